@@ -1,0 +1,29 @@
+/** XDP and TC actions: names, numbers, and the masks that say on which of them a chain goes on. */
+
+/** XDP_* (include/uapi/linux/bpf.h) by name; `dispatcher_return` is what an empty dispatcher slot returns. */
+export const XDP_ACTIONS = { aborted: 0, drop: 1, pass: 2, tx: 3, redirect: 4, dispatcher_return: 31 } as const;
+export type XdpAction = keyof typeof XDP_ACTIONS;
+export const XDP_PROCEED_ON_DEFAULT: readonly XdpAction[] = ["pass", "dispatcher_return"];
+
+/** TC_ACT_* (include/uapi/linux/pkt_cls.h) by name. */
+export const TC_ACTIONS = {
+  unspec: -1,
+  ok: 0,
+  reclassify: 1,
+  shot: 2,
+  pipe: 3,
+  stolen: 4,
+  queued: 5,
+  repeat: 6,
+  redirect: 7,
+  trap: 8,
+  dispatcher_return: 30,
+} as const;
+export type TcAction = keyof typeof TC_ACTIONS;
+export const TC_PROCEED_ON_DEFAULT: readonly TcAction[] = ["ok", "pipe", "dispatcher_return"];
+
+/** Name of an action number, or the number itself for one that has no name. */
+export function actionName(actions: Readonly<Record<string, number>>, value: number): string {
+  for (const [name, number] of Object.entries(actions)) if (number === value) return name;
+  return String(value);
+}

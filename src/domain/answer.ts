@@ -1,0 +1,198 @@
+/**
+ * The answers of the operations, in the JSON shapes that `-o json` prints and the JSON-RPC server sends. Key names are
+ * part of the contract (docs/cli.md), so they are snake_case here and nowhere else. Absent values are null, empty
+ * collections empty; times are RFC 3339 in UTC with milliseconds.
+ */
+import type { LinkKind } from "./link.ts";
+import type { Metadata, ProgramType } from "./program.ts";
+
+export interface ProgramAnswer {
+  readonly record: ProgramRecordAnswer | null;
+  readonly status: ProgramStatusAnswer;
+}
+
+export interface ProgramRecordAnswer {
+  readonly program_id: number;
+  readonly load: {
+    readonly object_path: string;
+    readonly source_path: string | null;
+    readonly program_name: string;
+    readonly program_type: ProgramType;
+    readonly global_data: Readonly<Record<string, string>>;
+    readonly image_source: { readonly url: string; readonly digest: string; readonly pull_policy: string } | null;
+    readonly attach_func: string | null;
+    readonly map_owner_id: number | null;
+  };
+  readonly license: string;
+  readonly gpl_compatible: boolean;
+  readonly handles: {
+    readonly pin_path: string;
+    readonly map_pin_path: string;
+    readonly map_owner_id: number | null;
+  };
+  readonly meta: {
+    readonly name: string;
+    readonly owner: string;
+    readonly description: string;
+    readonly metadata: Metadata;
+  };
+  readonly created_at: string;
+  readonly updated_at: string | null;
+}
+
+export interface KernelProgramAnswer {
+  readonly id: number;
+  readonly name: string;
+  /** Lower-case words as cilium/ebpf prints them: `extension`, `schedcls`, `tracing`. */
+  readonly program_type: string;
+  readonly tag: string;
+  readonly loaded_at: string;
+  readonly uid: number;
+  readonly has_uid: boolean;
+  readonly btf_id: number;
+  readonly has_btf_id: boolean;
+  readonly map_ids: readonly number[];
+  readonly has_map_ids: boolean;
+  readonly jited_size: number;
+  readonly xlated_size: number;
+  readonly verified_insns: number;
+  readonly memlock: number;
+  readonly has_memlock: boolean;
+  readonly restricted: boolean;
+  readonly gpl_compatible: boolean;
+}
+
+export interface ProgramStatusAnswer {
+  readonly kernel: KernelProgramAnswer | null;
+  readonly stats: { readonly runtime: number; readonly run_count: number; readonly recursion_misses: number } | null;
+  /** Whether the pin is there, and the like: what is on the disk now. */
+  readonly prog_pin: { readonly path: string; readonly present: boolean } | null;
+  readonly map_dir: { readonly path: string; readonly present: boolean } | null;
+  readonly bytecode: { readonly path: string; readonly present: boolean } | null;
+  readonly links: readonly LinkAnswer[];
+  readonly maps: readonly MapAnswer[];
+  readonly map_used_by: readonly number[];
+}
+
+export interface MapAnswer {
+  readonly id: number;
+  readonly name: string;
+  readonly map_type: string;
+  readonly key_size: number;
+  readonly value_size: number;
+  readonly max_entries: number;
+  readonly flags: number;
+  readonly btf_id: number;
+  readonly has_btf_id: boolean;
+  readonly map_extra: number;
+  readonly has_map_extra: boolean;
+  readonly memlock: number;
+  readonly has_memlock: boolean;
+  readonly frozen: boolean;
+  readonly pin_path: string;
+  readonly present: boolean;
+}
+
+interface NetworkDetailsAnswer {
+  readonly interface: string;
+  readonly ifindex: number;
+  readonly priority: number;
+  /** Place among bpfman's own links on that hook, from 0. */
+  readonly position: number;
+  readonly netns: string | null;
+  readonly nsid: number;
+}
+
+export type LinkDetailsAnswer =
+  | (NetworkDetailsAnswer & { readonly proceed_on: readonly number[]; readonly dispatcher_id: number; readonly revision: number })
+  | (NetworkDetailsAnswer & {
+      readonly direction: string;
+      readonly proceed_on: readonly number[];
+      readonly dispatcher_id: number;
+      readonly revision: number;
+    })
+  | (NetworkDetailsAnswer & { readonly direction: string })
+  | { readonly group: string; readonly name: string }
+  | { readonly fn_name: string; readonly offset: number; readonly retprobe: boolean }
+  | {
+      readonly target: string;
+      readonly fn_name: string | null;
+      readonly offset: number;
+      readonly pid: number | null;
+      readonly retprobe: boolean;
+      readonly container_pid: number | null;
+    }
+  | { readonly fn_name: string };
+
+export interface LinkRecordAnswer {
+  readonly id: number;
+  readonly program_id: number;
+  readonly kernel_link_id: number | null;
+  readonly kind: LinkKind;
+  readonly pin_path: string | null;
+  readonly details: LinkDetailsAnswer;
+  readonly created_at: string;
+  readonly metadata: Metadata;
+}
+
+export interface LinkAnswer {
+  readonly record: LinkRecordAnswer;
+  readonly status: {
+    readonly kernel: {
+      readonly id: number;
+      readonly program_id: number;
+      /** Lower-case kernel words: `perf_event`, `tcx`, `xdp`, `tracing`. */
+      readonly link_type: string;
+      readonly attach_type: string | null;
+    } | null;
+    readonly kernel_seen: boolean;
+    readonly pin_present: boolean;
+    /** Full name of the program, for the text view; null when its row is gone. */
+    readonly function_name: string | null;
+  };
+}
+
+export interface LoadAnswer {
+  readonly programs: readonly ProgramAnswer[];
+}
+
+export interface ProgramListEntry {
+  readonly program_id: number;
+  /** False for programs in the kernel that bpfman did not load. */
+  readonly managed: boolean;
+  readonly application: string | null;
+  /** bpfman's type for managed programs, the kernel's word for others. */
+  readonly type: string;
+  readonly function_name: string;
+  readonly links: readonly number[];
+  readonly record: ProgramRecordAnswer | null;
+  readonly kernel: KernelProgramAnswer | null;
+}
+export interface ProgramListAnswer {
+  readonly programs: readonly ProgramListEntry[];
+}
+
+export interface LinkListAnswer {
+  readonly links: readonly (LinkRecordAnswer & { readonly application: string | null; readonly function_name: string })[];
+}
+
+export interface UnloadAnswer {
+  readonly program_id: number;
+  readonly detached: readonly number[];
+  /** False when the id was missing and that was to be ignored. */
+  readonly unloaded: boolean;
+}
+export interface DetachAnswer {
+  readonly link_id: number;
+  readonly detached: boolean;
+}
+
+export interface VersionAnswer {
+  readonly version: string;
+  readonly commit: string;
+  readonly bun: string;
+  /** Null when libbpf is not installed. */
+  readonly libbpf: string | null;
+  readonly kernel: string;
+  readonly arch: string;
+}

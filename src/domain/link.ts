@@ -1,0 +1,102 @@
+import type { KernelLinkId, LinkId, ProgramId } from "./ids.ts";
+import type { Metadata, ProgramType } from "./program.ts";
+
+/** What the user names on the command line after `attach ID`. */
+export const ATTACH_KINDS = ["xdp", "tc", "tcx", "tracepoint", "kprobe", "uprobe", "fentry", "fexit"] as const;
+export type AttachKind = (typeof ATTACH_KINDS)[number];
+
+/** The kind of a link: the attach kind, with return probes told apart. */
+export type LinkKind = ProgramType;
+
+/** The attach kind that takes programs of this type. */
+export function attachKindOf(type: ProgramType): AttachKind {
+  switch (type) {
+    case "kretprobe":
+      return "kprobe";
+    case "uretprobe":
+      return "uprobe";
+    default:
+      return type;
+  }
+}
+
+export const DIRECTIONS = ["ingress", "egress"] as const;
+export type Direction = (typeof DIRECTIONS)[number];
+
+/** A network interface, found in a namespace. */
+export interface InterfaceRef {
+  readonly interface: string;
+  readonly ifindex: number;
+  /** Path of the namespace file as the user gave it; null for the caller's own. */
+  readonly netns: string | null;
+  /** Inode of the network namespace. */
+  readonly nsid: number;
+}
+
+export interface TcxDetails extends InterfaceRef {
+  readonly kind: "tcx";
+  readonly direction: Direction;
+  readonly priority: number;
+}
+export interface XdpDetails extends InterfaceRef {
+  readonly kind: "xdp";
+  readonly priority: number;
+  readonly proceedOn: readonly number[];
+}
+export interface TcDetails extends InterfaceRef {
+  readonly kind: "tc";
+  readonly direction: Direction;
+  readonly priority: number;
+  readonly proceedOn: readonly number[];
+}
+export interface TracepointDetails {
+  readonly kind: "tracepoint";
+  readonly group: string;
+  readonly name: string;
+}
+export interface KprobeDetails {
+  readonly kind: "kprobe" | "kretprobe";
+  readonly fnName: string;
+  /** Bytes from the start of the function. */
+  readonly offset: number;
+}
+export interface UprobeDetails {
+  readonly kind: "uprobe" | "uretprobe";
+  /** Absolute path the target resolved to, as seen from this process. */
+  readonly path: string;
+  /** What the user asked for: a path or a library name. */
+  readonly target: string;
+  readonly fnName: string | null;
+  /** Bytes from the start of the function, or from the start of the file when there is no function. */
+  readonly offset: number;
+  /** Where in the file the probe sits, in bytes: what the kernel is told. */
+  readonly fileOffset: number;
+  readonly pid: number | null;
+  readonly containerPid: number | null;
+}
+export interface TracingDetails {
+  readonly kind: "fentry" | "fexit";
+  readonly fnName: string;
+}
+
+/** Where a link is attached: one shape for each kind. */
+export type LinkDetails =
+  | XdpDetails
+  | TcDetails
+  | TcxDetails
+  | TracepointDetails
+  | KprobeDetails
+  | UprobeDetails
+  | TracingDetails;
+
+/** What the store keeps of a link. */
+export interface LinkRecord {
+  readonly id: LinkId;
+  readonly programId: ProgramId;
+  /** Null while the link is pending. */
+  readonly kernelLinkId: KernelLinkId | null;
+  readonly pinPath: string;
+  readonly details: LinkDetails;
+  readonly metadata: Metadata;
+  readonly createdAt: Date;
+}

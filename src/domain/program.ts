@@ -1,0 +1,89 @@
+import type { MapId, ProgramId } from "./ids.ts";
+
+/** The kinds of program that bpfman manages, in the words of its command line. */
+export const PROGRAM_TYPES = [
+  "xdp",
+  "tc",
+  "tcx",
+  "tracepoint",
+  "kprobe",
+  "kretprobe",
+  "uprobe",
+  "uretprobe",
+  "fentry",
+  "fexit",
+] as const;
+export type ProgramType = (typeof PROGRAM_TYPES)[number];
+
+/** Types whose target function is chosen when the program is loaded, as the third part of `--programs`. */
+export const needsAttachFunction = (type: ProgramType): boolean => type === "fentry" || type === "fexit";
+
+/** One `TYPE:NAME[:FUNCTION]` as it was asked for. */
+export interface ProgramSelector {
+  readonly type: ProgramType;
+  readonly name: string;
+  readonly attachFunction: string | null;
+}
+
+/** A selector checked against the object file: `type` is now what the program really is. */
+export interface ProgramSpec {
+  readonly name: string;
+  readonly type: ProgramType;
+  /** ELF section it stands in, e.g. `tracepoint/syscalls/sys_enter_openat`. */
+  readonly section: string;
+  readonly attachFunction: string | null;
+}
+
+/** Key/value pairs that users attach to programs and links. */
+export type Metadata = Readonly<Record<string, string>>;
+
+/** The metadata key that `--application` writes. */
+export const APPLICATION_KEY = "bpfman_application";
+
+/** Where an image's bytes came from; null for local files. */
+export interface ImageSource {
+  readonly url: string;
+  readonly digest: string;
+  readonly pullPolicy: "Always" | "IfNotPresent" | "Never";
+}
+
+/** A map that a managed program uses, under its full name (the kernel keeps 15 characters). */
+export interface ProgramMap {
+  readonly id: MapId;
+  readonly name: string;
+  /** Pin path, or null for internal maps (.rodata, .data, .bss), which are not pinned. */
+  readonly pinPath: string | null;
+}
+
+/** What the store keeps of a program: what bpfman was asked for and what it made of it. */
+export interface ProgramRecord {
+  readonly id: ProgramId;
+  readonly name: string;
+  readonly type: ProgramType;
+  readonly attachFunction: string | null;
+  readonly section: string;
+  /** bpfman's own copy of the object file. */
+  readonly bytecodePath: string;
+  /** The file named by the user; null for images. */
+  readonly sourcePath: string | null;
+  readonly image: ImageSource | null;
+  readonly license: string;
+  readonly gplCompatible: boolean;
+  readonly globals: Readonly<Record<string, Uint8Array>>;
+  readonly pinPath: string;
+  /** Folder of map pins that this program uses: its own, or its owner's. */
+  readonly mapPinPath: string;
+  /** The program that owns the maps; null when this one does. */
+  readonly mapOwnerId: ProgramId | null;
+  /** What `--map-owner-id` said; null when it was not given. */
+  readonly requestedMapOwnerId: ProgramId | null;
+  readonly maps: readonly ProgramMap[];
+  readonly metadata: Metadata;
+  readonly createdAt: Date;
+}
+
+/**
+ * Where a row stands. `pending`: intent written, kernel effects not finished. `ready`: consistent with the kernel.
+ * `removing`: being taken away. Rows that are not `ready` belong to a running command or to one that died.
+ */
+export type RowState = "pending" | "ready" | "removing";

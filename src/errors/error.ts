@@ -1,0 +1,44 @@
+import { type ErrorCode, type ErrorKind, rowOf } from "./codes.ts";
+
+/** What the operating system said: the call, its errno, and the errno's name. */
+export interface SysFailure {
+  readonly call: string;
+  readonly errno: number;
+  readonly name: string;
+}
+
+export interface ErrorParts {
+  /** Facts in fields: ids, paths, names. Plain JSON values. */
+  readonly details?: Readonly<Record<string, unknown>>;
+  /** What to do; the code's own hint stands in when this is absent. */
+  readonly hint?: string;
+  /** The whole log of the kernel's verifier. */
+  readonly verifierLog?: string;
+  readonly sys?: SysFailure;
+  readonly cause?: unknown;
+}
+
+/**
+ * The one error class. `message` puts the action first, quotes values, says current and wanted state, and has no final
+ * period. A programmer's mistake is an assertion, never a BpfmanError.
+ */
+export class BpfmanError extends Error {
+  override readonly name = "BpfmanError";
+  readonly code: ErrorCode;
+  readonly kind: ErrorKind;
+  readonly details: Readonly<Record<string, unknown>>;
+  readonly hint: string | null;
+  readonly verifierLog: string | null;
+  readonly sys: SysFailure | null;
+
+  constructor(code: ErrorCode, message: string, parts: ErrorParts = {}) {
+    super(message, parts.cause === undefined ? undefined : { cause: parts.cause });
+    const row = rowOf(code);
+    this.code = code;
+    this.kind = row.kind;
+    this.details = parts.details ?? {};
+    this.hint = parts.hint ?? row.hint ?? null;
+    this.verifierLog = parts.verifierLog ?? null;
+    this.sys = parts.sys ?? null;
+  }
+}

@@ -1,0 +1,12 @@
+/** The writer lock, held over processes by flock(2) on a file. */
+export interface LockPort {
+  /**
+   * Waits until the lock is ours; `timeoutMs` 0 waits for ever. Throws LOCK_TIMEOUT naming the holder's pid, CANCELLED
+   * when the signal fires.
+   */
+  acquire(timeoutMs: number, signal: AbortSignal): Promise<HeldLock>;
+}
+
+export interface HeldLock {
+  release(): void;
+}

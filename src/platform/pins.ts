@@ -1,0 +1,27 @@
+import type { LinkId, ProgramId } from "../domain/ids.ts";
+
+/** Paths inside the runtime folder; the layout is part of the product's contract (docs/decisions.md). */
+export interface PinPaths {
+  readonly root: string;
+  program(id: ProgramId): string;
+  mapFolder(owner: ProgramId): string;
+  map(owner: ProgramId, name: string): string;
+  sharedMap(name: string): string;
+  link(id: LinkId): string;
+}
+
+/** The BPF file system that holds the pins. Synchronous; failures are IO_FAILED or BPFFS_UNAVAILABLE. */
+export interface PinsPort {
+  readonly paths: PinPaths;
+  /** Makes the folders, and mounts a bpffs (nosuid, nodev, noexec, 0700) when there is none yet. Writers only. */
+  prepare(): void;
+  exists(path: string): boolean;
+  /** Makes the folder of an owner's map pins. */
+  makeFolder(path: string): void;
+  /** Removes one pin; false when it was not there. */
+  remove(path: string): boolean;
+  /** Removes a folder of pins with what is in it; false when it was not there. */
+  removeFolder(path: string): boolean;
+  /** Names in a folder of the bpffs; empty when the folder or the mount is not there. */
+  list(folder: string): string[];
+}

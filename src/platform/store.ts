@@ -1,0 +1,57 @@
+import type { KernelLinkId, LinkId, ProgramId } from "../domain/ids.ts";
+import type { LinkDetails, LinkRecord } from "../domain/link.ts";
+import type { Metadata, ProgramRecord, RowState } from "../domain/program.ts";
+
+/** A row of the append-only history. */
+export interface OperationEntry {
+  readonly operation: string;
+  readonly startedAt: Date;
+  readonly durationMs: number;
+  readonly uid: number;
+  readonly parentPid: number;
+  /** `ok`, or the error code. */
+  readonly result: string;
+  /** Ids made or removed, instruction counts, times: plain JSON. */
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+export interface LinkDraft {
+  readonly programId: ProgramId;
+  readonly details: LinkDetails;
+  readonly metadata: Metadata;
+  readonly createdAt: Date;
+}
+
+/**
+ * What bpfman remembers. Rows carry the boot they belong to; every method here sees this boot's rows alone. Reads
+ * answer rows in state `ready` unless they say otherwise. All calls are synchronous.
+ */
+export interface StorePort {
+  /** Runs `work` in one immediate transaction; a throw rolls back. */
+  transaction<T>(work: () => T): T;
+
+  insertProgram(record: ProgramRecord, state: RowState): void;
+  setProgramState(id: ProgramId, state: RowState): void;
+  deleteProgram(id: ProgramId): void;
+  program(id: ProgramId): ProgramRecord | null;
+  /** Ascending by id. */
+  programs(): ProgramRecord[];
+  /** Rows that a running or dead command left on their way. */
+  unsettledPrograms(): { readonly record: ProgramRecord; readonly state: RowState }[];
+  /** Programs in any state that use the maps of `owner`, itself included. Ascending. */
+  mapUsers(owner: ProgramId): ProgramId[];
+
+  /** Writes a pending row and takes the next link id; `pinPath` is called with it. */
+  insertLink(draft: LinkDraft, pinPath: (id: LinkId) => string): LinkRecord;
+  /** The kernel object exists and is pinned: the row becomes `ready`. */
+  settleLink(id: LinkId, kernelLinkId: KernelLinkId): void;
+  setLinkState(id: LinkId, state: RowState): void;
+  deleteLink(id: LinkId): void;
+  link(id: LinkId): LinkRecord | null;
+  /** Ascending by id; of one program when given. */
+  links(program?: ProgramId): LinkRecord[];
+  unsettledLinks(): { readonly record: LinkRecord; readonly state: RowState }[];
+
+  appendOperation(entry: OperationEntry): void;
+  close(): void;
+}
