@@ -26,3 +26,23 @@ export const TCX_ATTEMPTS_MAX = 16;
 export const LOCK_TIMEOUT_DEFAULT_MS = 30_000;
 /** How long SQLite waits for another writer. */
 export const DATABASE_BUSY_TIMEOUT_MS = 10_000;
+/** Programs in one object file, and global variables in one: hundreds of times what the largest in the field have. */
+export const OBJECT_ENTRIES_MAX = 16_384;
+/** Maps in one object file; a kernel program uses at most 64 (MAX_USED_MAPS). */
+export const OBJECT_MAPS_MAX = 1024;
+/** Fields in the definition of one map; libbpf knows a dozen. */
+export const MAP_FIELDS_MAX = 32;
+/** Typedefs, qualifiers and arrays followed from one BTF type, as in libbpf (MAX_RESOLVE_DEPTH). */
+export const BTF_DEPTH_MAX = 32;
+/** Characters of the licence that count: libbpf hands the kernel no more. */
+export const LICENSE_BYTES_MAX = 63;
+/** Largest symbol or string table searched for a uprobe's function. */
+export const SYMBOL_TABLE_BYTES_MAX = 1024 * 1024 * 1024;
+/** Symbols of the name asked for that are looked at; a name has a handful of versions at most. */
+export const SYMBOL_CANDIDATES_MAX = 1024;
+/** Function names offered for "did you mean". */
+export const SYMBOL_NAMES_MAX = 100_000;
+/** Libraries taken from the dynamic linker's cache; a full desktop has about 4,000. */
+export const LINKER_CACHE_ENTRIES_MAX = 32_768;
+/** How long `unload` waits for the kernel to free a program that nothing of ours refers to any more. */
+export const PROGRAM_GONE_TIMEOUT_MS = 250;

@@ -1,6 +1,8 @@
 import type { KernelLinkId, MapId, ProgramId } from "../domain/ids.ts";
-import type { Direction } from "../domain/link.ts";
 import type { ProgramType } from "../domain/program.ts";
+import type { TcxAnchor, TcxHook, TcxState } from "../domain/tcx.ts";
+
+export type { TcxAnchor, TcxHook, TcxState };
 
 /** The kernel's own view of a program: BPF_OBJ_GET_INFO_BY_FD, struct bpf_prog_info. */
 export interface KernelProgram {
@@ -114,21 +116,6 @@ export interface PinnedHandle {
   readonly id: number;
   pin(path: string): void;
   close(): void;
-}
-
-/** The place in a TCX hook's list: next to one link, or at its end. */
-export type TcxAnchor = { readonly side: "before" | "after"; readonly link: KernelLinkId } | { readonly side: "last" };
-
-export interface TcxHook {
-  readonly netns: string | null;
-  readonly ifindex: number;
-  readonly direction: Direction;
-}
-
-/** What runs on a TCX hook, first to last. `link` is null for programs attached without one. */
-export interface TcxState {
-  readonly revision: bigint;
-  readonly members: readonly { readonly program: ProgramId; readonly link: KernelLinkId | null }[];
 }
 
 /** Everything the kernel must know to attach one program, all names resolved. */

@@ -1,5 +1,9 @@
-import type { OperationName, Answers } from "./operations.ts";
-import type { Context } from "./operation.ts";
+import type { GenericSchema } from "valibot";
+import { BpfmanError } from "../errors/error.ts";
+import type { Host } from "../platform/host.ts";
+import type { Runtime } from "../platform/runtime.ts";
+import type { Context, Operation } from "./operation.ts";
+import { type Answers, OPERATIONS, type OperationName } from "./operations.ts";
 
 /** Runs one operation on a request as it came from outside. The only way from an edge to the service. */
 export type Invoke = <Name extends OperationName>(
@@ -7,3 +11,100 @@ export type Invoke = <Name extends OperationName>(
   request: unknown,
   context?: Partial<Context>,
 ) => Promise<Answers[Name]>;
+
+/** What a module of service/operations exports, with its types taken off: the schema stands between. */
+interface Module {
+  readonly implementation: Operation<GenericSchema, unknown, unknown>;
+}
+
+/** Checks a request against its schema. Throws INVALID_REQUEST with the path of the first wrong field. */
+async function parse(schema: GenericSchema, request: unknown): Promise<unknown> {
+  const { getDotPath, safeParse } = await import("valibot");
+  const result = safeParse(schema, request, { abortEarly: true });
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  const field = getDotPath(issue) ?? "(request)";
+  throw new BpfmanError("INVALID_REQUEST", `invalid value for "${field}": ${issue.message}`, {
+    details: { field, expected: issue.expected, received: issue.received },
+  });
+}
+
+/** Binds the operations to a runtime. Parses, checks privilege, locks writers, times, and wraps unknown throws. */
+export function createInvoke(runtime: Runtime): Invoke {
+  return async <Name extends OperationName>(name: Name, raw: unknown, given: Partial<Context> = {}) => {
+    const facts: Record<string, unknown> = {};
+    const context: Context = {
+      operationId: given.operationId ?? crypto.randomUUID(),
+      signal: given.signal ?? new AbortController().signal,
+      lockTimeoutMs: given.lockTimeoutMs ?? runtime.lockTimeoutMs,
+      log: given.log ?? runtime.log,
+      progress: given.progress ?? (() => {}),
+      note: (more) => {
+        Object.assign(facts, more);
+        given.note?.(more);
+      },
+    };
+    const startedAt = performance.now();
+    try {
+      const row = OPERATIONS[name];
+      const { implementation } = (await row.module()) as unknown as Module;
+      const request = await parse(implementation.request, raw);
+      if (row.privilege === "root" && !runtime.privileged()) {
+        throw new BpfmanError("PERMISSION_DENIED", `"${name}" needs root: it talks to the kernel's BPF subsystem`);
+      }
+      const run = (needs: unknown): unknown => implementation.run(needs, request, context);
+      const answer = await access(row.access, run);
+      context.log.debug(`${name} done`, { ms: Number((performance.now() - startedAt).toFixed(2)) });
+      return answer as Answers[Name];
+    } catch (cause) {
+      if (cause instanceof BpfmanError) throw cause;
+      const message = cause instanceof Error ? cause.message : String(cause);
+      throw new BpfmanError("INTERNAL", `${message} (operation ${context.operationId})`, { cause });
+    }
+
+    /** Gives the implementation what its row says it needs. */
+    async function access(kind: "read" | "write" | "none", run: (needs: unknown) => unknown): Promise<unknown> {
+      if (kind === "none") return run(await runtime.openVersions());
+      if (kind === "read") return withHost("read", run);
+      const lock = await (await runtime.openLock()).acquire(context.lockTimeoutMs, context.signal);
+      try {
+        return await withHost("write", (host) => recorded(host, run));
+      } finally {
+        lock.release();
+      }
+    }
+
+    async function withHost(mode: "read" | "write", run: (host: Host) => unknown): Promise<unknown> {
+      const host = await runtime.openHost(mode);
+      try {
+        return await run(host);
+      } finally {
+        host.close();
+      }
+    }
+
+    /** A change: first the traces of dead commands go, then it runs, then the history gets its row. */
+    async function recorded(host: Host, run: (host: Host) => unknown): Promise<unknown> {
+      const { recover } = await import("./recover.ts");
+      await recover(host, context);
+      const began = host.now();
+      const beganMs = performance.now();
+      let result = "ok";
+      try {
+        return await run(host);
+      } catch (cause) {
+        result = cause instanceof BpfmanError ? cause.code : "INTERNAL";
+        throw cause;
+      } finally {
+        const durationMs = performance.now() - beganMs;
+        const entry = { operation: name, startedAt: began, durationMs, ...runtime.identity(), result, details: facts };
+        try {
+          host.store.appendOperation(entry);
+        } catch (cause) {
+          // The change itself is done or undone; a history that cannot be written must not hide that.
+          context.log.warn("history not written", { reason: cause instanceof Error ? cause.message : String(cause) });
+        }
+      }
+    }
+  };
+}

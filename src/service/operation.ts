@@ -1,6 +1,6 @@
 import type { GenericSchema, InferOutput } from "valibot";
-import type { Host } from "../platform/host.ts";
 import type { LogPort } from "../domain/log.ts";
+import type { Host } from "../platform/host.ts";
 
 /** What an operation is run with, besides its request. */
 export interface Context {
@@ -13,13 +13,17 @@ export interface Context {
   readonly log: LogPort;
   /** Said while something long is under way. */
   progress(message: string): void;
+  /** Facts for the operations history: ids made or removed, counts, times. */
+  note(facts: Readonly<Record<string, unknown>>): void;
 }
 
 /** The implementation behind a row of the table, in a module that is fetched when the operation is called. */
-export interface Operation<Schema extends GenericSchema, Answer> {
+export interface Operation<Schema extends GenericSchema, Answer, Needs = Host> {
   readonly request: Schema;
-  run(host: Host, request: InferOutput<Schema>, context: Context): Promise<Answer> | Answer;
+  run(host: Needs, request: InferOutput<Schema>, context: Context): Promise<Answer> | Answer;
 }
 
-export const operation = <Schema extends GenericSchema, Answer>(row: Operation<Schema, Answer>): Operation<Schema, Answer> =>
-  row;
+/** Gives a row its types; it does nothing else. */
+export const operation = <Schema extends GenericSchema, Answer, Needs = Host>(
+  row: Operation<Schema, Answer, Needs>,
+): Operation<Schema, Answer, Needs> => row;

@@ -14,21 +14,23 @@ import type {
 } from "../domain/answer.ts";
 
 interface Row {
-  /** `read` takes no lock and changes nothing; `write` runs alone, under the writer lock; `none` needs no host at all. */
+  /** `read` takes no lock and changes nothing; `write` runs alone, under the writer lock; `none` opens no host. */
   readonly access: "read" | "write" | "none";
   readonly privilege: "root" | "none";
+  /** Fetches the implementation (service/operation.ts). */
+  readonly module: () => Promise<{ readonly implementation: unknown }>;
 }
 
 export const OPERATIONS = {
-  "program/load": { access: "write", privilege: "root" },
-  "program/unload": { access: "write", privilege: "root" },
-  "program/list": { access: "read", privilege: "root" },
-  "program/get": { access: "read", privilege: "root" },
-  "link/attach": { access: "write", privilege: "root" },
-  "link/detach": { access: "write", privilege: "root" },
-  "link/list": { access: "read", privilege: "root" },
-  "link/get": { access: "read", privilege: "root" },
-  version: { access: "none", privilege: "none" },
+  "program/load": { access: "write", privilege: "root", module: () => import("./operations/load.ts") },
+  "program/unload": { access: "write", privilege: "root", module: () => import("./operations/unload.ts") },
+  "program/list": { access: "read", privilege: "root", module: () => import("./operations/list-programs.ts") },
+  "program/get": { access: "read", privilege: "root", module: () => import("./operations/get-program.ts") },
+  "link/attach": { access: "write", privilege: "root", module: () => import("./operations/attach.ts") },
+  "link/detach": { access: "write", privilege: "root", module: () => import("./operations/detach.ts") },
+  "link/list": { access: "read", privilege: "root", module: () => import("./operations/list-links.ts") },
+  "link/get": { access: "read", privilege: "root", module: () => import("./operations/get-link.ts") },
+  version: { access: "none", privilege: "none", module: () => import("./operations/version.ts") },
 } as const satisfies Record<string, Row>;
 
 export type OperationName = keyof typeof OPERATIONS;

@@ -1,0 +1,24 @@
+import type { VersionAnswer } from "../domain/answer.ts";
+import type { LogPort } from "../domain/log.ts";
+import type { Host } from "./host.ts";
+import type { LockPort } from "./lock.ts";
+
+/** What an operation that touches neither kernel nor database may ask. */
+export interface Versions {
+  /** Never throws: a missing libbpf is null. */
+  versions(): VersionAnswer;
+}
+
+/** The composition root as the service sees it: adapters are made when they are asked for, not before. */
+export interface Runtime {
+  readonly log: LogPort;
+  readonly lockTimeoutMs: number;
+  /** Whether this process may do what needs root. */
+  privileged(): boolean;
+  /** Who runs this, for the history. */
+  identity(): { readonly uid: number; readonly parentPid: number };
+  openVersions(): Promise<Versions>;
+  openLock(): Promise<LockPort>;
+  /** For writing: only while the lock is held. */
+  openHost(mode: "read" | "write"): Promise<Host>;
+}

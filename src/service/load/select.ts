@@ -1,0 +1,67 @@
+/** From what was asked for and what the object holds to what is loaded: pure. */
+import { type ProgramSelector, type ProgramSpec, type ProgramType, needsAttachFunction } from "../../domain/program.ts";
+import type { ObjectFile, ObjectProgram } from "../../domain/object-file.ts";
+import { BpfmanError } from "../../errors/error.ts";
+import { didYouMean } from "../../errors/suggest.ts";
+
+/** Types that one section name may stand for: asking for one of them where the section says another is no mistake. */
+const FAMILIES: readonly (readonly ProgramType[])[] = [
+  ["kprobe", "kretprobe"],
+  ["uprobe", "uretprobe"],
+  ["tc", "tcx"],
+];
+
+/**
+ * The type a program is loaded with. Whether a probe is a return probe is decided by its section; between tc and tcx by
+ * the user, since the program is the same. A section name that belongs to no type leaves the choice to the user.
+ */
+function settleType(asked: ProgramSelector, program: ObjectProgram): ProgramType {
+  const { kind } = program;
+  if (kind === null || kind === asked.type) return asked.type;
+  const related = FAMILIES.find((family) => family.includes(asked.type));
+  if (kind !== "unmanaged" && related?.includes(kind)) return asked.type === "tc" || asked.type === "tcx" ? asked.type : kind;
+  const found = kind === "unmanaged" ? "of a type that bpfman does not attach" : kind;
+  throw new BpfmanError(
+    "PROGRAM_TYPE_MISMATCH",
+    `program type mismatch: asked for ${asked.type}, but section "${program.section}" of ${asked.name} is ${found}`,
+    {
+      details: { program: asked.name, asked: asked.type, section: program.section, found: kind },
+      ...(kind === "unmanaged" ? {} : { hint: `use --programs ${kind}:${asked.name}` }),
+    },
+  );
+}
+
+/**
+ * Matches each selector with a program of the object. Throws FUNCTION_NOT_FOUND, PROGRAM_TYPE_MISMATCH, INVALID_PROGRAM.
+ * The order of the selectors is kept.
+ */
+export function selectPrograms(object: ObjectFile, selectors: readonly ProgramSelector[]): ProgramSpec[] {
+  const byName = new Map(object.programs.map((program) => [program.name, program]));
+  const seen = new Set<string>();
+  return selectors.map((asked) => {
+    if (seen.has(asked.name)) throw new BpfmanError("INVALID_PROGRAM", `program "${asked.name}" is named twice`);
+    seen.add(asked.name);
+    const program = byName.get(asked.name);
+    if (!program) {
+      const names = [...byName.keys()];
+      const there = names.length === 0 ? "the object holds no programs" : `the object holds: ${names.join(", ")}`;
+      const near = didYouMean(asked.name, names);
+      throw new BpfmanError("FUNCTION_NOT_FOUND", `no program "${asked.name}" in the object`, {
+        details: { program: asked.name, programs: names },
+        hint: near === null ? there : `${near} ${there}`,
+      });
+    }
+    const type = settleType(asked, program);
+    if (needsAttachFunction(type) && asked.attachFunction === null) {
+      throw new BpfmanError("INVALID_PROGRAM", `program "${asked.name}" of type ${type} needs the kernel function to attach to`, {
+        hint: `use --programs ${type}:${asked.name}:FUNCTION`,
+      });
+    }
+    if (!needsAttachFunction(type) && asked.attachFunction !== null) {
+      throw new BpfmanError("INVALID_PROGRAM", `program "${asked.name}" of type ${type} takes no third part "${asked.attachFunction}"`, {
+        hint: `use --programs ${type}:${asked.name}`,
+      });
+    }
+    return Object.freeze({ name: asked.name, type, section: program.section, attachFunction: asked.attachFunction });
+  });
+}

@@ -1,0 +1,101 @@
+import type { LinkAnswer } from "../../domain/answer.ts";
+import { TCX_ATTEMPTS_MAX } from "../../domain/limits.ts";
+import { attachKindOf } from "../../domain/link.ts";
+import { APPLICATION_KEY, type Metadata, type ProgramRecord } from "../../domain/program.ts";
+import { BpfmanError } from "../../errors/error.ts";
+import { linkAnswer } from "../../inspect/link.ts";
+import type { Host } from "../../platform/host.ts";
+import type { AttachedLink } from "../../platform/kernel.ts";
+import type { AttachSpec } from "../attach/target.ts";
+import { resolveTcx } from "../attach/tcx.ts";
+import { resolveTracepoint } from "../attach/tracepoint.ts";
+import { resolveUprobe } from "../attach/uprobe.ts";
+import { type Context, operation } from "../operation.ts";
+import { carryOut } from "../plan.ts";
+import { requireProgram } from "../programs.ts";
+import { type AttachRequest, attachRequest } from "../requests.ts";
+
+function resolve(host: Host, program: ProgramRecord, request: AttachRequest): AttachSpec {
+  const target = request.attach;
+  const kind = attachKindOf(program.type);
+  if (kind !== target.kind) {
+    throw new BpfmanError(
+      "PROGRAM_TYPE_MISMATCH",
+      `program ${program.id} is a ${program.type} program; attach it with "attach ${program.id} ${kind}"`,
+      { details: { program_id: program.id, type: program.type, asked: target.kind } },
+    );
+  }
+  switch (target.kind) {
+    case "tcx":
+      return resolveTcx(host, program, target);
+    case "tracepoint":
+      return resolveTracepoint(host, program, target);
+    case "uprobe":
+      return resolveUprobe(host, program, target);
+    case "xdp":
+    case "tc":
+    case "kprobe":
+    case "fentry":
+    case "fexit":
+      throw new BpfmanError("NOT_SUPPORTED", `attaching ${target.kind} programs is not supported yet`, {
+        details: { kind: target.kind },
+        hint: "this version attaches tcx, tracepoint and uprobe programs",
+      });
+  }
+}
+
+/** A link belongs to its program's application, unless the attach names another. */
+function applicationOf(program: ProgramRecord): Metadata {
+  const application = program.metadata[APPLICATION_KEY];
+  return application === undefined ? {} : { [APPLICATION_KEY]: application };
+}
+
+/** Attaches, and tries again when somebody changed the hook between the look at it and the attach. */
+function attachToHook(host: Host, program: ProgramRecord, spec: AttachSpec): AttachedLink {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return host.kernel.attach(program.pinPath, spec.kernelAttach());
+    } catch (cause) {
+      const changed = cause instanceof BpfmanError && cause.code === "HOOK_CHANGED";
+      if (!changed || attempt === TCX_ATTEMPTS_MAX) throw cause;
+    }
+  }
+}
+
+async function attach(host: Host, request: AttachRequest, context: Context): Promise<LinkAnswer> {
+  const program = requireProgram(host, request.programId);
+  const spec = resolve(host, program, request);
+  return carryOut(context, async (steps) => {
+    const pending = await steps.step(
+      "write the pending row",
+      () =>
+        host.store.insertLink(
+          {
+            programId: program.id,
+            details: spec.details,
+            metadata: { ...applicationOf(program), ...request.metadata },
+            createdAt: host.now(),
+          },
+          (id) => host.pins.paths.link(id),
+        ),
+      (row, clean) => {
+        if (clean) host.store.deleteLink(row.id);
+      },
+    );
+    context.note({ program: program.id, link: pending.id });
+    const attached = await steps.step("attach", () => attachToHook(host, program, spec));
+    try {
+      await steps.step(
+        `pin link ${pending.id}`,
+        () => attached.pin(pending.pinPath),
+        () => void host.pins.remove(pending.pinPath),
+      );
+      await steps.step("finish the row", () => host.store.settleLink(pending.id, attached.id));
+    } finally {
+      attached.close();
+    }
+    return linkAnswer(host, { ...pending, kernelLinkId: attached.id });
+  });
+}
+
+export const implementation = operation({ request: attachRequest, run: attach });

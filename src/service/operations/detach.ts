@@ -1,0 +1,21 @@
+import type { DetachAnswer } from "../../domain/answer.ts";
+import { linkId } from "../../domain/ids.ts";
+import type { Host } from "../../platform/host.ts";
+import { type Context, operation } from "../operation.ts";
+import { linkMissing } from "../programs.ts";
+import { removeLink } from "../remove-link.ts";
+import { type DetachRequest, detachRequest } from "../requests.ts";
+
+async function detach(host: Host, request: DetachRequest, context: Context): Promise<DetachAnswer> {
+  const id = linkId(request.linkId);
+  const link = host.store.link(id);
+  if (link === null) {
+    if (request.ignoreMissing) return { link_id: id, detached: false };
+    throw linkMissing(id);
+  }
+  context.note({ program: link.programId, link: id });
+  await removeLink(host, { record: link, state: "ready" }, context);
+  return { link_id: id, detached: true };
+}
+
+export const implementation = operation({ request: detachRequest, run: detach });

@@ -1,0 +1,9 @@
+import { linkAnswer } from "../../inspect/link.ts";
+import { operation } from "../operation.ts";
+import { requireLink } from "../programs.ts";
+import { getLinkRequest } from "../requests.ts";
+
+export const implementation = operation({
+  request: getLinkRequest,
+  run: (host, request) => linkAnswer(host, requireLink(host, request.linkId)),
+});

@@ -1,0 +1,181 @@
+import type { LoadAnswer } from "../../domain/answer.ts";
+import { type ProgramId, programId } from "../../domain/ids.ts";
+import { OBJECT_BYTES_MAX } from "../../domain/limits.ts";
+import type { ObjectFile } from "../../domain/object-file.ts";
+import { APPLICATION_KEY, type Metadata, type ProgramMap, type ProgramRecord, type ProgramSpec } from "../../domain/program.ts";
+import { programAnswer } from "../../inspect/program.ts";
+import { readObject } from "../../object/object-file.ts";
+import type { Host } from "../../platform/host.ts";
+import type { LoadedObject, LoadedProgram } from "../../platform/kernel.ts";
+import { decodeGlobals, placeGlobals } from "../load/globals.ts";
+import { selectPrograms } from "../load/select.ts";
+import { mapsToReuse } from "../load/shared-maps.ts";
+import { type Context, operation } from "../operation.ts";
+import { carryOut, type Plan } from "../plan.ts";
+import { type LoadRequest, loadRequest } from "../requests.ts";
+
+/** All that is known before the first effect. */
+interface LoadPlan {
+  readonly bytes: Uint8Array;
+  readonly object: ObjectFile;
+  readonly sourcePath: string;
+  readonly specs: readonly ProgramSpec[];
+  readonly globals: ReadonlyMap<string, Uint8Array>;
+  readonly reuse: ReadonlyMap<string, string>;
+  readonly metadata: Metadata;
+  readonly requestedOwner: ProgramId | null;
+}
+
+function prepare(host: Host, request: LoadRequest): LoadPlan {
+  const sourcePath = host.files.absolute(request.source.file);
+  const bytes = host.files.readObject(sourcePath, OBJECT_BYTES_MAX);
+  const object = readObject(bytes);
+  const application = request.application === null ? {} : { [APPLICATION_KEY]: request.application };
+  return {
+    bytes,
+    object,
+    sourcePath,
+    specs: selectPrograms(object, request.programs),
+    globals: decodeGlobals(request.globalData),
+    reuse: mapsToReuse(host, object, request.mapOwnerId),
+    metadata: { ...request.metadata, ...application },
+    requestedOwner: request.mapOwnerId === null ? null : programId(request.mapOwnerId),
+  };
+}
+
+async function loadIntoKernel(host: Host, plan: LoadPlan): Promise<LoadedObject> {
+  const chained = plan.specs.some((spec) => spec.type === "xdp" || spec.type === "tc");
+  const ext = chained && (await host.kernel.features()).ext;
+  return host.kernel.load({
+    bytes: plan.bytes,
+    name: objectName(plan.sourcePath),
+    programs: plan.specs.map(({ name, type, attachFunction }) => {
+      return { name, type, attachFunction, asExtension: ext && (type === "xdp" || type === "tc") };
+    }),
+    globals: placeGlobals(plan.object, plan.globals),
+    reuse: plan.reuse,
+  });
+}
+
+/** File name without folder and ending, in the characters that libbpf allows in names. */
+function objectName(path: string): string {
+  const base = path.slice(path.lastIndexOf("/") + 1).replace(/\.[^.]*$/, "");
+  return base.replace(/[^A-Za-z0-9_]/g, "_") || "object";
+}
+
+/**
+ * The rows for what was loaded. The programs of one load share the object's maps: the first of them owns the maps,
+ * unless an owner was named.
+ */
+function recordsOf(host: Host, plan: LoadPlan, loaded: LoadedObject): ProgramRecord[] {
+  const { paths } = host.pins;
+  const kernelOf = new Map(loaded.programs.map((program) => [program.name, program]));
+  const programs = plan.specs.map((spec) => kernelOf.get(spec.name) as LoadedProgram);
+  const owner = plan.requestedOwner ?? (programs[0] as LoadedProgram).kernel.id;
+  const pinByName = new Set(plan.object.maps.filter((map) => map.pinByName).map((map) => map.name));
+  const createdAt = host.now();
+
+  const pinOf = (name: string): string =>
+    plan.reuse.get(name) ?? (pinByName.has(name) ? paths.sharedMap(name) : paths.map(owner, name));
+  const mapsOf = (program: LoadedProgram): ProgramMap[] =>
+    loaded.maps
+      .filter((map) => program.kernel.mapIds.includes(map.id))
+      .map((map) => ({ id: map.id, name: map.name, pinPath: map.internal ? null : pinOf(map.name) }));
+
+  return plan.specs.map((spec, index) => {
+    const program = programs[index] as LoadedProgram;
+    const { id } = program.kernel;
+    return {
+      ...spec,
+      id,
+      bytecodePath: host.files.bytecodePath(id),
+      sourcePath: plan.sourcePath,
+      image: null,
+      license: plan.object.license ?? "",
+      gplCompatible: program.kernel.gplCompatible,
+      globals: Object.fromEntries(plan.globals),
+      pinPath: paths.program(id),
+      mapPinPath: paths.mapFolder(owner),
+      mapOwnerId: owner === id ? null : owner,
+      requestedMapOwnerId: plan.requestedOwner,
+      maps: mapsOf(program),
+      metadata: plan.metadata,
+      createdAt,
+    };
+  });
+}
+
+/** Pins every map that is new, each once. Maps that were taken from a pin have theirs already. */
+async function pinMaps(host: Host, steps: Plan, loaded: LoadedObject, records: readonly ProgramRecord[]): Promise<void> {
+  const created = new Set(loaded.maps.filter((map) => !map.reused && !map.internal).map((map) => map.name));
+  const pins = new Map<string, string>();
+  for (const record of records) {
+    for (const map of record.maps) if (map.pinPath !== null && created.has(map.name)) pins.set(map.name, map.pinPath);
+  }
+  const folder = records[0]?.mapPinPath as string;
+  const needsFolder = [...pins.values()].some((path) => path.startsWith(`${folder}/`));
+  if (needsFolder && !host.pins.exists(folder)) {
+    await steps.step(
+      `make map folder ${folder}`,
+      () => host.pins.makeFolder(folder),
+      () => void host.pins.removeFolder(folder),
+    );
+  }
+  for (const [name, path] of pins) {
+    await steps.step(
+      `pin map ${name}`,
+      () => loaded.pinMap(name, path),
+      () => void host.pins.remove(path),
+    );
+  }
+}
+
+/**
+ * Loads and pins. A program that nobody pinned dies with this process, so the rows that say what is intended are written
+ * after the load, which gives the ids, and before the first pin, which is the first thing that outlives us.
+ */
+async function load(host: Host, request: LoadRequest, context: Context): Promise<LoadAnswer> {
+  const plan = prepare(host, request);
+  return carryOut(context, async (steps) => {
+    const beganMs = performance.now();
+    const loaded = await steps.step("load into the kernel", () => loadIntoKernel(host, plan));
+    try {
+      const records = recordsOf(host, plan, loaded);
+      context.note({
+        programs: records.map((record) => record.id),
+        verified_instructions: loaded.programs.map((program) => program.kernel.verifiedInstructions),
+        load_ms: Number((performance.now() - beganMs).toFixed(2)),
+      });
+      await steps.step(
+        "write the pending rows",
+        () => host.store.transaction(() => records.forEach((record) => host.store.insertProgram(record, "pending"))),
+        (_, clean) => {
+          if (clean) host.store.transaction(() => records.forEach((record) => host.store.deleteProgram(record.id)));
+        },
+      );
+      for (const record of records) {
+        await steps.step(
+          `save the bytecode of program ${record.id}`,
+          () => host.files.saveBytecode(record.id, plan.bytes),
+          () => void host.files.removeBytecode(record.id),
+        );
+      }
+      await pinMaps(host, steps, loaded, records);
+      for (const record of records) {
+        await steps.step(
+          `pin program ${record.id}`,
+          () => loaded.pinProgram(record.name, record.pinPath),
+          () => void host.pins.remove(record.pinPath),
+        );
+      }
+      await steps.step("finish the rows", () =>
+        host.store.transaction(() => records.forEach((record) => host.store.setProgramState(record.id, "ready"))),
+      );
+      return { programs: records.map((record) => programAnswer(host, record, "loaded")) };
+    } finally {
+      loaded.close();
+    }
+  });
+}
+
+export const implementation = operation({ request: loadRequest, run: load });

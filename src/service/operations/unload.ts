@@ -1,0 +1,27 @@
+import type { UnloadAnswer } from "../../domain/answer.ts";
+import { programId } from "../../domain/ids.ts";
+import type { Host } from "../../platform/host.ts";
+import { type Context, operation } from "../operation.ts";
+import { programMissing } from "../programs.ts";
+import { removeLink } from "../remove-link.ts";
+import { removeProgram } from "../remove-program.ts";
+import { type UnloadRequest, unloadRequest } from "../requests.ts";
+
+async function unload(host: Host, request: UnloadRequest, context: Context): Promise<UnloadAnswer> {
+  const id = programId(request.programId);
+  const program = host.store.program(id);
+  if (program === null) {
+    const missing = programMissing(host, id);
+    if (request.ignoreMissing && missing.code === "PROGRAM_NOT_FOUND") {
+      return { program_id: id, detached: [], unloaded: false };
+    }
+    throw missing;
+  }
+  const links = host.store.links(id);
+  context.note({ program: id, links: links.map((link) => link.id) });
+  for (const record of links) await removeLink(host, { record, state: "ready" }, context);
+  await removeProgram(host, { record: program, state: "ready" }, context);
+  return { program_id: id, detached: links.map((link) => link.id), unloaded: true };
+}
+
+export const implementation = operation({ request: unloadRequest, run: unload });

@@ -1,0 +1,69 @@
+import { BpfmanError } from "../errors/error.ts";
+import type { Context } from "./operation.ts";
+
+/** What could not be undone after a failure. */
+interface Leftover {
+  readonly step: string;
+  readonly reason: string;
+}
+
+type Undo<T> = (given: T, clean: boolean) => void | Promise<void>;
+
+/** A sequence of effects that is either done whole or taken back. */
+export interface Plan {
+  /**
+   * Does one step. When a later step fails, `undo` is called with what this one gave. Before each step the signal is
+   * looked at, so that an interrupted operation is undone at the next border. `clean` is false when the undo of a later
+   * step failed: a row that names what is left must then stay.
+   */
+  step<T>(name: string, act: () => T | Promise<T>, undo?: Undo<T>): Promise<T>;
+}
+
+const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
+
+/** The same failure, with a list of what it left behind. */
+function withLeftovers(failure: unknown, left: readonly Leftover[]): unknown {
+  if (left.length === 0) return failure;
+  const list = left.map((entry) => `${entry.step} (${entry.reason})`).join("; ");
+  const hint = `not undone: ${list}; the next command that changes something cleans it up`;
+  if (!(failure instanceof BpfmanError)) {
+    return new BpfmanError("INTERNAL", reasonOf(failure), { cause: failure, details: { left }, hint });
+  }
+  const { code, message, details, verifierLog, sys } = failure;
+  return new BpfmanError(code, message, {
+    details: { ...details, left },
+    hint: failure.hint === null ? hint : `${failure.hint}; ${hint}`,
+    ...(verifierLog === null ? {} : { verifierLog }),
+    ...(sys === null ? {} : { sys }),
+    cause: failure,
+  });
+}
+
+/** Runs `work`; if it throws, undoes its finished steps in reverse and throws what it threw. */
+export async function carryOut<T>(context: Context, work: (plan: Plan) => Promise<T>): Promise<T> {
+  const done: { readonly name: string; readonly undo: (clean: boolean) => void | Promise<void> }[] = [];
+  const plan: Plan = {
+    async step(name, act, undo) {
+      if (context.signal.aborted) throw new BpfmanError("CANCELLED", `interrupted before: ${name}`);
+      const startedAt = performance.now();
+      const given = await act();
+      if (undo) done.push({ name, undo: (clean) => undo(given, clean) });
+      context.log.debug(name, { ms: Number((performance.now() - startedAt).toFixed(2)) });
+      return given;
+    },
+  };
+  try {
+    return await work(plan);
+  } catch (failure) {
+    const left: Leftover[] = [];
+    for (const { name, undo } of done.reverse()) {
+      try {
+        await undo(left.length === 0);
+      } catch (cause) {
+        left.push({ step: name, reason: reasonOf(cause) });
+        context.log.warn("undo failed", { step: name, reason: reasonOf(cause) });
+      }
+    }
+    throw withLeftovers(failure, left);
+  }
+}

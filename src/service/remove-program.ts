@@ -1,0 +1,49 @@
+/** Taking a program away, for `unload` and the recovery. Its links must have gone before. */
+import { PROGRAM_GONE_TIMEOUT_MS } from "../domain/limits.ts";
+import type { ProgramRecord, RowState } from "../domain/program.ts";
+import type { Host } from "../platform/host.ts";
+import type { Context } from "./operation.ts";
+import { carryOut } from "./plan.ts";
+import { waitUntil } from "./remove-link.ts";
+
+/** Every program but this one, whatever state its row is in. */
+function others(host: Host, program: ProgramRecord): ProgramRecord[] {
+  const unsettled = host.store.unsettledPrograms().map((row) => row.record);
+  return [...host.store.programs(), ...unsettled].filter((other) => other.id !== program.id);
+}
+
+/** Removes the map pins that no other program uses, the folder when it serves nobody, and the bytecode. */
+function removeFiles(host: Host, program: ProgramRecord): void {
+  const rest = others(host, program);
+  const inUse = new Set(rest.flatMap((other) => other.maps.map((map) => map.pinPath)));
+  for (const { pinPath } of program.maps) if (pinPath !== null && !inUse.has(pinPath)) host.pins.remove(pinPath);
+  if (!rest.some((other) => other.mapPinPath === program.mapPinPath)) host.pins.removeFolder(program.mapPinPath);
+  host.files.removeBytecode(program.id);
+}
+
+/** A row and the state it is in, which it gets back when nothing could be done. */
+export interface ProgramRow {
+  readonly record: ProgramRecord;
+  readonly state: RowState;
+}
+
+/**
+ * Unpins the program, then removes what only it used. A failure before the pin has gone changes nothing; one after it
+ * leaves a row in state `removing`, which the next command that changes something finishes.
+ */
+export async function removeProgram(host: Host, row: ProgramRow, context: Context): Promise<void> {
+  const program = row.record;
+  await carryOut(context, async (steps) => {
+    await steps.step(
+      `mark program ${program.id}`,
+      () => host.store.setProgramState(program.id, "removing"),
+      () => host.store.setProgramState(program.id, row.state),
+    );
+    await steps.step(`unpin program ${program.id}`, () => host.pins.remove(program.pinPath));
+  });
+  removeFiles(host, program);
+  host.store.deleteProgram(program.id);
+  // The kernel frees a program a moment after its last reference; people look right after us. Others may hold it.
+  const gone = await waitUntil(host, () => host.kernel.program(program.id) === null, PROGRAM_GONE_TIMEOUT_MS);
+  if (!gone) context.log.info("the kernel still has the program: something else refers to it", { program_id: program.id });
+}
