@@ -146,3 +146,7 @@ export function kernelWordOf(type: ProgramType): string {
 
 /** Words that the `--program-type` filter takes besides bpfman's own types. */
 export const KERNEL_TYPE_WORDS: readonly string[] = PROGRAM_TYPE_WORDS.map((words) => words.text);
+
+/** The text word for a JSON word; a word that is not in the table stays as it is. */
+export const programTypeTextOfJson = (word: string): string =>
+  PROGRAM_TYPE_WORDS.find((words) => words.json === word)?.text ?? word;

@@ -40,6 +40,8 @@ export const LICENSE_BYTES_MAX = 63;
 export const SYMBOL_TABLE_BYTES_MAX = 1024 * 1024 * 1024;
 /** Symbols of the name asked for that are looked at; a name has a handful of versions at most. */
 export const SYMBOL_CANDIDATES_MAX = 1024;
+/** Places of a string table where the name asked for stands, at the end of longer ones as well. */
+export const SYMBOL_PLACES_MAX = 1_000_000;
 /** Function names offered for "did you mean". */
 export const SYMBOL_NAMES_MAX = 100_000;
 /** Libraries taken from the dynamic linker's cache; a full desktop has about 4,000. */

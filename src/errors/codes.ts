@@ -114,6 +114,7 @@ export const ERROR_CODES = {
   KERNEL_REFUSED: { kind: "permission", meaning: "the kernel refused the operation by policy" },
   NOT_SUPPORTED: { kind: "unsupported", meaning: "this version of bpfman cannot do that" },
   KERNEL_UNSUPPORTED: { kind: "unsupported", meaning: "this kernel cannot do that" },
+  KERNEL_CALL_FAILED: { kind: "unavailable", meaning: "a system call failed that does so only in unusual circumstances" },
   IO_FAILED: { kind: "unavailable", meaning: "a file could not be written or removed" },
   CANCELLED: { kind: "cancelled", meaning: "the operation was interrupted; what it had begun was undone" },
   INTERNAL: {

@@ -20,8 +20,24 @@ const pid = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(0x7fff_fff
 const offset = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER));
 const text = v.pipe(v.string(), v.maxLength(METADATA_CHARS_MAX));
 
+/** Keys that a plain object cannot carry safely; the schema library leaves them out without a word. */
+const RESERVED_KEYS = ["__proto__", "constructor", "prototype"];
+
+/** An object used as a table: any key but the reserved ones, which are refused rather than dropped. */
+const table = v.pipe(
+  v.custom<Record<string, unknown>>(
+    (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+    "an object is needed",
+  ),
+  v.check(
+    (value) => !RESERVED_KEYS.some((key) => Object.hasOwn(value, key)),
+    `the names ${RESERVED_KEYS.join(", ")} cannot be used`,
+  ),
+);
+
 const metadata = v.optional(
   v.pipe(
+    table,
     v.record(v.pipe(text, v.minLength(1)), text),
     v.check((pairs) => Object.keys(pairs).length <= METADATA_PAIRS_MAX, `at most ${METADATA_PAIRS_MAX} pairs`),
   ),
@@ -43,7 +59,7 @@ const globalValue = v.union([
 export const loadRequest = v.strictObject({
   source: v.strictObject({ file: path }),
   programs: v.pipe(v.array(programSelector), v.minLength(1), v.maxLength(PROGRAMS_PER_LOAD_MAX)),
-  globalData: v.optional(v.record(name, globalValue), {}),
+  globalData: v.optional(v.pipe(table, v.record(name, globalValue)), {}),
   metadata,
   application: v.optional(v.nullable(v.pipe(text, v.minLength(1))), null),
   mapOwnerId: v.optional(v.nullable(id), null),

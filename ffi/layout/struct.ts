@@ -1,0 +1,79 @@
+import { allocate, type Memory, textUntilNul } from "../memory.ts";
+
+/** Where a field stands, in bytes. */
+export interface Field {
+  readonly offset: number;
+  readonly size: number;
+}
+
+export interface StructLayout {
+  readonly fields: Readonly<Record<string, Field>>;
+  /** Bytes up to the end of the last field. */
+  readonly size: number;
+}
+
+type FieldName<Layout extends StructLayout> = keyof Layout["fields"] & string;
+export type FieldValues<Layout extends StructLayout> = Partial<Record<FieldName<Layout>, number | bigint>>;
+
+function fieldOf(layout: StructLayout, name: string): Field {
+  const field = layout.fields[name];
+  if (field === undefined) throw new RangeError(`the struct has no field "${name}"`);
+  return field;
+}
+
+/** Writes an unsigned whole number, little-endian like the machines bpfman runs on. Throws RangeError when it does not fit. */
+function writeUnsigned(view: DataView, field: Field, value: bigint): void {
+  if (value < 0n || value >> BigInt(field.size * 8) !== 0n) {
+    throw new RangeError(`${value} does not fit into ${field.size} unsigned bytes`);
+  }
+  switch (field.size) {
+    case 4:
+      view.setUint32(field.offset, Number(value), true);
+      return;
+    case 8:
+      view.setBigUint64(field.offset, value, true);
+      return;
+    default:
+      throw new RangeError(`a field of ${field.size} bytes is no number`);
+  }
+}
+
+/**
+ * A struct in stable memory: the fields given, all else zero. Throws RangeError for a number that is negative, no whole
+ * number or too large for its field; native code would be handed another number silently.
+ */
+export function encode<Layout extends StructLayout>(layout: Layout, values: FieldValues<Layout>): Memory {
+  const memory = allocate(layout.size);
+  const view = new DataView(memory.buffer);
+  for (const [name, value] of Object.entries<number | bigint | undefined>(values)) {
+    if (value !== undefined) writeUnsigned(view, fieldOf(layout, name), BigInt(value));
+  }
+  return memory;
+}
+
+/** Reads the fields of a struct that native code has filled in. */
+export interface StructReader<Layout extends StructLayout> {
+  u32(name: FieldName<Layout>): number;
+  u64(name: FieldName<Layout>): bigint;
+  /** A copy. */
+  bytes(name: FieldName<Layout>): Uint8Array;
+  /** A char array, up to its NUL. */
+  text(name: FieldName<Layout>): string;
+  /** A bitfield of one bit. */
+  bit(place: { readonly offset: number; readonly mask: number }): boolean;
+}
+
+export function decode<Layout extends StructLayout>(layout: Layout, memory: Memory): StructReader<Layout> {
+  const view = new DataView(memory.buffer);
+  const bytes = (name: string) => {
+    const { offset, size } = fieldOf(layout, name);
+    return memory.slice(offset, offset + size);
+  };
+  return {
+    u32: (name) => view.getUint32(fieldOf(layout, name).offset, true),
+    u64: (name) => view.getBigUint64(fieldOf(layout, name).offset, true),
+    bytes,
+    text: (name) => textUntilNul(bytes(name)),
+    bit: ({ offset, mask }) => ((memory[offset] ?? 0) & mask) !== 0,
+  };
+}

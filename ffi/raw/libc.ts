@@ -1,0 +1,27 @@
+import type { FFIFunction } from "bun:ffi";
+
+export const LIBC = "libc.so.6";
+
+/** What bpfman calls in the C library. A symbol that is missing makes the whole table unusable. */
+export const LIBC_SYMBOLS = {
+  __errno_location: { args: [], returns: "ptr" },
+  clock_gettime: { args: ["i32", "ptr"], returns: "i32" },
+  close: { args: ["i32"], returns: "i32" },
+  dlerror: { args: [], returns: "ptr" },
+  dlopen: { args: ["ptr", "i32"], returns: "ptr" },
+  flock: { args: ["i32", "i32"], returns: "i32" },
+  if_freenameindex: { args: ["ptr"], returns: "void" },
+  if_nameindex: { args: [], returns: "ptr" },
+  if_nametoindex: { args: ["ptr"], returns: "u32" },
+  mount: { args: ["ptr", "ptr", "ptr", "u64", "ptr"], returns: "i32" },
+  setns: { args: ["i32", "i32"], returns: "i32" },
+  vsnprintf: { args: ["ptr", "u64", "ptr", "ptr"], returns: "i32" },
+} as const satisfies Record<string, FFIFunction>;
+
+/**
+ * syscall(2) is variadic; declared with fixed arguments it works on x86-64 and arm64, where these go in registers.
+ * The number and five arguments; pointers are passed as addresses.
+ */
+export const SYSCALL_SYMBOLS = {
+  syscall: { args: ["i64", "i64", "i64", "i64", "i64", "i64"], returns: "i64" },
+} as const satisfies Record<string, FFIFunction>;

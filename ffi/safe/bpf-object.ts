@@ -1,0 +1,161 @@
+import { type Pointer, toArrayBuffer } from "bun:ffi";
+import { ATTACH_TYPE, OBJECT_OPEN_OPTS, PROG_TYPE } from "../layout/generated.ts";
+import { encode } from "../layout/struct.ts";
+import { addressOf, allocate, copyOf, cString, keepAlive, type Memory } from "../memory.ts";
+import { lastErrno, textAt } from "./libc.ts";
+import { checkedLibbpf, libbpf, libbpfError } from "./libbpf.ts";
+import type { LogBuffer } from "./log-buffer.ts";
+
+export type ProgramTypeName = keyof typeof PROG_TYPE;
+export type AttachTypeName = keyof typeof ATTACH_TYPE;
+
+/** An object file that libbpf has parsed: to be configured, loaded once, and closed. */
+export interface BpfObject {
+  /** In the order of the file; functions that other programs call are not among them. */
+  readonly programs: readonly BpfProgram[];
+  readonly maps: readonly BpfMap[];
+  /** Creates the maps and loads the programs whose autoload is on. Throws SysError; nothing is left in the kernel then. */
+  load(): void;
+  /** Frees everything; programs and maps that are not pinned go away. Harmless when repeated. */
+  close(): void;
+}
+
+export interface BpfProgram {
+  readonly name: string;
+  readonly section: string;
+  setAutoload(on: boolean): void;
+  /** BPF_PROG_TYPE_* and the BPF_* attach type expected of it, null for none. */
+  setType(type: ProgramTypeName, expectedAttachType: AttachTypeName | null): void;
+  /**
+   * What a fentry, fexit or extension program goes to: a function of the program behind `programFd`, or of the kernel
+   * for null. After setType. Throws SysError (ENOENT or ESRCH: BTF has no such function).
+   */
+  setAttachTarget(target: { readonly programFd: number | null; readonly function: string }): void;
+  /** Memory for the verifier's log, written only when the kernel refuses the program. */
+  setLog(log: LogBuffer): void;
+  /** The descriptor of the loaded program, which `close` of the object closes. */
+  fd(): number;
+}
+
+export interface BpfMap {
+  /** Full name; `NAME.rodata` and the like for internal maps. */
+  readonly name: string;
+  /** Made by libbpf for a section of global variables. */
+  readonly internal: boolean;
+  /** Null when libbpf did not create the map. */
+  fd(): number | null;
+  /**
+   * Changes what an internal map will start with; before `load`. Throws RangeError when the bytes do not lie inside, or
+   * the map has no initial value.
+   */
+  writeInitialValue(offset: number, bytes: Uint8Array): void;
+  /** Takes an existing map instead of making one; the descriptor stays the caller's. */
+  reuse(fd: number): void;
+  /** Keeps libbpf from pinning and from looking for a pin. */
+  clearPinPath(): void;
+}
+
+/**
+ * Parses an object file in memory. libbpf has no protection against hostile files: pass only bytes that a strict reader
+ * has accepted. `name` is where the names of internal maps come from. Throws SysError, LibraryError.
+ */
+export function openObject(bytes: Uint8Array, name: string): BpfObject {
+  const library = libbpf();
+  const file = copyOf(bytes);
+  const objectName = cString(name);
+  const options = encode(OBJECT_OPEN_OPTS, { sz: OBJECT_OPEN_OPTS.size, object_name: addressOf(objectName) });
+  const opened = library.bpf_object__open_mem(file, file.length, options);
+  keepAlive(objectName);
+  if (opened === null) throw libbpfError("bpf_object__open_mem", lastErrno());
+  const handle = Number(opened) as Pointer;
+
+  // What was handed to libbpf and must live as long as the object does.
+  const lent: Memory[] = [file];
+  let closed = false;
+  const live = (pointer: Pointer): Pointer => {
+    if (closed) throw new Error("the BPF object is closed");
+    return pointer;
+  };
+  return {
+    programs: walk((last) => library.bpf_object__next_program(handle, last)).map((it) => wrapProgram(it, live, lent)),
+    maps: walk((last) => library.bpf_object__next_map(handle, last)).map((it) => wrapMap(it, live)),
+    load() {
+      checkedLibbpf("bpf_object__load", library.bpf_object__load(live(handle)));
+    },
+    close() {
+      if (closed) return;
+      closed = true;
+      library.bpf_object__close(handle);
+      keepAlive(...lent);
+    },
+  };
+}
+
+/** All pointers of one of libbpf's `next` functions. */
+function walk(next: (last: Pointer | null) => Pointer | bigint | null): Pointer[] {
+  const found: Pointer[] = [];
+  for (let last = next(null); last !== null; last = next(found.at(-1) ?? null)) found.push(Number(last) as Pointer);
+  return found;
+}
+
+type Live = (pointer: Pointer) => Pointer;
+
+const nameAt = (address: Pointer | bigint | null): string => (address === null ? "" : textAt(address));
+
+function wrapProgram(pointer: Pointer, live: Live, lent: Memory[]): BpfProgram {
+  const library = libbpf();
+  return {
+    name: nameAt(library.bpf_program__name(pointer)),
+    section: nameAt(library.bpf_program__section_name(pointer)),
+    setAutoload(on) {
+      checkedLibbpf("bpf_program__set_autoload", library.bpf_program__set_autoload(live(pointer), on));
+    },
+    setType(type, expectedAttachType) {
+      checkedLibbpf("bpf_program__set_type", library.bpf_program__set_type(live(pointer), PROG_TYPE[type]));
+      const expected = expectedAttachType === null ? 0 : ATTACH_TYPE[expectedAttachType];
+      const result = library.bpf_program__set_expected_attach_type(pointer, expected);
+      checkedLibbpf("bpf_program__set_expected_attach_type", result);
+    },
+    setAttachTarget(target) {
+      const fd = target.programFd ?? 0;
+      const result = library.bpf_program__set_attach_target(live(pointer), fd, cString(target.function));
+      checkedLibbpf("bpf_program__set_attach_target", result);
+    },
+    setLog(log) {
+      const { memory } = log;
+      lent.push(memory);
+      const result = library.bpf_program__set_log_buf(live(pointer), memory, memory.length);
+      checkedLibbpf("bpf_program__set_log_buf", result);
+    },
+    fd: () => checkedLibbpf("bpf_program__fd", library.bpf_program__fd(live(pointer))),
+  };
+}
+
+function wrapMap(pointer: Pointer, live: Live): BpfMap {
+  const library = libbpf();
+  return {
+    // Read now: reuse() gives the map the kernel's name, which is cut to 15 characters.
+    name: nameAt(library.bpf_map__name(pointer)),
+    internal: library.bpf_map__is_internal(pointer),
+    fd() {
+      const fd = library.bpf_map__fd(live(pointer));
+      return fd < 0 ? null : fd;
+    },
+    writeInitialValue(offset, bytes) {
+      const size = allocate(8);
+      const address = library.bpf_map__initial_value(live(pointer), size);
+      const room = address === null ? 0 : Number(new DataView(size.buffer).getBigUint64(0, true));
+      if (!Number.isSafeInteger(offset) || offset < 0 || offset + bytes.length > room) {
+        throw new RangeError(`${bytes.length} bytes at ${offset} do not lie inside an initial value of ${room} bytes`);
+      }
+      // libbpf's own memory: the view must not outlive this call.
+      new Uint8Array(toArrayBuffer(Number(address) as Pointer, 0, room)).set(bytes, offset);
+    },
+    reuse(fd) {
+      checkedLibbpf("bpf_map__reuse_fd", library.bpf_map__reuse_fd(live(pointer), fd));
+    },
+    clearPinPath() {
+      checkedLibbpf("bpf_map__set_pin_path", library.bpf_map__set_pin_path(live(pointer), null));
+    },
+  };
+}

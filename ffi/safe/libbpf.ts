@@ -1,0 +1,79 @@
+import { JSCallback, type Library, type Pointer } from "bun:ffi";
+import { allocate, textUntilNul } from "../memory.ts";
+import { LIBBPF, LIBBPF_SYMBOLS } from "../raw/libbpf.ts";
+import { SysError } from "../sys-error.ts";
+import { findLibrary, libc } from "./libc.ts";
+import { openLibrary } from "./library.ts";
+
+export type Libbpf = Library<typeof LIBBPF_SYMBOLS>["symbols"];
+
+let opened: Libbpf | undefined;
+
+/** libbpf, opened on first use. Throws LibraryError. */
+export function libbpf(): Libbpf {
+  if (opened === undefined) {
+    findLibrary(LIBBPF);
+    opened = openLibrary(LIBBPF, LIBBPF_SYMBOLS);
+    opened.libbpf_set_print(printCallback());
+  }
+  return opened;
+}
+
+/** `result` of a libbpf function unless it is negative: then that is the errno, or a number of libbpf's own from 4000. */
+export function checkedLibbpf(call: string, result: number): number {
+  if (result < 0) throw libbpfError(call, -result);
+  return result;
+}
+
+export function libbpfError(call: string, errno: number): SysError {
+  const text = allocate(256);
+  libbpf().libbpf_strerror(errno, text, text.length);
+  return new SysError(call, errno, textUntilNul(text));
+}
+
+/** enum libbpf_print_level; debug messages (2) are left out. */
+const LIBBPF_INFO = 1;
+const MESSAGE_BYTES_MAX = 8192;
+const MESSAGES_MAX = 256;
+
+let sink: string[] | null = null;
+
+/**
+ * Runs `run` with libbpf's warnings put into `messages`, without the `libbpf: ` in front. Outside of this they are
+ * dropped; they never reach the terminal. The print function is global in libbpf, so libbpf is for one thread only.
+ */
+export function collectMessages<T>(messages: string[], run: () => T): T {
+  const outer = sink;
+  sink = messages;
+  try {
+    return run();
+  } finally {
+    sink = outer;
+  }
+}
+
+/** libbpf keeps the pointer to its function for as long as the process runs. */
+const callbacks: JSCallback[] = [];
+
+/** The function that libbpf calls with a printf format and a va_list. It must never throw into C. */
+function printCallback(): Pointer {
+  const buffer = allocate(MESSAGE_BYTES_MAX);
+  const print = (level: number, format: Pointer, args: Pointer): number => {
+    try {
+      if (sink === null || level > LIBBPF_INFO || sink.length >= MESSAGES_MAX) return 0;
+      // A va_list is passed as a pointer on x86-64 and on arm64, so it can be handed on as one.
+      libc().vsnprintf(buffer, buffer.length, format, args);
+      const message = textUntilNul(buffer)
+        .replace(/^libbpf: /, "")
+        .trimEnd();
+      if (message !== "") sink.push(message);
+    } catch {
+      // A message that is lost is better than a crash of the process.
+    }
+    return 0;
+  };
+  const callback = new JSCallback(print, { args: ["i32", "ptr", "ptr"], returns: "i32" });
+  if (callback.ptr === null) throw new Error("bun:ffi made no callback");
+  callbacks.push(callback);
+  return callback.ptr;
+}

@@ -1,0 +1,64 @@
+import { CString, type Library, type Pointer, read } from "bun:ffi";
+import { cString } from "../memory.ts";
+import { LIBC, LIBC_SYMBOLS, SYSCALL_SYMBOLS } from "../raw/libc.ts";
+import { type SyscallName, syscallNumber } from "../raw/syscall-numbers.ts";
+import { SysError } from "../sys-error.ts";
+import { LibraryError, openLibrary } from "./library.ts";
+
+type Libc = Library<typeof LIBC_SYMBOLS>["symbols"] & Library<typeof SYSCALL_SYMBOLS>["symbols"];
+
+let opened: Libc | undefined;
+
+/** The C library, opened on first use. Throws LibraryError. */
+export function libc(): Libc {
+  opened ??= { ...openLibrary(LIBC, LIBC_SYMBOLS), ...openLibrary(LIBC, SYSCALL_SYMBOLS) };
+  return opened;
+}
+
+let errnoAddress: Pointer | undefined;
+
+/** errno of the last call that failed on this thread; read it before anything else runs. */
+export function lastErrno(): number {
+  errnoAddress ??= libc().__errno_location() as Pointer;
+  return read.i32(errnoAddress, 0);
+}
+
+/** `result` of a libc call unless it is negative. Throws SysError with errno then. */
+export function checked(call: string, result: number): number {
+  if (result < 0) throw new SysError(call, lastErrno());
+  return result;
+}
+
+/** syscall(2). Arguments are cut to 64 bits, missing ones are 0. Answers the negative errno on failure. */
+export function syscall(name: SyscallName, ...args: readonly (number | bigint)[]): number {
+  const [a = 0, b = 0, c = 0, d = 0, e = 0] = args;
+  const result = Number(libc().syscall(syscallNumber(name), a, b, c, d, e));
+  return result < 0 ? -lastErrno() : result;
+}
+
+/** The C string at an address that native code gave. */
+export const textAt = (address: Pointer | bigint): string => new CString(Number(address) as Pointer).toString();
+
+/** Closes a file descriptor; an error is ignored, because the descriptor is gone either way (close(2)). */
+export function closeFd(fd: number): void {
+  if (fd >= 0) libc().close(fd);
+}
+
+const RTLD_NOW = 2;
+
+/** Makes the dynamic linker load `library` by its soname. Throws LibraryError `missing` with the linker's own reason. */
+export function findLibrary(library: string): void {
+  if (libc().dlopen(cString(library), RTLD_NOW) !== null) return;
+  const reason = libc().dlerror();
+  const text = reason === null ? `${library}: not found` : textAt(reason);
+  throw new LibraryError("missing", library, { text });
+}
+
+const CLOCK_BOOTTIME = 7;
+
+/** CLOCK_BOOTTIME in nanoseconds: the clock of `load_time` in bpf_prog_info (time since boot, sleep included). */
+export function bootTimeNs(): bigint {
+  const time = new BigInt64Array(new ArrayBuffer(16));
+  checked("clock_gettime", libc().clock_gettime(CLOCK_BOOTTIME, time));
+  return (time[0] ?? 0n) * 1_000_000_000n + (time[1] ?? 0n);
+}

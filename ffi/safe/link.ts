@@ -1,0 +1,105 @@
+import { ATTACH_TYPE, LINK_CREATE_ATTR, LINK_DETACH_ATTR, LINK_UPDATE_ATTR, QUERY_ATTR } from "../layout/generated.ts";
+import { decode, encode, type FieldValues } from "../layout/struct.ts";
+import { addressOf, allocate, keepAlive } from "../memory.ts";
+import { bpf } from "./bpf.ts";
+
+// Each function that makes a link answers its descriptor: closing it detaches, unless the link is pinned.
+
+/** BPF_LINK_CREATE. Throws SysError. */
+const createLink = (values: FieldValues<typeof LINK_CREATE_ATTR>): number =>
+  bpf("LINK_CREATE", encode(LINK_CREATE_ATTR, values));
+
+/** Runs a program on a perf event, which the link holds on to by itself (Linux 5.15). Throws SysError. */
+export const createPerfLink = (program: number, event: number): number =>
+  createLink({ prog_fd: program, target_fd: event, attach_type: ATTACH_TYPE.PERF_EVENT });
+
+/**
+ * Puts an extension into the place of the function it was loaded for, or of another one of the same shape: function
+ * `btfId` of the program behind `programFd` (Linux 5.10). Throws SysError.
+ */
+export function createExtensionLink(
+  program: number,
+  target: { readonly programFd: number; readonly btfId: number } | null,
+): number {
+  return createLink({ prog_fd: program, target_fd: target?.programFd ?? 0, target_btf_id: target?.btfId ?? 0 });
+}
+
+export type HookName = "TCX_INGRESS" | "TCX_EGRESS";
+
+/** include/uapi/linux/bpf.h */
+const BPF_F_BEFORE = 8;
+const BPF_F_AFTER = 16;
+const BPF_F_ID = 32;
+const BPF_F_LINK = 1 << 13;
+const BPF_F_REPLACE = 4;
+
+export interface TcxPlace {
+  readonly ifindex: number;
+  readonly hook: HookName;
+  /** Next to which link, by id; null for the end of the list. */
+  readonly beside: { readonly side: "before" | "after"; readonly linkId: number } | null;
+  /** The revision that the hook must have. */
+  readonly revision: bigint;
+}
+
+/**
+ * Attaches to the TCX hook of an interface of the current network namespace (Linux 6.6). Throws SysError: ESTALE when
+ * the hook has another revision, ENOENT when the neighbour is gone, EEXIST when the program is on that hook already,
+ * ERANGE when the hook is full, ENODEV without the interface, EINVAL from kernels that do not know TCX.
+ */
+export function createTcxLink(program: number, place: TcxPlace): number {
+  const side = place.beside?.side === "before" ? BPF_F_BEFORE : BPF_F_AFTER;
+  return createLink({
+    prog_fd: program,
+    target_ifindex: place.ifindex,
+    attach_type: ATTACH_TYPE[place.hook],
+    flags: place.beside === null ? 0 : side | BPF_F_ID | BPF_F_LINK,
+    relative_id: place.beside?.linkId ?? 0,
+    expected_revision: place.revision,
+  });
+}
+
+/** The kernel takes at most 64 programs on one hook (BPF_MPROG_MAX, include/linux/bpf_mprog.h). */
+const MPROG_MAX = 64;
+
+export interface HookState {
+  readonly revision: bigint;
+  /** In the order in which they run; the link is 0 for a program attached without one. */
+  readonly members: readonly { readonly programId: number; readonly linkId: number }[];
+}
+
+/**
+ * BPF_PROG_QUERY of a hook that holds several programs, in the current network namespace (Linux 6.6). Throws SysError:
+ * EINVAL where the kernel does not know the hook, ENODEV for a missing interface.
+ */
+export function queryHook(ifindex: number, hook: HookName): HookState {
+  const programs = allocate(MPROG_MAX * 4);
+  const links = allocate(MPROG_MAX * 4);
+  const attr = encode(QUERY_ATTR, {
+    target_ifindex: ifindex,
+    attach_type: ATTACH_TYPE[hook],
+    prog_ids: addressOf(programs),
+    link_ids: addressOf(links),
+    count: MPROG_MAX,
+  });
+  bpf("PROG_QUERY", attr);
+  keepAlive(programs, links);
+  const answer = decode(QUERY_ATTR, attr);
+  const linkIds = new Uint32Array(links.buffer);
+  const members = [...new Uint32Array(programs.buffer).subarray(0, answer.u32("count"))].map((programId, index) => ({
+    programId,
+    linkId: linkIds[index] ?? 0,
+  }));
+  return { revision: answer.u64("revision"), members };
+}
+
+/** BPF_LINK_UPDATE: puts `next` in the place of `old`, if `old` is what the link runs. Throws SysError. */
+export function replaceLinkProgram(link: number, programs: { readonly old: number; readonly next: number }): void {
+  const values = { link_fd: link, new_prog_fd: programs.next, flags: BPF_F_REPLACE, old_prog_fd: programs.old };
+  bpf("LINK_UPDATE", encode(LINK_UPDATE_ATTR, values));
+}
+
+/** BPF_LINK_DETACH: takes a link off its hook, though it stays open. Throws SysError (EOPNOTSUPP: perf-based links). */
+export const detachLink = (link: number): void => {
+  bpf("LINK_DETACH", encode(LINK_DETACH_ATTR, { link_fd: link }));
+};

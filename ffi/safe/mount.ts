@@ -1,0 +1,64 @@
+import { statfsSync } from "node:fs";
+import { addressOf, cString, keepAlive } from "../memory.ts";
+import { SysError } from "../sys-error.ts";
+import { checked, closeFd, libc, syscall } from "./libc.ts";
+
+const MS_NOSUID = 2n;
+const MS_NODEV = 4n;
+const MS_NOEXEC = 8n;
+
+/** Mounts a BPF file system (nosuid, nodev, noexec, mode 0700) on the folder `target`. Throws SysError. */
+export function mountBpffs(target: string): void {
+  const flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+  checked("mount", libc().mount(cString("bpf"), cString(target), cString("bpf"), flags, cString("mode=0700")));
+}
+
+/** TRACEFS_MAGIC (include/uapi/linux/magic.h). */
+const TRACEFS_MAGIC = 0x74726163;
+const TRACEFS_MOUNTS = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"] as const;
+
+/** A tracefs to read below `path`. */
+export interface Tracefs {
+  readonly path: string;
+  close(): void;
+}
+
+/**
+ * The tracefs of this machine: where it is mounted, otherwise a mount of our own that is never put into the tree of
+ * files: it is read through its descriptor and gone with it. Throws SysError (fsopen ENODEV: no tracefs in the kernel).
+ */
+export function openTracefs(): Tracefs {
+  for (const path of TRACEFS_MOUNTS) if (isTracefs(path)) return { path, close: () => {} };
+  const mount = detachedMount("tracefs");
+  return { path: `/proc/self/fd/${mount}`, close: () => closeFd(mount) };
+}
+
+function isTracefs(path: string): boolean {
+  try {
+    return statfsSync(path).type === TRACEFS_MAGIC;
+  } catch {
+    return false;
+  }
+}
+
+const FSOPEN_CLOEXEC = 1;
+const FSCONFIG_CMD_CREATE = 6;
+const FSMOUNT_CLOEXEC = 1;
+
+/** fsopen(2), fsconfig(2), fsmount(2), Linux 5.2: the descriptor of a mount that hangs nowhere. */
+function detachedMount(type: string): number {
+  const name = cString(type);
+  const context = systemCall("fsopen", syscall("fsopen", addressOf(name), FSOPEN_CLOEXEC));
+  keepAlive(name);
+  try {
+    systemCall("fsconfig", syscall("fsconfig", context, FSCONFIG_CMD_CREATE));
+    return systemCall("fsmount", syscall("fsmount", context, FSMOUNT_CLOEXEC));
+  } finally {
+    closeFd(context);
+  }
+}
+
+function systemCall(call: string, result: number): number {
+  if (result < 0) throw new SysError(call, -result);
+  return result;
+}

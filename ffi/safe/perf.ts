@@ -1,0 +1,56 @@
+import { readFileSync } from "node:fs";
+import { ERRNO } from "../errno.ts";
+import { PERF_EVENT_ATTR, PERF_TYPE } from "../layout/generated.ts";
+import { encode, type FieldValues } from "../layout/struct.ts";
+import { addressOf, cString, keepAlive } from "../memory.ts";
+import { fileCall, SysError } from "../sys-error.ts";
+import { syscall } from "./libc.ts";
+
+const PERF_FLAG_FD_CLOEXEC = 8;
+const NO_GROUP = -1;
+
+/** perf_event_open(2) of one process, or of everybody for null. Throws SysError. */
+function openEvent(values: FieldValues<typeof PERF_EVENT_ATTR>, pid: number | null): number {
+  const attr = encode(PERF_EVENT_ATTR, { ...values, size: PERF_EVENT_ATTR.size });
+  // Without a pid the event needs a cpu. Any will do: a BPF program on a tracepoint or a probe runs on all of them.
+  const target = pid === null ? [-1, 0] : [pid, -1];
+  const fd = syscall("perf_event_open", addressOf(attr), ...target, NO_GROUP, PERF_FLAG_FD_CLOEXEC);
+  keepAlive(attr);
+  if (fd < 0) throw new SysError("perf_event_open", -fd);
+  return fd;
+}
+
+/** Opens the tracepoint with that id (tracefs, events/GROUP/NAME/id). Throws SysError. */
+export const openTracepoint = (id: number): number => openEvent({ type: PERF_TYPE.TRACEPOINT, config: id }, null);
+
+export interface UprobeTarget {
+  readonly path: string;
+  /** Bytes from the start of the file. */
+  readonly offset: number;
+  /** Fires when the function returns. */
+  readonly atReturn: boolean;
+  readonly pid: number | null;
+}
+
+/**
+ * Opens a probe in a file (Linux 4.17). Throws SysError; of `open` with ENOENT where the kernel has no uprobes.
+ */
+export function openUprobe(target: UprobeTarget): number {
+  const pmu = probePmu("uprobe");
+  const path = cString(target.path);
+  const config = target.atReturn ? 1n << BigInt(pmu.returnBit) : 0n;
+  const values = { type: pmu.type, config, uprobe_path: addressOf(path), probe_offset: target.offset };
+  const fd = openEvent(values, target.pid);
+  keepAlive(path);
+  return fd;
+}
+
+/** How perf names a dynamic probe: numbers that the kernel hands out at boot. */
+function probePmu(name: "uprobe"): { readonly type: number; readonly returnBit: number } {
+  const folder = `/sys/bus/event_source/devices/${name}`;
+  const read = (file: string) => fileCall("open", () => readFileSync(`${folder}/${file}`, "utf8").trim());
+  const type = Number(read("type"));
+  const returnBit = Number(/^config:(\d+)$/.exec(read("format/retprobe"))?.[1]);
+  if (!Number.isSafeInteger(type) || !Number.isSafeInteger(returnBit)) throw new SysError("open", ERRNO.EINVAL);
+  return { type, returnBit };
+}

@@ -1,0 +1,88 @@
+/**
+ * `bun run build`: compiles the BPF objects, then everything into one executable, dist/bpfman. Nothing is done when no
+ * input has changed since the last build (by content, not by time).
+ */
+import { createHash } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import packageJson from "../package.json" with { type: "json" };
+
+const ROOT = resolve(import.meta.dir, "..");
+const OUTPUT = join(ROOT, "dist/bpfman");
+const STAMP = join(ROOT, "dist/.bpfman.inputs");
+const INPUTS = new Bun.Glob("{src,ffi,rpc}/**/*.{ts,json,sql}");
+const EMBEDDED = new Bun.Glob("dist/bpf/*.o");
+const SINGLE_INPUTS = ["package.json", "package-lock.json", "tsconfig.json", "scripts/build.ts"];
+
+/** Runs a command in the repository; on failure shows what it printed and throws. Answers its standard output. */
+function run(command: readonly string[]): string {
+  const result = Bun.spawnSync([...command], { cwd: ROOT, stdout: "pipe", stderr: "pipe" });
+  if (result.exitCode === 0) return result.stdout.toString();
+  process.stderr.write(result.stdout);
+  process.stderr.write(result.stderr);
+  throw new Error(`"${command.join(" ")}" failed with exit code ${result.exitCode}`);
+}
+
+/** Twelve digits of HEAD, marked when the sources differ from it; `unknown` outside of git. */
+function gitCommit(): string {
+  const git = (...args: string[]) => Bun.spawnSync(["git", "-C", ROOT, ...args], { stderr: "ignore" });
+  const head = git("rev-parse", "--short=12", "HEAD");
+  if (head.exitCode !== 0) return "unknown";
+  const dirty = git("status", "--porcelain", "--", "src", "ffi", "rpc", "package.json").stdout.length > 0;
+  return `${head.stdout.toString().trim()}${dirty ? "-dirty" : ""}`;
+}
+
+function digestOfInputs(commit: string): string {
+  const hash = createHash("sha256").update(`${commit}\0${Bun.version}\0`);
+  const files = [INPUTS, EMBEDDED].flatMap((glob) => [...glob.scanSync({ cwd: ROOT })]);
+  for (const file of [...files, ...SINGLE_INPUTS].sort()) {
+    const bytes = readFileSync(join(ROOT, file));
+    hash.update(`${file}\0${bytes.length}\0`).update(bytes);
+  }
+  return hash.digest("hex");
+}
+
+/**
+ * The flags and why: `--splitting` keeps each `import()` a chunk that is read when it is called; `--bytecode` spares
+ * parsing; the `--no-compile-autoload-*` pair keeps the executable, which runs as root, from executing a bunfig.toml or
+ * reading a .env file in the current directory.
+ */
+function compile(commit: string): void {
+  const partial = `${OUTPUT}.partial`;
+  const define = (name: string, value: string) => ["--define", `${name}=${JSON.stringify(value)}`];
+  run([
+    process.execPath,
+    ...["build", "src/main.ts", "--compile", "--outfile", partial],
+    ...["--minify", "--bytecode", "--format=esm", "--splitting"],
+    ...["--no-compile-autoload-bunfig", "--no-compile-autoload-dotenv"],
+    ...define("BPFMAN_VERSION", packageJson.version),
+    ...define("BPFMAN_COMMIT", commit),
+  ]);
+  chmodSync(partial, 0o755);
+  renameSync(partial, OUTPUT);
+}
+
+function build(): void {
+  mkdirSync(join(ROOT, "dist"), { recursive: true });
+  process.stdout.write(run([process.execPath, "scripts/build-bpf.ts"]));
+  const commit = gitCommit();
+  const digest = digestOfInputs(commit);
+  if (existsSync(OUTPUT) && existsSync(STAMP) && readFileSync(STAMP, "utf8") === digest) {
+    console.log("build: dist/bpfman is up to date");
+    return;
+  }
+  const startedAt = performance.now();
+  rmSync(STAMP, { force: true });
+  compile(commit);
+  writeFileSync(STAMP, digest);
+  console.log(
+    `build: dist/bpfman ${packageJson.version} (${commit}) in ${Math.round(performance.now() - startedAt)} ms`,
+  );
+}
+
+try {
+  build();
+} catch (failure) {
+  console.error(`build: ${failure instanceof Error ? failure.message : failure}`);
+  process.exit(1);
+}

@@ -1,0 +1,45 @@
+/** `bun run docs`: writes the pages that come from tables in the code. test/tidy.test.ts holds them against the tables. */
+import { writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { ERROR_CODES, type ErrorCode, type ErrorKind, rowOf } from "../src/errors/codes.ts";
+
+const ROOT = resolve(import.meta.dir, "..");
+
+/** What each kind says to a caller; the order is the order of the page. */
+const KINDS: Readonly<Record<ErrorKind, string>> = {
+  invalid: "The request cannot be carried out as it is; change it.",
+  "not-found": "Something named in the request is not there.",
+  conflict: "It does not fit what is there now, or somebody else is at it.",
+  precondition: "The system lacks something that bpfman needs.",
+  permission: "The caller may not do that.",
+  unsupported: "This bpfman or this kernel cannot do that.",
+  unavailable: "A resource failed; trying again may help.",
+  cancelled: "The caller, or a signal, stopped it.",
+  internal: "A mistake in bpfman.",
+};
+
+const cell = (text: string): string => text.replaceAll("|", "\\|").replaceAll("<", "\\<");
+
+/** docs/errors.md as it must stand. */
+export function errorsPage(): string {
+  const codes = Object.keys(ERROR_CODES) as ErrorCode[];
+  const sections = (Object.keys(KINDS) as ErrorKind[]).map((kind) => {
+    const rows = codes
+      .filter((code) => rowOf(code).kind === kind)
+      .map((code) => `| \`${code}\` | ${cell(rowOf(code).meaning)} | ${cell(rowOf(code).hint ?? "")} |`);
+    return [`## ${kind}`, "", KINDS[kind], "", "| code | meaning | default hint |", "|---|---|---|", ...rows, ""];
+  });
+  return [
+    "# Errors",
+    "",
+    "Generated from `src/errors/codes.ts` by `bun run docs`; do not edit.",
+    "",
+    "An error has a stable `code`, a `kind` from which exit codes follow ([cli.md](cli.md#exit-codes)), a message, details",
+    "in fields, often a hint, and the verifier's whole log when the kernel refused a program. Where a situation tells more",
+    "than the code, its hint replaces the default one below.",
+    "",
+    ...sections.flat(),
+  ].join("\n");
+}
+
+if (import.meta.main) writeFileSync(join(ROOT, "docs/errors.md"), errorsPage());

@@ -1,0 +1,287 @@
+/**
+ * Writes ffi/layout/generated.ts: offsets and sizes of the structs that bpfman hands to the kernel and to libbpf, as the
+ * C compiler sees them.
+ *
+ * Kernel structs come from the BTF of the running kernel, because packaged kernel headers lag behind (Debian 12 has
+ * those of 6.1, without TCX); libbpf's come from its installed header.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+interface StructSource {
+  /** Name of the constant in the generated file. */
+  readonly name: string;
+  readonly type: string;
+  /** Member designators as offsetof() takes them. A name of ours may stand before: `cookie=perf_event.bpf_cookie`. */
+  readonly fields: readonly string[];
+  /** Bitfields of one bit: a byte and a mask. */
+  readonly bits?: readonly string[];
+}
+
+const KERNEL_STRUCTS: readonly StructSource[] = [
+  { name: "OBJ_ATTR", type: "union bpf_attr", fields: ["pathname", "bpf_fd", "file_flags"] },
+  { name: "GET_ID_ATTR", type: "union bpf_attr", fields: ["start_id", "next_id", "open_flags"] },
+  {
+    name: "INFO_ATTR",
+    type: "union bpf_attr",
+    fields: ["bpf_fd=info.bpf_fd", "info_len=info.info_len", "info=info.info"],
+  },
+  {
+    name: "QUERY_ATTR",
+    type: "union bpf_attr",
+    fields: [
+      "target_ifindex=query.target_ifindex",
+      "attach_type=query.attach_type",
+      "prog_ids=query.prog_ids",
+      "count=query.count",
+      "link_ids=query.link_ids",
+      "revision=query.revision",
+    ],
+  },
+  {
+    name: "LINK_CREATE_ATTR",
+    type: "union bpf_attr",
+    fields: [
+      "prog_fd=link_create.prog_fd",
+      "target_fd=link_create.target_fd",
+      "target_ifindex=link_create.target_ifindex",
+      "attach_type=link_create.attach_type",
+      "flags=link_create.flags",
+      "target_btf_id=link_create.target_btf_id",
+      "perf_event_cookie=link_create.perf_event.bpf_cookie",
+      "tracing_target_btf_id=link_create.tracing.target_btf_id",
+      "tracing_cookie=link_create.tracing.cookie",
+      "relative_id=link_create.tcx.relative_id",
+      "expected_revision=link_create.tcx.expected_revision",
+    ],
+  },
+  {
+    name: "LINK_UPDATE_ATTR",
+    type: "union bpf_attr",
+    fields: [
+      "link_fd=link_update.link_fd",
+      "new_prog_fd=link_update.new_prog_fd",
+      "flags=link_update.flags",
+      "old_prog_fd=link_update.old_prog_fd",
+    ],
+  },
+  { name: "LINK_DETACH_ATTR", type: "union bpf_attr", fields: ["link_fd=link_detach.link_fd"] },
+  {
+    name: "PROG_INFO",
+    type: "struct bpf_prog_info",
+    fields: [
+      "type",
+      "id",
+      "tag",
+      "jited_prog_len",
+      "xlated_prog_len",
+      "load_time",
+      "created_by_uid",
+      "nr_map_ids",
+      "map_ids",
+      "name",
+      "btf_id",
+      "run_time_ns",
+      "run_cnt",
+      "recursion_misses",
+      "verified_insns",
+    ],
+    bits: ["gpl_compatible"],
+  },
+  {
+    name: "MAP_INFO",
+    type: "struct bpf_map_info",
+    fields: ["type", "id", "key_size", "value_size", "max_entries", "map_flags", "name", "btf_id", "map_extra"],
+  },
+  {
+    name: "LINK_INFO",
+    type: "struct bpf_link_info",
+    fields: [
+      "type",
+      "id",
+      "prog_id",
+      "tracing_attach_type=tracing.attach_type",
+      "cgroup_attach_type=cgroup.attach_type",
+      "netns_attach_type=netns.attach_type",
+      "xdp_ifindex=xdp.ifindex",
+      "perf_event_type=perf_event.type",
+      "tcx_ifindex=tcx.ifindex",
+      "tcx_attach_type=tcx.attach_type",
+      "netkit_attach_type=netkit.attach_type",
+    ],
+  },
+  {
+    name: "PERF_EVENT_ATTR",
+    type: "struct perf_event_attr",
+    fields: ["type", "size", "config", "uprobe_path", "probe_offset"],
+  },
+];
+
+const LIBBPF_STRUCTS: readonly StructSource[] = [
+  { name: "OBJECT_OPEN_OPTS", type: "struct bpf_object_open_opts", fields: ["sz", "object_name"] },
+];
+
+/** Numbers of the kernel's enums: name of the constant, prefix that its keys lose, enumerators. */
+const KERNEL_ENUMS: readonly { readonly name: string; readonly prefix: string; readonly values: readonly string[] }[] =
+  [
+    {
+      name: "BPF_CMD",
+      prefix: "BPF_",
+      values: [
+        "BPF_OBJ_PIN",
+        "BPF_OBJ_GET",
+        "BPF_PROG_GET_NEXT_ID",
+        "BPF_MAP_GET_NEXT_ID",
+        "BPF_LINK_GET_NEXT_ID",
+        "BPF_PROG_GET_FD_BY_ID",
+        "BPF_MAP_GET_FD_BY_ID",
+        "BPF_LINK_GET_FD_BY_ID",
+        "BPF_OBJ_GET_INFO_BY_FD",
+        "BPF_PROG_QUERY",
+        "BPF_LINK_CREATE",
+        "BPF_LINK_UPDATE",
+        "BPF_LINK_DETACH",
+      ],
+    },
+    {
+      name: "PROG_TYPE",
+      prefix: "BPF_PROG_TYPE_",
+      values: [
+        "BPF_PROG_TYPE_KPROBE",
+        "BPF_PROG_TYPE_SCHED_CLS",
+        "BPF_PROG_TYPE_TRACEPOINT",
+        "BPF_PROG_TYPE_XDP",
+        "BPF_PROG_TYPE_TRACING",
+        "BPF_PROG_TYPE_EXT",
+      ],
+    },
+    {
+      name: "ATTACH_TYPE",
+      prefix: "BPF_",
+      values: ["BPF_TRACE_FENTRY", "BPF_TRACE_FEXIT", "BPF_XDP", "BPF_PERF_EVENT", "BPF_TCX_INGRESS", "BPF_TCX_EGRESS"],
+    },
+    {
+      name: "LINK_TYPE",
+      prefix: "BPF_LINK_TYPE_",
+      values: [
+        "BPF_LINK_TYPE_TRACING",
+        "BPF_LINK_TYPE_CGROUP",
+        "BPF_LINK_TYPE_NETNS",
+        "BPF_LINK_TYPE_XDP",
+        "BPF_LINK_TYPE_PERF_EVENT",
+        "BPF_LINK_TYPE_TCX",
+        "BPF_LINK_TYPE_NETKIT",
+      ],
+    },
+    { name: "PERF_TYPE", prefix: "PERF_TYPE_", values: ["PERF_TYPE_TRACEPOINT"] },
+  ];
+
+interface Command {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly ok: boolean;
+}
+
+function run(command: readonly string[]): Command {
+  const result = Bun.spawnSync([...command], { stdout: "pipe", stderr: "pipe" });
+  return { stdout: result.stdout.toString(), stderr: result.stderr.toString(), ok: result.exitCode === 0 };
+}
+
+function must(command: readonly string[]): string {
+  const result = run(command);
+  if (!result.ok) throw new Error(`${command.join(" ")}: ${result.stderr.slice(0, 2000)}`);
+  return result.stdout;
+}
+
+const BTF = "/sys/kernel/btf/vmlinux";
+
+/** Why the layouts cannot be generated here; null when they can. */
+export function obstacle(): string | null {
+  for (const tool of ["gcc", "bpftool"]) if (Bun.which(tool) === null) return `${tool} is not installed`;
+  const dump = run(["bpftool", "btf", "dump", "file", BTF, "format", "c"]);
+  if (!dump.ok) return `the kernel's BTF cannot be read: ${dump.stderr.trim()}`;
+  if (!/\btcx;/.test(dump.stdout)) return "this kernel's BTF has no TCX (Linux 6.6)";
+  if (!run(["gcc", "-E", "-include", "bpf/libbpf.h", "-x", "c", "/dev/null"]).ok) return "libbpf-dev is not installed";
+  return null;
+}
+
+/** `cookie=a.b` -> [`cookie`, `a.b`]. */
+function named(field: string): readonly [name: string, member: string] {
+  const [name = "", member = name] = field.split("=");
+  return [name, member];
+}
+
+function printStruct(struct: StructSource): string {
+  const of = struct.type;
+  const fields = struct.fields.map((field) => {
+    const [name, member] = named(field);
+    return `  field("${name}", __builtin_offsetof(${of}, ${member}), sizeof(((${of} *)0)->${member}));`;
+  });
+  const bits = (struct.bits ?? []).map((name) => `  { ${of} x = {0}; x.${name} = 1; bit("${name}", &x, sizeof x); }`);
+  return [`  begin("${struct.name}", "${of}");`, ...fields, `  end();`, ...bits, `  close_struct();`].join("\n");
+}
+
+const C_SUPPORT = `
+extern int printf(const char *, ...);
+static unsigned long last;
+static void begin(const char *name, const char *type) {
+  last = 0;
+  printf("\\n/** ${"%s"} */\\nexport const %s = {\\n  fields: {\\n", type, name);
+}
+static void field(const char *name, unsigned long offset, unsigned long size) {
+  if (offset + size > last) last = offset + size;
+  printf("    %s: { offset: %lu, size: %lu },\\n", name, offset, size);
+}
+static void end(void) { printf("  },\\n"); }
+static void bit(const char *name, const void *memory, unsigned long size) {
+  const unsigned char *bytes = memory;
+  for (unsigned long i = 0; i < size; i++)
+    if (bytes[i]) printf("  %s: { offset: %lu, mask: %u },\\n", name, i, bytes[i]);
+}
+static void close_struct(void) { printf("  size: %lu,\\n} as const;\\n", last); }
+`;
+
+function compileAndRun(folder: string, program: { name: string; include: string; body: string }): string {
+  const source = join(folder, `${program.name}.c`);
+  const binary = join(folder, program.name);
+  writeFileSync(source, `${program.include}\n${C_SUPPORT}\nint main(void) {\n${program.body}\n  return 0;\n}\n`);
+  must(["gcc", "-w", "-std=gnu11", "-I", folder, "-o", binary, source]);
+  return must([binary]);
+}
+
+function printEnum(source: (typeof KERNEL_ENUMS)[number]): string {
+  const values = source.values.map((value) => `  printf("  ${value.slice(source.prefix.length)}: %d,\\n", ${value});`);
+  return [`  printf("\\nexport const ${source.name} = {\\n");`, ...values, `  printf("} as const;\\n");`].join("\n");
+}
+
+/** The text of ffi/layout/generated.ts. Throws when {@link obstacle} is not null. */
+export function generateLayouts(): string {
+  const folder = mkdtempSync(join(tmpdir(), "bpfman-layouts-"));
+  try {
+    writeFileSync(join(folder, "vmlinux.h"), must(["bpftool", "btf", "dump", "file", BTF, "format", "c"]));
+    const kernel = compileAndRun(folder, {
+      name: "kernel",
+      include: '#define BPF_NO_PRESERVE_ACCESS_INDEX\n#include "vmlinux.h"',
+      body: [...KERNEL_ENUMS.map(printEnum), ...KERNEL_STRUCTS.map(printStruct)].join("\n"),
+    });
+    const libbpf = compileAndRun(folder, {
+      name: "libbpf",
+      include: "#include <bpf/libbpf.h>",
+      body: LIBBPF_STRUCTS.map(printStruct).join("\n"),
+    });
+    const header = [
+      "// Made by scripts/generate-layouts.ts from the kernel's BTF and libbpf's header. Do not edit.",
+      "// Offsets and sizes in bytes; the size of a struct ends with the last field used here.",
+    ];
+    return `${header.join("\n")}\n${kernel}${libbpf}`;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+if (import.meta.main) {
+  const target = new URL("../ffi/layout/generated.ts", import.meta.url).pathname;
+  writeFileSync(target, generateLayouts());
+  console.log(`wrote ${target}`);
+}

@@ -1,0 +1,30 @@
+/** Finding and removing what an interrupted demo or test run left: mounts below a folder, and network namespaces. */
+import { readFileSync, rmSync } from "node:fs";
+
+/** Mount points at or below `folder`, the most recent first, as the kernel lists them (proc(5), mountinfo field 5). */
+export function mountsUnder(folder: string): string[] {
+  const points = readFileSync("/proc/self/mountinfo", "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[4] ?? "")
+    .map((path) => path.replace(/\\([0-7]{3})/g, (_, digits) => String.fromCharCode(Number.parseInt(digits, 8))));
+  return points.filter((path) => path === folder || path.startsWith(`${folder}/`)).reverse();
+}
+
+/**
+ * Unmounts what is mounted below `folder` and removes it. A bpffs that is unmounted takes its pins along, and with
+ * them the programs and links that only those held.
+ */
+export function removeTree(folder: string): void {
+  for (const point of mountsUnder(folder)) Bun.spawnSync(["umount", point], { stderr: "ignore" });
+  if (mountsUnder(folder).length === 0) rmSync(folder, { recursive: true, force: true });
+}
+
+/** Names of the network namespaces that `ip netns` knows. */
+export function namedNamespaces(): string[] {
+  const listed = Bun.spawnSync(["ip", "netns", "list"], { stderr: "ignore" }).stdout.toString();
+  return listed.split("\n").flatMap((line) => line.split(" ")[0] || []);
+}
+
+export function removeNamespace(name: string): void {
+  Bun.spawnSync(["ip", "netns", "delete", name], { stderr: "ignore" });
+}

@@ -1,0 +1,145 @@
+/** Boots an unpacked kernel under QEMU's software emulation, with this machine's root folder as the guest's. */
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { UnpackedKernel } from "./kernels.ts";
+import { run } from "./run.ts";
+
+/** What the shared root needs, in order of insertion, where the kernel has it as modules. */
+const ROOT_MODULES = [
+  "virtio_ring",
+  "virtio",
+  "virtio_pci_legacy_dev",
+  "virtio_pci_modern_dev",
+  "virtio_pci",
+  "fuse",
+  "virtiofs",
+];
+const SOCKET_WAIT_MS = 5_000;
+const MEMORY = "3G";
+
+/** How a boot ended. `status` is the script's exit code; null when it never came to an end. */
+export interface BootResult {
+  readonly status: number | null;
+  /** Whether the script had begun: a boot that failed before may be tried again. */
+  readonly began: boolean;
+  readonly timedOut: boolean;
+}
+
+/** Line that the script prints first, so that a failed boot can be told from a failed test. */
+export const BEGIN_MARK = "vm: begin";
+
+function makeInitrd(kernel: UnpackedKernel, work: string): string {
+  const root = join(work, "initrd");
+  for (const folder of ["bin", "proc", "newroot", "modules"]) mkdirSync(join(root, folder), { recursive: true });
+  copyFileSync("/bin/busybox", join(root, "bin/busybox"));
+  copyFileSync(join(import.meta.dir, "init.sh"), join(root, "init"));
+  chmodSync(join(root, "init"), 0o755);
+  const modules = join(kernel.root, "lib/modules", kernel.release);
+  ROOT_MODULES.forEach((name, index) => {
+    const [file] = run(["find", modules, "-name", `${name}.ko*`]).split("\n");
+    if (!file) return;
+    const target = join(root, "modules", `${10 + index}-${name}.ko`);
+    if (file.endsWith(".xz")) writeFileSync(target, Bun.spawnSync(["xz", "-dc", file]).stdout);
+    else if (file.endsWith(".zst")) writeFileSync(target, Bun.spawnSync(["zstd", "-dqc", file]).stdout);
+    else cpSync(file, target);
+  });
+  const initrd = join(work, "initrd.gz");
+  run(["bash", "-c", `set -o pipefail; find . | cpio -o -H newc --quiet | gzip -1 > '${initrd}'`], root);
+  return initrd;
+}
+
+async function waitFor(path: string): Promise<void> {
+  for (let waited = 0; waited < SOCKET_WAIT_MS; waited += 50) {
+    if (existsSync(path)) return;
+    await Bun.sleep(50);
+  }
+  throw new Error("virtiofsd did not start");
+}
+
+/** Copies the console to `print`, line by line, from the script's first line on. */
+async function follow(stream: ReadableStream<Uint8Array>, print: (line: string) => void): Promise<boolean> {
+  let began = false;
+  let rest = "";
+  const decoder = new TextDecoder();
+  for await (const chunk of stream) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines.map((text) => text.replace(/\r/g, ""))) {
+      if (began || line.startsWith("vm: ") || /panic|BUG:|Oops/.test(line)) print(line);
+      if (line.startsWith(BEGIN_MARK)) began = true;
+    }
+  }
+  return began;
+}
+
+/** Runs `script` (a path on this machine outside /tmp and /run) with bash as root in the guest. */
+export async function boot(
+  kernel: UnpackedKernel,
+  options: {
+    readonly script: string;
+    readonly timeoutMs: number;
+    readonly print: (line: string) => void;
+    readonly signal: AbortSignal;
+  },
+): Promise<BootResult> {
+  const work = mkdtempSync(join(tmpdir(), "bpfman-vm-"));
+  const exitFile = `${options.script}.exit`;
+  const socket = join(work, "fs.sock");
+  const append = `console=ttyS0 panic=-1 quiet audit=0 mitigations=off lsm=landlock,lockdown,yama,bpf vm.script=${options.script} vm.exit=${exitFile}`;
+  rmSync(exitFile, { force: true });
+  const children: Bun.Subprocess[] = [];
+  try {
+    const initrd = makeInitrd(kernel, work);
+    const daemon = [
+      "/usr/lib/qemu/virtiofsd",
+      `--socket-path=${socket}`,
+      "-o",
+      "source=/",
+      "-o",
+      "cache=auto",
+      "-o",
+      "sandbox=chroot",
+    ];
+    children.push(Bun.spawn(daemon, { stdin: "ignore", stdout: "ignore", stderr: Bun.file(join(work, "fs.log")) }));
+    await waitFor(socket);
+    const qemu = Bun.spawn(
+      [
+        ...["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max,-cx16", "-smp", "2", "-m", MEMORY],
+        ...["-object", `memory-backend-memfd,id=mem,size=${MEMORY},share=on`, "-numa", "node,memdev=mem"],
+        ...["-chardev", `socket,id=fs,path=${socket}`, "-device", "vhost-user-fs-pci,chardev=fs,tag=hostroot"],
+        ...["-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot"],
+        ...["-kernel", kernel.image, "-initrd", initrd, "-append", append],
+      ],
+      { stdin: "ignore", stdout: "pipe", stderr: "inherit" },
+    );
+    children.push(qemu);
+    let timedOut = false;
+    const timer = setTimeout(() => {
+      timedOut = true;
+      qemu.kill("SIGKILL");
+    }, options.timeoutMs);
+    const stop = () => qemu.kill("SIGKILL");
+    options.signal.addEventListener("abort", stop, { once: true });
+    const began = await follow(qemu.stdout, options.print);
+    await qemu.exited;
+    clearTimeout(timer);
+    options.signal.removeEventListener("abort", stop);
+    const status = existsSync(exitFile) ? Number(readFileSync(exitFile, "utf8").trim()) : null;
+    return { status, began, timedOut };
+  } finally {
+    for (const child of children) if (child.exitCode === null) child.kill("SIGKILL");
+    rmSync(work, { recursive: true, force: true });
+    rmSync(exitFile, { force: true });
+  }
+}

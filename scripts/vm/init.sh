@@ -1,0 +1,42 @@
+#!/bin/busybox sh
+# The first process of the test machine: takes the host's root folder, shared over virtiofs, as its own, gives it fresh
+# /tmp, /run, /dev, /proc and /sys, runs the script named on the kernel's command line, notes its exit code, powers off.
+b=/bin/busybox
+$b mkdir -p /proc /newroot
+$b mount -t proc proc /proc
+for word in $($b cat /proc/cmdline); do
+  case $word in
+    vm.script=*) script=${word#vm.script=} ;;
+    vm.exit=*) exit_file=${word#vm.exit=} ;;
+  esac
+done
+# Older kernels have what the shared root needs as modules; the file names give the order.
+for module in /modules/*.ko; do
+  if [ -e "$module" ]; then $b insmod "$module"; fi
+done
+if ! $b mount -t virtiofs hostroot /newroot; then
+  echo "vm: no root folder over virtiofs"
+  $b poweroff -f
+fi
+cd /newroot || exit 1
+for folder in proc sys dev tmp run; do $b mount -t tmpfs -o mode=755,size=70% "$folder" "$folder"; done
+$b chmod 1777 tmp
+$b mount -t proc proc proc
+$b mount -t sysfs sysfs sys
+$b mount -t devtmpfs devtmpfs dev
+$b ln -sf /proc/self/fd dev/fd
+$b ln -sf /proc/self/fd/0 dev/stdin
+$b ln -sf /proc/self/fd/1 dev/stdout
+$b ln -sf /proc/self/fd/2 dev/stderr
+$b mkdir -p dev/shm dev/pts run/netns run/lock
+$b mount -t tmpfs -o mode=1777 tmpfs dev/shm
+$b mount -t devpts devpts dev/pts
+for pair in bpf:sys/fs/bpf tracefs:sys/kernel/tracing debugfs:sys/kernel/debug securityfs:sys/kernel/security cgroup2:sys/fs/cgroup; do
+  $b mount -t "${pair%%:*}" "${pair%%:*}" "${pair#*:}" 2>/dev/null || echo "vm: no ${pair%%:*}"
+done
+$b ip link set lo up
+$b hostname bpfman-vm
+$b umount /proc
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb
+exec $b switch_root /newroot /bin/busybox sh -c \
+  "/bin/bash '$script'; echo \$? > '$exit_file'; /bin/busybox sync; /bin/busybox poweroff -f"

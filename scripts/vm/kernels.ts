@@ -1,0 +1,114 @@
+/** Debian's kernels, fetched as packages and unpacked, never installed: the machine's own apt configuration is only read. */
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { run } from "./run.ts";
+
+/** A kernel of the test matrix, and the Debian suite that has it. */
+export interface KernelSource {
+  readonly name: string;
+  readonly suite: string;
+}
+
+/** From the oldest supported kernel to the newest that Debian packages for its stable releases. */
+export const KERNELS: readonly KernelSource[] = [
+  { name: "6.1", suite: "bookworm" },
+  { name: "6.12", suite: "bookworm-backports" },
+  { name: "newest", suite: "trixie-backports" },
+];
+
+export interface UnpackedKernel {
+  readonly name: string;
+  /** `uname -r` of it. */
+  readonly release: string;
+  /** Folder that holds `boot` and `lib/modules` (or `usr/lib/modules`). */
+  readonly root: string;
+  readonly image: string;
+}
+
+const PACKAGE = "linux-image-cloud-amd64";
+const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "bpfman-vm");
+
+/** The mirror that this machine's apt uses for Debian. */
+function mirror(): string {
+  const targets = run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(ORIGIN) $(RELEASE)"]);
+  for (const line of targets.split("\n")) {
+    const [uri, origin, release] = line.split(" ");
+    if (uri && origin === "Debian" && release === "bookworm") return uri;
+  }
+  throw new Error("apt has no Debian bookworm source on this machine (or no lists yet: run apt-get update)");
+}
+
+/** Options that give apt a world of its own: one suite, own lists, own cache. */
+function privateApt(folder: string, suite: string): string[] {
+  for (const sub of ["lists/partial", "cache/archives/partial"]) mkdirSync(join(folder, sub), { recursive: true });
+  const sources = join(folder, "sources.list");
+  const keys = ["/usr/share/keyrings/debian-archive-keyring.gpg"];
+  writeFileSync(sources, `deb [signed-by=${keys}] ${mirror()} ${suite} main\n`);
+  return [
+    `Dir::Etc::sourcelist=${sources}`,
+    "Dir::Etc::sourceparts=/dev/null",
+    `Dir::State::lists=${join(folder, "lists")}`,
+    `Dir::Cache=${join(folder, "cache")}`,
+    "APT::Sandbox::User=root",
+  ].flatMap((option) => ["-o", option]);
+}
+
+/** The meta package and what it pulls in of the kernel itself: image, and since 7.x binary and modules. */
+function packagesOf(apt: readonly string[]): string[] {
+  const depends = run(["apt-cache", ...apt, "depends", "--recurse", "--no-recommends", "--no-suggests", PACKAGE]);
+  const names = new Set<string>();
+  for (const [, name] of depends.matchAll(/Depends: (linux-(?:image|binary|modules)-[0-9][^\s]*)/g))
+    names.add(name as string);
+  return [...names].filter((name) => !name.endsWith("-unsigned"));
+}
+
+function find(folder: string, wanted: (name: string) => boolean): string | null {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isFile() && wanted(entry.name)) return path;
+    const inside = entry.isDirectory() ? find(path, wanted) : null;
+    if (inside) return inside;
+  }
+  return null;
+}
+
+/** Looks at an unpacked tree; null when it is not whole. */
+function describe(name: string, folder: string): UnpackedKernel | null {
+  if (!existsSync(join(folder, "complete"))) return null;
+  const root = existsSync(join(folder, "tree/lib/modules")) ? join(folder, "tree") : join(folder, "tree/usr");
+  const release = readdirSync(join(root, "lib/modules"))[0];
+  const image = find(join(folder, "tree"), (file) => file.startsWith("vmlinuz"));
+  return release && image ? { name, release, root, image } : null;
+}
+
+/** The kernel, from the cache or from Debian's archive. Throws when neither has it. */
+export function fetchKernel(source: KernelSource): UnpackedKernel {
+  const folder = join(CACHE, source.name);
+  const cached = describe(source.name, folder);
+  if (cached) return cached;
+  process.stderr.write(`vm: fetching kernel ${source.name} from ${source.suite}\n`);
+  const work = join(CACHE, `${source.name}.${process.pid}`);
+  mkdirSync(join(work, "tree"), { recursive: true });
+  try {
+    const apt = privateApt(work, source.suite);
+    run(["apt-get", ...apt, "-q", "update"]);
+    const packages = packagesOf(apt);
+    if (packages.length === 0) throw new Error(`suite ${source.suite} has no ${PACKAGE}`);
+    run(["apt-get", ...apt, "-q", "download", ...packages], work);
+    for (const file of readdirSync(work)) if (file.endsWith(".deb")) run(["dpkg", "-x", file, "tree"], work);
+    const root = existsSync(join(work, "tree/lib/modules")) ? join(work, "tree") : join(work, "tree/usr");
+    const release = readdirSync(join(root, "lib/modules"))[0] as string;
+    run(["depmod", "-b", root, release]);
+    for (const leftover of ["lists", "cache"]) rmSync(join(work, leftover), { recursive: true });
+    for (const file of readdirSync(work)) if (file.endsWith(".deb")) rmSync(join(work, file));
+    writeFileSync(join(work, "complete"), `${release}\n`);
+    rmSync(folder, { recursive: true, force: true });
+    renameSync(work, folder);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+  const fetched = describe(source.name, folder);
+  if (!fetched) throw new Error(`the packages of kernel ${source.name} hold no kernel image`);
+  return fetched;
+}

@@ -1,0 +1,7 @@
+/** Runs a command to its end and gives its output. Throws with its words when it fails. */
+export function run(command: readonly string[], cwd?: string): string {
+  const result = Bun.spawnSync([...command], { stdout: "pipe", stderr: "pipe", ...(cwd === undefined ? {} : { cwd }) });
+  if (result.exitCode === 0) return result.stdout.toString();
+  const words = result.stderr.toString().trim() || result.stdout.toString().trim();
+  throw new Error(`${command.slice(0, 2).join(" ")} failed with status ${result.exitCode}: ${words}`);
+}

@@ -1,0 +1,32 @@
+import { BpfmanError } from "../errors/error.ts";
+import type { PinPaths } from "../platform/pins.ts";
+
+/** NAME_MAX (include/uapi/linux/limits.h): bytes in the name of a file. */
+const NAME_BYTES_MAX = 255;
+
+/** The layout of the BPF file system mounted at `root`. Throws INVALID_OBJECT for a map name that cannot be a file's. */
+export function pinPaths(root: string): PinPaths {
+  const paths: PinPaths = {
+    root,
+    program: (id) => `${root}/prog_${id}`,
+    mapFolder: (owner) => `${root}/maps/${owner}`,
+    map: (owner, name) => `${paths.mapFolder(owner)}/${fileName(name)}`,
+    sharedMap: (name) => `${root}/shared/${fileName(name)}`,
+    link: (id) => `${root}/links/${id}`,
+  };
+  return paths;
+}
+
+/** A map's name comes out of the object file, and must not lead anywhere else. The BPF file system refuses dots. */
+function fileName(map: string): string {
+  const bytes = Buffer.byteLength(map);
+  if (bytes >= 1 && bytes <= NAME_BYTES_MAX && !/[/.\p{Cc}\p{Cs}]/u.test(map)) return map;
+  throw new BpfmanError(
+    "INVALID_OBJECT",
+    `pin map "${map}": a name of 1 to ${NAME_BYTES_MAX} bytes without "/" and "." is needed`,
+    {
+      details: { map },
+      hint: "rename the map in the program's source",
+    },
+  );
+}

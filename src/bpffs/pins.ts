@@ -1,0 +1,79 @@
+import * as fs from "node:fs";
+import { BpfmanError } from "../errors/error.ts";
+import { errnoName, sysPart } from "../errors/sys-failure.ts";
+import type { PinsPort } from "../platform/pins.ts";
+import { pinPaths } from "./paths.ts";
+import { isBpffs, prepareFolders } from "./prepare.ts";
+
+/** The pins below `root`, which is `<runtime-dir>/fs`. Nothing is made or mounted before `prepare`. */
+export function openPins(root: string): PinsPort {
+  const paths = pinPaths(root);
+
+  /** Pin paths come out of the database, too: what is not below the root is never touched. */
+  const own = (action: string, path: string): string => {
+    if (path.startsWith(`${root}/`) && !path.split("/").includes("..")) return path;
+    throw new BpfmanError("STATE_CONFLICT", `${action} "${path}": it is not below "${root}"`, {
+      details: { path, root },
+      hint: "give the --runtime-dir that it was made with",
+    });
+  };
+
+  const list = (folder: string): string[] =>
+    failing("list", folder, () => (isBpffs(folder) ? absentAs<string[]>([], () => fs.readdirSync(folder)) : []));
+
+  const remove = (path: string): boolean =>
+    failing("remove pin", own("remove pin", path), () =>
+      absentAs(false, () => {
+        fs.unlinkSync(path);
+        return true;
+      }),
+    );
+
+  return {
+    paths,
+    prepare: () => prepareFolders(paths),
+    exists: (path) =>
+      failing("look at", path, () =>
+        absentAs(false, () => fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined),
+      ),
+    makeFolder: (path) =>
+      failing("make folder", own("make folder", path), () => {
+        fs.mkdirSync(path, { recursive: true, mode: 0o700 });
+      }),
+    remove,
+    removeFolder: (path) =>
+      failing("remove folder", own("remove folder", path), () => {
+        for (const name of list(path)) remove(`${path}/${name}`);
+        return absentAs(false, () => {
+          fs.rmdirSync(path);
+          return true;
+        });
+      }),
+    list,
+  };
+}
+
+/** `none` when a file on the way is not there. */
+function absentAs<T>(none: T, run: () => T): T {
+  try {
+    return run();
+  } catch (thrown) {
+    const name = errnoName(thrown);
+    if (name === "ENOENT" || name === "ENOTDIR") return none;
+    throw thrown;
+  }
+}
+
+function failing<T>(action: string, path: string, run: () => T): T {
+  try {
+    return run();
+  } catch (thrown) {
+    if (thrown instanceof BpfmanError) throw thrown;
+    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new BpfmanError("IO_FAILED", `${action} "${path}": ${reason}`, {
+      details: { path },
+      ...sysPart(thrown),
+      cause: thrown,
+    });
+  }
+}

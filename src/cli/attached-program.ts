@@ -1,0 +1,8 @@
+import type { Argument } from "./command.ts";
+
+/** The word between `attach` and the kind of hook. */
+export const ATTACHED_PROGRAM: Argument = {
+  name: "program-id",
+  doc: ["Required: Program Id to be attached."],
+  completes: "program-id",
+};

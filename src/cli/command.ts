@@ -1,0 +1,134 @@
+/**
+ * What the command table is made of. Parsing, help, and everything that is generated (completions, man pages,
+ * docs/cli.md) reads these shapes and nothing else.
+ */
+import type { BpfmanError } from "../errors/error.ts";
+import type { Invoke } from "../service/invoke.ts";
+
+/** Where live values for a word come from, for shell completion. */
+export type Completion =
+  | "command"
+  | "directory"
+  | "file"
+  | "interface"
+  | "kernel-function"
+  | "link-id"
+  | "netns"
+  | "pid"
+  | "program-id"
+  | "tracepoint";
+
+export interface Flag {
+  /** Without the dashes. */
+  readonly long: string;
+  /** One letter, without the dash. */
+  readonly short?: string;
+  /**
+   * `nothing`: a switch. `one`: one value, given once. `list`: values up to the next option, repeatable. `commas`: one
+   * word split at its commas, repeatable.
+   */
+  readonly takes: "nothing" | "one" | "list" | "commas";
+  readonly required?: true;
+  /** Name of the value in help; the long name in capitals when absent. */
+  readonly metavar?: string;
+  /** The whole help text, line by line; its first sentence is the short help. */
+  readonly doc: readonly string[];
+  /** All words that are accepted, where they can be listed. */
+  readonly choices?: readonly string[];
+  readonly completes?: Completion;
+  /** Environment variable that is read when the option is not given. */
+  readonly env?: string;
+  /** Shown in help. */
+  readonly default?: string;
+}
+
+/** A word that belongs to no option. */
+export interface Argument {
+  /** In lower case with dashes; capitals in help. */
+  readonly name: string;
+  /** Takes all words that are left: at least one unless optional. */
+  readonly many?: true;
+  readonly optional?: true;
+  readonly doc: readonly string[];
+  readonly completes?: Completion;
+}
+
+export interface Example {
+  readonly does: string;
+  readonly line: string;
+}
+
+/** What a leaf does, in a module that is fetched only when it is run or described. */
+export interface Command {
+  /** Long description; the leaf's summary when absent. */
+  readonly description?: readonly string[];
+  readonly args: readonly Argument[];
+  readonly flags: readonly Flag[];
+  readonly examples: readonly Example[];
+  /** Turns the line into what to do. Pure: whatever it throws is a mistake on the command line. */
+  prepare(line: Line): Action;
+}
+
+export interface Leaf {
+  readonly name: string;
+  /** One line: the list of commands shows it. */
+  readonly summary: string;
+  readonly hidden?: true;
+  /** Other names that work but are not shown. */
+  readonly aliases?: readonly string[];
+  /** Null for a command that is known by name only, until it is there. */
+  readonly load: (() => Promise<Command>) | null;
+}
+
+export interface Group {
+  readonly name: string;
+  readonly summary: string;
+  /** Words between the group's name and the command's, as in `attach ID xdp`. */
+  readonly args?: readonly Argument[];
+  readonly children: readonly Node[];
+}
+
+export type Node = Leaf | Group;
+
+export const isGroup = (node: Node): node is Group => "children" in node;
+
+/** A command line taken apart, values still as they were written. */
+export interface Line {
+  /** Whether a switch is set. */
+  has(flag: Flag): boolean;
+  /** The value of an option that takes one; null when it was not given. */
+  value(flag: Flag): string | null;
+  /** The values of an option that takes several; empty when it was not given. */
+  values(flag: Flag): readonly string[];
+  /** The only word for an argument. Never called for one that is optional or takes many. */
+  word(arg: Argument): string;
+  words(arg: Argument): readonly string[];
+}
+
+export type Action = (session: Session) => Promise<void>;
+
+/** What an action works with. */
+export interface Session {
+  /** Connects on first use. */
+  readonly invoke: Invoke;
+  /** Writes an answer to stdout: as JSON, or as what `text` makes of it. */
+  print<Answer>(answer: Answer, text: (answer: Answer, styled: boolean) => string): void;
+  /** Reports a failure and goes on. The first one decides the exit code. */
+  fail(error: BpfmanError): void;
+  /** Writes the long help of a command, named by its words. Throws USAGE for an unknown one. */
+  help(words: readonly string[]): Promise<void>;
+}
+
+export const metavarOf = (flag: Flag): string => flag.metavar ?? flag.long.toUpperCase().replaceAll("-", "_");
+
+/** `<PATH>`, `<PROGRAM_ID>...`, `[COMMAND]...` */
+export function argumentUsage(arg: Argument): string {
+  const name = arg.name.toUpperCase().replaceAll("-", "_");
+  return `${arg.optional ? `[${name}]` : `<${name}>`}${arg.many ? "..." : ""}`;
+}
+
+/** `--path <PATH>`, `--programs <PROGRAMS>...`, `--all` */
+export function flagUsage(flag: Flag): string {
+  if (flag.takes === "nothing") return `--${flag.long}`;
+  return `--${flag.long} <${metavarOf(flag)}>${flag.takes === "list" ? "..." : ""}`;
+}

@@ -1,0 +1,101 @@
+/** Help and usage, made from the command table. Each text ends with a newline. */
+import { type Argument, argumentUsage, type Command, type Flag, flagUsage, isGroup, type Node } from "./command.ts";
+import { globalFlagsBeside, VERSION } from "./global-flags.ts";
+
+/** What is described: the nodes from the root down, and the command of the last one when it is a leaf that is there. */
+interface Subject {
+  readonly nodes: readonly Node[];
+  readonly command: Command | null;
+}
+
+export type Detail = "short" | "long";
+
+/** `bpfman attach <PROGRAM_ID> tcx [OPTIONS] --direction <DIRECTION> --iface <IFACE> --priority <PRIORITY>` */
+export function usageOf({ nodes, command }: Subject): string {
+  const last = nodes.at(-1);
+  const words = nodes.flatMap((node) => {
+    const args = isGroup(node) && node !== last ? (node.args ?? []) : [];
+    return [node.name, ...args.map(argumentUsage)];
+  });
+  words.push("[OPTIONS]");
+  if (last !== undefined && isGroup(last)) words.push(...(last.args ?? []).map(argumentUsage), "<COMMAND>");
+  words.push(...(command?.flags.filter((flag) => flag.required) ?? []).map(flagUsage));
+  words.push(...(command?.args ?? []).map(argumentUsage));
+  return words.join(" ");
+}
+
+export function renderHelp(subject: Subject, detail: Detail): string {
+  const { nodes, command } = subject;
+  const last = nodes.at(-1);
+  const summary = last?.summary ?? "";
+  const sections = [
+    (detail === "long" ? command?.description?.join("\n") : undefined) ?? summary,
+    `Usage: ${usageOf(subject)}`,
+  ];
+
+  const args = [...nodes.flatMap((node) => (isGroup(node) ? (node.args ?? []) : [])), ...(command?.args ?? [])];
+  if (args.length > 0) sections.push(section("Arguments", args.map(argumentEntry), detail));
+
+  if (last !== undefined && isGroup(last)) {
+    const children = last.children.filter((child) => isGroup(child) || !child.hidden);
+    const entries = children.map((child) => ({ left: child.name, doc: [child.summary], notes: [] }));
+    // Summaries are one line: the same table in both.
+    sections.push(section("Commands", entries, "short"));
+  }
+
+  const own = command?.flags ?? [];
+  if (own.length > 0) sections.push(section("Options", own.map(flagEntry), detail));
+  const globals = [...globalFlagsBeside(own), ...(nodes.length === 1 ? [VERSION] : [])];
+  // In full at the root only: below it they would bury the command's own.
+  sections.push(section("Global options", globals.map(flagEntry), nodes.length === 1 ? detail : "short"));
+
+  const examples = detail === "long" ? (command?.examples ?? []) : [];
+  if (examples.length > 0) {
+    sections.push(`Examples:\n${examples.map(({ does, line }) => `  ${does}:\n    ${line}`).join("\n\n")}`);
+  }
+  if (detail === "short") sections.push(`More: ${nodes.map((node) => node.name).join(" ")} --help`);
+  return `${sections.join("\n\n")}\n`;
+}
+
+interface Entry {
+  /** `-p, --path <PATH>` */
+  readonly left: string;
+  readonly doc: readonly string[];
+  /** `[default: text]` */
+  readonly notes: readonly string[];
+}
+
+const argumentEntry = (arg: Argument): Entry => ({ left: argumentUsage(arg), doc: arg.doc, notes: [] });
+
+function flagEntry(flag: Flag): Entry {
+  return {
+    left: `${flag.short === undefined ? "   " : `-${flag.short},`} ${flagUsage(flag)}`,
+    doc: flag.doc,
+    notes: [
+      ...(flag.default === undefined ? [] : [`[default: ${flag.default}]`]),
+      ...(flag.env === undefined ? [] : [`[env: ${flag.env}]`]),
+    ],
+  };
+}
+
+/** Short: one line for an entry. Long: the whole text below it. */
+function section(title: string, entries: readonly Entry[], detail: Detail): string {
+  if (detail === "short") {
+    const width = Math.max(...entries.map((entry) => entry.left.length));
+    const lines = entries.map((entry) => `  ${entry.left.padEnd(width)}  ${firstSentence(entry.doc)}`);
+    return `${title}:\n${lines.join("\n")}`;
+  }
+  const blocks = entries.map((entry) => {
+    const notes = entry.notes.length === 0 ? [] : ["", ...entry.notes];
+    const body = [...entry.doc, ...notes].map((line) => (line === "" ? "" : `          ${line}`));
+    return `  ${entry.left}\n${body.join("\n")}`;
+  });
+  return `${title}:\n${blocks.join("\n\n")}`;
+}
+
+/** The first sentence of a help text, in one line. Formats, examples and lists of values are no part of it. */
+export function firstSentence(doc: readonly string[]): string {
+  const end = doc.findIndex((line) => line === "" || /^(Format|Example|\[)/.test(line));
+  const paragraph = doc.slice(0, end < 0 ? doc.length : end).join(" ");
+  return /^.*?\.(?=\s+[A-Z])/.exec(paragraph)?.[0] ?? paragraph;
+}

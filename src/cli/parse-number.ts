@@ -1,0 +1,44 @@
+/** Numbers on the command line. Each takes plain decimal digits unless it says otherwise. */
+import { ID_MAX, PRIORITY_MAX } from "../domain/limits.ts";
+import type { ErrorCode } from "../errors/codes.ts";
+import { BpfmanError } from "../errors/error.ts";
+
+interface Range {
+  readonly what: string;
+  readonly min: number;
+  readonly max: number;
+  readonly code: ErrorCode;
+}
+
+function parseWhole(text: string, { what, min, max, code }: Range): number {
+  const value = /^[0-9]+$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value >= min && value <= max)) {
+    throw new BpfmanError(code, `invalid ${what} "${text}": must be a whole number from ${min} to ${max}`);
+  }
+  return value;
+}
+
+/** Largest pid: pid_t is a signed 32-bit integer. */
+const PID_MAX = 0x7fff_ffff;
+
+export const parseProgramId = (text: string): number =>
+  parseWhole(text, { what: "program id", min: 1, max: ID_MAX, code: "USAGE" });
+
+export const parseLinkId = (text: string): number =>
+  parseWhole(text, { what: "link id", min: 1, max: ID_MAX, code: "USAGE" });
+
+export const parsePid = (text: string): number =>
+  parseWhole(text, { what: "pid", min: 1, max: PID_MAX, code: "USAGE" });
+
+export const parsePriority = (text: string): number =>
+  parseWhole(text, { what: "priority", min: 0, max: PRIORITY_MAX, code: "INVALID_PRIORITY" });
+
+/** Bytes, in decimal or as `0x` hex. */
+export function parseOffset(text: string): number {
+  const value = /^([0-9]+|0[xX][0-9a-fA-F]+)$/.test(text) ? Number(text) : Number.NaN;
+  if (Number.isSafeInteger(value)) return value;
+  throw new BpfmanError("USAGE", `invalid offset "${text}": must be a number of bytes, in decimal or as 0x hex`, {
+    // Everywhere else -o is the output format.
+    ...(text === "json" || text === "text" ? { hint: `-o is the offset here; write "--output ${text}"` } : {}),
+  });
+}

@@ -1,0 +1,58 @@
+/** Failures: what is written on stderr, and the exit code. */
+import type { ErrorKind } from "../errors/codes.ts";
+import type { BpfmanError } from "../errors/error.ts";
+import { printable, printableBlock } from "./printable.ts";
+import { renderJson } from "./render-json.ts";
+
+/** `usage`: while the command line was read. `run`: afterwards. */
+export type Phase = "usage" | "run";
+
+/** Whether the command line is to blame: its own values, or a request that the schema refuses. */
+export const isUsage = (error: BpfmanError, phase: Phase): boolean =>
+  error.code === "USAGE" || error.code === "INVALID_REQUEST" || (phase === "usage" && error.kind === "invalid");
+
+const EXIT_CODES: Readonly<Record<ErrorKind, number>> = {
+  invalid: 1,
+  "not-found": 3,
+  permission: 4,
+  conflict: 5,
+  precondition: 5,
+  unsupported: 1,
+  unavailable: 1,
+  internal: 1,
+  cancelled: 130,
+};
+
+export const exitCodeOf = (error: BpfmanError, phase: Phase): number =>
+  isUsage(error, phase) ? 2 : EXIT_CODES[error.kind];
+
+/** `error: …`, `hint: …`, then the verifier's whole log. */
+export function renderError(error: BpfmanError): string {
+  const lines = [`error: ${printable(error.message)}`];
+  if (error.hint !== null) lines.push(`hint: ${printableBlock(error.hint)}`);
+  if (error.verifierLog !== null) lines.push("", printableBlock(error.verifierLog.trimEnd()));
+  return `${lines.join("\n")}\n`;
+}
+
+export const renderErrorJson = (error: BpfmanError): string =>
+  renderJson({
+    error: {
+      code: error.code,
+      kind: error.kind,
+      message: error.message,
+      hint: error.hint,
+      details: error.details,
+      verifier_log: error.verifierLog,
+    },
+  });
+
+/** A mistake of ours, in one line; its message names the run, for whoever looks into the report. */
+export const renderCrash = (error: BpfmanError): string =>
+  `bpfman: internal error: ${printable(error.message)}; please report it, with the command and --log-level debug\n`;
+
+/** The stack of an error and of what caused it. */
+export function renderStack(error: unknown): string {
+  const stacks: string[] = [];
+  for (let each = error; each instanceof Error; each = each.cause) stacks.push(each.stack ?? String(each));
+  return stacks.length === 0 ? "" : `${printableBlock(stacks.join("\ncaused by: "))}\n`;
+}

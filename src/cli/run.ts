@@ -1,0 +1,113 @@
+/** The command line: turns arguments into a request, runs it, renders the answer. */
+import type { Settings } from "../domain/settings.ts";
+import { BpfmanError } from "../errors/error.ts";
+import type { Invoke } from "../service/invoke.ts";
+import type { Session } from "./command.ts";
+import { asksForJson, type Globals, readGlobals } from "./global-flags.ts";
+import { renderHelp, usageOf } from "./help.ts";
+import { renderJson } from "./render-json.ts";
+import { exitCodeOf, isUsage, type Phase, renderCrash, renderError, renderErrorJson, renderStack } from "./report.ts";
+import { newTrail, pathOf, route, topic, type Trail } from "./route.ts";
+
+/** The process around a command. */
+export interface CliHost {
+  /** Without the executable's name. */
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdoutIsTerminal: boolean;
+  readonly stderrIsTerminal: boolean;
+  out(text: string): void;
+  err(text: string): void;
+  /** Aborted when the user interrupts. */
+  readonly signal: AbortSignal;
+  /** Opens what operations need. Not called for help, nor for a command line that is wrong. */
+  connect(settings: Settings): Promise<Invoke>;
+}
+
+/** Runs a command line to its end and answers the exit code. Throws nothing. */
+export async function runCli(host: CliHost): Promise<number> {
+  const run: Run = { host, trail: newTrail(), globals: null, phase: "usage", operationId: crypto.randomUUID() };
+  try {
+    const next = await route(host.args, run.trail);
+    if (next.kind === "help") {
+      host.out(renderHelp(run.trail, next.detail));
+      return 0;
+    }
+    if (next.kind === "incomplete") {
+      host.err(renderHelp(run.trail, "short"));
+      return 2;
+    }
+    run.globals = readGlobals(next.line, host.env);
+    const action = next.command.prepare(next.line);
+    run.phase = "run";
+    const { session, exitCode } = openSession(run, run.globals);
+    await action(session);
+    return exitCode();
+  } catch (error) {
+    return report(error, run);
+  }
+}
+
+/** How far one command line got. */
+interface Run {
+  readonly host: CliHost;
+  readonly trail: Trail;
+  readonly operationId: string;
+  /** Null until they are read. */
+  globals: Globals | null;
+  phase: Phase;
+}
+
+function openSession(run: Run, globals: Globals): { session: Session; exitCode(): number } {
+  const { host } = run;
+  const styled = globals.color && host.stdoutIsTerminal;
+  let connection: Promise<Invoke> | null = null;
+  let code = 0;
+  const session: Session = {
+    async invoke(name, request) {
+      connection ??= host.connect(globals.settings);
+      const invoke = await connection;
+      return invoke(name, request, {
+        operationId: run.operationId,
+        signal: host.signal,
+        lockTimeoutMs: globals.settings.lockTimeoutMs,
+        progress: (message) => {
+          if (host.stderrIsTerminal) host.err(`${message}\n`);
+        },
+      });
+    },
+    print(answer, text) {
+      const shown = globals.output === "json" ? renderJson(answer) : text(answer, styled);
+      if (shown !== "") host.out(shown);
+    },
+    fail(error) {
+      const own = report(error, run);
+      if (code === 0) code = own;
+    },
+    async help(words) {
+      host.out(renderHelp(await topic(words), "long"));
+    },
+  };
+  return { session, exitCode: () => code };
+}
+
+/** Writes a failure to stderr and answers its exit code. */
+function report(cause: unknown, { host, trail, globals, phase, operationId }: Run): number {
+  const error = cause instanceof BpfmanError ? cause : mistake(cause, operationId);
+  const json = globals === null ? asksForJson(host.args) : globals.output === "json";
+  if (json) host.err(renderErrorJson(error));
+  else if (error.kind === "internal") host.err(renderCrash(error));
+  else if (isUsage(error, phase)) {
+    host.err(`${renderError(error)}\nUsage: ${usageOf(trail)}\n\ntry "${pathOf(trail)} --help"\n`);
+  } else host.err(renderError(error));
+
+  const level = globals?.settings.logLevel;
+  if (error.kind === "internal" && (level === "debug" || level === "trace")) host.err(renderStack(error));
+  return exitCodeOf(error, phase);
+}
+
+/** Whatever was thrown that nobody foresaw. */
+function mistake(cause: unknown, operationId: string): BpfmanError {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return new BpfmanError("INTERNAL", `${message} (operation ${operationId})`, { cause });
+}

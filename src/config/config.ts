@@ -1,0 +1,55 @@
+import * as fs from "node:fs";
+import { CONFIG_DEFAULT, type Config } from "../domain/config.ts";
+import { BpfmanError } from "../errors/error.ts";
+import { errnoName, sysPart } from "../errors/sys-failure.ts";
+
+/** Far above what anybody writes by hand. */
+const CONFIG_BYTES_MAX = 1024 * 1024;
+
+/**
+ * Reads the configuration file. One that is missing gives the defaults, unless it is `required`. Throws FILE_NOT_FOUND,
+ * FILE_UNREADABLE, and INVALID_CONFIG with line and column.
+ */
+export async function readConfig(path: string, required: boolean): Promise<Config> {
+  const bytes = content(path);
+  if (bytes === null) {
+    if (!required) return CONFIG_DEFAULT;
+    throw new BpfmanError("FILE_NOT_FOUND", `read configuration "${path}": there is no such file`, {
+      details: { path },
+    });
+  }
+  // Parser and schema are fetched only by those who have a configuration.
+  const { parseConfig } = await import("./parse.ts");
+  return parseConfig(bytes, path);
+}
+
+function content(path: string): Uint8Array | null {
+  let fd: number;
+  try {
+    // O_NONBLOCK: a FIFO must not hang the command.
+    fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK | fs.constants.O_NOCTTY);
+  } catch (thrown) {
+    const name = errnoName(thrown);
+    if (name === "ENOENT" || name === "ENOTDIR") return null;
+    throw unreadable(path, thrown);
+  }
+  try {
+    const stat = fs.fstatSync(fd);
+    if (!stat.isFile()) throw unreadable(path, "it is no regular file");
+    if (stat.size > CONFIG_BYTES_MAX) throw unreadable(path, `it has more than ${CONFIG_BYTES_MAX} bytes`);
+    return fs.readFileSync(fd);
+  } catch (thrown) {
+    throw thrown instanceof BpfmanError ? thrown : unreadable(path, thrown);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+function unreadable(path: string, reason: unknown): BpfmanError {
+  const text = reason instanceof Error ? reason.message : String(reason);
+  return new BpfmanError("FILE_UNREADABLE", `read configuration "${path}": ${text}`, {
+    details: { path },
+    ...sysPart(reason),
+    cause: reason,
+  });
+}

@@ -1,0 +1,144 @@
+import { parse, TomlError } from "smol-toml";
+import * as v from "valibot";
+import { CONFIG_DEFAULT, type Config, XDP_MODES } from "../domain/config.ts";
+import { INTERFACE_CHARS_MAX } from "../domain/limits.ts";
+import { BpfmanError } from "../errors/error.ts";
+import { didYouMean } from "../errors/suggest.ts";
+import { type Place, placeOf } from "./place.ts";
+
+// The messages end the sentence "KEY must be …".
+const A_TABLE = "a table";
+const flag = v.boolean("true or false");
+const COUNT = "a whole number from 0";
+const count = v.pipe(v.number(COUNT), v.safeInteger(COUNT), v.minValue(0, COUNT));
+const INTERFACE = `named with 1 to ${INTERFACE_CHARS_MAX} characters, as interfaces are`;
+const interfaceName = v.pipe(v.string(), v.minLength(1, INTERFACE), v.maxLength(INTERFACE_CHARS_MAX, INTERFACE));
+const xdpMode = v.picklist(XDP_MODES, XDP_MODES.map((mode) => `"${mode}"`).join(" or "));
+
+const file = v.strictObject(
+  {
+    interfaces: v.optional(
+      v.record(interfaceName, v.strictObject({ xdp_mode: v.optional(xdpMode, "drv") }, A_TABLE), A_TABLE),
+      {},
+    ),
+    signing: v.optional(
+      v.strictObject(
+        {
+          allow_unsigned: v.optional(flag, CONFIG_DEFAULT.signing.allowUnsigned),
+          verify_enabled: v.optional(flag, CONFIG_DEFAULT.signing.verifyEnabled),
+        },
+        A_TABLE,
+      ),
+      {},
+    ),
+    database: v.optional(
+      v.strictObject(
+        {
+          max_retries: v.optional(count, CONFIG_DEFAULT.database.maxRetries),
+          millisec_delay: v.optional(count, CONFIG_DEFAULT.database.millisecDelay),
+        },
+        A_TABLE,
+      ),
+      {},
+    ),
+  },
+  A_TABLE,
+);
+
+/** The configuration in the bytes of a TOML file. Throws INVALID_CONFIG with path, line and column. */
+export function parseConfig(bytes: Uint8Array, path: string): Config {
+  const text = decoded(bytes, path);
+  const result = v.safeParse(file, table(text, path));
+  if (!result.success) {
+    const problems = result.issues.map((issue) => problemOf(issue, text));
+    // The one that stands first in the file is mended first.
+    problems.sort((a, b) => a.place.line - b.place.line || a.place.column - b.place.column);
+    throw invalid(path, problems[0] ?? { place: START, reason: "it has a wrong shape" });
+  }
+  const { interfaces, signing, database } = result.output;
+  return {
+    interfaces: new Map(Object.entries(interfaces).map(([name, { xdp_mode }]) => [name, { xdpMode: xdp_mode }])),
+    signing: { allowUnsigned: signing.allow_unsigned, verifyEnabled: signing.verify_enabled },
+    database: { maxRetries: database.max_retries, millisecDelay: database.millisec_delay },
+  };
+}
+
+const START: Place = { line: 1, column: 1 };
+
+interface Problem {
+  readonly place: Place;
+  readonly reason: string;
+  readonly hint?: string;
+}
+
+function decoded(bytes: Uint8Array, path: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw invalid(path, { place: placeOfBadByte(bytes), reason: "the file is not written in UTF-8" });
+  }
+}
+
+/** The line whose bytes are the first that cannot be decoded by themselves. */
+function placeOfBadByte(bytes: Uint8Array): Place {
+  const lines = Buffer.from(bytes).toString("utf8").split("\n");
+  const index = lines.findIndex((line) => line.includes("\u{fffd}"));
+  return { line: index + 1, column: (lines[index] ?? "").indexOf("\u{fffd}") + 1 };
+}
+
+function table(text: string, path: string): unknown {
+  try {
+    return parse(text, { unsafeKeyBehaviour: "throw" });
+  } catch (thrown) {
+    if (!(thrown instanceof TomlError)) throw thrown;
+    // The message goes on with a picture of the line, which the place says as well.
+    const reason = (thrown.message.split("\n")[0] ?? "").replace(/^Invalid TOML document: /, "");
+    throw invalid(path, { place: { line: thrown.line, column: thrown.column }, reason });
+  }
+}
+
+function problemOf(issue: v.InferIssue<typeof file>, text: string): Problem {
+  const keys = (issue.path ?? []).map((item) => String(item.key));
+  const isUnknown = issue.type === "strict_object" && issue.expected === "never";
+  const parent = issue.path?.at(-1)?.input;
+  // To the schema, an array is an object with numbers for keys.
+  if (isUnknown && Array.isArray(parent)) return wrong(text, keys.slice(0, -1), { wanted: A_TABLE, found: "an array" });
+  if (!isUnknown) return wrong(text, keys, { wanted: issue.message, found: issue.received });
+  const known = knownKeys(keys.slice(0, -1));
+  return {
+    place: placeOf(text, keys) ?? START,
+    reason: `unknown key "${keys.join(".")}"`,
+    hint: didYouMean(keys.at(-1) ?? "", known) ?? `known keys here: ${known.join(", ")}`,
+  };
+}
+
+const wrong = (
+  text: string,
+  keys: readonly string[],
+  { wanted, found }: { wanted: string; found: string },
+): Problem => ({
+  place: placeOf(text, keys) ?? START,
+  reason: `"${keys.join(".")}" must be ${wanted}, not ${found}`,
+});
+
+/** Keys that the schema has below `keys`. */
+function knownKeys(keys: readonly string[]): string[] {
+  const [section] = keys;
+  switch (section) {
+    case undefined:
+      return Object.keys(file.entries);
+    case "interfaces":
+      return Object.keys(file.entries.interfaces.wrapped.value.entries);
+    case "signing":
+      return Object.keys(file.entries.signing.wrapped.entries);
+    default:
+      return Object.keys(file.entries.database.wrapped.entries);
+  }
+}
+
+function invalid(path: string, { place: { line, column }, reason, hint }: Problem): BpfmanError {
+  return new BpfmanError("INVALID_CONFIG", `read configuration "${path}": line ${line}, column ${column}: ${reason}`, {
+    details: { path, line, column },
+    ...(hint === undefined ? {} : { hint }),
+  });
+}

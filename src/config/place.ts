@@ -1,0 +1,139 @@
+/**
+ * Where a key stands in a TOML text. The parser gives values without their places; this reads the same text again for
+ * keys alone, trusting that the parser has accepted it.
+ */
+
+/** Both from 1; columns count UTF-16 units. */
+export interface Place {
+  readonly line: number;
+  readonly column: number;
+}
+
+/**
+ * The place of the key that `keys` leads to (indexes of arrays as numbers in text), or of the nearest table above it that
+ * is written down; null when nothing of it is.
+ */
+export function placeOf(text: string, keys: readonly string[]): Place | null {
+  const offsets = keyOffsets(text);
+  for (let length = keys.length; length > 0; length--) {
+    const offset = offsets.get(JSON.stringify(keys.slice(0, length)));
+    if (offset !== undefined) return placeAt(text, offset);
+  }
+  return null;
+}
+
+function placeAt(text: string, offset: number): Place {
+  const before = text.slice(0, offset);
+  return { line: before.split("\n").length, column: offset - before.lastIndexOf("\n") };
+}
+
+/** The four kinds of strings; a dot does not match a newline. */
+const STRING = /"""(?:[^\\]|\\[\s\S])*?"{3,5}|'''[\s\S]*?'{3,5}|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'/y;
+
+/** Path of each key, as JSON -> offset of its first mention in the text. */
+function keyOffsets(text: string): ReadonlyMap<string, number> {
+  const offsets = new Map<string, number>();
+  /** Path of each array of tables, as JSON -> index of its last element so far. */
+  const lastIndex = new Map<string, number>();
+  let at = 0;
+
+  const note = (path: readonly string[], offset: number): void => {
+    const name = JSON.stringify(path);
+    if (!offsets.has(name)) offsets.set(name, offset);
+  };
+  /** Passes blanks and comments; newlines too where they mean nothing. */
+  const skipBlank = (newlines: boolean): void => {
+    const blank = newlines ? /(?:[ \t\r\n]|#[^\n]*)*/y : /[ \t]*/y;
+    blank.lastIndex = at;
+    at += blank.exec(text)?.[0].length ?? 0;
+  };
+  const take = (pattern: RegExp): string => {
+    pattern.lastIndex = at;
+    const found = pattern.exec(text)?.[0] ?? "";
+    at += found.length;
+    return found;
+  };
+
+  /** A dotted key below `table`; says the path it leads to. */
+  const readKey = (table: readonly string[]): string[] => {
+    const path = [...table];
+    for (;;) {
+      skipBlank(false);
+      const start = at;
+      const word = take(/"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[^\s.=\]'"]+/y);
+      if (word === "") return path;
+      path.push(word.startsWith('"') ? unquoted(word) : word.startsWith("'") ? word.slice(1, -1) : word);
+      note(path, start);
+      skipBlank(false);
+      if (text[at] !== ".") return path;
+      at++;
+      // An array of tables on the way means its last element.
+      const index = lastIndex.get(JSON.stringify(path));
+      if (index !== undefined) path.push(String(index));
+    }
+  };
+
+  const readValue = (path: readonly string[]): void => {
+    skipBlank(false);
+    if (text[at] === "[") readArray(path);
+    else if (text[at] === "{") readInlineTable(path);
+    else if (take(STRING) === "") take(/[^,\]}#\n]*/y);
+  };
+  const readArray = (path: readonly string[]): void => {
+    at++;
+    for (let index = 0; at < text.length; index++) {
+      skipBlank(true);
+      if (text[at] === "]") break;
+      readValue([...path, String(index)]);
+      skipBlank(true);
+      if (text[at] !== ",") break;
+      at++;
+    }
+    at++;
+  };
+  const readInlineTable = (path: readonly string[]): void => {
+    at++;
+    while (at < text.length) {
+      skipBlank(true);
+      if (text[at] === "}") break;
+      readPair(path);
+      skipBlank(true);
+      if (text[at] !== ",") break;
+      at++;
+    }
+    at++;
+  };
+  const readPair = (table: readonly string[]): void => {
+    const path = readKey(table);
+    take(/=/y);
+    readValue(path);
+  };
+  const readHeader = (): string[] => {
+    const isArray = take(/\[\[?/y) === "[[";
+    const path = readKey([]);
+    take(/\]\]?/y);
+    if (!isArray) return path;
+    const name = JSON.stringify(path);
+    const index = (lastIndex.get(name) ?? -1) + 1;
+    lastIndex.set(name, index);
+    return [...path, String(index)];
+  };
+
+  let table: string[] = [];
+  for (skipBlank(true); at < text.length; skipBlank(true)) {
+    const before = at;
+    if (text[at] === "[") table = readHeader();
+    else readPair(table);
+    // Whatever this reader does not know is passed, never waited for.
+    if (at === before) at++;
+  }
+  return offsets;
+}
+
+/** A basic string's escapes are those of JSON, and \UXXXXXXXX, \e, \xHH. */
+function unquoted(word: string): string {
+  const json = word.replace(/\\(?:U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})|(e))/g, (_all, long?: string, short?: string) =>
+    JSON.stringify(String.fromCodePoint(Number.parseInt(long ?? short ?? "1b", 16))).slice(1, -1),
+  );
+  return String(JSON.parse(json));
+}

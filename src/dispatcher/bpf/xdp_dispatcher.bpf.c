@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Runs up to ten XDP programs one after the other on one hook. Each slot is a function that a program of type
+ * BPF_PROG_TYPE_EXT replaces; conf says how many are used and on which verdicts the chain goes on.
+ */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#define SLOTS 10
+#define MAGIC 236
+#define VERSION 2
+/* What a slot returns that nobody replaced: bit 31 of chain_call_actions. */
+#define EMPTY_SLOT 31
+
+struct xdp_dispatcher_config {
+	__u8 magic;
+	__u8 dispatcher_version;
+	__u8 num_progs_enabled;
+	__u8 is_xdp_frags;
+	/* One bit for each XDP action. */
+	__u32 chain_call_actions[SLOTS];
+	__u32 run_prios[SLOTS];
+	__u32 program_flags[SLOTS];
+};
+
+/* Frozen before the program is loaded, so that the verifier drops the slots that are not used. */
+const volatile struct xdp_dispatcher_config conf = {.magic = MAGIC, .dispatcher_version = VERSION};
+
+/*
+ * The kernel refuses an extension that changes packet data where the function that it replaces does not, and judges by
+ * the code that is there. So each slot holds such a call behind a return that is always taken; volatile keeps the
+ * compiler from seeing that.
+ */
+#define SLOT(number)                                                                                                   \
+	__attribute__((noinline)) int prog##number(struct xdp_md *ctx)                                                 \
+	{                                                                                                              \
+		volatile int verdict = EMPTY_SLOT;                                                                     \
+                                                                                                                       \
+		if (verdict == EMPTY_SLOT)                                                                             \
+			return verdict;                                                                                \
+		return (int)bpf_xdp_adjust_tail(ctx, 0);                                                               \
+	}
+
+SLOT(0)
+SLOT(1)
+SLOT(2)
+SLOT(3)
+SLOT(4)
+SLOT(5)
+SLOT(6)
+SLOT(7)
+SLOT(8)
+SLOT(9)
+
+/* A verdict that has no bit ends the chain. */
+static __always_inline int goes_on(__u32 verdict, __u32 mask)
+{
+	return verdict <= 31 && (mask & (1U << verdict)) != 0;
+}
+
+#define RUN(number)                                                                                                    \
+	if (conf.num_progs_enabled <= number)                                                                          \
+		return XDP_PASS;                                                                                       \
+	verdict = prog##number(ctx);                                                                                   \
+	if (!goes_on(verdict, conf.chain_call_actions[number]))                                                        \
+		return verdict;
+
+SEC("xdp")
+int xdp_dispatcher(struct xdp_md *ctx)
+{
+	int verdict;
+
+	RUN(0)
+	RUN(1)
+	RUN(2)
+	RUN(3)
+	RUN(4)
+	RUN(5)
+	RUN(6)
+	RUN(7)
+	RUN(8)
+	RUN(9)
+	return XDP_PASS;
+}
+
+/* Read by tools that know this layout. */
+__uint(dispatcher_version, VERSION) SEC("xdp_metadata");
+
+char _license[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,30 @@
+/** How XDP programs are put on an interface: in the driver, in the generic path of the stack, or on the card. */
+export const XDP_MODES = ["drv", "skb", "hw"] as const;
+export type XdpMode = (typeof XDP_MODES)[number];
+
+/** The configuration file, with defaults filled in. */
+export interface Config {
+  /** Interface name -> what is configured for it; interfaces that are not named have the default. */
+  readonly interfaces: ReadonlyMap<string, { readonly xdpMode: XdpMode }>;
+  readonly signing: {
+    /** Images without a signature are accepted, with a warning. */
+    readonly allowUnsigned: boolean;
+    readonly verifyEnabled: boolean;
+  };
+  readonly database: {
+    /** How often a locked database is tried again. */
+    readonly maxRetries: number;
+    /** Milliseconds between two tries. */
+    readonly millisecDelay: number;
+  };
+}
+
+export const CONFIG_DEFAULT: Config = {
+  interfaces: new Map(),
+  signing: { allowUnsigned: true, verifyEnabled: true },
+  database: { maxRetries: 10, millisecDelay: 1_000 },
+};
+
+/** How long a command waits for a locked database at most, in milliseconds; SQLite takes an int. */
+export const databaseWaitMs = ({ database }: Config): number =>
+  Math.min(database.maxRetries * database.millisecDelay, 0x7fff_ffff);

@@ -1,0 +1,24 @@
+import type { SysFailure } from "./error.ts";
+
+/**
+ * What a failed system call says about itself, whether node:fs threw it (`syscall`, negative `errno`, `code`) or a
+ * wrapper of ffi/safe did (`call`, `errno`, `errnoName`); null for anything else.
+ */
+export function sysFailure(thrown: unknown): SysFailure | null {
+  if (!(thrown instanceof Error)) return null;
+  const { call, syscall, errno, code, errnoName: name } = thrown as Error & Partial<Record<string, unknown>>;
+  if (typeof errno !== "number") return null;
+  if (typeof call === "string" && typeof name === "string") return { call, errno, name };
+  if (typeof syscall === "string" && typeof code === "string")
+    return { call: syscall, errno: Math.abs(errno), name: code };
+  return null;
+}
+
+/** Name of the errno behind a failed system call (`ENOENT`), or null. */
+export const errnoName = (thrown: unknown): string | null => sysFailure(thrown)?.name ?? null;
+
+/** The part of an error that tells of the system call, empty when there was none. */
+export function sysPart(thrown: unknown): { readonly sys?: SysFailure } {
+  const sys = sysFailure(thrown);
+  return sys === null ? {} : { sys };
+}

@@ -1,0 +1,77 @@
+import * as fs from "node:fs";
+import { type ProgramId, programId } from "../domain/ids.ts";
+import { ID_MAX } from "../domain/limits.ts";
+import { BpfmanError } from "../errors/error.ts";
+import { errnoName, sysPart } from "../errors/sys-failure.ts";
+import type { FilesPort } from "../platform/files.ts";
+
+/** The part of the port that keeps what was loaded, as `<runtime-dir>/programs/<program id>/bytecode.o`. */
+export function bytecodeStore(
+  runtimeDir: string,
+): Pick<FilesPort, "bytecodePath" | "saveBytecode" | "removeBytecode" | "bytecodeExists" | "bytecodeIds"> {
+  const programs = `${runtimeDir}/programs`;
+  const folderOf = (id: ProgramId): string => `${programs}/${id}`;
+  const bytecodePath = (id: ProgramId): string => `${folderOf(id)}/bytecode.o`;
+
+  return {
+    bytecodePath,
+
+    saveBytecode(id, bytes) {
+      const path = bytecodePath(id);
+      const temporary = `${path}.new`;
+      failing("save", path, () => {
+        fs.mkdirSync(folderOf(id), { recursive: true, mode: 0o700 });
+        // Under its name it is whole or not there; a rest of a dead process is written over.
+        const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = fs.constants;
+        const fd = fs.openSync(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
+        try {
+          for (let at = 0; at < bytes.length; ) at += fs.writeSync(fd, bytes, at);
+        } finally {
+          fs.closeSync(fd);
+        }
+        fs.renameSync(temporary, path);
+      });
+    },
+
+    removeBytecode: (id) =>
+      failing("remove", folderOf(id), () => {
+        const existed = fs.existsSync(folderOf(id));
+        fs.rmSync(folderOf(id), { recursive: true, force: true });
+        return existed;
+      }),
+
+    bytecodeExists: (id) => fs.existsSync(bytecodePath(id)),
+
+    bytecodeIds: () =>
+      failing("list", programs, () => {
+        const ids = namesIn(programs).filter((name) => /^[1-9]\d*$/.test(name));
+        return ids
+          .map(Number)
+          .filter((id) => id <= ID_MAX)
+          .sort((a, b) => a - b)
+          .map(programId);
+      }),
+  };
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return fs.readdirSync(folder);
+  } catch (thrown) {
+    if (errnoName(thrown) === "ENOENT") return [];
+    throw thrown;
+  }
+}
+
+function failing<T>(action: string, path: string, run: () => T): T {
+  try {
+    return run();
+  } catch (thrown) {
+    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new BpfmanError("IO_FAILED", `${action} "${path}": ${reason}`, {
+      details: { path },
+      ...sysPart(thrown),
+      cause: thrown,
+    });
+  }
+}

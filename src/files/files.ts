@@ -1,0 +1,76 @@
+import * as fs from "node:fs";
+import { resolve } from "node:path";
+import { BpfmanError } from "../errors/error.ts";
+import { errnoName } from "../errors/sys-failure.ts";
+import { parseLinkerCache } from "../object/linker-cache.ts";
+import type { ByteSource, FilesPort } from "../platform/files.ts";
+import { bytecodeStore } from "./bytecode.ts";
+import { openRegular, readAt, unreadable } from "./regular.ts";
+import { mappedFiles } from "./mapped.ts";
+
+/** Largest /etc/ld.so.cache read; a full desktop has 0.2 MiB. */
+const LINKER_CACHE_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Ordinary files; bpfman's own copies are kept below `runtimeDir`. */
+export function openFiles(runtimeDir: string): FilesPort {
+  return {
+    ...bytecodeStore(runtimeDir),
+    readObject,
+    absolute: (path) => resolve(path),
+    openBinary,
+    processExists: (pid) => Number.isSafeInteger(pid) && pid > 0 && fs.existsSync(`/proc/${pid}`),
+    mappedFiles,
+    linkerCache,
+  };
+}
+
+function readObject(path: string, bytesMax: number): Uint8Array {
+  const file = openRegular(path);
+  if (file === null) {
+    throw new BpfmanError("FILE_NOT_FOUND", `read "${path}": there is no such file`, { details: { path } });
+  }
+  try {
+    if (file.size > bytesMax) {
+      throw unreadable(path, `it has ${file.size} bytes, and ${bytesMax} are the most that is read`, {
+        size: file.size,
+      });
+    }
+    // One byte more than there should be: a file that grows, or that hides its size as those of /proc do, is noticed.
+    const bytes = readAt(file.fd, 0, file.size + 1);
+    if (bytes.length !== file.size) throw unreadable(path, "its size changed while it was read");
+    return bytes;
+  } catch (thrown) {
+    throw thrown instanceof BpfmanError ? thrown : unreadable(path, thrown);
+  } finally {
+    fs.closeSync(file.fd);
+  }
+}
+
+function openBinary(path: string): ByteSource | null {
+  const file = openRegular(path);
+  if (file === null) return null;
+  const { fd, size } = file;
+  return {
+    size,
+    read(offset, length) {
+      try {
+        // Never more than the file had: a wrong length out of the file itself must not cost memory.
+        return readAt(fd, offset, Math.max(0, Math.min(length, size - offset)));
+      } catch (thrown) {
+        throw unreadable(path, thrown);
+      }
+    },
+    close: () => fs.closeSync(fd),
+  };
+}
+
+function linkerCache(root: string): ReadonlyMap<string, string> {
+  try {
+    return parseLinkerCache(readObject(`${root}/etc/ld.so.cache`, LINKER_CACHE_BYTES_MAX));
+  } catch (thrown) {
+    // A system without a cache has no libraries to name; one whose cache is not to be read is worth an error.
+    if (thrown instanceof BpfmanError && thrown.code === "FILE_NOT_FOUND") return new Map();
+    if (errnoName(thrown) !== null) return new Map();
+    throw thrown;
+  }
+}

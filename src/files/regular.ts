@@ -1,0 +1,54 @@
+import * as fs from "node:fs";
+import { BpfmanError } from "../errors/error.ts";
+import { errnoName, sysPart } from "../errors/sys-failure.ts";
+
+export interface RegularFile {
+  readonly fd: number;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/**
+ * Opens a regular file for reading; null when it is not there. O_NONBLOCK: opening a FIFO would wait for its writer, and
+ * O_NOCTTY: a terminal must not become ours. Throws FILE_UNREADABLE.
+ */
+export function openRegular(path: string): RegularFile | null {
+  let fd: number;
+  try {
+    fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK | fs.constants.O_NOCTTY);
+  } catch (thrown) {
+    const name = errnoName(thrown);
+    if (name === "ENOENT" || name === "ENOTDIR") return null;
+    throw unreadable(path, thrown);
+  }
+  const stat = fs.fstatSync(fd);
+  if (stat.isFile()) return { fd, size: stat.size };
+  fs.closeSync(fd);
+  throw unreadable(path, stat.isDirectory() ? "it is a folder" : "it is no regular file");
+}
+
+/** Up to `length` bytes from `offset`, fewer at the end of the file. Throws what read(2) gives. */
+export function readAt(fd: number, offset: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(new ArrayBuffer(length));
+  let filled = 0;
+  while (filled < length) {
+    const count = fs.readSync(fd, bytes, filled, length - filled, offset + filled);
+    if (count === 0) break;
+    filled += count;
+  }
+  return bytes.subarray(0, filled);
+}
+
+/** `reason` is a sentence, or what was thrown. */
+export function unreadable(
+  path: string,
+  reason: unknown,
+  details: Readonly<Record<string, unknown>> = {},
+): BpfmanError {
+  const text = reason instanceof Error ? reason.message : String(reason);
+  return new BpfmanError("FILE_UNREADABLE", `read "${path}": ${text}`, {
+    details: { path, ...details },
+    ...sysPart(reason),
+    ...(reason instanceof Error ? { cause: reason } : {}),
+  });
+}

@@ -1,0 +1,80 @@
+import { existsSync } from "node:fs";
+import { BpfmanError, type ErrorParts, type SysFailure } from "../errors/error.ts";
+import { sysFailure } from "../errors/sys-failure.ts";
+import { verifierReason } from "../errors/verifier-log.ts";
+import { permissionHint } from "./evidence.ts";
+import { translate } from "./failure.ts";
+
+/** What is known when libbpf or the kernel has refused an object. */
+export interface LoadEvidence {
+  readonly object: string;
+  readonly programs: readonly string[];
+  /** libbpf's warnings, oldest first. */
+  readonly messages: readonly string[];
+  /** Of the program that was refused; empty when the verifier did not come to look at it. */
+  readonly log: string;
+}
+
+/** Turns what {@link openObject} or its `load` threw into VERIFIER_REJECTED, KERNEL_REFUSED or LOAD_FAILED. */
+export function loadFailure(thrown: unknown, evidence: LoadEvidence): unknown {
+  const sys = sysFailure(thrown);
+  if (sys === null || !(thrown instanceof Error)) return translate(thrown, { action: "load", code: "LOAD_FAILED" });
+  const program = programNamed(evidence);
+  const what = program === null ? `object "${evidence.object}"` : `program "${program}"`;
+  const parts: ErrorParts = {
+    sys,
+    cause: thrown,
+    details: { object: evidence.object, program, libbpf: evidence.messages },
+  };
+  if (evidence.log.trim() !== "") {
+    const reason = verifierReason(evidence.log) ?? thrown.message;
+    return new BpfmanError("VERIFIER_REJECTED", `load ${what}: the verifier refused it: ${reason}`, {
+      ...parts,
+      verifierLog: evidence.log,
+    });
+  }
+  if (sys.name === "EPERM" || sys.name === "EACCES") {
+    const reason = program === null ? sys.name : `${sys.name}, without a word of the verifier`;
+    return new BpfmanError("KERNEL_REFUSED", `load ${what}: the kernel refused it (${reason})`, {
+      ...parts,
+      hint: permissionHint(),
+    });
+  }
+  const reason = tellingMessage(evidence.messages) ?? thrown.message;
+  return new BpfmanError("LOAD_FAILED", `load ${what}: ${reason}`, { ...parts, ...hintFor(sys, reason) });
+}
+
+/** libbpf names the program that it failed to load; it has no other way to say. */
+function programNamed({ messages, programs }: LoadEvidence): string | null {
+  for (const message of messages.toReversed()) {
+    const name = /^prog '([^']+)':/.exec(message)?.[1];
+    if (name !== undefined && programs.includes(name)) return name;
+  }
+  return null;
+}
+
+/** What libbpf says on its way out, after it has said why. */
+const CONCLUSION = /^failed to load object|^failed to open object/;
+/** What it is not sure about, or goes on without. */
+const ASIDE = /Retrying without BTF|^elf: skipping|BTF is optional, ignoring/;
+
+/** The last of libbpf's messages that says something. */
+const tellingMessage = (messages: readonly string[]): string | null =>
+  messages.findLast((message) => !CONCLUSION.test(message) && !ASIDE.test(message)) ?? null;
+
+function hintFor(sys: SysFailure, reason: string): { readonly hint?: string } {
+  if (/BTF/.test(reason) && !existsSync("/sys/kernel/btf/vmlinux")) {
+    return { hint: "this kernel gives no BTF (CONFIG_DEBUG_INFO_BTF)" };
+  }
+  switch (sys.name) {
+    case "ENOMEM":
+      return { hint: "there is not enough memory for its maps: make max_entries smaller" };
+    case "E2BIG":
+      return { hint: "the program is too large, or the object asks for something this kernel does not know" };
+    case "ENOTSUPP":
+    case "EOPNOTSUPP":
+      return { hint: "this kernel lacks something that the object needs" };
+    default:
+      return {};
+  }
+}

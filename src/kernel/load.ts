@@ -1,0 +1,186 @@
+import { existsSync } from "node:fs";
+import { type BpfMap, type BpfObject, type BpfProgram, openObject } from "../../ffi/safe/bpf-object.ts";
+import { closeFd } from "../../ffi/safe/libc.ts";
+import { collectMessages } from "../../ffi/safe/libbpf.ts";
+import { LogBuffer } from "../../ffi/safe/log-buffer.ts";
+import { mapInfo } from "../../ffi/safe/object-info.ts";
+import { mapId } from "../domain/ids.ts";
+import { VERIFIER_LOG_BYTES_MAX } from "../domain/limits.ts";
+import { BpfmanError } from "../errors/error.ts";
+import { sysFailure } from "../errors/sys-failure.ts";
+import type { LoadedMap, LoadedObject, ObjectToLoad, ProgramToLoad } from "../platform/kernel.ts";
+import { loadFailure } from "./load-failure.ts";
+import { openPinFd, pin } from "./pin.ts";
+import { readProgram } from "./program-info.ts";
+import { kernelTypeOf } from "./program-type.ts";
+
+/** The place an extension is verified against: a slot of a loaded dispatcher. */
+export interface ExtensionSlot {
+  readonly programFd: number;
+  readonly function: string;
+}
+
+/** Slots for the programs of an object that are to be extensions. */
+export type ExtensionSlots = ReadonlyMap<ProgramToLoad["type"], ExtensionSlot>;
+
+/** Loads the programs named. Throws VERIFIER_REJECTED, KERNEL_REFUSED, LOAD_FAILED, LIBBPF_MISSING and the like. */
+export function load(object: ObjectToLoad, slots: ExtensionSlots): LoadedObject {
+  const messages: string[] = [];
+  // libbpf writes the log only when a program has been refused, and stops there: so one is enough for all programs.
+  const log = new LogBuffer(VERIFIER_LOG_BYTES_MAX);
+  let opened: BpfObject | undefined;
+  try {
+    return collectMessages(messages, () => {
+      opened = openObject(object.bytes, libbpfName(object.name));
+      configure(opened, { object, slots, log });
+      // Afterwards a map that is taken over has the kernel's name, which is short.
+      opened.load();
+      return loadedObject(opened, object);
+    });
+  } catch (thrown) {
+    opened?.close();
+    const programs = object.programs.map((program) => program.name);
+    throw loadFailure(thrown, { object: object.name, programs, messages, log: log.text() });
+  }
+}
+
+/** Internal maps are called after the object: letters, digits and `_`, so that the first dot begins the section. */
+const libbpfName = (name: string): string => name.replace(/[^A-Za-z0-9_]/g, "_") || "object";
+
+interface Settings {
+  readonly object: ObjectToLoad;
+  readonly slots: ExtensionSlots;
+  readonly log: LogBuffer;
+}
+
+function configure(opened: BpfObject, { object, slots, log }: Settings): void {
+  const wanted = new Map(object.programs.map((program) => [program.name, program]));
+  for (const program of opened.programs) {
+    const settings = wanted.get(program.name);
+    wanted.delete(program.name);
+    program.setAutoload(settings !== undefined);
+    if (settings === undefined) continue;
+    program.setLog(log);
+    setType(program, settings, slots);
+  }
+  for (const name of wanted.keys()) {
+    throw new BpfmanError(
+      "FUNCTION_NOT_FOUND",
+      `load object "${object.name}": libbpf finds no program "${name}" in it`,
+    );
+  }
+  for (const map of opened.maps) map.clearPinPath();
+  for (const global of object.globals) writeGlobal(opened.maps, global);
+  for (const [name, path] of object.reuse) reuse(opened.maps, name, path);
+}
+
+function setType(program: BpfProgram, settings: ProgramToLoad, slots: ExtensionSlots): void {
+  if (settings.asExtension) {
+    const slot = slots.get(settings.type);
+    if (slot === undefined) throw new Error(`no slot for an extension of type ${settings.type}`);
+    program.setType("EXT", null);
+    program.setAttachTarget(slot);
+    return;
+  }
+  const { type, expectedAttachType } = kernelTypeOf(settings.type);
+  program.setType(type, expectedAttachType);
+  if (settings.attachFunction !== null) setKernelFunction(program, settings.attachFunction);
+}
+
+const KERNEL_BTF = "/sys/kernel/btf/vmlinux";
+
+/** The function must be in the kernel's BTF, or in that of a module. */
+function setKernelFunction(program: BpfProgram, name: string): void {
+  try {
+    program.setAttachTarget({ programFd: null, function: name });
+  } catch (thrown) {
+    const sys = sysFailure(thrown);
+    if (sys?.name !== "ENOENT" && sys?.name !== "ESRCH") throw thrown;
+    if (!existsSync(KERNEL_BTF)) {
+      throw new BpfmanError("KERNEL_UNSUPPORTED", `load program "${program.name}": this kernel gives no BTF`, {
+        hint: "fentry and fexit need a kernel built with CONFIG_DEBUG_INFO_BTF",
+        sys,
+      });
+    }
+    throw new BpfmanError(
+      "SYMBOL_NOT_FOUND",
+      `load program "${program.name}": the kernel's BTF has no function "${name}"`,
+      {
+        details: { program: program.name, function: name },
+        hint: `system call entry points and inlined functions are not there; see: bpftool btf dump file ${KERNEL_BTF}`,
+        sys,
+      },
+    );
+  }
+}
+
+/** `.rodata` of `NAME.rodata`; sections with a longer name keep it: `.rodata.config`. */
+const sectionOf = (map: BpfMap): string => map.name.slice(Math.max(0, map.name.indexOf(".")));
+
+function writeGlobal(maps: readonly BpfMap[], global: ObjectToLoad["globals"][number]): void {
+  const map = maps.find((candidate) => candidate.internal && sectionOf(candidate) === global.section);
+  try {
+    if (map === undefined) throw new RangeError("libbpf made no map for it");
+    map.writeInitialValue(global.offset, global.bytes);
+  } catch (thrown) {
+    if (!(thrown instanceof RangeError)) throw thrown;
+    throw new BpfmanError(
+      "INVALID_GLOBAL",
+      `write a global variable of section "${global.section}": ${thrown.message}`,
+    );
+  }
+}
+
+function reuse(maps: readonly BpfMap[], name: string, path: string): void {
+  const map = maps.find((candidate) => candidate.name === name);
+  if (map === undefined)
+    throw new BpfmanError("LOAD_FAILED", `share map "${name}": libbpf finds no such map in the object`);
+  const fd = openPinFd(path);
+  if (fd === null) throw new BpfmanError("STATE_CONFLICT", `share map "${name}": nothing is pinned at "${path}"`);
+  try {
+    map.reuse(fd);
+  } finally {
+    closeFd(fd);
+  }
+}
+
+function loadedObject(opened: BpfObject, object: ObjectToLoad): LoadedObject {
+  const named = new Set(object.programs.map((program) => program.name));
+  const programs = opened.programs.flatMap((program) =>
+    named.has(program.name) ? [{ name: program.name, fd: program.fd(), kernel: readProgram(program.fd()) }] : [],
+  );
+  const used = new Set(programs.flatMap((program) => program.kernel.mapIds));
+  const maps = opened.maps.flatMap((map): (LoadedMap & { readonly fd: number })[] => {
+    const fd = map.fd();
+    if (fd === null) return [];
+    const id = mapId(mapInfo(fd).id);
+    if (!used.has(id)) return [];
+    const name = map.internal ? sectionOf(map) : map.name;
+    return [{ name, id, internal: map.internal, reused: object.reuse.has(map.name), fd }];
+  });
+  const fdOf = (
+    kind: string,
+    list: readonly { readonly name: string; readonly fd: number }[],
+    name: string,
+  ): number => {
+    const found = list.find((entry) => entry.name === name);
+    if (found === undefined) throw new Error(`the object has no loaded ${kind} "${name}"`);
+    return found.fd;
+  };
+  return {
+    programs: inOrder(programs, object.programs).map(({ name, kernel }) => ({ name, kernel })),
+    maps: maps.map(({ name, id, internal, reused }) => ({ name, id, internal, reused })),
+    pinProgram: (name, path) => pin(`program "${name}"`, fdOf("program", programs, name), path),
+    pinMap: (name, path) => pin(`map "${name}"`, fdOf("map", maps, name), path),
+    close: () => opened.close(),
+  };
+}
+
+/** In the order in which they were asked for. */
+function inOrder<T extends { readonly name: string }>(
+  items: readonly T[],
+  asked: readonly { readonly name: string }[],
+): T[] {
+  const places = new Map(asked.map(({ name }, place) => [name, place]));
+  return items.toSorted((a, b) => (places.get(a.name) ?? 0) - (places.get(b.name) ?? 0));
+}

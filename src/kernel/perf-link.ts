@@ -1,0 +1,29 @@
+import { release } from "node:os";
+import { closeFd } from "../../ffi/safe/libc.ts";
+import { createPerfLink } from "../../ffi/safe/link.ts";
+import type { SysFailure } from "../errors/error.ts";
+import type { Meaning } from "./failure.ts";
+
+/**
+ * Makes a link between a program and the perf event that `open` opens. The link holds the event, so the event's own
+ * descriptor is not needed any longer. Throws SysError.
+ */
+export function linkPerfEvent(program: number, open: () => number): number {
+  const event = open();
+  try {
+    return createPerfLink(program, event);
+  } finally {
+    closeFd(event);
+  }
+}
+
+/** Kernels before 5.15 know no links of perf events, and say EINVAL. */
+export function explainPerfLink(sys: SysFailure): Meaning | null {
+  if (sys.call !== "bpf(BPF_LINK_CREATE)" || sys.name !== "EINVAL") return null;
+  const [major = 0, minor = 0] = release().split(".").map(Number);
+  if (major > 5 || (major === 5 && minor >= 15)) return null;
+  return {
+    code: "KERNEL_UNSUPPORTED",
+    reason: `links of tracepoints and probes need Linux 5.15 or newer, this is ${release()}`,
+  };
+}

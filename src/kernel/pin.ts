@@ -1,0 +1,50 @@
+import { objectKind, openPinned, pinObject } from "../../ffi/safe/bpf.ts";
+import { closeFd } from "../../ffi/safe/libc.ts";
+import { linkInfo, mapInfo, programInfo } from "../../ffi/safe/object-info.ts";
+import type { SysFailure } from "../errors/error.ts";
+import type { PinnedHandle } from "../platform/kernel.ts";
+import { attempt, type Meaning } from "./failure.ts";
+
+function explainPin(sys: SysFailure): Meaning | null {
+  switch (sys.name) {
+    case "EEXIST":
+      return { code: "STATE_CONFLICT", reason: "something is pinned there already" };
+    case "EPERM":
+      return { code: "BPFFS_UNAVAILABLE", reason: "the folder is not in a BPF file system, or the kernel refuses it" };
+    default:
+      return null;
+  }
+}
+
+/** Pins the object behind `fd`. `what` names it in messages. Throws STATE_CONFLICT, BPFFS_UNAVAILABLE, IO_FAILED. */
+export function pin(what: string, fd: number, path: string): void {
+  const action = `pin ${what} at "${path}"`;
+  attempt({ action, code: "IO_FAILED", explain: explainPin }, () => pinObject(fd, path));
+}
+
+/** What is pinned at `path`, as a descriptor to close; null when nothing is. */
+export function openPinFd(path: string): number | null {
+  const explain = (sys: SysFailure): Meaning | null =>
+    sys.name === "EACCES" || sys.name === "EPERM" || sys.name === "ENOTDIR"
+      ? { code: "STATE_CONFLICT", reason: "that is no pin in a BPF file system" }
+      : null;
+  return attempt({ action: `open the pin "${path}"`, code: "IO_FAILED", explain }, () => openPinned(path));
+}
+
+export function openPin(path: string): PinnedHandle | null {
+  const fd = openPinFd(path);
+  if (fd === null) return null;
+  let open = true;
+  const close = () => {
+    if (open) closeFd(fd);
+    open = false;
+  };
+  try {
+    const kind = attempt({ action: `open the pin "${path}"`, code: "IO_FAILED" }, () => objectKind(fd));
+    const id = { program: programInfo, map: mapInfo, link: linkInfo }[kind](fd).id;
+    return { kind, id, pin: (target) => pin(`${kind} ${id}`, fd, target), close };
+  } catch (thrown) {
+    close();
+    throw thrown;
+  }
+}

@@ -1,0 +1,52 @@
+import { readFileSync } from "node:fs";
+import { bootTimeNs } from "../../ffi/safe/libc.ts";
+import { programInfo } from "../../ffi/safe/object-info.ts";
+import { mapId, programId } from "../domain/ids.ts";
+import type { KernelProgram } from "../platform/kernel.ts";
+
+/** What /proc says of a descriptor, by key: `memlock`, `frozen`, … Empty when it cannot be read. */
+export function descriptorFacts(fd: number): ReadonlyMap<string, string> {
+  try {
+    const lines = readFileSync(`/proc/self/fdinfo/${fd}`, "utf8").split("\n");
+    return new Map(lines.map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]));
+  } catch {
+    return new Map();
+  }
+}
+
+/** Bytes charged for a program or a map; null when /proc does not tell. */
+export function memlockOf(facts: ReadonlyMap<string, string>): number | null {
+  const value = facts.get("memlock");
+  return value === undefined ? null : Number(value);
+}
+
+/** The wall clock's time of a moment on the clock that counts from boot. */
+function dateOfBootTime(momentNs: bigint): Date {
+  const agoNs = bootTimeNs() - momentNs;
+  return new Date(Date.now() - Number(agoNs) / 1e6);
+}
+
+/** About the program behind `fd`. */
+export function readProgram(fd: number): KernelProgram {
+  const info = programInfo(fd);
+  return {
+    id: programId(info.id),
+    name: info.name,
+    type: info.type,
+    tag: Buffer.from(info.tag).toString("hex"),
+    loadedAt: dateOfBootTime(info.loadTimeNs),
+    uid: info.uid,
+    btfId: info.btfId,
+    mapIds: info.mapIds.map(mapId),
+    gplCompatible: info.gplCompatible,
+    jitedSize: info.jitedSize,
+    xlatedSize: info.xlatedSize,
+    verifiedInstructions: info.verifiedInstructions,
+    memlock: memlockOf(descriptorFacts(fd)),
+    runTimeNs: Number(info.runTimeNs),
+    runCount: Number(info.runCount),
+    recursionMisses: Number(info.recursionMisses),
+    // Every program has instructions: no size means that they are hidden.
+    restricted: info.xlatedSize === 0,
+  };
+}

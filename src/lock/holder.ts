@@ -1,0 +1,38 @@
+import * as fs from "node:fs";
+
+export interface Holder {
+  readonly pid: number;
+  /** Its command without options, which may hold secrets: `bpfman load file`; null when the process is not to be seen. */
+  readonly command: string | null;
+}
+
+const COMMAND_CHARS_MAX = 80;
+
+/** Who wrote its pid into the lock file; null when nobody has, or when that process is gone. */
+export function describeHolder(lockPath: string): Holder | null {
+  const pid = Number.parseInt(contentOf(lockPath), 10);
+  if (!Number.isSafeInteger(pid) || pid < 1 || !fs.existsSync(`/proc/${pid}`)) return null;
+  return { pid, command: commandOf(pid) };
+}
+
+/** proc_pid_cmdline(5): the arguments, each ended by NUL; empty for kernel threads and zombies, which have a name only. */
+function commandOf(pid: number): string | null {
+  const words = contentOf(`/proc/${pid}/cmdline`).split("\0");
+  const program = (words[0] ?? "").split("/").at(-1) ?? "";
+  const options = words.findIndex((word, index) => index > 0 && (word === "" || word.startsWith("-")));
+  const command =
+    program === ""
+      ? contentOf(`/proc/${pid}/comm`)
+      : [program, ...words.slice(1, options < 0 ? words.length : options)].join(" ");
+  // Processes choose their arguments freely: nothing of them may steer the terminal.
+  const shown = command.trim().replaceAll(/\p{C}/gu, "?").slice(0, COMMAND_CHARS_MAX);
+  return shown === "" ? null : shown;
+}
+
+function contentOf(path: string): string {
+  try {
+    return fs.readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}

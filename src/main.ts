@@ -1,0 +1,42 @@
+/** The executable: the command line in, an exit code out. The only place that ends the process. */
+import { writeSync } from "node:fs";
+import { isatty } from "node:tty";
+import { runCli } from "./cli/run.ts";
+
+const BUSY_PAUSE_MS = 2;
+
+/**
+ * Writes all of it before it returns, also to a pipe that is full for the moment. A reader that has gone (`| head`) is no
+ * failure of ours: the rest is dropped.
+ */
+function writeAll(fd: number, text: string): void {
+  let rest = Buffer.from(text);
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(writeSync(fd, rest));
+    } catch (cause) {
+      const { code } = cause as { readonly code?: string };
+      if (code === "EPIPE") return;
+      if (code !== "EAGAIN") throw cause;
+      Bun.sleepSync(BUSY_PAUSE_MS);
+    }
+  }
+}
+
+const interrupted = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => interrupted.abort());
+
+const code = await runCli({
+  args: process.argv.slice(2),
+  env: process.env,
+  stdoutIsTerminal: isatty(1),
+  stderrIsTerminal: isatty(2),
+  out: (text) => writeAll(1, text),
+  err: (text) => writeAll(2, text),
+  signal: interrupted.signal,
+  connect: async (settings) => {
+    const { connect } = await import("./runtime.ts");
+    return connect(settings, (text) => writeAll(2, text));
+  },
+});
+process.exit(code);

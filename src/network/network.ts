@@ -1,0 +1,76 @@
+import * as fs from "node:fs";
+import { interfaceIndex, interfaceNames } from "../../ffi/safe/interfaces.ts";
+import { currentNetnsInode, withNetns } from "../../ffi/safe/netns.ts";
+import { BpfmanError } from "../errors/error.ts";
+import { errnoName, sysPart } from "../errors/sys-failure.ts";
+import type { NetworkPort } from "../platform/network.ts";
+
+/** NSFS_MAGIC (include/uapi/linux/magic.h): what statfs(2) answers for namespace files and bind mounts of them. */
+const NSFS_MAGIC = 0x6e736673;
+/** Where ip-netns(8) keeps the namespaces that it gave names. */
+const NAMED_NAMESPACES = "/run/netns";
+
+/** The network as the kernel shows it. Entering another namespace needs root. */
+export function openNetwork(): NetworkPort {
+  return {
+    namespaceId: (netns) => inside(netns, currentNetnsInode),
+    interfaceIndex: (name, netns) => inside(netns, () => interfaceIndex(name)),
+    interfaces: (netns) => inside(netns, interfaceNames),
+  };
+}
+
+function inside<T>(netns: string | null, run: () => T): T {
+  if (netns === null) return run();
+  refuseOrdinaryFile(netns);
+  try {
+    return withNetns(netns, run);
+  } catch (thrown) {
+    throw namespaceFailure(thrown, netns);
+  }
+}
+
+function refuseOrdinaryFile(path: string): void {
+  let type: number;
+  try {
+    ({ type } = fs.statfsSync(path));
+  } catch (thrown) {
+    throw namespaceFailure(thrown, path);
+  }
+  if (type === NSFS_MAGIC) return;
+  throw notFound(path, "the file is no namespace", {
+    hint: "give a file such as /run/netns/NAME or /proc/PID/ns/net; what ip-netns left of a deleted namespace is an empty file",
+  });
+}
+
+/** setns(2): EINVAL when the file is a namespace of another type, EPERM without CAP_SYS_ADMIN. */
+function namespaceFailure(thrown: unknown, path: string): unknown {
+  const parts = { ...sysPart(thrown), cause: thrown };
+  switch (errnoName(thrown)) {
+    case null:
+      return thrown;
+    case "ENOENT":
+    case "ENOTDIR": {
+      const named = `${NAMED_NAMESPACES}/${path}`;
+      const bare = !path.includes("/") && fs.existsSync(named);
+      return notFound(path, "there is no such file", bare ? { ...parts, hint: `did you mean "${named}"?` } : parts);
+    }
+    case "EINVAL":
+      return notFound(path, "the file is a namespace, but not of the network", parts);
+    case "EPERM":
+    case "EACCES":
+      return new BpfmanError("PERMISSION_DENIED", `enter network namespace "${path}": permission denied`, {
+        details: { netns: path },
+        ...parts,
+      });
+    default: {
+      const reason = thrown instanceof Error ? thrown.message : String(thrown);
+      return notFound(path, reason, parts);
+    }
+  }
+}
+
+const notFound = (path: string, reason: string, parts: ConstructorParameters<typeof BpfmanError>[2]): BpfmanError =>
+  new BpfmanError("NETNS_NOT_FOUND", `open network namespace "${path}": ${reason}`, {
+    details: { netns: path },
+    ...parts,
+  });

@@ -1,0 +1,161 @@
+/** BTF type information (Documentation/bpf/btf.rst), as far as the definitions of maps need it. */
+import { BTF_DEPTH_MAX } from "../domain/limits.ts";
+import type { Fields } from "./fields.ts";
+
+export const KIND = {
+  int: 1,
+  pointer: 2,
+  array: 3,
+  struct: 4,
+  union: 5,
+  enum: 6,
+  forward: 7,
+  typedef: 8,
+  volatile: 9,
+  const: 10,
+  restrict: 11,
+  function: 12,
+  functionProto: 13,
+  variable: 14,
+  datasec: 15,
+  float: 16,
+  declTag: 17,
+  typeTag: 18,
+  enum64: 19,
+} as const;
+
+const MAGIC = 0xeb9f;
+const VERSION = 1;
+const HEADER_BYTES_MIN = 24;
+const TYPE_BYTES = 12;
+const POINTER_BYTES = 8;
+
+/** Bytes that follow a type's common part, by kind: a fixed number, and so many for each of its `count` members. */
+const TAIL_BYTES: readonly (readonly [fixed: number, each: number])[] = (() => {
+  const tails = Array.from({ length: KIND.enum64 + 1 }, () => [0, 0] as [number, number]);
+  for (const kind of [KIND.int, KIND.variable, KIND.declTag]) tails[kind] = [4, 0];
+  for (const kind of [KIND.struct, KIND.union, KIND.datasec, KIND.enum64]) tails[kind] = [0, 12];
+  for (const kind of [KIND.enum, KIND.functionProto]) tails[kind] = [0, 8];
+  tails[KIND.array] = [12, 0];
+  return tails;
+})();
+
+export interface Btf {
+  readonly types: Fields;
+  readonly strings: Fields;
+  /** Where in `types` each type stands; type 0 is void and has no place. */
+  readonly places: Uint32Array;
+}
+
+export interface BtfType {
+  readonly nameAt: number;
+  readonly kind: number;
+  /** Members, parameters or variables. */
+  readonly count: number;
+  /** Bytes, or the id of another type, as the kind has it. */
+  readonly sizeOrType: number;
+  /** Where in `types` that stands which follows the common part. */
+  readonly tail: number;
+}
+
+const VOID: BtfType = { nameAt: 0, kind: 0, count: 0, sizeOrType: 0, tail: 0 };
+
+/** Finds the types in the bytes of section .BTF. */
+export function openBtf(fields: Fields): Btf {
+  const { refuse } = fields.format;
+  if (fields.u16(0) !== MAGIC) throw refuse("its BTF does not begin with the magic number of BTF in its byte order");
+  if (fields.u8(2) !== VERSION) throw refuse(`its BTF has version ${fields.u8(2)}; only ${VERSION} is known`);
+  const start = fields.u32(4);
+  if (start < HEADER_BYTES_MIN) throw refuse(`its BTF header has ${start} bytes instead of ${HEADER_BYTES_MIN}`);
+  const types = fields.part(start + fields.u32(8), fields.u32(12), "BTF types");
+  const strings = fields.part(start + fields.u32(16), fields.u32(20), "BTF names");
+
+  const places = new Uint32Array(1 + Math.floor(types.length / TYPE_BYTES));
+  let id = 1;
+  for (let at = 0; at < types.length; id++) {
+    places[id] = at;
+    const info = types.u32(at + 4);
+    const tail = TAIL_BYTES[kindOf(info)];
+    if (tail === undefined || kindOf(info) === 0)
+      throw refuse(`its BTF type ${id} is of kind ${kindOf(info)}, which is unknown`);
+    at += TYPE_BYTES + tail[0] + tail[1] * countOf(info);
+    if (at > types.length) throw refuse(`it is cut short in its BTF type ${id}`);
+  }
+  return { types, strings, places: places.subarray(0, id) };
+}
+
+const kindOf = (info: number) => (info >>> 24) & 0x1f;
+const countOf = (info: number) => info & 0xffff;
+
+export function typeOf(btf: Btf, id: number): BtfType {
+  if (id === 0) return VOID;
+  const at = btf.places[id];
+  if (at === undefined) throw btf.types.format.refuse(`its BTF has no type ${id}`);
+  const info = btf.types.u32(at + 4);
+  return {
+    nameAt: btf.types.u32(at),
+    kind: kindOf(info),
+    count: countOf(info),
+    sizeOrType: btf.types.u32(at + 8),
+    tail: at + TYPE_BYTES,
+  };
+}
+
+/** The DATASEC of that name: the variables of one ELF section. */
+export function findDatasec(btf: Btf, name: string): BtfType | null {
+  for (const [id, at] of btf.places.entries()) {
+    const isDatasec = id > 0 && kindOf(btf.types.u32(at + 4)) === KIND.datasec;
+    if (isDatasec && btf.strings.text(btf.types.u32(at), name.length) === name) return typeOf(btf, id);
+  }
+  return null;
+}
+
+/** The type behind typedefs and qualifiers. */
+export function bareType(btf: Btf, id: number): BtfType {
+  let type = typeOf(btf, id);
+  for (let depth = 0; depth < BTF_DEPTH_MAX; depth++) {
+    if (!isWrapper(type.kind)) return type;
+    type = typeOf(btf, type.sizeOrType);
+  }
+  throw tooDeep(btf, id);
+}
+
+/** Bytes that a value of the type takes; null for void, functions and forward declarations. */
+export function sizeOfType(btf: Btf, id: number): number | null {
+  let elements = 1;
+  let type = typeOf(btf, id);
+  for (let depth = 0; depth < BTF_DEPTH_MAX; depth++) {
+    switch (type.kind) {
+      case KIND.int:
+      case KIND.float:
+      case KIND.struct:
+      case KIND.union:
+      case KIND.enum:
+      case KIND.enum64:
+        return elements * type.sizeOrType;
+      case KIND.pointer:
+        return elements * POINTER_BYTES;
+      case KIND.array: {
+        const array = arrayOf(btf, type);
+        elements *= array.elements;
+        type = typeOf(btf, array.type);
+        break;
+      }
+      default:
+        if (!isWrapper(type.kind)) return null;
+        type = typeOf(btf, type.sizeOrType);
+    }
+  }
+  throw tooDeep(btf, id);
+}
+
+/** Element type and count of an array. */
+export const arrayOf = (btf: Btf, array: BtfType) => ({
+  type: btf.types.u32(array.tail),
+  elements: btf.types.u32(array.tail + 8),
+});
+
+const isWrapper = (kind: number) => (kind >= KIND.typedef && kind <= KIND.restrict) || kind === KIND.typeTag;
+
+const tooDeep = (btf: Btf, id: number) =>
+  btf.types.format.refuse(`its BTF type ${id} goes through more than ${BTF_DEPTH_MAX} others, or in a circle`);

@@ -1,0 +1,247 @@
+/**
+ * ELF files (System V gABI, chapters 4 and 5; elf(5)): headers, sections, segments and symbols of either word size and
+ * byte order, read through random access. Nothing is decoded before it is asked for, and nothing in the file is believed.
+ */
+import type { ByteSource } from "../platform/files.ts";
+import { Fields, type Format, type Refuse } from "./fields.ts";
+
+export const EM_BPF = 247;
+export const ET_REL = 1;
+export const SHT = {
+  null: 0,
+  progbits: 1,
+  symtab: 2,
+  strtab: 3,
+  nobits: 8,
+  dynsym: 11,
+  verdef: 0x6fff_fffd,
+  versym: 0x6fff_ffff,
+} as const;
+export const SHF_EXECINSTR = 0x4;
+export const STT = { object: 1, func: 2, gnuIfunc: 10 } as const;
+export const STB = { local: 0, global: 1, weak: 2 } as const;
+
+const MAGIC = "\x7fELF";
+const HEADER_BYTES_MAX = 64;
+const PT_LOAD = 1;
+const PF_X = 1;
+/** Section numbers from here on mean something else: absolute, common, or "look elsewhere" (SHN_XINDEX). */
+const SHN_LORESERVE = 0xff00;
+const U32_MAX = 0xffff_ffff;
+const SYMBOLS_PER_READ = 32_768;
+
+const MACHINES: Readonly<Record<number, string>> = {
+  3: "i386",
+  40: "ARM",
+  62: "x86-64",
+  183: "AArch64",
+  243: "RISC-V",
+  247: "eBPF",
+};
+const TYPES: Readonly<Record<number, string>> = {
+  1: "relocatable object",
+  2: "executable",
+  3: "shared object or position-independent executable",
+  4: "core dump",
+};
+
+export interface Elf extends Format {
+  readonly source: ByteSource;
+  /** ET_* */
+  readonly type: number;
+  /** EM_* */
+  readonly machine: number;
+  readonly sections: readonly Section[];
+  /** Section that holds the names of sections. */
+  readonly namesSection: number;
+  /** The executable PT_LOAD segments. */
+  readonly code: readonly Segment[];
+}
+
+/** A section header. Addresses, offsets and sizes in bytes. */
+export interface Section {
+  readonly nameAt: number;
+  /** SHT_* */
+  readonly type: number;
+  /** SHF_* bits. */
+  readonly flags: number;
+  readonly offset: number;
+  readonly size: number;
+  /** Another section, by number: a symbol table's strings. */
+  readonly link: number;
+  readonly entrySize: number;
+}
+
+export interface NamedSection extends Section {
+  readonly index: number;
+  readonly name: string;
+}
+
+export interface Segment {
+  readonly address: number;
+  readonly offset: number;
+  /** Bytes that stand in the file. */
+  readonly size: number;
+}
+
+export interface ElfSymbol {
+  readonly index: number;
+  /** Where in the string table the name stands. */
+  readonly nameAt: number;
+  /** STT_* */
+  readonly type: number;
+  /** STB_* */
+  readonly binding: number;
+  /** Section number; null when undefined or special. */
+  readonly section: number | null;
+  /** Address, or offset in the section for a relocatable object. */
+  readonly value: number;
+  readonly size: number;
+}
+
+export const machineName = (elf: Elf): string => MACHINES[elf.machine] ?? `machine ${elf.machine}`;
+export const typeName = (elf: Elf): string => TYPES[elf.type] ?? `file of ELF type ${elf.type}`;
+
+/** Reads the headers. Throws what `refuse` makes when the file is no ELF file or contradicts itself. */
+export function openElf(source: ByteSource, refuse: Refuse): Elf {
+  const start = source.read(0, HEADER_BYTES_MAX);
+  if (start.length === 0) throw refuse("it is empty");
+  if (String.fromCharCode(...start.subarray(0, 4)) !== MAGIC) {
+    throw refuse(`it is no ELF file: it begins with ${quoteBytes(start.subarray(0, 8))}`);
+  }
+  const [wordSize, order] = [start[4], start[5]];
+  if (wordSize !== 1 && wordSize !== 2) throw refuse(`its ELF class is ${wordSize}, neither 32-bit (1) nor 64-bit (2)`);
+  if (order !== 1 && order !== 2) throw refuse(`its byte order is ${order}, neither little (1) nor big endian (2)`);
+  const base = { source, refuse, littleEndian: order === 1, wide: wordSize === 2 };
+  const header = new Fields(start, base, "ELF header fields");
+  const w = base.wide ? 8 : 4;
+  const segments = { pointer: 24 + w, counts: 30 + 3 * w, size: base.wide ? 56 : 32, what: "program headers" };
+  const sections = { pointer: 24 + 2 * w, counts: 34 + 3 * w, size: 16 + 6 * w, what: "section headers" };
+  return {
+    ...base,
+    type: header.u16(16),
+    machine: header.u16(18),
+    namesSection: header.u16(38 + 3 * w),
+    code: decodeCode(readTable(base, header, segments), source.size),
+    sections: decodeSections(readTable(base, header, sections)),
+  };
+}
+
+/** Where the ELF header says where a table begins, and how large and how many its entries are; their size by the standard. */
+interface Table {
+  readonly pointer: number;
+  readonly counts: number;
+  readonly size: number;
+  readonly what: string;
+}
+
+function readTable(elf: FileFormat, header: Fields, { pointer, counts, size, what }: Table): Fields {
+  const [offset, entrySize, count] = [header.word(pointer), header.u16(counts), header.u16(counts + 2)];
+  if (offset === 0) return new Fields(new Uint8Array(0), elf, what);
+  if (entrySize !== size && count > 0) throw elf.refuse(`its ${what} have ${entrySize} bytes each instead of ${size}`);
+  // With more than fit in the field, the standard has the count elsewhere; no file in the field does.
+  if (count >= SHN_LORESERVE) throw elf.refuse(`it has ${SHN_LORESERVE} ${what} or more`);
+  return readFields(elf, { offset, size: count * size }, what);
+}
+
+function decodeSections(headers: Fields): Section[] {
+  const w = headers.format.wide ? 8 : 4;
+  const size = 16 + 6 * w;
+  return Array.from({ length: headers.length / size }, (_, index) => {
+    const at = index * size;
+    return {
+      nameAt: headers.u32(at),
+      type: headers.u32(at + 4),
+      flags: headers.word(at + 8),
+      offset: headers.word(at + 8 + 2 * w),
+      size: headers.word(at + 8 + 3 * w),
+      link: headers.u32(at + 8 + 4 * w),
+      entrySize: headers.word(at + 16 + 5 * w),
+    };
+  });
+}
+
+function decodeCode(headers: Fields, fileSize: number): Segment[] {
+  const { wide, refuse } = headers.format;
+  const [w, entrySize, flagsAt] = wide ? [8, 56, 4] : [4, 32, 24];
+  const segments: Segment[] = [];
+  for (let at = 0; at < headers.length; at += entrySize) {
+    if (headers.u32(at) !== PT_LOAD || (headers.u32(at + flagsAt) & PF_X) === 0) continue;
+    const [offset, address, size] = [headers.word(at + w), headers.word(at + 2 * w), headers.word(at + 4 * w)];
+    if (offset + size > fileSize)
+      throw refuse(`it is cut short: its code would end at byte ${offset + size} of ${fileSize}`);
+    segments.push({ offset, address, size });
+  }
+  return segments;
+}
+
+/** All sections with their names, once it is sure that each lies inside the file, or can lie in memory. */
+export function namedSections(elf: Elf): NamedSection[] {
+  const { sections, refuse, source } = elf;
+  const namesSection = sections[elf.namesSection];
+  if (namesSection?.type !== SHT.strtab) throw refuse("it has no names of sections");
+  const names = sectionFields(elf, namesSection, "section names");
+  return sections.map((section, index) => {
+    const { type, offset, size } = section;
+    const name = names.name(section.nameAt);
+    const outside = type === SHT.nobits ? size > U32_MAX : type !== SHT.null && offset + size > source.size;
+    if (outside) throw refuse(`its section "${name}" has no room for its ${size} bytes`);
+    return { ...section, index, name };
+  });
+}
+
+/** What stands in a section. */
+export function sectionFields(elf: Elf, section: Section, what: string): Fields {
+  if (section.type === SHT.nobits) throw elf.refuse(`its ${what} stand in a section without content`);
+  return readFields(elf, section, what);
+}
+
+type FileFormat = Format & { readonly source: ByteSource };
+
+/** Part of the file as fields. `what` stands after "its" in the error when the file ends before. */
+export function readFields(elf: FileFormat, { offset, size }: { offset: number; size: number }, what: string): Fields {
+  const { source, refuse } = elf;
+  if (offset + size > source.size) {
+    throw refuse(`it is cut short: its ${what} would end at byte ${offset + size} of ${source.size}`);
+  }
+  const bytes = source.read(offset, size);
+  if (bytes.length !== size) throw refuse(`it became shorter while its ${what} were read`);
+  return new Fields(bytes, elf, what);
+}
+
+/**
+ * The symbols of a SHT_SYMTAB or SHT_DYNSYM section, in order, read piece by piece. With `wanted`, those alone whose
+ * `nameAt` is in it: looking for one name in millions then costs one number for each symbol.
+ */
+export function* symbols(elf: Elf, table: Section, wanted?: ReadonlyMap<number, unknown>): Generator<ElfSymbol> {
+  const [size, infoAt, sectionAt, w] = elf.wide ? [24, 4, 6, 8] : [16, 12, 14, 4];
+  if (table.entrySize !== size) throw elf.refuse(`its symbols have ${table.entrySize} bytes each instead of ${size}`);
+  const count = Math.floor(table.size / size);
+  for (let first = 0; first < count; first += SYMBOLS_PER_READ) {
+    const here = Math.min(SYMBOLS_PER_READ, count - first);
+    const fields = readFields(elf, { offset: table.offset + first * size, size: here * size }, "symbols");
+    for (let i = 0; i < here; i++) {
+      const at = i * size;
+      const nameAt = fields.u32(at);
+      if (wanted !== undefined && !wanted.has(nameAt)) continue;
+      const info = fields.u8(at + infoAt);
+      const section = fields.u16(at + sectionAt);
+      yield {
+        index: first + i,
+        nameAt,
+        type: info & 0xf,
+        binding: info >> 4,
+        section: section === 0 || section >= SHN_LORESERVE ? null : section,
+        value: fields.word(at + w),
+        size: fields.word(at + 2 * w),
+      };
+    }
+  }
+}
+
+/** The first bytes of a file for a message: as text where they are printable, in hex otherwise. */
+function quoteBytes(bytes: Uint8Array): string {
+  const text = String.fromCharCode(...bytes);
+  if (/^[\t\r\n -~]+$/.test(text)) return JSON.stringify(text);
+  return `bytes ${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(" ")}`;
+}

@@ -1,0 +1,82 @@
+import { OBJECT_ENTRIES_MAX } from "../domain/limits.ts";
+import type { ObjectGlobal, ObjectProgram } from "../domain/object-file.ts";
+import {
+  type Elf,
+  type ElfSymbol,
+  type NamedSection,
+  SHF_EXECINSTR,
+  SHT,
+  STB,
+  STT,
+  sectionFields,
+  symbols,
+} from "./elf.ts";
+import { parseSectionName } from "./section-name.ts";
+
+/** Sections that libbpf turns into maps of global variables. String literals (.rodata.str1.1) are no variables. */
+const DATA_SECTION = /^\.(rodata|data|bss)(\.(?!str)|$)/;
+
+/** What the symbols of an object stand for, in the order of sections and of places in them. */
+export interface Entries {
+  readonly programs: readonly ObjectProgram[];
+  readonly globals: readonly ObjectGlobal[];
+}
+
+/**
+ * Programs are the global functions of executable sections other than .text; what is in .text, or static, is called by
+ * them. Global variables are the objects in data sections. Neither needs BTF.
+ */
+export function readEntries(elf: Elf, sections: readonly NamedSection[]): Entries {
+  const { refuse } = elf;
+  const tables = sections.filter((section) => section.type === SHT.symtab);
+  const [table] = tables;
+  if (table === undefined) throw refuse("it has no symbol table; was it stripped?");
+  if (tables.length > 1) throw refuse(`it has ${tables.length} symbol tables instead of one`);
+  const strings = sections[table.link];
+  if (strings?.type !== SHT.strtab)
+    throw refuse(`the names of its symbols are said to be in section ${table.link}, which has none`);
+  const names = sectionFields(elf, strings, "symbol names");
+
+  const roles = sections.map(roleOf);
+  const programs: Placed<ObjectProgram>[] = [];
+  const globals: Placed<ObjectGlobal>[] = [];
+  for (const symbol of symbols(elf, table)) {
+    const section = symbol.section === null ? undefined : sections[symbol.section];
+    if (section === undefined) continue;
+    const role = roles[section.index];
+    if (!(role === "code" ? isEntryPoint(symbol) : role === "data" && isVariable(symbol))) continue;
+
+    const name = names.name(symbol.nameAt);
+    if (name === "" || name.startsWith(".")) continue;
+    const { value: offset, size } = symbol;
+    if (offset + size > section.size) throw refuse(`its symbol "${name}" reaches beyond section "${section.name}"`);
+    if (role === "code")
+      programs.push({ symbol, entry: { name, section: section.name, ...parseSectionName(section.name) } });
+    else globals.push({ symbol, entry: { name, section: section.name, offset, size } });
+    if (programs.length + globals.length > OBJECT_ENTRIES_MAX) {
+      throw refuse(`it has more than ${OBJECT_ENTRIES_MAX} programs and global variables`);
+    }
+  }
+  return { programs: inOrder(programs), globals: inOrder(globals) };
+}
+
+function roleOf({ name, type, flags, size }: NamedSection): "code" | "data" | null {
+  if (type === SHT.progbits && (flags & SHF_EXECINSTR) !== 0) return name !== ".text" && size > 0 ? "code" : null;
+  return (type === SHT.progbits || type === SHT.nobits) && DATA_SECTION.test(name) ? "data" : null;
+}
+
+const isEntryPoint = (symbol: ElfSymbol) => symbol.type === STT.func && symbol.binding !== STB.local;
+
+/** Those without a size are labels. */
+const isVariable = (symbol: ElfSymbol) => symbol.type === STT.object && symbol.size > 0;
+
+interface Placed<Entry> {
+  readonly symbol: ElfSymbol;
+  readonly entry: Entry;
+}
+
+function inOrder<Entry>(placed: Placed<Entry>[]): Entry[] {
+  const bySection = (a: ElfSymbol, b: ElfSymbol) => (a.section ?? 0) - (b.section ?? 0);
+  placed.sort((a, b) => bySection(a.symbol, b.symbol) || a.symbol.value - b.symbol.value);
+  return placed.map(({ entry }) => entry);
+}

@@ -1,0 +1,101 @@
+import { NAME_CHARS_MAX } from "../domain/limits.ts";
+import type { BpfmanError } from "../errors/error.ts";
+import type { ByteSource } from "../platform/files.ts";
+
+/** Makes the error for a file that cannot be read on; `reason` speaks of the file as "it". */
+export type Refuse = (reason: string, hint?: string) => BpfmanError;
+
+/** Bytes in memory as a source that is read without copying. */
+export const memorySource = (bytes: Uint8Array): ByteSource => ({
+  size: bytes.length,
+  read: (offset, length) => bytes.subarray(offset, offset + length),
+  close: () => {},
+});
+
+/** Text that could play with a terminal is no name. */
+export const hasControlCharacters = (text: string): boolean => /\p{Cc}/u.test(text);
+
+const decoder = new TextDecoder();
+
+/** How a file writes numbers, and what its errors are. */
+export interface Format {
+  readonly littleEndian: boolean;
+  /** Words have 8 bytes instead of 4. */
+  readonly wide: boolean;
+  readonly refuse: Refuse;
+}
+
+/**
+ * Bytes of a file, read as numbers and names in the file's own format. Every read is checked: outside of the bytes it
+ * throws what `refuse` makes, so a reader built on it need not distrust each offset again.
+ */
+export class Fields {
+  readonly bytes: Uint8Array;
+  readonly format: Format;
+  /** What the bytes are, in the plural, as it stands after "its": `section headers`. */
+  private readonly what: string;
+  private readonly view: DataView;
+
+  constructor(bytes: Uint8Array, format: Format, what: string) {
+    this.bytes = bytes;
+    this.format = format;
+    this.what = what;
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  get length(): number {
+    return this.bytes.length;
+  }
+
+  u8(at: number): number {
+    return this.view.getUint8(this.checked(at, 1));
+  }
+
+  u16(at: number): number {
+    return this.view.getUint16(this.checked(at, 2), this.format.littleEndian);
+  }
+
+  u32(at: number): number {
+    return this.view.getUint32(this.checked(at, 4), this.format.littleEndian);
+  }
+
+  /** Rounded above 2^53, which is beyond every file and limit, so that such a value is refused whatever it becomes. */
+  u64(at: number): number {
+    const [high, low] = this.format.littleEndian ? [at + 4, at] : [at, at + 4];
+    return this.u32(high) * 0x1_0000_0000 + this.u32(low);
+  }
+
+  /** An address, offset or size of the file's own word size. */
+  word(at: number): number {
+    return this.format.wide ? this.u64(at) : this.u32(at);
+  }
+
+  /** The part from `at`, without a copy. */
+  part(at: number, length: number, what: string): Fields {
+    this.checked(at, length);
+    return new Fields(this.bytes.subarray(at, at + length), this.format, what);
+  }
+
+  /** The text from `at` up to a NUL byte; null when there is none within `bytesMax`, or before the end. */
+  text(at: number, bytesMax: number): string | null {
+    this.checked(at, 1);
+    const bytes = this.bytes.subarray(at, at + bytesMax + 1);
+    const end = bytes.indexOf(0);
+    return end < 0 ? null : decoder.decode(bytes.subarray(0, end));
+  }
+
+  /** A name that ends in time and can be shown. */
+  name(at: number): string {
+    const name = this.text(at, NAME_CHARS_MAX);
+    if (name === null)
+      throw this.format.refuse(`its ${this.what} have one that is not ended within ${NAME_CHARS_MAX} bytes`);
+    if (hasControlCharacters(name))
+      throw this.format.refuse(`its ${this.what} have one with control characters: ${JSON.stringify(name)}`);
+    return name;
+  }
+
+  private checked(at: number, length: number): number {
+    if (at + length <= this.bytes.length && at >= 0) return at;
+    throw this.format.refuse(`it is cut short in its ${this.what}, of ${this.bytes.length} bytes`);
+  }
+}

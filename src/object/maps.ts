@@ -1,0 +1,95 @@
+import { MAP_FIELDS_MAX, OBJECT_MAPS_MAX } from "../domain/limits.ts";
+import type { ObjectMap } from "../domain/object-file.ts";
+import { type Btf, type BtfType, KIND, arrayOf, bareType, findDatasec, sizeOfType, typeOf } from "./btf.ts";
+
+/** Where map definitions stand. */
+export const MAPS_SECTION = ".maps";
+
+/** LIBBPF_PIN_BY_NAME (enum libbpf_pin_type). */
+const PIN_BY_NAME = 1;
+const U32_MAX = 0xffff_ffff;
+/** Bytes of a map-in-map's value, and a program array's: the id of what stands in it. */
+const REFERENCE_BYTES = 4;
+const MEMBER_BYTES = 12;
+
+/**
+ * The maps of an object: each variable of section .maps is a struct whose field types are the definition. A number n is
+ * `int (*field)[n]` (`__uint` in bpf_helpers.h), a type T is `T *field` (`__type`), and the inner map of a map-in-map is
+ * `struct inner *values[]` (`__array`).
+ */
+export function readMaps(btf: Btf): ObjectMap[] {
+  const { types } = btf;
+  const section = findDatasec(btf, MAPS_SECTION);
+  if (section === null) throw types.format.refuse(`its BTF does not describe section "${MAPS_SECTION}"`);
+  if (section.count > OBJECT_MAPS_MAX)
+    throw types.format.refuse(`it has ${section.count} maps, more than ${OBJECT_MAPS_MAX}`);
+  return Array.from({ length: section.count }, (_, index) => {
+    const variable = typeOf(btf, types.u32(section.tail + index * MEMBER_BYTES));
+    const name = btf.strings.name(variable.nameAt);
+    if (variable.kind !== KIND.variable || name === "")
+      throw types.format.refuse(`its map number ${index + 1} is no variable with a name`);
+    return readMap(btf, { name, definition: bareType(btf, variable.sizeOrType), inner: false });
+  });
+}
+
+interface Draft {
+  readonly name: string;
+  readonly definition: BtfType;
+  /** It describes what stands in another map. */
+  readonly inner: boolean;
+}
+
+function readMap(btf: Btf, { name, definition, inner }: Draft): ObjectMap {
+  const bad = (reason: string) => btf.types.format.refuse(`its map "${name}" ${reason}`);
+  if (definition.kind !== KIND.struct) throw bad("is not defined by a struct");
+  if (definition.count > MAP_FIELDS_MAX) throw bad(`has ${definition.count} fields, more than ${MAP_FIELDS_MAX}`);
+  const fields = new Map<string, number>();
+  for (let i = 0; i < definition.count; i++) {
+    const at = definition.tail + i * MEMBER_BYTES;
+    fields.set(btf.strings.name(btf.types.u32(at)), btf.types.u32(at + 4));
+  }
+
+  const number = (field: string): number | null => {
+    const id = fields.get(field);
+    if (id === undefined) return null;
+    const pointer = bareType(btf, id);
+    const array = pointer.kind === KIND.pointer ? bareType(btf, pointer.sizeOrType) : null;
+    if (array?.kind !== KIND.array) throw bad(`has a field "${field}" that was not made with __uint`);
+    return arrayOf(btf, array).elements;
+  };
+  const size = (field: string): number | null => {
+    const id = fields.get(field);
+    if (id === undefined) return number(`${field}_size`);
+    const pointer = bareType(btf, id);
+    const bytes = pointer.kind === KIND.pointer ? sizeOfType(btf, pointer.sizeOrType) : null;
+    if (bytes === null || bytes > U32_MAX) throw bad(`has a ${field} whose type has no size`);
+    return bytes;
+  };
+
+  const type = number("type");
+  if (type === null) throw bad("does not say its type");
+  const values = fields.get("values");
+  const element = values === undefined ? null : elementOfValues(btf, values);
+  if (element !== null && element.kind !== KIND.struct && element.kind !== KIND.functionProto) {
+    throw bad("has values that are neither maps nor programs");
+  }
+  if (element !== null && inner) throw bad("stands in a map and has maps in it: only two levels are possible");
+  return {
+    name,
+    type,
+    keySize: size("key"),
+    valueSize: element === null ? size("value") : REFERENCE_BYTES,
+    maxEntries: number("max_entries"),
+    flags: number("map_flags") ?? 0,
+    pinByName: number("pinning") === PIN_BY_NAME,
+    inner:
+      element?.kind === KIND.struct ? readMap(btf, { name: `${name}.inner`, definition: element, inner: true }) : null,
+  };
+}
+
+/** What the pointers in the array `values` point at. */
+function elementOfValues(btf: Btf, id: number): BtfType {
+  const array = bareType(btf, id);
+  const pointer = array.kind === KIND.array ? bareType(btf, arrayOf(btf, array).type) : null;
+  return pointer?.kind === KIND.pointer ? bareType(btf, pointer.sizeOrType) : array;
+}

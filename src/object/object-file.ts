@@ -1,0 +1,90 @@
+import { LICENSE_BYTES_MAX, OBJECT_BYTES_MAX } from "../domain/limits.ts";
+import type { ObjectFile, ObjectMap } from "../domain/object-file.ts";
+import { BpfmanError } from "../errors/error.ts";
+import { openBtf } from "./btf.ts";
+import {
+  EM_BPF,
+  ET_REL,
+  type Elf,
+  type NamedSection,
+  SHT,
+  machineName,
+  namedSections,
+  openElf,
+  sectionFields,
+  typeName,
+} from "./elf.ts";
+import { readEntries } from "./entries.ts";
+import { type Refuse, hasControlCharacters, memorySource } from "./fields.ts";
+import { MAPS_SECTION, readMaps } from "./maps.ts";
+
+export interface ReadObjectOptions {
+  /** Refuse an object in the other byte order, which this machine's kernel cannot load. */
+  readonly nativeByteOrderOnly?: boolean;
+}
+
+/**
+ * Reads what an eBPF object file holds from its bytes alone, which may be of any origin: every one that is not sound gives
+ * INVALID_OBJECT with the reason. Sound objects may still be refused by libbpf or the kernel.
+ */
+export function readObject(bytes: Uint8Array, options: ReadObjectOptions = {}): ObjectFile {
+  if (bytes.length > OBJECT_BYTES_MAX) throw refuse(`it has ${bytes.length} bytes, more than ${OBJECT_BYTES_MAX}`);
+  const elf = openElf(memorySource(bytes), refuse);
+  checkKind(elf, options);
+  const sections = namedSections(elf);
+  const byName = (name: string) => sections.find((section) => section.name === name && section.size > 0);
+  const btf = byName(".BTF");
+  return {
+    byteOrder: byteOrderOf(elf.littleEndian),
+    license: readLicense(elf, byName("license")),
+    ...readEntries(elf, sections),
+    maps: readDefinedMaps(elf, { maps: byName(MAPS_SECTION), legacyMaps: byName("maps"), btf }),
+    hasBtf: btf !== undefined,
+    hasBtfExt: byName(".BTF.ext") !== undefined,
+  };
+}
+
+const refuse: Refuse = (reason, hint) =>
+  new BpfmanError("INVALID_OBJECT", `cannot read the object file: ${reason}`, hint === undefined ? {} : { hint });
+
+const byteOrderOf = (littleEndian: boolean) => (littleEndian ? "little" : "big");
+
+/** Whether this machine keeps the lowest byte of a number first. */
+const machineIsLittleEndian = () => new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+
+function checkKind(elf: Elf, { nativeByteOrderOnly = false }: ReadObjectOptions): void {
+  if (elf.machine !== EM_BPF)
+    throw refuse(`it is an ELF file for ${machineName(elf)} (${typeName(elf)}), not for eBPF`);
+  if (!elf.wide) throw refuse("it is a 32-bit ELF file, and eBPF objects are 64-bit");
+  if (elf.type !== ET_REL) throw refuse(`it is for eBPF, but not a relocatable object: ${typeName(elf)}`);
+  const needed = machineIsLittleEndian();
+  if (nativeByteOrderOnly && elf.littleEndian !== needed) {
+    throw refuse(
+      `it is ${byteOrderOf(elf.littleEndian)}-endian, and this machine needs ${byteOrderOf(needed)}-endian`,
+      `compile with clang -target ${needed ? "bpfel" : "bpfeb"}`,
+    );
+  }
+}
+
+function readLicense(elf: Elf, section: NamedSection | undefined): string | null {
+  if (section === undefined) return null;
+  const { bytes } = sectionFields(elf, section, "licence");
+  const end = bytes.indexOf(0);
+  const text = new TextDecoder().decode(bytes.subarray(0, Math.min(end < 0 ? bytes.length : end, LICENSE_BYTES_MAX)));
+  if (hasControlCharacters(text)) throw refuse(`its licence has control characters: ${JSON.stringify(text)}`);
+  return text;
+}
+
+type MapSections = Readonly<Record<"maps" | "legacyMaps" | "btf", NamedSection | undefined>>;
+
+function readDefinedMaps(elf: Elf, { maps, legacyMaps, btf }: MapSections): ObjectMap[] {
+  if (legacyMaps !== undefined && legacyMaps.type === SHT.progbits) {
+    throw refuse(
+      'its maps are defined in section "maps", a form that libbpf 1.x no longer reads',
+      'define them in section ".maps" with __uint and __type of bpf/bpf_helpers.h',
+    );
+  }
+  if (maps === undefined) return [];
+  if (btf === undefined) throw refuse("it has maps, but no BTF to describe them", "compile with clang -g");
+  return readMaps(openBtf(sectionFields(elf, btf, "BTF")));
+}

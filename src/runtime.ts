@@ -1,0 +1,70 @@
+/** The composition root: makes the adapters, each when it is first needed, and gives them to the service. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { buildInfo } from "./build-info.ts";
+import type { Settings } from "./domain/settings.ts";
+import { openLog } from "./log/log.ts";
+import type { Host } from "./platform/host.ts";
+import type { Runtime } from "./platform/runtime.ts";
+import { createInvoke, type Invoke } from "./service/invoke.ts";
+
+const RUNTIME_DIR = "/run/bpfman";
+const STATE_DIR = "/var/lib/bpfman";
+const CONFIG_FILE = "/etc/bpfman/bpfman.toml";
+
+interface Folders {
+  readonly runtimeDir: string;
+  readonly stateDir: string;
+}
+
+/** A runtime folder of one's own brings its state along, unless that is placed too. */
+function foldersOf(settings: Settings): Folders {
+  const runtimeDir = settings.runtimeDir ?? RUNTIME_DIR;
+  const stateDir = settings.stateDir ?? (settings.runtimeDir === null ? STATE_DIR : join(settings.runtimeDir, "state"));
+  return { runtimeDir, stateDir };
+}
+
+/** The same for as long as the machine runs: ids of the kernel mean something only within it. */
+const bootId = (): string => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+
+async function openHost(folders: Folders, mode: "read" | "write"): Promise<Host> {
+  const [{ openKernel }, { openStore }, { openPins }, { openFiles }, { openNetwork }] = await Promise.all([
+    import("./kernel/kernel.ts"),
+    import("./store/store.ts"),
+    import("./bpffs/pins.ts"),
+    import("./files/files.ts"),
+    import("./network/network.ts"),
+  ]);
+  const pins = openPins(join(folders.runtimeDir, "fs"));
+  const store = openStore({ path: join(folders.stateDir, "bpfman.db"), mode, bootId: bootId() });
+  return {
+    kernel: openKernel({ pinFolder: pins.paths.root }),
+    store,
+    pins,
+    files: openFiles(folders.runtimeDir),
+    network: openNetwork(),
+    now: () => new Date(),
+    sleep: (ms) => Bun.sleep(ms),
+    close: () => store.close(),
+  };
+}
+
+/** Binds the service to this machine. `write` takes the log's lines. */
+export async function connect(settings: Settings, write: (text: string) => void): Promise<Invoke> {
+  const folders = foldersOf(settings);
+  const { readConfig } = await import("./config/config.ts");
+  await readConfig(settings.configFile ?? CONFIG_FILE, settings.configFile !== null);
+  const runtime: Runtime = {
+    log: openLog(settings.logLevel, write),
+    lockTimeoutMs: settings.lockTimeoutMs,
+    privileged: () => process.geteuid?.() === 0,
+    identity: () => ({ uid: process.getuid?.() ?? 0, parentPid: process.ppid }),
+    openVersions: async () => {
+      const { versions } = await import("./kernel/versions.ts");
+      return { versions: () => versions(buildInfo) };
+    },
+    openLock: async () => (await import("./lock/lock.ts")).openLock(join(folders.runtimeDir, "lock")),
+    openHost: (mode) => openHost(folders, mode),
+  };
+  return createInvoke(runtime);
+}

@@ -1,0 +1,150 @@
+import { constants, Database } from "bun:sqlite";
+import * as fs from "node:fs";
+import { dirname } from "node:path";
+import { pathToFileURL } from "node:url";
+import { BpfmanError } from "../errors/error.ts";
+import { errnoName } from "../errors/sys-failure.ts";
+import { databaseFailure, fileFailure, named } from "./failure.ts";
+import { migrate, refuseForeign, schemaVersion } from "./migrate.ts";
+import { MIGRATIONS } from "./migrations.ts";
+
+export interface OpenOptions {
+  /** Where the database is or, for a writer, will be. */
+  readonly path: string;
+  /** How long SQLite waits for other processes, in milliseconds. */
+  readonly busyTimeoutMs: number;
+  /** The schema's steps; only tests give others than the product's. */
+  readonly migrations?: readonly string[];
+}
+
+/**
+ * Opens the database for writing: makes its folder (0700) and file (0600) when they are missing, and applies what is due
+ * of the schema. No other lock than SQLite's own is needed for that. Throws DATABASE_UNUSABLE, SCHEMA_TOO_NEW,
+ * LOCK_TIMEOUT.
+ */
+export function openWriter(options: OpenOptions): Database {
+  const { path, migrations = MIGRATIONS } = options;
+  createFile(path);
+  return configured({ path, file: path, flags: constants.SQLITE_OPEN_READWRITE }, (database) => {
+    // The time-out stands before WAL: changing the journal mode takes locks as well.
+    database.run(`PRAGMA busy_timeout = ${options.busyTimeoutMs}`);
+    // Nothing is written to a database that is newer than we are: the version comes first.
+    schemaVersion(database, migrations, path);
+    database.run("PRAGMA journal_mode = WAL");
+    database.run("PRAGMA synchronous = FULL");
+    database.run("PRAGMA foreign_keys = ON");
+    // The WAL and its index stay when the last writer leaves, so that readers find them and never make files. The log is
+    // cut to nothing on that occasion, so that it need not be read again.
+    database.fileControl(constants.SQLITE_FCNTL_PERSIST_WAL, 1);
+    database.run("PRAGMA journal_size_limit = 0");
+    migrate(database, migrations, path);
+  });
+}
+
+/**
+ * Opens the database for reading, which changes nothing: a file that is missing or has no schema yet is read as an empty
+ * database in memory, and one with an older schema as a copy in memory that is brought up to date.
+ */
+export function openReader(options: OpenOptions): Database {
+  const { path, migrations = MIGRATIONS } = options;
+  if (!isThere(path)) return inMemory(new Database(":memory:"), migrations, path);
+  let version = 0;
+  const prepare = (database: Database): void => {
+    // Needed by readers as well: the first one after a crash has to wait while another rebuilds the WAL's index.
+    database.run(`PRAGMA busy_timeout = ${options.busyTimeoutMs}`);
+    version = schemaVersion(database, migrations, path);
+    if (version === 0) refuseForeign(database, path);
+  };
+  const database = openUnchanging(path, prepare);
+  if (version === migrations.length) return database;
+  return named("read", path, () => {
+    const copy = version === 0 ? new Database(":memory:") : copyOf(database);
+    database.close();
+    return inMemory(copy, migrations, path);
+  });
+}
+
+/** Opens read-only; on a file system where WAL's side files cannot be made, as the file that nobody can change. */
+function openUnchanging(path: string, prepare: (database: Database) => void): Database {
+  try {
+    return configured({ path, file: path, flags: constants.SQLITE_OPEN_READONLY }, prepare);
+  } catch (thrown) {
+    const sqlite = thrown instanceof BpfmanError ? String(thrown.details.sqlite) : "";
+    const frozen = sqlite.startsWith("SQLITE_CANTOPEN") || sqlite.startsWith("SQLITE_READONLY");
+    if (!frozen || fs.existsSync(`${path}-wal`)) throw thrown;
+    const file = `${pathToFileURL(path).href}?immutable=1`;
+    return configured({ path, file, flags: constants.SQLITE_OPEN_READONLY | constants.SQLITE_OPEN_URI }, prepare);
+  }
+}
+
+function inMemory(database: Database, migrations: readonly string[], path: string): Database {
+  migrate(database, migrations, path);
+  database.run("PRAGMA query_only = ON");
+  return database;
+}
+
+function copyOf(database: Database): Database {
+  const bytes = database.serialize();
+  // File format versions (offsets 18, 19 of the header): a database in memory cannot be in WAL mode.
+  bytes[18] = 1;
+  bytes[19] = 1;
+  return Database.deserialize(bytes);
+}
+
+interface Target {
+  /** As it is called in errors. */
+  readonly path: string;
+  /** A file name, or a URI of SQLite. */
+  readonly file: string;
+  /** SQLITE_OPEN_* */
+  readonly flags: number;
+}
+
+function configured({ path, file, flags }: Target, prepare: (database: Database) => void): Database {
+  let database: Database | null = null;
+  try {
+    database = new Database(file, flags);
+    prepare(database);
+    return database;
+  } catch (thrown) {
+    database?.close();
+    throw databaseFailure(thrown, "open", path);
+  }
+}
+
+function createFile(path: string): void {
+  const folder = dirname(path);
+  try {
+    fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const { mode } = fs.statSync(folder);
+    if ((mode & 0o022) !== 0) throw writableByOthers(folder, mode);
+    // SQLite would open a file that cannot be written to all the same, and fail in the middle of the work.
+    if (isThere(path)) fs.accessSync(path, fs.constants.R_OK | fs.constants.W_OK);
+    // Only a new file is opened here: closing a descriptor of the database would drop the locks that this process holds
+    // on it (POSIX advisory locks).
+    else fs.closeSync(fs.openSync(path, "ax", 0o600));
+  } catch (thrown) {
+    // Another process was faster.
+    if (errnoName(thrown) === "EEXIST" && isThere(path)) return;
+    throw thrown instanceof BpfmanError ? thrown : fileFailure(thrown, "open database", path);
+  }
+}
+
+/** Anything but a regular file is refused before SQLite waits for it or says "disk I/O error". */
+function isThere(path: string): boolean {
+  let stat: fs.Stats | undefined;
+  try {
+    stat = fs.statSync(path, { throwIfNoEntry: false });
+  } catch (thrown) {
+    throw fileFailure(thrown, "open database", path);
+  }
+  if (stat === undefined || stat.isFile()) return stat !== undefined;
+  throw fileFailure(new Error("it is no regular file"), "open database", path);
+}
+
+const writableByOthers = (folder: string, mode: number): BpfmanError =>
+  new BpfmanError(
+    "DATABASE_UNUSABLE",
+    `use database folder "${folder}": other users can write to it (mode ${(mode & 0o7777).toString(8)})`,
+    { details: { path: folder, mode }, hint: `chmod go-w "${folder}", or give another --state-dir` },
+  );

@@ -1,0 +1,56 @@
+import { SQLiteError } from "bun:sqlite";
+import { BpfmanError } from "../errors/error.ts";
+import { sysPart } from "../errors/sys-failure.ts";
+
+/**
+ * The error that the user meets when `action` failed on the database at `path`. SQLite's result codes:
+ * https://www.sqlite.org/rescode.html. Anything that SQLite did not throw is given back as it is.
+ */
+export function databaseFailure(thrown: unknown, action: string, path: string): unknown {
+  if (!(thrown instanceof SQLiteError)) return thrown;
+  const name = thrown.code ?? "SQLITE_ERROR";
+  const message = `${action} in database "${path}": ${thrown.message}`;
+  const parts = { details: { path, sqlite: name }, cause: thrown };
+  // Extended codes continue the name of the code they belong to: SQLITE_BUSY_SNAPSHOT, SQLITE_IOERR_WRITE.
+  const family = name.split("_").slice(0, 2).join("_");
+  switch (family) {
+    case "SQLITE_BUSY":
+    case "SQLITE_LOCKED":
+      return new BpfmanError("LOCK_TIMEOUT", message, {
+        ...parts,
+        hint: "another process keeps the database locked; try again",
+      });
+    case "SQLITE_CONSTRAINT":
+      return new BpfmanError("STATE_CONFLICT", message, parts);
+    case "SQLITE_FULL":
+    case "SQLITE_IOERR":
+      return new BpfmanError("IO_FAILED", message, parts);
+    case "SQLITE_CORRUPT":
+    case "SQLITE_NOTADB":
+      return new BpfmanError("DATABASE_UNUSABLE", message, {
+        ...parts,
+        hint: "nothing was changed; restore the file, or move it away to start with an empty database",
+      });
+    default:
+      return new BpfmanError("DATABASE_UNUSABLE", message, parts);
+  }
+}
+
+/** Runs one step on the database and gives its failures a name. */
+export function named<T>(action: string, path: string, step: () => T): T {
+  try {
+    return step();
+  } catch (thrown) {
+    throw databaseFailure(thrown, action, path);
+  }
+}
+
+/** A failure around the file itself: folders, permissions. */
+export function fileFailure(thrown: unknown, action: string, path: string): BpfmanError {
+  const reason = thrown instanceof Error ? thrown.message : String(thrown);
+  return new BpfmanError("DATABASE_UNUSABLE", `${action} "${path}": ${reason}`, {
+    details: { path },
+    ...sysPart(thrown),
+    cause: thrown,
+  });
+}

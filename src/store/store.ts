@@ -1,0 +1,158 @@
+import type { Database, SQLQueryBindings } from "bun:sqlite";
+import { type LinkId, linkId, type ProgramId, programId } from "../domain/ids.ts";
+import { DATABASE_BUSY_TIMEOUT_MS } from "../domain/limits.ts";
+import type { LinkRecord } from "../domain/link.ts";
+import type { ProgramRecord, RowState } from "../domain/program.ts";
+import { BpfmanError } from "../errors/error.ts";
+import type { LinkDraft, OperationEntry, StorePort } from "../platform/store.ts";
+import { type Fields, id as anId, oneOf, Undecodable } from "./decode.ts";
+import { named } from "./failure.ts";
+import { linkRecord } from "./link-row.ts";
+import { openReader, openWriter } from "./connection.ts";
+import { PROGRAM_COLUMNS, programColumns, programRecord, ROW_STATES } from "./program-row.ts";
+
+export interface StoreOptions {
+  /** The SQLite file. */
+  readonly path: string;
+  /** `read` changes nothing, and reads a missing file as an empty database: open it for one operation, not for long. */
+  readonly mode: "read" | "write";
+  /** This boot's id, /proc/sys/kernel/random/boot_id; only its rows are seen. */
+  readonly bootId: string;
+  /** How long SQLite waits for another process, in milliseconds. */
+  readonly busyTimeoutMs?: number;
+}
+
+/** Opens the database of programs, links and operations. Throws DATABASE_UNUSABLE, SCHEMA_TOO_NEW, LOCK_TIMEOUT. */
+export function openStore(options: StoreOptions): StorePort {
+  const { path, mode, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;
+  const database = (mode === "write" ? openWriter : openReader)({ path, busyTimeoutMs });
+  return storeOn(database, options);
+}
+
+interface Reading<T> {
+  readonly table: "programs" | "links";
+  readonly key: "program_id" | "link_id";
+  readonly record: (row: Fields) => T;
+}
+const PROGRAMS: Reading<ProgramRecord> = { table: "programs", key: "program_id", record: programRecord };
+const LINKS: Reading<LinkRecord> = { table: "links", key: "link_id", record: linkRecord };
+
+const INSERT_PROGRAM = `INSERT INTO programs (boot_id, state, ${PROGRAM_COLUMNS.join(", ")})
+  VALUES (?, ?, ${PROGRAM_COLUMNS.map(() => "?").join(", ")})`;
+const INSERT_LINK = `INSERT INTO links (boot_id, program_id, state, pin_path, details, metadata, created_at_ms)
+  VALUES (?, ?, 'pending', '', ?, ?, ?) RETURNING link_id`;
+const INSERT_OPERATION = `INSERT INTO operations
+  (boot_id, operation, started_at_ms, duration_ms, uid, parent_pid, result, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
+
+const rowState = oneOf(ROW_STATES);
+
+function storeOn(database: Database, { path, bootId, mode }: StoreOptions): StorePort {
+  /** Rows of one table, decoded; a row that does not decode names itself. */
+  const select = <T>(
+    reading: Reading<T>,
+    where: string,
+    bindings: SQLQueryBindings[],
+  ): { record: T; state: RowState }[] =>
+    named(`read ${reading.table}`, path, () => {
+      const sql = `SELECT * FROM ${reading.table} WHERE boot_id = ? AND ${where} ORDER BY ${reading.key}`;
+      const rows = database.query<Fields, SQLQueryBindings[]>(sql).all(bootId, ...bindings);
+      return rows.map((row) => decoded(row, reading, path));
+    });
+  const records = <T>(reading: Reading<T>, where: string, ...bindings: SQLQueryBindings[]): T[] =>
+    select(reading, where, bindings).map(({ record }) => record);
+
+  /** Changes the one row that `where` names; a row that is not there means that our picture of the state is wrong. */
+  const update = (reading: Reading<unknown>, rowId: number, set: Readonly<Record<string, SQLQueryBindings>>): void => {
+    const columns = Object.keys(set).map((column) => `${column} = ?`);
+    const sql = `UPDATE ${reading.table} SET ${columns.join(", ")} WHERE boot_id = ? AND ${reading.key} = ?`;
+    const action = `update ${reading.table}`;
+    const { changes } = named(action, path, () => database.query(sql).run(...Object.values(set), bootId, rowId));
+    if (changes === 1) return;
+    throw new BpfmanError("STATE_CONFLICT", `${action} in database "${path}": no row ${rowId} of this boot`, {
+      details: { path, table: reading.table, id: rowId },
+    });
+  };
+  const remove = (reading: Reading<unknown>, rowId: number): void =>
+    named(`delete from ${reading.table}`, path, () => {
+      database.query(`DELETE FROM ${reading.table} WHERE boot_id = ? AND ${reading.key} = ?`).run(bootId, rowId);
+    });
+
+  function transaction<T>(work: () => T): T {
+    const run = database.transaction(() => {
+      const result = work();
+      if (result instanceof Promise)
+        throw new TypeError("a transaction cannot wait: it would commit at the first await");
+      return result;
+    });
+    // Readers get one snapshot, writers the write lock from the start: a read lock that has to grow could fail halfway.
+    return named("run a transaction", path, () => (mode === "read" ? run.deferred() : run.immediate()));
+  }
+
+  return {
+    transaction,
+
+    insertProgram(record, state) {
+      named("insert a program", path, () => {
+        database.query(INSERT_PROGRAM).run(bootId, state, ...programColumns(record));
+      });
+    },
+    setProgramState: (id, state) => update(PROGRAMS, id, { state }),
+    deleteProgram: (id) => remove(PROGRAMS, id),
+    program: (id) => records(PROGRAMS, "state = 'ready' AND program_id = ?", id)[0] ?? null,
+    programs: () => records(PROGRAMS, "state = 'ready'"),
+    unsettledPrograms: () => select(PROGRAMS, "state <> 'ready'", []),
+    mapUsers(owner: ProgramId): ProgramId[] {
+      const sql = `SELECT program_id FROM programs WHERE boot_id = ? AND (program_id = ? OR map_owner_id = ?) ORDER BY 1`;
+      const rows = named("read programs", path, () =>
+        database.query<{ program_id: number }, SQLQueryBindings[]>(sql).all(bootId, owner, owner),
+      );
+      return rows.map((row) => programId(row.program_id));
+    },
+
+    insertLink(draft: LinkDraft, pinPath: (id: LinkId) => string): LinkRecord {
+      const { programId: program, details, metadata, createdAt } = draft;
+      return transaction(() => {
+        const row = database
+          .query<{ link_id: number }, SQLQueryBindings[]>(INSERT_LINK)
+          .get(bootId, program, JSON.stringify(details), JSON.stringify(metadata), createdAt.getTime());
+        const id = linkId(anId(row?.link_id, "link_id"));
+        const record: LinkRecord = { ...draft, id, kernelLinkId: null, pinPath: pinPath(id) };
+        update(LINKS, id, { pin_path: record.pinPath });
+        return record;
+      });
+    },
+    settleLink: (id, kernelLinkId) => update(LINKS, id, { kernel_link_id: kernelLinkId, state: "ready" }),
+    setLinkState: (id, state) => update(LINKS, id, { state }),
+    deleteLink: (id) => remove(LINKS, id),
+    link: (id) => records(LINKS, "state = 'ready' AND link_id = ?", id)[0] ?? null,
+    links: (program) =>
+      program === undefined
+        ? records(LINKS, "state = 'ready'")
+        : records(LINKS, "state = 'ready' AND program_id = ?", program),
+    unsettledLinks: () => select(LINKS, "state <> 'ready'", []),
+
+    appendOperation(entry: OperationEntry): void {
+      const { operation, startedAt, durationMs, uid, parentPid, result, details } = entry;
+      const values = [operation, startedAt.getTime(), durationMs, uid, parentPid, result, JSON.stringify(details)];
+      named("append to the history", path, () => {
+        database.query(INSERT_OPERATION).run(bootId, ...values);
+      });
+    },
+
+    close: () => database.close(),
+  };
+}
+
+function decoded<T>(row: Fields, reading: Reading<T>, path: string): { record: T; state: RowState } {
+  try {
+    return { record: reading.record(row), state: rowState(row.state, "state") };
+  } catch (thrown) {
+    if (!(thrown instanceof Undecodable)) throw thrown;
+    const { table, key } = reading;
+    throw new BpfmanError(
+      "DATABASE_UNUSABLE",
+      `read database "${path}": row ${row[key]} of table "${table}" cannot be understood: column ${thrown.message}`,
+      { details: { path, table, id: row[key] }, cause: thrown },
+    );
+  }
+}

@@ -1,0 +1,83 @@
+/** `npm run demo` shows what it says, and leaves nothing: not at its end, and not on Ctrl-C. */
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { mkdtempSync, readdirSync, realpathSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { mountsUnder, namedNamespaces } from "../../scripts/residue.ts";
+
+const ROOT = resolve(import.meta.dir, "../..");
+
+let folder = "";
+beforeEach(() => {
+  folder = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-demo-test-")));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const start = () =>
+  Bun.spawn([process.execPath, "scripts/demo.ts"], {
+    cwd: ROOT,
+    env: { ...process.env, TMPDIR: folder, NO_COLOR: "1" },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+
+/** How many programs of the example are in the kernel, as bpftool sees it. */
+function inKernel(): number {
+  const programs: { readonly name?: string }[] = JSON.parse(
+    Bun.spawnSync(["bpftool", "-j", "prog", "list"]).stdout.toString(),
+  );
+  return programs.filter(({ name }) => name === "count_packets" || name === "count_openat").length;
+}
+
+/** The kernel drops programs a moment after their last reference. */
+async function expectInKernel(count: number): Promise<void> {
+  for (let tries = 0; tries < 50 && inKernel() !== count; tries++) await Bun.sleep(100);
+  expect(inKernel()).toBe(count);
+}
+
+/** What a demo with this pid left behind. */
+const traces = (pid: number) => ({
+  files: readdirSync(folder),
+  mounts: mountsUnder(folder),
+  namespaces: namedNamespaces().filter((name) => name.startsWith(`bpfman-demo-${pid}-`)),
+});
+const NO_TRACES = { files: [], mounts: [], namespaces: [] };
+
+test("it counts while attached, stands still afterwards, and leaves nothing", async () => {
+  const before = inKernel();
+  const demo = start();
+  const [out, error, code] = await Promise.all([demo.stdout.text(), demo.stderr.text(), demo.exited]);
+  expect({ code, error }).toEqual({ code: 0, error: "" });
+  const packets = [...out.matchAll(/^ {2}packets +(\d+)$/gm)].map(([, count]) => Number(count));
+  expect(packets).toHaveLength(3);
+  const [whileAttached = 0, detached, afterwards] = packets;
+  expect(whileAttached).toBeGreaterThanOrEqual(5);
+  expect(detached).toBeGreaterThanOrEqual(whileAttached);
+  expect(afterwards).toBe(detached);
+  const opens = [...out.matchAll(/^ {2}calls of openat +(\d+)$/gm)].map(([, count]) => Number(count));
+  expect(opens[0]).toBeGreaterThan(0);
+  expect(opens[2]).toBe(opens[1]);
+  expect(out).toContain("count_packets");
+  expect(traces(demo.pid)).toEqual(NO_TRACES);
+  await expectInKernel(before);
+});
+
+test.each(["SIGINT", "SIGTERM"] as const)("%s in the middle removes everything", async (signal) => {
+  const before = inKernel();
+  const demo = start();
+  let out = "";
+  const decoder = new TextDecoder();
+  let sent = false;
+  for await (const chunk of demo.stdout) {
+    out += decoder.decode(chunk, { stream: true });
+    if (!sent && out.includes("bpfman list links")) {
+      sent = true;
+      demo.kill(signal);
+    }
+  }
+  await demo.exited;
+  expect(sent).toBe(true);
+  expect(demo.exitCode).toBe(signal === "SIGINT" ? 130 : 143);
+  expect(out).not.toContain("done");
+  expect(traces(demo.pid)).toEqual(NO_TRACES);
+  await expectInKernel(before);
+});

@@ -1,0 +1,160 @@
+/** Sample answers of the service, as the renderers meet them. */
+import type {
+  KernelProgramAnswer,
+  LinkAnswer,
+  LinkDetailsAnswer,
+  ProgramAnswer,
+  ProgramRecordAnswer,
+  VersionAnswer,
+} from "../../src/domain/answer.ts";
+import type { LinkKind } from "../../src/domain/link.ts";
+
+export const kernelProgram: KernelProgramAnswer = {
+  id: 6321,
+  name: "count_every_pac",
+  program_type: "schedcls",
+  tag: "4d23a1d7f3618653",
+  loaded_at: "2025-07-22T08:16:06.123Z",
+  uid: 0,
+  has_uid: true,
+  btf_id: 6760,
+  has_btf_id: true,
+  map_ids: [46, 45],
+  has_map_ids: true,
+  jited_size: 140,
+  xlated_size: 232,
+  verified_insns: 21,
+  memlock: 4096,
+  has_memlock: true,
+  restricted: false,
+  gpl_compatible: true,
+};
+
+export const programRecord: ProgramRecordAnswer = {
+  program_id: 6321,
+  load: {
+    object_path: "/run/bpfman/programs/6321/bytecode.o",
+    source_path: "/opt/demo/counter.o",
+    program_name: "count_every_packet",
+    program_type: "tcx",
+    global_data: { LIMIT: "CgAAAA==", ENABLED: "AQ==" },
+    image_source: null,
+    attach_func: null,
+    map_owner_id: null,
+  },
+  license: "GPL",
+  gpl_compatible: true,
+  handles: {
+    pin_path: "/run/bpfman/fs/prog_6321",
+    map_pin_path: "/run/bpfman/fs/maps/6321",
+    map_owner_id: null,
+  },
+  meta: {
+    name: "count_every_packet",
+    owner: "",
+    description: "",
+    metadata: { owner: "me", bpfman_application: "demo" },
+  },
+  created_at: "2025-07-22T08:16:06.200Z",
+  updated_at: null,
+};
+
+const KERNEL_LINK = { id: 77, program_id: 6321, link_type: "tcx", attach_type: "tcx_ingress" };
+
+/** A link of program 6321. */
+export function linkAnswer(id: number, kind: LinkKind, details: LinkDetailsAnswer): LinkAnswer {
+  return {
+    record: {
+      id,
+      program_id: 6321,
+      kernel_link_id: KERNEL_LINK.id,
+      kind,
+      pin_path: `/run/bpfman/fs/links/${id}`,
+      details,
+      created_at: "2025-07-22T08:17:00.000Z",
+      metadata: { bpfman_application: "demo" },
+    },
+    status: { kernel: KERNEL_LINK, kernel_seen: true, pin_present: true, function_name: "count_every_packet" },
+  };
+}
+
+const HOOK = { interface: "eth0", ifindex: 2, priority: 50, position: 0, netns: null, nsid: 4026531840 };
+const CHAIN = { dispatcher_id: 9, revision: 1 };
+
+export const tcxLink = linkAnswer(3, "tcx", { ...HOOK, direction: "ingress" });
+
+/** One link of each shape. */
+export const everyLink: readonly LinkAnswer[] = [
+  linkAnswer(1, "xdp", { ...HOOK, proceed_on: [2, 31], ...CHAIN }),
+  linkAnswer(2, "tc", { ...HOOK, direction: "egress", proceed_on: [-1, 3, 30], ...CHAIN, netns: "/run/netns/a" }),
+  tcxLink,
+  linkAnswer(4, "tracepoint", { group: "sched", name: "sched_switch" }),
+  linkAnswer(5, "kretprobe", { fn_name: "try_to_wake_up", offset: 0, retprobe: true }),
+  linkAnswer(6, "uprobe", {
+    target: "libc.so.6",
+    fn_name: "malloc",
+    offset: 16,
+    pid: 4711,
+    retprobe: false,
+    container_pid: null,
+  }),
+  linkAnswer(7, "uprobe", {
+    target: "/usr/bin/bash",
+    fn_name: null,
+    offset: 0x1234,
+    pid: null,
+    retprobe: false,
+    container_pid: 815,
+  }),
+  linkAnswer(8, "fentry", { fn_name: "do_unlinkat" }),
+];
+
+export const programAnswer: ProgramAnswer = {
+  record: programRecord,
+  status: {
+    kernel: kernelProgram,
+    stats: null,
+    prog_pin: { path: "/run/bpfman/fs/prog_6321", present: true },
+    map_dir: { path: "/run/bpfman/fs/maps/6321", present: true },
+    bytecode: { path: "/run/bpfman/programs/6321/bytecode.o", present: true },
+    links: [tcxLink],
+    maps: [],
+    map_used_by: [6321, 6322],
+  },
+};
+
+/** A program that bpfman did not load. */
+export const foreignProgram: ProgramAnswer = {
+  record: null,
+  status: {
+    kernel: {
+      ...kernelProgram,
+      id: 12,
+      name: "",
+      program_type: "cgroupskb",
+      has_map_ids: false,
+      map_ids: [],
+      has_btf_id: false,
+      btf_id: 0,
+      has_memlock: false,
+      memlock: 0,
+      jited_size: 0,
+    },
+    stats: null,
+    prog_pin: null,
+    map_dir: null,
+    bytecode: null,
+    links: [],
+    maps: [],
+    map_used_by: [],
+  },
+};
+
+export const versionAnswer: VersionAnswer = {
+  version: "0.1.0",
+  commit: "0123456789ab",
+  bun: "1.4.5",
+  libbpf: "1.1.2",
+  kernel: "6.12.0",
+  arch: "x86_64",
+};

@@ -1,0 +1,63 @@
+import type { Settings } from "../../src/domain/settings.ts";
+import { type CliHost, runCli } from "../../src/cli/run.ts";
+import type { Invoke } from "../../src/service/invoke.ts";
+import type { Context } from "../../src/service/operation.ts";
+
+export interface Call {
+  readonly name: string;
+  readonly request: unknown;
+  readonly context: Partial<Context>;
+}
+
+export interface CliRun {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+  /** What was invoked, in order. */
+  readonly calls: readonly Call[];
+  /** The settings of each connect. */
+  readonly connected: readonly Settings[];
+}
+
+export interface CliWorld {
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly terminal?: boolean;
+  readonly signal?: AbortSignal;
+  /** Answers a call, or throws. Without it a call answers null. */
+  answer?(call: Call): unknown;
+  /** Called in place of a connect that works. */
+  refuse?(): never;
+}
+
+/** Runs a command line, split at blanks, against a service that only remembers what it was asked. */
+export async function cli(line: string | readonly string[], world: CliWorld = {}): Promise<CliRun> {
+  const args = typeof line === "string" ? line.split(" ").filter((word) => word !== "") : line;
+  const calls: Call[] = [];
+  const connected: Settings[] = [];
+  const text = { out: "", err: "" };
+  const invoke = (async (name: string, request: unknown, context: Partial<Context> = {}) => {
+    const call = { name, request, context };
+    calls.push(call);
+    return world.answer?.(call) ?? null;
+  }) as unknown as Invoke;
+  const host: CliHost = {
+    args,
+    env: world.env ?? {},
+    stdoutIsTerminal: world.terminal ?? false,
+    stderrIsTerminal: world.terminal ?? false,
+    out: (more) => {
+      text.out += more;
+    },
+    err: (more) => {
+      text.err += more;
+    },
+    signal: world.signal ?? new AbortController().signal,
+    async connect(settings) {
+      connected.push(settings);
+      world.refuse?.();
+      return invoke;
+    },
+  };
+  const code = await runCli(host);
+  return { code, ...text, calls, connected };
+}

@@ -1,0 +1,227 @@
+/** A host for service tests: fake kernel, pins, files and network around a real SQLite database. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { ProgramId } from "../../src/domain/ids.ts";
+import { BpfmanError } from "../../src/errors/error.ts";
+import type { ByteSource, FilesPort } from "../../src/platform/files.ts";
+import type { Host } from "../../src/platform/host.ts";
+import type { NetworkPort } from "../../src/platform/network.ts";
+import type { PinPaths, PinsPort } from "../../src/platform/pins.ts";
+import type { Runtime } from "../../src/platform/runtime.ts";
+import { openStore } from "../../src/store/store.ts";
+import { FakeKernel } from "./fake-kernel.ts";
+
+const ROOT = "/fake/fs";
+const FIRST_NSID = 4026531840;
+
+const paths: PinPaths = {
+  root: ROOT,
+  program: (id) => `${ROOT}/prog_${id}`,
+  mapFolder: (owner) => `${ROOT}/maps/${owner}`,
+  map: (owner, name) => `${ROOT}/maps/${owner}/${name}`,
+  sharedMap: (name) => `${ROOT}/shared/${name}`,
+  link: (id) => `${ROOT}/links/${id}`,
+};
+
+function fakePins(kernel: FakeKernel, folders: Set<string>): PinsPort {
+  const inside = (folder: string): string[] => [...kernel.pins.keys()].filter((path) => path.startsWith(`${folder}/`));
+  return {
+    paths,
+    prepare: () => {},
+    exists: (path) => kernel.pins.has(path) || folders.has(path),
+    makeFolder: (path) => void folders.add(path),
+    remove: (path) => {
+      const was = kernel.pins.delete(path);
+      kernel.sweep();
+      return was;
+    },
+    removeFolder: (path) => {
+      for (const pin of inside(path)) kernel.pins.delete(pin);
+      kernel.sweep();
+      return folders.delete(path);
+    },
+    list: (folder) => inside(folder).map((path) => path.slice(folder.length + 1)),
+  };
+}
+
+function byteSource(bytes: Uint8Array): ByteSource {
+  return { size: bytes.length, read: (offset, length) => bytes.subarray(offset, offset + length), close: () => {} };
+}
+
+/** Files by path, besides the bytecode that the service saves. */
+export class FakeFiles implements FilesPort {
+  readonly contents = new Map<string, Uint8Array>();
+  readonly bytecode = new Map<ProgramId, Uint8Array>();
+  readonly processes = new Set([1]);
+  mapped: string[] = [];
+  cache = new Map<string, string>();
+
+  readObject(path: string): Uint8Array {
+    const bytes = this.contents.get(path);
+    if (!bytes) throw new BpfmanError("FILE_NOT_FOUND", `no file "${path}"`);
+    return bytes;
+  }
+  absolute = (path: string) => (path.startsWith("/") ? path : `/cwd/${path}`);
+  bytecodePath = (id: ProgramId) => `/fake/programs/${id}/bytecode.o`;
+  saveBytecode = (id: ProgramId, bytes: Uint8Array) => void this.bytecode.set(id, bytes);
+  removeBytecode = (id: ProgramId) => this.bytecode.delete(id);
+  bytecodeExists = (id: ProgramId) => this.bytecode.has(id);
+  bytecodeIds = () => [...this.bytecode.keys()];
+  openBinary = (path: string) => {
+    const bytes = this.contents.get(path);
+    return bytes ? byteSource(bytes) : null;
+  };
+  processExists = (pid: number) => this.processes.has(pid);
+  mappedFiles = () => this.mapped;
+  linkerCache = () => this.cache;
+}
+
+/** Interfaces by namespace path ("" is the caller's own). */
+export class FakeNetwork implements NetworkPort {
+  readonly namespaces = new Map<string, string[]>([["", ["lo", "eth0", "eth1"]]]);
+
+  namespaceId = (netns: string | null) => {
+    const at = [...this.namespaces.keys()].indexOf(netns ?? "");
+    if (at < 0) throw new BpfmanError("NETNS_NOT_FOUND", `no network namespace "${netns}"`);
+    return FIRST_NSID + at;
+  };
+  interfaceIndex = (name: string, netns: string | null) => {
+    const at = this.interfaces(netns).indexOf(name);
+    return at < 0 ? null : at + 1;
+  };
+  interfaces = (netns: string | null) => this.namespaces.get(netns ?? "") ?? [];
+}
+
+/**
+ * Counts the calls of port methods that change something. The call number `failAt` throws; from call number `dieAt` on
+ * every call throws, the undo's too, as if the process had been killed there.
+ */
+export class Faults {
+  failAt: number | null = null;
+  dieAt: number | null = null;
+  calls: string[] = [];
+
+  wrap<T extends object>(port: T, changing: readonly (keyof T & string)[], name: string): T {
+    return new Proxy(port, {
+      get: (target, key) => {
+        const value = Reflect.get(target, key);
+        if (typeof value !== "function") return value;
+        if (!changing.includes(key as keyof T & string)) return value.bind(target);
+        return (...parameters: unknown[]) => {
+          this.hit(`${name}.${String(key)}`);
+          return value.apply(target, parameters);
+        };
+      },
+    });
+  }
+
+  reset(): void {
+    this.failAt = null;
+    this.dieAt = null;
+    this.calls = [];
+  }
+
+  hit(what: string): void {
+    this.calls.push(what);
+    const dead = this.dieAt !== null && this.calls.length >= this.dieAt;
+    if (dead || this.calls.length === this.failAt) throw new BpfmanError("IO_FAILED", `injected failure in ${what}`);
+  }
+}
+
+export interface TestBed {
+  readonly kernel: FakeKernel;
+  readonly files: FakeFiles;
+  readonly network: FakeNetwork;
+  readonly faults: Faults;
+  readonly runtime: Runtime;
+  readonly databasePath: string;
+  readonly logged: string[];
+  privileged: boolean;
+  /** Everything outside the database that an operation may leave behind. */
+  traces(): { kernel: ReturnType<FakeKernel["snapshot"]>; folders: string[]; bytecode: number[] };
+  /** Looks at the host directly, as a reader. */
+  inspect<T>(look: (host: Host) => T): T;
+  close(): void;
+}
+
+export function makeTestBed(): TestBed {
+  const folder = mkdtempSync(join(tmpdir(), "bpfman-service-"));
+  const databasePath = join(folder, "bpfman.db");
+  const kernel = new FakeKernel();
+  const files = new FakeFiles();
+  const network = new FakeNetwork();
+  const faults = new Faults();
+  const folders = new Set<string>();
+  const logged: string[] = [];
+  const pins = fakePins(kernel, folders);
+  const note = (level: string) => (message: string) => void logged.push(`${level} ${message}`);
+
+  const openHost = (mode: "read" | "write"): Host => {
+    const store = openStore({ path: databasePath, mode, bootId: "boot-1" });
+    return {
+      kernel: faults.wrap(withFaultyHandles(kernel, faults), ["load", "attach", "forceDetach"], "kernel"),
+      store: faults.wrap(
+        store,
+        ["insertProgram", "setProgramState", "deleteProgram", "insertLink", "settleLink", "setLinkState", "deleteLink"],
+        "store",
+      ),
+      pins: faults.wrap(pins, ["makeFolder", "remove", "removeFolder"], "pins"),
+      files: faults.wrap(files, ["saveBytecode", "removeBytecode"], "files"),
+      network,
+      now: () => new Date("2026-03-04T05:06:07.008Z"),
+      sleep: async () => {},
+      close: () => store.close(),
+    };
+  };
+
+  const bed: TestBed = {
+    kernel,
+    files,
+    network,
+    faults,
+    databasePath,
+    logged,
+    privileged: true,
+    runtime: {
+      log: { error: note("error"), warn: note("warn"), info: note("info"), debug: () => {} },
+      lockTimeoutMs: 1000,
+      privileged: () => bed.privileged,
+      identity: () => ({ uid: 0, parentPid: 1 }),
+      openVersions: async () => ({
+        versions: () => ({ version: "0", commit: "c", bun: "1", libbpf: null, kernel: "6", arch: "x64" }),
+      }),
+      openLock: async () => ({ acquire: async () => ({ release: () => {} }) }),
+      openHost: async (mode) => openHost(mode),
+    },
+    traces: () => ({ kernel: kernel.snapshot(), folders: [...folders].sort(), bytecode: files.bytecodeIds() }),
+    inspect: (look) => {
+      const host = openHost("read");
+      try {
+        return look(host);
+      } finally {
+        host.close();
+      }
+    },
+    close: () => rmSync(folder, { recursive: true, force: true }),
+  };
+  return bed;
+}
+
+/** Pinning goes through handles that the kernel gives out; they fail as the port's own methods do. */
+function withFaultyHandles(kernel: FakeKernel, faults: Faults): FakeKernel {
+  return new Proxy(kernel, {
+    get: (target, key) => {
+      const value = Reflect.get(target, key);
+      if (typeof value !== "function") return value;
+      if (key === "load") {
+        return async (...parameters: Parameters<FakeKernel["load"]>) =>
+          faults.wrap(await target.load(...parameters), ["pinProgram", "pinMap"], "object");
+      }
+      if (key === "attach") {
+        return (...parameters: Parameters<FakeKernel["attach"]>) => faults.wrap(target.attach(...parameters), ["pin"], "link");
+      }
+      return value.bind(target);
+    },
+  });
+}

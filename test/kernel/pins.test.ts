@@ -1,0 +1,158 @@
+/** The BPF file system, mounted in folders of our own. */
+import { expect, test } from "bun:test";
+import * as fs from "node:fs";
+import { openPins } from "../../src/bpffs/pins.ts";
+import { linkId, programId } from "../../src/domain/ids.ts";
+import { failureOf } from "../fakes/failure.ts";
+import { temporaryFolder } from "../fakes/temporary-folder.ts";
+
+const isRoot = process.geteuid?.() === 0;
+const folder = temporaryFolder(() => {
+  for (const [, target = ""] of mounts().reverse()) Bun.spawnSync(["umount", target]);
+  expect(mounts()).toEqual([]);
+});
+const root = () => folder.path("run/fs");
+/** Mounts at or below the test's folder, as source, target, type, options. */
+const mounts = () =>
+  fs
+    .readFileSync("/proc/self/mounts", "utf8")
+    .split("\n")
+    .filter((line) => line.includes(folder.path()))
+    .map((line) => line.split(" "));
+/** A pin that holds a real kernel object: a map that bpftool makes. */
+function pinMap(path: string): void {
+  const command = [
+    "bpftool",
+    "map",
+    "create",
+    path,
+    "type",
+    "array",
+    "key",
+    "4",
+    "value",
+    "4",
+    "entries",
+    "1",
+    "name",
+    "t",
+  ];
+  const result = Bun.spawnSync(command, { stderr: "pipe", stdout: "pipe" });
+  if (result.exitCode !== 0) throw new Error(`bpftool: ${result.stdout}${result.stderr}`);
+}
+
+test.skipIf(!isRoot)("prepare mounts once, with the options and folders agreed on", () => {
+  const pins = openPins(root());
+  pins.prepare();
+  pins.prepare();
+  openPins(root()).prepare();
+  expect(mounts()).toHaveLength(1);
+  const [[, target, type, options = ""] = []] = mounts();
+  expect([target, type]).toEqual([root(), "bpf"]);
+  expect(options.split(",")).toEqual(expect.arrayContaining(["nosuid", "nodev", "noexec", "mode=700"]));
+  expect(fs.statfsSync(root()).type).toBe(0xcafe4a11);
+  expect(fs.statSync(folder.path("run")).mode & 0o777).toBe(0o750);
+  for (const name of ["", "maps", "shared", "links"]) expect(fs.statSync(`${root()}/${name}`).mode & 0o777).toBe(0o700);
+  expect(pins.list(root())).toEqual(expect.arrayContaining(["maps", "shared", "links"]));
+});
+
+test.skipIf(!isRoot)("pins come, are seen, and go; a pin that was not there says so", () => {
+  const pins = openPins(root());
+  const { paths } = pins;
+  pins.prepare();
+  pins.makeFolder(paths.mapFolder(programId(5)));
+  pins.makeFolder(paths.mapFolder(programId(5)));
+  const pin = paths.map(programId(5), "counters");
+  expect(pins.exists(pin)).toBe(false);
+  pinMap(pin);
+  pinMap(paths.map(programId(5), "x".repeat(255)));
+  expect(pins.exists(pin)).toBe(true);
+  expect(pins.list(paths.mapFolder(programId(5))).sort()).toEqual(["counters", "x".repeat(255)]);
+  expect([pins.remove(pin), pins.remove(pin), pins.exists(pin)]).toEqual([true, false, false]);
+  expect(pins.remove(paths.link(linkId(1)))).toBe(false);
+  expect(pins.removeFolder(paths.mapFolder(programId(5)))).toBe(true);
+  expect(pins.removeFolder(paths.mapFolder(programId(5)))).toBe(false);
+  expect(pins.exists(paths.mapFolder(programId(5)))).toBe(false);
+});
+
+test.skipIf(!isRoot)("the kernel refuses dots in names, as the paths assume", () => {
+  openPins(root()).prepare();
+  expect(() => pinMap(`${root()}/shared/a.b`)).toThrow("Operation not permitted");
+});
+
+test.skipIf(!isRoot)("a folder in the place of a pin is an error, and stays", () => {
+  const pins = openPins(root());
+  pins.prepare();
+  const path = pins.paths.program(programId(5));
+  pins.makeFolder(path);
+  expect(failureOf(() => pins.remove(path)).code).toBe("IO_FAILED");
+  expect(pins.exists(path)).toBe(true);
+  pins.makeFolder(`${path}/below`);
+  expect(failureOf(() => pins.removeFolder(path)).code).toBe("IO_FAILED");
+});
+
+test.skipIf(!isRoot)("a bpffs that is mounted already is taken as it is", () => {
+  fs.mkdirSync(root(), { recursive: true, mode: 0o700 });
+  fs.chmodSync(folder.path("run"), 0o700);
+  expect(Bun.spawnSync(["mount", "-t", "bpf", "-o", "mode=0700", "own", root()]).exitCode).toBe(0);
+  openPins(root()).prepare();
+  expect(mounts().map(([source]) => source)).toEqual(["own"]);
+  expect(fs.statSync(folder.path("run")).mode & 0o777).toBe(0o700);
+});
+
+test.skipIf(!isRoot)("folders that others could change are refused, and nothing is mounted", () => {
+  const cases: readonly [string, () => void, string][] = [
+    ["run", () => fs.chmodSync(folder.path("run"), 0o777), "other users can write to it (mode 777)"],
+    ["run", () => fs.chmodSync(folder.path("run"), 0o770), "other users can write to it (mode 770)"],
+    ["run", () => fs.chownSync(folder.path("run"), 1234, 0), "it belongs to user 1234"],
+    [
+      "run",
+      () => {
+        fs.renameSync(folder.path("run"), folder.path("elsewhere"));
+        fs.symlinkSync(folder.path("elsewhere"), folder.path("run"));
+      },
+      "it is a symbolic link",
+    ],
+    ["run/fs", () => fs.symlinkSync("/tmp", root()), "it is a symbolic link"],
+  ];
+  for (const [name, spoil, problem] of cases) {
+    fs.mkdirSync(folder.path("run"), { mode: 0o750 });
+    spoil();
+    const error = failureOf(() => openPins(root()).prepare());
+    expect([error.code, error.message]).toEqual(["STATE_CONFLICT", `use folder "${folder.path(name)}": ${problem}`]);
+    expect(mounts()).toEqual([]);
+    fs.rmSync(folder.path("run"), { recursive: true, force: true });
+    fs.rmSync(folder.path("elsewhere"), { recursive: true, force: true });
+  }
+});
+
+test.skipIf(!isRoot)("a file in the folder's place is said to be there", () => {
+  fs.writeFileSync(folder.path("run"), "");
+  const error = failureOf(() => openPins(root()).prepare());
+  expect([error.code, error.details.path]).toEqual(["BPFFS_UNAVAILABLE", root()]);
+});
+
+test.skipIf(!isRoot)("without the capability to mount, the error says what is needed", () => {
+  const program = `import { openPins } from ${JSON.stringify(`${import.meta.dir}/../../src/bpffs/pins.ts`)};
+    try { openPins(${JSON.stringify(root())}).prepare(); } catch (error) {
+      console.log(JSON.stringify([error.code, error.message, error.hint, error.sys]));
+    }`;
+  const bounded = [
+    "setpriv",
+    "--bounding-set",
+    "-sys_admin",
+    "--inh-caps",
+    "-sys_admin",
+    process.execPath,
+    "-e",
+    program,
+  ];
+  const result = Bun.spawnSync(bounded, { stdout: "pipe", stderr: "pipe" });
+  const [code, message, hint, sys] = JSON.parse(result.stdout.toString() || "[]");
+  expect([code, message]).toEqual([
+    "BPFFS_UNAVAILABLE",
+    `mount a BPF file system on "${root()}": mount: Operation not permitted`,
+  ]);
+  expect(hint).toContain("CAP_SYS_ADMIN");
+  expect(sys).toEqual({ call: "mount", errno: 1, name: "EPERM" });
+});

@@ -1,0 +1,182 @@
+/** The house rules that no linter knows, as a test. Rules on imports between folders: test/unit/layers.test.ts. */
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { errorsPage } from "../scripts/generate-docs.ts";
+import { OPERATIONS } from "../src/service/operations.ts";
+
+const ROOT = resolve(import.meta.dir, "..");
+const LINES_MAX = 400;
+const ARCHITECTURE_LINES_MAX = 300;
+
+const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
+
+/** Everything that git has or would add: the repository as others will see it. */
+const FILES = Bun.spawnSync(["git", "-C", ROOT, "ls-files", "--cached", "--others", "--exclude-standard", "-z"])
+  .stdout.toString()
+  .split("\0")
+  .filter((path) => path !== "" && Bun.file(join(ROOT, path)).size > 0);
+
+const isText = (path: string): boolean => !/\.(o|bin|elf|gz|tar|png)$/.test(path);
+const isProduct = (path: string): boolean => /^(src|ffi|rpc)\/.*\.ts$/.test(path);
+const isCode = (path: string): boolean => path.endsWith(".ts");
+
+/** `path:line: text` for every line of the files that matches. */
+function matches(files: readonly string[], pattern: RegExp): string[] {
+  return files.flatMap((path) =>
+    read(path)
+      .split("\n")
+      .flatMap((line, index) => (pattern.test(line) ? [`${path}:${index + 1}: ${line.trim()}`] : [])),
+  );
+}
+
+test("the repository's files can be listed", () => {
+  expect(FILES).toContain("package.json");
+  expect(FILES.filter(isProduct).length).toBeGreaterThan(10);
+});
+
+describe("names", () => {
+  test("no folder or file is a drawer for odds and ends", () => {
+    const drawers = /(^|\/)(utils?|helpers?|common|misc|shared|lib)(\/|\.ts$)/;
+    expect(FILES.filter((path) => drawers.test(path))).toEqual([]);
+  });
+
+  test("files are named in lower case with hyphens", () => {
+    const named = FILES.filter(isCode).filter((path) => !/^[a-z0-9.-]+$/.test(basename(path)));
+    expect(named).toEqual([]);
+  });
+
+  test("no barrel: no file is called index.ts", () => {
+    expect(FILES.filter((path) => basename(path) === "index.ts")).toEqual([]);
+  });
+});
+
+describe("size", () => {
+  test(`files of the product have at most ${LINES_MAX} lines`, () => {
+    const long = FILES.filter((path) => isProduct(path) && !path.startsWith("ffi/layout/"))
+      .map((path) => ({ path, lines: read(path).split("\n").length - 1 }))
+      .filter(({ lines }) => lines > LINES_MAX);
+    expect(long).toEqual([]);
+  });
+
+  test(`ARCHITECTURE.md has at most ${ARCHITECTURE_LINES_MAX} lines`, () => {
+    expect(read("ARCHITECTURE.md").split("\n").length).toBeLessThanOrEqual(ARCHITECTURE_LINES_MAX);
+  });
+});
+
+describe("powers", () => {
+  const importOf = (module: string) => new RegExp(`(from|import|require)\\s*\\(?\\s*["']${module}["']`);
+
+  test("bun:ffi is imported under ffi/ only", () => {
+    const elsewhere = FILES.filter((path) => isCode(path) && !path.startsWith("ffi/") && path !== "test/tidy.test.ts");
+    expect(matches(elsewhere, importOf("bun:ffi"))).toEqual([]);
+  });
+
+  test("bun:sqlite is imported by the product under src/store only", () => {
+    const elsewhere = FILES.filter((path) => isProduct(path) && !path.startsWith("src/store/"));
+    expect(matches(elsewhere, importOf("bun:sqlite"))).toEqual([]);
+  });
+
+  test("only src/main.ts ends the process", () => {
+    const elsewhere = FILES.filter((path) => isProduct(path) && path !== "src/main.ts");
+    expect(matches(elsewhere, /process\.(exit|exitCode|abort|reallyExit)\b/)).toEqual([]);
+  });
+
+  test("no linter rule is switched off for a whole file", () => {
+    expect(matches(FILES.filter(isCode), /biome-ignore-(all|start)/)).toEqual([]);
+  });
+});
+
+describe("text", () => {
+  const own = ["test/tidy.test.ts"];
+  const texts = FILES.filter((path) => isText(path) && !own.includes(path));
+  /** Licence and captured output stand as they are. */
+  const written = texts.filter((path) => path !== "LICENSE" && !path.startsWith("test/golden/"));
+
+  test("no work is left to comments", () => {
+    expect(matches(texts, /\b(TODO|FIXME|XXX|HACK)\b/)).toEqual([]);
+  });
+
+  test("no path of one machine", () => {
+    expect(matches(texts, /(^|["'`\s=(])\/(work|root|Users)\//)).toEqual([]);
+  });
+
+  test("text ends with one line feed and has no carriage returns, tabs in TypeScript or blanks at line ends", () => {
+    const wrong = written.filter((path) => {
+      const text = read(path);
+      // The formatter sees to blanks in code; what stands in a template is content.
+      return !/[^\n]\n$/.test(text) || text.includes("\r") || (isCode(path) ? text.includes("\t") : / \n/.test(text));
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  test("BPF C code says its licence in the first line", () => {
+    const wanted = "SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause";
+    const sources = FILES.filter((path) => /\.(bpf\.c|bpf\.h)$/.test(path) || /(^|\/)bpf\/[^/]*\.[ch]$/.test(path));
+    expect(sources.length).toBeGreaterThan(0);
+    expect(sources.filter((path) => !read(path).split("\n", 1)[0]?.includes(wanted))).toEqual([]);
+  });
+});
+
+describe("packages", () => {
+  test("package-lock.json names versions and hashes, and no download address", () => {
+    const lock: { packages: Record<string, { version?: string; resolved?: string; integrity?: string }> } = JSON.parse(
+      read("package-lock.json"),
+    );
+    const packages = Object.entries(lock.packages).filter(([path]) => path !== "");
+    expect(packages.length).toBeGreaterThan(5);
+    for (const [path, { version, resolved, integrity }] of packages) {
+      expect({ path, resolved }).toEqual({ path, resolved: undefined });
+      expect({ path, pinned: version !== undefined && integrity?.startsWith("sha512-") }).toEqual({
+        path,
+        pinned: true,
+      });
+    }
+  });
+
+  test("versions in package.json are exact, and each dependency has its reason in docs/decisions.md", () => {
+    const manifest: { dependencies: Record<string, string>; devDependencies: Record<string, string> } = JSON.parse(
+      read("package.json"),
+    );
+    const decisions = read("docs/decisions.md");
+    for (const [name, version] of Object.entries({ ...manifest.dependencies, ...manifest.devDependencies })) {
+      expect(version).toMatch(/^\d+\.\d+\.\d+$/);
+      expect({ name, explained: decisions.includes(`\`${name}\``) }).toEqual({ name, explained: true });
+    }
+  });
+});
+
+describe("documents", () => {
+  test("docs/errors.md is what the table of codes says (bun run docs)", () => {
+    expect(read("docs/errors.md")).toBe(errorsPage());
+  });
+
+  test("ARCHITECTURE.md lists every operation with its access and privilege", () => {
+    const rows = read("ARCHITECTURE.md");
+    for (const [name, { access, privilege }] of Object.entries(OPERATIONS)) {
+      expect(rows).toContain(`| \`${name}\` | ${access} | ${privilege} |`);
+    }
+  });
+
+  test("links between the documents lead somewhere", () => {
+    const broken = FILES.filter((path) => path.endsWith(".md")).flatMap((path) =>
+      [...read(path).matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)]
+        .map(([, target = ""]) => join(path, "..", target).replace(/\/$/, ""))
+        .filter((target) => !FILES.some((file) => file === target || file.startsWith(`${target}/`)))
+        .map((target) => `${path} -> ${target}`),
+    );
+    expect(broken).toEqual([]);
+  });
+
+  test("commands that the documents name exist in package.json", () => {
+    const { scripts }: { scripts: Record<string, string> } = JSON.parse(read("package.json"));
+    const named = FILES.filter((path) => path.endsWith(".md")).flatMap((path) =>
+      [...read(path).matchAll(/\b(?:bun|npm) run ([a-z][a-z0-9:]*)/g)].map(([, script = ""]) => ({ path, script })),
+    );
+    expect(named.filter(({ script }) => !(script in scripts))).toEqual([]);
+  });
+
+  test("the changelog begins with what is not released yet", () => {
+    expect(/^## .*$/m.exec(read("CHANGELOG.md"))?.[0]).toBe("## Unreleased");
+  });
+});

@@ -1,0 +1,127 @@
+import { describe, expect, test } from "bun:test";
+import type { Settings } from "../../../src/domain/settings.ts";
+import { cli, type CliWorld } from "../../fakes/cli-host.ts";
+import { versionAnswer } from "../../fakes/answers.ts";
+
+const DEFAULTS: Settings = {
+  runtimeDir: null,
+  stateDir: null,
+  configFile: null,
+  lockTimeoutMs: 30_000,
+  logLevel: "warn",
+};
+
+async function settingsOf(line: string, env: CliWorld["env"] = {}): Promise<Settings | undefined> {
+  const run = await cli(line, { env, answer: () => versionAnswer });
+  expect(run.err).toBe("");
+  return run.connected[0];
+}
+
+test("defaults", async () => {
+  expect(await settingsOf("version")).toEqual(DEFAULTS);
+});
+
+describe("before the command, between its words, and behind it", () => {
+  const cases: [option: string, change: Partial<Settings>][] = [
+    ["--runtime-dir /r", { runtimeDir: "/r" }],
+    ["--runtime-dir=/r", { runtimeDir: "/r" }],
+    ["--state-dir /s", { stateDir: "/s" }],
+    ["--config /c.toml", { configFile: "/c.toml" }],
+    ["--lock-timeout 5s", { lockTimeoutMs: 5_000 }],
+    ["--log-level trace", { logLevel: "trace" }],
+    ["--no-color", {}],
+    ["-o json", {}],
+    ["--output json", {}],
+  ];
+  test.each(cases)("%s", async (option, change) => {
+    const wanted = { ...DEFAULTS, ...change };
+    const json = option.includes("json") ? "" : "-o json";
+    expect(await settingsOf(`${option} get program 1 ${json}`)).toEqual(wanted);
+    expect(await settingsOf(`get ${option} program 1 ${json}`)).toEqual(wanted);
+    expect(await settingsOf(`get program ${option} 1 ${json}`)).toEqual(wanted);
+    expect(await settingsOf(`get program 1 ${option} ${json}`)).toEqual(wanted);
+  });
+});
+
+test("the environment stands in for options that are not given; empty is not given", async () => {
+  const env = { BPFMAN_RUNTIME_DIR: "/r", BPFMAN_STATE_DIR: "/s", BPFMAN_CONFIG: "/c", BPFMAN_LOG: "debug" };
+  const fromEnv: Settings = { ...DEFAULTS, runtimeDir: "/r", stateDir: "/s", configFile: "/c", logLevel: "debug" };
+  expect(await settingsOf("version", env)).toEqual(fromEnv);
+  expect(await settingsOf("version --runtime-dir /mine --log-level off", env)).toEqual({
+    ...fromEnv,
+    runtimeDir: "/mine",
+    logLevel: "off",
+  });
+  expect(await settingsOf("version", { BPFMAN_RUNTIME_DIR: "", BPFMAN_LOG: "" })).toEqual(DEFAULTS);
+});
+
+test("a wrong environment variable is a wrong command line", async () => {
+  const run = await cli("version", { env: { BPFMAN_LOG: "info,bpfman=debug" } });
+  expect(run.code).toBe(2);
+  expect(run.err).toStartWith('error: invalid log level in BPFMAN_LOG "info,bpfman=debug": must be one of off, ');
+});
+
+describe("durations", () => {
+  const cases: [text: string, ms: number][] = [
+    ["0", 0],
+    ["0s", 0],
+    ["30", 30_000],
+    ["500ms", 500],
+    ["1.5s", 1_500],
+    ["2m", 120_000],
+    ["1h", 3_600_000],
+    ["0.01ms", 1],
+  ];
+  test.each(cases)("%s", async (text, ms) => {
+    expect((await settingsOf(`version --lock-timeout ${text}`))?.lockTimeoutMs).toBe(ms);
+  });
+  test.each(["", "s", "1d", "1 s", "1e3", "Infinity", ".5s", "99999999999999h"])("%p is none", async (text) => {
+    expect((await cli(["version", `--lock-timeout=${text}`])).code).toBe(2);
+  });
+});
+
+test("what an operation is told", async () => {
+  const abort = new AbortController();
+  const run = await cli("version --lock-timeout 1ms", { signal: abort.signal, answer: () => versionAnswer });
+  const context = run.calls[0]?.context;
+  expect(context?.signal).toBe(abort.signal);
+  expect(context?.lockTimeoutMs).toBe(1);
+  expect(context?.operationId).toMatch(/^[0-9a-f-]{36}$/);
+});
+
+test("progress is shown on a terminal only", async () => {
+  const answer: CliWorld["answer"] = (call) => {
+    call.context.progress?.("reading");
+    return versionAnswer;
+  };
+  expect((await cli("version", { answer, terminal: true })).err).toBe("reading\n");
+  expect((await cli("version", { answer })).err).toBe("");
+});
+
+test("under a probe -o is the offset; before the command it is the output format", async () => {
+  const run = await cli("-o json attach 5 kprobe -f f -o 8", { answer: () => ({ fine: true }) });
+  expect(run.out).toBe('{\n  "fine": true\n}\n');
+  expect(run.calls[0]?.request).toMatchObject({ attach: { offset: 8 } });
+  const long = await cli("attach 5 uprobe -t t -o 8 --output json", { answer: () => ({ fine: true }) });
+  expect(long.out).toBe(run.out);
+});
+
+describe("colours", () => {
+  const BOLD_GREEN = "\x1b[1;32m";
+  const list = (line: string, world: CliWorld = {}) => cli(line, { answer: () => ({ programs: [] }), ...world });
+  test("on a terminal", async () => {
+    expect((await list("list programs", { terminal: true })).out).toContain(`${BOLD_GREEN}Program ID`);
+  });
+  const without: [why: string, line: string, world: CliWorld][] = [
+    ["into a file", "list programs", {}],
+    ["--no-color", "list programs --no-color", { terminal: true }],
+    ["NO_COLOR", "list programs", { terminal: true, env: { NO_COLOR: "1" } }],
+    ["JSON", "list programs -o json", { terminal: true }],
+  ];
+  test.each(without)("none: %s", async (_, line, world) => {
+    expect((await list(line, world)).out).not.toContain("\x1b");
+  });
+  test("an empty NO_COLOR is none", async () => {
+    expect((await list("list programs", { terminal: true, env: { NO_COLOR: "" } })).out).toContain(BOLD_GREEN);
+  });
+});

@@ -1,0 +1,108 @@
+import { describe, expect, test } from "bun:test";
+import { type Command, isGroup, type Leaf, type Node } from "../../../src/cli/command.ts";
+import { ROOT } from "../../../src/cli/commands.ts";
+import { firstSentence } from "../../../src/cli/help.ts";
+import { cli } from "../../fakes/cli-host.ts";
+import { expectGolden } from "../../fakes/golden.ts";
+
+/** Every command's words, from the root down. */
+function* paths(node: Node = ROOT, words: readonly string[] = []): Generator<readonly string[]> {
+  yield words;
+  if (isGroup(node)) for (const child of node.children) yield* paths(child, [...words, child.name]);
+}
+function* leaves(node: Node = ROOT): Generator<Leaf> {
+  if (isGroup(node)) for (const child of node.children) yield* leaves(child);
+  else yield node;
+}
+
+const commands: [name: string, command: Command][] = [];
+for (const leaf of leaves()) if (leaf.load !== null) commands.push([leaf.name, await leaf.load()]);
+
+const everyPath = [...paths()].map((words) => words.join(" "));
+
+/** All help of one length, as one text. */
+async function allHelp(flag: string): Promise<string> {
+  let text = "";
+  for (const path of everyPath) {
+    const run = await cli(`${path} ${flag}`);
+    expect([path, run.code, run.err, run.connected.length]).toEqual([path, 0, "", 0]);
+    text += `$ bpfman${path === "" ? "" : ` ${path}`} ${flag}\n${run.out}\n`;
+  }
+  return text;
+}
+
+test("short help of every command", async () => expectGolden("cli/help-short.txt", await allHelp("-h")));
+test("long help of every command", async () => expectGolden("cli/help-long.txt", await allHelp("--help")));
+
+describe("help COMMAND is COMMAND --help", () => {
+  test.each(everyPath)("%p", async (path) => {
+    const run = await cli(`help ${path}`);
+    expect(run).toMatchObject({ code: 0, err: "", connected: [] });
+    expect(run.out).toBe((await cli(`${path} --help`)).out);
+  });
+  test("inside of a group", async () => {
+    const wanted = (await cli("attach tcx --help")).out;
+    expect((await cli("attach help tcx")).out).toBe(wanted);
+    expect((await cli("help attach tcx")).out).toBe(wanted);
+    expect((await cli("attach help")).out).toBe((await cli("attach --help")).out);
+  });
+  test("aliases have the help of what they stand for", async () => {
+    expect((await cli("help list program")).out).toContain("-p, --program-type <PROGRAM_TYPE>");
+  });
+});
+
+test("help wins over what is missing, and over values that are wrong", async () => {
+  expect((await cli("load file --programs zzz --help")).code).toBe(0);
+  expect((await cli("attach 5 tcx -h")).code).toBe(0);
+  expect((await cli("attach tcx -p zzz -h")).code).toBe(0);
+  expect((await cli("unload --help 5")).out).toContain("Usage: bpfman unload");
+  expect((await cli("list programs -ah")).out).toContain("Usage: bpfman list programs");
+  expect((await cli("version --help", { env: { BPFMAN_LOG: "loud" } })).code).toBe(0);
+});
+
+test("a group without a command shows its short help, as an error", async () => {
+  for (const path of ["", "load", "attach", "list", "get", "image"]) {
+    const run = await cli(path);
+    expect(run).toMatchObject({ code: 2, out: "", connected: [] });
+    expect(run.err).toBe((await cli(`${path} -h`)).out);
+  }
+});
+
+test("hidden commands are not listed, and have help", async () => {
+  const { out } = await cli("--help");
+  expect(out).not.toContain("completions");
+  expect(out).not.toContain("man pages");
+  expect((await cli("completions --help")).out).toContain("Generate shell completions for bpfman.");
+  expect((await cli("list --help")).out).not.toMatch(/^ {2}program /m);
+});
+
+test("the first sentence of a text", () => {
+  expect(firstSentence(["Required: Priority to run. Lower value runs first.", "[possible values: 1-1000]"])).toBe(
+    "Required: Priority to run.",
+  );
+  expect(firstSentence(["A local .o file", "over two lines", "Example: x"])).toBe("A local .o file over two lines");
+  expect(firstSentence(["Only one.", "", "Not this."])).toBe("Only one.");
+});
+
+describe("the table itself", () => {
+  test.each(commands)("%s: names are unique, and its examples are understood", async (_, command) => {
+    const longs = command.flags.map((flag) => flag.long);
+    const shorts = command.flags.flatMap((flag) => flag.short ?? []);
+    expect(new Set(longs).size).toBe(longs.length);
+    expect(new Set(shorts).size).toBe(shorts.length);
+    expect(command.examples.length).toBeGreaterThan(0);
+    for (const { line } of command.examples) {
+      const run = await cli(
+        `${line.replace(/^bpfman /, "")} --output json`.replace(/-o json --output json$/, "-o json"),
+      );
+      expect([line, run.err, run.code]).toEqual([line, "", 0]);
+    }
+  });
+  test.each(commands)("%s: a choice that help lists is one that is accepted", (_, command) => {
+    for (const flag of command.flags) {
+      const listed = /\[possible values: ([a-z][^\]]*)\]/.exec(flag.doc.join(" "))?.[1];
+      if (listed === undefined) continue;
+      for (const word of listed.split(/,\s*/)) expect(flag.choices).toContain(word);
+    }
+  });
+});

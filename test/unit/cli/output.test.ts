@@ -1,0 +1,180 @@
+import { describe, expect, test } from "bun:test";
+import type { ProgramAnswer, ProgramListEntry } from "../../../src/domain/answer.ts";
+import { cli } from "../../fakes/cli-host.ts";
+import {
+  everyLink,
+  foreignProgram,
+  kernelProgram,
+  linkAnswer,
+  programAnswer,
+  programRecord,
+  versionAnswer,
+} from "../../fakes/answers.ts";
+import { expectGolden } from "../../fakes/golden.ts";
+
+const LOAD = "load file --programs xdp:a -p x.o";
+
+async function shown(line: string, answer: unknown): Promise<string> {
+  const run = await cli(line, { answer: () => answer });
+  expect([run.code, run.err]).toEqual([0, ""]);
+  return run.out;
+}
+
+/** A copy of the sample with other facts in its record's `load`. */
+const loaded = (load: Partial<typeof programRecord.load>, kernel = kernelProgram): ProgramAnswer => ({
+  record: { ...programRecord, load: { ...programRecord.load, ...load } },
+  status: { ...programAnswer.status, kernel },
+});
+
+const entry: ProgramListEntry = {
+  program_id: 6321,
+  managed: true,
+  application: "demo",
+  type: "tcx",
+  function_name: "count_every_packet",
+  links: [3],
+  record: null,
+  kernel: null,
+};
+const programList = {
+  programs: [
+    { ...entry, program_id: 12, managed: false, application: null, type: "cgroup-skb", function_name: "", links: [] },
+    entry,
+    { ...entry, program_id: 6322, application: null, type: "kretprobe", function_name: "leave", links: [] },
+    { ...entry, program_id: 6323, links: [1, 2, 3, 4] },
+  ],
+};
+const linkList = {
+  links: everyLink.map(({ record, status }) => ({
+    ...record,
+    application: record.kind === "fentry" ? null : "demo",
+    function_name: status.function_name,
+  })),
+};
+
+describe("as a file", () => {
+  test("get program", async () => expectGolden("cli/program.txt", await shown("get program 6321", programAnswer)));
+  test("get program, JSON", async () =>
+    expectGolden("cli/program.json", await shown("get program 6321 -o json", programAnswer)));
+  test("get program that is not ours", async () =>
+    expectGolden("cli/program-foreign.txt", await shown("get program 12", foreignProgram)));
+  test("every kind of link", async () => {
+    let text = "";
+    for (const link of everyLink) text += `${await shown(`get link ${link.record.id}`, link)}\n`;
+    expectGolden("cli/links.txt", text);
+  });
+  test("get link, JSON", async () => expectGolden("cli/link.json", await shown("get link 1 -o json", everyLink[0])));
+  test("list programs", async () => expectGolden("cli/list-programs.txt", await shown("list programs", programList)));
+  test("list links", async () => expectGolden("cli/list-links.txt", await shown("list links", linkList)));
+  test("version", async () => expectGolden("cli/version.txt", await shown("version", versionAnswer)));
+  test("on a terminal", async () => {
+    const run = await cli("get program 6321", { terminal: true, answer: () => programAnswer });
+    expectGolden("cli/program-terminal.txt", run.out);
+  });
+});
+
+test("load shows one program in full, several as a list", async () => {
+  expect(await shown(LOAD, { programs: [programAnswer] })).toBe(await shown("get program 6321", programAnswer));
+  expect(await shown(LOAD, { programs: [programAnswer, loaded({ program_name: "other" })] })).toBe(
+    [
+      " Program ID  Application  Type  Function Name       Links \n",
+      " 6321        demo         tcx   count_every_packet  (1) 3 \n",
+      " 6321        demo         tcx   other               (1) 3 \n",
+    ].join(""),
+  );
+});
+
+test("attach shows what get link shows", async () => {
+  for (const link of everyLink) {
+    expect(await shown("attach 6321 fentry", link)).toBe(await shown("get link 1", link));
+  }
+});
+
+test("empty lists print the header alone", async () => {
+  expect(await shown("list programs", { programs: [] })).toBe(
+    " Program ID  Application  Type  Function Name  Links \n",
+  );
+  expect(await shown("list links", { links: [] })).toBe(
+    " Program ID  Link ID  Application  Type  Function Name  Attachment \n",
+  );
+  expect(await shown("list links -o json", { links: [] })).toBe('{\n  "links": []\n}\n');
+});
+
+test("an image has its address and policy in place of the path", async () => {
+  const image = { url: "quay.io/a/b:latest", digest: "sha256:00", pull_policy: "IfNotPresent" };
+  const text = await shown("get program 6321", loaded({ image_source: image, source_path: null }));
+  expect(text).toContain(" Image URL:     quay.io/a/b:latest \n Pull Policy:   IfNotPresent \n");
+  expect(text).not.toContain("Path:          /");
+});
+
+test("the kernel's type, in the words of the reference", async () => {
+  const kernelType = async (program: ProgramAnswer): Promise<string | undefined> =>
+    /Kernel Type: +(\S+)/.exec(await shown("get program 1", program))?.[1];
+  const extension = { ...kernelProgram, program_type: "extension" };
+  expect(await kernelType(loaded({ program_type: "xdp" }, extension))).toBe("xdp");
+  expect(await kernelType(loaded({ program_type: "tc" }, extension))).toBe("tc");
+  expect(await kernelType(loaded({ program_type: "fexit" }, { ...kernelProgram, program_type: "tracing" }))).toBe(
+    "tracing",
+  );
+  expect(await kernelType(loaded({ program_type: "uprobe" }, { ...kernelProgram, program_type: "kprobe" }))).toBe(
+    "probe",
+  );
+  expect(await kernelType({ ...foreignProgram, status: { ...foreignProgram.status, kernel: extension } })).toBe("ext");
+  expect(await kernelType(loaded({}, { ...kernelProgram, program_type: "brandnew(99)" }))).toBe("brandnew(99)");
+});
+
+test("a program that the kernel has no more is shown with what is known", async () => {
+  const gone = { ...programAnswer, status: { ...programAnswer.status, kernel: null } };
+  const text = await shown("get program 6321", gone);
+  expect(text).toContain(" BPF Function:  count_every_packet \n");
+  expect(text).toContain(" Program ID:                       None \n");
+});
+
+/** Characters that a terminal acts on, line ends aside. */
+const controlsIn = (text: string): string[] =>
+  [...text].filter((character) => character !== "\n" && /[\p{Cc}\p{Bidi_Control}]/u.test(character));
+
+test("what came from outside cannot act on the terminal", async () => {
+  const evil = "\x1b[2J\x07a\nb\u202e\x9b1m";
+  const run = await cli("get program 6321", {
+    terminal: true,
+    answer: () => ({
+      ...loaded({ program_name: evil }),
+      status: { ...programAnswer.status, links: [linkAnswer(1, "fentry", { fn_name: evil })] },
+    }),
+  });
+  expect(run.out).toContain("\\x1b[2J\\x07a\\nb\\u202e\\x9b1m");
+  expect(controlsIn(run.out.replaceAll("\x1b[1;32m", "").replaceAll("\x1b[0m", ""))).toEqual([]);
+
+  const json = await shown("get program 6321 -o json", loaded({ program_name: evil }));
+  expect(controlsIn(json.replaceAll("\u202e", ""))).toEqual([]);
+  expect(JSON.parse(json).record.load.program_name).toBe(evil);
+});
+
+test("columns line up by what is seen, not by the number of code units", async () => {
+  const text = await shown("list programs", {
+    programs: [
+      { ...entry, application: "日本" },
+      { ...entry, application: "demo" },
+    ],
+  });
+  const columns = text
+    .trimEnd()
+    .split("\n")
+    .slice(1)
+    .map((line) => Bun.stringWidth(line.slice(0, line.indexOf("tcx"))));
+  expect(columns[0]).toBe(columns[1]!);
+});
+
+describe("unload and detach", () => {
+  test("print nothing when all went well", async () => {
+    expect(await shown("unload 1 2", { program_id: 1, detached: [], unloaded: true })).toBe("");
+    expect(await shown("detach 1 2", { link_id: 1, detached: true })).toBe("");
+  });
+  test("print the answers as JSON", async () => {
+    const unloaded = { program_id: 1, detached: [3], unloaded: true };
+    expect(JSON.parse(await shown("unload 1 1 -o json", unloaded))).toEqual({ unloaded: [unloaded, unloaded] });
+    const detached = { link_id: 3, detached: false };
+    expect(JSON.parse(await shown("detach 3 --ignore-missing -o json", detached))).toEqual({ detached: [detached] });
+  });
+});

@@ -1,0 +1,233 @@
+import { describe, expect, test } from "bun:test";
+import { type GenericSchema, parse } from "valibot";
+import {
+  attachRequest,
+  detachRequest,
+  getLinkRequest,
+  getProgramRequest,
+  listLinksRequest,
+  listProgramsRequest,
+  loadRequest,
+  unloadRequest,
+  versionRequest,
+} from "../../../src/service/requests.ts";
+import { cli } from "../../fakes/cli-host.ts";
+import { everyLink, programAnswer, tcxLink, versionAnswer } from "../../fakes/answers.ts";
+
+const SCHEMAS: Readonly<Record<string, GenericSchema>> = {
+  "program/load": loadRequest,
+  "program/unload": unloadRequest,
+  "program/list": listProgramsRequest,
+  "program/get": getProgramRequest,
+  "link/attach": attachRequest,
+  "link/detach": detachRequest,
+  "link/list": listLinksRequest,
+  "link/get": getLinkRequest,
+  version: versionRequest,
+};
+
+const ANSWERS: Readonly<Record<string, unknown>> = {
+  "program/load": { programs: [programAnswer] },
+  "program/unload": { program_id: 1, detached: [], unloaded: true },
+  "program/list": { programs: [] },
+  "program/get": programAnswer,
+  "link/attach": tcxLink,
+  "link/detach": { link_id: 1, detached: true },
+  "link/list": { links: [] },
+  "link/get": everyLink[0],
+  version: versionAnswer,
+};
+
+/** Each line must become exactly this one request, which the service's schema takes as it is. */
+async function expectRequest(line: string | string[], name: string, request: unknown): Promise<void> {
+  const run = await cli(line, { answer: (call) => ANSWERS[call.name] });
+  expect(run.err).toBe("");
+  expect(run.code).toBe(0);
+  expect(run.calls.map((call) => [call.name, call.request])).toEqual([[name, request]]);
+  expect(parse(SCHEMAS[name]!, request)).toEqual(request);
+}
+
+const load = {
+  source: { file: "x.o" },
+  programs: [{ type: "xdp", name: "a", attachFunction: null }],
+  globalData: {},
+  metadata: {},
+  application: null,
+  mapOwnerId: null,
+};
+
+describe("load file", () => {
+  const two = [...load.programs, { type: "kprobe", name: "b", attachFunction: null }];
+  const cases: [line: string, request: unknown][] = [
+    ["load file --programs xdp:a --path x.o", load],
+    ["load file --programs xdp:a -p x.o", load],
+    ["load file --programs xdp:a -px.o", load],
+    ["load file --programs xdp:a -p=x.o", load],
+    ["load file --programs=xdp:a --path=x.o", load],
+    ["load file -p x.o --programs xdp:a kprobe:b", { ...load, programs: two }],
+    ["load file --programs xdp:a kprobe:b -p x.o", { ...load, programs: two }],
+    ["load file --programs xdp:a --programs kprobe:b -p x.o", { ...load, programs: two }],
+    ["load file --programs=xdp:a --programs=kprobe:b -p x.o", { ...load, programs: two }],
+    [
+      "load file --programs fentry:f:do_unlinkat -p x.o",
+      { ...load, programs: [{ type: "fentry", name: "f", attachFunction: "do_unlinkat" }] },
+    ],
+    [
+      "load file --programs xdp:a -g A=01 B=0a0B -p x.o --global C=ff",
+      { ...load, globalData: { A: "01", B: "0a0B", C: "ff" } },
+    ],
+    ["load file --programs xdp:a -p x.o -gA=01", { ...load, globalData: { A: "01" } }],
+    ["load file --programs xdp:a -p x.o --global=A=01", { ...load, globalData: { A: "01" } }],
+    ["load file --programs xdp:a -p x.o -a app", { ...load, application: "app" }],
+    ["load file --programs xdp:a -p x.o --application=app", { ...load, application: "app" }],
+    ["load file --programs xdp:a -p x.o -m a=1,b=2=3", { ...load, metadata: { a: "1", b: "2=3" } }],
+    ["load file --programs xdp:a -p x.o -m a=1 -m b= -m a=1", { ...load, metadata: { a: "1", b: "" } }],
+    ["load file --programs xdp:a -p x.o --metadata=a=1,b=2", { ...load, metadata: { a: "1", b: "2" } }],
+    ["load file --programs xdp:a -p x.o --map-owner-id 63178", { ...load, mapOwnerId: 63178 }],
+    ["load file --programs xdp:a -p - ", { ...load, source: { file: "-" } }],
+  ];
+  test.each(cases)("%s", (line, request) => expectRequest(line, "program/load", request));
+
+  test("a value may hold blanks", () =>
+    expectRequest(["load", "file", "--programs", "xdp:a", "-p", "x.o", "-a", "my app"], "program/load", {
+      ...load,
+      application: "my app",
+    }));
+});
+
+describe("attach", () => {
+  const network = { iface: "eth0", priority: 50, netns: null };
+  const cases: [line: string, attach: unknown, metadata?: unknown][] = [
+    ["xdp -i eth0 -p 50", { kind: "xdp", ...network, proceedOn: [] }],
+    ["xdp --iface eth0 --priority 50", { kind: "xdp", ...network, proceedOn: [] }],
+    ["xdp --iface=eth0 --priority=50", { kind: "xdp", ...network, proceedOn: [] }],
+    ["xdp -ieth0 -p0", { kind: "xdp", ...network, priority: 0, proceedOn: [] }],
+    [
+      "xdp -i eth0 -p 1000 --proceed-on pass drop",
+      { kind: "xdp", ...network, priority: 1000, proceedOn: ["pass", "drop"] },
+    ],
+    [
+      "xdp -i eth0 --proceed-on aborted --proceed-on tx redirect dispatcher_return -p 50",
+      { kind: "xdp", ...network, proceedOn: ["aborted", "tx", "redirect", "dispatcher_return"] },
+    ],
+    ["xdp -i eth0 -p 50 -n /run/netns/a", { kind: "xdp", ...network, netns: "/run/netns/a", proceedOn: [] }],
+    ["xdp -i eth0 -p 50 -m a=1,b=2", { kind: "xdp", ...network, proceedOn: [] }, { a: "1", b: "2" }],
+    ["tc -d ingress -i eth0 -p 50", { kind: "tc", ...network, direction: "ingress", proceedOn: [] }],
+    [
+      "tc --direction egress --iface eth0 --priority 50 --proceed-on unspec ok reclassify shot pipe stolen queued repeat redirect trap dispatcher_return --netns /n",
+      {
+        kind: "tc",
+        ...network,
+        netns: "/n",
+        direction: "egress",
+        proceedOn: [
+          "unspec",
+          "ok",
+          "reclassify",
+          "shot",
+          "pipe",
+          "stolen",
+          "queued",
+          "repeat",
+          "redirect",
+          "trap",
+          "dispatcher_return",
+        ],
+      },
+    ],
+    ["tcx -d ingress -i eth0 -p 50", { kind: "tcx", ...network, direction: "ingress" }],
+    [
+      "tcx --direction=egress -i eth0 -p 50 -n /n --metadata a=1",
+      { kind: "tcx", ...network, netns: "/n", direction: "egress" },
+      { a: "1" },
+    ],
+    ["tracepoint -t sched/sched_switch", { kind: "tracepoint", tracepoint: "sched/sched_switch" }],
+    [
+      "tracepoint --tracepoint sched/sched_switch -m a=b",
+      { kind: "tracepoint", tracepoint: "sched/sched_switch" },
+      { a: "b" },
+    ],
+    ["kprobe -f vfs_read", { kind: "kprobe", fnName: "vfs_read", offset: 0, containerPid: null }],
+    ["kprobe --fn-name vfs_read --offset 16", { kind: "kprobe", fnName: "vfs_read", offset: 16, containerPid: null }],
+    [
+      "kprobe -f vfs_read -o 0x10 -c 99 -m a=b",
+      { kind: "kprobe", fnName: "vfs_read", offset: 16, containerPid: 99 },
+      { a: "b" },
+    ],
+    ["kprobe -f vfs_read --container-pid 99", { kind: "kprobe", fnName: "vfs_read", offset: 0, containerPid: 99 }],
+    ["uprobe -t libc", { kind: "uprobe", target: "libc", fnName: null, offset: 0, pid: null, containerPid: null }],
+    [
+      "uprobe --target /bin/bash --fn-name main --offset 0xFF --pid 12 --container-pid 13",
+      { kind: "uprobe", target: "/bin/bash", fnName: "main", offset: 255, pid: 12, containerPid: 13 },
+    ],
+    [
+      "uprobe -t /bin/bash -f main -o 4 -p 12 -c 13 -m a=b",
+      { kind: "uprobe", target: "/bin/bash", fnName: "main", offset: 4, pid: 12, containerPid: 13 },
+      { a: "b" },
+    ],
+    ["fentry", { kind: "fentry" }],
+    ["fentry -m a=b", { kind: "fentry" }, { a: "b" }],
+    ["fexit", { kind: "fexit" }],
+    ["fexit --metadata a=b", { kind: "fexit" }, { a: "b" }],
+  ];
+  test.each(cases)("attach 5 %s", (line, attach, metadata = {}) =>
+    expectRequest(`attach 5 ${line}`, "link/attach", { programId: 5, attach, metadata }),
+  );
+
+  test("the id may stand behind the kind", () =>
+    expectRequest("attach fentry 5", "link/attach", { programId: 5, attach: { kind: "fentry" }, metadata: {} }));
+});
+
+describe("list, get, version", () => {
+  const all = { programType: null, application: null, metadataSelector: {}, all: false };
+  const { all: _, ...links } = all;
+  const cases: [line: string, name: string, request: unknown][] = [
+    ["list programs", "program/list", all],
+    ["list program", "program/list", all],
+    ["list programs -a", "program/list", { ...all, all: true }],
+    ["list programs --all", "program/list", { ...all, all: true }],
+    ["list programs -apxdp", "program/list", { ...all, all: true, programType: "xdp" }],
+    ["list programs -p kretprobe", "program/list", { ...all, programType: "kretprobe" }],
+    [
+      "list programs --program-type raw-tracepoint-writable",
+      "program/list",
+      { ...all, programType: "raw-tracepoint-writable" },
+    ],
+    ["list programs --application app", "program/list", { ...all, application: "app" }],
+    ["list programs -m a=1,b=2", "program/list", { ...all, metadataSelector: { a: "1", b: "2" } }],
+    ["list programs --metadata-selector a=1", "program/list", { ...all, metadataSelector: { a: "1" } }],
+    ["list links", "link/list", links],
+    ["list link", "link/list", links],
+    ["list links -p probe", "link/list", { ...links, programType: "probe" }],
+    ["list links --program-type tcx", "link/list", { ...links, programType: "tcx" }],
+    ["list links --application app", "link/list", { ...links, application: "app" }],
+    ["list links -m a=1 --metadata-selector b=2", "link/list", { ...links, metadataSelector: { a: "1", b: "2" } }],
+    ["get program 6321", "program/get", { programId: 6321 }],
+    ["get program -- 6321", "program/get", { programId: 6321 }],
+    ["get link 4294967295", "link/get", { linkId: 4294967295 }],
+    ["version", "version", {}],
+    ["--version", "version", {}],
+    ["-V", "version", {}],
+    ["unload 5", "program/unload", { programId: 5, ignoreMissing: false }],
+    ["unload --ignore-missing 5", "program/unload", { programId: 5, ignoreMissing: true }],
+    ["detach 5", "link/detach", { linkId: 5, ignoreMissing: false }],
+    ["detach 5 --ignore-missing", "link/detach", { linkId: 5, ignoreMissing: true }],
+  ];
+  test.each(cases)("%s", expectRequest);
+});
+
+test("every type word of the seed is a filter", async () => {
+  const words =
+    "unspec socket-filter probe tc sched-act tracepoint xdp perf-event cgroup-skb cgroup-sock lwt-in lwt-out lwt-xmit sock-ops sk-skb cgroup-device sk-msg raw-tracepoint cgroup-sock-addr lwt-seg6-local lirc-mode2 sk-reuseport flow-dissector cgroup-sysctl raw-tracepoint-writable cgroup-sockopt tracing struct-ops ext lsm sk-lookup syscall";
+  for (const word of words.split(" ")) {
+    const run = await cli(`list programs -p ${word}`, { answer: () => ({ programs: [] }) });
+    expect([word, run.code]).toEqual([word, 0]);
+  }
+});
+
+test("unload and detach try every id, in order", async () => {
+  const run = await cli("detach 3 1 2", { answer: () => ({ link_id: 0, detached: true }) });
+  expect(run.calls.map((call) => call.request)).toEqual([3, 1, 2].map((linkId) => ({ linkId, ignoreMissing: false })));
+  expect(run.connected).toHaveLength(1);
+  expect(run.out).toBe("");
+});

@@ -1,0 +1,227 @@
+import { describe, expect, test } from "bun:test";
+import { cli } from "../../fakes/cli-host.ts";
+
+/** A wrong line: exit code 2, message, usage, where help is; nothing is opened. */
+async function expectUsage(line: string | string[], message: string, hint: string | null): Promise<void> {
+  const run = await cli(line);
+  const [first, second, ...rest] = run.err.split("\n");
+  expect(first).toBe(`error: ${message}`);
+  if (hint === null) expect(second).toBe("");
+  else expect(second).toBe(`hint: ${hint}`);
+  expect(rest.join("\n")).toMatch(/Usage: bpfman.*\n\ntry "bpfman.* --help"\n$/);
+  expect([run.code, run.out, run.connected]).toEqual([2, "", []]);
+}
+
+const LOAD = "load file --programs xdp:a -p x.o";
+const XDP_WORDS = "aborted, drop, pass, tx, redirect, dispatcher_return";
+const TYPES = "xdp, tc, tcx, tracepoint, kprobe, kretprobe, uprobe, uretprobe, fentry, fexit";
+
+describe("wrong lines", () => {
+  const cases: [line: string, message: string, hint: string | null][] = [
+    // Commands and options
+    ["lod file", 'unknown command "lod" for "bpfman"', 'did you mean "load"?'],
+    ["list porgrams", 'unknown command "porgrams" for "bpfman list"', 'did you mean "programs"?'],
+    ["get zzz", 'unknown command "zzz" for "bpfman get"', "commands are program, link"],
+    ["attach 5 xpd", 'unknown command "xpd" for "bpfman attach"', 'did you mean "xdp"?'],
+    ["attach 5", '"bpfman attach" needs a command: xdp, tc, tcx, tracepoint, kprobe, uprobe, fentry, fexit', null],
+    ["help attach tcz", 'unknown command "tcz" for "bpfman attach"', 'did you mean "tc" or "tcx"?'],
+    ["help unload now", '"bpfman unload" has no command "now"', null],
+    ["--version list", '"--version" takes no command, but got "list"', null],
+    ["list programs -V", 'unknown option "-V"', null],
+    [`${LOAD} --pth y`, 'unknown option "--pth"', 'did you mean "--path"?'],
+    [`${LOAD} --output-format json`, 'unknown option "--output-format"', null],
+    ["list programs -x", 'unknown option "-x"', null],
+    ["list programs -ax", 'unknown option "-x"', null],
+    ["load --path x", 'unknown option "--path"', null],
+    // Words
+    ["list programs now", 'unexpected argument "now"', null],
+    ["get program 1 2", 'unexpected argument "2"', null],
+    ["load file x.o --programs xdp:a", 'unexpected argument "x.o"', "is it meant as an option? --path <PATH>"],
+    [
+      "load file --programs=xdp:a kprobe:b -p x.o",
+      'unexpected argument "kprobe:b"',
+      'write several values without "=": --programs FIRST SECOND',
+    ],
+    [
+      `${LOAD} -m a=b c=d`,
+      'unexpected argument "c=d"',
+      "separate several values of --metadata by commas, or repeat it",
+    ],
+    // Values that are missing, or too many
+    ["load file", '"bpfman load file" needs --programs <PROGRAMS>... and --path <PATH>', null],
+    ["load file -p x.o", '"bpfman load file" needs --programs <PROGRAMS>...', null],
+    ["attach xdp", '"bpfman attach xdp" needs <PROGRAM_ID>, --iface <IFACE> and --priority <PRIORITY>', null],
+    ["attach 5 kprobe", '"bpfman attach kprobe" needs --fn-name <FN_NAME>', null],
+    ["attach 5 uprobe", '"bpfman attach uprobe" needs --target <TARGET>', null],
+    ["unload", '"bpfman unload" needs <PROGRAM_ID>...', null],
+    ["load file --programs xdp:a --path", '"--path" needs a value: --path <PATH>', null],
+    ["load file --programs xdp:a -p -g A=01", '"-p" needs a value: --path <PATH>', null],
+    ["load file --programs --path x.o", '"--programs" needs a value: --programs <PROGRAMS>...', null],
+    ["load file --programs -- xdp:a", '"--programs" needs a value: --programs <PROGRAMS>...', null],
+    [`${LOAD} --application=`, '"--application" needs a value: --application <APPLICATION>', null],
+    [`${LOAD} --path y.o`, '"--path <PATH>" cannot be used multiple times', null],
+    ["list programs -a --all", '"--all" cannot be used multiple times', null],
+    ["list programs -aa", '"--all" cannot be used multiple times', null],
+    ["-o text list programs -o text", '"--output <FORMAT>" cannot be used multiple times', null],
+    ["list programs --all=yes", '"--all" takes no value, but got "yes"', null],
+    ["list programs -a=yes", '"--all" takes no value, but got "yes"', null],
+    // Programs
+    ["load file -p x.o --programs xdp", 'invalid program "xdp": must be TYPE:NAME, as in xdp:my_program', null],
+    ["load file -p x.o --programs xpd:a", `invalid program type "xpd": must be one of ${TYPES}`, 'did you mean "xdp"?'],
+    ["load file -p x.o --programs :a", `invalid program type "": must be one of ${TYPES}`, null],
+    ["load file -p x.o --programs xdp:", 'invalid program "xdp:": the name is missing; must be xdp:NAME', null],
+    [
+      "load file -p x.o --programs fentry:f",
+      'invalid program "fentry:f": fentry needs the kernel function to attach to; must be fentry:NAME:FUNCTION',
+      null,
+    ],
+    [
+      "load file -p x.o --programs fexit:f:",
+      'invalid program "fexit:f:": fexit needs the kernel function to attach to; must be fexit:NAME:FUNCTION',
+      null,
+    ],
+    [
+      "load file -p x.o --programs kprobe:f:vfs_read",
+      'invalid program "kprobe:f:vfs_read": kprobe takes no function at load; must be kprobe:NAME',
+      null,
+    ],
+    [
+      "load file -p x.o --programs fentry:f:g:h",
+      'invalid program "fentry:f:g:h": too many parts; must be fentry:NAME:FUNCTION',
+      null,
+    ],
+    [
+      "load file -p x.o --programs xdp:a,tc:b",
+      'invalid program "xdp:a,tc:b": a name holds no comma',
+      "separate several programs by blanks",
+    ],
+    // Globals
+    [`${LOAD} -g A`, 'invalid global "A": must be NAME=HEX, as in LIMIT=0A000000', null],
+    [`${LOAD} -g =01`, 'invalid global "=01": the name is missing; must be NAME=HEX', null],
+    [`${LOAD} -g A=`, 'invalid global "A=": the value is missing; must be NAME=HEX', null],
+    [`${LOAD} -g A=0x01`, 'invalid global "A=0x01": hex digits are written without 0x', 'write "A=01"'],
+    [`${LOAD} -g A=0g`, 'invalid global "A=0g": "g" is no hex digit', null],
+    [`${LOAD} -g A=01=02`, 'invalid global "A=01=02": "=" is no hex digit', null],
+    [
+      `${LOAD} -g A=123`,
+      'invalid global "A=123": 3 hex digits are no whole number of bytes',
+      "write two digits for each byte of the variable",
+    ],
+    [`${LOAD} -g A=01 A=02`, 'global "A" is given more than once', null],
+    // Metadata
+    [`${LOAD} -m a`, 'invalid metadata "a": must be KEY=VALUE', null],
+    [`${LOAD} -m =a`, 'invalid metadata "=a": must be KEY=VALUE', null],
+    [`${LOAD} -m a=b,`, 'invalid metadata "": must be KEY=VALUE', null],
+    [`${LOAD} -m a=b -m a=c`, 'metadata key "a" is given twice: "b" and "c"', null],
+    ["list links -m a", 'invalid metadata "a": must be KEY=VALUE', null],
+    // Numbers
+    ["get program x", 'invalid program id "x": must be a whole number from 1 to 4294967295', null],
+    ["get program 0", 'invalid program id "0": must be a whole number from 1 to 4294967295', null],
+    ["get program -5", 'invalid program id "-5": must be a whole number from 1 to 4294967295', null],
+    ["get program 1.5", 'invalid program id "1.5": must be a whole number from 1 to 4294967295', null],
+    ["get program 1e3", 'invalid program id "1e3": must be a whole number from 1 to 4294967295', null],
+    ["get link 4294967296", 'invalid link id "4294967296": must be a whole number from 1 to 4294967295', null],
+    ["unload 1 x", 'invalid program id "x": must be a whole number from 1 to 4294967295', null],
+    ["detach 1 x", 'invalid link id "x": must be a whole number from 1 to 4294967295', null],
+    [`${LOAD} --map-owner-id x`, 'invalid program id "x": must be a whole number from 1 to 4294967295', null],
+    ["attach x fentry", 'invalid program id "x": must be a whole number from 1 to 4294967295', null],
+    ["attach 5 xdp -i e -p 1001", 'invalid priority "1001": must be a whole number from 0 to 1000', null],
+    ["attach 5 xdp -i e -p -1", 'invalid priority "-1": must be a whole number from 0 to 1000', null],
+    ["attach 5 xdp -i e -p-1", 'invalid priority "-1": must be a whole number from 0 to 1000', null],
+    ["attach 5 kprobe -f f -o -1", 'invalid offset "-1": must be a number of bytes, in decimal or as 0x hex', null],
+    [
+      "attach 5 kprobe -f f -o json",
+      'invalid offset "json": must be a number of bytes, in decimal or as 0x hex',
+      '-o is the offset here; write "--output json"',
+    ],
+    ["attach 5 uprobe -t t -p 0", 'invalid pid "0": must be a whole number from 1 to 2147483647', null],
+    ["attach 5 uprobe -t t -c x", 'invalid pid "x": must be a whole number from 1 to 2147483647', null],
+    // Words of a list
+    ["attach 5 tcx -i e -p 1 -d in", 'invalid direction "in": must be one of ingress, egress', null],
+    [
+      "attach 5 tcx -i e -p 1 -d ingres",
+      'invalid direction "ingres": must be one of ingress, egress',
+      'did you mean "ingress"?',
+    ],
+    ["attach 5 xdp -i e -p 1 --proceed-on pipe", `invalid proceed-on "pipe": must be one of ${XDP_WORDS}`, null],
+    [
+      "attach 5 xdp -i e -p 1 --proceed-on pas",
+      `invalid proceed-on "pas": must be one of ${XDP_WORDS}`,
+      'did you mean "pass"?',
+    ],
+    // Global options
+    ["list programs -o yaml", 'invalid output format "yaml": must be one of text, json', null],
+    ["version --log-level loud", 'invalid log level "loud": must be one of off, error, warn, info, debug, trace', null],
+    ["version --lock-timeout soon", 'invalid duration "soon": must be a number with ms, s, m or h, as in 30s', null],
+    ["version --lock-timeout -1", 'invalid duration "-1": must be a number with ms, s, m or h, as in 30s', null],
+  ];
+  test.each(cases)("%s", expectUsage);
+});
+
+test("the proceed-on words of tc are its own", async () => {
+  const { err } = await cli("attach 5 tc -d ingress -i e -p 1 --proceed-on drop");
+  expect(err).toContain(
+    "must be one of unspec, ok, reclassify, shot, pipe, stolen, queued, repeat, redirect, trap, dispatcher_return\n",
+  );
+});
+
+test("an unknown program type lists them all", async () => {
+  const { err, code } = await cli("list programs -p zzz");
+  expect(err).toContain('invalid program type "zzz": must be one of unspec, socket-filter, probe, tc, ');
+  expect(err).toContain("syscall, netfilter, tcx, kprobe, kretprobe, uprobe, uretprobe, fentry, fexit\n");
+  expect(code).toBe(2);
+});
+
+test("the usage shown is that of the command that was reached", async () => {
+  expect((await cli("attach 5 tcx -x")).err).toEndWith(
+    'Usage: bpfman attach <PROGRAM_ID> tcx [OPTIONS] --direction <DIRECTION> --iface <IFACE> --priority <PRIORITY>\n\ntry "bpfman attach tcx --help"\n',
+  );
+  expect((await cli("detach -x")).err).toEndWith(
+    'Usage: bpfman detach [OPTIONS] <LINK_ID>...\n\ntry "bpfman detach --help"\n',
+  );
+  expect((await cli("list x")).err).toEndWith('Usage: bpfman list [OPTIONS] <COMMAND>\n\ntry "bpfman list --help"\n');
+});
+
+test("the codes tell what is wrong", async () => {
+  const codeOf = async (line: string): Promise<unknown> => JSON.parse((await cli(`${line} -o json`)).err).error.code;
+  expect(await codeOf("load file -p x.o --programs xdp")).toBe("INVALID_PROGRAM");
+  expect(await codeOf("load file -p x.o --programs zz:a")).toBe("INVALID_PROGRAM");
+  expect(await codeOf(`${LOAD} -g A`)).toBe("INVALID_GLOBAL");
+  expect(await codeOf(`${LOAD} -m A`)).toBe("INVALID_METADATA");
+  expect(await codeOf("attach 5 xdp -i e -p x")).toBe("INVALID_PRIORITY");
+  expect(await codeOf("attach 5 tcx -i e -p 1 -d x")).toBe("INVALID_ATTACH");
+  expect(await codeOf("attach 5 tcx --bogus")).toBe("USAGE");
+});
+
+test("keys that JavaScript objects treat specially are plain keys", async () => {
+  const run = await cli("load file --programs xdp:a -p x.o -m __proto__=1,constructor=2 -g toString=01", {
+    answer: () => ({ programs: [] }),
+  });
+  const request = run.calls[0]?.request as { metadata: object; globalData: object };
+  expect(Object.entries(request.metadata)).toEqual([
+    ["__proto__", "1"],
+    ["constructor", "2"],
+  ]);
+  expect(Object.entries(request.globalData)).toEqual([["toString", "01"]]);
+});
+
+describe("named, but not there yet", () => {
+  test.each(["load image", "image pull", "image build", "image generate-build-args", "rpc", "completions", "man"])(
+    "%s",
+    async (name) => {
+      const run = await cli(`${name} --whatever x -i y`);
+      expect(run).toMatchObject({
+        code: 1,
+        out: "",
+        err: `error: "bpfman ${name}" is not supported yet\n`,
+        connected: [],
+      });
+      expect((await cli(`${name} --help`)).out).toContain(`Usage: bpfman ${name} [OPTIONS]\n`);
+    },
+  );
+
+  test("lsm programs", async () => {
+    const run = await cli("load file -p x.o --programs lsm:f:file_open");
+    expect(run).toMatchObject({ code: 1, err: 'error: program "lsm:f:file_open": lsm is not supported yet\n' });
+  });
+});

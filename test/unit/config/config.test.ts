@@ -1,0 +1,128 @@
+import { expect, test } from "bun:test";
+import * as fs from "node:fs";
+import { readConfig } from "../../../src/config/config.ts";
+import { CONFIG_DEFAULT, databaseWaitMs } from "../../../src/domain/config.ts";
+import { DATABASE_BUSY_TIMEOUT_MS } from "../../../src/domain/limits.ts";
+import { failureOfAsync } from "../../fakes/failure.ts";
+import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+
+const folder = temporaryFolder();
+const path = () => folder.path("bpfman.toml");
+function read(text: string | Uint8Array) {
+  fs.writeFileSync(path(), text);
+  return readConfig(path(), true);
+}
+
+test("everything that can be said", async () => {
+  const config = await read(`
+    [interfaces.eth0]
+    xdp_mode = "skb"
+    [interfaces."eth0.100"]
+    [signing]
+    allow_unsigned = false
+    verify_enabled = false
+    [database]
+    max_retries = 3
+    millisec_delay = 500
+  `);
+  expect(config).toEqual({
+    interfaces: new Map([
+      ["eth0", { xdpMode: "skb" }],
+      ["eth0.100", { xdpMode: "drv" }],
+    ]),
+    signing: { allowUnsigned: false, verifyEnabled: false },
+    database: { maxRetries: 3, millisecDelay: 500 },
+  });
+  expect(databaseWaitMs(config)).toBe(1_500);
+});
+
+test("what is not said has its default", async () => {
+  expect(await read("")).toEqual(CONFIG_DEFAULT);
+  expect(await read("\ufeff# a comment\n[signing]\n")).toEqual(CONFIG_DEFAULT);
+  expect(databaseWaitMs(CONFIG_DEFAULT)).toBe(DATABASE_BUSY_TIMEOUT_MS);
+});
+
+test("a wait beyond what SQLite takes is cut to that", async () => {
+  const config = await read("[database]\nmax_retries = 1000000000\nmillisec_delay = 1000000000");
+  expect(databaseWaitMs(config)).toBe(2_147_483_647);
+});
+
+test("a file that is missing is an error only when it was asked for", async () => {
+  expect(await readConfig(folder.path("missing.toml"), false)).toBe(CONFIG_DEFAULT);
+  expect(await readConfig(folder.path("missing/bpfman.toml"), false)).toBe(CONFIG_DEFAULT);
+  const error = await failureOfAsync(() => readConfig(folder.path("missing.toml"), true));
+  expect([error.code, error.message]).toEqual([
+    "FILE_NOT_FOUND",
+    `read configuration "${folder.path("missing.toml")}": there is no such file`,
+  ]);
+});
+
+test("a folder and a FIFO are refused, also as the default", async () => {
+  fs.mkdirSync(folder.path("folder"));
+  Bun.spawnSync(["mkfifo", folder.path("fifo")]);
+  for (const name of ["folder", "fifo"]) {
+    const error = await failureOfAsync(() => readConfig(folder.path(name), false));
+    expect([error.code, error.message]).toEqual([
+      "FILE_UNREADABLE",
+      `read configuration "${folder.path(name)}": it is no regular file`,
+    ]);
+  }
+  fs.writeFileSync(path(), "#".repeat(1024 * 1024 + 1));
+  expect((await failureOfAsync(() => readConfig(path(), false))).message).toContain("more than 1048576 bytes");
+});
+
+const WRONG: readonly [text: string, line: number, column: number, says: string][] = [
+  ["a b", 1, 3, "illegal character in key"],
+  ["[signing]\nallow_unsigned =\n", 2, 17, "invalid value"],
+  ["[signing]\nallow_unsigned=true\nallow_unsigned=true", 3, 1, "trying to redefine"],
+  ["[interfaces.__proto__]", 1, 2, "unsafe property"],
+  ["# x\n\n  surprise = 1", 3, 3, 'unknown key "surprise"'],
+  ["[signing]\nallow_unsigne = true", 2, 1, 'unknown key "signing.allow_unsigne"'],
+  ["signing.verify_enabled = 1", 1, 9, '"signing.verify_enabled" must be true or false, not 1'],
+  ['signing = { allow_unsigned = "no" }', 1, 13, '"signing.allow_unsigned" must be true or false, not "no"'],
+  [
+    'interfaces = { eth0 = { xdp_mode = "fast" } }',
+    1,
+    25,
+    '"interfaces.eth0.xdp_mode" must be "drv" or "skb" or "hw", not "fast"',
+  ],
+  ["[interfaces.eth0]\n[interfaces.eth1]\nxdp_mode = 3", 3, 1, '"interfaces.eth1.xdp_mode" must be'],
+  ["[interfaces.eth0]\nmode = 3", 2, 1, 'unknown key "interfaces.eth0.mode"'],
+  ["[interfaces]\neth0 = 3", 2, 1, '"interfaces.eth0" must be a table, not 3'],
+  ["[interfaces]\n[interfaces.a_name_that_is_too_long]", 2, 13, "named with 1 to 15 characters"],
+  ["interfaces = 3", 1, 1, '"interfaces" must be a table, not 3'],
+  ["[[signing]]\nallow_unsigned = true", 1, 3, '"signing" must be a table, not an array'],
+  ["[database]\nmax_retries = -1", 2, 1, '"database.max_retries" must be a whole number from 0, not -1'],
+  ["[database]\nmillisec_delay = 0.5", 2, 1, '"database.millisec_delay" must be a whole number from 0, not 0.5'],
+  ["[database]\nmillisec_delay = inf", 2, 1, "must be a whole number from 0, not Infinity"],
+  ["[database]\nb = 1\n[signing]\na = 1", 2, 1, 'unknown key "database.b"'],
+  ["[signing]\na = 1\n[database]\nb = 1", 2, 1, 'unknown key "signing.a"'],
+];
+for (const [text, line, column, says] of WRONG) {
+  test(`refused at ${line}:${column}: ${JSON.stringify(text)}`, async () => {
+    const error = await failureOfAsync(() => read(text));
+    expect(error.code).toBe("INVALID_CONFIG");
+    expect(error.message).toStartWith(`read configuration "${path()}": line ${line}, column ${column}: `);
+    expect(error.message).toContain(says);
+    expect(error.details).toEqual({ path: path(), line, column });
+  });
+}
+
+test("a hint names the near key, or those that there are", async () => {
+  expect((await failureOfAsync(() => read("[signing]\nallow_unsgned = true"))).hint).toBe(
+    'did you mean "allow_unsigned"?',
+  );
+  expect((await failureOfAsync(() => read("[database]\nx = true"))).hint).toBe(
+    "known keys here: max_retries, millisec_delay",
+  );
+  expect((await failureOfAsync(() => read("[interfaces.eth0]\nq = true"))).hint).toBe("known keys here: xdp_mode");
+  expect((await failureOfAsync(() => read("q = true"))).hint).toBe("known keys here: interfaces, signing, database");
+});
+
+test("bytes that are no UTF-8 are refused where they stand", async () => {
+  const error = await failureOfAsync(() => read(new Uint8Array([0x23, 0x0a, 0x23, 0x20, 0xff, 0x0a])));
+  expect([error.code, error.message]).toEqual([
+    "INVALID_CONFIG",
+    `read configuration "${path()}": line 2, column 3: the file is not written in UTF-8`,
+  ]);
+});

@@ -1,0 +1,29 @@
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { SysError } from "../../../ffi/sys-error.ts";
+import { errnoName, sysFailure, sysPart } from "../../../src/errors/sys-failure.ts";
+
+function thrownBy(run: () => unknown): unknown {
+  try {
+    run();
+  } catch (thrown) {
+    return thrown;
+  }
+  throw new Error("nothing was thrown");
+}
+
+test("what node:fs throws and what ffi/safe throws say the same things", () => {
+  const missing = thrownBy(() => readFileSync("/nonexistent/file"));
+  expect(sysFailure(missing)).toEqual({ call: "open", errno: 2, name: "ENOENT" });
+  expect(sysFailure(new SysError("setns", 22))).toEqual({ call: "setns", errno: 22, name: "EINVAL" });
+  expect(errnoName(missing)).toBe("ENOENT");
+  expect(sysPart(missing)).toEqual({ sys: { call: "open", errno: 2, name: "ENOENT" } });
+});
+
+test("other things thrown have no errno", () => {
+  for (const thrown of [new Error("x"), "ENOENT", null, undefined, { errno: 2, code: "ENOENT", syscall: "open" }]) {
+    expect(sysFailure(thrown)).toBeNull();
+    expect(errnoName(thrown)).toBeNull();
+    expect(sysPart(thrown)).toEqual({});
+  }
+});

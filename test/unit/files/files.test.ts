@@ -1,0 +1,167 @@
+import { expect, test } from "bun:test";
+import * as fs from "node:fs";
+import { programId } from "../../../src/domain/ids.ts";
+import { openFiles } from "../../../src/files/files.ts";
+import { failureOf } from "../../fakes/failure.ts";
+import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+
+const folder = temporaryFolder();
+const files = () => openFiles(folder.path("run"));
+const random = (size: number) => crypto.getRandomValues(new Uint8Array(size));
+
+test("an object is read whole, up to the limit", () => {
+  const path = folder.path("x.o");
+  const bytes = random(5_000);
+  fs.writeFileSync(path, bytes);
+  expect(files().readObject(path, 5_000)).toEqual(bytes);
+  const error = failureOf(() => files().readObject(path, 4_999));
+  expect(error.code).toBe("FILE_UNREADABLE");
+  expect(error.message).toBe(`read "${path}": it has 5000 bytes, and 4999 are the most that is read`);
+  fs.writeFileSync(path, "");
+  expect(files().readObject(path, 10)).toEqual(new Uint8Array(0));
+});
+
+test("what is not there is not found, a folder and a file in a file's place alike", () => {
+  fs.writeFileSync(folder.path("file"), "");
+  for (const name of ["missing", "missing/x", "file/x"]) {
+    const error = failureOf(() => files().readObject(folder.path(name), 10));
+    expect([error.code, error.message]).toEqual([
+      "FILE_NOT_FOUND",
+      `read "${folder.path(name)}": there is no such file`,
+    ]);
+    expect(files().openBinary(folder.path(name))).toBeNull();
+  }
+});
+
+test("folders, FIFOs, devices and sockets are refused at once", () => {
+  fs.mkdirSync(folder.path("folder"));
+  Bun.spawnSync(["mkfifo", folder.path("fifo")]);
+  for (const [path, reason] of [
+    [folder.path("folder"), "it is a folder"],
+    [folder.path("fifo"), "it is no regular file"],
+    ["/dev/zero", "it is no regular file"],
+    ["/dev/null", "it is no regular file"],
+  ] as const) {
+    for (const open of [() => files().readObject(path, 10), () => files().openBinary(path)]) {
+      const error = failureOf(open);
+      expect([error.code, error.message]).toEqual(["FILE_UNREADABLE", `read "${path}": ${reason}`]);
+    }
+  }
+});
+
+test("a symbolic link is followed, one that leads in a circle is refused", () => {
+  fs.writeFileSync(folder.path("real"), "abc");
+  fs.symlinkSync("real", folder.path("link"));
+  expect(files().readObject(folder.path("link"), 10)).toEqual(new Uint8Array([97, 98, 99]));
+  fs.symlinkSync("circle", folder.path("circle"));
+  const error = failureOf(() => files().readObject(folder.path("circle"), 10));
+  expect([error.code, error.sys?.name]).toEqual(["FILE_UNREADABLE", "ELOOP"]);
+});
+
+test("a file that hides its size is refused", () => {
+  const error = failureOf(() => files().readObject("/proc/self/status", 1_000_000));
+  expect([error.code, error.message]).toEqual([
+    "FILE_UNREADABLE",
+    'read "/proc/self/status": its size changed while it was read',
+  ]);
+});
+
+test("a binary is read at any place, and short at its end", () => {
+  const path = folder.path("binary");
+  const bytes = random(3_000);
+  fs.writeFileSync(path, bytes);
+  const source = files().openBinary(path);
+  if (source === null) throw new Error("not opened");
+  expect(source.size).toBe(3_000);
+  expect(source.read(0, 3_000)).toEqual(bytes);
+  expect(source.read(1_234, 10)).toEqual(bytes.subarray(1_234, 1_244));
+  expect(source.read(2_995, 100)).toEqual(bytes.subarray(2_995));
+  expect(source.read(3_000, 1)).toHaveLength(0);
+  expect(source.read(9_999_999, 1)).toHaveLength(0);
+  // A length out of a hostile file costs no memory.
+  expect(source.read(0, Number.MAX_SAFE_INTEGER)).toEqual(bytes);
+  source.close();
+  expect(() => source.read(0, 1)).toThrow(expect.objectContaining({ code: "FILE_UNREADABLE" }));
+});
+
+test("a place beyond 4 GiB is reached", () => {
+  const path = folder.path("sparse");
+  const fd = fs.openSync(path, "w");
+  fs.writeSync(fd, new Uint8Array([1, 2, 3]), 0, 3, 5 * 2 ** 30);
+  fs.closeSync(fd);
+  const source = files().openBinary(path);
+  expect(source?.read(5 * 2 ** 30, 100)).toEqual(new Uint8Array([1, 2, 3]));
+  source?.close();
+});
+
+test("bytecode is saved whole, for its owner alone, and taken away again", () => {
+  const port = files();
+  const id = programId(7);
+  expect(port.bytecodePath(id)).toBe(folder.path("run/programs/7/bytecode.o"));
+  expect([port.bytecodeExists(id), port.bytecodeIds(), port.removeBytecode(id)]).toEqual([false, [], false]);
+  const bytes = random(100_000);
+  port.saveBytecode(id, bytes);
+  port.saveBytecode(programId(12), new Uint8Array([1]));
+  port.saveBytecode(programId(12), new Uint8Array([1, 2]));
+  expect(new Uint8Array(fs.readFileSync(port.bytecodePath(id)))).toEqual(bytes);
+  expect(fs.readFileSync(port.bytecodePath(programId(12))).length).toBe(2);
+  expect(fs.statSync(port.bytecodePath(id)).mode & 0o777).toBe(0o600);
+  expect(fs.statSync(folder.path("run/programs/7")).mode & 0o777).toBe(0o700);
+  expect(fs.readdirSync(folder.path("run/programs/7"))).toEqual(["bytecode.o"]);
+  fs.mkdirSync(folder.path("run/programs/not-an-id"));
+  fs.mkdirSync(folder.path("run/programs/0"));
+  fs.mkdirSync(folder.path("run/programs/99999999999"));
+  expect(port.bytecodeIds().map(Number)).toEqual([7, 12]);
+  expect(port.removeBytecode(id)).toBe(true);
+  expect([port.bytecodeExists(id), port.bytecodeIds().map(Number), port.removeBytecode(id)]).toEqual([
+    false,
+    [12],
+    false,
+  ]);
+});
+
+test("what a dead process began to save does not count as saved, and is no obstacle", () => {
+  const port = files();
+  const id = programId(7);
+  fs.mkdirSync(folder.path("run/programs/7"), { recursive: true });
+  fs.writeFileSync(folder.path("run/programs/7/bytecode.o.new"), "half");
+  expect(port.bytecodeExists(id)).toBe(false);
+  expect(port.bytecodeIds().map(Number)).toEqual([7]);
+  port.saveBytecode(id, new Uint8Array([1, 2, 3]));
+  expect(fs.readdirSync(folder.path("run/programs/7"))).toEqual(["bytecode.o"]);
+  expect(port.removeBytecode(id)).toBe(true);
+});
+
+test("bytecode that cannot be saved says why", () => {
+  fs.writeFileSync(folder.path("run"), "");
+  const error = failureOf(() => files().saveBytecode(programId(7), new Uint8Array(1)));
+  expect([error.code, error.sys?.name]).toEqual(["IO_FAILED", "ENOTDIR"]);
+  expect(error.message).toStartWith(`save "${folder.path("run/programs/7/bytecode.o")}": `);
+});
+
+test("paths become absolute", () => {
+  expect(files().absolute("a/../b")).toBe(`${process.cwd()}/b`);
+  expect(files().absolute("/x//y/")).toBe("/x/y");
+});
+
+test("processes are there or not", () => {
+  const port = files();
+  expect([process.pid, 1].map(port.processExists)).toEqual([true, true]);
+  expect([0, -1, 4_194_305, 1.5, Number.NaN].map(port.processExists)).toEqual([false, false, false, false, false]);
+});
+
+test("this process has its own executable mapped, a missing one nothing", () => {
+  expect(files().mappedFiles(process.pid)).toContain(fs.realpathSync(process.execPath));
+  expect(files().mappedFiles(4_194_305)).toEqual([]);
+});
+
+test("the linker's cache of a root is found, a missing one is empty", () => {
+  const libc = [...files().linkerCache("")].find(([soname]) => soname.startsWith("libc.so."));
+  expect(fs.existsSync(libc?.[1] ?? "")).toBe(true);
+  expect(files().linkerCache(folder.path("empty-root")).size).toBe(0);
+  fs.mkdirSync(folder.path("root/etc"), { recursive: true });
+  fs.copyFileSync("/etc/ld.so.cache", folder.path("root/etc/ld.so.cache"));
+  expect(files().linkerCache(folder.path("root"))).toEqual(files().linkerCache(""));
+  fs.writeFileSync(folder.path("root/etc/ld.so.cache"), "nonsense");
+  expect(files().linkerCache(folder.path("root")).size).toBe(0);
+});

@@ -1,0 +1,114 @@
+import { expect, test } from "bun:test";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { openLock } from "../../../src/lock/lock.ts";
+import { failureOfAsync } from "../../fakes/failure.ts";
+import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+
+const folder = temporaryFolder();
+const path = () => folder.path("run/lock");
+const never = new AbortController().signal;
+const PROGRAM = join(import.meta.dir, "../../fakes/lock-process.ts");
+const start = (...work: string[]) =>
+  Bun.spawn([process.execPath, PROGRAM, path(), ...work], { stdout: "pipe", stderr: "pipe" });
+
+test("the lock is one at a time within a process, too", async () => {
+  const lock = openLock(path());
+  const first = await lock.acquire(1_000, never);
+  expect((await failureOfAsync(() => lock.acquire(30, never))).code).toBe("LOCK_TIMEOUT");
+  first.release();
+  first.release();
+  const second = await lock.acquire(1_000, never);
+  // The second release of the first must not have touched the second.
+  expect((await failureOfAsync(() => lock.acquire(30, never))).code).toBe("LOCK_TIMEOUT");
+  second.release();
+});
+
+test("file 0600, folder 0750, closed to children, and holding the pid only while it is locked", async () => {
+  const held = await openLock(path()).acquire(1_000, never);
+  expect(fs.statSync(path()).mode & 0o777).toBe(0o600);
+  expect(fs.statSync(folder.path("run")).mode & 0o777).toBe(0o750);
+  expect(fs.readFileSync(path(), "utf8")).toBe(`${process.pid}\n`);
+  const isOurs = (fd: string) => fs.readlinkSync(`/proc/self/fd/${fd}`) === path();
+  const fds = fs.readdirSync("/proc/self/fd").filter((fd) => fs.existsSync(`/proc/self/fd/${fd}`) && isOurs(fd));
+  expect(fds).toHaveLength(1);
+  const flags = /flags:\s*([0-7]+)/.exec(fs.readFileSync(`/proc/self/fdinfo/${fds[0]}`, "utf8"))?.[1] ?? "0";
+  const O_CLOEXEC = 0o2000000;
+  expect(Number.parseInt(flags, 8) & O_CLOEXEC).toBe(O_CLOEXEC);
+  held.release();
+  expect(fs.readFileSync(path(), "utf8")).toBe("");
+});
+
+test("a time-out names the holder's pid and command, and death frees the lock", async () => {
+  const holder = start("hold");
+  try {
+    await holder.stdout.getReader().read();
+    const began = performance.now();
+    const error = await failureOfAsync(() => openLock(path()).acquire(120, never));
+    expect(performance.now() - began).toBeGreaterThanOrEqual(119);
+    expect(error.code).toBe("LOCK_TIMEOUT");
+    expect(error.message).toContain(`wait for writer lock "${path()}": pid ${holder.pid} (bun`);
+    expect(error.message).toEndWith("still holds it after 120 ms");
+    expect(error.details).toMatchObject({ path: path(), timeoutMs: 120, holderPid: holder.pid });
+  } finally {
+    holder.kill("SIGKILL");
+    await holder.exited;
+  }
+  (await openLock(path()).acquire(1_000, never)).release();
+}, 30_000);
+
+test("a waiter gets the lock as soon as it is free, also when it may wait for ever", async () => {
+  const held = await openLock(path()).acquire(1_000, never);
+  const waiter = openLock(path()).acquire(0, never);
+  await Bun.sleep(60);
+  const freed = performance.now();
+  held.release();
+  (await waiter).release();
+  expect(performance.now() - freed).toBeLessThan(1_000);
+});
+
+test("an abort ends the waiting at once, and stops one that has not begun", async () => {
+  const held = await openLock(path()).acquire(1_000, never);
+  const stop = new AbortController();
+  const waiting = failureOfAsync(() => openLock(path()).acquire(0, stop.signal));
+  await Bun.sleep(40);
+  stop.abort();
+  expect((await waiting).code).toBe("CANCELLED");
+  held.release();
+  expect((await failureOfAsync(() => openLock(path()).acquire(0, stop.signal))).code).toBe("CANCELLED");
+});
+
+test("ten processes never hold it together", async () => {
+  fs.writeFileSync(folder.path("counter"), "0");
+  const all = Array.from({ length: 10 }, () => start("add", folder.path("counter"), "10"));
+  const ends = await Promise.all(
+    all.map(async (one) => ({ exit: await one.exited, said: await new Response(one.stderr).text() })),
+  );
+  expect(ends).toEqual(Array.from({ length: 10 }, () => ({ exit: 0, said: "" })));
+  expect(fs.readFileSync(folder.path("counter"), "utf8")).toBe("100");
+}, 60_000);
+
+test("a lock file that was taken away meanwhile does not count", async () => {
+  const old = await openLock(path()).acquire(1_000, never);
+  fs.rmSync(path());
+  const current = await openLock(path()).acquire(1_000, never);
+  old.release();
+  expect(fs.readFileSync(path(), "utf8")).toBe(`${process.pid}\n`);
+  expect((await failureOfAsync(() => openLock(path()).acquire(30, never))).code).toBe("LOCK_TIMEOUT");
+  current.release();
+});
+
+test("links and other kinds of files are refused, and what they lead to is left alone", async () => {
+  fs.mkdirSync(folder.path("run"));
+  fs.writeFileSync(folder.path("precious"), "data");
+  fs.symlinkSync(folder.path("precious"), path());
+  const symlink = await failureOfAsync(() => openLock(path()).acquire(1_000, never));
+  expect([symlink.code, symlink.sys?.name]).toEqual(["IO_FAILED", "ELOOP"]);
+  fs.rmSync(path());
+  fs.linkSync(folder.path("precious"), path());
+  expect((await failureOfAsync(() => openLock(path()).acquire(1_000, never))).code).toBe("STATE_CONFLICT");
+  fs.rmSync(path());
+  Bun.spawnSync(["mkfifo", path()]);
+  expect((await failureOfAsync(() => openLock(path()).acquire(1_000, never))).code).toBe("STATE_CONFLICT");
+  expect(fs.readFileSync(folder.path("precious"), "utf8")).toBe("data");
+});

@@ -1,0 +1,43 @@
+/** Namespaces that are none; test/kernel/network.test.ts has those that are. */
+import { expect, test } from "bun:test";
+import * as fs from "node:fs";
+import { openNetwork } from "../../../src/network/network.ts";
+import { failureOf } from "../../fakes/failure.ts";
+import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+
+const folder = temporaryFolder();
+
+test("this process's own namespace", () => {
+  const network = openNetwork();
+  expect(network.namespaceId(null)).toBe(fs.statSync("/proc/self/ns/net").ino);
+  expect(network.interfaces(null)).toContain("lo");
+  expect(network.interfaceIndex("lo", null)).toBe(1);
+  for (const name of ["no_such_if", "", "a name that is far too long for the kernel", "lo "]) {
+    expect(network.interfaceIndex(name, null)).toBeNull();
+  }
+});
+
+test("what is no namespace is refused, naming path and reason", () => {
+  fs.writeFileSync(folder.path("file"), "");
+  Bun.spawnSync(["mkfifo", folder.path("fifo")]);
+  for (const [path, reason] of [
+    [folder.path("missing"), "there is no such file"],
+    [folder.path("file/x"), "there is no such file"],
+    [folder.path("file"), "the file is no namespace"],
+    [folder.path("fifo"), "the file is no namespace"],
+    [folder.path(), "the file is no namespace"],
+    ["/proc/self/status", "the file is no namespace"],
+  ] as const) {
+    const network = openNetwork();
+    const calls = [
+      () => network.namespaceId(path),
+      () => network.interfaceIndex("lo", path),
+      () => network.interfaces(path),
+    ];
+    for (const call of calls) {
+      const error = failureOf(call);
+      expect([error.code, error.message]).toEqual(["NETNS_NOT_FOUND", `open network namespace "${path}": ${reason}`]);
+      expect(error.details).toEqual({ netns: path });
+    }
+  }
+});

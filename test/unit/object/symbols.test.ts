@@ -1,0 +1,280 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { arch, tmpdir } from "node:os";
+import { join } from "node:path";
+import { BpfmanError } from "../../../src/errors/error.ts";
+import { memorySource } from "../../../src/object/fields.ts";
+import { findSymbol, loadSegmentContains, symbolNames } from "../../../src/object/symbols.ts";
+import { fileSource } from "../../fakes/file-source.ts";
+
+const SOURCE = `
+__attribute__((noinline)) int exported(int x) { return x + 1; }
+__attribute__((noinline, weak)) int weak_one(int x) { return x + 2; }
+__attribute__((noinline)) static int hidden(int x) { return x + 3; }
+__attribute__((noinline)) int my_exported(int x) { return x + 4; }
+int variable = 5;
+static int (*resolve(void))(int) { return hidden; }
+int chosen(int) __attribute__((ifunc("resolve")));
+extern int missing(int) __attribute__((weak));
+int entry(int x) { return exported(x) + weak_one(x) + hidden(x) + my_exported(x) + variable + (missing ? missing(x) : 0); }
+`;
+/** A library with two versions of one function, the way glibc keeps old ones. */
+const VERSIONED = `
+__attribute__((noinline)) int old_answer(void) { return 1; }
+__attribute__((noinline)) int new_answer(void) { return 2; }
+__asm__(".symver old_answer, answer@V_1");
+__asm__(".symver new_answer, answer@@V_2");
+`;
+/** Two files with a static function of the same name as another's global one. */
+const OTHER = "__attribute__((noinline, used)) static int exported(int x) { return x + 9; }\n";
+
+let folder = "";
+const at = (name: string) => join(folder, name);
+
+function compile(output: string, flags: readonly string[]): string {
+  const { exitCode, stderr } = Bun.spawnSync(["clang", "-O1", "-nostdlib", ...flags, "-o", at(output)], {
+    cwd: folder,
+  });
+  if (exitCode !== 0) throw new Error(`clang failed: ${stderr}`);
+  return at(output);
+}
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "bpfman-symbols-"));
+  writeFileSync(at("main.c"), SOURCE);
+  writeFileSync(at("versioned.c"), VERSIONED);
+  writeFileSync(at("other.c"), OTHER);
+  writeFileSync(at("versions"), "V_1 { global: answer; local: *; }; V_2 { global: answer; } V_1;\n");
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** File offset and size of a function according to readelf: its address moved by its section's place in the file. */
+function byReadelf(path: string, name: string, table = "symtab"): { fileOffset: number; size: number }[] {
+  const text = Bun.spawnSync(["readelf", "-SsW", path]).stdout.toString();
+  const sections = [...text.matchAll(/^ *\[ *(\d+)\] \S+ +\S+ +([0-9a-f]+) ([0-9a-f]+)/gm)];
+  const moved = new Map(
+    sections.map(([, index, address, offset]) => [index, Number.parseInt(offset!, 16) - Number.parseInt(address!, 16)]),
+  );
+  const symbols = text.slice(text.indexOf(`Symbol table '.${table}'`)).split("\n\n", 1)[0]!;
+  return [...symbols.matchAll(/: ([0-9a-f]+) +(\d+) I?FUNC +\w+ +\w+ +(\d+) (\S+)/g)]
+    .filter(([, , , , symbol]) => symbol === name)
+    .map(([, value, size, section]) => ({
+      fileOffset: Number.parseInt(value!, 16) + moved.get(section)!,
+      size: Number(size),
+    }));
+}
+
+const find = (path: string, name: string) => using(path, (source) => findSymbol(source, name));
+const names = (path: string) => using(path, (source) => [...symbolNames(source)]);
+
+function using<Answer>(path: string, action: (source: ReturnType<typeof fileSource>) => Answer): Answer {
+  const source = fileSource(path);
+  try {
+    return action(source);
+  } finally {
+    source.close();
+  }
+}
+
+describe("functions in what a compiler made", () => {
+  const layouts: readonly [string, readonly string[]][] = [
+    ["an executable at a fixed place", ["-static", "-no-pie"]],
+    ["a position-independent executable", ["-pie"]],
+    ["a shared object", ["-shared", "-fPIC"]],
+    [
+      "an executable whose segments stand elsewhere than its addresses say",
+      ["-static", "-no-pie", "-Wl,-Ttext=0x7000000"],
+    ],
+  ];
+  test.each(layouts)("%s", (layout, flags) => {
+    const path = compile(layout.replaceAll(/\W/g, "-"), ["main.c", "-Wl,-e,entry", ...flags]);
+    for (const name of ["exported", "weak_one", "hidden", "my_exported", "entry", "chosen"]) {
+      expect({ name, found: find(path, name)! }).toEqual({ name, found: byReadelf(path, name)[0]! });
+    }
+    for (const name of ["missing", "variable", "export", "xported", "", "@", "exported@V"])
+      expect(find(path, name)).toBeNull();
+    expect(names(path)).toEqual(
+      expect.arrayContaining(["exported", "weak_one", "hidden", "my_exported", "entry", "chosen"]),
+    );
+    expect(names(path)).not.toContain("missing");
+    expect(names(path)).not.toContain("variable");
+  });
+
+  test("the bytes at a function's offset are its instructions", () => {
+    const path = compile("bytes", ["main.c", "-static", "-no-pie", "-Wl,-e,entry"]);
+    const { fileOffset, size } = find(path, "exported")!;
+    const code = readFileSync(path)
+      .subarray(fileOffset, fileOffset + size)
+      .toString("hex");
+    const listing = Bun.spawnSync(["objdump", "-d", "--disassemble=exported", path]).stdout.toString();
+    const lines = listing.matchAll(/^ +[0-9a-f]+:\t([0-9a-f ]+?) *(\t|$)/gm);
+    expect(code).toBe([...lines].map(([, bytes]) => bytes!.replaceAll(" ", "")).join(""));
+    expect(code.length).toBeGreaterThan(0);
+  });
+
+  test("a global function wins over a static one of the same name", () => {
+    const path = compile("both", ["other.c", "main.c", "-static", "-no-pie", "-Wl,-e,entry"]);
+    const [first, second] = byReadelf(path, "exported");
+    expect(find(path, "exported")).toEqual(second!);
+    expect(first).not.toEqual(second!);
+  });
+
+  test("versions of a function", () => {
+    const path = compile("versioned.so", ["versioned.c", "-shared", "-fPIC", "-Wl,--version-script=versions"]);
+    const stripped = compile("stripped.so", ["versioned.c", "-shared", "-fPIC", "-Wl,--version-script=versions", "-s"]);
+    const [old] = byReadelf(path, "answer@V_1", "dynsym");
+    const [now] = byReadelf(path, "answer@@V_2", "dynsym");
+    expect(old).not.toEqual(now!);
+    for (const file of [path, stripped]) {
+      expect(find(file, "answer")).toEqual(now!);
+      expect(find(file, "answer@@V_2")).toEqual(now!);
+      expect(find(file, "answer@V_2")).toEqual(now!);
+      expect(find(file, "answer@V_1")).toEqual(old!);
+      expect(find(file, "answer@V_3")).toBeNull();
+    }
+    expect(names(stripped)).toEqual(["answer"]);
+  });
+
+  test("a stripped executable has none", () => {
+    const path = compile("stripped", ["main.c", "-static", "-no-pie", "-Wl,-e,entry", "-s"]);
+    expect(find(path, "exported")).toBeNull();
+    expect(names(path)).toEqual([]);
+  });
+
+  test.skipIf(arch() !== "x64")("a 32-bit executable (skipped on other machines than x86-64)", () => {
+    const path = compile("narrow", ["main.c", "-m32", "-static", "-no-pie", "-fno-pic", "-Wl,-e,entry"]);
+    for (const name of ["exported", "hidden", "chosen"]) expect(find(path, name)).toEqual(byReadelf(path, name)[0]!);
+  });
+
+  test("big-endian files of either word size", () => {
+    writeFileSync(
+      at("plain.c"),
+      "int first(void) { return 1; } static int second(int x) { return x; } int (*keep)(int) = second;",
+    );
+    for (const target of ["s390x-linux-gnu", "powerpc-linux-gnu"]) {
+      const path = compile(target, ["plain.c", "-c", "-target", target]);
+      expect(names(path).sort()).toEqual(["first", "second"]);
+      // What is not linked yet has no place in memory.
+      expect(find(path, "first")).toBeNull();
+    }
+  });
+
+  test("whether an offset lies in code", () => {
+    const path = compile("segments", ["main.c", "-static", "-no-pie", "-Wl,-e,entry"]);
+    const inCode = (offset: number) => using(path, (source) => loadSegmentContains(source, offset));
+    const text = Bun.spawnSync(["readelf", "-lW", path]).stdout.toString();
+    const [, start, size] = /LOAD +0x([0-9a-f]+) 0x[0-9a-f]+ 0x[0-9a-f]+ 0x([0-9a-f]+) 0x[0-9a-f]+ R E/.exec(text)!;
+    const [first, end] = [Number.parseInt(start!, 16), Number.parseInt(start!, 16) + Number.parseInt(size!, 16)];
+    expect([first - 1, first, end - 1, end].map(inCode)).toEqual([false, true, true, false]);
+    expect(inCode(find(path, "exported")!.fileOffset)).toBe(true);
+    expect(inCode(Number.MAX_SAFE_INTEGER)).toBe(false);
+  });
+});
+
+describe("functions in libraries of this system", () => {
+  const multiarch = `/lib/${arch() === "arm64" ? "aarch64" : "x86_64"}-linux-gnu`;
+  const libc = join(multiarch, "libc.so.6");
+  test.skipIf(!existsSync(libc))("every default function of libc (skipped where it stands elsewhere)", () => {
+    const lines = Bun.spawnSync(["nm", "-D", "--defined-only", "-S", libc]).stdout.toString();
+    const functions = [...lines.matchAll(/^([0-9a-f]+) ([0-9a-f]+) [TWi] (\w+)@@(\S+)$/gm)];
+    expect(functions.length).toBeGreaterThan(1000);
+    // In libc the code's segment stands in the file at the same place as in memory.
+    const some = functions
+      .filter((_, index) => index % 20 === 0)
+      .concat(functions.filter(([, , , name]) => name === "malloc"));
+    using(libc, (source) => {
+      for (const [, address, size, name, version] of some) {
+        const wanted = { fileOffset: Number.parseInt(address!, 16), size: Number.parseInt(size!, 16) };
+        expect({ name, found: findSymbol(source, name!)! }).toEqual({ name, found: wanted });
+        expect({ name, found: findSymbol(source, `${name}@@${version}`)! }).toEqual({ name, found: wanted });
+      }
+    });
+    const listed = new Set(names(libc));
+    expect(functions.filter(([, , , name]) => !listed.has(name!))).toEqual([]);
+  });
+
+  test.skipIf(arch() !== "x64" || !existsSync(libc))(
+    "an old version of memcpy (skipped on other machines than x86-64)",
+    () => {
+      const text = Bun.spawnSync(["nm", "-D", libc]).stdout.toString();
+      const address = (name: string) =>
+        Number.parseInt(new RegExp(`^([0-9a-f]+) \\w ${name}$`, "m").exec(text)![1]!, 16);
+      expect(find(libc, "memcpy")!.fileOffset).toBe(address("memcpy@@GLIBC_2.14"));
+      expect(find(libc, "memcpy@GLIBC_2.2.5")!.fileOffset).toBe(address("memcpy@GLIBC_2.2.5"));
+    },
+  );
+
+  test("a file of 100 MB is not read whole", () => {
+    using(process.execPath, (source) => {
+      expect(source.size).toBeGreaterThan(50_000_000);
+      const [, name] = symbolNames(source);
+      const before = source.bytesRead();
+      expect(findSymbol(source, name!)).not.toBeNull();
+      expect(source.bytesRead() - before).toBeLessThan(source.size / 20);
+    });
+  });
+});
+
+describe("what cannot be searched", () => {
+  function refusalOf(bytes: Uint8Array): string {
+    const messages = [
+      () => findSymbol(memorySource(bytes), "main"),
+      () => [...symbolNames(memorySource(bytes))],
+      () => loadSegmentContains(memorySource(bytes), 0),
+    ].map((action) => {
+      try {
+        action();
+      } catch (error) {
+        if (!(error instanceof BpfmanError)) throw error;
+        expect(error.code).toBe("INVALID_ATTACH");
+        return error.message;
+      }
+      throw new Error("the file was accepted");
+    });
+    expect(new Set(messages).size).toBe(1);
+    return messages[0]!;
+  }
+
+  test("a script, an empty file, a cut one", () => {
+    expect(refusalOf(Buffer.from("#!/bin/sh\n"))).toBe(
+      'cannot read the target\'s symbols: it is no ELF file: it begins with "#!/bin/s"',
+    );
+    expect(refusalOf(new Uint8Array(0))).toBe("cannot read the target's symbols: it is empty");
+    const path = compile("cut", ["main.c", "-static", "-no-pie", "-Wl,-e,entry"]);
+    expect(refusalOf(readFileSync(path).subarray(0, 100))).toMatch(
+      /symbols: it is cut short: its (program|section) headers would end at byte \d+ of 100$/,
+    );
+  });
+
+  test("a file that shrinks while it is read", () => {
+    const bytes = readFileSync(compile("shrinks", ["main.c", "-static", "-no-pie", "-Wl,-e,entry"]));
+    const source = {
+      ...memorySource(bytes),
+      read: (offset: number, length: number) => bytes.subarray(offset, offset + Math.min(length, 64)),
+    };
+    expect(() => findSymbol(source, "main")).toThrow("it became shorter while its");
+  });
+
+  test("a string table in which one name is everywhere", () => {
+    // An ELF file made of three headers: a symbol table without symbols, and "a" a million times for its names.
+    const bytes = new Uint8Array(64 + 3 * 64 + 2_200_000).fill(0);
+    const view = new DataView(bytes.buffer);
+    bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
+    view.setUint32(40, 64, true);
+    view.setUint16(58, 64, true);
+    view.setUint16(60, 3, true);
+    const section = (index: number, [type, offset, size, link]: readonly number[]) => {
+      const header = 64 + index * 64;
+      view.setUint32(header + 4, type!, true);
+      view.setUint32(header + 24, offset!, true);
+      view.setUint32(header + 32, size!, true);
+      view.setUint32(header + 40, link!, true);
+      view.setUint32(header + 56, 24, true);
+    };
+    section(1, [2, 0, 0, 2]);
+    section(2, [3, 256, 2_200_000, 0]);
+    for (let i = 256; i < bytes.length; i += 2) bytes[i] = 0x61;
+    expect(() => findSymbol(memorySource(bytes), "a")).toThrow('more than 1000000 of its names end in "a"');
+    expect(findSymbol(memorySource(bytes), "b")).toBeNull();
+  });
+});

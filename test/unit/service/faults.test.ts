@@ -1,0 +1,191 @@
+/** Every step of every operation fails once, and dies once: what is left must be whole, or be mended by the next command. */
+import { describe, expect, test } from "bun:test";
+import { BpfmanError } from "../../../src/errors/error.ts";
+import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
+import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
+import { serviceObject } from "../../fakes/service-object.ts";
+
+interface Scenario {
+  readonly name: string;
+  /** Brings the bed to where the operation starts. */
+  prepare(invoke: Invoke): Promise<void>;
+  act(invoke: Invoke): Promise<unknown>;
+  /** Steps that there must be at least, so that a scenario that does nothing is noticed. */
+  readonly stepsMin: number;
+}
+
+const PROGRAMS = [
+  { type: "tcx", name: "count" },
+  { type: "tracepoint", name: "on_openat" },
+];
+const loadTwo = (invoke: Invoke) => invoke("program/load", { source: { file: "/x.o" }, programs: PROGRAMS });
+const attachTcx = (invoke: Invoke) =>
+  invoke("link/attach", { programId: 100, attach: { kind: "tcx", iface: "eth0", direction: "ingress", priority: 1 } });
+
+const SCENARIOS: readonly Scenario[] = [
+  { name: "load", prepare: async () => {}, act: loadTwo, stepsMin: 10 },
+  {
+    name: "load beside another",
+    prepare: async (invoke) => void (await loadTwo(invoke)),
+    act: (invoke) => invoke("program/load", { source: { file: "/x.o" }, programs: PROGRAMS, mapOwnerId: 100 }),
+    stepsMin: 8,
+  },
+  { name: "attach", prepare: async (invoke) => void (await loadTwo(invoke)), act: attachTcx, stepsMin: 4 },
+  {
+    name: "detach",
+    prepare: async (invoke) => {
+      await loadTwo(invoke);
+      await attachTcx(invoke);
+    },
+    act: (invoke) => invoke("link/detach", { linkId: 1 }),
+    stepsMin: 4,
+  },
+  {
+    name: "unload",
+    prepare: async (invoke) => {
+      await loadTwo(invoke);
+      await attachTcx(invoke);
+    },
+    act: (invoke) => invoke("program/unload", { programId: 100 }),
+    stepsMin: 8,
+  },
+  {
+    name: "unload the last user of maps",
+    prepare: async (invoke) => {
+      await invoke("program/load", { source: { file: "/x.o" }, programs: PROGRAMS.slice(0, 1) });
+    },
+    act: (invoke) => invoke("program/unload", { programId: 100 }),
+    stepsMin: 7,
+  },
+];
+
+async function bedFor(scenario: Scenario): Promise<{ bed: TestBed; invoke: Invoke }> {
+  const bed = makeTestBed();
+  bed.files.contents.set("/x.o", serviceObject());
+  const invoke = createInvoke(bed.runtime);
+  await scenario.prepare(invoke);
+  bed.faults.reset();
+  return { bed, invoke };
+}
+
+/** What the database says, with all its pins, and what the kernel has: one consistent picture, or this fails. */
+function expectConsistent(bed: TestBed): void {
+  bed.inspect((host) => {
+    expect(host.store.unsettledPrograms()).toEqual([]);
+    expect(host.store.unsettledLinks()).toEqual([]);
+    const programs = host.store.programs();
+    const links = host.store.links();
+    const pins = new Set<string>();
+    for (const program of programs) {
+      pins.add(program.pinPath);
+      for (const map of program.maps) if (map.pinPath !== null) pins.add(map.pinPath);
+    }
+    for (const link of links) pins.add(link.pinPath);
+    const traces = bed.traces();
+    expect(traces.kernel.pins).toEqual([...pins].sort());
+    expect(traces.kernel.programs).toEqual(programs.map((program) => program.id as number));
+    expect(traces.kernel.links).toEqual(links.map((link) => link.kernelLinkId as number));
+    expect(traces.bytecode).toEqual(programs.map((program) => program.id as number));
+    expect(traces.folders).toEqual([...new Set(programs.map((program) => program.mapPinPath))].sort());
+  });
+}
+
+/** Any change makes the next command mend what is left; this one finds nothing to do itself. */
+const nextCommand = (invoke: Invoke) => invoke("link/detach", { linkId: 4711, ignoreMissing: true });
+
+/** Ids of programs and links that there are. */
+const picture = (bed: TestBed) =>
+  bed.inspect((host) => ({
+    programs: host.store.programs().map((program) => program.id),
+    links: host.store.links().map((link) => link.id),
+  }));
+
+async function countSteps(scenario: Scenario): Promise<number> {
+  const { bed, invoke } = await bedFor(scenario);
+  await scenario.act(invoke);
+  expectConsistent(bed);
+  const steps = bed.faults.calls.length;
+  bed.close();
+  expect(steps).toBeGreaterThanOrEqual(scenario.stepsMin);
+  return steps;
+}
+
+for (const scenario of SCENARIOS) {
+  describe(scenario.name, () => {
+    test("each step failed in turn is undone, or finished by the next command", async () => {
+      const steps = await countSteps(scenario);
+      for (let step = 1; step <= steps; step++) {
+        const { bed, invoke } = await bedFor(scenario);
+        const before = picture(bed);
+        bed.faults.failAt = step;
+        const outcome = await scenario.act(invoke).catch((cause: unknown) => cause);
+        const failed = bed.faults.calls[step - 1] as string;
+        expect(outcome).toBeInstanceOf(BpfmanError);
+        expect((outcome as BpfmanError).message).toBe(`injected failure in ${failed}`);
+        bed.faults.reset();
+        if (scenario.name.startsWith("load") || scenario.name === "attach") {
+          // What makes things is taken back whole, at once.
+          expectConsistent(bed);
+          expect(picture(bed)).toEqual(before);
+        }
+        await nextCommand(invoke);
+        expectConsistent(bed);
+        bed.close();
+      }
+    });
+
+    test("killed at each step, the next command finds its way back", async () => {
+      const steps = await countSteps(scenario);
+      for (let step = 1; step <= steps; step++) {
+        const { bed, invoke } = await bedFor(scenario);
+        const before = picture(bed);
+        bed.faults.dieAt = step;
+        await scenario.act(invoke).catch(() => {});
+        bed.kernel.closeAll();
+        bed.faults.reset();
+        await nextCommand(invoke);
+        expectConsistent(bed);
+        // Nothing that was there before and was not to be removed is lost.
+        const after = picture(bed);
+        const kept = before.programs.filter((id) => !scenario.name.startsWith("unload") || id !== 100);
+        expect(after.programs).toEqual(expect.arrayContaining(kept));
+        bed.close();
+      }
+    });
+  });
+}
+
+test("an interrupted load is undone", async () => {
+  const { bed, invoke } = await bedFor(SCENARIOS[0] as Scenario);
+  const interrupted = new AbortController();
+  bed.kernel.features = async () => ({ ext: false });
+  const save = bed.files.saveBytecode;
+  bed.files.saveBytecode = (id, bytes) => {
+    save(id, bytes);
+    interrupted.abort();
+  };
+  const outcome = await invoke(
+    "program/load",
+    { source: { file: "/x.o" }, programs: PROGRAMS },
+    { signal: interrupted.signal },
+  ).catch((cause: unknown) => cause);
+  expect((outcome as BpfmanError).code).toBe("CANCELLED");
+  expectConsistent(bed);
+  expect(picture(bed).programs).toEqual([]);
+  bed.close();
+});
+
+test("what could not be undone is said, and its row stays until it is", async () => {
+  const { bed, invoke } = await bedFor(SCENARIOS[0] as Scenario);
+  const finish = 10;
+  await countSteps(SCENARIOS[0] as Scenario);
+  bed.faults.dieAt = finish;
+  const outcome = (await loadTwo(invoke).catch((cause: unknown) => cause)) as BpfmanError;
+  expect(outcome.hint).toContain("not undone");
+  expect(outcome.details.left).not.toEqual([]);
+  expect(bed.inspect((host) => host.store.unsettledPrograms().length)).toBe(2);
+  bed.faults.reset();
+  await nextCommand(invoke);
+  expectConsistent(bed);
+  bed.close();
+});

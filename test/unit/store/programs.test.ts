@@ -1,0 +1,160 @@
+import { expect, test } from "bun:test";
+import { programId } from "../../../src/domain/ids.ts";
+import { openStore } from "../../../src/store/store.ts";
+import { linkDraftOf, programRecordOf } from "../../fakes/records.ts";
+import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+
+const folder = temporaryFolder();
+const writer = (bootId = "boot-1") => openStore({ path: folder.path("state/bpfman.db"), mode: "write", bootId });
+
+test("a program's record comes back as it was, every field", () => {
+  const store = writer();
+  const record = programRecordOf(5, {
+    type: "fentry",
+    attachFunction: "do_unlinkat",
+    image: { url: "quay.io/x/y:latest", digest: "sha256:00", pullPolicy: "IfNotPresent" },
+    sourcePath: null,
+    gplCompatible: false,
+    globals: { EMPTY: new Uint8Array(0), LIMIT: new Uint8Array([0, 128, 255]) },
+    mapOwnerId: programId(3),
+    requestedMapOwnerId: programId(3),
+    metadata: { "": "", ["__proto__"]: "own", constructor: "too", "new\nline": "\u0000 ✓" },
+  });
+  store.insertProgram(record, "ready");
+  expect(store.program(programId(5))).toStrictEqual(record);
+  store.close();
+  const again = writer();
+  expect(again.programs()).toStrictEqual([record]);
+  expect(Object.keys(again.programs()[0]?.metadata ?? {}).sort()).toEqual(
+    ["", "__proto__", "constructor", "new\nline"].sort(),
+  );
+  again.close();
+});
+
+test("a globals key called __proto__ survives", () => {
+  const store = writer();
+  const globals = Object.fromEntries([["__proto__", new Uint8Array([7])]]);
+  store.insertProgram(programRecordOf(5, { globals }), "ready");
+  const read = store.program(programId(5))?.globals ?? {};
+  expect(Object.entries(read)).toEqual([["__proto__", new Uint8Array([7])]]);
+  store.close();
+});
+
+test("programs are listed by id, those that are ready only", () => {
+  const store = writer();
+  store.insertProgram(programRecordOf(30), "ready");
+  store.insertProgram(programRecordOf(4), "ready");
+  store.insertProgram(programRecordOf(7), "pending");
+  store.insertProgram(programRecordOf(100), "removing");
+  expect(store.programs().map(({ id }) => Number(id))).toEqual([4, 30]);
+  expect(store.program(programId(7))).toBeNull();
+  expect(store.program(programId(8))).toBeNull();
+  expect(store.unsettledPrograms()).toStrictEqual([
+    { record: programRecordOf(7), state: "pending" },
+    { record: programRecordOf(100), state: "removing" },
+  ]);
+  store.setProgramState(programId(7), "ready");
+  expect(store.programs().map(({ id }) => Number(id))).toEqual([4, 7, 30]);
+  store.close();
+});
+
+test("a program id is taken once in a boot, and again in the next", () => {
+  const store = writer();
+  store.insertProgram(programRecordOf(5), "ready");
+  expect(() => store.insertProgram(programRecordOf(5), "pending")).toThrow(
+    expect.objectContaining({ code: "STATE_CONFLICT" }),
+  );
+  store.close();
+  const next = writer("boot-2");
+  expect(next.programs()).toEqual([]);
+  expect(next.program(programId(5))).toBeNull();
+  expect(next.unsettledPrograms()).toEqual([]);
+  next.insertProgram(programRecordOf(5, { name: "second" }), "ready");
+  next.deleteProgram(programId(5));
+  next.close();
+  const first = writer("boot-1");
+  expect(first.programs()).toStrictEqual([programRecordOf(5)]);
+  first.close();
+});
+
+test("changing a row that is not of this boot is a conflict that names it", () => {
+  const store = writer();
+  store.insertProgram(programRecordOf(5), "ready");
+  store.close();
+  const next = writer("boot-2");
+  expect(() => next.setProgramState(programId(5), "removing")).toThrow(
+    expect.objectContaining({
+      code: "STATE_CONFLICT",
+      details: { path: folder.path("state/bpfman.db"), table: "programs", id: 5 },
+    }),
+  );
+  next.deleteProgram(programId(5));
+  next.close();
+  const first = writer();
+  expect(first.programs()).toHaveLength(1);
+  first.close();
+});
+
+test("a program that has links cannot be deleted", () => {
+  const store = writer();
+  store.insertProgram(programRecordOf(5), "ready");
+  const link = store.insertLink(linkDraftOf(5), (id) => `/links/${id}`);
+  expect(() => store.deleteProgram(programId(5))).toThrow(expect.objectContaining({ code: "STATE_CONFLICT" }));
+  store.deleteLink(link.id);
+  store.deleteProgram(programId(5));
+  expect(store.programs()).toEqual([]);
+  store.close();
+});
+
+test("users of a program's maps are counted in every state, also without their owner", () => {
+  const store = writer();
+  const sharing = { mapOwnerId: programId(5), requestedMapOwnerId: programId(5) };
+  store.insertProgram(programRecordOf(9, sharing), "pending");
+  store.insertProgram(programRecordOf(5), "ready");
+  store.insertProgram(programRecordOf(7, sharing), "removing");
+  store.insertProgram(programRecordOf(6), "ready");
+  expect(store.mapUsers(programId(5)).map(Number)).toEqual([5, 7, 9]);
+  store.deleteProgram(programId(5));
+  expect(store.mapUsers(programId(5)).map(Number)).toEqual([7, 9]);
+  expect(store.mapUsers(programId(1)).map(Number)).toEqual([]);
+  store.close();
+});
+
+test("a transaction that throws leaves nothing, and the throw comes out untouched", () => {
+  const store = writer();
+  const reason = new Error("no");
+  expect(() =>
+    store.transaction(() => {
+      store.insertProgram(programRecordOf(5), "ready");
+      store.insertLink(linkDraftOf(5), () => "/l");
+      throw reason;
+    }),
+  ).toThrow(reason);
+  expect(store.programs()).toEqual([]);
+  expect(store.unsettledLinks()).toEqual([]);
+  expect(store.transaction(() => store.programs().length)).toBe(0);
+  store.close();
+});
+
+test("a transaction inside another is undone by itself", () => {
+  const store = writer();
+  store.transaction(() => {
+    store.insertProgram(programRecordOf(5), "ready");
+    try {
+      store.transaction(() => {
+        store.insertProgram(programRecordOf(6), "ready");
+        throw new Error("inner");
+      });
+    } catch {}
+  });
+  expect(store.programs().map(({ id }) => Number(id))).toEqual([5]);
+  store.close();
+});
+
+test("a transaction that would wait is refused and leaves nothing", () => {
+  const store = writer();
+  const work = async () => store.insertProgram(programRecordOf(5), "ready");
+  expect(() => store.transaction(work)).toThrow(TypeError);
+  expect(store.programs()).toEqual([]);
+  store.close();
+});

@@ -1,0 +1,152 @@
+import { Database } from "bun:sqlite";
+import { expect, test } from "bun:test";
+import * as fs from "node:fs";
+import { programId } from "../../../src/domain/ids.ts";
+import { openReader, openWriter } from "../../../src/store/connection.ts";
+import { MIGRATIONS } from "../../../src/store/migrations.ts";
+import { openStore } from "../../../src/store/store.ts";
+import { linkDraftOf, programRecordOf } from "../../fakes/records.ts";
+import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+
+const folder = temporaryFolder();
+const open = (mode: "read" | "write") => openStore({ path: folder.path("state/bpfman.db"), mode, bootId: "boot-1" });
+/** Name and content of every file of the state folder; the index of the WAL holds locks and read marks only. */
+const content = () =>
+  Object.fromEntries(
+    fs
+      .readdirSync(folder.path("state"))
+      .sort()
+      .map((name) => [name, name.endsWith("-shm") ? "" : fs.readFileSync(folder.path(`state/${name}`)).toHex()]),
+  );
+
+test("a missing database reads as an empty one, and stays missing", () => {
+  const store = open("read");
+  expect(store.programs()).toEqual([]);
+  expect(store.links()).toEqual([]);
+  expect(store.program(programId(1))).toBeNull();
+  expect(store.unsettledPrograms()).toEqual([]);
+  expect(store.mapUsers(programId(1))).toEqual([]);
+  expect(store.transaction(() => store.programs())).toEqual([]);
+  expect(() => store.insertProgram(programRecordOf(1), "ready")).toThrow();
+  store.close();
+  expect(fs.readdirSync(folder.path())).toEqual([]);
+});
+
+test("an empty file reads as an empty database and stays empty", () => {
+  fs.mkdirSync(folder.path("state"));
+  fs.writeFileSync(folder.path("state/bpfman.db"), "");
+  const store = open("read");
+  expect(store.programs()).toEqual([]);
+  store.close();
+  expect(content()).toEqual({ "bpfman.db": "" });
+});
+
+test("a reader changes no file and makes none", () => {
+  const writer = open("write");
+  writer.insertProgram(programRecordOf(5), "ready");
+  writer.close();
+  const before = content();
+  expect(Object.keys(before)).toEqual(["bpfman.db", "bpfman.db-shm", "bpfman.db-wal"]);
+  const reader = open("read");
+  expect(reader.programs()).toStrictEqual([programRecordOf(5)]);
+  expect(() => reader.deleteProgram(programId(5))).toThrow();
+  expect(() => reader.insertLink(linkDraftOf(5), () => "/l")).toThrow();
+  reader.close();
+  expect(content()).toEqual(before);
+});
+
+test("a reader sees what an open writer has committed, before it is in the main file", () => {
+  const writer = open("write");
+  writer.insertProgram(programRecordOf(5), "ready");
+  const reader = open("read");
+  expect(reader.programs().map(({ id }) => Number(id))).toEqual([5]);
+  writer.insertProgram(programRecordOf(6), "ready");
+  expect(reader.programs().map(({ id }) => Number(id))).toEqual([5, 6]);
+  reader.close();
+  writer.close();
+});
+
+test("a reader's transaction is one snapshot", () => {
+  const writer = open("write");
+  writer.insertProgram(programRecordOf(5), "ready");
+  const reader = open("read");
+  reader.transaction(() => {
+    expect(reader.programs()).toHaveLength(1);
+    writer.insertProgram(programRecordOf(6), "ready");
+    expect(reader.programs()).toHaveLength(1);
+  });
+  expect(reader.programs()).toHaveLength(2);
+  reader.close();
+  writer.close();
+});
+
+test("a copy of the main file alone can be read", () => {
+  const writer = open("write");
+  writer.insertProgram(programRecordOf(5), "ready");
+  writer.close();
+  fs.rmSync(folder.path("state/bpfman.db-shm"));
+  fs.rmSync(folder.path("state/bpfman.db-wal"));
+  const reader = open("read");
+  expect(reader.programs()).toStrictEqual([programRecordOf(5)]);
+  reader.close();
+});
+
+test("an older schema is read through a copy in memory", () => {
+  const path = folder.path("bpfman.db");
+  const first = ["CREATE TABLE things (a INTEGER) STRICT; INSERT INTO things VALUES (1)"];
+  const both = [...first, "ALTER TABLE things ADD COLUMN b INTEGER; UPDATE things SET b = a + 1"];
+  openWriter({ path, busyTimeoutMs: 100, migrations: first }).close();
+  const before = fs.readFileSync(path);
+  const reader = openReader({ path, busyTimeoutMs: 100, migrations: both });
+  expect(reader.query("SELECT * FROM things").all()).toEqual([{ a: 1, b: 2 }]);
+  expect(() => reader.run("DELETE FROM things")).toThrow("readonly");
+  reader.close();
+  expect(fs.readFileSync(path)).toEqual(before);
+});
+
+test("file and folder are for their owner alone", () => {
+  open("write").close();
+  const mode = (name: string) => fs.statSync(folder.path(name)).mode & 0o777;
+  expect(mode("state")).toBe(0o700);
+  for (const name of ["bpfman.db", "bpfman.db-wal", "bpfman.db-shm"]) expect(mode(`state/${name}`)).toBe(0o600);
+});
+
+test("the schema is strict, and writers sync, wait and check references", () => {
+  const database = openWriter({ path: folder.path("bpfman.db"), busyTimeoutMs: 123, migrations: MIGRATIONS });
+  const pragma = (name: string) =>
+    Object.values(database.query<Record<string, unknown>, []>(`PRAGMA ${name}`).get() ?? {})[0];
+  expect(["journal_mode", "synchronous", "foreign_keys", "busy_timeout", "user_version"].map(pragma)).toEqual([
+    "wal",
+    2,
+    1,
+    123,
+    MIGRATIONS.length,
+  ]);
+  const tables = database
+    .query<{ strict: number }, []>(
+      "SELECT strict FROM pragma_table_list WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+    )
+    .all();
+  expect(tables).toEqual([{ strict: 1 }, { strict: 1 }, { strict: 1 }]);
+  database.close();
+});
+
+test("1000 programs are listed in one query each, fast", () => {
+  const writer = open("write");
+  writer.transaction(() => {
+    for (let id = 1; id <= 1000; id++) writer.insertProgram(programRecordOf(id), "ready");
+  });
+  writer.close();
+  const reader = open("read");
+  const start = performance.now();
+  expect(reader.programs()).toHaveLength(1000);
+  expect(performance.now() - start).toBeLessThan(500);
+  reader.close();
+});
+
+test("bun:sqlite leaves the database readable to others", () => {
+  open("write").close();
+  const other = new Database(folder.path("state/bpfman.db"), { readonly: true });
+  expect(other.query("PRAGMA integrity_check").get()).toEqual({ integrity_check: "ok" });
+  other.close();
+});
