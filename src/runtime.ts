@@ -1,5 +1,5 @@
 /** The composition root: makes the adapters, each when it is first needed, and gives them to the service. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildInfo } from "./build-info.ts";
 import type { Settings } from "./domain/settings.ts";
@@ -49,11 +49,18 @@ async function openHost(folders: Folders, mode: "read" | "write"): Promise<Host>
   };
 }
 
+/** A configuration that does not parse stops every command. The usual case is that there is none. */
+async function checkConfig(named: string | null): Promise<void> {
+  const file = named ?? CONFIG_FILE;
+  if (named === null && !existsSync(file)) return;
+  const { readConfig } = await import("./config/config.ts");
+  await readConfig(file, named !== null);
+}
+
 /** Binds the service to this machine. `write` takes the log's lines. */
 export async function connect(settings: Settings, write: (text: string) => void): Promise<Invoke> {
   const folders = foldersOf(settings);
-  const { readConfig } = await import("./config/config.ts");
-  await readConfig(settings.configFile ?? CONFIG_FILE, settings.configFile !== null);
+  await checkConfig(settings.configFile);
   const runtime: Runtime = {
     log: openLog(settings.logLevel, write),
     lockTimeoutMs: settings.lockTimeoutMs,

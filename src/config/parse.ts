@@ -4,7 +4,7 @@ import { CONFIG_DEFAULT, type Config, XDP_MODES } from "../domain/config.ts";
 import { INTERFACE_CHARS_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { didYouMean } from "../errors/suggest.ts";
-import { type Place, placeOf } from "./place.ts";
+import { type Locate, locator, type Place, placeAt } from "./place.ts";
 
 // The messages end the sentence "KEY must be …".
 const A_TABLE = "a table";
@@ -50,10 +50,11 @@ export function parseConfig(bytes: Uint8Array, path: string): Config {
   const text = decoded(bytes, path);
   const result = v.safeParse(file, table(text, path));
   if (!result.success) {
-    const problems = result.issues.map((issue) => problemOf(issue, text));
+    const locate = locator(text);
+    const problems = result.issues.map((issue) => problemOf(issue, locate));
     // The one that stands first in the file is mended first.
-    problems.sort((a, b) => a.place.line - b.place.line || a.place.column - b.place.column);
-    throw invalid(path, problems[0] ?? { place: START, reason: "it has a wrong shape" });
+    const first = problems.reduce((one, other) => (other.offset < one.offset ? other : one));
+    throw invalid(path, placeAt(text, first.offset), first);
   }
   const { interfaces, signing, database } = result.output;
   return {
@@ -63,10 +64,7 @@ export function parseConfig(bytes: Uint8Array, path: string): Config {
   };
 }
 
-const START: Place = { line: 1, column: 1 };
-
 interface Problem {
-  readonly place: Place;
   readonly reason: string;
   readonly hint?: string;
 }
@@ -75,15 +73,10 @@ function decoded(bytes: Uint8Array, path: string): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
-    throw invalid(path, { place: placeOfBadByte(bytes), reason: "the file is not written in UTF-8" });
+    const text = Buffer.from(bytes).toString("utf8");
+    const place = placeAt(text, text.indexOf("\u{fffd}"));
+    throw invalid(path, place, { reason: "the file is not written in UTF-8" });
   }
-}
-
-/** The line whose bytes are the first that cannot be decoded by themselves. */
-function placeOfBadByte(bytes: Uint8Array): Place {
-  const lines = Buffer.from(bytes).toString("utf8").split("\n");
-  const index = lines.findIndex((line) => line.includes("\u{fffd}"));
-  return { line: index + 1, column: (lines[index] ?? "").indexOf("\u{fffd}") + 1 };
 }
 
 function table(text: string, path: string): unknown {
@@ -93,33 +86,25 @@ function table(text: string, path: string): unknown {
     if (!(thrown instanceof TomlError)) throw thrown;
     // The message goes on with a picture of the line, which the place says as well.
     const reason = (thrown.message.split("\n")[0] ?? "").replace(/^Invalid TOML document: /, "");
-    throw invalid(path, { place: { line: thrown.line, column: thrown.column }, reason });
+    throw invalid(path, thrown, { reason });
   }
 }
 
-function problemOf(issue: v.InferIssue<typeof file>, text: string): Problem {
+function problemOf(issue: v.InferIssue<typeof file>, locate: Locate): Problem & { readonly offset: number } {
   const keys = (issue.path ?? []).map((item) => String(item.key));
   const isUnknown = issue.type === "strict_object" && issue.expected === "never";
-  const parent = issue.path?.at(-1)?.input;
+  const wrong = (wanted: string, found: string): string => `"${keys.join(".")}" must be ${wanted}, not ${found}`;
+  if (!isUnknown) return { offset: locate(keys), reason: wrong(issue.message, issue.received) };
+  const key = keys.pop() ?? "";
   // To the schema, an array is an object with numbers for keys.
-  if (isUnknown && Array.isArray(parent)) return wrong(text, keys.slice(0, -1), { wanted: A_TABLE, found: "an array" });
-  if (!isUnknown) return wrong(text, keys, { wanted: issue.message, found: issue.received });
-  const known = knownKeys(keys.slice(0, -1));
+  if (Array.isArray(issue.path?.at(-1)?.input)) return { offset: locate(keys), reason: wrong(A_TABLE, "an array") };
+  const known = knownKeys(keys);
   return {
-    place: placeOf(text, keys) ?? START,
-    reason: `unknown key "${keys.join(".")}"`,
-    hint: didYouMean(keys.at(-1) ?? "", known) ?? `known keys here: ${known.join(", ")}`,
+    offset: locate([...keys, key]),
+    reason: `unknown key "${[...keys, key].join(".")}"`,
+    hint: didYouMean(key, known) ?? `known keys here: ${known.join(", ")}`,
   };
 }
-
-const wrong = (
-  text: string,
-  keys: readonly string[],
-  { wanted, found }: { wanted: string; found: string },
-): Problem => ({
-  place: placeOf(text, keys) ?? START,
-  reason: `"${keys.join(".")}" must be ${wanted}, not ${found}`,
-});
 
 /** Keys that the schema has below `keys`. */
 function knownKeys(keys: readonly string[]): string[] {
@@ -136,7 +121,7 @@ function knownKeys(keys: readonly string[]): string[] {
   }
 }
 
-function invalid(path: string, { place: { line, column }, reason, hint }: Problem): BpfmanError {
+function invalid(path: string, { line, column }: Place, { reason, hint }: Problem): BpfmanError {
   return new BpfmanError("INVALID_CONFIG", `read configuration "${path}": line ${line}, column ${column}: ${reason}`, {
     details: { path, line, column },
     ...(hint === undefined ? {} : { hint }),

@@ -9,20 +9,25 @@ export interface Place {
   readonly column: number;
 }
 
+/** Where the text says something of the key that `keys` lead to (indexes of arrays as numbers in text). */
+export type Locate = (keys: readonly string[]) => number;
+
 /**
- * The place of the key that `keys` leads to (indexes of arrays as numbers in text), or of the nearest table above it that
- * is written down; null when nothing of it is.
+ * Reads the keys of a text once; the answer gives the offset of a key, or of the nearest table above it that is written
+ * down, or 0.
  */
-export function placeOf(text: string, keys: readonly string[]): Place | null {
+export function locator(text: string): Locate {
   const offsets = keyOffsets(text);
-  for (let length = keys.length; length > 0; length--) {
-    const offset = offsets.get(JSON.stringify(keys.slice(0, length)));
-    if (offset !== undefined) return placeAt(text, offset);
-  }
-  return null;
+  return (keys) => {
+    for (let length = keys.length; length > 0; length--) {
+      const offset = offsets.get(JSON.stringify(keys.slice(0, length)));
+      if (offset !== undefined) return offset;
+    }
+    return 0;
+  };
 }
 
-function placeAt(text: string, offset: number): Place {
+export function placeAt(text: string, offset: number): Place {
   const before = text.slice(0, offset);
   return { line: before.split("\n").length, column: offset - before.lastIndexOf("\n") };
 }

@@ -104,7 +104,11 @@ interface NetworkDetailsAnswer {
 }
 
 export type LinkDetailsAnswer =
-  | (NetworkDetailsAnswer & { readonly proceed_on: readonly number[]; readonly dispatcher_id: number; readonly revision: number })
+  | (NetworkDetailsAnswer & {
+      readonly proceed_on: readonly number[];
+      readonly dispatcher_id: number;
+      readonly revision: number;
+    })
   | (NetworkDetailsAnswer & {
       readonly direction: string;
       readonly proceed_on: readonly number[];
@@ -173,7 +177,10 @@ export interface ProgramListAnswer {
 }
 
 export interface LinkListAnswer {
-  readonly links: readonly (LinkRecordAnswer & { readonly application: string | null; readonly function_name: string })[];
+  readonly links: readonly (LinkRecordAnswer & {
+    readonly application: string | null;
+    readonly function_name: string;
+  })[];
 }
 
 export interface UnloadAnswer {

@@ -28,7 +28,10 @@ export const ERROR_CODES = {
     meaning: "the configuration file does not parse, or has an unknown key or a wrong type",
     hint: "mend the line named, or point --config at another file",
   },
-  INVALID_PROGRAM: { kind: "invalid", meaning: "a --programs value is not TYPE:NAME, or TYPE:NAME:FUNCTION for fentry and fexit" },
+  INVALID_PROGRAM: {
+    kind: "invalid",
+    meaning: "a --programs value is not TYPE:NAME, or TYPE:NAME:FUNCTION for fentry and fexit",
+  },
   INVALID_GLOBAL: { kind: "invalid", meaning: "a --global value is not NAME=HEX, or its size is not the variable's" },
   INVALID_METADATA: { kind: "invalid", meaning: "a metadata value is not KEY=VALUE" },
   INVALID_PRIORITY: { kind: "invalid", meaning: "a priority is not a whole number from 0 to 1000" },
@@ -59,9 +62,15 @@ export const ERROR_CODES = {
   NETNS_NOT_FOUND: { kind: "not-found", meaning: "the path given is no network namespace" },
   TRACEPOINT_NOT_FOUND: { kind: "not-found", meaning: "the kernel has no tracepoint of that name" },
   SYMBOL_NOT_FOUND: { kind: "not-found", meaning: "the target has no function of that name" },
-  TARGET_NOT_FOUND: { kind: "not-found", meaning: "the uprobe target is no file, and no library of that name was found" },
+  TARGET_NOT_FOUND: {
+    kind: "not-found",
+    meaning: "the uprobe target is no file, and no library of that name was found",
+  },
   PROCESS_NOT_FOUND: { kind: "not-found", meaning: "no process has that pid" },
-  MAP_MISMATCH: { kind: "conflict", meaning: "a map that is to be shared has another shape in the object than in the kernel" },
+  MAP_MISMATCH: {
+    kind: "conflict",
+    meaning: "a map that is to be shared has another shape in the object than in the kernel",
+  },
   ALREADY_ATTACHED: { kind: "conflict", meaning: "the same program is already attached to that hook" },
   HOOK_CHANGED: {
     kind: "conflict",
@@ -114,7 +123,10 @@ export const ERROR_CODES = {
   KERNEL_REFUSED: { kind: "permission", meaning: "the kernel refused the operation by policy" },
   NOT_SUPPORTED: { kind: "unsupported", meaning: "this version of bpfman cannot do that" },
   KERNEL_UNSUPPORTED: { kind: "unsupported", meaning: "this kernel cannot do that" },
-  KERNEL_CALL_FAILED: { kind: "unavailable", meaning: "a system call failed that does so only in unusual circumstances" },
+  KERNEL_CALL_FAILED: {
+    kind: "unavailable",
+    meaning: "a system call failed that does so only in unusual circumstances",
+  },
   IO_FAILED: { kind: "unavailable", meaning: "a file could not be written or removed" },
   CANCELLED: { kind: "cancelled", meaning: "the operation was interrupted; what it had begun was undone" },
   INTERNAL: {

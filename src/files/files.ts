@@ -1,7 +1,6 @@
 import * as fs from "node:fs";
 import { resolve } from "node:path";
 import { BpfmanError } from "../errors/error.ts";
-import { errnoName } from "../errors/sys-failure.ts";
 import { parseLinkerCache } from "../object/linker-cache.ts";
 import type { ByteSource, FilesPort } from "../platform/files.ts";
 import { bytecodeStore } from "./bytecode.ts";
@@ -68,9 +67,8 @@ function linkerCache(root: string): ReadonlyMap<string, string> {
   try {
     return parseLinkerCache(readObject(`${root}/etc/ld.so.cache`, LINKER_CACHE_BYTES_MAX));
   } catch (thrown) {
-    // A system without a cache has no libraries to name; one whose cache is not to be read is worth an error.
+    // A system without a cache has no libraries to name; a cache that cannot be read is worth an error.
     if (thrown instanceof BpfmanError && thrown.code === "FILE_NOT_FOUND") return new Map();
-    if (errnoName(thrown) !== null) return new Map();
     throw thrown;
   }
 }

@@ -7,7 +7,9 @@ import type { Host } from "../platform/host.ts";
 /** The error for a program id that has no row: it says whether the kernel knows it. */
 export function programMissing(host: Host, id: ProgramId): BpfmanError {
   if (host.kernel.program(id) !== null) {
-    return new BpfmanError("PROGRAM_NOT_MANAGED", `program ${id} was not loaded by bpfman`, { details: { program_id: id } });
+    return new BpfmanError("PROGRAM_NOT_MANAGED", `program ${id} was not loaded by bpfman`, {
+      details: { program_id: id },
+    });
   }
   return new BpfmanError("PROGRAM_NOT_FOUND", `program ${id} does not exist`, { details: { program_id: id } });
 }

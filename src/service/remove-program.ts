@@ -45,5 +45,6 @@ export async function removeProgram(host: Host, row: ProgramRow, context: Contex
   host.store.deleteProgram(program.id);
   // The kernel frees a program a moment after its last reference; people look right after us. Others may hold it.
   const gone = await waitUntil(host, () => host.kernel.program(program.id) === null, PROGRAM_GONE_TIMEOUT_MS);
-  if (!gone) context.log.info("the kernel still has the program: something else refers to it", { program_id: program.id });
+  if (!gone)
+    context.log.info("the kernel still has the program: something else refers to it", { program_id: program.id });
 }

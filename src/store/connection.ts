@@ -108,7 +108,7 @@ function configured({ path, file, flags }: Target, prepare: (database: Database)
     return database;
   } catch (thrown) {
     database?.close();
-    throw databaseFailure(thrown, "open", path);
+    throw databaseFailure(thrown, "open database", path);
   }
 }
 

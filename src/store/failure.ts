@@ -3,13 +3,13 @@ import { BpfmanError } from "../errors/error.ts";
 import { sysPart } from "../errors/sys-failure.ts";
 
 /**
- * The error that the user meets when `action` failed on the database at `path`. SQLite's result codes:
+ * The error that the user meets when `action`, as in "open database", failed on the file at `path`. SQLite's result codes:
  * https://www.sqlite.org/rescode.html. Anything that SQLite did not throw is given back as it is.
  */
 export function databaseFailure(thrown: unknown, action: string, path: string): unknown {
   if (!(thrown instanceof SQLiteError)) return thrown;
   const name = thrown.code ?? "SQLITE_ERROR";
-  const message = `${action} in database "${path}": ${thrown.message}`;
+  const message = `${action} "${path}": ${thrown.message}`;
   const parts = { details: { path, sqlite: name }, cause: thrown };
   // Extended codes continue the name of the code they belong to: SQLITE_BUSY_SNAPSHOT, SQLITE_IOERR_WRITE.
   const family = name.split("_").slice(0, 2).join("_");
@@ -36,12 +36,12 @@ export function databaseFailure(thrown: unknown, action: string, path: string): 
   }
 }
 
-/** Runs one step on the database and gives its failures a name. */
+/** Runs one step on the open database and gives its failures a name. */
 export function named<T>(action: string, path: string, step: () => T): T {
   try {
     return step();
   } catch (thrown) {
-    throw databaseFailure(thrown, action, path);
+    throw databaseFailure(thrown, `${action} in database`, path);
   }
 }
 

@@ -15,7 +15,20 @@ export function compileBpf(source: string, flags: readonly string[] = []): Uint8
   try {
     const output = join(folder, "object.o");
     const text = `#include <linux/bpf.h>\n#include <bpf/bpf_helpers.h>\n${source}\nchar LICENSE[] SEC("license") = "GPL";\n`;
-    const command = ["clang", "-target", "bpf", "-O2", "-g", `-I/usr/include/${MULTIARCH}`, "-x", "c", "-c", "-", "-o", output];
+    const command = [
+      "clang",
+      "-target",
+      "bpf",
+      "-O2",
+      "-g",
+      `-I/usr/include/${MULTIARCH}`,
+      "-x",
+      "c",
+      "-c",
+      "-",
+      "-o",
+      output,
+    ];
     const result = Bun.spawnSync([...command, ...flags], { stdin: Buffer.from(text), stderr: "pipe" });
     if (result.exitCode !== 0) throw new Error(`clang failed: ${result.stderr.toString()}`);
     const bytes = new Uint8Array(readFileSync(output));

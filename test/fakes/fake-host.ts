@@ -219,7 +219,8 @@ function withFaultyHandles(kernel: FakeKernel, faults: Faults): FakeKernel {
           faults.wrap(await target.load(...parameters), ["pinProgram", "pinMap"], "object");
       }
       if (key === "attach") {
-        return (...parameters: Parameters<FakeKernel["attach"]>) => faults.wrap(target.attach(...parameters), ["pin"], "link");
+        return (...parameters: Parameters<FakeKernel["attach"]>) =>
+          faults.wrap(target.attach(...parameters), ["pin"], "link");
       }
       return value.bind(target);
     },

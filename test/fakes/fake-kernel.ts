@@ -56,7 +56,10 @@ export class FakeKernel implements KernelPort {
   readonly #programs = new Map<number, KernelProgram>();
   readonly #maps = new Map<number, KernelMap>();
   readonly #links = new Map<number, KernelLink & { readonly hook: string | null }>();
-  readonly #hooks = new Map<string, { revision: bigint; members: { program: ProgramId; link: KernelLinkId | null }[] }>();
+  readonly #hooks = new Map<
+    string,
+    { revision: bigint; members: { program: ProgramId; link: KernelLinkId | null }[] }
+  >();
   readonly #open = new Set<Ref>();
   #nextProgram = 100;
   #nextMap = 500;
@@ -80,7 +83,16 @@ export class FakeKernel implements KernelPort {
       return { name: map.name, id: mapId(ref.id), internal: false, reused: true };
     });
     for (const section of new Set(file.globals.map((global) => global.section))) {
-      const shape = { name: section, type: 2, keySize: 4, valueSize: 8, maxEntries: 1, flags: 0, pinByName: false, inner: null };
+      const shape = {
+        name: section,
+        type: 2,
+        keySize: 4,
+        valueSize: 8,
+        maxEntries: 1,
+        flags: 0,
+        pinByName: false,
+        inner: null,
+      };
       maps.push({ name: section, id: this.#createMap(shape), internal: true, reused: false });
     }
     const programs = object.programs.map(({ name, type, asExtension }) => {
@@ -235,7 +247,8 @@ export class FakeKernel implements KernelPort {
     const { anchor } = attach;
     const state = this.#hook(hookName(attach));
     if (state.revision !== attach.revision) throw new BpfmanError("HOOK_CHANGED", "the hook has another revision");
-    const at = anchor.side === "last" ? state.members.length : state.members.findIndex((entry) => entry.link === anchor.link);
+    const at =
+      anchor.side === "last" ? state.members.length : state.members.findIndex((entry) => entry.link === anchor.link);
     if (at < 0) throw new BpfmanError("ATTACH_FAILED", "no such anchor");
     state.members.splice(anchor.side === "after" ? at + 1 : at, 0, { program, link });
     state.revision += 1n;

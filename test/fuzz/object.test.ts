@@ -13,8 +13,8 @@ import { readObject } from "../../src/object/object-file.ts";
 import { findSymbol, loadSegmentContains, symbolNames } from "../../src/object/symbols.ts";
 import { compileBpf } from "../fakes/compile.ts";
 
-const SEED = Number(process.env["BPFMAN_FUZZ_SEED"] ?? Math.floor(Math.random() * 2 ** 32));
-const ROUNDS = Number(process.env["BPFMAN_FUZZ_ROUNDS"] ?? 4000);
+const SEED = Number(process.env.BPFMAN_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 32));
+const ROUNDS = Number(process.env.BPFMAN_FUZZ_ROUNDS ?? 4000);
 /** Far above what any of these files takes, far below a hang. */
 const TIME_MAX_MS = 1000;
 

@@ -161,7 +161,7 @@ const LAYERS: readonly Layer[] = [
       "node:path",
     ],
     refused: [
-      "../service/requests.ts",
+      "../service/requests/load.ts",
       "../service/plan.ts",
       "../kernel/x.ts",
       "../store/x.ts",
@@ -182,7 +182,7 @@ const LAYERS: readonly Layer[] = [
       "../../service/invoke.ts",
     ],
     refused: [
-      "../../service/requests.ts",
+      "../../service/requests/load.ts",
       "../../kernel/x.ts",
       "../../platform/kernel.ts",
       "../../runtime.ts",
@@ -200,7 +200,7 @@ const LAYERS: readonly Layer[] = [
       "vscode-jsonrpc/node",
     ],
     refused: [
-      "../src/service/requests.ts",
+      "../src/service/requests/load.ts",
       "../src/kernel/x.ts",
       "../src/runtime.ts",
       "../src/cli/x.ts",

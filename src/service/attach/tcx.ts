@@ -2,7 +2,7 @@ import { type TcxMember, tcxAnchor } from "../../dispatcher/order.ts";
 import type { LinkRecord, TcxDetails } from "../../domain/link.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { hookKey } from "../../inspect/link.ts";
-import type { AttachTarget } from "../requests.ts";
+import type { AttachTarget } from "../requests/attach.ts";
 import { findInterface } from "./interface.ts";
 import type { Resolve } from "./target.ts";
 
@@ -17,7 +17,9 @@ export const resolveTcx: Resolve<TcxTarget> = (host, program, target) => {
   const details: TcxDetails = { kind: "tcx", ...found, direction, priority };
   const hook = { netns: target.netns, ifindex: found.ifindex, direction };
   const key = hookKey(details);
-  const onHook = host.store.links().filter((link) => hookKey(link.details) === key && isSettled(link)) as (LinkRecord & {
+  const onHook = host.store
+    .links()
+    .filter((link) => hookKey(link.details) === key && isSettled(link)) as (LinkRecord & {
     kernelLinkId: NonNullable<LinkRecord["kernelLinkId"]>;
   })[];
   const ours: TcxMember[] = onHook.map((link) => {

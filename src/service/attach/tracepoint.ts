@@ -1,6 +1,6 @@
 import { BpfmanError } from "../../errors/error.ts";
 import { didYouMean } from "../../errors/suggest.ts";
-import type { AttachTarget } from "../requests.ts";
+import type { AttachTarget } from "../requests/attach.ts";
 import type { Resolve } from "./target.ts";
 
 type TracepointTarget = Extract<AttachTarget, { kind: "tracepoint" }>;

@@ -4,7 +4,7 @@ import { didYouMean } from "../../errors/suggest.ts";
 import { findSymbol, loadSegmentContains, symbolNames } from "../../object/symbols.ts";
 import type { ByteSource } from "../../platform/files.ts";
 import type { Host } from "../../platform/host.ts";
-import type { AttachTarget } from "../requests.ts";
+import type { AttachTarget } from "../requests/attach.ts";
 import type { Resolve } from "./target.ts";
 
 type UprobeTarget = Extract<AttachTarget, { kind: "uprobe" }>;
@@ -56,13 +56,19 @@ function fileOffsetOf(source: ByteSource, target: UprobeTarget, path: string): n
   if (symbol === null) {
     throw new BpfmanError("SYMBOL_NOT_FOUND", `no function "${fnName}" in "${path}"`, {
       details: { target: path, function: fnName },
-      hint: didYouMean(fnName, symbolNames(source)) ?? "a stripped file names its exported functions only; --offset alone needs no name",
+      hint:
+        didYouMean(fnName, symbolNames(source)) ??
+        "a stripped file names its exported functions only; --offset alone needs no name",
     });
   }
   if (symbol.size > 0 && offset >= symbol.size) {
-    throw new BpfmanError("INVALID_ATTACH", `offset ${offset} is past the end of "${fnName}", which is ${symbol.size} bytes long`, {
-      details: { target: path, function: fnName, offset, size: symbol.size },
-    });
+    throw new BpfmanError(
+      "INVALID_ATTACH",
+      `offset ${offset} is past the end of "${fnName}", which is ${symbol.size} bytes long`,
+      {
+        details: { target: path, function: fnName, offset, size: symbol.size },
+      },
+    );
   }
   return symbol.fileOffset + offset;
 }

@@ -19,7 +19,8 @@ function settleType(asked: ProgramSelector, program: ObjectProgram): ProgramType
   const { kind } = program;
   if (kind === null || kind === asked.type) return asked.type;
   const related = FAMILIES.find((family) => family.includes(asked.type));
-  if (kind !== "unmanaged" && related?.includes(kind)) return asked.type === "tc" || asked.type === "tcx" ? asked.type : kind;
+  if (kind !== "unmanaged" && related?.includes(kind))
+    return asked.type === "tc" || asked.type === "tcx" ? asked.type : kind;
   const found = kind === "unmanaged" ? "of a type that bpfman does not attach" : kind;
   throw new BpfmanError(
     "PROGRAM_TYPE_MISMATCH",
@@ -53,14 +54,22 @@ export function selectPrograms(object: ObjectFile, selectors: readonly ProgramSe
     }
     const type = settleType(asked, program);
     if (needsAttachFunction(type) && asked.attachFunction === null) {
-      throw new BpfmanError("INVALID_PROGRAM", `program "${asked.name}" of type ${type} needs the kernel function to attach to`, {
-        hint: `use --programs ${type}:${asked.name}:FUNCTION`,
-      });
+      throw new BpfmanError(
+        "INVALID_PROGRAM",
+        `program "${asked.name}" of type ${type} needs the kernel function to attach to`,
+        {
+          hint: `use --programs ${type}:${asked.name}:FUNCTION`,
+        },
+      );
     }
     if (!needsAttachFunction(type) && asked.attachFunction !== null) {
-      throw new BpfmanError("INVALID_PROGRAM", `program "${asked.name}" of type ${type} takes no third part "${asked.attachFunction}"`, {
-        hint: `use --programs ${type}:${asked.name}`,
-      });
+      throw new BpfmanError(
+        "INVALID_PROGRAM",
+        `program "${asked.name}" of type ${type} takes no third part "${asked.attachFunction}"`,
+        {
+          hint: `use --programs ${type}:${asked.name}`,
+        },
+      );
     }
     return Object.freeze({ name: asked.name, type, section: program.section, attachFunction: asked.attachFunction });
   });

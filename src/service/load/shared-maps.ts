@@ -19,7 +19,8 @@ const shapeText = (shape: Shape): string =>
 const fits = (wanted: number | null, there: number): boolean => wanted === null || wanted === there;
 
 function requireSameShape(wanted: ObjectMap, there: KernelMap, owner: string): void {
-  const same = wanted.type === there.type && fits(wanted.keySize, there.keySize) && fits(wanted.valueSize, there.valueSize);
+  const same =
+    wanted.type === there.type && fits(wanted.keySize, there.keySize) && fits(wanted.valueSize, there.valueSize);
   if (same) return;
   throw new BpfmanError(
     "MAP_MISMATCH",
@@ -48,7 +49,9 @@ function ownerPins(host: Host, owner: ProgramId): Map<string, string> {
   if (record === null || record.mapOwnerId !== null) {
     throw new BpfmanError("MAP_OWNER_NOT_FOUND", `map_owner_id ${owner} does not exist`, {
       details: { map_owner_id: owner },
-      ...(record === null ? {} : { hint: `program ${owner} uses the maps of program ${record.mapOwnerId}; name that one` }),
+      ...(record === null
+        ? {}
+        : { hint: `program ${owner} uses the maps of program ${record.mapOwnerId}; name that one` }),
     });
   }
   const pins = new Map<string, string>();
@@ -71,10 +74,14 @@ export function mapsToReuse(host: Host, object: ObjectFile, requestedOwner: numb
     if (owned !== undefined) {
       const there = pinnedMap(host, owned);
       if (there === null) {
-        throw new BpfmanError("STATE_CONFLICT", `map "${map.name}" of program ${requestedOwner} has lost its pin "${owned}"`, {
-          details: { map: map.name, path: owned },
-          hint: `unload program ${requestedOwner} and load it again`,
-        });
+        throw new BpfmanError(
+          "STATE_CONFLICT",
+          `map "${map.name}" of program ${requestedOwner} has lost its pin "${owned}"`,
+          {
+            details: { map: map.name, path: owned },
+            hint: `unload program ${requestedOwner} and load it again`,
+          },
+        );
       }
       requireSameShape(map, there, `program ${requestedOwner}`);
       reuse.set(map.name, owned);

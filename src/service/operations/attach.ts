@@ -13,7 +13,7 @@ import { resolveUprobe } from "../attach/uprobe.ts";
 import { type Context, operation } from "../operation.ts";
 import { carryOut } from "../plan.ts";
 import { requireProgram } from "../programs.ts";
-import { type AttachRequest, attachRequest } from "../requests.ts";
+import { type AttachRequest, attachRequest } from "../requests/attach.ts";
 
 function resolve(host: Host, program: ProgramRecord, request: AttachRequest): AttachSpec {
   const target = request.attach;

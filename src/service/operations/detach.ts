@@ -4,7 +4,7 @@ import type { Host } from "../../platform/host.ts";
 import { type Context, operation } from "../operation.ts";
 import { linkMissing } from "../programs.ts";
 import { removeLink } from "../remove-link.ts";
-import { type DetachRequest, detachRequest } from "../requests.ts";
+import { type DetachRequest, detachRequest } from "../requests/links.ts";
 
 async function detach(host: Host, request: DetachRequest, context: Context): Promise<DetachAnswer> {
   const id = linkId(request.linkId);

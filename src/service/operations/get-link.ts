@@ -1,7 +1,7 @@
 import { linkAnswer } from "../../inspect/link.ts";
 import { operation } from "../operation.ts";
 import { requireLink } from "../programs.ts";
-import { getLinkRequest } from "../requests.ts";
+import { getLinkRequest } from "../requests/links.ts";
 
 export const implementation = operation({
   request: getLinkRequest,

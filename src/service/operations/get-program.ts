@@ -4,7 +4,7 @@ import { foreignProgramAnswer, programAnswer } from "../../inspect/program.ts";
 import type { Host } from "../../platform/host.ts";
 import { operation } from "../operation.ts";
 import { programMissing } from "../programs.ts";
-import { type GetProgramRequest, getProgramRequest } from "../requests.ts";
+import { type GetProgramRequest, getProgramRequest } from "../requests/programs.ts";
 
 function getProgram(host: Host, request: GetProgramRequest): ProgramAnswer {
   const id = programId(request.programId);

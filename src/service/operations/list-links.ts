@@ -5,7 +5,7 @@ import { linkRecordAnswer, positionsOf } from "../../inspect/link.ts";
 import type { Host } from "../../platform/host.ts";
 import { hasApplication, hasMetadata, isOfType, requireTypeWord } from "../filter.ts";
 import { operation } from "../operation.ts";
-import { type ListLinksRequest, listLinksRequest } from "../requests.ts";
+import { type ListLinksRequest, listLinksRequest } from "../requests/links.ts";
 
 function listLinks(host: Host, request: ListLinksRequest): LinkListAnswer {
   requireTypeWord(request.programType);
@@ -13,7 +13,10 @@ function listLinks(host: Host, request: ListLinksRequest): LinkListAnswer {
   const positions = positionsOf(all);
   const names = new Map(host.store.programs().map((program) => [program.id, program.name]));
   const links = all
-    .filter(({ details }) => isOfType(details.kind, request.programType) || attachKindOf(details.kind) === request.programType)
+    .filter(
+      ({ details }) =>
+        isOfType(details.kind, request.programType) || attachKindOf(details.kind) === request.programType,
+    )
     .filter(({ metadata }) => hasApplication(metadata, request.application))
     .filter(({ metadata }) => hasMetadata(metadata, request.metadataSelector))
     .map((link) => ({

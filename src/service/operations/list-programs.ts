@@ -6,7 +6,7 @@ import { kernelProgramAnswer, programRecordAnswer } from "../../inspect/program.
 import type { Host } from "../../platform/host.ts";
 import { hasApplication, hasMetadata, isOfKernelType, isOfType, requireTypeWord } from "../filter.ts";
 import { operation } from "../operation.ts";
-import { type ListProgramsRequest, listProgramsRequest } from "../requests.ts";
+import { type ListProgramsRequest, listProgramsRequest } from "../requests/programs.ts";
 
 function linksByProgram(host: Host): ReadonlyMap<ProgramId, LinkId[]> {
   const byProgram = new Map<ProgramId, LinkId[]>();

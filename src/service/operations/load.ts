@@ -2,7 +2,13 @@ import type { LoadAnswer } from "../../domain/answer.ts";
 import { type ProgramId, programId } from "../../domain/ids.ts";
 import { OBJECT_BYTES_MAX } from "../../domain/limits.ts";
 import type { ObjectFile } from "../../domain/object-file.ts";
-import { APPLICATION_KEY, type Metadata, type ProgramMap, type ProgramRecord, type ProgramSpec } from "../../domain/program.ts";
+import {
+  APPLICATION_KEY,
+  type Metadata,
+  type ProgramMap,
+  type ProgramRecord,
+  type ProgramSpec,
+} from "../../domain/program.ts";
 import { programAnswer } from "../../inspect/program.ts";
 import { readObject } from "../../object/object-file.ts";
 import type { Host } from "../../platform/host.ts";
@@ -12,7 +18,7 @@ import { selectPrograms } from "../load/select.ts";
 import { mapsToReuse } from "../load/shared-maps.ts";
 import { type Context, operation } from "../operation.ts";
 import { carryOut, type Plan } from "../plan.ts";
-import { type LoadRequest, loadRequest } from "../requests.ts";
+import { type LoadRequest, loadRequest } from "../requests/load.ts";
 
 /** All that is known before the first effect. */
 interface LoadPlan {
@@ -41,6 +47,12 @@ function prepare(host: Host, request: LoadRequest): LoadPlan {
     metadata: { ...request.metadata, ...application },
     requestedOwner: request.mapOwnerId === null ? null : programId(request.mapOwnerId),
   };
+}
+
+/** What the kernel has, and the rows that will say so. */
+interface Loaded {
+  readonly loaded: LoadedObject;
+  readonly records: readonly ProgramRecord[];
 }
 
 async function loadIntoKernel(host: Host, plan: LoadPlan): Promise<LoadedObject> {
@@ -105,9 +117,13 @@ function recordsOf(host: Host, plan: LoadPlan, loaded: LoadedObject): ProgramRec
   });
 }
 
-/** Pins every map that is new, each once. Maps that were taken from a pin have theirs already. */
-async function pinMaps(host: Host, steps: Plan, loaded: LoadedObject, records: readonly ProgramRecord[]): Promise<void> {
-  const created = new Set(loaded.maps.filter((map) => !map.reused && !map.internal).map((map) => map.name));
+/** Names of the maps that this load made; those taken from a pin have theirs already. */
+const createdMaps = (loaded: LoadedObject): ReadonlySet<string> =>
+  new Set(loaded.maps.filter((map) => !map.reused && !map.internal).map((map) => map.name));
+
+/** Pins every map that is new, each once. */
+async function pinMaps(host: Host, steps: Plan, { loaded, records }: Loaded): Promise<void> {
+  const created = createdMaps(loaded);
   const pins = new Map<string, string>();
   for (const record of records) {
     for (const map of record.maps) if (map.pinPath !== null && created.has(map.name)) pins.set(map.name, map.pinPath);
@@ -160,7 +176,7 @@ async function load(host: Host, request: LoadRequest, context: Context): Promise
           () => void host.files.removeBytecode(record.id),
         );
       }
-      await pinMaps(host, steps, loaded, records);
+      await pinMaps(host, steps, { loaded, records });
       for (const record of records) {
         await steps.step(
           `pin program ${record.id}`,

@@ -5,7 +5,7 @@ import { type Context, operation } from "../operation.ts";
 import { programMissing } from "../programs.ts";
 import { removeLink } from "../remove-link.ts";
 import { removeProgram } from "../remove-program.ts";
-import { type UnloadRequest, unloadRequest } from "../requests.ts";
+import { type UnloadRequest, unloadRequest } from "../requests/programs.ts";
 
 async function unload(host: Host, request: UnloadRequest, context: Context): Promise<UnloadAnswer> {
   const id = programId(request.programId);

@@ -1,5 +1,5 @@
+import { strictObject } from "valibot";
 import type { Versions } from "../../platform/runtime.ts";
 import { operation } from "../operation.ts";
-import { versionRequest } from "../requests.ts";
 
-export const implementation = operation({ request: versionRequest, run: (needs: Versions) => needs.versions() });
+export const implementation = operation({ request: strictObject({}), run: (needs: Versions) => needs.versions() });

@@ -1,30 +1,18 @@
 import { describe, expect, test } from "bun:test";
 import { type GenericSchema, parse } from "valibot";
-import {
-  attachRequest,
-  detachRequest,
-  getLinkRequest,
-  getProgramRequest,
-  listLinksRequest,
-  listProgramsRequest,
-  loadRequest,
-  unloadRequest,
-  versionRequest,
-} from "../../../src/service/requests.ts";
+import { OPERATIONS, type OperationName } from "../../../src/service/operations.ts";
 import { cli } from "../../fakes/cli-host.ts";
 import { everyLink, programAnswer, tcxLink, versionAnswer } from "../../fakes/answers.ts";
 
-const SCHEMAS: Readonly<Record<string, GenericSchema>> = {
-  "program/load": loadRequest,
-  "program/unload": unloadRequest,
-  "program/list": listProgramsRequest,
-  "program/get": getProgramRequest,
-  "link/attach": attachRequest,
-  "link/detach": detachRequest,
-  "link/list": listLinksRequest,
-  "link/get": getLinkRequest,
-  version: versionRequest,
-};
+/** The schemas that `invoke` would check against, from the operations table. */
+const SCHEMAS = Object.fromEntries(
+  await Promise.all(
+    (Object.keys(OPERATIONS) as OperationName[]).map(async (name) => {
+      const { implementation } = await OPERATIONS[name].module();
+      return [name, implementation.request as GenericSchema] as const;
+    }),
+  ),
+);
 
 const ANSWERS: Readonly<Record<string, unknown>> = {
   "program/load": { programs: [programAnswer] },

@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
-import { placeOf } from "../../../src/config/place.ts";
+import { locator, placeAt } from "../../../src/config/place.ts";
 
-const at = (text: string, ...keys: string[]): string | null => {
-  const place = placeOf(text, keys);
-  return place === null ? null : `${place.line}:${place.column}`;
+const at = (text: string, ...keys: string[]): string => {
+  const { line, column } = placeAt(text, locator(text)(keys));
+  return `${line}:${column}`;
 };
 
 test("keys of tables and dotted keys", () => {
@@ -18,8 +18,8 @@ test("keys of tables and dotted keys", () => {
 
 test("a key that is not written has the place of the nearest table above it", () => {
   expect(at("[a]\n[a.b]\n", "a", "b", "missing")).toBe("2:4");
-  expect(at("[a]\n", "b")).toBeNull();
-  expect(at("", "a")).toBeNull();
+  expect(at("# nothing\n[a]\n", "b")).toBe("1:1");
+  expect(at("", "a")).toBe("1:1");
 });
 
 test("quoted keys, with dots and escapes inside", () => {
@@ -83,6 +83,6 @@ test("any text comes to an end", () => {
     "a = [1 2",
     "\0",
   ]) {
-    expect(at(text, "nothing")).toBeNull();
+    expect(at(text, "nothing")).toBe("1:1");
   }
 });

@@ -229,10 +229,10 @@ describe("what is no eBPF object", () => {
   });
 
   test("programs of this machine", () => {
-    const bytes = new Uint8Array(readFileSync(process.execPath).subarray(0, 1 << 20));
+    const bytes = new Uint8Array(readFileSync("/bin/true"));
     const machine = arch() === "arm64" ? "AArch64" : "x86-64";
-    expect(message(patch(bytes, { at: 40, u64: 0n }))).toBe(
-      `it is an ELF file for ${machine} (executable), not for eBPF`,
+    expect(message(bytes)).toBe(
+      `it is an ELF file for ${machine} (shared object or position-independent executable), not for eBPF`,
     );
   });
 

@@ -244,6 +244,11 @@ describe("what cannot be searched", () => {
     expect(refusalOf(readFileSync(path).subarray(0, 100))).toMatch(
       /symbols: it is cut short: its (program|section) headers would end at byte \d+ of 100$/,
     );
+    const [, start] = /LOAD +0x([0-9a-f]+) .* R E/.exec(Bun.spawnSync(["readelf", "-lW", path]).stdout.toString())!;
+    const inCode = Number.parseInt(start!, 16) + 1;
+    expect(refusalOf(readFileSync(path).subarray(0, inCode))).toMatch(
+      /symbols: it is cut short: its code would end at byte /,
+    );
   });
 
   test("a file that shrinks while it is read", () => {

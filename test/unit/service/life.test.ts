@@ -31,7 +31,10 @@ async function loadOne(program: string, more: Record<string, unknown> = {}): Pro
 }
 
 const tcx = (programId: number, more: Record<string, unknown> = {}) =>
-  invoke("link/attach", { programId, attach: { kind: "tcx", iface: "eth0", direction: "ingress", priority: 50, ...more } });
+  invoke("link/attach", {
+    programId,
+    attach: { kind: "tcx", iface: "eth0", direction: "ingress", priority: 50, ...more },
+  });
 
 async function failure(work: Promise<unknown>): Promise<BpfmanError> {
   const outcome = await work.then(
@@ -141,7 +144,10 @@ describe("load", () => {
     const noGlobal = await expectCode(load(["tcx:count"], { globalData: { LIMT: "01" } }), "GLOBAL_NOT_FOUND");
     expect(noGlobal.hint).toContain('did you mean "LIMIT"');
     await expectCode(load(["tcx:count"], { mapOwnerId: 4711 }), "MAP_OWNER_NOT_FOUND");
-    await expectCode(invoke("program/load", { source: { file: "/none.o" }, programs: select("tcx:a") }), "FILE_NOT_FOUND");
+    await expectCode(
+      invoke("program/load", { source: { file: "/none.o" }, programs: select("tcx:a") }),
+      "FILE_NOT_FOUND",
+    );
     const field = await expectCode(load([]), "INVALID_REQUEST");
     expect(field.details.field).toBe("programs");
     await expectCode(load(["tcx:count"], { nonsense: 1 }), "INVALID_REQUEST");
@@ -157,7 +163,11 @@ describe("load", () => {
     bed.kernel.refused.add("on_openat");
     const found = await expectCode(load(["tcx:count", "tracepoint:on_openat"]), "VERIFIER_REJECTED");
     expect(found.verifierLog).toContain("processed 1 insns");
-    expect(bed.traces()).toEqual({ kernel: { programs: [], maps: [], links: [], pins: [] }, folders: [], bytecode: [] });
+    expect(bed.traces()).toEqual({
+      kernel: { programs: [], maps: [], links: [], pins: [] },
+      folders: [],
+      bytecode: [],
+    });
   });
 
   test("needs root", async () => {
@@ -186,7 +196,11 @@ describe("shared maps", () => {
       `map_owner_id ${owner} does not exist`,
     );
     await invoke("program/unload", { programId: user });
-    expect(bed.traces()).toEqual({ kernel: { programs: [], maps: [], links: [], pins: [] }, folders: [], bytecode: [] });
+    expect(bed.traces()).toEqual({
+      kernel: { programs: [], maps: [], links: [], pins: [] },
+      folders: [],
+      bytecode: [],
+    });
   });
 
   test("a map of another shape is refused by name, with both shapes", async () => {
@@ -229,7 +243,12 @@ describe("attach and detach", () => {
       details: { interface: "eth0", ifindex: 2, direction: "ingress", priority: 50, position: 0, netns: null },
       metadata: { bpfman_application: "demo" },
     });
-    expect(link.status).toMatchObject({ kernel_seen: true, pin_present: true, kernel: { link_type: "tcx" }, function_name: "count" });
+    expect(link.status).toMatchObject({
+      kernel_seen: true,
+      pin_present: true,
+      kernel: { link_type: "tcx" },
+      function_name: "count",
+    });
     expect(await invoke("link/get", { linkId: 1 })).toEqual(link);
     const { links } = await invoke("link/list", {});
     expect(links).toEqual([{ ...link.record, application: "demo", function_name: "count" }]);
@@ -292,7 +311,8 @@ describe("attach and detach", () => {
     await expectCode(tcx(id, { direction: "sideways" }), "INVALID_REQUEST");
     await expectCode(tcx(4711), "PROGRAM_NOT_FOUND");
     const tracepoint = await loadOne("tracepoint:on_openat");
-    const attach = (name: string) => invoke("link/attach", { programId: tracepoint, attach: { kind: "tracepoint", tracepoint: name } });
+    const attach = (name: string) =>
+      invoke("link/attach", { programId: tracepoint, attach: { kind: "tracepoint", tracepoint: name } });
     const near = await expectCode(attach("sched/sched_swich"), "TRACEPOINT_NOT_FOUND");
     expect(near.hint).toContain('"sched/sched_switch"');
     await expectCode(attach("sched_switch"), "INVALID_REQUEST");
@@ -327,8 +347,16 @@ describe("attach and detach", () => {
     const id = await loadOne("tcx:count");
     await tcx(id);
     await tcx(id, { direction: "egress" });
-    expect(await invoke("program/unload", { programId: id })).toEqual({ program_id: id, detached: [1, 2], unloaded: true });
-    expect(bed.traces()).toEqual({ kernel: { programs: [], maps: [], links: [], pins: [] }, folders: [], bytecode: [] });
+    expect(await invoke("program/unload", { programId: id })).toEqual({
+      program_id: id,
+      detached: [1, 2],
+      unloaded: true,
+    });
+    expect(bed.traces()).toEqual({
+      kernel: { programs: [], maps: [], links: [], pins: [] },
+      folders: [],
+      bytecode: [],
+    });
     await expectCode(invoke("program/unload", { programId: id }), "PROGRAM_NOT_FOUND");
     expect((await invoke("program/unload", { programId: id, ignoreMissing: true })).unloaded).toBe(false);
   });

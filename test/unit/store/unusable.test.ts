@@ -30,7 +30,7 @@ for (const mode of ["read", "write"] as const) {
     fs.writeFileSync(path(), text);
     const error = failureOf(() => open(mode));
     expect(error.code).toBe("DATABASE_UNUSABLE");
-    expect(error.message).toBe(`open in database "${path()}": file is not a database`);
+    expect(error.message).toBe(`open database "${path()}": file is not a database`);
     expect(error.details).toEqual({ path: path(), sqlite: "SQLITE_NOTADB" });
     expect(fs.readFileSync(path(), "utf8")).toBe(text);
     expect(fs.readdirSync(folder.path())).toEqual(["bpfman.db"]);

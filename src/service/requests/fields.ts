@@ -1,0 +1,43 @@
+/** Fields that several requests share. The schemas here are the only place that says what is well-formed. */
+import * as v from "valibot";
+import { ID_MAX, METADATA_CHARS_MAX, METADATA_PAIRS_MAX, NAME_CHARS_MAX } from "../../domain/limits.ts";
+
+export const name = v.pipe(v.string(), v.minLength(1), v.maxLength(NAME_CHARS_MAX));
+export const path = v.pipe(
+  v.string(),
+  v.minLength(1),
+  v.maxLength(4095),
+  v.regex(/^[^\0]*$/, "a path cannot hold a NUL byte"),
+);
+export const id = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(ID_MAX));
+export const pid = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(0x7fff_ffff));
+export const offset = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER));
+export const text = v.pipe(v.string(), v.maxLength(METADATA_CHARS_MAX));
+
+/** Keys that a plain object cannot carry safely; the schema library leaves them out without a word. */
+const RESERVED_KEYS = ["__proto__", "constructor", "prototype"];
+
+/** An object used as a table: any key but the reserved ones, which are refused rather than dropped. */
+export const table = v.pipe(
+  v.custom<Record<string, unknown>>(
+    (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+    "an object is needed",
+  ),
+  v.check(
+    (value) => !RESERVED_KEYS.some((key) => Object.hasOwn(value, key)),
+    `the names ${RESERVED_KEYS.join(", ")} cannot be used`,
+  ),
+);
+
+export const metadata = v.optional(
+  v.pipe(
+    table,
+    v.record(v.pipe(text, v.minLength(1)), text),
+    v.check((pairs) => Object.keys(pairs).length <= METADATA_PAIRS_MAX, `at most ${METADATA_PAIRS_MAX} pairs`),
+  ),
+  {},
+);
+
+/** bpfman's own words and the kernel's (domain/kernel-words.ts); checked where the words are known. */
+export const programType = v.optional(v.nullable(v.pipe(v.string(), v.minLength(1))), null);
+export const application = v.optional(v.nullable(text), null);

@@ -1,0 +1,26 @@
+import * as v from "valibot";
+import { PROGRAMS_PER_LOAD_MAX } from "../../domain/limits.ts";
+import { PROGRAM_TYPES } from "../../domain/program.ts";
+import { id, metadata, name, path, table, text } from "./fields.ts";
+
+export const programSelector = v.strictObject({
+  type: v.picklist(PROGRAM_TYPES),
+  name,
+  attachFunction: v.optional(v.nullable(name), null),
+});
+
+/** Global data: hex digits, two for each byte, or base64. */
+const globalValue = v.union([
+  v.pipe(v.string(), v.regex(/^([0-9a-fA-F]{2})+$/, "hex digits, two for each byte, without 0x")),
+  v.strictObject({ base64: v.pipe(v.string(), v.base64()) }),
+]);
+
+export const loadRequest = v.strictObject({
+  source: v.strictObject({ file: path }),
+  programs: v.pipe(v.array(programSelector), v.minLength(1), v.maxLength(PROGRAMS_PER_LOAD_MAX)),
+  globalData: v.optional(v.pipe(table, v.record(name, globalValue)), {}),
+  metadata,
+  application: v.optional(v.nullable(v.pipe(text, v.minLength(1))), null),
+  mapOwnerId: v.optional(v.nullable(id), null),
+});
+export type LoadRequest = v.InferOutput<typeof loadRequest>;

@@ -1,0 +1,26 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { buildBpf } from "../../scripts/build-bpf.ts";
+import type { ProgramType } from "../../src/domain/program.ts";
+import type { ObjectToLoad, ProgramToLoad } from "../../src/platform/kernel.ts";
+
+/** The bytes of a compiled test/fixtures/bpf/NAME.bpf.c. */
+export function fixture(name: string): Uint8Array {
+  buildBpf();
+  return readFileSync(resolve(import.meta.dir, `../../dist/bpf/fixtures/${name}.bpf.o`));
+}
+
+/** `tc:count_packets`, `fentry:traces_entry:do_unlinkat`. */
+export function program(selector: string): ProgramToLoad {
+  const [type = "", name = "", attachFunction = null] = selector.split(":");
+  return { name, type: type as ProgramType, attachFunction, asExtension: false };
+}
+
+/** A fixture and those of its programs that are to be loaded. */
+export const toLoad = (name: string, ...selectors: readonly string[]): ObjectToLoad => ({
+  bytes: fixture(name),
+  name,
+  programs: selectors.map(program),
+  globals: [],
+  reuse: new Map(),
+});

@@ -1,0 +1,112 @@
+/** What tests on the real kernel work with: a BPF file system, two namespaces with a cable between them, bpftool. */
+import { afterEach, beforeEach, expect } from "bun:test";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, unlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { mountBpffs } from "../../ffi/safe/mount.ts";
+
+/** Runs a command and answers what it prints. Throws when it fails. */
+export function sh(...command: readonly string[]): string {
+  const result = Bun.spawnSync([...command], { stdout: "pipe", stderr: "pipe" });
+  if (result.exitCode !== 0) throw new Error(`${command.join(" ")}: ${result.stderr}`);
+  return result.stdout.toString();
+}
+
+export const bpftool = (...command: readonly string[]) => JSON.parse(sh("bpftool", "-j", ...command));
+
+/** Whether bpftool finds a program, map or link of that id. */
+export const inKernel = (kind: "prog" | "map" | "link", id: number): boolean =>
+  Bun.spawnSync(["bpftool", "-j", kind, "show", "id", String(id)], { stdout: "ignore", stderr: "ignore" }).exitCode ===
+  0;
+
+/** The numbers of an array map of u64, by key. */
+export function counters(map: number): number[] {
+  const entries: { key: string[]; value: string[] }[] = bpftool("map", "dump", "id", String(map));
+  return entries.map(({ value }) => Number(Buffer.from(value.map(Number)).readBigUInt64LE()));
+}
+
+/** Waits until `condition` holds; fails the test when it does not within some seconds. */
+export async function until(condition: () => boolean): Promise<void> {
+  for (let tries = 0; tries < 500; tries++) {
+    if (condition()) return;
+    await Bun.sleep(10);
+  }
+  expect(condition()).toBe(true);
+}
+
+/** Descriptors of BPF objects and perf events that this process has open. */
+export function bpfDescriptors(): string[] {
+  return readdirSync("/proc/self/fd").flatMap((fd) => {
+    try {
+      const target = readlinkSync(`/proc/self/fd/${fd}`);
+      return /bpf[-_](prog|map|link)|perf_event/.test(target) ? [target] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** Each test gets a BPF file system of its own; afterwards nothing of BPF may be open that was not before. */
+export function temporaryBpffs(): { path(name?: string): string; unpin(name: string): void } {
+  let folder = "";
+  let before: string[] = [];
+  beforeEach(() => {
+    before = bpfDescriptors();
+    folder = mkdtempSync(join(tmpdir(), "bpfman-test-"));
+    mountBpffs(folder);
+    // The root of a bpffs has files of the kernel's own.
+    mkdirSync(join(folder, "pins"));
+  });
+  afterEach(() => {
+    sh("umount", folder);
+    rmSync(folder, { recursive: true });
+    expect(readFileSync("/proc/self/mountinfo", "utf8")).not.toContain(folder);
+    expect(bpfDescriptors()).toEqual(before);
+  });
+  const path = (name = "") => join(folder, "pins", name);
+  return { path, unpin: (name) => unlinkSync(path(name)) };
+}
+
+export interface Cable {
+  /** Path of the namespace at this end, for setns. */
+  readonly netns: string;
+  readonly interface: string;
+  readonly ifindex: number;
+  /** Sends so many pings from the other end to this one. */
+  ping(count: number): void;
+}
+
+let made = 0;
+
+/** Each test gets two network namespaces joined by a veth pair. */
+export function cable(): Cable {
+  let near = "";
+  let ifindex = 0;
+  const far = () => `${near}-far`;
+  beforeEach(() => {
+    near = `bpfman-lab-${process.pid}-${made++}`;
+    sh("ip", "netns", "add", near);
+    sh("ip", "netns", "add", far());
+    sh("ip", "-n", near, "link", "add", "veth0", "type", "veth", "peer", "name", "veth1", "netns", far());
+    sh("ip", "-n", near, "address", "add", "10.99.0.1/24", "dev", "veth0");
+    sh("ip", "-n", far(), "address", "add", "10.99.0.2/24", "dev", "veth1");
+    sh("ip", "-n", near, "link", "set", "veth0", "up");
+    sh("ip", "-n", far(), "link", "set", "veth1", "up");
+    ifindex = JSON.parse(sh("ip", "-j", "-n", near, "link", "show", "veth0"))[0].ifindex;
+  });
+  afterEach(() => {
+    for (const name of [near, far()]) sh("ip", "netns", "delete", name);
+  });
+  return {
+    get netns() {
+      return `/run/netns/${near}`;
+    },
+    interface: "veth0",
+    get ifindex() {
+      return ifindex;
+    },
+    ping: (count) => {
+      sh("ip", "netns", "exec", far(), "ping", "-q", "-c", String(count), "-i", "0.01", "-W", "5", "10.99.0.1");
+    },
+  };
+}
