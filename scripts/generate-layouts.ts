@@ -114,7 +114,7 @@ const KERNEL_STRUCTS: readonly StructSource[] = [
   {
     name: "PERF_EVENT_ATTR",
     type: "struct perf_event_attr",
-    fields: ["type", "size", "config", "uprobe_path", "probe_offset"],
+    fields: ["type", "size", "config", "uprobe_path", "kprobe_func", "probe_offset"],
   },
 ];
 
@@ -154,12 +154,21 @@ const KERNEL_ENUMS: readonly { readonly name: string; readonly prefix: string; r
         "BPF_PROG_TYPE_XDP",
         "BPF_PROG_TYPE_TRACING",
         "BPF_PROG_TYPE_EXT",
+        "BPF_PROG_TYPE_LSM",
       ],
     },
     {
       name: "ATTACH_TYPE",
       prefix: "BPF_",
-      values: ["BPF_TRACE_FENTRY", "BPF_TRACE_FEXIT", "BPF_XDP", "BPF_PERF_EVENT", "BPF_TCX_INGRESS", "BPF_TCX_EGRESS"],
+      values: [
+        "BPF_TRACE_FENTRY",
+        "BPF_TRACE_FEXIT",
+        "BPF_LSM_MAC",
+        "BPF_XDP",
+        "BPF_PERF_EVENT",
+        "BPF_TCX_INGRESS",
+        "BPF_TCX_EGRESS",
+      ],
     },
     {
       name: "LINK_TYPE",

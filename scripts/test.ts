@@ -2,7 +2,7 @@
  * `npm test`, after scripts/setup: format, lint and types, the build, then every ring of tests. The last line of output
  * is `N passed, N failed`. Names of rings as arguments run those alone.
  */
-import { mkdtempSync, realpathSync } from "node:fs";
+import { chmodSync, mkdtempSync, realpathSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { mountsUnder, namedNamespaces, removeNamespace, removeTree } from "./residue.ts";
@@ -84,16 +84,19 @@ async function step(name: string, command: readonly string[]): Promise<void> {
  * that cannot be loaded as a failure, which its JUnit report leaves out.
  */
 function readSummary(stderr: string): (Tally & { readonly skipped: number }) | null {
-  const closing = stderr.slice(stderr.lastIndexOf("\n\n"));
-  const count = (word: string) => Number(new RegExp(`^ (\\d+) ${word}$`, "m").exec(closing)?.[1] ?? "0");
-  if (!/^Ran \d+ tests? across/m.test(closing)) return null;
-  return { passed: count("pass"), failed: count("fail"), skipped: count("skip") + count("todo") };
+  const closing = [...stderr.matchAll(/^ (\d+) pass\n((?: .*\n)*)Ran \d+ tests? across/gm)].at(-1);
+  if (closing === undefined) return null;
+  const [, passed, others = ""] = closing;
+  const count = (word: string) => Number(new RegExp(`^ (\\d+) ${word}$`, "m").exec(others)?.[1] ?? "0");
+  return { passed: Number(passed), failed: count("fail"), skipped: count("skip") + count("todo") };
 }
 
 async function runRing(ring: Ring): Promise<void> {
   const startedAt = performance.now();
   // Whatever the tests mount or write goes below this folder, so that it can be checked and removed here.
   const folder = realpathSync(mkdtempSync(join(tmpdir(), `bpfman-${ring.name}-`)));
+  // Some tests run the executable as a user without rights, who must get here.
+  chmodSync(folder, 0o711);
   const namespaces = new Set(namedNamespaces());
   const failures: string[] = [];
   try {

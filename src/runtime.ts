@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildInfo } from "./build-info.ts";
+import { CONFIG_DEFAULT, type Config, databaseWaitMs } from "./domain/config.ts";
 import type { Settings } from "./domain/settings.ts";
 import { openLog } from "./log/log.ts";
 import type { Host } from "./platform/host.ts";
@@ -17,6 +18,11 @@ interface Folders {
   readonly stateDir: string;
 }
 
+interface Place {
+  readonly folders: Folders;
+  readonly config: Config;
+}
+
 /** A runtime folder of one's own brings its state along, unless that is placed too. */
 function foldersOf(settings: Settings): Folders {
   const runtimeDir = settings.runtimeDir ?? RUNTIME_DIR;
@@ -27,7 +33,7 @@ function foldersOf(settings: Settings): Folders {
 /** The same for as long as the machine runs: ids of the kernel mean something only within it. */
 const bootId = (): string => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
 
-async function openHost(folders: Folders, mode: "read" | "write"): Promise<Host> {
+async function openHost({ folders, config }: Place, mode: "read" | "write"): Promise<Host> {
   const [{ openKernel }, { openStore }, { openPins }, { openFiles }, { openNetwork }] = await Promise.all([
     import("./kernel/kernel.ts"),
     import("./store/store.ts"),
@@ -36,7 +42,12 @@ async function openHost(folders: Folders, mode: "read" | "write"): Promise<Host>
     import("./network/network.ts"),
   ]);
   const pins = openPins(join(folders.runtimeDir, "fs"));
-  const store = openStore({ path: join(folders.stateDir, "bpfman.db"), mode, bootId: bootId() });
+  const store = openStore({
+    path: join(folders.stateDir, "bpfman.db"),
+    mode,
+    bootId: bootId(),
+    busyTimeoutMs: databaseWaitMs(config),
+  });
   return {
     kernel: openKernel({ pinFolder: pins.paths.root }),
     store,
@@ -50,17 +61,17 @@ async function openHost(folders: Folders, mode: "read" | "write"): Promise<Host>
 }
 
 /** A configuration that does not parse stops every command. The usual case is that there is none. */
-async function checkConfig(named: string | null): Promise<void> {
+async function loadConfig(named: string | null): Promise<Config> {
   const file = named ?? CONFIG_FILE;
-  if (named === null && !existsSync(file)) return;
+  if (named === null && !existsSync(file)) return CONFIG_DEFAULT;
   const { readConfig } = await import("./config/config.ts");
-  await readConfig(file, named !== null);
+  return readConfig(file, named !== null);
 }
 
 /** Binds the service to this machine. `write` takes the log's lines. */
 export async function connect(settings: Settings, write: (text: string) => void): Promise<Invoke> {
   const folders = foldersOf(settings);
-  await checkConfig(settings.configFile);
+  const config = await loadConfig(settings.configFile);
   const runtime: Runtime = {
     log: openLog(settings.logLevel, write),
     lockTimeoutMs: settings.lockTimeoutMs,
@@ -71,7 +82,7 @@ export async function connect(settings: Settings, write: (text: string) => void)
       return { versions: () => versions(buildInfo) };
     },
     openLock: async () => (await import("./lock/lock.ts")).openLock(join(folders.runtimeDir, "lock")),
-    openHost: (mode) => openHost(folders, mode),
+    openHost: (mode) => openHost({ folders, config }, mode),
   };
   return createInvoke(runtime);
 }

@@ -24,11 +24,13 @@ export const PROG_TYPE = {
   XDP: 6,
   TRACING: 26,
   EXT: 28,
+  LSM: 29,
 } as const;
 
 export const ATTACH_TYPE = {
   TRACE_FENTRY: 24,
   TRACE_FEXIT: 25,
+  LSM_MAC: 27,
   XDP: 37,
   PERF_EVENT: 41,
   TCX_INGRESS: 46,
@@ -193,6 +195,7 @@ export const PERF_EVENT_ATTR = {
     size: { offset: 4, size: 4 },
     config: { offset: 8, size: 8 },
     uprobe_path: { offset: 56, size: 8 },
+    kprobe_func: { offset: 56, size: 8 },
     probe_offset: { offset: 64, size: 8 },
   },
   size: 72,

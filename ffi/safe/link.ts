@@ -13,6 +13,10 @@ const createLink = (values: FieldValues<typeof LINK_CREATE_ATTR>): number =>
 export const createPerfLink = (program: number, event: number): number =>
   createLink({ prog_fd: program, target_fd: event, attach_type: ATTACH_TYPE.PERF_EVENT });
 
+/** Attaches a tracing or LSM program to the function it was loaded for (Linux 5.11). Throws SysError. */
+export const createTracingLink = (program: number, attachType: "TRACE_FENTRY" | "TRACE_FEXIT" | "LSM_MAC"): number =>
+  createLink({ prog_fd: program, attach_type: ATTACH_TYPE[attachType] });
+
 /**
  * Puts an extension into the place of the function it was loaded for, or of another one of the same shape: function
  * `btfId` of the program behind `programFd` (Linux 5.10). Throws SysError.

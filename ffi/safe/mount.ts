@@ -13,29 +13,32 @@ export function mountBpffs(target: string): void {
   checked("mount", libc().mount(cString("bpf"), cString(target), cString("bpf"), flags, cString("mode=0700")));
 }
 
-/** TRACEFS_MAGIC (include/uapi/linux/magic.h). */
-const TRACEFS_MAGIC = 0x74726163;
-const TRACEFS_MOUNTS = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"] as const;
+/** File systems in which the kernel shows things: their magic (include/uapi/linux/magic.h), and where they usually are. */
+const KERNEL_FILE_SYSTEMS = {
+  tracefs: { magic: 0x74726163, mounts: ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"] },
+  securityfs: { magic: 0x73636673, mounts: ["/sys/kernel/security"] },
+} as const;
 
-/** A tracefs to read below `path`. */
-export interface Tracefs {
+/** A file system to read below `path`. */
+export interface OpenFileSystem {
   readonly path: string;
   close(): void;
 }
 
 /**
- * The tracefs of this machine: where it is mounted, otherwise a mount of our own that is never put into the tree of
- * files: it is read through its descriptor and gone with it. Throws SysError (fsopen ENODEV: no tracefs in the kernel).
+ * Such a file system of this machine: where it is mounted, otherwise a mount of our own that is never put into the tree
+ * of files: it is read through its descriptor and gone with it. Throws SysError (fsopen ENODEV: not in the kernel).
  */
-export function openTracefs(): Tracefs {
-  for (const path of TRACEFS_MOUNTS) if (isTracefs(path)) return { path, close: () => {} };
-  const mount = detachedMount("tracefs");
+export function openFileSystem(type: keyof typeof KERNEL_FILE_SYSTEMS): OpenFileSystem {
+  const { magic, mounts } = KERNEL_FILE_SYSTEMS[type];
+  for (const path of mounts) if (hasMagic(path, magic)) return { path, close: () => {} };
+  const mount = detachedMount(type);
   return { path: `/proc/self/fd/${mount}`, close: () => closeFd(mount) };
 }
 
-function isTracefs(path: string): boolean {
+function hasMagic(path: string, magic: number): boolean {
   try {
-    return statfsSync(path).type === TRACEFS_MAGIC;
+    return statfsSync(path).type === magic;
   } catch {
     return false;
   }

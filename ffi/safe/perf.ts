@@ -45,8 +45,27 @@ export function openUprobe(target: UprobeTarget): number {
   return fd;
 }
 
+export interface KprobeTarget {
+  /** Function of the kernel or of a module. */
+  readonly function: string;
+  /** Bytes from the start of the function. */
+  readonly offset: number;
+  readonly atReturn: boolean;
+}
+
+/** Opens a probe in the kernel (Linux 4.17). Throws SysError; of `open` with ENOENT where the kernel has no kprobes. */
+export function openKprobe(target: KprobeTarget): number {
+  const pmu = probePmu("kprobe");
+  const name = cString(target.function);
+  const config = target.atReturn ? 1n << BigInt(pmu.returnBit) : 0n;
+  // kprobe_func and probe_offset share their places with uprobe_path and probe_offset.
+  const fd = openEvent({ type: pmu.type, config, kprobe_func: addressOf(name), probe_offset: target.offset }, null);
+  keepAlive(name);
+  return fd;
+}
+
 /** How perf names a dynamic probe: numbers that the kernel hands out at boot. */
-function probePmu(name: "uprobe"): { readonly type: number; readonly returnBit: number } {
+function probePmu(name: "uprobe" | "kprobe"): { readonly type: number; readonly returnBit: number } {
   const folder = `/sys/bus/event_source/devices/${name}`;
   const read = (file: string) => fileCall("open", () => readFileSync(`${folder}/${file}`, "utf8").trim());
   const type = Number(read("type"));

@@ -76,6 +76,11 @@ const ATTACH: Group = {
       summary: "Install a fexit eBPF probe",
       load: async () => (await import("./commands/attach-tracing.ts")).attachFexit,
     },
+    {
+      name: "lsm",
+      summary: "Install an LSM eBPF program on the hook it was loaded for",
+      load: async () => (await import("./commands/attach-tracing.ts")).attachLsm,
+    },
   ],
 };
 

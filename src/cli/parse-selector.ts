@@ -4,13 +4,12 @@ import { parseWord } from "./parse-word.ts";
 
 const shapeOf = (type: ProgramType): string => (needsAttachFunction(type) ? `${type}:NAME:FUNCTION` : `${type}:NAME`);
 
-/** A `--programs` value: TYPE:NAME, or TYPE:NAME:FUNCTION for fentry and fexit. Throws INVALID_PROGRAM. */
+/** A `--programs` value: TYPE:NAME, or TYPE:NAME:FUNCTION for fentry, fexit and lsm. Throws INVALID_PROGRAM. */
 export function parseSelector(text: string): ProgramSelector {
   const [typeText = "", name, attachFunction, ...rest] = text.split(":");
   if (name === undefined) {
     throw new BpfmanError("INVALID_PROGRAM", `invalid program "${text}": must be TYPE:NAME, as in xdp:my_program`);
   }
-  if (typeText === "lsm") throw new BpfmanError("NOT_SUPPORTED", `program "${text}": lsm is not supported yet`);
   const type = parseWord(typeText, { what: "program type", words: PROGRAM_TYPES, code: "INVALID_PROGRAM" });
   const wrong = (why: string, hint?: string): BpfmanError =>
     new BpfmanError("INVALID_PROGRAM", `invalid program "${text}": ${why}`, hint === undefined ? {} : { hint });

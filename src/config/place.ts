@@ -32,6 +32,9 @@ export function placeAt(text: string, offset: number): Place {
   return { line: before.split("\n").length, column: offset - before.lastIndexOf("\n") };
 }
 
+/** Keys further down than this are not kept: no configuration is that deep, and their paths would grow with them. */
+const DEPTH_MAX = 16;
+
 /** The four kinds of strings; a dot does not match a newline. */
 const STRING = /"""(?:[^\\]|\\[\s\S])*?"{3,5}|'''[\s\S]*?'{3,5}|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'/y;
 
@@ -43,6 +46,7 @@ function keyOffsets(text: string): ReadonlyMap<string, number> {
   let at = 0;
 
   const note = (path: readonly string[], offset: number): void => {
+    if (path.length > DEPTH_MAX) return;
     const name = JSON.stringify(path);
     if (!offsets.has(name)) offsets.set(name, offset);
   };
@@ -73,7 +77,7 @@ function keyOffsets(text: string): ReadonlyMap<string, number> {
       if (text[at] !== ".") return path;
       at++;
       // An array of tables on the way means its last element.
-      const index = lastIndex.get(JSON.stringify(path));
+      const index = path.length > DEPTH_MAX ? undefined : lastIndex.get(JSON.stringify(path));
       if (index !== undefined) path.push(String(index));
     }
   };

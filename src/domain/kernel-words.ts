@@ -141,6 +141,8 @@ export function kernelWordOf(type: ProgramType): string {
     case "fentry":
     case "fexit":
       return "tracing";
+    case "lsm":
+      return "lsm";
   }
 }
 

@@ -2,7 +2,7 @@ import type { KernelLinkId, LinkId, ProgramId } from "./ids.ts";
 import type { Metadata, ProgramType } from "./program.ts";
 
 /** What the user names on the command line after `attach ID`. */
-export const ATTACH_KINDS = ["xdp", "tc", "tcx", "tracepoint", "kprobe", "uprobe", "fentry", "fexit"] as const;
+export const ATTACH_KINDS = ["xdp", "tc", "tcx", "tracepoint", "kprobe", "uprobe", "fentry", "fexit", "lsm"] as const;
 export type AttachKind = (typeof ATTACH_KINDS)[number];
 
 /** The kind of a link: the attach kind, with return probes told apart. */
@@ -75,7 +75,8 @@ export interface UprobeDetails {
   readonly containerPid: number | null;
 }
 export interface TracingDetails {
-  readonly kind: "fentry" | "fexit";
+  readonly kind: "fentry" | "fexit" | "lsm";
+  /** The kernel function, or the LSM hook without its `bpf_lsm_`. */
   readonly fnName: string;
 }
 

@@ -12,11 +12,13 @@ export const PROGRAM_TYPES = [
   "uretprobe",
   "fentry",
   "fexit",
+  "lsm",
 ] as const;
 export type ProgramType = (typeof PROGRAM_TYPES)[number];
 
-/** Types whose target function is chosen when the program is loaded, as the third part of `--programs`. */
-export const needsAttachFunction = (type: ProgramType): boolean => type === "fentry" || type === "fexit";
+/** Types whose target (a kernel function, or an LSM hook) is chosen at load, as the third part of `--programs`. */
+export const needsAttachFunction = (type: ProgramType): boolean =>
+  type === "fentry" || type === "fexit" || type === "lsm";
 
 /** One `TYPE:NAME[:FUNCTION]` as it was asked for. */
 export interface ProgramSelector {

@@ -5,7 +5,7 @@ const STATISTICS =
   /^(processed \d+ insns|verification time \d|stack depth |max_states_per_insn|total_states|peak_states|mark_read)/;
 /** Code and state that surround the reason: `12: (95) exit`, `; return 0;`, `R0=inv1 R10=fp0`, `from 3 to 7: …`. */
 const CONTEXT =
-  /^(\d+: |; |(frame\d+: )?R\d+(_\w+)?=|from \d+ to \d+|last_idx \d|regs=|parent |mark_precise|Live regs|\s+[;<^~]|[-=]{3,}|Caller passes|caller:|callee:|to caller at )/;
+  /^(\d+: |;|(frame\d+: ?)?R\d+(_\w+)?=|from \d+ to \d+|last_idx \d|regs=|parent |mark_precise|Live regs|[<^~|=-]|caller:|callee:|to caller at )/;
 /** Advice that libbpf or the kernel puts behind the reason. */
 const ADVICE = /^(propagating |arg#\d+ reference type|hint:)/i;
 
@@ -14,11 +14,11 @@ const ADVICE = /^(propagating |arg#\d+ reference type|hint:)/i;
  * Null when the log has no such line.
  */
 export function verifierReason(log: string): string | null {
-  const lines = log.split("\n").map((line) => line.trimEnd());
+  const lines = log.split("\n").map((line) => line.trim());
   for (let index = lines.length - 1; index >= 0; index--) {
     const line = lines[index] ?? "";
     if (line === "" || STATISTICS.test(line) || CONTEXT.test(line) || ADVICE.test(line)) continue;
-    return line.trim();
+    return line;
   }
   return null;
 }

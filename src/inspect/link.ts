@@ -72,6 +72,7 @@ function detailsAnswer(details: LinkDetails, position: number): LinkDetailsAnswe
       };
     case "fentry":
     case "fexit":
+    case "lsm":
       return { fn_name: details.fnName };
   }
 }

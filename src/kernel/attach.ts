@@ -3,9 +3,11 @@ import { closeFd } from "../../ffi/safe/libc.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { AttachedLink, KernelAttach } from "../platform/kernel.ts";
 import { readLink } from "./link-info.ts";
+import { attachKprobe } from "./kprobe.ts";
 import { openPinFd, pin } from "./pin.ts";
 import { attachTcx } from "./tcx.ts";
 import { attachTracepoint } from "./tracepoint.ts";
+import { attachTracing } from "./tracing.ts";
 import { attachUprobe } from "./uprobe.ts";
 
 /** Makes the link of each kind; answers its descriptor. */
@@ -16,6 +18,13 @@ function createLink(program: number, target: KernelAttach): number {
     case "uprobe":
     case "uretprobe":
       return attachUprobe(program, target);
+    case "kprobe":
+    case "kretprobe":
+      return attachKprobe(program, target);
+    case "fentry":
+    case "fexit":
+    case "lsm":
+      return attachTracing(program, target);
     case "tcx":
       return attachTcx(program, target);
   }

@@ -8,9 +8,12 @@ import { sysFailure } from "../errors/sys-failure.ts";
 import type { KernelFeatures, KernelPort, LoadedObject, ObjectToLoad } from "../platform/kernel.ts";
 import { attach } from "./attach.ts";
 import { attempt, translate } from "./failure.ts";
+import { kernelFunction, kernelFunctions } from "./kernel-function.ts";
 import { readLink } from "./link-info.ts";
 import { readMap } from "./map-info.ts";
+import { lsmActive } from "./lsm.ts";
 import { openPin } from "./pin.ts";
+
 import { readProgram } from "./program-info.ts";
 import { tcxState } from "./tcx.ts";
 import { tracepointExists, tracepoints } from "./tracepoint.ts";
@@ -40,6 +43,9 @@ export function openKernel({ pinFolder }: KernelOptions): KernelPort {
     tcxState,
     tracepoints,
     tracepointExists,
+    kernelFunction,
+    kernelFunctions,
+    lsmActive,
     forceDetach: (id) => {
       lookUp("link", id, detachWherePossible);
     },

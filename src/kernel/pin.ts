@@ -31,6 +31,10 @@ export function openPinFd(path: string): number | null {
   return attempt({ action: `open the pin "${path}"`, code: "IO_FAILED", explain }, () => openPinned(path));
 }
 
+/**
+ * Of a link that has no other reference, `close` detaches before it returns (bpf_link_release). Removing the last pin does
+ * not: the kernel leaves that to a work queue, and says that the id is gone before the program has stopped running.
+ */
 export function openPin(path: string): PinnedHandle | null {
   const fd = openPinFd(path);
   if (fd === null) return null;

@@ -29,5 +29,7 @@ export function kernelTypeOf(type: ProgramType): KernelType {
       return { type: "TRACING", expectedAttachType: "TRACE_FENTRY" };
     case "fexit":
       return { type: "TRACING", expectedAttachType: "TRACE_FEXIT" };
+    case "lsm":
+      return { type: "LSM", expectedAttachType: "LSM_MAC" };
   }
 }

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { openTracefs } from "../../ffi/safe/mount.ts";
+import { openFileSystem } from "../../ffi/safe/mount.ts";
 import { openTracepoint } from "../../ffi/safe/perf.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { KernelAttach } from "../platform/kernel.ts";
@@ -17,7 +17,7 @@ function withTracefs<T>(work: (path: string) => T): T {
     explain: (sys: { readonly name: string }) =>
       sys.name === "EPERM" ? ({ code: "TRACEFS_UNAVAILABLE", hint: permissionHint() } as const) : null,
   } as const;
-  const tracefs = attempt(open, openTracefs);
+  const tracefs = attempt(open, () => openFileSystem("tracefs"));
   try {
     return work(tracefs.path);
   } finally {

@@ -192,7 +192,7 @@ export function namedSections(elf: Elf): NamedSection[] {
 
 /** What stands in a section. */
 export function sectionFields(elf: Elf, section: Section, what: string): Fields {
-  if (section.type === SHT.nobits) throw elf.refuse(`its ${what} stand in a section without content`);
+  if (section.type === SHT.nobits) throw elf.refuse(`it has no bytes for its ${what}`);
   return readFields(elf, section, what);
 }
 

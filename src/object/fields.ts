@@ -95,7 +95,7 @@ export class Fields {
   }
 
   private checked(at: number, length: number): number {
-    if (at + length <= this.bytes.length && at >= 0) return at;
+    if (at + length <= this.bytes.length) return at;
     throw this.format.refuse(`it is cut short in its ${this.what}, of ${this.bytes.length} bytes`);
   }
 }

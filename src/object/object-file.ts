@@ -7,7 +7,6 @@ import {
   ET_REL,
   type Elf,
   type NamedSection,
-  SHT,
   machineName,
   namedSections,
   openElf,
@@ -78,7 +77,7 @@ function readLicense(elf: Elf, section: NamedSection | undefined): string | null
 type MapSections = Readonly<Record<"maps" | "legacyMaps" | "btf", NamedSection | undefined>>;
 
 function readDefinedMaps(elf: Elf, { maps, legacyMaps, btf }: MapSections): ObjectMap[] {
-  if (legacyMaps !== undefined && legacyMaps.type === SHT.progbits) {
+  if (legacyMaps !== undefined) {
     throw refuse(
       'its maps are defined in section "maps", a form that libbpf 1.x no longer reads',
       'define them in section ".maps" with __uint and __type of bpf/bpf_helpers.h',

@@ -15,8 +15,9 @@ const HEADS: Readonly<Record<SectionKind, string>> = {
   uretprobe: "uretprobe uretprobe.s",
   fentry: "fentry fentry.s",
   fexit: "fexit fexit.s",
+  lsm: "lsm lsm.s",
   unmanaged: `
-    socket sockops sk_lookup sk_msg sk_reuseport sk_skb cgroup cgroup_skb lsm lsm.s lsm_cgroup
+    socket sockops sk_lookup sk_msg sk_reuseport sk_skb cgroup cgroup_skb lsm_cgroup
     netfilter netkit flow_dissector lwt_in lwt_out lwt_xmit lwt_seg6local lirc_mode2
     kprobe.multi kretprobe.multi kprobe.session usdt usdt.s
     uprobe.multi uprobe.multi.s uretprobe.multi uretprobe.multi.s uprobe.session uprobe.session.s

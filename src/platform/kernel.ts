@@ -127,7 +127,21 @@ export type KernelAttach =
       readonly fileOffset: number;
       readonly pid: number | null;
     }
+  | {
+      readonly kind: "kprobe" | "kretprobe";
+      readonly fnName: string;
+      /** Bytes from the start of the function. */
+      readonly offset: number;
+    }
+  | { readonly kind: "fentry" | "fexit" | "lsm" }
   | ({ readonly kind: "tcx"; readonly anchor: TcxAnchor; readonly revision: bigint } & TcxHook);
+
+export interface KernelFunction {
+  /** Distance to the next symbol, in bytes; null when it is not known. */
+  readonly size: number | null;
+  /** How many functions have this name: a kprobe needs exactly one. */
+  readonly count: number;
+}
 
 /** A live attachment that only this handle holds: unless pinned, `close` detaches it. */
 export interface AttachedLink {
@@ -164,6 +178,12 @@ export interface KernelPort {
   /** All tracepoints as `group/name`; for checking and for suggestions. Throws TRACEFS_UNAVAILABLE. */
   tracepoints(): string[];
   tracepointExists(group: string, name: string): boolean;
+  /** A function of the kernel or of its modules (/proc/kallsyms); null when there is none of that name. */
+  kernelFunction(name: string): KernelFunction | null;
+  /** Names of all functions, for suggestions. */
+  kernelFunctions(): Iterable<string>;
+  /** Whether the BPF LSM takes part in decisions (`lsm=…,bpf` on the kernel's command line). */
+  lsmActive(): boolean;
   /** Takes a link off its hook at once where the kernel can (not perf-based ones); a no-op otherwise. */
   forceDetach(link: KernelLinkId): void;
 }

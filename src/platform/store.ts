@@ -24,10 +24,11 @@ export interface LinkDraft {
 
 /**
  * What bpfman remembers. Rows carry the boot they belong to; every method here sees this boot's rows alone. Reads
- * answer rows in state `ready` unless they say otherwise. All calls are synchronous.
+ * answer rows in state `ready` unless they say otherwise. All calls are synchronous. Changing a row that is not there
+ * throws STATE_CONFLICT, deleting one does nothing; a row that cannot be understood throws DATABASE_UNUSABLE.
  */
 export interface StorePort {
-  /** Runs `work` in one immediate transaction; a throw rolls back. */
+  /** Runs `work` in one immediate transaction (for readers: on one snapshot); a throw rolls back. */
   transaction<T>(work: () => T): T;
 
   insertProgram(record: ProgramRecord, state: RowState): void;

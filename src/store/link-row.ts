@@ -45,7 +45,7 @@ const uprobe = shape<UprobeDetails>({
   pid,
   containerPid: pid,
 });
-const tracing = shape<TracingDetails>({ kind: oneOf(["fentry", "fexit"]), fnName: text });
+const tracing = shape<TracingDetails>({ kind: oneOf(["fentry", "fexit", "lsm"]), fnName: text });
 
 const DETAILS: { readonly [Kind in ProgramType]: Check<LinkDetails> } = {
   xdp: shape<XdpDetails>({ kind: oneOf(["xdp"]), ...network, proceedOn }),
@@ -57,6 +57,7 @@ const DETAILS: { readonly [Kind in ProgramType]: Check<LinkDetails> } = {
   uprobe,
   uretprobe: uprobe,
   fentry: tracing,
+  lsm: tracing,
   fexit: tracing,
 };
 const kind = oneOf(PROGRAM_TYPES);

@@ -36,6 +36,7 @@ const KERNEL_TYPES: Readonly<Record<ProgramType, number>> = {
   uretprobe: 2,
   fentry: 26,
   fexit: 26,
+  lsm: 29,
 };
 const EXTENSION = 28;
 const LINK_PERF_EVENT = 7;
@@ -48,6 +49,11 @@ export class FakeKernel implements KernelPort {
   ext = false;
   tcx = true;
   knownTracepoints = ["sched/sched_switch", "sched/sched_wakeup", "syscalls/sys_enter_openat"];
+  functions = new Map([
+    ["do_unlinkat", { size: 100, count: 1 }],
+    ["do_sys_open", { size: null, count: 1 }],
+  ]);
+  lsm = true;
   /** Names of programs that the verifier refuses. */
   refused = new Set<string>();
   /** Called before each TCX attach: a test changes the hook here. */
@@ -137,6 +143,9 @@ export class FakeKernel implements KernelPort {
   map = (id: MapId) => this.#maps.get(id) ?? null;
   link = (id: KernelLinkId) => this.#links.get(id) ?? null;
   tracepoints = () => this.knownTracepoints;
+  kernelFunction = (name: string) => this.functions.get(name) ?? null;
+  kernelFunctions = () => this.functions.keys();
+  lsmActive = () => this.lsm;
   tracepointExists = (group: string, name: string) => this.knownTracepoints.includes(`${group}/${name}`);
 
   openPin(path: string): PinnedHandle | null {

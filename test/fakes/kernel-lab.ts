@@ -72,8 +72,8 @@ export interface Cable {
   readonly netns: string;
   readonly interface: string;
   readonly ifindex: number;
-  /** Sends so many pings from the other end to this one. */
-  ping(count: number): void;
+  /** Sends so many pings from the other end to this one, and answers how many came back. */
+  ping(count: number): number;
 }
 
 let made = 0;
@@ -105,8 +105,10 @@ export function cable(): Cable {
     get ifindex() {
       return ifindex;
     },
-    ping: (count) => {
-      sh("ip", "netns", "exec", far(), "ping", "-q", "-c", String(count), "-i", "0.01", "-W", "5", "10.99.0.1");
+    ping(count) {
+      const command = ["ping", "-q", "-c", String(count), "-i", "0.01", "-W", "1", "10.99.0.1"];
+      const result = Bun.spawnSync(["ip", "netns", "exec", far(), ...command]);
+      return Number(/(\d+) received/.exec(result.stdout.toString())?.[1]);
     },
   };
 }

@@ -50,13 +50,14 @@ for (const direction of ["ingress", "egress"] as const) {
     wire.ping(5);
     const pinned = packets(map);
     expect(pinned).toBeGreaterThanOrEqual(attached + 5);
-    expect(bpftool("link", "show", "id", String(link.id))).toMatchObject({
-      type: "tcx",
-      prog_id: id,
-      attach_type: `tcx_${direction}`,
-    });
+    // The type is a number for a bpftool that is older than TCX.
+    const shown = bpftool("link", "show", "id", String(link.id));
+    expect(shown.prog_id).toBe(id);
+    expect(["tcx", 11]).toContain(shown.type);
 
+    const last = kernel.openPin(bpffs.path("link"));
     bpffs.unpin("link");
+    last?.close();
     await gone(link.id);
     const detached = packets(map);
     wire.ping(5);
@@ -72,7 +73,7 @@ test("a link that is not pinned goes with its handle", async () => {
   await gone(link.id);
 });
 
-test("takes the place beside another link, and bpftool sees the same order", async () => {
+test("takes the place beside another link", async () => {
   const ids: ProgramId[] = [];
   const pins: string[] = [];
   for (const name of ["a", "b", "c", "d"]) {
@@ -89,12 +90,31 @@ test("takes the place beside another link, and bpftool sees the same order", asy
   const state = kernel.tcxState(hook());
   expect(state.members.map((member) => member.link)).toEqual(links.map((link) => link.id));
   expect(state.members.map((member) => member.program)).toEqual([ids[1]!, ids[2]!, ids[0]!, ids[3]!]);
-  const shown = Bun.spawnSync(["ip", "netns", "exec", wire.netns.split("/").pop()!, "bpftool", "-j", "net", "show"]);
-  const [{ tc }] = JSON.parse(shown.stdout.toString());
-  // bpftool 7.1 knows no TCX; newer ones list it here in the order in which it runs.
-  if (tc.length > 0) expect(tc.map((entry: { id?: number }) => entry.id)).toEqual(state.members.map((it) => it.program));
   for (const link of links) link.close();
   await until(() => kernel.tcxState(hook()).members.length === 0);
+});
+
+test("programs run in that order: behind one that drops, nothing arrives", async () => {
+  const counter = await counterPinned("counter");
+  const loaded = await kernel.load(toLoad("counters", "tcx:drop_packets"));
+  loaded.pinProgram("drop_packets", bpffs.path("drop"));
+  loaded.close();
+  // The neighbours must know each other's addresses before packets are dropped.
+  expect(wire.ping(1)).toBe(1);
+
+  const counting = attach(counter.pin);
+  const dropping = attach(bpffs.path("drop"), { side: "after", link: counting.id });
+  expect(wire.ping(3)).toBe(0);
+  const counted = packets(counter.map);
+  expect(counted).toBeGreaterThanOrEqual(3);
+  dropping.close();
+
+  const before = attach(bpffs.path("drop"), { side: "before", link: counting.id });
+  expect(wire.ping(3)).toBe(0);
+  expect(packets(counter.map)).toBe(counted);
+  before.close();
+  expect(wire.ping(3)).toBe(3);
+  counting.close();
 });
 
 test("a hook that has changed in between is not touched", async () => {

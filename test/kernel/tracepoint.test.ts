@@ -41,7 +41,9 @@ test("counts while attached, also when only the pin is left, and not any longer"
   openFiles(10);
   expect(opens()).toBeGreaterThanOrEqual(pinned + 10);
 
+  const last = kernel.openPin(bpffs.path("link"));
   bpffs.unpin("link");
+  last?.close();
   await until(() => kernel.link(link.id) === null);
   const detached = opens();
   openFiles(10);

@@ -1,8 +1,8 @@
 import type { Command } from "../command.ts";
 import { attaching, METADATA } from "./attach-flags.ts";
 
-/** The function they attach to was chosen at load: nothing is left to say here. */
-const tracing = (kind: "fentry" | "fexit"): Command => ({
+/** The function or LSM hook they attach to was chosen at load: nothing is left to say here. */
+const tracing = (kind: "fentry" | "fexit" | "lsm"): Command => ({
   args: [],
   flags: [METADATA],
   examples: [
@@ -13,3 +13,4 @@ const tracing = (kind: "fentry" | "fexit"): Command => ({
 
 export const attachFentry = tracing("fentry");
 export const attachFexit = tracing("fexit");
+export const attachLsm = tracing("lsm");

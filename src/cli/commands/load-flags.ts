@@ -21,7 +21,7 @@ export const PROGRAMS: Flag = {
     "Example: --programs xdp:xdp_stats kprobe:kprobe_counter",
     "Example: --programs fentry:test_fentry:do_unlinkat",
     "",
-    "[possible values for <TYPE>: fentry, fexit, kprobe, tc, tcx, tracepoint,",
+    "[possible values for <TYPE>: fentry, fexit, kprobe, lsm, tc, tcx, tracepoint,",
     "uprobe, xdp]",
   ],
 };

@@ -8,7 +8,9 @@ import type { Host } from "../../platform/host.ts";
 import type { AttachedLink } from "../../platform/kernel.ts";
 import type { AttachSpec } from "../attach/target.ts";
 import { resolveTcx } from "../attach/tcx.ts";
+import { resolveKprobe } from "../attach/kprobe.ts";
 import { resolveTracepoint } from "../attach/tracepoint.ts";
+import { resolveTracing } from "../attach/tracing.ts";
 import { resolveUprobe } from "../attach/uprobe.ts";
 import { type Context, operation } from "../operation.ts";
 import { carryOut } from "../plan.ts";
@@ -32,14 +34,17 @@ function resolve(host: Host, program: ProgramRecord, request: AttachRequest): At
       return resolveTracepoint(host, program, target);
     case "uprobe":
       return resolveUprobe(host, program, target);
-    case "xdp":
-    case "tc":
     case "kprobe":
+      return resolveKprobe(host, program, target);
     case "fentry":
     case "fexit":
+    case "lsm":
+      return resolveTracing(host, program, target);
+    case "xdp":
+    case "tc":
       throw new BpfmanError("NOT_SUPPORTED", `attaching ${target.kind} programs is not supported yet`, {
         details: { kind: target.kind },
-        hint: "this version attaches tcx, tracepoint and uprobe programs",
+        hint: "load it as tcx instead to attach it to an interface",
       });
   }
 }

@@ -46,6 +46,7 @@ export const attachTarget = v.variant("kind", [
   }),
   v.strictObject({ kind: v.literal("fentry") }),
   v.strictObject({ kind: v.literal("fexit") }),
+  v.strictObject({ kind: v.literal("lsm") }),
 ]);
 export type AttachTarget = v.InferOutput<typeof attachTarget>;
 

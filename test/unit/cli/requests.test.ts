@@ -156,6 +156,7 @@ describe("attach", () => {
     ["fentry", { kind: "fentry" }],
     ["fentry -m a=b", { kind: "fentry" }, { a: "b" }],
     ["fexit", { kind: "fexit" }],
+    ["lsm", { kind: "lsm" }],
     ["fexit --metadata a=b", { kind: "fexit" }, { a: "b" }],
   ];
   test.each(cases)("attach 5 %s", (line, attach, metadata = {}) =>

@@ -14,7 +14,7 @@ async function expectUsage(line: string | string[], message: string, hint: strin
 
 const LOAD = "load file --programs xdp:a -p x.o";
 const XDP_WORDS = "aborted, drop, pass, tx, redirect, dispatcher_return";
-const TYPES = "xdp, tc, tcx, tracepoint, kprobe, kretprobe, uprobe, uretprobe, fentry, fexit";
+const TYPES = "xdp, tc, tcx, tracepoint, kprobe, kretprobe, uprobe, uretprobe, fentry, fexit, lsm";
 
 describe("wrong lines", () => {
   const cases: [line: string, message: string, hint: string | null][] = [
@@ -23,7 +23,7 @@ describe("wrong lines", () => {
     ["list porgrams", 'unknown command "porgrams" for "bpfman list"', 'did you mean "programs"?'],
     ["get zzz", 'unknown command "zzz" for "bpfman get"', "commands are program, link"],
     ["attach 5 xpd", 'unknown command "xpd" for "bpfman attach"', 'did you mean "xdp"?'],
-    ["attach 5", '"bpfman attach" needs a command: xdp, tc, tcx, tracepoint, kprobe, uprobe, fentry, fexit', null],
+    ["attach 5", '"bpfman attach" needs a command: xdp, tc, tcx, tracepoint, kprobe, uprobe, fentry, fexit, lsm', null],
     ["help attach tcz", 'unknown command "tcz" for "bpfman attach"', 'did you mean "tc" or "tcx"?'],
     ["help unload now", '"bpfman unload" has no command "now"', null],
     ["--version list", '"--version" takes no command, but got "list"', null],
@@ -73,6 +73,11 @@ describe("wrong lines", () => {
     [
       "load file -p x.o --programs fentry:f",
       'invalid program "fentry:f": fentry needs the kernel function to attach to; must be fentry:NAME:FUNCTION',
+      null,
+    ],
+    [
+      "load file -p x.o --programs lsm:f",
+      'invalid program "lsm:f": lsm needs the kernel function to attach to; must be lsm:NAME:FUNCTION',
       null,
     ],
     [
@@ -219,9 +224,4 @@ describe("named, but not there yet", () => {
       expect((await cli(`${name} --help`)).out).toContain(`Usage: bpfman ${name} [OPTIONS]\n`);
     },
   );
-
-  test("lsm programs", async () => {
-    const run = await cli("load file -p x.o --programs lsm:f:file_open");
-    expect(run).toMatchObject({ code: 1, err: 'error: program "lsm:f:file_open": lsm is not supported yet\n' });
-  });
 });

@@ -81,6 +81,11 @@ describe("the dynamic linker's cache", () => {
     expect(parse(cacheOf(entries), "arm64")["a.so"]).toBe("/arm/a.so");
   });
 
+  test("no more libraries than any system has", () => {
+    const entries = Array.from({ length: 32_769 }, (_, i) => ({ ...LIBC, soname: `lib${i}.so` }));
+    expect(parseLinkerCache(cacheOf(entries), "x64").size).toBe(32_768);
+  });
+
   test("a damaged cache answers what is sound in it", () => {
     const sound = cacheOf([LIBC]);
     const with32 = (at: number, value: number) => {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { memorySource } from "../../../src/object/fields.ts";
 import { findSymbol, loadSegmentContains, symbolNames } from "../../../src/object/symbols.ts";
+import { type ElfDraft, type SymbolDraft, elfOf } from "../../fakes/elf.ts";
 import { fileSource } from "../../fakes/file-source.ts";
 
 const SOURCE = `
@@ -165,7 +166,7 @@ describe("functions in what a compiler made", () => {
     const text = Bun.spawnSync(["readelf", "-lW", path]).stdout.toString();
     const [, start, size] = /LOAD +0x([0-9a-f]+) 0x[0-9a-f]+ 0x[0-9a-f]+ 0x([0-9a-f]+) 0x[0-9a-f]+ R E/.exec(text)!;
     const [first, end] = [Number.parseInt(start!, 16), Number.parseInt(start!, 16) + Number.parseInt(size!, 16)];
-    expect([first - 1, first, end - 1, end].map(inCode)).toEqual([false, true, true, false]);
+    expect([0, first - 1, first, end - 1, end].map(inCode)).toEqual([false, false, true, true, false]);
     expect(inCode(find(path, "exported")!.fileOffset)).toBe(true);
     expect(inCode(Number.MAX_SAFE_INTEGER)).toBe(false);
   });
@@ -261,25 +262,90 @@ describe("what cannot be searched", () => {
   });
 
   test("a string table in which one name is everywhere", () => {
-    // An ELF file made of three headers: a symbol table without symbols, and "a" a million times for its names.
-    const bytes = new Uint8Array(64 + 3 * 64 + 2_200_000).fill(0);
-    const view = new DataView(bytes.buffer);
-    bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
-    view.setUint32(40, 64, true);
-    view.setUint16(58, 64, true);
-    view.setUint16(60, 3, true);
-    const section = (index: number, [type, offset, size, link]: readonly number[]) => {
-      const header = 64 + index * 64;
-      view.setUint32(header + 4, type!, true);
-      view.setUint32(header + 24, offset!, true);
-      view.setUint32(header + 32, size!, true);
-      view.setUint32(header + 40, link!, true);
-      view.setUint32(header + 56, 24, true);
-    };
-    section(1, [2, 0, 0, 2]);
-    section(2, [3, 256, 2_200_000, 0]);
-    for (let i = 256; i < bytes.length; i += 2) bytes[i] = 0x61;
+    const bytes = library({ symbols: [], sections: [] }, "a\0".repeat(1_100_000));
     expect(() => findSymbol(memorySource(bytes), "a")).toThrow('more than 1000000 of its names end in "a"');
     expect(findSymbol(memorySource(bytes), "b")).toBeNull();
   });
 });
+
+describe("symbols that no linker writes", () => {
+  const [GLOBAL, WEAK] = [1, 2];
+  const symbol = (name: string, over: Partial<SymbolDraft>): SymbolDraft => ({
+    name,
+    type: 2,
+    binding: GLOBAL,
+    section: 1,
+    value: 0x1000n,
+    size: 1n,
+    ...over,
+  });
+  const found = (symbols: readonly SymbolDraft[], name = "f") =>
+    findSymbol(memorySource(library({ symbols, sections: [] })), name);
+
+  test("a global function wins over a weak one, the first over those like it", () => {
+    const [weak, first, second] = [
+      symbol("f", { binding: WEAK }),
+      symbol("f", { value: 0x1008n, size: 2n }),
+      symbol("f", { value: 0x1010n }),
+    ];
+    expect(found([weak, first, second])).toEqual({ fileOffset: 40, size: 2 });
+    expect(found([weak])).toEqual({ fileOffset: 32, size: 1 });
+  });
+
+  test("functions that are not in the file, or not in code", () => {
+    expect(found([symbol("f", { section: 0 })])).toBeNull();
+    expect(found([symbol("f", { section: 0xfff1 })])).toBeNull();
+    expect(found([symbol("f", { type: 1 })])).toBeNull();
+    expect(found([symbol("f", { value: 0x0fffn })])).toBeNull();
+    expect(found([symbol("f", { value: 0x1020n })])).toBeNull();
+    expect(found([symbol("f", { value: 0x3000n })])).toBeNull();
+    expect(found([symbol("f", { value: 2n ** 63n })])).toBeNull();
+  });
+
+  test("a name across two pieces of a long string table", () => {
+    const piece = 1024 * 1024;
+    const long = Array.from({ length: 5000 }, (_, i) => `name_${i}_${"x".repeat(280)}`);
+    for (const shift of [0, 1, 5, 12, 13, 14]) {
+      // One byte stands before the first name; "across_pieces" has 13, and begins `shift` bytes before the boundary.
+      const before = long.slice(0, 3000);
+      const filler = piece - shift - 1 - before.join("\0").length - 2;
+      const names = [...before, "y".repeat(filler), "across_pieces", ...long.slice(3000)];
+      expect(
+        found(
+          names.map((name) => symbol(name, {})),
+          "across_pieces",
+        ),
+      ).toEqual({ fileOffset: 32, size: 1 });
+    }
+  });
+
+  test("names that could play with a terminal are not suggested", () => {
+    const bytes = library({ symbols: [symbol("f\x1b[2J", {}), symbol("g", {})], sections: [] });
+    expect([...symbolNames(memorySource(bytes))]).toEqual(["g"]);
+  });
+});
+
+/** A shared object with code at 0x1000 from byte 32 on, data at 0x3000, and code where no program can be. */
+function library(draft: Pick<ElfDraft, "sections" | "symbols">, strings = ""): Uint8Array {
+  const sections =
+    strings === ""
+      ? draft.sections
+      : [
+          { name: ".symtab", type: 2 },
+          { name: ".names", type: 3, content: Buffer.from(strings) },
+        ];
+  const bytes = elfOf({
+    machine: 62,
+    type: 3,
+    symbols: draft.symbols ?? [],
+    sections,
+    segments: [
+      { flags: 5, offset: 32n, address: 0x1000n, size: 0x20n },
+      { flags: 6, offset: 32n, address: 0x3000n, size: 0x20n },
+      { flags: 5, offset: 32n, address: 2n ** 63n, size: 0x20n },
+    ],
+  });
+  // The first symbol table takes its names from the section behind it.
+  if (strings !== "") new DataView(bytes.buffer).setUint32(64 + 3 * 56 + 64 + 40, 2, true);
+  return bytes;
+}

@@ -1,0 +1,45 @@
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { decode, encode } from "../../../ffi/layout/struct.ts";
+import { generateLayouts, obstacle } from "../../../scripts/generate-layouts.ts";
+
+const reason = obstacle();
+
+test.skipIf(reason !== null)(
+  `ffi/layout/generated.ts is what the headers say${reason === null ? "" : ` (skipped: ${reason})`}`,
+  () => {
+    const kept = readFileSync(resolve(import.meta.dir, "../../../ffi/layout/generated.ts"), "utf8");
+    expect(generateLayouts()).toBe(kept);
+  },
+);
+
+const SAMPLE = {
+  fields: {
+    small: { offset: 0, size: 4 },
+    large: { offset: 8, size: 8 },
+    name: { offset: 16, size: 4 },
+  },
+  size: 20,
+} as const;
+
+test("a struct is written where its layout says, and zero elsewhere", () => {
+  const memory = encode(SAMPLE, { small: 0xffff_ffff, large: 0x0102_0304_0506_0708n });
+  expect(Buffer.from(memory).toString("hex")).toBe("ffffffff00000000080706050403020100000000");
+  expect(decode(SAMPLE, memory).u32("small")).toBe(0xffff_ffff);
+  expect(decode(SAMPLE, memory).u64("large")).toBe(0x0102_0304_0506_0708n);
+  memory.set(new TextEncoder().encode("ab"), 16);
+  memory[7] = 0b100;
+  expect(decode(SAMPLE, memory).text("name")).toBe("ab");
+  expect([...decode(SAMPLE, memory).bytes("name")]).toEqual([0x61, 0x62, 0, 0]);
+  expect(decode(SAMPLE, memory).bit({ offset: 7, mask: 0b100 })).toBe(true);
+  expect(decode(SAMPLE, memory).bit({ offset: 7, mask: 0b1000 })).toBe(false);
+});
+
+test("numbers that do not fit are refused instead of cut", () => {
+  for (const small of [-1, 2 ** 32, 1.5, Number.NaN, -1n, 1n << 32n]) {
+    expect(() => encode(SAMPLE, { small })).toThrow(RangeError);
+  }
+  for (const large of [-1n, 1n << 64n]) expect(() => encode(SAMPLE, { large })).toThrow(RangeError);
+  expect(() => encode(SAMPLE, { large: (1n << 64n) - 1n })).not.toThrow();
+});
