@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync } from "node:fs";
 import { release, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { namedNamespaces, removeNamespace, removeTree } from "./residue.ts";
+import { isOrphan, namedNamespaces, removeNamespace, removeTree } from "./residue.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
 const OBJECT = "dist/bpf/examples/packet_counter.bpf.o";
@@ -73,15 +73,12 @@ function hasTcx(): boolean {
   return major > 6 || (major === 6 && minor >= 6);
 }
 
-/** Removes what demos left that were killed with SIGKILL: the pid in the name is no longer alive. */
+/** Removes what demos left that were killed with SIGKILL. */
 function sweep(): void {
-  const dead = (name: string) => {
-    const pid = /^bpfman-demo-(\d+)-/.exec(name)?.[1];
-    return pid !== undefined && !existsSync(`/proc/${pid}`);
-  };
-  namedNamespaces().filter(dead).forEach(removeNamespace);
+  const left = (name: string) => name.startsWith(PREFIX) && isOrphan(name);
+  namedNamespaces().filter(left).forEach(removeNamespace);
   const parent = realpathSync(tmpdir());
-  for (const name of readdirSync(parent).filter(dead)) removeTree(join(parent, name));
+  for (const name of readdirSync(parent).filter(left)) removeTree(join(parent, name));
 }
 
 function cleanUp(): void {

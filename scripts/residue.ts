@@ -1,5 +1,5 @@
 /** Finding and removing what an interrupted demo or test run left: mounts below a folder, and network namespaces. */
-import { readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 
 /** Mount points at or below `folder`, the most recent first, as the kernel lists them (proc(5), mountinfo field 5). */
 export function mountsUnder(folder: string): string[] {
@@ -27,4 +27,13 @@ export function namedNamespaces(): string[] {
 
 export function removeNamespace(name: string): void {
   Bun.spawnSync(["ip", "netns", "delete", name], { stderr: "ignore" });
+}
+
+/**
+ * Whether a name of the form `bpfman-WORD-PID…` belongs to a process that has ended. Whoever makes network namespaces or
+ * folders that outlive a kill names them so; those of processes that run are never touched.
+ */
+export function isOrphan(name: string): boolean {
+  const pid = /^bpfman-[a-z]+-(\d+)(-|$)/.exec(name)?.[1];
+  return pid !== undefined && !existsSync(`/proc/${pid}`);
 }

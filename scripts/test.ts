@@ -5,15 +5,13 @@
 import { chmodSync, mkdtempSync, realpathSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { mountsUnder, namedNamespaces, removeNamespace, removeTree } from "./residue.ts";
+import { isOrphan, mountsUnder, namedNamespaces, removeNamespace, removeTree } from "./residue.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
 const BIN = join(ROOT, "node_modules/.bin");
 const RING_LIMIT_MS = 20 * 60_000;
 /** For one test. Real-kernel tests wait for the kernel and for packets: assertions are strict, time-outs are not. */
 const TEST_LIMIT_MS = 60_000;
-/** Every network namespace that a test makes has a name with this beginning. */
-const NETNS_PREFIX = "bpfman-";
 
 interface Ring {
   readonly name: string;
@@ -118,7 +116,7 @@ async function runRing(ring: Ring): Promise<void> {
     else if (sums === null || sums.passed === 0) failures.push("no test ran");
     if (!interrupted && mountsUnder(folder).length > 0)
       failures.push(`left mounted: ${mountsUnder(folder).join(", ")}`);
-    const left = namedNamespaces().filter((name) => name.startsWith(NETNS_PREFIX) && !namespaces.has(name));
+    const left = namedNamespaces().filter((name) => !namespaces.has(name) && isOrphan(name));
     if (!interrupted && left.length > 0) failures.push(`left network namespaces: ${left.join(", ")}`);
     left.forEach(removeNamespace);
     total.failed += Math.max(sums?.failed ?? 0, failures.length);

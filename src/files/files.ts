@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import { resolve } from "node:path";
 import { BpfmanError } from "../errors/error.ts";
 import { parseLinkerCache } from "../object/linker-cache.ts";
-import type { ByteSource, FilesPort } from "../platform/files.ts";
+import type { BinaryFile, FilesPort } from "../platform/files.ts";
 import { bytecodeStore } from "./bytecode.ts";
 import { openRegular, readAt, unreadable } from "./regular.ts";
 import { mappedFiles } from "./mapped.ts";
@@ -14,17 +14,18 @@ const LINKER_CACHE_BYTES_MAX = 16 * 1024 * 1024;
 export function openFiles(runtimeDir: string): FilesPort {
   return {
     ...bytecodeStore(runtimeDir),
-    readObject,
+    readObject: (path, bytesMax) => readObject(path, bytesMax),
     absolute: (path) => resolve(path),
     openBinary,
     processExists: (pid) => Number.isSafeInteger(pid) && pid > 0 && fs.existsSync(`/proc/${pid}`),
+    processRoot: (pid) => `/proc/${pid}/root`,
     mappedFiles,
     linkerCache,
   };
 }
 
-function readObject(path: string, bytesMax: number): Uint8Array {
-  const file = openRegular(path);
+function readObject(path: string, bytesMax: number, root: string | null = null): Uint8Array {
+  const file = openRegular(path, root);
   if (file === null) {
     throw new BpfmanError("FILE_NOT_FOUND", `read "${path}": there is no such file`, { details: { path } });
   }
@@ -45,12 +46,13 @@ function readObject(path: string, bytesMax: number): Uint8Array {
   }
 }
 
-function openBinary(path: string): ByteSource | null {
-  const file = openRegular(path);
+function openBinary(path: string, root: string | null): BinaryFile | null {
+  const file = openRegular(path, root);
   if (file === null) return null;
   const { fd, size } = file;
   return {
     size,
+    kernelPath: kernelPath(fd, `${root ?? ""}${path}`),
     read(offset, length) {
       try {
         // Never more than the file had: a wrong length out of the file itself must not cost memory.
@@ -63,9 +65,16 @@ function openBinary(path: string): ByteSource | null {
   };
 }
 
-function linkerCache(root: string): ReadonlyMap<string, string> {
+/** The plain path where it leads to the open file, since the kernel shows it to people; else one through the descriptor. */
+function kernelPath(fd: number, path: string): string {
+  const opened = fs.fstatSync(fd, { bigint: true });
+  const there = fs.statSync(path, { bigint: true, throwIfNoEntry: false });
+  return there?.ino === opened.ino && there.dev === opened.dev ? path : `/proc/self/fd/${fd}`;
+}
+
+function linkerCache(root: string | null): ReadonlyMap<string, string> {
   try {
-    return parseLinkerCache(readObject(`${root}/etc/ld.so.cache`, LINKER_CACHE_BYTES_MAX));
+    return parseLinkerCache(readObject("/etc/ld.so.cache", LINKER_CACHE_BYTES_MAX, root));
   } catch (thrown) {
     // A system without a cache has no libraries to name; a cache that cannot be read is worth an error.
     if (thrown instanceof BpfmanError && thrown.code === "FILE_NOT_FOUND") return new Map();

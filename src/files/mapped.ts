@@ -1,28 +1,32 @@
 import * as fs from "node:fs";
+import type { MappedFile } from "../platform/files.ts";
 
-/** proc_pid_maps(5): address, permissions, offset, device, inode, and the path to the end of the line. */
-const MAPPING = /^[0-9a-f]+-[0-9a-f]+ \S+ [0-9a-f]+ \S+ \d+ +(\/.*)$/;
+/** proc_pid_maps(5): addresses, permissions, offset, device, inode, and the path to the end of the line. */
+const MAPPING = /^([0-9a-f]+-[0-9a-f]+) \S+ [0-9a-f]+ \S+ \d+ +(\/.*)$/;
 
 /**
  * Paths of the files mapped into a process, in the order of their addresses, each once. Files that were deleted are left
  * out: what stands at their path now, if anything, is not what the process runs.
  */
-export function mappedFiles(pid: number): string[] {
+export function mappedFiles(pid: number): MappedFile[] {
   try {
-    return mappedPaths(fs.readFileSync(`/proc/${pid}/maps`, "utf8"));
+    const mapped = parseMaps(fs.readFileSync(`/proc/${pid}/maps`, "utf8"));
+    return mapped.map(({ path, range }) => ({ path, handle: `/proc/${pid}/map_files/${range}` }));
   } catch {
     return [];
   }
 }
 
-/** The paths in the text of a /proc/PID/maps. */
-export function mappedPaths(maps: string): string[] {
-  const paths = new Set<string>();
+/** The paths in the text of a /proc/PID/maps, each with the addresses of its first mapping. */
+export function parseMaps(maps: string): { readonly path: string; readonly range: string }[] {
+  const ranges = new Map<string, string>();
   for (const line of maps.split("\n")) {
-    const path = MAPPING.exec(line)?.[1];
-    if (path === undefined || path.endsWith(" (deleted)")) continue;
+    const [, range, path] = MAPPING.exec(line) ?? [];
+    if (range === undefined || path === undefined || path.endsWith(" (deleted)")) continue;
     // The newline is the only character that is escaped here, as \012 (fs/seq_file.c, seq_path with "\n").
-    paths.add(path.replaceAll("\\012", "\n"));
+    const plain = path.replaceAll("\\012", "\n");
+    // map_files writes addresses without leading zeros, maps pads them to eight digits.
+    if (!ranges.has(plain)) ranges.set(plain, range.replace(/\b0+(?=[0-9a-f])/g, ""));
   }
-  return [...paths];
+  return [...ranges].map(([path, range]) => ({ path, range }));
 }

@@ -1,4 +1,5 @@
 import * as fs from "node:fs";
+import { openInRoot } from "../../ffi/safe/open-in-root.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { errnoName, sysPart } from "../errors/sys-failure.ts";
 
@@ -9,13 +10,14 @@ export interface RegularFile {
 }
 
 /**
- * Opens a regular file for reading; null when it is not there. O_NONBLOCK: opening a FIFO would wait for its writer, and
+ * Opens a regular file for reading, below `root` when that is given; null when it is not there. O_NONBLOCK: opening a FIFO would wait for its writer, and
  * O_NOCTTY: a terminal must not become ours. Throws FILE_UNREADABLE.
  */
-export function openRegular(path: string): RegularFile | null {
+export function openRegular(path: string, root: string | null = null): RegularFile | null {
   let fd: number;
+  const flags = fs.constants.O_RDONLY | fs.constants.O_NONBLOCK | fs.constants.O_NOCTTY;
   try {
-    fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK | fs.constants.O_NOCTTY);
+    fd = root === null ? fs.openSync(path, flags) : openInRoot(root, path, flags);
   } catch (thrown) {
     const name = errnoName(thrown);
     if (name === "ENOENT" || name === "ENOTDIR") return null;

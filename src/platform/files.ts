@@ -9,6 +9,19 @@ export interface ByteSource {
   close(): void;
 }
 
+/** An opened executable or library. */
+export interface BinaryFile extends ByteSource {
+  /** A path under which the kernel finds this very file for as long as it is open. */
+  readonly kernelPath: string;
+}
+
+export interface MappedFile {
+  /** As the process sees it. */
+  readonly path: string;
+  /** Opens that very file, from any namespace: a link below /proc/PID/map_files. */
+  readonly handle: string;
+}
+
 /** Ordinary files: the user's object files, bpfman's copies of them, and what /proc says of processes. */
 export interface FilesPort {
   /** Reads a regular file of at most `bytesMax`. Throws FILE_NOT_FOUND, FILE_UNREADABLE. */
@@ -23,11 +36,16 @@ export interface FilesPort {
   /** Program ids that have a copy. */
   bytecodeIds(): ProgramId[];
 
-  /** Opens a file to find symbols in; null when it is not there. Throws FILE_UNREADABLE for what is no regular file. */
-  openBinary(path: string): ByteSource | null;
+  /**
+   * Opens a file to find symbols in; null when it is not there. With a `root`, the path is that of a process whose root
+   * folder it is, and nothing in there leads out of it. Throws FILE_UNREADABLE for what is no regular file.
+   */
+  openBinary(path: string, root: string | null): BinaryFile | null;
   processExists(pid: number): boolean;
-  /** File paths mapped into a process, as that process sees them; empty when they cannot be read. */
-  mappedFiles(pid: number): string[];
-  /** Libraries of the dynamic linker's cache under `root` ("" for this system): soname -> path. */
-  linkerCache(root: string): ReadonlyMap<string, string>;
+  /** The root folder of a process, whatever its mount namespace: `/proc/PID/root`. */
+  processRoot(pid: number): string;
+  /** Files mapped into a process; empty when they cannot be read. */
+  mappedFiles(pid: number): MappedFile[];
+  /** Libraries of the dynamic linker's cache of this system, or below a root folder: soname -> path. */
+  linkerCache(root: string | null): ReadonlyMap<string, string>;
 }

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ProgramId } from "../../src/domain/ids.ts";
 import { BpfmanError } from "../../src/errors/error.ts";
-import type { ByteSource, FilesPort } from "../../src/platform/files.ts";
+import type { BinaryFile, FilesPort, MappedFile } from "../../src/platform/files.ts";
 import type { Host } from "../../src/platform/host.ts";
 import type { NetworkPort } from "../../src/platform/network.ts";
 import type { PinPaths, PinsPort } from "../../src/platform/pins.ts";
@@ -45,8 +45,13 @@ function fakePins(kernel: FakeKernel, folders: Set<string>): PinsPort {
   };
 }
 
-function byteSource(bytes: Uint8Array): ByteSource {
-  return { size: bytes.length, read: (offset, length) => bytes.subarray(offset, offset + length), close: () => {} };
+function binaryFile(bytes: Uint8Array, path: string): BinaryFile {
+  return {
+    kernelPath: path,
+    size: bytes.length,
+    read: (offset, length) => bytes.subarray(offset, offset + length),
+    close: () => {},
+  };
 }
 
 /** Files by path, besides the bytecode that the service saves. */
@@ -54,7 +59,7 @@ export class FakeFiles implements FilesPort {
   readonly contents = new Map<string, Uint8Array>();
   readonly bytecode = new Map<ProgramId, Uint8Array>();
   readonly processes = new Set([1]);
-  mapped: string[] = [];
+  mapped: MappedFile[] = [];
   cache = new Map<string, string>();
 
   readObject(path: string): Uint8Array {
@@ -68,10 +73,11 @@ export class FakeFiles implements FilesPort {
   removeBytecode = (id: ProgramId) => this.bytecode.delete(id);
   bytecodeExists = (id: ProgramId) => this.bytecode.has(id);
   bytecodeIds = () => [...this.bytecode.keys()];
-  openBinary = (path: string) => {
-    const bytes = this.contents.get(path);
-    return bytes ? byteSource(bytes) : null;
+  openBinary = (path: string, root: string | null) => {
+    const bytes = this.contents.get(`${root ?? ""}${path}`);
+    return bytes ? binaryFile(bytes, path) : null;
   };
+  processRoot = (pid: number) => `/proc/${pid}/root`;
   processExists = (pid: number) => this.processes.has(pid);
   mappedFiles = () => this.mapped;
   linkerCache = () => this.cache;

@@ -83,7 +83,7 @@ export function cable(): Cable {
   let near = "";
   let ifindex = 0;
   const far = () => `${near}-far`;
-  beforeEach(() => {
+  beforeEach(async () => {
     near = `bpfman-lab-${process.pid}-${made++}`;
     sh("ip", "netns", "add", near);
     sh("ip", "netns", "add", far());
@@ -93,10 +93,17 @@ export function cable(): Cable {
     sh("ip", "-n", near, "link", "set", "veth0", "up");
     sh("ip", "-n", far(), "link", "set", "veth1", "up");
     ifindex = JSON.parse(sh("ip", "-j", "-n", near, "link", "show", "veth0"))[0].ifindex;
+    // The carrier comes up a moment later than the command says.
+    await until(() => ping(1) === 1);
   });
   afterEach(() => {
     for (const name of [near, far()]) sh("ip", "netns", "delete", name);
   });
+  const ping = (count: number): number => {
+    const command = ["ping", "-q", "-c", String(count), "-i", "0.01", "-W", "1", "10.99.0.1"];
+    const result = Bun.spawnSync(["ip", "netns", "exec", far(), ...command]);
+    return Number(/(\d+) received/.exec(result.stdout.toString())?.[1]);
+  };
   return {
     get netns() {
       return `/run/netns/${near}`;
@@ -105,10 +112,6 @@ export function cable(): Cable {
     get ifindex() {
       return ifindex;
     },
-    ping(count) {
-      const command = ["ping", "-q", "-c", String(count), "-i", "0.01", "-W", "1", "10.99.0.1"];
-      const result = Bun.spawnSync(["ip", "netns", "exec", far(), ...command]);
-      return Number(/(\d+) received/.exec(result.stdout.toString())?.[1]);
-    },
+    ping,
   };
 }

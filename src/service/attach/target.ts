@@ -11,6 +11,8 @@ export interface AttachSpec {
    * turns out to be there.
    */
   kernelAttach(): KernelAttach;
+  /** Lets go of what was opened to resolve the names. */
+  close?(): void;
 }
 
 /** Resolves the names of one kind of request; changes nothing. */

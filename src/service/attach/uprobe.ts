@@ -2,7 +2,7 @@ import type { UprobeDetails } from "../../domain/link.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { didYouMean } from "../../errors/suggest.ts";
 import { findSymbol, loadSegmentContains, symbolNames } from "../../object/symbols.ts";
-import type { ByteSource } from "../../platform/files.ts";
+import type { BinaryFile } from "../../platform/files.ts";
 import type { Host } from "../../platform/host.ts";
 import type { AttachTarget } from "../requests/attach.ts";
 import type { Resolve } from "./target.ts";
@@ -18,33 +18,60 @@ export function isLibrary(fileName: string, wanted: string): boolean {
 
 const baseName = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
 
-/** The file behind `--target`, as a path that this process can open. Throws TARGET_NOT_FOUND, INVALID_ATTACH. */
-function targetPath(host: Host, target: UprobeTarget): string {
-  const wanted = target.target;
-  if (wanted.startsWith("/")) return wanted;
+/** A file to look for: a path, below the root folder of a process when that is given. */
+interface Place {
+  readonly path: string;
+  readonly root: string | null;
+}
+
+/**
+ * The file behind `--target`. Names are looked up as the process sees them that runs in a container, or that alone is
+ * probed: first among the files it has mapped, then in the dynamic linker's cache. Throws TARGET_NOT_FOUND,
+ * INVALID_ATTACH.
+ */
+function placeOf(host: Host, target: UprobeTarget): Place {
+  const { target: wanted, pid, containerPid } = target;
+  const root = containerPid === null ? null : host.files.processRoot(containerPid);
+  if (wanted.startsWith("/")) return { path: wanted, root };
   if (wanted.includes("/")) {
     throw new BpfmanError("INVALID_ATTACH", `target "${wanted}" is a relative path`, {
       hint: "give an absolute path, or the name of a library such as libc",
     });
   }
-  if (target.pid !== null) {
-    const mapped = host.files.mappedFiles(target.pid).find((path) => isLibrary(baseName(path), wanted));
-    // The path is the process's own; its root folder need not be ours.
-    if (mapped !== undefined) return `/proc/${target.pid}/root${mapped}`;
+  for (const process of [pid, containerPid]) {
+    const mapped = process === null ? [] : host.files.mappedFiles(process);
+    const library = mapped.find(({ path }) => isLibrary(baseName(path), wanted));
+    if (library !== undefined) return { path: library.handle, root: null };
   }
-  const cache = host.files.linkerCache("");
+  const cache = host.files.linkerCache(root);
   const soname = cache.has(wanted) ? wanted : [...cache.keys()].find((name) => isLibrary(name, wanted));
-  if (soname !== undefined) return cache.get(soname) as string;
-  const near = didYouMean(wanted, cache.keys());
-  throw new BpfmanError("TARGET_NOT_FOUND", `no library "${wanted}" in the dynamic linker's cache`, {
+  if (soname !== undefined) return { path: cache.get(soname) as string, root };
+  const whose = containerPid === null ? "" : ` of process ${containerPid}`;
+  throw new BpfmanError("TARGET_NOT_FOUND", `no library "${wanted}" in the dynamic linker's cache${whose}`, {
     details: { target: wanted },
-    hint: near ?? "give the absolute path of the binary or library",
+    hint: didYouMean(wanted, cache.keys()) ?? "give the absolute path of the binary or library",
+  });
+}
+
+/** Opens the target. Throws TARGET_NOT_FOUND, FILE_UNREADABLE. */
+function openTarget(host: Host, target: UprobeTarget): BinaryFile {
+  const { path, root } = placeOf(host, target);
+  const file = host.files.openBinary(path, root);
+  if (file !== null) return file;
+  const { pid, containerPid } = target;
+  const where = containerPid === null ? "" : ` in the mount namespace of process ${containerPid}`;
+  throw new BpfmanError("TARGET_NOT_FOUND", `no file "${path}"${where}`, {
+    details: { target: target.target, path, container_pid: containerPid },
+    ...(pid !== null && containerPid === null
+      ? { hint: `if process ${pid} runs in a container, add --container-pid ${pid}` }
+      : {}),
   });
 }
 
 /** Where in the file the probe goes, in bytes. Throws SYMBOL_NOT_FOUND, INVALID_ATTACH. */
-function fileOffsetOf(source: ByteSource, target: UprobeTarget, path: string): number {
+function fileOffsetOf(source: BinaryFile, target: UprobeTarget): number {
   const { fnName, offset } = target;
+  const path = target.target;
   if (fnName === null) {
     if (loadSegmentContains(source, offset)) return offset;
     throw new BpfmanError("INVALID_ATTACH", `offset ${offset} is not in the executable part of "${path}"`, {
@@ -74,26 +101,20 @@ function fileOffsetOf(source: ByteSource, target: UprobeTarget, path: string): n
 }
 
 export const resolveUprobe: Resolve<UprobeTarget> = (host, program, target) => {
-  if (target.containerPid !== null) {
-    throw new BpfmanError("NOT_SUPPORTED", "attaching a uprobe by --container-pid is not supported yet", {
-      hint: `give the path through that process: --target /proc/${target.containerPid}/root/PATH`,
-    });
+  for (const pid of [target.pid, target.containerPid]) {
+    if (pid === null || host.files.processExists(pid)) continue;
+    throw new BpfmanError("PROCESS_NOT_FOUND", `no process has pid ${pid}`, { details: { pid } });
   }
-  if (target.pid !== null && !host.files.processExists(target.pid)) {
-    throw new BpfmanError("PROCESS_NOT_FOUND", `no process has pid ${target.pid}`, { details: { pid: target.pid } });
-  }
-  const path = targetPath(host, target);
-  const source = host.files.openBinary(path);
-  if (source === null) {
-    throw new BpfmanError("TARGET_NOT_FOUND", `no file "${path}"`, { details: { target: target.target, path } });
-  }
+  const file = openTarget(host, target);
   try {
-    const fileOffset = fileOffsetOf(source, target, path);
+    const fileOffset = fileOffsetOf(file, target);
     const kind = program.type === "uretprobe" ? "uretprobe" : "uprobe";
     const { target: asked, fnName, offset, pid, containerPid } = target;
+    const path = file.kernelPath;
     const details: UprobeDetails = { kind, path, target: asked, fnName, offset, fileOffset, pid, containerPid };
-    return { details, kernelAttach: () => ({ kind, path, fileOffset, pid }) };
-  } finally {
-    source.close();
+    return { details, kernelAttach: () => ({ kind, path, fileOffset, pid }), close: () => file.close() };
+  } catch (cause) {
+    file.close();
+    throw cause;
   }
 };

@@ -70,6 +70,20 @@ function attachToHook(host: Host, program: ProgramRecord, spec: AttachSpec): Att
 async function attach(host: Host, request: AttachRequest, context: Context): Promise<LinkAnswer> {
   const program = requireProgram(host, request.programId);
   const spec = resolve(host, program, request);
+  try {
+    return await attachSpec(host, { program, request, spec }, context);
+  } finally {
+    spec.close?.();
+  }
+}
+
+interface Resolved {
+  readonly program: ProgramRecord;
+  readonly request: AttachRequest;
+  readonly spec: AttachSpec;
+}
+
+function attachSpec(host: Host, { program, request, spec }: Resolved, context: Context): Promise<LinkAnswer> {
   return carryOut(context, async (steps) => {
     const pending = await steps.step(
       "write the pending row",

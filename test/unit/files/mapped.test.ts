@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { mappedPaths } from "../../../src/files/mapped.ts";
+import { parseMaps } from "../../../src/files/mapped.ts";
 
 // Lines as the kernel writes them (fs/proc/task_mmu.c, show_vma_header_prefix: the path is aligned to column 73).
 const MAPS = `55d0c8a00000-55d0c8a02000 r--p 00000000 fe:00 1234                       /usr/bin/cat
@@ -16,12 +16,14 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
 `;
 
 test("paths are taken once each, deleted files and regions without a file left out", () => {
-  expect(mappedPaths(MAPS)).toEqual([
-    "/usr/bin/cat",
-    "/opt/my libs/liby.so",
-    "/opt/two\nlines.so",
-    "/opt/back\\134slash.so",
+  expect(parseMaps(MAPS)).toEqual([
+    { path: "/usr/bin/cat", range: "55d0c8a00000-55d0c8a02000" },
+    { path: "/opt/my libs/liby.so", range: "7f1000001000-7f1000002000" },
+    { path: "/opt/two\nlines.so", range: "7f1000002000-7f1000003000" },
+    { path: "/opt/back\\134slash.so", range: "7f1000005000-7f1000006000" },
   ]);
-  expect(mappedPaths("")).toEqual([]);
-  expect(mappedPaths("nonsense /x\n/y\n")).toEqual([]);
+  // map_files names its links without the zeros that maps puts in front.
+  expect(parseMaps("00400000-00401000 r-xp 00000000 fe:00 1 /x\n")).toEqual([{ path: "/x", range: "400000-401000" }]);
+  expect(parseMaps("")).toEqual([]);
+  expect(parseMaps("nonsense /x\n/y\n")).toEqual([]);
 });

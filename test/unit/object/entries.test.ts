@@ -105,6 +105,15 @@ describe("what symbols stand for", () => {
     expect(object({ sections, symbols: [symbol("f", { value: 56n })] }).programs.length).toBe(1);
   });
 
+  test("names as long as may be, and longer", () => {
+    const sections = [{ name: ".bss", type: 8, size: 64 }];
+    const named = (name: string) => object({ sections, symbols: [symbol(name, { type: OBJECT })] });
+    expect(named("v".repeat(512)).globals[0]?.name).toBe("v".repeat(512));
+    expect(refusalOf(() => named("v".repeat(513)))).toBe(
+      "its symbol names have one that is not ended within 512 bytes",
+    );
+  });
+
   test("too many, and two symbol tables", () => {
     const sections = [{ name: ".bss", type: 8, size: 64 }];
     const many = (count: number) => ({ sections, symbols: new Array(count).fill(symbol("v", { type: OBJECT })) });

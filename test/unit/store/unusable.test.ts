@@ -146,7 +146,7 @@ for (const [column, value, says] of WRONG_PROGRAMS) {
 }
 
 const WRONG_LINKS: readonly [details: string, says: string][] = [
-  ['{"kind":"lsm","fnName":"x"}', "column details.kind is not one of xdp,"],
+  ['{"kind":"cgroup","fnName":"x"}', "column details.kind is not one of xdp,"],
   ['{"kind":"tracepoint","group":"sched"}', "column details.name is not text"],
   ['{"kind":"fentry","fnName":"x","offset":0}', "column details.offset is not a known field"],
   ['{"kind":"kprobe","fnName":"x","offset":-1}', "column details.offset is not a whole number from 0"],
