@@ -109,6 +109,8 @@ export type Action = (session: Session) => Promise<void>;
 
 /** What an action works with. */
 export interface Session {
+  /** How answers are written: a table needs less of them than JSON shows. */
+  readonly output: "text" | "json";
   /** Connects on first use. */
   readonly invoke: Invoke;
   /** Writes an answer to stdout: as JSON, or as what `text` makes of it. */

@@ -64,6 +64,7 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
   let connection: Promise<Invoke> | null = null;
   let code = 0;
   const session: Session = {
+    output: globals.output,
     async invoke(name, request) {
       connection ??= host.connect(globals.settings);
       const invoke = await connection;

@@ -169,6 +169,7 @@ export interface ProgramListEntry {
   readonly type: string;
   readonly function_name: string;
   readonly links: readonly number[];
+  /** Null for programs that are not managed, and in the summary view; likewise `kernel`. */
   readonly record: ProgramRecordAnswer | null;
   readonly kernel: KernelProgramAnswer | null;
 }

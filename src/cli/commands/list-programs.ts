@@ -57,6 +57,9 @@ export const listPrograms: Command = {
       metadataSelector: parseMetadata(line.values(METADATA_SELECTOR)),
       all: line.has(ALL),
     };
-    return async (session) => session.print(await session.invoke("program/list", request), renderProgramList);
+    return async (session) => {
+      const view = session.output === "json" ? "full" : "summary";
+      session.print(await session.invoke("program/list", { ...request, view }), renderProgramList);
+    };
   },
 };

@@ -26,7 +26,8 @@ function managed(host: Host, request: ListProgramsRequest): ProgramListEntry[] {
     .filter((record) => hasApplication(record.metadata, request.application))
     .filter((record) => hasMetadata(record.metadata, request.metadataSelector))
     .map((record) => {
-      const kernel = host.kernel.program(record.id);
+      const full = request.view === "full";
+      const kernel = full ? host.kernel.program(record.id) : null;
       return {
         program_id: record.id,
         managed: true,
@@ -34,7 +35,7 @@ function managed(host: Host, request: ListProgramsRequest): ProgramListEntry[] {
         type: record.type,
         function_name: record.name,
         links: links.get(record.id) ?? [],
-        record: programRecordAnswer(record),
+        record: full ? programRecordAnswer(record) : null,
         kernel: kernel && kernelProgramAnswer(kernel),
       };
     });
@@ -57,7 +58,7 @@ function foreign(host: Host, request: ListProgramsRequest): ProgramListEntry[] {
       function_name: kernel.name,
       links: [],
       record: null,
-      kernel: kernelProgramAnswer(kernel),
+      kernel: request.view === "full" ? kernelProgramAnswer(kernel) : null,
     });
   }
   return entries;

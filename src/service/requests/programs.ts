@@ -12,5 +12,7 @@ export const listProgramsRequest = v.strictObject({
   application,
   metadataSelector: metadata,
   all: v.optional(v.boolean(), false),
+  /** `summary` leaves record and kernel status out: a table needs neither, and asking the kernel takes its time. */
+  view: v.optional(v.picklist(["summary", "full"]), "full"),
 });
 export type ListProgramsRequest = v.InferOutput<typeof listProgramsRequest>;

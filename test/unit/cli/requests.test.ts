@@ -168,11 +168,12 @@ describe("attach", () => {
 });
 
 describe("list, get, version", () => {
-  const all = { programType: null, application: null, metadataSelector: {}, all: false };
-  const { all: _, ...links } = all;
+  const all = { programType: null, application: null, metadataSelector: {}, all: false, view: "summary" };
+  const { all: _all, view: _view, ...links } = all;
   const cases: [line: string, name: string, request: unknown][] = [
     ["list programs", "program/list", all],
     ["list program", "program/list", all],
+    ["list programs -o json", "program/list", { ...all, view: "full" }],
     ["list programs -a", "program/list", { ...all, all: true }],
     ["list programs --all", "program/list", { ...all, all: true }],
     ["list programs -apxdp", "program/list", { ...all, all: true, programType: "xdp" }],

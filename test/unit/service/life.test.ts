@@ -369,6 +369,10 @@ describe("lists", () => {
     const names = async (request: Record<string, unknown>) =>
       (await invoke("program/list", request)).programs.map((entry) => entry.function_name);
     expect(await names({})).toEqual(["count", "on_openat", "on_unlink"]);
+    const [full] = (await invoke("program/list", {})).programs;
+    expect([full?.record?.load.program_name, full?.kernel?.name]).toEqual(["count", "count"]);
+    const [summary] = (await invoke("program/list", { view: "summary" })).programs;
+    expect(summary).toEqual({ ...(full as NonNullable<typeof full>), record: null, kernel: null });
     expect(await names({ programType: "tc" })).toEqual(["count"]);
     expect(await names({ programType: "tcx" })).toEqual(["count"]);
     expect(await names({ programType: "probe" })).toEqual(["on_unlink"]);

@@ -1,0 +1,242 @@
+/** dist/bpfman with a runtime folder of its own for each test, and the proof afterwards that nothing of it is left. */
+import { afterEach, beforeEach, expect } from "bun:test";
+import { Database } from "bun:sqlite";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { mountsUnder } from "../../scripts/residue.ts";
+import type {
+  LinkAnswer,
+  LinkListAnswer,
+  LoadAnswer,
+  ProgramAnswer,
+  ProgramListAnswer,
+} from "../../src/domain/answer.ts";
+import type { ErrorCode } from "../../src/errors/codes.ts";
+import { bpftool, inKernel, until } from "./kernel-lab.ts";
+
+export const BPFMAN = resolve(import.meta.dir, "../../dist/bpfman");
+const ROOT = resolve(import.meta.dir, "../..");
+
+export interface Outcome {
+  readonly code: number;
+  readonly out: string;
+  readonly error: string;
+}
+
+/** The object that `-o json` prints for an error. */
+export interface Failure {
+  readonly code: ErrorCode;
+  readonly kind: string;
+  readonly message: string;
+  readonly hint: string | null;
+  readonly details: Readonly<Record<string, unknown>>;
+  readonly verifier_log: string | null;
+}
+
+/** A command that is still running. */
+export interface Started {
+  readonly pid: number;
+  kill(signal: NodeJS.Signals): void;
+  /** Null for the code when a signal ended it. */
+  readonly ended: Promise<{ readonly code: number | null; readonly out: string; readonly error: string }>;
+}
+
+export interface Executable {
+  readonly runtimeDir: string;
+  /** A file of the test's own, beside the runtime folder. */
+  path(name: string): string;
+  /** The command line with its words as they go to the executable. */
+  command(...words: readonly string[]): string[];
+  start(...words: readonly string[]): Started;
+  /** Runs it to its end, whatever that is. */
+  run(...words: readonly string[]): Promise<Outcome>;
+  /** Must succeed and say nothing on stderr; answers what it printed. */
+  ok(...words: readonly string[]): Promise<string>;
+  /** The same with `-o json`. */
+  json<T>(...words: readonly string[]): Promise<T>;
+  /** Must fail with this exit code and this error code, and print nothing on stdout. */
+  refused(exitCode: number, code: ErrorCode, ...words: readonly string[]): Promise<Failure>;
+  load(object: string, ...words: readonly string[]): Promise<readonly ProgramAnswer[]>;
+  attach(program: number, ...words: readonly string[]): Promise<LinkAnswer>;
+  programs(): Promise<ProgramListAnswer["programs"]>;
+  links(): Promise<LinkListAnswer["links"]>;
+  database<T>(look: (database: Database) => T): T;
+  /** Fails unless rows, pins and bytecode are all gone, and the kernel has nothing that was loaded here. */
+  expectNothingLeft(): Promise<void>;
+}
+
+/** To be called at the top of a test file. What a test does not unload itself is unloaded after it. */
+export function executable(): Executable {
+  let folder = "";
+  let seen = newSeen();
+  const running = new Set<Bun.Subprocess>();
+  const runtimeDir = () => join(folder, "run");
+  const databasePath = () => join(runtimeDir(), "state/bpfman.db");
+
+  beforeEach(() => {
+    folder = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-e2e-")));
+    mkdirSync(runtimeDir(), { mode: 0o750 });
+    seen = newSeen();
+  });
+  afterEach(async () => {
+    for (const child of running) child.kill("SIGKILL");
+    await Promise.all([...running].map((child) => child.exited));
+    try {
+      const left = existsSync(databasePath()) ? await programs() : [];
+      if (left.length > 0) await ok("unload", ...left.map((program) => String(program.program_id)));
+      await expectNothingLeft();
+    } finally {
+      for (const point of mountsUnder(folder)) Bun.spawnSync(["umount", point]);
+      expect(mountsUnder(folder)).toEqual([]);
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  const command = (...words: readonly string[]) => [BPFMAN, "--runtime-dir", runtimeDir(), ...words];
+
+  function start(...words: readonly string[]): Started {
+    const env = { PATH: process.env.PATH ?? "" };
+    const child = Bun.spawn(command(...words), { cwd: ROOT, env, stdio: ["ignore", "pipe", "pipe"] });
+    running.add(child);
+    const ended = Promise.all([child.stdout.text(), child.stderr.text(), child.exited]).then(([out, error]) => {
+      running.delete(child);
+      return { code: child.signalCode === null ? child.exitCode : null, out, error };
+    });
+    return { pid: child.pid, kill: (signal) => child.kill(signal), ended };
+  }
+
+  async function run(...words: readonly string[]): Promise<Outcome> {
+    const { code, out, error } = await start(...words).ended;
+    if (code === null) throw new Error(`bpfman ${words.join(" ")} was ended by a signal\n${error}`);
+    return { code, out, error };
+  }
+
+  async function ok(...words: readonly string[]): Promise<string> {
+    const { code, out, error } = await run(...words);
+    expect({ words, code, error }).toEqual({ words, code: 0, error: "" });
+    return out;
+  }
+
+  const json = async (...words: readonly string[]) => JSON.parse(await ok(...words, "--output", "json"));
+
+  async function refused(exitCode: number, code: ErrorCode, ...words: readonly string[]): Promise<Failure> {
+    const result = await run(...words, "--output", "json");
+    const answer: { readonly error: Failure } = JSON.parse(result.error);
+    expect({ words, exit: result.code, out: result.out, code: answer.error.code }).toEqual({
+      words,
+      exit: exitCode,
+      out: "",
+      code,
+    });
+    expect(Object.keys(answer.error)).toEqual(["code", "kind", "message", "hint", "details", "verifier_log"]);
+    return answer.error;
+  }
+
+  const programs = async (): Promise<ProgramListAnswer["programs"]> => (await json("list", "programs")).programs;
+
+  function database<T>(look: (database: Database) => T): T {
+    const database = new Database(databasePath(), { readonly: true });
+    try {
+      return look(database);
+    } finally {
+      database.close();
+    }
+  }
+
+  /** Rows, files and pins; the folders that are always there do not count. */
+  function traces() {
+    const count = (table: string) =>
+      existsSync(databasePath())
+        ? database((rows) => rows.query<{ n: number }, []>(`SELECT count(*) AS n FROM ${table}`).get()?.n)
+        : 0;
+    return {
+      programs: count("programs"),
+      links: count("links"),
+      pins: filesBelow(join(runtimeDir(), "fs")),
+      mapFolders: namesIn(join(runtimeDir(), "fs/maps")),
+      bytecode: namesIn(join(runtimeDir(), "programs")),
+    };
+  }
+
+  async function expectNothingLeft(): Promise<void> {
+    expect(traces()).toEqual({ programs: 0, links: 0, pins: [], mapFolders: [], bytecode: [] });
+    if (existsSync(databasePath())) for (const id of database(loadedPrograms)) seen.programs.add(id);
+    // Links first: they hold programs, which hold maps.
+    const links: { id: number; prog_id: number }[] = bpftool("link");
+    for (const link of links) if (seen.programs.has(link.prog_id)) seen.links.add(link.id);
+    for (const id of seen.links) await until(() => !inKernel("link", id));
+    for (const id of seen.programs) await until(() => !inKernel("prog", id));
+    for (const id of seen.maps) await until(() => !inKernel("map", id));
+  }
+
+  return {
+    get runtimeDir() {
+      return runtimeDir();
+    },
+    path: (name) => join(folder, name),
+    command,
+    start,
+    run,
+    ok,
+    json,
+    refused,
+    async load(object, ...words) {
+      const answer: LoadAnswer = await json("load", "file", "--path", object, ...words);
+      for (const { record, status } of answer.programs) {
+        if (record !== null) seen.programs.add(record.program_id);
+        for (const id of status.kernel?.map_ids ?? []) seen.maps.add(id);
+      }
+      return answer.programs;
+    },
+    async attach(program, ...words) {
+      const link: LinkAnswer = await json("attach", String(program), ...words);
+      if (link.record.kernel_link_id !== null) seen.links.add(link.record.kernel_link_id);
+      return link;
+    },
+    programs,
+    links: async () => (await json("list", "links")).links,
+    database,
+    expectNothingLeft,
+  };
+}
+
+/** Ids that the kernel gave to what a test made. */
+interface Seen {
+  readonly programs: Set<number>;
+  readonly links: Set<number>;
+  readonly maps: Set<number>;
+}
+const newSeen = (): Seen => ({ programs: new Set(), links: new Set(), maps: new Set() });
+
+/** What the history says was loaded, also by loads that failed afterwards. */
+function loadedPrograms(database: Database): number[] {
+  const rows = database.query<{ details: string }, []>("SELECT details FROM operations WHERE operation LIKE '%load'");
+  return rows.all().flatMap(({ details }): number[] => JSON.parse(details).programs ?? []);
+}
+
+const namesIn = (folder: string): string[] => (existsSync(folder) ? readdirSync(folder) : []);
+
+/** Pins below a bpffs, without the two that the kernel itself puts into the root of each. */
+function filesBelow(folder: string): string[] {
+  return namesIn(folder)
+    .filter((name) => !name.endsWith(".debug"))
+    .flatMap((name) => {
+      const path = join(folder, name);
+      return statSync(path).isDirectory() ? filesBelow(path) : [path];
+    });
+}
+
+/** The id of the program of that name among those loaded together. */
+export function idOf(programs: readonly ProgramAnswer[], name: string): number {
+  const record = programs.find((program) => program.record?.load.program_name === name)?.record;
+  if (!record) throw new Error(`no program "${name}" was loaded`);
+  return record.program_id;
+}
+
+/** The id of a program's map, by the beginning of its name. */
+export function mapOf(programs: readonly ProgramAnswer[], name: string): number {
+  const map = programs.flatMap((program) => program.status.maps).find((each) => each.name.startsWith(name));
+  if (!map) throw new Error(`no map "${name}" was loaded`);
+  return map.id;
+}
