@@ -1,6 +1,6 @@
 import type { KernelLinkId, LinkId, ProgramId } from "../domain/ids.ts";
 import type { LinkDetails, LinkRecord } from "../domain/link.ts";
-import type { Metadata, ProgramRecord, RowState } from "../domain/program.ts";
+import type { Metadata, ProgramRecord, ProgramType, RowState } from "../domain/program.ts";
 
 /** A row of the append-only history. */
 export interface OperationEntry {
@@ -13,6 +13,15 @@ export interface OperationEntry {
   readonly result: string;
   /** Ids made or removed, instruction counts, times: plain JSON. */
   readonly details: Readonly<Record<string, unknown>>;
+}
+
+export interface ProgramSummary {
+  readonly id: ProgramId;
+  readonly name: string;
+  readonly type: ProgramType;
+  readonly metadata: Metadata;
+  /** Its links, ascending. */
+  readonly links: readonly LinkId[];
 }
 
 export interface LinkDraft {
@@ -37,6 +46,8 @@ export interface StorePort {
   program(id: ProgramId): ProgramRecord | null;
   /** Ascending by id. */
   programs(): ProgramRecord[];
+  /** What a table of programs shows, ascending by id: much cheaper than whole records. */
+  programSummaries(): ProgramSummary[];
   /** Rows that a running or dead command left on their way. */
   unsettledPrograms(): { readonly record: ProgramRecord; readonly state: RowState }[];
   /** Programs in any state that use the maps of `owner`, itself included. Ascending. */

@@ -1,4 +1,4 @@
-import { mapId, programId } from "../domain/ids.ts";
+import { linkId, mapId, programId } from "../domain/ids.ts";
 import {
   type ImageSource,
   PROGRAM_TYPES,
@@ -6,6 +6,7 @@ import {
   type ProgramRecord,
   type RowState,
 } from "../domain/program.ts";
+import type { ProgramSummary } from "../platform/store.ts";
 import { bytes, type Fields, id, json, listOf, mapOf, nullable, oneOf, shape, text, time } from "./decode.ts";
 
 /** Columns of table `programs` that hold the record, in the order of {@link programColumns}. */
@@ -68,6 +69,19 @@ const maps = json(
   listOf(shape<ProgramMap>({ id: (value, place) => mapId(id(value, place)), name: text, pinPath: optionalText })),
 );
 export const metadata = json(mapOf(text));
+
+const linkIds = json(listOf((value, place) => linkId(id(value, place))));
+
+/** Throws Undecodable. */
+export function programSummary(row: Fields): ProgramSummary {
+  return {
+    id: aProgramId(row.program_id, "program_id"),
+    name: text(row.name, "name"),
+    type: programType(row.type, "type"),
+    metadata: metadata(row.metadata, "metadata"),
+    links: linkIds(row.links, "links").sort((a, b) => a - b),
+  };
+}
 
 /** Throws Undecodable. */
 export function programRecord(row: Fields): ProgramRecord {

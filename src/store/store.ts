@@ -4,12 +4,12 @@ import { DATABASE_BUSY_TIMEOUT_MS } from "../domain/limits.ts";
 import type { LinkRecord } from "../domain/link.ts";
 import type { ProgramRecord, RowState } from "../domain/program.ts";
 import { BpfmanError } from "../errors/error.ts";
-import type { LinkDraft, OperationEntry, StorePort } from "../platform/store.ts";
+import type { LinkDraft, OperationEntry, ProgramSummary, StorePort } from "../platform/store.ts";
 import { type Fields, id as anId, oneOf, Undecodable } from "./decode.ts";
 import { named } from "./failure.ts";
 import { linkRecord } from "./link-row.ts";
 import { openReader, openWriter } from "./connection.ts";
-import { PROGRAM_COLUMNS, programColumns, programRecord, ROW_STATES } from "./program-row.ts";
+import { PROGRAM_COLUMNS, programColumns, programRecord, programSummary, ROW_STATES } from "./program-row.ts";
 
 export interface StoreOptions {
   /** The SQLite file. */
@@ -37,6 +37,12 @@ interface Reading<T> {
 const PROGRAMS: Reading<ProgramRecord> = { table: "programs", key: "program_id", record: programRecord };
 const LINKS: Reading<LinkRecord> = { table: "links", key: "link_id", record: linkRecord };
 
+const SUMMARIES: Reading<ProgramSummary> = { table: "programs", key: "program_id", record: programSummary };
+
+const SELECT_SUMMARIES = `SELECT program_id, name, type, metadata, state, (
+    SELECT json_group_array(link_id) FROM links
+    WHERE links.boot_id = programs.boot_id AND links.program_id = programs.program_id AND links.state = 'ready'
+  ) AS links FROM programs WHERE boot_id = ? AND state = 'ready' ORDER BY program_id`;
 const INSERT_PROGRAM = `INSERT INTO programs (boot_id, state, ${PROGRAM_COLUMNS.join(", ")})
   VALUES (?, ?, ${PROGRAM_COLUMNS.map(() => "?").join(", ")})`;
 const INSERT_LINK = `INSERT INTO links (boot_id, program_id, state, pin_path, details, metadata, created_at_ms)
@@ -100,6 +106,11 @@ function storeOn(database: Database, { path, bootId, mode }: StoreOptions): Stor
     deleteProgram: (id) => remove(PROGRAMS, id),
     program: (id) => records(PROGRAMS, "state = 'ready' AND program_id = ?", id)[0] ?? null,
     programs: () => records(PROGRAMS, "state = 'ready'"),
+    programSummaries: () =>
+      named("read programs", path, () => {
+        const rows = database.query<Fields, SQLQueryBindings[]>(SELECT_SUMMARIES).all(bootId);
+        return rows.map((row) => decoded(row, SUMMARIES, path).record);
+      }),
     unsettledPrograms: () => select(PROGRAMS, "state <> 'ready'", []),
     mapUsers(owner: ProgramId): ProgramId[] {
       const sql = `SELECT program_id FROM programs WHERE boot_id = ? AND (program_id = ? OR map_owner_id = ?) ORDER BY 1`;

@@ -18,16 +18,15 @@ function hasTcx(): boolean {
   }
 }
 
+const asRoot = process.geteuid?.() === 0;
 /** Whether the kernel has TCX. One that should have it and does not is a failure, not a reason to skip. */
-export const tcxAvailable = process.geteuid?.() === 0 && hasTcx();
-if (process.geteuid?.() === 0 && shouldHaveTcx && !tcxAvailable) {
+export const tcxAvailable = asRoot && hasTcx();
+if (asRoot && shouldHaveTcx && !tcxAvailable) {
   throw new Error(`Linux ${release()} should have TCX, but bpfman finds that it does not`);
 }
 
-/** A test that needs TCX; its name says why it was skipped. */
-export const tcxTest: typeof test = tcxAvailable
-  ? test
-  : (Object.assign(
-      (name: string, run: () => unknown) => test.skip(`${name} (skipped: Linux ${release()} has no TCX)`, run as () => void),
-      test,
-    ) as typeof test);
+/** A test that needs TCX; where there is none its name says why it was skipped. */
+export function tcxTest(name: string, run: () => void | Promise<void>): void {
+  if (tcxAvailable) test(name, run);
+  else test.skip(`${name} (skipped: Linux ${release()} has no TCX)`, run);
+}

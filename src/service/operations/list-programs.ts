@@ -1,5 +1,5 @@
 import type { ProgramListAnswer, ProgramListEntry } from "../../domain/answer.ts";
-import type { LinkId, ProgramId } from "../../domain/ids.ts";
+import { programId } from "../../domain/ids.ts";
 import { programTypeText } from "../../domain/kernel-words.ts";
 import { APPLICATION_KEY } from "../../domain/program.ts";
 import { kernelProgramAnswer, programRecordAnswer } from "../../inspect/program.ts";
@@ -8,43 +8,40 @@ import { hasApplication, hasMetadata, isOfKernelType, isOfType, requireTypeWord 
 import { operation } from "../operation.ts";
 import { type ListProgramsRequest, listProgramsRequest } from "../requests/programs.ts";
 
-function linksByProgram(host: Host): ReadonlyMap<ProgramId, LinkId[]> {
-  const byProgram = new Map<ProgramId, LinkId[]>();
-  for (const link of host.store.links()) {
-    const ids = byProgram.get(link.programId) ?? [];
-    ids.push(link.id);
-    byProgram.set(link.programId, ids);
-  }
-  return byProgram;
-}
-
+/** The rows of the table; in the full view each with its record and with what the kernel says of it. */
 function managed(host: Host, request: ListProgramsRequest): ProgramListEntry[] {
-  const links = linksByProgram(host);
-  return host.store
-    .programs()
-    .filter((record) => isOfType(record.type, request.programType))
-    .filter((record) => hasApplication(record.metadata, request.application))
-    .filter((record) => hasMetadata(record.metadata, request.metadataSelector))
-    .map((record) => {
-      const full = request.view === "full";
-      const kernel = full ? host.kernel.program(record.id) : null;
-      return {
-        program_id: record.id,
-        managed: true,
-        application: record.metadata[APPLICATION_KEY] ?? null,
-        type: record.type,
-        function_name: record.name,
-        links: links.get(record.id) ?? [],
-        record: full ? programRecordAnswer(record) : null,
-        kernel: kernel && kernelProgramAnswer(kernel),
-      };
-    });
+  const wanted = host.store
+    .programSummaries()
+    .filter(({ type }) => isOfType(type, request.programType))
+    .filter(({ metadata }) => hasApplication(metadata, request.application))
+    .filter(({ metadata }) => hasMetadata(metadata, request.metadataSelector));
+  const entries = wanted.map(({ id, name, type, metadata, links }) => ({
+    program_id: id,
+    managed: true,
+    application: metadata[APPLICATION_KEY] ?? null,
+    type,
+    function_name: name,
+    links,
+    record: null,
+    kernel: null,
+  }));
+  if (request.view === "summary") return entries;
+  const records = new Map(host.store.programs().map((record) => [record.id as number, record]));
+  return entries.map((entry) => {
+    const record = records.get(entry.program_id);
+    const kernel = host.kernel.program(programId(entry.program_id));
+    return {
+      ...entry,
+      record: record === undefined ? null : programRecordAnswer(record),
+      kernel: kernel && kernelProgramAnswer(kernel),
+    };
+  });
 }
 
 /** Programs that only the kernel knows; they have neither application nor metadata. */
 function foreign(host: Host, request: ListProgramsRequest): ProgramListEntry[] {
   if (request.application !== null || Object.keys(request.metadataSelector).length > 0) return [];
-  const ours = new Set(host.store.programs().map((record) => record.id));
+  const ours = new Set(host.store.programSummaries().map((program) => program.id));
   const entries: ProgramListEntry[] = [];
   for (const id of host.kernel.programIds()) {
     if (ours.has(id)) continue;
