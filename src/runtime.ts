@@ -33,27 +33,50 @@ function foldersOf(settings: Settings): Folders {
 /** The same for as long as the machine runs: ids of the kernel mean something only within it. */
 const bootId = (): string => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
 
-async function openHost({ folders, config }: Place, mode: "read" | "write"): Promise<Host> {
-  const [{ openKernel }, { openStore }, { openPins }, { openFiles }, { openNetwork }] = await Promise.all([
-    import("./kernel/kernel.ts"),
-    import("./store/store.ts"),
-    import("./bpffs/pins.ts"),
-    import("./files/files.ts"),
-    import("./network/network.ts"),
-  ]);
-  const pins = openPins(join(folders.runtimeDir, "fs"));
+/** The value that `make` gives, made when it is first asked for. */
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | null = null;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}
+
+/**
+ * Opens the store, and gives the other adapters a place: each is fetched when an operation first looks at it, which a
+ * listing never does. `require` because a getter cannot wait for an `import()`.
+ */
+function openHost({ folders, config }: Place, mode: "read" | "write"): Host {
+  const { openStore } = require("./store/store.ts") as typeof import("./store/store.ts");
+  const pinFolder = join(folders.runtimeDir, "fs");
   const store = openStore({
     path: join(folders.stateDir, "bpfman.db"),
     mode,
     bootId: bootId(),
     busyTimeoutMs: databaseWaitMs(config),
   });
+  const kernel = once(() =>
+    (require("./kernel/kernel.ts") as typeof import("./kernel/kernel.ts")).openKernel({ pinFolder }),
+  );
+  const pins = once(() => (require("./bpffs/pins.ts") as typeof import("./bpffs/pins.ts")).openPins(pinFolder));
+  const files = once(() =>
+    (require("./files/files.ts") as typeof import("./files/files.ts")).openFiles(folders.runtimeDir),
+  );
+  const network = once(() => (require("./network/network.ts") as typeof import("./network/network.ts")).openNetwork());
   return {
-    kernel: openKernel({ pinFolder: pins.paths.root }),
     store,
-    pins,
-    files: openFiles(folders.runtimeDir),
-    network: openNetwork(),
+    get kernel() {
+      return kernel();
+    },
+    get pins() {
+      return pins();
+    },
+    get files() {
+      return files();
+    },
+    get network() {
+      return network();
+    },
     now: () => new Date(),
     sleep: (ms) => Bun.sleep(ms),
     close: () => store.close(),
@@ -82,7 +105,7 @@ export async function connect(settings: Settings, write: (text: string) => void)
       return { versions: () => versions(buildInfo) };
     },
     openLock: async () => (await import("./lock/lock.ts")).openLock(join(folders.runtimeDir, "lock")),
-    openHost: (mode) => openHost({ folders, config }, mode),
+    openHost: async (mode) => openHost({ folders, config }, mode),
   };
   return createInvoke(runtime);
 }

@@ -9,12 +9,18 @@ const CONTEXT =
 /** Advice that libbpf or the kernel puts behind the reason. */
 const ADVICE = /^(propagating |arg#\d+ reference type|hint:)/i;
 
+/** Since Linux 7.3 an explanation of many lines stands behind the reason, and begins with this. */
+const EXPLANATION = /^Verification failed: /;
+
 /**
  * The reason for which a program was refused: the last line with a meaning of its own, without what closes the log.
  * Null when the log has no such line.
  */
 export function verifierReason(log: string): string | null {
-  const lines = log.split("\n").map((line) => line.trim());
+  const all = log.split("\n").map((line) => line.trim());
+  const explained = all.findIndex((line) => EXPLANATION.test(line));
+  // The explanation's first line sums it up, but the kernel's classic wording is what people search for.
+  const lines = explained < 0 ? all : [all[explained] ?? "", ...all.slice(0, explained)];
   for (let index = lines.length - 1; index >= 0; index--) {
     const line = lines[index] ?? "";
     if (line === "" || STATISTICS.test(line) || CONTEXT.test(line) || ADVICE.test(line)) continue;

@@ -1,7 +1,6 @@
 import { constants, Database } from "bun:sqlite";
 import * as fs from "node:fs";
 import { dirname } from "node:path";
-import { pathToFileURL } from "node:url";
 import { BpfmanError } from "../errors/error.ts";
 import { errnoName } from "../errors/sys-failure.ts";
 import { databaseFailure, fileFailure, named } from "./failure.ts";
@@ -72,7 +71,7 @@ function openUnchanging(path: string, prepare: (database: Database) => void): Da
     const sqlite = thrown instanceof BpfmanError ? String(thrown.details.sqlite) : "";
     const frozen = sqlite.startsWith("SQLITE_CANTOPEN") || sqlite.startsWith("SQLITE_READONLY");
     if (!frozen || fs.existsSync(`${path}-wal`)) throw thrown;
-    const file = `${pathToFileURL(path).href}?immutable=1`;
+    const file = `file:${path.split("/").map(encodeURIComponent).join("/")}?immutable=1`;
     return configured({ path, file, flags: constants.SQLITE_OPEN_READONLY | constants.SQLITE_OPEN_URI }, prepare);
   }
 }

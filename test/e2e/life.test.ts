@@ -1,12 +1,13 @@
 /** Programs from load to unload, with the executable, on the real kernel; bpftool and packets are the witnesses. */
 import { describe, expect, test } from "bun:test";
-import { closeSync, existsSync, openSync, readdirSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, statSync, unlinkSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { openKernel } from "../../src/kernel/kernel.ts";
 import { buildBpf } from "../../scripts/build-bpf.ts";
-import type { LinkAnswer, ProgramAnswer } from "../../src/domain/answer.ts";
+import type { LinkAnswer, ProgramAnswer, ProgramListAnswer } from "../../src/domain/answer.ts";
+import { compileBpf } from "../fakes/compile.ts";
 import { executable, idOf, mapOf } from "../fakes/executable.ts";
-import { bpftool, cable, counters, inKernel, until } from "../fakes/kernel-lab.ts";
+import { bpftool, cable, counters, inKernel, sh, until } from "../fakes/kernel-lab.ts";
 import { tcxTest } from "../fakes/tcx-test.ts";
 
 buildBpf();
@@ -23,7 +24,12 @@ function openFiles(times: number): void {
   for (let time = 0; time < times; time++) closeSync(openSync("/dev/null", "r"));
 }
 
-const text = (lines: string): string => `${lines.trim().split("\n").map((line) => line.trimEnd()).join("\n")}\n`;
+const text = (lines: string): string =>
+  `${lines
+    .trim()
+    .split("\n")
+    .map((line) => line.trimEnd())
+    .join("\n")}\n`;
 
 describe("from load to unload", () => {
   const wire = cable();
@@ -51,7 +57,9 @@ describe("from load to unload", () => {
     const tracepoint = await bpfman.attach(onOpenat, ...OPENAT);
     const tcx = await attachTcx(count, 50);
     for (const { record } of [tracepoint, tcx]) {
-      expect(bpftool("link", "show", "id", String(record.kernel_link_id))).toMatchObject({ prog_id: record.program_id });
+      expect(bpftool("link", "show", "id", String(record.kernel_link_id))).toMatchObject({
+        prog_id: record.program_id,
+      });
       expect(existsSync(record.pin_path ?? "")).toBe(true);
     }
     expect(wire.ping(15)).toBe(15);
@@ -90,11 +98,9 @@ describe("from load to unload", () => {
     await attachTcx(idOf(programs, "count"), 50);
     await attachTcx(idOf(programs, "count"), 50, "egress");
     const { record } = await bpfman.attach(idOf(programs, "on_openat"), ...OPENAT);
-    const status = bpfman.path("map");
-    // Held by bpftool's pin, so that the counters can still be read.
+    // A pin of the test's own, so that the counters can still be read.
     const pin = `${bpfman.runtimeDir}/fs/links/witness`;
-    bpftool("map", "pin", "id", String(map), pin);
-    expect(status).not.toBe("");
+    sh("bpftool", "map", "pin", "id", String(map), pin);
     wire.ping(3);
     openFiles(10);
     await bpfman.ok("unload", ...programs.map((program) => String(program.record?.program_id)));
@@ -104,7 +110,7 @@ describe("from load to unload", () => {
     openFiles(10);
     expect(counters(map)).toEqual(unloaded);
     expect(inKernel("link", record.kernel_link_id ?? 0)).toBe(false);
-    Bun.spawnSync(["rm", pin]);
+    unlinkSync(pin);
     await bpfman.expectNothingLeft();
   });
 
@@ -120,7 +126,10 @@ describe("from load to unload", () => {
     expect(early.packets()).toBeGreaterThanOrEqual(4);
     expect([late.packets(), last.packets()]).toEqual([0, 0]);
 
-    const order = (await bpfman.links()).map(({ program_id, details }) => [program_id, "position" in details && details.position]);
+    const order = (await bpfman.links()).map(({ program_id, details }) => [
+      program_id,
+      "position" in details && details.position,
+    ]);
     expect(order).toEqual([
       [late.id, 3],
       [dropper, 1],
@@ -128,7 +137,9 @@ describe("from load to unload", () => {
       [last.id, 2],
     ]);
     const hook = { netns: wire.netns, ifindex: wire.ifindex, direction: "ingress" } as const;
-    const onHook = openKernel({ pinFolder: "/nonexistent" }).tcxState(hook).members.map(({ program }) => Number(program));
+    const onHook = openKernel({ pinFolder: "/nonexistent" })
+      .tcxState(hook)
+      .members.map(({ program }) => Number(program));
     expect(onHook).toEqual([early.id, dropper, last.id, late.id]);
     expect(await bpfman.ok("get", "link", String(drop.record.id))).toContain("Position:           1 \n");
 
@@ -142,16 +153,19 @@ describe("from load to unload", () => {
     expect(positions).toEqual([2, 0, 1]);
   });
 
-  tcxTest("the same program twice on one hook is refused, naming the link; the other direction is another hook", async () => {
-    const { id } = await loadCounter();
-    const first = await attachTcx(id, 50);
-    const again = ["attach", String(id), "tcx", "-i", wire.interface, "-d", "ingress", "-p", "60", "-n", wire.netns];
-    const failure = await bpfman.refused(5, "ALREADY_ATTACHED", ...again);
-    expect(failure.message).toContain(`as link ${first.record.id}`);
-    expect(await bpfman.links()).toHaveLength(1);
-    await attachTcx(id, 50, "egress");
-    expect(await bpfman.links()).toHaveLength(2);
-  });
+  tcxTest(
+    "the same program twice on one hook is refused, naming the link; the other direction is another hook",
+    async () => {
+      const { id } = await loadCounter();
+      const first = await attachTcx(id, 50);
+      const again = ["attach", String(id), "tcx", "-i", wire.interface, "-d", "ingress", "-p", "60", "-n", wire.netns];
+      const failure = await bpfman.refused(5, "ALREADY_ATTACHED", ...again);
+      expect(failure.message).toContain(`as link ${first.record.id}`);
+      expect(await bpfman.links()).toHaveLength(1);
+      await attachTcx(id, 50, "egress");
+      expect(await bpfman.links()).toHaveLength(2);
+    },
+  );
 
   tcxTest("a link is found in its namespace, whether that is named or the command's own", async () => {
     const { id, packets } = await loadCounter();
@@ -186,7 +200,7 @@ describe("from load to unload", () => {
   tcxTest("a namespace that goes away takes the link off; detach and unload still clean up", async () => {
     const { id } = await loadCounter();
     const { record } = await attachTcx(id, 50);
-    Bun.spawnSync(["ip", "-n", wire.netns.replace("/run/netns/", ""), "link", "delete", wire.interface]);
+    sh("nsenter", `--net=${wire.netns}`, "ip", "link", "delete", wire.interface);
     const link: LinkAnswer = await bpfman.json("get", "link", String(record.id));
     expect(link.record.id).toBe(record.id);
     await bpfman.ok("detach", String(record.id));
@@ -239,7 +253,16 @@ describe("maps", () => {
 
   test("an owner that is not there, or owns nothing, is refused", async () => {
     const programs = await bpfman.load(OBJECT, "--programs", "tcx:count", "tcx:drop");
-    const load = (owner: number) => ["load", "file", "-p", OBJECT, "--programs", "tcx:count", "--map-owner-id", String(owner)];
+    const load = (owner: number) => [
+      "load",
+      "file",
+      "-p",
+      OBJECT,
+      "--programs",
+      "tcx:count",
+      "--map-owner-id",
+      String(owner),
+    ];
     const missing = await bpfman.refused(3, "MAP_OWNER_NOT_FOUND", ...load(4_000_000_000));
     expect(missing.message).toBe("map_owner_id 4000000000 does not exist");
     const second = await bpfman.refused(3, "MAP_OWNER_NOT_FOUND", ...load(idOf(programs, "drop")));
@@ -269,18 +292,38 @@ describe("maps", () => {
 });
 
 test("load of several programs that cannot all be loaded loads none", async () => {
-  const refused = await bpfman.refused(1, "FUNCTION_NOT_FOUND", "load", "file", "-p", OBJECT, "--programs", "tcx:count", "tcx:cuont");
+  const refused = await bpfman.refused(
+    1,
+    "FUNCTION_NOT_FOUND",
+    "load",
+    "file",
+    "-p",
+    OBJECT,
+    "--programs",
+    "tcx:count",
+    "tcx:cuont",
+  );
   expect(refused.hint).toContain('"count"');
   expect(await bpfman.programs()).toEqual([]);
   await bpfman.expectNothingLeft();
 });
 
 test("what is pinned and saved stands where it is said to be, and for root alone", async () => {
-  const programs = await bpfman.load(OBJECT, "--programs", "tcx:count", "tracepoint:on_openat", "tcx:count_in_shared_map");
+  const programs = await bpfman.load(
+    OBJECT,
+    "--programs",
+    "tcx:count",
+    "tracepoint:on_openat",
+    "tcx:count_in_shared_map",
+  );
   const [owner = 0] = programs.map((program) => program.record?.program_id ?? 0);
   const fs = `${bpfman.runtimeDir}/fs`;
   const ids = programs.map((program) => program.record?.program_id);
-  expect(readdirSync(fs).filter((name) => name.startsWith("prog_")).sort()).toEqual(ids.map((id) => `prog_${id}`).sort());
+  expect(
+    readdirSync(fs)
+      .filter((name) => name.startsWith("prog_"))
+      .sort(),
+  ).toEqual(ids.map((id) => `prog_${id}`).sort());
   expect(readdirSync(`${fs}/maps`)).toEqual([String(owner)]);
   expect(readdirSync(`${fs}/maps/${owner}`)).toEqual(["counters_of_life"]);
   expect(readdirSync(`${fs}/shared`)).toEqual(["packets_of_all"]);
@@ -348,7 +391,9 @@ test("the text of load, get and the lists", async () => {
   expect(comparable(await bpfman.ok("get", "program", String(id)))).toBe(comparable(shown(place)));
   const wide = String(id).padEnd(10);
   expect(text(await bpfman.ok("list", "programs"))).toBe(
-    text(` Program ID  Application  Type        Function Name  Links\n ${wide}  demo         tracepoint  on_openat      (1) ${linkId}`),
+    text(
+      ` Program ID  Application  Type        Function Name  Links\n ${wide}  demo         tracepoint  on_openat      (1) ${linkId}`,
+    ),
   );
   expect(text(await bpfman.ok("list", "links"))).toBe(
     text(
@@ -358,7 +403,7 @@ test("the text of load, get and the lists", async () => {
 });
 
 describe("filters of the lists", () => {
-  test("by type, application and metadata; -a shows what others loaded, marked", async () => {
+  test("by type, application and metadata", async () => {
     const demo = await bpfman.load(OBJECT, "--programs", "tcx:count", "-a", "demo", "-m", "owner=me,stage=one");
     const other = await bpfman.load(OBJECT, "--programs", "tracepoint:on_openat", "-m", "owner=me");
     const [tcx, tracepoint] = [idOf(demo, "count"), idOf(other, "on_openat")];
@@ -375,12 +420,6 @@ describe("filters of the lists", () => {
     expect(await listed("-m", "owner=me")).toEqual([tcx, tracepoint]);
     expect(await listed("-m", "owner=me,stage=one")).toEqual([tcx]);
     expect(await listed("-m", "owner=you")).toEqual([]);
-    const all: number[] = await listed("-a");
-    const known: { id: number }[] = bpftool("prog");
-    expect(known.map(({ id }) => id)).toEqual(expect.arrayContaining([tcx, tracepoint]));
-    expect(all).toEqual(expect.arrayContaining([tcx, tracepoint]));
-    expect(all).toEqual(all.toSorted((a, b) => a - b));
-    expect(await bpfman.ok("list", "programs", "-a")).toContain("(not managed)");
     expect(text(await bpfman.ok("list", "programs", "-p", "xdp"))).toBe(
       " Program ID  Application  Type  Function Name  Links\n".trimStart(),
     );
@@ -393,5 +432,35 @@ describe("filters of the lists", () => {
     expect(await links("-m", "why=test")).toBe(1);
     expect(await links("-m", "why=else")).toBe(0);
     expect(await links("--application", "demo")).toBe(0);
+  });
+
+  test("-a shows what others loaded, marked; get shows it, and unload leaves it alone", async () => {
+    const ours = idOf(await bpfman.load(OBJECT, "--programs", "tcx:count"), "count");
+    writeFileSync(bpfman.path("foreign.o"), compileBpf('SEC("socket") int foreign(void *ctx) { return 0; }'));
+    const pin = `${bpfman.runtimeDir}/fs/foreign`;
+    sh("bpftool", "prog", "load", bpfman.path("foreign.o"), pin);
+    const { id, tag } = bpftool("prog", "show", "pinned", pin);
+    expect((await bpfman.programs()).map((program) => program.program_id)).toEqual([ours]);
+
+    const { programs }: ProgramListAnswer = await bpfman.json("list", "programs", "-a");
+    const ids = programs.map((program) => program.program_id);
+    expect(ids).toEqual(ids.toSorted((a, b) => a - b));
+    const mine = (program: { program_id: number }) => program.program_id === ours || program.program_id === id;
+    expect(programs.filter(mine)).toMatchObject([
+      { program_id: ours, managed: true, type: "tcx", function_name: "count", kernel: { id: ours } },
+      { program_id: id, managed: false, application: null, links: [], record: null, kernel: { id, tag } },
+    ]);
+    expect(await bpfman.ok("list", "programs", "-a")).toMatch(
+      new RegExp(`^ ${id} .* foreign +\\(not managed\\) $`, "m"),
+    );
+
+    const shown: ProgramAnswer = await bpfman.json("get", "program", String(id));
+    expect(shown).toMatchObject({ record: null, status: { kernel: { id, tag, name: "foreign" }, links: [] } });
+    expect(await bpfman.ok("get", "program", String(id))).toContain(`Tag:                              ${tag} \n`);
+    await bpfman.refused(3, "PROGRAM_NOT_MANAGED", "unload", String(id));
+    await bpfman.refused(3, "PROGRAM_NOT_MANAGED", "unload", "--ignore-missing", String(id));
+    await bpfman.refused(3, "PROGRAM_NOT_MANAGED", "attach", String(id), ...OPENAT);
+    expect(inKernel("prog", id)).toBe(true);
+    unlinkSync(pin);
   });
 });

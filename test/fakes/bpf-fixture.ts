@@ -4,9 +4,12 @@ import { buildBpf } from "../../scripts/build-bpf.ts";
 import type { ProgramType } from "../../src/domain/program.ts";
 import type { ObjectToLoad, ProgramToLoad } from "../../src/platform/kernel.ts";
 
+let built = false;
+
 /** The bytes of a compiled test/fixtures/bpf/NAME.bpf.c. */
 export function fixture(name: string): Uint8Array {
-  buildBpf();
+  if (!built) buildBpf();
+  built = true;
   return readFileSync(resolve(import.meta.dir, `../../dist/bpf/fixtures/${name}.bpf.o`));
 }
 

@@ -36,6 +36,29 @@ ${STATISTICS}`;
   expect(verifierReason(log)).toBe("The sequence of 8193 jumps is too complex.");
 });
 
+test("an explanation behind the reason, as Linux 7.3 writes it, does not count", () => {
+  const explanation = `
+Verification failed: Register Type Safety: Invalid dereference
+
+Reason:
+  R0 may be NULL here (a nullable map value pointer). The program could dereference NULL on this
+  path, so the verifier cannot prove this access is safe.
+
+At:
+  reads_null @ refused.bpf.c:26:14
+  Instruction context:
+  >>> 7 | (79) r0 = *(u64 *)(r0 +0)
+      8 | (95) exit
+
+Suggestion:
+  Add a NULL check before the access and dereference the pointer only on the non-NULL path.
+
+${STATISTICS}`;
+  const classic = "7: (79) r0 = *(u64 *)(r0 +0)\nR0 invalid mem access 'map_value_or_null'\n";
+  expect(verifierReason(classic + explanation)).toBe("R0 invalid mem access 'map_value_or_null'");
+  expect(verifierReason(explanation)).toBe("Verification failed: Register Type Safety: Invalid dereference");
+});
+
 test("logs that are cut at their beginning or have no statistics", () => {
   expect(verifierReason("ad_ok\nBPF program is too large. Processed 1000001 insn\n")).toBe(
     "BPF program is too large. Processed 1000001 insn",

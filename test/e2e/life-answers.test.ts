@@ -1,0 +1,186 @@
+/** The JSON answers of the executable have exactly the keys that the documentation gives them. */
+import { describe, expect, test } from "bun:test";
+import { resolve } from "node:path";
+import { buildBpf } from "../../scripts/build-bpf.ts";
+import { executable, idOf } from "../fakes/executable.ts";
+import { cable } from "../fakes/kernel-lab.ts";
+import { tcxTest } from "../fakes/tcx-test.ts";
+
+buildBpf();
+const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/life.bpf.o");
+const bpfman = executable();
+
+type Json = Readonly<Record<string, unknown>>;
+/** Keys of an object in their order. */
+const keys = (value: unknown): string[] => Object.keys(value as Json);
+
+const RECORD = ["program_id", "load", "license", "gpl_compatible", "handles", "meta", "created_at", "updated_at"];
+const LOAD = [
+  "object_path",
+  "source_path",
+  "program_name",
+  "program_type",
+  "global_data",
+  "image_source",
+  "attach_func",
+  "map_owner_id",
+];
+const KERNEL = [
+  "id",
+  "name",
+  "program_type",
+  "tag",
+  "loaded_at",
+  "uid",
+  "has_uid",
+  "btf_id",
+  "has_btf_id",
+  "map_ids",
+  "has_map_ids",
+  "jited_size",
+  "xlated_size",
+  "verified_insns",
+  "memlock",
+  "has_memlock",
+  "restricted",
+  // For programs that bpfman did not load, of which there is no record.
+  "gpl_compatible",
+];
+const STATUS = ["kernel", "stats", "prog_pin", "map_dir", "bytecode", "links", "maps", "map_used_by"];
+const MAP = [
+  "id",
+  "name",
+  "map_type",
+  "key_size",
+  "value_size",
+  "max_entries",
+  "flags",
+  "btf_id",
+  "has_btf_id",
+  "map_extra",
+  "has_map_extra",
+  "memlock",
+  "has_memlock",
+  "frozen",
+  "pin_path",
+  "present",
+];
+const LINK_RECORD = [
+  "id",
+  "program_id",
+  "kernel_link_id",
+  "kind",
+  "pin_path",
+  "details",
+  "created_at",
+  "metadata",
+] as const;
+const LINK_STATUS = ["kernel", "kernel_seen", "pin_present", "function_name"];
+const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+
+interface ProgramJson {
+  readonly record: Json & { readonly load: Json; readonly handles: Json; readonly meta: Json };
+  readonly status: Json & {
+    readonly kernel: Json;
+    readonly maps: readonly Json[];
+    readonly links: readonly LinkJson[];
+  };
+}
+interface LinkJson {
+  readonly record: Json & { readonly details: Json };
+  readonly status: Json & { readonly kernel: Json };
+}
+
+function expectProgram(program: ProgramJson): void {
+  expect(keys(program)).toEqual(["record", "status"]);
+  const { record, status } = program;
+  expect(keys(record)).toEqual(RECORD);
+  expect(keys(record.load)).toEqual(LOAD);
+  expect(keys(record.handles)).toEqual(["pin_path", "map_pin_path", "map_owner_id"]);
+  expect(keys(record.meta)).toEqual(["name", "owner", "description", "metadata"]);
+  expect(record.created_at).toMatch(RFC_3339);
+  expect(keys(status)).toEqual(STATUS);
+  expect(keys(status.kernel)).toEqual(KERNEL);
+  expect(status.kernel.loaded_at).toMatch(RFC_3339);
+  for (const file of ["prog_pin", "map_dir", "bytecode"]) expect(keys(status[file])).toEqual(["path", "present"]);
+  expect(status.maps.length).toBeGreaterThan(0);
+  for (const map of status.maps) expect(keys(map)).toEqual(MAP);
+}
+
+function expectLink(link: LinkJson): void {
+  expect(keys(link)).toEqual(["record", "status"]);
+  expect(keys(link.record)).toEqual([...LINK_RECORD]);
+  expect(link.record.created_at).toMatch(RFC_3339);
+  expect(keys(link.status)).toEqual(LINK_STATUS);
+  expect(keys(link.status.kernel)).toEqual(["id", "program_id", "link_type", "attach_type"]);
+}
+
+test("load, get program and list programs", async () => {
+  const words = ["load", "file", "-p", OBJECT, "--programs", "tcx:count", "-g", "LIMIT=0A000000", "-m", "owner=me"];
+  const loaded: { programs: ProgramJson[] } = await bpfman.json(...words);
+  expect(keys(loaded)).toEqual(["programs"]);
+  const program = loaded.programs[0]!;
+  expectProgram(program);
+  const id = program.record.program_id as number;
+  // What a load answers of itself: nothing has run yet, and its maps are given as they were made.
+  expect(program.status.stats).toBeNull();
+  for (const map of program.status.maps) expect(map).toMatchObject({ pin_path: "", present: false });
+
+  const got: ProgramJson = await bpfman.json("get", "program", String(id));
+  expectProgram(got);
+  expect(got.record).toEqual(program.record);
+  expect(got.record.load.global_data).toEqual({ LIMIT: Buffer.from([10, 0, 0, 0]).toString("base64") });
+  expect(got.record.meta).toEqual({ name: "count", owner: "", description: "", metadata: { owner: "me" } });
+  expect(keys(got.status.stats)).toEqual(["runtime", "run_count", "recursion_misses"]);
+  const pin = `${bpfman.runtimeDir}/fs/maps/${id}/counters_of_life`;
+  expect(got.status.maps.map(({ pin_path, present }) => ({ pin_path, present }))).toEqual([
+    { pin_path: pin, present: true },
+    { pin_path: "", present: false },
+  ]);
+
+  const listed: { programs: (Json & { record: Json; kernel: Json })[] } = await bpfman.json("list", "programs");
+  expect(keys(listed)).toEqual(["programs"]);
+  expect(listed.programs.map(keys)).toEqual([
+    ["program_id", "managed", "application", "type", "function_name", "links", "record", "kernel"],
+  ]);
+  expect(keys(listed.programs[0]!.record)).toEqual(RECORD);
+  expect(keys(listed.programs[0]!.kernel)).toEqual(KERNEL);
+  expect(await bpfman.json("unload", String(id))).toEqual({
+    unloaded: [{ program_id: id, detached: [], unloaded: true }],
+  });
+  expect(await bpfman.json("list", "programs")).toEqual({ programs: [] });
+  expect(await bpfman.json("list", "links")).toEqual({ links: [] });
+});
+
+test("attach, get link and list links of a tracepoint", async () => {
+  const id = idOf(await bpfman.load(OBJECT, "--programs", "tracepoint:on_openat"), "on_openat");
+  const words = ["attach", String(id), "tracepoint", "-t", "syscalls/sys_enter_openat"];
+  const link: LinkJson = await bpfman.json(...words);
+  expectLink(link);
+  expect(link.record.details).toEqual({ group: "syscalls", name: "sys_enter_openat" });
+  expect(link.status.kernel).toMatchObject({ program_id: id, link_type: "perf_event", attach_type: null });
+  expect(await bpfman.json("get", "link", String(link.record.id))).toEqual(link);
+  const program: ProgramJson = await bpfman.json("get", "program", String(id));
+  expect(program.status.links).toEqual([link]);
+
+  const listed: { links: Json[] } = await bpfman.json("list", "links");
+  expect(listed).toEqual({ links: [{ ...link.record, application: null, function_name: "on_openat" }] });
+  expect(await bpfman.json("detach", String(link.record.id))).toEqual({
+    detached: [{ link_id: link.record.id, detached: true }],
+  });
+});
+
+describe("on an interface", () => {
+  const wire = cable();
+
+  tcxTest("the details of a tcx link", async () => {
+    const id = idOf(await bpfman.load(OBJECT, "--programs", "tcx:count"), "count");
+    const hook = ["-i", wire.interface, "-d", "egress", "-p", "1000", "-n", wire.netns];
+    const link: LinkJson = await bpfman.json("attach", String(id), "tcx", ...hook);
+    expectLink(link);
+    const { details } = link.record;
+    expect(keys(details)).toEqual(["interface", "ifindex", "priority", "position", "netns", "nsid", "direction"]);
+    expect(details).toMatchObject({ ifindex: wire.ifindex, priority: 1000, position: 0, direction: "egress" });
+    expect(link.status.kernel).toMatchObject({ link_type: "tcx", attach_type: "tcx_egress" });
+  });
+});
