@@ -68,6 +68,24 @@ const KERNEL_STRUCTS: readonly StructSource[] = [
   },
   { name: "LINK_DETACH_ATTR", type: "union bpf_attr", fields: ["link_fd=link_detach.link_fd"] },
   {
+    name: "PROG_LOAD_ATTR",
+    type: "union bpf_attr",
+    fields: [
+      "prog_type",
+      "insn_cnt",
+      "insns",
+      "license",
+      "expected_attach_type",
+      "prog_btf_fd",
+      "func_info_rec_size",
+      "func_info",
+      "func_info_cnt",
+      "attach_btf_id",
+      "attach_prog_fd",
+    ],
+  },
+  { name: "BTF_LOAD_ATTR", type: "union bpf_attr", fields: ["btf", "btf_size"] },
+  {
     name: "PROG_INFO",
     type: "struct bpf_prog_info",
     fields: [
@@ -142,6 +160,8 @@ const KERNEL_ENUMS: readonly { readonly name: string; readonly prefix: string; r
         "BPF_LINK_CREATE",
         "BPF_LINK_UPDATE",
         "BPF_LINK_DETACH",
+        "BPF_PROG_LOAD",
+        "BPF_BTF_LOAD",
       ],
     },
     {
@@ -152,6 +172,7 @@ const KERNEL_ENUMS: readonly { readonly name: string; readonly prefix: string; r
         "BPF_PROG_TYPE_SCHED_CLS",
         "BPF_PROG_TYPE_TRACEPOINT",
         "BPF_PROG_TYPE_XDP",
+        "BPF_PROG_TYPE_PERF_EVENT",
         "BPF_PROG_TYPE_TRACING",
         "BPF_PROG_TYPE_EXT",
         "BPF_PROG_TYPE_LSM",
@@ -183,7 +204,8 @@ const KERNEL_ENUMS: readonly { readonly name: string; readonly prefix: string; r
         "BPF_LINK_TYPE_NETKIT",
       ],
     },
-    { name: "PERF_TYPE", prefix: "PERF_TYPE_", values: ["PERF_TYPE_TRACEPOINT"] },
+    { name: "PERF_TYPE", prefix: "PERF_TYPE_", values: ["PERF_TYPE_SOFTWARE", "PERF_TYPE_TRACEPOINT"] },
+    { name: "PERF_SOFTWARE", prefix: "PERF_COUNT_SW_", values: ["PERF_COUNT_SW_DUMMY"] },
   ];
 
 interface Command {

@@ -65,6 +65,7 @@ function openHost({ folders, config }: Place, mode: "read" | "write"): Host {
   const network = once(() => (require("./network/network.ts") as typeof import("./network/network.ts")).openNetwork());
   return {
     store,
+    config,
     get kernel() {
       return kernel();
     },
@@ -91,6 +92,8 @@ async function loadConfig(named: string | null): Promise<Config> {
   return readConfig(file, named !== null);
 }
 
+const privileged = (): boolean => process.geteuid?.() === 0;
+
 /** Binds the service to this machine. `write` takes the log's lines. */
 export async function connect(settings: Settings, write: (text: string) => void): Promise<Invoke> {
   const folders = foldersOf(settings);
@@ -98,11 +101,14 @@ export async function connect(settings: Settings, write: (text: string) => void)
   const runtime: Runtime = {
     log: openLog(settings.logLevel, write),
     lockTimeoutMs: settings.lockTimeoutMs,
-    privileged: () => process.geteuid?.() === 0,
+    privileged,
     identity: () => ({ uid: process.getuid?.() ?? 0, parentPid: process.ppid }),
     openVersions: async () => {
       const { versions } = await import("./kernel/versions.ts");
-      return { versions: () => versions(buildInfo) };
+      return {
+        versions: () => versions(buildInfo),
+        features: async () => (privileged() ? (await import("./kernel/features.ts")).features() : null),
+      };
     },
     openLock: async () => (await import("./lock/lock.ts")).openLock(join(folders.runtimeDir, "lock")),
     openHost: async (mode) => openHost({ folders, config }, mode),

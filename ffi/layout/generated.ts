@@ -15,6 +15,8 @@ export const BPF_CMD = {
   LINK_CREATE: 28,
   LINK_UPDATE: 29,
   LINK_DETACH: 34,
+  PROG_LOAD: 5,
+  BTF_LOAD: 18,
 } as const;
 
 export const PROG_TYPE = {
@@ -22,6 +24,7 @@ export const PROG_TYPE = {
   SCHED_CLS: 3,
   TRACEPOINT: 5,
   XDP: 6,
+  PERF_EVENT: 7,
   TRACING: 26,
   EXT: 28,
   LSM: 29,
@@ -48,7 +51,12 @@ export const LINK_TYPE = {
 } as const;
 
 export const PERF_TYPE = {
+  SOFTWARE: 1,
   TRACEPOINT: 2,
+} as const;
+
+export const PERF_SOFTWARE = {
+  DUMMY: 9,
 } as const;
 
 /** union bpf_attr */
@@ -129,6 +137,33 @@ export const LINK_DETACH_ATTR = {
     link_fd: { offset: 0, size: 4 },
   },
   size: 4,
+} as const;
+
+/** union bpf_attr */
+export const PROG_LOAD_ATTR = {
+  fields: {
+    prog_type: { offset: 0, size: 4 },
+    insn_cnt: { offset: 4, size: 4 },
+    insns: { offset: 8, size: 8 },
+    license: { offset: 16, size: 8 },
+    expected_attach_type: { offset: 68, size: 4 },
+    prog_btf_fd: { offset: 72, size: 4 },
+    func_info_rec_size: { offset: 76, size: 4 },
+    func_info: { offset: 80, size: 8 },
+    func_info_cnt: { offset: 88, size: 4 },
+    attach_btf_id: { offset: 108, size: 4 },
+    attach_prog_fd: { offset: 112, size: 4 },
+  },
+  size: 116,
+} as const;
+
+/** union bpf_attr */
+export const BTF_LOAD_ATTR = {
+  fields: {
+    btf: { offset: 0, size: 8 },
+    btf_size: { offset: 16, size: 4 },
+  },
+  size: 20,
 } as const;
 
 /** struct bpf_prog_info */

@@ -31,6 +31,8 @@ export interface BpfProgram {
    * for null. After setType. Throws SysError (ENOENT or ESRCH: BTF has no such function).
    */
   setAttachTarget(target: { readonly programFd: number | null; readonly function: string }): void;
+  /** Lets an XDP program, or an extension of one, see packets of several fragments (Linux 5.18): BPF_F_XDP_HAS_FRAGS. */
+  setFrags(): void;
   /** Memory for the verifier's log, written only when the kernel refuses the program. */
   setLog(log: LogBuffer): void;
   /** The descriptor of the loaded program, which `close` of the object closes. */
@@ -98,6 +100,9 @@ function walk(next: (last: Pointer | null) => Pointer | bigint | null): Pointer[
   return found;
 }
 
+/** include/uapi/linux/bpf.h */
+const BPF_F_XDP_HAS_FRAGS = 1 << 5;
+
 type Live = (pointer: Pointer) => Pointer;
 
 const nameAt = (address: Pointer | bigint | null): string => (address === null ? "" : textAt(address));
@@ -120,6 +125,10 @@ function wrapProgram(pointer: Pointer, live: Live, lent: Memory[]): BpfProgram {
       const fd = target.programFd ?? 0;
       const result = library.bpf_program__set_attach_target(live(pointer), fd, cString(target.function));
       checkedLibbpf("bpf_program__set_attach_target", result);
+    },
+    setFrags() {
+      const flags = library.bpf_program__flags(live(pointer)) | BPF_F_XDP_HAS_FRAGS;
+      checkedLibbpf("bpf_program__set_flags", library.bpf_program__set_flags(pointer, flags));
     },
     setLog(log) {
       const { memory } = log;

@@ -28,6 +28,23 @@ export function createExtensionLink(
   return createLink({ prog_fd: program, target_fd: target?.programFd ?? 0, target_btf_id: target?.btfId ?? 0 });
 }
 
+/** XDP_FLAGS_* (include/uapi/linux/if_link.h): which of an interface's hooks. */
+export const XDP_MODE_FLAGS = { skb: 1 << 1, drv: 1 << 2, hw: 1 << 3 } as const;
+export type XdpMode = keyof typeof XDP_MODE_FLAGS;
+
+/**
+ * Attaches to an XDP hook of an interface of the current network namespace (Linux 5.9). Throws SysError: EBUSY and EEXIST
+ * when something is on it or on its counterpart, EOPNOTSUPP when the driver has no such mode, ENODEV.
+ */
+export function createXdpLink(program: number, hook: { readonly ifindex: number; readonly mode: XdpMode }): number {
+  return createLink({
+    prog_fd: program,
+    target_ifindex: hook.ifindex,
+    attach_type: ATTACH_TYPE.XDP,
+    flags: XDP_MODE_FLAGS[hook.mode],
+  });
+}
+
 export type HookName = "TCX_INGRESS" | "TCX_EGRESS";
 
 /** include/uapi/linux/bpf.h */
@@ -97,7 +114,10 @@ export function queryHook(ifindex: number, hook: HookName): HookState {
   return { revision: answer.u64("revision"), members };
 }
 
-/** BPF_LINK_UPDATE: puts `next` in the place of `old`, if `old` is what the link runs. Throws SysError. */
+/**
+ * BPF_LINK_UPDATE: puts `next` in the place of `old`, if `old` is what the link runs. Throws SysError: EPERM when it is
+ * not, ENOLINK when the hook has gone.
+ */
 export function replaceLinkProgram(link: number, programs: { readonly old: number; readonly next: number }): void {
   const values = { link_fd: link, new_prog_fd: programs.next, flags: BPF_F_REPLACE, old_prog_fd: programs.old };
   bpf("LINK_UPDATE", encode(LINK_UPDATE_ATTR, values));

@@ -15,6 +15,7 @@ export function mountBpffs(target: string): void {
 
 /** File systems in which the kernel shows things: their magic (include/uapi/linux/magic.h), and where they usually are. */
 const KERNEL_FILE_SYSTEMS = {
+  bpf: { magic: 0xcafe4a11, mounts: ["/sys/fs/bpf"] },
   tracefs: { magic: 0x74726163, mounts: ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"] },
   securityfs: { magic: 0x73636673, mounts: ["/sys/kernel/security"] },
 } as const;

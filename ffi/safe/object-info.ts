@@ -101,13 +101,21 @@ export interface LinkInfo {
   readonly programId: number;
   /** BPF_* attach type; null for the kinds of link that do not say. */
   readonly attachType: number | null;
+  /** Of an XDP link: its interface, 0 when that has gone. Null for other kinds. */
+  readonly xdpIfindex: number | null;
 }
 
 /** About the link behind `fd`. Throws SysError. */
 export function linkInfo(fd: number): LinkInfo {
   const info = objectInfo(fd, LINK_INFO);
   const type = info.u32("type");
-  return { type, id: info.u32("id"), programId: info.u32("prog_id"), attachType: attachTypeOf(type, info) };
+  return {
+    type,
+    id: info.u32("id"),
+    programId: info.u32("prog_id"),
+    attachType: attachTypeOf(type, info),
+    xdpIfindex: type === LINK_TYPE.XDP ? info.u32("xdp_ifindex") : null,
+  };
 }
 
 function attachTypeOf(type: number, info: StructReader<typeof LINK_INFO>): number | null {

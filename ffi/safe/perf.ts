@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { ERRNO } from "../errno.ts";
-import { PERF_EVENT_ATTR, PERF_TYPE } from "../layout/generated.ts";
+import { PERF_EVENT_ATTR, PERF_SOFTWARE, PERF_TYPE } from "../layout/generated.ts";
 import { encode, type FieldValues } from "../layout/struct.ts";
 import { addressOf, cString, keepAlive } from "../memory.ts";
 import { fileCall, SysError } from "../sys-error.ts";
@@ -22,6 +22,10 @@ function openEvent(values: FieldValues<typeof PERF_EVENT_ATTR>, pid: number | nu
 
 /** Opens the tracepoint with that id (tracefs, events/GROUP/NAME/id). Throws SysError. */
 export const openTracepoint = (id: number): number => openEvent({ type: PERF_TYPE.TRACEPOINT, config: id }, null);
+
+/** Opens an event that never happens. Throws SysError. */
+export const openDummyEvent = (): number =>
+  openEvent({ type: PERF_TYPE.SOFTWARE, config: PERF_SOFTWARE.DUMMY }, null);
 
 export interface UprobeTarget {
   readonly path: string;

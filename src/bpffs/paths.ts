@@ -13,6 +13,9 @@ export function pinPaths(root: string): PinPaths {
     map: (owner, name) => `${paths.mapFolder(owner)}/${fileName(name)}`,
     sharedMap: (name) => `${root}/shared/${fileName(name)}`,
     link: (id) => `${root}/links/${id}`,
+    revision: ({ type, nsid, ifindex }, revision) => `${root}/${type}/dispatcher_${nsid}_${ifindex}_${revision}`,
+    chains: (type) => `${root}/${type}`,
+    xdpLink: ({ nsid, ifindex }) => `${root}/xdp/dispatcher_${nsid}_${ifindex}_link`,
   };
   return paths;
 }

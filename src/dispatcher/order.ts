@@ -1,4 +1,5 @@
 /** The order of programs that share a hook: pure. */
+import type { ChainMember } from "../domain/dispatcher.ts";
 import type { KernelLinkId, LinkId } from "../domain/ids.ts";
 import type { TcxAnchor, TcxState } from "../domain/tcx.ts";
 
@@ -9,6 +10,21 @@ export interface Place {
 
 /** TCX: lower priority first; at equal priority the one attached earlier (link ids ascend). A total order. */
 export const comparePlaces = (a: Place, b: Place): number => a.priority - b.priority || a.id - b.id;
+
+/**
+ * XDP and TC chains: priority ascending; at equal priority the newcomer before those already attached, then by program
+ * name, then by age. A total order, whatever order the members come in.
+ */
+export function orderChain<M extends ChainMember>(members: readonly M[], newcomer: LinkId | null): M[] {
+  const isOld = (member: M): number => (member.link === newcomer ? 0 : 1);
+  return members.toSorted(
+    (a, b) =>
+      a.priority - b.priority || isOld(a) - isOld(b) || compareNames(a.programName, b.programName) || a.link - b.link,
+  );
+}
+
+/** By code unit, so that the order is the same everywhere. */
+const compareNames = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
 
 export interface TcxMember extends Place {
   readonly kernelLinkId: KernelLinkId;

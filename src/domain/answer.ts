@@ -184,6 +184,46 @@ export interface LinkListAnswer {
   })[];
 }
 
+export interface DispatcherAnswer {
+  readonly key: { readonly type: string; readonly nsid: number; readonly ifindex: number };
+  readonly interface: string;
+  readonly revision: number;
+  readonly runtime: {
+    readonly program_id: number | null;
+    /** XDP only. */
+    readonly kernel_link_id?: number | null;
+    readonly mode?: string | null;
+    /** TC only. */
+    readonly filter_priority?: number | null;
+    readonly filter_handle?: number | null;
+    readonly netns_path: string | null;
+  };
+  readonly member_count: number;
+}
+
+export interface DispatcherMemberAnswer {
+  readonly program_id: number;
+  readonly program_name: string;
+  readonly prog_pin_path: string;
+  readonly link_id: number;
+  readonly kernel_link_id: number | null;
+  readonly link_pin_path: string | null;
+  readonly position: number;
+  readonly priority: number;
+  /** The mask that the dispatcher has for this slot, unsigned. */
+  readonly proceed_on: number;
+  readonly ifname: string;
+  readonly metadata: Metadata;
+}
+
+export interface DispatcherListAnswer {
+  readonly dispatchers: readonly DispatcherAnswer[];
+}
+/** Members in order of their position. */
+export interface DispatcherDetailAnswer extends DispatcherAnswer {
+  readonly members: readonly DispatcherMemberAnswer[];
+}
+
 export interface UnloadAnswer {
   readonly program_id: number;
   readonly detached: readonly number[];
@@ -195,12 +235,37 @@ export interface DetachAnswer {
   readonly detached: boolean;
 }
 
+/** Whether something works here, and if not why: the name of an errno, or some words. */
+export interface FeatureAnswer {
+  readonly available: boolean;
+  readonly reason: string | null;
+}
+
+/** What this kernel lets this process do, each tried out (src/kernel/features.ts). */
+export interface FeaturesAnswer {
+  readonly ext: FeatureAnswer;
+  readonly tracing: FeatureAnswer;
+  readonly lsm: { readonly load: FeatureAnswer; readonly active: FeatureAnswer };
+  readonly tcx: FeatureAnswer;
+  readonly kprobe: FeatureAnswer;
+  readonly perf_link: FeatureAnswer;
+  readonly btf: FeatureAnswer;
+  readonly jit: FeatureAnswer;
+  readonly bpffs: FeatureAnswer;
+  readonly lockdown: "none" | "integrity" | "confidentiality" | null;
+  readonly capabilities: readonly string[];
+}
+
 export interface VersionAnswer {
   readonly version: string;
   readonly commit: string;
   readonly bun: string;
-  /** Null when libbpf is not installed. */
+  /** `1.1`; null when libbpf is not installed. */
   readonly libbpf: string | null;
+  /** `uname -r`. */
   readonly kernel: string;
+  /** `uname -m`. */
   readonly arch: string;
+  /** Null when they were not asked for, for those who are not root, and where no system call can be made. */
+  readonly features: FeaturesAnswer | null;
 }

@@ -41,12 +41,16 @@ export interface TcxDetails extends InterfaceRef {
 export interface XdpDetails extends InterfaceRef {
   readonly kind: "xdp";
   readonly priority: number;
+  /** Slot in the dispatcher, from 0. */
+  readonly position: number;
   readonly proceedOn: readonly number[];
 }
 export interface TcDetails extends InterfaceRef {
   readonly kind: "tc";
   readonly direction: Direction;
   readonly priority: number;
+  /** Slot in the dispatcher, from 0. */
+  readonly position: number;
   readonly proceedOn: readonly number[];
 }
 export interface TracepointDetails {
@@ -96,6 +100,7 @@ export interface LinkRecord {
   readonly programId: ProgramId;
   /** Null while the link is pending. */
   readonly kernelLinkId: KernelLinkId | null;
+  /** Empty for a TC program that is attached without a dispatcher: a filter has no pin. */
   readonly pinPath: string;
   readonly details: LinkDetails;
   readonly metadata: Metadata;

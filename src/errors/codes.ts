@@ -58,6 +58,11 @@ export const ERROR_CODES = {
     meaning: "--map-owner-id names no program that owns its maps",
     hint: 'see "bpfman list programs"; a program that itself shares maps is no owner',
   },
+  DISPATCHER_NOT_FOUND: {
+    kind: "not-found",
+    meaning: "no chain of XDP or TC programs runs on that hook",
+    hint: 'see "bpfman dispatcher list"',
+  },
   INTERFACE_NOT_FOUND: { kind: "not-found", meaning: "no network interface has that name in that namespace" },
   NETNS_NOT_FOUND: { kind: "not-found", meaning: "the path given is no network namespace" },
   TRACEPOINT_NOT_FOUND: { kind: "not-found", meaning: "the kernel has no tracepoint of that name" },
@@ -76,6 +81,16 @@ export const ERROR_CODES = {
     kind: "conflict",
     meaning: "somebody else kept changing the same hook",
     hint: "try again",
+  },
+  HOOK_BUSY: {
+    kind: "conflict",
+    meaning: "somebody else holds the hook",
+    hint: "detach it with the tool that attached it; bpfman never removes what is not its own",
+  },
+  DISPATCHER_FULL: {
+    kind: "conflict",
+    meaning: "all ten slots of the hook's dispatcher are occupied",
+    hint: 'see "bpfman dispatcher list"; detach a program first',
   },
   LOCK_TIMEOUT: {
     kind: "conflict",

@@ -1,30 +1,25 @@
 /** A link's record and what the kernel and the disk say of it now, side by side. */
 import type { LinkAnswer, LinkDetailsAnswer, LinkRecordAnswer } from "../domain/answer.ts";
+import { type DispatcherRecord, dispatcherTypeOf } from "../domain/dispatcher.ts";
 import type { LinkId } from "../domain/ids.ts";
 import { attachTypeWord, linkTypeWord } from "../domain/kernel-words.ts";
-import type { InterfaceRef, LinkDetails, LinkRecord } from "../domain/link.ts";
+import type { InterfaceRef, LinkDetails, LinkRecord, TcDetails, XdpDetails } from "../domain/link.ts";
 import { comparePlaces } from "../dispatcher/order.ts";
 import type { Host } from "../platform/host.ts";
 
-/** Identifies the hook that a network link shares with others; null for links that have their hook alone. */
-export function hookKey(details: LinkDetails): string | null {
-  switch (details.kind) {
-    case "xdp":
-      return `xdp:${details.nsid}:${details.ifindex}`;
-    case "tc":
-    case "tcx":
-      return `${details.kind}:${details.nsid}:${details.ifindex}:${details.direction}`;
-    default:
-      return null;
-  }
-}
+/** Identifies the TCX hook of a link; null for links of other kinds. */
+export const tcxHookKey = (details: LinkDetails): string | null =>
+  details.kind === "tcx" ? `${details.nsid}:${details.ifindex}:${details.direction}` : null;
 
-/** Position of every network link among bpfman's own links on its hook, from 0: derived, never stored. */
-export function positionsOf(links: readonly LinkRecord[]): ReadonlyMap<LinkId, number> {
+/**
+ * Position of every TCX link among bpfman's own links on its hook, from 0: derived, never stored, since the kernel keeps
+ * the order. XDP and TC links carry theirs, which is their slot.
+ */
+function tcxPositions(links: readonly LinkRecord[]): ReadonlyMap<LinkId, number> {
   const hooks = new Map<string, { readonly id: LinkId; readonly priority: number }[]>();
   for (const { id, details } of links) {
-    const key = hookKey(details);
-    if (key === null || !("priority" in details)) continue;
+    const key = tcxHookKey(details);
+    if (key === null || details.kind !== "tcx") continue;
     const places = hooks.get(key) ?? [];
     places.push({ id, priority: details.priority });
     hooks.set(key, places);
@@ -36,24 +31,47 @@ export function positionsOf(links: readonly LinkRecord[]): ReadonlyMap<LinkId, n
   return positions;
 }
 
+/** What the answer for a link needs besides its own row. */
+export interface Surroundings {
+  readonly positions: ReadonlyMap<LinkId, number>;
+  readonly dispatchers: readonly DispatcherRecord[];
+}
+
+export function surroundingsOf(host: Host, links: readonly LinkRecord[]): Surroundings {
+  const chained = links.some(({ details }) => details.kind === "xdp" || details.kind === "tc");
+  return { positions: tcxPositions(links), dispatchers: chained ? host.store.dispatchers() : [] };
+}
+
+/** The dispatcher that a chain's link sits in: its program and revision, zeros when there is none. */
+function dispatcherOf(details: XdpDetails | TcDetails, dispatchers: readonly DispatcherRecord[]) {
+  const type = dispatcherTypeOf(details.kind, details.kind === "tc" ? details.direction : null);
+  const { nsid, ifindex } = details;
+  const found = dispatchers.find((each) => each.type === type && each.nsid === nsid && each.ifindex === ifindex);
+  return { dispatcher_id: found?.programId ?? 0, revision: found?.revision ?? 0 };
+}
+
 function networkDetails(details: InterfaceRef & { readonly priority: number }, position: number) {
   const { interface: name, ifindex, priority, netns, nsid } = details;
   return { interface: name, ifindex, priority, position, netns, nsid };
 }
 
-function detailsAnswer(details: LinkDetails, position: number): LinkDetailsAnswer {
+function detailsAnswer(record: LinkRecord, around: Surroundings): LinkDetailsAnswer {
+  const { details } = record;
   switch (details.kind) {
     case "tcx":
-      return { ...networkDetails(details, position), direction: details.direction };
+      return { ...networkDetails(details, around.positions.get(record.id) ?? 0), direction: details.direction };
     case "xdp":
-      return { ...networkDetails(details, position), proceed_on: details.proceedOn, dispatcher_id: 0, revision: 0 };
+      return {
+        ...networkDetails(details, details.position),
+        proceed_on: details.proceedOn,
+        ...dispatcherOf(details, around.dispatchers),
+      };
     case "tc":
       return {
-        ...networkDetails(details, position),
+        ...networkDetails(details, details.position),
         direction: details.direction,
         proceed_on: details.proceedOn,
-        dispatcher_id: 0,
-        revision: 0,
+        ...dispatcherOf(details, around.dispatchers),
       };
     case "tracepoint":
       return { group: details.group, name: details.name };
@@ -77,14 +95,14 @@ function detailsAnswer(details: LinkDetails, position: number): LinkDetailsAnswe
   }
 }
 
-export function linkRecordAnswer(record: LinkRecord, position: number): LinkRecordAnswer {
+export function linkRecordAnswer(record: LinkRecord, around: Surroundings): LinkRecordAnswer {
   return {
     id: record.id,
     program_id: record.programId,
     kernel_link_id: record.kernelLinkId,
     kind: record.details.kind,
-    pin_path: record.pinPath,
-    details: detailsAnswer(record.details, position),
+    pin_path: record.pinPath === "" ? null : record.pinPath,
+    details: detailsAnswer(record, around),
     created_at: record.createdAt.toISOString(),
     metadata: record.metadata,
   };
@@ -93,13 +111,13 @@ export function linkRecordAnswer(record: LinkRecord, position: number): LinkReco
 /** Answers for some of the links that the store holds. */
 export function linkAnswers(host: Host, records: readonly LinkRecord[]): LinkAnswer[] {
   if (records.length === 0) return [];
-  const positions = positionsOf(host.store.links());
+  const around = surroundingsOf(host, host.store.links());
   return records.map((record) => {
     const kernel = record.kernelLinkId === null ? null : host.kernel.link(record.kernelLinkId);
     // The kernel re-uses ids: a link that runs another program is not this one.
     const ours = kernel !== null && kernel.programId === record.programId ? kernel : null;
     return {
-      record: linkRecordAnswer(record, positions.get(record.id) ?? 0),
+      record: linkRecordAnswer(record, around),
       status: {
         kernel: ours && {
           id: ours.id,
@@ -108,7 +126,7 @@ export function linkAnswers(host: Host, records: readonly LinkRecord[]): LinkAns
           attach_type: ours.attachType === null ? null : attachTypeWord(ours.attachType),
         },
         kernel_seen: ours !== null,
-        pin_present: host.pins.exists(record.pinPath),
+        pin_present: record.pinPath !== "" && host.pins.exists(record.pinPath),
         function_name: host.store.program(record.programId)?.name ?? null,
       },
     };

@@ -1,8 +1,7 @@
-import extensionProbe from "../../dist/bpf/extension_probe.bpf.o" with { type: "file" };
 import tcDispatcher from "../../dist/bpf/tc_dispatcher.bpf.o" with { type: "file" };
 import xdpDispatcher from "../../dist/bpf/xdp_dispatcher.bpf.o" with { type: "file" };
 
-const PATHS = { extension_probe: extensionProbe, tc_dispatcher: tcDispatcher, xdp_dispatcher: xdpDispatcher } as const;
+const PATHS = { tc_dispatcher: tcDispatcher, xdp_dispatcher: xdpDispatcher } as const;
 
 export type EmbeddedObject = keyof typeof PATHS;
 

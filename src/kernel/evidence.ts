@@ -1,45 +1,56 @@
 import { readFileSync } from "node:fs";
+import type { ProgramType } from "../domain/program.ts";
+import type { FeatureName } from "../platform/kernel.ts";
+import { type Capability, effectiveCapabilities } from "./capabilities.ts";
+import { feature } from "./features.ts";
+import { lockdown } from "./security.ts";
 
-/** include/uapi/linux/capability.h */
-const CAP_SYS_ADMIN = 21n;
-const CAP_PERFMON = 38n;
-const CAP_BPF = 39n;
+/** What the kernel asks of who loads a program; CAP_SYS_ADMIN stands for all of it. */
+const NEEDS = {
+  network: ["CAP_BPF", "CAP_NET_ADMIN"],
+  other: ["CAP_BPF", "CAP_PERFMON"],
+} as const satisfies Record<string, readonly Capability[]>;
 
-function read(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
+const isNetwork = (type: ProgramType | null): boolean => type === "xdp" || type === "tc" || type === "tcx";
+
+function missingCapabilities(status: string, type: ProgramType | null): Capability[] {
+  const effective = effectiveCapabilities(status);
+  if (effective.includes("CAP_SYS_ADMIN")) return [];
+  return NEEDS[isNetwork(type) ? "network" : "other"].filter((name) => !effective.includes(name));
 }
 
-/** What this process and this kernel say about their own limits. */
-interface Evidence {
-  /** Of the capabilities that bpf(2) asks for, those that are missing. */
-  readonly missing: readonly string[];
-  /** `integrity`, `confidentiality`; null when the kernel is not locked down. */
-  readonly lockdown: string | null;
-  /** System calls are filtered, as in most containers. */
-  readonly seccomp: boolean;
+/** The kinds of program that a kernel may refuse although it takes others, and how to find out. */
+const REFUSABLE: Partial<Record<ProgramType, { readonly trial: FeatureName; readonly named: string }>> = {
+  fentry: { trial: "tracing", named: "TRACING programs (fentry, fexit)" },
+  fexit: { trial: "tracing", named: "TRACING programs (fentry, fexit)" },
+  lsm: { trial: "lsm", named: "LSM programs" },
+};
+
+/** The kind, when this kernel refuses all of it and takes other programs; null when nothing can be said. */
+function refusedKind(type: ProgramType | null): string | null {
+  const kind = type === null ? undefined : REFUSABLE[type];
+  if (kind === undefined) return null;
+  return feature(kind.trial).reason === "EPERM" && feature("jit").reason !== "EPERM" ? kind.named : null;
 }
 
-function gather(): Evidence {
-  const status = read("/proc/self/status");
-  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0"}`);
-  const has = (capability: bigint) => ((effective >> capability) & 1n) === 1n;
-  const parts = { CAP_BPF, CAP_PERFMON };
-  const missing = has(CAP_SYS_ADMIN) ? [] : Object.entries(parts).flatMap(([name, bit]) => (has(bit) ? [] : [name]));
-  const lockdown = /\[(integrity|confidentiality)\]/.exec(read("/sys/kernel/security/lockdown"))?.[1] ?? null;
-  return { missing, lockdown, seccomp: /^Seccomp:\s*2$/m.test(status) };
-}
+const lockdownText = (state: string | null): string =>
+  state === null || state === "none" ? "it is not locked down" : `it is locked down (${state}), see kernel_lockdown(7)`;
 
-/** Why the kernel may have said EPERM, as a hint: from capabilities, lockdown and seccomp, in this order. */
-export function permissionHint(): string {
-  const { missing, lockdown, seccomp } = gather();
+/**
+ * Why the kernel may have said EPERM, as a hint: from capabilities, a trial of the kind of program, lockdown and
+ * seccomp, in this order. `type` is that of the program, where there is one.
+ */
+export function permissionHint(type: ProgramType | null = null): string {
+  const status = readFileSync("/proc/self/status", "utf8");
+  const missing = missingCapabilities(status, type);
   if (missing.length > 0)
     return `this process lacks ${missing.join(" and ")}: run it as root, or with these capabilities`;
-  if (lockdown !== null) return `the kernel is locked down (${lockdown}), see kernel_lockdown(7)`;
-  if (seccomp)
+  const state = lockdown();
+  const refused = refusedKind(type);
+  if (refused !== null)
+    return `this process has the capabilities, but a policy of this kernel refuses all ${refused}, even an empty one; ${lockdownText(state)}`;
+  if (state !== null && state !== "none") return `the kernel is locked down (${state}), see kernel_lockdown(7)`;
+  if (/^Seccomp:\s*2$/m.test(status))
     return "system calls of this process are filtered (seccomp): let the container use bpf and perf_event_open";
   return "this process has the capabilities, so a policy of this kernel refuses it: a security module, or how it was built";
 }

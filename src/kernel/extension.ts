@@ -1,11 +1,8 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type BpfObject, openObject } from "../../ffi/safe/bpf-object.ts";
-import { closeFd } from "../../ffi/safe/libc.ts";
 import { collectMessages } from "../../ffi/safe/libbpf.ts";
-import { createExtensionLink } from "../../ffi/safe/link.ts";
 import { BpfmanError } from "../errors/error.ts";
-import { sysFailure } from "../errors/sys-failure.ts";
 import type { EmbeddedObject } from "./embedded.ts";
 import { attempt } from "./failure.ts";
 import { openPinFd, pin } from "./pin.ts";
@@ -31,9 +28,12 @@ async function bytesOf(name: EmbeddedObject): Promise<Uint8Array> {
   return embeddedObject(name);
 }
 
+/** The object of a hook's dispatcher. */
+export const dispatcherBytes = (hook: DispatcherHook): Promise<Uint8Array> => bytesOf(OBJECTS[hook]);
+
 /** A dispatcher with one empty slot, to verify extensions against. Throws SysError, LibraryError. */
 async function loadTestDispatcher(hook: DispatcherHook): Promise<BpfObject> {
-  const bytes = await bytesOf(OBJECTS[hook]);
+  const bytes = await dispatcherBytes(hook);
   return collectMessages([], () => {
     const object = openObject(bytes, "dispatcher");
     try {
@@ -48,7 +48,8 @@ async function loadTestDispatcher(hook: DispatcherHook): Promise<BpfObject> {
   });
 }
 
-function onlyProgram(object: BpfObject) {
+/** The dispatcher, of which an object has one. */
+export function onlyProgram(object: BpfObject) {
   const [program] = object.programs;
   if (program === undefined) throw new Error("the embedded object has no program");
   return program;
@@ -78,32 +79,4 @@ export async function extensionTarget(folder: string, hook: DispatcherHook): Pro
   const pinned = openPinFd(path);
   if (pinned === null) throw new BpfmanError("STATE_CONFLICT", `the pin "${path}" disappeared while it was made`);
   return pinned;
-}
-
-/**
- * Whether this kernel takes extensions: found by loading one and attaching it, with nothing left behind. Throws
- * LibraryError when libbpf itself cannot be used.
- */
-export async function probeExtensions(): Promise<boolean> {
-  const probe = await bytesOf("extension_probe");
-  let dispatcher: BpfObject | undefined;
-  let extension: BpfObject | undefined;
-  try {
-    const target = await loadTestDispatcher("xdp");
-    dispatcher = target;
-    collectMessages([], () => {
-      const opened = openObject(probe, "extension_probe");
-      extension = opened;
-      onlyProgram(opened).setAttachTarget({ programFd: onlyProgram(target).fd(), function: SLOT });
-      opened.load();
-      closeFd(createExtensionLink(onlyProgram(opened).fd(), null));
-    });
-    return true;
-  } catch (thrown) {
-    if (sysFailure(thrown) === null) throw thrown;
-    return false;
-  } finally {
-    extension?.close();
-    dispatcher?.close();
-  }
 }

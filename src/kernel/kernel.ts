@@ -5,33 +5,30 @@ import { closeFd } from "../../ffi/safe/libc.ts";
 import { detachLink } from "../../ffi/safe/link.ts";
 import { programId } from "../domain/ids.ts";
 import { sysFailure } from "../errors/sys-failure.ts";
-import type { KernelFeatures, KernelPort, LoadedObject, ObjectToLoad } from "../platform/kernel.ts";
+import type { Feature, FeatureName, KernelPort, LoadedObject, ObjectToLoad } from "../platform/kernel.ts";
 import { attach } from "./attach.ts";
-import { attempt, translate } from "./failure.ts";
+import { attempt } from "./failure.ts";
 import { kernelFunction, kernelFunctions } from "./kernel-function.ts";
 import { readLink } from "./link-info.ts";
 import { readMap } from "./map-info.ts";
 import { lsmActive } from "./lsm.ts";
 import { openPin } from "./pin.ts";
-
 import { readProgram } from "./program-info.ts";
+import { attachTc, detachTc, replaceTc, tcFilterProgram } from "./tc.ts";
 import { tcxState } from "./tcx.ts";
 import { tracepointExists, tracepoints } from "./tracepoint.ts";
+import { attachXdp, swapXdp, xdpHolder } from "./xdp.ts";
 
 export interface KernelOptions {
   /** Folder in a bpffs below which the dispatchers are pinned that extensions are verified against. */
   readonly pinFolder: string;
 }
 
-/** The kernel this process runs on. Nothing is opened until it is asked for; libbpf only by `load` and `features`. */
+/** The kernel this process runs on. Nothing is opened until it is asked for; libbpf only to load. */
 export function openKernel({ pinFolder }: KernelOptions): KernelPort {
-  let features: Promise<KernelFeatures> | undefined;
   return {
     release: release(),
-    features: () => {
-      features ??= probe();
-      return features;
-    },
+    feature,
     load: (object) => load(object, join(pinFolder, "dispatcher-test")),
     programIds: () =>
       attempt({ action: "list programs", code: "KERNEL_CALL_FAILED" }, () => objectIds("program")).map(programId),
@@ -46,6 +43,14 @@ export function openKernel({ pinFolder }: KernelOptions): KernelPort {
     kernelFunction,
     kernelFunctions,
     lsmActive,
+    loadDispatcher: async (dispatcher) => (await import("./dispatcher.ts")).loadDispatcher(dispatcher),
+    xdpHolder,
+    attachXdp,
+    swapXdp,
+    attachTc,
+    replaceTc,
+    tcFilterProgram,
+    detachTc,
     forceDetach: (id) => {
       lookUp("link", id, detachWherePossible);
     },
@@ -65,13 +70,9 @@ function detachWherePossible(fd: number): void {
   }
 }
 
-async function probe(): Promise<KernelFeatures> {
-  const { probeExtensions } = await import("./extension.ts");
-  try {
-    return { ext: await probeExtensions() };
-  } catch (thrown) {
-    throw translate(thrown, { action: "probe for extensions", code: "KERNEL_CALL_FAILED" });
-  }
+async function feature(name: FeatureName): Promise<Feature> {
+  const trials = await import("./features.ts");
+  return attempt({ action: `try "${name}"`, code: "KERNEL_CALL_FAILED" }, () => trials.feature(name));
 }
 
 async function load(object: ObjectToLoad, dispatcherFolder: string): Promise<LoadedObject> {

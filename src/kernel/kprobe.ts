@@ -1,6 +1,7 @@
 import { openKprobe } from "../../ffi/safe/perf.ts";
 import type { SysFailure } from "../errors/error.ts";
 import type { KernelAttach } from "../platform/kernel.ts";
+import { feature } from "./features.ts";
 import { attempt, type Meaning } from "./failure.ts";
 import { explainPerfLink, linkPerfEvent } from "./perf-link.ts";
 
@@ -8,7 +9,13 @@ export type KprobeAttach = Extract<KernelAttach, { kind: "kprobe" | "kretprobe" 
 
 function explain(sys: SysFailure): Meaning | null {
   if (sys.call === "open") {
-    return { code: "KERNEL_UNSUPPORTED", reason: "this kernel has no kprobes (CONFIG_KPROBE_EVENTS)" };
+    return {
+      code: "KERNEL_UNSUPPORTED",
+      reason: "this kernel has no kprobes (CONFIG_KPROBE_EVENTS)",
+      hint: feature("tracing").available
+        ? "fentry and fexit programs work on this kernel"
+        : "nor does it take fentry or fexit programs: look for a tracepoint near the function",
+    };
   }
   if (sys.call !== "perf_event_open") return explainPerfLink(sys);
   switch (sys.name) {

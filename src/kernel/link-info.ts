@@ -1,9 +1,27 @@
+import { closeFd } from "../../ffi/safe/libc.ts";
 import { linkInfo } from "../../ffi/safe/object-info.ts";
 import { kernelLinkId, programId } from "../domain/ids.ts";
-import type { KernelLink } from "../platform/kernel.ts";
+import type { AttachedLink, KernelLink } from "../platform/kernel.ts";
+import { pin } from "./pin.ts";
 
 /** About the link behind `fd`. */
 export function readLink(fd: number): KernelLink {
   const { id, programId: program, type, attachType } = linkInfo(fd);
   return { id: kernelLinkId(id), programId: programId(program), type, attachType };
+}
+
+/** Takes over the descriptor of a new link. */
+export function attachedLink(fd: number): AttachedLink {
+  let open = true;
+  const close = () => {
+    if (open) closeFd(fd);
+    open = false;
+  };
+  try {
+    const { id } = readLink(fd);
+    return { id, pin: (path) => pin(`link ${id}`, fd, path), close };
+  } catch (thrown) {
+    close();
+    throw thrown;
+  }
 }

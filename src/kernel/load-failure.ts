@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import type { ProgramType } from "../domain/program.ts";
 import { BpfmanError, type ErrorParts, type SysFailure } from "../errors/error.ts";
 import { sysFailure } from "../errors/sys-failure.ts";
 import { verifierReason } from "../errors/verifier-log.ts";
@@ -8,7 +9,7 @@ import { translate } from "./failure.ts";
 /** What is known when libbpf or the kernel has refused an object. */
 export interface LoadEvidence {
   readonly object: string;
-  readonly programs: readonly string[];
+  readonly programs: readonly { readonly name: string; readonly type: ProgramType }[];
   /** libbpf's warnings, oldest first. */
   readonly messages: readonly string[];
   /** Of the program that was refused; empty when the verifier did not come to look at it. */
@@ -19,7 +20,8 @@ export interface LoadEvidence {
 export function loadFailure(thrown: unknown, evidence: LoadEvidence): unknown {
   const sys = sysFailure(thrown);
   if (sys === null || !(thrown instanceof Error)) return translate(thrown, { action: "load", code: "LOAD_FAILED" });
-  const program = programNamed(evidence);
+  const refused = programNamed(evidence);
+  const program = refused?.name ?? null;
   const what = program === null ? `object "${evidence.object}"` : `program "${program}"`;
   const parts: ErrorParts = {
     sys,
@@ -37,7 +39,7 @@ export function loadFailure(thrown: unknown, evidence: LoadEvidence): unknown {
     const reason = program === null ? sys.name : `${sys.name}, without a word of the verifier`;
     return new BpfmanError("KERNEL_REFUSED", `load ${what}: the kernel refused it (${reason})`, {
       ...parts,
-      hint: permissionHint(),
+      hint: permissionHint(refused?.type ?? null),
     });
   }
   const reason = tellingMessage(evidence.messages) ?? thrown.message;
@@ -45,10 +47,11 @@ export function loadFailure(thrown: unknown, evidence: LoadEvidence): unknown {
 }
 
 /** libbpf names the program that it failed to load; it has no other way to say. */
-function programNamed({ messages, programs }: LoadEvidence): string | null {
+function programNamed({ messages, programs }: LoadEvidence): LoadEvidence["programs"][number] | null {
   for (const message of messages.toReversed()) {
     const name = /^prog '([^']+)':/.exec(message)?.[1];
-    if (name !== undefined && programs.includes(name)) return name;
+    const program = programs.find((candidate) => candidate.name === name);
+    if (program !== undefined) return program;
   }
   return null;
 }

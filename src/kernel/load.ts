@@ -39,8 +39,7 @@ export function load(object: ObjectToLoad, slots: ExtensionSlots): LoadedObject 
     });
   } catch (thrown) {
     opened?.close();
-    const programs = object.programs.map((program) => program.name);
-    throw loadFailure(thrown, { object: object.name, programs, messages, log: log.text() });
+    throw loadFailure(thrown, { object: object.name, programs: object.programs, messages, log: log.text() });
   }
 }
 

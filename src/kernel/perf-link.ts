@@ -2,6 +2,7 @@ import { release } from "node:os";
 import { closeFd } from "../../ffi/safe/libc.ts";
 import { createPerfLink } from "../../ffi/safe/link.ts";
 import type { SysFailure } from "../errors/error.ts";
+import { feature } from "./features.ts";
 import type { Meaning } from "./failure.ts";
 
 /**
@@ -17,11 +18,9 @@ export function linkPerfEvent(program: number, open: () => number): number {
   }
 }
 
-/** Kernels before 5.15 know no links of perf events, and say EINVAL. */
+/** Kernels before 5.15 know no links of perf events, and say EINVAL; as others do for a program that does not fit. */
 export function explainPerfLink(sys: SysFailure): Meaning | null {
-  if (sys.call !== "bpf(BPF_LINK_CREATE)" || sys.name !== "EINVAL") return null;
-  const [major = 0, minor = 0] = release().split(".").map(Number);
-  if (major > 5 || (major === 5 && minor >= 15)) return null;
+  if (sys.call !== "bpf(BPF_LINK_CREATE)" || sys.name !== "EINVAL" || feature("perfLink").available) return null;
   return {
     code: "KERNEL_UNSUPPORTED",
     reason: `links of tracepoints and probes need Linux 5.15 or newer, this is ${release()}`,

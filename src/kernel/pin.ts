@@ -1,7 +1,7 @@
-import { objectKind, openPinned, pinObject } from "../../ffi/safe/bpf.ts";
+import { type BpfObjectKind, objectKind, openPinned, pinObject } from "../../ffi/safe/bpf.ts";
 import { closeFd } from "../../ffi/safe/libc.ts";
 import { linkInfo, mapInfo, programInfo } from "../../ffi/safe/object-info.ts";
-import type { SysFailure } from "../errors/error.ts";
+import { BpfmanError, type SysFailure } from "../errors/error.ts";
 import type { PinnedHandle } from "../platform/kernel.ts";
 import { attempt, type Meaning } from "./failure.ts";
 
@@ -30,6 +30,32 @@ export function openPinFd(path: string): number | null {
       : null;
   return attempt({ action: `open the pin "${path}"`, code: "IO_FAILED", explain }, () => openPinned(path));
 }
+
+/**
+ * Runs `work` with the descriptor of what is pinned at `path`, and closes it. `action` begins the messages. Throws
+ * STATE_CONFLICT when nothing is pinned there, or something of another kind.
+ */
+function withPinned<T>(kind: BpfObjectKind, pinned: { action: string; path: string }, work: (fd: number) => T): T {
+  const { action, path } = pinned;
+  const conflict = (reason: string) =>
+    new BpfmanError("STATE_CONFLICT", `${action}: ${reason}`, { details: { pin: path } });
+  const fd = openPinFd(path);
+  if (fd === null) throw conflict(`no ${kind} is pinned at "${path}"`);
+  try {
+    if (objectKind(fd) !== kind) throw conflict(`"${path}" is no ${kind}`);
+    return work(fd);
+  } finally {
+    closeFd(fd);
+  }
+}
+
+/** Runs `work` with the program pinned at `path` open. Throws STATE_CONFLICT when there is none. */
+export const withPinnedProgram = <T>(action: string, path: string, work: (program: number) => T): T =>
+  withPinned("program", { action, path }, work);
+
+/** Runs `work` with the link pinned at `path` open. Throws STATE_CONFLICT when there is none. */
+export const withPinnedLink = <T>(action: string, path: string, work: (link: number) => T): T =>
+  withPinned("link", { action, path }, work);
 
 /**
  * Of a link that has no other reference, `close` detaches before it returns (bpf_link_release). Removing the last pin does

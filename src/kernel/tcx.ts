@@ -4,22 +4,13 @@ import { kernelLinkId, programId } from "../domain/ids.ts";
 import type { SysFailure } from "../errors/error.ts";
 import type { KernelAttach, TcxHook, TcxState } from "../platform/kernel.ts";
 import { attempt, type Meaning } from "./failure.ts";
+import { describeInterface, explainHook } from "./interface-hook.ts";
 
 export type TcxAttach = Extract<KernelAttach, { kind: "tcx" }>;
 
 const hookOf = (hook: TcxHook): HookName => (hook.direction === "ingress" ? "TCX_INGRESS" : "TCX_EGRESS");
 
-const describe = (hook: TcxHook): string =>
-  `TCX ${hook.direction} of interface ${hook.ifindex}${hook.netns === null ? "" : ` in "${hook.netns}"`}`;
-
-/** What can go wrong on the way to any hook of an interface. */
-function explainHook(sys: SysFailure): Meaning | null {
-  if (sys.call === "open" || sys.call === "setns") {
-    return sys.name === "EPERM" ? null : { code: "NETNS_NOT_FOUND", reason: "the path is no network namespace" };
-  }
-  if (sys.name === "ENODEV") return { code: "INTERFACE_NOT_FOUND", reason: "there is no such interface" };
-  return null;
-}
+const describe = (hook: TcxHook): string => `TCX ${hook.direction} of ${describeInterface(hook)}`;
 
 function explainQuery(sys: SysFailure): Meaning | null {
   if (sys.name !== "EINVAL" || sys.call === "setns") return explainHook(sys);
@@ -58,7 +49,7 @@ function explainAttach(sys: SysFailure): Meaning | null {
         hint: "TCX takes a program once",
       };
     case "ERANGE":
-      return { code: "ATTACH_FAILED", reason: "the hook is full", hint: "TCX takes 64 programs on one hook" };
+      return { code: "ATTACH_FAILED", reason: "the hook is full", hint: "TCX takes 63 programs on one hook" };
     default:
       return explainHook(sys);
   }

@@ -1,14 +1,17 @@
 import { createTracingLink } from "../../ffi/safe/link.ts";
 import type { SysFailure } from "../errors/error.ts";
 import type { KernelAttach } from "../platform/kernel.ts";
+import { permissionHint } from "./evidence.ts";
 import { attempt, type Meaning } from "./failure.ts";
 
 export type TracingAttach = Extract<KernelAttach, { kind: "fentry" | "fexit" | "lsm" }>;
 
 const ATTACH_TYPES = { fentry: "TRACE_FENTRY", fexit: "TRACE_FEXIT", lsm: "LSM_MAC" } as const;
 
-function explain(sys: SysFailure): Meaning | null {
+function explain(sys: SysFailure, kind: TracingAttach["kind"]): Meaning | null {
   switch (sys.name) {
+    case "EPERM":
+      return { code: "KERNEL_REFUSED", hint: permissionHint(kind) };
     case "EBUSY":
       return {
         code: "ALREADY_ATTACHED",
@@ -27,6 +30,6 @@ function explain(sys: SysFailure): Meaning | null {
 
 /** Answers the descriptor of the new link. Throws ALREADY_ATTACHED, KERNEL_UNSUPPORTED, ATTACH_FAILED. */
 export const attachTracing = (program: number, { kind }: TracingAttach): number =>
-  attempt({ action: `attach ${kind}`, code: "ATTACH_FAILED", explain }, () =>
+  attempt({ action: `attach ${kind}`, code: "ATTACH_FAILED", explain: (sys) => explain(sys, kind) }, () =>
     createTracingLink(program, ATTACH_TYPES[kind]),
   );

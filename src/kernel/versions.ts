@@ -1,15 +1,20 @@
-import { arch, release } from "node:os";
-import type { VersionAnswer } from "../domain/answer.ts";
+import { machine, release } from "node:os";
 import { libbpfVersion } from "../../ffi/safe/libbpf-version.ts";
+import type { Versions } from "../platform/runtime.ts";
+
+interface BuildInfo {
+  readonly version: string;
+  readonly commit: string;
+}
 
 /** What runs here: this executable, its Bun, the system's libbpf (null when there is none) and kernel. Never throws. */
-export function versions(build: { readonly version: string; readonly commit: string }): VersionAnswer {
+export function versions(build: BuildInfo): ReturnType<Versions["versions"]> {
   return {
     version: build.version,
     commit: build.commit,
     bun: Bun.version,
     libbpf: libbpfVersion(),
     kernel: release(),
-    arch: arch(),
+    arch: machine(),
   };
 }

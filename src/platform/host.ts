@@ -1,3 +1,4 @@
+import type { Config } from "../domain/config.ts";
 import type { FilesPort } from "./files.ts";
 import type { KernelPort } from "./kernel.ts";
 import type { NetworkPort } from "./network.ts";
@@ -11,6 +12,7 @@ export interface Host {
   readonly pins: PinsPort;
   readonly files: FilesPort;
   readonly network: NetworkPort;
+  readonly config: Config;
   now(): Date;
   /** Waits; used while the kernel finishes something. */
   sleep(ms: number): Promise<void>;

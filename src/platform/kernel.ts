@@ -1,4 +1,6 @@
+import type { FilterRef, XdpAttachMode } from "../domain/dispatcher.ts";
 import type { KernelLinkId, MapId, ProgramId } from "../domain/ids.ts";
+import type { Direction } from "../domain/link.ts";
 import type { ProgramType } from "../domain/program.ts";
 import type { TcxAnchor, TcxHook, TcxState } from "../domain/tcx.ts";
 
@@ -59,11 +61,47 @@ export interface KernelLink {
   readonly attachType: number | null;
 }
 
-/** What is tried out once, by doing it; never guessed from a version. */
+/** Whether something works here: found by doing it, never guessed from a version. */
+export interface Feature {
+  readonly available: boolean;
+  /** Why it is not available: the name of an errno (`EPERM`), or some words; null when it is. */
+  readonly reason: string | null;
+}
+
+/** State of kernel_lockdown(7). */
+export type Lockdown = "none" | "integrity" | "confidentiality";
+
+/** What this kernel lets this process do. */
 export interface KernelFeatures {
   /** EXT programs can be loaded and attached: dispatchers are possible. */
-  readonly ext: boolean;
+  readonly ext: Feature;
+  /** fentry and fexit: programs on functions of the kernel. */
+  readonly tracing: Feature;
+  readonly lsm: {
+    /** LSM programs can be loaded. */
+    readonly load: Feature;
+    /** They are asked: `bpf` is among the active security modules. */
+    readonly active: Feature;
+  };
+  /** TCX hooks of interfaces (Linux 6.6). */
+  readonly tcx: Feature;
+  readonly kprobe: Feature;
+  /** Links of perf events, by which tracepoints and probes are attached (Linux 5.15). */
+  readonly perfLink: Feature;
+  /** The kernel shows its types (/sys/kernel/btf/vmlinux). */
+  readonly btf: Feature;
+  /** Programs are compiled, not interpreted. */
+  readonly jit: Feature;
+  /** A BPF file system can be mounted. */
+  readonly bpffs: Feature;
+  /** Null for a kernel that does not know it, or does not say. */
+  readonly lockdown: Lockdown | null;
+  /** Names of the capabilities in effect, of those that BPF asks for. */
+  readonly capabilities: readonly string[];
 }
+
+/** What can be tried by itself. */
+export type FeatureName = Exclude<keyof KernelFeatures, "lockdown" | "capabilities"> | "activeLsm";
 
 export interface ProgramToLoad {
   readonly name: string;
@@ -150,6 +188,47 @@ export interface AttachedLink {
   close(): void;
 }
 
+/** An interface's hook, in a namespace. */
+export interface InterfaceHook {
+  /** Path of the network namespace; null for the caller's own. */
+  readonly netns: string | null;
+  readonly ifindex: number;
+}
+export interface TcHook extends InterfaceHook {
+  readonly direction: Direction;
+}
+
+/** A dispatcher to be made: its configuration bytes, and who sits in which slot (slot i is members[i]). */
+export interface DispatcherToLoad {
+  readonly hook: "xdp" | "tc";
+  /** What `.rodata` is to hold: src/dispatcher/config.ts makes it. */
+  readonly config: Uint8Array;
+  /** Pins of the members' programs, which were loaded as extensions. */
+  readonly members: readonly string[];
+  /** XDP: load it with BPF_F_XDP_HAS_FRAGS; only when every member has it. */
+  readonly frags: boolean;
+}
+
+/**
+ * A dispatcher with its members in their slots, not on any interface yet. What is not pinned goes with `close`.
+ */
+export interface LoadedDispatcher {
+  readonly program: ProgramId;
+  /** The extension links, by slot. */
+  readonly links: readonly KernelLinkId[];
+  pinProgram(path: string): void;
+  pinLink(slot: number, path: string): void;
+  close(): void;
+}
+
+/** What is on an interface's XDP hook. */
+export interface XdpHolder {
+  readonly program: ProgramId;
+  /** The kernel's link that holds it; null when it was attached without one (netlink). */
+  readonly link: KernelLinkId | null;
+  readonly mode: XdpAttachMode;
+}
+
 /**
  * The kernel. All calls are synchronous system calls except `load`, which fetches libbpf on first use. Failures are
  * BpfmanErrors with `sys` set; a missing id or pin is `null`, not an error, where the return type says so.
@@ -157,7 +236,8 @@ export interface AttachedLink {
 export interface KernelPort {
   /** `uname -r`. */
   readonly release: string;
-  features(): Promise<KernelFeatures>;
+  /** Tries one thing; nothing is left of the trial. */
+  feature(name: FeatureName): Promise<Feature>;
 
   load(object: ObjectToLoad): Promise<LoadedObject>;
 
@@ -184,6 +264,35 @@ export interface KernelPort {
   kernelFunctions(): Iterable<string>;
   /** Whether the BPF LSM takes part in decisions (`lsm=…,bpf` on the kernel's command line). */
   lsmActive(): boolean;
+  /** Loads a dispatcher and puts its members into the slots. Throws LOAD_FAILED, VERIFIER_REJECTED, ATTACH_FAILED. */
+  loadDispatcher(dispatcher: DispatcherToLoad): Promise<LoadedDispatcher>;
+
+  /** Null when nothing is attached, or there is no such interface. */
+  xdpHolder(hook: InterfaceHook): XdpHolder | null;
+  /**
+   * Puts the program pinned at `programPin` on the XDP hook, by a link. `drv` without driver support throws
+   * KERNEL_UNSUPPORTED (the caller decides on `skb`); a hook that is held throws HOOK_BUSY.
+   */
+  attachXdp(programPin: string, hook: InterfaceHook & { readonly mode: XdpAttachMode }): AttachedLink;
+  /**
+   * Lets the XDP link pinned at `linkPin` run `next` in place of `old` (pins of programs): BPF_LINK_UPDATE with
+   * BPF_F_REPLACE. Throws STATE_CONFLICT when the link does not run `old`, INTERFACE_NOT_FOUND when the interface has
+   * gone.
+   */
+  swapXdp(linkPin: string, programs: { readonly old: string; readonly next: string }): void;
+
+  /**
+   * Puts the program pinned at `programPin` into a new filter on clsact, which is made when it is missing. The filter
+   * must not exist: HOOK_BUSY. Throws STATE_CONFLICT for an `ingress` qdisc in the place of clsact, INTERFACE_NOT_FOUND.
+   */
+  attachTc(programPin: string, hook: TcHook, filter: FilterRef): void;
+  /** Replaces the program of that filter in place (RTM_NEWTFILTER, NLM_F_REPLACE): there is no moment without one. */
+  replaceTc(programPin: string, hook: TcHook, filter: FilterRef): void;
+  /** The program that a filter runs; null when there is no such filter, qdisc, or interface. */
+  tcFilterProgram(hook: TcHook, filter: FilterRef): ProgramId | null;
+  /** Deletes exactly that filter; false when it was not there. clsact stays. */
+  detachTc(hook: TcHook, filter: FilterRef): boolean;
+
   /** Takes a link off its hook at once where the kernel can (not perf-based ones); a no-op otherwise. */
   forceDetach(link: KernelLinkId): void;
 }

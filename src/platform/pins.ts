@@ -1,3 +1,4 @@
+import type { DispatcherKey, DispatcherType } from "../domain/dispatcher.ts";
 import type { LinkId, ProgramId } from "../domain/ids.ts";
 
 /** Paths inside the runtime folder; the layout is part of the product's contract (docs/decisions.md). */
@@ -8,6 +9,12 @@ export interface PinPaths {
   map(owner: ProgramId, name: string): string;
   sharedMap(name: string): string;
   link(id: LinkId): string;
+  /** Folder of one revision of a chain: `dispatcher`, and `link_0` and on for the members. */
+  revision(key: DispatcherKey, revision: number): string;
+  /** Folder that holds the revisions of all chains of a type. */
+  chains(type: DispatcherType): string;
+  /** The XDP link of a chain, the same over all revisions. */
+  xdpLink(key: DispatcherKey): string;
 }
 
 /** The BPF file system that holds the pins. Synchronous; failures are IO_FAILED or BPFFS_UNAVAILABLE. */

@@ -1,12 +1,15 @@
 import type { VersionAnswer } from "../domain/answer.ts";
 import type { LogPort } from "../domain/log.ts";
 import type { Host } from "./host.ts";
+import type { KernelFeatures } from "./kernel.ts";
 import type { LockPort } from "./lock.ts";
 
 /** What an operation that touches neither kernel nor database may ask. */
 export interface Versions {
   /** Never throws: a missing libbpf is null. */
-  versions(): VersionAnswer;
+  versions(): Omit<VersionAnswer, "features">;
+  /** Null for those who are not root, and where no system call can be made. */
+  features(): Promise<KernelFeatures | null>;
 }
 
 /** The composition root as the service sees it: adapters are made when they are asked for, not before. */

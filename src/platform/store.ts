@@ -1,3 +1,4 @@
+import type { DispatcherKey, DispatcherRecord, SettledRevision } from "../domain/dispatcher.ts";
 import type { KernelLinkId, LinkId, ProgramId } from "../domain/ids.ts";
 import type { LinkDetails, LinkRecord } from "../domain/link.ts";
 import type { Metadata, ProgramRecord, ProgramType, RowState } from "../domain/program.ts";
@@ -63,6 +64,20 @@ export interface StorePort {
   /** Ascending by id; of one program when given. */
   links(program?: ProgramId): LinkRecord[];
   unsettledLinks(): { readonly record: LinkRecord; readonly state: RowState }[];
+
+  /** The chain of a hook, finished or in the making. */
+  dispatcher(key: DispatcherKey): DispatcherRecord | null;
+  /** All chains; by type, namespace and interface. */
+  dispatchers(): DispatcherRecord[];
+  /** Writes that `revision + 1` is being made; makes the row for a hook that has none. Answers the row as it is now. */
+  beginRevision(key: DispatcherKey, place: Pick<DispatcherRecord, "interface" | "netns" | "filter">): DispatcherRecord;
+  /** The pending revision is what runs now. */
+  settleRevision(key: DispatcherKey, settled: SettledRevision): void;
+  /** The pending revision will not be; a row that never had another goes. */
+  abandonRevision(key: DispatcherKey): void;
+  deleteDispatcher(key: DispatcherKey): void;
+  /** Changes what a rebuild changes of a link, and makes it `ready`. */
+  moveLink(id: LinkId, place: Pick<LinkRecord, "details" | "pinPath" | "kernelLinkId">): void;
 
   appendOperation(entry: OperationEntry): void;
   close(): void;

@@ -4,6 +4,8 @@
  */
 import type {
   DetachAnswer,
+  DispatcherDetailAnswer,
+  DispatcherListAnswer,
   LinkAnswer,
   LinkListAnswer,
   LoadAnswer,
@@ -30,6 +32,9 @@ export const OPERATIONS = {
   "link/detach": { access: "write", privilege: "root", module: () => import("./operations/detach.ts") },
   "link/list": { access: "read", privilege: "root", module: () => import("./operations/list-links.ts") },
   "link/get": { access: "read", privilege: "root", module: () => import("./operations/get-link.ts") },
+  "link/update": { access: "write", privilege: "root", module: () => import("./operations/update-link.ts") },
+  "dispatcher/list": { access: "read", privilege: "root", module: () => import("./operations/list-dispatchers.ts") },
+  "dispatcher/get": { access: "read", privilege: "root", module: () => import("./operations/get-dispatcher.ts") },
   version: { access: "none", privilege: "none", module: () => import("./operations/version.ts") },
 } as const satisfies Record<string, Row>;
 
@@ -45,5 +50,8 @@ export interface Answers {
   "link/detach": DetachAnswer;
   "link/list": LinkListAnswer;
   "link/get": LinkAnswer;
+  "link/update": LinkAnswer;
+  "dispatcher/list": DispatcherListAnswer;
+  "dispatcher/get": DispatcherDetailAnswer;
   version: VersionAnswer;
 }

@@ -6,6 +6,8 @@
 import type { KernelLinkId } from "../domain/ids.ts";
 import type { LinkRecord } from "../domain/link.ts";
 import type { Host } from "../platform/host.ts";
+import { isChained } from "./chain/place.ts";
+import { dropEmptyChains, finishChainLink, removeOldRevisions, rollBack } from "./chain/recover.ts";
 import type { Context } from "./operation.ts";
 import { isLive, type LinkRow, removeLink } from "./remove-link.ts";
 import { type ProgramRow, removeProgram } from "./remove-program.ts";
@@ -13,12 +15,19 @@ import { type ProgramRow, removeProgram } from "./remove-program.ts";
 /** Runs under the writer lock, so every row that is not `ready` belongs to a command that has ended. */
 export async function recover(host: Host, context: Context): Promise<void> {
   host.pins.prepare();
+  for (const record of host.store.dispatchers()) {
+    if (record.pendingRevision === null) continue;
+    const what = `take back revision ${record.pendingRevision} on ${record.interface}`;
+    await tryTo(context, what, async () => rollBack(host, record, context));
+  }
   for (const row of host.store.unsettledLinks()) {
     await tryTo(context, `finish removing link ${row.record.id}`, () => finishLink(host, row, context));
   }
   for (const row of host.store.unsettledPrograms()) {
     await tryTo(context, `finish removing program ${row.record.id}`, () => finishProgram(host, row, context));
   }
+  dropEmptyChains(host);
+  removeOldRevisions(host, context);
   dropLostLinks(host, context);
   await dropLostPrograms(host, context);
 }
@@ -35,6 +44,7 @@ async function tryTo(context: Context, what: string, act: () => Promise<void>): 
 
 /** A pending row does not know its kernel link yet: the pin tells. */
 async function finishLink(host: Host, row: LinkRow, context: Context): Promise<void> {
+  if (isChained(row.record.details)) return finishChainLink(host, row, context);
   const record = row.record.kernelLinkId === null ? withPinnedLink(host, row.record) : row.record;
   if (!host.pins.exists(record.pinPath) && isLive(host, record)) {
     context.log.warn("another process keeps a removed link alive", { link_id: record.id, kernel: record.kernelLinkId });
@@ -58,7 +68,8 @@ async function finishProgram(host: Host, row: ProgramRow, context: Context): Pro
 /** Links whose pin somebody removed: when the kernel has dropped them too, there is nothing left to remember. */
 function dropLostLinks(host: Host, context: Context): void {
   for (const link of host.store.links()) {
-    if (host.pins.exists(link.pinPath) || isLive(host, link)) continue;
+    // A chain's links are judged with their dispatcher.
+    if (isChained(link.details) || host.pins.exists(link.pinPath) || isLive(host, link)) continue;
     context.log.warn("a link has lost its pin and is gone; forgetting it", { link_id: link.id, pin: link.pinPath });
     host.store.deleteLink(link.id);
   }

@@ -5,17 +5,10 @@ import type { RowState } from "../domain/program.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { Host } from "../platform/host.ts";
 import type { Context } from "./operation.ts";
+import { removeFromChain } from "./chain/remove.ts";
+import { isChained } from "./chain/place.ts";
 import { carryOut } from "./plan.ts";
-
-/** Waits until `gone` says so, looking often at first; false when the time is over. */
-export async function waitUntil(host: Host, gone: () => boolean, timeoutMs: number): Promise<boolean> {
-  let pauseMs = 1;
-  for (let waitedMs = 0; ; waitedMs += pauseMs, pauseMs = Math.min(pauseMs * 2, 50)) {
-    if (gone()) return true;
-    if (waitedMs >= timeoutMs) return false;
-    await host.sleep(pauseMs);
-  }
-}
+import { waitUntil } from "./wait.ts";
 
 /** Whether the kernel still has this link. It re-uses ids, so a link of another program is not this one. */
 export function isLive(host: Host, link: LinkRecord): boolean {
@@ -35,6 +28,8 @@ export interface LinkRow {
  */
 export async function removeLink(host: Host, row: LinkRow, context: Context): Promise<void> {
   const link = row.record;
+  const { details } = link;
+  if (isChained(details)) return removeFromChain(host, { record: { ...link, details }, state: row.state }, context);
   // Held open, so that the pin can be put back if something fails.
   const handle = host.kernel.openPin(link.pinPath);
   try {

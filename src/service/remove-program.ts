@@ -4,7 +4,7 @@ import type { ProgramRecord, RowState } from "../domain/program.ts";
 import type { Host } from "../platform/host.ts";
 import type { Context } from "./operation.ts";
 import { carryOut } from "./plan.ts";
-import { waitUntil } from "./remove-link.ts";
+import { waitUntil } from "./wait.ts";
 
 /** Every program but this one, whatever state its row is in. */
 function others(host: Host, program: ProgramRecord): ProgramRecord[] {

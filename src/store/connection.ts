@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { BpfmanError } from "../errors/error.ts";
 import { errnoName } from "../errors/sys-failure.ts";
 import { databaseFailure, fileFailure, named } from "./failure.ts";
-import { migrate, refuseForeign, schemaVersion } from "./migrate.ts";
+import { migrate, ownVersion } from "./migrate.ts";
 import { MIGRATIONS } from "./migrations.ts";
 
 export interface OpenOptions {
@@ -27,8 +27,8 @@ export function openWriter(options: OpenOptions): Database {
   return configured({ path, file: path, flags: constants.SQLITE_OPEN_READWRITE }, (database) => {
     // The time-out stands before WAL: changing the journal mode takes locks as well.
     database.run(`PRAGMA busy_timeout = ${options.busyTimeoutMs}`);
-    // Nothing is written to a database that is newer than we are: the version comes first.
-    schemaVersion(database, migrations, path);
+    // Nothing is written to a database that is newer than we are, or another program's: the version comes first.
+    ownVersion(database, migrations, path);
     database.run("PRAGMA journal_mode = WAL");
     database.run("PRAGMA synchronous = FULL");
     database.run("PRAGMA foreign_keys = ON");
@@ -51,8 +51,7 @@ export function openReader(options: OpenOptions): Database {
   const prepare = (database: Database): void => {
     // Needed by readers as well: the first one after a crash has to wait while another rebuilds the WAL's index.
     database.run(`PRAGMA busy_timeout = ${options.busyTimeoutMs}`);
-    version = schemaVersion(database, migrations, path);
-    if (version === 0) refuseForeign(database, path);
+    version = ownVersion(database, migrations, path);
   };
   const database = openUnchanging(path, prepare);
   if (version === migrations.length) return database;

@@ -48,8 +48,8 @@ const uprobe = shape<UprobeDetails>({
 const tracing = shape<TracingDetails>({ kind: oneOf(["fentry", "fexit", "lsm"]), fnName: text });
 
 const DETAILS: { readonly [Kind in ProgramType]: Check<LinkDetails> } = {
-  xdp: shape<XdpDetails>({ kind: oneOf(["xdp"]), ...network, proceedOn }),
-  tc: shape<TcDetails>({ kind: oneOf(["tc"]), ...network, direction, proceedOn }),
+  xdp: shape<XdpDetails>({ kind: oneOf(["xdp"]), ...network, position: whole(0), proceedOn }),
+  tc: shape<TcDetails>({ kind: oneOf(["tc"]), ...network, direction, position: whole(0), proceedOn }),
   tcx: shape<TcxDetails>({ kind: oneOf(["tcx"]), ...network, direction }),
   tracepoint: shape<TracepointDetails>({ kind: oneOf(["tracepoint"]), group: text, name: text }),
   kprobe,

@@ -2,7 +2,7 @@ import type { Database } from "bun:sqlite";
 import { BpfmanError } from "../errors/error.ts";
 
 /** Number of the newest step applied to this database; 0 for one without a schema. Throws SCHEMA_TOO_NEW. */
-export function schemaVersion(database: Database, migrations: readonly string[], path: string): number {
+function schemaVersion(database: Database, migrations: readonly string[], path: string): number {
   const row = database.query<{ user_version: number }, []>("PRAGMA user_version").get();
   const version = row?.user_version ?? 0;
   if (version > migrations.length) {
@@ -13,6 +13,18 @@ export function schemaVersion(database: Database, migrations: readonly string[],
     );
   }
   return version;
+}
+
+/**
+ * The version of a database that is bpfman's or empty; changes nothing. Throws SCHEMA_TOO_NEW, DATABASE_UNUSABLE.
+ */
+export function ownVersion(database: Database, migrations: readonly string[], path: string): number {
+  // One snapshot: another process may be making the tables at this moment.
+  return database.transaction(() => {
+    const version = schemaVersion(database, migrations, path);
+    if (version === 0) refuseForeign(database, path);
+    return version;
+  })();
 }
 
 /**
@@ -32,7 +44,7 @@ export function migrate(database: Database, migrations: readonly string[], path:
 }
 
 /** A database without a version that has tables belongs to another program: adding ours would damage it. */
-export function refuseForeign(database: Database, path: string): void {
+function refuseForeign(database: Database, path: string): void {
   const table = database.query<{ name: string }, []>("SELECT name FROM sqlite_schema LIMIT 1").get();
   if (table === null) return;
   throw new BpfmanError(

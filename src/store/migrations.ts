@@ -60,4 +60,23 @@ export const MIGRATIONS: readonly string[] = [
   CREATE TRIGGER operations_stay BEFORE DELETE ON operations
     BEGIN SELECT RAISE(ABORT, 'the history of operations is append-only'); END;
   `,
+  `
+  -- One row for each hook on which a chain of XDP or TC programs runs, or is being made.
+  CREATE TABLE dispatchers (
+    boot_id          TEXT    NOT NULL,
+    type             TEXT    NOT NULL CHECK (type IN ('xdp', 'tc-ingress', 'tc-egress')),
+    nsid             INTEGER NOT NULL,  -- inode of the network namespace
+    ifindex          INTEGER NOT NULL,
+    interface        TEXT    NOT NULL,
+    netns            TEXT,              -- path of the namespace file; null is the caller's own
+    revision         INTEGER NOT NULL,  -- 0: the first one is being made
+    pending_revision INTEGER,           -- written before the kernel is touched, null when nothing is under way
+    program_id       INTEGER,           -- what runs on the hook
+    kernel_link_id   INTEGER,           -- XDP
+    filter_priority  INTEGER,           -- TC
+    filter_handle    INTEGER,           -- TC
+    mode             TEXT,              -- XDP: drv, skb, hw
+    PRIMARY KEY (boot_id, type, nsid, ifindex)
+  ) STRICT;
+  `,
 ];

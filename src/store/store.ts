@@ -1,11 +1,13 @@
 import type { Database, SQLQueryBindings } from "bun:sqlite";
 import { type LinkId, linkId, type ProgramId, programId } from "../domain/ids.ts";
 import { DATABASE_BUSY_TIMEOUT_MS } from "../domain/limits.ts";
+import type { DispatcherKey, DispatcherRecord } from "../domain/dispatcher.ts";
 import type { LinkRecord } from "../domain/link.ts";
 import type { ProgramRecord, RowState } from "../domain/program.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { LinkDraft, OperationEntry, ProgramSummary, StorePort } from "../platform/store.ts";
 import { type Fields, id as anId, oneOf, Undecodable } from "./decode.ts";
+import { dispatcherRecord } from "./dispatcher-row.ts";
 import { named } from "./failure.ts";
 import { linkRecord } from "./link-row.ts";
 import { openReader, openWriter } from "./connection.ts";
@@ -50,6 +52,15 @@ const INSERT_LINK = `INSERT INTO links (boot_id, program_id, state, pin_path, de
 const INSERT_OPERATION = `INSERT INTO operations
   (boot_id, operation, started_at_ms, duration_ms, uid, parent_pid, result, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
 
+const THIS_HOOK = "boot_id = ? AND type = ? AND nsid = ? AND ifindex = ?";
+const BEGIN_REVISION = `INSERT INTO dispatchers
+  (boot_id, type, nsid, ifindex, interface, netns, filter_priority, filter_handle, revision, pending_revision)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 1)
+  ON CONFLICT (boot_id, type, nsid, ifindex) DO UPDATE SET pending_revision = revision + 1`;
+const SETTLE_REVISION = `UPDATE dispatchers SET revision = ?, pending_revision = NULL, program_id = ?, kernel_link_id = ?,
+  filter_priority = ?, filter_handle = ?, mode = ? WHERE ${THIS_HOOK}`;
+const keyOf = ({ type, nsid, ifindex }: DispatcherKey): [string, number, number] => [type, nsid, ifindex];
+
 const rowState = oneOf(ROW_STATES);
 
 function storeOn(database: Database, { path, bootId, mode }: StoreOptions): StorePort {
@@ -81,6 +92,13 @@ function storeOn(database: Database, { path, bootId, mode }: StoreOptions): Stor
   const remove = (reading: Reading<unknown>, rowId: number): void =>
     named(`delete from ${reading.table}`, path, () => {
       database.query(`DELETE FROM ${reading.table} WHERE boot_id = ? AND ${reading.key} = ?`).run(bootId, rowId);
+    });
+
+  const selectDispatchers = (where: string, ...bindings: SQLQueryBindings[]): DispatcherRecord[] =>
+    named("read dispatchers", path, () => {
+      const sql = `SELECT * FROM dispatchers WHERE boot_id = ? AND ${where} ORDER BY type, nsid, ifindex`;
+      const rows = database.query<Fields, SQLQueryBindings[]>(sql).all(bootId, ...bindings);
+      return rows.map((row) => decodedDispatcher(row, path));
     });
 
   function transaction<T>(work: () => T): T {
@@ -142,6 +160,40 @@ function storeOn(database: Database, { path, bootId, mode }: StoreOptions): Stor
         : records(LINKS, "state = 'ready' AND program_id = ?", program),
     unsettledLinks: () => select(LINKS, "state <> 'ready'", []),
 
+    dispatcher: (key) => selectDispatchers("type = ? AND nsid = ? AND ifindex = ?", ...keyOf(key))[0] ?? null,
+    dispatchers: () => selectDispatchers("TRUE"),
+    beginRevision(key, place) {
+      const filter = [place.filter?.priority ?? null, place.filter?.handle ?? null];
+      named("begin a revision", path, () => {
+        database.query(BEGIN_REVISION).run(bootId, ...keyOf(key), place.interface, place.netns, ...filter);
+      });
+      return selectDispatchers("type = ? AND nsid = ? AND ifindex = ?", ...keyOf(key))[0] as DispatcherRecord;
+    },
+    settleRevision(key, { revision, programId: program, kernelLinkId, filter, mode }) {
+      const values = [revision, program, kernelLinkId, filter?.priority ?? null, filter?.handle ?? null, mode];
+      named("settle a revision", path, () => {
+        database.query(SETTLE_REVISION).run(...values, bootId, ...keyOf(key));
+      });
+    },
+    abandonRevision(key) {
+      named("abandon a revision", path, () => {
+        database.query(`UPDATE dispatchers SET pending_revision = NULL WHERE ${THIS_HOOK}`).run(bootId, ...keyOf(key));
+        database.query(`DELETE FROM dispatchers WHERE revision = 0 AND ${THIS_HOOK}`).run(bootId, ...keyOf(key));
+      });
+    },
+    deleteDispatcher(key) {
+      named("delete a dispatcher", path, () => {
+        database.query(`DELETE FROM dispatchers WHERE ${THIS_HOOK}`).run(bootId, ...keyOf(key));
+      });
+    },
+    moveLink: (id, { details, pinPath, kernelLinkId }) =>
+      update(LINKS, id, {
+        details: JSON.stringify(details),
+        pin_path: pinPath,
+        kernel_link_id: kernelLinkId,
+        state: "ready",
+      }),
+
     appendOperation(entry: OperationEntry): void {
       const { operation, startedAt, durationMs, uid, parentPid, result, details } = entry;
       const values = [operation, startedAt.getTime(), durationMs, uid, parentPid, result, JSON.stringify(details)];
@@ -152,6 +204,19 @@ function storeOn(database: Database, { path, bootId, mode }: StoreOptions): Stor
 
     close: () => database.close(),
   };
+}
+
+function decodedDispatcher(row: Fields, path: string): DispatcherRecord {
+  try {
+    return dispatcherRecord(row);
+  } catch (thrown) {
+    if (!(thrown instanceof Undecodable)) throw thrown;
+    throw new BpfmanError(
+      "DATABASE_UNUSABLE",
+      `read database "${path}": a row of table "dispatchers" cannot be understood: column ${thrown.message}`,
+      { details: { path, table: "dispatchers" }, cause: thrown },
+    );
+  }
 }
 
 function decoded<T>(row: Fields, reading: Reading<T>, path: string): { record: T; state: RowState } {

@@ -150,6 +150,23 @@ export const foreignProgram: ProgramAnswer = {
   },
 };
 
+const works = { available: true, reason: null };
+const refused = { available: false, reason: "EPERM" };
+
+export const featuresAnswer: FeaturesAnswer = {
+  ext: works,
+  tracing: refused,
+  lsm: { load: refused, active: { available: false, reason: "not among the active security modules (yama)" } },
+  tcx: works,
+  kprobe: works,
+  perf_link: works,
+  btf: works,
+  jit: works,
+  bpffs: works,
+  lockdown: "none",
+  capabilities: ["CAP_NET_ADMIN", "CAP_BPF"],
+};
+
 export const versionAnswer: VersionAnswer = {
   version: "0.1.0",
   commit: "0123456789ab",
@@ -157,4 +174,5 @@ export const versionAnswer: VersionAnswer = {
   libbpf: "1.1.2",
   kernel: "6.12.0",
   arch: "x86_64",
+  features: null,
 };

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { CONFIG_DEFAULT } from "../../src/domain/config.ts";
 import type { ProgramId } from "../../src/domain/ids.ts";
 import { BpfmanError } from "../../src/errors/error.ts";
 import type { BinaryFile, FilesPort, MappedFile } from "../../src/platform/files.ts";
@@ -22,6 +23,9 @@ const paths: PinPaths = {
   map: (owner, name) => `${ROOT}/maps/${owner}/${name}`,
   sharedMap: (name) => `${ROOT}/shared/${name}`,
   link: (id) => `${ROOT}/links/${id}`,
+  revision: ({ type, nsid, ifindex }, revision) => `${ROOT}/${type}/dispatcher_${nsid}_${ifindex}_${revision}`,
+  chains: (type) => `${ROOT}/${type}`,
+  xdpLink: ({ nsid, ifindex }) => `${ROOT}/xdp/dispatcher_${nsid}_${ifindex}_link`,
 };
 
 function fakePins(kernel: FakeKernel, folders: Set<string>): PinsPort {
@@ -41,7 +45,10 @@ function fakePins(kernel: FakeKernel, folders: Set<string>): PinsPort {
       kernel.sweep();
       return folders.delete(path);
     },
-    list: (folder) => inside(folder).map((path) => path.slice(folder.length + 1)),
+    list: (folder) => {
+      const below = [...inside(folder), ...[...folders].filter((path) => path.startsWith(`${folder}/`))];
+      return [...new Set(below.map((path) => path.slice(folder.length + 1).split("/", 1)[0] as string))];
+    },
   };
 }
 
@@ -135,6 +142,15 @@ export class Faults {
   }
 }
 
+const KERNEL_CHANGES = [
+  ...(["load", "attach", "forceDetach", "loadDispatcher", "attachXdp", "swapXdp"] as const),
+  ...(["attachTc", "replaceTc", "detachTc"] as const),
+];
+const STORE_CHANGES = [
+  ...(["insertProgram", "setProgramState", "deleteProgram", "insertLink", "settleLink", "setLinkState"] as const),
+  ...(["deleteLink", "beginRevision", "settleRevision", "abandonRevision", "deleteDispatcher", "moveLink"] as const),
+];
+
 export interface TestBed {
   readonly kernel: FakeKernel;
   readonly files: FakeFiles;
@@ -166,15 +182,12 @@ export function makeTestBed(): TestBed {
   const openHost = (mode: "read" | "write"): Host => {
     const store = openStore({ path: databasePath, mode, bootId: "boot-1" });
     return {
-      kernel: faults.wrap(withFaultyHandles(kernel, faults), ["load", "attach", "forceDetach"], "kernel"),
-      store: faults.wrap(
-        store,
-        ["insertProgram", "setProgramState", "deleteProgram", "insertLink", "settleLink", "setLinkState", "deleteLink"],
-        "store",
-      ),
+      kernel: faults.wrap(withFaultyHandles(kernel, faults), KERNEL_CHANGES, "kernel"),
+      store: faults.wrap(store, STORE_CHANGES, "store"),
       pins: faults.wrap(pins, ["makeFolder", "remove", "removeFolder"], "pins"),
       files: faults.wrap(files, ["saveBytecode", "removeBytecode"], "files"),
       network,
+      config: CONFIG_DEFAULT,
       now: () => new Date("2026-03-04T05:06:07.008Z"),
       sleep: async () => {},
       close: () => store.close(),
@@ -195,7 +208,8 @@ export function makeTestBed(): TestBed {
       privileged: () => bed.privileged,
       identity: () => ({ uid: 0, parentPid: 1 }),
       openVersions: async () => ({
-        versions: () => ({ version: "0", commit: "c", bun: "1", libbpf: null, kernel: "6", arch: "x64" }),
+        versions: () => ({ version: "0", commit: "c", bun: "1", libbpf: null, kernel: "6", arch: "x86_64" }),
+        features: async () => null,
       }),
       openLock: async () => ({ acquire: async () => ({ release: () => {} }) }),
       openHost: async (mode) => openHost(mode),
@@ -223,6 +237,14 @@ function withFaultyHandles(kernel: FakeKernel, faults: Faults): FakeKernel {
       if (key === "load") {
         return async (...parameters: Parameters<FakeKernel["load"]>) =>
           faults.wrap(await target.load(...parameters), ["pinProgram", "pinMap"], "object");
+      }
+      if (key === "loadDispatcher") {
+        return async (...parameters: Parameters<FakeKernel["loadDispatcher"]>) =>
+          faults.wrap(await target.loadDispatcher(...parameters), ["pinProgram", "pinLink"], "dispatcher");
+      }
+      if (key === "attachXdp") {
+        return (...parameters: Parameters<FakeKernel["attachXdp"]>) =>
+          faults.wrap(target.attachXdp(...parameters), ["pin"], "xdp link");
       }
       if (key === "attach") {
         return (...parameters: Parameters<FakeKernel["attach"]>) =>

@@ -4,8 +4,17 @@ import type { ObjectMap } from "../../src/domain/object-file.ts";
 import type { ProgramType } from "../../src/domain/program.ts";
 import { BpfmanError } from "../../src/errors/error.ts";
 import { readObject } from "../../src/object/object-file.ts";
+import { usedMaps } from "./used-maps.ts";
+import type { FilterRef, XdpAttachMode } from "../../src/domain/dispatcher.ts";
 import type {
   AttachedLink,
+  DispatcherToLoad,
+  InterfaceHook,
+  LoadedDispatcher,
+  TcHook,
+  XdpHolder,
+  Feature,
+  FeatureName,
   KernelAttach,
   KernelLink,
   KernelMap,
@@ -39,8 +48,51 @@ const KERNEL_TYPES: Readonly<Record<ProgramType, number>> = {
   lsm: 29,
 };
 const EXTENSION = 28;
-const LINK_PERF_EVENT = 7;
-const LINK_TCX = 11;
+/** BPF_MPROG_MAX - 1 (kernel/bpf/mprog.c). */
+const HOOK_MEMBERS_MAX = 63;
+
+/** BPF_LINK_TYPE_* and BPF_* attach type of the link that an attach makes (include/uapi/linux/bpf.h). */
+function linkTypeOf(attach: KernelAttach): Pick<KernelLink, "type" | "attachType"> {
+  switch (attach.kind) {
+    case "tcx":
+      return { type: 11, attachType: attach.direction === "ingress" ? 46 : 47 };
+    case "fentry":
+      return { type: 2, attachType: 24 };
+    case "fexit":
+      return { type: 2, attachType: 25 };
+    case "lsm":
+      return { type: 2, attachType: 27 };
+    default:
+      return { type: 7, attachType: null };
+  }
+}
+
+const LINK_TRACING = 2;
+const LINK_XDP = 6;
+
+const gone = () => new BpfmanError("INTERFACE_NOT_FOUND", "the interface is gone");
+const xdpName = (hook: InterfaceHook): string => `xdp:${hook.netns}:${hook.ifindex}`;
+const filterName = (hook: TcHook, filter: FilterRef): string => `${hookName(hook)}:${filter.priority}:${filter.handle}`;
+/** A program of which nothing matters but that it is there. */
+const TRIVIAL: KernelProgram = {
+  id: programId(0),
+  name: "",
+  type: 0,
+  tag: "0123456789abcdef",
+  loadedAt: new Date(0),
+  uid: 0,
+  btfId: 7,
+  mapIds: [],
+  gplCompatible: true,
+  jitedSize: 64,
+  xlatedSize: 128,
+  verifiedInstructions: 10,
+  memlock: 4096,
+  runTimeNs: 0,
+  runCount: 0,
+  recursionMisses: 0,
+  restricted: false,
+};
 
 const hookName = (hook: TcxHook): string => `${hook.netns}:${hook.ifindex}:${hook.direction}`;
 
@@ -48,12 +100,19 @@ export class FakeKernel implements KernelPort {
   readonly release = "6.18.0-fake";
   ext = false;
   tcx = true;
+  /** Interfaces count from 1 to here. */
+  interfacesMax = 1000;
   knownTracepoints = ["sched/sched_switch", "sched/sched_wakeup", "syscalls/sys_enter_openat"];
   functions = new Map([
     ["do_unlinkat", { size: 100, count: 1 }],
     ["do_sys_open", { size: null, count: 1 }],
   ]);
   lsm = true;
+  xdpInDriver = true;
+  /** Interfaces that were deleted. */
+  readonly goneInterfaces = new Set<number>();
+  /** Configuration bytes of each dispatcher that was loaded. */
+  readonly configs = new Map<ProgramId, Uint8Array>();
   /** Names of programs that the verifier refuses. */
   refused = new Set<string>();
   /** Called before each TCX attach: a test changes the hook here. */
@@ -66,29 +125,50 @@ export class FakeKernel implements KernelPort {
     string,
     { revision: bigint; members: { program: ProgramId; link: KernelLinkId | null }[] }
   >();
+  readonly #filters = new Map<string, ProgramId>();
   readonly #open = new Set<Ref>();
   #nextProgram = 100;
   #nextMap = 500;
   #nextLink = 900;
 
-  features = async () => ({ ext: this.ext });
+  /** Everything is available but `ext` where a test switches it off. */
+  feature = async (name: FeatureName): Promise<Feature> =>
+    name === "ext" && !this.ext ? { available: false, reason: "EPERM" } : { available: true, reason: null };
 
   async load(object: ObjectToLoad): Promise<LoadedObject> {
     const file = readObject(object.bytes);
     const refused = object.programs.find((program) => this.refused.has(program.name));
     if (refused) {
-      throw new BpfmanError("VERIFIER_REJECTED", `the verifier refused program "${refused.name}": R0 !read_ok`, {
-        verifierLog: "0: (95) exit\nR0 !read_ok\nprocessed 1 insns",
-      });
+      throw new BpfmanError(
+        "VERIFIER_REJECTED",
+        `load program "${refused.name}": the verifier refused it: R0 !read_ok`,
+        {
+          details: { object: object.name, program: refused.name, libbpf: [] },
+          verifierLog: "0: (95) exit\nR0 !read_ok\nprocessed 1 insns",
+        },
+      );
     }
-    const maps: LoadedMap[] = file.maps.map((map) => {
-      const pin = object.reuse.get(map.name);
-      if (pin === undefined) return { name: map.name, id: this.#createMap(map), internal: false, reused: false };
-      const ref = this.pins.get(pin);
-      if (ref?.kind !== "map") throw new BpfmanError("LOAD_FAILED", `no map at ${pin}`);
-      return { name: map.name, id: mapId(ref.id), internal: false, reused: true };
-    });
-    for (const section of new Set(file.globals.map((global) => global.section))) {
+    const unknown = object.programs.find(({ name }) => file.programs.every((program) => program.name !== name));
+    if (unknown) {
+      throw new BpfmanError(
+        "FUNCTION_NOT_FOUND",
+        `load object "${object.name}": libbpf finds no program "${unknown.name}" in it`,
+      );
+    }
+    const used = usedMaps(object.bytes);
+    const isUsed = (map: string) => object.programs.some(({ name }) => used.get(name)?.has(map));
+    const maps: LoadedMap[] = file.maps
+      .filter((map) => isUsed(map.name))
+      .map((map) => {
+        const pin = object.reuse.get(map.name);
+        if (pin === undefined) return { name: map.name, id: this.#createMap(map), internal: false, reused: false };
+        const ref = this.pins.get(pin);
+        if (ref?.kind !== "map") {
+          throw new BpfmanError("STATE_CONFLICT", `share map "${map.name}": nothing is pinned at "${pin}"`);
+        }
+        return { name: map.name, id: mapId(ref.id), internal: false, reused: true };
+      });
+    for (const section of new Set(file.globals.map((global) => global.section).filter(isUsed))) {
       const shape = {
         name: section,
         type: 2,
@@ -104,23 +184,11 @@ export class FakeKernel implements KernelPort {
     const programs = object.programs.map(({ name, type, asExtension }) => {
       const id = programId(this.#nextProgram++);
       const kernel: KernelProgram = {
+        ...TRIVIAL,
         id,
         name: name.slice(0, 15),
         type: asExtension ? EXTENSION : KERNEL_TYPES[type],
-        tag: "0123456789abcdef",
-        loadedAt: new Date(0),
-        uid: 0,
-        btfId: 7,
-        mapIds: maps.map((map) => map.id),
-        gplCompatible: true,
-        jitedSize: 64,
-        xlatedSize: 128,
-        verifiedInstructions: 10,
-        memlock: 4096,
-        runTimeNs: 0,
-        runCount: 0,
-        recursionMisses: 0,
-        restricted: false,
+        mapIds: maps.filter((map) => used.get(name)?.has(map.name)).map((map) => map.id),
       };
       this.#programs.set(id, kernel);
       return { name, kernel };
@@ -141,7 +209,12 @@ export class FakeKernel implements KernelPort {
   programIds = () => [...this.#programs.keys()].map(programId);
   program = (id: ProgramId) => this.#programs.get(id) ?? null;
   map = (id: MapId) => this.#maps.get(id) ?? null;
-  link = (id: KernelLinkId) => this.#links.get(id) ?? null;
+  link(id: KernelLinkId): KernelLink | null {
+    const found = this.#links.get(id);
+    if (found === undefined) return null;
+    const { programId, type, attachType } = found;
+    return { id, programId, type, attachType };
+  }
   tracepoints = () => this.knownTracepoints;
   kernelFunction = (name: string) => this.functions.get(name) ?? null;
   kernelFunctions = () => this.functions.keys();
@@ -162,26 +235,136 @@ export class FakeKernel implements KernelPort {
 
   attach(programPin: string, attach: KernelAttach): AttachedLink {
     const ref = this.pins.get(programPin);
-    if (ref?.kind !== "program") throw new BpfmanError("ATTACH_FAILED", `no program at ${programPin}`);
+    if (ref === undefined) {
+      throw new BpfmanError("STATE_CONFLICT", `attach: no program is pinned at "${programPin}"`);
+    }
+    if (ref.kind !== "program") throw new BpfmanError("STATE_CONFLICT", `attach: "${programPin}" is no program`);
+    if (attach.kind === "tracepoint" && !this.tracepointExists(attach.group, attach.name)) {
+      throw new BpfmanError("TRACEPOINT_NOT_FOUND", `attach to tracepoint "${attach.group}/${attach.name}": not there`);
+    }
+    if (attach.kind === "tcx") this.#requireHook(attach);
+    if (this.#programs.get(ref.id)?.type !== KERNEL_TYPES[attach.kind]) {
+      throw new BpfmanError("ATTACH_FAILED", `attach: program ${ref.id} is of another type`);
+    }
     if (attach.kind === "tcx") this.beforeAttach();
     const id = kernelLinkId(this.#nextLink++);
     const program = programId(ref.id);
     const hook = attach.kind === "tcx" ? hookName(attach) : null;
     if (attach.kind === "tcx") this.#join(attach, program, id);
-    const type = hook === null ? LINK_PERF_EVENT : LINK_TCX;
-    this.#links.set(id, { id, programId: program, type, attachType: hook === null ? null : 46, hook });
+    this.#links.set(id, { id, programId: program, ...linkTypeOf(attach), hook });
     const held = this.#hold("link", id);
     return { id, pin: (path) => this.#pin(path, "link", id), close: () => this.#release([held]) };
   }
 
   tcxState(hook: TcxHook): TcxState {
-    if (!this.tcx) throw new BpfmanError("KERNEL_UNSUPPORTED", "TCX needs Linux 6.6 or newer");
+    this.#requireHook(hook);
     const state = this.#hooks.get(hookName(hook));
     return { revision: state?.revision ?? 1n, members: [...(state?.members ?? [])] };
   }
 
+  #requireHook(hook: TcxHook): void {
+    if (hook.ifindex > this.interfacesMax) {
+      throw new BpfmanError("INTERFACE_NOT_FOUND", `interface ${hook.ifindex}: there is no such interface`);
+    }
+    if (!this.tcx) throw new BpfmanError("KERNEL_UNSUPPORTED", "TCX needs Linux 6.6 or newer");
+  }
+
   forceDetach(id: KernelLinkId): void {
     this.#leave(id);
+  }
+
+  async loadDispatcher(dispatcher: DispatcherToLoad): Promise<LoadedDispatcher> {
+    const program = programId(this.#nextProgram++);
+    const type = dispatcher.hook === "xdp" ? 6 : 3;
+    this.#programs.set(program, { ...TRIVIAL, id: program, name: `${dispatcher.hook}_dispatcher`, type });
+    const refs = [this.#hold("program", program)];
+    this.configs.set(program, dispatcher.config);
+    const links = dispatcher.members.map((pin) => {
+      const member = this.pins.get(pin);
+      if (member?.kind !== "program") throw new BpfmanError("ATTACH_FAILED", `no program at ${pin}`);
+      const id = kernelLinkId(this.#nextLink++);
+      this.#links.set(id, { id, programId: programId(member.id), type: LINK_TRACING, attachType: null, hook: null });
+      refs.push(this.#hold("link", id));
+      return id;
+    });
+    return {
+      program,
+      links,
+      pinProgram: (path) => this.#pin(path, "program", program),
+      pinLink: (slot, path) => this.#pin(path, "link", links[slot]),
+      close: () => this.#release(refs),
+    };
+  }
+
+  xdpHolder(hook: InterfaceHook): XdpHolder | null {
+    const link = [...this.#links.values()].find((each) => each.hook === xdpName(hook));
+    return link ? { program: link.programId, link: link.id, mode: "drv" } : null;
+  }
+
+  attachXdp(programPin: string, hook: InterfaceHook & { readonly mode: XdpAttachMode }): AttachedLink {
+    this.#requireInterface(hook);
+    if (hook.mode === "drv" && !this.xdpInDriver) throw new BpfmanError("KERNEL_UNSUPPORTED", "no XDP in the driver");
+    if (this.xdpHolder(hook)) throw new BpfmanError("HOOK_BUSY", "somebody holds the XDP hook");
+    const ref = this.pins.get(programPin);
+    if (ref?.kind !== "program") throw new BpfmanError("ATTACH_FAILED", `no program at ${programPin}`);
+    const id = kernelLinkId(this.#nextLink++);
+    this.#links.set(id, { id, programId: programId(ref.id), type: LINK_XDP, attachType: 37, hook: xdpName(hook) });
+    const held = this.#hold("link", id);
+    return { id, pin: (path) => this.#pin(path, "link", id), close: () => this.#release([held]) };
+  }
+
+  swapXdp(linkPin: string, programs: { readonly old: string; readonly next: string }): void {
+    const link = this.#links.get(this.pins.get(linkPin)?.id ?? 0);
+    const [old, next] = [this.pins.get(programs.old), this.pins.get(programs.next)];
+    if (!link || !old || !next) throw new BpfmanError("STATE_CONFLICT", "a pin is missing");
+    if (this.goneInterfaces.has(Number(link.hook?.split(":").at(-1)))) throw gone();
+    if (link.programId !== old.id) throw new BpfmanError("STATE_CONFLICT", "the link runs another program");
+    this.#links.set(link.id, { ...link, programId: programId(next.id) });
+  }
+
+  attachTc(programPin: string, hook: TcHook, filter: FilterRef): void {
+    this.#requireInterface(hook);
+    if (this.#filters.has(filterName(hook, filter))) throw new BpfmanError("HOOK_BUSY", "there is such a filter");
+    this.replaceTc(programPin, hook, filter);
+  }
+
+  replaceTc(programPin: string, hook: TcHook, filter: FilterRef): void {
+    this.#requireInterface(hook);
+    const ref = this.pins.get(programPin);
+    if (ref?.kind !== "program") throw new BpfmanError("ATTACH_FAILED", `no program at ${programPin}`);
+    this.#filters.set(filterName(hook, filter), programId(ref.id));
+  }
+
+  tcFilterProgram = (hook: TcHook, filter: FilterRef) => this.#filters.get(filterName(hook, filter)) ?? null;
+
+  detachTc(hook: TcHook, filter: FilterRef): boolean {
+    const was = this.#filters.delete(filterName(hook, filter));
+    this.sweep();
+    return was;
+  }
+
+  /** What somebody else does: a filter of their own. */
+  addForeignFilter(hook: TcHook, filter: FilterRef, program: number): void {
+    this.#filters.set(filterName(hook, filter), programId(program));
+  }
+
+  /** The chain that runs on a hook, as the programs in its slots. */
+  chainOn(hook: InterfaceHook | TcHook): ProgramId[] {
+    const program =
+      "direction" in hook
+        ? [...this.#filters].find(([name]) => name.startsWith(hookName(hook)))?.[1]
+        : this.xdpHolder(hook)?.program;
+    if (program === undefined) return [];
+    const pin = [...this.pins].find(([, ref]) => ref.kind === "program" && ref.id === program)?.[0] ?? "";
+    if (!pin.endsWith("/dispatcher")) return [program];
+    const folder = pin.slice(0, -"dispatcher".length);
+    const slots = [...this.pins].filter(([path, ref]) => ref.kind === "link" && path.startsWith(`${folder}link_`));
+    const bySlot = slots.sort(([a], [b]) => Number(a.split("_").at(-1)) - Number(b.split("_").at(-1)));
+    return bySlot.map(([, ref]) => this.#links.get(ref.id)?.programId as ProgramId);
+  }
+
+  #requireInterface(hook: InterfaceHook): void {
+    if (this.goneInterfaces.has(hook.ifindex)) throw gone();
   }
 
   /** What somebody else does: puts a program on a hook without a link, at its end. */
@@ -203,6 +386,7 @@ export class FakeKernel implements KernelPort {
       for (const map of program?.mapIds ?? []) mark("map", map);
     };
     for (const ref of [...this.pins.values(), ...this.#open]) mark(ref.kind, ref.id);
+    for (const program of this.#filters.values()) mark("program", program);
     for (const id of [...this.#links.keys()]) {
       if (live.has(`link:${id}`)) continue;
       this.#leave(kernelLinkId(id));
@@ -213,8 +397,9 @@ export class FakeKernel implements KernelPort {
   }
 
   /** Everything that is there, for "nothing is left" and "nothing has changed". */
-  snapshot(): { programs: number[]; maps: number[]; links: number[]; pins: string[] } {
+  snapshot(): { programs: number[]; maps: number[]; links: number[]; pins: string[]; filters: number[] } {
     return {
+      filters: [...this.#filters.values()],
       programs: [...this.#programs.keys()],
       maps: [...this.#maps.keys()],
       links: [...this.#links.keys()],
@@ -258,17 +443,23 @@ export class FakeKernel implements KernelPort {
     if (state.revision !== attach.revision) throw new BpfmanError("HOOK_CHANGED", "the hook has another revision");
     const at =
       anchor.side === "last" ? state.members.length : state.members.findIndex((entry) => entry.link === anchor.link);
-    if (at < 0) throw new BpfmanError("ATTACH_FAILED", "no such anchor");
+    if (at < 0) throw new BpfmanError("HOOK_CHANGED", "the program beside which it belongs has gone");
+    if (state.members.some((entry) => entry.program === program)) {
+      throw new BpfmanError("ALREADY_ATTACHED", "the program is on that hook already");
+    }
+    if (state.members.length === HOOK_MEMBERS_MAX) throw new BpfmanError("ATTACH_FAILED", "the hook is full");
     state.members.splice(anchor.side === "after" ? at + 1 : at, 0, { program, link });
     state.revision += 1n;
   }
 
   #leave(id: KernelLinkId): void {
-    for (const state of this.#hooks.values()) {
+    for (const [name, state] of this.#hooks) {
       const at = state.members.findIndex((entry) => entry.link === id);
       if (at < 0) continue;
       state.members.splice(at, 1);
       state.revision += 1n;
+      // The kernel forgets a hook that nobody uses.
+      if (state.members.length === 0) this.#hooks.delete(name);
     }
   }
 

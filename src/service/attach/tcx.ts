@@ -1,7 +1,7 @@
 import { type TcxMember, tcxAnchor } from "../../dispatcher/order.ts";
 import type { LinkRecord, TcxDetails } from "../../domain/link.ts";
 import { BpfmanError } from "../../errors/error.ts";
-import { hookKey } from "../../inspect/link.ts";
+import { tcxHookKey } from "../../inspect/link.ts";
 import type { AttachTarget } from "../requests/attach.ts";
 import { findInterface } from "./interface.ts";
 import type { Resolve } from "./target.ts";
@@ -16,10 +16,10 @@ export const resolveTcx: Resolve<TcxTarget> = (host, program, target) => {
   const { direction, priority } = target;
   const details: TcxDetails = { kind: "tcx", ...found, direction, priority };
   const hook = { netns: target.netns, ifindex: found.ifindex, direction };
-  const key = hookKey(details);
+  const key = tcxHookKey(details);
   const onHook = host.store
     .links()
-    .filter((link) => hookKey(link.details) === key && isSettled(link)) as (LinkRecord & {
+    .filter((link) => tcxHookKey(link.details) === key && isSettled(link)) as (LinkRecord & {
     kernelLinkId: NonNullable<LinkRecord["kernelLinkId"]>;
   })[];
   const ours: TcxMember[] = onHook.map((link) => {

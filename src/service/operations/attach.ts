@@ -12,13 +12,14 @@ import { resolveKprobe } from "../attach/kprobe.ts";
 import { resolveTracepoint } from "../attach/tracepoint.ts";
 import { resolveTracing } from "../attach/tracing.ts";
 import { resolveUprobe } from "../attach/uprobe.ts";
+import { attachToChain, type ChainTarget } from "../chain/attach.ts";
 import { type Context, operation } from "../operation.ts";
 import { carryOut } from "../plan.ts";
 import { requireProgram } from "../programs.ts";
-import { type AttachRequest, attachRequest } from "../requests/attach.ts";
+import { type AttachRequest, type AttachTarget, attachRequest } from "../requests/attach.ts";
 
-function resolve(host: Host, program: ProgramRecord, request: AttachRequest): AttachSpec {
-  const target = request.attach;
+/** Throws PROGRAM_TYPE_MISMATCH when the program belongs on another kind of hook. */
+function requireKind(program: ProgramRecord, target: AttachTarget): void {
   const kind = attachKindOf(program.type);
   if (kind !== target.kind) {
     throw new BpfmanError(
@@ -27,6 +28,12 @@ function resolve(host: Host, program: ProgramRecord, request: AttachRequest): At
       { details: { program_id: program.id, type: program.type, asked: target.kind } },
     );
   }
+}
+
+type SimpleTarget = Exclude<AttachTarget, ChainTarget>;
+
+/** Resolves what goes on a hook by itself, without a dispatcher. */
+function resolve(host: Host, program: ProgramRecord, target: SimpleTarget): AttachSpec {
   switch (target.kind) {
     case "tcx":
       return resolveTcx(host, program, target);
@@ -40,12 +47,6 @@ function resolve(host: Host, program: ProgramRecord, request: AttachRequest): At
     case "fexit":
     case "lsm":
       return resolveTracing(host, program, target);
-    case "xdp":
-    case "tc":
-      throw new BpfmanError("NOT_SUPPORTED", `attaching ${target.kind} programs is not supported yet`, {
-        details: { kind: target.kind },
-        hint: "load it as tcx instead to attach it to an interface",
-      });
   }
 }
 
@@ -69,7 +70,13 @@ function attachToHook(host: Host, program: ProgramRecord, spec: AttachSpec): Att
 
 async function attach(host: Host, request: AttachRequest, context: Context): Promise<LinkAnswer> {
   const program = requireProgram(host, request.programId);
-  const spec = resolve(host, program, request);
+  const target = request.attach;
+  requireKind(program, target);
+  if (target.kind === "xdp" || target.kind === "tc") {
+    const metadata = { ...applicationOf(program), ...request.metadata };
+    return attachToChain(host, { program, target, metadata }, context);
+  }
+  const spec = resolve(host, program, target);
   try {
     return await attachSpec(host, { program, request, spec }, context);
   } finally {

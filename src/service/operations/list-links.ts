@@ -1,7 +1,7 @@
 import type { LinkListAnswer } from "../../domain/answer.ts";
 import { attachKindOf } from "../../domain/link.ts";
 import { APPLICATION_KEY } from "../../domain/program.ts";
-import { linkRecordAnswer, positionsOf } from "../../inspect/link.ts";
+import { linkRecordAnswer, surroundingsOf } from "../../inspect/link.ts";
 import type { Host } from "../../platform/host.ts";
 import { hasApplication, hasMetadata, isOfType, requireTypeWord } from "../filter.ts";
 import { operation } from "../operation.ts";
@@ -10,7 +10,7 @@ import { type ListLinksRequest, listLinksRequest } from "../requests/links.ts";
 function listLinks(host: Host, request: ListLinksRequest): LinkListAnswer {
   requireTypeWord(request.programType);
   const all = host.store.links();
-  const positions = positionsOf(all);
+  const around = surroundingsOf(host, all);
   const names = new Map(host.store.programs().map((program) => [program.id, program.name]));
   const links = all
     .filter(
@@ -20,7 +20,7 @@ function listLinks(host: Host, request: ListLinksRequest): LinkListAnswer {
     .filter(({ metadata }) => hasApplication(metadata, request.application))
     .filter(({ metadata }) => hasMetadata(metadata, request.metadataSelector))
     .map((link) => ({
-      ...linkRecordAnswer(link, positions.get(link.id) ?? 0),
+      ...linkRecordAnswer(link, around),
       application: link.metadata[APPLICATION_KEY] ?? null,
       function_name: names.get(link.programId) ?? "",
     }));

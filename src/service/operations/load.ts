@@ -35,7 +35,7 @@ interface LoadPlan {
 function prepare(host: Host, request: LoadRequest): LoadPlan {
   const sourcePath = host.files.absolute(request.source.file);
   const bytes = host.files.readObject(sourcePath, OBJECT_BYTES_MAX);
-  const object = readObject(bytes);
+  const object = readObject(bytes, { nativeByteOrderOnly: true });
   const application = request.application === null ? {} : { [APPLICATION_KEY]: request.application };
   return {
     bytes,
@@ -57,7 +57,7 @@ interface Loaded {
 
 async function loadIntoKernel(host: Host, plan: LoadPlan): Promise<LoadedObject> {
   const chained = plan.specs.some((spec) => spec.type === "xdp" || spec.type === "tc");
-  const ext = chained && (await host.kernel.features()).ext;
+  const ext = chained && (await host.kernel.feature("ext")).available;
   return host.kernel.load({
     bytes: plan.bytes,
     name: objectName(plan.sourcePath),

@@ -1,15 +1,9 @@
 import * as v from "valibot";
 import { TC_ACTIONS, XDP_ACTIONS } from "../../domain/actions.ts";
-import { INTERFACE_CHARS_MAX, PRIORITY_MAX } from "../../domain/limits.ts";
+import { INTERFACE_CHARS_MAX } from "../../domain/limits.ts";
 import { DIRECTIONS } from "../../domain/link.ts";
-import { id, metadata, name, offset, path, pid } from "./fields.ts";
+import { id, metadata, name, offset, path, pid, priority } from "./fields.ts";
 
-const priority = v.pipe(
-  v.number(`a priority is a whole number from 0 to ${PRIORITY_MAX}`),
-  v.integer(`a priority is a whole number from 0 to ${PRIORITY_MAX}`),
-  v.minValue(0, `a priority is a whole number from 0 to ${PRIORITY_MAX}`),
-  v.maxValue(PRIORITY_MAX, `a priority is a whole number from 0 to ${PRIORITY_MAX}`),
-);
 const network = {
   iface: v.pipe(v.string(), v.minLength(1), v.maxLength(INTERFACE_CHARS_MAX)),
   priority,

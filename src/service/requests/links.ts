@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { application, id, metadata, programType } from "./fields.ts";
+import { application, id, metadata, priority, programType } from "./fields.ts";
 
 export const detachRequest = v.strictObject({ linkId: id, ignoreMissing: v.optional(v.boolean(), false) });
 export type DetachRequest = v.InferOutput<typeof detachRequest>;
@@ -9,3 +9,14 @@ export type GetLinkRequest = v.InferOutput<typeof getLinkRequest>;
 
 export const listLinksRequest = v.strictObject({ programType, application, metadataSelector: metadata });
 export type ListLinksRequest = v.InferOutput<typeof listLinksRequest>;
+
+/** What a live link of a chain may change; proceed-on words are checked against the link's kind. */
+export const updateLinkRequest = v.pipe(
+  v.strictObject({
+    linkId: id,
+    priority: v.optional(v.nullable(priority), null),
+    proceedOn: v.optional(v.nullable(v.pipe(v.array(v.string()), v.minLength(1))), null),
+  }),
+  v.check((request) => request.priority !== null || request.proceedOn !== null, "give a priority, proceedOn, or both"),
+);
+export type UpdateLinkRequest = v.InferOutput<typeof updateLinkRequest>;

@@ -67,6 +67,10 @@ describe("as a file", () => {
   test("list programs", async () => expectGolden("cli/list-programs.txt", await shown("list programs", programList)));
   test("list links", async () => expectGolden("cli/list-links.txt", await shown("list links", linkList)));
   test("version", async () => expectGolden("cli/version.txt", await shown("version", versionAnswer)));
+  test("version, JSON", async () => {
+    const answer = { ...versionAnswer, features: featuresAnswer };
+    expectGolden("cli/version.json", await shown("version -o json", answer));
+  });
   test("on a terminal", async () => {
     const run = await cli("get program 6321", { terminal: true, answer: () => programAnswer });
     expectGolden("cli/program-terminal.txt", run.out);

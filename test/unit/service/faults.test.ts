@@ -158,7 +158,7 @@ for (const scenario of SCENARIOS) {
 test("an interrupted load is undone", async () => {
   const { bed, invoke } = await bedFor(SCENARIOS[0] as Scenario);
   const interrupted = new AbortController();
-  bed.kernel.features = async () => ({ ext: false });
+  bed.kernel.ext = false;
   const save = bed.files.saveBytecode;
   bed.files.saveBytecode = (id, bytes) => {
     save(id, bytes);

@@ -164,7 +164,7 @@ describe("load", () => {
     const found = await expectCode(load(["tcx:count", "tracepoint:on_openat"]), "VERIFIER_REJECTED");
     expect(found.verifierLog).toContain("processed 1 insns");
     expect(bed.traces()).toEqual({
-      kernel: { programs: [], maps: [], links: [], pins: [] },
+      kernel: { programs: [], maps: [], links: [], pins: [], filters: [] },
       folders: [],
       bytecode: [],
     });
@@ -197,7 +197,7 @@ describe("shared maps", () => {
     );
     await invoke("program/unload", { programId: user });
     expect(bed.traces()).toEqual({
-      kernel: { programs: [], maps: [], links: [], pins: [] },
+      kernel: { programs: [], maps: [], links: [], pins: [], filters: [] },
       folders: [],
       bytecode: [],
     });
@@ -328,14 +328,6 @@ describe("attach and detach", () => {
     await expectCode(probe({ target: "/x.o", pid: 4711 }), "PROCESS_NOT_FOUND");
   });
 
-  test("kinds whose time has not come say so", async () => {
-    const xdp = await loadOne("xdp:filter");
-    const attach = { kind: "xdp", iface: "eth0", priority: 1 };
-    expect((await expectCode(invoke("link/attach", { programId: xdp, attach }), "NOT_SUPPORTED")).message).toContain(
-      "not supported yet",
-    );
-  });
-
   test("an old kernel without TCX is told apart", async () => {
     const id = await loadOne("tcx:count");
     bed.kernel.tcx = false;
@@ -353,7 +345,7 @@ describe("attach and detach", () => {
       unloaded: true,
     });
     expect(bed.traces()).toEqual({
-      kernel: { programs: [], maps: [], links: [], pins: [] },
+      kernel: { programs: [], maps: [], links: [], pins: [], filters: [] },
       folders: [],
       bytecode: [],
     });

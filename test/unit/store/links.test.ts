@@ -16,8 +16,8 @@ const pin = (id: number) => `/run/bpfman/fs/links/${id}`;
 const NETWORK = { interface: "eth0", ifindex: 2, netns: null, nsid: 4026531840, priority: 50 };
 const EVERY_KIND: readonly LinkDetails[] = [
   { kind: "tcx", direction: "egress", ...NETWORK },
-  { kind: "tc", direction: "ingress", proceedOn: [-1, 0, 3, 30], ...NETWORK, netns: "/run/netns/blue" },
-  { kind: "xdp", proceedOn: [2, 31], ...NETWORK },
+  { kind: "tc", direction: "ingress", position: 3, proceedOn: [-1, 0, 3, 30], ...NETWORK, netns: "/run/netns/blue" },
+  { kind: "xdp", position: 0, proceedOn: [2, 31], ...NETWORK },
   { kind: "tracepoint", group: "sched", name: "sched_switch" },
   { kind: "kprobe", fnName: "do_unlinkat", offset: 4 },
   { kind: "kretprobe", fnName: "do_unlinkat", offset: 0 },

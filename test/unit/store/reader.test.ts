@@ -127,7 +127,8 @@ test("the schema is strict, and writers sync, wait and check references", () => 
       "SELECT strict FROM pragma_table_list WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
     )
     .all();
-  expect(tables).toEqual([{ strict: 1 }, { strict: 1 }, { strict: 1 }]);
+  expect(tables.length).toBeGreaterThanOrEqual(4);
+  expect(tables.every((table) => table.strict === 1)).toBe(true);
   database.close();
 });
 

@@ -1,3 +1,4 @@
+import { MIGRATIONS } from "../../../src/store/migrations.ts";
 /** Databases that must be refused, and left as they are. */
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
@@ -21,7 +22,9 @@ for (const mode of ["read", "write"] as const) {
     const before = fs.readFileSync(path());
     const error = failureOf(() => open(mode));
     expect(error.code).toBe("SCHEMA_TOO_NEW");
-    expect(error.message).toContain(`"${path()}": its schema has version 999, this bpfman knows up to 1`);
+    expect(error.message).toContain(
+      `"${path()}": its schema has version 999, this bpfman knows up to ${MIGRATIONS.length}`,
+    );
     expect(fs.readFileSync(path())).toEqual(before);
   });
 

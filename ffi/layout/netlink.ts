@@ -1,0 +1,93 @@
+import { allocate, type Memory, textUntilNul } from "../memory.ts";
+
+/**
+ * Netlink messages (netlink(7), include/uapi/linux/netlink.h): a header, a struct that depends on the type, then
+ * attributes of {u16 length, u16 type, value}; everything begins at a multiple of four bytes, in the machine's byte order.
+ */
+const HEADER_BYTES = 16;
+const ATTRIBUTE_HEADER_BYTES = 4;
+/** Of an attribute's type, the bits that are no flags. */
+const TYPE_MASK = 0x3fff;
+
+const aligned = (bytes: number): number => (bytes + 3) & ~3;
+const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+/** A value with its attribute header, padded. Throws RangeError for one that is too long. */
+export function attribute(type: number, value: Uint8Array): Uint8Array {
+  const length = ATTRIBUTE_HEADER_BYTES + value.length;
+  if (length > 0xffff) throw new RangeError(`${value.length} bytes do not fit into a netlink attribute`);
+  const bytes = new Uint8Array(aligned(length));
+  const view = viewOf(bytes);
+  view.setUint16(0, length, true);
+  view.setUint16(2, type, true);
+  bytes.set(value, ATTRIBUTE_HEADER_BYTES);
+  return bytes;
+}
+
+export const u32Attribute = (type: number, value: number): Uint8Array =>
+  attribute(type, new Uint8Array(Uint32Array.of(value).buffer));
+
+/** With a NUL at its end. */
+export const textAttribute = (type: number, text: string): Uint8Array =>
+  attribute(type, new TextEncoder().encode(`${text}\0`));
+
+/** An attribute that holds others. */
+export const nested = (type: number, ...inner: readonly Uint8Array[]): Uint8Array =>
+  attribute(type, Buffer.concat(inner));
+
+/** The attributes in `bytes` by type; what is cut off or malformed at the end is left out. */
+export function readAttributes(bytes: Uint8Array): ReadonlyMap<number, Uint8Array> {
+  const found = new Map<number, Uint8Array>();
+  const view = viewOf(bytes);
+  for (let at = 0; at + ATTRIBUTE_HEADER_BYTES <= bytes.length; ) {
+    const length = view.getUint16(at, true);
+    if (length < ATTRIBUTE_HEADER_BYTES || at + length > bytes.length) break;
+    found.set(view.getUint16(at + 2, true) & TYPE_MASK, bytes.subarray(at + ATTRIBUTE_HEADER_BYTES, at + length));
+    at += aligned(length);
+  }
+  return found;
+}
+
+/** The number in an attribute; null when it is absent or shorter. */
+export const readU32 = (value: Uint8Array | undefined): number | null =>
+  value === undefined || value.length < 4 ? null : viewOf(value).getUint32(0, true);
+
+export const readText = (value: Uint8Array | undefined): string | null =>
+  value === undefined ? null : textUntilNul(value);
+
+export interface NetlinkMessage {
+  readonly type: number;
+  readonly flags: number;
+  /** What stands behind the header. */
+  readonly body: Uint8Array;
+}
+
+/** A whole message, to be sent. The sender's port stays 0, which is for the kernel to fill in. */
+export function encodeMessage(message: NetlinkMessage, sequence: number): Memory {
+  const bytes = allocate(HEADER_BYTES + message.body.length);
+  const view = viewOf(bytes);
+  view.setUint32(0, bytes.length, true);
+  view.setUint16(4, message.type, true);
+  view.setUint16(6, message.flags, true);
+  view.setUint32(8, sequence, true);
+  bytes.set(message.body, HEADER_BYTES);
+  return bytes;
+}
+
+/** The messages of a datagram. Throws RangeError when a length leads out of it. */
+export function decodeMessages(bytes: Uint8Array): (NetlinkMessage & { readonly sequence: number })[] {
+  const messages = [];
+  const view = viewOf(bytes);
+  for (let at = 0; at + HEADER_BYTES <= bytes.length; ) {
+    const length = view.getUint32(at, true);
+    if (length < HEADER_BYTES || at + length > bytes.length) throw new RangeError(`a netlink message of ${length} bytes`);
+    messages.push({
+      type: view.getUint16(at + 4, true),
+      flags: view.getUint16(at + 6, true),
+      sequence: view.getUint32(at + 8, true),
+      body: bytes.slice(at + HEADER_BYTES, at + length),
+    });
+    at += aligned(length);
+  }
+  return messages;
+}

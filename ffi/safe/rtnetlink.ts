@@ -1,0 +1,97 @@
+import { ERRNO } from "../errno.ts";
+import { decodeMessages, encodeMessage, type NetlinkMessage, readAttributes, readText } from "../layout/netlink.ts";
+import { allocate, copyOf } from "../memory.ts";
+import { SysError } from "../sys-error.ts";
+import { checked, closeFd, lastErrno, libc } from "./libc.ts";
+
+/** include/uapi/linux/rtnetlink.h */
+const RTM = {
+  RTM_GETLINK: 18,
+  RTM_NEWQDISC: 36,
+  RTM_GETQDISC: 38,
+  RTM_NEWTFILTER: 44,
+  RTM_DELTFILTER: 45,
+  RTM_GETTFILTER: 46,
+} as const;
+export type RouteRequest = keyof typeof RTM;
+
+/** include/uapi/linux/netlink.h */
+export const NLM_F = { REQUEST: 1, ACK: 4, DUMP: 0x300, REPLACE: 0x100, EXCL: 0x200, CREATE: 0x400 } as const;
+const NLM_F_CAPPED = 0x100;
+const NLM_F_ACK_TLVS = 0x200;
+const NLMSG_ERROR = 2;
+const NLMSG_DONE = 3;
+const NLMSGERR_ATTR_MSG = 1;
+/** Of an answer of type NLMSG_ERROR: the errno, then the header of the request and, unless capped, its body. */
+const ERRNO_BYTES = 4;
+const REQUEST_HEADER_BYTES = 16;
+
+const AF_NETLINK = 16;
+const SOCK_RAW = 3;
+const SOCK_CLOEXEC = 0o2000000;
+const NETLINK_ROUTE = 0;
+const SOL_NETLINK = 270;
+const NETLINK_CAP_ACK = 10;
+const NETLINK_EXT_ACK = 11;
+const MSG_TRUNC = 0x20;
+const MSG_DONTWAIT = 0x40;
+
+/** More than the kernel puts into one datagram of a dump (32 KiB). */
+const ANSWER_BYTES_MAX = 1 << 16;
+const SEQUENCE = 1;
+
+/**
+ * Asks the kernel through a socket of the current network namespace (rtnetlink(7)); answers the bodies of the messages
+ * that came back. `flags` are NLM_F flags beside REQUEST and ACK. Throws SysError, with the kernel's own words where it
+ * gives any.
+ */
+export function routeRequest(request: RouteRequest, body: Uint8Array, flags = 0): Uint8Array[] {
+  const socket = checked("socket", libc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+  try {
+    const on = copyOf(new Uint8Array(Int32Array.of(1).buffer));
+    for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK]) {
+      checked("setsockopt", libc().setsockopt(socket, SOL_NETLINK, option, on, on.length));
+    }
+    const message = encodeMessage({ type: RTM[request], flags: NLM_F.REQUEST | NLM_F.ACK | flags, body }, SEQUENCE);
+    checked("send", Number(libc().send(socket, message, message.length, 0)));
+    return answers(socket, `rtnetlink(${request})`);
+  } finally {
+    closeFd(socket);
+  }
+}
+
+/** Reads until the kernel says that this was all, or why it refuses. */
+function answers(socket: number, call: string): Uint8Array[] {
+  const buffer = allocate(ANSWER_BYTES_MAX);
+  const bodies: Uint8Array[] = [];
+  for (;;) {
+    for (const message of decodeMessages(receive(socket, buffer))) {
+      if (message.type !== NLMSG_ERROR && message.type !== NLMSG_DONE) {
+        bodies.push(message.body);
+        continue;
+      }
+      const errno = -new DataView(message.body.buffer).getInt32(0, true);
+      if (errno > 0) throw new SysError(call, errno, kernelsWords(message));
+      return bodies;
+    }
+  }
+}
+
+/** The kernel has answered, or at least begun to, when `send` comes back: there is nothing to wait for. */
+function receive(socket: number, buffer: Uint8Array): Uint8Array {
+  for (;;) {
+    const length = Number(libc().recv(socket, buffer, buffer.length, MSG_TRUNC | MSG_DONTWAIT));
+    if (length > buffer.length) throw new RangeError(`an answer of ${length} bytes from rtnetlink`);
+    if (length >= 0) return buffer.subarray(0, length);
+    const errno = lastErrno();
+    if (errno !== ERRNO.EINTR) throw new SysError("recv", errno);
+  }
+}
+
+/** The text that the kernel adds to an errno; undefined when it has none. */
+function kernelsWords({ type, flags, body }: NetlinkMessage): string | undefined {
+  if (type !== NLMSG_ERROR || (flags & NLM_F_ACK_TLVS) === 0) return undefined;
+  const requestBytes = new DataView(body.buffer).getUint32(ERRNO_BYTES, true);
+  const start = ERRNO_BYTES + ((flags & NLM_F_CAPPED) === 0 ? (requestBytes + 3) & ~3 : REQUEST_HEADER_BYTES);
+  return readText(readAttributes(body.subarray(start)).get(NLMSGERR_ATTR_MSG)) ?? undefined;
+}

@@ -1,0 +1,73 @@
+import type { XdpMode } from "./config.ts";
+import type { KernelLinkId, LinkId, ProgramId } from "./ids.ts";
+import type { Direction } from "./link.ts";
+
+/** The hooks on which a dispatcher lets several programs run. */
+export const DISPATCHER_TYPES = ["xdp", "tc-ingress", "tc-egress"] as const;
+export type DispatcherType = (typeof DISPATCHER_TYPES)[number];
+
+/** Programs that one dispatcher calls: its slots `prog0` to `prog9`. */
+export const DISPATCHER_SLOTS = 10;
+
+/** Where a dispatcher sits: one for each hook of an interface. */
+export interface DispatcherKey {
+  readonly type: DispatcherType;
+  /** Inode of the network namespace. */
+  readonly nsid: number;
+  readonly ifindex: number;
+}
+
+/** A cls_bpf filter on clsact, found by exactly these. */
+export interface FilterRef {
+  readonly priority: number;
+  readonly handle: number;
+}
+
+/** Which of an interface's XDP hooks is used: the driver's, the generic one of the stack, or the card's. */
+export type XdpAttachMode = XdpMode;
+
+/** What the store keeps of a hook on which bpfman runs a chain. */
+export interface DispatcherRecord extends DispatcherKey {
+  readonly interface: string;
+  /** Path of the namespace file as first given; null for the caller's own. */
+  readonly netns: string | null;
+  /** Grows by one with every change of the chain; 0 while the first one is being made. */
+  readonly revision: number;
+  /** The revision that a running or dead command is about to put in the place of `revision`; null when none is. */
+  readonly pendingRevision: number | null;
+  /**
+   * What runs on the hook: the dispatcher, or the only member itself on kernels that cannot chain. Null while the first
+   * revision is being made.
+   */
+  readonly programId: ProgramId | null;
+  /** XDP: the link that holds it, the same over all revisions. TC: null. */
+  readonly kernelLinkId: KernelLinkId | null;
+  /** TC: the filter that runs it, the same over all revisions, chosen before it is made. XDP: null. */
+  readonly filter: FilterRef | null;
+  /** XDP: how it is attached. */
+  readonly mode: XdpAttachMode | null;
+}
+
+/** What a finished revision is. */
+export type SettledRevision = Pick<DispatcherRecord, "revision" | "programId" | "kernelLinkId" | "filter" | "mode">;
+
+/** A member of a chain, as the order is made of it. */
+export interface ChainMember {
+  readonly link: LinkId;
+  readonly program: ProgramId;
+  readonly programName: string;
+  /** Pin of the program. */
+  readonly programPin: string;
+  readonly priority: number;
+  /** Return values after which the chain goes on. */
+  readonly proceedOn: readonly number[];
+  /** It was loaded as an extension, so it can sit in a slot. */
+  readonly chained: boolean;
+  /** The program understands packets in several fragments (section `xdp.frags`). */
+  readonly frags: boolean;
+}
+
+export const dispatcherTypeOf = (kind: "xdp" | "tc", direction: Direction | null): DispatcherType => {
+  if (kind === "xdp") return "xdp";
+  return direction === "egress" ? "tc-egress" : "tc-ingress";
+};

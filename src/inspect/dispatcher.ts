@@ -1,0 +1,53 @@
+import { proceedOnMask } from "../dispatcher/config.ts";
+import type { DispatcherAnswer, DispatcherMemberAnswer } from "../domain/answer.ts";
+import { type DispatcherKey, type DispatcherRecord, dispatcherTypeOf } from "../domain/dispatcher.ts";
+import type { LinkRecord, TcDetails, XdpDetails } from "../domain/link.ts";
+import type { Host } from "../platform/host.ts";
+
+type ChainLink = LinkRecord & { readonly details: XdpDetails | TcDetails };
+
+function isOn(link: LinkRecord, key: DispatcherKey): link is ChainLink {
+  const { details } = link;
+  if (details.kind !== "xdp" && details.kind !== "tc") return false;
+  const type = dispatcherTypeOf(details.kind, details.kind === "tc" ? details.direction : null);
+  return type === key.type && details.nsid === key.nsid && details.ifindex === key.ifindex;
+}
+
+export function dispatcherAnswer(record: DispatcherRecord, links: readonly LinkRecord[]): DispatcherAnswer {
+  const { type, nsid, ifindex } = record;
+  const seat =
+    type === "xdp"
+      ? { kernel_link_id: record.kernelLinkId, mode: record.mode }
+      : { filter_priority: record.filter?.priority ?? null, filter_handle: record.filter?.handle ?? null };
+  return {
+    key: { type, nsid, ifindex },
+    interface: record.interface,
+    revision: record.revision,
+    runtime: { program_id: record.programId, ...seat, netns_path: record.netns },
+    member_count: links.filter((link) => isOn(link, record)).length,
+  };
+}
+
+/** In order of their position. */
+export function memberAnswers(host: Host, record: DispatcherRecord): DispatcherMemberAnswer[] {
+  const links = host.store.links().filter((link): link is ChainLink => isOn(link, record));
+  return links
+    .sort((a, b) => a.details.position - b.details.position)
+    .map((link) => {
+      const program = host.store.program(link.programId);
+      const { kind, position, priority, proceedOn } = link.details;
+      return {
+        program_id: link.programId,
+        program_name: program?.name ?? "",
+        prog_pin_path: program?.pinPath ?? "",
+        link_id: link.id,
+        kernel_link_id: link.kernelLinkId,
+        link_pin_path: link.pinPath === "" ? null : link.pinPath,
+        position,
+        priority,
+        proceed_on: proceedOnMask(kind, proceedOn),
+        ifname: link.details.interface,
+        metadata: link.metadata,
+      };
+    });
+}

@@ -1,0 +1,138 @@
+import { objectIds, withObject } from "../../ffi/safe/bpf.ts";
+import { interfaceXdp } from "../../ffi/safe/interface-xdp.ts";
+import { createXdpLink, replaceLinkProgram } from "../../ffi/safe/link.ts";
+import { withNetns } from "../../ffi/safe/netns.ts";
+import { linkInfo, programInfo } from "../../ffi/safe/object-info.ts";
+import type { XdpAttachMode } from "../domain/dispatcher.ts";
+import { type KernelLinkId, kernelLinkId, programId } from "../domain/ids.ts";
+import type { SysFailure } from "../errors/error.ts";
+import type { AttachedLink, InterfaceHook, XdpHolder } from "../platform/kernel.ts";
+import { attempt, type Meaning } from "./failure.ts";
+import { describeInterface, explainHook, unlessGone } from "./interface-hook.ts";
+import { attachedLink } from "./link-info.ts";
+import { withPinnedLink, withPinnedProgram } from "./pin.ts";
+
+/**
+ * The link that runs this program on an interface of this number. The kernel does not say of a link in which namespace
+ * its interface is: null also when several links answer to it.
+ */
+function linkOn(ifindex: number, program: number): KernelLinkId | null {
+  const found = objectIds("link").filter((id) => {
+    const info = withObject("link", id, linkInfo);
+    return info !== null && info.xdpIfindex === ifindex && info.programId === program;
+  });
+  const [link] = found;
+  return link === undefined || found.length > 1 ? null : kernelLinkId(link);
+}
+
+/** What is on the XDP hook; with both driver and card in use, what is on the driver. Null for nothing. */
+export function xdpHolder(hook: InterfaceHook): XdpHolder | null {
+  const action = `read the XDP hook of ${describeInterface(hook)}`;
+  return attempt({ action, code: "KERNEL_CALL_FAILED" }, () => {
+    const [holder] = unlessGone(hook, () => interfaceXdp(hook.ifindex))?.programs ?? [];
+    if (holder === undefined) return null;
+    return {
+      program: programId(holder.programId),
+      link: linkOn(hook.ifindex, holder.programId),
+      mode: holder.mode,
+    };
+  });
+}
+
+const MODE_WORDS = {
+  drv: "the driver has no XDP",
+  skb: "the interface has no generic XDP",
+  hw: "the card runs no XDP programs",
+} as const satisfies Record<XdpAttachMode, string>;
+
+/** The name that this dispatcher and libxdp's share. */
+const DISPATCHER_NAME = "xdp_dispatcher";
+
+/** Who is in the way, and the tool to take it away with. */
+function explainBusy(hook: InterfaceHook): Meaning {
+  const holder = xdpHolder(hook);
+  if (holder === null) {
+    return {
+      code: "HOOK_BUSY",
+      reason: "a device above it, as a bond or a bridge, has an XDP program",
+      hint: "attach to that device, or detach its program first",
+    };
+  }
+  const { program, link, mode } = holder;
+  const name = withObject("program", program, programInfo)?.name ?? "";
+  const details = { program, name, link, mode };
+  const how = link === null ? "without a link" : `by link ${link}`;
+  const reason = `program ${program} "${name}" is on that hook already, attached ${how} (${mode})`;
+  if (name === DISPATCHER_NAME) {
+    return {
+      code: "HOOK_BUSY",
+      reason: `${reason}: a dispatcher of xdp-loader or of another bpfman`,
+      hint: 'see "xdp-loader status"; detach it with the tool that attached it',
+      details,
+    };
+  }
+  return {
+    code: "HOOK_BUSY",
+    reason,
+    hint:
+      link === null
+        ? 'attached as by "ip link set dev NAME xdp …"; "ip link set dev NAME xdp off" takes it away'
+        : `see "bpftool link show id ${link}"; it goes when the program that holds the link ends, or its pin is removed`,
+    details,
+  };
+}
+
+function explainAttach(hook: InterfaceHook & { readonly mode: XdpAttachMode }, sys: SysFailure): Meaning | null {
+  switch (sys.name) {
+    case "EBUSY":
+    case "EEXIST":
+      return explainBusy(hook);
+    case "EOPNOTSUPP":
+      return { code: "KERNEL_UNSUPPORTED", reason: MODE_WORDS[hook.mode] };
+    case "ERANGE":
+      return {
+        code: "ATTACH_FAILED",
+        reason: "the driver cannot run it at this MTU",
+        hint: "make the MTU smaller, or use a program of section xdp.frags",
+      };
+    default:
+      return explainHook(sys);
+  }
+}
+
+/** Throws HOOK_BUSY, KERNEL_UNSUPPORTED (no such mode), INTERFACE_NOT_FOUND, NETNS_NOT_FOUND, ATTACH_FAILED. */
+export function attachXdp(programPin: string, hook: InterfaceHook & { readonly mode: XdpAttachMode }): AttachedLink {
+  const action = `attach to XDP (${hook.mode}) of ${describeInterface(hook)}`;
+  const explain = (sys: SysFailure) => explainAttach(hook, sys);
+  return withPinnedProgram(action, programPin, (program) =>
+    attachedLink(
+      attempt({ action, code: "ATTACH_FAILED", explain }, () =>
+        withNetns(hook.netns, () => createXdpLink(program, hook)),
+      ),
+    ),
+  );
+}
+
+/** Throws STATE_CONFLICT when the link does not run `old`, INTERFACE_NOT_FOUND, ATTACH_FAILED. */
+export function swapXdp(linkPin: string, programs: { readonly old: string; readonly next: string }): void {
+  const action = `swap the program of the XDP link "${linkPin}"`;
+  withPinnedLink(action, linkPin, (link) =>
+    withPinnedProgram(action, programs.old, (old) =>
+      withPinnedProgram(action, programs.next, (next) => {
+        const explain = (sys: SysFailure): Meaning | null => {
+          if (sys.name === "ENOLINK") return { code: "INTERFACE_NOT_FOUND", reason: "the interface has gone" };
+          // The kernel has one word for policy and for a link that runs another program.
+          const runs = linkInfo(link).programId;
+          const expected = programInfo(old).id;
+          if (sys.name !== "EPERM" || runs === expected) return null;
+          return {
+            code: "STATE_CONFLICT",
+            reason: `it runs program ${runs}, not ${expected}`,
+            details: { runs, expected },
+          };
+        };
+        attempt({ action, code: "ATTACH_FAILED", explain }, () => replaceLinkProgram(link, { old, next }));
+      }),
+    ),
+  );
+}

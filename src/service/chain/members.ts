@@ -1,0 +1,47 @@
+import type { ChainMember, DispatcherKey } from "../../domain/dispatcher.ts";
+import type { LinkRecord } from "../../domain/link.ts";
+import type { ProgramRecord } from "../../domain/program.ts";
+import type { Host } from "../../platform/host.ts";
+import { type ChainDetails, isChained, placeOf, sameKey } from "./place.ts";
+
+/** BPF_PROG_TYPE_EXT (include/uapi/linux/bpf.h). */
+const EXTENSION = 28;
+
+export type ChainLink = LinkRecord & { readonly details: ChainDetails };
+
+const isChainLink = (link: LinkRecord): link is ChainLink => isChained(link.details);
+
+/** The links on a hook, by their position. */
+export function linksOf(host: Host, key: DispatcherKey): ChainLink[] {
+  const links = host.store.links().filter(isChainLink);
+  return links
+    .filter((link) => sameKey(placeOf(link.details).key, key))
+    .sort((a, b) => a.details.position - b.details.position);
+}
+
+/** A member with what its link says of itself. */
+export interface Member extends ChainMember {
+  readonly details: ChainDetails;
+}
+
+export function memberOf(host: Host, link: ChainLink, program: ProgramRecord): Member {
+  return {
+    details: link.details,
+    link: link.id,
+    program: program.id,
+    programName: program.name,
+    programPin: program.pinPath,
+    priority: link.details.priority,
+    proceedOn: link.details.proceedOn,
+    chained: host.kernel.program(program.id)?.type === EXTENSION,
+    frags: /^\??xdp\.frags(\/|$)/.test(program.section),
+  };
+}
+
+/** The chain on a hook, by position. Links whose program has no row any more are left out. */
+export function membersOf(host: Host, key: DispatcherKey): Member[] {
+  return linksOf(host, key).flatMap((link) => {
+    const program = host.store.program(link.programId);
+    return program === null ? [] : [memberOf(host, link, program)];
+  });
+}

@@ -1,0 +1,38 @@
+/** Where a chain sits, from the links in it. */
+import { type DispatcherKey, dispatcherTypeOf } from "../../domain/dispatcher.ts";
+import type { Direction, LinkDetails, TcDetails, XdpDetails } from "../../domain/link.ts";
+import type { TcHook } from "../../platform/kernel.ts";
+
+export type ChainDetails = XdpDetails | TcDetails;
+
+/** A hook, with the name and the path under which it was found. */
+export interface ChainPlace {
+  readonly key: DispatcherKey;
+  readonly interface: string;
+  readonly netns: string | null;
+}
+
+/** Whether a link is a member of a dispatcher's chain. */
+export const isChained = (details: LinkDetails): details is ChainDetails =>
+  details.kind === "xdp" || details.kind === "tc";
+
+export function placeOf(details: ChainDetails): ChainPlace {
+  const direction: Direction | null = details.kind === "tc" ? details.direction : null;
+  const { nsid, ifindex, netns } = details;
+  const type = dispatcherTypeOf(details.kind, direction);
+  return { key: { type, nsid, ifindex }, interface: details.interface, netns };
+}
+
+export const sameKey = (a: DispatcherKey, b: DispatcherKey): boolean =>
+  a.type === b.type && a.nsid === b.nsid && a.ifindex === b.ifindex;
+
+/** `eth0`, `eth0 ingress` */
+export const placeName = ({ key, interface: name }: ChainPlace): string =>
+  key.type === "xdp" ? name : `${name} ${directionOf(key)}`;
+
+const directionOf = (key: DispatcherKey): Direction => (key.type === "tc-egress" ? "egress" : "ingress");
+
+/** The hook as the kernel is asked for it; its direction means nothing for XDP. */
+export const kernelHook = ({ key, netns }: ChainPlace): TcHook => {
+  return { netns, ifindex: key.ifindex, direction: directionOf(key) };
+};

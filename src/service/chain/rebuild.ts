@@ -1,0 +1,192 @@
+/**
+ * Every change of a chain makes a new dispatcher with all members in their slots, beside the one that runs, and then
+ * swaps the two. At each moment the hook runs one whole chain: the old one or the new one.
+ */
+import { tcConfig, xdpConfig } from "../../dispatcher/config.ts";
+import { type ChainMember, DISPATCHER_SLOTS, type DispatcherRecord } from "../../domain/dispatcher.ts";
+import type { KernelLinkId } from "../../domain/ids.ts";
+import { BpfmanError } from "../../errors/error.ts";
+import type { Host } from "../../platform/host.ts";
+import type { LoadedDispatcher } from "../../platform/kernel.ts";
+import type { Context } from "../operation.ts";
+import type { Plan } from "../plan.ts";
+import { linksOf, type Member } from "./members.ts";
+import { type ChainPlace, placeName } from "./place.ts";
+import { chooseFilter, type Seat, seatOf } from "./seat.ts";
+
+export interface Change {
+  readonly place: ChainPlace;
+  /** The chain that is wanted, in order. At least one. */
+  readonly members: readonly Member[];
+  /** Row changes that belong into the transaction that makes the new chain the true one. */
+  commit?(): void;
+}
+
+/** What runs on the hook for a chain: its pin, and the pins of its members. */
+interface Revision {
+  readonly program: string;
+  readonly links: readonly string[];
+}
+
+/**
+ * Kernels without extension programs run the one member itself. Its folder is not made then; the pin of the member's
+ * link is that of the XDP link, and a TC filter has none.
+ */
+const isDirect = (members: readonly ChainMember[]): boolean => members.length === 1 && members[0]?.chained === false;
+
+/** A chain that is, or is to be, on a hook under some revision. */
+interface Numbered {
+  readonly place: ChainPlace;
+  readonly members: readonly ChainMember[];
+  readonly revision: number;
+}
+
+export function revisionOf(host: Host, { place, members, revision }: Numbered): Revision {
+  const [only] = members;
+  if (only !== undefined && isDirect(members)) {
+    return { program: only.programPin, links: [place.key.type === "xdp" ? host.pins.paths.xdpLink(place.key) : ""] };
+  }
+  const folder = host.pins.paths.revision(place.key, revision);
+  return { program: `${folder}/dispatcher`, links: members.map((_, slot) => `${folder}/link_${slot}`) };
+}
+
+/** Whether these can run together on a hook. Throws DISPATCHER_FULL, KERNEL_UNSUPPORTED. Nothing is changed. */
+export function requireFit(place: ChainPlace, members: readonly ChainMember[]): void {
+  const where = placeName(place);
+  if (members.length > DISPATCHER_SLOTS) {
+    throw new BpfmanError(
+      "DISPATCHER_FULL",
+      `no free dispatcher slots on ${where} (all ${DISPATCHER_SLOTS} occupied)`,
+      {
+        details: { ...place.key, interface: place.interface, slots: DISPATCHER_SLOTS },
+      },
+    );
+  }
+  if (members.length > 1 && members.some((member) => !member.chained)) {
+    const holder = members[0] as ChainMember;
+    const kind = place.key.type === "xdp" ? "XDP" : "TC";
+    throw new BpfmanError(
+      "KERNEL_UNSUPPORTED",
+      `${where} already runs ${kind} program ${holder.program} as link ${holder.link}, and this kernel cannot chain`,
+      {
+        details: { ...place.key, interface: place.interface },
+        hint: "chaining needs extension programs (BPF_PROG_TYPE_EXT), which this kernel refuses; detach the other first",
+      },
+    );
+  }
+}
+
+/** Makes the chain and puts it on the hook. On failure everything is as it was. */
+export async function rebuild(host: Host, change: Change, run: { steps: Plan; context: Context }): Promise<void> {
+  const { place, members } = change;
+  const { steps, context } = run;
+  const { key } = place;
+  const before = host.store.dispatcher(key);
+  const oldMembers = linksOf(host, key);
+  const filter = before === null ? chooseFilter(host, place) : before.filter;
+  const record = await steps.step(
+    `write revision ${(before?.revision ?? 0) + 1} of ${placeName(place)}`,
+    () => host.store.beginRevision(key, { interface: place.interface, netns: place.netns, filter }),
+    (_, clean) => {
+      if (clean) host.store.abandonRevision(key);
+    },
+  );
+  const next = revisionOf(host, { place, members, revision: record.revision + 1 });
+  const dispatcher = isDirect(members) ? null : await makeDispatcher(host, { change, record, next }, steps);
+  try {
+    const seat = seatOf(host, { place, record, context });
+    const old = record.revision === 0 ? null : currentProgramPin(host, record, oldMembers.length);
+    const occupied = await steps.step(
+      `put the chain on ${placeName(place)}`,
+      () => takeSeat(seat, { old, next: next.program, record }),
+      () => (old === null ? seat.leave() : seat.swap(next.program, old)),
+    );
+    const running = dispatcher?.program ?? members[0]?.program ?? null;
+    const linkIds = dispatcher?.links ?? [occupied.kernelLinkId];
+    await steps.step("finish the rows", () =>
+      host.store.transaction(() => {
+        host.store.settleRevision(key, { ...occupied, revision: record.revision + 1, programId: running });
+        members.forEach((member, slot) =>
+          moveMember(host, member, { slot, next, kernelLinkId: linkIds[slot] ?? null }),
+        );
+        change.commit?.();
+      }),
+    );
+  } finally {
+    dispatcher?.close();
+  }
+  removeRevision(host, record, context);
+}
+
+/** Of the settled revision: the dispatcher's pin, or that of the only member where the kernel cannot chain. */
+function currentProgramPin(host: Host, record: DispatcherRecord, memberCount: number): string {
+  const direct = memberCount === 1 && host.store.program(record.programId as NonNullable<typeof record.programId>);
+  return direct ? direct.pinPath : `${host.pins.paths.revision(record, record.revision)}/dispatcher`;
+}
+
+interface Making {
+  readonly change: Change;
+  readonly record: DispatcherRecord;
+  readonly next: Revision;
+}
+
+/** Loads the dispatcher, with its members in their slots, and pins it all. */
+async function makeDispatcher(host: Host, { change, record, next }: Making, steps: Plan): Promise<LoadedDispatcher> {
+  const { key } = change.place;
+  const { members } = change;
+  const hook = key.type === "xdp" ? "xdp" : "tc";
+  const frags = hook === "xdp" && members.every((member) => member.frags);
+  const config = hook === "xdp" ? xdpConfig({ members, frags }) : tcConfig({ members });
+  const folder = host.pins.paths.revision(key, record.revision + 1);
+  const pins = members.map((member) => member.programPin);
+  const dispatcher = await steps.step("load the dispatcher", () =>
+    host.kernel.loadDispatcher({ hook, config, members: pins, frags }),
+  );
+  try {
+    await steps.step(
+      `make folder ${folder}`,
+      () => host.pins.makeFolder(folder),
+      () => void host.pins.removeFolder(folder),
+    );
+    await steps.step("pin the dispatcher", () => dispatcher.pinProgram(next.program));
+    for (const [slot, pin] of next.links.entries()) {
+      await steps.step(`pin slot ${slot}`, () => dispatcher.pinLink(slot, pin));
+    }
+    return dispatcher;
+  } catch (cause) {
+    dispatcher.close();
+    throw cause;
+  }
+}
+
+function takeSeat(seat: Seat, parts: { old: string | null; next: string; record: DispatcherRecord }) {
+  const { old, next, record } = parts;
+  if (old === null) return seat.occupy(next);
+  seat.swap(old, next);
+  const { kernelLinkId, filter, mode } = record;
+  return { kernelLinkId, filter, mode };
+}
+
+interface NewPlace {
+  readonly slot: number;
+  readonly next: Revision;
+  readonly kernelLinkId: KernelLinkId | null;
+}
+
+function moveMember(host: Host, member: Member, { slot, next, kernelLinkId }: NewPlace): void {
+  const { priority, proceedOn } = member;
+  const details = { ...member.details, priority, proceedOn, position: slot };
+  host.store.moveLink(member.link, { details, pinPath: next.links[slot] ?? "", kernelLinkId });
+}
+
+/** Removes the pins of a revision that does not run any more. What cannot be removed now, the next change removes. */
+export function removeRevision(host: Host, record: DispatcherRecord, context: Context): void {
+  if (record.revision === 0) return;
+  try {
+    host.pins.removeFolder(host.pins.paths.revision(record, record.revision));
+  } catch (cause) {
+    context.log.warn("an old revision could not be removed", {
+      reason: cause instanceof Error ? cause.message : cause,
+    });
+  }
+}

@@ -1,0 +1,110 @@
+/** The one place on a hook where a dispatcher sits: a link for XDP, a filter for TC. */
+import type { DispatcherRecord, FilterRef, XdpAttachMode } from "../../domain/dispatcher.ts";
+import type { KernelLinkId, ProgramId } from "../../domain/ids.ts";
+import { BpfmanError } from "../../errors/error.ts";
+import type { Host } from "../../platform/host.ts";
+import type { AttachedLink } from "../../platform/kernel.ts";
+import type { Context } from "../operation.ts";
+import { type ChainPlace, kernelHook } from "./place.ts";
+
+/** Priority of our filter on clsact, as the reference has it. */
+const TC_PRIORITY = 50;
+/** Handles that are tried for a new filter before the hook counts as full of somebody else's. */
+const TC_HANDLES_MAX = 64;
+
+/** What there is to know of a seat that is taken. */
+export interface Occupied {
+  readonly kernelLinkId: KernelLinkId | null;
+  readonly filter: FilterRef | null;
+  readonly mode: XdpAttachMode | null;
+}
+
+export interface Seat {
+  /** Puts the program pinned at `pin` on the free hook. */
+  occupy(pin: string): Occupied;
+  /** Puts `next` in the place of `old`, both pins, without a moment in between. */
+  swap(old: string, next: string): void;
+  /** The program that sits there for us; null when it has gone, or is not ours. */
+  running(): ProgramId | null;
+  /** Leaves the hook, when `running` says that it is ours. */
+  leave(): void;
+}
+
+export const seatOf = (host: Host, parts: SeatParts): Seat =>
+  parts.place.key.type === "xdp" ? xdpSeat(host, parts) : tcSeat(host, parts);
+
+export interface SeatParts {
+  readonly place: ChainPlace;
+  readonly record: DispatcherRecord;
+  readonly context: Context;
+}
+
+function xdpSeat(host: Host, { place, record, context }: SeatParts): Seat {
+  const pin = host.pins.paths.xdpLink(place.key);
+  const hook = { netns: place.netns, ifindex: place.key.ifindex };
+  return {
+    occupy(program) {
+      const { link, mode } = attachInMode(program);
+      try {
+        link.pin(pin);
+      } finally {
+        link.close();
+      }
+      return { kernelLinkId: link.id, filter: null, mode };
+    },
+    swap: (old, next) => host.kernel.swapXdp(pin, { old, next }),
+    running() {
+      const handle = host.kernel.openPin(pin);
+      if (handle === null) return null;
+      handle.close();
+      return handle.kind === "link" ? (host.kernel.link(handle.id as KernelLinkId)?.programId ?? null) : null;
+    },
+    leave() {
+      // Held until the pin is gone: closing the last reference detaches before it returns.
+      const handle = host.kernel.openPin(pin);
+      host.pins.remove(pin);
+      handle?.close();
+    },
+  };
+
+  /** As configured; without a configuration in the driver, or in the stack for drivers that cannot. */
+  function attachInMode(program: string): { readonly link: AttachedLink; readonly mode: XdpAttachMode } {
+    const configured = host.config.interfaces.get(place.interface)?.xdpMode ?? null;
+    const wanted = record.mode ?? configured ?? "drv";
+    try {
+      return { link: host.kernel.attachXdp(program, { ...hook, mode: wanted }), mode: wanted };
+    } catch (cause) {
+      const fallBack = wanted === "drv" && cause instanceof BpfmanError && cause.code === "KERNEL_UNSUPPORTED";
+      if (!fallBack) throw cause;
+      context.log.warn("the driver takes no XDP programs; using the generic path", { interface: place.interface });
+      return { link: host.kernel.attachXdp(program, { ...hook, mode: "skb" }), mode: "skb" };
+    }
+  }
+}
+
+function tcSeat(host: Host, { place, record }: SeatParts): Seat {
+  const hook = kernelHook(place);
+  const filter = record.filter as FilterRef;
+  return {
+    occupy(program) {
+      host.kernel.attachTc(program, hook, filter);
+      return { kernelLinkId: null, filter, mode: null };
+    },
+    swap: (_old, next) => host.kernel.replaceTc(next, hook, filter),
+    running: () => host.kernel.tcFilterProgram(hook, filter),
+    leave: () => void host.kernel.detachTc(hook, filter),
+  };
+}
+
+/** A filter of our own for a hook that has none yet: at our priority, the first handle that nobody uses. */
+export function chooseFilter(host: Host, place: ChainPlace): FilterRef | null {
+  if (place.key.type === "xdp") return null;
+  const hook = kernelHook(place);
+  for (let handle = 1; handle <= TC_HANDLES_MAX; handle++) {
+    const filter = { priority: TC_PRIORITY, handle };
+    if (host.kernel.tcFilterProgram(hook, filter) === null) return filter;
+  }
+  throw new BpfmanError("HOOK_BUSY", `no free filter at priority ${TC_PRIORITY} on ${place.interface}`, {
+    details: { interface: place.interface, priority: TC_PRIORITY },
+  });
+}

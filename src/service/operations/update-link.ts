@@ -1,0 +1,55 @@
+import { TC_ACTIONS, XDP_ACTIONS } from "../../domain/actions.ts";
+import type { LinkAnswer } from "../../domain/answer.ts";
+import { orderChain } from "../../dispatcher/order.ts";
+import { BpfmanError } from "../../errors/error.ts";
+import { didYouMean } from "../../errors/suggest.ts";
+import { linkAnswer } from "../../inspect/link.ts";
+import type { Host } from "../../platform/host.ts";
+import { membersOf } from "../chain/members.ts";
+import { type ChainDetails, isChained, placeOf } from "../chain/place.ts";
+import { rebuild } from "../chain/rebuild.ts";
+import { type Context, operation } from "../operation.ts";
+import { carryOut } from "../plan.ts";
+import { requireLink } from "../programs.ts";
+import { type UpdateLinkRequest, updateLinkRequest } from "../requests/links.ts";
+
+/** Throws INVALID_ATTACH for a word that the link's hook does not have. */
+function proceedOnOf({ kind }: ChainDetails, words: readonly string[]): number[] {
+  const actions: Readonly<Record<string, number>> = kind === "xdp" ? XDP_ACTIONS : TC_ACTIONS;
+  const known = Object.keys(actions);
+  const numbers = words.map((word) => {
+    if (Object.hasOwn(actions, word)) return actions[word] as number;
+    throw new BpfmanError("INVALID_ATTACH", `${kind} has no action "${word}" to proceed on`, {
+      details: { word, known },
+      hint: didYouMean(word, known) ?? `known actions: ${known.join(", ")}`,
+    });
+  });
+  return [...new Set(numbers)].sort((a, b) => a - b);
+}
+
+/** Changes a live link by one swap of its chain: it runs before, after, and at every moment between. */
+async function updateLink(host: Host, request: UpdateLinkRequest, context: Context): Promise<LinkAnswer> {
+  const link = requireLink(host, request.linkId);
+  const { details } = link;
+  if (!isChained(details)) {
+    throw new BpfmanError("INVALID_ATTACH", `link ${link.id} is a ${details.kind} link, which has nothing to update`, {
+      details: { link_id: link.id, kind: details.kind },
+      hint: "priority and proceed-on of xdp and tc links can be changed; detach others and attach them again",
+    });
+  }
+  const priority = request.priority ?? details.priority;
+  const proceedOn = request.proceedOn === null ? details.proceedOn : proceedOnOf(details, request.proceedOn);
+  const place = placeOf(details);
+  const changed = membersOf(host, place.key).map((member) =>
+    member.link === link.id ? { ...member, priority, proceedOn } : member,
+  );
+  // One that moves is a newcomer at its new place; one that stays keeps to the order by name.
+  const members = orderChain(changed, priority === details.priority ? null : link.id);
+  context.note({ program: link.programId, link: link.id });
+  return carryOut(context, async (steps) => {
+    await rebuild(host, { place, members }, { steps, context });
+    return linkAnswer(host, requireLink(host, link.id));
+  });
+}
+
+export const implementation = operation({ request: updateLinkRequest, run: updateLink });

@@ -1,0 +1,178 @@
+/** Two namespaces with a cable and no other traffic on it, the chain members of test/fixtures/bpf, and what they saw. */
+import { afterEach, beforeEach } from "bun:test";
+import type { KernelPort } from "../../src/platform/kernel.ts";
+import { toLoad } from "./bpf-fixture.ts";
+import { counters, sh, until } from "./kernel-lab.ts";
+
+const PORT = 9999;
+const ADDRESS = { near: "10.98.0.1", far: "10.98.0.2" } as const;
+const MAC = { near: "02:00:00:00:00:01", far: "02:00:00:00:00:02" } as const;
+type End = keyof typeof ADDRESS;
+
+export interface Flood {
+  /** Ends it, and waits until what was sent has arrived or is lost. */
+  stop(): Promise<void>;
+}
+
+export interface Wire {
+  /** Path of the namespace of an end, for setns. */
+  netns(end?: End): string;
+  /** Name of a namespace, for ip-netns(8). */
+  name(end?: End): string;
+  readonly ifindex: number;
+  /** Sends so many datagrams that the members look at. */
+  send(count: number, from?: End): void;
+  /** Sends them as fast as it can, from the far end to the near one. */
+  flood(): Flood;
+  /** Datagrams that have left the far end's interface since the test began. */
+  sent(): number;
+  /** Datagrams that have come to UDP at an end since the test began. */
+  received(end?: End): number;
+}
+
+let made = 0;
+
+const datagrams = (from: End, to: End, loop: string): string[] => [
+  "ip",
+  "netns",
+  "exec",
+  from,
+  "bash",
+  "-c",
+  `exec 2>/dev/null 3>/dev/udp/${to}/${PORT}; ${loop}`,
+];
+
+/** Each test gets one. `veth0` is at the near end, `veth1` at the far one. */
+export function wire(): Wire {
+  let near = "";
+  let ifindex = 0;
+  let sentBefore = 0;
+  const name = (end: End = "near") => (end === "near" ? near : `${near}-far`);
+  const inside = (end: End, ...command: readonly string[]) => sh("ip", "netns", "exec", name(end), ...command);
+  const statistic = (which: string): number => {
+    const [link] = JSON.parse(sh("ip", "-j", "-s", "-n", name("far"), "link", "show", "veth1"));
+    return Number(link.stats64.tx[which]);
+  };
+  const udp = (end: End): number => {
+    const lines = inside(end, "cat", "/proc/net/snmp").split("\n").filter((line) => line.startsWith("Udp:"));
+    const [names = [], values = []] = lines.map((line) => line.split(" "));
+    const of = (key: string) => Number(values[names.indexOf(key)]);
+    return of("InDatagrams") + of("NoPorts") + of("InErrors");
+  };
+  const command = (from: End, loop: string) => {
+    const to = from === "near" ? "far" : "near";
+    return datagrams(name(from) as End, ADDRESS[to] as End, loop);
+  };
+
+  beforeEach(async () => {
+    near = `bpfman-chain-${process.pid}-${made++}`;
+    for (const end of ["near", "far"] as const) {
+      sh("ip", "netns", "add", name(end));
+      inside(end, "sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6");
+      inside(end, "sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6");
+    }
+    const peer = ["peer", "name", "veth1", "address", MAC.far, "netns", name("far")];
+    sh("ip", "-n", near, "link", "add", "veth0", "address", MAC.near, "type", "veth", ...peer);
+    for (const [end, other, device] of [
+      ["near", "far", "veth0"],
+      ["far", "near", "veth1"],
+    ] as const) {
+      sh("ip", "-n", name(end), "address", "add", `${ADDRESS[end]}/24`, "dev", device);
+      sh("ip", "-n", name(end), "link", "set", device, "up");
+      const neighbour = [ADDRESS[other], "lladdr", MAC[other], "dev", device, "nud", "permanent"];
+      sh("ip", "-n", name(end), "neigh", "replace", ...neighbour);
+    }
+    ifindex = JSON.parse(sh("ip", "-j", "-n", near, "link", "show", "veth0"))[0].ifindex;
+    // The carrier comes up a moment later than the command says.
+    await until(() => {
+      Bun.spawnSync(command("far", "echo >&3"));
+      return udp("near") > 0;
+    });
+    sentBefore = statistic("packets");
+    receivedBefore = { near: udp("near"), far: udp("far") };
+  });
+  let receivedBefore = { near: 0, far: 0 };
+  afterEach(() => {
+    for (const end of ["near", "far"] as const) {
+      Bun.spawnSync(["ip", "netns", "delete", name(end)], { stderr: "ignore" });
+    }
+  });
+  return {
+    netns: (end) => `/run/netns/${name(end)}`,
+    name,
+    get ifindex() {
+      return ifindex;
+    },
+    send(count, from = "far") {
+      Bun.spawnSync(command(from, `for ((i = 0; i < ${count}; i++)); do echo >&3; done`));
+    },
+    flood() {
+      const sender = Bun.spawn(command("far", "while :; do echo >&3; done"));
+      return {
+        async stop() {
+          sender.kill("SIGKILL");
+          await sender.exited;
+          let last = -1;
+          await until(() => {
+            const settled = last === udp("near");
+            last = udp("near");
+            return settled;
+          });
+        },
+      };
+    },
+    sent: () => statistic("packets") - sentBefore,
+    received: (end = "near") => udp(end) - receivedBefore[end],
+  };
+}
+
+const bytesOf = (value: number, length: number): string[] => {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigInt64LE(BigInt(value));
+  return [...bytes.subarray(0, length)].map(String);
+};
+
+export interface Members {
+  /** Pins of the programs, in the order asked for. */
+  readonly pins: readonly string[];
+  readonly programs: readonly number[];
+  /** How many packets each member saw, by its number. */
+  packets(): number[];
+  /** The members that saw packets since the last call, in order. */
+  trail(): number[];
+  /** What a member returns from now on. */
+  setVerdict(member: number, verdict: number): void;
+  /** Calls of packet-changing helpers that succeeded. */
+  changes(): number;
+}
+
+const setEntry = (map: number, key: number, value: number): void => {
+  sh("bpftool", "map", "update", "id", String(map), "key", ...bytesOf(key, 4), "value", ...bytesOf(value, 8));
+};
+
+/** Loads programs of a fixture, pins them below `folder`, and lets all members return `verdict`. */
+export async function loadMembers(
+  kernel: KernelPort,
+  from: { fixture: string; programs: readonly string[]; asExtension: boolean; folder: (name: string) => string },
+): Promise<Members> {
+  const selected = toLoad(from.fixture, ...from.programs);
+  const programs = selected.programs.map((program) => ({ ...program, asExtension: from.asExtension }));
+  const loaded = await kernel.load({ ...selected, programs });
+  const pins = loaded.programs.map(({ name }) => from.folder(name));
+  for (const [index, { name }] of loaded.programs.entries()) loaded.pinProgram(name, pins[index] ?? "");
+  const map = (name: string): number => loaded.maps.find((entry) => entry.name === name)?.id ?? 0;
+  loaded.close();
+  return {
+    pins,
+    programs: loaded.programs.map((program) => program.kernel.id),
+    packets: () => counters(map("packets")),
+    trail() {
+      const [length = 0, ...places] = counters(map("trail"));
+      setEntry(map("trail"), 0, 0);
+      return places.slice(0, length).map((place) => place - 1);
+    },
+    setVerdict: (member, verdict) => setEntry(map("verdicts"), member, verdict),
+    changes: () => counters(map("changes"))[0] ?? 0,
+  };
+}
+

@@ -1,0 +1,73 @@
+/** What the kernel has, found out without the code under test: for tests that cannot run everywhere. */
+import { test } from "bun:test";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { release, tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { buildBpf } from "../../scripts/build-bpf.ts";
+import { sh } from "./kernel-lab.ts";
+
+export type KernelFeature = "kprobe" | "tracing" | "lsm";
+
+/** Kernels of the virtual machine, which have all of it: nothing may be skipped there. */
+const KNOWN_KERNEL = process.env.BPFMAN_TEST_KERNEL;
+
+const missing = new Map<KernelFeature, string | null>();
+
+/** Why the kernel lacks the feature; null when it has it. */
+export function missingFeature(feature: KernelFeature): string | null {
+  if (KNOWN_KERNEL !== undefined) return null;
+  const known = missing.get(feature);
+  if (known !== undefined) return known;
+  const reason = LOOK[feature]();
+  missing.set(feature, reason);
+  return reason;
+}
+
+/** A test that needs a feature; where that is missing, its name says why it was skipped. */
+export function featureTest(feature: KernelFeature, name: string, run: () => void | Promise<void>): void {
+  const reason = missingFeature(feature);
+  if (reason === null) test(name, run);
+  else test.skip(`${name} (skipped: ${reason})`, run);
+}
+
+/** A test of what is said where a feature is missing. */
+export function withoutFeatureTest(feature: KernelFeature, name: string, run: () => void | Promise<void>): void {
+  const reason = missingFeature(feature);
+  if (reason !== null) test(name, run);
+  else test.skip(`${name} (skipped: Linux ${release()} has ${feature})`, run);
+}
+
+const LOOK: Readonly<Record<KernelFeature, () => string | null>> = {
+  kprobe() {
+    if (existsSync("/sys/bus/event_source/devices/kprobe")) return null;
+    const compiledIn = / T register_kprobe$/m.test(readFileSync("/proc/kallsyms", "utf8"));
+    return compiledIn ? null : `Linux ${release()} was built without kprobes`;
+  },
+  tracing: () => refusedByKernel("trial_tracing"),
+  lsm() {
+    const modules = "/sys/kernel/security/lsm";
+    if (existsSync(modules) && !readFileSync(modules, "utf8").trim().split(",").includes("bpf")) {
+      return "the BPF LSM is not active";
+    }
+    return refusedByKernel("trial_lsm");
+  },
+};
+
+/** Lets bpftool load a program. Only a refusal by policy counts as missing: anything else is for the tests to find. */
+function refusedByKernel(trial: string): string | null {
+  buildBpf();
+  const folder = mkdtempSync(join(tmpdir(), "bpfman-trial-"));
+  try {
+    sh("mount", "-t", "bpf", "bpf", folder);
+    try {
+      const object = resolve(import.meta.dir, `../../dist/bpf/fixtures/${trial}.bpf.o`);
+      const result = Bun.spawnSync(["bpftool", "prog", "load", object, join(folder, "trial")]);
+      const refused = /Operation not permitted|-EPERM|\(-1\)/.test(result.stderr.toString());
+      return result.exitCode !== 0 && refused ? `Linux ${release()} here refuses such programs with EPERM` : null;
+    } finally {
+      sh("umount", folder);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}

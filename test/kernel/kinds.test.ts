@@ -1,0 +1,297 @@
+/**
+ * Programs of every kind with the executable, from load to unload: each command is a process of its own, so that what is
+ * attached outlives whoever attached it. A workload makes a known number of events, which must be counted exactly;
+ * bpftool is the witness of what the kernel has.
+ */
+import { describe, expect, test } from "bun:test";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { buildBpf } from "../../scripts/build-bpf.ts";
+import type { LinkAnswer, ProgramAnswer } from "../../src/domain/answer.ts";
+import { executable, idOf, mapOf } from "../fakes/executable.ts";
+import { featureTest } from "../fakes/kernel-feature.ts";
+import { bpftool, cable, counters, inKernel } from "../fakes/kernel-lab.ts";
+import { tcxTest } from "../fakes/tcx-test.ts";
+import { KERNEL_FUNCTION, LSM_HOOK, TRACEPOINT, USER_FUNCTION, workload } from "../fakes/workload.ts";
+
+buildBpf();
+const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/kinds.bpf.o");
+
+const bpfman = executable();
+const work = workload();
+
+/** A program to attach, and all that must be said of it. */
+interface Kind {
+  /** For --programs: its second part is the function in kinds.bpf.c. */
+  readonly selector: string;
+  /** Its counter. */
+  readonly slot: number;
+  /** What follows `attach ID`. */
+  readonly attach: readonly string[];
+  readonly kind: LinkAnswer["record"]["kind"];
+  readonly details: unknown;
+  readonly kernel: { readonly link_type: string; readonly attach_type: string | null };
+  /** The rows of `get link` between those of every link and the metadata. */
+  readonly rows: Readonly<Record<string, string>>;
+  /** Cell of `list links`. */
+  readonly attachment: string;
+}
+
+const PERF_EVENT = { link_type: "perf_event", attach_type: null };
+
+const tracepoint = (): Kind => ({
+  selector: "tracepoint:count_tracepoint",
+  slot: 0,
+  attach: ["tracepoint", "--tracepoint", TRACEPOINT],
+  kind: "tracepoint",
+  details: { group: "syscalls", name: "sys_enter_getpgid" },
+  kernel: PERF_EVENT,
+  rows: { "Tracepoint:": TRACEPOINT },
+  attachment: TRACEPOINT,
+});
+
+const kprobe = (program: string, slot: number, offset = 0): Kind => ({
+  selector: `kprobe:${program}`,
+  slot,
+  attach: ["kprobe", "--fn-name", KERNEL_FUNCTION, ...(offset === 0 ? [] : ["--offset", String(offset)])],
+  kind: program.startsWith("count_kretprobe") ? "kretprobe" : "kprobe",
+  details: { fn_name: KERNEL_FUNCTION, offset, retprobe: program.startsWith("count_kretprobe") },
+  kernel: PERF_EVENT,
+  rows: { "Attach Function:": KERNEL_FUNCTION, "Offset:": String(offset), "Container PID:": "None" },
+  attachment: KERNEL_FUNCTION,
+});
+
+const uprobe = (kind: "uprobe" | "uretprobe", slot: number): Kind => ({
+  selector: `${kind}:count_${kind}`,
+  slot,
+  attach: ["uprobe", "--target", work.binary, "--fn-name", USER_FUNCTION],
+  kind,
+  details: {
+    target: work.binary,
+    fn_name: USER_FUNCTION,
+    offset: 0,
+    pid: null,
+    retprobe: kind === "uretprobe",
+    container_pid: null,
+  },
+  kernel: PERF_EVENT,
+  rows: {
+    "Target:": work.binary,
+    "Attach Function:": USER_FUNCTION,
+    "Offset:": "0",
+    "PID:": "None",
+    "Container PID:": "None",
+  },
+  attachment: `${work.binary} ${USER_FUNCTION}`,
+});
+
+const tracing = (kind: "fentry" | "fexit" | "lsm", program: string, slot: number): Kind => {
+  const target = kind === "lsm" ? LSM_HOOK : KERNEL_FUNCTION;
+  return {
+    selector: `${kind}:${program}:${target}`,
+    slot,
+    attach: [kind],
+    kind,
+    details: { fn_name: target },
+    kernel: { link_type: "tracing", attach_type: kind === "lsm" ? "lsm_mac" : `trace_${kind}` },
+    rows: { "Attach Function:": target },
+    attachment: target,
+  };
+};
+
+/** Cells of a table's rows; nothing in them has two blanks. */
+const cells = (table: string): string[][] =>
+  table
+    .trimEnd()
+    .split("\n")
+    .map((line) => line.trim().split(/ {2,}/));
+
+const functionOf = (kind: Kind): string => kind.selector.split(":")[1] ?? "";
+
+/** What the kernel says of a link through bpftool, which may be older than the kind and then gives it as a number. */
+function expectInKernel(link: number, program: number, word: string): void {
+  const shown = bpftool("link", "show", "id", String(link));
+  expect(shown).toMatchObject({ id: link, prog_id: program });
+  expect([word, 11]).toContain(shown.type);
+}
+
+/** Loads them together, attaches them one by one, and takes them off one by one. `trigger` makes so many events of each. */
+async function live(kinds: readonly Kind[], trigger: (times: number) => Promise<void> | void): Promise<void> {
+  const selectors = kinds.map((kind) => kind.selector);
+  const words = ["--programs", ...selectors, "-g", `WORKLOAD=${work.nameHex}`, "-a", "kinds"];
+  const programs = await bpfman.load(OBJECT, ...words);
+  const map = mapOf(programs, "events");
+  const expected = new Map(kinds.map((kind) => [kind.slot, 0]));
+  const expectCounted = (events: number, attached: readonly Kind[]) => {
+    for (const { slot } of attached) expected.set(slot, (expected.get(slot) ?? 0) + events);
+    const all = counters(map);
+    const named = (count: (slot: number) => number | undefined) =>
+      Object.fromEntries(kinds.map((kind) => [functionOf(kind), count(kind.slot)]));
+    expect(named((slot) => all[slot])).toEqual(named((slot) => expected.get(slot)));
+  };
+  const idFor = (kind: Kind) => idOf(programs, functionOf(kind));
+
+  const links: LinkAnswer[] = [];
+  for (const kind of kinds) {
+    const { record, status } = await bpfman.attach(idFor(kind), ...kind.attach);
+    const kernelId = record.kernel_link_id ?? 0;
+    expect(record).toMatchObject({ kind: kind.kind, program_id: idFor(kind), details: kind.details });
+    expect(status).toEqual({
+      kernel: { id: kernelId, program_id: idFor(kind), ...kind.kernel },
+      kernel_seen: true,
+      pin_present: true,
+      function_name: functionOf(kind),
+    });
+    expectInKernel(kernelId, idFor(kind), kind.kernel.link_type);
+    links.push({ record, status });
+  }
+  await trigger(5);
+  expectCounted(5, kinds);
+
+  await expectShown(kinds, links);
+
+  for (const [index, link] of links.entries()) {
+    await bpfman.ok("detach", String(link.record.id));
+    // Nothing may come between: when the command has ended, both must hold at once.
+    const gone = !inKernel("link", link.record.kernel_link_id ?? 0);
+    await trigger(3);
+    expect({ link: kinds[index]?.selector, gone }).toEqual({ link: kinds[index]?.selector, gone: true });
+    expect(existsSync(link.record.pin_path ?? "")).toBe(false);
+    expectCounted(3, kinds.slice(index + 1));
+  }
+  await bpfman.ok("unload", ...kinds.map((kind) => String(idFor(kind))));
+  await bpfman.expectNothingLeft();
+}
+
+/** The lists and the single links, as JSON and as text. */
+async function expectShown(kinds: readonly Kind[], links: readonly LinkAnswer[]): Promise<void> {
+  const [listed, table, program, ...single] = await Promise.all([
+    bpfman.links(),
+    bpfman.ok("list", "links"),
+    bpfman.json<ProgramAnswer>("get", "program", String(links[0]?.record.program_id)),
+    ...links.map((link) => bpfman.ok("get", "link", String(link.record.id))),
+  ]);
+  expect(listed).toEqual(
+    links.map(({ record, status }) => {
+      return { ...record, application: "kinds", function_name: status.function_name ?? "" };
+    }),
+  );
+  expect(program.status.links).toEqual(links.slice(0, 1));
+  const [, ...rows] = cells(table);
+  expect(rows).toEqual(
+    links.map(({ record, status }, index) => {
+      const ids = [String(record.program_id), String(record.id)];
+      return [...ids, "kinds", record.kind, status.function_name ?? "", kinds[index]?.attachment ?? ""];
+    }),
+  );
+  for (const [index, { record, status }] of links.entries()) {
+    const [title, ...facts] = cells(single[index] ?? "");
+    expect(title).toEqual(["Bpfman State"]);
+    expect(Object.fromEntries(facts)).toEqual({
+      "BPF Function:": status.function_name,
+      "Program Type:": record.kind,
+      "Program ID:": String(record.program_id),
+      "Link ID:": String(record.id),
+      ...kinds[index]?.rows,
+      "Metadata:": "bpfman_application=kinds",
+    });
+  }
+}
+
+/** Events of a process with another name come in between, and must not be counted. */
+async function trigger(times: number): Promise<void> {
+  await work.run(times);
+  await work.runOther(2);
+}
+
+test("tracepoint, uprobe, uretprobe", () =>
+  live([tracepoint(), uprobe("uprobe", 4), uprobe("uretprobe", 5)], trigger));
+
+featureTest("kprobe", "kprobe, two kretprobes", () =>
+  live([kprobe("count_kprobe", 1), kprobe("count_kretprobe", 2), kprobe("count_kretprobe_too", 3)], trigger),
+);
+
+featureTest("tracing", "two fentry and a fexit on one function", () =>
+  live(
+    [
+      tracing("fentry", "count_fentry", 6),
+      tracing("fentry", "count_fentry_too", 7),
+      tracing("fexit", "count_fexit", 8),
+    ],
+    trigger,
+  ),
+);
+
+featureTest("lsm", "lsm", () => live([tracing("lsm", "count_lsm", 9)], trigger));
+
+describe("on an interface of its own", () => {
+  const wire = cable();
+
+  tcxTest("tcx", () => {
+    const network = { interface: wire.interface, ifindex: wire.ifindex, netns: wire.netns };
+    return live(
+      [
+        {
+          selector: "tcx:count_tcx",
+          slot: 10,
+          attach: ["tcx", "-i", wire.interface, "-d", "ingress", "-p", "50", "-n", wire.netns],
+          kind: "tcx",
+          details: { ...network, priority: 50, position: 0, nsid: statSync(wire.netns).ino, direction: "ingress" },
+          kernel: { link_type: "tcx", attach_type: "tcx_ingress" },
+          rows: {
+            "Interface:": wire.interface,
+            "Direction:": "ingress",
+            "Priority:": "50",
+            "Position:": "0",
+            "Network Namespace:": wire.netns,
+          },
+          attachment: `${wire.interface} ingress pos-0`,
+        },
+      ],
+      (times) => expect(wire.ping(times)).toBe(times),
+    );
+  });
+});
+
+describe("kprobe with an offset", () => {
+  const EVENTS = "/sys/kernel/tracing/kprobe_events";
+  const PROBES = "/sys/kernel/debug/kprobes/list";
+
+  /** Whether the kernel takes a probe there, asked through tracefs. */
+  function probeable(offset: number): boolean {
+    try {
+      writeFileSync(EVENTS, `p:bpfman_test/at ${KERNEL_FUNCTION}+${offset}\n`, { flag: "a" });
+    } catch {
+      return false;
+    }
+    writeFileSync(EVENTS, "-:bpfman_test/at\n", { flag: "a" });
+    return true;
+  }
+
+  const listed = (offset: number): boolean =>
+    readFileSync(PROBES, "utf8").includes(`  ${KERNEL_FUNCTION}+0x${offset.toString(16)}  `);
+
+  featureTest("kprobe", "counts there, and nowhere but at the start of an instruction", async () => {
+    // The first instruction has four bytes or five, and what follows it belongs to it where the kernel can trace.
+    expect([existsSync(EVENTS), existsSync(PROBES)]).toEqual([true, true]);
+    const offset = [5, 6, 7, 8, 9, 10, 11, 12].find(probeable) ?? 0;
+    expect(offset).toBeGreaterThan(0);
+    expect(probeable(1)).toBe(false);
+    const probe = kprobe("count_kprobe", 1, offset);
+    let events = 0;
+    await live([probe], async (times) => {
+      // While it is attached, the kernel's own list of probes has it at that place.
+      expect(listed(offset)).toBe(events === 0);
+      events += times;
+      await trigger(times);
+    });
+
+    const [program] = await bpfman.load(OBJECT, "--programs", "kprobe:count_kprobe");
+    const at = ["kprobe", "--fn-name", KERNEL_FUNCTION, "--offset", "1"];
+    const failure = await bpfman.refused(1, "ATTACH_FAILED", "attach", String(program?.record?.program_id), ...at);
+    expect(failure.message).toBe(
+      `attach kprobe to "${KERNEL_FUNCTION}" at offset 1: no instruction begins at that offset`,
+    );
+    expect(await bpfman.links()).toEqual([]);
+  });
+});

@@ -1,0 +1,319 @@
+/** Chains of XDP and TC programs: order, swaps, limits, and what is left when things go wrong. */
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { readTcConfig, readXdpConfig } from "../../../src/dispatcher/config.ts";
+import type { ErrorCode } from "../../../src/errors/codes.ts";
+import { BpfmanError } from "../../../src/errors/error.ts";
+import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
+import { compileBpf } from "../../fakes/compile.ts";
+import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
+
+let bed: TestBed;
+let invoke: Invoke;
+
+const names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"];
+const OBJECT = [
+  ...names.map((name) => `SEC("xdp") int x_${name}(void *ctx) { return 2; }`),
+  ...names.map((name) => `SEC("tc") int t_${name}(void *ctx) { return 0; }`),
+].join("\n");
+
+beforeEach(() => {
+  bed = makeTestBed();
+  bed.kernel.ext = true;
+  bed.files.contents.set("/x.o", compileBpf(OBJECT));
+  invoke = createInvoke(bed.runtime);
+});
+afterEach(() => bed.close());
+
+const XDP_HOOK = { netns: null, ifindex: 2 };
+const TC_HOOK = { netns: null, ifindex: 2, direction: "ingress" } as const;
+const XDP_KEY = { type: "xdp", nsid: 4026531840, ifindex: 2 };
+const TC_KEY = { type: "tc-ingress", nsid: 4026531840, ifindex: 2 };
+
+async function load(name: string): Promise<number> {
+  const type = name.startsWith("x") ? "xdp" : "tc";
+  const { programs } = await invoke("program/load", { source: { file: "/x.o" }, programs: [{ type, name }] });
+  return programs[0]?.record?.program_id as number;
+}
+
+const attach = (programId: number, more: Record<string, unknown> = {}) =>
+  invoke("link/attach", { programId, attach: { kind: "xdp", iface: "eth0", priority: 50, ...more } });
+const attachTc = (programId: number, more: Record<string, unknown> = {}) =>
+  attach(programId, { kind: "tc", direction: "ingress", ...more });
+
+async function expectCode(work: Promise<unknown>, code: ErrorCode): Promise<BpfmanError> {
+  const found = await work.then(
+    () => null,
+    (cause: unknown) => cause,
+  );
+  expect(found).toBeInstanceOf(BpfmanError);
+  const error = found as BpfmanError;
+  expect(`${error.code}: ${error.message}`).toStartWith(`${code}:`);
+  return error;
+}
+
+const chainNames = async (hook: Parameters<typeof bed.kernel.chainOn>[0]): Promise<string[]> => {
+  const { programs } = await invoke("program/list", {});
+  const byId = new Map(programs.map((entry) => [entry.program_id, entry.function_name]));
+  return bed.kernel.chainOn(hook).map((id) => byId.get(id) ?? String(id));
+};
+
+describe("a chain", () => {
+  test("is in order of priority, the newcomer before its equals, then by name", async () => {
+    for (const [name, priority] of [
+      ["x_c", 50],
+      ["x_a", 10],
+      ["x_b", 90],
+      ["x_d", 50],
+      ["x_e", 50],
+    ] as const) {
+      await attach(await load(name), { priority });
+    }
+    expect(await chainNames(XDP_HOOK)).toEqual(["x_a", "x_e", "x_c", "x_d", "x_b"]);
+    const detail = await invoke("dispatcher/get", XDP_KEY);
+    expect(detail).toMatchObject({ key: XDP_KEY, interface: "eth0", revision: 5, member_count: 5 });
+    expect(detail.members.map((member) => [member.position, member.program_name, member.priority])).toEqual([
+      [0, "x_a", 10],
+      [1, "x_e", 50],
+      [2, "x_c", 50],
+      [3, "x_d", 50],
+      [4, "x_b", 90],
+    ]);
+    const { links } = await invoke("link/list", {});
+    expect(links.map((link) => (link.details as { position: number }).position)).toEqual([2, 0, 4, 3, 1]);
+  });
+
+  test("has its masks in the dispatcher's configuration", async () => {
+    await attach(await load("x_a"), { proceedOn: ["drop", "tx"] });
+    await attach(await load("x_b"), { priority: 60 });
+    const program = (await invoke("dispatcher/get", XDP_KEY)).runtime.program_id;
+    const config = readXdpConfig(bed.kernel.configs.get(program as never) as Uint8Array);
+    expect(config.members.map((member) => member.proceedOn)).toEqual([
+      [1, 3],
+      [2, 31],
+    ]);
+    const members = (await invoke("dispatcher/get", XDP_KEY)).members;
+    expect(members.map((member) => member.proceed_on)).toEqual([0b1010, 0x80000004]);
+    await attachTc(await load("t_a"));
+    const tc = (await invoke("dispatcher/get", TC_KEY)).runtime;
+    expect(tc).toMatchObject({ filter_priority: 50, filter_handle: 1 });
+    const tcRead = readTcConfig(bed.kernel.configs.get(tc.program_id as never) as Uint8Array);
+    expect(tcRead.members[0]?.proceedOn).toEqual([0, 3, 30]);
+  });
+
+  test("keeps link ids, metadata and times over rebuilds; only place and kernel link change", async () => {
+    const first = await invoke("link/attach", {
+      programId: await load("x_a"),
+      attach: { kind: "xdp", iface: "eth0", priority: 50 },
+      metadata: { owner: "me" },
+    });
+    await attach(await load("x_b"), { priority: 1 });
+    const after = await invoke("link/get", { linkId: first.record.id });
+    expect(after.record).toMatchObject({
+      id: first.record.id,
+      created_at: first.record.created_at,
+      metadata: { owner: "me" },
+      details: { position: 1, revision: 2 },
+    });
+    expect(after.record.kernel_link_id).not.toBe(first.record.kernel_link_id);
+    expect(after.record.pin_path).toEndWith("_2/link_1");
+    expect(after.status).toMatchObject({ kernel_seen: true, pin_present: true });
+  });
+
+  test("takes ten, refuses the eleventh without a trace, and uses a slot again", async () => {
+    const ids: number[] = [];
+    for (const name of names) ids.push(await load(`x_${name}`));
+    for (const id of ids.slice(0, 10)) await attach(id);
+    const before = bed.traces();
+    const error = await expectCode(attach(ids[10] as number), "DISPATCHER_FULL");
+    expect(error.message).toBe("no free dispatcher slots on eth0 (all 10 occupied)");
+    expect(bed.traces()).toEqual(before);
+    await invoke("link/detach", { linkId: 3 });
+    await attach(ids[10] as number, { priority: 99 });
+    expect((await chainNames(XDP_HOOK)).at(-1)).toBe("x_k");
+  });
+
+  test("takes the same program more than once", async () => {
+    const id = await load("x_a");
+    await attach(id);
+    await attach(id);
+    expect(await chainNames(XDP_HOOK)).toEqual(["x_a", "x_a"]);
+    await invoke("program/unload", { programId: id });
+    expect(bed.traces()).toEqual({
+      kernel: { programs: [], maps: [], links: [], pins: [], filters: [] },
+      folders: [],
+      bytecode: [],
+    });
+  });
+
+  test("ends with its last member; hooks do not know each other", async () => {
+    await attach(await load("x_a"));
+    await attachTc(await load("t_a"));
+    await attachTc(await load("t_b"), { direction: "egress" });
+    await attach(await load("x_b"), { iface: "eth1" });
+    expect((await invoke("dispatcher/list", {})).dispatchers.map((each) => each.key.type)).toEqual([
+      "tc-egress",
+      "tc-ingress",
+      "xdp",
+      "xdp",
+    ]);
+    expect((await invoke("dispatcher/list", { type: "xdp", ifindex: 3 })).dispatchers).toHaveLength(1);
+    await invoke("link/detach", { linkId: 2 });
+    expect(bed.kernel.chainOn(TC_HOOK)).toEqual([]);
+    expect(bed.kernel.chainOn({ ...TC_HOOK, direction: "egress" })).toHaveLength(1);
+    for (const linkId of [1, 3, 4]) await invoke("link/detach", { linkId });
+    expect(bed.kernel.snapshot()).toMatchObject({ links: [], filters: [] });
+    expect((await invoke("dispatcher/list", {})).dispatchers).toEqual([]);
+    await expectCode(invoke("dispatcher/get", XDP_KEY), "DISPATCHER_NOT_FOUND");
+  });
+});
+
+describe("link update", () => {
+  test("moves a live link by one swap", async () => {
+    await attach(await load("x_a"), { priority: 10 });
+    await attach(await load("x_b"), { priority: 20 });
+    const updated = await invoke("link/update", { linkId: 1, priority: 30, proceedOn: ["pass"] });
+    expect(updated.record.details).toMatchObject({ priority: 30, position: 1, proceed_on: [2], revision: 3 });
+    expect(await chainNames(XDP_HOOK)).toEqual(["x_b", "x_a"]);
+  });
+
+  test("refuses what cannot be", async () => {
+    await attach(await load("x_a"));
+    await expectCode(invoke("link/update", { linkId: 1 }), "INVALID_REQUEST");
+    await expectCode(invoke("link/update", { linkId: 1, priority: 2000 }), "INVALID_REQUEST");
+    const word = await expectCode(invoke("link/update", { linkId: 1, proceedOn: ["pas"] }), "INVALID_ATTACH");
+    expect(word.hint).toContain('"pass"');
+    await expectCode(invoke("link/update", { linkId: 9, priority: 1 }), "LINK_NOT_FOUND");
+  });
+});
+
+describe("the hook", () => {
+  test("held by somebody else is left alone", async () => {
+    bed.kernel.addForeignFilter(TC_HOOK, { priority: 50, handle: 1 }, 7);
+    await attachTc(await load("t_a"));
+    expect((await invoke("dispatcher/get", TC_KEY)).runtime.filter_handle).toBe(2);
+    await invoke("link/detach", { linkId: 1 });
+    expect(bed.kernel.tcFilterProgram(TC_HOOK, { priority: 50, handle: 1 })).toBe(7 as never);
+  });
+
+  test("falls back to the generic path where the driver takes no XDP", async () => {
+    bed.kernel.xdpInDriver = false;
+    await attach(await load("x_a"));
+    expect((await invoke("dispatcher/get", XDP_KEY)).runtime.mode).toBe("skb");
+    expect(bed.logged.some((line) => line.startsWith("warn the driver takes no XDP"))).toBe(true);
+  });
+
+  test("whose interface has gone is cleaned up by detach", async () => {
+    const ids = [await load("x_a"), await load("x_b"), await load("t_a")];
+    await attach(ids[0] as number);
+    await attach(ids[1] as number);
+    await attachTc(ids[2] as number);
+    bed.kernel.goneInterfaces.add(2);
+    for (const linkId of [2, 1, 3]) await invoke("link/detach", { linkId });
+    for (const programId of ids) await invoke("program/unload", { programId });
+    expect(bed.traces().kernel.pins).toEqual([]);
+    expect((await invoke("dispatcher/list", {})).dispatchers).toEqual([]);
+  });
+
+  test("of a kernel that cannot chain takes one program, and says why not two", async () => {
+    bed.kernel.ext = false;
+    const [a, b, c] = [await load("x_a"), await load("x_b"), await load("t_a")];
+    const link = await attach(a);
+    expect(link.record.pin_path).toEndWith("/xdp/dispatcher_4026531840_2_link");
+    expect(bed.kernel.chainOn(XDP_HOOK)).toEqual([a as never]);
+    const error = await expectCode(attach(b), "KERNEL_UNSUPPORTED");
+    expect(error.message).toContain("cannot chain");
+    const tc = await attachTc(c);
+    expect(tc.record).toMatchObject({ pin_path: null, kernel_link_id: null });
+    for (const linkId of [1, tc.record.id]) await invoke("link/detach", { linkId });
+    expect(bed.kernel.snapshot()).toMatchObject({ links: [], filters: [] });
+    await attach(b);
+  });
+});
+
+/** What database and kernel say must agree, whole. */
+function expectWhole(): void {
+  bed.inspect((host) => {
+    expect(host.store.unsettledLinks()).toEqual([]);
+    const pins = new Set(host.store.programs().map((program) => program.pinPath));
+    const folders = new Set<string>();
+    for (const link of host.store.links()) if (link.pinPath !== "") pins.add(link.pinPath);
+    for (const record of host.store.dispatchers()) {
+      expect(record.pendingRevision).toBeNull();
+      if (record.type === "xdp") pins.add(host.pins.paths.xdpLink(record));
+      if (bed.kernel.ext) {
+        const folder = host.pins.paths.revision(record, record.revision);
+        pins.add(`${folder}/dispatcher`);
+        folders.add(folder);
+      }
+      const hook = { netns: null, ifindex: record.ifindex };
+      const running =
+        record.type === "xdp" ? bed.kernel.chainOn(hook) : bed.kernel.chainOn({ ...hook, direction: "ingress" });
+      const members = host.store
+        .links()
+        .filter((link) => link.details.kind === (record.type === "xdp" ? "xdp" : "tc"))
+        .sort((a, b) => (a.details as { position: number }).position - (b.details as { position: number }).position);
+      expect(running).toEqual(members.map((link) => link.programId));
+    }
+    expect(bed.traces().kernel.pins).toEqual([...pins].sort());
+    expect(bed.traces().folders.filter((path) => !path.includes("/maps/"))).toEqual([...folders].sort());
+  });
+}
+
+const mend = () => invoke("link/detach", { linkId: 4711, ignoreMissing: true });
+
+for (const [kind, prefix] of [
+  ["xdp", "x"],
+  ["tc", "t"],
+] as const) {
+  for (const ext of [true, false]) {
+    const one = ext ? 2 : 0;
+    const doAttach = (id: number) => (kind === "xdp" ? attach(id) : attachTc(id));
+    const acts: Record<string, () => Promise<unknown>> = {
+      "attach to a running chain": () => doAttach(102),
+      "detach of one": () => invoke("link/detach", { linkId: 1 }),
+      "unload of one": () => invoke("program/unload", { programId: 100 }),
+      ...(ext ? { "link update": () => invoke("link/update", { linkId: 1, priority: 90 }) } : {}),
+    };
+    if (!ext) delete acts["attach to a running chain"];
+    acts["first attach"] = () => doAttach(100);
+
+    describe(`${kind}, ${ext ? "chained" : "one program"}`, () => {
+      for (const [name, act] of Object.entries(acts)) {
+        for (const how of ["failAt", "dieAt"] as const) {
+          test(`${name}: ${how === "failAt" ? "each step failed" : "killed at each step"}`, async () => {
+            for (let step = 1; ; step++) {
+              bed.close();
+              bed = makeTestBed();
+              bed.kernel.ext = ext;
+              bed.files.contents.set("/x.o", compileBpf(OBJECT));
+              invoke = createInvoke(bed.runtime);
+              for (const letter of ["a", "b", "c"]) await load(`${prefix}_${letter}`);
+              if (name !== "first attach") for (const id of ext ? [100, 101] : [100]) await doAttach(id);
+              const before = bed.kernel.chainOn(kind === "xdp" ? XDP_HOOK : TC_HOOK).length;
+              expect(before).toBe(name === "first attach" ? 0 : Math.max(one, 1));
+              bed.faults.reset();
+              bed.faults[how] = step;
+              const outcome = await act().then(
+                () => "done",
+                () => "failed",
+              );
+              const steps = bed.faults.calls.length;
+              bed.faults.reset();
+              if (how === "dieAt") bed.kernel.closeAll();
+              // Whatever happened, the hook runs one whole chain.
+              const running = bed.kernel.chainOn(kind === "xdp" ? XDP_HOOK : TC_HOOK);
+              if (ext && name !== "first attach") expect(running.length).toBeGreaterThanOrEqual(1);
+              await mend();
+              expectWhole();
+              if (steps < step) {
+                expect(outcome).toBe("done");
+                expect(step).toBeGreaterThan(4);
+                break;
+              }
+            }
+          });
+        }
+      }
+    });
+  }
+}
