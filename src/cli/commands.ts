@@ -120,6 +120,35 @@ const GET: Group = {
   ],
 };
 
+const LINK: Group = {
+  name: "link",
+  summary: "Change a link that is attached.",
+  children: [
+    {
+      name: "update",
+      summary: "Change priority or proceed-on of a live XDP or TC link, without detaching it.",
+      load: async () => (await import("./commands/update-link.ts")).updateLink,
+    },
+  ],
+};
+
+const DISPATCHER: Group = {
+  name: "dispatcher",
+  summary: "Show the chains of XDP and TC programs that share a hook.",
+  children: [
+    {
+      name: "list",
+      summary: "List all hooks on which bpfman runs a chain.",
+      load: async () => (await import("./commands/list-dispatchers.ts")).listDispatchers,
+    },
+    {
+      name: "get",
+      summary: "Get the dispatcher of a hook, with its members in order.",
+      load: async () => (await import("./commands/get-dispatcher.ts")).getDispatcher,
+    },
+  ],
+};
+
 const IMAGE: Group = {
   name: "image",
   summary: "eBPF Bytecode Image related commands.",
@@ -152,6 +181,8 @@ export const ROOT: Group = {
     },
     LIST,
     GET,
+    LINK,
+    DISPATCHER,
     IMAGE,
     { name: "rpc", summary: "Serve the same operations as JSON-RPC 2.0 over stdio.", load: null },
     VERSION_LEAF,

@@ -33,6 +33,13 @@ export const parsePid = (text: string): number =>
 export const parsePriority = (text: string): number =>
   parseWhole(text, { what: "priority", min: 0, max: PRIORITY_MAX, code: "INVALID_PRIORITY" });
 
+/** Inode of a network namespace. */
+export const parseNsid = (text: string): number =>
+  parseWhole(text, { what: "namespace id", min: 1, max: ID_MAX, code: "USAGE" });
+
+export const parseIfindex = (text: string): number =>
+  parseWhole(text, { what: "interface index", min: 1, max: ID_MAX, code: "USAGE" });
+
 /** Bytes, in decimal or as `0x` hex. */
 export function parseOffset(text: string): number {
   const value = /^([0-9]+|0[xX][0-9a-fA-F]+)$/.test(text) ? Number(text) : Number.NaN;

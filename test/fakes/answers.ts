@@ -1,5 +1,6 @@
 /** Sample answers of the service, as the renderers meet them. */
 import type {
+  FeaturesAnswer,
   KernelProgramAnswer,
   LinkAnswer,
   LinkDetailsAnswer,

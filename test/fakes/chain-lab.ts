@@ -32,21 +32,12 @@ export interface Wire {
 
 let made = 0;
 
-const datagrams = (from: End, to: End, loop: string): string[] => [
-  "ip",
-  "netns",
-  "exec",
-  from,
-  "bash",
-  "-c",
-  `exec 2>/dev/null 3>/dev/udp/${to}/${PORT}; ${loop}`,
-];
-
 /** Each test gets one. `veth0` is at the near end, `veth1` at the far one. */
 export function wire(): Wire {
   let near = "";
   let ifindex = 0;
   let sentBefore = 0;
+  let receivedBefore = { near: 0, far: 0 };
   const name = (end: End = "near") => (end === "near" ? near : `${near}-far`);
   const inside = (end: End, ...command: readonly string[]) => sh("ip", "netns", "exec", name(end), ...command);
   const statistic = (which: string): number => {
@@ -59,9 +50,9 @@ export function wire(): Wire {
     const of = (key: string) => Number(values[names.indexOf(key)]);
     return of("InDatagrams") + of("NoPorts") + of("InErrors");
   };
-  const command = (from: End, loop: string) => {
-    const to = from === "near" ? "far" : "near";
-    return datagrams(name(from) as End, ADDRESS[to] as End, loop);
+  const sending = (from: End, loop: string): string[] => {
+    const target = `/dev/udp/${ADDRESS[from === "near" ? "far" : "near"]}/${PORT}`;
+    return ["ip", "netns", "exec", name(from), "bash", "-c", `exec 2>/dev/null 3>${target}; ${loop}`];
   };
 
   beforeEach(async () => {
@@ -85,13 +76,12 @@ export function wire(): Wire {
     ifindex = JSON.parse(sh("ip", "-j", "-n", near, "link", "show", "veth0"))[0].ifindex;
     // The carrier comes up a moment later than the command says.
     await until(() => {
-      Bun.spawnSync(command("far", "echo >&3"));
+      Bun.spawnSync(sending("far", "echo >&3"));
       return udp("near") > 0;
     });
     sentBefore = statistic("packets");
     receivedBefore = { near: udp("near"), far: udp("far") };
   });
-  let receivedBefore = { near: 0, far: 0 };
   afterEach(() => {
     for (const end of ["near", "far"] as const) {
       Bun.spawnSync(["ip", "netns", "delete", name(end)], { stderr: "ignore" });
@@ -104,10 +94,10 @@ export function wire(): Wire {
       return ifindex;
     },
     send(count, from = "far") {
-      Bun.spawnSync(command(from, `for ((i = 0; i < ${count}; i++)); do echo >&3; done`));
+      Bun.spawnSync(sending(from, `for ((i = 0; i < ${count}; i++)); do echo >&3; done`));
     },
     flood() {
-      const sender = Bun.spawn(command("far", "while :; do echo >&3; done"));
+      const sender = Bun.spawn(sending("far", "while :; do echo >&3; done"));
       return {
         async stop() {
           sender.kill("SIGKILL");

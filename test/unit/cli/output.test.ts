@@ -3,6 +3,7 @@ import type { ProgramAnswer, ProgramListEntry } from "../../../src/domain/answer
 import { cli } from "../../fakes/cli-host.ts";
 import {
   everyLink,
+  featuresAnswer,
   foreignProgram,
   kernelProgram,
   linkAnswer,

@@ -1,0 +1,40 @@
+import { DISPATCHER_TYPES } from "../../domain/dispatcher.ts";
+import type { Command, Flag, Line } from "../command.ts";
+import { parseIfindex, parseNsid } from "../parse-number.ts";
+import { renderDispatcherList } from "../render-dispatcher.ts";
+import { parseDispatcherType } from "./dispatcher-flags.ts";
+
+const TYPE: Flag = {
+  long: "type",
+  takes: "one",
+  choices: DISPATCHER_TYPES,
+  doc: ["Optional: List dispatchers of one hook.", "", "[possible values: xdp, tc-ingress, tc-egress]"],
+};
+const NSID: Flag = {
+  long: "nsid",
+  takes: "one",
+  doc: ["Optional: List dispatchers of one network namespace, given by its inode."],
+};
+const IFINDEX: Flag = { long: "ifindex", takes: "one", doc: ["Optional: List dispatchers of one interface index."] };
+
+function read<T>(line: Line, flag: Flag, parse: (text: string) => T): T | null {
+  const text = line.value(flag);
+  return text === null ? null : parse(text);
+}
+
+export const listDispatchers: Command = {
+  args: [],
+  flags: [TYPE, NSID, IFINDEX],
+  examples: [
+    { does: "Every hook on which bpfman runs a chain", line: "bpfman dispatcher list" },
+    { does: "Chains of XDP programs, for scripts", line: "bpfman dispatcher list --type xdp -o json" },
+  ],
+  prepare(line) {
+    const request = {
+      type: read(line, TYPE, parseDispatcherType),
+      nsid: read(line, NSID, parseNsid),
+      ifindex: read(line, IFINDEX, parseIfindex),
+    };
+    return async (session) => session.print(await session.invoke("dispatcher/list", request), renderDispatcherList);
+  },
+};

@@ -1,0 +1,180 @@
+import { expect, test } from "bun:test";
+import { resolve } from "node:path";
+import type { XdpAttachMode } from "../../src/domain/dispatcher.ts";
+import { openKernel } from "../../src/kernel/kernel.ts";
+import type { InterfaceHook } from "../../src/platform/kernel.ts";
+import { loadMembers, wire } from "../fakes/chain-lab.ts";
+import { failureOf } from "../fakes/failure.ts";
+import { bpftool, sh, temporaryBpffs, until } from "../fakes/kernel-lab.ts";
+
+const bpffs = temporaryBpffs();
+const lab = wire();
+const kernel = openKernel({ pinFolder: "/nonexistent" });
+
+const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/chain.bpf.o");
+const PASS = 2;
+const DROP = 1;
+const hook = (mode: XdpAttachMode = "drv"): InterfaceHook & { mode: XdpAttachMode } => ({
+  netns: lab.netns(),
+  ifindex: lab.ifindex,
+  mode,
+});
+/** Two plain programs, `xdp_member_0` and `xdp_member_1`. */
+const plain = () =>
+  loadMembers(kernel, {
+    fixture: "chain",
+    programs: ["xdp:xdp_member_0", "xdp:xdp_member_1"],
+    asExtension: false,
+    folder: bpffs.path,
+  });
+
+for (const mode of ["drv", "skb"] as const) {
+  test(`a program runs in mode ${mode} for as long as its link is there`, async () => {
+    const members = await plain();
+    expect(kernel.xdpHolder(hook())).toBeNull();
+    const [first = ""] = members.pins;
+    members.setVerdict(0, PASS);
+    const link = kernel.attachXdp(first, hook(mode));
+    expect(kernel.xdpHolder(hook())).toEqual({ program: members.programs[0]! as never, link: link.id, mode });
+    expect(kernel.link(link.id)).toMatchObject({ programId: members.programs[0]!, type: 6 });
+    const [shown] = JSON.parse(sh("ip", "-j", "-n", lab.name(), "link", "show", "veth0"));
+    expect(shown.xdp).toMatchObject({ mode: mode === "drv" ? 1 : 2, prog: { id: members.programs[0] } });
+    link.pin(bpffs.path("link"));
+    link.close();
+    lab.send(5);
+    await until(() => members.packets()[0] === 5 && lab.received() === 5);
+
+    members.setVerdict(0, DROP);
+    lab.send(5);
+    await until(() => members.packets()[0] === 10);
+    expect(lab.received()).toBe(5);
+
+    const last = kernel.openPin(bpffs.path("link"));
+    bpffs.unpin("link");
+    last?.close();
+    expect(kernel.xdpHolder(hook())).toBeNull();
+    lab.send(5);
+    await until(() => lab.received() === 10);
+    expect(members.packets()[0]).toBe(10);
+  });
+}
+
+test("swap puts another program in its place, and only of the one that is there", async () => {
+  const members = await plain();
+  const [first = "", second = ""] = members.pins;
+  for (const member of [0, 1]) members.setVerdict(member, PASS);
+  const link = kernel.attachXdp(first, hook());
+  link.pin(bpffs.path("link"));
+  kernel.swapXdp(bpffs.path("link"), { old: first, next: second });
+  lab.send(4);
+  await until(() => members.packets()[1] === 4);
+  expect(members.packets()[0]).toBe(0);
+  expect(bpftool("link", "show", "id", String(link.id)).prog_id).toBe(members.programs[1]);
+
+  const failure = failureOf(() => kernel.swapXdp(bpffs.path("link"), { old: first, next: first }));
+  expect(failure).toMatchObject({
+    code: "STATE_CONFLICT",
+    sys: { name: "EPERM" },
+    details: { runs: members.programs[1], expected: members.programs[0] },
+  });
+  expect(kernel.xdpHolder(hook())?.program as number).toBe(members.programs[1]!);
+  for (const [pin, programs] of [
+    ["nothing", { old: second, next: first }],
+    ["link", { old: second, next: bpffs.path("nothing") }],
+    ["link", { old: second, next: bpffs.path("link") }],
+    ["xdp_member_0", { old: second, next: first }],
+  ] as const) {
+    expect(failureOf(() => kernel.swapXdp(bpffs.path(pin), programs)).code).toBe("STATE_CONFLICT");
+  }
+  link.close();
+  const last = kernel.openPin(bpffs.path("link"));
+  bpffs.unpin("link");
+  last?.close();
+});
+
+test("200 swaps under a flood lose nothing", async () => {
+  const members = await plain();
+  const [first = "", second = ""] = members.pins;
+  for (const member of [0, 1]) members.setVerdict(member, PASS);
+  const link = kernel.attachXdp(first, hook());
+  link.pin(bpffs.path("link"));
+  const flood = lab.flood();
+  for (let swap = 0; swap < 200; swap++) {
+    const [old, next] = swap % 2 === 0 ? [first, second] : [second, first];
+    kernel.swapXdp(bpffs.path("link"), { old, next });
+    await Bun.sleep(1);
+  }
+  await flood.stop();
+  const [a = 0, b = 0] = members.packets();
+  expect(Math.min(a, b)).toBeGreaterThan(100);
+  expect(a + b).toBe(lab.sent());
+  expect(lab.received()).toBe(lab.sent());
+  link.close();
+  bpffs.unpin("link");
+  await until(() => kernel.link(link.id) === null);
+});
+
+test("a hook held through netlink is said to be so, and left alone", async () => {
+  const members = await plain();
+  sh("ip", "-n", lab.name(), "link", "set", "dev", "veth0", "xdp", "object", OBJECT, "program", "xdp_member_5");
+  const holder = kernel.xdpHolder(hook());
+  expect(holder).toMatchObject({ link: null, mode: "drv" });
+  for (const mode of ["drv", "skb"] as const) {
+    const failure = failureOf(() => kernel.attachXdp(members.pins[0]!, hook(mode)));
+    expect(failure).toMatchObject({
+      code: "HOOK_BUSY",
+      details: { program: holder!.program, name: "xdp_member_5", link: null, mode: "drv" },
+      sys: { name: mode === "drv" ? "EBUSY" : "EEXIST" },
+    });
+    expect(failure.message).toContain(`program ${holder!.program} "xdp_member_5"`);
+    expect(failure.hint).toContain("ip link set");
+  }
+  expect(kernel.xdpHolder(hook())).toEqual(holder);
+});
+
+test("a hook held by another link, or by another dispatcher, is said to be so", async () => {
+  const members = await plain();
+  const link = kernel.attachXdp(members.pins[1]!, hook());
+  const failure = failureOf(() => kernel.attachXdp(members.pins[0]!, hook()));
+  expect(failure).toMatchObject({ code: "HOOK_BUSY", details: { program: members.programs[1], link: link.id } });
+  expect(failure.hint).toContain(`bpftool link show id ${link.id}`);
+  link.close();
+  const theirs = "/usr/lib/x86_64-linux-gnu/bpf/xdp-dispatcher.o";
+  sh("ip", "-n", lab.name(), "link", "set", "dev", "veth0", "xdpgeneric", "object", theirs, "program", "xdp_dispatcher");
+  expect(failureOf(() => kernel.attachXdp(members.pins[0]!, hook("skb")))).toMatchObject({
+    code: "HOOK_BUSY",
+    message: expect.stringContaining("a dispatcher of xdp-loader or of another bpfman"),
+  });
+});
+
+test("what a mode, an interface, or a namespace lacks", async () => {
+  const members = await plain();
+  const [pin = ""] = members.pins;
+  sh("ip", "-n", lab.name(), "link", "add", "bridge0", "type", "bridge");
+  const [{ ifindex }] = JSON.parse(sh("ip", "-j", "-n", lab.name(), "link", "show", "bridge0"));
+  expect(failureOf(() => kernel.attachXdp(pin, { ...hook("drv"), ifindex })).code).toBe("KERNEL_UNSUPPORTED");
+  expect(failureOf(() => kernel.attachXdp(pin, hook("hw"))).code).toBe("KERNEL_UNSUPPORTED");
+  for (const [where, code] of [
+    [{ ifindex: 4_000_000 }, "INTERFACE_NOT_FOUND"],
+    [{ netns: "/run/netns/bpfman-none" }, "NETNS_NOT_FOUND"],
+    [{ netns: "/etc/passwd" }, "NETNS_NOT_FOUND"],
+  ] as const) {
+    expect(failureOf(() => kernel.attachXdp(pin, { ...hook(), ...where })).code).toBe(code);
+    expect(kernel.xdpHolder({ ...hook(), ...where })).toBeNull();
+  }
+  expect(failureOf(() => kernel.attachXdp(bpffs.path("nothing"), hook())).code).toBe("STATE_CONFLICT");
+});
+
+test("a link whose interface has gone", async () => {
+  const members = await plain();
+  const [first = "", second = ""] = members.pins;
+  const link = kernel.attachXdp(first, hook());
+  link.pin(bpffs.path("link"));
+  sh("ip", "-n", lab.name(), "link", "delete", "veth0");
+  expect(kernel.xdpHolder(hook())).toBeNull();
+  const failure = failureOf(() => kernel.swapXdp(bpffs.path("link"), { old: first, next: second }));
+  expect(failure).toMatchObject({ code: "INTERFACE_NOT_FOUND", sys: { name: "ENOLINK" } });
+  link.close();
+  bpffs.unpin("link");
+  await until(() => kernel.link(link.id) === null);
+});

@@ -1,0 +1,60 @@
+import { describe, expect, test } from "bun:test";
+import { readFileSync, writeFileSync } from "node:fs";
+import { functionIds } from "../../../src/kernel/kernel-btf.ts";
+import { CALLER_BTF } from "../../../src/kernel/trial-programs.ts";
+import { sh } from "../../fakes/kernel-lab.ts";
+import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+
+const folder = temporaryFolder();
+
+describe("functions", () => {
+  test("by name; a type of that name, or part of a name, is none", () => {
+    const found = functionIds(CALLER_BTF, ["slot", "caller", "xdp_md", "int", "call", "nothing"]);
+    expect([...found]).toEqual([
+      ["caller", 5],
+      ["slot", 6],
+    ]);
+  });
+
+  test("in BTF that is cut off anywhere, those before the cut at most", () => {
+    for (let length = 0; length < CALLER_BTF.length; length++) {
+      for (const [name, id] of functionIds(CALLER_BTF.slice(0, length), ["caller", "slot"])) {
+        expect(id).toBe(name === "caller" ? 5 : 6);
+      }
+    }
+  });
+
+  test("a kind that is not known ends the search, and another magic number forbids it", () => {
+    const unknownKind = CALLER_BTF.slice();
+    // Type 2 follows the header and the 16 bytes of type 1; the kind is in the top byte of its second word.
+    unknownKind[24 + 16 + 7] = 63;
+    expect(functionIds(unknownKind, ["slot"]).size).toBe(0);
+    const otherMagic = CALLER_BTF.slice();
+    otherMagic[0] = 0;
+    expect(functionIds(otherMagic, ["slot"]).size).toBe(0);
+  });
+
+  test("every kind has the length that bpftool gives it: the ids agree with its own", () => {
+    // Compiled C has all kinds but those of BPF declarations; the object's own BTF is read back by bpftool.
+    const source = folder.path("kinds.c");
+    writeFileSync(
+      source,
+      `struct one { int a[3]; const char *b; enum { RED, BLUE } c; enum { BIG = 1ULL << 40 } d; };
+union two { volatile float f; struct later *g; };
+typedef int (*callback)(struct one *, union two *restrict);
+int counter = 1; static const long limit = 2;
+__attribute__((noinline)) int first(struct one *x, union two *y, callback z) { return z(x, y) + counter; }
+int last(void) { return (int)limit + counter; }
+`,
+    );
+    sh("clang", "-g", "-O1", "-target", "bpf", "-c", source, "-o", folder.path("kinds.o"));
+    sh("llvm-objcopy", "--dump-section", `.BTF=${folder.path("kinds.btf")}`, folder.path("kinds.o"), "/dev/null");
+    const dump = JSON.parse(sh("bpftool", "-j", "btf", "dump", "file", folder.path("kinds.o")));
+    const expected = (dump.types as { id: number; kind: string; name: string }[])
+      .filter(({ kind }) => kind === "FUNC")
+      .map(({ id, name }) => [name, id]);
+    expect(expected.map(([name]) => name).toSorted()).toEqual(["first", "last"]);
+    const bytes = readFileSync(folder.path("kinds.btf"));
+    expect([...functionIds(bytes, ["first", "last", "one", "counter"])]).toEqual(expected as [string, number][]);
+  });
+});
