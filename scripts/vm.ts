@@ -15,7 +15,7 @@ const ROOT = join(import.meta.dir, "..");
 const TIMEOUT_MS = 15 * 60_000;
 const DEFAULT_KERNELS = ["6.1", "newest"];
 /** Modules that the tests' networks need; kernels that have them built in take no harm. */
-const MODULES = ["veth", "sch_ingress", "cls_bpf", "act_bpf", "dummy"];
+const MODULES = ["veth", "sch_ingress", "cls_bpf", "cls_u32", "act_bpf", "dummy"];
 
 const quote = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
 

@@ -1,6 +1,7 @@
 /** The executable: the command line in, an exit code out. The only place that ends the process. */
 import { fstatSync, writeSync } from "node:fs";
 import { runCli } from "./cli/run.ts";
+import { BpfmanError } from "./errors/error.ts";
 
 const BUSY_PAUSE_MS = 2;
 
@@ -16,7 +17,10 @@ function writeAll(fd: number, text: string): void {
     } catch (cause) {
       const { code } = cause as { readonly code?: string };
       if (code === "EPIPE") return;
-      if (code !== "EAGAIN") throw cause;
+      if (code !== "EAGAIN") {
+        const reason = cause instanceof Error ? cause.message : String(cause);
+        throw new BpfmanError("IO_FAILED", `write to standard ${fd === 1 ? "output" : "error"}: ${reason}`, { cause });
+      }
       Bun.sleepSync(BUSY_PAUSE_MS);
     }
   }

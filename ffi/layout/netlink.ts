@@ -80,7 +80,8 @@ export function decodeMessages(bytes: Uint8Array): (NetlinkMessage & { readonly 
   const view = viewOf(bytes);
   for (let at = 0; at + HEADER_BYTES <= bytes.length; ) {
     const length = view.getUint32(at, true);
-    if (length < HEADER_BYTES || at + length > bytes.length) throw new RangeError(`a netlink message of ${length} bytes`);
+    if (length < HEADER_BYTES || at + length > bytes.length)
+      throw new RangeError(`a netlink message of ${length} bytes`);
     messages.push({
       type: view.getUint16(at + 4, true),
       flags: view.getUint16(at + 6, true),

@@ -24,8 +24,7 @@ function openEvent(values: FieldValues<typeof PERF_EVENT_ATTR>, pid: number | nu
 export const openTracepoint = (id: number): number => openEvent({ type: PERF_TYPE.TRACEPOINT, config: id }, null);
 
 /** Opens an event that never happens. Throws SysError. */
-export const openDummyEvent = (): number =>
-  openEvent({ type: PERF_TYPE.SOFTWARE, config: PERF_SOFTWARE.DUMMY }, null);
+export const openDummyEvent = (): number => openEvent({ type: PERF_TYPE.SOFTWARE, config: PERF_SOFTWARE.DUMMY }, null);
 
 export interface UprobeTarget {
   readonly path: string;

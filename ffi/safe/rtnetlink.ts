@@ -16,7 +16,7 @@ const RTM = {
 export type RouteRequest = keyof typeof RTM;
 
 /** include/uapi/linux/netlink.h */
-export const NLM_F = { REQUEST: 1, ACK: 4, DUMP: 0x300, REPLACE: 0x100, EXCL: 0x200, CREATE: 0x400 } as const;
+export const NLM_F = { REQUEST: 1, ACK: 4, ECHO: 8, DUMP: 0x300, REPLACE: 0x100, EXCL: 0x200, CREATE: 0x400 } as const;
 const NLM_F_CAPPED = 0x100;
 const NLM_F_ACK_TLVS = 0x200;
 const NLMSG_ERROR = 2;

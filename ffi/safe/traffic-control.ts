@@ -52,10 +52,16 @@ function encodeHeader(header: TcHeader): Uint8Array {
   return bytes;
 }
 
-/** The header of a request for exactly one filter. Throws RangeError for numbers that would mean several. */
-function filterHeader({ ifindex, side, priority, handle }: TcFilterPlace): Uint8Array {
+/** Throws RangeError for numbers that would mean several filters. */
+function checkPlace({ priority, handle }: TcFilterPlace): void {
   if (!Number.isInteger(priority) || priority < 1 || priority > 0xffff) throw new RangeError(`TC priority ${priority}`);
   if (!Number.isInteger(handle) || handle < 1 || handle > 0xffff_ffff) throw new RangeError(`TC handle ${handle}`);
+}
+
+/** The header of a request for exactly one filter. */
+function filterHeader(place: TcFilterPlace): Uint8Array {
+  checkPlace(place);
+  const { ifindex, side, priority, handle } = place;
   const info = priority * 0x1_0000 + ALL_PROTOCOLS;
   return encodeHeader({ ifindex, handle, parent: SIDE_PARENT[side], info });
 }
@@ -66,7 +72,8 @@ const KIND_BPF = textAttribute(TCA_KIND, "bpf");
 export function clsactKind(ifindex: number): string | null {
   const header = encodeHeader({ ifindex, handle: 0, parent: CLSACT_PARENT, info: 0 });
   try {
-    const [answer] = routeRequest("RTM_GETQDISC", header);
+    // Without ECHO the kernel tells those who monitor it, but not us.
+    const [answer] = routeRequest("RTM_GETQDISC", header, NLM_F.ECHO);
     return answer === undefined ? null : readText(readAttributes(answer.subarray(TCMSG.bytes)).get(TCA_KIND));
   } catch (thrown) {
     if (thrown instanceof SysError && thrown.errno === ERRNO.ENOENT) return null;
@@ -113,8 +120,13 @@ export interface TcFilter {
   readonly name: string | null;
 }
 
-/** The filters of one priority in chain 0, of all protocols and kinds. None when the interface or its clsact is not there. */
-export function filtersOf({ ifindex, side }: TcSide, priority: number): TcFilter[] {
+/**
+ * The filters of this place's priority in chain 0, of all handles, protocols and kinds. None when the interface or its
+ * clsact is not there.
+ */
+export function filtersBeside(place: TcFilterPlace): TcFilter[] {
+  checkPlace(place);
+  const { ifindex, side, priority } = place;
   const parent = SIDE_PARENT[side];
   const header = encodeHeader({ ifindex, handle: 0, parent, info: priority * 0x1_0000 });
   const answers = routeRequest("RTM_GETTFILTER", Buffer.concat([header, u32Attribute(TCA_CHAIN, 0)]), NLM_F.DUMP);

@@ -1,3 +1,4 @@
+import { DISPATCHER_TYPES } from "../domain/dispatcher.ts";
 import * as fs from "node:fs";
 import { dirname } from "node:path";
 import { mountBpffs } from "../../ffi/safe/mount.ts";
@@ -31,7 +32,7 @@ export function prepareFolders({ root }: PinPaths): void {
     fs.mkdirSync(root, { recursive: true, mode: 0o700 });
     refuseShared(root);
     if (!isBpffs(root)) mount(root);
-    for (const folder of ["maps", "shared", "links"])
+    for (const folder of ["maps", "shared", "links", ...DISPATCHER_TYPES])
       fs.mkdirSync(`${root}/${folder}`, { recursive: true, mode: 0o700 });
   } catch (thrown) {
     if (thrown instanceof BpfmanError) throw thrown;

@@ -37,7 +37,7 @@ export async function loadEmptyDispatcher(
   } catch (thrown) {
     opened?.close();
     const name = `${hook}_dispatcher`;
-    throw loadFailure(thrown, { object: name, programs: [name], messages, log: log.text() });
+    throw loadFailure(thrown, { object: name, programs: [{ name, type: hook }], messages, log: log.text() });
   }
 }
 

@@ -55,10 +55,13 @@ export function kernelFunction(name: string): KernelFunction | null {
   return count === 0 ? null : { size, count };
 }
 
+/** The room that compilers leave in front of functions; nothing can be attached there. */
+const PADDING = /^__(pfx|cfi)_/;
+
 /** Names of all functions, the kernel's and its modules'. Throws KERNEL_CALL_FAILED. */
 export function* kernelFunctions(): Generator<string> {
   for (const line of readSymbols().toString("latin1").split("\n")) {
     const [, type, name] = line.split(" ", 3);
-    if (name !== undefined && isFunction(type)) yield name.split("\t", 1)[0] ?? name;
+    if (name !== undefined && isFunction(type) && !PADDING.test(name)) yield name.split("\t", 1)[0] ?? name;
   }
 }

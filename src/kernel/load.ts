@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { type BpfMap, type BpfObject, type BpfProgram, openObject } from "../../ffi/safe/bpf-object.ts";
 import { closeFd } from "../../ffi/safe/libc.ts";
 import { collectMessages } from "../../ffi/safe/libbpf.ts";
@@ -7,8 +6,8 @@ import { mapInfo } from "../../ffi/safe/object-info.ts";
 import { mapId } from "../domain/ids.ts";
 import { VERIFIER_LOG_BYTES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
-import { sysFailure } from "../errors/sys-failure.ts";
 import type { LoadedMap, LoadedObject, ObjectToLoad, ProgramToLoad } from "../platform/kernel.ts";
+import { setKernelTarget } from "./kernel-target.ts";
 import { loadFailure } from "./load-failure.ts";
 import { openPinFd, pin } from "./pin.ts";
 import { readProgram } from "./program-info.ts";
@@ -83,34 +82,7 @@ function setType(program: BpfProgram, settings: ProgramToLoad, slots: ExtensionS
   }
   const { type, expectedAttachType } = kernelTypeOf(settings.type);
   program.setType(type, expectedAttachType);
-  if (settings.attachFunction !== null) setKernelFunction(program, settings.attachFunction);
-}
-
-const KERNEL_BTF = "/sys/kernel/btf/vmlinux";
-
-/** The function must be in the kernel's BTF, or in that of a module. */
-function setKernelFunction(program: BpfProgram, name: string): void {
-  try {
-    program.setAttachTarget({ programFd: null, function: name });
-  } catch (thrown) {
-    const sys = sysFailure(thrown);
-    if (sys?.name !== "ENOENT" && sys?.name !== "ESRCH") throw thrown;
-    if (!existsSync(KERNEL_BTF)) {
-      throw new BpfmanError("KERNEL_UNSUPPORTED", `load program "${program.name}": this kernel gives no BTF`, {
-        hint: "fentry and fexit need a kernel built with CONFIG_DEBUG_INFO_BTF",
-        sys,
-      });
-    }
-    throw new BpfmanError(
-      "SYMBOL_NOT_FOUND",
-      `load program "${program.name}": the kernel's BTF has no function "${name}"`,
-      {
-        details: { program: program.name, function: name },
-        hint: `system call entry points and inlined functions are not there; see: bpftool btf dump file ${KERNEL_BTF}`,
-        sys,
-      },
-    );
-  }
+  if (settings.attachFunction !== null) setKernelTarget(program, settings.type, settings.attachFunction);
 }
 
 /** `.rodata` of `NAME.rodata`; sections with a longer name keep it: `.rodata.config`. */

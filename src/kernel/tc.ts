@@ -4,7 +4,7 @@ import {
   clsactKind,
   createClsact,
   deleteBpfFilter,
-  filtersOf,
+  filtersBeside,
   setBpfFilter,
   type TcFilter,
   type TcFilterPlace,
@@ -68,7 +68,7 @@ export function attachTc(programPin: string, hook: TcHook, filter: FilterRef): v
   // EEXIST: this filter is there. EINVAL: others of this priority are of another kind, or for one protocol.
   const explain = (sys: SysFailure): Meaning | null => {
     if (sys.name !== "EEXIST" && sys.name !== "EINVAL") return explainHook(sys);
-    const occupied = unlessGone(hook, () => explainOccupied(filtersOf(place, filter.priority), filter));
+    const occupied = unlessGone(hook, () => explainOccupied(filtersBeside(place), filter));
     return occupied ?? explainHook(sys);
   };
   withPinnedProgram(action, programPin, (fd) => {
@@ -103,7 +103,7 @@ export function replaceTc(programPin: string, hook: TcHook, filter: FilterRef): 
 export function tcFilterProgram(hook: TcHook, filter: FilterRef): ProgramId | null {
   const place = placeOf(hook, filter);
   return attempt({ action: `read ${describeFilter(hook, filter)}`, code: "KERNEL_CALL_FAILED" }, () => {
-    const found = unlessGone(hook, () => filtersOf(place, filter.priority)) ?? [];
+    const found = unlessGone(hook, () => filtersBeside(place)) ?? [];
     const id = found.find(({ handle }) => handle === filter.handle)?.programId ?? null;
     return id === null ? null : programId(id);
   });
@@ -114,8 +114,7 @@ export function detachTc(hook: TcHook, filter: FilterRef): boolean {
   const place = placeOf(hook, filter);
   return attempt({ action: `delete ${describeFilter(hook, filter)}`, code: "KERNEL_CALL_FAILED" }, () => {
     const deleted = unlessGone(hook, () => {
-      if (!filtersOf(place, filter.priority).some(({ kind, handle }) => kind === "bpf" && handle === filter.handle))
-        return false;
+      if (!filtersBeside(place).some(({ kind, handle }) => kind === "bpf" && handle === filter.handle)) return false;
       deleteBpfFilter(place);
       return true;
     });

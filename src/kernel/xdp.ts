@@ -89,6 +89,14 @@ function explainAttach(hook: InterfaceHook & { readonly mode: XdpAttachMode }, s
       return explainBusy(hook);
     case "EOPNOTSUPP":
       return { code: "KERNEL_UNSUPPORTED", reason: MODE_WORDS[hook.mode] };
+    case "EINVAL":
+      if (sys.call === "setns") return explainHook(sys);
+      // The kernel's word for an interface that is not there, too.
+      if (unlessGone(hook, () => interfaceXdp(hook.ifindex)) === null) {
+        return { code: "INTERFACE_NOT_FOUND", reason: "there is no such interface" };
+      }
+      // What a card is to run must be loaded for it.
+      return hook.mode === "hw" ? { code: "KERNEL_UNSUPPORTED", reason: MODE_WORDS.hw } : null;
     case "ERANGE":
       return {
         code: "ATTACH_FAILED",

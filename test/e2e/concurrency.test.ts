@@ -5,8 +5,8 @@ import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import { openKernel } from "../../src/kernel/kernel.ts";
 import type { LinkAnswer, LoadAnswer } from "../../src/domain/answer.ts";
-import { executable, idOf, type Outcome, type Started } from "../fakes/executable.ts";
-import { bpftool, cable, inKernel, until } from "../fakes/kernel-lab.ts";
+import { executable, idOf, type Started } from "../fakes/executable.ts";
+import { bpftool, cable, until } from "../fakes/kernel-lab.ts";
 import { tcxTest } from "../fakes/tcx-test.ts";
 
 buildBpf();
@@ -56,62 +56,66 @@ describe("at once", () => {
     const wire = cable();
     const kernel = openKernel({ pinFolder: "/nonexistent" });
 
-    tcxTest("10 times attach and detach: kernel, pins and rows agree all along", async () => {
-      const programs: number[] = [];
-      for (let each = 0; each < 10; each++) {
-        programs.push(idOf(await bpfman.load(OBJECT, "--programs", "tcx:count"), "count"));
-      }
-      const hook = ["-i", wire.interface, "-d", "ingress", "-n", wire.netns];
-      const attach = (program: number, place: number): Started => {
-        const words = ["attach", String(program), "tcx", ...hook, "-p", String((place * 7) % 10)];
-        return bpfman.start(...words, "--output", "json");
-      };
-      const onHook = () =>
-        kernel
-          .tcxState({ netns: wire.netns, ifindex: wire.ifindex, direction: "ingress" })
-          .members.map(({ program, link }) => ({ program: Number(program), link: Number(link) }));
-      /** What the database says, in the order of the priorities. */
-      const recorded = async () =>
-        (await bpfman.links())
-          .map(({ program_id, kernel_link_id, details }) => {
-            return {
-              program: program_id,
-              link: kernel_link_id,
-              position: "position" in details ? details.position : -1,
-            };
-          })
-          .toSorted((a, b) => a.position - b.position)
-          .map(({ program, link }) => ({ program, link }));
+    tcxTest(
+      "10 times attach and detach: kernel, pins and rows agree all along",
+      async () => {
+        const programs: number[] = [];
+        for (let each = 0; each < 10; each++) {
+          programs.push(idOf(await bpfman.load(OBJECT, "--programs", "tcx:count"), "count"));
+        }
+        const hook = ["-i", wire.interface, "-d", "ingress", "-n", wire.netns];
+        const attach = (program: number, place: number): Started => {
+          const words = ["attach", String(program), "tcx", ...hook, "-p", String((place * 7) % 10)];
+          return bpfman.start(...words, "--output", "json");
+        };
+        const onHook = () =>
+          kernel
+            .tcxState({ netns: wire.netns, ifindex: wire.ifindex, direction: "ingress" })
+            .members.map(({ program, link }) => ({ program: Number(program), link: Number(link) }));
+        /** What the database says, in the order of the priorities. */
+        const recorded = async () =>
+          (await bpfman.links())
+            .map(({ program_id, kernel_link_id, details }) => {
+              return {
+                program: program_id,
+                link: kernel_link_id,
+                position: "position" in details ? details.position : -1,
+              };
+            })
+            .toSorted((a, b) => a.position - b.position)
+            .map(({ program, link }) => ({ program, link }));
 
-      let links = (await Promise.all(programs.map((program, place) => attach(program, place).ended))).map(
-        jsonOf<LinkAnswer>,
-      );
-      expect(new Set(links.map(({ record }) => record.id)).size).toBe(10);
-      expect(await recorded()).toEqual(onHook());
-      expect(onHook()).toHaveLength(10);
-      for (const { record } of links) {
-        const shown: { prog_id: number } = bpftool("link", "show", "id", String(record.kernel_link_id));
-        expect(shown.prog_id).toBe(record.program_id);
-      }
-      // Half of them go while those that have gone before come back.
-      const [first, second] = [links.slice(0, 5), links.slice(5)];
-      await Promise.all(first.map(({ record }) => bpfman.ok("detach", String(record.id))));
-      expect(await recorded()).toEqual(onHook());
-      const back = first.map(({ record }, place) => attach(record.program_id, place).ended);
-      const gone = second.map(({ record }) => bpfman.ok("detach", String(record.id)));
-      links = (await Promise.all(back)).map(jsonOf<LinkAnswer>);
-      await Promise.all(gone);
-      expect(await recorded()).toEqual(onHook());
-      expect(
-        onHook()
-          .map(({ program }) => program)
-          .sort(),
-      ).toEqual(links.map(({ record }) => record.program_id).sort());
-      expect(wire.ping(2)).toBe(2);
-      await bpfman.ok("unload", ...programs.map(String));
-      expect(onHook()).toEqual([]);
-      await bpfman.expectNothingLeft();
-    });
+        let links = (await Promise.all(programs.map((program, place) => attach(program, place).ended))).map(
+          jsonOf<LinkAnswer>,
+        );
+        expect(new Set(links.map(({ record }) => record.id)).size).toBe(10);
+        expect(await recorded()).toEqual(onHook());
+        expect(onHook()).toHaveLength(10);
+        for (const { record } of links) {
+          const shown: { prog_id: number } = bpftool("link", "show", "id", String(record.kernel_link_id));
+          expect(shown.prog_id).toBe(record.program_id);
+        }
+        // Half of them go while those that have gone before come back.
+        const [first, second] = [links.slice(0, 5), links.slice(5)];
+        await Promise.all(first.map(({ record }) => bpfman.ok("detach", String(record.id))));
+        expect(await recorded()).toEqual(onHook());
+        const back = first.map(({ record }, place) => attach(record.program_id, place).ended);
+        const gone = second.map(({ record }) => bpfman.ok("detach", String(record.id)));
+        links = (await Promise.all(back)).map(jsonOf<LinkAnswer>);
+        await Promise.all(gone);
+        expect(await recorded()).toEqual(onHook());
+        expect(
+          onHook()
+            .map(({ program }) => program)
+            .sort(),
+        ).toEqual(links.map(({ record }) => record.program_id).sort());
+        expect(wire.ping(2)).toBe(2);
+        await bpfman.ok("unload", ...programs.map(String));
+        expect(onHook()).toEqual([]);
+        await bpfman.expectNothingLeft();
+      },
+      LONG_MS,
+    );
   });
 });
 
@@ -208,99 +212,4 @@ describe("while another process holds the writer lock", () => {
     expect(existsSync(`${bpfman.runtimeDir}/state`)).toBe(false);
     await release(holder);
   });
-});
-
-describe("kill -9", () => {
-  const TRIES = 20;
-
-  /** Rows that some command has not finished. */
-  const unsettled = (): number =>
-    bpfman.database(
-      (rows) =>
-        rows
-          .query<{ n: number }, []>(
-            "SELECT (SELECT count(*) FROM programs WHERE state <> 'ready') + (SELECT count(*) FROM links WHERE state <> 'ready') AS n",
-          )
-          .get()?.n ?? -1,
-    );
-
-  /** Rows, pins and saved bytecode name the same programs. */
-  async function expectConsistent(): Promise<number[]> {
-    expect(unsettled()).toBe(0);
-    const ids = (await bpfman.programs()).map((program) => program.program_id);
-    const names = (folder: string) => (existsSync(folder) ? readdirSync(folder) : []);
-    const pinned = names(`${bpfman.runtimeDir}/fs`).filter((name) => name.startsWith("prog_"));
-    expect(pinned.sort()).toEqual(ids.map((id) => `prog_${id}`).sort());
-    expect(names(`${bpfman.runtimeDir}/programs`).sort()).toEqual(ids.map(String).sort());
-    for (const id of ids) expect(inKernel("prog", id)).toBe(true);
-    return ids;
-  }
-
-  /** Starts a command `TRIES` times and kills it, later each time; the next command must find its way back. */
-  async function killOften(words: readonly string[], after: () => Promise<void>): Promise<number> {
-    const began = performance.now();
-    expect((await bpfman.start(...words).ended).code).toBe(0);
-    const wholeMs = performance.now() - began;
-    await after();
-    let killed = 0;
-    for (let each = 0; each < TRIES; each++) {
-      const victim = bpfman.start(...words);
-      // The first tenth is the start of the executable.
-      const delayMs = wholeMs * (0.1 + (0.9 * (each + Math.random())) / TRIES);
-      await Bun.sleep(delayMs);
-      victim.kill("SIGKILL");
-      if ((await victim.ended).code === null) killed++;
-      await after();
-    }
-    return killed;
-  }
-
-  test(
-    "of a load: it was done or it was not, and the next command knows which",
-    async () => {
-      const killed = await killOften(LOAD, async () => {
-        // Any command that writes puts things right; a reader before it must not stumble.
-        expect((await bpfman.run("list", "programs")).code).toBe(0);
-        const outcome: Outcome = await bpfman.run("unload", "--ignore-missing", "4294967295");
-        expect(outcome.code).toBe(0);
-        const ids = await expectConsistent();
-        expect([0, 2]).toContain(ids.length);
-        if (ids.length > 0) await bpfman.ok("unload", ...ids.map(String));
-        await bpfman.expectNothingLeft();
-      });
-      expect(killed).toBeGreaterThan(TRIES / 4);
-    },
-    LONG_MS,
-  );
-
-  test(
-    "of an attach and of an unload: the same",
-    async () => {
-      const OPENAT = ["tracepoint", "-t", "syscalls/sys_enter_openat"];
-      for (let each = 0; each < 6; each++) {
-        const id = idOf(await bpfman.load(OBJECT, "--programs", "tracepoint:on_openat"), "on_openat");
-        for (const words of [
-          ["attach", String(id), ...OPENAT],
-          ["unload", String(id)],
-        ]) {
-          const victim = bpfman.start(...words);
-          await Bun.sleep(10 + each * 10 + Math.random() * 10);
-          victim.kill("SIGKILL");
-          await victim.ended;
-          expect((await bpfman.run("unload", "--ignore-missing", "4294967295")).code).toBe(0);
-          await expectConsistent();
-          for (const link of await bpfman.links()) {
-            expect(inKernel("link", link.kernel_link_id ?? 0)).toBe(true);
-            expect(existsSync(link.pin_path ?? "")).toBe(true);
-          }
-          const links: { id: number; prog_id: number }[] = bpftool("link");
-          const attached = links.filter((link) => link.prog_id === id).map((link) => link.id);
-          expect(attached).toEqual((await bpfman.links()).map((link) => link.kernel_link_id ?? 0));
-        }
-        await bpfman.ok("unload", "--ignore-missing", String(id));
-        await bpfman.expectNothingLeft();
-      }
-    },
-    LONG_MS,
-  );
 });

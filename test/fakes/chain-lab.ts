@@ -45,14 +45,16 @@ export function wire(): Wire {
     return Number(link.stats64.tx[which]);
   };
   const udp = (end: End): number => {
-    const lines = inside(end, "cat", "/proc/net/snmp").split("\n").filter((line) => line.startsWith("Udp:"));
+    const lines = inside(end, "cat", "/proc/net/snmp")
+      .split("\n")
+      .filter((line) => line.startsWith("Udp:"));
     const [names = [], values = []] = lines.map((line) => line.split(" "));
     const of = (key: string) => Number(values[names.indexOf(key)]);
     return of("InDatagrams") + of("NoPorts") + of("InErrors");
   };
   const sending = (from: End, loop: string): string[] => {
     const target = `/dev/udp/${ADDRESS[from === "near" ? "far" : "near"]}/${PORT}`;
-    return ["ip", "netns", "exec", name(from), "bash", "-c", `exec 2>/dev/null 3>${target}; ${loop}`];
+    return ["ip", "netns", "exec", name(from), "bash", "-c", `target=${target}; exec 2>/dev/null 3>$target; ${loop}`];
   };
 
   beforeEach(async () => {
@@ -94,7 +96,8 @@ export function wire(): Wire {
       return ifindex;
     },
     send(count, from = "far") {
-      Bun.spawnSync(sending(from, `for ((i = 0; i < ${count}; i++)); do echo >&3; done`));
+      // A socket for each: one that was told that nobody listens refuses the next.
+      Bun.spawnSync(sending(from, `for ((i = 0; i < ${count}; i++)); do echo >$target; done`));
     },
     flood() {
       const sender = Bun.spawn(sending("far", "while :; do echo >&3; done"));
@@ -165,4 +168,3 @@ export async function loadMembers(
     changes: () => counters(map("changes"))[0] ?? 0,
   };
 }
-

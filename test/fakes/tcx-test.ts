@@ -26,7 +26,7 @@ if (asRoot && shouldHaveTcx && !tcxAvailable) {
 }
 
 /** A test that needs TCX; where there is none its name says why it was skipped. */
-export function tcxTest(name: string, run: () => void | Promise<void>): void {
-  if (tcxAvailable) test(name, run);
+export function tcxTest(name: string, run: () => void | Promise<void>, timeoutMs?: number): void {
+  if (tcxAvailable) test(name, run, timeoutMs);
   else test.skip(`${name} (skipped: Linux ${release()} has no TCX)`, run);
 }

@@ -204,8 +204,7 @@ async function trigger(times: number): Promise<void> {
   await work.runOther(2);
 }
 
-test("tracepoint, uprobe, uretprobe", () =>
-  live([tracepoint(), uprobe("uprobe", 4), uprobe("uretprobe", 5)], trigger));
+test("tracepoint, uprobe, uretprobe", () => live([tracepoint(), uprobe("uprobe", 4), uprobe("uretprobe", 5)], trigger));
 
 featureTest("kprobe", "kprobe, two kretprobes", () =>
   live([kprobe("count_kprobe", 1), kprobe("count_kretprobe", 2), kprobe("count_kretprobe_too", 3)], trigger),

@@ -87,5 +87,11 @@ int main(int argc, char **argv) { return prctl(65, 1, 0, 0, 0) ? 1 : execv(argv[
   );
   sh("gcc", "-o", folder.path("launch"), source);
   const code = ["JIT_UNAVAILABLE", expect.stringContaining("JIT")];
-  expect(outcome([folder.path("launch")])).toMatchObject({ version: null, load: code, list: code, feature: code, features: "none" });
+  expect(outcome([folder.path("launch")])).toMatchObject({
+    version: null,
+    load: code,
+    list: code,
+    feature: code,
+    features: "none",
+  });
 });

@@ -140,7 +140,20 @@ test("a hook held by another link, or by another dispatcher, is said to be so", 
   expect(failure.hint).toContain(`bpftool link show id ${link.id}`);
   link.close();
   const theirs = "/usr/lib/x86_64-linux-gnu/bpf/xdp-dispatcher.o";
-  sh("ip", "-n", lab.name(), "link", "set", "dev", "veth0", "xdpgeneric", "object", theirs, "program", "xdp_dispatcher");
+  sh(
+    "ip",
+    "-n",
+    lab.name(),
+    "link",
+    "set",
+    "dev",
+    "veth0",
+    "xdpgeneric",
+    "object",
+    theirs,
+    "program",
+    "xdp_dispatcher",
+  );
   expect(failureOf(() => kernel.attachXdp(members.pins[0]!, hook("skb")))).toMatchObject({
     code: "HOOK_BUSY",
     message: expect.stringContaining("a dispatcher of xdp-loader or of another bpfman"),

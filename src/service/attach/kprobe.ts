@@ -27,6 +27,16 @@ export const resolveKprobe: Resolve<KprobeTarget> = (host, program, target) => {
       hint: didYouMean(fnName, host.kernel.kernelFunctions()) ?? "see /proc/kallsyms; inlined functions are not there",
     });
   }
+  if (found.count > 1) {
+    throw new BpfmanError(
+      "ATTACH_FAILED",
+      `attach ${kind}: this kernel has ${found.count} functions named "${fnName}"`,
+      {
+        details: { function: fnName, count: found.count },
+        hint: "a kprobe names its function; attach it to one that calls them, or that they call",
+      },
+    );
+  }
   if (found.size !== null && offset >= found.size) {
     throw new BpfmanError(
       "INVALID_ATTACH",

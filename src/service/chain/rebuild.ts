@@ -63,7 +63,8 @@ export function requireFit(place: ChainPlace, members: readonly ChainMember[]): 
     );
   }
   if (members.length > 1 && members.some((member) => !member.chained)) {
-    const holder = members[0] as ChainMember;
+    // The one that was there first; ids ascend.
+    const holder = members.toSorted((a, b) => a.link - b.link)[0] as ChainMember;
     const kind = place.key.type === "xdp" ? "XDP" : "TC";
     throw new BpfmanError(
       "KERNEL_UNSUPPORTED",
