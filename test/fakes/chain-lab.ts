@@ -20,8 +20,8 @@ export interface Wire {
   /** Name of a namespace, for ip-netns(8). */
   name(end?: End): string;
   readonly ifindex: number;
-  /** Sends so many datagrams that the members look at. */
-  send(count: number, from?: End): void;
+  /** Sends so many datagrams that the members look at, each with so many bytes. */
+  send(count: number, from?: End, bytes?: number): void;
   /** Sends them as fast as it can, from the far end to the near one. */
   flood(): Flood;
   /** Datagrams that have left the far end's interface since the test began. */
@@ -95,9 +95,9 @@ export function wire(): Wire {
     get ifindex() {
       return ifindex;
     },
-    send(count, from = "far") {
+    send(count, from = "far", bytes = 1) {
       // A socket for each: one that was told that nobody listens refuses the next.
-      Bun.spawnSync(sending(from, `for ((i = 0; i < ${count}; i++)); do echo >$target; done`));
+      Bun.spawnSync(sending(from, `for ((i = 0; i < ${count}; i++)); do printf "%0${bytes}d" 0 >$target; done`));
     },
     flood() {
       const sender = Bun.spawn(sending("far", "while :; do echo >&3; done"));

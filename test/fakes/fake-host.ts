@@ -1,5 +1,5 @@
 /** A host for service tests: fake kernel, pins, files and network around a real SQLite database. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CONFIG_DEFAULT } from "../../src/domain/config.ts";
@@ -168,7 +168,8 @@ export interface TestBed {
 }
 
 export function makeTestBed(): TestBed {
-  const folder = mkdtempSync(join(tmpdir(), "bpfman-service-"));
+  // In memory where that can be: these tests make hundreds of databases, and each commit waits for the disk.
+  const folder = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "bpfman-service-"));
   const databasePath = join(folder, "bpfman.db");
   const kernel = new FakeKernel();
   const files = new FakeFiles();

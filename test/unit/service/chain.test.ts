@@ -269,13 +269,17 @@ for (const [kind, prefix] of [
     const one = ext ? 2 : 0;
     const doAttach = (id: number) => (kind === "xdp" ? attach(id) : attachTc(id));
     const acts: Record<string, () => Promise<unknown>> = {
-      "attach to a running chain": () => doAttach(102),
+      "first attach": () => doAttach(100),
       "detach of one": () => invoke("link/detach", { linkId: 1 }),
-      "unload of one": () => invoke("program/unload", { programId: 100 }),
-      ...(ext ? { "link update": () => invoke("link/update", { linkId: 1, priority: 90 }) } : {}),
+      ...(ext ? { "attach to a running chain": () => doAttach(102) } : {}),
+      // Both kinds go the same way here.
+      ...(ext && kind === "xdp"
+        ? {
+            "unload of one": () => invoke("program/unload", { programId: 100 }),
+            "link update": () => invoke("link/update", { linkId: 1, priority: 90 }),
+          }
+        : {}),
     };
-    if (!ext) delete acts["attach to a running chain"];
-    acts["first attach"] = () => doAttach(100);
 
     describe(`${kind}, ${ext ? "chained" : "one program"}`, () => {
       for (const [name, act] of Object.entries(acts)) {

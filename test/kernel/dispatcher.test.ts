@@ -1,0 +1,335 @@
+import { describe, expect } from "bun:test";
+import { TC_ACTIONS, TC_PROCEED_ON_DEFAULT, XDP_ACTIONS, XDP_PROCEED_ON_DEFAULT } from "../../src/domain/actions.ts";
+import type { Direction } from "../../src/domain/link.ts";
+import { tcConfig, xdpConfig } from "../../src/dispatcher/config.ts";
+import { openKernel } from "../../src/kernel/kernel.ts";
+import type { KernelPort, LoadedDispatcher } from "../../src/platform/kernel.ts";
+import { loadMembers, type Members, wire } from "../fakes/chain-lab.ts";
+import { extensionTest } from "../fakes/extension-test.ts";
+import { failureOfAsync } from "../fakes/failure.ts";
+import { bpftool, sh, temporaryBpffs, until } from "../fakes/kernel-lab.ts";
+
+const bpffs = temporaryBpffs();
+const lab = wire();
+/** Its pins are in the file system of the test that runs. */
+const kernel = (): KernelPort => openKernel({ pinFolder: bpffs.path() });
+
+const NAMES = { xdp: XDP_ACTIONS, tc: TC_ACTIONS } as const;
+const DEFAULTS = {
+  xdp: XDP_PROCEED_ON_DEFAULT.map((name) => XDP_ACTIONS[name]),
+  tc: TC_PROCEED_ON_DEFAULT.map((name) => TC_ACTIONS[name]),
+} as const;
+const PASSES = { xdp: 2, tc: 0 } as const;
+const DROPS = { xdp: 1, tc: 2 } as const;
+type Hook = "xdp" | "tc";
+
+interface Seat {
+  readonly pin: string;
+  readonly proceedOn?: readonly number[];
+}
+
+const load = (hook: Hook, seats: readonly Seat[], frags = false): Promise<LoadedDispatcher> => {
+  const members = seats.map((seat, slot) => ({ priority: slot, proceedOn: seat.proceedOn ?? DEFAULTS[hook], frags }));
+  const config = hook === "xdp" ? xdpConfig({ members, frags }) : tcConfig({ members });
+  return kernel().loadDispatcher({ hook, config, members: seats.map((seat) => seat.pin), frags });
+};
+
+/** A chain on the near end's interface, of which every change is a swap. */
+function chain(hook: Hook, direction: Direction = "ingress") {
+  const at = { netns: lab.netns(), ifindex: lab.ifindex, direction };
+  const filter = { priority: 50, handle: 1 };
+  let running: string | null = null;
+  let held: LoadedDispatcher | undefined;
+  let made = 0;
+  return {
+    async set(seats: readonly Seat[], frags = false): Promise<LoadedDispatcher> {
+      const next = await load(hook, seats, frags);
+      const pin = bpffs.path(`${hook}_${direction}_${made++}`);
+      next.pinProgram(pin);
+      if (running === null) {
+        if (hook === "tc") kernel().attachTc(pin, at, filter);
+        else {
+          const link = kernel().attachXdp(pin, { ...at, mode: "drv" });
+          link.pin(bpffs.path("xdp_link"));
+          link.close();
+        }
+      } else if (hook === "tc") kernel().replaceTc(pin, at, filter);
+      else kernel().swapXdp(bpffs.path("xdp_link"), { old: running, next: pin });
+      held?.close();
+      if (running !== null) sh("rm", running);
+      held = next;
+      running = pin;
+      return next;
+    },
+    close() {
+      if (hook === "tc") expect(kernel().detachTc(at, filter)).toBe(true);
+      else {
+        const last = kernel().openPin(bpffs.path("xdp_link"));
+        bpffs.unpin("xdp_link");
+        last?.close();
+      }
+      held?.close();
+    },
+  };
+}
+
+const tenMembers = (hook: Hook): Promise<Members> =>
+  loadMembers(kernel(), {
+    fixture: "chain",
+    programs: Array.from({ length: 10 }, (_, number) => `${hook}:${hook}_member_${number}`),
+    asExtension: true,
+    folder: bpffs.path,
+  });
+
+const seatsOf = (members: Members, order: readonly number[]): Seat[] =>
+  order.map((member) => ({ pin: members.pins[member] ?? "" }));
+
+describe.each([
+  ["xdp", "ingress"],
+  ["tc", "ingress"],
+  ["tc", "egress"],
+] as const)("%s on %s", (hook, direction) => {
+  const sender = direction === "ingress" ? "far" : "near";
+  const receiver = direction === "ingress" ? "near" : "far";
+
+  extensionTest(
+    `${hook} ${direction}: ten members run in their order, in any slot, without being loaded again`,
+    async () => {
+      const members = await tenMembers(hook);
+      for (let member = 0; member < 10; member++) members.setVerdict(member, PASSES[hook]);
+      const before = kernel().programIds().length;
+      const line = chain(hook, direction);
+      let sent = 0;
+      for (const order of [[7, 2, 9, 0, 4, 1, 8, 3, 6, 5], [5, 6, 3, 8, 1, 4, 0, 9, 2, 7], [3], [9, 3], []]) {
+        const dispatcher = await line.set(seatsOf(members, order));
+        expect(dispatcher.links).toHaveLength(order.length);
+        // The dispatcher is all that is new.
+        await until(() => {
+          const added = kernel()
+            .programIds()
+            .filter((id) => !before.includes(id));
+          return added.length === 1 && added[0] === dispatcher.program;
+        });
+        lab.send(1, sender);
+        sent++;
+        await until(() => lab.received(receiver) === sent);
+        expect(members.trail()).toEqual(order);
+      }
+      line.close();
+    },
+  );
+
+  extensionTest(`${hook} ${direction}: each verdict goes on or ends the chain as the mask says`, async () => {
+    const members = await tenMembers(hook);
+    const [first = "", second = "", third = ""] = members.pins;
+    for (const member of [1, 2]) members.setVerdict(member, PASSES[hook]);
+    const line = chain(hook, direction);
+    const all = Object.values(NAMES[hook]);
+    let seen = 0;
+    for (const [name, verdict] of Object.entries(NAMES[hook])) {
+      members.setVerdict(0, verdict);
+      for (const [proceedOn, expected] of [
+        [[verdict], [0, 1, 2]],
+        [all.filter((other) => other !== verdict), [0]],
+        [[], [0]],
+        [all, [0, 1, 2]],
+        [undefined, (DEFAULTS[hook] as readonly number[]).includes(verdict) ? [0, 1, 2] : [0]],
+      ] as const) {
+        const head = proceedOn === undefined ? { pin: first } : { pin: first, proceedOn };
+        await line.set([head, { pin: second }, { pin: third }]);
+        lab.send(1, sender);
+        seen++;
+        await until(() => members.packets()[0] === seen);
+        expect({ name, proceedOn, trail: members.trail() }).toEqual({ name, proceedOn, trail: [...expected] });
+      }
+    }
+    line.close();
+  });
+
+  extensionTest(
+    `${hook} ${direction}: what the last member says is not the chain's word when it lets it go on`,
+    async () => {
+      const members = await tenMembers(hook);
+      const [only = ""] = members.pins;
+      const line = chain(hook, direction);
+      members.setVerdict(0, DROPS[hook]);
+      await line.set([{ pin: only, proceedOn: [DROPS[hook]] }]);
+      lab.send(2, sender);
+      await until(() => lab.received(receiver) === 2);
+      await line.set([{ pin: only }]);
+      lab.send(2, sender);
+      await until(() => members.packets()[0] === 4);
+      expect(lab.received(receiver)).toBe(2);
+      line.close();
+    },
+  );
+});
+
+describe.each(["xdp", "tc"] as const)("%s swaps under a flood", (hook) => {
+  /** Members come, go and change places around one that stays. */
+  const shapes = (members: Members): Seat[][] =>
+    [[0], [0, 1], [2, 0], [2, 0, 1], [3, 2, 1, 0], [0, 4, 5, 6]].map((order) => seatsOf(members, order));
+
+  extensionTest(`${hook}: 200 of them lose nothing`, async () => {
+    const members = await tenMembers(hook);
+    for (let member = 0; member < 10; member++) members.setVerdict(member, PASSES[hook]);
+    const line = chain(hook);
+    await line.set(seatsOf(members, [0]));
+    const flood = lab.flood();
+    const forms = shapes(members);
+    for (let swap = 0; swap < 200; swap++) await line.set(forms[swap % forms.length] ?? []);
+    await flood.stop();
+    await until(() => members.packets()[0] === lab.sent());
+    expect(lab.sent()).toBeGreaterThan(1000);
+    expect(lab.received()).toBe(lab.sent());
+    line.close();
+  });
+
+  extensionTest(`${hook}: 200 of them let nothing past a member that drops`, async () => {
+    const members = await tenMembers(hook);
+    for (let member = 1; member < 10; member++) members.setVerdict(member, PASSES[hook]);
+    members.setVerdict(0, DROPS[hook]);
+    const line = chain(hook);
+    await line.set(seatsOf(members, [0]));
+    const flood = lab.flood();
+    const forms = shapes(members);
+    for (let swap = 0; swap < 200; swap++) await line.set(forms[swap % forms.length] ?? []);
+    await flood.stop();
+    await until(() => members.packets()[0] === lab.sent());
+    expect(lab.sent()).toBeGreaterThan(1000);
+    expect(lab.received()).toBe(0);
+    line.close();
+  });
+});
+
+describe("members that change packets", () => {
+  for (const [hook, name] of [
+    ["xdp", "adjust_head"],
+    ["xdp", "adjust_tail"],
+    ["xdp", "adjust_meta"],
+    ["tc", "store_bytes"],
+    ["tc", "change_head"],
+    ["tc", "change_tail"],
+    ["tc", "replace_l3_checksum"],
+    ["tc", "replace_l4_checksum"],
+    ["tc", "pull_data"],
+  ] as const) {
+    extensionTest(`${hook}: ${name}`, async () => {
+      const changer = await loadMembers(kernel(), {
+        fixture: "chain_changes",
+        programs: [`${hook}:${name}`],
+        asExtension: true,
+        folder: bpffs.path,
+      });
+      const members = await tenMembers(hook);
+      members.setVerdict(0, PASSES[hook]);
+      const line = chain(hook);
+      await line.set([...seatsOf(members, [0]), { pin: changer.pins[0]! }]);
+      lab.send(3);
+      await until(() => changer.changes() === 3);
+      expect(members.packets()[0]).toBe(3);
+      line.close();
+    });
+  }
+});
+
+describe("the dispatcher", () => {
+  extensionTest("a slot that nobody replaced lets the chain go on by dispatcher_return, and no other", async () => {
+    for (const hook of ["xdp", "tc"] as const) {
+      const empty = NAMES[hook].dispatcher_return;
+      for (const [mask, verdict] of [
+        [[empty], PASSES[hook]],
+        [[PASSES[hook]], empty],
+      ] as const) {
+        const members = [{ priority: 0, proceedOn: mask, frags: false }];
+        const config = hook === "xdp" ? xdpConfig({ members, frags: false }) : tcConfig({ members });
+        const dispatcher = await kernel().loadDispatcher({ hook, config, members: [], frags: false });
+        dispatcher.pinProgram(bpffs.path("program"));
+        const packet = `/tmp/bpfman-packet-${process.pid}`;
+        await Bun.write(packet, new Uint8Array(64));
+        const result = bpftool("prog", "run", "pinned", bpffs.path("program"), "data_in", packet, "repeat", "1");
+        sh("rm", packet);
+        expect(result.retval).toBe(verdict);
+        bpffs.unpin("program");
+        dispatcher.close();
+      }
+    }
+  });
+
+  extensionTest("its configuration is frozen, and says what is in the slots", async () => {
+    const members = await tenMembers("xdp");
+    const dispatcher = await load("xdp", seatsOf(members, [4, 2]));
+    const shown = bpftool("prog", "show", "id", String(dispatcher.program));
+    expect(shown).toMatchObject({ type: "xdp", name: "xdp_dispatcher" });
+    const rodata = shown.map_ids.map((id: number) => bpftool("map", "show", "id", String(id)));
+    expect(rodata).toContainEqual(expect.objectContaining({ bytes_value: 124, frozen: 1 }));
+    for (const link of dispatcher.links) {
+      expect(bpftool("link", "show", "id", String(link))).toMatchObject({ target_obj_id: dispatcher.program });
+    }
+    dispatcher.close();
+    await until(() => kernel().program(dispatcher.program) === null);
+    for (const link of dispatcher.links) expect(kernel().link(link)).toBeNull();
+  });
+
+  extensionTest("pins keep it and its members where they are", async () => {
+    const members = await tenMembers("tc");
+    const dispatcher = await load("tc", seatsOf(members, [1, 0]));
+    dispatcher.pinProgram(bpffs.path("dispatcher"));
+    dispatcher.pinLink(0, bpffs.path("link_0"));
+    dispatcher.pinLink(1, bpffs.path("link_1"));
+    expect(() => dispatcher.pinLink(2, bpffs.path("link_2"))).toThrow(RangeError);
+    dispatcher.close();
+    dispatcher.close();
+    const programs = dispatcher.links.map((link) => kernel().link(link)?.programId as number | undefined);
+    expect(programs).toEqual([members.programs[1]!, members.programs[0]!]);
+    for (const name of ["dispatcher", "link_0", "link_1"]) bpffs.unpin(name);
+    await until(() => dispatcher.links.every((link) => kernel().link(link) === null));
+  });
+
+  extensionTest("the same program can sit in several slots", async () => {
+    const members = await tenMembers("xdp");
+    members.setVerdict(3, PASSES.xdp);
+    const line = chain("xdp");
+    await line.set(seatsOf(members, [3, 3, 3]));
+    lab.send(1);
+    await until(() => members.packets()[3] === 3);
+    expect(members.trail()).toEqual([3, 3, 3]);
+    line.close();
+  });
+
+  extensionTest("a member that is not there, or of the other hook, is refused, and nothing is left", async () => {
+    const members = await tenMembers("xdp");
+    const before = kernel().programIds().length;
+    const [pin = ""] = members.pins;
+    expect(await failureOfAsync(() => load("xdp", [{ pin }, { pin: bpffs.path("nothing") }]))).toMatchObject({
+      code: "STATE_CONFLICT",
+      details: { pin: bpffs.path("nothing") },
+    });
+    expect(await failureOfAsync(() => load("tc", [{ pin }]))).toMatchObject({ code: "ATTACH_FAILED" });
+    await until(() => kernel().programIds().length === before);
+  });
+});
+
+describe("frags", () => {
+  const withFrags = (programs: readonly string[]) =>
+    loadMembers(kernel(), { fixture: "chain", programs, asExtension: true, folder: bpffs.path });
+
+  extensionTest("a dispatcher of members that take fragments takes large packets", async () => {
+    const members = await withFrags(["xdp:xdp_frags_member", "xdp:xdp_frags_member_too"]);
+    for (const member of [0, 1]) members.setVerdict(member, PASSES.xdp);
+    for (const [name, device] of [
+      [lab.name("near"), "veth0"],
+      [lab.name("far"), "veth1"],
+    ] as const) {
+      sh("ip", "-n", name, "link", "set", device, "mtu", "9000");
+    }
+    const line = chain("xdp");
+    expect(await failureOfAsync(() => line.set(seatsOf(members, [0, 1])))).toMatchObject({ code: "ATTACH_FAILED" });
+    sh("rm", bpffs.path("xdp_ingress_0"));
+    await line.set(seatsOf(members, [0, 1]), true);
+    lab.send(1, "far", 8000);
+    await until(() => lab.received() === 1);
+    expect(members.trail()).toEqual([0, 1]);
+    line.close();
+  });
+});
