@@ -29,14 +29,23 @@ export interface UnpackedKernel {
 const PACKAGE = "linux-image-cloud-amd64";
 const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "bpfman-vm");
 
-/** The mirror that this machine's apt uses for Debian. */
-function mirror(): string {
+/** The mirror that this machine's apt uses for Debian; null when it has no Debian source, or has not fetched its lists. */
+function knownMirror(): string | null {
   const targets = run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(ORIGIN) $(RELEASE)"]);
   for (const line of targets.split("\n")) {
     const [uri, origin, release] = line.split(" ");
     if (uri && origin === "Debian" && release === "bookworm") return uri;
   }
-  throw new Error("apt has no Debian bookworm source on this machine (or no lists yet: run apt-get update)");
+  return null;
+}
+
+function mirror(): string {
+  const known = knownMirror();
+  if (known !== null) return known;
+  run(["apt-get", "-q", "update"]);
+  const found = knownMirror();
+  if (found === null) throw new Error("apt has no Debian bookworm source on this machine");
+  return found;
 }
 
 /** Options that give apt a world of its own: one suite, own lists, own cache. */

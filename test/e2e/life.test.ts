@@ -122,9 +122,11 @@ describe("from load to unload", () => {
     await attachTcx(early.id, 100);
     // Behind the one that drops, though both have the same priority.
     await attachTcx(last.id, 500);
+    // Until the one that drops was there, the kernel's own packets came through.
+    const behind = [late.packets(), last.packets()];
     expect(wire.ping(4)).toBe(0);
     expect(early.packets()).toBeGreaterThanOrEqual(4);
-    expect([late.packets(), last.packets()]).toEqual([0, 0]);
+    expect([late.packets(), last.packets()]).toEqual(behind);
 
     const order = (await bpfman.links()).map(({ program_id, details }) => [
       program_id,
@@ -147,7 +149,7 @@ describe("from load to unload", () => {
     const before = early.packets();
     expect(wire.ping(4)).toBe(4);
     expect(early.packets()).toBeGreaterThanOrEqual(before + 4);
-    expect(late.packets()).toBeGreaterThanOrEqual(4);
+    expect(late.packets()).toBeGreaterThanOrEqual((behind[0] ?? 0) + 4);
     expect(last.packets()).toBeGreaterThanOrEqual(4);
     const positions = (await bpfman.links()).map(({ details }) => "position" in details && details.position);
     expect(positions).toEqual([2, 0, 1]);
