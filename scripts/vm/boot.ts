@@ -26,6 +26,8 @@ const ROOT_MODULES = [
   "virtiofs",
 ];
 const SOCKET_WAIT_MS = 5_000;
+/** A boot takes some ten seconds, on a machine that does nothing else; one that takes this long has hung. */
+const BOOT_LIMIT_MS = 3 * 60_000;
 const MEMORY = "3G";
 /**
  * All that the emulation can do, but for what makes it slow: string instructions, which it runs byte by byte, and a fifth
@@ -74,8 +76,12 @@ async function waitFor(path: string): Promise<void> {
   throw new Error("virtiofsd did not start");
 }
 
-/** Copies the console to `print`, line by line, from the script's first line on. */
-async function follow(stream: ReadableStream<Uint8Array>, print: (line: string) => void): Promise<boolean> {
+/** Copies the console to `print`, line by line, from the script's first line on, of which `begun` is told. */
+async function follow(
+  stream: ReadableStream<Uint8Array>,
+  print: (line: string) => void,
+  begun: () => void,
+): Promise<void> {
   let began = false;
   let rest = "";
   const decoder = new TextDecoder();
@@ -84,10 +90,12 @@ async function follow(stream: ReadableStream<Uint8Array>, print: (line: string) 
     rest = lines.pop() ?? "";
     for (const line of lines.map((text) => text.replace(/\r/g, ""))) {
       if (began || line.startsWith("vm: ") || /panic|BUG:|Oops/.test(line)) print(line);
-      if (line.startsWith(BEGIN_MARK)) began = true;
+      if (line.startsWith(BEGIN_MARK)) {
+        began = true;
+        begun();
+      }
     }
   }
-  return began;
 }
 
 /** Runs `script` (a path on this machine outside /tmp and /run) with bash as root in the guest. */
@@ -131,14 +139,21 @@ export async function boot(
       { stdin: "ignore", stdout: "pipe", stderr: "inherit" },
     );
     children.push(qemu);
+    let began = false;
     let timedOut = false;
-    const timer = setTimeout(() => {
-      timedOut = true;
-      qemu.kill("SIGKILL");
-    }, options.timeoutMs);
     const stop = () => qemu.kill("SIGKILL");
+    const limit = (ms: number) =>
+      setTimeout(() => {
+        timedOut = true;
+        stop();
+      }, ms);
+    let timer = limit(BOOT_LIMIT_MS);
     options.signal.addEventListener("abort", stop, { once: true });
-    const began = await follow(qemu.stdout, options.print);
+    await follow(qemu.stdout, options.print, () => {
+      began = true;
+      clearTimeout(timer);
+      timer = limit(options.timeoutMs);
+    });
     await qemu.exited;
     clearTimeout(timer);
     options.signal.removeEventListener("abort", stop);
