@@ -5,13 +5,15 @@ import { createExtensionLink } from "../../ffi/safe/link.ts";
 import { LogBuffer } from "../../ffi/safe/log-buffer.ts";
 import { programInfo } from "../../ffi/safe/object-info.ts";
 import { programId } from "../domain/ids.ts";
-import { VERIFIER_LOG_BYTES_MAX } from "../domain/limits.ts";
 import type { AttachedLink, DispatcherToLoad, LoadedDispatcher } from "../platform/kernel.ts";
 import { type DispatcherHook, dispatcherBytes, onlyProgram } from "./extension.ts";
 import { attempt } from "./failure.ts";
 import { attachedLink } from "./link-info.ts";
 import { loadFailure } from "./load-failure.ts";
 import { pin, withPinnedProgram } from "./pin.ts";
+
+/** The verifier has little to say about ours; a large buffer takes longer to make than the dispatcher to load. */
+const LOG_BYTES = 1 << 16;
 
 /** The dispatcher itself, with its slots empty. Throws LOAD_FAILED, VERIFIER_REJECTED and what libbpf lacks. */
 export async function loadEmptyDispatcher(
@@ -20,7 +22,7 @@ export async function loadEmptyDispatcher(
 ): Promise<BpfObject> {
   const bytes = await dispatcherBytes(hook);
   const messages: string[] = [];
-  const log = new LogBuffer(VERIFIER_LOG_BYTES_MAX);
+  const log = new LogBuffer(LOG_BYTES);
   let opened: BpfObject | undefined;
   try {
     return collectMessages(messages, () => {

@@ -1,10 +1,14 @@
 /** Two namespaces with a cable and no other traffic on it, the chain members of test/fixtures/bpf, and what they saw. */
-import { afterEach, beforeEach } from "bun:test";
+import { afterEach, beforeEach, expect } from "bun:test";
+import { readFileSync } from "node:fs";
+import { withNetns } from "../../ffi/safe/netns.ts";
 import type { KernelPort } from "../../src/platform/kernel.ts";
 import { toLoad } from "./bpf-fixture.ts";
 import { counters, sh, until } from "./kernel-lab.ts";
 
 const PORT = 9999;
+/** Column of /proc/net/dev. */
+const TRANSMITTED_PACKETS = 9;
 const ADDRESS = { near: "10.98.0.1", far: "10.98.0.2" } as const;
 const MAC = { near: "02:00:00:00:00:01", far: "02:00:00:00:00:02" } as const;
 type End = keyof typeof ADDRESS;
@@ -40,12 +44,15 @@ export function wire(): Wire {
   let receivedBefore = { near: 0, far: 0 };
   const name = (end: End = "near") => (end === "near" ? near : `${near}-far`);
   const inside = (end: End, ...command: readonly string[]) => sh("ip", "netns", "exec", name(end), ...command);
-  const statistic = (which: string): number => {
-    const [link] = JSON.parse(sh("ip", "-j", "-s", "-n", name("far"), "link", "show", "veth1"));
-    return Number(link.stats64.tx[which]);
+  /** Read by this process itself: a command takes long on a slow machine. */
+  const network = (end: End, file: string): string =>
+    withNetns(`/run/netns/${name(end)}`, () => readFileSync(`/proc/thread-self/net/${file}`, "utf8"));
+  const transmitted = (): number => {
+    const words = /^ *veth1:(.*)$/m.exec(network("far", "dev"))?.[1]?.trim().split(/ +/) ?? [];
+    return Number(words[TRANSMITTED_PACKETS]);
   };
   const udp = (end: End): number => {
-    const lines = inside(end, "cat", "/proc/net/snmp")
+    const lines = network(end, "snmp")
       .split("\n")
       .filter((line) => line.startsWith("Udp:"));
     const [names = [], values = []] = lines.map((line) => line.split(" "));
@@ -81,7 +88,7 @@ export function wire(): Wire {
       Bun.spawnSync(sending("far", "echo >&3"));
       return udp("near") > 0;
     });
-    sentBefore = statistic("packets");
+    sentBefore = transmitted();
     receivedBefore = { near: udp("near"), far: udp("far") };
   });
   afterEach(() => {
@@ -114,7 +121,7 @@ export function wire(): Wire {
         },
       };
     },
-    sent: () => statistic("packets") - sentBefore,
+    sent: () => transmitted() - sentBefore,
     received: (end = "near") => udp(end) - receivedBefore[end],
   };
 }
@@ -131,8 +138,8 @@ export interface Members {
   readonly programs: readonly number[];
   /** How many packets each member saw, by its number. */
   packets(): number[];
-  /** The members that saw packets since the last call, in order. */
-  trail(): number[];
+  /** Waits until these have seen packets, in this order, and no other since the last call. */
+  follow(members: readonly number[]): Promise<void>;
   /** What a member returns from now on. */
   setVerdict(member: number, verdict: number): void;
   /** Calls of packet-changing helpers that succeeded. */
@@ -159,10 +166,15 @@ export async function loadMembers(
     pins,
     programs: loaded.programs.map((program) => program.kernel.id),
     packets: () => counters(map("packets")),
-    trail() {
-      const [length = 0, ...places] = counters(map("trail"));
+    async follow(members) {
+      let seen: number[] = [];
+      await until(() => {
+        const [length = 0, ...places] = counters(map("trail"));
+        seen = places.slice(0, length).map((place) => place - 1);
+        return seen.length >= members.length;
+      });
+      expect(seen).toEqual([...members]);
       setEntry(map("trail"), 0, 0);
-      return places.slice(0, length).map((place) => place - 1);
     },
     setVerdict: (member, verdict) => setEntry(map("verdicts"), member, verdict),
     changes: () => counters(map("changes"))[0] ?? 0,

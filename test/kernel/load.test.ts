@@ -219,4 +219,3 @@ describe("load refuses", () => {
     expect(failure.message).toContain("much_too_large");
   });
 });
-
