@@ -8,6 +8,7 @@ const NAME_BYTES_MAX = 255;
 export function pinPaths(root: string): PinPaths {
   const paths: PinPaths = {
     root,
+    testDispatchers: `${root}/dispatcher-test`,
     program: (id) => `${root}/prog_${id}`,
     mapFolder: (owner) => `${root}/maps/${owner}`,
     map: (owner, name) => `${paths.mapFolder(owner)}/${fileName(name)}`,

@@ -18,6 +18,9 @@ function removeFiles(host: Host, program: ProgramRecord): void {
   const inUse = new Set(rest.flatMap((other) => other.maps.map((map) => map.pinPath)));
   for (const { pinPath } of program.maps) if (pinPath !== null && !inUse.has(pinPath)) host.pins.remove(pinPath);
   if (!rest.some((other) => other.mapPinPath === program.mapPinPath)) host.pins.removeFolder(program.mapPinPath);
+  const isChained = (each: ProgramRecord): boolean => each.type === "xdp" || each.type === "tc";
+  // Made by the first load of such a program, and again when there is one.
+  if (isChained(program) && !rest.some(isChained)) host.pins.removeFolder(host.pins.paths.testDispatchers);
   host.files.removeBytecode(program.id);
 }
 

@@ -18,6 +18,7 @@ const FIRST_NSID = 4026531840;
 
 const paths: PinPaths = {
   root: ROOT,
+  testDispatchers: `${ROOT}/dispatcher-test`,
   program: (id) => `${ROOT}/prog_${id}`,
   mapFolder: (owner) => `${ROOT}/maps/${owner}`,
   map: (owner, name) => `${ROOT}/maps/${owner}/${name}`,
