@@ -117,13 +117,14 @@ export async function boot(
   const children: Bun.Subprocess[] = [];
   try {
     const initrd = makeInitrd(kernel, work);
+    // With a cache that is dropped at each open, memory changes hands behind the emulation's back: it then runs stale code.
     const daemon = [
       "/usr/lib/qemu/virtiofsd",
       `--socket-path=${socket}`,
       "-o",
       "source=/",
       "-o",
-      "cache=auto",
+      "cache=always",
       "-o",
       "sandbox=chroot",
     ];

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { type BpfObjectKind, objectIds, withObject } from "../../ffi/safe/bpf.ts";
 import { closeFd } from "../../ffi/safe/libc.ts";
 import { detachLink } from "../../ffi/safe/link.ts";
+import { waitForRunningPrograms } from "../../ffi/safe/membarrier.ts";
 import { programId } from "../domain/ids.ts";
 import { sysFailure } from "../errors/sys-failure.ts";
 import type { Feature, FeatureName, KernelPort, LoadedObject, ObjectToLoad } from "../platform/kernel.ts";
@@ -18,6 +19,9 @@ import { attachTc, detachTc, replaceTc, tcFilterProgram } from "./tc.ts";
 import { tcxState } from "./tcx.ts";
 import { tracepointExists, tracepoints } from "./tracepoint.ts";
 import { attachXdp, swapXdp, xdpHolder } from "./xdp.ts";
+
+/** Far longer than any program runs on a packet; for kernels that cannot tell when that is over. */
+const GRACE_MS = 100;
 
 export interface KernelOptions {
   /** Folder in a bpffs below which the dispatchers are pinned that extensions are verified against. */
@@ -51,6 +55,9 @@ export function openKernel({ pinFolder }: KernelOptions): KernelPort {
     replaceTc,
     tcFilterProgram,
     detachTc,
+    waitForRunningPrograms: () => {
+      if (!waitForRunningPrograms()) Bun.sleepSync(GRACE_MS);
+    },
     forceDetach: (id) => {
       lookUp("link", id, detachWherePossible);
     },

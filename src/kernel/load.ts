@@ -78,6 +78,8 @@ function setType(program: BpfProgram, settings: ProgramToLoad, slots: ExtensionS
     if (slot === undefined) throw new Error(`no slot for an extension of type ${settings.type}`);
     program.setType("EXT", null);
     program.setAttachTarget(slot);
+    // libbpf does so by itself only for what stays an XDP program.
+    if (XDP_FRAGS.test(program.section)) program.setFrags();
     return;
   }
   const { type, expectedAttachType } = kernelTypeOf(settings.type);

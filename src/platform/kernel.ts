@@ -267,6 +267,12 @@ export interface KernelPort {
   /** Loads a dispatcher and puts its members into the slots. Throws LOAD_FAILED, VERIFIER_REJECTED, ATTACH_FAILED. */
   loadDispatcher(dispatcher: DispatcherToLoad): Promise<LoadedDispatcher>;
 
+  /**
+   * Returns when every program that runs on a packet now has come to its end. After a swap, packets may still be in the
+   * old dispatcher: its slots must not be emptied under them.
+   */
+  waitForRunningPrograms(): void;
+
   /** Null when nothing is attached, or there is no such interface. */
   xdpHolder(hook: InterfaceHook): XdpHolder | null;
   /**
@@ -276,7 +282,7 @@ export interface KernelPort {
   attachXdp(programPin: string, hook: InterfaceHook & { readonly mode: XdpAttachMode }): AttachedLink;
   /**
    * Lets the XDP link pinned at `linkPin` run `next` in place of `old` (pins of programs): BPF_LINK_UPDATE with
-   * BPF_F_REPLACE. Throws STATE_CONFLICT when the link does not run `old`, INTERFACE_NOT_FOUND when the interface has
+   * BPF_F_REPLACE. No packet is in `old` any longer when it returns. Throws STATE_CONFLICT when the link does not run `old`, INTERFACE_NOT_FOUND when the interface has
    * gone.
    */
   swapXdp(linkPin: string, programs: { readonly old: string; readonly next: string }): void;
@@ -286,7 +292,10 @@ export interface KernelPort {
    * must not exist: HOOK_BUSY. Throws STATE_CONFLICT for an `ingress` qdisc in the place of clsact, INTERFACE_NOT_FOUND.
    */
   attachTc(programPin: string, hook: TcHook, filter: FilterRef): void;
-  /** Replaces the program of that filter in place (RTM_NEWTFILTER, NLM_F_REPLACE): there is no moment without one. */
+  /**
+   * Replaces the program of that filter in place (RTM_NEWTFILTER, NLM_F_REPLACE): there is no moment without one. No
+   * packet is in the old program any longer when it returns. Throws STATE_CONFLICT when there is no such filter.
+   */
   replaceTc(programPin: string, hook: TcHook, filter: FilterRef): void;
   /** The program that a filter runs; null when there is no such filter, qdisc, or interface. */
   tcFilterProgram(hook: TcHook, filter: FilterRef): ProgramId | null;

@@ -1,6 +1,6 @@
 /** Two namespaces with a cable and no other traffic on it, the chain members of test/fixtures/bpf, and what they saw. */
 import { afterEach, beforeEach, expect } from "bun:test";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { withNetns } from "../../ffi/safe/netns.ts";
 import type { KernelPort } from "../../src/platform/kernel.ts";
 import { toLoad } from "./bpf-fixture.ts";
@@ -11,6 +11,7 @@ const PORT = 9999;
 const TRANSMITTED_PACKETS = 9;
 const ADDRESS = { near: "10.98.0.1", far: "10.98.0.2" } as const;
 const MAC = { near: "02:00:00:00:00:01", far: "02:00:00:00:00:02" } as const;
+const DEVICE = { near: "veth0", far: "veth1" } as const;
 type End = keyof typeof ADDRESS;
 
 export interface Flood {
@@ -26,8 +27,8 @@ export interface Wire {
   readonly ifindex: number;
   /** Sends so many datagrams that the members look at, each with so many bytes. */
   send(count: number, from?: End, bytes?: number): void;
-  /** Sends them as fast as it can, from the far end to the near one. */
-  flood(): Flood;
+  /** Sends them as fast as it can, from the far end to the near one; answers when they flow. */
+  flood(): Promise<Flood>;
   /** Datagrams that have left the far end's interface since the test began. */
   sent(): number;
   /** Datagrams that have come to UDP at an end since the test began. */
@@ -43,7 +44,6 @@ export function wire(): Wire {
   let sentBefore = 0;
   let receivedBefore = { near: 0, far: 0 };
   const name = (end: End = "near") => (end === "near" ? near : `${near}-far`);
-  const inside = (end: End, ...command: readonly string[]) => sh("ip", "netns", "exec", name(end), ...command);
   /** Read by this process itself: a command takes long on a slow machine. */
   const network = (end: End, file: string): string =>
     withNetns(`/run/netns/${name(end)}`, () => readFileSync(`/proc/thread-self/net/${file}`, "utf8"));
@@ -64,30 +64,40 @@ export function wire(): Wire {
     return ["ip", "netns", "exec", name(from), "bash", "-c", `target=${target}; exec 2>/dev/null 3>$target; ${loop}`];
   };
 
+  /** Runs commands of ip(8) in one go. */
+  const ip = (end: End, ...lines: readonly string[]): void => {
+    const batch = ["ip", "-n", name(end), "-batch", "-"];
+    const result = Bun.spawnSync(batch, { stdin: Buffer.from(lines.join("\n")), stderr: "pipe" });
+    if (result.exitCode !== 0) throw new Error(`${lines.join("; ")}: ${result.stderr}`);
+  };
+  const linkOf = (end: End) => JSON.parse(sh("ip", "-j", "-n", name(end), "link", "show", DEVICE[end]))[0];
+
   beforeEach(async () => {
     near = `bpfman-chain-${process.pid}-${made++}`;
     for (const end of ["near", "far"] as const) {
       sh("ip", "netns", "add", name(end));
-      inside(end, "sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6");
-      inside(end, "sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6");
+      withNetns(`/run/netns/${name(end)}`, () => {
+        for (const which of ["all", "default"]) writeFileSync(`/proc/sys/net/ipv6/conf/${which}/disable_ipv6`, "1");
+      });
     }
-    const peer = ["peer", "name", "veth1", "address", MAC.far, "netns", name("far")];
-    sh("ip", "-n", near, "link", "add", "veth0", "address", MAC.near, "type", "veth", ...peer);
-    for (const [end, other, device] of [
-      ["near", "far", "veth0"],
-      ["far", "near", "veth1"],
+    const peer = `peer name veth1 address ${MAC.far} netns ${name("far")}`;
+    ip("near", `link add veth0 address ${MAC.near} type veth ${peer}`);
+    for (const [end, other] of [
+      ["near", "far"],
+      ["far", "near"],
     ] as const) {
-      sh("ip", "-n", name(end), "address", "add", `${ADDRESS[end]}/24`, "dev", device);
-      sh("ip", "-n", name(end), "link", "set", device, "up");
-      const neighbour = [ADDRESS[other], "lladdr", MAC[other], "dev", device, "nud", "permanent"];
-      sh("ip", "-n", name(end), "neigh", "replace", ...neighbour);
+      ip(
+        end,
+        `address add ${ADDRESS[end]}/24 dev ${DEVICE[end]}`,
+        `link set ${DEVICE[end]} up`,
+        `neigh replace ${ADDRESS[other]} lladdr ${MAC[other]} dev ${DEVICE[end]} nud permanent`,
+      );
     }
-    ifindex = JSON.parse(sh("ip", "-j", "-n", near, "link", "show", "veth0"))[0].ifindex;
-    // The carrier comes up a moment later than the command says.
-    await until(() => {
-      Bun.spawnSync(sending("far", "echo >&3"));
-      return udp("near") > 0;
-    });
+    // The carrier comes up a moment later than the command says; then every datagram arrives.
+    await until(() => linkOf("near").operstate === "UP" && linkOf("far").operstate === "UP");
+    ifindex = linkOf("near").ifindex;
+    Bun.spawnSync(sending("far", "echo >&3"));
+    await until(() => udp("near") === 1);
     sentBefore = transmitted();
     receivedBefore = { near: udp("near"), far: udp("far") };
   });
@@ -106,17 +116,22 @@ export function wire(): Wire {
       // A socket for each: one that was told that nobody listens refuses the next.
       Bun.spawnSync(sending(from, `for ((i = 0; i < ${count}; i++)); do printf "%0${bytes}d" 0 >$target; done`));
     },
-    flood() {
+    async flood() {
+      const before = transmitted();
       const sender = Bun.spawn(sending("far", "while :; do echo >&3; done"));
+      await until(() => transmitted() > before + 10);
       return {
         async stop() {
           sender.kill("SIGKILL");
           await sender.exited;
+          // A slow machine's soft interrupts lag behind.
           let last = -1;
+          let still = 0;
           await until(() => {
-            const settled = last === udp("near");
-            last = udp("near");
-            return settled;
+            const now = udp("near") + transmitted();
+            still = now === last ? still + 1 : 0;
+            last = now;
+            return still >= 30;
           });
         },
       };
@@ -140,17 +155,23 @@ export interface Members {
   packets(): number[];
   /** Waits until these have seen packets, in this order, and no other since the last call. */
   follow(members: readonly number[]): Promise<void>;
-  /** What a member returns from now on. */
-  setVerdict(member: number, verdict: number): void;
+  /** What members return from now on, by number; the others go on as they were, at first with 0. */
+  setVerdicts(verdicts: Readonly<Record<number, number>>): void;
   /** Calls of packet-changing helpers that succeeded. */
   changes(): number;
 }
 
-const setEntry = (map: number, key: number, value: number): void => {
-  sh("bpftool", "map", "update", "id", String(map), "key", ...bytesOf(key, 4), "value", ...bytesOf(value, 8));
-};
+/** Writes entries of a map of 64-bit numbers. */
+function setEntries(map: number, entries: Readonly<Record<number, number>>): void {
+  const lines = Object.entries(entries).map(([key, value]) =>
+    ["map update id", map, "key", ...bytesOf(Number(key), 4), "value", ...bytesOf(value, 8)].join(" "),
+  );
+  const stdin = Buffer.from(`${lines.join("\n")}\n`);
+  const result = Bun.spawnSync(["bpftool", "batch", "file", "-"], { stdin, stdout: "pipe", stderr: "pipe" });
+  if (result.exitCode !== 0) throw new Error(`bpftool: ${result.stderr}${result.stdout}`);
+}
 
-/** Loads programs of a fixture, pins them below `folder`, and lets all members return `verdict`. */
+/** Loads programs of a fixture and pins them, each by its name. */
 export async function loadMembers(
   kernel: KernelPort,
   from: { fixture: string; programs: readonly string[]; asExtension: boolean; folder: (name: string) => string },
@@ -174,9 +195,9 @@ export async function loadMembers(
         return seen.length >= members.length;
       });
       expect(seen).toEqual([...members]);
-      setEntry(map("trail"), 0, 0);
+      setEntries(map("trail"), { 0: 0 });
     },
-    setVerdict: (member, verdict) => setEntry(map("verdicts"), member, verdict),
+    setVerdicts: (verdicts) => setEntries(map("verdicts"), verdicts),
     changes: () => counters(map("changes"))[0] ?? 0,
   };
 }

@@ -296,6 +296,8 @@ export class FakeKernel implements KernelPort {
     };
   }
 
+  waitForRunningPrograms(): void {}
+
   xdpHolder(hook: InterfaceHook): XdpHolder | null {
     const link = [...this.#links.values()].find((each) => each.hook === xdpName(hook));
     return link ? { program: link.programId, link: link.id, mode: "drv" } : null;

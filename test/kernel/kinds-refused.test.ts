@@ -25,15 +25,15 @@ async function load(...selectors: string[]): Promise<(name: string) => number> {
 }
 const loadRefused = (exitCode: number, code: ErrorCode, selector: string) =>
   bpfman.refused(exitCode, code, "load", "file", "--path", OBJECT, "--programs", selector);
-const attachRefused = (exitCode: number, code: ErrorCode, program: number, ...words: string[]) =>
-  bpfman.refused(exitCode, code, "attach", String(program), ...words);
+const attachRefused = (expected: readonly [exitCode: number, code: ErrorCode], program: number, ...words: string[]) =>
+  bpfman.refused(...expected, "attach", String(program), ...words);
 
 describe("kprobe", () => {
   // These are decided before the kernel is asked, so that they hold where it has no kprobes as well.
   test("function, offset and container", async () => {
     const id = await load("kprobe:count_kprobe", "kretprobe:count_kretprobe");
     const attach = (code: ErrorCode, ...words: string[]) =>
-      attachRefused(code === "SYMBOL_NOT_FOUND" ? 3 : 1, code, id("count_kprobe"), "kprobe", "--fn-name", ...words);
+      attachRefused([code === "SYMBOL_NOT_FOUND" ? 3 : 1, code], id("count_kprobe"), "kprobe", "--fn-name", ...words);
 
     const unknown = await attach("SYMBOL_NOT_FOUND", MISSPELT);
     expect(unknown.message).toBe(`no function "${MISSPELT}" in this kernel`);
@@ -47,7 +47,7 @@ describe("kprobe", () => {
     expect(container.message).toBe("attach kprobe: --container-pid is not currently supported");
 
     const atReturn = ["kprobe", "--fn-name", KERNEL_FUNCTION, "--offset", "4"];
-    const offset = await attachRefused(1, "INVALID_ATTACH", id("count_kretprobe"), ...atReturn);
+    const offset = await attachRefused([1, "INVALID_ATTACH"], id("count_kretprobe"), ...atReturn);
     expect(offset.message).toBe(`attach kretprobe to "${KERNEL_FUNCTION}": an offset is not allowed`);
     expect(await bpfman.links()).toEqual([]);
   });
@@ -58,13 +58,13 @@ describe("kprobe", () => {
     const [[, name = ""] = [], ...others] = [...names];
     const count = 1 + others.filter(([, other]) => other === name).length;
     expect(count).toBeGreaterThan(1);
-    const failure = await attachRefused(1, "ATTACH_FAILED", id("count_kprobe"), "kprobe", "-f", name);
+    const failure = await attachRefused([1, "ATTACH_FAILED"], id("count_kprobe"), "kprobe", "-f", name);
     expect(failure.message).toBe(`attach kprobe: this kernel has ${count} functions named "${name}"`);
   });
 
   featureTest("kprobe", "a function that must not be probed", async () => {
     const id = await load("kprobe:count_kprobe");
-    const failure = await attachRefused(1, "ATTACH_FAILED", id("count_kprobe"), "kprobe", "-f", ASSEMBLER);
+    const failure = await attachRefused([1, "ATTACH_FAILED"], id("count_kprobe"), "kprobe", "-f", ASSEMBLER);
     expect(failure.message).toBe(`attach kprobe to "${ASSEMBLER}": the kernel allows no probe there`);
     expect(failure.hint).toContain("/sys/kernel/debug/kprobes/blacklist");
     expect(await bpfman.links()).toEqual([]);
@@ -72,7 +72,7 @@ describe("kprobe", () => {
 
   withoutFeatureTest("kprobe", "a kernel without kprobes", async () => {
     const id = await load("kprobe:count_kprobe");
-    const failure = await attachRefused(1, "KERNEL_UNSUPPORTED", id("count_kprobe"), "kprobe", "-f", KERNEL_FUNCTION);
+    const failure = await attachRefused([1, "KERNEL_UNSUPPORTED"], id("count_kprobe"), "kprobe", "-f", KERNEL_FUNCTION);
     expect(failure.message).toBe(
       `attach kprobe to "${KERNEL_FUNCTION}": this kernel has no kprobes (CONFIG_KPROBE_EVENTS)`,
     );
@@ -107,7 +107,7 @@ describe("fentry, fexit, lsm", () => {
   featureTest("tracing", "the same program twice", async () => {
     const id = await load(`fentry:count_fentry:${KERNEL_FUNCTION}`);
     const link = await bpfman.attach(id("count_fentry"), "fentry");
-    const twice = await attachRefused(5, "ALREADY_ATTACHED", id("count_fentry"), "fentry");
+    const twice = await attachRefused([5, "ALREADY_ATTACHED"], id("count_fentry"), "fentry");
     expect(twice.message).toContain("the program is attached to its function already");
     expect(await bpfman.links()).toHaveLength(1);
     await bpfman.ok("detach", String(link.record.id));
@@ -131,7 +131,7 @@ test("a program of another kind, whichever it is", async () => {
     ["count_uretprobe", "uretprobe", "uprobe", "tracepoint", "-t", TRACEPOINT],
   ];
   for (const [name, type, right, ...words] of wrong) {
-    const failure = await attachRefused(1, "PROGRAM_TYPE_MISMATCH", id(name), ...words);
+    const failure = await attachRefused([1, "PROGRAM_TYPE_MISMATCH"], id(name), ...words);
     expect(failure.message).toBe(
       `program ${id(name)} is a ${type} program; attach it with "attach ${id(name)} ${right}"`,
     );
@@ -145,7 +145,7 @@ test("a program of another kind, whichever it is", async () => {
 test("a tracepoint that is not there", async () => {
   const id = await load("tracepoint:count_tracepoint");
   const words = ["tracepoint", "--tracepoint", "syscalls/sys_enter_getpigd"];
-  const failure = await attachRefused(3, "TRACEPOINT_NOT_FOUND", id("count_tracepoint"), ...words);
+  const failure = await attachRefused([3, "TRACEPOINT_NOT_FOUND"], id("count_tracepoint"), ...words);
   expect(failure.message).toBe('no tracepoint "syscalls/sys_enter_getpigd" in this kernel');
   expect(failure.hint).toStartWith(`did you mean "${TRACEPOINT}"`);
 });
@@ -157,7 +157,7 @@ describe("without TCX", () => {
   test.skipIf(tcxAvailable)(tcxAvailable ? `${name} (skipped: Linux ${release()} has TCX)` : name, async () => {
     const id = await load("tcx:count_tcx");
     const words = ["tcx", "-i", wire.interface, "-d", "ingress", "-p", "50", "-n", wire.netns];
-    const failure = await attachRefused(1, "KERNEL_UNSUPPORTED", id("count_tcx"), ...words);
+    const failure = await attachRefused([1, "KERNEL_UNSUPPORTED"], id("count_tcx"), ...words);
     expect(failure.message).toContain("TCX needs Linux 6.6 or newer");
     expect(failure.hint).toBe('attach it with "tc" instead');
     expect(await bpfman.links()).toEqual([]);

@@ -39,12 +39,24 @@ interface Shown {
   readonly direct: boolean;
 }
 
+/** A filter as `tc -j` prints it. */
+interface FilterOfTc {
+  readonly protocol: string;
+  readonly pref: number;
+  readonly kind: string;
+  readonly options: {
+    readonly handle?: string;
+    readonly prog?: { readonly id: number };
+    readonly "direct-action"?: boolean;
+  };
+}
+
 /** What iproute2 says of the filters. */
 function filters(direction: TcHook["direction"] = "ingress"): Shown[] {
   const list = JSON.parse(tc("-j", "filter", "show", "dev", "veth0", direction) || "[]");
   return list
     .filter((entry: { options?: object }) => entry.options !== undefined)
-    .map((entry: any) => ({
+    .map((entry: FilterOfTc) => ({
       protocol: entry.protocol,
       pref: entry.pref,
       kind: entry.kind,
@@ -63,7 +75,7 @@ for (const direction of ["ingress", "egress"] as const) {
     const [id, next] = members.programs;
     const [from, to] = direction === "ingress" ? (["far", "near"] as const) : (["near", "far"] as const);
     const at = hook(direction);
-    for (const member of [0, 1]) members.setVerdict(member, OK);
+    members.setVerdicts({ 0: OK, 1: OK });
     expect(kernel.tcFilterProgram(at, FILTER)).toBeNull();
     expect(kernel.detachTc(at, FILTER)).toBe(false);
     expect(qdiscs()).not.toContain("clsact");
@@ -77,7 +89,7 @@ for (const direction of ["ingress", "egress"] as const) {
 
     kernel.replaceTc(second, at, FILTER);
     expect(filters(direction)).toEqual([{ ...shown, program: next }]);
-    members.setVerdict(1, SHOT);
+    members.setVerdicts({ 1: SHOT });
     lab.send(5, from);
     await until(() => members.packets()[1] === 5);
     expect(lab.received(to)).toBe(5);
@@ -98,14 +110,14 @@ test("200 replacements under a flood lose nothing, and let nothing through", asy
   const [first = "", second = ""] = members.pins;
   kernel.attachTc(first, hook(), FILTER);
   const rounds = async () => {
-    const flood = lab.flood();
+    const flood = await lab.flood();
     for (let round = 0; round < 200; round++) {
       kernel.replaceTc(round % 2 === 0 ? second : first, hook(), FILTER);
       await Bun.sleep(1);
     }
     await flood.stop();
   };
-  for (const member of [0, 1]) members.setVerdict(member, OK);
+  members.setVerdicts({ 0: OK, 1: OK });
   await rounds();
   const seen = () => members.packets().reduce((sum, count) => sum + count, 0);
   const passed = lab.received();
@@ -113,7 +125,7 @@ test("200 replacements under a flood lose nothing, and let nothing through", asy
   expect(seen()).toBe(lab.sent());
   expect(passed).toBe(lab.sent());
 
-  for (const member of [0, 1]) members.setVerdict(member, SHOT);
+  members.setVerdicts({ 0: SHOT, 1: SHOT });
   await rounds();
   expect(lab.sent()).toBeGreaterThan(passed + 100);
   await until(() => seen() === lab.sent());

@@ -33,7 +33,7 @@ for (const mode of ["drv", "skb"] as const) {
     const members = await plain();
     expect(kernel.xdpHolder(hook())).toBeNull();
     const [first = ""] = members.pins;
-    members.setVerdict(0, PASS);
+    members.setVerdicts({ 0: PASS });
     const link = kernel.attachXdp(first, hook(mode));
     expect(kernel.xdpHolder(hook())).toEqual({ program: members.programs[0]! as never, link: link.id, mode });
     expect(kernel.link(link.id)).toMatchObject({ programId: members.programs[0]!, type: 6 });
@@ -44,7 +44,7 @@ for (const mode of ["drv", "skb"] as const) {
     lab.send(5);
     await until(() => members.packets()[0] === 5 && lab.received() === 5);
 
-    members.setVerdict(0, DROP);
+    members.setVerdicts({ 0: DROP });
     lab.send(5);
     await until(() => members.packets()[0] === 10);
     expect(lab.received()).toBe(5);
@@ -62,7 +62,7 @@ for (const mode of ["drv", "skb"] as const) {
 test("swap puts another program in its place, and only of the one that is there", async () => {
   const members = await plain();
   const [first = "", second = ""] = members.pins;
-  for (const member of [0, 1]) members.setVerdict(member, PASS);
+  members.setVerdicts({ 0: PASS, 1: PASS });
   const link = kernel.attachXdp(first, hook());
   link.pin(bpffs.path("link"));
   kernel.swapXdp(bpffs.path("link"), { old: first, next: second });
@@ -95,10 +95,10 @@ test("swap puts another program in its place, and only of the one that is there"
 test("200 swaps under a flood lose nothing", async () => {
   const members = await plain();
   const [first = "", second = ""] = members.pins;
-  for (const member of [0, 1]) members.setVerdict(member, PASS);
+  members.setVerdicts({ 0: PASS, 1: PASS });
   const link = kernel.attachXdp(first, hook());
   link.pin(bpffs.path("link"));
-  const flood = lab.flood();
+  const flood = await lab.flood();
   for (let swap = 0; swap < 200; swap++) {
     const [old, next] = swap % 2 === 0 ? [first, second] : [second, first];
     kernel.swapXdp(bpffs.path("link"), { old, next });

@@ -147,7 +147,7 @@ async function makeDispatcher(host: Host, { change, record, next }: Making, step
     await steps.step(
       `make folder ${folder}`,
       () => host.pins.makeFolder(folder),
-      () => void host.pins.removeFolder(folder),
+      () => removeAtRest(host, folder),
     );
     await steps.step("pin the dispatcher", () => dispatcher.pinProgram(next.program));
     for (const [slot, pin] of next.links.entries()) {
@@ -180,11 +180,18 @@ function moveMember(host: Host, member: Member, { slot, next, kernelLinkId }: Ne
   host.store.moveLink(member.link, { details, pinPath: next.links[slot] ?? "", kernelLinkId });
 }
 
+/** Removes the pins of a revision that is off its hook, when no packet is in it any more. */
+export function removeAtRest(host: Host, folder: string): void {
+  if (!host.pins.exists(folder)) return;
+  host.kernel.waitForRunningPrograms();
+  host.pins.removeFolder(folder);
+}
+
 /** Removes the pins of a revision that does not run any more. What cannot be removed now, the next change removes. */
 export function removeRevision(host: Host, record: DispatcherRecord, context: Context): void {
   if (record.revision === 0) return;
   try {
-    host.pins.removeFolder(host.pins.paths.revision(record, record.revision));
+    removeAtRest(host, host.pins.paths.revision(record, record.revision));
   } catch (cause) {
     context.log.warn("an old revision could not be removed", {
       reason: cause instanceof Error ? cause.message : cause,

@@ -9,7 +9,7 @@ import type { Context } from "../operation.ts";
 import type { LinkRow } from "../remove-link.ts";
 import { linksOf } from "./members.ts";
 import { type ChainPlace, isChained } from "./place.ts";
-import { revisionOf } from "./rebuild.ts";
+import { removeAtRest, revisionOf } from "./rebuild.ts";
 import { membersOf } from "./members.ts";
 import { removeFromChain } from "./remove.ts";
 import { seatOf } from "./seat.ts";
@@ -32,7 +32,7 @@ export function rollBack(host: Host, record: DispatcherRecord, context: Context)
     const members = membersOf(host, record);
     seat.swap(`${folder}/dispatcher`, revisionOf(host, { place, members, revision: record.revision }).program);
   }
-  host.pins.removeFolder(folder);
+  removeAtRest(host, folder);
   host.store.abandonRevision(record);
 }
 
@@ -72,7 +72,7 @@ export function removeOldRevisions(host: Host, context: Context): void {
       );
       if (record === undefined || Number(revision) === record.revision) continue;
       context.log.info("removing an old revision", { folder: name });
-      host.pins.removeFolder(`${host.pins.paths.chains(type)}/${name}`);
+      removeAtRest(host, `${host.pins.paths.chains(type)}/${name}`);
     }
   }
 }
@@ -81,7 +81,7 @@ export function removeOldRevisions(host: Host, context: Context): void {
 export function dropEmptyChains(host: Host): void {
   for (const record of host.store.dispatchers()) {
     if (record.pendingRevision === null && linksOf(host, record).length === 0) {
-      host.pins.removeFolder(host.pins.paths.revision(record, record.revision));
+      removeAtRest(host, host.pins.paths.revision(record, record.revision));
       host.store.deleteDispatcher(record);
     }
   }
