@@ -1,4 +1,3 @@
-import { waitForRunningPrograms } from "../../ffi/safe/membarrier.ts";
 import { withNetns } from "../../ffi/safe/netns.ts";
 import type { SysFailure } from "../errors/error.ts";
 import { sysFailure } from "../errors/sys-failure.ts";
@@ -28,15 +27,4 @@ export function unlessGone<T>(hook: InterfaceHook, run: () => T): T | null {
     if (code === "NETNS_NOT_FOUND" || code === "INTERFACE_NOT_FOUND") return null;
     throw thrown;
   }
-}
-
-/** Far longer than a packet spends in a program. */
-const PACKETS_DONE_MS = 100;
-
-/**
- * After a swap: waits until no packet is in the program that was there. One still in a dispatcher whose slots are emptied
- * would pass them without its members.
- */
-export function letPacketsLeave(): void {
-  if (!waitForRunningPrograms()) Bun.sleepSync(PACKETS_DONE_MS);
 }

@@ -72,6 +72,8 @@ function configure(opened: BpfObject, { object, slots, log }: Settings): void {
   for (const [name, path] of object.reuse) reuse(opened.maps, name, path);
 }
 
+const XDP_FRAGS = /^xdp\.frags(\/|$)/;
+
 function setType(program: BpfProgram, settings: ProgramToLoad, slots: ExtensionSlots): void {
   if (settings.asExtension) {
     const slot = slots.get(settings.type);

@@ -15,7 +15,7 @@ import { BpfmanError, type SysFailure } from "../errors/error.ts";
 import { sysFailure } from "../errors/sys-failure.ts";
 import type { TcHook } from "../platform/kernel.ts";
 import { attempt, type Meaning } from "./failure.ts";
-import { describeInterface, explainHook, letPacketsLeave, unlessGone } from "./interface-hook.ts";
+import { describeInterface, explainHook, unlessGone } from "./interface-hook.ts";
 import { withPinnedProgram } from "./pin.ts";
 
 const placeOf = (hook: TcHook, filter: FilterRef): TcFilterPlace => ({
@@ -82,7 +82,7 @@ export function attachTc(programPin: string, hook: TcHook, filter: FilterRef): v
   });
 }
 
-/** No packet is in the old program any longer when it returns. Throws STATE_CONFLICT when there is no such filter, INTERFACE_NOT_FOUND, NETNS_NOT_FOUND, ATTACH_FAILED. */
+/** Throws STATE_CONFLICT when there is no such filter, INTERFACE_NOT_FOUND, NETNS_NOT_FOUND, ATTACH_FAILED. */
 export function replaceTc(programPin: string, hook: TcHook, filter: FilterRef): void {
   const action = `replace the program of ${describeFilter(hook, filter)}`;
   const explain = (sys: SysFailure): Meaning | null => {
@@ -96,7 +96,6 @@ export function replaceTc(programPin: string, hook: TcHook, filter: FilterRef): 
     attempt({ action, code: "ATTACH_FAILED", explain }, () =>
       withNetns(hook.netns, () => setBpfFilter(placeOf(hook, filter), { fd, name }, "replace")),
     );
-    letPacketsLeave();
   });
 }
 

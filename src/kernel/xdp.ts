@@ -8,7 +8,7 @@ import { type KernelLinkId, kernelLinkId, programId } from "../domain/ids.ts";
 import type { SysFailure } from "../errors/error.ts";
 import type { AttachedLink, InterfaceHook, XdpHolder } from "../platform/kernel.ts";
 import { attempt, type Meaning } from "./failure.ts";
-import { describeInterface, explainHook, letPacketsLeave, unlessGone } from "./interface-hook.ts";
+import { describeInterface, explainHook, unlessGone } from "./interface-hook.ts";
 import { attachedLink } from "./link-info.ts";
 import { withPinnedLink, withPinnedProgram } from "./pin.ts";
 
@@ -121,7 +121,7 @@ export function attachXdp(programPin: string, hook: InterfaceHook & { readonly m
   );
 }
 
-/** No packet is in `old` any longer when it returns. Throws STATE_CONFLICT when the link does not run `old`, INTERFACE_NOT_FOUND, ATTACH_FAILED. */
+/** Throws STATE_CONFLICT when the link does not run `old`, INTERFACE_NOT_FOUND, ATTACH_FAILED. */
 export function swapXdp(linkPin: string, programs: { readonly old: string; readonly next: string }): void {
   const action = `swap the program of the XDP link "${linkPin}"`;
   withPinnedLink(action, linkPin, (link) =>
@@ -140,7 +140,6 @@ export function swapXdp(linkPin: string, programs: { readonly old: string; reado
           };
         };
         attempt({ action, code: "ATTACH_FAILED", explain }, () => replaceLinkProgram(link, { old, next }));
-        letPacketsLeave();
       }),
     ),
   );

@@ -282,7 +282,7 @@ export interface KernelPort {
   attachXdp(programPin: string, hook: InterfaceHook & { readonly mode: XdpAttachMode }): AttachedLink;
   /**
    * Lets the XDP link pinned at `linkPin` run `next` in place of `old` (pins of programs): BPF_LINK_UPDATE with
-   * BPF_F_REPLACE. No packet is in `old` any longer when it returns. Throws STATE_CONFLICT when the link does not run `old`, INTERFACE_NOT_FOUND when the interface has
+   * BPF_F_REPLACE. Throws STATE_CONFLICT when the link does not run `old`, INTERFACE_NOT_FOUND when the interface has
    * gone.
    */
   swapXdp(linkPin: string, programs: { readonly old: string; readonly next: string }): void;
@@ -293,8 +293,8 @@ export interface KernelPort {
    */
   attachTc(programPin: string, hook: TcHook, filter: FilterRef): void;
   /**
-   * Replaces the program of that filter in place (RTM_NEWTFILTER, NLM_F_REPLACE): there is no moment without one. No
-   * packet is in the old program any longer when it returns. Throws STATE_CONFLICT when there is no such filter.
+   * Replaces the program of that filter in place (RTM_NEWTFILTER, NLM_F_REPLACE): there is no moment without one.
+   * Throws STATE_CONFLICT when there is no such filter.
    */
   replaceTc(programPin: string, hook: TcHook, filter: FilterRef): void;
   /** The program that a filter runs; null when there is no such filter, qdisc, or interface. */

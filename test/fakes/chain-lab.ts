@@ -14,6 +14,12 @@ const MAC = { near: "02:00:00:00:00:01", far: "02:00:00:00:00:02" } as const;
 const DEVICE = { near: "veth0", far: "veth1" } as const;
 type End = keyof typeof ADDRESS;
 
+/** A packet that the members look at: Ethernet, IPv4 without options, UDP to their port. */
+export const PACKET: Uint8Array = new Uint8Array(64);
+PACKET.set([0x08, 0x00, 0x45], 12);
+PACKET[23] = 17;
+PACKET.set([PORT >> 8, PORT & 0xff], 36);
+
 export interface Flood {
   /** Ends it, and waits until what was sent has arrived or is lost. */
   stop(): Promise<void>;

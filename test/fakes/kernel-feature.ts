@@ -6,16 +6,17 @@ import { join, resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import { sh } from "./kernel-lab.ts";
 
-export type KernelFeature = "kprobe" | "tracing" | "lsm";
+/** `mdwe` is prctl(PR_SET_MDWE), which forbids a process to make memory executable. */
+export type KernelFeature = "kprobe" | "tracing" | "lsm" | "mdwe";
 
-/** Kernels of the virtual machine, which have all of it: nothing may be skipped there. */
-const KNOWN_KERNEL = process.env.BPFMAN_TEST_KERNEL;
+/** Whether this is a kernel of the virtual machine: they have all of it but what is too new for them. */
+const inMachine = process.env.BPFMAN_TEST_KERNEL !== undefined;
 
 const missing = new Map<KernelFeature, string | null>();
 
 /** Why the kernel lacks the feature; null when it has it. */
 export function missingFeature(feature: KernelFeature): string | null {
-  if (KNOWN_KERNEL !== undefined) return null;
+  if (inMachine && feature !== "mdwe") return null;
   const known = missing.get(feature);
   if (known !== undefined) return known;
   const reason = LOOK[feature]();
@@ -50,6 +51,10 @@ const LOOK: Readonly<Record<KernelFeature, () => string | null>> = {
       return "the BPF LSM is not active";
     }
     return refusedByKernel("trial_lsm");
+  },
+  mdwe() {
+    const [major = 0, minor = 0] = release().split(".").map(Number);
+    return major > 6 || (major === 6 && minor >= 3) ? null : `Linux ${release()} is older than 6.3`;
   },
 };
 

@@ -1,11 +1,13 @@
 import { describe, expect } from "bun:test";
 import { unlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { TC_ACTIONS, TC_PROCEED_ON_DEFAULT, XDP_ACTIONS, XDP_PROCEED_ON_DEFAULT } from "../../src/domain/actions.ts";
 import type { Direction } from "../../src/domain/link.ts";
 import { tcConfig, xdpConfig } from "../../src/dispatcher/config.ts";
 import { openKernel } from "../../src/kernel/kernel.ts";
 import type { KernelPort, LoadedDispatcher } from "../../src/platform/kernel.ts";
-import { loadMembers, type Members, wire } from "../fakes/chain-lab.ts";
+import { loadMembers, type Members, PACKET, wire } from "../fakes/chain-lab.ts";
 import { extensionTest } from "../fakes/extension-test.ts";
 import { failureOfAsync } from "../fakes/failure.ts";
 import { bpftool, sh, temporaryBpffs, until } from "../fakes/kernel-lab.ts";
@@ -63,8 +65,12 @@ function chain(hook: Hook, direction: Direction = "ingress") {
         next.close();
         throw cause;
       }
-      held?.close();
-      if (running !== null) unlinkSync(running);
+      if (running !== null) {
+        // Packets may still be in the old one, and need its members.
+        kernel().waitForRunningPrograms();
+        held?.close();
+        unlinkSync(running);
+      }
       held = next;
       running = pin;
       return next;
@@ -94,6 +100,19 @@ const everyone = (verdict: number): Record<number, number> =>
 
 const seatsOf = (members: Members, order: readonly number[]): Seat[] =>
   order.map((member) => ({ pin: members.pins[member] ?? "" }));
+
+const WITHOUT_BIT = 77;
+
+/** What the chain says of a packet that its members look at: BPF_PROG_TEST_RUN by bpftool. */
+async function verdictOf(dispatcher: LoadedDispatcher): Promise<number> {
+  const file = join(tmpdir(), `bpfman-packet-${process.pid}`);
+  await Bun.write(file, PACKET);
+  try {
+    return bpftool("prog", "run", "id", String(dispatcher.program), "data_in", file, "repeat", "1").retval;
+  } finally {
+    unlinkSync(file);
+  }
+}
 
 describe.each([
   ["xdp", "ingress"],
@@ -249,17 +268,43 @@ describe("the dispatcher", () => {
         const members = [{ priority: 0, proceedOn: mask, frags: false }];
         const config = hook === "xdp" ? xdpConfig({ members, frags: false }) : tcConfig({ members });
         const dispatcher = await kernel().loadDispatcher({ hook, config, members: [], frags: false });
-        dispatcher.pinProgram(bpffs.path("program"));
-        const packet = `/tmp/bpfman-packet-${process.pid}`;
-        await Bun.write(packet, new Uint8Array(64));
-        const result = bpftool("prog", "run", "pinned", bpffs.path("program"), "data_in", packet, "repeat", "1");
-        sh("rm", packet);
-        expect(result.retval).toBe(verdict);
-        bpffs.unpin("program");
+        expect(await verdictOf(dispatcher)).toBe(verdict);
         dispatcher.close();
       }
     }
   });
+
+  for (const hook of ["xdp", "tc"] as const) {
+    extensionTest(`${hook}: every value that has a bit goes on by this bit alone`, async () => {
+      const members = await tenMembers(hook);
+      const [first = "", second = ""] = members.pins;
+      const all = Array.from({ length: 32 }, (_, bit) => bit - (hook === "tc" ? 1 : 0));
+      members.setVerdicts({ 1: WITHOUT_BIT });
+      for (const verdict of all) {
+        members.setVerdicts({ 0: verdict });
+        for (const [proceedOn, answer] of [
+          [[verdict], WITHOUT_BIT],
+          [all.filter((other) => other !== verdict), verdict],
+        ] as const) {
+          const dispatcher = await load(hook, [{ pin: first, proceedOn }, { pin: second }]);
+          expect({ verdict, answer: (await verdictOf(dispatcher)) | 0 }).toEqual({ verdict, answer });
+          dispatcher.close();
+        }
+      }
+    });
+
+    extensionTest(`${hook}: a value without a bit ends the chain`, async () => {
+      const members = await tenMembers(hook);
+      const [first = "", second = ""] = members.pins;
+      const all = Array.from({ length: 32 }, (_, bit) => bit - (hook === "tc" ? 1 : 0));
+      const dispatcher = await load(hook, [{ pin: first, proceedOn: all }, { pin: second }]);
+      for (const verdict of [32, 33, 63, 64, 255, 256, 2 ** 31 - 1, -2, -(2 ** 31)]) {
+        members.setVerdicts({ 0: verdict });
+        expect((await verdictOf(dispatcher)) | 0).toBe(verdict);
+      }
+      dispatcher.close();
+    });
+  }
 
   extensionTest("its configuration is frozen, and says what is in the slots", async () => {
     const members = await tenMembers("xdp");

@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { copyFileSync, readdirSync, realpathSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { featureTest } from "../fakes/kernel-feature.ts";
 import { sh } from "../fakes/kernel-lab.ts";
 import { temporaryFolder } from "../fakes/temporary-folder.ts";
 
@@ -75,7 +76,7 @@ test("a libbpf without a function that is needed is too old, and the function is
   });
 });
 
-test("where memory may not be made executable, the error says so", () => {
+featureTest("mdwe", "where memory may not be made executable, the error says so", () => {
   const source = folder.path("launch.c");
   writeFileSync(
     source,

@@ -1,9 +1,10 @@
-import { expect, test } from "bun:test";
+import { expect } from "bun:test";
 import type { KernelLinkId, ProgramId } from "../../src/domain/ids.ts";
 import { openKernel } from "../../src/kernel/kernel.ts";
 import type { AttachedLink, TcxAnchor, TcxHook } from "../../src/platform/kernel.ts";
 import { toLoad } from "../fakes/bpf-fixture.ts";
 import { bpftool, cable, counters, temporaryBpffs, until } from "../fakes/kernel-lab.ts";
+import { tcxTest } from "../fakes/tcx-test.ts";
 
 const bpffs = temporaryBpffs();
 const wire = cable();
@@ -31,7 +32,7 @@ const packets = (map: number): number => counters(map)[0] ?? 0;
 const gone = (link: KernelLinkId) => until(() => kernel.link(link) === null);
 
 for (const direction of ["ingress", "egress"] as const) {
-  test(`counts packets on ${direction} while attached, also after the handle is closed, and not any longer`, async () => {
+  tcxTest(`counts packets on ${direction} while attached, also after the handle is closed, and no longer`, async () => {
     const { pin, map, id } = await counterPinned("program");
     const link = attach(pin, LAST, direction);
     expect(kernel.link(link.id)).toEqual({
@@ -66,14 +67,14 @@ for (const direction of ["ingress", "egress"] as const) {
   });
 }
 
-test("a link that is not pinned goes with its handle", async () => {
+tcxTest("a link that is not pinned goes with its handle", async () => {
   const { pin } = await counterPinned("program");
   const link = attach(pin);
   link.close();
   await gone(link.id);
 });
 
-test("takes the place beside another link", async () => {
+tcxTest("takes the place beside another link", async () => {
   const ids: ProgramId[] = [];
   const pins: string[] = [];
   for (const name of ["a", "b", "c", "d"]) {
@@ -94,7 +95,7 @@ test("takes the place beside another link", async () => {
   await until(() => kernel.tcxState(hook()).members.length === 0);
 });
 
-test("programs run in that order: behind one that drops, nothing arrives", async () => {
+tcxTest("programs run in that order: behind one that drops, nothing arrives", async () => {
   const counter = await counterPinned("counter");
   const loaded = await kernel.load(toLoad("counters", "tcx:drop_packets"));
   loaded.pinProgram("drop_packets", bpffs.path("drop"));
@@ -114,7 +115,7 @@ test("programs run in that order: behind one that drops, nothing arrives", async
   counting.close();
 });
 
-test("a hook that has changed in between is not touched", async () => {
+tcxTest("a hook that has changed in between is not touched", async () => {
   const a = await counterPinned("a");
   const b = await counterPinned("b");
   const { revision } = kernel.tcxState(hook());
@@ -131,7 +132,7 @@ test("a hook that has changed in between is not touched", async () => {
   expect(kernel.tcxState(hook()).members).toEqual([]);
 });
 
-test("forceDetach takes it off the hook while pin and handle still hold the link", async () => {
+tcxTest("forceDetach takes it off the hook while pin and handle still hold the link", async () => {
   const { pin, map } = await counterPinned("program");
   const link = attach(pin);
   link.pin(bpffs.path("link"));
@@ -147,7 +148,7 @@ test("forceDetach takes it off the hook while pin and handle still hold the link
   kernel.forceDetach(link.id);
 });
 
-test("says what is missing: namespace, interface, program", async () => {
+tcxTest("says what is missing: namespace, interface, program", async () => {
   const { pin } = await counterPinned("program");
   const at = (changes: Partial<TcxHook>) => () =>
     kernel.attach(pin, { kind: "tcx", ...hook(), ...changes, anchor: LAST, revision: 0n });
@@ -164,7 +165,7 @@ test("says what is missing: namespace, interface, program", async () => {
   await gone(link.id);
 });
 
-test("a program of another type is refused", async () => {
+tcxTest("a program of another type is refused", async () => {
   const loaded = await kernel.load(toLoad("counters", "tracepoint:count_opens"));
   loaded.pinProgram("count_opens", bpffs.path("program"));
   loaded.close();

@@ -1,0 +1,214 @@
+/** Each sentence of src/dispatcher/PROTOCOL.md is held by a test: here, or in the file that is named. */
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { buildBpf } from "../../../scripts/build-bpf.ts";
+import { TC_ACTIONS, TC_PROCEED_ON_DEFAULT, XDP_ACTIONS, XDP_PROCEED_ON_DEFAULT } from "../../../src/domain/actions.ts";
+import { proceedOnMask, tcConfig, xdpConfig } from "../../../src/dispatcher/config.ts";
+import { readObject } from "../../../src/object/object-file.ts";
+
+const ROOT = resolve(import.meta.dir, "../../..");
+const read = (path: string): string => readFileSync(resolve(ROOT, path), "utf8");
+const PROTOCOL = read("src/dispatcher/PROTOCOL.md");
+
+/** Text without headings and tables, as sentences. */
+const SENTENCES = PROTOCOL.split(/\n\n|\n(?=- )/)
+  .map((block) => block.trim())
+  .filter((block) => block !== "" && !/^[#|]/.test(block))
+  .flatMap((block) =>
+    block
+      .replace(/^- /, "")
+      .replaceAll(/\s+/g, " ")
+      .split(/(?<=[.:])\s+(?=[A-Z`])/),
+  );
+
+const held = new Set<string>();
+
+/** The sentence that begins so. */
+function sentence(start: string): string {
+  const found = SENTENCES.filter((candidate) => candidate.startsWith(start));
+  expect({ start, found: found.length }).toEqual({ start, found: 1 });
+  held.add(found[0] ?? "");
+  return found[0] ?? "";
+}
+
+const holds = (start: string, run: (text: string) => void): void => {
+  test(start, () => run(sentence(start)));
+};
+
+/** Says which tests hold it, by a part of their names. */
+const heldBy = (start: string, file: string, ...names: readonly string[]): void => {
+  test(`${start} (${file})`, () => {
+    sentence(start);
+    const text = read(file);
+    expect(names.filter((name) => !text.includes(name))).toEqual([]);
+  });
+};
+
+const KERNEL = "test/kernel/dispatcher.test.ts";
+const XDP = "test/kernel/xdp.test.ts";
+const TC = "test/kernel/tc.test.ts";
+const SERVICE = "test/unit/service/chain.test.ts";
+
+buildBpf();
+const objectOf = (hook: "xdp" | "tc") =>
+  new Uint8Array(readFileSync(resolve(ROOT, `dist/bpf/${hook}_dispatcher.bpf.o`)));
+const sourceOf = (hook: "xdp" | "tc") => read(`src/dispatcher/bpf/${hook}_dispatcher.bpf.c`);
+const contains = (bytes: Uint8Array, text: string): boolean => Buffer.from(bytes).includes(text);
+
+/** The offsets of a table, by field. */
+const table = (start: string): Record<string, number> => {
+  const rows = PROTOCOL.slice(PROTOCOL.indexOf(start)).split("\n\n")[1] ?? "";
+  return Object.fromEntries(
+    [...rows.matchAll(/^\| (\d+) \| \S+ \| (\w+)/gm)].map(([, offset, name]) => [name, Number(offset)]),
+  );
+};
+
+describe("introduction", () => {
+  holds("How several XDP or TC programs", () => {});
+  heldBy("The layout of the XDP dispatcher is", "test/unit/dispatcher/config.test.ts", "of an XDP dispatcher");
+  holds("Numbers are little-endian.", () => {
+    const view = new DataView(tcConfig({ members: [{ priority: 1000, proceedOn: [] }] }).buffer);
+    expect(view.getUint32(44, true)).toBe(1000);
+  });
+});
+
+describe("XDP", () => {
+  holds("One program, `xdp_dispatcher`", () => {
+    expect(readObject(objectOf("xdp")).programs).toMatchObject([{ name: "xdp_dispatcher", kind: "xdp" }]);
+  });
+  holds("It calls up to ten slots", () => {
+    for (const hook of ["xdp", "tc"] as const) {
+      for (let slot = 0; slot < 10; slot++) expect(contains(objectOf(hook), `prog${slot}\0`)).toBe(true);
+      expect(contains(objectOf(hook), "prog10")).toBe(false);
+    }
+  });
+  holds("Its configuration is the symbol `conf`", () => {
+    expect(readObject(objectOf("xdp")).globals).toEqual([{ name: "conf", section: ".rodata", offset: 0, size: 124 }]);
+    const at = table("the symbol `conf`");
+    expect(at).toEqual({
+      magic: 0,
+      dispatcher_version: 1,
+      num_progs_enabled: 2,
+      is_xdp_frags: 3,
+      chain_call_actions: 4,
+      run_prios: 44,
+      program_flags: 84,
+    });
+    const bytes = xdpConfig({ members: [{ priority: 9, proceedOn: [0], frags: true }], frags: true });
+    const view = new DataView(bytes.buffer);
+    expect([...bytes.subarray(0, 4)]).toEqual([236, 2, 1, 1]);
+    expect(view.getUint32(at.chain_call_actions ?? -1, true)).toBe(1);
+    expect(view.getUint32(at.run_prios ?? -1, true)).toBe(9);
+    expect(view.getUint32(at.program_flags ?? -1, true)).toBe(32);
+  });
+  heldBy("It is frozen before the program is loaded", KERNEL, "its configuration is frozen");
+  holds("The BTF of section `xdp_metadata`", () => {
+    expect(contains(objectOf("xdp"), "xdp_metadata\0")).toBe(true);
+    expect(contains(objectOf("xdp"), "dispatcher_version\0")).toBe(true);
+    expect(sourceOf("xdp")).toContain('__uint(dispatcher_version, VERSION) SEC("xdp_metadata")');
+    expect(sourceOf("xdp")).toContain("#define VERSION 2\n");
+  });
+  heldBy("For each slot i below num_progs_enabled", KERNEL, "ten members run in their order");
+  heldBy(
+    "If the bit of its return value",
+    KERNEL,
+    "goes on or ends the chain as the mask says",
+    "every value that has a bit",
+  );
+  heldBy("Otherwise the next slot runs;", KERNEL, "what the last member says is not the chain's word");
+  heldBy("A return value above 31 has no bit.", KERNEL, "a value without a bit ends the chain");
+  heldBy("A slot that nobody replaced returns 31", KERNEL, "a slot that nobody replaced");
+  holds("Bit n of a mask is action n", (text) => {
+    for (const [name, bit] of Object.entries(XDP_ACTIONS)) {
+      expect(text).toMatch(new RegExp(`${name} (is bit )?${bit}\\b`));
+      expect(proceedOnMask("xdp", [bit])).toBe(2 ** bit);
+    }
+  });
+  holds("The default, pass and dispatcher_return", (text) => {
+    const mask = proceedOnMask(
+      "xdp",
+      XDP_PROCEED_ON_DEFAULT.map((name) => XDP_ACTIONS[name]),
+    );
+    expect(text).toContain(`0x${mask.toString(16)}.`);
+  });
+  heldBy("The dispatcher is loaded with BPF_F_XDP_HAS_FRAGS", KERNEL, "a dispatcher of members that take fragments");
+});
+
+describe("TC", () => {
+  heldBy("`tc_dispatcher` sits in one cls_bpf filter", TC, "runs its program, then another in its place, and goes");
+  holds("Its configuration is the symbol `CONFIG`", () => {
+    expect(readObject(objectOf("tc")).globals).toEqual([{ name: "CONFIG", section: ".rodata", offset: 0, size: 84 }]);
+    const at = table("the symbol `CONFIG`");
+    expect(at).toEqual({ num_progs_enabled: 0, chain_call_actions: 4, run_prios: 44 });
+    const bytes = tcConfig({ members: [{ priority: 9, proceedOn: [-1] }] });
+    const view = new DataView(bytes.buffer);
+    expect([...bytes.subarray(0, 4)]).toEqual([1, 0, 0, 0]);
+    expect(view.getUint32(at.chain_call_actions ?? -1, true)).toBe(1);
+    expect(view.getUint32(at.run_prios ?? -1, true)).toBe(9);
+  });
+  holds("The bit of a return value is that value plus one", (text) => {
+    for (const [name, value] of Object.entries(TC_ACTIONS)) {
+      expect(proceedOnMask("tc", [value])).toBe(2 ** (value + 1));
+      if (name === "dispatcher_return") continue;
+      expect(text).toMatch(new RegExp(`${name} (\\(-1\\) is bit )?${value + 1}\\b`));
+    }
+  });
+  heldBy("A slot that nobody replaced returns 30", KERNEL, "a slot that nobody replaced");
+  holds("The default, ok, pipe and dispatcher_return", (text) => {
+    const mask = proceedOnMask(
+      "tc",
+      TC_PROCEED_ON_DEFAULT.map((name) => TC_ACTIONS[name]),
+    );
+    expect(text).toContain(`0x${mask.toString(16)}.`);
+  });
+  heldBy("After the last slot the verdict is TC_ACT_OK.", KERNEL, "what the last member says is not the chain's word");
+});
+
+describe("packets that members change", () => {
+  heldBy("Since the end of 2024", KERNEL, "members that change packets");
+  heldBy("So each slot holds such a call", KERNEL, "members that change packets");
+  holds("`bpf_xdp_adjust_tail(ctx, 0)` for XDP", () => {
+    expect(sourceOf("xdp")).toContain("bpf_xdp_adjust_tail(ctx, 0)");
+    expect(sourceOf("tc")).toContain("bpf_skb_pull_data(skb, 0)");
+  });
+});
+
+describe("members", () => {
+  heldBy("A member is loaded once", KERNEL, "without being loaded again");
+  heldBy("It is attached to each new dispatcher", KERNEL, "without being loaded again", "what is in the slots");
+  heldBy(
+    "Order: priority ascending;",
+    SERVICE,
+    "is in order of priority, the newcomer before its equals, then by name",
+  );
+  heldBy("A program may be a member more than once.", KERNEL, "the same program can sit in several slots");
+  heldBy("An eleventh member is refused.", SERVICE, "refuses the eleventh without a trace");
+});
+
+describe("changes", () => {
+  heldBy("Every change makes revision n+1", SERVICE, "keeps link ids, metadata and times over rebuilds");
+  heldBy("Then the hook is swapped:", SERVICE, "moves a live link by one swap");
+  heldBy("XDP by BPF_LINK_UPDATE", XDP, "swap puts another program in its place, and only of the one that is there");
+  heldBy("TC by replacing the program", TC, "runs its program, then another in its place");
+  heldBy("There is never a moment with two dispatchers", KERNEL, "200 of them lose nothing");
+  heldBy("Revision n is removed when no packet is in it", KERNEL, "200 of them let nothing past a member that drops");
+  heldBy(
+    "A filter is deleted by its exact priority",
+    TC,
+    "filters of others are not touched, also at the same priority",
+  );
+  heldBy("An `ingress` qdisc in its place", TC, "an ingress qdisc is refused, and stays");
+});
+
+describe("reading", () => {
+  heldBy(
+    "A reader of a dispatcher's configuration",
+    "test/unit/dispatcher/config.test.ts",
+    "refuses what it does not know",
+  );
+});
+
+test("no sentence is left without a test", () => {
+  expect(SENTENCES.filter((text) => !held.has(text))).toEqual([]);
+});
