@@ -16,7 +16,7 @@ const ROOT = join(import.meta.dir, "..");
 const TIMEOUT_MS = 30 * 60_000;
 const DEFAULT_KERNELS = ["6.1", "newest"];
 /** Modules that the tests' networks need; kernels that have them built in take no harm. */
-const MODULES = ["veth", "sch_ingress", "cls_bpf", "cls_u32", "act_bpf", "dummy"];
+const MODULES = ["veth", "sch_ingress", "cls_bpf", "cls_u32", "act_bpf", "dummy", "bridge"];
 
 /** What runs in the guest when no command is given. Its last line, `N passed, N failed`, is read by scripts/test.ts. */
 const TESTS = [process.execPath, "scripts/test.ts", "--rings-only", "kernel", "contract", "e2e"];
