@@ -198,6 +198,8 @@ const LAYERS: readonly Layer[] = [
       "../src/service/operations.ts",
       "../src/service/invoke.ts",
       "vscode-jsonrpc/node",
+      "valibot",
+      "@valibot/to-json-schema",
     ],
     refused: [
       "../src/service/requests/load.ts",
