@@ -1,7 +1,8 @@
-/** `bun run docs`: writes the pages that come from tables in the code. test/tidy.test.ts holds them against the tables. */
+/** `bun run docs`: writes what comes from tables and types in the code. Tests hold the files against them. */
 import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { ERROR_CODES, type ErrorCode, type ErrorKind, rowOf } from "../src/errors/codes.ts";
+import { writeSchemas } from "./generate-schemas.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
 
@@ -42,4 +43,7 @@ export function errorsPage(): string {
   ].join("\n");
 }
 
-if (import.meta.main) writeFileSync(join(ROOT, "docs/errors.md"), errorsPage());
+if (import.meta.main) {
+  writeFileSync(join(ROOT, "docs/errors.md"), errorsPage());
+  await writeSchemas();
+}
