@@ -4,7 +4,8 @@
  * a client pays for nothing.
  */
 import type { InferInput } from "valibot";
-import type { DispatcherAnswer, FeaturesAnswer, LinkRecordAnswer, ProgramRecordAnswer } from "../src/domain/answer.ts";
+import type { ChangeAnswers, FeaturesAnswer } from "../src/domain/answer.ts";
+import type { ChangeKind } from "../src/domain/change.ts";
 import type { ErrorCode, ErrorKind } from "../src/errors/codes.ts";
 import type { SysFailure } from "../src/errors/error.ts";
 import type { Answers, OperationName, Requests } from "../src/service/operations.ts";
@@ -15,15 +16,7 @@ export const PROTOCOL_VERSION = 1;
 export const TRACE_VALUES = ["off", "messages", "verbose"] as const;
 
 /** What can be subscribed to; each is the name of its notification. */
-export const EVENT_KINDS = [
-  "program/didLoad",
-  "program/didUnload",
-  "link/didAttach",
-  "link/didUpdate",
-  "link/didDetach",
-  "dispatcher/didChange",
-] as const;
-export type EventKind = (typeof EVENT_KINDS)[number];
+export type EventKind = ChangeKind;
 
 export type ProgressToken = InferInput<typeof workDoneToken>;
 
@@ -98,46 +91,13 @@ export interface ClientNotifications {
   "$/setTrace": InferInput<typeof setTraceParams>;
 }
 
-interface Change {
-  /** Increasing over all processes; `since` of `events/subscribe`. */
-  readonly sequence: number;
-  /** When it was written, RFC 3339 in UTC. */
-  readonly at: string;
-}
-
-/**
- * `record` is what the change made of it, or the last there was of what has gone. Null when it is too large for the log
- * (64 KiB): `program/get` and `link/get` have it.
- */
-interface ProgramChange extends Change {
-  readonly program_id: number;
-  readonly record: ProgramRecordAnswer | null;
-}
-interface LinkChange extends Change {
-  readonly link_id: number;
-  readonly program_id: number;
-  readonly record: LinkRecordAnswer | null;
-}
-export interface DispatcherChange extends Change {
-  readonly key: { readonly type: string; readonly nsid: number; readonly ifindex: number };
-  /** Null when the last member has left and the dispatcher is gone. */
-  readonly dispatcher: DispatcherAnswer | null;
-}
-
 export type ProgressValue =
   | { readonly kind: "begin"; readonly title: string }
   | { readonly kind: "report"; readonly message: string }
   | { readonly kind: "end" };
 
 /** Notifications from the server, by method. */
-export interface ServerNotifications {
-  "program/didLoad": ProgramChange;
-  "program/didUnload": ProgramChange;
-  "link/didAttach": LinkChange;
-  /** Its place or its conditions in a chain: priority, proceed-on, position, and the kernel's link. */
-  "link/didUpdate": LinkChange;
-  "link/didDetach": LinkChange;
-  "dispatcher/didChange": DispatcherChange;
+export interface ServerNotifications extends ChangeAnswers {
   /**
    * The client did not read, so notifications were dropped: `count` of changes, up to number `sequence`. Subscribing
    * anew with the last number seen as `since` brings them again.

@@ -1,6 +1,7 @@
 /** Params of the methods that belong to the session itself; those of the operations stand with the operations. */
 import * as v from "valibot";
-import { EVENT_KINDS, TRACE_VALUES } from "./protocol.ts";
+import { CHANGE_KINDS } from "../src/domain/change.ts";
+import { TRACE_VALUES } from "./protocol.ts";
 
 const text = v.pipe(v.string(), v.maxLength(512));
 const sequence = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER));
@@ -28,7 +29,7 @@ export const noParams = v.optional(v.strictObject({}), {});
 export const subscribeParams = v.optional(
   v.strictObject({
     /** All kinds when absent. */
-    kinds: v.optional(v.pipe(v.array(v.picklist(EVENT_KINDS)), v.minLength(1)), [...EVENT_KINDS]),
+    kinds: v.optional(v.pipe(v.array(v.picklist(CHANGE_KINDS)), v.minLength(1)), [...CHANGE_KINDS]),
     /** Sequence number of the last change that the client knows: those after it are told first. */
     since: v.optional(v.nullable(sequence), null),
   }),

@@ -3,11 +3,13 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildInfo } from "./build-info.ts";
 import { CONFIG_DEFAULT, type Config, databaseWaitMs } from "./domain/config.ts";
+import type { ProcessIdentity } from "./domain/session.ts";
 import type { Settings } from "./domain/settings.ts";
 import { openLog } from "./log/log.ts";
 import type { Host } from "./platform/host.ts";
 import type { Runtime } from "./platform/runtime.ts";
 import { createInvoke, type Invoke } from "./service/invoke.ts";
+import type { SessionService } from "./service/session.ts";
 
 const RUNTIME_DIR = "/run/bpfman";
 const STATE_DIR = "/var/lib/bpfman";
@@ -46,13 +48,14 @@ function once<T>(make: () => T): () => T {
  * Opens the store, and gives the other adapters a place: each is fetched when an operation first looks at it, which a
  * listing never does. `require` because a getter cannot wait for an `import()`.
  */
-function openHost({ folders, config }: Place, mode: "read" | "write"): Host {
+function openHost({ folders, config }: Place, mode: "read" | "write", owner: ProcessIdentity | null): Host {
   const { openStore } = require("./store/store.ts") as typeof import("./store/store.ts");
   const pinFolder = join(folders.runtimeDir, "fs");
   const store = openStore({
     path: join(folders.stateDir, "bpfman.db"),
     mode,
     bootId: bootId(),
+    owner,
     busyTimeoutMs: databaseWaitMs(config),
   });
   const kernel = once(() =>
@@ -61,6 +64,9 @@ function openHost({ folders, config }: Place, mode: "read" | "write"): Host {
   const pins = once(() => (require("./bpffs/pins.ts") as typeof import("./bpffs/pins.ts")).openPins(pinFolder));
   const files = once(() =>
     (require("./files/files.ts") as typeof import("./files/files.ts")).openFiles(folders.runtimeDir),
+  );
+  const processes = once(() =>
+    (require("./files/processes.ts") as typeof import("./files/processes.ts")).openProcesses(),
   );
   const network = once(() => (require("./network/network.ts") as typeof import("./network/network.ts")).openNetwork());
   return {
@@ -78,6 +84,9 @@ function openHost({ folders, config }: Place, mode: "read" | "write"): Host {
     get network() {
       return network();
     },
+    get processes() {
+      return processes();
+    },
     now: () => new Date(),
     sleep: (ms) => Bun.sleep(ms),
     close: () => store.close(),
@@ -94,11 +103,10 @@ async function loadConfig(named: string | null): Promise<Config> {
 
 const privileged = (): boolean => process.geteuid?.() === 0;
 
-/** Binds the service to this machine. `write` takes the log's lines. */
-export async function connect(settings: Settings, write: (text: string) => void): Promise<Invoke> {
+async function openRuntime(settings: Settings, write: (text: string) => void): Promise<Runtime> {
   const folders = foldersOf(settings);
   const config = await loadConfig(settings.configFile);
-  const runtime: Runtime = {
+  return {
     log: openLog(settings.logLevel, write),
     lockTimeoutMs: settings.lockTimeoutMs,
     privileged,
@@ -111,7 +119,19 @@ export async function connect(settings: Settings, write: (text: string) => void)
       };
     },
     openLock: async () => (await import("./lock/lock.ts")).openLock(join(folders.runtimeDir, "lock")),
-    openHost: async (mode) => openHost({ folders, config }, mode),
+    openHost: async (mode, owner = null) => openHost({ folders, config }, mode, owner),
+    openProcesses: async () => (await import("./files/processes.ts")).openProcesses(),
+    watchStore: async (changed) =>
+      (await import("./store/watch.ts")).watchDatabase(join(folders.stateDir, "bpfman.db"), changed),
   };
-  return createInvoke(runtime);
+}
+
+/** Binds the operations to this machine. `write` takes the log's lines. */
+export const connect = async (settings: Settings, write: (text: string) => void): Promise<Invoke> =>
+  createInvoke(await openRuntime(settings, write));
+
+/** The same for a session of the JSON-RPC server, which also hears of changes. */
+export async function connectSession(settings: Settings, write: (text: string) => void): Promise<SessionService> {
+  const { createSessionService } = await import("./service/session.ts");
+  return createSessionService(await openRuntime(settings, write));
 }

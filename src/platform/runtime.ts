@@ -1,8 +1,10 @@
 import type { VersionAnswer } from "../domain/answer.ts";
 import type { LogPort } from "../domain/log.ts";
+import type { ProcessIdentity } from "../domain/session.ts";
 import type { Host } from "./host.ts";
 import type { KernelFeatures } from "./kernel.ts";
 import type { LockPort } from "./lock.ts";
+import type { ProcessesPort } from "./processes.ts";
 
 /** What an operation that touches neither kernel nor database may ask. */
 export interface Versions {
@@ -10,6 +12,11 @@ export interface Versions {
   versions(): Omit<VersionAnswer, "features">;
   /** Null for those who are not root, and where no system call can be made. */
   features(): Promise<KernelFeatures | null>;
+}
+
+/** Looks for changes that any process makes to the store. */
+export interface StoreWatch {
+  close(): void;
 }
 
 /** The composition root as the service sees it: adapters are made when they are asked for, not before. */
@@ -22,6 +29,9 @@ export interface Runtime {
   identity(): { readonly uid: number; readonly parentPid: number };
   openVersions(): Promise<Versions>;
   openLock(): Promise<LockPort>;
-  /** For writing: only while the lock is held. */
-  openHost(mode: "read" | "write"): Promise<Host>;
+  /** For writing: only while the lock is held. What is made then belongs to `owner`, if one is given. */
+  openHost(mode: "read" | "write", owner?: ProcessIdentity | null): Promise<Host>;
+  openProcesses(): Promise<ProcessesPort>;
+  /** Calls `changed` when the store may have changed, soon after it has. It may not have, and calls may be merged. */
+  watchStore(changed: () => void): Promise<StoreWatch>;
 }

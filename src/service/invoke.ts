@@ -37,6 +37,7 @@ export function createInvoke(runtime: Runtime): Invoke {
       operationId: given.operationId ?? crypto.randomUUID(),
       signal: given.signal ?? new AbortController().signal,
       lockTimeoutMs: given.lockTimeoutMs ?? runtime.lockTimeoutMs,
+      owner: given.owner ?? null,
       log: given.log ?? runtime.log,
       progress: given.progress ?? (() => {}),
       note: (more) => {
@@ -75,7 +76,7 @@ export function createInvoke(runtime: Runtime): Invoke {
     }
 
     async function withHost(mode: "read" | "write", run: (host: Host) => unknown): Promise<unknown> {
-      const host = await runtime.openHost(mode);
+      const host = await runtime.openHost(mode, context.owner);
       try {
         return await run(host);
       } finally {
