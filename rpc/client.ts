@@ -16,10 +16,10 @@ import {
   StreamMessageReader,
   StreamMessageWriter,
 } from "vscode-jsonrpc/node";
+import { CHANGE_KINDS } from "../src/domain/change.ts";
 import { type ChangeEvent, EventStream } from "./event-stream.ts";
 import {
   type ErrorData,
-  EVENT_KINDS,
   type InitializeParams,
   type InitializeResult,
   type Method,
@@ -188,7 +188,7 @@ export class Client {
     this.server = server;
     this.#requests = requests;
     this.closed = requests.connection.ended;
-    for (const kind of [...EVENT_KINDS, "events/didDrop"] as const) {
+    for (const kind of [...CHANGE_KINDS, "events/didDrop"] as const) {
       requests.rpc.onNotification(kind, (params) => this.#listener?.({ kind, ...params }));
     }
   }
