@@ -1,11 +1,11 @@
 /**
  * The protocol as types: methods with params and results, notifications with payloads, errors with numbers. JSON-RPC 2.0
- * over stdio with the framing of LSP; PROTOCOL.md has an example of each. Nothing is imported here at run time, so that
- * a client pays for nothing.
+ * over stdio with the framing of LSP; PROTOCOL.md has an example of each. Next to nothing is imported here at run time,
+ * so that a client pays for nothing.
  */
 import type { InferInput } from "valibot";
 import type { ChangeAnswers, FeaturesAnswer } from "../src/domain/answer.ts";
-import type { ChangeKind } from "../src/domain/change.ts";
+import { CHANGE_KINDS, type ChangeKind } from "../src/domain/change.ts";
 import type { ErrorCode, ErrorKind } from "../src/errors/codes.ts";
 import type { SysFailure } from "../src/errors/error.ts";
 import type { Answers, OperationName, Requests } from "../src/service/operations.ts";
@@ -16,6 +16,7 @@ export const PROTOCOL_VERSION = 1;
 export const TRACE_VALUES = ["off", "messages", "verbose"] as const;
 
 /** What can be subscribed to; each is the name of its notification. */
+export const EVENT_KINDS = CHANGE_KINDS;
 export type EventKind = ChangeKind;
 
 export type ProgressToken = InferInput<typeof workDoneToken>;
@@ -41,8 +42,8 @@ export interface InitializeResult {
     /** What the kernel lets this process do, each tried out; null without root. */
     readonly features: FeaturesAnswer | null;
   };
-  /** Number of the newest change there is; `events/subscribe` with it as `since` misses nothing. */
-  readonly sequence: number;
+  /** Number of the newest change there is, null without root; `events/subscribe` with it as `since` misses nothing. */
+  readonly sequence: number | null;
 }
 
 export type SubscribeParams = InferInput<typeof subscribeParams>;

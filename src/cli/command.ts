@@ -117,6 +117,10 @@ export interface Session {
   print<Answer>(answer: Answer, text: (answer: Answer, styled: boolean) => string): void;
   /** Reports a failure and goes on. The first one decides the exit code. */
   fail(error: BpfmanError): void;
+  /** Speaks JSON-RPC over stdin and stdout until that session ends, which decides the exit code. */
+  serve(): Promise<void>;
+  /** Writes the OpenRPC document. */
+  describeRpc(): Promise<void>;
   /** Writes the long help of a command, named by its words. Throws USAGE for an unknown one. */
   help(words: readonly string[]): Promise<void>;
 }

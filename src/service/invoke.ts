@@ -18,7 +18,7 @@ interface Module {
 }
 
 /** Checks a request against its schema. Throws INVALID_REQUEST with the path of the first wrong field. */
-async function parse(schema: GenericSchema, request: unknown): Promise<unknown> {
+export async function parseRequest(schema: GenericSchema, request: unknown): Promise<unknown> {
   const { getDotPath, safeParse } = await import("valibot");
   const result = safeParse(schema, request, { abortEarly: true });
   if (result.success) return result.output;
@@ -49,7 +49,7 @@ export function createInvoke(runtime: Runtime): Invoke {
     try {
       const row = OPERATIONS[name];
       const { implementation } = (await row.module()) as unknown as Module;
-      const request = await parse(implementation.request, raw);
+      const request = await parseRequest(implementation.request, raw);
       if (row.privilege === "root" && !runtime.privileged()) {
         throw new BpfmanError("PERMISSION_DENIED", `"${name}" needs root: it talks to the kernel's BPF subsystem`);
       }

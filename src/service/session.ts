@@ -2,7 +2,9 @@
 import type { ChangeAnswer } from "../domain/answer.ts";
 import type { Changes } from "../domain/change.ts";
 import { CHANGES_PER_READ_MAX } from "../domain/limits.ts";
+import type { LogPort } from "../domain/log.ts";
 import type { ProcessIdentity } from "../domain/session.ts";
+import { BpfmanError } from "../errors/error.ts";
 import type { Host } from "../platform/host.ts";
 import type { ProcessesPort } from "../platform/processes.ts";
 import type { Runtime, StoreWatch } from "../platform/runtime.ts";
@@ -12,6 +14,8 @@ import { recover } from "./recover.ts";
 
 export interface SessionService {
   readonly invoke: Invoke;
+  /** For the operator, on stderr. */
+  readonly log: LogPort;
   processes(): Promise<ProcessesPort>;
   /** Changes after number `after`, the next few of them: ask again with the last one's until there are none. */
   changes(after: number): Promise<Changes<ChangeAnswer>>;
@@ -36,12 +40,15 @@ export function createSessionService(runtime: Runtime): SessionService {
 
   return {
     invoke: createInvoke(runtime),
+    log: runtime.log,
     processes: () => runtime.openProcesses(),
-    changes: (after) =>
-      withHost("read", (host) => {
+    async changes(after) {
+      if (!runtime.privileged()) throw new BpfmanError("PERMISSION_DENIED", "changes are told to root only");
+      return withHost("read", (host) => {
         const { entries, complete, latest } = host.store.changes(after, CHANGES_PER_READ_MAX);
         return { entries: changeAnswers(host, entries), complete, latest };
-      }),
+      });
+    },
     watch: (changed) => runtime.watchStore(changed),
     async release(owner) {
       // Nothing is made, locked or mounted for a session that left nothing.

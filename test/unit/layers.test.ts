@@ -197,6 +197,7 @@ const LAYERS: readonly Layer[] = [
       "../src/errors/error.ts",
       "../src/service/operations.ts",
       "../src/service/invoke.ts",
+      "../src/service/session.ts",
       "vscode-jsonrpc/node",
       "valibot",
       "@valibot/to-json-schema",

@@ -211,7 +211,7 @@ test("keys that JavaScript objects treat specially are plain keys", async () => 
 });
 
 describe("named, but not there yet", () => {
-  test.each(["load image", "image pull", "image build", "image generate-build-args", "rpc", "completions", "man"])(
+  test.each(["load image", "image pull", "image build", "image generate-build-args", "completions", "man"])(
     "%s",
     async (name) => {
       const run = await cli(`${name} --whatever x -i y`);
