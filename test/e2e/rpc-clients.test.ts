@@ -119,7 +119,7 @@ describe("the client in Bun", () => {
   test("says which runtime folder is refused, and why", async () => {
     const [executable = ""] = bpfman.command();
     const command = [executable, "rpc", "--runtime-dir"] as const;
-    expect(startClient({ command })).rejects.toThrow(/the server ended with exit code 2: error: .*--runtime-dir/);
+    await expect(startClient({ command })).rejects.toThrow(/the server ended with exit code 2: error: .*--runtime-dir/);
   });
 });
 
