@@ -1,9 +1,10 @@
 /** Two namespaces with a cable and no other traffic on it, the chain members of test/fixtures/bpf, and what they saw. */
-import { afterEach, beforeEach, expect } from "bun:test";
+import { beforeEach, expect } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { withNetns } from "../../ffi/safe/netns.ts";
 import type { KernelPort } from "../../src/platform/kernel.ts";
 import { toLoad } from "./bpf-fixture.ts";
+import { cleanUpAfterEach } from "./clean-up.ts";
 import { counters, sh, until } from "./kernel-lab.ts";
 
 const PORT = 9999;
@@ -78,6 +79,11 @@ export function wire(): Wire {
   };
   const linkOf = (end: End) => JSON.parse(sh("ip", "-j", "-n", name(end), "link", "show", DEVICE[end]))[0];
 
+  cleanUpAfterEach(() => {
+    for (const end of ["near", "far"] as const) {
+      Bun.spawnSync(["ip", "netns", "delete", name(end)], { stderr: "ignore" });
+    }
+  });
   beforeEach(async () => {
     near = `bpfman-chain-${process.pid}-${made++}`;
     for (const end of ["near", "far"] as const) {
@@ -106,11 +112,6 @@ export function wire(): Wire {
     await until(() => udp("near") === 1);
     sentBefore = transmitted();
     receivedBefore = { near: udp("near"), far: udp("far") };
-  });
-  afterEach(() => {
-    for (const end of ["near", "far"] as const) {
-      Bun.spawnSync(["ip", "netns", "delete", name(end)], { stderr: "ignore" });
-    }
   });
   return {
     netns: (end) => `/run/netns/${name(end)}`,
