@@ -80,3 +80,7 @@ export const REGISTRY_REDIRECTS_MAX = 5;
 export const AUTH_FILE_BYTES_MAX = 1024 * 1024;
 /** How long a credential helper may take; some ask a cloud. */
 export const CREDENTIAL_HELPER_TIMEOUT_MS = 30_000;
+/** Images behind an index that are looked into for `image inspect`; each takes two requests. */
+export const INSPECTED_ENTRIES_MAX = 64;
+/** Length of an image reference and of a registry's credentials taken from outside, in characters. */
+export const REGISTRY_FIELD_CHARS_MAX = 16_384;

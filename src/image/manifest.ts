@@ -1,5 +1,8 @@
 /** Manifests and indexes of OCI and of docker (image spec manifest.md, image-index.md; docker's schema 2). */
+import { IMAGE_ENTRIES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
+import { isDigest } from "./reference.ts";
+import type { Descriptor, Manifest } from "./repository.ts";
 
 export const OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json";
 export const OCI_INDEX = "application/vnd.oci.image.index.v1+json";
@@ -33,9 +36,60 @@ export function parseJson(bytes: Uint8Array, what: string): Fields {
   } catch {
     throw invalid(what, "it is no JSON");
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw invalid(what, "it is no JSON object");
-  return value as Fields;
+  const fields = recordOf(value);
+  if (fields === null) throw invalid(what, "it is no JSON object");
+  return fields;
 }
 
 export const invalid = (what: string, reason: string, hint?: string): BpfmanError =>
   new BpfmanError("INVALID_IMAGE", `read ${what}: ${reason}`, hint === undefined ? {} : { hint });
+
+/** A manifest that was read: one image, or several behind an index. */
+export type ReadManifest =
+  | { readonly kind: "image"; readonly config: Descriptor; readonly layers: readonly Descriptor[] }
+  | { readonly kind: "index"; readonly entries: readonly Descriptor[] };
+
+/** Throws INVALID_IMAGE. */
+export function readManifest({ bytes, mediaType }: Manifest, name: string): ReadManifest {
+  const what = `the manifest of ${name}`;
+  const fields = parseJson(bytes, what);
+  if (mediaType === OCI_INDEX || mediaType === DOCKER_LIST) {
+    return { kind: "index", entries: descriptors(fields.manifests, `${what}, its manifests`) };
+  }
+  if (mediaType !== OCI_MANIFEST && mediaType !== DOCKER_MANIFEST) {
+    throw invalid(what, `it is of type "${mediaType.slice(0, 200)}"`, `bpfman reads ${MANIFEST_TYPES.join(", ")}`);
+  }
+  return {
+    kind: "image",
+    config: descriptor(fields.config, `${what}, its config`),
+    layers: descriptors(fields.layers, `${what}, its layers`),
+  };
+}
+
+function descriptors(value: unknown, what: string): Descriptor[] {
+  if (!Array.isArray(value)) throw invalid(what, "they are no list");
+  if (value.length > IMAGE_ENTRIES_MAX) throw invalid(what, `there are more than ${IMAGE_ENTRIES_MAX}`);
+  return value.map((each) => descriptor(each, what));
+}
+
+function descriptor(value: unknown, what: string): Descriptor {
+  const { mediaType, digest, size, annotations, platform } = recordOf(value) ?? {};
+  if (typeof mediaType !== "string" || typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) {
+    throw invalid(what, "an entry lacks its type or size");
+  }
+  if (typeof digest !== "string" || !isDigest(digest)) throw invalid(what, "an entry is not named by a SHA-256 digest");
+  const { os, architecture, variant } = recordOf(platform) ?? {};
+  const hasPlatform = typeof os === "string" && typeof architecture === "string";
+  const notes = Object.entries(recordOf(annotations) ?? {}).filter((pair) => typeof pair[1] === "string");
+  return {
+    mediaType,
+    digest,
+    size,
+    annotations: Object.fromEntries(notes) as Record<string, string>,
+    ...(hasPlatform ? { platform: { os, architecture, ...(typeof variant === "string" ? { variant } : {}) } } : {}),
+  };
+}
+
+/** Null for whatever is no JSON object. */
+export const recordOf = (value: unknown): Fields | null =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Fields) : null;

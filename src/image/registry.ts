@@ -1,10 +1,10 @@
 /** A repository of a registry over HTTP (OCI distribution spec 1.1, and the docker registry API v2 that it grew from). */
-import { createHash } from "node:crypto";
 import { LAYER_BYTES_MAX, MANIFEST_BYTES_MAX, REGISTRY_TEXT_BYTES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { denied, openAuthorization, type Scope } from "./authorization.ts";
 import { trustedAuthorities } from "./authorities.ts";
 import { type Credentials, findCredentials } from "./credentials.ts";
+import { digestOf } from "./digest.ts";
 import { MANIFEST_TYPES, mediaTypeOf } from "./manifest.ts";
 import { isDigest, type Reference, repositoryName } from "./reference.ts";
 import type { Descriptor, Digest, Manifest, Repository } from "./repository.ts";
@@ -21,8 +21,6 @@ export interface RepositoryOptions {
   /** Bytes of a blob that are there so far, also while it is sent. */
   transferred?(blob: Descriptor, bytes: number): void;
 }
-
-export const digestOf = (bytes: Uint8Array): Digest => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 
 /** Docker's registry is reached by another name than the one in references. */
 const hostOf = (registry: string): string => (registry === "docker.io" ? "registry-1.docker.io" : registry);

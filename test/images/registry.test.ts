@@ -3,8 +3,9 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { AUTH, PASSWORD, startRegistry, type TestRegistry } from "../fakes/registry.ts";
 import { failureOfAsync } from "../fakes/failure.ts";
 import { OCI_MANIFEST } from "../../src/image/manifest.ts";
+import { digestOf } from "../../src/image/digest.ts";
 import { parseReference } from "../../src/image/reference.ts";
-import { digestOf, openRepository, type RepositoryOptions } from "../../src/image/registry.ts";
+import { openRepository, type RepositoryOptions } from "../../src/image/registry.ts";
 
 const OPTIONS: RepositoryOptions = {
   signal: new AbortController().signal,
