@@ -1,6 +1,7 @@
 import type { VersionAnswer } from "../domain/answer.ts";
 import type { LogPort } from "../domain/log.ts";
 import type { Host } from "./host.ts";
+import type { ImagesPort } from "./images.ts";
 import type { KernelFeatures } from "./kernel.ts";
 import type { LockPort } from "./lock.ts";
 
@@ -12,8 +13,13 @@ export interface Versions {
   features(): Promise<KernelFeatures | null>;
 }
 
+/** What an operation may use before the writer lock is taken. */
+export interface Sources {
+  openImages(): Promise<ImagesPort>;
+}
+
 /** The composition root as the service sees it: adapters are made when they are asked for, not before. */
-export interface Runtime {
+export interface Runtime extends Sources {
   readonly log: LogPort;
   readonly lockTimeoutMs: number;
   /** Whether this process may do what needs root. */
