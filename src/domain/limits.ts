@@ -48,3 +48,9 @@ export const SYMBOL_NAMES_MAX = 100_000;
 export const LINKER_CACHE_ENTRIES_MAX = 32_768;
 /** How long `unload` waits for the kernel to free a program that nothing of ours refers to any more. */
 export const PROGRAM_GONE_TIMEOUT_MS = 250;
+/** Functions of one program, with all that it calls: what the kernel allows (BPF_MAX_SUBPROGS). */
+export const SUBPROGRAMS_MAX = 256;
+/** Instructions of one program with all that it calls: what the kernel allows (BPF_COMPLEXITY_LIMIT_INSNS). */
+export const PROGRAM_INSTRUCTIONS_MAX = 1_000_000;
+/** A line of C, or the path of its file, as the compiler wrote it into an object. */
+export const SOURCE_TEXT_BYTES_MAX = 65_536;
