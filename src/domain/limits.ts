@@ -84,3 +84,9 @@ export const CREDENTIAL_HELPER_TIMEOUT_MS = 30_000;
 export const INSPECTED_ENTRIES_MAX = 64;
 /** Length of an image reference and of a registry's credentials taken from outside, in characters. */
 export const REGISTRY_FIELD_CHARS_MAX = 16_384;
+/** Functions of one program, with all that it calls: what the kernel allows (BPF_MAX_SUBPROGS). */
+export const SUBPROGRAMS_MAX = 256;
+/** Instructions of one program with all that it calls: what the kernel allows (BPF_COMPLEXITY_LIMIT_INSNS). */
+export const PROGRAM_INSTRUCTIONS_MAX = 1_000_000;
+/** A line of C, or the path of its file, as the compiler wrote it into an object. */
+export const SOURCE_TEXT_BYTES_MAX = 65_536;

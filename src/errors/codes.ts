@@ -157,7 +157,7 @@ export const ERROR_CODES = {
   VERIFIER_REJECTED: {
     kind: "invalid",
     meaning: "the kernel's verifier refused the program",
-    hint: "the verifier's log says at which instruction and why",
+    hint: "the verifier's log shows each step up to the refusal",
   },
   LOAD_FAILED: { kind: "invalid", meaning: "libbpf or the kernel refused the object" },
   ATTACH_FAILED: { kind: "invalid", meaning: "the kernel refused the attachment" },

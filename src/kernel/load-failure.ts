@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import type { ProgramType } from "../domain/program.ts";
 import { BpfmanError, type ErrorParts, type SysFailure } from "../errors/error.ts";
 import { sysFailure } from "../errors/sys-failure.ts";
-import { verifierReason } from "../errors/verifier-log.ts";
+import { adviceFor, readVerifierLog } from "../errors/verifier-log.ts";
 import { permissionHint } from "./evidence.ts";
 import { translate } from "./failure.ts";
 
@@ -29,9 +29,11 @@ export function loadFailure(thrown: unknown, evidence: LoadEvidence): unknown {
     details: { object: evidence.object, program, libbpf: evidence.messages },
   };
   if (evidence.log.trim() !== "") {
-    const reason = verifierReason(evidence.log) ?? thrown.message;
+    const reason = readVerifierLog(evidence.log).reason ?? thrown.message;
+    const advice = adviceFor(reason);
     return new BpfmanError("VERIFIER_REJECTED", `load ${what}: the verifier refused it: ${reason}`, {
       ...parts,
+      ...(advice === null ? {} : { hint: advice }),
       verifierLog: evidence.log,
     });
   }

@@ -91,7 +91,7 @@ interface Loaded {
 async function loadIntoKernel(host: Host, plan: LoadPlan): Promise<LoadedObject> {
   const chained = plan.specs.some((spec) => spec.type === "xdp" || spec.type === "tc");
   const ext = chained && (await host.kernel.feature("ext")).available;
-  return host.kernel.load({
+  const loading = host.kernel.load({
     bytes: plan.bytes,
     name: objectName(plan.fileName),
     programs: plan.specs.map(({ name, type, attachFunction }) => {
@@ -99,6 +99,10 @@ async function loadIntoKernel(host: Host, plan: LoadPlan): Promise<LoadedObject>
     }),
     globals: placeGlobals(plan.object, plan.globals),
     reuse: plan.reuse,
+  });
+  return loading.catch(async (thrown: unknown) => {
+    const { withSource } = await import("../load/refusal.ts");
+    throw withSource(thrown, plan.bytes);
   });
 }
 
