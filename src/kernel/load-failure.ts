@@ -32,6 +32,7 @@ export function loadFailure(thrown: unknown, evidence: LoadEvidence): unknown {
     const reason = verifierReason(evidence.log) ?? thrown.message;
     return new BpfmanError("VERIFIER_REJECTED", `load ${what}: the verifier refused it: ${reason}`, {
       ...parts,
+      ...contextHint(reason, refused?.type ?? null),
       verifierLog: evidence.log,
     });
   }
@@ -44,6 +45,13 @@ export function loadFailure(thrown: unknown, evidence: LoadEvidence): unknown {
   }
   const reason = tellingMessage(evidence.messages) ?? thrown.message;
   return new BpfmanError("LOAD_FAILED", `load ${what}: ${reason}`, { ...parts, ...hintFor(sys, reason) });
+}
+
+/** For a chain the kernel compares the types of the arguments, which it does not for a program that is attached by itself. */
+function contextHint(reason: string, type: ProgramType | null): { readonly hint?: string } {
+  if (!/ is not a pointer to context$/.test(reason) || (type !== "xdp" && type !== "tc")) return {};
+  const context = type === "xdp" ? "struct xdp_md" : "struct __sk_buff";
+  return { hint: `declare its argument as "${context} *": in a chain the kernel compares the types` };
 }
 
 /** libbpf names the program that it failed to load; it has no other way to say. */

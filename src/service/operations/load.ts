@@ -18,6 +18,7 @@ import { selectPrograms } from "../load/select.ts";
 import { mapsToReuse } from "../load/shared-maps.ts";
 import { type Context, operation } from "../operation.ts";
 import { carryOut, type Plan } from "../plan.ts";
+import { removeTestDispatchers } from "../remove-program.ts";
 import { type LoadRequest, loadRequest } from "../requests/load.ts";
 
 /** All that is known before the first effect. */
@@ -154,6 +155,11 @@ async function load(host: Host, request: LoadRequest, context: Context): Promise
   const plan = prepare(host, request);
   return carryOut(context, async (steps) => {
     const beganMs = performance.now();
+    await steps.step(
+      "expect a test dispatcher, which the load may make",
+      () => {},
+      () => removeTestDispatchers(host, host.store.programs()),
+    );
     const loaded = await steps.step("load into the kernel", () => loadIntoKernel(host, plan));
     try {
       const records = recordsOf(host, plan, loaded);
