@@ -93,9 +93,21 @@ function describe(name: string, folder: string): UnpackedKernel | null {
 
 /** The kernel, from the cache or from Debian's archive. Throws when neither has it. */
 export function fetchKernel(source: KernelSource): UnpackedKernel {
-  const folder = join(CACHE, source.name);
-  const cached = describe(source.name, folder);
+  const cached = describe(source.name, join(CACHE, source.name));
   if (cached) return cached;
+  try {
+    return fetchFromArchive(source);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(
+      `kernel ${source.name} is not in ${CACHE}, and could not be fetched: ${why}\n` +
+        `vm: it is package ${PACKAGE} of Debian's ${source.suite}, fetched by apt from the mirror that this machine uses`,
+    );
+  }
+}
+
+function fetchFromArchive(source: KernelSource): UnpackedKernel {
+  const folder = join(CACHE, source.name);
   process.stderr.write(`vm: fetching kernel ${source.name} from ${source.suite}\n`);
   const work = join(CACHE, `${source.name}.${process.pid}`);
   mkdirSync(join(work, "tree"), { recursive: true });
