@@ -52,10 +52,11 @@ async function runOn(kernel: UnpackedKernel, job: Job, signal: AbortSignal): Pro
   const folder = mkdtempSync(join(ROOT, "dist/vm-"));
   const script = join(folder, "script.sh");
   writeFileSync(script, scriptFor(kernel, script, job));
+  const folders = [ROOT, kernel.root];
   const print = (line: string) => void process.stdout.write(`[${kernel.name}] ${line}\n`);
   try {
     for (let attempt = 1; ; attempt++) {
-      const result = await boot(kernel, { script, timeoutMs: job.timeoutMs, print, signal });
+      const result = await boot(kernel, { script, folders, timeoutMs: job.timeoutMs, print, signal });
       if (signal.aborted) return 130;
       if (result.status !== null) return result.status;
       const again = result.died && attempt === 1;
@@ -98,7 +99,8 @@ async function measure(kernel: UnpackedKernel): Promise<number> {
 
 try {
   const missing = missingTool();
-  if (missing !== null) throw new Error(`no ${missing} on this machine: "scripts/setup test" installs it on Debian 12`);
+  if (missing !== null) throw new Error(`no ${missing} on this machine: "scripts/setup test" installs it on Debian`);
+  if (/\s/.test(ROOT)) throw new Error(`the path "${ROOT}" has blanks, which a kernel's command line cannot say`);
   const sources = all ? KERNELS : choose(named.length > 0 ? named : DEFAULT_KERNELS);
   // The emulation keeps about one processor busy for each machine.
   const waiting = sources.map(fetchKernel);

@@ -26,8 +26,8 @@ const ROOT_MODULES = [
   "fuse",
   "virtiofs",
 ];
-/** Of package qemu-system-common. */
-const VIRTIOFSD = "/usr/lib/qemu/virtiofsd";
+/** Of package qemu-system-common, and since Debian 13 of one of its own; both take the same options. */
+const VIRTIOFSD = ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd"];
 const SOCKET_WAIT_MS = 5_000;
 /** A boot takes some ten seconds, on a machine that does nothing else; one that takes this long has hung. */
 const BOOT_LIMIT_MS = 3 * 60_000;
@@ -92,7 +92,7 @@ export function missingTool(): string | null {
   const tools = ["qemu-system-x86_64", "cpio", "busybox", "depmod", "xz"];
   const missing = tools.find((tool) => Bun.which(tool) === null);
   if (missing !== undefined) return missing;
-  return existsSync(VIRTIOFSD) ? null : VIRTIOFSD;
+  return VIRTIOFSD.some((path) => existsSync(path)) ? null : "virtiofsd";
 }
 
 /** Copies the console to `print`, line by line, from the script's first line on; of that `begun` is told. */
@@ -117,11 +117,15 @@ async function follow(
   }
 }
 
-/** Runs `script` (a path on this machine outside /tmp and /run) with bash as root in the guest. */
+/**
+ * Runs `script` with bash as root in the guest, whose /tmp and /run are empty but for the `folders` that it needs of
+ * this machine.
+ */
 export async function boot(
   kernel: UnpackedKernel,
   options: {
     readonly script: string;
+    readonly folders: readonly string[];
     readonly timeoutMs: number;
     readonly print: (line: string) => void;
     readonly signal: AbortSignal;
@@ -131,13 +135,17 @@ export async function boot(
   const exitFile = `${options.script}.exit`;
   const alive = signOfLife(options.script);
   const socket = join(work, "fs.sock");
-  const append = `console=ttyS0 panic=-1 quiet audit=0 ${SPEED} lsm=landlock,lockdown,yama,bpf vm.script=${options.script} vm.exit=${exitFile}`;
+  const append = [
+    `console=ttyS0 panic=-1 quiet audit=0 ${SPEED} lsm=landlock,lockdown,yama,bpf`,
+    ...[`vm.script=${options.script}`, `vm.exit=${exitFile}`],
+    ...options.folders.filter((folder) => /^\/(tmp|run)\//.test(folder)).map((folder) => `vm.keep=${folder}`),
+  ].join(" ");
   for (const file of [exitFile, alive]) rmSync(file, { force: true });
   const children: Bun.Subprocess[] = [];
   try {
     const initrd = makeInitrd(kernel, work);
     const daemon = [
-      VIRTIOFSD,
+      VIRTIOFSD.find((path) => existsSync(path)) ?? "virtiofsd",
       `--socket-path=${socket}`,
       ...["-o", "source=/", "-o", "sandbox=chroot"],
       // With a cache that is dropped at each open, memory changes hands behind the emulation's back: it runs stale code.

@@ -27,14 +27,14 @@ export interface UnpackedKernel {
 }
 
 const PACKAGE = "linux-image-cloud-amd64";
-const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "bpfman-vm");
+const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "bpfman-vm");
 
 /** The mirror that this machine's apt uses for Debian; null when it has no Debian source, or has not fetched its lists. */
 function knownMirror(): string | null {
-  const targets = run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(ORIGIN) $(RELEASE)"]);
+  const targets = run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(ORIGIN) $(LABEL)"]);
   for (const line of targets.split("\n")) {
-    const [uri, origin, release] = line.split(" ");
-    if (uri && origin === "Debian" && release === "bookworm") return uri;
+    const [uri, origin, label] = line.split(" ");
+    if (uri && origin === "Debian" && label === "Debian") return uri;
   }
   return null;
 }
@@ -44,7 +44,7 @@ function mirror(): string {
   if (known !== null) return known;
   run(["apt-get", "-q", "update"]);
   const found = knownMirror();
-  if (found === null) throw new Error("apt has no Debian bookworm source on this machine");
+  if (found === null) throw new Error("apt has no source of Debian's on this machine");
   return found;
 }
 
