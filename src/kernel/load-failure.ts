@@ -30,10 +30,10 @@ export function loadFailure(thrown: unknown, evidence: LoadEvidence): unknown {
   };
   if (evidence.log.trim() !== "") {
     const reason = readVerifierLog(evidence.log).reason ?? thrown.message;
-    const advice = adviceFor(reason);
+    const hint = contextHint(reason, refused?.type ?? null) ?? adviceFor(reason);
     return new BpfmanError("VERIFIER_REJECTED", `load ${what}: the verifier refused it: ${reason}`, {
       ...parts,
-      ...(advice === null ? {} : { hint: advice }),
+      ...(hint === null ? {} : { hint }),
       verifierLog: evidence.log,
     });
   }
@@ -46,6 +46,13 @@ export function loadFailure(thrown: unknown, evidence: LoadEvidence): unknown {
   }
   const reason = tellingMessage(evidence.messages) ?? thrown.message;
   return new BpfmanError("LOAD_FAILED", `load ${what}: ${reason}`, { ...parts, ...hintFor(sys, reason) });
+}
+
+/** For a chain the kernel compares the types of the arguments, which it does not for a program that is attached by itself. */
+function contextHint(reason: string, type: ProgramType | null): string | null {
+  if (!/ is not a pointer to context$/.test(reason) || (type !== "xdp" && type !== "tc")) return null;
+  const context = type === "xdp" ? "struct xdp_md" : "struct __sk_buff";
+  return `declare its argument as "${context} *": in a chain the kernel compares the types`;
 }
 
 /** libbpf names the program that it failed to load; it has no other way to say. */

@@ -22,6 +22,7 @@ import { selectPrograms } from "../load/select.ts";
 import { mapsToReuse } from "../load/shared-maps.ts";
 import { type Context, operation } from "../operation.ts";
 import { carryOut, type Plan } from "../plan.ts";
+import { removeTestDispatchers } from "../remove-program.ts";
 import { type LoadRequest, loadRequest } from "../requests/load.ts";
 
 /** A request, and the image it named, if any. */
@@ -191,6 +192,11 @@ async function load(host: Host, request: LoadInput, context: Context): Promise<L
   const planned = plan(host, request);
   return carryOut(context, async (steps) => {
     const beganMs = performance.now();
+    await steps.step(
+      "expect a test dispatcher, which the load may make",
+      () => {},
+      () => removeTestDispatchers(host, host.store.programs()),
+    );
     const loaded = await steps.step("load into the kernel", () => loadIntoKernel(host, planned));
     try {
       const records = recordsOf(host, planned, loaded);
