@@ -8,17 +8,20 @@ import { resolve } from "node:path";
 import {
   createMessageConnection,
   type MessageConnection,
+  ProgressType,
   type ResponseError,
   StreamMessageReader,
   StreamMessageWriter,
 } from "vscode-jsonrpc/node";
 import { openRpcDocument } from "../../rpc/openrpc.ts";
+import type { ServerNotifications } from "../../rpc/protocol.ts";
 import { SESSION_SCHEMAS } from "../../rpc/schemas.ts";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import type { DispatcherListAnswer, LinkAnswer, LoadAnswer } from "../../src/domain/answer.ts";
 import { CHANGE_KINDS } from "../../src/domain/change.ts";
 import { OPERATIONS } from "../../src/service/operations.ts";
 import { executable } from "../fakes/executable.ts";
+import { serveImage } from "../fakes/image-server.ts";
 import { misfits } from "../fakes/json-schema.ts";
 import { cable, until } from "../fakes/kernel-lab.ts";
 import { readProtocolPage } from "../fakes/protocol-page.ts";
@@ -48,6 +51,10 @@ test("every request of the page is answered as the page says, and every change i
   const asked = new Set<string>();
   const told = new Map<string, unknown>();
   connection.onNotification((method, params) => void told.set(method, params));
+  const { token, value: example } = page.notification("$/progress")
+    .params as unknown as ServerNotifications["$/progress"];
+  const progress: unknown[] = [];
+  connection.onProgress(new ProgressType<unknown>(), token, (value) => void progress.push(value));
 
   /** Sends the page's request with some params replaced, and compares the answer. */
   async function ask<Result>(method: string, params: Readonly<Record<string, unknown>> = {}): Promise<Result> {
@@ -89,6 +96,11 @@ test("every request of the page is answered as the page says, and every change i
   await ask("link/detach", { linkId: record.id });
   await ask("program/unload", { programId });
   await until(() => CHANGE_KINDS.every((kind) => told.has(kind)));
+  const labels = { programs: { count_packets: "tc", count_openat: "tracepoint" }, maps: { counters: "array" } };
+  const registry = serveImage(OBJECT, labels);
+  await ask("image/inspect", { url: registry.reference });
+  await ask("image/pull", { url: registry.reference });
+  await registry.close();
   await ask("events/unsubscribe");
   await ask("shutdown");
   await connection.sendNotification("exit", page.notification("exit").params);
@@ -101,6 +113,9 @@ test("every request of the page is answered as the page says, and every change i
     const differing = differences(page.notification(kind).params, told.get(kind));
     expect({ kind, differing }).toEqual({ kind, differing: [] });
   }
+  expect(progress.at(0)).toEqual({ kind: "begin", title: "image/pull" });
+  expect(differences(example, progress.at(1))).toEqual([]);
+  expect(progress.at(-1)).toEqual({ kind: "end" });
   expect([...asked].sort()).toEqual([...Object.keys(SESSION_SCHEMAS), ...Object.keys(OPERATIONS)].sort());
   await bpfman.expectNothingLeft();
 });
