@@ -75,6 +75,8 @@ const METHODS: Readonly<Record<Method, string>> = {
   "link/update": "Changes the priority of a live XDP or TC link, or after which return values its chain goes on.",
   "dispatcher/list": "Lists the hooks on which several programs run in a chain.",
   "dispatcher/get": "Answers one chain with its members in order.",
+  "image/pull": "Fetches an image from a registry, checks it, and keeps it for later loads.",
+  "image/inspect": "Answers what a registry says of an image, without fetching its layers.",
   version: "Answers the versions of bpfman, Bun, libbpf and the kernel, and what the kernel can do.",
 };
 

@@ -5,6 +5,7 @@ import { buildInfo } from "./build-info.ts";
 import { CONFIG_DEFAULT, type Config, databaseWaitMs } from "./domain/config.ts";
 import type { ProcessIdentity } from "./domain/session.ts";
 import type { Settings } from "./domain/settings.ts";
+import type { ImageVerifier } from "./image/verifier.ts";
 import { openLog } from "./log/log.ts";
 import type { Host } from "./platform/host.ts";
 import type { Runtime } from "./platform/runtime.ts";
@@ -15,11 +16,13 @@ import type { SessionService } from "./service/session.ts";
 
 const RUNTIME_DIR = "/run/bpfman";
 const STATE_DIR = "/var/lib/bpfman";
+const CACHE_DIR = "/var/cache/bpfman";
 const CONFIG_FILE = "/etc/bpfman/bpfman.toml";
 
 interface Folders {
   readonly runtimeDir: string;
   readonly stateDir: string;
+  readonly cacheDir: string;
 }
 
 interface Place {
@@ -27,11 +30,15 @@ interface Place {
   readonly config: Config;
 }
 
-/** A runtime folder of one's own brings its state along, unless that is placed too. */
+/** A runtime folder of one's own brings its state and its cache along, unless they are placed too. */
 function foldersOf(settings: Settings): Folders {
-  const runtimeDir = settings.runtimeDir ?? RUNTIME_DIR;
-  const stateDir = settings.stateDir ?? (settings.runtimeDir === null ? STATE_DIR : join(settings.runtimeDir, "state"));
-  return { runtimeDir, stateDir };
+  const { runtimeDir } = settings;
+  const besides = (usual: string, name: string) => (runtimeDir === null ? usual : join(runtimeDir, name));
+  return {
+    runtimeDir: runtimeDir ?? RUNTIME_DIR,
+    stateDir: settings.stateDir ?? besides(STATE_DIR, "state"),
+    cacheDir: settings.cacheDir ?? besides(CACHE_DIR, "cache"),
+  };
 }
 
 /** The same for as long as the machine runs: ids of the kernel mean something only within it. */
@@ -95,6 +102,9 @@ async function loadConfig(named: string | null): Promise<Config> {
   return readConfig(file, named !== null);
 }
 
+/** Stands in until signatures are verified. */
+const ANY_IMAGE: ImageVerifier = { policy: "any", verify: async () => {} };
+
 const privileged = (): boolean => process.geteuid?.() === 0;
 
 interface Opened {
@@ -124,6 +134,11 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
         versions: () => versions(buildInfo),
         features: async () => (privileged() ? (await import("./kernel/features.ts")).features() : null),
       };
+    },
+    openImages: async () => {
+      const { openImages } = await import("./image/images.ts");
+      const { cacheDir } = folders;
+      return openImages({ cacheDir, caFile: settings.caFile, env: process.env, verifier: ANY_IMAGE });
     },
     openLock: async () => (await import("./lock/lock.ts")).openLock(join(folders.runtimeDir, "lock")),
     openHost: async (mode, owner = null) =>

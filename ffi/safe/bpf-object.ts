@@ -1,7 +1,7 @@
 import { type Pointer, toArrayBuffer } from "bun:ffi";
 import { ATTACH_TYPE, OBJECT_OPEN_OPTS, PROG_TYPE } from "../layout/generated.ts";
 import { encode } from "../layout/struct.ts";
-import { addressOf, allocate, copyOf, cString, keepAlive, type Memory } from "../memory.ts";
+import { addressOf, allocate, copyOf, cString, keepAlive } from "../memory.ts";
 import { lastErrno, textAt } from "./libc.ts";
 import { checkedLibbpf, libbpf, libbpfError } from "./libbpf.ts";
 import type { LogBuffer } from "./log-buffer.ts";
@@ -33,8 +33,11 @@ export interface BpfProgram {
   setAttachTarget(target: { readonly programFd: number | null; readonly function: string }): void;
   /** Lets an XDP program, or an extension of one, see packets of several fragments (Linux 5.18): BPF_F_XDP_HAS_FRAGS. */
   setFrags(): void;
-  /** Memory for the verifier's log, written only when the kernel refuses the program. */
-  setLog(log: LogBuffer): void;
+  /**
+   * Memory for the verifier's log, in use until `load` is over. It is written only when the kernel refuses the program,
+   * whole or, with `brief`, without the instructions and states (BPF_LOG_STATS).
+   */
+  setLog(log: LogBuffer, detail: "whole" | "brief"): void;
   /** The descriptor of the loaded program, which `close` of the object closes. */
   fd(): number;
 }
@@ -71,15 +74,13 @@ export function openObject(bytes: Uint8Array, name: string): BpfObject {
   if (opened === null) throw libbpfError("bpf_object__open_mem", lastErrno());
   const handle = Number(opened) as Pointer;
 
-  // What was handed to libbpf and must live as long as the object does.
-  const lent: Memory[] = [file];
   let closed = false;
   const live = (pointer: Pointer): Pointer => {
     if (closed) throw new Error("the BPF object is closed");
     return pointer;
   };
   return {
-    programs: walk((last) => library.bpf_object__next_program(handle, last)).map((it) => wrapProgram(it, live, lent)),
+    programs: walk((last) => library.bpf_object__next_program(handle, last)).map((it) => wrapProgram(it, live)),
     maps: walk((last) => library.bpf_object__next_map(handle, last)).map((it) => wrapMap(it, live)),
     load() {
       checkedLibbpf("bpf_object__load", library.bpf_object__load(live(handle)));
@@ -88,7 +89,7 @@ export function openObject(bytes: Uint8Array, name: string): BpfObject {
       if (closed) return;
       closed = true;
       library.bpf_object__close(handle);
-      keepAlive(...lent);
+      keepAlive(file);
     },
   };
 }
@@ -102,12 +103,14 @@ function walk(next: (last: Pointer | null) => Pointer | bigint | null): Pointer[
 
 /** include/uapi/linux/bpf.h */
 const BPF_F_XDP_HAS_FRAGS = 1 << 5;
+/** include/linux/bpf_verifier.h: what goes wrong, and the statistics. */
+const BPF_LOG_STATS = 4;
 
 type Live = (pointer: Pointer) => Pointer;
 
 const nameAt = (address: Pointer | bigint | null): string => (address === null ? "" : textAt(address));
 
-function wrapProgram(pointer: Pointer, live: Live, lent: Memory[]): BpfProgram {
+function wrapProgram(pointer: Pointer, live: Live): BpfProgram {
   const library = libbpf();
   return {
     name: nameAt(library.bpf_program__name(pointer)),
@@ -130,11 +133,12 @@ function wrapProgram(pointer: Pointer, live: Live, lent: Memory[]): BpfProgram {
       const flags = library.bpf_program__flags(live(pointer)) | BPF_F_XDP_HAS_FRAGS;
       checkedLibbpf("bpf_program__set_flags", library.bpf_program__set_flags(pointer, flags));
     },
-    setLog(log) {
-      const { memory } = log;
-      lent.push(memory);
-      const result = library.bpf_program__set_log_buf(live(pointer), memory, memory.length);
+    setLog(log, detail) {
+      const result = library.bpf_program__set_log_buf(live(pointer), log.address, log.bytes);
       checkedLibbpf("bpf_program__set_log_buf", result);
+      // At level 0 libbpf loads without a log, and once more with one when that fails.
+      const level = detail === "brief" ? BPF_LOG_STATS : 0;
+      checkedLibbpf("bpf_program__set_log_level", library.bpf_program__set_log_level(pointer, level));
     },
     fd: () => checkedLibbpf("bpf_program__fd", library.bpf_program__fd(live(pointer))),
   };

@@ -1,15 +1,42 @@
-import { allocate, type Memory, textUntilNul } from "../memory.ts";
+import { type Pointer, toArrayBuffer } from "bun:ffi";
+import { textUntilNul } from "../memory.ts";
+import { libc, lastErrno } from "./libc.ts";
+import { SysError } from "../sys-error.ts";
 
-/** Room for the verifier's log. Its pages take no memory until something is written to them. */
+/** mmap(2), <bits/mman.h>: the same numbers on all architectures that Bun runs on. */
+const PROT_READ_WRITE = 3;
+const MAP_PRIVATE = 0x02;
+const MAP_ANONYMOUS = 0x20;
+const MAP_NORESERVE = 0x4000;
+
+/**
+ * Room for the verifier's log, which few loads need: pages of the kernel's own, that cost nothing until something is
+ * written to them. An ArrayBuffer of this size would be filled with zeros first, at several milliseconds.
+ */
 export class LogBuffer {
-  readonly memory: Memory;
+  readonly address: Pointer;
+  readonly bytes: number;
+  #freed = false;
 
+  /** Throws SysError. */
   constructor(bytes: number) {
-    this.memory = allocate(bytes);
+    const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    const address = Number(libc().mmap(null, bytes, PROT_READ_WRITE, flags, -1, 0));
+    if (address === -1) throw new SysError("mmap", lastErrno());
+    this.address = address as Pointer;
+    this.bytes = bytes;
   }
 
   /** Empty when nothing was written. */
   text(): string {
-    return textUntilNul(this.memory);
+    if (this.#freed) throw new Error("the log is freed");
+    return textUntilNul(new Uint8Array(toArrayBuffer(this.address, 0, this.bytes)));
+  }
+
+  /** Gives the memory back; nobody may write to it any more. Harmless when repeated. */
+  free(): void {
+    if (this.#freed) return;
+    this.#freed = true;
+    libc().munmap(this.address, this.bytes);
   }
 }

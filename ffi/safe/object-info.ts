@@ -121,7 +121,8 @@ export function linkInfo(fd: number): LinkInfo {
 function attachTypeOf(type: number, info: StructReader<typeof LINK_INFO>): number | null {
   switch (type) {
     case LINK_TYPE.TRACING:
-      return info.u32("tracing_attach_type");
+      // The link of an extension has none, and says 0, which is a cgroup's.
+      return info.u32("tracing_attach_type") || null;
     case LINK_TYPE.CGROUP:
       return info.u32("cgroup_attach_type");
     case LINK_TYPE.NETNS:

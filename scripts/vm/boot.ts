@@ -8,6 +8,7 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -25,10 +26,15 @@ const ROOT_MODULES = [
   "fuse",
   "virtiofs",
 ];
+/** Of package qemu-system-common, and since Debian 13 of one of its own; both take the same options. */
+const VIRTIOFSD = ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd"];
 const SOCKET_WAIT_MS = 5_000;
 /** A boot takes some ten seconds, on a machine that does nothing else; one that takes this long has hung. */
 const BOOT_LIMIT_MS = 3 * 60_000;
-const MEMORY = "3G";
+/** The script shows every 20 seconds that its machine lives (scripts/vm.ts); one that has not for so long has died. */
+const SILENCE_LIMIT_MS = 3 * 60_000;
+const SILENCE_CHECK_MS = 10_000;
+const MEMORY = "2G";
 /**
  * All that the emulation can do, but for what makes it slow: string instructions, which it runs byte by byte, a fifth
  * level of page tables, and waiting with mwait, which keeps a whole processor busy; and for cx16, with which an early
@@ -40,16 +46,18 @@ const PROCESSORS = "1";
 /** Hardening of the kernel that costs time under emulation, and is not what is tested. */
 const SPEED = "mitigations=off init_on_alloc=0 hardened_usercopy=off randomize_kstack_offset=off";
 
-/** How a boot ended. `status` is the script's exit code; null when it never came to an end. */
-export interface BootResult {
-  readonly status: number | null;
-  /** Whether the script had begun: a boot that failed before may be tried again. */
-  readonly began: boolean;
-  readonly timedOut: boolean;
-}
+/** How a machine ended: with its script's exit code, or how else. One that died may be started again. */
+export type BootResult =
+  | { readonly status: number }
+  | { readonly status: null; readonly died: boolean; readonly reason: string };
 
 /** Line that the script prints first, so that a failed boot can be told from a failed test. */
 export const BEGIN_MARK = "vm: begin";
+
+/** The file that the script touches as long as its machine lives. */
+export const signOfLife = (script: string): string => `${script}.alive`;
+
+const secondsOf = (ms: number): string => `${(ms / 1000).toFixed(0)} s`;
 
 function makeInitrd(kernel: UnpackedKernel, work: string): string {
   const root = join(work, "initrd");
@@ -79,7 +87,15 @@ async function waitFor(path: string): Promise<void> {
   throw new Error("virtiofsd did not start");
 }
 
-/** Copies the console to `print`, line by line, from the script's first line on, of which `begun` is told. */
+/** What a machine is made with, and this one lacks; null when all is there. */
+export function missingTool(): string | null {
+  const tools = ["qemu-system-x86_64", "cpio", "busybox", "depmod", "xz"];
+  const missing = tools.find((tool) => Bun.which(tool) === null);
+  if (missing !== undefined) return missing;
+  return VIRTIOFSD.some((path) => existsSync(path)) ? null : "virtiofsd";
+}
+
+/** Copies the console to `print`, line by line, from the script's first line on; of that `begun` is told. */
 async function follow(
   stream: ReadableStream<Uint8Array>,
   print: (line: string) => void,
@@ -101,11 +117,15 @@ async function follow(
   }
 }
 
-/** Runs `script` (a path on this machine outside /tmp and /run) with bash as root in the guest. */
+/**
+ * Runs `script` with bash as root in the guest, whose /tmp and /run are empty but for the `folders` that it needs of
+ * this machine.
+ */
 export async function boot(
   kernel: UnpackedKernel,
   options: {
     readonly script: string;
+    readonly folders: readonly string[];
     readonly timeoutMs: number;
     readonly print: (line: string) => void;
     readonly signal: AbortSignal;
@@ -113,22 +133,25 @@ export async function boot(
 ): Promise<BootResult> {
   const work = mkdtempSync(join(tmpdir(), "bpfman-vm-"));
   const exitFile = `${options.script}.exit`;
+  const alive = signOfLife(options.script);
   const socket = join(work, "fs.sock");
-  const append = `console=ttyS0 panic=-1 quiet audit=0 ${SPEED} lsm=landlock,lockdown,yama,bpf vm.script=${options.script} vm.exit=${exitFile}`;
-  rmSync(exitFile, { force: true });
+  const append = [
+    `console=ttyS0 panic=-1 quiet audit=0 ${SPEED} lsm=landlock,lockdown,yama,bpf`,
+    ...[`vm.script=${options.script}`, `vm.exit=${exitFile}`],
+    ...options.folders.filter((folder) => /^\/(tmp|run)\//.test(folder)).map((folder) => `vm.keep=${folder}`),
+  ].join(" ");
+  for (const file of [exitFile, alive]) rmSync(file, { force: true });
   const children: Bun.Subprocess[] = [];
   try {
     const initrd = makeInitrd(kernel, work);
-    // With a cache that is dropped at each open, memory changes hands behind the emulation's back: it then runs stale code.
     const daemon = [
-      "/usr/lib/qemu/virtiofsd",
+      VIRTIOFSD.find((path) => existsSync(path)) ?? "virtiofsd",
       `--socket-path=${socket}`,
-      "-o",
-      "source=/",
-      "-o",
-      "cache=always",
-      "-o",
-      "sandbox=chroot",
+      ...["-o", "source=/", "-o", "sandbox=chroot"],
+      // With a cache that is dropped at each open, memory changes hands behind the emulation's back: it runs stale code.
+      ...["-o", "cache=always"],
+      // It keeps each file open that the guest has looked at: listing a large folder must not count as looking at all of it.
+      ...["-o", "no_readdirplus"],
     ];
     children.push(Bun.spawn(daemon, { stdin: "ignore", stdout: "ignore", stderr: Bun.file(join(work, "fs.log")) }));
     await waitFor(socket);
@@ -143,29 +166,39 @@ export async function boot(
       { stdin: "ignore", stdout: "pipe", stderr: "inherit" },
     );
     children.push(qemu);
-    let began = false;
-    let timedOut = false;
+    let reason = "the machine stopped before the end";
+    let died = true;
     const stop = () => qemu.kill("SIGKILL");
-    const limit = (ms: number) =>
-      setTimeout(() => {
-        timedOut = true;
-        stop();
-      }, ms);
-    let timer = limit(BOOT_LIMIT_MS);
+    const stopFor = (why: string, fault: "machine" | "script") => {
+      reason = why;
+      died = fault === "machine";
+      stop();
+    };
+    const timers = [
+      setTimeout(() => stopFor(`no script began within ${secondsOf(BOOT_LIMIT_MS)}`, "machine"), BOOT_LIMIT_MS),
+    ];
+    const watch = () => {
+      clearTimeout(timers.shift());
+      const beganAt = Date.now();
+      const { timeoutMs } = options;
+      timers.push(setTimeout(() => stopFor(`not at its end after ${secondsOf(timeoutMs)}`, "script"), timeoutMs));
+      const look = () => {
+        const seenAt = existsSync(alive) ? statSync(alive).mtimeMs : beganAt;
+        const silent = Date.now() - Math.max(beganAt, seenAt);
+        if (silent > SILENCE_LIMIT_MS) stopFor(`no sign of life for ${secondsOf(silent)}`, "machine");
+      };
+      timers.push(setInterval(look, SILENCE_CHECK_MS));
+    };
     options.signal.addEventListener("abort", stop, { once: true });
-    await follow(qemu.stdout, options.print, () => {
-      began = true;
-      clearTimeout(timer);
-      timer = limit(options.timeoutMs);
-    });
+    await follow(qemu.stdout, options.print, watch);
     await qemu.exited;
-    clearTimeout(timer);
+    timers.forEach(clearTimeout);
     options.signal.removeEventListener("abort", stop);
-    const status = existsSync(exitFile) ? Number(readFileSync(exitFile, "utf8").trim()) : null;
-    return { status, began, timedOut };
+    if (existsSync(exitFile)) return { status: Number(readFileSync(exitFile, "utf8").trim()) };
+    return { status: null, died, reason };
   } finally {
     for (const child of children) if (child.exitCode === null) child.kill("SIGKILL");
     rmSync(work, { recursive: true, force: true });
-    rmSync(exitFile, { force: true });
+    for (const file of [exitFile, alive]) rmSync(file, { force: true });
   }
 }

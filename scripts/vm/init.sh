@@ -8,6 +8,7 @@ for word in $($b cat /proc/cmdline); do
   case $word in
     vm.script=*) script=${word#vm.script=} ;;
     vm.exit=*) exit_file=${word#vm.exit=} ;;
+    vm.keep=*) keep="$keep ${word#vm.keep=}" ;;
   esac
 done
 # Older kernels have what the shared root needs as modules; the file names give the order.
@@ -19,8 +20,17 @@ if ! $b mount -t virtiofs hostroot /newroot; then
   $b poweroff -f
 fi
 cd /newroot || exit 1
+# Folders that the fresh ones would hide.
+for path in $keep; do
+  $b mkdir -p "/kept$path"
+  $b mount --bind "/newroot$path" "/kept$path"
+done
 for folder in proc sys dev tmp run; do $b mount -t tmpfs -o mode=755,size=70% "$folder" "$folder"; done
 $b chmod 1777 tmp
+for path in $keep; do
+  $b mkdir -p "/newroot$path"
+  $b mount --move "/kept$path" "/newroot$path"
+done
 $b mount -t proc proc proc
 $b mount -t sysfs sysfs sys
 $b mount -t devtmpfs devtmpfs dev

@@ -27,14 +27,14 @@ export interface UnpackedKernel {
 }
 
 const PACKAGE = "linux-image-cloud-amd64";
-const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "bpfman-vm");
+const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "bpfman-vm");
 
 /** The mirror that this machine's apt uses for Debian; null when it has no Debian source, or has not fetched its lists. */
 function knownMirror(): string | null {
-  const targets = run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(ORIGIN) $(RELEASE)"]);
+  const targets = run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(ORIGIN) $(LABEL)"]);
   for (const line of targets.split("\n")) {
-    const [uri, origin, release] = line.split(" ");
-    if (uri && origin === "Debian" && release === "bookworm") return uri;
+    const [uri, origin, label] = line.split(" ");
+    if (uri && origin === "Debian" && label === "Debian") return uri;
   }
   return null;
 }
@@ -44,7 +44,7 @@ function mirror(): string {
   if (known !== null) return known;
   run(["apt-get", "-q", "update"]);
   const found = knownMirror();
-  if (found === null) throw new Error("apt has no Debian bookworm source on this machine");
+  if (found === null) throw new Error("apt has no source of Debian's on this machine");
   return found;
 }
 
@@ -93,9 +93,21 @@ function describe(name: string, folder: string): UnpackedKernel | null {
 
 /** The kernel, from the cache or from Debian's archive. Throws when neither has it. */
 export function fetchKernel(source: KernelSource): UnpackedKernel {
-  const folder = join(CACHE, source.name);
-  const cached = describe(source.name, folder);
+  const cached = describe(source.name, join(CACHE, source.name));
   if (cached) return cached;
+  try {
+    return fetchFromArchive(source);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(
+      `kernel ${source.name} is not in ${CACHE}, and could not be fetched: ${why}\n` +
+        `vm: it is package ${PACKAGE} of Debian's ${source.suite}, fetched by apt from the mirror that this machine uses`,
+    );
+  }
+}
+
+function fetchFromArchive(source: KernelSource): UnpackedKernel {
+  const folder = join(CACHE, source.name);
   process.stderr.write(`vm: fetching kernel ${source.name} from ${source.suite}\n`);
   const work = join(CACHE, `${source.name}.${process.pid}`);
   mkdirSync(join(work, "tree"), { recursive: true });

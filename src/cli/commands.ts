@@ -26,7 +26,7 @@ const LOAD: Group = {
     {
       name: "image",
       summary: "Load an eBPF program packaged in a OCI container image from a given registry.",
-      load: null,
+      load: async () => (await import("./commands/load-image.ts")).loadImage,
     },
   ],
 };
@@ -153,7 +153,16 @@ const IMAGE: Group = {
   name: "image",
   summary: "eBPF Bytecode Image related commands.",
   children: [
-    { name: "pull", summary: "Pull an eBPF bytecode image from a remote registry.", load: null },
+    {
+      name: "pull",
+      summary: "Pull an eBPF bytecode image from a remote registry.",
+      load: async () => (await import("./commands/pull-image.ts")).pullImage,
+    },
+    {
+      name: "inspect",
+      summary: "Show what an eBPF bytecode image in a remote registry holds.",
+      load: async () => (await import("./commands/inspect-image.ts")).inspectImage,
+    },
     {
       name: "build",
       summary: "Build an eBPF bytecode image from local bytecode objects and push to a registry.",

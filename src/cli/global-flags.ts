@@ -36,6 +36,23 @@ const STATE_DIR: Flag = {
   default: "/var/lib/bpfman, or state/ in --runtime-dir when that is given",
   doc: ["Folder of the database, which survives the boot."],
 };
+const CACHE_DIR: Flag = {
+  long: "cache-dir",
+  takes: "one",
+  metavar: "DIR",
+  completes: "directory",
+  env: "BPFMAN_CACHE_DIR",
+  default: "/var/cache/bpfman, or cache/ in --runtime-dir when that is given",
+  doc: ["Folder of the bytecode images that were pulled."],
+};
+const CA_FILE: Flag = {
+  long: "ca-file",
+  takes: "one",
+  metavar: "FILE",
+  completes: "file",
+  env: "BPFMAN_CA_FILE",
+  doc: ["Certificates in PEM that registries may have theirs from, besides those the system trusts."],
+};
 const CONFIG: Flag = {
   long: "config",
   takes: "one",
@@ -79,7 +96,18 @@ export const HELP: Flag = {
 /** Taken before any command only. */
 export const VERSION: Flag = { long: "version", short: "V", takes: "nothing", doc: ["Print the version."] };
 
-const GLOBAL_FLAGS: readonly Flag[] = [OUTPUT, RUNTIME_DIR, STATE_DIR, CONFIG, LOCK_TIMEOUT, LOG_LEVEL, NO_COLOR, HELP];
+const GLOBAL_FLAGS: readonly Flag[] = [
+  OUTPUT,
+  RUNTIME_DIR,
+  STATE_DIR,
+  CACHE_DIR,
+  CONFIG,
+  CA_FILE,
+  LOCK_TIMEOUT,
+  LOG_LEVEL,
+  NO_COLOR,
+  HELP,
+];
 
 /** The global options next to a command's own, which win where both want the same letter (`-o` of a probe's offset). */
 export function globalFlagsBeside(own: readonly Flag[]): readonly Flag[] {
@@ -112,7 +140,9 @@ export function readGlobals(line: Line, env: Environment): Globals {
     settings: {
       runtimeDir: given(RUNTIME_DIR),
       stateDir: given(STATE_DIR),
+      cacheDir: given(CACHE_DIR),
       configFile: given(CONFIG),
+      caFile: given(CA_FILE),
       lockTimeoutMs: lockTimeout === null ? LOCK_TIMEOUT_DEFAULT_MS : parseDuration(lockTimeout),
       logLevel: parseWord(given(LOG_LEVEL) ?? "warn", { what: levelFrom, words: LOG_LEVELS, code: "USAGE" }),
     },

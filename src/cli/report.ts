@@ -2,6 +2,7 @@
 import type { ErrorKind } from "../errors/codes.ts";
 import type { BpfmanError } from "../errors/error.ts";
 import { printable, printableBlock } from "./printable.ts";
+import { renderSource } from "./render-source.ts";
 import { renderJson } from "./render-json.ts";
 
 /** `usage`: while the command line was read. `run`: afterwards. */
@@ -26,9 +27,9 @@ const EXIT_CODES: Readonly<Record<ErrorKind, number>> = {
 export const exitCodeOf = (error: BpfmanError, phase: Phase): number =>
   isUsage(error, phase) ? 2 : EXIT_CODES[error.kind];
 
-/** `error: …`, `hint: …`, then the verifier's whole log. */
+/** `error: …`, the line of source of a program that was refused, `hint: …`, then the verifier's whole log. */
 export function renderError(error: BpfmanError): string {
-  const lines = [`error: ${printable(error.message)}`];
+  const lines = [`error: ${printable(error.message)}`, ...renderSource(error)];
   if (error.hint !== null) lines.push(`hint: ${printableBlock(error.hint)}`);
   if (error.verifierLog !== null) lines.push("", printableBlock(error.verifierLog.trimEnd()));
   return `${lines.join("\n")}\n`;

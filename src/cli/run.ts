@@ -5,6 +5,7 @@ import type { Invoke } from "../service/invoke.ts";
 import type { Session } from "./command.ts";
 import { asksForJson, type Globals, readGlobals } from "./global-flags.ts";
 import { renderHelp, usageOf } from "./help.ts";
+import { printable } from "./printable.ts";
 import { renderJson } from "./render-json.ts";
 import { exitCodeOf, isUsage, type Phase, renderCrash, renderError, renderErrorJson, renderStack } from "./report.ts";
 import { newTrail, pathOf, route, topic, type Trail } from "./route.ts";
@@ -30,7 +31,14 @@ export interface CliHost {
 
 /** Runs a command line to its end and answers the exit code. Throws nothing. */
 export async function runCli(host: CliHost): Promise<number> {
-  const run: Run = { host, trail: newTrail(), globals: null, phase: "usage", operationId: crypto.randomUUID() };
+  const run: Run = {
+    host,
+    trail: newTrail(),
+    globals: null,
+    phase: "usage",
+    operationId: crypto.randomUUID(),
+    progressShown: false,
+  };
   try {
     const next = await route(host.args, run.trail);
     if (next.kind === "help") {
@@ -60,6 +68,15 @@ interface Run {
   /** Null until they are read. */
   globals: Globals | null;
   phase: Phase;
+  /** A line about something under way stands on the terminal, to be taken away before anything else is written. */
+  progressShown: boolean;
+}
+
+const CLEAR_LINE = "\r\x1b[K";
+
+function endProgress(run: Run): void {
+  if (run.progressShown) run.host.err(CLEAR_LINE);
+  run.progressShown = false;
 }
 
 function openSession(run: Run, globals: Globals): { session: Session; exitCode(): number } {
@@ -77,11 +94,14 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
         signal: host.signal,
         lockTimeoutMs: globals.settings.lockTimeoutMs,
         progress: (message) => {
-          if (host.stderrIsTerminal) host.err(`${message}\n`);
+          if (!host.stderrIsTerminal) return;
+          run.progressShown = true;
+          host.err(`${CLEAR_LINE}${printable(message)}`);
         },
       });
     },
     print(answer, text) {
+      endProgress(run);
       const shown = globals.output === "json" ? renderJson(answer) : text(answer, styled);
       if (shown !== "") host.out(shown);
     },
@@ -103,7 +123,9 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
 }
 
 /** Writes a failure to stderr and answers its exit code. */
-function report(cause: unknown, { host, trail, globals, phase, operationId }: Run): number {
+function report(cause: unknown, run: Run): number {
+  const { host, trail, globals, phase, operationId } = run;
+  endProgress(run);
   const error = cause instanceof BpfmanError ? cause : mistake(cause, operationId);
   const json = globals === null ? asksForJson(host.args) : globals.output === "json";
   if (json) host.err(renderErrorJson(error));

@@ -308,3 +308,44 @@ export interface VersionAnswer {
   /** Null when they were not asked for, for those who are not root, and where no system call can be made. */
   readonly features: FeaturesAnswer | null;
 }
+
+/** Name -> type, in the words of the image's labels. */
+type Labelled = Readonly<Record<string, string>>;
+
+export interface ImagePullAnswer {
+  readonly reference: string;
+  /** What the reference stands for: that of the index, where there is one. */
+  readonly digest: string;
+  readonly media_type: string;
+  /** From the labels; from the object file where the image has none. */
+  readonly programs: Labelled;
+  readonly maps: Labelled;
+}
+
+export interface ImageLayerAnswer {
+  readonly media_type: string;
+  readonly digest: string;
+  readonly size: number;
+}
+
+export interface ImageContentAnswer {
+  readonly digest: string;
+  readonly media_type: string;
+  /** Null when the image has no such label. */
+  readonly programs: Labelled | null;
+  readonly maps: Labelled | null;
+  readonly layers: readonly ImageLayerAnswer[];
+}
+
+export interface ImageEntryAnswer extends ImageContentAnswer {
+  readonly size: number;
+  readonly platform: { readonly os: string; readonly architecture: string; readonly variant: string | null };
+}
+
+export interface ImageIndexAnswer {
+  readonly digest: string;
+  readonly media_type: string;
+  readonly manifests: readonly ImageEntryAnswer[];
+}
+
+export type ImageInspectAnswer = { readonly reference: string } & (ImageContentAnswer | ImageIndexAnswer);

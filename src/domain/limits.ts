@@ -76,3 +76,45 @@ export const LAST_REPLIES_TIMEOUT_MS = 10_000;
 export const PARENT_POLL_MS = 250;
 /** How often the database is looked at for changes of others when nothing says that there are any. */
 export const CHANGES_POLL_MS = 1000;
+/** Length of an image's name, registry and path, in characters (distribution/reference). */
+export const IMAGE_NAME_CHARS_MAX = 255;
+/** Largest manifest or index: what registries take (OCI distribution spec, "pushing manifests"). */
+export const MANIFEST_BYTES_MAX = 4 * 1024 * 1024;
+/** Largest configuration of an image; those of bytecode images have a few KiB. */
+export const IMAGE_CONFIG_BYTES_MAX = 1024 * 1024;
+/** Largest packed layer: twice the largest object file. */
+export const LAYER_BYTES_MAX = 32 * 1024 * 1024;
+/** Largest unpacked layer: what a decompression bomb may cost in memory. */
+export const LAYER_TAR_BYTES_MAX = 64 * 1024 * 1024;
+/** Files and folders in one layer; a bytecode image has one. */
+export const LAYER_ENTRIES_MAX = 1024;
+/** Entries of an index, and layers of a manifest. */
+export const IMAGE_ENTRIES_MAX = 1024;
+/** What is read of a registry's answer that is no content: errors, tokens, lists. */
+export const REGISTRY_TEXT_BYTES_MAX = 256 * 1024;
+/** How long a registry may say nothing, before its answer and between two pieces of it. */
+export const REGISTRY_IDLE_TIMEOUT_MS = 30_000;
+/** How long one answer may take in all, its retries included. */
+export const REGISTRY_TOTAL_TIMEOUT_MS = 600_000;
+/** How often a request is sent when the registry is overloaded or the connection breaks. */
+export const REGISTRY_ATTEMPTS_MAX = 4;
+/** The first pause between two attempts; each further one is four times as long. */
+export const REGISTRY_PAUSE_MS = 250;
+/** The longest pause that a registry may ask for (Retry-After). */
+export const REGISTRY_PAUSE_MAX_MS = 30_000;
+/** Redirects followed for one request. */
+export const REGISTRY_REDIRECTS_MAX = 5;
+/** Largest file of credentials. */
+export const AUTH_FILE_BYTES_MAX = 1024 * 1024;
+/** How long a credential helper may take; some ask a cloud. */
+export const CREDENTIAL_HELPER_TIMEOUT_MS = 30_000;
+/** Images behind an index that are looked into for `image inspect`; each takes two requests. */
+export const INSPECTED_ENTRIES_MAX = 64;
+/** Length of an image reference and of a registry's credentials taken from outside, in characters. */
+export const REGISTRY_FIELD_CHARS_MAX = 16_384;
+/** Functions of one program, with all that it calls: what the kernel allows (BPF_MAX_SUBPROGS). */
+export const SUBPROGRAMS_MAX = 256;
+/** Instructions of one program with all that it calls: what the kernel allows (BPF_COMPLEXITY_LIMIT_INSNS). */
+export const PROGRAM_INSTRUCTIONS_MAX = 1_000_000;
+/** A line of C, or the path of its file, as the compiler wrote it into an object. */
+export const SOURCE_TEXT_BYTES_MAX = 65_536;

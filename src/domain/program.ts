@@ -42,11 +42,15 @@ export type Metadata = Readonly<Record<string, string>>;
 /** The metadata key that `--application` writes. */
 export const APPLICATION_KEY = "bpfman_application";
 
+/** When a registry is asked for an image: each time, when it is not in the cache, or not at all. */
+export const PULL_POLICIES = ["Always", "IfNotPresent", "Never"] as const;
+export type PullPolicy = (typeof PULL_POLICIES)[number];
+
 /** Where an image's bytes came from; null for local files. */
 export interface ImageSource {
   readonly url: string;
   readonly digest: string;
-  readonly pullPolicy: "Always" | "IfNotPresent" | "Never";
+  readonly pullPolicy: PullPolicy;
 }
 
 /** A map that a managed program uses, under its full name (the kernel keeps 15 characters). */

@@ -4,7 +4,10 @@ import type { LogLevel } from "./log.ts";
 export interface Settings {
   readonly runtimeDir: string | null;
   readonly stateDir: string | null;
+  readonly cacheDir: string | null;
   readonly configFile: string | null;
+  /** Certificates of registries to trust besides the usual ones. */
+  readonly caFile: string | null;
   /** Milliseconds; 0 waits for ever. */
   readonly lockTimeoutMs: number;
   readonly logLevel: LogLevel;

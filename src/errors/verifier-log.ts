@@ -1,30 +1,85 @@
-/** The log of the kernel's verifier (kernel/bpf/log.c), read for its one line that says why. Formats vary by kernel. */
+/** The log of the kernel's verifier (kernel/bpf/log.c), read for what it says why and where. Formats vary by kernel. */
 
 /** Lines that close the log or repeat the state: `processed 9 insns (limit 1000000) …`, `verification time 81 usec`. */
 const STATISTICS =
   /^(processed \d+ insns|verification time \d|stack depth |max_states_per_insn|total_states|peak_states|mark_read)/;
-/** Code and state that surround the reason: `12: (95) exit`, `; return 0;`, `R0=inv1 R10=fp0`, `from 3 to 7: …`. */
+/** An instruction as it is looked at, `12: (95) exit`, and nothing but the state before it: `12: R0=1 R10=fp0`. */
+const INSTRUCTION = /^(\d+): /;
+/** Code and state that surround the reason: `; return 0;`, `R0=inv1 R10=fp0`, `from 3 to 7: …`. */
 const CONTEXT =
-  /^(\d+: |;|(frame\d+: ?)?R\d+(_\w+)?=|from \d+ to \d+|last_idx \d|regs=|parent |mark_precise|Live regs|[<^~|=-]|caller:|callee:|to caller at )/;
+  /^(\d+: |;|(frame\d+: ?)?R\d+(_\w+)?=|from \d+ to \d+|last_idx \d|regs=|parent |mark_precise|Live regs|[<^~|=-]|caller:|callee:|to caller at |returning from callee:|(cur|old) state:|Validating |func#\d+ @|Func#\d+ )/;
 /** Advice that libbpf or the kernel puts behind the reason. */
 const ADVICE = /^(propagating |arg#\d+ reference type|hint:)/i;
 
 /** Since Linux 7.3 an explanation of many lines stands behind the reason, and begins with this. */
 const EXPLANATION = /^Verification failed: /;
+/** In it, the instruction in question: `>>> 7 | (79) r0 = *(u64 *)(r0 +0)`. */
+const MARKED = /^>>> (\d+) \|/;
 
-/**
- * The reason for which a program was refused: the last line with a meaning of its own, without what closes the log.
- * Null when the log has no such line.
- */
-export function verifierReason(log: string): string | null {
-  const all = log.split("\n").map((line) => line.trim());
-  const explained = all.findIndex((line) => EXPLANATION.test(line));
-  // The explanation's first line sums it up, but the kernel's classic wording is what people search for.
-  const lines = explained < 0 ? all : [all[explained] ?? "", ...all.slice(0, explained)];
-  for (let index = lines.length - 1; index >= 0; index--) {
-    const line = lines[index] ?? "";
-    if (line === "" || STATISTICS.test(line) || CONTEXT.test(line) || ADVICE.test(line)) continue;
-    return line;
-  }
-  return null;
+/** Reasons that are about the program as a whole: the instruction that was looked at last is not to blame. */
+const WHOLE = /is too large|jumps is too complex|Too large\b|combined stack size/;
+/** A reason that names its instruction: `infinite loop detected at insn 5`, `unreachable insn 9`. */
+const NAMED = /\binsn (\d+)/;
+const ACQUIRED = /\balloc_insn=(\d+)/;
+
+/** Of several lines that give the reason together, so many. */
+const REASON_LINES_MAX = 3;
+
+export interface Refusal {
+  /** In the kernel's own words; null when the log has no line with a meaning of its own, as one that is cut off. */
+  readonly reason: string | null;
+  /** The instruction that is refused, counted from the program's first; null when it is the program as a whole. */
+  readonly instruction: number | null;
+  /** The instruction that took the reference which is not given back; null for other reasons. */
+  readonly acquiredAt: number | null;
 }
+
+/** What the log says of the program's refusal. */
+export function readVerifierLog(log: string): Refusal {
+  // Logs can have many megabytes; all that matters stands at the end.
+  const lines = log.slice(-TAIL_CHARS).split("\n");
+  const all = lines.map((line) => line.trim());
+  const explained = all.findIndex((line) => EXPLANATION.test(line));
+  const classic = explained < 0 ? all : all.slice(0, explained);
+  const end = classic.findLastIndex(isReason);
+  const before = classic.findLastIndex((line, index) => index <= end && !isReason(line));
+  // The kernel's classic wording is what people search for; the explanation's first line only stands in for it.
+  const words = end < 0 ? all.filter((line) => EXPLANATION.test(line)) : classic.slice(before + 1, end + 1);
+  const reason = words.length === 0 ? null : words.slice(-REASON_LINES_MAX).join("; ");
+  return { reason, instruction: instructionOf(all, classic, reason), acquiredAt: numberIn(ACQUIRED, reason ?? "") };
+}
+
+/** Whether the log has its end. A kernel that runs out of room cuts it off at the beginning, or before Linux 6.4 there. */
+export const isWhole = (log: string): boolean => /^processed \d+ insns/m.test(log.slice(-TAIL_CHARS));
+
+/** Enough for every explanation and for the state of many registers. */
+const TAIL_CHARS = 65_536;
+
+const isReason = (line: string): boolean =>
+  line !== "" && !STATISTICS.test(line) && !CONTEXT.test(line) && !ADVICE.test(line);
+
+function instructionOf(all: readonly string[], classic: readonly string[], reason: string | null): number | null {
+  if (reason === null || WHOLE.test(reason)) return null;
+  const marked = all.map((line) => numberIn(MARKED, line)).find((number) => number !== null);
+  const last = classic.findLast((line) => INSTRUCTION.test(line)) ?? "";
+  return numberIn(NAMED, reason) ?? marked ?? numberIn(INSTRUCTION, last);
+}
+
+function numberIn(pattern: RegExp, text: string): number | null {
+  const digits = pattern.exec(text)?.[1];
+  return digits === undefined ? null : Number(digits);
+}
+
+/** What to do about the most frequent reasons. */
+const ADVICE_BY_REASON: readonly (readonly [RegExp, string])[] = [
+  [/_or_null'/, "compare the pointer with NULL before it is used"],
+  [/outside of the packet|invalid access to packet/, "compare the end of what is read with data_end first"],
+  [/Unreleased reference/, "give the reference back on every path, as bpf_ringbuf_submit or bpf_sk_release do"],
+  [/stack/, "the stack has 512 bytes for a program and all that it calls: keep large data in a map"],
+  [/is too large|too complex|infinite loop/, "the verifier walks every path: shorten the loops, or use bpf_loop"],
+  [/invalid func|unknown func|cannot use helper/, "this kernel has no such helper for programs of this type"],
+];
+
+/** What to do about a reason; null for those that have no usual cure. */
+export const adviceFor = (reason: string): string | null =>
+  ADVICE_BY_REASON.find(([pattern]) => pattern.test(reason))?.[1] ?? null;

@@ -5,15 +5,13 @@ import { createExtensionLink } from "../../ffi/safe/link.ts";
 import { LogBuffer } from "../../ffi/safe/log-buffer.ts";
 import { programInfo } from "../../ffi/safe/object-info.ts";
 import { programId } from "../domain/ids.ts";
+import { VERIFIER_LOG_BYTES_MAX } from "../domain/limits.ts";
 import type { AttachedLink, DispatcherToLoad, LoadedDispatcher } from "../platform/kernel.ts";
 import { type DispatcherHook, dispatcherBytes, onlyProgram } from "./extension.ts";
 import { attempt } from "./failure.ts";
 import { attachedLink } from "./link-info.ts";
 import { loadFailure } from "./load-failure.ts";
 import { pin, withPinnedProgram } from "./pin.ts";
-
-/** The verifier has little to say about ours; a large buffer takes longer to make than the dispatcher to load. */
-const LOG_BYTES = 1 << 16;
 
 /** The dispatcher itself, with its slots empty. Throws LOAD_FAILED, VERIFIER_REJECTED and what libbpf lacks. */
 export async function loadEmptyDispatcher(
@@ -22,14 +20,14 @@ export async function loadEmptyDispatcher(
 ): Promise<BpfObject> {
   const bytes = await dispatcherBytes(hook);
   const messages: string[] = [];
-  const log = new LogBuffer(LOG_BYTES);
+  const log = new LogBuffer(VERIFIER_LOG_BYTES_MAX);
   let opened: BpfObject | undefined;
   try {
     return collectMessages(messages, () => {
       const object = openObject(bytes, "dispatcher");
       opened = object;
       const program = onlyProgram(object);
-      program.setLog(log);
+      program.setLog(log, "whole");
       if (settings.frags) program.setFrags();
       // libbpf freezes it before it loads the program, so that the verifier knows the values.
       object.maps.find((map) => map.name.endsWith(".rodata"))?.writeInitialValue(0, settings.config);
@@ -40,6 +38,8 @@ export async function loadEmptyDispatcher(
     opened?.close();
     const name = `${hook}_dispatcher`;
     throw loadFailure(thrown, { object: name, programs: [{ name, type: hook }], messages, log: log.text() });
+  } finally {
+    log.free();
   }
 }
 

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import type { ProgramType } from "../domain/program.ts";
 import { BpfmanError, type ErrorParts, type SysFailure } from "../errors/error.ts";
 import { sysFailure } from "../errors/sys-failure.ts";
-import { verifierReason } from "../errors/verifier-log.ts";
+import { adviceFor, readVerifierLog } from "../errors/verifier-log.ts";
 import { permissionHint } from "./evidence.ts";
 import { translate } from "./failure.ts";
 
@@ -29,9 +29,11 @@ export function loadFailure(thrown: unknown, evidence: LoadEvidence): unknown {
     details: { object: evidence.object, program, libbpf: evidence.messages },
   };
   if (evidence.log.trim() !== "") {
-    const reason = verifierReason(evidence.log) ?? thrown.message;
+    const reason = readVerifierLog(evidence.log).reason ?? thrown.message;
+    const hint = contextHint(reason, refused?.type ?? null) ?? adviceFor(reason);
     return new BpfmanError("VERIFIER_REJECTED", `load ${what}: the verifier refused it: ${reason}`, {
       ...parts,
+      ...(hint === null ? {} : { hint }),
       verifierLog: evidence.log,
     });
   }
@@ -44,6 +46,13 @@ export function loadFailure(thrown: unknown, evidence: LoadEvidence): unknown {
   }
   const reason = tellingMessage(evidence.messages) ?? thrown.message;
   return new BpfmanError("LOAD_FAILED", `load ${what}: ${reason}`, { ...parts, ...hintFor(sys, reason) });
+}
+
+/** For a chain the kernel compares the types of the arguments, which it does not for a program that is attached by itself. */
+function contextHint(reason: string, type: ProgramType | null): string | null {
+  if (!/ is not a pointer to context$/.test(reason) || (type !== "xdp" && type !== "tc")) return null;
+  const context = type === "xdp" ? "struct xdp_md" : "struct __sk_buff";
+  return `declare its argument as "${context} *": in a chain the kernel compares the types`;
 }
 
 /** libbpf names the program that it failed to load; it has no other way to say. */

@@ -6,6 +6,8 @@ import { mapInfo } from "../../ffi/safe/object-info.ts";
 import { mapId } from "../domain/ids.ts";
 import { VERIFIER_LOG_BYTES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
+import { sysFailure } from "../errors/sys-failure.ts";
+import { isWhole } from "../errors/verifier-log.ts";
 import type { LoadedMap, LoadedObject, ObjectToLoad, ProgramToLoad } from "../platform/kernel.ts";
 import { setKernelTarget } from "./kernel-target.ts";
 import { loadFailure } from "./load-failure.ts";
@@ -24,21 +26,46 @@ export type ExtensionSlots = ReadonlyMap<ProgramToLoad["type"], ExtensionSlot>;
 
 /** Loads the programs named. Throws VERIFIER_REJECTED, KERNEL_REFUSED, LOAD_FAILED, LIBBPF_MISSING and the like. */
 export function load(object: ObjectToLoad, slots: ExtensionSlots): LoadedObject {
+  const first = tryToLoad({ object, slots, detail: "whole" });
+  if (first.loaded !== null) return first.loaded;
+  let { log } = first;
+  if (sysFailure(first.thrown)?.name === "ENOSPC" && !isWhole(log)) {
+    // Linux before 6.4 keeps the log's beginning and drops its end, with the reason.
+    const second = tryToLoad({ object, slots, detail: "brief" });
+    second.loaded?.close();
+    log = `${log.trimEnd()}\n… (longer than the kernel's limit)\n${second.log}`;
+  }
+  throw loadFailure(first.thrown, { object: object.name, programs: object.programs, messages: first.messages, log });
+}
+
+/** `loaded` is null when `thrown` was thrown. */
+interface Outcome {
+  readonly loaded: LoadedObject | null;
+  readonly thrown: unknown;
+  /** libbpf's warnings. */
+  readonly messages: readonly string[];
+  readonly log: string;
+}
+
+function tryToLoad({ object, slots, detail }: Omit<Settings, "log">): Outcome {
   const messages: string[] = [];
   // libbpf writes the log only when a program has been refused, and stops there: so one is enough for all programs.
   const log = new LogBuffer(VERIFIER_LOG_BYTES_MAX);
   let opened: BpfObject | undefined;
   try {
-    return collectMessages(messages, () => {
+    const loaded = collectMessages(messages, () => {
       opened = openObject(object.bytes, libbpfName(object.name));
-      configure(opened, { object, slots, log });
+      configure(opened, { object, slots, log, detail });
       // Afterwards a map that is taken over has the kernel's name, which is short.
       opened.load();
       return loadedObject(opened, object);
     });
+    return { loaded, thrown: null, messages, log: "" };
   } catch (thrown) {
     opened?.close();
-    throw loadFailure(thrown, { object: object.name, programs: object.programs, messages, log: log.text() });
+    return { loaded: null, thrown, messages, log: log.text() };
+  } finally {
+    log.free();
   }
 }
 
@@ -49,16 +76,17 @@ interface Settings {
   readonly object: ObjectToLoad;
   readonly slots: ExtensionSlots;
   readonly log: LogBuffer;
+  readonly detail: "whole" | "brief";
 }
 
-function configure(opened: BpfObject, { object, slots, log }: Settings): void {
+function configure(opened: BpfObject, { object, slots, log, detail }: Settings): void {
   const wanted = new Map(object.programs.map((program) => [program.name, program]));
   for (const program of opened.programs) {
     const settings = wanted.get(program.name);
     wanted.delete(program.name);
     program.setAutoload(settings !== undefined);
     if (settings === undefined) continue;
-    program.setLog(log);
+    program.setLog(log, detail);
     setType(program, settings, slots);
   }
   for (const name of wanted.keys()) {

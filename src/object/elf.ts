@@ -13,12 +13,13 @@ export const SHT = {
   symtab: 2,
   strtab: 3,
   nobits: 8,
+  rel: 9,
   dynsym: 11,
   verdef: 0x6fff_fffd,
   versym: 0x6fff_ffff,
 } as const;
 export const SHF_EXECINSTR = 0x4;
-export const STT = { object: 1, func: 2, gnuIfunc: 10 } as const;
+export const STT = { object: 1, func: 2, section: 3, gnuIfunc: 10 } as const;
 export const STB = { local: 0, global: 1, weak: 2 } as const;
 
 const MAGIC = "\x7fELF";
@@ -67,8 +68,10 @@ export interface Section {
   readonly flags: number;
   readonly offset: number;
   readonly size: number;
-  /** Another section, by number: a symbol table's strings. */
+  /** Another section, by number: a symbol table's strings, the symbols of relocations. */
   readonly link: number;
+  /** The section that relocations are for, by number. */
+  readonly info: number;
   readonly entrySize: number;
 }
 
@@ -156,6 +159,7 @@ function decodeSections(headers: Fields): Section[] {
       offset: headers.word(at + 8 + 2 * w),
       size: headers.word(at + 8 + 3 * w),
       link: headers.u32(at + 8 + 4 * w),
+      info: headers.u32(at + 12 + 4 * w),
       entrySize: headers.word(at + 16 + 5 * w),
     };
   });

@@ -2,6 +2,7 @@ import type { VersionAnswer } from "../domain/answer.ts";
 import type { LogPort } from "../domain/log.ts";
 import type { ProcessIdentity } from "../domain/session.ts";
 import type { Host } from "./host.ts";
+import type { ImagesPort } from "./images.ts";
 import type { KernelFeatures } from "./kernel.ts";
 import type { LockPort } from "./lock.ts";
 import type { ProcessesPort } from "./processes.ts";
@@ -19,8 +20,13 @@ export interface StoreWatch {
   close(): void;
 }
 
+/** What an operation may use before the writer lock is taken. */
+export interface Sources {
+  openImages(): Promise<ImagesPort>;
+}
+
 /** The composition root as the service sees it: adapters are made when they are asked for, not before. */
-export interface Runtime {
+export interface Runtime extends Sources {
   readonly log: LogPort;
   readonly lockTimeoutMs: number;
   /** Whether this process may do what needs root. */

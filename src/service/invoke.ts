@@ -3,7 +3,7 @@ import { BpfmanError } from "../errors/error.ts";
 import type { Host } from "../platform/host.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import type { Context, Operation } from "./operation.ts";
-import { type Answers, OPERATIONS, type OperationName } from "./operations.ts";
+import { type Access, type Answers, OPERATIONS, type OperationName } from "./operations.ts";
 
 /** Runs one operation on a request as it came from outside. The only way from an edge to the service. */
 export type Invoke = <Name extends OperationName>(
@@ -14,7 +14,7 @@ export type Invoke = <Name extends OperationName>(
 
 /** What a module of service/operations exports, with its types taken off: the schema stands between. */
 interface Module {
-  readonly implementation: Operation<GenericSchema, unknown, unknown>;
+  readonly implementation: Operation<GenericSchema, unknown, unknown, unknown>;
 }
 
 /** Checks a request against its schema. Throws INVALID_REQUEST with the path of the first wrong field. */
@@ -53,7 +53,8 @@ export function createInvoke(runtime: Runtime): Invoke {
       if (row.privilege === "root" && !runtime.privileged()) {
         throw new BpfmanError("PERMISSION_DENIED", `"${name}" needs root: it talks to the kernel's BPF subsystem`);
       }
-      const run = (needs: unknown): unknown => implementation.run(needs, request, context);
+      const input = implementation.prepare ? await implementation.prepare(runtime, request, context) : request;
+      const run = (needs: unknown): unknown => implementation.run(needs, input, context);
       const answer = await access(row.access, run);
       context.log.debug(`${name} done`, { ms: Number((performance.now() - startedAt).toFixed(2)) });
       return answer as Answers[Name];
@@ -64,8 +65,9 @@ export function createInvoke(runtime: Runtime): Invoke {
     }
 
     /** Gives the implementation what its row says it needs. */
-    async function access(kind: "read" | "write" | "none", run: (needs: unknown) => unknown): Promise<unknown> {
+    async function access(kind: Access, run: (needs: unknown) => unknown): Promise<unknown> {
       if (kind === "none") return run(await runtime.openVersions());
+      if (kind === "images") return run(await runtime.openImages());
       if (kind === "read") return withHost("read", run);
       const lock = await (await runtime.openLock()).acquire(context.lockTimeoutMs, context.signal);
       try {

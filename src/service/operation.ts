@@ -2,6 +2,7 @@ import type { GenericSchema, InferOutput } from "valibot";
 import type { LogPort } from "../domain/log.ts";
 import type { ProcessIdentity } from "../domain/session.ts";
 import type { Host } from "../platform/host.ts";
+import type { Sources } from "../platform/runtime.ts";
 
 /** What an operation is run with, besides its request. */
 export interface Context {
@@ -21,12 +22,17 @@ export interface Context {
 }
 
 /** The implementation behind a row of the table, in a module that is fetched when the operation is called. */
-export interface Operation<Schema extends GenericSchema, Answer, Needs = Host> {
+export interface Operation<Schema extends GenericSchema, Answer, Needs = Host, Input = InferOutput<Schema>> {
   readonly request: Schema;
-  run(host: Needs, request: InferOutput<Schema>, context: Context): Promise<Answer> | Answer;
+  /**
+   * What takes long and changes nothing that others see, such as fetching an image: a writer does it before the lock is
+   * taken. Its answer is what runs; the request itself where this is absent.
+   */
+  prepare?(sources: Sources, request: InferOutput<Schema>, context: Context): Promise<Input>;
+  run(needs: Needs, input: Input, context: Context): Promise<Answer> | Answer;
 }
 
 /** Gives a row its types; it does nothing else. */
-export const operation = <Schema extends GenericSchema, Answer, Needs = Host>(
-  row: Operation<Schema, Answer, Needs>,
-): Operation<Schema, Answer, Needs> => row;
+export const operation = <Schema extends GenericSchema, Answer, Needs = Host, Input = InferOutput<Schema>>(
+  row: Operation<Schema, Answer, Needs, Input>,
+): Operation<Schema, Answer, Needs, Input> => row;

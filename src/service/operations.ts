@@ -7,6 +7,8 @@ import type {
   DetachAnswer,
   DispatcherDetailAnswer,
   DispatcherListAnswer,
+  ImageInspectAnswer,
+  ImagePullAnswer,
   LinkAnswer,
   LinkListAnswer,
   LoadAnswer,
@@ -16,9 +18,14 @@ import type {
   VersionAnswer,
 } from "../domain/answer.ts";
 
+/**
+ * `read` takes no lock and changes nothing; `write` runs alone, under the writer lock; `images` has registries and the
+ * cache of images, and neither kernel nor database; `none` opens nothing.
+ */
+export type Access = "read" | "write" | "images" | "none";
+
 interface Row {
-  /** `read` takes no lock and changes nothing; `write` runs alone, under the writer lock; `none` opens no host. */
-  readonly access: "read" | "write" | "none";
+  readonly access: Access;
   readonly privilege: "root" | "none";
   /** Fetches the implementation (service/operation.ts). */
   readonly module: () => Promise<{ readonly implementation: unknown }>;
@@ -36,6 +43,8 @@ export const OPERATIONS = {
   "link/update": { access: "write", privilege: "root", module: () => import("./operations/update-link.ts") },
   "dispatcher/list": { access: "read", privilege: "root", module: () => import("./operations/list-dispatchers.ts") },
   "dispatcher/get": { access: "read", privilege: "root", module: () => import("./operations/get-dispatcher.ts") },
+  "image/pull": { access: "images", privilege: "root", module: () => import("./operations/pull-image.ts") },
+  "image/inspect": { access: "images", privilege: "none", module: () => import("./operations/inspect-image.ts") },
   version: { access: "none", privilege: "none", module: () => import("./operations/version.ts") },
 } as const satisfies Record<string, Row>;
 
@@ -54,6 +63,8 @@ export interface Answers {
   "link/update": LinkAnswer;
   "dispatcher/list": DispatcherListAnswer;
   "dispatcher/get": DispatcherDetailAnswer;
+  "image/pull": ImagePullAnswer;
+  "image/inspect": ImageInspectAnswer;
   version: VersionAnswer;
 }
 

@@ -12,15 +12,20 @@ function others(host: Host, program: ProgramRecord): ProgramRecord[] {
   return [...host.store.programs(), ...unsettled].filter((other) => other.id !== program.id);
 }
 
+/** Those that no program needs: the first load of an XDP or TC program makes one, and again when there is none. */
+export function removeTestDispatchers(host: Host, programs: readonly ProgramRecord[]): void {
+  const folder = host.pins.paths.testDispatchers;
+  const needed = programs.some(({ type }) => type === "xdp" || type === "tc");
+  if (!needed && host.pins.exists(folder)) host.pins.removeFolder(folder);
+}
+
 /** Removes the map pins that no other program uses, the folder when it serves nobody, and the bytecode. */
 function removeFiles(host: Host, program: ProgramRecord): void {
   const rest = others(host, program);
   const inUse = new Set(rest.flatMap((other) => other.maps.map((map) => map.pinPath)));
   for (const { pinPath } of program.maps) if (pinPath !== null && !inUse.has(pinPath)) host.pins.remove(pinPath);
   if (!rest.some((other) => other.mapPinPath === program.mapPinPath)) host.pins.removeFolder(program.mapPinPath);
-  const isChained = (each: ProgramRecord): boolean => each.type === "xdp" || each.type === "tc";
-  // Made by the first load of such a program, and again when there is one.
-  if (isChained(program) && !rest.some(isChained)) host.pins.removeFolder(host.pins.paths.testDispatchers);
+  removeTestDispatchers(host, rest);
   host.files.removeBytecode(program.id);
 }
 

@@ -2,6 +2,7 @@ import { linkId, mapId, programId } from "../domain/ids.ts";
 import {
   type ImageSource,
   PROGRAM_TYPES,
+  PULL_POLICIES,
   type ProgramMap,
   type ProgramRecord,
   type RowState,
@@ -61,9 +62,7 @@ const aProgramId = (value: unknown, place: string) => programId(id(value, place)
 const optionalText = nullable(text);
 const optionalProgramId = nullable(aProgramId);
 const programType = oneOf(PROGRAM_TYPES);
-const image = nullable(
-  json(shape<ImageSource>({ url: text, digest: text, pullPolicy: oneOf(["Always", "IfNotPresent", "Never"]) })),
-);
+const image = nullable(json(shape<ImageSource>({ url: text, digest: text, pullPolicy: oneOf(PULL_POLICIES) })));
 const globals = json(mapOf(bytes));
 const maps = json(
   listOf(shape<ProgramMap>({ id: (value, place) => mapId(id(value, place)), name: text, pinPath: optionalText })),

@@ -10,9 +10,9 @@ const bpfman = executable();
 const net = cable();
 
 const SOURCE = `
-SEC("xdp") int on_xdp(void *ctx) { return 2; }
-SEC("tc") int on_tc(void *ctx) { return 0; }
-SEC("tc") int on_tcx(void *ctx) { return -1; }
+SEC("xdp") int on_xdp(struct xdp_md *ctx) { return 2; }
+SEC("tc") int on_tc(struct __sk_buff *ctx) { return 0; }
+SEC("tc") int on_tcx(struct __sk_buff *ctx) { return -1; }
 `;
 const KINDS = ["xdp", "tc", "tcx"] as const;
 type Kind = (typeof KINDS)[number];

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { OBJECT_BYTES_MAX } from "../../src/domain/limits.ts";
 import type { ErrorCode } from "../../src/errors/codes.ts";
 import { readObject } from "../../src/object/object-file.ts";
+import { fixture } from "../fakes/bpf-fixture.ts";
 import { compileBpf } from "../fakes/compile.ts";
 import { executable, type Failure } from "../fakes/executable.ts";
 import { bpftool, sh } from "../fakes/kernel-lab.ts";
@@ -256,11 +257,23 @@ describe("what the verifier refuses", () => {
 
     const { code, out, error } = await bpfman.run(...words(path));
     expect({ code, out }).toEqual({ code: 1, out: "" });
-    expect(error).toStartWith(`error: ${failure.message}\nhint: `);
+    expect(failure.details.source).toMatchObject({ function: "reads_nothing", line: 9 });
+    expect(error).toStartWith(`error: ${failure.message}\n  at `);
     const lines = (text: string) => text.trimEnd().split("\n");
     const shown = lines(error);
     expect(shown.slice(shown.indexOf("") + 1)).toEqual(lines(log.trimEnd()));
     expect(await bpfman.programs()).toEqual([]);
+    await bpfman.expectNothingLeft();
+  });
+
+  test("in a function that is called: its line of source, the column marked", async () => {
+    const path = write("refusals.o", fixture("refusals"));
+    const { code, error } = await bpfman.run("load", "file", "-p", path, "--programs", "tcx:in_callee");
+    expect(code).toBe(1);
+    expect(error).toContain("refusals.bpf.c:25:14 (function reads_unchecked, instruction 25)\n");
+    expect(error).toContain(
+      "  25 | return (int)*value; /* REFUSED in_callee, in_deep_callee */\n     |             ^\nhint: ",
+    );
     await bpfman.expectNothingLeft();
   });
 

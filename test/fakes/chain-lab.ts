@@ -1,9 +1,10 @@
 /** Two namespaces with a cable and no other traffic on it, the chain members of test/fixtures/bpf, and what they saw. */
-import { afterEach, beforeEach, expect } from "bun:test";
+import { beforeEach, expect } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { withNetns } from "../../ffi/safe/netns.ts";
 import type { KernelPort } from "../../src/platform/kernel.ts";
 import { toLoad } from "./bpf-fixture.ts";
+import { cleanUpAfterEach } from "./clean-up.ts";
 import { counters, sh, until } from "./kernel-lab.ts";
 
 const PORT = 9999;
@@ -78,6 +79,11 @@ export function wire(): Wire {
   };
   const linkOf = (end: End) => JSON.parse(sh("ip", "-j", "-n", name(end), "link", "show", DEVICE[end]))[0];
 
+  cleanUpAfterEach(() => {
+    for (const end of ["near", "far"] as const) {
+      Bun.spawnSync(["ip", "netns", "delete", name(end)], { stderr: "ignore" });
+    }
+  });
   beforeEach(async () => {
     near = `bpfman-chain-${process.pid}-${made++}`;
     for (const end of ["near", "far"] as const) {
@@ -106,11 +112,6 @@ export function wire(): Wire {
     await until(() => udp("near") === 1);
     sentBefore = transmitted();
     receivedBefore = { near: udp("near"), far: udp("far") };
-  });
-  afterEach(() => {
-    for (const end of ["near", "far"] as const) {
-      Bun.spawnSync(["ip", "netns", "delete", name(end)], { stderr: "ignore" });
-    }
   });
   return {
     netns: (end) => `/run/netns/${name(end)}`,
@@ -153,16 +154,23 @@ const bytesOf = (value: number, length: number): string[] => {
   return [...bytes.subarray(0, length)].map(String);
 };
 
-export interface Members {
-  /** Pins of the programs, in the order asked for. */
-  readonly pins: readonly string[];
-  readonly programs: readonly number[];
+/** What the members of a chain see, and what they are told to return. */
+export interface Watch {
   /** How many packets each member saw, by its number. */
   packets(): number[];
-  /** Waits until these have seen packets, in this order, and no other since the last call. */
+  /** Who saw packets since the last `clear`, in this order. */
+  seen(): number[];
+  clear(): void;
+  /** Waits until these have seen packets, in this order, and no other; then clears. */
   follow(members: readonly number[]): Promise<void>;
   /** What members return from now on, by number; the others go on as they were, at first with 0. */
   setVerdicts(verdicts: Readonly<Record<number, number>>): void;
+}
+
+export interface Members extends Watch {
+  /** Pins of the programs, in the order asked for. */
+  readonly pins: readonly string[];
+  readonly programs: readonly number[];
   /** Calls of packet-changing helpers that succeeded. */
   changes(): number;
 }
@@ -175,6 +183,26 @@ function setEntries(map: number, entries: Readonly<Record<number, number>>): voi
   const stdin = Buffer.from(`${lines.join("\n")}\n`);
   const result = Bun.spawnSync(["bpftool", "batch", "file", "-"], { stdin, stdout: "pipe", stderr: "pipe" });
   if (result.exitCode !== 0) throw new Error(`bpftool: ${result.stderr}${result.stdout}`);
+}
+
+/** Watches the programs of one load by the ids of their maps. */
+export function watchMembers(map: (name: string) => number): Watch {
+  const seen = (): number[] => {
+    const [length = 0, ...places] = counters(map("trail"));
+    return places.slice(0, length).map((place) => place - 1);
+  };
+  const clear = (): void => setEntries(map("trail"), { 0: 0 });
+  return {
+    packets: () => counters(map("packets")),
+    seen,
+    clear,
+    async follow(members) {
+      await until(() => seen().length >= members.length);
+      expect(seen()).toEqual([...members]);
+      clear();
+    },
+    setVerdicts: (verdicts) => setEntries(map("verdicts"), verdicts),
+  };
 }
 
 /** Loads programs of a fixture and pins them, each by its name. */
@@ -192,18 +220,7 @@ export async function loadMembers(
   return {
     pins,
     programs: loaded.programs.map((program) => program.kernel.id),
-    packets: () => counters(map("packets")),
-    async follow(members) {
-      let seen: number[] = [];
-      await until(() => {
-        const [length = 0, ...places] = counters(map("trail"));
-        seen = places.slice(0, length).map((place) => place - 1);
-        return seen.length >= members.length;
-      });
-      expect(seen).toEqual([...members]);
-      setEntries(map("trail"), { 0: 0 });
-    },
-    setVerdicts: (verdicts) => setEntries(map("verdicts"), verdicts),
+    ...watchMembers(map),
     changes: () => counters(map("changes"))[0] ?? 0,
   };
 }

@@ -1,5 +1,5 @@
 /** dist/bpfman with a runtime folder of its own for each test, and the proof afterwards that nothing of it is left. */
-import { afterEach, beforeEach, expect } from "bun:test";
+import { beforeEach, expect } from "bun:test";
 import { Database } from "bun:sqlite";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,6 +13,7 @@ import type {
   ProgramListAnswer,
 } from "../../src/domain/answer.ts";
 import type { ErrorCode } from "../../src/errors/codes.ts";
+import { cleanUpAfterEach } from "./clean-up.ts";
 import { bpftool, inKernel, until } from "./kernel-lab.ts";
 
 export const BPFMAN = resolve(import.meta.dir, "../../dist/bpfman");
@@ -74,12 +75,7 @@ export function executable(): Executable {
   const runtimeDir = () => join(folder, "run");
   const databasePath = () => join(runtimeDir(), "state/bpfman.db");
 
-  beforeEach(() => {
-    folder = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-e2e-")));
-    mkdirSync(runtimeDir(), { mode: 0o750 });
-    seen = newSeen();
-  });
-  afterEach(async () => {
+  cleanUpAfterEach(async () => {
     for (const child of running) child.kill("SIGKILL");
     await Promise.all([...running].map((child) => child.exited));
     try {
@@ -91,6 +87,11 @@ export function executable(): Executable {
       expect(mountsUnder(folder)).toEqual([]);
       rmSync(folder, { recursive: true, force: true });
     }
+  });
+  beforeEach(() => {
+    folder = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-e2e-")));
+    mkdirSync(runtimeDir(), { mode: 0o750 });
+    seen = newSeen();
   });
 
   const command = (...words: readonly string[]) => [BPFMAN, "--runtime-dir", runtimeDir(), ...words];

@@ -221,6 +221,9 @@ export function makeTestBed(): TestBed {
         versions: () => ({ version: "0", commit: "c", bun: "1", libbpf: null, kernel: "6", arch: "x86_64" }),
         features: async () => null,
       }),
+      openImages: async () => {
+        throw new Error("this test has no images");
+      },
       openLock: async () => ({ acquire: async () => ({ release: () => {} }) }),
       openHost: async (mode, owner) => openHost(mode, owner),
       openProcesses: async () => processes,

@@ -1,9 +1,10 @@
 /** What tests on the real kernel work with: a BPF file system, two namespaces with a cable between them, bpftool. */
-import { afterEach, beforeEach, expect } from "bun:test";
+import { beforeEach, expect } from "bun:test";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, unlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mountBpffs } from "../../ffi/safe/mount.ts";
+import { cleanUpAfterEach } from "./clean-up.ts";
 
 /** Runs a command and answers what it prints. Throws when it fails. */
 export function sh(...command: readonly string[]): string {
@@ -50,18 +51,18 @@ export function bpfDescriptors(): string[] {
 export function temporaryBpffs(): { path(name?: string): string; unpin(name: string): void } {
   let folder = "";
   let before: string[] = [];
+  cleanUpAfterEach(() => {
+    sh("umount", folder);
+    rmSync(folder, { recursive: true });
+    expect(readFileSync("/proc/self/mountinfo", "utf8")).not.toContain(folder);
+    expect(bpfDescriptors()).toEqual(before);
+  });
   beforeEach(() => {
     before = bpfDescriptors();
     folder = mkdtempSync(join(tmpdir(), "bpfman-test-"));
     mountBpffs(folder);
     // The root of a bpffs has files of the kernel's own.
     mkdirSync(join(folder, "pins"));
-  });
-  afterEach(() => {
-    sh("umount", folder);
-    rmSync(folder, { recursive: true });
-    expect(readFileSync("/proc/self/mountinfo", "utf8")).not.toContain(folder);
-    expect(bpfDescriptors()).toEqual(before);
   });
   const path = (name = "") => join(folder, "pins", name);
   return { path, unpin: (name) => unlinkSync(path(name)) };
@@ -83,6 +84,9 @@ export function cable(): Cable {
   let near = "";
   let ifindex = 0;
   const far = () => `${near}-far`;
+  cleanUpAfterEach(() => {
+    for (const name of [near, far()]) Bun.spawnSync(["ip", "netns", "delete", name], { stderr: "ignore" });
+  });
   beforeEach(async () => {
     near = `bpfman-lab-${process.pid}-${made++}`;
     sh("ip", "netns", "add", near);
@@ -95,9 +99,6 @@ export function cable(): Cable {
     ifindex = JSON.parse(sh("ip", "-j", "-n", near, "link", "show", "veth0"))[0].ifindex;
     // The carrier comes up a moment later than the command says.
     await until(() => ping(1) === 1);
-  });
-  afterEach(() => {
-    for (const name of [near, far()]) sh("ip", "netns", "delete", name);
   });
   const ping = (count: number): number => {
     const command = ["ping", "-q", "-c", String(count), "-i", "0.01", "-W", "1", "10.99.0.1"];

@@ -9,6 +9,7 @@ import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import type { LinkAnswer, ProgramAnswer } from "../../src/domain/answer.ts";
 import { executable, idOf, mapOf } from "../fakes/executable.ts";
+import { noExtensions } from "../fakes/extension-test.ts";
 import { featureTest } from "../fakes/kernel-feature.ts";
 import { bpftool, cable, counters, inKernel } from "../fakes/kernel-lab.ts";
 import { tcxTest } from "../fakes/tcx-test.ts";
@@ -30,7 +31,8 @@ interface Kind {
   readonly attach: readonly string[];
   readonly kind: LinkAnswer["record"]["kind"];
   readonly details: unknown;
-  readonly kernel: { readonly link_type: string; readonly attach_type: string | null };
+  /** The kernel's link; null where there is none, as for a TC filter. */
+  readonly kernel: { readonly link_type: string; readonly attach_type: string | null } | null;
   /** The rows of `get link` between those of every link and the metadata. */
   readonly rows: Readonly<Record<string, string>>;
   /** Cell of `list links`. */
@@ -134,15 +136,16 @@ async function live(kinds: readonly Kind[], trigger: (times: number) => Promise<
   const links: LinkAnswer[] = [];
   for (const kind of kinds) {
     const { record, status } = await bpfman.attach(idFor(kind), ...kind.attach);
-    const kernelId = record.kernel_link_id ?? 0;
+    const { kernel_link_id: kernelId } = record;
     expect(record).toMatchObject({ kind: kind.kind, program_id: idFor(kind), details: kind.details });
     expect(status).toEqual({
-      kernel: { id: kernelId, program_id: idFor(kind), ...kind.kernel },
-      kernel_seen: true,
-      pin_present: true,
+      kernel: kind.kernel && { id: kernelId ?? 0, program_id: idFor(kind), ...kind.kernel },
+      kernel_seen: kind.kernel !== null,
+      pin_present: kind.kernel !== null,
       function_name: functionOf(kind),
     });
-    expectInKernel(kernelId, idFor(kind), kind.kernel.link_type);
+    if (kind.kernel !== null) expectInKernel(kernelId ?? 0, idFor(kind), kind.kernel.link_type);
+    else expect(kernelId).toBeNull();
     links.push({ record, status });
   }
   await trigger(5);
@@ -226,29 +229,82 @@ featureTest("lsm", "lsm", () => live([tracing("lsm", "count_lsm", 9)], trigger))
 describe("on an interface of its own", () => {
   const wire = cable();
 
+  const ping = (times: number) => expect(wire.ping(times)).toBe(times);
+  const network = () => {
+    const place = {
+      interface: wire.interface,
+      ifindex: wire.ifindex,
+      netns: wire.netns,
+      nsid: statSync(wire.netns).ino,
+    };
+    return { ...place, priority: 50, position: 0 };
+  };
+  const place = () => ["-i", wire.interface, "-p", "50", "-n", wire.netns];
+
   tcxTest("tcx", () => {
-    const network = { interface: wire.interface, ifindex: wire.ifindex, netns: wire.netns };
-    return live(
-      [
-        {
-          selector: "tcx:count_tcx",
-          slot: 10,
-          attach: ["tcx", "-i", wire.interface, "-d", "ingress", "-p", "50", "-n", wire.netns],
-          kind: "tcx",
-          details: { ...network, priority: 50, position: 0, nsid: statSync(wire.netns).ino, direction: "ingress" },
-          kernel: { link_type: "tcx", attach_type: "tcx_ingress" },
-          rows: {
-            "Interface:": wire.interface,
-            "Direction:": "ingress",
-            "Priority:": "50",
-            "Position:": "0",
-            "Network Namespace:": wire.netns,
-          },
-          attachment: `${wire.interface} ingress pos-0`,
-        },
-      ],
-      (times) => expect(wire.ping(times)).toBe(times),
-    );
+    const tcx: Kind = {
+      selector: "tcx:count_tcx",
+      slot: 10,
+      attach: ["tcx", "-d", "ingress", ...place()],
+      kind: "tcx",
+      details: { ...network(), direction: "ingress" },
+      kernel: { link_type: "tcx", attach_type: "tcx_ingress" },
+      rows: {
+        "Interface:": wire.interface,
+        "Direction:": "ingress",
+        "Priority:": "50",
+        "Position:": "0",
+        "Network Namespace:": wire.netns,
+      },
+      attachment: `${wire.interface} ingress pos-0`,
+    };
+    return live([tcx], ping);
+  });
+
+  // In a dispatcher where the kernel takes extension programs, and by itself where not.
+  const chained = noExtensions === null;
+  const inDispatcher = { dispatcher_id: expect.any(Number), revision: 1 };
+  const extension = { link_type: "tracing", attach_type: null };
+
+  test("xdp", () => {
+    const xdp: Kind = {
+      selector: "xdp:count_xdp",
+      slot: 11,
+      attach: ["xdp", ...place()],
+      kind: "xdp",
+      details: { ...network(), proceed_on: [2, 31], ...inDispatcher },
+      kernel: chained ? extension : { link_type: "xdp", attach_type: null },
+      rows: {
+        "Interface:": wire.interface,
+        "Priority:": "50",
+        "Position:": "0",
+        "Proceed On:": "pass, dispatcher_return",
+        "Network Namespace:": wire.netns,
+      },
+      attachment: `${wire.interface} pos-0`,
+    };
+    return live([xdp], ping);
+  });
+
+  test("tc", () => {
+    const tc: Kind = {
+      selector: "tc:count_tc",
+      slot: 12,
+      attach: ["tc", "-d", "ingress", ...place()],
+      kind: "tc",
+      details: { ...network(), direction: "ingress", proceed_on: [0, 3, 30], ...inDispatcher },
+      kernel: chained ? extension : null,
+      rows: {
+        "Interface:": wire.interface,
+        "Direction:": "ingress",
+        "Priority:": "50",
+        "Position:": "0",
+        "Proceed On:": "ok, pipe, dispatcher_return",
+        "Network Namespace:": wire.netns,
+      },
+      attachment: `${wire.interface} ingress pos-0`,
+    };
+    return live([tc], ping);
   });
 });
 

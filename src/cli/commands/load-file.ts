@@ -1,10 +1,7 @@
 import type { Command, Flag } from "../command.ts";
-import { parseGlobals } from "../parse-global.ts";
-import { parseMetadata } from "../parse-metadata.ts";
-import { parseProgramId } from "../parse-number.ts";
-import { parseSelector } from "../parse-selector.ts";
 import { renderLoad } from "../render-program.ts";
-import { APPLICATION, GLOBAL, MAP_OWNER_ID, METADATA, PROGRAMS } from "./load-flags.ts";
+import { PROGRAMS } from "./load-flags.ts";
+import { LOAD_FLAGS, loadRequest } from "./load-request.ts";
 
 const PATH: Flag = {
   long: "path",
@@ -20,7 +17,7 @@ const PATH: Flag = {
 
 export const loadFile: Command = {
   args: [],
-  flags: [PROGRAMS, PATH, GLOBAL, APPLICATION, METADATA, MAP_OWNER_ID],
+  flags: [PROGRAMS, PATH, ...LOAD_FLAGS],
   examples: [
     {
       does: "Load one program",
@@ -32,15 +29,7 @@ export const loadFile: Command = {
     },
   ],
   prepare(line) {
-    const mapOwnerId = line.value(MAP_OWNER_ID);
-    const request = {
-      source: { file: line.value(PATH) },
-      programs: line.values(PROGRAMS).map(parseSelector),
-      globalData: parseGlobals(line.values(GLOBAL)),
-      metadata: parseMetadata(line.values(METADATA)),
-      application: line.value(APPLICATION),
-      mapOwnerId: mapOwnerId === null ? null : parseProgramId(mapOwnerId),
-    };
+    const request = { source: { file: line.value(PATH) }, ...loadRequest(line) };
     return async (session) => session.print(await session.invoke("program/load", request), renderLoad);
   },
 };

@@ -4,6 +4,7 @@ import { OBJECT_BYTES_MAX } from "../../domain/limits.ts";
 import type { ObjectFile } from "../../domain/object-file.ts";
 import {
   APPLICATION_KEY,
+  type ImageSource,
   type Metadata,
   type ProgramMap,
   type ProgramRecord,
@@ -12,19 +13,32 @@ import {
 import { programAnswer } from "../../inspect/program.ts";
 import { readObject } from "../../object/object-file.ts";
 import type { Host } from "../../platform/host.ts";
+import type { PulledImage } from "../../platform/images.ts";
 import type { LoadedObject, LoadedProgram } from "../../platform/kernel.ts";
+import type { Sources } from "../../platform/runtime.ts";
+import { checkLabelled } from "../load/labelled.ts";
 import { decodeGlobals, placeGlobals } from "../load/globals.ts";
 import { selectPrograms } from "../load/select.ts";
 import { mapsToReuse } from "../load/shared-maps.ts";
 import { type Context, operation } from "../operation.ts";
 import { carryOut, type Plan } from "../plan.ts";
+import { removeTestDispatchers } from "../remove-program.ts";
 import { type LoadRequest, loadRequest } from "../requests/load.ts";
+
+/** A request, and the image it named, if any. */
+interface LoadInput extends LoadRequest {
+  readonly pulled: PulledImage | null;
+}
 
 /** All that is known before the first effect. */
 interface LoadPlan {
   readonly bytes: Uint8Array;
   readonly object: ObjectFile;
-  readonly sourcePath: string;
+  /** Name of the file, also that in an image. */
+  readonly fileName: string;
+  /** Null for an image. */
+  readonly sourcePath: string | null;
+  readonly image: ImageSource | null;
   readonly specs: readonly ProgramSpec[];
   readonly globals: ReadonlyMap<string, Uint8Array>;
   readonly reuse: ReadonlyMap<string, string>;
@@ -32,15 +46,35 @@ interface LoadPlan {
   readonly requestedOwner: ProgramId | null;
 }
 
-function prepare(host: Host, request: LoadRequest): LoadPlan {
-  const sourcePath = host.files.absolute(request.source.file);
+/** Fetches the image before the lock is taken: nobody waits for a network. */
+async function fetchImage(sources: Sources, request: LoadRequest, context: Context): Promise<LoadInput> {
+  const { image } = request.source;
+  if (image === undefined) return { ...request, pulled: null };
+  const { url, registryAuth, pullPolicy } = image;
+  const images = await sources.openImages();
+  const pulled = await images.pull({ reference: url, registryAuth, pullPolicy }, context);
+  checkLabelled(pulled, request.programs);
+  return { ...request, pulled };
+}
+
+function sourceOf(host: Host, { source, pulled }: LoadInput) {
+  if (pulled !== null) {
+    const { object, source: image } = pulled;
+    return { bytes: object.bytes, fileName: object.name, sourcePath: null, image };
+  }
+  const sourcePath = host.files.absolute(source.file as string);
   const bytes = host.files.readObject(sourcePath, OBJECT_BYTES_MAX);
+  return { bytes, fileName: sourcePath, sourcePath, image: null };
+}
+
+function plan(host: Host, request: LoadInput): LoadPlan {
+  const source = sourceOf(host, request);
+  const { bytes } = source;
   const object = readObject(bytes, { nativeByteOrderOnly: true });
   const application = request.application === null ? {} : { [APPLICATION_KEY]: request.application };
   return {
-    bytes,
+    ...source,
     object,
-    sourcePath,
     specs: selectPrograms(object, request.programs),
     globals: decodeGlobals(request.globalData),
     reuse: mapsToReuse(host, object, request.mapOwnerId),
@@ -58,14 +92,18 @@ interface Loaded {
 async function loadIntoKernel(host: Host, plan: LoadPlan): Promise<LoadedObject> {
   const chained = plan.specs.some((spec) => spec.type === "xdp" || spec.type === "tc");
   const ext = chained && (await host.kernel.feature("ext")).available;
-  return host.kernel.load({
+  const loading = host.kernel.load({
     bytes: plan.bytes,
-    name: objectName(plan.sourcePath),
+    name: objectName(plan.fileName),
     programs: plan.specs.map(({ name, type, attachFunction }) => {
       return { name, type, attachFunction, asExtension: ext && (type === "xdp" || type === "tc") };
     }),
     globals: placeGlobals(plan.object, plan.globals),
     reuse: plan.reuse,
+  });
+  return loading.catch(async (thrown: unknown) => {
+    const { withSource } = await import("../load/refusal.ts");
+    throw withSource(thrown, plan.bytes);
   });
 }
 
@@ -102,7 +140,7 @@ function recordsOf(host: Host, plan: LoadPlan, loaded: LoadedObject): ProgramRec
       id,
       bytecodePath: host.files.bytecodePath(id),
       sourcePath: plan.sourcePath,
-      image: null,
+      image: plan.image,
       license: plan.object.license ?? "",
       gplCompatible: program.kernel.gplCompatible,
       globals: Object.fromEntries(plan.globals),
@@ -150,13 +188,18 @@ async function pinMaps(host: Host, steps: Plan, { loaded, records }: Loaded): Pr
  * Loads and pins. A program that nobody pinned dies with this process, so the rows that say what is intended are written
  * after the load, which gives the ids, and before the first pin, which is the first thing that outlives us.
  */
-async function load(host: Host, request: LoadRequest, context: Context): Promise<LoadAnswer> {
-  const plan = prepare(host, request);
+async function load(host: Host, request: LoadInput, context: Context): Promise<LoadAnswer> {
+  const planned = plan(host, request);
   return carryOut(context, async (steps) => {
     const beganMs = performance.now();
-    const loaded = await steps.step("load into the kernel", () => loadIntoKernel(host, plan));
+    await steps.step(
+      "expect a test dispatcher, which the load may make",
+      () => {},
+      () => removeTestDispatchers(host, host.store.programs()),
+    );
+    const loaded = await steps.step("load into the kernel", () => loadIntoKernel(host, planned));
     try {
-      const records = recordsOf(host, plan, loaded);
+      const records = recordsOf(host, planned, loaded);
       context.note({
         programs: records.map((record) => record.id),
         verified_instructions: loaded.programs.map((program) => program.kernel.verifiedInstructions),
@@ -172,7 +215,7 @@ async function load(host: Host, request: LoadRequest, context: Context): Promise
       for (const record of records) {
         await steps.step(
           `save the bytecode of program ${record.id}`,
-          () => host.files.saveBytecode(record.id, plan.bytes),
+          () => host.files.saveBytecode(record.id, planned.bytes),
           () => void host.files.removeBytecode(record.id),
         );
       }
@@ -194,4 +237,4 @@ async function load(host: Host, request: LoadRequest, context: Context): Promise
   });
 }
 
-export const implementation = operation({ request: loadRequest, run: load });
+export const implementation = operation({ request: loadRequest, prepare: fetchImage, run: load });

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { PROGRAMS_PER_LOAD_MAX } from "../../domain/limits.ts";
 import { PROGRAM_TYPES } from "../../domain/program.ts";
+import { pullImageRequest } from "./images.ts";
 import { id, metadata, name, path, table, text } from "./fields.ts";
 
 export const programSelector = v.strictObject({
@@ -15,8 +16,13 @@ const globalValue = v.union([
   v.strictObject({ base64: v.pipe(v.string(), v.base64()) }),
 ]);
 
+const source = v.pipe(
+  v.strictObject({ file: v.optional(path), image: v.optional(pullImageRequest) }),
+  v.check(({ file, image }) => (file === undefined) !== (image === undefined), "either a file or an image is needed"),
+);
+
 export const loadRequest = v.strictObject({
-  source: v.strictObject({ file: path }),
+  source,
   programs: v.pipe(v.array(programSelector), v.minLength(1), v.maxLength(PROGRAMS_PER_LOAD_MAX)),
   globalData: v.optional(v.pipe(table, v.record(name, globalValue)), {}),
   metadata,

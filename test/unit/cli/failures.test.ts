@@ -42,6 +42,30 @@ test("message, hint, then the verifier's whole log", async () => {
   expect(run.err).toBe('error: verifier refused "f"\nhint: look\n\n0: (b7) r0 = 0\n1:\t(95) exit\n');
 });
 
+test("the line of source of a refusal comes first, the column marked below it", async () => {
+  const place = {
+    instruction: 7,
+    function: "f",
+    file: "a.bpf.c",
+    line: 27,
+    column: 15,
+    text: "\treturn\t(int)*value;",
+  };
+  const bare = { instruction: 3, function: "g", file: null, line: null, column: null, text: null };
+  const run = (source: unknown, acquired?: unknown) =>
+    cli("get program 1", failing("VERIFIER_REJECTED", "no", { hint: "look", details: { source, acquired } }));
+  expect((await run(place)).err).toBe(
+    "error: no\n  at a.bpf.c:27:15 (function f, instruction 7)\n" +
+      "  27 | return (int)*value;\n     |              ^\nhint: look\n",
+  );
+  expect((await run({ ...place, column: null }, bare)).err).toBe(
+    "error: no\n  at a.bpf.c:27 (function f, instruction 7)\n  27 | return (int)*value;\n" +
+      "  reference taken at function g, instruction 3 (compile with clang -g to see the line of source)\nhint: look\n",
+  );
+  expect((await run({ ...place, file: "\x1b[2J", text: "\x1b[2J" })).err).not.toContain("\x1b");
+  expect((await run(null)).err).toBe("error: no\nhint: look\n");
+});
+
 test("the hint of the code stands in", async () => {
   const run = await cli("get program 1", failing("PROGRAM_NOT_FOUND", "program 1 does not exist"));
   expect(run.err).toBe('error: program 1 does not exist\nhint: see "bpfman list programs"\n');

@@ -6,7 +6,9 @@ import { versionAnswer } from "../../fakes/answers.ts";
 const DEFAULTS: Settings = {
   runtimeDir: null,
   stateDir: null,
+  cacheDir: null,
   configFile: null,
+  caFile: null,
   lockTimeoutMs: 30_000,
   logLevel: "warn",
 };
@@ -26,6 +28,8 @@ describe("before the command, between its words, and behind it", () => {
     ["--runtime-dir /r", { runtimeDir: "/r" }],
     ["--runtime-dir=/r", { runtimeDir: "/r" }],
     ["--state-dir /s", { stateDir: "/s" }],
+    ["--cache-dir /c", { cacheDir: "/c" }],
+    ["--ca-file /ca.pem", { caFile: "/ca.pem" }],
     ["--config /c.toml", { configFile: "/c.toml" }],
     ["--lock-timeout 5s", { lockTimeoutMs: 5_000 }],
     ["--log-level trace", { logLevel: "trace" }],

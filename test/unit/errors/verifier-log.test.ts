@@ -1,5 +1,7 @@
-import { expect, test } from "bun:test";
-import { verifierReason } from "../../../src/errors/verifier-log.ts";
+import { describe, expect, test } from "bun:test";
+import { adviceFor, isWhole, readVerifierLog } from "../../../src/errors/verifier-log.ts";
+
+const verifierReason = (log: string) => readVerifierLog(log).reason;
 
 const STATISTICS = "processed 7 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0\n";
 
@@ -60,9 +62,8 @@ ${STATISTICS}`;
 });
 
 test("logs that are cut at their beginning or have no statistics", () => {
-  expect(verifierReason("ad_ok\nBPF program is too large. Processed 1000001 insn\n")).toBe(
-    "BPF program is too large. Processed 1000001 insn",
-  );
+  const cut = "ad_ok\n3: (0c) w0 += w1\nBPF program is too large. Processed 1000001 insn\n";
+  expect(verifierReason(cut)).toBe("BPF program is too large. Processed 1000001 insn");
   expect(verifierReason("Extension program changes packet data, while original does not")).toBe(
     "Extension program changes packet data, while original does not",
   );
@@ -72,4 +73,112 @@ test("a log that says nothing has no reason", () => {
   expect(verifierReason("")).toBeNull();
   expect(verifierReason(STATISTICS)).toBeNull();
   expect(verifierReason(`0: (b7) r0 = 0\n1: (95) exit\n${STATISTICS}`)).toBeNull();
+});
+
+test("several lines that belong together are one reason", () => {
+  const log = `10: (79) r6 = *(u64 *)(r0 +16)
+invalid access to map value, value_size=16 off=16 size=8
+R0 min value is outside of the allowed memory range
+${STATISTICS}`;
+  expect(verifierReason(log)).toBe(
+    "invalid access to map value, value_size=16 off=16 size=8; R0 min value is outside of the allowed memory range",
+  );
+});
+
+describe("the instruction", () => {
+  const refusal = (log: string) => readVerifierLog(`${log}${STATISTICS}`);
+
+  test("is the one looked at last, in a function that was called (Linux 6.12)", () => {
+    const log = `; return first_step(skb->len) + reads_unchecked(skb->mark); @ refusals.bpf.c:41
+5: (85) call pc+13
+caller:
+ R6=ctx() R7=scalar(smin=0,smax=umax=0xffffffff,var_off=(0x0; 0xffffffff)) R10=fp0
+callee:
+ frame1: R1=scalar(smin=0,smax=umax=0xffffffff,var_off=(0x0; 0xffffffff)) R10=fp0
+19: frame1: R1=scalar(smin=0,smax=umax=0xffffffff,var_off=(0x0; 0xffffffff)) R10=fp0
+24: (85) call bpf_map_lookup_elem#1   ; frame1: R0=map_value_or_null(id=2,map=numbers,ks=4,vs=16)
+; return (int)*value; @ refusals.bpf.c:23
+25: (79) r0 = *(u64 *)(r0 +0)
+R0 invalid mem access 'map_value_or_null'
+`;
+    expect(refusal(log)).toEqual({
+      reason: "R0 invalid mem access 'map_value_or_null'",
+      instruction: 25,
+      acquiredAt: null,
+    });
+  });
+
+  test("is found without file names in the log (Linux 6.1)", () => {
+    const log = `0: R1=ctx(off=0,imm=0) R10=fp0
+; int reads_null(struct __sk_buff *skb)
+6: (85) call bpf_map_lookup_elem#1    ; R0_w=map_value_or_null(id=1,off=0,ks=4,vs=8,imm=0)
+; return (int)*value;
+7: (79) r0 = *(u64 *)(r0 +0)
+R0 invalid mem access 'map_value_or_null'
+`;
+    expect(refusal(log)).toMatchObject({ reason: "R0 invalid mem access 'map_value_or_null'", instruction: 7 });
+  });
+
+  test("is the one that the kernel marks in its explanation (Linux 7.3)", () => {
+    const log = `9: (95) exit
+R0 !read_ok
+
+Verification failed: Register Type Safety: Uninitialized register
+
+At:
+  f @ a.bpf.c:3:1
+  Instruction context:
+      6 | (b7) r1 = 0
+  >>> 7 | (bf) r2 = r0
+      8 | (95) exit
+
+`;
+    expect(refusal(log)).toMatchObject({ reason: "R0 !read_ok", instruction: 7 });
+  });
+
+  test("is the one that the reason names", () => {
+    const log = `0: (05) goto pc-1
+7: (05) goto pc-1
+infinite loop detected at insn 3
+cur state: R1=ctx() R10=fp0
+old state: R1=ctx() R10=fp0
+`;
+    expect(refusal(log)).toMatchObject({ reason: "infinite loop detected at insn 3", instruction: 3 });
+    expect(refusal("unreachable insn 9\n")).toMatchObject({ reason: "unreachable insn 9", instruction: 9 });
+  });
+
+  test("comes with the one that took a reference", () => {
+    const log = `12: (95) exit
+Unreleased reference id=2 alloc_insn=5
+BPF_EXIT instruction in main prog would lead to reference leak
+`;
+    expect(refusal(log)).toEqual({
+      reason: "Unreleased reference id=2 alloc_insn=5; BPF_EXIT instruction in main prog would lead to reference leak",
+      instruction: 12,
+      acquiredAt: 5,
+    });
+  });
+
+  test("is none when it is the program as a whole, or when the log does not say", () => {
+    for (const reason of [
+      "BPF program is too large. Processed 1000001 insn",
+      "The sequence of 8193 jumps is too complex.",
+      "combined stack size of 2 calls is 528. Too large",
+    ]) {
+      expect(refusal(`3: (0c) w0 += w1\n${reason}\n`)).toMatchObject({ reason, instruction: null });
+    }
+    expect(refusal("Extension program changes packet data, while original does not\n").instruction).toBeNull();
+    expect(refusal("").instruction).toBeNull();
+  });
+});
+
+test("a log without its end is known as such", () => {
+  expect(isWhole(`0: (95) exit\nR0 !read_ok\n${STATISTICS}`)).toBe(true);
+  expect(isWhole("0: (95) exit\n1: (0c) w0 +=")).toBe(false);
+});
+
+test("the usual reasons come with advice", () => {
+  expect(adviceFor("R0 invalid mem access 'map_value_or_null'")).toContain("NULL");
+  expect(adviceFor("combined stack size of 2 calls is 528. Too large")).toContain("512 bytes");
+  expect(adviceFor("R0 !read_ok")).toBeNull();
 });

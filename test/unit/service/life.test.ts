@@ -163,6 +163,7 @@ describe("load", () => {
     bed.kernel.refused.add("on_openat");
     const found = await expectCode(load(["tcx:count", "tracepoint:on_openat"]), "VERIFIER_REJECTED");
     expect(found.verifierLog).toContain("processed 1 insns");
+    expect(found.details.source).toMatchObject({ instruction: 0, function: "on_openat", line: expect.any(Number) });
     expect(bed.traces()).toEqual({
       kernel: { programs: [], maps: [], links: [], pins: [], filters: [] },
       folders: [],

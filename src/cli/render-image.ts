@@ -1,0 +1,55 @@
+import type { ImageContentAnswer, ImageEntryAnswer, ImageInspectAnswer, ImagePullAnswer } from "../domain/answer.ts";
+import { type Field, renderFacts } from "./render-table.ts";
+
+type Facts = readonly (readonly [label: string, value: Field | readonly Field[]])[];
+type Labels = Pick<ImageContentAnswer, "programs" | "maps">;
+
+/** `xdp_pass (xdp)`, sorted. */
+const named = (table: Labels["programs"]): string[] =>
+  Object.entries(table ?? {})
+    .map(([name, type]) => `${name} (${type})`)
+    .sort();
+
+const labelFacts = ({ programs, maps }: Labels): Facts => [
+  ["Programs:", named(programs)],
+  ["Maps:", named(maps)],
+];
+
+export function renderPulled(answer: ImagePullAnswer, styled: boolean): string {
+  const { reference, digest, media_type } = answer;
+  const facts: Facts = [
+    ["Image URL:", reference],
+    ["Digest:", digest],
+    ["Media Type:", media_type],
+    ...labelFacts(answer),
+  ];
+  return renderFacts("Bytecode Image", facts, styled);
+}
+
+/** An index is followed by a table for each platform. */
+export function renderInspected(answer: ImageInspectAnswer, styled: boolean): string {
+  const { reference, digest, media_type } = answer;
+  const facts: Facts = [
+    ["Image URL:", reference],
+    ["Digest:", digest],
+    ["Media Type:", media_type],
+  ];
+  if ("layers" in answer) return renderFacts("Bytecode Image", [...facts, ...contentFacts(answer)], styled);
+  const head = renderFacts("Bytecode Image", [...facts, ["Platforms:", answer.manifests.map(platformText)]], styled);
+  const tables = answer.manifests.map((entry) =>
+    renderFacts(
+      platformText(entry),
+      [["Digest:", entry.digest], ["Media Type:", entry.media_type], ...contentFacts(entry)],
+      styled,
+    ),
+  );
+  return [head, ...tables].join("\n");
+}
+
+const contentFacts = (content: ImageContentAnswer): Facts => [
+  ...labelFacts(content),
+  ["Layers:", content.layers.map(({ digest, size }) => `${digest} (${size} bytes)`)],
+];
+
+const platformText = ({ platform: { os, architecture, variant } }: ImageEntryAnswer): string =>
+  [os, architecture, ...(variant === null ? [] : [variant])].join("/");

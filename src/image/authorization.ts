@@ -1,0 +1,152 @@
+/** What a registry wants to know before it answers: Basic, or a token (RFC 9110, 11.6; distribution "token" auth). */
+import { REGISTRY_TEXT_BYTES_MAX } from "../domain/limits.ts";
+import { BpfmanError } from "../errors/error.ts";
+import type { Credentials } from "./credentials.ts";
+import { failed, isLoopback, type Reply, type Transport } from "./transport.ts";
+
+/** What a token is for: pulling needs less than pushing. */
+export type Scope = "pull" | "pull,push";
+
+interface Challenge {
+  /** In lower case. */
+  readonly scheme: string;
+  readonly parameters: ReadonlyMap<string, string>;
+}
+
+export interface Authorization {
+  /** The header for a request of that scope, as far as one is known; null before the registry has asked. */
+  header(scope: Scope): string | null;
+  /** Does what a 401 asks for; afterwards {@link header} has another answer. Throws REGISTRY_DENIED. */
+  answer(reply: Reply, scope: Scope): Promise<void>;
+}
+
+interface Needs {
+  readonly transport: Transport;
+  readonly registry: string;
+  readonly path: string;
+  /** Looked up when the registry asks, and not before; null for none. */
+  credentials(): Promise<Credentials | null>;
+}
+
+export function openAuthorization({ transport, registry, path, credentials }: Needs): Authorization {
+  const headers = new Map<Scope, string>();
+
+  return {
+    header: (scope) => headers.get(scope) ?? null,
+
+    async answer(reply, scope) {
+      const refusedBefore = headers.get(scope)?.startsWith("Basic ") === true;
+      const known = await credentials();
+      if (refusedBefore) throw denied(registry, known);
+      const challenges = parseChallenges(reply.headers.get("www-authenticate") ?? "");
+      const challenge = challenges.find(({ scheme }) => scheme === "bearer" || scheme === "basic");
+      if (challenge === undefined) throw failed(reply.url, "it wants a login of a kind that is not known");
+      if (challenge.scheme === "bearer") {
+        headers.set(scope, `Bearer ${await token(challenge, { scope, known, from: reply.url })}`);
+        return;
+      }
+      if (known === null || "identityToken" in known) throw denied(registry, known);
+      headers.set(scope, basic(known));
+    },
+  };
+
+  /** Asks the service that the challenge names for a token. */
+  async function token(
+    { parameters }: Challenge,
+    { scope, known, from }: { scope: Scope; known: Credentials | null; from: URL },
+  ): Promise<string> {
+    const realm = realmOf(parameters.get("realm") ?? "", from);
+    // Not the scope of the challenge: a token for anything else is none of this request's business.
+    const query = new URLSearchParams({ scope: `repository:${path}:${scope}` });
+    const service = parameters.get("service");
+    if (service !== undefined) query.set("service", service);
+
+    let reply: Reply;
+    if (known !== null && "identityToken" in known) {
+      query.set("grant_type", "refresh_token");
+      query.set("client_id", "bpfman");
+      query.set("refresh_token", known.identityToken);
+      const headers = { "content-type": "application/x-www-form-urlencoded" };
+      const body = new TextEncoder().encode(query.toString());
+      reply = await transport.send({ method: "POST", url: realm, headers, body, bytesMax: REGISTRY_TEXT_BYTES_MAX });
+    } else {
+      for (const [name, value] of query) realm.searchParams.set(name, value);
+      const headers: Record<string, string> = known === null ? {} : { authorization: basic(known) };
+      reply = await transport.send({ method: "GET", url: realm, headers, bytesMax: REGISTRY_TEXT_BYTES_MAX });
+    }
+    if (reply.status >= 400 && reply.status < 500) throw denied(registry, known);
+    if (reply.status !== 200) throw failed(realm, `asked for a token, it answers with status ${reply.status}`);
+    return tokenIn(reply);
+  }
+}
+
+const basic = (known: { readonly username: string; readonly password: string }): string =>
+  `Basic ${Buffer.from(`${known.username}:${known.password}`).toString("base64")}`;
+
+/** Where tokens come from: over TLS, except from loopback to loopback. */
+function realmOf(text: string, from: URL): URL {
+  const realm = URL.canParse(text) ? new URL(text) : null;
+  const plain = realm?.protocol === "http:" && isLoopback(realm.hostname) && isLoopback(from.hostname);
+  if (realm === null || (realm.protocol !== "https:" && !plain)) {
+    throw failed(from, "it sends for a token to an address that is not encrypted, or none at all");
+  }
+  return realm;
+}
+
+function tokenIn({ body, url }: Reply): string {
+  let answer: unknown;
+  try {
+    answer = JSON.parse(new TextDecoder().decode(body));
+  } catch {
+    throw failed(url, "asked for a token, it answers with what is no JSON");
+  }
+  const { token, access_token } = (answer ?? {}) as Readonly<Record<string, unknown>>;
+  const found = token || access_token;
+  // What stands in a header must be visible ASCII: a line feed would begin another header.
+  if (typeof found !== "string" || !/^[\x21-\x7e]+$/.test(found)) {
+    throw failed(url, "asked for a token, it answers without one");
+  }
+  return found;
+}
+
+/** No permission: the two causes look the same to a registry, and most say the same of an image that is not there. */
+export function denied(registry: string, known: Credentials | null): BpfmanError {
+  const details = { registry, credentials: known?.source ?? null };
+  if (known === null) {
+    return new BpfmanError(
+      "REGISTRY_DENIED",
+      `talk to the registry ${registry}: it wants credentials, or has no such image`,
+      {
+        details,
+        hint: `check the name; or log in with "podman login ${registry}", or give --registry-auth`,
+      },
+    );
+  }
+  return new BpfmanError(
+    "REGISTRY_DENIED",
+    `talk to the registry ${registry}: it refuses the credentials from ${known.source}`,
+    { details, hint: "check user, password, and what that user may do with the image" },
+  );
+}
+
+/** `Bearer realm="…",service="…", Basic realm="…"` */
+export function parseChallenges(header: string): Challenge[] {
+  const challenges: Challenge[] = [];
+  const scheme = /[\s,]*([A-Za-z][A-Za-z0-9-]*)(?=\s|,|$)(?!\s*=)\s*/y;
+  const parameter = /[\s,]*([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))/y;
+  for (let at = 0; ; ) {
+    parameter.lastIndex = at;
+    scheme.lastIndex = at;
+    const pair = parameter.exec(header);
+    const begin = pair === null ? scheme.exec(header) : null;
+    const current = challenges.at(-1);
+    if (pair !== null && current !== undefined) {
+      const value = pair[2]?.replace(/\\(.)/g, "$1") ?? pair[3] ?? "";
+      (current.parameters as Map<string, string>).set((pair[1] ?? "").toLowerCase(), value);
+      at = parameter.lastIndex;
+    } else if (begin !== null) {
+      challenges.push({ scheme: (begin[1] ?? "").toLowerCase(), parameters: new Map() });
+      at = scheme.lastIndex;
+    } else return challenges;
+  }
+}

@@ -1,0 +1,72 @@
+/** Programs that keep credentials for docker and podman: `docker-credential-NAME get` (docker/docker-credential-helpers). */
+import { isAbsolute } from "node:path";
+import { CREDENTIAL_HELPER_TIMEOUT_MS, REGISTRY_TEXT_BYTES_MAX } from "../domain/limits.ts";
+import { BpfmanError } from "../errors/error.ts";
+import type { Credentials } from "./credentials.ts";
+
+interface Question {
+  /** What the file of credentials says: should be a word. */
+  readonly helper: unknown;
+  readonly server: string;
+  /** That file, for people. */
+  readonly source: string;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What a helper says when it works, but knows nothing of the server. */
+const NOTHING_KNOWN = /credentials not found/i;
+
+/** Null when the helper has none. Throws INVALID_CREDENTIALS, without anything that the helper wrote to stdout. */
+export async function askHelper({ helper, server, source }: Question, env: Environment): Promise<Credentials | null> {
+  if (typeof helper !== "string" || !/^[A-Za-z0-9_.-]+$/.test(helper)) {
+    throw new BpfmanError("INVALID_CREDENTIALS", `read the credentials in ${source}: it names no valid helper`);
+  }
+  const name = `docker-credential-${helper}`;
+  // Never out of the current folder, whoever owns that.
+  const folders = (env.PATH ?? "").split(":").filter(isAbsolute).join(":");
+  const program = Bun.which(name, { PATH: folders });
+  if (program === null) {
+    throw new BpfmanError("INVALID_CREDENTIALS", `ask "${name}" for credentials: there is no such program in PATH`, {
+      details: { helper: name, source },
+      hint: `install it, or take it out of ${source}`,
+    });
+  }
+  const child = Bun.spawn([program, "get"], {
+    stdin: Buffer.from(`${server}\n`),
+    stdout: "pipe",
+    stderr: "pipe",
+    env: { ...env },
+    timeout: CREDENTIAL_HELPER_TIMEOUT_MS,
+    killSignal: "SIGKILL",
+    maxBuffer: REGISTRY_TEXT_BYTES_MAX,
+  });
+  const [output, complaint] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+  if (child.exitCode !== 0) {
+    if (NOTHING_KNOWN.test(output) || NOTHING_KNOWN.test(complaint)) return null;
+    const end = child.signalCode === null ? `exit code ${child.exitCode}` : `signal ${child.signalCode}`;
+    throw new BpfmanError("INVALID_CREDENTIALS", `ask "${name}" for credentials: it ended with ${end}`, {
+      details: { helper: name, source },
+      hint: `try it: echo ${server} | ${name} get`,
+    });
+  }
+  const { Username: username, Secret: secret } = answerIn(output);
+  if (typeof username !== "string" || typeof secret !== "string" || secret === "") {
+    throw new BpfmanError("INVALID_CREDENTIALS", `ask "${name}" for credentials: its answer has no user and secret`, {
+      details: { helper: name, source },
+    });
+  }
+  const from = `"${name}"`;
+  return username === "<token>"
+    ? { identityToken: secret, source: from }
+    : { username, password: secret, source: from };
+}
+
+function answerIn(output: string): Readonly<Record<string, unknown>> {
+  try {
+    const answer: unknown = JSON.parse(output);
+    return typeof answer === "object" && answer !== null ? (answer as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}

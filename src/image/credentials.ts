@@ -1,0 +1,192 @@
+/**
+ * Credentials for a registry, where docker and podman keep them (containers-auth.json(5), docker's config.json). What is
+ * read here goes into requests and nowhere else: no error repeats any of it.
+ */
+import { openSync, closeSync, constants, fstatSync, readSync } from "node:fs";
+import { join } from "node:path";
+import { AUTH_FILE_BYTES_MAX } from "../domain/limits.ts";
+import { BpfmanError } from "../errors/error.ts";
+import { errnoName, sysPart } from "../errors/sys-failure.ts";
+import { askHelper } from "./credential-helper.ts";
+
+interface Password {
+  readonly username: string;
+  readonly password: string;
+}
+/** Not a password, but what tokens are got for (OAuth 2's refresh token). */
+interface IdentityToken {
+  readonly identityToken: string;
+}
+
+/** `source` says where they come from, for people. */
+export type Credentials = (Password | IdentityToken) & { readonly source: string };
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface CredentialsWanted {
+  /** `host[:port]` */
+  readonly registry: string;
+  /** Of the image: credentials may be for a part of a registry. */
+  readonly path: string;
+  /** base64 of `user:password`, which comes before all files; null when it was not given. */
+  readonly registryAuth: string | null;
+}
+
+/** Null for none: the registry is then asked anonymously. Throws INVALID_CREDENTIALS. */
+export async function findCredentials(wanted: CredentialsWanted, env: Environment): Promise<Credentials | null> {
+  if (wanted.registryAuth !== null) {
+    const known = parseUserPassword(wanted.registryAuth);
+    if (known !== null) return { ...known, source: "--registry-auth" };
+    throw new BpfmanError("INVALID_CREDENTIALS", "read --registry-auth: it is not the base64 of USER:PASSWORD", {
+      hint: "make it with: printf '%s' USER:PASSWORD | base64 -w0",
+    });
+  }
+  for (const path of authFiles(env)) {
+    const known = await credentialsIn(path, wanted, env);
+    if (known !== null) return known;
+  }
+  return null;
+}
+
+/** In the order in which they are looked at. */
+function authFiles(env: Environment): string[] {
+  const below = (folder: string | undefined, ...names: string[]) => (folder ? [join(folder, ...names)] : []);
+  // Where podman keeps them when there is no XDG_RUNTIME_DIR, which sudo takes away.
+  const runtimeFolder = env.XDG_RUNTIME_DIR || `/run/containers/${process.geteuid?.() ?? 0}`;
+  return [
+    ...below(env.REGISTRY_AUTH_FILE),
+    ...below(runtimeFolder, ...(env.XDG_RUNTIME_DIR ? ["containers"] : []), "auth.json"),
+    ...below(env.HOME, ".config", "containers", "auth.json"),
+    ...below(env.DOCKER_CONFIG, "config.json"),
+    ...below(env.HOME, ".docker", "config.json"),
+  ];
+}
+
+interface AuthFile {
+  /** Registry, or part of one -> its entry. */
+  readonly auths: ReadonlyMap<string, Readonly<Record<string, unknown>>>;
+  readonly credHelpers: ReadonlyMap<string, unknown>;
+  readonly credsStore: unknown;
+}
+
+async function credentialsIn(path: string, wanted: CredentialsWanted, env: Environment): Promise<Credentials | null> {
+  const file = readAuthFile(path);
+  if (file === null) return null;
+  const { registry } = wanted;
+  const source = `"${path}"`;
+  const ask = (helper: unknown) => askHelper({ helper, server: serverName(registry), source }, env);
+
+  const helper = file.credHelpers.get(registry) ?? file.credHelpers.get(serverName(registry));
+  if (helper !== undefined) return ask(helper);
+  const entry = entryFor(file, wanted);
+  if (entry !== null) {
+    if (typeof entry.identitytoken === "string" && entry.identitytoken !== "") {
+      return { identityToken: entry.identitytoken, source };
+    }
+    const known = typeof entry.auth === "string" ? parseUserPassword(entry.auth) : null;
+    if (known !== null) return { ...known, source };
+    // Docker leaves an empty entry for what it gave to its credsStore.
+    if (entry.auth !== undefined)
+      throw malformed(path, `its entry for "${registry}" is not the base64 of USER:PASSWORD`);
+  }
+  return file.credsStore === undefined || file.credsStore === "" ? null : ask(file.credsStore);
+}
+
+/** Under what name docker keeps the credentials of a registry. */
+const serverName = (registry: string): string => (registry === "docker.io" ? "https://index.docker.io/v1/" : registry);
+
+/** The entry with the longest name that fits: `host/a/b`, `host/a`, `host`, then what docker once wrote. */
+function entryFor(
+  { auths }: AuthFile,
+  { registry, path }: CredentialsWanted,
+): Readonly<Record<string, unknown>> | null {
+  for (let name = `${registry}/${path}`; name.includes("/"); name = name.slice(0, name.lastIndexOf("/"))) {
+    const entry = auths.get(name);
+    if (entry !== undefined) return entry;
+  }
+  const own = auths.get(registry) ?? auths.get(serverName(registry));
+  if (own !== undefined) return own;
+  for (const [name, entry] of auths) {
+    const host = name.replace(/^https?:\/\//, "").split("/", 1)[0] ?? "";
+    if (name.includes("://") && (host === registry || (registry === "docker.io" && host === "index.docker.io")))
+      return entry;
+  }
+  return null;
+}
+
+/** Split at the first colon: passwords may have more of them. Null for anything that is not `user:password`. */
+function parseUserPassword(base64: string): Password | null {
+  const text = base64.trim();
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text) || text.replace(/=+$/, "").length % 4 === 1) return null;
+  let decoded: string;
+  try {
+    decoded = new TextDecoder("utf-8", { fatal: true }).decode(Buffer.from(text, "base64"));
+  } catch {
+    return null;
+  }
+  // docker pads with NUL.
+  const pair = decoded.replace(/\0+$/, "");
+  const colon = pair.indexOf(":");
+  if (colon < 1 || pair.includes("\0")) return null;
+  return { username: pair.slice(0, colon), password: pair.slice(colon + 1) };
+}
+
+/** Null when there is no such file. Throws INVALID_CREDENTIALS. */
+function readAuthFile(path: string): AuthFile | null {
+  const bytes = contentOf(path);
+  if (bytes === null) return null;
+  let content: unknown;
+  try {
+    content = bytes.length === 0 ? {} : JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    // The parser's own words quote what it stumbled over.
+    throw malformed(path, "it is no JSON");
+  }
+  const top = record(content);
+  if (top === null) throw malformed(path, "it is no JSON object");
+  const auths = Object.entries(record(top.auths) ?? {}).map(([name, entry]) => [name, record(entry) ?? {}] as const);
+  return {
+    auths: new Map(auths),
+    credHelpers: new Map(Object.entries(record(top.credHelpers) ?? {})),
+    credsStore: top.credsStore,
+  };
+}
+
+const record = (value: unknown): Readonly<Record<string, unknown>> | null =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : null;
+
+function contentOf(path: string): Uint8Array | null {
+  let fd: number;
+  try {
+    // O_NONBLOCK: a FIFO must not hang the command.
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  } catch (thrown) {
+    const name = errnoName(thrown);
+    if (name === "ENOENT" || name === "ENOTDIR") return null;
+    throw malformed(path, "it cannot be opened", thrown);
+  }
+  try {
+    const stat = fstatSync(fd);
+    if (!stat.isFile()) throw malformed(path, "it is no regular file");
+    if (stat.size > AUTH_FILE_BYTES_MAX) throw malformed(path, `it has more than ${AUTH_FILE_BYTES_MAX} bytes`);
+    const bytes = new Uint8Array(new ArrayBuffer(stat.size));
+    let filled = 0;
+    while (filled < bytes.length) {
+      const count = readSync(fd, bytes, filled, bytes.length - filled, filled);
+      if (count === 0) break;
+      filled += count;
+    }
+    return bytes.subarray(0, filled);
+  } catch (thrown) {
+    throw thrown instanceof BpfmanError ? thrown : malformed(path, "it cannot be read", thrown);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function malformed(path: string, reason: string, thrown?: unknown): BpfmanError {
+  return new BpfmanError("INVALID_CREDENTIALS", `read the credentials in "${path}": ${reason}`, {
+    details: { path },
+    ...sysPart(thrown),
+  });
+}

@@ -1,0 +1,100 @@
+/** What fetch throws, as an error that says what is wrong and where. */
+import { BpfmanError } from "../errors/error.ts";
+import type { ErrorCode } from "../errors/codes.ts";
+
+interface Attempt {
+  readonly url: URL;
+  /** Whether the user has interrupted. */
+  readonly cancelled: boolean;
+}
+
+interface Failure {
+  readonly error: BpfmanError;
+  /** Whether it may go well when tried again. */
+  readonly passing: boolean;
+}
+
+interface Cause {
+  readonly code: ErrorCode;
+  readonly reason: string;
+  readonly hint?: string;
+  readonly passing?: true;
+}
+
+const UNREACHABLE = "REGISTRY_UNREACHABLE";
+
+/** By the code of the error: those of getaddrinfo(3), connect(2) and the HTTP client. */
+const CAUSES: Readonly<Record<string, Cause>> = {
+  ENOTFOUND: { code: UNREACHABLE, reason: "there is no such host", hint: "check the name, and that DNS works" },
+  EAI_AGAIN: { code: UNREACHABLE, reason: "its name cannot be looked up now", hint: "is there a network?" },
+  ECONNREFUSED: { code: UNREACHABLE, reason: "nothing listens there", hint: "check host and port" },
+  ENETUNREACH: { code: UNREACHABLE, reason: "there is no network", hint: "is there a network?" },
+  EHOSTUNREACH: { code: UNREACHABLE, reason: "the host cannot be reached", hint: "is there a network?" },
+  ECONNRESET: { code: UNREACHABLE, reason: "the connection broke off", passing: true },
+  EPIPE: { code: UNREACHABLE, reason: "the connection broke off", passing: true },
+  ETIMEDOUT: { code: UNREACHABLE, reason: "no connection was made in time" },
+  EPROTO: { code: UNREACHABLE, reason: "it does not speak TLS", hint: "only a registry on loopback may do without" },
+  ERR_TLS_CERT_ALTNAME_INVALID: {
+    code: "REGISTRY_CERTIFICATE",
+    reason: "its certificate is for another host",
+    hint: "use a name that the certificate has",
+  },
+  CERT_HAS_EXPIRED: {
+    code: "REGISTRY_CERTIFICATE",
+    reason: "its certificate has expired",
+    hint: "renew it, or check the clock of this machine",
+  },
+  CERT_NOT_YET_VALID: {
+    code: "REGISTRY_CERTIFICATE",
+    reason: "its certificate is not valid yet",
+    hint: "check the clock of this machine",
+  },
+  DEPTH_ZERO_SELF_SIGNED_CERT: { code: "REGISTRY_CERTIFICATE", reason: "its certificate is self-signed" },
+  SELF_SIGNED_CERT_IN_CHAIN: {
+    code: "REGISTRY_CERTIFICATE",
+    reason: "its certificate comes from an authority that is not trusted here",
+  },
+  UNABLE_TO_GET_ISSUER_CERT: {
+    code: "REGISTRY_CERTIFICATE",
+    reason: "its certificate comes from an authority that is not known here",
+  },
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: {
+    code: "REGISTRY_CERTIFICATE",
+    reason: "its certificate comes from an authority that is not known here",
+  },
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: {
+    code: "REGISTRY_CERTIFICATE",
+    reason: "its certificate comes from an authority that is not known here",
+  },
+};
+
+/** The code of what fetch threw, or of what is behind it; empty when there is none. */
+export function codeOf(thrown: unknown): string {
+  for (let each = thrown; each instanceof Error; each = each.cause) {
+    const { code } = each as Error & { readonly code?: unknown };
+    if (typeof code === "string") return code;
+  }
+  return "";
+}
+
+export function failureOf(thrown: unknown, { url, cancelled }: Attempt): Failure {
+  const { host } = url;
+  if (cancelled) {
+    const error = new BpfmanError("CANCELLED", `talk to the registry ${host}: interrupted`, { details: { host } });
+    return { error, passing: false };
+  }
+  if (thrown instanceof BpfmanError) return { error: thrown, passing: false };
+  const timeout = thrown instanceof Error && thrown.name === "TimeoutError";
+  const cause: Cause = timeout
+    ? { code: UNREACHABLE, reason: "it did not answer in time" }
+    : (CAUSES[codeOf(thrown)] ?? {
+        code: UNREACHABLE,
+        // The client's own words may hold the address, which may hold a signature: its code says enough.
+        reason: `the connection failed (${codeOf(thrown) || "unknown reason"})`,
+      });
+  const error = new BpfmanError(cause.code, `talk to the registry ${host}: ${cause.reason}`, {
+    details: { host, reason: codeOf(thrown) || null },
+    ...(cause.hint === undefined ? {} : { hint: cause.hint }),
+  });
+  return { error, passing: cause.passing === true };
+}

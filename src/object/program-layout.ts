@@ -1,0 +1,132 @@
+/**
+ * Where each function stands in a program as libbpf hands it to the kernel: the program's own instructions come first,
+ * then each function of .text that is called, in the order in which calls are met, each followed at once by those that
+ * it calls itself (bpf_object__reloc_code in libbpf's src/libbpf.c). Nothing else changes the number of instructions.
+ */
+import { PROGRAM_INSTRUCTIONS_MAX, SUBPROGRAMS_MAX } from "../domain/limits.ts";
+import { type Elf, type ElfSymbol, type NamedSection, SHF_EXECINSTR, SHT, STT, sectionFields, symbols } from "./elf.ts";
+import type { Fields } from "./fields.ts";
+
+export const INSTRUCTION_BYTES = 8;
+const TEXT = ".text";
+
+/** Instruction format and pseudo calls: Documentation/bpf/standardization/instruction-set.rst. */
+const CALL = 0x85;
+const LOAD_IMMEDIATE_64 = 0x18;
+const PSEUDO_CALL = 1;
+
+const RELOCATION_BYTES = 16;
+const SYMBOL_SHIFT = 2 ** 32;
+
+/** A function inside a program. */
+export interface PlacedFunction {
+  readonly name: string;
+  readonly section: NamedSection;
+  /** Its first instruction in the section, in bytes. */
+  readonly offset: number;
+  /** Its first instruction in the program. */
+  readonly start: number;
+  /** Instructions. */
+  readonly count: number;
+}
+
+type Code = Omit<PlacedFunction, "start">;
+
+/** What the section headers and the symbol table say. */
+interface Parts {
+  readonly elf: Elf;
+  readonly sections: readonly NamedSection[];
+  /** By number, as relocations name them. */
+  readonly symbols: readonly ElfSymbol[];
+  readonly functions: readonly Code[];
+  /** Those that can be called, by their offset. */
+  readonly callable: ReadonlyMap<number, Code>;
+}
+
+/** The functions of a program in their order; null when it is not there or calls what cannot be found. */
+export function programLayout(elf: Elf, sections: readonly NamedSection[], program: string): PlacedFunction[] | null {
+  const parts = readParts(elf, sections);
+  const main = parts?.functions.find(({ name, section }) => name === program && section.name !== TEXT);
+  return parts === null || main === undefined ? null : assemble(parts, main);
+}
+
+function readParts(elf: Elf, sections: readonly NamedSection[]): Parts | null {
+  const table = sections.find((section) => section.type === SHT.symtab);
+  const strings = table && sections[table.link];
+  if (table === undefined || strings?.type !== SHT.strtab) return null;
+  const names = sectionFields(elf, strings, "symbol names");
+  const all = [...symbols(elf, table)];
+  const functions = all.flatMap((symbol): Code[] => {
+    const section = symbol.section === null ? undefined : sections[symbol.section];
+    if (symbol.type !== STT.func || section === undefined || !isCode(section)) return [];
+    const { value: offset, size } = symbol;
+    if (offset % INSTRUCTION_BYTES !== 0 || size === 0 || offset + size > section.size) return [];
+    return [{ name: names.name(symbol.nameAt), section, offset, count: Math.floor(size / INSTRUCTION_BYTES) }];
+  });
+  const inText = functions.filter(({ section }) => section.name === TEXT);
+  const callable = new Map(inText.map((code) => [code.offset, code]));
+  return { elf, sections, symbols: all, functions, callable };
+}
+
+const isCode = ({ type, flags }: NamedSection) => type === SHT.progbits && (flags & SHF_EXECINSTR) !== 0;
+
+function assemble(parts: Parts, main: Code): PlacedFunction[] | null {
+  const placed = new Map<Code, PlacedFunction>();
+  const code = new Map<number, SectionCode>();
+  let end = 0;
+  const append = (next: Code): boolean => {
+    placed.set(next, { ...next, start: end });
+    end += next.count;
+    if (placed.size > SUBPROGRAMS_MAX || end > PROGRAM_INSTRUCTIONS_MAX) return false;
+    const { index } = next.section;
+    const here = code.get(index) ?? readCode(parts, next.section);
+    code.set(index, here);
+    for (const target of calledOffsets(parts, next, here)) {
+      const called = parts.callable.get(target);
+      if (called === undefined || (!placed.has(called) && !append(called))) return false;
+    }
+    return true;
+  };
+  return append(main) ? [...placed.values()] : null;
+}
+
+/** The bytes of a section and, by the offset of an instruction, the number of the symbol that it refers to. */
+interface SectionCode {
+  readonly bytes: Fields;
+  readonly references: ReadonlyMap<number, number>;
+}
+
+function readCode({ elf, sections }: Parts, section: NamedSection): SectionCode {
+  const references = new Map<number, number>();
+  for (const table of sections) {
+    if (table.type !== SHT.rel || table.info !== section.index) continue;
+    const entries = sectionFields(elf, table, "relocations");
+    for (let at = 0; at + RELOCATION_BYTES <= entries.length; at += RELOCATION_BYTES) {
+      references.set(entries.u64(at), Math.floor(entries.u64(at + 8) / SYMBOL_SHIFT));
+    }
+  }
+  return { bytes: sectionFields(elf, section, "instructions"), references };
+}
+
+/** Where in .text the functions begin that a function calls or takes the address of, in the order of its instructions. */
+function* calledOffsets(parts: Parts, { offset, count }: Code, code: SectionCode): Generator<number> {
+  const { bytes, references } = code;
+  for (let at = offset; at < offset + count * INSTRUCTION_BYTES; at += INSTRUCTION_BYTES) {
+    const opcode = bytes.u8(at);
+    const isCall = opcode === CALL && bytes.u8(at + 1) >> 4 === PSEUDO_CALL;
+    if (!isCall && opcode !== LOAD_IMMEDIATE_64) continue;
+    const immediate = bytes.u32(at + 4) | 0;
+    const reference = references.get(at);
+    if (reference === undefined) {
+      // Within one section the distance is all: from the next instruction.
+      if (isCall) yield at + (immediate + 1) * INSTRUCTION_BYTES;
+      continue;
+    }
+    const symbol = parts.symbols[reference];
+    const target = symbol === undefined || symbol.section === null ? undefined : parts.sections[symbol.section];
+    // Functions of the kernel have no section here; constants and maps are loaded from others.
+    if (symbol === undefined || target?.name !== TEXT) continue;
+    if (isCall) yield symbol.value + (immediate + 1) * INSTRUCTION_BYTES;
+    else if (symbol.type === STT.func || symbol.type === STT.section) yield symbol.value + immediate;
+  }
+}

@@ -1,0 +1,34 @@
+import { BpfmanError } from "../../errors/error.ts";
+import { readVerifierLog } from "../../errors/verifier-log.ts";
+import { sourceLines } from "../../object/source-line.ts";
+
+/**
+ * Adds to a refusal by the verifier where in the source it is: `details.source`, a SourceLine, null when it is the
+ * program as a whole or the log does not say; and for a reference that is not given back `details.acquired`, where it
+ * was taken. Anything else stays as it is.
+ */
+export function withSource(thrown: unknown, bytes: Uint8Array): unknown {
+  if (!(thrown instanceof BpfmanError) || thrown.code !== "VERIFIER_REJECTED") return thrown;
+  const { code, message, details, hint, verifierLog, sys } = thrown;
+  return new BpfmanError(code, message, {
+    details: { ...details, ...placesOf(thrown, bytes) },
+    cause: thrown,
+    ...(hint === null ? {} : { hint }),
+    ...(verifierLog === null ? {} : { verifierLog }),
+    ...(sys === null ? {} : { sys }),
+  });
+}
+
+function placesOf({ details, verifierLog }: BpfmanError, bytes: Uint8Array): Readonly<Record<string, unknown>> {
+  const { instruction, acquiredAt } = readVerifierLog(verifierLog ?? "");
+  if (typeof details.program !== "string" || instruction === null) return { source: null };
+  try {
+    const lineOf = sourceLines(bytes, details.program, (reason) => new BpfmanError("INVALID_OBJECT", reason));
+    const acquired = acquiredAt === null ? null : lineOf(acquiredAt);
+    return { source: lineOf(instruction), ...(acquired === null ? {} : { acquired }) };
+  } catch (unsound) {
+    // libbpf reads objects that this reader does not; the refusal matters more than its place.
+    if (unsound instanceof BpfmanError) return { source: null };
+    throw unsound;
+  }
+}

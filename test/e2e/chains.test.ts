@@ -1,0 +1,183 @@
+/** XDP and TC chains with the executable: packets tell who ran, in which order, and that nobody ran who should not. */
+import { describe, expect } from "bun:test";
+import { readFileSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { buildBpf } from "../../scripts/build-bpf.ts";
+import type {
+  DispatcherDetailAnswer,
+  DispatcherListAnswer,
+  LinkAnswer,
+  ProgramAnswer,
+} from "../../src/domain/answer.ts";
+import { watchMembers, wire } from "../fakes/chain-lab.ts";
+import { compileBpf } from "../fakes/compile.ts";
+import { executable, idOf, mapOf } from "../fakes/executable.ts";
+import { extensionTest } from "../fakes/extension-test.ts";
+import { inKernel, sh, until } from "../fakes/kernel-lab.ts";
+
+buildBpf();
+const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/chain.bpf.o");
+const TEN = Array.from({ length: 10 }, (_, number) => number);
+/** In which order the ten run, once they are attached one after the other. */
+const ORDER = [7, 2, 9, 0, 4, 1, 8, 3, 6, 5];
+
+const bpfman = executable();
+const lab = wire();
+
+describe.each([
+  ["xdp", 2, 1],
+  ["tc", 0, 2],
+] as const)("%s", (hook, passes, drops) => {
+  const type = hook === "xdp" ? "xdp" : "tc-ingress";
+  const everyone = Object.fromEntries(TEN.map((member) => [member, passes]));
+  const words = (priority: number): string[] => [
+    ...[hook, "-i", "veth0", "-n", lab.netns(), "-p", String(priority)],
+    ...(hook === "tc" ? ["-d", "ingress"] : []),
+  ];
+
+  /** Loads these members together; each passes packets on. */
+  async function members(...numbers: readonly number[]) {
+    const names = numbers.map((number) => `${hook}:${hook}_member_${number}`);
+    const programs = await bpfman.load(OBJECT, "--programs", ...names);
+    const watch = watchMembers((name) => mapOf(programs, name));
+    watch.setVerdicts(everyone);
+    return { ...watch, id: (number: number) => idOf(programs, `${hook}_member_${number}`) };
+  }
+
+  async function dispatcher(): Promise<DispatcherDetailAnswer> {
+    const { dispatchers }: DispatcherListAnswer = await bpfman.json("dispatcher", "list");
+    expect(dispatchers.map((each) => [each.key.type, each.interface])).toEqual([[type, "veth0"]]);
+    const { nsid, ifindex } = dispatchers[0]?.key ?? { nsid: 0, ifindex: 0 };
+    return bpfman.json("dispatcher", "get", type, String(nsid), String(ifindex));
+  }
+
+  /** What holds the chain on its hook, which must be the same over all changes. */
+  const seatOf = ({ runtime }: DispatcherDetailAnswer) => ({ ...runtime, program_id: null });
+
+  extensionTest(
+    `${hook}: ten in scrambled order, each verified once; an eleventh is refused; all keep what they are`,
+    async () => {
+      const chain = await members(...TEN);
+      const links: LinkAnswer[] = [];
+      for (const member of TEN) {
+        const priority = 100 * ORDER.indexOf(member);
+        links.push(await bpfman.attach(chain.id(member), ...words(priority), "-m", `member=${member}`));
+      }
+      lab.send(1);
+      await chain.follow(ORDER);
+
+      const listed = await bpfman.links();
+      const facts = ({ id, program_id, created_at, metadata }: LinkAnswer["record"]) => {
+        return { id, program_id, created_at, metadata };
+      };
+      expect(listed.map(facts)).toEqual(links.map(({ record }) => facts(record)));
+      expect(listed.map(({ details }) => "position" in details && details.position)).toEqual(
+        TEN.map((member) => ORDER.indexOf(member)),
+      );
+      const before = await dispatcher();
+      expect(before).toMatchObject({ revision: 10, member_count: 10 });
+      expect(before.members.map((member) => member.metadata.member)).toEqual(ORDER.map(String));
+
+      const full = await bpfman.refused(5, "DISPATCHER_FULL", "attach", String(chain.id(0)), ...words(0));
+      expect(full.message).toContain("(all 10 occupied)");
+      expect((await dispatcher()).runtime).toEqual(before.runtime);
+      lab.send(1);
+      await chain.follow(ORDER);
+
+      // One goes, and comes back to another place: the dispatcher is all that is loaded, and then verified.
+      await bpfman.ok("detach", String(links[4]?.record.id));
+      const rest = ORDER.filter((member) => member !== 4);
+      lab.send(1);
+      await chain.follow(rest);
+      const trace = bpfman.path("trace");
+      const attach = bpfman.command("attach", String(chain.id(4)), ...words(0));
+      sh("strace", "-f", "-qq", "-o", trace, "-e", "trace=bpf", ...attach);
+      const loads = readFileSync(trace, "utf8").match(/BPF_PROG_LOAD, .*/g) ?? [];
+      expect(loads.filter((load) => load.includes(`prog_name="${hook}_dispatcher"`))).toHaveLength(1);
+      expect(loads.filter((load) => /BPF_PROG_TYPE_EXT|_member_/.test(load))).toEqual([]);
+      lab.send(1);
+      await chain.follow([4, ...rest]);
+      const after = await dispatcher();
+      expect(seatOf(after)).toEqual(seatOf(before));
+      expect(after).toMatchObject({ revision: 12, member_count: 10 });
+      // Old dispatchers are gone, and with them their links.
+      await until(() => !inKernel("prog", before.runtime.program_id ?? 0));
+      for (const { kernel_link_id: link } of before.members) expect(inKernel("link", link ?? 0)).toBe(false);
+    },
+  );
+
+  extensionTest(`${hook}: link update moves a link, and changes after what the chain goes on`, async () => {
+    const chain = await members(0, 1, 2);
+    const links: LinkAnswer[] = [];
+    for (const member of [0, 1, 2]) links.push(await bpfman.attach(chain.id(member), ...words(100 * (member + 1))));
+    const seat = seatOf(await dispatcher());
+    const update = (member: number, ...change: string[]): Promise<LinkAnswer> =>
+      bpfman.json("link", "update", String(links[member]?.record.id), ...change);
+
+    const moved = await update(2, "--priority", "50");
+    expect(moved.record).toMatchObject({
+      ...{ id: links[2]?.record.id ?? 0, created_at: links[2]?.record.created_at ?? "" },
+      details: { priority: 50, position: 0 },
+    });
+    lab.send(1);
+    await chain.follow([2, 0, 1]);
+
+    chain.setVerdicts({ 0: drops });
+    lab.send(1);
+    await chain.follow([2, 0]);
+    await update(0, "--proceed-on", hook === "xdp" ? "drop" : "shot");
+    lab.send(1);
+    await chain.follow([2, 0, 1]);
+    expect(seatOf(await dispatcher())).toEqual(seat);
+    expect(lab.received()).toBe(2);
+  });
+
+  extensionTest(
+    `${hook}: a program with any pointer for its argument is refused, and nothing of the attempt stays`,
+    async () => {
+      const object = bpfman.path("any.o");
+      writeFileSync(object, compileBpf(`SEC("${hook}") int any(void *ctx) { return 0; }`));
+      const words = ["load", "file", "--path", object, "--programs", `${hook}:any`];
+      const failure = await bpfman.refused(1, "VERIFIER_REJECTED", ...words);
+      expect(failure.hint).toContain(hook === "xdp" ? '"struct xdp_md *"' : '"struct __sk_buff *"');
+      await bpfman.expectNothingLeft();
+    },
+  );
+
+  extensionTest(`${hook}: a program that is unloaded leaves the chain to the others`, async () => {
+    const staying = await members(0, 2);
+    const going = await members(1);
+    for (const member of [0, 2]) await bpfman.attach(staying.id(member), ...words(100 * (member + 1)));
+    await bpfman.attach(going.id(1), ...words(200));
+    lab.send(1);
+    await staying.follow([0, 2]);
+    await going.follow([1]);
+    await bpfman.ok("unload", String(going.id(1)));
+    lab.send(1);
+    await staying.follow([0, 2]);
+    expect((await dispatcher()).members.map((member) => member.position)).toEqual([0, 1]);
+    expect(lab.received()).toBe(2);
+  });
+
+  extensionTest(`${hook}: hooks, interfaces and namespaces that go away take no other chain along`, async () => {
+    const chain = await members(0, 1);
+    const far = ["-i", "veth1", "-n", lab.netns("far")];
+    const other = await bpfman.attach(chain.id(0), hook, ...far, "-p", "1", ...(hook === "tc" ? ["-d", "egress"] : []));
+    for (const member of [0, 1]) await bpfman.attach(chain.id(member), ...words(member));
+    // The far end of the cable goes with the near one.
+    sh("ip", "-n", lab.name(), "link", "delete", "veth0");
+    expect(await bpfman.links()).toHaveLength(3);
+    const [, first, second] = await bpfman.links();
+    await bpfman.ok("dispatcher", "list");
+    await bpfman.ok("detach", String(first?.id));
+    const { record }: ProgramAnswer = await bpfman.json("get", "program", String(chain.id(1)));
+    expect(record?.program_id).toBe(chain.id(1));
+    sh("ip", "netns", "delete", lab.name("far"));
+    await bpfman.ok("detach", String(other.record.id), String(second?.id));
+    expect(await bpfman.links()).toEqual([]);
+    const { dispatchers }: DispatcherListAnswer = await bpfman.json("dispatcher", "list");
+    expect(dispatchers).toEqual([]);
+    await bpfman.ok("unload", String(chain.id(0)), String(chain.id(1)));
+    await bpfman.expectNothingLeft();
+  });
+});

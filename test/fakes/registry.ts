@@ -1,0 +1,151 @@
+/** Debian's docker-registry on loopback, with content in a folder of its own; a service that gives tokens for it. */
+import { randomUUID, sign, X509Certificate } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** Who may use a registry that wants a login. The password has a colon, as passwords may. */
+export const USER = "tester";
+export const PASSWORD = "pass:word-7f3a91";
+export const AUTH = Buffer.from(`${USER}:${PASSWORD}`).toString("base64");
+
+export interface RegistryOptions {
+  /** `token`: by a token service, which takes {@link AUTH}; anonymous tokens allow nothing. */
+  readonly login?: "none" | "basic" | "token";
+  /** With a certificate for 127.0.0.1 that no authority signed. */
+  readonly tls?: boolean;
+}
+
+export interface TestRegistry {
+  /** `127.0.0.1:PORT`, as in references. */
+  readonly host: string;
+  /** Its certificate in PEM; null without TLS. */
+  readonly caFile: string | null;
+  /** Where it keeps blobs: `docker/registry/v2/blobs/sha256/ab/abcd…/data`. */
+  readonly folder: string;
+  /** Scopes that tokens were asked for, in order. */
+  readonly scopes: readonly string[];
+  /** What it has written. */
+  log(): string;
+  close(): Promise<void>;
+}
+
+const LISTENING = /listening on 127\.0\.0\.1:(\d+)/;
+
+export async function startRegistry({ login = "none", tls = false }: RegistryOptions = {}): Promise<TestRegistry> {
+  const folder = mkdtempSync(join(tmpdir(), "bpfman-registry-"));
+  const path = (name: string) => join(folder, name);
+  const needsCertificate = tls || login === "token";
+  if (needsCertificate) makeCertificate(path("key.pem"), path("certificate.pem"));
+  const tokens = login === "token" ? startTokenService(path("key.pem"), path("certificate.pem")) : null;
+  if (login === "basic") htpasswd(path("htpasswd"));
+
+  const config = {
+    version: 0.1,
+    log: { level: "info", accesslog: { disabled: true } },
+    storage: {
+      filesystem: { rootdirectory: folder },
+      delete: { enabled: true },
+      maintenance: { uploadpurging: { enabled: false } },
+    },
+    http: {
+      addr: "127.0.0.1:0",
+      secret: randomUUID(),
+      ...(tls ? { tls: { certificate: path("certificate.pem"), key: path("key.pem") } } : {}),
+    },
+    auth: {
+      ...(login === "basic" ? { htpasswd: { realm: "test", path: path("htpasswd") } } : {}),
+      ...(tokens === null
+        ? {}
+        : { token: { realm: tokens.realm, service: "test", issuer: "test", rootcertbundle: path("certificate.pem") } }),
+    },
+  };
+  // The configuration is YAML, and so is JSON.
+  writeFileSync(path("config.yml"), JSON.stringify({ ...config, auth: login === "none" ? undefined : config.auth }));
+  const child = Bun.spawn(["docker-registry", "serve", path("config.yml")], {
+    env: { PATH: process.env.PATH ?? "" },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let written = "";
+  const port = await new Promise<string>((resolve, reject) => {
+    const read = async () => {
+      const decoder = new TextDecoder();
+      for await (const piece of child.stderr) {
+        written += decoder.decode(piece, { stream: true });
+        const found = LISTENING.exec(written)?.[1];
+        if (found !== undefined) resolve(found);
+      }
+      reject(new Error(`docker-registry ended before it listened:\n${written}`));
+    };
+    read().catch(reject);
+  });
+  return {
+    host: `127.0.0.1:${port}`,
+    caFile: tls ? path("certificate.pem") : null,
+    folder,
+    scopes: tokens?.scopes ?? [],
+    log: () => written,
+    async close() {
+      child.kill("SIGKILL");
+      await child.exited;
+      await tokens?.server.stop(true);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A key and a self-signed certificate for 127.0.0.1 and localhost, in PEM. */
+export function makeCertificate(keyPath: string, certificatePath: string): void {
+  run([
+    ...["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"],
+    ...["-keyout", keyPath, "-out", certificatePath, "-subj", "/CN=127.0.0.1"],
+    ...["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"],
+  ]);
+}
+
+function htpasswd(path: string): void {
+  run(["htpasswd", "-Bbc", path, USER, PASSWORD]);
+}
+
+function run(command: readonly string[]): void {
+  const result = Bun.spawnSync([...command], { stdio: ["ignore", "pipe", "pipe"] });
+  if (result.exitCode !== 0) throw new Error(`${command.join(" ")}: ${result.stderr.toString()}`);
+}
+
+/** Gives signed tokens (distribution's spec/auth/jwt) to {@link USER} for whatever scope is asked. */
+function startTokenService(keyPath: string, certificatePath: string) {
+  const scopes: string[] = [];
+  let parts: Promise<{ key: string; certificate: string }> | null = null;
+  const server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    async fetch(request) {
+      const { searchParams } = new URL(request.url);
+      scopes.push(...searchParams.getAll("scope"));
+      if (request.headers.get("authorization") !== `Basic ${AUTH}`) return new Response("no", { status: 401 });
+      parts ??= readParts();
+      const { key, certificate } = await parts;
+      const body = { token: signToken(searchParams.getAll("scope"), key, certificate) };
+      return Response.json(body);
+    },
+  });
+  async function readParts() {
+    return { key: await Bun.file(keyPath).text(), certificate: await Bun.file(certificatePath).text() };
+  }
+  return { server, scopes, realm: `http://127.0.0.1:${server.port}/token` };
+}
+
+function signToken(scopes: readonly string[], key: string, certificate: string): string {
+  const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const now = Math.floor(Date.now() / 1000);
+  const x5c = [new X509Certificate(certificate).raw.toString("base64")];
+  const head = encode({ typ: "JWT", alg: "ES256", x5c });
+  const access = scopes.map((scope) => {
+    const [type, name, actions = ""] = scope.split(":");
+    return { type, name, actions: actions.split(",") };
+  });
+  const claims = { iss: "test", aud: "test", sub: USER, exp: now + 300, nbf: now - 60, iat: now, jti: randomUUID() };
+  const body = encode({ ...claims, access });
+  const signature = sign("sha256", Buffer.from(`${head}.${body}`), { key, dsaEncoding: "ieee-p1363" });
+  return `${head}.${body}.${signature.toString("base64url")}`;
+}
