@@ -1,14 +1,7 @@
 /** Failures as JSON-RPC errors. */
 import { BpfmanError } from "../src/errors/error.ts";
 import { didYouMean } from "../src/errors/suggest.ts";
-import {
-  ERROR_NUMBERS,
-  type ErrorData,
-  INTERNAL_ERROR,
-  INVALID_PARAMS,
-  METHOD_NOT_FOUND,
-  REQUEST_CANCELLED,
-} from "./protocol.ts";
+import { ERROR_NUMBERS, type ErrorData, INVALID_PARAMS, METHOD_NOT_FOUND } from "./protocol.ts";
 
 /** What stands behind `error` in a reply. */
 export interface ReplyError {
@@ -33,8 +26,13 @@ export const unknownMethod = (method: string, known: readonly string[]): Refused
   return new RefusedRequest(METHOD_NOT_FOUND, `unknown method ${shown}${near === null ? "" : `; ${near}`}`);
 };
 
-export const wrongField = (field: string, problem: string): BpfmanError =>
-  new BpfmanError("INVALID_REQUEST", `invalid value for "${field}": ${problem}`, { details: { field } });
+/** Paths are made of names that strangers choose. */
+const PATH_CHARS_MAX = 512;
+
+export function wrongField(path: string, problem: string): BpfmanError {
+  const field = path.slice(0, PATH_CHARS_MAX);
+  return new BpfmanError("INVALID_REQUEST", `invalid value for "${field}": ${problem}`, { details: { field } });
+}
 
 /** The error of a reply. What nobody foresaw says its operation's id and nothing of our insides. */
 export function replyError(thrown: unknown, operationId: string): ReplyError {
@@ -53,6 +51,3 @@ export function replyError(thrown: unknown, operationId: string): ReplyError {
 
 const numberOf = (error: BpfmanError): number =>
   error.code === "INVALID_REQUEST" ? INVALID_PARAMS : ERROR_NUMBERS[error.kind];
-
-export const isCancelled = (error: ReplyError): boolean => error.code === REQUEST_CANCELLED;
-export const isInternal = (error: ReplyError): boolean => error.code === INTERNAL_ERROR;

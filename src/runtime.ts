@@ -9,6 +9,8 @@ import type { ImageVerifier } from "./image/verifier.ts";
 import { openLog } from "./log/log.ts";
 import type { Host } from "./platform/host.ts";
 import type { Runtime } from "./platform/runtime.ts";
+import type { StorePort } from "./platform/store.ts";
+import type { StoreOptions } from "./store/store.ts";
 import { createInvoke, type Invoke } from "./service/invoke.ts";
 import type { SessionService } from "./service/session.ts";
 
@@ -52,19 +54,11 @@ function once<T>(make: () => T): () => T {
 }
 
 /**
- * Opens the store, and gives the other adapters a place: each is fetched when an operation first looks at it, which a
+ * Puts the adapters around an opened store: each is fetched when an operation first looks at it, which a
  * listing never does. `require` because a getter cannot wait for an `import()`.
  */
-function openHost({ folders, config }: Place, mode: "read" | "write", owner: ProcessIdentity | null): Host {
-  const { openStore } = require("./store/store.ts") as typeof import("./store/store.ts");
+function openHost({ folders, config }: Place, store: StorePort): Host {
   const pinFolder = join(folders.runtimeDir, "fs");
-  const store = openStore({
-    path: join(folders.stateDir, "bpfman.db"),
-    mode,
-    bootId: bootId(),
-    owner,
-    busyTimeoutMs: databaseWaitMs(config),
-  });
   const kernel = once(() =>
     (require("./kernel/kernel.ts") as typeof import("./kernel/kernel.ts")).openKernel({ pinFolder }),
   );
@@ -113,9 +107,22 @@ const ANY_IMAGE: ImageVerifier = { policy: "any", verify: async () => {} };
 
 const privileged = (): boolean => process.geteuid?.() === 0;
 
-async function openRuntime(settings: Settings, write: (text: string) => void): Promise<Runtime> {
+interface Opened {
+  /** Opens the store for reading, each time anew when absent. */
+  readonly reader?: (options: Omit<StoreOptions, "mode" | "owner">) => () => StorePort;
+  readonly settings: Settings;
+  write(text: string): void;
+}
+
+async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime> {
   const folders = foldersOf(settings);
   const config = await loadConfig(settings.configFile);
+  const store = once(() => {
+    return { path: join(folders.stateDir, "bpfman.db"), bootId: bootId(), busyTimeoutMs: databaseWaitMs(config) };
+  });
+  const openStore = async (mode: "read" | "write", owner: ProcessIdentity | null): Promise<StorePort> =>
+    (await import("./store/store.ts")).openStore({ ...store(), mode, owner });
+  const kept = reader === undefined ? null : once(() => reader(store()));
   return {
     log: openLog(settings.logLevel, write),
     lockTimeoutMs: settings.lockTimeoutMs,
@@ -134,7 +141,8 @@ async function openRuntime(settings: Settings, write: (text: string) => void): P
       return openImages({ cacheDir, caFile: settings.caFile, env: process.env, verifier: ANY_IMAGE });
     },
     openLock: async () => (await import("./lock/lock.ts")).openLock(join(folders.runtimeDir, "lock")),
-    openHost: async (mode, owner = null) => openHost({ folders, config }, mode, owner),
+    openHost: async (mode, owner = null) =>
+      openHost({ folders, config }, mode === "read" && kept !== null ? kept()() : await openStore(mode, owner)),
     openProcesses: async () => (await import("./files/processes.ts")).openProcesses(),
     watchStore: async (changed) =>
       (await import("./store/watch.ts")).watchDatabase(join(folders.stateDir, "bpfman.db"), changed),
@@ -143,10 +151,13 @@ async function openRuntime(settings: Settings, write: (text: string) => void): P
 
 /** Binds the operations to this machine. `write` takes the log's lines. */
 export const connect = async (settings: Settings, write: (text: string) => void): Promise<Invoke> =>
-  createInvoke(await openRuntime(settings, write));
+  createInvoke(await openRuntime({ settings, write }));
 
 /** The same for a session of the JSON-RPC server, which also hears of changes. */
 export async function connectSession(settings: Settings, write: (text: string) => void): Promise<SessionService> {
-  const { createSessionService } = await import("./service/session.ts");
-  return createSessionService(await openRuntime(settings, write));
+  const [{ createSessionService }, { keepReader }] = await Promise.all([
+    import("./service/session.ts"),
+    import("./store/kept-reader.ts"),
+  ]);
+  return createSessionService(await openRuntime({ settings, write, reader: keepReader }));
 }

@@ -35,6 +35,23 @@ export function openStore(options: StoreOptions): StorePort {
   return storeOn(database, options);
 }
 
+/**
+ * Opens it for reading more than once. `isCurrent` says whether the file's schema is still the one that was found; null
+ * when what was opened is a copy, which never sees a change.
+ */
+export function openReadable(options: Omit<StoreOptions, "mode" | "owner">): {
+  readonly store: StorePort;
+  readonly isCurrent: (() => boolean) | null;
+} {
+  const { path, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;
+  const database = openReader({ path, busyTimeoutMs });
+  const store = storeOn(database, { ...options, mode: "read" });
+  if (database.filename !== path) return { store, isCurrent: null };
+  const version = database.query<{ user_version: number }, []>("PRAGMA user_version");
+  const found = version.get()?.user_version;
+  return { store, isCurrent: () => version.get()?.user_version === found };
+}
+
 interface Reading<T> {
   readonly table: "programs" | "links";
   readonly key: "program_id" | "link_id";
