@@ -1,4 +1,5 @@
 import type { GenericSchema } from "valibot";
+import { WRONG_VALUE_CHARS_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { Host } from "../platform/host.ts";
 import type { Runtime } from "../platform/runtime.ts";
@@ -17,15 +18,19 @@ interface Module {
   readonly implementation: Operation<GenericSchema, unknown, unknown, unknown>;
 }
 
+/** What came from outside may be as long as a frame of the JSON-RPC server; an error repeats only its beginning. */
+const cut = (text: string): string =>
+  text.length <= WRONG_VALUE_CHARS_MAX ? text : `${text.slice(0, WRONG_VALUE_CHARS_MAX)}…`;
+
 /** Checks a request against its schema. Throws INVALID_REQUEST with the path of the first wrong field. */
 export async function parseRequest(schema: GenericSchema, request: unknown): Promise<unknown> {
   const { getDotPath, safeParse } = await import("valibot");
   const result = safeParse(schema, request, { abortEarly: true });
   if (result.success) return result.output;
   const [issue] = result.issues;
-  const field = getDotPath(issue) ?? "(request)";
-  throw new BpfmanError("INVALID_REQUEST", `invalid value for "${field}": ${issue.message}`, {
-    details: { field, expected: issue.expected, received: issue.received },
+  const field = cut(getDotPath(issue) ?? "(request)");
+  throw new BpfmanError("INVALID_REQUEST", `invalid value for "${field}": ${cut(issue.message)}`, {
+    details: { field, expected: issue.expected, received: cut(issue.received) },
   });
 }
 
