@@ -70,7 +70,7 @@ export const REGISTRY_IDLE_TIMEOUT_MS = 30_000;
 export const REGISTRY_TOTAL_TIMEOUT_MS = 600_000;
 /** How often a request is sent when the registry is overloaded or the connection breaks. */
 export const REGISTRY_ATTEMPTS_MAX = 4;
-/** The first pause between two attempts; each further one is four times as long. */
+/** The first pause between two attempts; each further one is three times as long. */
 export const REGISTRY_PAUSE_MS = 250;
 /** The longest pause that a registry may ask for (Retry-After). */
 export const REGISTRY_PAUSE_MAX_MS = 30_000;
