@@ -62,8 +62,11 @@ export interface ImageSignature {
   readonly signedAt: Date | null;
 }
 
-/** Where the authorities and logs that keyless signatures are checked against came from. */
-export type TrustRootOrigin = "file" | "update" | "cache" | "embedded";
+/**
+ * Where the authorities and logs that keyless signatures are checked against came from: the user's file; the public trusted
+ * root as it is now; as it was when it could last be fetched; as it was when this program was made.
+ */
+export type TrustRootOrigin = "file" | "current" | "outdated" | "embedded";
 
 /** What was found out about an image that may be used. */
 export interface ImageVerification {
