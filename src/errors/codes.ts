@@ -84,7 +84,7 @@ export const ERROR_CODES = {
   SIGNATURE_INVALID: {
     kind: "permission",
     meaning: "the image's signature is not for this image, was changed, is incomplete, or is not proven",
-    hint: 'see "bpfman image verify" for each signature; do not use the image unless you know why',
+    hint: "do not use the image unless you know why",
   },
   SIGNER_UNTRUSTED: {
     kind: "permission",

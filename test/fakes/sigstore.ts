@@ -52,7 +52,10 @@ const pair = (curve: "P-256" | "P-384") => generateKeyPairSync("ec", { namedCurv
 const der = (key: KeyObject): Buffer => key.export({ type: "spki", format: "der" });
 const sha256 = (bytes: Uint8Array): Buffer => createHash("sha256").update(bytes).digest();
 const pem = (bytes: Uint8Array): string => {
-  const lines = Buffer.from(bytes).toString("base64").match(/.{1,64}/g) ?? [];
+  const lines =
+    Buffer.from(bytes)
+      .toString("base64")
+      .match(/.{1,64}/g) ?? [];
   return ["-----BEGIN CERTIFICATE-----", ...lines, "-----END CERTIFICATE-----", ""].join("\n");
 };
 

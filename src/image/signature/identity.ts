@@ -12,3 +12,12 @@ export const isTrusted = (
 
 const matches = (match: Match, text: string): boolean =>
   "exact" in match ? match.exact === text : RE2JS.compile(match.regexp).matches(text);
+
+export function isPattern(source: string): boolean {
+  try {
+    RE2JS.compile(source);
+    return true;
+  } catch {
+    return false;
+  }
+}

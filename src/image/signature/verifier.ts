@@ -1,7 +1,10 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import type { LogPort } from "../../domain/log.ts";
 import type { ImageVerification, SigningConfig, SigningRules } from "../../domain/signing.ts";
+import { BpfmanError } from "../../errors/error.ts";
+import type { VerifyRequest } from "../../platform/images.ts";
 import type { Digest, Repository } from "../repository.ts";
 import type { ImageVerifier } from "../verifier.ts";
 import { readKey } from "./keys.ts";
@@ -14,7 +17,7 @@ interface Work {
 export interface VerifyOptions extends Work {
   readonly rules: SigningRules;
   /** Where the public trusted root is kept. */
-  readonly cacheFolder: string;
+  readonly rootFolder: string;
   /** Looks at every signature, where the first trusted one would do. */
   readonly thorough: boolean;
 }
@@ -23,24 +26,24 @@ export interface VerifyOptions extends Work {
 export async function verify(
   repository: Repository,
   digest: Digest,
-  { rules, cacheFolder, thorough, log, signal }: VerifyOptions,
+  { rules, rootFolder, thorough, log, signal }: VerifyOptions,
 ): Promise<ImageVerification> {
   const keys = rules.trustedKeys.map(readKey);
   const { verifyImage } = await import("./verify.ts");
   const openTrustRoot = async () => {
     const trust = await import("./trust-root.ts");
-    return trust.openTrustRoot({ file: rules.trustedRoot, cacheFolder }, { signal, log });
+    return trust.openTrustRoot({ file: rules.trustedRoot, cacheFolder: rootFolder }, { signal, log });
   };
   return verifyImage(repository, digest, { rules, keys, openTrustRoot, thorough, log });
 }
 
 /** Holds what is pulled against the configuration. Reads the key files, and nothing else before it is asked. */
-export function openVerifier(signing: SigningConfig, cacheFolder: string): ImageVerifier {
+export function openVerifier(signing: SigningConfig, rootFolder: string): ImageVerifier {
   if (!signing.verifyEnabled) return { policy: "none", verify: async () => {} };
   return {
     policy: policyOf(signing),
     async verify(repository, digest, work) {
-      await verify(repository, digest, { ...work, rules: signing, cacheFolder, thorough: false });
+      await verify(repository, digest, { ...work, rules: signing, rootFolder, thorough: false });
     },
   };
 }
@@ -60,4 +63,26 @@ function contentOf(path: string): string {
   } catch {
     return path;
   }
+}
+
+/** The configured rules, with what a request puts in their place. Throws INVALID_REQUEST for a bad regular expression. */
+export async function rulesOf(request: VerifyRequest, configured: SigningRules): Promise<SigningRules> {
+  const { allowUnsigned, trustedIdentities, trustedKeys, trustedRoot } = request;
+  const patterns = trustedIdentities.flatMap(({ identity, issuer }) =>
+    [identity, issuer].flatMap((match) => ("regexp" in match ? [match.regexp] : [])),
+  );
+  if (patterns.length > 0) {
+    const { isPattern } = await import("./identity.ts");
+    const wrong = patterns.find((pattern) => !isPattern(pattern));
+    if (wrong !== undefined) {
+      throw new BpfmanError("INVALID_REQUEST", `"${wrong}" is no regular expression in RE2's syntax`);
+    }
+  }
+  const named = trustedIdentities.length > 0 || trustedKeys.length > 0;
+  return {
+    allowUnsigned,
+    trustedIdentities: named ? trustedIdentities : configured.trustedIdentities,
+    trustedKeys: named ? trustedKeys.map((file) => resolve(file)) : configured.trustedKeys,
+    trustedRoot: trustedRoot === null ? configured.trustedRoot : resolve(trustedRoot),
+  };
 }

@@ -129,14 +129,25 @@ function proveKey({ message, signature }: Signed, keys: readonly TrustedKey[]): 
 const nameOf = (signer: Signer): string =>
   signer.kind === "key" ? `the key "${signer.file}"` : `"${signer.identity}" (issuer "${signer.issuer}")`;
 
+/** Reasons that are told of one image's signatures; details have them all. */
+const REASONS_MAX = 4;
+
 function refusal(image: string, signatures: readonly ImageSignature[]): BpfmanError {
-  const untrusted = signatures.find(({ verdict }) => verdict === "untrusted");
-  const { reason } = untrusted ?? (signatures[0] as ImageSignature);
-  const others = signatures.length === 1 ? "" : ` (none of its ${signatures.length} signatures is trusted)`;
+  const isUntrusted = signatures.some(({ verdict }) => verdict === "untrusted");
+  const reasons = [...new Set(signatures.map(({ reason }) => reason))];
+  const told = reasons.slice(0, REASONS_MAX).join("; ");
+  const what =
+    signatures.length === 1 ? "its signature does not count" : `none of its ${signatures.length} signatures counts`;
+  const more = reasons.length > REASONS_MAX ? "; and more" : "";
   return new BpfmanError(
-    untrusted === undefined ? "SIGNATURE_INVALID" : "SIGNER_UNTRUSTED",
-    `verify "${image}": its signature does not count: ${reason}${others}`,
-    { details: { image, reasons: signatures.map((signature) => signature.reason) } },
+    isUntrusted ? "SIGNER_UNTRUSTED" : "SIGNATURE_INVALID",
+    `verify "${image}": ${what}: ${told}${more}`,
+    {
+      details: {
+        image,
+        signatures: signatures.map(({ manifest, verdict, reason }) => ({ manifest, verdict, reason })),
+      },
+    },
   );
 }
 
