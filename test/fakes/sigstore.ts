@@ -15,10 +15,12 @@ export interface Identity {
 }
 
 export interface Sigstore {
-  readonly url: string;
   /** As cosign and we read it (trusted_root.json). */
   readonly trustedRoot: string;
-  readonly ca: Awaited<ReturnType<typeof initializeCA>>;
+  /** The authority's own certificate. */
+  readonly authority: Buffer;
+  /** A certificate for a key in DER. */
+  issue(key: Uint8Array, who: Identity): Promise<Buffer>;
   /** A certificate valid for ten minutes from now, and the key it is for. */
   certify(who?: Partial<Identity>): Promise<Certified>;
   /** Takes an entry into the log, at this moment or at another. */
@@ -51,7 +53,7 @@ export interface LogEntry {
 const pair = (curve: "P-256" | "P-384") => generateKeyPairSync("ec", { namedCurve: curve });
 const der = (key: KeyObject): Buffer => key.export({ type: "spki", format: "der" });
 const sha256 = (bytes: Uint8Array): Buffer => createHash("sha256").update(bytes).digest();
-const pem = (bytes: Uint8Array): string => {
+export const pem = (bytes: Uint8Array): string => {
   const lines =
     Buffer.from(bytes)
       .toString("base64")
@@ -59,7 +61,8 @@ const pem = (bytes: Uint8Array): string => {
   return ["-----BEGIN CERTIFICATE-----", ...lines, "-----END CERTIFICATE-----", ""].join("\n");
 };
 
-const ISSUER_OID = "1.3.6.1.4.1.57264.1.8";
+/** Fulcio's extensions of certificates. */
+const FULCIO_OID = "1.3.6.1.4.1.57264.1";
 
 /** `url` is where the log says it is. */
 export async function openSigstore(url = "http://127.0.0.1:1"): Promise<Sigstore> {
@@ -92,18 +95,22 @@ export async function openSigstore(url = "http://127.0.0.1:1"): Promise<Sigstore
     ctlogs: [logOf(certificateLogPair.publicKey)],
     timestampAuthorities: [],
   };
+  const issue = async (key: Uint8Array, { identity, issuer }: Identity): Promise<Buffer> => {
+    // As Fulcio does: cosign reads the old extension, @sigstore/verify the new one.
+    const extensions = [
+      { oid: `${FULCIO_OID}.1`, value: issuer, legacy: true },
+      { oid: `${FULCIO_OID}.8`, value: issuer },
+    ];
+    const request = { subjectAltName: identity, extensions };
+    return bytesOf(await ca.issueCertificate({ ...request, publicKey: new Uint8Array(key) }));
+  };
   return {
-    url,
     trustedRoot: JSON.stringify(trustedRoot),
-    ca,
+    authority: bytesOf(ca.rootCertificate),
+    issue,
     async certify({ identity = IDENTITY, issuer = ISSUER } = {}) {
       const { publicKey, privateKey } = pair("P-256");
-      const certificate = await ca.issueCertificate({
-        publicKey: new Uint8Array(der(publicKey)),
-        subjectAltName: identity,
-        extensions: [{ oid: ISSUER_OID, value: issuer }],
-      });
-      return { key: privateKey, certificate: bytesOf(certificate) };
+      return { key: privateKey, certificate: await issue(der(publicKey), { identity, issuer }) };
     },
     async log(entry, at) {
       const answer = await (await log(at)).log(entry);
@@ -170,7 +177,7 @@ export async function signSimply(
     annotations: {
       ...annotations,
       "dev.sigstore.cosign/certificate": pem(certificate),
-      "dev.sigstore.cosign/chain": pem(bytesOf(sigstore.ca.rootCertificate)),
+      "dev.sigstore.cosign/chain": pem(sigstore.authority),
       "dev.sigstore.cosign/bundle": JSON.stringify({
         SignedEntryTimestamp: verification.signedEntryTimestamp,
         Payload: entry,
