@@ -32,7 +32,10 @@ export async function startSigstore(folder: string): Promise<SigstoreServer> {
         case "/api/v1/signingCert": {
           const key = Buffer.from(body.publicKey.content, "base64").toString();
           const chain = await certificates(sigstore, key, request);
-          return new Response(chain.join(""), { status: 201, headers: { "content-type": "application/pem-certificate-chain" } });
+          return new Response(chain.join(""), {
+            status: 201,
+            headers: { "content-type": "application/pem-certificate-chain" },
+          });
         }
         case "/api/v2/signingCert": {
           const chain = await certificates(sigstore, body.publicKeyRequest.publicKey.content, request);
@@ -78,7 +81,10 @@ function canonical(proposed: Entry): object {
   const { proposedContent } = proposed.spec;
   if (proposedContent === undefined) return proposed;
   const envelope = JSON.parse(proposedContent.envelope);
-  const hash = (bytes: Uint8Array) => ({ algorithm: "sha256", value: createHash("sha256").update(bytes).digest("hex") });
+  const hash = (bytes: Uint8Array) => ({
+    algorithm: "sha256",
+    value: createHash("sha256").update(bytes).digest("hex"),
+  });
   return {
     apiVersion: proposed.apiVersion,
     kind: proposed.kind,

@@ -6,7 +6,7 @@ import { SIGNING_DEFAULT, type SigningRules } from "../../../src/domain/signing.
 import type { Digest } from "../../../src/image/repository.ts";
 import { verify } from "../../../src/image/signature/verifier.ts";
 import { failureOfAsync } from "../../fakes/failure.ts";
-import { type MemoryRepository, memoryRepository } from "../../fakes/memory-repository.ts";
+import { MemoryRepository } from "../../fakes/image.ts";
 import {
   IDENTITY,
   ISSUER,
@@ -43,7 +43,7 @@ const image = (note: string) => ({
   mediaType: "application/vnd.oci.image.manifest.v1+json",
 });
 beforeEach(async () => {
-  repository = memoryRepository();
+  repository = new MemoryRepository();
   digest = await repository.putManifest("latest", image("this"));
   other = await repository.putManifest("other", image("other"));
   warnings.length = 0;
@@ -141,7 +141,7 @@ for (const { name, layout, sign, signByKey, publish } of LAYOUTS) {
       const error = await refusal({ allowUnsigned: true, trustedIdentities: identities });
       expect(error.code).toBe("SIGNER_UNTRUSTED");
       expect(error.message).toBe(
-        `verify "registry.test/acme/tools@${digest}": its signature does not count: it is by "${IDENTITY}" (issuer "${ISSUER}"), who is not trusted`,
+        `verify "registry.test/image@${digest}": its signature does not count: it is by "${IDENTITY}" (issuer "${ISSUER}"), who is not trusted`,
       );
       expect((await refusal({ trustedKeys: [keyFile(keyPair().publicKey)] })).code).toBe("SIGNER_UNTRUSTED");
     });
@@ -285,7 +285,7 @@ describe("parts that are missing or changed", () => {
       [{ ...good, mediaType: "text/plain" }, "SIGNATURE_INVALID", "its bundle cannot be read"],
     ];
     for (const [bundle, code, says] of cases) {
-      await repository.putManifest(digest.replace(":", "-"), { bytes: emptyIndex(), mediaType: "" });
+      await repository.putManifest(digest.replace(":", "-"), { bytes: emptyIndex() });
       await publishBundle(repository, digest, bundle);
       const error = await refusal({ allowUnsigned: true });
       expect(error.message).toContain(says);
@@ -307,7 +307,7 @@ describe("parts that are missing or changed", () => {
     const trustedKeys = [keyFile(pair.publicKey)];
     await publishBundle(repository, digest, signBundleByKey(pair, digest));
     expect((await check({ trustedKeys })).signatures).toHaveLength(1);
-    for (const each of repository.blobs.keys()) repository.blobs.set(each, new Uint8Array([1]));
+    for (const each of [...repository.blobs.keys()]) repository.blobs.set(each, new Uint8Array([1]));
     expect((await refusal({ allowUnsigned: true, trustedKeys })).message).toContain("it is damaged");
   });
 });
@@ -321,7 +321,7 @@ describe("images without a signature", () => {
     const error = await refusal({ trustedRoot: folder.path("missing.json") });
     expect([error.code, error.message]).toEqual([
       "IMAGE_UNSIGNED",
-      `verify "registry.test/acme/tools@${digest}": it has no signature, and signatures are required`,
+      `verify "registry.test/image@${digest}": it has no signature, and signatures are required`,
     ]);
   });
 
@@ -343,7 +343,7 @@ describe("images without a signature", () => {
     };
     await publishBundle(repository, digest, signBundleByKey(pair, digest, { content }));
     await publishReferrer(repository, digest, new TextEncoder().encode('{"layers":[{"mediaType":"text/spdx"}]}'));
-    await publishReferrer(repository, digest, new TextEncoder().encode("not JSON"));
+    await publishReferrer(repository, digest, new TextEncoder().encode('{"layers":"none"}'));
     expect((await refusal({ trustedKeys })).code).toBe("IMAGE_UNSIGNED");
   });
 });
@@ -392,7 +392,7 @@ describe("bounds", () => {
   test("more referrers than are opened", async () => {
     const manifests = Array(257).fill({ mediaType: "x", digest: other, size: 1 });
     const bytes = new TextEncoder().encode(JSON.stringify({ manifests }));
-    await repository.putManifest(digest.replace(":", "-"), { bytes, mediaType: "" });
+    await repository.putManifest(digest.replace(":", "-"), { bytes });
     expect((await refusal({ allowUnsigned: true })).message).toContain("more than 256 manifests");
   });
 
