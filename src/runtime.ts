@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { buildInfo } from "./build-info.ts";
 import { CONFIG_DEFAULT, type Config, databaseWaitMs } from "./domain/config.ts";
 import type { Settings } from "./domain/settings.ts";
-import type { ImageVerifier } from "./image/verifier.ts";
 import { openLog } from "./log/log.ts";
 import type { Host } from "./platform/host.ts";
 import type { Runtime } from "./platform/runtime.ts";
@@ -99,9 +98,6 @@ async function loadConfig(named: string | null): Promise<Config> {
   return readConfig(file, named !== null);
 }
 
-/** Stands in until signatures are verified. */
-const ANY_IMAGE: ImageVerifier = { policy: "any", verify: async () => {} };
-
 const privileged = (): boolean => process.geteuid?.() === 0;
 
 /** Binds the service to this machine. `write` takes the log's lines. */
@@ -123,7 +119,7 @@ export async function connect(settings: Settings, write: (text: string) => void)
     openImages: async () => {
       const { openImages } = await import("./image/images.ts");
       const { cacheDir } = folders;
-      return openImages({ cacheDir, caFile: settings.caFile, env: process.env, verifier: ANY_IMAGE });
+      return openImages({ cacheDir, caFile: settings.caFile, env: process.env, signing: config.signing });
     },
     openLock: async () => (await import("./lock/lock.ts")).openLock(join(folders.runtimeDir, "lock")),
     openHost: async (mode) => openHost({ folders, config }, mode),

@@ -164,6 +164,11 @@ const IMAGE: Group = {
       load: async () => (await import("./commands/inspect-image.ts")).inspectImage,
     },
     {
+      name: "verify",
+      summary: "Verify the signatures of an eBPF bytecode image in a remote registry.",
+      load: async () => (await import("./commands/verify-image.ts")).verifyImage,
+    },
+    {
       name: "build",
       summary: "Build an eBPF bytecode image from local bytecode objects and push to a registry.",
       load: null,

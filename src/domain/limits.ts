@@ -90,3 +90,21 @@ export const SUBPROGRAMS_MAX = 256;
 export const PROGRAM_INSTRUCTIONS_MAX = 1_000_000;
 /** A line of C, or the path of its file, as the compiler wrote it into an object. */
 export const SOURCE_TEXT_BYTES_MAX = 65_536;
+/** Signatures looked at for one image; more than a handful of signers is rare. */
+export const SIGNATURES_PER_IMAGE_MAX = 64;
+/** Manifests opened among those that refer to an image: signatures, attestations, lists of parts. */
+export const REFERRERS_PER_IMAGE_MAX = 256;
+/** Largest payload or bundle of a signature; those of cosign have a few KiB. */
+export const SIGNATURE_BYTES_MAX = 1024 * 1024;
+/** Largest public key file; RSA with 16,384 bits has 3 KiB. */
+export const KEY_FILE_BYTES_MAX = 64 * 1024;
+/** Largest trusted root file; the public one has 7 KiB. */
+export const TRUST_ROOT_BYTES_MAX = 4 * 1024 * 1024;
+/** Trusted identities, and trusted keys. */
+export const TRUSTED_SIGNERS_MAX = 256;
+/** Length of an identity, an issuer, or a regular expression for one, in characters. */
+export const IDENTITY_CHARS_MAX = 2048;
+/** How long one answer of the trust root's server may take. */
+export const TRUST_ROOT_TIMEOUT_MS = 5_000;
+/** How often a request for the trust root is tried again. */
+export const TRUST_ROOT_RETRIES = 1;

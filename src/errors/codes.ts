@@ -71,6 +71,31 @@ export const ERROR_CODES = {
     meaning: "no connection to the registry could be made, or it broke off",
   },
   REGISTRY_FAILED: { kind: "unavailable", meaning: "the registry answers with an error, or not as registries do" },
+  INVALID_KEY: {
+    kind: "invalid",
+    meaning: "a trusted key is no public key in PEM",
+    hint: 'cosign writes one with "cosign generate-key-pair" (cosign.pub) or "cosign public-key"',
+  },
+  IMAGE_UNSIGNED: {
+    kind: "permission",
+    meaning: "the image has no signature, and signatures are required",
+    hint: "sign it with cosign, or set allow_unsigned under [signing] in the configuration",
+  },
+  SIGNATURE_INVALID: {
+    kind: "permission",
+    meaning: "the image's signature is not for this image, was changed, is incomplete, or is not proven",
+    hint: "do not use the image unless you know why",
+  },
+  SIGNER_UNTRUSTED: {
+    kind: "permission",
+    meaning: "the image is signed, but not by a trusted identity or key",
+    hint: "name the signer under [[signing.trusted_identities]] or [[signing.trusted_keys]] in the configuration",
+  },
+  TRUST_ROOT_UNAVAILABLE: {
+    kind: "precondition",
+    meaning: "the trusted root, which keyless signatures are checked against, cannot be used",
+    hint: 'write a new one with "cosign trusted-root create", or leave out signing.trusted_root for the public one',
+  },
   FILE_NOT_FOUND: { kind: "not-found", meaning: "a file named by the user is not there" },
   FILE_UNREADABLE: { kind: "invalid", meaning: "a file named by the user cannot be read, or is no regular file" },
   PROGRAM_NOT_FOUND: { kind: "not-found", meaning: "no program has that id", hint: 'see "bpfman list programs"' },

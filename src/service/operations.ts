@@ -8,6 +8,7 @@ import type {
   DispatcherListAnswer,
   ImageInspectAnswer,
   ImagePullAnswer,
+  ImageVerifyAnswer,
   LinkAnswer,
   LinkListAnswer,
   LoadAnswer,
@@ -44,6 +45,7 @@ export const OPERATIONS = {
   "dispatcher/get": { access: "read", privilege: "root", module: () => import("./operations/get-dispatcher.ts") },
   "image/pull": { access: "images", privilege: "root", module: () => import("./operations/pull-image.ts") },
   "image/inspect": { access: "images", privilege: "none", module: () => import("./operations/inspect-image.ts") },
+  "image/verify": { access: "images", privilege: "none", module: () => import("./operations/verify-image.ts") },
   version: { access: "none", privilege: "none", module: () => import("./operations/version.ts") },
 } as const satisfies Record<string, Row>;
 
@@ -64,5 +66,6 @@ export interface Answers {
   "dispatcher/get": DispatcherDetailAnswer;
   "image/pull": ImagePullAnswer;
   "image/inspect": ImageInspectAnswer;
+  "image/verify": ImageVerifyAnswer;
   version: VersionAnswer;
 }

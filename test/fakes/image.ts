@@ -1,5 +1,6 @@
 /** Bytecode images put together by hand, sound or not, and a repository in memory that holds them. */
 import { gzipSync } from "node:zlib";
+import { BpfmanError } from "../../src/errors/error.ts";
 import { digestOf } from "../../src/image/digest.ts";
 import { DOCKER_LIST, DOCKER_MANIFEST, mediaTypeOf, OCI_INDEX, OCI_MANIFEST } from "../../src/image/manifest.ts";
 import type { Descriptor, Digest, Repository } from "../../src/image/repository.ts";
@@ -67,10 +68,15 @@ export class MemoryRepository implements Repository {
   async blob({ digest }: Descriptor) {
     this.asked.push(`blob ${digest}`);
     const bytes = this.blobs.get(digest);
-    if (bytes === undefined) throw new Error(`no blob ${digest}`);
-    return bytes;
+    if (bytes !== undefined && digestOf(bytes) === digest) return bytes;
+    throw new BpfmanError("IMAGE_DAMAGED", `fetch ${this.name}@${digest}: it is not there, or damaged`);
   }
-  referrers = async () => [];
+  /** Under the fallback tag alone. */
+  async referrers(digest: Digest): Promise<readonly Descriptor[]> {
+    this.asked.push(`referrers ${digest}`);
+    const index = this.manifests.get(digest.replace(":", "-"));
+    return index === undefined ? [] : JSON.parse(new TextDecoder().decode(index)).manifests;
+  }
   async putBlob(bytes: Uint8Array) {
     this.blobs.set(digestOf(bytes), bytes);
     return digestOf(bytes);
