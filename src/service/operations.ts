@@ -3,6 +3,8 @@
  * walks it. Modules are fetched on call, so that a command pays for what it does and nothing else.
  */
 import type {
+  DeleteAnswer,
+  DeleteDispatcherAnswer,
   DetachAnswer,
   DispatcherDetailAnswer,
   DispatcherListAnswer,
@@ -28,13 +30,20 @@ export const OPERATIONS = {
   "program/unload": { access: "write", privilege: "root", module: () => import("./operations/unload.ts") },
   "program/list": { access: "read", privilege: "root", module: () => import("./operations/list-programs.ts") },
   "program/get": { access: "read", privilege: "root", module: () => import("./operations/get-program.ts") },
+  "program/delete": { access: "write", privilege: "root", module: () => import("./operations/delete-program.ts") },
   "link/attach": { access: "write", privilege: "root", module: () => import("./operations/attach.ts") },
   "link/detach": { access: "write", privilege: "root", module: () => import("./operations/detach.ts") },
   "link/list": { access: "read", privilege: "root", module: () => import("./operations/list-links.ts") },
   "link/get": { access: "read", privilege: "root", module: () => import("./operations/get-link.ts") },
   "link/update": { access: "write", privilege: "root", module: () => import("./operations/update-link.ts") },
+  "link/delete": { access: "write", privilege: "root", module: () => import("./operations/delete-link.ts") },
   "dispatcher/list": { access: "read", privilege: "root", module: () => import("./operations/list-dispatchers.ts") },
   "dispatcher/get": { access: "read", privilege: "root", module: () => import("./operations/get-dispatcher.ts") },
+  "dispatcher/delete": {
+    access: "write",
+    privilege: "root",
+    module: () => import("./operations/delete-dispatcher.ts"),
+  },
   version: { access: "none", privilege: "none", module: () => import("./operations/version.ts") },
 } as const satisfies Record<string, Row>;
 
@@ -46,12 +55,15 @@ export interface Answers {
   "program/unload": UnloadAnswer;
   "program/list": ProgramListAnswer;
   "program/get": ProgramAnswer;
+  "program/delete": DeleteAnswer;
   "link/attach": LinkAnswer;
   "link/detach": DetachAnswer;
   "link/list": LinkListAnswer;
   "link/get": LinkAnswer;
   "link/update": LinkAnswer;
+  "link/delete": DeleteAnswer;
   "dispatcher/list": DispatcherListAnswer;
   "dispatcher/get": DispatcherDetailAnswer;
+  "dispatcher/delete": DeleteDispatcherAnswer;
   version: VersionAnswer;
 }

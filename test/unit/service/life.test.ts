@@ -306,7 +306,7 @@ describe("attach and detach", () => {
     const noInterface = await expectCode(tcx(id, { iface: "eht0" }), "INTERFACE_NOT_FOUND");
     expect(noInterface.hint).toContain('did you mean "eth0"');
     await expectCode(tcx(id, { netns: "/run/netns/none" }), "NETNS_NOT_FOUND");
-    await expectCode(tcx(id, { priority: 1001 }), "INVALID_REQUEST");
+    await expectCode(tcx(id, { priority: 2 ** 31 }), "INVALID_REQUEST");
     await expectCode(tcx(id, { priority: 1.5 }), "INVALID_REQUEST");
     await expectCode(tcx(id, { direction: "sideways" }), "INVALID_REQUEST");
     await expectCode(tcx(4711), "PROGRAM_NOT_FOUND");
