@@ -50,6 +50,8 @@ export interface Argument {
   readonly many?: true;
   readonly optional?: true;
   readonly doc: readonly string[];
+  /** All words that are accepted, where they can be listed. */
+  readonly choices?: readonly string[];
   readonly completes?: Completion;
 }
 
@@ -86,9 +88,20 @@ export interface Group {
   /** Words between the group's name and the command's, as in `attach ID xdp`. */
   readonly args?: readonly Argument[];
   readonly children: readonly Node[];
+  /** Belongs to the noun-verb grammar, which has its own form of errors and one exit code for all of them. */
+  readonly grammar?: "noun";
+  /** The command that is meant when none is named. */
+  readonly otherwise?: {
+    readonly child: string;
+    /** Also when a word is no command's name: it is then the first word of that command. */
+    readonly takesWord?: true;
+  };
 }
 
 export type Node = Leaf | Group;
+
+/** Whether a path through the tree leads into the noun-verb grammar. */
+export const isNoun = (path: readonly Node[]): boolean => path.some((node) => isGroup(node) && node.grammar === "noun");
 
 export const isGroup = (node: Node): node is Group => "children" in node;
 
@@ -115,6 +128,8 @@ export interface Session {
   readonly invoke: Invoke;
   /** Writes an answer to stdout: as JSON, or as what `text` makes of it. */
   print<Answer>(answer: Answer, text: (answer: Answer, styled: boolean) => string): void;
+  /** Writes text to stdout, whatever the output format. */
+  write(text: string): void;
   /** Reports a failure and goes on. The first one decides the exit code. */
   fail(error: BpfmanError): void;
   /** Writes the long help of a command, named by its words. Throws USAGE for an unknown one. */

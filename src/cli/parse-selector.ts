@@ -5,7 +5,7 @@ import { parseWord } from "./parse-word.ts";
 const shapeOf = (type: ProgramType): string => (needsAttachFunction(type) ? `${type}:NAME:FUNCTION` : `${type}:NAME`);
 
 /** A `--programs` value: TYPE:NAME, or TYPE:NAME:FUNCTION for fentry, fexit and lsm. Throws INVALID_PROGRAM. */
-export function parseSelector(text: string): Omit<ProgramSelector, "actualType"> {
+export function parseSelector(text: string): ProgramSelector {
   const [typeText = "", name, attachFunction, ...rest] = text.split(":");
   if (name === undefined) {
     throw new BpfmanError("INVALID_PROGRAM", `invalid program "${text}": must be TYPE:NAME, as in xdp:my_program`);

@@ -2,11 +2,20 @@
 import type { Settings } from "../domain/settings.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { Invoke } from "../service/invoke.ts";
-import type { Session } from "./command.ts";
+import { isNoun, type Session } from "./command.ts";
 import { asksForJson, type Globals, readGlobals } from "./global-flags.ts";
 import { renderHelp, usageOf } from "./help.ts";
 import { renderJson } from "./render-json.ts";
-import { exitCodeOf, isUsage, type Phase, renderCrash, renderError, renderErrorJson, renderStack } from "./report.ts";
+import {
+  exitCodeOf,
+  isUsage,
+  nounExitCodeOf,
+  type Phase,
+  renderCrash,
+  renderError,
+  renderErrorJson,
+  renderStack,
+} from "./report.ts";
 import { newTrail, pathOf, route, topic, type Trail } from "./route.ts";
 
 /** The process around a command. */
@@ -81,6 +90,7 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
       const shown = globals.output === "json" ? renderJson(answer) : text(answer, styled);
       if (shown !== "") host.out(shown);
     },
+    write: (text) => host.out(text),
     fail(error) {
       const own = report(error, run);
       if (code === 0) code = own;
@@ -95,16 +105,18 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
 /** Writes a failure to stderr and answers its exit code. */
 function report(cause: unknown, { host, trail, globals, phase, operationId }: Run): number {
   const error = cause instanceof BpfmanError ? cause : mistake(cause, operationId);
-  const json = globals === null ? asksForJson(host.args) : globals.output === "json";
+  const noun = isNoun(trail.nodes);
+  const json = !noun && (globals === null ? asksForJson(host.args) : globals.output === "json");
   if (json) host.err(renderErrorJson(error));
   else if (error.kind === "internal") host.err(renderCrash(error));
-  else if (isUsage(error, phase)) {
-    host.err(`${renderError(error)}\nUsage: ${usageOf(trail)}\n\ntry "${pathOf(trail)} --help"\n`);
-  } else host.err(renderError(error));
+  else {
+    host.err(renderError(error, noun ? "noun" : "classic"));
+    if (isUsage(error, phase)) host.err(`\nUsage: ${usageOf(trail)}\n\ntry "${pathOf(trail)} --help"\n`);
+  }
 
   const level = globals?.settings.logLevel;
   if (error.kind === "internal" && (level === "debug" || level === "trace")) host.err(renderStack(error));
-  return exitCodeOf(error, phase);
+  return noun ? nounExitCodeOf(error) : exitCodeOf(error, phase);
 }
 
 /** Whatever was thrown that nobody foresaw. */

@@ -25,8 +25,8 @@ export interface ProgramSelector {
   readonly type: ProgramType;
   readonly name: string;
   readonly attachFunction: string | null;
-  /** The type the program is to have within its family, whatever its section says; null leaves that to the section. */
-  readonly actualType: ProgramType | null;
+  /** The type the program is to have within its family, whatever its section says; else that decides. */
+  readonly actualType?: ProgramType | null | undefined;
 }
 
 /** A selector checked against the object file: `type` is now what the program really is. */

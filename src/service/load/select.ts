@@ -22,7 +22,7 @@ function settleType(asked: ProgramSelector, program: ObjectProgram): ProgramType
   if (kind === null || kind === wanted) return wanted;
   const related = FAMILIES.find((family) => family.includes(wanted));
   if (kind !== "unmanaged" && related?.includes(kind)) {
-    const isChosen = asked.actualType !== null || wanted === "tc" || wanted === "tcx";
+    const isChosen = (asked.actualType ?? null) !== null || wanted === "tc" || wanted === "tcx";
     return isChosen ? wanted : kind;
   }
   const found = kind === "unmanaged" ? "of a type that bpfman does not attach" : kind;

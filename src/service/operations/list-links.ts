@@ -15,9 +15,9 @@ function listLinks(host: Host, request: ListLinksRequest): LinkListAnswer {
   /** A link has its program's metadata as well; its own wins. */
   const metadataOf = (link: LinkRecord): Metadata => ({ ...programs.get(link.programId)?.metadata, ...link.metadata });
   const links = all
-    .filter(({ programId }) => request.programId === null || programId === request.programId)
+    .filter(({ programId }) => (request.programId ?? programId) === programId)
     .filter(({ details }) => isOfKind(details.kind, request.programType))
-    .filter(({ details }) => request.kinds.length === 0 || request.kinds.includes(details.kind))
+    .filter(({ details }) => (request.kinds ?? [details.kind]).includes(details.kind))
     .filter((link) => hasApplication(metadataOf(link), request.application))
     .filter((link) => hasMetadata(metadataOf(link), request.metadataSelector))
     .map((link) => ({

@@ -11,14 +11,14 @@ import { type ListProgramsRequest, listProgramsRequest } from "../requests/progr
 
 /** The rows of the table; in the full view each with its record and with what the kernel says of it. */
 function managed(host: Host, request: ListProgramsRequest): ProgramListEntry[] {
-  const matches = parseSelector(request.selector);
+  const matches = parseSelector(request.selector ?? null);
   const wanted = host.store
     .programSummaries()
     .filter(({ type }) => isOfType(type, request.programType))
     .filter(({ metadata }) => hasApplication(metadata, request.application))
     .filter(({ metadata }) => hasMetadata(metadata, request.metadataSelector))
     .filter(({ metadata }) => matches(metadata))
-    .filter(({ links }) => request.attached === null || request.attached === links.length > 0);
+    .filter(({ links }) => (request.attached ?? links.length > 0) === links.length > 0);
   const entries = wanted.map(({ id, name, type, metadata, links }) => ({
     program_id: id,
     managed: true,
@@ -45,7 +45,7 @@ function managed(host: Host, request: ListProgramsRequest): ProgramListEntry[] {
 /** Programs that only the kernel knows; they have no application, metadata, or links of ours. */
 function foreign(host: Host, request: ListProgramsRequest): ProgramListEntry[] {
   const asksForOurs = request.application !== null || Object.keys(request.metadataSelector).length > 0;
-  if (asksForOurs || request.selector !== null || request.attached === true) return [];
+  if (asksForOurs || (request.selector ?? null) !== null || request.attached === true) return [];
   const ours = new Set(host.store.programSummaries().map((program) => program.id));
   const entries: ProgramListEntry[] = [];
   for (const id of host.kernel.programIds()) {

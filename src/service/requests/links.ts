@@ -20,9 +20,9 @@ export const listLinksRequest = v.strictObject({
   application,
   /** Pairs that the link has, or its program. */
   metadataSelector: metadata,
-  programId: v.optional(v.nullable(id), null),
+  programId: v.optional(v.nullable(id)),
   /** Exact kinds; none for all. */
-  kinds: v.optional(v.array(v.picklist(PROGRAM_TYPES)), []),
+  kinds: v.optional(v.array(v.picklist(PROGRAM_TYPES))),
 });
 export type ListLinksRequest = v.InferOutput<typeof listLinksRequest>;
 

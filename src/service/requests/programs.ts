@@ -25,9 +25,9 @@ export const listProgramsRequest = v.strictObject({
   application,
   metadataSelector: metadata,
   /** Terms as Kubernetes writes them: `a=b,c!=d,e in (f,g),!h`. All must hold. */
-  selector: v.optional(v.nullable(v.pipe(v.string(), v.maxLength(SELECTOR_CHARS_MAX))), null),
+  selector: v.optional(v.nullable(v.pipe(v.string(), v.maxLength(SELECTOR_CHARS_MAX)))),
   /** Only programs that have links, or only those that have none; null for both. */
-  attached: v.optional(v.nullable(v.boolean()), null),
+  attached: v.optional(v.nullable(v.boolean())),
   all: v.optional(v.boolean(), false),
   /** `summary` leaves record and kernel status out: a table needs neither, and asking the kernel takes its time. */
   view: v.optional(v.picklist(["summary", "full"]), "full"),
