@@ -159,8 +159,24 @@ export const ROOT: Group = {
     IMAGE,
     { name: "rpc", summary: "Serve the same operations as JSON-RPC 2.0 over stdio.", load: null },
     VERSION_LEAF,
-    { name: "man", summary: "Generate man pages for bpfman.", hidden: true, load: null },
-    { name: "completions", summary: "Generate shell completions for bpfman.", hidden: true, load: null },
+    {
+      name: "man",
+      summary: "Generate man pages for bpfman.",
+      hidden: true,
+      load: async () => (await import("./commands/man.ts")).man,
+    },
+    {
+      name: "completions",
+      summary: "Generate shell completions for bpfman.",
+      hidden: true,
+      load: async () => (await import("./commands/completions.ts")).completions,
+    },
+    {
+      name: "__complete",
+      summary: "Answer what may stand at the cursor, for the shells' completions.",
+      hidden: true,
+      load: async () => (await import("./commands/complete.ts")).complete,
+    },
     HELP_LEAF,
   ],
 };

@@ -1,8 +1,10 @@
 /** The command line: turns arguments into a request, runs it, renders the answer. */
+import { join } from "node:path";
 import type { Settings } from "../domain/settings.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { Invoke } from "../service/invoke.ts";
 import { isNoun, type Session } from "./command.ts";
+import { ROOT } from "./commands.ts";
 import { asksForJson, type Globals, readGlobals } from "./global-flags.ts";
 import { renderHelp, usageOf } from "./help.ts";
 import { renderJson } from "./render-json.ts";
@@ -27,6 +29,8 @@ export interface CliHost {
   readonly stderrIsTerminal: boolean;
   out(text: string): void;
   err(text: string): void;
+  /** Writes a file, and the folders it stands in; answers its path. */
+  save(path: string, text: string): string;
   /** Aborted when the user interrupts. */
   readonly signal: AbortSignal;
   /** Opens what operations need. Not called for help, nor for a command line that is wrong. */
@@ -74,6 +78,7 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
   let code = 0;
   const session: Session = {
     output: globals.output,
+    tree: ROOT,
     async invoke(name, request) {
       connection ??= host.connect(globals.settings);
       const invoke = await connection;
@@ -91,6 +96,7 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
       if (shown !== "") host.out(shown);
     },
     write: (text) => host.out(text),
+    save: (folder, files) => files.map(({ name, text }) => host.save(join(folder, name), text)),
     fail(error) {
       const own = report(error, run);
       if (code === 0) code = own;

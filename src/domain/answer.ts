@@ -245,6 +245,11 @@ export interface DetachAnswer {
   readonly detached: boolean;
 }
 
+/** What may stand at a place of a command line. */
+export interface CompleteAnswer {
+  readonly values: readonly { readonly value: string; readonly description: string }[];
+}
+
 /** Whether something works here, and if not why: the name of an errno, or some words. */
 export interface FeatureAnswer {
   readonly available: boolean;

@@ -53,5 +53,7 @@ export const SELECTOR_CHARS_MAX = 4096;
 export const SELECTOR_TERMS_MAX = 256;
 /** Candidates that a completion offers; more than fit on a screen help nobody. */
 export const COMPLETIONS_MAX = 1000;
+/** Directory entries of /proc and /run/netns looked at for completions. */
+export const COMPLETION_ENTRIES_MAX = 100_000;
 /** How long `unload` waits for the kernel to free a program that nothing of ours refers to any more. */
 export const PROGRAM_GONE_TIMEOUT_MS = 250;

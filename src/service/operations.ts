@@ -3,6 +3,7 @@
  * walks it. Modules are fetched on call, so that a command pays for what it does and nothing else.
  */
 import type {
+  CompleteAnswer,
   DeleteAnswer,
   DeleteDispatcherAnswer,
   DetachAnswer,
@@ -44,6 +45,7 @@ export const OPERATIONS = {
     privilege: "root",
     module: () => import("./operations/delete-dispatcher.ts"),
   },
+  complete: { access: "read", privilege: "none", module: () => import("./operations/complete.ts") },
   version: { access: "none", privilege: "none", module: () => import("./operations/version.ts") },
 } as const satisfies Record<string, Row>;
 
@@ -65,5 +67,6 @@ export interface Answers {
   "dispatcher/list": DispatcherListAnswer;
   "dispatcher/get": DispatcherDetailAnswer;
   "dispatcher/delete": DeleteDispatcherAnswer;
+  complete: CompleteAnswer;
   version: VersionAnswer;
 }

@@ -2,7 +2,7 @@ import type { Argument, Command } from "../command.ts";
 import { renderLoad } from "../render-program.ts";
 import { LOAD_FLAGS, readLoadFlags } from "./load-flags.ts";
 
-const PATH: Argument = { name: "path", doc: ["Required: Object file with the programs."], completes: "file" };
+const PATH: Argument = { name: "path", doc: ["Required: Object file with the programs."], completes: "object" };
 
 export const loadFile: Command = {
   args: [PATH],

@@ -11,6 +11,7 @@ const PROGRAMS: Flag = {
   long: "programs",
   takes: "commas",
   required: true,
+  completes: "object-program",
   doc: [
     "Required: The programs to load, separated by commas or by repeating the option.",
     "Format <TYPE>:<NAME>, or <TYPE>:<NAME>:<ATTACH_FUNC> for fentry, fexit and lsm",
@@ -23,6 +24,7 @@ const PROGRAMS: Flag = {
 const GLOBAL: Flag = {
   long: "global",
   short: "g",
+  completes: "object-global",
   takes: "commas",
   doc: [
     "Optional: Global variables to be set before the load.",
