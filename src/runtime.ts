@@ -6,6 +6,7 @@ import { CONFIG_DEFAULT, type Config, databaseWaitMs } from "./domain/config.ts"
 import type { Settings } from "./domain/settings.ts";
 import { openLog } from "./log/log.ts";
 import type { Host } from "./platform/host.ts";
+import type { StorePort } from "./platform/store.ts";
 import type { Runtime } from "./platform/runtime.ts";
 import { createInvoke, type Invoke } from "./service/invoke.ts";
 
@@ -49,17 +50,21 @@ function once<T>(make: () => T): () => T {
 }
 
 /**
- * Opens the store, and gives the other adapters a place: each is fetched when an operation first looks at it, which a
- * listing never does. `require` because a getter cannot wait for an `import()`.
+ * Gives the adapters a place: each is fetched when an operation first looks at it. A listing never looks at the kernel, and
+ * the completion of an interface's name never at the database, which needs root. `require` because a getter cannot wait for an `import()`.
  */
 function openHost({ folders, config }: Place, mode: "read" | "write"): Host {
-  const { openStore } = require("./store/store.ts") as typeof import("./store/store.ts");
   const pinFolder = join(folders.runtimeDir, "fs");
-  const store = openStore({
-    path: join(folders.stateDir, "bpfman.db"),
-    mode,
-    bootId: bootId(),
-    busyTimeoutMs: databaseWaitMs(config),
+  let opened: StorePort | null = null;
+  const store = once(() => {
+    const { openStore } = require("./store/store.ts") as typeof import("./store/store.ts");
+    opened = openStore({
+      path: join(folders.stateDir, "bpfman.db"),
+      mode,
+      bootId: bootId(),
+      busyTimeoutMs: databaseWaitMs(config),
+    });
+    return opened;
   });
   const kernel = once(() =>
     (require("./kernel/kernel.ts") as typeof import("./kernel/kernel.ts")).openKernel({ pinFolder }),
@@ -70,7 +75,9 @@ function openHost({ folders, config }: Place, mode: "read" | "write"): Host {
   );
   const network = once(() => (require("./network/network.ts") as typeof import("./network/network.ts")).openNetwork());
   return {
-    store,
+    get store() {
+      return store();
+    },
     config,
     get kernel() {
       return kernel();
@@ -86,7 +93,7 @@ function openHost({ folders, config }: Place, mode: "read" | "write"): Host {
     },
     now: () => new Date(),
     sleep: (ms) => Bun.sleep(ms),
-    close: () => store.close(),
+    close: () => opened?.close(),
   };
 }
 

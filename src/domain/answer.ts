@@ -231,9 +231,24 @@ export interface UnloadAnswer {
   /** False when the id was missing and that was to be ignored. */
   readonly unloaded: boolean;
 }
+/** What a deletion took away, in the order in which it went. */
+export interface DeleteAnswer {
+  readonly deleted: readonly number[];
+  /** Links of those programs, and the one that was named. */
+  readonly detached: readonly number[];
+}
+export interface DeleteDispatcherAnswer {
+  readonly key: DispatcherAnswer["key"];
+  readonly detached: readonly number[];
+}
 export interface DetachAnswer {
   readonly link_id: number;
   readonly detached: boolean;
+}
+
+/** What may stand at a place of a command line. */
+export interface CompleteAnswer {
+  readonly values: readonly { readonly value: string; readonly description: string }[];
 }
 
 /** Whether something works here, and if not why: the name of an errno, or some words. */

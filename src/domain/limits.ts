@@ -4,6 +4,8 @@
 export const OBJECT_BYTES_MAX = 16 * 1024 * 1024;
 /** Largest priority in the classic grammar; the reference documents 1-1000, zero is allowed as well. */
 export const PRIORITY_MAX = 1000;
+/** Largest priority in requests and in the noun-verb grammar: newer bpfman takes any int32 that is not negative. */
+export const PRIORITY_WIDE_MAX = 0x7fff_ffff;
 /** Programs in one `load`: far above what any object holds, small enough to bound the work. */
 export const PROGRAMS_PER_LOAD_MAX = 64;
 /** Length of a program, map or variable name taken from outside, in characters. */
@@ -46,6 +48,13 @@ export const SYMBOL_PLACES_MAX = 1_000_000;
 export const SYMBOL_NAMES_MAX = 100_000;
 /** Libraries taken from the dynamic linker's cache; a full desktop has about 4,000. */
 export const LINKER_CACHE_ENTRIES_MAX = 32_768;
+/** Characters and terms of a `--selector`: far above what anybody types, small enough to bound the work. */
+export const SELECTOR_CHARS_MAX = 4096;
+export const SELECTOR_TERMS_MAX = 256;
+/** Candidates that a completion offers; more than fit on a screen help nobody. */
+export const COMPLETIONS_MAX = 1000;
+/** Directory entries of /proc and /run/netns looked at for completions. */
+export const COMPLETION_ENTRIES_MAX = 100_000;
 /** How long `unload` waits for the kernel to free a program that nothing of ours refers to any more. */
 export const PROGRAM_GONE_TIMEOUT_MS = 250;
 /** Length of an image's name, registry and path, in characters (distribution/reference). */

@@ -34,7 +34,11 @@ export const ERROR_CODES = {
   },
   INVALID_GLOBAL: { kind: "invalid", meaning: "a --global value is not NAME=HEX, or its size is not the variable's" },
   INVALID_METADATA: { kind: "invalid", meaning: "a metadata value is not KEY=VALUE" },
-  INVALID_PRIORITY: { kind: "invalid", meaning: "a priority is not a whole number from 0 to 1000" },
+  INVALID_SELECTOR: {
+    kind: "invalid",
+    meaning: "a --selector is not a list of terms such as key=value, key!=value, key in (a,b), key, !key",
+  },
+  INVALID_PRIORITY: { kind: "invalid", meaning: "a priority is not a whole number within its bounds" },
   INVALID_ATTACH: { kind: "invalid", meaning: "the options of an attach do not fit together" },
   INVALID_OBJECT: {
     kind: "invalid",
@@ -150,7 +154,11 @@ export const ERROR_CODES = {
     hint: "wait for it, or give a longer --lock-timeout",
   },
   STATE_CONFLICT: { kind: "conflict", meaning: "the kernel, the pins and the database do not agree" },
-  MAP_OWNER_IN_USE: { kind: "conflict", meaning: "the program's maps are in use" },
+  MAP_OWNER_IN_USE: {
+    kind: "conflict",
+    meaning: "other programs use the maps of the program to be deleted",
+    hint: "add --recursive to delete them too, or unload this one alone: its maps then stay until their last user goes",
+  },
   LINK_STILL_HELD: {
     kind: "conflict",
     meaning: "the link was unpinned, but another process keeps it alive",
