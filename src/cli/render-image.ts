@@ -1,4 +1,11 @@
-import type { ImageContentAnswer, ImageEntryAnswer, ImageInspectAnswer, ImagePullAnswer } from "../domain/answer.ts";
+import type {
+  ImageContentAnswer,
+  ImageEntryAnswer,
+  ImageInspectAnswer,
+  ImagePullAnswer,
+  ImageVerifyAnswer,
+  SignatureAnswer,
+} from "../domain/answer.ts";
 import { type Field, renderFacts } from "./render-table.ts";
 
 type Facts = readonly (readonly [label: string, value: Field | readonly Field[]])[];
@@ -53,3 +60,41 @@ const contentFacts = (content: ImageContentAnswer): Facts => [
 
 const platformText = ({ platform: { os, architecture, variant } }: ImageEntryAnswer): string =>
   [os, architecture, ...(variant === null ? [] : [variant])].join("/");
+
+/** What was verified, then a table for each signature. */
+export function renderVerified(answer: ImageVerifyAnswer, styled: boolean): string {
+  const { reference, digest, signed, trust_root, signatures } = answer;
+  const head = renderFacts(
+    "Verified Image",
+    [
+      ["Image URL:", reference],
+      ["Digest:", digest],
+      ["Signed:", signed],
+      ["Trusted Root:", trust_root],
+    ],
+    styled,
+  );
+  return [head, ...signatures.map((signature) => renderSignature(signature, styled))].join("\n");
+}
+
+function renderSignature(signature: SignatureAnswer, styled: boolean): string {
+  const { verdict, reason, identity, issuer, key, signed_at, layout, manifest } = signature;
+  const signer: Facts =
+    key === null
+      ? [
+          ["Identity:", identity],
+          ["Issuer:", issuer],
+        ]
+      : [
+          ["Key:", key.file],
+          ["Fingerprint:", key.fingerprint],
+        ];
+  const facts: Facts = [
+    ["Verdict:", verdict],
+    ...(reason === null ? [] : ([["Reason:", reason]] as const)),
+    ...signer,
+    ["Signed At:", signed_at],
+    ["Stored As:", `${layout} ${manifest}`],
+  ];
+  return renderFacts("Signature", facts, styled);
+}

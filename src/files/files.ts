@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import { resolve } from "node:path";
+import { COMPLETION_ENTRIES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { parseLinkerCache } from "../object/linker-cache.ts";
 import type { BinaryFile, FilesPort } from "../platform/files.ts";
@@ -18,10 +19,23 @@ export function openFiles(runtimeDir: string): FilesPort {
     absolute: (path) => resolve(path),
     openBinary,
     processExists: (pid) => Number.isSafeInteger(pid) && pid > 0 && fs.existsSync(`/proc/${pid}`),
+    processes,
     processRoot: (pid) => `/proc/${pid}/root`,
     mappedFiles,
     linkerCache,
   };
+}
+
+function processes(): { readonly pid: number; readonly name: string }[] {
+  const pids = fs.readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name));
+  return pids.slice(0, COMPLETION_ENTRIES_MAX).flatMap((pid) => {
+    try {
+      return [{ pid: Number(pid), name: fs.readFileSync(`/proc/${pid}/comm`, "utf8").trimEnd() }];
+    } catch {
+      // It has ended in the meantime.
+      return [];
+    }
+  });
 }
 
 function readObject(path: string, bytesMax: number, root: string | null = null): Uint8Array {

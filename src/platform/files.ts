@@ -42,6 +42,8 @@ export interface FilesPort {
    */
   openBinary(path: string, root: string | null): BinaryFile | null;
   processExists(pid: number): boolean;
+  /** Every process that can be seen, with the name of its command. */
+  processes(): { readonly pid: number; readonly name: string }[];
   /** The root folder of a process, whatever its mount namespace: `/proc/PID/root`. */
   processRoot(pid: number): string;
   /** Files mapped into a process; empty when they cannot be read. */

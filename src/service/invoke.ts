@@ -17,16 +17,9 @@ interface Module {
   readonly implementation: Operation<GenericSchema, unknown, unknown, unknown>;
 }
 
-/** Checks a request against its schema. Throws INVALID_REQUEST with the path of the first wrong field. */
+/** Checks a request of an edge's own against its schema. Throws INVALID_REQUEST with the path of the first wrong field. */
 export async function parseRequest(schema: GenericSchema, request: unknown): Promise<unknown> {
-  const { getDotPath, safeParse } = await import("valibot");
-  const result = safeParse(schema, request, { abortEarly: true });
-  if (result.success) return result.output;
-  const [issue] = result.issues;
-  const field = getDotPath(issue) ?? "(request)";
-  throw new BpfmanError("INVALID_REQUEST", `invalid value for "${field}": ${issue.message}`, {
-    details: { field, expected: issue.expected, received: issue.received },
-  });
+  return (await import("./parse-request.ts")).parseRequest(schema, request);
 }
 
 /** Binds the operations to a runtime. Parses, checks privilege, locks writers, times, and wraps unknown throws. */
@@ -48,8 +41,10 @@ export function createInvoke(runtime: Runtime): Invoke {
     const startedAt = performance.now();
     try {
       const row = OPERATIONS[name];
-      const { implementation } = (await row.module()) as unknown as Module;
-      const request = await parseRequest(implementation.request, raw);
+      // Not `import("valibot")`, which would bring all of it.
+      const [{ parseRequest }, module] = await Promise.all([import("./parse-request.ts"), row.module()]);
+      const { implementation } = module as unknown as Module;
+      const request = parseRequest(implementation.request, raw);
       if (row.privilege === "root" && !runtime.privileged()) {
         throw new BpfmanError("PERMISSION_DENIED", `"${name}" needs root: it talks to the kernel's BPF subsystem`);
       }

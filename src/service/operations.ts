@@ -4,11 +4,15 @@
  */
 import type { GenericSchema, InferInput } from "valibot";
 import type {
+  CompleteAnswer,
+  DeleteAnswer,
+  DeleteDispatcherAnswer,
   DetachAnswer,
   DispatcherDetailAnswer,
   DispatcherListAnswer,
   ImageInspectAnswer,
   ImagePullAnswer,
+  ImageVerifyAnswer,
   LinkAnswer,
   LinkListAnswer,
   LoadAnswer,
@@ -36,15 +40,24 @@ export const OPERATIONS = {
   "program/unload": { access: "write", privilege: "root", module: () => import("./operations/unload.ts") },
   "program/list": { access: "read", privilege: "root", module: () => import("./operations/list-programs.ts") },
   "program/get": { access: "read", privilege: "root", module: () => import("./operations/get-program.ts") },
+  "program/delete": { access: "write", privilege: "root", module: () => import("./operations/delete-program.ts") },
   "link/attach": { access: "write", privilege: "root", module: () => import("./operations/attach.ts") },
   "link/detach": { access: "write", privilege: "root", module: () => import("./operations/detach.ts") },
   "link/list": { access: "read", privilege: "root", module: () => import("./operations/list-links.ts") },
   "link/get": { access: "read", privilege: "root", module: () => import("./operations/get-link.ts") },
   "link/update": { access: "write", privilege: "root", module: () => import("./operations/update-link.ts") },
+  "link/delete": { access: "write", privilege: "root", module: () => import("./operations/delete-link.ts") },
   "dispatcher/list": { access: "read", privilege: "root", module: () => import("./operations/list-dispatchers.ts") },
   "dispatcher/get": { access: "read", privilege: "root", module: () => import("./operations/get-dispatcher.ts") },
   "image/pull": { access: "images", privilege: "root", module: () => import("./operations/pull-image.ts") },
   "image/inspect": { access: "images", privilege: "none", module: () => import("./operations/inspect-image.ts") },
+  "image/verify": { access: "images", privilege: "none", module: () => import("./operations/verify-image.ts") },
+  "dispatcher/delete": {
+    access: "write",
+    privilege: "root",
+    module: () => import("./operations/delete-dispatcher.ts"),
+  },
+  complete: { access: "read", privilege: "none", module: () => import("./operations/complete.ts") },
   version: { access: "none", privilege: "none", module: () => import("./operations/version.ts") },
 } as const satisfies Record<string, Row>;
 
@@ -56,15 +69,20 @@ export interface Answers {
   "program/unload": UnloadAnswer;
   "program/list": ProgramListAnswer;
   "program/get": ProgramAnswer;
+  "program/delete": DeleteAnswer;
   "link/attach": LinkAnswer;
   "link/detach": DetachAnswer;
   "link/list": LinkListAnswer;
   "link/get": LinkAnswer;
   "link/update": LinkAnswer;
+  "link/delete": DeleteAnswer;
   "dispatcher/list": DispatcherListAnswer;
   "dispatcher/get": DispatcherDetailAnswer;
   "image/pull": ImagePullAnswer;
   "image/inspect": ImageInspectAnswer;
+  "image/verify": ImageVerifyAnswer;
+  "dispatcher/delete": DeleteDispatcherAnswer;
+  complete: CompleteAnswer;
   version: VersionAnswer;
 }
 

@@ -66,7 +66,7 @@ describe("load", () => {
       "a global that is not there",
       ["tcx:count", "-g", "LIMITS=0A000000"],
       1,
-      'error: no global variable "LIMITS" in the object\nhint: did you mean "LIMIT"?',
+      'error: global variable "LIMITS" not found in program\nhint: did you mean "LIMIT"?',
     ],
     ["a global that is not hex", ["tcx:count", "-g", "LIMIT=ten"], 2, "LIMIT"],
     ["a global with 0x", ["tcx:count", "-g", "LIMIT=0x0A000000"], 2, "0x"],

@@ -45,6 +45,8 @@ export interface Started {
 
 export interface Executable {
   readonly runtimeDir: string;
+  /** Environment of the commands that follow in this test, besides PATH. */
+  readonly env: Record<string, string>;
   /** A file of the test's own, beside the runtime folder. */
   path(name: string): string;
   /** The command line with its words as they go to the executable. */
@@ -71,6 +73,7 @@ export interface Executable {
 export function executable(): Executable {
   let folder = "";
   let seen = newSeen();
+  let env: Record<string, string> = {};
   const running = new Set<Bun.Subprocess>();
   const runtimeDir = () => join(folder, "run");
   const databasePath = () => join(runtimeDir(), "state/bpfman.db");
@@ -92,13 +95,14 @@ export function executable(): Executable {
     folder = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-e2e-")));
     mkdirSync(runtimeDir(), { mode: 0o750 });
     seen = newSeen();
+    env = {};
   });
 
   const command = (...words: readonly string[]) => [BPFMAN, "--runtime-dir", runtimeDir(), ...words];
 
   function start(...words: readonly string[]): Started {
-    const env = { PATH: process.env.PATH ?? "" };
-    const child = Bun.spawn(command(...words), { cwd: ROOT, env, stdio: ["ignore", "pipe", "pipe"] });
+    const around = { PATH: process.env.PATH ?? "", ...env };
+    const child = Bun.spawn(command(...words), { cwd: ROOT, env: around, stdio: ["ignore", "pipe", "pipe"] });
     running.add(child);
     const ended = Promise.all([child.stdout.text(), child.stderr.text(), child.exited]).then(([out, error]) => {
       running.delete(child);
@@ -176,6 +180,9 @@ export function executable(): Executable {
   return {
     get runtimeDir() {
       return runtimeDir();
+    },
+    get env() {
+      return env;
     },
     path: (name) => join(folder, name),
     command,

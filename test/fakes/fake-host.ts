@@ -67,7 +67,7 @@ function binaryFile(bytes: Uint8Array, path: string): BinaryFile {
 export class FakeFiles implements FilesPort {
   readonly contents = new Map<string, Uint8Array>();
   readonly bytecode = new Map<ProgramId, Uint8Array>();
-  readonly processes = new Set([1]);
+  readonly running = new Set([1]);
   mapped: MappedFile[] = [];
   cache = new Map<string, string>();
 
@@ -87,7 +87,8 @@ export class FakeFiles implements FilesPort {
     return bytes ? binaryFile(bytes, path) : null;
   };
   processRoot = (pid: number) => `/proc/${pid}/root`;
-  processExists = (pid: number) => this.processes.has(pid);
+  processes = () => [...this.running].map((pid) => ({ pid, name: `process-${pid}` }));
+  processExists = (pid: number) => this.running.has(pid);
   mappedFiles = () => this.mapped;
   linkerCache = () => this.cache;
 }
@@ -106,6 +107,7 @@ export class FakeNetwork implements NetworkPort {
     return at < 0 ? null : at + 1;
   };
   interfaces = (netns: string | null) => this.namespaces.get(netns ?? "") ?? [];
+  namedNamespaces = () => [...this.namespaces.keys()].filter((path) => path !== "");
 }
 
 /**

@@ -91,7 +91,7 @@ test("params are those of the schemas that check requests, with defaults and lim
   expect(paramOf("program/unload", "ignoreMissing")).toMatchObject({ required: false, schema: { default: false } });
   const tcx = { kind: "tcx", iface: "eth0", priority: 50, direction: "ingress" };
   expect(fits("link/attach", "attach", tcx)).toBe(true);
-  expect(fits("link/attach", "attach", { ...tcx, priority: 1001 })).toBe(false);
+  expect(fits("link/attach", "attach", { ...tcx, priority: -1 })).toBe(false);
   expect(fits("link/attach", "attach", { ...tcx, proceedOn: [] })).toBe(false);
   expect(fits("initialize", "protocolVersion", 2)).toBe(false);
   expect(paramOf("version", "workDoneToken").required).toBe(false);
