@@ -1,6 +1,7 @@
 /** The composition root: makes the adapters, each when it is first needed, and gives them to the service. */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { pinPaths } from "./bpffs/paths.ts";
 import { buildInfo } from "./build-info.ts";
 import { CONFIG_DEFAULT, type Config, databaseWaitMs } from "./domain/config.ts";
 import type { Settings } from "./domain/settings.ts";
@@ -67,7 +68,9 @@ function openHost({ folders, config }: Place, mode: "read" | "write"): Host {
     return opened;
   });
   const kernel = once(() =>
-    (require("./kernel/kernel.ts") as typeof import("./kernel/kernel.ts")).openKernel({ pinFolder }),
+    (require("./kernel/kernel.ts") as typeof import("./kernel/kernel.ts")).openKernel({
+      testDispatchers: pinPaths(pinFolder).testDispatchers,
+    }),
   );
   const pins = once(() => (require("./bpffs/pins.ts") as typeof import("./bpffs/pins.ts")).openPins(pinFolder));
   const files = once(() =>
