@@ -7,6 +7,7 @@ import type { ProgramId } from "../../src/domain/ids.ts";
 import { BpfmanError } from "../../src/errors/error.ts";
 import type { BinaryFile, FilesPort, MappedFile } from "../../src/platform/files.ts";
 import type { Host } from "../../src/platform/host.ts";
+import type { ImagesPort } from "../../src/platform/images.ts";
 import type { NetworkPort } from "../../src/platform/network.ts";
 import type { PinPaths, PinsPort } from "../../src/platform/pins.ts";
 import type { Runtime } from "../../src/platform/runtime.ts";
@@ -163,6 +164,8 @@ export interface TestBed {
   readonly databasePath: string;
   readonly logged: string[];
   privileged: boolean;
+  /** None unless a test gives some. */
+  images: ImagesPort | null;
   /** Everything outside the database that an operation may leave behind. */
   traces(): { kernel: ReturnType<FakeKernel["snapshot"]>; folders: string[]; bytecode: number[] };
   /** Looks at the host directly, as a reader. */
@@ -206,6 +209,7 @@ export function makeTestBed(): TestBed {
     databasePath,
     logged,
     privileged: true,
+    images: null,
     runtime: {
       log: { error: note("error"), warn: note("warn"), info: note("info"), debug: () => {} },
       lockTimeoutMs: 1000,
@@ -216,7 +220,8 @@ export function makeTestBed(): TestBed {
         features: async () => null,
       }),
       openImages: async () => {
-        throw new Error("this test has no images");
+        if (bed.images === null) throw new Error("this test has no images");
+        return bed.images;
       },
       openLock: async () => ({ acquire: async () => ({ release: () => {} }) }),
       openHost: async (mode) => openHost(mode),
