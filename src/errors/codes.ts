@@ -83,7 +83,7 @@ export const ERROR_CODES = {
   IMAGE_UNSIGNED: {
     kind: "permission",
     meaning: "the image has no signature, and signatures are required",
-    hint: "sign it with cosign, or set allow_unsigned under [signing] in the configuration",
+    hint: "sign it with cosign, or set allow_unsigned under [signing] in the configuration (image verify: --allow-unsigned)",
   },
   SIGNATURE_INVALID: {
     kind: "permission",
