@@ -36,6 +36,7 @@ const RINGS: readonly Ring[] = [
   { name: "fuzz", paths: ["test/fuzz/"], root: false },
   { name: "contract", paths: ["test/contract/"], root: true },
   { name: "kernel", paths: ["test/kernel/"], root: true },
+  { name: "images", paths: ["test/images/"], root: true },
   { name: "e2e", paths: ["test/e2e/"], root: true },
   { name: "images", paths: ["test/images/"], root: true },
   {

@@ -126,6 +126,11 @@ export async function connect(settings: Settings, write: (text: string) => void)
         features: async () => (privileged() ? (await import("./kernel/features.ts")).features() : null),
       };
     },
+    openBuild: async () => {
+      const { openFiles } = await import("./files/files.ts");
+      const { openImageBuild } = await import("./image/build.ts");
+      return { files: openFiles(folders.runtimeDir), ...openImageBuild({ caFile: settings.caFile, env: process.env }) };
+    },
     openImages: async () => {
       const { openImages } = await import("./image/images.ts");
       const { cacheDir } = folders;

@@ -1,7 +1,7 @@
 /** A host for service tests: fake kernel, pins, files and network around a real SQLite database. */
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { CONFIG_DEFAULT } from "../../src/domain/config.ts";
 import type { ProgramId } from "../../src/domain/ids.ts";
 import { BpfmanError } from "../../src/errors/error.ts";
@@ -76,7 +76,12 @@ export class FakeFiles implements FilesPort {
     if (!bytes) throw new BpfmanError("FILE_NOT_FOUND", `no file "${path}"`);
     return bytes;
   }
-  absolute = (path: string) => (path.startsWith("/") ? path : `/cwd/${path}`);
+  absolute = (path: string) => resolve("/cwd", path);
+  listFolder = (path: string) =>
+    [...this.contents.keys()]
+      .filter((each) => each.startsWith(`${path}/`))
+      .map((each) => each.slice(path.length + 1))
+      .filter((name) => !name.includes("/"));
   bytecodePath = (id: ProgramId) => `/fake/programs/${id}/bytecode.o`;
   saveBytecode = (id: ProgramId, bytes: Uint8Array) => void this.bytecode.set(id, bytes);
   removeBytecode = (id: ProgramId) => this.bytecode.delete(id);
@@ -219,6 +224,9 @@ export function makeTestBed(): TestBed {
         versions: () => ({ version: "0", commit: "c", bun: "1", libbpf: null, kernel: "6", arch: "x86_64" }),
         features: async () => null,
       }),
+      openBuild: async () => {
+        throw new Error("images are built in tests of their own");
+      },
       openImages: async () => {
         if (bed.images === null) throw new Error("this test has no images");
         return bed.images;

@@ -211,7 +211,7 @@ test("keys that JavaScript objects treat specially are plain keys", async () => 
 });
 
 describe("named, but not there yet", () => {
-  test.each(["image build", "image generate-build-args", "rpc"])("%s", async (name) => {
+  test.each(["rpc"])("%s", async (name) => {
     const run = await cli(`${name} --whatever x -i y`);
     expect(run).toMatchObject({
       code: 1,
