@@ -80,6 +80,8 @@ const METHODS: Readonly<Record<Method, string>> = {
   "dispatcher/delete": "Takes a whole chain off its hook. Its programs stay loaded.",
   "image/pull": "Fetches an image from a registry, checks it, and keeps it for later loads.",
   "image/inspect": "Answers what a registry says of an image, without fetching its layers.",
+  "image/build": "Makes an image of object files, with or without a container file, and pushes it to a registry.",
+  "image/generateBuildArgs": "Answers the build arguments of a container file, as they follow from object files.",
   "image/verify": "Checks the signatures of an image, and answers what each of them proves.",
   complete: "Answers what may stand at a place: interfaces, tracepoints, programs of an object file, and more.",
   version: "Answers the versions of bpfman, Bun, libbpf and the kernel, and what the kernel can do.",

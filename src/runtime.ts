@@ -1,6 +1,7 @@
 /** The composition root: makes the adapters, each when it is first needed, and gives them to the service. */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { pinPaths } from "./bpffs/paths.ts";
 import { buildInfo } from "./build-info.ts";
 import { CONFIG_DEFAULT, type Config, databaseWaitMs } from "./domain/config.ts";
 import type { ProcessIdentity } from "./domain/session.ts";
@@ -66,7 +67,9 @@ function openHost({ folders, config }: Place, openStore: () => StorePort): Host 
     return opened;
   });
   const kernel = once(() =>
-    (require("./kernel/kernel.ts") as typeof import("./kernel/kernel.ts")).openKernel({ pinFolder }),
+    (require("./kernel/kernel.ts") as typeof import("./kernel/kernel.ts")).openKernel({
+      testDispatchers: pinPaths(pinFolder).testDispatchers,
+    }),
   );
   const pins = once(() => (require("./bpffs/pins.ts") as typeof import("./bpffs/pins.ts")).openPins(pinFolder));
   const files = once(() =>
@@ -139,6 +142,11 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
         versions: () => versions(buildInfo),
         features: async () => (privileged() ? (await import("./kernel/features.ts")).features() : null),
       };
+    },
+    openBuild: async () => {
+      const { openFiles } = await import("./files/files.ts");
+      const { openImageBuild } = await import("./image/build.ts");
+      return { files: openFiles(folders.runtimeDir), ...openImageBuild({ caFile: settings.caFile, env: process.env }) };
     },
     openImages: async () => {
       const { openImages } = await import("./image/images.ts");

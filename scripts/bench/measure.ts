@@ -41,14 +41,14 @@ export class Stopwatch {
   /** Throws with the command's words when it fails. */
   run(command: readonly string[], env: Env = {}): Run {
     const report = join(this.folder, "report");
-    const out = must([this.#program, report, ...command], env);
+    const out = must([this.#program, report, ...command], env, command);
     const [us = 0, cpuUs = 0, peakKiB = 0] = readFileSync(report, "utf8").trim().split(" ").map(Number);
     return { ms: us / 1000, cpuMs: cpuUs / 1000, peakMiB: peakKiB / 1024, out };
   }
 }
 
-/** Runs a command and answers what it printed. Throws with its words when it fails. */
-export function must(command: readonly string[], env: Env = {}): string {
+/** Runs a command and answers what it printed. Throws with its words when it fails, and calls it `shown` then. */
+export function must(command: readonly string[], env: Env = {}, shown: readonly string[] = command): string {
   const { exitCode, stdout, stderr } = Bun.spawnSync([...command], {
     env: { ...process.env, ...env },
     stdin: "ignore",
@@ -57,7 +57,7 @@ export function must(command: readonly string[], env: Env = {}): string {
   });
   if (exitCode === 0) return stdout.toString();
   const words = stderr.toString().trim() || stdout.toString().trim();
-  throw new Error(`"${command.join(" ")}" failed: ${words.split("\n")[0]}`);
+  throw new Error(`"${shown.join(" ")}" failed: ${words.split("\n")[0]}`);
 }
 
 export function median(values: readonly number[]): number {

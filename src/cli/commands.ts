@@ -143,9 +143,13 @@ const IMAGE: Group = {
     {
       name: "build",
       summary: "Build an eBPF bytecode image from local bytecode objects and push to a registry.",
-      load: null,
+      load: async () => (await import("./commands/build-image.ts")).buildImage,
     },
-    { name: "generate-build-args", summary: "Generate the OCI image labels for a given bytecode file.", load: null },
+    {
+      name: "generate-build-args",
+      summary: "Generate the OCI image labels for a given bytecode file.",
+      load: async () => (await import("./commands/generate-build-args.ts")).generateBuildArgs,
+    },
   ],
 };
 

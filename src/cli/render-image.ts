@@ -42,14 +42,16 @@ export function renderInspected(answer: ImageInspectAnswer, styled: boolean): st
     ["Media Type:", media_type],
   ];
   if ("layers" in answer) return renderFacts("Bytecode Image", [...facts, ...contentFacts(answer)], styled);
-  const head = renderFacts("Bytecode Image", [...facts, ["Platforms:", answer.manifests.map(platformText)]], styled);
-  const tables = answer.manifests.map((entry) =>
-    renderFacts(
-      platformText(entry),
-      [["Digest:", entry.digest], ["Media Type:", entry.media_type], ...contentFacts(entry)],
-      styled,
-    ),
-  );
+  const head = renderFacts("Image Index", [...facts, ["Platforms:", answer.manifests.map(platformText)]], styled);
+  const tables = answer.manifests.map((entry) => {
+    const { digest: own, media_type: type } = entry;
+    const about: Facts = [
+      ["Platform:", platformText(entry)],
+      ["Digest:", own],
+      ["Media Type:", type],
+    ];
+    return renderFacts("Bytecode Image", [...about, ...contentFacts(entry)], styled);
+  });
   return [head, ...tables].join("\n");
 }
 

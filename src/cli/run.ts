@@ -112,6 +112,10 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
           run.progressShown = true;
           host.err(`${CLEAR_LINE}${printable(message)}`);
         },
+        relay: (line) => {
+          endProgress(run);
+          host.err(`${printable(line)}\n`);
+        },
       });
     },
     print(answer, text) {

@@ -285,6 +285,25 @@ export interface DetachAnswer {
   readonly detached: boolean;
 }
 
+export interface BuildArgsAnswer {
+  /** `linux/amd64`; empty for a single object, which is for this machine. */
+  readonly platforms: readonly string[];
+  readonly build_args: Readonly<Record<string, string>>;
+  /** Name -> type, of the first object. */
+  readonly programs: Readonly<Record<string, string>>;
+  readonly maps: Readonly<Record<string, string>>;
+}
+
+export interface ImageBuildAnswer extends Omit<BuildArgsAnswer, "build_args"> {
+  /** `host[:port]/path:tag`, where it was pushed. */
+  readonly reference: string;
+  /** `host[:port]/path@sha256:…` */
+  readonly published: string;
+  readonly digest: string;
+  /** The container tool that built it; null when there was none. */
+  readonly runtime: string | null;
+}
+
 /** What may stand at a place of a command line. */
 export interface CompleteAnswer {
   readonly values: readonly { readonly value: string; readonly description: string }[];

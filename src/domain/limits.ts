@@ -85,6 +85,16 @@ export const LAST_REPLIES_TIMEOUT_MS = 10_000;
 export const PARENT_POLL_MS = 250;
 /** How often the database is looked at for changes of others when nothing says that there are any. */
 export const CHANGES_POLL_MS = 1000;
+/** Length of an image's reference: name, tag and digest each have less. */
+export const IMAGE_REFERENCE_CHARS_MAX = 512;
+/** Largest Containerfile. */
+export const CONTAINER_FILE_BYTES_MAX = 1024 * 1024;
+/** What is kept of a container tool's output for the report of its failure, in lines. */
+export const TOOL_LINES_KEPT = 20;
+/** One line of a container tool's output, in characters; a longer one is shown in pieces. */
+export const TOOL_LINE_CHARS_MAX = 16_384;
+/** How long a container tool that was told to stop may take to clean up after itself. */
+export const TOOL_STOP_TIMEOUT_MS = 10_000;
 /** Length of an image's name, registry and path, in characters (distribution/reference). */
 export const IMAGE_NAME_CHARS_MAX = 255;
 /** Largest manifest or index: what registries take (OCI distribution spec, "pushing manifests"). */

@@ -45,6 +45,7 @@ export const ERROR_CODES = {
     meaning: "the file is not a loadable eBPF object",
     hint: "compile with clang -target bpf -O2 -g -c",
   },
+  INVALID_BUILD: { kind: "invalid", meaning: "what an image is to be built from does not fit together" },
   GLOBAL_NOT_FOUND: { kind: "invalid", meaning: "the object has no global variable of that name" },
   FUNCTION_NOT_FOUND: { kind: "invalid", meaning: "the object has no program of that name" },
   PROGRAM_TYPE_MISMATCH: { kind: "invalid", meaning: "the program is of another type than the one asked for" },
@@ -83,7 +84,7 @@ export const ERROR_CODES = {
   IMAGE_UNSIGNED: {
     kind: "permission",
     meaning: "the image has no signature, and signatures are required",
-    hint: "sign it with cosign, or set allow_unsigned under [signing] in the configuration",
+    hint: "sign it with cosign, or set allow_unsigned under [signing] in the configuration (image verify: --allow-unsigned)",
   },
   SIGNATURE_INVALID: {
     kind: "permission",
@@ -187,6 +188,12 @@ export const ERROR_CODES = {
     meaning: "memory that is both writable and executable is refused, and calls into libc need it",
     hint: "under systemd remove MemoryDenyWriteExecute= from the unit",
   },
+  CONTAINER_TOOL_MISSING: {
+    kind: "precondition",
+    meaning: "a container file was given, but no program is there that builds from it",
+    hint: "install podman, or docker with buildx; without -f no such program is needed",
+  },
+  CONTAINER_BUILD_FAILED: { kind: "unavailable", meaning: "docker or podman could not build or push the image" },
   VERIFIER_REJECTED: {
     kind: "invalid",
     meaning: "the kernel's verifier refused the program",

@@ -65,7 +65,7 @@ export function parseReference(text: string): Reference {
 function split(name: string): { registry: string; path: string } {
   const slash = name.indexOf("/");
   const first = name.slice(0, slash);
-  const isRegistry = slash >= 0 && (/[.:]/.test(first) || first === "localhost" || first.toLowerCase() !== first);
+  const isRegistry = slash >= 0 && (/[.:]/.test(first) || first.toLowerCase() === "localhost");
   const registry = isRegistry ? first.toLowerCase() : DOCKER;
   const path = isRegistry ? name.slice(slash + 1) : name;
   if (registry !== DOCKER && registry !== `index.${DOCKER}`) return { registry, path };

@@ -27,6 +27,8 @@ export interface FilesPort {
   /** Reads a regular file of at most `bytesMax`. Throws FILE_NOT_FOUND, FILE_UNREADABLE. */
   readObject(path: string, bytesMax: number): Uint8Array;
   absolute(path: string): string;
+  /** Names of the files in a folder, folders not among them. Throws FILE_NOT_FOUND, FILE_UNREADABLE. */
+  listFolder(path: string): string[];
 
   bytecodePath(id: ProgramId): string;
   saveBytecode(id: ProgramId, bytes: Uint8Array): void;

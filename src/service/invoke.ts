@@ -33,6 +33,7 @@ export function createInvoke(runtime: Runtime): Invoke {
       owner: given.owner ?? null,
       log: given.log ?? runtime.log,
       progress: given.progress ?? (() => {}),
+      relay: given.relay ?? given.progress ?? (() => {}),
       note: (more) => {
         Object.assign(facts, more);
         given.note?.(more);
@@ -62,6 +63,7 @@ export function createInvoke(runtime: Runtime): Invoke {
     /** Gives the implementation what its row says it needs. */
     async function access(kind: Access, run: (needs: unknown) => unknown): Promise<unknown> {
       if (kind === "none") return run(await runtime.openVersions());
+      if (kind === "build") return run(await runtime.openBuild());
       if (kind === "images") return run(await runtime.openImages());
       if (kind === "read") return withHost("read", run);
       const lock = await (await runtime.openLock()).acquire(context.lockTimeoutMs, context.signal);

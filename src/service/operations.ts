@@ -4,12 +4,14 @@
  */
 import type { GenericSchema, InferInput } from "valibot";
 import type {
+  BuildArgsAnswer,
   CompleteAnswer,
   DeleteAnswer,
   DeleteDispatcherAnswer,
   DetachAnswer,
   DispatcherDetailAnswer,
   DispatcherListAnswer,
+  ImageBuildAnswer,
   ImageInspectAnswer,
   ImagePullAnswer,
   ImageVerifyAnswer,
@@ -24,9 +26,10 @@ import type {
 
 /**
  * `read` takes no lock and changes nothing; `write` runs alone, under the writer lock; `images` has registries and the
- * cache of images, and neither kernel nor database; `none` opens nothing.
+ * cache of images, `build` has files, registries and container tools, and neither has kernel or database; `none` opens
+ * nothing.
  */
-export type Access = "read" | "write" | "images" | "none";
+export type Access = "read" | "write" | "images" | "build" | "none";
 
 interface Row {
   readonly access: Access;
@@ -49,6 +52,12 @@ export const OPERATIONS = {
   "link/delete": { access: "write", privilege: "root", module: () => import("./operations/delete-link.ts") },
   "dispatcher/list": { access: "read", privilege: "root", module: () => import("./operations/list-dispatchers.ts") },
   "dispatcher/get": { access: "read", privilege: "root", module: () => import("./operations/get-dispatcher.ts") },
+  "image/build": { access: "build", privilege: "none", module: () => import("./operations/build-image.ts") },
+  "image/generateBuildArgs": {
+    access: "build",
+    privilege: "none",
+    module: () => import("./operations/generate-build-args.ts"),
+  },
   "image/pull": { access: "images", privilege: "root", module: () => import("./operations/pull-image.ts") },
   "image/inspect": { access: "images", privilege: "none", module: () => import("./operations/inspect-image.ts") },
   "image/verify": { access: "images", privilege: "none", module: () => import("./operations/verify-image.ts") },
@@ -78,6 +87,8 @@ export interface Answers {
   "link/delete": DeleteAnswer;
   "dispatcher/list": DispatcherListAnswer;
   "dispatcher/get": DispatcherDetailAnswer;
+  "image/build": ImageBuildAnswer;
+  "image/generateBuildArgs": BuildArgsAnswer;
   "image/pull": ImagePullAnswer;
   "image/inspect": ImageInspectAnswer;
   "image/verify": ImageVerifyAnswer;

@@ -21,10 +21,10 @@ import type { DispatcherListAnswer, LinkAnswer, LoadAnswer } from "../../src/dom
 import { CHANGE_KINDS } from "../../src/domain/change.ts";
 import { OPERATIONS } from "../../src/service/operations.ts";
 import { executable } from "../fakes/executable.ts";
-import { serveImage } from "../fakes/image-server.ts";
 import { misfits } from "../fakes/json-schema.ts";
 import { cable, until } from "../fakes/kernel-lab.ts";
 import { readProtocolPage } from "../fakes/protocol-page.ts";
+import { startRegistry } from "../fakes/registry.ts";
 import { differences } from "../fakes/same-shape.ts";
 
 buildBpf();
@@ -115,12 +115,16 @@ test("every request of the page is answered as the page says, and every change i
   await ask("program/unload", { programId });
   await remove();
   await until(() => CHANGE_KINDS.every((kind) => told.has(kind)));
-  const labels = { programs: { count_packets: "tc", count_openat: "tracepoint" }, maps: { counters: "array" } };
-  const registry = serveImage(OBJECT, labels);
-  await ask("image/inspect", { url: registry.reference });
-  await ask("image/pull", { url: registry.reference });
-  await ask("image/verify", { url: registry.reference });
-  await registry.close();
+  const registry = await startRegistry();
+  try {
+    const url = `${registry.host}/packet/counter:v1`;
+    const bytecode = { file: OBJECT };
+    await ask("image/generateBuildArgs", { bytecode });
+    await ask("image/build", { tag: url, bytecode });
+    for (const method of ["image/inspect", "image/pull", "image/verify"]) await ask(method, { url });
+  } finally {
+    await registry.close();
+  }
   await ask("events/unsubscribe");
   await ask("shutdown");
   await connection.sendNotification("exit", page.notification("exit").params);

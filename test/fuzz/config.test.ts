@@ -8,7 +8,7 @@ import { BpfmanError } from "../../src/errors/error.ts";
 
 const SEED = Number(process.env.BPFMAN_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 32));
 const ROUNDS = Number(process.env.BPFMAN_FUZZ_ROUNDS ?? 4000);
-const TIME_MAX_MS = 1000;
+const TIME_MAX_MS = 10_000;
 
 const PIECES = [
   "[signing]\n",

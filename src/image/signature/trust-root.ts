@@ -1,5 +1,6 @@
 /** Authorities and logs that keyless signatures are checked against: the user's own file, or the public ones of Sigstore. */
-import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TrustMaterial, toTrustMaterial } from "@sigstore/verify";
 import { TrustedRoot } from "@sigstore/protobuf-specs";
@@ -72,12 +73,12 @@ function material(text: string): TrustMaterial {
 /** From the cache while its metadata has not expired, else from the server. A cache that is damaged is made anew, once. */
 async function fetchRoot(places: TrustRootPlaces): Promise<TrustedRoot> {
   const { getTrustedRoot, TUFError } = await import("@sigstore/tuf");
-  mkdirSync(places.cacheFolder, { recursive: true, mode: 0o700 });
+  const cache = writableFolder(places.cacheFolder);
   const get = () =>
     getTrustedRoot({
       mirrorURL: (places.mirror ?? PUBLIC).url,
       ...(places.mirror === undefined ? {} : { rootPath: places.mirror.root }),
-      cachePath: places.cacheFolder,
+      cachePath: cache.path,
       forceCache: true,
       retry: TRUST_ROOT_RETRIES,
       timeout: TRUST_ROOT_TIMEOUT_MS,
@@ -88,7 +89,21 @@ async function fetchRoot(places: TrustRootPlaces): Promise<TrustedRoot> {
     // What the network refuses comes as a TUFError; anything else is what lies in the cache.
     if (thrown instanceof TUFError) throw thrown;
     rmSync(repositoryFolder(places), { recursive: true, force: true });
-    return get();
+    return await get();
+  } finally {
+    cache.done();
+  }
+}
+
+/** The cache, or a folder for this one time where only root may write there. */
+function writableFolder(cache: string): { readonly path: string; done(): void } {
+  try {
+    mkdirSync(cache, { recursive: true, mode: 0o700 });
+    accessSync(cache, constants.W_OK);
+    return { path: cache, done: () => {} };
+  } catch {
+    const path = mkdtempSync(join(tmpdir(), "bpfman-sigstore-"));
+    return { path, done: () => rmSync(path, { recursive: true, force: true }) };
   }
 }
 
