@@ -1,6 +1,6 @@
 /**
  * Compiles the BPF programs: the product's own into dist/bpf, the examples' into dist/bpf/examples, and those of the
- * tests into dist/bpf/fixtures. What is newer than its source and this script stays as it is. `NAME.bpf.c` becomes
+ * tests and benchmarks into dist/bpf/fixtures and dist/bpf/bench. What is newer than its source and this script stays as it is. `NAME.bpf.c` becomes
  * `NAME.bpf.o`.
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
@@ -13,6 +13,7 @@ const FOLDERS = [
   { sources: "src/dispatcher/bpf", objects: "dist/bpf" },
   { sources: "examples/bpf", objects: "dist/bpf/examples" },
   { sources: "test/fixtures/bpf", objects: "dist/bpf/fixtures" },
+  { sources: "scripts/bench/bpf", objects: "dist/bpf/bench" },
 ] as const;
 
 /** Debian keeps <asm/types.h>, which <linux/bpf.h> includes, in a folder of the machine's own. */

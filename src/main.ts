@@ -1,5 +1,6 @@
 /** The executable: the command line in, an exit code out. The only place that ends the process. */
-import { fstatSync, writeSync } from "node:fs";
+import { fstatSync, mkdirSync, writeFileSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
 import { buildInfo } from "./build-info.ts";
 import { runCli } from "./cli/run.ts";
 import { BpfmanError } from "./errors/error.ts";
@@ -27,6 +28,16 @@ function writeAll(fd: number, text: string): void {
   }
 }
 
+function saveFile(path: string, text: string): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new BpfmanError("IO_FAILED", `write "${path}": ${reason}`, { details: { path }, cause });
+  }
+}
+
 /** Close enough to isatty(3), which costs 2.7 ms to import: the other character devices, /dev/null above all, show nothing. */
 function isTerminal(fd: number): boolean {
   try {
@@ -46,6 +57,10 @@ const code = await runCli({
   stderrIsTerminal: isTerminal(2),
   out: (text) => writeAll(1, text),
   err: (text) => writeAll(2, text),
+  save: (path, text) => {
+    saveFile(path, text);
+    return path;
+  },
   signal: interrupted.signal,
   connect: async (settings) => {
     const { connect } = await import("./runtime.ts");

@@ -1,11 +1,11 @@
 /** The composition root: makes the adapters, each when it is first needed, and gives them to the service. */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { pinPaths } from "./bpffs/paths.ts";
 import { buildInfo } from "./build-info.ts";
 import { CONFIG_DEFAULT, type Config, databaseWaitMs } from "./domain/config.ts";
 import type { ProcessIdentity } from "./domain/session.ts";
 import type { Settings } from "./domain/settings.ts";
-import type { ImageVerifier } from "./image/verifier.ts";
 import { openLog } from "./log/log.ts";
 import type { Host } from "./platform/host.ts";
 import type { Runtime } from "./platform/runtime.ts";
@@ -54,13 +54,22 @@ function once<T>(make: () => T): () => T {
 }
 
 /**
- * Puts the adapters around an opened store: each is fetched when an operation first looks at it, which a
- * listing never does. `require` because a getter cannot wait for an `import()`.
+/**
+ * Gives the adapters a place: each is fetched when an operation first looks at it. A listing never looks at the kernel, and
+ * the completion of an interface's name never at the database, which needs root. `require` because a getter cannot wait
+ * for an `import()`.
  */
-function openHost({ folders, config }: Place, store: StorePort): Host {
+function openHost({ folders, config }: Place, openStore: () => StorePort): Host {
   const pinFolder = join(folders.runtimeDir, "fs");
+  let opened: StorePort | null = null;
+  const store = once(() => {
+    opened = openStore();
+    return opened;
+  });
   const kernel = once(() =>
-    (require("./kernel/kernel.ts") as typeof import("./kernel/kernel.ts")).openKernel({ pinFolder }),
+    (require("./kernel/kernel.ts") as typeof import("./kernel/kernel.ts")).openKernel({
+      testDispatchers: pinPaths(pinFolder).testDispatchers,
+    }),
   );
   const pins = once(() => (require("./bpffs/pins.ts") as typeof import("./bpffs/pins.ts")).openPins(pinFolder));
   const files = once(() =>
@@ -71,7 +80,9 @@ function openHost({ folders, config }: Place, store: StorePort): Host {
   );
   const network = once(() => (require("./network/network.ts") as typeof import("./network/network.ts")).openNetwork());
   return {
-    store,
+    get store() {
+      return store();
+    },
     config,
     get kernel() {
       return kernel();
@@ -90,7 +101,7 @@ function openHost({ folders, config }: Place, store: StorePort): Host {
     },
     now: () => new Date(),
     sleep: (ms) => Bun.sleep(ms),
-    close: () => store.close(),
+    close: () => opened?.close(),
   };
 }
 
@@ -101,9 +112,6 @@ async function loadConfig(named: string | null): Promise<Config> {
   const { readConfig } = await import("./config/config.ts");
   return readConfig(file, named !== null);
 }
-
-/** Stands in until signatures are verified. */
-const ANY_IMAGE: ImageVerifier = { policy: "any", verify: async () => {} };
 
 const privileged = (): boolean => process.geteuid?.() === 0;
 
@@ -120,8 +128,8 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
   const store = once(() => {
     return { path: join(folders.stateDir, "bpfman.db"), bootId: bootId(), busyTimeoutMs: databaseWaitMs(config) };
   });
-  const openStore = async (mode: "read" | "write", owner: ProcessIdentity | null): Promise<StorePort> =>
-    (await import("./store/store.ts")).openStore({ ...store(), mode, owner });
+  const openStore = (mode: "read" | "write", owner: ProcessIdentity | null): StorePort =>
+    (require("./store/store.ts") as typeof import("./store/store.ts")).openStore({ ...store(), mode, owner });
   const kept = reader === undefined ? null : once(() => reader(store()));
   return {
     log: openLog(settings.logLevel, write),
@@ -135,14 +143,19 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
         features: async () => (privileged() ? (await import("./kernel/features.ts")).features() : null),
       };
     },
+    openBuild: async () => {
+      const { openFiles } = await import("./files/files.ts");
+      const { openImageBuild } = await import("./image/build.ts");
+      return { files: openFiles(folders.runtimeDir), ...openImageBuild({ caFile: settings.caFile, env: process.env }) };
+    },
     openImages: async () => {
       const { openImages } = await import("./image/images.ts");
       const { cacheDir } = folders;
-      return openImages({ cacheDir, caFile: settings.caFile, env: process.env, verifier: ANY_IMAGE });
+      return openImages({ cacheDir, caFile: settings.caFile, env: process.env, signing: config.signing });
     },
     openLock: async () => (await import("./lock/lock.ts")).openLock(join(folders.runtimeDir, "lock")),
     openHost: async (mode, owner = null) =>
-      openHost({ folders, config }, mode === "read" && kept !== null ? kept()() : await openStore(mode, owner)),
+      openHost({ folders, config }, () => (mode === "read" && kept !== null ? kept()() : openStore(mode, owner))),
     openProcesses: async () => (await import("./files/processes.ts")).openProcesses(),
     watchStore: async (changed) =>
       (await import("./store/watch.ts")).watchDatabase(join(folders.stateDir, "bpfman.db"), changed),

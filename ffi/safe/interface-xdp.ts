@@ -21,6 +21,11 @@ export function interfaceXdp(ifindex: number): InterfaceXdp {
   const body = allocate(IFINFOMSG.bytes);
   new DataView(body.buffer).setInt32(IFINFOMSG.index, ifindex, true);
   const [answer = new Uint8Array()] = routeRequest("RTM_GETLINK", body);
+  return decodeInterface(answer);
+}
+
+/** What an answer of RTM_GETLINK says. */
+export function decodeInterface(answer: Uint8Array): InterfaceXdp {
   const attributes = readAttributes(answer.subarray(IFINFOMSG.bytes));
   const xdp = readAttributes(attributes.get(IFLA_XDP) ?? new Uint8Array());
   const programs = (["drv", "skb", "hw"] as const).flatMap((mode) => {

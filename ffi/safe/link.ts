@@ -80,7 +80,7 @@ export function createTcxLink(program: number, place: TcxPlace): number {
   });
 }
 
-/** The kernel takes at most 64 programs on one hook (BPF_MPROG_MAX, include/linux/bpf_mprog.h). */
+/** Room for more than fit: one of the 64 places of a hook (BPF_MPROG_MAX, include/linux/bpf_mprog.h) stays empty. */
 const MPROG_MAX = 64;
 
 export interface HookState {

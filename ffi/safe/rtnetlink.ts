@@ -65,16 +65,31 @@ function answers(socket: number, call: string): Uint8Array[] {
   const buffer = allocate(ANSWER_BYTES_MAX);
   const bodies: Uint8Array[] = [];
   for (;;) {
-    for (const message of decodeMessages(receive(socket, buffer))) {
-      if (message.type !== NLMSG_ERROR && message.type !== NLMSG_DONE) {
-        bodies.push(message.body);
-        continue;
-      }
-      const errno = -new DataView(message.body.buffer).getInt32(0, true);
-      if (errno > 0) throw new SysError(call, errno, kernelsWords(message));
-      return bodies;
-    }
+    const { bodies: more, ended } = readDatagram(receive(socket, buffer), call);
+    bodies.push(...more);
+    if (ended) return bodies;
   }
+}
+
+/**
+ * The bodies of a datagram's messages up to the one that ends the answer, if that is among them. Throws SysError for the
+ * kernel's refusal, RangeError for what is no netlink.
+ */
+export function readDatagram(
+  datagram: Uint8Array,
+  call: string,
+): { readonly bodies: readonly Uint8Array[]; readonly ended: boolean } {
+  const bodies: Uint8Array[] = [];
+  for (const message of decodeMessages(datagram)) {
+    if (message.type !== NLMSG_ERROR && message.type !== NLMSG_DONE) {
+      bodies.push(message.body);
+      continue;
+    }
+    const errno = -new DataView(message.body.buffer).getInt32(0, true);
+    if (errno > 0) throw new SysError(call, errno, kernelsWords(message));
+    return { bodies, ended: true };
+  }
+  return { bodies, ended: false };
 }
 
 /** The kernel has answered, or at least begun to, when `send` comes back: there is nothing to wait for. */

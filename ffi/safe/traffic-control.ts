@@ -130,22 +130,23 @@ export function filtersBeside(place: TcFilterPlace): TcFilter[] {
   const parent = SIDE_PARENT[side];
   const header = encodeHeader({ ifindex, handle: 0, parent, info: priority * 0x1_0000 });
   const answers = routeRequest("RTM_GETTFILTER", Buffer.concat([header, u32Attribute(TCA_CHAIN, 0)]), NLM_F.DUMP);
-  return answers.flatMap((answer) => {
-    const view = new DataView(answer.buffer, answer.byteOffset, answer.byteLength);
-    const attributes = readAttributes(answer.subarray(TCMSG.bytes));
-    const kind = readText(attributes.get(TCA_KIND)) ?? "";
-    const handle = view.getUint32(TCMSG.handle, true);
-    // Classifiers also announce themselves, without a filter.
-    if (handle === 0 || view.getUint32(TCMSG.info, true) >>> 16 !== priority) return [];
-    const options = readAttributes(attributes.get(TCA_OPTIONS) ?? new Uint8Array());
-    const own = kind === "bpf";
-    return [
-      {
-        kind,
-        handle,
-        programId: own ? readU32(options.get(TCA_BPF_ID)) : null,
-        name: own ? readText(options.get(TCA_BPF_NAME)) : null,
-      },
-    ];
-  });
+  return answers.flatMap((answer) => decodeFilter(answer, priority) ?? []);
+}
+
+/** The filter that an answer of RTM_GETTFILTER tells of; null for one of another priority. Throws RangeError. */
+export function decodeFilter(answer: Uint8Array, priority: number): TcFilter | null {
+  const view = new DataView(answer.buffer, answer.byteOffset, answer.byteLength);
+  const handle = view.getUint32(TCMSG.handle, true);
+  // Classifiers also announce themselves, without a filter.
+  if (handle === 0 || view.getUint32(TCMSG.info, true) >>> 16 !== priority) return null;
+  const attributes = readAttributes(answer.subarray(TCMSG.bytes));
+  const kind = readText(attributes.get(TCA_KIND)) ?? "";
+  const options = readAttributes(attributes.get(TCA_OPTIONS) ?? new Uint8Array());
+  const own = kind === "bpf";
+  return {
+    kind,
+    handle,
+    programId: own ? readU32(options.get(TCA_BPF_ID)) : null,
+    name: own ? readText(options.get(TCA_BPF_NAME)) : null,
+  };
 }

@@ -157,6 +157,8 @@ export async function boot(
     await waitFor(socket);
     const qemu = Bun.spawn(
       [
+        // Also when this process is killed itself.
+        ...["setpriv", "--pdeathsig", "KILL"],
         ...["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", CPU, "-smp", PROCESSORS, "-m", MEMORY],
         ...["-object", `memory-backend-memfd,id=mem,size=${MEMORY},share=on`, "-numa", "node,memdev=mem"],
         ...["-chardev", `socket,id=fs,path=${socket}`, "-device", "vhost-user-fs-pci,chardev=fs,tag=hostroot"],

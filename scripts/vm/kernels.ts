@@ -1,7 +1,7 @@
-/** Debian's kernels, fetched as packages and unpacked, never installed: the machine's own apt configuration is only read. */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { homedir } from "node:os";
+/** Debian's kernels, fetched as packages and unpacked. */
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { cacheFolder, fetchPackages } from "../debian.ts";
 import { run } from "./run.ts";
 
 /** A kernel of the test matrix, and the Debian suite that has it. */
@@ -27,41 +27,7 @@ export interface UnpackedKernel {
 }
 
 const PACKAGE = "linux-image-cloud-amd64";
-const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "bpfman-vm");
-
-/** The mirror that this machine's apt uses for Debian; null when it has no Debian source, or has not fetched its lists. */
-function knownMirror(): string | null {
-  const targets = run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(ORIGIN) $(LABEL)"]);
-  for (const line of targets.split("\n")) {
-    const [uri, origin, label] = line.split(" ");
-    if (uri && origin === "Debian" && label === "Debian") return uri;
-  }
-  return null;
-}
-
-function mirror(): string {
-  const known = knownMirror();
-  if (known !== null) return known;
-  run(["apt-get", "-q", "update"]);
-  const found = knownMirror();
-  if (found === null) throw new Error("apt has no source of Debian's on this machine");
-  return found;
-}
-
-/** Options that give apt a world of its own: one suite, own lists, own cache. */
-function privateApt(folder: string, suite: string): string[] {
-  for (const sub of ["lists/partial", "cache/archives/partial"]) mkdirSync(join(folder, sub), { recursive: true });
-  const sources = join(folder, "sources.list");
-  const keys = ["/usr/share/keyrings/debian-archive-keyring.gpg"];
-  writeFileSync(sources, `deb [signed-by=${keys}] ${mirror()} ${suite} main\n`);
-  return [
-    `Dir::Etc::sourcelist=${sources}`,
-    "Dir::Etc::sourceparts=/dev/null",
-    `Dir::State::lists=${join(folder, "lists")}`,
-    `Dir::Cache=${join(folder, "cache")}`,
-    "APT::Sandbox::User=root",
-  ].flatMap((option) => ["-o", option]);
-}
+const CACHE = cacheFolder("bpfman-vm");
 
 /** The meta package and what it pulls in of the kernel itself: image, and since 7.x binary and modules. */
 function packagesOf(apt: readonly string[]): string[] {
@@ -109,26 +75,18 @@ export function fetchKernel(source: KernelSource): UnpackedKernel {
 function fetchFromArchive(source: KernelSource): UnpackedKernel {
   const folder = join(CACHE, source.name);
   process.stderr.write(`vm: fetching kernel ${source.name} from ${source.suite}\n`);
-  const work = join(CACHE, `${source.name}.${process.pid}`);
-  mkdirSync(join(work, "tree"), { recursive: true });
-  try {
-    const apt = privateApt(work, source.suite);
-    run(["apt-get", ...apt, "-q", "update"]);
-    const packages = packagesOf(apt);
-    if (packages.length === 0) throw new Error(`suite ${source.suite} has no ${PACKAGE}`);
-    run(["apt-get", ...apt, "-q", "download", ...packages], work);
-    for (const file of readdirSync(work)) if (file.endsWith(".deb")) run(["dpkg", "-x", file, "tree"], work);
-    const root = existsSync(join(work, "tree/lib/modules")) ? join(work, "tree") : join(work, "tree/usr");
-    const release = readdirSync(join(root, "lib/modules"))[0] as string;
-    run(["depmod", "-b", root, release]);
-    for (const leftover of ["lists", "cache"]) rmSync(join(work, leftover), { recursive: true });
-    for (const file of readdirSync(work)) if (file.endsWith(".deb")) rmSync(join(work, file));
-    writeFileSync(join(work, "complete"), `${release}\n`);
-    rmSync(folder, { recursive: true, force: true });
-    renameSync(work, folder);
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
+  fetchPackages(folder, {
+    suite: source.suite,
+    packages(apt) {
+      const packages = packagesOf(apt);
+      if (packages.length === 0) throw new Error(`suite ${source.suite} has no ${PACKAGE}`);
+      return packages;
+    },
+    finish(tree) {
+      const root = existsSync(join(tree, "lib/modules")) ? tree : join(tree, "usr");
+      run(["depmod", "-b", root, readdirSync(join(root, "lib/modules"))[0] as string]);
+    },
+  });
   const fetched = describe(source.name, folder);
   if (!fetched) throw new Error(`the packages of kernel ${source.name} hold no kernel image`);
   return fetched;

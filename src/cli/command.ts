@@ -2,21 +2,12 @@
  * What the command table is made of. Parsing, help, and everything that is generated (completions, man pages,
  * docs/cli.md) reads these shapes and nothing else.
  */
+import type { LiveValue } from "../domain/completion.ts";
 import type { BpfmanError } from "../errors/error.ts";
 import type { Invoke } from "../service/invoke.ts";
 
-/** Where live values for a word come from, for shell completion. */
-export type Completion =
-  | "command"
-  | "directory"
-  | "file"
-  | "interface"
-  | "kernel-function"
-  | "link-id"
-  | "netns"
-  | "pid"
-  | "program-id"
-  | "tracepoint";
+/** What stands at a place, for shell completion: something live, or names that the shell knows best. `object`: a file. */
+export type Completion = LiveValue | "command" | "directory" | "file" | "object";
 
 export interface Flag {
   /** Without the dashes. */
@@ -50,6 +41,8 @@ export interface Argument {
   readonly many?: true;
   readonly optional?: true;
   readonly doc: readonly string[];
+  /** All words that are accepted, where they can be listed. */
+  readonly choices?: readonly string[];
   readonly completes?: Completion;
 }
 
@@ -86,9 +79,20 @@ export interface Group {
   /** Words between the group's name and the command's, as in `attach ID xdp`. */
   readonly args?: readonly Argument[];
   readonly children: readonly Node[];
+  /** Belongs to the noun-verb grammar, which has its own form of errors and one exit code for all of them. */
+  readonly grammar?: "noun";
+  /** The command that is meant when none is named. */
+  readonly otherwise?: {
+    readonly child: string;
+    /** Also when a word is no command's name: it is then the first word of that command. */
+    readonly takesWord?: true;
+  };
 }
 
 export type Node = Leaf | Group;
+
+/** Whether a path through the tree leads into the noun-verb grammar. */
+export const isNoun = (path: readonly Node[]): boolean => path.some((node) => isGroup(node) && node.grammar === "noun");
 
 export const isGroup = (node: Node): node is Group => "children" in node;
 
@@ -111,10 +115,16 @@ export type Action = (session: Session) => Promise<void>;
 export interface Session {
   /** How answers are written: a table needs less of them than JSON shows. */
   readonly output: "text" | "json";
+  /** All commands. */
+  readonly tree: Group;
   /** Connects on first use. */
   readonly invoke: Invoke;
   /** Writes an answer to stdout: as JSON, or as what `text` makes of it. */
   print<Answer>(answer: Answer, text: (answer: Answer, styled: boolean) => string): void;
+  /** Writes text to stdout, whatever the output format. */
+  write(text: string): void;
+  /** Writes files into a folder, which is made if need be, and answers their paths. Throws IO_FAILED. */
+  save(folder: string, files: readonly { readonly name: string; readonly text: string }[]): string[];
   /** Reports a failure and goes on. The first one decides the exit code. */
   fail(error: BpfmanError): void;
   /** Speaks JSON-RPC over stdin and stdout until that session ends, which decides the exit code. */

@@ -1,6 +1,7 @@
 /** The tree of commands. Leaves are fetched when they are run or described; only names and summaries are here. */
 import { ATTACHED_PROGRAM } from "./attached-program.ts";
 import type { Group, Leaf } from "./command.ts";
+import { DISPATCHER, LINK, PROGRAM } from "./nouns.ts";
 
 export const HELP_LEAF: Leaf = {
   name: "help",
@@ -120,35 +121,6 @@ const GET: Group = {
   ],
 };
 
-const LINK: Group = {
-  name: "link",
-  summary: "Change a link that is attached.",
-  children: [
-    {
-      name: "update",
-      summary: "Change priority or proceed-on of a live XDP or TC link, without detaching it.",
-      load: async () => (await import("./commands/update-link.ts")).updateLink,
-    },
-  ],
-};
-
-const DISPATCHER: Group = {
-  name: "dispatcher",
-  summary: "Show the chains of XDP and TC programs that share a hook.",
-  children: [
-    {
-      name: "list",
-      summary: "List all hooks on which bpfman runs a chain.",
-      load: async () => (await import("./commands/list-dispatchers.ts")).listDispatchers,
-    },
-    {
-      name: "get",
-      summary: "Get the dispatcher of a hook, with its members in order.",
-      load: async () => (await import("./commands/get-dispatcher.ts")).getDispatcher,
-    },
-  ],
-};
-
 const IMAGE: Group = {
   name: "image",
   summary: "eBPF Bytecode Image related commands.",
@@ -164,11 +136,20 @@ const IMAGE: Group = {
       load: async () => (await import("./commands/inspect-image.ts")).inspectImage,
     },
     {
+      name: "verify",
+      summary: "Verify the signatures of an eBPF bytecode image in a remote registry.",
+      load: async () => (await import("./commands/verify-image.ts")).verifyImage,
+    },
+    {
       name: "build",
       summary: "Build an eBPF bytecode image from local bytecode objects and push to a registry.",
-      load: null,
+      load: async () => (await import("./commands/build-image.ts")).buildImage,
     },
-    { name: "generate-build-args", summary: "Generate the OCI image labels for a given bytecode file.", load: null },
+    {
+      name: "generate-build-args",
+      summary: "Generate the OCI image labels for a given bytecode file.",
+      load: async () => (await import("./commands/generate-build-args.ts")).generateBuildArgs,
+    },
   ],
 };
 
@@ -190,6 +171,7 @@ export const ROOT: Group = {
     },
     LIST,
     GET,
+    PROGRAM,
     LINK,
     DISPATCHER,
     IMAGE,
@@ -199,8 +181,24 @@ export const ROOT: Group = {
       load: async () => (await import("./commands/rpc.ts")).rpc,
     },
     VERSION_LEAF,
-    { name: "man", summary: "Generate man pages for bpfman.", hidden: true, load: null },
-    { name: "completions", summary: "Generate shell completions for bpfman.", hidden: true, load: null },
+    {
+      name: "man",
+      summary: "Generate man pages for bpfman.",
+      hidden: true,
+      load: async () => (await import("./commands/man.ts")).man,
+    },
+    {
+      name: "completions",
+      summary: "Generate shell completions for bpfman.",
+      hidden: true,
+      load: async () => (await import("./commands/completions.ts")).completions,
+    },
+    {
+      name: "__complete",
+      summary: "Answer what may stand at the cursor, for the shells' completions.",
+      hidden: true,
+      load: async () => (await import("./commands/complete.ts")).complete,
+    },
     HELP_LEAF,
   ],
 };

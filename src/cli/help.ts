@@ -18,7 +18,9 @@ export function usageOf({ nodes, command }: Subject): string {
     return [node.name, ...args.map(argumentUsage)];
   });
   words.push("[OPTIONS]");
-  if (last !== undefined && isGroup(last)) words.push(...(last.args ?? []).map(argumentUsage), "<COMMAND>");
+  if (last !== undefined && isGroup(last)) {
+    words.push(...(last.args ?? []).map(argumentUsage), last.otherwise === undefined ? "<COMMAND>" : "[COMMAND]");
+  }
   words.push(...(command?.flags.filter((flag) => flag.required) ?? []).map(flagUsage));
   words.push(...(command?.args ?? []).map(argumentUsage));
   return words.join(" ");

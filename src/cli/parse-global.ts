@@ -1,5 +1,9 @@
 import { BpfmanError } from "../errors/error.ts";
 
+/** The same where digits may stand behind `0x`: the noun-verb grammar. */
+export const parsePrefixedGlobals = (texts: readonly string[]): Readonly<Record<string, string>> =>
+  parseGlobals(texts.map((text) => text.replace(/^([^=]*=)0[xX](?=.)/, "$1")));
+
 /** `--global` values NAME=HEX: hex digits by name, as written. Throws INVALID_GLOBAL. */
 export function parseGlobals(texts: readonly string[]): Readonly<Record<string, string>> {
   const globals = new Map<string, string>();

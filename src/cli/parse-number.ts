@@ -1,5 +1,5 @@
 /** Numbers on the command line. Each takes plain decimal digits unless it says otherwise. */
-import { ID_MAX, PRIORITY_MAX } from "../domain/limits.ts";
+import { ID_MAX, PRIORITY_MAX, PRIORITY_WIDE_MAX } from "../domain/limits.ts";
 import type { ErrorCode } from "../errors/codes.ts";
 import { BpfmanError } from "../errors/error.ts";
 
@@ -32,6 +32,10 @@ export const parsePid = (text: string): number =>
 
 export const parsePriority = (text: string): number =>
   parseWhole(text, { what: "priority", min: 0, max: PRIORITY_MAX, code: "INVALID_PRIORITY" });
+
+/** The same in the noun-verb grammar. */
+export const parseWidePriority = (text: string): number =>
+  parseWhole(text, { what: "priority", min: 0, max: PRIORITY_WIDE_MAX, code: "INVALID_PRIORITY" });
 
 /** Inode of a network namespace. */
 export const parseNsid = (text: string): number =>

@@ -1,4 +1,11 @@
-import type { ImageContentAnswer, ImageEntryAnswer, ImageInspectAnswer, ImagePullAnswer } from "../domain/answer.ts";
+import type {
+  ImageContentAnswer,
+  ImageEntryAnswer,
+  ImageInspectAnswer,
+  ImagePullAnswer,
+  ImageVerifyAnswer,
+  SignatureAnswer,
+} from "../domain/answer.ts";
 import { type Field, renderFacts } from "./render-table.ts";
 
 type Facts = readonly (readonly [label: string, value: Field | readonly Field[]])[];
@@ -35,14 +42,16 @@ export function renderInspected(answer: ImageInspectAnswer, styled: boolean): st
     ["Media Type:", media_type],
   ];
   if ("layers" in answer) return renderFacts("Bytecode Image", [...facts, ...contentFacts(answer)], styled);
-  const head = renderFacts("Bytecode Image", [...facts, ["Platforms:", answer.manifests.map(platformText)]], styled);
-  const tables = answer.manifests.map((entry) =>
-    renderFacts(
-      platformText(entry),
-      [["Digest:", entry.digest], ["Media Type:", entry.media_type], ...contentFacts(entry)],
-      styled,
-    ),
-  );
+  const head = renderFacts("Image Index", [...facts, ["Platforms:", answer.manifests.map(platformText)]], styled);
+  const tables = answer.manifests.map((entry) => {
+    const { digest: own, media_type: type } = entry;
+    const about: Facts = [
+      ["Platform:", platformText(entry)],
+      ["Digest:", own],
+      ["Media Type:", type],
+    ];
+    return renderFacts("Bytecode Image", [...about, ...contentFacts(entry)], styled);
+  });
   return [head, ...tables].join("\n");
 }
 
@@ -53,3 +62,41 @@ const contentFacts = (content: ImageContentAnswer): Facts => [
 
 const platformText = ({ platform: { os, architecture, variant } }: ImageEntryAnswer): string =>
   [os, architecture, ...(variant === null ? [] : [variant])].join("/");
+
+/** What was verified, then a table for each signature. */
+export function renderVerified(answer: ImageVerifyAnswer, styled: boolean): string {
+  const { reference, digest, signed, trust_root, signatures } = answer;
+  const head = renderFacts(
+    "Verified Image",
+    [
+      ["Image URL:", reference],
+      ["Digest:", digest],
+      ["Signed:", signed],
+      ["Trusted Root:", trust_root],
+    ],
+    styled,
+  );
+  return [head, ...signatures.map((signature) => renderSignature(signature, styled))].join("\n");
+}
+
+function renderSignature(signature: SignatureAnswer, styled: boolean): string {
+  const { verdict, reason, identity, issuer, key, signed_at, layout, manifest } = signature;
+  const signer: Facts =
+    key === null
+      ? [
+          ["Identity:", identity],
+          ["Issuer:", issuer],
+        ]
+      : [
+          ["Key:", key.file],
+          ["Fingerprint:", key.fingerprint],
+        ];
+  const facts: Facts = [
+    ["Verdict:", verdict],
+    ...(reason === null ? [] : ([["Reason:", reason]] as const)),
+    ...signer,
+    ["Signed At:", signed_at],
+    ["Stored As:", `${layout} ${manifest}`],
+  ];
+  return renderFacts("Signature", facts, styled);
+}

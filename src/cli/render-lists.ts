@@ -1,5 +1,5 @@
 import type { LinkListAnswer, ProgramAnswer, ProgramListAnswer, ProgramListEntry } from "../domain/answer.ts";
-import { APPLICATION_KEY } from "../domain/program.ts";
+import { applicationOf } from "../domain/program.ts";
 import { attachmentOf } from "./render-attachment.ts";
 import { renderTable } from "./render-table.ts";
 
@@ -31,7 +31,7 @@ export function entryOf({ record, status }: ProgramAnswer): ProgramRow {
   return {
     program_id: record?.program_id ?? status.kernel?.id ?? 0,
     managed: record !== null,
-    application: record?.meta.metadata[APPLICATION_KEY] ?? null,
+    application: record === null ? null : applicationOf(record.meta.metadata),
     type: record?.load.program_type ?? status.kernel?.program_type ?? "",
     function_name: record?.load.program_name ?? status.kernel?.name ?? "",
     links: status.links.map((link) => link.record.id),

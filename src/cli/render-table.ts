@@ -10,24 +10,34 @@ export interface Table {
   readonly rows: readonly (readonly string[])[];
 }
 
+/** What stands in a cell, and how many columns of the terminal it takes. */
+interface Cell {
+  readonly text: string;
+  readonly width: number;
+}
+
 /** One line for each row, each with its newline. Cells come from outside: what a terminal would act on is escaped. */
 export function renderTable({ heading, rows }: Table, styled: boolean): string {
-  const lines = [heading, ...rows].map((cells) => cells.map(printable));
   const widths: number[] = [];
-  for (const cells of lines) {
-    for (const [column, cell] of cells.entries()) widths[column] = Math.max(widths[column] ?? 0, Bun.stringWidth(cell));
-  }
+  const measured = (text: string, column: number): Cell => {
+    const shown = printable(text);
+    const width = Bun.stringWidth(shown);
+    if (width > (widths[column] ?? 0)) widths[column] = width;
+    return { text: shown, width };
+  };
+  const lines = [heading, ...rows].map((cells) => cells.map(measured));
   return lines.map((cells, at) => `${renderRow(cells, widths, styled && at === 0)}\n`).join("");
 }
 
 /** What stands right of the last cell with text is left out: long values must not wrap every line of the table. */
-function renderRow(cells: readonly string[], widths: readonly number[], styled: boolean): string {
-  const last = cells.findLastIndex((cell) => cell !== "");
-  const shown = cells.slice(0, last + 1).map((cell, column) => {
-    const padding = column === last ? "" : " ".repeat((widths[column] ?? 0) - Bun.stringWidth(cell));
-    return ` ${styled && cell !== "" ? `${HEADING}${cell}${RESET}` : cell}${padding} `;
-  });
-  return shown.join("");
+function renderRow(cells: readonly Cell[], widths: readonly number[], styled: boolean): string {
+  const last = cells.findLastIndex(({ text }) => text !== "");
+  let row = "";
+  for (const [column, { text, width }] of cells.slice(0, last + 1).entries()) {
+    const padding = column === last ? "" : " ".repeat((widths[column] ?? 0) - width);
+    row += ` ${styled && text !== "" ? `${HEADING}${text}${RESET}` : text}${padding} `;
+  }
+  return row;
 }
 
 /** A value that may be absent. */

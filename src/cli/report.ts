@@ -27,9 +27,14 @@ const EXIT_CODES: Readonly<Record<ErrorKind, number>> = {
 export const exitCodeOf = (error: BpfmanError, phase: Phase): number =>
   isUsage(error, phase) ? 2 : EXIT_CODES[error.kind];
 
-/** `error: …`, the line of source of a program that was refused, `hint: …`, then the verifier's whole log. */
-export function renderError(error: BpfmanError): string {
-  const lines = [`error: ${printable(error.message)}`, ...renderSource(error)];
+/** The noun-verb grammar knows success and failure. */
+export const nounExitCodeOf = (error: BpfmanError): number => (error.kind === "cancelled" ? EXIT_CODES.cancelled : 1);
+
+const PREFIXES = { classic: "error", noun: "bpfman: error" } as const;
+
+/** `error: …` (`bpfman: error: …` in the noun-verb grammar), the line of source of a refused program, `hint: …`, then the verifier's whole log. */
+export function renderError(error: BpfmanError, grammar: keyof typeof PREFIXES): string {
+  const lines = [`${PREFIXES[grammar]}: ${printable(error.message)}`, ...renderSource(error)];
   if (error.hint !== null) lines.push(`hint: ${printableBlock(error.hint)}`);
   if (error.verifierLog !== null) lines.push("", printableBlock(error.verifierLog.trimEnd()));
   return `${lines.join("\n")}\n`;

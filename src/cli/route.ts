@@ -7,6 +7,7 @@ import {
   type Command,
   flagUsage,
   isGroup,
+  isNoun,
   type Flag,
   type Group,
   type Line,
@@ -14,7 +15,7 @@ import {
 } from "./command.ts";
 import { HELP_LEAF, ROOT, VERSION_LEAF } from "./commands.ts";
 import { globalFlagsBeside, HELP, VERSION } from "./global-flags.ts";
-import { type Found, looksLikeFlag, takeFlag, type Tokens } from "./tokens.ts";
+import { type Found, isKnown, looksLikeFlag, takeFlag, type Tokens } from "./tokens.ts";
 
 /** How far reading got: what help describes, and whose usage an error shows. */
 export interface Trail {
@@ -41,15 +42,20 @@ export async function route(args: readonly string[], trail: Trail): Promise<Rout
   let node: Node = ROOT;
   while (isGroup(node)) {
     const here: Group = node;
-    const word = nextWord(tokens, found, here === ROOT ? [...globalFlagsBeside([]), VERSION] : globalFlagsBeside([]));
+    const known = here === ROOT ? [...globalFlagsBeside([]), VERSION] : globalFlagsBeside([]);
+    // An option that is not global belongs to the command that was left out.
+    const word = nextWord(tokens, found, { known, stop: here.otherwise !== undefined });
     const help = askedHelp(found);
     if (help !== null) return help;
     if (found.has(VERSION.long)) {
       if (word !== null) throw new BpfmanError("USAGE", `"--version" takes no command, but got "${word}"`);
       node = VERSION_LEAF;
     } else if (word === null) {
-      if (words.length === 0) return { kind: "incomplete" };
-      throw new BpfmanError("USAGE", `"${pathOf(trail)}" needs a command: ${shownNames(here).join(", ")}`);
+      const meant = otherwiseOf(here);
+      if (meant === null && words.length === 0 && !isNoun(trail.nodes)) return { kind: "incomplete" };
+      if (meant === null)
+        throw new BpfmanError("USAGE", `"${pathOf(trail)}" needs a command: ${shownNames(here).join(", ")}`);
+      node = meant;
     } else if (word === "help" && here !== ROOT) {
       // `bpfman load help file` is `bpfman help load file`.
       words.splice(0, words.length, ...trail.nodes.slice(1).map((each) => each.name));
@@ -61,8 +67,10 @@ export async function route(args: readonly string[], trail: Trail): Promise<Rout
         words.push(word);
         continue;
       }
-      if (child === null) throw unknownCommand(word, here, pathOf(trail));
-      node = child;
+      const meant = child === null && here.otherwise?.takesWord === true ? otherwiseOf(here) : null;
+      if (meant !== null) words.push(word);
+      node = child ?? meant ?? here;
+      if (node === here) throw unknownCommand(word, here, pathOf(trail));
     }
     trail.nodes = [...trail.nodes, node];
   }
@@ -71,7 +79,11 @@ export async function route(args: readonly string[], trail: Trail): Promise<Rout
   const command = await node.load();
   trail.command = command;
   const known = [...command.flags, ...globalFlagsBeside(command.flags)];
-  for (let word = nextWord(tokens, found, known); ; word = nextWord(tokens, found, known)) {
+  for (
+    let word = nextWord(tokens, found, { known, stop: false });
+    ;
+    word = nextWord(tokens, found, { known, stop: false })
+  ) {
     const help = askedHelp(found);
     if (help !== null) return help;
     if (word === null) break;
@@ -82,8 +94,19 @@ export async function route(args: readonly string[], trail: Trail): Promise<Rout
   return { kind: "run", command, line };
 }
 
-/** The next word, reading the options before it; null at the end, and as soon as help is asked for. */
-function nextWord(tokens: Tokens, found: Found, known: readonly Flag[]): string | null {
+const otherwiseOf = (group: Group): Node | null =>
+  group.otherwise === undefined ? null : childOf(group, group.otherwise.child);
+
+interface Options {
+  readonly known: readonly Flag[];
+  readonly stop: boolean;
+}
+
+/**
+ * The next word, reading the options before it; null at the end, as soon as help is asked for, and with `stop` before an
+ * option that is not known.
+ */
+function nextWord(tokens: Tokens, found: Found, { known, stop }: Options): string | null {
   for (;;) {
     const token = tokens.all[tokens.next];
     if (token === undefined) return null;
@@ -91,6 +114,7 @@ function nextWord(tokens: Tokens, found: Found, known: readonly Flag[]): string 
       tokens.literal = true;
       tokens.next++;
     } else if (!tokens.literal && looksLikeFlag(token)) {
+      if (stop && !isKnown(token, known)) return null;
       takeFlag(tokens, known, found);
       if (found.has(HELP.long)) return null;
     } else {

@@ -1,13 +1,24 @@
 /** The command line: turns arguments into a request, runs it, renders the answer. */
+import { join } from "node:path";
 import type { Settings } from "../domain/settings.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { Invoke } from "../service/invoke.ts";
-import type { Session } from "./command.ts";
+import { isNoun, type Session } from "./command.ts";
+import { ROOT } from "./commands.ts";
 import { asksForJson, type Globals, readGlobals } from "./global-flags.ts";
 import { renderHelp, usageOf } from "./help.ts";
 import { printable } from "./printable.ts";
 import { renderJson } from "./render-json.ts";
-import { exitCodeOf, isUsage, type Phase, renderCrash, renderError, renderErrorJson, renderStack } from "./report.ts";
+import {
+  exitCodeOf,
+  isUsage,
+  nounExitCodeOf,
+  type Phase,
+  renderCrash,
+  renderError,
+  renderErrorJson,
+  renderStack,
+} from "./report.ts";
 import { newTrail, pathOf, route, topic, type Trail } from "./route.ts";
 
 /** The process around a command. */
@@ -19,6 +30,8 @@ export interface CliHost {
   readonly stderrIsTerminal: boolean;
   out(text: string): void;
   err(text: string): void;
+  /** Writes a file, and the folders it stands in; answers its path. */
+  save(path: string, text: string): string;
   /** Aborted when the user interrupts. */
   readonly signal: AbortSignal;
   /** Opens what operations need. Not called for help, nor for a command line that is wrong. */
@@ -86,6 +99,7 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
   let code = 0;
   const session: Session = {
     output: globals.output,
+    tree: ROOT,
     async invoke(name, request) {
       connection ??= host.connect(globals.settings);
       const invoke = await connection;
@@ -98,6 +112,10 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
           run.progressShown = true;
           host.err(`${CLEAR_LINE}${printable(message)}`);
         },
+        relay: (line) => {
+          endProgress(run);
+          host.err(`${printable(line)}\n`);
+        },
       });
     },
     print(answer, text) {
@@ -105,6 +123,8 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
       const shown = globals.output === "json" ? renderJson(answer) : text(answer, styled);
       if (shown !== "") host.out(shown);
     },
+    write: (text) => host.out(text),
+    save: (folder, files) => files.map(({ name, text }) => host.save(join(folder, name), text)),
     fail(error) {
       const own = report(error, run);
       if (code === 0) code = own;
@@ -127,16 +147,18 @@ function report(cause: unknown, run: Run): number {
   const { host, trail, globals, phase, operationId } = run;
   endProgress(run);
   const error = cause instanceof BpfmanError ? cause : mistake(cause, operationId);
-  const json = globals === null ? asksForJson(host.args) : globals.output === "json";
+  const noun = isNoun(trail.nodes);
+  const json = !noun && (globals === null ? asksForJson(host.args) : globals.output === "json");
   if (json) host.err(renderErrorJson(error));
   else if (error.kind === "internal") host.err(renderCrash(error));
-  else if (isUsage(error, phase)) {
-    host.err(`${renderError(error)}\nUsage: ${usageOf(trail)}\n\ntry "${pathOf(trail)} --help"\n`);
-  } else host.err(renderError(error));
+  else {
+    host.err(renderError(error, noun ? "noun" : "classic"));
+    if (isUsage(error, phase)) host.err(`\nUsage: ${usageOf(trail)}\n\ntry "${pathOf(trail)} --help"\n`);
+  }
 
   const level = globals?.settings.logLevel;
   if (error.kind === "internal" && (level === "debug" || level === "trace")) host.err(renderStack(error));
-  return exitCodeOf(error, phase);
+  return noun ? nounExitCodeOf(error) : exitCodeOf(error, phase);
 }
 
 /** Whatever was thrown that nobody foresaw. */

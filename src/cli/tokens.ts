@@ -18,6 +18,13 @@ export type Found = Map<string, string[]>;
 export const looksLikeFlag = (token: string): boolean =>
   token.length > 1 && token.startsWith("-") && !/^-[0-9]/.test(token);
 
+/** Whether the option that a token starts is one of these. */
+export function isKnown(token: string, known: readonly Flag[]): boolean {
+  if (!token.startsWith("--")) return known.some((flag) => flag.short === token[1]);
+  const [written] = token.split("=", 1);
+  return known.some((flag) => `--${flag.long}` === written);
+}
+
 /** Reads the option at the cursor with its values. Throws USAGE. */
 export function takeFlag(tokens: Tokens, known: readonly Flag[], found: Found): void {
   const token = tokens.all[tokens.next++] ?? "";

@@ -5,10 +5,10 @@ import { INTERFACE_CHARS_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { didYouMean } from "../errors/suggest.ts";
 import { type Locate, locator, type Place, placeAt } from "./place.ts";
+import { signing, signingConfig, signingKeys } from "./signing.ts";
 
 // The messages end the sentence "KEY must be …".
 const A_TABLE = "a table";
-const flag = v.boolean("true or false");
 const COUNT = "a whole number from 0";
 const count = v.pipe(v.number(COUNT), v.safeInteger(COUNT), v.minValue(0, COUNT));
 const INTERFACE = `named with 1 to ${INTERFACE_CHARS_MAX} characters, as interfaces are`;
@@ -21,16 +21,7 @@ const file = v.strictObject(
       v.record(interfaceName, v.strictObject({ xdp_mode: v.optional(xdpMode, "drv") }, A_TABLE), A_TABLE),
       {},
     ),
-    signing: v.optional(
-      v.strictObject(
-        {
-          allow_unsigned: v.optional(flag, CONFIG_DEFAULT.signing.allowUnsigned),
-          verify_enabled: v.optional(flag, CONFIG_DEFAULT.signing.verifyEnabled),
-        },
-        A_TABLE,
-      ),
-      {},
-    ),
+    signing: v.optional(signing, {}),
     database: v.optional(
       v.strictObject(
         {
@@ -51,15 +42,17 @@ export function parseConfig(bytes: Uint8Array, path: string): Config {
   const result = v.safeParse(file, table(text, path));
   if (!result.success) {
     const locate = locator(text);
-    const problems = result.issues.map((issue) => problemOf(issue, locate));
+    // A key that is missing is often there under a wrong name, which says more.
+    const present = result.issues.filter((issue) => !isMissing(issue));
+    const problems = (present.length > 0 ? present : result.issues).map((issue) => problemOf(issue, locate));
     // The one that stands first in the file is mended first.
     const first = problems.reduce((one, other) => (other.offset < one.offset ? other : one));
     throw invalid(path, placeAt(text, first.offset), first);
   }
-  const { interfaces, signing, database } = result.output;
+  const { interfaces, database } = result.output;
   return {
     interfaces: new Map(Object.entries(interfaces).map(([name, { xdp_mode }]) => [name, { xdpMode: xdp_mode }])),
-    signing: { allowUnsigned: signing.allow_unsigned, verifyEnabled: signing.verify_enabled },
+    signing: signingConfig(result.output.signing),
     database: { maxRetries: database.max_retries, millisecDelay: database.millisec_delay },
   };
 }
@@ -90,10 +83,16 @@ function table(text: string, path: string): unknown {
   }
 }
 
+const isMissing = (issue: v.InferIssue<typeof file>): boolean =>
+  issue.type === "strict_object" && issue.received === "undefined";
+
 function problemOf(issue: v.InferIssue<typeof file>, locate: Locate): Problem & { readonly offset: number } {
   const keys = (issue.path ?? []).map((item) => String(item.key));
   const isUnknown = issue.type === "strict_object" && issue.expected === "never";
   const wrong = (wanted: string, found: string): string => `"${keys.join(".")}" must be ${wanted}, not ${found}`;
+  // What a check finds wrong is the whole table, and its type would tell nobody anything.
+  if (issue.type === "check") return { offset: locate(keys), reason: `"${keys.join(".")}" must ${issue.message}` };
+  if (isMissing(issue)) return { offset: locate(keys), reason: `"${keys.join(".")}" is missing` };
   if (!isUnknown) return { offset: locate(keys), reason: wrong(issue.message, issue.received) };
   const key = keys.pop() ?? "";
   // To the schema, an array is an object with numbers for keys.
@@ -108,14 +107,14 @@ function problemOf(issue: v.InferIssue<typeof file>, locate: Locate): Problem & 
 
 /** Keys that the schema has below `keys`. */
 function knownKeys(keys: readonly string[]): string[] {
-  const [section] = keys;
+  const [section, subsection] = keys;
   switch (section) {
     case undefined:
       return Object.keys(file.entries);
     case "interfaces":
       return Object.keys(file.entries.interfaces.wrapped.value.entries);
     case "signing":
-      return Object.keys(file.entries.signing.wrapped.entries);
+      return signingKeys(subsection);
     default:
       return Object.keys(file.entries.database.wrapped.entries);
   }

@@ -6,6 +6,7 @@
 import type { ChangeKind } from "./change.ts";
 import type { LinkKind } from "./link.ts";
 import type { Metadata, ProgramType } from "./program.ts";
+import type { SignatureVerdict, TrustRootOrigin } from "./signing.ts";
 
 export interface ProgramAnswer {
   readonly record: ProgramRecordAnswer | null;
@@ -269,9 +270,43 @@ export interface UnloadAnswer {
   /** False when the id was missing and that was to be ignored. */
   readonly unloaded: boolean;
 }
+/** What a deletion took away, in the order in which it went. */
+export interface DeleteAnswer {
+  readonly deleted: readonly number[];
+  /** Links of those programs, and the one that was named. */
+  readonly detached: readonly number[];
+}
+export interface DeleteDispatcherAnswer {
+  readonly key: DispatcherAnswer["key"];
+  readonly detached: readonly number[];
+}
 export interface DetachAnswer {
   readonly link_id: number;
   readonly detached: boolean;
+}
+
+export interface BuildArgsAnswer {
+  /** `linux/amd64`; empty for a single object, which is for this machine. */
+  readonly platforms: readonly string[];
+  readonly build_args: Readonly<Record<string, string>>;
+  /** Name -> type, of the first object. */
+  readonly programs: Readonly<Record<string, string>>;
+  readonly maps: Readonly<Record<string, string>>;
+}
+
+export interface ImageBuildAnswer extends Omit<BuildArgsAnswer, "build_args"> {
+  /** `host[:port]/path:tag`, where it was pushed. */
+  readonly reference: string;
+  /** `host[:port]/path@sha256:…` */
+  readonly published: string;
+  readonly digest: string;
+  /** The container tool that built it; null when there was none. */
+  readonly runtime: string | null;
+}
+
+/** What may stand at a place of a command line. */
+export interface CompleteAnswer {
+  readonly values: readonly { readonly value: string; readonly description: string }[];
 }
 
 /** Whether something works here, and if not why: the name of an errno, or some words. */
@@ -346,6 +381,33 @@ export interface ImageIndexAnswer {
   readonly digest: string;
   readonly media_type: string;
   readonly manifests: readonly ImageEntryAnswer[];
+}
+
+/** One signature of an image: what it proves, and whether it counts. */
+export interface SignatureAnswer {
+  readonly layout: "tag" | "referrer";
+  /** Digest of the manifest that holds it. */
+  readonly manifest: string;
+  readonly verdict: SignatureVerdict;
+  /** Why it does not count. */
+  readonly reason: string | null;
+  /** Keyless: whom the certificate names, and who vouched for that. */
+  readonly identity: string | null;
+  readonly issuer: string | null;
+  readonly key: { readonly file: string; readonly fingerprint: string } | null;
+  /** By a log or a time-stamp authority; a key alone proves no time. */
+  readonly signed_at: string | null;
+}
+
+export interface ImageVerifyAnswer {
+  readonly reference: string;
+  /** What the reference stands for, and what was verified: that of the index, where there is one. */
+  readonly digest: string;
+  /** False for an image without a signature where none is required. */
+  readonly signed: boolean;
+  /** Null when no keyless signature had to be checked. */
+  readonly trust_root: TrustRootOrigin | null;
+  readonly signatures: readonly SignatureAnswer[];
 }
 
 export type ImageInspectAnswer = { readonly reference: string } & (ImageContentAnswer | ImageIndexAnswer);

@@ -1,3 +1,5 @@
+import { SIGNING_DEFAULT, type SigningConfig } from "./signing.ts";
+
 /** How XDP programs are put on an interface: in the driver, in the generic path of the stack, or on the card. */
 export const XDP_MODES = ["drv", "skb", "hw"] as const;
 export type XdpMode = (typeof XDP_MODES)[number];
@@ -6,11 +8,7 @@ export type XdpMode = (typeof XDP_MODES)[number];
 export interface Config {
   /** Interface name -> what is configured for it; interfaces that are not named have the default. */
   readonly interfaces: ReadonlyMap<string, { readonly xdpMode: XdpMode }>;
-  readonly signing: {
-    /** Images without a signature are accepted, with a warning. */
-    readonly allowUnsigned: boolean;
-    readonly verifyEnabled: boolean;
-  };
+  readonly signing: SigningConfig;
   readonly database: {
     /** How often a locked database is tried again. */
     readonly maxRetries: number;
@@ -21,7 +19,7 @@ export interface Config {
 
 export const CONFIG_DEFAULT: Config = {
   interfaces: new Map(),
-  signing: { allowUnsigned: true, verifyEnabled: true },
+  signing: SIGNING_DEFAULT,
   database: { maxRetries: 10, millisecDelay: 1_000 },
 };
 

@@ -4,6 +4,8 @@
 export const OBJECT_BYTES_MAX = 16 * 1024 * 1024;
 /** Largest priority in the classic grammar; the reference documents 1-1000, zero is allowed as well. */
 export const PRIORITY_MAX = 1000;
+/** Largest priority in requests and in the noun-verb grammar: newer bpfman takes any int32 that is not negative. */
+export const PRIORITY_WIDE_MAX = 0x7fff_ffff;
 /** Programs in one `load`: far above what any object holds, small enough to bound the work. */
 export const PROGRAMS_PER_LOAD_MAX = 64;
 /** Length of a program, map or variable name taken from outside, in characters. */
@@ -46,6 +48,13 @@ export const SYMBOL_PLACES_MAX = 1_000_000;
 export const SYMBOL_NAMES_MAX = 100_000;
 /** Libraries taken from the dynamic linker's cache; a full desktop has about 4,000. */
 export const LINKER_CACHE_ENTRIES_MAX = 32_768;
+/** Characters and terms of a `--selector`: far above what anybody types, small enough to bound the work. */
+export const SELECTOR_CHARS_MAX = 4096;
+export const SELECTOR_TERMS_MAX = 256;
+/** Candidates that a completion offers; more than fit on a screen help nobody. */
+export const COMPLETIONS_MAX = 1000;
+/** Directory entries of /proc and /run/netns looked at for completions. */
+export const COMPLETION_ENTRIES_MAX = 100_000;
 /** How long `unload` waits for the kernel to free a program that nothing of ours refers to any more. */
 export const PROGRAM_GONE_TIMEOUT_MS = 250;
 /** Entries of the change log; older ones go. A step of the schema has it, so a new value takes a new step. */
@@ -80,6 +89,16 @@ export const PARENT_POLL_MS = 250;
 export const CHANGES_POLL_MS = 1000;
 /** The same while nothing can say so: the folder of the database is not there yet. */
 export const CHANGES_POLL_UNWATCHED_MS = 100;
+/** Length of an image's reference: name, tag and digest each have less. */
+export const IMAGE_REFERENCE_CHARS_MAX = 512;
+/** Largest Containerfile. */
+export const CONTAINER_FILE_BYTES_MAX = 1024 * 1024;
+/** What is kept of a container tool's output for the report of its failure, in lines. */
+export const TOOL_LINES_KEPT = 20;
+/** One line of a container tool's output, in characters; a longer one is shown in pieces. */
+export const TOOL_LINE_CHARS_MAX = 16_384;
+/** How long a container tool that was told to stop may take to clean up after itself. */
+export const TOOL_STOP_TIMEOUT_MS = 10_000;
 /** Length of an image's name, registry and path, in characters (distribution/reference). */
 export const IMAGE_NAME_CHARS_MAX = 255;
 /** Largest manifest or index: what registries take (OCI distribution spec, "pushing manifests"). */
@@ -102,7 +121,7 @@ export const REGISTRY_IDLE_TIMEOUT_MS = 30_000;
 export const REGISTRY_TOTAL_TIMEOUT_MS = 600_000;
 /** How often a request is sent when the registry is overloaded or the connection breaks. */
 export const REGISTRY_ATTEMPTS_MAX = 4;
-/** The first pause between two attempts; each further one is four times as long. */
+/** The first pause between two attempts; each further one is three times as long. */
 export const REGISTRY_PAUSE_MS = 250;
 /** The longest pause that a registry may ask for (Retry-After). */
 export const REGISTRY_PAUSE_MAX_MS = 30_000;
@@ -122,3 +141,21 @@ export const SUBPROGRAMS_MAX = 256;
 export const PROGRAM_INSTRUCTIONS_MAX = 1_000_000;
 /** A line of C, or the path of its file, as the compiler wrote it into an object. */
 export const SOURCE_TEXT_BYTES_MAX = 65_536;
+/** Signatures looked at for one image; more than a handful of signers is rare. */
+export const SIGNATURES_PER_IMAGE_MAX = 64;
+/** Manifests opened among those that refer to an image: signatures, attestations, lists of parts. */
+export const REFERRERS_PER_IMAGE_MAX = 256;
+/** Largest payload or bundle of a signature; those of cosign have a few KiB. */
+export const SIGNATURE_BYTES_MAX = 1024 * 1024;
+/** Largest public key file; RSA with 16,384 bits has 3 KiB. */
+export const KEY_FILE_BYTES_MAX = 64 * 1024;
+/** Largest trusted root file; the public one has 7 KiB. */
+export const TRUST_ROOT_BYTES_MAX = 4 * 1024 * 1024;
+/** Trusted identities, and trusted keys. */
+export const TRUSTED_SIGNERS_MAX = 256;
+/** Length of an identity, an issuer, or a regular expression for one, in characters. */
+export const IDENTITY_CHARS_MAX = 2048;
+/** How long one answer of the trust root's server may take. */
+export const TRUST_ROOT_TIMEOUT_MS = 5_000;
+/** How often a request for the trust root is tried again. */
+export const TRUST_ROOT_RETRIES = 1;

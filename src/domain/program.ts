@@ -25,6 +25,8 @@ export interface ProgramSelector {
   readonly type: ProgramType;
   readonly name: string;
   readonly attachFunction: string | null;
+  /** The type the program is to have within its family, whatever its section says; else that decides. */
+  readonly actualType?: ProgramType | null | undefined;
 }
 
 /** A selector checked against the object file: `type` is now what the program really is. */
@@ -39,8 +41,14 @@ export interface ProgramSpec {
 /** Key/value pairs that users attach to programs and links. */
 export type Metadata = Readonly<Record<string, string>>;
 
-/** The metadata key that `--application` writes. */
+/** The metadata key that `--application` writes in the classic grammar. */
 export const APPLICATION_KEY = "bpfman_application";
+/** The one of the noun-verb grammar, which newer bpfman, its operator, and their users' scripts look for. */
+export const NOUN_APPLICATION_KEY = "bpfman.io/application";
+
+/** The application that a program or link belongs to, whichever grammar said so. */
+export const applicationOf = (metadata: Metadata): string | null =>
+  metadata[NOUN_APPLICATION_KEY] ?? metadata[APPLICATION_KEY] ?? null;
 
 /** When a registry is asked for an image: each time, when it is not in the cache, or not at all. */
 export const PULL_POLICIES = ["Always", "IfNotPresent", "Never"] as const;

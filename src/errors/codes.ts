@@ -34,13 +34,18 @@ export const ERROR_CODES = {
   },
   INVALID_GLOBAL: { kind: "invalid", meaning: "a --global value is not NAME=HEX, or its size is not the variable's" },
   INVALID_METADATA: { kind: "invalid", meaning: "a metadata value is not KEY=VALUE" },
-  INVALID_PRIORITY: { kind: "invalid", meaning: "a priority is not a whole number from 0 to 1000" },
+  INVALID_SELECTOR: {
+    kind: "invalid",
+    meaning: "a --selector is not a list of terms such as key=value, key!=value, key in (a,b), key, !key",
+  },
+  INVALID_PRIORITY: { kind: "invalid", meaning: "a priority is not a whole number within its bounds" },
   INVALID_ATTACH: { kind: "invalid", meaning: "the options of an attach do not fit together" },
   INVALID_OBJECT: {
     kind: "invalid",
     meaning: "the file is not a loadable eBPF object",
     hint: "compile with clang -target bpf -O2 -g -c",
   },
+  INVALID_BUILD: { kind: "invalid", meaning: "what an image is to be built from does not fit together" },
   GLOBAL_NOT_FOUND: { kind: "invalid", meaning: "the object has no global variable of that name" },
   FUNCTION_NOT_FOUND: { kind: "invalid", meaning: "the object has no program of that name" },
   PROGRAM_TYPE_MISMATCH: { kind: "invalid", meaning: "the program is of another type than the one asked for" },
@@ -71,6 +76,31 @@ export const ERROR_CODES = {
     meaning: "no connection to the registry could be made, or it broke off",
   },
   REGISTRY_FAILED: { kind: "unavailable", meaning: "the registry answers with an error, or not as registries do" },
+  INVALID_KEY: {
+    kind: "invalid",
+    meaning: "a trusted key is no public key in PEM",
+    hint: 'cosign writes one with "cosign generate-key-pair" (cosign.pub) or "cosign public-key"',
+  },
+  IMAGE_UNSIGNED: {
+    kind: "permission",
+    meaning: "the image has no signature, and signatures are required",
+    hint: "sign it with cosign, or set allow_unsigned under [signing] in the configuration (image verify: --allow-unsigned)",
+  },
+  SIGNATURE_INVALID: {
+    kind: "permission",
+    meaning: "the image's signature is not for this image, was changed, is incomplete, or is not proven",
+    hint: "do not use the image unless you know why",
+  },
+  SIGNER_UNTRUSTED: {
+    kind: "permission",
+    meaning: "the image is signed, but not by a trusted identity or key",
+    hint: "name the signer under [[signing.trusted_identities]] or [[signing.trusted_keys]] in the configuration",
+  },
+  TRUST_ROOT_UNAVAILABLE: {
+    kind: "precondition",
+    meaning: "the trusted root, which keyless signatures are checked against, cannot be used",
+    hint: 'write a new one with "cosign trusted-root create", or leave out signing.trusted_root for the public one',
+  },
   FILE_NOT_FOUND: { kind: "not-found", meaning: "a file named by the user is not there" },
   FILE_UNREADABLE: { kind: "invalid", meaning: "a file named by the user cannot be read, or is no regular file" },
   PROGRAM_NOT_FOUND: { kind: "not-found", meaning: "no program has that id", hint: 'see "bpfman list programs"' },
@@ -125,7 +155,11 @@ export const ERROR_CODES = {
     hint: "wait for it, or give a longer --lock-timeout",
   },
   STATE_CONFLICT: { kind: "conflict", meaning: "the kernel, the pins and the database do not agree" },
-  MAP_OWNER_IN_USE: { kind: "conflict", meaning: "the program's maps are in use" },
+  MAP_OWNER_IN_USE: {
+    kind: "conflict",
+    meaning: "other programs use the maps of the program to be deleted",
+    hint: "add --recursive to delete them too, or unload this one alone: its maps then stay until their last user goes",
+  },
   LINK_STILL_HELD: {
     kind: "conflict",
     meaning: "the link was unpinned, but another process keeps it alive",
@@ -154,6 +188,12 @@ export const ERROR_CODES = {
     meaning: "memory that is both writable and executable is refused, and calls into libc need it",
     hint: "under systemd remove MemoryDenyWriteExecute= from the unit",
   },
+  CONTAINER_TOOL_MISSING: {
+    kind: "precondition",
+    meaning: "a container file was given, but no program is there that builds from it",
+    hint: "install podman, or docker with buildx; without -f no such program is needed",
+  },
+  CONTAINER_BUILD_FAILED: { kind: "unavailable", meaning: "docker or podman could not build or push the image" },
   VERIFIER_REJECTED: {
     kind: "invalid",
     meaning: "the kernel's verifier refused the program",

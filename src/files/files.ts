@@ -1,6 +1,8 @@
 import * as fs from "node:fs";
 import { resolve } from "node:path";
+import { COMPLETION_ENTRIES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
+import { errnoName } from "../errors/sys-failure.ts";
 import { parseLinkerCache } from "../object/linker-cache.ts";
 import type { BinaryFile, FilesPort } from "../platform/files.ts";
 import { bytecodeStore } from "./bytecode.ts";
@@ -16,12 +18,26 @@ export function openFiles(runtimeDir: string): FilesPort {
     ...bytecodeStore(runtimeDir),
     readObject: (path, bytesMax) => readObject(path, bytesMax),
     absolute: (path) => resolve(path),
+    listFolder,
     openBinary,
     processExists: (pid) => Number.isSafeInteger(pid) && pid > 0 && fs.existsSync(`/proc/${pid}`),
+    processes,
     processRoot: (pid) => `/proc/${pid}/root`,
     mappedFiles,
     linkerCache,
   };
+}
+
+function processes(): { readonly pid: number; readonly name: string }[] {
+  const pids = fs.readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name));
+  return pids.slice(0, COMPLETION_ENTRIES_MAX).flatMap((pid) => {
+    try {
+      return [{ pid: Number(pid), name: fs.readFileSync(`/proc/${pid}/comm`, "utf8").trimEnd() }];
+    } catch {
+      // It has ended in the meantime.
+      return [];
+    }
+  });
 }
 
 function readObject(path: string, bytesMax: number, root: string | null = null): Uint8Array {
@@ -43,6 +59,18 @@ function readObject(path: string, bytesMax: number, root: string | null = null):
     throw thrown instanceof BpfmanError ? thrown : unreadable(path, thrown);
   } finally {
     fs.closeSync(file.fd);
+  }
+}
+
+function listFolder(path: string): string[] {
+  try {
+    const entries = fs.readdirSync(path, { withFileTypes: true });
+    return entries.filter((entry) => !entry.isDirectory()).map((entry) => entry.name);
+  } catch (thrown) {
+    if (errnoName(thrown) === "ENOENT") {
+      throw new BpfmanError("FILE_NOT_FOUND", `read "${path}": there is no such folder`, { details: { path } });
+    }
+    throw unreadable(path, errnoName(thrown) === "ENOTDIR" ? "it is no folder" : thrown);
   }
 }
 

@@ -130,7 +130,7 @@ function checkOwner(folder: string): boolean {
 function sweep(drafts: string): void {
   for (const name of fs.readdirSync(drafts)) {
     const [pid = "", start = ""] = name.split("-");
-    if (startOf(Number(pid)) !== start) fs.rmSync(join(drafts, name), { force: true });
+    if (start === "" || startOf(Number(pid)) !== start) fs.rmSync(join(drafts, name), { force: true });
   }
 }
 

@@ -1,23 +1,26 @@
+import { join } from "node:path";
+import type { SigningConfig } from "../domain/signing.ts";
+import { BpfmanError } from "../errors/error.ts";
 import type { ImagesPort, ImageWork, RegistryAccess } from "../platform/images.ts";
 import { openCache } from "./cache.ts";
 import { hostArchitecture } from "./platform.ts";
-import { formatReference, parseReference } from "./reference.ts";
+import { formatReference, manifestKey, parseReference } from "./reference.ts";
 import type { Descriptor, Repository } from "./repository.ts";
-import type { ImageVerifier } from "./verifier.ts";
 
 export interface ImagesOptions {
   readonly cacheDir: string;
   /** Certificates to trust besides the usual ones; null for none. */
   readonly caFile: string | null;
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly verifier: ImageVerifier;
+  readonly signing: SigningConfig;
 }
 
 /** How often the progress of a transfer is said. */
 const PROGRESS_MS = 100;
 
 /** Opens neither a connection nor the cache before an image is asked for. */
-export function openImages({ cacheDir, caFile, env, verifier }: ImagesOptions): ImagesPort {
+export function openImages({ cacheDir, caFile, env, signing }: ImagesOptions): ImagesPort {
+  const rootFolder = join(cacheDir, "sigstore");
   /** The repository of an image, whose client is fetched with the first need of it. */
   function repositoryOf(access: RegistryAccess, work: ImageWork): () => Promise<Repository> {
     const reference = parseReference(access.reference);
@@ -37,8 +40,10 @@ export function openImages({ cacheDir, caFile, env, verifier }: ImagesOptions): 
   return {
     async pull(request, work) {
       const { pullImage } = await import("./pull.ts");
+      const { openVerifier } = await import("./signature/verifier.ts");
       const openRepository = repositoryOf(request, work);
       const architecture = hostArchitecture();
+      const verifier = openVerifier(signing, rootFolder);
       return pullImage(request, { cache: openCache(cacheDir), openRepository, verifier, architecture }, work);
     },
     async inspect(request, work) {
@@ -46,6 +51,21 @@ export function openImages({ cacheDir, caFile, env, verifier }: ImagesOptions): 
       const reference = parseReference(request.reference);
       const repository = await repositoryOf(request, work)();
       return { reference: formatReference(reference), image: await inspectImage(reference, repository) };
+    },
+    async verify(request, work) {
+      const { rulesOf, verify } = await import("./signature/verifier.ts");
+      const reference = parseReference(request.reference);
+      const name = formatReference(reference);
+      const rules = await rulesOf(request, signing);
+      const repository = await repositoryOf(request, work)();
+      const manifest = await repository.manifest(manifestKey(reference));
+      if (manifest === null) {
+        throw new BpfmanError("IMAGE_NOT_FOUND", `verify ${name}: the registry has no such image or tag`, {
+          details: { reference: name },
+        });
+      }
+      const options = { ...work, rules, rootFolder, thorough: true };
+      return { reference: name, digest: manifest.digest, ...(await verify(repository, manifest.digest, options)) };
     },
   };
 }

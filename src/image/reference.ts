@@ -25,8 +25,12 @@ export const isDigest = (text: string): text is Digest => DIGEST.test(text);
 
 /** Throws INVALID_REFERENCE, which repeats nothing that may be a password. */
 export function parseReference(text: string): Reference {
-  if (/^[^/]*:[^/]*@/.test(text) && !/@sha(256|512):/.test(text)) {
-    throw invalid("it holds a user name or password", "give credentials with --registry-auth, or log in with podman");
+  const [named = "", ...digests] = text.split("@");
+  if (!digests.every((each) => /^sha[0-9]+:/.test(each))) {
+    throw invalid(
+      "that was given: it holds a user name or password",
+      "give credentials with --registry-auth, or log in with podman",
+    );
   }
   const refuse = (reason: string, hint?: string): never => {
     throw invalid(`"${text.slice(0, IMAGE_NAME_CHARS_MAX)}": ${reason}`, hint);
@@ -34,8 +38,8 @@ export function parseReference(text: string): Reference {
   const scheme = /^[a-z][a-z0-9+.-]*:\/\//.exec(text)?.[0];
   if (scheme !== undefined) refuse(`it begins with "${scheme}"`, `write it without: ${text.slice(scheme.length)}`);
 
-  const [named = "", digest = null, ...more] = text.split("@");
-  if (more.length > 0) refuse('it has more than one "@"');
+  const [digest = null, second] = digests;
+  if (second !== undefined) refuse('it has more than one "@"');
   if (digest !== null && !isDigest(digest)) refuse(`"${digest}" is no digest: sha256: and 64 hex digits are needed`);
 
   const colon = named.lastIndexOf(":");
@@ -61,7 +65,7 @@ export function parseReference(text: string): Reference {
 function split(name: string): { registry: string; path: string } {
   const slash = name.indexOf("/");
   const first = name.slice(0, slash);
-  const isRegistry = slash >= 0 && (/[.:]/.test(first) || first === "localhost" || first.toLowerCase() !== first);
+  const isRegistry = slash >= 0 && (/[.:]/.test(first) || first.toLowerCase() === "localhost");
   const registry = isRegistry ? first.toLowerCase() : DOCKER;
   const path = isRegistry ? name.slice(slash + 1) : name;
   if (registry !== DOCKER && registry !== `index.${DOCKER}`) return { registry, path };

@@ -92,8 +92,13 @@ export function openRepository(reference: Reference, options: RepositoryOptions)
     if (!Number.isSafeInteger(size) || size < 0 || size > LAYER_BYTES_MAX) {
       throw wrong(`it should have ${size} bytes, and ${LAYER_BYTES_MAX} are the most that is fetched`);
     }
-    const received = (bytes: number) => options.transferred?.(descriptor, bytes);
-    const reply = await send("pull", { method: "GET", at: `/v2/${path}/blobs/${digest}`, bytesMax: size, received });
+    const reply = await send("pull", {
+      method: "GET",
+      at: `/v2/${path}/blobs/${digest}`,
+      bytesMax: size,
+      received: (bytes) => options.transferred?.(descriptor, bytes),
+      tooLong: () => wrong(`it has more than the ${size} bytes that it should have`),
+    });
     if (reply.status === 404) throw wrong("the registry does not have it");
     if (reply.status !== 200) return refuse(reply, what);
     if (reply.body.length !== size) throw wrong(`it has ${reply.body.length} bytes, not ${size}`);

@@ -18,6 +18,8 @@ export interface Exchange {
   readonly body?: Uint8Array;
   /** Largest body taken of an answer that is a success; of others only the beginning is read. */
   readonly bytesMax: number;
+  /** The error for a longer body; REGISTRY_FAILED otherwise. */
+  tooLong?(): BpfmanError;
   /** How often it is sent at most; {@link REGISTRY_ATTEMPTS_MAX} otherwise. */
   readonly attempts?: number;
   /** Bytes of the body that are there so far. */
@@ -62,7 +64,7 @@ export function openTransport(options: TransportOptions): Transport {
       const total = AbortSignal.timeout(options.totalTimeoutMs ?? REGISTRY_TOTAL_TIMEOUT_MS);
       for (let attempt = 1; ; attempt++) {
         const last = attempt >= (exchange.attempts ?? REGISTRY_ATTEMPTS_MAX);
-        let pauseMs = REGISTRY_PAUSE_MS * 4 ** (attempt - 1) * (0.75 + Math.random() / 2);
+        let pauseMs = REGISTRY_PAUSE_MS * 3 ** (attempt - 1) * (0.75 + Math.random() / 2);
         try {
           const reply = await follow(exchange, total);
           if (last || !isPassing(reply.status)) return reply;
@@ -120,7 +122,7 @@ export function openTransport(options: TransportOptions): Transport {
         if (success) exchange.received?.(count);
       });
       if (bytes.length > bytesMax && success) {
-        throw failed(url, `its answer has more than ${bytesMax} bytes`);
+        throw exchange.tooLong?.() ?? failed(url, `its answer has more than ${bytesMax} bytes`);
       }
       return { status: response.status, headers: response.headers, url, body: bytes.subarray(0, bytesMax) };
     } finally {

@@ -58,10 +58,22 @@ export function kernelFunction(name: string): KernelFunction | null {
 /** The room that compilers leave in front of functions; nothing can be attached there. */
 const PADDING = /^__(pfx|cfi)_/;
 
-/** Names of all functions, the kernel's and its modules'. Throws KERNEL_CALL_FAILED. */
-export function* kernelFunctions(): Generator<string> {
+/** Names of all functions that begin with `prefix`, the kernel's and its modules'. Throws KERNEL_CALL_FAILED. */
+export function* kernelFunctions(prefix = ""): Generator<string> {
+  if (prefix !== "") return yield* functionsFrom(readSymbols(), prefix);
   for (const line of readSymbols().toString("latin1").split("\n")) {
     const [, type, name] = line.split(" ", 3);
     if (name !== undefined && isFunction(type) && !PADDING.test(name)) yield name.split("\t", 1)[0] ?? name;
+  }
+}
+
+/** Finds them without taking every line apart: this runs while somebody types. */
+function* functionsFrom(symbols: Buffer, prefix: string): Generator<string> {
+  const wanted = Buffer.from(` ${prefix}`);
+  for (let at = symbols.indexOf(wanted); at >= 0; at = symbols.indexOf(wanted, at + 1)) {
+    const start = symbols.lastIndexOf(NEWLINE, at) + 1;
+    const end = symbols.indexOf(NEWLINE, at);
+    const [, type, name = ""] = symbols.toString("latin1", start, end < 0 ? symbols.length : end).split(" ", 3);
+    if (name.startsWith(prefix) && isFunction(type) && !PADDING.test(name)) yield name.split("\t", 1)[0] ?? name;
   }
 }

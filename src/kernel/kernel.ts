@@ -1,5 +1,4 @@
 import { release } from "node:os";
-import { join } from "node:path";
 import { type BpfObjectKind, objectIds, withObject } from "../../ffi/safe/bpf.ts";
 import { closeFd } from "../../ffi/safe/libc.ts";
 import { detachLink } from "../../ffi/safe/link.ts";
@@ -24,16 +23,16 @@ import { attachXdp, swapXdp, xdpHolder } from "./xdp.ts";
 const GRACE_MS = 100;
 
 export interface KernelOptions {
-  /** Folder in a bpffs below which the dispatchers are pinned that extensions are verified against. */
-  readonly pinFolder: string;
+  /** Folder in a bpffs in which the dispatchers are pinned that extensions are verified against. */
+  readonly testDispatchers: string;
 }
 
 /** The kernel this process runs on. Nothing is opened until it is asked for; libbpf only to load. */
-export function openKernel({ pinFolder }: KernelOptions): KernelPort {
+export function openKernel({ testDispatchers }: KernelOptions): KernelPort {
   return {
     release: release(),
     feature,
-    load: (object) => load(object, join(pinFolder, "dispatcher-test")),
+    load: (object) => load(object, testDispatchers),
     programIds: () =>
       attempt({ action: "list programs", code: "KERNEL_CALL_FAILED" }, () => objectIds("program")).map(programId),
     program: (id) => lookUp("program", id, readProgram),

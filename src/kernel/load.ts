@@ -50,11 +50,12 @@ interface Outcome {
 function tryToLoad({ object, slots, detail }: Omit<Settings, "log">): Outcome {
   const messages: string[] = [];
   // libbpf writes the log only when a program has been refused, and stops there: so one is enough for all programs.
-  const log = new LogBuffer(VERIFIER_LOG_BYTES_MAX);
+  let log: LogBuffer | undefined;
   let opened: BpfObject | undefined;
   try {
     const loaded = collectMessages(messages, () => {
       opened = openObject(object.bytes, libbpfName(object.name));
+      log = new LogBuffer(VERIFIER_LOG_BYTES_MAX);
       configure(opened, { object, slots, log, detail });
       // Afterwards a map that is taken over has the kernel's name, which is short.
       opened.load();
@@ -63,9 +64,9 @@ function tryToLoad({ object, slots, detail }: Omit<Settings, "log">): Outcome {
     return { loaded, thrown: null, messages, log: "" };
   } catch (thrown) {
     opened?.close();
-    return { loaded: null, thrown, messages, log: log.text() };
+    return { loaded: null, thrown, messages, log: log?.text() ?? "" };
   } finally {
-    log.free();
+    log?.free();
   }
 }
 

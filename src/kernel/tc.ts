@@ -56,7 +56,7 @@ function explainOccupied(found: readonly TcFilter[], { priority, handle }: Filte
   return {
     code: "HOOK_BUSY",
     reason: `${what} is at that priority already`,
-    hint: 'see "tc filter show dev NAME ingress" or "egress"; bpfman never removes what is not its own',
+    hint: `see "tc filter show dev NAME ingress" or "egress"; give that filter another priority than ${priority}`,
     details: { kind, priority, handle: other.handle, program, name },
   };
 }

@@ -42,7 +42,8 @@ export function xdpHolder(hook: InterfaceHook): XdpHolder | null {
 const MODE_WORDS = {
   drv: "the driver has no XDP",
   skb: "the interface has no generic XDP",
-  hw: "the card runs no XDP programs",
+  // A card takes only what was loaded for it, and no card takes what runs members: extensions, or a dispatcher's calls.
+  hw: "programs cannot be offloaded to the card",
 } as const satisfies Record<XdpAttachMode, string>;
 
 /** The name that this dispatcher and libxdp's share. */
@@ -82,21 +83,26 @@ function explainBusy(hook: InterfaceHook): Meaning {
   };
 }
 
+const unsupported = (mode: XdpAttachMode): Meaning => ({
+  code: "KERNEL_UNSUPPORTED",
+  reason: MODE_WORDS[mode],
+  ...(mode === "skb" ? {} : { hint: 'configure xdp_mode = "skb" for this interface, or leave xdp_mode out' }),
+});
+
 function explainAttach(hook: InterfaceHook & { readonly mode: XdpAttachMode }, sys: SysFailure): Meaning | null {
   switch (sys.name) {
     case "EBUSY":
     case "EEXIST":
       return explainBusy(hook);
     case "EOPNOTSUPP":
-      return { code: "KERNEL_UNSUPPORTED", reason: MODE_WORDS[hook.mode] };
+      return unsupported(hook.mode);
     case "EINVAL":
       if (sys.call === "setns") return explainHook(sys);
       // The kernel's word for an interface that is not there, too.
       if (unlessGone(hook, () => interfaceXdp(hook.ifindex)) === null) {
         return { code: "INTERFACE_NOT_FOUND", reason: "there is no such interface" };
       }
-      // What a card is to run must be loaded for it.
-      return hook.mode === "hw" ? { code: "KERNEL_UNSUPPORTED", reason: MODE_WORDS.hw } : null;
+      return hook.mode === "hw" ? unsupported("hw") : null;
     case "ERANGE":
       return {
         code: "ATTACH_FAILED",

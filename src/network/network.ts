@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import { interfaceIndex, interfaceNames } from "../../ffi/safe/interfaces.ts";
 import { currentNetnsInode, withNetns } from "../../ffi/safe/netns.ts";
+import { COMPLETION_ENTRIES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { errnoName, sysPart } from "../errors/sys-failure.ts";
 import type { NetworkPort } from "../platform/network.ts";
@@ -16,7 +17,17 @@ export function openNetwork(): NetworkPort {
     namespaceId: (netns) => inside(netns, currentNetnsInode),
     interfaceIndex: (name, netns) => inside(netns, () => interfaceIndex(name)),
     interfaces: (netns) => inside(netns, interfaceNames),
+    namedNamespaces,
   };
+}
+
+function namedNamespaces(): string[] {
+  try {
+    const names = fs.readdirSync(NAMED_NAMESPACES).slice(0, COMPLETION_ENTRIES_MAX);
+    return names.sort().map((name) => `${NAMED_NAMESPACES}/${name}`);
+  } catch {
+    return [];
+  }
 }
 
 function inside<T>(netns: string | null, run: () => T): T {

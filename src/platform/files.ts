@@ -27,6 +27,8 @@ export interface FilesPort {
   /** Reads a regular file of at most `bytesMax`. Throws FILE_NOT_FOUND, FILE_UNREADABLE. */
   readObject(path: string, bytesMax: number): Uint8Array;
   absolute(path: string): string;
+  /** Names of the files in a folder, folders not among them. Throws FILE_NOT_FOUND, FILE_UNREADABLE. */
+  listFolder(path: string): string[];
 
   bytecodePath(id: ProgramId): string;
   saveBytecode(id: ProgramId, bytes: Uint8Array): void;
@@ -42,6 +44,8 @@ export interface FilesPort {
    */
   openBinary(path: string, root: string | null): BinaryFile | null;
   processExists(pid: number): boolean;
+  /** Every process that can be seen, with the name of its command. */
+  processes(): { readonly pid: number; readonly name: string }[];
   /** The root folder of a process, whatever its mount namespace: `/proc/PID/root`. */
   processRoot(pid: number): string;
   /** Files mapped into a process; empty when they cannot be read. */

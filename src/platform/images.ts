@@ -1,5 +1,6 @@
 import type { LogPort } from "../domain/log.ts";
 import type { ImageSource, PullPolicy } from "../domain/program.ts";
+import type { ImageVerification, TrustedIdentity } from "../domain/signing.ts";
 
 /** What the one who waits for an image sees and may do. A service Context is one. */
 export interface ImageWork {
@@ -18,6 +19,16 @@ export interface RegistryAccess {
 
 export interface PullRequest extends RegistryAccess {
   readonly pullPolicy: PullPolicy;
+}
+
+/** Signers and rules other than the configured ones. */
+export interface VerifyRequest extends RegistryAccess {
+  readonly allowUnsigned: boolean;
+  /** With either of them, those of the configuration do not count; paths may be relative. */
+  readonly trustedIdentities: readonly TrustedIdentity[];
+  readonly trustedKeys: readonly string[];
+  /** Null for what the configuration says. */
+  readonly trustedRoot: string | null;
 }
 
 /** What an image's labels say; null where it has no such label. Name -> type, in the words of the label. */
@@ -65,6 +76,12 @@ export interface IndexDescription {
   readonly manifests: readonly (ImageDescription & { readonly size: number; readonly platform: ImagePlatform })[];
 }
 
+export interface VerifiedImage extends ImageVerification {
+  /** With registry and tag, whatever was left out. */
+  readonly reference: string;
+  readonly digest: string;
+}
+
 /** Bytecode images: registries, the cache, signatures. Everything here may take long and honours `work.signal`. */
 export interface ImagesPort {
   /**
@@ -77,4 +94,6 @@ export interface ImagesPort {
     request: RegistryAccess,
     work: ImageWork,
   ): Promise<{ readonly reference: string; readonly image: ImageDescription | IndexDescription }>;
+  /** All signatures of what the reference stands for now. Throws when it may not be used; the cache has no say. */
+  verify(request: VerifyRequest, work: ImageWork): Promise<VerifiedImage>;
 }

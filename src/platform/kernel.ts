@@ -260,8 +260,8 @@ export interface KernelPort {
   tracepointExists(group: string, name: string): boolean;
   /** A function of the kernel or of its modules (/proc/kallsyms); null when there is none of that name. */
   kernelFunction(name: string): KernelFunction | null;
-  /** Names of all functions, for suggestions. */
-  kernelFunctions(): Iterable<string>;
+  /** Names of all functions, or of those that begin with `prefix`: for suggestions. */
+  kernelFunctions(prefix?: string): Iterable<string>;
   /** Whether the BPF LSM takes part in decisions (`lsm=…,bpf` on the kernel's command line). */
   lsmActive(): boolean;
   /** Loads a dispatcher and puts its members into the slots. Throws LOAD_FAILED, VERIFIER_REJECTED, ATTACH_FAILED. */

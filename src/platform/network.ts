@@ -9,4 +9,6 @@ export interface NetworkPort {
   interfaceIndex(name: string, netns: string | null): number | null;
   /** Names of all interfaces in that namespace. */
   interfaces(netns: string | null): string[];
+  /** Paths of the namespaces that ip-netns(8) gave names. */
+  namedNamespaces(): string[];
 }

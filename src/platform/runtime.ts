@@ -2,6 +2,7 @@ import type { VersionAnswer } from "../domain/answer.ts";
 import type { LogPort } from "../domain/log.ts";
 import type { ProcessIdentity } from "../domain/session.ts";
 import type { Host } from "./host.ts";
+import type { ImageBuildHost } from "./image-build.ts";
 import type { ImagesPort } from "./images.ts";
 import type { KernelFeatures } from "./kernel.ts";
 import type { LockPort } from "./lock.ts";
@@ -34,6 +35,7 @@ export interface Runtime extends Sources {
   /** Who runs this, for the history. */
   identity(): { readonly uid: number; readonly parentPid: number };
   openVersions(): Promise<Versions>;
+  openBuild(): Promise<ImageBuildHost>;
   openLock(): Promise<LockPort>;
   /** For writing: only while the lock is held. What is made then belongs to `owner`, if one is given. */
   openHost(mode: "read" | "write", owner?: ProcessIdentity | null): Promise<Host>;

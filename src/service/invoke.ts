@@ -1,5 +1,4 @@
 import type { GenericSchema } from "valibot";
-import { WRONG_VALUE_CHARS_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { Host } from "../platform/host.ts";
 import type { Runtime } from "../platform/runtime.ts";
@@ -18,20 +17,9 @@ interface Module {
   readonly implementation: Operation<GenericSchema, unknown, unknown, unknown>;
 }
 
-/** What came from outside may be as long as a frame of the JSON-RPC server; an error repeats only its beginning. */
-const cut = (text: string): string =>
-  text.length <= WRONG_VALUE_CHARS_MAX ? text : `${text.slice(0, WRONG_VALUE_CHARS_MAX)}…`;
-
-/** Checks a request against its schema. Throws INVALID_REQUEST with the path of the first wrong field. */
+/** Checks a request of an edge's own against its schema. Throws INVALID_REQUEST with the path of the first wrong field. */
 export async function parseRequest(schema: GenericSchema, request: unknown): Promise<unknown> {
-  const { getDotPath, safeParse } = await import("valibot");
-  const result = safeParse(schema, request, { abortEarly: true });
-  if (result.success) return result.output;
-  const [issue] = result.issues;
-  const field = cut(getDotPath(issue) ?? "(request)");
-  throw new BpfmanError("INVALID_REQUEST", `invalid value for "${field}": ${cut(issue.message)}`, {
-    details: { field, expected: issue.expected, received: cut(issue.received) },
-  });
+  return (await import("./parse-request.ts")).parseRequest(schema, request);
 }
 
 /** Binds the operations to a runtime. Parses, checks privilege, locks writers, times, and wraps unknown throws. */
@@ -45,6 +33,7 @@ export function createInvoke(runtime: Runtime): Invoke {
       owner: given.owner ?? null,
       log: given.log ?? runtime.log,
       progress: given.progress ?? (() => {}),
+      relay: given.relay ?? given.progress ?? (() => {}),
       note: (more) => {
         Object.assign(facts, more);
         given.note?.(more);
@@ -53,8 +42,10 @@ export function createInvoke(runtime: Runtime): Invoke {
     const startedAt = performance.now();
     try {
       const row = OPERATIONS[name];
-      const { implementation } = (await row.module()) as unknown as Module;
-      const request = await parseRequest(implementation.request, raw);
+      // Not `import("valibot")`, which would bring all of it.
+      const [{ parseRequest }, module] = await Promise.all([import("./parse-request.ts"), row.module()]);
+      const { implementation } = module as unknown as Module;
+      const request = parseRequest(implementation.request, raw);
       if (row.privilege === "root" && !runtime.privileged()) {
         throw new BpfmanError("PERMISSION_DENIED", `"${name}" needs root: it talks to the kernel's BPF subsystem`);
       }
@@ -72,6 +63,7 @@ export function createInvoke(runtime: Runtime): Invoke {
     /** Gives the implementation what its row says it needs. */
     async function access(kind: Access, run: (needs: unknown) => unknown): Promise<unknown> {
       if (kind === "none") return run(await runtime.openVersions());
+      if (kind === "build") return run(await runtime.openBuild());
       if (kind === "images") return run(await runtime.openImages());
       if (kind === "read") return withHost("read", run);
       const lock = await (await runtime.openLock()).acquire(context.lockTimeoutMs, context.signal);

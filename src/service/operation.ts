@@ -17,6 +17,8 @@ export interface Context {
   readonly log: LogPort;
   /** Said while something long is under way. */
   progress(message: string): void;
+  /** A line that a program printed which was run for this. */
+  relay(line: string): void;
   /** Facts for the operations history: ids made or removed, counts, times. */
   note(facts: Readonly<Record<string, unknown>>): void;
 }

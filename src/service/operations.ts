@@ -4,11 +4,17 @@
  */
 import type { GenericSchema, InferInput } from "valibot";
 import type {
+  BuildArgsAnswer,
+  CompleteAnswer,
+  DeleteAnswer,
+  DeleteDispatcherAnswer,
   DetachAnswer,
   DispatcherDetailAnswer,
   DispatcherListAnswer,
+  ImageBuildAnswer,
   ImageInspectAnswer,
   ImagePullAnswer,
+  ImageVerifyAnswer,
   LinkAnswer,
   LinkListAnswer,
   LoadAnswer,
@@ -20,9 +26,10 @@ import type {
 
 /**
  * `read` takes no lock and changes nothing; `write` runs alone, under the writer lock; `images` has registries and the
- * cache of images, and neither kernel nor database; `none` opens nothing.
+ * cache of images, `build` has files, registries and container tools, and neither has kernel or database; `none` opens
+ * nothing.
  */
-export type Access = "read" | "write" | "images" | "none";
+export type Access = "read" | "write" | "images" | "build" | "none";
 
 interface Row {
   readonly access: Access;
@@ -36,15 +43,30 @@ export const OPERATIONS = {
   "program/unload": { access: "write", privilege: "root", module: () => import("./operations/unload.ts") },
   "program/list": { access: "read", privilege: "root", module: () => import("./operations/list-programs.ts") },
   "program/get": { access: "read", privilege: "root", module: () => import("./operations/get-program.ts") },
+  "program/delete": { access: "write", privilege: "root", module: () => import("./operations/delete-program.ts") },
   "link/attach": { access: "write", privilege: "root", module: () => import("./operations/attach.ts") },
   "link/detach": { access: "write", privilege: "root", module: () => import("./operations/detach.ts") },
   "link/list": { access: "read", privilege: "root", module: () => import("./operations/list-links.ts") },
   "link/get": { access: "read", privilege: "root", module: () => import("./operations/get-link.ts") },
   "link/update": { access: "write", privilege: "root", module: () => import("./operations/update-link.ts") },
+  "link/delete": { access: "write", privilege: "root", module: () => import("./operations/delete-link.ts") },
   "dispatcher/list": { access: "read", privilege: "root", module: () => import("./operations/list-dispatchers.ts") },
   "dispatcher/get": { access: "read", privilege: "root", module: () => import("./operations/get-dispatcher.ts") },
+  "image/build": { access: "build", privilege: "none", module: () => import("./operations/build-image.ts") },
+  "image/generateBuildArgs": {
+    access: "build",
+    privilege: "none",
+    module: () => import("./operations/generate-build-args.ts"),
+  },
   "image/pull": { access: "images", privilege: "root", module: () => import("./operations/pull-image.ts") },
   "image/inspect": { access: "images", privilege: "none", module: () => import("./operations/inspect-image.ts") },
+  "image/verify": { access: "images", privilege: "none", module: () => import("./operations/verify-image.ts") },
+  "dispatcher/delete": {
+    access: "write",
+    privilege: "root",
+    module: () => import("./operations/delete-dispatcher.ts"),
+  },
+  complete: { access: "read", privilege: "none", module: () => import("./operations/complete.ts") },
   version: { access: "none", privilege: "none", module: () => import("./operations/version.ts") },
 } as const satisfies Record<string, Row>;
 
@@ -56,15 +78,22 @@ export interface Answers {
   "program/unload": UnloadAnswer;
   "program/list": ProgramListAnswer;
   "program/get": ProgramAnswer;
+  "program/delete": DeleteAnswer;
   "link/attach": LinkAnswer;
   "link/detach": DetachAnswer;
   "link/list": LinkListAnswer;
   "link/get": LinkAnswer;
   "link/update": LinkAnswer;
+  "link/delete": DeleteAnswer;
   "dispatcher/list": DispatcherListAnswer;
   "dispatcher/get": DispatcherDetailAnswer;
+  "image/build": ImageBuildAnswer;
+  "image/generateBuildArgs": BuildArgsAnswer;
   "image/pull": ImagePullAnswer;
   "image/inspect": ImageInspectAnswer;
+  "image/verify": ImageVerifyAnswer;
+  "dispatcher/delete": DeleteDispatcherAnswer;
+  complete: CompleteAnswer;
   version: VersionAnswer;
 }
 

@@ -59,7 +59,7 @@ export function createSessionService(runtime: Runtime): SessionService {
       try {
         const context = {
           ...{ operationId: crypto.randomUUID(), signal, lockTimeoutMs, owner: null, log },
-          ...{ progress: () => {}, note: () => {} },
+          ...{ progress: () => {}, relay: () => {}, note: () => {} },
         };
         await withHost("write", (host) =>
           recover(host, context, (each) => each === owner || host.processes.hasEnded(each)),

@@ -93,15 +93,21 @@ function callsOf(call: string, wanted: RegExp): number[] {
   return calls.flatMap((line, index) => (wanted.test(line) ? [index + 1] : []));
 }
 
+/** SQLite's lock for writing to the WAL: the beginning of each change to the database. */
+const WRITES = /F_SETLK, \{l_type=F_WRLCK, l_whence=SEEK_SET, l_start=120,/;
 const STEPS: readonly (readonly [verb: string, call: string, wanted: RegExp])[] = [
   ["load", "bpf", /BPF_OBJ_PIN/],
   ["load", "rename", /bytecode/],
+  ["load", "fcntl", WRITES],
   ["load", "fsync", /./],
   ["attach", "bpf", /BPF_LINK_CREATE|BPF_OBJ_PIN/],
+  ["attach", "fcntl", WRITES],
   ["attach", "fsync", /./],
   ["detach", "unlink", /links/],
+  ["detach", "fcntl", WRITES],
   ["detach", "fsync", /./],
   ["unload", "unlink", /\/run\/fs\//],
+  ["unload", "fcntl", WRITES],
   ["unload", "fsync", /./],
 ];
 

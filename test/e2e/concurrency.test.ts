@@ -54,7 +54,7 @@ describe("at once", () => {
 
   describe("on one hook", () => {
     const wire = cable();
-    const kernel = openKernel({ pinFolder: "/nonexistent" });
+    const kernel = openKernel({ testDispatchers: "/nonexistent" });
 
     tcxTest(
       "10 times attach and detach: kernel, pins and rows agree all along",

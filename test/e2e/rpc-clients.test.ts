@@ -1,11 +1,11 @@
 /** Clients of all kinds against the executable on the real kernel; bpftool and the map's counters are the witnesses. */
 import { beforeEach, describe, expect, test } from "bun:test";
-import { closeSync, openSync } from "node:fs";
+import { chmodSync, closeSync, cpSync, openSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { startClient } from "../../rpc/client.ts";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import { type Conversation, converse } from "../fakes/conversation.ts";
-import { executable } from "../fakes/executable.ts";
+import { BPFMAN, executable } from "../fakes/executable.ts";
 import { bpftool, counters, inKernel, until } from "../fakes/kernel-lab.ts";
 import { realNode } from "../fakes/node.ts";
 import { temporaryFolder } from "../fakes/temporary-folder.ts";
@@ -121,6 +121,22 @@ describe("the client in Bun", () => {
     const command = [executable, "rpc", "--runtime-dir"] as const;
     await expect(startClient({ command })).rejects.toThrow(/the server ended with exit code 2: error: .*--runtime-dir/);
   });
+});
+
+test("a session without root sees what everybody may see, and is refused the rest", async () => {
+  const copy = folder.path("bpfman");
+  chmodSync(folder.path(), 0o755);
+  cpSync(BPFMAN, copy);
+  const asNobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] as const;
+  const client = await startClient({ command: [...asNobody, copy, "rpc"], env: ENV });
+  expect(client.server).toMatchObject({ kernel: { btf: null, features: null }, sequence: null });
+  expect(await client.call("version")).toMatchObject({ version: client.server.serverInfo.version, features: null });
+  expect(await client.call("rpc.discover")).toMatchObject({ openrpc: "1.3.2" });
+  const refused = { code: -31005, data: { code: "PERMISSION_DENIED", kind: "permission", hint: "run it with sudo" } };
+  await expect(client.call("program/list")).rejects.toMatchObject(refused);
+  await expect(client.events()).rejects.toMatchObject(refused);
+  await client.dispose();
+  expect(await client.closed).toBe("the server ended with exit code 0");
 });
 
 /** The examples say the same; only how they are started differs. */

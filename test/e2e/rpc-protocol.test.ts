@@ -21,10 +21,10 @@ import type { DispatcherListAnswer, LinkAnswer, LoadAnswer } from "../../src/dom
 import { CHANGE_KINDS } from "../../src/domain/change.ts";
 import { OPERATIONS } from "../../src/service/operations.ts";
 import { executable } from "../fakes/executable.ts";
-import { serveImage } from "../fakes/image-server.ts";
 import { misfits } from "../fakes/json-schema.ts";
 import { cable, until } from "../fakes/kernel-lab.ts";
 import { readProtocolPage } from "../fakes/protocol-page.ts";
+import { startRegistry } from "../fakes/registry.ts";
 import { differences } from "../fakes/same-shape.ts";
 
 buildBpf();
@@ -35,7 +35,7 @@ const wire = cable();
 
 function connect(): { connection: MessageConnection; ended: Promise<number | null> } {
   const [command = "", ...args] = bpfman.command("rpc");
-  const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"], env: { PATH: process.env.PATH } });
+  const child = spawn(command, args, { stdio: ["pipe", "pipe", "ignore"], env: { PATH: process.env.PATH } });
   const connection = createMessageConnection(
     new StreamMessageReader(child.stdout),
     new StreamMessageWriter(child.stdin),
@@ -56,6 +56,8 @@ test("every request of the page is answered as the page says, and every change i
   const progress: unknown[] = [];
   connection.onProgress(new ProgressType<unknown>(), token, (value) => void progress.push(value));
 
+  const attach = { kind: "tc", iface: wire.interface, direction: "ingress", priority: 50, netns: wire.netns };
+
   /** Sends the page's request with some params replaced, and compares the answer. */
   async function ask<Result>(method: string, params: Readonly<Record<string, unknown>> = {}): Promise<Result> {
     asked.add(method);
@@ -67,6 +69,22 @@ test("every request of the page is answered as the page says, and every change i
       expect({ method, differences: differences(response.result, result) }).toEqual({ method, differences: [] });
     }
     return result;
+  }
+
+  /** Loads and attaches what the page deletes: a link with its program, a chain, and a program. */
+  async function remove(): Promise<void> {
+    const attached = async () => {
+      const { programs } = await ask<LoadAnswer>("program/load", { source: { file: OBJECT } });
+      const programId = programs[0]?.record?.program_id;
+      const { record } = await ask<LinkAnswer>("link/attach", { programId, attach });
+      return { programId, linkId: record.id };
+    };
+    const { linkId } = await attached();
+    await ask("link/delete", { linkId });
+    const { programId } = await attached();
+    const { dispatchers } = await ask<DispatcherListAnswer>("dispatcher/list");
+    await ask("dispatcher/delete", { ...dispatchers[0]?.key });
+    await ask("program/delete", { programId });
   }
 
   const { sequence } = await ask<{ readonly sequence: number }>("initialize", { processId: process.pid });
@@ -86,7 +104,7 @@ test("every request of the page is answered as the page says, and every change i
   const programId = programs[0]?.record?.program_id;
   await ask("program/list");
   await ask("program/get", { programId });
-  const attach = { kind: "tc", iface: wire.interface, direction: "ingress", priority: 50, netns: wire.netns };
+  await ask("complete", { file: OBJECT });
   const { record } = await ask<LinkAnswer>("link/attach", { programId, attach });
   await ask("link/list");
   await ask("link/get", { linkId: record.id });
@@ -95,12 +113,18 @@ test("every request of the page is answered as the page says, and every change i
   await ask("dispatcher/get", { ...dispatchers[0]?.key });
   await ask("link/detach", { linkId: record.id });
   await ask("program/unload", { programId });
+  await remove();
   await until(() => CHANGE_KINDS.every((kind) => told.has(kind)));
-  const labels = { programs: { count_packets: "tc", count_openat: "tracepoint" }, maps: { counters: "array" } };
-  const registry = serveImage(OBJECT, labels);
-  await ask("image/inspect", { url: registry.reference });
-  await ask("image/pull", { url: registry.reference });
-  await registry.close();
+  const registry = await startRegistry();
+  try {
+    const url = `${registry.host}/packet/counter:v1`;
+    const bytecode = { file: OBJECT };
+    await ask("image/generateBuildArgs", { bytecode });
+    await ask("image/build", { tag: url, bytecode });
+    for (const method of ["image/inspect", "image/pull", "image/verify"]) await ask(method, { url });
+  } finally {
+    await registry.close();
+  }
   await ask("events/unsubscribe");
   await ask("shutdown");
   await connection.sendNotification("exit", page.notification("exit").params);

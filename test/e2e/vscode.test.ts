@@ -58,7 +58,9 @@ test("loads from a file, attaches, detaches and unloads from the tree", async ()
     manifest.contributes.commands.map((each: { command: string }) => each.command).sort(),
   );
 
-  await order({ ...load, answers: ["tracepoint:count_openat"] });
+  const offered = await order({ ...load, answers: [["tracepoint:count_openat"]] });
+  const programs = "tc:count_packets, tcx:count_packets, tracepoint:count_openat";
+  expect(offered.messages).toEqual([`pick: Load from ${OBJECT}: ${programs}`]);
   const loaded = await order({ until: "count_openat" });
   const id = idIn(loaded.tree[0]);
   expect(loaded.tree).toEqual([`count_openat | tracepoint · ${id} | program`]);
@@ -86,7 +88,7 @@ test("shows what commands in a shell do, by itself", async () => {
 });
 
 test("takes what it loaded along when the window is closed", async () => {
-  await order({ ...load, answers: ["tracepoint:count_openat"] });
+  await order({ ...load, answers: [["tracepoint:count_openat"]] });
   const { tree } = await order({ until: "count_openat" });
   expect(inKernel("prog", idIn(tree[0]))).toBe(true);
   await order({ end: true });
@@ -94,10 +96,26 @@ test("takes what it loaded along when the window is closed", async () => {
 });
 
 test("tells what went wrong with a hint, and nothing when the user changes his mind", async () => {
-  const refused = await order({ ...load, answers: ["tracepoint:count_opnat"] });
-  expect(refused.messages.at(-1)).toMatch(/^error: bpfman: .*count_opnat/);
-  expect((await order({ ...load, answers: ["count_openat"] })).messages.at(-1)).toContain("is not TYPE:NAME");
-  expect((await order({ ...load, answers: [] })).messages).toHaveLength(1);
+  const refused = await order({ ...load, argument: { fsPath: "/bin/true" } });
+  expect(refused.messages).toHaveLength(1);
+  expect(refused.messages[0]).toMatch(
+    /^error: bpfman: cannot read the object file: .*not for eBPF\. Hint: compile with clang/,
+  );
+  for (const answers of [[], [[]]]) expect((await order({ ...load, answers })).messages).toHaveLength(1);
+  expect((await order({ run: "bpfman.refresh" })).tree).toEqual([]);
+});
+
+test("offers the interfaces of the machine, and asks for the rest", async () => {
+  await order({ ...load, answers: [["tcx:count_packets"]] });
+  const { tree } = await order({ until: "count_packets" });
+  const asked = await order({ run: "bpfman.attach", node: "count_packets", answers: ["lo", "egress"] });
+  expect(asked.messages).toEqual([
+    expect.stringMatching(/^pick: Network interface: (.*, )?lo(,|$)/),
+    "pick: Direction: ingress, egress",
+    "input: Priority, 0 to 1000: lower runs first",
+  ]);
+  // The user left at the last question.
+  expect(asked.tree).toEqual([...tree]);
 });
 
 test("says so when the server dies, and starts it again", async () => {

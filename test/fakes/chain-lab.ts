@@ -5,7 +5,7 @@ import { withNetns } from "../../ffi/safe/netns.ts";
 import type { KernelPort } from "../../src/platform/kernel.ts";
 import { toLoad } from "./bpf-fixture.ts";
 import { cleanUpAfterEach } from "./clean-up.ts";
-import { counters, sh, until } from "./kernel-lab.ts";
+import { counters, deleteNamespaces, ipBatch, NEAR_INDEX, sh, until } from "./kernel-lab.ts";
 
 const PORT = 9999;
 /** Column of /proc/net/dev. */
@@ -47,7 +47,6 @@ let made = 0;
 /** Each test gets one. `veth0` is at the near end, `veth1` at the far one. */
 export function wire(): Wire {
   let near = "";
-  let ifindex = 0;
   let sentBefore = 0;
   let receivedBefore = { near: 0, far: 0 };
   const name = (end: End = "near") => (end === "near" ? near : `${near}-far`);
@@ -68,38 +67,34 @@ export function wire(): Wire {
   };
   const sending = (from: End, loop: string): string[] => {
     const target = `/dev/udp/${ADDRESS[from === "near" ? "far" : "near"]}/${PORT}`;
-    return ["ip", "netns", "exec", name(from), "bash", "-c", `target=${target}; exec 2>/dev/null 3>$target; ${loop}`];
+    return [
+      "nsenter",
+      `--net=/run/netns/${name(from)}`,
+      "bash",
+      "-c",
+      `target=${target}; exec 2>/dev/null 3>$target; ${loop}`,
+    ];
   };
 
-  /** Runs commands of ip(8) in one go. */
-  const ip = (end: End, ...lines: readonly string[]): void => {
-    const batch = ["ip", "-n", name(end), "-batch", "-"];
-    const result = Bun.spawnSync(batch, { stdin: Buffer.from(lines.join("\n")), stderr: "pipe" });
-    if (result.exitCode !== 0) throw new Error(`${lines.join("; ")}: ${result.stderr}`);
-  };
   const linkOf = (end: End) => JSON.parse(sh("ip", "-j", "-n", name(end), "link", "show", DEVICE[end]))[0];
 
-  cleanUpAfterEach(() => {
-    for (const end of ["near", "far"] as const) {
-      Bun.spawnSync(["ip", "netns", "delete", name(end)], { stderr: "ignore" });
-    }
-  });
+  cleanUpAfterEach(() => deleteNamespaces(name("near"), name("far")));
   beforeEach(async () => {
     near = `bpfman-chain-${process.pid}-${made++}`;
+    ipBatch([], `netns add ${name("near")}`, `netns add ${name("far")}`);
     for (const end of ["near", "far"] as const) {
-      sh("ip", "netns", "add", name(end));
       withNetns(`/run/netns/${name(end)}`, () => {
         for (const which of ["all", "default"]) writeFileSync(`/proc/sys/net/ipv6/conf/${which}/disable_ipv6`, "1");
       });
     }
     const peer = `peer name veth1 address ${MAC.far} netns ${name("far")}`;
-    ip("near", `link add veth0 address ${MAC.near} type veth ${peer}`);
+    ipBatch(["-n", near], `link add veth0 index ${NEAR_INDEX} address ${MAC.near} type veth ${peer}`);
     for (const [end, other] of [
       ["near", "far"],
       ["far", "near"],
     ] as const) {
-      ip(
-        end,
+      ipBatch(
+        ["-n", name(end)],
         `address add ${ADDRESS[end]}/24 dev ${DEVICE[end]}`,
         `link set ${DEVICE[end]} up`,
         `neigh replace ${ADDRESS[other]} lladdr ${MAC[other]} dev ${DEVICE[end]} nud permanent`,
@@ -107,7 +102,6 @@ export function wire(): Wire {
     }
     // The carrier comes up a moment later than the command says; then every datagram arrives.
     await until(() => linkOf("near").operstate === "UP" && linkOf("far").operstate === "UP");
-    ifindex = linkOf("near").ifindex;
     Bun.spawnSync(sending("far", "echo >&3"));
     await until(() => udp("near") === 1);
     sentBefore = transmitted();
@@ -116,9 +110,7 @@ export function wire(): Wire {
   return {
     netns: (end) => `/run/netns/${name(end)}`,
     name,
-    get ifindex() {
-      return ifindex;
-    },
+    ifindex: NEAR_INDEX,
     send(count, from = "far", bytes = 1) {
       // A socket for each: one that was told that nobody listens refuses the next.
       Bun.spawnSync(sending(from, `for ((i = 0; i < ${count}; i++)); do printf "%0${bytes}d" 0 >$target; done`));

@@ -13,6 +13,8 @@ export interface CliRun {
   readonly code: number;
   readonly out: string;
   readonly err: string;
+  /** Files that were written: text by path. */
+  readonly saved: Readonly<Record<string, string>>;
   /** What was invoked, in order. */
   readonly calls: readonly Call[];
   /** The settings of each connect. */
@@ -36,6 +38,7 @@ export async function cli(line: string | readonly string[], world: CliWorld = {}
   const args = typeof line === "string" ? line.split(" ").filter((word) => word !== "") : line;
   const calls: Call[] = [];
   const connected: Settings[] = [];
+  const saved: Record<string, string> = {};
   const text = { out: "", err: "" };
   const invoke = (async (name: string, request: unknown, context: Partial<Context> = {}) => {
     const call = { name, request, context };
@@ -53,6 +56,10 @@ export async function cli(line: string | readonly string[], world: CliWorld = {}
     err: (more) => {
       text.err += more;
     },
+    save: (path, more) => {
+      saved[path] = more;
+      return path;
+    },
     signal: world.signal ?? new AbortController().signal,
     async connect(settings) {
       connected.push(settings);
@@ -66,5 +73,5 @@ export async function cli(line: string | readonly string[], world: CliWorld = {}
     describeRpc: async () => ({ openrpc: "1.3.2" }),
   };
   const code = await runCli(host);
-  return { code, ...text, calls, connected };
+  return { code, ...text, saved, calls, connected };
 }

@@ -45,6 +45,8 @@ export interface Started {
 
 export interface Executable {
   readonly runtimeDir: string;
+  /** Environment of the commands that follow in this test, besides PATH. */
+  readonly env: Record<string, string>;
   /** A file of the test's own, beside the runtime folder. */
   path(name: string): string;
   /** The command line with its words as they go to the executable. */
@@ -67,10 +69,14 @@ export interface Executable {
   expectNothingLeft(): Promise<void>;
 }
 
+/** Nobody signs the images of most tests, and each of them is warned of; test/images/signed.test.ts sees that it is. */
+const UNSIGNED = /^\S+ WARN the image is not signed, and accepted as it is .*\n/gm;
+
 /** To be called at the top of a test file. What a test does not unload itself is unloaded after it. */
 export function executable(): Executable {
   let folder = "";
   let seen = newSeen();
+  let env: Record<string, string> = {};
   const running = new Set<Bun.Subprocess>();
   const runtimeDir = () => join(folder, "run");
   const databasePath = () => join(runtimeDir(), "state/bpfman.db");
@@ -92,17 +98,19 @@ export function executable(): Executable {
     folder = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-e2e-")));
     mkdirSync(runtimeDir(), { mode: 0o750 });
     seen = newSeen();
+    env = {};
   });
 
   const command = (...words: readonly string[]) => [BPFMAN, "--runtime-dir", runtimeDir(), ...words];
 
   function start(...words: readonly string[]): Started {
-    const env = { PATH: process.env.PATH ?? "" };
-    const child = Bun.spawn(command(...words), { cwd: ROOT, env, stdio: ["ignore", "pipe", "pipe"] });
+    const around = { PATH: process.env.PATH ?? "", ...env };
+    const child = Bun.spawn(command(...words), { cwd: ROOT, env: around, stdio: ["ignore", "pipe", "pipe"] });
     running.add(child);
     const ended = Promise.all([child.stdout.text(), child.stderr.text(), child.exited]).then(([out, error]) => {
       running.delete(child);
-      return { code: child.signalCode === null ? child.exitCode : null, out, error };
+      const code = child.signalCode === null ? child.exitCode : null;
+      return { code, out, error: error.replace(UNSIGNED, "") };
     });
     return { pid: child.pid, kill: (signal) => child.kill(signal), ended };
   }
@@ -176,6 +184,9 @@ export function executable(): Executable {
   return {
     get runtimeDir() {
       return runtimeDir();
+    },
+    get env() {
+      return env;
     },
     path: (name) => join(folder, name),
     command,

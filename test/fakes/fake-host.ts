@@ -1,12 +1,13 @@
 /** A host for service tests: fake kernel, pins, files and network around a real SQLite database. */
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { CONFIG_DEFAULT } from "../../src/domain/config.ts";
 import type { ProgramId } from "../../src/domain/ids.ts";
 import { BpfmanError } from "../../src/errors/error.ts";
 import type { BinaryFile, FilesPort, MappedFile } from "../../src/platform/files.ts";
 import type { Host } from "../../src/platform/host.ts";
+import type { ImagesPort } from "../../src/platform/images.ts";
 import type { NetworkPort } from "../../src/platform/network.ts";
 import type { PinPaths, PinsPort } from "../../src/platform/pins.ts";
 import type { ProcessesPort } from "../../src/platform/processes.ts";
@@ -67,7 +68,7 @@ function binaryFile(bytes: Uint8Array, path: string): BinaryFile {
 export class FakeFiles implements FilesPort {
   readonly contents = new Map<string, Uint8Array>();
   readonly bytecode = new Map<ProgramId, Uint8Array>();
-  readonly processes = new Set([1]);
+  readonly running = new Set([1]);
   mapped: MappedFile[] = [];
   cache = new Map<string, string>();
 
@@ -76,7 +77,12 @@ export class FakeFiles implements FilesPort {
     if (!bytes) throw new BpfmanError("FILE_NOT_FOUND", `no file "${path}"`);
     return bytes;
   }
-  absolute = (path: string) => (path.startsWith("/") ? path : `/cwd/${path}`);
+  absolute = (path: string) => resolve("/cwd", path);
+  listFolder = (path: string) =>
+    [...this.contents.keys()]
+      .filter((each) => each.startsWith(`${path}/`))
+      .map((each) => each.slice(path.length + 1))
+      .filter((name) => !name.includes("/"));
   bytecodePath = (id: ProgramId) => `/fake/programs/${id}/bytecode.o`;
   saveBytecode = (id: ProgramId, bytes: Uint8Array) => void this.bytecode.set(id, bytes);
   removeBytecode = (id: ProgramId) => this.bytecode.delete(id);
@@ -87,7 +93,8 @@ export class FakeFiles implements FilesPort {
     return bytes ? binaryFile(bytes, path) : null;
   };
   processRoot = (pid: number) => `/proc/${pid}/root`;
-  processExists = (pid: number) => this.processes.has(pid);
+  processes = () => [...this.running].map((pid) => ({ pid, name: `process-${pid}` }));
+  processExists = (pid: number) => this.running.has(pid);
   mappedFiles = () => this.mapped;
   linkerCache = () => this.cache;
 }
@@ -106,6 +113,7 @@ export class FakeNetwork implements NetworkPort {
     return at < 0 ? null : at + 1;
   };
   interfaces = (netns: string | null) => this.namespaces.get(netns ?? "") ?? [];
+  namedNamespaces = () => [...this.namespaces.keys()].filter((path) => path !== "");
 }
 
 /**
@@ -164,6 +172,8 @@ export interface TestBed {
   /** Processes that count as ended. */
   readonly ended: Set<string>;
   privileged: boolean;
+  /** None unless a test gives some. */
+  images: ImagesPort | null;
   /** Everything outside the database that an operation may leave behind. */
   traces(): { kernel: ReturnType<FakeKernel["snapshot"]>; folders: string[]; bytecode: number[] };
   /** Looks at the host directly, as a reader. */
@@ -212,6 +222,7 @@ export function makeTestBed(): TestBed {
     logged,
     ended,
     privileged: true,
+    images: null,
     runtime: {
       log: { error: note("error"), warn: note("warn"), info: note("info"), debug: () => {} },
       lockTimeoutMs: 1000,
@@ -221,8 +232,12 @@ export function makeTestBed(): TestBed {
         versions: () => ({ version: "0", commit: "c", bun: "1", libbpf: null, kernel: "6", arch: "x86_64" }),
         features: async () => null,
       }),
+      openBuild: async () => {
+        throw new Error("images are built in tests of their own");
+      },
       openImages: async () => {
-        throw new Error("this test has no images");
+        if (bed.images === null) throw new Error("this test has no images");
+        return bed.images;
       },
       openLock: async () => ({ acquire: async () => ({ release: () => {} }) }),
       openHost: async (mode, owner) => openHost(mode, owner),

@@ -5,7 +5,11 @@
 type Schema = Readonly<Record<string, unknown>>;
 
 /** Says nothing about which values fit. */
-const ANNOTATIONS = new Set(["$schema", "description", "default", "title", "contentEncoding"]);
+const ANNOTATIONS = new Set(
+  "$schema $id title description default examples definitions contentEncoding format additionalItems".split(" "),
+);
+/** Looked at together with `properties` (see unknownProperties). */
+const OBJECT_KEYWORDS = new Set(["additionalProperties", "patternProperties"]);
 
 const typeOf = (value: unknown): string => {
   if (value === null) return "null";
@@ -34,6 +38,8 @@ function check(value: unknown, schema: Schema, place: Place): string[] {
     .flatMap(([keyword, wanted]): string[] => {
       switch (keyword) {
         case "$ref":
+          // The schema of schemas: whether ours are some is seen where they are used.
+          if ((wanted as string).startsWith("https://meta.json-schema.tools")) return [];
           return check(value, lookUp(wanted as string, root), place);
         case "type": {
           const types = Array.isArray(wanted) ? wanted : [wanted];
@@ -66,8 +72,6 @@ function check(value: unknown, schema: Schema, place: Place): string[] {
           return (wanted as string[])
             .filter((key) => !Object.hasOwn(value as object, key))
             .flatMap((key) => wrong(`no ${key}`));
-        case "additionalProperties":
-          return [];
         case "propertyNames":
           if (typeOf(value) !== "object") return [];
           return Object.keys(value as object).flatMap((key) => check(key, wanted as Schema, at(key)));
@@ -92,7 +96,7 @@ function check(value: unknown, schema: Schema, place: Place): string[] {
             ? wrong("too many members")
             : [];
         default:
-          if (ANNOTATIONS.has(keyword)) return [];
+          if (ANNOTATIONS.has(keyword) || OBJECT_KEYWORDS.has(keyword)) return [];
           throw new Error(`the keyword "${keyword}" is not known here`);
       }
     })
@@ -104,9 +108,12 @@ function unknownProperties(value: unknown, schema: Schema, { path, root }: Place
   if (schema.type !== "object" || typeOf(value) !== "object") return [];
   const known = (schema.properties ?? {}) as Schema;
   const others = schema.additionalProperties;
+  const patterns = Object.entries((schema.patternProperties ?? {}) as Readonly<Record<string, Schema>>);
   return Object.entries(value as Schema).flatMap(([key, member]) => {
     if (Object.hasOwn(known, key)) return [];
     const where = path === "" ? key : `${path}.${key}`;
+    const [, named] = patterns.find(([pattern]) => new RegExp(pattern).test(key)) ?? [];
+    if (named !== undefined) return check(member, named, { path: where, root });
     if (typeof others !== "object" || others === null) return [`${where}: no such property`];
     return check(member, others as Schema, { path: where, root });
   });

@@ -79,30 +79,43 @@ export interface Cable {
 
 let made = 0;
 
+/** Runs commands of ip(8) in one go: a process takes long to start on a slow machine. */
+export function ipBatch(options: readonly string[], ...lines: readonly string[]): void {
+  const stdin = Buffer.from(`${lines.join("\n")}\n`);
+  const result = Bun.spawnSync(["ip", ...options, "-batch", "-"], { stdin, stdout: "ignore", stderr: "pipe" });
+  if (result.exitCode !== 0) throw new Error(`ip ${options.join(" ")}: ${lines.join("; ")}: ${result.stderr}`);
+}
+
+/** Deletes those that are there. */
+export function deleteNamespaces(...names: readonly string[]): void {
+  const stdin = Buffer.from(names.map((name) => `netns delete ${name}\n`).join(""));
+  Bun.spawnSync(["ip", "-force", "-batch", "-"], { stdin, stdout: "ignore", stderr: "ignore" });
+}
+
+/** Index of the near end of a veth pair, in its namespace. */
+export const NEAR_INDEX = 7;
+
 /** Each test gets two network namespaces joined by a veth pair. */
 export function cable(): Cable {
   let near = "";
-  let ifindex = 0;
   const far = () => `${near}-far`;
-  cleanUpAfterEach(() => {
-    for (const name of [near, far()]) Bun.spawnSync(["ip", "netns", "delete", name], { stderr: "ignore" });
-  });
+  cleanUpAfterEach(() => deleteNamespaces(near, far()));
   beforeEach(async () => {
     near = `bpfman-lab-${process.pid}-${made++}`;
-    sh("ip", "netns", "add", near);
-    sh("ip", "netns", "add", far());
-    sh("ip", "-n", near, "link", "add", "veth0", "type", "veth", "peer", "name", "veth1", "netns", far());
-    sh("ip", "-n", near, "address", "add", "10.99.0.1/24", "dev", "veth0");
-    sh("ip", "-n", far(), "address", "add", "10.99.0.2/24", "dev", "veth1");
-    sh("ip", "-n", near, "link", "set", "veth0", "up");
-    sh("ip", "-n", far(), "link", "set", "veth1", "up");
-    ifindex = JSON.parse(sh("ip", "-j", "-n", near, "link", "show", "veth0"))[0].ifindex;
+    ipBatch([], `netns add ${near}`, `netns add ${far()}`);
+    ipBatch(
+      ["-n", near],
+      `link add veth0 index ${NEAR_INDEX} type veth peer name veth1 netns ${far()}`,
+      "address add 10.99.0.1/24 dev veth0",
+      "link set veth0 up",
+    );
+    ipBatch(["-n", far()], "address add 10.99.0.2/24 dev veth1", "link set veth1 up");
     // The carrier comes up a moment later than the command says.
     await until(() => ping(1) === 1);
   });
   const ping = (count: number): number => {
     const command = ["ping", "-q", "-c", String(count), "-i", "0.01", "-W", "1", "10.99.0.1"];
-    const result = Bun.spawnSync(["ip", "netns", "exec", far(), ...command]);
+    const result = Bun.spawnSync(["nsenter", `--net=/run/netns/${far()}`, ...command]);
     return Number(/(\d+) received/.exec(result.stdout.toString())?.[1]);
   };
   return {
@@ -110,9 +123,7 @@ export function cable(): Cable {
       return `/run/netns/${near}`;
     },
     interface: "veth0",
-    get ifindex() {
-      return ifindex;
-    },
+    ifindex: NEAR_INDEX,
     ping,
   };
 }

@@ -1,6 +1,6 @@
 /** Debian's docker-registry on loopback, with content in a folder of its own; a service that gives tokens for it. */
 import { randomUUID, sign, X509Certificate } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -62,29 +62,24 @@ export async function startRegistry({ login = "none", tls = false }: RegistryOpt
   };
   // The configuration is YAML, and so is JSON.
   writeFileSync(path("config.yml"), JSON.stringify({ ...config, auth: login === "none" ? undefined : config.auth }));
+  // Into a file: a pipe that nobody empties while a test waits for something else would stop the registry.
   const child = Bun.spawn(["docker-registry", "serve", path("config.yml")], {
     env: { PATH: process.env.PATH ?? "" },
-    stdio: ["ignore", "ignore", "pipe"],
+    stdio: ["ignore", "ignore", Bun.file(path("log"))],
   });
-  let written = "";
-  const port = await new Promise<string>((resolve, reject) => {
-    const read = async () => {
-      const decoder = new TextDecoder();
-      for await (const piece of child.stderr) {
-        written += decoder.decode(piece, { stream: true });
-        const found = LISTENING.exec(written)?.[1];
-        if (found !== undefined) resolve(found);
-      }
-      reject(new Error(`docker-registry ended before it listened:\n${written}`));
-    };
-    read().catch(reject);
-  });
+  const log = () => readFileSync(path("log"), "utf8");
+  let port: string | undefined;
+  while (port === undefined) {
+    await Bun.sleep(10);
+    port = LISTENING.exec(log())?.[1];
+    if (child.exitCode !== null) throw new Error(`docker-registry ended before it listened:\n${log()}`);
+  }
   return {
     host: `127.0.0.1:${port}`,
     caFile: tls ? path("certificate.pem") : null,
     folder,
     scopes: tokens?.scopes ?? [],
-    log: () => written,
+    log,
     async close() {
       child.kill("SIGKILL");
       await child.exited;

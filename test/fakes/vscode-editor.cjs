@@ -69,7 +69,13 @@ const vscode = {
     showErrorMessage: show("error"),
     showWarningMessage: show("warning"),
     showInputBox: ({ prompt }) => ask("input", prompt),
-    showQuickPick: (_choices, { title }) => ask("pick", title),
+    async showQuickPick(choices, { title, canPickMany }) {
+      const labels = choices.map((choice) => choice.label ?? choice);
+      const answer = await ask("pick", `${title}: ${labels.join(", ")}`);
+      if (answer === undefined) return undefined;
+      const picked = choices.filter((choice) => [answer].flat().includes(choice.label ?? choice));
+      return canPickMany ? picked : picked[0];
+    },
     withProgress: (_options, work) => work({ report() {} }, { onCancellationRequested() {} }),
   },
   workspace: { getConfiguration: () => ({ get: (key, otherwise) => settings[key] ?? otherwise }) },

@@ -8,13 +8,16 @@ import { BpfmanError } from "../../src/errors/error.ts";
 
 const SEED = Number(process.env.BPFMAN_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 32));
 const ROUNDS = Number(process.env.BPFMAN_FUZZ_ROUNDS ?? 4000);
-const TIME_MAX_MS = 1000;
+const TIME_MAX_MS = 10_000;
 
 const PIECES = [
   "[signing]\n",
   "[database]\n",
   "[interfaces.eth0]\n",
-  "[[signing.trusted]]\n",
+  "[[signing.trusted_keys]]\n",
+  "[[signing.trusted_identities]]\n",
+  'file = "/a.pub"\n',
+  "certificate_identity_regexp = '(a|b)+'\n",
   'interfaces."a.b".xdp_mode = "skb"\n',
   'xdp_mode = "drv"\n',
   "allow_unsigned = true\n",

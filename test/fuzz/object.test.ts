@@ -10,13 +10,10 @@ import { BpfmanError } from "../../src/errors/error.ts";
 import { memorySource } from "../../src/object/fields.ts";
 import { parseLinkerCache } from "../../src/object/linker-cache.ts";
 import { readObject } from "../../src/object/object-file.ts";
+import { sourceLines } from "../../src/object/source-line.ts";
 import { findSymbol, loadSegmentContains, symbolNames } from "../../src/object/symbols.ts";
 import { compileBpf } from "../fakes/compile.ts";
-
-const SEED = Number(process.env.BPFMAN_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 32));
-const ROUNDS = Number(process.env.BPFMAN_FUZZ_ROUNDS ?? 4000);
-/** Far above what any of these files takes, far below a hang. */
-const TIME_MAX_MS = 1000;
+import { type Places, randomFrom, ROUNDS, SEED, storm } from "../fakes/damage.ts";
 
 const SOURCE = `
 const volatile int limit = 3;
@@ -30,76 +27,8 @@ SEC("tp/sched/sched_switch") int first_switch(void *ctx) { total[1]++; return 0;
 SEC("tp/sched/sched_switch") int second_switch(void *ctx) { return 0; }
 `;
 
-/** Numbers at the edges of what fields hold. */
-const EXTREMES = [
-  0n,
-  1n,
-  0x7fn,
-  0xffn,
-  0xff00n,
-  0xffffn,
-  0x7fff_ffffn,
-  0xffff_ffffn,
-  2n ** 53n,
-  2n ** 63n,
-  2n ** 64n - 1n,
-];
-
-type Random = (below: number) => number;
-
-/** mulberry32: small, and the same everywhere. */
-function randomFrom(seed: number): Random {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) % Math.max(1, below);
-  };
-}
-
-/** One to four kinds of damage to a copy of a file. `special` are places where its structure is written down. */
-function damage(original: Uint8Array, special: readonly number[], random: Random): Uint8Array {
-  let bytes = original.slice();
-  for (let times = 1 + random(4); times > 0 && bytes.length > 0; times--) {
-    const place = random(4) > 0 ? special[random(special.length)]! + random(8) : random(bytes.length);
-    const at = Math.min(place, bytes.length - 1);
-    switch (random(7)) {
-      case 0:
-        bytes[at]! ^= 1 << random(8);
-        break;
-      case 1:
-        bytes[at] = random(256);
-        break;
-      case 2:
-        bytes = bytes.subarray(0, random(bytes.length));
-        break;
-      case 3: {
-        const from = random(bytes.length);
-        bytes.copyWithin(at, from, from + 1 + random(256));
-        break;
-      }
-      case 4:
-        bytes.fill(random(2) === 0 ? 0xff : random(256), at, at + 1 + random(64));
-        break;
-      default:
-        writeExtreme(bytes, at, random);
-    }
-  }
-  return bytes;
-}
-
-function writeExtreme(bytes: Uint8Array, at: number, random: Random): void {
-  const width = [1, 2, 4, 8][random(4)]!;
-  const start = at - (at % width);
-  if (start + width > bytes.length) return;
-  const chosen = random(4) === 0 ? BigInt(bytes.length - random(64)) : EXTREMES[random(EXTREMES.length)]!;
-  const value = BigInt.asUintN(64, chosen - BigInt(random(3) === 0 ? random(4) : 0));
-  for (let i = 0; i < width; i++) bytes[start + i] = Number((value >> BigInt(8 * i)) & 0xffn);
-}
-
 /** The ELF header, each field of section and program headers and, in the sections that say much in little room, each word. */
-function specialPlaces(bytes: Uint8Array): number[] {
+const specialPlaces: Places = (bytes) => {
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   const little = bytes[5] === 1;
   const places = Array.from({ length: 64 }, (_, i) => i);
@@ -118,33 +47,7 @@ function specialPlaces(bytes: Uint8Array): number[] {
     }
   }
   return places;
-}
-
-/** Runs `read` over damaged copies; answers how many were read and how many refused. */
-function storm(seeds: readonly Uint8Array[], read: (bytes: Uint8Array) => void, places = specialPlaces) {
-  const originals = seeds.map((bytes) => ({ bytes, special: places(bytes) }));
-  let [accepted, refused, slowest] = [0, 0, 0];
-  for (let round = 0; round < ROUNDS; round++) {
-    const random = randomFrom(SEED + round);
-    const { bytes, special } = originals[random(originals.length)]!;
-    const file = damage(bytes, special, random);
-    const start = performance.now();
-    try {
-      read(file);
-      accepted++;
-    } catch (error) {
-      if (!(error instanceof BpfmanError)) throw new Error(`seed ${SEED}, round ${round}: ${error}`, { cause: error });
-      refused++;
-    }
-    const took = performance.now() - start;
-    if (took > TIME_MAX_MS) throw new Error(`seed ${SEED}, round ${round}: ${took} ms`);
-    slowest = Math.max(slowest, took);
-  }
-  console.log(
-    `fuzz: seed ${SEED}, ${ROUNDS} rounds, ${accepted} read, ${refused} refused, ${slowest.toFixed(1)} ms at most`,
-  );
-  return { accepted, refused };
-}
+};
 
 const multiarch = `${arch() === "arm64" ? "aarch64" : "x86_64"}-linux-gnu`;
 let folder = "";
@@ -160,13 +63,32 @@ describe("damaged files", () => {
     const shipped = `/usr/lib/${multiarch}/bpf`;
     const others = existsSync(shipped) ? readdirSync(shipped).slice(0, 3) : [];
     const seeds = [...compiled, bare, ...others.map((name) => new Uint8Array(readFileSync(join(shipped, name))))];
-    const { accepted, refused } = storm(seeds, (bytes) => {
+    const { accepted, refused } = storm({ seeds, places: specialPlaces }, (bytes) => {
       const object = readObject(bytes);
       for (const { size, offset } of object.globals) {
         expect(Number.isSafeInteger(size) && size > 0 && Number.isSafeInteger(offset)).toBe(true);
       }
       for (const { keySize, valueSize, maxEntries, flags } of object.maps) {
         for (const number of [keySize, valueSize, maxEntries, flags]) expect(number ?? 0).toBeLessThan(2 ** 32);
+      }
+    });
+    expect(accepted).toBeGreaterThan(ROUNDS / 20);
+    expect(refused).toBeGreaterThan(ROUNDS / 20);
+  });
+
+  test("the lines of instructions", () => {
+    const called = `static __attribute__((noinline)) int deep(int x) { return x * 3; }
+      SEC("xdp") int calls(struct xdp_md *ctx) { return deep(ctx->data) + deep(ctx->data_end); }`;
+    const seeds = [compileBpf(called), compileBpf(called, ["-g0"]), compileBpf(SOURCE)];
+    const refuse = (reason: string) => new BpfmanError("INVALID_OBJECT", reason);
+    const { accepted, refused } = storm({ seeds, places: specialPlaces }, (bytes) => {
+      for (const program of ["calls", "pass"]) {
+        const lineOf = sourceLines(bytes, program, refuse);
+        for (const instruction of [0, 3, 9, 1_000_000]) {
+          const line = lineOf(instruction);
+          expect(line?.line ?? 1).toBeGreaterThan(0);
+          expect(line?.instruction ?? instruction).toBe(instruction);
+        }
       }
     });
     expect(accepted).toBeGreaterThan(ROUNDS / 20);
@@ -188,7 +110,7 @@ describe("damaged files", () => {
       build("fixed", ["-static", "-no-pie", "-Wl,-e,one"]),
       build("shared", ["-shared", "-fPIC", "-Wl,--version-script=versions"]),
     ];
-    const { accepted, refused } = storm(seeds, (bytes) => {
+    const { accepted, refused } = storm({ seeds, places: specialPlaces }, (bytes) => {
       for (const name of ["one", "two@@V_2", "three", "four"]) {
         const found = findSymbol(memorySource(bytes), name);
         if (found !== null) expect(loadSegmentContains(memorySource(bytes), found.fileOffset)).toBe(true);
@@ -206,7 +128,7 @@ describe("damaged files", () => {
       for (const [soname, path] of parseLinkerCache(bytes)) expect(soname !== "" && path.startsWith("/")).toBe(true);
     };
     // A cache is never refused: what is damaged is left out.
-    const some = storm([cache.subarray(0, 4096)], read, everyFourth);
+    const some = storm({ seeds: [cache.subarray(0, 4096)], places: everyFourth }, read);
     expect(some).toEqual({ accepted: ROUNDS, refused: 0 });
   });
 

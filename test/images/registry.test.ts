@@ -71,7 +71,7 @@ describe.each([
     expect(await open(registry, auth, "other/image").manifest("v1")).toBeNull();
     expect(await again.referrers(manifestDigest)).toEqual([]);
     const wrongSize = again.blob({ mediaType: "", digest, size: content.length - 1 });
-    expect((await failureOfAsync(() => wrongSize)).code).toBe("REGISTRY_FAILED");
+    expect((await failureOfAsync(() => wrongSize)).code).toBe("IMAGE_DAMAGED");
   });
 
   test.if(login !== "none")("refuses whoever has no credentials, or wrong ones, without showing them", async () => {

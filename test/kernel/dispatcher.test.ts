@@ -15,7 +15,7 @@ import { bpftool, sh, temporaryBpffs, until } from "../fakes/kernel-lab.ts";
 const bpffs = temporaryBpffs();
 const lab = wire();
 /** Its pins are in the file system of the test that runs. */
-const kernel = (): KernelPort => openKernel({ pinFolder: bpffs.path() });
+const kernel = (): KernelPort => openKernel({ testDispatchers: bpffs.path("dispatcher-test") });
 
 const NAMES = { xdp: XDP_ACTIONS, tc: TC_ACTIONS } as const;
 const DEFAULTS = {

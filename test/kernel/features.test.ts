@@ -163,7 +163,7 @@ describe("hints", () => {
     const bytes = readFileSync(`${ROOT}/dist/bpf/fixtures/${fixture}.bpf.o`);
     const [name = ""] = readObject(bytes).programs.map((program) => program.name);
     const programs = [{ name, type, attachFunction, asExtension: false }];
-    const load = openKernel({ pinFolder: "/nonexistent" }).load({
+    const load = openKernel({ testDispatchers: "/nonexistent" }).load({
       bytes,
       name,
       programs,

@@ -8,7 +8,7 @@ import { program, toLoad } from "../fakes/bpf-fixture.ts";
 import { bpftool, inKernel, temporaryBpffs, until } from "../fakes/kernel-lab.ts";
 
 const bpffs = temporaryBpffs();
-const kernel = openKernel({ pinFolder: "/nonexistent" });
+const kernel = openKernel({ testDispatchers: "/nonexistent" });
 
 const u32 = (value: number): Uint8Array => new Uint8Array(Uint32Array.of(value).buffer);
 

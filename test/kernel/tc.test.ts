@@ -9,7 +9,7 @@ import { sh, temporaryBpffs, until } from "../fakes/kernel-lab.ts";
 
 const bpffs = temporaryBpffs();
 const lab = wire();
-const kernel = openKernel({ pinFolder: "/nonexistent" });
+const kernel = openKernel({ testDispatchers: "/nonexistent" });
 
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/chain.bpf.o");
 const OK = 0;

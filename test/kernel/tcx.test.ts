@@ -8,7 +8,7 @@ import { tcxTest } from "../fakes/tcx-test.ts";
 
 const bpffs = temporaryBpffs();
 const wire = cable();
-const kernel = openKernel({ pinFolder: "/nonexistent" });
+const kernel = openKernel({ testDispatchers: "/nonexistent" });
 const LAST: TcxAnchor = { side: "last" };
 
 const hook = (direction: TcxHook["direction"] = "ingress"): TcxHook => ({

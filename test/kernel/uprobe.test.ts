@@ -7,7 +7,7 @@ import { toLoad } from "../fakes/bpf-fixture.ts";
 import { counters, sh, temporaryBpffs, until } from "../fakes/kernel-lab.ts";
 
 const bpffs = temporaryBpffs();
-const kernel = openKernel({ pinFolder: "/nonexistent" });
+const kernel = openKernel({ testDispatchers: "/nonexistent" });
 
 let folder = "";
 let binary = "";

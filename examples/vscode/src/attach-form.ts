@@ -7,11 +7,11 @@ export interface Question {
   readonly name: string;
   readonly prompt: string;
   readonly value: string;
-  /** The only words there are, if it is a choice. */
-  readonly choices?: readonly string[];
+  /** The only words there are, if it is a choice; "interface" for those that the machine has now. */
+  readonly choices?: readonly string[] | "interface";
 }
 
-const IFACE: Question = { name: "iface", prompt: "Network interface", value: "" };
+const IFACE: Question = { name: "iface", prompt: "Network interface", value: "", choices: "interface" };
 const PRIORITY: Question = { name: "priority", prompt: "Priority, 0 to 1000: lower runs first", value: "50" };
 const DIRECTION: Question = {
   name: "direction",
@@ -72,13 +72,11 @@ export function targetOf(programType: string, answers: Readonly<Record<string, s
 
 type Selector = ParamsOf<"program/load">["programs"][number];
 
-/** Programs to load as people write them: `tcx:count_packets fentry:on_open:do_sys_open`, with blanks in between. */
-export function selectorsOf(text: string): Selector[] {
-  const words = text.split(/\s+/).filter((word) => word !== "");
-  if (words.length === 0) throw new Error("name at least one program, as TYPE:NAME");
-  return words.map((word) => {
-    const [type, name, attachFunction, ...more] = word.split(":");
-    if (!type || !name || more.length > 0) throw new Error(`"${word}" is not TYPE:NAME or TYPE:NAME:FUNCTION`);
-    return { type: type as Selector["type"], name, attachFunction: attachFunction ?? null };
-  });
+/** A program to load, as the server offers those of an object file: `tcx:count_packets`, `fentry:on_open:do_sys_open`. */
+export function selectorOf(word: string): Selector {
+  const [type = "", name = "", attachFunction = null] = word.split(":");
+  return { type: type as Selector["type"], name, attachFunction };
 }
+
+/** Whether the function to attach to has to be asked for before the load. */
+export const lacksFunction = (word: string): boolean => /^(fentry|fexit|lsm):[^:]+$/.test(word);

@@ -15,7 +15,7 @@ import {
   workspace,
 } from "vscode";
 import { RpcError } from "../../../rpc/client.ts";
-import { questionsFor, targetOf } from "./attach-form.ts";
+import { lacksFunction, questionsFor, targetOf } from "./attach-form.ts";
 import { type LinkEntry, openSession, placeOf, type ProgramNode, type Session } from "./session.ts";
 
 type Node = ProgramNode | LinkEntry;
@@ -145,13 +145,18 @@ export async function deactivate(): Promise<void> {
 }
 
 async function load(session: Session, file: Uri): Promise<void> {
-  const programs = await window.showInputBox({
-    title: `Load from ${file.fsPath}`,
-    prompt: "Programs as TYPE:NAME, or TYPE:NAME:FUNCTION for fentry and fexit; several with blanks in between",
-    placeHolder: "tcx:count_packets tracepoint:count_openat",
-  });
-  if (programs === undefined) return;
-  const title = `Loading ${file.fsPath}`;
+  const offered = await session.programsIn(file.fsPath);
+  const items = offered.map(({ value, description }) => ({ label: value, description }));
+  const title = `Load from ${file.fsPath}`;
+  const picked = await window.showQuickPick(items, { title, canPickMany: true });
+  if (picked === undefined || picked.length === 0) return;
+  const programs: string[] = [];
+  for (const { label } of picked) {
+    const prompt = `Kernel function, or LSM hook, of ${label}`;
+    const target = lacksFunction(label) ? await window.showInputBox({ title, prompt }) : "";
+    if (target === undefined) return;
+    programs.push(target === "" ? label : `${label}:${target}`);
+  }
   await window.withProgress({ location: ProgressLocation.Notification, title, cancellable: true }, (_, token) =>
     session.load({ file: file.fsPath, programs, signal: signalOf(token) }),
   );
@@ -166,10 +171,11 @@ function signalOf(token: CancellationToken): AbortSignal {
 async function attach(session: Session, { program }: ProgramNode): Promise<void> {
   const answers: Record<string, string> = {};
   for (const { name, prompt, value, choices } of questionsFor(program.type)) {
+    const words = choices === "interface" ? await session.interfaces() : choices;
     const answer =
-      choices === undefined
+      words === undefined
         ? await window.showInputBox({ title: `Attach ${program.function_name}`, prompt, value })
-        : await window.showQuickPick([...choices], { title: prompt });
+        : await window.showQuickPick([...words], { title: prompt });
     if (answer === undefined) return;
     answers[name] = answer;
   }

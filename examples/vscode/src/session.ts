@@ -1,7 +1,7 @@
 /** The editor's session with bpfman: what is there, kept up to date, and what can be done. Knows nothing of the editor. */
 import { type Client, startClient } from "../../../rpc/client.ts";
-import type { LinkListAnswer, ProgramListAnswer } from "../../../src/domain/answer.ts";
-import { type AttachTarget, selectorsOf } from "./attach-form.ts";
+import type { CompleteAnswer, LinkListAnswer, ProgramListAnswer } from "../../../src/domain/answer.ts";
+import { type AttachTarget, selectorOf } from "./attach-form.ts";
 
 export type ProgramEntry = ProgramListAnswer["programs"][number];
 export type LinkEntry = LinkListAnswer["links"][number];
@@ -25,8 +25,8 @@ export interface SessionOptions {
 
 export interface LoadOptions {
   readonly file: string;
-  /** As TYPE:NAME, several with blanks in between. */
-  readonly programs: string;
+  /** Each as TYPE:NAME, or TYPE:NAME:FUNCTION. */
+  readonly programs: readonly string[];
   readonly signal?: AbortSignal;
 }
 
@@ -77,9 +77,19 @@ export class Session {
     );
   }
 
+  /** The programs of an object file, as `load` takes them, each with the section in which it stands. */
+  async programsIn(file: string): Promise<CompleteAnswer["values"]> {
+    return (await this.#client.call("complete", { what: "object-program", prefix: "", file })).values;
+  }
+
+  /** Names of the network interfaces of the machine. */
+  async interfaces(): Promise<string[]> {
+    return (await this.#client.call("complete", { what: "interface", prefix: "" })).values.map(({ value }) => value);
+  }
+
   /** Loads programs from an object file. */
   async load({ file, programs, signal }: LoadOptions): Promise<void> {
-    const params = { source: { file }, programs: selectorsOf(programs) };
+    const params = { source: { file }, programs: programs.map(selectorOf) };
     await this.#client.call("program/load", params, signal === undefined ? {} : { signal });
   }
 

@@ -1,6 +1,14 @@
 /** Options that say where an image is and how it is fetched. */
 import { PULL_POLICIES } from "../../domain/program.ts";
-import type { Flag, Line } from "../command.ts";
+import type { Argument, Flag, Line } from "../command.ts";
+
+export const IMAGE: Argument = {
+  name: "image",
+  doc: [
+    "Required: Name of the image, with a tag, a digest, or both.",
+    "Example: quay.io/bpfman-bytecode/xdp_pass:latest",
+  ],
+};
 
 const IMAGE_URL: Flag = {
   long: "image-url",

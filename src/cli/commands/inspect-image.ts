@@ -1,14 +1,6 @@
-import type { Argument, Command } from "../command.ts";
+import type { Command } from "../command.ts";
 import { renderInspected } from "../render-image.ts";
-import { REGISTRY_AUTH } from "./image-flags.ts";
-
-const IMAGE: Argument = {
-  name: "image",
-  doc: [
-    "Required: Name of the image, with a tag, a digest, or both.",
-    "Example: quay.io/bpfman-bytecode/xdp_pass:latest",
-  ],
-};
+import { IMAGE, REGISTRY_AUTH } from "./image-flags.ts";
 
 export const inspectImage: Command = {
   args: [IMAGE],

@@ -8,7 +8,7 @@ const PATH: Flag = {
   short: "p",
   takes: "one",
   required: true,
-  completes: "file",
+  completes: "object",
   doc: [
     "Required: Location of local bytecode file",
     "Example: --path /run/bpfman/examples/go-xdp-counter/bpf_x86_bpfel.o",

@@ -5,6 +5,7 @@ export const PROGRAMS: Flag = {
   long: "programs",
   takes: "list",
   required: true,
+  completes: "object-program",
   doc: [
     "Required: The program type and eBPF function name that is the entry point",
     "for the eBPF program.",
@@ -29,6 +30,7 @@ export const PROGRAMS: Flag = {
 export const GLOBAL: Flag = {
   long: "global",
   short: "g",
+  completes: "object-global",
   takes: "list",
   doc: [
     "Optional: Global variables to be set when program is loaded.",

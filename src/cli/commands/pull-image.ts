@@ -12,7 +12,7 @@ export const pullImage: Command = {
     },
     {
       does: "Ask the registry even if it is there, with a login",
-      line: 'bpfman image pull -i localhost:5000/counter:v1 -p Always -r "$(printf %s user:password | base64 -w0)"',
+      line: "bpfman image pull -i localhost:5000/counter:v1 -p Always -r dXNlcjpwYXNzd29yZA==",
     },
   ],
   prepare(line) {

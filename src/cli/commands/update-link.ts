@@ -1,7 +1,7 @@
 import { TC_ACTIONS, XDP_ACTIONS } from "../../domain/actions.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import type { Argument, Command, Flag } from "../command.ts";
-import { parseLinkId, parsePriority } from "../parse-number.ts";
+import { parseLinkId, parseWidePriority } from "../parse-number.ts";
 import { parseWord } from "../parse-word.ts";
 import { renderLink } from "../render-link.ts";
 
@@ -12,7 +12,7 @@ const PRIORITY: Flag = {
   long: "priority",
   short: "p",
   takes: "one",
-  doc: ["Optional: New priority in the chain. Lower value runs first.", "[possible values: 0-1000]"],
+  doc: ["Optional: New priority in the chain. Lower value runs first.", "[possible values: 0-2147483647]"],
 };
 const PROCEED_ON: Flag = {
   long: "proceed-on",
@@ -43,7 +43,7 @@ export const updateLink: Command = {
     }
     const request = {
       linkId: parseLinkId(line.word(LINK_ID)),
-      priority: priority === null ? null : parsePriority(priority),
+      priority: priority === null ? null : parseWidePriority(priority),
       proceedOn: proceedOn.length === 0 ? null : proceedOn,
     };
     return async (session) => session.print(await session.invoke("link/update", request), renderLink);

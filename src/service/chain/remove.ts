@@ -1,4 +1,6 @@
-/** Taking a program out of a chain: for `detach`, `unload` and the recovery. */
+/** Taking programs out of a chain: for `detach`, `unload`, `delete` and the recovery. */
+import type { DispatcherRecord } from "../../domain/dispatcher.ts";
+import type { LinkId } from "../../domain/ids.ts";
 import { LINK_GONE_TIMEOUT_MS } from "../../domain/limits.ts";
 import { orderChain } from "../../dispatcher/order.ts";
 import { BpfmanError } from "../../errors/error.ts";
@@ -7,9 +9,9 @@ import type { Context } from "../operation.ts";
 import { carryOut } from "../plan.ts";
 import { waitUntil } from "../wait.ts";
 import type { RowState } from "../../domain/program.ts";
-import { type ChainLink, membersOf } from "./members.ts";
-import { placeOf } from "./place.ts";
-import { rebuild, removeRevision } from "./rebuild.ts";
+import { type ChainLink, linksOf, membersOf } from "./members.ts";
+import { type ChainPlace, placeName, placeOf } from "./place.ts";
+import { rebuild, removeAtRest } from "./rebuild.ts";
 import { seatOf } from "./seat.ts";
 
 export interface ChainRow {
@@ -42,16 +44,46 @@ export async function removeFromChain(host: Host, row: ChainRow, context: Contex
       forget();
     }
   });
-  if (rest.length === 0) removeChain(host, link, context);
-  const kernelLink = link.kernelLinkId;
-  if (kernelLink === null) return;
-  const isLive = (): boolean => host.kernel.link(kernelLink)?.programId === link.programId;
+  if (rest.length === 0) removeChain(host, { place, links: [link] }, context);
+  await untilGone(host, link);
+}
+
+async function untilGone(host: Host, { kernelLinkId, programId }: ChainLink): Promise<void> {
+  if (kernelLinkId === null) return;
+  const isLive = (): boolean => host.kernel.link(kernelLinkId)?.programId === programId;
   await waitUntil(host, () => !isLive(), LINK_GONE_TIMEOUT_MS);
 }
 
-/** The last member goes, and with it everything that bpfman had on the hook. clsact stays: others may use it. */
-function removeChain(host: Host, link: ChainLink, context: Context): void {
-  const place = placeOf(link.details);
+/**
+ * Takes all members off a hook at one stroke: no packet meets a part of the chain. Answers the links that went. Killed in
+ * between, the next writing command finishes the job, as for any link that was on its way out.
+ */
+export async function removeWholeChain(host: Host, record: DispatcherRecord, context: Context): Promise<LinkId[]> {
+  const links = linksOf(host, record);
+  const place: ChainPlace = { key: record, interface: record.interface, netns: record.netns };
+  await carryOut(context, async (steps) => {
+    const markAll = (state: RowState): void =>
+      host.store.transaction(() => links.forEach((link) => host.store.setLinkState(link.id, state)));
+    await steps.step(
+      `mark the links on ${placeName(place)}`,
+      () => markAll("removing"),
+      () => markAll("ready"),
+    );
+  });
+  // From here on there is no way back: the rows are `removing`, and whoever comes next finishes the job.
+  removeChain(host, { place, links }, context);
+  for (const link of links) await untilGone(host, link);
+  return links.map((link) => link.id);
+}
+
+interface WholeChain {
+  readonly place: ChainPlace;
+  /** All members that are left. */
+  readonly links: readonly ChainLink[];
+}
+
+/** Everything that bpfman has on the hook goes. clsact stays: others may use it. */
+function removeChain(host: Host, { place, links }: WholeChain, context: Context): void {
   const record = host.store.dispatcher(place.key);
   if (record !== null) {
     try {
@@ -62,10 +94,11 @@ function removeChain(host: Host, link: ChainLink, context: Context): void {
     } catch (cause) {
       if (!isGone(cause)) throw cause;
     }
-    removeRevision(host, record, context);
+    // Must not be left behind: the rows that name these pins go next.
+    if (record.revision > 0) removeAtRest(host, host.pins.paths.revision(record, record.revision));
   }
   host.store.transaction(() => {
-    host.store.deleteLink(link.id);
+    for (const link of links) host.store.deleteLink(link.id);
     host.store.deleteDispatcher(place.key);
   });
 }

@@ -21,7 +21,7 @@ export function placeGlobals(object: ObjectFile, globals: ReadonlyMap<string, Ui
       const names = object.globals.map((candidate) => candidate.name);
       const there = names.length === 0 ? "the object has no global variables" : `the object has: ${names.join(", ")}`;
       const near = didYouMean(name, names);
-      throw new BpfmanError("GLOBAL_NOT_FOUND", `no global variable "${name}" in the object`, {
+      throw new BpfmanError("GLOBAL_NOT_FOUND", `global variable "${name}" not found in program`, {
         details: { global: name, globals: names },
         hint: near === null ? there : `${near} ${there}`,
       });

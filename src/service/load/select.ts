@@ -12,21 +12,25 @@ const FAMILIES: readonly (readonly ProgramType[])[] = [
 ];
 
 /**
- * The type a program is loaded with. Whether a probe is a return probe is decided by its section; between tc and tcx by
- * the user, since the program is the same. A section name that belongs to no type leaves the choice to the user.
+ * The type a program is loaded with. Whether a probe is a return probe is decided by its section, unless the request
+ * insists; between tc and tcx by the user, since the program is the same. A section name that belongs to no type leaves
+ * the choice to the user.
  */
 function settleType(asked: ProgramSelector, program: ObjectProgram): ProgramType {
   const { kind } = program;
-  if (kind === null || kind === asked.type) return asked.type;
-  const related = FAMILIES.find((family) => family.includes(asked.type));
-  if (kind !== "unmanaged" && related?.includes(kind))
-    return asked.type === "tc" || asked.type === "tcx" ? asked.type : kind;
+  const wanted = asked.actualType ?? asked.type;
+  if (kind === null || kind === wanted) return wanted;
+  const related = FAMILIES.find((family) => family.includes(wanted));
+  if (kind !== "unmanaged" && related?.includes(kind)) {
+    const isChosen = (asked.actualType ?? null) !== null || wanted === "tc" || wanted === "tcx";
+    return isChosen ? wanted : kind;
+  }
   const found = kind === "unmanaged" ? "of a type that bpfman does not attach" : kind;
   throw new BpfmanError(
     "PROGRAM_TYPE_MISMATCH",
-    `program type mismatch: asked for ${asked.type}, but section "${program.section}" of ${asked.name} is ${found}`,
+    `program type mismatch: asked for ${wanted}, but section "${program.section}" of ${asked.name} is ${found}`,
     {
-      details: { program: asked.name, asked: asked.type, section: program.section, found: kind },
+      details: { program: asked.name, asked: wanted, section: program.section, found: kind },
       ...(kind === "unmanaged" ? {} : { hint: `use --programs ${kind}:${asked.name}` }),
     },
   );

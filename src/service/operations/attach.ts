@@ -1,7 +1,7 @@
 import type { LinkAnswer } from "../../domain/answer.ts";
 import { TCX_ATTEMPTS_MAX } from "../../domain/limits.ts";
 import { attachKindOf } from "../../domain/link.ts";
-import { APPLICATION_KEY, type Metadata, type ProgramRecord } from "../../domain/program.ts";
+import { APPLICATION_KEY, type Metadata, NOUN_APPLICATION_KEY, type ProgramRecord } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { linkAnswer } from "../../inspect/link.ts";
 import type { Host } from "../../platform/host.ts";
@@ -51,9 +51,9 @@ function resolve(host: Host, program: ProgramRecord, target: SimpleTarget): Atta
 }
 
 /** A link belongs to its program's application, unless the attach names another. */
-function applicationOf(program: ProgramRecord): Metadata {
-  const application = program.metadata[APPLICATION_KEY];
-  return application === undefined ? {} : { [APPLICATION_KEY]: application };
+function inherited({ metadata }: ProgramRecord): Metadata {
+  const keys = [APPLICATION_KEY, NOUN_APPLICATION_KEY].filter((key) => Object.hasOwn(metadata, key));
+  return Object.fromEntries(keys.map((key) => [key, metadata[key] as string]));
 }
 
 /** Attaches, and tries again when somebody changed the hook between the look at it and the attach. */
@@ -73,7 +73,7 @@ async function attach(host: Host, request: AttachRequest, context: Context): Pro
   const target = request.attach;
   requireKind(program, target);
   if (target.kind === "xdp" || target.kind === "tc") {
-    const metadata = { ...applicationOf(program), ...request.metadata };
+    const metadata = { ...inherited(program), ...request.metadata };
     return attachToChain(host, { program, target, metadata }, context);
   }
   const spec = resolve(host, program, target);
@@ -99,7 +99,7 @@ function attachSpec(host: Host, { program, request, spec }: Resolved, context: C
           {
             programId: program.id,
             details: spec.details,
-            metadata: { ...applicationOf(program), ...request.metadata },
+            metadata: { ...inherited(program), ...request.metadata },
             createdAt: host.now(),
           },
           (id) => host.pins.paths.link(id),

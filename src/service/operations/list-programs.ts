@@ -1,24 +1,28 @@
 import type { ProgramListAnswer, ProgramListEntry } from "../../domain/answer.ts";
 import { programId } from "../../domain/ids.ts";
 import { programTypeText } from "../../domain/kernel-words.ts";
-import { APPLICATION_KEY } from "../../domain/program.ts";
+import { applicationOf } from "../../domain/program.ts";
 import { kernelProgramAnswer, programRecordAnswer } from "../../inspect/program.ts";
 import type { Host } from "../../platform/host.ts";
-import { hasApplication, hasMetadata, isOfKernelType, isOfType, requireTypeWord } from "../filter.ts";
+import { hasApplication, hasMetadata, isOfKernelType, isOfType, requireTypeWords } from "../filter.ts";
+import { parseSelector } from "../selector.ts";
 import { operation } from "../operation.ts";
 import { type ListProgramsRequest, listProgramsRequest } from "../requests/programs.ts";
 
 /** The rows of the table; in the full view each with its record and with what the kernel says of it. */
 function managed(host: Host, request: ListProgramsRequest): ProgramListEntry[] {
+  const matches = parseSelector(request.selector ?? null);
   const wanted = host.store
     .programSummaries()
     .filter(({ type }) => isOfType(type, request.programType))
     .filter(({ metadata }) => hasApplication(metadata, request.application))
-    .filter(({ metadata }) => hasMetadata(metadata, request.metadataSelector));
+    .filter(({ metadata }) => hasMetadata(metadata, request.metadataSelector))
+    .filter(({ metadata }) => matches(metadata))
+    .filter(({ links }) => (request.attached ?? links.length > 0) === links.length > 0);
   const entries = wanted.map(({ id, name, type, metadata, links }) => ({
     program_id: id,
     managed: true,
-    application: metadata[APPLICATION_KEY] ?? null,
+    application: applicationOf(metadata),
     type,
     function_name: name,
     links,
@@ -38,9 +42,10 @@ function managed(host: Host, request: ListProgramsRequest): ProgramListEntry[] {
   });
 }
 
-/** Programs that only the kernel knows; they have neither application nor metadata. */
+/** Programs that only the kernel knows; they have no application, metadata, or links of ours. */
 function foreign(host: Host, request: ListProgramsRequest): ProgramListEntry[] {
-  if (request.application !== null || Object.keys(request.metadataSelector).length > 0) return [];
+  const asksForOurs = request.application !== null || Object.keys(request.metadataSelector).length > 0;
+  if (asksForOurs || (request.selector ?? null) !== null || request.attached === true) return [];
   const ours = new Set(host.store.programSummaries().map((program) => program.id));
   const entries: ProgramListEntry[] = [];
   for (const id of host.kernel.programIds()) {
@@ -62,7 +67,7 @@ function foreign(host: Host, request: ListProgramsRequest): ProgramListEntry[] {
 }
 
 function listPrograms(host: Host, request: ListProgramsRequest): ProgramListAnswer {
-  requireTypeWord(request.programType);
+  requireTypeWords(request.programType);
   const programs = managed(host, request);
   if (request.all) programs.push(...foreign(host, request));
   return { programs: programs.sort((a, b) => a.program_id - b.program_id) };

@@ -14,3 +14,5 @@ export type ListDispatchersRequest = v.InferOutput<typeof listDispatchersRequest
 
 export const getDispatcherRequest = v.strictObject({ type, nsid: number, ifindex: number });
 export type GetDispatcherRequest = v.InferOutput<typeof getDispatcherRequest>;
+
+export const deleteDispatcherRequest = getDispatcherRequest;

@@ -1,6 +1,12 @@
 /** Fields that several requests share. The schemas here are the only place that says what is well-formed. */
 import * as v from "valibot";
-import { ID_MAX, METADATA_CHARS_MAX, METADATA_PAIRS_MAX, NAME_CHARS_MAX, PRIORITY_MAX } from "../../domain/limits.ts";
+import {
+  ID_MAX,
+  METADATA_CHARS_MAX,
+  METADATA_PAIRS_MAX,
+  NAME_CHARS_MAX,
+  PRIORITY_WIDE_MAX,
+} from "../../domain/limits.ts";
 
 export const name = v.pipe(v.string(), v.minLength(1), v.maxLength(NAME_CHARS_MAX));
 export const path = v.pipe(
@@ -39,12 +45,15 @@ export const metadata = v.optional(
 );
 
 /** bpfman's own words and the kernel's (domain/kernel-words.ts); checked where the words are known. */
-export const programType = v.optional(v.nullable(v.pipe(v.string(), v.minLength(1))), null);
+const typeWord = v.pipe(v.string(), v.minLength(1));
+export const programType = v.optional(v.nullable(v.union([typeWord, v.array(typeWord)])), null);
 export const application = v.optional(v.nullable(text), null);
 
+const PRIORITY_SHAPE = `a priority is a whole number from 0 to ${PRIORITY_WIDE_MAX}`;
+/** The classic command line takes less (PRIORITY_MAX), and says so itself. */
 export const priority = v.pipe(
-  v.number(`a priority is a whole number from 0 to ${PRIORITY_MAX}`),
-  v.integer(`a priority is a whole number from 0 to ${PRIORITY_MAX}`),
-  v.minValue(0, `a priority is a whole number from 0 to ${PRIORITY_MAX}`),
-  v.maxValue(PRIORITY_MAX, `a priority is a whole number from 0 to ${PRIORITY_MAX}`),
+  v.number(PRIORITY_SHAPE),
+  v.integer(PRIORITY_SHAPE),
+  v.minValue(0, PRIORITY_SHAPE),
+  v.maxValue(PRIORITY_WIDE_MAX, PRIORITY_SHAPE),
 );

@@ -1,13 +1,29 @@
 import * as v from "valibot";
+import { PROGRAM_TYPES } from "../../domain/program.ts";
 import { application, id, metadata, priority, programType } from "./fields.ts";
 
 export const detachRequest = v.strictObject({ linkId: id, ignoreMissing: v.optional(v.boolean(), false) });
 export type DetachRequest = v.InferOutput<typeof detachRequest>;
 
+export const deleteLinkRequest = v.strictObject({
+  linkId: id,
+  /** When its program goes with it: also delete the programs that use that one's maps. */
+  recursive: v.optional(v.boolean(), false),
+});
+export type DeleteLinkRequest = v.InferOutput<typeof deleteLinkRequest>;
+
 export const getLinkRequest = v.strictObject({ linkId: id });
 export type GetLinkRequest = v.InferOutput<typeof getLinkRequest>;
 
-export const listLinksRequest = v.strictObject({ programType, application, metadataSelector: metadata });
+export const listLinksRequest = v.strictObject({
+  programType,
+  application,
+  /** Pairs that the link has, or its program. */
+  metadataSelector: metadata,
+  programId: v.optional(v.nullable(id)),
+  /** Exact kinds; none for all. */
+  kinds: v.optional(v.array(v.picklist(PROGRAM_TYPES))),
+});
 export type ListLinksRequest = v.InferOutput<typeof listLinksRequest>;
 
 /** What a live link of a chain may change; proceed-on words are checked against the link's kind. */

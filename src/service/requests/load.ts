@@ -8,6 +8,7 @@ export const programSelector = v.strictObject({
   type: v.picklist(PROGRAM_TYPES),
   name,
   attachFunction: v.optional(v.nullable(name), null),
+  actualType: v.optional(v.nullable(v.picklist(PROGRAM_TYPES))),
 });
 
 /** Global data: hex digits, two for each byte, or base64. */

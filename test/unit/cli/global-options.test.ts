@@ -98,7 +98,7 @@ test("progress is shown on a terminal only", async () => {
     call.context.progress?.("reading");
     return versionAnswer;
   };
-  expect((await cli("version", { answer, terminal: true })).err).toBe("reading\n");
+  expect((await cli("version", { answer, terminal: true })).err).toBe("\r\x1b[Kreading\r\x1b[K");
   expect((await cli("version", { answer })).err).toBe("");
 });
 

@@ -72,7 +72,7 @@ test("hidden commands are not listed, and have help", async () => {
   const { out } = await cli("--help");
   expect(out).not.toContain("completions");
   expect(out).not.toContain("man pages");
-  expect((await cli("completions --help")).out).toContain("Generate shell completions for bpfman.");
+  expect((await cli("completions --help")).out).toContain("Generates shell completions");
   expect((await cli("list --help")).out).not.toMatch(/^ {2}program /m);
 });
 
@@ -94,6 +94,7 @@ describe("the table itself", () => {
     for (const { line } of command.examples) {
       const run = await cli(
         `${line.replace(/^bpfman /, "")} --output json`.replace(/-o json --output json$/, "-o json"),
+        { answer: () => ({ programs: [], links: [], deleted: [], detached: [] }) },
       );
       expect([line, run.err, run.code]).toEqual([line, "", 0]);
     }

@@ -23,6 +23,8 @@ const ANSWERS: Readonly<Record<string, unknown>> = {
   "link/detach": { link_id: 1, detached: true },
   "link/list": { links: [] },
   "link/get": everyLink[0],
+  "image/build": { published: "example.com/a@sha256:0" },
+  "image/generateBuildArgs": { build_args: {} },
   version: versionAnswer,
 };
 
@@ -222,4 +224,58 @@ test("unload and detach try every id, in order", async () => {
   expect(run.calls.map((call) => call.request)).toEqual([3, 1, 2].map((linkId) => ({ linkId, ignoreMissing: false })));
   expect(run.connected).toHaveLength(1);
   expect(run.out).toBe("");
+});
+
+describe("images are made from", () => {
+  const none = { file: null, project: null, files: null };
+  const built = { tag: "example.com/a:v1", containerFile: null, runtime: null, contextFolder: null };
+  test("one object", async () => {
+    await expectRequest("image build -t example.com/a:v1 -b x.o", "image/build", {
+      ...built,
+      bytecode: { ...none, file: "x.o" },
+    });
+    await expectRequest("image generate-build-args --bytecode=x.o", "image/generateBuildArgs", {
+      bytecode: { ...none, file: "x.o" },
+    });
+  });
+  test("the folder of a cilium/ebpf project", async () => {
+    const bytecode = { ...none, project: "./p" };
+    await expectRequest("image build --tag example.com/a:v1 -c ./p", "image/build", { ...built, bytecode });
+    await expectRequest("image generate-build-args --cilium-ebpf-project ./p", "image/generateBuildArgs", { bytecode });
+  });
+  test("one object for each platform, in the order of the platforms", async () => {
+    const architectures = [
+      ...["386-el", "amd64-el", "arm-el", "arm64-el", "loong64-el", "mips-eb", "mipsle-el", "mips64-eb", "mips64le-el"],
+      ...["ppc64-eb", "ppc64le-el", "riscv64-el", "s390x-eb"],
+    ];
+    const files = architectures.map((word) => ({ platform: `linux/${word.slice(0, -3)}`, file: `${word}.o` }));
+    const flags = architectures.toReversed().flatMap((word) => [`--bc-${word}`, `${word}.o`]);
+    await expectRequest(["image", "build", "-t", built.tag, ...flags], "image/build", {
+      ...built,
+      bytecode: { ...none, files },
+    });
+  });
+  test("a Containerfile", async () => {
+    await expectRequest("image build -t example.com/a:v1 -f Containerfile -r podman -b x.o", "image/build", {
+      ...built,
+      bytecode: { ...none, file: "x.o" },
+      containerFile: "Containerfile",
+      runtime: "podman",
+    });
+  });
+  test.each([
+    ["image build -b x.o", '"bpfman image build" needs --tag <TAG>'],
+    ["image build -t a", "no bytecode file was given"],
+    ["image generate-build-args -b x.o -c p", '"--bytecode <BYTECODE>" cannot be used with "--cilium-ebpf-project'],
+    [
+      "image build -t a -b x.o --bc-arm-el y.o",
+      '"--bytecode <BYTECODE>" cannot be used with "--bc-arm-el <BC_ARM_EL>"',
+    ],
+    ["image build -t a -b x.o -f C -r nerdctl", 'invalid container runtime "nerdctl": must be one of docker, podman'],
+    ["image build -t a -b x.o -r podman", '"--runtime <RUNTIME>" needs "--container-file <CONTAINER_FILE>"'],
+  ])("and not %s", async (line, message) => {
+    const run = await cli(line);
+    expect(run).toMatchObject({ code: 2, out: "", calls: [] });
+    expect(run.err).toStartWith(`error: ${message}`);
+  });
 });

@@ -21,6 +21,17 @@ test("everything that can be said", async () => {
     [signing]
     allow_unsigned = false
     verify_enabled = false
+    trusted_root = "/etc/bpfman/trusted_root.json"
+    [[signing.trusted_identities]]
+    certificate_identity = "dev@example.com"
+    certificate_oidc_issuer_regexp = 'https://(?i:LOGIN)\\.example\\.com'
+    [[signing.trusted_identities]]
+    certificate_identity_regexp = "https://example.com/.*"
+    certificate_oidc_issuer = "https://example.com"
+    [[signing.trusted_keys]]
+    file = "/etc/bpfman/a.pub"
+    [[signing.trusted_keys]]
+    file = "/etc/bpfman/b.pub"
     [database]
     max_retries = 3
     millisec_delay = 500
@@ -30,7 +41,16 @@ test("everything that can be said", async () => {
       ["eth0", { xdpMode: "skb" }],
       ["eth0.100", { xdpMode: "drv" }],
     ]),
-    signing: { allowUnsigned: false, verifyEnabled: false },
+    signing: {
+      allowUnsigned: false,
+      verifyEnabled: false,
+      trustedRoot: "/etc/bpfman/trusted_root.json",
+      trustedIdentities: [
+        { identity: { exact: "dev@example.com" }, issuer: { regexp: "https://(?i:LOGIN)\\.example\\.com" } },
+        { identity: { regexp: "https://example.com/.*" }, issuer: { exact: "https://example.com" } },
+      ],
+      trustedKeys: ["/etc/bpfman/a.pub", "/etc/bpfman/b.pub"],
+    },
     database: { maxRetries: 3, millisecDelay: 500 },
   });
   expect(databaseWaitMs(config)).toBe(1_500);
@@ -97,6 +117,35 @@ const WRONG: readonly [text: string, line: number, column: number, says: string]
   ["[database]\nmillisec_delay = inf", 2, 1, "must be a whole number from 0, not Infinity"],
   ["[database]\nb = 1\n[signing]\na = 1", 2, 1, 'unknown key "database.b"'],
   ["[signing]\na = 1\n[database]\nb = 1", 2, 1, 'unknown key "signing.a"'],
+  ['[signing]\ntrusted_root = "root.json"', 2, 1, '"signing.trusted_root" must be an absolute path'],
+  ['[[signing.trusted_keys]]\nfile = "a.pub"', 2, 1, '"signing.trusted_keys.0.file" must be an absolute path'],
+  ["[[signing.trusted_keys]]\n", 1, 11, '"signing.trusted_keys.0.file" is missing'],
+  ['[signing]\ntrusted_keys = "a.pub"', 2, 1, '"signing.trusted_keys" must be an array of tables, not "a.pub"'],
+  ['[[signing.trusted_keys]]\npath = "/a.pub"', 2, 1, 'unknown key "signing.trusted_keys.0.path"'],
+  [
+    '[[signing.trusted_identities]]\ncertificate_identity = "a"',
+    1,
+    11,
+    '"signing.trusted_identities.0" must have either certificate_oidc_issuer or certificate_oidc_issuer_regexp',
+  ],
+  [
+    '[[signing.trusted_identities]]\ncertificate_identity = "a"\ncertificate_identity_regexp = "a"',
+    1,
+    11,
+    '"signing.trusted_identities.0" must have either certificate_identity or certificate_identity_regexp',
+  ],
+  [
+    '[[signing.trusted_identities]]\ncertificate_oidc_issuer = "a"\ncertificate_identity_regexp = "a("',
+    3,
+    1,
+    '"signing.trusted_identities.0.certificate_identity_regexp" must be a regular expression',
+  ],
+  [
+    '[[signing.trusted_identities]]\ncertificate_oidc_issuer = "a"\ncertificate_identity = ""',
+    3,
+    1,
+    '"signing.trusted_identities.0.certificate_identity" must be 1 to 2048 characters long',
+  ],
 ];
 for (const [text, line, column, says] of WRONG) {
   test(`refused at ${line}:${column}: ${JSON.stringify(text)}`, async () => {
@@ -116,6 +165,7 @@ test("a hint names the near key, or those that there are", async () => {
     "known keys here: max_retries, millisec_delay",
   );
   expect((await failureOfAsync(() => read("[interfaces.eth0]\nq = true"))).hint).toBe("known keys here: xdp_mode");
+  expect((await failureOfAsync(() => read("[[signing.trusted_keys]]\nq = true"))).hint).toBe("known keys here: file");
   expect((await failureOfAsync(() => read("q = true"))).hint).toBe("known keys here: interfaces, signing, database");
 });
 

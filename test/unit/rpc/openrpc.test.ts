@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import metaSchema from "@open-rpc/meta-schema";
 import { openRpcDocument } from "../../../rpc/openrpc.ts";
 import { ERROR_NUMBERS } from "../../../rpc/protocol.ts";
 import { SESSION_SCHEMAS } from "../../../rpc/schemas.ts";
@@ -34,7 +35,13 @@ test("rpc/answers.schema.json is what the types say (bun run docs)", async () =>
   expect(await answerSchemas()).toEqual(written);
 });
 
-test("the document has what OpenRPC 1.3 asks for, and nothing that it does not know", () => {
+test("the document is one, by the schema of OpenRPC", () => {
+  expect(misfits(sent, { ...metaSchema }, metaSchema)).toEqual([]);
+  const { methods: _, ...without } = sent;
+  expect(misfits(without, { ...metaSchema }, metaSchema)).toEqual(["(value): no methods"]);
+});
+
+test("the document has what we want of one", () => {
   expect(Object.keys(sent).sort()).toEqual(["components", "info", "methods", "openrpc", "x-notifications"]);
   expect(sent.openrpc).toMatch(/^1\.3\.\d+$/);
   expect(sent.info).toMatchObject({ title: "bpfman", version: "1.2.3", license: { name: "Apache-2.0" } });
@@ -84,7 +91,7 @@ test("params are those of the schemas that check requests, with defaults and lim
   expect(paramOf("program/unload", "ignoreMissing")).toMatchObject({ required: false, schema: { default: false } });
   const tcx = { kind: "tcx", iface: "eth0", priority: 50, direction: "ingress" };
   expect(fits("link/attach", "attach", tcx)).toBe(true);
-  expect(fits("link/attach", "attach", { ...tcx, priority: 1001 })).toBe(false);
+  expect(fits("link/attach", "attach", { ...tcx, priority: -1 })).toBe(false);
   expect(fits("link/attach", "attach", { ...tcx, proceedOn: [] })).toBe(false);
   expect(fits("initialize", "protocolVersion", 2)).toBe(false);
   expect(paramOf("version", "workDoneToken").required).toBe(false);

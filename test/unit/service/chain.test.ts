@@ -179,7 +179,7 @@ describe("link update", () => {
   test("refuses what cannot be", async () => {
     await attach(await load("x_a"));
     await expectCode(invoke("link/update", { linkId: 1 }), "INVALID_REQUEST");
-    await expectCode(invoke("link/update", { linkId: 1, priority: 2000 }), "INVALID_REQUEST");
+    await expectCode(invoke("link/update", { linkId: 1, priority: 2 ** 31 }), "INVALID_REQUEST");
     const word = await expectCode(invoke("link/update", { linkId: 1, proceedOn: ["pas"] }), "INVALID_ATTACH");
     expect(word.hint).toContain('"pass"');
     await expectCode(invoke("link/update", { linkId: 9, priority: 1 }), "LINK_NOT_FOUND");

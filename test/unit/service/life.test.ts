@@ -307,7 +307,7 @@ describe("attach and detach", () => {
     const noInterface = await expectCode(tcx(id, { iface: "eht0" }), "INTERFACE_NOT_FOUND");
     expect(noInterface.hint).toContain('did you mean "eth0"');
     await expectCode(tcx(id, { netns: "/run/netns/none" }), "NETNS_NOT_FOUND");
-    await expectCode(tcx(id, { priority: 1001 }), "INVALID_REQUEST");
+    await expectCode(tcx(id, { priority: 2 ** 31 }), "INVALID_REQUEST");
     await expectCode(tcx(id, { priority: 1.5 }), "INVALID_REQUEST");
     await expectCode(tcx(id, { direction: "sideways" }), "INVALID_REQUEST");
     await expectCode(tcx(4711), "PROGRAM_NOT_FOUND");
@@ -405,5 +405,53 @@ describe("lists", () => {
     expect(await invoke("link/list", {})).toEqual({ links: [] });
     await expectCode(invoke("program/get", { programId: 1 }), "PROGRAM_NOT_FOUND");
     expect(await Bun.file(bed.databasePath).exists()).toBe(false);
+  });
+});
+
+describe("what the noun-verb grammar asks for", () => {
+  test("a return probe of a section that does not say so, within its family only", async () => {
+    const typeOf = async (program: Record<string, unknown>) =>
+      (await invoke("program/load", { source: { file: "/x.o" }, programs: [program] })).programs[0]?.record?.load
+        .program_type;
+    expect(await typeOf({ type: "kprobe", name: "on_unlink", actualType: "kretprobe" })).toBe("kretprobe");
+    expect(await typeOf({ type: "kretprobe", name: "on_unlinked", actualType: "kprobe" })).toBe("kprobe");
+    await expectCode(typeOf({ type: "kprobe", name: "on_unlink", actualType: "uretprobe" }), "PROGRAM_TYPE_MISMATCH");
+  });
+
+  test("filters of programs", async () => {
+    await load(["tcx:count"], { metadata: { "bpfman.io/application": "a", tier: "1" } });
+    const [, id = 0] = [await loadOne("tracepoint:on_openat", { application: "b" }), await loadOne("xdp:filter")];
+    await tcx(100);
+    const names = async (request: Record<string, unknown>) =>
+      (await invoke("program/list", request)).programs.map((entry) => entry.function_name);
+    expect(await names({ attached: true })).toEqual(["count"]);
+    expect(await names({ attached: false })).toEqual(["on_openat", "filter"]);
+    expect(await names({ programType: ["xdp", "tracepoint"] })).toEqual(["on_openat", "filter"]);
+    expect(await names({ programType: [] })).toEqual(["count", "on_openat", "filter"]);
+    expect(await names({ selector: "tier in (1,2)" })).toEqual(["count"]);
+    // Both grammars' applications are one.
+    expect(await names({ application: "a" })).toEqual(["count"]);
+    expect(await names({ application: "b" })).toEqual(["on_openat"]);
+    expect((await invoke("program/list", {})).programs.map((entry) => entry.application)).toEqual(["a", "b", null]);
+    await expectCode(names({ programType: ["xdp", "tracpoint"] }), "INVALID_REQUEST");
+    await expectCode(names({ selector: "=" }), "INVALID_SELECTOR");
+    expect(id).toBeGreaterThan(0);
+  });
+
+  test("filters of links, by their program as well", async () => {
+    const [a, b] = [
+      await loadOne("tcx:count", { metadata: { "bpfman.io/application": "a", tier: "1" } }),
+      await loadOne("tcx:count"),
+    ];
+    await tcx(a as number);
+    await tcx(b as number);
+    const ids = async (request: Record<string, unknown>) =>
+      (await invoke("link/list", request)).links.map((link) => link.id as number);
+    expect(await ids({ programId: b })).toEqual([2]);
+    expect(await ids({ kinds: ["tcx"] })).toEqual([1, 2]);
+    expect(await ids({ kinds: ["tc"] })).toEqual([]);
+    expect(await ids({ metadataSelector: { tier: "1" } })).toEqual([1]);
+    expect(await ids({ application: "a" })).toEqual([1]);
+    expect((await invoke("link/list", {})).links.map((link) => link.application)).toEqual(["a", null]);
   });
 });

@@ -1,0 +1,74 @@
+/**
+ * `bun run bench [ROUNDS]`: compares dist/bpfman with an empty Bun program and with whatever is installed of bpftool and
+ * xdp-loader, and with another bpfman where BPFMAN_PEER names one. All contenders take turns in one run: read the
+ * ratios, which say more than milliseconds. Everything happens in a network and a mount namespace of its own, which
+ * vanish with it. Never part of the tests.
+ */
+import { existsSync, mkdtempSync, readFileSync, realpathSync } from "node:fs";
+import { availableParallelism, cpus, release, tmpdir } from "node:os";
+import { join } from "node:path";
+import { benchCycle, benchList, benchStart, benchXdp } from "./bench/commands.ts";
+import { BPFMAN, MEMBERS, must, ROOT, Stopwatch } from "./bench/measure.ts";
+import { removeTree } from "./residue.ts";
+
+const INSIDE = "BPFMAN_BENCH_INSIDE";
+/** Each prints its own tables when it is run by itself; those that are there follow the commands. */
+const OTHERS = ["chain.ts", "rpc.ts"];
+
+function describeMachine(): void {
+  const memory = /MemTotal:\s+(\d+)/.exec(readFileSync("/proc/meminfo", "utf8"))?.[1] ?? "0";
+  const gib = Math.round(Number(memory) / 1024 / 1024);
+  console.log(`${cpus()[0]?.model ?? "?"}, ${availableParallelism()} processors, ${gib} GiB, Linux ${release()}`);
+  for (const words of [
+    ["bpftool", "version"],
+    ["xdp-loader", "load", "--version"],
+  ]) {
+    // xdp-loader answers with a failure.
+    const said = Bun.which(words[0] ?? "") === null ? null : Bun.spawnSync(words).stdout.toString();
+    console.log(said?.split("\n")[0] ?? `${words[0]} is not installed`);
+  }
+  console.log(must([BPFMAN, "version"]).trim().split("\n").join(", "));
+}
+
+function bench(folder: string, rounds: number): void {
+  const watch = new Stopwatch(folder);
+  const round = { watch, rounds };
+  describeMachine();
+  benchStart(round);
+  if (process.getuid?.() !== 0) return void console.log("\nbench: not root: nothing that changes the kernel");
+  must(["ip", "link", "add", "bench0", "type", "veth", "peer", "name", "bench1"]);
+  benchList(round);
+  benchCycle(round);
+  benchXdp(round);
+}
+
+function inside(rounds: number): void {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-bench-")));
+  try {
+    bench(folder, rounds);
+  } finally {
+    removeTree(folder);
+  }
+}
+
+function outside(words: readonly string[]): void {
+  if (!existsSync(BPFMAN) || !existsSync(MEMBERS)) throw new Error('nothing built yet: run "bun run build"');
+  const others = OTHERS.map((name) => join(ROOT, "scripts/bench", name)).filter(existsSync);
+  const scripts = [import.meta.path, ...(process.getuid?.() === 0 ? others : [])];
+  for (const script of scripts) {
+    const apart = process.getuid?.() === 0 ? ["unshare", "--net", "--mount"] : [];
+    const { exitCode } = Bun.spawnSync([...apart, process.execPath, script, ...words], {
+      env: { ...process.env, [INSIDE]: "1" },
+      stdio: ["ignore", "inherit", "inherit"],
+    });
+    if (exitCode !== 0) process.exitCode = 1;
+  }
+}
+
+try {
+  if (process.env[INSIDE] === "1") inside(Number(process.argv[2] ?? 20));
+  else outside(process.argv.slice(2));
+} catch (cause) {
+  console.error(`bench: ${cause instanceof Error ? cause.message : cause}`);
+  process.exitCode = 1;
+}

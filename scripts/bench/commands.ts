@@ -1,0 +1,178 @@
+/** One-shot commands: how long they take and what memory they need, beside an empty Bun program and other tools. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { BPFMAN, type Env, MEMBERS, median, must, printRuns, race, type Run, type Stopwatch } from "./measure.ts";
+
+const LISTED = [10, 100, 1000];
+/** Programs of members.bpf.o that listings are made of. */
+const PER_LOAD = 50;
+/** The interface of the benchmark's own network namespace (bench.ts). */
+const INTERFACE = "bench0";
+
+interface Round {
+  readonly watch: Stopwatch;
+  readonly rounds: number;
+}
+
+/** A bpfman of the classic grammar: this one, or another that BPFMAN_PEER names. */
+interface Tool {
+  readonly name: string;
+  readonly program: string;
+  readonly env: Env;
+}
+
+const ours = (watch: Stopwatch, name: string): Tool => ({
+  name: "bpfman",
+  program: BPFMAN,
+  env: { BPFMAN_RUNTIME_DIR: join(watch.folder, name) },
+});
+
+function peers(): Tool[] {
+  const program = process.env.BPFMAN_PEER;
+  return program === undefined ? [] : [{ name: "peer", program, env: {} }];
+}
+
+const installed = (program: string): boolean => Bun.which(program) !== null;
+
+function emptyProgram(folder: string): string {
+  const [source, output] = [join(folder, "empty.ts"), join(folder, "empty")];
+  writeFileSync(source, "export {};\n");
+  const flags = [
+    "--minify",
+    "--bytecode",
+    "--format=esm",
+    "--no-compile-autoload-bunfig",
+    "--no-compile-autoload-dotenv",
+  ];
+  must([process.execPath, "build", source, "--compile", "--outfile", output, ...flags]);
+  return output;
+}
+
+export function benchStart({ watch, rounds }: Round): void {
+  const empty = emptyProgram(watch.folder);
+  const command = (name: string, ...words: readonly string[]) => ({ name, run: () => watch.run(words) });
+  const contenders = [
+    command("empty Bun program: the floor", empty),
+    command("bpfman --help", BPFMAN, "--help"),
+    command("bpfman version", BPFMAN, "version"),
+    ...(installed("bpftool") ? [command("bpftool version", "bpftool", "version")] : []),
+    ...(installed("xdp-loader") ? [command("xdp-loader --help", "xdp-loader", "--help")] : []),
+    ...peers().map(({ name, program }) => command(`${name} --help`, program, "--help")),
+  ];
+  printRuns("Start-up", race(contenders, rounds));
+}
+
+/** Programs that are really loaded: verified, pinned, with their rows. */
+function loadMany(tool: Tool, count: number): void {
+  const names = Array.from({ length: PER_LOAD }, (_, index) => `tcx:tc_${10 + index}`);
+  for (let loaded = 0; loaded < count; loaded += PER_LOAD) {
+    const some = names.slice(0, Math.min(PER_LOAD, count - loaded));
+    must([tool.program, "load", "file", "--path", MEMBERS, "--programs", ...some], tool.env);
+  }
+}
+
+export function benchList({ watch, rounds }: Round): void {
+  const medians: number[] = [];
+  for (const count of LISTED) {
+    const tool = ours(watch, `list-${count}`);
+    loadMany(tool, count);
+    const contenders = [
+      { name: "bpfman list programs", run: () => watch.run([BPFMAN, "list", "programs"], tool.env) },
+      {
+        name: "bpfman list programs -o json",
+        run: () => watch.run([BPFMAN, "list", "programs", "-o", "json"], tool.env),
+      },
+      ...(installed("bpftool")
+        ? [{ name: "bpftool prog show", run: () => watch.run(["bpftool", "prog", "show"]) }]
+        : []),
+      ...peers().map((peer) => ({
+        name: `${peer.name} list programs (its own: none)`,
+        run: () => watch.run([peer.program, "list", "programs"], peer.env),
+      })),
+    ];
+    const subjects = race(contenders, rounds);
+    printRuns(`List, with ${count} programs in the kernel and the database`, subjects);
+    medians.push(median(subjects[0]?.runs.map(({ ms }) => ms) ?? []));
+    // The programs go with their pins.
+    must(["umount", join(watch.folder, `list-${count}`, "fs")]);
+  }
+  const [few = 0, , many = 0] = medians;
+  const [least = 0, , most = 1] = LISTED;
+  const each = ((many - few) / (most - least)) * 1000;
+  console.log(`each further program: ${each.toFixed(1)} µs for "bpfman list programs"`);
+}
+
+function found(pattern: RegExp, { out }: Run): string {
+  const id = pattern.exec(out)?.[1];
+  if (id === undefined) throw new Error(`no ${pattern} in what it printed`);
+  return id;
+}
+
+const STEPS = ["load", "attach", "detach", "unload"] as const;
+type Step = (typeof STEPS)[number];
+type Cycle = Readonly<Record<Step, Run>>;
+
+/** Loads a program, attaches it to the interface, and takes it all back. */
+function cycle(watch: Stopwatch, { program, env }: Tool, kind: readonly ["tcx" | "xdp", ...string[]]): Cycle {
+  const [type, ...options] = kind;
+  const name = type === "tcx" ? "tc_10" : "xdp_10";
+  const run = (...words: readonly string[]) => watch.run([program, ...words], env);
+  const load = run("load", "file", "--path", MEMBERS, "--programs", `${type}:${name}`);
+  const id = found(/Program ID:\s+(\d+)/, load);
+  const attach = run("attach", id, type, "--iface", INTERFACE, "--priority", "50", ...options);
+  const detach = run("detach", found(/Link ID:\s+(\d+)/, attach));
+  return { load, attach, detach, unload: run("unload", id) };
+}
+
+const total = (runs: readonly Run[]): Run => ({
+  ms: runs.reduce((sum, { ms }) => sum + ms, 0),
+  cpuMs: runs.reduce((sum, { cpuMs }) => sum + cpuMs, 0),
+  peakMiB: Math.max(...runs.map(({ peakMiB }) => peakMiB)),
+  out: "",
+});
+
+const whole = (cycleRun: Cycle): Run => total(STEPS.map((step) => cycleRun[step]));
+
+export function benchCycle({ watch, rounds }: Round): void {
+  const cycles: Cycle[] = [];
+  const tool = ours(watch, "cycle");
+  const tcx = ["tcx", "--direction", "ingress"] as const;
+  const contenders = [
+    {
+      name: "bpfman",
+      run: () => {
+        const once = cycle(watch, tool, tcx);
+        cycles.push(once);
+        return whole(once);
+      },
+    },
+    ...peers().map((peer) => ({ name: peer.name, run: () => whole(cycle(watch, peer, tcx)) })),
+    ...(installed("bpftool") ? [{ name: "bpftool prog load, rm (no attach)", run: () => bpftoolLoad(watch) }] : []),
+  ];
+  const subjects = race(contenders, rounds);
+  printRuns("TCX: load, attach, detach, unload together", subjects);
+  const steps = STEPS.map((step) => ({ name: `bpfman ${step}`, runs: cycles.slice(2).map((once) => once[step]) }));
+  printRuns("The same, one by one", steps);
+}
+
+function bpftoolLoad(watch: Stopwatch): Run {
+  // The folder's bpffs was mounted by the contender before.
+  const pin = join(watch.folder, "cycle/fs/bench_by_bpftool");
+  const load = watch.run(["bpftool", "prog", "load", join(MEMBERS, "../../examples/packet_counter.bpf.o"), pin]);
+  return total([load, watch.run(["rm", pin])]);
+}
+
+export function benchXdp({ watch, rounds }: Round): void {
+  const tool = ours(watch, "xdp");
+  const loader = () =>
+    total([
+      watch.run(["xdp-loader", "load", "--mode", "skb", "--prog-name", "xdp_10", INTERFACE, MEMBERS]),
+      watch.run(["xdp-loader", "unload", "--all", INTERFACE]),
+    ]);
+  const contenders = [
+    { name: "bpfman load, attach, detach, unload", run: () => whole(cycle(watch, tool, ["xdp"])) },
+    ...(installed("xdp-loader") ? [{ name: "xdp-loader load, unload", run: loader }] : []),
+    ...peers().map((peer) => ({ name: peer.name, run: () => whole(cycle(watch, peer, ["xdp"])) })),
+  ];
+  printRuns("XDP: one program on an interface and off again", race(contenders, rounds));
+}

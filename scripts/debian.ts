@@ -1,0 +1,78 @@
+/**
+ * Packages of Debian's archive, fetched by apt and unpacked, never installed, from suites that the machine itself does not
+ * use: its own apt configuration is only read.
+ */
+import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import { run } from "./vm/run.ts";
+
+/** A folder outside of the repository for what is fetched once and used by every checkout. */
+export const cacheFolder = (name: string): string =>
+  join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), name);
+
+/** The mirror that this machine's apt uses for Debian; null when it has no Debian source, or has not fetched its lists. */
+function knownMirror(): string | null {
+  const targets = run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(ORIGIN) $(LABEL)"]);
+  for (const line of targets.split("\n")) {
+    const [uri, origin, label] = line.split(" ");
+    if (uri && origin === "Debian" && label === "Debian") return uri;
+  }
+  return null;
+}
+
+function mirror(): string {
+  const known = knownMirror();
+  if (known !== null) return known;
+  run(["apt-get", "-q", "update"]);
+  const found = knownMirror();
+  if (found === null) throw new Error("apt has no source of Debian's on this machine");
+  return found;
+}
+
+/** Options that give apt a world of its own: one suite, own lists, own cache. */
+function privateApt(folder: string, suite: string): string[] {
+  for (const sub of ["lists/partial", "cache/archives/partial"]) mkdirSync(join(folder, sub), { recursive: true });
+  const sources = join(folder, "sources.list");
+  const keys = ["/usr/share/keyrings/debian-archive-keyring.gpg"];
+  writeFileSync(sources, `deb [signed-by=${keys}] ${mirror()} ${suite} main\n`);
+  return [
+    `Dir::Etc::sourcelist=${sources}`,
+    "Dir::Etc::sourceparts=/dev/null",
+    `Dir::State::lists=${join(folder, "lists")}`,
+    `Dir::Cache=${join(folder, "cache")}`,
+    "APT::Sandbox::User=root",
+    // Package lists alone: no descriptions in other languages, no data of software centres.
+    "Acquire::Languages=none",
+    "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false",
+  ].flatMap((option) => ["-o", option]);
+}
+
+export interface Wanted {
+  readonly suite: string;
+  /** Names of the packages, found with apt's options where they are not known beforehand. */
+  packages(apt: readonly string[]): readonly string[];
+  /** Done in the tree before it counts as complete. */
+  finish?(tree: string): void;
+}
+
+/** Unpacks packages into `folder/tree`, all of it or nothing, however many do so at once. Throws when apt cannot. */
+export function fetchPackages(folder: string, { suite, packages, finish }: Wanted): void {
+  const work = `${folder}.${process.pid}`;
+  mkdirSync(join(work, "tree"), { recursive: true });
+  try {
+    const apt = privateApt(work, suite);
+    run(["apt-get", ...apt, "-q", "update"]);
+    run(["apt-get", ...apt, "-q", "download", ...packages(apt)], work);
+    for (const file of readdirSync(work)) if (file.endsWith(".deb")) run(["dpkg", "-x", file, "tree"], work);
+    finish?.(join(work, "tree"));
+    for (const leftover of ["lists", "cache"]) rmSync(join(work, leftover), { recursive: true });
+    for (const file of readdirSync(work)) if (file.endsWith(".deb")) rmSync(join(work, file));
+    writeFileSync(join(work, "complete"), "");
+    mkdirSync(dirname(folder), { recursive: true });
+    rmSync(folder, { recursive: true, force: true });
+    renameSync(work, folder);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}

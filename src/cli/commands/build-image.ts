@@ -1,0 +1,90 @@
+import { CONTAINER_TOOLS } from "../../domain/container-tool.ts";
+import { BpfmanError } from "../../errors/error.ts";
+import type { Command, Flag } from "../command.ts";
+import { parseWord } from "../parse-word.ts";
+import { renderImageBuild } from "../render-image-build.ts";
+import { BYTECODE_FLAGS, readBytecode } from "./bytecode-flags.ts";
+
+const TAG: Flag = {
+  long: "tag",
+  short: "t",
+  takes: "one",
+  required: true,
+  doc: [
+    "Required: Name and optionally a tag in the name:tag format.",
+    "Example: --tag quay.io/bpfman-bytecode/xdp_pass:latest",
+  ],
+};
+
+const CONTAINER_FILE: Flag = {
+  long: "container-file",
+  short: "f",
+  takes: "one",
+  completes: "file",
+  doc: [
+    "Optional: Dockerfile to use for building the image, with docker or podman.",
+    "Without it no container tool is needed: bpfman puts the image together and pushes it.",
+    "Example: --container-file Containerfile.bytecode",
+  ],
+};
+
+const RUNTIME: Flag = {
+  long: "runtime",
+  short: "r",
+  takes: "one",
+  choices: CONTAINER_TOOLS,
+  doc: [
+    "Optional: Container runtime to use with --container-file, works with docker or podman,",
+    "defaults to docker where that has buildx.",
+    "Example: --runtime podman",
+  ],
+};
+
+export const buildImage: Command = {
+  description: [
+    "Build an eBPF bytecode image from local bytecode objects and push to a registry.",
+    "",
+    "Credentials are those that docker or podman stored at login. A pointer to at least one bytecode file must be",
+    "included, which can be passed in several ways. Use either:",
+    "",
+    "* --bytecode: for a single bytecode built for the host architecture.",
+    "",
+    "* --cilium-ebpf-project: for a cilium/ebpf project directory which contains",
+    "  multiple object files for different architectures.",
+    "",
+    "* --bc-386-el .. --bc-s390x-eb: to add one or more architecture specific bytecode files.",
+  ],
+  args: [],
+  flags: [TAG, CONTAINER_FILE, RUNTIME, ...BYTECODE_FLAGS],
+  examples: [
+    {
+      does: "Publish one object file, without a container tool",
+      line: "bpfman image build -t quay.io/acme/counter:v1 -b bpf_x86_bpfel.o",
+    },
+    {
+      does: "Publish for two platforms",
+      line: "bpfman image build -t quay.io/acme/counter:v1 --bc-amd64-el x86.o --bc-s390x-eb s390.o",
+    },
+    {
+      does: "Build with podman from a Containerfile",
+      line: "bpfman image build -f Containerfile.bytecode -r podman -t quay.io/acme/counter:v1 -b bpf_x86_bpfel.o",
+    },
+  ],
+  prepare(line) {
+    const containerFile = line.value(CONTAINER_FILE);
+    const word = line.value(RUNTIME);
+    if (word !== null && containerFile === null) {
+      throw new BpfmanError("USAGE", '"--runtime <RUNTIME>" needs "--container-file <CONTAINER_FILE>"');
+    }
+    const runtime =
+      word === null ? null : parseWord(word, { what: "container runtime", words: CONTAINER_TOOLS, code: "USAGE" });
+    const request = {
+      tag: line.value(TAG),
+      bytecode: readBytecode(line),
+      containerFile,
+      runtime,
+      contextFolder: null,
+    };
+    return async (session) => session.print(await session.invoke("image/build", request), renderImageBuild);
+  },
+};

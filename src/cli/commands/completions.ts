@@ -1,0 +1,48 @@
+import type { Argument, Command, Flag } from "../command.ts";
+import { SCRIPTS, SHELLS } from "../completion-scripts.ts";
+import { parseWord } from "../parse-word.ts";
+
+const TARGET: Argument = {
+  name: "target",
+  doc: [
+    "Required: The shell whose completion is printed: bash, zsh or fish;",
+    "or the folder into which the completions are written.",
+  ],
+  completes: "directory",
+};
+const SHELL: Flag = {
+  long: "shell",
+  short: "s",
+  takes: "one",
+  choices: SHELLS,
+  doc: ["Optional: Write the completion of this shell only.", "", "[possible values: bash, zsh, fish]"],
+};
+
+export const completions: Command = {
+  description: [
+    "Generates shell completions, which know programs, links, interfaces, namespaces,",
+    "tracepoints, kernel functions, and what is in an object file.",
+  ],
+  args: [TARGET],
+  flags: [SHELL],
+  examples: [
+    { does: "For the bash that is running", line: "bpfman completions bash" },
+    { does: "For every zsh", line: "bpfman completions -s zsh /usr/share/zsh/site-functions" },
+    { does: "For all shells, to be packaged", line: "bpfman completions out/completions" },
+  ],
+  prepare(line) {
+    const target = line.word(TARGET);
+    const shell = line.value(SHELL);
+    const asked = shell === null ? null : parseWord(shell, { what: "shell", words: SHELLS, code: "USAGE" });
+    const printed = SHELLS.find((name) => name === target);
+    return async (session) => {
+      if (printed !== undefined && asked === null) return session.write(SCRIPTS[printed].text);
+      const shells = asked === null ? SHELLS : [asked];
+      const files = session.save(
+        target,
+        shells.map((name) => ({ name: SCRIPTS[name].file, text: SCRIPTS[name].text })),
+      );
+      session.print({ files }, () => files.map((path) => `${path}\n`).join(""));
+    };
+  },
+};

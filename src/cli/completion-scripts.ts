@@ -1,0 +1,116 @@
+/**
+ * What the shells are given. The scripts know nothing of bpfman's commands: they ask `bpfman __complete` at each tab, so
+ * they fit every version, and show what is loaded at that moment.
+ */
+
+export const SHELLS = ["bash", "zsh", "fish"] as const;
+export type Shell = (typeof SHELLS)[number];
+
+interface Script {
+  /** Where the shells look for it, by name. */
+  readonly file: string;
+  readonly text: string;
+}
+
+const BASH = `# bash completion for bpfman. Source it, or put it into /usr/share/bash-completion/completions/bpfman.
+_bpfman() {
+  local line=\${COMP_LINE:0:COMP_POINT} first kind typed strip='' character candidate width=0
+  local -a answer values=() descriptions=()
+  mapfile -t answer < <("\${1/#\\~/$HOME}" __complete line -- "$line" 2>/dev/null)
+  COMPREPLY=()
+  [ \${#answer[@]} -gt 0 ] || return 0
+  first=\${answer[0]}
+  kind=\${first%%$'\\t'*}
+  case $kind in
+    files*) compopt -o default; return 0 ;;
+    directories*) compopt -o dirnames; return 0 ;;
+    *open) compopt -o nospace ;;
+  esac
+
+  # Of a word with = or : in it, readline replaces only what stands behind the last of them.
+  typed=\${line##*[[:space:]]}
+  for character in = : @; do
+    [[ $COMP_WORDBREAKS == *"$character"* && $typed == *"$character"* ]] || continue
+    candidate=\${typed%"\${typed##*"$character"}"}
+    [ \${#candidate} -gt \${#strip} ] && strip=$candidate
+  done
+
+  for candidate in "\${answer[@]:1}"; do
+    values+=("\${candidate%%$'\\t'*}")
+    descriptions+=("\${candidate#*$'\\t'}")
+  done
+  values=("\${values[@]#"$strip"}")
+  # Descriptions are for reading: only when a list is shown, and there is a choice.
+  if [[ \${#values[@]} -gt 1 && \${COMP_TYPE:-9} =~ ^(33|63|64)$ ]]; then
+    for candidate in "\${values[@]}"; do ((\${#candidate} > width)) && width=\${#candidate}; done
+    for candidate in "\${!values[@]}"; do
+      [ -n "\${descriptions[candidate]}" ] || continue
+      printf -v 'values[candidate]' '%-*s  (%s)' "$width" "\${values[candidate]}" "\${descriptions[candidate]}"
+    done
+    compopt -o nosort 2>/dev/null
+  fi
+  COMPREPLY=("\${values[@]}")
+}
+complete -F _bpfman bpfman
+`;
+
+const ZSH = `#compdef bpfman
+# zsh completion for bpfman. Put it into a folder of $fpath as _bpfman, or source it after compinit.
+_bpfman() {
+  local -a answer values shown end
+  local line value description kind before
+  answer=("\${(@f)$("\${(Q)words[1]/#\\~/$HOME}" __complete words -- "\${(@Q)words[2,CURRENT-1]}" "\${(Q)PREFIX}" 2>/dev/null)}")
+  (( \${#answer} )) || return 1
+  kind=\${answer[1]%%$'\\t'*}
+  before=\${answer[1]#*$'\\t'}
+  case $kind in
+    files*) [[ -n $before ]] && compset -P '*='; _files; return ;;
+    directories*) [[ -n $before ]] && compset -P '*='; _files -/; return ;;
+    *open) end=(-S '') ;;
+  esac
+  for line in "\${(@)answer[2,-1]}"; do
+    value=\${line%%$'\\t'*}
+    description=\${line#*$'\\t'}
+    values+=("$value")
+    shown+=("$value\${description:+  -- $description}")
+  done
+  (( \${#values} )) || return 1
+  compadd -l -d shown $end -- "\${(@)values}"
+}
+if [[ \${funcstack[1]} == _bpfman ]]; then
+  _bpfman "$@"
+else
+  compdef _bpfman bpfman
+fi
+`;
+
+const FISH = `# fish completion for bpfman. Put it into ~/.config/fish/completions/bpfman.fish.
+function __bpfman_complete
+    set -l words (commandline -opc)
+    set -l current (commandline -ct)
+    set -l command (string replace -r '^~' -- $HOME $words[1])
+    set -l answer ($command __complete words -- $words[2..-1] "$current" 2>/dev/null)
+    test (count $answer) -gt 0; or return
+    set -l first (string split \\t -- $answer[1])
+    set -l rest (string sub -s (math (string length -- "$first[2]") + 1) -- "$current")
+    switch $first[1]
+        case 'files*'
+            for path in (__fish_complete_path "$rest")
+                printf '%s\\n' "$first[2]$path"
+            end
+        case 'directories*'
+            for path in (__fish_complete_directories "$rest")
+                printf '%s\\n' "$first[2]$path"
+            end
+        case '*'
+            printf '%s\\n' $answer[2..-1]
+    end
+end
+complete -c bpfman -f -a '(__bpfman_complete)'
+`;
+
+export const SCRIPTS: Readonly<Record<Shell, Script>> = {
+  bash: { file: "bpfman.bash", text: BASH },
+  zsh: { file: "_bpfman", text: ZSH },
+  fish: { file: "bpfman.fish", text: FISH },
+};

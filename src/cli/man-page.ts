@@ -1,0 +1,176 @@
+/** Manual pages in man(7), made from the command table as help is. */
+import {
+  type Argument,
+  argumentUsage,
+  type Command,
+  type Example,
+  type Flag,
+  isGroup,
+  isNoun,
+  metavarOf,
+  type Node,
+} from "./command.ts";
+import { globalFlagsBeside, VERSION } from "./global-flags.ts";
+
+/** Input lines longer than this are bad style. */
+const COLUMNS_MAX = 78;
+
+/** A node with the way to it, and its command when it is a leaf that is there. */
+interface Page {
+  readonly nodes: readonly Node[];
+  readonly command: Command | null;
+}
+
+/** `bpfman-link-attach-xdp`: also the file's name, with `.1` behind it. */
+export const pageName = (nodes: readonly Node[]): string => nodes.map((node) => node.name).join("-");
+
+/** Text that troff takes as it is: backslashes, dashes of options, and what would be a request at a line's start. */
+function literal(text: string): string {
+  const escaped = text.replaceAll("\\", "\\e").replaceAll("-", "\\-").replaceAll("~", "\\(ti").replaceAll("^", "\\(ha");
+  return /^[.']/.test(escaped) ? `\\&${escaped}` : escaped;
+}
+
+/** An argument of a macro. */
+const quoted = (text: string): string => `"${literal(text).replaceAll('"', "\\(dq")}"`;
+
+/** Lines of running text, as long as they may be; one that would be taken for a request is protected. */
+function filled(text: string): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const last = lines.at(-1);
+    if (last === undefined || last.length + 1 + word.length > COLUMNS_MAX) lines.push(word);
+    else lines[lines.length - 1] = `${last} ${word}`;
+  }
+  return lines.map((line) => (/^[.']/.test(line) ? `\\&${line}` : line));
+}
+
+const bold = (text: string): string => `\\fB${literal(text)}\\fR`;
+const italic = (text: string): string => `\\fI${literal(text)}\\fR`;
+
+/**
+ * Running text. A paragraph is filled; what begins with a list's mark, an example or a format stands on a line of its own.
+ */
+function paragraphs(doc: readonly string[]): string[] {
+  const lines: string[] = [];
+  let fresh = true;
+  for (const line of doc) {
+    if (line === "") {
+      lines.push(".sp");
+      fresh = true;
+      continue;
+    }
+    const own = /^(Example|Format|\[|\s)/.test(line);
+    if (own && !fresh) lines.push(".br");
+    lines.push(...filled(literal(line.trim())));
+    fresh = false;
+  }
+  return lines.at(-1) === ".sp" ? lines.slice(0, -1) : lines;
+}
+
+function synopsis({ nodes, command }: Page): string[] {
+  const last = nodes.at(-1);
+  const words = nodes.flatMap((node) => {
+    const args = isGroup(node) && node !== last ? (node.args ?? []) : [];
+    return [bold(node.name), ...args.map((arg) => italic(argumentUsage(arg)))];
+  });
+  words.push(`[${italic("OPTIONS")}]`);
+  if (last !== undefined && isGroup(last)) {
+    words.push(...(last.args ?? []).map((arg) => italic(argumentUsage(arg))));
+    words.push(last.otherwise === undefined ? italic("COMMAND") : `[${italic("COMMAND")}]`);
+  }
+  for (const flag of command?.flags.filter((each) => each.required) ?? []) {
+    words.push(`${bold(`--${flag.long}`)} ${italic(metavarOf(flag))}${flag.takes === "list" ? "..." : ""}`);
+  }
+  words.push(...(command?.args ?? []).map((arg) => italic(argumentUsage(arg))));
+  return filled(words.join(" "));
+}
+
+const argumentItem = (arg: Argument): string[] => [".TP", italic(argumentUsage(arg)), ...paragraphs(arg.doc)];
+
+function flagItem(flag: Flag): string[] {
+  const value = flag.takes === "nothing" ? "" : ` ${italic(metavarOf(flag))}${flag.takes === "list" ? "..." : ""}`;
+  const names = [...(flag.short === undefined ? [] : [`-${flag.short}`]), `--${flag.long}`].map(bold).join(", ");
+  const notes = [
+    ...(flag.default === undefined ? [] : [`Default: ${flag.default}.`]),
+    ...(flag.env === undefined ? [] : [`Environment: ${flag.env}.`]),
+  ];
+  return [".TP", `${names}${value}`, ...paragraphs(flag.doc), ...notes.flatMap((note) => [".br", literal(note)])];
+}
+
+const exampleItem = ({ does, line }: Example): string[] => [
+  ".PP",
+  ...filled(literal(`${does}:`)),
+  ".RS 4",
+  ...filled(bold(line)),
+  ".RE",
+];
+
+const CLASSIC_EXITS: readonly (readonly [code: string, meaning: string])[] = [
+  ["0", "success"],
+  ["1", "failure"],
+  ["2", "the command line cannot be understood"],
+  ["3", "something that was named is not there"],
+  ["4", "permission denied"],
+  ["5", "it does not fit what is there, or the system lacks something"],
+  ["130", "interrupted"],
+];
+const NOUN_EXITS: typeof CLASSIC_EXITS = [
+  ["0", "success"],
+  ["1", "failure"],
+  ["130", "interrupted"],
+];
+
+const FILES: readonly (readonly [path: string, what: string])[] = [
+  ["/run/bpfman/fs", "Pins of programs, maps and links."],
+  ["/run/bpfman/programs", "Copies of what was loaded."],
+  ["/var/lib/bpfman/bpfman.db", "What was loaded and attached, and the history of operations."],
+  ["/etc/bpfman/bpfman.toml", "Configuration, if there is one."],
+];
+
+const section = (title: string, lines: readonly string[]): string[] =>
+  lines.length === 0 ? [] : [`.SH ${title}`, ...lines];
+
+const children = (node: Node): readonly Node[] =>
+  isGroup(node) ? node.children.filter((child) => isGroup(child) || child.hidden !== true) : [];
+
+/** What is printed at the foot of each page. */
+export interface Edition {
+  readonly version: string;
+  /** YYYY-MM-DD */
+  readonly date: string;
+}
+
+/** One page. */
+export function manPage(page: Page, { version, date }: Edition): string {
+  const { nodes, command } = page;
+  const last = nodes.at(-1) as Node;
+  const isRoot = nodes.length === 1;
+  const args = [...nodes.flatMap((node) => (isGroup(node) ? (node.args ?? []) : [])), ...(command?.args ?? [])];
+  const own = command?.flags ?? [];
+  const exits = isNoun(nodes) ? NOUN_EXITS : CLASSIC_EXITS;
+  const related = [
+    ...(isRoot ? [] : [pageName(nodes.slice(0, -1))]),
+    ...children(last).map((child) => pageName([...nodes, child])),
+  ];
+  const lines = [
+    `.TH ${quoted(pageName(nodes).toUpperCase())} 1 "${date}" ${quoted(`bpfman ${version}`)} "bpfman"`,
+    ...section("NAME", filled(`${literal(pageName(nodes))} \\- ${literal(last.summary.replace(/\.$/, ""))}`)),
+    ...section("SYNOPSIS", synopsis(page)),
+    ...section("DESCRIPTION", paragraphs(command?.description ?? [last.summary])),
+    ...section("ARGUMENTS", args.flatMap(argumentItem)),
+    ...section(
+      "COMMANDS",
+      children(last).flatMap((child) => [".TP", bold(child.name), ...filled(literal(child.summary))]),
+    ),
+    ...section("OPTIONS", own.flatMap(flagItem)),
+    ...section("GLOBAL OPTIONS", [...globalFlagsBeside(own), ...(isRoot ? [VERSION] : [])].flatMap(flagItem)),
+    ...section("EXAMPLES", (command?.examples ?? []).flatMap(exampleItem)),
+    ...section(
+      "EXIT STATUS",
+      exits.flatMap(([code, meaning]) => [".TP", bold(code), literal(meaning)]),
+    ),
+    ...section("FILES", isRoot ? FILES.flatMap(([path, what]) => [".TP", italic(path), literal(what)]) : []),
+    ...section("SEE ALSO", related.length === 0 ? [] : [related.map((name) => `${bold(name)}(1)`).join(",\n")]),
+  ];
+  return `${lines.join("\n")}\n`;
+}

@@ -1,0 +1,10 @@
+import type { BuildArgsAnswer, ImageBuildAnswer } from "../domain/answer.ts";
+import { printable } from "./printable.ts";
+
+/** `NAME=VALUE` lines, as `--build-arg` takes them. */
+export const renderBuildArgs = ({ build_args }: BuildArgsAnswer): string =>
+  Object.entries(build_args)
+    .map(([name, value]) => `${name}=${printable(value)}\n`)
+    .join("");
+
+export const renderImageBuild = ({ published }: ImageBuildAnswer): string => `published: ${published}\n`;

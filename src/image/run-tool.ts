@@ -1,0 +1,73 @@
+import { TOOL_LINE_CHARS_MAX, TOOL_LINES_KEPT, TOOL_STOP_TIMEOUT_MS } from "../domain/limits.ts";
+import { BpfmanError } from "../errors/error.ts";
+import type { BuildWork } from "../platform/container-tool.ts";
+
+export interface ToolRun {
+  /** Null when a signal ended it. */
+  readonly code: number | null;
+  readonly lastLines: readonly string[];
+}
+
+interface Surroundings {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly work: BuildWork;
+}
+
+/**
+ * Runs a program to its end, without input. Each line that it prints goes to `work.relay`. It has a process group of its
+ * own, all of which is told to stop when the signal is raised, and killed when that takes too long. Throws CANCELLED then.
+ */
+export async function runTool(command: readonly string[], { env, work }: Surroundings): Promise<ToolRun> {
+  const { signal } = work;
+  if (signal.aborted) throw cancelled();
+  const child = Bun.spawn([...command], { env, stdio: ["ignore", "pipe", "pipe"], detached: true });
+  const kill = (name: "SIGTERM" | "SIGKILL"): void => {
+    try {
+      process.kill(-child.pid, name);
+    } catch {
+      // All of them have ended.
+    }
+  };
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const stop = (): void => {
+    kill("SIGTERM");
+    timer = setTimeout(() => kill("SIGKILL"), TOOL_STOP_TIMEOUT_MS);
+  };
+  signal.addEventListener("abort", stop, { once: true });
+  const lastLines: string[] = [];
+  const take = (line: string): void => {
+    work.relay(line);
+    lastLines.push(line);
+    if (lastLines.length > TOOL_LINES_KEPT) lastLines.shift();
+  };
+  try {
+    await Promise.all([eachLine(child.stdout, take), eachLine(child.stderr, take), child.exited]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+    clearTimeout(timer);
+  }
+  if (signal.aborted) throw cancelled();
+  return { code: child.signalCode === null ? child.exitCode : null, lastLines };
+}
+
+const cancelled = (): BpfmanError => new BpfmanError("CANCELLED", "interrupted while the container tool ran");
+
+async function eachLine(stream: ReadableStream<Uint8Array>, take: (line: string) => void): Promise<void> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const chunk of stream) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) for (const piece of piecesOf(line)) take(piece);
+    const pieces = piecesOf(rest);
+    rest = pieces.pop() ?? "";
+    pieces.forEach(take);
+  }
+  if (rest !== "") take(rest);
+}
+
+/** At least one, the last of which may go on. */
+function piecesOf(line: string): string[] {
+  const count = Math.max(1, Math.ceil(line.length / TOOL_LINE_CHARS_MAX));
+  return Array.from({ length: count }, (_, at) => line.slice(at * TOOL_LINE_CHARS_MAX, (at + 1) * TOOL_LINE_CHARS_MAX));
+}

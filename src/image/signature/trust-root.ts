@@ -1,0 +1,147 @@
+/** Authorities and logs that keyless signatures are checked against: the user's own file, or the public ones of Sigstore. */
+import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TrustMaterial, toTrustMaterial } from "@sigstore/verify";
+import { TrustedRoot } from "@sigstore/protobuf-specs";
+import type { LogPort } from "../../domain/log.ts";
+import { TRUST_ROOT_BYTES_MAX, TRUST_ROOT_RETRIES, TRUST_ROOT_TIMEOUT_MS } from "../../domain/limits.ts";
+import type { TrustRootOrigin } from "../../domain/signing.ts";
+import { BpfmanError } from "../../errors/error.ts";
+import { readSmallFile } from "./keys.ts";
+
+export interface TrustRoot {
+  readonly material: TrustMaterial;
+  readonly origin: TrustRootOrigin;
+}
+
+export interface TrustRootPlaces {
+  /** A file of the user's, which is then the only one that counts; null for the public trusted root. */
+  readonly file: string | null;
+  /** Where the public one is kept. */
+  readonly cacheFolder: string;
+  /** A TUF repository and its first root instead of the public one. */
+  readonly mirror?: { readonly url: string; readonly root: string };
+}
+
+interface Work {
+  readonly signal: AbortSignal;
+  readonly log: LogPort;
+}
+
+const PUBLIC = { url: "https://tuf-repo-cdn.sigstore.dev" } as const;
+const TARGET = "trusted_root.json";
+
+/**
+ * The trusted root: of the file, else of the cache while its signed metadata has not expired, else fetched (TUF), else what
+ * was fetched last or came with the program, with a warning. Throws TRUST_ROOT_UNAVAILABLE, CANCELLED.
+ */
+export async function openTrustRoot(places: TrustRootPlaces, { signal, log }: Work): Promise<TrustRoot> {
+  if (places.file !== null) return fromFile(places.file);
+  try {
+    const root = await Promise.race([fetchRoot(places), cancellation(signal)]);
+    return { material: toTrustMaterial(root), origin: "current" };
+  } catch (thrown) {
+    if (thrown instanceof BpfmanError) throw thrown;
+    const reason = reasonOf(thrown);
+    const known = lastFetched(places);
+    if (known !== null) {
+      log.warn("the trusted root could not be updated, the one fetched last is used", { reason });
+      return known;
+    }
+    log.warn("the trusted root could not be fetched, the one that came with this program is used", { reason });
+    return { material: material(await embedded()), origin: "embedded" };
+  }
+}
+
+function fromFile(file: string): TrustRoot {
+  try {
+    return { material: material(readSmallFile(file, "trusted root", TRUST_ROOT_BYTES_MAX)), origin: "file" };
+  } catch (thrown) {
+    const reason = thrown instanceof BpfmanError ? thrown.message : `read trusted root "${file}": ${reasonOf(thrown)}`;
+    throw new BpfmanError("TRUST_ROOT_UNAVAILABLE", reason, { details: { path: file }, cause: thrown });
+  }
+}
+
+/** Throws what the libraries throw for a text that is no trusted root. */
+function material(text: string): TrustMaterial {
+  const root = TrustedRoot.fromJSON(JSON.parse(text));
+  if (root.certificateAuthorities.length === 0) throw new Error("it has no certificate authority");
+  return toTrustMaterial(root);
+}
+
+/** From the cache while its metadata has not expired, else from the server. A cache that is damaged is made anew, once. */
+async function fetchRoot(places: TrustRootPlaces): Promise<TrustedRoot> {
+  const { getTrustedRoot, TUFError } = await import("@sigstore/tuf");
+  const cache = writableFolder(places.cacheFolder);
+  const get = () =>
+    getTrustedRoot({
+      mirrorURL: (places.mirror ?? PUBLIC).url,
+      ...(places.mirror === undefined ? {} : { rootPath: places.mirror.root }),
+      cachePath: cache.path,
+      forceCache: true,
+      retry: TRUST_ROOT_RETRIES,
+      timeout: TRUST_ROOT_TIMEOUT_MS,
+    });
+  try {
+    return await get();
+  } catch (thrown) {
+    // What the network refuses comes as a TUFError; anything else is what lies in the cache.
+    if (thrown instanceof TUFError) throw thrown;
+    rmSync(repositoryFolder(places), { recursive: true, force: true });
+    return await get();
+  } finally {
+    cache.done();
+  }
+}
+
+/** The cache, or a folder for this one time where only root may write there. */
+function writableFolder(cache: string): { readonly path: string; done(): void } {
+  try {
+    mkdirSync(cache, { recursive: true, mode: 0o700 });
+    accessSync(cache, constants.W_OK);
+    return { path: cache, done: () => {} };
+  } catch {
+    const path = mkdtempSync(join(tmpdir(), "bpfman-sigstore-"));
+    return { path, done: () => rmSync(path, { recursive: true, force: true }) };
+  }
+}
+
+/** As @sigstore/tuf names it. */
+function repositoryFolder({ cacheFolder, mirror }: TrustRootPlaces): string {
+  const { host, pathname } = new URL((mirror ?? PUBLIC).url);
+  return join(cacheFolder, encodeURIComponent(host + pathname.replace(/\/$/, "")));
+}
+
+/** Null when nothing was ever fetched, or it is damaged. */
+function lastFetched(places: TrustRootPlaces): TrustRoot | null {
+  const folder = repositoryFolder(places);
+  // The client puts the embedded root there as well, before it fetches anything; time stamps are fetched only.
+  if (!existsSync(join(folder, "timestamp.json"))) return null;
+  try {
+    const text = readSmallFile(join(folder, "targets", TARGET), "trusted root", TRUST_ROOT_BYTES_MAX);
+    return { material: material(text), origin: "outdated" };
+  } catch {
+    return null;
+  }
+}
+
+async function embedded(): Promise<string> {
+  const { default: seeds } = await import("@sigstore/tuf/seeds.json");
+  return Buffer.from(seeds[PUBLIC.url].targets[TARGET], "base64").toString("utf8");
+}
+
+function cancellation(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const cancel = () =>
+      reject(new BpfmanError("CANCELLED", "verify image: interrupted while the trusted root was fetched"));
+    if (signal.aborted) cancel();
+    else signal.addEventListener("abort", cancel, { once: true });
+  });
+}
+
+function reasonOf(thrown: unknown): string {
+  const reasons: string[] = [];
+  for (let each = thrown; each instanceof Error && reasons.length < 3; each = each.cause) reasons.push(each.message);
+  return reasons.join(": ");
+}

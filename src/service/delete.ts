@@ -1,0 +1,72 @@
+/** Deleting with all that hangs on it: links first, programs that use somebody's maps before their owner. */
+import type { DeleteAnswer } from "../domain/answer.ts";
+import type { LinkId, ProgramId } from "../domain/ids.ts";
+import type { ProgramRecord } from "../domain/program.ts";
+import { BpfmanError } from "../errors/error.ts";
+import type { Host } from "../platform/host.ts";
+import type { Context } from "./operation.ts";
+import { removeLink } from "./remove-link.ts";
+import { removeProgram } from "./remove-program.ts";
+
+/**
+ * A program behind those that use its maps, in the order in which they are to go. Throws MAP_OWNER_IN_USE when there are
+ * some and they are not to be deleted as well.
+ */
+export function withDependants(
+  host: Host,
+  program: ProgramRecord,
+  { recursive }: { readonly recursive: boolean },
+): ProgramRecord[] {
+  const dependants = host.store.programs().filter((other) => other.mapOwnerId === program.id);
+  if (dependants.length > 0 && !recursive) {
+    const ids = dependants.map((other) => other.id);
+    throw new BpfmanError(
+      "MAP_OWNER_IN_USE",
+      `program ${program.id} owns the maps of program${ids.length > 1 ? "s" : ""} ${ids.join(", ")}`,
+      { details: { program_id: program.id, dependents: ids } },
+    );
+  }
+  return [...dependants, program];
+}
+
+interface Deletion {
+  /** In the order in which they are to go. */
+  readonly programs: readonly ProgramRecord[];
+  /** Links that were detached already. */
+  readonly detached: readonly LinkId[];
+}
+
+/**
+ * Detaches and unloads one after the other. What went cannot be brought back: a failure says in its details what was
+ * deleted before it, and the next call goes on from there.
+ */
+export async function deletePrograms(
+  host: Host,
+  { programs, detached: before }: Deletion,
+  context: Context,
+): Promise<DeleteAnswer> {
+  const deleted: ProgramId[] = [];
+  const detached = [...before];
+  try {
+    for (const program of programs) {
+      for (const record of host.store.links(program.id)) {
+        await removeLink(host, { record, state: "ready" }, context);
+        detached.push(record.id);
+      }
+      await removeProgram(host, { record: program, state: "ready" }, context);
+      deleted.push(program.id);
+    }
+  } catch (cause) {
+    if (!(cause instanceof BpfmanError) || deleted.length + detached.length === 0) throw cause;
+    const { code, message, details, hint, sys } = cause;
+    throw new BpfmanError(code, message, {
+      details: { ...details, deleted, detached },
+      ...(hint === null ? {} : { hint }),
+      ...(sys === null ? {} : { sys }),
+      cause,
+    });
+  } finally {
+    context.note({ deleted, detached });
+  }
+  return { deleted, detached };
+}

@@ -1,0 +1,83 @@
+import type { CompleteAnswer } from "../../domain/answer.ts";
+import { COMPLETIONS_MAX, OBJECT_BYTES_MAX } from "../../domain/limits.ts";
+import type { LinkDetails } from "../../domain/link.ts";
+import { needsAttachFunction } from "../../domain/program.ts";
+import type { ObjectFile, ObjectProgram } from "../../domain/object-file.ts";
+import { readObject } from "../../object/object-file.ts";
+import type { Host } from "../../platform/host.ts";
+import { operation } from "../operation.ts";
+import { type CompleteRequest, completeRequest } from "../requests/complete.ts";
+
+type Value = CompleteAnswer["values"][number];
+
+const plain = (value: string): Value => ({ value, description: "" });
+
+/** Where a link sits, in few words. */
+function place(details: LinkDetails): string {
+  if ("interface" in details) return details.interface;
+  if (details.kind === "tracepoint") return `${details.group}/${details.name}`;
+  if ("target" in details) return details.fnName === null ? details.target : `${details.target} ${details.fnName}`;
+  return details.fnName;
+}
+
+function links(host: Host): Value[] {
+  const names = new Map(host.store.programSummaries().map((program) => [program.id, program.name]));
+  return host.store.links().map(({ id, programId, details }) => {
+    const description = `${names.get(programId) ?? ""} (${details.kind}) ${place(details)}`;
+    return { value: String(id), description: description.trimStart() };
+  });
+}
+
+function objectFile(host: Host, file: string | null): ObjectFile | null {
+  if (file === null) return null;
+  return readObject(host.files.readObject(host.files.absolute(file), OBJECT_BYTES_MAX));
+}
+
+/** How a program is asked for; one of a TC section can be loaded for either hook. */
+function selectors({ name, kind, section, target }: ObjectProgram): Value[] {
+  if (kind === null || kind === "unmanaged") return [];
+  const types = kind === "tc" ? ["tc", "tcx"] : [kind];
+  const rest = needsAttachFunction(kind) && target !== null ? `${name}:${target}` : name;
+  return types.map((type) => ({ value: `${type}:${rest}`, description: section }));
+}
+
+function* candidates(host: Host, { what, prefix, netns, file }: CompleteRequest): Iterable<Value> {
+  switch (what) {
+    case "interface":
+      return yield* host.network.interfaces(netns).map(plain);
+    case "netns":
+      return yield* host.network.namedNamespaces().map(plain);
+    case "kernel-function":
+      // All of them help nobody.
+      return prefix === "" ? undefined : yield* [...new Set(host.kernel.kernelFunctions(prefix))].sort().map(plain);
+    case "tracepoint":
+      return yield* host.kernel.tracepoints().sort().map(plain);
+    case "pid":
+      return yield* host.files.processes().map(({ pid, name }) => ({ value: String(pid), description: name }));
+    case "program-id":
+      return yield* host.store.programSummaries().map(({ id, name, type }) => {
+        return { value: String(id), description: `${name} (${type})` };
+      });
+    case "link-id":
+      return yield* links(host);
+    case "object-program":
+      for (const program of objectFile(host, file)?.programs ?? []) yield* selectors(program);
+      return;
+    case "object-global":
+      for (const { name, size } of objectFile(host, file)?.globals ?? []) {
+        yield { value: `${name}=`, description: `${size} bytes` };
+      }
+  }
+}
+
+/** Never changes anything, and reads no more than it must: it runs while somebody types. */
+function complete(host: Host, request: CompleteRequest): CompleteAnswer {
+  const values: Value[] = [];
+  for (const candidate of candidates(host, request)) {
+    if (candidate.value.startsWith(request.prefix)) values.push(candidate);
+    if (values.length === COMPLETIONS_MAX) break;
+  }
+  return { values };
+}
+
+export const implementation = operation({ request: completeRequest, run: complete });

@@ -1,0 +1,21 @@
+import type { DeleteDispatcherAnswer } from "../../domain/answer.ts";
+import type { Host } from "../../platform/host.ts";
+import { removeWholeChain } from "../chain/remove.ts";
+import { type Context, operation } from "../operation.ts";
+import { deleteDispatcherRequest, type GetDispatcherRequest } from "../requests/dispatchers.ts";
+import { requireDispatcher } from "../dispatchers.ts";
+
+/** Takes a chain off its hook as a whole. Its programs stay loaded. */
+async function deleteDispatcher(
+  host: Host,
+  key: GetDispatcherRequest,
+  context: Context,
+): Promise<DeleteDispatcherAnswer> {
+  const record = requireDispatcher(host, key);
+  const detached = await removeWholeChain(host, record, context);
+  context.note({ dispatcher: { ...key }, detached });
+  const { type, nsid, ifindex } = key;
+  return { key: { type, nsid, ifindex }, detached };
+}
+
+export const implementation = operation({ request: deleteDispatcherRequest, run: deleteDispatcher });

@@ -1,0 +1,21 @@
+import type { DeleteAnswer } from "../../domain/answer.ts";
+import type { ProgramRecord } from "../../domain/program.ts";
+import type { Host } from "../../platform/host.ts";
+import { deletePrograms, withDependants } from "../delete.ts";
+import { type Context, operation } from "../operation.ts";
+import { requireLink } from "../programs.ts";
+import { removeLink } from "../remove-link.ts";
+import { type DeleteLinkRequest, deleteLinkRequest } from "../requests/links.ts";
+
+/** Detaches the link; its program goes with it when that was its last. What would be refused is refused beforehand. */
+async function deleteLink(host: Host, request: DeleteLinkRequest, context: Context): Promise<DeleteAnswer> {
+  const link = requireLink(host, request.linkId);
+  const program = host.store.program(link.programId);
+  const isLast = host.store.links(link.programId).every((other) => other.id === link.id);
+  const programs: ProgramRecord[] = program !== null && isLast ? withDependants(host, program, request) : [];
+  context.note({ program: link.programId, link: link.id });
+  await removeLink(host, { record: link, state: "ready" }, context);
+  return deletePrograms(host, { programs, detached: [link.id] }, context);
+}
+
+export const implementation = operation({ request: deleteLinkRequest, run: deleteLink });

@@ -1,0 +1,19 @@
+import type { DeleteAnswer } from "../../domain/answer.ts";
+import type { ProgramRecord } from "../../domain/program.ts";
+import type { Host } from "../../platform/host.ts";
+import { deletePrograms, withDependants } from "../delete.ts";
+import { type Context, operation } from "../operation.ts";
+import { requireProgram } from "../programs.ts";
+import { type DeleteProgramRequest, deleteProgramRequest } from "../requests/programs.ts";
+
+/** Those that share the maps of others first, as with `recursive`. */
+function targets(host: Host, request: DeleteProgramRequest): ProgramRecord[] {
+  if (request.programId !== null) return withDependants(host, requireProgram(host, request.programId), request);
+  const all = host.store.programs();
+  return [...all.filter((each) => each.mapOwnerId !== null), ...all.filter((each) => each.mapOwnerId === null)];
+}
+
+const deleteProgram = (host: Host, request: DeleteProgramRequest, context: Context): Promise<DeleteAnswer> =>
+  deletePrograms(host, { programs: targets(host, request), detached: [] }, context);
+
+export const implementation = operation({ request: deleteProgramRequest, run: deleteProgram });

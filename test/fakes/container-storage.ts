@@ -1,0 +1,38 @@
+/** podman, buildah and skopeo with storage of their own: nothing of theirs outside of one folder, no daemon, no mounts. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** Environment by which they, and whoever runs them, keep to `folder`. The registries named are spoken to without TLS. */
+export function containerStorage(folder: string, plainRegistries: readonly string[]): Readonly<Record<string, string>> {
+  mkdirSync(folder, { recursive: true });
+  const file = (name: string, text: string): string => {
+    writeFileSync(join(folder, name), text);
+    return join(folder, name);
+  };
+  const inFolder = (name: string) => JSON.stringify(join(folder, name));
+  const registries = plainRegistries.map((host) => `[[registry]]\nlocation = "${host}"\ninsecure = true\n`);
+  return {
+    PATH: process.env.PATH ?? "",
+    HOME: folder,
+    TMPDIR: folder,
+    BUILDAH_ISOLATION: "chroot",
+    CONTAINERS_STORAGE_CONF: file(
+      "storage.conf",
+      `[storage]\ndriver = "vfs"\ngraphroot = ${inFolder("graph")}\nrunroot = ${inFolder("run")}\n`,
+    ),
+    CONTAINERS_REGISTRIES_CONF: file("registries.conf", `unqualified-search-registries = []\n${registries.join("")}`),
+    CONTAINERS_CONF: file(
+      "containers.conf",
+      // Locks in a file: the default is one piece of memory for all that root's podman ever runs.
+      `[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\nlock_type = "file"\ntmp_dir = ${inFolder("tmp")}\n`,
+    ),
+  };
+}
+
+/** Runs a command to its end, which must be a good one. Answers its standard output. */
+export async function output(command: readonly string[], env: Readonly<Record<string, string>>): Promise<string> {
+  const child = Bun.spawn([...command], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const [out, error, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+  if (code !== 0) throw new Error(`${command.join(" ")} ended with ${code}\n${out}${error}`);
+  return out;
+}

@@ -1,0 +1,55 @@
+/** podman, buildah and skopeo with a store, a login and a configuration of their own, below one folder. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+export interface ContainerTools {
+  readonly folder: string;
+  /** Where `podman login` writes. */
+  readonly authFile: string;
+  /** A file in the folder, which is the context of builds. */
+  write(name: string, content: string | Uint8Array): void;
+  /** Must succeed; answers what it printed. */
+  podman(...words: readonly string[]): Promise<string>;
+  buildah(...words: readonly string[]): Promise<string>;
+  skopeo(...words: readonly string[]): Promise<string>;
+  close(): void;
+}
+
+/** Lets this process go on meanwhile: what a tool talks to may run in it. */
+async function run(...command: readonly string[]): Promise<string> {
+  const child = Bun.spawn([...command], { stdio: ["ignore", "pipe", "pipe"] });
+  const [out, error, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+  if (code !== 0) throw new Error(`${command.join(" ")}: ${error}`);
+  return out;
+}
+
+/** Registries at `hosts` are talked to without TLS, or without asking for their certificate. */
+export function containerTools(...hosts: readonly string[]): ContainerTools {
+  const folder = mkdtempSync(join(tmpdir(), "bpfman-containers-"));
+  const path = (name: string) => join(folder, name);
+  writeFileSync(
+    path("registries.conf"),
+    hosts.map((host) => `[[registry]]\nlocation = "${host}"\ninsecure = true\n`).join("\n"),
+  );
+  writeFileSync(path("auth.json"), "{}");
+  writeFileSync(path("policy.json"), JSON.stringify({ default: [{ type: "insecureAcceptAnything" }] }));
+  const env = [
+    "env",
+    `CONTAINERS_REGISTRIES_CONF=${path("registries.conf")}`,
+    `REGISTRY_AUTH_FILE=${path("auth.json")}`,
+    `XDG_RUNTIME_DIR=${folder}`,
+    `TMPDIR=${folder}`,
+  ];
+  // No container is ever run: files are put into empty images, so nothing needs to be mounted.
+  const store = ["--root", path("store"), "--runroot", path("run"), "--storage-driver", "vfs"];
+  return {
+    folder,
+    authFile: path("auth.json"),
+    write: (name, content) => writeFileSync(path(name), content),
+    podman: (...words) => run(...env, "podman", ...store, "--cgroup-manager=cgroupfs", ...words),
+    buildah: (...words) => run(...env, "buildah", ...store, ...words),
+    skopeo: (...words) => run(...env, "skopeo", "--policy", path("policy.json"), "--tls-verify=false", ...words),
+    close: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}

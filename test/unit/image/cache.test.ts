@@ -1,0 +1,119 @@
+import { describe, expect, test } from "bun:test";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { openCache } from "../../../src/image/cache.ts";
+import { digestOf } from "../../../src/image/digest.ts";
+import { failureOf } from "../../fakes/failure.ts";
+import { bytesOf } from "../../fakes/image.ts";
+import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+
+const folder = temporaryFolder();
+const open = () => openCache(folder.path("cache"));
+const CONTENT = bytesOf("content");
+const DIGEST = digestOf(CONTENT);
+const blobPath = () => folder.path(`cache/blobs/${DIGEST.replace(":", "/")}`);
+
+test("nothing is made before something is saved", () => {
+  expect(open().blob(DIGEST)).toBeNull();
+  expect(open().resolved("h.io/a:1")).toBeNull();
+  expect(existsSync(folder.path("cache"))).toBe(false);
+});
+
+test("what is saved is there, for its owner alone", () => {
+  open().saveBlob(DIGEST, CONTENT);
+  open().saveResolved("h.io/a:1", { digest: DIGEST, rules: "r" });
+  expect(new TextDecoder().decode(open().blob(DIGEST) ?? undefined)).toBe("content");
+  expect(open().resolved("h.io/a:1")).toEqual({ digest: DIGEST, rules: "r" });
+  expect(open().resolved("h.io/a:2")).toBeNull();
+  expect(statSync(folder.path("cache")).mode & 0o777).toBe(0o700);
+  expect(statSync(blobPath()).mode & 0o777).toBe(0o600);
+  expect(readdirSync(folder.path("cache/new"))).toEqual([]);
+});
+
+describe("damage", () => {
+  const damages: [what: string, damage: (path: string) => void][] = [
+    ["changed", (path) => writeFileSync(path, "c0ntent")],
+    ["cut off", (path) => writeFileSync(path, "con")],
+    ["empty", (path) => writeFileSync(path, "")],
+    ["huge", (path) => void Bun.spawnSync(["truncate", "-s", "10G", path])],
+  ];
+  test.each(damages)("a blob that was %s is missing, and can be saved again", (_what, damage) => {
+    open().saveBlob(DIGEST, CONTENT);
+    damage(blobPath());
+    expect(open().blob(DIGEST)).toBeNull();
+    open().saveBlob(DIGEST, CONTENT);
+    expect(open().blob(DIGEST)).not.toBeNull();
+  });
+
+  test.each(["", "{", "[]", '{"reference":"h.io/a:1"}', '{"reference":"h.io/a:1","digest":"x","rules":"r"}', "\xff"])(
+    "a reference that says %j was never pulled",
+    (text) => {
+      open().saveResolved("h.io/a:1", { digest: DIGEST, rules: "r" });
+      const [name = ""] = readdirSync(folder.path("cache/references"));
+      writeFileSync(folder.path(`cache/references/${name}`), text);
+      expect(open().resolved("h.io/a:1")).toBeNull();
+    },
+  );
+
+  test("a file under the name of another reference says nothing of it", () => {
+    open().saveResolved("h.io/a:1", { digest: DIGEST, rules: "r" });
+    open().saveResolved("h.io/a:2", { digest: DIGEST, rules: "s" });
+    const [one = "", two = ""] = readdirSync(folder.path("cache/references"));
+    writeFileSync(folder.path(`cache/references/${one}`), readFileSync(folder.path(`cache/references/${two}`)));
+    expect([open().resolved("h.io/a:1"), open().resolved("h.io/a:2")].filter((each) => each === null)).toHaveLength(1);
+  });
+});
+
+describe("what dead writers left", () => {
+  test("goes with the next save; what living ones write stays", () => {
+    open().saveBlob(DIGEST, CONTENT);
+    const stat = readFileSync(`/proc/${process.pid}/stat`, "utf8");
+    const start = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+    const living = `${process.pid}-${start}-abc`;
+    for (const name of ["1-0-abc", "4194304-5-abc", `${process.pid}-1-abc`, "rubbish", living]) {
+      writeFileSync(folder.path(`cache/new/${name}`), "half");
+    }
+    open().saveBlob(DIGEST, CONTENT);
+    expect(readdirSync(folder.path("cache/new"))).toEqual([living]);
+  });
+});
+
+describe("whose folder it is", () => {
+  test("others may not write in it", () => {
+    mkdirSync(folder.path("cache"));
+    for (const mode of [0o777, 0o775, 0o707]) {
+      chmodSync(folder.path("cache"), mode);
+      for (const run of [() => open().resolved("h.io/a:1"), () => open().saveBlob(DIGEST, CONTENT)]) {
+        const error = failureOf(run);
+        expect(error.code).toBe("STATE_CONFLICT");
+        expect(error.message).toContain("others may write in it");
+      }
+    }
+    chmodSync(folder.path("cache"), 0o755);
+    open().saveBlob(DIGEST, CONTENT);
+  });
+
+  test("a file is no folder", () => {
+    writeFileSync(folder.path("cache"), "");
+    expect(failureOf(() => open().blob(DIGEST)).message).toContain("it is no folder");
+    expect(failureOf(() => open().saveBlob(DIGEST, CONTENT)).code).toBe("IO_FAILED");
+  });
+
+  test("links in it are not followed", () => {
+    open().saveBlob(DIGEST, CONTENT);
+    writeFileSync(folder.path("secret"), CONTENT);
+    Bun.spawnSync(["rm", blobPath()]);
+    symlinkSync(folder.path("secret"), blobPath());
+    expect(failureOf(() => open().blob(DIGEST)).code).toBe("IO_FAILED");
+    open().saveBlob(DIGEST, CONTENT);
+    expect(open().blob(DIGEST)).not.toBeNull();
+  });
+});
