@@ -168,7 +168,10 @@ export function manPage(page: Page, { version, date }: Edition): string {
     ),
     ...section("OPTIONS", own.flatMap(flagItem)),
     ...section("GLOBAL OPTIONS", [...globalFlagsBeside(own), ...(isRoot ? [VERSION] : [])].flatMap(flagItem)),
-    ...section("EXAMPLES", (command?.examples ?? []).flatMap(exampleItem).slice(1)),
+    ...section(
+      "EXAMPLES",
+      (isGroup(last) ? (last.examples ?? []) : (command?.examples ?? [])).flatMap(exampleItem).slice(1),
+    ),
     ...section(
       "EXIT STATUS",
       exits.flatMap(([code, meaning]) => [".TP", bold(code), literal(meaning)]),

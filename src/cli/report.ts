@@ -31,10 +31,21 @@ export const nounExitCodeOf = (error: BpfmanError): number => (error.kind === "c
 
 const PREFIXES = { classic: "error", noun: "bpfman: error" } as const;
 
+interface ErrorStyle {
+  readonly grammar: keyof typeof PREFIXES;
+  /** Colours, for a terminal. */
+  readonly styled: boolean;
+}
+
+const RED = "\x1b[1;31m";
+const CYAN = "\x1b[36m";
+const RESET = "\x1b[0m";
+
 /** `error: …` (`bpfman: error: …` in the noun-verb grammar), `hint: …`, then the verifier's whole log. */
-export function renderError(error: BpfmanError, grammar: keyof typeof PREFIXES): string {
-  const lines = [`${PREFIXES[grammar]}: ${printable(error.message)}`];
-  if (error.hint !== null) lines.push(`hint: ${printableBlock(error.hint)}`);
+export function renderError(error: BpfmanError, { grammar, styled }: ErrorStyle): string {
+  const label = (text: string, colour: string): string => (styled ? `${colour}${text}:${RESET}` : `${text}:`);
+  const lines = [`${label(PREFIXES[grammar], RED)} ${printable(error.message)}`];
+  if (error.hint !== null) lines.push(`${label("hint", CYAN)} ${printableBlock(error.hint)}`);
   if (error.verifierLog !== null) lines.push("", printableBlock(error.verifierLog.trimEnd()));
   return `${lines.join("\n")}\n`;
 }
