@@ -146,6 +146,18 @@ describe("a signed image", () => {
     }
   });
 
+  test("is held against the trusted root that is part of the executable when none can be fetched", async () => {
+    const { image, digest } = await newImage();
+    await publishSimply(repository, digest, [await signSimply(sigstore, digest)]);
+    // Nobody listens there, so that no test depends on the internet or reaches it.
+    const env = { HTTPS_PROXY: "http://127.0.0.1:1", NO_PROXY: "127.0.0.1" };
+    const child = Bun.spawnSync(bpfman.command("image", "pull", "-i", image), { env });
+    const [warning, error] = child.stderr.toString().split("\n");
+    expect(child.exitCode).toBe(4);
+    expect(warning).toContain("WARN the trusted root could not be fetched, the one that came with this program is used");
+    expect(error).toContain("its signature does not count: it is not proven: failed to verify certificate chain");
+  });
+
   test("is verified again when the rules have changed, and not while they stay", async () => {
     const { image, tag, digest } = await newImage();
     await publishSimply(repository, digest, [signSimplyByKey(key.privateKey, digest)]);
