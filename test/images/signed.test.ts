@@ -154,7 +154,9 @@ describe("a signed image", () => {
     const child = Bun.spawnSync(bpfman.command("image", "pull", "-i", image), { env });
     const [warning, error] = child.stderr.toString().split("\n");
     expect(child.exitCode).toBe(4);
-    expect(warning).toContain("WARN the trusted root could not be fetched, the one that came with this program is used");
+    expect(warning).toContain(
+      "WARN the trusted root could not be fetched, the one that came with this program is used",
+    );
     expect(error).toContain("its signature does not count: it is not proven: failed to verify certificate chain");
   });
 
