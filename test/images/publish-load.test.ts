@@ -30,7 +30,18 @@ test.each([
   const files = words.map((word) => (word.endsWith(".o") ? bpfman.path(word) : word));
   const built = await bpfman.json<ImageBuildAnswer>("image", "build", "-t", reference, ...files);
 
-  const load = ["load", "image", "-i", reference, "-p", "Always", "--programs", "xdp:count_all"];
+  const load = [
+    "--log-level",
+    "error",
+    "load",
+    "image",
+    "-i",
+    reference,
+    "-p",
+    "Always",
+    "--programs",
+    "xdp:count_all",
+  ];
   const { programs } = await bpfman.json<LoadAnswer>(...load);
   expect(programs[0]?.record?.load.image_source).toMatchObject({ digest: built.digest });
   const place = ["-i", wire.interface, "-n", wire.netns, "-p", "50"];

@@ -131,7 +131,7 @@ describe("progress", () => {
       throw new BpfmanError("IMAGE_NOT_FOUND", "no such image");
     };
     const failed = await cli("image pull -i a", { terminal: true, answer: busy(fails) });
-    expect(failed.err).toEndWith("\r\x1b[Kerror: no such image\n");
+    expect(failed.err).toEndWith("\r\x1b[K\x1b[1;31merror:\x1b[0m no such image\n");
   });
 
   test("is not shown on a pipe", async () => {
