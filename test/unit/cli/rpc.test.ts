@@ -1,0 +1,18 @@
+import { expect, test } from "bun:test";
+import { cli } from "../../fakes/cli-host.ts";
+
+test("serves with the global options, and ends as the session does", async () => {
+  const run = await cli("rpc --runtime-dir /x --log-level debug", { sessionEnds: 130 });
+  expect(run).toMatchObject({ code: 130, out: "", err: "", calls: [] });
+  expect(run.connected).toMatchObject([{ runtimeDir: "/x", logLevel: "debug" }]);
+});
+
+test("--openrpc prints the document and serves nothing", async () => {
+  const run = await cli("rpc --openrpc");
+  expect(run).toMatchObject({ code: 0, err: "", connected: [] });
+  expect(JSON.parse(run.out)).toEqual({ openrpc: "1.3.2" });
+});
+
+test("takes no words", async () => {
+  expect(await cli("rpc now")).toMatchObject({ code: 2, connected: [] });
+});

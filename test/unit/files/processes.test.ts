@@ -1,0 +1,37 @@
+import { expect, test } from "bun:test";
+import { openProcesses } from "../../../src/files/processes.ts";
+
+const processes = openProcesses();
+
+test("a process is itself for as long as it runs", async () => {
+  const child = Bun.spawn(["sleep", "1000"]);
+  const identity = processes.identity(child.pid) ?? "";
+  expect(identity).toMatch(new RegExp(`^${child.pid}:\\d+:\\d+$`));
+  expect(processes.identity(child.pid)).toBe(identity);
+  expect(processes.hasEnded(identity)).toBe(false);
+  child.kill("SIGKILL");
+  await child.exited;
+  expect(processes.hasEnded(identity)).toBe(true);
+  expect(processes.identity(child.pid)).toBeNull();
+});
+
+test("one that waits to be reaped has ended", async () => {
+  // The shell's child ends, and the shell, become sleep, never asks for it.
+  const shell = Bun.spawn(["sh", "-c", "true & echo $!; exec sleep 1000"], { stdout: "pipe" });
+  const { value } = await shell.stdout.getReader().read();
+  const pid = Number(new TextDecoder().decode(value));
+  for (let tries = 0; tries < 500 && processes.identity(pid) !== null; tries++) await Bun.sleep(10);
+  expect(await Bun.file(`/proc/${pid}/stat`).text()).toContain(") Z ");
+  expect(processes.identity(pid)).toBeNull();
+  shell.kill("SIGKILL");
+  await shell.exited;
+});
+
+test("another that has the same pid is another", () => {
+  const [pid, start, namespace] = (processes.identity(process.pid) ?? "").split(":");
+  expect(processes.hasEnded(`${pid}:${Number(start) + 1}:${namespace}`)).toBe(true);
+});
+
+test("who lives in another PID namespace cannot be judged", () => {
+  expect(processes.hasEnded("4194304:1:1")).toBe(false);
+});
