@@ -1,6 +1,7 @@
 /**
- * `bun run build`: compiles the BPF objects, then everything into one executable, dist/bpfman. Nothing is done when no
- * input has changed since the last build (by content, not by time).
+ * `bun run build`: compiles the BPF objects, then everything into one executable, dist/bpfman, and the client of its
+ * JSON-RPC server into dist/client.js. Nothing is done when no input has changed since the last build (by content, not by
+ * time).
  */
 import { createHash } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -9,6 +10,7 @@ import packageJson from "../package.json" with { type: "json" };
 
 const ROOT = resolve(import.meta.dir, "..");
 const OUTPUT = join(ROOT, "dist/bpfman");
+const CLIENT = join(ROOT, "dist/client.js");
 const STAMP = join(ROOT, "dist/.bpfman.inputs");
 const INPUTS = new Bun.Glob("{src,ffi,rpc}/**/*.{ts,json,sql}");
 const EMBEDDED = new Bun.Glob("dist/bpf/*.o");
@@ -62,18 +64,24 @@ function compile(commit: string): void {
   renameSync(partial, OUTPUT);
 }
 
+/** The client for parent processes, as one file that Node.js runs without any package. */
+function bundleClient(): void {
+  run([process.execPath, "build", "rpc/client.ts", "--target=node", "--format=esm", "--outfile", CLIENT]);
+}
+
 function build(): void {
   mkdirSync(join(ROOT, "dist"), { recursive: true });
   process.stdout.write(run([process.execPath, "scripts/build-bpf.ts"]));
   const commit = gitCommit();
   const digest = digestOfInputs(commit);
-  if (existsSync(OUTPUT) && existsSync(STAMP) && readFileSync(STAMP, "utf8") === digest) {
+  if (existsSync(OUTPUT) && existsSync(CLIENT) && existsSync(STAMP) && readFileSync(STAMP, "utf8") === digest) {
     console.log("build: dist/bpfman is up to date");
     return;
   }
   const startedAt = performance.now();
   rmSync(STAMP, { force: true });
   compile(commit);
+  bundleClient();
   writeFileSync(STAMP, digest);
   console.log(
     `build: dist/bpfman ${packageJson.version} (${commit}) in ${Math.round(performance.now() - startedAt)} ms`,

@@ -1,8 +1,9 @@
-/** `bun run docs`: writes the pages that come from tables in the code. test/tidy.test.ts holds them against the tables. */
+/** `bun run docs`: writes what comes from tables and types in the code. Tests hold the files against them. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { cliPage } from "./cli-reference.ts";
 import { ERROR_CODES, type ErrorCode, type ErrorKind, rowOf } from "../src/errors/codes.ts";
+import { writeSchemas } from "./generate-schemas.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
 
@@ -52,4 +53,5 @@ if (import.meta.main) {
   writeFileSync(join(ROOT, "docs/errors.md"), errorsPage());
   const cli = join(ROOT, "docs/cli.md");
   writeFileSync(cli, await cliPage(readFileSync(cli, "utf8")));
+  await writeSchemas();
 }

@@ -1,6 +1,7 @@
 /** The executable: the command line in, an exit code out. The only place that ends the process. */
 import { fstatSync, mkdirSync, writeFileSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
+import { buildInfo } from "./build-info.ts";
 import { runCli } from "./cli/run.ts";
 import { BpfmanError } from "./errors/error.ts";
 
@@ -64,6 +65,19 @@ const code = await runCli({
   connect: async (settings) => {
     const { connect } = await import("./runtime.ts");
     return connect(settings, (text) => writeAll(2, text));
+  },
+  serve: async (settings) => {
+    const [{ connectSession }, { serve }, { standardInput, standardOutput }] = await Promise.all([
+      import("./runtime.ts"),
+      import("../rpc/server.ts"),
+      import("../rpc/stdio.ts"),
+    ]);
+    const service = await connectSession(settings, (text) => writeAll(2, text));
+    return serve({ input: standardInput(), output: standardOutput(), service, signal: interrupted.signal });
+  },
+  describeRpc: async () => {
+    const { openRpcDocument } = await import("../rpc/openrpc.ts");
+    return openRpcDocument(buildInfo.version);
   },
 });
 process.exit(code);

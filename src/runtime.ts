@@ -4,12 +4,15 @@ import { join } from "node:path";
 import { pinPaths } from "./bpffs/paths.ts";
 import { buildInfo } from "./build-info.ts";
 import { CONFIG_DEFAULT, type Config, databaseWaitMs } from "./domain/config.ts";
+import type { ProcessIdentity } from "./domain/session.ts";
 import type { Settings } from "./domain/settings.ts";
 import { openLog } from "./log/log.ts";
 import type { Host } from "./platform/host.ts";
-import type { StorePort } from "./platform/store.ts";
 import type { Runtime } from "./platform/runtime.ts";
+import type { StorePort } from "./platform/store.ts";
+import type { StoreOptions } from "./store/store.ts";
 import { createInvoke, type Invoke } from "./service/invoke.ts";
+import type { SessionService } from "./service/session.ts";
 
 const RUNTIME_DIR = "/run/bpfman";
 const STATE_DIR = "/var/lib/bpfman";
@@ -51,20 +54,16 @@ function once<T>(make: () => T): () => T {
 }
 
 /**
+/**
  * Gives the adapters a place: each is fetched when an operation first looks at it. A listing never looks at the kernel, and
- * the completion of an interface's name never at the database, which needs root. `require` because a getter cannot wait for an `import()`.
+ * the completion of an interface's name never at the database, which needs root. `require` because a getter cannot wait
+ * for an `import()`.
  */
-function openHost({ folders, config }: Place, mode: "read" | "write"): Host {
+function openHost({ folders, config }: Place, openStore: () => StorePort): Host {
   const pinFolder = join(folders.runtimeDir, "fs");
   let opened: StorePort | null = null;
   const store = once(() => {
-    const { openStore } = require("./store/store.ts") as typeof import("./store/store.ts");
-    opened = openStore({
-      path: join(folders.stateDir, "bpfman.db"),
-      mode,
-      bootId: bootId(),
-      busyTimeoutMs: databaseWaitMs(config),
-    });
+    opened = openStore();
     return opened;
   });
   const kernel = once(() =>
@@ -75,6 +74,9 @@ function openHost({ folders, config }: Place, mode: "read" | "write"): Host {
   const pins = once(() => (require("./bpffs/pins.ts") as typeof import("./bpffs/pins.ts")).openPins(pinFolder));
   const files = once(() =>
     (require("./files/files.ts") as typeof import("./files/files.ts")).openFiles(folders.runtimeDir),
+  );
+  const processes = once(() =>
+    (require("./files/processes.ts") as typeof import("./files/processes.ts")).openProcesses(),
   );
   const network = once(() => (require("./network/network.ts") as typeof import("./network/network.ts")).openNetwork());
   return {
@@ -94,6 +96,9 @@ function openHost({ folders, config }: Place, mode: "read" | "write"): Host {
     get network() {
       return network();
     },
+    get processes() {
+      return processes();
+    },
     now: () => new Date(),
     sleep: (ms) => Bun.sleep(ms),
     close: () => opened?.close(),
@@ -110,11 +115,23 @@ async function loadConfig(named: string | null): Promise<Config> {
 
 const privileged = (): boolean => process.geteuid?.() === 0;
 
-/** Binds the service to this machine. `write` takes the log's lines. */
-export async function connect(settings: Settings, write: (text: string) => void): Promise<Invoke> {
+interface Opened {
+  /** Opens the store for reading, each time anew when absent. */
+  readonly reader?: (options: Omit<StoreOptions, "mode" | "owner">) => () => StorePort;
+  readonly settings: Settings;
+  write(text: string): void;
+}
+
+async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime> {
   const folders = foldersOf(settings);
   const config = await loadConfig(settings.configFile);
-  const runtime: Runtime = {
+  const store = once(() => {
+    return { path: join(folders.stateDir, "bpfman.db"), bootId: bootId(), busyTimeoutMs: databaseWaitMs(config) };
+  });
+  const openStore = (mode: "read" | "write", owner: ProcessIdentity | null): StorePort =>
+    (require("./store/store.ts") as typeof import("./store/store.ts")).openStore({ ...store(), mode, owner });
+  const kept = reader === undefined ? null : once(() => reader(store()));
+  return {
     log: openLog(settings.logLevel, write),
     lockTimeoutMs: settings.lockTimeoutMs,
     privileged,
@@ -137,7 +154,23 @@ export async function connect(settings: Settings, write: (text: string) => void)
       return openImages({ cacheDir, caFile: settings.caFile, env: process.env, signing: config.signing });
     },
     openLock: async () => (await import("./lock/lock.ts")).openLock(join(folders.runtimeDir, "lock")),
-    openHost: async (mode) => openHost({ folders, config }, mode),
+    openHost: async (mode, owner = null) =>
+      openHost({ folders, config }, () => (mode === "read" && kept !== null ? kept()() : openStore(mode, owner))),
+    openProcesses: async () => (await import("./files/processes.ts")).openProcesses(),
+    watchStore: async (changed) =>
+      (await import("./store/watch.ts")).watchDatabase(join(folders.stateDir, "bpfman.db"), changed),
   };
-  return createInvoke(runtime);
+}
+
+/** Binds the operations to this machine. `write` takes the log's lines. */
+export const connect = async (settings: Settings, write: (text: string) => void): Promise<Invoke> =>
+  createInvoke(await openRuntime({ settings, write }));
+
+/** The same for a session of the JSON-RPC server, which also hears of changes. */
+export async function connectSession(settings: Settings, write: (text: string) => void): Promise<SessionService> {
+  const [{ createSessionService }, { keepReader }] = await Promise.all([
+    import("./service/session.ts"),
+    import("./store/kept-reader.ts"),
+  ]);
+  return createSessionService(await openRuntime({ settings, write, reader: keepReader }));
 }

@@ -128,6 +128,10 @@ export interface Session {
   save(folder: string, files: readonly { readonly name: string; readonly text: string }[]): string[];
   /** Reports a failure and goes on. The first one decides the exit code. */
   fail(error: BpfmanError): void;
+  /** Speaks JSON-RPC over stdin and stdout until that session ends, which decides the exit code. */
+  serve(): Promise<void>;
+  /** Writes the OpenRPC document. */
+  describeRpc(): Promise<void>;
   /** Writes the long help of a command, named by its words. Throws USAGE for an unknown one. */
   help(words: readonly string[]): Promise<void>;
 }

@@ -182,7 +182,11 @@ export const ROOT: Group = {
     LINK,
     DISPATCHER,
     IMAGE,
-    { name: "rpc", summary: "Serve the same operations as JSON-RPC 2.0 over stdio.", load: null },
+    {
+      name: "rpc",
+      summary: "Serve the same operations as JSON-RPC 2.0 over stdio.",
+      load: async () => (await import("./commands/rpc.ts")).rpc,
+    },
     VERSION_LEAF,
     {
       name: "man",

@@ -37,6 +37,10 @@ export interface CliHost {
   readonly signal: AbortSignal;
   /** Opens what operations need. Not called for help, nor for a command line that is wrong. */
   connect(settings: Settings): Promise<Invoke>;
+  /** Serves JSON-RPC over stdin and stdout until that session ends; answers the exit code. */
+  serve(settings: Settings): Promise<number>;
+  /** The OpenRPC document. */
+  describeRpc(): Promise<unknown>;
 }
 
 /** Runs a command line to its end and answers the exit code. Throws nothing. */
@@ -125,6 +129,12 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
     fail(error) {
       const own = report(error, run);
       if (code === 0) code = own;
+    },
+    async serve() {
+      code = await host.serve(globals.settings);
+    },
+    async describeRpc() {
+      host.out(renderJson(await host.describeRpc()));
     },
     async help(words) {
       host.out(renderHelp(await topic(words), "long"));

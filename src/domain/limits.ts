@@ -57,6 +57,34 @@ export const COMPLETIONS_MAX = 1000;
 export const COMPLETION_ENTRIES_MAX = 100_000;
 /** How long `unload` waits for the kernel to free a program that nothing of ours refers to any more. */
 export const PROGRAM_GONE_TIMEOUT_MS = 250;
+/** Entries of the change log; older ones go. A step of the schema has it, so a new value takes a new step. */
+export const CHANGES_MAX = 4096;
+/** Largest record kept with an entry of the change log. */
+export const CHANGE_RECORD_BYTES_MAX = 64 * 1024;
+/** Entries of the change log that are read at a time. */
+export const CHANGES_PER_READ_MAX = 256;
+/** Largest frame of the JSON-RPC server: an object file as base64 does not belong in one, everything else is small. */
+export const FRAME_BYTES_MAX = 16 * 1024 * 1024;
+/** Header of a frame; clients send some 30 bytes. */
+export const HEADER_BYTES_MAX = 8 * 1024;
+/** Objects and arrays within each other in a frame; no request has more than six. */
+export const JSON_DEPTH_MAX = 64;
+/** Messages in a JSON-RPC batch. */
+export const BATCH_MESSAGES_MAX = 1024;
+/** Characters of a request's id that is a string. */
+export const REQUEST_ID_CHARS_MAX = 1024;
+/** Requests of one session that are under way; beyond that no more is read until some are answered. */
+export const REQUESTS_IN_FLIGHT_MAX = 1024;
+/** Bytes that wait for a client to read them from which on notifications are dropped. */
+export const NOTIFICATION_BACKLOG_BYTES_MAX = 1024 * 1024;
+/** The same for replies, which are never dropped: no more requests are read until the client has caught up. */
+export const REPLY_BACKLOG_BYTES_MAX = 4 * 1024 * 1024;
+/** How long replies wait at the end of a session for a client that has stopped reading. */
+export const LAST_REPLIES_TIMEOUT_MS = 10_000;
+/** How often it is looked whether the process that a session belongs to is still there. */
+export const PARENT_POLL_MS = 250;
+/** How often the database is looked at for changes of others when nothing says that there are any. */
+export const CHANGES_POLL_MS = 1000;
 /** Length of an image's reference: name, tag and digest each have less. */
 export const IMAGE_REFERENCE_CHARS_MAX = 512;
 /** Largest Containerfile. */

@@ -3,6 +3,7 @@ import type { FilesPort } from "./files.ts";
 import type { KernelPort } from "./kernel.ts";
 import type { NetworkPort } from "./network.ts";
 import type { PinsPort } from "./pins.ts";
+import type { ProcessesPort } from "./processes.ts";
 import type { StorePort } from "./store.ts";
 
 /** The ports that an operation works with, opened for reading or for writing. */
@@ -12,6 +13,7 @@ export interface Host {
   readonly pins: PinsPort;
   readonly files: FilesPort;
   readonly network: NetworkPort;
+  readonly processes: ProcessesPort;
   readonly config: Config;
   now(): Date;
   /** Waits; used while the kernel finishes something. */

@@ -1,10 +1,12 @@
 import type { VersionAnswer } from "../domain/answer.ts";
 import type { LogPort } from "../domain/log.ts";
+import type { ProcessIdentity } from "../domain/session.ts";
 import type { Host } from "./host.ts";
 import type { ImageBuildHost } from "./image-build.ts";
 import type { ImagesPort } from "./images.ts";
 import type { KernelFeatures } from "./kernel.ts";
 import type { LockPort } from "./lock.ts";
+import type { ProcessesPort } from "./processes.ts";
 
 /** What an operation that touches neither kernel nor database may ask. */
 export interface Versions {
@@ -12,6 +14,11 @@ export interface Versions {
   versions(): Omit<VersionAnswer, "features">;
   /** Null for those who are not root, and where no system call can be made. */
   features(): Promise<KernelFeatures | null>;
+}
+
+/** Looks for changes that any process makes to the store. */
+export interface StoreWatch {
+  close(): void;
 }
 
 /** What an operation may use before the writer lock is taken. */
@@ -30,6 +37,9 @@ export interface Runtime extends Sources {
   openVersions(): Promise<Versions>;
   openBuild(): Promise<ImageBuildHost>;
   openLock(): Promise<LockPort>;
-  /** For writing: only while the lock is held. */
-  openHost(mode: "read" | "write"): Promise<Host>;
+  /** For writing: only while the lock is held. What is made then belongs to `owner`, if one is given. */
+  openHost(mode: "read" | "write", owner?: ProcessIdentity | null): Promise<Host>;
+  openProcesses(): Promise<ProcessesPort>;
+  /** Calls `changed` when the store may have changed, soon after it has. It may not have, and calls may be merged. */
+  watchStore(changed: () => void): Promise<StoreWatch>;
 }

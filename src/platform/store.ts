@@ -1,7 +1,9 @@
+import type { Changes } from "../domain/change.ts";
 import type { DispatcherKey, DispatcherRecord, SettledRevision } from "../domain/dispatcher.ts";
 import type { KernelLinkId, LinkId, ProgramId } from "../domain/ids.ts";
 import type { LinkDetails, LinkRecord } from "../domain/link.ts";
 import type { Metadata, ProgramRecord, ProgramType, RowState } from "../domain/program.ts";
+import type { ProcessIdentity } from "../domain/session.ts";
 
 /** A row of the append-only history. */
 export interface OperationEntry {
@@ -78,6 +80,13 @@ export interface StorePort {
   deleteDispatcher(key: DispatcherKey): void;
   /** Changes what a rebuild changes of a link, and makes it `ready`. */
   moveLink(id: LinkId, place: Pick<LinkRecord, "details" | "pinPath" | "kernelLinkId">): void;
+
+  /** Processes to whose sessions rows of any state belong. */
+  owners(): ProcessIdentity[];
+  ownedBy(owner: ProcessIdentity): { readonly programs: ProgramRecord[]; readonly links: LinkRecord[] };
+
+  /** At most `limit` entries of the change log after number `after`. Entries of earlier boots are left out. */
+  changes(after: number, limit: number): Changes;
 
   appendOperation(entry: OperationEntry): void;
   close(): void;

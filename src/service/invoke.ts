@@ -17,6 +17,11 @@ interface Module {
   readonly implementation: Operation<GenericSchema, unknown, unknown, unknown>;
 }
 
+/** Checks a request of an edge's own against its schema. Throws INVALID_REQUEST with the path of the first wrong field. */
+export async function parseRequest(schema: GenericSchema, request: unknown): Promise<unknown> {
+  return (await import("./parse-request.ts")).parseRequest(schema, request);
+}
+
 /** Binds the operations to a runtime. Parses, checks privilege, locks writers, times, and wraps unknown throws. */
 export function createInvoke(runtime: Runtime): Invoke {
   return async <Name extends OperationName>(name: Name, raw: unknown, given: Partial<Context> = {}) => {
@@ -25,6 +30,7 @@ export function createInvoke(runtime: Runtime): Invoke {
       operationId: given.operationId ?? crypto.randomUUID(),
       signal: given.signal ?? new AbortController().signal,
       lockTimeoutMs: given.lockTimeoutMs ?? runtime.lockTimeoutMs,
+      owner: given.owner ?? null,
       log: given.log ?? runtime.log,
       progress: given.progress ?? (() => {}),
       relay: given.relay ?? given.progress ?? (() => {}),
@@ -69,7 +75,7 @@ export function createInvoke(runtime: Runtime): Invoke {
     }
 
     async function withHost(mode: "read" | "write", run: (host: Host) => unknown): Promise<unknown> {
-      const host = await runtime.openHost(mode);
+      const host = await runtime.openHost(mode, context.owner);
       try {
         return await run(host);
       } finally {

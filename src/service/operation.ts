@@ -1,5 +1,6 @@
 import type { GenericSchema, InferOutput } from "valibot";
 import type { LogPort } from "../domain/log.ts";
+import type { ProcessIdentity } from "../domain/session.ts";
 import type { Host } from "../platform/host.ts";
 import type { Sources } from "../platform/runtime.ts";
 
@@ -11,6 +12,8 @@ export interface Context {
   readonly signal: AbortSignal;
   /** How long a writer waits for the lock; 0 is for ever. */
   readonly lockTimeoutMs: number;
+  /** The process with whose end everything goes that is made here; null for what stays. */
+  readonly owner: ProcessIdentity | null;
   readonly log: LogPort;
   /** Said while something long is under way. */
   progress(message: string): void;

@@ -2,6 +2,7 @@
  * The operations table: every public verb, once. The command line and the JSON-RPC server both go through it, and a test
  * walks it. Modules are fetched on call, so that a command pays for what it does and nothing else.
  */
+import type { GenericSchema, InferInput } from "valibot";
 import type {
   BuildArgsAnswer,
   CompleteAnswer,
@@ -95,3 +96,14 @@ export interface Answers {
   complete: CompleteAnswer;
   version: VersionAnswer;
 }
+
+type Implementation<Name extends OperationName> = Awaited<
+  ReturnType<(typeof OPERATIONS)[Name]["module"]>
+>["implementation"];
+
+/** What each operation takes, before defaults are filled in. */
+export type Requests = {
+  [Name in OperationName]: Implementation<Name> extends { readonly request: infer Schema extends GenericSchema }
+    ? InferInput<Schema>
+    : never;
+};

@@ -4,6 +4,7 @@
  * are therefore never ours to judge (another database may know them) and are left alone.
  */
 import type { KernelLinkId } from "../domain/ids.ts";
+import type { ProcessIdentity } from "../domain/session.ts";
 import type { LinkRecord } from "../domain/link.ts";
 import type { Host } from "../platform/host.ts";
 import { isChained } from "./chain/place.ts";
@@ -12,8 +13,15 @@ import type { Context } from "./operation.ts";
 import { isLive, type LinkRow, removeLink } from "./remove-link.ts";
 import { type ProgramRow, removeProgram } from "./remove-program.ts";
 
-/** Runs under the writer lock, so every row that is not `ready` belongs to a command that has ended. */
-export async function recover(host: Host, context: Context): Promise<void> {
+/**
+ * Runs under the writer lock, so every row that is not `ready` belongs to a command that has ended. `isOver` says whose
+ * sessions have ended.
+ */
+export async function recover(
+  host: Host,
+  context: Context,
+  isOver: (owner: ProcessIdentity) => boolean = host.processes.hasEnded,
+): Promise<void> {
   host.pins.prepare();
   for (const record of host.store.dispatchers()) {
     if (record.pendingRevision === null) continue;
@@ -30,6 +38,22 @@ export async function recover(host: Host, context: Context): Promise<void> {
   removeOldRevisions(host, context);
   dropLostLinks(host, context);
   await dropLostPrograms(host, context);
+  for (const owner of host.store.owners()) if (isOver(owner)) await endSession(host, owner, context);
+}
+
+/** A session asked for everything of it to go with it, and has ended, perhaps by being killed. */
+async function endSession(host: Host, owner: ProcessIdentity, context: Context): Promise<void> {
+  const { links, programs } = host.store.ownedBy(owner);
+  for (const record of links) {
+    await tryTo(context, `detach link ${record.id} of an ended session`, () =>
+      removeLink(host, { record, state: "ready" }, context),
+    );
+  }
+  for (const record of programs) {
+    await tryTo(context, `unload program ${record.id} of an ended session`, () =>
+      finishProgram(host, { record, state: "ready" }, context),
+    );
+  }
 }
 
 /** One thing that cannot be put right must not keep the others, or the user's command, from running. */

@@ -1,3 +1,35 @@
+import { CHANGE_RECORD_BYTES_MAX, CHANGES_MAX } from "../domain/limits.ts";
+
+/** What the change log keeps of a row: its columns as they were at step 3. */
+const LOGGED = {
+  programs: `program_id name type attach_function section bytecode_path source_path image license gpl_compatible globals
+    pin_path map_pin_path map_owner_id requested_map_owner_id maps metadata created_at_ms`,
+  links: "link_id program_id kernel_link_id pin_path details metadata created_at_ms",
+  dispatchers: `type nsid ifindex interface netns revision pending_revision program_id kernel_link_id filter_priority
+    filter_handle mode`,
+};
+
+/** An expression: the row as JSON, or NULL when it is too large. */
+function rowAsJson(table: keyof typeof LOGGED, row: "OLD" | "NEW"): string {
+  const pairs = LOGGED[table].split(/\s+/).map((column) => `'${column}', ${row}.${column}`);
+  return `(SELECT row FROM (SELECT json_object(${pairs.join(", ")}) AS row) WHERE octet_length(row) <= ${CHANGE_RECORD_BYTES_MAX})`;
+}
+
+/** A statement: one entry in the change log. */
+const log = (entry: { kind: string; row: "OLD" | "NEW"; subject: readonly string[]; record: string }): string =>
+  `INSERT INTO changes (boot_id, at_ms, kind, subject, record)
+    VALUES (${entry.row}.boot_id, CAST(unixepoch('subsec') * 1000 AS INTEGER), '${entry.kind}',
+      json_object(${entry.subject.map((column) => `'${column}', ${entry.row}.${column}`).join(", ")}), ${entry.record});`;
+
+const logProgram = (kind: string, row: "OLD" | "NEW"): string =>
+  log({ kind, row, subject: ["program_id"], record: rowAsJson("programs", row) });
+const logLink = (kind: string, row: "OLD" | "NEW"): string =>
+  log({ kind, row, subject: ["link_id", "program_id"], record: rowAsJson("links", row) });
+const logDispatcher = (row: "OLD" | "NEW", record: string): string =>
+  log({ kind: "dispatcher/didChange", row, subject: ["type", "nsid", "ifindex"], record });
+const announceProgram = `UPDATE programs SET announced = 1 WHERE boot_id = NEW.boot_id AND program_id = NEW.program_id;`;
+const announceLink = `UPDATE links SET announced = 1 WHERE link_id = NEW.link_id;`;
+
 /**
  * The schema, as numbered steps that only go forward: step n takes a database from `user_version` n-1 to n. A step that
  * was released is never edited; a change of the schema is a new step at the end.
@@ -78,5 +110,49 @@ export const MIGRATIONS: readonly string[] = [
     mode             TEXT,              -- XDP: drv, skb, hw
     PRIMARY KEY (boot_id, type, nsid, ifindex)
   ) STRICT;
+  `,
+  `
+  -- The change log: written by triggers, so in the transaction of the change itself, whoever makes it.
+  CREATE TABLE changes (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    boot_id  TEXT    NOT NULL,
+    at_ms    INTEGER NOT NULL,
+    kind     TEXT    NOT NULL,
+    subject  TEXT    NOT NULL, -- JSON, the key of the row
+    record   TEXT              -- JSON of the row; of a removed one the last there was; null when too large
+  ) STRICT;
+  CREATE TRIGGER changes_trim AFTER INSERT ON changes
+    BEGIN DELETE FROM changes WHERE sequence <= NEW.sequence - ${CHANGES_MAX}; END;
+
+  -- Whether the log says that it is there: rows go from pending to ready once, but back and forth while being removed.
+  ALTER TABLE programs ADD COLUMN announced INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE links ADD COLUMN announced INTEGER NOT NULL DEFAULT 0;
+  UPDATE programs SET announced = 1 WHERE state <> 'pending';
+  UPDATE links SET announced = 1 WHERE state <> 'pending';
+
+  -- The process whose session this belongs to, and with which it goes; null for what stays.
+  ALTER TABLE programs ADD COLUMN owner TEXT;
+  ALTER TABLE links ADD COLUMN owner TEXT;
+
+  CREATE TRIGGER programs_came AFTER INSERT ON programs WHEN NEW.state = 'ready'
+    BEGIN ${announceProgram} ${logProgram("program/didLoad", "NEW")} END;
+  CREATE TRIGGER programs_settled AFTER UPDATE ON programs WHEN NEW.state = 'ready' AND NEW.announced = 0
+    BEGIN ${announceProgram} ${logProgram("program/didLoad", "NEW")} END;
+  CREATE TRIGGER programs_gone AFTER DELETE ON programs WHEN OLD.announced = 1
+    BEGIN ${logProgram("program/didUnload", "OLD")} END;
+
+  CREATE TRIGGER links_settled AFTER UPDATE ON links WHEN NEW.state = 'ready' AND NEW.announced = 0
+    BEGIN ${announceLink} ${logLink("link/didAttach", "NEW")} END;
+  CREATE TRIGGER links_moved AFTER UPDATE ON links
+    WHEN OLD.announced = 1 AND NEW.state = 'ready' AND (OLD.details IS NOT NEW.details
+      OR OLD.kernel_link_id IS NOT NEW.kernel_link_id OR OLD.pin_path IS NOT NEW.pin_path)
+    BEGIN ${logLink("link/didUpdate", "NEW")} END;
+  CREATE TRIGGER links_gone AFTER DELETE ON links WHEN OLD.announced = 1
+    BEGIN ${logLink("link/didDetach", "OLD")} END;
+
+  CREATE TRIGGER dispatchers_settled AFTER UPDATE ON dispatchers WHEN OLD.revision <> NEW.revision
+    BEGIN ${logDispatcher("NEW", rowAsJson("dispatchers", "NEW"))} END;
+  CREATE TRIGGER dispatchers_gone AFTER DELETE ON dispatchers WHEN OLD.revision > 0
+    BEGIN ${logDispatcher("OLD", "NULL")} END;
   `,
 ];

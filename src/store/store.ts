@@ -4,8 +4,10 @@ import { DATABASE_BUSY_TIMEOUT_MS } from "../domain/limits.ts";
 import type { DispatcherKey, DispatcherRecord } from "../domain/dispatcher.ts";
 import type { LinkRecord } from "../domain/link.ts";
 import type { ProgramRecord, RowState } from "../domain/program.ts";
+import type { ProcessIdentity } from "../domain/session.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { LinkDraft, OperationEntry, ProgramSummary, StorePort } from "../platform/store.ts";
+import { readChanges } from "./changes.ts";
 import { type Fields, id as anId, oneOf, Undecodable } from "./decode.ts";
 import { dispatcherRecord } from "./dispatcher-row.ts";
 import { named } from "./failure.ts";
@@ -22,6 +24,8 @@ export interface StoreOptions {
   readonly bootId: string;
   /** How long SQLite waits for another process, in milliseconds. */
   readonly busyTimeoutMs?: number;
+  /** Whose session new rows belong to; null, which is usual, for those that stay. */
+  readonly owner?: ProcessIdentity | null;
 }
 
 /** Opens the database of programs, links and operations. Throws DATABASE_UNUSABLE, SCHEMA_TOO_NEW, LOCK_TIMEOUT. */
@@ -29,6 +33,23 @@ export function openStore(options: StoreOptions): StorePort {
   const { path, mode, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;
   const database = (mode === "write" ? openWriter : openReader)({ path, busyTimeoutMs });
   return storeOn(database, options);
+}
+
+/**
+ * Opens it for reading more than once. `isCurrent` says whether the file's schema is still the one that was found; null
+ * when what was opened is a copy, which never sees a change.
+ */
+export function openReadable(options: Omit<StoreOptions, "mode" | "owner">): {
+  readonly store: StorePort;
+  readonly isCurrent: (() => boolean) | null;
+} {
+  const { path, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;
+  const database = openReader({ path, busyTimeoutMs });
+  const store = storeOn(database, { ...options, mode: "read" });
+  if (database.filename !== path) return { store, isCurrent: null };
+  const version = database.query<{ user_version: number }, []>("PRAGMA user_version");
+  const found = version.get()?.user_version;
+  return { store, isCurrent: () => version.get()?.user_version === found };
 }
 
 interface Reading<T> {
@@ -45,10 +66,12 @@ const SELECT_SUMMARIES = `SELECT program_id, name, type, metadata, state, (
     SELECT json_group_array(link_id) FROM links
     WHERE links.boot_id = programs.boot_id AND links.program_id = programs.program_id AND links.state = 'ready'
   ) AS links FROM programs WHERE boot_id = ? AND state = 'ready' ORDER BY program_id`;
-const INSERT_PROGRAM = `INSERT INTO programs (boot_id, state, ${PROGRAM_COLUMNS.join(", ")})
-  VALUES (?, ?, ${PROGRAM_COLUMNS.map(() => "?").join(", ")})`;
-const INSERT_LINK = `INSERT INTO links (boot_id, program_id, state, pin_path, details, metadata, created_at_ms)
-  VALUES (?, ?, 'pending', '', ?, ?, ?) RETURNING link_id`;
+const INSERT_PROGRAM = `INSERT INTO programs (boot_id, owner, state, ${PROGRAM_COLUMNS.join(", ")})
+  VALUES (?, ?, ?, ${PROGRAM_COLUMNS.map(() => "?").join(", ")})`;
+const INSERT_LINK = `INSERT INTO links (boot_id, owner, program_id, state, pin_path, details, metadata, created_at_ms)
+  VALUES (?, ?, ?, 'pending', '', ?, ?, ?) RETURNING link_id`;
+const SELECT_OWNERS = `SELECT owner FROM programs WHERE boot_id = ?1 AND owner IS NOT NULL
+  UNION SELECT owner FROM links WHERE boot_id = ?1 AND owner IS NOT NULL`;
 const INSERT_OPERATION = `INSERT INTO operations
   (boot_id, operation, started_at_ms, duration_ms, uid, parent_pid, result, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
 
@@ -63,7 +86,7 @@ const keyOf = ({ type, nsid, ifindex }: DispatcherKey): [string, number, number]
 
 const rowState = oneOf(ROW_STATES);
 
-function storeOn(database: Database, { path, bootId, mode }: StoreOptions): StorePort {
+function storeOn(database: Database, { path, bootId, mode, owner = null }: StoreOptions): StorePort {
   /** Rows of one table, decoded; a row that does not decode names itself. */
   const select = <T>(
     reading: Reading<T>,
@@ -117,7 +140,7 @@ function storeOn(database: Database, { path, bootId, mode }: StoreOptions): Stor
 
     insertProgram(record, state) {
       named("insert a program", path, () => {
-        database.query(INSERT_PROGRAM).run(bootId, state, ...programColumns(record));
+        database.query(INSERT_PROGRAM).run(bootId, owner, state, ...programColumns(record));
       });
     },
     setProgramState: (id, state) => update(PROGRAMS, id, { state }),
@@ -143,7 +166,7 @@ function storeOn(database: Database, { path, bootId, mode }: StoreOptions): Stor
       return transaction(() => {
         const row = database
           .query<{ link_id: number }, SQLQueryBindings[]>(INSERT_LINK)
-          .get(bootId, program, JSON.stringify(details), JSON.stringify(metadata), createdAt.getTime());
+          .get(bootId, owner, program, JSON.stringify(details), JSON.stringify(metadata), createdAt.getTime());
         const id = linkId(anId(row?.link_id, "link_id"));
         const record: LinkRecord = { ...draft, id, kernelLinkId: null, pinPath: pinPath(id) };
         update(LINKS, id, { pin_path: record.pinPath });
@@ -193,6 +216,19 @@ function storeOn(database: Database, { path, bootId, mode }: StoreOptions): Stor
         kernel_link_id: kernelLinkId,
         state: "ready",
       }),
+
+    owners: () =>
+      named("read owners", path, () =>
+        database
+          .query<{ owner: string }, SQLQueryBindings[]>(SELECT_OWNERS)
+          .all(bootId)
+          .map((row) => row.owner),
+      ),
+    ownedBy: (process) => ({
+      programs: records(PROGRAMS, "state = 'ready' AND owner = ?", process),
+      links: records(LINKS, "state = 'ready' AND owner = ?", process),
+    }),
+    changes: (after, limit) => named("read changes", path, () => readChanges(database, { bootId, after, limit })),
 
     appendOperation(entry: OperationEntry): void {
       const { operation, startedAt, durationMs, uid, parentPid, result, details } = entry;

@@ -27,6 +27,8 @@ export interface CliWorld {
   readonly signal?: AbortSignal;
   /** Answers a call, or throws. Without it a call answers null. */
   answer?(call: Call): unknown;
+  /** Exit code of a session of the JSON-RPC server. */
+  readonly sessionEnds?: number;
   /** Called in place of a connect that works. */
   refuse?(): never;
 }
@@ -64,6 +66,11 @@ export async function cli(line: string | readonly string[], world: CliWorld = {}
       world.refuse?.();
       return invoke;
     },
+    async serve(settings) {
+      connected.push(settings);
+      return world.sessionEnds ?? 0;
+    },
+    describeRpc: async () => ({ openrpc: "1.3.2" }),
   };
   const code = await runCli(host);
   return { code, ...text, saved, calls, connected };

@@ -10,6 +10,7 @@ import type { Host } from "../../src/platform/host.ts";
 import type { ImagesPort } from "../../src/platform/images.ts";
 import type { NetworkPort } from "../../src/platform/network.ts";
 import type { PinPaths, PinsPort } from "../../src/platform/pins.ts";
+import type { ProcessesPort } from "../../src/platform/processes.ts";
 import type { Runtime } from "../../src/platform/runtime.ts";
 import { openStore } from "../../src/store/store.ts";
 import { FakeKernel } from "./fake-kernel.ts";
@@ -168,6 +169,8 @@ export interface TestBed {
   readonly runtime: Runtime;
   readonly databasePath: string;
   readonly logged: string[];
+  /** Processes that count as ended. */
+  readonly ended: Set<string>;
   privileged: boolean;
   /** None unless a test gives some. */
   images: ImagesPort | null;
@@ -191,14 +194,18 @@ export function makeTestBed(): TestBed {
   const pins = fakePins(kernel, folders);
   const note = (level: string) => (message: string) => void logged.push(`${level} ${message}`);
 
-  const openHost = (mode: "read" | "write"): Host => {
-    const store = openStore({ path: databasePath, mode, bootId: "boot-1" });
+  const ended = new Set<string>();
+  const processes: ProcessesPort = { identity: (pid) => `${pid}:1:1`, hasEnded: (process) => ended.has(process) };
+
+  const openHost = (mode: "read" | "write", owner: string | null = null): Host => {
+    const store = openStore({ path: databasePath, mode, bootId: "boot-1", owner });
     return {
       kernel: faults.wrap(withFaultyHandles(kernel, faults), KERNEL_CHANGES, "kernel"),
       store: faults.wrap(store, STORE_CHANGES, "store"),
       pins: faults.wrap(pins, ["makeFolder", "remove", "removeFolder"], "pins"),
       files: faults.wrap(files, ["saveBytecode", "removeBytecode"], "files"),
       network,
+      processes,
       config: CONFIG_DEFAULT,
       now: () => new Date("2026-03-04T05:06:07.008Z"),
       sleep: async () => {},
@@ -213,6 +220,7 @@ export function makeTestBed(): TestBed {
     faults,
     databasePath,
     logged,
+    ended,
     privileged: true,
     images: null,
     runtime: {
@@ -232,7 +240,12 @@ export function makeTestBed(): TestBed {
         return bed.images;
       },
       openLock: async () => ({ acquire: async () => ({ release: () => {} }) }),
-      openHost: async (mode) => openHost(mode),
+      openHost: async (mode, owner) => openHost(mode, owner),
+      openProcesses: async () => processes,
+      watchStore: async (changed) => {
+        const timer = setInterval(changed, 1);
+        return { close: () => clearInterval(timer) };
+      },
     },
     traces: () => ({ kernel: kernel.snapshot(), folders: [...folders].sort(), bytecode: files.bytecodeIds() }),
     inspect: (look) => {

@@ -221,7 +221,10 @@ const LAYERS: readonly Layer[] = [
       "../src/errors/error.ts",
       "../src/service/operations.ts",
       "../src/service/invoke.ts",
+      "../src/service/session.ts",
       "vscode-jsonrpc/node",
+      "valibot",
+      "@valibot/to-json-schema",
     ],
     refused: [
       "../src/service/requests/load.ts",

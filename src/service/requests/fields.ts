@@ -39,7 +39,7 @@ export const metadata = v.optional(
   v.pipe(
     table,
     v.record(v.pipe(text, v.minLength(1)), text),
-    v.check((pairs) => Object.keys(pairs).length <= METADATA_PAIRS_MAX, `at most ${METADATA_PAIRS_MAX} pairs`),
+    v.maxEntries(METADATA_PAIRS_MAX, `at most ${METADATA_PAIRS_MAX} pairs`),
   ),
   {},
 );

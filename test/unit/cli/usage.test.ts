@@ -209,16 +209,3 @@ test("keys that JavaScript objects treat specially are plain keys", async () => 
   ]);
   expect(Object.entries(request.globalData)).toEqual([["toString", "01"]]);
 });
-
-describe("named, but not there yet", () => {
-  test.each(["rpc"])("%s", async (name) => {
-    const run = await cli(`${name} --whatever x -i y`);
-    expect(run).toMatchObject({
-      code: 1,
-      out: "",
-      err: `error: "bpfman ${name}" is not supported yet\n`,
-      connected: [],
-    });
-    expect((await cli(`${name} --help`)).out).toContain(`Usage: bpfman ${name} [OPTIONS]\n`);
-  });
-});

@@ -1,0 +1,82 @@
+/** What has to be asked to attach a program, and the params that the answers make. Knows nothing of the editor. */
+import type { ParamsOf } from "../../../rpc/protocol.ts";
+
+export type AttachTarget = ParamsOf<"link/attach">["attach"];
+
+export interface Question {
+  readonly name: string;
+  readonly prompt: string;
+  readonly value: string;
+  /** The only words there are, if it is a choice; "interface" for those that the machine has now. */
+  readonly choices?: readonly string[] | "interface";
+}
+
+const IFACE: Question = { name: "iface", prompt: "Network interface", value: "", choices: "interface" };
+const PRIORITY: Question = { name: "priority", prompt: "Priority, 0 to 1000: lower runs first", value: "50" };
+const DIRECTION: Question = {
+  name: "direction",
+  prompt: "Direction",
+  value: "ingress",
+  choices: ["ingress", "egress"],
+};
+const FUNCTION: Question = { name: "fnName", prompt: "Function", value: "" };
+
+/** Types are bpfman's words, as in a listing of programs. */
+export function questionsFor(programType: string): readonly Question[] {
+  switch (programType) {
+    case "xdp":
+      return [IFACE, PRIORITY];
+    case "tc":
+    case "tcx":
+      return [IFACE, DIRECTION, PRIORITY];
+    case "tracepoint":
+      return [{ name: "tracepoint", prompt: "Tracepoint, as CATEGORY/NAME", value: "syscalls/sys_enter_openat" }];
+    case "kprobe":
+    case "kretprobe":
+      return [FUNCTION];
+    case "uprobe":
+    case "uretprobe":
+      return [{ name: "target", prompt: "Executable or library", value: "" }, FUNCTION];
+    default:
+      return [];
+  }
+}
+
+/** The server checks what is in the fields; here they only get their places. */
+export function targetOf(programType: string, answers: Readonly<Record<string, string>>): AttachTarget {
+  const { iface = "", fnName = "", target = "", tracepoint = "" } = answers;
+  const priority = Number(answers.priority);
+  const direction = answers.direction === "egress" ? "egress" : "ingress";
+  switch (programType) {
+    case "xdp":
+      return { kind: "xdp", iface, priority };
+    case "tc":
+    case "tcx":
+      return { kind: programType, iface, priority, direction };
+    case "tracepoint":
+      return { kind: "tracepoint", tracepoint };
+    case "kprobe":
+    case "kretprobe":
+      return { kind: "kprobe", fnName };
+    case "uprobe":
+    case "uretprobe":
+      return { kind: "uprobe", target, fnName };
+    case "fentry":
+    case "fexit":
+    case "lsm":
+      return { kind: programType };
+    default:
+      throw new Error(`programs of type "${programType}" cannot be attached from here`);
+  }
+}
+
+type Selector = ParamsOf<"program/load">["programs"][number];
+
+/** A program to load, as the server offers those of an object file: `tcx:count_packets`, `fentry:on_open:do_sys_open`. */
+export function selectorOf(word: string): Selector {
+  const [type = "", name = "", attachFunction = null] = word.split(":");
+  return { type: type as Selector["type"], name, attachFunction };
+}
+
+/** Whether the function to attach to has to be asked for before the load. */
+export const lacksFunction = (word: string): boolean => /^(fentry|fexit|lsm):[^:]+$/.test(word);

@@ -1,0 +1,132 @@
+/** The editor's session with bpfman: what is there, kept up to date, and what can be done. Knows nothing of the editor. */
+import { type Client, startClient } from "../../../rpc/client.ts";
+import type { CompleteAnswer, LinkListAnswer, ProgramListAnswer } from "../../../src/domain/answer.ts";
+import { type AttachTarget, selectorOf } from "./attach-form.ts";
+
+export type ProgramEntry = ProgramListAnswer["programs"][number];
+export type LinkEntry = LinkListAnswer["links"][number];
+
+/** A program with its links below it. */
+export interface ProgramNode {
+  readonly program: ProgramEntry;
+  readonly links: readonly LinkEntry[];
+}
+
+export interface SessionOptions {
+  /** Helper, executable and arguments in one. */
+  readonly command: readonly [string, ...string[]];
+  readonly cleanup: boolean;
+  onLog(text: string): void;
+  /** Called when the listing has changed, by this session or by anybody else. */
+  onChange(programs: readonly ProgramNode[]): void;
+  /** Called once when the server is gone, unless this side ended it. */
+  onEnd(reason: string): void;
+}
+
+export interface LoadOptions {
+  readonly file: string;
+  /** Each as TYPE:NAME, or TYPE:NAME:FUNCTION. */
+  readonly programs: readonly string[];
+  readonly signal?: AbortSignal;
+}
+
+/** Changes come in bursts; the lists are read once for those within this time. */
+const QUIET_MS = 50;
+
+export async function openSession(options: SessionOptions): Promise<Session> {
+  const { command, cleanup, onLog } = options;
+  const client = await startClient({ command, cleanup, onLog, clientInfo: { name: "bpfman for Visual Studio Code" } });
+  const session = new Session(client, options);
+  try {
+    await session.begin();
+  } catch (cause) {
+    await client.dispose();
+    throw cause;
+  }
+  return session;
+}
+
+export class Session {
+  readonly #client: Client;
+  readonly #options: SessionOptions;
+  #timer: ReturnType<typeof setTimeout> | null = null;
+  #closed = false;
+
+  constructor(client: Client, options: SessionOptions) {
+    this.#client = client;
+    this.#options = options;
+  }
+
+  async begin(): Promise<void> {
+    // First the subscription, then the list: a change in between is told, and read again.
+    await this.#client.subscribe({}, () => this.#changed());
+    await this.refresh();
+    this.#client.closed.then((reason) => {
+      if (!this.#closed) this.#options.onEnd(reason);
+    });
+  }
+
+  /** Reads both lists and passes them on. */
+  async refresh(): Promise<void> {
+    const [{ programs }, { links }] = await Promise.all([
+      this.#client.call("program/list", { view: "summary" }),
+      this.#client.call("link/list"),
+    ]);
+    this.#options.onChange(
+      programs.map((program) => ({ program, links: links.filter((link) => link.program_id === program.program_id) })),
+    );
+  }
+
+  /** The programs of an object file, as `load` takes them, each with the section in which it stands. */
+  async programsIn(file: string): Promise<CompleteAnswer["values"]> {
+    return (await this.#client.call("complete", { what: "object-program", prefix: "", file })).values;
+  }
+
+  /** Names of the network interfaces of the machine. */
+  async interfaces(): Promise<string[]> {
+    return (await this.#client.call("complete", { what: "interface", prefix: "" })).values.map(({ value }) => value);
+  }
+
+  /** Loads programs from an object file. */
+  async load({ file, programs, signal }: LoadOptions): Promise<void> {
+    const params = { source: { file }, programs: programs.map(selectorOf) };
+    await this.#client.call("program/load", params, signal === undefined ? {} : { signal });
+  }
+
+  async attach(programId: number, attach: AttachTarget): Promise<void> {
+    await this.#client.call("link/attach", { programId, attach });
+  }
+
+  async detach(linkId: number): Promise<void> {
+    await this.#client.call("link/detach", { linkId });
+  }
+
+  async unload(programId: number): Promise<void> {
+    await this.#client.call("program/unload", { programId });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    await this.#client.dispose();
+  }
+
+  #changed(): void {
+    if (this.#closed || this.#timer !== null) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.refresh().catch((cause) => this.#options.onLog(`refresh: ${cause}\n`));
+    }, QUIET_MS);
+  }
+}
+
+/** Where a link is attached, in a few words. */
+export function placeOf({ kind, details }: LinkEntry): string {
+  if ("interface" in details) {
+    const direction = "direction" in details ? ` ${details.direction}` : "";
+    return `${kind} on ${details.interface}${direction}, priority ${details.priority}`;
+  }
+  if ("group" in details) return `${kind} ${details.group}/${details.name}`;
+  if ("target" in details) return `${kind} ${details.target} ${details.fn_name ?? `+${details.offset}`}`;
+  return `${kind} ${details.fn_name}`;
+}

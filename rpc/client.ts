@@ -1,0 +1,329 @@
+/**
+ * A typed client of `bpfman rpc`, for extensions and parent processes, in Node.js 18 or newer and in Bun. It starts the
+ * executable, or takes streams that lead to one. docs/embedding.md shows how it is used.
+ */
+import { spawn } from "node:child_process";
+import type { Readable, Writable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  CancellationTokenSource,
+  ConnectionError,
+  createMessageConnection,
+  ErrorCodes,
+  type MessageConnection,
+  ProgressType,
+  ResponseError,
+  StreamMessageReader,
+  StreamMessageWriter,
+} from "vscode-jsonrpc/node";
+import { CHANGE_KINDS } from "../src/domain/change.ts";
+import { type ChangeEvent, EventStream } from "./event-stream.ts";
+import {
+  type ErrorData,
+  type InitializeParams,
+  type InitializeResult,
+  type Method,
+  type ParamsOf,
+  type ProgressValue,
+  PROTOCOL_VERSION,
+  REQUEST_CANCELLED,
+  type ResultOf,
+  type SubscribeParams,
+  type SubscribeResult,
+} from "./protocol.ts";
+
+/** How long `dispose` waits for the server's end before it ends it: a change that runs is finished first. */
+const DISPOSE_LIMIT_MS = 30_000;
+const LAST_WORDS_LIMIT_MS = 1000;
+/** What is kept of the server's stderr, to say why it ended. */
+const STDERR_KEPT_CHARS = 4096;
+
+/** The server refused a request. `code` is JSON-RPC's number; `data` says what, why and what to do. */
+export class RpcError extends Error {
+  override readonly name = "RpcError";
+  readonly method: string;
+  readonly code: number;
+  /** Null for errors of the protocol itself, which have a number and a message only. */
+  readonly data: ErrorData | null;
+
+  constructor(method: string, message: string, { code, data }: { code: number; data: ErrorData | null }) {
+    super(message);
+    this.method = method;
+    this.code = code;
+    this.data = data;
+  }
+}
+
+/** The server has gone, or was never there: no answer will come. */
+export class DisconnectedError extends Error {
+  override readonly name = "DisconnectedError";
+}
+
+/** What a session is begun with. */
+export interface ClientOptions {
+  readonly clientInfo?: NonNullable<InitializeParams["clientInfo"]>;
+  /** What this session loads and attaches goes when it ends, also when this process is killed. */
+  readonly cleanup?: boolean;
+}
+
+export interface StartOptions extends ClientOptions {
+  /** The executable and its arguments, `["bpfman", "rpc"]` by default. */
+  readonly command?: readonly [string, ...string[]];
+  /** This process's own by default. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Takes what the server writes to stderr: its log. */
+  readonly onLog?: (text: string) => void;
+}
+
+/** The two ends of a server that somebody else started. */
+export interface Streams {
+  /** What the server writes. */
+  readonly input: Readable;
+  /** What the server reads. */
+  readonly output: Writable;
+}
+
+export interface CallOptions {
+  /**
+   * Aborting cancels the request. The call still waits for the server's word: it fails with -32800 once all is undone,
+   * and succeeds if it was done already.
+   */
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (value: ProgressValue) => void;
+}
+
+/** Methods for `call`; the others belong to the client's own doings. */
+export type CallableMethod = Exclude<Method, "initialize" | "shutdown" | "events/subscribe" | "events/unsubscribe">;
+
+/** Params may be left out where none are required. */
+type CallArguments<Name extends CallableMethod> =
+  Record<never, never> extends ParamsOf<Name>
+    ? [params?: ParamsOf<Name>, options?: CallOptions]
+    : [params: ParamsOf<Name>, options?: CallOptions];
+
+/** Runs until `close`, or until the connection ends. */
+export interface Subscription extends SubscribeResult {
+  close(): Promise<void>;
+}
+
+/** A subscription whose events are taken by a `for await` loop; leaving the loop closes it. */
+export interface EventSubscription extends Subscription, AsyncIterable<ChangeEvent> {}
+
+/** Starts an executable and begins a session. Throws DisconnectedError, with what it wrote to stderr, when that fails. */
+export async function startClient(options: StartOptions = {}): Promise<Client> {
+  const [executable, ...args] = options.command ?? ["bpfman", "rpc"];
+  const child = spawn(executable, args, {
+    stdio: ["pipe", "pipe", "pipe"],
+    ...(options.env === undefined ? {} : { env: options.env }),
+  });
+  let said = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    said = (said + text).slice(-STDERR_KEPT_CHARS);
+    options.onLog?.(text);
+  });
+  const ended = new Promise<string>((resolve) => {
+    child.once("error", (cause) => resolve(`"${executable}" cannot be started: ${cause.message}`));
+    child.once("close", (code, signal) => {
+      const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
+      resolve(`the server ended ${how}${said === "" ? "" : `: ${said.trim()}`}`);
+    });
+  });
+  const connection: Connection = {
+    input: child.stdout,
+    output: child.stdin,
+    ended,
+    kill: () => child.kill("SIGKILL"),
+  };
+  return begin(connection, { processId: process.pid, ...options });
+}
+
+/** Begins a session with a server that somebody else started, over its streams. */
+export async function connectClient({ input, output }: Streams, options: ClientOptions = {}): Promise<Client> {
+  const ended = new Promise<string>((resolve) => input.once("close", () => resolve("the connection was closed")));
+  return begin({ input, output, ended, kill: () => {} }, { processId: null, ...options });
+}
+
+interface Connection extends Streams {
+  /** Resolves when the other side has gone, with how. */
+  readonly ended: Promise<string>;
+  kill(): void;
+}
+
+async function begin(
+  connection: Connection,
+  options: ClientOptions & { readonly processId: number | null },
+): Promise<Client> {
+  const { input, output } = connection;
+  const rpc = createMessageConnection(new StreamMessageReader(input), new StreamMessageWriter(output));
+  const requests = new Requests(rpc, connection);
+  rpc.listen();
+  const params: InitializeParams = {
+    protocolVersion: PROTOCOL_VERSION,
+    processId: options.processId,
+    clientInfo: options.clientInfo ?? null,
+    session: { cleanup: options.cleanup ?? false },
+  };
+  try {
+    const server = await requests.send<InitializeResult>("initialize", params);
+    await rpc.sendNotification("initialized", {});
+    return new Client(server, requests);
+  } catch (cause) {
+    output.end();
+    connection.kill();
+    throw cause;
+  }
+}
+
+/** A session. Made by {@link startClient} and {@link connectClient}. */
+export class Client {
+  /** What the server said about itself and the kernel. */
+  readonly server: InitializeResult;
+  /** Resolves when the connection has ended, whoever ended it, with how. */
+  readonly closed: Promise<string>;
+  readonly #requests: Requests;
+  #listener: ((event: ChangeEvent) => void) | null = null;
+  #disposing: Promise<void> | null = null;
+
+  constructor(server: InitializeResult, requests: Requests) {
+    this.server = server;
+    this.#requests = requests;
+    this.closed = requests.connection.ended;
+    for (const kind of [...CHANGE_KINDS, "events/didDrop"] as const) {
+      requests.rpc.onNotification(kind, (params) => this.#listener?.({ kind, ...params }));
+    }
+  }
+
+  /** Calls a method. Throws RpcError when the server refuses, DisconnectedError when it has gone. */
+  call<Name extends CallableMethod>(method: Name, ...rest: CallArguments<Name>): Promise<ResultOf<Name>> {
+    const [params, options] = rest;
+    return this.#requests.send(method, params, options);
+  }
+
+  /**
+   * Calls `listener` for each change, by whichever process, from now on or from `since`. There is one subscription at a
+   * time.
+   */
+  async subscribe(params: SubscribeParams, listener: (event: ChangeEvent) => void): Promise<Subscription> {
+    if (this.#listener !== null) throw new Error("this client is subscribed already: close that subscription first");
+    // Before the request: the first events may come with its answer.
+    this.#listener = listener;
+    let open = true;
+    try {
+      const result = await this.#requests.send<SubscribeResult>("events/subscribe", params);
+      const close = async (): Promise<void> => {
+        if (!open) return;
+        open = false;
+        this.#listener = null;
+        if (!this.#requests.isOpen || this.#disposing !== null) return;
+        await this.#requests.send("events/unsubscribe").catch(ignoreDisconnected);
+      };
+      return { ...result, close };
+    } catch (cause) {
+      this.#listener = null;
+      throw cause;
+    }
+  }
+
+  /** The same for a `for await` loop, which ends with the session and throws when the server dies. */
+  async events(params: SubscribeParams = {}): Promise<EventSubscription> {
+    let close: () => Promise<void> = async () => {};
+    const stream = new EventStream(() => close());
+    const subscription = await this.subscribe(params, (event) => stream.push(event));
+    close = subscription.close;
+    this.closed.then((how) => stream.end(this.#disposing === null ? new DisconnectedError(how) : null));
+    return {
+      ...subscription,
+      close: async () => void (await stream.return()),
+      [Symbol.asyncIterator]: () => stream,
+    };
+  }
+
+  /** Ends the session: what runs is finished, what the session was to clean up is gone when this returns. */
+  dispose(): Promise<void> {
+    this.#disposing ??= this.#requests.end();
+    return this.#disposing;
+  }
+}
+
+function ignoreDisconnected(cause: unknown): void {
+  if (!(cause instanceof DisconnectedError)) throw cause;
+}
+
+/** Sends requests over one connection and gives their failures our types. */
+class Requests {
+  readonly rpc: MessageConnection;
+  readonly connection: Connection;
+  isOpen = true;
+  #tokens = 0;
+
+  constructor(rpc: MessageConnection, connection: Connection) {
+    this.rpc = rpc;
+    this.connection = connection;
+    // Disposing is what rejects the requests that will have no answer.
+    const close = (): void => {
+      this.isOpen = false;
+      rpc.dispose();
+    };
+    rpc.onClose(close);
+    connection.ended.then(close);
+  }
+
+  async send<Result>(method: Method, params: object = {}, { signal, onProgress }: CallOptions = {}): Promise<Result> {
+    if (signal?.aborted)
+      throw new RpcError(method, "cancelled before it was sent", { code: REQUEST_CANCELLED, data: null });
+    const cancellation = new CancellationTokenSource();
+    const cancel = (): void => cancellation.cancel();
+    signal?.addEventListener("abort", cancel, { once: true });
+    const workDoneToken = `${method} ${this.#tokens++}`;
+    const progress = onProgress && this.rpc.onProgress(new ProgressType<ProgressValue>(), workDoneToken, onProgress);
+    const sent = progress === undefined ? params : { ...params, workDoneToken };
+    try {
+      return await this.rpc.sendRequest<Result>(method, sent, cancellation.token);
+    } catch (cause) {
+      throw await this.#failure(method, cause);
+    } finally {
+      signal?.removeEventListener("abort", cancel);
+      progress?.dispose();
+      cancellation.dispose();
+    }
+  }
+
+  async end(): Promise<void> {
+    const { connection } = this;
+    const late = setTimeout(() => {
+      connection.kill();
+      connection.input.destroy();
+    }, DISPOSE_LIMIT_MS);
+    try {
+      await this.send("shutdown");
+      await this.rpc.sendNotification("exit", {});
+    } catch (cause) {
+      ignoreDisconnected(cause instanceof ConnectionError ? new DisconnectedError(cause.message) : cause);
+    } finally {
+      connection.output.end();
+      await connection.ended;
+      clearTimeout(late);
+    }
+  }
+
+  /** Whoever cannot be written to is about to end; should it not, waiting for its last words has an end. */
+  #howItEnded(): Promise<string> {
+    return Promise.race([
+      this.connection.ended,
+      sleep(LAST_WORDS_LIMIT_MS, "the connection was closed", { ref: false }),
+    ]);
+  }
+
+  async #failure(method: string, cause: unknown): Promise<unknown> {
+    const gone =
+      cause instanceof ConnectionError ||
+      (cause instanceof ResponseError &&
+        [ErrorCodes.PendingResponseRejected, ErrorCodes.MessageWriteError].some((code) => code === cause.code));
+    if (gone) return new DisconnectedError(`${method}: ${await this.#howItEnded()}`);
+    if (!(cause instanceof ResponseError)) return cause;
+    return new RpcError(method, cause.message, {
+      code: cause.code,
+      data: (cause.data as ErrorData | undefined) ?? null,
+    });
+  }
+}

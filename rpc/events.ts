@@ -1,0 +1,113 @@
+/** The subscription of a session: changes of the store, by whichever process, as notifications. */
+import type { ChangeAnswer } from "../src/domain/answer.ts";
+import type { SessionService } from "../src/service/session.ts";
+import type { EventKind, ServerNotification, ServerNotifications, SubscribeResult } from "./protocol.ts";
+
+export interface EventsOptions {
+  readonly service: SessionService;
+  notify<Name extends ServerNotification>(name: Name, params: ServerNotifications[Name]): void;
+  /** The client reads too slowly: notifications are dropped. */
+  isBehind(): boolean;
+  caughtUp(): Promise<void>;
+}
+
+interface Wanted {
+  readonly kinds: readonly EventKind[];
+  readonly since: number | null;
+}
+
+export class Events {
+  readonly #options: EventsOptions;
+  #watch: { close(): void } | null = null;
+  #kinds: ReadonlySet<EventKind> = new Set();
+  /** Number of the last change that was told, dropped, or not asked for. */
+  #last = 0;
+  #dropped = 0;
+  #reading: Promise<void> | null = null;
+  #readAgain = false;
+
+  constructor(options: EventsOptions) {
+    this.#options = options;
+  }
+
+  /** There is one subscription in a session: another takes its place. */
+  async subscribe({ kinds, since }: Wanted): Promise<SubscribeResult> {
+    const { service } = this.#options;
+    await this.unsubscribe();
+    const { complete, latest } = await service.changes(since ?? 0);
+    this.#kinds = new Set(kinds);
+    this.#last = Math.min(since ?? latest, latest);
+    this.#watch = await service.watch(() => this.#look());
+    // After the reply, and for what came between the reading and the watch.
+    setImmediate(() => this.#look());
+    return { sequence: latest, complete: since === null || complete };
+  }
+
+  async unsubscribe(): Promise<void> {
+    this.#watch?.close();
+    this.#watch = null;
+    this.#dropped = 0;
+    await this.#reading;
+  }
+
+  #look(): void {
+    if (this.#watch === null) return;
+    this.#readAgain = true;
+    this.#reading ??= this.#readAll().finally(() => {
+      this.#reading = null;
+    });
+  }
+
+  async #readAll(): Promise<void> {
+    const { service } = this.#options;
+    try {
+      while (this.#readAgain && this.#watch !== null) {
+        this.#readAgain = false;
+        const { entries, complete, latest } = await service.changes(this.#last);
+        const [first] = entries;
+        if (latest < this.#last) {
+          // Another database stands there now.
+          this.#last = 0;
+          this.#readAgain = latest > 0;
+        } else if (!complete && first !== undefined) {
+          // The log was trimmed before we came to read it.
+          const missed = first.change.sequence - 1 - this.#last;
+          this.#last += missed;
+          this.#drop(missed);
+        }
+        for (const entry of entries) this.#tell(entry);
+        if (entries.length > 0) this.#readAgain = true;
+      }
+    } catch (thrown) {
+      // The next change, or the next look, tries again.
+      service.log.warn("changes cannot be read", { reason: thrown instanceof Error ? thrown.message : String(thrown) });
+    }
+  }
+
+  #tell({ kind, change }: ChangeAnswer): void {
+    if (this.#watch === null) return;
+    const { notify, isBehind } = this.#options;
+    if (!this.#kinds.has(kind)) this.#last = change.sequence;
+    else if (isBehind()) {
+      this.#last = change.sequence;
+      this.#drop(1);
+    } else {
+      this.#tellDropped();
+      this.#last = change.sequence;
+      notify(kind, change as never);
+    }
+  }
+
+  #drop(count: number): void {
+    if (count <= 0) return;
+    if (this.#dropped === 0) this.#options.caughtUp().then(() => this.#tellDropped());
+    this.#dropped += count;
+  }
+
+  #tellDropped(): void {
+    if (this.#dropped === 0 || this.#watch === null) return;
+    const count = this.#dropped;
+    this.#dropped = 0;
+    this.#options.notify("events/didDrop", { count, sequence: this.#last });
+  }
+}

@@ -1,0 +1,48 @@
+import type { ChangeAnswer } from "../domain/answer.ts";
+import type { Change } from "../domain/change.ts";
+import type { LinkRecord } from "../domain/link.ts";
+import { dispatcherAnswer } from "../inspect/dispatcher.ts";
+import { linkRecordAnswer, type Surroundings, surroundingsOf } from "../inspect/link.ts";
+import { programRecordAnswer } from "../inspect/program.ts";
+import type { Host } from "../platform/host.ts";
+
+/**
+ * Entries of the change log as they are told. What an answer takes from around the record (positions on a TCX hook, the
+ * members of a chain) is as it is now.
+ */
+export function changeAnswers(host: Host, entries: readonly Change[]): ChangeAnswer[] {
+  if (entries.length === 0) return [];
+  const links = host.store.links();
+  const around = surroundingsOf(host, links);
+  return entries.map((entry) => changeAnswer(entry, { links, around }));
+}
+
+interface Around {
+  readonly links: readonly LinkRecord[];
+  readonly around: Surroundings;
+}
+
+function changeAnswer(entry: Change, { links, around }: Around): ChangeAnswer {
+  const numbered = { sequence: entry.sequence, at: entry.at.toISOString() };
+  switch (entry.kind) {
+    case "program/didLoad":
+    case "program/didUnload": {
+      const record = entry.record && programRecordAnswer(entry.record);
+      return { kind: entry.kind, change: { ...numbered, program_id: entry.programId, record } };
+    }
+    case "link/didAttach":
+    case "link/didUpdate":
+    case "link/didDetach": {
+      const record = entry.record && linkRecordAnswer(entry.record, around);
+      return {
+        kind: entry.kind,
+        change: { ...numbered, link_id: entry.linkId, program_id: entry.programId, record },
+      };
+    }
+    case "dispatcher/didChange": {
+      const dispatcher = entry.dispatcher && dispatcherAnswer(entry.dispatcher, links);
+      const { type, nsid, ifindex } = entry.key;
+      return { kind: entry.kind, change: { ...numbered, key: { type, nsid, ifindex }, dispatcher } };
+    }
+  }
+}

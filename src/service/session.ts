@@ -1,0 +1,72 @@
+/** What a session has that lasts longer than one operation: it hears of changes, and may own what it made. */
+import type { ChangeAnswer } from "../domain/answer.ts";
+import type { Changes } from "../domain/change.ts";
+import { CHANGES_PER_READ_MAX } from "../domain/limits.ts";
+import type { LogPort } from "../domain/log.ts";
+import type { ProcessIdentity } from "../domain/session.ts";
+import { BpfmanError } from "../errors/error.ts";
+import type { Host } from "../platform/host.ts";
+import type { ProcessesPort } from "../platform/processes.ts";
+import type { Runtime, StoreWatch } from "../platform/runtime.ts";
+import { changeAnswers } from "./changes.ts";
+import { createInvoke, type Invoke } from "./invoke.ts";
+import { recover } from "./recover.ts";
+
+export interface SessionService {
+  readonly invoke: Invoke;
+  /** For the operator, on stderr. */
+  readonly log: LogPort;
+  processes(): Promise<ProcessesPort>;
+  /** Changes after number `after`, the next few of them: ask again with the last one's until there are none. */
+  changes(after: number): Promise<Changes<ChangeAnswer>>;
+  /** Calls `changed` when there may be new changes. */
+  watch(changed: () => void): Promise<StoreWatch>;
+  /**
+   * Detaches and unloads what belongs to `owner`. What cannot be removed now, the next command that changes something
+   * removes. Throws LOCK_TIMEOUT, CANCELLED.
+   */
+  release(owner: ProcessIdentity): Promise<void>;
+}
+
+export function createSessionService(runtime: Runtime): SessionService {
+  async function withHost<T>(mode: "read" | "write", use: (host: Host) => T | Promise<T>): Promise<T> {
+    const host = await runtime.openHost(mode);
+    try {
+      return await use(host);
+    } finally {
+      host.close();
+    }
+  }
+
+  return {
+    invoke: createInvoke(runtime),
+    log: runtime.log,
+    processes: () => runtime.openProcesses(),
+    async changes(after) {
+      if (!runtime.privileged()) throw new BpfmanError("PERMISSION_DENIED", "changes are told to root only");
+      return withHost("read", (host) => {
+        const { entries, complete, latest } = host.store.changes(after, CHANGES_PER_READ_MAX);
+        return { entries: changeAnswers(host, entries), complete, latest };
+      });
+    },
+    watch: (changed) => runtime.watchStore(changed),
+    async release(owner) {
+      // Nothing is made, locked or mounted for a session that left nothing.
+      if (!(await withHost("read", (host) => host.store.owners())).includes(owner)) return;
+      const { log, lockTimeoutMs } = runtime;
+      const { signal } = new AbortController();
+      const lock = await (await runtime.openLock()).acquire(lockTimeoutMs, signal);
+      try {
+        const context = {
+          ...{ operationId: crypto.randomUUID(), signal, lockTimeoutMs, owner: null, log },
+          ...{ progress: () => {}, relay: () => {}, note: () => {} },
+        };
+        await withHost("write", (host) =>
+          recover(host, context, (each) => each === owner || host.processes.hasEnded(each)),
+        );
+      } finally {
+        lock.release();
+      }
+    },
+  };
+}

@@ -1,0 +1,90 @@
+import { constants, Database } from "bun:sqlite";
+import * as fs from "node:fs";
+import { dirname } from "node:path";
+import { CHANGES_POLL_MS } from "../domain/limits.ts";
+
+/**
+ * Looks again this long after a file was written: a commit becomes visible in shared memory, which nothing tells of, a
+ * moment after it has been written to the log.
+ */
+const LOOKS_AFTER_WRITE_MS = [1, 5, 25, 100];
+
+/**
+ * Calls `changed` when the database at `path` may have changed, by whichever process. The folder's events say when to
+ * look, and a slow poll finds what they miss; SQLite's own counter says whether there was a commit. The database may
+ * appear, go, or be replaced meanwhile.
+ */
+export function watchDatabase(path: string, changed: () => void): { close(): void } {
+  const folder = dirname(path);
+  let database: Database | null = null;
+  let seen = "";
+  let folderWatch: fs.FSWatcher | null = null;
+  let writtenAgain = false;
+  const looks = new Set<NodeJS.Timeout>();
+
+  /** Which file it is, and the number of commits by others that its connection has seen. */
+  function state(): string {
+    const stat = fs.statSync(path, { throwIfNoEntry: false });
+    const file = stat === undefined ? "" : `${stat.dev}:${stat.ino}`;
+    if (database === null || !seen.startsWith(`${file} `)) {
+      database?.close();
+      database = stat === undefined ? null : new Database(path, constants.SQLITE_OPEN_READONLY);
+    }
+    const row = database?.query<{ data_version: number }, []>("PRAGMA data_version").get();
+    return `${file} ${row?.data_version ?? ""}`;
+  }
+
+  function look(): void {
+    let now: string;
+    try {
+      now = state();
+    } catch {
+      // Locked or being replaced: whoever reads it next will say so.
+      now = "";
+    }
+    if (now === seen) return;
+    seen = now;
+    changed();
+  }
+
+  function lookSoon(): void {
+    writtenAgain = looks.size > 0;
+    if (writtenAgain) return;
+    for (const afterMs of LOOKS_AFTER_WRITE_MS) {
+      const timer = setTimeout(() => {
+        looks.delete(timer);
+        look();
+        if (looks.size === 0 && writtenAgain) lookSoon();
+      }, afterMs);
+      looks.add(timer);
+    }
+  }
+
+  function watchFolder(): void {
+    if (folderWatch !== null) return;
+    try {
+      folderWatch = fs.watch(folder, lookSoon);
+      folderWatch.on("error", () => {
+        folderWatch?.close();
+        folderWatch = null;
+      });
+    } catch {
+      // The folder is not there yet, or there are too many watches: the poll goes on.
+    }
+  }
+
+  const poll = setInterval(() => {
+    watchFolder();
+    look();
+  }, CHANGES_POLL_MS);
+  watchFolder();
+  look();
+  return {
+    close() {
+      clearInterval(poll);
+      for (const timer of looks) clearTimeout(timer);
+      folderWatch?.close();
+      database?.close();
+    },
+  };
+}

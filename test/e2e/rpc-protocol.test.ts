@@ -1,0 +1,145 @@
+/**
+ * rpc/PROTOCOL.md against the executable: each request of the page is sent by vscode-jsonrpc's own client, with ids and
+ * paths that are true here, and what comes back is compared with the page and with the schemas.
+ */
+import { expect, test } from "bun:test";
+import { spawn } from "node:child_process";
+import { resolve } from "node:path";
+import {
+  createMessageConnection,
+  type MessageConnection,
+  ProgressType,
+  type ResponseError,
+  StreamMessageReader,
+  StreamMessageWriter,
+} from "vscode-jsonrpc/node";
+import { openRpcDocument } from "../../rpc/openrpc.ts";
+import type { ServerNotifications } from "../../rpc/protocol.ts";
+import { SESSION_SCHEMAS } from "../../rpc/schemas.ts";
+import { buildBpf } from "../../scripts/build-bpf.ts";
+import type { DispatcherListAnswer, LinkAnswer, LoadAnswer } from "../../src/domain/answer.ts";
+import { CHANGE_KINDS } from "../../src/domain/change.ts";
+import { OPERATIONS } from "../../src/service/operations.ts";
+import { executable } from "../fakes/executable.ts";
+import { misfits } from "../fakes/json-schema.ts";
+import { cable, until } from "../fakes/kernel-lab.ts";
+import { readProtocolPage } from "../fakes/protocol-page.ts";
+import { startRegistry } from "../fakes/registry.ts";
+import { differences } from "../fakes/same-shape.ts";
+
+buildBpf();
+const OBJECT = resolve(import.meta.dir, "../../dist/bpf/examples/packet_counter.bpf.o");
+const page = readProtocolPage();
+const bpfman = executable();
+const wire = cable();
+
+function connect(): { connection: MessageConnection; ended: Promise<number | null> } {
+  const [command = "", ...args] = bpfman.command("rpc");
+  const child = spawn(command, args, { stdio: ["pipe", "pipe", "ignore"], env: { PATH: process.env.PATH } });
+  const connection = createMessageConnection(
+    new StreamMessageReader(child.stdout),
+    new StreamMessageWriter(child.stdin),
+  );
+  connection.listen();
+  return { connection, ended: new Promise((done) => child.once("close", done)) };
+}
+
+test("every request of the page is answered as the page says, and every change is told so", async () => {
+  const { connection, ended } = connect();
+  const document = await openRpcDocument("0.0.0");
+  const root = JSON.parse(JSON.stringify(document));
+  const asked = new Set<string>();
+  const told = new Map<string, unknown>();
+  connection.onNotification((method, params) => void told.set(method, params));
+  const { token, value: example } = page.notification("$/progress")
+    .params as unknown as ServerNotifications["$/progress"];
+  const progress: unknown[] = [];
+  connection.onProgress(new ProgressType<unknown>(), token, (value) => void progress.push(value));
+
+  const attach = { kind: "tc", iface: wire.interface, direction: "ingress", priority: 50, netns: wire.netns };
+
+  /** Sends the page's request with some params replaced, and compares the answer. */
+  async function ask<Result>(method: string, params: Readonly<Record<string, unknown>> = {}): Promise<Result> {
+    asked.add(method);
+    const { request, response } = page.exchange(method);
+    const result = await connection.sendRequest<Result>(method, { ...request.params, ...params });
+    const schema = document.methods.find((each) => each.name === method)?.result?.schema ?? {};
+    if (method !== "rpc.discover") {
+      expect({ method, misfits: misfits(result, schema, root) }).toEqual({ method, misfits: [] });
+      expect({ method, differences: differences(response.result, result) }).toEqual({ method, differences: [] });
+    }
+    return result;
+  }
+
+  /** Loads and attaches what the page deletes: a link with its program, a chain, and a program. */
+  async function remove(): Promise<void> {
+    const attached = async () => {
+      const { programs } = await ask<LoadAnswer>("program/load", { source: { file: OBJECT } });
+      const programId = programs[0]?.record?.program_id;
+      const { record } = await ask<LinkAnswer>("link/attach", { programId, attach });
+      return { programId, linkId: record.id };
+    };
+    const { linkId } = await attached();
+    await ask("link/delete", { linkId });
+    const { programId } = await attached();
+    const { dispatchers } = await ask<DispatcherListAnswer>("dispatcher/list");
+    await ask("dispatcher/delete", { ...dispatchers[0]?.key });
+    await ask("program/delete", { programId });
+  }
+
+  const { sequence } = await ask<{ readonly sequence: number }>("initialize", { processId: process.pid });
+  await connection.sendNotification("initialized", page.notification("initialized").params);
+  const discovered = await ask<typeof document>("rpc.discover");
+  expect({ ...discovered, info: null }).toEqual({ ...root, info: null });
+  await ask("version");
+  const { request, response } = page.exchange("Errors");
+  const refused: ResponseError<unknown> = await connection.sendRequest(request.method, request.params).then(
+    () => expect.unreachable(),
+    (cause) => cause,
+  );
+  expect({ code: refused.code, message: refused.message, data: refused.data }).toEqual(response.error as never);
+
+  await ask("events/subscribe", { since: sequence });
+  const { programs } = await ask<LoadAnswer>("program/load", { source: { file: OBJECT } });
+  const programId = programs[0]?.record?.program_id;
+  await ask("program/list");
+  await ask("program/get", { programId });
+  await ask("complete", { file: OBJECT });
+  const { record } = await ask<LinkAnswer>("link/attach", { programId, attach });
+  await ask("link/list");
+  await ask("link/get", { linkId: record.id });
+  await ask("link/update", { linkId: record.id });
+  const { dispatchers } = await ask<DispatcherListAnswer>("dispatcher/list");
+  await ask("dispatcher/get", { ...dispatchers[0]?.key });
+  await ask("link/detach", { linkId: record.id });
+  await ask("program/unload", { programId });
+  await remove();
+  await until(() => CHANGE_KINDS.every((kind) => told.has(kind)));
+  const registry = await startRegistry();
+  try {
+    const url = `${registry.host}/packet/counter:v1`;
+    const bytecode = { file: OBJECT };
+    await ask("image/generateBuildArgs", { bytecode });
+    await ask("image/build", { tag: url, bytecode });
+    for (const method of ["image/inspect", "image/pull", "image/verify"]) await ask(method, { url });
+  } finally {
+    await registry.close();
+  }
+  await ask("events/unsubscribe");
+  await ask("shutdown");
+  await connection.sendNotification("exit", page.notification("exit").params);
+  expect(await ended).toBe(0);
+  connection.dispose();
+
+  for (const kind of CHANGE_KINDS) {
+    const schema = document["x-notifications"].find((each) => each.name === kind)?.schema ?? {};
+    expect({ kind, misfits: misfits(told.get(kind), schema, root) }).toEqual({ kind, misfits: [] });
+    const differing = differences(page.notification(kind).params, told.get(kind));
+    expect({ kind, differing }).toEqual({ kind, differing: [] });
+  }
+  expect(progress.at(0)).toEqual({ kind: "begin", title: "image/pull" });
+  expect(differences(example, progress.at(1))).toEqual([]);
+  expect(progress.at(-1)).toEqual({ kind: "end" });
+  expect([...asked].sort()).toEqual([...Object.keys(SESSION_SCHEMAS), ...Object.keys(OPERATIONS)].sort());
+  await bpfman.expectNothingLeft();
+});

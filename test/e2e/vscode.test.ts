@@ -1,0 +1,131 @@
+/**
+ * The example extension as its README builds it, in Node.js with as much of the editor as it needs, against the executable
+ * on the real kernel.
+ */
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { buildBpf } from "../../scripts/build-bpf.ts";
+import { type Conversation, converse } from "../fakes/conversation.ts";
+import { executable } from "../fakes/executable.ts";
+import { bpftool, inKernel } from "../fakes/kernel-lab.ts";
+import { realNode } from "../fakes/node.ts";
+import { temporaryFolder } from "../fakes/temporary-folder.ts";
+
+buildBpf();
+const ROOT = resolve(import.meta.dir, "../..");
+const OBJECT = join(ROOT, "dist/bpf/examples/packet_counter.bpf.o");
+const manifest = JSON.parse(readFileSync(join(ROOT, "examples/vscode/package.json"), "utf8"));
+
+interface Shown {
+  readonly tree: readonly string[];
+  readonly messages: readonly string[];
+  readonly commands: readonly string[];
+}
+
+const bpfman = executable();
+const folder = temporaryFolder();
+let editor: Conversation;
+
+beforeEach(() => {
+  const { scripts }: { scripts: Record<string, string> } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+  const words = (scripts["build:vscode"] ?? "").replace(/--outdir=\S+/, `--outdir=${folder.path()}`).split(" ");
+  const build = Bun.spawnSync([process.execPath, ...words.slice(1)], { cwd: ROOT, stderr: "pipe" });
+  expect({ words, code: build.exitCode, error: String(build.stderr) }).toMatchObject({ code: 0 });
+  const [path = "", ...options] = bpfman.command();
+  const settings = { executable: path, helper: ["env"], arguments: options };
+  editor = converse(
+    [realNode(), join(ROOT, "test/fakes/vscode-editor.cjs"), folder.path("extension.js"), JSON.stringify(settings)],
+    { PATH: process.env.PATH ?? "" },
+  );
+});
+afterEach(async () => {
+  editor.kill("SIGKILL");
+  await editor.end();
+});
+
+async function order(given: object): Promise<Shown> {
+  editor.say(JSON.stringify(given));
+  return JSON.parse(await editor.line());
+}
+const load = { run: "bpfman.load", argument: { fsPath: OBJECT } };
+const idIn = (line = ""): number => Number(/· (\d+)/.exec(line)?.[1]);
+
+test("loads from a file, attaches, detaches and unloads from the tree", async () => {
+  const begun = await order({ run: "bpfman.refresh" });
+  expect(begun).toMatchObject({ tree: [], messages: [] });
+  expect([...begun.commands].sort()).toEqual(
+    manifest.contributes.commands.map((each: { command: string }) => each.command).sort(),
+  );
+
+  const offered = await order({ ...load, answers: [["tracepoint:count_openat"]] });
+  const programs = "tc:count_packets, tcx:count_packets, tracepoint:count_openat";
+  expect(offered.messages).toEqual([`pick: Load from ${OBJECT}: ${programs}`]);
+  const loaded = await order({ until: "count_openat" });
+  const id = idIn(loaded.tree[0]);
+  expect(loaded.tree).toEqual([`count_openat | tracepoint · ${id} | program`]);
+  expect(bpftool("prog", "show", "id", String(id))).toMatchObject({ name: "count_openat" });
+
+  const attached = await order({ run: "bpfman.attach", node: "count_openat", answers: ["syscalls/sys_enter_openat"] });
+  expect(attached.messages).toEqual(["input: Tracepoint, as CATEGORY/NAME"]);
+  const { tree } = await order({ until: "sys_enter_openat" });
+  expect(tree[1]).toMatch(/^ {2}tracepoint syscalls\/sys_enter_openat \| link \d+ \| link$/);
+  const [{ kernel_link_id = 0 } = {}] = await bpfman.links();
+  expect(bpftool("link", "show", "id", String(kernel_link_id))).toMatchObject({ prog_id: id });
+
+  await order({ run: "bpfman.detach", node: "sys_enter_openat" });
+  expect(inKernel("link", kernel_link_id ?? 0)).toBe(false);
+  await order({ run: "bpfman.unload", node: "count_openat" });
+  expect(inKernel("prog", id)).toBe(false);
+  expect(await order({ run: "bpfman.refresh" })).toMatchObject({ tree: [], messages: [] });
+});
+
+test("shows what commands in a shell do, by itself", async () => {
+  await order({ run: "bpfman.refresh" });
+  const [program] = await bpfman.load(OBJECT, "--programs", "tracepoint:count_openat", "-a", "shell");
+  const { tree } = await order({ until: "count_openat" });
+  expect(tree).toEqual([`count_openat | tracepoint · ${program?.record?.program_id} · shell | program`]);
+});
+
+test("takes what it loaded along when the window is closed", async () => {
+  await order({ ...load, answers: [["tracepoint:count_openat"]] });
+  const { tree } = await order({ until: "count_openat" });
+  expect(inKernel("prog", idIn(tree[0]))).toBe(true);
+  await order({ end: true });
+  expect(inKernel("prog", idIn(tree[0]))).toBe(false);
+});
+
+test("tells what went wrong with a hint, and nothing when the user changes his mind", async () => {
+  const refused = await order({ ...load, argument: { fsPath: "/bin/true" } });
+  expect(refused.messages).toHaveLength(1);
+  expect(refused.messages[0]).toMatch(
+    /^error: bpfman: cannot read the object file: .*not for eBPF\. Hint: compile with clang/,
+  );
+  for (const answers of [[], [[]]]) expect((await order({ ...load, answers })).messages).toHaveLength(1);
+  expect((await order({ run: "bpfman.refresh" })).tree).toEqual([]);
+});
+
+test("offers the interfaces of the machine, and asks for the rest", async () => {
+  await order({ ...load, answers: [["tcx:count_packets"]] });
+  const { tree } = await order({ until: "count_packets" });
+  const asked = await order({ run: "bpfman.attach", node: "count_packets", answers: ["lo", "egress"] });
+  expect(asked.messages).toEqual([
+    expect.stringMatching(/^pick: Network interface: (.*, )?lo(,|$)/),
+    "pick: Direction: ingress, egress",
+    "input: Priority, 0 to 1000: lower runs first",
+  ]);
+  // The user left at the last question.
+  expect(asked.tree).toEqual([...tree]);
+});
+
+test("says so when the server dies, and starts it again", async () => {
+  await order({ run: "bpfman.refresh" });
+  process.kill(Number(readFileSync(`/proc/${editor.pid}/task/${editor.pid}/children`, "utf8")), "SIGKILL");
+  await bpfman.load(OBJECT, "--programs", "tracepoint:count_openat");
+  const messages: string[] = [];
+  let shown = await order({ run: "bpfman.refresh" });
+  for (; shown.tree.length === 0; shown = await order({ run: "bpfman.refresh" })) messages.push(...shown.messages);
+  messages.push(...shown.messages);
+  expect(messages.join("\n")).toContain("warning: bpfman: the server ended by SIGKILL");
+  expect(shown.tree[0]).toContain("count_openat");
+});

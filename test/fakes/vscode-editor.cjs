@@ -1,0 +1,119 @@
+/**
+ * As much of Visual Studio Code as the example extension needs, in Node.js. Started with the bundled extension, it takes
+ * one JSON object on each line of its input and answers each with one line:
+ *
+ *   { "run": command, "argument"?, "node"?: [path of labels in the tree], "answers"?: [what the user enters] }
+ *   { "until": text }    waits until the text stands in the tree
+ *   { "end": true }      deactivates the extension
+ *
+ * An answer is the tree as text, the messages that were shown since, and the commands that are registered.
+ */
+const Module = require("node:module");
+const { createInterface } = require("node:readline");
+
+const [extensionPath, settings] = [process.argv[2], JSON.parse(process.argv[3])];
+const commands = new Map();
+let answers = [];
+let messages = [];
+let provider = null;
+let repaint = () => {};
+
+class EventEmitter {
+  #listeners = [];
+  event = (listener) => {
+    this.#listeners.push(listener);
+    return { dispose() {} };
+  };
+  fire(value) {
+    for (const listener of this.#listeners) listener(value);
+  }
+}
+class TreeItem {
+  constructor(label, collapsibleState) {
+    this.label = label;
+    this.collapsibleState = collapsibleState;
+  }
+}
+const show = (kind) => async (message) => void messages.push(`${kind}: ${message}`);
+const ask = async (kind, given) => {
+  const answer = answers.shift();
+  messages.push(`${kind}: ${given}`);
+  return answer;
+};
+
+const vscode = {
+  EventEmitter,
+  TreeItem,
+  ThemeIcon: class {},
+  TreeItemCollapsibleState: { None: 0, Collapsed: 1, Expanded: 2 },
+  ProgressLocation: { Notification: 15 },
+  commands: {
+    registerCommand(name, run) {
+      commands.set(name, run);
+      return { dispose() {} };
+    },
+    executeCommand: (name, ...args) => commands.get(name)(...args),
+  },
+  window: {
+    createOutputChannel: () => ({
+      append() {},
+      appendLine: (text) => messages.push(`output: ${text}`),
+      show() {},
+      dispose() {},
+    }),
+    createTreeView(_id, { treeDataProvider }) {
+      provider = treeDataProvider;
+      provider.onDidChangeTreeData(() => repaint());
+      return { visible: false, onDidChangeVisibility: () => ({ dispose() {} }), dispose() {} };
+    },
+    showErrorMessage: show("error"),
+    showWarningMessage: show("warning"),
+    showInputBox: ({ prompt }) => ask("input", prompt),
+    async showQuickPick(choices, { title, canPickMany }) {
+      const labels = choices.map((choice) => choice.label ?? choice);
+      const answer = await ask("pick", `${title}: ${labels.join(", ")}`);
+      if (answer === undefined) return undefined;
+      const picked = choices.filter((choice) => [answer].flat().includes(choice.label ?? choice));
+      return canPickMany ? picked : picked[0];
+    },
+    withProgress: (_options, work) => work({ report() {} }, { onCancellationRequested() {} }),
+  },
+  workspace: { getConfiguration: () => ({ get: (key, otherwise) => settings[key] ?? otherwise }) },
+};
+
+/** Lines of the tree, indented, with the node of each. */
+async function tree(parent, depth = 0) {
+  const lines = [];
+  for (const node of await provider.getChildren(parent)) {
+    const item = await provider.getTreeItem(node);
+    lines.push({ node, text: `${"  ".repeat(depth)}${item.label} | ${item.description} | ${item.contextValue}` });
+    lines.push(...(await tree(node, depth + 1)));
+  }
+  return lines;
+}
+const painted = async () => (await tree()).map(({ text }) => text);
+
+const resolveFilename = Module._resolveFilename;
+Module._resolveFilename = (request, ...rest) => (request === "vscode" ? "vscode" : resolveFilename(request, ...rest));
+require.cache.vscode = { id: "vscode", exports: vscode, loaded: true };
+const extension = require(extensionPath);
+extension.activate({ subscriptions: [] });
+
+async function obey(order) {
+  if (order.run !== undefined) {
+    answers = order.answers ?? [];
+    const found = order.node === undefined ? null : (await tree()).find(({ text }) => text.includes(order.node));
+    await commands.get(order.run)(found === null ? order.argument : found.node);
+  }
+  if (order.until !== undefined) {
+    while (!(await painted()).join("\n").includes(order.until)) await new Promise((done) => (repaint = done));
+  }
+  if (order.end) await extension.deactivate();
+  const said = messages;
+  messages = [];
+  return { tree: await painted(), messages: said, commands: [...commands.keys()] };
+}
+
+(async () => {
+  for await (const line of createInterface(process.stdin)) console.log(JSON.stringify(await obey(JSON.parse(line))));
+})();

@@ -1,0 +1,18 @@
+/** The questions of the example extension, and the params that their answers make. */
+import { expect, test } from "bun:test";
+import { lacksFunction, questionsFor, selectorOf, targetOf } from "../../../examples/vscode/src/attach-form.ts";
+import { PROGRAM_TYPES } from "../../../src/domain/program.ts";
+import { attachTarget } from "../../../src/service/requests/attach.ts";
+import { parse } from "valibot";
+
+test.each(PROGRAM_TYPES.map((type) => [type]))("%s: every question has its place in the params", (type) => {
+  const answers = Object.fromEntries(questionsFor(type).map(({ name, value }) => [name, value || "a"]));
+  const target: Record<string, unknown> = parse(attachTarget, targetOf(type, answers));
+  for (const [name, value] of Object.entries(answers)) expect(String(target[name])).toBe(value);
+});
+
+test("programs are taken as the server offers them", () => {
+  expect(selectorOf("tcx:a")).toEqual({ type: "tcx", name: "a", attachFunction: null });
+  expect(selectorOf("fentry:b:do_sys_open")).toEqual({ type: "fentry", name: "b", attachFunction: "do_sys_open" });
+  expect(["tcx:a", "fentry:b:c", "fentry:b", "lsm:b"].map(lacksFunction)).toEqual([false, false, true, true]);
+});
