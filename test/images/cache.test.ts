@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import type { ImagePullAnswer } from "../../src/domain/answer.ts";
+import type { ImagePullAnswer } from "../../src/domain/image-answer.ts";
 import { BPFMAN, executable } from "../fakes/executable.ts";
 import { tarOf } from "../fakes/image.ts";
 import { sh } from "../fakes/kernel-lab.ts";

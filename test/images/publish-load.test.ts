@@ -1,7 +1,8 @@
 /** The way of an object through a registry: published, loaded from there, attached, and run by the kernel. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
-import type { ImageBuildAnswer, LoadAnswer } from "../../src/domain/answer.ts";
+import type { LoadAnswer } from "../../src/domain/answer.ts";
+import type { ImageBuildAnswer } from "../../src/domain/image-answer.ts";
 import { compileBpf } from "../fakes/compile.ts";
 import { executable, idOf, mapOf } from "../fakes/executable.ts";
 import { cable, counters } from "../fakes/kernel-lab.ts";

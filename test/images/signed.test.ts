@@ -4,7 +4,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
-import type { ImagePullAnswer, ImageVerifyAnswer } from "../../src/domain/answer.ts";
+import type { ImagePullAnswer, ImageVerifyAnswer } from "../../src/domain/image-answer.ts";
 import { hostArchitecture } from "../../src/image/platform.ts";
 import { parseReference } from "../../src/image/reference.ts";
 import { openRepository } from "../../src/image/registry.ts";

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:tes
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
-import type { ImageInspectAnswer, ImagePullAnswer, LoadAnswer } from "../../src/domain/answer.ts";
+import type { LoadAnswer } from "../../src/domain/answer.ts";
+import type { ImageInspectAnswer, ImagePullAnswer } from "../../src/domain/image-answer.ts";
 import { hostArchitecture } from "../../src/image/platform.ts";
 import { type ContainerTools, containerTools } from "../fakes/container-tools.ts";
 import { executable, idOf, mapOf } from "../fakes/executable.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { ImageInspectAnswer, ImagePullAnswer } from "../../../src/domain/answer.ts";
+import type { ImageInspectAnswer, ImagePullAnswer } from "../../../src/domain/image-answer.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { cli } from "../../fakes/cli-host.ts";
 
