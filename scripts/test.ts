@@ -38,7 +38,6 @@ const RINGS: readonly Ring[] = [
   { name: "kernel", paths: ["test/kernel/"], root: true },
   { name: "images", paths: ["test/images/"], root: true },
   { name: "e2e", paths: ["test/e2e/"], root: true },
-  { name: "images", paths: ["test/images/"], root: true },
   {
     name: "machine",
     paths: ["containers", "namespaces", "chains", "chains-foreign"].map(e2e),

@@ -1,6 +1,8 @@
-import { readAttributes, readText, readU32 } from "../layout/netlink.ts";
+import { ERRNO } from "../errno.ts";
+import { nested, readAttributes, readText, readU32, u32Attribute } from "../layout/netlink.ts";
 import { allocate } from "../memory.ts";
 import type { XdpMode } from "./link.ts";
+import { SysError } from "../sys-error.ts";
 import { routeRequest } from "./rtnetlink.ts";
 
 /** struct ifinfomsg: u8 family, u16 type, i32 index, u32 flags, u32 change. */
@@ -8,6 +10,13 @@ const IFINFOMSG = { bytes: 16, index: 4 } as const;
 /** include/uapi/linux/if_link.h */
 const IFLA_IFNAME = 3;
 const IFLA_XDP = 43;
+const NLA_F_NESTED = 0x8000;
+const IFLA_XDP_FD = 1;
+const IFLA_XDP_FLAGS = 3;
+const IFLA_XDP_EXPECTED_FD = 8;
+const NO_PROGRAM = 0xffff_ffff;
+const XDP_FLAGS_REPLACE = 1 << 4;
+const XDP_FLAGS_MODE = { skb: 1 << 1, drv: 1 << 2, hw: 1 << 3 } as const satisfies Record<XdpMode, number>;
 const IFLA_XDP_PROG_ID = { drv: 5, skb: 6, hw: 7 } as const satisfies Record<XdpMode, number>;
 
 export interface InterfaceXdp {
@@ -33,4 +42,29 @@ export function decodeInterface(answer: Uint8Array): InterfaceXdp {
     return programId === null || programId === 0 ? [] : [{ mode, programId }];
   });
   return { name: readText(attributes.get(IFLA_IFNAME)) ?? "", programs };
+}
+
+/**
+ * Whether a link holds what is on an XDP hook of the current network namespace. The kernel shows it by how it refuses to
+ * take off `other`, a program that does not run there: EBUSY for any link, EEXIST for another program. Changes nothing.
+ */
+export function isHeldByLink(
+  ifindex: number,
+  { mode, other }: { readonly mode: XdpMode; readonly other: number },
+): boolean {
+  const body = allocate(IFINFOMSG.bytes);
+  new DataView(body.buffer).setInt32(IFINFOMSG.index, ifindex, true);
+  const xdp = nested(
+    IFLA_XDP | NLA_F_NESTED,
+    u32Attribute(IFLA_XDP_FD, NO_PROGRAM),
+    u32Attribute(IFLA_XDP_FLAGS, XDP_FLAGS_REPLACE | XDP_FLAGS_MODE[mode]),
+    u32Attribute(IFLA_XDP_EXPECTED_FD, other),
+  );
+  try {
+    routeRequest("RTM_SETLINK", Buffer.concat([body, xdp]));
+    return false;
+  } catch (thrown) {
+    if (!(thrown instanceof SysError)) throw thrown;
+    return thrown.errno === ERRNO.EBUSY;
+  }
 }

@@ -7,6 +7,7 @@ import { checked, closeFd, lastErrno, libc } from "./libc.ts";
 /** include/uapi/linux/rtnetlink.h */
 const RTM = {
   RTM_GETLINK: 18,
+  RTM_SETLINK: 19,
   RTM_NEWQDISC: 36,
   RTM_GETQDISC: 38,
   RTM_NEWTFILTER: 44,

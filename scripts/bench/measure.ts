@@ -60,7 +60,7 @@ export function must(command: readonly string[], env: Env = {}, shown: readonly 
   throw new Error(`"${shown.join(" ")}" failed: ${words.split("\n")[0]}`);
 }
 
-export function median(values: readonly number[]): number {
+function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length / 2;
   return ((sorted[Math.ceil(middle) - 1] ?? 0) + (sorted[Math.floor(middle)] ?? 0)) / 2;
@@ -95,17 +95,17 @@ export function race(contenders: readonly Contender[], rounds: number): Subject[
   return running.filter(({ failed }) => !failed);
 }
 
-/** A table of subjects; ratios are to the first, of the medians. */
+/** A table of subjects; ratios are to the first, of the least times, which other work on the machine disturbs least. */
 export function printRuns(title: string, subjects: readonly Subject[]): void {
   console.log(`\n${title}`);
   console.log(`${"".padEnd(44)}  least ms  median ms   ratio   cpu ms  peak MiB`);
-  const base = median(subjects[0]?.runs.map(({ ms }) => ms) ?? []);
+  const base = least(subjects[0]?.runs.map(({ ms }) => ms) ?? []);
   for (const { name, runs } of subjects) {
     const times = runs.map(({ ms }) => ms);
     const columns = [
       least(times).toFixed(2).padStart(10),
       median(times).toFixed(2).padStart(11),
-      (median(times) / base).toFixed(2).padStart(8),
+      (least(times) / base).toFixed(2).padStart(8),
       least(runs.map(({ cpuMs }) => cpuMs))
         .toFixed(2)
         .padStart(9),

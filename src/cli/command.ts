@@ -81,6 +81,7 @@ export interface Group {
   readonly children: readonly Node[];
   /** Belongs to the noun-verb grammar, which has its own form of errors and one exit code for all of them. */
   readonly grammar?: "noun";
+  readonly examples?: readonly Example[];
   /** The command that is meant when none is named. */
   readonly otherwise?: {
     readonly child: string;

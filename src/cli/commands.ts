@@ -156,6 +156,13 @@ const IMAGE: Group = {
 export const ROOT: Group = {
   name: "bpfman",
   summary: "An eBPF manager focusing on simplifying the deployment and administration of eBPF programs.",
+  examples: [
+    { does: "Load a program", line: "bpfman load file --path counter.o --programs tcx:count" },
+    { does: "See its id", line: "bpfman list programs" },
+    { does: "Attach it by that id", line: "bpfman attach 63178 tcx --direction ingress --iface eth0 --priority 50" },
+    { does: "The same in the noun-verb grammar", line: "bpfman link attach tcx 63178 eth0 ingress --priority 50" },
+    { does: "Take it all away", line: "bpfman unload 63178" },
+  ],
   children: [
     LOAD,
     {

@@ -66,7 +66,10 @@ export async function completeLine(root: Group, words: readonly string[], curren
   const { pending } = cursor;
   const isOption = !cursor.literal && current.startsWith("-");
   if (pending !== null && !isOption) return valuesOf(pending, current, { cursor, before: "" });
-  if (isOption) return optionsAt(cursor, current);
+  if (isOption) {
+    if (isGroup(cursor.node)) await descend(cursor, otherwiseOf(cursor.node));
+    return optionsAt(cursor, current);
+  }
   return wordsAt(cursor, current);
 }
 

@@ -75,7 +75,7 @@ _bpfman() {
     shown+=("$value\${description:+  -- $description}")
   done
   (( \${#values} )) || return 1
-  compadd -l -d shown $end -- "\${(@)values}"
+  compadd -l -d shown "\${(@)end}" -- "\${(@)values}"
 }
 if [[ \${funcstack[1]} == _bpfman ]]; then
   _bpfman "$@"

@@ -43,6 +43,7 @@ export function renderHelp(subject: Subject, detail: Detail): string {
     const entries = children.map((child) => ({ left: child.name, doc: [child.summary], notes: [] }));
     // Summaries are one line: the same table in both.
     sections.push(section("Commands", entries, "short"));
+    if (last.otherwise !== undefined) sections.push(`Without a command: ${last.otherwise.child}`);
   }
 
   const own = command?.flags ?? [];
@@ -51,7 +52,8 @@ export function renderHelp(subject: Subject, detail: Detail): string {
   // In full at the root only: below it they would bury the command's own.
   sections.push(section("Global options", globals.map(flagEntry), nodes.length === 1 ? detail : "short"));
 
-  const examples = detail === "long" ? (command?.examples ?? []) : [];
+  const all = last !== undefined && isGroup(last) ? (last.examples ?? []) : (command?.examples ?? []);
+  const examples = detail === "long" ? all : [];
   if (examples.length > 0) {
     sections.push(`Examples:\n${examples.map(({ does, line }) => `  ${does}:\n    ${line}`).join("\n\n")}`);
   }

@@ -101,7 +101,10 @@ const exampleItem = ({ does, line }: Example): string[] => [
   ".PP",
   ...filled(literal(`${does}:`)),
   ".RS 4",
-  ...filled(bold(line)),
+  ".nf",
+  // One line of output, whose input goes on behind each backslash.
+  filled(bold(line)).join(" \\\n"),
+  ".fi",
   ".RE",
 ];
 
@@ -154,6 +157,7 @@ export function manPage(page: Page, { version, date }: Edition): string {
   ];
   const lines = [
     `.TH ${quoted(pageName(nodes).toUpperCase())} 1 "${date}" ${quoted(`bpfman ${version}`)} "bpfman"`,
+    ".ad l",
     ...section("NAME", filled(`${literal(pageName(nodes))} \\- ${literal(last.summary.replace(/\.$/, ""))}`)),
     ...section("SYNOPSIS", synopsis(page)),
     ...section("DESCRIPTION", paragraphs(command?.description ?? [last.summary])),
@@ -164,7 +168,10 @@ export function manPage(page: Page, { version, date }: Edition): string {
     ),
     ...section("OPTIONS", own.flatMap(flagItem)),
     ...section("GLOBAL OPTIONS", [...globalFlagsBeside(own), ...(isRoot ? [VERSION] : [])].flatMap(flagItem)),
-    ...section("EXAMPLES", (command?.examples ?? []).flatMap(exampleItem)),
+    ...section(
+      "EXAMPLES",
+      (isGroup(last) ? (last.examples ?? []) : (command?.examples ?? [])).flatMap(exampleItem).slice(1),
+    ),
     ...section(
       "EXIT STATUS",
       exits.flatMap(([code, meaning]) => [".TP", bold(code), literal(meaning)]),

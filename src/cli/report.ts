@@ -32,10 +32,21 @@ export const nounExitCodeOf = (error: BpfmanError): number => (error.kind === "c
 
 const PREFIXES = { classic: "error", noun: "bpfman: error" } as const;
 
-/** `error: …` (`bpfman: error: …` in the noun-verb grammar), the line of source of a refused program, `hint: …`, then the verifier's whole log. */
-export function renderError(error: BpfmanError, grammar: keyof typeof PREFIXES): string {
-  const lines = [`${PREFIXES[grammar]}: ${printable(error.message)}`, ...renderSource(error)];
-  if (error.hint !== null) lines.push(`hint: ${printableBlock(error.hint)}`);
+interface ErrorStyle {
+  readonly grammar: keyof typeof PREFIXES;
+  /** Colours, for a terminal. */
+  readonly styled: boolean;
+}
+
+const RED = "\x1b[1;31m";
+const CYAN = "\x1b[36m";
+const RESET = "\x1b[0m";
+
+/** `error: …` (`bpfman: error: …` in the noun-verb grammar), the source of a refused program, `hint: …`, then the verifier's whole log. */
+export function renderError(error: BpfmanError, { grammar, styled }: ErrorStyle): string {
+  const label = (text: string, colour: string): string => (styled ? `${colour}${text}:${RESET}` : `${text}:`);
+  const lines = [`${label(PREFIXES[grammar], RED)} ${printable(error.message)}`, ...renderSource(error)];
+  if (error.hint !== null) lines.push(`${label("hint", CYAN)} ${printableBlock(error.hint)}`);
   if (error.verifierLog !== null) lines.push("", printableBlock(error.verifierLog.trimEnd()));
   return `${lines.join("\n")}\n`;
 }

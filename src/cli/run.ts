@@ -8,6 +8,7 @@ import { ROOT } from "./commands.ts";
 import { asksForJson, type Globals, readGlobals } from "./global-flags.ts";
 import { renderHelp, usageOf } from "./help.ts";
 import { printable } from "./printable.ts";
+import { insteadOf } from "./habits.ts";
 import { renderJson } from "./render-json.ts";
 import {
   exitCodeOf,
@@ -146,19 +147,28 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
 function report(cause: unknown, run: Run): number {
   const { host, trail, globals, phase, operationId } = run;
   endProgress(run);
-  const error = cause instanceof BpfmanError ? cause : mistake(cause, operationId);
+  const thrown = cause instanceof BpfmanError ? cause : mistake(cause, operationId);
+  const error = phase === "usage" ? withHabit(thrown, host.args) : thrown;
   const noun = isNoun(trail.nodes);
   const json = !noun && (globals === null ? asksForJson(host.args) : globals.output === "json");
   if (json) host.err(renderErrorJson(error));
   else if (error.kind === "internal") host.err(renderCrash(error));
   else {
-    host.err(renderError(error, noun ? "noun" : "classic"));
+    const styled = host.stderrIsTerminal && (globals?.color ?? !host.env.NO_COLOR);
+    host.err(renderError(error, { grammar: noun ? "noun" : "classic", styled }));
     if (isUsage(error, phase)) host.err(`\nUsage: ${usageOf(trail)}\n\ntry "${pathOf(trail)} --help"\n`);
   }
 
   const level = globals?.settings.logLevel;
   if (error.kind === "internal" && (level === "debug" || level === "trace")) host.err(renderStack(error));
   return noun ? nounExitCodeOf(error) : exitCodeOf(error, phase);
+}
+
+/** A line that was not understood may be one of another tool: then that is what helps most. */
+function withHabit(error: BpfmanError, args: readonly string[]): BpfmanError {
+  const instead = error.kind === "invalid" ? insteadOf(args) : null;
+  if (instead === null) return error;
+  return new BpfmanError(error.code, error.message, { details: error.details, hint: instead, cause: error });
 }
 
 /** Whatever was thrown that nobody foresaw. */

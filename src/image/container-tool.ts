@@ -17,17 +17,23 @@ export function openContainerTools(env: Environment): ContainerToolPort {
     if (path === null) throw missing(tool);
     return runTool([path, ...args], { env, work });
   };
+  /** Whether docker has buildx: without it, it can neither build for other platforms nor push what it builds. */
+  const canBuild = async (signal: AbortSignal): Promise<boolean> => {
+    const silent: BuildWork = { signal, progress: () => {}, relay: () => {} };
+    try {
+      return (await run("docker", ["buildx", "version"], silent)).code === 0;
+    } catch (cause) {
+      if (signal.aborted) throw cause;
+      return false;
+    }
+  };
   return {
-    async choose(wanted) {
+    async choose(wanted, signal) {
       if (wanted !== null) {
         if (executable(wanted, env) === null) throw missing(wanted);
         return wanted;
       }
-      const silent: BuildWork = { signal: new AbortController().signal, progress: () => {}, relay: () => {} };
-      if (executable("docker", env) !== null) {
-        const { code } = await run("docker", ["buildx", "version"], silent);
-        if (code === 0) return "docker";
-      }
+      if (executable("docker", env) !== null && (await canBuild(signal))) return "docker";
       if (executable("podman", env) !== null) return "podman";
       throw missing(null);
     },

@@ -1,5 +1,6 @@
 import { TOOL_LINE_CHARS_MAX, TOOL_LINES_KEPT, TOOL_STOP_TIMEOUT_MS } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
+import { sysPart } from "../errors/sys-failure.ts";
 import type { BuildWork } from "../platform/container-tool.ts";
 
 export interface ToolRun {
@@ -15,12 +16,13 @@ interface Surroundings {
 
 /**
  * Runs a program to its end, without input. Each line that it prints goes to `work.relay`. It has a process group of its
- * own, all of which is told to stop when the signal is raised, and killed when that takes too long. Throws CANCELLED then.
+ * own, all of which is told to stop when the signal is raised, and killed when that takes too long. Throws CANCELLED then,
+ * and CONTAINER_BUILD_FAILED when it cannot be started.
  */
 export async function runTool(command: readonly string[], { env, work }: Surroundings): Promise<ToolRun> {
   const { signal } = work;
   if (signal.aborted) throw cancelled();
-  const child = Bun.spawn([...command], { env, stdio: ["ignore", "pipe", "pipe"], detached: true });
+  const child = start(command, env);
   const kill = (name: "SIGTERM" | "SIGKILL"): void => {
     try {
       process.kill(-child.pid, name);
@@ -48,6 +50,19 @@ export async function runTool(command: readonly string[], { env, work }: Surroun
   }
   if (signal.aborted) throw cancelled();
   return { code: child.signalCode === null ? child.exitCode : null, lastLines };
+}
+
+function start(command: readonly string[], env: Surroundings["env"]) {
+  try {
+    return Bun.spawn([...command], { env, stdio: ["ignore", "pipe", "pipe"], detached: true });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new BpfmanError("CONTAINER_BUILD_FAILED", `start "${command[0]}": ${reason}`, {
+      details: { command: command[0] },
+      ...sysPart(cause),
+      cause,
+    });
+  }
 }
 
 const cancelled = (): BpfmanError => new BpfmanError("CANCELLED", "interrupted while the container tool ran");

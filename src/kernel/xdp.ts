@@ -1,8 +1,10 @@
 import { objectIds, withObject } from "../../ffi/safe/bpf.ts";
-import { interfaceXdp } from "../../ffi/safe/interface-xdp.ts";
+import { interfaceXdp, isHeldByLink } from "../../ffi/safe/interface-xdp.ts";
+import { closeFd } from "../../ffi/safe/libc.ts";
 import { createXdpLink, replaceLinkProgram } from "../../ffi/safe/link.ts";
 import { withNetns } from "../../ffi/safe/netns.ts";
 import { linkInfo, programInfo } from "../../ffi/safe/object-info.ts";
+import { loadProgram } from "../../ffi/safe/program.ts";
 import type { XdpAttachMode } from "../domain/dispatcher.ts";
 import { type KernelLinkId, kernelLinkId, programId } from "../domain/ids.ts";
 import type { SysFailure } from "../errors/error.ts";
@@ -11,18 +13,26 @@ import { attempt, type Meaning } from "./failure.ts";
 import { describeInterface, explainHook, unlessGone } from "./interface-hook.ts";
 import { attachedLink } from "./link-info.ts";
 import { withPinnedLink, withPinnedProgram } from "./pin.ts";
+import { NOTHING } from "./trial-programs.ts";
 
 /**
- * The link that runs this program on an interface of this number. The kernel does not say of a link in which namespace
- * its interface is: null also when several links answer to it.
+ * The link that holds this program on an interface. The kernel does not say of a link in which namespace its interface
+ * is, so links of the same program on interfaces of the same number cannot be told apart: null then, as without a link.
  */
-function linkOn(ifindex: number, program: number): KernelLinkId | null {
+function linkOn(hook: InterfaceHook, mode: XdpAttachMode, program: number): KernelLinkId | null {
   const found = objectIds("link").filter((id) => {
     const info = withObject("link", id, linkInfo);
-    return info !== null && info.xdpIfindex === ifindex && info.programId === program;
+    return info !== null && info.xdpIfindex === hook.ifindex && info.programId === program;
   });
   const [link] = found;
-  return link === undefined || found.length > 1 ? null : kernelLinkId(link);
+  if (link === undefined || found.length > 1) return null;
+  const other = loadProgram({ type: "XDP", instructions: NOTHING });
+  try {
+    const held = unlessGone(hook, () => isHeldByLink(hook.ifindex, { mode, other }));
+    return held ? kernelLinkId(link) : null;
+  } finally {
+    closeFd(other);
+  }
 }
 
 /** What is on the XDP hook; with both driver and card in use, what is on the driver. Null for nothing. */
@@ -33,7 +43,7 @@ export function xdpHolder(hook: InterfaceHook): XdpHolder | null {
     if (holder === undefined) return null;
     return {
       program: programId(holder.programId),
-      link: linkOn(hook.ifindex, holder.programId),
+      link: linkOn(hook, holder.mode, holder.programId),
       mode: holder.mode,
     };
   });

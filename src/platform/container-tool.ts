@@ -22,7 +22,7 @@ export interface ContainerBuild {
 
 export interface ContainerToolPort {
   /** docker where its buildx works, else podman; or the one that is wanted. Throws CONTAINER_TOOL_MISSING. */
-  choose(wanted: ContainerToolName | null): Promise<ContainerToolName>;
+  choose(wanted: ContainerToolName | null, signal: AbortSignal): Promise<ContainerToolName>;
   /**
    * Builds and pushes with the user's own settings and credentials of that tool, and answers the digest of what was
    * pushed. Throws CONTAINER_BUILD_FAILED with the tool's exit status and last lines, CANCELLED.

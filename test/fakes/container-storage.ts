@@ -24,14 +24,24 @@ export function containerStorage(folder: string, plainRegistries: readonly strin
     CONTAINERS_CONF: file(
       "containers.conf",
       // Locks in a file: the default is one piece of memory for all that root's podman ever runs.
-      `[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\nlock_type = "file"\ntmp_dir = ${inFolder("tmp")}\n`,
+      `[engine]\nimage_copy_tmp_dir = ${inFolder(".")}\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\nlock_type = "file"\ntmp_dir = ${inFolder("tmp")}\n`,
     ),
   };
 }
 
+/** What these tools remember of blobs goes to /var/lib whatever they are told: behind this prefix they see an empty one. */
+export const APART: readonly string[] = [
+  "unshare",
+  "--mount",
+  "sh",
+  "-c",
+  'mount -t tmpfs none /var/lib && exec "$@"',
+  "sh",
+];
+
 /** Runs a command to its end, which must be a good one. Answers its standard output. */
 export async function output(command: readonly string[], env: Readonly<Record<string, string>>): Promise<string> {
-  const child = Bun.spawn([...command], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const child = Bun.spawn([...APART, ...command], { env, stdio: ["ignore", "pipe", "pipe"] });
   const [out, error, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
   if (code !== 0) throw new Error(`${command.join(" ")} ended with ${code}\n${out}${error}`);
   return out;

@@ -1,5 +1,5 @@
 /** The cache under the executable: without a network, with others at the same time, killed, full, damaged. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import {
   chmodSync,
   existsSync,
@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import type { ImagePullAnswer } from "../../src/domain/answer.ts";
+import type { ImagePullAnswer } from "../../src/domain/image-answer.ts";
 import { BPFMAN, executable } from "../fakes/executable.ts";
 import { tarOf } from "../fakes/image.ts";
 import { sh } from "../fakes/kernel-lab.ts";
@@ -20,6 +20,10 @@ import { LIFE_OBJECT, putLife } from "../fakes/put-bytecode.ts";
 import { startRegistry, type TestRegistry } from "../fakes/registry.ts";
 
 const bpfman = executable();
+// Nothing here is signed, which would be said of each image that is pulled.
+beforeEach(() => {
+  bpfman.env.BPFMAN_LOG = "error";
+});
 let registry: TestRegistry;
 let image: string;
 beforeAll(async () => {
@@ -36,7 +40,7 @@ const LOAD = ["--programs", "tracepoint:on_openat"];
 /** Runs it where there is no network at all, not even loopback. */
 function withoutNetwork(...words: string[]) {
   const child = Bun.spawnSync(["unshare", "--net", ...bpfman.command(...words)], {
-    env: { PATH: process.env.PATH ?? "" },
+    env: { PATH: process.env.PATH ?? "", ...bpfman.env },
   });
   return { code: child.exitCode, out: child.stdout.toString(), error: child.stderr.toString() };
 }
@@ -64,7 +68,7 @@ describe("without a network", () => {
     const traced = async (...words: string[]) => {
       const strace = ["strace", "-f", "-qq", "-e", "trace=socket,connect,sendto", "-o", trace];
       const child = Bun.spawn([...strace, ...bpfman.command(...words)], {
-        env: { PATH: process.env.PATH ?? "" },
+        env: { PATH: process.env.PATH ?? "", ...bpfman.env },
         stdio: ["ignore", "pipe", "pipe"],
       });
       const [, error, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);

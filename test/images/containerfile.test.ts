@@ -4,10 +4,10 @@ import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { mountsUnder } from "../../scripts/residue.ts";
-import type { BuildArgsAnswer, ImageBuildAnswer } from "../../src/domain/answer.ts";
+import type { BuildArgsAnswer, ImageBuildAnswer } from "../../src/domain/image-answer.ts";
 import { compileBpf } from "../fakes/compile.ts";
 import { FAKE_DIGEST, fakeTool } from "../fakes/container-tool.ts";
-import { containerStorage, output } from "../fakes/container-storage.ts";
+import { APART, containerStorage, output } from "../fakes/container-storage.ts";
 import { startRegistry, type TestRegistry } from "../fakes/registry.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
@@ -42,7 +42,7 @@ interface Run {
 }
 
 async function bpfman({ words, path }: Run) {
-  const child = Bun.spawn([BPFMAN, ...words], {
+  const child = Bun.spawn([...APART, BPFMAN, ...words], {
     cwd: folder,
     env: { ...env, PATH: path ?? env.PATH ?? "" },
     stdio: ["ignore", "pipe", "pipe"],
@@ -153,7 +153,10 @@ describe("by hand, with what generate-build-args prints", () => {
   });
 
   test("podman refuses to build without them, instead of copying the whole context", async () => {
-    const child = Bun.spawn(["podman", "build", "-f", SINGLE, folder], { env, stdio: ["ignore", "ignore", "pipe"] });
+    const child = Bun.spawn([...APART, "podman", "build", "-f", SINGLE, folder], {
+      env,
+      stdio: ["ignore", "ignore", "pipe"],
+    });
     const [error, code] = await Promise.all([child.stderr.text(), child.exited]);
     expect(code).not.toBe(0);
     expect(error).toContain("BYTECODE_FILE-was-not-given");
@@ -197,7 +200,7 @@ test("an interrupted build ends the tool, and says so", async () => {
   const place = mkdtempSync(join(folder, "slow-"));
   const slow = fakeTool(place, "podman", `echo begun; exec sleep 1000`);
   const words = ["image", "build", "-r", "podman", "-t", "acme/counter", "-f", SINGLE, "-b", "objects/little x86.o"];
-  const child = Bun.spawn([BPFMAN, ...words], {
+  const child = Bun.spawn([...APART, BPFMAN, ...words], {
     cwd: folder,
     env: { ...env, PATH: `${slow.bin}:${env.PATH}` },
     stdio: ["ignore", "pipe", "pipe"],

@@ -1,5 +1,5 @@
 /** Registries that want a login, through the executable: where it is found, what is said without, what is never shown. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { containerTools } from "../fakes/container-tools.ts";
@@ -8,6 +8,10 @@ import { putLife } from "../fakes/put-bytecode.ts";
 import { AUTH, PASSWORD, startRegistry, type TestRegistry, USER } from "../fakes/registry.ts";
 
 const bpfman = executable();
+// Nothing here is signed, which would be said of each image that is pulled.
+beforeEach(() => {
+  bpfman.env.BPFMAN_LOG = "error";
+});
 const WRONG = Buffer.from(`${USER}:not-the-password`).toString("base64");
 const LOAD = ["--programs", "tracepoint:on_openat"];
 

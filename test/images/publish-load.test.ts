@@ -1,7 +1,8 @@
 /** The way of an object through a registry: published, loaded from there, attached, and run by the kernel. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
-import type { ImageBuildAnswer, LoadAnswer } from "../../src/domain/answer.ts";
+import type { LoadAnswer } from "../../src/domain/answer.ts";
+import type { ImageBuildAnswer } from "../../src/domain/image-answer.ts";
 import { compileBpf } from "../fakes/compile.ts";
 import { executable, idOf, mapOf } from "../fakes/executable.ts";
 import { cable, counters } from "../fakes/kernel-lab.ts";
@@ -30,7 +31,18 @@ test.each([
   const files = words.map((word) => (word.endsWith(".o") ? bpfman.path(word) : word));
   const built = await bpfman.json<ImageBuildAnswer>("image", "build", "-t", reference, ...files);
 
-  const load = ["load", "image", "-i", reference, "-p", "Always", "--programs", "xdp:count_all"];
+  const load = [
+    "--log-level",
+    "error",
+    "load",
+    "image",
+    "-i",
+    reference,
+    "-p",
+    "Always",
+    "--programs",
+    "xdp:count_all",
+  ];
   const { programs } = await bpfman.json<LoadAnswer>(...load);
   expect(programs[0]?.record?.load.image_source).toMatchObject({ digest: built.digest });
   const place = ["-i", wire.interface, "-n", wire.netns, "-p", "50"];

@@ -1,9 +1,10 @@
 /** Images made by podman, buildah and skopeo, in a real registry: pulled, inspected, loaded and attached. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
-import type { ImageInspectAnswer, ImagePullAnswer, LoadAnswer } from "../../src/domain/answer.ts";
+import type { LoadAnswer } from "../../src/domain/answer.ts";
+import type { ImageInspectAnswer, ImagePullAnswer } from "../../src/domain/image-answer.ts";
 import { hostArchitecture } from "../../src/image/platform.ts";
 import { type ContainerTools, containerTools } from "../fakes/container-tools.ts";
 import { executable, idOf, mapOf } from "../fakes/executable.ts";
@@ -32,6 +33,10 @@ LABEL io.ebpf.filename=life.bpf.o
 `;
 
 const bpfman = executable();
+// Nothing here is signed, which would be said of each image that is pulled.
+beforeEach(() => {
+  bpfman.env.BPFMAN_LOG = "error";
+});
 let registry: TestRegistry;
 let tools: ContainerTools;
 const at = (name: string) => `${registry.host}/${name}`;

@@ -178,6 +178,29 @@ test("what a mode, an interface, or a namespace lacks", async () => {
   expect(failureOf(() => kernel.attachXdp(bpffs.path("nothing"), hook())).code).toBe("STATE_CONFLICT");
 });
 
+test("a link of the same program on an interface of the same number elsewhere is not taken for the holder", async () => {
+  const members = await plain();
+  const [pin = ""] = members.pins;
+  const elsewhere = `${lab.name()}-other`;
+  sh("ip", "netns", "add", elsewhere);
+  try {
+    const peer = ["type", "veth", "peer", "name", "veth1"];
+    sh("ip", "-n", elsewhere, "link", "add", "name", "veth0", "index", String(lab.ifindex), ...peer);
+    const other = { ...hook(), netns: `/run/netns/${elsewhere}` };
+    const link = kernel.attachXdp(pin, other);
+    expect(kernel.xdpHolder(other)?.link).toBe(link.id);
+    sh("ip", "-n", lab.name(), "link", "set", "dev", "veth0", "xdpdrv", "pinned", pin);
+    const holder = kernel.xdpHolder(hook());
+    expect(holder).toEqual({ program: members.programs[0]! as never, link: null, mode: "drv" });
+    // Asking has changed nothing on either.
+    expect(kernel.xdpHolder(hook())).toEqual(holder);
+    expect(kernel.xdpHolder(other)?.link).toBe(link.id);
+    link.close();
+  } finally {
+    sh("ip", "netns", "delete", elsewhere);
+  }
+});
+
 test("a link whose interface has gone", async () => {
   const members = await plain();
   const [first = "", second = ""] = members.pins;

@@ -150,6 +150,30 @@ const LAYERS: readonly Layer[] = [
     refused: ["bun:ffi", "bun:sqlite", "../service/x.ts", "../kernel/x.ts", "../../ffi/safe/x.ts"],
   })),
   {
+    file: "src/image/signature/probe.ts",
+    allowed: [
+      "./x.ts",
+      "../repository.ts",
+      "../../domain/ids.ts",
+      "../../errors/error.ts",
+      "../../platform/images.ts",
+      "@sigstore/verify",
+      "re2js",
+      "valibot",
+      "node:crypto",
+    ],
+    refused: [
+      "bun:ffi",
+      "bun:sqlite",
+      "../../config/x.ts",
+      "../../service/x.ts",
+      "../../kernel/x.ts",
+      "../../../ffi/safe/x.ts",
+      "@sigstore/core",
+      "smol-toml",
+    ],
+  },
+  {
     file: "src/cli/probe.ts",
     allowed: [
       "./x.ts",

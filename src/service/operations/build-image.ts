@@ -1,5 +1,5 @@
 import { basename, isAbsolute, relative } from "node:path";
-import type { ImageBuildAnswer } from "../../domain/answer.ts";
+import type { ImageBuildAnswer } from "../../domain/image-answer.ts";
 import { CONTAINER_FILE_BYTES_MAX } from "../../domain/limits.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import type { ImageBuildHost } from "../../platform/image-build.ts";
@@ -53,7 +53,7 @@ async function buildInContainer(host: ImageBuildHost, { reference, plan, request
   const contextFolder = host.files.absolute(request.contextFolder ?? ".");
   const buildArgs = buildArgsOf(plan, (path) => pathInside(contextFolder, host.files.absolute(path)));
   warnOfDifferences(plan, context.log);
-  const runtime = await host.containers.choose(request.runtime);
+  const runtime = await host.containers.choose(request.runtime, context.signal);
   const platforms = platformsOf(plan);
   const job = { tag: reference, containerFile, contextFolder, platforms, buildArgs };
   return { digest: await host.containers.buildAndPush(runtime, job, context), runtime };

@@ -102,6 +102,19 @@ test("progress is shown on a terminal only", async () => {
   expect((await cli("version", { answer })).err).toBe("");
 });
 
+test("what a program prints that was run is shown on a pipe too, below the progress, and steers no terminal", async () => {
+  const answer: CliWorld["answer"] = (call) => {
+    call.context.progress?.("building");
+    call.context.relay?.("step\x1b[2J 1");
+    call.context.progress?.("pushing");
+    return { published: "a@sha256:0" };
+  };
+  const line = "image build -t a -b x.o";
+  expect((await cli(line, { answer })).err).toBe("step\\x1b[2J 1\n");
+  const shown = "\r\x1b[Kbuilding\r\x1b[Kstep\\x1b[2J 1\n\r\x1b[Kpushing\r\x1b[K";
+  expect((await cli(line, { answer, terminal: true })).err).toBe(shown);
+});
+
 test("under a probe -o is the offset; before the command it is the output format", async () => {
   const run = await cli("-o json attach 5 kprobe -f f -o 8", { answer: () => ({ fine: true }) });
   expect(run.out).toBe('{\n  "fine": true\n}\n');

@@ -72,7 +72,7 @@ test("hidden commands are not listed, and have help", async () => {
   const { out } = await cli("--help");
   expect(out).not.toContain("completions");
   expect(out).not.toContain("man pages");
-  expect((await cli("completions --help")).out).toContain("Generates shell completions");
+  expect((await cli("completions --help")).out).toContain("Generates shell completions, which know programs");
   expect((await cli("list --help")).out).not.toMatch(/^ {2}program /m);
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { ImageInspectAnswer, ImagePullAnswer } from "../../../src/domain/answer.ts";
+import type { ImageInspectAnswer, ImagePullAnswer } from "../../../src/domain/image-answer.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { cli } from "../../fakes/cli-host.ts";
 
@@ -131,7 +131,7 @@ describe("progress", () => {
       throw new BpfmanError("IMAGE_NOT_FOUND", "no such image");
     };
     const failed = await cli("image pull -i a", { terminal: true, answer: busy(fails) });
-    expect(failed.err).toEndWith("\r\x1b[Kerror: no such image\n");
+    expect(failed.err).toEndWith("\r\x1b[K\x1b[1;31merror:\x1b[0m no such image\n");
   });
 
   test("is not shown on a pipe", async () => {

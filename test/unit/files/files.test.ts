@@ -144,6 +144,17 @@ test("paths become absolute", () => {
   expect(files().absolute("/x//y/")).toBe("/x/y");
 });
 
+test("a folder lists its files, links among them, and no folders", () => {
+  fs.mkdirSync(folder.path("list/inner"), { recursive: true });
+  fs.writeFileSync(folder.path("list/b.o"), "");
+  fs.symlinkSync("b.o", folder.path("list/a.o"));
+  expect(files().listFolder(folder.path("list")).sort()).toEqual(["a.o", "b.o"]);
+  const absent = failureOf(() => files().listFolder(folder.path("absent")));
+  expect(absent).toMatchObject({ code: "FILE_NOT_FOUND", details: { path: folder.path("absent") } });
+  const file = failureOf(() => files().listFolder(folder.path("list/b.o")));
+  expect(file).toMatchObject({ code: "FILE_UNREADABLE", message: expect.stringContaining("it is no folder") });
+});
+
 test("processes are there or not", () => {
   const port = files();
   expect([process.pid, 1].map(port.processExists)).toEqual([true, true]);

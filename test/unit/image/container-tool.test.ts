@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { openContainerTools } from "../../../src/image/container-tool.ts";
 import { TOOL_LINE_CHARS_MAX } from "../../../src/domain/limits.ts";
 import type { ContainerToolName } from "../../../src/domain/container-tool.ts";
@@ -12,6 +13,8 @@ import { temporaryFolder } from "../../fakes/temporary-folder.ts";
 const folder = temporaryFolder();
 /** For the shell of the programs that are faked. */
 const SYSTEM = "/usr/bin:/bin";
+
+const NEVER = new AbortController().signal;
 
 const single: ContainerBuild = {
   tag: "example.com/acme/counter:v1",
@@ -114,6 +117,15 @@ describe("a tool that fails", () => {
     const error = await failureOfAsync(() => build("docker", docker.bin));
     expect(error.message).toBe("docker buildx build was ended by a signal");
   });
+  test("that cannot be started is named, and another one is chosen", async () => {
+    const docker = fakeTool(folder.path(), "docker");
+    const podman = fakeTool(folder.path(), "podman");
+    writeFileSync(join(docker.bin, "docker"), "#!/absent/interpreter\n");
+    const error = await failureOfAsync(() => build("docker", docker.bin));
+    expect(error).toMatchObject({ code: "CONTAINER_BUILD_FAILED", message: expect.stringContaining("/docker") });
+    const tools = openContainerTools({ PATH: `${docker.bin}:${podman.bin}` });
+    expect(await tools.choose(null, NEVER)).toBe("podman");
+  });
   test("that does not say what it pushed is no success", async () => {
     const docker = fakeTool(folder.path(), "docker", "exit 0");
     expect((await failureOfAsync(() => build("docker", docker.bin))).code).toBe("CONTAINER_BUILD_FAILED");
@@ -182,7 +194,7 @@ sleep 1000 & echo $! >>'${children}'; echo $$ >>'${children}'; echo started; wai
 
 describe("the choice", () => {
   const choose = (path: string, wanted: ContainerToolName | null = null) =>
-    openContainerTools({ PATH: path }).choose(wanted);
+    openContainerTools({ PATH: path }).choose(wanted, NEVER);
 
   test("is docker when its buildx works", async () => {
     const docker = fakeTool(folder.path(), "docker");
@@ -209,7 +221,7 @@ describe("the choice", () => {
       ...none,
       message: 'build from a container file: "podman" is not in PATH',
     });
-    expect(await failureOfAsync(() => openContainerTools({}).choose(null))).toMatchObject(none);
+    expect(await failureOfAsync(() => openContainerTools({}).choose(null, NEVER))).toMatchObject(none);
   });
   test("never falls on the current folder, nor on what is no program", async () => {
     const podman = fakeTool(folder.path(), "podman");

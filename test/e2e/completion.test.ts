@@ -1,0 +1,175 @@
+/** Completions in the real shells: what a tab makes of a line, with live values. */
+import { beforeEach, describe, expect, test } from "bun:test";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { compileBpf } from "../fakes/compile.ts";
+import { BPFMAN, executable, idOf } from "../fakes/executable.ts";
+import { fishOffers, typeInto } from "../fakes/terminal.ts";
+
+const SOURCE = `
+SEC("tc") int counts_packets(void *ctx) { return 0; }
+SEC("tracepoint/syscalls/sys_enter_getpgid") int sees_getpgid(void *ctx) { return 0; }
+const volatile __u32 BOUND = 1;
+SEC("xdp") int passes(void *ctx) { return BOUND; }
+`;
+
+const bpfman = executable();
+let env: Record<string, string> = {};
+
+beforeEach(() => {
+  mkdirSync(bpfman.path("bin"));
+  symlinkSync(BPFMAN, bpfman.path("bin/bpfman"));
+  writeFileSync(bpfman.path("object.o"), compileBpf(SOURCE));
+  env = {
+    PATH: `${bpfman.path("bin")}:${process.env.PATH}`,
+    HOME: bpfman.path("bin"),
+    BPFMAN_RUNTIME_DIR: bpfman.runtimeDir,
+  };
+});
+
+/** Keys, and the line that a shell makes of them. */
+const LINES: readonly (readonly [keys: string, line: string])[] = [
+  ["bpfman lo\t", "bpfman load "],
+  [
+    "bpfman attach 5 tracep\t--tracepoint syscalls/sys_enter_getpgi\t",
+    "bpfman attach 5 tracepoint --tracepoint syscalls/sys_enter_getpgid ",
+  ],
+  ["bpfman attach 5 xdp --ifa\tl\t", "bpfman attach 5 xdp --iface lo "],
+  ["bpfman attach 5 xdp --iface=l\t", "bpfman attach 5 xdp --iface=lo "],
+  [
+    "bpfman link attach tc 5 lo ing\t-p 1 --proceed-on ok,reclas\t",
+    "bpfman link attach tc 5 lo ingress -p 1 --proceed-on ok,reclassify ",
+  ],
+  ["bpfman list programs -o js\t", "bpfman list programs -o json "],
+  ["bpfman load file --path obj\t--programs xd\t", "bpfman load file --path object.o --programs xdp:passes "],
+  [
+    "bpfman load file --path object.o --programs=tracepoint:se\t",
+    "bpfman load file --path object.o --programs=tracepoint:sees_getpgid ",
+  ],
+  ["bpfman program load file object.o -g BO\t01", "bpfman program load file object.o -g BOUND=01"],
+];
+
+describe.each(["bash", "zsh"] as const)("%s", (shell) => {
+  test.each(LINES)("%j", async (keys, line) => {
+    const typed = await typeInto(shell, `cd ${bpfman.path("")}\n${keys}`, env);
+    // zsh takes the blank that it added away again when something else than text is typed.
+    expect(shell === "zsh" ? typed.line.trimEnd() : typed.line).toBe(shell === "zsh" ? line.trimEnd() : line);
+  });
+
+  test("shows programs with their names, and completes the id of the only one", async () => {
+    const programs = await bpfman.load(bpfman.path("object.o"), "--programs", "tcx:counts_packets", "xdp:passes");
+    const id = idOf(programs, "counts_packets");
+    // First comes what both ids begin with, in bash then the bell, then the list.
+    const tabs = shell === "bash" ? "\t\t\t" : "\t\t";
+    const { shown } = await typeInto(shell, `bpfman get program ${tabs}`, env);
+    expect(shown).toContain("counts_packets (tcx)");
+    expect(shown).toContain("passes (xdp)");
+    await bpfman.ok("unload", String(idOf(programs, "passes")));
+    expect((await typeInto(shell, "bpfman attach \ttcx --dir\tegr\t", env)).line.trimEnd()).toBe(
+      `bpfman attach ${id} tcx --direction egress`,
+    );
+  });
+});
+
+describe("fish", () => {
+  const offers = (line: string): string[] => fishOffers(line, env);
+
+  test("offers commands with what they do", () => {
+    expect(offers("bpfman li")).toEqual([
+      "link\tAttach programs to hooks; show, change and remove these links.",
+      "list\tList all loaded eBPF programs loaded or attached links.",
+    ]);
+  });
+  test("offers options, choices and what is there", () => {
+    expect(offers("bpfman link attach xdp 5 lo --p")).toEqual([
+      "--priority\tPlace in the chain.",
+      "--proceed-on\tGo on to the next program of the chain after these return values.",
+    ]);
+    expect(offers("bpfman attach 5 xdp --iface l")).toEqual(["lo"]);
+    expect(offers("bpfman attach 5 xdp --iface=l")).toEqual(["--iface=lo"]);
+    expect(offers("bpfman attach 5 tcx -d ")).toEqual(["egress", "ingress"]);
+  });
+  test("offers what an object file holds", () => {
+    const object = bpfman.path("object.o");
+    expect(offers(`bpfman program load file ${object} --programs t`)).toEqual([
+      "tc:counts_packets\ttc",
+      "tcx:counts_packets\ttc",
+      "tracepoint:sees_getpgid\ttracepoint/syscalls/sys_enter_getpgid",
+    ]);
+    expect(offers(`bpfman load file --path ${bpfman.path("obj")}`)).toEqual([object]);
+  });
+  test("offers links and programs", async () => {
+    const programs = await bpfman.load(bpfman.path("object.o"), "--programs", "tracepoint:sees_getpgid");
+    const id = idOf(programs, "sees_getpgid");
+    const link = await bpfman.attach(id, "tracepoint", "--tracepoint", "syscalls/sys_enter_getpgid");
+    expect(offers("bpfman program unload ")).toEqual([`${id}\tsees_getpgid (tracepoint)`]);
+    expect(offers("bpfman detach ")).toEqual([
+      `${link.record.id}\tsees_getpgid (tracepoint) syscalls/sys_enter_getpgid`,
+    ]);
+  });
+});
+
+describe("__complete", () => {
+  const answer = async (...words: string[]): Promise<string[]> =>
+    (await bpfman.ok("__complete", "words", "--", ...words)).trimEnd().split("\n");
+
+  test("knows kernel functions, namespaces and processes", async () => {
+    expect(await answer("attach", "5", "kprobe", "--fn-name", "vfs_rea")).toContain("vfs_read\t");
+    expect(await answer("attach", "5", "kprobe", "--fn-name", "")).toEqual(["words"]);
+    const processes = await answer("attach", "5", "uprobe", "--pid", "");
+    expect(processes.some((line) => line.startsWith(`${process.pid}\t`))).toBe(true);
+  });
+
+  test("without rights knows what everybody may know, and never complains", async () => {
+    const run = (...words: string[]) =>
+      Bun.spawnSync(
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", BPFMAN, "__complete", "words", "--", ...words],
+        {
+          env: { PATH: process.env.PATH ?? "" },
+        },
+      );
+    const interfaces = run("attach", "5", "xdp", "--iface", "l");
+    expect([interfaces.exitCode, interfaces.stdout.toString(), interfaces.stderr.toString()]).toEqual([
+      0,
+      "words\t\nlo\t\n",
+      "",
+    ]);
+    const programs = run("get", "program", "");
+    expect([programs.exitCode, programs.stdout.toString(), programs.stderr.toString()]).toEqual([0, "words\t\n", ""]);
+  });
+});
+
+describe("completions and man", () => {
+  test("write files into a folder", async () => {
+    const folder = bpfman.path("out");
+    const files = (await bpfman.ok("completions", folder)).trimEnd().split("\n");
+    expect(files).toEqual(["bpfman.bash", "_bpfman", "bpfman.fish"].map((name) => `${folder}/${name}`));
+    expect(await Bun.file(`${folder}/bpfman.fish`).text()).toBe(await bpfman.ok("completions", "fish"));
+    expect(await bpfman.ok("completions", bpfman.path("one"), "-s", "zsh")).toBe(`${bpfman.path("one/_bpfman")}\n`);
+    await bpfman.refused(2, "USAGE", "completions", folder, "-s", "tcsh");
+    await bpfman.refused(1, "IO_FAILED", "completions", `${folder}/_bpfman`, "--shell", "bash");
+  });
+
+  test("have no mistakes that mandoc, groff or the shells could find", async () => {
+    const folder = bpfman.path("man");
+    const pages = (await bpfman.ok("man", folder, "--date", "2026-01-02")).trimEnd().split("\n");
+    expect(pages.length).toBeGreaterThan(40);
+    const check = (...command: string[]): void => {
+      const result = Bun.spawnSync(command, { env: { PATH: process.env.PATH ?? "", LC_ALL: "C.UTF-8" } });
+      expect([command.at(-1), result.exitCode, result.stderr.toString()]).toEqual([command.at(-1), 0, ""]);
+      if (command[0] === "mandoc") expect(result.stdout.toString()).toBe("");
+    };
+    for (const page of pages) check("mandoc", "-Tlint", page);
+    check("groff", "-man", "-ww", "-Tutf8", ...pages);
+    const shown = Bun.spawnSync(["man", "-l", `${folder}/bpfman-attach-tcx.1`], {
+      env: { PATH: process.env.PATH ?? "", MANPAGER: "col -bx", MANWIDTH: "80", LC_ALL: "C.UTF-8" },
+    });
+    const text = shown.stdout.toString();
+    expect(text).toContain("bpfman attach <PROGRAM_ID> tcx [OPTIONS] --direction DIRECTION");
+    expect(text).toContain("bpfman attach 63178 tcx --direction ingress --iface eth0 --priority 50");
+
+    await bpfman.ok("completions", bpfman.path("scripts"));
+    check("bash", "-n", bpfman.path("scripts/bpfman.bash"));
+    check("zsh", "-n", bpfman.path("scripts/_bpfman"));
+    check("fish", "--no-execute", bpfman.path("scripts/bpfman.fish"));
+  });
+});
