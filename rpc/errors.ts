@@ -1,4 +1,5 @@
 /** Failures as JSON-RPC errors. */
+import { WRONG_VALUE_CHARS_MAX } from "../src/domain/limits.ts";
 import { BpfmanError } from "../src/errors/error.ts";
 import { didYouMean } from "../src/errors/suggest.ts";
 import { ERROR_NUMBERS, type ErrorData, INVALID_PARAMS, METHOD_NOT_FOUND } from "./protocol.ts";
@@ -26,11 +27,8 @@ export const unknownMethod = (method: string, known: readonly string[]): Refused
   return new RefusedRequest(METHOD_NOT_FOUND, `unknown method ${shown}${near === null ? "" : `; ${near}`}`);
 };
 
-/** Paths are made of names that strangers choose. */
-const PATH_CHARS_MAX = 512;
-
 export function wrongField(path: string, problem: string): BpfmanError {
-  const field = path.slice(0, PATH_CHARS_MAX);
+  const field = path.slice(0, WRONG_VALUE_CHARS_MAX);
   return new BpfmanError("INVALID_REQUEST", `invalid value for "${field}": ${problem}`, { details: { field } });
 }
 

@@ -37,9 +37,9 @@ export class Events {
     const { complete, latest } = await service.changes(since ?? 0);
     this.#kinds = new Set(kinds);
     this.#last = Math.min(since ?? latest, latest);
-    this.#watch = await service.watch(() => this.#look());
+    this.#watch = await service.watch(() => this.look());
     // After the reply, and for what came between the reading and the watch.
-    setImmediate(() => this.#look());
+    setImmediate(() => this.look());
     return { sequence: latest, complete: since === null || complete };
   }
 
@@ -50,7 +50,8 @@ export class Events {
     await this.#reading;
   }
 
-  #look(): void {
+  /** There may be new changes. */
+  look(): void {
     if (this.#watch === null) return;
     this.#readAgain = true;
     this.#reading ??= this.#readAll().finally(() => {

@@ -125,6 +125,7 @@ export class Methods {
     try {
       return OPERATIONS[method].access === "write" ? await this.#queue.run(run, signal) : await run();
     } finally {
+      if (OPERATIONS[method].access === "write") this.#events.look();
       this.#progress(token, { kind: "end" });
     }
   }

@@ -73,8 +73,10 @@ export const JSON_DEPTH_MAX = 64;
 export const BATCH_MESSAGES_MAX = 1024;
 /** Characters of a request's id that is a string. */
 export const REQUEST_ID_CHARS_MAX = 1024;
+/** Characters of a wrong value, or of the path to it, that an error repeats. */
+export const WRONG_VALUE_CHARS_MAX = 512;
 /** Requests of one session that are under way; beyond that no more is read until some are answered. */
-export const REQUESTS_IN_FLIGHT_MAX = 1024;
+export const REQUESTS_IN_FLIGHT_MAX = 256;
 /** Bytes that wait for a client to read them from which on notifications are dropped. */
 export const NOTIFICATION_BACKLOG_BYTES_MAX = 1024 * 1024;
 /** The same for replies, which are never dropped: no more requests are read until the client has caught up. */
@@ -85,6 +87,8 @@ export const LAST_REPLIES_TIMEOUT_MS = 10_000;
 export const PARENT_POLL_MS = 250;
 /** How often the database is looked at for changes of others when nothing says that there are any. */
 export const CHANGES_POLL_MS = 1000;
+/** The same while nothing can say so: the folder of the database is not there yet. */
+export const CHANGES_POLL_UNWATCHED_MS = 100;
 /** Length of an image's reference: name, tag and digest each have less. */
 export const IMAGE_REFERENCE_CHARS_MAX = 512;
 /** Largest Containerfile. */

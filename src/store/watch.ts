@@ -1,7 +1,7 @@
 import { constants, Database } from "bun:sqlite";
 import * as fs from "node:fs";
 import { dirname } from "node:path";
-import { CHANGES_POLL_MS } from "../domain/limits.ts";
+import { CHANGES_POLL_MS, CHANGES_POLL_UNWATCHED_MS } from "../domain/limits.ts";
 
 /**
  * Looks again this long after a file was written: a commit becomes visible in shared memory, which nothing tells of, a
@@ -73,15 +73,16 @@ export function watchDatabase(path: string, changed: () => void): { close(): voi
     }
   }
 
-  const poll = setInterval(() => {
+  let poll: NodeJS.Timeout;
+  function watchOn(): void {
     watchFolder();
     look();
-  }, CHANGES_POLL_MS);
-  watchFolder();
-  look();
+    poll = setTimeout(watchOn, folderWatch === null ? CHANGES_POLL_UNWATCHED_MS : CHANGES_POLL_MS);
+  }
+  watchOn();
   return {
     close() {
-      clearInterval(poll);
+      clearTimeout(poll);
       for (const timer of looks) clearTimeout(timer);
       folderWatch?.close();
       database?.close();
