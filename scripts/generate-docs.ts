@@ -1,6 +1,7 @@
 /** `bun run docs`: writes what comes from tables and types in the code. Tests hold the files against them. */
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { cliPage } from "./cli-reference.ts";
 import { ERROR_CODES, type ErrorCode, type ErrorKind, rowOf } from "../src/errors/codes.ts";
 import { writeSchemas } from "./generate-schemas.ts";
 
@@ -21,14 +22,19 @@ const KINDS: Readonly<Record<ErrorKind, string>> = {
 
 const cell = (text: string): string => text.replaceAll("|", "\\|").replaceAll("<", "\\<");
 
+const whatToDo = (code: ErrorCode): string => {
+  const row = rowOf(code);
+  return row.hint ?? row.advice;
+};
+
 /** docs/errors.md as it must stand. */
 export function errorsPage(): string {
   const codes = Object.keys(ERROR_CODES) as ErrorCode[];
   const sections = (Object.keys(KINDS) as ErrorKind[]).map((kind) => {
     const rows = codes
       .filter((code) => rowOf(code).kind === kind)
-      .map((code) => `| \`${code}\` | ${cell(rowOf(code).meaning)} | ${cell(rowOf(code).hint ?? "")} |`);
-    return [`## ${kind}`, "", KINDS[kind], "", "| code | meaning | default hint |", "|---|---|---|", ...rows, ""];
+      .map((code) => `| \`${code}\` | ${cell(rowOf(code).meaning)} | ${cell(whatToDo(code))} |`);
+    return [`## ${kind}`, "", KINDS[kind], "", "| code | meaning | what to do |", "|---|---|---|", ...rows, ""];
   });
   return [
     "# Errors",
@@ -36,8 +42,8 @@ export function errorsPage(): string {
     "Generated from `src/errors/codes.ts` by `bun run docs`; do not edit.",
     "",
     "An error has a stable `code`, a `kind` from which exit codes follow ([cli.md](cli.md#exit-codes)), a message, details",
-    "in fields, often a hint, and the verifier's whole log when the kernel refused a program. Where a situation tells more",
-    "than the code, its hint replaces the default one below.",
+    "in fields, often a hint, and the verifier's whole log when the kernel refused a program. Messages and hints name the",
+    "case at hand, with near names for what was misspelt; the column on the right says what to do in general.",
     "",
     ...sections.flat(),
   ].join("\n");
@@ -45,5 +51,7 @@ export function errorsPage(): string {
 
 if (import.meta.main) {
   writeFileSync(join(ROOT, "docs/errors.md"), errorsPage());
+  const cli = join(ROOT, "docs/cli.md");
+  writeFileSync(cli, await cliPage(readFileSync(cli, "utf8")));
   await writeSchemas();
 }

@@ -38,6 +38,7 @@ function scriptFor(kernel: UnpackedKernel, path: string, { command }: Job): stri
     `(while :; do echo >${quote(signOfLife(path))}; sleep 20; done) &`,
     `cd ${quote(ROOT)}`,
     ...modules,
+    `export PATH=${quote(join(ROOT, "node_modules/.bin"))}:"$PATH"`,
     `export BPFMAN_TEST_KERNEL=${quote(kernel.name)}`,
     command.map(quote).join(" "),
   ].join("\n");

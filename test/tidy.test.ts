@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
+import { cliPage } from "../scripts/cli-reference.ts";
 import { errorsPage } from "../scripts/generate-docs.ts";
 import { OPERATIONS } from "../src/service/operations.ts";
 
@@ -149,6 +150,11 @@ describe("packages", () => {
 describe("documents", () => {
   test("docs/errors.md is what the table of codes says (bun run docs)", () => {
     expect(read("docs/errors.md")).toBe(errorsPage());
+  });
+
+  test("docs/cli.md has the reference that the command table makes (bun run docs)", async () => {
+    const page = read("docs/cli.md");
+    expect(page).toBe(await cliPage(page));
   });
 
   test("ARCHITECTURE.md lists every operation with its access and privilege", () => {

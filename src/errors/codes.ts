@@ -14,15 +14,27 @@ export type ErrorKind =
   | "cancelled"
   | "internal";
 
-interface CodeRow {
+/** Each row says what to do: as a hint that is printed when the error has none of its own, or in the manual alone. */
+type CodeRow = {
   readonly kind: ErrorKind;
   readonly meaning: string;
-  readonly hint?: string;
-}
+} & (
+  | { readonly hint: string; readonly advice?: never }
+  /** Where the message, or the hint that comes with it, says it with the names at hand. */
+  | { readonly advice: string; readonly hint?: never }
+);
 
 export const ERROR_CODES = {
-  USAGE: { kind: "invalid", meaning: "the command line cannot be understood" },
-  INVALID_REQUEST: { kind: "invalid", meaning: "a field of the request has a wrong type or value" },
+  USAGE: {
+    kind: "invalid",
+    meaning: "the command line cannot be understood",
+    advice: "the message is followed by the usage line; --help has examples",
+  },
+  INVALID_REQUEST: {
+    kind: "invalid",
+    meaning: "a field of the request has a wrong type or value",
+    advice: "change the field that the message names",
+  },
   INVALID_CONFIG: {
     kind: "invalid",
     meaning: "the configuration file does not parse, or has an unknown key or a wrong type",
@@ -31,41 +43,88 @@ export const ERROR_CODES = {
   INVALID_PROGRAM: {
     kind: "invalid",
     meaning: "a --programs value is not TYPE:NAME, or TYPE:NAME:FUNCTION for fentry and fexit",
+    advice: "write TYPE:NAME, as in xdp:my_program; fentry, fexit and lsm take :FUNCTION behind it",
   },
-  INVALID_GLOBAL: { kind: "invalid", meaning: "a --global value is not NAME=HEX, or its size is not the variable's" },
-  INVALID_METADATA: { kind: "invalid", meaning: "a metadata value is not KEY=VALUE" },
+  INVALID_GLOBAL: {
+    kind: "invalid",
+    meaning: "a --global value is not NAME=HEX, or its size is not the variable's",
+    advice: "write NAME=HEX with two digits for each byte of the variable, as in LIMIT=0A000000",
+  },
+  INVALID_METADATA: {
+    kind: "invalid",
+    meaning: "a metadata value is not KEY=VALUE",
+    advice: "write KEY=VALUE, each key once",
+  },
   INVALID_SELECTOR: {
     kind: "invalid",
     meaning: "a --selector is not a list of terms such as key=value, key!=value, key in (a,b), key, !key",
+    advice: "terms are key=value, key!=value, key in (a,b), key notin (a,b), key, !key, separated by commas",
   },
-  INVALID_PRIORITY: { kind: "invalid", meaning: "a priority is not a whole number within its bounds" },
-  INVALID_ATTACH: { kind: "invalid", meaning: "the options of an attach do not fit together" },
+  INVALID_PRIORITY: {
+    kind: "invalid",
+    meaning: "a priority is not a whole number within its bounds",
+    advice: "0 to 1000 in the classic grammar, 0 to 2147483647 in the noun-verb grammar",
+  },
+  INVALID_ATTACH: {
+    kind: "invalid",
+    meaning: "the options of an attach do not fit together",
+    advice: "change the option that the message names",
+  },
   INVALID_OBJECT: {
     kind: "invalid",
     meaning: "the file is not a loadable eBPF object",
     hint: "compile with clang -target bpf -O2 -g -c",
   },
-  INVALID_BUILD: { kind: "invalid", meaning: "what an image is to be built from does not fit together" },
-  GLOBAL_NOT_FOUND: { kind: "invalid", meaning: "the object has no global variable of that name" },
-  FUNCTION_NOT_FOUND: { kind: "invalid", meaning: "the object has no program of that name" },
-  PROGRAM_TYPE_MISMATCH: { kind: "invalid", meaning: "the program is of another type than the one asked for" },
-  INVALID_REFERENCE: { kind: "invalid", meaning: "an image is not named as REGISTRY/NAME:TAG or REGISTRY/NAME@DIGEST" },
-  INVALID_CREDENTIALS: { kind: "invalid", meaning: "credentials for a registry are not in the form they should have" },
-  INVALID_IMAGE: { kind: "invalid", meaning: "the image is no bytecode image, or one that is put together wrongly" },
+  INVALID_BUILD: {
+    kind: "invalid",
+    meaning: "what an image is to be built from does not fit together",
+    advice: "change the option or file that the message names",
+  },
+  INVALID_REFERENCE: {
+    kind: "invalid",
+    meaning: "an image is not named as REGISTRY/NAME:TAG or REGISTRY/NAME@DIGEST",
+    advice: 'write the name as in "registry.example/name:tag"',
+  },
+  INVALID_CREDENTIALS: {
+    kind: "invalid",
+    meaning: "credentials for a registry are not in the form they should have",
+    advice: "give base64 of USER:PASSWORD, or mend the file that the message names",
+  },
+  INVALID_IMAGE: {
+    kind: "invalid",
+    meaning: "the image is no bytecode image, or one that is put together wrongly",
+    advice: 'have it built again, with "bpfman image build" for instance',
+  },
   IMAGE_DAMAGED: {
     kind: "invalid",
     meaning: "content of an image does not have the digest or size it was announced with",
     hint: "try again; if it stays, the registry has it damaged",
   },
-  IMAGE_PLATFORM_MISSING: { kind: "invalid", meaning: "the image has nothing for this machine's architecture" },
-  PROGRAM_NOT_IN_IMAGE: { kind: "invalid", meaning: "the image's labels name no program of that name" },
-  IMAGE_NOT_FOUND: { kind: "not-found", meaning: "the registry has no such image or tag" },
+  IMAGE_PLATFORM_MISSING: {
+    kind: "invalid",
+    meaning: "the image has nothing for this machine's architecture",
+    advice: "take one of the platforms that the message lists, or have the image built for this one",
+  },
+  PROGRAM_NOT_IN_IMAGE: {
+    kind: "invalid",
+    meaning: "the image's labels name no program of that name",
+    advice: "take one of the programs that the hint lists",
+  },
+  IMAGE_NOT_FOUND: {
+    kind: "not-found",
+    meaning: "the registry has no such image or tag",
+    advice: "check name and tag; some registries say this too when credentials are missing",
+  },
   IMAGE_NOT_CACHED: {
     kind: "not-found",
     meaning: "the image was never pulled, and the pull policy forbids to pull it",
     hint: 'pull it with "bpfman image pull", or use pull policy IfNotPresent',
   },
-  REGISTRY_DENIED: { kind: "permission", meaning: "the registry wants credentials, or other ones" },
+  REGISTRY_DENIED: {
+    kind: "permission",
+    meaning: "the registry wants credentials, or other ones",
+    advice: 'log in with "podman login" or "docker login", or give --registry-auth',
+  },
   REGISTRY_CERTIFICATE: {
     kind: "precondition",
     meaning: "the registry's certificate is not trusted",
@@ -74,8 +133,13 @@ export const ERROR_CODES = {
   REGISTRY_UNREACHABLE: {
     kind: "unavailable",
     meaning: "no connection to the registry could be made, or it broke off",
+    advice: "check the name and the network; what was pulled before works without with pull policy Never",
   },
-  REGISTRY_FAILED: { kind: "unavailable", meaning: "the registry answers with an error, or not as registries do" },
+  REGISTRY_FAILED: {
+    kind: "unavailable",
+    meaning: "the registry answers with an error, or not as registries do",
+    advice: "try again later; the message has the registry's own words",
+  },
   INVALID_KEY: {
     kind: "invalid",
     meaning: "a trusted key is no public key in PEM",
@@ -101,8 +165,31 @@ export const ERROR_CODES = {
     meaning: "the trusted root, which keyless signatures are checked against, cannot be used",
     hint: 'write a new one with "cosign trusted-root create", or leave out signing.trusted_root for the public one',
   },
-  FILE_NOT_FOUND: { kind: "not-found", meaning: "a file named by the user is not there" },
-  FILE_UNREADABLE: { kind: "invalid", meaning: "a file named by the user cannot be read, or is no regular file" },
+  GLOBAL_NOT_FOUND: {
+    kind: "invalid",
+    meaning: "the object has no global variable of that name",
+    advice: "take one of the variables that the hint lists; only global variables can be set",
+  },
+  FUNCTION_NOT_FOUND: {
+    kind: "invalid",
+    meaning: "the object has no program of that name",
+    advice: "take one of the programs that the hint lists",
+  },
+  PROGRAM_TYPE_MISMATCH: {
+    kind: "invalid",
+    meaning: "the program is of another type than the one asked for",
+    advice: "use the type that the message names: the program's ELF section decides",
+  },
+  FILE_NOT_FOUND: {
+    kind: "not-found",
+    meaning: "a file named by the user is not there",
+    hint: "check the path; a relative one counts from the current folder",
+  },
+  FILE_UNREADABLE: {
+    kind: "invalid",
+    meaning: "a file named by the user cannot be read, or is no regular file",
+    advice: "give a regular file that root may read",
+  },
   PROGRAM_NOT_FOUND: { kind: "not-found", meaning: "no program has that id", hint: 'see "bpfman list programs"' },
   PROGRAM_NOT_MANAGED: {
     kind: "not-found",
@@ -120,20 +207,46 @@ export const ERROR_CODES = {
     meaning: "no chain of XDP or TC programs runs on that hook",
     hint: 'see "bpfman dispatcher list"',
   },
-  INTERFACE_NOT_FOUND: { kind: "not-found", meaning: "no network interface has that name in that namespace" },
-  NETNS_NOT_FOUND: { kind: "not-found", meaning: "the path given is no network namespace" },
-  TRACEPOINT_NOT_FOUND: { kind: "not-found", meaning: "the kernel has no tracepoint of that name" },
-  SYMBOL_NOT_FOUND: { kind: "not-found", meaning: "the target has no function of that name" },
+  INTERFACE_NOT_FOUND: {
+    kind: "not-found",
+    meaning: "no network interface has that name in that namespace",
+    advice: "take one of the interfaces that the hint lists; --netns looks in another namespace",
+  },
+  NETNS_NOT_FOUND: {
+    kind: "not-found",
+    meaning: "the path given is no network namespace",
+    advice: "give a file such as /run/netns/NAME or /proc/PID/ns/net",
+  },
+  TRACEPOINT_NOT_FOUND: {
+    kind: "not-found",
+    meaning: "the kernel has no tracepoint of that name",
+    advice: "write CATEGORY/NAME; completion and the hint know what there is",
+  },
+  SYMBOL_NOT_FOUND: {
+    kind: "not-found",
+    meaning: "the target has no function of that name",
+    advice: "take a near name from the hint; static and inlined functions may have no symbol",
+  },
   TARGET_NOT_FOUND: {
     kind: "not-found",
     meaning: "the uprobe target is no file, and no library of that name was found",
+    advice: "give an absolute path; add --container-pid for a file in a container",
   },
-  PROCESS_NOT_FOUND: { kind: "not-found", meaning: "no process has that pid" },
+  PROCESS_NOT_FOUND: {
+    kind: "not-found",
+    meaning: "no process has that pid",
+    hint: "pids are those of the host, as ps shows them there",
+  },
   MAP_MISMATCH: {
     kind: "conflict",
     meaning: "a map that is to be shared has another shape in the object than in the kernel",
+    advice: "make both definitions agree, or load without sharing",
   },
-  ALREADY_ATTACHED: { kind: "conflict", meaning: "the same program is already attached to that hook" },
+  ALREADY_ATTACHED: {
+    kind: "conflict",
+    meaning: "the same program is already attached to that hook",
+    advice: "detach the link that the message names, or attach another program",
+  },
   HOOK_CHANGED: {
     kind: "conflict",
     meaning: "somebody else kept changing the same hook",
@@ -154,7 +267,11 @@ export const ERROR_CODES = {
     meaning: "another bpfman is changing things and did not finish in time",
     hint: "wait for it, or give a longer --lock-timeout",
   },
-  STATE_CONFLICT: { kind: "conflict", meaning: "the kernel, the pins and the database do not agree" },
+  STATE_CONFLICT: {
+    kind: "conflict",
+    meaning: "the kernel, the pins and the database do not agree",
+    hint: "the next command that changes something tidies up; if this stays, unload the program and load it again",
+  },
   MAP_OWNER_IN_USE: {
     kind: "conflict",
     meaning: "other programs use the maps of the program to be deleted",
@@ -170,7 +287,11 @@ export const ERROR_CODES = {
     meaning: "the database was written by a newer bpfman",
     hint: "use that version; nothing was changed",
   },
-  DATABASE_UNUSABLE: { kind: "precondition", meaning: "the database cannot be opened or is damaged" },
+  DATABASE_UNUSABLE: {
+    kind: "precondition",
+    meaning: "the database cannot be opened or is damaged",
+    advice: "mend what the message names, or give another --state-dir; pins can be removed by hand",
+  },
   LIBBPF_MISSING: {
     kind: "precondition",
     meaning: "libbpf.so.1 is not installed",
@@ -181,8 +302,16 @@ export const ERROR_CODES = {
     meaning: "the installed libbpf lacks functions that bpfman needs",
     hint: "install libbpf 1.1 or newer: apt install libbpf1 (Debian 12 and later), dnf install libbpf",
   },
-  BPFFS_UNAVAILABLE: { kind: "precondition", meaning: "the BPF file system cannot be mounted" },
-  TRACEFS_UNAVAILABLE: { kind: "precondition", meaning: "the tracing file system cannot be mounted" },
+  BPFFS_UNAVAILABLE: {
+    kind: "precondition",
+    meaning: "the BPF file system cannot be mounted",
+    advice: "check that the kernel has CONFIG_BPF_SYSCALL and that mounting is allowed here",
+  },
+  TRACEFS_UNAVAILABLE: {
+    kind: "precondition",
+    meaning: "the tracing file system cannot be mounted",
+    advice: "check that the kernel has CONFIG_TRACING and that mounting is allowed here",
+  },
   JIT_UNAVAILABLE: {
     kind: "precondition",
     meaning: "memory that is both writable and executable is refused, and calls into libc need it",
@@ -193,24 +322,57 @@ export const ERROR_CODES = {
     meaning: "a container file was given, but no program is there that builds from it",
     hint: "install podman, or docker with buildx; without -f no such program is needed",
   },
-  CONTAINER_BUILD_FAILED: { kind: "unavailable", meaning: "docker or podman could not build or push the image" },
+  CONTAINER_BUILD_FAILED: {
+    kind: "unavailable",
+    meaning: "docker or podman could not build or push the image",
+    advice: "see what the tool printed, just above",
+  },
   VERIFIER_REJECTED: {
     kind: "invalid",
     meaning: "the kernel's verifier refused the program",
     hint: "the verifier's log shows each step up to the refusal",
   },
-  LOAD_FAILED: { kind: "invalid", meaning: "libbpf or the kernel refused the object" },
-  ATTACH_FAILED: { kind: "invalid", meaning: "the kernel refused the attachment" },
+  LOAD_FAILED: {
+    kind: "invalid",
+    meaning: "libbpf or the kernel refused the object",
+    advice: 'the message has libbpf\'s own words; "bpfman version -o json" shows what this kernel can do',
+  },
+  ATTACH_FAILED: {
+    kind: "invalid",
+    meaning: "the kernel refused the attachment",
+    advice: "the message has the kernel's errno and what it means here",
+  },
   PERMISSION_DENIED: { kind: "permission", meaning: "the command needs root", hint: "run it with sudo" },
-  KERNEL_REFUSED: { kind: "permission", meaning: "the kernel refused the operation by policy" },
-  NOT_SUPPORTED: { kind: "unsupported", meaning: "this version of bpfman cannot do that" },
-  KERNEL_UNSUPPORTED: { kind: "unsupported", meaning: "this kernel cannot do that" },
+  KERNEL_REFUSED: {
+    kind: "permission",
+    meaning: "the kernel refused the operation by policy",
+    advice: "lockdown, a security module or missing capabilities are in the way; the hint says which",
+  },
+  NOT_SUPPORTED: {
+    kind: "unsupported",
+    meaning: "this version of bpfman cannot do that",
+    advice: "do without it; the hint says how",
+  },
+  KERNEL_UNSUPPORTED: {
+    kind: "unsupported",
+    meaning: "this kernel cannot do that",
+    advice: "use what the hint proposes, or a newer kernel",
+  },
   KERNEL_CALL_FAILED: {
     kind: "unavailable",
     meaning: "a system call failed that does so only in unusual circumstances",
+    hint: "try again; if it stays, report it with the command and --log-level debug",
   },
-  IO_FAILED: { kind: "unavailable", meaning: "a file could not be written or removed" },
-  CANCELLED: { kind: "cancelled", meaning: "the operation was interrupted; what it had begun was undone" },
+  IO_FAILED: {
+    kind: "unavailable",
+    meaning: "a file could not be written or removed",
+    hint: "check that there is room and that root may write there",
+  },
+  CANCELLED: {
+    kind: "cancelled",
+    meaning: "the operation was interrupted; what it had begun was undone",
+    advice: "run it again when you like: what had begun was undone",
+  },
   INTERNAL: {
     kind: "internal",
     meaning: "a mistake in bpfman",

@@ -83,6 +83,8 @@ export async function pullImage(request: PullRequest, needs: PullNeeds, work: Im
     if (layer === undefined) throw invalid(`the manifest of ${name}`, "it has no layers");
     const config = await blobOf(read.config, { what: "configuration", bytesMax: IMAGE_CONFIG_BYTES_MAX });
     const { programs, maps, fileName } = readLabels(config, name);
+    if (programs === null)
+      work.log.warn("the image has no labels; its object file alone says what it holds", { image: name });
     const bytes = await blobOf(layer, { what: "first layer", bytesMax: LAYER_BYTES_MAX });
     return {
       reference: name,

@@ -1,6 +1,7 @@
 import type { ImagePullAnswer } from "../../domain/image-answer.ts";
 import { readObject } from "../../object/object-file.ts";
 import type { ImagesPort } from "../../platform/images.ts";
+import { labelsOf } from "../image/plan.ts";
 import { operation } from "../operation.ts";
 import { pullImageRequest } from "../requests/images.ts";
 
@@ -9,13 +10,13 @@ export const implementation = operation({
   async run(images: ImagesPort, { url, registryAuth, pullPolicy }, context): Promise<ImagePullAnswer> {
     const image = await images.pull({ reference: url, registryAuth, pullPolicy }, context);
     // What cannot be loaded is better known now.
-    readObject(image.object.bytes, { nativeByteOrderOnly: true });
+    const object = labelsOf(readObject(image.object.bytes, { nativeByteOrderOnly: true }));
     return {
       reference: image.reference,
       digest: image.source.digest,
       media_type: image.mediaType,
-      programs: image.programs ?? {},
-      maps: image.maps ?? {},
+      programs: image.programs ?? object.programs,
+      maps: image.maps ?? object.maps,
     };
   },
 });

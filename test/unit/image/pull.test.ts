@@ -15,7 +15,13 @@ import { temporaryFolder } from "../../fakes/temporary-folder.ts";
 const folder = temporaryFolder();
 const NAME = "registry.test/image:v1";
 const LABELS = { "io.ebpf.programs": '{"count":"xdp"}', "io.ebpf.maps": '{"counts":"hash"}' };
-const silent = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {} };
+const warnings: string[] = [];
+const log = {
+  error: () => {},
+  warn: (message: string) => void warnings.push(message),
+  info: () => {},
+  debug: () => {},
+};
 
 let repository: MemoryRepository;
 let opened: number;
@@ -28,6 +34,7 @@ beforeEach(() => {
   verified = [];
   rules = "rules";
   refused = null;
+  warnings.length = 0;
 });
 
 const verifier: ImageVerifier = {
@@ -53,7 +60,7 @@ const pull = (reference = NAME, pullPolicy: PullPolicy = "IfNotPresent") =>
       verifier,
       architecture: "amd64",
     },
-    { signal: new AbortController().signal, log: silent, progress: () => {} },
+    { signal: new AbortController().signal, log, progress: () => {} },
   );
 
 const code = async (run: () => Promise<unknown>) => (await failureOfAsync(run)).code;
@@ -84,6 +91,13 @@ describe("what comes of a pull", () => {
       object: { name: "program.o", bytes: ELF },
     });
     expect(verified).toEqual([digest]);
+    expect(warnings).toEqual([]);
+  });
+
+  test("an image without labels, which is said", async () => {
+    await putImage(repository, "v1");
+    expect(await pull()).toMatchObject({ programs: null, maps: null, object: { name: "program.o" } });
+    expect(warnings).toEqual(["the image has no labels; its object file alone says what it holds"]);
   });
 
   test.each([true, false])("one of an index, whose digest is the one that counts (docker: %p)", async (docker) => {
@@ -241,7 +255,7 @@ describe("verification", () => {
         verifier: swapping,
         architecture: "amd64",
       },
-      { signal: new AbortController().signal, log: silent, progress: () => {} },
+      { signal: new AbortController().signal, log, progress: () => {} },
     );
     expect(pulled.source.digest).toBe(digest);
     expect(pulled.object.name).toBe("program.o");

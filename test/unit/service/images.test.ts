@@ -143,9 +143,17 @@ describe("image/pull", () => {
       digest: DIGEST,
       media_type: "application/vnd.oci.image.manifest.v1+json",
       programs: { count: "tc" },
-      maps: {},
+      maps: { counters: "array", shared_counts: "hash" },
     });
     expect(happened).toEqual(["pull"]);
+  });
+
+  test("what labels do not say, the object does", async () => {
+    image = { programs: null, maps: {} };
+    const answer = await invoke("image/pull", { url: URL });
+    expect(answer.programs).toMatchObject({ count: "tc", on_unlinked: "kretprobe", filter: "xdp" });
+    expect(answer.programs).not.toHaveProperty("odd");
+    expect(answer.maps).toEqual({});
   });
 
   test("what cannot be loaded is refused", async () => {

@@ -1,0 +1,70 @@
+/** The reference part of docs/cli.md, from the command table. */
+import {
+  argumentUsage,
+  type Argument,
+  type Command,
+  type Flag,
+  flagUsage,
+  isGroup,
+  type Node,
+} from "../src/cli/command.ts";
+import { ROOT } from "../src/cli/commands.ts";
+import { globalFlagsBeside } from "../src/cli/global-flags.ts";
+import { usageOf } from "../src/cli/help.ts";
+
+const BEGIN = "<!-- From here on generated from the command table by `bun run docs`; do not edit. -->";
+
+/** Text in a cell of a table: one line, and nothing that Markdown would take for its own. */
+const cell = (doc: readonly string[]): string =>
+  doc.join(" ").replaceAll(/\s+/g, " ").trim().replaceAll("|", "\\|").replaceAll("<", "\\<").replaceAll("[", "\\[");
+
+function flagRow(flag: Flag): string {
+  const names = `${flag.short === undefined ? "" : `-${flag.short}, `}${flagUsage(flag)}`;
+  const notes = [
+    ...(flag.default === undefined ? [] : [`Default: ${flag.default}.`]),
+    ...(flag.env === undefined ? [] : [`Environment: ${flag.env}.`]),
+  ];
+  return `| \`${names.replaceAll("|", "\\|")}\` | ${cell([...flag.doc, ...notes])} |`;
+}
+
+const argumentRow = (arg: Argument): string => `| \`${argumentUsage(arg)}\` | ${cell(arg.doc)} |`;
+
+const table = (rows: readonly string[]): string[] => (rows.length === 0 ? [] : ["| | |", "|---|---|", ...rows, ""]);
+
+interface Entry {
+  readonly nodes: readonly Node[];
+  readonly command: Command;
+}
+
+async function* entries(nodes: readonly Node[]): AsyncGenerator<Entry> {
+  const last = nodes.at(-1) as Node;
+  if (isGroup(last)) for (const child of last.children) yield* entries([...nodes, child]);
+  // What is hidden from help is for packagers, who look here.
+  else if (last.load !== null && !last.name.startsWith("__")) yield { nodes, command: await last.load() };
+}
+
+function section({ nodes, command }: Entry): string[] {
+  const last = nodes.at(-1) as Node;
+  const args = [...nodes.flatMap((node) => (isGroup(node) ? (node.args ?? []) : [])), ...command.args];
+  return [
+    `### ${nodes.map((node) => node.name).join(" ")}`,
+    "",
+    ...(command.description ?? [last.summary]),
+    "",
+    "```text",
+    usageOf({ nodes, command }),
+    "```",
+    "",
+    ...table([...args.map(argumentRow), ...command.flags.map(flagRow)]),
+    ...command.examples.flatMap(({ does, line }) => [`- ${does}: \`${line}\``]),
+    "",
+  ];
+}
+
+/** docs/cli.md with its generated part made anew behind what is written by hand. */
+export async function cliPage(current: string): Promise<string> {
+  const [written = ""] = current.split(BEGIN);
+  const lines = [BEGIN, "", "## Reference", "", "### Global options", "", ...table(globalFlagsBeside([]).map(flagRow))];
+  for await (const entry of entries([ROOT])) lines.push(...section(entry));
+  return `${written.trimEnd()}\n\n${lines.join("\n").trimEnd()}\n`;
+}
