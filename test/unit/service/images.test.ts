@@ -55,6 +55,7 @@ const images: ImagesPort = {
       ...image,
     };
   },
+  verify: () => expect.unreachable(),
   async inspect(request) {
     asked.push(request);
     return { reference: URL, image: { digest: DIGEST, mediaType: "m", programs: null, maps: {}, layers: [] } };
