@@ -60,6 +60,7 @@ const images: ImagesPort = {
     asked.push(request);
     return { reference: URL, image: { digest: DIGEST, mediaType: "m", programs: null, maps: {}, layers: [] } };
   },
+  verify: () => expect.unreachable(),
 };
 
 const load = (source: unknown, programs: readonly object[] = PROGRAMS) => invoke("program/load", { source, programs });
