@@ -1,0 +1,301 @@
+/**
+ * Every operation by the command line and by JSON-RPC: the same answer, the same error. Both edges go through the same
+ * steps, each in turn, on the real kernel; ids, times and paths that must differ are masked before the comparison.
+ */
+import { expect, test } from "bun:test";
+import { join, resolve } from "node:path";
+import type { LinkAnswer, LoadAnswer } from "../../src/domain/answer.ts";
+import { OPERATIONS, type OperationName } from "../../src/service/operations.ts";
+import { buildBpf } from "../../scripts/build-bpf.ts";
+import { executable, type Failure } from "../fakes/executable.ts";
+import { RpcProcess } from "../fakes/rpc-process.ts";
+
+const ROOT = resolve(import.meta.dir, "../..");
+const OBJECT = join(ROOT, "dist/bpf/fixtures/life.bpf.o");
+const MISSING = 4294967295;
+
+buildBpf();
+const bpfman = executable();
+
+/** Ids that earlier steps made. */
+interface Made {
+  program: number;
+  link: number;
+}
+
+interface Step {
+  readonly operation: OperationName;
+  readonly words: (made: Made) => readonly (string | number)[];
+  readonly params: (made: Made) => unknown;
+  /** Takes what the command answers for one id out of the list that it prints for several. */
+  readonly unwrap?: string;
+  readonly keep?: (answer: never, made: Made) => void;
+}
+
+const step = (operation: OperationName, words: Step["words"], params: Step["params"]): Step => ({
+  operation,
+  words,
+  params,
+});
+const load = ["load", "file", "--path", OBJECT];
+const openat = { type: "tracepoint", name: "on_openat" };
+const tracepoint = { kind: "tracepoint", tracepoint: "syscalls/sys_enter_openat" };
+/** Nobody listens there. */
+const NO_REGISTRY = "127.0.0.1:1/x/y:z";
+
+const LOADED: Step = {
+  ...step(
+    "program/load",
+    () => [...load, "--programs", "tracepoint:on_openat", "-g", "LIMIT=0A000000", "-a", "app", "-m", "k=v"],
+    () => ({
+      source: { file: OBJECT },
+      programs: [openat],
+      globalData: { LIMIT: { base64: "CgAAAA==" } },
+      application: "app",
+      metadata: { k: "v" },
+    }),
+  ),
+  keep: ({ programs }: LoadAnswer, made) => {
+    made.program = programs[0]?.record?.program_id ?? 0;
+  },
+};
+const ATTACHED: Step = {
+  ...step(
+    "link/attach",
+    (made) => ["attach", made.program, "tracepoint", "--tracepoint", tracepoint.tracepoint, "-m", "a=b"],
+    (made) => ({ programId: made.program, attach: tracepoint, metadata: { a: "b" } }),
+  ),
+  keep: ({ record }: LinkAnswer, made) => {
+    made.link = record.id;
+  },
+};
+
+const STEPS: readonly Step[] = [
+  step(
+    "version",
+    () => ["version"],
+    () => ({}),
+  ),
+  LOADED,
+  step(
+    "program/load",
+    () => [...load, "--programs", "tracepoint:nope"],
+    () => ({ source: { file: OBJECT }, programs: [{ type: "tracepoint", name: "nope" }] }),
+  ),
+  step(
+    "program/load",
+    () => ["load", "file", "--path", "/nowhere.o", "--programs", "xdp:a"],
+    () => ({ source: { file: "/nowhere.o" }, programs: [{ type: "xdp", name: "a" }] }),
+  ),
+  step(
+    "program/load",
+    () => [...load, "--programs", "tracepoint:on_openat", "-g", "LIMIT=0A"],
+    () => ({ source: { file: OBJECT }, programs: [openat], globalData: { LIMIT: "0A" } }),
+  ),
+  ATTACHED,
+  step(
+    "link/attach",
+    (made) => ["attach", made.program, "tracepoint", "--tracepoint", "syscalls/sys_enter_opena"],
+    (made) => ({ programId: made.program, attach: { kind: "tracepoint", tracepoint: "syscalls/sys_enter_opena" } }),
+  ),
+  step(
+    "link/attach",
+    () => ["attach", MISSING, "fentry"],
+    () => ({ programId: MISSING, attach: { kind: "fentry" } }),
+  ),
+  step(
+    "program/get",
+    (made) => ["get", "program", made.program],
+    (made) => ({ programId: made.program }),
+  ),
+  step(
+    "program/get",
+    () => ["get", "program", MISSING],
+    () => ({ programId: MISSING }),
+  ),
+  step(
+    "program/list",
+    () => ["list", "programs", "-p", "tracepoint"],
+    () => ({ programType: "tracepoint" }),
+  ),
+  step(
+    "link/list",
+    () => ["list", "links", "--application", "app"],
+    () => ({ application: "app" }),
+  ),
+  step(
+    "link/get",
+    (made) => ["get", "link", made.link],
+    (made) => ({ linkId: made.link }),
+  ),
+  step(
+    "link/get",
+    () => ["get", "link", MISSING],
+    () => ({ linkId: MISSING }),
+  ),
+  step(
+    "link/update",
+    (made) => ["link", "update", made.link, "--priority", 7],
+    (made) => ({ linkId: made.link, priority: 7 }),
+  ),
+  step(
+    "dispatcher/list",
+    () => ["dispatcher", "list"],
+    () => ({}),
+  ),
+  step(
+    "dispatcher/get",
+    () => ["dispatcher", "get", "xdp", 1, 1],
+    () => ({ type: "xdp", nsid: 1, ifindex: 1 }),
+  ),
+  step(
+    "dispatcher/delete",
+    () => ["dispatcher", "delete", "xdp", 1, 1],
+    () => ({ type: "xdp", nsid: 1, ifindex: 1 }),
+  ),
+  {
+    ...step(
+      "link/detach",
+      (made) => ["detach", made.link],
+      (made) => ({ linkId: made.link }),
+    ),
+    unwrap: "detached",
+  },
+  step(
+    "link/detach",
+    (made) => ["detach", made.link],
+    (made) => ({ linkId: made.link }),
+  ),
+  step(
+    "link/delete",
+    (made) => ["link", "delete", made.link],
+    (made) => ({ linkId: made.link }),
+  ),
+  {
+    ...step(
+      "program/unload",
+      (made) => ["unload", made.program],
+      (made) => ({ programId: made.program }),
+    ),
+    unwrap: "unloaded",
+  },
+  step(
+    "program/unload",
+    (made) => ["unload", made.program],
+    (made) => ({ programId: made.program }),
+  ),
+  LOADED,
+  ATTACHED,
+  step(
+    "link/delete",
+    (made) => ["link", "delete", made.link],
+    (made) => ({ linkId: made.link }),
+  ),
+  LOADED,
+  step(
+    "program/delete",
+    (made) => ["program", "delete", made.program],
+    (made) => ({ programId: made.program }),
+  ),
+  step(
+    "image/pull",
+    () => ["image", "pull", "--image-url", NO_REGISTRY],
+    () => ({ url: NO_REGISTRY }),
+  ),
+  step(
+    "image/inspect",
+    () => ["image", "inspect", NO_REGISTRY],
+    () => ({ url: NO_REGISTRY }),
+  ),
+  step(
+    "image/verify",
+    () => ["image", "verify", NO_REGISTRY],
+    () => ({ url: NO_REGISTRY }),
+  ),
+  step(
+    "image/build",
+    () => ["image", "build", "--tag", NO_REGISTRY, "--bytecode", "/nowhere.o"],
+    () => ({ tag: NO_REGISTRY, bytecode: { file: "/nowhere.o" } }),
+  ),
+  step(
+    "image/generateBuildArgs",
+    () => ["image", "generate-build-args", "--bytecode", OBJECT],
+    () => ({ bytecode: { file: OBJECT } }),
+  ),
+];
+
+/** Its leaf speaks with shells: test/e2e/completions.test.ts. */
+const WITHOUT_JSON: readonly string[] = ["complete"];
+
+test("there is a step for each operation", () => {
+  const covered = new Set<string>([...STEPS.map(({ operation }) => operation), ...WITHOUT_JSON]);
+  expect(Object.keys(OPERATIONS).filter((name) => !covered.has(name))).toEqual([]);
+});
+
+/** What two runs of the same cannot have in common: ids, times, sizes that the kernel rounds, digits in paths. */
+const DIFFERENT = /^(id|.*_id|.*_ids|links|map_used_by|detached|deleted|memlock|runtime|run_count)$/;
+
+function masked(value: unknown, key = ""): unknown {
+  if (Array.isArray(value)) return value.map((part) => masked(part, key));
+  if (typeof value === "object" && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, masked(part, name)]));
+  }
+  if (typeof value === "number" && DIFFERENT.test(key)) return "N";
+  return typeof value === "string" ? value.replaceAll(/\d+/g, "N") : value;
+}
+
+interface Result {
+  readonly answer?: unknown;
+  readonly error?: unknown;
+}
+
+/** Some commands write errors as text, whatever the format of answers. */
+function textOf(error: string) {
+  const [, message, hint = null] = /^bpfman: error: (.*)\n(?:hint: (.*)\n)?$/.exec(error) ?? [];
+  return { message, hint };
+}
+
+async function byCommand({ words, unwrap }: Step, made: Made): Promise<Result> {
+  const { code, out, error } = await bpfman.run(...words(made).map(String), "--output", "json");
+  if (code !== 0) return { error: error.startsWith("{") ? JSON.parse(error).error : textOf(error) };
+  const answer = JSON.parse(out);
+  return { answer: unwrap === undefined ? answer : answer[unwrap][0] };
+}
+
+async function byRequest(server: RpcProcess, { operation, params }: Step, made: Made): Promise<Result> {
+  const { result, error } = await server.call(operation, params(made));
+  if (error === undefined) return { answer: result };
+  const { data, message } = error;
+  return {
+    error: {
+      code: data?.code,
+      kind: data?.kind,
+      message,
+      hint: data?.hint,
+      details: data?.details,
+      verifier_log: data?.verifierLog,
+    },
+  };
+}
+
+test("by the command line and by JSON-RPC", async () => {
+  const server = new RpcProcess(bpfman.command("rpc"));
+  await server.initialize();
+  const [here, there]: [Made, Made] = [
+    { program: 0, link: 0 },
+    { program: 0, link: 0 },
+  ];
+  for (const [index, each] of STEPS.entries()) {
+    const results = [await byCommand(each, here), await byRequest(server, each, there)] as const;
+    for (const [at, made] of [here, there].entries()) each.keep?.(results[at]?.answer as never, made);
+    const name = `${index}: ${each.operation}`;
+    const [ours, theirs] = [results[0].error, results[1].error] as Partial<Failure>[];
+    if (ours !== undefined && theirs !== undefined && ours.code === undefined) {
+      const { message, hint } = theirs;
+      expect({ name, said: masked({ message, hint }) }).toEqual({ name, said: masked(ours) });
+      continue;
+    }
+    expect({ name, ...(masked(results[1]) as object) }).toEqual({ name, ...(masked(results[0]) as object) });
+  }
+  expect(await server.close()).toMatchObject({ code: 0, error: "" });
+}, 120_000);
