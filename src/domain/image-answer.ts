@@ -1,27 +1,8 @@
-/** The answers of the operations on images; answer.ts says what holds for all answers. */
+/** The answers of the operations on images; see answer.ts for what all of them keep to. */
 import type { SignatureVerdict, TrustRootOrigin } from "./signing.ts";
 
 /** Name -> type, in the words of the image's labels. */
 type Labelled = Readonly<Record<string, string>>;
-
-export interface BuildArgsAnswer {
-  /** `linux/amd64`; empty for a single object, which is for this machine. */
-  readonly platforms: readonly string[];
-  readonly build_args: Readonly<Record<string, string>>;
-  /** Name -> type, of the first object. */
-  readonly programs: Readonly<Record<string, string>>;
-  readonly maps: Readonly<Record<string, string>>;
-}
-
-export interface ImageBuildAnswer extends Omit<BuildArgsAnswer, "build_args"> {
-  /** `host[:port]/path:tag`, where it was pushed. */
-  readonly reference: string;
-  /** `host[:port]/path@sha256:…` */
-  readonly published: string;
-  readonly digest: string;
-  /** The container tool that built it; null when there was none. */
-  readonly runtime: string | null;
-}
 
 export interface ImagePullAnswer {
   readonly reference: string;
@@ -87,3 +68,22 @@ export interface ImageVerifyAnswer {
 }
 
 export type ImageInspectAnswer = { readonly reference: string } & (ImageContentAnswer | ImageIndexAnswer);
+
+export interface BuildArgsAnswer {
+  /** `linux/amd64`; empty for a single object, which is for this machine. */
+  readonly platforms: readonly string[];
+  readonly build_args: Readonly<Record<string, string>>;
+  /** Name -> type, of the first object. */
+  readonly programs: Readonly<Record<string, string>>;
+  readonly maps: Readonly<Record<string, string>>;
+}
+
+export interface ImageBuildAnswer extends Omit<BuildArgsAnswer, "build_args"> {
+  /** `host[:port]/path:tag`, where it was pushed. */
+  readonly reference: string;
+  /** `host[:port]/path@sha256:…` */
+  readonly published: string;
+  readonly digest: string;
+  /** The container tool that built it; null when there was none. */
+  readonly runtime: string | null;
+}

@@ -252,6 +252,7 @@ describe("what a registry puts in the place of what was verified", () => {
 describe("image verify", () => {
   test("shows every signature, its signer and time, whatever the configuration says of unsigned images", async () => {
     const { image, digest } = await newImage();
+    bpfman.env.BPFMAN_LOG = "error";
     await bpfman.refused(4, "IMAGE_UNSIGNED", "image", "verify", image);
     expect(await bpfman.json<ImageVerifyAnswer>("image", "verify", image, "--allow-unsigned")).toMatchObject({
       signed: false,
