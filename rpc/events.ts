@@ -1,5 +1,5 @@
 /** The subscription of a session: changes of the store, by whichever process, as notifications. */
-import type { ChangeAnswer } from "../src/domain/answer.ts";
+import type { ChangeAnswer } from "../src/domain/change-answer.ts";
 import type { SessionService } from "../src/service/session.ts";
 import type { EventKind, ServerNotification, ServerNotifications, SubscribeResult } from "./protocol.ts";
 

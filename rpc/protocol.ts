@@ -4,7 +4,8 @@
  * so that a client pays for nothing.
  */
 import type { InferInput } from "valibot";
-import type { ChangeAnswers, FeaturesAnswer } from "../src/domain/answer.ts";
+import type { FeaturesAnswer } from "../src/domain/answer.ts";
+import type { ChangeAnswers } from "../src/domain/change-answer.ts";
 import { CHANGE_KINDS, type ChangeKind } from "../src/domain/change.ts";
 import type { ErrorCode, ErrorKind } from "../src/errors/codes.ts";
 import type { SysFailure } from "../src/errors/error.ts";

@@ -3,7 +3,6 @@
  * part of the contract (docs/cli.md), so they are snake_case here and nowhere else. Absent values are null, empty
  * collections empty; times are RFC 3339 in UTC with milliseconds.
  */
-import type { ChangeKind } from "./change.ts";
 import type { LinkKind } from "./link.ts";
 import type { Metadata, ProgramType } from "./program.ts";
 
@@ -224,44 +223,6 @@ export interface DispatcherListAnswer {
 export interface DispatcherDetailAnswer extends DispatcherAnswer {
   readonly members: readonly DispatcherMemberAnswer[];
 }
-
-interface ChangeOf {
-  /** Increasing over all processes, and never given twice. */
-  readonly sequence: number;
-  readonly at: string;
-}
-/**
- * `record` is what the change made of it, or the last there was of what has gone. Null when it is too large for the log
- * (64 KiB).
- */
-export interface ProgramChangeAnswer extends ChangeOf {
-  readonly program_id: number;
-  readonly record: ProgramRecordAnswer | null;
-}
-export interface LinkChangeAnswer extends ChangeOf {
-  readonly link_id: number;
-  readonly program_id: number;
-  readonly record: LinkRecordAnswer | null;
-}
-export interface DispatcherChangeAnswer extends ChangeOf {
-  readonly key: { readonly type: string; readonly nsid: number; readonly ifindex: number };
-  /** Null when the last member has left and the dispatcher is gone. */
-  readonly dispatcher: DispatcherAnswer | null;
-}
-
-/** What is told of a change, by its kind. */
-export interface ChangeAnswers {
-  "program/didLoad": ProgramChangeAnswer;
-  "program/didUnload": ProgramChangeAnswer;
-  "link/didAttach": LinkChangeAnswer;
-  /** Its place or its conditions in a chain: priority, proceed-on, position, and the kernel's link. */
-  "link/didUpdate": LinkChangeAnswer;
-  "link/didDetach": LinkChangeAnswer;
-  "dispatcher/didChange": DispatcherChangeAnswer;
-}
-export type ChangeAnswer = {
-  [Kind in ChangeKind]: { readonly kind: Kind; readonly change: ChangeAnswers[Kind] };
-}[ChangeKind];
 
 export interface UnloadAnswer {
   readonly program_id: number;

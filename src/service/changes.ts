@@ -1,4 +1,4 @@
-import type { ChangeAnswer } from "../domain/answer.ts";
+import type { ChangeAnswer } from "../domain/change-answer.ts";
 import type { Change } from "../domain/change.ts";
 import type { LinkRecord } from "../domain/link.ts";
 import { dispatcherAnswer } from "../inspect/dispatcher.ts";

@@ -1,5 +1,5 @@
 /** What a session has that lasts longer than one operation: it hears of changes, and may own what it made. */
-import type { ChangeAnswer } from "../domain/answer.ts";
+import type { ChangeAnswer } from "../domain/change-answer.ts";
 import type { Changes } from "../domain/change.ts";
 import { CHANGES_PER_READ_MAX } from "../domain/limits.ts";
 import type { LogPort } from "../domain/log.ts";
