@@ -162,7 +162,7 @@ describe("inspect", () => {
     const platform = (architecture: string) => ({ os: "linux", architecture, variant: null });
     expect(answer.manifests.map((entry) => entry.platform)).toEqual([platform(hostArchitecture()), platform(OTHER)]);
     for (const entry of answer.manifests) expect(entry).toMatchObject({ programs: PROGRAMS, maps: MAPS });
-    const shown = await bpfman.ok("image", "inspect", at(image));
+    const shown = await bpfman.ok("image", "inspect", at(image), "-o", "text");
     expect(shown).toContain(`linux/${OTHER}`);
     expect(shown).toContain("on_openat (tracepoint)");
   });

@@ -95,7 +95,7 @@ describe("text", () => {
         { ...entry, platform: platform("amd64", null) },
       ],
     };
-    const { out } = await cli("image inspect h.io/a:1", { answer: () => answer });
+    const { out } = await cli("image inspect h.io/a:1 -o text", { answer: () => answer });
     const table = (name: string) => ` Bytecode Image
  Platform:       ${name}
  Digest:         ${DIGEST}
