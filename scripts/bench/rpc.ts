@@ -1,0 +1,209 @@
+/**
+ * Part of `bun run bench`: the JSON-RPC server. Requests go one by one and take turns with an echo server made of the
+ * same library, so read the ratios to that.
+ */
+import { mkdtempSync, readFileSync, realpathSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { FrameDecoder } from "../../rpc/frame-decoder.ts";
+import { removeTree } from "../residue.ts";
+import { BPFMAN, type Env, least, must, ROOT } from "./measure.ts";
+
+const OBJECT = join(ROOT, "dist/bpf/examples/packet_counter.bpf.o");
+const PROGRAM_COUNTS = [10, 100, 1000];
+const REQUESTS = 400;
+const SPAWNS = 20;
+const LIVES = 20;
+const LEAK_REQUESTS = 100_000;
+const LOAD = { source: { file: OBJECT }, programs: [{ type: "tracepoint", name: "count_openat" }] };
+const TRACEPOINT = "syscalls/sys_enter_openat";
+
+interface Reply {
+  readonly id: number;
+  readonly result?: unknown;
+  readonly error?: unknown;
+}
+
+/** A child process that answers requests. */
+class Peer {
+  readonly #child: Bun.Subprocess<"pipe", "pipe", "inherit">;
+  readonly #waiting = new Map<number, (reply: Reply) => void>();
+  #lastId = 0;
+
+  constructor(command: readonly string[], env: Env = {}) {
+    this.#child = Bun.spawn([...command], { env: { ...process.env, ...env }, stdio: ["pipe", "pipe", "inherit"] });
+    this.#listen();
+  }
+
+  get residentMiB(): number {
+    const status = readFileSync(`/proc/${this.#child.pid}/status`, "utf8");
+    return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) / 1024;
+  }
+
+  /** Throws what the peer refuses. */
+  async call<T>(method: string, params: unknown): Promise<T> {
+    const id = ++this.#lastId;
+    const body = JSON.stringify({ jsonrpc: "2.0", id, method, params });
+    const { promise, resolve } = Promise.withResolvers<Reply>();
+    this.#waiting.set(id, resolve);
+    this.#child.stdin.write(`Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+    this.#child.stdin.flush();
+    const { result, error } = await promise;
+    if (error !== undefined) throw new Error(`${method}: ${JSON.stringify(error)}`);
+    return result as T;
+  }
+
+  async end(): Promise<void> {
+    this.#child.stdin.end();
+    await this.#child.exited;
+  }
+
+  async #listen(): Promise<void> {
+    const decoder = new FrameDecoder();
+    for await (const chunk of this.#child.stdout) {
+      decoder.push(chunk);
+      for (let frame = decoder.next(); frame !== null; frame = decoder.next()) {
+        if (frame.kind === "broken") throw new Error(frame.reason);
+        const reply: Reply = JSON.parse(Buffer.from(frame.bytes).toString());
+        this.#waiting.get(reply.id)?.(reply);
+        this.#waiting.delete(reply.id);
+      }
+    }
+  }
+}
+
+async function startSession(env: Env): Promise<Peer> {
+  const peer = new Peer([BPFMAN, "rpc"], env);
+  await peer.call("initialize", { protocolVersion: 1 });
+  return peer;
+}
+
+interface Subject {
+  readonly name: string;
+  readonly run: () => Promise<unknown>;
+  /** Milliseconds, one for each run. */
+  readonly times: number[];
+}
+const subject = (name: string, run: Subject["run"]): Subject => ({ name, run, times: [] });
+
+/** Runs all of them `rounds` times by turns, and a few times before that. */
+async function takeTurns(subjects: readonly Subject[], rounds: number): Promise<void> {
+  for (let round = -Math.ceil(rounds / 10); round < rounds; round++) {
+    for (const { run, times } of subjects) {
+      const beganMs = performance.now();
+      await run();
+      if (round >= 0) times.push(performance.now() - beganMs);
+    }
+  }
+}
+
+function quantile(times: readonly number[], share: number): number {
+  const sorted = times.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
+}
+
+function print(title: string, subjects: readonly Subject[]): void {
+  console.log(`\n${title}`);
+  console.log(`${"".padEnd(44)}  least ms    p50 ms    p99 ms   ratio`);
+  const base = quantile(subjects[0]?.times ?? [], 0.5);
+  for (const { name, times } of subjects) {
+    const middle = quantile(times, 0.5);
+    const columns = [least(times), middle, quantile(times, 0.99)].map((ms) => ms.toFixed(3).padStart(10)).join("");
+    console.log(`${name.padEnd(44)}${columns}${(middle / base).toFixed(2).padStart(8)}`);
+  }
+}
+
+async function benchRequests(env: (count: number) => Env): Promise<void> {
+  const echo = new Peer([process.execPath, join(import.meta.dir, "echo-server.ts")]);
+  const sessions: Peer[] = [];
+  const subjects = [subject("echo, the library alone", () => echo.call("echo", { features: false }))];
+  for (const count of PROGRAM_COUNTS) {
+    const session = await startSession(env(count));
+    sessions.push(session);
+    if (count === PROGRAM_COUNTS[0]) {
+      subjects.push(subject("version", () => session.call("version", { features: false })));
+    }
+    for (let loaded = 0; loaded < count; loaded++) await session.call("program/load", LOAD);
+    subjects.push(subject(`program/list, ${count} programs`, () => session.call("program/list", {})));
+    const summary = { view: "summary" };
+    subjects.push(subject(`program/list, ${count} programs, summary`, () => session.call("program/list", summary)));
+  }
+  await takeTurns(subjects, REQUESTS);
+  print("JSON-RPC requests, one by one", subjects);
+  for (const session of [...sessions, echo]) await session.end();
+}
+
+async function benchSpawn(env: Env): Promise<void> {
+  const spawn = (method: string, params: unknown) => async (): Promise<void> => {
+    const peer = new Peer([BPFMAN, "rpc"], env);
+    await peer.call(method, params).catch(() => {});
+    await peer.end();
+  };
+  const subjects = [
+    subject("bpfman version, one command", async () => must([BPFMAN, "version"], env)),
+    subject("spawn, first reply (a refusal), end", spawn("version", {})),
+    subject("spawn, initialize with kernel features, end", spawn("initialize", { protocolVersion: 1 })),
+  ];
+  await takeTurns(subjects, SPAWNS);
+  print("From spawn to the end of a session", subjects);
+}
+
+interface Loaded {
+  readonly programs: readonly { readonly record: { readonly program_id: number } }[];
+}
+interface Attached {
+  readonly record: { readonly id: number };
+}
+
+async function benchLife(env: Env): Promise<void> {
+  const session = await startSession(env);
+  const json = <T>(...words: readonly string[]): T => JSON.parse(must([BPFMAN, ...words, "-o", "json"], env));
+  const subjects = [
+    subject("by one session", async () => {
+      const { programs } = await session.call<Loaded>("program/load", LOAD);
+      const programId = programs[0]?.record.program_id;
+      const attach = { kind: "tracepoint", tracepoint: TRACEPOINT };
+      const { record } = await session.call<Attached>("link/attach", { programId, attach });
+      await session.call("link/detach", { linkId: record.id });
+      await session.call("program/unload", { programId });
+    }),
+    subject("by four commands", async () => {
+      const load = ["load", "file", "--path", OBJECT, "--programs", "tracepoint:count_openat"];
+      const id = String(json<Loaded>(...load).programs[0]?.record.program_id);
+      const { record } = json<Attached>("attach", id, "tracepoint", "--tracepoint", TRACEPOINT);
+      json("detach", String(record.id));
+      json("unload", id);
+    }),
+  ];
+  await takeTurns(subjects, LIVES);
+  print("Load, attach, detach, unload", subjects);
+  await session.end();
+}
+
+async function benchMemory(env: Env): Promise<void> {
+  const session = await startSession(env);
+  const ask = async (count: number): Promise<void> => {
+    for (let asked = 0; asked < count; asked += 100) {
+      await Promise.all(Array.from({ length: 100 }, () => session.call("version", { features: false })));
+    }
+  };
+  console.log("\nResident memory of one session");
+  let asked = 0;
+  for (const count of [0, 0.01, 0.25, 0.5, 1].map((share) => share * LEAK_REQUESTS)) {
+    await ask(count - asked);
+    asked = count;
+    console.log(`after ${String(count).padStart(6)} requests${session.residentMiB.toFixed(1).padStart(10)} MiB`);
+  }
+  await session.end();
+}
+
+const folder = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-bench-rpc-")));
+const env = (name: number | string): Env => ({ BPFMAN_RUNTIME_DIR: join(folder, `run-${name}`), BPFMAN_STATE_DIR: "" });
+try {
+  await benchSpawn(env("spawn"));
+  await benchRequests(env);
+  await benchLife(env("life"));
+  await benchMemory(env("memory"));
+} finally {
+  removeTree(folder);
+}
