@@ -129,7 +129,7 @@ At:
   f @ a.bpf.c:3:1
   Source context:
       2 | ...
-  >>> 3 | 	return value;
+  >>> 3 | \treturn value;
         | ^-- error: R0 was never written
   Instruction context:
        8 | (b7) r1 = 0
