@@ -149,7 +149,7 @@ test("one hundred thousand requests leak no descriptor and no memory", async () 
   const before = { bytes: residentBytes(server.pid), open: descriptors(server.pid) };
   for (let round = 0; round < 80; round++) await batch(1000);
   expect(descriptors(server.pid)).toBe(before.open);
-  expect(residentBytes(server.pid)).toBeLessThan(before.bytes + 48 * MIB);
+  expect(residentBytes(server.pid)).toBeLessThan(before.bytes + 24 * MIB);
   expect(await server.close()).toMatchObject({ code: 0, error: "" });
 }, 120_000);
 
