@@ -16,7 +16,14 @@ const BEGIN = "<!-- From here on generated from the command table by `bun run do
 
 /** Text in a cell of a table: one line, and nothing that Markdown would take for its own. */
 const cell = (doc: readonly string[]): string =>
-  doc.join(" ").replaceAll(/\s+/g, " ").trim().replaceAll("|", "\\|").replaceAll("<", "\\<").replaceAll("[", "\\[");
+  doc
+    .map((line) => (/^(Example|Format|\[)/.test(line) ? `<br>${escapedText(line)}` : escapedText(line)))
+    .join(" ")
+    .replaceAll(/\s+/g, " ")
+    .replaceAll(" <br>", "<br>")
+    .trim();
+
+const escapedText = (line: string): string => line.replaceAll("|", "\\|").replaceAll("<", "\\<").replaceAll("[", "\\[");
 
 function flagRow(flag: Flag): string {
   const names = `${flag.short === undefined ? "" : `-${flag.short}, `}${flagUsage(flag)}`;

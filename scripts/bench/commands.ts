@@ -56,7 +56,6 @@ export function benchStart({ watch, rounds }: Round): void {
     command("bpfman --help", BPFMAN, "--help"),
     command("bpfman version", BPFMAN, "version"),
     ...(installed("bpftool") ? [command("bpftool version", "bpftool", "version")] : []),
-    ...(installed("xdp-loader") ? [command("xdp-loader help", "xdp-loader", "help")] : []),
     ...peers().map(({ name, program }) => command(`${name} --help`, program, "--help")),
   ];
   printRuns("Start-up", race(contenders, rounds));

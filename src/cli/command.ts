@@ -58,6 +58,8 @@ export interface Command {
   readonly args: readonly Argument[];
   readonly flags: readonly Flag[];
   readonly examples: readonly Example[];
+  /** The output format when none is asked for; text when absent. */
+  readonly output?: "json";
   /** Turns the line into what to do. Pure: whatever it throws is a mistake on the command line. */
   prepare(line: Line): Action;
 }

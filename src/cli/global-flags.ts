@@ -2,7 +2,7 @@
 import { LOCK_TIMEOUT_DEFAULT_MS } from "../domain/limits.ts";
 import { LOG_LEVELS } from "../domain/log.ts";
 import type { Settings } from "../domain/settings.ts";
-import type { Flag, Line } from "./command.ts";
+import type { Command, Flag, Line } from "./command.ts";
 import { parseDuration } from "./parse-duration.ts";
 import { parseWord } from "./parse-word.ts";
 
@@ -122,13 +122,15 @@ export function globalFlagsBeside(own: readonly Flag[]): readonly Flag[] {
 export interface Globals {
   readonly settings: Settings;
   readonly output: OutputFormat;
+  /** Errors are JSON only when that was asked for. */
+  readonly errors: OutputFormat;
   readonly color: boolean;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Reads the global options. An empty environment variable counts as not set. Throws USAGE. */
-export function readGlobals(line: Line, env: Environment): Globals {
+export function readGlobals({ line, command }: { line: Line; command: Command }, env: Environment): Globals {
   const given = (flag: Flag): string | null => {
     const fromEnv = flag.env === undefined ? undefined : env[flag.env];
     return line.value(flag) ?? (fromEnv ? fromEnv : null);
@@ -146,7 +148,12 @@ export function readGlobals(line: Line, env: Environment): Globals {
       lockTimeoutMs: lockTimeout === null ? LOCK_TIMEOUT_DEFAULT_MS : parseDuration(lockTimeout),
       logLevel: parseWord(given(LOG_LEVEL) ?? "warn", { what: levelFrom, words: LOG_LEVELS, code: "USAGE" }),
     },
-    output: parseWord(line.value(OUTPUT) ?? "text", { what: "output format", words: OUTPUT_FORMATS, code: "USAGE" }),
+    errors: line.value(OUTPUT) === "json" ? "json" : "text",
+    output: parseWord(line.value(OUTPUT) ?? command.output ?? "text", {
+      what: "output format",
+      words: OUTPUT_FORMATS,
+      code: "USAGE",
+    }),
     color: !line.has(NO_COLOR) && !env.NO_COLOR,
   };
 }

@@ -14,7 +14,11 @@ const PROGRAM_LOAD: Group = {
       summary: "Load eBPF programs from a local object file.",
       load: async () => (await import("./nouns/load-file.ts")).loadFile,
     },
-    { name: "image", summary: "Load eBPF programs from an OCI image.", load: null },
+    {
+      name: "image",
+      summary: "Load eBPF programs from an OCI image.",
+      load: async () => (await import("./nouns/load-image.ts")).loadImage,
+    },
   ],
 };
 

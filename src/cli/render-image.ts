@@ -5,7 +5,7 @@ import type {
   ImagePullAnswer,
   ImageVerifyAnswer,
   SignatureAnswer,
-} from "../domain/answer.ts";
+} from "../domain/image-answer.ts";
 import { type Field, renderFacts } from "./render-table.ts";
 
 type Facts = readonly (readonly [label: string, value: Field | readonly Field[]])[];

@@ -63,7 +63,7 @@ export async function runCli(host: CliHost): Promise<number> {
       host.err(renderHelp(run.trail, "short"));
       return 2;
     }
-    run.globals = readGlobals(next.line, host.env);
+    run.globals = readGlobals(next, host.env);
     const action = next.command.prepare(next.line);
     run.phase = "run";
     const { session, exitCode } = openSession(run, run.globals);
@@ -150,7 +150,7 @@ function report(cause: unknown, run: Run): number {
   const thrown = cause instanceof BpfmanError ? cause : mistake(cause, operationId);
   const error = phase === "usage" ? withHabit(thrown, host.args) : thrown;
   const noun = isNoun(trail.nodes);
-  const json = !noun && (globals === null ? asksForJson(host.args) : globals.output === "json");
+  const json = !noun && (globals === null ? asksForJson(host.args) : globals.errors === "json");
   if (json) host.err(renderErrorJson(error));
   else if (error.kind === "internal") host.err(renderCrash(error));
   else {

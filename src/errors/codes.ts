@@ -183,7 +183,7 @@ export const ERROR_CODES = {
   FILE_NOT_FOUND: {
     kind: "not-found",
     meaning: "a file named by the user is not there",
-    hint: "check the path; a relative one counts from the current folder",
+    advice: "check the path; a relative one counts from the current folder",
   },
   FILE_UNREADABLE: {
     kind: "invalid",

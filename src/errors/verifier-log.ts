@@ -13,8 +13,8 @@ const ADVICE = /^(propagating |arg#\d+ reference type|hint:)/i;
 
 /** Since Linux 7.3 an explanation of many lines stands behind the reason, and begins with this. */
 const EXPLANATION = /^Verification failed: /;
-/** In it, the instruction in question: `>>> 7 | (79) r0 = *(u64 *)(r0 +0)`. */
-const MARKED = /^>>> (\d+) \|/;
+/** In it, the instruction in question: `>>>  7 | (79) r0 = *(u64 *)(r0 +0)`. Lines of source are marked as well. */
+const MARKED = /^>>> +(\d+) \| \([0-9a-f]{2}\) /;
 
 /** Reasons that are about the program as a whole: the instruction that was looked at last is not to blame. */
 const WHOLE = /is too large|jumps is too complex|Too large\b|combined stack size/;

@@ -4,17 +4,12 @@
  */
 import type { GenericSchema, InferInput } from "valibot";
 import type {
-  BuildArgsAnswer,
   CompleteAnswer,
   DeleteAnswer,
   DeleteDispatcherAnswer,
   DetachAnswer,
   DispatcherDetailAnswer,
   DispatcherListAnswer,
-  ImageBuildAnswer,
-  ImageInspectAnswer,
-  ImagePullAnswer,
-  ImageVerifyAnswer,
   LinkAnswer,
   LinkListAnswer,
   LoadAnswer,
@@ -23,6 +18,13 @@ import type {
   UnloadAnswer,
   VersionAnswer,
 } from "../domain/answer.ts";
+import type {
+  BuildArgsAnswer,
+  ImageBuildAnswer,
+  ImageInspectAnswer,
+  ImagePullAnswer,
+  ImageVerifyAnswer,
+} from "../domain/image-answer.ts";
 
 /**
  * `read` takes no lock and changes nothing; `write` runs alone, under the writer lock; `images` has registries and the

@@ -26,7 +26,8 @@ async function run(...command: readonly string[]): Promise<string> {
 
 /** Registries at `hosts` are talked to without TLS, or without asking for their certificate. */
 export function containerTools(...hosts: readonly string[]): ContainerTools {
-  const folder = mkdtempSync(join(tmpdir(), "bpfman-containers-"));
+  // A short name: podman refuses a --runroot of more than 50 characters.
+  const folder = mkdtempSync(join(tmpdir(), "c-"));
   const path = (name: string) => join(folder, name);
   writeFileSync(
     path("registries.conf"),

@@ -69,9 +69,6 @@ export interface Executable {
   expectNothingLeft(): Promise<void>;
 }
 
-/** Nobody signs the images of most tests, and each of them is warned of; test/images/signed.test.ts sees that it is. */
-const UNSIGNED = /^\S+ WARN the image is not signed, and accepted as it is .*\n/gm;
-
 /** To be called at the top of a test file. What a test does not unload itself is unloaded after it. */
 export function executable(): Executable {
   let folder = "";
@@ -109,8 +106,7 @@ export function executable(): Executable {
     running.add(child);
     const ended = Promise.all([child.stdout.text(), child.stderr.text(), child.exited]).then(([out, error]) => {
       running.delete(child);
-      const code = child.signalCode === null ? child.exitCode : null;
-      return { code, out, error: error.replace(UNSIGNED, "") };
+      return { code: child.signalCode === null ? child.exitCode : null, out, error };
     });
     return { pid: child.pid, kill: (signal) => child.kill(signal), ended };
   }

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { mountsUnder } from "../../scripts/residue.ts";
-import type { BuildArgsAnswer, ImageBuildAnswer } from "../../src/domain/answer.ts";
+import type { BuildArgsAnswer, ImageBuildAnswer } from "../../src/domain/image-answer.ts";
 import { compileBpf } from "../fakes/compile.ts";
 import { FAKE_DIGEST, fakeTool } from "../fakes/container-tool.ts";
 import { APART, containerStorage, output } from "../fakes/container-storage.ts";

@@ -1,7 +1,8 @@
 /** The way of an object through a registry: published, loaded from there, attached, and run by the kernel. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
-import type { ImageBuildAnswer, LoadAnswer } from "../../src/domain/answer.ts";
+import type { LoadAnswer } from "../../src/domain/answer.ts";
+import type { ImageBuildAnswer } from "../../src/domain/image-answer.ts";
 import { compileBpf } from "../fakes/compile.ts";
 import { executable, idOf, mapOf } from "../fakes/executable.ts";
 import { cable, counters } from "../fakes/kernel-lab.ts";
@@ -14,6 +15,10 @@ SEC("xdp") int count_all(void *ctx) { __u32 key = 0; __u64 *seen = bpf_map_looku
 
 const bpfman = executable();
 const wire = cable();
+// Nothing here is signed, which would be said of each image that is pulled.
+beforeEach(() => {
+  bpfman.env.BPFMAN_LOG = "error";
+});
 let registry: TestRegistry;
 beforeAll(async () => {
   registry = await startRegistry();

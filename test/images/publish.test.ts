@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { mountsUnder } from "../../scripts/residue.ts";
-import type { ImageBuildAnswer } from "../../src/domain/answer.ts";
+import type { ImageBuildAnswer } from "../../src/domain/image-answer.ts";
 import { compileBpf } from "../fakes/compile.ts";
 import { containerStorage, output } from "../fakes/container-storage.ts";
 import { AUTH, PASSWORD, startRegistry, type TestRegistry } from "../fakes/registry.ts";

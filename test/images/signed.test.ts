@@ -4,7 +4,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
-import type { ImagePullAnswer, ImageVerifyAnswer } from "../../src/domain/answer.ts";
+import type { ImagePullAnswer, ImageVerifyAnswer } from "../../src/domain/image-answer.ts";
 import { hostArchitecture } from "../../src/image/platform.ts";
 import { parseReference } from "../../src/image/reference.ts";
 import { openRepository } from "../../src/image/registry.ts";
@@ -252,6 +252,7 @@ describe("what a registry puts in the place of what was verified", () => {
 describe("image verify", () => {
   test("shows every signature, its signer and time, whatever the configuration says of unsigned images", async () => {
     const { image, digest } = await newImage();
+    bpfman.env.BPFMAN_LOG = "error";
     await bpfman.refused(4, "IMAGE_UNSIGNED", "image", "verify", image);
     expect(await bpfman.json<ImageVerifyAnswer>("image", "verify", image, "--allow-unsigned")).toMatchObject({
       signed: false,

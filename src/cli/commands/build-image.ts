@@ -1,15 +1,14 @@
 import { CONTAINER_TOOLS } from "../../domain/container-tool.ts";
 import { BpfmanError } from "../../errors/error.ts";
-import type { Command, Flag } from "../command.ts";
+import { type Argument, type Command, type Flag, flagUsage, type Line } from "../command.ts";
 import { parseWord } from "../parse-word.ts";
 import { renderImageBuild } from "../render-image-build.ts";
-import { BYTECODE_FLAGS, readBytecode } from "./bytecode-flags.ts";
+import { BYTECODE_FLAGS, BYTECODE_WORDS, readBytecode } from "./bytecode-flags.ts";
 
 const TAG: Flag = {
   long: "tag",
   short: "t",
   takes: "one",
-  required: true,
   doc: [
     "Required: Name and optionally a tag in the name:tag format.",
     "Example: --tag quay.io/bpfman-bytecode/xdp_pass:latest",
@@ -40,6 +39,23 @@ const RUNTIME: Flag = {
   ],
 };
 
+/** The noun-verb grammar's place for the tag. */
+const REFERENCE: Argument = {
+  name: "image",
+  optional: true,
+  doc: ["Name and optionally a tag, unless --tag gives it.", "Example: quay.io/bpfman-bytecode/xdp_pass:latest"],
+};
+
+/** Where the image goes, and the words that are left for its files. Throws USAGE. */
+function readTarget(line: Line): { readonly tag: string; readonly files: readonly string[] } {
+  const tag = line.value(TAG);
+  const words = [...line.words(REFERENCE), ...line.words(BYTECODE_WORDS)];
+  const [reference, ...files] = words;
+  if (tag !== null) return { tag, files: words };
+  if (reference !== undefined) return { tag: reference, files };
+  throw new BpfmanError("USAGE", `"bpfman image build" needs ${flagUsage(TAG)}`);
+}
+
 export const buildImage: Command = {
   description: [
     "Build an eBPF bytecode image from local bytecode objects and push to a registry.",
@@ -54,7 +70,7 @@ export const buildImage: Command = {
     "",
     "* --bc-386-el .. --bc-s390x-eb: to add one or more architecture specific bytecode files.",
   ],
-  args: [],
+  args: [REFERENCE, BYTECODE_WORDS],
   flags: [TAG, CONTAINER_FILE, RUNTIME, ...BYTECODE_FLAGS],
   examples: [
     {
@@ -66,11 +82,16 @@ export const buildImage: Command = {
       line: "bpfman image build -t quay.io/acme/counter:v1 --bc-amd64-el x86.o --bc-s390x-eb s390.o",
     },
     {
+      does: "The same in the noun-verb grammar",
+      line: "bpfman image build quay.io/acme/counter:v1 linux/amd64=x86.o linux/s390x=s390.o",
+    },
+    {
       does: "Build with podman from a Containerfile",
       line: "bpfman image build -f Containerfile.bytecode -r podman -t quay.io/acme/counter:v1 -b bpf_x86_bpfel.o",
     },
   ],
   prepare(line) {
+    const { tag, files } = readTarget(line);
     const containerFile = line.value(CONTAINER_FILE);
     const word = line.value(RUNTIME);
     if (word !== null && containerFile === null) {
@@ -79,8 +100,8 @@ export const buildImage: Command = {
     const runtime =
       word === null ? null : parseWord(word, { what: "container runtime", words: CONTAINER_TOOLS, code: "USAGE" });
     const request = {
-      tag: line.value(TAG),
-      bytecode: readBytecode(line),
+      tag,
+      bytecode: readBytecode(line, files),
       containerFile,
       runtime,
       contextFolder: null,

@@ -1,7 +1,8 @@
 /** Options that say which object files an image is made from. */
-import { BYTECODE_SLOTS, platformOf } from "../../domain/bytecode-slot.ts";
+import { BYTECODE_SLOTS, PLATFORMS, platformOf, slotOfPlatform } from "../../domain/bytecode-slot.ts";
 import { BpfmanError } from "../../errors/error.ts";
-import { type Flag, flagUsage, type Line } from "../command.ts";
+import { didYouMean } from "../../errors/suggest.ts";
+import { type Argument, type Flag, flagUsage, type Line } from "../command.ts";
 
 const BYTECODE: Flag = {
   long: "bytecode",
@@ -42,8 +43,44 @@ const SLOT_FLAGS = BYTECODE_SLOTS.map((slot) => {
 
 export const BYTECODE_FLAGS: readonly Flag[] = [BYTECODE, PROJECT, ...SLOT_FLAGS.map(({ flag }) => flag)];
 
-/** The `bytecode` of a request. Throws USAGE unless exactly one of the three ways is taken. */
-export function readBytecode(line: Line) {
+/** The noun-verb grammar's way to name them. */
+export const BYTECODE_WORDS: Argument = {
+  name: "bytecode",
+  many: true,
+  optional: true,
+  completes: "file",
+  doc: [
+    "Bytecode file for the host's architecture, or several with the platform of each.",
+    "Example: linux/amd64=bpf_x86_bpfel.o linux/s390x=bpf_s390_bpfeb.o",
+  ],
+};
+
+/** `FILE`, or `PLATFORM=FILE...`, in the shape of a request. Throws USAGE. */
+function readWords(words: readonly string[]) {
+  const mapped = words.flatMap((word) => {
+    const [, platform, file] = /^([^=]*\/[^=]*)=(.*)$/s.exec(word) ?? [];
+    return platform === undefined || file === undefined ? [] : [{ platform, file }];
+  });
+  for (const [at, { platform, file }] of mapped.entries()) {
+    if (file === "") throw new BpfmanError("USAGE", `the bytecode file for ${platform} is missing`);
+    if (slotOfPlatform(platform) === null) {
+      const hint = didYouMean(platform, PLATFORMS) ?? `platforms are ${PLATFORMS.join(", ")}`;
+      throw new BpfmanError("USAGE", `unknown platform "${platform}"`, { hint });
+    }
+    if (mapped.findIndex((other) => other.platform === platform) < at) {
+      throw new BpfmanError("USAGE", `platform ${platform} is given more than once`);
+    }
+  }
+  if (mapped.length === words.length) return { file: null, project: null, files: mapped };
+  const [file = "", second] = words;
+  if (second === undefined) return { file, project: null, files: null };
+  throw new BpfmanError("USAGE", "several bytecode files need the platform of each", {
+    hint: "write linux/ARCHITECTURE=FILE for each: an object file does not say for which architecture it was made",
+  });
+}
+
+/** The `bytecode` of a request, from options or words. Throws USAGE unless exactly one of the ways is taken. */
+export function readBytecode(line: Line, words: readonly string[] = []) {
   const file = line.value(BYTECODE);
   const project = line.value(PROJECT);
   const slots = SLOT_FLAGS.flatMap(({ slot, flag }) => {
@@ -51,6 +88,11 @@ export function readBytecode(line: Line) {
     return path === null ? [] : [{ flag, entry: { platform: platformOf(slot), file: path } }];
   });
   const given = [...(file === null ? [] : [BYTECODE]), ...(project === null ? [] : [PROJECT])];
+  if (words.length > 0) {
+    const option = [...given, ...slots.map(({ flag }) => flag)][0];
+    if (option === undefined) return readWords(words);
+    throw new BpfmanError("USAGE", `"${flagUsage(option)}" cannot be used with bytecode file "${words[0]}"`);
+  }
   const [first, second] = [...given, ...slots.slice(0, 1).map(({ flag }) => flag)];
   if (first === undefined) {
     throw new BpfmanError("USAGE", "no bytecode file was given", {

@@ -33,7 +33,7 @@ export const REGISTRY_AUTH: Flag = {
   ],
 };
 
-const PULL_POLICY: Flag = {
+export const PULL_POLICY: Flag = {
   long: "pull-policy",
   short: "p",
   takes: "one",

@@ -5,6 +5,8 @@ import { IMAGE, REGISTRY_AUTH } from "./image-flags.ts";
 export const inspectImage: Command = {
   args: [IMAGE],
   flags: [REGISTRY_AUTH],
+  // As newer bpfman, whose command this is.
+  output: "json",
   examples: [
     {
       does: "Show programs, maps and layers of an image, for each platform that it has",

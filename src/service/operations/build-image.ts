@@ -1,5 +1,5 @@
 import { basename, isAbsolute, relative } from "node:path";
-import type { ImageBuildAnswer } from "../../domain/answer.ts";
+import type { ImageBuildAnswer } from "../../domain/image-answer.ts";
 import { CONTAINER_FILE_BYTES_MAX } from "../../domain/limits.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import type { ImageBuildHost } from "../../platform/image-build.ts";

@@ -1,4 +1,4 @@
-import type { BuildArgsAnswer } from "../../domain/answer.ts";
+import type { BuildArgsAnswer } from "../../domain/image-answer.ts";
 import type { ImageBuildHost } from "../../platform/image-build.ts";
 import { buildArgsOf, planOf, platformsOf, warnOfDifferences } from "../image/plan.ts";
 import { operation } from "../operation.ts";

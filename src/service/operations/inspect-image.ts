@@ -1,4 +1,4 @@
-import type { ImageContentAnswer, ImageInspectAnswer } from "../../domain/answer.ts";
+import type { ImageContentAnswer, ImageInspectAnswer } from "../../domain/image-answer.ts";
 import type { ImageDescription, ImagesPort } from "../../platform/images.ts";
 import { operation } from "../operation.ts";
 import { inspectImageRequest } from "../requests/images.ts";

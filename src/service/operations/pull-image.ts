@@ -1,4 +1,4 @@
-import type { ImagePullAnswer } from "../../domain/answer.ts";
+import type { ImagePullAnswer } from "../../domain/image-answer.ts";
 import { readObject } from "../../object/object-file.ts";
 import type { ImagesPort } from "../../platform/images.ts";
 import { labelsOf } from "../image/plan.ts";

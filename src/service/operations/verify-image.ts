@@ -1,4 +1,4 @@
-import type { ImageVerifyAnswer, SignatureAnswer } from "../../domain/answer.ts";
+import type { ImageVerifyAnswer, SignatureAnswer } from "../../domain/image-answer.ts";
 import type { ImageSignature } from "../../domain/signing.ts";
 import type { ImagesPort } from "../../platform/images.ts";
 import { operation } from "../operation.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { ImageInspectAnswer, ImagePullAnswer } from "../../../src/domain/answer.ts";
+import type { ImageInspectAnswer, ImagePullAnswer } from "../../../src/domain/image-answer.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { cli } from "../../fakes/cli-host.ts";
 
@@ -95,7 +95,7 @@ describe("text", () => {
         { ...entry, platform: platform("amd64", null) },
       ],
     };
-    const { out } = await cli("image inspect h.io/a:1", { answer: () => answer });
+    const { out } = await cli("image inspect h.io/a:1 -o text", { answer: () => answer });
     const table = (name: string) => ` Bytecode Image
  Platform:       ${name}
  Digest:         ${DIGEST}

@@ -214,6 +214,70 @@ describe("link attach", () => {
   });
 });
 
+describe("images", () => {
+  const pulled = { url: "h.io/a:1", registryAuth: null };
+  const build = { tag: "h.io/a:1", containerFile: null, runtime: null, contextFolder: null };
+  const host = { file: "x.o", project: null, files: null };
+  const two = {
+    file: null,
+    project: null,
+    files: [
+      { platform: "linux/amd64", file: "a.o" },
+      { platform: "linux/s390x", file: "b=c.o" },
+    ],
+  };
+  test.each<[string, string, object]>([
+    ["program load image h.io/a:1 --programs xdp:a", "program/load", { ...load, source: { image: pulled } }],
+    [
+      "program load image h.io/a:1 --programs xdp:a -p never --registry-auth dTpw",
+      "program/load",
+      { ...load, source: { image: { ...pulled, pullPolicy: "never", registryAuth: "dTpw" } } },
+    ],
+    ["image build h.io/a:1 x.o", "image/build", { ...build, bytecode: host }],
+    ["image build -t h.io/a:1 x.o", "image/build", { ...build, bytecode: host }],
+    ["image build h.io/a:1 linux/amd64=a.o linux/s390x=b=c.o", "image/build", { ...build, bytecode: two }],
+    ["image build h.io/a:1 -c out", "image/build", { ...build, bytecode: { file: null, project: "out", files: null } }],
+    ["image generate-build-args x.o", "image/generateBuildArgs", { bytecode: host }],
+    [
+      "image generate-build-args linux/amd64=a.o linux/s390x=b=c.o -o json",
+      "image/generateBuildArgs",
+      { bytecode: two },
+    ],
+    ["image inspect h.io/a:1", "image/inspect", pulled],
+  ])("%s", async (line, name, request) => {
+    const answers = { programs: [programAnswer], build_args: {}, published: "" };
+    const run = await cli(line, { answer: () => answers });
+    expect([run.err, run.code]).toEqual(["", 0]);
+    expect(run.calls.map((call) => [call.name, call.request])).toEqual([[name, request]]);
+  });
+
+  test("inspect answers JSON unless text is asked for; its errors are text unless JSON is", async () => {
+    const answer = () => ({ reference: "h.io/a:1" });
+    expect(JSON.parse((await cli("image inspect h.io/a:1", { answer })).out)).toEqual({ reference: "h.io/a:1" });
+    const refuse = (): never => {
+      throw new BpfmanError("IMAGE_NOT_FOUND", "no image");
+    };
+    expect((await cli("image inspect h.io/a:1", { refuse })).err).toStartWith("error: no image");
+    expect(JSON.parse((await cli("image inspect h.io/a:1 -o json", { refuse })).err).error.code).toBe(
+      "IMAGE_NOT_FOUND",
+    );
+  });
+
+  test.each([
+    ["image build", '"bpfman image build" needs --tag <TAG>'],
+    ["image build h.io/a:1", "no bytecode file was given"],
+    ["image build h.io/a:1 a.o b.o", "several bytecode files need the platform of each"],
+    ["image build h.io/a:1 a.o linux/amd64=b.o", "several bytecode files need the platform of each"],
+    ["image build h.io/a:1 linux/amd46=b.o", 'unknown platform "linux/amd46"'],
+    ["image build h.io/a:1 linux/arm=", "the bytecode file for linux/arm is missing"],
+    ["image build h.io/a:1 linux/arm=a linux/arm=b", "platform linux/arm is given more than once"],
+    ["image build h.io/a:1 a.o -b b.o", '"--bytecode <BYTECODE>" cannot be used with bytecode file "a.o"'],
+  ])("%s is refused", async (line, message) => {
+    const run = await cli(line);
+    expect([run.code, run.err.split("\n", 1)]).toEqual([2, [`error: ${message}`]]);
+  });
+});
+
 describe("errors", () => {
   test.each([
     ["program list --attached --unattached", "--attached and --unattached are mutually exclusive"],

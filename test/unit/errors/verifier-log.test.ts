@@ -120,20 +120,29 @@ R0 invalid mem access 'map_value_or_null'
   });
 
   test("is the one that the kernel marks in its explanation (Linux 7.3)", () => {
-    const log = `9: (95) exit
+    const log = `12: (95) exit
 R0 !read_ok
 
 Verification failed: Register Type Safety: Uninitialized register
 
 At:
   f @ a.bpf.c:3:1
+  Source context:
+      2 | ...
+  >>> 3 | \treturn value;
+        | ^-- error: R0 was never written
   Instruction context:
-      6 | (b7) r1 = 0
-  >>> 7 | (bf) r2 = r0
-      8 | (95) exit
+       8 | (b7) r1 = 0
+  >>>  9 | (bf) r2 = r0
+      10 | (95) exit
+
+Causal path:
+  f @ a.bpf.c:2:1
+  Instruction context:
+  >>>  6 | (b7) r1 = 0
 
 `;
-    expect(refusal(log)).toMatchObject({ reason: "R0 !read_ok", instruction: 7 });
+    expect(refusal(log)).toMatchObject({ reason: "R0 !read_ok", instruction: 9 });
   });
 
   test("is the one that the reason names", () => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
-import type { ImageBuildAnswer } from "../../../src/domain/answer.ts";
+import type { ImageBuildAnswer } from "../../../src/domain/image-answer.ts";
 import type { ContainerBuild } from "../../../src/platform/container-tool.ts";
 import type { ImageBuildHost, PlatformObject } from "../../../src/platform/image-build.ts";
 import { createInvoke } from "../../../src/service/invoke.ts";
