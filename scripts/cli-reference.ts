@@ -47,7 +47,7 @@ async function* entries(nodes: readonly Node[]): AsyncGenerator<Entry> {
   const last = nodes.at(-1) as Node;
   if (isGroup(last)) for (const child of last.children) yield* entries([...nodes, child]);
   // What is hidden from help is for packagers, who look here.
-  else if (last.load !== null && !last.name.startsWith("__")) yield { nodes, command: await last.load() };
+  else if (!last.name.startsWith("__")) yield { nodes, command: await last.load() };
 }
 
 function section({ nodes, command }: Entry): string[] {

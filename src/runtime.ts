@@ -54,7 +54,6 @@ function once<T>(make: () => T): () => T {
 }
 
 /**
-/**
  * Gives the adapters a place: each is fetched when an operation first looks at it. A listing never looks at the kernel, and
  * the completion of an interface's name never at the database, which needs root. `require` because a getter cannot wait
  * for an `import()`.

@@ -71,8 +71,7 @@ export interface Leaf {
   readonly hidden?: true;
   /** Other names that work but are not shown. */
   readonly aliases?: readonly string[];
-  /** Null for a command that is known by name only, until it is there. */
-  readonly load: (() => Promise<Command>) | null;
+  readonly load: () => Promise<Command>;
 }
 
 export interface Group {

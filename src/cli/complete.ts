@@ -131,7 +131,6 @@ async function descend(cursor: Cursor, node: Node | null): Promise<void> {
   if (node === null) return;
   cursor.node = node;
   if (isGroup(node)) cursor.slots = [...cursor.slots, ...(node.args ?? [])];
-  else if (node.load === null) cursor.lost = true;
   else {
     cursor.command = await node.load();
     cursor.slots = [...cursor.slots, ...cursor.command.args];

@@ -33,7 +33,7 @@ export type Route =
 
 export const newTrail = (): Trail => ({ nodes: [ROOT], command: null });
 
-/** Reads a command line. `trail` says how far it got, also when this throws. Throws USAGE or NOT_SUPPORTED. */
+/** Reads a command line. `trail` says how far it got, also when this throws. Throws USAGE. */
 export async function route(args: readonly string[], trail: Trail): Promise<Route> {
   const tokens: Tokens = { all: args, next: 0, literal: false };
   const found: Found = new Map();
@@ -75,7 +75,6 @@ export async function route(args: readonly string[], trail: Trail): Promise<Rout
     trail.nodes = [...trail.nodes, node];
   }
 
-  if (node.load === null) return named(tokens, pathOf(trail));
   const command = await node.load();
   trail.command = command;
   const known = [...command.flags, ...globalFlagsBeside(command.flags)];
@@ -128,15 +127,6 @@ function askedHelp(found: Found): Route | null {
   const form = found.get(HELP.long)?.[0];
   if (form === undefined) return null;
   return { kind: "help", detail: form === "-h" ? "short" : "long" };
-}
-
-/** A command that is known by name only has help, and nothing else. */
-function named(tokens: Tokens, path: string): Route {
-  for (const token of tokens.all.slice(tokens.next)) {
-    if (token === "-h") return { kind: "help", detail: "short" };
-    if (token === "--help") return { kind: "help", detail: "long" };
-  }
-  throw new BpfmanError("NOT_SUPPORTED", `"${path}" is not supported yet`);
 }
 
 interface Parts {
@@ -224,5 +214,5 @@ export async function topic(words: readonly string[]): Promise<Trail> {
     node = child;
     nodes.push(node);
   }
-  return { nodes, command: isGroup(node) || node.load === null ? null : await node.load() };
+  return { nodes, command: isGroup(node) ? null : await node.load() };
 }

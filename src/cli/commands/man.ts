@@ -26,7 +26,7 @@ interface File {
 async function pagesOf(nodes: readonly Node[], edition: Edition): Promise<File[]> {
   const last = nodes.at(-1) as Node;
   if (!isGroup(last) && last.hidden === true) return [];
-  const command = isGroup(last) || last.load === null ? null : await last.load();
+  const command = isGroup(last) ? null : await last.load();
   const files = [{ name: `${pageName(nodes)}.1`, text: manPage({ nodes, command }, edition) }];
   for (const child of isGroup(last) ? last.children : []) files.push(...(await pagesOf([...nodes, child], edition)));
   return files;
