@@ -5,7 +5,7 @@ import { OBJECT_BYTES_MAX } from "../../domain/limits.ts";
 import type { LogPort } from "../../domain/log.ts";
 import type { ObjectFile } from "../../domain/object-file.ts";
 import { BpfmanError } from "../../errors/error.ts";
-import { readObject } from "../../object/object-file.ts";
+import { readNamedObject } from "../read-object.ts";
 import type { FilesPort } from "../../platform/files.ts";
 import type { Bytecode } from "../requests/build-image.ts";
 import { type BytecodeInput, inputsOf } from "./inputs.ts";
@@ -29,14 +29,7 @@ export function planOf(bytecode: Bytecode, files: Files): Plan {
 function planned(input: BytecodeInput, files: Files): PlannedObject {
   const { path, slot } = input;
   const bytes = opened(path, files);
-  let object: ObjectFile;
-  try {
-    object = readObject(bytes, { nativeByteOrderOnly: slot === null });
-  } catch (cause) {
-    if (!(cause instanceof BpfmanError)) throw cause;
-    const hint = cause.hint === null ? {} : { hint: cause.hint };
-    throw new BpfmanError(cause.code, `check "${path}": ${cause.message}`, { details: { path }, ...hint, cause });
-  }
+  const object = readNamedObject({ bytes, path }, { nativeByteOrderOnly: slot === null });
   if (slot !== null && object.byteOrder !== slot.byteOrder) throw wrongByteOrder(input, object);
   const labels = labelsOf(object);
   if (Object.keys(labels.programs).length === 0) {

@@ -3,9 +3,9 @@ import { COMPLETIONS_MAX, OBJECT_BYTES_MAX } from "../../domain/limits.ts";
 import type { LinkDetails } from "../../domain/link.ts";
 import { needsAttachFunction } from "../../domain/program.ts";
 import type { ObjectFile, ObjectProgram } from "../../domain/object-file.ts";
-import { readObject } from "../../object/object-file.ts";
 import type { Host } from "../../platform/host.ts";
 import { operation } from "../operation.ts";
+import { readNamedObject } from "../read-object.ts";
 import { type CompleteRequest, completeRequest } from "../requests/complete.ts";
 
 type Value = CompleteAnswer["values"][number];
@@ -30,7 +30,7 @@ function links(host: Host): Value[] {
 
 function objectFile(host: Host, file: string | null): ObjectFile | null {
   if (file === null) return null;
-  return readObject(host.files.readObject(host.files.absolute(file), OBJECT_BYTES_MAX));
+  return readNamedObject({ bytes: host.files.readObject(host.files.absolute(file), OBJECT_BYTES_MAX), path: file }, {});
 }
 
 /** How a program is asked for; one of a TC section can be loaded for either hook. */

@@ -11,7 +11,7 @@ import {
   type ProgramSpec,
 } from "../../domain/program.ts";
 import { programAnswer } from "../../inspect/program.ts";
-import { readObject } from "../../object/object-file.ts";
+import { readNamedObject } from "../read-object.ts";
 import type { Host } from "../../platform/host.ts";
 import type { PulledImage } from "../../platform/images.ts";
 import type { LoadedObject, LoadedProgram } from "../../platform/kernel.ts";
@@ -70,7 +70,7 @@ function sourceOf(host: Host, { source, pulled }: LoadInput) {
 function plan(host: Host, request: LoadInput): LoadPlan {
   const source = sourceOf(host, request);
   const { bytes } = source;
-  const object = readObject(bytes, { nativeByteOrderOnly: true });
+  const object = readNamedObject({ bytes, path: source.fileName }, { nativeByteOrderOnly: true });
   const application = request.application === null ? {} : { [APPLICATION_KEY]: request.application };
   return {
     ...source,

@@ -16,15 +16,18 @@ test("a process is itself for as long as it runs", async () => {
 });
 
 test("one that waits to be reaped has ended", async () => {
-  // The shell's child ends, and the shell, become sleep, never asks for it.
-  const shell = Bun.spawn(["sh", "-c", "true & echo $!; exec sleep 1000"], { stdout: "pipe" });
-  const { value } = await shell.stdout.getReader().read();
-  const pid = Number(new TextDecoder().decode(value));
-  for (let tries = 0; tries < 500 && processes.identity(pid) !== null; tries++) await Bun.sleep(10);
-  expect(await Bun.file(`/proc/${pid}/stat`).text()).toContain(") Z ");
-  expect(processes.identity(pid)).toBeNull();
-  shell.kill("SIGKILL");
-  await shell.exited;
+  // The shell's child ends when the shell, which would ask for it, has become a sleep, which never does.
+  const shell = Bun.spawn(["sh", "-c", "sleep 0.5 & echo $!; exec sleep 1000"], { stdout: "pipe" });
+  try {
+    const { value } = await shell.stdout.getReader().read();
+    const pid = Number(new TextDecoder().decode(value));
+    for (let tries = 0; tries < 500 && processes.identity(pid) !== null; tries++) await Bun.sleep(10);
+    expect(await Bun.file(`/proc/${pid}/stat`).text()).toContain(") Z ");
+    expect(processes.identity(pid)).toBeNull();
+  } finally {
+    shell.kill("SIGKILL");
+    await shell.exited;
+  }
 });
 
 test("another that has the same pid is another", () => {
