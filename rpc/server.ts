@@ -61,8 +61,11 @@ export async function serve(host: RpcHost): Promise<number> {
   const reader = new BoundedReader({
     input: host.input,
     receive: (parsed, deliver) => exchange.receive(parsed, deliver),
-    room: () =>
-      exchange.inFlight < REQUESTS_IN_FLIGHT_MAX ? writer.room() : exchange.whenInFlight(REQUESTS_IN_FLIGHT_MAX - 1),
+    room() {
+      if (exchange.inFlight < REQUESTS_IN_FLIGHT_MAX) return writer.room();
+      // What was answered meanwhile may wait for the client.
+      return exchange.whenInFlight(REQUESTS_IN_FLIGHT_MAX - 1).then(() => writer.room() ?? undefined);
+    },
   });
   const notify = <Name extends ServerNotification>(name: Name, params: ServerNotifications[Name]): void => {
     connection?.sendNotification(name, params).catch(() => {});
