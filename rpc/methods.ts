@@ -76,7 +76,11 @@ export class Methods {
       if (unsafe !== null) throw wrongField(unsafe.field, unsafe.problem);
       if (method === "initialize") return await this.#initialize(params);
       await this.#initialized;
-      if (!this.#isOpen) throw new RefusedRequest(NOT_INITIALIZED, "the session is not initialized");
+      if (!this.#isOpen)
+        throw new RefusedRequest(
+          NOT_INITIALIZED,
+          "the session is not initialized: the first request must be initialize",
+        );
       return isOperation(method) ? await this.#operation(method, params, call) : await this.#own(method, params);
     } finally {
       if (this.#trace !== "off") this.#tell(`${method} took ${(performance.now() - beganMs).toFixed(2)} ms`);

@@ -33,8 +33,8 @@ function saveFile(path: string, text: string): void {
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, text);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new BpfmanError("IO_FAILED", `write "${path}": ${reason}`, { details: { path }, cause });
+    const { reasonOf } = require("./errors/sys-failure.ts") as typeof import("./errors/sys-failure.ts");
+    throw new BpfmanError("IO_FAILED", `write "${path}": ${reasonOf(cause)}`, { details: { path }, cause });
   }
 }
 

@@ -1,6 +1,6 @@
 import * as fs from "node:fs";
 import { BpfmanError } from "../errors/error.ts";
-import { errnoName, sysPart } from "../errors/sys-failure.ts";
+import { errnoName, reasonOf, sysPart } from "../errors/sys-failure.ts";
 import type { PinsPort } from "../platform/pins.ts";
 import { pinPaths } from "./paths.ts";
 import { isBpffs, prepareFolders } from "./prepare.ts";
@@ -69,8 +69,7 @@ function failing<T>(action: string, path: string, run: () => T): T {
     return run();
   } catch (thrown) {
     if (thrown instanceof BpfmanError) throw thrown;
-    const reason = thrown instanceof Error ? thrown.message : String(thrown);
-    throw new BpfmanError("IO_FAILED", `${action} "${path}": ${reason}`, {
+    throw new BpfmanError("IO_FAILED", `${action} "${path}": ${reasonOf(thrown)}`, {
       details: { path },
       ...sysPart(thrown),
       cause: thrown,

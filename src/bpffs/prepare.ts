@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import { dirname } from "node:path";
 import { mountBpffs } from "../../ffi/safe/mount.ts";
 import { BpfmanError } from "../errors/error.ts";
-import { errnoName, sysPart } from "../errors/sys-failure.ts";
+import { errnoName, reasonOf, sysPart } from "../errors/sys-failure.ts";
 import type { PinPaths } from "../platform/pins.ts";
 
 /** BPF_FS_MAGIC (include/uapi/linux/magic.h). */
@@ -36,8 +36,7 @@ export function prepareFolders({ root }: PinPaths): void {
       fs.mkdirSync(`${root}/${folder}`, { recursive: true, mode: 0o700 });
   } catch (thrown) {
     if (thrown instanceof BpfmanError) throw thrown;
-    const reason = thrown instanceof Error ? thrown.message : String(thrown);
-    throw new BpfmanError("BPFFS_UNAVAILABLE", `prepare "${root}": ${reason}`, {
+    throw new BpfmanError("BPFFS_UNAVAILABLE", `prepare "${root}": ${reasonOf(thrown)}`, {
       details: { path: root },
       ...sysPart(thrown),
       cause: thrown,
@@ -72,9 +71,8 @@ function mount(target: string): void {
   } catch (thrown) {
     const name = errnoName(thrown);
     if (name === null) throw thrown;
-    const reason = thrown instanceof Error ? thrown.message : String(thrown);
     const hint = hintFor(name);
-    throw new BpfmanError("BPFFS_UNAVAILABLE", `mount a BPF file system on "${target}": ${reason}`, {
+    throw new BpfmanError("BPFFS_UNAVAILABLE", `mount a BPF file system on "${target}": ${reasonOf(thrown)}`, {
       details: { path: target },
       ...(hint === null ? {} : { hint }),
       ...sysPart(thrown),

@@ -8,12 +8,17 @@ interface Range {
   readonly min: number;
   readonly max: number;
   readonly code: ErrorCode;
+  /** Where such numbers can be seen. */
+  readonly seen?: string;
 }
 
-function parseWhole(text: string, { what, min, max, code }: Range): number {
+function parseWhole(text: string, { what, min, max, code, seen }: Range): number {
   const value = /^[0-9]+$/.test(text) ? Number(text) : Number.NaN;
   if (!(value >= min && value <= max)) {
-    throw new BpfmanError(code, `invalid ${what} "${text}": must be a whole number from ${min} to ${max}`);
+    const hint = /^[0-9]+(,[0-9]+)+$/.test(text) ? "separate several numbers by blanks" : seen;
+    throw new BpfmanError(code, `invalid ${what} "${text}": must be a whole number from ${min} to ${max}`, {
+      ...(hint === undefined ? {} : { hint }),
+    });
   }
   return value;
 }
@@ -22,13 +27,25 @@ function parseWhole(text: string, { what, min, max, code }: Range): number {
 const PID_MAX = 0x7fff_ffff;
 
 export const parseProgramId = (text: string): number =>
-  parseWhole(text, { what: "program id", min: 1, max: ID_MAX, code: "USAGE" });
+  parseWhole(text, {
+    what: "program id",
+    min: 1,
+    max: ID_MAX,
+    code: "USAGE",
+    seen: 'see "bpfman list programs"',
+  });
 
 export const parseLinkId = (text: string): number =>
-  parseWhole(text, { what: "link id", min: 1, max: ID_MAX, code: "USAGE" });
+  parseWhole(text, {
+    what: "link id",
+    min: 1,
+    max: ID_MAX,
+    code: "USAGE",
+    seen: 'see "bpfman list links"',
+  });
 
 export const parsePid = (text: string): number =>
-  parseWhole(text, { what: "pid", min: 1, max: PID_MAX, code: "USAGE" });
+  parseWhole(text, { what: "pid", min: 1, max: PID_MAX, code: "USAGE", seen: "pids are those that ps shows" });
 
 export const parsePriority = (text: string): number =>
   parseWhole(text, { what: "priority", min: 0, max: PRIORITY_MAX, code: "INVALID_PRIORITY" });
@@ -37,12 +54,14 @@ export const parsePriority = (text: string): number =>
 export const parseWidePriority = (text: string): number =>
   parseWhole(text, { what: "priority", min: 0, max: PRIORITY_WIDE_MAX, code: "INVALID_PRIORITY" });
 
+const IN_DISPATCHERS = 'see "bpfman dispatcher list"';
+
 /** Inode of a network namespace. */
 export const parseNsid = (text: string): number =>
-  parseWhole(text, { what: "namespace id", min: 1, max: ID_MAX, code: "USAGE" });
+  parseWhole(text, { what: "namespace id", min: 1, max: ID_MAX, code: "USAGE", seen: IN_DISPATCHERS });
 
 export const parseIfindex = (text: string): number =>
-  parseWhole(text, { what: "interface index", min: 1, max: ID_MAX, code: "USAGE" });
+  parseWhole(text, { what: "interface index", min: 1, max: ID_MAX, code: "USAGE", seen: IN_DISPATCHERS });
 
 /** Bytes, in decimal or as `0x` hex. */
 export function parseOffset(text: string): number {

@@ -13,7 +13,7 @@ interface Choice<Word extends string> {
 export function parseWord<Word extends string>(text: string, { what, words, code }: Choice<Word>): Word {
   const found = words.find((word) => word === text);
   if (found !== undefined) return found;
-  const hint = didYouMean(text, words);
+  const hint = text.includes(",") ? "one word is expected, without commas" : didYouMean(text, words);
   throw new BpfmanError(code, `invalid ${what} "${text}": must be one of ${words.join(", ")}`, {
     details: { value: text, expected: words },
     ...(hint === null ? {} : { hint }),

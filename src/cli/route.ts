@@ -173,14 +173,19 @@ function lineOf(parts: Parts): Line {
 
 /** Most words that are left over belong to an option: say how that is written. */
 function unexpectedWord(word: string, { command, found, tokens }: Parts): BpfmanError {
-  const before = tokens.all[tokens.all.indexOf(word) - 1] ?? "";
+  const at = tokens.all.indexOf(word);
+  const before = tokens.all[at - 1] ?? "";
   const list = command.flags.find((flag) => flag.takes === "list" && before.startsWith(`--${flag.long}=`));
-  const commas = command.flags.find((flag) => flag.takes === "commas" && word.includes("=") && found.has(flag.long));
+  const commas = command.flags.find((flag) => {
+    if (flag.takes !== "commas" || !found.has(flag.long)) return false;
+    const isBehind = [`--${flag.long}`, `-${flag.short}`].includes(tokens.all[at - 2] ?? "");
+    return isBehind || before.startsWith(`--${flag.long}=`) || word.includes("=");
+  });
   const needed = command.flags.find((flag) => flag.required && !found.has(flag.long));
   let hint: string | null = null;
   if (list !== undefined) hint = `write several values without "=": --${list.long} FIRST SECOND`;
   else if (commas !== undefined) hint = `separate several values of --${commas.long} by commas, or repeat it`;
-  else if (needed !== undefined) hint = `is it meant as an option? ${flagUsage(needed)}`;
+  else if (needed !== undefined) hint = `is it meant as an option? --${needed.long} ${word}`;
   return new BpfmanError("USAGE", `unexpected argument "${word}"`, hint === null ? {} : { hint });
 }
 

@@ -76,6 +76,12 @@ function record(flag: Flag, { tokens, found }: Taking, form: { written: string; 
   if (values.length === 0 || form.attached === "") {
     throw new BpfmanError("USAGE", `"${form.written}" needs a value: ${flagUsage(flag)}`);
   }
+  // What is there has a name. An empty folder would silently stand for another one.
+  if (flag.completes !== undefined && values.includes("")) {
+    throw new BpfmanError("USAGE", `"${form.written}" needs a value, but got an empty one: ${flagUsage(flag)}`, {
+      hint: "is a variable empty that should hold it?",
+    });
+  }
   found.set(flag.long, [
     ...before,
     ...(flag.takes === "commas" ? values.flatMap((value) => value.split(",")) : values),

@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import { CONFIG_DEFAULT, type Config } from "../domain/config.ts";
 import { BpfmanError } from "../errors/error.ts";
-import { errnoName, sysPart } from "../errors/sys-failure.ts";
+import { errnoName, reasonOf, sysPart } from "../errors/sys-failure.ts";
 
 /** Far above what anybody writes by hand. */
 const CONFIG_BYTES_MAX = 1024 * 1024;
@@ -46,8 +46,7 @@ function content(path: string): Uint8Array | null {
 }
 
 function unreadable(path: string, reason: unknown): BpfmanError {
-  const text = reason instanceof Error ? reason.message : String(reason);
-  return new BpfmanError("FILE_UNREADABLE", `read configuration "${path}": ${text}`, {
+  return new BpfmanError("FILE_UNREADABLE", `read configuration "${path}": ${reasonOf(reason)}`, {
     details: { path },
     ...sysPart(reason),
     cause: reason,

@@ -73,6 +73,8 @@ export const JSON_DEPTH_MAX = 64;
 export const BATCH_MESSAGES_MAX = 1024;
 /** Characters of a request's id that is a string. */
 export const REQUEST_ID_CHARS_MAX = 1024;
+/** Names that a hint lists of what there is: a screen of them, also where there are thousands. */
+export const LISTED_NAMES_MAX = 40;
 /** Characters of a wrong value, or of the path to it, that an error repeats. */
 export const WRONG_VALUE_CHARS_MAX = 512;
 /** Requests of one session that are under way; beyond that no more is read until some are answered. */

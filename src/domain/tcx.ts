@@ -6,6 +6,8 @@ export interface TcxHook {
   /** Path of the network namespace; null for the caller's own. */
   readonly netns: string | null;
   readonly ifindex: number;
+  /** What people call it; absent where nobody has to be told. */
+  readonly interface?: string;
   readonly direction: Direction;
 }
 

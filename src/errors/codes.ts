@@ -83,17 +83,17 @@ export const ERROR_CODES = {
   INVALID_REFERENCE: {
     kind: "invalid",
     meaning: "an image is not named as REGISTRY/NAME:TAG or REGISTRY/NAME@DIGEST",
-    advice: 'write the name as in "registry.example/name:tag"',
+    hint: 'write the name as in "registry.example/name:tag"',
   },
   INVALID_CREDENTIALS: {
     kind: "invalid",
     meaning: "credentials for a registry are not in the form they should have",
-    advice: "give base64 of USER:PASSWORD, or mend the file that the message names",
+    hint: "mend that file, or give --registry-auth with the base64 of USER:PASSWORD",
   },
   INVALID_IMAGE: {
     kind: "invalid",
     meaning: "the image is no bytecode image, or one that is put together wrongly",
-    advice: 'have it built again, with "bpfman image build" for instance',
+    hint: 'have it built again, with "bpfman image build" for instance',
   },
   IMAGE_DAMAGED: {
     kind: "invalid",
@@ -113,7 +113,7 @@ export const ERROR_CODES = {
   IMAGE_NOT_FOUND: {
     kind: "not-found",
     meaning: "the registry has no such image or tag",
-    advice: "check name and tag; some registries say this too when credentials are missing",
+    hint: "check name and tag; some registries say this too when credentials are missing",
   },
   IMAGE_NOT_CACHED: {
     kind: "not-found",
@@ -133,12 +133,12 @@ export const ERROR_CODES = {
   REGISTRY_UNREACHABLE: {
     kind: "unavailable",
     meaning: "no connection to the registry could be made, or it broke off",
-    advice: "check the name and the network; what was pulled before works without with pull policy Never",
+    hint: "check the name and the network; an image that was pulled before can be had with pull policy Never",
   },
   REGISTRY_FAILED: {
     kind: "unavailable",
     meaning: "the registry answers with an error, or not as registries do",
-    advice: "try again later; the message has the registry's own words",
+    hint: "try again later; if it stays, it is for those who run the registry",
   },
   INVALID_KEY: {
     kind: "invalid",
@@ -183,12 +183,12 @@ export const ERROR_CODES = {
   FILE_NOT_FOUND: {
     kind: "not-found",
     meaning: "a file named by the user is not there",
-    advice: "check the path; a relative one counts from the current folder",
+    hint: "check the path; a relative one counts from the current folder",
   },
   FILE_UNREADABLE: {
     kind: "invalid",
     meaning: "a file named by the user cannot be read, or is no regular file",
-    advice: "give a regular file that root may read",
+    hint: "give a regular file that this user may read",
   },
   PROGRAM_NOT_FOUND: { kind: "not-found", meaning: "no program has that id", hint: 'see "bpfman list programs"' },
   PROGRAM_NOT_MANAGED: {
@@ -210,27 +210,27 @@ export const ERROR_CODES = {
   INTERFACE_NOT_FOUND: {
     kind: "not-found",
     meaning: "no network interface has that name in that namespace",
-    advice: "take one of the interfaces that the hint lists; --netns looks in another namespace",
+    hint: 'see "ip link"; --netns looks in another namespace',
   },
   NETNS_NOT_FOUND: {
     kind: "not-found",
     meaning: "the path given is no network namespace",
-    advice: "give a file such as /run/netns/NAME or /proc/PID/ns/net",
+    hint: "give a file such as /run/netns/NAME or /proc/PID/ns/net",
   },
   TRACEPOINT_NOT_FOUND: {
     kind: "not-found",
     meaning: "the kernel has no tracepoint of that name",
-    advice: "write CATEGORY/NAME; completion and the hint know what there is",
+    hint: "see /sys/kernel/tracing/available_events",
   },
   SYMBOL_NOT_FOUND: {
     kind: "not-found",
     meaning: "the target has no function of that name",
-    advice: "take a near name from the hint; static and inlined functions may have no symbol",
+    hint: "static and inlined functions may have no symbol",
   },
   TARGET_NOT_FOUND: {
     kind: "not-found",
     meaning: "the uprobe target is no file, and no library of that name was found",
-    advice: "give an absolute path; add --container-pid for a file in a container",
+    hint: "check the path, which must be absolute; add --container-pid for a file in a container",
   },
   PROCESS_NOT_FOUND: {
     kind: "not-found",
@@ -290,7 +290,7 @@ export const ERROR_CODES = {
   DATABASE_UNUSABLE: {
     kind: "precondition",
     meaning: "the database cannot be opened or is damaged",
-    advice: "mend what the message names, or give another --state-dir; pins can be removed by hand",
+    hint: "mend what the message names, or give another --state-dir",
   },
   LIBBPF_MISSING: {
     kind: "precondition",
@@ -305,12 +305,12 @@ export const ERROR_CODES = {
   BPFFS_UNAVAILABLE: {
     kind: "precondition",
     meaning: "the BPF file system cannot be mounted",
-    advice: "check that the kernel has CONFIG_BPF_SYSCALL and that mounting is allowed here",
+    hint: "check that the kernel has CONFIG_BPF_SYSCALL and that mounting is allowed here",
   },
   TRACEFS_UNAVAILABLE: {
     kind: "precondition",
     meaning: "the tracing file system cannot be mounted",
-    advice: "check that the kernel has CONFIG_TRACING and that mounting is allowed here",
+    hint: "check that the kernel has CONFIG_TRACING and that mounting is allowed here",
   },
   JIT_UNAVAILABLE: {
     kind: "precondition",
@@ -325,7 +325,7 @@ export const ERROR_CODES = {
   CONTAINER_BUILD_FAILED: {
     kind: "unavailable",
     meaning: "docker or podman could not build or push the image",
-    advice: "see what the tool printed, just above",
+    hint: "what the tool printed says more",
   },
   VERIFIER_REJECTED: {
     kind: "invalid",
@@ -335,12 +335,12 @@ export const ERROR_CODES = {
   LOAD_FAILED: {
     kind: "invalid",
     meaning: "libbpf or the kernel refused the object",
-    advice: 'the message has libbpf\'s own words; "bpfman version -o json" shows what this kernel can do',
+    hint: '"bpfman version -o json" shows what this kernel can do',
   },
   ATTACH_FAILED: {
     kind: "invalid",
     meaning: "the kernel refused the attachment",
-    advice: "the message has the kernel's errno and what it means here",
+    hint: 'the kernel\'s log may say more: "dmesg | tail"',
   },
   PERMISSION_DENIED: { kind: "permission", meaning: "the command needs root", hint: "run it with sudo" },
   KERNEL_REFUSED: {
@@ -366,7 +366,7 @@ export const ERROR_CODES = {
   IO_FAILED: {
     kind: "unavailable",
     meaning: "a file could not be written or removed",
-    hint: "check that there is room and that root may write there",
+    hint: "check that there is room and that this user may write there",
   },
   CANCELLED: {
     kind: "cancelled",

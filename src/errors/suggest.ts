@@ -1,4 +1,5 @@
 /** "Did you mean": the names nearest to a wrong one. */
+import { LISTED_NAMES_MAX } from "../domain/limits.ts";
 
 /** Edit distance with adjacent swaps, bounded: answers `limit + 1` as soon as it is exceeded. */
 function distance(a: string, b: string, limit: number): number {
@@ -21,26 +22,63 @@ function distance(a: string, b: string, limit: number): number {
   return last[b.length] ?? limit + 1;
 }
 
-/** Up to `count` of `names` that are near `wrong`, nearest first; a name that contains it counts as near. */
+/** A name this short is in too many others to say anything. */
+const CONTAINED_CHARS_MIN = 3;
+
+const isPartOf = (wanted: string, name: string): boolean =>
+  wanted.length >= CONTAINED_CHARS_MIN ? name.includes(wanted) : wanted.length > 1 && name.startsWith(wanted);
+
+/** `--output-format` for `--output`: the longer part is right. */
+const goesOnBehind = (name: string, wanted: string): boolean =>
+  2 * name.length >= wanted.length && name.length >= CONTAINED_CHARS_MIN && wanted.startsWith(name);
+
+/**
+ * Up to `count` of `names` that are near `wrong`, nearest first; a name that contains it, or that it begins with, counts as
+ * near. Where one is clearly meant, others that are less alike are left out.
+ */
 export function nearest(wrong: string, names: Iterable<string>, count = 3): string[] {
   const wanted = wrong.toLowerCase();
   const limit = Math.max(1, Math.floor(wanted.length / 3));
-  const found: { name: string; rank: number }[] = [];
+  const alike: { name: string; rank: number }[] = [];
+  const containing: { name: string; rank: number }[] = [];
   for (const name of names) {
     const candidate = name.toLowerCase();
     const edits = distance(wanted, candidate, limit);
-    const contains = wanted.length >= 3 && candidate.includes(wanted);
-    if (edits <= limit) found.push({ name, rank: edits });
-    else if (contains) found.push({ name, rank: limit + candidate.length - wanted.length });
+    if (edits <= limit) alike.push({ name, rank: edits });
+    else if (isPartOf(wanted, candidate) || goesOnBehind(candidate, wanted)) {
+      containing.push({ name, rank: limit + Math.abs(candidate.length - wanted.length) });
+    }
   }
+  const best = alike.reduce((least, { rank }) => Math.min(least, rank), limit);
+  const found = [...alike.filter(({ rank }) => rank <= 2 * best), ...containing];
   found.sort((x, y) => x.rank - y.rank || (x.name < y.name ? -1 : 1));
   return found.slice(0, count).map((entry) => entry.name);
 }
 
 /** The sentence for a hint, or null when nothing is near: `did you mean "a" or "b"?`. */
-export function didYouMean(wrong: string, names: Iterable<string>, count = 3): string | null {
-  const found = nearest(wrong, names, count).map((name) => `"${name}"`);
-  if (found.length === 0) return null;
+export const didYouMean = (wrong: string, names: Iterable<string>, count = 3): string | null =>
+  questionOf(nearest(wrong, names, count));
+
+/** The same for names that were found near; null for none. */
+export function questionOf(names: readonly string[]): string | null {
+  const found = names.map((name) => `"${name}"`);
   const last = found.pop();
+  if (last === undefined) return null;
   return found.length === 0 ? `did you mean ${last}?` : `did you mean ${found.join(", ")} or ${last}?`;
+}
+
+interface Instead {
+  /** What the list of all names begins with: `the object holds`. */
+  readonly there: string;
+  /** The whole sentence when there are none. */
+  readonly none: string;
+}
+
+/** A hint for a wrong name where all names can be listed: the near ones, then what there is. */
+export function whatThereIs(wrong: string, names: readonly string[], { there, none }: Instead): string {
+  if (names.length === 0) return none;
+  const more = names.length > LISTED_NAMES_MAX ? `, and ${names.length - LISTED_NAMES_MAX} more` : "";
+  const all = `${there}: ${names.slice(0, LISTED_NAMES_MAX).join(", ")}${more}`;
+  const near = didYouMean(wrong, names);
+  return near === null ? all : `${near} ${all}`;
 }

@@ -22,3 +22,15 @@ export function sysPart(thrown: unknown): { readonly sys?: SysFailure } {
   const sys = sysFailure(thrown);
   return sys === null ? {} : { sys };
 }
+
+/**
+ * Why something failed, in a sentence that names no path: the message around it does. What node:fs throws ends in the
+ * call and its paths, as in `EROFS: read-only file system, open '/x'`.
+ */
+export function reasonOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  const { name, call } = sysFailure(thrown) ?? {};
+  if (call === "mkdir" && (name === "EEXIST" || name === "ENOTDIR")) return "there is a file where a folder should be";
+  if (name === "ENOTDIR") return "a part of the path is no folder";
+  return thrown.message.replace(/^(E[A-Z0-9]+: [^,]+), [a-z]+( '.*)?$/s, "$1");
+}

@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import { type ProgramId, programId } from "../domain/ids.ts";
 import { ID_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
-import { errnoName, sysPart } from "../errors/sys-failure.ts";
+import { errnoName, reasonOf, sysPart } from "../errors/sys-failure.ts";
 import type { FilesPort } from "../platform/files.ts";
 
 /** The part of the port that keeps what was loaded, as `<runtime-dir>/programs/<program id>/bytecode.o`. */
@@ -67,8 +67,7 @@ function failing<T>(action: string, path: string, run: () => T): T {
   try {
     return run();
   } catch (thrown) {
-    const reason = thrown instanceof Error ? thrown.message : String(thrown);
-    throw new BpfmanError("IO_FAILED", `${action} "${path}": ${reason}`, {
+    throw new BpfmanError("IO_FAILED", `${action} "${path}": ${reasonOf(thrown)}`, {
       details: { path },
       ...sysPart(thrown),
       cause: thrown,

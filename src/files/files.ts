@@ -40,20 +40,26 @@ function processes(): { readonly pid: number; readonly name: string }[] {
   });
 }
 
+function whatIsMissing(path: string, kind: "file" | "folder"): BpfmanError {
+  // Fetched for what is not there alone.
+  const { missing } = require("./missing.ts") as typeof import("./missing.ts");
+  return missing(path, kind);
+}
+
 function readObject(path: string, bytesMax: number, root: string | null = null): Uint8Array {
   const file = openRegular(path, root);
-  if (file === null) {
-    throw new BpfmanError("FILE_NOT_FOUND", `read "${path}": there is no such file`, { details: { path } });
-  }
+  if (file === null) throw whatIsMissing(path, "file");
   try {
     if (file.size > bytesMax) {
       throw unreadable(path, `it has ${file.size} bytes, and ${bytesMax} are the most that is read`, {
-        size: file.size,
+        details: { size: file.size },
+        hint: "objects with eBPF programs are far smaller: is it another file?",
       });
     }
     // One byte more than there should be: a file that grows, or that hides its size as those of /proc do, is noticed.
     const bytes = readAt(file.fd, 0, file.size + 1);
-    if (bytes.length !== file.size) throw unreadable(path, "its size changed while it was read");
+    if (bytes.length !== file.size)
+      throw unreadable(path, "its size changed while it was read", { hint: "try again when it is finished" });
     return bytes;
   } catch (thrown) {
     throw thrown instanceof BpfmanError ? thrown : unreadable(path, thrown);
@@ -67,9 +73,7 @@ function listFolder(path: string): string[] {
     const entries = fs.readdirSync(path, { withFileTypes: true });
     return entries.filter((entry) => !entry.isDirectory()).map((entry) => entry.name);
   } catch (thrown) {
-    if (errnoName(thrown) === "ENOENT") {
-      throw new BpfmanError("FILE_NOT_FOUND", `read "${path}": there is no such folder`, { details: { path } });
-    }
+    if (errnoName(thrown) === "ENOENT") throw whatIsMissing(path, "folder");
     throw unreadable(path, errnoName(thrown) === "ENOTDIR" ? "it is no folder" : thrown);
   }
 }

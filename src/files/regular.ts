@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import { openInRoot } from "../../ffi/safe/open-in-root.ts";
-import { BpfmanError } from "../errors/error.ts";
-import { errnoName, sysPart } from "../errors/sys-failure.ts";
+import { BpfmanError, type ErrorParts } from "../errors/error.ts";
+import { errnoName, reasonOf, sysPart } from "../errors/sys-failure.ts";
 
 export interface RegularFile {
   readonly fd: number;
@@ -42,14 +42,10 @@ export function readAt(fd: number, offset: number, length: number): Uint8Array {
 }
 
 /** `reason` is a sentence, or what was thrown. */
-export function unreadable(
-  path: string,
-  reason: unknown,
-  details: Readonly<Record<string, unknown>> = {},
-): BpfmanError {
-  const text = reason instanceof Error ? reason.message : String(reason);
-  return new BpfmanError("FILE_UNREADABLE", `read "${path}": ${text}`, {
+export function unreadable(path: string, reason: unknown, { details = {}, ...parts }: ErrorParts = {}): BpfmanError {
+  return new BpfmanError("FILE_UNREADABLE", `read "${path}": ${reasonOf(reason)}`, {
     details: { path, ...details },
+    ...parts,
     ...sysPart(reason),
     ...(reason instanceof Error ? { cause: reason } : {}),
   });

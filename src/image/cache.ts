@@ -12,7 +12,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { LAYER_BYTES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
-import { errnoName, sysPart } from "../errors/sys-failure.ts";
+import { errnoName, reasonOf, sysPart } from "../errors/sys-failure.ts";
 import { isDigest } from "./reference.ts";
 import { digestOf } from "./digest.ts";
 import { recordOf } from "./manifest.ts";
@@ -148,7 +148,7 @@ function startOf(pid: number): string {
 function failed(action: "read" | "save", path: string, thrown: unknown): BpfmanError {
   const name = errnoName(thrown);
   const full = name === "ENOSPC" || name === "EDQUOT";
-  const reason = full ? "the disk is full" : thrown instanceof Error ? thrown.message : String(thrown);
+  const reason = full ? "the disk is full" : reasonOf(thrown);
   return new BpfmanError("IO_FAILED", `${action} "${path}" in the image cache: ${reason}`, {
     details: { path },
     ...(full ? { hint: "make room, or put the cache elsewhere with --cache-dir" } : {}),

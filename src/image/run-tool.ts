@@ -1,6 +1,6 @@
 import { TOOL_LINE_CHARS_MAX, TOOL_LINES_KEPT, TOOL_STOP_TIMEOUT_MS } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
-import { sysPart } from "../errors/sys-failure.ts";
+import { reasonOf, sysPart } from "../errors/sys-failure.ts";
 import type { BuildWork } from "../platform/container-tool.ts";
 
 export interface ToolRun {
@@ -56,8 +56,7 @@ function start(command: readonly string[], env: Surroundings["env"]) {
   try {
     return Bun.spawn([...command], { env, stdio: ["ignore", "pipe", "pipe"], detached: true });
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new BpfmanError("CONTAINER_BUILD_FAILED", `start "${command[0]}": ${reason}`, {
+    throw new BpfmanError("CONTAINER_BUILD_FAILED", `start "${command[0]}": ${reasonOf(cause)}`, {
       details: { command: command[0] },
       ...sysPart(cause),
       cause,

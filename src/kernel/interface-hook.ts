@@ -4,9 +4,18 @@ import { sysFailure } from "../errors/sys-failure.ts";
 import type { InterfaceHook } from "../platform/kernel.ts";
 import type { Meaning } from "./failure.ts";
 
-/** `interface 4 in "/run/netns/blue"` */
-export const describeInterface = (hook: InterfaceHook): string =>
-  `interface ${hook.ifindex}${hook.netns === null ? "" : ` in "${hook.netns}"`}`;
+/** `interface "eth0" in "/run/netns/blue"`; its number where the name is not known. */
+export function describeInterface({ interface: name, ifindex, netns }: InterfaceHook): string {
+  return `interface ${name === undefined ? ifindex : `"${name}"`}${netns === null ? "" : ` in "${netns}"`}`;
+}
+
+/** How commands of other tools are shown: run in the hook's namespace, on its interface. */
+export function commandFor(
+  { interface: name = "NAME", netns }: InterfaceHook,
+  words: (name: string) => string,
+): string {
+  return `"${netns === null ? "" : `nsenter --net=${netns} `}${words(name)}"`;
+}
 
 /** What can go wrong on the way to any hook of an interface. */
 export function explainHook(sys: SysFailure): Meaning | null {

@@ -15,7 +15,7 @@ import { BpfmanError, type SysFailure } from "../errors/error.ts";
 import { sysFailure } from "../errors/sys-failure.ts";
 import type { TcHook } from "../platform/kernel.ts";
 import { attempt, type Meaning } from "./failure.ts";
-import { describeInterface, explainHook, unlessGone } from "./interface-hook.ts";
+import { commandFor, describeInterface, explainHook, unlessGone } from "./interface-hook.ts";
 import { withPinnedProgram } from "./pin.ts";
 
 const placeOf = (hook: TcHook, filter: FilterRef): TcFilterPlace => ({
@@ -28,7 +28,8 @@ const describeFilter = (hook: TcHook, { priority, handle }: FilterRef): string =
   `filter ${handle} at priority ${priority} on TC ${hook.direction} of ${describeInterface(hook)}`;
 
 /** Makes clsact when it is missing; in the hook's namespace. Throws STATE_CONFLICT when `ingress` is in its place. */
-function ensureClsact(ifindex: number, action: string): void {
+function ensureClsact(hook: TcHook, action: string): void {
+  const { ifindex } = hook;
   let kind = clsactKind(ifindex);
   if (kind === null) {
     try {
@@ -42,13 +43,13 @@ function ensureClsact(ifindex: number, action: string): void {
   }
   if (kind === "clsact") return;
   throw new BpfmanError("STATE_CONFLICT", `${action}: the interface has an ${kind} qdisc where clsact belongs`, {
-    hint: `somebody else uses it, see "tc qdisc show"; "tc qdisc del dev NAME ${kind}" removes it with its filters`,
+    hint: `somebody else uses it; ${commandFor(hook, (name) => `tc qdisc del dev ${name} ${kind}`)} removes it with its filters`,
     details: { qdisc: kind },
   });
 }
 
 /** Who is in the way: at that very place, or at that priority with what cannot stand beside a cls_bpf filter. */
-function explainOccupied(found: readonly TcFilter[], { priority, handle }: FilterRef): Meaning | null {
+function explainOccupied(hook: TcHook, found: readonly TcFilter[], { priority, handle }: FilterRef): Meaning | null {
   const other = found.find((filter) => filter.handle === handle) ?? found[0];
   if (other === undefined) return null;
   const { kind, programId: program, name } = other;
@@ -56,7 +57,7 @@ function explainOccupied(found: readonly TcFilter[], { priority, handle }: Filte
   return {
     code: "HOOK_BUSY",
     reason: `${what} is at that priority already`,
-    hint: `see "tc filter show dev NAME ingress" or "egress"; give that filter another priority than ${priority}`,
+    hint: `see ${commandFor(hook, (dev) => `tc filter show dev ${dev} ${hook.direction}`)}; give that filter another priority than ${priority}`,
     details: { kind, priority, handle: other.handle, program, name },
   };
 }
@@ -68,14 +69,14 @@ export function attachTc(programPin: string, hook: TcHook, filter: FilterRef): v
   // EEXIST: this filter is there. EINVAL: others of this priority are of another kind, or for one protocol.
   const explain = (sys: SysFailure): Meaning | null => {
     if (sys.name !== "EEXIST" && sys.name !== "EINVAL") return explainHook(sys);
-    const occupied = unlessGone(hook, () => explainOccupied(filtersBeside(place), filter));
+    const occupied = unlessGone(hook, () => explainOccupied(hook, filtersBeside(place), filter));
     return occupied ?? explainHook(sys);
   };
   withPinnedProgram(action, programPin, (fd) => {
     const { name } = programInfo(fd);
     attempt({ action, code: "ATTACH_FAILED", explain }, () =>
       withNetns(hook.netns, () => {
-        ensureClsact(hook.ifindex, action);
+        ensureClsact(hook, action);
         setBpfFilter(place, { fd, name }, "create");
       }),
     );

@@ -10,7 +10,7 @@ import { type KernelLinkId, kernelLinkId, programId } from "../domain/ids.ts";
 import type { SysFailure } from "../errors/error.ts";
 import type { AttachedLink, InterfaceHook, XdpHolder } from "../platform/kernel.ts";
 import { attempt, type Meaning } from "./failure.ts";
-import { describeInterface, explainHook, unlessGone } from "./interface-hook.ts";
+import { commandFor, describeInterface, explainHook, unlessGone } from "./interface-hook.ts";
 import { attachedLink } from "./link-info.ts";
 import { withPinnedLink, withPinnedProgram } from "./pin.ts";
 import { NOTHING } from "./trial-programs.ts";
@@ -87,7 +87,7 @@ function explainBusy(hook: InterfaceHook): Meaning {
     reason,
     hint:
       link === null
-        ? 'attached as by "ip link set dev NAME xdp …"; "ip link set dev NAME xdp off" takes it away'
+        ? `${commandFor(hook, (dev) => `ip link set dev ${dev} xdp off`)} takes it away`
         : `see "bpftool link show id ${link}"; it goes when the program that holds the link ends, or its pin is removed`,
     details,
   };

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { tryLockExclusive } from "../../ffi/safe/flock.ts";
 import { BpfmanError } from "../errors/error.ts";
-import { sysPart } from "../errors/sys-failure.ts";
+import { reasonOf, sysPart } from "../errors/sys-failure.ts";
 import type { HeldLock, LockPort } from "../platform/lock.ts";
 import { describeHolder } from "./holder.ts";
 
@@ -110,9 +110,9 @@ function timedOut(path: string, timeoutMs: number): BpfmanError {
 
 function lockFailure(thrown: unknown, path: string): BpfmanError {
   if (thrown instanceof BpfmanError) return thrown;
-  const reason = thrown instanceof Error ? thrown.message : String(thrown);
-  return new BpfmanError("IO_FAILED", `use lock file "${path}": ${reason}`, {
+  return new BpfmanError("IO_FAILED", `use lock file "${path}": ${reasonOf(thrown)}`, {
     details: { path },
+    hint: "check that there is room and that this user may write there, or give another --runtime-dir",
     ...sysPart(thrown),
     cause: thrown,
   });

@@ -1,9 +1,11 @@
 import * as fs from "node:fs";
+import { basename } from "node:path";
 import { interfaceIndex, interfaceNames } from "../../ffi/safe/interfaces.ts";
 import { currentNetnsInode, withNetns } from "../../ffi/safe/netns.ts";
 import { COMPLETION_ENTRIES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
-import { errnoName, sysPart } from "../errors/sys-failure.ts";
+import { nearest, questionOf } from "../errors/suggest.ts";
+import { errnoName, reasonOf, sysPart } from "../errors/sys-failure.ts";
 import type { NetworkPort } from "../platform/network.ts";
 
 /** NSFS_MAGIC (include/uapi/linux/magic.h): what statfs(2) answers for namespace files and bind mounts of them. */
@@ -61,9 +63,8 @@ function namespaceFailure(thrown: unknown, path: string): unknown {
       return thrown;
     case "ENOENT":
     case "ENOTDIR": {
-      const named = `${NAMED_NAMESPACES}/${path}`;
-      const bare = !path.includes("/") && fs.existsSync(named);
-      return notFound(path, "there is no such file", bare ? { ...parts, hint: `did you mean "${named}"?` } : parts);
+      const near = nearNamespace(path);
+      return notFound(path, "there is no such file", near === null ? parts : { ...parts, hint: near });
     }
     case "EINVAL":
       return notFound(path, "the file is a namespace, but not of the network", parts);
@@ -73,11 +74,15 @@ function namespaceFailure(thrown: unknown, path: string): unknown {
         details: { netns: path },
         ...parts,
       });
-    default: {
-      const reason = thrown instanceof Error ? thrown.message : String(thrown);
-      return notFound(path, reason, parts);
-    }
+    default:
+      return notFound(path, reasonOf(thrown), parts);
   }
+}
+
+/** Namespaces with a name like the one in the path, or like the path where it is a name alone. */
+function nearNamespace(path: string): string | null {
+  const names = namedNamespaces().map((each) => basename(each));
+  return questionOf(nearest(basename(path), names).map((name) => `${NAMED_NAMESPACES}/${name}`));
 }
 
 const notFound = (path: string, reason: string, parts: ConstructorParameters<typeof BpfmanError>[2]): BpfmanError =>

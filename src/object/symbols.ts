@@ -81,7 +81,10 @@ export function loadSegmentContains(source: ByteSource, fileOffset: number): boo
   return openElf(source, refuse).code.some(({ offset, size }) => fileOffset >= offset && fileOffset < offset + size);
 }
 
-const refuse: Refuse = (reason) => new BpfmanError("INVALID_ATTACH", `cannot read the target's symbols: ${reason}`);
+const refuse: Refuse = (reason) =>
+  new BpfmanError("INVALID_ATTACH", `cannot read the target's symbols: ${reason}`, {
+    hint: "a uprobe goes into an executable or a shared library",
+  });
 
 interface SymbolTable {
   readonly table: Section;

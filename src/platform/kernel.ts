@@ -193,6 +193,8 @@ export interface InterfaceHook {
   /** Path of the network namespace; null for the caller's own. */
   readonly netns: string | null;
   readonly ifindex: number;
+  /** What people call it; absent where nobody has to be told. */
+  readonly interface?: string;
 }
 export interface TcHook extends InterfaceHook {
   readonly direction: Direction;

@@ -22,6 +22,9 @@ export async function parseRequest(schema: GenericSchema, request: unknown): Pro
   return (await import("./parse-request.ts")).parseRequest(schema, request);
 }
 
+const whyRoot = (access: Access): string =>
+  access === "images" ? "it fills the image cache" : "it talks to the kernel's BPF subsystem";
+
 /** Binds the operations to a runtime. Parses, checks privilege, locks writers, times, and wraps unknown throws. */
 export function createInvoke(runtime: Runtime): Invoke {
   return async <Name extends OperationName>(name: Name, raw: unknown, given: Partial<Context> = {}) => {
@@ -47,7 +50,7 @@ export function createInvoke(runtime: Runtime): Invoke {
       const { implementation } = module as unknown as Module;
       const request = parseRequest(implementation.request, raw);
       if (row.privilege === "root" && !runtime.privileged()) {
-        throw new BpfmanError("PERMISSION_DENIED", `"${name}" needs root: it talks to the kernel's BPF subsystem`);
+        throw new BpfmanError("PERMISSION_DENIED", `"${name}" needs root: ${whyRoot(row.access)}`);
       }
       const input = implementation.prepare ? await implementation.prepare(runtime, request, context) : request;
       const run = (needs: unknown): unknown => implementation.run(needs, input, context);

@@ -1,6 +1,6 @@
 import { SQLiteError } from "bun:sqlite";
 import { BpfmanError } from "../errors/error.ts";
-import { sysPart } from "../errors/sys-failure.ts";
+import { reasonOf, sysPart } from "../errors/sys-failure.ts";
 
 /**
  * The error that the user meets when `action`, as in "open database", failed on the file at `path`. SQLite's result codes:
@@ -47,8 +47,7 @@ export function named<T>(action: string, path: string, step: () => T): T {
 
 /** A failure around the file itself: folders, permissions. */
 export function fileFailure(thrown: unknown, action: string, path: string): BpfmanError {
-  const reason = thrown instanceof Error ? thrown.message : String(thrown);
-  return new BpfmanError("DATABASE_UNUSABLE", `${action} "${path}": ${reason}`, {
+  return new BpfmanError("DATABASE_UNUSABLE", `${action} "${path}": ${reasonOf(thrown)}`, {
     details: { path },
     ...sysPart(thrown),
     cause: thrown,

@@ -1,3 +1,5 @@
+import { BpfmanError } from "../../errors/error.ts";
+import { didYouMean } from "../../errors/suggest.ts";
 import type { Argument, Command, Flag } from "../command.ts";
 import { SCRIPTS, SHELLS } from "../completion-scripts.ts";
 import { parseWord } from "../parse-word.ts";
@@ -18,6 +20,30 @@ const SHELL: Flag = {
   doc: ["Optional: Write the completion of this shell only.", "", "[possible values: bash, zsh, fish]"],
 };
 
+/** Shells that people have and there is no completion for. */
+const OTHER_SHELLS: readonly string[] = [
+  "ash",
+  "csh",
+  "dash",
+  "elvish",
+  "ksh",
+  "nu",
+  "nushell",
+  "powershell",
+  "pwsh",
+  "sh",
+  "tcsh",
+];
+
+/** A name of a shell, or one that is nearly that of ours, is hardly meant as a folder. Throws USAGE. */
+function refuseShell(target: string): void {
+  const near = didYouMean(target, SHELLS);
+  if (near === null && !OTHER_SHELLS.includes(target)) return;
+  throw new BpfmanError("USAGE", `no completion for shell "${target}": there is one for ${SHELLS.join(", ")}`, {
+    hint: `${near === null ? "" : `${near} `}for a folder of that name write ./${target}`,
+  });
+}
+
 export const completions: Command = {
   description: [
     "Generates shell completions, which know programs, links, interfaces, namespaces,",
@@ -35,6 +61,7 @@ export const completions: Command = {
     const shell = line.value(SHELL);
     const asked = shell === null ? null : parseWord(shell, { what: "shell", words: SHELLS, code: "USAGE" });
     const printed = SHELLS.find((name) => name === target);
+    if (asked === null && printed === undefined) refuseShell(target);
     return async (session) => {
       if (printed !== undefined && asked === null) return session.write(SCRIPTS[printed].text);
       const shells = asked === null ? SHELLS : [asked];

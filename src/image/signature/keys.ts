@@ -2,7 +2,7 @@ import { createHash, createPublicKey, type KeyObject, verify } from "node:crypto
 import { readFileSync, statSync } from "node:fs";
 import { KEY_FILE_BYTES_MAX } from "../../domain/limits.ts";
 import { BpfmanError } from "../../errors/error.ts";
-import { errnoName, sysPart } from "../../errors/sys-failure.ts";
+import { errnoName, reasonOf, sysPart } from "../../errors/sys-failure.ts";
 
 export interface TrustedKey {
   readonly file: string;
@@ -44,7 +44,7 @@ export function readSmallFile(path: string, what: string, bytesMax: number): str
   } catch (thrown) {
     if (thrown instanceof BpfmanError) throw thrown;
     const isMissing = errnoName(thrown) === "ENOENT" || errnoName(thrown) === "ENOTDIR";
-    if (!isMissing) throw refuse(thrown instanceof Error ? thrown.message : String(thrown), thrown);
+    if (!isMissing) throw refuse(reasonOf(thrown), thrown);
     throw new BpfmanError("FILE_NOT_FOUND", `read ${what} "${path}": there is no such file`, { details: { path } });
   }
 }

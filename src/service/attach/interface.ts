@@ -1,6 +1,6 @@
 import type { InterfaceRef } from "../../domain/link.ts";
 import { BpfmanError } from "../../errors/error.ts";
-import { didYouMean } from "../../errors/suggest.ts";
+import { whatThereIs } from "../../errors/suggest.ts";
 import type { Host } from "../../platform/host.ts";
 
 /** Finds an interface in a namespace. Throws NETNS_NOT_FOUND, INTERFACE_NOT_FOUND. */
@@ -10,10 +10,8 @@ export function findInterface(host: Host, name: string, netns: string | null): I
   if (ifindex !== null) return { interface: name, ifindex, netns, nsid };
   const names = host.network.interfaces(netns);
   const where = netns === null ? "" : ` in network namespace "${netns}"`;
-  const there = names.length === 0 ? "there are none there" : `there are: ${names.join(", ")}`;
-  const near = didYouMean(name, names);
   throw new BpfmanError("INTERFACE_NOT_FOUND", `no interface "${name}"${where}`, {
     details: { interface: name, netns, interfaces: names },
-    hint: near === null ? there : `${near} ${there}`,
+    hint: whatThereIs(name, names, { there: "there are", none: "there are none there" }),
   });
 }

@@ -41,7 +41,10 @@ export const resolveKprobe: Resolve<KprobeTarget> = (host, program, target) => {
     throw new BpfmanError(
       "INVALID_ATTACH",
       `offset ${offset} is past the end of "${fnName}", which is ${found.size} bytes long`,
-      { details: { function: fnName, offset, size: found.size } },
+      {
+        details: { function: fnName, offset, size: found.size },
+        hint: `give an offset below ${found.size}, or none for the start of the function`,
+      },
     );
   }
   const details: KprobeDetails = { kind, fnName, offset };

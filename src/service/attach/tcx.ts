@@ -15,7 +15,7 @@ export const resolveTcx: Resolve<TcxTarget> = (host, program, target) => {
   const found = findInterface(host, target.iface, target.netns);
   const { direction, priority } = target;
   const details: TcxDetails = { kind: "tcx", ...found, direction, priority };
-  const hook = { netns: target.netns, ifindex: found.ifindex, direction };
+  const hook = { netns: target.netns, ifindex: found.ifindex, interface: found.interface, direction };
   const key = tcxHookKey(details);
   const onHook = host.store
     .links()

@@ -68,18 +68,33 @@ function openTarget(host: Host, target: UprobeTarget): BinaryFile {
   });
 }
 
+/** Names the target in whatever is wrong with it: its reader knows bytes alone. */
+function named<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (!(cause instanceof BpfmanError) || cause.code !== "INVALID_ATTACH") throw cause;
+    const { code, message, hint } = cause;
+    throw new BpfmanError(code, `check "${path}": ${message}`, {
+      details: { target: path },
+      ...(hint === null ? {} : { hint }),
+      cause,
+    });
+  }
+}
+
 /** Where in the file the probe goes, in bytes. Throws SYMBOL_NOT_FOUND, INVALID_ATTACH. */
 function fileOffsetOf(source: BinaryFile, target: UprobeTarget): number {
   const { fnName, offset } = target;
   const path = target.target;
   if (fnName === null) {
-    if (loadSegmentContains(source, offset)) return offset;
+    if (named(path, () => loadSegmentContains(source, offset))) return offset;
     throw new BpfmanError("INVALID_ATTACH", `offset ${offset} is not in the executable part of "${path}"`, {
       details: { target: path, offset },
       hint: "without --fn-name the offset counts from the start of the file",
     });
   }
-  const symbol = findSymbol(source, fnName);
+  const symbol = named(path, () => findSymbol(source, fnName));
   if (symbol === null) {
     throw new BpfmanError("SYMBOL_NOT_FOUND", `no function "${fnName}" in "${path}"`, {
       details: { target: path, function: fnName },
@@ -94,6 +109,7 @@ function fileOffsetOf(source: BinaryFile, target: UprobeTarget): number {
       `offset ${offset} is past the end of "${fnName}", which is ${symbol.size} bytes long`,
       {
         details: { target: path, function: fnName, offset, size: symbol.size },
+        hint: `give an offset below ${symbol.size}, or none for the start of the function`,
       },
     );
   }

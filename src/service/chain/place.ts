@@ -33,6 +33,6 @@ export const placeName = ({ key, interface: name }: ChainPlace): string =>
 const directionOf = (key: DispatcherKey): Direction => (key.type === "tc-egress" ? "egress" : "ingress");
 
 /** The hook as the kernel is asked for it; its direction means nothing for XDP. */
-export const kernelHook = ({ key, netns }: ChainPlace): TcHook => {
-  return { netns, ifindex: key.ifindex, direction: directionOf(key) };
+export const kernelHook = ({ key, netns, interface: name }: ChainPlace): TcHook => {
+  return { netns, ifindex: key.ifindex, interface: name, direction: directionOf(key) };
 };

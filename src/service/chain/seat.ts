@@ -41,7 +41,7 @@ export interface SeatParts {
 
 function xdpSeat(host: Host, { place, record, context }: SeatParts): Seat {
   const pin = host.pins.paths.xdpLink(place.key);
-  const hook = { netns: place.netns, ifindex: place.key.ifindex };
+  const hook = { netns: place.netns, ifindex: place.key.ifindex, interface: place.interface };
   return {
     occupy(program) {
       const { link, mode } = attachInMode(program);

@@ -35,6 +35,7 @@ function planned(input: BytecodeInput, files: Files): PlannedObject {
   if (Object.keys(labels.programs).length === 0) {
     throw new BpfmanError("INVALID_BUILD", `check "${path}": it has no program of a type that bpfman loads`, {
       details: { path, sections: object.programs.map((program) => program.section) },
+      hint: 'the section says the type, as in SEC("xdp") or SEC("tracepoint/sched/sched_switch")',
     });
   }
   return { ...input, bytes, labels };
@@ -46,7 +47,13 @@ function opened(path: string, files: Files): Uint8Array {
     return files.readObject(path, OBJECT_BYTES_MAX);
   } catch (cause) {
     if (!(cause instanceof BpfmanError)) throw cause;
-    throw new BpfmanError(cause.code, `open bytecode ELF: ${cause.message}`, { details: cause.details, cause });
+    const { code, message, details, hint, sys } = cause;
+    throw new BpfmanError(code, `open bytecode ELF: ${message}`, {
+      details,
+      ...(hint === null ? {} : { hint }),
+      ...(sys === null ? {} : { sys }),
+      cause,
+    });
   }
 }
 

@@ -1,6 +1,6 @@
 import type { ObjectFile } from "../../domain/object-file.ts";
 import { BpfmanError } from "../../errors/error.ts";
-import { didYouMean } from "../../errors/suggest.ts";
+import { whatThereIs } from "../../errors/suggest.ts";
 import type { ObjectToLoad } from "../../platform/kernel.ts";
 import type { LoadRequest } from "../requests/load.ts";
 
@@ -19,11 +19,9 @@ export function placeGlobals(object: ObjectFile, globals: ReadonlyMap<string, Ui
     const variable = object.globals.find((candidate) => candidate.name === name);
     if (!variable) {
       const names = object.globals.map((candidate) => candidate.name);
-      const there = names.length === 0 ? "the object has no global variables" : `the object has: ${names.join(", ")}`;
-      const near = didYouMean(name, names);
       throw new BpfmanError("GLOBAL_NOT_FOUND", `global variable "${name}" not found in program`, {
         details: { global: name, globals: names },
-        hint: near === null ? there : `${near} ${there}`,
+        hint: whatThereIs(name, names, { there: "the object has", none: "the object has no global variables" }),
       });
     }
     if (variable.size !== bytes.length) {

@@ -1,6 +1,6 @@
 import type { ProgramSelector } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
-import { didYouMean } from "../../errors/suggest.ts";
+import { whatThereIs } from "../../errors/suggest.ts";
 import type { PulledImage } from "../../platform/images.ts";
 
 /**
@@ -13,10 +13,8 @@ export function checkLabelled(image: PulledImage, selectors: readonly ProgramSel
   const names = Object.keys(programs);
   const missing = selectors.find(({ name }) => !names.includes(name));
   if (missing === undefined) return;
-  const there = names.length === 0 ? "the image has no programs" : `the image has: ${names.join(", ")}`;
-  const near = didYouMean(missing.name, names);
   throw new BpfmanError("PROGRAM_NOT_IN_IMAGE", `no program "${missing.name}" in image ${reference}`, {
     details: { program: missing.name, reference, programs: names },
-    hint: near === null ? there : `${near} ${there}`,
+    hint: whatThereIs(missing.name, names, { there: "the image has", none: "the image has no programs" }),
   });
 }

@@ -1,8 +1,14 @@
 /** From what was asked for and what the object holds to what is loaded: pure. */
-import { type ProgramSelector, type ProgramSpec, type ProgramType, needsAttachFunction } from "../../domain/program.ts";
+import {
+  type ProgramSelector,
+  type ProgramSpec,
+  type ProgramType,
+  PROGRAM_TYPES,
+  needsAttachFunction,
+} from "../../domain/program.ts";
 import type { ObjectFile, ObjectProgram } from "../../domain/object-file.ts";
 import { BpfmanError } from "../../errors/error.ts";
-import { didYouMean } from "../../errors/suggest.ts";
+import { whatThereIs } from "../../errors/suggest.ts";
 
 /** Types that one section name may stand for: asking for one of them where the section says another is no mistake. */
 const FAMILIES: readonly (readonly ProgramType[])[] = [
@@ -31,7 +37,7 @@ function settleType(asked: ProgramSelector, program: ObjectProgram): ProgramType
     `program type mismatch: asked for ${wanted}, but section "${program.section}" of ${asked.name} is ${found}`,
     {
       details: { program: asked.name, asked: wanted, section: program.section, found: kind },
-      ...(kind === "unmanaged" ? {} : { hint: `use --programs ${kind}:${asked.name}` }),
+      hint: kind === "unmanaged" ? `bpfman loads ${PROGRAM_TYPES.join(", ")}` : `use --programs ${kind}:${asked.name}`,
     },
   );
 }
@@ -49,11 +55,9 @@ export function selectPrograms(object: ObjectFile, selectors: readonly ProgramSe
     const program = byName.get(asked.name);
     if (!program) {
       const names = [...byName.keys()];
-      const there = names.length === 0 ? "the object holds no programs" : `the object holds: ${names.join(", ")}`;
-      const near = didYouMean(asked.name, names);
       throw new BpfmanError("FUNCTION_NOT_FOUND", `no program "${asked.name}" in the object`, {
         details: { program: asked.name, programs: names },
-        hint: near === null ? there : `${near} ${there}`,
+        hint: whatThereIs(asked.name, names, { there: "the object holds", none: "the object holds no programs" }),
       });
     }
     const type = settleType(asked, program);

@@ -19,10 +19,8 @@ export const attachTarget = v.variant("kind", [
   v.strictObject({ kind: v.literal("tcx"), ...network, direction }),
   v.strictObject({
     kind: v.literal("tracepoint"),
-    tracepoint: v.pipe(
-      v.string(),
-      v.regex(/^[A-Za-z0-9_.-]+\/[A-Za-z0-9_.-]+$/, "a tracepoint is written CATEGORY/NAME, as in sched/sched_switch"),
-    ),
+    /** CATEGORY/NAME; that it is both is checked where tracepoints are known. */
+    tracepoint: name,
   }),
   v.strictObject({
     kind: v.literal("kprobe"),

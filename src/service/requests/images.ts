@@ -7,7 +7,7 @@ const POLICY = `a pull policy is ${PULL_POLICIES.join(", ")}, in any letter case
 
 const pullPolicy = v.pipe(
   v.string(POLICY),
-  v.transform((text) => PULL_POLICIES.find((policy) => policy.toLowerCase() === text.toLowerCase())),
+  v.transform((text) => PULL_POLICIES.find((policy) => policy.toLowerCase() === text.toLowerCase()) ?? text),
   v.picklist(PULL_POLICIES, POLICY),
 );
 

@@ -12,10 +12,13 @@ export const programSelector = v.strictObject({
 });
 
 /** Global data: hex digits, two for each byte, or base64. */
-const globalValue = v.union([
-  v.pipe(v.string(), v.regex(/^([0-9a-fA-F]{2})+$/, "hex digits, two for each byte, without 0x")),
-  v.strictObject({ base64: v.pipe(v.string(), v.base64()) }),
-]);
+const globalValue = v.union(
+  [
+    v.pipe(v.string(), v.regex(/^([0-9a-fA-F]{2})+$/, "hex digits, two for each byte, without 0x")),
+    v.strictObject({ base64: v.pipe(v.string(), v.base64()) }),
+  ],
+  'hex digits, two for each byte, or an object with "base64"',
+);
 
 const source = v.pipe(
   v.strictObject({ file: v.optional(path), image: v.optional(pullImageRequest) }),

@@ -72,7 +72,7 @@ test("the hint of the code stands in", async () => {
 });
 
 test("no line for what there is not", async () => {
-  expect((await cli("get program 1", failing("ATTACH_FAILED", "no"))).err).toBe("error: no\n");
+  expect((await cli("get program 1", failing("INVALID_ATTACH", "no"))).err).toBe("error: no\n");
 });
 
 test("a request that the schema refuses shows the usage", async () => {
@@ -177,7 +177,7 @@ describe("a mistake of ours", () => {
 });
 
 test("a message from outside cannot act on the terminal", async () => {
-  const run = await cli("get program 1", failing("ATTACH_FAILED", "a\x1b[2J\nb", { verifierLog: "c\x1b[2J\n\x9bd" }));
+  const run = await cli("get program 1", failing("INVALID_ATTACH", "a\x1b[2J\nb", { verifierLog: "c\x1b[2J\n\x9bd" }));
   expect(run.err).toBe("error: a\\x1b[2J\\nb\n\nc\\x1b[2J\n\\x9bd\n");
   expect((await cli(["\x1b[2J"])).err).toStartWith('error: unknown command "\\x1b[2J" for "bpfman"\n');
 });

@@ -128,7 +128,7 @@ describe("progress", () => {
     const run = await cli("image pull -i a", { terminal: true, answer: busy(() => answer) });
     expect(run.err).toBe("\r\x1b[Kpulling a\r\x1b[Ka: 1 of 2 KiB \\x1b[2J\r\x1b[K");
     const fails = () => {
-      throw new BpfmanError("IMAGE_NOT_FOUND", "no such image");
+      throw new BpfmanError("INVALID_BUILD", "no such image");
     };
     const failed = await cli("image pull -i a", { terminal: true, answer: busy(fails) });
     expect(failed.err).toEndWith("\r\x1b[K\x1b[1;31merror:\x1b[0m no such image\n");

@@ -29,14 +29,14 @@ describe("wrong lines", () => {
     ["--version list", '"--version" takes no command, but got "list"', null],
     ["list programs -V", 'unknown option "-V"', null],
     [`${LOAD} --pth y`, 'unknown option "--pth"', 'did you mean "--path"?'],
-    [`${LOAD} --output-format json`, 'unknown option "--output-format"', null],
+    [`${LOAD} --output-format json`, 'unknown option "--output-format"', 'did you mean "--output"?'],
     ["list programs -x", 'unknown option "-x"', null],
     ["list programs -ax", 'unknown option "-x"', null],
     ["load --path x", 'unknown option "--path"', null],
     // Words
     ["list programs now", 'unexpected argument "now"', null],
     ["get program 1 2", 'unexpected argument "2"', null],
-    ["load file x.o --programs xdp:a", 'unexpected argument "x.o"', "is it meant as an option? --path <PATH>"],
+    ["load file x.o --programs xdp:a", 'unexpected argument "x.o"', "is it meant as an option? --path x.o"],
     [
       "load file --programs=xdp:a kprobe:b -p x.o",
       'unexpected argument "kprobe:b"',
@@ -120,16 +120,48 @@ describe("wrong lines", () => {
     [`${LOAD} -m a=b -m a=c`, 'metadata key "a" is given twice: "b" and "c"', null],
     ["list links -m a", 'invalid metadata "a": must be KEY=VALUE', null],
     // Numbers
-    ["get program x", 'invalid program id "x": must be a whole number from 1 to 4294967295', null],
-    ["get program 0", 'invalid program id "0": must be a whole number from 1 to 4294967295', null],
-    ["get program -5", 'invalid program id "-5": must be a whole number from 1 to 4294967295', null],
-    ["get program 1.5", 'invalid program id "1.5": must be a whole number from 1 to 4294967295', null],
-    ["get program 1e3", 'invalid program id "1e3": must be a whole number from 1 to 4294967295', null],
-    ["get link 4294967296", 'invalid link id "4294967296": must be a whole number from 1 to 4294967295', null],
-    ["unload 1 x", 'invalid program id "x": must be a whole number from 1 to 4294967295', null],
-    ["detach 1 x", 'invalid link id "x": must be a whole number from 1 to 4294967295', null],
-    [`${LOAD} --map-owner-id x`, 'invalid program id "x": must be a whole number from 1 to 4294967295', null],
-    ["attach x fentry", 'invalid program id "x": must be a whole number from 1 to 4294967295', null],
+    [
+      "get program x",
+      'invalid program id "x": must be a whole number from 1 to 4294967295',
+      'see "bpfman list programs"',
+    ],
+    [
+      "get program 0",
+      'invalid program id "0": must be a whole number from 1 to 4294967295',
+      'see "bpfman list programs"',
+    ],
+    [
+      "get program -5",
+      'invalid program id "-5": must be a whole number from 1 to 4294967295',
+      'see "bpfman list programs"',
+    ],
+    [
+      "get program 1.5",
+      'invalid program id "1.5": must be a whole number from 1 to 4294967295',
+      'see "bpfman list programs"',
+    ],
+    [
+      "get program 1e3",
+      'invalid program id "1e3": must be a whole number from 1 to 4294967295',
+      'see "bpfman list programs"',
+    ],
+    [
+      "get link 4294967296",
+      'invalid link id "4294967296": must be a whole number from 1 to 4294967295',
+      'see "bpfman list links"',
+    ],
+    ["unload 1 x", 'invalid program id "x": must be a whole number from 1 to 4294967295', 'see "bpfman list programs"'],
+    ["detach 1 x", 'invalid link id "x": must be a whole number from 1 to 4294967295', 'see "bpfman list links"'],
+    [
+      `${LOAD} --map-owner-id x`,
+      'invalid program id "x": must be a whole number from 1 to 4294967295',
+      'see "bpfman list programs"',
+    ],
+    [
+      "attach x fentry",
+      'invalid program id "x": must be a whole number from 1 to 4294967295',
+      'see "bpfman list programs"',
+    ],
     ["attach 5 xdp -i e -p 1001", 'invalid priority "1001": must be a whole number from 0 to 1000', null],
     ["attach 5 xdp -i e -p -1", 'invalid priority "-1": must be a whole number from 0 to 1000', null],
     ["attach 5 xdp -i e -p-1", 'invalid priority "-1": must be a whole number from 0 to 1000', null],
@@ -139,10 +171,22 @@ describe("wrong lines", () => {
       'invalid offset "json": must be a number of bytes, in decimal or as 0x hex',
       '-o is the offset here; write "--output json"',
     ],
-    ["attach 5 uprobe -t t -p 0", 'invalid pid "0": must be a whole number from 1 to 2147483647', null],
-    ["attach 5 uprobe -t t -c x", 'invalid pid "x": must be a whole number from 1 to 2147483647', null],
+    [
+      "attach 5 uprobe -t t -p 0",
+      'invalid pid "0": must be a whole number from 1 to 2147483647',
+      "pids are those that ps shows",
+    ],
+    [
+      "attach 5 uprobe -t t -c x",
+      'invalid pid "x": must be a whole number from 1 to 2147483647',
+      "pids are those that ps shows",
+    ],
     // Words of a list
-    ["attach 5 tcx -i e -p 1 -d in", 'invalid direction "in": must be one of ingress, egress', null],
+    [
+      "attach 5 tcx -i e -p 1 -d in",
+      'invalid direction "in": must be one of ingress, egress',
+      'did you mean "ingress"?',
+    ],
     [
       "attach 5 tcx -i e -p 1 -d ingres",
       'invalid direction "ingres": must be one of ingress, egress',
@@ -154,6 +198,16 @@ describe("wrong lines", () => {
       `invalid proceed-on "pas": must be one of ${XDP_WORDS}`,
       'did you mean "pass"?',
     ],
+    [
+      "attach 5 tcx -i e -p 1 -d INGRESS",
+      'invalid direction "INGRESS": must be one of ingress, egress',
+      'did you mean "ingress"?',
+    ],
+    [
+      "attach 5 xdp -i e -p 1 --proceed-on pass,drop",
+      `invalid proceed-on "pass,drop": must be one of ${XDP_WORDS}`,
+      "one word is expected, without commas",
+    ],
     // Global options
     ["list programs -o yaml", 'invalid output format "yaml": must be one of text, json', null],
     ["version --log-level loud", 'invalid log level "loud": must be one of off, error, warn, info, debug, trace', null],
@@ -161,6 +215,28 @@ describe("wrong lines", () => {
     ["version --lock-timeout -1", 'invalid duration "-1": must be a number with ms, s, m or h, as in 30s', null],
   ];
   test.each(cases)("%s", expectUsage);
+});
+
+test("mistakes of the noun-verb grammar have hints as well", async () => {
+  const hintOf = async (line: string) => (await cli(line)).err.split("\n")[1];
+  expect(await hintOf("program load file x.o --programs xdp:a tc:b")).toBe(
+    "hint: separate several values of --programs by commas, or repeat it",
+  );
+  expect(await hintOf("dispatcher get tc 1 2")).toBe('hint: did you mean "tc-egress" or "tc-ingress"?');
+  expect(await hintOf("program delete 5,6")).toBe("hint: separate several numbers by blanks");
+  expect(await hintOf("link get x")).toBe('hint: see "bpfman list links"');
+});
+
+describe("an empty value", () => {
+  const empty = (option: string, usage: string) =>
+    [`"${option}" needs a value, but got an empty one: ${usage}`, "is a variable empty that should hold it?"] as const;
+  test("of what must be there is refused, before anything else stands in for it", async () => {
+    await expectUsage(["--runtime-dir", "", "list", "programs"], ...empty("--runtime-dir", "--runtime-dir <DIR>"));
+    await expectUsage(["attach", "5", "xdp", "-p", "1", "-i", "lo", "-n", ""], ...empty("-n", "--netns <NETNS>"));
+  });
+  test("is nothing to filter by", async () => {
+    expect((await cli(["program", "list", "-l", ""], { answer: () => ({ programs: [] }) })).code).toBe(0);
+  });
 });
 
 test("the proceed-on words of tc are its own", async () => {

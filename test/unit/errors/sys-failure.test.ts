@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { SysError } from "../../../ffi/sys-error.ts";
-import { errnoName, sysFailure, sysPart } from "../../../src/errors/sys-failure.ts";
+import { errnoName, reasonOf, sysFailure, sysPart } from "../../../src/errors/sys-failure.ts";
 
 function thrownBy(run: () => unknown): unknown {
   try {
@@ -26,4 +26,17 @@ test("other things thrown have no errno", () => {
     expect(errnoName(thrown)).toBeNull();
     expect(sysPart(thrown)).toEqual({});
   }
+});
+
+test("a reason names neither the call nor its paths, which stand in the message around it", () => {
+  expect(reasonOf(thrownBy(() => readFileSync("/nonexistent/file")))).toBe("ENOENT: no such file or directory");
+  expect(reasonOf(thrownBy(() => readFileSync("/")))).toBe("EISDIR: illegal operation on a directory");
+  for (const path of ["/dev/null", "/dev/null/x"]) {
+    expect(reasonOf(thrownBy(() => mkdirSync(path, { recursive: true })))).toBe(
+      "there is a file where a folder should be",
+    );
+  }
+  expect(reasonOf(new SysError("setns", 22))).toBe("setns: Invalid argument");
+  expect(reasonOf(new Error("a, b c"))).toBe("a, b c");
+  expect(reasonOf("text")).toBe("text");
 });

@@ -33,6 +33,15 @@ test("what is not there is not found, a folder and a file in a file's place alik
   }
 });
 
+test("of what is not there, it is said where the path ends and what is near", () => {
+  fs.writeFileSync(folder.path("life.bpf.o"), "");
+  const hintFor = (name: string) => failureOf(() => files().readObject(folder.path(name), 10)).hint;
+  expect(hintFor("lief.bpf.o")).toBe('did you mean "life.bpf.o"?');
+  expect(hintFor("nothing-like-it")).toContain("a relative one counts from the current folder");
+  expect(hintFor("no/such/file.o")).toBe(`there is no folder "${folder.path("no")}"`);
+  expect(failureOf(() => files().listFolder(folder.path("projcet"))).message).toContain("there is no such folder");
+});
+
 test("folders, FIFOs, devices and sockets are refused at once", () => {
   fs.mkdirSync(folder.path("folder"));
   Bun.spawnSync(["mkfifo", folder.path("fifo")]);

@@ -1,0 +1,28 @@
+/** What to say of a file that is not there: what of the path is wrong, and what is near. */
+import * as fs from "node:fs";
+import { basename, dirname } from "node:path";
+import { COMPLETION_ENTRIES_MAX } from "../domain/limits.ts";
+import { BpfmanError } from "../errors/error.ts";
+import { didYouMean } from "../errors/suggest.ts";
+
+/** FILE_NOT_FOUND for an absolute path. */
+export function missing(path: string, kind: "file" | "folder"): BpfmanError {
+  const hint = whereItEnds(path);
+  return new BpfmanError("FILE_NOT_FOUND", `read "${path}": there is no such ${kind}`, {
+    details: { path },
+    ...(hint === null ? {} : { hint }),
+  });
+}
+
+/** The first folder on the way that is not there, or names in the last one that are like the one that was given. */
+function whereItEnds(path: string): string | null {
+  const folder = dirname(path);
+  try {
+    const names = fs.readdirSync(folder).slice(0, COMPLETION_ENTRIES_MAX);
+    return didYouMean(basename(path), names);
+  } catch {
+    const above = dirname(folder);
+    if (above === folder) return null;
+    return fs.existsSync(above) ? `there is no folder "${folder}"` : whereItEnds(folder);
+  }
+}
