@@ -337,6 +337,7 @@ describe("folders that cannot be used", () => {
     expect({ code, out }).toEqual({ code: 1, out: "" });
     expect(error).toMatch(/^error: use lock file ".*\/run\/lock": .*\n/);
     expect(error).toContain("EROFS");
+    expect(error).toEndWith("or give another --runtime-dir\n");
     expect(readdirSync(bpfman.runtimeDir)).toEqual([]);
     expect(readOnly(bpfman.runtimeDir, "list", "programs").code).toBe(0);
   });
