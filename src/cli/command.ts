@@ -3,11 +3,15 @@
  * docs/cli.md) reads these shapes and nothing else.
  */
 import type { LiveValue } from "../domain/completion.ts";
+import type { Settings } from "../domain/settings.ts";
 import type { BpfmanError } from "../errors/error.ts";
 import type { Invoke } from "../service/invoke.ts";
 
-/** What stands at a place, for shell completion: something live, or names that the shell knows best. `object`: a file. */
-export type Completion = LiveValue | "command" | "directory" | "file" | "object";
+/**
+ * What stands at a place, for shell completion: something live, or names that the shell knows best. `object` and `target`
+ * are files, into which the completion of other places looks; `platform-file` is one, perhaps behind `linux/ARCH=`.
+ */
+export type Completion = LiveValue | "command" | "directory" | "file" | "object" | "platform-file" | "target";
 
 export interface Flag {
   /** Without the dashes. */
@@ -41,7 +45,7 @@ export interface Argument {
   readonly many?: true;
   readonly optional?: true;
   readonly doc: readonly string[];
-  /** All words that are accepted, where they can be listed. */
+  /** All words that are accepted, where they can be listed; with `completes`, those that are accepted besides. */
   readonly choices?: readonly string[];
   readonly completes?: Completion;
 }
@@ -121,6 +125,8 @@ export interface Session {
   readonly tree: Group;
   /** Connects on first use. */
   readonly invoke: Invoke;
+  /** Changes where `invoke` will connect to. Before its first use. */
+  moveTo(places: Partial<Settings>): void;
   /** Writes an answer to stdout: as JSON, or as what `text` makes of it. */
   print<Answer>(answer: Answer, text: (answer: Answer, styled: boolean) => string): void;
   /** Writes text to stdout, whatever the output format. */

@@ -1,5 +1,6 @@
 /** What may stand at the cursor, from the command table: pure but for fetching the command of a leaf. */
 import type { LiveValue } from "../domain/completion.ts";
+import { PLATFORMS } from "../domain/bytecode-slot.ts";
 import { PROGRAM_TYPES } from "../domain/program.ts";
 import { type Argument, type Command, type Completion, type Flag, type Group, isGroup, type Node } from "./command.ts";
 import { globalFlagsBeside, HELP, VERSION } from "./global-flags.ts";
@@ -27,9 +28,11 @@ export interface Completions {
   readonly paths: { readonly kind: "files" | "directories"; readonly before: string } | null;
   /** No blank is to follow: the value is not finished. */
   readonly open: boolean;
+  /** Values of the options that stand on the line, by their long names; the last one of each. */
+  readonly given: ReadonlyMap<string, string>;
 }
 
-const NOTHING: Completions = { candidates: [], live: null, paths: null, open: false };
+const NOTHING: Completions = { candidates: [], live: null, paths: null, open: false, given: new Map() };
 
 /** How far a line has been read. */
 interface Cursor {
@@ -38,31 +41,58 @@ interface Cursor {
   command: Command | null;
   /** Arguments on the way, and the words that were given for them. */
   slots: readonly Argument[];
-  readonly words: string[];
+  words: readonly string[];
+  /** Words as far as the line goes, also behind the place that is completed. */
+  allWords: readonly string[];
   /** The option whose value comes next. */
   pending: Flag | null;
   /** Values by long name. */
-  readonly given: Map<string, string[]>;
+  given: Map<string, string[]>;
   literal: boolean;
   /** Words that nothing explains: nothing can be completed behind them. */
   lost: boolean;
 }
 
-/** `words` stand whole before the cursor, `current` is what was typed of the word at it. */
-export async function completeLine(root: Group, words: readonly string[], current: string): Promise<Completions> {
+/** A line that is being typed. */
+export interface TypedLine {
+  /** Words that stand whole before the cursor. */
+  readonly before: readonly string[];
+  /** What was typed of the word at the cursor. */
+  readonly current: string;
+  /** Whole words behind it. */
+  readonly behind: readonly string[];
+}
+
+export async function completeLine(root: Group, { before, current, behind }: TypedLine): Promise<Completions> {
   const cursor: Cursor = {
     root,
     node: root,
     command: null,
     slots: [],
     words: [],
+    allWords: [],
     pending: null,
     given: new Map(),
     literal: false,
     lost: false,
   };
-  for (const word of words) await step(cursor, word);
+  for (const word of before) await step(cursor, word);
   if (cursor.lost) return NOTHING;
+  await lookBehind(cursor, current, behind);
+  const given = new Map([...cursor.given].flatMap(([name, values]) => values.slice(-1).map((value) => [name, value])));
+  return { ...(await atCursor(cursor, current)), given };
+}
+
+/** What stands behind the cursor is no longer missing, and may say where values come from: a namespace, an object. */
+async function lookBehind(cursor: Cursor, current: string, behind: readonly string[]): Promise<void> {
+  const ahead: Cursor = { ...cursor, given: new Map(cursor.given) };
+  const inBetween = current.startsWith("-") ? [] : [current];
+  for (const word of behind.length === 0 ? [] : [...inBetween, ...behind]) await step(ahead, word);
+  cursor.allWords = ahead.words;
+  cursor.given = ahead.given;
+}
+
+async function atCursor(cursor: Cursor, current: string): Promise<Completions> {
   const { pending } = cursor;
   const isOption = !cursor.literal && current.startsWith("-");
   if (pending !== null && !isOption) return valuesOf(pending, current, { cursor, before: "" });
@@ -115,7 +145,7 @@ async function place(cursor: Cursor, word: string): Promise<void> {
     const child = childOf(node, word);
     if (child !== null) return descend(cursor, child);
     if (cursor.words.length < cursor.slots.length) {
-      cursor.words.push(word);
+      cursor.words = [...cursor.words, word];
       return;
     }
     if (node.otherwise?.takesWord === true) await descend(cursor, otherwiseOf(node));
@@ -124,7 +154,7 @@ async function place(cursor: Cursor, word: string): Promise<void> {
       return;
     }
   }
-  cursor.words.push(word);
+  cursor.words = [...cursor.words, word];
 }
 
 async function descend(cursor: Cursor, node: Node | null): Promise<void> {
@@ -178,11 +208,14 @@ function wordsAt(cursor: Cursor, current: string): Completions {
 /** Options that can still be given: what is required first. */
 function optionsAt(cursor: Cursor, current: string): Completions {
   const known = knownAt(cursor);
-  const equals = current.indexOf("=");
-  if (current.startsWith("--") && equals > 0) {
-    const flag = known.find((each) => `--${each.long}` === current.slice(0, equals));
+  // The option with its value in one word: `--iface=e`, `-i=e`, `-ie`.
+  const before = /^(--[^=]+=|-[^-](=|(?=.)))/.exec(current)?.[0];
+  if (before !== undefined) {
+    const flag = known.find((each) =>
+      before.startsWith("--") ? `--${each.long}=` === before : each.short === before[1],
+    );
     if (flag === undefined || flag.takes === "nothing") return NOTHING;
-    return valuesOf(flag, current.slice(equals + 1), { cursor, before: current.slice(0, equals + 1) });
+    return valuesOf(flag, current.slice(before.length), { cursor, before });
   }
   const isOpen = (flag: Flag): boolean =>
     flag.takes === "list" || flag.takes === "commas" || !cursor.given.has(flag.long);
@@ -214,7 +247,8 @@ function valuesOf(what: Valued, current: string, { cursor, before: opening }: Va
   if (what.choices !== undefined) {
     const there = new Set(current.slice(0, comma).split(","));
     const words = what.choices.filter((word) => word.startsWith(prefix) && !there.has(word));
-    return { ...NOTHING, candidates: words.map((word) => ({ value: before + word, description: "" })) };
+    if (words.length > 0 || what.completes === undefined)
+      return { ...NOTHING, candidates: words.map((word) => ({ value: before + word, description: "" })) };
   }
   const { completes } = what;
   switch (completes) {
@@ -224,8 +258,11 @@ function valuesOf(what: Valued, current: string, { cursor, before: opening }: Va
       return commandsBelow(cursor, prefix);
     case "directory":
       return { ...NOTHING, paths: { kind: "directories", before } };
+    case "platform-file":
+      return platformOrFile(before, prefix);
     case "file":
     case "object":
+    case "target":
       return { ...NOTHING, paths: { kind: "files", before } };
     default: {
       const live = {
@@ -233,11 +270,20 @@ function valuesOf(what: Valued, current: string, { cursor, before: opening }: Va
         prefix,
         before,
         netns: lastGiven(cursor, "netns"),
-        file: lastGiven(cursor, "object"),
+        file: lastGiven(cursor, completes === "target-function" ? "target" : "object"),
       };
       return { ...NOTHING, live, open: completes === "object-global", candidates: typesFor(live) };
     }
   }
+}
+
+/** `FILE` or `linux/amd64=FILE`. */
+function platformOrFile(before: string, prefix: string): Completions {
+  const end = prefix.indexOf("=") + 1;
+  const platforms = end > 0 || !prefix.startsWith("linux/") ? [] : PLATFORMS.map((platform) => `${platform}=`);
+  const fitting = platforms.filter((word) => word.startsWith(prefix));
+  if (fitting.length === 0) return { ...NOTHING, paths: { kind: "files", before: before + prefix.slice(0, end) } };
+  return { ...NOTHING, open: true, candidates: fitting.map((word) => ({ value: before + word, description: "" })) };
 }
 
 /** Without an object to look into, the types are all that is known of a program to load. */
@@ -257,9 +303,9 @@ function commandsBelow({ root, words }: Cursor, prefix: string): Completions {
 }
 
 /** The last value that was given for what completes so, as an option or as a word. */
-function lastGiven({ command, given, slots, words }: Cursor, completes: Completion): string | null {
+function lastGiven({ command, given, slots, allWords }: Cursor, completes: Completion): string | null {
   const flag = command?.flags.find((each) => each.completes === completes);
-  if (flag !== undefined) return given.get(flag.long)?.at(-1) ?? null;
+  if (flag !== undefined) return given.get(flag.long)?.at(-1) || null;
   const at = slots.findIndex((slot) => slot.completes === completes);
-  return words[at] ?? null;
+  return allWords[at] || null;
 }

@@ -15,8 +15,11 @@ interface Script {
 const BASH = `# bash completion for bpfman. Source it, or put it into /usr/share/bash-completion/completions/bpfman.
 _bpfman() {
   local line=\${COMP_LINE:0:COMP_POINT} first kind typed strip='' character candidate width=0
+  local bpfman=\${1/#\\~/$HOME}
   local -a answer values=() descriptions=()
-  mapfile -t answer < <("\${1/#\\~/$HOME}" __complete line -- "$line" 2>/dev/null)
+  # The name of an alias is no program.
+  type -P "$bpfman" >/dev/null || bpfman=bpfman
+  mapfile -t answer < <("$bpfman" __complete line -- "$line" "\${COMP_LINE:COMP_POINT}" 2>/dev/null)
   COMPREPLY=()
   [ \${#answer[@]} -gt 0 ] || return 0
   first=\${answer[0]}
@@ -58,8 +61,10 @@ const ZSH = `#compdef bpfman
 # zsh completion for bpfman. Put it into a folder of $fpath as _bpfman, or source it after compinit.
 _bpfman() {
   local -a answer values shown end
-  local line value description kind before
-  answer=("\${(@f)$("\${(Q)words[1]/#\\~/$HOME}" __complete words -- "\${(@Q)words[2,CURRENT-1]}" "\${(Q)PREFIX}" 2>/dev/null)}")
+  local line value description kind before bpfman=\${(Q)words[1]/#\\~/$HOME}
+  # The name of an alias is no program.
+  whence -p -- "$bpfman" >/dev/null || bpfman=bpfman
+  answer=("\${(@f)$("$bpfman" __complete words --at $((CURRENT - 1)) -- "\${(@Q)words[2,CURRENT-1]}" "\${(Q)PREFIX}" "\${(@Q)words[CURRENT+1,-1]}" 2>/dev/null)}")
   (( \${#answer} )) || return 1
   kind=\${answer[1]%%$'\\t'*}
   before=\${answer[1]#*$'\\t'}
@@ -89,7 +94,12 @@ function __bpfman_complete
     set -l words (commandline -opc)
     set -l current (commandline -ct)
     set -l command (string replace -r '^~' -- $HOME $words[1])
-    set -l answer ($command __complete words -- $words[2..-1] "$current" 2>/dev/null)
+    # All words, also those behind the cursor; the one at it is among them only when it has begun.
+    set -l all (commandline -op)
+    set -l next (math (count $words) + 1)
+    set -l token (commandline -t)
+    test -n "$token"; and set next (math $next + 1)
+    set -l answer ($command __complete words --at (count $words) -- $words[2..-1] "$current" $all[$next..-1] 2>/dev/null)
     test (count $answer) -gt 0; or return
     set -l first (string split \\t -- $answer[1])
     set -l rest (string sub -s (math (string length -- "$first[2]") + 1) -- "$current")

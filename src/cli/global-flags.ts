@@ -158,6 +158,17 @@ export function readGlobals({ line, command }: { line: Line; command: Command },
   };
 }
 
+/** What the options among these values, by long names, say of where things are. */
+export function placesIn(given: ReadonlyMap<string, string>): Partial<Settings> {
+  const places = {
+    runtimeDir: given.get(RUNTIME_DIR.long),
+    stateDir: given.get(STATE_DIR.long),
+    cacheDir: given.get(CACHE_DIR.long),
+    configFile: given.get(CONFIG.long),
+  };
+  return Object.fromEntries(Object.entries(places).filter(([, value]) => value));
+}
+
 /** Whether a line that may be broken asks for JSON: its errors are then written so. */
 export function asksForJson(args: readonly string[]): boolean {
   const end = args.indexOf("--");

@@ -97,17 +97,18 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
   const { host } = run;
   const styled = globals.color && host.stdoutIsTerminal;
   let connection: Promise<Invoke> | null = null;
+  let { settings } = globals;
   let code = 0;
   const session: Session = {
     output: globals.output,
     tree: ROOT,
     async invoke(name, request) {
-      connection ??= host.connect(globals.settings);
+      connection ??= host.connect(settings);
       const invoke = await connection;
       return invoke(name, request, {
         operationId: run.operationId,
         signal: host.signal,
-        lockTimeoutMs: globals.settings.lockTimeoutMs,
+        lockTimeoutMs: settings.lockTimeoutMs,
         progress: (message) => {
           if (!host.stderrIsTerminal) return;
           run.progressShown = true;
@@ -118,6 +119,9 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
           host.err(`${printable(line)}\n`);
         },
       });
+    },
+    moveTo(places) {
+      settings = { ...settings, ...places };
     },
     print(answer, text) {
       endProgress(run);

@@ -1,5 +1,7 @@
 /** Where live values for a word of a command line come from. */
 export const LIVE_VALUES = [
+  "dispatcher-ifindex",
+  "dispatcher-nsid",
   "interface",
   "kernel-function",
   "link-id",
@@ -8,6 +10,7 @@ export const LIVE_VALUES = [
   "object-program",
   "pid",
   "program-id",
+  "target-function",
   "tracepoint",
 ] as const;
 export type LiveValue = (typeof LIVE_VALUES)[number];

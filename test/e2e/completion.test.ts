@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { compileBpf } from "../fakes/compile.ts";
 import { BPFMAN, executable, idOf } from "../fakes/executable.ts";
+import { cable } from "../fakes/kernel-lab.ts";
 import { fishOffers, typeInto } from "../fakes/terminal.ts";
 
 const SOURCE = `
@@ -26,6 +27,8 @@ beforeEach(() => {
   };
 });
 
+const LEFT = "\x1b[D";
+
 /** Keys, and the line that a shell makes of them. */
 const LINES: readonly (readonly [keys: string, line: string])[] = [
   ["bpfman lo\t", "bpfman load "],
@@ -46,6 +49,21 @@ const LINES: readonly (readonly [keys: string, line: string])[] = [
     "bpfman load file --path object.o --programs=tracepoint:sees_getpgid ",
   ],
   ["bpfman program load file object.o -g BO\t01", "bpfman program load file object.o -g BOUND=01"],
+  [
+    "bpfman program load file object.o --programs xdp:passes,tc:co\t",
+    "bpfman program load file object.o --programs xdp:passes,tc:counts_packets ",
+  ],
+  [
+    "bpfman load file -p object.o --programs xdp:passes tc:co\t",
+    "bpfman load file -p object.o --programs xdp:passes tc:counts_packets ",
+  ],
+  ["bpfman attach 5 uprobe -t libc -f malloc_tr\t", "bpfman attach 5 uprobe -t libc -f malloc_trim "],
+  ["bpfman image build localhost/x linux/amd\tobj\t", "bpfman image build localhost/x linux/amd64=object.o "],
+  ["bpfman completions zs\t", "bpfman completions zsh "],
+  ["bpfman list programs -ojs\t", "bpfman list programs -ojson "],
+  ["bpfman load image --pull-policy IfN\t", "bpfman load image --pull-policy IfNotPresent "],
+  // The value in the middle of the line; the cursor goes back over what stands behind it.
+  [`bpfman attach 5 tcx --direction  -p 1${LEFT.repeat(5)}eg\t`, "bpfman attach 5 tcx --direction egress -p 1"],
 ];
 
 describe.each(["bash", "zsh"] as const)("%s", (shell) => {
@@ -70,6 +88,52 @@ describe.each(["bash", "zsh"] as const)("%s", (shell) => {
   });
 });
 
+describe.each(["bash", "zsh"] as const)("%s looks at the rest of the line", (shell) => {
+  const wire = cable();
+  const line = async (keys: string, more: Record<string, string> = {}): Promise<string> =>
+    (await typeInto(shell, keys, { ...env, ...more })).line.trimEnd();
+
+  test("interfaces are those of the namespace, wherever that stands", async () => {
+    const name = wire.interface;
+    const start = name.slice(0, -1);
+    expect(await line(`bpfman attach 5 tcx -n ${wire.netns} -i ${start}\t`)).toBe(
+      `bpfman attach 5 tcx -n ${wire.netns} -i ${name}`,
+    );
+    const behind = ` -n ${wire.netns}`;
+    expect(await line(`bpfman attach 5 tcx -i${behind}${LEFT.repeat(behind.length)} ${start}\t`)).toBe(
+      `bpfman attach 5 tcx -i ${name}${behind}`,
+    );
+    const words = ` egress${behind}`;
+    expect(await line(`bpfman link attach tcx 5${words}${LEFT.repeat(words.length)} ${start}\t`)).toBe(
+      `bpfman link attach tcx 5 ${name}${words}`,
+    );
+  });
+
+  test("programs are those of the folder that the line names", async () => {
+    const programs = await bpfman.load(bpfman.path("object.o"), "--programs", "xdp:passes");
+    const id = idOf(programs, "passes");
+    const elsewhere = { BPFMAN_RUNTIME_DIR: bpfman.path("bin") };
+    const given = `--runtime-dir ${bpfman.runtimeDir}`;
+    expect(await line(`bpfman ${given} get program \t`, elsewhere)).toBe(`bpfman ${given} get program ${id}`);
+    const behind = ` ${given}`;
+    expect(await line(`bpfman program unload${behind}${LEFT.repeat(behind.length)} \t`, elsewhere)).toBe(
+      `bpfman program unload ${id}${behind}`,
+    );
+    expect(await line("bpfman get program \t", elsewhere)).toBe("bpfman get program");
+  });
+});
+
+test("bash completes behind an alias, and files in the home folder", async () => {
+  const set = "alias b=bpfman; complete -F _bpfman b\n";
+  expect((await typeInto("bash", `${set}b attach 5 tcx --dir\teg\t`, env)).line).toBe(
+    "b attach 5 tcx --direction egress ",
+  );
+  writeFileSync(bpfman.path("bin/home.o"), compileBpf(SOURCE));
+  expect((await typeInto("bash", "bpfman load file --path ~/ho\t--programs xd\t", env)).line).toBe(
+    "bpfman load file --path ~/home.o --programs xdp:passes ",
+  );
+});
+
 describe("fish", () => {
   const offers = (line: string): string[] => fishOffers(line, env);
 
@@ -87,6 +151,17 @@ describe("fish", () => {
     expect(offers("bpfman attach 5 xdp --iface l")).toEqual(["lo"]);
     expect(offers("bpfman attach 5 xdp --iface=l")).toEqual(["--iface=lo"]);
     expect(offers("bpfman attach 5 tcx -d ")).toEqual(["egress", "ingress"]);
+  });
+  test("offers what is where the line says", async () => {
+    const id = idOf(await bpfman.load(bpfman.path("object.o"), "--programs", "xdp:passes"), "passes");
+    const elsewhere = { ...env, BPFMAN_RUNTIME_DIR: bpfman.path("bin") };
+    expect(fishOffers("bpfman get program ", elsewhere)).toEqual([]);
+    for (const line of [
+      `--runtime-dir ${bpfman.runtimeDir} get program `,
+      `get program --runtime-dir=${bpfman.runtimeDir} `,
+    ]) {
+      expect(fishOffers(`bpfman ${line}`, elsewhere)).toEqual([`${id}\tpasses (xdp)`]);
+    }
   });
   test("offers what an object file holds", () => {
     const object = bpfman.path("object.o");

@@ -5,6 +5,7 @@ const FN_NAME: Flag = {
   long: "fn-name",
   short: "f",
   takes: "one",
+  completes: "target-function",
   doc: ["Optional: Function to attach the uprobe to."],
 };
 const OFFSET: Flag = {
@@ -23,7 +24,7 @@ const TARGET: Flag = {
   short: "t",
   takes: "one",
   required: true,
-  completes: "file",
+  completes: "target",
   doc: ["Required: Library name or the absolute path to a binary or library.", 'Example: --target "libc".'],
 };
 const PID: Flag = {

@@ -48,7 +48,7 @@ export const BYTECODE_WORDS: Argument = {
   name: "bytecode",
   many: true,
   optional: true,
-  completes: "file",
+  completes: "platform-file",
   doc: [
     "Bytecode file for the host's architecture, or several with the platform of each.",
     "Example: linux/amd64=bpf_x86_bpfel.o linux/s390x=bpf_s390_bpfeb.o",

@@ -1,10 +1,12 @@
-import type { Argument, Command, Session } from "../command.ts";
-import { type Candidate, completeLine, type Completions } from "../complete.ts";
+import { homedir } from "node:os";
+import type { Argument, Command, Flag, Session } from "../command.ts";
+import { type Candidate, completeLine, type Completions, type TypedLine } from "../complete.ts";
+import { placesIn } from "../global-flags.ts";
 import { parseWord } from "../parse-word.ts";
 import { printable } from "../printable.ts";
 import { splitShellWords } from "../shell-words.ts";
 
-/** How the words before the cursor are given: as words, or as a line that has yet to be taken apart. */
+/** How the line is given: as words, or as text that has yet to be taken apart. */
 const FORMS = ["words", "line"] as const;
 
 const FORM: Argument = { name: "form", choices: FORMS, doc: ["Required: words or line."] };
@@ -12,7 +14,13 @@ const WORDS: Argument = {
   name: "words",
   many: true,
   optional: true,
-  doc: ["Behind --: the command line up to the cursor, or its words with the one at the cursor last."],
+  doc: ["Behind --: the command line up to the cursor and, if any, the rest of it; or its words without the first."],
+};
+const AT: Flag = {
+  long: "at",
+  takes: "one",
+  metavar: "N",
+  doc: ["Optional: The word at the cursor is the Nth, which ends there; without it, the last."],
 };
 
 /** What a shell's completion function asks. It must not fail, nor say anything but candidates. */
@@ -24,18 +32,39 @@ export const complete: Command = {
     "is a candidate and, behind a tab, its description.",
   ],
   args: [FORM, WORDS],
-  flags: [],
+  flags: [AT],
   examples: [{ does: "What may follow", line: "bpfman __complete words -- attach 5 xdp --" }],
   prepare(line) {
     const form = parseWord(line.word(FORM), { what: "form", words: FORMS, code: "USAGE" });
-    const given = line.words(WORDS);
-    const words = form === "line" ? splitShellWords(given[0] ?? "").slice(1) : given;
-    return async (session) => session.write(await answer(session, words));
+    const words = line.words(WORDS);
+    const typed = form === "line" ? typedText(words) : typedWords(words, Number(line.value(AT) ?? words.length));
+    return async (session) => session.write(await answer(session, typed));
   },
 };
 
-async function answer(session: Session, words: readonly string[]): Promise<string> {
-  const found = await completeLine(session.tree, words.slice(0, -1), words.at(-1) ?? "");
+function typedText([before = "", behind = ""]: readonly string[]): TypedLine {
+  const words = splitShellWords(before).slice(1);
+  return {
+    before: words.slice(0, -1),
+    current: words.at(-1) ?? "",
+    behind: wholeWords(splitShellWords(endOfWord(behind))),
+  };
+}
+
+/** Without what belongs to the word that the cursor is in. */
+const endOfWord = (behind: string): string => behind.replace(/^\S+/, "");
+
+function typedWords(words: readonly string[], at: number): TypedLine {
+  return { before: words.slice(0, at - 1), current: words[at - 1] ?? "", behind: wholeWords(words.slice(at)) };
+}
+
+/** A line that ends in a blank ends in an empty word. */
+const wholeWords = (words: readonly string[]): readonly string[] => (words.at(-1) === "" ? words.slice(0, -1) : words);
+
+async function answer(session: Session, typed: TypedLine): Promise<string> {
+  const found = await completeLine(session.tree, typed);
+  const given = new Map([...found.given].map(([name, value]) => [name, atHome(value)]));
+  session.moveTo(placesIn(given));
   const candidates = [...found.candidates, ...(await liveValues(session, found))];
   const kind = found.paths?.kind ?? "words";
   const first = `${kind}${found.open ? " open" : ""}\t${found.paths?.before ?? ""}`;
@@ -43,12 +72,16 @@ async function answer(session: Session, words: readonly string[]): Promise<strin
   return `${[first, ...lines].join("\n")}\n`;
 }
 
+/** The shells give words as they were written. */
+const atHome = (path: string): string => path.replace(/^~(?=\/|$)/, () => homedir());
+
 /** Whatever cannot be asked has no values: nobody wants an error in the middle of a line. */
 async function liveValues(session: Session, { live }: Completions): Promise<Candidate[]> {
   if (live === null) return [];
   const { what, prefix, before, netns, file } = live;
   try {
-    const { values } = await session.invoke("complete", { what, prefix, netns, file });
+    const request = { what, prefix, netns: netns && atHome(netns), file: file && atHome(file) };
+    const { values } = await session.invoke("complete", request);
     return values.map(({ value, description }) => ({ value: before + value, description }));
   } catch {
     return [];

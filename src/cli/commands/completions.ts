@@ -10,6 +10,7 @@ const TARGET: Argument = {
     "Required: The shell whose completion is printed: bash, zsh or fish;",
     "or the folder into which the completions are written.",
   ],
+  choices: SHELLS,
   completes: "directory",
 };
 const SHELL: Flag = {

@@ -37,6 +37,7 @@ export const PULL_POLICY: Flag = {
   long: "pull-policy",
   short: "p",
   takes: "one",
+  choices: PULL_POLICIES,
   default: "IfNotPresent",
   doc: ["Optional: Pull policy for remote images.", "", `[possible values: ${PULL_POLICIES.join(", ")}]`],
 };

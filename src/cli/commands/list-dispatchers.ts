@@ -13,9 +13,15 @@ const TYPE: Flag = {
 const NSID: Flag = {
   long: "nsid",
   takes: "one",
+  completes: "dispatcher-nsid",
   doc: ["Optional: List dispatchers of one network namespace, given by its inode."],
 };
-const IFINDEX: Flag = { long: "ifindex", takes: "one", doc: ["Optional: List dispatchers of one interface index."] };
+const IFINDEX: Flag = {
+  long: "ifindex",
+  takes: "one",
+  completes: "dispatcher-ifindex",
+  doc: ["Optional: List dispatchers of one interface index."],
+};
 
 function read<T>(line: Line, flag: Flag, parse: (text: string) => T): T | null {
   const text = line.value(flag);

@@ -20,13 +20,14 @@ const KERNEL_FUNCTION: Argument = {
 const TARGET: Argument = {
   name: "target",
   doc: ["Required: Absolute path of a binary or library, or the name of a library such as libc."],
-  completes: "file",
+  completes: "target",
 };
 const OFFSET: Flag = { long: "offset", takes: "one", doc: ["Optional: Bytes from the start of the function."] };
 const FN_NAME: Flag = {
   long: "fn-name",
   short: "f",
   takes: "one",
+  completes: "target-function",
   doc: ["Optional: The function in the target. Without it the offset counts from the start of the file."],
 };
 const PID: Flag = {

@@ -8,6 +8,7 @@ import type { AttachTarget } from "../requests/attach.ts";
 import type { Resolve } from "./target.ts";
 
 type UprobeTarget = Extract<AttachTarget, { kind: "uprobe" }>;
+type Wanted = Pick<UprobeTarget, "target" | "pid" | "containerPid">;
 
 /** Whether a file of this name is the library meant: `libc` is libc.so.6 and libc-2.31.so, but not libcrypt.so.1. */
 export function isLibrary(fileName: string, wanted: string): boolean {
@@ -29,7 +30,7 @@ interface Place {
  * probed: first among the files it has mapped, then in the dynamic linker's cache. Throws TARGET_NOT_FOUND,
  * INVALID_ATTACH.
  */
-function placeOf(host: Host, target: UprobeTarget): Place {
+function placeOf(host: Host, target: Wanted): Place {
   const { target: wanted, pid, containerPid } = target;
   const root = containerPid === null ? null : host.files.processRoot(containerPid);
   if (wanted.startsWith("/")) return { path: wanted, root };
@@ -51,6 +52,12 @@ function placeOf(host: Host, target: UprobeTarget): Place {
     details: { target: wanted },
     hint: didYouMean(wanted, cache.keys()) ?? "give the absolute path of the binary or library",
   });
+}
+
+/** The target by its path or name alone; null when it is not there. Throws what {@link placeOf} does, FILE_UNREADABLE. */
+export function openNamedTarget(host: Host, target: string): BinaryFile | null {
+  const { path, root } = placeOf(host, { target, pid: null, containerPid: null });
+  return host.files.openBinary(path, root);
 }
 
 /** Opens the target. Throws TARGET_NOT_FOUND, FILE_UNREADABLE. */

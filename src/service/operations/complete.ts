@@ -1,9 +1,12 @@
 import type { CompleteAnswer } from "../../domain/answer.ts";
+import type { DispatcherKey } from "../../domain/dispatcher.ts";
 import { COMPLETIONS_MAX, OBJECT_BYTES_MAX } from "../../domain/limits.ts";
 import type { LinkDetails } from "../../domain/link.ts";
 import { needsAttachFunction } from "../../domain/program.ts";
 import type { ObjectFile, ObjectProgram } from "../../domain/object-file.ts";
 import type { Host } from "../../platform/host.ts";
+import { symbolNames } from "../../object/symbols.ts";
+import { openNamedTarget } from "../attach/uprobe.ts";
 import { operation } from "../operation.ts";
 import { readNamedObject } from "../read-object.ts";
 import { type CompleteRequest, completeRequest } from "../requests/complete.ts";
@@ -41,6 +44,27 @@ function selectors({ name, kind, section, target }: ObjectProgram): Value[] {
   return types.map((type) => ({ value: `${type}:${rest}`, description: section }));
 }
 
+/** Functions of a binary or library, which may be named as for an attach. */
+function functionsIn(host: Host, target: string | null): string[] {
+  const file = target === null ? null : openNamedTarget(host, target);
+  if (file === null) return [];
+  try {
+    return [...symbolNames(file)].sort();
+  } finally {
+    file.close();
+  }
+}
+
+/** Those that are the same for several hooks of an interface or namespace once. */
+function dispatchers(host: Host, numberOf: (key: DispatcherKey) => number): Value[] {
+  const places = new Map<number, Set<string>>();
+  for (const record of host.store.dispatchers()) {
+    const number = numberOf(record);
+    places.set(number, (places.get(number) ?? new Set()).add(`${record.interface} (${record.type})`));
+  }
+  return [...places].map(([number, where]) => ({ value: String(number), description: [...where].join(", ") }));
+}
+
 function* candidates(host: Host, { what, prefix, netns, file }: CompleteRequest): Iterable<Value> {
   switch (what) {
     case "interface":
@@ -50,6 +74,12 @@ function* candidates(host: Host, { what, prefix, netns, file }: CompleteRequest)
     case "kernel-function":
       // All of them help nobody.
       return prefix === "" ? undefined : yield* [...new Set(host.kernel.kernelFunctions(prefix))].sort().map(plain);
+    case "target-function":
+      return prefix === "" ? undefined : yield* functionsIn(host, file).map(plain);
+    case "dispatcher-nsid":
+      return yield* dispatchers(host, ({ nsid }) => nsid);
+    case "dispatcher-ifindex":
+      return yield* dispatchers(host, ({ ifindex }) => ifindex);
     case "tracepoint":
       return yield* host.kernel.tracepoints().sort().map(plain);
     case "pid":

@@ -8,7 +8,7 @@ export const completeRequest = v.strictObject({
   prefix: v.pipe(v.string(), v.maxLength(NAME_CHARS_MAX)),
   /** The namespace whose interfaces are meant; null for the caller's own. */
   netns: v.optional(v.nullable(path), null),
-  /** The object file whose programs or variables are meant. */
+  /** The object file whose programs or variables are meant; the target whose functions are. */
   file: v.optional(v.nullable(path), null),
 });
 export type CompleteRequest = v.InferOutput<typeof completeRequest>;

@@ -1,14 +1,18 @@
 import { describe, expect, test } from "bun:test";
+import { homedir } from "node:os";
+import { join } from "node:path";
 import { ROOT } from "../../../src/cli/commands.ts";
 import { completeLine } from "../../../src/cli/complete.ts";
 import { splitShellWords } from "../../../src/cli/shell-words.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { cli } from "../../fakes/cli-host.ts";
 
-/** What stands behind the last blank is the word at the cursor. */
+/** The cursor is at the end, or at `|`; what stands before it behind the last blank is the word at it. */
 const at = (line: string) => {
-  const words = line.split(" ");
-  return completeLine(ROOT, words.slice(0, -1), words.at(-1) ?? "");
+  const [typed = "", rest = ""] = line.split("|");
+  const words = typed.split(" ");
+  const behind = rest.split(" ").filter((word) => word !== "");
+  return completeLine(ROOT, { before: words.slice(0, -1), current: words.at(-1) ?? "", behind });
 };
 const valuesAt = async (line: string) => (await at(line)).candidates.map((candidate) => candidate.value);
 const liveAt = async (line: string) => (await at(line)).live;
@@ -63,10 +67,19 @@ describe("options and their words", () => {
     ["link attach xdp 5 eth0 --proceed-on pass,d", ["pass,drop", "pass,dispatcher_return"]],
     ["link attach xdp 5 eth0 --proceed-on pass,pa", []],
     ["list programs --output=j", ["--output=json"]],
+    ["list programs -oj", ["-ojson"]],
+    ["list programs -o=", ["-o=text", "-o=json"]],
+    ["list programs -aj", []],
+    ["list programs -", ["--program-type"]],
     ["list programs -o ", ["text", "json"]],
     ["list programs --nonsense=", []],
     ["link attach tc 5 eth0 ", ["ingress", "egress"]],
     ["attach 5 xdp -- --", []],
+    // What stands behind the cursor is given as well.
+    ["attach 5 tcx -|-n /x --iface lo", ["--direction", "--priority", "--metadata", "--output"]],
+    ["attach 5 tcx |-i lo -d ingress", ["--priority", "--netns", "--metadata", "--output"]],
+    ["link attach tc 5 lo |-p 1", ["ingress", "egress"]],
+    ["dispatcher get |4026531840 2", ["xdp", "tc-ingress", "tc-egress"]],
     [
       "load file --programs ",
       [
@@ -105,6 +118,16 @@ describe("live values", () => {
     ["link detach 1 ", { ...live, what: "link-id", prefix: "" }],
     ["attach 5 xdp --iface=e", { ...live, what: "interface", prefix: "e", before: "--iface=" }],
     ["attach 5 xdp -n /run/netns/a --iface e", { ...live, what: "interface", prefix: "e", netns: "/run/netns/a" }],
+    ["attach 5 xdp --iface e|-n /run/netns/a", { ...live, what: "interface", prefix: "e", netns: "/run/netns/a" }],
+    ["attach 5 xdp -n |-i lo", { ...live, what: "netns", prefix: "" }],
+    ["link attach tc 5 |ingress -n /run/netns/a", { ...live, what: "interface", prefix: "", netns: "/run/netns/a" }],
+    ["attach 5 uprobe -t libc -f mal", { ...live, what: "target-function", prefix: "mal", file: "libc" }],
+    [
+      "link attach uprobe 5 /bin/sh -f=m",
+      { ...live, what: "target-function", prefix: "m", before: "-f=", file: "/bin/sh" },
+    ],
+    ["dispatcher get xdp 40", { ...live, what: "dispatcher-nsid", prefix: "40" }],
+    ["program load file --programs |x.o", { ...live, what: "object-program", prefix: "", file: "x.o" }],
     ["load file --path x.o --programs tc", { ...live, what: "object-program", prefix: "tc", file: "x.o" }],
     [
       "program load x.o --programs xdp:a,tc",
@@ -119,6 +142,15 @@ describe("live values", () => {
     expect((await at("load file --path=x")).paths).toEqual({ kind: "files", before: "--path=" });
     expect((await at("program load file x")).paths).toEqual({ kind: "files", before: "" });
     expect((await at("--runtime-dir ")).paths).toEqual({ kind: "directories", before: "" });
+    expect((await at("image build x linux/amd64=b")).paths).toEqual({ kind: "files", before: "linux/amd64=" });
+    expect((await at("image build x b")).paths).toEqual({ kind: "files", before: "" });
+    expect(await at("image build x linux/am")).toMatchObject({
+      candidates: [{ value: "linux/amd64=" }],
+      open: true,
+      paths: null,
+    });
+    expect((await at("completions out")).paths).toEqual({ kind: "directories", before: "" });
+    expect(await valuesAt("completions ")).toEqual(["bash", "zsh", "fish"]);
     expect((await at("man ")).paths).toEqual({ kind: "directories", before: "" });
   });
 });
@@ -132,6 +164,30 @@ describe("__complete", () => {
     const run = await cli(["__complete", "words", "--", "get", "program", ""], { answer: () => ({ values }) });
     expect([run.code, run.out]).toEqual([0, "words\t\n7\ta\\nb (xdp)\n9\t\n"]);
     expect(run.calls[0]?.request).toEqual({ what: "program-id", prefix: "", netns: null, file: null });
+  });
+  test("asks where the options on the line say", async () => {
+    const placed = async (...words: string[]) =>
+      (await cli(["__complete", ...words], { env: { BPFMAN_RUNTIME_DIR: "/env", HOME: "/home/of" } })).connected[0];
+    expect(await placed("words", "--", "--runtime-dir", "/r", "get", "program", "")).toMatchObject({
+      runtimeDir: "/r",
+    });
+    expect(await placed("words", "--", "get", "program", "--state-dir=/s", "")).toMatchObject({
+      runtimeDir: "/env",
+      stateDir: "/s",
+    });
+    expect(await placed("words", "--at", "3", "--", "get", "program", "", "--config", "/c")).toMatchObject({
+      configFile: "/c",
+    });
+    expect(await placed("line", "--", "bpfman get program 5", "7 --runtime-dir /r ")).toMatchObject({
+      runtimeDir: "/r",
+    });
+    expect(await placed("words", "--", "get", "program", "")).toMatchObject({ runtimeDir: "/env", stateDir: null });
+  });
+  test("takes a tilde for the home folder, as the shells do", async () => {
+    const run = await cli(["__complete", "words", "--", "load", "file", "-p", "~/x.o", "--programs", ""], {
+      answer: () => ({ values: [] }),
+    });
+    expect(run.calls[0]?.request).toMatchObject({ file: join(homedir(), "x.o") });
   });
   test("says nothing when nobody can be asked", async () => {
     const refuse = (): never => {

@@ -321,3 +321,13 @@ for (const [kind, prefix] of [
     });
   }
 }
+
+test("completion knows the numbers that name a chain", async () => {
+  await attach(await load("x_a"));
+  await attachTc(await load("t_a"), { direction: "egress" });
+  const ask = async (what: string, prefix = "") => (await invoke("complete", { what, prefix })).values;
+  const description = "eth0 (tc-egress), eth0 (xdp)";
+  expect(await ask("dispatcher-nsid")).toEqual([{ value: "4026531840", description }]);
+  expect(await ask("dispatcher-ifindex")).toEqual([{ value: "2", description }]);
+  expect(await ask("dispatcher-ifindex", "3")).toEqual([]);
+});
