@@ -162,6 +162,7 @@ export const ROOT: Group = {
     { does: "Attach it by that id", line: "bpfman attach 63178 tcx --direction ingress --iface eth0 --priority 50" },
     { does: "The same in the noun-verb grammar", line: "bpfman link attach tcx 63178 eth0 ingress --priority 50" },
     { does: "Take it all away", line: "bpfman unload 63178" },
+    { does: "Let tab complete commands, ids and names", line: "source <(bpfman completions bash)" },
   ],
   children: [
     LOAD,

@@ -85,7 +85,7 @@ const NO_COLOR: Flag = {
   long: "no-color",
   takes: "nothing",
   env: "NO_COLOR",
-  doc: ["No colours. There are none when stdout is not a terminal."],
+  doc: ["No colours. There are none when stdout is not a terminal, or TERM is dumb."],
 };
 export const HELP: Flag = {
   long: "help",
@@ -129,6 +129,9 @@ export interface Globals {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+/** Unless the user or the terminal wants none. */
+export const showsColors = (env: Environment): boolean => !env.NO_COLOR && env.TERM !== "dumb";
+
 /** Reads the global options. An empty environment variable counts as not set. Throws USAGE. */
 export function readGlobals({ line, command }: { line: Line; command: Command }, env: Environment): Globals {
   const given = (flag: Flag): string | null => {
@@ -154,7 +157,7 @@ export function readGlobals({ line, command }: { line: Line; command: Command },
       words: OUTPUT_FORMATS,
       code: "USAGE",
     }),
-    color: !line.has(NO_COLOR) && !env.NO_COLOR,
+    color: !line.has(NO_COLOR) && showsColors(env),
   };
 }
 

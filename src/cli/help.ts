@@ -1,5 +1,14 @@
 /** Help and usage, made from the command table. Each text ends with a newline. */
-import { type Argument, argumentUsage, type Command, type Flag, flagUsage, isGroup, type Node } from "./command.ts";
+import {
+  type Argument,
+  argumentUsage,
+  type Command,
+  type Example,
+  type Flag,
+  flagUsage,
+  isGroup,
+  type Node,
+} from "./command.ts";
 import { globalFlagsBeside, VERSION } from "./global-flags.ts";
 
 /** What is described: the nodes from the root down, and the command of the last one when it is a leaf that is there. */
@@ -26,12 +35,30 @@ export function usageOf({ nodes, command }: Subject): string {
   return words.join(" ");
 }
 
-export function renderHelp(subject: Subject, detail: Detail): string {
+/** The short help, or the long one with examples. */
+export async function helpOf(subject: Subject, detail: Detail): Promise<string> {
+  const last = subject.nodes.at(-1);
+  if (detail === "short" || last === undefined)
+    return renderHelp(subject, { detail: "short", about: [], examples: [] });
+  const { ABOUT, examplesOf } = await import("./explained.ts");
+  const examples = await examplesOf(last, subject.command);
+  return renderHelp(subject, { detail, about: subject.nodes.length === 1 ? ABOUT : [], examples });
+}
+
+interface Told {
+  readonly detail: Detail;
+  /** Behind the summary. */
+  readonly about: readonly string[];
+  readonly examples: readonly Example[];
+}
+
+function renderHelp(subject: Subject, { detail, about, examples }: Told): string {
   const { nodes, command } = subject;
   const last = nodes.at(-1);
   const summary = last?.summary ?? "";
   const sections = [
     (detail === "long" ? command?.description?.join("\n") : undefined) ?? summary,
+    ...(about.length === 0 ? [] : [about.join("\n")]),
     `Usage: ${usageOf(subject)}`,
   ];
 
@@ -52,8 +79,6 @@ export function renderHelp(subject: Subject, detail: Detail): string {
   // In full at the root only: below it they would bury the command's own.
   sections.push(section("Global options", globals.map(flagEntry), nodes.length === 1 ? detail : "short"));
 
-  const all = last !== undefined && isGroup(last) ? (last.examples ?? []) : (command?.examples ?? []);
-  const examples = detail === "long" ? all : [];
   if (examples.length > 0) {
     sections.push(`Examples:\n${examples.map(({ does, line }) => `  ${does}:\n    ${line}`).join("\n\n")}`);
   }
@@ -76,10 +101,31 @@ function flagEntry(flag: Flag): Entry {
     left: `${flag.short === undefined ? "   " : `-${flag.short},`} ${flagUsage(flag)}`,
     doc: flag.doc,
     notes: [
+      ...unsaidChoices(flag),
       ...(flag.default === undefined ? [] : [`[default: ${flag.default}]`]),
       ...(flag.env === undefined ? [] : [`[env: ${flag.env}]`]),
     ],
   };
+}
+
+const COLUMNS_MAX = 78;
+
+/** More words than these say nothing in a help text. */
+const CHOICES_SAID_MAX = 20;
+
+/** The words that an option takes, in lines, unless its text says them or there are too many. */
+export function unsaidChoices({ choices = [], doc }: Flag): string[] {
+  const text = doc.join(" ");
+  const said = new Set(text.split(/[^A-Za-z0-9_-]+/));
+  if (choices.length > CHOICES_SAID_MAX || text.includes("[possible values")) return [];
+  if (choices.every((word) => said.has(word))) return [];
+  const lines: string[] = [];
+  for (const word of `[possible values: ${choices.join(", ")}]`.split(" ")) {
+    const last = lines.at(-1);
+    if (last === undefined || last.length + 1 + word.length > COLUMNS_MAX) lines.push(word);
+    else lines[lines.length - 1] = `${last} ${word}`;
+  }
+  return lines;
 }
 
 /** Short: one line for an entry. Long: the whole text below it. */

@@ -11,14 +11,17 @@ import {
   type Node,
 } from "./command.ts";
 import { globalFlagsBeside, VERSION } from "./global-flags.ts";
+import { ABOUT } from "./explained.ts";
+import { unsaidChoices } from "./help.ts";
 
 /** Input lines longer than this are bad style. */
 const COLUMNS_MAX = 78;
 
-/** A node with the way to it, and its command when it is a leaf that is there. */
+/** A node with the way to it, its command when it is a leaf that is there, and what it is shown with. */
 interface Page {
   readonly nodes: readonly Node[];
   readonly command: Command | null;
+  readonly examples: readonly Example[];
 }
 
 /** `bpfman-link-attach-xdp`: also the file's name, with `.1` behind it. */
@@ -91,10 +94,16 @@ function flagItem(flag: Flag): string[] {
   const value = flag.takes === "nothing" ? "" : ` ${italic(metavarOf(flag))}${flag.takes === "list" ? "..." : ""}`;
   const names = [...(flag.short === undefined ? [] : [`-${flag.short}`]), `--${flag.long}`].map(bold).join(", ");
   const notes = [
+    ...(unsaidChoices(flag).length === 0 ? [] : [unsaidChoices(flag).join(" ")]),
     ...(flag.default === undefined ? [] : [`Default: ${flag.default}.`]),
     ...(flag.env === undefined ? [] : [`Environment: ${flag.env}.`]),
   ];
-  return [".TP", `${names}${value}`, ...paragraphs(flag.doc), ...notes.flatMap((note) => [".br", literal(note)])];
+  return [
+    ".TP",
+    `${names}${value}`,
+    ...paragraphs(flag.doc),
+    ...notes.flatMap((note) => [".br", ...filled(literal(note))]),
+  ];
 }
 
 const exampleItem = ({ does, line }: Example): string[] => [
@@ -127,8 +136,52 @@ const FILES: readonly (readonly [path: string, what: string])[] = [
   ["/run/bpfman/fs", "Pins of programs, maps and links."],
   ["/run/bpfman/programs", "Copies of what was loaded."],
   ["/var/lib/bpfman/bpfman.db", "What was loaded and attached, and the history of operations."],
+  ["/var/cache/bpfman", "Images that were pulled."],
   ["/etc/bpfman/bpfman.toml", "Configuration, if there is one."],
 ];
+
+/** A command of one grammar and the one that does the same in the other; what follows their names is the same. */
+const TWINS: readonly (readonly [classic: string, noun: string])[] = [
+  ["bpfman-load", "bpfman-program-load"],
+  ["bpfman-unload", "bpfman-program-unload"],
+  ["bpfman-attach", "bpfman-link-attach"],
+  ["bpfman-detach", "bpfman-link-detach"],
+  ["bpfman-list-programs", "bpfman-program-list"],
+  ["bpfman-list-links", "bpfman-link-list"],
+  ["bpfman-get-program", "bpfman-program-get"],
+  ["bpfman-get-link", "bpfman-link-get"],
+];
+
+function twinOf(name: string): string | null {
+  const pairs = TWINS.flatMap(([classic, noun]) => [[classic, noun] as const, [noun, classic] as const]);
+  const pair = pairs.find(([from]) => name === from || name.startsWith(`${from}-`));
+  return pair === undefined ? null : pair[1] + name.slice(pair[0].length);
+}
+
+/** Pages of other programs that say more. */
+const ELSEWHERE: readonly (readonly [name: string, section: number])[] = [
+  ["bpf", 2],
+  ["bpftool", 8],
+  ["tc-bpf", 8],
+];
+
+function seeAlso({ nodes }: Page): string[] {
+  const name = pageName(nodes);
+  const twin = twinOf(name);
+  const above = nodes.slice(0, -1).map((_, at) => pageName(nodes.slice(0, at + 1)));
+  const below = children(nodes.at(-1) as Node).map((child) => pageName([...nodes, child]));
+  const own = [...above, ...(twin === null ? [] : [twin]), ...below].map((each) => `${bold(each)}(1)`);
+  if (nodes.length > 1) return [own.join(",\n")];
+  const hidden = ["bpfman-completions", "bpfman-man"].map((each) => `${bold(each)}(1)`);
+  const other = ELSEWHERE.map(([each, number]) => `${bold(each)}(${number})`);
+  return [[...own, ...hidden, ...other].join(",\n")];
+}
+
+/** Each variable that an option of the page, or of every page, is read from. */
+const environment = (flags: readonly Flag[]): string[] =>
+  flags.flatMap((flag) =>
+    flag.env === undefined ? [] : [".TP", bold(flag.env), `Read when ${bold(`--${flag.long}`)} is not given.`],
+  );
 
 const section = (title: string, lines: readonly string[]): string[] =>
   lines.length === 0 ? [] : [`.SH ${title}`, ...lines];
@@ -145,39 +198,39 @@ export interface Edition {
 
 /** One page. */
 export function manPage(page: Page, { version, date }: Edition): string {
-  const { nodes, command } = page;
+  const { nodes, command, examples } = page;
   const last = nodes.at(-1) as Node;
   const isRoot = nodes.length === 1;
   const args = [...nodes.flatMap((node) => (isGroup(node) ? (node.args ?? []) : [])), ...(command?.args ?? [])];
   const own = command?.flags ?? [];
   const exits = isNoun(nodes) ? NOUN_EXITS : CLASSIC_EXITS;
-  const related = [
-    ...(isRoot ? [] : [pageName(nodes.slice(0, -1))]),
-    ...children(last).map((child) => pageName([...nodes, child])),
-  ];
+  const globals = [...globalFlagsBeside(own), ...(isRoot ? [VERSION] : [])];
   const lines = [
     `.TH ${quoted(pageName(nodes).toUpperCase())} 1 "${date}" ${quoted(`bpfman ${version}`)} "bpfman"`,
     ".ad l",
+    // Names of commands and options stay whole.
+    ".nh",
     ...section("NAME", filled(`${literal(pageName(nodes))} \\- ${literal(last.summary.replace(/\.$/, ""))}`)),
     ...section("SYNOPSIS", synopsis(page)),
-    ...section("DESCRIPTION", paragraphs(command?.description ?? [last.summary])),
+    ...section("DESCRIPTION", paragraphs(isRoot ? ABOUT : (command?.description ?? [last.summary]))),
     ...section("ARGUMENTS", args.flatMap(argumentItem)),
     ...section(
       "COMMANDS",
       children(last).flatMap((child) => [".TP", bold(child.name), ...filled(literal(child.summary))]),
     ),
     ...section("OPTIONS", own.flatMap(flagItem)),
-    ...section("GLOBAL OPTIONS", [...globalFlagsBeside(own), ...(isRoot ? [VERSION] : [])].flatMap(flagItem)),
-    ...section(
-      "EXAMPLES",
-      (isGroup(last) ? (last.examples ?? []) : (command?.examples ?? [])).flatMap(exampleItem).slice(1),
-    ),
+    ...section("GLOBAL OPTIONS", globals.flatMap(flagItem)),
     ...section(
       "EXIT STATUS",
       exits.flatMap(([code, meaning]) => [".TP", bold(code), literal(meaning)]),
     ),
-    ...section("FILES", isRoot ? FILES.flatMap(([path, what]) => [".TP", italic(path), literal(what)]) : []),
-    ...section("SEE ALSO", related.length === 0 ? [] : [related.map((name) => `${bold(name)}(1)`).join(",\n")]),
+    ...section("ENVIRONMENT", environment([...own, ...globals])),
+    ...section(
+      "FILES",
+      FILES.flatMap(([path, what]) => [".TP", italic(path), literal(what)]),
+    ),
+    ...section("EXAMPLES", examples.flatMap(exampleItem).slice(1)),
+    ...section("SEE ALSO", seeAlso(page)),
   ];
   return `${lines.join("\n")}\n`;
 }

@@ -6,7 +6,12 @@ export function parseMetadata(texts: readonly string[]): Metadata {
   const pairs = new Map<string, string>();
   for (const text of texts) {
     const equals = text.indexOf("=");
-    if (equals < 1) throw new BpfmanError("INVALID_METADATA", `invalid metadata "${text}": must be KEY=VALUE`);
+    if (equals < 1) {
+      const [, before, after] = /^([^:=]+):([^:=]+)$/.exec(text) ?? [];
+      throw new BpfmanError("INVALID_METADATA", `invalid metadata "${text}": must be KEY=VALUE`, {
+        ...(before === undefined ? {} : { hint: `write "${before}=${after}"` }),
+      });
+    }
     const [key, value] = [text.slice(0, equals), text.slice(equals + 1)];
     const before = pairs.get(key);
     if (before !== undefined && before !== value) {

@@ -5,8 +5,8 @@ import { BpfmanError } from "../errors/error.ts";
 import type { Invoke } from "../service/invoke.ts";
 import { isNoun, type Session } from "./command.ts";
 import { ROOT } from "./commands.ts";
-import { asksForJson, type Globals, readGlobals } from "./global-flags.ts";
-import { renderHelp, usageOf } from "./help.ts";
+import { asksForJson, type Globals, readGlobals, showsColors } from "./global-flags.ts";
+import { helpOf, usageOf } from "./help.ts";
 import { printable } from "./printable.ts";
 import { insteadOf } from "./habits.ts";
 import { renderJson } from "./render-json.ts";
@@ -56,11 +56,11 @@ export async function runCli(host: CliHost): Promise<number> {
   try {
     const next = await route(host.args, run.trail);
     if (next.kind === "help") {
-      host.out(renderHelp(run.trail, next.detail));
+      host.out(await helpOf(run.trail, next.detail));
       return 0;
     }
     if (next.kind === "incomplete") {
-      host.err(renderHelp(run.trail, "short"));
+      host.err(await helpOf(run.trail, "short"));
       return 2;
     }
     run.globals = readGlobals(next, host.env);
@@ -141,7 +141,7 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
       host.out(renderJson(await host.describeRpc()));
     },
     async help(words) {
-      host.out(renderHelp(await topic(words), "long"));
+      host.out(await helpOf(await topic(words), "long"));
     },
   };
   return { session, exitCode: () => code };
@@ -158,7 +158,7 @@ function report(cause: unknown, run: Run): number {
   if (json) host.err(renderErrorJson(error));
   else if (error.kind === "internal") host.err(renderCrash(error));
   else {
-    const styled = host.stderrIsTerminal && (globals?.color ?? !host.env.NO_COLOR);
+    const styled = host.stderrIsTerminal && (globals?.color ?? showsColors(host.env));
     host.err(renderError(error, { grammar: noun ? "noun" : "classic", styled }));
     if (isUsage(error, phase)) host.err(`\nUsage: ${usageOf(trail)}\n\ntry "${pathOf(trail)} --help"\n`);
   }

@@ -1,6 +1,6 @@
 /** Completions in the real shells: what a tab makes of a line, with live values. */
 import { beforeEach, describe, expect, test } from "bun:test";
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { compileBpf } from "../fakes/compile.ts";
 import { BPFMAN, executable, idOf } from "../fakes/executable.ts";
 import { cable } from "../fakes/kernel-lab.ts";
@@ -233,7 +233,17 @@ describe("completions and man", () => {
       expect([command.at(-1), result.exitCode, result.stderr.toString()]).toEqual([command.at(-1), 0, ""]);
       if (command[0] === "mandoc") expect(result.stdout.toString()).toBe("");
     };
-    for (const page of pages) check("mandoc", "-Tlint", page);
+    for (const page of pages) {
+      check("mandoc", "-Tlint", page);
+      const text = readFileSync(page, "utf8");
+      const titles = [...text.matchAll(/^\.SH (.*)$/gm)].map(([, title]) => title);
+      const wanted = ["NAME", "SYNOPSIS", "DESCRIPTION", "EXIT STATUS", "ENVIRONMENT", "FILES", "EXAMPLES", "SEE ALSO"];
+      expect([page, titles.filter((title) => wanted.includes(title ?? ""))]).toEqual([page, wanted]);
+      // What it refers to is there.
+      for (const [, name] of text.matchAll(/^\\fB(bpfman\S*)\\fR\(1\)/gm)) {
+        expect(pages).toContain(`${folder}/${name?.replaceAll("\\-", "-")}.1`);
+      }
+    }
     check("groff", "-man", "-ww", "-Tutf8", ...pages);
     const shown = Bun.spawnSync(["man", "-l", `${folder}/bpfman-attach-tcx.1`], {
       env: { PATH: process.env.PATH ?? "", MANPAGER: "col -bx", MANWIDTH: "80", LC_ALL: "C.UTF-8" },

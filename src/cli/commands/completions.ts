@@ -49,11 +49,14 @@ export const completions: Command = {
   description: [
     "Generates shell completions, which know programs, links, interfaces, namespaces,",
     "tracepoints, kernel functions, and what is in an object file.",
+    "",
+    "For the bash or zsh that is running: source <(bpfman completions bash)",
+    "For the fish that is running: bpfman completions fish | source",
   ],
   args: [TARGET],
   flags: [SHELL],
   examples: [
-    { does: "For the bash that is running", line: "bpfman completions bash" },
+    { does: "See what bash would be given", line: "bpfman completions bash" },
     { does: "For every zsh", line: "bpfman completions -s zsh /usr/share/zsh/site-functions" },
     { does: "For all shells, to be packaged", line: "bpfman completions out/completions" },
   ],

@@ -5,7 +5,10 @@ import { forEachId, IGNORE_MISSING } from "./each-id.ts";
 const LINK_ID: Argument = {
   name: "link-id",
   many: true,
-  doc: ["Required: Link Id to be detached.", "Several are separated by blanks; each is tried."],
+  doc: [
+    "Required: Link Id to be detached.",
+    "Several are separated by blanks; each is tried. See `bpfman list links`.",
+  ],
   completes: "link-id",
 };
 

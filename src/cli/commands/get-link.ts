@@ -2,7 +2,11 @@ import type { Argument, Command } from "../command.ts";
 import { parseLinkId } from "../parse-number.ts";
 import { renderLink } from "../render-link.ts";
 
-const LINK_ID: Argument = { name: "link-id", doc: ["Required: Link Id to get."], completes: "link-id" };
+const LINK_ID: Argument = {
+  name: "link-id",
+  doc: ["Required: Link Id to get.", "See `bpfman list links`."],
+  completes: "link-id",
+};
 
 export const getLink: Command = {
   args: [LINK_ID],

@@ -2,7 +2,11 @@ import type { Argument, Command } from "../command.ts";
 import { parseProgramId } from "../parse-number.ts";
 import { renderProgram } from "../render-program.ts";
 
-const PROGRAM_ID: Argument = { name: "program-id", doc: ["Required: Program Id to get."], completes: "program-id" };
+const PROGRAM_ID: Argument = {
+  name: "program-id",
+  doc: ["Required: Program Id to get.", "See `bpfman list programs`."],
+  completes: "program-id",
+};
 
 export const getProgram: Command = {
   args: [PROGRAM_ID],

@@ -1,6 +1,7 @@
 import { BpfmanError } from "../../errors/error.ts";
 import type { Argument, Command, Flag, Node } from "../command.ts";
 import { isGroup } from "../command.ts";
+import { examplesOf } from "../explained.ts";
 import { type Edition, manPage, pageName } from "../man-page.ts";
 
 const DIR: Argument = {
@@ -22,12 +23,13 @@ interface File {
   readonly text: string;
 }
 
-/** The pages of a node and of all below it that help shows. */
+/** The pages of a node and of all below it. What only shells call has none. */
 async function pagesOf(nodes: readonly Node[], edition: Edition): Promise<File[]> {
   const last = nodes.at(-1) as Node;
-  if (!isGroup(last) && last.hidden === true) return [];
+  if (last.name.startsWith("__")) return [];
   const command = isGroup(last) ? null : await last.load();
-  const files = [{ name: `${pageName(nodes)}.1`, text: manPage({ nodes, command }, edition) }];
+  const page = { nodes, command, examples: await examplesOf(last, command) };
+  const files = [{ name: `${pageName(nodes)}.1`, text: manPage(page, edition) }];
   for (const child of isGroup(last) ? last.children : []) files.push(...(await pagesOf([...nodes, child], edition)));
   return files;
 }

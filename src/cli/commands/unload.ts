@@ -5,7 +5,10 @@ import { forEachId, IGNORE_MISSING } from "./each-id.ts";
 const PROGRAM_ID: Argument = {
   name: "program-id",
   many: true,
-  doc: ["Required: Program Id to be unloaded.", "Several are separated by blanks; each is tried."],
+  doc: [
+    "Required: Program Id to be unloaded.",
+    "Several are separated by blanks; each is tried. See `bpfman list programs`.",
+  ],
   completes: "program-id",
 };
 

@@ -133,6 +133,7 @@ describe("colours", () => {
     ["into a file", "list programs", {}],
     ["--no-color", "list programs --no-color", { terminal: true }],
     ["NO_COLOR", "list programs", { terminal: true, env: { NO_COLOR: "1" } }],
+    ["a dumb terminal", "list programs", { terminal: true, env: { TERM: "dumb" } }],
     ["JSON", "list programs -o json", { terminal: true }],
   ];
   test.each(without)("none: %s", async (_, line, world) => {

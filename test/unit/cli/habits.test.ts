@@ -75,6 +75,7 @@ describe("colours", () => {
     expect((await cli("lsit", { terminal: true })).err).toStartWith(red);
     expect((await cli("lsit")).err).toStartWith("error: unknown command");
     expect((await cli("lsit", { terminal: true, env: { NO_COLOR: "1" } })).err).toStartWith("error: unknown");
+    expect((await cli("lsit", { terminal: true, env: { TERM: "dumb" } })).err).toStartWith("error: unknown");
     expect((await cli("program lsit", { terminal: true })).err).toStartWith("\x1b[1;31mbpfman: error:\x1b[0m");
   });
 });

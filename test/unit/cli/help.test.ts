@@ -51,6 +51,21 @@ describe("help COMMAND is COMMAND --help", () => {
   });
 });
 
+test("the long help of everything has examples", async () => {
+  for (const path of everyPath) expect((await cli(`${path} --help`)).out).toMatch(/\nExamples:\n {2}\S/);
+  const { out } = await cli("link attach --help");
+  for (const kind of ["xdp", "tc", "tcx", "tracepoint", "kprobe", "uprobe", "fentry", "fexit", "lsm"]) {
+    expect(out).toContain(`\n    bpfman link attach ${kind} 63178`);
+  }
+});
+
+test("the words that an option takes are listed, unless its text has them", async () => {
+  expect((await cli("link list --help")).out).toContain("[possible values: xdp, tc, tcx, tracepoint, ");
+  const { out } = await cli("image build --help");
+  expect(out).toContain("works with docker or podman");
+  expect(out).not.toContain("[possible values: docker, podman]");
+});
+
 test("help wins over what is missing, and over values that are wrong", async () => {
   expect((await cli("load file --programs zzz --help")).code).toBe(0);
   expect((await cli("attach 5 tcx -h")).code).toBe(0);
@@ -70,7 +85,7 @@ test("a group without a command shows its short help, as an error", async () => 
 
 test("hidden commands are not listed, and have help", async () => {
   const { out } = await cli("--help");
-  expect(out).not.toContain("completions");
+  expect(out).not.toMatch(/^ {2}(completions|man) /m);
   expect(out).not.toContain("man pages");
   expect((await cli("completions --help")).out).toContain("Generates shell completions, which know programs");
   expect((await cli("list --help")).out).not.toMatch(/^ {2}program /m);

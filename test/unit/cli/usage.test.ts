@@ -115,6 +115,7 @@ describe("wrong lines", () => {
     [`${LOAD} -g A=01 A=02`, 'global "A" is given more than once', null],
     // Metadata
     [`${LOAD} -m a`, 'invalid metadata "a": must be KEY=VALUE', null],
+    [`${LOAD} -m owner:acme`, 'invalid metadata "owner:acme": must be KEY=VALUE', 'write "owner=acme"'],
     [`${LOAD} -m =a`, 'invalid metadata "=a": must be KEY=VALUE', null],
     [`${LOAD} -m a=b,`, 'invalid metadata "": must be KEY=VALUE', null],
     [`${LOAD} -m a=b -m a=c`, 'metadata key "a" is given twice: "b" and "c"', null],
