@@ -3,6 +3,8 @@
 /** Lines that close the log or repeat the state: `processed 9 insns (limit 1000000) …`, `verification time 81 usec`. */
 const STATISTICS =
   /^(processed \d+ insns|verification time \d|stack depth |max_states_per_insn|total_states|peak_states|mark_read)/;
+/** Some reasons are not ended by a line of their own: `expected prog array map for tail callprocessed 3 insns …`. */
+const GLUED = /(?<=[^\n])processed \d+ insns \(limit/;
 /** An instruction as it is looked at, `12: (95) exit`, and nothing but the state before it: `12: R0=1 R10=fp0`. */
 const INSTRUCTION = /^(\d+): /;
 /** Code and state that surround the reason: `; return 0;`, `R0=inv1 R10=fp0`, `from 3 to 7: …`. */
@@ -37,7 +39,7 @@ export interface Refusal {
 /** What the log says of the program's refusal. */
 export function readVerifierLog(log: string): Refusal {
   // Logs can have many megabytes; all that matters stands at the end.
-  const lines = log.slice(-TAIL_CHARS).split("\n");
+  const lines = log.slice(-TAIL_CHARS).replace(GLUED, "\n$&").split("\n");
   const all = lines.map((line) => line.trim());
   const explained = all.findIndex((line) => EXPLANATION.test(line));
   const classic = explained < 0 ? all : all.slice(0, explained);
@@ -50,7 +52,7 @@ export function readVerifierLog(log: string): Refusal {
 }
 
 /** Whether the log has its end. A kernel that runs out of room cuts it off at the beginning, or before Linux 6.4 there. */
-export const isWhole = (log: string): boolean => /^processed \d+ insns/m.test(log.slice(-TAIL_CHARS));
+export const isWhole = (log: string): boolean => /processed \d+ insns/.test(log.slice(-TAIL_CHARS));
 
 /** Enough for every explanation and for the state of many registers. */
 const TAIL_CHARS = 65_536;
@@ -75,9 +77,34 @@ const ADVICE_BY_REASON: readonly (readonly [RegExp, string])[] = [
   [/_or_null'/, "compare the pointer with NULL before it is used"],
   [/outside of the packet|invalid access to packet/, "compare the end of what is read with data_end first"],
   [/Unreleased reference/, "give the reference back on every path, as bpf_ringbuf_submit or bpf_sk_release do"],
+  [
+    /invalid (indirect )?read from stack.* off -?\d+\+\d+ /,
+    "give all bytes of it a value first, those between fields too",
+  ],
   [/stack/, "the stack has 512 bytes for a program and all that it calls: keep large data in a map"],
-  [/is too large|too complex|infinite loop/, "the verifier walks every path: shorten the loops, or use bpf_loop"],
+  [
+    /is too large|too complex|infinite loop|back-edge/,
+    "the verifier walks every path: shorten the loops, or use bpf_loop",
+  ],
   [/invalid func|unknown func|cannot use helper/, "this kernel has no such helper for programs of this type"],
+  [/GPL/, 'give the object a licence that is compatible: char _license[] SEC("license") = "GPL"'],
+  [/might sleep/, "only sleepable programs may call it, those of a section that ends in .s"],
+  [
+    /CO-RE relocation/,
+    "this kernel has no such type or field: ask first, with bpf_core_field_exists or bpf_core_type_exists",
+  ],
+  [/!read_ok/, "it is used before it has a value: give it one on every path"],
+  [
+    /invalid access to map value|outside of the allowed memory range/,
+    "compare index and size with the size of the value first",
+  ],
+  [/zero-sized|unbounded|is negative, either use/, "compare the size with the least and the most that it may be first"],
+  [/invalid bpf_context access/, "a program of this type cannot use that part of its context so"],
+  [
+    /invalid mem access 'scalar'/,
+    "it is no pointer here: after a helper that changes the packet, take data and data_end anew; read memory of the kernel with bpf_probe_read_kernel",
+  ],
+  [/ type=\w+ expected=/, "the function takes an argument of another type"],
 ];
 
 /** What to do about a reason; null for those that have no usual cure. */

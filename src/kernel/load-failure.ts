@@ -78,6 +78,9 @@ function hintFor(sys: SysFailure, reason: string): { readonly hint?: string } {
   if (/BTF/.test(reason) && !existsSync("/sys/kernel/btf/vmlinux")) {
     return { hint: "this kernel gives no BTF (CONFIG_DEBUG_INFO_BTF)" };
   }
+  if (/^extern .*not found/.test(reason)) {
+    return { hint: "this kernel has no such function or variable: declare it __weak, and ask before it is used" };
+  }
   switch (sys.name) {
     case "ENOMEM":
       return { hint: "there is not enough memory for its maps: make max_entries smaller" };

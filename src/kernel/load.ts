@@ -35,6 +35,8 @@ export function load(object: ObjectToLoad, slots: ExtensionSlots): LoadedObject 
     second.loaded?.close();
     log = `${log.trimEnd()}\n… (longer than the kernel's limit)\n${second.log}`;
   }
+  // Later ones keep its end.
+  if (log.length >= VERIFIER_LOG_BYTES_MAX - 1) log = `… (longer than the kernel's limit)\n${log}`;
   throw loadFailure(first.thrown, { object: object.name, programs: object.programs, messages: first.messages, log });
 }
 

@@ -12,21 +12,25 @@ interface Lines {
 }
 
 /**
- * Finds lines for the instructions of one program of an object file. The finder answers null for an instruction that
- * the program does not have, and throws, as this function does, what `refuse` makes of a file that is not sound.
+ * The line of an instruction; null when the program does not have it. With `named`, a name that the instruction is about:
+ * compilers put some instructions before the line that they are for, so if its own does not have the name, the next one
+ * of the same function that does is taken.
  */
-export function sourceLines(
-  bytes: Uint8Array,
-  program: string,
-  refuse: Refuse,
-): (instruction: number) => SourceLine | null {
+type FindLine = (instruction: number, named?: string | null) => SourceLine | null;
+
+/**
+ * Finds lines for the instructions of one program of an object file. The finder throws, as this function does, what
+ * `refuse` makes of a file that is not sound.
+ */
+export function sourceLines(bytes: Uint8Array, program: string, refuse: Refuse): FindLine {
   const elf = openElf(memorySource(bytes), refuse);
   const sections = namedSections(elf);
   const layout = programLayout(elf, sections, program) ?? [];
   const lines = openLines(elf, sections);
-  return (instruction) => {
+  return (instruction, named = null) => {
     const inside = layout.find(({ start, count }) => instruction >= start && instruction < start + count);
-    return inside === undefined ? null : { instruction, function: inside.name, ...place(inside, instruction, lines) };
+    if (inside === undefined) return null;
+    return { instruction, function: inside.name, ...place(inside, { instruction, named }, lines) };
   };
 }
 
@@ -42,15 +46,27 @@ function openLines(elf: Elf, sections: readonly NamedSection[]): Lines | null {
 type Place = Pick<SourceLine, "file" | "line" | "column" | "text">;
 const NOWHERE: Place = { file: null, line: null, column: null, text: null };
 
-function place({ section, offset, start }: PlacedFunction, instruction: number, lines: Lines | null): Place {
+interface Wanted {
+  readonly instruction: number;
+  readonly named: string | null;
+}
+
+function place(inside: PlacedFunction, { instruction, named }: Wanted, lines: Lines | null): Place {
   if (lines === null) return NOWHERE;
+  const { section, offset, start, count } = inside;
   const at = offset + (instruction - start) * INSTRUCTION_BYTES;
+  const end = offset + count * INSTRUCTION_BYTES;
+  const known = lines
+    .of(section.name)
+    .filter((record) => record.line > 0 && record.offset >= offset && record.offset < end);
   // What the compiler put in between belongs to no line, that is to the one before.
-  const before = lines.of(section.name).filter((record) => record.line > 0 && record.offset >= offset);
-  const record = before.findLast((candidate) => candidate.offset <= at);
+  const own = known.findLastIndex((candidate) => candidate.offset <= at);
+  const hasName = (record: LineRecord): boolean =>
+    sourceText(lines.btf, record.textAt)?.includes(named as string) === true;
+  const record = (named === null ? undefined : known.slice(Math.max(own, 0)).find(hasName)) ?? known[own];
   if (record === undefined) return NOWHERE;
   return {
-    file: sourceText(lines.btf, record.fileAt),
+    file: sourceText(lines.btf, record.fileAt)?.replaceAll("/./", "/") ?? null,
     line: record.line,
     column: record.column === 0 ? null : record.column,
     text: sourceText(lines.btf, record.textAt),

@@ -34,6 +34,18 @@ describe("the line of source is found when the verifier refuses", () => {
     { program: "endless", type: "tc", inFunction: "endless", reason: "infinite loop detected" },
     { program: "calls_unknown", type: "tc", inFunction: "calls_unknown", reason: "unknown#9999" },
     { program: "calls_forbidden", type: "xdp", inFunction: "calls_forbidden", reason: "bpf_skb_store_bytes#9" },
+    {
+      program: "field_missing",
+      type: "tc",
+      inFunction: "field_missing",
+      reason: "failed to resolve CO-RE relocation <byte_off>",
+    },
+    {
+      program: "tail_calls_array",
+      type: "xdp",
+      inFunction: "tail_calls_array",
+      reason: "refused it: expected prog array map for tail call",
+    },
     { program: "beyond_packet", type: "xdp", inFunction: "beyond_packet", reason: "invalid access to packet" },
   ])("$program", async ({ program, type, inFunction, reason }) => {
     const { message, source, log } = await refusal(program, type);
@@ -66,6 +78,8 @@ describe("no line is blamed", () => {
     expect(message).toContain("BPF program is too large. Processed 1000001 insn");
     expect(source).toBeNull();
     expect(log).toMatch(/processed 1000001 insns/);
+    // Where the kernel dropped a part of it, the log says so.
+    expect(log).toContain("… (longer than the kernel's limit)\n");
   });
 
   test("for a stack that is too deep", async () => {
@@ -74,6 +88,21 @@ describe("no line is blamed", () => {
     expect(source).toBeNull();
     expect(hint).toContain("512 bytes");
   });
+});
+
+test("a field that this kernel does not have says what to ask first", async () => {
+  const { message, hint } = await refusal("field_missing");
+  expect(message).toContain("struct task_struct.never_there");
+  expect(hint).toContain("bpf_core_field_exists");
+});
+
+test("a kernel function that this kernel does not have is named", async () => {
+  const bytes = compileBpf(`extern int never_there(int x) __attribute__((section(".ksyms")));
+SEC("tc") int f(struct __sk_buff *skb) { return never_there(1); }`);
+  const { code, message, hint } = await failureOfAsync(() => kernel.load({ ...toLoad("refusals", "tc:f"), bytes }));
+  expect(code).toBe("LOAD_FAILED");
+  expect(message).toContain("'never_there': not found in kernel");
+  expect(hint).toContain("__weak");
 });
 
 test("an object that was compiled without -g names function and instruction", async () => {

@@ -19,13 +19,16 @@ export function withSource(thrown: unknown, bytes: Uint8Array): unknown {
   });
 }
 
+/** Of a type or enumeration that this kernel does not have so: `CO-RE relocation <byte_off> [34] struct a.field (0:1 …`. */
+const fieldIn = (reason: string): string | null => /CO-RE relocation .*[.:](\w+) [(=]/.exec(reason)?.[1] ?? null;
+
 function placesOf({ details, verifierLog }: BpfmanError, bytes: Uint8Array): Readonly<Record<string, unknown>> {
-  const { instruction, acquiredAt } = readVerifierLog(verifierLog ?? "");
+  const { reason, instruction, acquiredAt } = readVerifierLog(verifierLog ?? "");
   if (typeof details.program !== "string" || instruction === null) return { source: null };
   try {
     const lineOf = sourceLines(bytes, details.program, (reason) => new BpfmanError("INVALID_OBJECT", reason));
     const acquired = acquiredAt === null ? null : lineOf(acquiredAt);
-    return { source: lineOf(instruction), ...(acquired === null ? {} : { acquired }) };
+    return { source: lineOf(instruction, fieldIn(reason ?? "")), ...(acquired === null ? {} : { acquired }) };
   } catch (unsound) {
     // libbpf reads objects that this reader does not; the refusal matters more than its place.
     if (unsound instanceof BpfmanError) return { source: null };

@@ -181,6 +181,12 @@ BPF_EXIT instruction in main prog would lead to reference leak
   });
 });
 
+test("a reason that does not end its line", () => {
+  const log = `3: (85) call bpf_tail_call#12\nexpected prog array map for tail call${STATISTICS}`;
+  expect(readVerifierLog(log)).toMatchObject({ reason: "expected prog array map for tail call", instruction: 3 });
+  expect(isWhole(log)).toBe(true);
+});
+
 test("a log without its end is known as such", () => {
   expect(isWhole(`0: (95) exit\nR0 !read_ok\n${STATISTICS}`)).toBe(true);
   expect(isWhole("0: (95) exit\n1: (0c) w0 +=")).toBe(false);
@@ -189,5 +195,16 @@ test("a log without its end is known as such", () => {
 test("the usual reasons come with advice", () => {
   expect(adviceFor("R0 invalid mem access 'map_value_or_null'")).toContain("NULL");
   expect(adviceFor("combined stack size of 2 calls is 528. Too large")).toContain("512 bytes");
-  expect(adviceFor("R0 !read_ok")).toBeNull();
+  expect(adviceFor("R0 !read_ok")).toContain("on every path");
+  expect(adviceFor("invalid read from stack R1 off=-600 size=1")).toContain("512 bytes");
+  expect(adviceFor("invalid indirect read from stack R2 off -8+4 size 8")).toContain("all bytes");
+  expect(adviceFor("invalid access to map value, value_size=64 off=127 size=1; R0 max value is outside")).toContain(
+    "size",
+  );
+  expect(adviceFor("cannot call GPL-restricted function from non-GPL compatible program")).toContain('SEC("license")');
+  expect(adviceFor("failed to resolve CO-RE relocation <byte_off> [34] struct a.b (0:1 @ offset 4)")).toContain(
+    "bpf_core",
+  );
+  expect(adviceFor("R1 type=ctx expected=map_ptr")).toContain("another type");
+  expect(adviceFor("At program exit the register R0 has smin=17")).toBeNull();
 });

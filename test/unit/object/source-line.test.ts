@@ -37,6 +37,16 @@ describe("an instruction's line", () => {
     expect(lineOf("in_inlined", 3)?.line).toBeGreaterThan(0);
   });
 
+  test("for a name is the next one that has it, when the compiler put the instruction before its line", () => {
+    const find = sourceLines(fixture("refusals"), "after_callees", refuse);
+    expect(find(0)?.text).not.toContain("bpf_map_lookup_elem");
+    expect(find(0, "bpf_map_lookup_elem")?.text).toContain("bpf_map_lookup_elem");
+    expect(find(13, "value")).toEqual(find(13));
+    expect(find(0, "nowhere")).toEqual(find(0));
+    // Not in another function of the same section.
+    expect(find(0, "reads_in_turn")).toEqual(find(0));
+  });
+
   test("is null beyond the program's end, and for a program that is not there", () => {
     expect(lineOf("beyond_packet", 1)).not.toBeNull();
     expect(lineOf("beyond_packet", 1000)).toBeNull();
