@@ -356,7 +356,7 @@ export const ERROR_CODES = {
   KERNEL_UNSUPPORTED: {
     kind: "unsupported",
     meaning: "this kernel cannot do that",
-    advice: "use what the hint proposes, or a newer kernel",
+    hint: '"bpfman version -o json" shows what this kernel can do',
   },
   KERNEL_CALL_FAILED: {
     kind: "unavailable",

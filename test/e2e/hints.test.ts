@@ -34,6 +34,7 @@ test("is said of each name that an attach cannot find", async () => {
   expect([code, error.split("\n")[1]]).toEqual([1, 'hint: did you mean "sched/sched_switch"?']);
   const uprobe = (...words: string[]) => ["attach", call as string, "uprobe", ...words];
   await expectHint(3, 'did you mean "malloc"?', ...uprobe("-t", "libc", "-f", "maloc"));
+  expect(await said(3, ...uprobe("-t", "lbic", "-f", "malloc"))).toContain('\nhint: did you mean "libc"');
   await expectHint(
     1,
     "a uprobe goes into an executable or a shared library",

@@ -17,6 +17,9 @@ export function isLibrary(fileName: string, wanted: string): boolean {
   return rest !== null && (rest.startsWith(".so") || /^-[0-9.]+\.so/.test(rest));
 }
 
+/** As libraries are asked for: `libc` for libc.so.6. */
+const shortName = (name: string): string => name.replace(/(-[0-9.]+)?\.so.*$/, "");
+
 const baseName = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
 
 /** A file to look for: a path, below the root folder of a process when that is given. */
@@ -50,7 +53,9 @@ function placeOf(host: Host, target: Wanted): Place {
   const whose = containerPid === null ? "" : ` of process ${containerPid}`;
   throw new BpfmanError("TARGET_NOT_FOUND", `no library "${wanted}" in the dynamic linker's cache${whose}`, {
     details: { target: wanted },
-    hint: didYouMean(wanted, cache.keys()) ?? "give the absolute path of the binary or library",
+    hint:
+      didYouMean(shortName(wanted), new Set([...cache.keys()].map(shortName))) ??
+      "give the absolute path of the binary or library",
   });
 }
 

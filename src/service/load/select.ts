@@ -50,7 +50,10 @@ export function selectPrograms(object: ObjectFile, selectors: readonly ProgramSe
   const byName = new Map(object.programs.map((program) => [program.name, program]));
   const seen = new Set<string>();
   return selectors.map((asked) => {
-    if (seen.has(asked.name)) throw new BpfmanError("INVALID_PROGRAM", `program "${asked.name}" is named twice`);
+    if (seen.has(asked.name))
+      throw new BpfmanError("INVALID_PROGRAM", `program "${asked.name}" is named twice`, {
+        hint: "name it once; one program can be attached to several hooks",
+      });
     seen.add(asked.name);
     const program = byName.get(asked.name);
     if (!program) {
