@@ -3,7 +3,7 @@ import { openFileSystem } from "../../ffi/safe/mount.ts";
 import { openTracepoint } from "../../ffi/safe/perf.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { KernelAttach } from "../platform/kernel.ts";
-import { permissionHint } from "./evidence.ts";
+import { permissionHint } from "./on-demand.ts";
 import { attempt } from "./failure.ts";
 import { explainPerfLink, linkPerfEvent } from "./perf-link.ts";
 

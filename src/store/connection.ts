@@ -4,16 +4,15 @@ import { dirname } from "node:path";
 import { BpfmanError } from "../errors/error.ts";
 import { errnoName } from "../errors/sys-failure.ts";
 import { databaseFailure, fileFailure, named } from "./failure.ts";
-import { migrate, ownVersion } from "./migrate.ts";
-import { MIGRATIONS } from "./migrations.ts";
+import { migrate, ownVersion, SCHEMA, type Schema } from "./migrate.ts";
 
 export interface OpenOptions {
   /** Where the database is or, for a writer, will be. */
   readonly path: string;
   /** How long SQLite waits for other processes, in milliseconds. */
   readonly busyTimeoutMs: number;
-  /** The schema's steps; only tests give others than the product's. */
-  readonly migrations?: readonly string[];
+  /** Only tests give another than the product's. */
+  readonly schema?: Schema;
 }
 
 /**
@@ -22,23 +21,21 @@ export interface OpenOptions {
  * LOCK_TIMEOUT.
  */
 export function openWriter(options: OpenOptions): Database {
-  const { path, migrations = MIGRATIONS } = options;
+  const { path, schema = SCHEMA } = options;
   createFile(path);
   return configured({ path, file: path, flags: constants.SQLITE_OPEN_READWRITE }, (database) => {
     // The time-out stands before WAL: changing the journal mode takes locks as well.
     database.run(`PRAGMA busy_timeout = ${options.busyTimeoutMs}`);
     // Nothing is written to a database that is newer than we are, or another program's: the version comes first.
-    ownVersion(database, migrations, path);
-    database.run("PRAGMA journal_mode = WAL");
+    const version = ownVersion(database, schema, path);
     // Commits do not wait for the disk, the checkpoint at the end does: what a power failure takes from the database, it
-    // takes from the kernel as well.
-    database.run("PRAGMA synchronous = NORMAL");
-    database.run("PRAGMA foreign_keys = ON");
-    // The WAL and its index stay when the last writer leaves, so that readers find them and never make files. The log is
-    // cut to nothing on that occasion, so that it need not be read again.
+    // takes from the kernel as well. When the last writer leaves, the log is cut to nothing, so that it need not be read
+    // again.
+    database.run(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
+      PRAGMA journal_size_limit = 0`);
+    // The WAL and its index stay on that occasion, so that readers find them and never make files.
     database.fileControl(constants.SQLITE_FCNTL_PERSIST_WAL, 1);
-    database.run("PRAGMA journal_size_limit = 0");
-    migrate(database, migrations, path);
+    if (version < schema.version) migrate(database, schema, path);
   });
 }
 
@@ -47,20 +44,20 @@ export function openWriter(options: OpenOptions): Database {
  * database in memory, and one with an older schema as a copy in memory that is brought up to date.
  */
 export function openReader(options: OpenOptions): Database {
-  const { path, migrations = MIGRATIONS } = options;
-  if (!isThere(path)) return inMemory(new Database(":memory:"), migrations, path);
+  const { path, schema = SCHEMA } = options;
+  if (!isThere(path)) return inMemory(new Database(":memory:"), schema, path);
   let version = 0;
   const prepare = (database: Database): void => {
     // Needed by readers as well: the first one after a crash has to wait while another rebuilds the WAL's index.
     database.run(`PRAGMA busy_timeout = ${options.busyTimeoutMs}`);
-    version = ownVersion(database, migrations, path);
+    version = ownVersion(database, schema, path);
   };
   const database = openUnchanging(path, prepare);
-  if (version === migrations.length) return database;
+  if (version === schema.version) return database;
   return named("read", path, () => {
     const copy = version === 0 ? new Database(":memory:") : copyOf(database);
     database.close();
-    return inMemory(copy, migrations, path);
+    return inMemory(copy, schema, path);
   });
 }
 
@@ -77,8 +74,8 @@ function openUnchanging(path: string, prepare: (database: Database) => void): Da
   }
 }
 
-function inMemory(database: Database, migrations: readonly string[], path: string): Database {
-  migrate(database, migrations, path);
+function inMemory(database: Database, schema: Schema, path: string): Database {
+  migrate(database, schema, path);
   database.run("PRAGMA query_only = ON");
   return database;
 }
