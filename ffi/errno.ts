@@ -182,6 +182,7 @@ export const ERRNO = {
   EEXIST: 17,
   ENXIO: 6,
   ENODEV: 19,
+  ENOTDIR: 20,
   EINVAL: 22,
   EMFILE: 24,
   ENOSPC: 28,
@@ -192,9 +193,8 @@ export const ERRNO = {
   ENOTSUPP: 524,
 } as const;
 
-const NUMBERS: ReadonlyMap<string, number> = new Map(
-  Object.entries(ERRNOS).map(([number, [name]]) => [name, Number(number)]),
-);
-
 /** The number of an errno name, or null when there is none of that name. */
-export const errnoNumber = (name: string): number | null => NUMBERS.get(name) ?? null;
+export function errnoNumber(name: string): number | null {
+  const found = Object.entries(ERRNOS).find(([, [each]]) => each === name);
+  return found === undefined ? null : Number(found[0]);
+}

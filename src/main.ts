@@ -1,21 +1,31 @@
 /** The executable: the command line in, an exit code out. The only place that ends the process. */
-import { fstatSync, mkdirSync, writeFileSync, writeSync } from "node:fs";
-import { dirname } from "node:path";
+import { fstatSync, writeSync } from "../ffi/safe/file-system.ts";
+import { LibraryError } from "../ffi/safe/library.ts";
 import { buildInfo } from "./build-info.ts";
 import { runCli } from "./cli/run.ts";
 import { BpfmanError } from "./errors/error.ts";
 
 const BUSY_PAUSE_MS = 2;
 
+/** Where no C library can be called, even the error that says so has to be written. */
+function writeSome(fd: number, bytes: Uint8Array): number {
+  try {
+    return writeSync(fd, bytes);
+  } catch (thrown) {
+    if (!(thrown instanceof LibraryError)) throw thrown;
+    return (require("node:fs") as typeof import("node:fs")).writeSync(fd, bytes);
+  }
+}
+
 /**
  * Writes all of it before it returns, also to a pipe that is full for the moment. A reader that has gone (`| head`) is no
  * failure of ours: the rest is dropped.
  */
 function writeAll(fd: number, text: string): void {
-  let rest = Buffer.from(text);
+  let rest: Uint8Array = new TextEncoder().encode(text);
   while (rest.length > 0) {
     try {
-      rest = rest.subarray(writeSync(fd, rest));
+      rest = rest.subarray(writeSome(fd, rest));
     } catch (cause) {
       const { code } = cause as { readonly code?: string };
       if (code === "EPIPE") return;
@@ -30,7 +40,8 @@ function writeAll(fd: number, text: string): void {
 
 function saveFile(path: string, text: string): void {
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    const { mkdirSync, writeFileSync } = require("node:fs") as typeof import("node:fs");
+    mkdirSync((require("node:path") as typeof import("node:path")).dirname(path), { recursive: true });
     writeFileSync(path, text);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);

@@ -1,7 +1,7 @@
 /** The composition root: makes the adapters, each when it is first needed, and gives them to the service. */
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readTextSync } from "../ffi/safe/file-system.ts";
 import { pinPaths } from "./bpffs/paths.ts";
+import { absolute } from "./files/absolute.ts";
 import { buildInfo } from "./build-info.ts";
 import { CONFIG_DEFAULT, type Config, databaseWaitMs } from "./domain/config.ts";
 import type { ProcessIdentity } from "./domain/session.ts";
@@ -30,19 +30,22 @@ interface Place {
   readonly config: Config;
 }
 
-/** A runtime folder of one's own brings its state and its cache along, unless they are placed too. */
+/**
+ * A runtime folder of one's own brings its state and its cache along, unless they are placed too. The database keeps paths
+ * of pins, which must mean the same from every current folder.
+ */
 function foldersOf(settings: Settings): Folders {
   const { runtimeDir } = settings;
-  const besides = (usual: string, name: string) => (runtimeDir === null ? usual : join(runtimeDir, name));
+  const besides = (usual: string, name: string) => (runtimeDir === null ? usual : `${runtimeDir}/${name}`);
   return {
-    runtimeDir: runtimeDir ?? RUNTIME_DIR,
-    stateDir: settings.stateDir ?? besides(STATE_DIR, "state"),
-    cacheDir: settings.cacheDir ?? besides(CACHE_DIR, "cache"),
+    runtimeDir: absolute(runtimeDir ?? RUNTIME_DIR),
+    stateDir: absolute(settings.stateDir ?? besides(STATE_DIR, "state")),
+    cacheDir: absolute(settings.cacheDir ?? besides(CACHE_DIR, "cache")),
   };
 }
 
 /** The same for as long as the machine runs: ids of the kernel mean something only within it. */
-const bootId = (): string => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+const bootId = (): string => readTextSync("/proc/sys/kernel/random/boot_id").trim();
 
 /** The value that `make` gives, made when it is first asked for. */
 function once<T>(make: () => T): () => T {
@@ -59,7 +62,7 @@ function once<T>(make: () => T): () => T {
  * for an `import()`.
  */
 function openHost({ folders, config }: Place, openStore: () => StorePort): Host {
-  const pinFolder = join(folders.runtimeDir, "fs");
+  const pinFolder = `${folders.runtimeDir}/fs`;
   let opened: StorePort | null = null;
   const store = once(() => {
     opened = openStore();
@@ -125,7 +128,7 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
   const folders = foldersOf(settings);
   const config = await loadConfig(settings.configFile);
   const store = once(() => {
-    return { path: join(folders.stateDir, "bpfman.db"), bootId: bootId(), busyTimeoutMs: databaseWaitMs(config) };
+    return { path: `${folders.stateDir}/bpfman.db`, bootId: bootId(), busyTimeoutMs: databaseWaitMs(config) };
   });
   const openStore = (mode: "read" | "write", owner: ProcessIdentity | null): StorePort =>
     (require("./store/store.ts") as typeof import("./store/store.ts")).openStore({ ...store(), mode, owner });
@@ -152,12 +155,12 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
       const { cacheDir } = folders;
       return openImages({ cacheDir, caFile: settings.caFile, env: process.env, signing: config.signing });
     },
-    openLock: async () => (await import("./lock/lock.ts")).openLock(join(folders.runtimeDir, "lock")),
+    openLock: async () => (await import("./lock/lock.ts")).openLock(`${folders.runtimeDir}/lock`),
     openHost: async (mode, owner = null) =>
       openHost({ folders, config }, () => (mode === "read" && kept !== null ? kept()() : openStore(mode, owner))),
     openProcesses: async () => (await import("./files/processes.ts")).openProcesses(),
     watchStore: async (changed) =>
-      (await import("./store/watch.ts")).watchDatabase(join(folders.stateDir, "bpfman.db"), changed),
+      (await import("./store/watch.ts")).watchDatabase(`${folders.stateDir}/bpfman.db`, changed),
   };
 }
 

@@ -53,6 +53,7 @@ export function encode<Layout extends StructLayout>(layout: Layout, values: Fiel
 
 /** Reads the fields of a struct that native code has filled in. */
 export interface StructReader<Layout extends StructLayout> {
+  u16(name: FieldName<Layout>): number;
   u32(name: FieldName<Layout>): number;
   u64(name: FieldName<Layout>): bigint;
   /** A copy. */
@@ -70,6 +71,7 @@ export function decode<Layout extends StructLayout>(layout: Layout, memory: Memo
     return memory.slice(offset, offset + size);
   };
   return {
+    u16: (name) => view.getUint16(fieldOf(layout, name).offset, true),
     u32: (name) => view.getUint32(fieldOf(layout, name).offset, true),
     u64: (name) => view.getBigUint64(fieldOf(layout, name).offset, true),
     bytes,

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync } from "../../ffi/safe/file-system.ts";
 import type { ProgramType } from "../domain/program.ts";
 import { BpfmanError, type ErrorParts, type SysFailure } from "../errors/error.ts";
 import { sysFailure } from "../errors/sys-failure.ts";

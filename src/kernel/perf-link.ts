@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readTextSync } from "../../ffi/safe/file-system.ts";
 import { closeFd } from "../../ffi/safe/libc.ts";
 import { createPerfLink } from "../../ffi/safe/link.ts";
 import type { SysFailure } from "../errors/error.ts";
@@ -21,7 +21,7 @@ export function linkPerfEvent(program: number, open: () => number): number {
 /** Kernels before 5.15 know no links of perf events, and say EINVAL; as others do for a program that does not fit. */
 export function explainPerfLink(sys: SysFailure): Meaning | null {
   if (sys.call !== "bpf(BPF_LINK_CREATE)" || sys.name !== "EINVAL" || feature("perfLink").available) return null;
-  const release = readFileSync("/proc/sys/kernel/osrelease", "utf8").trim();
+  const release = readTextSync("/proc/sys/kernel/osrelease").trim();
   return {
     code: "KERNEL_UNSUPPORTED",
     reason: `links of tracepoints and probes need Linux 5.15 or newer, this is ${release}`,

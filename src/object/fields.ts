@@ -12,8 +12,14 @@ export const memorySource = (bytes: Uint8Array): ByteSource => ({
   close: () => {},
 });
 
-/** Text that could play with a terminal is no name. */
-export const hasControlCharacters = (text: string): boolean => /\p{Cc}/u.test(text);
+/** Text that could play with a terminal is no name: category Cc of Unicode, U+0000 to U+001F and U+007F to U+009F. */
+export function hasControlCharacters(text: string): boolean {
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code < 0x20 || (code > 0x7e && code < 0xa0)) return true;
+  }
+  return false;
+}
 
 const decoder = new TextDecoder();
 
@@ -61,8 +67,8 @@ export class Fields {
 
   /** Rounded above 2^53, which is beyond every file and limit, so that such a value is refused whatever it becomes. */
   u64(at: number): number {
-    const [high, low] = this.format.littleEndian ? [at + 4, at] : [at, at + 4];
-    return this.u32(high) * 0x1_0000_0000 + this.u32(low);
+    const high = this.format.littleEndian ? at + 4 : at;
+    return this.u32(high) * 0x1_0000_0000 + this.u32(at + at + 4 - high);
   }
 
   /** An address, offset or size of the file's own word size. */

@@ -1,6 +1,5 @@
 import { constants, Database } from "bun:sqlite";
-import * as fs from "node:fs";
-import { dirname } from "node:path";
+import * as fs from "../../ffi/safe/file-system.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { errnoName } from "../errors/sys-failure.ts";
 import { databaseFailure, fileFailure, named } from "./failure.ts";
@@ -110,16 +109,17 @@ function configured({ path, file, flags }: Target, prepare: (database: Database)
 }
 
 function createFile(path: string): void {
-  const folder = dirname(path);
+  const folder = path.slice(0, path.lastIndexOf("/"));
   try {
+    const { O_WRONLY, O_CREAT, O_EXCL, R_OK, W_OK } = fs.constants;
     fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const { mode } = fs.statSync(folder);
+    const mode = fs.statSync(folder)?.mode ?? 0;
     if ((mode & 0o022) !== 0) throw writableByOthers(folder, mode);
     // SQLite would open a file that cannot be written to all the same, and fail in the middle of the work.
-    if (isThere(path)) fs.accessSync(path, fs.constants.R_OK | fs.constants.W_OK);
+    if (isThere(path)) fs.accessSync(path, R_OK | W_OK);
     // Only a new file is opened here: closing a descriptor of the database would drop the locks that this process holds
     // on it (POSIX advisory locks).
-    else fs.closeSync(fs.openSync(path, "ax", 0o600));
+    else fs.closeSync(fs.openSync(path, O_WRONLY | O_CREAT | O_EXCL, 0o600));
   } catch (thrown) {
     // Another process was faster.
     if (errnoName(thrown) === "EEXIST" && isThere(path)) return;
@@ -131,7 +131,7 @@ function createFile(path: string): void {
 function isThere(path: string): boolean {
   let stat: fs.Stats | undefined;
   try {
-    stat = fs.statSync(path, { throwIfNoEntry: false });
+    stat = fs.statSync(path);
   } catch (thrown) {
     throw fileFailure(thrown, "open database", path);
   }
