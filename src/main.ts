@@ -1,4 +1,5 @@
 /** The executable: the command line in, an exit code out. The only place that ends the process. */
+import { exitAtOnce } from "../ffi/safe/exit.ts";
 import { fstatSync, writeSync } from "../ffi/safe/file-system.ts";
 import { LibraryError } from "../ffi/safe/library.ts";
 import { buildInfo } from "./build-info.ts";
@@ -58,6 +59,17 @@ function isTerminal(fd: number): boolean {
   }
 }
 
+/** Comes back where that cannot be done. */
+function endAtOnce(code: number): void {
+  try {
+    exitAtOnce(code);
+  } catch (thrown) {
+    if (!(thrown instanceof LibraryError)) throw thrown;
+  }
+}
+
+/** A session of JSON-RPC has streams, which Bun writes to the end. */
+let served = false;
 const interrupted = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => interrupted.abort());
 
@@ -78,6 +90,7 @@ const code = await runCli({
     return connect(settings, (text) => writeAll(2, text));
   },
   serve: async (settings) => {
+    served = true;
     const [{ connectSession }, { serve }, { standardInput, standardOutput }] = await Promise.all([
       import("./runtime.ts"),
       import("../rpc/server.ts"),
@@ -91,4 +104,7 @@ const code = await runCli({
     return openRpcDocument(buildInfo.version);
   },
 });
+// A command leaves its database as it is: what it has committed is on the disk, and the log of changes is for a later
+// command to work off, when there is more of it (store/connection.ts). Bun would do that at each exit.
+if (!served) endAtOnce(code);
 process.exit(code);

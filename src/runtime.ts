@@ -56,12 +56,18 @@ function once<T>(make: () => T): () => T {
   };
 }
 
+interface HostStore {
+  readonly openStore: () => StorePort;
+  /** It stays open when the operation is over. */
+  readonly keepsStore: boolean;
+}
+
 /**
  * Gives the adapters a place: each is fetched when an operation first looks at it. A listing never looks at the kernel, and
  * the completion of an interface's name never at the database, which needs root. `require` because a getter cannot wait
  * for an `import()`.
  */
-function openHost({ folders, config }: Place, openStore: () => StorePort): Host {
+function openHost({ folders, config }: Place, { openStore, keepsStore }: HostStore): Host {
   const pinFolder = `${folders.runtimeDir}/fs`;
   let opened: StorePort | null = null;
   const store = once(() => {
@@ -103,7 +109,9 @@ function openHost({ folders, config }: Place, openStore: () => StorePort): Host 
     },
     now: () => new Date(),
     sleep: (ms) => Bun.sleep(ms),
-    close: () => opened?.close(),
+    close: () => {
+      if (!keepsStore) opened?.close();
+    },
   };
 }
 
@@ -118,8 +126,11 @@ async function loadConfig(named: string | null): Promise<Config> {
 const privileged = (): boolean => process.geteuid?.() === 0;
 
 interface Opened {
-  /** Opens the store for reading, each time anew when absent. */
-  readonly reader?: (options: Omit<StoreOptions, "mode" | "owner">) => () => StorePort;
+  /**
+   * For a session: opens the store for reading, once for all operations. A command has none, and keeps the one store it
+   * writes to until its process ends (main.ts).
+   */
+  readonly reader: ((options: Omit<StoreOptions, "mode" | "owner">) => () => StorePort) | null;
   readonly settings: Settings;
   write(text: string): void;
 }
@@ -132,7 +143,8 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
   });
   const openStore = (mode: "read" | "write", owner: ProcessIdentity | null): StorePort =>
     (require("./store/store.ts") as typeof import("./store/store.ts")).openStore({ ...store(), mode, owner });
-  const kept = reader === undefined ? null : once(() => reader(store()));
+  const kept = reader === null ? null : once(() => reader(store()));
+  const written = once(() => openStore("write", null));
   return {
     log: openLog(settings.logLevel, write),
     lockTimeoutMs: settings.lockTimeoutMs,
@@ -156,8 +168,11 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
       return openImages({ cacheDir, caFile: settings.caFile, env: process.env, signing: config.signing });
     },
     openLock: async () => (await import("./lock/lock.ts")).openLock(`${folders.runtimeDir}/lock`),
-    openHost: async (mode, owner = null) =>
-      openHost({ folders, config }, () => (mode === "read" && kept !== null ? kept()() : openStore(mode, owner))),
+    openHost: async (mode, owner = null) => {
+      const keepsStore = mode === "write" && kept === null;
+      const opening = mode === "read" && kept !== null ? kept() : () => openStore(mode, owner);
+      return openHost({ folders, config }, { openStore: keepsStore ? written : opening, keepsStore });
+    },
     openProcesses: async () => (await import("./files/processes.ts")).openProcesses(),
     watchStore: async (changed) =>
       (await import("./store/watch.ts")).watchDatabase(`${folders.stateDir}/bpfman.db`, changed),
@@ -166,7 +181,7 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
 
 /** Binds the operations to this machine. `write` takes the log's lines. */
 export const connect = async (settings: Settings, write: (text: string) => void): Promise<Invoke> =>
-  createInvoke(await openRuntime({ settings, write }));
+  createInvoke(await openRuntime({ settings, write, reader: null }));
 
 /** The same for a session of the JSON-RPC server, which also hears of changes. */
 export async function connectSession(settings: Settings, write: (text: string) => void): Promise<SessionService> {

@@ -5,6 +5,7 @@ export const LIBC = "libc.so.6";
 /** What bpfman calls in the C library. A symbol that is missing makes the whole table unusable. */
 export const LIBC_SYMBOLS = {
   __errno_location: { args: [], returns: "ptr" },
+  _exit: { args: ["i32"], returns: "void" },
   clock_gettime: { args: ["i32", "ptr"], returns: "i32" },
   close: { args: ["i32"], returns: "i32" },
   dlerror: { args: [], returns: "ptr" },

@@ -5,6 +5,9 @@ import { errnoName } from "../errors/sys-failure.ts";
 import { databaseFailure, fileFailure, named } from "./failure.ts";
 import { migrate, ownVersion, SCHEMA, type Schema } from "./migrate.ts";
 
+/** The log's length at which a commit works it off, in pages of 4 KiB: that of some ten commands. */
+const WAL_PAGES_MAX = 100;
+
 export interface OpenOptions {
   /** Where the database is or, for a writer, will be. */
   readonly path: string;
@@ -27,12 +30,11 @@ export function openWriter(options: OpenOptions): Database {
     database.run(`PRAGMA busy_timeout = ${options.busyTimeoutMs}`);
     // Nothing is written to a database that is newer than we are, or another program's: the version comes first.
     const version = ownVersion(database, schema, path);
-    // Commits do not wait for the disk, the checkpoint at the end does: what a power failure takes from the database, it
-    // takes from the kernel as well. When the last writer leaves, the log is cut to nothing, so that it need not be read
-    // again.
+    // Commits do not wait for the disk, but for the last of an operation (store.ts). Who opens the database first reads
+    // the log again, so it is kept short, and cut to nothing when it was worked off.
     database.run(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
-      PRAGMA journal_size_limit = 0`);
-    // The WAL and its index stay on that occasion, so that readers find them and never make files.
+      PRAGMA wal_autocheckpoint = ${WAL_PAGES_MAX}; PRAGMA journal_size_limit = 0`);
+    // The log and its index stay when the last writer leaves, so that readers find them and never make files.
     database.fileControl(constants.SQLITE_FCNTL_PERSIST_WAL, 1);
     if (version < schema.version) migrate(database, schema, path);
   });

@@ -237,7 +237,10 @@ function storeOn(database: Database, { path, bootId, mode, owner = null }: Store
       const { operation, startedAt, durationMs, uid, parentPid, result, details } = entry;
       const values = [operation, startedAt.getTime(), durationMs, uid, parentPid, result, JSON.stringify(details)];
       named("append to the history", path, () => {
+        // The last commit of an operation waits until the disk has all of them.
+        database.run("PRAGMA synchronous = FULL");
         database.query(INSERT_OPERATION).run(bootId, ...values);
+        database.run("PRAGMA synchronous = NORMAL");
       });
     },
 
