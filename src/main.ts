@@ -76,8 +76,12 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal
 const code = await runCli({
   args: process.argv.slice(2),
   env: process.env,
-  stdoutIsTerminal: isTerminal(1),
-  stderrIsTerminal: isTerminal(2),
+  get stdoutIsTerminal() {
+    return isTerminal(1);
+  },
+  get stderrIsTerminal() {
+    return isTerminal(2);
+  },
   out: (text) => writeAll(1, text),
   err: (text) => writeAll(2, text),
   save: (path, text) => {

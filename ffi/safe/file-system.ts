@@ -211,6 +211,8 @@ export const accessSync = (path: string, mode: number): void => {
 
 /** The folder and those above it; what is there already stays as it is. */
 export function mkdirSync(path: string, { mode }: { readonly recursive: true; readonly mode: number }): void {
+  // Usually it is there.
+  if (statSync(path)?.isDirectory() === true) return;
   const make = (folder: string): number => tryPath(folder, (address) => call("mkdirat", AT_FDCWD, address, mode));
   let result = make(path);
   if (result === -ERRNO.ENOENT) {
