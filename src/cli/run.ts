@@ -103,7 +103,6 @@ function endProgress(run: Run): void {
 
 function openSession(run: Run, globals: Globals): { session: Session; exitCode(): number } {
   const { host } = run;
-  const styled = globals.color && host.stdoutIsTerminal;
   let connection: Promise<Invoke> | null = null;
   let code = 0;
   const session: Session = {
@@ -131,7 +130,8 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
     },
     print(answer, text) {
       endProgress(run);
-      const shown = globals.output === "json" ? renderJson(answer) : text(answer, styled);
+      const shown =
+        globals.output === "json" ? renderJson(answer) : text(answer, globals.color && host.stdoutIsTerminal);
       if (shown !== "") host.out(shown);
     },
     write: (text) => host.out(text),

@@ -36,7 +36,10 @@ export function openWriter(options: OpenOptions): Database {
       PRAGMA wal_autocheckpoint = ${WAL_PAGES_MAX}; PRAGMA journal_size_limit = 0`);
     // The log and its index stay when the last writer leaves, so that readers find them and never make files.
     database.fileControl(constants.SQLITE_FCNTL_PERSIST_WAL, 1);
-    if (version < schema.version) migrate(database, schema, path);
+    if (version === schema.version) return;
+    migrate(database, schema, path);
+    // So that the file says by itself what it is, whatever becomes of its log.
+    database.run("PRAGMA wal_checkpoint(PASSIVE)");
   });
 }
 
