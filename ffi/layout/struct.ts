@@ -34,7 +34,8 @@ function writeUnsigned(view: DataView, field: Field, value: number | bigint): vo
   if (whole < 0n || whole >> BigInt(field.size * 8) !== 0n) {
     throw new RangeError(`${value} does not fit into ${field.size} unsigned bytes`);
   }
-  view.setBigUint64(field.offset, whole, true);
+  if (field.size === 4) view.setUint32(field.offset, Number(whole), true);
+  else view.setBigUint64(field.offset, whole, true);
 }
 
 /**

@@ -36,6 +36,19 @@ test("a struct is written where its layout says, and zero elsewhere", () => {
   expect(decode(SAMPLE, memory).bit({ offset: 7, mask: 0b1000 })).toBe(false);
 });
 
+test("numbers of either kind are written alike, and into their field alone", () => {
+  for (const [small, large] of [
+    [7, 2 ** 40],
+    [7n, 1n << 40n],
+    [7, 1n << 40n],
+    [7n, 2 ** 40],
+  ]) {
+    const memory = encode(SAMPLE, { small, large });
+    expect(Buffer.from(memory).toString("hex")).toBe("0700000000000000000000000001000000000000");
+  }
+  expect(Buffer.from(encode(SAMPLE, { large: 9 })).toString("hex")).toBe("0000000000000000090000000000000000000000");
+});
+
 test("numbers that do not fit are refused instead of cut", () => {
   for (const small of [-1, 2 ** 32, 1.5, Number.NaN, -1n, 1n << 32n]) {
     expect(() => encode(SAMPLE, { small })).toThrow(RangeError);
