@@ -9,7 +9,6 @@ import type { LinkRecord } from "../domain/link.ts";
 import type { Host } from "../platform/host.ts";
 import type { RowInBrief } from "../platform/store.ts";
 import { isChained } from "./chain/place.ts";
-import { dropEmptyChains, finishChainLink, removeOldRevisions, rollBack } from "./chain/recover.ts";
 import type { Context } from "./operation.ts";
 import { isLive, type LinkRow, removeLink } from "./remove-link.ts";
 import { type ProgramRow, removeProgram } from "./remove-program.ts";
@@ -43,6 +42,7 @@ export async function recover(
 
 /** Rows in the midst of a change, and chains, of which more can be left than rows say. */
 async function finishWhatBegan(host: Host, context: Context): Promise<void> {
+  const { dropEmptyChains, removeOldRevisions, rollBack } = await import("./chain/recover.ts");
   for (const record of host.store.dispatchers()) {
     if (record.pendingRevision === null) continue;
     const what = `take back revision ${record.pendingRevision} on ${record.interface}`;
@@ -93,7 +93,10 @@ async function tryTo(context: Context, what: string, act: () => Promise<void>): 
 
 /** A pending row does not know its kernel link yet: the pin tells. */
 async function finishLink(host: Host, row: LinkRow, context: Context): Promise<void> {
-  if (isChained(row.record.details)) return finishChainLink(host, row, context);
+  if (isChained(row.record.details)) {
+    const { finishChainLink } = await import("./chain/recover.ts");
+    return finishChainLink(host, row, context);
+  }
   const record = row.record.kernelLinkId === null ? withPinnedLink(host, row.record) : row.record;
   if (!host.pins.exists(record.pinPath) && isLive(host, record)) {
     context.log.warn("another process keeps a removed link alive", { link_id: record.id, kernel: record.kernelLinkId });
