@@ -105,6 +105,13 @@ describe("blocks of the documents", () => {
   });
 });
 
+test("README sells and teaches in one screen: the first heading comes after at most 64 lines", () => {
+  const lines = read("README.md").split("\n");
+  const heading = lines.findIndex((line) => line.startsWith("## "));
+  expect(heading).toBeGreaterThan(0);
+  expect(heading).toBeLessThanOrEqual(64);
+});
+
 describe("what a document shows", () => {
   const shows = (text: string, attributes: Record<string, string> = {}) =>
     patternOf({ language: "text", attributes, text, line: 1 });
