@@ -1,5 +1,6 @@
 /** The composition root: makes the adapters, each when it is first needed, and gives them to the service. */
 import { existsSync, readTextSync } from "../ffi/safe/file-system.ts";
+import { LibraryError } from "../ffi/safe/library.ts";
 import { pinPaths } from "./bpffs/paths.ts";
 import { absolute } from "./files/absolute.ts";
 import { buildInfo } from "./build-info.ts";
@@ -117,8 +118,9 @@ function openHost({ folders, config }: Place, { openStore, keepsStore }: HostSto
 
 /** A configuration that does not parse stops every command. The usual case is that there is none. */
 async function loadConfig(named: string | null): Promise<Config> {
+  const there = existsSync(named ?? CONFIG_FILE);
+  if (named === null && !there) return CONFIG_DEFAULT;
   const file = named ?? CONFIG_FILE;
-  if (named === null && !existsSync(file)) return CONFIG_DEFAULT;
   const { readConfig } = await import("./config/config.ts");
   return readConfig(file, named !== null);
 }
@@ -179,9 +181,19 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
   };
 }
 
+/** Everything calls the C library; where that cannot be, the first call says so. */
+async function openCallable(opened: Opened): Promise<Runtime> {
+  try {
+    return await openRuntime(opened);
+  } catch (thrown) {
+    if (!(thrown instanceof LibraryError)) throw thrown;
+    throw (require("./kernel/failure.ts") as typeof import("./kernel/failure.ts")).libraryFailure(thrown);
+  }
+}
+
 /** Binds the operations to this machine. `write` takes the log's lines. */
 export const connect = async (settings: Settings, write: (text: string) => void): Promise<Invoke> =>
-  createInvoke(await openRuntime({ settings, write, reader: null }));
+  createInvoke(await openCallable({ settings, write, reader: null }));
 
 /** The same for a session of the JSON-RPC server, which also hears of changes. */
 export async function connectSession(settings: Settings, write: (text: string) => void): Promise<SessionService> {
@@ -189,5 +201,5 @@ export async function connectSession(settings: Settings, write: (text: string) =
     import("./service/session.ts"),
     import("./store/kept-reader.ts"),
   ]);
-  return createSessionService(await openRuntime({ settings, write, reader: keepReader }));
+  return createSessionService(await openCallable({ settings, write, reader: keepReader }));
 }
