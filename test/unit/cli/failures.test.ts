@@ -202,17 +202,17 @@ describe("several ids", () => {
     },
   });
   test("each failure is printed; the first gives the exit code", async () => {
-    const run = await cli("unload 1 2 3 4", world({ 2: "PROGRAM_NOT_FOUND", 4: "MAP_OWNER_IN_USE" }));
+    const run = await cli("unload 1 2 3 4", world({ 2: "PROGRAM_NOT_FOUND", 4: "LINK_STILL_HELD" }));
     expect(run.calls).toHaveLength(4);
     expect(run.code).toBe(3);
     expect(run.out).toBe("");
     expect(run.err).toBe("error: program 2 failed\nhint: h\nerror: program 4 failed\nhint: h\n");
   });
   test("JSON has what worked on stdout", async () => {
-    const run = await cli("unload 1 2 3 -o json", world({ 2: "MAP_OWNER_IN_USE" }));
+    const run = await cli("unload 1 2 3 -o json", world({ 2: "LINK_STILL_HELD" }));
     expect(run.code).toBe(5);
     expect(JSON.parse(run.out).unloaded.map((each: { program_id: number }) => each.program_id)).toEqual([1, 3]);
-    expect(JSON.parse(run.err).error.code).toBe("MAP_OWNER_IN_USE");
+    expect(JSON.parse(run.err).error.code).toBe("LINK_STILL_HELD");
   });
   test("an interruption ends it", async () => {
     const run = await cli("unload 1 2 3", world({ 2: "CANCELLED" }));
