@@ -159,7 +159,7 @@ describe("inspect", () => {
     const [first] = answer.manifests;
     const keys = ["digest", "media_type", "size", "platform", "programs", "maps", "layers"];
     expect(Object.keys(first ?? {})).toEqual(keys);
-    const platform = (architecture: string) => ({ os: "linux", architecture, variant: null });
+    const platform = (architecture: string) => `linux/${architecture}`;
     expect(answer.manifests.map((entry) => entry.platform)).toEqual([platform(hostArchitecture()), platform(OTHER)]);
     for (const entry of answer.manifests) expect(entry).toMatchObject({ programs: PROGRAMS, maps: MAPS });
     const shown = await bpfman.ok("image", "inspect", at(image), "-o", "text");

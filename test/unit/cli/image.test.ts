@@ -84,15 +84,14 @@ describe("text", () => {
   test("an index; what a terminal would act on is escaped", async () => {
     const content = { programs: { "x\x1b[2J": "xdp" }, maps: null };
     const layers = [{ media_type: "l", digest: DIGEST, size: 12 }];
-    const platform = (architecture: string, variant: string | null) => ({ os: "linux", architecture, variant });
     const entry = { digest: DIGEST, media_type: "n", size: 3, ...content, layers };
     const answer: ImageInspectAnswer = {
       reference: "h.io/a:1",
       digest: DIGEST,
       media_type: "m",
       manifests: [
-        { ...entry, platform: platform("arm", "v7") },
-        { ...entry, platform: platform("amd64", null) },
+        { ...entry, platform: "linux/arm/v7" },
+        { ...entry, platform: "linux/amd64" },
       ],
     };
     const { out } = await cli("image inspect h.io/a:1 -o text", { answer: () => answer });
