@@ -69,7 +69,7 @@ const HABITS: readonly Habit[] = [
   { typed: /^load-from-image\b/, instead: 'type "bpfman load image"' },
   { typed: /^pull-bytecode\b/, instead: 'type "bpfman image pull"' },
   {
-    typed: /^(serve|system|service|daemon|start|stop)\b/,
+    typed: /^(serve|system|service|daemon|start|stop)\b|^--(csi-support|socket-path)\b/,
     instead: 'bpfman needs no daemon; "bpfman rpc" serves one parent process over stdio',
   },
   {
@@ -80,6 +80,32 @@ const HABITS: readonly Habit[] = [
     typed: /^link attach \d+ /,
     instead: 'the kind comes first: "bpfman link attach KIND ID ..."; or type "bpfman attach ID KIND"',
   },
+  {
+    typed: /^link attach [a-z]+ [^\d\s-]\S* \d+( |$)/,
+    instead: 'the program\'s id comes before the place: "bpfman link attach KIND ID PLACE"',
+  },
+  {
+    typed: /^link attach .* (-i|-d|-t|--iface|--direction|--target|--tracepoint)( |=|$)/,
+    instead: 'places are words here: "bpfman link attach tc ID IFACE DIRECTION", "bpfman link attach uprobe ID TARGET"',
+  },
+  { typed: /^link attach kprobe .* (-f|--fn-name)( |=|$)/, instead: 'type "bpfman link attach kprobe ID FUNCTION"' },
+  {
+    typed: /^program load .*(?<= )(-i|--image-url)( |=|$)/,
+    instead: 'the image is a word here: "bpfman program load image IMAGE --programs TYPE:NAME"',
+  },
+  {
+    typed: /^program load (?!image ).*(?<= )(-p|--path)( |=|$)/,
+    instead: 'the file is a word here: "bpfman program load file PATH --programs TYPE:NAME"',
+  },
+  {
+    typed: /^program (at|de)tach\b/,
+    instead: 'type "bpfman link attach KIND ID ..." or "bpfman link detach LINK_ID"',
+  },
+  {
+    typed: /^link (un)?load\b/,
+    instead: 'type "bpfman program load file PATH --programs TYPE:NAME" or "bpfman program unload ID"',
+  },
+  { typed: /^image load\b/, instead: 'type "bpfman program load image IMAGE --programs TYPE:NAME"' },
 ];
 
 /** What to type instead of a line that was not understood; null when it reminds of nothing. */

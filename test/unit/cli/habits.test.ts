@@ -39,7 +39,21 @@ const LINES: readonly (readonly [line: string, instead: string])[] = [
   ["load-from-file -p x.o", "bpfman load file"],
   ["pull-bytecode -i x", "bpfman image pull"],
   ["serve", "bpfman rpc"],
+  ["serve --csi-support", "bpfman rpc"],
+  ["--csi-support --socket-path /run/x.sock", "bpfman rpc"],
   ["link attach 5 xdp eth0", "bpfman link attach KIND ID"],
+  ["link attach xdp eth0 5 -p 50", "bpfman link attach KIND ID PLACE"],
+  ["link attach tracepoint sched/sched_switch 5", "bpfman link attach KIND ID PLACE"],
+  ["link attach xdp 5 --iface eth0 -p 50", "bpfman link attach tc ID IFACE DIRECTION"],
+  ["link attach tc 5 eth0 -d ingress -p 50", "bpfman link attach tc ID IFACE DIRECTION"],
+  ["link attach uprobe 5 --target=libc", "bpfman link attach uprobe ID TARGET"],
+  ["link attach kprobe 5 -f vfs_read", "bpfman link attach kprobe ID FUNCTION"],
+  ["program load file --path x.o --programs xdp:a", "bpfman program load file PATH"],
+  ["program load -p x.o --programs xdp:a", "bpfman program load file PATH"],
+  ["program load image -i a --programs xdp:a", "bpfman program load image IMAGE"],
+  ["program attach 5 xdp", "bpfman link attach KIND ID"],
+  ["link unload 5", "bpfman program unload ID"],
+  ["image load a", "bpfman program load image IMAGE"],
 ];
 
 describe("a line of another tool", () => {
