@@ -179,7 +179,7 @@ describe("what cannot be", () => {
     for (const image of ["buildah:none", "none:1"]) {
       const error = await bpfman.refused(3, "IMAGE_NOT_FOUND", "image", "pull", "-i", at(image));
       expect(error.message).toContain("no such image or tag");
-      await bpfman.refused(3, "IMAGE_NOT_FOUND", "image", "inspect", at(image));
+      await bpfman.refused(1, "IMAGE_NOT_FOUND", "image", "inspect", at(image));
     }
   });
 

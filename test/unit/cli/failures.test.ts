@@ -118,6 +118,27 @@ describe("JSON", () => {
       });
     },
   );
+  describe("--error-format decides for both grammars, also of a line that cannot be read", () => {
+    const missing = failing("PROGRAM_NOT_FOUND", "no");
+    test.each<[line: string, env: NonNullable<CliWorld["env"]>, json: boolean]>([
+      ["program get 1 -o json", {}, false],
+      ["program get 1 --error-format json", {}, true],
+      ["--error-format=json program get 1", {}, true],
+      ["program get 1", { BPFMAN_ERROR_FORMAT: "json" }, true],
+      ["program get 1 --error-format text", { BPFMAN_ERROR_FORMAT: "json" }, false],
+      ["program lsit --error-format=json", {}, true],
+      ["program lsit", { BPFMAN_ERROR_FORMAT: "json" }, true],
+      ["program lsit -o json", { BPFMAN_ERROR_FORMAT: "" }, false],
+      ["get program 1 -o json --error-format text", {}, false],
+      ["get program 1 --error-format json", {}, true],
+      ["lsit -o json --error-format=text", {}, false],
+      ["lsit -o json", { BPFMAN_ERROR_FORMAT: "" }, true],
+      ["lsit -o json", { BPFMAN_ERROR_FORMAT: "text" }, false],
+    ])("%s with %j", async (line, env, json) => {
+      const { err } = await cli(line, { ...missing, env });
+      expect(err.startsWith("{")).toBe(json);
+    });
+  });
   test("is not what a word behind -- asks for", async () => {
     expect((await cli("lod -- -o json")).err).toStartWith("error: ");
   });

@@ -51,7 +51,7 @@ describe("requests", () => {
     "%s lacks something",
     async (line) => {
       const run = await cli(line);
-      expect(run.code).toBe(2);
+      expect(run.code).toBe(line === "image inspect" ? 1 : 2);
       expect(run.err).toContain("needs");
       expect(run.calls).toEqual([]);
     },
