@@ -51,6 +51,18 @@ describe.each(["basic", "token"] as const)("a registry with login by %s", (login
     await bpfman.ok("image", "inspect", image, "-r", AUTH);
   });
 
+  test("BPFMAN_REGISTRY_AUTH, which the list of processes does not show", async () => {
+    bpfman.env.BPFMAN_REGISTRY_AUTH = AUTH;
+    await bpfman.ok("image", "pull", "-i", image);
+    await bpfman.ok("program", "load", "image", image, "-p", "Always", ...LOAD);
+    await bpfman.ok("image", "inspect", image);
+    await bpfman.ok("image", "verify", image, "--allow-unsigned");
+    // The option wins over it, and empty is none.
+    await bpfman.refused(4, "REGISTRY_DENIED", "image", "pull", "-i", image, "-p", "always", "-r", btoa("no:body"));
+    bpfman.env.BPFMAN_REGISTRY_AUTH = "";
+    await bpfman.refused(4, "REGISTRY_DENIED", "image", "pull", "-i", image, "-p", "always");
+  });
+
   test("what podman login writes", async () => {
     const tools = containerTools(registry.host);
     try {

@@ -47,6 +47,26 @@ describe("requests", () => {
     expect(run.calls.map((call) => [call.name, call.request])).toEqual([[name, request]]);
   });
 
+  test.each<[line: string, name: string]>([
+    ["load image -i a --programs xdp:a", "program/load"],
+    ["program load image a --programs xdp:a", "program/load"],
+    ["image pull -i a", "image/pull"],
+    ["image inspect a", "image/inspect"],
+    ["image verify a", "image/verify"],
+  ])("%s takes credentials from the environment, unless the line has some", async (line, name) => {
+    const authOf = async (more: string, value: string) => {
+      const run = await cli(`${line}${more}`, {
+        env: { BPFMAN_REGISTRY_AUTH: value },
+        answer: () => ({ programs: [], signatures: [] }),
+      });
+      expect(run.calls.map((call) => call.name)).toEqual([name]);
+      return JSON.stringify(run.calls[0]?.request).match(/"registryAuth":(null|"[^"]*")/)?.[1];
+    };
+    expect(await authOf("", "YTpi")).toBe('"YTpi"');
+    expect(await authOf(" --registry-auth Yzpk", "YTpi")).toBe('"Yzpk"');
+    expect(await authOf("", "")).toBe("null");
+  });
+
   test.each(["load image --programs xdp:a", "load image -i a", "image pull", "image inspect"])(
     "%s lacks something",
     async (line) => {
