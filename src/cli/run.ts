@@ -1,5 +1,4 @@
 /** The command line: turns arguments into a request, runs it, renders the answer. */
-import { join } from "node:path";
 import type { Settings } from "../domain/settings.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { Invoke } from "../service/invoke.ts";
@@ -50,7 +49,7 @@ export async function runCli(host: CliHost): Promise<number> {
     trail: newTrail(),
     globals: null,
     phase: "usage",
-    operationId: crypto.randomUUID(),
+    operationId: madeOnce(() => crypto.randomUUID()),
     progressShown: false,
   };
   try {
@@ -78,12 +77,21 @@ export async function runCli(host: CliHost): Promise<number> {
 interface Run {
   readonly host: CliHost;
   readonly trail: Trail;
-  readonly operationId: string;
+  /** Asked for when something goes wrong: random numbers take their time to set up. */
+  readonly operationId: () => string;
   /** Null until they are read. */
   globals: Globals | null;
   phase: Phase;
   /** A line about something under way stands on the terminal, to be taken away before anything else is written. */
   progressShown: boolean;
+}
+
+function madeOnce<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
 }
 
 const CLEAR_LINE = "\r\x1b[K";
@@ -95,7 +103,6 @@ function endProgress(run: Run): void {
 
 function openSession(run: Run, globals: Globals): { session: Session; exitCode(): number } {
   const { host } = run;
-  const styled = globals.color && host.stdoutIsTerminal;
   let connection: Promise<Invoke> | null = null;
   let code = 0;
   const session: Session = {
@@ -105,7 +112,9 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
       connection ??= host.connect(globals.settings);
       const invoke = await connection;
       return invoke(name, request, {
-        operationId: run.operationId,
+        get operationId() {
+          return run.operationId();
+        },
         signal: host.signal,
         lockTimeoutMs: globals.settings.lockTimeoutMs,
         progress: (message) => {
@@ -121,11 +130,12 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
     },
     print(answer, text) {
       endProgress(run);
-      const shown = globals.output === "json" ? renderJson(answer) : text(answer, styled);
+      const shown =
+        globals.output === "json" ? renderJson(answer) : text(answer, globals.color && host.stdoutIsTerminal);
       if (shown !== "") host.out(shown);
     },
     write: (text) => host.out(text),
-    save: (folder, files) => files.map(({ name, text }) => host.save(join(folder, name), text)),
+    save: (folder, files) => files.map(({ name, text }) => host.save(`${folder}/${name}`, text)),
     fail(error) {
       const own = report(error, run);
       if (code === 0) code = own;
@@ -147,7 +157,7 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
 function report(cause: unknown, run: Run): number {
   const { host, trail, globals, phase, operationId } = run;
   endProgress(run);
-  const thrown = cause instanceof BpfmanError ? cause : mistake(cause, operationId);
+  const thrown = cause instanceof BpfmanError ? cause : mistake(cause, operationId());
   const error = phase === "usage" ? withHabit(thrown, host.args) : thrown;
   const { noun } = trail;
   if (errorFormatOf({ args: host.args, env: host.env, globals, noun }) === "json") host.err(renderErrorJson(error));

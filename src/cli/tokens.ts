@@ -27,7 +27,7 @@ export interface Takable {
 
 /** Whether a token starts an option. A negative number does not: no option is a digit. */
 export const looksLikeFlag = (token: string): boolean =>
-  token.length > 1 && token.startsWith("-") && !/^-[0-9]/.test(token);
+  token.length > 1 && token.startsWith("-") && !"0123456789".includes(token.charAt(1));
 
 /** Whether the option that a token starts is one of these. */
 export function isKnown(token: string, known: readonly Flag[]): boolean {

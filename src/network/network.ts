@@ -1,4 +1,4 @@
-import * as fs from "node:fs";
+import * as fs from "../../ffi/safe/file-system.ts";
 import { interfaceIndex, interfaceNames } from "../../ffi/safe/interfaces.ts";
 import { currentNetnsInode, withNetns } from "../../ffi/safe/netns.ts";
 import { COMPLETION_ENTRIES_MAX } from "../domain/limits.ts";
