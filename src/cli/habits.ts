@@ -187,7 +187,8 @@ const ofOptions = (): Habit[] => [
 ];
 
 /** Options of bpfman's own that may stand anywhere, with their values. */
-const GLOBAL = / (-o|--(output|runtime-dir|state-dir|cache-dir|config|ca-file|lock-timeout|log-level))[ =]\S+/g;
+const GLOBAL =
+  / (-o|--(output|runtime-dir|state-dir|(image-)?cache-dir|config|ca-file|lock-timeout|log(-level)?|error-format))[ =]\S+/g;
 
 /** What to type instead of a line that was not understood; null when it reminds of nothing. */
 export function insteadOf(args: readonly string[]): string | null {

@@ -2,9 +2,9 @@
 import type { Settings } from "../domain/settings.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { Invoke } from "../service/invoke.ts";
-import { isNoun, type Session } from "./command.ts";
+import type { Session } from "./command.ts";
 import { ROOT } from "./commands.ts";
-import { asksForJson, type Globals, readGlobals } from "./global-flags.ts";
+import { errorFormatOf, type Globals, readGlobals } from "./global-flags.ts";
 import { renderHelp, usageOf } from "./help.ts";
 import { printable } from "./printable.ts";
 import { insteadOf } from "./habits.ts";
@@ -53,7 +53,7 @@ export async function runCli(host: CliHost): Promise<number> {
     progressShown: false,
   };
   try {
-    const next = await route(host.args, run.trail);
+    const next = await route(host, run.trail);
     if (next.kind === "help") {
       host.out(renderHelp(run.trail, next.detail));
       return 0;
@@ -159,9 +159,8 @@ function report(cause: unknown, run: Run): number {
   endProgress(run);
   const thrown = cause instanceof BpfmanError ? cause : mistake(cause, operationId());
   const error = phase === "usage" ? withHabit(thrown, host.args) : thrown;
-  const noun = isNoun(trail.nodes);
-  const json = !noun && (globals === null ? asksForJson(host.args) : globals.errors === "json");
-  if (json) host.err(renderErrorJson(error));
+  const { noun } = trail;
+  if (errorFormatOf({ args: host.args, env: host.env, globals, noun }) === "json") host.err(renderErrorJson(error));
   else if (error.kind === "internal") host.err(renderCrash(error));
   else {
     const styled = host.stderrIsTerminal && (globals?.color ?? !host.env.NO_COLOR);

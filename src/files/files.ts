@@ -43,7 +43,7 @@ function processes(): { readonly pid: number; readonly name: string }[] {
 function readObject(path: string, bytesMax: number, root: string | null = null): Uint8Array {
   const file = openRegular(path, root);
   if (file === null) {
-    throw new BpfmanError("FILE_NOT_FOUND", `read "${path}": there is no such file`, { details: { path } });
+    throw new BpfmanError("FILE_NOT_FOUND", `read "${path}": the file does not exist`, { details: { path } });
   }
   try {
     if (file.size > bytesMax) {

@@ -83,7 +83,7 @@ describe("load", () => {
 
   test("a file that is not there, and no file at all", async () => {
     expect(await said(3, "load", "file", "-p", "/no/such.o", "--programs", "tcx:count")).toBe(
-      'error: read "/no/such.o": there is no such file\n',
+      'error: read "/no/such.o": the file does not exist\n',
     );
     expect(await said(2, "load", "file", "--programs", "tcx:count")).toContain("--path");
     expect(await said(2, "load", "file", "-p", OBJECT)).toContain("--programs");

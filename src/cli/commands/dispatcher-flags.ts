@@ -1,6 +1,6 @@
 import { DISPATCHER_TYPES } from "../../domain/dispatcher.ts";
 import type { Argument } from "../command.ts";
-import { parseWord } from "../parse-word.ts";
+import { parseAnyCase } from "../parse-word.ts";
 
 export const TYPE: Argument = {
   name: "type",
@@ -10,4 +10,4 @@ export const NSID: Argument = { name: "nsid", doc: ["Required: Inode of the netw
 export const IFINDEX: Argument = { name: "ifindex", doc: ["Required: Index of the interface in that namespace."] };
 
 export const parseDispatcherType = (text: string): string =>
-  parseWord(text, { what: "dispatcher type", words: DISPATCHER_TYPES, code: "USAGE" });
+  parseAnyCase(text, { what: "dispatcher type", words: DISPATCHER_TYPES, code: "USAGE" });
