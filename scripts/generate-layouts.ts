@@ -134,6 +134,13 @@ const KERNEL_STRUCTS: readonly StructSource[] = [
     type: "struct perf_event_attr",
     fields: ["type", "size", "config", "uprobe_path", "kprobe_func", "probe_offset"],
   },
+  {
+    name: "STATX",
+    type: "struct statx",
+    fields: ["stx_nlink", "stx_uid", "stx_mode", "stx_ino", "stx_size", "stx_dev_major", "stx_dev_minor"],
+  },
+  { name: "STATFS", type: "struct statfs", fields: ["f_type"] },
+  { name: "DIRENT", type: "struct linux_dirent64", fields: ["d_reclen", "d_type", "d_name"] },
 ];
 
 const LIBBPF_STRUCTS: readonly StructSource[] = [

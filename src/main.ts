@@ -1,21 +1,32 @@
 /** The executable: the command line in, an exit code out. The only place that ends the process. */
-import { fstatSync, mkdirSync, writeFileSync, writeSync } from "node:fs";
-import { dirname } from "node:path";
+import { exitAtOnce } from "../ffi/safe/exit.ts";
+import { fstatSync, writeSync } from "../ffi/safe/file-system.ts";
+import { LibraryError } from "../ffi/safe/library.ts";
 import { buildInfo } from "./build-info.ts";
 import { runCli } from "./cli/run.ts";
 import { BpfmanError } from "./errors/error.ts";
 
 const BUSY_PAUSE_MS = 2;
 
+/** Where no C library can be called, even the error that says so has to be written. */
+function writeSome(fd: number, bytes: Uint8Array): number {
+  try {
+    return writeSync(fd, bytes);
+  } catch (thrown) {
+    if (!(thrown instanceof LibraryError)) throw thrown;
+    return (require("node:fs") as typeof import("node:fs")).writeSync(fd, bytes);
+  }
+}
+
 /**
  * Writes all of it before it returns, also to a pipe that is full for the moment. A reader that has gone (`| head`) is no
  * failure of ours: the rest is dropped.
  */
 function writeAll(fd: number, text: string): void {
-  let rest = Buffer.from(text);
+  let rest: Uint8Array = new TextEncoder().encode(text);
   while (rest.length > 0) {
     try {
-      rest = rest.subarray(writeSync(fd, rest));
+      rest = rest.subarray(writeSome(fd, rest));
     } catch (cause) {
       const { code } = cause as { readonly code?: string };
       if (code === "EPIPE") return;
@@ -30,7 +41,8 @@ function writeAll(fd: number, text: string): void {
 
 function saveFile(path: string, text: string): void {
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    const { mkdirSync, writeFileSync } = require("node:fs") as typeof import("node:fs");
+    mkdirSync((require("node:path") as typeof import("node:path")).dirname(path), { recursive: true });
     writeFileSync(path, text);
   } catch (cause) {
     const { reasonOf } = require("./errors/sys-failure.ts") as typeof import("./errors/sys-failure.ts");
@@ -47,14 +59,29 @@ function isTerminal(fd: number): boolean {
   }
 }
 
+/** Comes back where that cannot be done. */
+function endAtOnce(code: number): void {
+  try {
+    exitAtOnce(code);
+  } catch (thrown) {
+    if (!(thrown instanceof LibraryError)) throw thrown;
+  }
+}
+
+/** A session of JSON-RPC has streams, which Bun writes to the end. */
+let served = false;
 const interrupted = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => interrupted.abort());
 
 const code = await runCli({
   args: process.argv.slice(2),
   env: process.env,
-  stdoutIsTerminal: isTerminal(1),
-  stderrIsTerminal: isTerminal(2),
+  get stdoutIsTerminal() {
+    return isTerminal(1);
+  },
+  get stderrIsTerminal() {
+    return isTerminal(2);
+  },
   out: (text) => writeAll(1, text),
   err: (text) => writeAll(2, text),
   save: (path, text) => {
@@ -67,6 +94,7 @@ const code = await runCli({
     return connect(settings, (text) => writeAll(2, text));
   },
   serve: async (settings) => {
+    served = true;
     const [{ connectSession }, { serve }, { standardInput, standardOutput }] = await Promise.all([
       import("./runtime.ts"),
       import("../rpc/server.ts"),
@@ -80,4 +108,7 @@ const code = await runCli({
     return openRpcDocument(buildInfo.version);
   },
 });
+// A command leaves its database as it is: what it has committed is on the disk, and the log of changes is for a later
+// command to work off, when there is more of it (store/connection.ts). Bun would do that at each exit.
+if (!served) endAtOnce(code);
 process.exit(code);

@@ -1,7 +1,8 @@
 /** The composition root: makes the adapters, each when it is first needed, and gives them to the service. */
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readTextSync } from "../ffi/safe/file-system.ts";
+import { LibraryError } from "../ffi/safe/library.ts";
 import { pinPaths } from "./bpffs/paths.ts";
+import { absolute } from "./files/absolute.ts";
 import { buildInfo } from "./build-info.ts";
 import { CONFIG_DEFAULT, type Config, databaseWaitMs } from "./domain/config.ts";
 import type { ProcessIdentity } from "./domain/session.ts";
@@ -30,19 +31,22 @@ interface Place {
   readonly config: Config;
 }
 
-/** A runtime folder of one's own brings its state and its cache along, unless they are placed too. */
+/**
+ * A runtime folder of one's own brings its state and its cache along, unless they are placed too. The database keeps paths
+ * of pins, which must mean the same from every current folder.
+ */
 function foldersOf(settings: Settings): Folders {
   const { runtimeDir } = settings;
-  const besides = (usual: string, name: string) => (runtimeDir === null ? usual : join(runtimeDir, name));
+  const besides = (usual: string, name: string) => (runtimeDir === null ? usual : `${runtimeDir}/${name}`);
   return {
-    runtimeDir: runtimeDir ?? RUNTIME_DIR,
-    stateDir: settings.stateDir ?? besides(STATE_DIR, "state"),
-    cacheDir: settings.cacheDir ?? besides(CACHE_DIR, "cache"),
+    runtimeDir: absolute(runtimeDir ?? RUNTIME_DIR),
+    stateDir: absolute(settings.stateDir ?? besides(STATE_DIR, "state")),
+    cacheDir: absolute(settings.cacheDir ?? besides(CACHE_DIR, "cache")),
   };
 }
 
 /** The same for as long as the machine runs: ids of the kernel mean something only within it. */
-const bootId = (): string => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+const bootId = (): string => readTextSync("/proc/sys/kernel/random/boot_id").trim();
 
 /** The value that `make` gives, made when it is first asked for. */
 function once<T>(make: () => T): () => T {
@@ -53,13 +57,19 @@ function once<T>(make: () => T): () => T {
   };
 }
 
+interface HostStore {
+  readonly openStore: () => StorePort;
+  /** It stays open when the operation is over. */
+  readonly keepsStore: boolean;
+}
+
 /**
  * Gives the adapters a place: each is fetched when an operation first looks at it. A listing never looks at the kernel, and
  * the completion of an interface's name never at the database, which needs root. `require` because a getter cannot wait
  * for an `import()`.
  */
-function openHost({ folders, config }: Place, openStore: () => StorePort): Host {
-  const pinFolder = join(folders.runtimeDir, "fs");
+function openHost({ folders, config }: Place, { openStore, keepsStore }: HostStore): Host {
+  const pinFolder = `${folders.runtimeDir}/fs`;
   let opened: StorePort | null = null;
   const store = once(() => {
     opened = openStore();
@@ -100,14 +110,17 @@ function openHost({ folders, config }: Place, openStore: () => StorePort): Host 
     },
     now: () => new Date(),
     sleep: (ms) => Bun.sleep(ms),
-    close: () => opened?.close(),
+    close: () => {
+      if (!keepsStore) opened?.close();
+    },
   };
 }
 
 /** A configuration that does not parse stops every command. The usual case is that there is none. */
 async function loadConfig(named: string | null): Promise<Config> {
+  const there = existsSync(named ?? CONFIG_FILE);
+  if (named === null && !there) return CONFIG_DEFAULT;
   const file = named ?? CONFIG_FILE;
-  if (named === null && !existsSync(file)) return CONFIG_DEFAULT;
   const { readConfig } = await import("./config/config.ts");
   return readConfig(file, named !== null);
 }
@@ -115,8 +128,11 @@ async function loadConfig(named: string | null): Promise<Config> {
 const privileged = (): boolean => process.geteuid?.() === 0;
 
 interface Opened {
-  /** Opens the store for reading, each time anew when absent. */
-  readonly reader?: (options: Omit<StoreOptions, "mode" | "owner">) => () => StorePort;
+  /**
+   * For a session: opens the store for reading, once for all operations. A command has none, and keeps the one store it
+   * writes to until its process ends (main.ts).
+   */
+  readonly reader: ((options: Omit<StoreOptions, "mode" | "owner">) => () => StorePort) | null;
   readonly settings: Settings;
   write(text: string): void;
 }
@@ -125,11 +141,12 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
   const folders = foldersOf(settings);
   const config = await loadConfig(settings.configFile);
   const store = once(() => {
-    return { path: join(folders.stateDir, "bpfman.db"), bootId: bootId(), busyTimeoutMs: databaseWaitMs(config) };
+    return { path: `${folders.stateDir}/bpfman.db`, bootId: bootId(), busyTimeoutMs: databaseWaitMs(config) };
   });
   const openStore = (mode: "read" | "write", owner: ProcessIdentity | null): StorePort =>
     (require("./store/store.ts") as typeof import("./store/store.ts")).openStore({ ...store(), mode, owner });
-  const kept = reader === undefined ? null : once(() => reader(store()));
+  const kept = reader === null ? null : once(() => reader(store()));
+  const written = once(() => openStore("write", null));
   return {
     log: openLog(settings.logLevel, write),
     lockTimeoutMs: settings.lockTimeoutMs,
@@ -152,18 +169,31 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
       const { cacheDir } = folders;
       return openImages({ cacheDir, caFile: settings.caFile, env: process.env, signing: config.signing });
     },
-    openLock: async () => (await import("./lock/lock.ts")).openLock(join(folders.runtimeDir, "lock")),
-    openHost: async (mode, owner = null) =>
-      openHost({ folders, config }, () => (mode === "read" && kept !== null ? kept()() : openStore(mode, owner))),
+    openLock: async () => (await import("./lock/lock.ts")).openLock(`${folders.runtimeDir}/lock`),
+    openHost: async (mode, owner = null) => {
+      const keepsStore = mode === "write" && kept === null;
+      const opening = mode === "read" && kept !== null ? kept() : () => openStore(mode, owner);
+      return openHost({ folders, config }, { openStore: keepsStore ? written : opening, keepsStore });
+    },
     openProcesses: async () => (await import("./files/processes.ts")).openProcesses(),
     watchStore: async (changed) =>
-      (await import("./store/watch.ts")).watchDatabase(join(folders.stateDir, "bpfman.db"), changed),
+      (await import("./store/watch.ts")).watchDatabase(`${folders.stateDir}/bpfman.db`, changed),
   };
+}
+
+/** Everything calls the C library; where that cannot be, the first call says so. */
+async function openCallable(opened: Opened): Promise<Runtime> {
+  try {
+    return await openRuntime(opened);
+  } catch (thrown) {
+    if (!(thrown instanceof LibraryError)) throw thrown;
+    throw (require("./kernel/failure.ts") as typeof import("./kernel/failure.ts")).libraryFailure(thrown);
+  }
 }
 
 /** Binds the operations to this machine. `write` takes the log's lines. */
 export const connect = async (settings: Settings, write: (text: string) => void): Promise<Invoke> =>
-  createInvoke(await openRuntime({ settings, write }));
+  createInvoke(await openCallable({ settings, write, reader: null }));
 
 /** The same for a session of the JSON-RPC server, which also hears of changes. */
 export async function connectSession(settings: Settings, write: (text: string) => void): Promise<SessionService> {
@@ -171,5 +201,5 @@ export async function connectSession(settings: Settings, write: (text: string) =
     import("./service/session.ts"),
     import("./store/kept-reader.ts"),
   ]);
-  return createSessionService(await openRuntime({ settings, write, reader: keepReader }));
+  return createSessionService(await openCallable({ settings, write, reader: keepReader }));
 }

@@ -22,20 +22,20 @@ function fieldOf(layout: StructLayout, name: string): Field {
 }
 
 /** Writes an unsigned whole number, little-endian like the machines bpfman runs on. Throws RangeError when it does not fit. */
-function writeUnsigned(view: DataView, field: Field, value: bigint): void {
-  if (value < 0n || value >> BigInt(field.size * 8) !== 0n) {
+function writeUnsigned(view: DataView, field: Field, value: number | bigint): void {
+  if (field.size !== 4 && field.size !== 8) throw new RangeError(`a field of ${field.size} bytes is no number`);
+  // Nearly all are small: no big integer is made for them.
+  if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff) {
+    view.setUint32(field.offset, value, true);
+    if (field.size === 8) view.setUint32(field.offset + 4, 0, true);
+    return;
+  }
+  const whole = BigInt(value);
+  if (whole < 0n || whole >> BigInt(field.size * 8) !== 0n) {
     throw new RangeError(`${value} does not fit into ${field.size} unsigned bytes`);
   }
-  switch (field.size) {
-    case 4:
-      view.setUint32(field.offset, Number(value), true);
-      return;
-    case 8:
-      view.setBigUint64(field.offset, value, true);
-      return;
-    default:
-      throw new RangeError(`a field of ${field.size} bytes is no number`);
-  }
+  if (field.size === 4) view.setUint32(field.offset, Number(whole), true);
+  else view.setBigUint64(field.offset, whole, true);
 }
 
 /**
@@ -46,13 +46,14 @@ export function encode<Layout extends StructLayout>(layout: Layout, values: Fiel
   const memory = allocate(layout.size);
   const view = new DataView(memory.buffer);
   for (const [name, value] of Object.entries<number | bigint | undefined>(values)) {
-    if (value !== undefined) writeUnsigned(view, fieldOf(layout, name), BigInt(value));
+    if (value !== undefined) writeUnsigned(view, fieldOf(layout, name), value);
   }
   return memory;
 }
 
 /** Reads the fields of a struct that native code has filled in. */
 export interface StructReader<Layout extends StructLayout> {
+  u16(name: FieldName<Layout>): number;
   u32(name: FieldName<Layout>): number;
   u64(name: FieldName<Layout>): bigint;
   /** A copy. */
@@ -70,6 +71,7 @@ export function decode<Layout extends StructLayout>(layout: Layout, memory: Memo
     return memory.slice(offset, offset + size);
   };
   return {
+    u16: (name) => view.getUint16(fieldOf(layout, name).offset, true),
     u32: (name) => view.getUint32(fieldOf(layout, name).offset, true),
     u64: (name) => view.getBigUint64(fieldOf(layout, name).offset, true),
     bytes,

@@ -5,6 +5,7 @@ export const LIBC = "libc.so.6";
 /** What bpfman calls in the C library. A symbol that is missing makes the whole table unusable. */
 export const LIBC_SYMBOLS = {
   __errno_location: { args: [], returns: "ptr" },
+  _exit: { args: ["i32"], returns: "void" },
   clock_gettime: { args: ["i32", "ptr"], returns: "i32" },
   close: { args: ["i32"], returns: "i32" },
   dlerror: { args: [], returns: "ptr" },
@@ -21,13 +22,10 @@ export const LIBC_SYMBOLS = {
   setns: { args: ["i32", "i32"], returns: "i32" },
   setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
   socket: { args: ["i32", "i32", "i32"], returns: "i32" },
-  vsnprintf: { args: ["ptr", "u64", "ptr", "ptr"], returns: "i32" },
-} as const satisfies Record<string, FFIFunction>;
-
-/**
- * syscall(2) is variadic; declared with fixed arguments it works on x86-64 and arm64, where these go in registers.
- * The number and five arguments; pointers are passed as addresses.
- */
-export const SYSCALL_SYMBOLS = {
+  /**
+   * syscall(2) is variadic; declared with fixed arguments it works on x86-64 and arm64, where these go in registers.
+   * The number and five arguments; pointers are passed as addresses.
+   */
   syscall: { args: ["i64", "i64", "i64", "i64", "i64", "i64"], returns: "i64" },
+  vsnprintf: { args: ["ptr", "u64", "ptr", "ptr"], returns: "i32" },
 } as const satisfies Record<string, FFIFunction>;

@@ -114,7 +114,9 @@ function wrapProgram(pointer: Pointer, live: Live): BpfProgram {
   const library = libbpf();
   return {
     name: nameAt(library.bpf_program__name(pointer)),
-    section: nameAt(library.bpf_program__section_name(pointer)),
+    get section() {
+      return nameAt(library.bpf_program__section_name(live(pointer)));
+    },
     setAutoload(on) {
       checkedLibbpf("bpf_program__set_autoload", library.bpf_program__set_autoload(live(pointer), on));
     },

@@ -1,9 +1,9 @@
-import { readlinkSync } from "node:fs";
 import { ERRNO } from "../errno.ts";
 import { BPF_CMD, GET_ID_ATTR, OBJ_ATTR } from "../layout/generated.ts";
 import { decode, encode } from "../layout/struct.ts";
 import { addressOf, cString, keepAlive, type Memory } from "../memory.ts";
 import { fileCall, SysError } from "../sys-error.ts";
+import { readlinkSync } from "./file-system.ts";
 import { closeFd, syscall } from "./libc.ts";
 
 type Command = keyof typeof BPF_CMD;

@@ -1,17 +1,17 @@
 import { CString, type Library, type Pointer, read } from "bun:ffi";
 import { cString } from "../memory.ts";
-import { LIBC, LIBC_SYMBOLS, SYSCALL_SYMBOLS } from "../raw/libc.ts";
+import { LIBC, LIBC_SYMBOLS } from "../raw/libc.ts";
 import { type SyscallName, syscallNumber } from "../raw/syscall-numbers.ts";
 import { SysError } from "../sys-error.ts";
 import { LibraryError, openLibrary } from "./library.ts";
 
-type Libc = Library<typeof LIBC_SYMBOLS>["symbols"] & Library<typeof SYSCALL_SYMBOLS>["symbols"];
+type Libc = Library<typeof LIBC_SYMBOLS>["symbols"];
 
 let opened: Libc | undefined;
 
 /** The C library, opened on first use. Throws LibraryError. */
 export function libc(): Libc {
-  opened ??= { ...openLibrary(LIBC, LIBC_SYMBOLS), ...openLibrary(LIBC, SYSCALL_SYMBOLS) };
+  opened ??= openLibrary(LIBC, LIBC_SYMBOLS);
   return opened;
 }
 

@@ -1,6 +1,6 @@
-import { statfsSync } from "node:fs";
 import { addressOf, cString, keepAlive } from "../memory.ts";
 import { SysError } from "../sys-error.ts";
+import { statfsSync } from "./file-system.ts";
 import { checked, closeFd, libc, syscall } from "./libc.ts";
 
 const MS_NOSUID = 2n;

@@ -1,5 +1,5 @@
-import { closeSync, constants, openSync, statSync } from "node:fs";
 import { fileCall } from "../sys-error.ts";
+import { closeSync, constants, openSync, statSync } from "./file-system.ts";
 import { checked, libc } from "./libc.ts";
 
 const CLONE_NEWNET = 0x40000000;
@@ -38,4 +38,4 @@ export function withNetns<T>(path: string | null, run: () => T): T {
 }
 
 /** Inode of the network namespace that this thread is in. */
-export const currentNetnsInode = (): number => fileCall("stat", () => statSync(OWN_NETNS).ino);
+export const currentNetnsInode = (): number => Number(statSync(OWN_NETNS)?.ino);

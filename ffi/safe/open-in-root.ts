@@ -1,11 +1,11 @@
-import { constants, openSync } from "node:fs";
 import { addressOf, allocate, cString, keepAlive } from "../memory.ts";
 import { fileCall, SysError } from "../sys-error.ts";
+import { constants, openSync } from "./file-system.ts";
 import { closeFd, syscall } from "./libc.ts";
 
 /** struct open_how (include/uapi/linux/openat2.h): flags, mode and resolve, 64 bits each. */
 const OPEN_HOW_BYTES = 24;
-/** include/uapi/asm-generic/fcntl.h; node:fs does not name it. */
+/** include/uapi/asm-generic/fcntl.h */
 const O_CLOEXEC = 0o2000000;
 const RESOLVE_NO_MAGICLINKS = 0x02n;
 const RESOLVE_IN_ROOT = 0x10n;

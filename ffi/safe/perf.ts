@@ -1,9 +1,9 @@
-import { readFileSync } from "node:fs";
 import { ERRNO } from "../errno.ts";
 import { PERF_EVENT_ATTR, PERF_SOFTWARE, PERF_TYPE } from "../layout/generated.ts";
 import { encode, type FieldValues } from "../layout/struct.ts";
 import { addressOf, cString, keepAlive } from "../memory.ts";
 import { fileCall, SysError } from "../sys-error.ts";
+import { readTextSync } from "./file-system.ts";
 import { syscall } from "./libc.ts";
 
 const PERF_FLAG_FD_CLOEXEC = 8;
@@ -70,7 +70,7 @@ export function openKprobe(target: KprobeTarget): number {
 /** How perf names a dynamic probe: numbers that the kernel hands out at boot. */
 function probePmu(name: "uprobe" | "kprobe"): { readonly type: number; readonly returnBit: number } {
   const folder = `/sys/bus/event_source/devices/${name}`;
-  const read = (file: string) => fileCall("open", () => readFileSync(`${folder}/${file}`, "utf8").trim());
+  const read = (file: string) => fileCall("open", () => readTextSync(`${folder}/${file}`).trim());
   const type = Number(read("type"));
   const returnBit = Number(/^config:(\d+)$/.exec(read("format/retprobe"))?.[1]);
   if (!Number.isSafeInteger(type) || !Number.isSafeInteger(returnBit)) throw new SysError("open", ERRNO.EINVAL);

@@ -1,4 +1,4 @@
-import * as fs from "node:fs";
+import * as fs from "../../ffi/safe/file-system.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { errnoName, reasonOf, sysPart } from "../errors/sys-failure.ts";
 import type { PinsPort } from "../platform/pins.ts";
@@ -32,10 +32,7 @@ export function openPins(root: string): PinsPort {
   return {
     paths,
     prepare: () => prepareFolders(paths),
-    exists: (path) =>
-      failing("look at", path, () =>
-        absentAs(false, () => fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined),
-      ),
+    exists: (path) => failing("look at", path, () => fs.lstatSync(path) !== undefined),
     makeFolder: (path) =>
       failing("make folder", own("make folder", path), () => {
         fs.mkdirSync(path, { recursive: true, mode: 0o700 });

@@ -1,6 +1,5 @@
 import { DISPATCHER_TYPES } from "../domain/dispatcher.ts";
-import * as fs from "node:fs";
-import { dirname } from "node:path";
+import * as fs from "../../ffi/safe/file-system.ts";
 import { mountBpffs } from "../../ffi/safe/mount.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { errnoName, reasonOf, sysPart } from "../errors/sys-failure.ts";
@@ -25,7 +24,7 @@ export function isBpffs(path: string): boolean {
  * is. Throws STATE_CONFLICT, BPFFS_UNAVAILABLE.
  */
 export function prepareFolders({ root }: PinPaths): void {
-  const runtimeDir = dirname(root);
+  const runtimeDir = root.slice(0, root.lastIndexOf("/"));
   try {
     fs.mkdirSync(runtimeDir, { recursive: true, mode: 0o750 });
     refuseShared(runtimeDir);
@@ -48,19 +47,22 @@ export function prepareFolders({ root }: PinPaths): void {
 function refuseShared(folder: string): void {
   const stat = fs.lstatSync(folder);
   const user = process.geteuid?.() ?? 0;
-  const mode = stat.mode & 0o7777;
-  const problem = stat.isSymbolicLink()
-    ? "it is a symbolic link"
-    : !stat.isDirectory()
-      ? "it is no folder"
-      : stat.uid !== user && stat.uid !== 0
-        ? `it belongs to user ${stat.uid}`
-        : (mode & 0o022) !== 0
-          ? `other users can write to it (mode ${mode.toString(8)})`
-          : null;
+  const mode = (stat?.mode ?? 0) & 0o7777;
+  const problem =
+    stat === undefined
+      ? "it has gone"
+      : stat.isSymbolicLink()
+        ? "it is a symbolic link"
+        : !stat.isDirectory()
+          ? "it is no folder"
+          : stat.uid !== user && stat.uid !== 0
+            ? `it belongs to user ${stat.uid}`
+            : (mode & 0o022) !== 0
+              ? `other users can write to it (mode ${mode.toString(8)})`
+              : null;
   if (problem === null) return;
   throw new BpfmanError("STATE_CONFLICT", `use folder "${folder}": ${problem}`, {
-    details: { path: folder, mode: mode.toString(8), uid: stat.uid },
+    details: { path: folder, mode: mode.toString(8), uid: stat?.uid },
     hint: `it must be a folder that only root can write to: mend it, or give another --runtime-dir`,
   });
 }

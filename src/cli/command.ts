@@ -18,6 +18,8 @@ export interface Flag {
   readonly long: string;
   /** One letter, without the dash. */
   readonly short?: string;
+  /** Other long names that mean the same, as another bpfman has them. Help names the long one alone. */
+  readonly aliases?: readonly string[];
   /**
    * `nothing`: a switch. `one`: one value, given once. `list`: values up to the next option, repeatable. `commas`: one
    * word split at its commas, repeatable.
@@ -48,6 +50,8 @@ export interface Argument {
   /** All words that are accepted, where they can be listed; with `completes`, those that are accepted besides. */
   readonly choices?: readonly string[];
   readonly completes?: Completion;
+  /** Only the noun-verb grammar has such a word: it takes the line there. */
+  readonly grammar?: "noun";
 }
 
 export interface Example {
@@ -75,6 +79,8 @@ export interface Leaf {
   readonly hidden?: true;
   /** Other names that work but are not shown. */
   readonly aliases?: readonly string[];
+  /** As of a group. */
+  readonly grammar?: "noun";
   readonly load: () => Promise<Command>;
 }
 
@@ -98,15 +104,15 @@ export interface Group {
 export type Node = Leaf | Group;
 
 /** Whether a path through the tree leads into the noun-verb grammar. */
-export const isNoun = (path: readonly Node[]): boolean => path.some((node) => isGroup(node) && node.grammar === "noun");
+export const isNoun = (path: readonly Node[]): boolean => path.some((node) => node.grammar === "noun");
 
 export const isGroup = (node: Node): node is Group => "children" in node;
 
 /** A command line taken apart, values still as they were written. */
 export interface Line {
-  /** Whether a switch is set. */
+  /** Whether a switch is set, or an option has a value on the line. */
   has(flag: Flag): boolean;
-  /** The value of an option that takes one; null when it was not given. */
+  /** The value of an option that takes one, or that of its environment variable; null when neither was given. */
   value(flag: Flag): string | null;
   /** The values of an option that takes several; empty when it was not given. */
   values(flag: Flag): readonly string[];

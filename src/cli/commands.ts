@@ -132,11 +132,13 @@ const IMAGE: Group = {
     },
     {
       name: "inspect",
+      grammar: "noun",
       summary: "Show what an eBPF bytecode image in a remote registry holds.",
       load: async () => (await import("./commands/inspect-image.ts")).inspectImage,
     },
     {
       name: "verify",
+      grammar: "noun",
       summary: "Verify the signatures of an eBPF bytecode image in a remote registry.",
       load: async () => (await import("./commands/verify-image.ts")).verifyImage,
     },

@@ -4,6 +4,7 @@ import { LOG_LEVELS } from "../domain/log.ts";
 import type { Settings } from "../domain/settings.ts";
 import type { Command, Flag, Line } from "./command.ts";
 import { parseDuration } from "./parse-duration.ts";
+import { LOG_LEVEL_DEFAULT, parseLogLevel } from "./parse-log-level.ts";
 import { parseWord } from "./parse-word.ts";
 
 const OUTPUT_FORMATS = ["text", "json"] as const;
@@ -16,7 +17,16 @@ const OUTPUT: Flag = {
   metavar: "FORMAT",
   choices: OUTPUT_FORMATS,
   default: "text",
-  doc: ["How answers and errors are written: text or json."],
+  doc: ["How answers are written: text or json. Errors of the classic grammar follow."],
+};
+const ERROR_FORMAT: Flag = {
+  long: "error-format",
+  takes: "one",
+  metavar: "FORMAT",
+  choices: OUTPUT_FORMATS,
+  env: "BPFMAN_ERROR_FORMAT",
+  default: "as --output in the classic grammar, text in the noun-verb grammar",
+  doc: ["How errors are written: text or json."],
 };
 const RUNTIME_DIR: Flag = {
   long: "runtime-dir",
@@ -41,9 +51,10 @@ const CACHE_DIR: Flag = {
   takes: "one",
   metavar: "DIR",
   completes: "directory",
+  aliases: ["image-cache-dir"],
   env: "BPFMAN_CACHE_DIR",
   default: "/var/cache/bpfman, or cache/ in --runtime-dir when that is given",
-  doc: ["Folder of the bytecode images that were pulled."],
+  doc: ["Folder of the bytecode images that were pulled.", "Newer bpfman's --image-cache-dir is the same."],
 };
 const CA_FILE: Flag = {
   long: "ca-file",
@@ -66,10 +77,11 @@ const LOCK_TIMEOUT: Flag = {
   long: "lock-timeout",
   takes: "one",
   metavar: "DURATION",
+  env: "BPFMAN_LOCK_TIMEOUT",
   default: "30s",
   doc: [
     "How long to wait for another bpfman that is changing things.",
-    "A number with ms, s, m or h; a bare number is seconds; 0 waits for ever.",
+    "Numbers with ms, s, m or h, as in 1m30s; a bare number is seconds; 0 waits for ever.",
   ],
 };
 const LOG_LEVEL: Flag = {
@@ -77,9 +89,13 @@ const LOG_LEVEL: Flag = {
   takes: "one",
   metavar: "LEVEL",
   choices: LOG_LEVELS,
+  aliases: ["log"],
   env: "BPFMAN_LOG",
-  default: "warn",
-  doc: ["What is logged on stderr: off, error, warn, info, debug or trace."],
+  default: LOG_LEVEL_DEFAULT,
+  doc: [
+    "What is logged on stderr: off, error, warn, info, debug or trace.",
+    "Newer bpfman's --log is the same. Of several levels, as in info,manager=debug, the one that says most counts.",
+  ],
 };
 const NO_COLOR: Flag = {
   long: "no-color",
@@ -98,6 +114,7 @@ export const VERSION: Flag = { long: "version", short: "V", takes: "nothing", do
 
 const GLOBAL_FLAGS: readonly Flag[] = [
   OUTPUT,
+  ERROR_FORMAT,
   RUNTIME_DIR,
   STATE_DIR,
   CACHE_DIR,
@@ -122,8 +139,8 @@ export function globalFlagsBeside(own: readonly Flag[]): readonly Flag[] {
 export interface Globals {
   readonly settings: Settings;
   readonly output: OutputFormat;
-  /** Errors are JSON only when that was asked for. */
-  readonly errors: OutputFormat;
+  /** Null when the line does not say. */
+  readonly errors: OutputFormat | null;
   readonly color: boolean;
 }
 
@@ -134,29 +151,25 @@ export const showsColors = (env: Environment): boolean => !env.NO_COLOR && env.T
 
 /** Reads the global options. An empty environment variable counts as not set. Throws USAGE. */
 export function readGlobals({ line, command }: { line: Line; command: Command }, env: Environment): Globals {
-  const given = (flag: Flag): string | null => {
-    const fromEnv = flag.env === undefined ? undefined : env[flag.env];
-    return line.value(flag) ?? (fromEnv ? fromEnv : null);
-  };
+  const named = (flag: Flag, what: string): string =>
+    line.has(flag) || flag.env === undefined ? what : `${what} in ${flag.env}`;
+  const format = (text: string, what: string): OutputFormat =>
+    parseWord(text, { what, words: OUTPUT_FORMATS, code: "USAGE" });
   const lockTimeout = line.value(LOCK_TIMEOUT);
-  const level = line.value(LOG_LEVEL);
-  const levelFrom = level === null ? "log level in BPFMAN_LOG" : "log level";
+  const errorFormat = line.value(ERROR_FORMAT);
   return {
     settings: {
-      runtimeDir: given(RUNTIME_DIR),
-      stateDir: given(STATE_DIR),
-      cacheDir: given(CACHE_DIR),
-      configFile: given(CONFIG),
-      caFile: given(CA_FILE),
-      lockTimeoutMs: lockTimeout === null ? LOCK_TIMEOUT_DEFAULT_MS : parseDuration(lockTimeout),
-      logLevel: parseWord(given(LOG_LEVEL) ?? "warn", { what: levelFrom, words: LOG_LEVELS, code: "USAGE" }),
+      runtimeDir: line.value(RUNTIME_DIR),
+      stateDir: line.value(STATE_DIR),
+      cacheDir: line.value(CACHE_DIR),
+      configFile: line.value(CONFIG),
+      caFile: line.value(CA_FILE),
+      lockTimeoutMs:
+        lockTimeout === null ? LOCK_TIMEOUT_DEFAULT_MS : parseDuration(lockTimeout, named(LOCK_TIMEOUT, "duration")),
+      logLevel: parseLogLevel(line.value(LOG_LEVEL) ?? LOG_LEVEL_DEFAULT, named(LOG_LEVEL, "log level")),
     },
-    errors: line.value(OUTPUT) === "json" ? "json" : "text",
-    output: parseWord(line.value(OUTPUT) ?? command.output ?? "text", {
-      what: "output format",
-      words: OUTPUT_FORMATS,
-      code: "USAGE",
-    }),
+    errors: errorFormat === null ? null : format(errorFormat, named(ERROR_FORMAT, "error format")),
+    output: format(line.value(OUTPUT) ?? command.output ?? "text", "output format"),
     color: !line.has(NO_COLOR) && showsColors(env),
   };
 }
@@ -172,12 +185,28 @@ export function placesIn(given: ReadonlyMap<string, string>): Partial<Settings> 
   return Object.fromEntries(Object.entries(places).filter(([, value]) => value));
 }
 
-/** Whether a line that may be broken asks for JSON: its errors are then written so. */
-export function asksForJson(args: readonly string[]): boolean {
-  const end = args.indexOf("--");
-  const seen = end < 0 ? args : args.slice(0, end);
-  return seen.some((arg, at) => {
-    if (arg === "--output=json" || arg === "-o=json" || arg === "-ojson") return true;
-    return (arg === "--output" || arg === "-o") && seen[at + 1] === "json";
-  });
+interface LineRead {
+  readonly args: readonly string[];
+  readonly env: Environment;
+  /** Null when the line is broken: then its words are looked at. */
+  readonly globals: Globals | null;
+  readonly noun: boolean;
+}
+
+/**
+ * How errors are written. Scripts of the noun-verb grammar look for `bpfman: error:` and for words with quotes in them,
+ * also where they asked for JSON; so there it takes an option of its own.
+ */
+export function errorFormatOf({ args, env, globals, noun }: LineRead): OutputFormat {
+  const seen = args.slice(0, args.includes("--") ? args.indexOf("--") : args.length);
+  const guess = ({ long, short }: Flag): OutputFormat | undefined =>
+    OUTPUT_FORMATS.find((format) =>
+      seen.some((arg, at) => {
+        if ([`--${long}=${format}`, `-${short}=${format}`, `-${short}${format}`].includes(arg)) return true;
+        return (arg === `--${long}` || arg === `-${short}`) && seen[at + 1] === format;
+      }),
+    );
+  const asked = globals === null ? guess(ERROR_FORMAT) || env.BPFMAN_ERROR_FORMAT || null : globals.errors;
+  const output = globals === null ? guess(OUTPUT) : globals.output;
+  return (asked ?? (noun ? null : output)) === "json" ? "json" : "text";
 }

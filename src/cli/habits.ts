@@ -3,87 +3,200 @@
  * row may be generous.
  */
 
-interface Habit {
-  /** Matched against the words of the line, joined by blanks. */
-  readonly typed: RegExp;
-  readonly instead: string;
-}
+/** What is typed, matched against the words of the line, joined by blanks, without options before the first word. */
+type Habit = readonly [typed: RegExp, instead: string];
 
-const HABITS: readonly Habit[] = [
-  // bpftool
-  {
-    typed: /^p(rog)? (dump|tracelog|profile|run|pin)\b/,
-    instead: "bpftool does that, also with programs of bpfman: they are pinned as /run/bpfman/fs/prog_ID",
-  },
-  {
-    typed: /^p(rog)? load(all)?\b/,
-    instead: 'type "bpfman load file --path OBJECT --programs TYPE:NAME", then "bpfman attach ID KIND"',
-  },
-  { typed: /^p(rog)? (at|de)tach\b/, instead: 'type "bpfman attach ID KIND" or "bpfman detach LINK_ID"' },
-  {
-    typed: /^p(rog)?( |$)/,
-    instead: 'type "bpfman list programs --all" for every program in the kernel, "bpfman get program ID" for one',
-  },
-  {
-    typed: /^n(et)?( |$)/,
-    instead: 'type "bpfman list links" for what bpfman attached, "bpfman dispatcher list" for its chains',
-  },
-  {
-    typed: /^m(ap)?( |$)/,
-    instead:
-      'type "bpfman get program ID" for the maps of a program; read them with "bpftool map dump pinned MAP_PIN_PATH/NAME"',
-  },
-  { typed: /^feature\b/, instead: 'type "bpfman version -o json": it tries out what this kernel can do' },
-  { typed: /^(btf|cgroup|perf|iter|gen|struct_ops|batch)( |$)/, instead: "bpftool does that" },
-  { typed: /^link (show|dump)\b/, instead: 'type "bpfman list links", or "bpfman get link LINK_ID" for one' },
-  // xdp-loader
-  {
-    typed: /^status\b/,
-    instead: 'type "bpfman list links --program-type xdp"; "bpfman dispatcher list --type xdp" shows the chains',
-  },
-  {
-    typed: /^clean\b/,
-    instead: "nothing needs cleaning: the next command that changes something removes what was left",
-  },
-  {
-    typed: /^load (?!file |image ).*\.o( |$)/,
-    instead:
-      'type "bpfman load file --path OBJECT --programs xdp:NAME", then "bpfman attach ID xdp --iface IFACE --priority 50"',
-  },
-  {
-    typed: /^unload (-\S+ )*[A-Za-z]/,
-    instead:
-      'an id is needed: "bpfman list links" shows what is attached to an interface; "bpfman detach LINK_ID" takes it off',
-  },
-  // ip link, and what many tools have
-  { typed: /^(show|ls|ps)( |$)/, instead: 'type "bpfman list programs" or "bpfman list links"' },
-  {
-    typed: /^(rm|remove|delete)( |$)/,
-    instead: 'type "bpfman unload ID", "bpfman detach LINK_ID" or "bpfman program delete ID"',
-  },
-  { typed: /^(program|link|dispatcher) show\b/, instead: 'type "get" with an id, or "list"' },
-  // bpfman, older and newer
-  { typed: /^get (\d+)$/, instead: 'type "bpfman get program ID" or "bpfman get link LINK_ID"' },
-  { typed: /^list -/, instead: 'type "bpfman list programs" or "bpfman list links", and the options behind it' },
-  { typed: /^load-from-file\b/, instead: 'type "bpfman load file"' },
-  { typed: /^load-from-image\b/, instead: 'type "bpfman load image"' },
-  { typed: /^pull-bytecode\b/, instead: 'type "bpfman image pull"' },
-  {
-    typed: /^(serve|system|service|daemon|start|stop)\b/,
-    instead: 'bpfman needs no daemon; "bpfman rpc" serves one parent process over stdio',
-  },
-  {
-    typed: /^(gc|doctor|audit)\b/,
-    instead: "not needed: the next command that changes something removes what was left",
-  },
-  {
-    typed: /^link attach \d+ /,
-    instead: 'the kind comes first: "bpfman link attach KIND ID ..."; or type "bpfman attach ID KIND"',
-  },
+const LOAD_AND_ATTACH = (type: string): string =>
+  `type "bpfman load file --path OBJECT --programs ${type}:NAME", then "bpfman attach ID ${type} ${
+    type === "xdp" ? "" : "--direction ingress "
+  }--iface IFACE --priority 50"`;
+const FIND_AND_DETACH = 'type "bpfman list links" for the id, then "bpfman detach LINK_ID"';
+const LINK_ID = `an id is needed: "bpfman list links" shows what is attached, and where; "bpfman detach LINK_ID" takes it off`;
+const NO_DAEMON = 'bpfman needs no daemon; "bpfman rpc" serves one parent process over stdio';
+const NOTHING_TO_CLEAN =
+  'nothing needs cleaning: the next command that changes something removes what was left; "bpfman program delete --all" takes everything of bpfman away';
+const KINDS = "(xdp|tc|tcx|tracepoint|kprobe|kretprobe|uprobe|uretprobe|fentry|fexit|lsm)";
+
+/** bpftool: objects and commands may be cut short there. */
+const ofBpftool = (): Habit[] => [
+  [
+    /^p(r|ro|rog)? (dump|tracelog|profile|run|pin)\b/,
+    "bpftool does that, also with programs of bpfman: they are pinned as /run/bpfman/fs/prog_ID",
+  ],
+  [
+    /^p(r|ro|rog)? load(all)?\b/,
+    'type "bpfman load file --path OBJECT --programs TYPE:NAME", then "bpfman attach ID KIND"',
+  ],
+  [
+    /^p(r|ro|rog)? (at|de)tach\b/,
+    'type "bpfman attach ID KIND" or "bpfman detach LINK_ID"; to sockets and their maps, bpftool attaches',
+  ],
+  [
+    /^p(r|ro|rog)?( |$)/,
+    'type "bpfman list programs --all" for every program in the kernel, "bpfman get program ID" for one',
+  ],
+  [
+    /^n(et?)? attach\b/,
+    'type "bpfman attach ID xdp --iface IFACE --priority 50", or "bpfman attach ID KIND" for another hook',
+  ],
+  [/^n(et?)? detach\b/, FIND_AND_DETACH],
+  [/^n(et?)?( |$)/, 'type "bpfman list links" for what bpfman attached, "bpfman dispatcher list" for its chains'],
+  [
+    /^m(ap?)? (?!(sh?o?w?|li?s?t?|help)( |$))[a-z]/,
+    'bpftool does that, also with maps of bpfman: "bpftool map dump pinned MAP_PIN_PATH/NAME", the path being in "bpfman get program ID"',
+  ],
+  [/^m(ap?)?( |$)/, 'type "bpfman get program ID" for the maps of a program; "bpftool map" shows all, and reads them'],
+  [/^l(i|in|ink)? (show|dump|list (id|pinned))\b/, 'type "bpfman list links", or "bpfman get link LINK_ID" for one'],
+  [
+    /^l(i|in|ink)? pin\b/,
+    'every link of bpfman is pinned: "bpfman get link LINK_ID -o json" has its pin_path; bpftool pins others',
+  ],
+  [/^l(i|in|ink)? detach (id|pinned)\b/, 'type "bpfman detach LINK_ID", with an id that "bpfman list links" shows'],
+  [/^f(eature)?( probe)?( |$)/, 'type "bpfman version -o json": it tries out what this kernel can do'],
+  [/^cgroup( |$)/, "bpfman attaches nothing to cgroups; bpftool does that"],
+  [/^perf( |$)/, 'type "bpfman list links" for the probes and tracepoints of bpfman; "bpftool perf" shows all'],
+  [/^batch( |$)/, 'put the commands into a script, or send them to one "bpfman rpc"'],
+  [/^(btf|iter|gen|struct_ops|token)( |$)/, "bpftool does that"],
 ];
+
+const ofXdpLoader = (): Habit[] => [
+  [/^status\b/, 'type "bpfman list links --program-type xdp"; "bpfman dispatcher list --type xdp" shows the chains'],
+  [/^clean\b/, NOTHING_TO_CLEAN],
+  [/^features\b/, 'type "bpfman version -o json" for what the kernel can do; xdp-loader asks the network card'],
+  [/^load (?!file |image ).*\.o( |$)/, LOAD_AND_ATTACH("xdp")],
+  [/^unload (-a|--all)$/, 'type "bpfman program delete --all"'],
+  [
+    /^unload (.* )?(-a|--all)( |$)/,
+    'type "bpfman dispatcher delete xdp NSID IFINDEX", as "bpfman dispatcher list" shows them, or "bpfman detach LINK_ID" for one program',
+  ],
+  [/^unload (-\S+ )*[A-Za-z]/, LINK_ID],
+];
+
+const ofIproute2 = (): Habit[] => [
+  [/^(ip )?link set .*\bxdp\S* (off|none)\b/, FIND_AND_DETACH],
+  [/^(ip )?link set\b/, LOAD_AND_ATTACH("xdp")],
+  [/^ip\b/, 'type "bpfman list links --program-type xdp" for the programs on interfaces'],
+  [/^(tc )?qdisc\b/, "not needed: whoever attaches a tc program gets the clsact qdisc where it is missing"],
+  [
+    /^(tc )?filter (show|list|ls|get)\b/,
+    'type "bpfman list links --program-type tc"; "bpfman dispatcher list" shows the chains',
+  ],
+  [/^(tc )?filter (del|delete|flush)\b/, FIND_AND_DETACH],
+  [/^(tc )?filter\b/, LOAD_AND_ATTACH("tc")],
+];
+
+/** Its versions before 0.6 attached with `load`; the later one in Go has more commands. */
+const ofOtherBpfmans = (): Habit[] => [
+  [
+    /^load (file|image) .* (--name|-n)[ =]/,
+    `loading and attaching are two commands: "bpfman load file --path OBJECT --programs TYPE:NAME", then "bpfman attach ID KIND"`,
+  ],
+  [/^get \d+$/, 'type "bpfman get program ID" or "bpfman get link LINK_ID"'],
+  [/^list -/, 'type "bpfman list programs" or "bpfman list links", and the options behind it'],
+  [/^load-from-file\b/, 'type "bpfman load file"'],
+  [/^load-from-image\b/, 'type "bpfman load image"'],
+  [/^pull-bytecode\b/, 'type "bpfman image pull"'],
+  [/^(serve|system|service|daemon|start|stop)\b/, NO_DAEMON],
+  [/^(gc|doctor|audit|repair|prune)\b/, NOTHING_TO_CLEAN],
+];
+
+/** One of bpfman's grammars, with words of the other. */
+const ofTheOtherGrammar = (): Habit[] => [
+  [/^link attach \d+ /, 'the kind comes first: "bpfman link attach KIND ID ..."; or type "bpfman attach ID KIND"'],
+  [
+    /^link attach [a-z]+ [^\d\s-]\S* \d+( |$)/,
+    'the program\'s id comes before the place: "bpfman link attach KIND ID PLACE"',
+  ],
+  [
+    /^link attach .* (-[idt]|--(iface|direction|tracepoint|target))( |=|$)/,
+    'places are words here: "bpfman link attach tc ID IFACE DIRECTION", "bpfman link attach uprobe ID TARGET"',
+  ],
+  [/^link attach kprobe .* (-f|--fn-name)( |=|$)/, 'type "bpfman link attach kprobe ID FUNCTION"'],
+  [
+    RegExp(`^attach ${KINDS} `),
+    'the id comes first: "bpfman attach ID KIND ..."; or type "bpfman link attach KIND ID ..."',
+  ],
+  [
+    /^attach \d+ (xdp|tcx?) [^-]/,
+    'places are options here: "bpfman attach ID xdp --iface IFACE --priority 50"; they are words of "bpfman link attach KIND ID PLACE"',
+  ],
+  [
+    /^attach \d+ (-[idptfn]|--(iface|direction|priority|tracepoint|fn-name|target|netns|proceed-on))[ =]/,
+    'the kind comes before its options: "bpfman attach ID KIND ..."',
+  ],
+  [
+    /^program load (?!image ).*(?<= )(-p|--path)( |=|$)/,
+    'the file is a word here: "bpfman program load file PATH --programs TYPE:NAME"',
+  ],
+  [
+    /^program load .*(?<= )(-i|--image-url)( |=|$)/,
+    'the image is a word here: "bpfman program load image IMAGE --programs TYPE:NAME"',
+  ],
+  [/^program (at|de)tach\b/, 'type "bpfman link attach KIND ID ..." or "bpfman link detach LINK_ID"'],
+  [/^link (un)?load\b/, 'type "bpfman program load file PATH --programs TYPE:NAME" or "bpfman program unload ID"'],
+  [/^image load\b/, 'type "bpfman program load image IMAGE --programs TYPE:NAME"'],
+  [/^list (dispatchers?|chains?)\b/, 'type "bpfman dispatcher list"'],
+  [
+    /^get (dispatcher|chain)\b/,
+    'type "bpfman dispatcher get TYPE NSID IFINDEX", as "bpfman dispatcher list" shows them',
+  ],
+  [/^(program|link|dispatcher) show\b/, 'type "get" with an id, or "list"'],
+];
+
+/** Words that many tools have. */
+const ofAnyTool = (): Habit[] => [
+  [/^(show|ls|ps)( |$)/, 'type "bpfman list programs" or "bpfman list links"'],
+  [
+    /^(info|inspect|describe)( |$)/,
+    'type "bpfman get program ID", "bpfman get link LINK_ID" or "bpfman image inspect IMAGE"',
+  ],
+  [/^(rm|remove|delete)( |$)/, 'type "bpfman unload ID", "bpfman detach LINK_ID" or "bpfman program delete ID"'],
+  [
+    /^(top|stats)( |$)/,
+    'type "bpfman get program ID -o json": it has the run time and count, if sysctl kernel.bpf_stats_enabled is 1',
+  ],
+  [/^(logs?|trace)( |$)/, '"bpftool prog tracelog" shows what programs print; "--log-level debug" what bpfman does'],
+  [/^config( |$)/, "the configuration is /etc/bpfman/bpfman.toml, or the file given with --config"],
+  [/^completion( |$)/, 'type "bpfman completions SHELL"'],
+  [RegExp(`^${KINDS}( |$)`), 'type "bpfman attach ID KIND", or "bpfman list links --program-type TYPE"'],
+  [
+    /^(pull|push|build|verify|sign)( |$)/,
+    'type "bpfman image pull", "build" (which pushes as well) or "verify"; cosign signs',
+  ],
+  [/^image (push|sign)\b/, '"bpfman image build" pushes what it has built; cosign signs it'],
+  [
+    /^(images( |$)|(list|get) images?\b|image (list|ls|rm|remove|delete|prune)\b)/,
+    'type "bpfman image inspect IMAGE" for what a registry has; what was pulled is in /var/cache/bpfman and can be deleted',
+  ],
+  [/^(list|get) maps?\b/, 'maps belong to programs: "bpfman get program ID" shows them, "bpftool map" reads them'],
+  [
+    /^((list links?|link list|link) .*(-i|--iface|--interface|--dev|dev)( |$)|list links? \w)/,
+    'type "bpfman list links" and look under Attachment; with "-o json" it is .links[].details.interface',
+  ],
+  [
+    /^(unload|detach|\w+ (unload|detach|delete))\b.* (-f|--force)\b/,
+    'nothing has to be forced; "--ignore-missing" takes an id that is not there for a success',
+  ],
+];
+
+/** Options that no command has, wherever they stand. */
+const ofOptions = (): Habit[] => [
+  [/^ (-\S+ )*--(csi-support|socket-path)\b/, NO_DAEMON],
+  [/ (-j|-jp|--json|--pretty)( |$)/, 'JSON is "-o json"'],
+  [/ (-vv?|--verbose|--debug)( |$)/, 'type "--log-level debug"'],
+];
+
+/** Options of bpfman's own that may stand anywhere, with their values. */
+const GLOBAL =
+  / (-o|--(output|runtime-dir|state-dir|(image-)?cache-dir|config|ca-file|lock-timeout|log(-level)?|error-format))[ =]\S+/g;
 
 /** What to type instead of a line that was not understood; null when it reminds of nothing. */
 export function insteadOf(args: readonly string[]): string | null {
-  const line = args.join(" ");
-  return HABITS.find(({ typed }) => typed.test(line))?.instead ?? null;
+  const line = ` ${args.join(" ")}`.replaceAll(GLOBAL, "").trimStart();
+  const words = line.replace(/^(-\S+ )+/, "");
+  const tools = [ofBpftool, ofXdpLoader, ofIproute2, ofOtherBpfmans, ofTheOtherGrammar, ofAnyTool];
+  const habit = tools.flatMap((habits) => habits()).find(([typed]) => typed.test(words));
+  const option = ofOptions().find(([typed]) => typed.test(` ${line}`));
+  if (habit === undefined && option === undefined) return null;
+  return [habit, option].flatMap((found) => found?.[1] ?? []).join("; ");
 }

@@ -1,8 +1,17 @@
 import { BpfmanError } from "../errors/error.ts";
 
-/** The same where digits may stand behind `0x`: the noun-verb grammar. */
-export const parsePrefixedGlobals = (texts: readonly string[]): Readonly<Record<string, string>> =>
-  parseGlobals(texts.map((text) => text.replace(/^([^=]*=)0[xX](?=.)/, "$1")));
+/** The same in the noun-verb grammar: `0x` and blanks may stand before the digits, and the last value of a name counts. */
+export const parseNounGlobals = (texts: readonly string[]): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    texts.map((text) => {
+      const [name = "", ...rest] = text.split("=");
+      const hex = rest
+        .join("=")
+        .trim()
+        .replace(/^0[xX](?=.)/, "");
+      return parseGlobal(rest.length === 0 ? text : `${name.trim()}=${hex}`);
+    }),
+  );
 
 /** `--global` values NAME=HEX: hex digits by name, as written. Throws INVALID_GLOBAL. */
 export function parseGlobals(texts: readonly string[]): Readonly<Record<string, string>> {

@@ -9,6 +9,10 @@ interface Choice<Word extends string> {
   readonly code: ErrorCode;
 }
 
+/** The same in any letter case, with blanks around it: how the noun-verb grammar takes words. */
+export const parseAnyCase = <Word extends string>(text: string, choice: Choice<Word>): Word =>
+  parseWord(text.trim().toLowerCase(), choice);
+
 /** One of the words that are allowed, exactly as written. The error lists them all. */
 export function parseWord<Word extends string>(text: string, { what, words, code }: Choice<Word>): Word {
   const found = words.find((word) => word === text);

@@ -8,5 +8,5 @@ export function attachmentOf({ details }: Pick<LinkRecordAnswer, "details">): st
   }
   if ("group" in details) return `${details.group}/${details.name}`;
   if ("target" in details) return `${details.target} ${details.fn_name ?? `+0x${details.offset.toString(16)}`}`;
-  return details.fn_name;
+  return "hook_name" in details ? details.hook_name : details.fn_name;
 }

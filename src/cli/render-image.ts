@@ -1,6 +1,5 @@
 import type {
   ImageContentAnswer,
-  ImageEntryAnswer,
   ImageInspectAnswer,
   ImagePullAnswer,
   ImageVerifyAnswer,
@@ -42,11 +41,15 @@ export function renderInspected(answer: ImageInspectAnswer, styled: boolean): st
     ["Media Type:", media_type],
   ];
   if ("layers" in answer) return renderFacts("Bytecode Image", [...facts, ...contentFacts(answer)], styled);
-  const head = renderFacts("Image Index", [...facts, ["Platforms:", answer.manifests.map(platformText)]], styled);
+  const head = renderFacts(
+    "Image Index",
+    [...facts, ["Platforms:", answer.manifests.map(({ platform }) => platform)]],
+    styled,
+  );
   const tables = answer.manifests.map((entry) => {
-    const { digest: own, media_type: type } = entry;
+    const { digest: own, media_type: type, platform } = entry;
     const about: Facts = [
-      ["Platform:", platformText(entry)],
+      ["Platform:", platform],
       ["Digest:", own],
       ["Media Type:", type],
     ];
@@ -59,9 +62,6 @@ const contentFacts = (content: ImageContentAnswer): Facts => [
   ...labelFacts(content),
   ["Layers:", content.layers.map(({ digest, size }) => `${digest} (${size} bytes)`)],
 ];
-
-const platformText = ({ platform: { os, architecture, variant } }: ImageEntryAnswer): string =>
-  [os, architecture, ...(variant === null ? [] : [variant])].join("/");
 
 /** What was verified, then a table for each signature. */
 export function renderVerified(answer: ImageVerifyAnswer, styled: boolean): string {

@@ -50,5 +50,5 @@ function detailFacts(details: LinkDetailsAnswer): readonly Fact[] {
       ["Container PID:", null],
     ];
   }
-  return [["Attach Function:", details.fn_name]];
+  return [["Attach Function:", "hook_name" in details ? details.hook_name : details.fn_name]];
 }

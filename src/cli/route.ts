@@ -15,7 +15,7 @@ import {
 } from "./command.ts";
 import { HELP_LEAF, ROOT, VERSION_LEAF } from "./commands.ts";
 import { globalFlagsBeside, HELP, VERSION } from "./global-flags.ts";
-import { type Found, isKnown, looksLikeFlag, takeFlag, type Tokens } from "./tokens.ts";
+import { type Found, isKnown, looksLikeFlag, type Takable, takeFlag, type Tokens } from "./tokens.ts";
 
 /** How far reading got: what help describes, and whose usage an error shows. */
 export interface Trail {
@@ -23,7 +23,11 @@ export interface Trail {
   nodes: readonly Node[];
   /** The last node's command once it is fetched; null for a group, and for a command that is only named. */
   command: Command | null;
+  /** The line is one of the noun-verb grammar, by its commands or its words. */
+  noun: boolean;
 }
+
+type Environment = Readonly<Record<string, string | undefined>>;
 
 export type Route =
   | { readonly kind: "run"; readonly command: Command; readonly line: Line }
@@ -31,10 +35,16 @@ export type Route =
   /** A group without a command: its short help, as an error. */
   | { readonly kind: "incomplete" };
 
-export const newTrail = (): Trail => ({ nodes: [ROOT], command: null });
+export const newTrail = (): Trail => ({ nodes: [ROOT], command: null, noun: false });
+
+/** What the process was given. */
+interface Given {
+  readonly args: readonly string[];
+  readonly env: Environment;
+}
 
 /** Reads a command line. `trail` says how far it got, also when this throws. Throws USAGE. */
-export async function route(args: readonly string[], trail: Trail): Promise<Route> {
+export async function route({ args, env }: Given, trail: Trail): Promise<Route> {
   const tokens: Tokens = { all: args, next: 0, literal: false };
   const found: Found = new Map();
   const words: string[] = [];
@@ -44,7 +54,7 @@ export async function route(args: readonly string[], trail: Trail): Promise<Rout
     const here: Group = node;
     const known = here === ROOT ? [...globalFlagsBeside([]), VERSION] : globalFlagsBeside([]);
     // An option that is not global belongs to the command that was left out.
-    const word = nextWord(tokens, found, { known, stop: here.otherwise !== undefined });
+    const word = nextWord(tokens, found, { known, noun: trail.noun, stop: here.otherwise !== undefined });
     const help = askedHelp(found);
     if (help !== null) return help;
     if (found.has(VERSION.long)) {
@@ -52,7 +62,7 @@ export async function route(args: readonly string[], trail: Trail): Promise<Rout
       node = VERSION_LEAF;
     } else if (word === null) {
       const meant = otherwiseOf(here);
-      if (meant === null && words.length === 0 && !isNoun(trail.nodes)) return { kind: "incomplete" };
+      if (meant === null && words.length === 0 && !trail.noun) return { kind: "incomplete" };
       if (meant === null)
         throw new BpfmanError("USAGE", `"${pathOf(trail)}" needs a command: ${shownNames(here).join(", ")}`);
       node = meant;
@@ -73,31 +83,29 @@ export async function route(args: readonly string[], trail: Trail): Promise<Rout
       if (node === here) throw unknownCommand(word, here, pathOf(trail));
     }
     trail.nodes = [...trail.nodes, node];
+    trail.noun = isNoun(trail.nodes);
   }
 
   const command = await node.load();
   trail.command = command;
   const known = [...command.flags, ...globalFlagsBeside(command.flags)];
-  for (
-    let word = nextWord(tokens, found, { known, stop: false });
-    ;
-    word = nextWord(tokens, found, { known, stop: false })
-  ) {
+  for (;;) {
+    const word = nextWord(tokens, found, { known, noun: trail.noun, stop: false });
     const help = askedHelp(found);
     if (help !== null) return help;
     if (word === null) break;
     words.push(word);
+    trail.noun ||= command.args[0]?.grammar === "noun";
   }
   const slots = [...trail.nodes.flatMap((each) => (isGroup(each) ? (each.args ?? []) : [])), ...command.args];
-  const line = lineOf({ args: slots, words, found, tokens, command, path: pathOf(trail) });
+  const line = lineOf({ args: slots, words, found, tokens, command, path: pathOf(trail), env });
   return { kind: "run", command, line };
 }
 
 const otherwiseOf = (group: Group): Node | null =>
   group.otherwise === undefined ? null : childOf(group, group.otherwise.child);
 
-interface Options {
-  readonly known: readonly Flag[];
+interface Options extends Takable {
   readonly stop: boolean;
 }
 
@@ -105,7 +113,7 @@ interface Options {
  * The next word, reading the options before it; null at the end, as soon as help is asked for, and with `stop` before an
  * option that is not known.
  */
-function nextWord(tokens: Tokens, found: Found, { known, stop }: Options): string | null {
+function nextWord(tokens: Tokens, found: Found, { known, noun, stop }: Options): string | null {
   for (;;) {
     const token = tokens.all[tokens.next];
     if (token === undefined) return null;
@@ -114,8 +122,8 @@ function nextWord(tokens: Tokens, found: Found, { known, stop }: Options): strin
       tokens.next++;
     } else if (!tokens.literal && looksLikeFlag(token)) {
       if (stop && !isKnown(token, known)) return null;
-      takeFlag(tokens, known, found);
-      if (found.has(HELP.long)) return null;
+      takeFlag(tokens, { known, noun }, found);
+      if (askedHelp(found) !== null) return null;
     } else {
       tokens.next++;
       return token;
@@ -136,11 +144,12 @@ interface Parts {
   readonly tokens: Tokens;
   readonly command: Command;
   readonly path: string;
+  readonly env: Environment;
 }
 
 /** Gives each argument its words. Throws USAGE when something required is missing, or a word is left over. */
 function lineOf(parts: Parts): Line {
-  const { args, words, found, command, path } = parts;
+  const { args, words, found, command, path, env } = parts;
   const byArgument = new Map<Argument, readonly string[]>();
   let at = 0;
   for (const arg of args) {
@@ -153,7 +162,7 @@ function lineOf(parts: Parts): Line {
 
   const missing = [
     ...args.filter((arg) => !arg.optional && byArgument.get(arg)?.length === 0).map(argumentUsage),
-    ...command.flags.filter((flag) => flag.required && !found.has(flag.long)).map(flagUsage),
+    ...command.flags.filter((flag) => flag.required && !found.get(flag.long)?.length).map(flagUsage),
   ];
   if (missing.length > 0) {
     const last = missing.pop();
@@ -163,8 +172,8 @@ function lineOf(parts: Parts): Line {
   const values = (flag: Flag): readonly string[] => found.get(flag.long) ?? [];
   const wordsOf = (arg: Argument): readonly string[] => byArgument.get(arg) ?? [];
   return {
-    has: (flag) => found.has(flag.long),
-    value: (flag) => values(flag)[0] ?? null,
+    has: (flag) => values(flag).length > 0,
+    value: (flag) => values(flag)[0] ?? (flag.env === undefined ? null : env[flag.env] || null),
     values,
     words: wordsOf,
     word: (arg) => wordsOf(arg)[0] ?? "",
@@ -219,5 +228,5 @@ export async function topic(words: readonly string[]): Promise<Trail> {
     node = child;
     nodes.push(node);
   }
-  return { nodes, command: isGroup(node) ? null : await node.load() };
+  return { nodes, command: isGroup(node) ? null : await node.load(), noun: isNoun(nodes) };
 }

@@ -1,11 +1,10 @@
 /** The command line: turns arguments into a request, runs it, renders the answer. */
-import { join } from "node:path";
 import type { Settings } from "../domain/settings.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { Invoke } from "../service/invoke.ts";
-import { isNoun, type Session } from "./command.ts";
+import type { Session } from "./command.ts";
 import { ROOT } from "./commands.ts";
-import { asksForJson, type Globals, readGlobals, showsColors } from "./global-flags.ts";
+import { errorFormatOf, type Globals, readGlobals, showsColors } from "./global-flags.ts";
 import { helpOf, usageOf } from "./help.ts";
 import { printable } from "./printable.ts";
 import { insteadOf } from "./habits.ts";
@@ -50,11 +49,11 @@ export async function runCli(host: CliHost): Promise<number> {
     trail: newTrail(),
     globals: null,
     phase: "usage",
-    operationId: crypto.randomUUID(),
+    operationId: madeOnce(() => crypto.randomUUID()),
     progressShown: false,
   };
   try {
-    const next = await route(host.args, run.trail);
+    const next = await route(host, run.trail);
     if (next.kind === "help") {
       host.out(await helpOf(run.trail, next.detail));
       return 0;
@@ -78,12 +77,21 @@ export async function runCli(host: CliHost): Promise<number> {
 interface Run {
   readonly host: CliHost;
   readonly trail: Trail;
-  readonly operationId: string;
+  /** Asked for when something goes wrong: random numbers take their time to set up. */
+  readonly operationId: () => string;
   /** Null until they are read. */
   globals: Globals | null;
   phase: Phase;
   /** A line about something under way stands on the terminal, to be taken away before anything else is written. */
   progressShown: boolean;
+}
+
+function madeOnce<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
 }
 
 const CLEAR_LINE = "\r\x1b[K";
@@ -95,7 +103,6 @@ function endProgress(run: Run): void {
 
 function openSession(run: Run, globals: Globals): { session: Session; exitCode(): number } {
   const { host } = run;
-  const styled = globals.color && host.stdoutIsTerminal;
   let connection: Promise<Invoke> | null = null;
   let { settings } = globals;
   let code = 0;
@@ -106,7 +113,9 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
       connection ??= host.connect(settings);
       const invoke = await connection;
       return invoke(name, request, {
-        operationId: run.operationId,
+        get operationId() {
+          return run.operationId();
+        },
         signal: host.signal,
         lockTimeoutMs: settings.lockTimeoutMs,
         progress: (message) => {
@@ -125,11 +134,12 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
     },
     print(answer, text) {
       endProgress(run);
-      const shown = globals.output === "json" ? renderJson(answer) : text(answer, styled);
+      const shown =
+        globals.output === "json" ? renderJson(answer) : text(answer, globals.color && host.stdoutIsTerminal);
       if (shown !== "") host.out(shown);
     },
     write: (text) => host.out(text),
-    save: (folder, files) => files.map(({ name, text }) => host.save(join(folder, name), text)),
+    save: (folder, files) => files.map(({ name, text }) => host.save(`${folder}/${name}`, text)),
     fail(error) {
       const own = report(error, run);
       if (code === 0) code = own;
@@ -151,11 +161,10 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
 function report(cause: unknown, run: Run): number {
   const { host, trail, globals, phase, operationId } = run;
   endProgress(run);
-  const thrown = cause instanceof BpfmanError ? cause : mistake(cause, operationId);
+  const thrown = cause instanceof BpfmanError ? cause : mistake(cause, operationId());
   const error = phase === "usage" ? withHabit(thrown, host.args) : thrown;
-  const noun = isNoun(trail.nodes);
-  const json = !noun && (globals === null ? asksForJson(host.args) : globals.errors === "json");
-  if (json) host.err(renderErrorJson(error));
+  const { noun } = trail;
+  if (errorFormatOf({ args: host.args, env: host.env, globals, noun }) === "json") host.err(renderErrorJson(error));
   else if (error.kind === "internal") host.err(renderCrash(error));
   else {
     const styled = host.stderrIsTerminal && (globals?.color ?? showsColors(host.env));

@@ -126,7 +126,9 @@ export type LinkDetailsAnswer =
       readonly retprobe: boolean;
       readonly container_pid: number | null;
     }
-  | { readonly fn_name: string };
+  | { readonly fn_name: string }
+  /** Without its `bpf_lsm_`. */
+  | { readonly hook_name: string };
 
 export interface LinkRecordAnswer {
   readonly id: number;

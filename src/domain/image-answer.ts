@@ -31,7 +31,8 @@ export interface ImageContentAnswer {
 
 export interface ImageEntryAnswer extends ImageContentAnswer {
   readonly size: number;
-  readonly platform: { readonly os: string; readonly architecture: string; readonly variant: string | null };
+  /** `linux/amd64`, `linux/arm/v7` */
+  readonly platform: string;
 }
 
 export interface ImageIndexAnswer {

@@ -272,11 +272,6 @@ export const ERROR_CODES = {
     meaning: "the kernel, the pins and the database do not agree",
     hint: "the next command that changes something tidies up; if this stays, unload the program and load it again",
   },
-  MAP_OWNER_IN_USE: {
-    kind: "conflict",
-    meaning: "other programs use the maps of the program to be deleted",
-    hint: "add --recursive to delete them too, or unload this one alone: its maps then stay until their last user goes",
-  },
   LINK_STILL_HELD: {
     kind: "conflict",
     meaning: "the link was unpinned, but another process keeps it alive",

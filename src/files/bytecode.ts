@@ -1,4 +1,4 @@
-import * as fs from "node:fs";
+import * as fs from "../../ffi/safe/file-system.ts";
 import { type ProgramId, programId } from "../domain/ids.ts";
 import { ID_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
@@ -25,7 +25,7 @@ export function bytecodeStore(
         const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = fs.constants;
         const fd = fs.openSync(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
         try {
-          for (let at = 0; at < bytes.length; ) at += fs.writeSync(fd, bytes, at);
+          for (let rest = bytes; rest.length > 0; ) rest = rest.subarray(fs.writeSync(fd, rest));
         } finally {
           fs.closeSync(fd);
         }
@@ -35,9 +35,11 @@ export function bytecodeStore(
 
     removeBytecode: (id) =>
       failing("remove", folderOf(id), () => {
-        const existed = fs.existsSync(folderOf(id));
-        fs.rmSync(folderOf(id), { recursive: true, force: true });
-        return existed;
+        const folder = folderOf(id);
+        if (fs.lstatSync(folder) === undefined) return false;
+        for (const name of fs.readdirSync(folder)) fs.unlinkSync(`${folder}/${name}`);
+        fs.rmdirSync(folder);
+        return true;
       }),
 
     bytecodeExists: (id) => fs.existsSync(bytecodePath(id)),

@@ -1,12 +1,12 @@
-import * as fs from "node:fs";
-import { resolve } from "node:path";
+import * as fs from "../../ffi/safe/file-system.ts";
 import { COMPLETION_ENTRIES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { errnoName } from "../errors/sys-failure.ts";
 import { parseLinkerCache } from "../object/linker-cache.ts";
 import type { BinaryFile, FilesPort } from "../platform/files.ts";
+import { absolute } from "./absolute.ts";
 import { bytecodeStore } from "./bytecode.ts";
-import { openRegular, readAt, unreadable } from "./regular.ts";
+import { openRegular, unreadable } from "./regular.ts";
 import { mappedFiles } from "./mapped.ts";
 
 /** Largest /etc/ld.so.cache read; a full desktop has 0.2 MiB. */
@@ -17,7 +17,7 @@ export function openFiles(runtimeDir: string): FilesPort {
   return {
     ...bytecodeStore(runtimeDir),
     readObject: (path, bytesMax) => readObject(path, bytesMax),
-    absolute: (path) => resolve(path),
+    absolute,
     listFolder,
     openBinary,
     processExists: (pid) => Number.isSafeInteger(pid) && pid > 0 && fs.existsSync(`/proc/${pid}`),
@@ -32,7 +32,7 @@ function processes(): { readonly pid: number; readonly name: string }[] {
   const pids = fs.readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name));
   return pids.slice(0, COMPLETION_ENTRIES_MAX).flatMap((pid) => {
     try {
-      return [{ pid: Number(pid), name: fs.readFileSync(`/proc/${pid}/comm`, "utf8").trimEnd() }];
+      return [{ pid: Number(pid), name: fs.readTextSync(`/proc/${pid}/comm`).trimEnd() }];
     } catch {
       // It has ended in the meantime.
       return [];
@@ -57,7 +57,7 @@ function readObject(path: string, bytesMax: number, root: string | null = null):
       });
     }
     // One byte more than there should be: a file that grows, or that hides its size as those of /proc do, is noticed.
-    const bytes = readAt(file.fd, 0, file.size + 1);
+    const bytes = fs.readAtSync(file.fd, 0, file.size + 1);
     if (bytes.length !== file.size)
       throw unreadable(path, "its size changed while it was read", { hint: "try again when it is finished" });
     return bytes;
@@ -70,8 +70,7 @@ function readObject(path: string, bytesMax: number, root: string | null = null):
 
 function listFolder(path: string): string[] {
   try {
-    const entries = fs.readdirSync(path, { withFileTypes: true });
-    return entries.filter((entry) => !entry.isDirectory()).map((entry) => entry.name);
+    return fs.readdirSync(path).filter((name) => fs.lstatSync(`${path}/${name}`)?.isDirectory() !== true);
   } catch (thrown) {
     if (errnoName(thrown) === "ENOENT") throw whatIsMissing(path, "folder");
     throw unreadable(path, errnoName(thrown) === "ENOTDIR" ? "it is no folder" : thrown);
@@ -88,7 +87,7 @@ function openBinary(path: string, root: string | null): BinaryFile | null {
     read(offset, length) {
       try {
         // Never more than the file had: a wrong length out of the file itself must not cost memory.
-        return readAt(fd, offset, Math.max(0, Math.min(length, size - offset)));
+        return fs.readAtSync(fd, offset, Math.max(0, Math.min(length, size - offset)));
       } catch (thrown) {
         throw unreadable(path, thrown);
       }
@@ -99,8 +98,8 @@ function openBinary(path: string, root: string | null): BinaryFile | null {
 
 /** The plain path where it leads to the open file, since the kernel shows it to people; else one through the descriptor. */
 function kernelPath(fd: number, path: string): string {
-  const opened = fs.fstatSync(fd, { bigint: true });
-  const there = fs.statSync(path, { bigint: true, throwIfNoEntry: false });
+  const opened = fs.fstatSync(fd);
+  const there = fs.statSync(path);
   return there?.ino === opened.ino && there.dev === opened.dev ? path : `/proc/self/fd/${fd}`;
 }
 

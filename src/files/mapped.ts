@@ -1,4 +1,4 @@
-import * as fs from "node:fs";
+import { readTextSync } from "../../ffi/safe/file-system.ts";
 import type { MappedFile } from "../platform/files.ts";
 
 /** proc_pid_maps(5): addresses, permissions, offset, device, inode, and the path to the end of the line. */
@@ -10,7 +10,7 @@ const MAPPING = /^([0-9a-f]+-[0-9a-f]+) \S+ [0-9a-f]+ \S+ \d+ +(\/.*)$/;
  */
 export function mappedFiles(pid: number): MappedFile[] {
   try {
-    const mapped = parseMaps(fs.readFileSync(`/proc/${pid}/maps`, "utf8"));
+    const mapped = parseMaps(readTextSync(`/proc/${pid}/maps`));
     return mapped.map(({ path, range }) => ({ path, handle: `/proc/${pid}/map_files/${range}` }));
   } catch {
     return [];

@@ -1,6 +1,6 @@
 /** What to say of a file that is not there: what of the path is wrong, and what is near. */
-import * as fs from "node:fs";
 import { basename, dirname } from "node:path";
+import * as fs from "../../ffi/safe/file-system.ts";
 import { COMPLETION_ENTRIES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { didYouMean } from "../errors/suggest.ts";
@@ -8,7 +8,8 @@ import { didYouMean } from "../errors/suggest.ts";
 /** FILE_NOT_FOUND for an absolute path. */
 export function missing(path: string, kind: "file" | "folder"): BpfmanError {
   const hint = whereItEnds(path);
-  return new BpfmanError("FILE_NOT_FOUND", `read "${path}": there is no such ${kind}`, {
+  const reason = kind === "file" ? "the file does not exist" : "there is no such folder";
+  return new BpfmanError("FILE_NOT_FOUND", `read "${path}": ${reason}`, {
     details: { path },
     ...(hint === null ? {} : { hint }),
   });

@@ -1,4 +1,4 @@
-import * as fs from "node:fs";
+import { readTextSync, statSync } from "../../ffi/safe/file-system.ts";
 import type { ProcessIdentity } from "../domain/session.ts";
 import type { ProcessesPort } from "../platform/processes.ts";
 
@@ -7,7 +7,7 @@ export function openProcesses(): ProcessesPort {
   // A process cannot change its own PID namespace.
   let own: number | null = null;
   const namespace = (): number => {
-    own ??= fs.statSync("/proc/self/ns/pid").ino;
+    own ??= Number(statSync("/proc/self/ns/pid")?.ino);
     return own;
   };
   const identity = (pid: number): ProcessIdentity | null => {
@@ -28,7 +28,7 @@ export function openProcesses(): ProcessesPort {
 function startOf(pid: number): string | null {
   let stat: string;
   try {
-    stat = fs.readFileSync(`/proc/${pid}/stat`, "utf8");
+    stat = readTextSync(`/proc/${pid}/stat`);
   } catch {
     return null;
   }

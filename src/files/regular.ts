@@ -1,4 +1,4 @@
-import * as fs from "node:fs";
+import * as fs from "../../ffi/safe/file-system.ts";
 import { openInRoot } from "../../ffi/safe/open-in-root.ts";
 import { BpfmanError, type ErrorParts } from "../errors/error.ts";
 import { errnoName, reasonOf, sysPart } from "../errors/sys-failure.ts";
@@ -27,18 +27,6 @@ export function openRegular(path: string, root: string | null = null): RegularFi
   if (stat.isFile()) return { fd, size: stat.size };
   fs.closeSync(fd);
   throw unreadable(path, stat.isDirectory() ? "it is a folder" : "it is no regular file");
-}
-
-/** Up to `length` bytes from `offset`, fewer at the end of the file. Throws what read(2) gives. */
-export function readAt(fd: number, offset: number, length: number): Uint8Array {
-  const bytes = new Uint8Array(new ArrayBuffer(length));
-  let filled = 0;
-  while (filled < length) {
-    const count = fs.readSync(fd, bytes, filled, length - filled, offset + filled);
-    if (count === 0) break;
-    filled += count;
-  }
-  return bytes.subarray(0, filled);
 }
 
 /** `reason` is a sentence, or what was thrown. */

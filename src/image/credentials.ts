@@ -32,12 +32,15 @@ export interface CredentialsWanted {
   readonly registryAuth: string | null;
 }
 
+/** How people gave `registryAuth`. */
+const GIVEN = "--registry-auth or BPFMAN_REGISTRY_AUTH";
+
 /** Null for none: the registry is then asked anonymously. Throws INVALID_CREDENTIALS. */
 export async function findCredentials(wanted: CredentialsWanted, env: Environment): Promise<Credentials | null> {
   if (wanted.registryAuth !== null) {
     const known = parseUserPassword(wanted.registryAuth);
-    if (known !== null) return { ...known, source: "--registry-auth" };
-    throw new BpfmanError("INVALID_CREDENTIALS", "read --registry-auth: it is not the base64 of USER:PASSWORD", {
+    if (known !== null) return { ...known, source: GIVEN };
+    throw new BpfmanError("INVALID_CREDENTIALS", `read ${GIVEN}: it is not the base64 of USER:PASSWORD`, {
       hint: "make it with: printf '%s' USER:PASSWORD | base64 -w0",
     });
   }

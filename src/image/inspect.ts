@@ -49,8 +49,7 @@ export async function inspectImage(
   }
 }
 
-const platformOf = ({ platform }: Descriptor) => ({
-  os: platform?.os ?? "unknown",
-  architecture: platform?.architecture ?? "unknown",
-  variant: platform?.variant ?? null,
-});
+function platformOf({ platform }: Descriptor): string {
+  const { os, architecture, variant } = platform ?? {};
+  return [os ?? "unknown", architecture ?? "unknown", ...(variant === undefined ? [] : [variant])].join("/");
+}

@@ -90,8 +90,9 @@ function detailsAnswer(record: LinkRecord, around: Surroundings): LinkDetailsAns
       };
     case "fentry":
     case "fexit":
-    case "lsm":
       return { fn_name: details.fnName };
+    case "lsm":
+      return { hook_name: details.fnName };
   }
 }
 

@@ -1,29 +1,24 @@
 import type { AttachedLink, KernelAttach } from "../platform/kernel.ts";
-import { attachKprobe } from "./kprobe.ts";
 import { attachedLink } from "./link-info.ts";
 import { withPinnedProgram } from "./pin.ts";
-import { attachTcx } from "./tcx.ts";
-import { attachTracepoint } from "./tracepoint.ts";
-import { attachTracing } from "./tracing.ts";
-import { attachUprobe } from "./uprobe.ts";
 
-/** Makes the link of each kind; answers its descriptor. */
+/** Makes the link of each kind; answers its descriptor. Each kind is fetched when it is attached (kernel.ts says why). */
 function createLink(program: number, target: KernelAttach): number {
   switch (target.kind) {
     case "tracepoint":
-      return attachTracepoint(program, target);
+      return (require("./tracepoint.ts") as typeof import("./tracepoint.ts")).attachTracepoint(program, target);
     case "uprobe":
     case "uretprobe":
-      return attachUprobe(program, target);
+      return (require("./uprobe.ts") as typeof import("./uprobe.ts")).attachUprobe(program, target);
     case "kprobe":
     case "kretprobe":
-      return attachKprobe(program, target);
+      return (require("./kprobe.ts") as typeof import("./kprobe.ts")).attachKprobe(program, target);
     case "fentry":
     case "fexit":
     case "lsm":
-      return attachTracing(program, target);
+      return (require("./tracing.ts") as typeof import("./tracing.ts")).attachTracing(program, target);
     case "tcx":
-      return attachTcx(program, target);
+      return (require("./tcx.ts") as typeof import("./tcx.ts")).attachTcx(program, target);
   }
 }
 

@@ -40,7 +40,7 @@ const lockdownText = (state: string | null): string =>
  * Why the kernel may have said EPERM, as a hint: from capabilities, a trial of the kind of program, lockdown and
  * seccomp, in this order. `type` is that of the program, where there is one.
  */
-export function permissionHint(type: ProgramType | null = null): string {
+export function permissionHint(type: ProgramType | null): string {
   const status = readFileSync("/proc/self/status", "utf8");
   const missing = missingCapabilities(status, type);
   if (missing.length > 0)

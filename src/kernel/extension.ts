@@ -1,5 +1,4 @@
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync } from "../../ffi/safe/file-system.ts";
 import { type BpfObject, openObject } from "../../ffi/safe/bpf-object.ts";
 import { collectMessages } from "../../ffi/safe/libbpf.ts";
 import { BpfmanError } from "../errors/error.ts";
@@ -60,7 +59,7 @@ export function onlyProgram(object: BpfObject) {
  * `folder`, and loaded and pinned there when it is not. Throws BpfmanError.
  */
 export async function extensionTarget(folder: string, hook: DispatcherHook): Promise<number> {
-  const path = join(folder, hook);
+  const path = `${folder}/${hook}`;
   const there = openPinFd(path);
   if (there !== null) return there;
   attempt({ action: `make the folder "${folder}"`, code: "IO_FAILED" }, () => {

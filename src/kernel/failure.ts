@@ -2,7 +2,7 @@ import { LibraryError } from "../../ffi/safe/library.ts";
 import type { ErrorCode } from "../errors/codes.ts";
 import { BpfmanError, type ErrorParts, type SysFailure } from "../errors/error.ts";
 import { sysFailure } from "../errors/sys-failure.ts";
-import { permissionHint } from "./evidence.ts";
+import { permissionHint } from "./on-demand.ts";
 
 /** What a system call's failure means where it happened. */
 export interface Meaning extends ErrorParts {

@@ -1,5 +1,5 @@
 /** Where fentry, fexit and LSM programs go: a function that the kernel's BTF describes. */
-import { existsSync } from "node:fs";
+import { existsSync } from "../../ffi/safe/file-system.ts";
 import type { BpfProgram } from "../../ffi/safe/bpf-object.ts";
 import { BpfmanError, type SysFailure } from "../errors/error.ts";
 import { didYouMean, nearest } from "../errors/suggest.ts";

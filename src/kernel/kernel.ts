@@ -1,4 +1,3 @@
-import { release } from "node:os";
 import { type BpfObjectKind, objectIds, withObject } from "../../ffi/safe/bpf.ts";
 import { closeFd } from "../../ffi/safe/libc.ts";
 import { detachLink } from "../../ffi/safe/link.ts";
@@ -6,18 +5,11 @@ import { waitForRunningPrograms } from "../../ffi/safe/membarrier.ts";
 import { programId } from "../domain/ids.ts";
 import { sysFailure } from "../errors/sys-failure.ts";
 import type { Feature, FeatureName, KernelPort, LoadedObject, ObjectToLoad } from "../platform/kernel.ts";
-import { attach } from "./attach.ts";
 import { attempt } from "./failure.ts";
-import { kernelFunction, kernelFunctions } from "./kernel-function.ts";
 import { readLink } from "./link-info.ts";
 import { readMap } from "./map-info.ts";
-import { lsmActive } from "./lsm.ts";
 import { openPin } from "./pin.ts";
 import { readProgram } from "./program-info.ts";
-import { attachTc, detachTc, replaceTc, tcFilterProgram } from "./tc.ts";
-import { tcxState } from "./tcx.ts";
-import { tracepointExists, tracepoints } from "./tracepoint.ts";
-import { attachXdp, swapXdp, xdpHolder } from "./xdp.ts";
 
 /** Far longer than any program runs on a packet; for kernels that cannot tell when that is over. */
 const GRACE_MS = 100;
@@ -27,10 +19,21 @@ export interface KernelOptions {
   readonly testDispatchers: string;
 }
 
+/**
+ * A command looks things up, and uses one kind of hook at most: the rest stays on disk. `require` because most of the port
+ * cannot wait for an `import()`.
+ */
+const attaching = () => require("./attach.ts") as typeof import("./attach.ts");
+const tcx = () => require("./tcx.ts") as typeof import("./tcx.ts");
+const xdp = () => require("./xdp.ts") as typeof import("./xdp.ts");
+const tc = () => require("./tc.ts") as typeof import("./tc.ts");
+const tracing = () => require("./tracepoint.ts") as typeof import("./tracepoint.ts");
+const functions = () => require("./kernel-function.ts") as typeof import("./kernel-function.ts");
+const security = () => require("./lsm.ts") as typeof import("./lsm.ts");
+
 /** The kernel this process runs on. Nothing is opened until it is asked for; libbpf only to load. */
 export function openKernel({ testDispatchers }: KernelOptions): KernelPort {
   return {
-    release: release(),
     feature,
     load: (object) => load(object, testDispatchers),
     programIds: () =>
@@ -39,21 +42,21 @@ export function openKernel({ testDispatchers }: KernelOptions): KernelPort {
     map: (id) => lookUp("map", id, readMap),
     link: (id) => lookUp("link", id, readLink),
     openPin,
-    attach,
-    tcxState,
-    tracepoints,
-    tracepointExists,
-    kernelFunction,
-    kernelFunctions,
-    lsmActive,
+    attach: (programPin, target) => attaching().attach(programPin, target),
+    tcxState: (hook) => tcx().tcxState(hook),
+    tracepoints: () => tracing().tracepoints(),
+    tracepointExists: (group, name) => tracing().tracepointExists(group, name),
+    kernelFunction: (name) => functions().kernelFunction(name),
+    kernelFunctions: (prefix) => functions().kernelFunctions(prefix),
+    lsmActive: () => security().lsmActive(),
     loadDispatcher: async (dispatcher) => (await import("./dispatcher.ts")).loadDispatcher(dispatcher),
-    xdpHolder,
-    attachXdp,
-    swapXdp,
-    attachTc,
-    replaceTc,
-    tcFilterProgram,
-    detachTc,
+    xdpHolder: (hook) => xdp().xdpHolder(hook),
+    attachXdp: (...args) => xdp().attachXdp(...args),
+    swapXdp: (...args) => xdp().swapXdp(...args),
+    attachTc: (...args) => tc().attachTc(...args),
+    replaceTc: (...args) => tc().replaceTc(...args),
+    tcFilterProgram: (...args) => tc().tcFilterProgram(...args),
+    detachTc: (...args) => tc().detachTc(...args),
     waitForRunningPrograms: () => {
       if (!waitForRunningPrograms()) Bun.sleepSync(GRACE_MS);
     },

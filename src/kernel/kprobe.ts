@@ -1,7 +1,7 @@
 import { openKprobe } from "../../ffi/safe/perf.ts";
 import type { SysFailure } from "../errors/error.ts";
 import type { KernelAttach } from "../platform/kernel.ts";
-import { feature } from "./features.ts";
+import { feature } from "./on-demand.ts";
 import { attempt, type Meaning } from "./failure.ts";
 import { explainPerfLink, linkPerfEvent } from "./perf-link.ts";
 

@@ -1,9 +1,9 @@
-import { existsSync } from "node:fs";
+import { existsSync } from "../../ffi/safe/file-system.ts";
 import type { ProgramType } from "../domain/program.ts";
 import { BpfmanError, type ErrorParts, type SysFailure } from "../errors/error.ts";
 import { sysFailure } from "../errors/sys-failure.ts";
 import { adviceFor, readVerifierLog } from "../errors/verifier-log.ts";
-import { permissionHint } from "./evidence.ts";
+import { permissionHint } from "./on-demand.ts";
 import { translate } from "./failure.ts";
 
 /** What is known when libbpf or the kernel has refused an object. */

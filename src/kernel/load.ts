@@ -7,10 +7,7 @@ import { mapId } from "../domain/ids.ts";
 import { VERIFIER_LOG_BYTES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { sysFailure } from "../errors/sys-failure.ts";
-import { isWhole } from "../errors/verifier-log.ts";
 import type { LoadedMap, LoadedObject, ObjectToLoad, ProgramToLoad } from "../platform/kernel.ts";
-import { setKernelTarget } from "./kernel-target.ts";
-import { loadFailure } from "./load-failure.ts";
 import { openPinFd, pin } from "./pin.ts";
 import { readProgram } from "./program-info.ts";
 import { kernelTypeOf } from "./program-type.ts";
@@ -28,6 +25,8 @@ export type ExtensionSlots = ReadonlyMap<ProgramToLoad["type"], ExtensionSlot>;
 export function load(object: ObjectToLoad, slots: ExtensionSlots): LoadedObject {
   const first = tryToLoad({ object, slots, detail: "whole" });
   if (first.loaded !== null) return first.loaded;
+  const { isWhole } = require("../errors/verifier-log.ts") as typeof import("../errors/verifier-log.ts");
+  const { loadFailure } = require("./load-failure.ts") as typeof import("./load-failure.ts");
   let { log } = first;
   if (sysFailure(first.thrown)?.name === "ENOSPC" && !isWhole(log)) {
     // Linux before 6.4 keeps the log's beginning and drops its end, with the reason.
@@ -117,7 +116,9 @@ function setType(program: BpfProgram, settings: ProgramToLoad, slots: ExtensionS
   }
   const { type, expectedAttachType } = kernelTypeOf(settings.type);
   program.setType(type, expectedAttachType);
-  if (settings.attachFunction !== null) setKernelTarget(program, settings.type, settings.attachFunction);
+  if (settings.attachFunction === null) return;
+  const { setKernelTarget } = require("./kernel-target.ts") as typeof import("./kernel-target.ts");
+  setKernelTarget(program, settings.type, settings.attachFunction);
 }
 
 /** `.rodata` of `NAME.rodata`; sections with a longer name keep it: `.rodata.config`. */

@@ -1,8 +1,8 @@
-import { release } from "node:os";
+import { readTextSync } from "../../ffi/safe/file-system.ts";
 import { closeFd } from "../../ffi/safe/libc.ts";
 import { createPerfLink } from "../../ffi/safe/link.ts";
 import type { SysFailure } from "../errors/error.ts";
-import { feature } from "./features.ts";
+import { feature } from "./on-demand.ts";
 import type { Meaning } from "./failure.ts";
 
 /**
@@ -21,8 +21,9 @@ export function linkPerfEvent(program: number, open: () => number): number {
 /** Kernels before 5.15 know no links of perf events, and say EINVAL; as others do for a program that does not fit. */
 export function explainPerfLink(sys: SysFailure): Meaning | null {
   if (sys.call !== "bpf(BPF_LINK_CREATE)" || sys.name !== "EINVAL" || feature("perfLink").available) return null;
+  const release = readTextSync("/proc/sys/kernel/osrelease").trim();
   return {
     code: "KERNEL_UNSUPPORTED",
-    reason: `links of tracepoints and probes need Linux 5.15 or newer, this is ${release()}`,
+    reason: `links of tracepoints and probes need Linux 5.15 or newer, this is ${release}`,
   };
 }

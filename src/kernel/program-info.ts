@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readTextSync } from "../../ffi/safe/file-system.ts";
 import { bootTimeNs } from "../../ffi/safe/libc.ts";
 import { programInfo } from "../../ffi/safe/object-info.ts";
 import { mapId, programId } from "../domain/ids.ts";
@@ -7,7 +7,7 @@ import type { KernelProgram } from "../platform/kernel.ts";
 /** What /proc says of a descriptor, by key: `memlock`, `frozen`, … Empty when it cannot be read. */
 export function descriptorFacts(fd: number): ReadonlyMap<string, string> {
   try {
-    const lines = readFileSync(`/proc/self/fdinfo/${fd}`, "utf8").split("\n");
+    const lines = readTextSync(`/proc/self/fdinfo/${fd}`).split("\n");
     return new Map(lines.map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]));
   } catch {
     return new Map();

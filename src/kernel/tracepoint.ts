@@ -1,9 +1,9 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readTextSync } from "../../ffi/safe/file-system.ts";
 import { openFileSystem } from "../../ffi/safe/mount.ts";
 import { openTracepoint } from "../../ffi/safe/perf.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { KernelAttach } from "../platform/kernel.ts";
-import { permissionHint } from "./evidence.ts";
+import { permissionHint } from "./on-demand.ts";
 import { attempt } from "./failure.ts";
 import { explainPerfLink, linkPerfEvent } from "./perf-link.ts";
 
@@ -28,7 +28,7 @@ function withTracefs<T>(work: (path: string) => T): T {
 /** All tracepoints as `group/name`, in the kernel's order. Throws TRACEFS_UNAVAILABLE. */
 export function tracepoints(): string[] {
   const list = { action: "list the tracepoints", code: "TRACEFS_UNAVAILABLE" } as const;
-  const events = withTracefs((path) => attempt(list, () => readFileSync(`${path}/available_events`, "utf8")));
+  const events = withTracefs((path) => attempt(list, () => readTextSync(`${path}/available_events`)));
   // `group:name`, one a line. A name may hold a colon, a group does not.
   return events.split("\n").flatMap((line) => (line === "" ? [] : [line.replace(":", "/")]));
 }
@@ -52,7 +52,7 @@ export function attachTracepoint(program: number, { group, name }: TracepointAtt
       });
     }
     return attempt({ action, code: "ATTACH_FAILED", explain: explainPerfLink }, () => {
-      const id = Number(readFileSync(idPath(path, group, name), "utf8"));
+      const id = Number(readTextSync(idPath(path, group, name)));
       return linkPerfEvent(program, () => openTracepoint(id));
     });
   });

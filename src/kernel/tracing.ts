@@ -1,7 +1,7 @@
 import { createTracingLink } from "../../ffi/safe/link.ts";
 import type { SysFailure } from "../errors/error.ts";
 import type { KernelAttach } from "../platform/kernel.ts";
-import { permissionHint } from "./evidence.ts";
+import { permissionHint } from "./on-demand.ts";
 import { attempt, type Meaning } from "./failure.ts";
 
 export type TracingAttach = Extract<KernelAttach, { kind: "fentry" | "fexit" | "lsm" }>;

@@ -1,6 +1,4 @@
-import * as fs from "node:fs";
-import { dirname } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import * as fs from "../../ffi/safe/file-system.ts";
 import { tryLockExclusive } from "../../ffi/safe/flock.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { reasonOf, sysPart } from "../errors/sys-failure.ts";
@@ -28,6 +26,7 @@ export function openLock(path: string): LockPort {
         if (leftMs <= 0) throw timedOut(path, timeoutMs);
         // Jitter, so that those who began together do not all come back together.
         const pause = Math.min(wait * (0.5 + Math.random() / 2), leftMs);
+        const { setTimeout: sleep } = await import("node:timers/promises");
         await sleep(pause, undefined, { signal }).catch(() => {});
       }
     },
@@ -43,7 +42,7 @@ function tryAcquire(path: string): HeldLock | null {
     ours = tryLockExclusive(fd) && isStillAt(fd, path);
     if (!ours) return null;
     fs.ftruncateSync(fd, 0);
-    fs.writeSync(fd, `${process.pid}\n`, 0);
+    fs.writeTextSync(fd, `${process.pid}\n`);
   } catch (thrown) {
     ours = false;
     throw lockFailure(thrown, path);
@@ -69,7 +68,7 @@ function openLockFile(path: string): number {
   const flags = fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
   let fd: number | null = null;
   try {
-    fs.mkdirSync(dirname(path), { recursive: true, mode: 0o750 });
+    fs.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true, mode: 0o750 });
     fd = fs.openSync(path, flags, 0o600);
     const { nlink } = fs.fstatSync(fd);
     // It will be cut and written to: a link to somebody's file would destroy that.
@@ -87,7 +86,7 @@ function openLockFile(path: string): number {
 }
 
 function isStillAt(fd: number, path: string): boolean {
-  const named = fs.statSync(path, { throwIfNoEntry: false });
+  const named = fs.statSync(path);
   const opened = fs.fstatSync(fd);
   return named !== undefined && named.ino === opened.ino && named.dev === opened.dev;
 }

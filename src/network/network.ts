@@ -1,5 +1,4 @@
-import * as fs from "node:fs";
-import { basename } from "node:path";
+import * as fs from "../../ffi/safe/file-system.ts";
 import { interfaceIndex, interfaceNames } from "../../ffi/safe/interfaces.ts";
 import { currentNetnsInode, withNetns } from "../../ffi/safe/netns.ts";
 import { COMPLETION_ENTRIES_MAX } from "../domain/limits.ts";
@@ -79,10 +78,12 @@ function namespaceFailure(thrown: unknown, path: string): unknown {
   }
 }
 
+const baseName = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
+
 /** Namespaces with a name like the one in the path, or like the path where it is a name alone. */
 function nearNamespace(path: string): string | null {
-  const names = namedNamespaces().map((each) => basename(each));
-  return questionOf(nearest(basename(path), names).map((name) => `${NAMED_NAMESPACES}/${name}`));
+  const names = namedNamespaces().map((each) => baseName(each));
+  return questionOf(nearest(baseName(path), names).map((name) => `${NAMED_NAMESPACES}/${name}`));
 }
 
 const notFound = (path: string, reason: string, parts: ConstructorParameters<typeof BpfmanError>[2]): BpfmanError =>

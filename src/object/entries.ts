@@ -14,7 +14,10 @@ import {
 import { parseSectionName } from "./section-name.ts";
 
 /** Sections that libbpf turns into maps of global variables. String literals (.rodata.str1.1) are no variables. */
-const DATA_SECTION = /^\.(rodata|data|bss)(\.(?!str)|$)/;
+const isDataSection = (name: string): boolean =>
+  [".rodata", ".data", ".bss"].some(
+    (head) => name === head || (name.startsWith(`${head}.`) && !name.startsWith(`${head}.str`)),
+  );
 
 /** What the symbols of an object stand for, in the order of sections and of places in them. */
 export interface Entries {
@@ -62,7 +65,7 @@ export function readEntries(elf: Elf, sections: readonly NamedSection[]): Entrie
 
 function roleOf({ name, type, flags, size }: NamedSection): "code" | "data" | null {
   if (type === SHT.progbits && (flags & SHF_EXECINSTR) !== 0) return name !== ".text" && size > 0 ? "code" : null;
-  return (type === SHT.progbits || type === SHT.nobits) && DATA_SECTION.test(name) ? "data" : null;
+  return (type === SHT.progbits || type === SHT.nobits) && isDataSection(name) ? "data" : null;
 }
 
 const isEntryPoint = (symbol: ElfSymbol) => symbol.type === STT.func && symbol.binding !== STB.local;

@@ -12,8 +12,14 @@ export const memorySource = (bytes: Uint8Array): ByteSource => ({
   close: () => {},
 });
 
-/** Text that could play with a terminal is no name. */
-export const hasControlCharacters = (text: string): boolean => /\p{Cc}/u.test(text);
+/** Text that could play with a terminal is no name: category Cc of Unicode, U+0000 to U+001F and U+007F to U+009F. */
+export function hasControlCharacters(text: string): boolean {
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code < 0x20 || (code > 0x7e && code < 0xa0)) return true;
+  }
+  return false;
+}
 
 const decoder = new TextDecoder();
 
@@ -35,34 +41,39 @@ export class Fields {
   /** What the bytes are, in the plural, as it stands after "its": `section headers`. */
   private readonly what: string;
   private readonly view: DataView;
+  readonly length: number;
 
   constructor(bytes: Uint8Array, format: Format, what: string) {
     this.bytes = bytes;
     this.format = format;
     this.what = what;
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.length = bytes.length;
   }
 
-  get length(): number {
-    return this.bytes.length;
-  }
-
+  // Each looks by itself whether it stays inside: a file has thousands of them, read once by code that is still cold.
   u8(at: number): number {
-    return this.view.getUint8(this.checked(at, 1));
+    if (at + 1 > this.length) throw this.cutShort();
+    return this.view.getUint8(at);
   }
 
   u16(at: number): number {
-    return this.view.getUint16(this.checked(at, 2), this.format.littleEndian);
+    if (at + 2 > this.length) throw this.cutShort();
+    return this.view.getUint16(at, this.format.littleEndian);
   }
 
   u32(at: number): number {
-    return this.view.getUint32(this.checked(at, 4), this.format.littleEndian);
+    if (at + 4 > this.length) throw this.cutShort();
+    return this.view.getUint32(at, this.format.littleEndian);
   }
 
   /** Rounded above 2^53, which is beyond every file and limit, so that such a value is refused whatever it becomes. */
   u64(at: number): number {
-    const [high, low] = this.format.littleEndian ? [at + 4, at] : [at, at + 4];
-    return this.u32(high) * 0x1_0000_0000 + this.u32(low);
+    if (at + 8 > this.length) throw this.cutShort();
+    const { view } = this;
+    return this.format.littleEndian
+      ? view.getUint32(at + 4, true) * 0x1_0000_0000 + view.getUint32(at, true)
+      : view.getUint32(at, false) * 0x1_0000_0000 + view.getUint32(at + 4, false);
   }
 
   /** An address, offset or size of the file's own word size. */
@@ -72,13 +83,13 @@ export class Fields {
 
   /** The part from `at`, without a copy. */
   part(at: number, length: number, what: string): Fields {
-    this.checked(at, length);
+    if (at + length > this.length) throw this.cutShort();
     return new Fields(this.bytes.subarray(at, at + length), this.format, what);
   }
 
   /** The text from `at` up to a NUL byte; null when there is none within `bytesMax`, or before the end. */
   text(at: number, bytesMax: number): string | null {
-    this.checked(at, 1);
+    if (at + 1 > this.length) throw this.cutShort();
     const bytes = this.bytes.subarray(at, at + bytesMax + 1);
     const end = bytes.indexOf(0);
     return end < 0 ? null : decoder.decode(bytes.subarray(0, end));
@@ -94,8 +105,7 @@ export class Fields {
     return name;
   }
 
-  private checked(at: number, length: number): number {
-    if (at + length <= this.bytes.length) return at;
-    throw this.format.refuse(`it is cut short in its ${this.what}, of ${this.bytes.length} bytes`);
+  private cutShort(): BpfmanError {
+    return this.format.refuse(`it is cut short in its ${this.what}, of ${this.length} bytes`);
   }
 }

@@ -16,26 +16,21 @@ const HEADS: Readonly<Record<SectionKind, string>> = {
   fentry: "fentry fentry.s",
   fexit: "fexit fexit.s",
   lsm: "lsm lsm.s",
-  unmanaged: `
-    socket sockops sk_lookup sk_msg sk_reuseport sk_skb cgroup cgroup_skb lsm_cgroup
-    netfilter netkit flow_dissector lwt_in lwt_out lwt_xmit lwt_seg6local lirc_mode2
-    kprobe.multi kretprobe.multi kprobe.session usdt usdt.s
-    uprobe.multi uprobe.multi.s uretprobe.multi uretprobe.multi.s uprobe.session uprobe.session.s
-    raw_tp raw_tp.w raw_tracepoint raw_tracepoint.w tp_btf perf_event
-    fmod_ret fmod_ret.s fsession fsession.s freplace iter iter.s struct_ops struct_ops.s syscall`,
+  unmanaged:
+    "socket sockops sk_lookup sk_msg sk_reuseport sk_skb cgroup cgroup_skb lsm_cgroup " +
+    "netfilter netkit flow_dissector lwt_in lwt_out lwt_xmit lwt_seg6local lirc_mode2 " +
+    "kprobe.multi kretprobe.multi kprobe.session usdt usdt.s " +
+    "uprobe.multi uprobe.multi.s uretprobe.multi uretprobe.multi.s uprobe.session uprobe.session.s " +
+    "raw_tp raw_tp.w raw_tracepoint raw_tracepoint.w tp_btf perf_event " +
+    "fmod_ret fmod_ret.s fsession fsession.s freplace iter iter.s struct_ops struct_ops.s syscall",
 };
 
 const KINDS: ReadonlyMap<string, SectionKind> = new Map(
-  (Object.keys(HEADS) as SectionKind[]).flatMap((kind) =>
-    HEADS[kind]
-      .trim()
-      .split(/\s+/)
-      .map((head) => [head, kind]),
-  ),
+  (Object.keys(HEADS) as SectionKind[]).flatMap((kind) => HEADS[kind].split(" ").map((head) => [head, kind])),
 );
 
 /** XDP programs that hang on entries of a map, not on an interface. */
-const XDP_IN_MAPS = /^xdp(\.frags)?\/(devmap|cpumap)$/;
+const XDP_IN_MAPS = ["devmap", "cpumap"];
 
 export interface SectionName {
   /** Null when no prefix fits. */
@@ -50,8 +45,9 @@ export function parseSectionName(section: string): SectionName {
   const slash = name.indexOf("/");
   const head = slash < 0 ? name : name.slice(0, slash);
   const target = slash < 0 ? "" : name.slice(slash + 1);
+  const kind = KINDS.get(head) ?? null;
   return {
-    kind: XDP_IN_MAPS.test(name) ? "unmanaged" : (KINDS.get(head) ?? null),
+    kind: kind === "xdp" && XDP_IN_MAPS.includes(target) ? "unmanaged" : kind,
     target: target === "" ? null : target,
   };
 }

@@ -57,12 +57,6 @@ export interface ImageLayer {
   readonly size: number;
 }
 
-export interface ImagePlatform {
-  readonly os: string;
-  readonly architecture: string;
-  readonly variant: string | null;
-}
-
 /** One image, or one of those behind an index. */
 export interface ImageDescription extends ImageLabels {
   readonly digest: string;
@@ -73,7 +67,8 @@ export interface ImageDescription extends ImageLabels {
 export interface IndexDescription {
   readonly digest: string;
   readonly mediaType: string;
-  readonly manifests: readonly (ImageDescription & { readonly size: number; readonly platform: ImagePlatform })[];
+  /** Each with its platform: `linux/amd64`, `linux/arm/v7`. */
+  readonly manifests: readonly (ImageDescription & { readonly size: number; readonly platform: string })[];
 }
 
 export interface VerifiedImage extends ImageVerification {

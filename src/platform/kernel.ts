@@ -236,8 +236,6 @@ export interface XdpHolder {
  * BpfmanErrors with `sys` set; a missing id or pin is `null`, not an error, where the return type says so.
  */
 export interface KernelPort {
-  /** `uname -r`. */
-  readonly release: string;
   /** Tries one thing; nothing is left of the trial. */
   feature(name: FeatureName): Promise<Feature>;
 

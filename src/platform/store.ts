@@ -27,6 +27,24 @@ export interface ProgramSummary {
   readonly links: readonly LinkId[];
 }
 
+/** As much of a row as tells whether it needs looking after. */
+export type RowInBrief = {
+  /** Of a chain: `pending` while a revision is being made. */
+  readonly state: RowState;
+  /** The process to whose session it belongs. */
+  readonly owner: ProcessIdentity | null;
+} & (
+  | {
+      readonly kind: "program";
+      readonly id: ProgramId;
+      readonly pinPath: string;
+      readonly mapPinPath: string;
+      readonly type: ProgramType;
+    }
+  | { readonly kind: "link"; readonly id: LinkId; readonly pinPath: string }
+  | { readonly kind: "dispatcher" }
+);
+
 export interface LinkDraft {
   readonly programId: ProgramId;
   readonly details: LinkDetails;
@@ -42,6 +60,9 @@ export interface LinkDraft {
 export interface StorePort {
   /** Runs `work` in one immediate transaction (for readers: on one snapshot); a throw rolls back. */
   transaction<T>(work: () => T): T;
+
+  /** All rows in all states, by one cheap query: programs, links, chains; each ascending by id. */
+  brief(): RowInBrief[];
 
   insertProgram(record: ProgramRecord, state: RowState): void;
   setProgramState(id: ProgramId, state: RowState): void;
@@ -81,8 +102,7 @@ export interface StorePort {
   /** Changes what a rebuild changes of a link, and makes it `ready`. */
   moveLink(id: LinkId, place: Pick<LinkRecord, "details" | "pinPath" | "kernelLinkId">): void;
 
-  /** Processes to whose sessions rows of any state belong. */
-  owners(): ProcessIdentity[];
+  /** What belongs to the session of a process (`brief` has their names). */
   ownedBy(owner: ProcessIdentity): { readonly programs: ProgramRecord[]; readonly links: LinkRecord[] };
 
   /** At most `limit` entries of the change log after number `after`. Entries of earlier boots are left out. */

@@ -9,23 +9,15 @@ import { removeLink } from "./remove-link.ts";
 import { removeProgram } from "./remove-program.ts";
 
 /**
- * A program behind those that use its maps, in the order in which they are to go. Throws MAP_OWNER_IN_USE when there are
- * some and they are not to be deleted as well.
+ * A program, and with `recursive` those that use its maps, in the order in which they are to go. Those that stay keep the
+ * maps.
  */
 export function withDependants(
   host: Host,
   program: ProgramRecord,
   { recursive }: { readonly recursive: boolean },
 ): ProgramRecord[] {
-  const dependants = host.store.programs().filter((other) => other.mapOwnerId === program.id);
-  if (dependants.length > 0 && !recursive) {
-    const ids = dependants.map((other) => other.id);
-    throw new BpfmanError(
-      "MAP_OWNER_IN_USE",
-      `program ${program.id} owns the maps of program${ids.length > 1 ? "s" : ""} ${ids.join(", ")}`,
-      { details: { program_id: program.id, dependents: ids } },
-    );
-  }
+  const dependants = host.store.programs().filter((other) => recursive && other.mapOwnerId === program.id);
   return [...dependants, program];
 }
 

@@ -5,14 +5,21 @@ import { applicationOf, type Metadata, PROGRAM_TYPES, type ProgramType } from ".
 import { BpfmanError } from "../errors/error.ts";
 import { didYouMean } from "../errors/suggest.ts";
 
-/** The words of a `--program-type` filter, as a request has them; null lets everything through. */
-export type TypeWords = string | readonly string[] | null;
+/** What a request says of types. */
+export interface TypeFilter {
+  /** The kernel's words (as the reference spells them) and bpfman's own; null lets everything through. */
+  readonly programType: string | readonly string[] | null;
+  /** bpfman's own words stand for that type alone. */
+  readonly exactTypes?: boolean | undefined;
+}
 
-const anyOf = (words: TypeWords, fits: (word: string) => boolean): boolean =>
+const isOwn = (word: string): word is ProgramType => PROGRAM_TYPES.some((type) => type === word);
+
+const anyOf = (words: TypeFilter["programType"], fits: (word: string) => boolean): boolean =>
   words === null || (typeof words === "string" ? fits(words) : words.length === 0 || words.some(fits));
 
-/** Checks `--program-type` words: the kernel's (as the reference spells them) or bpfman's. Throws INVALID_REQUEST. */
-export function requireTypeWords(words: TypeWords): void {
+/** Throws INVALID_REQUEST for a word that is neither the kernel's nor bpfman's. */
+export function requireTypeWords({ programType: words }: TypeFilter): void {
   const known = [...new Set<string>([...PROGRAM_TYPES, ...KERNEL_TYPE_WORDS])];
   for (const word of words === null ? [] : [words].flat()) {
     if (known.includes(word)) continue;
@@ -23,17 +30,17 @@ export function requireTypeWords(words: TypeWords): void {
   }
 }
 
-/** Whether a managed program is of a type meant. `tc` is the kernel's word for tc and tcx alike. */
-export const isOfType = (type: ProgramType, words: TypeWords): boolean =>
-  anyOf(words, (word) => word === type || word === kernelWordOf(type));
+/** Whether a managed program is of a type meant. Unless exact, `tc` is the kernel's word for tc and tcx alike. */
+export const isOfType = (type: ProgramType, { programType, exactTypes }: TypeFilter): boolean =>
+  anyOf(programType, (word) => word === type || (!(exactTypes && isOwn(word)) && word === kernelWordOf(type)));
 
-/** The same for a program that only the kernel knows. */
-export const isOfKernelType = (type: number, words: TypeWords): boolean =>
-  anyOf(words, (word) => word === programTypeText(type));
+/** The same for a program that only the kernel knows, which does not tell bpfman's types apart. */
+export const isOfKernelType = (type: number, { programType }: TypeFilter): boolean =>
+  anyOf(programType, (word) => (isOwn(word) ? kernelWordOf(word) : word) === programTypeText(type));
 
-/** Whether a link is of a kind meant: `kprobe` is the kind of attachment for return probes as well. */
-export const isOfKind = (kind: LinkKind, words: TypeWords): boolean =>
-  anyOf(words, (word) => word === kind || word === kernelWordOf(kind) || word === attachKindOf(kind));
+/** Whether a link is of a kind meant. Unless exact, `kprobe` is the kind of attachment for return probes as well. */
+export const isOfKind = (kind: LinkKind, filter: TypeFilter): boolean =>
+  isOfType(kind, filter) || (!filter.exactTypes && anyOf(filter.programType, (word) => word === attachKindOf(kind)));
 
 export const hasApplication = (metadata: Metadata, application: string | null): boolean =>
   application === null || applicationOf(metadata) === application;

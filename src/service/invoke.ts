@@ -29,8 +29,13 @@ const whyRoot = (access: Access): string =>
 export function createInvoke(runtime: Runtime): Invoke {
   return async <Name extends OperationName>(name: Name, raw: unknown, given: Partial<Context> = {}) => {
     const facts: Record<string, unknown> = {};
+    let operationId: string | null = null;
     const context: Context = {
-      operationId: given.operationId ?? crypto.randomUUID(),
+      // Wanted when something goes wrong only, and random numbers take their time to set up.
+      get operationId() {
+        operationId ??= given.operationId ?? crypto.randomUUID();
+        return operationId;
+      },
       signal: given.signal ?? new AbortController().signal,
       lockTimeoutMs: given.lockTimeoutMs ?? runtime.lockTimeoutMs,
       owner: given.owner ?? null,

@@ -3,12 +3,12 @@
  * are written before the first pin and deleted after the last, so they name everything there can be. Pins without a row
  * are therefore never ours to judge (another database may know them) and are left alone.
  */
-import type { KernelLinkId } from "../domain/ids.ts";
+import type { KernelLinkId, LinkId, ProgramId } from "../domain/ids.ts";
 import type { ProcessIdentity } from "../domain/session.ts";
 import type { LinkRecord } from "../domain/link.ts";
 import type { Host } from "../platform/host.ts";
+import type { RowInBrief } from "../platform/store.ts";
 import { isChained } from "./chain/place.ts";
-import { dropEmptyChains, finishChainLink, removeOldRevisions, rollBack } from "./chain/recover.ts";
 import type { Context } from "./operation.ts";
 import { isLive, type LinkRow, removeLink } from "./remove-link.ts";
 import { type ProgramRow, removeProgram } from "./remove-program.ts";
@@ -23,6 +23,26 @@ export async function recover(
   isOver: (owner: ProcessIdentity) => boolean = host.processes.hasEnded,
 ): Promise<void> {
   host.pins.prepare();
+  let rows = host.store.brief();
+  // Usually everything is as it should be, and one look shows it.
+  if (rows.some(({ kind, state }) => kind === "dispatcher" || state !== "ready")) {
+    await finishWhatBegan(host, context);
+    rows = host.store.brief();
+  }
+  const pinned = pinnedPaths(host, rows);
+  for (const row of rows) {
+    if (row.kind === "link" && !pinned.has(row.pinPath)) dropLostLink(host, row.id, context);
+  }
+  for (const row of rows) {
+    if (row.kind === "program" && !pinned.has(row.pinPath)) await dropLostProgram(host, row.id, context);
+  }
+  const owners = new Set(rows.flatMap(({ owner }) => owner ?? []));
+  for (const owner of owners) if (isOver(owner)) await endSession(host, owner, context);
+}
+
+/** Rows in the midst of a change, and chains, of which more can be left than rows say. */
+async function finishWhatBegan(host: Host, context: Context): Promise<void> {
+  const { dropEmptyChains, removeOldRevisions, rollBack } = await import("./chain/recover.ts");
   for (const record of host.store.dispatchers()) {
     if (record.pendingRevision === null) continue;
     const what = `take back revision ${record.pendingRevision} on ${record.interface}`;
@@ -36,10 +56,15 @@ export async function recover(
   }
   dropEmptyChains(host);
   removeOldRevisions(host, context);
-  dropLostLinks(host, context);
-  await dropLostPrograms(host, context);
-  for (const owner of host.store.owners()) if (isOver(owner)) await endSession(host, owner, context);
 }
+
+/** Those pins of the rows that are there: a look into each folder, however many rows. */
+function pinnedPaths(host: Host, rows: readonly RowInBrief[]): ReadonlySet<string> {
+  const folders = new Set(rows.flatMap((row) => (row.kind === "dispatcher" ? [] : folderOf(row.pinPath))));
+  return new Set([...folders].flatMap((folder) => host.pins.list(folder).map((name) => `${folder}/${name}`)));
+}
+
+const folderOf = (path: string): string => path.slice(0, path.lastIndexOf("/"));
 
 /** A session asked for everything of it to go with it, and has ended, perhaps by being killed. */
 async function endSession(host: Host, owner: ProcessIdentity, context: Context): Promise<void> {
@@ -68,7 +93,10 @@ async function tryTo(context: Context, what: string, act: () => Promise<void>): 
 
 /** A pending row does not know its kernel link yet: the pin tells. */
 async function finishLink(host: Host, row: LinkRow, context: Context): Promise<void> {
-  if (isChained(row.record.details)) return finishChainLink(host, row, context);
+  if (isChained(row.record.details)) {
+    const { finishChainLink } = await import("./chain/recover.ts");
+    return finishChainLink(host, row, context);
+  }
   const record = row.record.kernelLinkId === null ? withPinnedLink(host, row.record) : row.record;
   if (!host.pins.exists(record.pinPath) && isLive(host, record)) {
     context.log.warn("another process keeps a removed link alive", { link_id: record.id, kernel: record.kernelLinkId });
@@ -89,21 +117,19 @@ async function finishProgram(host: Host, row: ProgramRow, context: Context): Pro
   await removeProgram(host, row, context);
 }
 
-/** Links whose pin somebody removed: when the kernel has dropped them too, there is nothing left to remember. */
-function dropLostLinks(host: Host, context: Context): void {
-  for (const link of host.store.links()) {
-    // A chain's links are judged with their dispatcher.
-    if (isChained(link.details) || host.pins.exists(link.pinPath) || isLive(host, link)) continue;
-    context.log.warn("a link has lost its pin and is gone; forgetting it", { link_id: link.id, pin: link.pinPath });
-    host.store.deleteLink(link.id);
-  }
+/** A link whose pin somebody removed: when the kernel has dropped it too, there is nothing left to remember. */
+function dropLostLink(host: Host, id: LinkId, context: Context): void {
+  const link = host.store.link(id);
+  // A chain's links are judged with their dispatcher.
+  if (link === null || isChained(link.details) || isLive(host, link)) return;
+  context.log.warn("a link has lost its pin and is gone; forgetting it", { link_id: link.id, pin: link.pinPath });
+  host.store.deleteLink(link.id);
 }
 
-/** The same for programs that are neither pinned nor in the kernel. */
-async function dropLostPrograms(host: Host, context: Context): Promise<void> {
-  for (const record of host.store.programs()) {
-    if (host.pins.exists(record.pinPath) || host.kernel.program(record.id) !== null) continue;
-    context.log.warn("a program has lost its pin and is gone; forgetting it", { program_id: record.id });
-    await tryTo(context, `forget program ${record.id}`, () => removeProgram(host, { record, state: "ready" }, context));
-  }
+/** The same for a program that is neither pinned nor in the kernel. */
+async function dropLostProgram(host: Host, id: ProgramId, context: Context): Promise<void> {
+  const record = host.store.program(id);
+  if (record === null || host.kernel.program(id) !== null) return;
+  context.log.warn("a program has lost its pin and is gone; forgetting it", { program_id: id });
+  await tryTo(context, `forget program ${id}`, () => removeProgram(host, { record, state: "ready" }, context));
 }

@@ -5,7 +5,6 @@ import type { RowState } from "../domain/program.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { Host } from "../platform/host.ts";
 import type { Context } from "./operation.ts";
-import { removeFromChain } from "./chain/remove.ts";
 import { isChained } from "./chain/place.ts";
 import { carryOut } from "./plan.ts";
 import { waitUntil } from "./wait.ts";
@@ -29,7 +28,10 @@ export interface LinkRow {
 export async function removeLink(host: Host, row: LinkRow, context: Context): Promise<void> {
   const link = row.record;
   const { details } = link;
-  if (isChained(details)) return removeFromChain(host, { record: { ...link, details }, state: row.state }, context);
+  if (isChained(details)) {
+    const { removeFromChain } = await import("./chain/remove.ts");
+    return removeFromChain(host, { record: { ...link, details }, state: row.state }, context);
+  }
   // Held open, so that the pin can be put back if something fails.
   const handle = host.kernel.openPin(link.pinPath);
   try {

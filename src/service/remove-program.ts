@@ -1,29 +1,39 @@
 /** Taking a program away, for `unload` and the recovery. Its links must have gone before. */
 import { PROGRAM_GONE_TIMEOUT_MS } from "../domain/limits.ts";
-import type { ProgramRecord, RowState } from "../domain/program.ts";
+import type { ProgramRecord, ProgramType, RowState } from "../domain/program.ts";
 import type { Host } from "../platform/host.ts";
+import type { RowInBrief } from "../platform/store.ts";
 import type { Context } from "./operation.ts";
 import { carryOut } from "./plan.ts";
 import { waitUntil } from "./wait.ts";
 
+type ProgramInBrief = Extract<RowInBrief, { readonly kind: "program" }>;
+
 /** Every program but this one, whatever state its row is in. */
-function others(host: Host, program: ProgramRecord): ProgramRecord[] {
-  const unsettled = host.store.unsettledPrograms().map((row) => row.record);
-  return [...host.store.programs(), ...unsettled].filter((other) => other.id !== program.id);
-}
+const others = (host: Host, program: ProgramRecord): ProgramInBrief[] =>
+  host.store.brief().filter((row): row is ProgramInBrief => row.kind === "program" && row.id !== program.id);
 
 /** Those that no program needs: the first load of an XDP or TC program makes one, and again when there is none. */
-export function removeTestDispatchers(host: Host, programs: readonly ProgramRecord[]): void {
+export function removeTestDispatchers(host: Host, programs: readonly { readonly type: ProgramType }[]): void {
   const folder = host.pins.paths.testDispatchers;
   const needed = programs.some(({ type }) => type === "xdp" || type === "tc");
   if (!needed && host.pins.exists(folder)) host.pins.removeFolder(folder);
 }
 
+/** Removes the pins of the program's maps that no other program uses. */
+function removeMapPins(host: Host, program: ProgramRecord): void {
+  const pins = program.maps.flatMap(({ pinPath }) => pinPath ?? []);
+  if (pins.length === 0) return;
+  const unsettled = host.store.unsettledPrograms().map((row) => row.record);
+  const rest = [...host.store.programs(), ...unsettled].filter((other) => other.id !== program.id);
+  const inUse = new Set(rest.flatMap((other) => other.maps.map((map) => map.pinPath)));
+  for (const pin of pins) if (!inUse.has(pin)) host.pins.remove(pin);
+}
+
 /** Removes the map pins that no other program uses, the folder when it serves nobody, and the bytecode. */
 function removeFiles(host: Host, program: ProgramRecord): void {
+  removeMapPins(host, program);
   const rest = others(host, program);
-  const inUse = new Set(rest.flatMap((other) => other.maps.map((map) => map.pinPath)));
-  for (const { pinPath } of program.maps) if (pinPath !== null && !inUse.has(pinPath)) host.pins.remove(pinPath);
   if (!rest.some((other) => other.mapPinPath === program.mapPinPath)) host.pins.removeFolder(program.mapPinPath);
   removeTestDispatchers(host, rest);
   host.files.removeBytecode(program.id);

@@ -1,4 +1,4 @@
-/** Selectors over metadata in the syntax of Kubernetes: `key=value`, `key!=value`, `key in (a,b)`, `key`, `!key`. Pure. */
+/** Selectors over metadata in the syntax of Kubernetes: `key=value`, `key in (a,b)`, `key`, `!key`, `key>1`. Pure. */
 import { SELECTOR_TERMS_MAX } from "../domain/limits.ts";
 import type { Metadata } from "../domain/program.ts";
 import { BpfmanError } from "../errors/error.ts";
@@ -10,6 +10,7 @@ const KEY = "[A-Za-z0-9](?:[-A-Za-z0-9_./:]*[A-Za-z0-9])?";
 const VALUE = "[-A-Za-z0-9_./:@+]*";
 const SET = new RegExp(String.raw`^(${KEY})\s+(in|notin)\s*\(([^()]*)\)$`);
 const EQUALITY = new RegExp(String.raw`^(${KEY})\s*(==|=|!=)\s*(${VALUE})$`);
+const COMPARISON = new RegExp(String.raw`^(${KEY})\s*([<>])\s*(-?\d{1,15})$`);
 const PRESENCE = new RegExp(`^(!?)\\s*(${KEY})$`);
 const WHOLE_VALUE = new RegExp(`^${VALUE}$`);
 
@@ -19,7 +20,7 @@ const termsOf = (text: string): string[] => text.split(/,(?![^(]*\))/).map((term
 const metadataValue = (metadata: Metadata, key: string): string | null =>
   Object.hasOwn(metadata, key) ? (metadata[key] as string) : null;
 
-/** `!=` and `notin` also hold for those that lack the key. Null when the term is not understood. */
+/** `!=` and `notin` also hold for those that lack the key, `>` and `<` for whole numbers only. Null when not understood. */
 function parseTerm(term: string): Matches | null {
   const [, key = "", operator, wanted] = EQUALITY.exec(term) ?? [];
   if (operator === "!=") return (metadata) => metadataValue(metadata, key) !== wanted;
@@ -31,6 +32,15 @@ function parseTerm(term: string): Matches | null {
     if (!values.every((value) => WHOLE_VALUE.test(value))) return null;
     const isIn = (metadata: Metadata): boolean => values.includes(metadataValue(metadata, setKey) ?? "\0");
     return word === "in" ? isIn : (metadata) => !isIn(metadata);
+  }
+
+  const [, numberKey = "", sign, bound] = COMPARISON.exec(term) ?? [];
+  if (sign !== undefined) {
+    return (metadata) => {
+      const value = metadataValue(metadata, numberKey);
+      if (value === null || !/^-?\d{1,15}$/.test(value)) return false;
+      return sign === ">" ? Number(value) > Number(bound) : Number(value) < Number(bound);
+    };
   }
 
   const [, not, present] = PRESENCE.exec(term) ?? [];
@@ -50,7 +60,7 @@ export function parseSelector(text: string | null): Matches {
     if (matches !== null) return matches;
     throw new BpfmanError("INVALID_SELECTOR", `invalid selector "${text}": "${term}" is not understood`, {
       details: { selector: text, term },
-      hint: "terms are key=value, key!=value, key in (a,b), key notin (a,b), key, !key, separated by commas",
+      hint: "terms are key=value, key!=value, key in (a,b), key notin (a,b), key, !key, key>1, separated by commas",
     });
   });
   return (metadata) => parsed.every((matches) => matches(metadata));

@@ -52,7 +52,7 @@ export function createSessionService(runtime: Runtime): SessionService {
     watch: (changed) => runtime.watchStore(changed),
     async release(owner) {
       // Nothing is made, locked or mounted for a session that left nothing.
-      if (!(await withHost("read", (host) => host.store.owners())).includes(owner)) return;
+      if (!(await withHost("read", (host) => host.store.brief())).some((row) => row.owner === owner)) return;
       const { log, lockTimeoutMs } = runtime;
       const { signal } = new AbortController();
       const lock = await (await runtime.openLock()).acquire(lockTimeoutMs, signal);

@@ -1,19 +1,20 @@
 import { constants, Database } from "bun:sqlite";
-import * as fs from "node:fs";
-import { dirname } from "node:path";
+import * as fs from "../../ffi/safe/file-system.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { errnoName } from "../errors/sys-failure.ts";
 import { databaseFailure, fileFailure, named } from "./failure.ts";
-import { migrate, ownVersion } from "./migrate.ts";
-import { MIGRATIONS } from "./migrations.ts";
+import { migrate, ownVersion, SCHEMA, type Schema } from "./migrate.ts";
+
+/** The log's length at which a commit works it off, in pages of 4 KiB: that of some ten commands. */
+const WAL_PAGES_MAX = 100;
 
 export interface OpenOptions {
   /** Where the database is or, for a writer, will be. */
   readonly path: string;
   /** How long SQLite waits for other processes, in milliseconds. */
   readonly busyTimeoutMs: number;
-  /** The schema's steps; only tests give others than the product's. */
-  readonly migrations?: readonly string[];
+  /** Only tests give another than the product's. */
+  readonly schema?: Schema;
 }
 
 /**
@@ -22,23 +23,23 @@ export interface OpenOptions {
  * LOCK_TIMEOUT.
  */
 export function openWriter(options: OpenOptions): Database {
-  const { path, migrations = MIGRATIONS } = options;
+  const { path, schema = SCHEMA } = options;
   createFile(path);
   return configured({ path, file: path, flags: constants.SQLITE_OPEN_READWRITE }, (database) => {
     // The time-out stands before WAL: changing the journal mode takes locks as well.
     database.run(`PRAGMA busy_timeout = ${options.busyTimeoutMs}`);
     // Nothing is written to a database that is newer than we are, or another program's: the version comes first.
-    ownVersion(database, migrations, path);
-    database.run("PRAGMA journal_mode = WAL");
-    // Commits do not wait for the disk, the checkpoint at the end does: what a power failure takes from the database, it
-    // takes from the kernel as well.
-    database.run("PRAGMA synchronous = NORMAL");
-    database.run("PRAGMA foreign_keys = ON");
-    // The WAL and its index stay when the last writer leaves, so that readers find them and never make files. The log is
-    // cut to nothing on that occasion, so that it need not be read again.
+    const version = ownVersion(database, schema, path);
+    // Commits do not wait for the disk, but for the last of an operation (store.ts). Who opens the database first reads
+    // the log again, so it is kept short, and cut to nothing when it was worked off.
+    database.run(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
+      PRAGMA wal_autocheckpoint = ${WAL_PAGES_MAX}; PRAGMA journal_size_limit = 0`);
+    // The log and its index stay when the last writer leaves, so that readers find them and never make files.
     database.fileControl(constants.SQLITE_FCNTL_PERSIST_WAL, 1);
-    database.run("PRAGMA journal_size_limit = 0");
-    migrate(database, migrations, path);
+    if (version === schema.version) return;
+    migrate(database, schema, path);
+    // So that the file says by itself what it is, whatever becomes of its log.
+    database.run("PRAGMA wal_checkpoint(PASSIVE)");
   });
 }
 
@@ -47,20 +48,20 @@ export function openWriter(options: OpenOptions): Database {
  * database in memory, and one with an older schema as a copy in memory that is brought up to date.
  */
 export function openReader(options: OpenOptions): Database {
-  const { path, migrations = MIGRATIONS } = options;
-  if (!isThere(path)) return inMemory(new Database(":memory:"), migrations, path);
+  const { path, schema = SCHEMA } = options;
+  if (!isThere(path)) return inMemory(new Database(":memory:"), schema, path);
   let version = 0;
   const prepare = (database: Database): void => {
     // Needed by readers as well: the first one after a crash has to wait while another rebuilds the WAL's index.
     database.run(`PRAGMA busy_timeout = ${options.busyTimeoutMs}`);
-    version = ownVersion(database, migrations, path);
+    version = ownVersion(database, schema, path);
   };
   const database = openUnchanging(path, prepare);
-  if (version === migrations.length) return database;
+  if (version === schema.version) return database;
   return named("read", path, () => {
     const copy = version === 0 ? new Database(":memory:") : copyOf(database);
     database.close();
-    return inMemory(copy, migrations, path);
+    return inMemory(copy, schema, path);
   });
 }
 
@@ -77,8 +78,8 @@ function openUnchanging(path: string, prepare: (database: Database) => void): Da
   }
 }
 
-function inMemory(database: Database, migrations: readonly string[], path: string): Database {
-  migrate(database, migrations, path);
+function inMemory(database: Database, schema: Schema, path: string): Database {
+  migrate(database, schema, path);
   database.run("PRAGMA query_only = ON");
   return database;
 }
@@ -113,16 +114,17 @@ function configured({ path, file, flags }: Target, prepare: (database: Database)
 }
 
 function createFile(path: string): void {
-  const folder = dirname(path);
+  const folder = path.slice(0, path.lastIndexOf("/"));
   try {
+    const { O_WRONLY, O_CREAT, O_EXCL, R_OK, W_OK } = fs.constants;
     fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const { mode } = fs.statSync(folder);
+    const mode = fs.statSync(folder)?.mode ?? 0;
     if ((mode & 0o022) !== 0) throw writableByOthers(folder, mode);
     // SQLite would open a file that cannot be written to all the same, and fail in the middle of the work.
-    if (isThere(path)) fs.accessSync(path, fs.constants.R_OK | fs.constants.W_OK);
+    if (isThere(path)) fs.accessSync(path, R_OK | W_OK);
     // Only a new file is opened here: closing a descriptor of the database would drop the locks that this process holds
     // on it (POSIX advisory locks).
-    else fs.closeSync(fs.openSync(path, "ax", 0o600));
+    else fs.closeSync(fs.openSync(path, O_WRONLY | O_CREAT | O_EXCL, 0o600));
   } catch (thrown) {
     // Another process was faster.
     if (errnoName(thrown) === "EEXIST" && isThere(path)) return;
@@ -134,12 +136,25 @@ function createFile(path: string): void {
 function isThere(path: string): boolean {
   let stat: fs.Stats | undefined;
   try {
-    stat = fs.statSync(path, { throwIfNoEntry: false });
+    stat = fs.statSync(path);
   } catch (thrown) {
     throw fileFailure(thrown, "open database", path);
   }
-  if (stat === undefined || stat.isFile()) return stat !== undefined;
-  throw fileFailure(new Error("it is no regular file"), "open database", path);
+  if (stat?.isFile()) return true;
+  if (stat === undefined && !endsAtFile(path)) return false;
+  throw fileFailure(
+    new Error(stat === undefined ? "there is a file where a folder should be" : "it is no regular file"),
+    "open database",
+    path,
+  );
+}
+
+/** Whether the path goes on behind a file: it is not merely missing, then, but can never be there. */
+function endsAtFile(path: string): boolean {
+  const folder = path.slice(0, path.lastIndexOf("/"));
+  if (folder === "") return false;
+  const stat = fs.statSync(folder);
+  return stat === undefined ? endsAtFile(folder) : stat.isFile();
 }
 
 const writableByOthers = (folder: string, mode: number): BpfmanError =>

@@ -13,6 +13,7 @@ import { dispatcherRecord } from "./dispatcher-row.ts";
 import { named } from "./failure.ts";
 import { linkRecord } from "./link-row.ts";
 import { openReader, openWriter } from "./connection.ts";
+import { type BriefRow, rowInBrief } from "./brief-row.ts";
 import { PROGRAM_COLUMNS, programColumns, programRecord, programSummary, ROW_STATES } from "./program-row.ts";
 
 export interface StoreOptions {
@@ -70,8 +71,12 @@ const INSERT_PROGRAM = `INSERT INTO programs (boot_id, owner, state, ${PROGRAM_C
   VALUES (?, ?, ?, ${PROGRAM_COLUMNS.map(() => "?").join(", ")})`;
 const INSERT_LINK = `INSERT INTO links (boot_id, owner, program_id, state, pin_path, details, metadata, created_at_ms)
   VALUES (?, ?, ?, 'pending', '', ?, ?, ?) RETURNING link_id`;
-const SELECT_OWNERS = `SELECT owner FROM programs WHERE boot_id = ?1 AND owner IS NOT NULL
-  UNION SELECT owner FROM links WHERE boot_id = ?1 AND owner IS NOT NULL`;
+const SELECT_BRIEF = `SELECT 1 AS rank, program_id AS id, state, owner, pin_path, map_pin_path, type
+    FROM programs WHERE boot_id = ?1
+  UNION ALL SELECT 2, link_id, state, owner, pin_path, NULL, NULL FROM links WHERE boot_id = ?1
+  UNION ALL SELECT 3, 0, iif(pending_revision IS NULL, 'ready', 'pending'), NULL, NULL, NULL, NULL
+    FROM dispatchers WHERE boot_id = ?1
+  ORDER BY rank, id`;
 const INSERT_OPERATION = `INSERT INTO operations
   (boot_id, operation, started_at_ms, duration_ms, uid, parent_pid, result, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
 
@@ -137,6 +142,11 @@ function storeOn(database: Database, { path, bootId, mode, owner = null }: Store
 
   return {
     transaction,
+
+    brief: () =>
+      named("read what there is", path, () =>
+        database.query<BriefRow, SQLQueryBindings[]>(SELECT_BRIEF).all(bootId).map(rowInBrief),
+      ),
 
     insertProgram(record, state) {
       named("insert a program", path, () => {
@@ -217,13 +227,6 @@ function storeOn(database: Database, { path, bootId, mode, owner = null }: Store
         state: "ready",
       }),
 
-    owners: () =>
-      named("read owners", path, () =>
-        database
-          .query<{ owner: string }, SQLQueryBindings[]>(SELECT_OWNERS)
-          .all(bootId)
-          .map((row) => row.owner),
-      ),
     ownedBy: (process) => ({
       programs: records(PROGRAMS, "state = 'ready' AND owner = ?", process),
       links: records(LINKS, "state = 'ready' AND owner = ?", process),
@@ -234,7 +237,10 @@ function storeOn(database: Database, { path, bootId, mode, owner = null }: Store
       const { operation, startedAt, durationMs, uid, parentPid, result, details } = entry;
       const values = [operation, startedAt.getTime(), durationMs, uid, parentPid, result, JSON.stringify(details)];
       named("append to the history", path, () => {
+        // The last commit of an operation waits until the disk has all of them.
+        database.run("PRAGMA synchronous = FULL");
         database.query(INSERT_OPERATION).run(bootId, ...values);
+        database.run("PRAGMA synchronous = NORMAL");
       });
     },
 

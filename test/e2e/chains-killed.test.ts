@@ -19,9 +19,8 @@ const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/chain.bpf.o");
 const STEPS: Readonly<Record<string, RegExp>> = {
   bpf: /BPF_PROG_LOAD, .*_dispatcher"|BPF_OBJ_PIN|BPF_LINK_CREATE|BPF_LINK_UPDATE/,
   sendto: /RTM_(NEW|DEL)TFILTER/,
-  mkdir: /dispatcher_/,
-  unlink: /\/fs\//,
-  rmdir: /\/fs\//,
+  mkdirat: /dispatcher_/,
+  unlinkat: /\/fs\//,
   fsync: /./,
 };
 

@@ -80,6 +80,9 @@ describe.each([
 
       const full = await bpfman.refused(5, "DISPATCHER_FULL", "attach", String(chain.id(0)), ...words(0));
       expect(full.message).toContain("(all 10 occupied)");
+      const place = ["veth0", ...(hook === "tc" ? ["ingress"] : []), "-n", lab.netns(), "-p", "0"];
+      const noun = await bpfman.run("link", "attach", hook, String(chain.id(0)), ...place);
+      expect([noun.code, noun.error.split(" on ", 1)]).toEqual([1, ["bpfman: error: no free dispatcher slots"]]);
       expect((await dispatcher()).runtime).toEqual(before.runtime);
       lab.send(1);
       await chain.follow(ORDER);

@@ -97,16 +97,16 @@ function callsOf(call: string, wanted: RegExp): number[] {
 const WRITES = /F_SETLK, \{l_type=F_WRLCK, l_whence=SEEK_SET, l_start=120,/;
 const STEPS: readonly (readonly [verb: string, call: string, wanted: RegExp])[] = [
   ["load", "bpf", /BPF_OBJ_PIN/],
-  ["load", "rename", /bytecode/],
+  ["load", "renameat2", /bytecode/],
   ["load", "fcntl", WRITES],
   ["load", "fsync", /./],
   ["attach", "bpf", /BPF_LINK_CREATE|BPF_OBJ_PIN/],
   ["attach", "fcntl", WRITES],
   ["attach", "fsync", /./],
-  ["detach", "unlink", /links/],
+  ["detach", "unlinkat", /links/],
   ["detach", "fcntl", WRITES],
   ["detach", "fsync", /./],
-  ["unload", "unlink", /\/run\/fs\//],
+  ["unload", "unlinkat", /\/run\/fs\//],
   ["unload", "fcntl", WRITES],
   ["unload", "fsync", /./],
 ];

@@ -1,22 +1,25 @@
-/** `npm run demo` shows what it says, and leaves nothing: not at its end, and not on Ctrl-C. */
+/** `npm run demo`, as README has it, shows what it says, and leaves nothing: not at its end, and not on Ctrl-C. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { mountsUnder, namedNamespaces } from "../../scripts/residue.ts";
+import { isOrphan, mountsUnder, namedNamespaces } from "../../scripts/residue.ts";
+import { blocksOf } from "../fakes/document.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
 
 let folder = "";
+let namespaces = new Set<string>();
 beforeEach(() => {
+  namespaces = new Set(namedNamespaces());
   folder = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-demo-test-")));
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const start = () =>
-  Bun.spawn([process.execPath, "scripts/demo.ts"], {
+const start = (...command: readonly string[]) =>
+  Bun.spawn([...command], {
     cwd: ROOT,
-    env: { ...process.env, TMPDIR: folder, NO_COLOR: "1" },
+    env: { ...process.env, TMPDIR: folder, NO_COLOR: "1", npm_config_update_notifier: "false" },
     stdio: ["ignore", "pipe", "pipe"],
   });
 
@@ -29,16 +32,19 @@ async function expectUnloaded(out: string): Promise<void> {
   expect(loaded()).toEqual([]);
 }
 
-/** What a demo with this pid left behind. */
-const traces = (pid: number) => ({
+/** What a demo that has ended left behind. */
+const traces = () => ({
   files: readdirSync(folder),
   mounts: mountsUnder(folder),
-  namespaces: namedNamespaces().filter((name) => name.startsWith(`bpfman-demo-${pid}-`)),
+  namespaces: namedNamespaces().filter(
+    (name) => name.startsWith("bpfman-demo-") && !namespaces.has(name) && isOrphan(name),
+  ),
 });
 const NO_TRACES = { files: [], mounts: [], namespaces: [] };
 
 test("it counts while attached, stands still afterwards, and leaves nothing", async () => {
-  const demo = start();
+  const [, command = ""] = blocksOf("README.md").flatMap(({ text }) => /^(npm run demo)\b/m.exec(text) ?? []);
+  const demo = start("bash", "-c", command);
   const [out, error, code] = await Promise.all([demo.stdout.text(), demo.stderr.text(), demo.exited]);
   expect({ code, error }).toEqual({ code: 0, error: "" });
   const packets = [...out.matchAll(/^ {2}packets +(\d+)$/gm)].map(([, count]) => Number(count));
@@ -51,12 +57,12 @@ test("it counts while attached, stands still afterwards, and leaves nothing", as
   expect(opens[0]).toBeGreaterThan(0);
   expect(opens[2]).toBe(opens[1]);
   expect(out).toContain("count_packets");
-  expect(traces(demo.pid)).toEqual(NO_TRACES);
+  expect(traces()).toEqual(NO_TRACES);
   await expectUnloaded(out);
 });
 
 test.each(["SIGINT", "SIGTERM"] as const)("%s in the middle removes everything", async (signal) => {
-  const demo = start();
+  const demo = start(process.execPath, "scripts/demo.ts");
   let out = "";
   const decoder = new TextDecoder();
   let sent = false;
@@ -71,6 +77,6 @@ test.each(["SIGINT", "SIGTERM"] as const)("%s in the middle removes everything",
   expect(sent).toBe(true);
   expect(demo.exitCode).toBe(signal === "SIGINT" ? 130 : 143);
   expect(out).not.toContain("done");
-  expect(traces(demo.pid)).toEqual(NO_TRACES);
+  expect(traces()).toEqual(NO_TRACES);
   await expectUnloaded(out);
 });

@@ -82,7 +82,7 @@ test("is said of files and folders", async () => {
   const error = await said(1, "man", `${OBJECT}/man`);
   expect(error).toStartWith(`error: write "${OBJECT}/man/bpfman.1": there is a file where a folder should be\nhint: `);
   expect(await said(5, "list", "programs", "--state-dir", OBJECT)).toBe(
-    `error: open database "${OBJECT}/bpfman.db": a part of the path is no folder\n` +
+    `error: open database "${OBJECT}/bpfman.db": there is a file where a folder should be\n` +
       "hint: mend what the message names, or give another --state-dir\n",
   );
 });

@@ -227,7 +227,7 @@ describe("what is no object for this machine", () => {
     sh("mkfifo", bpfman.path("fifo.o"));
     expect(await refused(bpfman.path("fifo.o"), 1, "FILE_UNREADABLE")).toContain("no regular file");
     expect(await refused("/dev/zero", 1, "FILE_UNREADABLE")).toContain("no regular file");
-    expect(await refused(bpfman.path("none.o"), 3, "FILE_NOT_FOUND")).toContain("no such file");
+    expect(await refused(bpfman.path("none.o"), 3, "FILE_NOT_FOUND")).toContain("does not exist");
     // A file of /proc hides its size.
     await refused("/proc/self/cmdline", 1, "FILE_UNREADABLE");
   });

@@ -7,7 +7,7 @@ import { join, resolve } from "node:path";
 import type { LinkAnswer, LoadAnswer } from "../../src/domain/answer.ts";
 import { OPERATIONS, type OperationName } from "../../src/service/operations.ts";
 import { buildBpf } from "../../scripts/build-bpf.ts";
-import { executable, type Failure } from "../fakes/executable.ts";
+import { executable } from "../fakes/executable.ts";
 import { RpcProcess } from "../fakes/rpc-process.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
@@ -249,15 +249,10 @@ interface Result {
   readonly error?: unknown;
 }
 
-/** Some commands write errors as text, whatever the format of answers. */
-function textOf(error: string) {
-  const [, message, hint = null] = /^bpfman: error: (.*)\n(?:hint: (.*)\n)?$/.exec(error) ?? [];
-  return { message, hint };
-}
-
 async function byCommand({ words, unwrap }: Step, made: Made): Promise<Result> {
-  const { code, out, error } = await bpfman.run(...words(made).map(String), "--output", "json");
-  if (code !== 0) return { error: error.startsWith("{") ? JSON.parse(error).error : textOf(error) };
+  const asked = ["--output", "json", "--error-format", "json"];
+  const { code, out, error } = await bpfman.run(...words(made).map(String), ...asked);
+  if (code !== 0) return { error: JSON.parse(error).error };
   const answer = JSON.parse(out);
   return { answer: unwrap === undefined ? answer : answer[unwrap][0] };
 }
@@ -289,12 +284,6 @@ test("by the command line and by JSON-RPC", async () => {
     const results = [await byCommand(each, here), await byRequest(server, each, there)] as const;
     for (const [at, made] of [here, there].entries()) each.keep?.(results[at]?.answer as never, made);
     const name = `${index}: ${each.operation}`;
-    const [ours, theirs] = [results[0].error, results[1].error] as Partial<Failure>[];
-    if (ours !== undefined && theirs !== undefined && ours.code === undefined) {
-      const { message, hint } = theirs;
-      expect({ name, said: masked({ message, hint }) }).toEqual({ name, said: masked(ours) });
-      continue;
-    }
     expect({ name, ...(masked(results[1]) as object) }).toEqual({ name, ...(masked(results[0]) as object) });
   }
   expect(await server.close()).toMatchObject({ code: 0, error: "" });

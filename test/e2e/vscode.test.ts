@@ -3,10 +3,11 @@
  * on the real kernel.
  */
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import { type Conversation, converse } from "../fakes/conversation.ts";
+import { blocksOf } from "../fakes/document.ts";
 import { executable } from "../fakes/executable.ts";
 import { bpftool, inKernel } from "../fakes/kernel-lab.ts";
 import { realNode } from "../fakes/node.ts";
@@ -27,17 +28,23 @@ const bpfman = executable();
 const folder = temporaryFolder();
 let editor: Conversation;
 
+/** Runs what the README says, where the editor is a program that keeps what it is to open. Answers that folder. */
+function openAsInReadme(): string {
+  const [block] = blocksOf("examples/vscode/README.md");
+  writeFileSync(folder.path("code"), `#!/bin/sh\nprintf '%s' "$*" >'${folder.path("opened")}'\n`, { mode: 0o755 });
+  const env = { ...process.env, PATH: `${folder.path()}:${process.env.PATH}` };
+  const ran = Bun.spawnSync(["bash", "-euc", block?.text ?? "false"], { cwd: ROOT, env, stderr: "pipe" });
+  expect({ code: ran.exitCode, error: String(ran.stderr) }).toMatchObject({ code: 0 });
+  return readFileSync(folder.path("opened"), "utf8").replace(/^--extensionDevelopmentPath=/, "");
+}
+
 beforeEach(() => {
-  const { scripts }: { scripts: Record<string, string> } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
-  const words = (scripts["build:vscode"] ?? "").replace(/--outdir=\S+/, `--outdir=${folder.path()}`).split(" ");
-  const build = Bun.spawnSync([process.execPath, ...words.slice(1)], { cwd: ROOT, stderr: "pipe" });
-  expect({ words, code: build.exitCode, error: String(build.stderr) }).toMatchObject({ code: 0 });
+  const extension = join(openAsInReadme(), manifest.main);
   const [path = "", ...options] = bpfman.command();
   const settings = { executable: path, helper: ["env"], arguments: options };
-  editor = converse(
-    [realNode(), join(ROOT, "test/fakes/vscode-editor.cjs"), folder.path("extension.js"), JSON.stringify(settings)],
-    { PATH: process.env.PATH ?? "" },
-  );
+  editor = converse([realNode(), join(ROOT, "test/fakes/vscode-editor.cjs"), extension, JSON.stringify(settings)], {
+    PATH: process.env.PATH ?? "",
+  });
 });
 afterEach(async () => {
   editor.kill("SIGKILL");

@@ -25,7 +25,7 @@ export interface Outcome {
   readonly error: string;
 }
 
-/** The object that `-o json` prints for an error. */
+/** An error as JSON. */
 export interface Failure {
   readonly code: ErrorCode;
   readonly kind: string;
@@ -126,7 +126,7 @@ export function executable(): Executable {
   const json = async (...words: readonly string[]) => JSON.parse(await ok(...words, "--output", "json"));
 
   async function refused(exitCode: number, code: ErrorCode, ...words: readonly string[]): Promise<Failure> {
-    const result = await run(...words, "--output", "json");
+    const result = await run(...words, "--output", "json", "--error-format", "json");
     const answer: { readonly error: Failure } = JSON.parse(result.error);
     // Commands that take several ids answer for those that worked.
     const out = result.out.replace(/^\{\n {2}"(unloaded|detached)": \[\]\n\}\n$/, "");

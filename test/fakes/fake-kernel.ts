@@ -97,7 +97,6 @@ const TRIVIAL: KernelProgram = {
 const hookName = (hook: TcxHook): string => `${hook.netns}:${hook.ifindex}:${hook.direction}`;
 
 export class FakeKernel implements KernelPort {
-  readonly release = "6.18.0-fake";
   ext = false;
   tcx = true;
   /** Interfaces count from 1 to here. */

@@ -12,12 +12,20 @@ export const AUTH = Buffer.from(`${USER}:${PASSWORD}`).toString("base64");
 export interface RegistryOptions {
   /** `token`: by a token service, which takes {@link AUTH}; anonymous tokens allow nothing. */
   readonly login?: "none" | "basic" | "token";
-  /** With a certificate for 127.0.0.1 that no authority signed. */
-  readonly tls?: boolean;
+  /** With a certificate for 127.0.0.1 that no authority signed, or with one that is there. */
+  readonly tls?: boolean | Certificate;
+  /** An address on loopback, with its port. By default 127.0.0.1, and a port that is free. */
+  readonly address?: string;
+}
+
+/** Files in PEM. */
+export interface Certificate {
+  readonly key: string;
+  readonly certificate: string;
 }
 
 export interface TestRegistry {
-  /** `127.0.0.1:PORT`, as in references. */
+  /** `127.0.0.1:PORT`, as in references: where it listens. */
   readonly host: string;
   /** Its certificate in PEM; null without TLS. */
   readonly caFile: string | null;
@@ -30,14 +38,19 @@ export interface TestRegistry {
   close(): Promise<void>;
 }
 
-const LISTENING = /listening on 127\.0\.0\.1:(\d+)/;
+const LISTENING = /listening on (127\.[\d.]+:\d+)/;
 
-export async function startRegistry({ login = "none", tls = false }: RegistryOptions = {}): Promise<TestRegistry> {
+export async function startRegistry({
+  login = "none",
+  tls = false,
+  address = "127.0.0.1:0",
+}: RegistryOptions = {}): Promise<TestRegistry> {
   const folder = mkdtempSync(join(tmpdir(), "bpfman-registry-"));
   const path = (name: string) => join(folder, name);
-  const needsCertificate = tls || login === "token";
-  if (needsCertificate) makeCertificate(path("key.pem"), path("certificate.pem"));
-  const tokens = login === "token" ? startTokenService(path("key.pem"), path("certificate.pem")) : null;
+  const own: Certificate = { key: path("key.pem"), certificate: path("certificate.pem") };
+  if (tls === true || login === "token") makeCertificate(own);
+  const shown = tls === true ? own : tls || null;
+  const tokens = login === "token" ? startTokenService(own) : null;
   if (login === "basic") htpasswd(path("htpasswd"));
 
   const config = {
@@ -49,15 +62,15 @@ export async function startRegistry({ login = "none", tls = false }: RegistryOpt
       maintenance: { uploadpurging: { enabled: false } },
     },
     http: {
-      addr: "127.0.0.1:0",
+      addr: address,
       secret: randomUUID(),
-      ...(tls ? { tls: { certificate: path("certificate.pem"), key: path("key.pem") } } : {}),
+      ...(shown === null ? {} : { tls: shown }),
     },
     auth: {
       ...(login === "basic" ? { htpasswd: { realm: "test", path: path("htpasswd") } } : {}),
       ...(tokens === null
         ? {}
-        : { token: { realm: tokens.realm, service: "test", issuer: "test", rootcertbundle: path("certificate.pem") } }),
+        : { token: { realm: tokens.realm, service: "test", issuer: "test", rootcertbundle: own.certificate } }),
     },
   };
   // The configuration is YAML, and so is JSON.
@@ -68,15 +81,15 @@ export async function startRegistry({ login = "none", tls = false }: RegistryOpt
     stdio: ["ignore", "ignore", Bun.file(path("log"))],
   });
   const log = () => readFileSync(path("log"), "utf8");
-  let port: string | undefined;
-  while (port === undefined) {
+  let host: string | undefined;
+  while (host === undefined) {
     await Bun.sleep(10);
-    port = LISTENING.exec(log())?.[1];
+    host = LISTENING.exec(log())?.[1];
     if (child.exitCode !== null) throw new Error(`docker-registry ended before it listened:\n${log()}`);
   }
   return {
-    host: `127.0.0.1:${port}`,
-    caFile: tls ? path("certificate.pem") : null,
+    host,
+    caFile: shown?.certificate ?? null,
     folder,
     scopes: tokens?.scopes ?? [],
     log,
@@ -89,12 +102,12 @@ export async function startRegistry({ login = "none", tls = false }: RegistryOpt
   };
 }
 
-/** A key and a self-signed certificate for 127.0.0.1 and localhost, in PEM. */
-export function makeCertificate(keyPath: string, certificatePath: string): void {
+/** A key and a self-signed certificate, in PEM. Names are written as openssl does. */
+export function makeCertificate({ key, certificate }: Certificate, names = ["IP:127.0.0.1", "DNS:localhost"]): void {
   run([
     ...["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"],
-    ...["-keyout", keyPath, "-out", certificatePath, "-subj", "/CN=127.0.0.1"],
-    ...["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"],
+    ...["-keyout", key, "-out", certificate, "-subj", "/CN=127.0.0.1"],
+    ...["-addext", `subjectAltName=${names.join(",")}`],
   ]);
 }
 
@@ -108,7 +121,7 @@ function run(command: readonly string[]): void {
 }
 
 /** Gives signed tokens (distribution's spec/auth/jwt) to {@link USER} for whatever scope is asked. */
-function startTokenService(keyPath: string, certificatePath: string) {
+function startTokenService(files: Certificate) {
   const scopes: string[] = [];
   let parts: Promise<{ key: string; certificate: string }> | null = null;
   const server = Bun.serve({
@@ -125,7 +138,7 @@ function startTokenService(keyPath: string, certificatePath: string) {
     },
   });
   async function readParts() {
-    return { key: await Bun.file(keyPath).text(), certificate: await Bun.file(certificatePath).text() };
+    return { key: await Bun.file(files.key).text(), certificate: await Bun.file(files.certificate).text() };
   }
   return { server, scopes, realm: `http://127.0.0.1:${server.port}/token` };
 }

@@ -14,46 +14,17 @@ export interface SigstoreServer {
     readonly logKey: string;
     readonly certificateLogKey: string;
   };
-  /** What an identity provider hands out; nobody here checks its signature. */
-  token(who: Identity): string;
+  readonly token: typeof identityToken;
   close(): Promise<void>;
 }
 
 /** Writes its files into a folder of the caller's. */
 export async function startSigstore(folder: string): Promise<SigstoreServer> {
-  let opened: Sigstore | null = null;
-  const server = Bun.serve({
-    hostname: "127.0.0.1",
-    port: 0,
-    async fetch(request) {
-      const sigstore = opened as Sigstore;
-      const body = (await request.json()) as Asked;
-      switch (new URL(request.url).pathname) {
-        case "/api/v1/signingCert": {
-          const key = Buffer.from(body.publicKey.content, "base64").toString();
-          const chain = await certificates(sigstore, key, request);
-          return new Response(chain.join(""), {
-            status: 201,
-            headers: { "content-type": "application/pem-certificate-chain" },
-          });
-        }
-        case "/api/v2/signingCert": {
-          const chain = await certificates(sigstore, body.publicKeyRequest.publicKey.content, request);
-          return Response.json({ signedCertificateEmbeddedSct: { chain: { certificates: chain } } });
-        }
-        case "/api/v1/log/entries": {
-          const entry = await sigstore.log(canonical(body));
-          const id = entryId(entry);
-          return Response.json({ [id]: entry }, { status: 201, headers: { etag: id } });
-        }
-        default:
-          return new Response("no such service", { status: 404 });
-      }
-    },
-  });
+  let answer: (request: Request) => Promise<Response> = async () => new Response("not yet", { status: 503 });
+  const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: (request) => answer(request) });
   const url = `http://127.0.0.1:${server.port}`;
   const sigstore = await openSigstore(url);
-  opened = sigstore;
+  answer = sigstoreService(sigstore);
   const files = {
     trustedRoot: join(folder, "trusted_root.json"),
     authority: join(folder, "authority.pem"),
@@ -65,7 +36,36 @@ export async function startSigstore(folder: string): Promise<SigstoreServer> {
   writeFileSync(files.authority, pem(sigstore.authority));
   writeFileSync(files.logKey, publicKey(tlogs[0].publicKey.rawBytes));
   writeFileSync(files.certificateLogKey, publicKey(ctlogs[0].publicKey.rawBytes));
-  return { sigstore, url, files, token, close: () => server.stop(true) };
+  return { sigstore, url, files, token: identityToken, close: () => server.stop(true) };
+}
+
+/** What Fulcio and Rekor answer. */
+export function sigstoreService(sigstore: Sigstore): (request: Request) => Promise<Response> {
+  return async (request) => {
+    const { pathname } = new URL(request.url);
+    const body = async (): Promise<Asked> => (await request.json()) as Asked;
+    switch (pathname) {
+      case "/api/v1/signingCert": {
+        const key = Buffer.from((await body()).publicKey.content, "base64").toString();
+        const chain = await certificates(sigstore, key, request);
+        return new Response(chain.join(""), {
+          status: 201,
+          headers: { "content-type": "application/pem-certificate-chain" },
+        });
+      }
+      case "/api/v2/signingCert": {
+        const chain = await certificates(sigstore, (await body()).publicKeyRequest.publicKey.content, request);
+        return Response.json({ signedCertificateEmbeddedSct: { chain: { certificates: chain } } });
+      }
+      case "/api/v1/log/entries": {
+        const entry = await sigstore.log(canonical(await body()));
+        const id = entryId(entry);
+        return Response.json({ [id]: entry }, { status: 201, headers: { etag: id } });
+      }
+      default:
+        return new Response("no such service", { status: 404 });
+    }
+  };
 }
 
 async function certificates(sigstore: Sigstore, key: string, request: Request): Promise<string[]> {
@@ -122,7 +122,8 @@ const publicKey = (base64: string): string =>
     .export({ type: "spki", format: "pem" })
     .toString();
 
-function token({ identity, issuer }: Identity): string {
+/** What an identity provider hands out; nobody here checks its signature. */
+export function identityToken({ identity, issuer }: Identity): string {
   const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString("base64url");
   const now = Math.floor(Date.now() / 1000);
   const claims = { iss: issuer, sub: identity, aud: "sigstore", iat: now, exp: now + 600 };

@@ -51,6 +51,18 @@ describe.each(["basic", "token"] as const)("a registry with login by %s", (login
     await bpfman.ok("image", "inspect", image, "-r", AUTH);
   });
 
+  test("BPFMAN_REGISTRY_AUTH, which the list of processes does not show", async () => {
+    bpfman.env.BPFMAN_REGISTRY_AUTH = AUTH;
+    await bpfman.ok("image", "pull", "-i", image);
+    await bpfman.ok("program", "load", "image", image, "-p", "Always", ...LOAD);
+    await bpfman.ok("image", "inspect", image);
+    await bpfman.ok("image", "verify", image, "--allow-unsigned");
+    // The option wins over it, and empty is none.
+    await bpfman.refused(4, "REGISTRY_DENIED", "image", "pull", "-i", image, "-p", "always", "-r", btoa("no:body"));
+    bpfman.env.BPFMAN_REGISTRY_AUTH = "";
+    await bpfman.refused(4, "REGISTRY_DENIED", "image", "pull", "-i", image, "-p", "always");
+  });
+
   test("what podman login writes", async () => {
     const tools = containerTools(registry.host);
     try {
@@ -98,7 +110,7 @@ describe.each(["basic", "token"] as const)("a registry with login by %s", (login
       runs.push(await bpfman.run(...verbose, "load", "image", "-i", image, "-p", "always", ...LOAD));
       runs.push(await bpfman.run(...verbose, "image", "inspect", image, "-o", "json"));
     }
-    expect(runs.map((run) => run.code)).toEqual([0, 0, 0, 4, 4, 4]);
+    expect(runs.map((run) => run.code)).toEqual([0, 0, 0, 4, 4, 1]);
     expectSecret(...runs.flatMap((run) => [run.out, run.error]));
     // Database, cache, bytecode, lock: all that a command leaves.
     expectSecret(filesBelow(bpfman.runtimeDir));
@@ -166,7 +178,7 @@ describe("TLS", () => {
 
   test("a file that holds no certificates, or is not there", async () => {
     const inspect = ["image", "inspect", image, "--ca-file"];
-    await bpfman.refused(3, "FILE_NOT_FOUND", ...inspect, bpfman.path("none.pem"));
+    await bpfman.refused(1, "FILE_NOT_FOUND", ...inspect, bpfman.path("none.pem"));
     writeFileSync(bpfman.path("empty.pem"), "nothing");
     const error = await bpfman.refused(1, "FILE_UNREADABLE", ...inspect, bpfman.path("empty.pem"));
     expect(error.message).toContain("it holds none in PEM");
@@ -176,7 +188,7 @@ describe("TLS", () => {
     const other = await startRegistry({ tls: true });
     try {
       const command = ["image", "inspect", `${other.host}/a:1`, "--ca-file", registry.caFile ?? ""];
-      await bpfman.refused(5, "REGISTRY_CERTIFICATE", ...command);
+      await bpfman.refused(1, "REGISTRY_CERTIFICATE", ...command);
     } finally {
       await other.close();
     }

@@ -10,7 +10,7 @@ import { startRegistry, type TestRegistry } from "../fakes/registry.ts";
 
 const SOURCE = `struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, __u32);
   __type(value, __u64); } packets SEC(".maps");
-SEC("xdp") int count_all(void *ctx) { __u32 key = 0; __u64 *seen = bpf_map_lookup_elem(&packets, &key);
+SEC("xdp") int count_all(struct xdp_md *ctx) { __u32 key = 0; __u64 *seen = bpf_map_lookup_elem(&packets, &key);
   if (seen) __sync_fetch_and_add(seen, 1); return 2; }`;
 
 const bpfman = executable();

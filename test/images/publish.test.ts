@@ -191,7 +191,7 @@ test("mistakes are said exactly, and nothing is uploaded", async () => {
   };
   expect(await refused("-b", "absent.o")).toEqual([
     3,
-    `error: open bytecode ELF: read "absent.o": there is no such file`,
+    `error: open bytecode ELF: read "absent.o": the file does not exist`,
   ]);
   expect(await refused("-c", "absent")).toEqual([3, 'error: read "absent": there is no such folder']);
   expect(await refused("--bc-arm64-el", "project/bpf_s390_bpfeb.o")).toEqual([

@@ -253,7 +253,7 @@ describe("image verify", () => {
   test("shows every signature, its signer and time, whatever the configuration says of unsigned images", async () => {
     const { image, digest } = await newImage();
     bpfman.env.BPFMAN_LOG = "error";
-    await bpfman.refused(4, "IMAGE_UNSIGNED", "image", "verify", image);
+    await bpfman.refused(1, "IMAGE_UNSIGNED", "image", "verify", image);
     expect(await bpfman.json<ImageVerifyAnswer>("image", "verify", image, "--allow-unsigned")).toMatchObject({
       signed: false,
       signatures: [],
@@ -281,7 +281,7 @@ describe("image verify", () => {
     configure("allow_unsigned = true", trustKey());
     await bpfman.ok("image", "verify", image);
     const error = await bpfman.refused(
-      ...([4, "SIGNER_UNTRUSTED", "image", "verify", image, "--key", bpfman.path("stranger.pub")] as const),
+      ...([1, "SIGNER_UNTRUSTED", "image", "verify", image, "--key", bpfman.path("stranger.pub")] as const),
     );
     expect(error.details.signatures).toEqual([
       {
@@ -294,9 +294,9 @@ describe("image verify", () => {
 
   test("a tag that is not there, half an identity, no regular expression", async () => {
     const { image } = await newImage();
-    await bpfman.refused(3, "IMAGE_NOT_FOUND", "image", "verify", `${registry.host}/acme/life:none`);
-    await bpfman.refused(2, "USAGE", "image", "verify", image, "--certificate-identity", "x");
+    await bpfman.refused(1, "IMAGE_NOT_FOUND", "image", "verify", `${registry.host}/acme/life:none`);
+    await bpfman.refused(1, "USAGE", "image", "verify", image, "--certificate-identity", "x");
     const by = ["--certificate-identity-regexp", "(", "--certificate-oidc-issuer", "x"];
-    await bpfman.refused(2, "INVALID_REQUEST", "image", "verify", image, ...by);
+    await bpfman.refused(1, "INVALID_REQUEST", "image", "verify", image, ...by);
   });
 });

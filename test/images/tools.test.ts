@@ -159,7 +159,7 @@ describe("inspect", () => {
     const [first] = answer.manifests;
     const keys = ["digest", "media_type", "size", "platform", "programs", "maps", "layers"];
     expect(Object.keys(first ?? {})).toEqual(keys);
-    const platform = (architecture: string) => ({ os: "linux", architecture, variant: null });
+    const platform = (architecture: string) => `linux/${architecture}`;
     expect(answer.manifests.map((entry) => entry.platform)).toEqual([platform(hostArchitecture()), platform(OTHER)]);
     for (const entry of answer.manifests) expect(entry).toMatchObject({ programs: PROGRAMS, maps: MAPS });
     const shown = await bpfman.ok("image", "inspect", at(image), "-o", "text");
@@ -179,7 +179,7 @@ describe("what cannot be", () => {
     for (const image of ["buildah:none", "none:1"]) {
       const error = await bpfman.refused(3, "IMAGE_NOT_FOUND", "image", "pull", "-i", at(image));
       expect(error.message).toContain("no such image or tag");
-      await bpfman.refused(3, "IMAGE_NOT_FOUND", "image", "inspect", at(image));
+      await bpfman.refused(1, "IMAGE_NOT_FOUND", "image", "inspect", at(image));
     }
   });
 

@@ -94,7 +94,7 @@ const tracing = (kind: "fentry" | "fexit" | "lsm", program: string, slot: number
     slot,
     attach: [kind],
     kind,
-    details: { fn_name: target },
+    details: kind === "lsm" ? { hook_name: target } : { fn_name: target },
     kernel: { link_type: "tracing", attach_type: kind === "lsm" ? "lsm_mac" : `trace_${kind}` },
     rows: { "Attach Function:": target },
     attachment: target,

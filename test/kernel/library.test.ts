@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { copyFileSync, readdirSync, realpathSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { BPFMAN } from "../fakes/executable.ts";
 import { featureTest } from "../fakes/kernel-feature.ts";
 import { sh } from "../fakes/kernel-lab.ts";
 import { temporaryFolder } from "../fakes/temporary-folder.ts";
@@ -95,4 +96,14 @@ int main(int argc, char **argv) { return prctl(65, 1, 0, 0, 0) ? 1 : execv(argv[
     feature: code,
     features: "none",
   });
+
+  const bpfman = (...words: string[]) => {
+    const result = Bun.spawnSync([folder.path("launch"), BPFMAN, "--runtime-dir", folder.path("run"), ...words]);
+    return [result.exitCode, result.stdout.toString(), result.stderr.toString()];
+  };
+  expect(bpfman("--help")).toEqual([0, expect.stringContaining("Usage: bpfman"), ""]);
+  const says = expect.stringMatching(/^error: .*\bJIT\nhint: .*MemoryDenyWriteExecute/);
+  for (const words of [["list", "programs"], ["unload", "1"], ["version"], ["rpc"]]) {
+    expect([words, bpfman(...words)]).toEqual([words, [5, "", says]]);
+  }
 });

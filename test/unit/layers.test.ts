@@ -141,7 +141,15 @@ const LAYERS: readonly Layer[] = [
   },
   {
     file: "src/store/probe.ts",
-    allowed: ["./x.ts", "../domain/ids.ts", "../errors/error.ts", "../platform/store.ts", "bun:sqlite", "node:fs"],
+    allowed: [
+      "./x.ts",
+      "../domain/ids.ts",
+      "../errors/error.ts",
+      "../platform/store.ts",
+      "../../ffi/safe/file-system.ts",
+      "bun:sqlite",
+      "node:fs",
+    ],
     refused: ["bun:ffi", "../service/x.ts", "../kernel/x.ts", "../../ffi/safe/x.ts", "valibot"],
   },
   ...["config", "image", "log"].map((folder) => ({
@@ -237,7 +245,7 @@ const LAYERS: readonly Layer[] = [
   },
   {
     file: "src/main.ts",
-    allowed: ["./runtime.ts", "./cli/x.ts", "../rpc/x.ts", "./errors/error.ts"],
+    allowed: ["./runtime.ts", "./cli/x.ts", "../rpc/x.ts", "./errors/error.ts", "../ffi/safe/file-system.ts"],
     refused: ["./service/invoke.ts", "./kernel/x.ts", "../ffi/safe/x.ts", "bun:ffi"],
   },
   {

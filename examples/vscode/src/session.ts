@@ -128,5 +128,5 @@ export function placeOf({ kind, details }: LinkEntry): string {
   }
   if ("group" in details) return `${kind} ${details.group}/${details.name}`;
   if ("target" in details) return `${kind} ${details.target} ${details.fn_name ?? `+${details.offset}`}`;
-  return `${kind} ${details.fn_name}`;
+  return `${kind} ${"hook_name" in details ? details.hook_name : details.fn_name}`;
 }

@@ -75,8 +75,8 @@ export function readPid(line: Line, flag: Flag): number | null {
 }
 
 /** Attaches the program of the line to `attach`, a target as the request schema has it. */
-export function attaching(line: Line, attach: Readonly<Record<string, unknown>>): Action {
+export function attaching(line: Line, attach: Readonly<Record<string, unknown>>, readMetadata = parseMetadata): Action {
   const programId = parseProgramId(line.word(ATTACHED_PROGRAM));
-  const request = { programId, attach, metadata: parseMetadata(line.values(METADATA)) };
+  const request = { programId, attach, metadata: readMetadata(line.values(METADATA)) };
   return async (session) => session.print(await session.invoke("link/attach", request), renderLink);
 }

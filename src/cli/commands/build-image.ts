@@ -42,6 +42,7 @@ const RUNTIME: Flag = {
 /** The noun-verb grammar's place for the tag. */
 const REFERENCE: Argument = {
   name: "image",
+  grammar: "noun",
   optional: true,
   doc: ["Name and optionally a tag, unless --tag gives it.", "Example: quay.io/bpfman-bytecode/xdp_pass:latest"],
 };

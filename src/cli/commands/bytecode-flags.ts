@@ -46,6 +46,7 @@ export const BYTECODE_FLAGS: readonly Flag[] = [BYTECODE, PROJECT, ...SLOT_FLAGS
 /** The noun-verb grammar's way to name them. */
 export const BYTECODE_WORDS: Argument = {
   name: "bytecode",
+  grammar: "noun",
   many: true,
   optional: true,
   completes: "platform-file",
@@ -96,7 +97,7 @@ export function readBytecode(line: Line, words: readonly string[] = []) {
   const [first, second] = [...given, ...slots.slice(0, 1).map(({ flag }) => flag)];
   if (first === undefined) {
     throw new BpfmanError("USAGE", "no bytecode file was given", {
-      hint: `give ${flagUsage(BYTECODE)}, ${flagUsage(PROJECT)}, or one file for each platform, as with --bc-amd64-el`,
+      hint: `name a file, or linux/ARCHITECTURE=FILE for each platform; or give ${flagUsage(PROJECT)}`,
     });
   }
   if (second !== undefined) {

@@ -1,4 +1,3 @@
-import { homedir } from "node:os";
 import type { Argument, Command, Flag, Session } from "../command.ts";
 import { type Candidate, completeLine, type Completions, type TypedLine } from "../complete.ts";
 import { placesIn } from "../global-flags.ts";
@@ -73,7 +72,11 @@ async function answer(session: Session, typed: TypedLine): Promise<string> {
 }
 
 /** The shells give words as they were written. */
-const atHome = (path: string): string => path.replace(/^~(?=\/|$)/, () => homedir());
+function atHome(path: string): string {
+  if (!/^~(\/|$)/.test(path)) return path;
+  const { homedir } = require("node:os") as typeof import("node:os");
+  return homedir() + path.slice(1);
+}
 
 /** Whatever cannot be asked has no values: nobody wants an error in the middle of a line. */
 async function liveValues(session: Session, { live }: Completions): Promise<Candidate[]> {

@@ -1,6 +1,6 @@
 import { DISPATCHER_TYPES } from "../../domain/dispatcher.ts";
 import type { Argument } from "../command.ts";
-import { parseWord } from "../parse-word.ts";
+import { parseAnyCase } from "../parse-word.ts";
 
 export const TYPE: Argument = {
   name: "type",
@@ -19,4 +19,4 @@ export const IFINDEX: Argument = {
 };
 
 export const parseDispatcherType = (text: string): string =>
-  parseWord(text, { what: "dispatcher type", words: DISPATCHER_TYPES, code: "USAGE" });
+  parseAnyCase(text, { what: "dispatcher type", words: DISPATCHER_TYPES, code: "USAGE" });

@@ -22,14 +22,15 @@ export const REGISTRY_AUTH: Flag = {
   long: "registry-auth",
   short: "r",
   takes: "one",
+  env: "BPFMAN_REGISTRY_AUTH",
   doc: [
     "Optional: Registry auth for authenticating with the specified image registry.",
     "This should be base64 encoded from the '<username>:<password>' string just like",
     "it's stored in the docker/podman host config.",
     'Example: --registry_auth "YnjrcKw63PhDcQodiU9hYxQ2"',
     "",
-    "Other users of this machine can see the options of a command while it runs: a",
-    "login with podman or docker is found as well, and shows nothing.",
+    "Other users of this machine can see the options of a command while it runs: the",
+    "environment variable and a login with podman or docker show nothing.",
   ],
 };
 

@@ -23,9 +23,10 @@ const IFINDEX: Flag = {
   doc: ["Optional: List dispatchers of one interface index."],
 };
 
+/** 0 is how newer bpfman writes "any". */
 function read<T>(line: Line, flag: Flag, parse: (text: string) => T): T | null {
   const text = line.value(flag);
-  return text === null ? null : parse(text);
+  return text === null || text === "0" ? null : parse(text);
 }
 
 export const listDispatchers: Command = {

@@ -1,8 +1,10 @@
 /** What the attach commands of the noun-verb grammar have in common: places are words, the rest are options. */
 import { DIRECTIONS } from "../../domain/link.ts";
-import type { Argument, Flag, Line } from "../command.ts";
+import type { Action, Argument, Flag, Line } from "../command.ts";
+import { attaching as classicAttaching } from "../commands/attach-flags.ts";
 import { parseWidePriority } from "../parse-number.ts";
-import { parseWord } from "../parse-word.ts";
+import { parseAnyCase } from "../parse-word.ts";
+import { parseNounMetadata } from "./parse-metadata.ts";
 
 export const IFACE: Argument = {
   name: "iface",
@@ -22,6 +24,10 @@ export const PRIORITY: Flag = {
   doc: ["Required: Place in the chain. Lower value runs first.", "[possible values: 0-2147483647]"],
 };
 
+/** As in the classic grammar, but for what metadata may look like. */
+export const attaching = (line: Line, attach: Readonly<Record<string, unknown>>): Action =>
+  classicAttaching(line, attach, parseNounMetadata);
+
 /** The part of a request that every network hook has. */
 export const readNetwork = (line: Line, netns: Flag): { iface: string; priority: number; netns: string | null } => ({
   iface: line.word(IFACE),
@@ -30,7 +36,7 @@ export const readNetwork = (line: Line, netns: Flag): { iface: string; priority:
 });
 
 export const readDirection = (line: Line): string =>
-  parseWord(line.word(DIRECTION), { what: "direction", words: DIRECTIONS, code: "INVALID_ATTACH" });
+  parseAnyCase(line.word(DIRECTION), { what: "direction", words: DIRECTIONS, code: "INVALID_ATTACH" });
 
 /** The option that says after which return values the chain goes on. */
 export const proceedOn = (actions: readonly string[], example: string, usual: readonly string[]): Flag => ({
@@ -47,9 +53,9 @@ export const proceedOn = (actions: readonly string[], example: string, usual: re
 
 /** The words of that option, or the usual ones. */
 export function readProceedOn(line: Line, flag: Flag, usual: readonly string[]): readonly string[] {
-  const words = line.values(flag).map((word) => word.trim());
+  const words = line.values(flag);
   if (words.length === 0) return usual;
   return words.map((word) =>
-    parseWord(word, { what: "proceed-on", words: flag.choices ?? [], code: "INVALID_ATTACH" }),
+    parseAnyCase(word, { what: "proceed-on", words: flag.choices ?? [], code: "INVALID_ATTACH" }),
   );
 }

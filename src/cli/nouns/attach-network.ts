@@ -1,8 +1,17 @@
 import { TC_ACTIONS, XDP_ACTIONS, XDP_PROCEED_ON_DEFAULT } from "../../domain/actions.ts";
 import { ATTACHED_PROGRAM } from "../attached-program.ts";
 import type { Command } from "../command.ts";
-import { attaching, METADATA, NETNS } from "../commands/attach-flags.ts";
-import { DIRECTION, IFACE, PRIORITY, proceedOn, readDirection, readNetwork, readProceedOn } from "./attach-flags.ts";
+import { METADATA, NETNS } from "../commands/attach-flags.ts";
+import {
+  attaching,
+  DIRECTION,
+  IFACE,
+  PRIORITY,
+  proceedOn,
+  readDirection,
+  readNetwork,
+  readProceedOn,
+} from "./attach-flags.ts";
 
 /** Unlike the classic grammar, a TC program that says "ok" ends the chain. */
 const TC_USUAL = ["pipe", "dispatcher_return"] as const;

@@ -1,11 +1,7 @@
 import { ATTACHED_PROGRAM } from "../attached-program.ts";
 import type { Argument, Command, Flag, Line } from "../command.ts";
-import { attaching, METADATA, readOffset, readPid } from "../commands/attach-flags.ts";
-import {
-  attachFentry as classicFentry,
-  attachFexit as classicFexit,
-  attachLsm as classicLsm,
-} from "../commands/attach-tracing.ts";
+import { METADATA, readOffset, readPid } from "../commands/attach-flags.ts";
+import { attaching } from "./attach-flags.ts";
 
 const TRACEPOINT: Argument = {
   name: "tracepoint",
@@ -93,12 +89,13 @@ export const attachUprobe: Command = {
     }),
 };
 
-const tracing = (classic: Command, kind: string): Command => ({
-  ...classic,
+const tracing = (kind: "fentry" | "fexit" | "lsm"): Command => ({
   args: [ATTACHED_PROGRAM],
+  flags: [METADATA],
   examples: [{ does: "Attach it to what was named when it was loaded", line: `bpfman link attach ${kind} 63178` }],
+  prepare: (line) => attaching(line, { kind }),
 });
 
-export const attachFentry = tracing(classicFentry, "fentry");
-export const attachFexit = tracing(classicFexit, "fexit");
-export const attachLsm = tracing(classicLsm, "lsm");
+export const attachFentry = tracing("fentry");
+export const attachFexit = tracing("fexit");
+export const attachLsm = tracing("lsm");

@@ -1,5 +1,6 @@
+import type { DeleteAnswer } from "../../domain/answer.ts";
 import { BpfmanError } from "../../errors/error.ts";
-import type { Argument, Command, Flag } from "../command.ts";
+import type { Argument, Command, Flag, Session } from "../command.ts";
 import { IFINDEX, NSID, parseDispatcherType, TYPE } from "../commands/dispatcher-flags.ts";
 import { forEachId } from "../commands/each-id.ts";
 import { parseIfindex, parseLinkId, parseNsid, parseProgramId } from "../parse-number.ts";
@@ -29,8 +30,8 @@ const nothing = (): string => "";
 
 export const deletePrograms: Command = {
   description: [
-    "Deletes programs: their links are detached first. A program whose maps are used by",
-    "others goes with --recursive only, behind those others.",
+    "Deletes programs: their links are detached first. Maps that other programs use stay",
+    "until the last of these goes; with --recursive those programs go first.",
   ],
   args: [PROGRAM_ID],
   flags: [ALL, RECURSIVE],
@@ -48,18 +49,18 @@ export const deletePrograms: Command = {
     }
     return async (session) => {
       if (all) return session.print(await session.invoke("program/delete", { all, recursive }), nothing);
-      const answers = await forEachId(session, ids, (programId) =>
-        session.invoke("program/delete", { programId, recursive }),
-      );
-      session.print(together(answers), nothing);
+      await deleteEach(session, ids, {
+        run: (programId) => session.invoke("program/delete", { programId, recursive }),
+        goneOf: ({ deleted }) => deleted,
+      });
     };
   },
 };
 
 export const deleteLinks: Command = {
   description: [
-    "Deletes links, and the programs that have no other link. A program whose maps are used",
-    "by others goes with --recursive only, behind those others.",
+    "Deletes links, and the programs that have no other link. With --recursive the programs",
+    "that use the maps of one that goes are deleted before it.",
   ],
   args: [LINK_ID],
   flags: [RECURSIVE],
@@ -68,20 +69,29 @@ export const deleteLinks: Command = {
     const ids = line.words(LINK_ID).map(parseLinkId);
     const recursive = line.has(RECURSIVE);
     return async (session) => {
-      const answers = await forEachId(session, ids, (linkId) => session.invoke("link/delete", { linkId, recursive }));
-      session.print(together(answers), nothing);
+      await deleteEach(session, ids, {
+        run: (linkId) => session.invoke("link/delete", { linkId, recursive }),
+        goneOf: ({ detached }) => detached,
+      });
     };
   },
 };
 
-interface Deleted {
-  readonly deleted: readonly number[];
-  readonly detached: readonly number[];
+interface Deletion {
+  run(id: number): Promise<DeleteAnswer>;
+  /** What an answer says has gone, of the kind that ids are given for. */
+  goneOf(answer: DeleteAnswer): readonly number[];
 }
-const together = (answers: readonly Deleted[]): Deleted => ({
-  deleted: answers.flatMap((answer) => answer.deleted),
-  detached: answers.flatMap((answer) => answer.detached),
-});
+
+/** Deletes one after the other. What went along with one before it is not asked for again. */
+async function deleteEach(session: Session, ids: readonly number[], { run, goneOf }: Deletion): Promise<void> {
+  const answers: DeleteAnswer[] = [];
+  await forEachId(session, ids, async (id) => {
+    if (!answers.flatMap(goneOf).includes(id)) answers.push(await run(id));
+  });
+  const deleted = answers.flatMap((answer) => answer.deleted);
+  session.print({ deleted, detached: answers.flatMap((answer) => answer.detached) }, nothing);
+}
 
 export const deleteDispatcher: Command = {
   description: ["Detaches every member of a hook's chain at one stroke. Its programs stay loaded."],

@@ -1,10 +1,10 @@
 import { PROGRAM_TYPES } from "../../domain/program.ts";
 import type { Command, Flag } from "../command.ts";
-import { parseMetadata } from "../parse-metadata.ts";
 import { parseProgramId } from "../parse-number.ts";
-import { parseWord } from "../parse-word.ts";
+import { parseAnyCase } from "../parse-word.ts";
 import { renderLinkList } from "../render-lists.ts";
 import { APPLICATION, METADATA_SELECTOR, printList, PROGRAM_TYPE, QUIET, readTypes } from "./list-flags.ts";
+import { parseNounMetadata } from "./parse-metadata.ts";
 
 const PROGRAM_ID: Flag = {
   long: "program-id",
@@ -31,13 +31,14 @@ export const listLinks: Command = {
     const program = line.value(PROGRAM_ID);
     const kinds = line
       .values(KIND)
-      .map((word) => parseWord(word.trim().toLowerCase(), { what: "link kind", words: PROGRAM_TYPES, code: "USAGE" }));
+      .map((word) => parseAnyCase(word, { what: "link kind", words: PROGRAM_TYPES, code: "USAGE" }));
     const request = {
       programId: program === null ? null : parseProgramId(program),
       ...(kinds.length === 0 ? {} : { kinds }),
       programType: readTypes(line, PROGRAM_TYPE),
+      exactTypes: true,
       application: line.value(APPLICATION),
-      metadataSelector: parseMetadata(line.values(METADATA_SELECTOR)),
+      metadataSelector: parseNounMetadata(line.values(METADATA_SELECTOR)),
     };
     return async (session) => {
       const answer = await session.invoke("link/list", request);

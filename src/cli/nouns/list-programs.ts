@@ -1,9 +1,9 @@
 import { BpfmanError } from "../../errors/error.ts";
 import type { Command, Flag } from "../command.ts";
-import { parseMetadata } from "../parse-metadata.ts";
 import { PROGRAM_TYPE_FILTER_WORDS } from "../parse-program-type.ts";
 import { renderProgramList } from "../render-lists.ts";
 import { APPLICATION, METADATA_SELECTOR, printList, PROGRAM_TYPE, QUIET, readTypes } from "./list-flags.ts";
+import { parseNounMetadata } from "./parse-metadata.ts";
 
 const ATTACHED: Flag = { long: "attached", takes: "nothing", doc: ["Optional: Only programs that have links."] };
 const UNATTACHED: Flag = { long: "unattached", takes: "nothing", doc: ["Optional: Only programs without links."] };
@@ -20,7 +20,7 @@ const SELECTOR: Flag = {
   doc: [
     "Optional: Only programs whose metadata this holds for.",
     "Terms are key=value, key!=value, key in (a,b), key notin (a,b), key, !key,",
-    "separated by commas; all must hold.",
+    "key>1, key<1, separated by commas; all must hold.",
     "Example: --selector 'app=web,tier!=1'",
   ],
 };
@@ -46,8 +46,9 @@ export const listPrograms: Command = {
     const quiet = line.has(QUIET);
     const request = {
       programType: readTypes(line, TYPE, PROGRAM_TYPE),
+      exactTypes: true,
       application: line.value(APPLICATION),
-      metadataSelector: parseMetadata(line.values(METADATA_SELECTOR)),
+      metadataSelector: parseNounMetadata(line.values(METADATA_SELECTOR)),
       selector: line.value(SELECTOR),
       attached: line.has(ATTACHED) || line.has(UNATTACHED) ? line.has(ATTACHED) : null,
       all: line.has(ALL),

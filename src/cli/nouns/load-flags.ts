@@ -2,9 +2,9 @@
 import { type Metadata, NOUN_APPLICATION_KEY, type ProgramSelector } from "../../domain/program.ts";
 import type { Flag, Line } from "../command.ts";
 import { MAP_OWNER_ID, METADATA } from "../commands/load-flags.ts";
-import { parsePrefixedGlobals } from "../parse-global.ts";
-import { parseMetadata } from "../parse-metadata.ts";
+import { parseNounGlobals } from "../parse-global.ts";
 import { parseProgramId } from "../parse-number.ts";
+import { parseNounMetadata } from "./parse-metadata.ts";
 import { parseNounSelector } from "./parse-selector.ts";
 
 const PROGRAMS: Flag = {
@@ -58,11 +58,12 @@ export function readLoadFlags(line: Line): LoadParts {
   const application = line.value(APPLICATION);
   const owner = line.value(MAP_OWNER_ID);
   const pairs = application === null ? [] : [`${NOUN_APPLICATION_KEY}=${application}`];
-  const metadata = parseMetadata([...line.values(METADATA), ...pairs]);
+  const metadata = parseNounMetadata([...line.values(METADATA), ...pairs]);
   return {
     programs: line.values(PROGRAMS).map((text) => parseNounSelector(text, metadata)),
-    globalData: parsePrefixedGlobals(line.values(GLOBAL)),
+    globalData: parseNounGlobals(line.values(GLOBAL)),
     metadata,
-    mapOwnerId: owner === null ? null : parseProgramId(owner),
+    // 0 is how newer bpfman writes "none".
+    mapOwnerId: owner === null || owner === "0" ? null : parseProgramId(owner),
   };
 }

@@ -13,7 +13,12 @@ const isReturnProbe = (type: ProgramType): boolean => type === "kretprobe" || ty
  * last word on the type. Throws INVALID_PROGRAM.
  */
 export function parseNounSelector(text: string, metadata: Metadata): ProgramSelector {
-  const asked = parseSelector(text);
+  const asked = parseSelector(
+    text
+      .split(":")
+      .map((part) => part.trim())
+      .join(":"),
+  );
   const override = metadata[actualTypeKey(asked.name)];
   const actualType =
     override === undefined

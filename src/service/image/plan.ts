@@ -28,8 +28,7 @@ export function planOf(bytecode: Bytecode, files: Files): Plan {
 
 function planned(input: BytecodeInput, files: Files): PlannedObject {
   const { path, slot } = input;
-  const bytes = opened(path, files);
-  const object = readNamedObject({ bytes, path }, { nativeByteOrderOnly: slot === null });
+  const { bytes, object } = opened(input, files);
   if (slot !== null && object.byteOrder !== slot.byteOrder) throw wrongByteOrder(input, object);
   const labels = labelsOf(object);
   if (Object.keys(labels.programs).length === 0) {
@@ -42,9 +41,10 @@ function planned(input: BytecodeInput, files: Files): PlannedObject {
 }
 
 /** The words before the reason are those that scripts look for. */
-function opened(path: string, files: Files): Uint8Array {
+function opened({ path, slot }: BytecodeInput, files: Files): { bytes: Uint8Array; object: ObjectFile } {
   try {
-    return files.readObject(path, OBJECT_BYTES_MAX);
+    const bytes = files.readObject(path, OBJECT_BYTES_MAX);
+    return { bytes, object: readNamedObject({ bytes, path }, { nativeByteOrderOnly: slot === null }) };
   } catch (cause) {
     if (!(cause instanceof BpfmanError)) throw cause;
     const { code, message, details, hint, sys } = cause;

@@ -7,12 +7,7 @@ import { linkAnswer } from "../../inspect/link.ts";
 import type { Host } from "../../platform/host.ts";
 import type { AttachedLink } from "../../platform/kernel.ts";
 import type { AttachSpec } from "../attach/target.ts";
-import { resolveTcx } from "../attach/tcx.ts";
-import { resolveKprobe } from "../attach/kprobe.ts";
-import { resolveTracepoint } from "../attach/tracepoint.ts";
-import { resolveTracing } from "../attach/tracing.ts";
-import { resolveUprobe } from "../attach/uprobe.ts";
-import { attachToChain, type ChainTarget } from "../chain/attach.ts";
+import type { ChainTarget } from "../chain/attach.ts";
 import { type Context, operation } from "../operation.ts";
 import { carryOut } from "../plan.ts";
 import { requireProgram } from "../programs.ts";
@@ -32,21 +27,21 @@ function requireKind(program: ProgramRecord, target: AttachTarget): void {
 
 type SimpleTarget = Exclude<AttachTarget, ChainTarget>;
 
-/** Resolves what goes on a hook by itself, without a dispatcher. */
-function resolve(host: Host, program: ProgramRecord, target: SimpleTarget): AttachSpec {
+/** Resolves what goes on a hook by itself, without a dispatcher. Each kind is fetched when it is attached to. */
+async function resolve(host: Host, program: ProgramRecord, target: SimpleTarget): Promise<AttachSpec> {
   switch (target.kind) {
     case "tcx":
-      return resolveTcx(host, program, target);
+      return (await import("../attach/tcx.ts")).resolveTcx(host, program, target);
     case "tracepoint":
-      return resolveTracepoint(host, program, target);
+      return (await import("../attach/tracepoint.ts")).resolveTracepoint(host, program, target);
     case "uprobe":
-      return resolveUprobe(host, program, target);
+      return (await import("../attach/uprobe.ts")).resolveUprobe(host, program, target);
     case "kprobe":
-      return resolveKprobe(host, program, target);
+      return (await import("../attach/kprobe.ts")).resolveKprobe(host, program, target);
     case "fentry":
     case "fexit":
     case "lsm":
-      return resolveTracing(host, program, target);
+      return (await import("../attach/tracing.ts")).resolveTracing(host, program, target);
   }
 }
 
@@ -74,9 +69,10 @@ async function attach(host: Host, request: AttachRequest, context: Context): Pro
   requireKind(program, target);
   if (target.kind === "xdp" || target.kind === "tc") {
     const metadata = { ...inherited(program), ...request.metadata };
+    const { attachToChain } = await import("../chain/attach.ts");
     return attachToChain(host, { program, target, metadata }, context);
   }
-  const spec = resolve(host, program, target);
+  const spec = await resolve(host, program, target);
   try {
     return await attachSpec(host, { program, request, spec }, context);
   } finally {

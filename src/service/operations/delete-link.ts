@@ -7,7 +7,7 @@ import { requireLink } from "../programs.ts";
 import { removeLink } from "../remove-link.ts";
 import { type DeleteLinkRequest, deleteLinkRequest } from "../requests/links.ts";
 
-/** Detaches the link; its program goes with it when that was its last. What would be refused is refused beforehand. */
+/** Detaches the link; its program goes with it when that was its last. */
 async function deleteLink(host: Host, request: DeleteLinkRequest, context: Context): Promise<DeleteAnswer> {
   const link = requireLink(host, request.linkId);
   const program = host.store.program(link.programId);

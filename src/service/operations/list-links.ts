@@ -8,18 +8,22 @@ import { operation } from "../operation.ts";
 import { type ListLinksRequest, listLinksRequest } from "../requests/links.ts";
 
 function listLinks(host: Host, request: ListLinksRequest): LinkListAnswer {
-  requireTypeWords(request.programType);
+  requireTypeWords(request);
   const all = host.store.links();
   const around = surroundingsOf(host, all);
   const programs = new Map(host.store.programSummaries().map((program) => [program.id, program]));
-  /** A link has its program's metadata as well; its own wins. */
-  const metadataOf = (link: LinkRecord): Metadata => ({ ...programs.get(link.programId)?.metadata, ...link.metadata });
+  /** A link has its program's metadata besides its own. */
+  const either = (link: LinkRecord, holds: (metadata: Metadata) => boolean): boolean =>
+    holds(link.metadata) || holds(programs.get(link.programId)?.metadata ?? {});
+  const pairs = Object.entries(request.metadataSelector);
   const links = all
     .filter(({ programId }) => (request.programId ?? programId) === programId)
-    .filter(({ details }) => isOfKind(details.kind, request.programType))
+    .filter(({ details }) => isOfKind(details.kind, request))
     .filter(({ details }) => (request.kinds ?? [details.kind]).includes(details.kind))
-    .filter((link) => hasApplication(metadataOf(link), request.application))
-    .filter((link) => hasMetadata(metadataOf(link), request.metadataSelector))
+    .filter((link) => either(link, (metadata) => hasApplication(metadata, request.application)))
+    .filter((link) =>
+      pairs.every(([key, value]) => either(link, (metadata) => hasMetadata(metadata, { [key]: value }))),
+    )
     .map((link) => ({
       ...linkRecordAnswer(link, around),
       application: applicationOf(link.metadata),

@@ -14,7 +14,7 @@ function managed(host: Host, request: ListProgramsRequest): ProgramListEntry[] {
   const matches = parseSelector(request.selector ?? null);
   const wanted = host.store
     .programSummaries()
-    .filter(({ type }) => isOfType(type, request.programType))
+    .filter(({ type }) => isOfType(type, request))
     .filter(({ metadata }) => hasApplication(metadata, request.application))
     .filter(({ metadata }) => hasMetadata(metadata, request.metadataSelector))
     .filter(({ metadata }) => matches(metadata))
@@ -51,7 +51,7 @@ function foreign(host: Host, request: ListProgramsRequest): ProgramListEntry[] {
   for (const id of host.kernel.programIds()) {
     if (ours.has(id)) continue;
     const kernel = host.kernel.program(id);
-    if (kernel === null || !isOfKernelType(kernel.type, request.programType)) continue;
+    if (kernel === null || !isOfKernelType(kernel.type, request)) continue;
     entries.push({
       program_id: id,
       managed: false,
@@ -67,7 +67,7 @@ function foreign(host: Host, request: ListProgramsRequest): ProgramListEntry[] {
 }
 
 function listPrograms(host: Host, request: ListProgramsRequest): ProgramListAnswer {
-  requireTypeWords(request.programType);
+  requireTypeWords(request);
   const programs = managed(host, request);
   if (request.all) programs.push(...foreign(host, request));
   return { programs: programs.sort((a, b) => a.program_id - b.program_id) };

@@ -47,6 +47,8 @@ export const metadata = v.optional(
 /** bpfman's own words and the kernel's (domain/kernel-words.ts); checked where the words are known. */
 const typeWord = v.pipe(v.string(), v.minLength(1));
 export const programType = v.optional(v.nullable(v.union([typeWord, v.array(typeWord)])), null);
+/** bpfman's own words mean that type alone: `tc` is not tcx, as it is to the kernel. */
+export const exactTypes = v.optional(v.boolean());
 export const application = v.optional(v.nullable(text), null);
 
 const PRIORITY_SHAPE = `a priority is a whole number from 0 to ${PRIORITY_WIDE_MAX}`;

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { PROGRAM_TYPES } from "../../domain/program.ts";
-import { application, id, metadata, priority, programType } from "./fields.ts";
+import { application, exactTypes, id, metadata, priority, programType } from "./fields.ts";
 
 export const detachRequest = v.strictObject({ linkId: id, ignoreMissing: v.optional(v.boolean(), false) });
 export type DetachRequest = v.InferOutput<typeof detachRequest>;
@@ -17,8 +17,9 @@ export type GetLinkRequest = v.InferOutput<typeof getLinkRequest>;
 
 export const listLinksRequest = v.strictObject({
   programType,
+  exactTypes,
   application,
-  /** Pairs that the link has, or its program. */
+  /** Pairs each of which the link has, or its program. */
   metadataSelector: metadata,
   programId: v.optional(v.nullable(id)),
   /** Exact kinds; none for all. */

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { SELECTOR_CHARS_MAX } from "../../domain/limits.ts";
-import { application, id, metadata, programType } from "./fields.ts";
+import { application, exactTypes, id, metadata, programType } from "./fields.ts";
 
 export const unloadRequest = v.strictObject({ programId: id, ignoreMissing: v.optional(v.boolean(), false) });
 export type UnloadRequest = v.InferOutput<typeof unloadRequest>;
@@ -22,6 +22,7 @@ export type GetProgramRequest = v.InferOutput<typeof getProgramRequest>;
 
 export const listProgramsRequest = v.strictObject({
   programType,
+  exactTypes,
   application,
   metadataSelector: metadata,
   /** Terms as Kubernetes writes them: `a=b,c!=d,e in (f,g),!h`. All must hold. */

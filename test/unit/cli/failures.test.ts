@@ -118,6 +118,27 @@ describe("JSON", () => {
       });
     },
   );
+  describe("--error-format decides for both grammars, also of a line that cannot be read", () => {
+    const missing = failing("PROGRAM_NOT_FOUND", "no");
+    test.each<[line: string, env: NonNullable<CliWorld["env"]>, json: boolean]>([
+      ["program get 1 -o json", {}, false],
+      ["program get 1 --error-format json", {}, true],
+      ["--error-format=json program get 1", {}, true],
+      ["program get 1", { BPFMAN_ERROR_FORMAT: "json" }, true],
+      ["program get 1 --error-format text", { BPFMAN_ERROR_FORMAT: "json" }, false],
+      ["program lsit --error-format=json", {}, true],
+      ["program lsit", { BPFMAN_ERROR_FORMAT: "json" }, true],
+      ["program lsit -o json", { BPFMAN_ERROR_FORMAT: "" }, false],
+      ["get program 1 -o json --error-format text", {}, false],
+      ["get program 1 --error-format json", {}, true],
+      ["lsit -o json --error-format=text", {}, false],
+      ["lsit -o json", { BPFMAN_ERROR_FORMAT: "" }, true],
+      ["lsit -o json", { BPFMAN_ERROR_FORMAT: "text" }, false],
+    ])("%s with %j", async (line, env, json) => {
+      const { err } = await cli(line, { ...missing, env });
+      expect(err.startsWith("{")).toBe(json);
+    });
+  });
   test("is not what a word behind -- asks for", async () => {
     expect((await cli("lod -- -o json")).err).toStartWith("error: ");
   });
@@ -202,17 +223,17 @@ describe("several ids", () => {
     },
   });
   test("each failure is printed; the first gives the exit code", async () => {
-    const run = await cli("unload 1 2 3 4", world({ 2: "PROGRAM_NOT_FOUND", 4: "MAP_OWNER_IN_USE" }));
+    const run = await cli("unload 1 2 3 4", world({ 2: "PROGRAM_NOT_FOUND", 4: "LINK_STILL_HELD" }));
     expect(run.calls).toHaveLength(4);
     expect(run.code).toBe(3);
     expect(run.out).toBe("");
     expect(run.err).toBe("error: program 2 failed\nhint: h\nerror: program 4 failed\nhint: h\n");
   });
   test("JSON has what worked on stdout", async () => {
-    const run = await cli("unload 1 2 3 -o json", world({ 2: "MAP_OWNER_IN_USE" }));
+    const run = await cli("unload 1 2 3 -o json", world({ 2: "LINK_STILL_HELD" }));
     expect(run.code).toBe(5);
     expect(JSON.parse(run.out).unloaded.map((each: { program_id: number }) => each.program_id)).toEqual([1, 3]);
-    expect(JSON.parse(run.err).error.code).toBe("MAP_OWNER_IN_USE");
+    expect(JSON.parse(run.err).error.code).toBe("LINK_STILL_HELD");
   });
   test("an interruption ends it", async () => {
     const run = await cli("unload 1 2 3", world({ 2: "CANCELLED" }));

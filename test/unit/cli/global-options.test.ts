@@ -29,6 +29,9 @@ describe("before the command, between its words, and behind it", () => {
     ["--runtime-dir=/r", { runtimeDir: "/r" }],
     ["--state-dir /s", { stateDir: "/s" }],
     ["--cache-dir /c", { cacheDir: "/c" }],
+    ["--image-cache-dir=/c", { cacheDir: "/c" }],
+    ["--error-format json", {}],
+    ["--log info,manager=debug", { logLevel: "debug" }],
     ["--ca-file /ca.pem", { caFile: "/ca.pem" }],
     ["--config /c.toml", { configFile: "/c.toml" }],
     ["--lock-timeout 5s", { lockTimeoutMs: 5_000 }],
@@ -39,7 +42,7 @@ describe("before the command, between its words, and behind it", () => {
   ];
   test.each(cases)("%s", async (option, change) => {
     const wanted = { ...DEFAULTS, ...change };
-    const json = option.includes("json") ? "" : "-o json";
+    const json = option.startsWith("-o") || option.startsWith("--output") ? "" : "-o json";
     expect(await settingsOf(`${option} get program 1 ${json}`)).toEqual(wanted);
     expect(await settingsOf(`get ${option} program 1 ${json}`)).toEqual(wanted);
     expect(await settingsOf(`get program ${option} 1 ${json}`)).toEqual(wanted);
@@ -48,8 +51,21 @@ describe("before the command, between its words, and behind it", () => {
 });
 
 test("the environment stands in for options that are not given; empty is not given", async () => {
-  const env = { BPFMAN_RUNTIME_DIR: "/r", BPFMAN_STATE_DIR: "/s", BPFMAN_CONFIG: "/c", BPFMAN_LOG: "debug" };
-  const fromEnv: Settings = { ...DEFAULTS, runtimeDir: "/r", stateDir: "/s", configFile: "/c", logLevel: "debug" };
+  const env = {
+    BPFMAN_RUNTIME_DIR: "/r",
+    BPFMAN_STATE_DIR: "/s",
+    BPFMAN_CONFIG: "/c",
+    BPFMAN_LOG: "debug",
+    BPFMAN_LOCK_TIMEOUT: "1m",
+  };
+  const fromEnv: Settings = {
+    ...DEFAULTS,
+    runtimeDir: "/r",
+    stateDir: "/s",
+    configFile: "/c",
+    logLevel: "debug",
+    lockTimeoutMs: 60_000,
+  };
   expect(await settingsOf("version", env)).toEqual(fromEnv);
   expect(await settingsOf("version --runtime-dir /mine --log-level off", env)).toEqual({
     ...fromEnv,
@@ -59,10 +75,45 @@ test("the environment stands in for options that are not given; empty is not giv
   expect(await settingsOf("version", { BPFMAN_RUNTIME_DIR: "", BPFMAN_LOG: "" })).toEqual(DEFAULTS);
 });
 
-test("a wrong environment variable is a wrong command line", async () => {
-  const run = await cli("version", { env: { BPFMAN_LOG: "info,bpfman=debug" } });
+test.each([
+  ["BPFMAN_LOG", "info,bpfman=loud", 'invalid log level in BPFMAN_LOG "loud": must be one of off, '],
+  ["BPFMAN_LOCK_TIMEOUT", "soon", 'invalid duration in BPFMAN_LOCK_TIMEOUT "soon": must be '],
+  ["BPFMAN_ERROR_FORMAT", "xml", 'invalid error format in BPFMAN_ERROR_FORMAT "xml": must be one of text, json'],
+])("a wrong environment variable is a wrong command line: %s", async (name, value, message) => {
+  const run = await cli("version", { env: { [name]: value } });
   expect(run.code).toBe(2);
-  expect(run.err).toStartWith('error: invalid log level in BPFMAN_LOG "info,bpfman=debug": must be one of off, ');
+  expect(run.err).toStartWith(`error: ${message}`);
+});
+
+describe("log levels, as newer bpfman writes them too", () => {
+  test.each([
+    ["debug", "debug"],
+    ["DEBUG", "debug"],
+    ["warning", "warn"],
+    ["err", "error"],
+    ["info,manager=debug", "debug"],
+    [" info , store = trace ,", "trace"],
+    ["debug,store=error", "debug"],
+    ["manager=debug", "debug"],
+    ["manager=error", "warn"],
+    ["off", "off"],
+    [",", "warn"],
+  ] as const)("%p is %s", async (spec, logLevel) => {
+    const wanted = { ...DEFAULTS, logLevel };
+    for (const line of [
+      ["version", "--log", spec],
+      ["--log-level", spec, "version"],
+      ["version", `--log=${spec}`],
+    ]) {
+      expect((await cli(line, { answer: () => versionAnswer })).connected[0]).toEqual(wanted);
+    }
+    expect(await settingsOf("version", { BPFMAN_LOG: spec })).toEqual(wanted);
+  });
+  test("one name for both", async () => {
+    expect((await cli("version --log info --log-level debug")).err).toStartWith(
+      'error: "--log-level <LEVEL>" cannot be used multiple times\n',
+    );
+  });
 });
 
 describe("durations", () => {
@@ -75,13 +126,19 @@ describe("durations", () => {
     ["2m", 120_000],
     ["1h", 3_600_000],
     ["0.01ms", 1],
+    ["1m30s", 90_000],
+    ["1h0.5m", 3_630_000],
+    ["5µs", 1],
   ];
   test.each(cases)("%s", async (text, ms) => {
     expect((await settingsOf(`version --lock-timeout ${text}`))?.lockTimeoutMs).toBe(ms);
   });
-  test.each(["", "s", "1d", "1 s", "1e3", "Infinity", ".5s", "99999999999999h"])("%p is none", async (text) => {
-    expect((await cli(["version", `--lock-timeout=${text}`])).code).toBe(2);
-  });
+  test.each(["", "s", "1d", "1 s", "1e3", "Infinity", ".5s", "99999999999999h", "1s 2s", "30s5", "1.2.3"])(
+    "%p is none",
+    async (text) => {
+      expect((await cli(["version", `--lock-timeout=${text}`])).code).toBe(2);
+    },
+  );
 });
 
 test("what an operation is told", async () => {

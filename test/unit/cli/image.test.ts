@@ -47,11 +47,31 @@ describe("requests", () => {
     expect(run.calls.map((call) => [call.name, call.request])).toEqual([[name, request]]);
   });
 
+  test.each<[line: string, name: string]>([
+    ["load image -i a --programs xdp:a", "program/load"],
+    ["program load image a --programs xdp:a", "program/load"],
+    ["image pull -i a", "image/pull"],
+    ["image inspect a", "image/inspect"],
+    ["image verify a", "image/verify"],
+  ])("%s takes credentials from the environment, unless the line has some", async (line, name) => {
+    const authOf = async (more: string, value: string) => {
+      const run = await cli(`${line}${more}`, {
+        env: { BPFMAN_REGISTRY_AUTH: value },
+        answer: () => ({ programs: [], signatures: [] }),
+      });
+      expect(run.calls.map((call) => call.name)).toEqual([name]);
+      return JSON.stringify(run.calls[0]?.request).match(/"registryAuth":(null|"[^"]*")/)?.[1];
+    };
+    expect(await authOf("", "YTpi")).toBe('"YTpi"');
+    expect(await authOf(" --registry-auth Yzpk", "YTpi")).toBe('"Yzpk"');
+    expect(await authOf("", "")).toBe("null");
+  });
+
   test.each(["load image --programs xdp:a", "load image -i a", "image pull", "image inspect"])(
     "%s lacks something",
     async (line) => {
       const run = await cli(line);
-      expect(run.code).toBe(2);
+      expect(run.code).toBe(line === "image inspect" ? 1 : 2);
       expect(run.err).toContain("needs");
       expect(run.calls).toEqual([]);
     },
@@ -84,15 +104,14 @@ describe("text", () => {
   test("an index; what a terminal would act on is escaped", async () => {
     const content = { programs: { "x\x1b[2J": "xdp" }, maps: null };
     const layers = [{ media_type: "l", digest: DIGEST, size: 12 }];
-    const platform = (architecture: string, variant: string | null) => ({ os: "linux", architecture, variant });
     const entry = { digest: DIGEST, media_type: "n", size: 3, ...content, layers };
     const answer: ImageInspectAnswer = {
       reference: "h.io/a:1",
       digest: DIGEST,
       media_type: "m",
       manifests: [
-        { ...entry, platform: platform("arm", "v7") },
-        { ...entry, platform: platform("amd64", null) },
+        { ...entry, platform: "linux/arm/v7" },
+        { ...entry, platform: "linux/amd64" },
       ],
     };
     const { out } = await cli("image inspect h.io/a:1 -o text", { answer: () => answer });

@@ -102,8 +102,16 @@ describe("program load", () => {
   test.each(cases)("%s", (line, request) => expectRequests(line, ["program/load", request]));
 });
 
-const list = { programType: [], application: null, metadataSelector: {}, selector: null, attached: null, all: false };
-const links = { programId: null, programType: [], application: null, metadataSelector: {} };
+const list = {
+  programType: [],
+  exactTypes: true,
+  application: null,
+  metadataSelector: {},
+  selector: null,
+  attached: null,
+  all: false,
+};
+const links = { programId: null, programType: [], exactTypes: true, application: null, metadataSelector: {} };
 
 describe("lists", () => {
   const summary = { ...list, view: "summary" };
@@ -251,20 +259,39 @@ describe("images", () => {
     expect(run.calls.map((call) => [call.name, call.request])).toEqual([[name, request]]);
   });
 
-  test("inspect answers JSON unless text is asked for; its errors are text unless JSON is", async () => {
+  test("inspect answers JSON unless text is asked for", async () => {
     const answer = () => ({ reference: "h.io/a:1" });
     expect(JSON.parse((await cli("image inspect h.io/a:1", { answer })).out)).toEqual({ reference: "h.io/a:1" });
+  });
+
+  test("which grammar a line is of decides how it fails: by its command, or by a word that only one has", async () => {
     const refuse = (): never => {
       throw new BpfmanError("IMAGE_NOT_FOUND", "no image");
     };
-    expect((await cli("image inspect h.io/a:1", { refuse })).err).toStartWith("error: no image");
-    expect(JSON.parse((await cli("image inspect h.io/a:1 -o json", { refuse })).err).error.code).toBe(
-      "IMAGE_NOT_FOUND",
-    );
+    const failing = async (line: string) => {
+      const { code, err } = await cli(line, { refuse });
+      return [code, err.split("\n", 1)[0]];
+    };
+    const noun = [1, "bpfman: error: no image"];
+    expect(await failing("image inspect h.io/a:1 -o json")).toEqual(noun);
+    expect(await failing("image verify h.io/a:1")).toEqual(noun);
+    expect(await failing("image build h.io/a:1 x.o")).toEqual(noun);
+    expect(await failing("image build h.io/a:1 -c out")).toEqual(noun);
+    expect(await failing("image generate-build-args x.o -o json")).toEqual(noun);
+    const classic = [3, "error: no image"];
+    expect(await failing("image build -t h.io/a:1 -b x.o")).toEqual(classic);
+    expect(await failing("image generate-build-args -b x.o")).toEqual(classic);
+    expect(await failing("image pull -i h.io/a:1")).toEqual(classic);
+  });
+
+  test("an image needs a name", async () => {
+    expect(await cli("image build")).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/^error: "bpfman image build" needs --tag <TAG>\n/),
+    });
   });
 
   test.each([
-    ["image build", '"bpfman image build" needs --tag <TAG>'],
     ["image build h.io/a:1", "no bytecode file was given"],
     ["image build h.io/a:1 a.o b.o", "several bytecode files need the platform of each"],
     ["image build h.io/a:1 a.o linux/amd64=b.o", "several bytecode files need the platform of each"],
@@ -274,7 +301,7 @@ describe("images", () => {
     ["image build h.io/a:1 a.o -b b.o", '"--bytecode <BYTECODE>" cannot be used with bytecode file "a.o"'],
   ])("%s is refused", async (line, message) => {
     const run = await cli(line);
-    expect([run.code, run.err.split("\n", 1)]).toEqual([2, [`error: ${message}`]]);
+    expect([run.code, run.err.split("\n", 1)]).toEqual([1, [`bpfman: error: ${message}`]]);
   });
 });
 
@@ -297,10 +324,6 @@ describe("errors", () => {
     [
       "program load x.o --programs kprobe:r -m bpfman.io/actual-type:r=retprobe",
       'invalid actual program type "retprobe"',
-    ],
-    [
-      "program load x.o --programs xdp:a -a b -m bpfman.io/application=c",
-      'metadata key "bpfman.io/application" is given twice',
     ],
   ])("%s", async (line, message) => {
     const run = await cli(line);

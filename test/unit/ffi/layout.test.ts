@@ -36,6 +36,22 @@ test("a struct is written where its layout says, and zero elsewhere", () => {
   expect(decode(SAMPLE, memory).bit({ offset: 7, mask: 0b1000 })).toBe(false);
 });
 
+test("numbers of either kind are written alike, and into their field alone", () => {
+  const pairs: readonly [small: number | bigint, large: number | bigint][] = [
+    [7, 2 ** 40],
+    [7n, 1n << 40n],
+  ];
+  for (const [small, large] of pairs) {
+    const memory = encode(SAMPLE, { small, large });
+    expect(Buffer.from(memory).toString("hex")).toBe("0700000000000000000000000001000000000000");
+  }
+  const neighbours = { fields: { a: { offset: 0, size: 4 }, b: { offset: 4, size: 4 } }, size: 8 } as const;
+  expect([...encode(neighbours, { b: 9, a: 7n })]).toEqual([7, 0, 0, 0, 9, 0, 0, 0]);
+  expect([...encode({ fields: { c: { offset: 0, size: 8 } }, size: 8 } as const, { c: 9 })]).toEqual([
+    9, 0, 0, 0, 0, 0, 0, 0,
+  ]);
+});
+
 test("numbers that do not fit are refused instead of cut", () => {
   for (const small of [-1, 2 ** 32, 1.5, Number.NaN, -1n, 1n << 32n]) {
     expect(() => encode(SAMPLE, { small })).toThrow(RangeError);

@@ -27,7 +27,7 @@ test("what is not there is not found, a folder and a file in a file's place alik
     const error = failureOf(() => files().readObject(folder.path(name), 10));
     expect([error.code, error.message]).toEqual([
       "FILE_NOT_FOUND",
-      `read "${folder.path(name)}": there is no such file`,
+      `read "${folder.path(name)}": the file does not exist`,
     ]);
     expect(files().openBinary(folder.path(name), null)).toBeNull();
   }

@@ -40,7 +40,11 @@ describe("--registry-auth", () => {
   test("is split at the first colon, and comes before all files", async () => {
     write("home/.docker/config.json", { auths: { "quay.io": auth("file") } });
     const known = await find({}, { registryAuth: base64("me:pass:word:") });
-    expect(known).toEqual({ username: "me", password: "pass:word:", source: "--registry-auth" });
+    expect(known).toEqual({
+      username: "me",
+      password: "pass:word:",
+      source: "--registry-auth or BPFMAN_REGISTRY_AUTH",
+    });
     expect(await find({}, { registryAuth: `${base64("me:")}\n` })).toMatchObject({ username: "me", password: "" });
     expect(await find({}, { registryAuth: base64("ü:ß") })).toMatchObject({ username: "ü", password: "ß" });
   });

@@ -85,7 +85,7 @@ test("of a server that was killed, the next change takes it away; one that lives
   const { foreign, own, kept } = await busySession();
   await other("program/load", LOAD);
   expect(rows().programs).toContain(own);
-  const [owner = ""] = bed.inspect((host) => host.store.owners());
+  const [owner = ""] = bed.inspect((host) => host.store.brief().flatMap(({ owner }) => owner ?? []));
   bed.ended.add(owner);
   await other("link/detach", { linkId: kept });
   expect(rows().programs).toContain(foreign);
@@ -99,7 +99,7 @@ test("a failure at any step leaves rows that the next change takes away", async 
     await session.initialize({ session: { cleanup: true } });
     const own = loadedBy(await session.result<LoadAnswer>("program/load", LOAD));
     await session.result("link/attach", { programId: own, attach });
-    const [owner = ""] = bed.inspect((host) => host.store.owners());
+    const [owner = ""] = bed.inspect((host) => host.store.brief().flatMap(({ owner }) => owner ?? []));
     bed.faults.reset();
     bed.faults.failAt = failAt;
     session.end();

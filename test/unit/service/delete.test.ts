@@ -85,17 +85,30 @@ describe("program/delete", () => {
     expectNoTrace(lab);
   });
 
-  test("refuses an owner of maps that others use, unless they are to go as well", async () => {
-    const [owner = 0, user = 0] = await load(lab, "/x.o", "tcx:count", "tracepoint:on_openat");
+  test("of an owner leaves its maps to those that use them; with recursive these go before it", async () => {
+    const [owner = 0, user = 0, third = 0] = await load(
+      lab,
+      "/x.o",
+      "tcx:count",
+      "tracepoint:on_openat",
+      "tcx:count_more",
+    );
     const link = await attachTcx(lab, owner);
-    const refused = await expectCode(lab.invoke("program/delete", { programId: owner }), "MAP_OWNER_IN_USE");
-    expect(refused.message).toBe(`program ${owner} owns the maps of program ${user}`);
-    expect(refused.hint).toContain("--recursive");
-    expect(picture(lab)).toMatchObject({ programs: [owner, user], links: [link] });
-    // The one that only uses them can go by itself.
-    expect(await lab.invoke("program/delete", { programId: owner, recursive: true })).toEqual({
-      deleted: [user, owner],
-      detached: [link],
+    expect(await lab.invoke("program/delete", { programId: owner })).toEqual({ deleted: [owner], detached: [link] });
+    expect(picture(lab)).toMatchObject({ programs: [user, third], links: [], unsettled: 0 });
+    for (const id of [user, third]) {
+      const { maps, map_used_by } = (await lab.invoke("program/get", { programId: id })).status;
+      const pinned = maps.filter((map) => map.pin_path !== "");
+      expect([map_used_by, pinned.length, pinned.every((map) => map.present)]).toEqual([[user, third], 2, true]);
+    }
+    await lab.invoke("program/delete", { programId: user });
+    await lab.invoke("program/delete", { programId: third });
+    expectNoTrace(lab);
+
+    const [second = 0, other = 0] = await load(lab, "/x.o", "tcx:count", "tracepoint:on_openat");
+    expect(await lab.invoke("program/delete", { programId: second, recursive: true })).toEqual({
+      deleted: [other, second],
+      detached: [],
     });
     expectNoTrace(lab);
   });
@@ -130,14 +143,16 @@ describe("link/delete", () => {
     await expectCode(lab.invoke("link/delete", { linkId: second }), "LINK_NOT_FOUND");
   });
 
-  test("is refused before the link goes when the program could not", async () => {
+  test("takes those that use the program's maps along with recursive only", async () => {
     const [owner = 0, user = 0] = await load(lab, "/x.o", "tcx:count", "tracepoint:on_openat");
     const link = await attachTcx(lab, owner);
-    await expectCode(lab.invoke("link/delete", { linkId: link }), "MAP_OWNER_IN_USE");
-    expect(picture(lab)).toMatchObject({ programs: [owner, user], links: [link] });
-    expect(await lab.invoke("link/delete", { linkId: link, recursive: true })).toEqual({
-      deleted: [user, owner],
-      detached: [link],
+    expect(await lab.invoke("link/delete", { linkId: link })).toEqual({ deleted: [owner], detached: [link] });
+    expect(picture(lab)).toMatchObject({ programs: [user], links: [] });
+    const [second = 0, other = 0] = await load(lab, "/x.o", "tcx:count", "tracepoint:on_openat");
+    const last = await attachTcx(lab, second);
+    expect(await lab.invoke("link/delete", { linkId: last, recursive: true })).toEqual({
+      deleted: [other, second],
+      detached: [last],
     });
   });
 });

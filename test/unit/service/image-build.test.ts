@@ -133,8 +133,16 @@ describe("generate-build-args", () => {
       "INVALID_BUILD",
       'check "big.o" for linux/arm64: it is big-endian (ELFDATA2MSB), expected ELFDATA2LSB',
     ],
-    [{ file: "big.o" }, "INVALID_OBJECT", 'check "big.o": cannot read the object file: it is big-endian'],
-    [{ file: "text.o" }, "INVALID_OBJECT", 'check "text.o": cannot read the object file: it is no ELF file'],
+    [
+      { file: "big.o" },
+      "INVALID_OBJECT",
+      'open bytecode ELF: check "big.o": cannot read the object file: it is big-endian',
+    ],
+    [
+      { file: "text.o" },
+      "INVALID_OBJECT",
+      'open bytecode ELF: check "text.o": cannot read the object file: it is no ELF file',
+    ],
     [{ file: "socket.o" }, "INVALID_BUILD", 'check "socket.o": it has no program of a type that bpfman loads'],
   ])("refuses %j", async (bytecode, code, message) => {
     files.contents.set("text.o", new TextEncoder().encode("int main() {}"));

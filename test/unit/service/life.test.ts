@@ -393,6 +393,9 @@ describe("lists", () => {
       [foreign, false, "xdp"],
     ]);
     expect((await invoke("program/list", { all: true, application: "x" })).programs).toEqual([]);
+    // The kernel does not tell bpfman's types apart.
+    const probes = await invoke("program/list", { all: true, programType: ["kprobe", "xdp"], exactTypes: true });
+    expect(probes.programs.map((program) => program.program_id)).toContain(foreign);
     const got = await invoke("program/get", { programId: foreign });
     expect(got.record).toBeNull();
     expect(got.status.kernel?.name).toBe("filter");
@@ -428,6 +431,9 @@ describe("what the noun-verb grammar asks for", () => {
     expect(await names({ attached: false })).toEqual(["on_openat", "filter"]);
     expect(await names({ programType: ["xdp", "tracepoint"] })).toEqual(["on_openat", "filter"]);
     expect(await names({ programType: [] })).toEqual(["count", "on_openat", "filter"]);
+    expect(await names({ programType: "tc" })).toEqual(["count"]);
+    expect(await names({ programType: "tc", exactTypes: true })).toEqual([]);
+    expect(await names({ programType: ["tcx", "tracepoint"], exactTypes: true })).toEqual(["count", "on_openat"]);
     expect(await names({ selector: "tier in (1,2)" })).toEqual(["count"]);
     // Both grammars' applications are one.
     expect(await names({ application: "a" })).toEqual(["count"]);
@@ -450,8 +456,16 @@ describe("what the noun-verb grammar asks for", () => {
     expect(await ids({ programId: b })).toEqual([2]);
     expect(await ids({ kinds: ["tcx"] })).toEqual([1, 2]);
     expect(await ids({ kinds: ["tc"] })).toEqual([]);
+    expect(await ids({ programType: "tc" })).toEqual([1, 2]);
+    expect(await ids({ programType: "tc", exactTypes: true })).toEqual([]);
     expect(await ids({ metadataSelector: { tier: "1" } })).toEqual([1]);
     expect(await ids({ application: "a" })).toEqual([1]);
     expect((await invoke("link/list", {})).links.map((link) => link.application)).toEqual(["a", null]);
+    // Neither hides what the other says.
+    const attach = { kind: "tcx", iface: "eth0", direction: "egress", priority: 50 };
+    await invoke("link/attach", { programId: a, attach, metadata: { tier: "2", zone: "z" } });
+    expect(await ids({ metadataSelector: { tier: "1" } })).toEqual([1, 3]);
+    expect(await ids({ metadataSelector: { tier: "2" } })).toEqual([3]);
+    expect(await ids({ metadataSelector: { tier: "1", zone: "z" } })).toEqual([3]);
   });
 });

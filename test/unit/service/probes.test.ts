@@ -93,6 +93,6 @@ describe("fentry and lsm", () => {
     expect(failure.hint).toContain("lsm=");
     expect((await invoke("link/list", {})).links).toEqual([]);
     bed.kernel.lsm = true;
-    expect((await attach(id, { kind: "lsm" })).record.details).toEqual({ fn_name: "file_open" });
+    expect((await attach(id, { kind: "lsm" })).record.details).toEqual({ hook_name: "file_open" });
   });
 });

@@ -29,6 +29,12 @@ describe("a selector", () => {
     ["empty=", true],
     ["app=", false],
     ["toString", false],
+    ["tier>0", true],
+    ["tier > 1", false],
+    ["tier<2,app=web", true],
+    ["tier<-1", false],
+    ["app>0", false],
+    ["nothing<9", false],
   ])("%p", (text, matches) => {
     expect(parseSelector(text)(METADATA)).toBe(matches);
   });

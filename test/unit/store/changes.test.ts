@@ -122,6 +122,8 @@ test("after a restart of the machine nothing of before is told, and it is no con
   expect(writer.changes(2, 10)).toMatchObject({ entries: [], complete: true });
 });
 
+const ownersOf = (store: StorePort): string[] => [...new Set(store.brief().flatMap(({ owner }) => owner ?? []))];
+
 test("rows belong to who made them", () => {
   writer.close();
   writer = openStore({ path: path(), mode: "write", bootId: "boot-1", owner: "1:2:3" });
@@ -130,9 +132,9 @@ test("rows belong to who made them", () => {
   writer.close();
   writer = open("write");
   load(2);
-  expect(writer.owners()).toEqual(["1:2:3"]);
+  expect(ownersOf(writer)).toEqual(["1:2:3"]);
   expect(writer.ownedBy("1:2:3")).toMatchObject({ programs: [{ id: 1 }], links: [] });
-  expect(open("read", "boot-2").owners()).toEqual([]);
+  expect(ownersOf(open("read", "boot-2"))).toEqual([]);
 });
 
 test("a kept reader sees each commit, and another file that takes the place", () => {

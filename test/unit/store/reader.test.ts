@@ -3,9 +3,10 @@ import { expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { programId } from "../../../src/domain/ids.ts";
 import { openReader, openWriter } from "../../../src/store/connection.ts";
-import { MIGRATIONS } from "../../../src/store/migrations.ts";
+import { SCHEMA } from "../../../src/store/migrate.ts";
 import { openStore } from "../../../src/store/store.ts";
 import { linkDraftOf, programRecordOf } from "../../fakes/records.ts";
+import { schemaOf } from "../../fakes/schema.ts";
 import { temporaryFolder } from "../../fakes/temporary-folder.ts";
 
 const folder = temporaryFolder();
@@ -95,9 +96,9 @@ test("an older schema is read through a copy in memory", () => {
   const path = folder.path("bpfman.db");
   const first = ["CREATE TABLE things (a INTEGER) STRICT; INSERT INTO things VALUES (1)"];
   const both = [...first, "ALTER TABLE things ADD COLUMN b INTEGER; UPDATE things SET b = a + 1"];
-  openWriter({ path, busyTimeoutMs: 100, migrations: first }).close();
+  openWriter({ path, busyTimeoutMs: 100, schema: schemaOf(first) }).close();
   const before = fs.readFileSync(path);
-  const reader = openReader({ path, busyTimeoutMs: 100, migrations: both });
+  const reader = openReader({ path, busyTimeoutMs: 100, schema: schemaOf(both) });
   expect(reader.query("SELECT * FROM things").all()).toEqual([{ a: 1, b: 2 }]);
   expect(() => reader.run("DELETE FROM things")).toThrow("readonly");
   reader.close();
@@ -111,8 +112,12 @@ test("file and folder are for their owner alone", () => {
   for (const name of ["bpfman.db", "bpfman.db-wal", "bpfman.db-shm"]) expect(mode(`state/${name}`)).toBe(0o600);
 });
 
+test("the schema's number is that of its steps", () => {
+  expect(SCHEMA.steps()).toHaveLength(SCHEMA.version);
+});
+
 test("the schema is strict, and writers sync at checkpoints, wait and check references", () => {
-  const database = openWriter({ path: folder.path("bpfman.db"), busyTimeoutMs: 123, migrations: MIGRATIONS });
+  const database = openWriter({ path: folder.path("bpfman.db"), busyTimeoutMs: 123, schema: SCHEMA });
   const pragma = (name: string) =>
     Object.values(database.query<Record<string, unknown>, []>(`PRAGMA ${name}`).get() ?? {})[0];
   expect(["journal_mode", "synchronous", "foreign_keys", "busy_timeout", "user_version"].map(pragma)).toEqual([
@@ -120,7 +125,7 @@ test("the schema is strict, and writers sync at checkpoints, wait and check refe
     1,
     1,
     123,
-    MIGRATIONS.length,
+    SCHEMA.version,
   ]);
   const tables = database
     .query<{ strict: number }, []>(

@@ -1,12 +1,13 @@
-import { MIGRATIONS } from "../../../src/store/migrations.ts";
 /** Databases that must be refused, and left as they are. */
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { openWriter } from "../../../src/store/connection.ts";
+import { SCHEMA } from "../../../src/store/migrate.ts";
 import { openStore } from "../../../src/store/store.ts";
 import { failureOf } from "../../fakes/failure.ts";
 import { linkDraftOf, programRecordOf } from "../../fakes/records.ts";
+import { schemaOf } from "../../fakes/schema.ts";
 import { temporaryFolder } from "../../fakes/temporary-folder.ts";
 
 const folder = temporaryFolder();
@@ -23,7 +24,7 @@ for (const mode of ["read", "write"] as const) {
     const error = failureOf(() => open(mode));
     expect(error.code).toBe("SCHEMA_TOO_NEW");
     expect(error.message).toContain(
-      `"${path()}": its schema has version 999, this bpfman knows up to ${MIGRATIONS.length}`,
+      `"${path()}": its schema has version 999, this bpfman knows up to ${SCHEMA.version}`,
     );
     expect(fs.readFileSync(path())).toEqual(before);
   });
@@ -100,10 +101,10 @@ test("a folder that others can write to is refused", () => {
 
 test("a migration that fails is undone as a whole", () => {
   const options = { path: path(), busyTimeoutMs: 100 };
-  openWriter({ ...options, migrations: ["CREATE TABLE a (x INTEGER)"] }).close();
+  openWriter({ ...options, schema: schemaOf(["CREATE TABLE a (x INTEGER)"]) }).close();
   const broken = ["CREATE TABLE a (x INTEGER)", "CREATE TABLE b (x INTEGER)", "CREATE TABLE c (nonsense"];
-  expect(failureOf(() => openWriter({ ...options, migrations: broken })).code).toBe("DATABASE_UNUSABLE");
-  const database = openWriter({ ...options, migrations: ["CREATE TABLE a (x INTEGER)"] });
+  expect(failureOf(() => openWriter({ ...options, schema: schemaOf(broken) })).code).toBe("DATABASE_UNUSABLE");
+  const database = openWriter({ ...options, schema: schemaOf(["CREATE TABLE a (x INTEGER)"]) });
   expect(database.query("SELECT name FROM sqlite_schema").all()).toEqual([{ name: "a" }]);
   expect(database.query("PRAGMA user_version").get()).toEqual({ user_version: 1 });
   database.close();
@@ -112,10 +113,10 @@ test("a migration that fails is undone as a whole", () => {
 test("migrations go on from where the database stands", () => {
   const options = { path: path(), busyTimeoutMs: 100 };
   const steps = ["CREATE TABLE a (x INTEGER)", "ALTER TABLE a ADD COLUMN y INTEGER DEFAULT 7"];
-  const old = openWriter({ ...options, migrations: steps.slice(0, 1) });
+  const old = openWriter({ ...options, schema: schemaOf(steps.slice(0, 1)) });
   old.run("INSERT INTO a VALUES (1)");
   old.close();
-  const database = openWriter({ ...options, migrations: steps });
+  const database = openWriter({ ...options, schema: schemaOf(steps) });
   expect(database.query("SELECT * FROM a").all()).toEqual([{ x: 1, y: 7 }]);
   database.close();
 });

@@ -1,0 +1,287 @@
+/**
+ * The part of node:fs that every command needs, by the same names and with the same meanings, as system calls: node:fs
+ * costs a millisecond and 6 MiB to load, a third of what an empty program takes (docs/decisions.md). What is not needed at
+ * each start uses node:fs.
+ *
+ * Throws errors like those of node:fs (`code`, `errno`, `syscall`, `path`), and LibraryError when no call can be made.
+ */
+import { ERRNO, errnoName, errnoText } from "../errno.ts";
+import { DIRENT, STATFS, STATX } from "../layout/generated.ts";
+import { decode } from "../layout/struct.ts";
+import { addressOf, allocate, copyOf, cString, keepAlive, type Memory, textUntilNul } from "../memory.ts";
+import { closeFd, syscall } from "./libc.ts";
+import type { SyscallName } from "../raw/syscall-numbers.ts";
+
+const ARM = process.arch === "arm64";
+/** include/uapi/asm-generic/fcntl.h, arch/arm64/include/uapi/asm/fcntl.h */
+export const constants = {
+  O_RDONLY: 0,
+  O_WRONLY: 1,
+  O_RDWR: 2,
+  O_CREAT: 0o100,
+  O_EXCL: 0o200,
+  O_NOCTTY: 0o400,
+  O_TRUNC: 0o1000,
+  O_NONBLOCK: 0o4000,
+  O_DIRECTORY: ARM ? 0o40000 : 0o200000,
+  O_NOFOLLOW: ARM ? 0o100000 : 0o400000,
+  W_OK: 2,
+  R_OK: 4,
+} as const;
+const O_CLOEXEC = 0o2000000;
+
+const AT_FDCWD = -100;
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const AT_REMOVEDIR = 0x200;
+const AT_EMPTY_PATH = 0x1000;
+
+/** What node:fs would throw. */
+function failure(call: string, errno: number, path: string | null): Error {
+  const code = errnoName(errno);
+  const text = errnoText(errno);
+  const about = path === null ? "" : ` '${path}'`;
+  const error = new Error(`${code}: ${text.charAt(0).toLowerCase()}${text.slice(1)}, ${call}${about}`);
+  return Object.assign(error, { code, errno: -errno, syscall: call, ...(path === null ? {} : { path }) });
+}
+
+/** Makes a call again that a signal interrupted. Answers the negative errno on failure. */
+function call(name: SyscallName, ...args: readonly (number | bigint)[]): number {
+  for (;;) {
+    const result = syscall(name, ...args);
+    if (result !== -ERRNO.EINTR) return result;
+  }
+}
+
+/** One about a descriptor, called `said` in errors. */
+function onFd(said: string, name: SyscallName, ...args: readonly (number | bigint)[]): number {
+  const result = call(name, ...args);
+  if (result < 0) throw failure(said, -result, null);
+  return result;
+}
+
+/** One about a path, as `at` makes it with the path's address. */
+function tryPath(path: string, at: (address: number) => number): number {
+  const name = cString(path);
+  const result = at(addressOf(name));
+  keepAlive(name);
+  return result;
+}
+
+function onPath(said: string, path: string, at: (address: number) => number): number {
+  const result = tryPath(path, at);
+  if (result < 0) throw failure(said, -result, path);
+  return result;
+}
+
+/** Closed with the process's programs: O_CLOEXEC, as node:fs has it. */
+export const openSync = (path: string, flags: number, mode = 0o666): number =>
+  onPath("open", path, (address) => call("openat", AT_FDCWD, address, flags | O_CLOEXEC, mode));
+
+export const closeSync = (fd: number): void => closeFd(fd);
+
+/** Up to the room of `into`, from where the file stands; 0 at the end. */
+function readSync(fd: number, into: Memory): number {
+  const count = onFd("read", "read", fd, addressOf(into), into.length);
+  keepAlive(into);
+  return count;
+}
+
+/** Up to `length` bytes from `offset`, fewer at the end of the file. */
+export function readAtSync(fd: number, offset: number, length: number): Uint8Array {
+  if (length === 0) return new Uint8Array();
+  const bytes = allocate(length);
+  const start = addressOf(bytes);
+  let filled = 0;
+  while (filled < length) {
+    const count = onFd("read", "pread64", fd, start + filled, length - filled, offset + filled);
+    if (count === 0) break;
+    filled += count;
+  }
+  keepAlive(bytes);
+  return bytes.subarray(0, filled);
+}
+
+/** May write less than all. */
+export function writeSync(fd: number, bytes: Uint8Array): number {
+  // A small array of others may move (memory.ts).
+  const memory = copyOf(bytes);
+  const count = onFd("write", "write", fd, addressOf(memory), bytes.length);
+  keepAlive(memory);
+  return count;
+}
+
+/** All of it. */
+export function writeTextSync(fd: number, text: string): void {
+  for (let rest = new TextEncoder().encode(text); rest.length > 0; ) rest = rest.subarray(writeSync(fd, rest));
+}
+
+export const ftruncateSync = (fd: number, length: number): void => {
+  onFd("ftruncate", "ftruncate", fd, length);
+};
+
+const TEXT_CHUNK_BYTES = 16 * 1024;
+
+/** All of a file, for small ones such as those of /proc, whose size is not known before. */
+export function readTextSync(path: string): string {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOCTTY);
+  try {
+    const decoder = new TextDecoder();
+    const chunk = allocate(TEXT_CHUNK_BYTES);
+    let text = "";
+    for (let count = readSync(fd, chunk); count > 0; count = readSync(fd, chunk))
+      text += decoder.decode(chunk.subarray(0, count), { stream: true });
+    return text + decoder.decode();
+  } finally {
+    closeSync(fd);
+  }
+}
+
+const S_IFMT = 0o170000;
+const KINDS = { link: 0o120000, file: 0o100000, directory: 0o040000, characterDevice: 0o020000 } as const;
+
+export interface Stats {
+  readonly mode: number;
+  readonly uid: number;
+  readonly nlink: number;
+  /** Bytes. */
+  readonly size: number;
+  readonly ino: bigint;
+  readonly dev: number;
+  isFile(): boolean;
+  isDirectory(): boolean;
+  isSymbolicLink(): boolean;
+  isCharacterDevice(): boolean;
+}
+
+/** STATX_BASIC_STATS, and the size of struct statx, which stays (include/uapi/linux/stat.h). */
+const STATX_BASIC_STATS = 0x7ff;
+const STATX_BYTES = 256;
+
+function statsOf(memory: Memory): Stats {
+  const stat = decode(STATX, memory);
+  const mode = stat.u16("stx_mode");
+  const is = (kind: number) => (mode & S_IFMT) === kind;
+  return {
+    mode,
+    uid: stat.u32("stx_uid"),
+    nlink: stat.u32("stx_nlink"),
+    size: Number(stat.u64("stx_size")),
+    ino: stat.u64("stx_ino"),
+    dev: stat.u32("stx_dev_major") * 2 ** 20 + stat.u32("stx_dev_minor"),
+    isFile: () => is(KINDS.file),
+    isDirectory: () => is(KINDS.directory),
+    isSymbolicLink: () => is(KINDS.link),
+    isCharacterDevice: () => is(KINDS.characterDevice),
+  };
+}
+
+/** Undefined when it is not there, or a part of the path is no folder. */
+function look(said: string, path: string, flags: number): Stats | undefined {
+  const memory = allocate(STATX_BYTES);
+  const into = addressOf(memory);
+  const result = tryPath(path, (address) => call("statx", AT_FDCWD, address, flags, STATX_BASIC_STATS, into));
+  keepAlive(memory);
+  if (result === -ERRNO.ENOENT || result === -ERRNO.ENOTDIR) return undefined;
+  if (result < 0) throw failure(said, -result, path);
+  return statsOf(memory);
+}
+
+/** Undefined when it is not there. */
+export const statSync = (path: string): Stats | undefined => look("stat", path, 0);
+/** Of a symbolic link itself. */
+export const lstatSync = (path: string): Stats | undefined => look("lstat", path, AT_SYMLINK_NOFOLLOW);
+
+export function fstatSync(fd: number): Stats {
+  const memory = allocate(STATX_BYTES);
+  const nothing = cString("");
+  onFd("fstat", "statx", fd, addressOf(nothing), AT_EMPTY_PATH, STATX_BASIC_STATS, addressOf(memory));
+  keepAlive(nothing, memory);
+  return statsOf(memory);
+}
+
+/** False as well where it cannot be said. */
+export function existsSync(path: string): boolean {
+  if (path.includes("\0")) return false;
+  return tryPath(path, (address) => call("faccessat", AT_FDCWD, address, 0)) === 0;
+}
+
+export const accessSync = (path: string, mode: number): void => {
+  onPath("access", path, (address) => call("faccessat", AT_FDCWD, address, mode));
+};
+
+/** The folder and those above it; what is there already stays as it is. */
+export function mkdirSync(path: string, { mode }: { readonly recursive: true; readonly mode: number }): void {
+  // Usually it is there.
+  if (statSync(path)?.isDirectory() === true) return;
+  const make = (folder: string): number => tryPath(folder, (address) => call("mkdirat", AT_FDCWD, address, mode));
+  let result = make(path);
+  if (result === -ERRNO.ENOENT) {
+    const above = path.replace(/\/+[^/]*\/*$/, "");
+    if (above !== "" && above !== path) {
+      mkdirSync(above, { recursive: true, mode });
+      result = make(path);
+    }
+  }
+  if (result >= 0) return;
+  if (result === -ERRNO.EEXIST && statSync(path)?.isDirectory() === true) return;
+  throw failure("mkdir", -result, path);
+}
+
+export const unlinkSync = (path: string): void => {
+  onPath("unlink", path, (address) => call("unlinkat", AT_FDCWD, address, 0));
+};
+
+export const rmdirSync = (path: string): void => {
+  onPath("rmdir", path, (address) => call("unlinkat", AT_FDCWD, address, AT_REMOVEDIR));
+};
+
+export function renameSync(from: string, to: string): void {
+  const target = cString(to);
+  onPath("rename", from, (address) => call("renameat2", AT_FDCWD, address, AT_FDCWD, addressOf(target), 0));
+  keepAlive(target);
+}
+
+/** A path longer than PATH_MAX (include/uapi/linux/limits.h) is cut, as by readlink(2). */
+const PATH_MAX = 4096;
+
+export function readlinkSync(path: string): string {
+  const target = allocate(PATH_MAX);
+  const into = addressOf(target);
+  const length = onPath("readlink", path, (address) => call("readlinkat", AT_FDCWD, address, into, PATH_MAX));
+  return new TextDecoder().decode(target.subarray(0, length));
+}
+
+/** struct statfs, the same on 64-bit machines (include/uapi/asm-generic/statfs.h). */
+const STATFS_BYTES = 120;
+
+/** The magic number of the file system behind a path. */
+export function statfsSync(path: string): { readonly type: number } {
+  const memory = allocate(STATFS_BYTES);
+  const into = addressOf(memory);
+  onPath("statfs", path, (address) => call("statfs", address, into));
+  keepAlive(memory);
+  return { type: Number(decode(STATFS, memory).u64("f_type")) };
+}
+
+const ENTRIES_BYTES = 32 * 1024;
+
+/** Names in a folder, without `.` and `..`, in no order. */
+export function readdirSync(path: string): string[] {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    const names: string[] = [];
+    const entries = allocate(ENTRIES_BYTES);
+    for (;;) {
+      const filled = onFd("scandir", "getdents64", fd, addressOf(entries), ENTRIES_BYTES);
+      if (filled === 0) return names.filter((name) => name !== "." && name !== "..");
+      const view = new DataView(entries.buffer);
+      for (let at = 0; at < filled; ) {
+        const length = view.getUint16(at + DIRENT.fields.d_reclen.offset, true);
+        names.push(textUntilNul(entries.subarray(at + DIRENT.fields.d_name.offset, at + length)));
+        at += length;
+      }
+    }
+  } finally {
+    closeSync(fd);
+  }
+}

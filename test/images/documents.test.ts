@@ -1,0 +1,28 @@
+/** Documents that name registries and Sigstore, with a stand-in for the internet in a network namespace of their own. */
+import { expect, test } from "bun:test";
+import { blocksOf, DOCUMENTS, needsOf } from "../fakes/document.ts";
+import { documentNetwork } from "../fakes/document-network.ts";
+import { expectTrue, runDocument } from "../fakes/document-run.ts";
+import { startPublicServices } from "../fakes/public-services.ts";
+
+/** Fetching cosign, where it is not in the cache yet. */
+const LIMIT_MS = 10 * 60_000;
+
+const documents = DOCUMENTS.filter((path) => blocksOf(path).some((block) => needsOf(block).includes("internet")));
+const netns = documentNetwork();
+
+test("there are some", () => expect(documents).toContain("docs/images.md"));
+
+test.each(documents)(
+  "%s",
+  async (path) => {
+    const services = await startPublicServices(netns());
+    try {
+      const has = { internet: true };
+      expectTrue(path, await runDocument(path, { has, netns: netns(), services }), has);
+    } finally {
+      await services.close();
+    }
+  },
+  LIMIT_MS,
+);
