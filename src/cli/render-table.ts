@@ -33,7 +33,8 @@ export function renderTable({ heading, rows }: Table, styled: boolean): string {
 function renderRow(cells: readonly Cell[], widths: readonly number[], styled: boolean): string {
   const last = cells.findLastIndex(({ text }) => text !== "");
   let row = "";
-  for (const [column, { text, width }] of cells.slice(0, last + 1).entries()) {
+  for (let column = 0; column <= last; column++) {
+    const { text, width } = cells[column] as Cell;
     const padding = column === last ? "" : " ".repeat((widths[column] ?? 0) - width);
     row += ` ${styled && text !== "" ? `${HEADING}${text}${RESET}` : text}${padding} `;
   }
