@@ -69,7 +69,7 @@ interface HostStore {
  * for an `import()`.
  */
 function openHost({ folders, config }: Place, { openStore, keepsStore }: HostStore): Host {
-  const pinFolder = `${folders.runtimeDir}/fs`;
+  const pinFolder = `${folders.runtimeDir === "/" ? "" : folders.runtimeDir}/fs`;
   let opened: StorePort | null = null;
   const store = once(() => {
     opened = openStore();
@@ -118,9 +118,8 @@ function openHost({ folders, config }: Place, { openStore, keepsStore }: HostSto
 
 /** A configuration that does not parse stops every command. The usual case is that there is none. */
 async function loadConfig(named: string | null): Promise<Config> {
-  const there = existsSync(named ?? CONFIG_FILE);
-  if (named === null && !there) return CONFIG_DEFAULT;
   const file = named ?? CONFIG_FILE;
+  if (!existsSync(file) && named === null) return CONFIG_DEFAULT;
   const { readConfig } = await import("./config/config.ts");
   return readConfig(file, named !== null);
 }

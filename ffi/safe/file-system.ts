@@ -101,11 +101,13 @@ export function readAtSync(fd: number, offset: number, length: number): Uint8Arr
   return bytes.subarray(0, filled);
 }
 
-/** May write less than all. */
+const WRITE_BYTES_MAX = 64 * 1024;
+
+/** Writes a part of them, of at most 64 KiB: they are copied, because a small array of others may move (memory.ts). */
 export function writeSync(fd: number, bytes: Uint8Array): number {
-  // A small array of others may move (memory.ts).
-  const memory = copyOf(bytes);
-  const count = onFd("write", "write", fd, addressOf(memory), bytes.length);
+  const part = bytes.subarray(0, WRITE_BYTES_MAX);
+  const memory = copyOf(part);
+  const count = onFd("write", "write", fd, addressOf(memory), part.length);
   keepAlive(memory);
   return count;
 }

@@ -24,7 +24,7 @@ export function isBpffs(path: string): boolean {
  * is. Throws STATE_CONFLICT, BPFFS_UNAVAILABLE.
  */
 export function prepareFolders({ root }: PinPaths): void {
-  const runtimeDir = root.slice(0, root.lastIndexOf("/"));
+  const runtimeDir = root.slice(0, root.lastIndexOf("/")) || "/";
   try {
     fs.mkdirSync(runtimeDir, { recursive: true, mode: 0o750 });
     refuseShared(runtimeDir);

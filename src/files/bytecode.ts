@@ -5,13 +5,15 @@ import { BpfmanError } from "../errors/error.ts";
 import { errnoName, reasonOf, sysPart } from "../errors/sys-failure.ts";
 import type { FilesPort } from "../platform/files.ts";
 
+const FILE = "bytecode.o";
+
 /** The part of the port that keeps what was loaded, as `<runtime-dir>/programs/<program id>/bytecode.o`. */
 export function bytecodeStore(
   runtimeDir: string,
 ): Pick<FilesPort, "bytecodePath" | "saveBytecode" | "removeBytecode" | "bytecodeExists" | "bytecodeIds"> {
   const programs = `${runtimeDir}/programs`;
   const folderOf = (id: ProgramId): string => `${programs}/${id}`;
-  const bytecodePath = (id: ProgramId): string => `${folderOf(id)}/bytecode.o`;
+  const bytecodePath = (id: ProgramId): string => `${folderOf(id)}/${FILE}`;
 
   return {
     bytecodePath,
@@ -37,8 +39,10 @@ export function bytecodeStore(
       failing("remove", folderOf(id), () => {
         const folder = folderOf(id);
         if (fs.lstatSync(folder) === undefined) return false;
-        for (const name of fs.readdirSync(folder)) fs.unlinkSync(`${folder}/${name}`);
-        fs.rmdirSync(folder);
+        if (!removedAsUsual(folder)) {
+          const { rmSync } = require("node:fs") as typeof import("node:fs");
+          rmSync(folder, { recursive: true, force: true });
+        }
         return true;
       }),
 
@@ -54,6 +58,19 @@ export function bytecodeStore(
           .map(programId);
       }),
   };
+}
+
+/** The folder with nothing but our file in it, through no link; false when something else stands there. */
+function removedAsUsual(folder: string): boolean {
+  try {
+    if (fs.lstatSync(folder)?.isDirectory() !== true) return false;
+    fs.unlinkSync(`${folder}/${FILE}`);
+    fs.rmdirSync(folder);
+    return true;
+  } catch (thrown) {
+    if (["ENOENT", "EISDIR", "ENOTEMPTY"].includes(errnoName(thrown) ?? "")) return false;
+    throw thrown;
+  }
 }
 
 function namesIn(folder: string): string[] {

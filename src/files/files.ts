@@ -70,7 +70,10 @@ function readObject(path: string, bytesMax: number, root: string | null = null):
 
 function listFolder(path: string): string[] {
   try {
-    return fs.readdirSync(path).filter((name) => fs.lstatSync(`${path}/${name}`)?.isDirectory() !== true);
+    // The kinds come with the names: a folder may be read by who may not look at what is in it.
+    const { readdirSync } = require("node:fs") as typeof import("node:fs");
+    const entries = readdirSync(path, { withFileTypes: true });
+    return entries.filter((entry) => !entry.isDirectory()).map((entry) => entry.name);
   } catch (thrown) {
     if (errnoName(thrown) === "ENOENT") throw whatIsMissing(path, "folder");
     throw unreadable(path, errnoName(thrown) === "ENOTDIR" ? "it is no folder" : thrown);

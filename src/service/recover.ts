@@ -31,13 +31,21 @@ export async function recover(
   }
   const pinned = pinnedPaths(host, rows);
   for (const row of rows) {
-    if (row.kind === "link" && !pinned.has(row.pinPath)) dropLostLink(host, row.id, context);
+    if (row.kind !== "link" || pinned.has(row.pinPath)) continue;
+    await tryTo(context, `look after link ${row.id}, which has no pin`, async () =>
+      dropLostLink(host, row.id, context),
+    );
   }
   for (const row of rows) {
-    if (row.kind === "program" && !pinned.has(row.pinPath)) await dropLostProgram(host, row.id, context);
+    if (row.kind !== "program" || pinned.has(row.pinPath)) continue;
+    await tryTo(context, `look after program ${row.id}, which has no pin`, () =>
+      dropLostProgram(host, row.id, context),
+    );
   }
   const owners = new Set(rows.flatMap(({ owner }) => owner ?? []));
-  for (const owner of owners) if (isOver(owner)) await endSession(host, owner, context);
+  for (const owner of owners) {
+    if (isOver(owner)) await tryTo(context, `end session ${owner}`, () => endSession(host, owner, context));
+  }
 }
 
 /** Rows in the midst of a change, and chains, of which more can be left than rows say. */
@@ -131,5 +139,5 @@ async function dropLostProgram(host: Host, id: ProgramId, context: Context): Pro
   const record = host.store.program(id);
   if (record === null || host.kernel.program(id) !== null) return;
   context.log.warn("a program has lost its pin and is gone; forgetting it", { program_id: id });
-  await tryTo(context, `forget program ${id}`, () => removeProgram(host, { record, state: "ready" }, context));
+  await removeProgram(host, { record, state: "ready" }, context);
 }

@@ -24,9 +24,7 @@ export function removeTestDispatchers(host: Host, programs: readonly { readonly 
 function removeMapPins(host: Host, program: ProgramRecord): void {
   const pins = program.maps.flatMap(({ pinPath }) => pinPath ?? []);
   if (pins.length === 0) return;
-  const unsettled = host.store.unsettledPrograms().map((row) => row.record);
-  const rest = [...host.store.programs(), ...unsettled].filter((other) => other.id !== program.id);
-  const inUse = new Set(rest.flatMap((other) => other.maps.map((map) => map.pinPath)));
+  const inUse = new Set(host.store.mapPinsOfOthers(program.id));
   for (const pin of pins) if (!inUse.has(pin)) host.pins.remove(pin);
 }
 

@@ -16,7 +16,7 @@ export interface BriefRow {
 
 /**
  * The columns as they are: whoever acts on a row reads it whole, and checks it then. A row that cannot be understood is
- * thus in the way of those commands alone that it is about.
+ * thus in the way of those commands alone that are about it, or that show all rows.
  */
 export function rowInBrief({ rank, id, state, owner, pin_path, map_pin_path, type }: BriefRow): RowInBrief {
   if (rank === 3) return { kind: "dispatcher", state, owner };

@@ -29,7 +29,9 @@ export function databaseFailure(thrown: unknown, action: string, path: string): 
     case "SQLITE_NOTADB":
       return new BpfmanError("DATABASE_UNUSABLE", message, {
         ...parts,
-        hint: "nothing was changed; restore the file, or move it away to start with an empty database",
+        hint:
+          "nothing was changed; it goes with the files of its name that end in -wal and -shm: restore them all together, " +
+          "or move them all away to start with an empty database",
       });
     default:
       return new BpfmanError("DATABASE_UNUSABLE", message, parts);

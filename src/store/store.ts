@@ -67,6 +67,9 @@ const SELECT_SUMMARIES = `SELECT program_id, name, type, metadata, state, (
     SELECT json_group_array(link_id) FROM links
     WHERE links.boot_id = programs.boot_id AND links.program_id = programs.program_id AND links.state = 'ready'
   ) AS links FROM programs WHERE boot_id = ? AND state = 'ready' ORDER BY program_id`;
+const SELECT_MAP_PINS = `SELECT DISTINCT map.value ->> 'pinPath' AS pin
+  FROM programs, json_each(iif(json_valid(maps), maps, '[]')) AS map
+  WHERE boot_id = ? AND program_id <> ? AND map.type = 'object' AND pin IS NOT NULL`;
 const INSERT_PROGRAM = `INSERT INTO programs (boot_id, owner, state, ${PROGRAM_COLUMNS.join(", ")})
   VALUES (?, ?, ?, ${PROGRAM_COLUMNS.map(() => "?").join(", ")})`;
 const INSERT_LINK = `INSERT INTO links (boot_id, owner, program_id, state, pin_path, details, metadata, created_at_ms)
@@ -170,6 +173,14 @@ function storeOn(database: Database, { path, bootId, mode, owner = null }: Store
       );
       return rows.map((row) => programId(row.program_id));
     },
+
+    mapPinsOfOthers: (id) =>
+      named("read map pins", path, () =>
+        database
+          .query<{ pin: string }, SQLQueryBindings[]>(SELECT_MAP_PINS)
+          .all(bootId, id)
+          .map(({ pin }) => pin),
+      ),
 
     insertLink(draft: LinkDraft, pinPath: (id: LinkId) => string): LinkRecord {
       const { programId: program, details, metadata, createdAt } = draft;

@@ -1,6 +1,6 @@
 /** Many commands at once, commands that wait, and commands that are killed in the middle. */
 import { describe, expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import { openKernel } from "../../src/kernel/kernel.ts";
@@ -43,6 +43,22 @@ describe("at once", () => {
     },
     LONG_MS,
   );
+
+  test("a command leaves its changes in the database's log, which stays short", async () => {
+    const log = () => statSync(`${bpfman.runtimeDir}/state/bpfman.db-wal`).size;
+    const lengths: number[] = [];
+    for (let round = 0; round < 20; round++) {
+      const [loaded] = await bpfman.load(OBJECT, "--programs", "tcx:count");
+      lengths.push(log());
+      await bpfman.ok("unload", String(loaded?.record?.program_id));
+      lengths.push(log());
+    }
+    // A checkpoint at the end of each command would cut it to nothing each time.
+    expect(lengths.filter((length) => length > 0).length).toBeGreaterThan(30);
+    // A hundred pages of 4 KiB with their headers, and what one command writes on top.
+    expect(Math.max(...lengths)).toBeLessThan(600 * 1024);
+    expect(await bpfman.programs()).toEqual([]);
+  });
 
   test("the very first load, and readers that come while it makes folders and tables", async () => {
     const started = [bpfman.start(...LOAD, "--output", "json")];

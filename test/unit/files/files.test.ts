@@ -141,6 +141,25 @@ test("what a dead process began to save does not count as saved, and is no obsta
   expect(port.removeBytecode(id)).toBe(true);
 });
 
+test("whatever stands in the place of saved bytecode goes, and nothing that it leads to", () => {
+  const place = (id: number) => folder.path(`run/programs/${id}`);
+  fs.mkdirSync(folder.path("run/programs"), { recursive: true });
+  fs.mkdirSync(folder.path("elsewhere"));
+  fs.writeFileSync(folder.path("elsewhere/bytecode.o"), "mine");
+  fs.symlinkSync(folder.path("elsewhere"), place(1));
+  fs.writeFileSync(place(2), "a file");
+  fs.mkdirSync(`${place(3)}/folder`, { recursive: true });
+  fs.writeFileSync(`${place(3)}/folder/deep`, "");
+  fs.mkdirSync(`${place(4)}/bytecode.o`, { recursive: true });
+  fs.mkdirSync(place(5));
+  fs.symlinkSync("nowhere", place(6));
+  for (const id of [1, 2, 3, 4, 5, 6]) {
+    expect([id, files().removeBytecode(programId(id))]).toEqual([id, true]);
+    expect([id, fs.readdirSync(folder.path("run/programs")).includes(String(id))]).toEqual([id, false]);
+  }
+  expect(fs.readFileSync(folder.path("elsewhere/bytecode.o"), "utf8")).toBe("mine");
+});
+
 test("bytecode that cannot be saved says why", () => {
   fs.writeFileSync(folder.path("run"), "");
   const error = failureOf(() => files().saveBytecode(programId(7), new Uint8Array(1)));

@@ -1,5 +1,7 @@
 /** Every step of every operation fails once, and dies once: what is left must be whole, or be mended by the next command. */
+import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
+import { programId } from "../../../src/domain/ids.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
 import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
@@ -172,6 +174,24 @@ test("an interrupted load is undone", async () => {
   expect((outcome as BpfmanError).code).toBe("CANCELLED");
   expectConsistent(bed);
   expect(picture(bed).programs).toEqual([]);
+  bed.close();
+});
+
+test("a row that cannot be understood is in the way of those alone who ask for it", async () => {
+  const { bed, invoke } = await bedFor(SCENARIOS[0] as Scenario);
+  await loadTwo(invoke);
+  await loadTwo(invoke);
+  const damage = new Database(bed.databasePath);
+  damage.run("UPDATE programs SET metadata = '{nonsense', maps = '[' WHERE program_id = 101");
+  damage.close();
+  for (const programId of [100, 102, 103]) {
+    expect(await invoke("program/unload", { programId })).toMatchObject({ unloaded: true });
+  }
+  const asked = invoke("program/unload", { programId: 101 });
+  expect(await asked.catch((cause: BpfmanError) => cause.code)).toBe("DATABASE_UNUSABLE");
+  // Nor when it has lost its pin, so that each command looks after it.
+  bed.inspect((host) => host.pins.remove(host.pins.paths.program(programId(101))));
+  await loadTwo(invoke);
   bed.close();
 });
 
