@@ -1,6 +1,6 @@
 /**
  * Writes ffi/layout/generated.ts: offsets and sizes of the structs that bpfman hands to the kernel and to libbpf, as the
- * C compiler sees them.
+ * C compiler sees them; and ffi/layout/generated-files.ts, those of files, which every command needs.
  *
  * Kernel structs come from the BTF of the running kernel, because packaged kernel headers lag behind (Debian 12 has
  * those of 6.1, without TCX); libbpf's come from its installed header.
@@ -134,13 +134,16 @@ const KERNEL_STRUCTS: readonly StructSource[] = [
     type: "struct perf_event_attr",
     fields: ["type", "size", "config", "uprobe_path", "kprobe_func", "probe_offset"],
   },
+];
+
+const FILE_STRUCTS: readonly StructSource[] = [
   {
     name: "STATX",
     type: "struct statx",
     fields: ["stx_nlink", "stx_uid", "stx_mode", "stx_ino", "stx_size", "stx_dev_major", "stx_dev_minor"],
   },
   { name: "STATFS", type: "struct statfs", fields: ["f_type"] },
-  { name: "DIRENT", type: "struct linux_dirent64", fields: ["d_reclen", "d_type", "d_name"] },
+  { name: "DIRENT", type: "struct linux_dirent64", fields: ["d_reclen", "d_name"] },
 ];
 
 const LIBBPF_STRUCTS: readonly StructSource[] = [
@@ -293,16 +296,18 @@ function printEnum(source: (typeof KERNEL_ENUMS)[number]): string {
   return [`  printf("\\nexport const ${source.name} = {\\n");`, ...values, `  printf("} as const;\\n");`].join("\n");
 }
 
-/** The text of ffi/layout/generated.ts. Throws when {@link obstacle} is not null. */
-export function generateLayouts(): string {
+/** The texts of generated.ts and generated-files.ts in ffi/layout, by name. Throws when {@link obstacle} is not null. */
+export function generateLayouts(): Readonly<Record<string, string>> {
   const folder = mkdtempSync(join(tmpdir(), "bpfman-layouts-"));
   try {
     writeFileSync(join(folder, "vmlinux.h"), must(["bpftool", "btf", "dump", "file", BTF, "format", "c"]));
+    const include = '#define BPF_NO_PRESERVE_ACCESS_INDEX\n#include "vmlinux.h"';
     const kernel = compileAndRun(folder, {
       name: "kernel",
-      include: '#define BPF_NO_PRESERVE_ACCESS_INDEX\n#include "vmlinux.h"',
+      include,
       body: [...KERNEL_ENUMS.map(printEnum), ...KERNEL_STRUCTS.map(printStruct)].join("\n"),
     });
+    const files = compileAndRun(folder, { name: "files", include, body: FILE_STRUCTS.map(printStruct).join("\n") });
     const libbpf = compileAndRun(folder, {
       name: "libbpf",
       include: "#include <bpf/libbpf.h>",
@@ -312,14 +317,17 @@ export function generateLayouts(): string {
       "// Made by scripts/generate-layouts.ts from the kernel's BTF and libbpf's header. Do not edit.",
       "// Offsets and sizes in bytes; the size of a struct ends with the last field used here.",
     ];
-    return `${header.join("\n")}\n${kernel}${libbpf}`;
+    const text = (body: string) => `${header.join("\n")}\n${body}`;
+    return { "generated.ts": text(`${kernel}${libbpf}`), "generated-files.ts": text(files) };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
 if (import.meta.main) {
-  const target = new URL("../ffi/layout/generated.ts", import.meta.url).pathname;
-  writeFileSync(target, generateLayouts());
-  console.log(`wrote ${target}`);
+  for (const [name, text] of Object.entries(generateLayouts())) {
+    const target = new URL(`../ffi/layout/${name}`, import.meta.url).pathname;
+    writeFileSync(target, text);
+    console.log(`wrote ${target}`);
+  }
 }

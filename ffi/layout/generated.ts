@@ -236,38 +236,6 @@ export const PERF_EVENT_ATTR = {
   size: 72,
 } as const;
 
-/** struct statx */
-export const STATX = {
-  fields: {
-    stx_nlink: { offset: 16, size: 4 },
-    stx_uid: { offset: 20, size: 4 },
-    stx_mode: { offset: 28, size: 2 },
-    stx_ino: { offset: 32, size: 8 },
-    stx_size: { offset: 40, size: 8 },
-    stx_dev_major: { offset: 136, size: 4 },
-    stx_dev_minor: { offset: 140, size: 4 },
-  },
-  size: 144,
-} as const;
-
-/** struct statfs */
-export const STATFS = {
-  fields: {
-    f_type: { offset: 0, size: 8 },
-  },
-  size: 8,
-} as const;
-
-/** struct linux_dirent64 */
-export const DIRENT = {
-  fields: {
-    d_reclen: { offset: 16, size: 2 },
-    d_type: { offset: 18, size: 1 },
-    d_name: { offset: 19, size: 0 },
-  },
-  size: 19,
-} as const;
-
 /** struct bpf_object_open_opts */
 export const OBJECT_OPEN_OPTS = {
   fields: {

@@ -6,7 +6,7 @@
  * Throws errors like those of node:fs (`code`, `errno`, `syscall`, `path`), and LibraryError when no call can be made.
  */
 import { ERRNO, errnoName, errnoText } from "../errno.ts";
-import { DIRENT, STATFS, STATX } from "../layout/generated.ts";
+import { DIRENT, STATFS, STATX } from "../layout/generated-files.ts";
 import { decode } from "../layout/struct.ts";
 import { addressOf, allocate, copyOf, cString, keepAlive, type Memory, textUntilNul } from "../memory.ts";
 import { closeFd, syscall } from "./libc.ts";

@@ -5,9 +5,7 @@ import type { Invoke } from "../service/invoke.ts";
 import type { Session } from "./command.ts";
 import { ROOT } from "./commands.ts";
 import { errorFormatOf, type Globals, readGlobals, showsColors } from "./global-flags.ts";
-import { helpOf, usageOf } from "./help.ts";
 import { printable } from "./printable.ts";
-import { insteadOf } from "./habits.ts";
 import { renderJson } from "./render-json.ts";
 import {
   exitCodeOf,
@@ -42,6 +40,10 @@ export interface CliHost {
   describeRpc(): Promise<unknown>;
 }
 
+// Texts that a command which runs has no need of; `require`, since who reports a failure cannot wait for an `import()`.
+const help = () => require("./help.ts") as typeof import("./help.ts");
+const habits = () => require("./habits.ts") as typeof import("./habits.ts");
+
 /** Runs a command line to its end and answers the exit code. Throws nothing. */
 export async function runCli(host: CliHost): Promise<number> {
   const run: Run = {
@@ -55,11 +57,11 @@ export async function runCli(host: CliHost): Promise<number> {
   try {
     const next = await route(host, run.trail);
     if (next.kind === "help") {
-      host.out(await helpOf(run.trail, next.detail));
+      host.out(await help().helpOf(run.trail, next.detail));
       return 0;
     }
     if (next.kind === "incomplete") {
-      host.err(await helpOf(run.trail, "short"));
+      host.err(await help().helpOf(run.trail, "short"));
       return 2;
     }
     run.globals = readGlobals(next, host.env);
@@ -151,7 +153,7 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
       host.out(renderJson(await host.describeRpc()));
     },
     async help(words) {
-      host.out(await helpOf(await topic(words), "long"));
+      host.out(await help().helpOf(await topic(words), "long"));
     },
   };
   return { session, exitCode: () => code };
@@ -169,7 +171,7 @@ function report(cause: unknown, run: Run): number {
   else {
     const styled = host.stderrIsTerminal && (globals?.color ?? showsColors(host.env));
     host.err(renderError(error, { grammar: noun ? "noun" : "classic", styled }));
-    if (isUsage(error, phase)) host.err(`\nUsage: ${usageOf(trail)}\n\ntry "${pathOf(trail)} --help"\n`);
+    if (isUsage(error, phase)) host.err(`\nUsage: ${help().usageOf(trail)}\n\ntry "${pathOf(trail)} --help"\n`);
   }
 
   const level = globals?.settings.logLevel;
@@ -179,7 +181,7 @@ function report(cause: unknown, run: Run): number {
 
 /** A line that was not understood may be one of another tool: then that is what helps most. */
 function withHabit(error: BpfmanError, args: readonly string[]): BpfmanError {
-  const instead = error.kind === "invalid" ? insteadOf(args) : null;
+  const instead = error.kind === "invalid" ? habits().insteadOf(args) : null;
   if (instead === null) return error;
   return new BpfmanError(error.code, error.message, { details: error.details, hint: instead, cause: error });
 }

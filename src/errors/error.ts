@@ -1,4 +1,4 @@
-import { type ErrorCode, type ErrorKind, rowOf } from "./codes.ts";
+import type { ErrorCode, ErrorKind } from "./codes.ts";
 
 /** What the operating system said: the call, its errno, and the errno's name. */
 export interface SysFailure {
@@ -33,7 +33,8 @@ export class BpfmanError extends Error {
 
   constructor(code: ErrorCode, message: string, parts: ErrorParts = {}) {
     super(message, parts.cause === undefined ? undefined : { cause: parts.cause });
-    const row = rowOf(code);
+    // The table has all the advice there is: it is fetched with the first error.
+    const row = (require("./codes.ts") as typeof import("./codes.ts")).rowOf(code);
     this.code = code;
     this.kind = row.kind;
     this.details = parts.details ?? {};

@@ -70,9 +70,9 @@ function openLockFile(path: string): number {
   try {
     fs.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true, mode: 0o750 });
     fd = fs.openSync(path, flags, 0o600);
-    const { nlink } = fs.fstatSync(fd);
+    const stat = fs.fstatSync(fd);
     // It will be cut and written to: a link to somebody's file would destroy that.
-    if (!fs.fstatSync(fd).isFile() || nlink > 1) {
+    if (!stat.isFile() || stat.nlink > 1) {
       throw new BpfmanError("STATE_CONFLICT", `open lock file "${path}": it is not an ordinary file of its own`, {
         details: { path },
         hint: "remove it",
