@@ -14,8 +14,6 @@ import type { initializeParams, setTraceParams, subscribeParams, workDoneToken }
 
 export const PROTOCOL_VERSION = 1;
 
-export const TRACE_VALUES = ["off", "messages", "verbose"] as const;
-
 /** What can be subscribed to; each is the name of its notification. */
 export const EVENT_KINDS = CHANGE_KINDS;
 export type EventKind = ChangeKind;

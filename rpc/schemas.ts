@@ -1,7 +1,8 @@
 /** Params of the methods that belong to the session itself; those of the operations stand with the operations. */
 import * as v from "valibot";
 import { CHANGE_KINDS } from "../src/domain/change.ts";
-import { TRACE_VALUES } from "./protocol.ts";
+
+const TRACE_VALUES = ["off", "messages", "verbose"] as const;
 
 const text = v.pipe(v.string(), v.maxLength(512));
 const sequence = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER));

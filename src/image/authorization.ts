@@ -1,7 +1,7 @@
 /** What a registry wants to know before it answers: Basic, or a token (RFC 9110, 11.6; distribution "token" auth). */
 import { REGISTRY_TEXT_BYTES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
-import type { Credentials } from "./credentials.ts";
+import type { Credentials } from "./credential.ts";
 import { failed, isLoopback, type Reply, type Transport } from "./transport.ts";
 
 /** What a token is for: pulling needs less than pushing. */

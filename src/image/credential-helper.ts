@@ -2,7 +2,7 @@
 import { isAbsolute } from "node:path";
 import { CREDENTIAL_HELPER_TIMEOUT_MS, REGISTRY_TEXT_BYTES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
-import type { Credentials } from "./credentials.ts";
+import type { Credentials } from "./credential.ts";
 
 interface Question {
   /** What the file of credentials says: should be a word. */

@@ -7,19 +7,8 @@ import { join } from "node:path";
 import { AUTH_FILE_BYTES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { errnoName, sysPart } from "../errors/sys-failure.ts";
+import type { Credentials, Password } from "./credential.ts";
 import { askHelper } from "./credential-helper.ts";
-
-interface Password {
-  readonly username: string;
-  readonly password: string;
-}
-/** Not a password, but what tokens are got for (OAuth 2's refresh token). */
-interface IdentityToken {
-  readonly identityToken: string;
-}
-
-/** `source` says where they come from, for people. */
-export type Credentials = (Password | IdentityToken) & { readonly source: string };
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -3,7 +3,8 @@ import { LAYER_BYTES_MAX, MANIFEST_BYTES_MAX, REGISTRY_TEXT_BYTES_MAX } from "..
 import { BpfmanError } from "../errors/error.ts";
 import { denied, openAuthorization, type Scope } from "./authorization.ts";
 import { trustedAuthorities } from "./authorities.ts";
-import { type Credentials, findCredentials } from "./credentials.ts";
+import type { Credentials } from "./credential.ts";
+import { findCredentials } from "./credentials.ts";
 import { digestOf } from "./digest.ts";
 import { MANIFEST_TYPES, mediaTypeOf } from "./manifest.ts";
 import { isDigest, type Reference, repositoryName } from "./reference.ts";

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { type Credentials, findCredentials } from "../../../src/image/credentials.ts";
+import type { Credentials } from "../../../src/image/credential.ts";
+import { findCredentials } from "../../../src/image/credentials.ts";
 import { failureOfAsync } from "../../fakes/failure.ts";
 import { temporaryFolder } from "../../fakes/temporary-folder.ts";
 
