@@ -42,6 +42,12 @@ export const listDispatchers: Command = {
       nsid: read(line, NSID, parseNsid),
       ifindex: read(line, IFINDEX, parseIfindex),
     };
-    return async (session) => session.print(await session.invoke("dispatcher/list", request), renderDispatcherList);
+    return async (session) => {
+      const answer = await session.invoke("dispatcher/list", request);
+      // As all empty lists of this grammar.
+      session.print(answer, (given, styled) =>
+        given.dispatchers.length === 0 ? "" : renderDispatcherList(given, styled),
+      );
+    };
   },
 };

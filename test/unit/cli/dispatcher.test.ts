@@ -66,6 +66,12 @@ describe("requests", () => {
   });
 });
 
+test("an empty list is nothing as text, and an empty list as JSON", async () => {
+  const answer = () => ({ dispatchers: [] });
+  expect((await cli("dispatcher list", { answer })).out).toBe("");
+  expect(JSON.parse((await cli("dispatcher list -o json", { answer })).out)).toEqual({ dispatchers: [] });
+});
+
 test("text", () => {
   expect(renderDispatcherList({ dispatchers: [detail] }, false)).toBe(
     [
