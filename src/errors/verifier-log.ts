@@ -104,6 +104,11 @@ const ADVICE_BY_REASON: readonly (readonly [RegExp, string])[] = [
     /invalid mem access 'scalar'/,
     "it is no pointer here: after a helper that changes the packet, take data and data_end anew; read memory of the kernel with bpf_probe_read_kernel",
   ],
+  // Linux 6.1 blames itself.
+  [
+    /expected prog array map|kernel subsystem misconfigured verifier/,
+    "the helper takes a map of another type: bpf_tail_call one of BPF_MAP_TYPE_PROG_ARRAY",
+  ],
   [/ type=\w+ expected=/, "the function takes an argument of another type"],
 ];
 

@@ -44,13 +44,14 @@ describe("the line of source is found when the verifier refuses", () => {
       program: "tail_calls_array",
       type: "xdp",
       inFunction: "tail_calls_array",
-      reason: "refused it: expected prog array map for tail call",
+      // Linux 6.1 blames itself.
+      reason: /refused it: (expected prog array map for tail call|kernel subsystem misconfigured verifier)$/,
     },
     { program: "beyond_packet", type: "xdp", inFunction: "beyond_packet", reason: "invalid access to packet" },
   ])("$program", async ({ program, type, inFunction, reason }) => {
     const { message, source, log } = await refusal(program, type);
     expect(message).toStartWith(`load program "${program}": the verifier refused it: `);
-    expect(message).toContain(reason);
+    expect(message).toMatch(reason);
     expect(source?.file).toEndWith("/refusals.bpf.c");
     expect(source).toMatchObject({ function: inFunction, column: expect.any(Number) });
     expect(source?.text).toMatch(program === "endless" ? /for \(;;\)/ : /[;}] \/\* REFUSED /);

@@ -196,6 +196,8 @@ test("the usual reasons come with advice", () => {
   expect(adviceFor("R0 invalid mem access 'map_value_or_null'")).toContain("NULL");
   expect(adviceFor("combined stack size of 2 calls is 528. Too large")).toContain("512 bytes");
   expect(adviceFor("R0 !read_ok")).toContain("on every path");
+  for (const reason of ["expected prog array map for tail call", "kernel subsystem misconfigured verifier"])
+    expect(adviceFor(reason)).toContain("BPF_MAP_TYPE_PROG_ARRAY");
   expect(adviceFor("invalid read from stack R1 off=-600 size=1")).toContain("512 bytes");
   expect(adviceFor("invalid indirect read from stack R2 off -8+4 size 8")).toContain("all bytes");
   expect(adviceFor("invalid access to map value, value_size=64 off=127 size=1; R0 max value is outside")).toContain(
