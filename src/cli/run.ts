@@ -115,6 +115,7 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
       connection ??= host.connect(settings);
       const invoke = await connection;
       return invoke(name, request, {
+        calledAs: pathOf(run.trail),
         get operationId() {
           return run.operationId();
         },

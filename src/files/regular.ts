@@ -21,7 +21,8 @@ export function openRegular(path: string, root: string | null = null): RegularFi
   } catch (thrown) {
     const name = errnoName(thrown);
     if (name === "ENOENT" || name === "ENOTDIR") return null;
-    throw unreadable(path, thrown);
+    const ofProcess = name === "EACCES" && (root ?? path).startsWith("/proc/");
+    throw unreadable(path, thrown, ofProcess ? { hint: "reaching into another process takes CAP_SYS_PTRACE" } : {});
   }
   const stat = fs.fstatSync(fd);
   if (stat.isFile()) return { fd, size: stat.size };

@@ -55,7 +55,7 @@ export function createInvoke(runtime: Runtime): Invoke {
       const { implementation } = module as unknown as Module;
       const request = parseRequest(implementation.request, raw);
       if (row.privilege === "root" && !runtime.privileged()) {
-        throw new BpfmanError("PERMISSION_DENIED", `"${name}" needs root: ${whyRoot(row.access)}`);
+        throw new BpfmanError("PERMISSION_DENIED", `"${given.calledAs ?? name}" needs root: ${whyRoot(row.access)}`);
       }
       const input = implementation.prepare ? await implementation.prepare(runtime, request, context) : request;
       const run = (needs: unknown): unknown => implementation.run(needs, input, context);

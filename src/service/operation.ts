@@ -6,6 +6,8 @@ import type { Sources } from "../platform/runtime.ts";
 
 /** What an operation is run with, besides its request. */
 export interface Context {
+  /** What the user calls this operation, for messages: `bpfman list programs`. Its own name when absent. */
+  readonly calledAs?: string;
   /** Names this run in logs and in reports of bugs. */
   readonly operationId: string;
   /** Honoured between steps: what was begun is undone. */

@@ -1,5 +1,6 @@
 /** What to do next is said of mistakes of all kinds: the line behind the error. */
 import { expect, test } from "bun:test";
+import { realpathSync } from "node:fs";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import { executable, idOf } from "../fakes/executable.ts";
@@ -50,6 +51,26 @@ test("is said of each name that an attach cannot find", async () => {
   await expectHint(3, `did you mean "${wire.netns}"?`, ...tcx, `${wire.netns}x`);
   await expectHint(3, "give a file such as /run/netns/NAME or /proc/PID/ns/net", ...tcx, "/nothing-like-it");
   expect(await bpfman.links()).toEqual([]);
+});
+
+test("is said of processes that may not be looked into", async () => {
+  const programs = await bpfman.load(OBJECT, "--programs", "uprobe:on_call");
+  const call = String(idOf(programs, "on_call"));
+  const process = Bun.spawn(["sleep", "60"]);
+  try {
+    for (const target of ["libc", realpathSync("/proc/self/exe")]) {
+      const words = ["attach", call, "uprobe", "-t", target, "-f", "malloc", "-c", String(process.pid)];
+      const without = ["setpriv", "--bounding-set", "-sys_ptrace", "--inh-caps", "-sys_ptrace"];
+      const { exitCode, stderr } = Bun.spawnSync([...without, ...bpfman.command(...words)], { stderr: "pipe" });
+      expect([exitCode, stderr.toString()]).toEqual([
+        1,
+        expect.stringContaining("\nhint: reaching into another process takes CAP_SYS_PTRACE\n"),
+      ]);
+    }
+  } finally {
+    process.kill();
+    await process.exited;
+  }
 });
 
 test("is said of values that are empty, of several in one word, and of shells that are not there", async () => {

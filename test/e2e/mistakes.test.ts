@@ -221,7 +221,10 @@ describe("a user without rights", () => {
     const nobody = { uid: 65534, gid: 65534, cwd: "/", env: {} };
     const result = Bun.spawnSync([join(folder, "bpfman"), ...line.split(" ")], nobody);
     expect({ code: result.exitCode, out: result.stdout.toString() }).toEqual({ code: 4, out: "" });
-    expect(result.stderr.toString()).toMatch(/^error: ".*" needs root: .*\nhint: run it with sudo\n$/);
+    const command = `bpfman ${line.startsWith("attach") ? "attach tracepoint" : line.replace(/ (\d+|--.*)$/, "")}`;
+    const error = result.stderr.toString();
+    expect(error).toMatch(/^error: ".*" needs root: .*\nhint: run it with sudo\n$/);
+    expect(error).toStartWith(`error: "${command}`);
     expect(existsSync("/run/bpfman")).toBe(before);
   });
 });
