@@ -38,8 +38,9 @@ export function bytecodeStore(
     removeBytecode: (id) =>
       failing("remove", folderOf(id), () => {
         const folder = folderOf(id);
-        if (fs.lstatSync(folder) === undefined) return false;
-        if (!removedAsUsual(folder)) {
+        const stat = fs.lstatSync(folder);
+        if (stat === undefined) return false;
+        if (!stat.isDirectory() || !removedAsUsual(folder)) {
           const { rmSync } = require("node:fs") as typeof import("node:fs");
           rmSync(folder, { recursive: true, force: true });
         }
@@ -60,10 +61,9 @@ export function bytecodeStore(
   };
 }
 
-/** The folder with nothing but our file in it, through no link; false when something else stands there. */
+/** The folder with nothing but our file in it; false when there is something else. */
 function removedAsUsual(folder: string): boolean {
   try {
-    if (fs.lstatSync(folder)?.isDirectory() !== true) return false;
     fs.unlinkSync(`${folder}/${FILE}`);
     fs.rmdirSync(folder);
     return true;

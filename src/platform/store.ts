@@ -72,8 +72,8 @@ export interface StorePort {
   programs(): ProgramRecord[];
   /** What a table of programs shows, ascending by id: much cheaper than whole records. */
   programSummaries(): ProgramSummary[];
-  /** Pins of the maps of every program but this one, in any state. */
-  mapPinsOfOthers(id: ProgramId): string[];
+  /** Pins of the maps of every program but this one, in any state; null when a row does not say what its maps are. */
+  mapPinsOfOthers(id: ProgramId): string[] | null;
   /** Rows that a running or dead command left on their way. */
   unsettledPrograms(): { readonly record: ProgramRecord; readonly state: RowState }[];
   /** Programs in any state that use the maps of `owner`, itself included. Ascending. */

@@ -6,7 +6,7 @@ import { BpfmanError } from "../errors/error.ts";
 import { didYouMean } from "../errors/suggest.ts";
 
 /** What a request says of types. */
-export interface TypeFilter {
+interface TypeFilter {
   /** The kernel's words (as the reference spells them) and bpfman's own; null lets everything through. */
   readonly programType: string | readonly string[] | null;
   /** bpfman's own words stand for that type alone. */

@@ -24,8 +24,9 @@ export function removeTestDispatchers(host: Host, programs: readonly { readonly 
 function removeMapPins(host: Host, program: ProgramRecord): void {
   const pins = program.maps.flatMap(({ pinPath }) => pinPath ?? []);
   if (pins.length === 0) return;
-  const inUse = new Set(host.store.mapPinsOfOthers(program.id));
-  for (const pin of pins) if (!inUse.has(pin)) host.pins.remove(pin);
+  // Those of a row that cannot be understood may be any of them: then they stay.
+  const inUse = host.store.mapPinsOfOthers(program.id) ?? pins;
+  for (const pin of pins) if (!inUse.includes(pin)) host.pins.remove(pin);
 }
 
 /** Removes the map pins that no other program uses, the folder when it serves nobody, and the bytecode. */

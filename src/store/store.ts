@@ -68,8 +68,9 @@ const SELECT_SUMMARIES = `SELECT program_id, name, type, metadata, state, (
     WHERE links.boot_id = programs.boot_id AND links.program_id = programs.program_id AND links.state = 'ready'
   ) AS links FROM programs WHERE boot_id = ? AND state = 'ready' ORDER BY program_id`;
 const SELECT_MAP_PINS = `SELECT DISTINCT map.value ->> 'pinPath' AS pin
-  FROM programs, json_each(iif(json_valid(maps), maps, '[]')) AS map
-  WHERE boot_id = ? AND program_id <> ? AND map.type = 'object' AND pin IS NOT NULL`;
+    FROM programs, json_each(iif(json_valid(maps), maps, '[]')) AS map
+    WHERE boot_id = ?1 AND program_id <> ?2 AND map.type = 'object' AND pin IS NOT NULL
+  UNION ALL SELECT NULL FROM programs WHERE boot_id = ?1 AND program_id <> ?2 AND NOT json_valid(maps)`;
 const INSERT_PROGRAM = `INSERT INTO programs (boot_id, owner, state, ${PROGRAM_COLUMNS.join(", ")})
   VALUES (?, ?, ?, ${PROGRAM_COLUMNS.map(() => "?").join(", ")})`;
 const INSERT_LINK = `INSERT INTO links (boot_id, owner, program_id, state, pin_path, details, metadata, created_at_ms)
@@ -175,12 +176,11 @@ function storeOn(database: Database, { path, bootId, mode, owner = null }: Store
     },
 
     mapPinsOfOthers: (id) =>
-      named("read map pins", path, () =>
-        database
-          .query<{ pin: string }, SQLQueryBindings[]>(SELECT_MAP_PINS)
-          .all(bootId, id)
-          .map(({ pin }) => pin),
-      ),
+      named("read map pins", path, () => {
+        const rows = database.query<{ pin: string | null }, SQLQueryBindings[]>(SELECT_MAP_PINS).all(bootId, id);
+        const pins = rows.flatMap(({ pin }) => pin ?? []);
+        return pins.length < rows.length ? null : pins;
+      }),
 
     insertLink(draft: LinkDraft, pinPath: (id: LinkId) => string): LinkRecord {
       const { programId: program, details, metadata, createdAt } = draft;

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { programId } from "../../../src/domain/ids.ts";
+import { mapId, programId } from "../../../src/domain/ids.ts";
 import { openStore } from "../../../src/store/store.ts";
 import { linkDraftOf, programRecordOf } from "../../fakes/records.ts";
 import { temporaryFolder } from "../../fakes/temporary-folder.ts";
@@ -156,5 +156,17 @@ test("a transaction that would wait is refused and leaves nothing", () => {
   const work = async () => store.insertProgram(programRecordOf(5), "ready");
   expect(() => store.transaction(work)).toThrow(TypeError);
   expect(store.programs()).toEqual([]);
+  store.close();
+});
+
+test("pins of maps are those of all other programs, each once, in whatever state", () => {
+  const store = writer();
+  const map = (name: string, pinPath: string | null) => ({ id: mapId(1), name, pinPath });
+  store.insertProgram(programRecordOf(1, { maps: [map("own", "/own"), map("shared", "/shared")] }), "ready");
+  store.insertProgram(programRecordOf(2, { maps: [map("shared", "/shared"), map(".rodata", null)] }), "ready");
+  store.insertProgram(programRecordOf(3, { maps: [map("shared", "/shared"), map("new", "/new")] }), "pending");
+  store.insertProgram(programRecordOf(4, { maps: [] }), "removing");
+  expect(store.mapPinsOfOthers(programId(1))?.sort()).toEqual(["/new", "/shared"]);
+  expect(store.mapPinsOfOthers(programId(3))?.sort()).toEqual(["/own", "/shared"]);
   store.close();
 });
