@@ -1,5 +1,6 @@
 /** Failures as JSON-RPC errors. */
 import { WRONG_VALUE_CHARS_MAX } from "../src/domain/limits.ts";
+import { printable } from "../src/domain/printable.ts";
 import { BpfmanError } from "../src/errors/error.ts";
 import { didYouMean } from "../src/errors/suggest.ts";
 import { ERROR_NUMBERS, type ErrorData, INVALID_PARAMS, METHOD_NOT_FOUND } from "./protocol.ts";
@@ -16,7 +17,7 @@ export class RefusedRequest extends Error {
   readonly code: number;
 
   constructor(code: number, message: string) {
-    super(message);
+    super(printable(message));
     this.code = code;
   }
 }

@@ -3,6 +3,7 @@ import type { InferOutput } from "valibot";
 import { CHANGE_KINDS } from "../src/domain/change.ts";
 import { PARENT_POLL_MS } from "../src/domain/limits.ts";
 import type { LogPort } from "../src/domain/log.ts";
+import { printable, printableJson } from "../src/domain/printable.ts";
 import type { ProcessIdentity } from "../src/domain/session.ts";
 import { BpfmanError } from "../src/errors/error.ts";
 import { parseRequest } from "../src/service/invoke.ts";
@@ -146,7 +147,7 @@ export class Methods {
       (level: keyof LogPort): LogPort["debug"] =>
       (message, facts = {}) => {
         log[level](message, facts);
-        this.#tell(`${level}: ${message}`, JSON.stringify(facts));
+        this.#tell(printable(`${level}: ${message}`), printableJson(JSON.stringify(facts)));
       };
     return { error: both("error"), warn: both("warn"), info: both("info"), debug: both("debug") };
   }

@@ -1,5 +1,5 @@
 import type { BuildArgsAnswer, ImageBuildAnswer } from "../domain/image-answer.ts";
-import { printable } from "./printable.ts";
+import { printable } from "../domain/printable.ts";
 
 /** `NAME=VALUE` lines, as `--build-arg` takes them. */
 export const renderBuildArgs = ({ build_args }: BuildArgsAnswer): string =>
@@ -7,4 +7,4 @@ export const renderBuildArgs = ({ build_args }: BuildArgsAnswer): string =>
     .map(([name, value]) => `${name}=${printable(value)}\n`)
     .join("");
 
-export const renderImageBuild = ({ published }: ImageBuildAnswer): string => `published: ${published}\n`;
+export const renderImageBuild = ({ published }: ImageBuildAnswer): string => `published: ${printable(published)}\n`;

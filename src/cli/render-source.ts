@@ -1,6 +1,6 @@
 import type { SourceLine } from "../domain/source-line.ts";
 import type { BpfmanError } from "../errors/error.ts";
-import { printable } from "./printable.ts";
+import { printable } from "../domain/printable.ts";
 
 /** Lines that show where in the source a program was refused; none when the error knows no such place. */
 export function renderSource({ details }: BpfmanError): string[] {

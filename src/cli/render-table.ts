@@ -1,5 +1,5 @@
 /** Tables without borders: a blank before and after each cell, columns as wide as their widest cell. */
-import { printable } from "./printable.ts";
+import { printable } from "../domain/printable.ts";
 
 const HEADING = "\x1b[1;32m";
 const RESET = "\x1b[0m";

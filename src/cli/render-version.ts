@@ -1,5 +1,5 @@
 import type { VersionAnswer } from "../domain/answer.ts";
-import { printable } from "./printable.ts";
+import { printable } from "../domain/printable.ts";
 
 export function renderVersion(answer: VersionAnswer): string {
   const lines = [

@@ -1,7 +1,7 @@
 /** Failures: what is written on stderr, and the exit code. */
 import type { ErrorKind } from "../errors/codes.ts";
 import type { BpfmanError } from "../errors/error.ts";
-import { printable, printableBlock } from "./printable.ts";
+import { printableBlock } from "../domain/printable.ts";
 import { renderSource } from "./render-source.ts";
 import { renderJson } from "./render-json.ts";
 
@@ -45,9 +45,9 @@ const RESET = "\x1b[0m";
 /** `error: …` (`bpfman: error: …` in the noun-verb grammar), the source of a refused program, `hint: …`, then the verifier's whole log. */
 export function renderError(error: BpfmanError, { grammar, styled }: ErrorStyle): string {
   const label = (text: string, colour: string): string => (styled ? `${colour}${text}:${RESET}` : `${text}:`);
-  const lines = [`${label(PREFIXES[grammar], RED)} ${printable(error.message)}`, ...renderSource(error)];
-  if (error.hint !== null) lines.push(`${label("hint", CYAN)} ${printableBlock(error.hint)}`);
-  if (error.verifierLog !== null) lines.push("", printableBlock(error.verifierLog.trimEnd()));
+  const lines = [`${label(PREFIXES[grammar], RED)} ${error.message}`, ...renderSource(error)];
+  if (error.hint !== null) lines.push(`${label("hint", CYAN)} ${error.hint}`);
+  if (error.verifierLog !== null) lines.push("", error.verifierLog.trimEnd());
   return `${lines.join("\n")}\n`;
 }
 
@@ -65,7 +65,7 @@ export const renderErrorJson = (error: BpfmanError): string =>
 
 /** A mistake of ours, in one line; its message names the run, for whoever looks into the report. */
 export const renderCrash = (error: BpfmanError): string =>
-  `bpfman: internal error: ${printable(error.message)}; please report it, with the command and --log-level debug\n`;
+  `bpfman: internal error: ${error.message}; please report it, with the command and --log-level debug\n`;
 
 /** The stack of an error and of what caused it. */
 export function renderStack(error: unknown): string {

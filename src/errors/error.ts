@@ -1,3 +1,4 @@
+import { printable, printableBlock } from "../domain/printable.ts";
 import type { ErrorCode, ErrorKind } from "./codes.ts";
 
 /** What the operating system said: the call, its errno, and the errno's name. */
@@ -21,6 +22,10 @@ export interface ErrorParts {
 /**
  * The one error class. `message` puts the action first, quotes values, says current and wanted state, and has no final
  * period. A programmer's mistake is an assertion, never a BpfmanError.
+ *
+ * Names of files, registries and the kernel stand in its texts. They are made printable here, for all of them and for
+ * whoever shows them: message and hint are one line each, and the log has no other characters that a terminal acts on.
+ * Values in `details` stay as they are.
  */
 export class BpfmanError extends Error {
   override readonly name = "BpfmanError";
@@ -32,14 +37,14 @@ export class BpfmanError extends Error {
   readonly sys: SysFailure | null;
 
   constructor(code: ErrorCode, message: string, parts: ErrorParts = {}) {
-    super(message, parts.cause === undefined ? undefined : { cause: parts.cause });
+    super(printable(message), parts.cause === undefined ? undefined : { cause: parts.cause });
     // The table has all the advice there is: it is fetched with the first error.
     const row = (require("./codes.ts") as typeof import("./codes.ts")).rowOf(code);
     this.code = code;
     this.kind = row.kind;
     this.details = parts.details ?? {};
-    this.hint = parts.hint ?? row.hint ?? null;
-    this.verifierLog = parts.verifierLog ?? null;
+    this.hint = parts.hint === undefined ? (row.hint ?? null) : printable(parts.hint);
+    this.verifierLog = parts.verifierLog === undefined ? null : printableBlock(parts.verifierLog);
     this.sys = parts.sys ?? null;
   }
 }

@@ -2,7 +2,7 @@
 import { REGISTRY_TEXT_BYTES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { Credentials } from "./credential.ts";
-import { failed, isLoopback, type Reply, type Transport } from "./transport.ts";
+import { failed, type Reply, type Transport } from "./transport.ts";
 
 /** What a token is for: pulling needs less than pushing. */
 export type Scope = "pull" | "pull,push";
@@ -40,9 +40,9 @@ export function openAuthorization({ transport, registry, path, credentials }: Ne
       if (refusedBefore) throw denied(registry, known);
       const challenges = parseChallenges(reply.headers.get("www-authenticate") ?? "");
       const challenge = challenges.find(({ scheme }) => scheme === "bearer" || scheme === "basic");
-      if (challenge === undefined) throw failed(reply.url, "it wants a login of a kind that is not known");
+      if (challenge === undefined) throw failed(reply, "it wants a login of a kind that is not known");
       if (challenge.scheme === "bearer") {
-        headers.set(scope, `Bearer ${await token(challenge, { scope, known, from: reply.url })}`);
+        headers.set(scope, `Bearer ${await token(challenge, { scope, known, from: reply })}`);
         return;
       }
       if (known === null || "identityToken" in known) throw denied(registry, known);
@@ -53,14 +53,15 @@ export function openAuthorization({ transport, registry, path, credentials }: Ne
   /** Asks the service that the challenge names for a token. */
   async function token(
     { parameters }: Challenge,
-    { scope, known, from }: { scope: Scope; known: Credentials | null; from: URL },
+    { scope, known, from }: { scope: Scope; known: Credentials | null; from: Reply },
   ): Promise<string> {
-    const realm = realmOf(parameters.get("realm") ?? "", from);
+    const realm = await realmOf(parameters.get("realm") ?? "", from);
     // Not the scope of the challenge: a token for anything else is none of this request's business.
     const query = new URLSearchParams({ scope: `repository:${path}:${scope}` });
     const service = parameters.get("service");
     if (service !== undefined) query.set("service", service);
 
+    const exchange = { url: realm, partner: "the token service", bytesMax: REGISTRY_TEXT_BYTES_MAX } as const;
     let reply: Reply;
     if (known !== null && "identityToken" in known) {
       query.set("grant_type", "refresh_token");
@@ -68,65 +69,64 @@ export function openAuthorization({ transport, registry, path, credentials }: Ne
       query.set("refresh_token", known.identityToken);
       const headers = { "content-type": "application/x-www-form-urlencoded" };
       const body = new TextEncoder().encode(query.toString());
-      reply = await transport.send({ method: "POST", url: realm, headers, body, bytesMax: REGISTRY_TEXT_BYTES_MAX });
+      reply = await transport.send({ ...exchange, method: "POST", headers, body, confidential: true });
     } else {
       for (const [name, value] of query) realm.searchParams.set(name, value);
       const headers: Record<string, string> = known === null ? {} : { authorization: basic(known) };
-      reply = await transport.send({ method: "GET", url: realm, headers, bytesMax: REGISTRY_TEXT_BYTES_MAX });
+      reply = await transport.send({ ...exchange, method: "GET", headers });
     }
-    if (reply.status >= 400 && reply.status < 500) throw denied(registry, known);
-    if (reply.status !== 200) throw failed(realm, `asked for a token, it answers with status ${reply.status}`);
+    const own = reply.url.origin === realm.origin;
+    if (own && reply.status >= 400 && reply.status < 500) throw denied(registry, known, realm.host);
+    if (reply.status !== 200) throw failed(reply, `asked for a token, it answers with status ${reply.status}`);
     return tokenIn(reply);
+  }
+
+  /** Where tokens come from. */
+  async function realmOf(text: string, from: Reply): Promise<URL> {
+    if (!URL.canParse(text)) throw failed(from, "it sends for a token to what is no address");
+    const realm = new URL(text);
+    await transport.checkDestination(realm, from, "it sends for a token to");
+    return realm;
   }
 }
 
 const basic = (known: { readonly username: string; readonly password: string }): string =>
   `Basic ${Buffer.from(`${known.username}:${known.password}`).toString("base64")}`;
 
-/** Where tokens come from: over TLS, except from loopback to loopback. */
-function realmOf(text: string, from: URL): URL {
-  const realm = URL.canParse(text) ? new URL(text) : null;
-  const plain = realm?.protocol === "http:" && isLoopback(realm.hostname) && isLoopback(from.hostname);
-  if (realm === null || (realm.protocol !== "https:" && !plain)) {
-    throw failed(from, "it sends for a token to an address that is not encrypted, or none at all");
-  }
-  return realm;
-}
-
-function tokenIn({ body, url }: Reply): string {
+function tokenIn(reply: Reply): string {
   let answer: unknown;
   try {
-    answer = JSON.parse(new TextDecoder().decode(body));
+    answer = JSON.parse(new TextDecoder().decode(reply.body));
   } catch {
-    throw failed(url, "asked for a token, it answers with what is no JSON");
+    throw failed(reply, "asked for a token, it answers with what is no JSON");
   }
   const { token, access_token } = (answer ?? {}) as Readonly<Record<string, unknown>>;
   const found = token || access_token;
   // What stands in a header must be visible ASCII: a line feed would begin another header.
   if (typeof found !== "string" || !/^[\x21-\x7e]+$/.test(found)) {
-    throw failed(url, "asked for a token, it answers without one");
+    throw failed(reply, "asked for a token, it answers without one");
   }
   return found;
 }
 
-/** No permission: the two causes look the same to a registry, and most say the same of an image that is not there. */
-export function denied(registry: string, known: Credentials | null): BpfmanError {
-  const details = { registry, credentials: known?.source ?? null };
+/**
+ * No permission: the two causes look the same to a registry, and most say the same of an image that is not there. `service`
+ * is the host of the token service when that says so.
+ */
+export function denied(registry: string, known: Credentials | null, service?: string): BpfmanError {
+  const host = service ?? registry;
+  const details = { registry, host, credentials: known?.source ?? null };
+  const what = `talk to the registry ${registry}: ${host === registry ? "it" : `its token service ${host}`}`;
   if (known === null) {
-    return new BpfmanError(
-      "REGISTRY_DENIED",
-      `talk to the registry ${registry}: it wants credentials, or has no such image`,
-      {
-        details,
-        hint: `check the name; or log in with "podman login ${registry}", or give --registry-auth`,
-      },
-    );
+    return new BpfmanError("REGISTRY_DENIED", `${what} wants credentials, or has no such image`, {
+      details,
+      hint: `check the name; or log in with "podman login ${registry}", or give --registry-auth`,
+    });
   }
-  return new BpfmanError(
-    "REGISTRY_DENIED",
-    `talk to the registry ${registry}: it refuses the credentials from ${known.source}`,
-    { details, hint: "check user, password, and what that user may do with the image" },
-  );
+  return new BpfmanError("REGISTRY_DENIED", `${what} refuses the credentials from ${known.source}`, {
+    details,
+    hint: "check user, password, and what that user may do with the image",
+  });
 }
 
 /** `Bearer realm="…",service="…", Basic realm="…"` */

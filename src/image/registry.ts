@@ -9,7 +9,8 @@ import { digestOf } from "./digest.ts";
 import { MANIFEST_TYPES, mediaTypeOf } from "./manifest.ts";
 import { isDigest, type Reference, repositoryName } from "./reference.ts";
 import type { Descriptor, Digest, Manifest, Repository } from "./repository.ts";
-import { type Exchange, failed, isLoopback, openTransport, type Reply, type Transport } from "./transport.ts";
+import { isLoopback } from "./destination.ts";
+import { type Exchange, failed, openTransport, type Reply, type Transport } from "./transport.ts";
 import { codeOf } from "./transport-failure.ts";
 
 export interface RepositoryOptions {
@@ -60,11 +61,17 @@ export function openRepository(reference: Reference, options: RepositoryOptions)
   }
 
   async function refuse(reply: Reply, what: string): Promise<never> {
-    if (reply.status === 401 || reply.status === 403) throw denied(registry, await credentials());
+    const { status, url, from } = reply;
+    const own = base !== null && url.origin === (await base).origin;
+    if (own && (status === 401 || status === 403)) throw denied(registry, await credentials());
     const reason = reasonIn(reply);
-    throw new BpfmanError("REGISTRY_FAILED", `${what}: the registry answers with status ${reply.status}${reason}`, {
-      details: { ...details, status: reply.status },
-    });
+    throw new BpfmanError(
+      "REGISTRY_FAILED",
+      `${what}: ${own ? "the registry" : from} answers with status ${status}${reason}`,
+      {
+        details: { ...details, host: url.host, status },
+      },
+    );
   }
 
   async function manifest(key: string): Promise<Manifest | null> {
@@ -134,7 +141,7 @@ export function openRepository(reference: Reference, options: RepositoryOptions)
         const begin = { method: "POST", at: `/v2/${path}/blobs/uploads/`, bytesMax: REGISTRY_TEXT_BYTES_MAX } as const;
         const begun = await send("pull,push", { ...begin, headers: { "content-length": "0" } });
         if (begun.status !== 202) return refuse(begun, what);
-        const at = uploadAt(begun, digest);
+        const at = await uploadAt(begun, digest, transport);
         const headers = { "content-type": "application/octet-stream" };
         const put = { method: "PUT", at, headers, body: bytes, bytesMax: REGISTRY_TEXT_BYTES_MAX } as const;
         const done = await send("pull,push", put);
@@ -180,13 +187,11 @@ async function baseOf(host: string, transport: Transport): Promise<URL> {
 }
 
 /** Where the bytes of an upload go. Upload addresses carry a state of their own, which stays as it is. */
-function uploadAt({ headers, url }: Reply, digest: Digest): URL {
-  const location = headers.get("location") ?? "";
-  if (!URL.canParse(location, url.href)) throw failed(url, "it does not say where to send an upload");
-  const at = new URL(location, url);
-  if (at.protocol !== "https:" && at.origin !== url.origin) {
-    throw failed(url, `it wants uploads sent to ${at.origin}, which is not encrypted`);
-  }
+async function uploadAt(reply: Reply, digest: Digest, transport: Transport): Promise<URL> {
+  const location = reply.headers.get("location") ?? "";
+  if (!URL.canParse(location, reply.url.href)) throw failed(reply, "it does not say where to send an upload");
+  const at = new URL(location, reply.url);
+  await transport.checkDestination(at, reply, "it wants uploads sent to");
   at.searchParams.set("digest", digest);
   return at;
 }

@@ -4,6 +4,8 @@ import type { ErrorCode } from "../errors/codes.ts";
 
 interface Attempt {
   readonly url: URL;
+  /** Who is there, for messages. */
+  readonly from: string;
   /** Whether the user has interrupted. */
   readonly cancelled: boolean;
 }
@@ -77,10 +79,10 @@ export function codeOf(thrown: unknown): string {
   return "";
 }
 
-export function failureOf(thrown: unknown, { url, cancelled }: Attempt): Failure {
+export function failureOf(thrown: unknown, { url, from, cancelled }: Attempt): Failure {
   const { host } = url;
   if (cancelled) {
-    const error = new BpfmanError("CANCELLED", `talk to the registry ${host}: interrupted`, { details: { host } });
+    const error = new BpfmanError("CANCELLED", `talk to ${from}: interrupted`, { details: { host } });
     return { error, passing: false };
   }
   if (thrown instanceof BpfmanError) return { error: thrown, passing: false };
@@ -92,7 +94,7 @@ export function failureOf(thrown: unknown, { url, cancelled }: Attempt): Failure
         // The client's own words may hold the address, which may hold a signature: its code says enough.
         reason: `the connection failed (${codeOf(thrown) || "unknown reason"})`,
       });
-  const error = new BpfmanError(cause.code, `talk to the registry ${host}: ${cause.reason}`, {
+  const error = new BpfmanError(cause.code, `talk to ${from}: ${cause.reason}`, {
     details: { host, reason: codeOf(thrown) || null },
     ...(cause.hint === undefined ? {} : { hint: cause.hint }),
   });

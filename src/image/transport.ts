@@ -9,6 +9,7 @@ import {
   REGISTRY_TOTAL_TIMEOUT_MS,
 } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
+import { objectionTo, type Resolve, resolveName } from "./destination.ts";
 import { failureOf } from "./transport-failure.ts";
 
 export interface Exchange {
@@ -16,6 +17,10 @@ export interface Exchange {
   readonly url: URL;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array;
+  /** The body holds credentials: it is not sent on to another origin. */
+  readonly confidential?: true;
+  /** Who is asked, for messages; the registry otherwise. */
+  readonly partner?: string;
   /** Largest body taken of an answer that is a success; of others only the beginning is read. */
   readonly bytesMax: number;
   /** The error for a longer body; REGISTRY_FAILED otherwise. */
@@ -31,18 +36,24 @@ export interface Reply {
   readonly headers: Headers;
   /** Where it came from, after redirects. */
   readonly url: URL;
+  /** Who that is, for messages: `the registry a.example`. */
+  readonly from: string;
   readonly body: Uint8Array;
 }
 
 export interface Transport {
   /** Any status that is no redirect is a reply. Throws REGISTRY_UNREACHABLE, REGISTRY_CERTIFICATE, REGISTRY_FAILED, CANCELLED. */
   send(exchange: Exchange): Promise<Reply>;
+  /** Throws REGISTRY_FAILED when a registry may not send us to that address; `doing` says what it does: `it redirects to`. */
+  checkDestination(target: URL, reply: Pick<Reply, "url" | "from">, doing: string): Promise<void>;
 }
 
 export interface TransportOptions {
   readonly signal: AbortSignal;
   /** Certificates of authorities in PEM, instead of those that the runtime brings along; null for these. */
   readonly authorities: readonly string[] | null;
+  /** For tests; the system's resolver otherwise. */
+  readonly resolve?: Resolve;
   /** For tests; the bounds of src/domain/limits.ts otherwise. */
   readonly idleTimeoutMs?: number;
   readonly totalTimeoutMs?: number;
@@ -51,55 +62,76 @@ export interface TransportOptions {
 /** An answer that may be better the next time. */
 const isPassing = (status: number): boolean => status === 429 || (status >= 500 && status <= 504 && status !== 501);
 
-/** 127.0.0.0/8, ::1 and `localhost` (RFC 6761): the only hosts that are talked to without TLS. */
-export const isLoopback = (hostname: string): boolean =>
-  hostname === "localhost" || hostname === "[::1]" || /^127(\.[0-9]{1,3}){3}$/.test(hostname);
+/** Where a request has got to, over redirects. */
+interface Place {
+  url: URL;
+  from: string;
+}
 
 export function openTransport(options: TransportOptions): Transport {
   const { signal, authorities, idleTimeoutMs = REGISTRY_IDLE_TIMEOUT_MS } = options;
+  const resolve = options.resolve ?? resolveName;
+  // A server of names may be silent for longer than a user who interrupts has patience.
+  const interrupted = new Promise<readonly string[]>((done) =>
+    signal.addEventListener("abort", () => done([]), { once: true }),
+  );
   const tls = authorities === null ? {} : { tls: { ca: [...authorities] } };
 
   return {
+    checkDestination,
+
     async send(exchange) {
       const total = AbortSignal.timeout(options.totalTimeoutMs ?? REGISTRY_TOTAL_TIMEOUT_MS);
       for (let attempt = 1; ; attempt++) {
         const last = attempt >= (exchange.attempts ?? REGISTRY_ATTEMPTS_MAX);
         let pauseMs = REGISTRY_PAUSE_MS * 3 ** (attempt - 1) * (0.75 + Math.random() / 2);
+        const place: Place = { url: exchange.url, from: partnerOf(exchange, exchange.url) };
         try {
-          const reply = await follow(exchange, total);
+          const reply = await follow(exchange, place, total);
           if (last || !isPassing(reply.status)) return reply;
           const asked = retryAfterMs(reply.headers);
           if (asked !== null && asked > REGISTRY_PAUSE_MAX_MS) return reply;
           pauseMs = Math.max(pauseMs, asked ?? 0);
         } catch (thrown) {
-          const failure = failureOf(thrown, { url: exchange.url, cancelled: signal.aborted });
+          const failure = failureOf(thrown, { ...place, cancelled: signal.aborted });
           if (last || !failure.passing || total.aborted) throw failure.error;
         }
-        await pause(pauseMs, AbortSignal.any([signal, total]), exchange.url);
+        await pause(pauseMs, AbortSignal.any([signal, total]), place);
       }
     },
   };
 
-  /** Sends, and sends again to where it is redirected. */
-  async function follow(exchange: Exchange, total: AbortSignal): Promise<Reply> {
-    let { url, headers = {} } = exchange;
+  async function checkDestination(target: URL, reply: Pick<Reply, "url" | "from">, doing: string): Promise<void> {
+    const objection = await objectionTo(target, reply.url, (name) => Promise.race([resolve(name), interrupted]));
+    if (objection !== null) throw failed(reply, `${doing} ${objection}`);
+  }
+
+  /** Sends, and sends again to where it is redirected; `place` says meanwhile where that is. */
+  async function follow(exchange: Exchange, place: Place, total: AbortSignal): Promise<Reply> {
+    let { headers = {} } = exchange;
     for (let redirects = 0; ; redirects++) {
-      const reply = await once({ ...exchange, url, headers }, total);
+      const reply = { ...(await once({ ...exchange, ...place, headers }, total)), ...place };
       const target = redirectOf(reply, exchange.method);
       if (target === null) return reply;
       if (redirects === REGISTRY_REDIRECTS_MAX) {
-        throw failed(exchange.url, `it redirects more than ${REGISTRY_REDIRECTS_MAX} times`);
+        throw failed(reply, `it redirects more than ${REGISTRY_REDIRECTS_MAX} times`);
       }
-      const plainIsFine = url.protocol === "http:" && isLoopback(target.hostname);
-      if (target.protocol !== "https:" && !(target.protocol === "http:" && plainIsFine)) {
-        throw failed(exchange.url, `it redirects to ${target.protocol}//${target.host}, which is not encrypted`);
+      await checkDestination(target, reply, "it redirects to");
+      if (target.origin !== place.url.origin) {
+        if (exchange.confidential) {
+          throw failed(reply, `it redirects a request that holds credentials to another host, ${target.host}`);
+        }
+        headers = withoutAuthorization(headers);
       }
-      if (target.origin !== url.origin) headers = withoutAuthorization(headers);
-      url = target;
+      place.url = target;
+      place.from = partnerOf(exchange, target);
     }
   }
 
-  async function once({ url, method, headers, body, ...exchange }: Exchange, total: AbortSignal): Promise<Reply> {
+  async function once(
+    { url, from, method, headers, body, ...exchange }: Exchange & Place,
+    total: AbortSignal,
+  ): Promise<Omit<Reply, "from">> {
     const idle = new AbortController();
     const timer = setTimeout(() => idle.abort(new DOMException("nothing came in time", "TimeoutError")), idleTimeoutMs);
     try {
@@ -122,7 +154,7 @@ export function openTransport(options: TransportOptions): Transport {
         if (success) exchange.received?.(count);
       });
       if (bytes.length > bytesMax && success) {
-        throw exchange.tooLong?.() ?? failed(url, `its answer has more than ${bytesMax} bytes`);
+        throw exchange.tooLong?.() ?? failed({ url, from }, `its answer has more than ${bytesMax} bytes`);
       }
       return { status: response.status, headers: response.headers, url, body: bytes.subarray(0, bytesMax) };
     } finally {
@@ -152,7 +184,7 @@ async function read(response: Response, bytesMax: number, received: (bytes: numb
 }
 
 /** Where an answer leads; null when it is no redirect, or one that a request with a body must not follow. */
-function redirectOf({ status, headers, url }: Reply, method: Exchange["method"]): URL | null {
+function redirectOf({ status, headers, url, from }: Reply, method: Exchange["method"]): URL | null {
   const location = headers.get("location");
   const reading = method === "GET" || method === "HEAD";
   const follows = status === 307 || status === 308 || (reading && (status === 301 || status === 302 || status === 303));
@@ -160,7 +192,7 @@ function redirectOf({ status, headers, url }: Reply, method: Exchange["method"])
   try {
     return new URL(location, url);
   } catch {
-    throw failed(url, "it redirects to what is no address");
+    throw failed({ url, from }, "it redirects to what is no address");
   }
 }
 
@@ -175,11 +207,13 @@ function retryAfterMs(headers: Headers): number | null {
   return Number.isNaN(ms) ? null : Math.max(0, ms);
 }
 
-function pause(ms: number, signal: AbortSignal, url: URL): Promise<void> {
+function pause(ms: number, signal: AbortSignal, place: Place): Promise<void> {
   return new Promise((resolve, reject) => {
     const stop = () => {
       clearTimeout(timer);
-      reject(failureOf(signal.reason, { url, cancelled: (signal.reason as Error)?.name !== "TimeoutError" }).error);
+      reject(
+        failureOf(signal.reason, { ...place, cancelled: (signal.reason as Error)?.name !== "TimeoutError" }).error,
+      );
     };
     const timer = setTimeout(() => {
       signal.removeEventListener("abort", stop);
@@ -190,6 +224,11 @@ function pause(ms: number, signal: AbortSignal, url: URL): Promise<void> {
   });
 }
 
-/** The registry does something that registries do not do. */
-export const failed = (url: URL, reason: string): BpfmanError =>
-  new BpfmanError("REGISTRY_FAILED", `talk to the registry ${url.host}: ${reason}`, { details: { host: url.host } });
+function partnerOf({ url: first, partner = "the registry" }: Exchange, url: URL): string {
+  const whole = `${partner} ${first.host}`;
+  return url.host === first.host ? whole : `${url.host} (to which ${whole} redirects)`;
+}
+
+/** Whoever answered does something that registries do not do. */
+export const failed = ({ url, from }: Pick<Reply, "url" | "from">, reason: string): BpfmanError =>
+  new BpfmanError("REGISTRY_FAILED", `talk to ${from}: ${reason}`, { details: { host: url.host } });

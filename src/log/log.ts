@@ -1,4 +1,5 @@
 import { LOG_LEVELS, type LogLevel, type LogPort } from "../domain/log.ts";
+import { printable, printableJson } from "../domain/printable.ts";
 
 /**
  * A log that hands each message to `write` as one line, newline included:
@@ -10,8 +11,8 @@ export function openLog(level: LogLevel, write: (line: string) => void): LogPort
     (message: string, facts: Readonly<Record<string, unknown>> = {}): void => {
       if (LOG_LEVELS.indexOf(own) > LOG_LEVELS.indexOf(level)) return;
       const known = Object.entries(facts).filter(([, value]) => value !== undefined);
-      const pairs = known.map(([key, value]) => ` ${escaped(key)}=${written(value)}`);
-      write(`${new Date().toISOString()} ${own.toUpperCase()} ${escaped(message)}${pairs.join("")}\n`);
+      const pairs = known.map(([key, value]) => ` ${printable(key)}=${written(value)}`);
+      write(`${new Date().toISOString()} ${own.toUpperCase()} ${printable(message)}${pairs.join("")}\n`);
     };
   return { error: at("error"), warn: at("warn"), info: at("info"), debug: at("debug") };
 }
@@ -21,13 +22,5 @@ function written(value: unknown): string {
   if (typeof value === "string" && /^[\w./:@%+,-]+$/.test(value)) return value;
   if (value instanceof Error) return written(value.message);
   const text = JSON.stringify(value, (_key, part: unknown) => (typeof part === "bigint" ? part.toString() : part));
-  return escaped(text ?? String(value));
-}
-
-/** One line stays one line, and what came from outside cannot steer the terminal: no control or format characters. */
-function escaped(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu, (character) => {
-    const code = character.codePointAt(0) ?? 0;
-    return code > 0xffff ? `\\u{${code.toString(16)}}` : `\\u${code.toString(16).padStart(4, "0")}`;
-  });
+  return text === undefined ? printable(String(value)) : printableJson(text);
 }

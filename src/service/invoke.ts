@@ -1,4 +1,5 @@
 import type { GenericSchema } from "valibot";
+import { printable } from "../domain/printable.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { Host } from "../platform/host.ts";
 import type { Runtime } from "../platform/runtime.ts";
@@ -40,8 +41,8 @@ export function createInvoke(runtime: Runtime): Invoke {
       lockTimeoutMs: given.lockTimeoutMs ?? runtime.lockTimeoutMs,
       owner: given.owner ?? null,
       log: given.log ?? runtime.log,
-      progress: given.progress ?? (() => {}),
-      relay: given.relay ?? given.progress ?? (() => {}),
+      progress: (message) => given.progress?.(printable(message)),
+      relay: (line) => (given.relay ?? given.progress)?.(printable(line)),
       note: (more) => {
         Object.assign(facts, more);
         given.note?.(more);

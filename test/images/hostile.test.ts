@@ -1,5 +1,8 @@
 /** Registries that mean harm, or are broken: refused within bounds of time and memory, and credentials stay at home. */
 import { afterEach, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Socket, TCPSocketListener } from "bun";
 import { LAYER_BYTES_MAX, MANIFEST_BYTES_MAX, REGISTRY_REDIRECTS_MAX } from "../../src/domain/limits.ts";
 import { digestOf } from "../../src/image/digest.ts";
@@ -183,6 +186,25 @@ describe("content that is not what it should be", () => {
   );
 });
 
+/** All of them lead to 169.254.0.0/16 or fe80::/10, in the notations that addresses may have. */
+const LINK_LOCAL = [
+  "169.254.169.254",
+  "169.254.169.254.",
+  "2852039166",
+  "0xa9fea9fe",
+  "0251.0376.0251.0376",
+  "169.254.43518",
+  "%31%36%39.254.169.254",
+  "[fe80::1]",
+  "[FE80:0:0:0:0:0:0:1]",
+  "[febf:ffff::1]",
+  "[::ffff:169.254.169.254]",
+  "[::ffff:a9fe:1]",
+  "[::169.254.169.254]",
+  "[64:ff9b::169.254.169.254]",
+  "[2002:a9fe:a9fe::1]",
+];
+
 describe("redirects", () => {
   test("round and round", async () => {
     let asked = 0;
@@ -207,6 +229,77 @@ describe("redirects", () => {
     const error = await failureOfAsync(() => repositoryAt(host).manifest("v1"));
     expect(error.code).toBe("REGISTRY_FAILED");
     expect(error.message).toContain("not encrypted");
+  });
+
+  test.each(LINK_LOCAL)("to %s, which is link-local, as redirect, upload and token service", async (address) => {
+    const location = `https://${address}/latest/meta-data`;
+    const redirects = serve(() => new Response(null, { status: 307, headers: { location } }));
+    const challenge = { "www-authenticate": `Bearer realm="${location}"` };
+    const asks = serve(() => new Response(null, { status: 401, headers: challenge }));
+    const uploads = serve(({ method }) =>
+      method === "HEAD"
+        ? new Response(null, { status: 404 })
+        : new Response(null, { status: 202, headers: { location } }),
+    );
+    const runs: [host: string, run: () => Promise<unknown>][] = [
+      [redirects, () => repositoryAt(redirects).manifest("v1")],
+      [redirects, () => repositoryAt(redirects, { registryAuth: AUTH }).blob(DESCRIPTOR)],
+      [asks, () => repositoryAt(asks, { registryAuth: AUTH }).manifest("v1")],
+      [uploads, () => repositoryAt(uploads).putBlob(BLOB)],
+    ];
+    for (const [host, run] of runs) {
+      const error = await failureOfAsync(run);
+      expect(error.code).toBe("REGISTRY_FAILED");
+      expect(error.message).toContain("a link-local address");
+      expect(error.message).toContain(`talk to the registry ${host}: `);
+    }
+  });
+
+  test("to a name that has a link-local address among others", async () => {
+    const host = serve(() => new Response(null, { status: 307, headers: { location: "https://metadata.example/" } }));
+    const asked: string[] = [];
+    const resolve = async (name: string) => {
+      asked.push(name);
+      return ["192.0.2.1", "fe80::1"];
+    };
+    const transport = openTransport({ signal: new AbortController().signal, authorities: null, resolve });
+    const exchange = { method: "GET", url: new URL(`http://${host}/`), bytesMax: 100 } as const;
+    const error = await failureOfAsync(() => transport.send(exchange));
+    expect(error.message).toContain("https://metadata.example, a link-local address");
+    expect(asked).toEqual(["metadata.example"]);
+  });
+
+  test("to an address with a user name in it, which fetch would send as a login", async () => {
+    const seen: (string | null)[] = [];
+    const elsewhere = serve((request) => {
+      seen.push(request.headers.get("authorization"));
+      return new Response(BLOB);
+    });
+    const host = serve(
+      () => new Response(null, { status: 307, headers: { location: `http://me:pass@${elsewhere}/` } }),
+    );
+    const error = await failureOfAsync(() => repositoryAt(host).blob(DESCRIPTOR));
+    expect(error.message).toContain(`http://${elsewhere} with a user name or password in it`);
+    expect(JSON.stringify([error.message, error.details])).not.toContain("me:pass");
+    expect(seen).toEqual([]);
+  });
+
+  test("an error of the place that it leads to names that place", async () => {
+    const answers: Record<string, () => Response> = {
+      "/round": () => new Response(null, { status: 307, headers: { location: "/round" } }),
+      "/plain": () => new Response(null, { status: 307, headers: { location: "http://example.com/" } }),
+      "/nowhere": () => new Response(null, { status: 307, headers: { location: "http://[" } }),
+    };
+    const second = serve((request) => answers[new URL(request.url).pathname]?.() ?? new Response(null));
+    for (const [to, named] of [
+      ...Object.keys(answers).map((path): [string, string] => [`http://${second}${path}`, second]),
+      ["http://127.0.0.1:1/", "127.0.0.1:1"] as const,
+    ]) {
+      const host = serve(() => new Response(null, { status: 307, headers: { location: to } }));
+      const error = await failureOfAsync(() => repositoryAt(host).manifest("v1"));
+      expect(error.message).toContain(`talk to ${named} (to which the registry ${host} redirects): `);
+      expect(error.details.host).toBe(named);
+    }
   });
 
   test("to nowhere", async () => {
@@ -239,7 +332,9 @@ describe("redirects", () => {
     expect(new TextDecoder().decode(await repository.blob(DESCRIPTOR))).toBe("content");
     target = "/asks";
     const error = await failureOfAsync(() => repository.blob(DESCRIPTOR));
-    expect(error.code).toBe("REGISTRY_DENIED");
+    // Not REGISTRY_DENIED: the credentials were never shown to whom that place belongs.
+    expect(error.code).toBe("REGISTRY_FAILED");
+    expect(error.message).toContain(`${elsewhere} (to which the registry ${host} redirects) answers with status 401`);
     const given = seen.filter(({ at, authorization }) => at === "registry" && authorization === `Basic ${AUTH}`);
     expect(given.length).toBe(2);
     expect(seen.filter(({ at }) => at === "elsewhere")).toEqual([
@@ -270,9 +365,8 @@ describe("redirects", () => {
       if (request.method === "HEAD") return new Response(null, { status: 404 });
       return new Response(null, { status: 202, headers: { location: `http://${elsewhere}/upload?state=a%2Fb` } });
     });
-    const error = await failureOfAsync(() => repositoryAt(host, { registryAuth: AUTH }).putBlob(BLOB));
-    expect(error.message).toContain("not encrypted");
-    expect(seen).toEqual([]);
+    await repositoryAt(host, { registryAuth: AUTH }).putBlob(BLOB);
+    expect(seen).toEqual([null]);
   });
 });
 
@@ -285,13 +379,92 @@ describe("logins", () => {
     async (challenge) => {
       const error = await failureOfAsync(() => repositoryAt(asking(challenge), { registryAuth: AUTH }).manifest("v1"));
       expect(error.code).toBe("REGISTRY_FAILED");
-      expect(error.message).toContain("an address that is not encrypted");
+      expect(error.message).toMatch(/it sends for a token to .*(not encrypted|no address)/);
     },
   );
 
   test("a kind that nobody knows", async () => {
     const error = await failureOfAsync(() => repositoryAt(asking("Negotiate"), { registryAuth: AUTH }).manifest("v1"));
     expect(error.message).toContain("a kind that is not known");
+  });
+
+  /** A registry whose token service, at `realm`, answers `answer`; requests to it are collected. */
+  function withTokenService(answer: (path: string) => Response) {
+    const seen: string[] = [];
+    const realm = serve(async (request) => {
+      seen.push(`${request.headers.get("authorization")} ${await request.text()}`);
+      return answer(new URL(request.url).pathname);
+    });
+    return { realm, seen, host: asking(`Bearer realm="http://${realm}/token",service="s"`) };
+  }
+
+  /** Files of docker's, with an identity token for a host. */
+  function identityAt(host: string) {
+    const folder = mkdtempSync(join(tmpdir(), "bpfman-identity-"));
+    folders.push(folder);
+    const entry = { auth: btoa("<token>:"), identitytoken: REFRESH };
+    writeFileSync(join(folder, "config.json"), JSON.stringify({ auths: { [host]: entry } }));
+    const { signal } = new AbortController();
+    const options = { signal, registryAuth: null, caFile: null, env: { DOCKER_CONFIG: folder } };
+    return openRepository(parseReference(`${host}/test/image:v1`), options);
+  }
+  const REFRESH = "refresh-7f3a91";
+  const folders: string[] = [];
+  afterEach(() => {
+    for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
+  });
+
+  test.each([301, 302, 303, 307, 308])(
+    "a token service that redirects with %d gets no secret to another host",
+    async (status) => {
+      const heard: string[] = [];
+      const elsewhere = serve(async (request) => {
+        heard.push(`${JSON.stringify([...request.headers])} ${request.url} ${await request.text()}`);
+        return Response.json({ token: "t" });
+      });
+      const location = `http://${elsewhere}/token`;
+      const { realm, seen, host } = withTokenService(
+        () => new Response(null, { status, headers: { location, "set-cookie": "session=secret" } }),
+      );
+      const identity = await failureOfAsync(() => identityAt(host).manifest("v1"));
+      expect(identity.code).toBe("REGISTRY_FAILED");
+      expect(identity.message).toContain(`the token service ${realm}`);
+      expect(identity.details.host).toBe(realm);
+      expect(seen.at(-1)).toContain(REFRESH);
+      // The body is what must not go on.
+      expect(heard).toEqual([]);
+      // Basic credentials stand in a header, which is left out.
+      await failureOfAsync(() => repositoryAt(host, { registryAuth: AUTH }).manifest("v1"));
+      expect(seen.at(-1)).toContain(AUTH);
+      expect(heard.length).toBeGreaterThan(0);
+      for (const text of heard) {
+        for (const secret of [AUTH, REFRESH, "authorization", "cookie", "session"]) expect(text).not.toContain(secret);
+      }
+    },
+  );
+
+  test("a redirect of a token service to itself keeps the refresh token", async () => {
+    const { realm, seen, host } = withTokenService((path) =>
+      path === "/token"
+        ? new Response(null, { status: 307, headers: { location: "/other" } })
+        : Response.json({ token: "t" }),
+    );
+    await failureOfAsync(() => identityAt(host).manifest("v1"));
+    expect(realm).not.toBe(host);
+    expect(seen.length).toBeGreaterThan(1);
+    for (const text of seen) expect(text).toContain(REFRESH);
+  });
+
+  test("who refuses a token, or cannot be reached, is named", async () => {
+    const { realm, host } = withTokenService(() => new Response(null, { status: 401 }));
+    const error = await failureOfAsync(() => repositoryAt(host, { registryAuth: AUTH }).manifest("v1"));
+    expect(error.code).toBe("REGISTRY_DENIED");
+    expect(error.message).toContain(`its token service ${realm} refuses the credentials`);
+    const gone = asking('Bearer realm="http://127.0.0.1:1/token"');
+    const unreachable = await failureOfAsync(() => repositoryAt(gone).manifest("v1"));
+    expect(unreachable.code).toBe("REGISTRY_UNREACHABLE");
+    expect(unreachable.message).toContain("talk to the token service 127.0.0.1:1: ");
+    expect(unreachable.details.host).toBe("127.0.0.1:1");
   });
 
   const tokens: [what: string, answer: () => Response][] = [

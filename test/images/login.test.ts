@@ -89,7 +89,7 @@ describe.each(["basic", "token"] as const)("a registry with login by %s", (login
   test("none, a wrong one, one that is malformed: each its own error, and no secrets", async () => {
     const pull = ["image", "pull", "-i", image];
     const none = await bpfman.refused(4, "REGISTRY_DENIED", ...pull);
-    expect(none.message).toContain("it wants credentials, or has no such image");
+    expect(none.message).toContain("wants credentials, or has no such image");
     expect(none.hint).toContain(`podman login ${registry.host}`);
     const wrong = await bpfman.refused(4, "REGISTRY_DENIED", ...pull, "-r", WRONG);
     expect(wrong.message).toContain("refuses the credentials from --registry-auth");

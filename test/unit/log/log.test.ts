@@ -50,5 +50,5 @@ test("errors give their message, big integers their digits, and what is undefine
 
 test("nothing steers the terminal or starts a new line", () => {
   const line = said("one\ntwo\u001b[2J\r", { "k\n": "v\u0007\u009b\u202e", lone: "\ud800" });
-  expect(line).toBe('one\\u000atwo\\u001b[2J\\u000d k\\u000a="v\\u0007\\u009b\\u202e" lone="\\ud800"\n');
+  expect(line).toBe('one\\ntwo\\x1b[2J\\r k\\n="v\\u0007\\u009b\\u202e" lone="\\ud800"\n');
 });
