@@ -95,13 +95,12 @@ const code = await runCli({
   },
   serve: async (settings) => {
     served = true;
-    const [{ connectSession }, { serve }, { standardInput, standardOutput }] = await Promise.all([
+    const [{ connectSession }, { serveStdio }] = await Promise.all([
       import("./runtime.ts"),
       import("../rpc/server.ts"),
-      import("../rpc/stdio.ts"),
     ]);
     const service = await connectSession(settings, (text) => writeAll(2, text));
-    return serve({ input: standardInput(), output: standardOutput(), service, signal: interrupted.signal });
+    return serveStdio({ service, signal: interrupted.signal, clientProcessId: null });
   },
   describeRpc: async () => {
     const { openRpcDocument } = await import("../rpc/openrpc.ts");

@@ -132,6 +132,8 @@ describe("an empty list is an empty object where one is meant", () => {
       const [list, object] = [outcome(schema, filled([])), outcome(schema, filled({}))];
       // Where the schema takes a list as well, a list is meant.
       expect({ path, ...told(list) }).toEqual({ path, ...told(object) });
+      // Params that are a list are refused before a schema sees them.
+      if (path === "") continue;
       const { error } = outcome(schema, filled(["x"]));
       expect({ path, message: error?.message }).toEqual({ path, message: expect.stringContaining("invalid value") });
     }

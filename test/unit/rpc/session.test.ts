@@ -44,14 +44,37 @@ describe("life", () => {
 
   test.each([
     ["another version", { protocolVersion: 2 }, "protocolVersion"],
-    ["no version", {}, "protocolVersion"],
     ["a wrong pid", { protocolVersion: 1, processId: "1" }, "processId"],
-    ["an unknown field", { protocolVersion: 1, capabilities: {} }, "capabilities"],
+    ["a client without a name", { clientInfo: { Name: "x" } }, "clientInfo.Name"],
+    ["an unknown field of the session", { session: { cleanUp: true } }, "session.cleanUp"],
     ["cleanup that is no boolean", { protocolVersion: 1, session: { cleanup: 1 } }, "session.cleanup"],
   ])("initialize with %s is refused, and may be tried again", async (_name, params, field) => {
     expect(await session.failure("initialize", params)).toMatchObject({ code: -32602, data: { details: { field } } });
     expect((await session.failure("version", VERSION)).code).toBe(-32002);
     await session.initialize();
+  });
+
+  test.each([
+    ["nothing at all", undefined],
+    ["an empty object", {}],
+    ["an empty list", []],
+    [
+      "what an editor says to a language server",
+      {
+        processId: null,
+        clientInfo: { name: "editor", version: "1.2", channel: "stable" },
+        locale: "en",
+        rootPath: null,
+        rootUri: "file:///srv",
+        capabilities: { workspace: { applyEdit: true }, window: { workDoneProgress: true } },
+        initializationOptions: null,
+        trace: "compact",
+        workspaceFolders: [{ uri: "file:///srv", name: "srv" }],
+      },
+    ],
+  ])("initialize with %s", async (_name, params) => {
+    expect(await session.result("initialize", params)).toMatchObject({ protocolVersion: 1 });
+    expect(await session.result("version", VERSION)).toMatchObject({ version: "0" });
   });
 
   test("initialize comes once", async () => {
@@ -63,7 +86,7 @@ describe("life", () => {
     session.send(request(1, "initialize", { protocolVersion: 1 }), request(2, "version", VERSION));
     expect((await session.heard.reply(2)).result).toMatchObject({ version: "0" });
     const other = new Served(bed);
-    other.send(request(1, "initialize", {}), request(2, "version", VERSION));
+    other.send(request(1, "initialize", { protocolVersion: 2 }), request(2, "version", VERSION));
     other.end();
     expect((await other.heard.reply(2)).error?.code).toBe(-32002);
   });
@@ -227,9 +250,16 @@ describe("messages", () => {
     expect(session.heard.frames.length).toBe(before + 1);
   });
 
-  test("params may be left out or null", async () => {
-    session.send(request("n", "link/list", null), request("u", "link/list"));
-    for (const id of ["n", "u"]) expect(await session.heard.reply(id)).toMatchObject({ result: { links: [] } });
+  test("params may be left out, null or an empty list", async () => {
+    session.send(request("n", "link/list", null), request("u", "link/list"), request("l", "link/list", []));
+    for (const id of ["n", "u", "l"]) expect(await session.heard.reply(id)).toMatchObject({ result: { links: [] } });
+  });
+
+  test("empty tables may be empty lists, in the session's own methods too", async () => {
+    await session.result("program/load", { ...LOAD, globalData: [], metadata: [] });
+    const { programs } = await session.result<{ programs: object[] }>("program/list", { metadataSelector: [] });
+    expect(programs.length).toBe(1);
+    for (const method of ["events/subscribe", "events/unsubscribe", "shutdown"]) await session.result(method, []);
   });
 
   test("the error of an operation brings all that the command line would print", async () => {
