@@ -140,6 +140,15 @@ describe("life", () => {
   });
 });
 
+test("bare JSON on a line is answered at once with what is missing, and ends the session", async () => {
+  session.raw('{"jsonrpc":"2.0","id":1,"method":"initialize"}\n');
+  expect((await session.heard.reply(null)).error).toMatchObject({
+    code: -32700,
+    message: expect.stringContaining('each message begins with "Content-Length: N" and an empty line'),
+  });
+  expect(await session.exitCode).toBe(1);
+});
+
 describe("messages", () => {
   beforeEach(async () => {
     await session.initialize();
