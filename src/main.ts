@@ -93,14 +93,14 @@ const code = await runCli({
     const { connect } = await import("./runtime.ts");
     return connect(settings, (text) => writeAll(2, text));
   },
-  serve: async (settings) => {
+  serve: async (settings, { clientProcessId }) => {
     served = true;
     const [{ connectSession }, { serveStdio }] = await Promise.all([
       import("./runtime.ts"),
       import("../rpc/server.ts"),
     ]);
     const service = await connectSession(settings, (text) => writeAll(2, text));
-    return serveStdio({ service, signal: interrupted.signal, clientProcessId: null });
+    return serveStdio({ service, signal: interrupted.signal, clientProcessId });
   },
   describeRpc: async () => {
     const { openRpcDocument } = await import("../rpc/openrpc.ts");
