@@ -59,6 +59,12 @@ function isTerminal(fd: number): boolean {
   }
 }
 
+/** A person, who sees nothing happen otherwise, and may not know what to type. */
+function explainWaiting(): void {
+  if (!isTerminal(0) || !(require("node:tty") as typeof import("node:tty")).isatty(0)) return;
+  writeAll(2, "waiting for JSON-RPC on stdin, framed as in LSP; Ctrl-D ends the session\n");
+}
+
 /** Comes back where that cannot be done. */
 function endAtOnce(code: number): void {
   try {
@@ -100,6 +106,7 @@ const code = await runCli({
       import("../rpc/server.ts"),
     ]);
     const service = await connectSession(settings, (text) => writeAll(2, text));
+    explainWaiting();
     return serveStdio({ service, signal: interrupted.signal, clientProcessId });
   },
   describeRpc: async () => {
