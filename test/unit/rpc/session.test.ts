@@ -2,7 +2,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { SessionService } from "../../../src/service/session.ts";
 import { OPERATIONS } from "../../../src/service/operations.ts";
+import { REQUEST_ID_CHARS_MAX } from "../../../src/domain/limits.ts";
 import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
+import { readProtocolPage } from "../../fakes/protocol-page.ts";
 import { Served } from "../../fakes/served.ts";
 import { serviceObject } from "../../fakes/service-object.ts";
 
@@ -170,6 +172,15 @@ describe("messages", () => {
     ["an id that is an object", '{"jsonrpc":"2.0","id":{},"method":"version"}', -32600, null],
     ["an id that is true", '{"jsonrpc":"2.0","id":true,"method":"version"}', -32600, null],
     ["an id that no double holds", '{"jsonrpc":"2.0","id":9007199254740993,"method":"version"}', -32600, null],
+    [
+      "an id that no double holds, below zero",
+      '{"jsonrpc":"2.0","id":-9007199254740993,"method":"version"}',
+      -32600,
+      null,
+    ],
+    ["an id that a double rounds", '{"jsonrpc":"2.0","id":1e300,"method":"version"}', -32600, null],
+    ["an id one character too long", `{"jsonrpc":"2.0","id":"${"x".repeat(1025)}","method":"version"}`, -32600, null],
+    ["an id that is a list", '{"jsonrpc":"2.0","id":[],"method":"version"}', -32600, null],
     ["an infinite id", '{"jsonrpc":"2.0","id":1e999,"method":"version"}', -32600, null],
     ["an endless id", `{"jsonrpc":"2.0","id":"${"x".repeat(5000)}","method":"version"}`, -32600, null],
     ["deep nesting", "[".repeat(1000) + "]".repeat(1000), -32600, null],
@@ -218,7 +229,8 @@ describe("messages", () => {
   });
 
   test("ids come back as they were sent, whatever they are", async () => {
-    for (const id of ["", "\ud800", "é", 0, -1, 1.5, null]) {
+    const longest = "x".repeat(REQUEST_ID_CHARS_MAX);
+    for (const id of ["", "\ud800", "é", longest, 0, -1, 2 ** 53 - 1, -(2 ** 53) + 1, 1.5, 1e-300, null]) {
       session.send(request(id, "version", VERSION));
       expect(await session.heard.reply(id)).toHaveProperty("result.version");
     }
@@ -292,6 +304,28 @@ describe("messages", () => {
     other.end();
     expect(await other.exitCode).toBe(0);
   });
+});
+
+test("what the page says of ids is what is done", async () => {
+  const { text } = readProtocolPage();
+  for (const said of [
+    `up to ${REQUEST_ID_CHARS_MAX} characters`,
+    "from -(2^53 - 1) to 2^53 - 1",
+    "allows fractions and null",
+  ])
+    expect(text).toContain(said);
+  await session.initialize();
+  session.send(
+    ...[request(1, "program/load", LOAD), request(1, "version", VERSION), request("1", "version", VERSION)],
+    ...[request(null, "program/load", LOAD), request(null, "version", VERSION)],
+    { jsonrpc: "2.0", method: "$/cancelRequest", params: { id: null } },
+  );
+  for (const id of [1, null]) {
+    const replies = [await session.heard.reply(id), await session.heard.reply(id, 1)];
+    expect(replies.map((each) => each.error?.code ?? "answered").sort()).toEqual([-32600, "answered"]);
+    expect(replies.find((each) => each.error !== undefined)?.error?.message).toContain("not answered yet");
+  }
+  expect(await session.heard.reply("1")).toHaveProperty("result.version");
 });
 
 describe("order", () => {
