@@ -7,6 +7,7 @@ import { PARENT_POLL_MS } from "../src/domain/limits.ts";
 import type { LogPort } from "../src/domain/log.ts";
 import type { ProcessIdentity } from "../src/domain/session.ts";
 import { BpfmanError } from "../src/errors/error.ts";
+import { reasonOf } from "../src/errors/sys-failure.ts";
 import { parseRequest } from "../src/service/invoke.ts";
 import { OPERATIONS, type OperationName } from "../src/service/operations.ts";
 import type { SessionService } from "../src/service/session.ts";
@@ -93,11 +94,15 @@ export class Methods {
     }
   }
 
-  /** Takes a notification; unknown ones mean nothing, as the specification says. */
+  /** Takes a notification. Unknown ones mean nothing, as the specification says, and no answer can refuse a wrong one. */
   async notified(method: string, params: unknown): Promise<void> {
     if (method !== "$/setTrace") return;
-    const { value } = (await parseRequest(setTraceParams, params)) as InferOutput<typeof setTraceParams>;
-    this.#trace = value;
+    try {
+      const { value } = (await parseRequest(setTraceParams, params ?? {})) as InferOutput<typeof setTraceParams>;
+      this.#trace = value;
+    } catch (thrown) {
+      this.#options.service.log.warn(`the notification ${method} was ignored`, { reason: reasonOf(thrown) });
+    }
   }
 
   /** The session ends when the process does, whatever else it ends with. False when there is no process of that pid. */
@@ -120,9 +125,8 @@ export class Methods {
     try {
       await this.#options.service.release(this.#owner);
     } catch (thrown) {
-      const reason = thrown instanceof Error ? thrown.message : String(thrown);
       this.#options.service.log.error("not all of the session could be removed; the next command tries again", {
-        reason,
+        reason: reasonOf(thrown),
       });
     }
   }

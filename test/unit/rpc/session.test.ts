@@ -435,10 +435,12 @@ describe("progress and trace", () => {
     session.notify("$/setTrace", { value: "verbose" });
     await session.result("program/load", LOAD);
     expect(traced().some((message) => message.startsWith("debug: "))).toBe(true);
+    for (const params of [{ value: "loud" }, [], undefined]) session.notify("$/setTrace", params);
     session.notify("$/setTrace", { value: "off" });
     await session.result("version", VERSION);
     const count = traced().length;
     await session.result("version", VERSION);
     expect(traced().length).toBe(count);
+    expect(bed.logged.filter((line) => line === "warn the notification $/setTrace was ignored").length).toBe(3);
   });
 });
