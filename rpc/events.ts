@@ -1,5 +1,6 @@
 /** The subscription of a session: changes of the store, by whichever process, as notifications. */
 import type { ChangeAnswer } from "../src/domain/change-answer.ts";
+import { reasonOf } from "../src/errors/sys-failure.ts";
 import type { SessionService } from "../src/service/session.ts";
 import type { EventKind, ServerNotification, ServerNotifications, SubscribeResult } from "./protocol.ts";
 
@@ -81,7 +82,7 @@ export class Events {
       }
     } catch (thrown) {
       // The next change, or the next look, tries again.
-      service.log.warn("changes cannot be read", { reason: thrown instanceof Error ? thrown.message : String(thrown) });
+      service.log.warn("changes cannot be read", { reason: reasonOf(thrown) });
     }
   }
 

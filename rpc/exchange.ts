@@ -150,11 +150,16 @@ type Read =
   | { readonly kind: "response" }
   | { readonly kind: "invalid"; readonly id: RequestId; readonly reason: string };
 
-/** Numbers that JavaScript and JSON do not agree on could not be sent back as they came. */
+/**
+ * Whether an id can be sent back as it came. A whole number beyond 2^53 may have lost digits when it was parsed; a fraction
+ * comes back as the same double.
+ */
 const isId = (id: unknown): id is RequestId =>
   id === null ||
   (typeof id === "string" && id.length <= REQUEST_ID_CHARS_MAX) ||
-  (typeof id === "number" && Number.isFinite(id) && (!Number.isInteger(id) || Number.isSafeInteger(id)));
+  (typeof id === "number" && (Number.isSafeInteger(id) || (Number.isFinite(id) && !Number.isInteger(id))));
+
+const ID_SHAPE = `an id is a string of up to ${REQUEST_ID_CHARS_MAX} characters, a number up to 2^53 - 1, or null`;
 
 function readMessage(value: unknown): Read {
   const invalid = (reason: string, id: RequestId = null): Read => ({ kind: "invalid", id, reason });
@@ -163,7 +168,7 @@ function readMessage(value: unknown): Read {
   const { jsonrpc, id, method, params } = value as Partial<Record<string, unknown>>;
   // Nothing is asked of the client, so nothing is waited for; and a reply to a reply could go on for ever.
   if (!has("method") && (has("result") || has("error"))) return { kind: "response" };
-  if (has("id") && !isId(id)) return invalid("an id is a short string or a whole number");
+  if (has("id") && !isId(id)) return invalid(ID_SHAPE);
   const clientId = has("id") ? (id as RequestId) : null;
   if (jsonrpc !== "2.0") return invalid('"jsonrpc" must be "2.0"', clientId);
   if (typeof method !== "string") return invalid('"method" must be a string', clientId);

@@ -7,12 +7,22 @@ export type Frame =
   | { readonly kind: "broken"; readonly reason: string };
 
 const LF = 0x0a;
-const CR = 0x0d;
+/** How much of a line that is not a header an error repeats. */
+const LINE_SHOWN_BYTES = 40;
+
+/** What a header has said so far. */
+interface Header {
+  readonly bytes: number;
+  /** The Content-Length. */
+  readonly length: number | null;
+}
+const NOTHING_YET: Header = { bytes: 0, length: null };
 
 /** Holds what has come in and is not a whole frame yet, which is never more than a header and a body may have. */
 export class FrameDecoder {
   #chunks: Uint8Array[] = [];
   #held = 0;
+  #header = NOTHING_YET;
   /** Bytes of the body that is coming in; null while the header is. */
   #bodyBytes: number | null = null;
   #broken = false;
@@ -38,7 +48,7 @@ export class FrameDecoder {
 
   /** Whether the input may end here; if not, what is broken about it. */
   end(): Frame | null {
-    if (this.#broken || (this.#held === 0 && this.#bodyBytes === null)) return null;
+    if (this.#broken || (this.#held === 0 && this.#bodyBytes === null && this.#header.bytes === 0)) return null;
     return this.#breakOff("the input ended in the middle of a frame");
   }
 
@@ -48,18 +58,31 @@ export class FrameDecoder {
     return { kind: "broken", reason };
   }
 
-  /** Answers what is wrong with it; null when it is understood or not complete. */
+  /**
+   * Reads the lines that are there. Answers what is wrong with one as soon as it is: whoever sends messages without
+   * headers waits for an answer, and would never send the empty line. Null when all is well so far.
+   */
   #readHeader(): string | null {
-    const start = this.#peek(HEADER_BYTES_MAX);
-    const end = headerEnd(start);
-    if (end === null) {
-      return this.#held > HEADER_BYTES_MAX ? `the header has more than ${HEADER_BYTES_MAX} bytes` : null;
+    for (;;) {
+      const rest = HEADER_BYTES_MAX - this.#header.bytes;
+      const start = this.#peek(rest);
+      const end = start.indexOf(LF);
+      if (end < 0) {
+        if (this.#held > rest) return `the header has more than ${HEADER_BYTES_MAX} bytes`;
+        const line = new TextDecoder("latin1").decode(start.subarray(0, LINE_SHOWN_BYTES));
+        return line === "" || /^[A-Za-z0-9\r-]/.test(line) ? null : noHeader(line);
+      }
+      const line = new TextDecoder("latin1").decode(this.#take(end + 1)).replace(/\r?\n$/, "");
+      const { bytes, length: before } = this.#header;
+      if (line === "") {
+        this.#header = NOTHING_YET;
+        this.#bodyBytes = before;
+        return before === null ? "a header without Content-Length" : null;
+      }
+      const length = readLine(line, before);
+      if (typeof length === "string") return length;
+      this.#header = { bytes: bytes + end + 1, length };
     }
-    const header = new TextDecoder("latin1").decode(this.#take(end));
-    const length = contentLength(header);
-    if (typeof length === "string") return length;
-    this.#bodyBytes = length;
-    return null;
   }
 
   /** The first bytes held, in one piece. */
@@ -96,31 +119,21 @@ export class FrameDecoder {
   }
 }
 
-/** Where the empty line ends; null when there is none. Lines end with LF, before which a CR may stand. */
-function headerEnd(bytes: Uint8Array): number | null {
-  for (let at = bytes.indexOf(LF); at >= 0; at = bytes.indexOf(LF, at + 1)) {
-    if (at === 0 || (at === 1 && bytes[0] === CR)) return at + 1;
-    if (bytes[at + 1] === LF) return at + 2;
-    if (bytes[at + 1] === CR && bytes[at + 2] === LF) return at + 3;
-  }
-  return null;
-}
+const noHeader = (line: string): string => {
+  const wanted = 'each message begins with "Content-Length: N" and an empty line';
+  return `the header is missing: ${wanted}, not with ${line.slice(0, LINE_SHOWN_BYTES)}`;
+};
 
-/** The number that the header gives, or what is wrong with it. */
-function contentLength(header: string): number | string {
-  let length: number | null = null;
-  for (const line of header.split("\n").map((each) => each.replace(/\r$/, ""))) {
-    if (line === "") continue;
-    const [, name = "", value = ""] = /^([A-Za-z0-9-]+)[ \t]*:[ \t]*(.*?)[ \t]*$/.exec(line) ?? [];
-    if (name === "") return `"${line.slice(0, 40)}" is no header: "Content-Length: N" and an empty line are expected`;
-    if (name.toLowerCase() === "content-type" && /charset\s*=\s*"?(?!utf-?8\b)/i.test(value)) {
-      return `only UTF-8 is spoken here, not "${value.slice(0, 80)}"`;
-    }
-    if (name.toLowerCase() !== "content-length") continue;
-    if (!/^\d+$/.test(value)) return `Content-Length "${value.slice(0, 40)}" is not a number of bytes`;
-    if (length !== null && length !== Number(value)) return "two different Content-Length";
-    length = Number(value);
+/** The Content-Length after one more line of the header, or what is wrong with the line. */
+function readLine(line: string, before: number | null): number | string | null {
+  const [, name = "", value = ""] = /^([A-Za-z0-9-]+)[ \t]*:[ \t]*(.*?)[ \t]*$/.exec(line) ?? [];
+  if (name === "") return noHeader(line);
+  if (name.toLowerCase() === "content-type" && /charset\s*=\s*"?(?!utf-?8\b)/i.test(value)) {
+    return `only UTF-8 is spoken here, not "${value.slice(0, 80)}"`;
   }
-  if (length === null) return "a header without Content-Length";
+  if (name.toLowerCase() !== "content-length") return before;
+  if (!/^\d+$/.test(value)) return `Content-Length "${value.slice(0, LINE_SHOWN_BYTES)}" is not a number of bytes`;
+  const length = Number(value);
+  if (before !== null && length !== before) return "two different Content-Length";
   return length <= FRAME_BYTES_MAX ? length : `a frame of ${length} bytes is more than ${FRAME_BYTES_MAX}`;
 }

@@ -1,5 +1,6 @@
 /** JSON of strangers: bounded before it is parsed. */
 import { JSON_DEPTH_MAX } from "../src/domain/limits.ts";
+import { reasonOf } from "../src/errors/sys-failure.ts";
 
 /** `malformed` is no JSON at all; `refused` is JSON of a shape that nobody sends. */
 export type Parsed =
@@ -48,7 +49,7 @@ export function parseJson(bytes: Uint8Array): Parsed {
   try {
     return { kind: "value", value: JSON.parse(text) };
   } catch (thrown) {
-    return { kind: "malformed", reason: thrown instanceof Error ? thrown.message : String(thrown) };
+    return { kind: "malformed", reason: reasonOf(thrown) };
   }
 }
 

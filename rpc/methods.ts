@@ -1,4 +1,6 @@
-/** The methods of a session: those of the operations table, and the session's own. */
+/**
+ * What a session can be asked for, and when: initialize, then the operations and the session's own methods, then shutdown.
+ */
 import type { InferOutput } from "valibot";
 import { CHANGE_KINDS } from "../src/domain/change.ts";
 import { PARENT_POLL_MS } from "../src/domain/limits.ts";
@@ -6,93 +8,114 @@ import type { LogPort } from "../src/domain/log.ts";
 import { printable, printableJson } from "../src/domain/printable.ts";
 import type { ProcessIdentity } from "../src/domain/session.ts";
 import { BpfmanError } from "../src/errors/error.ts";
+import { reasonOf } from "../src/errors/sys-failure.ts";
 import { parseRequest } from "../src/service/invoke.ts";
 import { OPERATIONS, type OperationName } from "../src/service/operations.ts";
 import type { SessionService } from "../src/service/session.ts";
 import { RefusedRequest, unknownMethod, wrongField } from "./errors.ts";
 import { Events } from "./events.ts";
 import { unsafePart } from "./json.ts";
-import type { Life } from "./life.ts";
 import {
+  INVALID_REQUEST,
   type InitializeResult,
   NOT_INITIALIZED,
-  type ProgressToken,
   PROTOCOL_VERSION,
   type ServerNotification,
   type ServerNotifications,
 } from "./protocol.ts";
-import { ChangeQueue } from "./queue.ts";
-import {
-  initializeParams,
-  noParams,
-  SESSION_SCHEMAS,
-  setTraceParams,
-  subscribeParams,
-  workDoneToken,
-} from "./schemas.ts";
+import { type Call, isOperation, OperationRunner } from "./run-operation.ts";
+import { initializeParams, noParams, SESSION_SCHEMAS, setTraceParams, subscribeParams } from "./schemas.ts";
 
 export interface MethodsOptions {
   readonly service: SessionService;
-  readonly life: Life;
   notify<Name extends ServerNotification>(name: Name, params: ServerNotifications[Name]): void;
   /** The client reads too slowly: notifications are dropped. */
   isBehind(): boolean;
   caughtUp(): Promise<void>;
-  /** The process that the session belongs to has gone. */
+  /** A process that the session belongs to has gone. */
   parentDied(): void;
 }
 
-interface Call {
-  readonly operationId: string;
-  readonly signal: AbortSignal;
-}
-
-const isOperation = (method: string): method is OperationName => Object.hasOwn(OPERATIONS, method);
 const METHOD_NAMES: readonly string[] = [...Object.keys(SESSION_SCHEMAS), ...Object.keys(OPERATIONS)];
+
+const notInitialized = (): RefusedRequest =>
+  new RefusedRequest(NOT_INITIALIZED, "the session is not initialized: the first request must be initialize");
 
 export class Methods {
   readonly #options: MethodsOptions;
-  readonly #queue = new ChangeQueue();
+  readonly #operations: OperationRunner;
   readonly #events: Events;
-  /** Settles when `initialize` has been answered: what came right behind it waits for that. */
-  #initialized: Promise<unknown> = Promise.resolve();
-  #isOpen = false;
-  #trace: "off" | "messages" | "verbose" = "off";
+  /** As far as requests have come in; what they ask for may still be under way. */
+  #phase: "new" | "open" | "shut" = "new";
+  /** Whether `initialize` succeeded: what came right behind it waits for that. */
+  #initialized: Promise<boolean> = Promise.resolve(false);
+  #trace: InferOutput<typeof setTraceParams>["value"] = "off";
+  readonly #parents: ProcessIdentity[] = [];
   #parentPoll: NodeJS.Timeout | null = null;
   /** This process, when what it makes is to go with the session. */
   #owner: ProcessIdentity | null = null;
 
   constructor(options: MethodsOptions) {
     this.#options = options;
+    this.#operations = new OperationRunner(options);
     this.#events = new Events(options);
   }
 
-  /** Throws BpfmanError, RefusedRequest. */
+  /** Whether the client said that it will send no more requests. */
+  get isShut(): boolean {
+    return this.#phase === "shut";
+  }
+
+  /** Looks at each request in the order in which they came. Throws RefusedRequest for one that has no place now. */
+  admit(method: string): void {
+    if (this.#phase === "shut") throw new RefusedRequest(INVALID_REQUEST, "the session was shut down");
+    if (method === "initialize") {
+      if (this.#phase === "open") throw new RefusedRequest(INVALID_REQUEST, "the session is initialized already");
+      this.#phase = "open";
+    } else if (this.#phase === "new") throw notInitialized();
+    else if (method === "shutdown") this.#phase = "shut";
+  }
+
+  /** Answers a request that was admitted. Throws BpfmanError, RefusedRequest. */
   async call(method: string, params: unknown, call: Call): Promise<unknown> {
     if (!METHOD_NAMES.includes(method)) throw unknownMethod(method, METHOD_NAMES);
     const beganMs = performance.now();
     try {
-      if (Array.isArray(params)) throw wrongField("params", "params are taken by name only, in an object");
+      // An empty list is what an encoder that has one type for lists and tables makes of no params.
+      if (Array.isArray(params) && params.length > 0) {
+        throw wrongField("params", "params are taken by name only, in an object");
+      }
       const unsafe = unsafePart(params);
       if (unsafe !== null) throw wrongField(unsafe.field, unsafe.problem);
-      if (method === "initialize") return await this.#initialize(params);
-      await this.#initialized;
-      if (!this.#isOpen)
-        throw new RefusedRequest(
-          NOT_INITIALIZED,
-          "the session is not initialized: the first request must be initialize",
-        );
+      if (method === "initialize") return await this.#initialize(params ?? {});
+      if (!(await this.#initialized)) throw notInitialized();
       return isOperation(method) ? await this.#operation(method, params, call) : await this.#own(method, params);
     } finally {
       if (this.#trace !== "off") this.#tell(`${method} took ${(performance.now() - beganMs).toFixed(2)} ms`);
     }
   }
 
-  /** Takes a notification; unknown ones mean nothing, as the specification says. */
+  /** Takes a notification. Unknown ones mean nothing, as the specification says, and no answer can refuse a wrong one. */
   async notified(method: string, params: unknown): Promise<void> {
     if (method !== "$/setTrace") return;
-    const { value } = (await parseRequest(setTraceParams, params)) as InferOutput<typeof setTraceParams>;
-    this.#trace = value;
+    try {
+      const { value } = (await parseRequest(setTraceParams, params ?? {})) as InferOutput<typeof setTraceParams>;
+      this.#trace = value;
+    } catch (thrown) {
+      this.#options.service.log.warn(`the notification ${method} was ignored`, { reason: reasonOf(thrown) });
+    }
+  }
+
+  /** The session ends when the process does, whatever else it ends with. False when there is no process of that pid. */
+  async endWith(pid: number): Promise<boolean> {
+    const processes = await this.#options.service.processes();
+    const parent = processes.identity(pid);
+    if (parent === null) return false;
+    this.#parents.push(parent);
+    this.#parentPoll ??= setInterval(() => {
+      if (this.#parents.some((each) => processes.hasEnded(each))) this.#options.parentDied();
+    }, PARENT_POLL_MS);
+    return true;
   }
 
   /** The session is over: what belongs to it goes. */
@@ -103,9 +126,8 @@ export class Methods {
     try {
       await this.#options.service.release(this.#owner);
     } catch (thrown) {
-      const reason = thrown instanceof Error ? thrown.message : String(thrown);
       this.#options.service.log.error("not all of the session could be removed; the next command tries again", {
-        reason,
+        reason: reasonOf(thrown),
       });
     }
   }
@@ -115,29 +137,13 @@ export class Methods {
     this.#options.notify("$/logTrace", verbose === undefined ? { message } : { message, verbose });
   }
 
-  async #operation(method: OperationName, params: unknown, { operationId, signal }: Call): Promise<unknown> {
-    const { token, request } = await splitToken(params);
-    const { invoke } = this.#options.service;
-    const run = (): Promise<unknown> =>
-      invoke(method, request, {
-        operationId,
-        signal,
-        owner: this.#owner,
-        progress: (message) => this.#progress(token, { kind: "report", message }),
-        ...(this.#trace === "verbose" ? { log: this.#traced() } : {}),
-      });
-    this.#progress(token, { kind: "begin", title: method });
+  async #operation(method: OperationName, params: unknown, call: Call): Promise<unknown> {
+    const log = this.#trace === "verbose" ? this.#traced() : this.#options.service.log;
     try {
-      return OPERATIONS[method].access === "write" ? await this.#queue.run(run, signal) : await run();
+      return await this.#operations.run(method, params, { ...call, owner: this.#owner, log });
     } finally {
       if (OPERATIONS[method].access === "write") this.#events.look();
-      this.#progress(token, { kind: "end" });
     }
-  }
-
-  #progress(token: ProgressToken | null, value: ServerNotifications["$/progress"]["value"]): void {
-    if (token === null || this.#options.isBehind()) return;
-    this.#options.notify("$/progress", { token, value });
   }
 
   /** The operator's log, of which the client gets a copy. */
@@ -167,11 +173,15 @@ export class Methods {
 
   async #initialize(params: unknown): Promise<InitializeResult> {
     const initializing = this.#open(params);
-    this.#initialized = initializing.catch(() => {});
+    this.#initialized = initializing.then(
+      () => true,
+      () => false,
+    );
     try {
       return await initializing;
     } catch (thrown) {
-      this.#options.life.initializeFailed();
+      // It may be tried again.
+      if (this.#phase === "open") this.#phase = "new";
       throw thrown;
     }
   }
@@ -179,22 +189,15 @@ export class Methods {
   async #open(raw: unknown): Promise<InitializeResult> {
     const { service } = this.#options;
     const params = (await parseRequest(initializeParams, raw)) as InferOutput<typeof initializeParams>;
-    const processes = await service.processes();
-    const parent = params.processId === null ? null : processes.identity(params.processId);
-    if (params.processId !== null && parent === null) {
-      const problem = `no process has pid ${params.processId} here; leave it out if you run in another PID namespace`;
-      throw wrongField("processId", problem);
-    }
+    const { processId } = params;
     const versions = await service.invoke("version", { features: true });
     const sequence = await this.#latestChange();
-    if (params.session.cleanup) this.#owner = processes.identity(process.pid);
-    if (parent !== null) {
-      this.#parentPoll = setInterval(() => {
-        if (processes.hasEnded(parent)) this.#options.parentDied();
-      }, PARENT_POLL_MS);
+    if (processId !== null && !(await this.endWith(processId))) {
+      const problem = `no process has pid ${processId} here; leave it out if you run in another PID namespace`;
+      throw wrongField("processId", problem);
     }
+    if (params.session.cleanup) this.#owner = (await service.processes()).identity(process.pid);
     this.#trace = params.trace;
-    this.#isOpen = true;
     return {
       serverInfo: { name: "bpfman", version: versions.version, commit: versions.commit },
       protocolVersion: PROTOCOL_VERSION,
@@ -216,22 +219,5 @@ export class Methods {
       if (thrown instanceof BpfmanError && thrown.kind === "permission") return null;
       throw thrown;
     }
-  }
-}
-
-interface Split {
-  readonly token: ProgressToken | null;
-  readonly request: unknown;
-}
-
-/** The token belongs to the session, all the rest to the operation. */
-async function splitToken(params: unknown): Promise<Split> {
-  if (typeof params !== "object" || params === null) return { token: null, request: {} };
-  if (!Object.hasOwn(params, "workDoneToken")) return { token: null, request: params };
-  const { workDoneToken: given, ...request } = params as Readonly<Record<string, unknown>>;
-  try {
-    return { token: (await parseRequest(workDoneToken, given)) as ProgressToken, request };
-  } catch {
-    throw wrongField("workDoneToken", "a string or a whole number is needed");
   }
 }

@@ -98,7 +98,7 @@ const CLIENT_NOTIFICATIONS: Readonly<
   },
   "$/setTrace": {
     summary: "How much of the session's own doings is told with $/logTrace.",
-    params: [{ name: "value", required: true, schema: { enum: ["off", "messages", "verbose"] } }],
+    params: [{ name: "value", required: true, schema: { enum: ["off", "messages", "compact", "verbose"] } }],
   },
 };
 

@@ -1,5 +1,6 @@
 /** The library's own reader buffers without limit, stops for ever at a malformed header, and drops what is no JSON. */
 import { AbstractMessageReader, type DataCallback, type Disposable } from "vscode-jsonrpc/node";
+import { reasonOf } from "../src/errors/sys-failure.ts";
 import { FrameDecoder } from "./frame-decoder.ts";
 import { type Parsed, parseJson } from "./json.ts";
 
@@ -32,7 +33,7 @@ export class BoundedReader extends AbstractMessageReader {
 
   override listen(deliver: DataCallback): Disposable {
     this.#read(deliver).then(this.#ended.resolve, (thrown: unknown) => {
-      const reason = thrown instanceof Error ? thrown.message : String(thrown);
+      const reason = reasonOf(thrown);
       this.#ended.resolve({ kind: "broken", reason: `the input cannot be read: ${reason}` });
     });
     return { dispose: () => this.stop() };

@@ -6,23 +6,26 @@ import {
   ResponseError,
 } from "vscode-jsonrpc/node";
 import { REQUESTS_IN_FLIGHT_MAX } from "../src/domain/limits.ts";
+import { BpfmanError } from "../src/errors/error.ts";
 import type { SessionService } from "../src/service/session.ts";
 import { replyError } from "./errors.ts";
 import { Exchange } from "./exchange.ts";
-import { Life } from "./life.ts";
 import { Methods } from "./methods.ts";
 import { PARSE_ERROR, type ServerNotification, type ServerNotifications } from "./protocol.ts";
-import { BoundedReader } from "./reader.ts";
+import { BoundedReader, type InputEnd } from "./reader.ts";
 import { BoundedWriter } from "./writer.ts";
 
 /** The process around a session. */
 export interface RpcHost {
+  /** Chunks as they come; nothing is read ahead of who asks for it. */
   readonly input: AsyncIterable<Uint8Array>;
   /** Resolves when the bytes have been taken; rejects when nobody will ever take them. */
   output(bytes: Uint8Array): Promise<void>;
   readonly service: SessionService;
   /** Aborted when this process is told to end. */
   readonly signal: AbortSignal;
+  /** The session ends with this process, besides the one that `initialize` may name; null for none. */
+  readonly clientProcessId: number | null;
 }
 
 /** How a session comes to its end: `finish` lets what runs come to its end, `abort` cancels it. */
@@ -33,95 +36,147 @@ interface Ending {
 
 const EXIT_INTERRUPTED = 130;
 
-/** Serves until the session ends, and answers the exit code. */
-export async function serve(host: RpcHost): Promise<number> {
-  const ending = Promise.withResolvers<Ending>();
-  const abort = new AbortController();
-  const end = (how: Ending["how"], exitCode: number): void => {
-    if (how === "abort") abort.abort();
-    ending.resolve({ how, exitCode });
-  };
-  const life = new Life();
-  let connection: MessageConnection | null = null;
+/** Serves until the session ends, and answers the exit code. Throws INVALID_REQUEST when the client has gone already. */
+export const serve = (host: RpcHost): Promise<number> => new Server(host).run();
 
-  const writer = new BoundedWriter({
-    output: (bytes) => host.output(bytes),
-    settle: (reply) => exchange.settle(reply),
-    gone: () => end("abort", 0),
-  });
-  const exchange = new Exchange({
-    write: (reply) => writer.put(reply),
-    admit(method, isRequest) {
-      if (isRequest) life.admit(method);
-      if (isRequest || method !== "exit") return;
-      reader.stop();
-      end(life.isShut ? "finish" : "abort", life.isShut ? 0 : 1);
-    },
-  });
-  const reader = new BoundedReader({
-    input: host.input,
-    receive: (parsed, deliver) => exchange.receive(parsed, deliver),
-    room() {
-      if (exchange.inFlight < REQUESTS_IN_FLIGHT_MAX) return writer.room();
-      // What was answered meanwhile may wait for the client.
-      return exchange.whenInFlight(REQUESTS_IN_FLIGHT_MAX - 1).then(() => writer.room() ?? undefined);
-    },
-  });
-  const notify = <Name extends ServerNotification>(name: Name, params: ServerNotifications[Name]): void => {
-    connection?.sendNotification(name, params).catch(() => {});
+/** The process's own stdin and stdout as the two ends of a session. */
+export function serveStdio(host: Omit<RpcHost, "input" | "output">): Promise<number> {
+  const sink = Bun.stdout.writer();
+  const output = async (bytes: Uint8Array): Promise<void> => {
+    sink.write(bytes);
+    await sink.flush();
   };
-  const methods = new Methods({
-    service: host.service,
-    life,
-    notify,
-    isBehind: () => writer.isBehind,
-    caughtUp: () => writer.caughtUp(),
-    parentDied: () => {
-      reader.stop();
-      end("abort", 0);
-    },
-  });
+  return serve({ ...host, input: Bun.stdin.stream(), output });
+}
 
-  connection = createMessageConnection(reader, writer);
-  connection.onRequest(async (method: string, params: unknown, token: CancellationToken) => {
+/**
+ * Puts the parts together. In: reader (bytes to JSON) → exchange (ids, batches, `admit`) → the library (dispatch,
+ * cancellation) → `#answer` → methods. Out: the library → writer, which has the exchange give a reply its client's id.
+ */
+class Server {
+  readonly #host: RpcHost;
+  readonly #reader: BoundedReader;
+  readonly #exchange: Exchange;
+  readonly #writer: BoundedWriter;
+  readonly #methods: Methods;
+  readonly #connection: MessageConnection;
+  readonly #ending = Promise.withResolvers<Ending>();
+  /** Cancels whatever runs. */
+  readonly #abort = new AbortController();
+
+  constructor(host: RpcHost) {
+    this.#host = host;
+    this.#writer = new BoundedWriter({
+      output: (bytes) => host.output(bytes),
+      settle: (reply) => this.#exchange.settle(reply),
+      gone: () => this.#end({ how: "abort", exitCode: 0 }),
+    });
+    this.#exchange = new Exchange({
+      write: (reply) => this.#writer.put(reply),
+      admit: (method, isRequest) => this.#admit(method, isRequest),
+    });
+    this.#reader = new BoundedReader({
+      input: host.input,
+      receive: (parsed, deliver) => this.#exchange.receive(parsed, deliver),
+      room: () => this.#room(),
+    });
+    this.#methods = new Methods({
+      service: host.service,
+      notify: (name, params) => this.#notify(name, params),
+      isBehind: () => this.#writer.isBehind,
+      caughtUp: () => this.#writer.caughtUp(),
+      parentDied: () => this.#stop({ how: "abort", exitCode: 0 }),
+    });
+    this.#connection = createMessageConnection(this.#reader, this.#writer);
+  }
+
+  async run(): Promise<number> {
+    const { clientProcessId: pid, service } = this.#host;
+    if (pid !== null && !(await this.#methods.endWith(pid))) {
+      throw new BpfmanError("INVALID_REQUEST", `serve the client with pid ${pid}: no such process here`, {
+        details: { field: "clientProcessId" },
+        hint: "leave --clientProcessId out if the client runs in another PID namespace",
+      });
+    }
+    this.#listen();
+    const { exitCode } = await this.#ending.promise;
+    await this.#exchange.whenInFlight(0);
+    await this.#methods.end();
+    const flushed = await this.#writer.flushed();
+    this.#connection.dispose();
+    if (!flushed) service.log.error("the client did not read the last replies");
+    return flushed ? exitCode : 1;
+  }
+
+  #listen(): void {
+    const { signal } = this.#host;
+    this.#connection.onRequest((method: string, params: unknown, token: CancellationToken) =>
+      this.#answer(method, params, token),
+    );
+    this.#connection.onNotification((method: string, params: unknown) => this.#methods.notified(method, params));
+    this.#connection.listen();
+    const interrupted = (): void => this.#stop({ how: "abort", exitCode: EXIT_INTERRUPTED });
+    if (signal.aborted) interrupted();
+    signal.addEventListener("abort", interrupted, { once: true });
+    this.#reader.ended.then((input) => this.#inputEnded(input));
+  }
+
+  /** One request, with a way to cancel it. Throws ResponseError. */
+  async #answer(method: string, params: unknown, token: CancellationToken): Promise<unknown> {
     const operationId = crypto.randomUUID();
     const cancel = new AbortController();
     const onAbort = (): void => cancel.abort();
     const listening = token.onCancellationRequested(onAbort);
-    abort.signal.addEventListener("abort", onAbort, { once: true });
-    if (token.isCancellationRequested || abort.signal.aborted) cancel.abort();
+    const { signal } = this.#abort;
+    signal.addEventListener("abort", onAbort, { once: true });
+    if (token.isCancellationRequested || signal.aborted) cancel.abort();
     try {
-      return await methods.call(method, params, { operationId, signal: cancel.signal });
+      return await this.#methods.call(method, params, { operationId, signal: cancel.signal });
     } catch (thrown) {
       const { code, message, data } = replyError(thrown, operationId);
       throw new ResponseError(code, message, data);
     } finally {
       listening.dispose();
-      abort.signal.removeEventListener("abort", onAbort);
+      signal.removeEventListener("abort", onAbort);
     }
-  });
-  connection.onNotification((method: string, params: unknown) => methods.notified(method, params));
-  connection.listen();
+  }
 
-  const interrupted = (): void => {
-    reader.stop();
-    end("abort", EXIT_INTERRUPTED);
-  };
-  if (host.signal.aborted) interrupted();
-  host.signal.addEventListener("abort", interrupted, { once: true });
-  reader.ended.then((input) => {
+  /** Whatever comes in passes here, in order. Throws RefusedRequest. */
+  #admit(method: string, isRequest: boolean): void {
+    if (isRequest) this.#methods.admit(method);
+    else if (method === "exit") {
+      const { isShut } = this.#methods;
+      this.#stop(isShut ? { how: "finish", exitCode: 0 } : { how: "abort", exitCode: 1 });
+    }
+  }
+
+  /** Null when more may be read; otherwise resolves when there is room for what it asks. */
+  #room(): Promise<void> | null {
+    if (this.#exchange.inFlight < REQUESTS_IN_FLIGHT_MAX) return this.#writer.room();
+    // What was answered meanwhile may wait for the client.
+    return this.#exchange.whenInFlight(REQUESTS_IN_FLIGHT_MAX - 1).then(() => this.#writer.room() ?? undefined);
+  }
+
+  #notify<Name extends ServerNotification>(name: Name, params: ServerNotifications[Name]): void {
+    this.#connection.sendNotification(name, params).catch(() => {});
+  }
+
+  #inputEnded(input: InputEnd): void {
     if (input.kind === "broken") {
       const message = `the session ends, since no frame can be told from the next: ${input.reason}`;
-      writer.put({ jsonrpc: "2.0", id: null, error: { code: PARSE_ERROR, message } });
+      this.#writer.put({ jsonrpc: "2.0", id: null, error: { code: PARSE_ERROR, message } });
     }
-    end("finish", input.kind === "broken" ? 1 : 0);
-  });
+    this.#end({ how: "finish", exitCode: input.kind === "broken" ? 1 : 0 });
+  }
 
-  const { exitCode } = await ending.promise;
-  await exchange.whenInFlight(0);
-  await methods.end();
-  const flushed = await writer.flushed();
-  connection.dispose();
-  if (!flushed) host.service.log.error("the client did not read the last replies");
-  return flushed ? exitCode : 1;
+  /** The session ends, and what may still come in is not looked at. */
+  #stop(ending: Ending): void {
+    this.#reader.stop();
+    this.#end(ending);
+  }
+
+  #end(ending: Ending): void {
+    if (ending.how === "abort") this.#abort.abort();
+    this.#ending.resolve(ending);
+  }
 }

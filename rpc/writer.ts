@@ -4,6 +4,7 @@ import {
   NOTIFICATION_BACKLOG_BYTES_MAX,
   REPLY_BACKLOG_BYTES_MAX,
 } from "../src/domain/limits.ts";
+import { reasonOf } from "../src/errors/sys-failure.ts";
 import { INTERNAL_ERROR } from "./protocol.ts";
 
 /** Small frames are written together, up to this many bytes. */
@@ -121,7 +122,7 @@ function serialized(message: unknown): string {
     return JSON.stringify(message);
   } catch (thrown) {
     const { id = null } = message as { readonly id?: unknown };
-    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    const reason = reasonOf(thrown);
     return JSON.stringify({ jsonrpc: "2.0", id, error: { code: INTERNAL_ERROR, message: `make a reply: ${reason}` } });
   }
 }

@@ -66,7 +66,7 @@ function compile(commit: string): void {
 
 /** The client for parent processes, as one file that Node.js runs without any package. */
 function bundleClient(): void {
-  run([process.execPath, "build", "rpc/client.ts", "--target=node", "--format=esm", "--outfile", CLIENT]);
+  run([process.execPath, "build", "rpc/client/client.ts", "--target=node", "--format=esm", "--outfile", CLIENT]);
 }
 
 function build(): void {

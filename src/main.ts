@@ -59,6 +59,12 @@ function isTerminal(fd: number): boolean {
   }
 }
 
+/** A person, who sees nothing happen otherwise, and may not know what to type. */
+function explainWaiting(): void {
+  if (!isTerminal(0) || !(require("node:tty") as typeof import("node:tty")).isatty(0)) return;
+  writeAll(2, "waiting for JSON-RPC on stdin, framed as in LSP; Ctrl-D ends the session\n");
+}
+
 /** Comes back where that cannot be done. */
 function endAtOnce(code: number): void {
   try {
@@ -93,15 +99,15 @@ const code = await runCli({
     const { connect } = await import("./runtime.ts");
     return connect(settings, (text) => writeAll(2, text));
   },
-  serve: async (settings) => {
+  serve: async (settings, { clientProcessId }) => {
     served = true;
-    const [{ connectSession }, { serve }, { standardInput, standardOutput }] = await Promise.all([
+    const [{ connectSession }, { serveStdio }] = await Promise.all([
       import("./runtime.ts"),
       import("../rpc/server.ts"),
-      import("../rpc/stdio.ts"),
     ]);
     const service = await connectSession(settings, (text) => writeAll(2, text));
-    return serve({ input: standardInput(), output: standardOutput(), service, signal: interrupted.signal });
+    explainWaiting();
+    return serveStdio({ service, signal: interrupted.signal, clientProcessId });
   },
   describeRpc: async () => {
     const { openRpcDocument } = await import("../rpc/openrpc.ts");

@@ -6,8 +6,8 @@
  */
 import { resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
-import { RpcError, startClient } from "../../rpc/client.ts";
-import type { ChangeEvent } from "../../rpc/event-stream.ts";
+import { RpcError, startClient } from "../../rpc/client/client.ts";
+import type { ChangeEvent } from "../../rpc/client/event-stream.ts";
 
 async function main(path: string, command: readonly string[]): Promise<void> {
   const [executable = "bpfman", ...words] = command.length > 0 ? command : ["bpfman", "rpc"];

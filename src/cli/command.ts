@@ -121,6 +121,11 @@ export interface Line {
   words(arg: Argument): readonly string[];
 }
 
+export interface ServeOptions {
+  /** The session ends with this process; null for none. */
+  readonly clientProcessId: number | null;
+}
+
 export type Action = (session: Session) => Promise<void>;
 
 /** What an action works with. */
@@ -142,7 +147,7 @@ export interface Session {
   /** Reports a failure and goes on. The first one decides the exit code. */
   fail(error: BpfmanError): void;
   /** Speaks JSON-RPC over stdin and stdout until that session ends, which decides the exit code. */
-  serve(): Promise<void>;
+  serve(options: ServeOptions): Promise<void>;
   /** Writes the OpenRPC document. */
   describeRpc(): Promise<void>;
   /** Writes the long help of a command, named by its words. Throws USAGE for an unknown one. */

@@ -2,7 +2,7 @@
 import type { Settings } from "../domain/settings.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { Invoke } from "../service/invoke.ts";
-import type { Session } from "./command.ts";
+import type { ServeOptions, Session } from "./command.ts";
 import { ROOT } from "./commands.ts";
 import { errorFormatOf, type Globals, readGlobals, showsColors } from "./global-flags.ts";
 import { printable } from "./printable.ts";
@@ -35,7 +35,7 @@ export interface CliHost {
   /** Opens what operations need. Not called for help, nor for a command line that is wrong. */
   connect(settings: Settings): Promise<Invoke>;
   /** Serves JSON-RPC over stdin and stdout until that session ends; answers the exit code. */
-  serve(settings: Settings): Promise<number>;
+  serve(settings: Settings, options: ServeOptions): Promise<number>;
   /** The OpenRPC document. */
   describeRpc(): Promise<unknown>;
 }
@@ -147,8 +147,8 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
       const own = report(error, run);
       if (code === 0) code = own;
     },
-    async serve() {
-      code = await host.serve(globals.settings);
+    async serve(options) {
+      code = await host.serve(globals.settings, options);
     },
     async describeRpc() {
       host.out(renderJson(await host.describeRpc()));

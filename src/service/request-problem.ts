@@ -1,8 +1,8 @@
 /** What is wrong with a request, in words for whoever wrote it: the schema library's own are for programmers. */
-import { type BaseIssue, type GenericSchema, getDotPath } from "valibot";
+import type { BaseIssue, GenericSchema } from "valibot";
 import { WRONG_VALUE_CHARS_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
-import { didYouMean, nearest } from "../errors/suggest.ts";
+import { didYouMean } from "../errors/suggest.ts";
 
 type Issue = BaseIssue<unknown>;
 
@@ -12,35 +12,65 @@ const cut = (text: string): string =>
 
 /** INVALID_REQUEST with the path of the first wrong field, and what it should be. */
 export function requestProblem(schema: GenericSchema, issue: Issue): BpfmanError {
-  const field = cut(getDotPath(issue) ?? "(request)");
-  const { message, hint } = problemOf(schema, issue, field);
+  const { keys, message, hint } = problemOf(schema, issue);
   return new BpfmanError("INVALID_REQUEST", cut(message), {
-    details: { field, expected: issue.expected, received: cut(issue.received) },
+    details: { field: named(keys) },
     ...(hint === null ? {} : { hint: cut(hint) }),
   });
 }
 
+/** A path as a caller writes it: `programs.0.type`. */
+const named = (keys: Keys): string => (keys.length === 0 ? "(request)" : cut(keys.map(String).join(".")));
+
+type Keys = readonly unknown[];
+
 interface Problem {
+  /** Where it is. */
+  readonly keys: Keys;
   readonly message: string;
   readonly hint: string | null;
 }
 
-function problemOf(schema: GenericSchema, issue: Issue, field: string): Problem {
-  const keys = (issue.path ?? []).map(({ key }) => key);
-  const name = String(keys.at(-1));
-  if (issue.type === "strict_object" && issue.expected === "never") {
-    const known = fieldsAt(schema, keys.slice(0, -1));
-    const hint = didYouMean(cut(name), known) ?? `fields are ${known.join(", ")}`;
-    return { message: `unknown field "${field}"`, hint: known.length === 0 ? null : hint };
+function problemOf(schema: GenericSchema, issue: Issue): Problem {
+  const path = issue.path ?? [];
+  const keys = path.map(({ key }) => key);
+  const last = path.at(-1);
+  // The object in which a field is missing or too much; otherwise whatever has the wrong value.
+  const isAboutField = last !== undefined && ["strict_object", "object", "variant"].includes(issue.type);
+  const place = { keys: isAboutField ? keys.slice(0, -1) : keys, value: isAboutField ? last.input : issue.input };
+  if (isAboutField && Array.isArray(place.value) && place.value.length > 0) {
+    return { keys: place.keys, message: invalid(place.keys, "must be an object, not a list"), hint: null };
   }
-  if (issue.type === "strict_object" && issue.received === "undefined" && keys.length > 0) {
-    const given = Object.keys(issue.path?.at(-1)?.input ?? {});
-    const [near] = nearest(name, given.slice(0, 100).map(cut), 1);
-    return { message: `field "${field}" is missing`, hint: near === undefined ? null : `"${near}" is no field of it` };
-  }
+  const known = fieldsAt(schema, place.keys, path[0]?.input ?? issue.input);
+  const misnamed = misnamedIn(place, known);
+  if (misnamed !== null) return misnamed;
   const words = wordsIn(issue.expected ?? "");
+  if (isAboutField && issue.type === "strict_object" && issue.expected === "never") {
+    const hint = known.length === 0 ? null : `fields are ${known.join(", ")}`;
+    return { keys, message: `unknown field "${named(keys)}"`, hint };
+  }
+  if (isAboutField && issue.input === undefined) {
+    const hint = issue.type === "variant" ? `it is one of ${words.join(", ")}` : null;
+    return { keys, message: `field "${named(keys)}" is missing`, hint };
+  }
   const hint = words.length > 1 && typeof issue.input === "string" ? didYouMean(cut(issue.input), words) : null;
-  return { message: `invalid value for "${field}": ${whatIsWrong(issue, words)}`, hint };
+  return { keys, message: invalid(keys, whatIsWrong(issue, words)), hint };
+}
+
+const invalid = (keys: Keys, problem: string): string => `invalid value for "${named(keys)}": ${problem}`;
+
+/** Names of an object that are compared with those of its fields. */
+const NAMES_COMPARED_MAX = 100;
+
+/** The first name in an object that is not one of its fields but like one that it lacks: `program_id` for `programId`. */
+function misnamedIn({ keys, value }: { keys: Keys; value: unknown }, known: readonly string[]): Problem | null {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return null;
+  const lacking = known.filter((each) => !Object.hasOwn(value, each));
+  for (const name of Object.keys(value).slice(0, NAMES_COMPARED_MAX)) {
+    const hint = known.includes(name) ? null : didYouMean(cut(name), lacking);
+    if (hint !== null) return { keys: [...keys, name], message: `unknown field "${named([...keys, name])}"`, hint };
+  }
+  return null;
 }
 
 /** The schema's own sentence where it has one, or what it asks for; with the value, if that fits into a line. */
@@ -94,7 +124,11 @@ const typeNamed = ({ expected }: Issue): string =>
 
 /** A schema as far as it is walked here. */
 interface Shape {
+  readonly kind: string;
+  /** Of a variant: the field that tells its options apart. */
+  readonly key?: unknown;
   readonly entries?: Readonly<Record<string, Shape>>;
+  readonly literal?: unknown;
   readonly pipe?: readonly Shape[];
   readonly wrapped?: Shape;
   readonly item?: Shape;
@@ -102,24 +136,34 @@ interface Shape {
   readonly options?: readonly unknown[];
 }
 
-/** Names of the fields of the object at `path`. */
-function fieldsAt(schema: GenericSchema, path: readonly unknown[]): string[] {
-  let shapes = insideOf(schema as Shape);
+const fieldOf = (value: unknown, key: unknown): unknown =>
+  typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>)[String(key)] : undefined;
+
+/** Names of the fields that the object at a path of `request` may have. */
+function fieldsAt(schema: GenericSchema, path: Keys, request: unknown): string[] {
+  let value = request;
+  let shapes = insideOf(schema as Shape, value);
   for (const key of path) {
+    value = fieldOf(value, key);
     shapes = shapes.flatMap((shape) => {
       const next = shape.entries?.[String(key)] ?? shape.item ?? shape.value;
-      return next === undefined ? [] : insideOf(next);
+      return next === undefined ? [] : insideOf(next, value);
     });
   }
   return [...new Set(shapes.flatMap(({ entries }) => Object.keys(entries ?? {})))];
 }
 
-/** The schema without what may be missing or is checked afterwards; each of several where one of them is meant. */
-function insideOf(shape: Shape): Shape[] {
-  if (shape.wrapped !== undefined) return insideOf(shape.wrapped);
+/** The schema without what may be missing or is checked besides; of several those that can be meant by `value`. */
+function insideOf(shape: Shape, value: unknown): Shape[] {
+  if (shape.wrapped !== undefined) return insideOf(shape.wrapped, value);
   if (shape.options !== undefined) {
-    return shape.options.flatMap((option) => (typeof option === "object" ? insideOf(option as Shape) : []));
+    const options = shape.options.filter((option): option is Shape => typeof option === "object");
+    const chosen = options.filter(({ entries }) => {
+      const own = fieldOf(value, shape.key);
+      return own !== undefined && entries?.[String(shape.key)]?.literal === own;
+    });
+    return (chosen.length > 0 ? chosen : options).flatMap((option) => insideOf(option, value));
   }
-  const [first] = shape.pipe ?? [];
-  return first === undefined || first === shape ? [shape] : insideOf(first);
+  if (shape.pipe === undefined) return [shape];
+  return shape.pipe.flatMap((part) => (part.kind === "schema" ? insideOf(part, value) : []));
 }

@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, closeSync, cpSync, openSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { startClient } from "../../rpc/client.ts";
+import { startClient } from "../../rpc/client/client.ts";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import { type Conversation, converse } from "../fakes/conversation.ts";
 import { BPFMAN, executable } from "../fakes/executable.ts";

@@ -1,4 +1,5 @@
 import type { Settings } from "../../src/domain/settings.ts";
+import type { ServeOptions } from "../../src/cli/command.ts";
 import { type CliHost, runCli } from "../../src/cli/run.ts";
 import type { Invoke } from "../../src/service/invoke.ts";
 import type { Context } from "../../src/service/operation.ts";
@@ -15,6 +16,8 @@ export interface CliRun {
   readonly err: string;
   /** Files that were written: text by path. */
   readonly saved: Readonly<Record<string, string>>;
+  /** How each session was to be served. */
+  readonly served: readonly ServeOptions[];
   /** What was invoked, in order. */
   readonly calls: readonly Call[];
   /** The settings of each connect. */
@@ -38,6 +41,7 @@ export async function cli(line: string | readonly string[], world: CliWorld = {}
   const args = typeof line === "string" ? line.split(" ").filter((word) => word !== "") : line;
   const calls: Call[] = [];
   const connected: Settings[] = [];
+  const served: ServeOptions[] = [];
   const saved: Record<string, string> = {};
   const text = { out: "", err: "" };
   const invoke = (async (name: string, request: unknown, context: Partial<Context> = {}) => {
@@ -66,12 +70,13 @@ export async function cli(line: string | readonly string[], world: CliWorld = {}
       world.refuse?.();
       return invoke;
     },
-    async serve(settings) {
+    async serve(settings, options) {
       connected.push(settings);
+      served.push(options);
       return world.sessionEnds ?? 0;
     },
     describeRpc: async () => ({ openrpc: "1.3.2" }),
   };
   const code = await runCli(host);
-  return { code, ...text, saved, calls, connected };
+  return { code, ...text, saved, calls, connected, served };
 }

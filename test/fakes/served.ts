@@ -21,6 +21,7 @@ export class Served extends Client {
       output: (bytes) => this.#output(bytes),
       service: change(createSessionService(bed.runtime)),
       signal: this.#signal.signal,
+      clientProcessId: null,
     }).finally(() => this.heard.close());
   }
 

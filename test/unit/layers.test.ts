@@ -235,6 +235,7 @@ const LAYERS: readonly Layer[] = [
       "@valibot/to-json-schema",
     ],
     refused: [
+      "./client/client.ts",
       "../src/service/requests/load.ts",
       "../src/kernel/x.ts",
       "../src/runtime.ts",
@@ -242,6 +243,11 @@ const LAYERS: readonly Layer[] = [
       "../ffi/safe/x.ts",
       "bun:ffi",
     ],
+  },
+  {
+    file: "rpc/client/probe.ts",
+    allowed: ["./x.ts", "../protocol.ts", "../../src/domain/ids.ts", "vscode-jsonrpc/node", "node:stream"],
+    refused: ["../server.ts", "../schemas.ts", "../../src/service/invoke.ts", "../../src/errors/error.ts", "valibot"],
   },
   {
     file: "src/main.ts",

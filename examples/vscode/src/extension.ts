@@ -14,7 +14,7 @@ import {
   window,
   workspace,
 } from "vscode";
-import { RpcError } from "../../../rpc/client.ts";
+import { RpcError } from "../../../rpc/client/client.ts";
 import { lacksFunction, questionsFor, targetOf } from "./attach-form.ts";
 import { type LinkEntry, openSession, placeOf, type ProgramNode, type Session } from "./session.ts";
 

@@ -1,5 +1,5 @@
 /** The editor's session with bpfman: what is there, kept up to date, and what can be done. Knows nothing of the editor. */
-import { type Client, startClient } from "../../../rpc/client.ts";
+import { type Client, startClient } from "../../../rpc/client/client.ts";
 import type { CompleteAnswer, LinkListAnswer, ProgramListAnswer } from "../../../src/domain/answer.ts";
 import { type AttachTarget, selectorOf } from "./attach-form.ts";
 

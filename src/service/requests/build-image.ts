@@ -5,7 +5,7 @@ import { IMAGE_REFERENCE_CHARS_MAX } from "../../domain/limits.ts";
 import { path } from "./fields.ts";
 
 const platformFile = v.strictObject({
-  platform: v.picklist(PLATFORMS, ({ received }) => `${received} is none of ${PLATFORMS.join(", ")}`),
+  platform: v.picklist(PLATFORMS),
   file: path,
 });
 

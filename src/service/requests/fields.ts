@@ -23,12 +23,16 @@ export const text = v.pipe(v.string(), v.maxLength(METADATA_CHARS_MAX));
 /** Keys that a plain object cannot carry safely; the schema library leaves them out without a word. */
 const RESERVED_KEYS = ["__proto__", "constructor", "prototype"];
 
-/** An object used as a table: any key but the reserved ones, which are refused rather than dropped. */
+/**
+ * An object used as a table: any key but the reserved ones, which are refused rather than dropped. A list without entries
+ * is an empty table: encoders of languages that have one type for both write `[]`.
+ */
 export const table = v.pipe(
   v.custom<Record<string, unknown>>(
-    (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+    (value) => typeof value === "object" && value !== null && (!Array.isArray(value) || value.length === 0),
     "an object is needed",
   ),
+  v.transform((value) => (Array.isArray(value) ? {} : value)),
   v.check(
     (value) => !RESERVED_KEYS.some((key) => Object.hasOwn(value, key)),
     `the names ${RESERVED_KEYS.join(", ")} cannot be used`,

@@ -13,6 +13,20 @@ test("--openrpc prints the document and serves nothing", async () => {
   expect(JSON.parse(run.out)).toEqual({ openrpc: "1.3.2" });
 });
 
+test("what clients of language servers pass is taken", async () => {
+  expect(await cli("rpc --stdio --clientProcessId=4711")).toMatchObject({
+    ...{ code: 0, out: "", err: "" },
+    served: [{ clientProcessId: 4711 }],
+  });
+  expect((await cli("rpc --stdio")).served).toEqual([{ clientProcessId: null }]);
+  for (const pid of ["0", "x", "-1", "4294967296"]) {
+    expect(await cli(["rpc", `--clientProcessId=${pid}`])).toMatchObject({
+      ...{ code: 2, connected: [] },
+      err: expect.stringContaining(`invalid pid "${pid}"`),
+    });
+  }
+});
+
 test("takes no words", async () => {
   expect(await cli("rpc now")).toMatchObject({ code: 2, connected: [] });
 });

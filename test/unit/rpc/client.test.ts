@@ -8,8 +8,8 @@ import {
   StreamMessageReader,
   StreamMessageWriter,
 } from "vscode-jsonrpc/node";
-import { type Client, connectClient, DisconnectedError, RpcError, startClient } from "../../../rpc/client.ts";
-import { type ChangeEvent, EVENTS_QUEUED_MAX, EventStream } from "../../../rpc/event-stream.ts";
+import { type Client, connectClient, DisconnectedError, RpcError, startClient } from "../../../rpc/client/client.ts";
+import { type ChangeEvent, EVENTS_QUEUED_MAX, EventStream } from "../../../rpc/client/event-stream.ts";
 import type { InitializeResult } from "../../../rpc/protocol.ts";
 
 const SERVER: InitializeResult = {

@@ -56,12 +56,29 @@ describe("broken off", () => {
     ["one byte too many", `Content-Length: ${FRAME_BYTES_MAX + 1}\r\n\r\n`, "is more than"],
     ["a number beyond all", `Content-Length: ${"9".repeat(400)}\r\n\r\n{}`, "is more than"],
     ["two lengths", "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", "two different"],
-    ["bare JSON", '{"jsonrpc":"2.0"}\n\n', "is no header"],
+    ["bare JSON", '{"jsonrpc":"2.0"}\n\n', "the header is missing"],
+    ["a line that is not a header", "Content-Length: 2\r\nhello there\r\n\r\n{}", "not with hello there"],
+    ["a header from the middle on", ": 2\r\n\r\n{}", "the header is missing"],
     ["another charset", "Content-Type: x; charset=utf-16\r\nContent-Length: 2\r\n\r\n{}", "only UTF-8"],
     ["end in a header", "Content-Len", "ended in the middle"],
     ["end in a body", "Content-Length: 5\r\n\r\n{}", "ended in the middle"],
   ])("%s", (_name, input, reason) => {
     for (const size of [1, 1000]) expect(decode(input, size)).toEqual([{ broken: expect.stringContaining(reason) }]);
+  });
+
+  test.each([
+    ["a line", '{"jsonrpc":"2.0","id":1,"method":"version"}\n'],
+    ["no line", '{"jsonrpc":"2.0","id":1,"method":"version"}'],
+    ["a batch", "[{"],
+    ["behind a frame", `${frame("1")}{"jsonrpc":"2.0"}\n`],
+    ["a wrong line", "hello\n"],
+  ])("bare JSON, before the input ends: %s", (_name, input) => {
+    const decoder = new FrameDecoder();
+    decoder.push(Buffer.from(input));
+    const frames: (Frame | null)[] = [decoder.next(), decoder.next()];
+    expect(frames.find((each) => each?.kind === "broken")).toMatchObject({
+      reason: expect.stringContaining('"Content-Length: N"'),
+    });
   });
 
   test("a header without end, whether it has lines or not", () => {

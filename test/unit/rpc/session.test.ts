@@ -2,7 +2,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { SessionService } from "../../../src/service/session.ts";
 import { OPERATIONS } from "../../../src/service/operations.ts";
+import { REQUEST_ID_CHARS_MAX } from "../../../src/domain/limits.ts";
 import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
+import { readProtocolPage } from "../../fakes/protocol-page.ts";
 import { Served } from "../../fakes/served.ts";
 import { serviceObject } from "../../fakes/service-object.ts";
 
@@ -44,14 +46,37 @@ describe("life", () => {
 
   test.each([
     ["another version", { protocolVersion: 2 }, "protocolVersion"],
-    ["no version", {}, "protocolVersion"],
     ["a wrong pid", { protocolVersion: 1, processId: "1" }, "processId"],
-    ["an unknown field", { protocolVersion: 1, capabilities: {} }, "capabilities"],
+    ["a client without a name", { clientInfo: { Name: "x" } }, "clientInfo.Name"],
+    ["an unknown field of the session", { session: { cleanUp: true } }, "session.cleanUp"],
     ["cleanup that is no boolean", { protocolVersion: 1, session: { cleanup: 1 } }, "session.cleanup"],
   ])("initialize with %s is refused, and may be tried again", async (_name, params, field) => {
     expect(await session.failure("initialize", params)).toMatchObject({ code: -32602, data: { details: { field } } });
     expect((await session.failure("version", VERSION)).code).toBe(-32002);
     await session.initialize();
+  });
+
+  test.each([
+    ["nothing at all", undefined],
+    ["an empty object", {}],
+    ["an empty list", []],
+    [
+      "what an editor says to a language server",
+      {
+        processId: null,
+        clientInfo: { name: "editor", version: "1.2", channel: "stable" },
+        locale: "en",
+        rootPath: null,
+        rootUri: "file:///srv",
+        capabilities: { workspace: { applyEdit: true }, window: { workDoneProgress: true } },
+        initializationOptions: null,
+        trace: "compact",
+        workspaceFolders: [{ uri: "file:///srv", name: "srv" }],
+      },
+    ],
+  ])("initialize with %s", async (_name, params) => {
+    expect(await session.result("initialize", params)).toMatchObject({ protocolVersion: 1 });
+    expect(await session.result("version", VERSION)).toMatchObject({ version: "0" });
   });
 
   test("initialize comes once", async () => {
@@ -63,7 +88,7 @@ describe("life", () => {
     session.send(request(1, "initialize", { protocolVersion: 1 }), request(2, "version", VERSION));
     expect((await session.heard.reply(2)).result).toMatchObject({ version: "0" });
     const other = new Served(bed);
-    other.send(request(1, "initialize", {}), request(2, "version", VERSION));
+    other.send(request(1, "initialize", { protocolVersion: 2 }), request(2, "version", VERSION));
     other.end();
     expect((await other.heard.reply(2)).error?.code).toBe(-32002);
   });
@@ -117,6 +142,15 @@ describe("life", () => {
   });
 });
 
+test("bare JSON on a line is answered at once with what is missing, and ends the session", async () => {
+  session.raw('{"jsonrpc":"2.0","id":1,"method":"initialize"}\n');
+  expect((await session.heard.reply(null)).error).toMatchObject({
+    code: -32700,
+    message: expect.stringContaining('each message begins with "Content-Length: N" and an empty line'),
+  });
+  expect(await session.exitCode).toBe(1);
+});
+
 describe("messages", () => {
   beforeEach(async () => {
     await session.initialize();
@@ -138,6 +172,15 @@ describe("messages", () => {
     ["an id that is an object", '{"jsonrpc":"2.0","id":{},"method":"version"}', -32600, null],
     ["an id that is true", '{"jsonrpc":"2.0","id":true,"method":"version"}', -32600, null],
     ["an id that no double holds", '{"jsonrpc":"2.0","id":9007199254740993,"method":"version"}', -32600, null],
+    [
+      "an id that no double holds, below zero",
+      '{"jsonrpc":"2.0","id":-9007199254740993,"method":"version"}',
+      -32600,
+      null,
+    ],
+    ["an id that a double rounds", '{"jsonrpc":"2.0","id":1e300,"method":"version"}', -32600, null],
+    ["an id one character too long", `{"jsonrpc":"2.0","id":"${"x".repeat(1025)}","method":"version"}`, -32600, null],
+    ["an id that is a list", '{"jsonrpc":"2.0","id":[],"method":"version"}', -32600, null],
     ["an infinite id", '{"jsonrpc":"2.0","id":1e999,"method":"version"}', -32600, null],
     ["an endless id", `{"jsonrpc":"2.0","id":"${"x".repeat(5000)}","method":"version"}`, -32600, null],
     ["deep nesting", "[".repeat(1000) + "]".repeat(1000), -32600, null],
@@ -186,7 +229,8 @@ describe("messages", () => {
   });
 
   test("ids come back as they were sent, whatever they are", async () => {
-    for (const id of ["", "\ud800", "é", 0, -1, 1.5, null]) {
+    const longest = "x".repeat(REQUEST_ID_CHARS_MAX);
+    for (const id of ["", "\ud800", "é", longest, 0, -1, 2 ** 53 - 1, -(2 ** 53) + 1, 1.5, 1e-300, null]) {
       session.send(request(id, "version", VERSION));
       expect(await session.heard.reply(id)).toHaveProperty("result.version");
     }
@@ -227,9 +271,16 @@ describe("messages", () => {
     expect(session.heard.frames.length).toBe(before + 1);
   });
 
-  test("params may be left out or null", async () => {
-    session.send(request("n", "link/list", null), request("u", "link/list"));
-    for (const id of ["n", "u"]) expect(await session.heard.reply(id)).toMatchObject({ result: { links: [] } });
+  test("params may be left out, null or an empty list", async () => {
+    session.send(request("n", "link/list", null), request("u", "link/list"), request("l", "link/list", []));
+    for (const id of ["n", "u", "l"]) expect(await session.heard.reply(id)).toMatchObject({ result: { links: [] } });
+  });
+
+  test("empty tables may be empty lists, in the session's own methods too", async () => {
+    await session.result("program/load", { ...LOAD, globalData: [], metadata: [] });
+    const { programs } = await session.result<{ programs: object[] }>("program/list", { metadataSelector: [] });
+    expect(programs.length).toBe(1);
+    for (const method of ["events/subscribe", "events/unsubscribe", "shutdown"]) await session.result(method, []);
   });
 
   test("the error of an operation brings all that the command line would print", async () => {
@@ -253,6 +304,28 @@ describe("messages", () => {
     other.end();
     expect(await other.exitCode).toBe(0);
   });
+});
+
+test("what the page says of ids is what is done", async () => {
+  const { text } = readProtocolPage();
+  for (const said of [
+    `up to ${REQUEST_ID_CHARS_MAX} characters`,
+    "from -(2^53 - 1) to 2^53 - 1",
+    "allows fractions and null",
+  ])
+    expect(text).toContain(said);
+  await session.initialize();
+  session.send(
+    ...[request(1, "program/load", LOAD), request(1, "version", VERSION), request("1", "version", VERSION)],
+    ...[request(null, "program/load", LOAD), request(null, "version", VERSION)],
+    { jsonrpc: "2.0", method: "$/cancelRequest", params: { id: null } },
+  );
+  for (const id of [1, null]) {
+    const replies = [await session.heard.reply(id), await session.heard.reply(id, 1)];
+    expect(replies.map((each) => each.error?.code ?? "answered").sort()).toEqual([-32600, "answered"]);
+    expect(replies.find((each) => each.error !== undefined)?.error?.message).toContain("not answered yet");
+  }
+  expect(await session.heard.reply("1")).toHaveProperty("result.version");
 });
 
 describe("order", () => {
@@ -362,10 +435,12 @@ describe("progress and trace", () => {
     session.notify("$/setTrace", { value: "verbose" });
     await session.result("program/load", LOAD);
     expect(traced().some((message) => message.startsWith("debug: "))).toBe(true);
+    for (const params of [{ value: "loud" }, [], undefined]) session.notify("$/setTrace", params);
     session.notify("$/setTrace", { value: "off" });
     await session.result("version", VERSION);
     const count = traced().length;
     await session.result("version", VERSION);
     expect(traced().length).toBe(count);
+    expect(bed.logged.filter((line) => line === "warn the notification $/setTrace was ignored").length).toBe(3);
   });
 });

@@ -1,5 +1,5 @@
 /** Events of a client as an async iterator: pushed by the connection, pulled by a `for await` loop. */
-import type { EventKind, ServerNotifications } from "./protocol.ts";
+import type { EventKind, ServerNotifications } from "../protocol.ts";
 
 /** A change, or the news that changes were dropped because nobody read them; `kind` says which. */
 export type ChangeEvent = {

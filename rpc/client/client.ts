@@ -16,7 +16,7 @@ import {
   StreamMessageReader,
   StreamMessageWriter,
 } from "vscode-jsonrpc/node";
-import { CHANGE_KINDS } from "../src/domain/change.ts";
+import { CHANGE_KINDS } from "../../src/domain/change.ts";
 import { type ChangeEvent, EventStream } from "./event-stream.ts";
 import {
   type ErrorData,
@@ -30,7 +30,7 @@ import {
   type ResultOf,
   type SubscribeParams,
   type SubscribeResult,
-} from "./protocol.ts";
+} from "../protocol.ts";
 
 /** How long `dispose` waits for the server's end before it ends it: a change that runs is finished first. */
 const DISPOSE_LIMIT_MS = 30_000;
