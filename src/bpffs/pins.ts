@@ -46,6 +46,16 @@ export function openPins(root: string): PinsPort {
           return true;
         });
       }),
+    removeEmptyFolder: (path) =>
+      failing("remove folder", own("remove folder", path), () => {
+        try {
+          fs.rmdirSync(path);
+          return true;
+        } catch (thrown) {
+          if (["ENOTEMPTY", "ENOENT", "ENOTDIR"].includes(errnoName(thrown) ?? "")) return false;
+          throw thrown;
+        }
+      }),
     list,
   };
 }

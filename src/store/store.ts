@@ -166,6 +166,12 @@ function storeOn(database: Database, { path, bootId, mode, owner = null }: Store
         const rows = database.query<Fields, SQLQueryBindings[]>(SELECT_SUMMARIES).all(bootId);
         return rows.map((row) => decoded(row, SUMMARIES, path).record);
       }),
+    namesBytecode: (id) =>
+      named(
+        "read programs",
+        path,
+        () => database.query("SELECT 1 FROM programs WHERE program_id = ? LIMIT 1").get(id) !== null,
+      ),
     unsettledPrograms: () => select(PROGRAMS, "state <> 'ready'", []),
     mapUsers(owner: ProgramId): ProgramId[] {
       const sql = `SELECT program_id FROM programs WHERE boot_id = ? AND (program_id = ? OR map_owner_id = ?) ORDER BY 1`;
