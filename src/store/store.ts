@@ -13,6 +13,7 @@ import { dispatcherRecord } from "./dispatcher-row.ts";
 import { named } from "./failure.ts";
 import { linkRecord } from "./link-row.ts";
 import { openReader, openWriter } from "./connection.ts";
+import { vouchForLog } from "./whole.ts";
 import { type BriefRow, rowInBrief } from "./brief-row.ts";
 import { PROGRAM_COLUMNS, programColumns, programRecord, programSummary, ROW_STATES } from "./program-row.ts";
 
@@ -25,14 +26,16 @@ export interface StoreOptions {
   readonly bootId: string;
   /** How long SQLite waits for another process, in milliseconds. */
   readonly busyTimeoutMs?: number;
+  /** Whether this boot has something that the database may know of; yes when absent. */
+  readonly isLive?: () => boolean;
   /** Whose session new rows belong to; null, which is usual, for those that stay. */
   readonly owner?: ProcessIdentity | null;
 }
 
 /** Opens the database of programs, links and operations. Throws DATABASE_UNUSABLE, SCHEMA_TOO_NEW, LOCK_TIMEOUT. */
 export function openStore(options: StoreOptions): StorePort {
-  const { path, mode, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;
-  const database = (mode === "write" ? openWriter : openReader)({ path, busyTimeoutMs });
+  const { mode, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;
+  const database = (mode === "write" ? openWriter : openReader)({ ...options, busyTimeoutMs });
   return storeOn(database, options);
 }
 
@@ -45,7 +48,7 @@ export function openReadable(options: Omit<StoreOptions, "mode" | "owner">): {
   readonly isCurrent: (() => boolean) | null;
 } {
   const { path, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;
-  const database = openReader({ path, busyTimeoutMs });
+  const database = openReader({ ...options, busyTimeoutMs });
   const store = storeOn(database, { ...options, mode: "read" });
   if (database.filename !== path) return { store, isCurrent: null };
   const version = database.query<{ user_version: number }, []>("PRAGMA user_version");
@@ -258,6 +261,7 @@ function storeOn(database: Database, { path, bootId, mode, owner = null }: Store
         database.run("PRAGMA synchronous = FULL");
         database.query(INSERT_OPERATION).run(bootId, ...values);
         database.run("PRAGMA synchronous = NORMAL");
+        vouchForLog(path);
       });
     },
 
