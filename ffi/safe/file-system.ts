@@ -25,6 +25,7 @@ export const constants = {
   O_NONBLOCK: 0o4000,
   O_DIRECTORY: ARM ? 0o40000 : 0o200000,
   O_NOFOLLOW: ARM ? 0o100000 : 0o400000,
+  O_PATH: 0o10000000,
   W_OK: 2,
   R_OK: 4,
 } as const;

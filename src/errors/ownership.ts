@@ -49,7 +49,7 @@ function problemOf({ path, kind }: Owned, stats: Stats): { readonly problem: str
   if (stats.uid !== 0 && stats.uid !== process.geteuid?.()) {
     const command = `chown ${kind === "directory" ? "-R " : ""}root "${path}"`;
     return {
-      problem: `it belongs to user ${stats.uid} (mode ${mode})`,
+      problem: `it belongs to user ${stats.uid}`,
       remedy: `look at what that user put there, and if you trust it: ${command}`,
     };
   }
