@@ -87,7 +87,8 @@ describe("what belongs to another user, or can be written to by others", () => {
   test("the configuration", async () => {
     writeFileSync(bpfman.path("bpfman.toml"), "[signing]\nallow_unsigned = true\n");
     chownSync(bpfman.path("bpfman.toml"), 1234, 1234);
-    const failure = await bpfman.refused(1,
+    const failure = await bpfman.refused(
+      1,
       "FILE_UNREADABLE",
       "list",
       "programs",
