@@ -16,9 +16,9 @@ export function strayPins(host: Host, readRows: () => readonly RowInBrief[]): st
   // Before the rows: a pin that is seen now had its row already.
   const found = [
     ...host.pins.list(paths.root).flatMap((name) => (/^prog_[0-9]+$/.test(name) ? `${paths.root}/${name}` : [])),
-    ...below(host, `${paths.root}/links`),
+    ...below(host, `${paths.root}/links`, /^[0-9]+$/),
   ];
-  const ofChains = DISPATCHER_TYPES.flatMap((type) => below(host, paths.chains(type)));
+  const ofChains = DISPATCHER_TYPES.flatMap((type) => below(host, paths.chains(type), CHAIN));
   if (found.length + ofChains.length === 0) return [];
   const rows = readRows();
   const named = new Set(rows.flatMap((row) => (row.kind === "dispatcher" ? [] : row.pinPath)));
@@ -28,7 +28,12 @@ export function strayPins(host: Host, readRows: () => readonly RowInBrief[]): st
   return stray.filter((pin) => host.pins.exists(pin)).sort();
 }
 
-const below = (host: Host, folder: string): string[] => host.pins.list(folder).map((name) => `${folder}/${name}`);
+/** Revisions and XDP links of chains. */
+const CHAIN = /^dispatcher_[0-9]+_[0-9]+_([0-9]+|link)$/;
+
+/** Paths of what is called as ours is. */
+const below = (host: Host, folder: string, ours: RegExp): string[] =>
+  host.pins.list(folder).flatMap((name) => (ours.test(name) ? `${folder}/${name}` : []));
 
 /** What the rows of chains name: links, and directories of revisions. */
 function chainPins(host: Host): Set<string> {
@@ -66,9 +71,10 @@ export function removeLeftovers(host: Host, rows: readonly RowInBrief[], context
     if (host.files.removeLeftover(id)) context.log.info("removed bytecode that no row names", { program_id: id });
   }
   const inUse = new Set(rows.flatMap((row) => (row.kind === "program" ? row.mapPinPath : [])));
-  const chained = DISPATCHER_TYPES.flatMap((type) => below(host, paths.chains(type)));
-  const mapFolders = below(host, `${paths.root}/maps`).filter((folder) => !inUse.has(folder));
-  const revisions = chained.filter((folder) => /\/dispatcher_[0-9]+_[0-9]+_[0-9]+$/.test(folder));
+  const mapFolders = below(host, `${paths.root}/maps`, /^[0-9]+$/).filter((folder) => !inUse.has(folder));
+  const revisions = DISPATCHER_TYPES.flatMap((type) =>
+    below(host, paths.chains(type), CHAIN).filter((path) => !path.endsWith("_link")),
+  );
   const current = revisions.length === 0 ? new Set<string>() : chainPins(host);
   for (const folder of [...mapFolders, ...revisions.filter((each) => !current.has(each))]) {
     if (host.pins.removeEmptyFolder(folder)) context.log.info("removed an empty directory", { folder });

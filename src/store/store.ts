@@ -13,7 +13,7 @@ import { dispatcherRecord } from "./dispatcher-row.ts";
 import { named } from "./failure.ts";
 import { linkRecord } from "./link-row.ts";
 import { openReader, openWriter } from "./connection.ts";
-import { vouchForLog } from "./whole.ts";
+import { countConnection, vouchForLog } from "./whole.ts";
 import { type BriefRow, rowInBrief } from "./brief-row.ts";
 import { PROGRAM_COLUMNS, programColumns, programRecord, programSummary, ROW_STATES } from "./program-row.ts";
 
@@ -99,6 +99,7 @@ const keyOf = ({ type, nsid, ifindex }: DispatcherKey): [string, number, number]
 const rowState = oneOf(ROW_STATES);
 
 function storeOn(database: Database, { path, bootId, mode, owner = null }: StoreOptions): StorePort {
+  const closed = countConnection();
   /** Rows of one table, decoded; a row that does not decode names itself. */
   const select = <T>(
     reading: Reading<T>,
@@ -265,7 +266,10 @@ function storeOn(database: Database, { path, bootId, mode, owner = null }: Store
       });
     },
 
-    close: () => database.close(),
+    close: () => {
+      database.close();
+      closed();
+    },
   };
 }
 

@@ -46,7 +46,15 @@ interface Index {
  * Throws STATE_LOST for a database of which a part is missing or damaged; changes nothing. `isLive` says whether something
  * of this boot is at stake: after a power failure the index may tell of frames that never reached the disk.
  */
-export function requireWhole(path: string, { main, log, index }: Files, isLive: () => boolean): void {
+export function requireWhole(path: string, files: Files, isLive: () => boolean): void {
+  try {
+    check(path, files, isLive);
+  } finally {
+    closeUnusedIndexes();
+  }
+}
+
+function check(path: string, { main, log, index }: Files, isLive: () => boolean): void {
   if ((main?.size ?? 0) === 0) {
     const what = main === undefined ? "it is missing" : "it is empty";
     if (log !== undefined && log.size > LOG_HEADER_BYTES) throw lost(path, `${what}, and its log "${path}-wal" is not`);
@@ -174,10 +182,28 @@ function checksum(bytes: Uint8Array, { from, to, start, little }: Span): readonl
 }
 
 /**
- * Kept open for as long as the process runs: closing any descriptor of the index would drop the locks that this process
- * holds on it (POSIX advisory locks), and let another one take a connection of ours for dead.
+ * Kept open for as long as this process has a connection: closing any descriptor of the index would drop the locks that it
+ * holds there (POSIX advisory locks), and another process would take the connection for dead.
  */
 const openIndexes = new Map<string, number>();
+let connections = 0;
+
+/** To be called for each connection; gives what is to be called when it is closed. */
+export function countConnection(): () => void {
+  connections++;
+  let isOpen = true;
+  return () => {
+    if (isOpen) connections--;
+    isOpen = false;
+    closeUnusedIndexes();
+  };
+}
+
+function closeUnusedIndexes(): void {
+  if (connections > 0) return;
+  for (const fd of openIndexes.values()) fs.closeSync(fd);
+  openIndexes.clear();
+}
 
 /** An operation is over, and the log as it should be: until it is changed again, nobody has to read all of it. */
 export function vouchForLog(path: string): void {

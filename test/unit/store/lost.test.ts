@@ -171,5 +171,7 @@ test("readers beside writers that commit, work off the log and begin it anew are
   }
   expect(await Promise.all(writers.map((each) => each.stderr.text()))).toEqual(["", ""]);
   expect(reads).toBeGreaterThan(5);
-  expect(OPENERS.reader().programs()).toHaveLength(245);
+  const store = OPENERS.reader();
+  expect(store.programs()).toHaveLength(245);
+  store.close();
 }, 60_000);
