@@ -140,7 +140,17 @@ const FILE_STRUCTS: readonly StructSource[] = [
   {
     name: "STATX",
     type: "struct statx",
-    fields: ["stx_nlink", "stx_uid", "stx_mode", "stx_ino", "stx_size", "stx_dev_major", "stx_dev_minor"],
+    fields: [
+      "stx_nlink",
+      "stx_uid",
+      "stx_mode",
+      "stx_ino",
+      "stx_size",
+      "stx_ctime",
+      "stx_mtime",
+      "stx_dev_major",
+      "stx_dev_minor",
+    ],
   },
   { name: "STATFS", type: "struct statfs", fields: ["f_type"] },
   { name: "DIRENT", type: "struct linux_dirent64", fields: ["d_reclen", "d_name"] },

@@ -39,11 +39,24 @@ function writeAll(fd: number, text: string): void {
   }
 }
 
+/** Under its name the file is whole: an older one stays as it is until then, and a failure leaves nothing beside it. */
 function saveFile(path: string, text: string): void {
+  const fs = require("node:fs") as typeof import("node:fs");
+  const { dirname } = require("node:path") as typeof import("node:path");
   try {
-    const { mkdirSync, writeFileSync } = require("node:fs") as typeof import("node:fs");
-    mkdirSync((require("node:path") as typeof import("node:path")).dirname(path), { recursive: true });
-    writeFileSync(path, text);
+    fs.mkdirSync(dirname(path), { recursive: true });
+    const target = fs.existsSync(path) ? fs.realpathSync(path) : path;
+    const draft = `${target}.${process.pid}.new`;
+    const file = fs.openSync(draft, "wx");
+    try {
+      fs.writeFileSync(file, text);
+      fs.renameSync(draft, target);
+    } catch (cause) {
+      fs.unlinkSync(draft);
+      throw cause;
+    } finally {
+      fs.closeSync(file);
+    }
   } catch (cause) {
     const { reasonOf } = require("./errors/sys-failure.ts") as typeof import("./errors/sys-failure.ts");
     throw new BpfmanError("IO_FAILED", `write "${path}": ${reasonOf(cause)}`, { details: { path }, cause });

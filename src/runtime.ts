@@ -140,7 +140,14 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
   const folders = foldersOf(settings);
   const config = await loadConfig(settings.configFile);
   const store = once(() => {
-    return { path: `${folders.stateDir}/bpfman.db`, bootId: bootId(), busyTimeoutMs: databaseWaitMs(config) };
+    return {
+      path: `${folders.stateDir}/bpfman.db`,
+      bootId: bootId(),
+      busyTimeoutMs: databaseWaitMs(config),
+      // Pins are as old as the boot: without their file system nothing runs that a row could name.
+      isLive: () =>
+        (require("./bpffs/prepare.ts") as typeof import("./bpffs/prepare.ts")).isBpffs(`${folders.runtimeDir}/fs`),
+    };
   });
   const openStore = (mode: "read" | "write", owner: ProcessIdentity | null): StorePort =>
     (require("./store/store.ts") as typeof import("./store/store.ts")).openStore({ ...store(), mode, owner });
@@ -175,8 +182,7 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
       return openHost({ folders, config }, { openStore: keepsStore ? written : opening, keepsStore });
     },
     openProcesses: async () => (await import("./files/processes.ts")).openProcesses(),
-    watchStore: async (changed) =>
-      (await import("./store/watch.ts")).watchDatabase(`${folders.stateDir}/bpfman.db`, changed),
+    watchStore: async (changed) => (await import("./store/watch.ts")).watchDatabase(store(), changed),
   };
 }
 

@@ -9,6 +9,8 @@ export const STATX = {
     stx_mode: { offset: 28, size: 2 },
     stx_ino: { offset: 32, size: 8 },
     stx_size: { offset: 40, size: 8 },
+    stx_ctime: { offset: 96, size: 16 },
+    stx_mtime: { offset: 112, size: 16 },
     stx_dev_major: { offset: 136, size: 4 },
     stx_dev_minor: { offset: 140, size: 4 },
   },

@@ -19,6 +19,7 @@ const X86_64 = {
   statfs: 137,
   statx: 332,
   unlinkat: 263,
+  utimensat: 280,
   write: 1,
 } as const;
 const ARM64 = {
@@ -41,6 +42,7 @@ const ARM64 = {
   statfs: 43,
   statx: 291,
   unlinkat: 35,
+  utimensat: 88,
   write: 64,
 } as const;
 

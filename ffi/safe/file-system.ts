@@ -25,6 +25,7 @@ export const constants = {
   O_NONBLOCK: 0o4000,
   O_DIRECTORY: ARM ? 0o40000 : 0o200000,
   O_NOFOLLOW: ARM ? 0o100000 : 0o400000,
+  O_PATH: 0o10000000,
   W_OK: 2,
   R_OK: 4,
 } as const;
@@ -149,6 +150,10 @@ export interface Stats {
   readonly size: number;
   readonly ino: bigint;
   readonly dev: number;
+  /** Of the content, in nanoseconds since 1970; by any process that likes to say so. */
+  modifiedAt(): bigint;
+  /** Of the file in any way, in nanoseconds since 1970; by the kernel alone. */
+  changedAt(): bigint;
   isFile(): boolean;
   isDirectory(): boolean;
   isSymbolicLink(): boolean;
@@ -162,6 +167,11 @@ const STATX_BYTES = 256;
 function statsOf(memory: Memory): Stats {
   const stat = decode(STATX, memory);
   const mode = stat.u16("stx_mode");
+  /** struct statx_timestamp: seconds in 64 bits, nanoseconds in 32. */
+  const time = ({ offset }: { readonly offset: number }) => {
+    const view = new DataView(memory.buffer);
+    return view.getBigInt64(offset, true) * 1_000_000_000n + BigInt(view.getUint32(offset + 8, true));
+  };
   const is = (kind: number) => (mode & S_IFMT) === kind;
   return {
     mode,
@@ -170,6 +180,8 @@ function statsOf(memory: Memory): Stats {
     size: Number(stat.u64("stx_size")),
     ino: stat.u64("stx_ino"),
     dev: stat.u32("stx_dev_major") * 2 ** 20 + stat.u32("stx_dev_minor"),
+    modifiedAt: () => time(STATX.fields.stx_mtime),
+    changedAt: () => time(STATX.fields.stx_ctime),
     isFile: () => is(KINDS.file),
     isDirectory: () => is(KINDS.directory),
     isSymbolicLink: () => is(KINDS.link),
@@ -242,6 +254,11 @@ export function renameSync(from: string, to: string): void {
   onPath("rename", from, (address) => call("renameat2", AT_FDCWD, address, AT_FDCWD, addressOf(target), 0));
   keepAlive(target);
 }
+
+/** The file counts as read and modified now. */
+export const touchSync = (path: string): void => {
+  onPath("utime", path, (address) => call("utimensat", AT_FDCWD, address, 0, 0));
+};
 
 /** A path longer than PATH_MAX (include/uapi/linux/limits.h) is cut, as by readlink(2). */
 const PATH_MAX = 4096;

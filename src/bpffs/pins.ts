@@ -3,11 +3,16 @@ import { BpfmanError } from "../errors/error.ts";
 import { errnoName, reasonOf, sysPart } from "../errors/sys-failure.ts";
 import type { PinsPort } from "../platform/pins.ts";
 import { pinPaths } from "./paths.ts";
-import { isBpffs, prepareFolders } from "./prepare.ts";
+import { isBpffs, prepareFolders, requireOwnDirectory } from "./prepare.ts";
 
-/** The pins below `root`, which is `<runtime-dir>/fs`. Nothing is made or mounted before `prepare`. */
+/**
+ * The pins below `root`, which is `<runtime-dir>/fs`. Nothing is made or mounted before `prepare`. Throws STATE_CONFLICT for
+ * a runtime directory that others can change.
+ */
 export function openPins(root: string): PinsPort {
   const paths = pinPaths(root);
+  // Readers believe what stands there, too.
+  requireOwnDirectory(root.slice(0, root.lastIndexOf("/")) || "/");
 
   /** Pin paths come out of the database, too: what is not below the root is never touched. */
   const own = (action: string, path: string): string => {
@@ -45,6 +50,16 @@ export function openPins(root: string): PinsPort {
           fs.rmdirSync(path);
           return true;
         });
+      }),
+    removeEmptyFolder: (path) =>
+      failing("remove folder", own("remove folder", path), () => {
+        try {
+          fs.rmdirSync(path);
+          return true;
+        } catch (thrown) {
+          if (["ENOTEMPTY", "ENOENT", "ENOTDIR"].includes(errnoName(thrown) ?? "")) return false;
+          throw thrown;
+        }
       }),
     list,
   };

@@ -2,6 +2,7 @@ import { DISPATCHER_TYPES } from "../domain/dispatcher.ts";
 import * as fs from "../../ffi/safe/file-system.ts";
 import { mountBpffs } from "../../ffi/safe/mount.ts";
 import { BpfmanError } from "../errors/error.ts";
+import { requireOwn } from "../errors/ownership.ts";
 import { errnoName, reasonOf, sysPart } from "../errors/sys-failure.ts";
 import type { PinPaths } from "../platform/pins.ts";
 
@@ -27,9 +28,9 @@ export function prepareFolders({ root }: PinPaths): void {
   const runtimeDir = root.slice(0, root.lastIndexOf("/")) || "/";
   try {
     fs.mkdirSync(runtimeDir, { recursive: true, mode: 0o750 });
-    refuseShared(runtimeDir);
+    requireOwnDirectory(runtimeDir);
     fs.mkdirSync(root, { recursive: true, mode: 0o700 });
-    refuseShared(root);
+    requireOwnDirectory(root);
     if (!isBpffs(root)) mount(root);
     for (const folder of ["maps", "shared", "links", ...DISPATCHER_TYPES])
       fs.mkdirSync(`${root}/${folder}`, { recursive: true, mode: 0o700 });
@@ -43,28 +44,17 @@ export function prepareFolders({ root }: PinPaths): void {
   }
 }
 
-/** Whoever can change this folder could lead a program that runs as root to any other place. */
-function refuseShared(folder: string): void {
-  const stat = fs.lstatSync(folder);
-  const user = process.geteuid?.() ?? 0;
-  const mode = (stat?.mode ?? 0) & 0o7777;
-  const problem =
-    stat === undefined
-      ? "it has gone"
-      : stat.isSymbolicLink()
-        ? "it is a symbolic link"
-        : !stat.isDirectory()
-          ? "it is no folder"
-          : stat.uid !== user && stat.uid !== 0
-            ? `it belongs to user ${stat.uid}`
-            : (mode & 0o022) !== 0
-              ? `other users can write to it (mode ${mode.toString(8)})`
-              : null;
-  if (problem === null) return;
-  throw new BpfmanError("STATE_CONFLICT", `use folder "${folder}": ${problem}`, {
-    details: { path: folder, mode: mode.toString(8), uid: stat?.uid },
-    hint: `it must be a folder that only root can write to: mend it, or give another --runtime-dir`,
-  });
+/** Whoever can change this directory could lead a program that runs as root to any other place. */
+export function requireOwnDirectory(path: string): void {
+  const stats = fs.lstatSync(path);
+  if (stats === undefined) return;
+  requireOwn(
+    {
+      ...{ action: "use the runtime directory", path, kind: "directory", code: "STATE_CONFLICT" },
+      otherwise: "give another --runtime-dir",
+    },
+    stats,
+  );
 }
 
 function mount(target: string): void {

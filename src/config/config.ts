@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import { CONFIG_DEFAULT, type Config } from "../domain/config.ts";
 import { BpfmanError } from "../errors/error.ts";
+import { requireOwn } from "../errors/ownership.ts";
 import { errnoName, reasonOf, sysPart } from "../errors/sys-failure.ts";
 
 /** Far above what anybody writes by hand. */
@@ -8,7 +9,7 @@ const CONFIG_BYTES_MAX = 1024 * 1024;
 
 /**
  * Reads the configuration file. One that is missing gives the defaults, unless it is `required`. Throws FILE_NOT_FOUND,
- * FILE_UNREADABLE, and INVALID_CONFIG with line and column.
+ * FILE_UNREADABLE also for a file that others may write to, and INVALID_CONFIG with line and column.
  */
 export async function readConfig(path: string, required: boolean): Promise<Config> {
   const bytes = content(path);
@@ -35,7 +36,13 @@ function content(path: string): Uint8Array | null {
   }
   try {
     const stat = fs.fstatSync(fd);
-    if (!stat.isFile()) throw unreadable(path, "it is no regular file");
+    requireOwn(
+      {
+        ...{ action: "read configuration", path, kind: "file", code: "FILE_UNREADABLE" },
+        otherwise: "give another --config",
+      },
+      stat,
+    );
     if (stat.size > CONFIG_BYTES_MAX) throw unreadable(path, `it has more than ${CONFIG_BYTES_MAX} bytes`);
     return fs.readFileSync(fd);
   } catch (thrown) {

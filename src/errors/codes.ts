@@ -287,6 +287,11 @@ export const ERROR_CODES = {
     meaning: "the database cannot be opened or is damaged",
     hint: "mend what the message names, or give another --state-dir",
   },
+  STATE_LOST: {
+    kind: "precondition",
+    meaning: "what bpfman remembers of running programs is missing or damaged",
+    hint: "put the database back as it was, with its -wal; nothing was changed",
+  },
   LIBBPF_MISSING: {
     kind: "precondition",
     meaning: "libbpf.so.1 is not installed",

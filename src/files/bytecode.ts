@@ -6,11 +6,16 @@ import { errnoName, reasonOf, sysPart } from "../errors/sys-failure.ts";
 import type { FilesPort } from "../platform/files.ts";
 
 const FILE = "bytecode.o";
+/** The ending of a file that is being written. */
+const UNFINISHED = ".new";
 
 /** The part of the port that keeps what was loaded, as `<runtime-dir>/programs/<program id>/bytecode.o`. */
 export function bytecodeStore(
   runtimeDir: string,
-): Pick<FilesPort, "bytecodePath" | "saveBytecode" | "removeBytecode" | "bytecodeExists" | "bytecodeIds"> {
+): Pick<
+  FilesPort,
+  "bytecodePath" | "saveBytecode" | "removeBytecode" | "removeLeftover" | "bytecodeExists" | "bytecodeIds"
+> {
   const programs = `${runtimeDir}/programs`;
   const folderOf = (id: ProgramId): string => `${programs}/${id}`;
   const bytecodePath = (id: ProgramId): string => `${folderOf(id)}/${FILE}`;
@@ -20,18 +25,18 @@ export function bytecodeStore(
 
     saveBytecode(id, bytes) {
       const path = bytecodePath(id);
-      const temporary = `${path}.new`;
       failing("save", path, () => {
         fs.mkdirSync(folderOf(id), { recursive: true, mode: 0o700 });
-        // Under its name it is whole or not there; a rest of a dead process is written over.
-        const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = fs.constants;
-        const fd = fs.openSync(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
         try {
-          for (let rest = bytes; rest.length > 0; ) rest = rest.subarray(fs.writeSync(fd, rest));
-        } finally {
-          fs.closeSync(fd);
+          write(`${path}${UNFINISHED}`, bytes);
+          // Under its name it is whole or not there.
+          fs.renameSync(`${path}${UNFINISHED}`, path);
+        } catch (thrown) {
+          discard(() => fs.unlinkSync(`${path}${UNFINISHED}`));
+          // Stays when there is something else in it.
+          discard(() => fs.rmdirSync(folderOf(id)));
+          throw thrown;
         }
-        fs.renameSync(temporary, path);
       });
     },
 
@@ -47,6 +52,20 @@ export function bytecodeStore(
         return true;
       }),
 
+    removeLeftover: (id) =>
+      failing("remove", folderOf(id), () => {
+        const folder = folderOf(id);
+        // Nothing is followed: what a link leads to is not ours.
+        if (fs.lstatSync(folder)?.isDirectory() !== true) return false;
+        const names = fs.readdirSync(folder);
+        const isOurs = (name: string) =>
+          (name === FILE || name === `${FILE}${UNFINISHED}`) && fs.lstatSync(`${folder}/${name}`)?.isFile() === true;
+        if (!names.every(isOurs)) return false;
+        for (const name of names) fs.unlinkSync(`${folder}/${name}`);
+        fs.rmdirSync(folder);
+        return true;
+      }),
+
     bytecodeExists: (id) => fs.existsSync(bytecodePath(id)),
 
     bytecodeIds: () =>
@@ -59,6 +78,26 @@ export function bytecodeStore(
           .map(programId);
       }),
   };
+}
+
+/** A rest of a dead process is written over. */
+function write(path: string, bytes: Uint8Array): void {
+  const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = fs.constants;
+  const fd = fs.openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
+  try {
+    for (let rest = bytes; rest.length > 0; ) rest = rest.subarray(fs.writeSync(fd, rest));
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/** Takes back a part of what failed; the failure itself is what counts. */
+function discard(undo: () => void): void {
+  try {
+    undo();
+  } catch {
+    // What cannot be removed now, the next command that changes something removes.
+  }
 }
 
 /** The folder with nothing but our file in it; false when there is something else. */

@@ -16,6 +16,7 @@ import { errnoName, reasonOf, sysPart } from "../errors/sys-failure.ts";
 import { isDigest } from "./reference.ts";
 import { digestOf } from "./digest.ts";
 import { recordOf } from "./manifest.ts";
+import { inOwnDirectory } from "./own-directory.ts";
 import type { Digest } from "./repository.ts";
 
 /** What a reference stood for when it was last asked about. */
@@ -34,66 +35,78 @@ export interface Cache {
   saveResolved(reference: string, resolved: Resolved): void;
 }
 
+/** Where a file of the cache is. */
+interface Place {
+  /** Directories below that of the cache. */
+  readonly names: readonly string[];
+  readonly file: string;
+}
+
 /** Makes nothing before something is saved. Every method throws IO_FAILED, or STATE_CONFLICT for a folder of others. */
 export function openCache(folder: string): Cache {
-  const blobPath = (digest: Digest) => join(folder, "blobs", digest.replace(":", "/"));
-  const referencePath = (reference: string) =>
-    join(folder, "references", `${digestOf(Buffer.from(reference)).slice("sha256:".length)}.json`);
-  let checked = false;
+  const blobPlace = (digest: Digest): Place => {
+    const [algorithm = "", hex = ""] = digest.split(":");
+    return { names: ["blobs", algorithm], file: hex };
+  };
+  const referencePlace = (reference: string): Place => ({
+    names: ["references"],
+    file: `${digestOf(Buffer.from(reference)).slice("sha256:".length)}.json`,
+  });
   let swept = false;
 
   /** The bytes of a file; null when there is none. */
-  function read(path: string): Uint8Array | null {
-    checked ||= checkOwner(folder);
-    if (!checked) return null;
+  function read({ names, file }: Place): Uint8Array | null {
     let fd: number | null = null;
     try {
-      fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW);
-      // One that is larger than anything we save is not what we saved.
-      return fs.fstatSync(fd).size > LAYER_BYTES_MAX ? null : fs.readFileSync(fd);
+      return inOwnDirectory({ root: folder, names, make: false }, (path) => {
+        fd = fs.openSync(join(path, file), fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
+        // One that is larger than anything we save is not what we saved.
+        return fs.fstatSync(fd).size > LAYER_BYTES_MAX ? null : fs.readFileSync(fd);
+      });
     } catch (thrown) {
-      if (errnoName(thrown) === "ENOENT") return null;
-      throw failed("read", path, thrown);
+      if (thrown instanceof BpfmanError) throw thrown;
+      throw failed("read", join(folder, ...names, file), thrown);
     } finally {
       if (fd !== null) fs.closeSync(fd);
     }
   }
 
-  function save(path: string, bytes: Uint8Array): void {
-    const drafts = join(folder, "new");
+  function save({ names, file }: Place, bytes: Uint8Array): void {
     try {
-      for (const each of [drafts, join(path, "..")]) fs.mkdirSync(each, { recursive: true, mode: 0o700 });
-      checked ||= checkOwner(folder);
-      if (!swept) sweep(drafts);
-      swept = true;
-      const draft = join(drafts, `${process.pid}-${startOf(process.pid)}-${crypto.randomUUID()}`);
-      try {
-        fs.writeFileSync(draft, bytes, { mode: 0o600, flag: "wx" });
-        fs.renameSync(draft, path);
-      } catch (thrown) {
-        fs.rmSync(draft, { force: true });
-        throw thrown;
-      }
+      inOwnDirectory({ root: folder, names, make: true }, (path) =>
+        inOwnDirectory({ root: folder, names: ["new"], make: true }, (drafts) => {
+          if (!swept) sweep(drafts);
+          swept = true;
+          const draft = join(drafts, `${process.pid}-${startOf(process.pid)}-${crypto.randomUUID()}`);
+          try {
+            fs.writeFileSync(draft, bytes, { mode: 0o600, flag: "wx" });
+            fs.renameSync(draft, join(path, file));
+          } catch (thrown) {
+            fs.rmSync(draft, { force: true });
+            throw thrown;
+          }
+        }),
+      );
     } catch (thrown) {
-      throw thrown instanceof BpfmanError ? thrown : failed("save", path, thrown);
+      throw thrown instanceof BpfmanError ? thrown : failed("save", join(folder, ...names, file), thrown);
     }
   }
 
   return {
     blob(digest) {
-      const bytes = read(blobPath(digest));
+      const bytes = read(blobPlace(digest));
       return bytes === null || digestOf(bytes) !== digest ? null : bytes;
     },
-    saveBlob: (digest, bytes) => save(blobPath(digest), bytes),
+    saveBlob: (digest, bytes) => save(blobPlace(digest), bytes),
     resolved(reference) {
-      const bytes = read(referencePath(reference));
+      const bytes = read(referencePlace(reference));
       if (bytes === null) return null;
       const { reference: of, digest, rules } = parsed(bytes);
       if (of !== reference || typeof digest !== "string" || !isDigest(digest) || typeof rules !== "string") return null;
       return { digest, rules };
     },
     saveResolved(reference, { digest, rules }) {
-      save(referencePath(reference), Buffer.from(`${JSON.stringify({ reference, digest, rules })}\n`));
+      save(referencePlace(reference), Buffer.from(`${JSON.stringify({ reference, digest, rules })}\n`));
     },
   };
 }
@@ -104,26 +117,6 @@ function parsed(bytes: Uint8Array): Readonly<Record<string, unknown>> {
   } catch {
     return {};
   }
-}
-
-/**
- * Who can write here decides what a tag stands for. False when there is no folder yet. Throws STATE_CONFLICT when it is
- * somebody else's.
- */
-function checkOwner(folder: string): boolean {
-  const stat = fs.statSync(folder, { throwIfNoEntry: false });
-  if (stat === undefined) return false;
-  const own = stat.uid === process.geteuid?.() || stat.uid === 0;
-  if (stat.isDirectory() && own && (stat.mode & 0o022) === 0) return true;
-  const reason = !stat.isDirectory()
-    ? "it is no folder"
-    : own
-      ? "others may write in it"
-      : `it belongs to user ${stat.uid}`;
-  throw new BpfmanError("STATE_CONFLICT", `use the image cache "${folder}": ${reason}`, {
-    details: { path: folder },
-    hint: "give a folder of your own with --cache-dir; bpfman makes it when it is missing",
-  });
 }
 
 /** Removes what processes left that are no more. */

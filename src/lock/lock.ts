@@ -1,6 +1,7 @@
 import * as fs from "../../ffi/safe/file-system.ts";
 import { tryLockExclusive } from "../../ffi/safe/flock.ts";
 import { BpfmanError } from "../errors/error.ts";
+import { requireOwn } from "../errors/ownership.ts";
 import { reasonOf, sysPart } from "../errors/sys-failure.ts";
 import type { HeldLock, LockPort } from "../platform/lock.ts";
 import { describeHolder } from "./holder.ts";
@@ -63,16 +64,30 @@ function tryAcquire(path: string): HeldLock | null {
   };
 }
 
-/** Opened anew for each try and close-on-exec, as node:fs does by itself: no child keeps the lock by inheritance. */
+const OWN = { code: "STATE_CONFLICT", otherwise: "give another --runtime-dir" } as const;
+
+/**
+ * Opened anew for each try and close-on-exec, as node:fs does by itself: no child keeps the lock by inheritance. The file
+ * is made in the very directory that was looked at.
+ */
 function openLockFile(path: string): number {
   const flags = fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
+  const at = path.lastIndexOf("/");
+  const directory = path.slice(0, at) || "/";
   let fd: number | null = null;
+  let above: number | null = null;
   try {
-    fs.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true, mode: 0o750 });
-    fd = fs.openSync(path, flags, 0o600);
+    fs.mkdirSync(directory, { recursive: true, mode: 0o750 });
+    above = fs.openSync(directory, fs.constants.O_PATH | fs.constants.O_NOFOLLOW);
+    requireOwn(
+      { ...OWN, action: "use the runtime directory", path: directory, kind: "directory" },
+      fs.fstatSync(above),
+    );
+    fd = fs.openSync(`/proc/self/fd/${above}/${path.slice(at + 1)}`, flags, 0o600);
     const stat = fs.fstatSync(fd);
+    requireOwn({ ...OWN, action: "open lock file", path, kind: "file" }, stat);
     // It will be cut and written to: a link to somebody's file would destroy that.
-    if (!stat.isFile() || stat.nlink > 1) {
+    if (stat.nlink > 1) {
       throw new BpfmanError("STATE_CONFLICT", `open lock file "${path}": it is not an ordinary file of its own`, {
         details: { path },
         hint: "remove it",
@@ -82,6 +97,8 @@ function openLockFile(path: string): number {
   } catch (thrown) {
     if (fd !== null) fs.closeSync(fd);
     throw lockFailure(thrown, path);
+  } finally {
+    if (above !== null) fs.closeSync(above);
   }
 }
 

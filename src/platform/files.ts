@@ -34,6 +34,11 @@ export interface FilesPort {
   saveBytecode(id: ProgramId, bytes: Uint8Array): void;
   /** False when there was none. */
   removeBytecode(id: ProgramId): boolean;
+  /**
+   * Removes what a load left that did not finish: the folder with nothing in it but our files. False when it stays, for
+   * something else in it.
+   */
+  removeLeftover(id: ProgramId): boolean;
   bytecodeExists(id: ProgramId): boolean;
   /** Program ids that have a copy. */
   bytecodeIds(): ProgramId[];

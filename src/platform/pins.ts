@@ -31,6 +31,8 @@ export interface PinsPort {
   remove(path: string): boolean;
   /** Removes a folder of pins with what is in it; false when it was not there. */
   removeFolder(path: string): boolean;
+  /** Removes a folder that has nothing in it; false when it has, or is not there. */
+  removeEmptyFolder(path: string): boolean;
   /** Names in a folder of the bpffs; empty when the folder or the mount is not there. */
   list(folder: string): string[];
 }

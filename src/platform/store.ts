@@ -74,6 +74,8 @@ export interface StorePort {
   programSummaries(): ProgramSummary[];
   /** Pins of the maps of every program but this one, in any state; null when a row does not say what its maps are. */
   mapPinsOfOthers(id: ProgramId): string[] | null;
+  /** Whether a row of any boot, in any state, has this program id: its bytecode is kept for as long. */
+  namesBytecode(id: ProgramId): boolean;
   /** Rows that a running or dead command left on their way. */
   unsettledPrograms(): { readonly record: ProgramRecord; readonly state: RowState }[];
   /** Programs in any state that use the maps of `owner`, itself included. Ascending. */

@@ -28,6 +28,7 @@ const whyRoot = (access: Access): string =>
 
 /** Binds the operations to a runtime. Parses, checks privilege, locks writers, times, and wraps unknown throws. */
 export function createInvoke(runtime: Runtime): Invoke {
+  let lastWarning: string | null = null;
   return async <Name extends OperationName>(name: Name, raw: unknown, given: Partial<Context> = {}) => {
     const facts: Record<string, unknown> = {};
     let operationId: string | null = null;
@@ -74,7 +75,7 @@ export function createInvoke(runtime: Runtime): Invoke {
       if (kind === "none") return run(await runtime.openVersions());
       if (kind === "build") return run(await runtime.openBuild());
       if (kind === "images") return run(await runtime.openImages());
-      if (kind === "read") return withHost("read", run);
+      if (kind === "read") return withHost("read", (host) => warned(host, run));
       const lock = await (await runtime.openLock()).acquire(context.lockTimeoutMs, context.signal);
       try {
         return await withHost("write", (host) => recorded(host, run));
@@ -90,6 +91,17 @@ export function createInvoke(runtime: Runtime): Invoke {
       } finally {
         host.close();
       }
+    }
+
+    /** A reader changes nothing, so it can only tell that there is more than its rows say. */
+    async function warned(host: Host, run: (host: Host) => unknown): Promise<unknown> {
+      if (OPERATIONS[name].privilege !== "root") return run(host);
+      const { strayPins, strayWarning } = await import("./strays.ts");
+      const warning = strayWarning(strayPins(host, () => host.store.brief()));
+      // A session reads often, and says it once.
+      if (warning !== null && warning !== lastWarning) context.log.warn(warning);
+      lastWarning = warning;
+      return run(host);
     }
 
     /** A change: first the traces of dead commands go, then it runs, then the history gets its row. */

@@ -11,6 +11,7 @@ import type { RowInBrief } from "../platform/store.ts";
 import { isChained } from "./chain/place.ts";
 import type { Context } from "./operation.ts";
 import { isLive, type LinkRow, removeLink } from "./remove-link.ts";
+import { removeLeftovers, strayPins, strayWarning } from "./strays.ts";
 import { type ProgramRow, removeProgram } from "./remove-program.ts";
 
 /**
@@ -42,9 +43,23 @@ export async function recover(
       dropLostProgram(host, row.id, context),
     );
   }
+  lookForStrays(host, rows, context);
   const owners = new Set(rows.flatMap(({ owner }) => owner ?? []));
   for (const owner of owners) {
     if (isOver(owner)) await tryTo(context, `end session ${owner}`, () => endSession(host, owner, context));
+  }
+}
+
+/** What no row names: what holds nothing goes, and pins, which may be another database's, are told of. */
+function lookForStrays(host: Host, rows: readonly RowInBrief[], context: Context): void {
+  try {
+    removeLeftovers(host, rows, context);
+    const warning = strayWarning(strayPins(host, () => rows));
+    if (warning !== null) context.log.warn(warning);
+  } catch (cause) {
+    context.log.warn("could not look for what no row names", {
+      reason: cause instanceof Error ? cause.message : String(cause),
+    });
   }
 }
 

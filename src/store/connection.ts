@@ -2,8 +2,10 @@ import { constants, Database } from "bun:sqlite";
 import * as fs from "../../ffi/safe/file-system.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { errnoName } from "../errors/sys-failure.ts";
+import { requireOwn } from "../errors/ownership.ts";
 import { databaseFailure, fileFailure, named } from "./failure.ts";
 import { migrate, ownVersion, SCHEMA, type Schema } from "./migrate.ts";
+import { requireWhole } from "./whole.ts";
 
 /** The log's length at which a commit works it off, in pages of 4 KiB: that of some ten commands. */
 const WAL_PAGES_MAX = 100;
@@ -13,6 +15,11 @@ export interface OpenOptions {
   readonly path: string;
   /** How long SQLite waits for other processes, in milliseconds. */
   readonly busyTimeoutMs: number;
+  /**
+   * Whether this boot has something that the database may know of, asked when a part of it seems to be missing. Yes when
+   * absent.
+   */
+  readonly isLive?: () => boolean;
   /** Only tests give another than the product's. */
   readonly schema?: Schema;
 }
@@ -24,7 +31,7 @@ export interface OpenOptions {
  */
 export function openWriter(options: OpenOptions): Database {
   const { path, schema = SCHEMA } = options;
-  createFile(path);
+  createFile(options);
   return configured({ path, file: path, flags: constants.SQLITE_OPEN_READWRITE }, (database) => {
     // The time-out stands before WAL: changing the journal mode takes locks as well.
     database.run(`PRAGMA busy_timeout = ${options.busyTimeoutMs}`);
@@ -49,7 +56,7 @@ export function openWriter(options: OpenOptions): Database {
  */
 export function openReader(options: OpenOptions): Database {
   const { path, schema = SCHEMA } = options;
-  if (!isThere(path)) return inMemory(new Database(":memory:"), schema, path);
+  if (!isThere(options)) return inMemory(new Database(":memory:"), schema, path);
   let version = 0;
   const prepare = (database: Database): void => {
     // Needed by readers as well: the first one after a crash has to wait while another rebuilds the WAL's index.
@@ -113,41 +120,56 @@ function configured({ path, file, flags }: Target, prepare: (database: Database)
   }
 }
 
-function createFile(path: string): void {
-  const folder = path.slice(0, path.lastIndexOf("/"));
+function createFile(options: OpenOptions): void {
+  const { path } = options;
+  const { O_WRONLY, O_CREAT, O_EXCL, R_OK, W_OK } = fs.constants;
   try {
-    const { O_WRONLY, O_CREAT, O_EXCL, R_OK, W_OK } = fs.constants;
-    fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const mode = fs.statSync(folder)?.mode ?? 0;
-    if ((mode & 0o022) !== 0) throw writableByOthers(folder, mode);
+    fs.mkdirSync(directoryOf(path), { recursive: true, mode: 0o700 });
     // SQLite would open a file that cannot be written to all the same, and fail in the middle of the work.
-    if (isThere(path)) fs.accessSync(path, R_OK | W_OK);
+    if (isThere(options)) fs.accessSync(path, R_OK | W_OK);
     // Only a new file is opened here: closing a descriptor of the database would drop the locks that this process holds
     // on it (POSIX advisory locks).
     else fs.closeSync(fs.openSync(path, O_WRONLY | O_CREAT | O_EXCL, 0o600));
   } catch (thrown) {
     // Another process was faster.
-    if (errnoName(thrown) === "EEXIST" && isThere(path)) return;
+    if (errnoName(thrown) === "EEXIST" && isThere(options)) return;
     throw thrown instanceof BpfmanError ? thrown : fileFailure(thrown, "open database", path);
   }
 }
 
-/** Anything but a regular file is refused before SQLite waits for it or says "disk I/O error". */
-function isThere(path: string): boolean {
-  let stat: fs.Stats | undefined;
+const directoryOf = (path: string): string => path.slice(0, path.lastIndexOf("/")) || "/";
+
+/**
+ * Whether there is a database at the path: all of it, in a directory and files that nobody else can change. Anything but
+ * regular files is refused before SQLite waits for them or says "disk I/O error". Throws DATABASE_UNUSABLE, STATE_LOST.
+ */
+export function isThere({ path, isLive = () => true }: OpenOptions): boolean {
   try {
-    stat = fs.statSync(path);
+    const directory = fs.lstatSync(directoryOf(path));
+    if (directory !== undefined) requireOwn({ ...OWN, ...directoryAt(path) }, directory);
+    // The main file last: while another process makes the database, it is there before its log has something in it.
+    const [index, log, , main] = ["-shm", "-wal", "-journal", ""].map((ending) => {
+      const stats = fs.lstatSync(`${path}${ending}`);
+      if (stats !== undefined) requireOwn({ ...OWN, path: `${path}${ending}` }, stats);
+      return stats;
+    });
+    requireWhole(path, { main, log, index }, isLive);
+    if (main !== undefined) return true;
   } catch (thrown) {
-    throw fileFailure(thrown, "open database", path);
+    throw thrown instanceof BpfmanError ? thrown : fileFailure(thrown, "open database", path);
   }
-  if (stat?.isFile()) return true;
-  if (stat === undefined && !endsAtFile(path)) return false;
-  throw fileFailure(
-    new Error(stat === undefined ? "there is a file where a folder should be" : "it is no regular file"),
-    "open database",
-    path,
-  );
+  if (!endsAtFile(path)) return false;
+  throw fileFailure(new Error("there is a file where a directory should be"), "open database", path);
 }
+
+const OWN = {
+  action: "open database",
+  kind: "file",
+  code: "DATABASE_UNUSABLE",
+  otherwise: "give another --state-dir",
+} as const;
+const directoryAt = (path: string) =>
+  ({ action: "use the state directory", kind: "directory", path: directoryOf(path) }) as const;
 
 /** Whether the path goes on behind a file: it is not merely missing, then, but can never be there. */
 function endsAtFile(path: string): boolean {
@@ -156,10 +178,3 @@ function endsAtFile(path: string): boolean {
   const stat = fs.statSync(folder);
   return stat === undefined ? endsAtFile(folder) : stat.isFile();
 }
-
-const writableByOthers = (folder: string, mode: number): BpfmanError =>
-  new BpfmanError(
-    "DATABASE_UNUSABLE",
-    `use database folder "${folder}": other users can write to it (mode ${(mode & 0o7777).toString(8)})`,
-    { details: { path: folder, mode }, hint: `chmod go-w "${folder}", or give another --state-dir` },
-  );

@@ -1,6 +1,7 @@
 /** A reader that stays open between reads, for a process that reads often. */
 import * as fs from "node:fs";
 import type { StorePort } from "../platform/store.ts";
+import { isThere } from "./connection.ts";
 import { openReadable, type StoreOptions } from "./store.ts";
 
 interface Kept {
@@ -24,6 +25,8 @@ export function keepReader(options: Omit<StoreOptions, "mode" | "owner">): () =>
   }
 
   return () => {
+    // Also for a connection that is open: what is lost must not be written over, and its writers are refused.
+    isThere({ busyTimeoutMs: 0, ...options });
     const stat = fs.statSync(options.path, { throwIfNoEntry: false });
     const file = stat === undefined ? "" : `${stat.dev}:${stat.ino}`;
     if (kept === null || kept.file !== file || !kept.isCurrent()) {

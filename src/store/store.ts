@@ -13,6 +13,7 @@ import { dispatcherRecord } from "./dispatcher-row.ts";
 import { named } from "./failure.ts";
 import { linkRecord } from "./link-row.ts";
 import { openReader, openWriter } from "./connection.ts";
+import { countConnection, vouchForLog } from "./whole.ts";
 import { type BriefRow, rowInBrief } from "./brief-row.ts";
 import { PROGRAM_COLUMNS, programColumns, programRecord, programSummary, ROW_STATES } from "./program-row.ts";
 
@@ -25,14 +26,16 @@ export interface StoreOptions {
   readonly bootId: string;
   /** How long SQLite waits for another process, in milliseconds. */
   readonly busyTimeoutMs?: number;
+  /** Whether this boot has something that the database may know of; yes when absent. */
+  readonly isLive?: () => boolean;
   /** Whose session new rows belong to; null, which is usual, for those that stay. */
   readonly owner?: ProcessIdentity | null;
 }
 
 /** Opens the database of programs, links and operations. Throws DATABASE_UNUSABLE, SCHEMA_TOO_NEW, LOCK_TIMEOUT. */
 export function openStore(options: StoreOptions): StorePort {
-  const { path, mode, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;
-  const database = (mode === "write" ? openWriter : openReader)({ path, busyTimeoutMs });
+  const { mode, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;
+  const database = (mode === "write" ? openWriter : openReader)({ ...options, busyTimeoutMs });
   return storeOn(database, options);
 }
 
@@ -45,7 +48,7 @@ export function openReadable(options: Omit<StoreOptions, "mode" | "owner">): {
   readonly isCurrent: (() => boolean) | null;
 } {
   const { path, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;
-  const database = openReader({ path, busyTimeoutMs });
+  const database = openReader({ ...options, busyTimeoutMs });
   const store = storeOn(database, { ...options, mode: "read" });
   if (database.filename !== path) return { store, isCurrent: null };
   const version = database.query<{ user_version: number }, []>("PRAGMA user_version");
@@ -96,6 +99,7 @@ const keyOf = ({ type, nsid, ifindex }: DispatcherKey): [string, number, number]
 const rowState = oneOf(ROW_STATES);
 
 function storeOn(database: Database, { path, bootId, mode, owner = null }: StoreOptions): StorePort {
+  const closed = countConnection();
   /** Rows of one table, decoded; a row that does not decode names itself. */
   const select = <T>(
     reading: Reading<T>,
@@ -166,6 +170,12 @@ function storeOn(database: Database, { path, bootId, mode, owner = null }: Store
         const rows = database.query<Fields, SQLQueryBindings[]>(SELECT_SUMMARIES).all(bootId);
         return rows.map((row) => decoded(row, SUMMARIES, path).record);
       }),
+    namesBytecode: (id) =>
+      named(
+        "read programs",
+        path,
+        () => database.query("SELECT 1 FROM programs WHERE program_id = ? LIMIT 1").get(id) !== null,
+      ),
     unsettledPrograms: () => select(PROGRAMS, "state <> 'ready'", []),
     mapUsers(owner: ProgramId): ProgramId[] {
       const sql = `SELECT program_id FROM programs WHERE boot_id = ? AND (program_id = ? OR map_owner_id = ?) ORDER BY 1`;
@@ -252,10 +262,14 @@ function storeOn(database: Database, { path, bootId, mode, owner = null }: Store
         database.run("PRAGMA synchronous = FULL");
         database.query(INSERT_OPERATION).run(bootId, ...values);
         database.run("PRAGMA synchronous = NORMAL");
+        vouchForLog(path);
       });
     },
 
-    close: () => database.close(),
+    close: () => {
+      database.close();
+      closed();
+    },
   };
 }
 

@@ -1,6 +1,8 @@
 import { constants, Database } from "bun:sqlite";
 import * as fs from "node:fs";
 import { dirname } from "node:path";
+import { isThere, type OpenOptions } from "./connection.ts";
+import { countConnection } from "./whole.ts";
 import { CHANGES_POLL_MS, CHANGES_POLL_UNWATCHED_MS } from "../domain/limits.ts";
 
 /**
@@ -14,21 +16,33 @@ const LOOKS_AFTER_WRITE_MS = [1, 5, 25, 100];
  * look, and a slow poll finds what they miss; SQLite's own counter says whether there was a commit. The database may
  * appear, go, or be replaced meanwhile.
  */
-export function watchDatabase(path: string, changed: () => void): { close(): void } {
+export function watchDatabase(options: Omit<OpenOptions, "schema">, changed: () => void): { close(): void } {
+  const { path } = options;
   const folder = dirname(path);
   let database: Database | null = null;
+  let closed = (): void => {};
   let seen = "";
   let folderWatch: fs.FSWatcher | null = null;
   let writtenAgain = false;
   const looks = new Set<NodeJS.Timeout>();
+
+  function closeDatabase(): void {
+    database?.close();
+    database = null;
+    closed();
+  }
 
   /** Which file it is, and the number of commits by others that its connection has seen. */
   function state(): string {
     const stat = fs.statSync(path, { throwIfNoEntry: false });
     const file = stat === undefined ? "" : `${stat.dev}:${stat.ino}`;
     if (database === null || !seen.startsWith(`${file} `)) {
-      database?.close();
-      database = stat === undefined ? null : new Database(path, constants.SQLITE_OPEN_READONLY);
+      closeDatabase();
+      // Merely looking at a database of which a part is missing would change what is left of it.
+      if (isThere(options)) {
+        database = new Database(path, constants.SQLITE_OPEN_READONLY);
+        closed = countConnection();
+      }
     }
     const row = database?.query<{ data_version: number }, []>("PRAGMA data_version").get();
     return `${file} ${row?.data_version ?? ""}`;
@@ -85,7 +99,7 @@ export function watchDatabase(path: string, changed: () => void): { close(): voi
       clearTimeout(poll);
       for (const timer of looks) clearTimeout(timer);
       folderWatch?.close();
-      database?.close();
+      closeDatabase();
     },
   };
 }

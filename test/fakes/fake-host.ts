@@ -48,6 +48,7 @@ function fakePins(kernel: FakeKernel, folders: Set<string>): PinsPort {
       kernel.sweep();
       return folders.delete(path);
     },
+    removeEmptyFolder: (path) => inside(path).length === 0 && folders.delete(path),
     list: (folder) => {
       const below = [...inside(folder), ...[...folders].filter((path) => path.startsWith(`${folder}/`))];
       return [...new Set(below.map((path) => path.slice(folder.length + 1).split("/", 1)[0] as string))];
@@ -86,6 +87,7 @@ export class FakeFiles implements FilesPort {
   bytecodePath = (id: ProgramId) => `/fake/programs/${id}/bytecode.o`;
   saveBytecode = (id: ProgramId, bytes: Uint8Array) => void this.bytecode.set(id, bytes);
   removeBytecode = (id: ProgramId) => this.bytecode.delete(id);
+  removeLeftover = (id: ProgramId) => this.bytecode.delete(id);
   bytecodeExists = (id: ProgramId) => this.bytecode.has(id);
   bytecodeIds = () => [...this.bytecode.keys()];
   openBinary = (path: string, root: string | null) => {

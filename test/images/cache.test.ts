@@ -220,7 +220,7 @@ test("a cache in which others may write is not used", async () => {
   chmodSync(bpfman.path("open"), 0o777);
   const command = ["--cache-dir", bpfman.path("open"), "load", "image", "-i", image, ...LOAD];
   const error = await bpfman.refused(5, "STATE_CONFLICT", ...command);
-  expect(error.message).toContain("others may write in it");
+  expect(error.message).toContain("other users can write to it (mode 777)");
 });
 
 test("the environment places the cache", async () => {

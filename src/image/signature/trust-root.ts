@@ -1,13 +1,14 @@
 /** Authorities and logs that keyless signatures are checked against: the user's own file, or the public ones of Sigstore. */
-import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { type TrustMaterial, toTrustMaterial } from "@sigstore/verify";
 import { TrustedRoot } from "@sigstore/protobuf-specs";
 import type { LogPort } from "../../domain/log.ts";
 import { TRUST_ROOT_BYTES_MAX, TRUST_ROOT_RETRIES, TRUST_ROOT_TIMEOUT_MS } from "../../domain/limits.ts";
 import type { TrustRootOrigin } from "../../domain/signing.ts";
 import { BpfmanError } from "../../errors/error.ts";
+import { inOwnDirectory } from "../own-directory.ts";
 import { readSmallFile } from "./keys.ts";
 
 export interface TrustRoot {
@@ -73,54 +74,63 @@ function material(text: string): TrustMaterial {
 /** From the cache while its metadata has not expired, else from the server. A cache that is damaged is made anew, once. */
 async function fetchRoot(places: TrustRootPlaces): Promise<TrustedRoot> {
   const { getTrustedRoot, TUFError } = await import("@sigstore/tuf");
-  const cache = writableFolder(places.cacheFolder);
-  const get = () =>
-    getTrustedRoot({
-      mirrorURL: (places.mirror ?? PUBLIC).url,
-      ...(places.mirror === undefined ? {} : { rootPath: places.mirror.root }),
-      cachePath: cache.path,
-      forceCache: true,
-      retry: TRUST_ROOT_RETRIES,
-      timeout: TRUST_ROOT_TIMEOUT_MS,
-    });
-  try {
-    return await get();
-  } catch (thrown) {
-    // What the network refuses comes as a TUFError; anything else is what lies in the cache.
-    if (thrown instanceof TUFError) throw thrown;
-    rmSync(repositoryFolder(places), { recursive: true, force: true });
-    return await get();
-  } finally {
-    cache.done();
-  }
+  return inWritableDirectory(places, async (cachePath) => {
+    const get = () =>
+      getTrustedRoot({
+        mirrorURL: (places.mirror ?? PUBLIC).url,
+        ...(places.mirror === undefined ? {} : { rootPath: places.mirror.root }),
+        cachePath,
+        forceCache: true,
+        retry: TRUST_ROOT_RETRIES,
+        timeout: TRUST_ROOT_TIMEOUT_MS,
+      });
+    try {
+      return await get();
+    } catch (thrown) {
+      // What the network refuses comes as a TUFError; anything else is what lies in the cache.
+      if (thrown instanceof TUFError) throw thrown;
+      rmSync(join(cachePath, repositoryName(places)), { recursive: true, force: true });
+      return await get();
+    }
+  });
 }
 
-/** The cache, or a folder for this one time where only root may write there. */
-function writableFolder(cache: string): { readonly path: string; done(): void } {
+/** The cache, or a directory for this one time where only root may write there. */
+async function inWritableDirectory<T>({ cacheFolder }: TrustRootPlaces, use: (path: string) => Promise<T>): Promise<T> {
+  const inCache = { root: dirname(cacheFolder), names: [basename(cacheFolder)] };
+  let isWritable = false;
   try {
-    mkdirSync(cache, { recursive: true, mode: 0o700 });
-    accessSync(cache, constants.W_OK);
-    return { path: cache, done: () => {} };
-  } catch {
-    const path = mkdtempSync(join(tmpdir(), "bpfman-sigstore-"));
-    return { path, done: () => rmSync(path, { recursive: true, force: true }) };
+    inOwnDirectory({ ...inCache, make: true }, (path) => accessSync(path, constants.W_OK));
+    isWritable = true;
+  } catch (thrown) {
+    if (thrown instanceof BpfmanError) throw thrown;
+  }
+  if (isWritable) return inOwnDirectory({ ...inCache, make: true }, use) as Promise<T>;
+  const path = mkdtempSync(join(tmpdir(), "bpfman-sigstore-"));
+  try {
+    return await use(path);
+  } finally {
+    rmSync(path, { recursive: true, force: true });
   }
 }
 
 /** As @sigstore/tuf names it. */
-function repositoryFolder({ cacheFolder, mirror }: TrustRootPlaces): string {
+function repositoryName({ mirror }: TrustRootPlaces): string {
   const { host, pathname } = new URL((mirror ?? PUBLIC).url);
-  return join(cacheFolder, encodeURIComponent(host + pathname.replace(/\/$/, "")));
+  return encodeURIComponent(host + pathname.replace(/\/$/, ""));
 }
 
 /** Null when nothing was ever fetched, or it is damaged. */
 function lastFetched(places: TrustRootPlaces): TrustRoot | null {
-  const folder = repositoryFolder(places);
-  // The client puts the embedded root there as well, before it fetches anything; time stamps are fetched only.
-  if (!existsSync(join(folder, "timestamp.json"))) return null;
+  const { cacheFolder } = places;
   try {
-    const text = readSmallFile(join(folder, "targets", TARGET), "trusted root", TRUST_ROOT_BYTES_MAX);
-    return { material: material(text), origin: "outdated" };
+    return inOwnDirectory({ root: dirname(cacheFolder), names: [basename(cacheFolder)], make: false }, (path) => {
+      const folder = join(path, repositoryName(places));
+      // The client puts the embedded root there as well, before it fetches anything; time stamps are fetched only.
+      if (!existsSync(join(folder, "timestamp.json"))) return null;
+      const text = readSmallFile(join(folder, "targets", TARGET), "trusted root", TRUST_ROOT_BYTES_MAX);
+      return { material: material(text), origin: "outdated" as const };
+    });
   } catch {
     return null;
   }

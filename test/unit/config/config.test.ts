@@ -13,6 +13,16 @@ function read(text: string | Uint8Array) {
   return readConfig(path(), true);
 }
 
+test.each([0o666, 0o664, 0o602])("a file that others can write to (mode %o) is not believed", async (mode) => {
+  fs.writeFileSync(folder.path("open.toml"), "");
+  fs.chmodSync(folder.path("open.toml"), mode);
+  const error = await failureOfAsync(() => readConfig(folder.path("open.toml"), true));
+  expect([error.code, error.hint]).toEqual([
+    "FILE_UNREADABLE",
+    `chmod go-w "${folder.path("open.toml")}", or give another --config`,
+  ]);
+});
+
 test("everything that can be said", async () => {
   const config = await read(`
     [interfaces.eth0]

@@ -167,6 +167,18 @@ test("bytecode that cannot be saved says why", () => {
   expect(error.message).toStartWith(`save "${folder.path("run/programs/7/bytecode.o")}": `);
 });
 
+test("bytecode that could not be saved leaves nothing, and what was saved before", () => {
+  const port = files();
+  const place = (name: string) => folder.path(`run/programs/${name}`);
+  fs.mkdirSync(place("7/bytecode.o.new"), { recursive: true });
+  expect(failureOf(() => port.saveBytecode(programId(7), new Uint8Array(9))).sys?.name).toBe("EISDIR");
+  // Not ours: a folder in the place of the file that is being written.
+  expect(fs.readdirSync(place("7"))).toEqual(["bytecode.o.new"]);
+  fs.mkdirSync(place("8/bytecode.o/full"), { recursive: true });
+  expect(failureOf(() => port.saveBytecode(programId(8), new Uint8Array(9))).code).toBe("IO_FAILED");
+  expect(fs.readdirSync(place("8"))).toEqual(["bytecode.o"]);
+});
+
 test("paths become absolute", () => {
   expect(files().absolute("a/../b")).toBe(`${process.cwd()}/b`);
   expect(files().absolute("/x//y/")).toBe("/x/y");

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -94,7 +95,7 @@ describe("whose folder it is", () => {
       for (const run of [() => open().resolved("h.io/a:1"), () => open().saveBlob(DIGEST, CONTENT)]) {
         const error = failureOf(run);
         expect(error.code).toBe("STATE_CONFLICT");
-        expect(error.message).toContain("others may write in it");
+        expect(error.message).toContain("other users can write to it (mode");
       }
     }
     chmodSync(folder.path("cache"), 0o755);
@@ -103,8 +104,37 @@ describe("whose folder it is", () => {
 
   test("a file is no folder", () => {
     writeFileSync(folder.path("cache"), "");
-    expect(failureOf(() => open().blob(DIGEST)).message).toContain("it is no folder");
+    expect(failureOf(() => open().blob(DIGEST)).message).toContain("it is no directory");
     expect(failureOf(() => open().saveBlob(DIGEST, CONTENT)).code).toBe("IO_FAILED");
+  });
+
+  test.skipIf(process.geteuid?.() !== 0)("nothing is read of another user's, made or written in it", () => {
+    mkdirSync(folder.path("cache"));
+    chownSync(folder.path("cache"), 1234, 1234);
+    for (const run of [() => open().resolved("h.io/a:1"), () => open().saveBlob(DIGEST, CONTENT)]) {
+      const error = failureOf(run);
+      expect([error.code, error.message]).toEqual([
+        "STATE_CONFLICT",
+        `use the image cache "${folder.path("cache")}": it belongs to user 1234`,
+      ]);
+      expect(error.details).toEqual({ path: folder.path("cache"), uid: 1234, mode: "755" });
+      expect(error.hint).toContain(`chown -R root "${folder.path("cache")}"`);
+    }
+    expect(readdirSync(folder.path("cache"))).toEqual([]);
+  });
+
+  test("nor is one that a link leads to, and none below it", () => {
+    mkdirSync(folder.path("elsewhere"));
+    symlinkSync(folder.path("elsewhere"), folder.path("cache"));
+    expect(failureOf(() => open().saveBlob(DIGEST, CONTENT)).message).toContain("it is a symbolic link");
+    Bun.spawnSync(["rm", folder.path("cache")]);
+    mkdirSync(folder.path("cache"));
+    symlinkSync(folder.path("elsewhere"), folder.path("cache/new"));
+    expect(failureOf(() => open().saveBlob(DIGEST, CONTENT)).details.path).toBe(folder.path("cache/new"));
+    mkdirSync(folder.path("cache/references"));
+    chmodSync(folder.path("cache/references"), 0o777);
+    expect(failureOf(() => open().resolved("h.io/a:1")).details.path).toBe(folder.path("cache/references"));
+    expect(readdirSync(folder.path("elsewhere"))).toEqual([]);
   });
 
   test("links in it are not followed", () => {

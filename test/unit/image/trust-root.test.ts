@@ -1,6 +1,6 @@
 /** Where the trusted root comes from: a file, the cache, a TUF repository, what was fetched last, what is embedded. */
 import { afterEach, beforeAll, beforeEach, expect, setSystemTime, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { openTrustRoot } from "../../../src/image/signature/trust-root.ts";
 import { failureOfAsync } from "../../fakes/failure.ts";
 import { openSigstore } from "../../fakes/sigstore.ts";
@@ -52,6 +52,16 @@ const fromFile = (text: string | null) => {
   if (text !== null) writeFileSync(file, text);
   return openTrustRoot({ file, cacheFolder: cacheFolder() }, { signal: new AbortController().signal, log });
 };
+
+test.skipIf(process.geteuid?.() !== 0)("what lies in another user's directory is trusted by nobody", async () => {
+  await open();
+  for (const path of [folder.path("cache"), cacheFolder()]) {
+    chownSync(path, 1234, 1234);
+    const error = await failureOfAsync(open);
+    expect([error.code, error.details.path]).toEqual(["STATE_CONFLICT", path]);
+    chownSync(path, 0, 0);
+  }
+});
 
 test("a file is all that counts when it is configured, and nothing is fetched", async () => {
   const { material, origin } = await fromFile(two);

@@ -1,0 +1,55 @@
+/** Directories of the image cache: whoever can write in them decides what a tag stands for, and whose signatures count. */
+import * as fs from "node:fs";
+import { requireOwn } from "../errors/ownership.ts";
+import { errnoName } from "../errors/sys-failure.ts";
+
+/** O_PATH (include/uapi/asm-generic/fcntl.h), which node:fs has no name for. */
+const O_PATH = 0o10000000;
+
+/**
+ * Opens the directory `names` below `root`, each on the way checked before the next one is looked at or made, and gives `use`
+ * a path to it that stays with it whatever is done to its name. Null when it is not there and is not to be made. Throws
+ * STATE_CONFLICT for a directory that belongs to others or that others can write to.
+ */
+export function inOwnDirectory<T>(
+  { root, names = [], make }: { readonly root: string; readonly names?: readonly string[]; readonly make: boolean },
+  use: (path: string) => T,
+): T | null {
+  const open: number[] = [];
+  const done = (): void => {
+    for (const fd of open.splice(0)) fs.closeSync(fd);
+  };
+  try {
+    let said = root;
+    let path = root;
+    for (const name of [null, ...names]) {
+      if (name !== null) {
+        said = `${said}/${name}`;
+        path = `${path}/${name}`;
+      }
+      if (make) fs.mkdirSync(path, { recursive: true, mode: 0o700 });
+      const fd = fs.openSync(path, O_PATH | fs.constants.O_NOFOLLOW);
+      open.push(fd);
+      requireOwn(
+        {
+          ...{ action: "use the image cache", path: said, kind: "directory", code: "STATE_CONFLICT" },
+          otherwise: "give a directory of your own with --cache-dir; bpfman makes it when it is missing",
+        },
+        fs.fstatSync(fd),
+      );
+      path = `/proc/self/fd/${fd}`;
+    }
+    const result = use(path);
+    if (!(result instanceof Promise)) return result;
+    // The directory stays open for as long as it is used.
+    const fds = open.splice(0);
+    return result.finally(() => {
+      for (const fd of fds) fs.closeSync(fd);
+    }) as T;
+  } catch (thrown) {
+    if (!make && errnoName(thrown) === "ENOENT") return null;
+    throw thrown;
+  } finally {
+    done();
+  }
+}

@@ -1,0 +1,178 @@
+/** The state of a command: whose it is, whether it is all there, and what a full disk leaves of it. */
+import { describe, expect, test } from "bun:test";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { resolve } from "node:path";
+import { buildBpf } from "../../scripts/build-bpf.ts";
+import type { ErrorCode } from "../../src/errors/codes.ts";
+import { executable, idOf } from "../fakes/executable.ts";
+import { RpcProcess } from "../fakes/rpc-process.ts";
+import { inKernel } from "../fakes/kernel-lab.ts";
+
+buildBpf();
+const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/life.bpf.o");
+const PROGRAMS = ["--programs", "tracepoint:on_openat"];
+const LOAD = ["load", "file", "--path", OBJECT, ...PROGRAMS];
+const NOTHING_TO_DO = ["detach", "--ignore-missing", "4711"];
+const bpfman = executable();
+const state = (name = "") => `${bpfman.runtimeDir}/state${name}`;
+const SIDE_FILES = ["/bpfman.db", "/bpfman.db-wal", "/bpfman.db-shm"];
+
+const contentOf = (folder: string) =>
+  Object.fromEntries(
+    readdirSync(folder)
+      .sort()
+      .map((name) => [name, Bun.hash(readFileSync(`${folder}/${name}`))]),
+  );
+
+/** What reads and what writes refuses once `spoil` is done, also in sessions; the files stay byte for byte. */
+async function refusedByAll(code: ErrorCode, named: string, spoil: () => void): Promise<void> {
+  const session = new RpcProcess(bpfman.command("rpc"));
+  await session.initialize();
+  expect((await session.call("program/list", {})).error).toBeUndefined();
+  spoil();
+  const before = contentOf(state());
+  for (const words of [["list", "programs"], ["list", "links"], LOAD, ["unload", "1"]]) {
+    const failure = await bpfman.refused(5, code, ...words);
+    expect(failure.message).toContain(`"${named}"`);
+    expect(failure.hint).toBeTruthy();
+  }
+  expect(await codeOf(session, "program/list", {})).toBe(code);
+  expect(await codeOf(session, "program/unload", { programId: 1 })).toBe(code);
+  await session.close();
+  const late = new RpcProcess(bpfman.command("rpc"));
+  expect(await codeOf(late, "initialize", { protocolVersion: 1 })).toBe(code);
+  await late.close();
+  expect(contentOf(state())).toEqual(before);
+}
+
+const codeOf = async (session: RpcProcess, method: string, params: object): Promise<string | undefined> =>
+  (await session.call(method, params)).error?.data?.code;
+
+describe("what belongs to another user, or can be written to by others", () => {
+  test.each(["", ...SIDE_FILES])("state%s", async (name) => {
+    await bpfman.load(OBJECT, ...PROGRAMS);
+    const { mode } = statSync(state(name));
+    await refusedByAll("DATABASE_UNUSABLE", state(name), () => chownSync(state(name), 1234, 1234));
+    chownSync(state(name), 0, 0);
+    await refusedByAll("DATABASE_UNUSABLE", state(name), () => chmodSync(state(name), mode | 0o066));
+    chmodSync(state(name), mode);
+  });
+
+  test("the runtime directory, in which nothing is made", async () => {
+    chownSync(bpfman.runtimeDir, 1234, 1234);
+    for (const words of [LOAD, ["list", "programs"]]) await bpfman.refused(5, "STATE_CONFLICT", ...words);
+    expect(readdirSync(bpfman.runtimeDir)).toEqual([]);
+    chownSync(bpfman.runtimeDir, 0, 0);
+  });
+
+  test("the lock file", async () => {
+    writeFileSync(`${bpfman.runtimeDir}/lock`, "theirs");
+    chownSync(`${bpfman.runtimeDir}/lock`, 1234, 1234);
+    const failure = await bpfman.refused(5, "STATE_CONFLICT", ...LOAD);
+    expect(failure.hint).toContain(`chown root "${bpfman.runtimeDir}/lock"`);
+    expect(readFileSync(`${bpfman.runtimeDir}/lock`, "utf8")).toBe("theirs");
+  });
+
+  test("the configuration", async () => {
+    writeFileSync(bpfman.path("bpfman.toml"), "[signing]\nallow_unsigned = true\n");
+    chownSync(bpfman.path("bpfman.toml"), 1234, 1234);
+    const failure = await bpfman.refused(
+      1,
+      "FILE_UNREADABLE",
+      "list",
+      "programs",
+      "--config",
+      bpfman.path("bpfman.toml"),
+    );
+    expect(failure.message).toContain("it belongs to user 1234");
+  });
+});
+
+describe("a database of which a part is lost", () => {
+  const DAMAGES: readonly (readonly [string, () => void])[] = [
+    ["the database is missing", () => rmSync(state("/bpfman.db"))],
+    ["the database is empty", () => truncateSync(state("/bpfman.db"))],
+    ["the log is missing", () => rmSync(state("/bpfman.db-wal"))],
+    ["the log is empty", () => truncateSync(state("/bpfman.db-wal"))],
+    [
+      "the log is damaged",
+      () => {
+        const bytes = readFileSync(state("/bpfman.db-wal"));
+        bytes[5000] = (bytes[5000] as number) ^ 1;
+        writeFileSync(state("/bpfman.db-wal"), bytes);
+      },
+    ],
+  ];
+  test.each(DAMAGES)("%s: it is refused, and what runs goes on", async (_what, damage) => {
+    const [program] = await bpfman.load(OBJECT, ...PROGRAMS);
+    const id = program?.record?.program_id ?? 0;
+    const kept = SIDE_FILES.map((name) => [state(name), readFileSync(state(name))] as const);
+    await refusedByAll("STATE_LOST", state("/bpfman.db"), damage);
+    expect(inKernel("prog", id)).toBe(true);
+    for (const [path, bytes] of kept) writeFileSync(path, bytes, { mode: 0o600 });
+    expect((await bpfman.programs()).map((each) => each.program_id)).toEqual([id]);
+  });
+
+  test("pins that no row names are told of by what reads and what writes, and stay", async () => {
+    const programs = await bpfman.load(OBJECT, ...PROGRAMS);
+    const id = idOf(programs, "on_openat");
+    const kept = SIDE_FILES.map((name) => [state(name), readFileSync(state(name))] as const);
+    bpfman.database(() => {});
+    const { Database } = await import("bun:sqlite");
+    const database = new Database(state("/bpfman.db"));
+    database.run("DELETE FROM programs");
+    database.close();
+    for (const words of [["list", "programs"], NOTHING_TO_DO]) {
+      const { code, error } = await bpfman.run(...words);
+      expect(code).toBe(0);
+      expect(error).toContain(`pins that no row of the database names: ${bpfman.runtimeDir}/fs/prog_${id};`);
+    }
+    expect(inKernel("prog", id)).toBe(true);
+    expect(existsSync(`${bpfman.runtimeDir}/programs/${id}/bytecode.o`)).toBe(true);
+    for (const name of SIDE_FILES) rmSync(state(name), { force: true });
+    for (const [path, bytes] of kept) writeFileSync(path, bytes, { mode: 0o600 });
+  });
+});
+
+describe("a full disk", () => {
+  test("a load that cannot save its bytecode leaves nothing, and no later one", async () => {
+    const size = statSync(OBJECT).size;
+    const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=2m,mode=0750", "tmpfs", bpfman.runtimeDir]);
+    expect(mounted.stderr.toString()).toBe("");
+    await bpfman.ok(...NOTHING_TO_DO);
+    // All but a page: the file is made, and cannot be written.
+    mkdirSync(`${bpfman.runtimeDir}/filler`);
+    Bun.spawnSync(["dd", "if=/dev/zero", `of=${bpfman.runtimeDir}/filler/a`, "bs=4096"], { stderr: "ignore" });
+    truncateSync(
+      `${bpfman.runtimeDir}/filler/a`,
+      statSync(`${bpfman.runtimeDir}/filler/a`).size - Math.min(4096, size),
+    );
+    const elsewhere = ["--state-dir", bpfman.path("state")];
+    const failure = await bpfman.refused(1, "IO_FAILED", ...elsewhere, ...LOAD);
+    expect(failure.message).toMatch(/^save ".*\/bytecode.o": .*ENOSPC/);
+    expect(readdirSync(`${bpfman.runtimeDir}/programs`)).toEqual([]);
+    expect(failure.details).not.toHaveProperty("left");
+    rmSync(`${bpfman.runtimeDir}/filler`, { recursive: true });
+    // What an older version left.
+    mkdirSync(`${bpfman.runtimeDir}/programs/4711`, { mode: 0o700 });
+    writeFileSync(`${bpfman.runtimeDir}/programs/4711/bytecode.o.new`, "half");
+    mkdirSync(`${bpfman.runtimeDir}/programs/4712`, { mode: 0o700 });
+    writeFileSync(`${bpfman.runtimeDir}/programs/4712/notes`, "somebody's");
+    mkdirSync(`${bpfman.runtimeDir}/fs/xdp/dispatcher_1_1_1`);
+    await bpfman.ok(...elsewhere, ...NOTHING_TO_DO);
+    expect(readdirSync(`${bpfman.runtimeDir}/programs`)).toEqual(["4712"]);
+    expect(readdirSync(`${bpfman.runtimeDir}/fs/xdp`)).toEqual([]);
+    rmSync(`${bpfman.runtimeDir}/programs/4712`, { recursive: true });
+  });
+});
