@@ -16,7 +16,7 @@ export const LOAD_IMMEDIATE_64 = 0x18;
 export const PSEUDO_CALL = 1;
 
 export const RELOCATION_BYTES = 16;
-export const SYMBOL_SHIFT = 2 ** 32;
+const SYMBOL_SHIFT = 2 ** 32;
 
 /** A function inside a program. */
 export interface PlacedFunction {

@@ -16,15 +16,7 @@ import {
   sectionFields,
   symbols,
 } from "./elf.ts";
-import {
-  CALL,
-  INSTRUCTION_BYTES,
-  LOAD_IMMEDIATE_64,
-  PSEUDO_CALL,
-  RELOCATION_BYTES,
-  SYMBOL_SHIFT,
-  TEXT,
-} from "./program-layout.ts";
+import { CALL, INSTRUCTION_BYTES, LOAD_IMMEDIATE_64, PSEUDO_CALL, RELOCATION_BYTES, TEXT } from "./program-layout.ts";
 import { checkBtf } from "./sound-btf.ts";
 
 /** Of several sections of one such name libbpf reads the last, and we the first. */
@@ -48,7 +40,7 @@ export function checkForLibbpf(elf: Elf, sections: readonly NamedSection[]): voi
   const all = table === undefined ? [] : [...symbols(elf, table)];
   const code = new Map(sections.filter(isCode).map((section) => [section.index, readCode(elf, section)]));
   const functions = checkFunctions(elf, all, code);
-  const relocated = checkRelocations(elf, sections, all.length);
+  const relocated = checkRelocations(elf, sections);
   for (const { section, bytes } of code.values()) {
     if (section.name !== TEXT) checkCalls(elf, { section, bytes, relocated: relocated.get(section.index) });
   }
@@ -91,7 +83,7 @@ function checkFunctions(elf: Elf, all: readonly ElfSymbol[], code: ReadonlyMap<n
 }
 
 /** Answers, by section, which of its bytes relocations are for. */
-function checkRelocations(elf: Elf, sections: readonly NamedSection[], symbolCount: number): Map<number, Set<number>> {
+function checkRelocations(elf: Elf, sections: readonly NamedSection[]): Map<number, Set<number>> {
   const relocated = new Map<number, Set<number>>();
   for (const table of sections) {
     if (table.type !== SHT.rel || UNREAD.test(table.name)) continue;
@@ -109,8 +101,6 @@ function checkRelocations(elf: Elf, sections: readonly NamedSection[], symbolCou
       const offset = entries.u64(at);
       if (offset + width > target.size)
         throw bad(`have one for byte ${offset} of the ${target.size} of "${target.name}"`);
-      const symbol = Math.floor(entries.u64(at + 8) / SYMBOL_SHIFT);
-      if (symbol >= symbolCount) throw bad(`name symbol ${symbol} of ${symbolCount}`);
       places.add(offset);
     }
   }

@@ -12,9 +12,10 @@ const PROCESS_LIMIT_MS = 300_000;
 
 export interface LoadStorm {
   readonly runtimeDir: string;
+  /** For the damaged file and the number of the round. */
+  readonly folder: string;
   readonly objects: readonly string[];
   readonly seed: number;
-  readonly rounds: number;
   /** Stops between two processes when this time is over. */
   readonly milliseconds: number;
 }
@@ -28,14 +29,14 @@ export interface LoadStormResult {
 
 /** Runs the rounds; a process that dies is started again behind the round that it died in. */
 export async function loadStorm(storm: LoadStorm): Promise<LoadStormResult> {
-  const { runtimeDir, objects, seed, rounds } = storm;
+  const { runtimeDir, folder, objects, seed } = storm;
   const result: LoadStormResult = { rounds: 0, crashes: [], counts: {} };
   const end = performance.now() + storm.milliseconds;
-  const roundFile = join(runtimeDir, "round");
-  for (let from = 0; from < rounds && performance.now() < end; ) {
-    const to = Math.min(from + ROUNDS_PER_PROCESS, rounds);
+  const roundFile = join(folder, "round");
+  for (let from = 0; performance.now() < end; ) {
+    const to = from + ROUNDS_PER_PROCESS;
     rmSync(roundFile, { force: true });
-    const command = [process.execPath, PROCESS, runtimeDir, String(seed), String(from), String(to), ...objects];
+    const command = [process.execPath, PROCESS, runtimeDir, folder, String(seed), String(from), String(to), ...objects];
     const child = Bun.spawn(command, {
       stdio: ["ignore", "pipe", "pipe"],
       timeout: PROCESS_LIMIT_MS,
