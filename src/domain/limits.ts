@@ -36,6 +36,16 @@ export const OBJECT_MAPS_MAX = 1024;
 export const MAP_FIELDS_MAX = 32;
 /** Typedefs, qualifiers and arrays followed from one BTF type, as in libbpf (MAX_RESOLVE_DEPTH). */
 export const BTF_DEPTH_MAX = 32;
+/** Types inside of one BTF type by value; the kernel takes 32, and the deepest of its own have half as many. */
+export const BTF_NESTING_MAX = 64;
+/** Values of the kernel's configuration in one object file, in bytes; libbpf keeps offsets of them in 32 bits. */
+export const KCONFIG_BYTES_MAX = 64 * 1024;
+/** Variables and functions of the kernel that one object file names; a program may use 256 functions. */
+export const EXTERNS_MAX = 1024;
+/** Functions of .text in one object file: libbpf follows calls by recursion. A program may have 256. */
+export const TEXT_FUNCTIONS_MAX = 4096;
+/** Names that libbpf compares while it opens an object, for each of these it goes through all of those: ten seconds. */
+export const LIBBPF_LOOKS_MAX = 2_000_000_000;
 /** Characters of the licence that count: libbpf hands the kernel no more. */
 export const LICENSE_BYTES_MAX = 63;
 /** Largest symbol or string table searched for a uprobe's function. */

@@ -42,7 +42,10 @@ const idPath = (tracefs: string, group: string, name: string): string => `${trac
 export const tracepointExists = (group: string, name: string): boolean =>
   isName(group) && isName(name) && withTracefs((path) => existsSync(idPath(path, group, name)));
 
-/** Answers the descriptor of the new link. Throws TRACEPOINT_NOT_FOUND, TRACEFS_UNAVAILABLE, KERNEL_UNSUPPORTED, ATTACH_FAILED. */
+/**
+ * Answers the descriptor of the new link. Throws TRACEPOINT_NOT_FOUND, TRACEFS_UNAVAILABLE, ALREADY_ATTACHED,
+ * KERNEL_UNSUPPORTED, ATTACH_FAILED.
+ */
 export function attachTracepoint(program: number, { group, name }: TracepointAttach): number {
   const action = `attach to tracepoint "${group}/${name}"`;
   return withTracefs((path) => {

@@ -57,7 +57,10 @@ function tryAcquire(path: string): HeldLock | null {
       released = true;
       try {
         fs.ftruncateSync(fd, 0);
+      } catch (thrown) {
+        throw lockFailure(thrown, path);
       } finally {
+        // The kernel frees the descriptor, and with it the lock, whatever close(2) says.
         fs.closeSync(fd);
       }
     },

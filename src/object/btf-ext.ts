@@ -1,14 +1,17 @@
-/** The section .BTF.ext (Documentation/bpf/btf.rst): which instruction was compiled from which line. */
+/**
+ * The section .BTF.ext (Documentation/bpf/btf.rst): which instruction was compiled from which line, and which
+ * are about types of the kernel.
+ */
 import { SOURCE_TEXT_BYTES_MAX } from "../domain/limits.ts";
-import type { Btf } from "./btf.ts";
+import { type Btf, typeOf } from "./btf.ts";
 import type { Fields } from "./fields.ts";
 
 const MAGIC = 0xeb9f;
 const VERSION = 1;
 /** Up to and with the place and length of the line information. */
 const HEADER_BYTES_MIN = 24;
-const RECORD_BYTES_MIN = 16;
 const COLUMN_BITS = 10;
+const I32_MAX = 0x7fff_ffff;
 
 /** From this offset on, up to the next record's, instructions belong to this line. */
 export interface LineRecord {
@@ -23,25 +26,48 @@ export interface LineRecord {
   readonly column: number;
 }
 
-/** The records of one ELF section, as they stand there: in ascending order of offsets. Throws for what is not sound. */
-export function lineRecords(ext: Fields, btf: Btf, section: string): LineRecord[] {
+/** Where the header says where a table of records begins, and how long it is; the fewest bytes of its records. */
+interface Table {
+  readonly pointer: number;
+  readonly bytesMin: number;
+  readonly what: string;
+}
+
+const LINES: Table = { pointer: 16, bytesMin: 16, what: "line information" };
+/** Relocations against types of the kernel (CO-RE): instruction, type, string of places, kind. */
+const RELOCATIONS: Table = { pointer: 24, bytesMin: 16, what: "CO-RE relocations" };
+
+interface SectionRecords {
+  /** Place of the section's name in the BTF's strings. */
+  readonly nameAt: number;
+  readonly records: Fields;
+  readonly recordBytes: number;
+}
+
+/** The records of a table, section by section. Throws for what is not sound. */
+function* sectionRecords(ext: Fields, { pointer, bytesMin, what }: Table): Generator<SectionRecords> {
   const { refuse } = ext.format;
   if (ext.u16(0) !== MAGIC) throw refuse("its BTF.ext does not begin with the magic number of BTF in its byte order");
   if (ext.u8(2) !== VERSION) throw refuse(`its BTF.ext has version ${ext.u8(2)}; only ${VERSION} is known`);
   const headerBytes = ext.u32(4);
   if (headerBytes < HEADER_BYTES_MIN) throw refuse(`its BTF.ext header has ${headerBytes} bytes`);
-  const lines = ext.part(headerBytes + ext.u32(16), ext.u32(20), "line information");
-  if (lines.length === 0) return [];
-  const recordBytes = lines.u32(0);
-  if (recordBytes < RECORD_BYTES_MIN) throw refuse(`its line information has records of ${recordBytes} bytes`);
-
-  const found: LineRecord[] = [];
-  for (let at = 4; at < lines.length; ) {
-    const name = btf.strings.text(lines.u32(at), section.length);
-    const count = lines.u32(at + 4);
-    const records = lines.part(at + 8, count * recordBytes, "line information");
+  if (headerBytes < pointer + 8) return;
+  const table = ext.part(headerBytes + ext.u32(pointer), ext.u32(pointer + 4), what);
+  if (table.length === 0) return;
+  const recordBytes = table.u32(0);
+  if (recordBytes < bytesMin) throw refuse(`its ${what} has records of ${recordBytes} bytes`);
+  for (let at = 4; at < table.length; ) {
+    const records = table.part(at + 8, table.u32(at + 4) * recordBytes, what);
+    yield { nameAt: table.u32(at), records, recordBytes };
     at += 8 + records.length;
-    if (name !== section) continue;
+  }
+}
+
+/** The records of one ELF section, as they stand there: in ascending order of offsets. Throws for what is not sound. */
+export function lineRecords(ext: Fields, btf: Btf, section: string): LineRecord[] {
+  const found: LineRecord[] = [];
+  for (const { nameAt, records, recordBytes } of sectionRecords(ext, LINES)) {
+    if (btf.strings.text(nameAt, section.length) !== section) continue;
     for (let record = 0; record < records.length; record += recordBytes) {
       const lineAndColumn = records.u32(record + 12);
       found.push({
@@ -54,6 +80,26 @@ export function lineRecords(ext: Fields, btf: Btf, section: string): LineRecord[
     }
   }
   return found;
+}
+
+/** Numbers of members and elements from a type inwards, as in `0:2:1`. */
+const PLACES = /^\d+(:\d+)*$/;
+const PLACES_CHARS_MAX = 1024;
+
+/**
+ * Throws unless types and places of all CO-RE relocations can be looked up: libbpf takes a number that is negative, or
+ * becomes so in 32 bits, for the place of a member (1.1 to 1.7).
+ */
+export function checkRelocationRecords(ext: Fields, btf: Btf): void {
+  for (const { records, recordBytes } of sectionRecords(ext, RELOCATIONS)) {
+    for (let record = 0; record < records.length; record += recordBytes) {
+      typeOf(btf, records.u32(record + 4));
+      const places = btf.strings.text(records.u32(record + 8), PLACES_CHARS_MAX) ?? "";
+      const isSound = PLACES.test(places) && places.split(":").every((place) => Number(place) <= I32_MAX);
+      if (!isSound)
+        throw ext.format.refuse(`its CO-RE relocations have one for ${JSON.stringify(places.slice(0, 32))} of a type`);
+    }
+  }
 }
 
 /** File name or text of a record; null when it is empty or does not end in time. */

@@ -1,4 +1,4 @@
-/** BTF type information (Documentation/bpf/btf.rst), as far as the definitions of maps need it. */
+/** BTF type information (Documentation/bpf/btf.rst), as far as it is read here. */
 import { BTF_DEPTH_MAX } from "../domain/limits.ts";
 import type { Fields } from "./fields.ts";
 
@@ -52,13 +52,15 @@ export interface BtfType {
   readonly kind: number;
   /** Members, parameters or variables. */
   readonly count: number;
+  /** Offsets of members have the width of bit fields in them (kind_flag). */
+  readonly hasBitfields: boolean;
   /** Bytes, or the id of another type, as the kind has it. */
   readonly sizeOrType: number;
   /** Where in `types` that stands which follows the common part. */
   readonly tail: number;
 }
 
-const VOID: BtfType = { nameAt: 0, kind: 0, count: 0, sizeOrType: 0, tail: 0 };
+const VOID: BtfType = { nameAt: 0, kind: 0, count: 0, hasBitfields: false, sizeOrType: 0, tail: 0 };
 
 /** Finds the types in the bytes of section .BTF. */
 export function openBtf(fields: Fields): Btf {
@@ -96,6 +98,7 @@ export function typeOf(btf: Btf, id: number): BtfType {
     nameAt: btf.types.u32(at),
     kind: kindOf(info),
     count: countOf(info),
+    hasBitfields: info >>> 31 === 1,
     sizeOrType: btf.types.u32(at + 8),
     tail: at + TYPE_BYTES,
   };
@@ -155,7 +158,8 @@ export const arrayOf = (btf: Btf, array: BtfType) => ({
   elements: btf.types.u32(array.tail + 8),
 });
 
-const isWrapper = (kind: number) => (kind >= KIND.typedef && kind <= KIND.restrict) || kind === KIND.typeTag;
+/** Typedefs, qualifiers and tags: another type by another name. */
+export const isWrapper = (kind: number) => (kind >= KIND.typedef && kind <= KIND.restrict) || kind === KIND.typeTag;
 
 const tooDeep = (btf: Btf, id: number) =>
   btf.types.format.refuse(`its BTF type ${id} goes through more than ${BTF_DEPTH_MAX} others, or in a circle`);

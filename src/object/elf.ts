@@ -19,7 +19,7 @@ export const SHT = {
   versym: 0x6fff_ffff,
 } as const;
 export const SHF_EXECINSTR = 0x4;
-export const STT = { object: 1, func: 2, section: 3, gnuIfunc: 10 } as const;
+export const STT = { none: 0, object: 1, func: 2, section: 3, gnuIfunc: 10 } as const;
 export const STB = { local: 0, global: 1, weak: 2 } as const;
 
 const MAGIC = "\x7fELF";
@@ -97,6 +97,8 @@ export interface ElfSymbol {
   readonly binding: number;
   /** Section number; null when undefined or special. */
   readonly section: number | null;
+  /** To be found elsewhere. */
+  readonly undefined: boolean;
   /** Address, or offset in the section for a relocatable object. */
   readonly value: number;
   readonly size: number;
@@ -236,6 +238,7 @@ export function* symbols(elf: Elf, table: Section, wanted?: ReadonlyMap<number, 
         type: info & 0xf,
         binding: info >> 4,
         section: section === 0 || section >= SHN_LORESERVE ? null : section,
+        undefined: section === 0,
         value: fields.word(at + w),
         size: fields.word(at + 2 * w),
       };

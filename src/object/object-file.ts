@@ -16,6 +16,8 @@ import {
 import { readEntries } from "./entries.ts";
 import { type Refuse, hasControlCharacters, memorySource } from "./fields.ts";
 import { MAPS_SECTION, readMaps } from "./maps.ts";
+import { checkForLibbpf } from "./sound.ts";
+import { withoutStructOps } from "./struct-ops.ts";
 
 export interface ReadObjectOptions {
   /** Refuse an object in the other byte order, which this machine's kernel cannot load. */
@@ -33,15 +35,20 @@ export function readObject(bytes: Uint8Array, options: ReadObjectOptions = {}): 
   const sections = namedSections(elf);
   const byName = (name: string) => sections.find((section) => section.name === name && section.size > 0);
   const btf = byName(".BTF");
+  const entries = readEntries(elf, sections);
+  checkForLibbpf(elf, sections);
   return {
     byteOrder: byteOrderOf(elf.littleEndian),
     license: readLicense(elf, byName("license")),
-    ...readEntries(elf, sections),
+    ...entries,
     maps: readDefinedMaps(elf, { maps: byName(MAPS_SECTION), legacyMaps: byName("maps"), btf }),
     hasBtf: btf !== undefined,
     hasBtfExt: byName(".BTF.ext") !== undefined,
   };
 }
+
+/** The bytes of a sound object as libbpf is to see them: without what bpfman never loads and libbpf stumbles over. */
+export const bytesForLibbpf = (bytes: Uint8Array): Uint8Array => withoutStructOps(bytes, refuse);
 
 const refuse: Refuse = (reason, hint) =>
   new BpfmanError("INVALID_OBJECT", `cannot read the object file: ${reason}`, hint === undefined ? {} : { hint });

@@ -8,14 +8,14 @@ import { type Elf, type ElfSymbol, type NamedSection, SHF_EXECINSTR, SHT, STT, s
 import type { Fields } from "./fields.ts";
 
 export const INSTRUCTION_BYTES = 8;
-const TEXT = ".text";
+export const TEXT = ".text";
 
 /** Instruction format and pseudo calls: Documentation/bpf/standardization/instruction-set.rst. */
-const CALL = 0x85;
-const LOAD_IMMEDIATE_64 = 0x18;
-const PSEUDO_CALL = 1;
+export const CALL = 0x85;
+export const LOAD_IMMEDIATE_64 = 0x18;
+export const PSEUDO_CALL = 1;
 
-const RELOCATION_BYTES = 16;
+export const RELOCATION_BYTES = 16;
 const SYMBOL_SHIFT = 2 ** 32;
 
 /** A function inside a program. */

@@ -8,5 +8,6 @@ export interface LockPort {
 }
 
 export interface HeldLock {
+  /** Gives the lock back, which it does also when it throws. Harmless when repeated. */
   release(): void;
 }

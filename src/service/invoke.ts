@@ -80,7 +80,7 @@ export function createInvoke(runtime: Runtime): Invoke {
       try {
         return await withHost("write", (host) => recorded(host, run));
       } finally {
-        lock.release();
+        afterwards("lock not released cleanly", () => lock.release());
       }
     }
 
@@ -89,7 +89,16 @@ export function createInvoke(runtime: Runtime): Invoke {
       try {
         return await run(host);
       } finally {
-        host.close();
+        afterwards("database not closed", () => host.close());
+      }
+    }
+
+    /** What comes after the operation: that is done or has failed by now, which no failure here may hide. */
+    function afterwards(warning: string, work: () => void): void {
+      try {
+        work();
+      } catch (cause) {
+        context.log.warn(warning, { reason: cause instanceof Error ? cause.message : String(cause) });
       }
     }
 
@@ -119,12 +128,7 @@ export function createInvoke(runtime: Runtime): Invoke {
       } finally {
         const durationMs = performance.now() - beganMs;
         const entry = { operation: name, startedAt: began, durationMs, ...runtime.identity(), result, details: facts };
-        try {
-          host.store.appendOperation(entry);
-        } catch (cause) {
-          // The change itself is done or undone; a history that cannot be written must not hide that.
-          context.log.warn("history not written", { reason: cause instanceof Error ? cause.message : String(cause) });
-        }
+        afterwards("history not written", () => host.store.appendOperation(entry));
       }
     }
   };

@@ -263,6 +263,21 @@ function kernelPort(makeBed: () => Bed, hasTcx: boolean): void {
   });
 
   describe("attach to a tracepoint", () => {
+    test("the same program twice is ALREADY_ATTACHED, and once more after the first has gone", async () => {
+      const bed = makeBed();
+      const { kernel, pin } = bed;
+      await pinned(bed, "tracepoint:count_opens", "program");
+      const first = kernel.attach(pin("program"), OPENAT);
+      expect(failureOf(() => kernel.attach(pin("program"), OPENAT)).code).toBe("ALREADY_ATTACHED");
+      const elsewhere = kernel.attach(pin("program"), { ...OPENAT, group: "sched", name: "sched_switch" });
+      elsewhere.close();
+      first.close();
+      await gone(() => kernel.link(first.id));
+      const again = kernel.attach(pin("program"), OPENAT);
+      again.close();
+      await gone(() => kernel.link(again.id));
+    });
+
     test("which is known by its name", () => {
       const { kernel } = makeBed();
       expect(kernel.tracepointExists("sched", "sched_switch")).toBe(true);

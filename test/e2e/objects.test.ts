@@ -24,6 +24,24 @@ function write(name: string, bytes: Uint8Array | string): string {
 
 const object = (source: string, ...flags: string[]): string => write("object.o", compileBpf(source, flags));
 
+describe("beside a struct of kernel hooks", () => {
+  const HOOKS = `struct tcp_congestion_ops { __u32 (*ssthresh)(void *sk); char name[16]; };
+    SEC("struct_ops") int hook(unsigned long long *ctx) { return 10; }
+    SEC("SECTION") struct tcp_congestion_ops hooks = { .ssthresh = (void *)hook, .name = "bpfman_test" };`;
+  const PASS = 'SEC("xdp") int pass(struct xdp_md *ctx) { return 2; }';
+
+  test.each([".struct_ops", ".struct_ops.link", "?.struct_ops"])(
+    "a program loads, with section %s",
+    async (section) => {
+      const path = object(`${HOOKS.replace("SECTION", section)}\n${PASS}`);
+      const [program] = await bpfman.load(path, "--programs", "xdp:pass");
+      expect(bpftool("prog", "show", "id", String(program?.record?.program_id))).toMatchObject({ name: "pass" });
+      expect(program?.status.maps).toEqual([]);
+      await bpfman.refused(1, "PROGRAM_TYPE_MISMATCH", "load", "file", "--path", path, "--programs", "kprobe:hook");
+    },
+  );
+});
+
 describe("xdp-tools of Debian", () => {
   const folder = "/usr/lib/x86_64-linux-gnu/bpf";
   const names = readdirSync(folder).filter((name) => name.endsWith(".o"));

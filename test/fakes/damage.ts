@@ -65,6 +65,46 @@ function damage(original: Uint8Array, special: readonly number[], random: Random
   return bytes;
 }
 
+/**
+ * One to three fields with another value that might stand there: near the old one, small, an extreme, or that of another
+ * field. Most of such a file still makes sense, so that damage is met deep inside of whoever reads it.
+ */
+export function damageFields(original: Uint8Array, places: readonly number[], random: Random): Uint8Array {
+  const bytes = original.slice();
+  const view = new DataView(bytes.buffer);
+  for (let times = 1 + random(3); times > 0; times--) {
+    const at = places[random(places.length)]!;
+    if (at + 8 > bytes.length) continue;
+    const old = view.getUint32(at, true);
+    switch (random(8)) {
+      case 0:
+        bytes[at + random(4)]! ^= 1 << random(8);
+        break;
+      case 1:
+        view.setUint32(at, old + 1 - random(3), true);
+        break;
+      case 2:
+        view.setUint32(at, old + 8 * (1 - random(3)), true);
+        break;
+      case 3:
+        view.setUint16(at + 2 * random(2), random(64), true);
+        break;
+      case 4:
+        view.setUint32(at, view.getUint32(Math.min(places[random(places.length)]!, bytes.length - 4), true), true);
+        break;
+      case 5:
+        bytes[at + random(4)] = random(256);
+        break;
+      case 6:
+        view.setUint32(at, random(256), true);
+        break;
+      default:
+        writeExtreme(bytes, at, random);
+    }
+  }
+  return bytes;
+}
+
 function writeExtreme(bytes: Uint8Array, at: number, random: Random): void {
   const width = [1, 2, 4, 8][random(4)]!;
   const start = at - (at % width);
@@ -76,6 +116,29 @@ function writeExtreme(bytes: Uint8Array, at: number, random: Random): void {
 
 /** Offsets at which the structure of an input is written down. */
 export type Places = (bytes: Uint8Array) => readonly number[];
+
+/** The most of a section of program code or names that is worth damage: there is much of it that says little. */
+const DULL_WORDS_MAX = 64;
+
+/**
+ * Of a 64-bit little-endian ELF file, the header, each field of section headers, and every word of what is read as a
+ * structure: symbols, relocations, BTF, its extension, and definitions of maps. Some of the rest.
+ */
+export const elfPlaces: Places = (bytes) => {
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const places = Array.from({ length: 16 }, (_, i) => i * 4);
+  const headers = Number(view.getBigUint64(40, true));
+  for (let i = 0; i < view.getUint16(60, true); i++) {
+    const header = headers + i * 64;
+    for (let field = 0; field < 64; field += 4) places.push(header + field);
+    const [offset, size] = [24, 32].map((field) => Number(view.getBigUint64(header + field, true))) as [number, number];
+    const type = view.getUint32(header + 4, true);
+    const isBtf = type === 1 && size >= 2 && view.getUint16(offset, true) === 0xeb9f;
+    const words = isBtf || type === 2 || type === 9 ? size / 4 : Math.min(size / 4, DULL_WORDS_MAX);
+    if (type !== 8) for (let word = 0; word < Math.floor(words); word++) places.push(offset + word * 4);
+  }
+  return places;
+};
 
 export interface Storm {
   readonly seeds: readonly Uint8Array[];

@@ -96,6 +96,9 @@ const TRIVIAL: KernelProgram = {
 
 const hookName = (hook: TcxHook): string => `${hook.netns}:${hook.ifindex}:${hook.direction}`;
 
+const tracepointName = (attach: KernelAttach): string | null =>
+  attach.kind === "tracepoint" ? `tracepoint ${attach.group}/${attach.name}` : null;
+
 export class FakeKernel implements KernelPort {
   ext = false;
   tcx = true;
@@ -248,8 +251,9 @@ export class FakeKernel implements KernelPort {
     if (attach.kind === "tcx") this.beforeAttach();
     const id = kernelLinkId(this.#nextLink++);
     const program = programId(ref.id);
-    const hook = attach.kind === "tcx" ? hookName(attach) : null;
+    const hook = attach.kind === "tcx" ? hookName(attach) : tracepointName(attach);
     if (attach.kind === "tcx") this.#join(attach, program, id);
+    if (attach.kind === "tracepoint") this.#requireNew(program, hook);
     this.#links.set(id, { id, programId: program, ...linkTypeOf(attach), hook });
     const held = this.#hold("link", id);
     return { id, pin: (path) => this.#pin(path, "link", id), close: () => this.#release([held]) };
@@ -451,6 +455,12 @@ export class FakeKernel implements KernelPort {
     if (state.members.length === HOOK_MEMBERS_MAX) throw new BpfmanError("ATTACH_FAILED", "the hook is full");
     state.members.splice(anchor.side === "after" ? at + 1 : at, 0, { program, link });
     state.revision += 1n;
+  }
+
+  /** A tracepoint takes a program once. */
+  #requireNew(program: ProgramId, hook: string | null): void {
+    const isThere = [...this.#links.values()].some((link) => link.programId === program && link.hook === hook);
+    if (isThere) throw new BpfmanError("ALREADY_ATTACHED", "the program is there already");
   }
 
   #leave(id: KernelLinkId): void {

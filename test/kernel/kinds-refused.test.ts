@@ -108,7 +108,7 @@ describe("fentry, fexit, lsm", () => {
     const id = await load(`fentry:count_fentry:${KERNEL_FUNCTION}`);
     const link = await bpfman.attach(id("count_fentry"), "fentry");
     const twice = await attachRefused([5, "ALREADY_ATTACHED"], id("count_fentry"), "fentry");
-    expect(twice.message).toContain("the program is attached to its function already");
+    expect(twice.message).toBe(`program ${id("count_fentry")} is already attached there as link ${link.record.id}`);
     expect(await bpfman.links()).toHaveLength(1);
     await bpfman.ok("detach", String(link.record.id));
     await bpfman.attach(id("count_fentry"), "fentry");
@@ -140,6 +140,19 @@ test("a program of another kind, whichever it is", async () => {
   expect(section.message).toBe(
     'program type mismatch: asked for fexit, but section "fentry" of count_fentry is fentry',
   );
+});
+
+test("a tracepoint that has the program already, naming the link", async () => {
+  const id = await load("tracepoint:count_tracepoint");
+  const words = ["tracepoint", "--tracepoint", TRACEPOINT];
+  const link = await bpfman.attach(id("count_tracepoint"), ...words);
+  const twice = await attachRefused([5, "ALREADY_ATTACHED"], id("count_tracepoint"), ...words);
+  const [program, first] = [id("count_tracepoint"), link.record.id];
+  expect(twice.message).toBe(`program ${program} is already attached there as link ${first}`);
+  expect(twice.hint).toBe(`detach it first: bpfman detach ${first}`);
+  expect(await bpfman.links()).toHaveLength(1);
+  await bpfman.ok("detach", String(first));
+  await bpfman.attach(program, ...words);
 });
 
 test("a tracepoint that is not there", async () => {

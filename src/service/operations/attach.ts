@@ -57,10 +57,36 @@ function attachToHook(host: Host, program: ProgramRecord, spec: AttachSpec): Att
     try {
       return host.kernel.attach(program.pinPath, spec.kernelAttach());
     } catch (cause) {
-      const changed = cause instanceof BpfmanError && cause.code === "HOOK_CHANGED";
-      if (!changed || attempt === TCX_ATTEMPTS_MAX) throw cause;
+      if (!(cause instanceof BpfmanError)) throw cause;
+      if (cause.code === "ALREADY_ATTACHED") throw namingLink(host, cause, { program, spec });
+      if (cause.code !== "HOOK_CHANGED" || attempt === TCX_ATTEMPTS_MAX) throw cause;
     }
   }
+}
+
+/** The kernel says that a program is on a hook already, but not by which link. Where a row of ours says so, the error does. */
+function namingLink(
+  host: Host,
+  refusal: BpfmanError,
+  { program, spec }: Pick<Resolved, "program" | "spec">,
+): BpfmanError {
+  if ("link_id" in refusal.details) return refusal;
+  const twin = host.store
+    .links()
+    .find(
+      ({ programId, kernelLinkId, details }) =>
+        programId === program.id &&
+        kernelLinkId !== null &&
+        Bun.deepEquals(details, spec.details) &&
+        host.kernel.link(kernelLinkId) !== null,
+    );
+  if (twin === undefined) return refusal;
+  return new BpfmanError(refusal.code, `program ${program.id} is already attached there as link ${twin.id}`, {
+    details: { program_id: program.id, link_id: twin.id },
+    hint: `detach it first: bpfman detach ${twin.id}`,
+    cause: refusal,
+    ...(refusal.sys === null ? {} : { sys: refusal.sys }),
+  });
 }
 
 async function attach(host: Host, request: AttachRequest, context: Context): Promise<LinkAnswer> {

@@ -11,6 +11,7 @@ import {
   type ProgramSpec,
 } from "../../domain/program.ts";
 import { programAnswer } from "../../inspect/program.ts";
+import { bytesForLibbpf } from "../../object/object-file.ts";
 import { readNamedObject } from "../read-object.ts";
 import type { Host } from "../../platform/host.ts";
 import type { PulledImage } from "../../platform/images.ts";
@@ -93,7 +94,7 @@ async function loadIntoKernel(host: Host, plan: LoadPlan): Promise<LoadedObject>
   const chained = plan.specs.some((spec) => spec.type === "xdp" || spec.type === "tc");
   const ext = chained && (await host.kernel.feature("ext")).available;
   const loading = host.kernel.load({
-    bytes: plan.bytes,
+    bytes: bytesForLibbpf(plan.bytes),
     name: objectName(plan.fileName),
     programs: plan.specs.map(({ name, type, attachFunction }) => {
       return { name, type, attachFunction, asExtension: ext && (type === "xdp" || type === "tc") };

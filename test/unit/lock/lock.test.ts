@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { openLock } from "../../../src/lock/lock.ts";
-import { failureOfAsync } from "../../fakes/failure.ts";
+import { failureOf, failureOfAsync } from "../../fakes/failure.ts";
 import { temporaryFolder } from "../../fakes/temporary-folder.ts";
 
 const folder = temporaryFolder();
@@ -37,6 +37,17 @@ test("file 0600, folder 0750, closed to children, and holding the pid only while
   expect(Number.parseInt(flags, 8) & O_CLOEXEC).toBe(O_CLOEXEC);
   held.release();
   expect(fs.readFileSync(path(), "utf8")).toBe("");
+});
+
+test("a release that fails says of which file, and frees the lock all the same", async () => {
+  const held = await openLock(path()).acquire(1_000, never);
+  const isOurs = (fd: string) =>
+    fs.existsSync(`/proc/self/fd/${fd}`) && fs.readlinkSync(`/proc/self/fd/${fd}`) === path();
+  fs.closeSync(Number(fs.readdirSync("/proc/self/fd").find(isOurs)));
+  const error = failureOf(() => held.release());
+  expect([error.code, error.message]).toEqual(["IO_FAILED", expect.stringContaining(`use lock file "${path()}"`)]);
+  held.release();
+  (await openLock(path()).acquire(1_000, never)).release();
 });
 
 test("a time-out names the holder's pid and command, and death frees the lock", async () => {

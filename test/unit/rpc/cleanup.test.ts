@@ -18,6 +18,8 @@ afterEach(() => bed.close());
 
 const LOAD = { source: { file: "/x.o" }, programs: [{ type: "tracepoint", name: "on_openat" }] } as const;
 const attach = { kind: "tracepoint", tracepoint: "sched/sched_switch" } as const;
+/** A tracepoint takes a program once. */
+const elsewhere = { kind: "tracepoint", tracepoint: "syscalls/sys_enter_openat" } as const;
 const rows = () =>
   bed.inspect(({ store }) => ({
     programs: store.programs().map((program) => program.id as number),
@@ -33,8 +35,8 @@ async function busySession() {
   const own = loadedBy(await session.result<LoadAnswer>("program/load", LOAD));
   await session.result("link/attach", { programId: own, attach });
   await session.result("link/attach", { programId: foreign, attach });
-  const theirs = await other("link/attach", { programId: own, attach });
-  const kept = await other("link/attach", { programId: foreign, attach });
+  const theirs = await other("link/attach", { programId: own, attach: elsewhere });
+  const kept = await other("link/attach", { programId: foreign, attach: elsewhere });
   expect(rows().links.length).toBe(4);
   return { session, foreign, own, theirs, kept: kept.record.id };
 }

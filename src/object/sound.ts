@@ -1,0 +1,136 @@
+/**
+ * Whether an object can be given to libbpf, which runs in our own process and was not written for files of strangers: it
+ * takes from them where it writes, and how often. Here is what libbpf 1.1 and newer ones are known not to look at.
+ */
+import { EXTERNS_MAX, LIBBPF_LOOKS_MAX, TEXT_FUNCTIONS_MAX } from "../domain/limits.ts";
+import { checkRelocationRecords } from "./btf-ext.ts";
+import { openBtf } from "./btf.ts";
+import {
+  type Elf,
+  type ElfSymbol,
+  type NamedSection,
+  SHF_EXECINSTR,
+  SHT,
+  STB,
+  STT,
+  sectionFields,
+  symbols,
+} from "./elf.ts";
+import { CALL, INSTRUCTION_BYTES, LOAD_IMMEDIATE_64, PSEUDO_CALL, RELOCATION_BYTES, TEXT } from "./program-layout.ts";
+import { checkBtf } from "./sound-btf.ts";
+
+/** Of several sections of one such name libbpf reads the last, and we the first. */
+const SINGLE = [".BTF", ".BTF.ext", ".maps", "license", "version", ".struct_ops", ".struct_ops.link"];
+/** Sections whose bytes libbpf looks up by a size that only some types of sections have bytes for. */
+const WITH_BYTES = [".BTF", ".BTF.ext", ".maps"];
+/** Sections of relocations that libbpf does not read. */
+const UNREAD = /^\.rel\.(debug_|BTF$|BTF\.ext$)/;
+const MAP_SLOT_BYTES = 8;
+
+/** Throws INVALID_OBJECT for what could end the process, or keep it busy without end, in libbpf. */
+export function checkForLibbpf(elf: Elf, sections: readonly NamedSection[]): void {
+  const { refuse } = elf;
+  for (const name of SINGLE) {
+    const named = sections.filter((section) => section.name === name);
+    if (named.length > 1) throw refuse(`it has ${named.length} sections "${name}" instead of one`);
+    if (WITH_BYTES.includes(name) && named.some(({ type }) => type !== SHT.progbits))
+      throw refuse(`its section "${name}" has no bytes in the file`);
+  }
+  const table = sections.find(({ type }) => type === SHT.symtab);
+  const all = table === undefined ? [] : [...symbols(elf, table)];
+  const code = new Map(sections.filter(isCode).map((section) => [section.index, readCode(elf, section)]));
+  const functions = checkFunctions(elf, all, code);
+  const relocated = checkRelocations(elf, sections);
+  for (const { section, bytes } of code.values()) {
+    if (section.name !== TEXT) checkCalls(elf, { section, bytes, relocated: relocated.get(section.index) });
+  }
+  const externs = all.filter(isExtern).length;
+  if (externs > EXTERNS_MAX) throw refuse(`it uses ${externs} names of the kernel, more than ${EXTERNS_MAX}`);
+  const { types, variables } = checkTypes(elf, sections);
+  const looks = (all.length + types + sections.length) * (functions + code.size + externs + variables);
+  if (looks > LIBBPF_LOOKS_MAX) throw refuse("it has so many symbols and types that loading it would take minutes");
+}
+
+const isCode = ({ type, flags, size }: NamedSection) =>
+  type === SHT.progbits && (flags & SHF_EXECINSTR) !== 0 && size > 0;
+
+/** As libbpf knows them: variables and functions of the kernel. */
+const isExtern = ({ undefined: nowhere, type, binding }: ElfSymbol) =>
+  nowhere && type === STT.none && binding !== STB.local;
+
+const readCode = (elf: Elf, section: NamedSection) => ({ section, bytes: sectionFields(elf, section, "instructions") });
+type Code = ReturnType<typeof readCode>;
+
+/** libbpf copies functions by what their symbols say, and writes the second half of a constant behind the first. */
+function checkFunctions(elf: Elf, all: readonly ElfSymbol[], code: ReadonlyMap<number, Code>): number {
+  let [functions, inText] = [0, 0];
+  for (const { type, section: index, value, size, nameAt } of all) {
+    const here = type === STT.func && index !== null ? code.get(index) : undefined;
+    if (here === undefined) continue;
+    const { section, bytes } = here;
+    const bad = (reason: string) =>
+      elf.refuse(`its function at ${value} of section "${section.name}" (name ${nameAt}) ${reason}`);
+    if (size === 0 || value % INSTRUCTION_BYTES !== 0 || size % INSTRUCTION_BYTES !== 0)
+      throw bad("is cut within an instruction");
+    if (value + size > section.size) throw bad("reaches beyond it");
+    if (bytes.u8(value + size - INSTRUCTION_BYTES) === LOAD_IMMEDIATE_64) throw bad("ends in half an instruction");
+    functions++;
+    if (section.name === TEXT) inText++;
+  }
+  if (inText > TEXT_FUNCTIONS_MAX)
+    throw elf.refuse(`it has ${inText} functions in ${TEXT}, more than ${TEXT_FUNCTIONS_MAX}`);
+  return functions;
+}
+
+/** Answers, by section, which of its bytes relocations are for. */
+function checkRelocations(elf: Elf, sections: readonly NamedSection[]): Map<number, Set<number>> {
+  const relocated = new Map<number, Set<number>>();
+  for (const table of sections) {
+    if (table.type !== SHT.rel || UNREAD.test(table.name)) continue;
+    const bad = (reason: string) => elf.refuse(`its relocations "${table.name}" ${reason}`);
+    const target = sections[table.info];
+    if (target === undefined || target.type === SHT.null)
+      throw bad(`are for section ${table.info}, which is not there`);
+    if (table.entrySize !== RELOCATION_BYTES)
+      throw bad(`have ${table.entrySize} bytes each instead of ${RELOCATION_BYTES}`);
+    const width = target.name === ".maps" ? MAP_SLOT_BYTES : 1;
+    const entries = sectionFields(elf, table, "relocations");
+    const places = relocated.get(target.index) ?? new Set();
+    relocated.set(target.index, places);
+    for (let at = 0; at + RELOCATION_BYTES <= entries.length; at += RELOCATION_BYTES) {
+      const offset = entries.u64(at);
+      if (offset + width > target.size)
+        throw bad(`have one for byte ${offset} of the ${target.size} of "${target.name}"`);
+      places.add(offset);
+    }
+  }
+  return relocated;
+}
+
+interface Calls extends Code {
+  readonly relocated: ReadonlySet<number> | undefined;
+}
+
+/**
+ * Functions that are called stand in .text, so a call from elsewhere has a relocation. Without one, libbpf before 1.3 frees
+ * memory twice.
+ */
+function checkCalls(elf: Elf, { section, bytes, relocated }: Calls): void {
+  for (let at = 0; at + INSTRUCTION_BYTES <= bytes.length; at += INSTRUCTION_BYTES) {
+    if (bytes.u8(at) !== CALL || bytes.u8(at + 1) >> 4 !== PSEUDO_CALL || relocated?.has(at) === true) continue;
+    throw elf.refuse(`its section "${section.name}" calls a function at ${at} without saying which`);
+  }
+}
+
+function checkTypes(
+  elf: Elf,
+  sections: readonly NamedSection[],
+): { readonly types: number; readonly variables: number } {
+  const byName = (name: string) => sections.find((section) => section.name === name && section.size > 0);
+  const [types, ext] = [byName(".BTF"), byName(".BTF.ext")];
+  if (types === undefined) return { types: 0, variables: 0 };
+  const btf = openBtf(sectionFields(elf, types, "BTF"));
+  const variables = checkBtf(btf);
+  if (ext !== undefined) checkRelocationRecords(sectionFields(elf, ext, "BTF.ext"), btf);
+  return { types: btf.places.length, variables };
+}
