@@ -1,8 +1,9 @@
 import type { Database, SQLQueryBindings } from "bun:sqlite";
-import { type LinkId, linkId, type ProgramId, programId } from "../domain/ids.ts";
+import { type LinkId, linkId, mapId, type ProgramId, programId } from "../domain/ids.ts";
 import { DATABASE_BUSY_TIMEOUT_MS } from "../domain/limits.ts";
 import type { DispatcherKey, DispatcherRecord } from "../domain/dispatcher.ts";
 import type { LinkRecord } from "../domain/link.ts";
+import type { Pin } from "../domain/pin.ts";
 import type { ProgramRecord, RowState } from "../domain/program.ts";
 import type { ProcessIdentity } from "../domain/session.ts";
 import { BpfmanError } from "../errors/error.ts";
@@ -71,6 +72,9 @@ const SELECT_MAP_PINS = `SELECT DISTINCT map.value ->> 'pinPath' AS pin
     FROM programs, json_each(iif(json_valid(maps), maps, '[]')) AS map
     WHERE boot_id = ?1 AND program_id <> ?2 AND map.type = 'object' AND pin IS NOT NULL
   UNION ALL SELECT NULL FROM programs WHERE boot_id = ?1 AND program_id <> ?2 AND NOT json_valid(maps)`;
+const SELECT_MAP_AT = `SELECT map.value ->> 'id' AS id, map.value ->> 'foreign' AS "foreign"
+    FROM programs, json_each(iif(json_valid(maps), maps, '[]')) AS map
+    WHERE boot_id = ? AND map.type = 'object' AND map.value ->> 'pinPath' = ? LIMIT 1`;
 const INSERT_PROGRAM = `INSERT INTO programs (boot_id, owner, state, ${PROGRAM_COLUMNS.join(", ")})
   VALUES (?, ?, ?, ${PROGRAM_COLUMNS.map(() => "?").join(", ")})`;
 const INSERT_LINK = `INSERT INTO links (boot_id, owner, program_id, state, pin_path, details, metadata, created_at_ms)
@@ -84,6 +88,8 @@ const SELECT_BRIEF = `SELECT 1 AS rank, program_id AS id, state, owner, pin_path
 const INSERT_OPERATION = `INSERT INTO operations
   (boot_id, operation, started_at_ms, duration_ms, uid, parent_pid, result, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
 
+/** A path, or what begins with it and a slash, behind which comes the character 0. */
+const AT_OR_BELOW = "boot_id = ? AND (path = ? OR (path > ? AND path < ?))";
 const THIS_HOOK = "boot_id = ? AND type = ? AND nsid = ? AND ifindex = ?";
 const BEGIN_REVISION = `INSERT INTO dispatchers
   (boot_id, type, nsid, ifindex, interface, netns, filter_priority, filter_handle, revision, pending_revision)
@@ -182,6 +188,14 @@ function storeOn(database: Database, { path, bootId, mode, owner = null }: Store
         return pins.length < rows.length ? null : pins;
       }),
 
+    mapPinnedAt: (pin) =>
+      named("read map pins", path, () => {
+        const row = database
+          .query<{ id: number; foreign: number | null }, SQLQueryBindings[]>(SELECT_MAP_AT)
+          .get(bootId, pin);
+        return row && { id: mapId(row.id), foreign: row.foreign === 1 };
+      }),
+
     insertLink(draft: LinkDraft, pinPath: (id: LinkId) => string): LinkRecord {
       const { programId: program, details, metadata, createdAt } = draft;
       return transaction(() => {
@@ -194,6 +208,7 @@ function storeOn(database: Database, { path, bootId, mode, owner = null }: Store
         return record;
       });
     },
+    expectLink: (id, kernelLinkId) => update(LINKS, id, { kernel_link_id: kernelLinkId }),
     settleLink: (id, kernelLinkId) => update(LINKS, id, { kernel_link_id: kernelLinkId, state: "ready" }),
     setLinkState: (id, state) => update(LINKS, id, { state }),
     deleteLink: (id) => remove(LINKS, id),
@@ -237,6 +252,25 @@ function storeOn(database: Database, { path, bootId, mode, owner = null }: Store
         kernel_link_id: kernelLinkId,
         state: "ready",
       }),
+
+    recordPins(pins) {
+      named("record pins", path, () => {
+        const insert = database.query(
+          "INSERT OR REPLACE INTO pins (boot_id, path, kind, object_id) VALUES (?, ?, ?, ?)",
+        );
+        database.transaction(() => pins.forEach((pin) => insert.run(bootId, pin.path, pin.kind, pin.id)))();
+      });
+    },
+    recordedPins: (place) =>
+      named("read pins", path, () => {
+        const sql = `SELECT path, kind, object_id AS id FROM pins WHERE ${AT_OR_BELOW} ORDER BY path`;
+        return database.query<Pin, SQLQueryBindings[]>(sql).all(bootId, place, `${place}/`, `${place}0`);
+      }),
+    forgetPins(place) {
+      named("forget pins", path, () => {
+        database.query(`DELETE FROM pins WHERE ${AT_OR_BELOW}`).run(bootId, place, `${place}/`, `${place}0`);
+      });
+    },
 
     ownedBy: (process) => ({
       programs: records(PROGRAMS, "state = 'ready' AND owner = ?", process),
