@@ -139,15 +139,18 @@ interface Opened {
 async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime> {
   const folders = foldersOf(settings);
   const config = await loadConfig(settings.configFile);
+  const log = openLog(settings.logLevel, write);
   const store = once(() => {
-    return { path: `${folders.stateDir}/bpfman.db`, bootId: bootId(), busyTimeoutMs: databaseWaitMs(config) };
+    const { runtimeDir, stateDir } = folders;
+    const waiting = { busyTimeoutMs: databaseWaitMs(config), warn: (message: string) => log.warn(message) };
+    return { path: `${stateDir}/bpfman.db`, runtimeDir, bootId: bootId(), ...waiting };
   });
   const openStore = (mode: "read" | "write", owner: ProcessIdentity | null): StorePort =>
     (require("./store/store.ts") as typeof import("./store/store.ts")).openStore({ ...store(), mode, owner });
   const kept = reader === null ? null : once(() => reader(store()));
   const written = once(() => openStore("write", null));
   return {
-    log: openLog(settings.logLevel, write),
+    log,
     lockTimeoutMs: settings.lockTimeoutMs,
     privileged,
     identity: () => ({ uid: process.getuid?.() ?? 0, parentPid: process.ppid }),

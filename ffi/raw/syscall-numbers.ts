@@ -18,6 +18,7 @@ const X86_64 = {
   renameat2: 316,
   statfs: 137,
   statx: 332,
+  symlinkat: 266,
   unlinkat: 263,
   write: 1,
 } as const;
@@ -40,6 +41,7 @@ const ARM64 = {
   renameat2: 276,
   statfs: 43,
   statx: 291,
+  symlinkat: 36,
   unlinkat: 35,
   write: 64,
 } as const;

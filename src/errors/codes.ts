@@ -287,6 +287,16 @@ export const ERROR_CODES = {
     meaning: "the database cannot be opened or is damaged",
     hint: "mend what the message names, or give another --state-dir",
   },
+  STATE_LOST: {
+    kind: "precondition",
+    meaning: "the database is missing or empty, although it has something pinned",
+    hint: "restore the database from a copy",
+  },
+  STATE_FOREIGN: {
+    kind: "precondition",
+    meaning: "the runtime directory belongs to another database",
+    hint: "give the --state-dir that it belongs to, or another --runtime-dir",
+  },
   LIBBPF_MISSING: {
     kind: "precondition",
     meaning: "libbpf.so.1 is not installed",

@@ -8,6 +8,7 @@ import type { ProgramRecord, RowState } from "../domain/program.ts";
 import type { ProcessIdentity } from "../domain/session.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { LinkDraft, OperationEntry, ProgramSummary, StorePort } from "../platform/store.ts";
+import { type Place, readerWarning, requireNotLost, takeOver } from "./belonging.ts";
 import { readChanges } from "./changes.ts";
 import { type Fields, id as anId, oneOf, Undecodable } from "./decode.ts";
 import { dispatcherRecord } from "./dispatcher-row.ts";
@@ -24,17 +25,48 @@ export interface StoreOptions {
   readonly mode: "read" | "write";
   /** This boot's id, /proc/sys/kernel/random/boot_id; only its rows are seen. */
   readonly bootId: string;
+  /** Where what the database knows of is pinned; tests may have none. */
+  readonly runtimeDir?: string;
+  /** Told to the user of a reader that goes on all the same. */
+  readonly warn?: (message: string) => void;
   /** How long SQLite waits for another process, in milliseconds. */
   readonly busyTimeoutMs?: number;
   /** Whose session new rows belong to; null, which is usual, for those that stay. */
   readonly owner?: ProcessIdentity | null;
 }
 
-/** Opens the database of programs, links and operations. Throws DATABASE_UNUSABLE, SCHEMA_TOO_NEW, LOCK_TIMEOUT. */
+/**
+ * Opens the database of programs, links and operations; a writer takes a runtime directory that belongs to nobody. Throws
+ * DATABASE_UNUSABLE, SCHEMA_TOO_NEW, LOCK_TIMEOUT, STATE_FOREIGN, and for writers STATE_LOST.
+ */
 export function openStore(options: StoreOptions): StorePort {
   const { path, mode, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;
+  if (mode === "write") requireNotLost(placeOf(options));
   const database = (mode === "write" ? openWriter : openReader)({ path, busyTimeoutMs });
+  try {
+    if (mode === "write") takeOver(placeOf(options), idOf(database, path));
+    else requireReadable(options, database);
+  } catch (thrown) {
+    database.close();
+    throw thrown;
+  }
   return storeOn(database, options);
+}
+
+const placeOf = ({ path, bootId, runtimeDir }: Omit<StoreOptions, "mode">): Place => ({
+  path,
+  bootId,
+  runtimeDir: runtimeDir ?? null,
+});
+
+function idOf(database: Database, path: string): string {
+  const sql = "SELECT database_id FROM identity";
+  return named("read", path, () => database.query<{ database_id: string }, []>(sql).get()?.database_id ?? "");
+}
+
+function requireReadable(options: Omit<StoreOptions, "mode">, database: Database): void {
+  const warning = readerWarning(placeOf(options), idOf(database, options.path));
+  if (warning !== null) options.warn?.(warning);
 }
 
 /**
@@ -44,14 +76,17 @@ export function openStore(options: StoreOptions): StorePort {
 export function openReadable(options: Omit<StoreOptions, "mode" | "owner">): {
   readonly store: StorePort;
   readonly isCurrent: (() => boolean) | null;
+  /** What is asked at each use: whether the runtime directory is still this database's. Throws STATE_FOREIGN. */
+  check(): void;
 } {
   const { path, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;
   const database = openReader({ path, busyTimeoutMs });
   const store = storeOn(database, { ...options, mode: "read" });
-  if (database.filename !== path) return { store, isCurrent: null };
+  const check = (): void => requireReadable(options, database);
+  if (database.filename !== path) return { store, check, isCurrent: null };
   const version = database.query<{ user_version: number }, []>("PRAGMA user_version");
   const found = version.get()?.user_version;
-  return { store, isCurrent: () => version.get()?.user_version === found };
+  return { store, check, isCurrent: () => version.get()?.user_version === found };
 }
 
 interface Reading<T> {

@@ -315,7 +315,12 @@ function kernelPort(makeBed: () => Bed, hasTcx: boolean): void {
       const code = (name: string, attach: Parameters<KernelPort["attach"]>[1]) =>
         failureOf(() => kernel.attach(pinAt(kernel, pin(name)), attach)).code;
       expect(code("nothing", OPENAT)).toBe("STATE_CONFLICT");
-      expect(code("map", OPENAT)).toBe("STATE_CONFLICT");
+      const map = { ...pinAt(kernel, pin("map")), kind: "program" } as const;
+      const packets = { ...pinAt(kernel, pin("packets")), path: pin("program") };
+      for (const other of [map, packets]) {
+        expect(failureOf(() => kernel.attach(other, OPENAT)).code).toBe("STATE_CONFLICT");
+        expect(failureOf(() => kernel.openPin(other)).code).toBe("STATE_CONFLICT");
+      }
       expect(code("packets", OPENAT)).toBe("ATTACH_FAILED");
       expect(code("program", { ...OPENAT, name: "sys_enter_opennat" })).toBe("TRACEPOINT_NOT_FOUND");
     });

@@ -87,7 +87,10 @@ test("swap puts another program in its place, and only of the one that is there"
     ["link", { old: second, next: bpffs.path("link") }],
     ["xdp_member_0", { old: second, next: first }],
   ] as const) {
-    const { old, next } = { old: pinAt(kernel, programs.old), next: { ...pinAt(kernel, programs.next), kind: "program" } as const };
+    const { old, next } = {
+      old: pinAt(kernel, programs.old),
+      next: { ...pinAt(kernel, programs.next), kind: "program" } as const,
+    };
     const link = { ...pinAt(kernel, bpffs.path(pin)), kind: "link" } as const;
     expect(failureOf(() => kernel.swapXdp(link, { old, next })).code).toBe("STATE_CONFLICT");
   }

@@ -6,7 +6,7 @@ import { BpfmanError } from "../../errors/error.ts";
 import type { Host } from "../../platform/host.ts";
 import type { AttachedLink } from "../../platform/kernel.ts";
 import type { Context } from "../operation.ts";
-import { removePins } from "../own-pins.ts";
+import { openIfOwn, removePins } from "../own-pins.ts";
 import { type ChainPlace, kernelHook, placeName } from "./place.ts";
 
 /** Priority of our filter on clsact, as the reference has it. */
@@ -27,8 +27,8 @@ export interface Seat {
   /** Puts `next` in the place of `old` without a moment in between. */
   swap(old: Pin, next: Pin): void;
   /**
-   * The program that sits there; null when it has gone. For XDP that is what our link runs, and STATE_CONFLICT is thrown
-   * when another link is pinned in its place; anybody can have put their program into a TC filter.
+   * The program that sits there; null when it has gone. For XDP that is what our link runs; anybody can have put their
+   * program into a TC filter.
    */
   running(): ProgramId | null;
   /** Leaves the hook, when `running` says that it is ours. */
@@ -70,7 +70,7 @@ function xdpSeat(host: Host, { place, record, context }: SeatParts): Seat {
     },
     running() {
       const pin = recorded();
-      const handle = pin && host.kernel.openPin(pin);
+      const handle = pin && openIfOwn(host, pin);
       if (handle === null) return null;
       handle.close();
       return host.kernel.link(handle.id as KernelLinkId)?.programId ?? null;

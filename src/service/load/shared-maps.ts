@@ -84,8 +84,7 @@ function ownedMaps(host: Host, owner: ProgramId): Map<string, string> {
  */
 export function mapsToReuse(host: Host, object: ObjectFile, requestedOwner: number | null): Map<string, SharedMap> {
   const reuse = new Map<string, SharedMap>();
-  const owned =
-    requestedOwner === null ? new Map<string, string>() : ownedMaps(host, programId(requestedOwner));
+  const owned = requestedOwner === null ? new Map<string, string>() : ownedMaps(host, programId(requestedOwner));
   for (const map of object.maps) {
     const ofOwner = owned.get(map.name);
     if (ofOwner !== undefined) {
