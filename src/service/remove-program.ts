@@ -1,6 +1,6 @@
 /** Taking a program away, for `unload` and the recovery. Its links must have gone before. */
 import { PROGRAM_GONE_TIMEOUT_MS } from "../domain/limits.ts";
-import { mapPin, type Pin, programPin } from "../domain/pin.ts";
+import { linkPin, mapPin, type Pin, programPin } from "../domain/pin.ts";
 import type { ProgramRecord, ProgramType, RowState } from "../domain/program.ts";
 import type { Host } from "../platform/host.ts";
 import type { RowInBrief } from "../platform/store.ts";
@@ -42,6 +42,23 @@ function removeFiles(host: Host, program: ProgramRecord): void {
   host.files.removeBytecode(program.id);
 }
 
+const ownPins = (host: Host, program: ProgramRecord): Pin[] => [
+  programPin(program.pinPath, program.id),
+  ...mapPinsToRemove(host, program),
+];
+
+/**
+ * Before the first link of a program is detached for it to be unloaded: nothing is done by halves because of a pin that
+ * holds another object. Throws STATE_CONFLICT.
+ */
+export function requireOwnPins(host: Host, program: ProgramRecord): void {
+  const links = host.store.links(program.id).flatMap(({ pinPath, kernelLinkId }) =>
+    // A TC filter has no pin.
+    pinPath === "" || kernelLinkId === null ? [] : linkPin(pinPath, kernelLinkId),
+  );
+  requireOwn(host, [...ownPins(host, program), ...links]);
+}
+
 /** A row and the state it is in, which it gets back when nothing could be done. */
 export interface ProgramRow {
   readonly record: ProgramRecord;
@@ -55,15 +72,14 @@ export interface ProgramRow {
  */
 export async function removeProgram(host: Host, row: ProgramRow, context: Context): Promise<void> {
   const program = row.record;
-  const pin = programPin(program.pinPath, program.id);
-  requireOwn(host, [pin, ...mapPinsToRemove(host, program)]);
+  requireOwn(host, ownPins(host, program));
   await carryOut(context, async (steps) => {
     await steps.step(
       `mark program ${program.id}`,
       () => host.store.setProgramState(program.id, "removing"),
       () => host.store.setProgramState(program.id, row.state),
     );
-    await steps.step(`unpin program ${program.id}`, () => removePins(host, [pin]));
+    await steps.step(`unpin program ${program.id}`, () => removePins(host, [programPin(program.pinPath, program.id)]));
   });
   removeFiles(host, program);
   host.store.deleteProgram(program.id);

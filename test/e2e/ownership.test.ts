@@ -220,13 +220,17 @@ describe("a pin that holds another object", () => {
   test("of a program is neither attached nor removed", async () => {
     const programs = await bpfman.load(LIFE, "--programs", "tracepoint:on_openat", "tcx:count");
     const [a, b] = [idOf(programs, "on_openat"), idOf(programs, "count")];
+    const { record: link } = await bpfman.attach(a, "tracepoint", "-t", "sched/sched_switch");
     swap(`prog_${a}`, `prog_${b}`);
     const failure = await bpfman.refused(5, "STATE_CONFLICT", "attach", String(a), ...OPENAT);
     expect(failure.message).toContain(`holds program ${b}, where bpfman pinned program ${a}`);
     await bpfman.refused(5, "STATE_CONFLICT", "unload", String(a));
     expect((await bpfman.run("program", "delete", String(b))).error).toContain(`holds program ${a}`);
+    await bpfman.run("link", "delete", String(link.id));
     expect(await bpfman.programs()).toHaveLength(2);
-    expect(await bpfman.links()).toEqual([]);
+    // Nothing was done by halves.
+    expect((await bpfman.links()).map(({ id }) => id)).toEqual([link.id]);
+    expect(inKernel("link", link.kernel_link_id ?? 0)).toBe(true);
     swap(`prog_${a}`, `prog_${b}`);
     await bpfman.ok("unload", String(a), String(b));
     await bpfman.expectNothingLeft();
