@@ -139,11 +139,15 @@ interface Opened {
 async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime> {
   const folders = foldersOf(settings);
   const config = await loadConfig(settings.configFile);
+  const log = openLog(settings.logLevel, write);
   const store = once(() => {
+    const { runtimeDir, stateDir } = folders;
     return {
-      path: `${folders.stateDir}/bpfman.db`,
+      path: `${stateDir}/bpfman.db`,
+      runtimeDir,
       bootId: bootId(),
       busyTimeoutMs: databaseWaitMs(config),
+      warn: (message: string) => log.warn(message),
       // Pins are as old as the boot: without their file system nothing runs that a row could name.
       isLive: () =>
         (require("./bpffs/prepare.ts") as typeof import("./bpffs/prepare.ts")).isBpffs(`${folders.runtimeDir}/fs`),
@@ -154,7 +158,7 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
   const kept = reader === null ? null : once(() => reader(store()));
   const written = once(() => openStore("write", null));
   return {
-    log: openLog(settings.logLevel, write),
+    log,
     lockTimeoutMs: settings.lockTimeoutMs,
     privileged,
     identity: () => ({ uid: process.getuid?.() ?? 0, parentPid: process.ppid }),

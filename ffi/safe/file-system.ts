@@ -260,6 +260,12 @@ export const touchSync = (path: string): void => {
   onPath("utime", path, (address) => call("utimensat", AT_FDCWD, address, 0, 0));
 };
 
+export function symlinkSync(target: string, path: string): void {
+  const text = cString(target);
+  onPath("symlink", path, (address) => call("symlinkat", addressOf(text), AT_FDCWD, address));
+  keepAlive(text);
+}
+
 /** A path longer than PATH_MAX (include/uapi/linux/limits.h) is cut, as by readlink(2). */
 const PATH_MAX = 4096;
 

@@ -5,6 +5,9 @@ import type { PinsPort } from "../platform/pins.ts";
 import { pinPaths } from "./paths.ts";
 import { isBpffs, prepareFolders, requireOwnDirectory } from "./prepare.ts";
 
+/** A file on the way is not there. */
+const ABSENT = ["ENOENT", "ENOTDIR"];
+
 /**
  * The pins below `root`, which is `<runtime-dir>/fs`. Nothing is made or mounted before `prepare`. Throws STATE_CONFLICT for
  * a runtime directory that others can change.
@@ -24,11 +27,11 @@ export function openPins(root: string): PinsPort {
   };
 
   const list = (folder: string): string[] =>
-    failing("list", folder, () => (isBpffs(folder) ? absentAs<string[]>([], () => fs.readdirSync(folder)) : []));
+    failing("list", folder, () => (isBpffs(folder) ? unless<string[]>(ABSENT, [], () => fs.readdirSync(folder)) : []));
 
   const remove = (path: string): boolean =>
     failing("remove pin", own("remove pin", path), () =>
-      absentAs(false, () => {
+      unless(ABSENT, false, () => {
         fs.unlinkSync(path);
         return true;
       }),
@@ -44,34 +47,22 @@ export function openPins(root: string): PinsPort {
       }),
     remove,
     removeFolder: (path) =>
-      failing("remove folder", own("remove folder", path), () => {
-        for (const name of list(path)) remove(`${path}/${name}`);
-        return absentAs(false, () => {
+      failing("remove folder", own("remove folder", path), () =>
+        unless(["ENOENT", "ENOTDIR", "ENOTEMPTY"], false, () => {
           fs.rmdirSync(path);
           return true;
-        });
-      }),
-    removeEmptyFolder: (path) =>
-      failing("remove folder", own("remove folder", path), () => {
-        try {
-          fs.rmdirSync(path);
-          return true;
-        } catch (thrown) {
-          if (["ENOTEMPTY", "ENOENT", "ENOTDIR"].includes(errnoName(thrown) ?? "")) return false;
-          throw thrown;
-        }
-      }),
+        }),
+      ),
     list,
   };
 }
 
-/** `none` when a file on the way is not there. */
-function absentAs<T>(none: T, run: () => T): T {
+/** `none` when it fails with one of these errnos. */
+function unless<T>(errnos: readonly string[], none: T, run: () => T): T {
   try {
     return run();
   } catch (thrown) {
-    const name = errnoName(thrown);
-    if (name === "ENOENT" || name === "ENOTDIR") return none;
+    if (errnos.includes(errnoName(thrown) ?? "")) return none;
     throw thrown;
   }
 }

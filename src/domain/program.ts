@@ -67,6 +67,8 @@ export interface ProgramMap {
   readonly name: string;
   /** Pin path, or null for internal maps (.rodata, .data, .bss), which are not pinned. */
   readonly pinPath: string | null;
+  /** Somebody else had pinned it there: bpfman uses the pin, and leaves it. */
+  readonly foreign?: true;
 }
 
 /** What the store keeps of a program: what bpfman was asked for and what it made of it. */

@@ -292,6 +292,11 @@ export const ERROR_CODES = {
     meaning: "what bpfman remembers of running programs is missing or damaged",
     hint: "put the database back as it was, with its -wal; nothing was changed",
   },
+  STATE_FOREIGN: {
+    kind: "precondition",
+    meaning: "the runtime directory belongs to another database",
+    hint: "give the --state-dir that it belongs to, or another --runtime-dir",
+  },
   LIBBPF_MISSING: {
     kind: "precondition",
     meaning: "libbpf.so.1 is not installed",

@@ -1,6 +1,7 @@
+import type { Pin } from "../domain/pin.ts";
 import type { AttachedLink, KernelAttach } from "../platform/kernel.ts";
 import { attachedLink } from "./link-info.ts";
-import { withPinnedProgram } from "./pin.ts";
+import { withPinned } from "./pin.ts";
 
 /** Makes the link of each kind; answers its descriptor. Each kind is fetched when it is attached (kernel.ts says why). */
 function createLink(program: number, target: KernelAttach): number {
@@ -22,5 +23,5 @@ function createLink(program: number, target: KernelAttach): number {
   }
 }
 
-export const attach = (programPin: string, target: KernelAttach): AttachedLink =>
-  withPinnedProgram("attach", programPin, (program) => attachedLink(createLink(program, target)));
+export const attach = (program: Pin, target: KernelAttach): AttachedLink =>
+  withPinned("attach", program, (fd) => attachedLink(createLink(fd, target)));

@@ -6,12 +6,13 @@ import { LogBuffer } from "../../ffi/safe/log-buffer.ts";
 import { programInfo } from "../../ffi/safe/object-info.ts";
 import { programId } from "../domain/ids.ts";
 import { VERIFIER_LOG_BYTES_MAX } from "../domain/limits.ts";
+import type { Pin } from "../domain/pin.ts";
 import type { AttachedLink, DispatcherToLoad, LoadedDispatcher } from "../platform/kernel.ts";
 import { type DispatcherHook, dispatcherBytes, onlyProgram } from "./extension.ts";
 import { attempt } from "./failure.ts";
 import { attachedLink } from "./link-info.ts";
 import { loadFailure } from "./load-failure.ts";
-import { pin, withPinnedProgram } from "./pin.ts";
+import { pin, withPinned } from "./pin.ts";
 
 /** The dispatcher itself, with its slots empty. Throws LOAD_FAILED, VERIFIER_REJECTED and what libbpf lacks. */
 export async function loadEmptyDispatcher(
@@ -60,7 +61,7 @@ export async function loadDispatcher(dispatcher: DispatcherToLoad): Promise<Load
       btfFunctionIds(btfId, slots),
     );
     for (const [slot, functionId] of ids.entries()) {
-      links.push(fillSlot(members[slot] ?? "", { hook, slot, programFd, functionId }));
+      links.push(fillSlot(members[slot] as Pin, { hook, slot, programFd, functionId }));
     }
     return {
       program: programId(id),
@@ -88,9 +89,9 @@ interface Slot {
 }
 
 /** The program was verified when it was loaded; the kernel only compares the functions' shapes. */
-function fillSlot(memberPin: string, { hook, slot, programFd, functionId }: Slot): AttachedLink {
-  const action = `put "${memberPin}" into slot ${slot} of the ${hook} dispatcher`;
-  return withPinnedProgram(action, memberPin, (member) =>
+function fillSlot(pinned: Pin, { hook, slot, programFd, functionId }: Slot): AttachedLink {
+  const action = `put "${pinned.path}" into slot ${slot} of the ${hook} dispatcher`;
+  return withPinned(action, pinned, (member) =>
     attachedLink(
       attempt({ action, code: "ATTACH_FAILED" }, () => createExtensionLink(member, { programFd, btfId: functionId })),
     ),

@@ -1,10 +1,15 @@
 import { mkdirSync } from "../../ffi/safe/file-system.ts";
 import { type BpfObject, openObject } from "../../ffi/safe/bpf-object.ts";
+import { openById } from "../../ffi/safe/bpf.ts";
 import { collectMessages } from "../../ffi/safe/libbpf.ts";
+import { programInfo } from "../../ffi/safe/object-info.ts";
+import { programId } from "../domain/ids.ts";
+import { type Pin, programPin } from "../domain/pin.ts";
 import { BpfmanError } from "../errors/error.ts";
+import type { PinnedHandle, TestDispatchers } from "../platform/kernel.ts";
 import type { EmbeddedObject } from "./embedded.ts";
 import { attempt } from "./failure.ts";
-import { openPinFd, pin } from "./pin.ts";
+import { openOwnFd, openPin, pin } from "./pin.ts";
 
 /** The hooks on which dispatchers run programs that are loaded as extensions. */
 export type DispatcherHook = "xdp" | "tc";
@@ -55,27 +60,40 @@ export function onlyProgram(object: BpfObject) {
 }
 
 /**
- * A descriptor, to be closed, of the dispatcher that extensions of a hook are verified against: pinned as `HOOK` in
- * `folder`, and loaded and pinned there when it is not. Throws BpfmanError.
+ * A descriptor, to be closed, of the dispatcher that extensions of a hook are verified against: the one that was recorded
+ * and is pinned as `HOOK` in `folder`, or a new one, which is pinned there unless the place is taken. Throws BpfmanError.
  */
-export async function extensionTarget(folder: string, hook: DispatcherHook): Promise<number> {
+export async function extensionTarget(folder: string, hook: DispatcherHook, known: TestDispatchers): Promise<number> {
   const path = `${folder}/${hook}`;
-  const there = openPinFd(path);
-  if (there !== null) return there;
-  attempt({ action: `make the folder "${folder}"`, code: "IO_FAILED" }, () => {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-  });
+  const recorded = known.recorded(path);
+  const taken = openPin(path);
+  taken?.close();
+  if (taken !== null && recorded !== null && isBehind(taken, recorded)) {
+    const there = openOwnFd(recorded);
+    if (there !== null) return there;
+  }
   const object = await loadTestDispatcher(hook).catch((thrown: unknown) =>
     attempt<never>({ action: `load the ${hook} test dispatcher`, code: "LOAD_FAILED" }, () => {
       throw thrown;
     }),
   );
   try {
-    pin(`the ${hook} test dispatcher`, onlyProgram(object).fd(), path);
+    const fd = onlyProgram(object).fd();
+    const { id } = programInfo(fd);
+    if (taken === null) {
+      known.record(programPin(path, programId(id)));
+      attempt({ action: `make the directory "${folder}"`, code: "IO_FAILED" }, () => {
+        mkdirSync(folder, { recursive: true, mode: 0o700 });
+      });
+      pin(`the ${hook} test dispatcher`, fd, path);
+    }
+    // The object is closed here, and its program with it where it was not pinned.
+    const opened = attempt({ action: `open program ${id}`, code: "KERNEL_CALL_FAILED" }, () => openById("program", id));
+    if (opened === null) throw new BpfmanError("STATE_CONFLICT", `the ${hook} test dispatcher has gone`);
+    return opened;
   } finally {
     object.close();
   }
-  const pinned = openPinFd(path);
-  if (pinned === null) throw new BpfmanError("STATE_CONFLICT", `the pin "${path}" disappeared while it was made`);
-  return pinned;
 }
+
+const isBehind = (found: PinnedHandle, pin: Pin): boolean => found.kind === pin.kind && found.id === pin.id;

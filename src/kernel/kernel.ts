@@ -42,7 +42,7 @@ export function openKernel({ testDispatchers }: KernelOptions): KernelPort {
     map: (id) => lookUp("map", id, readMap),
     link: (id) => lookUp("link", id, readLink),
     openPin,
-    attach: (programPin, target) => attaching().attach(programPin, target),
+    attach: (program, target) => attaching().attach(program, target),
     tcxState: (hook) => tcx().tcxState(hook),
     tracepoints: () => tracing().tracepoints(),
     tracepointExists: (group, name) => tracing().tracepointExists(group, name),
@@ -90,7 +90,10 @@ async function load(object: ObjectToLoad, dispatcherFolder: string): Promise<Loa
   try {
     for (const { type, asExtension } of object.programs) {
       if (!asExtension || (type !== "xdp" && type !== "tc") || slots.has(type)) continue;
-      slots.set(type, { programFd: await extensionTarget(dispatcherFolder, type), function: SLOT });
+      slots.set(type, {
+        programFd: await extensionTarget(dispatcherFolder, type, object.testDispatchers),
+        function: SLOT,
+      });
     }
     return loader.load(object, slots);
   } finally {

@@ -1,14 +1,14 @@
 import { type BpfMap, type BpfObject, type BpfProgram, openObject } from "../../ffi/safe/bpf-object.ts";
-import { closeFd } from "../../ffi/safe/libc.ts";
 import { collectMessages } from "../../ffi/safe/libbpf.ts";
 import { LogBuffer } from "../../ffi/safe/log-buffer.ts";
 import { mapInfo } from "../../ffi/safe/object-info.ts";
 import { mapId } from "../domain/ids.ts";
 import { VERIFIER_LOG_BYTES_MAX } from "../domain/limits.ts";
+import type { Pin } from "../domain/pin.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { sysFailure } from "../errors/sys-failure.ts";
 import type { LoadedMap, LoadedObject, ObjectToLoad, ProgramToLoad } from "../platform/kernel.ts";
-import { openPinFd, pin } from "./pin.ts";
+import { pin, withPinned } from "./pin.ts";
 import { readProgram } from "./program-info.ts";
 import { kernelTypeOf } from "./program-type.ts";
 
@@ -99,7 +99,7 @@ function configure(opened: BpfObject, { object, slots, log, detail }: Settings):
   }
   for (const map of opened.maps) map.clearPinPath();
   for (const global of object.globals) writeGlobal(opened.maps, global);
-  for (const [name, path] of object.reuse) reuse(opened.maps, name, path);
+  for (const [name, pinned] of object.reuse) reuse(opened.maps, name, pinned);
 }
 
 const XDP_FRAGS = /^xdp\.frags(\/|$)/;
@@ -138,17 +138,11 @@ function writeGlobal(maps: readonly BpfMap[], global: ObjectToLoad["globals"][nu
   }
 }
 
-function reuse(maps: readonly BpfMap[], name: string, path: string): void {
+function reuse(maps: readonly BpfMap[], name: string, pinned: Pin): void {
   const map = maps.find((candidate) => candidate.name === name);
   if (map === undefined)
     throw new BpfmanError("LOAD_FAILED", `share map "${name}": libbpf finds no such map in the object`);
-  const fd = openPinFd(path);
-  if (fd === null) throw new BpfmanError("STATE_CONFLICT", `share map "${name}": nothing is pinned at "${path}"`);
-  try {
-    map.reuse(fd);
-  } finally {
-    closeFd(fd);
-  }
+  withPinned(`share map "${name}"`, pinned, (fd) => map.reuse(fd));
 }
 
 function loadedObject(opened: BpfObject, object: ObjectToLoad): LoadedObject {

@@ -1,7 +1,9 @@
-import { type BpfObjectKind, objectKind, openPinned, pinObject } from "../../ffi/safe/bpf.ts";
+import { objectKind, openPinned, pinObject } from "../../ffi/safe/bpf.ts";
 import { closeFd } from "../../ffi/safe/libc.ts";
 import { linkInfo, mapInfo, programInfo } from "../../ffi/safe/object-info.ts";
+import type { Pin, PinnedKind } from "../domain/pin.ts";
 import { BpfmanError, type SysFailure } from "../errors/error.ts";
+import { anotherObject } from "../errors/another-object.ts";
 import type { PinnedHandle } from "../platform/kernel.ts";
 import { attempt, type Meaning } from "./failure.ts";
 
@@ -23,7 +25,7 @@ export function pin(what: string, fd: number, path: string): void {
 }
 
 /** What is pinned at `path`, as a descriptor to close; null when nothing is. */
-export function openPinFd(path: string): number | null {
+function openPinFd(path: string): number | null {
   const explain = (sys: SysFailure): Meaning | null =>
     sys.name === "EACCES" || sys.name === "EPERM" || sys.name === "ENOTDIR"
       ? { code: "STATE_CONFLICT", reason: "that is no pin in a BPF file system" }
@@ -31,50 +33,73 @@ export function openPinFd(path: string): number | null {
   return attempt({ action: `open the pin "${path}"`, code: "IO_FAILED", explain }, () => openPinned(path));
 }
 
-/**
- * Runs `work` with the descriptor of what is pinned at `path`, and closes it. `action` begins the messages. Throws
- * STATE_CONFLICT when nothing is pinned there, or something of another kind.
- */
-function withPinned<T>(kind: BpfObjectKind, pinned: { action: string; path: string }, work: (fd: number) => T): T {
-  const { action, path } = pinned;
-  const conflict = (reason: string) =>
-    new BpfmanError("STATE_CONFLICT", `${action}: ${reason}`, { details: { pin: path } });
+interface Found {
+  readonly fd: number;
+  readonly kind: PinnedKind;
+  readonly id: number;
+}
+
+/** What is pinned at `path`, with what the kernel says it is; null when nothing is. */
+function lookAt(path: string): Found | null {
   const fd = openPinFd(path);
-  if (fd === null) throw conflict(`no ${kind} is pinned at "${path}"`);
+  if (fd === null) return null;
   try {
-    if (objectKind(fd) !== kind) throw conflict(`"${path}" is no ${kind}`);
+    const kind = attempt({ action: `open the pin "${path}"`, code: "IO_FAILED" }, () => objectKind(fd));
+    return { fd, kind, id: { program: programInfo, map: mapInfo, link: linkInfo }[kind](fd).id };
+  } catch (thrown) {
+    closeFd(fd);
+    throw thrown;
+  }
+}
+
+/** Like {@link lookAt}, for what has to be there. Throws STATE_CONFLICT when it is another object. */
+function lookAtOwn(pin: Pin): Found | null {
+  const found = lookAt(pin.path);
+  if (found === null || (found.kind === pin.kind && found.id === pin.id)) return found;
+  closeFd(found.fd);
+  throw anotherObject(pin, found);
+}
+
+/**
+ * The descriptor, to be closed, of what has to be pinned there; null when nothing is. Throws STATE_CONFLICT when another
+ * object is.
+ */
+export const openOwnFd = (pin: Pin): number | null => lookAtOwn(pin)?.fd ?? null;
+
+/**
+ * Runs `work` with what has to be pinned there open, and closes it. `action` begins the messages. Throws STATE_CONFLICT
+ * when nothing is pinned there, or another object.
+ */
+export function withPinned<T>(action: string, pin: Pin, work: (fd: number) => T): T {
+  const fd = openOwnFd(pin);
+  if (fd === null) {
+    throw new BpfmanError("STATE_CONFLICT", `${action}: no ${pin.kind} is pinned at "${pin.path}"`, {
+      details: { pin: pin.path },
+    });
+  }
+  try {
     return work(fd);
   } finally {
     closeFd(fd);
   }
 }
 
-/** Runs `work` with the program pinned at `path` open. Throws STATE_CONFLICT when there is none. */
-export const withPinnedProgram = <T>(action: string, path: string, work: (program: number) => T): T =>
-  withPinned("program", { action, path }, work);
-
-/** Runs `work` with the link pinned at `path` open. Throws STATE_CONFLICT when there is none. */
-export const withPinnedLink = <T>(action: string, path: string, work: (link: number) => T): T =>
-  withPinned("link", { action, path }, work);
-
 /**
  * Of a link that has no other reference, `close` detaches before it returns (bpf_link_release). Removing the last pin does
  * not: the kernel leaves that to a work queue, and says that the id is gone before the program has stopped running.
  */
-export function openPin(path: string): PinnedHandle | null {
-  const fd = openPinFd(path);
-  if (fd === null) return null;
+export function openPin(wanted: string | Pin): PinnedHandle | null {
+  const found = typeof wanted === "string" ? lookAt(wanted) : lookAtOwn(wanted);
+  if (found === null) return null;
+  const { fd, kind, id } = found;
   let open = true;
-  const close = () => {
-    if (open) closeFd(fd);
-    open = false;
+  return {
+    kind,
+    id,
+    pin: (target) => pin(`${kind} ${id}`, fd, target),
+    close: () => {
+      if (open) closeFd(fd);
+      open = false;
+    },
   };
-  try {
-    const kind = attempt({ action: `open the pin "${path}"`, code: "IO_FAILED" }, () => objectKind(fd));
-    const id = { program: programInfo, map: mapInfo, link: linkInfo }[kind](fd).id;
-    return { kind, id, pin: (target) => pin(`${kind} ${id}`, fd, target), close };
-  } catch (thrown) {
-    close();
-    throw thrown;
-  }
 }

@@ -11,12 +11,13 @@ import {
 } from "../../ffi/safe/traffic-control.ts";
 import type { FilterRef } from "../domain/dispatcher.ts";
 import { type ProgramId, programId } from "../domain/ids.ts";
+import type { Pin } from "../domain/pin.ts";
 import { BpfmanError, type SysFailure } from "../errors/error.ts";
 import { sysFailure } from "../errors/sys-failure.ts";
 import type { TcHook } from "../platform/kernel.ts";
 import { attempt, type Meaning } from "./failure.ts";
 import { commandFor, describeInterface, explainHook, unlessGone } from "./interface-hook.ts";
-import { withPinnedProgram } from "./pin.ts";
+import { withPinned } from "./pin.ts";
 
 const placeOf = (hook: TcHook, filter: FilterRef): TcFilterPlace => ({
   ifindex: hook.ifindex,
@@ -63,7 +64,7 @@ function explainOccupied(hook: TcHook, found: readonly TcFilter[], { priority, h
 }
 
 /** Throws HOOK_BUSY, STATE_CONFLICT, INTERFACE_NOT_FOUND, NETNS_NOT_FOUND, ATTACH_FAILED. */
-export function attachTc(programPin: string, hook: TcHook, filter: FilterRef): void {
+export function attachTc(program: Pin, hook: TcHook, filter: FilterRef): void {
   const action = `make ${describeFilter(hook, filter)}`;
   const place = placeOf(hook, filter);
   // EEXIST: this filter is there. EINVAL: others of this priority are of another kind, or for one protocol.
@@ -72,7 +73,7 @@ export function attachTc(programPin: string, hook: TcHook, filter: FilterRef): v
     const occupied = unlessGone(hook, () => explainOccupied(hook, filtersBeside(place), filter));
     return occupied ?? explainHook(sys);
   };
-  withPinnedProgram(action, programPin, (fd) => {
+  withPinned(action, program, (fd) => {
     const { name } = programInfo(fd);
     attempt({ action, code: "ATTACH_FAILED", explain }, () =>
       withNetns(hook.netns, () => {
@@ -84,7 +85,7 @@ export function attachTc(programPin: string, hook: TcHook, filter: FilterRef): v
 }
 
 /** Throws STATE_CONFLICT when there is no such filter, INTERFACE_NOT_FOUND, NETNS_NOT_FOUND, ATTACH_FAILED. */
-export function replaceTc(programPin: string, hook: TcHook, filter: FilterRef): void {
+export function replaceTc(program: Pin, hook: TcHook, filter: FilterRef): void {
   const action = `replace the program of ${describeFilter(hook, filter)}`;
   const explain = (sys: SysFailure): Meaning | null => {
     if (sys.call !== "open" && sys.name === "ENOENT") return { code: "STATE_CONFLICT", reason: "it has gone" };
@@ -92,7 +93,7 @@ export function replaceTc(programPin: string, hook: TcHook, filter: FilterRef): 
       return explainHook(sys);
     return { code: "STATE_CONFLICT", reason: "it has gone" };
   };
-  withPinnedProgram(action, programPin, (fd) => {
+  withPinned(action, program, (fd) => {
     const { name } = programInfo(fd);
     attempt({ action, code: "ATTACH_FAILED", explain }, () =>
       withNetns(hook.netns, () => setBpfFilter(placeOf(hook, filter), { fd, name }, "replace")),

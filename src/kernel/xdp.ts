@@ -7,12 +7,13 @@ import { linkInfo, programInfo } from "../../ffi/safe/object-info.ts";
 import { loadProgram } from "../../ffi/safe/program.ts";
 import type { XdpAttachMode } from "../domain/dispatcher.ts";
 import { type KernelLinkId, kernelLinkId, programId } from "../domain/ids.ts";
+import type { Pin } from "../domain/pin.ts";
 import type { SysFailure } from "../errors/error.ts";
 import type { AttachedLink, InterfaceHook, XdpHolder } from "../platform/kernel.ts";
 import { attempt, type Meaning } from "./failure.ts";
 import { commandFor, describeInterface, explainHook, unlessGone } from "./interface-hook.ts";
 import { attachedLink } from "./link-info.ts";
-import { withPinnedLink, withPinnedProgram } from "./pin.ts";
+import { withPinned } from "./pin.ts";
 import { NOTHING } from "./trial-programs.ts";
 
 /**
@@ -125,24 +126,22 @@ function explainAttach(hook: InterfaceHook & { readonly mode: XdpAttachMode }, s
 }
 
 /** Throws HOOK_BUSY, KERNEL_UNSUPPORTED (no such mode), INTERFACE_NOT_FOUND, NETNS_NOT_FOUND, ATTACH_FAILED. */
-export function attachXdp(programPin: string, hook: InterfaceHook & { readonly mode: XdpAttachMode }): AttachedLink {
+export function attachXdp(program: Pin, hook: InterfaceHook & { readonly mode: XdpAttachMode }): AttachedLink {
   const action = `attach to XDP (${hook.mode}) of ${describeInterface(hook)}`;
   const explain = (sys: SysFailure) => explainAttach(hook, sys);
-  return withPinnedProgram(action, programPin, (program) =>
+  return withPinned(action, program, (fd) =>
     attachedLink(
-      attempt({ action, code: "ATTACH_FAILED", explain }, () =>
-        withNetns(hook.netns, () => createXdpLink(program, hook)),
-      ),
+      attempt({ action, code: "ATTACH_FAILED", explain }, () => withNetns(hook.netns, () => createXdpLink(fd, hook))),
     ),
   );
 }
 
 /** Throws STATE_CONFLICT when the link does not run `old`, INTERFACE_NOT_FOUND, ATTACH_FAILED. */
-export function swapXdp(linkPin: string, programs: { readonly old: string; readonly next: string }): void {
-  const action = `swap the program of the XDP link "${linkPin}"`;
-  withPinnedLink(action, linkPin, (link) =>
-    withPinnedProgram(action, programs.old, (old) =>
-      withPinnedProgram(action, programs.next, (next) => {
+export function swapXdp(xdpLink: Pin, programs: { readonly old: Pin; readonly next: Pin }): void {
+  const action = `swap the program of the XDP link "${xdpLink.path}"`;
+  withPinned(action, xdpLink, (link) =>
+    withPinned(action, programs.old, (old) =>
+      withPinned(action, programs.next, (next) => {
         const explain = (sys: SysFailure): Meaning | null => {
           if (sys.name === "ENOLINK") return { code: "INTERFACE_NOT_FOUND", reason: "the interface has gone" };
           // The kernel has one word for policy and for a link that runs another program.

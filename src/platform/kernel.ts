@@ -1,6 +1,7 @@
 import type { FilterRef, XdpAttachMode } from "../domain/dispatcher.ts";
 import type { KernelLinkId, MapId, ProgramId } from "../domain/ids.ts";
 import type { Direction } from "../domain/link.ts";
+import type { Pin, PinnedKind } from "../domain/pin.ts";
 import type { ProgramType } from "../domain/program.ts";
 import type { TcxAnchor, TcxHook, TcxState } from "../domain/tcx.ts";
 
@@ -112,14 +113,26 @@ export interface ProgramToLoad {
   readonly asExtension: boolean;
 }
 
+/**
+ * The dispatchers that extensions are verified against: pinned by the first load that needs one, and used by those that
+ * follow.
+ */
+export interface TestDispatchers {
+  /** The pin of one that was made before; null when there is none. */
+  recorded(path: string): Pin | null;
+  /** Called before one is pinned. */
+  record(pin: Pin): void;
+}
+
 export interface ObjectToLoad {
   readonly bytes: Uint8Array;
   /** Name for libbpf, from which it makes the names of internal maps. */
   readonly name: string;
   readonly programs: readonly ProgramToLoad[];
   readonly globals: readonly { readonly section: string; readonly offset: number; readonly bytes: Uint8Array }[];
-  /** Maps to take from pins instead of creating them: full map name -> pin path. Shapes were checked by the caller. */
-  readonly reuse: ReadonlyMap<string, string>;
+  /** Maps to take from pins instead of creating them, by full map name. Shapes were checked by the caller. */
+  readonly reuse: ReadonlyMap<string, Pin>;
+  readonly testDispatchers: TestDispatchers;
 }
 
 export interface LoadedProgram {
@@ -150,7 +163,7 @@ export interface LoadedObject {
 
 /** A kernel object opened from its pin, so that it outlives the pin for as long as the handle is open. */
 export interface PinnedHandle {
-  readonly kind: "program" | "map" | "link";
+  readonly kind: PinnedKind;
   readonly id: number;
   pin(path: string): void;
   close(): void;
@@ -206,7 +219,7 @@ export interface DispatcherToLoad {
   /** What `.rodata` is to hold: src/dispatcher/config.ts makes it. */
   readonly config: Uint8Array;
   /** Pins of the members' programs, which were loaded as extensions. */
-  readonly members: readonly string[];
+  readonly members: readonly Pin[];
   /** XDP: load it with BPF_F_XDP_HAS_FRAGS; only when every member has it. */
   readonly frags: boolean;
 }
@@ -233,7 +246,8 @@ export interface XdpHolder {
 
 /**
  * The kernel. All calls are synchronous system calls except `load`, which fetches libbpf on first use. Failures are
- * BpfmanErrors with `sys` set; a missing id or pin is `null`, not an error, where the return type says so.
+ * BpfmanErrors with `sys` set; a missing id or pin is `null`, not an error, where the return type says so. Whoever gives
+ * a {@link Pin} gets what is behind it or STATE_CONFLICT, when another object is pinned there.
  */
 export interface KernelPort {
   /** Tries one thing; nothing is left of the trial. */
@@ -245,14 +259,14 @@ export interface KernelPort {
   program(id: ProgramId): KernelProgram | null;
   map(id: MapId): KernelMap | null;
   link(id: KernelLinkId): KernelLink | null;
-  /** Opens whatever is pinned at `path`; null when there is no pin. */
-  openPin(path: string): PinnedHandle | null;
+  /** Opens whatever is pinned at a path, or what has to be pinned there; null when there is no pin. */
+  openPin(pin: string | Pin): PinnedHandle | null;
 
   /**
-   * Attaches the program pinned at `programPin`. Throws HOOK_CHANGED when a TCX hook has another revision than the one
+   * Attaches a pinned program. Throws HOOK_CHANGED when a TCX hook has another revision than the one
    * given, KERNEL_UNSUPPORTED when the kernel lacks the kind, ATTACH_FAILED otherwise.
    */
-  attach(programPin: string, attach: KernelAttach): AttachedLink;
+  attach(program: Pin, attach: KernelAttach): AttachedLink;
   /** Throws KERNEL_UNSUPPORTED before Linux 6.6. */
   tcxState(hook: TcxHook): TcxState;
   /** All tracepoints as `group/name`; for checking and for suggestions. Throws TRACEFS_UNAVAILABLE. */
@@ -276,27 +290,27 @@ export interface KernelPort {
   /** Null when nothing is attached, or there is no such interface. */
   xdpHolder(hook: InterfaceHook): XdpHolder | null;
   /**
-   * Puts the program pinned at `programPin` on the XDP hook, by a link. `drv` without driver support throws
+   * Puts a pinned program on the XDP hook, by a link. `drv` without driver support throws
    * KERNEL_UNSUPPORTED (the caller decides on `skb`); a hook that is held throws HOOK_BUSY.
    */
-  attachXdp(programPin: string, hook: InterfaceHook & { readonly mode: XdpAttachMode }): AttachedLink;
+  attachXdp(program: Pin, hook: InterfaceHook & { readonly mode: XdpAttachMode }): AttachedLink;
   /**
-   * Lets the XDP link pinned at `linkPin` run `next` in place of `old` (pins of programs): BPF_LINK_UPDATE with
+   * Lets a pinned XDP link run `next` in place of `old` (pins of programs): BPF_LINK_UPDATE with
    * BPF_F_REPLACE. Throws STATE_CONFLICT when the link does not run `old`, INTERFACE_NOT_FOUND when the interface has
    * gone.
    */
-  swapXdp(linkPin: string, programs: { readonly old: string; readonly next: string }): void;
+  swapXdp(link: Pin, programs: { readonly old: Pin; readonly next: Pin }): void;
 
   /**
-   * Puts the program pinned at `programPin` into a new filter on clsact, which is made when it is missing. The filter
+   * Puts a pinned program into a new filter on clsact, which is made when it is missing. The filter
    * must not exist: HOOK_BUSY. Throws STATE_CONFLICT for an `ingress` qdisc in the place of clsact, INTERFACE_NOT_FOUND.
    */
-  attachTc(programPin: string, hook: TcHook, filter: FilterRef): void;
+  attachTc(program: Pin, hook: TcHook, filter: FilterRef): void;
   /**
    * Replaces the program of that filter in place (RTM_NEWTFILTER, NLM_F_REPLACE): there is no moment without one.
    * Throws STATE_CONFLICT when there is no such filter.
    */
-  replaceTc(programPin: string, hook: TcHook, filter: FilterRef): void;
+  replaceTc(program: Pin, hook: TcHook, filter: FilterRef): void;
   /** The program that a filter runs; null when there is no such filter, qdisc, or interface. */
   tcFilterProgram(hook: TcHook, filter: FilterRef): ProgramId | null;
   /** Deletes exactly that filter; false when it was not there. clsact stays. */

@@ -29,10 +29,8 @@ export interface PinsPort {
   makeFolder(path: string): void;
   /** Removes one pin; false when it was not there. */
   remove(path: string): boolean;
-  /** Removes a folder of pins with what is in it; false when it was not there. */
+  /** Removes a folder of pins; false when it was not there, or something is in it. */
   removeFolder(path: string): boolean;
-  /** Removes a folder that has nothing in it; false when it has, or is not there. */
-  removeEmptyFolder(path: string): boolean;
   /** Names in a folder of the bpffs; empty when the folder or the mount is not there. */
   list(folder: string): string[];
 }

@@ -1,7 +1,8 @@
 import type { Changes } from "../domain/change.ts";
 import type { DispatcherKey, DispatcherRecord, SettledRevision } from "../domain/dispatcher.ts";
-import type { KernelLinkId, LinkId, ProgramId } from "../domain/ids.ts";
+import type { KernelLinkId, LinkId, MapId, ProgramId } from "../domain/ids.ts";
 import type { LinkDetails, LinkRecord } from "../domain/link.ts";
+import type { Pin } from "../domain/pin.ts";
 import type { Metadata, ProgramRecord, ProgramType, RowState } from "../domain/program.ts";
 import type { ProcessIdentity } from "../domain/session.ts";
 
@@ -76,6 +77,8 @@ export interface StorePort {
   mapPinsOfOthers(id: ProgramId): string[] | null;
   /** Whether a row of any boot, in any state, has this program id: its bytecode is kept for as long. */
   namesBytecode(id: ProgramId): boolean;
+  /** The map that programs of any state have at a path; null when no row that can be understood names one there. */
+  mapPinnedAt(path: string): { readonly id: MapId; readonly foreign: boolean } | null;
   /** Rows that a running or dead command left on their way. */
   unsettledPrograms(): { readonly record: ProgramRecord; readonly state: RowState }[];
   /** Programs in any state that use the maps of `owner`, itself included. Ascending. */
@@ -83,6 +86,8 @@ export interface StorePort {
 
   /** Writes a pending row and takes the next link id; `pinPath` is called with it. */
   insertLink(draft: LinkDraft, pinPath: (id: LinkId) => string): LinkRecord;
+  /** The kernel's link exists and is about to be pinned: the row, still pending, says which one it is. */
+  expectLink(id: LinkId, kernelLinkId: KernelLinkId): void;
   /** The kernel object exists and is pinned: the row becomes `ready`. */
   settleLink(id: LinkId, kernelLinkId: KernelLinkId): void;
   setLinkState(id: LinkId, state: RowState): void;
@@ -105,6 +110,13 @@ export interface StorePort {
   deleteDispatcher(key: DispatcherKey): void;
   /** Changes what a rebuild changes of a link, and makes it `ready`. */
   moveLink(id: LinkId, place: Pick<LinkRecord, "details" | "pinPath" | "kernelLinkId">): void;
+
+  /** Remembers pins that no other row names, before they are made. */
+  recordPins(pins: readonly Pin[]): void;
+  /** Those at a path and below it, by path. */
+  recordedPins(path: string): Pin[];
+  /** Forgets those at a path and below it, after they have gone. */
+  forgetPins(path: string): void;
 
   /** What belongs to the session of a process (`brief` has their names). */
   ownedBy(owner: ProcessIdentity): { readonly programs: ProgramRecord[]; readonly links: LinkRecord[] };

@@ -6,7 +6,7 @@ import { BpfmanError } from "../errors/error.ts";
 import type { Host } from "../platform/host.ts";
 import type { Context } from "./operation.ts";
 import { removeLink } from "./remove-link.ts";
-import { removeProgram } from "./remove-program.ts";
+import { removeProgram, requireOwnPins } from "./remove-program.ts";
 
 /**
  * A program, and with `recursive` those that use its maps, in the order in which they are to go. Those that stay keep the
@@ -41,6 +41,7 @@ export async function deletePrograms(
   const detached = [...before];
   try {
     for (const program of programs) {
+      requireOwnPins(host, program);
       for (const record of host.store.links(program.id)) {
         await removeLink(host, { record, state: "ready" }, context);
         detached.push(record.id);

@@ -3,9 +3,8 @@
  * are written before the first pin and deleted after the last, so they name everything there can be. Pins without a row
  * are therefore never ours to judge (another database may know them) and are left alone.
  */
-import type { KernelLinkId, LinkId, ProgramId } from "../domain/ids.ts";
+import type { LinkId, ProgramId } from "../domain/ids.ts";
 import type { ProcessIdentity } from "../domain/session.ts";
-import type { LinkRecord } from "../domain/link.ts";
 import type { Host } from "../platform/host.ts";
 import type { RowInBrief } from "../platform/store.ts";
 import { isChained } from "./chain/place.ts";
@@ -114,25 +113,18 @@ async function tryTo(context: Context, what: string, act: () => Promise<void>): 
   }
 }
 
-/** A pending row does not know its kernel link yet: the pin tells. */
+/** A row that does not know its kernel link has none: it is written before the pin, and without one the link goes. */
 async function finishLink(host: Host, row: LinkRow, context: Context): Promise<void> {
   if (isChained(row.record.details)) {
     const { finishChainLink } = await import("./chain/recover.ts");
     return finishChainLink(host, row, context);
   }
-  const record = row.record.kernelLinkId === null ? withPinnedLink(host, row.record) : row.record;
+  const { record } = row;
   if (!host.pins.exists(record.pinPath) && isLive(host, record)) {
     context.log.warn("another process keeps a removed link alive", { link_id: record.id, kernel: record.kernelLinkId });
     return;
   }
   await removeLink(host, { record, state: row.state }, context);
-}
-
-function withPinnedLink(host: Host, link: LinkRecord): LinkRecord {
-  const handle = host.kernel.openPin(link.pinPath);
-  if (handle === null) return link;
-  handle.close();
-  return handle.kind === "link" ? { ...link, kernelLinkId: handle.id as KernelLinkId } : link;
 }
 
 async function finishProgram(host: Host, row: ProgramRow, context: Context): Promise<void> {

@@ -1,6 +1,7 @@
 /** Taking a link away, for `detach`, `unload` and the recovery: the pin goes, then the kernel's link, then the row. */
 import { LINK_GONE_TIMEOUT_MS } from "../domain/limits.ts";
 import type { LinkRecord } from "../domain/link.ts";
+import { linkPin } from "../domain/pin.ts";
 import type { RowState } from "../domain/program.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { Host } from "../platform/host.ts";
@@ -23,7 +24,8 @@ export interface LinkRow {
 
 /**
  * Detaches. When this returns, the kernel's link cannot be opened any more and the program does not run on that hook.
- * Throws LINK_STILL_HELD when another process keeps the link alive; its row then stays until the link has gone.
+ * Throws LINK_STILL_HELD when another process keeps the link alive; its row then stays until the link has gone. Throws
+ * STATE_CONFLICT, and changes nothing, when another object is pinned where its pin should be.
  */
 export async function removeLink(host: Host, row: LinkRow, context: Context): Promise<void> {
   const link = row.record;
@@ -33,7 +35,7 @@ export async function removeLink(host: Host, row: LinkRow, context: Context): Pr
     return removeFromChain(host, { record: { ...link, details }, state: row.state }, context);
   }
   // Held open, so that the pin can be put back if something fails.
-  const handle = host.kernel.openPin(link.pinPath);
+  const handle = link.kernelLinkId === null ? null : host.kernel.openPin(linkPin(link.pinPath, link.kernelLinkId));
   try {
     await carryOut(context, async (steps) => {
       await steps.step(
@@ -43,7 +45,7 @@ export async function removeLink(host: Host, row: LinkRow, context: Context): Pr
       );
       await steps.step(
         `unpin link ${link.id}`,
-        () => host.pins.remove(link.pinPath),
+        () => handle !== null && host.pins.remove(link.pinPath),
         (was) => {
           if (was) handle?.pin(link.pinPath);
         },

@@ -77,6 +77,6 @@ export function removeLeftovers(host: Host, rows: readonly RowInBrief[], context
   );
   const current = revisions.length === 0 ? new Set<string>() : chainPins(host);
   for (const folder of [...mapFolders, ...revisions.filter((each) => !current.has(each))]) {
-    if (host.pins.removeEmptyFolder(folder)) context.log.info("removed an empty directory", { folder });
+    if (host.pins.removeFolder(folder)) context.log.info("removed an empty directory", { folder });
   }
 }

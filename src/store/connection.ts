@@ -145,7 +145,7 @@ const directoryOf = (path: string): string => path.slice(0, path.lastIndexOf("/"
  */
 export function isThere({ path, isLive = () => true }: OpenOptions): boolean {
   try {
-    const directory = fs.lstatSync(directoryOf(path));
+    const directory = ownDirectory(directoryOf(path));
     if (directory !== undefined) requireOwn({ ...OWN, ...directoryAt(path) }, directory);
     // The main file last: while another process makes the database, it is there before its log has something in it.
     const [index, log, , main] = ["-shm", "-wal", "-journal", ""].map((ending) => {
@@ -170,6 +170,13 @@ const OWN = {
 } as const;
 const directoryAt = (path: string) =>
   ({ action: "use the state directory", kind: "directory", path: directoryOf(path) }) as const;
+
+/** Follows a symbolic link that root or the effective user made: they could have made the directory there as well. */
+function ownDirectory(path: string): fs.Stats | undefined {
+  const stats = fs.lstatSync(path);
+  const isOwnLink = stats?.isSymbolicLink() && (stats.uid === 0 || stats.uid === process.geteuid?.());
+  return isOwnLink ? fs.statSync(path) : stats;
+}
 
 /** Whether the path goes on behind a file: it is not merely missing, then, but can never be there. */
 function endsAtFile(path: string): boolean {

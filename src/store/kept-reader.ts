@@ -9,6 +9,7 @@ interface Kept {
   /** Which file it is. */
   readonly file: string;
   isCurrent(): boolean;
+  check(): void;
   uses: number;
 }
 
@@ -32,11 +33,15 @@ export function keepReader(options: Omit<StoreOptions, "mode" | "owner">): () =>
     if (kept === null || kept.file !== file || !kept.isCurrent()) {
       if (kept !== null && kept.uses === 0) kept.store.close();
       kept = null;
-      const { store, isCurrent } = openReadable(options);
-      if (isCurrent === null) return store;
-      kept = { store, isCurrent, file, uses: 0 };
+      const { store, isCurrent, check } = openReadable(options);
+      if (isCurrent === null) {
+        check();
+        return store;
+      }
+      kept = { store, isCurrent, check, file, uses: 0 };
     }
     const used = kept;
+    used.check();
     used.uses++;
     return { ...used.store, close: () => release(used) };
   };

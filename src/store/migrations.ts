@@ -155,4 +155,36 @@ export const MIGRATIONS: readonly string[] = [
   CREATE TRIGGER dispatchers_gone AFTER DELETE ON dispatchers WHEN OLD.revision > 0
     BEGIN ${logDispatcher("OLD", "NULL")} END;
   `,
+  `
+  -- By which the directory of the pins knows its database, and copies of it.
+  CREATE TABLE identity (
+    database_id TEXT NOT NULL CHECK (length(database_id) = 32)
+  ) STRICT;
+  INSERT INTO identity VALUES (lower(hex(randomblob(16))));
+
+  -- Pins that no row of another table names: those of chains and of the dispatchers that programs are verified against.
+  -- Written before the pin is made, deleted after it has gone.
+  CREATE TABLE pins (
+    boot_id   TEXT    NOT NULL,
+    path      TEXT    NOT NULL,
+    kind      TEXT    NOT NULL CHECK (kind IN ('program', 'map', 'link')),
+    object_id INTEGER NOT NULL CHECK (object_id BETWEEN 1 AND 4294967295),
+    PRIMARY KEY (boot_id, path)
+  ) STRICT;
+  -- Of the chains that run: the members' links, or the one of the only member where the kernel cannot chain.
+  INSERT OR IGNORE INTO pins SELECT boot_id, pin_path, 'link', kernel_link_id FROM links
+    WHERE details ->> 'kind' IN ('xdp', 'tc') AND pin_path <> '' AND kernel_link_id IS NOT NULL;
+  -- Beside them, under names that follow from theirs, the dispatcher and the link that holds it.
+  CREATE TEMP VIEW seats AS SELECT d.*, substr(l.pin_path, 1, length(l.pin_path) - length('/link_0')) AS directory,
+      '_' || d.revision AS ending
+    FROM dispatchers AS d JOIN links AS l ON l.boot_id = d.boot_id AND l.details ->> 'nsid' = d.nsid
+      AND l.details ->> 'ifindex' = d.ifindex AND l.details ->> 'position' = 0
+      AND iif(l.details ->> 'kind' = 'xdp', 'xdp', 'tc-' || (l.details ->> 'direction')) = d.type
+    WHERE l.pin_path LIKE '%/link!_0' ESCAPE '!';
+  INSERT OR IGNORE INTO pins SELECT boot_id, directory || '/dispatcher', 'program', program_id FROM seats
+    WHERE program_id IS NOT NULL;
+  INSERT OR IGNORE INTO pins SELECT boot_id, substr(directory, 1, length(directory) - length(ending)) || '_link', 'link',
+    kernel_link_id FROM seats WHERE kernel_link_id IS NOT NULL;
+  DROP VIEW seats;
+  `,
 ];

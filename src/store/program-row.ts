@@ -8,7 +8,7 @@ import {
   type RowState,
 } from "../domain/program.ts";
 import type { ProgramSummary } from "../platform/store.ts";
-import { bytes, type Fields, id, json, listOf, mapOf, nullable, oneOf, shape, text, time } from "./decode.ts";
+import { bytes, type Fields, fields, id, json, listOf, mapOf, nullable, oneOf, shape, text, time } from "./decode.ts";
 
 /** Columns of table `programs` that hold the record, in the order of {@link programColumns}. */
 export const PROGRAM_COLUMNS = [
@@ -64,8 +64,12 @@ const optionalProgramId = nullable(aProgramId);
 const programType = oneOf(PROGRAM_TYPES);
 const image = nullable(json(shape<ImageSource>({ url: text, digest: text, pullPolicy: oneOf(PULL_POLICIES) })));
 const globals = json(mapOf(bytes));
+const own = shape<ProgramMap>({ id: (value, place) => mapId(id(value, place)), name: text, pinPath: optionalText });
 const maps = json(
-  listOf(shape<ProgramMap>({ id: (value, place) => mapId(id(value, place)), name: text, pinPath: optionalText })),
+  listOf<ProgramMap>((value, place) => {
+    const { foreign, ...rest } = fields(value, place);
+    return foreign === true ? { ...own(rest, place), foreign } : own(value, place);
+  }),
 );
 export const metadata = json(mapOf(text));
 

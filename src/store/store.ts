@@ -1,12 +1,14 @@
 import type { Database, SQLQueryBindings } from "bun:sqlite";
-import { type LinkId, linkId, type ProgramId, programId } from "../domain/ids.ts";
+import { type LinkId, linkId, mapId, type ProgramId, programId } from "../domain/ids.ts";
 import { DATABASE_BUSY_TIMEOUT_MS } from "../domain/limits.ts";
 import type { DispatcherKey, DispatcherRecord } from "../domain/dispatcher.ts";
 import type { LinkRecord } from "../domain/link.ts";
+import type { Pin } from "../domain/pin.ts";
 import type { ProgramRecord, RowState } from "../domain/program.ts";
 import type { ProcessIdentity } from "../domain/session.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { LinkDraft, OperationEntry, ProgramSummary, StorePort } from "../platform/store.ts";
+import { type Place, readerWarning, requireNotLost, takeOver } from "./belonging.ts";
 import { readChanges } from "./changes.ts";
 import { type Fields, id as anId, oneOf, Undecodable } from "./decode.ts";
 import { dispatcherRecord } from "./dispatcher-row.ts";
@@ -24,6 +26,10 @@ export interface StoreOptions {
   readonly mode: "read" | "write";
   /** This boot's id, /proc/sys/kernel/random/boot_id; only its rows are seen. */
   readonly bootId: string;
+  /** Where what the database knows of is pinned; tests may have none. */
+  readonly runtimeDir?: string;
+  /** Told to the user of a reader that goes on all the same. */
+  readonly warn?: (message: string) => void;
   /** How long SQLite waits for another process, in milliseconds. */
   readonly busyTimeoutMs?: number;
   /** Whether this boot has something that the database may know of; yes when absent. */
@@ -32,11 +38,38 @@ export interface StoreOptions {
   readonly owner?: ProcessIdentity | null;
 }
 
-/** Opens the database of programs, links and operations. Throws DATABASE_UNUSABLE, SCHEMA_TOO_NEW, LOCK_TIMEOUT. */
+/**
+ * Opens the database of programs, links and operations; a writer takes a runtime directory that belongs to nobody. Throws
+ * DATABASE_UNUSABLE, SCHEMA_TOO_NEW, LOCK_TIMEOUT, STATE_FOREIGN, and for writers STATE_LOST.
+ */
 export function openStore(options: StoreOptions): StorePort {
-  const { mode, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;
+  const { path, mode, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;
+  if (mode === "write") requireNotLost(placeOf(options));
   const database = (mode === "write" ? openWriter : openReader)({ ...options, busyTimeoutMs });
+  try {
+    if (mode === "write") takeOver(placeOf(options), idOf(database, path));
+    else requireReadable(options, database);
+  } catch (thrown) {
+    database.close();
+    throw thrown;
+  }
   return storeOn(database, options);
+}
+
+const placeOf = ({ path, bootId, runtimeDir }: Omit<StoreOptions, "mode">): Place => ({
+  path,
+  bootId,
+  runtimeDir: runtimeDir ?? null,
+});
+
+function idOf(database: Database, path: string): string {
+  const sql = "SELECT database_id FROM identity";
+  return named("read", path, () => database.query<{ database_id: string }, []>(sql).get()?.database_id ?? "");
+}
+
+function requireReadable(options: Omit<StoreOptions, "mode">, database: Database): void {
+  const warning = readerWarning(placeOf(options), idOf(database, options.path));
+  if (warning !== null) options.warn?.(warning);
 }
 
 /**
@@ -46,14 +79,17 @@ export function openStore(options: StoreOptions): StorePort {
 export function openReadable(options: Omit<StoreOptions, "mode" | "owner">): {
   readonly store: StorePort;
   readonly isCurrent: (() => boolean) | null;
+  /** What is asked at each use: whether the runtime directory is still this database's. Throws STATE_FOREIGN. */
+  check(): void;
 } {
   const { path, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;
   const database = openReader({ ...options, busyTimeoutMs });
   const store = storeOn(database, { ...options, mode: "read" });
-  if (database.filename !== path) return { store, isCurrent: null };
+  const check = (): void => requireReadable(options, database);
+  if (database.filename !== path) return { store, check, isCurrent: null };
   const version = database.query<{ user_version: number }, []>("PRAGMA user_version");
   const found = version.get()?.user_version;
-  return { store, isCurrent: () => version.get()?.user_version === found };
+  return { store, check, isCurrent: () => version.get()?.user_version === found };
 }
 
 interface Reading<T> {
@@ -74,6 +110,9 @@ const SELECT_MAP_PINS = `SELECT DISTINCT map.value ->> 'pinPath' AS pin
     FROM programs, json_each(iif(json_valid(maps), maps, '[]')) AS map
     WHERE boot_id = ?1 AND program_id <> ?2 AND map.type = 'object' AND pin IS NOT NULL
   UNION ALL SELECT NULL FROM programs WHERE boot_id = ?1 AND program_id <> ?2 AND NOT json_valid(maps)`;
+const SELECT_MAP_AT = `SELECT map.value ->> 'id' AS id, map.value ->> 'foreign' AS "foreign"
+    FROM programs, json_each(iif(json_valid(maps), maps, '[]')) AS map
+    WHERE boot_id = ? AND map.type = 'object' AND map.value ->> 'pinPath' = ? LIMIT 1`;
 const INSERT_PROGRAM = `INSERT INTO programs (boot_id, owner, state, ${PROGRAM_COLUMNS.join(", ")})
   VALUES (?, ?, ?, ${PROGRAM_COLUMNS.map(() => "?").join(", ")})`;
 const INSERT_LINK = `INSERT INTO links (boot_id, owner, program_id, state, pin_path, details, metadata, created_at_ms)
@@ -87,6 +126,8 @@ const SELECT_BRIEF = `SELECT 1 AS rank, program_id AS id, state, owner, pin_path
 const INSERT_OPERATION = `INSERT INTO operations
   (boot_id, operation, started_at_ms, duration_ms, uid, parent_pid, result, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
 
+/** A path, or what begins with it and a slash, behind which comes the character 0. */
+const AT_OR_BELOW = "boot_id = ? AND (path = ? OR (path > ? AND path < ?))";
 const THIS_HOOK = "boot_id = ? AND type = ? AND nsid = ? AND ifindex = ?";
 const BEGIN_REVISION = `INSERT INTO dispatchers
   (boot_id, type, nsid, ifindex, interface, netns, filter_priority, filter_handle, revision, pending_revision)
@@ -192,6 +233,14 @@ function storeOn(database: Database, { path, bootId, mode, owner = null }: Store
         return pins.length < rows.length ? null : pins;
       }),
 
+    mapPinnedAt: (pin) =>
+      named("read map pins", path, () => {
+        const row = database
+          .query<{ id: number; foreign: number | null }, SQLQueryBindings[]>(SELECT_MAP_AT)
+          .get(bootId, pin);
+        return row && { id: mapId(row.id), foreign: row.foreign === 1 };
+      }),
+
     insertLink(draft: LinkDraft, pinPath: (id: LinkId) => string): LinkRecord {
       const { programId: program, details, metadata, createdAt } = draft;
       return transaction(() => {
@@ -204,6 +253,7 @@ function storeOn(database: Database, { path, bootId, mode, owner = null }: Store
         return record;
       });
     },
+    expectLink: (id, kernelLinkId) => update(LINKS, id, { kernel_link_id: kernelLinkId }),
     settleLink: (id, kernelLinkId) => update(LINKS, id, { kernel_link_id: kernelLinkId, state: "ready" }),
     setLinkState: (id, state) => update(LINKS, id, { state }),
     deleteLink: (id) => remove(LINKS, id),
@@ -247,6 +297,25 @@ function storeOn(database: Database, { path, bootId, mode, owner = null }: Store
         kernel_link_id: kernelLinkId,
         state: "ready",
       }),
+
+    recordPins(pins) {
+      named("record pins", path, () => {
+        const insert = database.query(
+          "INSERT OR REPLACE INTO pins (boot_id, path, kind, object_id) VALUES (?, ?, ?, ?)",
+        );
+        database.transaction(() => pins.forEach((pin) => insert.run(bootId, pin.path, pin.kind, pin.id)))();
+      });
+    },
+    recordedPins: (place) =>
+      named("read pins", path, () => {
+        const sql = `SELECT path, kind, object_id AS id FROM pins WHERE ${AT_OR_BELOW} ORDER BY path`;
+        return database.query<Pin, SQLQueryBindings[]>(sql).all(bootId, place, `${place}/`, `${place}0`);
+      }),
+    forgetPins(place) {
+      named("forget pins", path, () => {
+        database.query(`DELETE FROM pins WHERE ${AT_OR_BELOW}`).run(bootId, place, `${place}/`, `${place}0`);
+      });
+    },
 
     ownedBy: (process) => ({
       programs: records(PROGRAMS, "state = 'ready' AND owner = ?", process),

@@ -7,7 +7,7 @@ import { buildBpf } from "../../scripts/build-bpf.ts";
 import { kernelLinkId, mapId, type ProgramId, programId } from "../../src/domain/ids.ts";
 import { openKernel } from "../../src/kernel/kernel.ts";
 import type { AttachedLink, KernelPort, LoadedObject, TcxAnchor, TcxHook } from "../../src/platform/kernel.ts";
-import { toLoad } from "../fakes/bpf-fixture.ts";
+import { pinAt, toLoad } from "../fakes/bpf-fixture.ts";
 import { failureOf, failureOfAsync } from "../fakes/failure.ts";
 import { FakeKernel } from "../fakes/fake-kernel.ts";
 import { cable, temporaryBpffs, until } from "../fakes/kernel-lab.ts";
@@ -171,7 +171,7 @@ function kernelPort(makeBed: () => Bed, hasTcx: boolean): void {
       await gone(() => kernel.program(idOf(first)));
       expect(kernel.map(id)?.id).toBe(id);
 
-      const reuse = new Map([["event_counters_of_all", bed.pin("map")]]);
+      const reuse = new Map([["event_counters_of_all", pinAt(kernel, bed.pin("map"))]]);
       const second = await kernel.load({ ...toLoad("counters", "tracepoint:count_opens"), reuse });
       expect(second.maps.filter((map) => !map.internal)).toEqual([
         { name: "event_counters_of_all", id, internal: false, reused: true },
@@ -188,7 +188,7 @@ function kernelPort(makeBed: () => Bed, hasTcx: boolean): void {
       const code = async (...parameters: Parameters<typeof kernel.load>) =>
         (await failureOfAsync(() => kernel.load(...parameters))).code;
       expect(await code(toLoad("counters", "tcx:count_pakcets"))).toBe("FUNCTION_NOT_FOUND");
-      const reuse = new Map([["event_counters_of_all", pin("nothing")]]);
+      const reuse = new Map([["event_counters_of_all", pinAt(kernel, pin("nothing"))]]);
       expect(await code({ ...toLoad("counters", "tcx:count_packets"), reuse })).toBe("STATE_CONFLICT");
     });
 
@@ -267,13 +267,17 @@ function kernelPort(makeBed: () => Bed, hasTcx: boolean): void {
       const bed = makeBed();
       const { kernel, pin } = bed;
       await pinned(bed, "tracepoint:count_opens", "program");
-      const first = kernel.attach(pin("program"), OPENAT);
-      expect(failureOf(() => kernel.attach(pin("program"), OPENAT)).code).toBe("ALREADY_ATTACHED");
-      const elsewhere = kernel.attach(pin("program"), { ...OPENAT, group: "sched", name: "sched_switch" });
+      const first = kernel.attach(pinAt(kernel, pin("program")), OPENAT);
+      expect(failureOf(() => kernel.attach(pinAt(kernel, pin("program")), OPENAT)).code).toBe("ALREADY_ATTACHED");
+      const elsewhere = kernel.attach(pinAt(kernel, pin("program")), {
+        ...OPENAT,
+        group: "sched",
+        name: "sched_switch",
+      });
       elsewhere.close();
       first.close();
       await gone(() => kernel.link(first.id));
-      const again = kernel.attach(pin("program"), OPENAT);
+      const again = kernel.attach(pinAt(kernel, pin("program")), OPENAT);
       again.close();
       await gone(() => kernel.link(again.id));
     });
@@ -289,7 +293,7 @@ function kernelPort(makeBed: () => Bed, hasTcx: boolean): void {
       const bed = makeBed();
       const { kernel, pin, unpin } = bed;
       const loaded = await pinned(bed, "tracepoint:count_opens", "program");
-      const first = kernel.attach(pin("program"), OPENAT);
+      const first = kernel.attach(pinAt(kernel, pin("program")), OPENAT);
       expect(kernel.link(first.id)).toEqual({
         id: first.id,
         programId: idOf(loaded),
@@ -300,7 +304,7 @@ function kernelPort(makeBed: () => Bed, hasTcx: boolean): void {
       first.close();
       await gone(() => kernel.link(first.id));
 
-      const second = kernel.attach(pin("program"), OPENAT);
+      const second = kernel.attach(pinAt(kernel, pin("program")), OPENAT);
       expect(second.id).not.toBe(first.id);
       second.pin(pin("link"));
       second.close();
@@ -328,9 +332,14 @@ function kernelPort(makeBed: () => Bed, hasTcx: boolean): void {
       loaded.pinMap("event_counters_of_all", pin("map"));
       loaded.close();
       const code = (name: string, attach: Parameters<KernelPort["attach"]>[1]) =>
-        failureOf(() => kernel.attach(pin(name), attach)).code;
+        failureOf(() => kernel.attach(pinAt(kernel, pin(name)), attach)).code;
       expect(code("nothing", OPENAT)).toBe("STATE_CONFLICT");
-      expect(code("map", OPENAT)).toBe("STATE_CONFLICT");
+      const map = { ...pinAt(kernel, pin("map")), kind: "program" } as const;
+      const packets = { ...pinAt(kernel, pin("packets")), path: pin("program") };
+      for (const other of [map, packets]) {
+        expect(failureOf(() => kernel.attach(other, OPENAT)).code).toBe("STATE_CONFLICT");
+        expect(failureOf(() => kernel.openPin(other)).code).toBe("STATE_CONFLICT");
+      }
       expect(code("packets", OPENAT)).toBe("ATTACH_FAILED");
       expect(code("program", { ...OPENAT, name: "sys_enter_opennat" })).toBe("TRACEPOINT_NOT_FOUND");
     });
@@ -345,7 +354,7 @@ function kernelPort(makeBed: () => Bed, hasTcx: boolean): void {
     ): AttachedLink => {
       const place = hook(direction);
       const { revision } = kernel.tcxState(place);
-      return kernel.attach(pin(name), { kind: "tcx", ...place, anchor, revision });
+      return kernel.attach(pinAt(kernel, pin(name)), { kind: "tcx", ...place, anchor, revision });
     };
 
     test("a hook that nobody uses is empty and has revision 1, and has it again when all have left", async () => {
@@ -417,7 +426,7 @@ function kernelPort(makeBed: () => Bed, hasTcx: boolean): void {
       const { revision } = kernel.tcxState(bed.hook());
       const first = attach(bed, "a");
       const late = { kind: "tcx", ...bed.hook(), anchor: LAST, revision } as const;
-      expect(failureOf(() => kernel.attach(pin("b"), late)).code).toBe("HOOK_CHANGED");
+      expect(failureOf(() => kernel.attach(pinAt(kernel, pin("b")), late)).code).toBe("HOOK_CHANGED");
       expect(kernel.tcxState(bed.hook()).members).toHaveLength(1);
       first.close();
       await gone(() => kernel.link(first.id));
@@ -439,7 +448,7 @@ function kernelPort(makeBed: () => Bed, hasTcx: boolean): void {
       const nowhere = { ...bed.hook(), ifindex: NO_INTERFACE };
       expect(failureOf(() => kernel.tcxState(nowhere)).code).toBe("INTERFACE_NOT_FOUND");
       const there = { kind: "tcx", ...nowhere, anchor: LAST, revision: 1n } as const;
-      expect(failureOf(() => kernel.attach(pin("a"), there)).code).toBe("INTERFACE_NOT_FOUND");
+      expect(failureOf(() => kernel.attach(pinAt(kernel, pin("a")), there)).code).toBe("INTERFACE_NOT_FOUND");
 
       const links = [link];
       for (let each = 1; each < HOOK_MEMBERS_MAX; each++) {
@@ -480,7 +489,9 @@ function kernelPort(makeBed: () => Bed, hasTcx: boolean): void {
       await pinned(bed, "tcx:count_packets", "program");
       expect(failureOf(() => bed.kernel.tcxState(bed.hook())).code).toBe("KERNEL_UNSUPPORTED");
       const attach = { kind: "tcx", ...bed.hook(), anchor: LAST, revision: 1n } as const;
-      expect(failureOf(() => bed.kernel.attach(bed.pin("program"), attach)).code).toBe("KERNEL_UNSUPPORTED");
+      expect(failureOf(() => bed.kernel.attach(pinAt(bed.kernel, bed.pin("program")), attach)).code).toBe(
+        "KERNEL_UNSUPPORTED",
+      );
     });
   }
 }

@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import type { ProgramType } from "../../src/domain/program.ts";
-import type { ObjectToLoad, ProgramToLoad } from "../../src/platform/kernel.ts";
+import type { Pin } from "../../src/domain/pin.ts";
+import type { KernelPort, ObjectToLoad, ProgramToLoad, TestDispatchers } from "../../src/platform/kernel.ts";
 
 let built = false;
 
@@ -19,6 +20,13 @@ export function program(selector: string): ProgramToLoad {
   return { name, type: type as ProgramType, attachFunction, asExtension: false };
 }
 
+const pins = new Map<string, Pin>();
+/** Remembers the dispatchers that extensions are verified against, as the store does. */
+export const REMEMBERED: TestDispatchers = {
+  recorded: (path) => pins.get(path) ?? null,
+  record: (pin) => void pins.set(pin.path, pin),
+};
+
 /** A fixture and those of its programs that are to be loaded. */
 export const toLoad = (name: string, ...selectors: readonly string[]): ObjectToLoad => ({
   bytes: fixture(name),
@@ -26,4 +34,12 @@ export const toLoad = (name: string, ...selectors: readonly string[]): ObjectToL
   programs: selectors.map(program),
   globals: [],
   reuse: new Map(),
+  testDispatchers: REMEMBERED,
 });
+
+/** What is pinned at a path, as it is given to those who have to find just that; anything where nothing is. */
+export function pinAt(kernel: KernelPort, path: string): Pin {
+  const handle = kernel.openPin(path);
+  handle?.close();
+  return { path, kind: handle?.kind ?? "program", id: handle?.id ?? 1 };
+}

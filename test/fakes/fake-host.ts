@@ -44,11 +44,9 @@ function fakePins(kernel: FakeKernel, folders: Set<string>): PinsPort {
       return was;
     },
     removeFolder: (path) => {
-      for (const pin of inside(path)) kernel.pins.delete(pin);
-      kernel.sweep();
+      if (inside(path).length > 0) return false;
       return folders.delete(path);
     },
-    removeEmptyFolder: (path) => inside(path).length === 0 && folders.delete(path),
     list: (folder) => {
       const below = [...inside(folder), ...[...folders].filter((path) => path.startsWith(`${folder}/`))];
       return [...new Set(below.map((path) => path.slice(folder.length + 1).split("/", 1)[0] as string))];
@@ -159,8 +157,17 @@ const KERNEL_CHANGES = [
   ...(["attachTc", "replaceTc", "detachTc"] as const),
 ];
 const STORE_CHANGES = [
-  ...(["insertProgram", "setProgramState", "deleteProgram", "insertLink", "settleLink", "setLinkState"] as const),
+  ...([
+    "insertProgram",
+    "setProgramState",
+    "deleteProgram",
+    "insertLink",
+    "expectLink",
+    "settleLink",
+    "setLinkState",
+  ] as const),
   ...(["deleteLink", "beginRevision", "settleRevision", "abandonRevision", "deleteDispatcher", "moveLink"] as const),
+  ...(["recordPins", "forgetPins"] as const),
 ];
 
 export interface TestBed {

@@ -2,6 +2,8 @@
 import { type KernelLinkId, kernelLinkId, type MapId, mapId, type ProgramId, programId } from "../../src/domain/ids.ts";
 import type { ObjectMap } from "../../src/domain/object-file.ts";
 import type { ProgramType } from "../../src/domain/program.ts";
+import type { Pin, PinnedKind } from "../../src/domain/pin.ts";
+import { anotherObject } from "../../src/errors/another-object.ts";
 import { BpfmanError } from "../../src/errors/error.ts";
 import { readObject } from "../../src/object/object-file.ts";
 import { usedMaps } from "./used-maps.ts";
@@ -28,7 +30,7 @@ import type {
   TcxState,
 } from "../../src/platform/kernel.ts";
 
-type Kind = "program" | "map" | "link";
+type Kind = PinnedKind;
 interface Ref {
   readonly kind: Kind;
   readonly id: number;
@@ -164,10 +166,7 @@ export class FakeKernel implements KernelPort {
       .map((map) => {
         const pin = object.reuse.get(map.name);
         if (pin === undefined) return { name: map.name, id: this.#createMap(map), internal: false, reused: false };
-        const ref = this.pins.get(pin);
-        if (ref?.kind !== "map") {
-          throw new BpfmanError("STATE_CONFLICT", `share map "${map.name}": nothing is pinned at "${pin}"`);
-        }
+        const ref = this.#behind(pin);
         return { name: map.name, id: mapId(ref.id), internal: false, reused: true };
       });
     for (const section of new Set(file.globals.map((global) => global.section).filter(isUsed))) {
@@ -223,9 +222,10 @@ export class FakeKernel implements KernelPort {
   lsmActive = () => this.lsm;
   tracepointExists = (group: string, name: string) => this.knownTracepoints.includes(`${group}/${name}`);
 
-  openPin(path: string): PinnedHandle | null {
-    const ref = this.pins.get(path);
+  openPin(pin: string | Pin): PinnedHandle | null {
+    const ref = this.pins.get(typeof pin === "string" ? pin : pin.path);
     if (!ref) return null;
+    if (typeof pin !== "string") this.#behind(pin);
     const held = this.#hold(ref.kind, ref.id);
     return {
       kind: ref.kind,
@@ -235,12 +235,8 @@ export class FakeKernel implements KernelPort {
     };
   }
 
-  attach(programPin: string, attach: KernelAttach): AttachedLink {
-    const ref = this.pins.get(programPin);
-    if (ref === undefined) {
-      throw new BpfmanError("STATE_CONFLICT", `attach: no program is pinned at "${programPin}"`);
-    }
-    if (ref.kind !== "program") throw new BpfmanError("STATE_CONFLICT", `attach: "${programPin}" is no program`);
+  attach(pinned: Pin, attach: KernelAttach): AttachedLink {
+    const ref = this.#behind(pinned);
     if (attach.kind === "tracepoint" && !this.tracepointExists(attach.group, attach.name)) {
       throw new BpfmanError("TRACEPOINT_NOT_FOUND", `attach to tracepoint "${attach.group}/${attach.name}": not there`);
     }
@@ -283,8 +279,7 @@ export class FakeKernel implements KernelPort {
     const refs = [this.#hold("program", program)];
     this.configs.set(program, dispatcher.config);
     const links = dispatcher.members.map((pin) => {
-      const member = this.pins.get(pin);
-      if (member?.kind !== "program") throw new BpfmanError("ATTACH_FAILED", `no program at ${pin}`);
+      const member = this.#behind(pin);
       const id = kernelLinkId(this.#nextLink++);
       this.#links.set(id, { id, programId: programId(member.id), type: LINK_TRACING, attachType: null, hook: null });
       refs.push(this.#hold("link", id));
@@ -306,37 +301,35 @@ export class FakeKernel implements KernelPort {
     return link ? { program: link.programId, link: link.id, mode: "drv" } : null;
   }
 
-  attachXdp(programPin: string, hook: InterfaceHook & { readonly mode: XdpAttachMode }): AttachedLink {
+  attachXdp(program: Pin, hook: InterfaceHook & { readonly mode: XdpAttachMode }): AttachedLink {
     this.#requireInterface(hook);
     if (hook.mode === "drv" && !this.xdpInDriver) throw new BpfmanError("KERNEL_UNSUPPORTED", "no XDP in the driver");
     if (this.xdpHolder(hook)) throw new BpfmanError("HOOK_BUSY", "somebody holds the XDP hook");
-    const ref = this.pins.get(programPin);
-    if (ref?.kind !== "program") throw new BpfmanError("ATTACH_FAILED", `no program at ${programPin}`);
+    const ref = this.#behind(program);
     const id = kernelLinkId(this.#nextLink++);
     this.#links.set(id, { id, programId: programId(ref.id), type: LINK_XDP, attachType: 37, hook: xdpName(hook) });
     const held = this.#hold("link", id);
     return { id, pin: (path) => this.#pin(path, "link", id), close: () => this.#release([held]) };
   }
 
-  swapXdp(linkPin: string, programs: { readonly old: string; readonly next: string }): void {
-    const link = this.#links.get(this.pins.get(linkPin)?.id ?? 0);
-    const [old, next] = [this.pins.get(programs.old), this.pins.get(programs.next)];
-    if (!link || !old || !next) throw new BpfmanError("STATE_CONFLICT", "a pin is missing");
+  swapXdp(pinned: Pin, programs: { readonly old: Pin; readonly next: Pin }): void {
+    const link = this.#links.get(this.#behind(pinned).id);
+    const [old, next] = [this.#behind(programs.old), this.#behind(programs.next)];
+    if (!link) throw new BpfmanError("STATE_CONFLICT", "the link has gone");
     if (this.goneInterfaces.has(Number(link.hook?.split(":").at(-1)))) throw gone();
     if (link.programId !== old.id) throw new BpfmanError("STATE_CONFLICT", "the link runs another program");
     this.#links.set(link.id, { ...link, programId: programId(next.id) });
   }
 
-  attachTc(programPin: string, hook: TcHook, filter: FilterRef): void {
+  attachTc(program: Pin, hook: TcHook, filter: FilterRef): void {
     this.#requireInterface(hook);
     if (this.#filters.has(filterName(hook, filter))) throw new BpfmanError("HOOK_BUSY", "there is such a filter");
-    this.replaceTc(programPin, hook, filter);
+    this.replaceTc(program, hook, filter);
   }
 
-  replaceTc(programPin: string, hook: TcHook, filter: FilterRef): void {
+  replaceTc(program: Pin, hook: TcHook, filter: FilterRef): void {
     this.#requireInterface(hook);
-    const ref = this.pins.get(programPin);
-    if (ref?.kind !== "program") throw new BpfmanError("ATTACH_FAILED", `no program at ${programPin}`);
+    const ref = this.#behind(program);
     this.#filters.set(filterName(hook, filter), programId(ref.id));
   }
 
@@ -472,6 +465,14 @@ export class FakeKernel implements KernelPort {
       // The kernel forgets a hook that nobody uses.
       if (state.members.length === 0) this.#hooks.delete(name);
     }
+  }
+
+  /** What has to be at a pin. */
+  #behind(pin: Pin): Ref {
+    const ref = this.pins.get(pin.path);
+    if (ref === undefined) throw new BpfmanError("STATE_CONFLICT", `no ${pin.kind} is pinned at "${pin.path}"`);
+    if (ref.kind !== pin.kind || ref.id !== pin.id) throw anotherObject(pin, ref);
+    return ref;
   }
 
   #hold(kind: Kind, id: number): Ref {

@@ -7,6 +7,7 @@ import type { Direction } from "../../src/domain/link.ts";
 import { tcConfig, xdpConfig } from "../../src/dispatcher/config.ts";
 import { openKernel } from "../../src/kernel/kernel.ts";
 import type { KernelPort, LoadedDispatcher } from "../../src/platform/kernel.ts";
+import { pinAt } from "../fakes/bpf-fixture.ts";
 import { loadMembers, type Members, PACKET, wire } from "../fakes/chain-lab.ts";
 import { extensionTest } from "../fakes/extension-test.ts";
 import { failureOfAsync } from "../fakes/failure.ts";
@@ -34,7 +35,7 @@ interface Seat {
 const load = (hook: Hook, seats: readonly Seat[], frags = false): Promise<LoadedDispatcher> => {
   const members = seats.map((seat, slot) => ({ priority: slot, proceedOn: seat.proceedOn ?? DEFAULTS[hook], frags }));
   const config = hook === "xdp" ? xdpConfig({ members, frags }) : tcConfig({ members });
-  return kernel().loadDispatcher({ hook, config, members: seats.map((seat) => seat.pin), frags });
+  return kernel().loadDispatcher({ hook, config, members: seats.map((seat) => pinAt(kernel(), seat.pin)), frags });
 };
 
 /** A chain on the near end's interface, of which every change is a swap. */
@@ -45,11 +46,15 @@ function chain(hook: Hook, direction: Direction = "ingress") {
   let held: LoadedDispatcher | undefined;
   let made = 0;
   const put = (pin: string): void => {
-    if (running !== null && hook === "tc") kernel().replaceTc(pin, at, filter);
-    else if (running !== null) kernel().swapXdp(bpffs.path("xdp_link"), { old: running, next: pin });
-    else if (hook === "tc") kernel().attachTc(pin, at, filter);
+    if (running !== null && hook === "tc") kernel().replaceTc(pinAt(kernel(), pin), at, filter);
+    else if (running !== null)
+      kernel().swapXdp(pinAt(kernel(), bpffs.path("xdp_link")), {
+        old: pinAt(kernel(), running),
+        next: pinAt(kernel(), pin),
+      });
+    else if (hook === "tc") kernel().attachTc(pinAt(kernel(), pin), at, filter);
     else {
-      const link = kernel().attachXdp(pin, { ...at, mode: "drv" });
+      const link = kernel().attachXdp(pinAt(kernel(), pin), { ...at, mode: "drv" });
       link.pin(bpffs.path("xdp_link"));
       link.close();
     }

@@ -11,6 +11,7 @@ import { functionIds, kernelBtf } from "../../src/kernel/kernel-btf.ts";
 import { attachKprobe } from "../../src/kernel/kprobe.ts";
 import { readObject } from "../../src/object/object-file.ts";
 import type { Feature, KernelFeatures } from "../../src/platform/kernel.ts";
+import { REMEMBERED } from "../fakes/bpf-fixture.ts";
 import { featureTest, withoutFeatureTest } from "../fakes/kernel-feature.ts";
 import { bpfDescriptors, bpftool, sh, until } from "../fakes/kernel-lab.ts";
 import { temporaryFolder } from "../fakes/temporary-folder.ts";
@@ -169,6 +170,7 @@ describe("hints", () => {
       programs,
       globals: [],
       reuse: new Map(),
+      testDispatchers: REMEMBERED,
     });
     return load.then(
       (object) => {

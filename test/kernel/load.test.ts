@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { openKernel } from "../../src/kernel/kernel.ts";
 import { readObject } from "../../src/object/object-file.ts";
 import type { ObjectToLoad } from "../../src/platform/kernel.ts";
-import { program, toLoad } from "../fakes/bpf-fixture.ts";
+import { pinAt, program, REMEMBERED, toLoad } from "../fakes/bpf-fixture.ts";
 import { bpftool, inKernel, temporaryBpffs, until } from "../fakes/kernel-lab.ts";
 
 const bpffs = temporaryBpffs();
@@ -118,7 +118,7 @@ describe("load", () => {
     expect(kernel.program(first.programs[0]!.kernel.id)).not.toBeNull();
     expect(kernel.openPin(bpffs.path("nothing"))).toBeNull();
 
-    const reuse = new Map([["event_counters_of_all", bpffs.path("map")]]);
+    const reuse = new Map([["event_counters_of_all", pinAt(kernel, bpffs.path("map"))]]);
     const second = await kernel.load({ ...toLoad("counters", "tracepoint:count_opens"), reuse });
     expect(second.maps[0]).toEqual({ name: "event_counters_of_all", id: id!, internal: false, reused: true });
     second.close();
@@ -154,7 +154,14 @@ describe("load", () => {
       const bytes = readFileSync(join(folder, name));
       // Functions in sections that name no type are programs of xdpdump: fentry and fexit by another name.
       const names = readObject(bytes).programs.flatMap((entry) => (entry.kind === "xdp" ? [`xdp:${entry.name}`] : []));
-      const loaded = await kernel.load({ bytes, name, programs: names.map(program), globals: [], reuse: new Map() });
+      const loaded = await kernel.load({
+        bytes,
+        name,
+        programs: names.map(program),
+        globals: [],
+        reuse: new Map(),
+        testDispatchers: REMEMBERED,
+      });
       expect(loaded.programs.length).toBe(names.length);
       loaded.close();
     }
@@ -207,9 +214,9 @@ describe("load refuses", () => {
 
   test("a map to be shared that is not pinned, or of another shape", async () => {
     const object = toLoad("counters", "tc:count_packets");
-    const missing = { ...object, reuse: new Map([["event_counters_of_all", bpffs.path("missing")]]) };
+    const missing = { ...object, reuse: new Map([["event_counters_of_all", pinAt(kernel, bpffs.path("missing"))]]) };
     expect(await refusal(missing)).toMatchObject({ code: "STATE_CONFLICT" });
-    const unknown = { ...object, reuse: new Map([["no_such_map", bpffs.path("missing")]]) };
+    const unknown = { ...object, reuse: new Map([["no_such_map", pinAt(kernel, bpffs.path("missing"))]]) };
     expect(await refusal(unknown)).toMatchObject({ code: "LOAD_FAILED" });
   });
 

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import type { FilterRef } from "../../src/domain/dispatcher.ts";
 import { openKernel } from "../../src/kernel/kernel.ts";
 import type { TcHook } from "../../src/platform/kernel.ts";
+import { pinAt } from "../fakes/bpf-fixture.ts";
 import { loadMembers, wire } from "../fakes/chain-lab.ts";
 import { failureOf } from "../fakes/failure.ts";
 import { sh, temporaryBpffs, until } from "../fakes/kernel-lab.ts";
@@ -80,14 +81,14 @@ for (const direction of ["ingress", "egress"] as const) {
     expect(kernel.detachTc(at, FILTER)).toBe(false);
     expect(qdiscs()).not.toContain("clsact");
 
-    kernel.attachTc(first, at, FILTER);
+    kernel.attachTc(pinAt(kernel, first), at, FILTER);
     const shown = { protocol: "all", pref: 50, kind: "bpf", handle: "0x1", direct: true };
     expect(filters(direction)).toEqual([{ ...shown, program: id }]);
     expect(kernel.tcFilterProgram(at, FILTER) as number | null).toBe(id!);
     lab.send(5, from);
     await until(() => members.packets()[0] === 5 && lab.received(to) === 5);
 
-    kernel.replaceTc(second, at, FILTER);
+    kernel.replaceTc(pinAt(kernel, second), at, FILTER);
     expect(filters(direction)).toEqual([{ ...shown, program: next }]);
     members.setVerdicts({ 1: SHOT });
     lab.send(5, from);
@@ -108,11 +109,11 @@ for (const direction of ["ingress", "egress"] as const) {
 test("200 replacements under a flood lose nothing, and let nothing through", async () => {
   const members = await plain();
   const [first = "", second = ""] = members.pins;
-  kernel.attachTc(first, hook(), FILTER);
+  kernel.attachTc(pinAt(kernel, first), hook(), FILTER);
   const rounds = async () => {
     const flood = await lab.flood();
     for (let round = 0; round < 200; round++) {
-      kernel.replaceTc(round % 2 === 0 ? second : first, hook(), FILTER);
+      kernel.replaceTc(pinAt(kernel, round % 2 === 0 ? second : first), hook(), FILTER);
       await Bun.sleep(1);
     }
     await flood.stop();
@@ -141,7 +142,7 @@ test("filters of others are not touched, also at the same priority", async () =>
   const [theirs] = filters();
   expect(theirs).toMatchObject({ pref: 50, handle: "0x7" });
 
-  const failure = failureOf(() => kernel.attachTc(first, hook(), { priority: 50, handle: 7 }));
+  const failure = failureOf(() => kernel.attachTc(pinAt(kernel, first), hook(), { priority: 50, handle: 7 }));
   expect(failure).toMatchObject({
     code: "HOOK_BUSY",
     details: { kind: "bpf", priority: 50, handle: 7, program: theirs?.program },
@@ -151,15 +152,15 @@ test("filters of others are not touched, also at the same priority", async () =>
   expect(filters()).toEqual([theirs!]);
 
   // Beside it there is room.
-  kernel.attachTc(first, hook(), FILTER);
-  kernel.replaceTc(second, hook(), FILTER);
+  kernel.attachTc(pinAt(kernel, first), hook(), FILTER);
+  kernel.replaceTc(pinAt(kernel, second), hook(), FILTER);
   expect(filters()).toHaveLength(2);
   expect(filters()).toContainEqual(theirs!);
   expect(kernel.tcFilterProgram(hook(), { priority: 50, handle: 7 }) as number | null).toBe(theirs?.program ?? -1);
   expect(kernel.detachTc(hook(), FILTER)).toBe(true);
   expect(filters()).toEqual([theirs!]);
   expect(kernel.detachTc(hook(), FILTER)).toBe(false);
-  expect(failureOf(() => kernel.replaceTc(first, hook(), FILTER)).code).toBe("STATE_CONFLICT");
+  expect(failureOf(() => kernel.replaceTc(pinAt(kernel, first), hook(), FILTER)).code).toBe("STATE_CONFLICT");
   expect(filters()).toEqual([theirs!]);
 });
 
@@ -174,7 +175,9 @@ for (const [kind, what, ...filter] of [
     const before = filters();
     expect(before.length).toBeGreaterThan(0);
     for (const handle of [1, 5]) {
-      const failure = failureOf(() => kernel.attachTc(members.pins[0]!, hook(), { priority: 50, handle }));
+      const failure = failureOf(() =>
+        kernel.attachTc(pinAt(kernel, members.pins[0]!), hook(), { priority: 50, handle }),
+      );
       expect(failure).toMatchObject({ code: "HOOK_BUSY", details: { priority: 50, kind } });
     }
     expect(kernel.detachTc(hook(), { priority: 50, handle: 5 })).toBe(false);
@@ -186,7 +189,7 @@ test("an ingress qdisc is refused, and stays", async () => {
   const members = await plain();
   tc("qdisc", "add", "dev", "veth0", "ingress");
   for (const direction of ["ingress", "egress"] as const) {
-    expect(failureOf(() => kernel.attachTc(members.pins[0]!, hook(direction), FILTER))).toMatchObject({
+    expect(failureOf(() => kernel.attachTc(pinAt(kernel, members.pins[0]!), hook(direction), FILTER))).toMatchObject({
       code: "STATE_CONFLICT",
       message: expect.stringContaining("has an ingress qdisc where clsact belongs"),
       details: { qdisc: "ingress" },
@@ -201,11 +204,11 @@ test("an ingress qdisc is refused, and stays", async () => {
 test("clsact, interface or namespace gone", async () => {
   const members = await plain();
   const [pin = ""] = members.pins;
-  kernel.attachTc(pin, hook(), FILTER);
+  kernel.attachTc(pinAt(kernel, pin), hook(), FILTER);
   tc("qdisc", "del", "dev", "veth0", "clsact");
   expect(kernel.tcFilterProgram(hook(), FILTER)).toBeNull();
   expect(kernel.detachTc(hook(), FILTER)).toBe(false);
-  expect(failureOf(() => kernel.replaceTc(pin, hook(), FILTER)).code).toBe("STATE_CONFLICT");
+  expect(failureOf(() => kernel.replaceTc(pinAt(kernel, pin), hook(), FILTER)).code).toBe("STATE_CONFLICT");
   expect(qdiscs()).not.toContain("clsact");
   for (const [where, code] of [
     [{ ifindex: 4_000_000 }, "INTERFACE_NOT_FOUND"],
@@ -213,8 +216,8 @@ test("clsact, interface or namespace gone", async () => {
     [{ netns: "/etc/passwd" }, "NETNS_NOT_FOUND"],
   ] as const) {
     const elsewhere = { ...hook(), ...where };
-    expect(failureOf(() => kernel.attachTc(pin, elsewhere, FILTER)).code).toBe(code);
-    expect(failureOf(() => kernel.replaceTc(pin, elsewhere, FILTER)).code).toBe(code);
+    expect(failureOf(() => kernel.attachTc(pinAt(kernel, pin), elsewhere, FILTER)).code).toBe(code);
+    expect(failureOf(() => kernel.replaceTc(pinAt(kernel, pin), elsewhere, FILTER)).code).toBe(code);
     expect(kernel.tcFilterProgram(elsewhere, FILTER)).toBeNull();
     expect(kernel.detachTc(elsewhere, FILTER)).toBe(false);
   }
@@ -227,8 +230,8 @@ test("numbers that stand for several filters are refused", async () => {
     { priority: 0, handle: 1 },
     { priority: 0x1_0000, handle: 1 },
   ]) {
-    expect(() => kernel.attachTc(members.pins[0]!, hook(), filter)).toThrow(RangeError);
-    expect(() => kernel.replaceTc(members.pins[0]!, hook(), filter)).toThrow(RangeError);
+    expect(() => kernel.attachTc(pinAt(kernel, members.pins[0]!), hook(), filter)).toThrow(RangeError);
+    expect(() => kernel.replaceTc(pinAt(kernel, members.pins[0]!), hook(), filter)).toThrow(RangeError);
     expect(() => kernel.tcFilterProgram(hook(), filter)).toThrow(RangeError);
     expect(() => kernel.detachTc(hook(), filter)).toThrow(RangeError);
   }

@@ -2,7 +2,7 @@ import { expect } from "bun:test";
 import type { KernelLinkId, ProgramId } from "../../src/domain/ids.ts";
 import { openKernel } from "../../src/kernel/kernel.ts";
 import type { AttachedLink, TcxAnchor, TcxHook } from "../../src/platform/kernel.ts";
-import { toLoad } from "../fakes/bpf-fixture.ts";
+import { pinAt, toLoad } from "../fakes/bpf-fixture.ts";
 import { bpftool, cable, counters, temporaryBpffs, until } from "../fakes/kernel-lab.ts";
 import { tcxTest } from "../fakes/tcx-test.ts";
 
@@ -26,7 +26,12 @@ async function counterPinned(name: string): Promise<{ pin: string; map: number; 
 }
 
 const attach = (pin: string, anchor: TcxAnchor = LAST, direction: TcxHook["direction"] = "ingress"): AttachedLink =>
-  kernel.attach(pin, { kind: "tcx", ...hook(direction), anchor, revision: kernel.tcxState(hook(direction)).revision });
+  kernel.attach(pinAt(kernel, pin), {
+    kind: "tcx",
+    ...hook(direction),
+    anchor,
+    revision: kernel.tcxState(hook(direction)).revision,
+  });
 
 const packets = (map: number): number => counters(map)[0] ?? 0;
 const gone = (link: KernelLinkId) => until(() => kernel.link(link) === null);
@@ -121,7 +126,7 @@ tcxTest("a hook that has changed in between is not touched", async () => {
   const { revision } = kernel.tcxState(hook());
   const first = attach(a.pin);
   const late = { kind: "tcx", ...hook(), anchor: LAST, revision } as const;
-  expect(() => kernel.attach(b.pin, late)).toThrow(
+  expect(() => kernel.attach(pinAt(kernel, b.pin), late)).toThrow(
     expect.objectContaining({ code: "HOOK_CHANGED", sys: expect.objectContaining({ name: "ESTALE" }) }),
   );
   const link = first.id;
@@ -151,7 +156,7 @@ tcxTest("forceDetach takes it off the hook while pin and handle still hold the l
 tcxTest("says what is missing: namespace, interface, program", async () => {
   const { pin } = await counterPinned("program");
   const at = (changes: Partial<TcxHook>) => () =>
-    kernel.attach(pin, { kind: "tcx", ...hook(), ...changes, anchor: LAST, revision: 0n });
+    kernel.attach(pinAt(kernel, pin), { kind: "tcx", ...hook(), ...changes, anchor: LAST, revision: 0n });
   const code = (name: string) => expect.objectContaining({ code: name });
   expect(at({ netns: "/run/netns/bpfman-none" })).toThrow(code("NETNS_NOT_FOUND"));
   expect(at({ netns: "/etc/passwd" })).toThrow(code("NETNS_NOT_FOUND"));

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { openKernel } from "../../src/kernel/kernel.ts";
-import { toLoad } from "../fakes/bpf-fixture.ts";
+import { pinAt, toLoad } from "../fakes/bpf-fixture.ts";
 import { bpftool, counters, temporaryBpffs, until } from "../fakes/kernel-lab.ts";
 
 const bpffs = temporaryBpffs();
@@ -23,7 +23,7 @@ async function load(limit = 0) {
 
 test("counts while attached, also when only the pin is left, and not any longer", async () => {
   const { program, opens } = await load();
-  const link = kernel.attach(bpffs.path("program"), OPENAT);
+  const link = kernel.attach(pinAt(kernel, bpffs.path("program")), OPENAT);
   expect(kernel.link(link.id)).toEqual({ id: link.id, programId: program, type: 7, attachType: null });
   openFiles(10);
   const attached = opens();
@@ -52,7 +52,7 @@ test("counts while attached, also when only the pin is left, and not any longer"
 
 test("a global decides how far it counts", async () => {
   const { opens } = await load(3);
-  const link = kernel.attach(bpffs.path("program"), OPENAT);
+  const link = kernel.attach(pinAt(kernel, bpffs.path("program")), OPENAT);
   openFiles(20);
   expect(opens()).toBe(3);
   link.close();
@@ -82,7 +82,7 @@ test("knows which tracepoints there are, and leaves no mount behind", () => {
 
 test("says that there is no such tracepoint", async () => {
   await load();
-  expect(() => kernel.attach(bpffs.path("program"), { ...OPENAT, name: "sys_enter_opennat" })).toThrow(
+  expect(() => kernel.attach(pinAt(kernel, bpffs.path("program")), { ...OPENAT, name: "sys_enter_opennat" })).toThrow(
     expect.objectContaining({ code: "TRACEPOINT_NOT_FOUND" }),
   );
 });
@@ -91,7 +91,7 @@ test("a program of another type is refused", async () => {
   const loaded = await kernel.load(toLoad("counters", "tcx:count_packets"));
   loaded.pinProgram("count_packets", bpffs.path("program"));
   loaded.close();
-  expect(() => kernel.attach(bpffs.path("program"), OPENAT)).toThrow(
+  expect(() => kernel.attach(pinAt(kernel, bpffs.path("program")), OPENAT)).toThrow(
     expect.objectContaining({ code: "ATTACH_FAILED" }),
   );
 });

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { openKernel } from "../../src/kernel/kernel.ts";
-import { toLoad } from "../fakes/bpf-fixture.ts";
+import { pinAt, toLoad } from "../fakes/bpf-fixture.ts";
 import { counters, sh, temporaryBpffs, until } from "../fakes/kernel-lab.ts";
 
 const bpffs = temporaryBpffs();
@@ -63,7 +63,7 @@ for (const [kind, name] of [
 ] as const) {
   test(`${kind}: counts every process, also when only the pin is left, and not any longer`, async () => {
     const { counted } = await load(name);
-    const link = kernel.attach(bpffs.path("program"), { kind, path: binary, fileOffset, pid: null });
+    const link = kernel.attach(pinAt(kernel, bpffs.path("program")), { kind, path: binary, fileOffset, pid: null });
     expect(kernel.link(link.id)).toMatchObject({ type: 7, attachType: null });
     const targets = [startTarget(), startTarget()];
     for (const target of targets) await target.call(4);
@@ -87,7 +87,7 @@ for (const [kind, name] of [
   test(`${kind}: counts the one process named, and no other`, async () => {
     const { counted } = await load(name);
     const [mine, other] = [startTarget(), startTarget()];
-    const link = kernel.attach(bpffs.path("program"), { kind, path: binary, fileOffset, pid: mine.pid });
+    const link = kernel.attach(pinAt(kernel, bpffs.path("program")), { kind, path: binary, fileOffset, pid: mine.pid });
     await other.call(5);
     expect(counted()).toBe(0);
     await mine.call(2);
@@ -103,7 +103,13 @@ for (const [kind, name] of [
 test("says what is wrong with the target", async () => {
   await load("count_calls");
   const attach = (changes: { path?: string; fileOffset?: number; pid?: number }) => () =>
-    kernel.attach(bpffs.path("program"), { kind: "uprobe", path: binary, fileOffset, pid: null, ...changes });
+    kernel.attach(pinAt(kernel, bpffs.path("program")), {
+      kind: "uprobe",
+      path: binary,
+      fileOffset,
+      pid: null,
+      ...changes,
+    });
   const code = (name: string) => expect.objectContaining({ code: name });
   expect(attach({ path: "/no/such/file" })).toThrow(code("TARGET_NOT_FOUND"));
   expect(attach({ fileOffset: 1 << 30 })).toThrow(code("ATTACH_FAILED"));

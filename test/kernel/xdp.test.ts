@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import type { XdpAttachMode } from "../../src/domain/dispatcher.ts";
 import { openKernel } from "../../src/kernel/kernel.ts";
 import type { InterfaceHook } from "../../src/platform/kernel.ts";
+import { pinAt } from "../fakes/bpf-fixture.ts";
 import { loadMembers, wire } from "../fakes/chain-lab.ts";
 import { failureOf } from "../fakes/failure.ts";
 import { bpftool, sh, temporaryBpffs, until } from "../fakes/kernel-lab.ts";
@@ -34,7 +35,7 @@ for (const mode of ["drv", "skb"] as const) {
     expect(kernel.xdpHolder(hook())).toBeNull();
     const [first = ""] = members.pins;
     members.setVerdicts({ 0: PASS });
-    const link = kernel.attachXdp(first, hook(mode));
+    const link = kernel.attachXdp(pinAt(kernel, first), hook(mode));
     expect(kernel.xdpHolder(hook())).toEqual({ program: members.programs[0]! as never, link: link.id, mode });
     expect(kernel.link(link.id)).toMatchObject({ programId: members.programs[0]!, type: 6 });
     const [shown] = JSON.parse(sh("ip", "-j", "-n", lab.name(), "link", "show", "veth0"));
@@ -63,15 +64,17 @@ test("swap puts another program in its place, and only of the one that is there"
   const members = await plain();
   const [first = "", second = ""] = members.pins;
   members.setVerdicts({ 0: PASS, 1: PASS });
-  const link = kernel.attachXdp(first, hook());
+  const link = kernel.attachXdp(pinAt(kernel, first), hook());
   link.pin(bpffs.path("link"));
-  kernel.swapXdp(bpffs.path("link"), { old: first, next: second });
+  kernel.swapXdp(pinAt(kernel, bpffs.path("link")), { old: pinAt(kernel, first), next: pinAt(kernel, second) });
   lab.send(4);
   await until(() => members.packets()[1] === 4);
   expect(members.packets()[0]).toBe(0);
   expect(bpftool("link", "show", "id", String(link.id)).prog_id).toBe(members.programs[1]);
 
-  const failure = failureOf(() => kernel.swapXdp(bpffs.path("link"), { old: first, next: first }));
+  const failure = failureOf(() =>
+    kernel.swapXdp(pinAt(kernel, bpffs.path("link")), { old: pinAt(kernel, first), next: pinAt(kernel, first) }),
+  );
   expect(failure).toMatchObject({
     code: "STATE_CONFLICT",
     sys: { name: "EPERM" },
@@ -84,7 +87,12 @@ test("swap puts another program in its place, and only of the one that is there"
     ["link", { old: second, next: bpffs.path("link") }],
     ["xdp_member_0", { old: second, next: first }],
   ] as const) {
-    expect(failureOf(() => kernel.swapXdp(bpffs.path(pin), programs)).code).toBe("STATE_CONFLICT");
+    const { old, next } = {
+      old: pinAt(kernel, programs.old),
+      next: { ...pinAt(kernel, programs.next), kind: "program" } as const,
+    };
+    const link = { ...pinAt(kernel, bpffs.path(pin)), kind: "link" } as const;
+    expect(failureOf(() => kernel.swapXdp(link, { old, next })).code).toBe("STATE_CONFLICT");
   }
   link.close();
   const last = kernel.openPin(bpffs.path("link"));
@@ -96,12 +104,12 @@ test("200 swaps under a flood lose nothing", async () => {
   const members = await plain();
   const [first = "", second = ""] = members.pins;
   members.setVerdicts({ 0: PASS, 1: PASS });
-  const link = kernel.attachXdp(first, hook());
+  const link = kernel.attachXdp(pinAt(kernel, first), hook());
   link.pin(bpffs.path("link"));
   const flood = await lab.flood();
   for (let swap = 0; swap < 200; swap++) {
     const [old, next] = swap % 2 === 0 ? [first, second] : [second, first];
-    kernel.swapXdp(bpffs.path("link"), { old, next });
+    kernel.swapXdp(pinAt(kernel, bpffs.path("link")), { old: pinAt(kernel, old), next: pinAt(kernel, next) });
     await Bun.sleep(1);
   }
   await flood.stop();
@@ -120,7 +128,7 @@ test("a hook held through netlink is said to be so, and left alone", async () =>
   const holder = kernel.xdpHolder(hook());
   expect(holder).toMatchObject({ link: null, mode: "drv" });
   for (const mode of ["drv", "skb"] as const) {
-    const failure = failureOf(() => kernel.attachXdp(members.pins[0]!, hook(mode)));
+    const failure = failureOf(() => kernel.attachXdp(pinAt(kernel, members.pins[0]!), hook(mode)));
     expect(failure).toMatchObject({
       code: "HOOK_BUSY",
       details: { program: holder!.program, name: "xdp_member_5", link: null, mode: "drv" },
@@ -134,8 +142,8 @@ test("a hook held through netlink is said to be so, and left alone", async () =>
 
 test("a hook held by another link, or by another dispatcher, is said to be so", async () => {
   const members = await plain();
-  const link = kernel.attachXdp(members.pins[1]!, hook());
-  const failure = failureOf(() => kernel.attachXdp(members.pins[0]!, hook()));
+  const link = kernel.attachXdp(pinAt(kernel, members.pins[1]!), hook());
+  const failure = failureOf(() => kernel.attachXdp(pinAt(kernel, members.pins[0]!), hook()));
   expect(failure).toMatchObject({ code: "HOOK_BUSY", details: { program: members.programs[1], link: link.id } });
   expect(failure.hint).toContain(`bpftool link show id ${link.id}`);
   link.close();
@@ -154,7 +162,7 @@ test("a hook held by another link, or by another dispatcher, is said to be so", 
     "program",
     "xdp_dispatcher",
   );
-  expect(failureOf(() => kernel.attachXdp(members.pins[0]!, hook("skb")))).toMatchObject({
+  expect(failureOf(() => kernel.attachXdp(pinAt(kernel, members.pins[0]!), hook("skb")))).toMatchObject({
     code: "HOOK_BUSY",
     message: expect.stringContaining("a dispatcher of xdp-loader or of another bpfman"),
   });
@@ -165,17 +173,19 @@ test("what a mode, an interface, or a namespace lacks", async () => {
   const [pin = ""] = members.pins;
   sh("ip", "-n", lab.name(), "link", "add", "bridge0", "type", "bridge");
   const [{ ifindex }] = JSON.parse(sh("ip", "-j", "-n", lab.name(), "link", "show", "bridge0"));
-  expect(failureOf(() => kernel.attachXdp(pin, { ...hook("drv"), ifindex })).code).toBe("KERNEL_UNSUPPORTED");
-  expect(failureOf(() => kernel.attachXdp(pin, hook("hw"))).code).toBe("KERNEL_UNSUPPORTED");
+  expect(failureOf(() => kernel.attachXdp(pinAt(kernel, pin), { ...hook("drv"), ifindex })).code).toBe(
+    "KERNEL_UNSUPPORTED",
+  );
+  expect(failureOf(() => kernel.attachXdp(pinAt(kernel, pin), hook("hw"))).code).toBe("KERNEL_UNSUPPORTED");
   for (const [where, code] of [
     [{ ifindex: 4_000_000 }, "INTERFACE_NOT_FOUND"],
     [{ netns: "/run/netns/bpfman-none" }, "NETNS_NOT_FOUND"],
     [{ netns: "/etc/passwd" }, "NETNS_NOT_FOUND"],
   ] as const) {
-    expect(failureOf(() => kernel.attachXdp(pin, { ...hook(), ...where })).code).toBe(code);
+    expect(failureOf(() => kernel.attachXdp(pinAt(kernel, pin), { ...hook(), ...where })).code).toBe(code);
     expect(kernel.xdpHolder({ ...hook(), ...where })).toBeNull();
   }
-  expect(failureOf(() => kernel.attachXdp(bpffs.path("nothing"), hook())).code).toBe("STATE_CONFLICT");
+  expect(failureOf(() => kernel.attachXdp(pinAt(kernel, bpffs.path("nothing")), hook())).code).toBe("STATE_CONFLICT");
 });
 
 test("a link of the same program on an interface of the same number elsewhere is not taken for the holder", async () => {
@@ -187,7 +197,7 @@ test("a link of the same program on an interface of the same number elsewhere is
     const peer = ["type", "veth", "peer", "name", "veth1"];
     sh("ip", "-n", elsewhere, "link", "add", "name", "veth0", "index", String(lab.ifindex), ...peer);
     const other = { ...hook(), netns: `/run/netns/${elsewhere}` };
-    const link = kernel.attachXdp(pin, other);
+    const link = kernel.attachXdp(pinAt(kernel, pin), other);
     expect(kernel.xdpHolder(other)?.link).toBe(link.id);
     sh("ip", "-n", lab.name(), "link", "set", "dev", "veth0", "xdpdrv", "pinned", pin);
     const holder = kernel.xdpHolder(hook());
@@ -204,11 +214,13 @@ test("a link of the same program on an interface of the same number elsewhere is
 test("a link whose interface has gone", async () => {
   const members = await plain();
   const [first = "", second = ""] = members.pins;
-  const link = kernel.attachXdp(first, hook());
+  const link = kernel.attachXdp(pinAt(kernel, first), hook());
   link.pin(bpffs.path("link"));
   sh("ip", "-n", lab.name(), "link", "delete", "veth0");
   expect(kernel.xdpHolder(hook())).toBeNull();
-  const failure = failureOf(() => kernel.swapXdp(bpffs.path("link"), { old: first, next: second }));
+  const failure = failureOf(() =>
+    kernel.swapXdp(pinAt(kernel, bpffs.path("link")), { old: pinAt(kernel, first), next: pinAt(kernel, second) }),
+  );
   expect(failure).toMatchObject({ code: "INTERFACE_NOT_FOUND", sys: { name: "ENOLINK" } });
   link.close();
   bpffs.unpin("link");

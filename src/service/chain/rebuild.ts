@@ -5,12 +5,14 @@
 import { tcConfig, xdpConfig } from "../../dispatcher/config.ts";
 import { type ChainMember, DISPATCHER_SLOTS, type DispatcherRecord } from "../../domain/dispatcher.ts";
 import type { KernelLinkId } from "../../domain/ids.ts";
+import { linkPin, type Pin, programPin } from "../../domain/pin.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import type { Host } from "../../platform/host.ts";
 import type { LoadedDispatcher } from "../../platform/kernel.ts";
 import type { Context } from "../operation.ts";
+import { removeRecorded } from "../own-pins.ts";
 import type { Plan } from "../plan.ts";
-import { linksOf, type Member } from "./members.ts";
+import type { Member } from "./members.ts";
 import { type ChainPlace, placeName } from "./place.ts";
 import { chooseFilter, type Seat, seatOf } from "./seat.ts";
 
@@ -22,8 +24,8 @@ export interface Change {
   commit?(): void;
 }
 
-/** What runs on the hook for a chain: its pin, and the pins of its members. */
-interface Revision {
+/** Where it is pinned what runs on the hook for a chain: the program, and the links of the members. */
+interface Paths {
   readonly program: string;
   readonly links: readonly string[];
 }
@@ -34,14 +36,7 @@ interface Revision {
  */
 const isDirect = (members: readonly ChainMember[]): boolean => members.length === 1 && members[0]?.chained === false;
 
-/** A chain that is, or is to be, on a hook under some revision. */
-interface Numbered {
-  readonly place: ChainPlace;
-  readonly members: readonly ChainMember[];
-  readonly revision: number;
-}
-
-export function revisionOf(host: Host, { place, members, revision }: Numbered): Revision {
+function pathsOf(host: Host, { place, members }: Change, revision: number): Paths {
   const [only] = members;
   if (only !== undefined && isDirect(members)) {
     return { program: only.programPin, links: [place.key.type === "xdp" ? host.pins.paths.xdpLink(place.key) : ""] };
@@ -83,7 +78,6 @@ export async function rebuild(host: Host, change: Change, run: { steps: Plan; co
   const { steps, context } = run;
   const { key } = place;
   const before = host.store.dispatcher(key);
-  const oldMembers = linksOf(host, key);
   const filter = before === null ? chooseFilter(host, place) : before.filter;
   const record = await steps.step(
     `write revision ${(before?.revision ?? 0) + 1} of ${placeName(place)}`,
@@ -92,23 +86,24 @@ export async function rebuild(host: Host, change: Change, run: { steps: Plan; co
       if (clean) host.store.abandonRevision(key);
     },
   );
-  const next = revisionOf(host, { place, members, revision: record.revision + 1 });
-  const dispatcher = isDirect(members) ? null : await makeDispatcher(host, { change, record, next }, steps);
+  const paths = pathsOf(host, change, record.revision + 1);
+  const dispatcher = isDirect(members) ? null : await makeDispatcher(host, { change, record, paths }, steps);
   try {
     const seat = seatOf(host, { place, record, context });
-    const old = record.revision === 0 ? null : currentProgramPin(host, record, oldMembers.length);
+    const running = dispatcher?.program ?? (members[0] as Member).program;
+    const next = programPin(paths.program, running);
+    const old = currentProgram(host, record);
     const occupied = await steps.step(
       `put the chain on ${placeName(place)}`,
-      () => takeSeat(seat, { old, next: next.program, record }),
-      () => (old === null ? seat.leave() : seat.swap(next.program, old)),
+      () => takeSeat(seat, { old, next, record }),
+      () => (old === null ? seat.leave() : seat.swap(next, old)),
     );
-    const running = dispatcher?.program ?? members[0]?.program ?? null;
     const linkIds = dispatcher?.links ?? [occupied.kernelLinkId];
     await steps.step("finish the rows", () =>
       host.store.transaction(() => {
         host.store.settleRevision(key, { ...occupied, revision: record.revision + 1, programId: running });
         members.forEach((member, slot) =>
-          moveMember(host, member, { slot, next, kernelLinkId: linkIds[slot] ?? null }),
+          moveMember(host, member, { slot, paths, kernelLinkId: linkIds[slot] ?? null }),
         );
         change.commit?.();
       }),
@@ -119,38 +114,44 @@ export async function rebuild(host: Host, change: Change, run: { steps: Plan; co
   removeRevision(host, record, context);
 }
 
-/** Of the settled revision: the dispatcher's pin, or that of the only member where the kernel cannot chain. */
-function currentProgramPin(host: Host, record: DispatcherRecord, memberCount: number): string {
-  const direct = memberCount === 1 && host.store.program(record.programId as NonNullable<typeof record.programId>);
-  return direct ? direct.pinPath : `${host.pins.paths.revision(record, record.revision)}/dispatcher`;
+/** What the settled revision runs: the dispatcher, or the only member where the kernel cannot chain. Null before it. */
+export function currentProgram(host: Host, record: DispatcherRecord): Pin | null {
+  if (record.revision === 0 || record.programId === null) return null;
+  const path =
+    host.store.program(record.programId)?.pinPath ?? `${host.pins.paths.revision(record, record.revision)}/dispatcher`;
+  return programPin(path, record.programId);
 }
 
 interface Making {
   readonly change: Change;
   readonly record: DispatcherRecord;
-  readonly next: Revision;
+  readonly paths: Paths;
 }
 
 /** Loads the dispatcher, with its members in their slots, and pins it all. */
-async function makeDispatcher(host: Host, { change, record, next }: Making, steps: Plan): Promise<LoadedDispatcher> {
+async function makeDispatcher(host: Host, { change, record, paths }: Making, steps: Plan): Promise<LoadedDispatcher> {
   const { key } = change.place;
   const { members } = change;
   const hook = key.type === "xdp" ? "xdp" : "tc";
   const frags = hook === "xdp" && members.every((member) => member.frags);
   const config = hook === "xdp" ? xdpConfig({ members, frags }) : tcConfig({ members });
   const folder = host.pins.paths.revision(key, record.revision + 1);
-  const pins = members.map((member) => member.programPin);
+  const pins = members.map((member) => programPin(member.programPin, member.program));
   const dispatcher = await steps.step("load the dispatcher", () =>
     host.kernel.loadDispatcher({ hook, config, members: pins, frags }),
   );
   try {
     await steps.step(
-      `make folder ${folder}`,
-      () => host.pins.makeFolder(folder),
+      `record the pins in ${folder}`,
+      () => {
+        const links = paths.links.map((path, slot) => linkPin(path, dispatcher.links[slot] as KernelLinkId));
+        host.store.recordPins([programPin(paths.program, dispatcher.program), ...links]);
+      },
       () => removeAtRest(host, folder),
     );
-    await steps.step("pin the dispatcher", () => dispatcher.pinProgram(next.program));
-    for (const [slot, pin] of next.links.entries()) {
+    await steps.step(`make folder ${folder}`, () => host.pins.makeFolder(folder));
+    await steps.step("pin the dispatcher", () => dispatcher.pinProgram(paths.program));
+    for (const [slot, pin] of paths.links.entries()) {
       await steps.step(`pin slot ${slot}`, () => dispatcher.pinLink(slot, pin));
     }
     return dispatcher;
@@ -160,7 +161,7 @@ async function makeDispatcher(host: Host, { change, record, next }: Making, step
   }
 }
 
-function takeSeat(seat: Seat, parts: { old: string | null; next: string; record: DispatcherRecord }) {
+function takeSeat(seat: Seat, parts: { old: Pin | null; next: Pin; record: DispatcherRecord }) {
   const { old, next, record } = parts;
   if (old === null) return seat.occupy(next);
   seat.swap(old, next);
@@ -170,21 +171,20 @@ function takeSeat(seat: Seat, parts: { old: string | null; next: string; record:
 
 interface NewPlace {
   readonly slot: number;
-  readonly next: Revision;
+  readonly paths: Paths;
   readonly kernelLinkId: KernelLinkId | null;
 }
 
-function moveMember(host: Host, member: Member, { slot, next, kernelLinkId }: NewPlace): void {
+function moveMember(host: Host, member: Member, { slot, paths, kernelLinkId }: NewPlace): void {
   const { priority, proceedOn } = member;
   const details = { ...member.details, priority, proceedOn, position: slot };
-  host.store.moveLink(member.link, { details, pinPath: next.links[slot] ?? "", kernelLinkId });
+  host.store.moveLink(member.link, { details, pinPath: paths.links[slot] ?? "", kernelLinkId });
 }
 
 /** Removes the pins of a revision that is off its hook, when no packet is in it any more. */
 export function removeAtRest(host: Host, folder: string): void {
-  if (!host.pins.exists(folder)) return;
-  host.kernel.waitForRunningPrograms();
-  host.pins.removeFolder(folder);
+  if (host.pins.exists(folder)) host.kernel.waitForRunningPrograms();
+  removeRecorded(host, folder);
 }
 
 /** Removes the pins of a revision that does not run any more. What cannot be removed now, the next change removes. */

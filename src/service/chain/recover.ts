@@ -3,14 +3,13 @@
  * whole. The old one is put back, since its rows and pins are all there; then what is left of the new one goes.
  */
 import { DISPATCHER_TYPES, type DispatcherRecord } from "../../domain/dispatcher.ts";
-import type { ProgramId } from "../../domain/ids.ts";
+import { type Pin, programPin } from "../../domain/pin.ts";
 import type { Host } from "../../platform/host.ts";
 import type { Context } from "../operation.ts";
 import type { LinkRow } from "../remove-link.ts";
 import { linksOf } from "./members.ts";
-import { type ChainPlace, isChained } from "./place.ts";
-import { removeAtRest, revisionOf } from "./rebuild.ts";
-import { membersOf } from "./members.ts";
+import { type ChainPlace, isChained, placeOf, sameKey } from "./place.ts";
+import { currentProgram, removeAtRest } from "./rebuild.ts";
 import { removeFromChain } from "./remove.ts";
 import { seatOf } from "./seat.ts";
 
@@ -21,34 +20,31 @@ export function rollBack(host: Host, record: DispatcherRecord, context: Context)
   const place: ChainPlace = { key: record, interface: record.interface, netns: record.netns };
   const seat = seatOf(host, { place, record, context });
   const folder = host.pins.paths.revision(record, pending);
+  const made = pendingProgram(host, record, `${folder}/dispatcher`);
+  const before = currentProgram(host, record);
   const running = seat.running();
-  if (record.revision === 0) {
-    if (running !== null && isOfThisAttempt(host, record, running)) seat.leave();
-  } else if (
-    running !== null &&
-    running !== record.programId &&
-    running === pinnedProgram(host, `${folder}/dispatcher`)
-  ) {
-    const members = membersOf(host, record);
-    seat.swap(`${folder}/dispatcher`, revisionOf(host, { place, members, revision: record.revision }).program);
+  if (made !== null && running === made.id && running !== record.programId) {
+    if (before === null) seat.leave();
+    else seat.swap(made, before);
   }
+  // Without a revision before it, a link that was recorded and never put on the hook is not there; nor is its record then.
+  if (before === null && record.type === "xdp") host.store.forgetPins(host.pins.paths.xdpLink(record));
   removeAtRest(host, folder);
   host.store.abandonRevision(record);
 }
 
-/** An XDP link at our pin is ours; a TC filter is when it runs what was pinned for it, or the program attached directly. */
-function isOfThisAttempt(host: Host, record: DispatcherRecord, running: ProgramId): boolean {
-  if (record.type === "xdp") return true;
-  const folder = host.pins.paths.revision(record, record.pendingRevision ?? 0);
-  if (running === pinnedProgram(host, `${folder}/dispatcher`)) return true;
-  return host.store.unsettledLinks().some((row) => row.record.programId === running);
-}
-
-function pinnedProgram(host: Host, path: string): ProgramId | null {
-  const handle = host.kernel.openPin(path);
-  if (handle === null) return null;
-  handle.close();
-  return handle.kind === "program" ? (handle.id as ProgramId) : null;
+/**
+ * What the command that died wanted to run: the dispatcher that it recorded, or the program itself that it was attaching
+ * where the kernel cannot chain. Null when it had not come so far: whatever is on the hook is not ours then.
+ */
+function pendingProgram(host: Host, record: DispatcherRecord, dispatcher: string): Pin | null {
+  const [recorded] = host.store.recordedPins(dispatcher);
+  if (recorded !== undefined) return recorded;
+  const row = host.store
+    .unsettledLinks()
+    .find(({ record: { details } }) => isChained(details) && sameKey(placeOf(details).key, record));
+  const program = row && host.store.program(row.record.programId);
+  return program ? programPin(program.pinPath, program.id) : null;
 }
 
 /** A link of a chain whose command died: one that was coming has no place yet, one that was going goes on. */
@@ -59,20 +55,17 @@ export async function finishChainLink(host: Host, row: LinkRow, context: Context
   else await removeFromChain(host, { record: { ...row.record, details }, state: row.state }, context);
 }
 
-/** Folders of revisions that our rows know and that do not run: a command died between its swap and its cleaning up. */
+/** Revisions that were recorded and do not run any more: a command died between its swap and its cleaning up. */
 export function removeOldRevisions(host: Host, context: Context): void {
-  const records = host.store.dispatchers();
-  if (records.length === 0) return;
+  const { paths } = host.pins;
+  const current = new Set(host.store.dispatchers().map((record) => paths.revision(record, record.revision)));
   for (const type of DISPATCHER_TYPES) {
-    for (const name of host.pins.list(host.pins.paths.chains(type))) {
-      const [, nsid, ifindex, revision] = /^dispatcher_(\d+)_(\d+)_(\d+)$/.exec(name) ?? [];
-      if (revision === undefined) continue;
-      const record = records.find(
-        (each) => each.type === type && each.nsid === Number(nsid) && each.ifindex === Number(ifindex),
-      );
-      if (record === undefined || Number(revision) === record.revision) continue;
-      context.log.info("removing an old revision", { folder: name });
-      removeAtRest(host, `${host.pins.paths.chains(type)}/${name}`);
+    const recorded = host.store.recordedPins(paths.chains(type)).filter(({ path }) => path.endsWith("/dispatcher"));
+    for (const { path } of recorded) {
+      const folder = path.slice(0, path.lastIndexOf("/"));
+      if (current.has(folder)) continue;
+      context.log.info("removing an old revision", { folder });
+      removeAtRest(host, folder);
     }
   }
 }

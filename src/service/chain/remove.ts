@@ -1,11 +1,13 @@
 /** Taking programs out of a chain: for `detach`, `unload`, `delete` and the recovery. */
-import type { DispatcherRecord } from "../../domain/dispatcher.ts";
+import type { DispatcherKey, DispatcherRecord } from "../../domain/dispatcher.ts";
 import type { LinkId } from "../../domain/ids.ts";
 import { LINK_GONE_TIMEOUT_MS } from "../../domain/limits.ts";
+import { linkPin, type Pin } from "../../domain/pin.ts";
 import { orderChain } from "../../dispatcher/order.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import type { Host } from "../../platform/host.ts";
 import type { Context } from "../operation.ts";
+import { removePins, requireOwn } from "../own-pins.ts";
 import { carryOut } from "../plan.ts";
 import { waitUntil } from "../wait.ts";
 import type { RowState } from "../../domain/program.ts";
@@ -28,6 +30,7 @@ export async function removeFromChain(host: Host, row: ChainRow, context: Contex
   const place = placeOf(link.details);
   const rest = membersOf(host, place.key).filter((member) => member.link !== link.id);
   const forget = (): void => host.store.deleteLink(link.id);
+  if (rest.length === 0) requireOwn(host, pinsOf(host, place.key));
   await carryOut(context, async (steps) => {
     await steps.step(
       `mark link ${link.id}`,
@@ -40,12 +43,20 @@ export async function removeFromChain(host: Host, row: ChainRow, context: Contex
       await carryOut(context, (inner) => rebuild(host, { place, members, commit: forget }, { steps: inner, context }));
     } catch (cause) {
       if (!isGone(cause)) throw cause;
-      if (link.pinPath !== "") host.pins.remove(link.pinPath);
+      if (link.kernelLinkId !== null) removePins(host, [linkPin(link.pinPath, link.kernelLinkId)]);
       forget();
     }
   });
   if (rest.length === 0) removeChain(host, { place, links: [link] }, context);
   await untilGone(host, link);
+}
+
+/** All that is pinned for the chain on a hook. */
+function pinsOf(host: Host, key: DispatcherKey): Pin[] {
+  const { paths } = host.pins;
+  const revision = host.store.dispatcher(key)?.revision ?? 0;
+  const folder = host.store.recordedPins(paths.revision(key, revision));
+  return key.type === "xdp" ? [...host.store.recordedPins(paths.xdpLink(key)), ...folder] : folder;
 }
 
 async function untilGone(host: Host, { kernelLinkId, programId }: ChainLink): Promise<void> {
@@ -61,6 +72,7 @@ async function untilGone(host: Host, { kernelLinkId, programId }: ChainLink): Pr
 export async function removeWholeChain(host: Host, record: DispatcherRecord, context: Context): Promise<LinkId[]> {
   const links = linksOf(host, record);
   const place: ChainPlace = { key: record, interface: record.interface, netns: record.netns };
+  requireOwn(host, pinsOf(host, record));
   await carryOut(context, async (steps) => {
     const markAll = (state: RowState): void =>
       host.store.transaction(() => links.forEach((link) => host.store.setLinkState(link.id, state)));

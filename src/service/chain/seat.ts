@@ -1,11 +1,13 @@
 /** The one place on a hook where a dispatcher sits: a link for XDP, a filter for TC. */
 import type { DispatcherRecord, FilterRef, XdpAttachMode } from "../../domain/dispatcher.ts";
 import type { KernelLinkId, ProgramId } from "../../domain/ids.ts";
+import { linkPin, type Pin } from "../../domain/pin.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import type { Host } from "../../platform/host.ts";
 import type { AttachedLink } from "../../platform/kernel.ts";
 import type { Context } from "../operation.ts";
-import { type ChainPlace, kernelHook } from "./place.ts";
+import { openIfOwn, removePins } from "../own-pins.ts";
+import { type ChainPlace, kernelHook, placeName } from "./place.ts";
 
 /** Priority of our filter on clsact, as the reference has it. */
 const TC_PRIORITY = 50;
@@ -20,11 +22,14 @@ export interface Occupied {
 }
 
 export interface Seat {
-  /** Puts the program pinned at `pin` on the free hook. */
-  occupy(pin: string): Occupied;
-  /** Puts `next` in the place of `old`, both pins, without a moment in between. */
-  swap(old: string, next: string): void;
-  /** The program that sits there for us; null when it has gone, or is not ours. */
+  /** Puts a program on the free hook. */
+  occupy(program: Pin): Occupied;
+  /** Puts `next` in the place of `old` without a moment in between. */
+  swap(old: Pin, next: Pin): void;
+  /**
+   * The program that sits there; null when it has gone. For XDP that is what our link runs; anybody can have put their
+   * program into a TC filter.
+   */
   running(): ProgramId | null;
   /** Leaves the hook, when `running` says that it is ours. */
   leave(): void;
@@ -40,35 +45,46 @@ export interface SeatParts {
 }
 
 function xdpSeat(host: Host, { place, record, context }: SeatParts): Seat {
-  const pin = host.pins.paths.xdpLink(place.key);
+  const path = host.pins.paths.xdpLink(place.key);
+  /** Nothing that is pinned there is ours unless it was recorded before. */
+  const recorded = (): Pin | null => host.store.recordedPins(path)[0] ?? null;
   const hook = { netns: place.netns, ifindex: place.key.ifindex, interface: place.interface };
   return {
     occupy(program) {
       const { link, mode } = attachInMode(program);
       try {
-        link.pin(pin);
+        host.store.recordPins([linkPin(path, link.id)]);
+        link.pin(path);
+      } catch (cause) {
+        host.store.forgetPins(path);
+        throw cause;
       } finally {
         link.close();
       }
       return { kernelLinkId: link.id, filter: null, mode };
     },
-    swap: (old, next) => host.kernel.swapXdp(pin, { old, next }),
+    swap(old, next) {
+      const link = recorded();
+      if (link === null) throw new Error(`the XDP link at "${path}" was not recorded`);
+      host.kernel.swapXdp(link, { old, next });
+    },
     running() {
-      const handle = host.kernel.openPin(pin);
+      const pin = recorded();
+      const handle = pin && openIfOwn(host, pin);
       if (handle === null) return null;
       handle.close();
-      return handle.kind === "link" ? (host.kernel.link(handle.id as KernelLinkId)?.programId ?? null) : null;
+      return host.kernel.link(handle.id as KernelLinkId)?.programId ?? null;
     },
     leave() {
-      // Held until the pin is gone: closing the last reference detaches before it returns.
-      const handle = host.kernel.openPin(pin);
-      host.pins.remove(pin);
-      handle?.close();
+      const pin = recorded();
+      if (pin === null) return;
+      removePins(host, [pin]);
+      host.store.forgetPins(path);
     },
   };
 
   /** As configured; without a configuration in the driver, or in the stack for drivers that cannot. */
-  function attachInMode(program: string): { readonly link: AttachedLink; readonly mode: XdpAttachMode } {
+  function attachInMode(program: Pin): { readonly link: AttachedLink; readonly mode: XdpAttachMode } {
     const configured = host.config.interfaces.get(place.interface)?.xdpMode ?? null;
     const wanted = record.mode ?? configured ?? "drv";
     try {
@@ -90,11 +106,26 @@ function tcSeat(host: Host, { place, record }: SeatParts): Seat {
       host.kernel.attachTc(program, hook, filter);
       return { kernelLinkId: null, filter, mode: null };
     },
-    swap: (_old, next) => host.kernel.replaceTc(next, hook, filter),
+    swap(old, next) {
+      const runs = host.kernel.tcFilterProgram(hook, filter);
+      // Netlink cannot replace on a condition, as BPF_LINK_UPDATE does.
+      if (runs !== null && runs !== old.id) throw filterTaken(place, { runs, expected: old.id });
+      host.kernel.replaceTc(next, hook, filter);
+    },
     running: () => host.kernel.tcFilterProgram(hook, filter),
     leave: () => void host.kernel.detachTc(hook, filter),
   };
 }
+
+const filterTaken = (place: ChainPlace, programs: { readonly runs: number; readonly expected: number }): BpfmanError =>
+  new BpfmanError(
+    "STATE_CONFLICT",
+    `change the chain on ${placeName(place)}: its filter runs program ${programs.runs}, not bpfman's ${programs.expected}`,
+    {
+      details: { ...place.key, interface: place.interface, ...programs },
+      hint: 'somebody replaced the program of that filter: see "tc filter show"; "bpfman dispatcher delete" forgets the chain',
+    },
+  );
 
 /** A filter of our own for a hook that has none yet: at our priority, the first handle that nobody uses. */
 export function chooseFilter(host: Host, place: ChainPlace): FilterRef | null {

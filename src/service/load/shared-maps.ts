@@ -1,7 +1,8 @@
 /** Which maps a load takes over instead of creating: those of a map owner, and those pinned by name. */
-import { type ProgramId, programId } from "../../domain/ids.ts";
+import { type MapId, type ProgramId, programId } from "../../domain/ids.ts";
 import { mapTypeJson } from "../../domain/kernel-words.ts";
 import type { ObjectFile, ObjectMap } from "../../domain/object-file.ts";
+import { mapPin, type Pin } from "../../domain/pin.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import type { Host } from "../../platform/host.ts";
 import type { KernelMap } from "../../platform/kernel.ts";
@@ -29,22 +30,37 @@ function requireSameShape(wanted: ObjectMap, there: KernelMap, owner: string): v
   );
 }
 
-/** The map behind a pin; null when there is no pin. */
-function pinnedMap(host: Host, path: string): KernelMap | null {
-  const handle = host.kernel.openPin(path);
+/** A map to take over. */
+export interface SharedMap extends Pin {
+  /** Somebody else pinned it there. */
+  readonly foreign: boolean;
+}
+
+interface There {
+  readonly pin: SharedMap;
+  readonly map: KernelMap;
+}
+
+/**
+ * The map at a path, which has to be the one that our rows name there; null when there is no pin. Throws STATE_CONFLICT.
+ */
+function pinnedMap(host: Host, path: string): There | null {
+  const known = host.store.mapPinnedAt(path);
+  const handle = host.kernel.openPin(known === null ? path : mapPin(path, known.id));
   if (handle === null) return null;
   try {
     if (handle.kind !== "map") {
       throw new BpfmanError("STATE_CONFLICT", `pin "${path}" holds a ${handle.kind}, not a map`, { details: { path } });
     }
-    return host.kernel.map(handle.id as KernelMap["id"]);
+    const map = host.kernel.map(handle.id as MapId);
+    return map && { pin: { ...mapPin(path, map.id), foreign: known?.foreign ?? true }, map };
   } finally {
     handle.close();
   }
 }
 
-/** Pins of all maps that live in the folder of `owner`, by full name. Throws MAP_OWNER_NOT_FOUND. */
-function ownerPins(host: Host, owner: ProgramId): Map<string, string> {
+/** The maps of all programs that use those of `owner`, by full name. Throws MAP_OWNER_NOT_FOUND. */
+function ownedMaps(host: Host, owner: ProgramId): Map<string, string> {
   const record = host.store.program(owner);
   if (record === null || record.mapOwnerId !== null) {
     throw new BpfmanError("MAP_OWNER_NOT_FOUND", `map_owner_id ${owner} does not exist`, {
@@ -63,34 +79,34 @@ function ownerPins(host: Host, owner: ProgramId): Map<string, string> {
 }
 
 /**
- * Full map name -> pin path for every map to take over, shapes checked. Throws MAP_OWNER_NOT_FOUND, MAP_MISMATCH, and
- * STATE_CONFLICT when an owner's pin has gone.
+ * Every map to take over, by full name, shapes checked. Throws MAP_OWNER_NOT_FOUND, MAP_MISMATCH, and STATE_CONFLICT when
+ * an owner's pin has gone, or a pin holds another map than our rows say.
  */
-export function mapsToReuse(host: Host, object: ObjectFile, requestedOwner: number | null): Map<string, string> {
-  const reuse = new Map<string, string>();
-  const pins = requestedOwner === null ? new Map<string, string>() : ownerPins(host, programId(requestedOwner));
+export function mapsToReuse(host: Host, object: ObjectFile, requestedOwner: number | null): Map<string, SharedMap> {
+  const reuse = new Map<string, SharedMap>();
+  const owned = requestedOwner === null ? new Map<string, string>() : ownedMaps(host, programId(requestedOwner));
   for (const map of object.maps) {
-    const owned = pins.get(map.name);
-    if (owned !== undefined) {
-      const there = pinnedMap(host, owned);
+    const ofOwner = owned.get(map.name);
+    if (ofOwner !== undefined) {
+      const there = pinnedMap(host, ofOwner);
       if (there === null) {
         throw new BpfmanError(
           "STATE_CONFLICT",
-          `map "${map.name}" of program ${requestedOwner} has lost its pin "${owned}"`,
+          `map "${map.name}" of program ${requestedOwner} has lost its pin "${ofOwner}"`,
           {
-            details: { map: map.name, path: owned },
+            details: { map: map.name, path: ofOwner },
             hint: `unload program ${requestedOwner} and load it again`,
           },
         );
       }
-      requireSameShape(map, there, `program ${requestedOwner}`);
-      reuse.set(map.name, owned);
+      requireSameShape(map, there.map, `program ${requestedOwner}`);
+      reuse.set(map.name, there.pin);
     } else if (map.pinByName) {
       const path = host.pins.paths.sharedMap(map.name);
       const there = pinnedMap(host, path);
       if (there === null) continue;
-      requireSameShape(map, there, `"${path}"`);
-      reuse.set(map.name, path);
+      requireSameShape(map, there.map, `"${path}"`);
+      reuse.set(map.name, there.pin);
     }
   }
   return reuse;

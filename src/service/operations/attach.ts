@@ -1,6 +1,7 @@
 import type { LinkAnswer } from "../../domain/answer.ts";
 import { TCX_ATTEMPTS_MAX } from "../../domain/limits.ts";
 import { attachKindOf } from "../../domain/link.ts";
+import { linkPin, programPin } from "../../domain/pin.ts";
 import { APPLICATION_KEY, type Metadata, NOUN_APPLICATION_KEY, type ProgramRecord } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { linkAnswer } from "../../inspect/link.ts";
@@ -9,6 +10,7 @@ import type { AttachedLink } from "../../platform/kernel.ts";
 import type { AttachSpec } from "../attach/target.ts";
 import type { ChainTarget } from "../chain/attach.ts";
 import { type Context, operation } from "../operation.ts";
+import { removePins } from "../own-pins.ts";
 import { carryOut } from "../plan.ts";
 import { requireProgram } from "../programs.ts";
 import { type AttachRequest, type AttachTarget, attachRequest } from "../requests/attach.ts";
@@ -55,7 +57,7 @@ function inherited({ metadata }: ProgramRecord): Metadata {
 function attachToHook(host: Host, program: ProgramRecord, spec: AttachSpec): AttachedLink {
   for (let attempt = 1; ; attempt++) {
     try {
-      return host.kernel.attach(program.pinPath, spec.kernelAttach());
+      return host.kernel.attach(programPin(program.pinPath, program.id), spec.kernelAttach());
     } catch (cause) {
       if (!(cause instanceof BpfmanError)) throw cause;
       if (cause.code === "ALREADY_ATTACHED") throw namingLink(host, cause, { program, spec });
@@ -133,10 +135,11 @@ function attachSpec(host: Host, { program, request, spec }: Resolved, context: C
     context.note({ program: program.id, link: pending.id });
     const attached = await steps.step("attach", () => attachToHook(host, program, spec));
     try {
+      await steps.step("say which link it is", () => host.store.expectLink(pending.id, attached.id));
       await steps.step(
         `pin link ${pending.id}`,
         () => attached.pin(pending.pinPath),
-        () => void host.pins.remove(pending.pinPath),
+        () => removePins(host, [linkPin(pending.pinPath, attached.id)]),
       );
       await steps.step("finish the row", () => host.store.settleLink(pending.id, attached.id));
     } finally {

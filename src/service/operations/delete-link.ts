@@ -5,6 +5,7 @@ import { deletePrograms, withDependants } from "../delete.ts";
 import { type Context, operation } from "../operation.ts";
 import { requireLink } from "../programs.ts";
 import { removeLink } from "../remove-link.ts";
+import { requireOwnPins } from "../remove-program.ts";
 import { type DeleteLinkRequest, deleteLinkRequest } from "../requests/links.ts";
 
 /** Detaches the link; its program goes with it when that was its last. */
@@ -14,6 +15,7 @@ async function deleteLink(host: Host, request: DeleteLinkRequest, context: Conte
   const isLast = host.store.links(link.programId).every((other) => other.id === link.id);
   const programs: ProgramRecord[] = program !== null && isLast ? withDependants(host, program, request) : [];
   context.note({ program: link.programId, link: link.id });
+  for (const each of programs) requireOwnPins(host, each);
   await removeLink(host, { record: link, state: "ready" }, context);
   return deletePrograms(host, { programs, detached: [link.id] }, context);
 }

@@ -2,6 +2,7 @@ import type { LoadAnswer } from "../../domain/answer.ts";
 import { type ProgramId, programId } from "../../domain/ids.ts";
 import { OBJECT_BYTES_MAX } from "../../domain/limits.ts";
 import type { ObjectFile } from "../../domain/object-file.ts";
+import { mapPin, type Pin, programPin } from "../../domain/pin.ts";
 import {
   APPLICATION_KEY,
   type ImageSource,
@@ -20,8 +21,9 @@ import type { Sources } from "../../platform/runtime.ts";
 import { checkLabelled } from "../load/labelled.ts";
 import { decodeGlobals, placeGlobals } from "../load/globals.ts";
 import { selectPrograms } from "../load/select.ts";
-import { mapsToReuse } from "../load/shared-maps.ts";
+import { mapsToReuse, type SharedMap } from "../load/shared-maps.ts";
 import { type Context, operation } from "../operation.ts";
+import { removePins } from "../own-pins.ts";
 import { carryOut, type Plan } from "../plan.ts";
 import { removeTestDispatchers } from "../remove-program.ts";
 import { type LoadRequest, loadRequest } from "../requests/load.ts";
@@ -42,7 +44,7 @@ interface LoadPlan {
   readonly image: ImageSource | null;
   readonly specs: readonly ProgramSpec[];
   readonly globals: ReadonlyMap<string, Uint8Array>;
-  readonly reuse: ReadonlyMap<string, string>;
+  readonly reuse: ReadonlyMap<string, SharedMap>;
   readonly metadata: Metadata;
   readonly requestedOwner: ProgramId | null;
 }
@@ -101,6 +103,10 @@ async function loadIntoKernel(host: Host, plan: LoadPlan): Promise<LoadedObject>
     }),
     globals: placeGlobals(plan.object, plan.globals),
     reuse: plan.reuse,
+    testDispatchers: {
+      recorded: (path) => host.store.recordedPins(path)[0] ?? null,
+      record: (pin) => host.store.recordPins([pin]),
+    },
   });
   return loading.catch(async (thrown: unknown) => {
     const { withSource } = await import("../load/refusal.ts");
@@ -126,12 +132,15 @@ function recordsOf(host: Host, plan: LoadPlan, loaded: LoadedObject): ProgramRec
   const pinByName = new Set(plan.object.maps.filter((map) => map.pinByName).map((map) => map.name));
   const createdAt = host.now();
 
-  const pinOf = (name: string): string =>
-    plan.reuse.get(name) ?? (pinByName.has(name) ? paths.sharedMap(name) : paths.map(owner, name));
+  const pinOf = (name: string): Pick<ProgramMap, "pinPath" | "foreign"> => {
+    const shared = plan.reuse.get(name);
+    if (shared?.foreign) return { pinPath: shared.path, foreign: true };
+    return { pinPath: shared?.path ?? (pinByName.has(name) ? paths.sharedMap(name) : paths.map(owner, name)) };
+  };
   const mapsOf = (program: LoadedProgram): ProgramMap[] =>
     loaded.maps
       .filter((map) => program.kernel.mapIds.includes(map.id))
-      .map((map) => ({ id: map.id, name: map.name, pinPath: map.internal ? null : pinOf(map.name) }));
+      .map(({ id, name, internal }) => ({ id, name, ...(internal ? { pinPath: null } : pinOf(name)) }));
 
   return plan.specs.map((spec, index) => {
     const program = programs[index] as LoadedProgram;
@@ -163,12 +172,13 @@ const createdMaps = (loaded: LoadedObject): ReadonlySet<string> =>
 /** Pins every map that is new, each once. */
 async function pinMaps(host: Host, steps: Plan, { loaded, records }: Loaded): Promise<void> {
   const created = createdMaps(loaded);
-  const pins = new Map<string, string>();
+  const pins = new Map<string, Pin>();
   for (const record of records) {
-    for (const map of record.maps) if (map.pinPath !== null && created.has(map.name)) pins.set(map.name, map.pinPath);
+    for (const { name, id, pinPath } of record.maps)
+      if (pinPath !== null && created.has(name)) pins.set(name, mapPin(pinPath, id));
   }
   const folder = records[0]?.mapPinPath as string;
-  const needsFolder = [...pins.values()].some((path) => path.startsWith(`${folder}/`));
+  const needsFolder = [...pins.values()].some(({ path }) => path.startsWith(`${folder}/`));
   if (needsFolder && !host.pins.exists(folder)) {
     await steps.step(
       `make map folder ${folder}`,
@@ -176,11 +186,11 @@ async function pinMaps(host: Host, steps: Plan, { loaded, records }: Loaded): Pr
       () => void host.pins.removeFolder(folder),
     );
   }
-  for (const [name, path] of pins) {
+  for (const [name, pin] of pins) {
     await steps.step(
       `pin map ${name}`,
-      () => loaded.pinMap(name, path),
-      () => void host.pins.remove(path),
+      () => loaded.pinMap(name, pin.path),
+      () => removePins(host, [pin]),
     );
   }
 }
@@ -225,7 +235,7 @@ async function load(host: Host, request: LoadInput, context: Context): Promise<L
         await steps.step(
           `pin program ${record.id}`,
           () => loaded.pinProgram(record.name, record.pinPath),
-          () => void host.pins.remove(record.pinPath),
+          () => removePins(host, [programPin(record.pinPath, record.id)]),
         );
       }
       await steps.step("finish the rows", () =>

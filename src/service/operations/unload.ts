@@ -4,7 +4,7 @@ import type { Host } from "../../platform/host.ts";
 import { type Context, operation } from "../operation.ts";
 import { programMissing } from "../programs.ts";
 import { removeLink } from "../remove-link.ts";
-import { removeProgram } from "../remove-program.ts";
+import { removeProgram, requireOwnPins } from "../remove-program.ts";
 import { type UnloadRequest, unloadRequest } from "../requests/programs.ts";
 
 async function unload(host: Host, request: UnloadRequest, context: Context): Promise<UnloadAnswer> {
@@ -19,6 +19,7 @@ async function unload(host: Host, request: UnloadRequest, context: Context): Pro
   }
   const links = host.store.links(id);
   context.note({ program: id, links: links.map((link) => link.id) });
+  requireOwnPins(host, program);
   for (const record of links) await removeLink(host, { record, state: "ready" }, context);
   await removeProgram(host, { record: program, state: "ready" }, context);
   return { program_id: id, detached: links.map((link) => link.id), unloaded: true };

@@ -230,6 +230,18 @@ describe("the hook", () => {
   });
 });
 
+test("a TC filter whose program somebody replaced is not changed; deleting the chain leaves it", async () => {
+  const [a, b] = [await load("t_a"), await load("t_b")];
+  const { record } = await attachTc(a);
+  bed.kernel.addForeignFilter(TC_HOOK, { priority: 50, handle: 1 }, 4711);
+  const error = await expectCode(attachTc(b), "STATE_CONFLICT");
+  expect(error.message).toContain("its filter runs program 4711");
+  await expectCode(invoke("link/update", { linkId: record.id, priority: 1 }), "STATE_CONFLICT");
+  expect(await invoke("link/list", {})).toMatchObject({ links: [{ id: record.id }] });
+  await invoke("dispatcher/delete", TC_KEY);
+  expect(bed.kernel.snapshot().filters).toEqual([4711]);
+});
+
 /** What database and kernel say must agree, whole. */
 function expectWhole(): void {
   bed.inspect((host) => {
@@ -255,6 +267,8 @@ function expectWhole(): void {
       expect(running).toEqual(members.map((link) => link.programId));
     }
     expect(bed.traces().kernel.pins).toEqual([...pins].sort());
+    const recorded = host.store.recordedPins(host.pins.paths.root).map((pin) => pin.path);
+    expect(recorded).toEqual([...pins].filter((path) => /\/(xdp|tc-ingress)\//.test(path)).sort());
     expect(bed.traces().folders.filter((path) => !path.includes("/maps/"))).toEqual([...folders].sort());
   });
 }

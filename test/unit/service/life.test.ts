@@ -384,6 +384,7 @@ describe("lists", () => {
       programs: [{ name: "filter", type: "xdp", attachFunction: null, asExtension: false }],
       globals: [],
       reuse: new Map(),
+      testDispatchers: { recorded: () => null, record: () => {} },
     });
     const foreign = fake.programs[0]?.kernel.id as number;
     expect((await invoke("program/list", {})).programs.map((entry) => entry.program_id)).toEqual([id]);

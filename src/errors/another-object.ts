@@ -1,0 +1,15 @@
+import type { Pin } from "../domain/pin.ts";
+import { BpfmanError } from "./error.ts";
+
+/** The error for a path at which somebody has pinned another object than the one that bpfman pinned there. */
+export function anotherObject(pin: Pin, found: Pick<Pin, "kind" | "id">): BpfmanError {
+  const { path, kind, id } = pin;
+  return new BpfmanError(
+    "STATE_CONFLICT",
+    `use pin "${path}": it holds ${found.kind} ${found.id}, where bpfman pinned ${kind} ${id}`,
+    {
+      details: { pin: path, found: { kind: found.kind, id: found.id }, expected: { kind, id } },
+      hint: `bpfman leaves alone what it did not pin: move it elsewhere in that file system ("mv"), and try again`,
+    },
+  );
+}
