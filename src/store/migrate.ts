@@ -11,7 +11,7 @@ export interface Schema {
 
 /** The product's. A test holds the number against the steps. */
 export const SCHEMA: Schema = {
-  version: 3,
+  version: 4,
   steps: () => (require("./migrations.ts") as typeof import("./migrations.ts")).MIGRATIONS,
 };
 
