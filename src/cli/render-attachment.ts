@@ -8,7 +8,8 @@ export function attachmentOf({ details }: Pick<LinkRecordAnswer, "details">): st
   if ("interface" in details) {
     const direction = "direction" in details ? ` ${details.direction}` : "";
     const namespace = details.netns === null ? "" : ` ${details.netns}`;
-    return `${details.interface}${direction} pos-${details.position}${namespace}`;
+    const position = details.nsid === 0 ? "(gone)" : `pos-${details.position}`;
+    return `${details.interface}${direction} ${position}${namespace}`;
   }
   if ("group" in details) return `${details.group}/${details.name}`;
   if ("target" in details) return `${details.target} ${details.fn_name ?? `+0x${details.offset.toString(16)}`}`;

@@ -370,6 +370,11 @@ export class FakeKernel implements KernelPort {
     this.#filters.set(filterName(hook, filter), programId(program));
   }
 
+  /** What happens to filters when their interface goes. */
+  forgetFilters(): void {
+    this.#filters.clear();
+  }
+
   /** The chain that runs on a hook, as the programs in its slots. */
   chainOn(hook: InterfaceHook | TcHook): ProgramId[] {
     const program =

@@ -10,7 +10,7 @@ import { carryOut } from "../plan.ts";
 import { waitUntil } from "../wait.ts";
 import type { RowState } from "../../domain/program.ts";
 import { type ChainLink, linksOf, membersOf } from "./members.ts";
-import { type ChainPlace, placeName, placeOf } from "./place.ts";
+import { type ChainPlace, hasLostHook, placeName, placeOf, withoutHook } from "./place.ts";
 import { rebuild, removeAtRest } from "./rebuild.ts";
 import { seatOf } from "./seat.ts";
 
@@ -25,7 +25,9 @@ const isGone = (cause: unknown): boolean =>
 
 export async function removeFromChain(host: Host, row: ChainRow, context: Context): Promise<void> {
   const link = row.record;
+  if (hasLostHook(link.details)) return host.store.deleteLink(link.id);
   const place = placeOf(link.details);
+  let gone = false;
   const rest = membersOf(host, place.key).filter((member) => member.link !== link.id);
   const forget = (): void => host.store.deleteLink(link.id);
   await carryOut(context, async (steps) => {
@@ -40,12 +42,25 @@ export async function removeFromChain(host: Host, row: ChainRow, context: Contex
       await carryOut(context, (inner) => rebuild(host, { place, members, commit: forget }, { steps: inner, context }));
     } catch (cause) {
       if (!isGone(cause)) throw cause;
-      if (link.pinPath !== "") host.pins.remove(link.pinPath);
-      forget();
+      gone = true;
+      // Before the pins go: killed in between, the next command finds one link on its way out and no others.
+      loseHook(host, place, link.id);
+      const others = rest.map((member) => member.link);
+      context.log.warn(`${placeName(place)} has gone, and the chain with it`, { links_that_ran_there: others });
     }
   });
-  if (rest.length === 0) removeChain(host, { place, links: [link] }, context);
+  if (rest.length === 0 || gone) removeChain(host, { place, links: [link] }, context);
   await untilGone(host, link);
+}
+
+/** The other links of a chain run no more; their rows stay, so that they can be detached like all others. */
+function loseHook(host: Host, place: ChainPlace, except: LinkId): void {
+  const others = linksOf(host, place.key).filter((link) => link.id !== except);
+  host.store.transaction(() => {
+    for (const { id, details } of others) {
+      host.store.moveLink(id, { details: withoutHook(details), pinPath: "", kernelLinkId: null });
+    }
+  });
 }
 
 async function untilGone(host: Host, { kernelLinkId, programId }: ChainLink): Promise<void> {

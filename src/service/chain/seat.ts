@@ -90,10 +90,24 @@ function tcSeat(host: Host, { place, record }: SeatParts): Seat {
       host.kernel.attachTc(program, hook, filter);
       return { kernelLinkId: null, filter, mode: null };
     },
-    swap: (_old, next) => host.kernel.replaceTc(next, hook, filter),
+    swap(_old, next) {
+      requireNamespace(host, place);
+      host.kernel.replaceTc(next, hook, filter);
+    },
     running: () => host.kernel.tcFilterProgram(hook, filter),
     leave: () => void host.kernel.detachTc(hook, filter),
   };
+}
+
+/**
+ * A namespace that was deleted may have a successor at its path, where a filter at our place is somebody else's. Throws
+ * NETNS_NOT_FOUND. The caller's own namespace has no path, and is not judged.
+ */
+function requireNamespace(host: Host, { key, netns }: ChainPlace): void {
+  if (netns === null || host.network.namespaceId(netns) === key.nsid) return;
+  throw new BpfmanError("NETNS_NOT_FOUND", `network namespace "${netns}" is another one than it was`, {
+    details: { netns, nsid: key.nsid },
+  });
 }
 
 /** A filter of our own for a hook that has none yet: at our priority, the first handle that nobody uses. */
