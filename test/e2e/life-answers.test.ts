@@ -1,14 +1,16 @@
 /** The JSON answers of the executable have exactly the keys that the documentation gives them. */
 import { describe, expect, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync } from "node:fs";
 import { release } from "node:os";
-import { resolve } from "node:path";
+import { relative, resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
-import { executable, idOf } from "../fakes/executable.ts";
-import { cable } from "../fakes/kernel-lab.ts";
+import type { ProgramListAnswer } from "../../src/domain/answer.ts";
+import { BPFMAN, executable, idOf } from "../fakes/executable.ts";
+import { cable, sh } from "../fakes/kernel-lab.ts";
 import { tcxTest } from "../fakes/tcx-test.ts";
 
 buildBpf();
+const ROOT = resolve(import.meta.dir, "../..");
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/life.bpf.o");
 const bpfman = executable();
 
@@ -119,6 +121,11 @@ function expectProgram(program: ProgramJson): void {
   for (const map of status.maps) expect(keys(map)).toEqual(MAP);
 }
 
+/** What a bpfman says that loaded nothing. */
+function elsewhere<T>(...words: readonly string[]): T {
+  return JSON.parse(sh(BPFMAN, "--runtime-dir", bpfman.path("elsewhere"), ...words, "-o", "json"));
+}
+
 /** `more` is what the kernel says of links of that kind alone. */
 function expectLink(link: LinkJson, more: readonly string[]): void {
   expect(keys(link)).toEqual(["record", "status"]);
@@ -172,6 +179,50 @@ test("load, get program and list programs", async () => {
   });
   expect(await bpfman.json("list", "programs")).toEqual({ programs: [] });
   expect(await bpfman.json("list", "links")).toEqual({ links: [] });
+});
+
+test("one program has one load time, whoever asks: load, get, list, and a bpfman that did not load it", async () => {
+  const { programs }: { programs: ProgramJson[] } = await bpfman.json(
+    "load",
+    "file",
+    "-p",
+    OBJECT,
+    "--programs",
+    "tcx:count",
+  );
+  const id = String(programs[0]?.record.program_id);
+  const time = programs[0]?.status.kernel.loaded_at as string;
+  const times = new Set<unknown>([time]);
+  const foreign = new Set<unknown>();
+  for (let call = 0; call < 20; call++) {
+    const got: ProgramJson = await bpfman.json("get", "program", id);
+    times.add(got.status.kernel.loaded_at);
+    const other = elsewhere<ProgramJson>("get", "program", id);
+    expect(other.record).toBeNull();
+    foreign.add(other.status.kernel.loaded_at);
+  }
+  const listed: { programs: { kernel: Json }[] } = await bpfman.json("program", "list");
+  times.add(listed.programs[0]?.kernel.loaded_at);
+  expect([...times]).toEqual([time]);
+  // The same computation in every process, on the same clocks.
+  expect([...foreign]).toEqual([time]);
+});
+
+test("the path is the one that was typed, in JSON and in text; the file it was is remembered", async () => {
+  copyFileSync(OBJECT, bpfman.path("typed.o"));
+  const typed = relative(ROOT, bpfman.path("typed.o"));
+  const loaded: { programs: ProgramJson[] } = await bpfman.json("load", "file", "-p", typed, "--programs", "tcx:count");
+  const absolute = bpfman.path("typed.o");
+  expect(loaded.programs[0]?.record.load).toMatchObject({ source_path: typed, absolute_source_path: absolute });
+  const id = String(loaded.programs[0]?.record.program_id);
+  expect(await bpfman.ok("program", "get", id)).toContain(` ${typed} \n`);
+});
+
+test("programs that bpfman did not load have the kernel's word for a type", async () => {
+  const [program] = await bpfman.load(OBJECT, "--programs", "tcx:count");
+  const { programs } = elsewhere<ProgramListAnswer>("program", "list", "--all");
+  const entry = programs.find((each) => each.program_id === program?.record?.program_id);
+  expect(entry).toMatchObject({ managed: false, type: "schedcls", kernel: { program_type: "schedcls" } });
 });
 
 test("attach, get link and list links of a tracepoint", async () => {

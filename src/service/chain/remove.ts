@@ -46,7 +46,7 @@ export async function removeFromChain(host: Host, row: ChainRow, context: Contex
       // Before the pins go: killed in between, the next command finds one link on its way out and no others.
       loseHook(host, place, link.id);
       const others = rest.map((member) => member.link);
-      context.log.warn(`${placeName(place)} has gone, and the chain with it`, { links_that_ran_there: others });
+      context.log.info(`${placeName(place)} has gone, and the chain with it`, { links_that_ran_there: others });
     }
   });
   if (rest.length === 0 || gone) removeChain(host, { place, links: [link] }, context);
