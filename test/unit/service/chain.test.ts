@@ -370,6 +370,38 @@ for (const [kind, prefix] of [
   }
 }
 
+test.each(["x", "t"])("the end of a chain whose interface has gone, killed at each step (%s_)", async (prefix) => {
+  const put = prefix === "x" ? attach : attachTc;
+  for (let step = 1; ; step++) {
+    bed.close();
+    bed = makeTestBed();
+    bed.kernel.ext = true;
+    bed.files.contents.set("/x.o", compileBpf(OBJECT));
+    invoke = createInvoke(bed.runtime);
+    for (const letter of ["a", "b", "c"]) await put(await load(`${prefix}_${letter}`));
+    bed.kernel.goneInterfaces.add(2);
+    bed.faults.reset();
+    bed.faults.dieAt = step;
+    await invoke("link/detach", { linkId: 2 }).catch(() => {});
+    const steps = bed.faults.calls.length;
+    bed.faults.reset();
+    bed.kernel.closeAll();
+    // Whatever was done, all of it can be taken away.
+    for (const linkId of [1, 2, 3]) await invoke("link/detach", { linkId, ignoreMissing: true });
+    expect((await invoke("dispatcher/list", {})).dispatchers).toEqual([]);
+    for (const programId of [100, 101, 102]) await invoke("program/unload", { programId, ignoreMissing: true });
+    for (const { program_id } of (await invoke("program/list", {})).programs) {
+      await invoke("program/unload", { programId: program_id });
+    }
+    expect([step, bed.traces().kernel.pins]).toEqual([step, []]);
+    bed.inspect((host) => expect([host.store.links(), host.store.unsettledLinks()]).toEqual([[], []]));
+    if (steps < step) {
+      expect(step).toBeGreaterThan(6);
+      break;
+    }
+  }
+});
+
 test("completion knows the numbers that name a chain", async () => {
   await attach(await load("x_a"));
   await attachTc(await load("t_a"), { direction: "egress" });
