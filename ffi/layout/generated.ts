@@ -50,6 +50,14 @@ export const LINK_TYPE = {
   NETKIT: 13,
 } as const;
 
+export const PERF_EVENT_KIND = {
+  UPROBE: 1,
+  URETPROBE: 2,
+  KPROBE: 3,
+  KRETPROBE: 4,
+  TRACEPOINT: 5,
+} as const;
+
 export const PERF_TYPE = {
   SOFTWARE: 1,
   TRACEPOINT: 2,
@@ -212,15 +220,27 @@ export const LINK_INFO = {
     id: { offset: 4, size: 4 },
     prog_id: { offset: 8, size: 4 },
     tracing_attach_type: { offset: 16, size: 4 },
+    tracing_target_obj_id: { offset: 20, size: 4 },
+    tracing_target_btf_id: { offset: 24, size: 4 },
+    tracing_cookie: { offset: 32, size: 8 },
     cgroup_attach_type: { offset: 24, size: 4 },
     netns_attach_type: { offset: 20, size: 4 },
     xdp_ifindex: { offset: 16, size: 4 },
     perf_event_type: { offset: 16, size: 4 },
+    perf_event_name: { offset: 24, size: 8 },
+    perf_event_name_len: { offset: 32, size: 4 },
+    kprobe_offset: { offset: 36, size: 4 },
+    kprobe_addr: { offset: 40, size: 8 },
+    kprobe_missed: { offset: 48, size: 8 },
+    kprobe_cookie: { offset: 56, size: 8 },
+    uprobe_offset: { offset: 36, size: 4 },
+    uprobe_cookie: { offset: 40, size: 8 },
+    tracepoint_cookie: { offset: 40, size: 8 },
     tcx_ifindex: { offset: 16, size: 4 },
     tcx_attach_type: { offset: 20, size: 4 },
     netkit_attach_type: { offset: 20, size: 4 },
   },
-  size: 28,
+  size: 64,
 } as const;
 
 /** struct perf_event_attr */

@@ -54,11 +54,30 @@ export function findLibrary(library: string): void {
   throw new LibraryError("missing", library, { text });
 }
 
+const CLOCK_REALTIME = 0;
 const CLOCK_BOOTTIME = 7;
 
-/** CLOCK_BOOTTIME in nanoseconds: the clock of `load_time` in bpf_prog_info (time since boot, sleep included). */
-export function bootTimeNs(): bigint {
+/** clock_gettime(2), in nanoseconds. */
+function clockNs(clock: number): bigint {
   const time = new BigInt64Array(new ArrayBuffer(16));
-  checked("clock_gettime", libc().clock_gettime(CLOCK_BOOTTIME, time));
+  checked("clock_gettime", libc().clock_gettime(clock, time));
   return (time[0] ?? 0n) * 1_000_000_000n + (time[1] ?? 0n);
+}
+
+const CLOCK_READINGS = 3;
+
+/**
+ * How far CLOCK_REALTIME is ahead of CLOCK_BOOTTIME, in nanoseconds: the wall clock's time of the boot. In the kernel it
+ * is a constant that changes only when somebody sets the clock; read from here it is true to within the time that three
+ * system calls take, of several readings the best.
+ */
+export function bootRealtimeNs(): bigint {
+  let best = { offset: 0n, window: -1n };
+  for (let reading = 0; reading < CLOCK_READINGS; reading++) {
+    const before = clockNs(CLOCK_BOOTTIME);
+    const wall = clockNs(CLOCK_REALTIME);
+    const window = clockNs(CLOCK_BOOTTIME) - before;
+    if (best.window < 0n || window < best.window) best = { offset: wall - before - window / 2n, window };
+  }
+  return best.offset;
 }

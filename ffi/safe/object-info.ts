@@ -1,6 +1,6 @@
-import { INFO_ATTR, LINK_INFO, LINK_TYPE, MAP_INFO, PROG_INFO } from "../layout/generated.ts";
+import { INFO_ATTR, LINK_INFO, LINK_TYPE, MAP_INFO, PERF_EVENT_KIND, PROG_INFO } from "../layout/generated.ts";
 import { decode, encode, type FieldValues, type StructLayout, type StructReader } from "../layout/struct.ts";
-import { addressOf, allocate, keepAlive } from "../memory.ts";
+import { addressOf, allocate, keepAlive, textUntilNul } from "../memory.ts";
 import { bpf } from "./bpf.ts";
 
 /**
@@ -94,6 +94,41 @@ export function mapInfo(fd: number): MapInfo {
   };
 }
 
+/**
+ * What only links of some kind have. Perf events say what they are since Linux 6.6, their `missed` and cookies came
+ * later, as did the cookie of a tracing link: fields that a kernel does not have yet are 0.
+ */
+export type LinkFacts =
+  /** The interface is 0 when it has gone. */
+  | { readonly kind: "xdp" | "tcx"; readonly ifindex: number }
+  | {
+      readonly kind: "tracing";
+      /** The program that an extension extends; for a function of the kernel the id of the BTF it is in. */
+      readonly targetObjectId: number;
+      /** The function, by its type id in that BTF. */
+      readonly targetBtfId: number;
+      readonly cookie: bigint;
+    }
+  | {
+      readonly kind: "kprobe" | "kretprobe";
+      readonly functionName: string;
+      /** Bytes from the start of the function. */
+      readonly offset: number;
+      /** 0 where the kernel hides addresses (kernel.kptr_restrict). */
+      readonly address: bigint;
+      /** How often it fired while it could not run. */
+      readonly missed: bigint;
+      readonly cookie: bigint;
+    }
+  | {
+      readonly kind: "uprobe" | "uretprobe";
+      readonly file: string;
+      /** Bytes from the start of the file. */
+      readonly offset: number;
+      readonly cookie: bigint;
+    }
+  | { readonly kind: "tracepoint"; readonly name: string; readonly cookie: bigint };
+
 /** struct bpf_link_info. */
 export interface LinkInfo {
   readonly type: number;
@@ -101,8 +136,8 @@ export interface LinkInfo {
   readonly programId: number;
   /** BPF_* attach type; null for the kinds of link that do not say. */
   readonly attachType: number | null;
-  /** Of an XDP link: its interface, 0 when that has gone. Null for other kinds. */
-  readonly xdpIfindex: number | null;
+  /** Null for kinds that say nothing more, and from kernels that do not say it. */
+  readonly facts: LinkFacts | null;
 }
 
 /** About the link behind `fd`. Throws SysError. */
@@ -114,11 +149,71 @@ export function linkInfo(fd: number): LinkInfo {
     id: info.u32("id"),
     programId: info.u32("prog_id"),
     attachType: attachTypeOf(type, info),
-    xdpIfindex: type === LINK_TYPE.XDP ? info.u32("xdp_ifindex") : null,
+    facts: factsOf(fd, type, info),
   };
 }
 
-function attachTypeOf(type: number, info: StructReader<typeof LINK_INFO>): number | null {
+type LinkReader = StructReader<typeof LINK_INFO>;
+
+function factsOf(fd: number, type: number, info: LinkReader): LinkFacts | null {
+  switch (type) {
+    case LINK_TYPE.XDP:
+      return { kind: "xdp", ifindex: info.u32("xdp_ifindex") };
+    case LINK_TYPE.TCX:
+      return { kind: "tcx", ifindex: info.u32("tcx_ifindex") };
+    case LINK_TYPE.TRACING:
+      return {
+        kind: "tracing",
+        targetObjectId: info.u32("tracing_target_obj_id"),
+        targetBtfId: info.u32("tracing_target_btf_id"),
+        cookie: info.u64("tracing_cookie"),
+      };
+    case LINK_TYPE.PERF_EVENT:
+      return perfFacts(fd, info);
+    default:
+      return null;
+  }
+}
+
+function perfFacts(fd: number, info: LinkReader): LinkFacts | null {
+  const event = info.u32("perf_event_type");
+  switch (event) {
+    case PERF_EVENT_KIND.KPROBE:
+    case PERF_EVENT_KIND.KRETPROBE:
+      return {
+        kind: event === PERF_EVENT_KIND.KPROBE ? "kprobe" : "kretprobe",
+        functionName: perfEventName(fd),
+        offset: info.u32("kprobe_offset"),
+        address: info.u64("kprobe_addr"),
+        missed: info.u64("kprobe_missed"),
+        cookie: info.u64("kprobe_cookie"),
+      };
+    case PERF_EVENT_KIND.UPROBE:
+    case PERF_EVENT_KIND.URETPROBE:
+      return {
+        kind: event === PERF_EVENT_KIND.UPROBE ? "uprobe" : "uretprobe",
+        file: perfEventName(fd),
+        offset: info.u32("uprobe_offset"),
+        cookie: info.u64("uprobe_cookie"),
+      };
+    case PERF_EVENT_KIND.TRACEPOINT:
+      return { kind: "tracepoint", name: perfEventName(fd), cookie: info.u64("tracepoint_cookie") };
+    default:
+      return null;
+  }
+}
+
+/** PATH_MAX (include/uapi/linux/limits.h), the longest of the names: that of a file. */
+const PERF_EVENT_NAME_BYTES = 4096;
+
+/** The function, file or tracepoint of a perf event's link: the kernel writes it where it is given room. */
+function perfEventName(fd: number): string {
+  const name = allocate(PERF_EVENT_NAME_BYTES);
+  objectInfo(fd, LINK_INFO, { perf_event_name: addressOf(name), perf_event_name_len: name.length });
+  return textUntilNul(name);
+}
+
+function attachTypeOf(type: number, info: LinkReader): number | null {
   switch (type) {
     case LINK_TYPE.TRACING:
       // The link of an extension has none, and says 0, which is a cgroup's.

@@ -1,10 +1,15 @@
 import type { LinkRecordAnswer } from "../domain/answer.ts";
 
-/** Where a link is attached, in one cell: `eth0 ingress pos-0`, `sched/sched_switch`, `libc.so.6 malloc`. */
+/**
+ * Where a link is attached, in one cell: `eth0 ingress pos-0`, with the namespace's file where one was named,
+ * `sched/sched_switch`, `libc.so.6 malloc`.
+ */
 export function attachmentOf({ details }: Pick<LinkRecordAnswer, "details">): string {
   if ("interface" in details) {
     const direction = "direction" in details ? ` ${details.direction}` : "";
-    return `${details.interface}${direction} pos-${details.position}`;
+    const namespace = details.netns === null ? "" : ` ${details.netns}`;
+    const position = details.nsid === 0 ? "(gone)" : `pos-${details.position}`;
+    return `${details.interface}${direction} ${position}${namespace}`;
   }
   if ("group" in details) return `${details.group}/${details.name}`;
   if ("target" in details) return `${details.target} ${details.fn_name ?? `+0x${details.offset.toString(16)}`}`;

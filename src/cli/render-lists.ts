@@ -1,4 +1,5 @@
 import type { LinkListAnswer, ProgramAnswer, ProgramListAnswer, ProgramListEntry } from "../domain/answer.ts";
+import { programTypeTextOfJson } from "../domain/kernel-words.ts";
 import { applicationOf } from "../domain/program.ts";
 import { attachmentOf } from "./render-attachment.ts";
 import { renderTable } from "./render-table.ts";
@@ -12,7 +13,7 @@ export function renderProgramList({ programs }: { readonly programs: readonly Pr
   const rows = programs.map((program) => [
     String(program.program_id),
     program.application ?? "",
-    program.type,
+    program.managed ? program.type : programTypeTextOfJson(program.type),
     program.function_name || "None",
     program.managed ? linksCell(program.links) : "(not managed)",
   ]);

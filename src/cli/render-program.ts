@@ -14,7 +14,7 @@ export function renderLoad(answer: LoadAnswer, styled: boolean): string {
 
 /** What bpfman knows and what the kernel says; only the latter for a program that bpfman did not load. */
 export function renderProgram(program: ProgramAnswer, styled: boolean): string {
-  const kernel = renderKernelState(program.status.kernel, program.record, styled);
+  const kernel = renderKernelState(program, styled);
   return program.record === null ? kernel : `${renderState(program, program.record, styled)}\n${kernel}`;
 }
 
@@ -47,11 +47,7 @@ function renderState({ status }: ProgramAnswer, record: ProgramRecordAnswer, sty
   );
 }
 
-function renderKernelState(
-  kernel: KernelProgramAnswer | null,
-  record: ProgramRecordAnswer | null,
-  styled: boolean,
-): string {
+function renderKernelState({ record, status: { kernel, stats } }: ProgramAnswer, styled: boolean): string {
   return renderFacts(
     "Kernel State",
     [
@@ -69,6 +65,10 @@ function renderKernelState(
       ["Size JITted:", kernel?.jited_size ?? null],
       ["Kernel Allocated Memory (bytes):", kernel?.has_memlock ? kernel.memlock : null],
       ["Verified Instruction Count:", kernel?.verified_insns ?? null],
+      // Null is what nobody counted.
+      ["Run Count:", stats?.run_count ?? null],
+      ["Run Time (ns):", stats?.runtime ?? null],
+      ["Recursion Misses:", stats?.recursion_misses ?? null],
     ],
     styled,
   );

@@ -6,7 +6,7 @@ import type { ServeOptions, Session } from "./command.ts";
 import { ROOT } from "./commands.ts";
 import { errorFormatOf, type Globals, readGlobals, showsColors } from "./global-flags.ts";
 import { printable } from "./printable.ts";
-import { renderJson } from "./render-json.ts";
+import { nounAnswer, renderJson } from "./render-json.ts";
 import {
   exitCodeOf,
   isUsage,
@@ -138,7 +138,9 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
     print(answer, text) {
       endProgress(run);
       const shown =
-        globals.output === "json" ? renderJson(answer) : text(answer, globals.color && host.stdoutIsTerminal);
+        globals.output === "json"
+          ? renderJson(run.trail.noun ? nounAnswer(answer) : answer)
+          : text(answer, globals.color && host.stdoutIsTerminal);
       if (shown !== "") host.out(shown);
     },
     write: (text) => host.out(text),

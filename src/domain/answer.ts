@@ -15,7 +15,10 @@ export interface ProgramRecordAnswer {
   readonly program_id: number;
   readonly load: {
     readonly object_path: string;
+    /** The file as it was named; null for images. */
     readonly source_path: string | null;
+    /** The file, from the root folder. Not in the noun-verb grammar. */
+    readonly absolute_source_path: string | null;
     readonly program_name: string;
     readonly program_type: ProgramType;
     readonly global_data: Readonly<Record<string, string>>;
@@ -64,11 +67,16 @@ export interface KernelProgramAnswer {
 
 export interface ProgramStatusAnswer {
   readonly kernel: KernelProgramAnswer | null;
+  /** Null right after a load, and where the kernel does not count and has not counted. */
   readonly stats: { readonly runtime: number; readonly run_count: number; readonly recursion_misses: number } | null;
-  /** Whether the pin is there, and the like: what is on the disk now. */
-  readonly prog_pin: { readonly path: string; readonly present: boolean } | null;
-  readonly map_dir: { readonly path: string; readonly present: boolean } | null;
-  readonly bytecode: { readonly path: string; readonly present: boolean } | null;
+  /** Paths; null for a program that bpfman did not load. */
+  readonly prog_pin: string | null;
+  readonly map_dir: string | null;
+  readonly bytecode: string | null;
+  /** What of it is on the disk now. Not in the noun-verb grammar. */
+  readonly prog_pin_present: boolean;
+  readonly map_dir_present: boolean;
+  readonly bytecode_present: boolean;
   readonly links: readonly LinkAnswer[];
   readonly maps: readonly MapAnswer[];
   readonly map_used_by: readonly number[];
@@ -132,6 +140,8 @@ export type LinkDetailsAnswer =
 
 export interface LinkRecordAnswer {
   readonly id: number;
+  /** The same number, under the name that it has everywhere else. Not in the noun-verb grammar. */
+  readonly link_id: number;
   readonly program_id: number;
   readonly kernel_link_id: number | null;
   readonly kind: LinkKind;
@@ -141,16 +151,62 @@ export interface LinkRecordAnswer {
   readonly metadata: Metadata;
 }
 
+/** What the kernel says of every link. */
+interface AnyKernelLinkAnswer {
+  readonly id: number;
+  readonly program_id: number;
+  /** Lower-case kernel words: `perf_event`, `tcx`, `xdp`, `tracing`. */
+  readonly link_type: string;
+  readonly attach_type: string | null;
+}
+
+/**
+ * What the kernel says of a link: with more for some kinds, as struct bpf_link_info has it. Numbers of 64 bits (cookies,
+ * addresses, counters) stand in the JSON with all their digits. Where a kernel does not have a field yet, it is 0.
+ */
+export type KernelLinkAnswer =
+  | AnyKernelLinkAnswer
+  /** XDP. The interface is 0 when it has gone. */
+  | (AnyKernelLinkAnswer & { readonly ifindex: number })
+  /** TCX. The revision is the hook's, which grows with each change; null when the hook cannot be read. */
+  | (AnyKernelLinkAnswer & { readonly ifindex: number; readonly revision: number | null })
+  /**
+   * Functions of the kernel and of programs: the object is the program that is extended (a slot of a dispatcher), or the
+   * BTF that describes the function.
+   */
+  | (AnyKernelLinkAnswer & {
+      readonly target_obj_id: number;
+      readonly target_btf_id: number;
+      readonly cookie: number;
+    })
+  | (AnyKernelLinkAnswer & {
+      readonly perf_event_type: "kprobe" | "kretprobe";
+      readonly function: string;
+      /** Bytes from the start of the function. */
+      readonly offset: number;
+      /** 0 where the kernel hides addresses. */
+      readonly kprobe_address: number;
+      /** How often it fired while it could not run. */
+      readonly kprobe_missed: number;
+      readonly cookie: number;
+    })
+  | (AnyKernelLinkAnswer & {
+      readonly perf_event_type: "uprobe" | "uretprobe";
+      readonly file: string;
+      /** Bytes from the start of the file. */
+      readonly offset: number;
+      readonly cookie: number;
+    })
+  | (AnyKernelLinkAnswer & {
+      readonly perf_event_type: "tracepoint";
+      readonly tracepoint: string;
+      readonly cookie: number;
+    });
+
 export interface LinkAnswer {
   readonly record: LinkRecordAnswer;
   readonly status: {
-    readonly kernel: {
-      readonly id: number;
-      readonly program_id: number;
-      /** Lower-case kernel words: `perf_event`, `tcx`, `xdp`, `tracing`. */
-      readonly link_type: string;
-      readonly attach_type: string | null;
-    } | null;
+    readonly kernel: KernelLinkAnswer | null;
     readonly kernel_seen: boolean;
     readonly pin_present: boolean;
     /** Full name of the program, for the text view; null when its row is gone. */
@@ -167,13 +223,15 @@ export interface ProgramListEntry {
   /** False for programs in the kernel that bpfman did not load. */
   readonly managed: boolean;
   readonly application: string | null;
-  /** bpfman's type for managed programs, the kernel's word for others. */
+  /** bpfman's type for managed programs, the kernel's word for others, as in `kernel.program_type`. */
   readonly type: string;
   readonly function_name: string;
   readonly links: readonly number[];
   /** Null for programs that are not managed, and in the summary view; likewise `kernel`. */
   readonly record: ProgramRecordAnswer | null;
   readonly kernel: KernelProgramAnswer | null;
+  /** The same `kernel`, where the answer for one program has it. Not in the noun-verb grammar. */
+  readonly status: { readonly kernel: KernelProgramAnswer | null };
 }
 export interface ProgramListAnswer {
   readonly programs: readonly ProgramListEntry[];

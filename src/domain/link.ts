@@ -29,7 +29,7 @@ export interface InterfaceRef {
   readonly ifindex: number;
   /** Path of the namespace file as the user gave it; null for the caller's own. */
   readonly netns: string | null;
-  /** Inode of the network namespace. */
+  /** Inode of the network namespace; 0 for a link of a chain whose interface, or its namespace, has gone. */
   readonly nsid: number;
 }
 

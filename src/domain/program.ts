@@ -80,8 +80,10 @@ export interface ProgramRecord {
   readonly section: string;
   /** bpfman's own copy of the object file. */
   readonly bytecodePath: string;
-  /** The file named by the user; null for images. */
+  /** The file as the user named it; null for images. */
   readonly sourcePath: string | null;
+  /** That file from the root folder. */
+  readonly absoluteSourcePath: string | null;
   readonly image: ImageSource | null;
   readonly license: string;
   readonly gplCompatible: boolean;
@@ -96,6 +98,11 @@ export interface ProgramRecord {
   readonly maps: readonly ProgramMap[];
   readonly metadata: Metadata;
   readonly createdAt: Date;
+  /**
+   * When the kernel loaded it. The kernel counts from the boot, so that the time would be another one whenever somebody
+   * sets the clock. Null in rows of versions that did not keep it.
+   */
+  readonly loadedAt: Date | null;
 }
 
 /**

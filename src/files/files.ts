@@ -20,12 +20,37 @@ export function openFiles(runtimeDir: string): FilesPort {
     absolute,
     listFolder,
     openBinary,
-    processExists: (pid) => Number.isSafeInteger(pid) && pid > 0 && fs.existsSync(`/proc/${pid}`),
+    processExists: (pid) => processFolder("/proc", pid) !== null,
     processes,
-    processRoot: (pid) => `/proc/${pid}/root`,
+    containerProcess,
     mappedFiles,
     linkerCache,
   };
+}
+
+/** Where a container without the host's PID namespace is given the host's table of processes. */
+const HOST_PROC = "/host/proc";
+/** PROC_SUPER_MAGIC (include/uapi/linux/magic.h). */
+const PROC_MAGIC = 0x9fa0;
+
+function processFolder(proc: string, pid: number): string | null {
+  if (!Number.isSafeInteger(pid) || pid <= 0) return null;
+  const folder = `${proc}/${pid}`;
+  return fs.existsSync(folder) ? folder : null;
+}
+
+function containerProcess(pid: number): string | null {
+  const ofHost = isProc(HOST_PROC) ? processFolder(HOST_PROC, pid) : null;
+  return ofHost ?? processFolder("/proc", pid);
+}
+
+/** An ordinary folder of that name could tell of processes that are not there. */
+function isProc(path: string): boolean {
+  try {
+    return fs.statfsSync(path).type === PROC_MAGIC;
+  } catch {
+    return false;
+  }
 }
 
 function processes(): { readonly pid: number; readonly name: string }[] {

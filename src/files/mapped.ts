@@ -8,10 +8,10 @@ const MAPPING = /^([0-9a-f]+-[0-9a-f]+) \S+ [0-9a-f]+ \S+ \d+ +(\/.*)$/;
  * Paths of the files mapped into a process, in the order of their addresses, each once. Files that were deleted are left
  * out: what stands at their path now, if anything, is not what the process runs.
  */
-export function mappedFiles(pid: number): MappedFile[] {
+export function mappedFiles(process: string): MappedFile[] {
   try {
-    const mapped = parseMaps(readTextSync(`/proc/${pid}/maps`));
-    return mapped.map(({ path, range }) => ({ path, handle: `/proc/${pid}/map_files/${range}` }));
+    const mapped = parseMaps(readTextSync(`${process}/maps`));
+    return mapped.map(({ path, range }) => ({ path, handle: `${process}/map_files/${range}` }));
   } catch {
     return [];
   }

@@ -21,7 +21,7 @@ export function openRegular(path: string, root: string | null = null): RegularFi
   } catch (thrown) {
     const name = errnoName(thrown);
     if (name === "ENOENT" || name === "ENOTDIR") return null;
-    const ofProcess = name === "EACCES" && (root ?? path).startsWith("/proc/");
+    const ofProcess = name === "EACCES" && /^(\/host)?\/proc\//.test(root ?? path);
     throw unreadable(path, thrown, ofProcess ? { hint: "reaching into another process takes CAP_SYS_PTRACE" } : {});
   }
   const stat = fs.fstatSync(fd);

@@ -1,11 +1,12 @@
 /** A link's record and what the kernel and the disk say of it now, side by side. */
-import type { LinkAnswer, LinkDetailsAnswer, LinkRecordAnswer } from "../domain/answer.ts";
+import type { KernelLinkAnswer, LinkAnswer, LinkDetailsAnswer, LinkRecordAnswer } from "../domain/answer.ts";
 import { type DispatcherRecord, dispatcherTypeOf } from "../domain/dispatcher.ts";
 import type { LinkId } from "../domain/ids.ts";
 import { attachTypeWord, linkTypeWord } from "../domain/kernel-words.ts";
 import type { InterfaceRef, LinkDetails, LinkRecord, TcDetails, XdpDetails } from "../domain/link.ts";
 import { comparePlaces } from "../dispatcher/order.ts";
 import type { Host } from "../platform/host.ts";
+import type { KernelLink, KernelLinkFacts } from "../platform/kernel.ts";
 
 /** Identifies the TCX hook of a link; null for links of other kinds. */
 export const tcxHookKey = (details: LinkDetails): string | null =>
@@ -99,6 +100,7 @@ function detailsAnswer(record: LinkRecord, around: Surroundings): LinkDetailsAns
 export function linkRecordAnswer(record: LinkRecord, around: Surroundings): LinkRecordAnswer {
   return {
     id: record.id,
+    link_id: record.id,
     program_id: record.programId,
     kernel_link_id: record.kernelLinkId,
     kind: record.details.kind,
@@ -106,6 +108,70 @@ export function linkRecordAnswer(record: LinkRecord, around: Surroundings): Link
     details: detailsAnswer(record, around),
     created_at: record.createdAt.toISOString(),
     metadata: record.metadata,
+  };
+}
+
+/**
+ * A number of 64 bits for JSON. One that a double does not hold becomes what `JSON.stringify` writes out digit by digit
+ * (JSON.rawJSON), and nobody computes with.
+ */
+const exact = (value: bigint): number =>
+  value <= Number.MAX_SAFE_INTEGER ? Number(value) : (rawJson.rawJSON(String(value)) as number);
+/** ECMAScript's JSON.rawJSON, which TypeScript does not know yet. */
+const rawJson = JSON as unknown as { rawJSON(text: string): unknown };
+
+/** The revision of a TCX link's hook; null when that has gone. */
+function revisionOf(host: Host, details: LinkDetails): number | null {
+  if (details.kind !== "tcx") return null;
+  try {
+    return exact(host.kernel.tcxState(details).revision);
+  } catch {
+    return null;
+  }
+}
+
+function factsAnswer(host: Host, facts: KernelLinkFacts | null, details: LinkDetails) {
+  switch (facts?.kind) {
+    case undefined:
+      return {};
+    case "xdp":
+      return { ifindex: facts.ifindex };
+    case "tcx":
+      return { ifindex: facts.ifindex, revision: revisionOf(host, details) };
+    case "tracing": {
+      const { targetObjectId, targetBtfId, cookie } = facts;
+      return { target_obj_id: targetObjectId, target_btf_id: targetBtfId, cookie: exact(cookie) };
+    }
+    case "kprobe":
+    case "kretprobe":
+      return {
+        perf_event_type: facts.kind,
+        function: facts.functionName,
+        offset: facts.offset,
+        kprobe_address: exact(facts.address),
+        kprobe_missed: exact(facts.missed),
+        cookie: exact(facts.cookie),
+      };
+    case "uprobe":
+    case "uretprobe":
+      return {
+        perf_event_type: facts.kind,
+        file: facts.file,
+        offset: facts.offset,
+        cookie: exact(facts.cookie),
+      };
+    case "tracepoint":
+      return { perf_event_type: facts.kind, tracepoint: facts.name, cookie: exact(facts.cookie) };
+  }
+}
+
+function kernelLinkAnswer(host: Host, link: KernelLink, details: LinkDetails): KernelLinkAnswer {
+  return {
+    id: link.id,
+    program_id: link.programId,
+    link_type: linkTypeWord(link.type),
+    attach_type: link.attachType === null ? null : attachTypeWord(link.attachType),
+    ...factsAnswer(host, link.facts, details),
   };
 }
 
@@ -120,12 +186,7 @@ export function linkAnswers(host: Host, records: readonly LinkRecord[]): LinkAns
     return {
       record: linkRecordAnswer(record, around),
       status: {
-        kernel: ours && {
-          id: ours.id,
-          program_id: ours.programId,
-          link_type: linkTypeWord(ours.type),
-          attach_type: ours.attachType === null ? null : attachTypeWord(ours.attachType),
-        },
+        kernel: ours && kernelLinkAnswer(host, ours, record.details),
         kernel_seen: ours !== null,
         pin_present: record.pinPath !== "" && host.pins.exists(record.pinPath),
         function_name: host.store.program(record.programId)?.name ?? null,

@@ -14,6 +14,7 @@ export function programRecordAnswer(record: ProgramRecord): ProgramRecordAnswer 
     load: {
       object_path: record.bytecodePath,
       source_path: record.sourcePath,
+      absolute_source_path: record.absoluteSourcePath,
       program_name: record.name,
       program_type: record.type,
       global_data: Object.fromEntries(Object.entries(record.globals).map(([name, bytes]) => [name, bytes.toBase64()])),
@@ -34,13 +35,14 @@ export function programRecordAnswer(record: ProgramRecord): ProgramRecordAnswer 
   };
 }
 
-export function kernelProgramAnswer(program: KernelProgram): KernelProgramAnswer {
+/** What the kernel says of a program; `record` is that of one that bpfman manages. */
+export function kernelProgramAnswer(program: KernelProgram, record: ProgramRecord | null): KernelProgramAnswer {
   return {
     id: program.id,
     name: program.name,
     program_type: programTypeJson(program.type),
     tag: program.tag,
-    loaded_at: program.loadedAt.toISOString(),
+    loaded_at: (record?.loadedAt ?? program.loadedAt).toISOString(),
     uid: program.uid,
     has_uid: true,
     btf_id: program.btfId,
@@ -65,11 +67,14 @@ export function programAnswer(host: Host, record: ProgramRecord, view: "loaded" 
   return {
     record: programRecordAnswer(record),
     status: {
-      kernel: kernel && kernelProgramAnswer(kernel),
-      stats: kernel && view === "current" ? statsOf(kernel) : null,
-      prog_pin: { path: record.pinPath, present: host.pins.exists(record.pinPath) },
-      map_dir: { path: record.mapPinPath, present: host.pins.exists(record.mapPinPath) },
-      bytecode: { path: record.bytecodePath, present: host.files.bytecodeExists(record.id) },
+      kernel: kernel && kernelProgramAnswer(kernel, record),
+      stats: kernel && view === "current" ? statsOf(host, kernel) : null,
+      prog_pin: record.pinPath,
+      map_dir: record.mapPinPath,
+      bytecode: record.bytecodePath,
+      prog_pin_present: host.pins.exists(record.pinPath),
+      map_dir_present: host.pins.exists(record.mapPinPath),
+      bytecode_present: host.files.bytecodeExists(record.id),
       links: view === "loaded" ? [] : linkAnswers(host, host.store.links(record.id)),
       maps: maps.filter((map): map is MapAnswer => map !== null),
       map_used_by: host.store.mapUsers(record.mapOwnerId ?? record.id),
@@ -85,11 +90,14 @@ export function foreignProgramAnswer(host: Host, id: ProgramId): ProgramAnswer |
   return {
     record: null,
     status: {
-      kernel: kernelProgramAnswer(kernel),
-      stats: statsOf(kernel),
+      kernel: kernelProgramAnswer(kernel, null),
+      stats: statsOf(host, kernel),
       prog_pin: null,
       map_dir: null,
       bytecode: null,
+      prog_pin_present: false,
+      map_dir_present: false,
+      bytecode_present: false,
       links: [],
       maps,
       map_used_by: [],
@@ -97,6 +105,8 @@ export function foreignProgramAnswer(host: Host, id: ProgramId): ProgramAnswer |
   };
 }
 
-function statsOf(kernel: KernelProgram): NonNullable<ProgramAnswer["status"]["stats"]> {
+/** Null where nobody counted: no runs and not counted is not the same. */
+function statsOf(host: Host, kernel: KernelProgram): ProgramAnswer["status"]["stats"] {
+  if (kernel.runCount === 0 && !host.kernel.countsRuns()) return null;
   return { runtime: kernel.runTimeNs, run_count: kernel.runCount, recursion_misses: kernel.recursionMisses };
 }

@@ -9,7 +9,7 @@ import { attempt } from "./failure.ts";
 import { readLink } from "./link-info.ts";
 import { readMap } from "./map-info.ts";
 import { openPin } from "./pin.ts";
-import { readProgram } from "./program-info.ts";
+import { countsRuns, readProgram } from "./program-info.ts";
 
 /** Far longer than any program runs on a packet; for kernels that cannot tell when that is over. */
 const GRACE_MS = 100;
@@ -41,6 +41,7 @@ export function openKernel({ testDispatchers }: KernelOptions): KernelPort {
     program: (id) => lookUp("program", id, readProgram),
     map: (id) => lookUp("map", id, readMap),
     link: (id) => lookUp("link", id, readLink),
+    countsRuns,
     openPin,
     attach: (program, target) => attaching().attach(program, target),
     tcxState: (hook) => tcx().tcxState(hook),

@@ -6,8 +6,8 @@ import { pin } from "./pin.ts";
 
 /** About the link behind `fd`. */
 export function readLink(fd: number): KernelLink {
-  const { id, programId: program, type, attachType } = linkInfo(fd);
-  return { id: kernelLinkId(id), programId: programId(program), type, attachType };
+  const info = linkInfo(fd);
+  return { ...info, id: kernelLinkId(info.id), programId: programId(info.programId) };
 }
 
 /** Takes over the descriptor of a new link. */

@@ -1,5 +1,5 @@
 import { readTextSync } from "../../ffi/safe/file-system.ts";
-import { bootTimeNs } from "../../ffi/safe/libc.ts";
+import { bootRealtimeNs } from "../../ffi/safe/libc.ts";
 import { programInfo } from "../../ffi/safe/object-info.ts";
 import { mapId, programId } from "../domain/ids.ts";
 import type { KernelProgram } from "../platform/kernel.ts";
@@ -20,10 +20,25 @@ export function memlockOf(facts: ReadonlyMap<string, string>): number | null {
   return value === undefined ? null : Number(value);
 }
 
-/** The wall clock's time of a moment on the clock that counts from boot. */
+/**
+ * The time of the boot is rounded to this, in nanoseconds, so that every process takes it for the same one: readings of
+ * the clocks differ by a few microseconds.
+ */
+const BOOT_TIME_STEP_NS = 10_000_000n;
+
+/** The wall clock's time of a moment on CLOCK_BOOTTIME, which is in nanoseconds. */
 function dateOfBootTime(momentNs: bigint): Date {
-  const agoNs = bootTimeNs() - momentNs;
-  return new Date(Date.now() - Number(agoNs) / 1e6);
+  const boot = ((bootRealtimeNs() + BOOT_TIME_STEP_NS / 2n) / BOOT_TIME_STEP_NS) * BOOT_TIME_STEP_NS;
+  return new Date(Number((boot + momentNs) / 1_000_000n));
+}
+
+/** The sysctl kernel.bpf_stats_enabled. Who has it counted by BPF_ENABLE_STATS alone is not seen here. */
+export function countsRuns(): boolean {
+  try {
+    return readTextSync("/proc/sys/kernel/bpf_stats_enabled").trim() !== "0";
+  } catch {
+    return false;
+  }
 }
 
 /** About the program behind `fd`. */

@@ -23,7 +23,7 @@ import { NOTHING } from "./trial-programs.ts";
 function linkOn(hook: InterfaceHook, mode: XdpAttachMode, program: number): KernelLinkId | null {
   const found = objectIds("link").filter((id) => {
     const info = withObject("link", id, linkInfo);
-    return info !== null && info.xdpIfindex === hook.ifindex && info.programId === program;
+    return info?.facts?.kind === "xdp" && info.facts.ifindex === hook.ifindex && info.programId === program;
   });
   const [link] = found;
   if (link === undefined || found.length > 1) return null;

@@ -48,13 +48,18 @@ export interface FilesPort {
    * folder it is, and nothing in there leads out of it. Throws FILE_UNREADABLE for what is no regular file.
    */
   openBinary(path: string, root: string | null): BinaryFile | null;
+  /** Whether there is such a process in the caller's PID namespace. */
   processExists(pid: number): boolean;
   /** Every process that can be seen, with the name of its command. */
   processes(): { readonly pid: number; readonly name: string }[];
-  /** The root folder of a process, whatever its mount namespace: `/proc/PID/root`. */
-  processRoot(pid: number): string;
-  /** Files mapped into a process; empty when they cannot be read. */
-  mappedFiles(pid: number): MappedFile[];
+  /**
+   * The folder of a process in a container, by its pid on the host: in the host's table of processes where that is
+   * mounted at /host/proc, as pods without the host's PID namespace have it, and in /proc otherwise. Null when it is in
+   * neither. `root` in there is the process's root folder, whatever its mount namespace.
+   */
+  containerProcess(pid: number): string | null;
+  /** Files mapped into the process of a folder of /proc; empty when they cannot be read. */
+  mappedFiles(process: string): MappedFile[];
   /** Libraries of the dynamic linker's cache of this system, or below a root folder: soname -> path. */
   linkerCache(root: string | null): ReadonlyMap<string, string>;
 }

@@ -52,7 +52,7 @@ export interface KernelMap {
   readonly frozen: boolean;
 }
 
-/** struct bpf_link_info, the part common to all kinds. */
+/** struct bpf_link_info. */
 export interface KernelLink {
   readonly id: KernelLinkId;
   readonly programId: ProgramId;
@@ -60,7 +60,41 @@ export interface KernelLink {
   readonly type: number;
   /** BPF_* attach type number where the link has one (tracing, tcx, …), null otherwise. */
   readonly attachType: number | null;
+  /** What only links of its kind have; null where the kernel says nothing more. */
+  readonly facts: KernelLinkFacts | null;
 }
+
+/** Fields that a kernel does not have yet are 0. */
+export type KernelLinkFacts =
+  /** The interface is 0 when it has gone. */
+  | { readonly kind: "xdp" | "tcx"; readonly ifindex: number }
+  | {
+      readonly kind: "tracing";
+      /** The program that an extension extends; for a function of the kernel the id of the BTF it is in. */
+      readonly targetObjectId: number;
+      /** The function, by its type id in that BTF. */
+      readonly targetBtfId: number;
+      readonly cookie: bigint;
+    }
+  | {
+      readonly kind: "kprobe" | "kretprobe";
+      readonly functionName: string;
+      /** Bytes from the start of the function. */
+      readonly offset: number;
+      /** 0 where the kernel hides addresses (kernel.kptr_restrict). */
+      readonly address: bigint;
+      /** How often it fired while it could not run. */
+      readonly missed: bigint;
+      readonly cookie: bigint;
+    }
+  | {
+      readonly kind: "uprobe" | "uretprobe";
+      readonly file: string;
+      /** Bytes from the start of the file. */
+      readonly offset: number;
+      readonly cookie: bigint;
+    }
+  | { readonly kind: "tracepoint"; readonly name: string; readonly cookie: bigint };
 
 /** Whether something works here: found by doing it, never guessed from a version. */
 export interface Feature {
@@ -259,6 +293,8 @@ export interface KernelPort {
   program(id: ProgramId): KernelProgram | null;
   map(id: MapId): KernelMap | null;
   link(id: KernelLinkId): KernelLink | null;
+  /** Whether the kernel counts runs of programs and their time now (kernel.bpf_stats_enabled); it does not by itself. */
+  countsRuns(): boolean;
   /** Opens whatever is pinned at a path, or what has to be pinned there; null when there is no pin. */
   openPin(pin: string | Pin): PinnedHandle | null;
 

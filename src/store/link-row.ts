@@ -28,7 +28,7 @@ import {
 } from "./decode.ts";
 import { metadata } from "./program-row.ts";
 
-const network = { interface: text, ifindex: whole(1), netns: nullable(text), nsid: whole(1), priority: whole(0) };
+const network = { interface: text, ifindex: whole(1), netns: nullable(text), nsid: whole(0), priority: whole(0) };
 const direction = oneOf(DIRECTIONS);
 // TC_ACT_UNSPEC is -1.
 const proceedOn = listOf(whole(-1));

@@ -11,7 +11,7 @@ export interface Schema {
 
 /** The product's. A test holds the number against the steps. */
 export const SCHEMA: Schema = {
-  version: 4,
+  version: 5,
   steps: () => (require("./migrations.ts") as typeof import("./migrations.ts")).MIGRATIONS,
 };
 

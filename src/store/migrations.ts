@@ -9,9 +9,9 @@ const LOGGED = {
     filter_handle mode`,
 };
 
-/** An expression: the row as JSON, or NULL when it is too large. */
-function rowAsJson(table: keyof typeof LOGGED, row: "OLD" | "NEW"): string {
-  const pairs = LOGGED[table].split(/\s+/).map((column) => `'${column}', ${row}.${column}`);
+/** An expression: the row as JSON, or NULL when it is too large; `columns` are those of step 3 unless given. */
+function rowAsJson(table: keyof typeof LOGGED, row: "OLD" | "NEW", columns = LOGGED[table]): string {
+  const pairs = columns.split(/\s+/).map((column) => `'${column}', ${row}.${column}`);
   return `(SELECT row FROM (SELECT json_object(${pairs.join(", ")}) AS row) WHERE octet_length(row) <= ${CHANGE_RECORD_BYTES_MAX})`;
 }
 
@@ -23,6 +23,14 @@ const log = (entry: { kind: string; row: "OLD" | "NEW"; subject: readonly string
 
 const logProgram = (kind: string, row: "OLD" | "NEW"): string =>
   log({ kind, row, subject: ["program_id"], record: rowAsJson("programs", row) });
+/** As of step 4. */
+const logProgramWithPath = (kind: string, row: "OLD" | "NEW"): string =>
+  log({
+    kind,
+    row,
+    subject: ["program_id"],
+    record: rowAsJson("programs", row, `${LOGGED.programs} absolute_source_path loaded_at_ms`),
+  });
 const logLink = (kind: string, row: "OLD" | "NEW"): string =>
   log({ kind, row, subject: ["link_id", "program_id"], record: rowAsJson("links", row) });
 const logDispatcher = (row: "OLD" | "NEW", record: string): string =>
@@ -186,5 +194,21 @@ export const MIGRATIONS: readonly string[] = [
   INSERT OR IGNORE INTO pins SELECT boot_id, substr(directory, 1, length(directory) - length(ending)) || '_link', 'link',
     kernel_link_id FROM seats WHERE kernel_link_id IS NOT NULL;
   DROP VIEW seats;
+  `,
+  `
+  -- source_path is the file as it was named from here on; all earlier rows name it from the root folder.
+  ALTER TABLE programs ADD COLUMN absolute_source_path TEXT;
+  ALTER TABLE programs ADD COLUMN loaded_at_ms INTEGER; -- since 1970, UTC; null in earlier rows
+  UPDATE programs SET absolute_source_path = source_path;
+
+  DROP TRIGGER programs_came;
+  DROP TRIGGER programs_settled;
+  DROP TRIGGER programs_gone;
+  CREATE TRIGGER programs_came AFTER INSERT ON programs WHEN NEW.state = 'ready'
+    BEGIN ${announceProgram} ${logProgramWithPath("program/didLoad", "NEW")} END;
+  CREATE TRIGGER programs_settled AFTER UPDATE ON programs WHEN NEW.state = 'ready' AND NEW.announced = 0
+    BEGIN ${announceProgram} ${logProgramWithPath("program/didLoad", "NEW")} END;
+  CREATE TRIGGER programs_gone AFTER DELETE ON programs WHEN OLD.announced = 1
+    BEGIN ${logProgramWithPath("program/didUnload", "OLD")} END;
   `,
 ];

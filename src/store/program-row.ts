@@ -30,6 +30,8 @@ export const PROGRAM_COLUMNS = [
   "maps",
   "metadata",
   "created_at_ms",
+  "absolute_source_path",
+  "loaded_at_ms",
 ] as const;
 
 export function programColumns(record: ProgramRecord): (string | number | null)[] {
@@ -53,6 +55,8 @@ export function programColumns(record: ProgramRecord): (string | number | null)[
     JSON.stringify(record.maps),
     JSON.stringify(record.metadata),
     record.createdAt.getTime(),
+    record.absoluteSourcePath,
+    record.loadedAt?.getTime() ?? null,
   ];
 }
 
@@ -60,6 +64,7 @@ export const ROW_STATES: readonly RowState[] = ["pending", "ready", "removing"];
 
 const aProgramId = (value: unknown, place: string) => programId(id(value, place));
 const optionalText = nullable(text);
+const optionalTime = nullable(time);
 const optionalProgramId = nullable(aProgramId);
 const programType = oneOf(PROGRAM_TYPES);
 const image = nullable(json(shape<ImageSource>({ url: text, digest: text, pullPolicy: oneOf(PULL_POLICIES) })));
@@ -96,6 +101,8 @@ export function programRecord(row: Fields): ProgramRecord {
     section: text(row.section, "section"),
     bytecodePath: text(row.bytecode_path, "bytecode_path"),
     sourcePath: optionalText(row.source_path, "source_path"),
+    // Entries of the change log from before there was such a column lack it.
+    absoluteSourcePath: optionalText(row.absolute_source_path ?? row.source_path, "absolute_source_path"),
     image: image(row.image, "image"),
     license: text(row.license, "license"),
     gplCompatible: row.gpl_compatible === 1,
@@ -107,5 +114,7 @@ export function programRecord(row: Fields): ProgramRecord {
     maps: maps(row.maps, "maps"),
     metadata: metadata(row.metadata, "metadata"),
     createdAt: time(row.created_at_ms, "created_at_ms"),
+    // Nor do those entries have this.
+    loadedAt: optionalTime(row.loaded_at_ms ?? null, "loaded_at_ms"),
   };
 }

@@ -299,6 +299,8 @@ function kernelPort(makeBed: () => Bed, hasTcx: boolean): void {
         programId: idOf(loaded),
         type: PERF_EVENT,
         attachType: null,
+        // Linux 6.6 and newer say it.
+        facts: (kernel.link(first.id)?.facts ?? null) && { kind: "tracepoint", name: "sys_enter_openat", cookie: 0n },
       });
       first.close();
       first.close();
@@ -379,6 +381,7 @@ function kernelPort(makeBed: () => Bed, hasTcx: boolean): void {
         programId: program,
         type: TCX,
         attachType: direction === "ingress" ? TCX_INGRESS : TCX_EGRESS,
+        facts: { kind: "tcx", ifindex: bed.hook(direction).ifindex },
       });
       const members = (on: TcxHook["direction"]) => kernel.tcxState(bed.hook(on)).members;
       expect(members(direction)).toEqual([{ program, link: link.id }]);

@@ -162,6 +162,25 @@ describe.each([
     expect(lab.received()).toBe(2);
   });
 
+  extensionTest(`${hook}: a chain whose namespace was deleted ends with the first of its links`, async () => {
+    const chain = await members(0, 1, 2);
+    for (const member of [0, 1, 2]) await bpfman.attach(chain.id(member), ...words(member));
+    const [first, ...others] = await bpfman.links();
+    sh("ip", "netns", "delete", lab.name());
+    await bpfman.ok("detach", String(first?.id));
+    const { dispatchers }: DispatcherListAnswer = await bpfman.json("dispatcher", "list");
+    expect(dispatchers).toEqual([]);
+    for (const { id, kernel_link_id } of others) {
+      const link: LinkAnswer = await bpfman.json("get", "link", String(id));
+      expect(link.status).toMatchObject({ kernel_seen: false, pin_present: false });
+      expect(inKernel("link", kernel_link_id ?? 0)).toBe(false);
+    }
+    // One way out is detach, another to unload.
+    await bpfman.ok("detach", String(others[0]?.id));
+    for (const member of [0, 1, 2]) await bpfman.ok("unload", String(chain.id(member)));
+    await bpfman.expectNothingLeft();
+  });
+
   extensionTest(`${hook}: hooks, interfaces and namespaces that go away take no other chain along`, async () => {
     const chain = await members(0, 1);
     const far = ["-i", "veth1", "-n", lab.netns("far")];
@@ -173,6 +192,14 @@ describe.each([
     const [, first, second] = await bpfman.links();
     await bpfman.ok("dispatcher", "list");
     await bpfman.ok("detach", String(first?.id));
+    // Nothing of the chain that has gone is left as if it lived; the other chain runs on.
+    const lost: LinkAnswer = await bpfman.json("get", "link", String(second?.id));
+    expect(lost.status).toMatchObject({ kernel: null, kernel_seen: false, pin_present: false });
+    expect(lost.record).toMatchObject({ kernel_link_id: null, details: { nsid: 0, dispatcher_id: 0, revision: 0 } });
+    expect(await bpfman.ok("list", "links")).toContain("(gone)");
+    expect(inKernel("link", second?.kernel_link_id ?? 0)).toBe(false);
+    const left: DispatcherListAnswer = await bpfman.json("dispatcher", "list");
+    expect(left.dispatchers.map((each) => each.interface)).toEqual(["veth1"]);
     const { record }: ProgramAnswer = await bpfman.json("get", "program", String(chain.id(1)));
     expect(record?.program_id).toBe(chain.id(1));
     sh("ip", "netns", "delete", lab.name("far"));

@@ -14,6 +14,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import type { LinkAnswer } from "../../src/domain/answer.ts";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import { executable, idOf, mapOf } from "../fakes/executable.ts";
 import { counters, sh } from "../fakes/kernel-lab.ts";
@@ -185,6 +186,59 @@ test("each mistake has its message", async () => {
     const dead = readlinkSync("/proc/self").length + 4_194_304;
     const gone = await bpfman.refused(3, "PROCESS_NOT_FOUND", ...uprobe("-c", String(dead), "-t", "libc", "-f", "f"));
     expect(gone.message).toBe(`no process has pid ${dead}`);
+  } finally {
+    await container.stop();
+  }
+});
+
+/**
+ * Makes a root folder of the host's, with something at /host, and runs a command in there: with mounts and pids of its
+ * own, as a pod has them that is not given the host's PID namespace.
+ */
+const POD = `set -e
+mount -t tmpfs pod "$1"
+for each in /*; do
+  if [ -L "$each" ]; then cp -P "$each" "$1$each"
+  elif [ -d "$each" ]; then mkdir "$1$each" && mount --rbind "$each" "$1$each"
+  fi
+done
+mkdir -p "$1/host/proc"
+if [ "$2" = mounted ]; then mount --rbind /proc "$1/host/proc"; else mkdir -p "$1/host/proc/$2"; fi
+root=$1
+shift 2
+exec unshare --pid --fork --kill-child chroot "$root" sh -c 'mount -t proc proc /proc && exec "$@"' sh "$@"`;
+
+function inPod(hostProc: string, ...words: readonly string[]) {
+  const podRoot = bpfman.path("pod");
+  mkdirSync(podRoot, { recursive: true });
+  const command = ["sh", "-c", POD, "sh", podRoot, hostProc, ...bpfman.command(...words, "--output", "json")];
+  const run = Bun.spawnSync(["unshare", "--mount", "--propagation", "private", ...command], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  return { code: run.exitCode, out: run.stdout.toString(), error: run.stderr.toString() };
+}
+
+test("in a pod with the host's processes at /host/proc, a pid is one of the host", async () => {
+  const { call, counted } = await loaded();
+  const container = await startContainer();
+  const pid = String(container.pid);
+  const attach = (target: string) =>
+    ["attach", String(call), "uprobe", "-c", pid, "-t", target, "-f", "probed_in_library"] as const;
+  try {
+    // Without that mount the pod knows no such process, whatever an ordinary folder says.
+    for (const folder of ["self", pid]) {
+      const alone = inPod(folder, ...attach("libprobed"));
+      expect(alone).toMatchObject({ code: 3, error: expect.stringContaining(`no process has pid ${pid}`) });
+    }
+    for (const [index, target] of ["libprobed", LIBRARY].entries()) {
+      const inside = inPod("mounted", ...attach(target));
+      expect([inside.code, inside.error]).toEqual([0, ""]);
+      const link: LinkAnswer = JSON.parse(inside.out);
+      expect(link.record.details).toMatchObject({ target, container_pid: container.pid });
+      await container.call(5);
+      expect(counted()[0]).toBe(5 * (index + 1));
+      await bpfman.ok("detach", String(link.record.id));
+    }
   } finally {
     await container.stop();
   }

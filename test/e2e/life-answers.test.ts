@@ -1,14 +1,21 @@
 /** The JSON answers of the executable have exactly the keys that the documentation gives them. */
 import { describe, expect, test } from "bun:test";
-import { resolve } from "node:path";
+import { copyFileSync, existsSync, readFileSync } from "node:fs";
+import { release } from "node:os";
+import { relative, resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
-import { executable, idOf } from "../fakes/executable.ts";
-import { cable } from "../fakes/kernel-lab.ts";
+import type { ProgramListAnswer } from "../../src/domain/answer.ts";
+import { BPFMAN, executable, idOf } from "../fakes/executable.ts";
+import { cable, sh } from "../fakes/kernel-lab.ts";
 import { tcxTest } from "../fakes/tcx-test.ts";
 
 buildBpf();
+const ROOT = resolve(import.meta.dir, "../..");
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/life.bpf.o");
 const bpfman = executable();
+
+/** Links of perf events say what they are since Linux 6.6. */
+const saysPerfEvents = Bun.semver.satisfies(release().replace(/-.*/, ""), ">=6.6.0");
 
 type Json = Readonly<Record<string, unknown>>;
 /** Keys of an object in their order. */
@@ -18,6 +25,7 @@ const RECORD = ["program_id", "load", "license", "gpl_compatible", "handles", "m
 const LOAD = [
   "object_path",
   "source_path",
+  "absolute_source_path",
   "program_name",
   "program_type",
   "global_data",
@@ -46,7 +54,10 @@ const KERNEL = [
   // For programs that bpfman did not load, of which there is no record.
   "gpl_compatible",
 ];
-const STATUS = ["kernel", "stats", "prog_pin", "map_dir", "bytecode", "links", "maps", "map_used_by"];
+const STATUS = [
+  ...["kernel", "stats", "prog_pin", "map_dir", "bytecode", "prog_pin_present", "map_dir_present", "bytecode_present"],
+  ...["links", "maps", "map_used_by"],
+];
 const MAP = [
   "id",
   "name",
@@ -67,6 +78,7 @@ const MAP = [
 ];
 const LINK_RECORD = [
   "id",
+  "link_id",
   "program_id",
   "kernel_link_id",
   "kind",
@@ -102,17 +114,25 @@ function expectProgram(program: ProgramJson): void {
   expect(keys(status)).toEqual(STATUS);
   expect(keys(status.kernel)).toEqual(KERNEL);
   expect(status.kernel.loaded_at).toMatch(RFC_3339);
-  for (const file of ["prog_pin", "map_dir", "bytecode"]) expect(keys(status[file])).toEqual(["path", "present"]);
+  for (const file of ["prog_pin", "map_dir", "bytecode"]) {
+    expect([status[file], status[`${file}_present`]]).toEqual([expect.any(String), existsSync(status[file] as string)]);
+  }
   expect(status.maps.length).toBeGreaterThan(0);
   for (const map of status.maps) expect(keys(map)).toEqual(MAP);
 }
 
-function expectLink(link: LinkJson): void {
+/** What a bpfman says that loaded nothing. */
+function elsewhere<T>(...words: readonly string[]): T {
+  return JSON.parse(sh(BPFMAN, "--runtime-dir", bpfman.path("elsewhere"), ...words, "-o", "json"));
+}
+
+/** `more` is what the kernel says of links of that kind alone. */
+function expectLink(link: LinkJson, more: readonly string[]): void {
   expect(keys(link)).toEqual(["record", "status"]);
   expect(keys(link.record)).toEqual([...LINK_RECORD]);
   expect(link.record.created_at).toMatch(RFC_3339);
   expect(keys(link.status)).toEqual(LINK_STATUS);
-  expect(keys(link.status.kernel)).toEqual(["id", "program_id", "link_type", "attach_type"]);
+  expect(keys(link.status.kernel)).toEqual(["id", "program_id", "link_type", "attach_type", ...more]);
 }
 
 test("load, get program and list programs", async () => {
@@ -131,18 +151,27 @@ test("load, get program and list programs", async () => {
   expect(got.record).toEqual(program.record);
   expect(got.record.load.global_data).toEqual({ LIMIT: Buffer.from([10, 0, 0, 0]).toString("base64") });
   expect(got.record.meta).toEqual({ name: "count", owner: "", description: "", metadata: { owner: "me" } });
-  expect(keys(got.status.stats)).toEqual(["runtime", "run_count", "recursion_misses"]);
+  expect(got.status.kernel).toEqual(program.status.kernel);
+  const counts = readFileSync("/proc/sys/kernel/bpf_stats_enabled", "utf8") !== "0\n";
+  expect(got.status.stats && keys(got.status.stats)).toEqual(
+    counts ? ["runtime", "run_count", "recursion_misses"] : null,
+  );
   const pin = `${bpfman.runtimeDir}/fs/maps/${id}/counters_of_life`;
   expect(got.status.maps.map(({ pin_path, present }) => ({ pin_path, present }))).toEqual([
     { pin_path: pin, present: true },
     { pin_path: "", present: false },
   ]);
 
-  const listed: { programs: (Json & { record: Json; kernel: Json })[] } = await bpfman.json("list", "programs");
+  const listed: { programs: (Json & { record: Json; kernel: Json; status: Json })[] } = await bpfman.json(
+    "list",
+    "programs",
+  );
   expect(keys(listed)).toEqual(["programs"]);
   expect(listed.programs.map(keys)).toEqual([
-    ["program_id", "managed", "application", "type", "function_name", "links", "record", "kernel"],
+    ["program_id", "managed", "application", "type", "function_name", "links", "record", "kernel", "status"],
   ]);
+  expect(listed.programs[0]!.status).toEqual({ kernel: listed.programs[0]!.kernel });
+  expect(listed.programs[0]!.kernel).toEqual(program.status.kernel);
   expect(keys(listed.programs[0]!.record)).toEqual(RECORD);
   expect(keys(listed.programs[0]!.kernel)).toEqual(KERNEL);
   expect(await bpfman.json("unload", String(id))).toEqual({
@@ -152,11 +181,55 @@ test("load, get program and list programs", async () => {
   expect(await bpfman.json("list", "links")).toEqual({ links: [] });
 });
 
+test("one program has one load time, whoever asks: load, get, list, and a bpfman that did not load it", async () => {
+  const { programs }: { programs: ProgramJson[] } = await bpfman.json(
+    "load",
+    "file",
+    "-p",
+    OBJECT,
+    "--programs",
+    "tcx:count",
+  );
+  const id = String(programs[0]?.record.program_id);
+  const time = programs[0]?.status.kernel.loaded_at as string;
+  const times = new Set<unknown>([time]);
+  const foreign = new Set<unknown>();
+  for (let call = 0; call < 20; call++) {
+    const got: ProgramJson = await bpfman.json("get", "program", id);
+    times.add(got.status.kernel.loaded_at);
+    const other = elsewhere<ProgramJson>("get", "program", id);
+    expect(other.record).toBeNull();
+    foreign.add(other.status.kernel.loaded_at);
+  }
+  const listed: { programs: { kernel: Json }[] } = await bpfman.json("program", "list");
+  times.add(listed.programs[0]?.kernel.loaded_at);
+  expect([...times]).toEqual([time]);
+  // The same computation in every process, on the same clocks.
+  expect([...foreign]).toEqual([time]);
+});
+
+test("the path is the one that was typed, in JSON and in text; the file it was is remembered", async () => {
+  copyFileSync(OBJECT, bpfman.path("typed.o"));
+  const typed = relative(ROOT, bpfman.path("typed.o"));
+  const loaded: { programs: ProgramJson[] } = await bpfman.json("load", "file", "-p", typed, "--programs", "tcx:count");
+  const absolute = bpfman.path("typed.o");
+  expect(loaded.programs[0]?.record.load).toMatchObject({ source_path: typed, absolute_source_path: absolute });
+  const id = String(loaded.programs[0]?.record.program_id);
+  expect(await bpfman.ok("program", "get", id)).toContain(` ${typed} \n`);
+});
+
+test("programs that bpfman did not load have the kernel's word for a type", async () => {
+  const [program] = await bpfman.load(OBJECT, "--programs", "tcx:count");
+  const { programs } = elsewhere<ProgramListAnswer>("program", "list", "--all");
+  const entry = programs.find((each) => each.program_id === program?.record?.program_id);
+  expect(entry).toMatchObject({ managed: false, type: "schedcls", kernel: { program_type: "schedcls" } });
+});
+
 test("attach, get link and list links of a tracepoint", async () => {
   const id = idOf(await bpfman.load(OBJECT, "--programs", "tracepoint:on_openat"), "on_openat");
   const words = ["attach", String(id), "tracepoint", "-t", "syscalls/sys_enter_openat"];
   const link: LinkJson = await bpfman.json(...words);
-  expectLink(link);
+  expectLink(link, saysPerfEvents ? ["perf_event_type", "tracepoint", "cookie"] : []);
   expect(link.record.details).toEqual({ group: "syscalls", name: "sys_enter_openat" });
   expect(link.status.kernel).toMatchObject({ program_id: id, link_type: "perf_event", attach_type: null });
   expect(await bpfman.json("get", "link", String(link.record.id))).toEqual(link);
@@ -177,10 +250,11 @@ describe("on an interface", () => {
     const id = idOf(await bpfman.load(OBJECT, "--programs", "tcx:count"), "count");
     const hook = ["-i", wire.interface, "-d", "egress", "-p", "1000", "-n", wire.netns];
     const link: LinkJson = await bpfman.json("attach", String(id), "tcx", ...hook);
-    expectLink(link);
+    expectLink(link, ["ifindex", "revision"]);
     const { details } = link.record;
     expect(keys(details)).toEqual(["interface", "ifindex", "priority", "position", "netns", "nsid", "direction"]);
     expect(details).toMatchObject({ ifindex: wire.ifindex, priority: 1000, position: 0, direction: "egress" });
-    expect(link.status.kernel).toMatchObject({ link_type: "tcx", attach_type: "tcx_egress" });
+    const { ifindex } = wire;
+    expect(link.status.kernel).toMatchObject({ link_type: "tcx", attach_type: "tcx_egress", ifindex, revision: 2 });
   });
 });

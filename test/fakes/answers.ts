@@ -35,7 +35,8 @@ export const programRecord: ProgramRecordAnswer = {
   program_id: 6321,
   load: {
     object_path: "/run/bpfman/programs/6321/bytecode.o",
-    source_path: "/opt/demo/counter.o",
+    source_path: "demo/counter.o",
+    absolute_source_path: "/opt/demo/counter.o",
     program_name: "count_every_packet",
     program_type: "tcx",
     global_data: { LIMIT: "CgAAAA==", ENABLED: "AQ==" },
@@ -60,13 +61,21 @@ export const programRecord: ProgramRecordAnswer = {
   updated_at: null,
 };
 
-const KERNEL_LINK = { id: 77, program_id: 6321, link_type: "tcx", attach_type: "tcx_ingress" };
+const KERNEL_LINK = {
+  id: 77,
+  program_id: 6321,
+  link_type: "tcx",
+  attach_type: "tcx_ingress",
+  ifindex: 2,
+  revision: 4,
+};
 
 /** A link of program 6321. */
 export function linkAnswer(id: number, kind: LinkKind, details: LinkDetailsAnswer): LinkAnswer {
   return {
     record: {
       id,
+      link_id: id,
       program_id: 6321,
       kernel_link_id: KERNEL_LINK.id,
       kind,
@@ -115,9 +124,12 @@ export const programAnswer: ProgramAnswer = {
   status: {
     kernel: kernelProgram,
     stats: null,
-    prog_pin: { path: "/run/bpfman/fs/prog_6321", present: true },
-    map_dir: { path: "/run/bpfman/fs/maps/6321", present: true },
-    bytecode: { path: "/run/bpfman/programs/6321/bytecode.o", present: true },
+    prog_pin: "/run/bpfman/fs/prog_6321",
+    map_dir: "/run/bpfman/fs/maps/6321",
+    bytecode: "/run/bpfman/programs/6321/bytecode.o",
+    prog_pin_present: true,
+    map_dir_present: true,
+    bytecode_present: true,
     links: [tcxLink],
     maps: [],
     map_used_by: [6321, 6322],
@@ -145,6 +157,9 @@ export const foreignProgram: ProgramAnswer = {
     prog_pin: null,
     map_dir: null,
     bytecode: null,
+    prog_pin_present: false,
+    map_dir_present: false,
+    bytecode_present: false,
     links: [],
     maps: [],
     map_used_by: [],

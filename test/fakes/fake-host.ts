@@ -92,7 +92,7 @@ export class FakeFiles implements FilesPort {
     const bytes = this.contents.get(`${root ?? ""}${path}`);
     return bytes ? binaryFile(bytes, path) : null;
   };
-  processRoot = (pid: number) => `/proc/${pid}/root`;
+  containerProcess = (pid: number) => (this.running.has(pid) ? `/proc/${pid}` : null);
   processes = () => [...this.running].map((pid) => ({ pid, name: `process-${pid}` }));
   processExists = (pid: number) => this.running.has(pid);
   mappedFiles = () => this.mapped;

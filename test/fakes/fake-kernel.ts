@@ -54,20 +54,35 @@ const EXTENSION = 28;
 const HOOK_MEMBERS_MAX = 63;
 
 /** BPF_LINK_TYPE_* and BPF_* attach type of the link that an attach makes (include/uapi/linux/bpf.h). */
-function linkTypeOf(attach: KernelAttach): Pick<KernelLink, "type" | "attachType"> {
+function linkTypeOf(attach: KernelAttach): Pick<KernelLink, "type" | "attachType" | "facts"> {
   switch (attach.kind) {
-    case "tcx":
-      return { type: 11, attachType: attach.direction === "ingress" ? 46 : 47 };
+    case "tcx": {
+      const { ifindex, direction } = attach;
+      return { type: 11, attachType: direction === "ingress" ? 46 : 47, facts: { kind: "tcx", ifindex } };
+    }
     case "fentry":
-      return { type: 2, attachType: 24 };
+      return { type: 2, attachType: 24, facts: FUNCTION };
     case "fexit":
-      return { type: 2, attachType: 25 };
+      return { type: 2, attachType: 25, facts: FUNCTION };
     case "lsm":
-      return { type: 2, attachType: 27 };
-    default:
-      return { type: 7, attachType: null };
+      return { type: 2, attachType: 27, facts: FUNCTION };
+    case "tracepoint":
+      return { type: 7, attachType: null, facts: { kind: "tracepoint", name: attach.name, cookie: 0n } };
+    case "uprobe":
+    case "uretprobe": {
+      const { kind, path: file, fileOffset: offset } = attach;
+      return { type: 7, attachType: null, facts: { kind, file, offset, cookie: 0n } };
+    }
+    case "kprobe":
+    case "kretprobe": {
+      const { kind, fnName: functionName, offset } = attach;
+      const facts = { kind, functionName, offset, address: 0xffff_ffff_8123_4567n, missed: 0n, cookie: 0n };
+      return { type: 7, attachType: null, facts };
+    }
   }
 }
+/** What a link to a function of the kernel says. */
+const FUNCTION = { kind: "tracing", targetObjectId: 1, targetBtfId: 4711, cookie: 0n } as const;
 
 const LINK_TRACING = 2;
 const LINK_XDP = 6;
@@ -112,6 +127,7 @@ export class FakeKernel implements KernelPort {
     ["do_sys_open", { size: null, count: 1 }],
   ]);
   lsm = true;
+  counting = true;
   xdpInDriver = true;
   /** Interfaces that were deleted. */
   readonly goneInterfaces = new Set<number>();
@@ -213,9 +229,10 @@ export class FakeKernel implements KernelPort {
   link(id: KernelLinkId): KernelLink | null {
     const found = this.#links.get(id);
     if (found === undefined) return null;
-    const { programId, type, attachType } = found;
-    return { id, programId, type, attachType };
+    const { hook: _, ...link } = found;
+    return link;
   }
+  countsRuns = () => this.counting;
   tracepoints = () => this.knownTracepoints;
   kernelFunction = (name: string) => this.functions.get(name) ?? null;
   kernelFunctions = () => this.functions.keys();
@@ -281,7 +298,9 @@ export class FakeKernel implements KernelPort {
     const links = dispatcher.members.map((pin) => {
       const member = this.#behind(pin);
       const id = kernelLinkId(this.#nextLink++);
-      this.#links.set(id, { id, programId: programId(member.id), type: LINK_TRACING, attachType: null, hook: null });
+      const facts = { ...FUNCTION, targetObjectId: program };
+      const about = { programId: programId(member.id), type: LINK_TRACING, attachType: null, facts };
+      this.#links.set(id, { id, ...about, hook: null });
       refs.push(this.#hold("link", id));
       return id;
     });
@@ -307,7 +326,9 @@ export class FakeKernel implements KernelPort {
     if (this.xdpHolder(hook)) throw new BpfmanError("HOOK_BUSY", "somebody holds the XDP hook");
     const ref = this.#behind(program);
     const id = kernelLinkId(this.#nextLink++);
-    this.#links.set(id, { id, programId: programId(ref.id), type: LINK_XDP, attachType: 37, hook: xdpName(hook) });
+    const facts = { kind: "xdp", ifindex: hook.ifindex } as const;
+    const about = { programId: programId(ref.id), type: LINK_XDP, attachType: 37, facts };
+    this.#links.set(id, { id, ...about, hook: xdpName(hook) });
     const held = this.#hold("link", id);
     return { id, pin: (path) => this.#pin(path, "link", id), close: () => this.#release([held]) };
   }
@@ -344,6 +365,11 @@ export class FakeKernel implements KernelPort {
   /** What somebody else does: a filter of their own. */
   addForeignFilter(hook: TcHook, filter: FilterRef, program: number): void {
     this.#filters.set(filterName(hook, filter), programId(program));
+  }
+
+  /** What happens to filters when their interface goes. */
+  forgetFilters(): void {
+    this.#filters.clear();
   }
 
   /** The chain that runs on a hook, as the programs in its slots. */

@@ -12,7 +12,8 @@ export function programRecordOf(id: number, changes: Partial<ProgramRecord> = {}
     attachFunction: null,
     section: "tcx/ingress",
     bytecodePath: `/run/bpfman/programs/${id}/bytecode.o`,
-    sourcePath: "/home/me/counter.o",
+    sourcePath: "counter.o",
+    absoluteSourcePath: "/home/me/counter.o",
     image: null,
     license: "Dual BSD/GPL",
     gplCompatible: true,
@@ -27,6 +28,7 @@ export function programRecordOf(id: number, changes: Partial<ProgramRecord> = {}
     ],
     metadata: { owner: "me", "with spaces": 'and "quotes" ✓' },
     createdAt: new Date("2026-01-02T03:04:05.678Z"),
+    loadedAt: new Date("2026-01-02T03:04:05.600Z"),
     ...changes,
   };
 }

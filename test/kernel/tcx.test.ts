@@ -45,6 +45,7 @@ for (const direction of ["ingress", "egress"] as const) {
       programId: id,
       type: 11,
       attachType: direction === "ingress" ? 46 : 47,
+      facts: { kind: "tcx", ifindex: wire.ifindex },
     });
     wire.ping(5);
     const attached = packets(map);

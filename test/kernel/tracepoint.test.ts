@@ -24,7 +24,7 @@ async function load(limit = 0) {
 test("counts while attached, also when only the pin is left, and not any longer", async () => {
   const { program, opens } = await load();
   const link = kernel.attach(pinAt(kernel, bpffs.path("program")), OPENAT);
-  expect(kernel.link(link.id)).toEqual({ id: link.id, programId: program, type: 7, attachType: null });
+  expect(kernel.link(link.id)).toMatchObject({ id: link.id, programId: program, type: 7, attachType: null });
   openFiles(10);
   const attached = opens();
   expect(attached).toBeGreaterThanOrEqual(10);

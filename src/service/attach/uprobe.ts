@@ -8,7 +8,10 @@ import type { AttachTarget } from "../requests/attach.ts";
 import type { Resolve } from "./target.ts";
 
 type UprobeTarget = Extract<AttachTarget, { kind: "uprobe" }>;
-type Wanted = Pick<UprobeTarget, "target" | "pid" | "containerPid">;
+type Wanted = Pick<UprobeTarget, "target" | "pid" | "containerPid"> & {
+  /** The folder in /proc of the process that runs in a container; null when none was named. */
+  readonly container: string | null;
+};
 
 /** Whether a file of this name is the library meant: `libc` is libc.so.6 and libc-2.31.so, but not libcrypt.so.1. */
 export function isLibrary(fileName: string, wanted: string): boolean {
@@ -34,15 +37,15 @@ interface Place {
  * INVALID_ATTACH.
  */
 function placeOf(host: Host, target: Wanted): Place {
-  const { target: wanted, pid, containerPid } = target;
-  const root = containerPid === null ? null : host.files.processRoot(containerPid);
+  const { target: wanted, pid, containerPid, container } = target;
+  const root = container === null ? null : `${container}/root`;
   if (wanted.startsWith("/")) return { path: wanted, root };
   if (wanted.includes("/")) {
     throw new BpfmanError("INVALID_ATTACH", `target "${wanted}" is a relative path`, {
       hint: "give an absolute path, or the name of a library such as libc",
     });
   }
-  for (const process of [pid, containerPid]) {
+  for (const process of [pid === null ? null : `/proc/${pid}`, container]) {
     const mapped = process === null ? [] : host.files.mappedFiles(process);
     const library = mapped.find(({ path }) => isLibrary(baseName(path), wanted));
     if (library !== undefined) return { path: library.handle, root: null };
@@ -61,12 +64,12 @@ function placeOf(host: Host, target: Wanted): Place {
 
 /** The target by its path or name alone; null when it is not there. Throws what {@link placeOf} does, FILE_UNREADABLE. */
 export function openNamedTarget(host: Host, target: string): BinaryFile | null {
-  const { path, root } = placeOf(host, { target, pid: null, containerPid: null });
+  const { path, root } = placeOf(host, { target, pid: null, containerPid: null, container: null });
   return host.files.openBinary(path, root);
 }
 
 /** Opens the target. Throws TARGET_NOT_FOUND, FILE_UNREADABLE. */
-function openTarget(host: Host, target: UprobeTarget): BinaryFile {
+function openTarget(host: Host, target: Wanted): BinaryFile {
   const { path, root } = placeOf(host, target);
   const file = host.files.openBinary(path, root);
   if (file !== null) return file;
@@ -128,12 +131,14 @@ function fileOffsetOf(source: BinaryFile, target: UprobeTarget): number {
   return symbol.fileOffset + offset;
 }
 
+const noProcess = (pid: number): BpfmanError =>
+  new BpfmanError("PROCESS_NOT_FOUND", `no process has pid ${pid}`, { details: { pid } });
+
 export const resolveUprobe: Resolve<UprobeTarget> = (host, program, target) => {
-  for (const pid of [target.pid, target.containerPid]) {
-    if (pid === null || host.files.processExists(pid)) continue;
-    throw new BpfmanError("PROCESS_NOT_FOUND", `no process has pid ${pid}`, { details: { pid } });
-  }
-  const file = openTarget(host, target);
+  if (target.pid !== null && !host.files.processExists(target.pid)) throw noProcess(target.pid);
+  const container = target.containerPid === null ? null : host.files.containerProcess(target.containerPid);
+  if (target.containerPid !== null && container === null) throw noProcess(target.containerPid);
+  const file = openTarget(host, { ...target, container });
   try {
     const fileOffset = fileOffsetOf(file, target);
     const kind = program.type === "uretprobe" ? "uretprobe" : "uprobe";

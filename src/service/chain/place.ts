@@ -12,6 +12,13 @@ export interface ChainPlace {
   readonly netns: string | null;
 }
 
+/** The `nsid` of a link whose interface, or its namespace, has gone: no hook has it. */
+const NO_NAMESPACE = 0;
+
+/** What is remembered of a place in a chain whose hook has gone. A namespace that comes later may have its number. */
+export const withoutHook = (details: ChainDetails): ChainDetails => ({ ...details, nsid: NO_NAMESPACE });
+export const hasLostHook = (details: ChainDetails): boolean => details.nsid === NO_NAMESPACE;
+
 /** Whether a link is a member of a dispatcher's chain. */
 export const isChained = (details: LinkDetails): details is ChainDetails =>
   details.kind === "xdp" || details.kind === "tc";

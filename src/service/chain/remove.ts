@@ -2,17 +2,17 @@
 import type { DispatcherKey, DispatcherRecord } from "../../domain/dispatcher.ts";
 import type { LinkId } from "../../domain/ids.ts";
 import { LINK_GONE_TIMEOUT_MS } from "../../domain/limits.ts";
-import { linkPin, type Pin } from "../../domain/pin.ts";
+import type { Pin } from "../../domain/pin.ts";
 import { orderChain } from "../../dispatcher/order.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import type { Host } from "../../platform/host.ts";
 import type { Context } from "../operation.ts";
-import { removePins, requireOwn } from "../own-pins.ts";
+import { requireOwn } from "../own-pins.ts";
 import { carryOut } from "../plan.ts";
 import { waitUntil } from "../wait.ts";
 import type { RowState } from "../../domain/program.ts";
 import { type ChainLink, linksOf, membersOf } from "./members.ts";
-import { type ChainPlace, placeName, placeOf } from "./place.ts";
+import { type ChainPlace, hasLostHook, placeName, placeOf, withoutHook } from "./place.ts";
 import { rebuild, removeAtRest } from "./rebuild.ts";
 import { seatOf } from "./seat.ts";
 
@@ -27,7 +27,9 @@ const isGone = (cause: unknown): boolean =>
 
 export async function removeFromChain(host: Host, row: ChainRow, context: Context): Promise<void> {
   const link = row.record;
+  if (hasLostHook(link.details)) return host.store.deleteLink(link.id);
   const place = placeOf(link.details);
+  let gone = false;
   const rest = membersOf(host, place.key).filter((member) => member.link !== link.id);
   const forget = (): void => host.store.deleteLink(link.id);
   if (rest.length === 0) requireOwn(host, pinsOf(host, place.key));
@@ -43,11 +45,14 @@ export async function removeFromChain(host: Host, row: ChainRow, context: Contex
       await carryOut(context, (inner) => rebuild(host, { place, members, commit: forget }, { steps: inner, context }));
     } catch (cause) {
       if (!isGone(cause)) throw cause;
-      if (link.kernelLinkId !== null) removePins(host, [linkPin(link.pinPath, link.kernelLinkId)]);
-      forget();
+      gone = true;
+      // Before the pins go: killed in between, the next command finds one link on its way out and no others.
+      loseHook(host, place, link.id);
+      const others = rest.map((member) => member.link);
+      context.log.info(`${placeName(place)} has gone, and the chain with it`, { links_that_ran_there: others });
     }
   });
-  if (rest.length === 0) removeChain(host, { place, links: [link] }, context);
+  if (rest.length === 0 || gone) removeChain(host, { place, links: [link] }, context);
   await untilGone(host, link);
 }
 
@@ -57,6 +62,16 @@ function pinsOf(host: Host, key: DispatcherKey): Pin[] {
   const revision = host.store.dispatcher(key)?.revision ?? 0;
   const folder = host.store.recordedPins(paths.revision(key, revision));
   return key.type === "xdp" ? [...host.store.recordedPins(paths.xdpLink(key)), ...folder] : folder;
+}
+
+/** The other links of a chain run no more; their rows stay, so that they can be detached like all others. */
+function loseHook(host: Host, place: ChainPlace, except: LinkId): void {
+  const others = linksOf(host, place.key).filter((link) => link.id !== except);
+  host.store.transaction(() => {
+    for (const { id, details } of others) {
+      host.store.moveLink(id, { details: withoutHook(details), pinPath: "", kernelLinkId: null });
+    }
+  });
 }
 
 async function untilGone(host: Host, { kernelLinkId, programId }: ChainLink): Promise<void> {

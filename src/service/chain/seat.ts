@@ -107,6 +107,7 @@ function tcSeat(host: Host, { place, record }: SeatParts): Seat {
       return { kernelLinkId: null, filter, mode: null };
     },
     swap(old, next) {
+      requireNamespace(host, place);
       const runs = host.kernel.tcFilterProgram(hook, filter);
       // Netlink cannot replace on a condition, as BPF_LINK_UPDATE does.
       if (runs !== null && runs !== old.id) throw filterTaken(place, { runs, expected: old.id });
@@ -126,6 +127,17 @@ const filterTaken = (place: ChainPlace, programs: { readonly runs: number; reado
       hint: 'somebody replaced the program of that filter: see "tc filter show"; "bpfman dispatcher delete" forgets the chain',
     },
   );
+
+/**
+ * A namespace that was deleted may have a successor at its path, where a filter at our place is somebody else's. Throws
+ * NETNS_NOT_FOUND. The caller's own namespace has no path, and is not judged.
+ */
+function requireNamespace(host: Host, { key, netns }: ChainPlace): void {
+  if (netns === null || host.network.namespaceId(netns) === key.nsid) return;
+  throw new BpfmanError("NETNS_NOT_FOUND", `network namespace "${netns}" is another one than it was`, {
+    details: { netns, nsid: key.nsid },
+  });
+}
 
 /** A filter of our own for a hook that has none yet: at our priority, the first handle that nobody uses. */
 export function chooseFilter(host: Host, place: ChainPlace): FilterRef | null {

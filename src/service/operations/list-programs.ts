@@ -1,6 +1,6 @@
 import type { ProgramListAnswer, ProgramListEntry } from "../../domain/answer.ts";
 import { programId } from "../../domain/ids.ts";
-import { programTypeText } from "../../domain/kernel-words.ts";
+import { programTypeJson } from "../../domain/kernel-words.ts";
 import { applicationOf, type Metadata } from "../../domain/program.ts";
 import { kernelProgramAnswer, programRecordAnswer } from "../../inspect/program.ts";
 import type { Host } from "../../platform/host.ts";
@@ -36,16 +36,19 @@ function managed(host: Host, request: ListProgramsRequest): ProgramListEntry[] {
     links,
     record: null,
     kernel: null,
+    status: { kernel: null },
   }));
   if (request.view === "summary") return entries;
   const records = new Map(host.store.programs().map((record) => [record.id as number, record]));
   return entries.map((entry) => {
     const record = records.get(entry.program_id);
-    const kernel = host.kernel.program(programId(entry.program_id));
+    const found = host.kernel.program(programId(entry.program_id));
+    const kernel = found && kernelProgramAnswer(found, record ?? null);
     return {
       ...entry,
       record: record === undefined ? null : programRecordAnswer(record),
-      kernel: kernel && kernelProgramAnswer(kernel),
+      kernel,
+      status: { kernel },
     };
   });
 }
@@ -58,17 +61,19 @@ function foreign(host: Host, request: ListProgramsRequest): ProgramListEntry[] {
   const entries: ProgramListEntry[] = [];
   for (const id of host.kernel.programIds()) {
     if (ours.has(id)) continue;
-    const kernel = host.kernel.program(id);
-    if (kernel === null || !isOfKernelType(kernel.type, request)) continue;
+    const found = host.kernel.program(id);
+    if (found === null || !isOfKernelType(found.type, request)) continue;
+    const kernel = request.view === "full" ? kernelProgramAnswer(found, null) : null;
     entries.push({
       program_id: id,
       managed: false,
       application: null,
-      type: programTypeText(kernel.type),
-      function_name: kernel.name,
+      type: programTypeJson(found.type),
+      function_name: found.name,
       links: [],
       record: null,
-      kernel: request.view === "full" ? kernelProgramAnswer(kernel) : null,
+      kernel,
+      status: { kernel },
     });
   }
   return entries;

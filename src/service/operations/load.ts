@@ -39,8 +39,9 @@ interface LoadPlan {
   readonly object: ObjectFile;
   /** Name of the file, also that in an image. */
   readonly fileName: string;
-  /** Null for an image. */
+  /** As it was named; null for an image. */
   readonly sourcePath: string | null;
+  readonly absoluteSourcePath: string | null;
   readonly image: ImageSource | null;
   readonly specs: readonly ProgramSpec[];
   readonly globals: ReadonlyMap<string, Uint8Array>;
@@ -63,11 +64,12 @@ async function fetchImage(sources: Sources, request: LoadRequest, context: Conte
 function sourceOf(host: Host, { source, pulled }: LoadInput) {
   if (pulled !== null) {
     const { object, source: image } = pulled;
-    return { bytes: object.bytes, fileName: object.name, sourcePath: null, image };
+    return { bytes: object.bytes, fileName: object.name, sourcePath: null, absoluteSourcePath: null, image };
   }
-  const sourcePath = host.files.absolute(source.file as string);
-  const bytes = host.files.readObject(sourcePath, OBJECT_BYTES_MAX);
-  return { bytes, fileName: sourcePath, sourcePath, image: null };
+  const sourcePath = source.file as string;
+  const absoluteSourcePath = host.files.absolute(sourcePath);
+  const bytes = host.files.readObject(absoluteSourcePath, OBJECT_BYTES_MAX);
+  return { bytes, fileName: absoluteSourcePath, sourcePath, absoluteSourcePath, image: null };
 }
 
 function plan(host: Host, request: LoadInput): LoadPlan {
@@ -150,6 +152,7 @@ function recordsOf(host: Host, plan: LoadPlan, loaded: LoadedObject): ProgramRec
       id,
       bytecodePath: host.files.bytecodePath(id),
       sourcePath: plan.sourcePath,
+      absoluteSourcePath: plan.absoluteSourcePath,
       image: plan.image,
       license: plan.object.license ?? "",
       gplCompatible: program.kernel.gplCompatible,
@@ -161,6 +164,7 @@ function recordsOf(host: Host, plan: LoadPlan, loaded: LoadedObject): ProgramRec
       maps: mapsOf(program),
       metadata: plan.metadata,
       createdAt,
+      loadedAt: program.kernel.loadedAt,
     };
   });
 }

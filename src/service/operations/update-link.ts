@@ -6,7 +6,7 @@ import { didYouMean } from "../../errors/suggest.ts";
 import { linkAnswer } from "../../inspect/link.ts";
 import type { Host } from "../../platform/host.ts";
 import { membersOf } from "../chain/members.ts";
-import { type ChainDetails, isChained, placeOf } from "../chain/place.ts";
+import { type ChainDetails, hasLostHook, isChained, placeOf } from "../chain/place.ts";
 import { rebuild } from "../chain/rebuild.ts";
 import { type Context, operation } from "../operation.ts";
 import { carryOut } from "../plan.ts";
@@ -35,6 +35,12 @@ async function updateLink(host: Host, request: UpdateLinkRequest, context: Conte
     throw new BpfmanError("INVALID_ATTACH", `link ${link.id} is a ${details.kind} link, which has nothing to update`, {
       details: { link_id: link.id, kind: details.kind },
       hint: "priority and proceed-on of xdp and tc links can be changed; detach others and attach them again",
+    });
+  }
+  if (hasLostHook(details)) {
+    throw new BpfmanError("INTERFACE_NOT_FOUND", `link ${link.id} ran on ${details.interface}, which has gone`, {
+      details: { link_id: link.id, interface: details.interface },
+      hint: "detach it, and attach its program where it is to run",
     });
   }
   const priority = request.priority ?? details.priority;

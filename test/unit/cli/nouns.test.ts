@@ -217,7 +217,9 @@ describe("link attach", () => {
       "-o json link attach kprobe 7 f",
     ]) {
       const run = await answered(line);
-      expect([line, run.err, JSON.parse(run.out)]).toEqual([line, "", tcxLink]);
+      const { link_id, ...record } = tcxLink.record;
+      expect([line, run.err, JSON.parse(run.out)]).toEqual([line, "", { ...tcxLink, record }]);
+      expect(record.id).toBe(link_id);
     }
   });
 });

@@ -36,10 +36,11 @@ const entry: ProgramListEntry = {
   links: [3],
   record: null,
   kernel: null,
+  status: { kernel: null },
 };
 const programList = {
   programs: [
-    { ...entry, program_id: 12, managed: false, application: null, type: "cgroup-skb", function_name: "", links: [] },
+    { ...entry, program_id: 12, managed: false, application: null, type: "cgroupskb", function_name: "", links: [] },
     entry,
     { ...entry, program_id: 6322, application: null, type: "kretprobe", function_name: "leave", links: [] },
     { ...entry, program_id: 6323, links: [1, 2, 3, 4] },

@@ -199,13 +199,16 @@ test("processes are there or not", () => {
   const port = files();
   expect([process.pid, 1].map(port.processExists)).toEqual([true, true]);
   expect([0, -1, 4_194_305, 1.5, Number.NaN].map(port.processExists)).toEqual([false, false, false, false, false]);
+  // The host's table of processes, where there is one at /host/proc, comes first: test/e2e/containers.test.ts has one.
+  expect(port.containerProcess(process.pid)).toEndWith(`/proc/${process.pid}`);
+  expect([0, -1, 4_194_305].map(port.containerProcess)).toEqual([null, null, null]);
 });
 
 test("this process has its own executable mapped, a missing one nothing", () => {
-  const mapped = files().mappedFiles(process.pid);
+  const mapped = files().mappedFiles(`/proc/${process.pid}`);
   const own = mapped.find(({ path }) => path === fs.realpathSync(process.execPath));
   expect(fs.statSync(own?.handle ?? "/").ino).toBe(fs.statSync(process.execPath).ino);
-  expect(files().mappedFiles(4_194_305)).toEqual([]);
+  expect(files().mappedFiles("/proc/4194305")).toEqual([]);
 });
 
 test("the linker's cache of a root is found, a missing one is empty", () => {

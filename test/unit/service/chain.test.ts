@@ -208,9 +208,57 @@ describe("the hook", () => {
     await attach(ids[1] as number);
     await attachTc(ids[2] as number);
     bed.kernel.goneInterfaces.add(2);
-    for (const linkId of [2, 1, 3]) await invoke("link/detach", { linkId });
+    await invoke("link/detach", { linkId: 2 });
+    // The first goes with the second: its row is there to be detached, and says that it runs no more.
+    const left = await invoke("link/get", { linkId: 1 });
+    expect(left.record).toMatchObject({ kernel_link_id: null, pin_path: null, details: { nsid: 0, dispatcher_id: 0 } });
+    expect(left.status).toMatchObject({ kernel: null, kernel_seen: false, pin_present: false });
+    expect((await invoke("dispatcher/list", {})).dispatchers.map((each) => each.key.type)).toEqual(["tc-ingress"]);
+    await expectCode(invoke("link/update", { linkId: 1, priority: 1 }), "INTERFACE_NOT_FOUND");
+    for (const linkId of [1, 3]) await invoke("link/detach", { linkId });
     for (const programId of ids) await invoke("program/unload", { programId });
     expect(bed.traces().kernel.pins).toEqual([]);
+    expect((await invoke("dispatcher/list", {})).dispatchers).toEqual([]);
+  });
+
+  test.each(["xdp", "tc"])(
+    "whose interface has gone runs nothing of the %s chain when another has its number",
+    async (hook) => {
+      const put = hook === "xdp" ? attach : attachTc;
+      const names = ["a", "b", "c"].map((name) => `${hook[0]}_${name}`);
+      const [a = 0, b = 0, c = 0] = [
+        await load(names[0] as string),
+        await load(names[1] as string),
+        await load(names[2] as string),
+      ];
+      await put(a);
+      await put(b);
+      bed.kernel.goneInterfaces.add(2);
+      await invoke("link/detach", { linkId: 1 });
+      bed.kernel.goneInterfaces.clear();
+      bed.kernel.forgetFilters();
+      await put(c);
+      expect(bed.kernel.chainOn(hook === "xdp" ? XDP_HOOK : TC_HOOK)).toEqual([c as never]);
+      await invoke("link/detach", { linkId: 2 });
+      expect(bed.kernel.chainOn(hook === "xdp" ? XDP_HOOK : TC_HOOK)).toEqual([c as never]);
+    },
+  );
+
+  test("in a namespace whose path leads to another one now is not looked for there", async () => {
+    bed.network.namespaces.set("/run/netns/blue", ["lo", "eth0"]);
+    const [a, b] = [await load("t_a"), await load("t_b")];
+    const there = { netns: "/run/netns/blue" };
+    await attachTc(a, there);
+    await attachTc(b, there);
+    const hook = { ...TC_HOOK, netns: "/run/netns/blue" };
+    const filter = { priority: 50, handle: 1 };
+    bed.network.namespaces.delete("/run/netns/blue");
+    bed.network.namespaces.set("/run/netns/green", []);
+    bed.network.namespaces.set("/run/netns/blue", ["lo", "eth0"]);
+    bed.kernel.forgetFilters();
+    bed.kernel.addForeignFilter(hook, filter, 7);
+    for (const linkId of [1, 2]) await invoke("link/detach", { linkId });
+    expect(bed.kernel.tcFilterProgram(hook, filter)).toBe(7 as never);
     expect((await invoke("dispatcher/list", {})).dispatchers).toEqual([]);
   });
 
@@ -335,6 +383,38 @@ for (const [kind, prefix] of [
     });
   }
 }
+
+test.each(["x", "t"])("the end of a chain whose interface has gone, killed at each step (%s_)", async (prefix) => {
+  const put = prefix === "x" ? attach : attachTc;
+  for (let step = 1; ; step++) {
+    bed.close();
+    bed = makeTestBed();
+    bed.kernel.ext = true;
+    bed.files.contents.set("/x.o", compileBpf(OBJECT));
+    invoke = createInvoke(bed.runtime);
+    for (const letter of ["a", "b", "c"]) await put(await load(`${prefix}_${letter}`));
+    bed.kernel.goneInterfaces.add(2);
+    bed.faults.reset();
+    bed.faults.dieAt = step;
+    await invoke("link/detach", { linkId: 2 }).catch(() => {});
+    const steps = bed.faults.calls.length;
+    bed.faults.reset();
+    bed.kernel.closeAll();
+    // Whatever was done, all of it can be taken away.
+    for (const linkId of [1, 2, 3]) await invoke("link/detach", { linkId, ignoreMissing: true });
+    expect((await invoke("dispatcher/list", {})).dispatchers).toEqual([]);
+    for (const programId of [100, 101, 102]) await invoke("program/unload", { programId, ignoreMissing: true });
+    for (const { program_id } of (await invoke("program/list", {})).programs) {
+      await invoke("program/unload", { programId: program_id });
+    }
+    expect([step, bed.traces().kernel.pins]).toEqual([step, []]);
+    bed.inspect((host) => expect([host.store.links(), host.store.unsettledLinks()]).toEqual([[], []]));
+    if (steps < step) {
+      expect(step).toBeGreaterThan(6);
+      break;
+    }
+  }
+});
 
 test("completion knows the numbers that name a chain", async () => {
   await attach(await load("x_a"));

@@ -63,6 +63,7 @@ describe("load", () => {
     expect(first?.record).toMatchObject({
       load: {
         source_path: "/x.o",
+        absolute_source_path: "/x.o",
         object_path: `/fake/programs/${id}/bytecode.o`,
         program_name: "count",
         program_type: "tcx",
@@ -103,10 +104,15 @@ describe("load", () => {
       [".bss", "", false],
     ]);
     expect(got.status).toMatchObject({
-      prog_pin: { present: true },
-      map_dir: { present: true },
-      bytecode: { present: true },
+      prog_pin: `/fake/fs/prog_${id}`,
+      map_dir: `/fake/fs/maps/${id}`,
+      bytecode: `/fake/programs/${id}/bytecode.o`,
+      prog_pin_present: true,
+      map_dir_present: true,
+      bytecode_present: true,
     });
+    bed.kernel.counting = false;
+    expect((await invoke("program/get", { programId: id })).status.stats).toBeNull();
   });
 
   test("the section decides between a probe and a return probe; the user between tc and tcx", async () => {
@@ -365,7 +371,9 @@ describe("lists", () => {
     const [full] = (await invoke("program/list", {})).programs;
     expect([full?.record?.load.program_name, full?.kernel?.name]).toEqual(["count", "count"]);
     const [summary] = (await invoke("program/list", { view: "summary" })).programs;
-    expect(summary).toEqual({ ...(full as NonNullable<typeof full>), record: null, kernel: null });
+    expect(full?.status).toEqual({ kernel: full?.kernel as NonNullable<typeof full>["kernel"] });
+    const nothing = { record: null, kernel: null, status: { kernel: null } };
+    expect(summary).toEqual({ ...(full as NonNullable<typeof full>), ...nothing });
     expect(await names({ programType: "tc" })).toEqual(["count"]);
     expect(await names({ programType: "tcx" })).toEqual(["count"]);
     expect(await names({ programType: "probe" })).toEqual(["on_unlink"]);

@@ -1,5 +1,7 @@
+import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { mapId, programId } from "../../../src/domain/ids.ts";
+import { MIGRATIONS } from "../../../src/store/migrations.ts";
 import { openStore } from "../../../src/store/store.ts";
 import { linkDraftOf, programRecordOf } from "../../fakes/records.ts";
 import { temporaryFolder } from "../../fakes/temporary-folder.ts";
@@ -168,5 +170,31 @@ test("pins of maps are those of all other programs, each once, in whatever state
   store.insertProgram(programRecordOf(4, { maps: [] }), "removing");
   expect(store.mapPinsOfOthers(programId(1))?.sort()).toEqual(["/new", "/shared"]);
   expect(store.mapPinsOfOthers(programId(3))?.sort()).toEqual(["/own", "/shared"]);
+  store.close();
+});
+
+test("rows from before there was a typed path have the absolute one, and their time is the kernel's to say", () => {
+  const path = folder.path("bpfman.db");
+  const database = new Database(path, { create: true });
+  for (const step of MIGRATIONS.slice(0, 3)) database.run(step);
+  database.run("PRAGMA user_version = 3");
+  const columns =
+    "boot_id, program_id, state, name, type, section, bytecode_path, source_path, license, gpl_compatible";
+  const rest = "globals, pin_path, map_pin_path, maps, metadata, created_at_ms, announced";
+  database.run(`INSERT INTO programs (${columns}, ${rest}) VALUES
+    ('boot-1', 5, 'ready', 'f', 'tcx', 'tc', '/b.o', '/home/me/counter.o', 'GPL', 1, '{}', '/p', '/m', '[]', '{}', 1, 1)`);
+  database.close();
+  const store = openStore({ path, mode: "write", bootId: "boot-1" });
+  const old = store.program(programId(5));
+  expect(old).toMatchObject({
+    sourcePath: "/home/me/counter.o",
+    absoluteSourcePath: "/home/me/counter.o",
+    loadedAt: null,
+  });
+  store.deleteProgram(programId(5));
+  const { entries } = store.changes(0, 10);
+  const [loaded, unloaded] = entries.slice(-2);
+  expect(loaded).toMatchObject({ kind: "program/didLoad", record: { absoluteSourcePath: "/home/me/counter.o" } });
+  expect(unloaded).toMatchObject({ kind: "program/didUnload", record: old });
   store.close();
 });
