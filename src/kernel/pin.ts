@@ -44,7 +44,12 @@ function lookAt(path: string): Found | null {
   const fd = openPinFd(path);
   if (fd === null) return null;
   try {
-    const kind = attempt({ action: `open the pin "${path}"`, code: "IO_FAILED" }, () => objectKind(fd));
+    const action = `open the pin "${path}"`;
+    const kind = attempt({ action, code: "IO_FAILED" }, () => objectKind(fd));
+    if (kind === null) {
+      const details = { pin: path };
+      throw new BpfmanError("STATE_CONFLICT", `${action}: it is not a program, a map or a link`, { details });
+    }
     return { fd, kind, id: { program: programInfo, map: mapInfo, link: linkInfo }[kind](fd).id };
   } catch (thrown) {
     closeFd(fd);
