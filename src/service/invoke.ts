@@ -1,6 +1,7 @@
 import type { GenericSchema } from "valibot";
 import { printable } from "../domain/printable.ts";
 import { BpfmanError } from "../errors/error.ts";
+import { reasonOf } from "../errors/sys-failure.ts";
 import type { Host } from "../platform/host.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import type { Context, Operation } from "./operation.ts";
@@ -66,7 +67,7 @@ export function createInvoke(runtime: Runtime): Invoke {
       return answer as Answers[Name];
     } catch (cause) {
       if (cause instanceof BpfmanError) throw cause;
-      const message = cause instanceof Error ? cause.message : String(cause);
+      const message = reasonOf(cause);
       throw new BpfmanError("INTERNAL", `${message} (operation ${context.operationId})`, { cause });
     }
 

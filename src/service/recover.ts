@@ -12,6 +12,7 @@ import type { Context } from "./operation.ts";
 import { isLive, type LinkRow, removeLink } from "./remove-link.ts";
 import { removeLeftovers, strayPins, strayWarning } from "./strays.ts";
 import { type ProgramRow, removeProgram } from "./remove-program.ts";
+import { reasonOf } from "../errors/sys-failure.ts";
 
 /**
  * Runs under the writer lock, so every row that is not `ready` belongs to a command that has ended. `isOver` says whose
@@ -109,7 +110,7 @@ async function tryTo(context: Context, what: string, act: () => Promise<void>): 
   try {
     await act();
   } catch (cause) {
-    context.log.warn(`could not ${what}`, { reason: cause instanceof Error ? cause.message : String(cause) });
+    context.log.warn(`could not ${what}`, { reason: reasonOf(cause) });
   }
 }
 

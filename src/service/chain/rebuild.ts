@@ -7,6 +7,7 @@ import { type ChainMember, DISPATCHER_SLOTS, type DispatcherRecord } from "../..
 import type { KernelLinkId } from "../../domain/ids.ts";
 import { linkPin, type Pin, programPin } from "../../domain/pin.ts";
 import { BpfmanError } from "../../errors/error.ts";
+import { reasonOf } from "../../errors/sys-failure.ts";
 import type { Host } from "../../platform/host.ts";
 import type { LoadedDispatcher } from "../../platform/kernel.ts";
 import type { Context } from "../operation.ts";
@@ -193,8 +194,6 @@ export function removeRevision(host: Host, record: DispatcherRecord, context: Co
   try {
     removeAtRest(host, host.pins.paths.revision(record, record.revision));
   } catch (cause) {
-    context.log.warn("an old revision could not be removed", {
-      reason: cause instanceof Error ? cause.message : cause,
-    });
+    context.log.warn("an old revision could not be removed", { reason: reasonOf(cause) });
   }
 }
