@@ -4,7 +4,8 @@
  * collections empty; times are RFC 3339 in UTC with milliseconds.
  */
 import type { LinkKind } from "./link.ts";
-import type { Metadata, ProgramType } from "./program.ts";
+import type { ProgramType } from "./kinds.ts";
+import type { Metadata } from "./program.ts";
 
 export interface ProgramAnswer {
   readonly record: ProgramRecordAnswer | null;

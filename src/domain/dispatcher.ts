@@ -1,6 +1,6 @@
 import type { XdpMode } from "./config.ts";
 import type { KernelLinkId, LinkId, ProgramId } from "./ids.ts";
-import type { Direction } from "./link.ts";
+import type { ChainDetails } from "./link.ts";
 
 /** The hooks on which a dispatcher lets several programs run. */
 export const DISPATCHER_TYPES = ["xdp", "tc-ingress", "tc-egress"] as const;
@@ -67,7 +67,6 @@ export interface ChainMember {
   readonly frags: boolean;
 }
 
-export const dispatcherTypeOf = (kind: "xdp" | "tc", direction: Direction | null): DispatcherType => {
-  if (kind === "xdp") return "xdp";
-  return direction === "egress" ? "tc-egress" : "tc-ingress";
-};
+/** The hook that a chain's link is on. */
+export const dispatcherTypeOf = (details: ChainDetails): DispatcherType =>
+  details.kind === "xdp" ? "xdp" : `tc-${details.direction}`;

@@ -3,7 +3,7 @@ import type { LinkAnswer, LinkDetailsAnswer, LinkRecordAnswer } from "../domain/
 import { type DispatcherRecord, dispatcherTypeOf } from "../domain/dispatcher.ts";
 import type { LinkId } from "../domain/ids.ts";
 import { attachTypeWord, linkTypeWord } from "../domain/kernel-words.ts";
-import type { InterfaceRef, LinkDetails, LinkRecord, TcDetails, XdpDetails } from "../domain/link.ts";
+import { type ChainDetails, type InterfaceRef, isChained, type LinkDetails, type LinkRecord } from "../domain/link.ts";
 import { comparePlaces } from "../dispatcher/order.ts";
 import type { Host } from "../platform/host.ts";
 
@@ -38,13 +38,13 @@ export interface Surroundings {
 }
 
 export function surroundingsOf(host: Host, links: readonly LinkRecord[]): Surroundings {
-  const chained = links.some(({ details }) => details.kind === "xdp" || details.kind === "tc");
+  const chained = links.some(({ details }) => isChained(details));
   return { positions: tcxPositions(links), dispatchers: chained ? host.store.dispatchers() : [] };
 }
 
 /** The dispatcher that a chain's link sits in: its program and revision, zeros when there is none. */
-function dispatcherOf(details: XdpDetails | TcDetails, dispatchers: readonly DispatcherRecord[]) {
-  const type = dispatcherTypeOf(details.kind, details.kind === "tc" ? details.direction : null);
+function dispatcherOf(details: ChainDetails, dispatchers: readonly DispatcherRecord[]) {
+  const type = dispatcherTypeOf(details);
   const { nsid, ifindex } = details;
   const found = dispatchers.find((each) => each.type === type && each.nsid === nsid && each.ifindex === ifindex);
   return { dispatcher_id: found?.programId ?? 0, revision: found?.revision ?? 0 };

@@ -2,7 +2,7 @@ import type { FilterRef, XdpAttachMode } from "../domain/dispatcher.ts";
 import type { KernelLinkId, MapId, ProgramId } from "../domain/ids.ts";
 import type { Direction } from "../domain/link.ts";
 import type { Pin, PinnedKind } from "../domain/pin.ts";
-import type { ProgramType } from "../domain/program.ts";
+import type { ProgramType, ChainedKind } from "../domain/kinds.ts";
 import type { TcxAnchor, TcxHook, TcxState } from "../domain/tcx.ts";
 
 export type { TcxAnchor, TcxHook, TcxState };
@@ -215,7 +215,7 @@ export interface TcHook extends InterfaceHook {
 
 /** A dispatcher to be made: its configuration bytes, and who sits in which slot (slot i is members[i]). */
 export interface DispatcherToLoad {
-  readonly hook: "xdp" | "tc";
+  readonly hook: ChainedKind;
   /** What `.rodata` is to hold: src/dispatcher/config.ts makes it. */
   readonly config: Uint8Array;
   /** Pins of the members' programs, which were loaded as extensions. */

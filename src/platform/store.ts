@@ -3,7 +3,8 @@ import type { DispatcherKey, DispatcherRecord, SettledRevision } from "../domain
 import type { KernelLinkId, LinkId, MapId, ProgramId } from "../domain/ids.ts";
 import type { LinkDetails, LinkRecord } from "../domain/link.ts";
 import type { Pin } from "../domain/pin.ts";
-import type { Metadata, ProgramRecord, ProgramType, RowState } from "../domain/program.ts";
+import type { Metadata, ProgramRecord, RowState } from "../domain/program.ts";
+import type { ProgramType } from "../domain/kinds.ts";
 import type { ProcessIdentity } from "../domain/session.ts";
 
 /** A row of the append-only history. */

@@ -5,9 +5,9 @@
  */
 import type { LinkId, ProgramId } from "../domain/ids.ts";
 import type { ProcessIdentity } from "../domain/session.ts";
+import { isChained } from "../domain/link.ts";
 import type { Host } from "../platform/host.ts";
 import type { RowInBrief } from "../platform/store.ts";
-import { isChained } from "./chain/place.ts";
 import type { Context } from "./operation.ts";
 import { isLive, type LinkRow, removeLink } from "./remove-link.ts";
 import { removeLeftovers, strayPins, strayWarning } from "./strays.ts";

@@ -11,7 +11,7 @@ import {
   type UprobeDetails,
   type XdpDetails,
 } from "../domain/link.ts";
-import { PROGRAM_TYPES, type ProgramType } from "../domain/program.ts";
+import { PROGRAM_TYPES, type ProgramType } from "../domain/kinds.ts";
 import {
   type Check,
   type Fields,

@@ -1,9 +1,9 @@
 /** A kernel in memory, with pins, reference counting and TCX hooks: what the service can see of the real one. */
 import { type KernelLinkId, kernelLinkId, type MapId, mapId, type ProgramId, programId } from "../../src/domain/ids.ts";
 import type { ObjectMap } from "../../src/domain/object-file.ts";
-import type { ProgramType } from "../../src/domain/program.ts";
 import type { Pin, PinnedKind } from "../../src/domain/pin.ts";
 import { anotherObject } from "../../src/errors/another-object.ts";
+import type { ProgramType } from "../../src/domain/kinds.ts";
 import { BpfmanError } from "../../src/errors/error.ts";
 import { readObject } from "../../src/object/object-file.ts";
 import { usedMaps } from "./used-maps.ts";

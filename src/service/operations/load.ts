@@ -1,3 +1,4 @@
+import { isChainedKind } from "../../domain/kinds.ts";
 import type { LoadAnswer } from "../../domain/answer.ts";
 import { type ProgramId, programId } from "../../domain/ids.ts";
 import { OBJECT_BYTES_MAX } from "../../domain/limits.ts";
@@ -93,13 +94,13 @@ interface Loaded {
 }
 
 async function loadIntoKernel(host: Host, plan: LoadPlan): Promise<LoadedObject> {
-  const chained = plan.specs.some((spec) => spec.type === "xdp" || spec.type === "tc");
+  const chained = plan.specs.some((spec) => isChainedKind(spec.type));
   const ext = chained && (await host.kernel.feature("ext")).available;
   const loading = host.kernel.load({
     bytes: bytesForLibbpf(plan.bytes),
     name: objectName(plan.fileName),
     programs: plan.specs.map(({ name, type, attachFunction }) => {
-      return { name, type, attachFunction, asExtension: ext && (type === "xdp" || type === "tc") };
+      return { name, type, attachFunction, asExtension: ext && isChainedKind(type) };
     }),
     globals: placeGlobals(plan.object, plan.globals),
     reuse: plan.reuse,

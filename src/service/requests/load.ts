@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { PROGRAMS_PER_LOAD_MAX } from "../../domain/limits.ts";
-import { PROGRAM_TYPES } from "../../domain/program.ts";
+import { PROGRAM_TYPES } from "../../domain/kinds.ts";
 import { pullImageRequest } from "./images.ts";
 import { id, metadata, name, path, table, text } from "./fields.ts";
 
