@@ -1,5 +1,5 @@
 /** A link's record and what the kernel and the disk say of it now, side by side. */
-import type { LinkAnswer, LinkDetailsAnswer, LinkRecordAnswer } from "../domain/answer.ts";
+import type { LinkAnswer, LinkRecordAnswer } from "../domain/answer.ts";
 import { type DispatcherRecord, dispatcherTypeOf } from "../domain/dispatcher.ts";
 import type { LinkId } from "../domain/ids.ts";
 import { attachTypeWord, linkTypeWord } from "../domain/kernel-words.ts";
@@ -55,58 +55,60 @@ function networkDetails(details: InterfaceRef & { readonly priority: number }, p
   return { interface: name, ifindex, priority, position, netns, nsid };
 }
 
-function detailsAnswer(record: LinkRecord, around: Surroundings): LinkDetailsAnswer {
+export function linkRecordAnswer(record: LinkRecord, around: Surroundings): LinkRecordAnswer {
   const { details } = record;
+  const answer = <const Kind, Details>(kind: Kind, details: Details) => ({
+    id: record.id,
+    program_id: record.programId,
+    kernel_link_id: record.kernelLinkId,
+    kind,
+    pin_path: record.pinPath === "" ? null : record.pinPath,
+    details,
+    created_at: record.createdAt.toISOString(),
+    metadata: record.metadata,
+  });
   switch (details.kind) {
     case "tcx":
-      return { ...networkDetails(details, around.positions.get(record.id) ?? 0), direction: details.direction };
+      return answer(details.kind, {
+        ...networkDetails(details, around.positions.get(record.id) ?? 0),
+        direction: details.direction,
+      });
     case "xdp":
-      return {
+      return answer(details.kind, {
         ...networkDetails(details, details.position),
         proceed_on: details.proceedOn,
         ...dispatcherOf(details, around.dispatchers),
-      };
+      });
     case "tc":
-      return {
+      return answer(details.kind, {
         ...networkDetails(details, details.position),
         direction: details.direction,
         proceed_on: details.proceedOn,
         ...dispatcherOf(details, around.dispatchers),
-      };
+      });
     case "tracepoint":
-      return { group: details.group, name: details.name };
+      return answer(details.kind, { group: details.group, name: details.name });
     case "kprobe":
-    case "kretprobe":
-      return { fn_name: details.fnName, offset: details.offset, retprobe: details.kind === "kretprobe" };
+    case "kretprobe": {
+      const { kind, fnName, offset } = details;
+      return answer(kind, { fn_name: fnName, offset, retprobe: kind === "kretprobe" });
+    }
     case "uprobe":
     case "uretprobe":
-      return {
+      return answer(details.kind, {
         target: details.target,
         fn_name: details.fnName,
         offset: details.offset,
         pid: details.pid,
         retprobe: details.kind === "uretprobe",
         container_pid: details.containerPid,
-      };
+      });
     case "fentry":
     case "fexit":
-      return { fn_name: details.fnName };
+      return answer(details.kind, { fn_name: details.fnName });
     case "lsm":
-      return { hook_name: details.fnName };
+      return answer(details.kind, { hook_name: details.fnName });
   }
-}
-
-export function linkRecordAnswer(record: LinkRecord, around: Surroundings): LinkRecordAnswer {
-  return {
-    id: record.id,
-    program_id: record.programId,
-    kernel_link_id: record.kernelLinkId,
-    kind: record.details.kind,
-    pin_path: record.pinPath === "" ? null : record.pinPath,
-    details: detailsAnswer(record, around),
-    created_at: record.createdAt.toISOString(),
-    metadata: record.metadata,
-  };
 }
 
 /** Answers for some of the links that the store holds. */

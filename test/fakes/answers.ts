@@ -3,7 +3,7 @@ import type {
   FeaturesAnswer,
   KernelProgramAnswer,
   LinkAnswer,
-  LinkDetailsAnswer,
+  LinkRecordAnswer,
   ProgramAnswer,
   ProgramRecordAnswer,
   VersionAnswer,
@@ -63,7 +63,7 @@ export const programRecord: ProgramRecordAnswer = {
 const KERNEL_LINK = { id: 77, program_id: 6321, link_type: "tcx", attach_type: "tcx_ingress" };
 
 /** A link of program 6321. */
-export function linkAnswer(id: number, kind: LinkKind, details: LinkDetailsAnswer): LinkAnswer {
+export function linkAnswer(id: number, kind: LinkKind, details: LinkRecordAnswer["details"]): LinkAnswer {
   return {
     record: {
       id,
@@ -74,7 +74,7 @@ export function linkAnswer(id: number, kind: LinkKind, details: LinkDetailsAnswe
       details,
       created_at: "2025-07-22T08:17:00.000Z",
       metadata: { bpfman_application: "demo" },
-    },
+    } as LinkRecordAnswer,
     status: { kernel: KERNEL_LINK, kernel_seen: true, pin_present: true, function_name: "count_every_packet" },
   };
 }

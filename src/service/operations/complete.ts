@@ -17,10 +17,23 @@ const plain = (value: string): Value => ({ value, description: "" });
 
 /** Where a link sits, in few words. */
 function place(details: LinkDetails): string {
-  if ("interface" in details) return details.interface;
-  if (details.kind === "tracepoint") return `${details.group}/${details.name}`;
-  if ("target" in details) return details.fnName === null ? details.target : `${details.target} ${details.fnName}`;
-  return details.fnName;
+  switch (details.kind) {
+    case "xdp":
+    case "tc":
+    case "tcx":
+      return details.interface;
+    case "tracepoint":
+      return `${details.group}/${details.name}`;
+    case "uprobe":
+    case "uretprobe":
+      return details.fnName === null ? details.target : `${details.target} ${details.fnName}`;
+    case "kprobe":
+    case "kretprobe":
+    case "fentry":
+    case "fexit":
+    case "lsm":
+      return details.fnName;
+  }
 }
 
 function links(host: Host): Value[] {
