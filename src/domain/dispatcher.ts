@@ -23,9 +23,6 @@ export interface FilterRef {
   readonly handle: number;
 }
 
-/** Which of an interface's XDP hooks is used: the driver's, the generic one of the stack, or the card's. */
-export type XdpAttachMode = XdpMode;
-
 /** What the store keeps of a hook on which bpfman runs a chain. */
 export interface DispatcherRecord extends DispatcherKey {
   readonly interface: string;
@@ -45,7 +42,7 @@ export interface DispatcherRecord extends DispatcherKey {
   /** TC: the filter that runs it, the same over all revisions, chosen before it is made. XDP: null. */
   readonly filter: FilterRef | null;
   /** XDP: how it is attached. */
-  readonly mode: XdpAttachMode | null;
+  readonly mode: XdpMode | null;
 }
 
 /** What a finished revision is. */

@@ -1,4 +1,5 @@
 /** A kernel in memory, with pins, reference counting and TCX hooks: what the service can see of the real one. */
+import type { XdpMode } from "../../src/domain/config.ts";
 import { type KernelLinkId, kernelLinkId, type MapId, mapId, type ProgramId, programId } from "../../src/domain/ids.ts";
 import type { ObjectMap } from "../../src/domain/object-file.ts";
 import type { Pin, PinnedKind } from "../../src/domain/pin.ts";
@@ -7,7 +8,7 @@ import type { ProgramType } from "../../src/domain/kinds.ts";
 import { BpfmanError } from "../../src/errors/error.ts";
 import { readObject } from "../../src/object/object-file.ts";
 import { usedMaps } from "./used-maps.ts";
-import type { FilterRef, XdpAttachMode } from "../../src/domain/dispatcher.ts";
+import type { FilterRef } from "../../src/domain/dispatcher.ts";
 import type {
   AttachedLink,
   DispatcherToLoad,
@@ -26,7 +27,7 @@ import type {
   LoadedObject,
   ObjectToLoad,
   PinnedHandle,
-  TcxHook,
+  PinnedId,
   TcxState,
 } from "../../src/platform/kernel.ts";
 
@@ -96,7 +97,7 @@ const TRIVIAL: KernelProgram = {
   restricted: false,
 };
 
-const hookName = (hook: TcxHook): string => `${hook.netns}:${hook.ifindex}:${hook.direction}`;
+const hookName = (hook: TcHook): string => `${hook.netns}:${hook.ifindex}:${hook.direction}`;
 
 const tracepointName = (attach: KernelAttach): string | null =>
   attach.kind === "tracepoint" ? `tracepoint ${attach.group}/${attach.name}` : null;
@@ -228,8 +229,7 @@ export class FakeKernel implements KernelPort {
     if (typeof pin !== "string") this.#behind(pin);
     const held = this.#hold(ref.kind, ref.id);
     return {
-      kind: ref.kind,
-      id: ref.id,
+      ...(ref as PinnedId),
       pin: (where) => this.#pin(where, ref.kind, ref.id),
       close: () => this.#release([held]),
     };
@@ -255,13 +255,13 @@ export class FakeKernel implements KernelPort {
     return { id, pin: (path) => this.#pin(path, "link", id), close: () => this.#release([held]) };
   }
 
-  tcxState(hook: TcxHook): TcxState {
+  tcxState(hook: TcHook): TcxState {
     this.#requireHook(hook);
     const state = this.#hooks.get(hookName(hook));
     return { revision: state?.revision ?? 1n, members: [...(state?.members ?? [])] };
   }
 
-  #requireHook(hook: TcxHook): void {
+  #requireHook(hook: TcHook): void {
     if (hook.ifindex > this.interfacesMax) {
       throw new BpfmanError("INTERFACE_NOT_FOUND", `interface ${hook.ifindex}: there is no such interface`);
     }
@@ -301,7 +301,7 @@ export class FakeKernel implements KernelPort {
     return link ? { program: link.programId, link: link.id, mode: "drv" } : null;
   }
 
-  attachXdp(program: Pin, hook: InterfaceHook & { readonly mode: XdpAttachMode }): AttachedLink {
+  attachXdp(program: Pin, hook: InterfaceHook & { readonly mode: XdpMode }): AttachedLink {
     this.#requireInterface(hook);
     if (hook.mode === "drv" && !this.xdpInDriver) throw new BpfmanError("KERNEL_UNSUPPORTED", "no XDP in the driver");
     if (this.xdpHolder(hook)) throw new BpfmanError("HOOK_BUSY", "somebody holds the XDP hook");
@@ -366,7 +366,7 @@ export class FakeKernel implements KernelPort {
   }
 
   /** What somebody else does: puts a program on a hook without a link, at its end. */
-  joinForeign(hook: TcxHook, program: number): void {
+  joinForeign(hook: TcHook, program: number): void {
     const state = this.#hook(hookName(hook));
     state.members.push({ program: programId(program), link: null });
     state.revision += 1n;

@@ -1,5 +1,6 @@
 /** The one place on a hook where a dispatcher sits: a link for XDP, a filter for TC. */
-import type { DispatcherRecord, FilterRef, XdpAttachMode } from "../../domain/dispatcher.ts";
+import type { XdpMode } from "../../domain/config.ts";
+import type { DispatcherRecord, FilterRef } from "../../domain/dispatcher.ts";
 import type { KernelLinkId, ProgramId } from "../../domain/ids.ts";
 import { linkPin, type Pin } from "../../domain/pin.ts";
 import { BpfmanError } from "../../errors/error.ts";
@@ -18,7 +19,7 @@ const TC_HANDLES_MAX = 64;
 export interface Occupied {
   readonly kernelLinkId: KernelLinkId | null;
   readonly filter: FilterRef | null;
-  readonly mode: XdpAttachMode | null;
+  readonly mode: XdpMode | null;
 }
 
 export interface Seat {
@@ -84,7 +85,7 @@ function xdpSeat(host: Host, { place, record, context }: SeatParts): Seat {
   };
 
   /** As configured; without a configuration in the driver, or in the stack for drivers that cannot. */
-  function attachInMode(program: Pin): { readonly link: AttachedLink; readonly mode: XdpAttachMode } {
+  function attachInMode(program: Pin): { readonly link: AttachedLink; readonly mode: XdpMode } {
     const configured = host.config.interfaces.get(place.interface)?.xdpMode ?? null;
     const wanted = record.mode ?? configured ?? "drv";
     try {

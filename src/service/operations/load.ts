@@ -29,9 +29,11 @@ import { carryOut, type Plan } from "../plan.ts";
 import { removeTestDispatchers } from "../remove-program.ts";
 import { type LoadRequest, loadRequest } from "../requests/load.ts";
 
-/** A request, and the image it named, if any. */
-interface LoadInput extends LoadRequest {
-  readonly pulled: PulledImage | null;
+type Source = LoadRequest["source"];
+
+/** A request, with the image if it named one. */
+interface LoadInput extends Omit<LoadRequest, "source"> {
+  readonly source: Extract<Source, { file: string }> | { readonly pulled: PulledImage };
 }
 
 /** All that is known before the first effect. */
@@ -52,21 +54,21 @@ interface LoadPlan {
 
 /** Fetches the image before the lock is taken: nobody waits for a network. */
 async function fetchImage(sources: Sources, request: LoadRequest, context: Context): Promise<LoadInput> {
-  const { image } = request.source;
-  if (image === undefined) return { ...request, pulled: null };
-  const { url, registryAuth, pullPolicy } = image;
+  const { source } = request;
+  if (source.image === undefined) return { ...request, source };
+  const { url, registryAuth, pullPolicy } = source.image;
   const images = await sources.openImages();
   const pulled = await images.pull({ reference: url, registryAuth, pullPolicy }, context);
   checkLabelled(pulled, request.programs);
-  return { ...request, pulled };
+  return { ...request, source: { pulled } };
 }
 
-function sourceOf(host: Host, { source, pulled }: LoadInput) {
-  if (pulled !== null) {
-    const { object, source: image } = pulled;
+function sourceOf(host: Host, { source }: LoadInput) {
+  if ("pulled" in source) {
+    const { object, source: image } = source.pulled;
     return { bytes: object.bytes, fileName: object.name, sourcePath: null, image };
   }
-  const sourcePath = host.files.absolute(source.file as string);
+  const sourcePath = host.files.absolute(source.file);
   const bytes = host.files.readObject(sourcePath, OBJECT_BYTES_MAX);
   return { bytes, fileName: sourcePath, sourcePath, image: null };
 }

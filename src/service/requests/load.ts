@@ -23,6 +23,8 @@ const globalValue = v.union(
 const source = v.pipe(
   v.strictObject({ file: v.optional(path), image: v.optional(pullImageRequest) }),
   v.check(({ file, image }) => (file === undefined) !== (image === undefined), "either a file or an image is needed"),
+  // One or the other from here on, also to the compiler.
+  v.transform(({ file = "", image }) => (image === undefined ? { file } : { image })),
 );
 
 export const loadRequest = v.strictObject({
