@@ -19,6 +19,14 @@ interface StructSource {
   readonly bits?: readonly string[];
 }
 
+/** Fields of `link_create`: those that every link has, and some more. */
+function linkFields(...more: readonly string[]): string[] {
+  return ["prog_fd", "attach_type", "flags", ...more].map((field) => {
+    const [name, member] = named(field);
+    return `${name}=link_create.${member}`;
+  });
+}
+
 const KERNEL_STRUCTS: readonly StructSource[] = [
   { name: "OBJ_ATTR", type: "union bpf_attr", fields: ["pathname", "bpf_fd", "file_flags"] },
   { name: "GET_ID_ATTR", type: "union bpf_attr", fields: ["start_id", "next_id", "open_flags"] },
@@ -39,22 +47,22 @@ const KERNEL_STRUCTS: readonly StructSource[] = [
       "revision=query.revision",
     ],
   },
+  // BPF_LINK_CREATE has a place of its own for each kind of link: one layout for each, without what lies over it.
   {
-    name: "LINK_CREATE_ATTR",
+    name: "PERF_LINK_ATTR",
     type: "union bpf_attr",
-    fields: [
-      "prog_fd=link_create.prog_fd",
-      "target_fd=link_create.target_fd",
-      "target_ifindex=link_create.target_ifindex",
-      "attach_type=link_create.attach_type",
-      "flags=link_create.flags",
-      "target_btf_id=link_create.target_btf_id",
-      "perf_event_cookie=link_create.perf_event.bpf_cookie",
-      "tracing_target_btf_id=link_create.tracing.target_btf_id",
-      "tracing_cookie=link_create.tracing.cookie",
-      "relative_id=link_create.tcx.relative_id",
-      "expected_revision=link_create.tcx.expected_revision",
-    ],
+    fields: linkFields("target_fd", "cookie=perf_event.bpf_cookie"),
+  },
+  {
+    name: "TRACING_LINK_ATTR",
+    type: "union bpf_attr",
+    fields: linkFields("target_fd", "target_btf_id=tracing.target_btf_id", "cookie=tracing.cookie"),
+  },
+  { name: "XDP_LINK_ATTR", type: "union bpf_attr", fields: linkFields("target_ifindex") },
+  {
+    name: "TCX_LINK_ATTR",
+    type: "union bpf_attr",
+    fields: linkFields("target_ifindex", "relative_id=tcx.relative_id", "expected_revision=tcx.expected_revision"),
   },
   {
     name: "LINK_UPDATE_ATTR",

@@ -177,17 +177,48 @@ export const QUERY_ATTR = {
 } as const;
 
 /** union bpf_attr */
-export const LINK_CREATE_ATTR = {
+export const PERF_LINK_ATTR = {
   fields: {
     prog_fd: { offset: 0, size: 4 },
-    target_fd: { offset: 4, size: 4 },
-    target_ifindex: { offset: 4, size: 4 },
     attach_type: { offset: 8, size: 4 },
     flags: { offset: 12, size: 4 },
+    target_fd: { offset: 4, size: 4 },
+    cookie: { offset: 16, size: 8 },
+  },
+  size: 24,
+} as const;
+
+/** union bpf_attr */
+export const TRACING_LINK_ATTR = {
+  fields: {
+    prog_fd: { offset: 0, size: 4 },
+    attach_type: { offset: 8, size: 4 },
+    flags: { offset: 12, size: 4 },
+    target_fd: { offset: 4, size: 4 },
     target_btf_id: { offset: 16, size: 4 },
-    perf_event_cookie: { offset: 16, size: 8 },
-    tracing_target_btf_id: { offset: 16, size: 4 },
-    tracing_cookie: { offset: 24, size: 8 },
+    cookie: { offset: 24, size: 8 },
+  },
+  size: 32,
+} as const;
+
+/** union bpf_attr */
+export const XDP_LINK_ATTR = {
+  fields: {
+    prog_fd: { offset: 0, size: 4 },
+    attach_type: { offset: 8, size: 4 },
+    flags: { offset: 12, size: 4 },
+    target_ifindex: { offset: 4, size: 4 },
+  },
+  size: 16,
+} as const;
+
+/** union bpf_attr */
+export const TCX_LINK_ATTR = {
+  fields: {
+    prog_fd: { offset: 0, size: 4 },
+    attach_type: { offset: 8, size: 4 },
+    flags: { offset: 12, size: 4 },
+    target_ifindex: { offset: 4, size: 4 },
     relative_id: { offset: 16, size: 4 },
     expected_revision: { offset: 24, size: 8 },
   },

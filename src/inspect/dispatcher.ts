@@ -15,9 +15,9 @@ function isOn(link: LinkRecord, key: DispatcherKey): link is ChainLink {
 export function dispatcherAnswer(record: DispatcherRecord, links: readonly LinkRecord[]): DispatcherAnswer {
   const { type, nsid, ifindex } = record;
   const seat =
-    type === "xdp"
+    record.type === "xdp"
       ? { kernel_link_id: record.kernelLinkId, mode: record.mode }
-      : { filter_priority: record.filter?.priority ?? null, filter_handle: record.filter?.handle ?? null };
+      : { filter_priority: record.filter.priority, filter_handle: record.filter.handle };
   return {
     key: { type, nsid, ifindex },
     interface: record.interface,

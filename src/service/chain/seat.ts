@@ -1,6 +1,6 @@
 /** The one place on a hook where a dispatcher sits: a link for XDP, a filter for TC. */
 import type { XdpMode } from "../../domain/config.ts";
-import type { DispatcherRecord, FilterRef } from "../../domain/dispatcher.ts";
+import type { DispatcherRecord, DispatcherSeat, FilterRef } from "../../domain/dispatcher.ts";
 import type { KernelLinkId, ProgramId } from "../../domain/ids.ts";
 import { linkPin, type Pin } from "../../domain/pin.ts";
 import { BpfmanError } from "../../errors/error.ts";
@@ -15,16 +15,9 @@ const TC_PRIORITY = 50;
 /** Handles that are tried for a new filter before the hook counts as full of somebody else's. */
 const TC_HANDLES_MAX = 64;
 
-/** What there is to know of a seat that is taken. */
-export interface Occupied {
-  readonly kernelLinkId: KernelLinkId | null;
-  readonly filter: FilterRef | null;
-  readonly mode: XdpMode | null;
-}
-
 export interface Seat {
   /** Puts a program on the free hook. */
-  occupy(program: Pin): Occupied;
+  occupy(program: Pin): DispatcherSeat;
   /** Puts `next` in the place of `old` without a moment in between. */
   swap(old: Pin, next: Pin): void;
   /**
@@ -36,8 +29,12 @@ export interface Seat {
   leave(): void;
 }
 
-export const seatOf = (host: Host, parts: SeatParts): Seat =>
-  parts.place.key.type === "xdp" ? xdpSeat(host, parts) : tcSeat(host, parts);
+export function seatOf(host: Host, { place, record, context }: SeatParts): Seat {
+  return record.type === "xdp" ? xdpSeat(host, { place, record, context }) : tcSeat(host, { place, record });
+}
+
+type XdpRecord = Extract<DispatcherRecord, { type: "xdp" }>;
+type TcRecord = Exclude<DispatcherRecord, { type: "xdp" }>;
 
 export interface SeatParts {
   readonly place: ChainPlace;
@@ -45,7 +42,7 @@ export interface SeatParts {
   readonly context: Context;
 }
 
-function xdpSeat(host: Host, { place, record, context }: SeatParts): Seat {
+function xdpSeat(host: Host, { place, record, context }: SeatParts & { readonly record: XdpRecord }): Seat {
   const path = host.pins.paths.xdpLink(place.key);
   /** Nothing that is pinned there is ours unless it was recorded before. */
   const recorded = (): Pin | null => host.store.recordedPins(path)[0] ?? null;
@@ -62,7 +59,7 @@ function xdpSeat(host: Host, { place, record, context }: SeatParts): Seat {
       } finally {
         link.close();
       }
-      return { kernelLinkId: link.id, filter: null, mode };
+      return { type: record.type, kernelLinkId: link.id, mode };
     },
     swap(old, next) {
       const link = recorded();
@@ -99,13 +96,13 @@ function xdpSeat(host: Host, { place, record, context }: SeatParts): Seat {
   }
 }
 
-function tcSeat(host: Host, { place, record }: SeatParts): Seat {
+function tcSeat(host: Host, { place, record }: { readonly place: ChainPlace; readonly record: TcRecord }): Seat {
   const hook = kernelHook(place);
-  const filter = record.filter as FilterRef;
+  const { type, filter } = record;
   return {
     occupy(program) {
       host.kernel.attachTc(program, hook, filter);
-      return { kernelLinkId: null, filter, mode: null };
+      return { type, filter };
     },
     swap(old, next) {
       const runs = host.kernel.tcFilterProgram(hook, filter);
