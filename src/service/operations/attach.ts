@@ -1,4 +1,4 @@
-import { isChainedKind, KINDS } from "../../domain/kinds.ts";
+import { type AttachKind, isChainedKind, KINDS } from "../../domain/kinds.ts";
 import type { LinkAnswer } from "../../domain/answer.ts";
 import { TCX_ATTEMPTS_MAX } from "../../domain/limits.ts";
 import { linkPin, programPin } from "../../domain/pin.ts";
@@ -17,7 +17,8 @@ import { type AttachRequest, type AttachTarget, attachRequest } from "../request
 
 /** Throws PROGRAM_TYPE_MISMATCH when the program belongs on another kind of hook. */
 function requireKind(program: ProgramRecord, target: AttachTarget): void {
-  const { attachKind: kind, display } = KINDS[program.type];
+  const { display, ...facts } = KINDS[program.type];
+  const kind: AttachKind = facts.attachKind;
   if (kind !== target.kind) {
     throw new BpfmanError(
       "PROGRAM_TYPE_MISMATCH",
