@@ -1,10 +1,11 @@
 /** A kernel in memory, with pins, reference counting and TCX hooks: what the service can see of the real one. */
+import { PROG_TYPE } from "../../ffi/layout/generated.ts";
 import type { XdpMode } from "../../src/domain/config.ts";
 import { type KernelLinkId, kernelLinkId, type MapId, mapId, type ProgramId, programId } from "../../src/domain/ids.ts";
 import type { ObjectMap } from "../../src/domain/object-file.ts";
 import type { Pin, PinnedKind } from "../../src/domain/pin.ts";
 import { anotherObject } from "../../src/errors/another-object.ts";
-import type { ProgramType } from "../../src/domain/kinds.ts";
+import { type ProgramType, KINDS } from "../../src/domain/kinds.ts";
 import { BpfmanError } from "../../src/errors/error.ts";
 import { readObject } from "../../src/object/object-file.ts";
 import { usedMaps } from "./used-maps.ts";
@@ -37,19 +38,7 @@ interface Ref {
   readonly id: number;
 }
 
-const KERNEL_TYPES: Readonly<Record<ProgramType, number>> = {
-  xdp: 6,
-  tc: 3,
-  tcx: 3,
-  tracepoint: 5,
-  kprobe: 2,
-  kretprobe: 2,
-  uprobe: 2,
-  uretprobe: 2,
-  fentry: 26,
-  fexit: 26,
-  lsm: 29,
-};
+const kernelTypeOf = (type: ProgramType): number => PROG_TYPE[KINDS[type].programType];
 const EXTENSION = 28;
 /** BPF_MPROG_MAX - 1 (kernel/bpf/mprog.c). */
 const HOOK_MEMBERS_MAX = 63;
@@ -189,7 +178,7 @@ export class FakeKernel implements KernelPort {
         ...TRIVIAL,
         id,
         name: name.slice(0, 15),
-        type: asExtension ? EXTENSION : KERNEL_TYPES[type],
+        type: asExtension ? EXTENSION : kernelTypeOf(type),
         mapIds: maps.filter((map) => used.get(name)?.has(map.name)).map((map) => map.id),
       };
       this.#programs.set(id, kernel);
@@ -241,7 +230,7 @@ export class FakeKernel implements KernelPort {
       throw new BpfmanError("TRACEPOINT_NOT_FOUND", `attach to tracepoint "${attach.group}/${attach.name}": not there`);
     }
     if (attach.kind === "tcx") this.#requireHook(attach);
-    if (this.#programs.get(ref.id)?.type !== KERNEL_TYPES[attach.kind]) {
+    if (this.#programs.get(ref.id)?.type !== kernelTypeOf(attach.kind)) {
       throw new BpfmanError("ATTACH_FAILED", `attach: program ${ref.id} is of another type`);
     }
     if (attach.kind === "tcx") this.beforeAttach();

@@ -22,7 +22,7 @@ test("no section belongs to two kinds, or to a kind and to those that bpfman doe
 
 describe.each(PROGRAM_TYPES.map((kind) => [kind, factsOf(kind)] as const))("%s", (kind, facts) => {
   test("is called something that stands in a sentence", () => {
-    expect(facts.display).toMatch(/^an? [A-Za-z_]+$/);
+    expect(facts.display).toMatch(/^an? [A-Za-z_ ]+$/);
   });
 
   test("has sections, and a family that is there and is one program to the kernel", () => {
