@@ -3,7 +3,6 @@ import type { ChangeAnswer } from "../src/domain/change-answer.ts";
 import { reasonOf } from "../src/errors/sys-failure.ts";
 import type { SessionService } from "../src/service/session.ts";
 import type { EventKind, ServerNotification, ServerNotifications, SubscribeResult } from "./protocol.ts";
-import { reasonOf } from "../src/errors/sys-failure.ts";
 
 export interface EventsOptions {
   readonly service: SessionService;

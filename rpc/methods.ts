@@ -1,6 +1,7 @@
 /**
  * What a session can be asked for, and when: initialize, then the operations and the session's own methods, then shutdown.
  */
+import type { InferOutput } from "valibot";
 import { CHANGE_KINDS } from "../src/domain/change.ts";
 import { PARENT_POLL_MS } from "../src/domain/limits.ts";
 import type { LogPort } from "../src/domain/log.ts";

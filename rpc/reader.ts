@@ -3,7 +3,6 @@ import { AbstractMessageReader, type DataCallback, type Disposable } from "vscod
 import { reasonOf } from "../src/errors/sys-failure.ts";
 import { FrameDecoder } from "./frame-decoder.ts";
 import { type Parsed, parseJson } from "./json.ts";
-import { reasonOf } from "../src/errors/sys-failure.ts";
 
 /** How the input ended: by itself, or because nobody knows where the next frame begins. */
 export type InputEnd = { readonly kind: "ended" } | { readonly kind: "broken"; readonly reason: string };

@@ -6,7 +6,6 @@ import {
 } from "../src/domain/limits.ts";
 import { reasonOf } from "../src/errors/sys-failure.ts";
 import { INTERNAL_ERROR } from "./protocol.ts";
-import { reasonOf } from "../src/errors/sys-failure.ts";
 
 /** Small frames are written together, up to this many bytes. */
 const WRITE_BYTES = 64 * 1024;

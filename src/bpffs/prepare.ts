@@ -1,7 +1,6 @@
 import { DISPATCHER_TYPES } from "../domain/dispatcher.ts";
 import * as fs from "../../ffi/safe/file-system.ts";
 import { mountBpffs } from "../../ffi/safe/mount.ts";
-import { BpfmanError } from "../errors/error.ts";
 import { requireOwn } from "../errors/ownership.ts";
 import { errnoName, ioFailure } from "../errors/sys-failure.ts";
 import type { PinPaths } from "../platform/pins.ts";

@@ -43,8 +43,8 @@ export class BpfmanError extends Error {
     this.code = code;
     this.kind = row.kind;
     this.details = parts.details ?? {};
-    this.hint = parts.hint === undefined ? (row.hint ?? null) : printable(parts.hint);
-    this.verifierLog = parts.verifierLog === undefined ? null : printableBlock(parts.verifierLog);
+    this.hint = parts.hint == null ? (row.hint ?? null) : printable(parts.hint);
+    this.verifierLog = parts.verifierLog == null ? null : printableBlock(parts.verifierLog);
     this.sys = parts.sys ?? null;
   }
 

@@ -57,9 +57,7 @@ function lookForStrays(host: Host, rows: readonly RowInBrief[], context: Context
     const warning = strayWarning(strayPins(host, () => rows));
     if (warning !== null) context.log.warn(warning);
   } catch (cause) {
-    context.log.warn("could not look for what no row names", {
-      reason: cause instanceof Error ? cause.message : String(cause),
-    });
+    context.log.warn("could not look for what no row names", { reason: reasonOf(cause) });
   }
 }
 
