@@ -1,7 +1,7 @@
 /** The one place on a hook where a dispatcher sits: a link for XDP, a filter for TC. */
 import type { XdpMode } from "../../domain/config.ts";
 import type { DispatcherRecord, DispatcherSeat, FilterRef } from "../../domain/dispatcher.ts";
-import type { KernelLinkId, ProgramId } from "../../domain/ids.ts";
+import type { ProgramId } from "../../domain/ids.ts";
 import { linkPin, type Pin } from "../../domain/pin.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import type { Host } from "../../platform/host.ts";
@@ -71,7 +71,7 @@ function xdpSeat(host: Host, { place, record, context }: SeatParts & { readonly 
       const handle = pin && openIfOwn(host, pin);
       if (handle === null) return null;
       handle.close();
-      return host.kernel.link(handle.id as KernelLinkId)?.programId ?? null;
+      return handle.kind === "link" ? (host.kernel.link(handle.id)?.programId ?? null) : null;
     },
     leave() {
       const pin = recorded();
