@@ -2,6 +2,7 @@
 import { WRONG_VALUE_CHARS_MAX } from "../src/domain/limits.ts";
 import { printable } from "../src/domain/printable.ts";
 import { BpfmanError } from "../src/errors/error.ts";
+import { reasonOf } from "../src/errors/sys-failure.ts";
 import { didYouMean } from "../src/errors/suggest.ts";
 import { ERROR_NUMBERS, type ErrorData, INVALID_PARAMS, METHOD_NOT_FOUND } from "./protocol.ts";
 
@@ -37,7 +38,7 @@ export function wrongField(path: string, problem: string): BpfmanError {
 export function replyError(thrown: unknown, operationId: string): ReplyError {
   if (thrown instanceof RefusedRequest) return { code: thrown.code, message: thrown.message };
   if (!(thrown instanceof BpfmanError)) {
-    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    const reason = reasonOf(thrown);
     return replyError(
       new BpfmanError("INTERNAL", `${reason} (operation ${operationId})`, { details: { operation_id: operationId } }),
       operationId,

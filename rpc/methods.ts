@@ -99,7 +99,7 @@ export class Methods {
   async notified(method: string, params: unknown): Promise<void> {
     if (method !== "$/setTrace") return;
     try {
-      const { value } = (await parseRequest(setTraceParams, params ?? {})) as InferOutput<typeof setTraceParams>;
+      const { value } = await parseRequest(setTraceParams, params ?? {});
       this.#trace = value;
     } catch (thrown) {
       this.#options.service.log.warn(`the notification ${method} was ignored`, { reason: reasonOf(thrown) });
@@ -160,7 +160,7 @@ export class Methods {
 
   async #own(method: string, params: unknown): Promise<unknown> {
     if (method === "events/subscribe") {
-      const wanted = (await parseRequest(subscribeParams, params)) as InferOutput<typeof subscribeParams>;
+      const wanted = await parseRequest(subscribeParams, params);
       return this.#events.subscribe({ kinds: wanted.kinds ?? CHANGE_KINDS, since: wanted.since ?? null });
     }
     await parseRequest(noParams, params);
@@ -188,7 +188,7 @@ export class Methods {
 
   async #open(raw: unknown): Promise<InitializeResult> {
     const { service } = this.#options;
-    const params = (await parseRequest(initializeParams, raw)) as InferOutput<typeof initializeParams>;
+    const params = await parseRequest(initializeParams, raw);
     const { processId } = params;
     const versions = await service.invoke("version", { features: true });
     const sequence = await this.#latestChange();

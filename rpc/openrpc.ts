@@ -133,8 +133,8 @@ const keysOf = <Key extends string>(table: Readonly<Record<Key, unknown>>): Key[
 async function paramsOf(request: GenericSchema): Promise<ContentDescriptor[]> {
   const { toJsonSchema } = await import("@valibot/to-json-schema");
   // A table is checked to be a plain object before its entries are: the last schema of the pipe says the shape. What
-  // `check` wants beyond that has no word in JSON Schema.
-  const converted = toJsonSchema(request, { typeMode: "output", ignoreActions: ["check"] });
+  // `check` wants beyond that has no word in JSON Schema; `transform` is for our own compiler.
+  const converted = toJsonSchema(request, { typeMode: "output", ignoreActions: ["check", "transform"] });
   const { properties = {}, required = [] } = converted;
   return Object.entries(properties)
     .map(([name, schema]) => ({ name, required: required.includes(name), schema: schema as JsonSchema }))

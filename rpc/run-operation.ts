@@ -90,7 +90,7 @@ async function splitToken(params: unknown): Promise<{ token: ProgressToken | nul
   if (!Object.hasOwn(params, "workDoneToken")) return { token: null, request: params };
   const { workDoneToken: given, ...request } = params as Readonly<Record<string, unknown>>;
   try {
-    return { token: (await parseRequest(workDoneToken, given)) as ProgressToken, request };
+    return { token: await parseRequest(workDoneToken, given), request };
   } catch {
     throw wrongField("workDoneToken", "a string or a whole number is needed");
   }

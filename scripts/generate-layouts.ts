@@ -19,6 +19,14 @@ interface StructSource {
   readonly bits?: readonly string[];
 }
 
+/** Fields of `link_create`: those that every link has, and some more. */
+function linkFields(...more: readonly string[]): string[] {
+  return ["prog_fd", "attach_type", "flags", ...more].map((field) => {
+    const [name, member] = named(field);
+    return `${name}=link_create.${member}`;
+  });
+}
+
 const KERNEL_STRUCTS: readonly StructSource[] = [
   { name: "OBJ_ATTR", type: "union bpf_attr", fields: ["pathname", "bpf_fd", "file_flags"] },
   { name: "GET_ID_ATTR", type: "union bpf_attr", fields: ["start_id", "next_id", "open_flags"] },
@@ -39,22 +47,22 @@ const KERNEL_STRUCTS: readonly StructSource[] = [
       "revision=query.revision",
     ],
   },
+  // BPF_LINK_CREATE has a place of its own for each kind of link: one layout for each, without what lies over it.
   {
-    name: "LINK_CREATE_ATTR",
+    name: "PERF_LINK_ATTR",
     type: "union bpf_attr",
-    fields: [
-      "prog_fd=link_create.prog_fd",
-      "target_fd=link_create.target_fd",
-      "target_ifindex=link_create.target_ifindex",
-      "attach_type=link_create.attach_type",
-      "flags=link_create.flags",
-      "target_btf_id=link_create.target_btf_id",
-      "perf_event_cookie=link_create.perf_event.bpf_cookie",
-      "tracing_target_btf_id=link_create.tracing.target_btf_id",
-      "tracing_cookie=link_create.tracing.cookie",
-      "relative_id=link_create.tcx.relative_id",
-      "expected_revision=link_create.tcx.expected_revision",
-    ],
+    fields: linkFields("target_fd", "cookie=perf_event.bpf_cookie"),
+  },
+  {
+    name: "TRACING_LINK_ATTR",
+    type: "union bpf_attr",
+    fields: linkFields("target_fd", "target_btf_id=tracing.target_btf_id", "cookie=tracing.cookie"),
+  },
+  { name: "XDP_LINK_ATTR", type: "union bpf_attr", fields: linkFields("target_ifindex") },
+  {
+    name: "TCX_LINK_ATTR",
+    type: "union bpf_attr",
+    fields: linkFields("target_ifindex", "relative_id=tcx.relative_id", "expected_revision=tcx.expected_revision"),
   },
   {
     name: "LINK_UPDATE_ATTR",
@@ -201,27 +209,101 @@ const KERNEL_ENUMS: readonly { readonly name: string; readonly prefix: string; r
       name: "PROG_TYPE",
       prefix: "BPF_PROG_TYPE_",
       values: [
+        "BPF_PROG_TYPE_UNSPEC",
+        "BPF_PROG_TYPE_SOCKET_FILTER",
         "BPF_PROG_TYPE_KPROBE",
         "BPF_PROG_TYPE_SCHED_CLS",
+        "BPF_PROG_TYPE_SCHED_ACT",
         "BPF_PROG_TYPE_TRACEPOINT",
         "BPF_PROG_TYPE_XDP",
         "BPF_PROG_TYPE_PERF_EVENT",
+        "BPF_PROG_TYPE_CGROUP_SKB",
+        "BPF_PROG_TYPE_CGROUP_SOCK",
+        "BPF_PROG_TYPE_LWT_IN",
+        "BPF_PROG_TYPE_LWT_OUT",
+        "BPF_PROG_TYPE_LWT_XMIT",
+        "BPF_PROG_TYPE_SOCK_OPS",
+        "BPF_PROG_TYPE_SK_SKB",
+        "BPF_PROG_TYPE_CGROUP_DEVICE",
+        "BPF_PROG_TYPE_SK_MSG",
+        "BPF_PROG_TYPE_RAW_TRACEPOINT",
+        "BPF_PROG_TYPE_CGROUP_SOCK_ADDR",
+        "BPF_PROG_TYPE_LWT_SEG6LOCAL",
+        "BPF_PROG_TYPE_LIRC_MODE2",
+        "BPF_PROG_TYPE_SK_REUSEPORT",
+        "BPF_PROG_TYPE_FLOW_DISSECTOR",
+        "BPF_PROG_TYPE_CGROUP_SYSCTL",
+        "BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE",
+        "BPF_PROG_TYPE_CGROUP_SOCKOPT",
         "BPF_PROG_TYPE_TRACING",
+        "BPF_PROG_TYPE_STRUCT_OPS",
         "BPF_PROG_TYPE_EXT",
         "BPF_PROG_TYPE_LSM",
+        "BPF_PROG_TYPE_SK_LOOKUP",
+        "BPF_PROG_TYPE_SYSCALL",
+        "BPF_PROG_TYPE_NETFILTER",
       ],
     },
     {
       name: "ATTACH_TYPE",
       prefix: "BPF_",
       values: [
+        "BPF_CGROUP_INET_INGRESS",
+        "BPF_CGROUP_INET_EGRESS",
+        "BPF_CGROUP_INET_SOCK_CREATE",
+        "BPF_CGROUP_SOCK_OPS",
+        "BPF_SK_SKB_STREAM_PARSER",
+        "BPF_SK_SKB_STREAM_VERDICT",
+        "BPF_CGROUP_DEVICE",
+        "BPF_SK_MSG_VERDICT",
+        "BPF_CGROUP_INET4_BIND",
+        "BPF_CGROUP_INET6_BIND",
+        "BPF_CGROUP_INET4_CONNECT",
+        "BPF_CGROUP_INET6_CONNECT",
+        "BPF_CGROUP_INET4_POST_BIND",
+        "BPF_CGROUP_INET6_POST_BIND",
+        "BPF_CGROUP_UDP4_SENDMSG",
+        "BPF_CGROUP_UDP6_SENDMSG",
+        "BPF_LIRC_MODE2",
+        "BPF_FLOW_DISSECTOR",
+        "BPF_CGROUP_SYSCTL",
+        "BPF_CGROUP_UDP4_RECVMSG",
+        "BPF_CGROUP_UDP6_RECVMSG",
+        "BPF_CGROUP_GETSOCKOPT",
+        "BPF_CGROUP_SETSOCKOPT",
+        "BPF_TRACE_RAW_TP",
         "BPF_TRACE_FENTRY",
         "BPF_TRACE_FEXIT",
+        "BPF_MODIFY_RETURN",
         "BPF_LSM_MAC",
+        "BPF_TRACE_ITER",
+        "BPF_CGROUP_INET4_GETPEERNAME",
+        "BPF_CGROUP_INET6_GETPEERNAME",
+        "BPF_CGROUP_INET4_GETSOCKNAME",
+        "BPF_CGROUP_INET6_GETSOCKNAME",
+        "BPF_XDP_DEVMAP",
+        "BPF_CGROUP_INET_SOCK_RELEASE",
+        "BPF_XDP_CPUMAP",
+        "BPF_SK_LOOKUP",
         "BPF_XDP",
+        "BPF_SK_SKB_VERDICT",
+        "BPF_SK_REUSEPORT_SELECT",
+        "BPF_SK_REUSEPORT_SELECT_OR_MIGRATE",
         "BPF_PERF_EVENT",
+        "BPF_TRACE_KPROBE_MULTI",
+        "BPF_LSM_CGROUP",
+        "BPF_STRUCT_OPS",
+        "BPF_NETFILTER",
         "BPF_TCX_INGRESS",
         "BPF_TCX_EGRESS",
+        "BPF_TRACE_UPROBE_MULTI",
+        "BPF_CGROUP_UNIX_CONNECT",
+        "BPF_CGROUP_UNIX_SENDMSG",
+        "BPF_CGROUP_UNIX_RECVMSG",
+        "BPF_CGROUP_UNIX_GETPEERNAME",
+        "BPF_CGROUP_UNIX_GETSOCKNAME",
+        "BPF_NETKIT_PRIMARY",
+        "BPF_NETKIT_PEER",
       ],
     },
     {
@@ -276,7 +358,7 @@ export function obstacle(): string | null {
   for (const tool of ["gcc", "bpftool"]) if (Bun.which(tool) === null) return `${tool} is not installed`;
   const dump = run(["bpftool", "btf", "dump", "file", BTF, "format", "c"]);
   if (!dump.ok) return `the kernel's BTF cannot be read: ${dump.stderr.trim()}`;
-  if (!/\btcx;/.test(dump.stdout)) return "this kernel's BTF has no TCX (Linux 6.6)";
+  if (!/\bnetkit;/.test(dump.stdout)) return "this kernel's BTF has no netkit (Linux 6.7)";
   if (!run(["gcc", "-E", "-include", "bpf/libbpf.h", "-x", "c", "/dev/null"]).ok) return "libbpf-dev is not installed";
   return null;
 }

@@ -31,8 +31,9 @@ function writeAll(fd: number, text: string): void {
       const { code } = cause as { readonly code?: string };
       if (code === "EPIPE") return;
       if (code !== "EAGAIN") {
-        const reason = cause instanceof Error ? cause.message : String(cause);
-        throw new BpfmanError("IO_FAILED", `write to standard ${fd === 1 ? "output" : "error"}: ${reason}`, { cause });
+        const { reasonOf } = require("./errors/sys-failure.ts") as typeof import("./errors/sys-failure.ts");
+        const what = fd === 1 ? "output" : "error";
+        throw new BpfmanError("IO_FAILED", `write to standard ${what}: ${reasonOf(cause)}`, { cause });
       }
       Bun.sleepSync(BUSY_PAUSE_MS);
     }

@@ -20,24 +20,98 @@ export const BPF_CMD = {
 } as const;
 
 export const PROG_TYPE = {
+  UNSPEC: 0,
+  SOCKET_FILTER: 1,
   KPROBE: 2,
   SCHED_CLS: 3,
+  SCHED_ACT: 4,
   TRACEPOINT: 5,
   XDP: 6,
   PERF_EVENT: 7,
+  CGROUP_SKB: 8,
+  CGROUP_SOCK: 9,
+  LWT_IN: 10,
+  LWT_OUT: 11,
+  LWT_XMIT: 12,
+  SOCK_OPS: 13,
+  SK_SKB: 14,
+  CGROUP_DEVICE: 15,
+  SK_MSG: 16,
+  RAW_TRACEPOINT: 17,
+  CGROUP_SOCK_ADDR: 18,
+  LWT_SEG6LOCAL: 19,
+  LIRC_MODE2: 20,
+  SK_REUSEPORT: 21,
+  FLOW_DISSECTOR: 22,
+  CGROUP_SYSCTL: 23,
+  RAW_TRACEPOINT_WRITABLE: 24,
+  CGROUP_SOCKOPT: 25,
   TRACING: 26,
+  STRUCT_OPS: 27,
   EXT: 28,
   LSM: 29,
+  SK_LOOKUP: 30,
+  SYSCALL: 31,
+  NETFILTER: 32,
 } as const;
 
 export const ATTACH_TYPE = {
+  CGROUP_INET_INGRESS: 0,
+  CGROUP_INET_EGRESS: 1,
+  CGROUP_INET_SOCK_CREATE: 2,
+  CGROUP_SOCK_OPS: 3,
+  SK_SKB_STREAM_PARSER: 4,
+  SK_SKB_STREAM_VERDICT: 5,
+  CGROUP_DEVICE: 6,
+  SK_MSG_VERDICT: 7,
+  CGROUP_INET4_BIND: 8,
+  CGROUP_INET6_BIND: 9,
+  CGROUP_INET4_CONNECT: 10,
+  CGROUP_INET6_CONNECT: 11,
+  CGROUP_INET4_POST_BIND: 12,
+  CGROUP_INET6_POST_BIND: 13,
+  CGROUP_UDP4_SENDMSG: 14,
+  CGROUP_UDP6_SENDMSG: 15,
+  LIRC_MODE2: 16,
+  FLOW_DISSECTOR: 17,
+  CGROUP_SYSCTL: 18,
+  CGROUP_UDP4_RECVMSG: 19,
+  CGROUP_UDP6_RECVMSG: 20,
+  CGROUP_GETSOCKOPT: 21,
+  CGROUP_SETSOCKOPT: 22,
+  TRACE_RAW_TP: 23,
   TRACE_FENTRY: 24,
   TRACE_FEXIT: 25,
+  MODIFY_RETURN: 26,
   LSM_MAC: 27,
+  TRACE_ITER: 28,
+  CGROUP_INET4_GETPEERNAME: 29,
+  CGROUP_INET6_GETPEERNAME: 30,
+  CGROUP_INET4_GETSOCKNAME: 31,
+  CGROUP_INET6_GETSOCKNAME: 32,
+  XDP_DEVMAP: 33,
+  CGROUP_INET_SOCK_RELEASE: 34,
+  XDP_CPUMAP: 35,
+  SK_LOOKUP: 36,
   XDP: 37,
+  SK_SKB_VERDICT: 38,
+  SK_REUSEPORT_SELECT: 39,
+  SK_REUSEPORT_SELECT_OR_MIGRATE: 40,
   PERF_EVENT: 41,
+  TRACE_KPROBE_MULTI: 42,
+  LSM_CGROUP: 43,
+  STRUCT_OPS: 44,
+  NETFILTER: 45,
   TCX_INGRESS: 46,
   TCX_EGRESS: 47,
+  TRACE_UPROBE_MULTI: 48,
+  CGROUP_UNIX_CONNECT: 49,
+  CGROUP_UNIX_SENDMSG: 50,
+  CGROUP_UNIX_RECVMSG: 51,
+  CGROUP_UNIX_GETPEERNAME: 52,
+  CGROUP_UNIX_GETSOCKNAME: 53,
+  NETKIT_PRIMARY: 54,
+  NETKIT_PEER: 55,
 } as const;
 
 export const LINK_TYPE = {
@@ -111,17 +185,48 @@ export const QUERY_ATTR = {
 } as const;
 
 /** union bpf_attr */
-export const LINK_CREATE_ATTR = {
+export const PERF_LINK_ATTR = {
   fields: {
     prog_fd: { offset: 0, size: 4 },
-    target_fd: { offset: 4, size: 4 },
-    target_ifindex: { offset: 4, size: 4 },
     attach_type: { offset: 8, size: 4 },
     flags: { offset: 12, size: 4 },
+    target_fd: { offset: 4, size: 4 },
+    cookie: { offset: 16, size: 8 },
+  },
+  size: 24,
+} as const;
+
+/** union bpf_attr */
+export const TRACING_LINK_ATTR = {
+  fields: {
+    prog_fd: { offset: 0, size: 4 },
+    attach_type: { offset: 8, size: 4 },
+    flags: { offset: 12, size: 4 },
+    target_fd: { offset: 4, size: 4 },
     target_btf_id: { offset: 16, size: 4 },
-    perf_event_cookie: { offset: 16, size: 8 },
-    tracing_target_btf_id: { offset: 16, size: 4 },
-    tracing_cookie: { offset: 24, size: 8 },
+    cookie: { offset: 24, size: 8 },
+  },
+  size: 32,
+} as const;
+
+/** union bpf_attr */
+export const XDP_LINK_ATTR = {
+  fields: {
+    prog_fd: { offset: 0, size: 4 },
+    attach_type: { offset: 8, size: 4 },
+    flags: { offset: 12, size: 4 },
+    target_ifindex: { offset: 4, size: 4 },
+  },
+  size: 16,
+} as const;
+
+/** union bpf_attr */
+export const TCX_LINK_ATTR = {
+  fields: {
+    prog_fd: { offset: 0, size: 4 },
+    attach_type: { offset: 8, size: 4 },
+    flags: { offset: 12, size: 4 },
+    target_ifindex: { offset: 4, size: 4 },
     relative_id: { offset: 16, size: 4 },
     expected_revision: { offset: 24, size: 8 },
   },

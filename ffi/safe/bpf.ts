@@ -47,8 +47,8 @@ export function openPinned(path: string): number | null {
   return fd;
 }
 
-/** What kind of BPF object a descriptor stands for, from its name in /proc. Throws SysError for anything else. */
-export function objectKind(fd: number): BpfObjectKind {
+/** What kind of BPF object a descriptor stands for, from its name in /proc; null for anything else. Throws SysError. */
+export function objectKind(fd: number): BpfObjectKind | null {
   const name = fileCall("readlink", () => readlinkSync(`/proc/self/fd/${fd}`));
   const kind = /bpf[-_](prog|map|link)/.exec(name)?.[1];
   switch (kind) {
@@ -58,7 +58,7 @@ export function objectKind(fd: number): BpfObjectKind {
     case "link":
       return kind;
     default:
-      throw new SysError("bpf(BPF_OBJ_GET)", ERRNO.EINVAL);
+      return null;
   }
 }
 

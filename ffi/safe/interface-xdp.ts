@@ -1,7 +1,7 @@
 import { ERRNO } from "../errno.ts";
 import { nested, readAttributes, readText, readU32, u32Attribute } from "../layout/netlink.ts";
 import { allocate } from "../memory.ts";
-import type { XdpMode } from "./link.ts";
+import { XDP_MODE_FLAGS, type XdpMode } from "./link.ts";
 import { SysError } from "../sys-error.ts";
 import { routeRequest } from "./rtnetlink.ts";
 
@@ -16,7 +16,6 @@ const IFLA_XDP_FLAGS = 3;
 const IFLA_XDP_EXPECTED_FD = 8;
 const NO_PROGRAM = 0xffff_ffff;
 const XDP_FLAGS_REPLACE = 1 << 4;
-const XDP_FLAGS_MODE = { skb: 1 << 1, drv: 1 << 2, hw: 1 << 3 } as const satisfies Record<XdpMode, number>;
 const IFLA_XDP_PROG_ID = { drv: 5, skb: 6, hw: 7 } as const satisfies Record<XdpMode, number>;
 
 export interface InterfaceXdp {
@@ -57,7 +56,7 @@ export function isHeldByLink(
   const xdp = nested(
     IFLA_XDP | NLA_F_NESTED,
     u32Attribute(IFLA_XDP_FD, NO_PROGRAM),
-    u32Attribute(IFLA_XDP_FLAGS, XDP_FLAGS_REPLACE | XDP_FLAGS_MODE[mode]),
+    u32Attribute(IFLA_XDP_FLAGS, XDP_FLAGS_REPLACE | XDP_MODE_FLAGS[mode]),
     u32Attribute(IFLA_XDP_EXPECTED_FD, other),
   );
   try {

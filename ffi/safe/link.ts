@@ -1,21 +1,30 @@
-import { ATTACH_TYPE, LINK_CREATE_ATTR, LINK_DETACH_ATTR, LINK_UPDATE_ATTR, QUERY_ATTR } from "../layout/generated.ts";
-import { decode, encode, type FieldValues } from "../layout/struct.ts";
+import {
+  ATTACH_TYPE,
+  LINK_DETACH_ATTR,
+  LINK_UPDATE_ATTR,
+  PERF_LINK_ATTR,
+  QUERY_ATTR,
+  TCX_LINK_ATTR,
+  TRACING_LINK_ATTR,
+  XDP_LINK_ATTR,
+} from "../layout/generated.ts";
+import { decode, encode, type FieldValues, type StructLayout } from "../layout/struct.ts";
 import { addressOf, allocate, keepAlive } from "../memory.ts";
 import { bpf } from "./bpf.ts";
 
 // Each function that makes a link answers its descriptor: closing it detaches, unless the link is pinned.
 
-/** BPF_LINK_CREATE. Throws SysError. */
-const createLink = (values: FieldValues<typeof LINK_CREATE_ATTR>): number =>
-  bpf("LINK_CREATE", encode(LINK_CREATE_ATTR, values));
+/** BPF_LINK_CREATE, with the fields of one kind of link. Throws SysError. */
+const createLink = <Layout extends StructLayout>(layout: Layout, values: FieldValues<Layout>): number =>
+  bpf("LINK_CREATE", encode(layout, values));
 
 /** Runs a program on a perf event, which the link holds on to by itself (Linux 5.15). Throws SysError. */
 export const createPerfLink = (program: number, event: number): number =>
-  createLink({ prog_fd: program, target_fd: event, attach_type: ATTACH_TYPE.PERF_EVENT });
+  createLink(PERF_LINK_ATTR, { prog_fd: program, target_fd: event, attach_type: ATTACH_TYPE.PERF_EVENT });
 
 /** Attaches a tracing or LSM program to the function it was loaded for (Linux 5.11). Throws SysError. */
 export const createTracingLink = (program: number, attachType: "TRACE_FENTRY" | "TRACE_FEXIT" | "LSM_MAC"): number =>
-  createLink({ prog_fd: program, attach_type: ATTACH_TYPE[attachType] });
+  createLink(TRACING_LINK_ATTR, { prog_fd: program, attach_type: ATTACH_TYPE[attachType] });
 
 /**
  * Puts an extension into the place of the function it was loaded for, or of another one of the same shape: function
@@ -25,7 +34,11 @@ export function createExtensionLink(
   program: number,
   target: { readonly programFd: number; readonly btfId: number } | null,
 ): number {
-  return createLink({ prog_fd: program, target_fd: target?.programFd ?? 0, target_btf_id: target?.btfId ?? 0 });
+  return createLink(TRACING_LINK_ATTR, {
+    prog_fd: program,
+    target_fd: target?.programFd ?? 0,
+    target_btf_id: target?.btfId ?? 0,
+  });
 }
 
 /** XDP_FLAGS_* (include/uapi/linux/if_link.h): which of an interface's hooks. */
@@ -37,7 +50,7 @@ export type XdpMode = keyof typeof XDP_MODE_FLAGS;
  * when something is on it or on its counterpart, EOPNOTSUPP when the driver has no such mode, ENODEV.
  */
 export function createXdpLink(program: number, hook: { readonly ifindex: number; readonly mode: XdpMode }): number {
-  return createLink({
+  return createLink(XDP_LINK_ATTR, {
     prog_fd: program,
     target_ifindex: hook.ifindex,
     attach_type: ATTACH_TYPE.XDP,
@@ -70,7 +83,7 @@ export interface TcxPlace {
  */
 export function createTcxLink(program: number, place: TcxPlace): number {
   const side = place.beside?.side === "before" ? BPF_F_BEFORE : BPF_F_AFTER;
-  return createLink({
+  return createLink(TCX_LINK_ATTR, {
     prog_fd: program,
     target_ifindex: place.ifindex,
     attach_type: ATTACH_TYPE[place.hook],

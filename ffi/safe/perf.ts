@@ -1,4 +1,3 @@
-import { ERRNO } from "../errno.ts";
 import { PERF_EVENT_ATTR, PERF_SOFTWARE, PERF_TYPE } from "../layout/generated.ts";
 import { encode, type FieldValues } from "../layout/struct.ts";
 import { addressOf, cString, keepAlive } from "../memory.ts";
@@ -73,6 +72,8 @@ function probePmu(name: "uprobe" | "kprobe"): { readonly type: number; readonly 
   const read = (file: string) => fileCall("open", () => readTextSync(`${folder}/${file}`).trim());
   const type = Number(read("type"));
   const returnBit = Number(/^config:(\d+)$/.exec(read("format/retprobe"))?.[1]);
-  if (!Number.isSafeInteger(type) || !Number.isSafeInteger(returnBit)) throw new SysError("open", ERRNO.EINVAL);
+  if (!Number.isSafeInteger(type) || !Number.isSafeInteger(returnBit)) {
+    throw new Error(`"${folder}" describes probes in a way that is not known here`);
+  }
   return { type, returnBit };
 }

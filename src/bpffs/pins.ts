@@ -1,6 +1,6 @@
 import * as fs from "../../ffi/safe/file-system.ts";
 import { BpfmanError } from "../errors/error.ts";
-import { errnoName, reasonOf, sysPart } from "../errors/sys-failure.ts";
+import { errnoName, failing } from "../errors/sys-failure.ts";
 import type { PinsPort } from "../platform/pins.ts";
 import { pinPaths } from "./paths.ts";
 import { isBpffs, prepareFolders, requireOwnDirectory } from "./prepare.ts";
@@ -64,18 +64,5 @@ function unless<T>(errnos: readonly string[], none: T, run: () => T): T {
   } catch (thrown) {
     if (errnos.includes(errnoName(thrown) ?? "")) return none;
     throw thrown;
-  }
-}
-
-function failing<T>(action: string, path: string, run: () => T): T {
-  try {
-    return run();
-  } catch (thrown) {
-    if (thrown instanceof BpfmanError) throw thrown;
-    throw new BpfmanError("IO_FAILED", `${action} "${path}": ${reasonOf(thrown)}`, {
-      details: { path },
-      ...sysPart(thrown),
-      cause: thrown,
-    });
   }
 }

@@ -1,9 +1,8 @@
 import { DISPATCHER_TYPES } from "../domain/dispatcher.ts";
 import * as fs from "../../ffi/safe/file-system.ts";
 import { mountBpffs } from "../../ffi/safe/mount.ts";
-import { BpfmanError } from "../errors/error.ts";
 import { requireOwn } from "../errors/ownership.ts";
-import { errnoName, reasonOf, sysPart } from "../errors/sys-failure.ts";
+import { errnoName, ioFailure } from "../errors/sys-failure.ts";
 import type { PinPaths } from "../platform/pins.ts";
 
 /** BPF_FS_MAGIC (include/uapi/linux/magic.h). */
@@ -35,12 +34,7 @@ export function prepareFolders({ root }: PinPaths): void {
     for (const folder of ["maps", "shared", "links", ...DISPATCHER_TYPES])
       fs.mkdirSync(`${root}/${folder}`, { recursive: true, mode: 0o700 });
   } catch (thrown) {
-    if (thrown instanceof BpfmanError) throw thrown;
-    throw new BpfmanError("BPFFS_UNAVAILABLE", `prepare "${root}": ${reasonOf(thrown)}`, {
-      details: { path: root },
-      ...sysPart(thrown),
-      cause: thrown,
-    });
+    throw ioFailure(thrown, { action: "prepare", path: root, code: "BPFFS_UNAVAILABLE" });
   }
 }
 
@@ -63,13 +57,8 @@ function mount(target: string): void {
   } catch (thrown) {
     const name = errnoName(thrown);
     if (name === null) throw thrown;
-    const hint = hintFor(name);
-    throw new BpfmanError("BPFFS_UNAVAILABLE", `mount a BPF file system on "${target}": ${reasonOf(thrown)}`, {
-      details: { path: target },
-      ...(hint === null ? {} : { hint }),
-      ...sysPart(thrown),
-      cause: thrown,
-    });
+    const work = { action: "mount a BPF file system on", path: target, code: "BPFFS_UNAVAILABLE" } as const;
+    throw ioFailure(thrown, { ...work, hint: hintFor(name) });
   }
 }
 

@@ -1,7 +1,7 @@
 /** What may stand at the cursor, from the command table: pure but for fetching the command of a leaf. */
 import type { LiveValue } from "../domain/completion.ts";
 import { PLATFORMS } from "../domain/bytecode-slot.ts";
-import { PROGRAM_TYPES } from "../domain/program.ts";
+import { PROGRAM_TYPES } from "../domain/kinds.ts";
 import { type Argument, type Command, type Completion, type Flag, type Group, isGroup, type Node } from "./command.ts";
 import { globalFlagsBeside, HELP, VERSION } from "./global-flags.ts";
 import { firstSentence } from "./help.ts";

@@ -3,6 +3,8 @@
  * row may be generous.
  */
 
+import { PROGRAM_TYPES } from "../domain/kinds.ts";
+
 /** What is typed, matched against the words of the line, joined by blanks, without options before the first word. */
 type Habit = readonly [typed: RegExp, instead: string];
 
@@ -15,7 +17,7 @@ const LINK_ID = `an id is needed: "bpfman list links" shows what is attached, an
 const NO_DAEMON = 'bpfman needs no daemon; "bpfman rpc" serves one parent process over stdio';
 const NOTHING_TO_CLEAN =
   'nothing needs cleaning: the next command that changes something removes what was left; "bpfman program delete --all" takes everything of bpfman away';
-const KINDS = "(xdp|tc|tcx|tracepoint|kprobe|kretprobe|uprobe|uretprobe|fentry|fexit|lsm)";
+const KIND = `(${PROGRAM_TYPES.join("|")})`;
 
 /** bpftool: objects and commands may be cut short there. */
 const ofBpftool = (): Habit[] => [
@@ -113,7 +115,7 @@ const ofTheOtherGrammar = (): Habit[] => [
   ],
   [/^link attach kprobe .* (-f|--fn-name)( |=|$)/, 'type "bpfman link attach kprobe ID FUNCTION"'],
   [
-    RegExp(`^attach ${KINDS} `),
+    RegExp(`^attach ${KIND} `),
     'the id comes first: "bpfman attach ID KIND ..."; or type "bpfman link attach KIND ID ..."',
   ],
   [
@@ -158,7 +160,7 @@ const ofAnyTool = (): Habit[] => [
   [/^(logs?|trace)( |$)/, '"bpftool prog tracelog" shows what programs print; "--log-level debug" what bpfman does'],
   [/^config( |$)/, "the configuration is /etc/bpfman/bpfman.toml, or the file given with --config"],
   [/^completion( |$)/, 'type "bpfman completions SHELL"'],
-  [RegExp(`^${KINDS}( |$)`), 'type "bpfman attach ID KIND", or "bpfman list links --program-type TYPE"'],
+  [RegExp(`^${KIND}( |$)`), 'type "bpfman attach ID KIND", or "bpfman list links --program-type TYPE"'],
   [
     /^(pull|push|build|verify|sign)( |$)/,
     'type "bpfman image pull", "build" (which pushes as well) or "verify"; cosign signs',

@@ -1,5 +1,5 @@
 import { KERNEL_TYPE_WORDS } from "../domain/kernel-words.ts";
-import { PROGRAM_TYPES } from "../domain/program.ts";
+import { PROGRAM_TYPES } from "../domain/kinds.ts";
 import { parseWord } from "./parse-word.ts";
 
 /** What the `--program-type` filters take: the kernel's words, and bpfman's own types. */

@@ -1,8 +1,9 @@
-import { needsAttachFunction, PROGRAM_TYPES, type ProgramSelector, type ProgramType } from "../domain/program.ts";
+import { PROGRAM_TYPES, type ProgramType, KINDS } from "../domain/kinds.ts";
+import type { ProgramSelector } from "../domain/program.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { parseWord } from "./parse-word.ts";
 
-const shapeOf = (type: ProgramType): string => (needsAttachFunction(type) ? `${type}:NAME:FUNCTION` : `${type}:NAME`);
+const shapeOf = (type: ProgramType): string => (KINDS[type].needsFunction ? `${type}:NAME:FUNCTION` : `${type}:NAME`);
 
 /** A `--programs` value: TYPE:NAME, or TYPE:NAME:FUNCTION for fentry, fexit and lsm. Throws INVALID_PROGRAM. */
 export function parseSelector(text: string): ProgramSelector {
@@ -16,7 +17,7 @@ export function parseSelector(text: string): ProgramSelector {
 
   if (name === "") throw wrong(`the name is missing; must be ${shapeOf(type)}`);
   if (name.includes(",")) throw wrong("a name holds no comma", "separate several programs by blanks");
-  if (needsAttachFunction(type)) {
+  if (KINDS[type].needsFunction) {
     if (!attachFunction) throw wrong(`${type} needs the kernel function to attach to; must be ${shapeOf(type)}`);
   } else if (attachFunction !== undefined) {
     throw wrong(`${type} takes no function at load; must be ${shapeOf(type)}`);

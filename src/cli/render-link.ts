@@ -1,5 +1,6 @@
-import type { LinkAnswer, LinkDetailsAnswer } from "../domain/answer.ts";
-import { actionName, TC_ACTIONS, XDP_ACTIONS } from "../domain/actions.ts";
+import type { LinkAnswer, LinkRecordAnswer } from "../domain/answer.ts";
+import { ACTIONS, actionName } from "../domain/actions.ts";
+import type { ChainedKind } from "../domain/kinds.ts";
 import { metadataLines } from "./render-metadata.ts";
 import { type Field, renderFacts } from "./render-table.ts";
 
@@ -13,42 +14,62 @@ export function renderLink({ record, status }: LinkAnswer, styled: boolean): str
       ["Program Type:", record.kind],
       ["Program ID:", record.program_id],
       ["Link ID:", record.id],
-      ...detailFacts(record.details),
+      ...detailFacts(record),
       ["Metadata:", metadataLines(record.metadata)],
     ],
     styled,
   );
 }
 
-/** The shapes are told apart by their keys, as a reader of the JSON would. */
-function detailFacts(details: LinkDetailsAnswer): readonly Fact[] {
-  if ("interface" in details) {
-    const facts: Fact[] = [["Interface:", details.interface]];
-    if ("direction" in details) facts.push(["Direction:", details.direction]);
-    facts.push(["Priority:", details.priority], ["Position:", details.position]);
-    if ("proceed_on" in details) {
-      const actions = "direction" in details ? TC_ACTIONS : XDP_ACTIONS;
-      facts.push(["Proceed On:", details.proceed_on.map((value) => actionName(actions, value)).join(", ")]);
-    }
-    return [...facts, ["Network Namespace:", details.netns]];
+function detailFacts({ kind, details }: LinkRecordAnswer): readonly Fact[] {
+  switch (kind) {
+    case "xdp":
+      return [...placeFacts(details), proceedOn("xdp", details), ["Network Namespace:", details.netns]];
+    case "tc":
+      return [
+        ...placeFacts(details, details.direction),
+        proceedOn("tc", details),
+        ["Network Namespace:", details.netns],
+      ];
+    case "tcx":
+      return [...placeFacts(details, details.direction), ["Network Namespace:", details.netns]];
+    case "tracepoint":
+      return [["Tracepoint:", `${details.group}/${details.name}`]];
+    case "uprobe":
+    case "uretprobe":
+      return [
+        ["Target:", details.target],
+        ["Attach Function:", details.fn_name],
+        ["Offset:", details.offset],
+        ["PID:", details.pid],
+        ["Container PID:", details.container_pid],
+      ];
+    case "kprobe":
+    case "kretprobe":
+      return [
+        ["Attach Function:", details.fn_name],
+        ["Offset:", details.offset],
+        // bpfman attaches kprobes on the host only.
+        ["Container PID:", null],
+      ];
+    case "fentry":
+    case "fexit":
+      return [["Attach Function:", details.fn_name]];
+    case "lsm":
+      return [["Attach Function:", details.hook_name]];
   }
-  if ("group" in details) return [["Tracepoint:", `${details.group}/${details.name}`]];
-  if ("target" in details) {
-    return [
-      ["Target:", details.target],
-      ["Attach Function:", details.fn_name],
-      ["Offset:", details.offset],
-      ["PID:", details.pid],
-      ["Container PID:", details.container_pid],
-    ];
-  }
-  if ("offset" in details) {
-    return [
-      ["Attach Function:", details.fn_name],
-      ["Offset:", details.offset],
-      // bpfman attaches kprobes on the host only.
-      ["Container PID:", null],
-    ];
-  }
-  return [["Attach Function:", "hook_name" in details ? details.hook_name : details.fn_name]];
 }
+
+type Place = Extract<LinkRecordAnswer, { kind: "tcx" | "xdp" }>["details"];
+
+const placeFacts = (details: Place, direction?: string): readonly Fact[] => [
+  ["Interface:", details.interface],
+  ...(direction === undefined ? [] : [["Direction:", direction] as const]),
+  ["Priority:", details.priority],
+  ["Position:", details.position],
+];
+
+const proceedOn = (kind: ChainedKind, details: { readonly proceed_on: readonly number[] }): Fact => [
+  "Proceed On:",
+  details.proceed_on.map((value) => actionName(ACTIONS[kind], value)).join(", "),
+];

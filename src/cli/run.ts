@@ -1,6 +1,7 @@
 /** The command line: turns arguments into a request, runs it, renders the answer. */
 import type { Settings } from "../domain/settings.ts";
 import { BpfmanError } from "../errors/error.ts";
+import { reasonOf } from "../errors/sys-failure.ts";
 import type { Invoke } from "../service/invoke.ts";
 import type { ServeOptions, Session } from "./command.ts";
 import { ROOT } from "./commands.ts";
@@ -186,11 +187,11 @@ function report(cause: unknown, run: Run): number {
 function withHabit(error: BpfmanError, args: readonly string[]): BpfmanError {
   const instead = error.kind === "invalid" ? habits().insteadOf(args) : null;
   if (instead === null) return error;
-  return new BpfmanError(error.code, error.message, { details: error.details, hint: instead, cause: error });
+  return error.with({ hint: instead });
 }
 
 /** Whatever was thrown that nobody foresaw. */
 function mistake(cause: unknown, operationId: string): BpfmanError {
-  const message = cause instanceof Error ? cause.message : String(cause);
+  const message = reasonOf(cause);
   return new BpfmanError("INTERNAL", `${message} (operation ${operationId})`, { cause });
 }

@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import { CONFIG_DEFAULT, type Config } from "../domain/config.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { requireOwn } from "../errors/ownership.ts";
-import { errnoName, reasonOf, sysPart } from "../errors/sys-failure.ts";
+import { errnoName, ioFailure } from "../errors/sys-failure.ts";
 
 /** Far above what anybody writes by hand. */
 const CONFIG_BYTES_MAX = 1024 * 1024;
@@ -46,16 +46,12 @@ function content(path: string): Uint8Array | null {
     if (stat.size > CONFIG_BYTES_MAX) throw unreadable(path, `it has more than ${CONFIG_BYTES_MAX} bytes`);
     return fs.readFileSync(fd);
   } catch (thrown) {
-    throw thrown instanceof BpfmanError ? thrown : unreadable(path, thrown);
+    throw unreadable(path, thrown);
   } finally {
     fs.closeSync(fd);
   }
 }
 
 function unreadable(path: string, reason: unknown): BpfmanError {
-  return new BpfmanError("FILE_UNREADABLE", `read configuration "${path}": ${reasonOf(reason)}`, {
-    details: { path },
-    ...sysPart(reason),
-    cause: reason,
-  });
+  return ioFailure(reason, { action: "read configuration", path, code: "FILE_UNREADABLE" });
 }

@@ -1,4 +1,5 @@
 /** The configuration of a dispatcher, as the bytes that its `.rodata` holds: pure. The layout is in PROTOCOL.md. */
+import type { ChainedKind } from "../domain/kinds.ts";
 import { DISPATCHER_SLOTS } from "../domain/dispatcher.ts";
 import { BpfmanError } from "../errors/error.ts";
 
@@ -46,7 +47,7 @@ export interface XdpConfig {
  * The bits of chain_call_actions, unsigned: bit n is XDP action n, or TC action n - 1. Throws RangeError for a number
  * that has no bit.
  */
-export function proceedOnMask(hook: "xdp" | "tc", numbers: readonly number[]): number {
+export function proceedOnMask(hook: ChainedKind, numbers: readonly number[]): number {
   let mask = 0;
   for (const value of numbers) {
     const bit = value - FIRST_VALUE[hook];
@@ -57,14 +58,14 @@ export function proceedOnMask(hook: "xdp" | "tc", numbers: readonly number[]): n
 }
 
 /** The return values of a mask, ascending: the inverse of {@link proceedOnMask}. */
-function proceedOnOf(hook: "xdp" | "tc", mask: number): number[] {
+function proceedOnOf(hook: ChainedKind, mask: number): number[] {
   const bits = Array.from({ length: MASK_BITS }, (_, bit) => bit);
   return bits.filter((bit) => ((mask >>> bit) & 1) === 1).map((bit) => bit + FIRST_VALUE[hook]);
 }
 
 const slot = (array: number, index: number): number => array + index * 4;
 
-function writeMembers(view: DataView, hook: "xdp" | "tc", members: readonly ConfigMember[]): void {
+function writeMembers(view: DataView, hook: ChainedKind, members: readonly ConfigMember[]): void {
   if (members.length > DISPATCHER_SLOTS)
     throw new RangeError(`${members.length} members for ${DISPATCHER_SLOTS} slots`);
   const at = hook === "xdp" ? XDP : TC;
@@ -96,16 +97,16 @@ export function tcConfig({ members }: TcConfig): Uint8Array {
   return bytes;
 }
 
-const refused = (hook: "xdp" | "tc", reason: string): BpfmanError =>
+const refused = (hook: ChainedKind, reason: string): BpfmanError =>
   new BpfmanError("STATE_CONFLICT", `read the configuration of the ${hook} dispatcher: ${reason}`);
 
-function checkedView(hook: "xdp" | "tc", bytes: Uint8Array): DataView {
+function checkedView(hook: ChainedKind, bytes: Uint8Array): DataView {
   const size = hook === "xdp" ? XDP_CONFIG_BYTES : TC_CONFIG_BYTES;
   if (bytes.length !== size) throw refused(hook, `it has ${bytes.length} bytes, not ${size}`);
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-function readMembers(view: DataView, hook: "xdp" | "tc"): ConfigMember[] {
+function readMembers(view: DataView, hook: ChainedKind): ConfigMember[] {
   const at = hook === "xdp" ? XDP : TC;
   const count = view.getUint8(at.enabled);
   if (count > DISPATCHER_SLOTS) throw refused(hook, `it has ${count} programs in ${DISPATCHER_SLOTS} slots`);

@@ -4,7 +4,8 @@
  * collections empty; times are RFC 3339 in UTC with milliseconds.
  */
 import type { LinkKind } from "./link.ts";
-import type { Metadata, ProgramType } from "./program.ts";
+import type { ProgramType } from "./kinds.ts";
+import type { Metadata } from "./program.ts";
 
 export interface ProgramAnswer {
   readonly record: ProgramRecordAnswer | null;
@@ -111,45 +112,52 @@ interface NetworkDetailsAnswer {
   readonly nsid: number;
 }
 
-export type LinkDetailsAnswer =
-  | (NetworkDetailsAnswer & {
-      readonly proceed_on: readonly number[];
-      readonly dispatcher_id: number;
-      readonly revision: number;
-    })
-  | (NetworkDetailsAnswer & {
-      readonly direction: string;
-      readonly proceed_on: readonly number[];
-      readonly dispatcher_id: number;
-      readonly revision: number;
-    })
-  | (NetworkDetailsAnswer & { readonly direction: string })
-  | { readonly group: string; readonly name: string }
-  | { readonly fn_name: string; readonly offset: number; readonly retprobe: boolean }
-  | {
-      readonly target: string;
-      readonly fn_name: string | null;
-      readonly offset: number;
-      readonly pid: number | null;
-      readonly retprobe: boolean;
-      readonly container_pid: number | null;
-    }
-  | { readonly fn_name: string }
-  /** Without its `bpf_lsm_`. */
-  | { readonly hook_name: string };
+type ChainDetailsAnswer = NetworkDetailsAnswer & {
+  readonly proceed_on: readonly number[];
+  readonly dispatcher_id: number;
+  readonly revision: number;
+};
 
-export interface LinkRecordAnswer {
+interface ProbeDetailsAnswer {
+  readonly fn_name: string;
+  readonly offset: number;
+  readonly retprobe: boolean;
+}
+
+interface UserProbeDetailsAnswer {
+  readonly target: string;
+  readonly fn_name: string | null;
+  readonly offset: number;
+  readonly pid: number | null;
+  readonly retprobe: boolean;
+  readonly container_pid: number | null;
+}
+
+/** An object type, not an interface: each has a schema of its own. */
+type LinkRecordOf<Kind extends LinkKind, Details> = {
   readonly id: number;
   /** The same number, under the name that it has everywhere else. Not in the noun-verb grammar. */
   readonly link_id: number;
   readonly program_id: number;
   readonly kernel_link_id: number | null;
-  readonly kind: LinkKind;
+  readonly kind: Kind;
   readonly pin_path: string | null;
-  readonly details: LinkDetailsAnswer;
+  readonly details: Details;
   readonly created_at: string;
   readonly metadata: Metadata;
-}
+};
+
+/** The kind says which details there are. */
+export type LinkRecordAnswer =
+  | LinkRecordOf<"xdp", ChainDetailsAnswer>
+  | LinkRecordOf<"tc", ChainDetailsAnswer & { readonly direction: string }>
+  | LinkRecordOf<"tcx", NetworkDetailsAnswer & { readonly direction: string }>
+  | LinkRecordOf<"tracepoint", { readonly group: string; readonly name: string }>
+  | LinkRecordOf<"kprobe" | "kretprobe", ProbeDetailsAnswer>
+  | LinkRecordOf<"uprobe" | "uretprobe", UserProbeDetailsAnswer>
+  | LinkRecordOf<"fentry" | "fexit", { readonly fn_name: string }>
+  /** Without its `bpf_lsm_`. */
+  | LinkRecordOf<"lsm", { readonly hook_name: string }>;
 
 /** What the kernel says of every link. */
 interface AnyKernelLinkAnswer {

@@ -1,6 +1,6 @@
 import type { XdpMode } from "./config.ts";
 import type { KernelLinkId, LinkId, ProgramId } from "./ids.ts";
-import type { Direction } from "./link.ts";
+import type { ChainDetails } from "./link.ts";
 
 /** The hooks on which a dispatcher lets several programs run. */
 export const DISPATCHER_TYPES = ["xdp", "tc-ingress", "tc-egress"] as const;
@@ -23,33 +23,39 @@ export interface FilterRef {
   readonly handle: number;
 }
 
-/** Which of an interface's XDP hooks is used: the driver's, the generic one of the stack, or the card's. */
-export type XdpAttachMode = XdpMode;
+/** What holds the dispatcher on its hook, the same over all revisions. */
+export type DispatcherSeat =
+  | {
+      readonly type: "xdp";
+      /** Null while the first revision is being made; likewise `mode`. */
+      readonly kernelLinkId: KernelLinkId | null;
+      /** How it is attached. */
+      readonly mode: XdpMode | null;
+    }
+  /** The filter is chosen before it is made. */
+  | { readonly type: Exclude<DispatcherType, "xdp">; readonly filter: FilterRef };
 
 /** What the store keeps of a hook on which bpfman runs a chain. */
-export interface DispatcherRecord extends DispatcherKey {
-  readonly interface: string;
-  /** Path of the namespace file as first given; null for the caller's own. */
-  readonly netns: string | null;
-  /** Grows by one with every change of the chain; 0 while the first one is being made. */
-  readonly revision: number;
-  /** The revision that a running or dead command is about to put in the place of `revision`; null when none is. */
-  readonly pendingRevision: number | null;
-  /**
-   * What runs on the hook: the dispatcher, or the only member itself on kernels that cannot chain. Null while the first
-   * revision is being made.
-   */
-  readonly programId: ProgramId | null;
-  /** XDP: the link that holds it, the same over all revisions. TC: null. */
-  readonly kernelLinkId: KernelLinkId | null;
-  /** TC: the filter that runs it, the same over all revisions, chosen before it is made. XDP: null. */
-  readonly filter: FilterRef | null;
-  /** XDP: how it is attached. */
-  readonly mode: XdpAttachMode | null;
-}
+export type DispatcherRecord = Omit<DispatcherKey, "type"> &
+  DispatcherSeat & {
+    readonly interface: string;
+    /** Path of the namespace file as first given; null for the caller's own. */
+    readonly netns: string | null;
+    /** Grows by one with every change of the chain; 0 while the first one is being made. */
+    readonly revision: number;
+    /** The revision that a running or dead command is about to put in the place of `revision`; null when none is. */
+    readonly pendingRevision: number | null;
+    /**
+     * What runs on the hook: the dispatcher, or the only member itself on kernels that cannot chain. Null while the
+     * first revision is being made.
+     */
+    readonly programId: ProgramId | null;
+  };
 
 /** What a finished revision is. */
-export type SettledRevision = Pick<DispatcherRecord, "revision" | "programId" | "kernelLinkId" | "filter" | "mode">;
+export interface SettledRevision extends Pick<DispatcherRecord, "revision" | "programId"> {
+  readonly seat: DispatcherSeat;
+}
 
 /** A member of a chain, as the order is made of it. */
 export interface ChainMember {
@@ -67,7 +73,6 @@ export interface ChainMember {
   readonly frags: boolean;
 }
 
-export const dispatcherTypeOf = (kind: "xdp" | "tc", direction: Direction | null): DispatcherType => {
-  if (kind === "xdp") return "xdp";
-  return direction === "egress" ? "tc-egress" : "tc-ingress";
-};
+/** The hook that a chain's link is on. */
+export const dispatcherTypeOf = (details: ChainDetails): DispatcherType =>
+  details.kind === "xdp" ? "xdp" : `tc-${details.direction}`;

@@ -1,51 +1,58 @@
 /** Words for the kernel's enums (include/uapi/linux/bpf.h), by number. Unknown numbers print as `unknown(N)`. */
-import type { ProgramType } from "./program.ts";
+import { KINDS, type ProgramType } from "./kinds.ts";
 
-interface ProgramTypeWords {
+interface ProgramTypeWords<Name extends string = string> {
+  /** What follows BPF_PROG_TYPE_. */
+  readonly name: Name;
   /** Lower-case cilium/ebpf word: JSON. */
   readonly json: string;
   /** The reference's word: text output and the `--program-type` filter. */
   readonly text: string;
 }
 
-const row = (json: string, text: string): ProgramTypeWords => ({ json, text });
+const row = <const Name extends string>(name: Name, json: string, text: string): ProgramTypeWords<Name> => ({
+  name,
+  json,
+  text,
+});
 
 /** BPF_PROG_TYPE_*, from 0. */
-const PROGRAM_TYPE_WORDS: readonly ProgramTypeWords[] = [
-  row("unspecifiedprogram", "unspec"),
-  row("socketfilter", "socket-filter"),
-  row("kprobe", "probe"),
-  row("schedcls", "tc"),
-  row("schedact", "sched-act"),
-  row("tracepoint", "tracepoint"),
-  row("xdp", "xdp"),
-  row("perfevent", "perf-event"),
-  row("cgroupskb", "cgroup-skb"),
-  row("cgroupsock", "cgroup-sock"),
-  row("lwtin", "lwt-in"),
-  row("lwtout", "lwt-out"),
-  row("lwtxmit", "lwt-xmit"),
-  row("sockops", "sock-ops"),
-  row("skskb", "sk-skb"),
-  row("cgroupdevice", "cgroup-device"),
-  row("skmsg", "sk-msg"),
-  row("rawtracepoint", "raw-tracepoint"),
-  row("cgroupsockaddr", "cgroup-sock-addr"),
-  row("lwtseg6local", "lwt-seg6-local"),
-  row("lircmode2", "lirc-mode2"),
-  row("skreuseport", "sk-reuseport"),
-  row("flowdissector", "flow-dissector"),
-  row("cgroupsysctl", "cgroup-sysctl"),
-  row("rawtracepointwritable", "raw-tracepoint-writable"),
-  row("cgroupsockopt", "cgroup-sockopt"),
-  row("tracing", "tracing"),
-  row("structops", "struct-ops"),
-  row("extension", "ext"),
-  row("lsm", "lsm"),
-  row("sklookup", "sk-lookup"),
-  row("syscall", "syscall"),
-  row("netfilter", "netfilter"),
-];
+const PROGRAM_TYPE_WORDS = [
+  row("UNSPEC", "unspecifiedprogram", "unspec"),
+  row("SOCKET_FILTER", "socketfilter", "socket-filter"),
+  row("KPROBE", "kprobe", "probe"),
+  row("SCHED_CLS", "schedcls", "tc"),
+  row("SCHED_ACT", "schedact", "sched-act"),
+  row("TRACEPOINT", "tracepoint", "tracepoint"),
+  row("XDP", "xdp", "xdp"),
+  row("PERF_EVENT", "perfevent", "perf-event"),
+  row("CGROUP_SKB", "cgroupskb", "cgroup-skb"),
+  row("CGROUP_SOCK", "cgroupsock", "cgroup-sock"),
+  row("LWT_IN", "lwtin", "lwt-in"),
+  row("LWT_OUT", "lwtout", "lwt-out"),
+  row("LWT_XMIT", "lwtxmit", "lwt-xmit"),
+  row("SOCK_OPS", "sockops", "sock-ops"),
+  row("SK_SKB", "skskb", "sk-skb"),
+  row("CGROUP_DEVICE", "cgroupdevice", "cgroup-device"),
+  row("SK_MSG", "skmsg", "sk-msg"),
+  row("RAW_TRACEPOINT", "rawtracepoint", "raw-tracepoint"),
+  row("CGROUP_SOCK_ADDR", "cgroupsockaddr", "cgroup-sock-addr"),
+  row("LWT_SEG6LOCAL", "lwtseg6local", "lwt-seg6-local"),
+  row("LIRC_MODE2", "lircmode2", "lirc-mode2"),
+  row("SK_REUSEPORT", "skreuseport", "sk-reuseport"),
+  row("FLOW_DISSECTOR", "flowdissector", "flow-dissector"),
+  row("CGROUP_SYSCTL", "cgroupsysctl", "cgroup-sysctl"),
+  row("RAW_TRACEPOINT_WRITABLE", "rawtracepointwritable", "raw-tracepoint-writable"),
+  row("CGROUP_SOCKOPT", "cgroupsockopt", "cgroup-sockopt"),
+  row("TRACING", "tracing", "tracing"),
+  row("STRUCT_OPS", "structops", "struct-ops"),
+  row("EXT", "extension", "ext"),
+  row("LSM", "lsm", "lsm"),
+  row("SK_LOOKUP", "sklookup", "sk-lookup"),
+  row("SYSCALL", "syscall", "syscall"),
+  row("NETFILTER", "netfilter", "netfilter"),
+] as const;
+export type KernelProgramType = (typeof PROGRAM_TYPE_WORDS)[number]["name"];
 
 /** BPF_MAP_TYPE_*, from 0, as cilium/ebpf spells them in lower case. */
 const MAP_TYPE_WORDS = [
@@ -104,16 +111,66 @@ const LINK_TYPE_WORDS = [
   "sockmap",
 ] as const;
 
-/** The BPF_* attach types that links of ours have (enum bpf_attach_type). */
-const ATTACH_TYPE_WORDS: Readonly<Record<number, string>> = {
-  24: "trace_fentry",
-  25: "trace_fexit",
-  27: "lsm_mac",
-  37: "xdp",
-  41: "perf_event",
-  46: "tcx_ingress",
-  47: "tcx_egress",
-};
+/** BPF_* attach types (enum bpf_attach_type), from 0. */
+const ATTACH_TYPES = [
+  "CGROUP_INET_INGRESS",
+  "CGROUP_INET_EGRESS",
+  "CGROUP_INET_SOCK_CREATE",
+  "CGROUP_SOCK_OPS",
+  "SK_SKB_STREAM_PARSER",
+  "SK_SKB_STREAM_VERDICT",
+  "CGROUP_DEVICE",
+  "SK_MSG_VERDICT",
+  "CGROUP_INET4_BIND",
+  "CGROUP_INET6_BIND",
+  "CGROUP_INET4_CONNECT",
+  "CGROUP_INET6_CONNECT",
+  "CGROUP_INET4_POST_BIND",
+  "CGROUP_INET6_POST_BIND",
+  "CGROUP_UDP4_SENDMSG",
+  "CGROUP_UDP6_SENDMSG",
+  "LIRC_MODE2",
+  "FLOW_DISSECTOR",
+  "CGROUP_SYSCTL",
+  "CGROUP_UDP4_RECVMSG",
+  "CGROUP_UDP6_RECVMSG",
+  "CGROUP_GETSOCKOPT",
+  "CGROUP_SETSOCKOPT",
+  "TRACE_RAW_TP",
+  "TRACE_FENTRY",
+  "TRACE_FEXIT",
+  "MODIFY_RETURN",
+  "LSM_MAC",
+  "TRACE_ITER",
+  "CGROUP_INET4_GETPEERNAME",
+  "CGROUP_INET6_GETPEERNAME",
+  "CGROUP_INET4_GETSOCKNAME",
+  "CGROUP_INET6_GETSOCKNAME",
+  "XDP_DEVMAP",
+  "CGROUP_INET_SOCK_RELEASE",
+  "XDP_CPUMAP",
+  "SK_LOOKUP",
+  "XDP",
+  "SK_SKB_VERDICT",
+  "SK_REUSEPORT_SELECT",
+  "SK_REUSEPORT_SELECT_OR_MIGRATE",
+  "PERF_EVENT",
+  "TRACE_KPROBE_MULTI",
+  "LSM_CGROUP",
+  "STRUCT_OPS",
+  "NETFILTER",
+  "TCX_INGRESS",
+  "TCX_EGRESS",
+  "TRACE_UPROBE_MULTI",
+  "CGROUP_UNIX_CONNECT",
+  "CGROUP_UNIX_SENDMSG",
+  "CGROUP_UNIX_RECVMSG",
+  "CGROUP_UNIX_GETPEERNAME",
+  "CGROUP_UNIX_GETSOCKNAME",
+  "NETKIT_PRIMARY",
+  "NETKIT_PEER",
+] as const;
+export type KernelAttachType = (typeof ATTACH_TYPES)[number];
 
 const unknown = (value: number): string => `unknown(${value})`;
 
@@ -121,29 +178,13 @@ export const programTypeJson = (type: number): string => PROGRAM_TYPE_WORDS[type
 export const programTypeText = (type: number): string => PROGRAM_TYPE_WORDS[type]?.text ?? unknown(type);
 export const mapTypeJson = (type: number): string => MAP_TYPE_WORDS[type] ?? unknown(type);
 export const linkTypeWord = (type: number): string => LINK_TYPE_WORDS[type] ?? unknown(type);
-export const attachTypeWord = (type: number): string => ATTACH_TYPE_WORDS[type] ?? unknown(type);
+/** The constant's name in lower case. */
+export const attachTypeWord = (type: number): string => ATTACH_TYPES[type]?.toLowerCase() ?? unknown(type);
 
 /** The kernel's program type word, in the reference's spelling, of each of bpfman's types. */
 export function kernelWordOf(type: ProgramType): string {
-  switch (type) {
-    case "xdp":
-      return "xdp";
-    case "tc":
-    case "tcx":
-      return "tc";
-    case "tracepoint":
-      return "tracepoint";
-    case "kprobe":
-    case "kretprobe":
-    case "uprobe":
-    case "uretprobe":
-      return "probe";
-    case "fentry":
-    case "fexit":
-      return "tracing";
-    case "lsm":
-      return "lsm";
-  }
+  const { programType } = KINDS[type];
+  return PROGRAM_TYPE_WORDS.find(({ name }) => name === programType)?.text ?? programType;
 }
 
 /** Words that the `--program-type` filter takes besides bpfman's own types. */

@@ -1,24 +1,6 @@
 import type { KernelLinkId, LinkId, ProgramId } from "./ids.ts";
-import type { Metadata, ProgramType } from "./program.ts";
-
-/** What the user names on the command line after `attach ID`. */
-export const ATTACH_KINDS = ["xdp", "tc", "tcx", "tracepoint", "kprobe", "uprobe", "fentry", "fexit", "lsm"] as const;
-export type AttachKind = (typeof ATTACH_KINDS)[number];
-
-/** The kind of a link: the attach kind, with return probes told apart. */
-export type LinkKind = ProgramType;
-
-/** The attach kind that takes programs of this type. */
-export function attachKindOf(type: ProgramType): AttachKind {
-  switch (type) {
-    case "kretprobe":
-      return "kprobe";
-    case "uretprobe":
-      return "uprobe";
-    default:
-      return type;
-  }
-}
+import { type ChainedKind, isChainedKind } from "./kinds.ts";
+import type { Metadata } from "./program.ts";
 
 export const DIRECTIONS = ["ingress", "egress"] as const;
 export type Direction = (typeof DIRECTIONS)[number];
@@ -93,6 +75,15 @@ export type LinkDetails =
   | KprobeDetails
   | UprobeDetails
   | TracingDetails;
+
+/** What a dispatcher runs. */
+export type ChainDetails = Extract<LinkDetails, { readonly kind: ChainedKind }>;
+
+/** Whether a link is a member of a dispatcher's chain. */
+export const isChained = (details: LinkDetails): details is ChainDetails => isChainedKind(details.kind);
+
+/** The kind of a link: that of its program, return probes told apart. */
+export type LinkKind = LinkDetails["kind"];
 
 /** What the store keeps of a link. */
 export interface LinkRecord {

@@ -1,4 +1,4 @@
-import type { ProgramType } from "./program.ts";
+import type { ProgramType } from "./kinds.ts";
 
 /** What an eBPF object file (ELF, machine 247) holds, read from its bytes alone. */
 export interface ObjectFile {

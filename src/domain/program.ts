@@ -1,24 +1,5 @@
 import type { MapId, ProgramId } from "./ids.ts";
-
-/** The kinds of program that bpfman manages, in the words of its command line. */
-export const PROGRAM_TYPES = [
-  "xdp",
-  "tc",
-  "tcx",
-  "tracepoint",
-  "kprobe",
-  "kretprobe",
-  "uprobe",
-  "uretprobe",
-  "fentry",
-  "fexit",
-  "lsm",
-] as const;
-export type ProgramType = (typeof PROGRAM_TYPES)[number];
-
-/** Types whose target (a kernel function, or an LSM hook) is chosen at load, as the third part of `--programs`. */
-export const needsAttachFunction = (type: ProgramType): boolean =>
-  type === "fentry" || type === "fexit" || type === "lsm";
+import type { ProgramType } from "./kinds.ts";
 
 /** One `TYPE:NAME[:FUNCTION]` as it was asked for. */
 export interface ProgramSelector {

@@ -1,15 +1,4 @@
 import type { KernelLinkId, ProgramId } from "./ids.ts";
-import type { Direction } from "./link.ts";
-
-/** One side of an interface, where several programs run one after the other without a dispatcher (Linux 6.6). */
-export interface TcxHook {
-  /** Path of the network namespace; null for the caller's own. */
-  readonly netns: string | null;
-  readonly ifindex: number;
-  /** What people call it; absent where nobody has to be told. */
-  readonly interface?: string;
-  readonly direction: Direction;
-}
 
 /** The place in a TCX hook's list: next to one link, or at its end. */
 export type TcxAnchor = { readonly side: "before" | "after"; readonly link: KernelLinkId } | { readonly side: "last" };

@@ -12,10 +12,10 @@ export interface ErrorParts {
   /** Facts in fields: ids, paths, names. Plain JSON values. */
   readonly details?: Readonly<Record<string, unknown>>;
   /** What to do; the code's own hint stands in when this is absent. */
-  readonly hint?: string;
+  readonly hint?: string | null;
   /** The whole log of the kernel's verifier. */
-  readonly verifierLog?: string;
-  readonly sys?: SysFailure;
+  readonly verifierLog?: string | null;
+  readonly sys?: SysFailure | null;
   readonly cause?: unknown;
 }
 
@@ -43,8 +43,22 @@ export class BpfmanError extends Error {
     this.code = code;
     this.kind = row.kind;
     this.details = parts.details ?? {};
-    this.hint = parts.hint === undefined ? (row.hint ?? null) : printable(parts.hint);
-    this.verifierLog = parts.verifierLog === undefined ? null : printableBlock(parts.verifierLog);
+    this.hint = parts.hint == null ? (row.hint ?? null) : printable(parts.hint);
+    this.verifierLog = parts.verifierLog == null ? null : printableBlock(parts.verifierLog);
     this.sys = parts.sys ?? null;
+  }
+
+  /**
+   * The same failure, told with more: `details` are added to those it has, `message` and `hint` stand in for its own.
+   * Whatever else it knows, such as the verifier's log, stays with it; it becomes the cause.
+   */
+  with(more: ErrorParts & { readonly message?: string }): BpfmanError {
+    return new BpfmanError(this.code, more.message ?? this.message, {
+      hint: more.hint ?? this.hint,
+      verifierLog: more.verifierLog ?? this.verifierLog,
+      sys: more.sys ?? this.sys,
+      details: { ...this.details, ...more.details },
+      cause: this,
+    });
   }
 }

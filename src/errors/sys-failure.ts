@@ -1,4 +1,5 @@
-import type { SysFailure } from "./error.ts";
+import type { ErrorCode } from "./codes.ts";
+import { BpfmanError, type ErrorParts, type SysFailure } from "./error.ts";
 
 /**
  * What a failed system call says about itself, whether node:fs threw it (`syscall`, negative `errno`, `code`) or a
@@ -33,4 +34,32 @@ export function reasonOf(thrown: unknown): string {
   if (call === "mkdir" && (name === "EEXIST" || name === "ENOTDIR")) return "there is a file where a folder should be";
   if (name === "ENOTDIR") return "a part of the path is no folder";
   return thrown.message.replace(/^(E[A-Z0-9]+: [^,]+), [a-z]+( '.*)?$/s, "$1");
+}
+
+/** What was to be done with a file, and the code of the error when it fails. */
+export interface FileWork extends Pick<ErrorParts, "hint"> {
+  /** Begins the message: `pin`, `read configuration`. */
+  readonly action: string;
+  readonly path: string;
+  readonly code: ErrorCode;
+}
+
+/** `ACTION "PATH": reason`. `thrown` is what a call threw, or a sentence; a BpfmanError stays as it is. */
+export function ioFailure(thrown: unknown, { action, path, code, hint }: FileWork): BpfmanError {
+  if (thrown instanceof BpfmanError) return thrown;
+  return new BpfmanError(code, `${action} "${path}": ${reasonOf(thrown)}`, {
+    details: { path },
+    ...(hint === undefined ? {} : { hint }),
+    sys: sysFailure(thrown),
+    cause: thrown instanceof Error ? thrown : undefined,
+  });
+}
+
+/** Runs work on a file of bpfman's own. Throws IO_FAILED for whatever it throws but a BpfmanError. */
+export function failing<T>(action: string, path: string, run: () => T): T {
+  try {
+    return run();
+  } catch (thrown) {
+    throw ioFailure(thrown, { action, path, code: "IO_FAILED" });
+  }
 }

@@ -1,8 +1,7 @@
 import * as fs from "../../ffi/safe/file-system.ts";
 import { type ProgramId, programId } from "../domain/ids.ts";
 import { ID_MAX } from "../domain/limits.ts";
-import { BpfmanError } from "../errors/error.ts";
-import { errnoName, reasonOf, sysPart } from "../errors/sys-failure.ts";
+import { errnoName, failing } from "../errors/sys-failure.ts";
 import type { FilesPort } from "../platform/files.ts";
 
 const FILE = "bytecode.o";
@@ -118,17 +117,5 @@ function namesIn(folder: string): string[] {
   } catch (thrown) {
     if (errnoName(thrown) === "ENOENT") return [];
     throw thrown;
-  }
-}
-
-function failing<T>(action: string, path: string, run: () => T): T {
-  try {
-    return run();
-  } catch (thrown) {
-    throw new BpfmanError("IO_FAILED", `${action} "${path}": ${reasonOf(thrown)}`, {
-      details: { path },
-      ...sysPart(thrown),
-      cause: thrown,
-    });
   }
 }

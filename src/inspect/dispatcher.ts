@@ -1,24 +1,23 @@
 import { proceedOnMask } from "../dispatcher/config.ts";
 import type { DispatcherAnswer, DispatcherMemberAnswer } from "../domain/answer.ts";
 import { type DispatcherKey, type DispatcherRecord, dispatcherTypeOf } from "../domain/dispatcher.ts";
-import type { LinkRecord, TcDetails, XdpDetails } from "../domain/link.ts";
+import { type ChainDetails, isChained, type LinkRecord } from "../domain/link.ts";
 import type { Host } from "../platform/host.ts";
 
-type ChainLink = LinkRecord & { readonly details: XdpDetails | TcDetails };
+type ChainLink = LinkRecord & { readonly details: ChainDetails };
 
 function isOn(link: LinkRecord, key: DispatcherKey): link is ChainLink {
   const { details } = link;
-  if (details.kind !== "xdp" && details.kind !== "tc") return false;
-  const type = dispatcherTypeOf(details.kind, details.kind === "tc" ? details.direction : null);
-  return type === key.type && details.nsid === key.nsid && details.ifindex === key.ifindex;
+  if (!isChained(details)) return false;
+  return dispatcherTypeOf(details) === key.type && details.nsid === key.nsid && details.ifindex === key.ifindex;
 }
 
 export function dispatcherAnswer(record: DispatcherRecord, links: readonly LinkRecord[]): DispatcherAnswer {
   const { type, nsid, ifindex } = record;
   const seat =
-    type === "xdp"
+    record.type === "xdp"
       ? { kernel_link_id: record.kernelLinkId, mode: record.mode }
-      : { filter_priority: record.filter?.priority ?? null, filter_handle: record.filter?.handle ?? null };
+      : { filter_priority: record.filter.priority, filter_handle: record.filter.handle };
   return {
     key: { type, nsid, ifindex },
     interface: record.interface,

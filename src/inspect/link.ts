@@ -1,9 +1,9 @@
 /** A link's record and what the kernel and the disk say of it now, side by side. */
-import type { KernelLinkAnswer, LinkAnswer, LinkDetailsAnswer, LinkRecordAnswer } from "../domain/answer.ts";
+import type { KernelLinkAnswer, LinkAnswer, LinkRecordAnswer } from "../domain/answer.ts";
 import { type DispatcherRecord, dispatcherTypeOf } from "../domain/dispatcher.ts";
 import type { LinkId } from "../domain/ids.ts";
 import { attachTypeWord, linkTypeWord } from "../domain/kernel-words.ts";
-import type { InterfaceRef, LinkDetails, LinkRecord, TcDetails, XdpDetails } from "../domain/link.ts";
+import { type ChainDetails, type InterfaceRef, isChained, type LinkDetails, type LinkRecord } from "../domain/link.ts";
 import { comparePlaces } from "../dispatcher/order.ts";
 import type { Host } from "../platform/host.ts";
 import type { KernelLink, KernelLinkFacts } from "../platform/kernel.ts";
@@ -39,13 +39,13 @@ export interface Surroundings {
 }
 
 export function surroundingsOf(host: Host, links: readonly LinkRecord[]): Surroundings {
-  const chained = links.some(({ details }) => details.kind === "xdp" || details.kind === "tc");
+  const chained = links.some(({ details }) => isChained(details));
   return { positions: tcxPositions(links), dispatchers: chained ? host.store.dispatchers() : [] };
 }
 
 /** The dispatcher that a chain's link sits in: its program and revision, zeros when there is none. */
-function dispatcherOf(details: XdpDetails | TcDetails, dispatchers: readonly DispatcherRecord[]) {
-  const type = dispatcherTypeOf(details.kind, details.kind === "tc" ? details.direction : null);
+function dispatcherOf(details: ChainDetails, dispatchers: readonly DispatcherRecord[]) {
+  const type = dispatcherTypeOf(details);
   const { nsid, ifindex } = details;
   const found = dispatchers.find((each) => each.type === type && each.nsid === nsid && each.ifindex === ifindex);
   return { dispatcher_id: found?.programId ?? 0, revision: found?.revision ?? 0 };
@@ -56,59 +56,61 @@ function networkDetails(details: InterfaceRef & { readonly priority: number }, p
   return { interface: name, ifindex, priority, position, netns, nsid };
 }
 
-function detailsAnswer(record: LinkRecord, around: Surroundings): LinkDetailsAnswer {
+export function linkRecordAnswer(record: LinkRecord, around: Surroundings): LinkRecordAnswer {
   const { details } = record;
+  const answer = <const Kind, Details>(kind: Kind, details: Details) => ({
+    id: record.id,
+    link_id: record.id,
+    program_id: record.programId,
+    kernel_link_id: record.kernelLinkId,
+    kind,
+    pin_path: record.pinPath === "" ? null : record.pinPath,
+    details,
+    created_at: record.createdAt.toISOString(),
+    metadata: record.metadata,
+  });
   switch (details.kind) {
     case "tcx":
-      return { ...networkDetails(details, around.positions.get(record.id) ?? 0), direction: details.direction };
+      return answer(details.kind, {
+        ...networkDetails(details, around.positions.get(record.id) ?? 0),
+        direction: details.direction,
+      });
     case "xdp":
-      return {
+      return answer(details.kind, {
         ...networkDetails(details, details.position),
         proceed_on: details.proceedOn,
         ...dispatcherOf(details, around.dispatchers),
-      };
+      });
     case "tc":
-      return {
+      return answer(details.kind, {
         ...networkDetails(details, details.position),
         direction: details.direction,
         proceed_on: details.proceedOn,
         ...dispatcherOf(details, around.dispatchers),
-      };
+      });
     case "tracepoint":
-      return { group: details.group, name: details.name };
+      return answer(details.kind, { group: details.group, name: details.name });
     case "kprobe":
-    case "kretprobe":
-      return { fn_name: details.fnName, offset: details.offset, retprobe: details.kind === "kretprobe" };
+    case "kretprobe": {
+      const { kind, fnName, offset } = details;
+      return answer(kind, { fn_name: fnName, offset, retprobe: kind === "kretprobe" });
+    }
     case "uprobe":
     case "uretprobe":
-      return {
+      return answer(details.kind, {
         target: details.target,
         fn_name: details.fnName,
         offset: details.offset,
         pid: details.pid,
         retprobe: details.kind === "uretprobe",
         container_pid: details.containerPid,
-      };
+      });
     case "fentry":
     case "fexit":
-      return { fn_name: details.fnName };
+      return answer(details.kind, { fn_name: details.fnName });
     case "lsm":
-      return { hook_name: details.fnName };
+      return answer(details.kind, { hook_name: details.fnName });
   }
-}
-
-export function linkRecordAnswer(record: LinkRecord, around: Surroundings): LinkRecordAnswer {
-  return {
-    id: record.id,
-    link_id: record.id,
-    program_id: record.programId,
-    kernel_link_id: record.kernelLinkId,
-    kind: record.details.kind,
-    pin_path: record.pinPath === "" ? null : record.pinPath,
-    details: detailsAnswer(record, around),
-    created_at: record.createdAt.toISOString(),
-    metadata: record.metadata,
-  };
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { ChainedKind } from "../domain/kinds.ts";
 import { type BpfObject, openObject } from "../../ffi/safe/bpf-object.ts";
 import { btfFunctionIds } from "../../ffi/safe/btf.ts";
 import { collectMessages } from "../../ffi/safe/libbpf.ts";
@@ -8,7 +9,7 @@ import { programId } from "../domain/ids.ts";
 import { VERIFIER_LOG_BYTES_MAX } from "../domain/limits.ts";
 import type { Pin } from "../domain/pin.ts";
 import type { AttachedLink, DispatcherToLoad, LoadedDispatcher } from "../platform/kernel.ts";
-import { type DispatcherHook, dispatcherBytes, onlyProgram } from "./extension.ts";
+import { dispatcherBytes, onlyProgram } from "./extension.ts";
 import { attempt } from "./failure.ts";
 import { attachedLink } from "./link-info.ts";
 import { loadFailure } from "./load-failure.ts";
@@ -16,7 +17,7 @@ import { pin, withPinned } from "./pin.ts";
 
 /** The dispatcher itself, with its slots empty. Throws LOAD_FAILED, VERIFIER_REJECTED and what libbpf lacks. */
 export async function loadEmptyDispatcher(
-  hook: DispatcherHook,
+  hook: ChainedKind,
   settings: { readonly config: Uint8Array; readonly frags: boolean },
 ): Promise<BpfObject> {
   const bytes = await dispatcherBytes(hook);
@@ -81,7 +82,7 @@ export async function loadDispatcher(dispatcher: DispatcherToLoad): Promise<Load
 }
 
 interface Slot {
-  readonly hook: DispatcherHook;
+  readonly hook: ChainedKind;
   readonly slot: number;
   readonly programFd: number;
   /** In the dispatcher's BTF. */

@@ -1,36 +1,39 @@
+import type { KernelProgramType } from "../domain/kernel-words.ts";
+import { factsOf, KINDS, PROGRAM_TYPES, type ProgramType } from "../domain/kinds.ts";
 import { readFileSync } from "node:fs";
-import type { ProgramType } from "../domain/program.ts";
 import type { FeatureName } from "../platform/kernel.ts";
 import { type Capability, effectiveCapabilities } from "./capabilities.ts";
 import { feature } from "./features.ts";
 import { lockdown } from "./security.ts";
 
 /** What the kernel asks of who loads a program; CAP_SYS_ADMIN stands for all of it. */
-const NEEDS = {
-  network: ["CAP_BPF", "CAP_NET_ADMIN"],
-  other: ["CAP_BPF", "CAP_PERFMON"],
-} as const satisfies Record<string, readonly Capability[]>;
-
-const isNetwork = (type: ProgramType | null): boolean => type === "xdp" || type === "tc" || type === "tcx";
+function needed(type: ProgramType | null): Capability[] {
+  const capability = type === null ? "CAP_PERFMON" : factsOf(type).capability;
+  return capability === null ? ["CAP_BPF"] : ["CAP_BPF", capability];
+}
 
 function missingCapabilities(status: string, type: ProgramType | null): Capability[] {
   const effective = effectiveCapabilities(status);
   if (effective.includes("CAP_SYS_ADMIN")) return [];
-  return NEEDS[isNetwork(type) ? "network" : "other"].filter((name) => !effective.includes(name));
+  return needed(type).filter((name) => !effective.includes(name));
 }
 
-/** The kinds of program that a kernel may refuse although it takes others, and how to find out. */
-const REFUSABLE: Partial<Record<ProgramType, { readonly trial: FeatureName; readonly named: string }>> = {
-  fentry: { trial: "tracing", named: "TRACING programs (fentry, fexit)" },
-  fexit: { trial: "tracing", named: "TRACING programs (fentry, fexit)" },
-  lsm: { trial: "lsm", named: "LSM programs" },
-};
+/** The types of program that a kernel may refuse although it takes others, and how to find out. */
+const REFUSABLE: Partial<Record<KernelProgramType, FeatureName>> = { TRACING: "tracing", LSM: "lsm" };
+
+/** `TRACING programs (fentry, fexit)`, `LSM programs` */
+function named(programType: KernelProgramType): string {
+  const kinds = PROGRAM_TYPES.filter((kind) => KINDS[kind].programType === programType);
+  return `${programType} programs${kinds.length > 1 ? ` (${kinds.join(", ")})` : ""}`;
+}
 
 /** The kind, when this kernel refuses all of it and takes other programs; null when nothing can be said. */
 function refusedKind(type: ProgramType | null): string | null {
-  const kind = type === null ? undefined : REFUSABLE[type];
-  if (kind === undefined) return null;
-  return feature(kind.trial).reason === "EPERM" && feature("jit").reason !== "EPERM" ? kind.named : null;
+  if (type === null) return null;
+  const { programType } = factsOf(type);
+  const trial = REFUSABLE[programType];
+  if (trial === undefined) return null;
+  return feature(trial).reason === "EPERM" && feature("jit").reason !== "EPERM" ? named(programType) : null;
 }
 
 const lockdownText = (state: string | null): string =>

@@ -1,3 +1,4 @@
+import type { ChainedKind } from "../domain/kinds.ts";
 import { mkdirSync } from "../../ffi/safe/file-system.ts";
 import { type BpfObject, openObject } from "../../ffi/safe/bpf-object.ts";
 import { openById } from "../../ffi/safe/bpf.ts";
@@ -11,13 +12,7 @@ import type { EmbeddedObject } from "./embedded.ts";
 import { attempt } from "./failure.ts";
 import { openOwnFd, openPin, pin } from "./pin.ts";
 
-/** The hooks on which dispatchers run programs that are loaded as extensions. */
-export type DispatcherHook = "xdp" | "tc";
-
-const OBJECTS = { xdp: "xdp_dispatcher", tc: "tc_dispatcher" } as const satisfies Record<
-  DispatcherHook,
-  EmbeddedObject
->;
+const OBJECTS = { xdp: "xdp_dispatcher", tc: "tc_dispatcher" } as const satisfies Record<ChainedKind, EmbeddedObject>;
 /** The function that extensions are verified against; all slots have the same shape. */
 export const SLOT = "prog0";
 
@@ -25,7 +20,7 @@ export const SLOT = "prog0";
  * Where `num_progs_enabled` stands in the configuration at the start of .rodata. One slot is switched on: a function
  * that no code can reach might be dropped, and could not be extended then.
  */
-const PROGRAMS_ENABLED_OFFSET = { xdp: 2, tc: 0 } as const satisfies Record<DispatcherHook, number>;
+const PROGRAMS_ENABLED_OFFSET = { xdp: 2, tc: 0 } as const satisfies Record<ChainedKind, number>;
 
 async function bytesOf(name: EmbeddedObject): Promise<Uint8Array> {
   const { embeddedObject } = await import("./embedded.ts");
@@ -33,10 +28,10 @@ async function bytesOf(name: EmbeddedObject): Promise<Uint8Array> {
 }
 
 /** The object of a hook's dispatcher. */
-export const dispatcherBytes = (hook: DispatcherHook): Promise<Uint8Array> => bytesOf(OBJECTS[hook]);
+export const dispatcherBytes = (hook: ChainedKind): Promise<Uint8Array> => bytesOf(OBJECTS[hook]);
 
 /** A dispatcher with one empty slot, to verify extensions against. Throws SysError, LibraryError. */
-async function loadTestDispatcher(hook: DispatcherHook): Promise<BpfObject> {
+async function loadTestDispatcher(hook: ChainedKind): Promise<BpfObject> {
   const bytes = await dispatcherBytes(hook);
   return collectMessages([], () => {
     const object = openObject(bytes, "dispatcher");
@@ -63,7 +58,7 @@ export function onlyProgram(object: BpfObject) {
  * A descriptor, to be closed, of the dispatcher that extensions of a hook are verified against: the one that was recorded
  * and is pinned as `HOOK` in `folder`, or a new one, which is pinned there unless the place is taken. Throws BpfmanError.
  */
-export async function extensionTarget(folder: string, hook: DispatcherHook, known: TestDispatchers): Promise<number> {
+export async function extensionTarget(folder: string, hook: ChainedKind, known: TestDispatchers): Promise<number> {
   const path = `${folder}/${hook}`;
   const recorded = known.recorded(path);
   const taken = openPin(path);

@@ -1,3 +1,4 @@
+import { type ChainedKind, isChainedKind } from "../domain/kinds.ts";
 import { type BpfObjectKind, objectIds, withObject } from "../../ffi/safe/bpf.ts";
 import { closeFd } from "../../ffi/safe/libc.ts";
 import { detachLink } from "../../ffi/safe/link.ts";
@@ -87,10 +88,10 @@ async function feature(name: FeatureName): Promise<Feature> {
 
 async function load(object: ObjectToLoad, dispatcherFolder: string): Promise<LoadedObject> {
   const [loader, { extensionTarget, SLOT }] = await Promise.all([import("./load.ts"), import("./extension.ts")]);
-  const slots = new Map<"xdp" | "tc", { readonly programFd: number; readonly function: string }>();
+  const slots = new Map<ChainedKind, { readonly programFd: number; readonly function: string }>();
   try {
     for (const { type, asExtension } of object.programs) {
-      if (!asExtension || (type !== "xdp" && type !== "tc") || slots.has(type)) continue;
+      if (!asExtension || !isChainedKind(type) || slots.has(type)) continue;
       slots.set(type, {
         programFd: await extensionTarget(dispatcherFolder, type, object.testDispatchers),
         function: SLOT,

@@ -1,5 +1,5 @@
 import { existsSync } from "../../ffi/safe/file-system.ts";
-import type { ProgramType } from "../domain/program.ts";
+import { type ProgramType, type ChainedKind, isChainedKind } from "../domain/kinds.ts";
 import { BpfmanError, type ErrorParts, type SysFailure } from "../errors/error.ts";
 import { sysFailure } from "../errors/sys-failure.ts";
 import { adviceFor, readVerifierLog } from "../errors/verifier-log.ts";
@@ -48,11 +48,12 @@ export function loadFailure(thrown: unknown, evidence: LoadEvidence): unknown {
   return new BpfmanError("LOAD_FAILED", `load ${what}: ${reason}`, { ...parts, ...hintFor(sys, reason) });
 }
 
+const CONTEXTS = { xdp: "struct xdp_md", tc: "struct __sk_buff" } as const satisfies Record<ChainedKind, string>;
+
 /** For a chain the kernel compares the types of the arguments, which it does not for a program that is attached by itself. */
 function contextHint(reason: string, type: ProgramType | null): string | null {
-  if (!/ is not a pointer to context$/.test(reason) || (type !== "xdp" && type !== "tc")) return null;
-  const context = type === "xdp" ? "struct xdp_md" : "struct __sk_buff";
-  return `declare its argument as "${context} *": in a chain the kernel compares the types`;
+  if (!/ is not a pointer to context$/.test(reason) || type === null || !isChainedKind(type)) return null;
+  return `declare its argument as "${CONTEXTS[type]} *": in a chain the kernel compares the types`;
 }
 
 /** libbpf names the program that it failed to load; it has no other way to say. */

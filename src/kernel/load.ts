@@ -1,3 +1,4 @@
+import { KINDS, sectionFacts } from "../domain/kinds.ts";
 import { type BpfMap, type BpfObject, type BpfProgram, openObject } from "../../ffi/safe/bpf-object.ts";
 import { collectMessages } from "../../ffi/safe/libbpf.ts";
 import { LogBuffer } from "../../ffi/safe/log-buffer.ts";
@@ -102,8 +103,6 @@ function configure(opened: BpfObject, { object, slots, log, detail }: Settings):
   for (const [name, pinned] of object.reuse) reuse(opened.maps, name, pinned);
 }
 
-const XDP_FRAGS = /^xdp\.frags(\/|$)/;
-
 function setType(program: BpfProgram, settings: ProgramToLoad, slots: ExtensionSlots): void {
   if (settings.asExtension) {
     const slot = slots.get(settings.type);
@@ -111,10 +110,10 @@ function setType(program: BpfProgram, settings: ProgramToLoad, slots: ExtensionS
     program.setType("EXT", null);
     program.setAttachTarget(slot);
     // libbpf does so by itself only for what stays an XDP program.
-    if (XDP_FRAGS.test(program.section)) program.setFrags();
+    if (sectionFacts(KINDS[settings.type], program.section).frags) program.setFrags();
     return;
   }
-  const { type, expectedAttachType } = kernelTypeOf(settings.type);
+  const { type, expectedAttachType } = kernelTypeOf(KINDS[settings.type], program.section);
   program.setType(type, expectedAttachType);
   if (settings.attachFunction === null) return;
   const { setKernelTarget } = require("./kernel-target.ts") as typeof import("./kernel-target.ts");

@@ -2,7 +2,7 @@
  * What explains a failure, fetched once there is one: it tries programs out and reads the kernel's BTF, and a command
  * that succeeds should not even have it in memory. `require`, because who explains cannot wait for an `import()`.
  */
-import type { ProgramType } from "../domain/program.ts";
+import type { ProgramType } from "../domain/kinds.ts";
 import type { Feature, FeatureName } from "../platform/kernel.ts";
 
 /** Why the kernel may have said EPERM (evidence.ts). */

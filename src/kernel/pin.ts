@@ -1,10 +1,11 @@
-import { objectKind, openPinned, pinObject } from "../../ffi/safe/bpf.ts";
+import { type BpfObjectKind, objectKind, openPinned, pinObject } from "../../ffi/safe/bpf.ts";
 import { closeFd } from "../../ffi/safe/libc.ts";
 import { linkInfo, mapInfo, programInfo } from "../../ffi/safe/object-info.ts";
-import type { Pin, PinnedKind } from "../domain/pin.ts";
+import { kernelLinkId, mapId, programId } from "../domain/ids.ts";
+import type { Pin } from "../domain/pin.ts";
 import { BpfmanError, type SysFailure } from "../errors/error.ts";
 import { anotherObject } from "../errors/another-object.ts";
-import type { PinnedHandle } from "../platform/kernel.ts";
+import type { PinnedHandle, PinnedId } from "../platform/kernel.ts";
 import { attempt, type Meaning } from "./failure.ts";
 
 function explainPin(sys: SysFailure): Meaning | null {
@@ -33,19 +34,20 @@ function openPinFd(path: string): number | null {
   return attempt({ action: `open the pin "${path}"`, code: "IO_FAILED", explain }, () => openPinned(path));
 }
 
-interface Found {
-  readonly fd: number;
-  readonly kind: PinnedKind;
-  readonly id: number;
-}
+type Found = PinnedId & { readonly fd: number };
 
 /** What is pinned at `path`, with what the kernel says it is; null when nothing is. */
 function lookAt(path: string): Found | null {
   const fd = openPinFd(path);
   if (fd === null) return null;
   try {
-    const kind = attempt({ action: `open the pin "${path}"`, code: "IO_FAILED" }, () => objectKind(fd));
-    return { fd, kind, id: { program: programInfo, map: mapInfo, link: linkInfo }[kind](fd).id };
+    const action = `open the pin "${path}"`;
+    const kind = attempt({ action, code: "IO_FAILED" }, () => objectKind(fd));
+    if (kind === null) {
+      const details = { pin: path };
+      throw new BpfmanError("STATE_CONFLICT", `${action}: it is not a program, a map or a link`, { details });
+    }
+    return { fd, ...pinnedId(kind, fd) };
   } catch (thrown) {
     closeFd(fd);
     throw thrown;
@@ -91,15 +93,25 @@ export function withPinned<T>(action: string, pin: Pin, work: (fd: number) => T)
 export function openPin(wanted: string | Pin): PinnedHandle | null {
   const found = typeof wanted === "string" ? lookAt(wanted) : lookAtOwn(wanted);
   if (found === null) return null;
-  const { fd, kind, id } = found;
+  const { fd, ...pinned } = found;
   let open = true;
   return {
-    kind,
-    id,
-    pin: (target) => pin(`${kind} ${id}`, fd, target),
+    ...pinned,
+    pin: (target) => pin(`${pinned.kind} ${pinned.id}`, fd, target),
     close: () => {
       if (open) closeFd(fd);
       open = false;
     },
   };
+}
+
+function pinnedId(kind: BpfObjectKind, fd: number): PinnedId {
+  switch (kind) {
+    case "program":
+      return { kind, id: programId(programInfo(fd).id) };
+    case "map":
+      return { kind, id: mapId(mapInfo(fd).id) };
+    case "link":
+      return { kind, id: kernelLinkId(linkInfo(fd).id) };
+  }
 }

@@ -2,15 +2,15 @@ import { createTcxLink, type HookName, queryHook } from "../../ffi/safe/link.ts"
 import { withNetns } from "../../ffi/safe/netns.ts";
 import { kernelLinkId, programId } from "../domain/ids.ts";
 import type { SysFailure } from "../errors/error.ts";
-import type { KernelAttach, TcxHook, TcxState } from "../platform/kernel.ts";
+import type { KernelAttach, TcHook, TcxState } from "../platform/kernel.ts";
 import { attempt, type Meaning } from "./failure.ts";
 import { describeInterface, explainHook } from "./interface-hook.ts";
 
 export type TcxAttach = Extract<KernelAttach, { kind: "tcx" }>;
 
-const hookOf = (hook: TcxHook): HookName => (hook.direction === "ingress" ? "TCX_INGRESS" : "TCX_EGRESS");
+const hookOf = (hook: TcHook): HookName => (hook.direction === "ingress" ? "TCX_INGRESS" : "TCX_EGRESS");
 
-const describe = (hook: TcxHook): string => `TCX ${hook.direction} of ${describeInterface(hook)}`;
+const describe = (hook: TcHook): string => `TCX ${hook.direction} of ${describeInterface(hook)}`;
 
 function explainQuery(sys: SysFailure): Meaning | null {
   if (sys.name !== "EINVAL" || sys.call === "setns") return explainHook(sys);
@@ -22,7 +22,7 @@ function explainQuery(sys: SysFailure): Meaning | null {
 }
 
 /** Throws KERNEL_UNSUPPORTED, NETNS_NOT_FOUND, INTERFACE_NOT_FOUND. */
-export function tcxState(hook: TcxHook): TcxState {
+export function tcxState(hook: TcHook): TcxState {
   const query = { action: `read ${describe(hook)}`, code: "KERNEL_CALL_FAILED", explain: explainQuery } as const;
   const state = attempt(query, () => withNetns(hook.netns, () => queryHook(hook.ifindex, hookOf(hook))));
   return {

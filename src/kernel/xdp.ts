@@ -1,3 +1,4 @@
+import type { XdpMode } from "../domain/config.ts";
 import { objectIds, withObject } from "../../ffi/safe/bpf.ts";
 import { interfaceXdp, isHeldByLink } from "../../ffi/safe/interface-xdp.ts";
 import { closeFd } from "../../ffi/safe/libc.ts";
@@ -5,7 +6,6 @@ import { createXdpLink, replaceLinkProgram } from "../../ffi/safe/link.ts";
 import { withNetns } from "../../ffi/safe/netns.ts";
 import { linkInfo, programInfo } from "../../ffi/safe/object-info.ts";
 import { loadProgram } from "../../ffi/safe/program.ts";
-import type { XdpAttachMode } from "../domain/dispatcher.ts";
 import { type KernelLinkId, kernelLinkId, programId } from "../domain/ids.ts";
 import type { Pin } from "../domain/pin.ts";
 import type { SysFailure } from "../errors/error.ts";
@@ -20,7 +20,7 @@ import { NOTHING } from "./trial-programs.ts";
  * The link that holds this program on an interface. The kernel does not say of a link in which namespace its interface
  * is, so links of the same program on interfaces of the same number cannot be told apart: null then, as without a link.
  */
-function linkOn(hook: InterfaceHook, mode: XdpAttachMode, program: number): KernelLinkId | null {
+function linkOn(hook: InterfaceHook, mode: XdpMode, program: number): KernelLinkId | null {
   const found = objectIds("link").filter((id) => {
     const info = withObject("link", id, linkInfo);
     return info?.facts?.kind === "xdp" && info.facts.ifindex === hook.ifindex && info.programId === program;
@@ -55,7 +55,7 @@ const MODE_WORDS = {
   skb: "the interface has no generic XDP",
   // A card takes only what was loaded for it, and no card takes what runs members: extensions, or a dispatcher's calls.
   hw: "programs cannot be offloaded to the card",
-} as const satisfies Record<XdpAttachMode, string>;
+} as const satisfies Record<XdpMode, string>;
 
 /** The name that this dispatcher and libxdp's share. */
 const DISPATCHER_NAME = "xdp_dispatcher";
@@ -94,13 +94,13 @@ function explainBusy(hook: InterfaceHook): Meaning {
   };
 }
 
-const unsupported = (mode: XdpAttachMode): Meaning => ({
+const unsupported = (mode: XdpMode): Meaning => ({
   code: "KERNEL_UNSUPPORTED",
   reason: MODE_WORDS[mode],
   ...(mode === "skb" ? {} : { hint: 'configure xdp_mode = "skb" for this interface, or leave xdp_mode out' }),
 });
 
-function explainAttach(hook: InterfaceHook & { readonly mode: XdpAttachMode }, sys: SysFailure): Meaning | null {
+function explainAttach(hook: InterfaceHook & { readonly mode: XdpMode }, sys: SysFailure): Meaning | null {
   switch (sys.name) {
     case "EBUSY":
     case "EEXIST":
@@ -126,7 +126,7 @@ function explainAttach(hook: InterfaceHook & { readonly mode: XdpAttachMode }, s
 }
 
 /** Throws HOOK_BUSY, KERNEL_UNSUPPORTED (no such mode), INTERFACE_NOT_FOUND, NETNS_NOT_FOUND, ATTACH_FAILED. */
-export function attachXdp(program: Pin, hook: InterfaceHook & { readonly mode: XdpAttachMode }): AttachedLink {
+export function attachXdp(program: Pin, hook: InterfaceHook & { readonly mode: XdpMode }): AttachedLink {
   const action = `attach to XDP (${hook.mode}) of ${describeInterface(hook)}`;
   const explain = (sys: SysFailure) => explainAttach(hook, sys);
   return withPinned(action, program, (fd) =>

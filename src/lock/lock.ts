@@ -2,7 +2,7 @@ import * as fs from "../../ffi/safe/file-system.ts";
 import { tryLockExclusive } from "../../ffi/safe/flock.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { requireOwn } from "../errors/ownership.ts";
-import { reasonOf, sysPart } from "../errors/sys-failure.ts";
+import { ioFailure } from "../errors/sys-failure.ts";
 import type { HeldLock, LockPort } from "../platform/lock.ts";
 import { describeHolder } from "./holder.ts";
 
@@ -128,11 +128,10 @@ function timedOut(path: string, timeoutMs: number): BpfmanError {
 }
 
 function lockFailure(thrown: unknown, path: string): BpfmanError {
-  if (thrown instanceof BpfmanError) return thrown;
-  return new BpfmanError("IO_FAILED", `use lock file "${path}": ${reasonOf(thrown)}`, {
-    details: { path },
+  return ioFailure(thrown, {
+    action: "use lock file",
+    path,
+    code: "IO_FAILED",
     hint: "check that there is room and that this user may write there, or give another --runtime-dir",
-    ...sysPart(thrown),
-    cause: thrown,
   });
 }

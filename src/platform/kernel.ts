@@ -1,11 +1,12 @@
-import type { FilterRef, XdpAttachMode } from "../domain/dispatcher.ts";
+import type { XdpMode } from "../domain/config.ts";
+import type { FilterRef } from "../domain/dispatcher.ts";
 import type { KernelLinkId, MapId, ProgramId } from "../domain/ids.ts";
 import type { Direction } from "../domain/link.ts";
-import type { Pin, PinnedKind } from "../domain/pin.ts";
-import type { ProgramType } from "../domain/program.ts";
-import type { TcxAnchor, TcxHook, TcxState } from "../domain/tcx.ts";
+import type { Pin } from "../domain/pin.ts";
+import type { ProgramType, ChainedKind } from "../domain/kinds.ts";
+import type { TcxAnchor, TcxState } from "../domain/tcx.ts";
 
-export type { TcxAnchor, TcxHook, TcxState };
+export type { TcxAnchor, TcxState };
 
 /** The kernel's own view of a program: BPF_OBJ_GET_INFO_BY_FD, struct bpf_prog_info. */
 export interface KernelProgram {
@@ -196,12 +197,14 @@ export interface LoadedObject {
 }
 
 /** A kernel object opened from its pin, so that it outlives the pin for as long as the handle is open. */
-export interface PinnedHandle {
-  readonly kind: PinnedKind;
-  readonly id: number;
+export type PinnedHandle = PinnedId & {
   pin(path: string): void;
   close(): void;
-}
+};
+export type PinnedId =
+  | { readonly kind: "program"; readonly id: ProgramId }
+  | { readonly kind: "map"; readonly id: MapId }
+  | { readonly kind: "link"; readonly id: KernelLinkId };
 
 /** Everything the kernel must know to attach one program, all names resolved. */
 export type KernelAttach =
@@ -219,7 +222,7 @@ export type KernelAttach =
       readonly offset: number;
     }
   | { readonly kind: "fentry" | "fexit" | "lsm" }
-  | ({ readonly kind: "tcx"; readonly anchor: TcxAnchor; readonly revision: bigint } & TcxHook);
+  | ({ readonly kind: "tcx"; readonly anchor: TcxAnchor; readonly revision: bigint } & TcHook);
 
 export interface KernelFunction {
   /** Distance to the next symbol, in bytes; null when it is not known. */
@@ -243,13 +246,14 @@ export interface InterfaceHook {
   /** What people call it; absent where nobody has to be told. */
   readonly interface?: string;
 }
+/** One direction of an interface: clsact for TC, and TCX (Linux 6.6), where several programs run without a dispatcher. */
 export interface TcHook extends InterfaceHook {
   readonly direction: Direction;
 }
 
 /** A dispatcher to be made: its configuration bytes, and who sits in which slot (slot i is members[i]). */
 export interface DispatcherToLoad {
-  readonly hook: "xdp" | "tc";
+  readonly hook: ChainedKind;
   /** What `.rodata` is to hold: src/dispatcher/config.ts makes it. */
   readonly config: Uint8Array;
   /** Pins of the members' programs, which were loaded as extensions. */
@@ -275,7 +279,7 @@ export interface XdpHolder {
   readonly program: ProgramId;
   /** The kernel's link that holds it; null when it was attached without one (netlink). */
   readonly link: KernelLinkId | null;
-  readonly mode: XdpAttachMode;
+  readonly mode: XdpMode;
 }
 
 /**
@@ -304,7 +308,7 @@ export interface KernelPort {
    */
   attach(program: Pin, attach: KernelAttach): AttachedLink;
   /** Throws KERNEL_UNSUPPORTED before Linux 6.6. */
-  tcxState(hook: TcxHook): TcxState;
+  tcxState(hook: TcHook): TcxState;
   /** All tracepoints as `group/name`; for checking and for suggestions. Throws TRACEFS_UNAVAILABLE. */
   tracepoints(): string[];
   tracepointExists(group: string, name: string): boolean;
@@ -329,7 +333,7 @@ export interface KernelPort {
    * Puts a pinned program on the XDP hook, by a link. `drv` without driver support throws
    * KERNEL_UNSUPPORTED (the caller decides on `skb`); a hook that is held throws HOOK_BUSY.
    */
-  attachXdp(program: Pin, hook: InterfaceHook & { readonly mode: XdpAttachMode }): AttachedLink;
+  attachXdp(program: Pin, hook: InterfaceHook & { readonly mode: XdpMode }): AttachedLink;
   /**
    * Lets a pinned XDP link run `next` in place of `old` (pins of programs): BPF_LINK_UPDATE with
    * BPF_F_REPLACE. Throws STATE_CONFLICT when the link does not run `old`, INTERFACE_NOT_FOUND when the interface has

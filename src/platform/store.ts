@@ -1,9 +1,10 @@
 import type { Changes } from "../domain/change.ts";
-import type { DispatcherKey, DispatcherRecord, SettledRevision } from "../domain/dispatcher.ts";
+import type { DispatcherKey, DispatcherRecord, FilterRef, SettledRevision } from "../domain/dispatcher.ts";
 import type { KernelLinkId, LinkId, MapId, ProgramId } from "../domain/ids.ts";
 import type { LinkDetails, LinkRecord } from "../domain/link.ts";
 import type { Pin } from "../domain/pin.ts";
-import type { Metadata, ProgramRecord, ProgramType, RowState } from "../domain/program.ts";
+import type { Metadata, ProgramRecord, RowState } from "../domain/program.ts";
+import type { ProgramType } from "../domain/kinds.ts";
 import type { ProcessIdentity } from "../domain/session.ts";
 
 /** A row of the append-only history. */
@@ -101,8 +102,14 @@ export interface StorePort {
   dispatcher(key: DispatcherKey): DispatcherRecord | null;
   /** All chains; by type, namespace and interface. */
   dispatchers(): DispatcherRecord[];
-  /** Writes that `revision + 1` is being made; makes the row for a hook that has none. Answers the row as it is now. */
-  beginRevision(key: DispatcherKey, place: Pick<DispatcherRecord, "interface" | "netns" | "filter">): DispatcherRecord;
+  /**
+   * Writes that `revision + 1` is being made; makes the row for a hook that has none, of TC with the filter that it is
+   * to have. Answers the row as it is now.
+   */
+  beginRevision(
+    key: DispatcherKey,
+    place: Pick<DispatcherRecord, "interface" | "netns"> & { readonly filter: FilterRef | null },
+  ): DispatcherRecord;
   /** The pending revision is what runs now. */
   settleRevision(key: DispatcherKey, settled: SettledRevision): void;
   /** The pending revision will not be; a row that never had another goes. */

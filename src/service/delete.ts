@@ -51,13 +51,7 @@ export async function deletePrograms(
     }
   } catch (cause) {
     if (!(cause instanceof BpfmanError) || deleted.length + detached.length === 0) throw cause;
-    const { code, message, details, hint, sys } = cause;
-    throw new BpfmanError(code, message, {
-      details: { ...details, deleted, detached },
-      ...(hint === null ? {} : { hint }),
-      ...(sys === null ? {} : { sys }),
-      cause,
-    });
+    throw cause.with({ details: { deleted, detached } });
   } finally {
     context.note({ deleted, detached });
   }

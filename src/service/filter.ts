@@ -1,7 +1,8 @@
 /** The filters of the two lists: pure. */
 import { kernelWordOf, KERNEL_TYPE_WORDS, programTypeText } from "../domain/kernel-words.ts";
-import { attachKindOf, type LinkKind } from "../domain/link.ts";
-import { applicationOf, type Metadata, PROGRAM_TYPES, type ProgramType } from "../domain/program.ts";
+import type { LinkKind } from "../domain/link.ts";
+import { PROGRAM_TYPES, type ProgramType, KINDS } from "../domain/kinds.ts";
+import { applicationOf, type Metadata } from "../domain/program.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { didYouMean } from "../errors/suggest.ts";
 
@@ -40,7 +41,8 @@ export const isOfKernelType = (type: number, { programType }: TypeFilter): boole
 
 /** Whether a link is of a kind meant. Unless exact, `kprobe` is the kind of attachment for return probes as well. */
 export const isOfKind = (kind: LinkKind, filter: TypeFilter): boolean =>
-  isOfType(kind, filter) || (!filter.exactTypes && anyOf(filter.programType, (word) => word === attachKindOf(kind)));
+  isOfType(kind, filter) ||
+  (!filter.exactTypes && anyOf(filter.programType, (word) => word === KINDS[kind].attachKind));
 
 export const hasApplication = (metadata: Metadata, application: string | null): boolean =>
   application === null || applicationOf(metadata) === application;

@@ -1,6 +1,7 @@
-import type { GenericSchema } from "valibot";
+import type { GenericSchema, InferOutput } from "valibot";
 import { printable } from "../domain/printable.ts";
 import { BpfmanError } from "../errors/error.ts";
+import { reasonOf } from "../errors/sys-failure.ts";
 import type { Host } from "../platform/host.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import type { Context, Operation } from "./operation.ts";
@@ -19,7 +20,10 @@ interface Module {
 }
 
 /** Checks a request of an edge's own against its schema. Throws INVALID_REQUEST with the path of the first wrong field. */
-export async function parseRequest(schema: GenericSchema, request: unknown): Promise<unknown> {
+export async function parseRequest<Schema extends GenericSchema>(
+  schema: Schema,
+  request: unknown,
+): Promise<InferOutput<Schema>> {
   return (await import("./parse-request.ts")).parseRequest(schema, request);
 }
 
@@ -66,7 +70,7 @@ export function createInvoke(runtime: Runtime): Invoke {
       return answer as Answers[Name];
     } catch (cause) {
       if (cause instanceof BpfmanError) throw cause;
-      const message = cause instanceof Error ? cause.message : String(cause);
+      const message = reasonOf(cause);
       throw new BpfmanError("INTERNAL", `${message} (operation ${context.operationId})`, { cause });
     }
 
@@ -98,7 +102,7 @@ export function createInvoke(runtime: Runtime): Invoke {
       try {
         work();
       } catch (cause) {
-        context.log.warn(warning, { reason: cause instanceof Error ? cause.message : String(cause) });
+        context.log.warn(warning, { reason: reasonOf(cause) });
       }
     }
 

@@ -1,4 +1,5 @@
 import { BpfmanError } from "../errors/error.ts";
+import { reasonOf } from "../errors/sys-failure.ts";
 import type { Context } from "./operation.ts";
 
 /** What could not be undone after a failure. */
@@ -19,8 +20,6 @@ export interface Plan {
   step<T>(name: string, act: () => T | Promise<T>, undo?: Undo<T>): Promise<T>;
 }
 
-const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
-
 /** The same failure, with a list of what it left behind. */
 function withLeftovers(failure: unknown, left: readonly Leftover[]): unknown {
   if (left.length === 0) return failure;
@@ -29,14 +28,7 @@ function withLeftovers(failure: unknown, left: readonly Leftover[]): unknown {
   if (!(failure instanceof BpfmanError)) {
     return new BpfmanError("INTERNAL", reasonOf(failure), { cause: failure, details: { left }, hint });
   }
-  const { code, message, details, verifierLog, sys } = failure;
-  return new BpfmanError(code, message, {
-    details: { ...details, left },
-    hint: failure.hint === null ? hint : `${failure.hint}; ${hint}`,
-    ...(verifierLog === null ? {} : { verifierLog }),
-    ...(sys === null ? {} : { sys }),
-    cause: failure,
-  });
+  return failure.with({ details: { left }, hint: failure.hint === null ? hint : `${failure.hint}; ${hint}` });
 }
 
 /** Runs `work`; if it throws, undoes its finished steps in reverse and throws what it threw. */

@@ -14,7 +14,6 @@ export function readNamedObject({ bytes, path }: NamedBytes, options: ReadObject
     return readObject(bytes, options);
   } catch (cause) {
     if (!(cause instanceof BpfmanError)) throw cause;
-    const hint = cause.hint === null ? {} : { hint: cause.hint };
-    throw new BpfmanError(cause.code, `check "${path}": ${cause.message}`, { details: { path }, ...hint, cause });
+    throw cause.with({ message: `check "${path}": ${cause.message}`, details: { path } });
   }
 }

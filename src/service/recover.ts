@@ -5,13 +5,14 @@
  */
 import type { LinkId, ProgramId } from "../domain/ids.ts";
 import type { ProcessIdentity } from "../domain/session.ts";
+import { isChained } from "../domain/link.ts";
 import type { Host } from "../platform/host.ts";
 import type { RowInBrief } from "../platform/store.ts";
-import { isChained } from "./chain/place.ts";
 import type { Context } from "./operation.ts";
 import { isLive, type LinkRow, removeLink } from "./remove-link.ts";
 import { removeLeftovers, strayPins, strayWarning } from "./strays.ts";
 import { type ProgramRow, removeProgram } from "./remove-program.ts";
+import { reasonOf } from "../errors/sys-failure.ts";
 
 /**
  * Runs under the writer lock, so every row that is not `ready` belongs to a command that has ended. `isOver` says whose
@@ -56,9 +57,7 @@ function lookForStrays(host: Host, rows: readonly RowInBrief[], context: Context
     const warning = strayWarning(strayPins(host, () => rows));
     if (warning !== null) context.log.warn(warning);
   } catch (cause) {
-    context.log.warn("could not look for what no row names", {
-      reason: cause instanceof Error ? cause.message : String(cause),
-    });
+    context.log.warn("could not look for what no row names", { reason: reasonOf(cause) });
   }
 }
 
@@ -109,7 +108,7 @@ async function tryTo(context: Context, what: string, act: () => Promise<void>): 
   try {
     await act();
   } catch (cause) {
-    context.log.warn(`could not ${what}`, { reason: cause instanceof Error ? cause.message : String(cause) });
+    context.log.warn(`could not ${what}`, { reason: reasonOf(cause) });
   }
 }
 

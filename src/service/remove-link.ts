@@ -1,12 +1,11 @@
 /** Taking a link away, for `detach`, `unload` and the recovery: the pin goes, then the kernel's link, then the row. */
 import { LINK_GONE_TIMEOUT_MS } from "../domain/limits.ts";
-import type { LinkRecord } from "../domain/link.ts";
+import { type LinkRecord, isChained } from "../domain/link.ts";
 import { linkPin } from "../domain/pin.ts";
 import type { RowState } from "../domain/program.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { Host } from "../platform/host.ts";
 import type { Context } from "./operation.ts";
-import { isChained } from "./chain/place.ts";
 import { carryOut } from "./plan.ts";
 import { waitUntil } from "./wait.ts";
 

@@ -1,7 +1,8 @@
 /** Taking a program away, for `unload` and the recovery. Its links must have gone before. */
 import { PROGRAM_GONE_TIMEOUT_MS } from "../domain/limits.ts";
 import { linkPin, mapPin, type Pin, programPin } from "../domain/pin.ts";
-import type { ProgramRecord, ProgramType, RowState } from "../domain/program.ts";
+import type { ProgramRecord, RowState } from "../domain/program.ts";
+import { type ProgramType, isChainedKind } from "../domain/kinds.ts";
 import type { Host } from "../platform/host.ts";
 import type { RowInBrief } from "../platform/store.ts";
 import type { Context } from "./operation.ts";
@@ -18,7 +19,7 @@ const others = (host: Host, program: ProgramRecord): ProgramInBrief[] =>
 /** Those that no program needs: the first load of an XDP or TC program makes one, and again when there is none. */
 export function removeTestDispatchers(host: Host, programs: readonly { readonly type: ProgramType }[]): void {
   const folder = host.pins.paths.testDispatchers;
-  const needed = programs.some(({ type }) => type === "xdp" || type === "tc");
+  const needed = programs.some(({ type }) => isChainedKind(type));
   if (!needed) removeRecorded(host, folder);
 }
 

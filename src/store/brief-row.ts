@@ -1,5 +1,6 @@
 import { linkId, programId } from "../domain/ids.ts";
-import type { ProgramType, RowState } from "../domain/program.ts";
+import type { ProgramType } from "../domain/kinds.ts";
+import type { RowState } from "../domain/program.ts";
 import type { RowInBrief } from "../platform/store.ts";
 
 /** A row of the one query over all tables. */

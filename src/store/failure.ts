@@ -1,6 +1,6 @@
 import { SQLiteError } from "bun:sqlite";
 import { BpfmanError } from "../errors/error.ts";
-import { reasonOf, sysPart } from "../errors/sys-failure.ts";
+import { ioFailure } from "../errors/sys-failure.ts";
 
 /**
  * The error that the user meets when `action`, as in "open database", failed on the file at `path`. SQLite's result codes:
@@ -49,9 +49,5 @@ export function named<T>(action: string, path: string, step: () => T): T {
 
 /** A failure around the file itself: folders, permissions. */
 export function fileFailure(thrown: unknown, action: string, path: string): BpfmanError {
-  return new BpfmanError("DATABASE_UNUSABLE", `${action} "${path}": ${reasonOf(thrown)}`, {
-    details: { path },
-    ...sysPart(thrown),
-    cause: thrown,
-  });
+  return ioFailure(thrown, { action, path, code: "DATABASE_UNUSABLE" });
 }

@@ -3,6 +3,7 @@ import {
   DIRECTIONS,
   type KprobeDetails,
   type LinkDetails,
+  type LinkKind,
   type LinkRecord,
   type TcDetails,
   type TcxDetails,
@@ -11,7 +12,6 @@ import {
   type UprobeDetails,
   type XdpDetails,
 } from "../domain/link.ts";
-import { PROGRAM_TYPES, type ProgramType } from "../domain/program.ts";
 import {
   type Check,
   type Fields,
@@ -47,7 +47,7 @@ const uprobe = shape<UprobeDetails>({
 });
 const tracing = shape<TracingDetails>({ kind: oneOf(["fentry", "fexit", "lsm"]), fnName: text });
 
-const DETAILS: { readonly [Kind in ProgramType]: Check<LinkDetails> } = {
+const DETAILS: { readonly [Kind in LinkKind]: Check<LinkDetails> } = {
   xdp: shape<XdpDetails>({ kind: oneOf(["xdp"]), ...network, position: whole(0), proceedOn }),
   tc: shape<TcDetails>({ kind: oneOf(["tc"]), ...network, direction, position: whole(0), proceedOn }),
   tcx: shape<TcxDetails>({ kind: oneOf(["tcx"]), ...network, direction }),
@@ -60,7 +60,7 @@ const DETAILS: { readonly [Kind in ProgramType]: Check<LinkDetails> } = {
   lsm: tracing,
   fexit: tracing,
 };
-const kind = oneOf(PROGRAM_TYPES);
+const kind = oneOf(Object.keys(DETAILS) as LinkKind[]);
 const details = json((value, place) => DETAILS[kind(fields(value, place).kind, `${place}.kind`)](value, place));
 const optionalId = nullable(id);
 

@@ -1,7 +1,7 @@
 import { linkId, mapId, programId } from "../domain/ids.ts";
+import { PROGRAM_TYPES } from "../domain/kinds.ts";
 import {
   type ImageSource,
-  PROGRAM_TYPES,
   PULL_POLICIES,
   type ProgramMap,
   type ProgramRecord,

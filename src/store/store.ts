@@ -273,8 +273,12 @@ function storeOn(database: Database, { path, bootId, mode, owner = null }: Store
       });
       return selectDispatchers("type = ? AND nsid = ? AND ifindex = ?", ...keyOf(key))[0] as DispatcherRecord;
     },
-    settleRevision(key, { revision, programId: program, kernelLinkId, filter, mode }) {
-      const values = [revision, program, kernelLinkId, filter?.priority ?? null, filter?.handle ?? null, mode];
+    settleRevision(key, { revision, programId: program, seat }) {
+      const held =
+        seat.type === "xdp"
+          ? [seat.kernelLinkId, null, null, seat.mode]
+          : [null, seat.filter.priority, seat.filter.handle, null];
+      const values = [revision, program, ...held];
       named("settle a revision", path, () => {
         database.query(SETTLE_REVISION).run(...values, bootId, ...keyOf(key));
       });

@@ -6,7 +6,7 @@ import { describe, expect, test } from "bun:test";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import { kernelLinkId, mapId, type ProgramId, programId } from "../../src/domain/ids.ts";
 import { openKernel } from "../../src/kernel/kernel.ts";
-import type { AttachedLink, KernelPort, LoadedObject, TcxAnchor, TcxHook } from "../../src/platform/kernel.ts";
+import type { AttachedLink, KernelPort, LoadedObject, TcxAnchor, TcHook } from "../../src/platform/kernel.ts";
 import { pinAt, toLoad } from "../fakes/bpf-fixture.ts";
 import { failureOf, failureOfAsync } from "../fakes/failure.ts";
 import { FakeKernel } from "../fakes/fake-kernel.ts";
@@ -20,7 +20,7 @@ interface Bed {
   /** Where something can be pinned. */
   pin(name: string): string;
   unpin(name: string): void;
-  hook(direction?: TcxHook["direction"]): TcxHook;
+  hook(direction?: TcHook["direction"]): TcHook;
 }
 
 const OPENAT = { kind: "tracepoint", group: "syscalls", name: "sys_enter_openat" } as const;
@@ -352,7 +352,7 @@ function kernelPort(makeBed: () => Bed, hasTcx: boolean): void {
     const attach = (
       { kernel, pin, hook }: Bed,
       name: string,
-      { anchor = LAST, direction = "ingress" as TcxHook["direction"] } = {},
+      { anchor = LAST, direction = "ingress" as TcHook["direction"] } = {},
     ): AttachedLink => {
       const place = hook(direction);
       const { revision } = kernel.tcxState(place);
@@ -383,7 +383,7 @@ function kernelPort(makeBed: () => Bed, hasTcx: boolean): void {
         attachType: direction === "ingress" ? TCX_INGRESS : TCX_EGRESS,
         facts: { kind: "tcx", ifindex: bed.hook(direction).ifindex },
       });
-      const members = (on: TcxHook["direction"]) => kernel.tcxState(bed.hook(on)).members;
+      const members = (on: TcHook["direction"]) => kernel.tcxState(bed.hook(on)).members;
       expect(members(direction)).toEqual([{ program, link: link.id }]);
       expect(members(direction === "ingress" ? "egress" : "ingress")).toEqual([]);
       link.pin(pin("link"));

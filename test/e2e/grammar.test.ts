@@ -225,7 +225,7 @@ function expectWords(answers: Answers): void {
     ["no-global", 'global variable "LIMITS" not found in program'],
     ["no-owner", "map_owner_id 4294967295 does not exist"],
     ["no-object", "/no/such.o", "does not exist"],
-    ["no-fentry", "is a tcx program"],
+    ["no-fentry", "is a TCX program"],
     // The whole log: how it began, the reason, and the sums at its end.
     ["refused", "\n0: ", "invalid mem access 'map_value_or_null'", "\nprocessed "],
     ["priority", "2147483648"],

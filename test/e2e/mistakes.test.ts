@@ -122,15 +122,15 @@ describe("attach", () => {
   test("another kind than the program's, in both directions", async () => {
     const programs = await bpfman.load(OBJECT, "--programs", "uprobe:on_call", "uretprobe:on_return", "tcx:count");
     const id = (name: string) => String(idOf(programs, name));
-    for (const [name, kind, hook, words] of [
-      ["on_call", "uprobe", "uprobe", ["kprobe", "-f", "do_unlinkat"]],
-      ["on_return", "uretprobe", "uprobe", ["tracepoint", "-t", "sched/sched_switch"]],
-      ["count", "tcx", "tcx", ["uprobe", "-t", "libc", "-f", "malloc"]],
-      ["count", "tcx", "tcx", ["xdp", "-i", wire.interface, "-n", wire.netns, "-p", "50"]],
-      ["count", "tcx", "tcx", ["fentry"]],
+    for (const [name, called, hook, words] of [
+      ["on_call", "a uprobe", "uprobe", ["kprobe", "-f", "do_unlinkat"]],
+      ["on_return", "a uretprobe", "uprobe", ["tracepoint", "-t", "sched/sched_switch"]],
+      ["count", "a TCX", "tcx", ["uprobe", "-t", "libc", "-f", "malloc"]],
+      ["count", "a TCX", "tcx", ["xdp", "-i", wire.interface, "-n", wire.netns, "-p", "50"]],
+      ["count", "a TCX", "tcx", ["fentry"]],
     ] as const) {
       expect(await said(1, "attach", id(name), ...words)).toStartWith(
-        `error: program ${id(name)} is a ${kind} program; attach it with "attach ${id(name)} ${hook}"\n`,
+        `error: program ${id(name)} is ${called} program; attach it with "attach ${id(name)} ${hook}"\n`,
       );
     }
     expect(await said(2, "attach", id("count"), "socket")).toContain('"socket"');

@@ -3,7 +3,7 @@ import type {
   FeaturesAnswer,
   KernelProgramAnswer,
   LinkAnswer,
-  LinkDetailsAnswer,
+  LinkRecordAnswer,
   ProgramAnswer,
   ProgramRecordAnswer,
   VersionAnswer,
@@ -71,7 +71,7 @@ const KERNEL_LINK = {
 };
 
 /** A link of program 6321. */
-export function linkAnswer(id: number, kind: LinkKind, details: LinkDetailsAnswer): LinkAnswer {
+export function linkAnswer(id: number, kind: LinkKind, details: LinkRecordAnswer["details"]): LinkAnswer {
   return {
     record: {
       id,
@@ -83,7 +83,7 @@ export function linkAnswer(id: number, kind: LinkKind, details: LinkDetailsAnswe
       details,
       created_at: "2025-07-22T08:17:00.000Z",
       metadata: { bpfman_application: "demo" },
-    },
+    } as LinkRecordAnswer,
     status: { kernel: KERNEL_LINK, kernel_seen: true, pin_present: true, function_name: "count_every_packet" },
   };
 }

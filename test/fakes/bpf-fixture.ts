@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
-import type { ProgramType } from "../../src/domain/program.ts";
 import type { Pin } from "../../src/domain/pin.ts";
 import type { KernelPort, ObjectToLoad, ProgramToLoad, TestDispatchers } from "../../src/platform/kernel.ts";
+import type { ProgramType } from "../../src/domain/kinds.ts";
 
 let built = false;
 

@@ -1,13 +1,15 @@
 /** A kernel in memory, with pins, reference counting and TCX hooks: what the service can see of the real one. */
+import { PROG_TYPE } from "../../ffi/layout/generated.ts";
+import type { XdpMode } from "../../src/domain/config.ts";
 import { type KernelLinkId, kernelLinkId, type MapId, mapId, type ProgramId, programId } from "../../src/domain/ids.ts";
 import type { ObjectMap } from "../../src/domain/object-file.ts";
-import type { ProgramType } from "../../src/domain/program.ts";
 import type { Pin, PinnedKind } from "../../src/domain/pin.ts";
 import { anotherObject } from "../../src/errors/another-object.ts";
+import { type ProgramType, KINDS } from "../../src/domain/kinds.ts";
 import { BpfmanError } from "../../src/errors/error.ts";
 import { readObject } from "../../src/object/object-file.ts";
 import { usedMaps } from "./used-maps.ts";
-import type { FilterRef, XdpAttachMode } from "../../src/domain/dispatcher.ts";
+import type { FilterRef } from "../../src/domain/dispatcher.ts";
 import type {
   AttachedLink,
   DispatcherToLoad,
@@ -26,7 +28,7 @@ import type {
   LoadedObject,
   ObjectToLoad,
   PinnedHandle,
-  TcxHook,
+  PinnedId,
   TcxState,
 } from "../../src/platform/kernel.ts";
 
@@ -36,19 +38,7 @@ interface Ref {
   readonly id: number;
 }
 
-const KERNEL_TYPES: Readonly<Record<ProgramType, number>> = {
-  xdp: 6,
-  tc: 3,
-  tcx: 3,
-  tracepoint: 5,
-  kprobe: 2,
-  kretprobe: 2,
-  uprobe: 2,
-  uretprobe: 2,
-  fentry: 26,
-  fexit: 26,
-  lsm: 29,
-};
+const kernelTypeOf = (type: ProgramType): number => PROG_TYPE[KINDS[type].programType];
 const EXTENSION = 28;
 /** BPF_MPROG_MAX - 1 (kernel/bpf/mprog.c). */
 const HOOK_MEMBERS_MAX = 63;
@@ -111,7 +101,7 @@ const TRIVIAL: KernelProgram = {
   restricted: false,
 };
 
-const hookName = (hook: TcxHook): string => `${hook.netns}:${hook.ifindex}:${hook.direction}`;
+const hookName = (hook: TcHook): string => `${hook.netns}:${hook.ifindex}:${hook.direction}`;
 
 const tracepointName = (attach: KernelAttach): string | null =>
   attach.kind === "tracepoint" ? `tracepoint ${attach.group}/${attach.name}` : null;
@@ -204,7 +194,7 @@ export class FakeKernel implements KernelPort {
         ...TRIVIAL,
         id,
         name: name.slice(0, 15),
-        type: asExtension ? EXTENSION : KERNEL_TYPES[type],
+        type: asExtension ? EXTENSION : kernelTypeOf(type),
         mapIds: maps.filter((map) => used.get(name)?.has(map.name)).map((map) => map.id),
       };
       this.#programs.set(id, kernel);
@@ -245,8 +235,7 @@ export class FakeKernel implements KernelPort {
     if (typeof pin !== "string") this.#behind(pin);
     const held = this.#hold(ref.kind, ref.id);
     return {
-      kind: ref.kind,
-      id: ref.id,
+      ...(ref as PinnedId),
       pin: (where) => this.#pin(where, ref.kind, ref.id),
       close: () => this.#release([held]),
     };
@@ -258,7 +247,7 @@ export class FakeKernel implements KernelPort {
       throw new BpfmanError("TRACEPOINT_NOT_FOUND", `attach to tracepoint "${attach.group}/${attach.name}": not there`);
     }
     if (attach.kind === "tcx") this.#requireHook(attach);
-    if (this.#programs.get(ref.id)?.type !== KERNEL_TYPES[attach.kind]) {
+    if (this.#programs.get(ref.id)?.type !== kernelTypeOf(attach.kind)) {
       throw new BpfmanError("ATTACH_FAILED", `attach: program ${ref.id} is of another type`);
     }
     if (attach.kind === "tcx") this.beforeAttach();
@@ -272,13 +261,13 @@ export class FakeKernel implements KernelPort {
     return { id, pin: (path) => this.#pin(path, "link", id), close: () => this.#release([held]) };
   }
 
-  tcxState(hook: TcxHook): TcxState {
+  tcxState(hook: TcHook): TcxState {
     this.#requireHook(hook);
     const state = this.#hooks.get(hookName(hook));
     return { revision: state?.revision ?? 1n, members: [...(state?.members ?? [])] };
   }
 
-  #requireHook(hook: TcxHook): void {
+  #requireHook(hook: TcHook): void {
     if (hook.ifindex > this.interfacesMax) {
       throw new BpfmanError("INTERFACE_NOT_FOUND", `interface ${hook.ifindex}: there is no such interface`);
     }
@@ -320,7 +309,7 @@ export class FakeKernel implements KernelPort {
     return link ? { program: link.programId, link: link.id, mode: "drv" } : null;
   }
 
-  attachXdp(program: Pin, hook: InterfaceHook & { readonly mode: XdpAttachMode }): AttachedLink {
+  attachXdp(program: Pin, hook: InterfaceHook & { readonly mode: XdpMode }): AttachedLink {
     this.#requireInterface(hook);
     if (hook.mode === "drv" && !this.xdpInDriver) throw new BpfmanError("KERNEL_UNSUPPORTED", "no XDP in the driver");
     if (this.xdpHolder(hook)) throw new BpfmanError("HOOK_BUSY", "somebody holds the XDP hook");
@@ -392,7 +381,7 @@ export class FakeKernel implements KernelPort {
   }
 
   /** What somebody else does: puts a program on a hook without a link, at its end. */
-  joinForeign(hook: TcxHook, program: number): void {
+  joinForeign(hook: TcHook, program: number): void {
     const state = this.#hook(hookName(hook));
     state.members.push({ program: programId(program), link: null });
     state.revision += 1n;

@@ -1,7 +1,7 @@
 import { expect } from "bun:test";
 import type { KernelLinkId, ProgramId } from "../../src/domain/ids.ts";
 import { openKernel } from "../../src/kernel/kernel.ts";
-import type { AttachedLink, TcxAnchor, TcxHook } from "../../src/platform/kernel.ts";
+import type { AttachedLink, TcxAnchor, TcHook } from "../../src/platform/kernel.ts";
 import { pinAt, toLoad } from "../fakes/bpf-fixture.ts";
 import { bpftool, cable, counters, temporaryBpffs, until } from "../fakes/kernel-lab.ts";
 import { tcxTest } from "../fakes/tcx-test.ts";
@@ -11,7 +11,7 @@ const wire = cable();
 const kernel = openKernel({ testDispatchers: "/nonexistent" });
 const LAST: TcxAnchor = { side: "last" };
 
-const hook = (direction: TcxHook["direction"] = "ingress"): TcxHook => ({
+const hook = (direction: TcHook["direction"] = "ingress"): TcHook => ({
   netns: wire.netns,
   ifindex: wire.ifindex,
   direction,
@@ -25,7 +25,7 @@ async function counterPinned(name: string): Promise<{ pin: string; map: number; 
   return { pin: bpffs.path(name), map: loaded.maps[0]!.id, id: loaded.programs[0]!.kernel.id };
 }
 
-const attach = (pin: string, anchor: TcxAnchor = LAST, direction: TcxHook["direction"] = "ingress"): AttachedLink =>
+const attach = (pin: string, anchor: TcxAnchor = LAST, direction: TcHook["direction"] = "ingress"): AttachedLink =>
   kernel.attach(pinAt(kernel, pin), {
     kind: "tcx",
     ...hook(direction),
@@ -156,7 +156,7 @@ tcxTest("forceDetach takes it off the hook while pin and handle still hold the l
 
 tcxTest("says what is missing: namespace, interface, program", async () => {
   const { pin } = await counterPinned("program");
-  const at = (changes: Partial<TcxHook>) => () =>
+  const at = (changes: Partial<TcHook>) => () =>
     kernel.attach(pinAt(kernel, pin), { kind: "tcx", ...hook(), ...changes, anchor: LAST, revision: 0n });
   const code = (name: string) => expect.objectContaining({ code: name });
   expect(at({ netns: "/run/netns/bpfman-none" })).toThrow(code("NETNS_NOT_FOUND"));

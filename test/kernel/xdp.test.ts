@@ -1,6 +1,6 @@
+import type { XdpMode } from "../../src/domain/config.ts";
 import { expect, test } from "bun:test";
 import { resolve } from "node:path";
-import type { XdpAttachMode } from "../../src/domain/dispatcher.ts";
 import { openKernel } from "../../src/kernel/kernel.ts";
 import type { InterfaceHook } from "../../src/platform/kernel.ts";
 import { pinAt } from "../fakes/bpf-fixture.ts";
@@ -15,7 +15,7 @@ const kernel = openKernel({ testDispatchers: "/nonexistent" });
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/chain.bpf.o");
 const PASS = 2;
 const DROP = 1;
-const hook = (mode: XdpAttachMode = "drv"): InterfaceHook & { mode: XdpAttachMode } => ({
+const hook = (mode: XdpMode = "drv"): InterfaceHook & { mode: XdpMode } => ({
   netns: lab.netns(),
   ifindex: lab.ifindex,
   mode,

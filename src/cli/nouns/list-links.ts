@@ -1,4 +1,4 @@
-import { PROGRAM_TYPES } from "../../domain/program.ts";
+import { PROGRAM_TYPES } from "../../domain/kinds.ts";
 import type { Command, Flag } from "../command.ts";
 import { parseProgramId } from "../parse-number.ts";
 import { parseAnyCase } from "../parse-word.ts";

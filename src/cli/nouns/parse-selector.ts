@@ -1,5 +1,6 @@
-import type { Metadata, ProgramSelector, ProgramType } from "../../domain/program.ts";
-import { PROGRAM_TYPES } from "../../domain/program.ts";
+import type { ProgramType } from "../../domain/kinds.ts";
+import type { Metadata, ProgramSelector } from "../../domain/program.ts";
+import { PROGRAM_TYPES } from "../../domain/kinds.ts";
 import { parseSelector } from "../parse-selector.ts";
 import { parseWord } from "../parse-word.ts";
 

@@ -21,7 +21,7 @@ export function readKey(file: string): TrustedKey {
     const der = key.export({ type: "spki", format: "der" });
     return { file, fingerprint: `sha256:${createHash("sha256").update(der).digest("hex")}`, key };
   } catch (cause) {
-    throw invalidKey(file, cause instanceof Error ? cause.message : String(cause), cause);
+    throw invalidKey(file, reasonOf(cause), cause);
   }
 }
 

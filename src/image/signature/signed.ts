@@ -1,5 +1,6 @@
 import type { Bundle } from "@sigstore/bundle";
 import { BpfmanError } from "../../errors/error.ts";
+import { reasonOf } from "../../errors/sys-failure.ts";
 
 /** A signature that is over the right content; who made it is yet to be proven. */
 export interface Signed {
@@ -20,7 +21,7 @@ export async function readBundle(value: unknown): Promise<Bundle> {
   try {
     bundle = bundleFromJSON(value);
   } catch (thrown) {
-    throw invalid(`its bundle cannot be read: ${thrown instanceof Error ? thrown.message : thrown}`);
+    throw invalid(`its bundle cannot be read: ${reasonOf(thrown)}`);
   }
   const { tlogEntries, timestampVerificationData } = bundle.verificationMaterial;
   if (tlogEntries.length > PROOFS_MAX || (timestampVerificationData?.rfc3161Timestamps.length ?? 0) > PROOFS_MAX) {

@@ -89,12 +89,7 @@ function named<T>(path: string, read: () => T): T {
     return read();
   } catch (cause) {
     if (!(cause instanceof BpfmanError) || cause.code !== "INVALID_ATTACH") throw cause;
-    const { code, message, hint } = cause;
-    throw new BpfmanError(code, `check "${path}": ${message}`, {
-      details: { target: path },
-      ...(hint === null ? {} : { hint }),
-      cause,
-    });
+    throw cause.with({ message: `check "${path}": ${cause.message}`, details: { target: path } });
   }
 }
 

@@ -1,3 +1,5 @@
+import type { ChainDetails } from "../../domain/link.ts";
+import type { ChainedKind } from "../../domain/kinds.ts";
 import { TC_ACTIONS, TC_PROCEED_ON_DEFAULT, XDP_ACTIONS, XDP_PROCEED_ON_DEFAULT } from "../../domain/actions.ts";
 import type { LinkAnswer } from "../../domain/answer.ts";
 import type { Metadata, ProgramRecord } from "../../domain/program.ts";
@@ -10,10 +12,10 @@ import { carryOut } from "../plan.ts";
 import { requireLink } from "../programs.ts";
 import type { AttachTarget } from "../requests/attach.ts";
 import { type ChainLink, memberOf, membersOf } from "./members.ts";
-import { type ChainDetails, placeOf } from "./place.ts";
+import { placeOf } from "./place.ts";
 import { rebuild, requireFit } from "./rebuild.ts";
 
-export type ChainTarget = Extract<AttachTarget, { kind: "xdp" | "tc" }>;
+export type ChainTarget = Extract<AttachTarget, { kind: ChainedKind }>;
 
 const numbersOf = <Name extends string>(actions: Readonly<Record<Name, number>>, names: readonly Name[]): number[] =>
   [...new Set(names.map((name) => actions[name]))].sort((a, b) => a - b);

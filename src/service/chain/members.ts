@@ -1,8 +1,9 @@
+import { KINDS, sectionFacts } from "../../domain/kinds.ts";
 import type { ChainMember, DispatcherKey } from "../../domain/dispatcher.ts";
-import type { LinkRecord } from "../../domain/link.ts";
+import { type LinkRecord, type ChainDetails, isChained } from "../../domain/link.ts";
 import type { ProgramRecord } from "../../domain/program.ts";
 import type { Host } from "../../platform/host.ts";
-import { type ChainDetails, isChained, placeOf, sameKey } from "./place.ts";
+import { placeOf, sameKey } from "./place.ts";
 
 /** BPF_PROG_TYPE_EXT (include/uapi/linux/bpf.h). */
 const EXTENSION = 28;
@@ -34,7 +35,7 @@ export function memberOf(host: Host, link: ChainLink, program: ProgramRecord): M
     priority: link.details.priority,
     proceedOn: link.details.proceedOn,
     chained: host.kernel.program(program.id)?.type === EXTENSION,
-    frags: /^\??xdp\.frags(\/|$)/.test(program.section),
+    frags: sectionFacts(KINDS[program.type], program.section).frags === true,
   };
 }
 

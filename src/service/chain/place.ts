@@ -1,9 +1,7 @@
 /** Where a chain sits, from the links in it. */
 import { type DispatcherKey, dispatcherTypeOf } from "../../domain/dispatcher.ts";
-import type { Direction, LinkDetails, TcDetails, XdpDetails } from "../../domain/link.ts";
+import type { ChainDetails, Direction } from "../../domain/link.ts";
 import type { TcHook } from "../../platform/kernel.ts";
-
-export type ChainDetails = XdpDetails | TcDetails;
 
 /** A hook, with the name and the path under which it was found. */
 export interface ChainPlace {
@@ -19,15 +17,9 @@ const NO_NAMESPACE = 0;
 export const withoutHook = (details: ChainDetails): ChainDetails => ({ ...details, nsid: NO_NAMESPACE });
 export const hasLostHook = (details: ChainDetails): boolean => details.nsid === NO_NAMESPACE;
 
-/** Whether a link is a member of a dispatcher's chain. */
-export const isChained = (details: LinkDetails): details is ChainDetails =>
-  details.kind === "xdp" || details.kind === "tc";
-
 export function placeOf(details: ChainDetails): ChainPlace {
-  const direction: Direction | null = details.kind === "tc" ? details.direction : null;
   const { nsid, ifindex, netns } = details;
-  const type = dispatcherTypeOf(details.kind, direction);
-  return { key: { type, nsid, ifindex }, interface: details.interface, netns };
+  return { key: { type: dispatcherTypeOf(details), nsid, ifindex }, interface: details.interface, netns };
 }
 
 export const sameKey = (a: DispatcherKey, b: DispatcherKey): boolean =>

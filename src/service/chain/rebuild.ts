@@ -3,10 +3,16 @@
  * swaps the two. At each moment the hook runs one whole chain: the old one or the new one.
  */
 import { tcConfig, xdpConfig } from "../../dispatcher/config.ts";
-import { type ChainMember, DISPATCHER_SLOTS, type DispatcherRecord } from "../../domain/dispatcher.ts";
+import {
+  type ChainMember,
+  DISPATCHER_SLOTS,
+  type DispatcherRecord,
+  type DispatcherSeat,
+} from "../../domain/dispatcher.ts";
 import type { KernelLinkId } from "../../domain/ids.ts";
 import { linkPin, type Pin, programPin } from "../../domain/pin.ts";
 import { BpfmanError } from "../../errors/error.ts";
+import { reasonOf } from "../../errors/sys-failure.ts";
 import type { Host } from "../../platform/host.ts";
 import type { LoadedDispatcher } from "../../platform/kernel.ts";
 import type { Context } from "../operation.ts";
@@ -78,7 +84,7 @@ export async function rebuild(host: Host, change: Change, run: { steps: Plan; co
   const { steps, context } = run;
   const { key } = place;
   const before = host.store.dispatcher(key);
-  const filter = before === null ? chooseFilter(host, place) : before.filter;
+  const filter = before === null ? chooseFilter(host, place) : before.type === "xdp" ? null : before.filter;
   const record = await steps.step(
     `write revision ${(before?.revision ?? 0) + 1} of ${placeName(place)}`,
     () => host.store.beginRevision(key, { interface: place.interface, netns: place.netns, filter }),
@@ -98,10 +104,10 @@ export async function rebuild(host: Host, change: Change, run: { steps: Plan; co
       () => takeSeat(seat, { old, next, record }),
       () => (old === null ? seat.leave() : seat.swap(next, old)),
     );
-    const linkIds = dispatcher?.links ?? [occupied.kernelLinkId];
+    const linkIds = dispatcher?.links ?? [occupied.type === "xdp" ? occupied.kernelLinkId : null];
     await steps.step("finish the rows", () =>
       host.store.transaction(() => {
-        host.store.settleRevision(key, { ...occupied, revision: record.revision + 1, programId: running });
+        host.store.settleRevision(key, { seat: occupied, revision: record.revision + 1, programId: running });
         members.forEach((member, slot) =>
           moveMember(host, member, { slot, paths, kernelLinkId: linkIds[slot] ?? null }),
         );
@@ -161,12 +167,11 @@ async function makeDispatcher(host: Host, { change, record, paths }: Making, ste
   }
 }
 
-function takeSeat(seat: Seat, parts: { old: Pin | null; next: Pin; record: DispatcherRecord }) {
+function takeSeat(seat: Seat, parts: { old: Pin | null; next: Pin; record: DispatcherRecord }): DispatcherSeat {
   const { old, next, record } = parts;
   if (old === null) return seat.occupy(next);
   seat.swap(old, next);
-  const { kernelLinkId, filter, mode } = record;
-  return { kernelLinkId, filter, mode };
+  return record;
 }
 
 interface NewPlace {
@@ -193,8 +198,6 @@ export function removeRevision(host: Host, record: DispatcherRecord, context: Co
   try {
     removeAtRest(host, host.pins.paths.revision(record, record.revision));
   } catch (cause) {
-    context.log.warn("an old revision could not be removed", {
-      reason: cause instanceof Error ? cause.message : cause,
-    });
+    context.log.warn("an old revision could not be removed", { reason: reasonOf(cause) });
   }
 }

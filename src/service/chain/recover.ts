@@ -2,13 +2,14 @@
  * A command that died while it changed a chain left a pending revision: the hook runs the old chain or the new one, both
  * whole. The old one is put back, since its rows and pins are all there; then what is left of the new one goes.
  */
+import { isChained } from "../../domain/link.ts";
 import { DISPATCHER_TYPES, type DispatcherRecord } from "../../domain/dispatcher.ts";
 import { type Pin, programPin } from "../../domain/pin.ts";
 import type { Host } from "../../platform/host.ts";
 import type { Context } from "../operation.ts";
 import type { LinkRow } from "../remove-link.ts";
 import { linksOf } from "./members.ts";
-import { type ChainPlace, isChained, placeOf, sameKey } from "./place.ts";
+import { type ChainPlace, placeOf, sameKey } from "./place.ts";
 import { currentProgram, removeAtRest } from "./rebuild.ts";
 import { removeFromChain } from "./remove.ts";
 import { seatOf } from "./seat.ts";

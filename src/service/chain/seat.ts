@@ -1,6 +1,7 @@
 /** The one place on a hook where a dispatcher sits: a link for XDP, a filter for TC. */
-import type { DispatcherRecord, FilterRef, XdpAttachMode } from "../../domain/dispatcher.ts";
-import type { KernelLinkId, ProgramId } from "../../domain/ids.ts";
+import type { XdpMode } from "../../domain/config.ts";
+import type { DispatcherRecord, DispatcherSeat, FilterRef } from "../../domain/dispatcher.ts";
+import type { ProgramId } from "../../domain/ids.ts";
 import { linkPin, type Pin } from "../../domain/pin.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import type { Host } from "../../platform/host.ts";
@@ -14,16 +15,9 @@ const TC_PRIORITY = 50;
 /** Handles that are tried for a new filter before the hook counts as full of somebody else's. */
 const TC_HANDLES_MAX = 64;
 
-/** What there is to know of a seat that is taken. */
-export interface Occupied {
-  readonly kernelLinkId: KernelLinkId | null;
-  readonly filter: FilterRef | null;
-  readonly mode: XdpAttachMode | null;
-}
-
 export interface Seat {
   /** Puts a program on the free hook. */
-  occupy(program: Pin): Occupied;
+  occupy(program: Pin): DispatcherSeat;
   /** Puts `next` in the place of `old` without a moment in between. */
   swap(old: Pin, next: Pin): void;
   /**
@@ -35,8 +29,12 @@ export interface Seat {
   leave(): void;
 }
 
-export const seatOf = (host: Host, parts: SeatParts): Seat =>
-  parts.place.key.type === "xdp" ? xdpSeat(host, parts) : tcSeat(host, parts);
+export function seatOf(host: Host, { place, record, context }: SeatParts): Seat {
+  return record.type === "xdp" ? xdpSeat(host, { place, record, context }) : tcSeat(host, { place, record });
+}
+
+type XdpRecord = Extract<DispatcherRecord, { type: "xdp" }>;
+type TcRecord = Exclude<DispatcherRecord, { type: "xdp" }>;
 
 export interface SeatParts {
   readonly place: ChainPlace;
@@ -44,7 +42,7 @@ export interface SeatParts {
   readonly context: Context;
 }
 
-function xdpSeat(host: Host, { place, record, context }: SeatParts): Seat {
+function xdpSeat(host: Host, { place, record, context }: SeatParts & { readonly record: XdpRecord }): Seat {
   const path = host.pins.paths.xdpLink(place.key);
   /** Nothing that is pinned there is ours unless it was recorded before. */
   const recorded = (): Pin | null => host.store.recordedPins(path)[0] ?? null;
@@ -61,7 +59,7 @@ function xdpSeat(host: Host, { place, record, context }: SeatParts): Seat {
       } finally {
         link.close();
       }
-      return { kernelLinkId: link.id, filter: null, mode };
+      return { type: record.type, kernelLinkId: link.id, mode };
     },
     swap(old, next) {
       const link = recorded();
@@ -73,7 +71,7 @@ function xdpSeat(host: Host, { place, record, context }: SeatParts): Seat {
       const handle = pin && openIfOwn(host, pin);
       if (handle === null) return null;
       handle.close();
-      return host.kernel.link(handle.id as KernelLinkId)?.programId ?? null;
+      return handle.kind === "link" ? (host.kernel.link(handle.id)?.programId ?? null) : null;
     },
     leave() {
       const pin = recorded();
@@ -84,7 +82,7 @@ function xdpSeat(host: Host, { place, record, context }: SeatParts): Seat {
   };
 
   /** As configured; without a configuration in the driver, or in the stack for drivers that cannot. */
-  function attachInMode(program: Pin): { readonly link: AttachedLink; readonly mode: XdpAttachMode } {
+  function attachInMode(program: Pin): { readonly link: AttachedLink; readonly mode: XdpMode } {
     const configured = host.config.interfaces.get(place.interface)?.xdpMode ?? null;
     const wanted = record.mode ?? configured ?? "drv";
     try {
@@ -98,13 +96,13 @@ function xdpSeat(host: Host, { place, record, context }: SeatParts): Seat {
   }
 }
 
-function tcSeat(host: Host, { place, record }: SeatParts): Seat {
+function tcSeat(host: Host, { place, record }: { readonly place: ChainPlace; readonly record: TcRecord }): Seat {
   const hook = kernelHook(place);
-  const filter = record.filter as FilterRef;
+  const { type, filter } = record;
   return {
     occupy(program) {
       host.kernel.attachTc(program, hook, filter);
-      return { kernelLinkId: null, filter, mode: null };
+      return { type, filter };
     },
     swap(old, next) {
       requireNamespace(host, place);

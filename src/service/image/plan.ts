@@ -47,13 +47,7 @@ function opened({ path, slot }: BytecodeInput, files: Files): { bytes: Uint8Arra
     return { bytes, object: readNamedObject({ bytes, path }, { nativeByteOrderOnly: slot === null }) };
   } catch (cause) {
     if (!(cause instanceof BpfmanError)) throw cause;
-    const { code, message, details, hint, sys } = cause;
-    throw new BpfmanError(code, `open bytecode ELF: ${message}`, {
-      details,
-      ...(hint === null ? {} : { hint }),
-      ...(sys === null ? {} : { sys }),
-      cause,
-    });
+    throw cause.with({ message: `open bytecode ELF: ${cause.message}` });
   }
 }
 

@@ -9,14 +9,7 @@ import { sourceLines } from "../../object/source-line.ts";
  */
 export function withSource(thrown: unknown, bytes: Uint8Array): unknown {
   if (!(thrown instanceof BpfmanError) || thrown.code !== "VERIFIER_REJECTED") return thrown;
-  const { code, message, details, hint, verifierLog, sys } = thrown;
-  return new BpfmanError(code, message, {
-    details: { ...details, ...placesOf(thrown, bytes) },
-    cause: thrown,
-    ...(hint === null ? {} : { hint }),
-    ...(verifierLog === null ? {} : { verifierLog }),
-    ...(sys === null ? {} : { sys }),
-  });
+  return thrown.with({ details: placesOf(thrown, bytes) });
 }
 
 /** Of a type or enumeration that this kernel does not have so: `CO-RE relocation <byte_off> [34] struct a.field (0:1 …`. */

@@ -1,21 +1,9 @@
 /** From what was asked for and what the object holds to what is loaded: pure. */
-import {
-  type ProgramSelector,
-  type ProgramSpec,
-  type ProgramType,
-  PROGRAM_TYPES,
-  needsAttachFunction,
-} from "../../domain/program.ts";
+import { type ProgramType, PROGRAM_TYPES, KINDS, factsOf } from "../../domain/kinds.ts";
+import type { ProgramSelector, ProgramSpec } from "../../domain/program.ts";
 import type { ObjectFile, ObjectProgram } from "../../domain/object-file.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { whatThereIs } from "../../errors/suggest.ts";
-
-/** Types that one section name may stand for: asking for one of them where the section says another is no mistake. */
-const FAMILIES: readonly (readonly ProgramType[])[] = [
-  ["kprobe", "kretprobe"],
-  ["uprobe", "uretprobe"],
-  ["tc", "tcx"],
-];
 
 /**
  * The type a program is loaded with. Whether a probe is a return probe is decided by its section, unless the request
@@ -26,9 +14,9 @@ function settleType(asked: ProgramSelector, program: ObjectProgram): ProgramType
   const { kind } = program;
   const wanted = asked.actualType ?? asked.type;
   if (kind === null || kind === wanted) return wanted;
-  const related = FAMILIES.find((family) => family.includes(wanted));
-  if (kind !== "unmanaged" && related?.includes(kind)) {
-    const isChosen = (asked.actualType ?? null) !== null || wanted === "tc" || wanted === "tcx";
+  const { family, sectionDecides } = factsOf(wanted);
+  if (kind !== "unmanaged" && family !== null && family === factsOf(kind).family) {
+    const isChosen = (asked.actualType ?? null) !== null || !sectionDecides;
     return isChosen ? wanted : kind;
   }
   const found = kind === "unmanaged" ? "of a type that bpfman does not attach" : kind;
@@ -64,7 +52,7 @@ export function selectPrograms(object: ObjectFile, selectors: readonly ProgramSe
       });
     }
     const type = settleType(asked, program);
-    if (needsAttachFunction(type) && asked.attachFunction === null) {
+    if (KINDS[type].needsFunction && asked.attachFunction === null) {
       throw new BpfmanError(
         "INVALID_PROGRAM",
         `program "${asked.name}" of type ${type} needs the kernel function to attach to`,
@@ -73,7 +61,7 @@ export function selectPrograms(object: ObjectFile, selectors: readonly ProgramSe
         },
       );
     }
-    if (!needsAttachFunction(type) && asked.attachFunction !== null) {
+    if (!KINDS[type].needsFunction && asked.attachFunction !== null) {
       throw new BpfmanError(
         "INVALID_PROGRAM",
         `program "${asked.name}" of type ${type} takes no third part "${asked.attachFunction}"`,

@@ -1,5 +1,5 @@
 /** Which maps a load takes over instead of creating: those of a map owner, and those pinned by name. */
-import { type MapId, type ProgramId, programId } from "../../domain/ids.ts";
+import { type ProgramId, programId } from "../../domain/ids.ts";
 import { mapTypeJson } from "../../domain/kernel-words.ts";
 import type { ObjectFile, ObjectMap } from "../../domain/object-file.ts";
 import { mapPin, type Pin } from "../../domain/pin.ts";
@@ -52,7 +52,7 @@ function pinnedMap(host: Host, path: string): There | null {
     if (handle.kind !== "map") {
       throw new BpfmanError("STATE_CONFLICT", `pin "${path}" holds a ${handle.kind}, not a map`, { details: { path } });
     }
-    const map = host.kernel.map(handle.id as MapId);
+    const map = host.kernel.map(handle.id);
     return map && { pin: { ...mapPin(path, map.id), foreign: known?.foreign ?? true }, map };
   } finally {
     handle.close();

@@ -1,6 +1,6 @@
+import { type AttachKind, isChainedKind, KINDS } from "../../domain/kinds.ts";
 import type { LinkAnswer } from "../../domain/answer.ts";
 import { TCX_ATTEMPTS_MAX } from "../../domain/limits.ts";
-import { attachKindOf } from "../../domain/link.ts";
 import { linkPin, programPin } from "../../domain/pin.ts";
 import { APPLICATION_KEY, type Metadata, NOUN_APPLICATION_KEY, type ProgramRecord } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
@@ -17,17 +17,19 @@ import { type AttachRequest, type AttachTarget, attachRequest } from "../request
 
 /** Throws PROGRAM_TYPE_MISMATCH when the program belongs on another kind of hook. */
 function requireKind(program: ProgramRecord, target: AttachTarget): void {
-  const kind = attachKindOf(program.type);
+  const { display, ...facts } = KINDS[program.type];
+  const kind: AttachKind = facts.attachKind;
   if (kind !== target.kind) {
     throw new BpfmanError(
       "PROGRAM_TYPE_MISMATCH",
-      `program ${program.id} is a ${program.type} program; attach it with "attach ${program.id} ${kind}"`,
+      `program ${program.id} is ${display} program; attach it with "attach ${program.id} ${kind}"`,
       { details: { program_id: program.id, type: program.type, asked: target.kind } },
     );
   }
 }
 
 type SimpleTarget = Exclude<AttachTarget, ChainTarget>;
+const isChainTarget = (target: AttachTarget): target is ChainTarget => isChainedKind(target.kind);
 
 /** Resolves what goes on a hook by itself, without a dispatcher. Each kind is fetched when it is attached to. */
 async function resolve(host: Host, program: ProgramRecord, target: SimpleTarget): Promise<AttachSpec> {
@@ -95,7 +97,7 @@ async function attach(host: Host, request: AttachRequest, context: Context): Pro
   const program = requireProgram(host, request.programId);
   const target = request.attach;
   requireKind(program, target);
-  if (target.kind === "xdp" || target.kind === "tc") {
+  if (isChainTarget(target)) {
     const metadata = { ...inherited(program), ...request.metadata };
     const { attachToChain } = await import("../chain/attach.ts");
     return attachToChain(host, { program, target, metadata }, context);

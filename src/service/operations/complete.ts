@@ -1,8 +1,8 @@
+import { KINDS, kindsOfSection } from "../../domain/kinds.ts";
 import type { CompleteAnswer } from "../../domain/answer.ts";
 import type { DispatcherKey } from "../../domain/dispatcher.ts";
 import { COMPLETIONS_MAX, OBJECT_BYTES_MAX } from "../../domain/limits.ts";
 import type { LinkDetails } from "../../domain/link.ts";
-import { needsAttachFunction } from "../../domain/program.ts";
 import type { ObjectFile, ObjectProgram } from "../../domain/object-file.ts";
 import type { Host } from "../../platform/host.ts";
 import { symbolNames } from "../../object/symbols.ts";
@@ -17,10 +17,23 @@ const plain = (value: string): Value => ({ value, description: "" });
 
 /** Where a link sits, in few words. */
 function place(details: LinkDetails): string {
-  if ("interface" in details) return details.interface;
-  if (details.kind === "tracepoint") return `${details.group}/${details.name}`;
-  if ("target" in details) return details.fnName === null ? details.target : `${details.target} ${details.fnName}`;
-  return details.fnName;
+  switch (details.kind) {
+    case "xdp":
+    case "tc":
+    case "tcx":
+      return details.interface;
+    case "tracepoint":
+      return `${details.group}/${details.name}`;
+    case "uprobe":
+    case "uretprobe":
+      return details.fnName === null ? details.target : `${details.target} ${details.fnName}`;
+    case "kprobe":
+    case "kretprobe":
+    case "fentry":
+    case "fexit":
+    case "lsm":
+      return details.fnName;
+  }
 }
 
 function links(host: Host): Value[] {
@@ -39,9 +52,8 @@ function objectFile(host: Host, file: string | null): ObjectFile | null {
 /** How a program is asked for; one of a TC section can be loaded for either hook. */
 function selectors({ name, kind, section, target }: ObjectProgram): Value[] {
   if (kind === null || kind === "unmanaged") return [];
-  const types = kind === "tc" ? ["tc", "tcx"] : [kind];
-  const rest = needsAttachFunction(kind) && target !== null ? `${name}:${target}` : name;
-  return types.map((type) => ({ value: `${type}:${rest}`, description: section }));
+  const rest = KINDS[kind].needsFunction && target !== null ? `${name}:${target}` : name;
+  return kindsOfSection(kind).map((type) => ({ value: `${type}:${rest}`, description: section }));
 }
 
 /** Functions of a binary or library, which may be named as for an attach. */

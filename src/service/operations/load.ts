@@ -1,3 +1,4 @@
+import { isChainedKind } from "../../domain/kinds.ts";
 import type { LoadAnswer } from "../../domain/answer.ts";
 import { type ProgramId, programId } from "../../domain/ids.ts";
 import { OBJECT_BYTES_MAX } from "../../domain/limits.ts";
@@ -28,9 +29,11 @@ import { carryOut, type Plan } from "../plan.ts";
 import { removeTestDispatchers } from "../remove-program.ts";
 import { type LoadRequest, loadRequest } from "../requests/load.ts";
 
-/** A request, and the image it named, if any. */
-interface LoadInput extends LoadRequest {
-  readonly pulled: PulledImage | null;
+type Source = LoadRequest["source"];
+
+/** A request, with the image if it named one. */
+interface LoadInput extends Omit<LoadRequest, "source"> {
+  readonly source: Extract<Source, { file: string }> | { readonly pulled: PulledImage };
 }
 
 /** All that is known before the first effect. */
@@ -52,21 +55,21 @@ interface LoadPlan {
 
 /** Fetches the image before the lock is taken: nobody waits for a network. */
 async function fetchImage(sources: Sources, request: LoadRequest, context: Context): Promise<LoadInput> {
-  const { image } = request.source;
-  if (image === undefined) return { ...request, pulled: null };
-  const { url, registryAuth, pullPolicy } = image;
+  const { source } = request;
+  if (source.image === undefined) return { ...request, source };
+  const { url, registryAuth, pullPolicy } = source.image;
   const images = await sources.openImages();
   const pulled = await images.pull({ reference: url, registryAuth, pullPolicy }, context);
   checkLabelled(pulled, request.programs);
-  return { ...request, pulled };
+  return { ...request, source: { pulled } };
 }
 
-function sourceOf(host: Host, { source, pulled }: LoadInput) {
-  if (pulled !== null) {
-    const { object, source: image } = pulled;
+function sourceOf(host: Host, { source }: LoadInput) {
+  if ("pulled" in source) {
+    const { object, source: image } = source.pulled;
     return { bytes: object.bytes, fileName: object.name, sourcePath: null, absoluteSourcePath: null, image };
   }
-  const sourcePath = source.file as string;
+  const sourcePath = source.file;
   const absoluteSourcePath = host.files.absolute(sourcePath);
   const bytes = host.files.readObject(absoluteSourcePath, OBJECT_BYTES_MAX);
   return { bytes, fileName: absoluteSourcePath, sourcePath, absoluteSourcePath, image: null };
@@ -95,13 +98,13 @@ interface Loaded {
 }
 
 async function loadIntoKernel(host: Host, plan: LoadPlan): Promise<LoadedObject> {
-  const chained = plan.specs.some((spec) => spec.type === "xdp" || spec.type === "tc");
+  const chained = plan.specs.some((spec) => isChainedKind(spec.type));
   const ext = chained && (await host.kernel.feature("ext")).available;
   const loading = host.kernel.load({
     bytes: bytesForLibbpf(plan.bytes),
     name: objectName(plan.fileName),
     programs: plan.specs.map(({ name, type, attachFunction }) => {
-      return { name, type, attachFunction, asExtension: ext && (type === "xdp" || type === "tc") };
+      return { name, type, attachFunction, asExtension: ext && isChainedKind(type) };
     }),
     globals: placeGlobals(plan.object, plan.globals),
     reuse: plan.reuse,

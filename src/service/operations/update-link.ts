@@ -1,4 +1,6 @@
-import { TC_ACTIONS, XDP_ACTIONS } from "../../domain/actions.ts";
+import { KINDS } from "../../domain/kinds.ts";
+import { type ChainDetails, isChained } from "../../domain/link.ts";
+import { ACTIONS } from "../../domain/actions.ts";
 import type { LinkAnswer } from "../../domain/answer.ts";
 import { orderChain } from "../../dispatcher/order.ts";
 import { BpfmanError } from "../../errors/error.ts";
@@ -6,7 +8,7 @@ import { didYouMean } from "../../errors/suggest.ts";
 import { linkAnswer } from "../../inspect/link.ts";
 import type { Host } from "../../platform/host.ts";
 import { membersOf } from "../chain/members.ts";
-import { type ChainDetails, hasLostHook, isChained, placeOf } from "../chain/place.ts";
+import { hasLostHook, placeOf } from "../chain/place.ts";
 import { rebuild } from "../chain/rebuild.ts";
 import { type Context, operation } from "../operation.ts";
 import { carryOut } from "../plan.ts";
@@ -15,7 +17,7 @@ import { type UpdateLinkRequest, updateLinkRequest } from "../requests/links.ts"
 
 /** Throws INVALID_ATTACH for a word that the link's hook does not have. */
 function proceedOnOf({ kind }: ChainDetails, words: readonly string[]): number[] {
-  const actions: Readonly<Record<string, number>> = kind === "xdp" ? XDP_ACTIONS : TC_ACTIONS;
+  const actions: Readonly<Record<string, number>> = ACTIONS[kind];
   const known = Object.keys(actions);
   const numbers = words.map((word) => {
     if (Object.hasOwn(actions, word)) return actions[word] as number;
@@ -32,10 +34,14 @@ async function updateLink(host: Host, request: UpdateLinkRequest, context: Conte
   const link = requireLink(host, request.linkId);
   const { details } = link;
   if (!isChained(details)) {
-    throw new BpfmanError("INVALID_ATTACH", `link ${link.id} is a ${details.kind} link, which has nothing to update`, {
-      details: { link_id: link.id, kind: details.kind },
-      hint: "priority and proceed-on of xdp and tc links can be changed; detach others and attach them again",
-    });
+    throw new BpfmanError(
+      "INVALID_ATTACH",
+      `link ${link.id} is ${KINDS[details.kind].display} link, which has nothing to update`,
+      {
+        details: { link_id: link.id, kind: details.kind },
+        hint: "priority and proceed-on of xdp and tc links can be changed; detach others and attach them again",
+      },
+    );
   }
   if (hasLostHook(details)) {
     throw new BpfmanError("INTERFACE_NOT_FOUND", `link ${link.id} ran on ${details.interface}, which has gone`, {

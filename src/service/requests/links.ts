@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { PROGRAM_TYPES } from "../../domain/program.ts";
+import { PROGRAM_TYPES } from "../../domain/kinds.ts";
 import { application, exactTypes, id, metadata, priority, programType } from "./fields.ts";
 
 export const detachRequest = v.strictObject({ linkId: id, ignoreMissing: v.optional(v.boolean(), false) });

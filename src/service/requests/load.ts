@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { PROGRAMS_PER_LOAD_MAX } from "../../domain/limits.ts";
-import { PROGRAM_TYPES } from "../../domain/program.ts";
+import { PROGRAM_TYPES } from "../../domain/kinds.ts";
 import { pullImageRequest } from "./images.ts";
 import { id, metadata, name, path, table, text } from "./fields.ts";
 
@@ -23,6 +23,8 @@ const globalValue = v.union(
 const source = v.pipe(
   v.strictObject({ file: v.optional(path), image: v.optional(pullImageRequest) }),
   v.check(({ file, image }) => (file === undefined) !== (image === undefined), "either a file or an image is needed"),
+  // One or the other from here on, also to the compiler.
+  v.transform(({ file = "", image }) => (image === undefined ? { file } : { image })),
 );
 
 export const loadRequest = v.strictObject({

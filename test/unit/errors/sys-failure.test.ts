@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import { mkdirSync, readFileSync } from "node:fs";
 import { SysError } from "../../../ffi/sys-error.ts";
-import { errnoName, reasonOf, sysFailure, sysPart } from "../../../src/errors/sys-failure.ts";
+import { errnoName, failing, reasonOf, sysFailure, sysPart } from "../../../src/errors/sys-failure.ts";
+import { failureOf } from "../../fakes/failure.ts";
 
 function thrownBy(run: () => unknown): unknown {
   try {
@@ -39,4 +40,16 @@ test("a reason names neither the call nor its paths, which stand in the message 
   expect(reasonOf(new SysError("setns", 22))).toBe("setns: Invalid argument");
   expect(reasonOf(new Error("a, b c"))).toBe("a, b c");
   expect(reasonOf("text")).toBe("text");
+});
+
+test("work on a file fails with what was to be done, and why", () => {
+  const error = failureOf(() => failing("remove", "/nonexistent/file", () => readFileSync("/nonexistent/file")));
+  expect([error.code, error.message]).toEqual([
+    "IO_FAILED",
+    'remove "/nonexistent/file": ENOENT: no such file or directory',
+  ]);
+  expect(error.sys?.name).toBe("ENOENT");
+  expect(failureOf(() => failing("remove", "/x", () => failing("unlink", "/y", () => readFileSync("/")))).message).toBe(
+    'unlink "/y": EISDIR: illegal operation on a directory',
+  );
 });

@@ -1,7 +1,7 @@
 /** The questions of the example extension, and the params that their answers make. */
 import { expect, test } from "bun:test";
 import { lacksFunction, questionsFor, selectorOf, targetOf } from "../../../examples/vscode/src/attach-form.ts";
-import { PROGRAM_TYPES } from "../../../src/domain/program.ts";
+import { PROGRAM_TYPES } from "../../../src/domain/kinds.ts";
 import { attachTarget } from "../../../src/service/requests/attach.ts";
 import { parse } from "valibot";
 

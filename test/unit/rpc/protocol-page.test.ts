@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { openRpcDocument } from "../../../rpc/openrpc.ts";
 import { ERROR_NUMBERS, INVALID_PARAMS, NOT_INITIALIZED } from "../../../rpc/protocol.ts";
-import { ATTACH_KINDS } from "../../../src/domain/link.ts";
+import { ATTACH_KINDS } from "../../../src/domain/kinds.ts";
 import { misfits } from "../../fakes/json-schema.ts";
 import { type Frame, readProtocolPage } from "../../fakes/protocol-page.ts";
 

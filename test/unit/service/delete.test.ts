@@ -125,6 +125,24 @@ describe("program/delete", () => {
     expectNoTrace(lab);
   });
 
+  test("that the verifier stops says what went before it, and keeps the verifier's log", async () => {
+    const ids = await load(lab, "/chain.o", "xdp:x_a", "xdp:x_b", "xdp:x_c");
+    const links: number[] = [];
+    for (const id of ids) links.push(await attach(lab, id, { kind: "xdp" }));
+    const { kernel } = lab.bed;
+    const make = kernel.loadDispatcher.bind(kernel);
+    let made = 0;
+    kernel.loadDispatcher = (dispatcher) => {
+      made += 1;
+      if (made === 1) return make(dispatcher);
+      const sys = { call: "bpf(BPF_PROG_LOAD)", errno: 13, name: "EACCES" };
+      throw new BpfmanError("VERIFIER_REJECTED", "load dispatcher", { verifierLog: "R0 !read_ok", sys });
+    };
+    const error = await expectCode(lab.invoke("program/delete", { all: true }), "VERIFIER_REJECTED");
+    expect(error.details).toMatchObject({ deleted: [ids[1]], detached: [links[1]] });
+    expect([error.verifierLog, error.sys?.name]).toEqual(["R0 !read_ok", "EACCES"]);
+  });
+
   test("wants one id, or all", async () => {
     await expectCode(lab.invoke("program/delete", {}), "INVALID_REQUEST");
     await expectCode(lab.invoke("program/delete", { programId: 1, all: true }), "INVALID_REQUEST");

@@ -75,7 +75,8 @@ test("every column that a record is made of is in the log", () => {
   writer.settleLink(link.id, kernelLinkId(7));
   const key = { type: "xdp", nsid: 1, ifindex: 1 } as const;
   writer.beginRevision(key, { interface: "eth0", netns: null, filter: null });
-  writer.settleRevision(key, { revision: 1, programId: program, kernelLinkId: null, filter: null, mode: "skb" });
+  const seat = { type: "xdp", kernelLinkId: null, mode: "skb" } as const;
+  writer.settleRevision(key, { revision: 1, programId: program, seat });
   const database = new Database(path(), { readonly: true });
   const own = ["boot_id", "state", "announced", "owner"];
   const tables = { programs: "program/didLoad", links: "link/didAttach", dispatchers: "dispatcher/didChange" };

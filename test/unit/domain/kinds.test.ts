@@ -1,0 +1,111 @@
+/** The table of kinds is whole, and whatever a new row needs beside it is missed by name. */
+import { describe, expect, test } from "bun:test";
+import { ATTACH_TYPE, LINK_TYPE, PROG_TYPE } from "../../../ffi/layout/generated.ts";
+import { attachTypeWord, linkTypeWord, programTypeText } from "../../../src/domain/kernel-words.ts";
+import {
+  ATTACH_KINDS,
+  factsOf,
+  isChainedKind,
+  type KindFacts,
+  kindsOfSection,
+  PROGRAM_TYPES,
+} from "../../../src/domain/kinds.ts";
+import { kernelTypeOf } from "../../../src/kernel/program-type.ts";
+import { UNMANAGED_SECTIONS } from "../../../src/object/section-name.ts";
+import { attachTarget } from "../../../src/service/requests/attach.ts";
+import { cli } from "../../fakes/cli-host.ts";
+
+test("no section belongs to two kinds, or to a kind and to those that bpfman does not load", () => {
+  const all = [...PROGRAM_TYPES.flatMap((kind) => Object.keys(factsOf(kind).sections)), ...UNMANAGED_SECTIONS];
+  expect(all.filter((section, place) => all.indexOf(section) !== place)).toEqual([]);
+});
+
+describe.each(PROGRAM_TYPES.map((kind) => [kind, factsOf(kind)] as const))("%s", (kind, facts) => {
+  test("is called something that stands in a sentence", () => {
+    expect(facts.display).toMatch(/^an? [A-Za-z_ ]+$/);
+  });
+
+  test("has sections, and a family that is there and is one program to the kernel", () => {
+    expect(Object.keys(facts.sections)).not.toEqual([]);
+    if (facts.family === null) return;
+    const head = PROGRAM_TYPES.find((each) => each === facts.family);
+    expect(head).toBeDefined();
+    const { programType, sectionDecides } = factsOf(head ?? kind);
+    expect([programType, sectionDecides]).toEqual([facts.programType, facts.sectionDecides]);
+  });
+
+  test("is known to the kernel by the number of its name", () => {
+    expect(PROG_TYPE[facts.programType]).toBeNumber();
+    if (facts.expectedAttachType !== null) expect(ATTACH_TYPE[facts.expectedAttachType]).toBeNumber();
+  });
+
+  test("is attached in both grammars and over JSON-RPC, if it is attached at all", async () => {
+    if (facts.attachKind === null) return;
+    const requests = attachTarget.options.map((option) => option.entries.kind.literal as string);
+    expect(requests).toContain(facts.attachKind);
+    for (const group of ["attach", "link attach"]) {
+      const { out } = await cli(`${group} --help`);
+      expect([group, out]).toEqual([group, expect.stringMatching(RegExp(`^  ${facts.attachKind} `, "m"))]);
+    }
+  });
+
+  test("is named where the help says what can be loaded", async () => {
+    for (const command of ["load file --help", "program load file --help"]) {
+      const { out } = await cli(command);
+      expect([command, out]).toEqual([command, expect.stringMatching(RegExp(`\\b${facts.attachKind ?? kind}\\b`))]);
+    }
+  });
+
+  test("is what a line begins with that the habits explain", async () => {
+    const { err } = await cli(`${kind} 5`);
+    expect(err).toContain('type "bpfman attach ID KIND"');
+  });
+});
+
+test("every request to attach is of a kind", () => {
+  const requests = attachTarget.options.map((option) => option.entries.kind.literal);
+  expect([...requests].sort()).toEqual([...ATTACH_KINDS].sort());
+});
+
+test("the words for the kernel's numbers stand at their places", () => {
+  for (const [name, number] of Object.entries(ATTACH_TYPE)) expect(attachTypeWord(number)).toBe(name.toLowerCase());
+  for (const [name, number] of Object.entries(LINK_TYPE)) expect(linkTypeWord(number)).toBe(name.toLowerCase());
+  const text = {
+    KPROBE: "probe",
+    SCHED_CLS: "tc",
+    LSM: "lsm",
+    NETFILTER: "netfilter",
+    RAW_TRACEPOINT: "raw-tracepoint",
+  };
+  for (const [name, word] of Object.entries(text)) {
+    expect(programTypeText(PROG_TYPE[name as keyof typeof text])).toBe(word);
+  }
+  expect([attachTypeWord(999), linkTypeWord(999)]).toEqual(["unknown(999)", "unknown(999)"]);
+});
+
+test("a TC section can be loaded for either hook, any other for its own", () => {
+  expect(PROGRAM_TYPES.filter((kind) => kindsOfSection(kind).length > 1)).toEqual(["tc"]);
+  expect(kindsOfSection("tc")).toEqual(["tc", "tcx"]);
+  expect(PROGRAM_TYPES.filter(isChainedKind)).toEqual(["xdp", "tc"]);
+});
+
+/** A kind as they are still to come: several sections, some with a type or an attach type of their own, loaded only. */
+const MADE_UP: KindFacts = {
+  ...factsOf("tracepoint"),
+  attachKind: null,
+  programType: "RAW_TRACEPOINT",
+  sections: {
+    raw_tp: {},
+    "raw_tp.w": { programType: "RAW_TRACEPOINT_WRITABLE" },
+    "cgroup/connect4": { programType: "CGROUP_SOCK_ADDR", expectedAttachType: "CGROUP_INET4_CONNECT" },
+  },
+};
+test.each([
+  ["raw_tp/sched_switch", "RAW_TRACEPOINT", null],
+  ["?raw_tp.w/sched_switch", "RAW_TRACEPOINT_WRITABLE", null],
+  ["cgroup/connect4", "CGROUP_SOCK_ADDR", "CGROUP_INET4_CONNECT"],
+  ["cgroup/other", "RAW_TRACEPOINT", null],
+  ["constructor", "RAW_TRACEPOINT", null],
+] as const)("a section may have types of its own: %s", (section, type, expectedAttachType) => {
+  expect(kernelTypeOf(MADE_UP, section)).toEqual({ type, expectedAttachType });
+});
