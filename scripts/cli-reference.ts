@@ -10,7 +10,7 @@ import {
 } from "../src/cli/command.ts";
 import { ROOT } from "../src/cli/commands.ts";
 import { globalFlagsBeside } from "../src/cli/global-flags.ts";
-import { usageOf } from "../src/cli/help.ts";
+import { usageOf } from "../src/cli/render/help.ts";
 
 const BEGIN = "<!-- From here on generated from the command table by `bun run docs`; do not edit. -->";
 

@@ -3,9 +3,9 @@ import { LOCK_TIMEOUT_DEFAULT_MS } from "../domain/limits.ts";
 import { LOG_LEVELS } from "../domain/log.ts";
 import type { Settings } from "../domain/settings.ts";
 import type { Command, Flag, Line } from "./command.ts";
-import { parseDuration } from "./parse-duration.ts";
-import { LOG_LEVEL_DEFAULT, parseLogLevel } from "./parse-log-level.ts";
-import { parseWord } from "./parse-word.ts";
+import { parseDuration } from "./parse/duration.ts";
+import { LOG_LEVEL_DEFAULT, parseLogLevel } from "./parse/log-level.ts";
+import { parseWord } from "./parse/word.ts";
 
 const OUTPUT_FORMATS = ["text", "json"] as const;
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number];

@@ -5,8 +5,8 @@ import type { Invoke } from "../service/invoke.ts";
 import type { Session } from "./command.ts";
 import { ROOT } from "./commands.ts";
 import { errorFormatOf, type Globals, readGlobals, showsColors } from "./global-flags.ts";
-import { printable } from "./printable.ts";
-import { renderJson } from "./render-json.ts";
+import { printable } from "./render/printable.ts";
+import { renderJson } from "./render/json.ts";
 import {
   exitCodeOf,
   isUsage,
@@ -16,7 +16,7 @@ import {
   renderError,
   renderErrorJson,
   renderStack,
-} from "./report.ts";
+} from "./render/report.ts";
 import { newTrail, pathOf, route, topic, type Trail } from "./route.ts";
 
 /** The process around a command. */
@@ -41,7 +41,7 @@ export interface CliHost {
 }
 
 // Texts that a command which runs has no need of; `require`, since who reports a failure cannot wait for an `import()`.
-const help = () => require("./help.ts") as typeof import("./help.ts");
+const help = () => require("./render/help.ts") as typeof import("./render/help.ts");
 const habits = () => require("./habits.ts") as typeof import("./habits.ts");
 
 /** Runs a command line to its end and answers the exit code. Throws nothing. */

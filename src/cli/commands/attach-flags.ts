@@ -2,10 +2,10 @@
 import { DIRECTIONS } from "../../domain/link.ts";
 import { ATTACHED_PROGRAM } from "../attached-program.ts";
 import type { Action, Flag, Line } from "../command.ts";
-import { parseMetadata } from "../parse-metadata.ts";
-import { parseOffset, parsePid, parsePriority, parseProgramId } from "../parse-number.ts";
-import { parseWord } from "../parse-word.ts";
-import { renderLink } from "../render-link.ts";
+import { parseMetadata } from "../parse/metadata.ts";
+import { parseOffset, parsePid, parsePriority, parseProgramId } from "../parse/number.ts";
+import { parseWord } from "../parse/word.ts";
+import { renderLink } from "../render/link.ts";
 
 export const IFACE: Flag = {
   long: "iface",

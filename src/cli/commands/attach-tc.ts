@@ -1,6 +1,6 @@
 import { TC_ACTIONS } from "../../domain/actions.ts";
 import type { Command, Flag } from "../command.ts";
-import { parseWord } from "../parse-word.ts";
+import { parseWord } from "../parse/word.ts";
 import { attaching, DIRECTION, IFACE, METADATA, NETNS, PRIORITY, readDirection, readNetwork } from "./attach-flags.ts";
 
 const ACTIONS = Object.keys(TC_ACTIONS);

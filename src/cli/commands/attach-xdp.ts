@@ -1,6 +1,6 @@
 import { XDP_ACTIONS } from "../../domain/actions.ts";
 import type { Command, Flag } from "../command.ts";
-import { parseWord } from "../parse-word.ts";
+import { parseWord } from "../parse/word.ts";
 import { attaching, IFACE, METADATA, NETNS, PRIORITY, readNetwork } from "./attach-flags.ts";
 
 const ACTIONS = Object.keys(XDP_ACTIONS);

@@ -1,8 +1,8 @@
 import { CONTAINER_TOOLS } from "../../domain/container-tool.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { type Argument, type Command, type Flag, flagUsage, type Line } from "../command.ts";
-import { parseWord } from "../parse-word.ts";
-import { renderImageBuild } from "../render-image-build.ts";
+import { parseWord } from "../parse/word.ts";
+import { renderImageBuild } from "../render/image-build.ts";
 import { BYTECODE_FLAGS, BYTECODE_WORDS, readBytecode } from "./bytecode-flags.ts";
 
 const TAG: Flag = {

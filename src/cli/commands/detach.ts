@@ -1,5 +1,5 @@
 import type { Argument, Command } from "../command.ts";
-import { parseLinkId } from "../parse-number.ts";
+import { parseLinkId } from "../parse/number.ts";
 import { forEachId, IGNORE_MISSING } from "./each-id.ts";
 
 const LINK_ID: Argument = {

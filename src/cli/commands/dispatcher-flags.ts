@@ -1,6 +1,6 @@
 import { DISPATCHER_TYPES } from "../../domain/dispatcher.ts";
 import type { Argument } from "../command.ts";
-import { parseAnyCase } from "../parse-word.ts";
+import { parseAnyCase } from "../parse/word.ts";
 
 export const TYPE: Argument = {
   name: "type",

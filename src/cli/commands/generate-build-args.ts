@@ -1,5 +1,5 @@
 import type { Command } from "../command.ts";
-import { renderBuildArgs } from "../render-image-build.ts";
+import { renderBuildArgs } from "../render/image-build.ts";
 import { BYTECODE_FLAGS, BYTECODE_WORDS, readBytecode } from "./bytecode-flags.ts";
 
 export const generateBuildArgs: Command = {

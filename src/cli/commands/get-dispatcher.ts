@@ -1,6 +1,6 @@
 import type { Command } from "../command.ts";
-import { parseIfindex, parseNsid } from "../parse-number.ts";
-import { renderDispatcher } from "../render-dispatcher.ts";
+import { parseIfindex, parseNsid } from "../parse/number.ts";
+import { renderDispatcher } from "../render/dispatcher.ts";
 import { IFINDEX, NSID, parseDispatcherType, TYPE } from "./dispatcher-flags.ts";
 
 export const getDispatcher: Command = {

@@ -1,6 +1,6 @@
 import type { Argument, Command } from "../command.ts";
-import { parseLinkId } from "../parse-number.ts";
-import { renderLink } from "../render-link.ts";
+import { parseLinkId } from "../parse/number.ts";
+import { renderLink } from "../render/link.ts";
 
 const LINK_ID: Argument = {
   name: "link-id",

@@ -1,6 +1,6 @@
 import type { Argument, Command } from "../command.ts";
-import { parseProgramId } from "../parse-number.ts";
-import { renderProgram } from "../render-program.ts";
+import { parseProgramId } from "../parse/number.ts";
+import { renderProgram } from "../render/program.ts";
 
 const PROGRAM_ID: Argument = {
   name: "program-id",

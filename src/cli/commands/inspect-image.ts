@@ -1,5 +1,5 @@
 import type { Command } from "../command.ts";
-import { renderInspected } from "../render-image.ts";
+import { renderInspected } from "../render/image.ts";
 import { IMAGE, REGISTRY_AUTH } from "./image-flags.ts";
 
 export const inspectImage: Command = {

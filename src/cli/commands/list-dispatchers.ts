@@ -1,7 +1,7 @@
 import { DISPATCHER_TYPES } from "../../domain/dispatcher.ts";
 import type { Command, Flag, Line } from "../command.ts";
-import { parseIfindex, parseNsid } from "../parse-number.ts";
-import { renderDispatcherList } from "../render-dispatcher.ts";
+import { parseIfindex, parseNsid } from "../parse/number.ts";
+import { renderDispatcherList } from "../render/dispatcher.ts";
 import { parseDispatcherType } from "./dispatcher-flags.ts";
 
 const TYPE: Flag = {

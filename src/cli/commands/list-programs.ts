@@ -1,7 +1,7 @@
 import type { Command, Flag } from "../command.ts";
-import { parseMetadata } from "../parse-metadata.ts";
-import { parseProgramType, PROGRAM_TYPE_FILTER_WORDS } from "../parse-program-type.ts";
-import { renderProgramList } from "../render-lists.ts";
+import { parseMetadata } from "../parse/metadata.ts";
+import { parseProgramType, PROGRAM_TYPE_FILTER_WORDS } from "../parse/program-type.ts";
+import { renderProgramList } from "../render/lists.ts";
 
 const PROGRAM_TYPE: Flag = {
   long: "program-type",

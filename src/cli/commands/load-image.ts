@@ -1,5 +1,5 @@
 import type { Command } from "../command.ts";
-import { renderLoad } from "../render-program.ts";
+import { renderLoad } from "../render/program.ts";
 import { PULL_FLAGS, pullRequest } from "./image-flags.ts";
 import { PROGRAMS } from "./load-flags.ts";
 import { LOAD_FLAGS, loadRequest } from "./load-request.ts";

@@ -1,8 +1,8 @@
 import type { Flag, Line } from "../command.ts";
-import { parseGlobals } from "../parse-global.ts";
-import { parseMetadata } from "../parse-metadata.ts";
-import { parseProgramId } from "../parse-number.ts";
-import { parseSelector } from "../parse-selector.ts";
+import { parseGlobals } from "../parse/global.ts";
+import { parseMetadata } from "../parse/metadata.ts";
+import { parseProgramId } from "../parse/number.ts";
+import { parseSelector } from "../parse/selector.ts";
 import { APPLICATION, GLOBAL, MAP_OWNER_ID, METADATA, PROGRAMS } from "./load-flags.ts";
 
 export const LOAD_FLAGS: readonly Flag[] = [GLOBAL, APPLICATION, METADATA, MAP_OWNER_ID];

@@ -1,8 +1,8 @@
 import { BpfmanError } from "../../errors/error.ts";
 import type { Argument, Command, Flag, Node } from "../command.ts";
 import { isGroup } from "../command.ts";
-import { examplesOf } from "../explained.ts";
-import { type Edition, manPage, pageName } from "../man-page.ts";
+import { examplesOf } from "../render/explained.ts";
+import { type Edition, manPage, pageName } from "../render/man-page.ts";
 
 const DIR: Argument = {
   name: "dir",

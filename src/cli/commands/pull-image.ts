@@ -1,5 +1,5 @@
 import type { Command } from "../command.ts";
-import { renderPulled } from "../render-image.ts";
+import { renderPulled } from "../render/image.ts";
 import { PULL_FLAGS, pullRequest } from "./image-flags.ts";
 
 export const pullImage: Command = {

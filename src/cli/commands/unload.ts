@@ -1,5 +1,5 @@
 import type { Argument, Command } from "../command.ts";
-import { parseProgramId } from "../parse-number.ts";
+import { parseProgramId } from "../parse/number.ts";
 import { forEachId, IGNORE_MISSING } from "./each-id.ts";
 
 const PROGRAM_ID: Argument = {

@@ -1,9 +1,9 @@
 import { TC_ACTIONS, XDP_ACTIONS } from "../../domain/actions.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import type { Argument, Command, Flag } from "../command.ts";
-import { parseLinkId, parseWidePriority } from "../parse-number.ts";
-import { parseWord } from "../parse-word.ts";
-import { renderLink } from "../render-link.ts";
+import { parseLinkId, parseWidePriority } from "../parse/number.ts";
+import { parseWord } from "../parse/word.ts";
+import { renderLink } from "../render/link.ts";
 
 const ACTIONS = [...new Set([...Object.keys(XDP_ACTIONS), ...Object.keys(TC_ACTIONS)])];
 

@@ -1,6 +1,6 @@
 import { BpfmanError } from "../../errors/error.ts";
 import type { Command, Flag, Line } from "../command.ts";
-import { renderVerified } from "../render-image.ts";
+import { renderVerified } from "../render/image.ts";
 import { IMAGE, REGISTRY_AUTH } from "./image-flags.ts";
 
 const ALLOW_UNSIGNED: Flag = {

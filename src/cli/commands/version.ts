@@ -1,5 +1,5 @@
 import type { Command } from "../command.ts";
-import { renderVersion } from "../render-version.ts";
+import { renderVersion } from "../render/version.ts";
 
 export const version: Command = {
   args: [],

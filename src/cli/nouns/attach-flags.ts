@@ -2,8 +2,8 @@
 import { DIRECTIONS } from "../../domain/link.ts";
 import type { Action, Argument, Flag, Line } from "../command.ts";
 import { attaching as classicAttaching } from "../commands/attach-flags.ts";
-import { parseWidePriority } from "../parse-number.ts";
-import { parseAnyCase } from "../parse-word.ts";
+import { parseWidePriority } from "../parse/number.ts";
+import { parseAnyCase } from "../parse/word.ts";
 import { parseNounMetadata } from "./parse-metadata.ts";
 
 export const IFACE: Argument = {

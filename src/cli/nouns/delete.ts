@@ -3,7 +3,7 @@ import { BpfmanError } from "../../errors/error.ts";
 import type { Argument, Command, Flag, Session } from "../command.ts";
 import { IFINDEX, NSID, parseDispatcherType, TYPE } from "../commands/dispatcher-flags.ts";
 import { forEachId } from "../commands/each-id.ts";
-import { parseIfindex, parseLinkId, parseNsid, parseProgramId } from "../parse-number.ts";
+import { parseIfindex, parseLinkId, parseNsid, parseProgramId } from "../parse/number.ts";
 
 const PROGRAM_ID: Argument = {
   name: "program-id",

@@ -1,6 +1,6 @@
 /** Options that the lists of the noun-verb grammar have in common. */
 import type { Flag, Line, Session } from "../command.ts";
-import { parseProgramType, PROGRAM_TYPE_FILTER_WORDS } from "../parse-program-type.ts";
+import { parseProgramType, PROGRAM_TYPE_FILTER_WORDS } from "../parse/program-type.ts";
 
 export const QUIET: Flag = {
   long: "quiet",

@@ -1,8 +1,8 @@
 import { PROGRAM_TYPES } from "../../domain/program.ts";
 import type { Command, Flag } from "../command.ts";
-import { parseProgramId } from "../parse-number.ts";
-import { parseAnyCase } from "../parse-word.ts";
-import { renderLinkList } from "../render-lists.ts";
+import { parseProgramId } from "../parse/number.ts";
+import { parseAnyCase } from "../parse/word.ts";
+import { renderLinkList } from "../render/lists.ts";
 import { APPLICATION, METADATA_SELECTOR, printList, PROGRAM_TYPE, QUIET, readTypes } from "./list-flags.ts";
 import { parseNounMetadata } from "./parse-metadata.ts";
 

@@ -1,7 +1,7 @@
 import { BpfmanError } from "../../errors/error.ts";
 import type { Command, Flag } from "../command.ts";
-import { PROGRAM_TYPE_FILTER_WORDS } from "../parse-program-type.ts";
-import { renderProgramList } from "../render-lists.ts";
+import { PROGRAM_TYPE_FILTER_WORDS } from "../parse/program-type.ts";
+import { renderProgramList } from "../render/lists.ts";
 import { APPLICATION, METADATA_SELECTOR, printList, PROGRAM_TYPE, QUIET, readTypes } from "./list-flags.ts";
 import { parseNounMetadata } from "./parse-metadata.ts";
 

@@ -1,5 +1,5 @@
 import type { Argument, Command } from "../command.ts";
-import { renderLoad } from "../render-program.ts";
+import { renderLoad } from "../render/program.ts";
 import { LOAD_FLAGS, readLoadFlags } from "./load-flags.ts";
 
 const PATH: Argument = { name: "path", doc: ["Required: Object file with the programs."], completes: "object" };

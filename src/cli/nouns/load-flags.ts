@@ -2,8 +2,8 @@
 import { type Metadata, NOUN_APPLICATION_KEY, type ProgramSelector } from "../../domain/program.ts";
 import type { Flag, Line } from "../command.ts";
 import { MAP_OWNER_ID, METADATA } from "../commands/load-flags.ts";
-import { parseNounGlobals } from "../parse-global.ts";
-import { parseProgramId } from "../parse-number.ts";
+import { parseNounGlobals } from "../parse/global.ts";
+import { parseProgramId } from "../parse/number.ts";
 import { parseNounMetadata } from "./parse-metadata.ts";
 import { parseNounSelector } from "./parse-selector.ts";
 

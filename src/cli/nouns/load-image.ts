@@ -1,6 +1,6 @@
 import type { Command } from "../command.ts";
 import { IMAGE, PULL_POLICY, REGISTRY_AUTH } from "../commands/image-flags.ts";
-import { renderLoad } from "../render-program.ts";
+import { renderLoad } from "../render/program.ts";
 import { LOAD_FLAGS, readLoadFlags } from "./load-flags.ts";
 
 export const loadImage: Command = {

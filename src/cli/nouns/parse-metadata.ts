@@ -1,5 +1,5 @@
 import type { Metadata } from "../../domain/program.ts";
-import { parseMetadata } from "../parse-metadata.ts";
+import { parseMetadata } from "../parse/metadata.ts";
 
 /**
  * KEY=VALUE pairs as newer bpfman takes them: blanks around a key do not count, and the last value of a key does. Throws

@@ -1,7 +1,7 @@
 import type { Metadata, ProgramSelector, ProgramType } from "../../domain/program.ts";
 import { PROGRAM_TYPES } from "../../domain/program.ts";
-import { parseSelector } from "../parse-selector.ts";
-import { parseWord } from "../parse-word.ts";
+import { parseSelector } from "../parse/selector.ts";
+import { parseWord } from "../parse/word.ts";
 
 /** The metadata key that says what a program really is, for tools that know no return probes. */
 const actualTypeKey = (name: string): string => `bpfman.io/actual-type:${name}`;

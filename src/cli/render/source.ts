@@ -1,5 +1,5 @@
-import type { SourceLine } from "../domain/source-line.ts";
-import type { BpfmanError } from "../errors/error.ts";
+import type { SourceLine } from "../../domain/source-line.ts";
+import type { BpfmanError } from "../../errors/error.ts";
 import { printable } from "./printable.ts";
 
 /** Lines that show where in the source a program was refused; none when the error knows no such place. */

@@ -1,7 +1,7 @@
 /** Numbers on the command line. Each takes plain decimal digits unless it says otherwise. */
-import { ID_MAX, PRIORITY_MAX, PRIORITY_WIDE_MAX } from "../domain/limits.ts";
-import type { ErrorCode } from "../errors/codes.ts";
-import { BpfmanError } from "../errors/error.ts";
+import { ID_MAX, PRIORITY_MAX, PRIORITY_WIDE_MAX } from "../../domain/limits.ts";
+import type { ErrorCode } from "../../errors/codes.ts";
+import { BpfmanError } from "../../errors/error.ts";
 
 interface Range {
   readonly what: string;

@@ -1,9 +1,9 @@
 /** Failures: what is written on stderr, and the exit code. */
-import type { ErrorKind } from "../errors/codes.ts";
-import type { BpfmanError } from "../errors/error.ts";
+import type { ErrorKind } from "../../errors/codes.ts";
+import type { BpfmanError } from "../../errors/error.ts";
 import { printable, printableBlock } from "./printable.ts";
-import { renderSource } from "./render-source.ts";
-import { renderJson } from "./render-json.ts";
+import { renderSource } from "./source.ts";
+import { renderJson } from "./json.ts";
 
 /** `usage`: while the command line was read. `run`: afterwards. */
 export type Phase = "usage" | "run";

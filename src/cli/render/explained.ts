@@ -1,5 +1,5 @@
 /** What long help and manual pages say beyond the command table; fetched by them alone. */
-import { type Command, type Example, isGroup, type Node } from "./command.ts";
+import { type Command, type Example, isGroup, type Node } from "../command.ts";
 
 /** What everything that bpfman does is about. */
 export const ABOUT: readonly string[] = [

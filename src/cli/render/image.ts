@@ -4,8 +4,8 @@ import type {
   ImagePullAnswer,
   ImageVerifyAnswer,
   SignatureAnswer,
-} from "../domain/image-answer.ts";
-import { type Field, renderFacts } from "./render-table.ts";
+} from "../../domain/image-answer.ts";
+import { type Field, renderFacts } from "./table.ts";
 
 type Facts = readonly (readonly [label: string, value: Field | readonly Field[]])[];
 type Labels = Pick<ImageContentAnswer, "programs" | "maps">;

@@ -1,6 +1,6 @@
-import type { ErrorCode } from "../errors/codes.ts";
-import { BpfmanError } from "../errors/error.ts";
-import { didYouMean } from "../errors/suggest.ts";
+import type { ErrorCode } from "../../errors/codes.ts";
+import { BpfmanError } from "../../errors/error.ts";
+import { didYouMean } from "../../errors/suggest.ts";
 
 interface Choice<Word extends string> {
   /** What the word is, for the message: `direction`. */

@@ -1,7 +1,7 @@
-import type { LinkAnswer, LinkDetailsAnswer } from "../domain/answer.ts";
-import { actionName, TC_ACTIONS, XDP_ACTIONS } from "../domain/actions.ts";
-import { metadataLines } from "./render-metadata.ts";
-import { type Field, renderFacts } from "./render-table.ts";
+import type { LinkAnswer, LinkDetailsAnswer } from "../../domain/answer.ts";
+import { actionName, TC_ACTIONS, XDP_ACTIONS } from "../../domain/actions.ts";
+import { metadataLines } from "./metadata.ts";
+import { type Field, renderFacts } from "./table.ts";
 
 type Fact = readonly [label: string, value: Field];
 

@@ -1,4 +1,4 @@
-import { BpfmanError } from "../errors/error.ts";
+import { BpfmanError } from "../../errors/error.ts";
 
 const UNIT_MS: Readonly<Record<string, number>> = {
   ns: 1e-6,

@@ -1,4 +1,4 @@
-import { BpfmanError } from "../errors/error.ts";
+import { BpfmanError } from "../../errors/error.ts";
 
 /** The same in the noun-verb grammar: `0x` and blanks may stand before the digits, and the last value of a name counts. */
 export const parseNounGlobals = (texts: readonly string[]): Readonly<Record<string, string>> =>

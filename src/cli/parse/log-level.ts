@@ -1,5 +1,5 @@
-import { LOG_LEVELS, type LogLevel } from "../domain/log.ts";
-import { parseWord } from "./parse-word.ts";
+import { LOG_LEVELS, type LogLevel } from "../../domain/log.ts";
+import { parseWord } from "./word.ts";
 
 /** As Go's programs spell them. */
 const SPELLINGS: Readonly<Record<string, LogLevel>> = { err: "error", warning: "warn" };

@@ -1,4 +1,4 @@
-import type { LinkRecordAnswer } from "../domain/answer.ts";
+import type { LinkRecordAnswer } from "../../domain/answer.ts";
 
 /** Where a link is attached, in one cell: `eth0 ingress pos-0`, `sched/sched_switch`, `libc.so.6 malloc`. */
 export function attachmentOf({ details }: Pick<LinkRecordAnswer, "details">): string {

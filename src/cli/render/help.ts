@@ -8,8 +8,8 @@ import {
   flagUsage,
   isGroup,
   type Node,
-} from "./command.ts";
-import { globalFlagsBeside, VERSION } from "./global-flags.ts";
+} from "../command.ts";
+import { globalFlagsBeside, VERSION } from "../global-flags.ts";
 
 /** What is described: the nodes from the root down, and the command of the last one when it is a leaf that is there. */
 interface Subject {

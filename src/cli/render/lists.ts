@@ -1,7 +1,7 @@
-import type { LinkListAnswer, ProgramAnswer, ProgramListAnswer, ProgramListEntry } from "../domain/answer.ts";
-import { applicationOf } from "../domain/program.ts";
-import { attachmentOf } from "./render-attachment.ts";
-import { renderTable } from "./render-table.ts";
+import type { LinkListAnswer, ProgramAnswer, ProgramListAnswer, ProgramListEntry } from "../../domain/answer.ts";
+import { applicationOf } from "../../domain/program.ts";
+import { attachmentOf } from "./attachment.ts";
+import { renderTable } from "./table.ts";
 
 /** Link ids that fit in a cell; more are cut off, as their number stands before them. */
 const LINKS_SHOWN_MAX = 3;

@@ -1,11 +1,11 @@
 /** What may stand at the cursor, from the command table: pure but for fetching the command of a leaf. */
-import type { LiveValue } from "../domain/completion.ts";
-import { PLATFORMS } from "../domain/bytecode-slot.ts";
-import { PROGRAM_TYPES } from "../domain/program.ts";
-import { type Argument, type Command, type Completion, type Flag, type Group, isGroup, type Node } from "./command.ts";
-import { globalFlagsBeside, HELP, VERSION } from "./global-flags.ts";
-import { firstSentence } from "./help.ts";
-import { looksLikeFlag } from "./tokens.ts";
+import type { LiveValue } from "../../domain/completion.ts";
+import { PLATFORMS } from "../../domain/bytecode-slot.ts";
+import { PROGRAM_TYPES } from "../../domain/program.ts";
+import { type Argument, type Command, type Completion, type Flag, type Group, isGroup, type Node } from "../command.ts";
+import { globalFlagsBeside, HELP, VERSION } from "../global-flags.ts";
+import { firstSentence } from "../render/help.ts";
+import { looksLikeFlag } from "../tokens.ts";
 
 export interface Candidate {
   readonly value: string;

@@ -1,8 +1,8 @@
 import { BpfmanError } from "../../errors/error.ts";
 import { didYouMean } from "../../errors/suggest.ts";
 import type { Argument, Command, Flag } from "../command.ts";
-import { SCRIPTS, SHELLS } from "../completion-scripts.ts";
-import { parseWord } from "../parse-word.ts";
+import { SCRIPTS, SHELLS } from "./scripts.ts";
+import { parseWord } from "../parse/word.ts";
 
 const TARGET: Argument = {
   name: "target",

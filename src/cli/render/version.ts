@@ -1,4 +1,4 @@
-import type { VersionAnswer } from "../domain/answer.ts";
+import type { VersionAnswer } from "../../domain/answer.ts";
 import { printable } from "./printable.ts";
 
 export function renderVersion(answer: VersionAnswer): string {

@@ -1,4 +1,4 @@
-import type { BuildArgsAnswer, ImageBuildAnswer } from "../domain/image-answer.ts";
+import type { BuildArgsAnswer, ImageBuildAnswer } from "../../domain/image-answer.ts";
 import { printable } from "./printable.ts";
 
 /** `NAME=VALUE` lines, as `--build-arg` takes them. */

@@ -1,9 +1,9 @@
 import type { Argument, Command, Flag, Session } from "../command.ts";
-import { type Candidate, completeLine, type Completions, type TypedLine } from "../complete.ts";
+import { type Candidate, completeLine, type Completions, type TypedLine } from "./cursor.ts";
 import { placesIn } from "../global-flags.ts";
-import { parseWord } from "../parse-word.ts";
-import { printable } from "../printable.ts";
-import { splitShellWords } from "../shell-words.ts";
+import { parseWord } from "../parse/word.ts";
+import { printable } from "../render/printable.ts";
+import { splitShellWords } from "./shell-words.ts";
 
 /** How the line is given: as words, or as text that has yet to be taken apart. */
 const FORMS = ["words", "line"] as const;

@@ -9,8 +9,8 @@ import {
   isNoun,
   metavarOf,
   type Node,
-} from "./command.ts";
-import { globalFlagsBeside, VERSION } from "./global-flags.ts";
+} from "../command.ts";
+import { globalFlagsBeside, VERSION } from "../global-flags.ts";
 import { ABOUT } from "./explained.ts";
 import { unsaidChoices } from "./help.ts";
 

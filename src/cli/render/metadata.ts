@@ -1,4 +1,4 @@
-import type { Metadata } from "../domain/program.ts";
+import type { Metadata } from "../../domain/program.ts";
 
 /** `key=value`, sorted. */
 export const metadataLines = (metadata: Metadata): string[] =>

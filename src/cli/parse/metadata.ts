@@ -1,5 +1,5 @@
-import type { Metadata } from "../domain/program.ts";
-import { BpfmanError } from "../errors/error.ts";
+import type { Metadata } from "../../domain/program.ts";
+import { BpfmanError } from "../../errors/error.ts";
 
 /** KEY=VALUE pairs, split at the first `=`. A key with two different values is a mistake. Throws INVALID_METADATA. */
 export function parseMetadata(texts: readonly string[]): Metadata {

@@ -1,6 +1,6 @@
-import { needsAttachFunction, PROGRAM_TYPES, type ProgramSelector, type ProgramType } from "../domain/program.ts";
-import { BpfmanError } from "../errors/error.ts";
-import { parseWord } from "./parse-word.ts";
+import { needsAttachFunction, PROGRAM_TYPES, type ProgramSelector, type ProgramType } from "../../domain/program.ts";
+import { BpfmanError } from "../../errors/error.ts";
+import { parseWord } from "./word.ts";
 
 const shapeOf = (type: ProgramType): string => (needsAttachFunction(type) ? `${type}:NAME:FUNCTION` : `${type}:NAME`);
 

@@ -1,9 +1,9 @@
-import type { KernelProgramAnswer, LoadAnswer, ProgramAnswer, ProgramRecordAnswer } from "../domain/answer.ts";
-import { kernelWordOf, programTypeTextOfJson } from "../domain/kernel-words.ts";
-import { attachmentOf } from "./render-attachment.ts";
-import { entryOf, renderProgramList } from "./render-lists.ts";
-import { metadataLines } from "./render-metadata.ts";
-import { renderFacts } from "./render-table.ts";
+import type { KernelProgramAnswer, LoadAnswer, ProgramAnswer, ProgramRecordAnswer } from "../../domain/answer.ts";
+import { kernelWordOf, programTypeTextOfJson } from "../../domain/kernel-words.ts";
+import { attachmentOf } from "./attachment.ts";
+import { entryOf, renderProgramList } from "./lists.ts";
+import { metadataLines } from "./metadata.ts";
+import { renderFacts } from "./table.ts";
 
 /** One program in full, several as a list. */
 export function renderLoad(answer: LoadAnswer, styled: boolean): string {

@@ -1,5 +1,5 @@
-import type { DispatcherAnswer, DispatcherDetailAnswer, DispatcherListAnswer } from "../domain/answer.ts";
-import { type Field, renderFacts, renderTable } from "./render-table.ts";
+import type { DispatcherAnswer, DispatcherDetailAnswer, DispatcherListAnswer } from "../../domain/answer.ts";
+import { type Field, renderFacts, renderTable } from "./table.ts";
 
 export function renderDispatcherList({ dispatchers }: DispatcherListAnswer, styled: boolean): string {
   const heading = ["Type", "Namespace", "Ifindex", "Interface", "Revision", "Program ID", "Members"];
