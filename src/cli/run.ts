@@ -2,9 +2,9 @@
 import type { Settings } from "../domain/settings.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { Invoke } from "../service/invoke.ts";
-import type { Session } from "./command.ts";
+import { pathOf, type Session } from "./command.ts";
 import { ROOT } from "./commands.ts";
-import { errorFormatOf, type Globals, readGlobals, showsColors } from "./global-flags.ts";
+import { errorFormatOf, GLOBALS, type Globals, showsColors } from "./globals.ts";
 import { printable } from "./render/printable.ts";
 import { renderJson } from "./render/json.ts";
 import {
@@ -17,7 +17,7 @@ import {
   renderErrorJson,
   renderStack,
 } from "./render/report.ts";
-import { newTrail, pathOf, route, topic, type Trail } from "./route.ts";
+import { newTrail, route, topic, type Trail } from "./parse/line.ts";
 
 /** The process around a command. */
 export interface CliHost {
@@ -64,10 +64,13 @@ export async function runCli(host: CliHost): Promise<number> {
       host.err(await help().helpOf(run.trail, "short"));
       return 2;
     }
-    run.globals = readGlobals(next, host.env);
-    const action = next.command.prepare(next.line);
+    const { command, read } = next.line;
+    const given = await read(GLOBALS);
+    const globals = { ...given, output: given.output ?? command.output ?? "text" };
+    run.globals = globals;
+    const action = command.prepare(await read(command.fields));
     run.phase = "run";
-    const { session, exitCode } = openSession(run, run.globals);
+    const { session, exitCode } = openSession(run, globals);
     await action(session);
     return exitCode();
   } catch (error) {
@@ -96,6 +99,8 @@ function madeOnce<T>(make: () => T): () => T {
   };
 }
 
+const isColored = ({ globals, host }: Run): boolean => globals?.noColor !== true && showsColors(host.env);
+
 const CLEAR_LINE = "\r\x1b[K";
 
 function endProgress(run: Run): void {
@@ -106,16 +111,17 @@ function endProgress(run: Run): void {
 function openSession(run: Run, globals: Globals): { session: Session; exitCode(): number } {
   const { host } = run;
   let connection: Promise<Invoke> | null = null;
-  let { settings } = globals;
+  const { output, errorFormat: _, noColor: __, help: ___, ...given } = globals;
+  let settings: Settings = given;
   let code = 0;
   const session: Session = {
-    output: globals.output,
+    output: output ?? "text",
     tree: ROOT,
     async invoke(name, request) {
       connection ??= host.connect(settings);
       const invoke = await connection;
       return invoke(name, request, {
-        calledAs: pathOf(run.trail),
+        calledAs: pathOf(run.trail.nodes),
         get operationId() {
           return run.operationId();
         },
@@ -138,17 +144,20 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
     print(answer, text) {
       endProgress(run);
       const shown =
-        globals.output === "json" ? renderJson(answer) : text(answer, globals.color && host.stdoutIsTerminal);
+        globals.output === "json" ? renderJson(answer) : text(answer, isColored(run) && host.stdoutIsTerminal);
       if (shown !== "") host.out(shown);
     },
     write: (text) => host.out(text),
-    save: (folder, files) => files.map(({ name, text }) => host.save(`${folder}/${name}`, text)),
+    save(folder, files) {
+      const paths = files.map(({ name, text }) => host.save(`${folder}/${name}`, text));
+      session.print({ files: paths }, () => paths.map((path) => `${path}\n`).join(""));
+    },
     fail(error) {
       const own = report(error, run);
       if (code === 0) code = own;
     },
     async serve() {
-      code = await host.serve(globals.settings);
+      code = await host.serve(given);
     },
     async describeRpc() {
       host.out(renderJson(await host.describeRpc()));
@@ -170,12 +179,12 @@ function report(cause: unknown, run: Run): number {
   if (errorFormatOf({ args: host.args, env: host.env, globals, noun }) === "json") host.err(renderErrorJson(error));
   else if (error.kind === "internal") host.err(renderCrash(error));
   else {
-    const styled = host.stderrIsTerminal && (globals?.color ?? showsColors(host.env));
+    const styled = host.stderrIsTerminal && isColored(run);
     host.err(renderError(error, { grammar: noun ? "noun" : "classic", styled }));
-    if (isUsage(error, phase)) host.err(`\nUsage: ${help().usageOf(trail)}\n\ntry "${pathOf(trail)} --help"\n`);
+    if (isUsage(error, phase)) host.err(`\nUsage: ${help().usageOf(trail)}\n\ntry "${pathOf(trail.nodes)} --help"\n`);
   }
 
-  const level = globals?.settings.logLevel;
+  const level = globals?.logLevel;
   if (error.kind === "internal" && (level === "debug" || level === "trace")) host.err(renderStack(error));
   return noun ? nounExitCodeOf(error) : exitCodeOf(error, phase);
 }

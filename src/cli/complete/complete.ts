@@ -1,45 +1,46 @@
-import type { Argument, Command, Flag, Session } from "../command.ts";
+import { defineCommand, optional, required, several, type Session } from "../command.ts";
 import { type Candidate, completeLine, type Completions, type TypedLine } from "./cursor.ts";
-import { placesIn } from "../global-flags.ts";
-import { parseWord } from "../parse/word.ts";
+import { placesIn } from "../globals.ts";
+import { oneOf } from "../parse/word.ts";
 import { printable } from "../render/printable.ts";
 import { splitShellWords } from "./shell-words.ts";
 
 /** How the line is given: as words, or as text that has yet to be taken apart. */
 const FORMS = ["words", "line"] as const;
 
-const FORM: Argument = { name: "form", choices: FORMS, doc: ["Required: words or line."] };
-const WORDS: Argument = {
-  name: "words",
-  many: true,
-  optional: true,
+const FORM = required({ long: "form", choices: FORMS, doc: ["Required: words or line."] }, oneOf("form", FORMS));
+const WORDS = several({
+  takes: "list",
+  long: "words",
   doc: ["Behind --: the command line up to the cursor and, if any, the rest of it; or its words without the first."],
-};
-const AT: Flag = {
-  long: "at",
-  takes: "one",
-  metavar: "N",
-  doc: ["Optional: The word at the cursor is the Nth, which ends there; without it, the last."],
-};
+});
+const AT = optional(
+  {
+    long: "at",
+    metavar: "N",
+    doc: ["Optional: The word at the cursor is the Nth, which ends there; without it, the last."],
+  },
+  Number,
+);
 
 /** What a shell's completion function asks. It must not fail, nor say anything but candidates. */
-export const complete: Command = {
+export const complete = defineCommand({
   description: [
     "Answers what may stand at the cursor of a command line. The first line says how to go on:",
     "`words`, `files` or `directories`, with `open` behind it when no blank is to follow, and",
     "then, behind a tab, what stands before the file name in the same word. Each further line",
     "is a candidate and, behind a tab, its description.",
   ],
-  args: [FORM, WORDS],
-  flags: [AT],
-  examples: [{ does: "What may follow", line: "bpfman __complete words -- attach 5 xdp --" }],
-  prepare(line) {
-    const form = parseWord(line.word(FORM), { what: "form", words: FORMS, code: "USAGE" });
-    const words = line.words(WORDS);
-    const typed = form === "line" ? typedText(words) : typedWords(words, Number(line.value(AT) ?? words.length));
+  fields: { form: FORM, words: WORDS, at: AT },
+  classic: {
+    words: ["form", "words"],
+    examples: [{ does: "What may follow", line: "bpfman __complete words -- attach 5 xdp --" }],
+  },
+  prepare({ form, words, at }) {
+    const typed = form === "line" ? typedText(words) : typedWords(words, at ?? words.length);
     return async (session) => session.write(await answer(session, typed));
   },
-};
+});
 
 function typedText([before = "", behind = ""]: readonly string[]): TypedLine {
   const words = splitShellWords(before).slice(1);

@@ -1,25 +1,27 @@
 import { BpfmanError } from "../../errors/error.ts";
 import { didYouMean } from "../../errors/suggest.ts";
-import type { Argument, Command, Flag } from "../command.ts";
+import { defineCommand, optional, required } from "../command.ts";
 import { SCRIPTS, SHELLS } from "./scripts.ts";
-import { parseWord } from "../parse/word.ts";
+import { oneOf } from "../parse/word.ts";
 
-const TARGET: Argument = {
-  name: "target",
+const TARGET = required({
+  long: "target",
   doc: [
     "Required: The shell whose completion is printed: bash, zsh or fish;",
     "or the folder into which the completions are written.",
   ],
   choices: SHELLS,
   completes: "directory",
-};
-const SHELL: Flag = {
-  long: "shell",
-  short: "s",
-  takes: "one",
-  choices: SHELLS,
-  doc: ["Optional: Write the completion of this shell only.", "", "[possible values: bash, zsh, fish]"],
-};
+});
+const SHELL = optional(
+  {
+    long: "shell",
+    short: "s",
+    choices: SHELLS,
+    doc: ["Optional: Write the completion of this shell only.", "", "[possible values: bash, zsh, fish]"],
+  },
+  oneOf("shell", SHELLS),
+);
 
 /** Shells that people have and there is no completion for. */
 const OTHER_SHELLS: readonly string[] = [
@@ -45,7 +47,7 @@ function refuseShell(target: string): void {
   });
 }
 
-export const completions: Command = {
+export const completions = defineCommand({
   description: [
     "Generates shell completions, which know programs, links, interfaces, namespaces,",
     "tracepoints, kernel functions, and what is in an object file.",
@@ -53,27 +55,25 @@ export const completions: Command = {
     "For the bash or zsh that is running: source <(bpfman completions bash)",
     "For the fish that is running: bpfman completions fish | source",
   ],
-  args: [TARGET],
-  flags: [SHELL],
-  examples: [
-    { does: "See what bash would be given", line: "bpfman completions bash" },
-    { does: "For every zsh", line: "bpfman completions -s zsh /usr/share/zsh/site-functions" },
-    { does: "For all shells, to be packaged", line: "bpfman completions out/completions" },
-  ],
-  prepare(line) {
-    const target = line.word(TARGET);
-    const shell = line.value(SHELL);
-    const asked = shell === null ? null : parseWord(shell, { what: "shell", words: SHELLS, code: "USAGE" });
+  fields: { target: TARGET, shell: SHELL },
+  classic: {
+    words: ["target"],
+    examples: [
+      { does: "See what bash would be given", line: "bpfman completions bash" },
+      { does: "For every zsh", line: "bpfman completions -s zsh /usr/share/zsh/site-functions" },
+      { does: "For all shells, to be packaged", line: "bpfman completions out/completions" },
+    ],
+  },
+  prepare({ target, shell }) {
     const printed = SHELLS.find((name) => name === target);
-    if (asked === null && printed === undefined) refuseShell(target);
+    if (shell === null && printed === undefined) refuseShell(target);
     return async (session) => {
-      if (printed !== undefined && asked === null) return session.write(SCRIPTS[printed].text);
-      const shells = asked === null ? SHELLS : [asked];
-      const files = session.save(
+      if (printed !== undefined && shell === null) return session.write(SCRIPTS[printed].text);
+      const shells = shell === null ? SHELLS : [shell];
+      session.save(
         target,
         shells.map((name) => ({ name: SCRIPTS[name].file, text: SCRIPTS[name].text })),
       );
-      session.print({ files }, () => files.map((path) => `${path}\n`).join(""));
     };
   },
-};
+});

@@ -2,10 +2,20 @@
 import type { LiveValue } from "../../domain/completion.ts";
 import { PLATFORMS } from "../../domain/bytecode-slot.ts";
 import { PROGRAM_TYPES } from "../../domain/program.ts";
-import { type Argument, type Command, type Completion, type Flag, type Group, isGroup, type Node } from "../command.ts";
-import { globalFlagsBeside, HELP, VERSION } from "../global-flags.ts";
+import {
+  childOf,
+  type Command,
+  type Completion,
+  type Field,
+  type Group,
+  isGroup,
+  type Node,
+  otherwiseOf,
+  shownBelow,
+} from "../command.ts";
+import { globalsBeside, HELP, VERSION } from "../globals.ts";
 import { firstSentence } from "../render/help.ts";
-import { looksLikeFlag } from "../tokens.ts";
+import { looksLikeFlag } from "../parse/canonical.ts";
 
 export interface Candidate {
   readonly value: string;
@@ -40,12 +50,12 @@ interface Cursor {
   node: Node;
   command: Command | null;
   /** Arguments on the way, and the words that were given for them. */
-  slots: readonly Argument[];
+  slots: readonly Field[];
   words: readonly string[];
   /** Words as far as the line goes, also behind the place that is completed. */
   allWords: readonly string[];
   /** The option whose value comes next. */
-  pending: Flag | null;
+  pending: Field | null;
   /** Values by long name. */
   given: Map<string, string[]>;
   literal: boolean;
@@ -117,14 +127,14 @@ async function step(cursor: Cursor, word: string): Promise<void> {
   }
 }
 
-function remember(cursor: Cursor, flag: Flag, value: string): void {
+function remember(cursor: Cursor, flag: Field, value: string): void {
   cursor.given.set(flag.long, [...(cursor.given.get(flag.long) ?? []), value]);
 }
 
 async function option(cursor: Cursor, word: string): Promise<void> {
   const [written = "", ...rest] = word.split("=");
   const isLong = written.startsWith("--");
-  const find = (): Flag | undefined =>
+  const find = (): Field | undefined =>
     knownAt(cursor).find((each) => (isLong ? `--${each.long}` === written : each.short === word[1]));
   // An option that the group does not know may belong to the command that is meant when none is named.
   if (find() === undefined && isGroup(cursor.node)) await descend(cursor, otherwiseOf(cursor.node));
@@ -167,22 +177,15 @@ async function descend(cursor: Cursor, node: Node | null): Promise<void> {
   }
 }
 
-const otherwiseOf = (group: Group): Node | null =>
-  group.otherwise === undefined ? null : childOf(group, group.otherwise.child);
-
-const childOf = (group: Group, word: string): Node | null =>
-  group.children.find((each) => each.name === word || (!isGroup(each) && each.aliases?.includes(word) === true)) ??
-  null;
-
-function knownAt({ root, node, command }: Cursor): readonly Flag[] {
+function knownAt({ root, node, command }: Cursor): readonly Field[] {
   const own = command?.flags ?? [];
-  return [...own, ...globalFlagsBeside(own), ...(node === root ? [VERSION] : [])];
+  return [...own, ...globalsBeside(own), ...(node === root ? [VERSION] : [])];
 }
 
 /** The argument that the next word is for; the last one when it takes many. */
-function slotAt({ slots, words }: Cursor): Argument | null {
+function slotAt({ slots, words }: Cursor): Field | null {
   const last = slots.at(-1);
-  return slots[words.length] ?? (last?.many === true ? last : null);
+  return slots[words.length] ?? (last?.takes === "list" ? last : null);
 }
 
 const describe = (doc: readonly string[]): string => firstSentence(doc).replace(/^(Required|Optional): /, "");
@@ -200,8 +203,7 @@ function wordsAt(cursor: Cursor, current: string): Completions {
   }
   // `attach ID kind`: first the id.
   if (slot !== null) return valuesOf(slot, current, { cursor, before: "" });
-  const children = node.children.filter((each) => isGroup(each) || each.hidden !== true);
-  const candidates = children.map((each) => ({ value: each.name, description: each.summary }));
+  const candidates = shownBelow(node).map((each) => ({ value: each.name, description: each.summary }));
   return { ...NOTHING, candidates: beginning(candidates, current) };
 }
 
@@ -217,9 +219,9 @@ function optionsAt(cursor: Cursor, current: string): Completions {
     if (flag === undefined || flag.takes === "nothing") return NOTHING;
     return valuesOf(flag, current.slice(before.length), { cursor, before });
   }
-  const isOpen = (flag: Flag): boolean =>
+  const isOpen = (flag: Field): boolean =>
     flag.takes === "list" || flag.takes === "commas" || !cursor.given.has(flag.long);
-  const missing = (flag: Flag): boolean => flag.required === true && !cursor.given.has(flag.long);
+  const missing = (flag: Field): boolean => flag.required === true && !cursor.given.has(flag.long);
   const sorted = [...known.filter(missing), ...known.filter((flag) => !missing(flag) && flag.long !== HELP.long), HELP];
   const candidates = sorted
     .filter(isOpen)
@@ -234,7 +236,7 @@ interface ValuePlace {
 }
 
 interface Valued {
-  readonly takes?: Flag["takes"];
+  readonly takes?: Field["takes"];
   readonly choices?: readonly string[];
   readonly completes?: Completion;
 }

@@ -1,5 +1,5 @@
-/** Numbers on the command line. Each takes plain decimal digits unless it says otherwise. */
-import { ID_MAX, PRIORITY_MAX, PRIORITY_WIDE_MAX } from "../../domain/limits.ts";
+/** Numbers and durations on the command line. Each takes plain decimal digits unless it says otherwise. */
+import { ID_MAX } from "../../domain/limits.ts";
 import type { ErrorCode } from "../../errors/codes.ts";
 import { BpfmanError } from "../../errors/error.ts";
 
@@ -47,12 +47,10 @@ export const parseLinkId = (text: string): number =>
 export const parsePid = (text: string): number =>
   parseWhole(text, { what: "pid", min: 1, max: PID_MAX, code: "USAGE", seen: "pids are those that ps shows" });
 
-export const parsePriority = (text: string): number =>
-  parseWhole(text, { what: "priority", min: 0, max: PRIORITY_MAX, code: "INVALID_PRIORITY" });
-
-/** The same in the noun-verb grammar. */
-export const parseWidePriority = (text: string): number =>
-  parseWhole(text, { what: "priority", min: 0, max: PRIORITY_WIDE_MAX, code: "INVALID_PRIORITY" });
+export const parsePriority =
+  (max: number) =>
+  (text: string): number =>
+    parseWhole(text, { what: "priority", min: 0, max, code: "INVALID_PRIORITY" });
 
 const IN_DISPATCHERS = 'see "bpfman dispatcher list"';
 
@@ -71,4 +69,36 @@ export function parseOffset(text: string): number {
     // Everywhere else -o is the output format.
     ...(text === "json" || text === "text" ? { hint: `-o is the offset here; write "--output ${text}"` } : {}),
   });
+}
+
+/** The same where newer bpfman writes 0 for none. */
+export const zeroForNone =
+  <T>(parse: (text: string, where: string) => T) =>
+  (text: string, where: string): T | null =>
+    text === "0" ? null : parse(text, where);
+
+const UNIT_MS: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+};
+const PART = /([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)/gu;
+
+/** `500ms`, `30s`, `1.5m`, `1h30m`, or bare seconds, in milliseconds. What is above zero never becomes zero. */
+export function parseDuration(text: string, where: string): number {
+  const written = /^[0-9.]+$/.test(text) ? `${text}s` : text;
+  const parts = [...written.matchAll(PART)];
+  const isWhole = parts.length > 0 && parts.map(([part]) => part).join("") === written;
+  const ms = Math.ceil(parts.reduce((sum, [, digits, unit = ""]) => sum + Number(digits) * (UNIT_MS[unit] ?? 0), 0));
+  if (!isWhole || !Number.isSafeInteger(ms)) {
+    throw new BpfmanError(
+      "USAGE",
+      `invalid duration${where} "${text}": must be a number with ms, s, m or h, as in 30s`,
+    );
+  }
+  return ms;
 }

@@ -1,6 +1,12 @@
-import { needsAttachFunction, PROGRAM_TYPES, type ProgramSelector, type ProgramType } from "../../domain/program.ts";
+import {
+  type Metadata,
+  needsAttachFunction,
+  PROGRAM_TYPES,
+  type ProgramSelector,
+  type ProgramType,
+} from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
-import { parseWord } from "./word.ts";
+import { oneOf } from "./word.ts";
 
 const shapeOf = (type: ProgramType): string => (needsAttachFunction(type) ? `${type}:NAME:FUNCTION` : `${type}:NAME`);
 
@@ -10,7 +16,7 @@ export function parseSelector(text: string): ProgramSelector {
   if (name === undefined) {
     throw new BpfmanError("INVALID_PROGRAM", `invalid program "${text}": must be TYPE:NAME, as in xdp:my_program`);
   }
-  const type = parseWord(typeText, { what: "program type", words: PROGRAM_TYPES, code: "INVALID_PROGRAM" });
+  const type = oneOf("program type", PROGRAM_TYPES, "INVALID_PROGRAM")(typeText);
   const wrong = (why: string, hint?: string): BpfmanError =>
     new BpfmanError("INVALID_PROGRAM", `invalid program "${text}": ${why}`, hint === undefined ? {} : { hint });
 
@@ -23,4 +29,30 @@ export function parseSelector(text: string): ProgramSelector {
   }
   if (rest.length > 0) throw wrong(`too many parts; must be ${shapeOf(type)}`);
   return { type, name, attachFunction: attachFunction ?? null };
+}
+
+/** The same in the noun-verb grammar: spaces around the parts do not count. */
+export const parseNounSelector = (text: string): ProgramSelector =>
+  parseSelector(
+    text
+      .split(":")
+      .map((part) => part.trim())
+      .join(":"),
+  );
+
+/** The metadata key that says what a program really is, for tools that know no return probes. */
+const actualTypeKey = (name: string): string => `bpfman.io/actual-type:${name}`;
+
+const isReturnProbe = (type: ProgramType): boolean => type === "kretprobe" || type === "uretprobe";
+
+/**
+ * What the noun-verb grammar makes of a selector. Asking for a return probe makes one, also of a section that does not say
+ * so; the metadata has the last word on the type. Throws INVALID_PROGRAM.
+ */
+export function settleType(asked: ProgramSelector, metadata: Metadata): ProgramSelector {
+  const override = metadata[actualTypeKey(asked.name)];
+  const actualType =
+    override === undefined ? null : oneOf("actual program type", PROGRAM_TYPES, "INVALID_PROGRAM")(override);
+  const settled = actualType ?? (isReturnProbe(asked.type) ? asked.type : null);
+  return settled === null ? asked : { ...asked, actualType: settled };
 }

@@ -1,5 +1,5 @@
 /** What long help and manual pages say beyond the command table; fetched by them alone. */
-import { type Command, type Example, isGroup, type Node } from "../command.ts";
+import { type Command, type Example, isGroup, type Node, shownBelow } from "../command.ts";
 
 /** What everything that bpfman does is about. */
 export const ABOUT: readonly string[] = [
@@ -19,7 +19,6 @@ export async function examplesOf(node: Node, command: Command | null): Promise<r
   if (command !== null) return command.examples;
   if (!isGroup(node)) return (await node.load()).examples;
   if (node.examples !== undefined) return node.examples;
-  const shown = node.children.filter((child) => isGroup(child) || child.hidden !== true);
-  const found = await Promise.all(shown.map((child) => examplesOf(child, null)));
+  const found = await Promise.all(shownBelow(node).map((child) => examplesOf(child, null)));
   return found.flatMap((examples) => examples.slice(0, 1));
 }

@@ -1,15 +1,17 @@
 /** Help and usage, made from the command table. Each text ends with a newline. */
 import {
-  type Argument,
   argumentUsage,
   type Command,
   type Example,
-  type Flag,
+  type Field,
   flagUsage,
   isGroup,
   type Node,
+  pathOf,
+  shownBelow,
+  wordsOf,
 } from "../command.ts";
-import { globalFlagsBeside, VERSION } from "../global-flags.ts";
+import { globalsBeside, VERSION } from "../globals.ts";
 
 /** What is described: the nodes from the root down, and the command of the last one when it is a leaf that is there. */
 interface Subject {
@@ -62,12 +64,11 @@ function renderHelp(subject: Subject, { detail, about, examples }: Told): string
     `Usage: ${usageOf(subject)}`,
   ];
 
-  const args = [...nodes.flatMap((node) => (isGroup(node) ? (node.args ?? []) : [])), ...(command?.args ?? [])];
+  const args = wordsOf(nodes, command);
   if (args.length > 0) sections.push(section("Arguments", args.map(argumentEntry), detail));
 
   if (last !== undefined && isGroup(last)) {
-    const children = last.children.filter((child) => isGroup(child) || !child.hidden);
-    const entries = children.map((child) => ({ left: child.name, doc: [child.summary], notes: [] }));
+    const entries = shownBelow(last).map((child) => ({ left: child.name, doc: [child.summary], notes: [] }));
     // Summaries are one line: the same table in both.
     sections.push(section("Commands", entries, "short"));
     if (last.otherwise !== undefined) sections.push(`Without a command: ${last.otherwise.child}`);
@@ -75,14 +76,14 @@ function renderHelp(subject: Subject, { detail, about, examples }: Told): string
 
   const own = command?.flags ?? [];
   if (own.length > 0) sections.push(section("Options", own.map(flagEntry), detail));
-  const globals = [...globalFlagsBeside(own), ...(nodes.length === 1 ? [VERSION] : [])];
+  const globals = [...globalsBeside(own), ...(nodes.length === 1 ? [VERSION] : [])];
   // In full at the root only: below it they would bury the command's own.
   sections.push(section("Global options", globals.map(flagEntry), nodes.length === 1 ? detail : "short"));
 
   if (examples.length > 0) {
     sections.push(`Examples:\n${examples.map(({ does, line }) => `  ${does}:\n    ${line}`).join("\n\n")}`);
   }
-  if (detail === "short") sections.push(`More: ${nodes.map((node) => node.name).join(" ")} --help`);
+  if (detail === "short") sections.push(`More: ${pathOf(nodes)} --help`);
   return `${sections.join("\n\n")}\n`;
 }
 
@@ -94,9 +95,9 @@ interface Entry {
   readonly notes: readonly string[];
 }
 
-const argumentEntry = (arg: Argument): Entry => ({ left: argumentUsage(arg), doc: arg.doc, notes: [] });
+const argumentEntry = (arg: Field): Entry => ({ left: argumentUsage(arg), doc: arg.doc, notes: [] });
 
-function flagEntry(flag: Flag): Entry {
+function flagEntry(flag: Field): Entry {
   return {
     left: `${flag.short === undefined ? "   " : `-${flag.short},`} ${flagUsage(flag)}`,
     doc: flag.doc,
@@ -114,7 +115,7 @@ const COLUMNS_MAX = 78;
 const CHOICES_SAID_MAX = 20;
 
 /** The words that an option takes, in lines, unless its text says them or there are too many. */
-export function unsaidChoices({ choices = [], doc }: Flag): string[] {
+export function unsaidChoices({ choices = [], doc }: Field): string[] {
   const text = doc.join(" ");
   const said = new Set(text.split(/[^A-Za-z0-9_-]+/));
   if (choices.length > CHOICES_SAID_MAX || text.includes("[possible values")) return [];

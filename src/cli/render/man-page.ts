@@ -1,16 +1,17 @@
 /** Manual pages in man(7), made from the command table as help is. */
 import {
-  type Argument,
   argumentUsage,
   type Command,
   type Example,
-  type Flag,
+  type Field,
   isGroup,
   isNoun,
   metavarOf,
   type Node,
+  shownBelow,
+  wordsOf,
 } from "../command.ts";
-import { globalFlagsBeside, VERSION } from "../global-flags.ts";
+import { globalsBeside, VERSION } from "../globals.ts";
 import { ABOUT } from "./explained.ts";
 import { unsaidChoices } from "./help.ts";
 
@@ -88,9 +89,9 @@ function synopsis({ nodes, command }: Page): string[] {
   return filled(words.join(" "));
 }
 
-const argumentItem = (arg: Argument): string[] => [".TP", italic(argumentUsage(arg)), ...paragraphs(arg.doc)];
+const argumentItem = (arg: Field): string[] => [".TP", italic(argumentUsage(arg)), ...paragraphs(arg.doc)];
 
-function flagItem(flag: Flag): string[] {
+function flagItem(flag: Field): string[] {
   const value = flag.takes === "nothing" ? "" : ` ${italic(metavarOf(flag))}${flag.takes === "list" ? "..." : ""}`;
   const names = [...(flag.short === undefined ? [] : [`-${flag.short}`]), `--${flag.long}`].map(bold).join(", ");
   const notes = [
@@ -169,7 +170,7 @@ function seeAlso({ nodes }: Page): string[] {
   const name = pageName(nodes);
   const twin = twinOf(name);
   const above = nodes.slice(0, -1).map((_, at) => pageName(nodes.slice(0, at + 1)));
-  const below = children(nodes.at(-1) as Node).map((child) => pageName([...nodes, child]));
+  const below = shownBelow(nodes.at(-1) as Node).map((child) => pageName([...nodes, child]));
   const own = [...above, ...(twin === null ? [] : [twin]), ...below].map((each) => `${bold(each)}(1)`);
   if (nodes.length > 1) return [own.join(",\n")];
   const hidden = ["bpfman-completions", "bpfman-man"].map((each) => `${bold(each)}(1)`);
@@ -178,16 +179,13 @@ function seeAlso({ nodes }: Page): string[] {
 }
 
 /** Each variable that an option of the page, or of every page, is read from. */
-const environment = (flags: readonly Flag[]): string[] =>
+const environment = (flags: readonly Field[]): string[] =>
   flags.flatMap((flag) =>
     flag.env === undefined ? [] : [".TP", bold(flag.env), `Read when ${bold(`--${flag.long}`)} is not given.`],
   );
 
 const section = (title: string, lines: readonly string[]): string[] =>
   lines.length === 0 ? [] : [`.SH ${title}`, ...lines];
-
-const children = (node: Node): readonly Node[] =>
-  isGroup(node) ? node.children.filter((child) => isGroup(child) || child.hidden !== true) : [];
 
 /** What is printed at the foot of each page. */
 export interface Edition {
@@ -201,10 +199,10 @@ export function manPage(page: Page, { version, date }: Edition): string {
   const { nodes, command, examples } = page;
   const last = nodes.at(-1) as Node;
   const isRoot = nodes.length === 1;
-  const args = [...nodes.flatMap((node) => (isGroup(node) ? (node.args ?? []) : [])), ...(command?.args ?? [])];
+  const args = wordsOf(nodes, command);
   const own = command?.flags ?? [];
   const exits = isNoun(nodes) ? NOUN_EXITS : CLASSIC_EXITS;
-  const globals = [...globalFlagsBeside(own), ...(isRoot ? [VERSION] : [])];
+  const globals = [...globalsBeside(own), ...(isRoot ? [VERSION] : [])];
   const lines = [
     `.TH ${quoted(pageName(nodes).toUpperCase())} 1 "${date}" ${quoted(`bpfman ${version}`)} "bpfman"`,
     ".ad l",
@@ -216,7 +214,7 @@ export function manPage(page: Page, { version, date }: Edition): string {
     ...section("ARGUMENTS", args.flatMap(argumentItem)),
     ...section(
       "COMMANDS",
-      children(last).flatMap((child) => [".TP", bold(child.name), ...filled(literal(child.summary))]),
+      shownBelow(last).flatMap((child) => [".TP", bold(child.name), ...filled(literal(child.summary))]),
     ),
     ...section("OPTIONS", own.flatMap(flagItem)),
     ...section("GLOBAL OPTIONS", globals.flatMap(flagItem)),

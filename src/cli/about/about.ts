@@ -1,0 +1,54 @@
+/** Commands about bpfman itself, and its other edge. */
+import { defineCommand, several, toggle } from "../command.ts";
+import { renderVersion } from "../render/version.ts";
+
+const TOPIC = several({
+  takes: "list",
+  long: "command",
+  doc: ["The command to describe, word by word."],
+  completes: "command",
+});
+
+export const help = defineCommand({
+  fields: { topic: TOPIC },
+  classic: {
+    words: ["topic"],
+    examples: [{ does: "Everything about one command", line: "bpfman help attach tcx" }],
+  },
+  prepare:
+    ({ topic }) =>
+    async (session) =>
+      session.help(topic),
+});
+
+export const version = defineCommand({
+  fields: {},
+  classic: {
+    examples: [{ does: "The same for scripts, and what the kernel can do", line: "bpfman version -o json" }],
+  },
+  prepare: () => async (session) => {
+    const request = { features: session.output === "json" };
+    session.print(await session.invoke("version", request), renderVersion);
+  },
+});
+
+const OPENRPC = toggle({
+  long: "openrpc",
+  doc: ["Optional: Print the OpenRPC document, which describes every method, and end."],
+});
+
+export const rpc = defineCommand({
+  description: [
+    "Serve the same operations as JSON-RPC 2.0 over stdio.",
+    "",
+    "For editors and parent processes: messages are framed as in LSP, one process is one session.",
+    "Logs go to stderr. The session ends with its input, after shutdown and exit, or with the",
+    "process named in initialize.",
+  ],
+  fields: { openrpc: OPENRPC },
+  classic: { examples: [{ does: "Every method with its parameters, as JSON", line: "bpfman rpc --openrpc" }] },
+  prepare:
+    ({ openrpc }) =>
+    (session) =>
+      openrpc ? session.describeRpc() : session.serve(),
+});
