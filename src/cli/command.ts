@@ -176,7 +176,10 @@ export function defineCommand<F extends Fields>(definition: Definition<F>): { cl
       return project(definition, definition.fields, definition.classic);
     },
     get noun() {
-      const entries = Object.entries(definition.fields).map(([name, field]) => [name, { ...field, ...field.noun }]);
+      const entries = Object.entries(definition.fields).map(([name, field]) => [
+        name,
+        field.noun === undefined ? field : vary(field, field.noun),
+      ]);
       return project(definition, Object.fromEntries(entries), definition.noun);
     },
   };

@@ -1,7 +1,6 @@
 /** Fields of more than one subject. Where a command says more, it varies them. */
-import { optional, required, several, toggle } from "./command.ts";
+import { required, toggle } from "./command.ts";
 import { parseLinkId, parseProgramId } from "./parse/number.ts";
-import { gatherMetadata, lastOfEach, parseMetadata, parseNounMetadata } from "./parse/pairs.ts";
 
 export const PROGRAM_ID = required(
   {
@@ -17,44 +16,14 @@ export const LINK_ID = required(
   parseLinkId,
 );
 
-export const METADATA = several(
-  {
-    takes: "commas",
-    long: "metadata",
-    short: "m",
-    doc: [
-      "Optional: Specify Key/Value metadata to be attached to a program when it",
-      "is loaded by bpfman.",
-      "Format: <KEY>=<VALUE>",
-      "",
-      "This can later be used to `list` a certain subset of programs which contain",
-      "the specified metadata.",
-      "Example: --metadata owner=acme",
-    ],
-    noun: { parse: parseNounMetadata, gather: lastOfEach },
-  },
-  parseMetadata,
-  gatherMetadata,
-);
-
-export const APPLICATION = optional({
-  long: "application",
-  short: "a",
-  doc: [
-    "Optional: Application is used to group multiple programs that are loaded together",
-    "under the same load command. This actually creates a special <KEY>=<VALUE> in the",
-    "metadata parameter. It can be used to filer on list commands.",
-    "Example: --application TestEbpfApp",
-  ],
-  noun: {
-    doc: [
-      "Optional: Application that the programs belong to.",
-      "It is kept as metadata bpfman.io/application; links inherit it, lists filter by it.",
-    ],
-  },
-});
-
 export const IGNORE_MISSING = toggle({
   long: "ignore-missing",
   doc: ["Optional: An id that is not there is a success."],
+});
+
+export const ALL = toggle({
+  long: "all",
+  short: "a",
+  doc: ["Optional: List all programs."],
+  noun: { doc: ["Optional: Also programs that bpfman did not load."] },
 });

@@ -2,7 +2,7 @@
 import { KERNEL_TYPE_WORDS } from "../../domain/kernel-words.ts";
 import { PROGRAM_TYPES } from "../../domain/program.ts";
 import { several, type Session, toggle, vary } from "../command.ts";
-import { APPLICATION as LOADED_APPLICATION, METADATA } from "../fields.ts";
+import { APPLICATION as LOADED_APPLICATION, METADATA } from "../labels.ts";
 import { oneOf } from "../parse/word.ts";
 
 /** The kernel's words, and bpfman's own types. */

@@ -1,5 +1,6 @@
 import { BpfmanError } from "../../errors/error.ts";
 import { defineCommand, optional, several, toggle } from "../command.ts";
+import { ALL } from "../fields.ts";
 import { renderProgramList } from "../render/lists.ts";
 import {
   APPLICATION,
@@ -33,13 +34,6 @@ const SELECTOR = optional({
     "Example: --selector 'app=web,tier!=1'",
   ],
 });
-const ALL = toggle({
-  long: "all",
-  short: "a",
-  doc: ["Optional: List all programs."],
-  noun: { doc: ["Optional: Also programs that bpfman did not load."] },
-});
-
 export const listPrograms = defineCommand({
   fields: {
     quiet: QUIET,

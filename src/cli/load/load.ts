@@ -1,6 +1,7 @@
 import { NOUN_APPLICATION_KEY } from "../../domain/program.ts";
 import { asking, defineCommand, ifGiven, required, several, type Values } from "../command.ts";
-import { APPLICATION, METADATA, PROGRAM_ID } from "../fields.ts";
+import { PROGRAM_ID } from "../fields.ts";
+import { APPLICATION, METADATA } from "../labels.ts";
 import { IMAGE_URL, imageRequest, PULL_POLICY, REGISTRY_AUTH } from "../image/fields.ts";
 import { zeroForNone } from "../parse/number.ts";
 import { gatherGlobals, lastOfEach, parseGlobal, parseNounGlobal } from "../parse/pairs.ts";

@@ -1,8 +1,8 @@
 /** Commands that take programs and links away. */
 import type { DeleteAnswer } from "../../domain/answer.ts";
 import { BpfmanError } from "../../errors/error.ts";
-import { type Action, defineCommand, each, type Session, toggle } from "../command.ts";
-import { IGNORE_MISSING, LINK_ID, PROGRAM_ID } from "../fields.ts";
+import { type Action, defineCommand, each, type Session, toggle, vary } from "../command.ts";
+import { ALL, IGNORE_MISSING, LINK_ID, PROGRAM_ID } from "../fields.ts";
 
 /** Runs an operation for each id. A failure is reported and the next id tried, unless the user interrupted. */
 async function forEachId<Answer>(
@@ -94,7 +94,7 @@ export const detach = defineCommand({
     },
 });
 
-const ALL_PROGRAMS = toggle({ long: "all", doc: ["Delete every program that bpfman loaded."] });
+const ALL_PROGRAMS = vary(ALL, { short: undefined, doc: ["Delete every program that bpfman loaded."], noun: {} });
 const RECURSIVE = toggle({
   long: "recursive",
   short: "r",
