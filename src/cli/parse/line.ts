@@ -1,4 +1,4 @@
-/** From the words of a command line to the command they name and, by cleye, to the values of its fields. */
+/** From the words of a command line to the command they name, and to what is wrong with them. */
 import { BpfmanError } from "../../errors/error.ts";
 import { didYouMean } from "../../errors/suggest.ts";
 import {
@@ -20,16 +20,8 @@ import {
 } from "../command.ts";
 import { HELP_LEAF, ROOT, VERSION_LEAF } from "../commands.ts";
 import { globalsBeside, HELP, VERSION } from "../globals.ts";
-import {
-  canonicalWord,
-  type Dialect,
-  inAnyCase,
-  looksLikeFlag,
-  named,
-  type Option,
-  takeOption,
-  type Tokens,
-} from "./canonical.ts";
+import { type Dialect, looksLikeFlag, named, type Option, takeOption, type Tokens } from "./canonical.ts";
+import { type Environment, readValues } from "./values.ts";
 
 /** How far reading got: what help describes, and whose usage an error shows. */
 export interface Trail {
@@ -42,8 +34,6 @@ export interface Trail {
 }
 
 export const newTrail = (): Trail => ({ nodes: [ROOT], command: null, noun: false });
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** A line that names a command, has all that it requires, and nothing that is not known. Values are still unread. */
 export interface Line {
@@ -185,7 +175,7 @@ function checkOptions(options: readonly Option[], before: readonly Option[], { k
 }
 
 /** Gives each word its place. Throws USAGE when something required is missing, or a word is left over. */
-function lineOf(reading: Reading, command: Command, environment: Environment): Line {
+function lineOf(reading: Reading, command: Command, env: Environment): Line {
   const { options, words, trail } = reading;
   const places = wordsOf(trail.nodes, command);
   const last = places.at(-1);
@@ -202,63 +192,7 @@ function lineOf(reading: Reading, command: Command, environment: Environment): L
     const end = missing.pop();
     throw usage(`"${pathOf(trail.nodes)}" needs ${missing.length === 0 ? end : `${missing.join(", ")} and ${end}`}`);
   }
-  return {
-    command,
-    async read(fields) {
-      const entries = Object.entries(fields);
-      const placed = entries.flatMap(([name, field]) => (places.includes(field) ? [{ name, field }] : []));
-      placed.sort((one, other) => places.indexOf(one.field) - places.indexOf(other.field));
-      const flags = entries.flatMap(([, field]) => (places.includes(field) ? [] : [field]));
-      const stated = options.filter(({ field }) => flags.some(({ long }) => long === field?.long));
-      const own = placed.length === 0 ? [] : words.map((word, at) => (trail.noun ? inAnyCase(places[at], word) : word));
-      const given = await parse({ flags, placed }, stated.map(canonicalWord), own);
-      const gathered = entries.map(([name, field]) => {
-        const items = given.get(field) ?? [];
-        const env = field.env === undefined ? undefined : environment[field.env];
-        return [name, field.gather(items.length === 0 && env ? [field.parse(env, ` in ${field.env}`)] : items)];
-      });
-      return Object.fromEntries(gathered);
-    },
-  };
-}
-
-interface Expected {
-  readonly flags: readonly Field[];
-  /** In the order of the words. */
-  readonly placed: readonly { readonly name: string; readonly field: Field }[];
-}
-
-/**
- * The parsed values of each field, by cleye. Its help and version are off, nothing is required of it, and it is given
- * known options alone, so that it neither prints nor ends the process. What a field's parser throws comes through.
- */
-async function parse(
-  { flags, placed }: Expected,
-  options: readonly string[],
-  words: readonly string[],
-): Promise<ReadonlyMap<Field, readonly unknown[]>> {
-  // Where nothing was given, nothing has to be fetched that could parse it.
-  if (options.length === 0 && words.length === 0) return new Map();
-  const { cli } = await import("cleye");
-  const typeOf = (field: Field) => (field.takes === "nothing" ? Boolean : (text: string) => field.parse(text, ""));
-  const parsed = cli(
-    {
-      help: false,
-      flags: Object.fromEntries(flags.map((field) => [field.long, { type: [typeOf(field)] as const }])),
-      parameters: placed.map(({ name, field }) => `[${name}${field.takes === "list" ? "..." : ""}]`),
-    },
-    undefined,
-    // Everything behind `--` is a word to cleye, also `-5`.
-    [...options, "--", ...words],
-  );
-  const parameters = parsed._ as unknown as Readonly<Record<string, string | readonly string[] | undefined>>;
-  return new Map([
-    ...flags.map((field) => [field, parsed.flags[field.long] as readonly unknown[]] as const),
-    ...placed.map(({ name, field }) => {
-      const texts = [parameters[name] ?? []].flat();
-      return [field, texts.map((text) => field.parse(text, ""))] as const;
-    }),
-  ]);
+  return { command, read: (fields) => readValues(fields, { places, words, options, noun: trail.noun, env }) };
 }
 
 const isGiven = (options: readonly Option[], flag: Field): boolean =>
