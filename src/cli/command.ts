@@ -137,7 +137,7 @@ interface Projection<Name> {
   readonly description?: readonly string[];
   /** Fields that are words here. */
   readonly words?: readonly Name[];
-  /** Those which the group takes, as the id in `attach ID xdp`. */
+  /** Fields that are words of the group, as the id in `attach ID xdp`. */
   readonly above?: readonly Name[];
   /** The options in help's order, unless they are all other fields. */
   readonly options?: readonly Name[];

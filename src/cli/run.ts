@@ -18,6 +18,7 @@ import {
   renderStack,
 } from "./render/report.ts";
 import { newTrail, route, topic, type Trail } from "./parse/line.ts";
+import { readValues } from "./parse/values.ts";
 
 /** The process around a command. */
 export interface CliHost {
@@ -64,11 +65,11 @@ export async function runCli(host: CliHost): Promise<number> {
       host.err(await help().helpOf(run.trail, "short"));
       return 2;
     }
-    const { command, read } = next.line;
-    const given = await read(GLOBALS);
-    const globals = { ...given, output: given.output ?? command.output ?? "text" };
+    const { command, given } = next;
+    const values = await readValues(GLOBALS, given);
+    const globals = { ...values, output: values.output ?? command.output ?? "text" };
     run.globals = globals;
-    const action = command.prepare(await read(command.fields));
+    const action = command.prepare(await readValues(command.fields, given));
     run.phase = "run";
     const { session, exitCode } = openSession(run, globals);
     await action(session);

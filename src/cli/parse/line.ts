@@ -6,7 +6,6 @@ import {
   childOf,
   type Command,
   type Field,
-  type Fields,
   flagUsage,
   type Group,
   isGroup,
@@ -15,13 +14,12 @@ import {
   otherwiseOf,
   pathOf,
   shownBelow,
-  type Values,
   wordsOf,
 } from "../command.ts";
 import { HELP_LEAF, ROOT, VERSION_LEAF } from "../commands.ts";
 import { globalsBeside, HELP, VERSION } from "../globals.ts";
 import { type Dialect, looksLikeFlag, named, type Option, takeOption, type Tokens } from "./canonical.ts";
-import { type Environment, readValues } from "./values.ts";
+import type { Environment, Given } from "./values.ts";
 
 /** How far reading got: what help describes, and whose usage an error shows. */
 export interface Trail {
@@ -35,15 +33,9 @@ export interface Trail {
 
 export const newTrail = (): Trail => ({ nodes: [ROOT], command: null, noun: false });
 
-/** A line that names a command, has all that it requires, and nothing that is not known. Values are still unread. */
-export interface Line {
-  readonly command: Command;
-  /** The values of these fields. Throws what their parsers throw. */
-  read<F extends Fields>(fields: F): Promise<Values<F>>;
-}
-
 export type Route =
-  | { readonly kind: "run"; readonly line: Line }
+  /** The line names a command, has all that it requires, and nothing that is not known. Its values are still unread. */
+  | { readonly kind: "run"; readonly command: Command; readonly given: Given }
   | { readonly kind: "help"; readonly detail: "short" | "long" }
   /** A group without a command: its short help, as an error. */
   | { readonly kind: "incomplete" };
@@ -111,7 +103,9 @@ export async function route(
     words.push(word);
     trail.noun ||= command.args[0]?.grammar === "noun";
   }
-  return { kind: "run", line: lineOf(reading, command, env) };
+  const places = wordsOf(trail.nodes, command);
+  checkWhole(reading, command, places);
+  return { kind: "run", command, given: { places, words, options, noun: trail.noun, env } };
 }
 
 /**
@@ -174,12 +168,10 @@ function checkOptions(options: readonly Option[], before: readonly Option[], { k
   }
 }
 
-/** Gives each word its place. Throws USAGE when something required is missing, or a word is left over. */
-function lineOf(reading: Reading, command: Command, env: Environment): Line {
+/** Throws USAGE when a word is left over, or something required is missing. */
+function checkWhole(reading: Reading, command: Command, places: readonly Field[]): void {
   const { options, words, trail } = reading;
-  const places = wordsOf(trail.nodes, command);
-  const last = places.at(-1);
-  const extra = last?.takes === "list" ? undefined : words[places.length];
+  const extra = places.at(-1)?.takes === "list" ? undefined : words[places.length];
   if (extra !== undefined) throw unexpectedWord(extra, reading, command);
   const missing = [
     ...places
@@ -192,7 +184,6 @@ function lineOf(reading: Reading, command: Command, env: Environment): Line {
     const end = missing.pop();
     throw usage(`"${pathOf(trail.nodes)}" needs ${missing.length === 0 ? end : `${missing.join(", ")} and ${end}`}`);
   }
-  return { command, read: (fields) => readValues(fields, { places, words, options, noun: trail.noun, env }) };
 }
 
 const isGiven = (options: readonly Option[], flag: Field): boolean =>
