@@ -48,7 +48,7 @@ function digestOfInputs(commit: string): string {
 
 async function compile(commit: string): Promise<void> {
   const partial = `${OUTPUT}.partial`;
-  await bundle({ executable: partial, commit });
+  await bundle({ executable: partial }, commit);
   chmodSync(partial, 0o755);
   renameSync(partial, OUTPUT);
 }

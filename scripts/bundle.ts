@@ -15,20 +15,17 @@ const withoutTerminal: Bun.BunPlugin = {
   },
 };
 
-interface Result {
-  /** Where the executable goes; with null the bundle is not compiled into one, and goes into `folder`. */
-  readonly executable: string | null;
-  readonly folder?: string;
-  readonly commit: string;
-}
+/** An executable's path, or a directory for the bundle as it is. */
+type Target = { readonly executable: string } | { readonly directory: string };
 
 /**
- * The options and why: `splitting` keeps each `import()` a chunk that is read when it is called; `bytecode` spares
+ * Throws with what the bundler says. The options and why: `splitting` keeps each `import()` a chunk that is read when it is called; `bytecode` spares
  * parsing; the `autoload` pair keeps the executable, which runs as root, from executing a bunfig.toml or reading a .env
  * file in the current directory.
  */
-export async function bundle({ executable, folder, commit }: Result): Promise<Bun.BuildOutput> {
-  return Bun.build({
+export async function bundle(target: Target, commit: string): Promise<Bun.BuildOutput> {
+  const output = await Bun.build({
+    throw: false,
     entrypoints: [join(ROOT, "src/main.ts")],
     target: "bun",
     format: "esm",
@@ -37,8 +34,10 @@ export async function bundle({ executable, folder, commit }: Result): Promise<Bu
     metafile: true,
     plugins: [withoutTerminal],
     define: { BPFMAN_VERSION: JSON.stringify(packageJson.version), BPFMAN_COMMIT: JSON.stringify(commit) },
-    ...(executable === null
-      ? { outdir: folder }
-      : { bytecode: true, compile: { outfile: executable, autoloadBunfig: false, autoloadDotenv: false } }),
-  } as Bun.BuildConfig);
+    ...("directory" in target
+      ? { outdir: target.directory }
+      : { bytecode: true, compile: { outfile: target.executable, autoloadBunfig: false, autoloadDotenv: false } }),
+  });
+  if (!output.success) throw new Error(output.logs.join("\n"));
+  return output;
 }

@@ -50,8 +50,8 @@ export const canonicalWord = ({ field, value }: Option): string =>
   value === null ? `--${field?.long}` : `--${field?.long}=${value}`;
 
 /** A choice as the noun-verb grammar takes it: letter case and spaces around it do not count. */
-export const inAnyCase = (field: Field | undefined, value: string): string =>
-  field?.anyCase === true ? value.trim().toLowerCase() : value;
+export const inAnyCase = (field: Field, value: string): string =>
+  field.anyCase === true ? value.trim().toLowerCase() : value;
 
 /** Reads the option at the cursor with its values, and adds what it says to what was read before. */
 export function takeOption(tokens: Tokens, { known, noun }: Dialect, options: Option[]): void {

@@ -10,25 +10,24 @@ interface Metafile {
   readonly outputs: Readonly<Record<string, { readonly inputs: Readonly<Record<string, unknown>> }>>;
 }
 
-let folder = "";
+let directory = "";
 let meta: Metafile = { inputs: {}, outputs: {} };
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "bpfman-bundle-"));
-  const { success, metafile } = await bundle({ executable: null, folder, commit: "none" });
-  expect(success).toBe(true);
+  directory = mkdtempSync(join(tmpdir(), "bpfman-bundle-"));
+  const { metafile } = await bundle({ directory }, "none");
   meta = metafile as unknown as Metafile;
   // Whoever looks at it, a library as it is imported above all, is found out.
   const trap = `Object.defineProperty(process, "stdout", { get() { require("node:fs").writeSync(2, "READ STDOUT"); } });`;
-  writeFileSync(join(folder, "trap.js"), trap);
+  writeFileSync(join(directory, "trap.js"), trap);
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 /** Runs the bundle where no runtime directory can be, so that nothing is loaded, mounted or attached. */
 function bpfman(...args: readonly string[]): { code: number; out: string; err: string } {
   const run = Bun.spawnSync(
-    [process.execPath, "--preload", join(folder, "trap.js"), join(folder, "main.js"), ...args],
-    { cwd: folder, env: { ...process.env, BPFMAN_RUNTIME_DIR: "/dev/null/bpfman" } },
+    [process.execPath, "--preload", join(directory, "trap.js"), join(directory, "main.js"), ...args],
+    { cwd: directory, env: { ...process.env, BPFMAN_RUNTIME_DIR: "/dev/null/bpfman" } },
   );
   return { code: run.exitCode, out: run.stdout.toString(), err: run.stderr.toString() };
 }
@@ -41,8 +40,13 @@ test("the bundle has cleye, and neither ansis nor terminal-columns", () => {
 
 describe("no command reads process.stdout", () => {
   test("which the trap would notice", () => {
-    writeFileSync(join(folder, "reader.js"), "process.stdout;");
-    const run = Bun.spawnSync([process.execPath, "--preload", join(folder, "trap.js"), join(folder, "reader.js")]);
+    writeFileSync(join(directory, "reader.js"), "process.stdout;");
+    const run = Bun.spawnSync([
+      process.execPath,
+      "--preload",
+      join(directory, "trap.js"),
+      join(directory, "reader.js"),
+    ]);
     expect(run.stderr.toString()).toBe("READ STDOUT");
   });
   test.each([
@@ -68,7 +72,7 @@ test("--help, version and a line without options do not load cleye; a line with 
   const chunk = Object.entries(meta.outputs).find(([, { inputs }]) =>
     Object.keys(inputs).some((path) => path.includes("node_modules/cleye/")),
   );
-  const path = join(folder, chunk?.[0] ?? "");
+  const path = join(directory, chunk?.[0] ?? "");
   const text = readFileSync(path, "utf8");
   rmSync(path);
   for (const line of [["--help"], ["attach", "tcx", "--help"], ["version"], ["--version"]]) {
