@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
+import { bundle } from "./bundle.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
 const OUTPUT = join(ROOT, "dist/bpfman");
@@ -14,7 +15,8 @@ const CLIENT = join(ROOT, "dist/client.js");
 const STAMP = join(ROOT, "dist/.bpfman.inputs");
 const INPUTS = new Bun.Glob("{src,ffi,rpc}/**/*.{ts,json,sql}");
 const EMBEDDED = new Bun.Glob("dist/bpf/*.o");
-const SINGLE_INPUTS = ["package.json", "package-lock.json", "tsconfig.json", "scripts/build.ts"];
+const SINGLE_INPUTS = ["package.json", "package-lock.json", "tsconfig.json"];
+const SCRIPTS = ["scripts/build.ts", "scripts/bundle.ts", "scripts/no-terminal.ts"];
 
 /** Runs a command in the repository; on failure shows what it printed and throws. Answers its standard output. */
 function run(command: readonly string[]): string {
@@ -37,29 +39,16 @@ function gitCommit(): string {
 function digestOfInputs(commit: string): string {
   const hash = createHash("sha256").update(`${commit}\0${Bun.version}\0`);
   const files = [INPUTS, EMBEDDED].flatMap((glob) => [...glob.scanSync({ cwd: ROOT })]);
-  for (const file of [...files, ...SINGLE_INPUTS].sort()) {
+  for (const file of [...files, ...SINGLE_INPUTS, ...SCRIPTS].sort()) {
     const bytes = readFileSync(join(ROOT, file));
     hash.update(`${file}\0${bytes.length}\0`).update(bytes);
   }
   return hash.digest("hex");
 }
 
-/**
- * The flags and why: `--splitting` keeps each `import()` a chunk that is read when it is called; `--bytecode` spares
- * parsing; the `--no-compile-autoload-*` pair keeps the executable, which runs as root, from executing a bunfig.toml or
- * reading a .env file in the current directory.
- */
-function compile(commit: string): void {
+async function compile(commit: string): Promise<void> {
   const partial = `${OUTPUT}.partial`;
-  const define = (name: string, value: string) => ["--define", `${name}=${JSON.stringify(value)}`];
-  run([
-    process.execPath,
-    ...["build", "src/main.ts", "--compile", "--outfile", partial],
-    ...["--minify", "--bytecode", "--format=esm", "--splitting"],
-    ...["--no-compile-autoload-bunfig", "--no-compile-autoload-dotenv"],
-    ...define("BPFMAN_VERSION", packageJson.version),
-    ...define("BPFMAN_COMMIT", commit),
-  ]);
+  await bundle({ executable: partial }, commit);
   chmodSync(partial, 0o755);
   renameSync(partial, OUTPUT);
 }
@@ -69,7 +58,7 @@ function bundleClient(): void {
   run([process.execPath, "build", "rpc/client/client.ts", "--target=node", "--format=esm", "--outfile", CLIENT]);
 }
 
-function build(): void {
+async function build(): Promise<void> {
   mkdirSync(join(ROOT, "dist"), { recursive: true });
   process.stdout.write(run([process.execPath, "scripts/build-bpf.ts"]));
   const commit = gitCommit();
@@ -80,7 +69,7 @@ function build(): void {
   }
   const startedAt = performance.now();
   rmSync(STAMP, { force: true });
-  compile(commit);
+  await compile(commit);
   bundleClient();
   writeFileSync(STAMP, digest);
   console.log(
@@ -89,7 +78,7 @@ function build(): void {
 }
 
 try {
-  build();
+  await build();
 } catch (failure) {
   console.error(`build: ${failure instanceof Error ? failure.message : failure}`);
   process.exit(1);

@@ -1,16 +1,17 @@
 /** The reference part of docs/cli.md, from the command table. */
 import {
   argumentUsage,
-  type Argument,
   type Command,
-  type Flag,
+  type Field,
   flagUsage,
   isGroup,
   type Node,
+  pathOf,
+  wordsOf,
 } from "../src/cli/command.ts";
 import { ROOT } from "../src/cli/commands.ts";
-import { globalFlagsBeside } from "../src/cli/global-flags.ts";
-import { usageOf } from "../src/cli/help.ts";
+import { globalsBeside } from "../src/cli/globals.ts";
+import { usageOf } from "../src/cli/render/help.ts";
 
 const BEGIN = "<!-- From here on generated from the command table by `bun run docs`; do not edit. -->";
 
@@ -25,7 +26,7 @@ const cell = (doc: readonly string[]): string =>
 
 const escapedText = (line: string): string => line.replaceAll("|", "\\|").replaceAll("<", "\\<").replaceAll("[", "\\[");
 
-function flagRow(flag: Flag): string {
+function flagRow(flag: Field): string {
   const names = `${flag.short === undefined ? "" : `-${flag.short}, `}${flagUsage(flag)}`;
   const notes = [
     ...(flag.default === undefined ? [] : [`Default: ${flag.default}.`]),
@@ -34,7 +35,7 @@ function flagRow(flag: Flag): string {
   return `| \`${names.replaceAll("|", "\\|")}\` | ${cell([...flag.doc, ...notes])} |`;
 }
 
-const argumentRow = (arg: Argument): string => `| \`${argumentUsage(arg)}\` | ${cell(arg.doc)} |`;
+const argumentRow = (arg: Field): string => `| \`${argumentUsage(arg)}\` | ${cell(arg.doc)} |`;
 
 const table = (rows: readonly string[]): string[] => (rows.length === 0 ? [] : ["| | |", "|---|---|", ...rows, ""]);
 
@@ -52,9 +53,8 @@ async function* entries(nodes: readonly Node[]): AsyncGenerator<Entry> {
 
 function section({ nodes, command }: Entry): string[] {
   const last = nodes.at(-1) as Node;
-  const args = [...nodes.flatMap((node) => (isGroup(node) ? (node.args ?? []) : [])), ...command.args];
   return [
-    `### ${nodes.map((node) => node.name).join(" ")}`,
+    `### ${pathOf(nodes)}`,
     "",
     ...(command.description ?? [last.summary]),
     "",
@@ -62,7 +62,7 @@ function section({ nodes, command }: Entry): string[] {
     usageOf({ nodes, command }),
     "```",
     "",
-    ...table([...args.map(argumentRow), ...command.flags.map(flagRow)]),
+    ...table([...wordsOf(nodes, command).map(argumentRow), ...command.flags.map(flagRow)]),
     ...command.examples.flatMap(({ does, line }) => [`- ${does}: \`${line}\``]),
     "",
   ];
@@ -71,7 +71,7 @@ function section({ nodes, command }: Entry): string[] {
 /** docs/cli.md with its generated part made anew behind what is written by hand. */
 export async function cliPage(current: string): Promise<string> {
   const [written = ""] = current.split(BEGIN);
-  const lines = [BEGIN, "", "## Reference", "", "### Global options", "", ...table(globalFlagsBeside([]).map(flagRow))];
+  const lines = [BEGIN, "", "## Reference", "", "### Global options", "", ...table(globalsBeside([]).map(flagRow))];
   for await (const entry of entries([ROOT])) lines.push(...section(entry));
   return `${written.trimEnd()}\n\n${lines.join("\n").trimEnd()}\n`;
 }

@@ -3,11 +3,11 @@ import type { Settings } from "../domain/settings.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { reasonOf } from "../errors/sys-failure.ts";
 import type { Invoke } from "../service/invoke.ts";
-import type { ServeOptions, Session } from "./command.ts";
+import { pathOf, type ServeOptions, type Session } from "./command.ts";
 import { ROOT } from "./commands.ts";
-import { errorFormatOf, type Globals, readGlobals, showsColors } from "./global-flags.ts";
-import { printable } from "./printable.ts";
-import { nounAnswer, renderJson } from "./render-json.ts";
+import { errorFormatOf, GLOBALS, type Globals, showsColors } from "./globals.ts";
+import { printable } from "../domain/printable.ts";
+import { nounAnswer, renderJson } from "./render/json.ts";
 import {
   exitCodeOf,
   isUsage,
@@ -17,8 +17,9 @@ import {
   renderError,
   renderErrorJson,
   renderStack,
-} from "./report.ts";
-import { newTrail, pathOf, route, topic, type Trail } from "./route.ts";
+} from "./render/report.ts";
+import { newTrail, route, topic, type Trail } from "./parse/line.ts";
+import { readValues } from "./parse/values.ts";
 
 /** The process around a command. */
 export interface CliHost {
@@ -42,7 +43,7 @@ export interface CliHost {
 }
 
 // Texts that a command which runs has no need of; `require`, since who reports a failure cannot wait for an `import()`.
-const help = () => require("./help.ts") as typeof import("./help.ts");
+const help = () => require("./render/help.ts") as typeof import("./render/help.ts");
 const habits = () => require("./habits.ts") as typeof import("./habits.ts");
 
 /** Runs a command line to its end and answers the exit code. Throws nothing. */
@@ -65,10 +66,13 @@ export async function runCli(host: CliHost): Promise<number> {
       host.err(await help().helpOf(run.trail, "short"));
       return 2;
     }
-    run.globals = readGlobals(next, host.env);
-    const action = next.command.prepare(next.line);
+    const { command, given } = next;
+    const values = await readValues(GLOBALS, given);
+    const globals = { ...values, output: values.output ?? command.output ?? "text" };
+    run.globals = globals;
+    const action = command.prepare(await readValues(command.fields, given));
     run.phase = "run";
-    const { session, exitCode } = openSession(run, run.globals);
+    const { session, exitCode } = openSession(run, globals);
     await action(session);
     return exitCode();
   } catch (error) {
@@ -97,6 +101,8 @@ function madeOnce<T>(make: () => T): () => T {
   };
 }
 
+const isColored = ({ globals, host }: Run): boolean => globals?.noColor !== true && showsColors(host.env);
+
 const CLEAR_LINE = "\r\x1b[K";
 
 function endProgress(run: Run): void {
@@ -107,16 +113,17 @@ function endProgress(run: Run): void {
 function openSession(run: Run, globals: Globals): { session: Session; exitCode(): number } {
   const { host } = run;
   let connection: Promise<Invoke> | null = null;
-  let { settings } = globals;
+  const { output, errorFormat: _, noColor: __, help: ___, ...given } = globals;
+  let settings: Settings = given;
   let code = 0;
   const session: Session = {
-    output: globals.output,
+    output: output ?? "text",
     tree: ROOT,
     async invoke(name, request) {
       connection ??= host.connect(settings);
       const invoke = await connection;
       return invoke(name, request, {
-        calledAs: pathOf(run.trail),
+        calledAs: pathOf(run.trail.nodes),
         get operationId() {
           return run.operationId();
         },
@@ -141,17 +148,20 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
       const shown =
         globals.output === "json"
           ? renderJson(run.trail.noun ? nounAnswer(answer) : answer)
-          : text(answer, globals.color && host.stdoutIsTerminal);
+          : text(answer, isColored(run) && host.stdoutIsTerminal);
       if (shown !== "") host.out(shown);
     },
     write: (text) => host.out(text),
-    save: (folder, files) => files.map(({ name, text }) => host.save(`${folder}/${name}`, text)),
+    save(folder, files) {
+      const paths = files.map(({ name, text }) => host.save(`${folder}/${name}`, text));
+      session.print({ files: paths }, () => paths.map((path) => `${path}\n`).join(""));
+    },
     fail(error) {
       const own = report(error, run);
       if (code === 0) code = own;
     },
     async serve(options) {
-      code = await host.serve(globals.settings, options);
+      code = await host.serve(given, options);
     },
     async describeRpc() {
       host.out(renderJson(await host.describeRpc()));
@@ -173,12 +183,12 @@ function report(cause: unknown, run: Run): number {
   if (errorFormatOf({ args: host.args, env: host.env, globals, noun }) === "json") host.err(renderErrorJson(error));
   else if (error.kind === "internal") host.err(renderCrash(error));
   else {
-    const styled = host.stderrIsTerminal && (globals?.color ?? showsColors(host.env));
+    const styled = host.stderrIsTerminal && isColored(run);
     host.err(renderError(error, { grammar: noun ? "noun" : "classic", styled }));
-    if (isUsage(error, phase)) host.err(`\nUsage: ${help().usageOf(trail)}\n\ntry "${pathOf(trail)} --help"\n`);
+    if (isUsage(error, phase)) host.err(`\nUsage: ${help().usageOf(trail)}\n\ntry "${pathOf(trail.nodes)} --help"\n`);
   }
 
-  const level = globals?.settings.logLevel;
+  const level = globals?.logLevel;
   if (error.kind === "internal" && (level === "debug" || level === "trace")) host.err(renderStack(error));
   return noun ? nounExitCodeOf(error) : exitCodeOf(error, phase);
 }

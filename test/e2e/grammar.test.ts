@@ -11,7 +11,7 @@ import type {
   ProgramAnswer,
   ProgramListAnswer,
 } from "../../src/domain/answer.ts";
-import { nounAnswer } from "../../src/cli/render-json.ts";
+import { nounAnswer } from "../../src/cli/render/json.ts";
 import { compileBpf } from "../fakes/compile.ts";
 import { BPFMAN, executable } from "../fakes/executable.ts";
 import { cable } from "../fakes/kernel-lab.ts";

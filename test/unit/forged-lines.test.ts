@@ -4,7 +4,7 @@
  */
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { replyError, unknownMethod, wrongField } from "../../rpc/errors.ts";
-import { renderCrash, renderError, renderErrorJson } from "../../src/cli/report.ts";
+import { renderCrash, renderError, renderErrorJson } from "../../src/cli/render/report.ts";
 import { parseConfig } from "../../src/config/parse.ts";
 import { printable, printableBlock, printableJson } from "../../src/domain/printable.ts";
 import { BpfmanError } from "../../src/errors/error.ts";

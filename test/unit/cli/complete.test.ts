@@ -2,8 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { ROOT } from "../../../src/cli/commands.ts";
-import { completeLine } from "../../../src/cli/complete.ts";
-import { splitShellWords } from "../../../src/cli/shell-words.ts";
+import { completeLine } from "../../../src/cli/complete/cursor.ts";
+import { splitShellWords } from "../../../src/cli/complete/shell-words.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { cli } from "../../fakes/cli-host.ts";
 

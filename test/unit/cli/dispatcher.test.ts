@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { DispatcherDetailAnswer } from "../../../src/domain/answer.ts";
-import { renderDispatcher, renderDispatcherList } from "../../../src/cli/render-dispatcher.ts";
+import { renderDispatcher, renderDispatcherList } from "../../../src/cli/render/dispatcher.ts";
 import { tcxLink } from "../../fakes/answers.ts";
 import { cli } from "../../fakes/cli-host.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { type Command, isGroup, type Leaf, type Node } from "../../../src/cli/command.ts";
 import { ROOT } from "../../../src/cli/commands.ts";
-import { firstSentence } from "../../../src/cli/help.ts";
+import { firstSentence } from "../../../src/cli/render/help.ts";
 import { cli } from "../../fakes/cli-host.ts";
 import { expectGolden } from "../../fakes/golden.ts";
 

@@ -4,7 +4,7 @@
  */
 import { expect, test } from "bun:test";
 import type { ProgramListEntry } from "../../../src/domain/answer.ts";
-import { nounAnswer } from "../../../src/cli/render-json.ts";
+import { nounAnswer } from "../../../src/cli/render/json.ts";
 import { everyLink, foreignProgram, kernelProgram, programAnswer, programRecord } from "../../fakes/answers.ts";
 import { cli } from "../../fakes/cli-host.ts";
 

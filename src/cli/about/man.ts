@@ -1,0 +1,55 @@
+import { BpfmanError } from "../../errors/error.ts";
+import { defineCommand, isGroup, type Node, optional, required } from "../command.ts";
+import { examplesOf } from "../render/explained.ts";
+import { type Edition, manPage, pageName } from "../render/man-page.ts";
+
+const DIR = required({
+  long: "dir",
+  doc: ["Required: Folder into which the pages are written."],
+  completes: "directory",
+});
+
+const DATE = optional(
+  {
+    long: "date",
+    metavar: "YYYY-MM-DD",
+    default: "today",
+    doc: ["Optional: Date in the pages' footers; the same one gives the same pages."],
+  },
+  (date) => {
+    if (/^\d{4}-\d\d-\d\d$/.test(date)) return date;
+    throw new BpfmanError("USAGE", `invalid date "${date}": must be YYYY-MM-DD`);
+  },
+);
+
+interface File {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** The pages of a node and of all below it. What only shells call has none. */
+async function pagesOf(nodes: readonly Node[], edition: Edition): Promise<File[]> {
+  const last = nodes.at(-1) as Node;
+  if (last.name.startsWith("__")) return [];
+  const command = isGroup(last) ? null : await last.load();
+  const page = { nodes, command, examples: await examplesOf(last, command) };
+  const files = [{ name: `${pageName(nodes)}.1`, text: manPage(page, edition) }];
+  for (const child of isGroup(last) ? last.children : []) files.push(...(await pagesOf([...nodes, child], edition)));
+  return files;
+}
+
+export const man = defineCommand({
+  description: ["Generates a manual page for every command."],
+  fields: { dir: DIR, date: DATE },
+  classic: {
+    words: ["dir"],
+    examples: [{ does: "For everybody on this machine", line: "bpfman man /usr/local/share/man/man1" }],
+  },
+  prepare:
+    ({ dir, date }) =>
+    async (session) => {
+      const { version } = await session.invoke("version", { features: false });
+      const edition = { version, date: date ?? new Date().toISOString().slice(0, 10) };
+      session.save(dir, await pagesOf([session.tree], edition));
+    },
+});

@@ -1,0 +1,38 @@
+import { defineCommand, vary } from "../command.ts";
+import { PROGRAM_ID } from "../fields.ts";
+import { attaching, CONTAINER_PID, FN_NAME, METADATA, OFFSET } from "./fields.ts";
+
+const UNSUPPORTED_PID = vary(CONTAINER_PID, {
+  doc: ["Optional: Host PID of container to attach the kprobe in.", "(NOT CURRENTLY SUPPORTED)"],
+});
+
+export const attachKprobe = defineCommand({
+  fields: {
+    programId: PROGRAM_ID,
+    fnName: FN_NAME,
+    offset: OFFSET,
+    containerPid: UNSUPPORTED_PID,
+    metadata: METADATA,
+  },
+  classic: {
+    above: ["programId"],
+    examples: [
+      {
+        does: "Run it whenever the kernel enters a function (or leaves it, for a kretprobe)",
+        line: "bpfman attach 63178 kprobe --fn-name try_to_wake_up",
+      },
+    ],
+  },
+  noun: {
+    words: ["programId", "fnName"],
+    options: ["offset", "metadata"],
+    examples: [
+      {
+        does: "Run it whenever the kernel enters a function (or leaves it, for a kretprobe)",
+        line: "bpfman link attach kprobe 63178 try_to_wake_up",
+      },
+    ],
+  },
+  prepare: ({ fnName, offset, containerPid, ...link }, noun) =>
+    attaching(link, { kind: "kprobe", fnName, offset, ...(noun ? {} : { containerPid }) }),
+});

@@ -1,0 +1,35 @@
+import { defineCommand } from "../command.ts";
+import { PROGRAM_ID } from "../fields.ts";
+import { attaching, DIRECTION, IFACE, METADATA, NETNS, PRIORITY } from "./fields.ts";
+
+export const attachTcx = defineCommand({
+  fields: {
+    programId: PROGRAM_ID,
+    direction: DIRECTION,
+    iface: IFACE,
+    priority: PRIORITY,
+    netns: NETNS,
+    metadata: METADATA,
+  },
+  classic: {
+    above: ["programId"],
+    examples: [
+      {
+        does: "Run it on every packet that eth0 receives",
+        line: "bpfman attach 63178 tcx --direction ingress --iface eth0 --priority 50",
+      },
+      {
+        does: "The same in another network namespace",
+        line: "bpfman attach 63178 tcx -d egress -i veth0 -p 50 -n /var/run/netns/bpfman-test",
+      },
+    ],
+  },
+  noun: {
+    words: ["programId", "iface", "direction"],
+    examples: [
+      { does: "Run it on every packet that eth0 sends", line: "bpfman link attach tcx 63178 eth0 egress -p 50" },
+    ],
+  },
+  prepare: ({ iface, direction, priority, netns, ...link }) =>
+    attaching(link, { kind: "tcx", iface, priority, netns, direction }),
+});

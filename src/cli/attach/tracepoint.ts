@@ -1,0 +1,34 @@
+import { defineCommand, required } from "../command.ts";
+import { PROGRAM_ID } from "../fields.ts";
+import { attaching, METADATA } from "./fields.ts";
+
+const TRACEPOINT = required({
+  long: "tracepoint",
+  short: "t",
+  completes: "tracepoint",
+  doc: ["Required: The tracepoint to attach to.", 'Example: --tracepoint "sched/sched_switch"'],
+  noun: { doc: ["Required: The tracepoint, as GROUP/NAME.", "Example: sched/sched_switch"] },
+});
+
+export const attachTracepoint = defineCommand({
+  fields: { programId: PROGRAM_ID, tracepoint: TRACEPOINT, metadata: METADATA },
+  classic: {
+    above: ["programId"],
+    examples: [
+      {
+        does: "Run it whenever a process opens a file",
+        line: "bpfman attach 63178 tracepoint --tracepoint syscalls/sys_enter_openat",
+      },
+    ],
+  },
+  noun: {
+    words: ["programId", "tracepoint"],
+    examples: [
+      {
+        does: "Run it whenever a process opens a file",
+        line: "bpfman link attach tracepoint 63178 syscalls/sys_enter_openat",
+      },
+    ],
+  },
+  prepare: ({ tracepoint, ...link }) => attaching(link, { kind: "tracepoint", tracepoint }),
+});

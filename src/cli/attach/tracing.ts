@@ -1,0 +1,24 @@
+import { defineCommand } from "../command.ts";
+import { PROGRAM_ID } from "../fields.ts";
+import { attaching, METADATA } from "./fields.ts";
+
+/** The function or LSM hook they attach to was chosen at load: nothing is left to say here. */
+const tracing = (kind: "fentry" | "fexit" | "lsm") =>
+  defineCommand({
+    fields: { programId: PROGRAM_ID, metadata: METADATA },
+    classic: {
+      above: ["programId"],
+      examples: [
+        { does: "Attach it to the function that was named when it was loaded", line: `bpfman attach 63178 ${kind}` },
+      ],
+    },
+    noun: {
+      words: ["programId"],
+      examples: [{ does: "Attach it to what was named when it was loaded", line: `bpfman link attach ${kind} 63178` }],
+    },
+    prepare: (link) => attaching(link, { kind }),
+  });
+
+export const attachFentry = tracing("fentry");
+export const attachFexit = tracing("fexit");
+export const attachLsm = tracing("lsm");

@@ -1,0 +1,39 @@
+import { PRIORITY_WIDE_MAX } from "../../domain/limits.ts";
+import { BpfmanError } from "../../errors/error.ts";
+import { asking, defineCommand, ifGiven, vary } from "../command.ts";
+import { LINK_ID } from "../fields.ts";
+import { parsePriority } from "../parse/number.ts";
+import { renderLink } from "../render/link.ts";
+import { PRIORITY, PROCEED_ON } from "./fields.ts";
+
+const NEW_PRIORITY = ifGiven(PRIORITY, {
+  doc: ["Optional: New priority in the chain. Lower value runs first.", "[possible values: 0-2147483647]"],
+  parse: parsePriority(PRIORITY_WIDE_MAX),
+  noun: {},
+});
+
+export const updateLink = defineCommand({
+  description: [
+    "Changes the place of a live XDP or TC link in its chain, or the exit codes after which",
+    "the chain goes on. The program is never off the hook: the chain is swapped as a whole.",
+  ],
+  fields: {
+    linkId: vary(LINK_ID, { doc: ["Required: Link Id to be changed."] }),
+    priority: NEW_PRIORITY,
+    proceedOn: PROCEED_ON,
+  },
+  noun: {
+    words: ["linkId"],
+    examples: [{ does: "Let the program of link 3 run first", line: "bpfman link update 3 --priority 0" }],
+  },
+  prepare({ linkId, priority, proceedOn }) {
+    if (priority === null && proceedOn.length === 0) {
+      throw new BpfmanError("USAGE", "nothing to update: give --priority, --proceed-on, or both");
+    }
+    return asking(
+      "link/update",
+      { linkId, priority, proceedOn: proceedOn.length === 0 ? null : proceedOn },
+      renderLink,
+    );
+  },
+});

@@ -1,0 +1,52 @@
+import { XDP_ACTIONS, XDP_PROCEED_ON_DEFAULT } from "../../domain/actions.ts";
+import { defineCommand } from "../command.ts";
+import { PROGRAM_ID } from "../fields.ts";
+import { attaching, IFACE, METADATA, NETNS, PRIORITY, proceedOn } from "./fields.ts";
+
+const PROCEED_ON = proceedOn({
+  actions: Object.keys(XDP_ACTIONS),
+  doc: [
+    "Optional: Proceed to call other programs in chain on this exit code.",
+    "Multiple values supported by repeating the parameter.",
+    "Example: --proceed-on pass --proceed-on drop",
+    "",
+    "[possible values: aborted, drop, pass, tx, redirect, dispatcher_return]",
+    "",
+    "[default: pass, dispatcher_return]",
+  ],
+  example: "pass,drop",
+  usual: XDP_PROCEED_ON_DEFAULT,
+});
+
+export const attachXdp = defineCommand({
+  fields: {
+    programId: PROGRAM_ID,
+    iface: IFACE,
+    priority: PRIORITY,
+    proceedOn: PROCEED_ON,
+    netns: NETNS,
+    metadata: METADATA,
+  },
+  classic: {
+    above: ["programId"],
+    examples: [
+      { does: "Run it on every packet that eth0 receives", line: "bpfman attach 63178 xdp --iface eth0 --priority 50" },
+      {
+        does: "Go on to the next program also when this one drops",
+        line: "bpfman attach 63178 xdp -i eth0 -p 50 --proceed-on pass drop",
+      },
+    ],
+  },
+  noun: {
+    words: ["programId", "iface"],
+    examples: [
+      { does: "Run it on every packet that eth0 receives", line: "bpfman link attach xdp 63178 eth0 -p 50" },
+      {
+        does: "Go on to the next program also when this one drops",
+        line: "bpfman link attach xdp 63178 eth0 -p 50 --proceed-on pass,drop",
+      },
+    ],
+  },
+  prepare: ({ iface, priority, proceedOn: words, netns, ...link }) =>
+    attaching(link, { kind: "xdp", iface, priority, netns, proceedOn: words }),
+});

@@ -1,0 +1,93 @@
+import { defineCommand, optional, required, several, type Session } from "../command.ts";
+import { type Candidate, completeLine, type Completions, type TypedLine } from "./cursor.ts";
+import { placesIn } from "../globals.ts";
+import { oneOf } from "../parse/word.ts";
+import { printable } from "../../domain/printable.ts";
+import { splitShellWords } from "./shell-words.ts";
+
+/** How the line is given: as words, or as text that has yet to be taken apart. */
+const FORMS = ["words", "line"] as const;
+
+const FORM = required({ long: "form", choices: FORMS, doc: ["Required: words or line."] }, oneOf("form", FORMS));
+const WORDS = several({
+  takes: "list",
+  long: "words",
+  doc: ["Behind --: the command line up to the cursor and, if any, the rest of it; or its words without the first."],
+});
+const AT = optional(
+  {
+    long: "at",
+    metavar: "N",
+    doc: ["Optional: The word at the cursor is the Nth, which ends there; without it, the last."],
+  },
+  Number,
+);
+
+/** What a shell's completion function asks. It must not fail, nor say anything but candidates. */
+export const complete = defineCommand({
+  description: [
+    "Answers what may stand at the cursor of a command line. The first line says how to go on:",
+    "`words`, `files` or `directories`, with `open` behind it when no blank is to follow, and",
+    "then, behind a tab, what stands before the file name in the same word. Each further line",
+    "is a candidate and, behind a tab, its description.",
+  ],
+  fields: { form: FORM, words: WORDS, at: AT },
+  classic: {
+    words: ["form", "words"],
+    examples: [{ does: "What may follow", line: "bpfman __complete words -- attach 5 xdp --" }],
+  },
+  prepare({ form, words, at }) {
+    const typed = form === "line" ? typedText(words) : typedWords(words, at ?? words.length);
+    return async (session) => session.write(await answer(session, typed));
+  },
+});
+
+function typedText([before = "", behind = ""]: readonly string[]): TypedLine {
+  const words = splitShellWords(before).slice(1);
+  return {
+    before: words.slice(0, -1),
+    current: words.at(-1) ?? "",
+    behind: wholeWords(splitShellWords(endOfWord(behind))),
+  };
+}
+
+/** Without what belongs to the word that the cursor is in. */
+const endOfWord = (behind: string): string => behind.replace(/^\S+/, "");
+
+function typedWords(words: readonly string[], at: number): TypedLine {
+  return { before: words.slice(0, at - 1), current: words[at - 1] ?? "", behind: wholeWords(words.slice(at)) };
+}
+
+/** A line that ends in a blank ends in an empty word. */
+const wholeWords = (words: readonly string[]): readonly string[] => (words.at(-1) === "" ? words.slice(0, -1) : words);
+
+async function answer(session: Session, typed: TypedLine): Promise<string> {
+  const found = await completeLine(session.tree, typed);
+  const given = new Map([...found.given].map(([name, value]) => [name, atHome(value)]));
+  session.moveTo(placesIn(given));
+  const candidates = [...found.candidates, ...(await liveValues(session, found))];
+  const kind = found.paths?.kind ?? "words";
+  const first = `${kind}${found.open ? " open" : ""}\t${found.paths?.before ?? ""}`;
+  const lines = candidates.map(({ value, description }) => `${printable(value)}\t${printable(description)}`);
+  return `${[first, ...lines].join("\n")}\n`;
+}
+
+/** The shells give words as they were written. */
+function atHome(path: string): string {
+  if (!/^~(\/|$)/.test(path)) return path;
+  const { homedir } = require("node:os") as typeof import("node:os");
+  return homedir() + path.slice(1);
+}
+
+/** Whatever cannot be asked has no values: nobody wants an error in the middle of a line. */
+async function liveValues(session: Session, { live }: Completions): Promise<Candidate[]> {
+  if (live === null) return [];
+  const { what, prefix, before, netns, file } = live;
+  try {
+    const request = { what, prefix, netns: netns && atHome(netns), file: file && atHome(file) };
+    const { values } = await session.invoke("complete", request);
+    return values.map(({ value, description }) => ({ value: before + value, description }));
+  } catch {
+    return [];
+  }
+}

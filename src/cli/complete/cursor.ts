@@ -1,0 +1,313 @@
+/** What may stand at the cursor, from the command table: pure but for fetching the command of a leaf. */
+import type { LiveValue } from "../../domain/completion.ts";
+import { PLATFORMS } from "../../domain/bytecode-slot.ts";
+import { PROGRAM_TYPES } from "../../domain/kinds.ts";
+import {
+  childOf,
+  type Command,
+  type Completion,
+  type Field,
+  type Group,
+  isGroup,
+  type Node,
+  otherwiseOf,
+  shownBelow,
+} from "../command.ts";
+import { globalsBeside, HELP, VERSION } from "../globals.ts";
+import { firstSentence } from "../render/help.ts";
+import { looksLikeFlag } from "../parse/canonical.ts";
+
+export interface Candidate {
+  readonly value: string;
+  readonly description: string;
+}
+
+/** Values that only the service knows. Each goes behind `before` to make the whole word. */
+export interface LiveWanted {
+  readonly what: LiveValue;
+  readonly prefix: string;
+  readonly before: string;
+  readonly netns: string | null;
+  readonly file: string | null;
+}
+
+export interface Completions {
+  readonly candidates: readonly Candidate[];
+  readonly live: LiveWanted | null;
+  /** Names of files or folders, which the shell completes; `before` stands in front of them in the same word. */
+  readonly paths: { readonly kind: "files" | "directories"; readonly before: string } | null;
+  /** No blank is to follow: the value is not finished. */
+  readonly open: boolean;
+  /** Values of the options that stand on the line, by their long names; the last one of each. */
+  readonly given: ReadonlyMap<string, string>;
+}
+
+const NOTHING: Completions = { candidates: [], live: null, paths: null, open: false, given: new Map() };
+
+/** How far a line has been read. */
+interface Cursor {
+  readonly root: Group;
+  node: Node;
+  command: Command | null;
+  /** Arguments on the way, and the words that were given for them. */
+  slots: readonly Field[];
+  words: readonly string[];
+  /** Words as far as the line goes, also behind the place that is completed. */
+  allWords: readonly string[];
+  /** The option whose value comes next. */
+  pending: Field | null;
+  /** Values by long name. */
+  given: Map<string, string[]>;
+  literal: boolean;
+  /** Words that nothing explains: nothing can be completed behind them. */
+  lost: boolean;
+}
+
+/** A line that is being typed. */
+export interface TypedLine {
+  /** Words that stand whole before the cursor. */
+  readonly before: readonly string[];
+  /** What was typed of the word at the cursor. */
+  readonly current: string;
+  /** Whole words behind it. */
+  readonly behind: readonly string[];
+}
+
+export async function completeLine(root: Group, { before, current, behind }: TypedLine): Promise<Completions> {
+  const cursor: Cursor = {
+    root,
+    node: root,
+    command: null,
+    slots: [],
+    words: [],
+    allWords: [],
+    pending: null,
+    given: new Map(),
+    literal: false,
+    lost: false,
+  };
+  for (const word of before) await step(cursor, word);
+  if (cursor.lost) return NOTHING;
+  await lookBehind(cursor, current, behind);
+  const given = new Map([...cursor.given].flatMap(([name, values]) => values.slice(-1).map((value) => [name, value])));
+  return { ...(await atCursor(cursor, current)), given };
+}
+
+/** What stands behind the cursor is no longer missing, and may say where values come from: a namespace, an object. */
+async function lookBehind(cursor: Cursor, current: string, behind: readonly string[]): Promise<void> {
+  const ahead: Cursor = { ...cursor, given: new Map(cursor.given) };
+  const inBetween = current.startsWith("-") ? [] : [current];
+  for (const word of behind.length === 0 ? [] : [...inBetween, ...behind]) await step(ahead, word);
+  cursor.allWords = ahead.words;
+  cursor.given = ahead.given;
+}
+
+async function atCursor(cursor: Cursor, current: string): Promise<Completions> {
+  const { pending } = cursor;
+  const isOption = !cursor.literal && current.startsWith("-");
+  if (pending !== null && !isOption) return valuesOf(pending, current, { cursor, before: "" });
+  if (isOption) {
+    if (isGroup(cursor.node)) await descend(cursor, otherwiseOf(cursor.node));
+    return optionsAt(cursor, current);
+  }
+  return wordsAt(cursor, current);
+}
+
+async function step(cursor: Cursor, word: string): Promise<void> {
+  if (!cursor.literal && word === "--") {
+    cursor.literal = true;
+    cursor.pending = null;
+  } else if (!cursor.literal && looksLikeFlag(word)) {
+    await option(cursor, word);
+  } else if (cursor.pending !== null) {
+    remember(cursor, cursor.pending, word);
+    if (cursor.pending.takes !== "list") cursor.pending = null;
+  } else {
+    await place(cursor, word);
+  }
+}
+
+function remember(cursor: Cursor, flag: Field, value: string): void {
+  cursor.given.set(flag.long, [...(cursor.given.get(flag.long) ?? []), value]);
+}
+
+async function option(cursor: Cursor, word: string): Promise<void> {
+  const [written = "", ...rest] = word.split("=");
+  const isLong = written.startsWith("--");
+  const find = (): Field | undefined =>
+    knownAt(cursor).find((each) => (isLong ? `--${each.long}` === written : each.short === word[1]));
+  // An option that the group does not know may belong to the command that is meant when none is named.
+  if (find() === undefined && isGroup(cursor.node)) await descend(cursor, otherwiseOf(cursor.node));
+  const flag = find();
+  cursor.pending = null;
+  if (flag === undefined) return;
+  const attached = isLong ? rest.length > 0 : word.length > 2;
+  if (flag.takes === "nothing" || attached) remember(cursor, flag, isLong ? rest.join("=") : word.slice(2));
+  else {
+    cursor.pending = flag;
+    if (!cursor.given.has(flag.long)) cursor.given.set(flag.long, []);
+  }
+}
+
+async function place(cursor: Cursor, word: string): Promise<void> {
+  const { node } = cursor;
+  if (isGroup(node)) {
+    const child = childOf(node, word);
+    if (child !== null) return descend(cursor, child);
+    if (cursor.words.length < cursor.slots.length) {
+      cursor.words = [...cursor.words, word];
+      return;
+    }
+    if (node.otherwise?.takesWord === true) await descend(cursor, otherwiseOf(node));
+    else {
+      cursor.lost = true;
+      return;
+    }
+  }
+  cursor.words = [...cursor.words, word];
+}
+
+async function descend(cursor: Cursor, node: Node | null): Promise<void> {
+  if (node === null) return;
+  cursor.node = node;
+  if (isGroup(node)) cursor.slots = [...cursor.slots, ...(node.args ?? [])];
+  else {
+    cursor.command = await node.load();
+    cursor.slots = [...cursor.slots, ...cursor.command.args];
+  }
+}
+
+function knownAt({ root, node, command }: Cursor): readonly Field[] {
+  const own = command?.flags ?? [];
+  return [...own, ...globalsBeside(own), ...(node === root ? [VERSION] : [])];
+}
+
+/** The argument that the next word is for; the last one when it takes many. */
+function slotAt({ slots, words }: Cursor): Field | null {
+  const last = slots.at(-1);
+  return slots[words.length] ?? (last?.takes === "list" ? last : null);
+}
+
+const describe = (doc: readonly string[]): string => firstSentence(doc).replace(/^(Required|Optional): /, "");
+
+const beginning = (candidates: readonly Candidate[], current: string): Candidate[] =>
+  candidates.filter(({ value }) => value.startsWith(current));
+
+function wordsAt(cursor: Cursor, current: string): Completions {
+  const { node } = cursor;
+  const slot = slotAt(cursor);
+  if (!isGroup(node)) {
+    if (slot !== null) return valuesOf(slot, current, { cursor, before: "" });
+    // Nothing but options can follow: show them without waiting for a dash.
+    return current === "" ? optionsAt(cursor, "") : NOTHING;
+  }
+  // `attach ID kind`: first the id.
+  if (slot !== null) return valuesOf(slot, current, { cursor, before: "" });
+  const candidates = shownBelow(node).map((each) => ({ value: each.name, description: each.summary }));
+  return { ...NOTHING, candidates: beginning(candidates, current) };
+}
+
+/** Options that can still be given: what is required first. */
+function optionsAt(cursor: Cursor, current: string): Completions {
+  const known = knownAt(cursor);
+  // The option with its value in one word: `--iface=e`, `-i=e`, `-ie`.
+  const before = /^(--[^=]+=|-[^-](=|(?=.)))/.exec(current)?.[0];
+  if (before !== undefined) {
+    const flag = known.find((each) =>
+      before.startsWith("--") ? `--${each.long}=` === before : each.short === before[1],
+    );
+    if (flag === undefined || flag.takes === "nothing") return NOTHING;
+    return valuesOf(flag, current.slice(before.length), { cursor, before });
+  }
+  const isOpen = (flag: Field): boolean =>
+    flag.takes === "list" || flag.takes === "commas" || !cursor.given.has(flag.long);
+  const missing = (flag: Field): boolean => flag.required === true && !cursor.given.has(flag.long);
+  const sorted = [...known.filter(missing), ...known.filter((flag) => !missing(flag) && flag.long !== HELP.long), HELP];
+  const candidates = sorted
+    .filter(isOpen)
+    .map((flag) => ({ value: `--${flag.long}`, description: describe(flag.doc) }));
+  return { ...NOTHING, candidates: beginning(candidates, current) };
+}
+
+interface ValuePlace {
+  readonly cursor: Cursor;
+  /** What stands in the word before the value, as `--iface=`. */
+  readonly before: string;
+}
+
+interface Valued {
+  readonly takes?: Field["takes"];
+  readonly choices?: readonly string[];
+  readonly completes?: Completion;
+}
+
+function valuesOf(what: Valued, current: string, { cursor, before: opening }: ValuePlace): Completions {
+  // Of several values in one word, the last is completed.
+  const comma = what.takes === "commas" ? current.lastIndexOf(",") + 1 : 0;
+  const before = opening + current.slice(0, comma);
+  const prefix = current.slice(comma);
+  if (what.choices !== undefined) {
+    const there = new Set(current.slice(0, comma).split(","));
+    const words = what.choices.filter((word) => word.startsWith(prefix) && !there.has(word));
+    if (words.length > 0 || what.completes === undefined)
+      return { ...NOTHING, candidates: words.map((word) => ({ value: before + word, description: "" })) };
+  }
+  const { completes } = what;
+  switch (completes) {
+    case undefined:
+      return NOTHING;
+    case "command":
+      return commandsBelow(cursor, prefix);
+    case "directory":
+      return { ...NOTHING, paths: { kind: "directories", before } };
+    case "platform-file":
+      return platformOrFile(before, prefix);
+    case "file":
+    case "object":
+    case "target":
+      return { ...NOTHING, paths: { kind: "files", before } };
+    default: {
+      const live = {
+        what: completes,
+        prefix,
+        before,
+        netns: lastGiven(cursor, "netns"),
+        file: lastGiven(cursor, completes === "target-function" ? "target" : "object"),
+      };
+      return { ...NOTHING, live, open: completes === "object-global", candidates: typesFor(live) };
+    }
+  }
+}
+
+/** `FILE` or `linux/amd64=FILE`. */
+function platformOrFile(before: string, prefix: string): Completions {
+  const end = prefix.indexOf("=") + 1;
+  const platforms = end > 0 || !prefix.startsWith("linux/") ? [] : PLATFORMS.map((platform) => `${platform}=`);
+  const fitting = platforms.filter((word) => word.startsWith(prefix));
+  if (fitting.length === 0) return { ...NOTHING, paths: { kind: "files", before: before + prefix.slice(0, end) } };
+  return { ...NOTHING, open: true, candidates: fitting.map((word) => ({ value: before + word, description: "" })) };
+}
+
+/** Without an object to look into, the types are all that is known of a program to load. */
+function typesFor({ what, prefix, before, file }: LiveWanted): Candidate[] {
+  if (what !== "object-program" || file !== null) return [];
+  const types = PROGRAM_TYPES.map((type) => `${type}:`).filter((word) => word.startsWith(prefix));
+  return types.map((word) => ({ value: before + word, description: "" }));
+}
+
+/** `help attach <TAB>`: the words so far name a group. */
+function commandsBelow({ root, words }: Cursor, prefix: string): Completions {
+  let group: Node | null = root;
+  for (const word of words) group = group !== null && isGroup(group) ? childOf(group, word) : null;
+  if (group === null || !isGroup(group)) return NOTHING;
+  const candidates = group.children.map((each) => ({ value: each.name, description: each.summary }));
+  return { ...NOTHING, candidates: beginning(candidates, prefix) };
+}
+
+/** The last value that was given for what completes so, as an option or as a word. */
+function lastGiven({ command, given, slots, allWords }: Cursor, completes: Completion): string | null {
+  const flag = command?.flags.find((each) => each.completes === completes);
+  if (flag !== undefined) return given.get(flag.long)?.at(-1) || null;
+  const at = slots.findIndex((slot) => slot.completes === completes);
+  return allWords[at] || null;
+}

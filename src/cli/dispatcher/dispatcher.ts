@@ -1,0 +1,76 @@
+/** Commands on the chains of programs that share a hook. */
+import { DISPATCHER_TYPES } from "../../domain/dispatcher.ts";
+import { asking, defineCommand, ifGiven, required } from "../command.ts";
+import { parseIfindex, parseNsid, zeroForNone } from "../parse/number.ts";
+import { oneOf } from "../parse/word.ts";
+import { renderDispatcher, renderDispatcherList } from "../render/dispatcher.ts";
+
+const TYPE = required(
+  {
+    long: "type",
+    choices: DISPATCHER_TYPES,
+    anyCase: true,
+    doc: ["Required: Hook of the dispatcher.", "", "[possible values: xdp, tc-ingress, tc-egress]"],
+  },
+  oneOf("dispatcher type", DISPATCHER_TYPES),
+);
+const NSID = required(
+  { long: "nsid", completes: "dispatcher-nsid", doc: ["Required: Inode of the network namespace."] },
+  parseNsid,
+);
+const IFINDEX = required(
+  {
+    long: "ifindex",
+    completes: "dispatcher-ifindex",
+    doc: ["Required: Index of the interface in that namespace."],
+  },
+  parseIfindex,
+);
+const HOOK = { type: TYPE, nsid: NSID, ifindex: IFINDEX };
+
+export const listDispatchers = defineCommand({
+  fields: {
+    type: ifGiven(TYPE, {
+      doc: ["Optional: List dispatchers of one hook.", "", "[possible values: xdp, tc-ingress, tc-egress]"],
+      parse: zeroForNone(TYPE.parse),
+    }),
+    nsid: ifGiven(NSID, {
+      doc: ["Optional: List dispatchers of one network namespace, given by its inode."],
+      parse: zeroForNone(parseNsid),
+    }),
+    ifindex: ifGiven(IFINDEX, {
+      doc: ["Optional: List dispatchers of one interface index."],
+      parse: zeroForNone(parseIfindex),
+    }),
+  },
+  noun: {
+    examples: [
+      { does: "Every hook on which bpfman runs a chain", line: "bpfman dispatcher list" },
+      { does: "Chains of XDP programs, for scripts", line: "bpfman dispatcher list --type xdp -o json" },
+    ],
+  },
+  prepare: (request) =>
+    // As all empty lists of this grammar.
+    asking("dispatcher/list", request, (answer, styled) =>
+      answer.dispatchers.length === 0 ? "" : renderDispatcherList(answer, styled),
+    ),
+});
+
+export const getDispatcher = defineCommand({
+  fields: HOOK,
+  noun: {
+    words: ["type", "nsid", "ifindex"],
+    examples: [{ does: "The chain on a hook, first to last", line: "bpfman dispatcher get xdp 4026531840 2" }],
+  },
+  prepare: (request) => asking("dispatcher/get", request, renderDispatcher),
+});
+
+export const deleteDispatcher = defineCommand({
+  description: ["Detaches every member of a hook's chain at one stroke. Its programs stay loaded."],
+  fields: HOOK,
+  noun: {
+    words: ["type", "nsid", "ifindex"],
+    examples: [{ does: "Clear the XDP hook of an interface", line: "bpfman dispatcher delete xdp 4026531840 2" }],
+  },
+  prepare: (request) => asking("dispatcher/delete", request, () => ""),
+});

@@ -1,0 +1,183 @@
+/** The options that every command takes, before or after its name, and what they say together with the environment. */
+import { LOCK_TIMEOUT_DEFAULT_MS } from "../domain/limits.ts";
+import { LOG_LEVELS } from "../domain/log.ts";
+import type { Settings } from "../domain/settings.ts";
+import { type Field, optional, toggle, type Values } from "./command.ts";
+import { parseDuration } from "./parse/number.ts";
+import { LOG_LEVEL_DEFAULT, oneOf, parseLogLevel } from "./parse/word.ts";
+
+const OUTPUT_FORMATS = ["text", "json"] as const;
+export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
+
+const OUTPUT = optional(
+  {
+    long: "output",
+    short: "o",
+    metavar: "FORMAT",
+    choices: OUTPUT_FORMATS,
+    default: "text",
+    doc: ["How answers are written: text or json. Errors of the classic grammar follow."],
+  },
+  oneOf("output format", OUTPUT_FORMATS),
+);
+const ERROR_FORMAT = optional(
+  {
+    long: "error-format",
+    metavar: "FORMAT",
+    choices: OUTPUT_FORMATS,
+    env: "BPFMAN_ERROR_FORMAT",
+    default: "as --output in the classic grammar, text in the noun-verb grammar",
+    doc: ["How errors are written: text or json."],
+  },
+  oneOf("error format", OUTPUT_FORMATS),
+);
+const RUNTIME_DIR = optional({
+  long: "runtime-dir",
+  metavar: "DIR",
+  completes: "directory",
+  env: "BPFMAN_RUNTIME_DIR",
+  default: "/run/bpfman",
+  doc: ["Folder for pins, bytecode and the lock, which go with the boot."],
+});
+const STATE_DIR = optional({
+  long: "state-dir",
+  metavar: "DIR",
+  completes: "directory",
+  env: "BPFMAN_STATE_DIR",
+  default: "/var/lib/bpfman, or state/ in --runtime-dir when that is given",
+  doc: ["Folder of the database, which survives the boot."],
+});
+const CACHE_DIR = optional({
+  long: "cache-dir",
+  metavar: "DIR",
+  completes: "directory",
+  aliases: ["image-cache-dir"],
+  env: "BPFMAN_CACHE_DIR",
+  default: "/var/cache/bpfman, or cache/ in --runtime-dir when that is given",
+  doc: ["Folder of the bytecode images that were pulled.", "Newer bpfman's --image-cache-dir is the same."],
+});
+const CA_FILE = optional({
+  long: "ca-file",
+  metavar: "FILE",
+  completes: "file",
+  env: "BPFMAN_CA_FILE",
+  doc: ["Certificates in PEM that registries may have theirs from, besides those the system trusts."],
+});
+const CONFIG = optional({
+  long: "config",
+  metavar: "FILE",
+  completes: "file",
+  env: "BPFMAN_CONFIG",
+  default: "/etc/bpfman/bpfman.toml",
+  doc: ["Configuration file."],
+});
+const LOCK_TIMEOUT = optional(
+  {
+    long: "lock-timeout",
+    metavar: "DURATION",
+    env: "BPFMAN_LOCK_TIMEOUT",
+    default: "30s",
+    doc: [
+      "How long to wait for another bpfman that is changing things.",
+      "Numbers with ms, s, m or h, as in 1m30s; a bare number is seconds; 0 waits for ever.",
+    ],
+  },
+  parseDuration,
+  LOCK_TIMEOUT_DEFAULT_MS,
+);
+const LOG_LEVEL = optional(
+  {
+    long: "log-level",
+    metavar: "LEVEL",
+    choices: LOG_LEVELS,
+    aliases: ["log"],
+    env: "BPFMAN_LOG",
+    default: LOG_LEVEL_DEFAULT,
+    doc: [
+      "What is logged on stderr: off, error, warn, info, debug or trace.",
+      "Newer bpfman's --log is the same. Of several levels, as in info,manager=debug, the one that says most counts.",
+    ],
+  },
+  parseLogLevel,
+  LOG_LEVEL_DEFAULT,
+);
+const NO_COLOR = toggle({
+  long: "no-color",
+  env: "NO_COLOR",
+  doc: ["No colours. There are none when stdout is not a terminal, or TERM is dumb."],
+});
+export const HELP = toggle({
+  long: "help",
+  short: "h",
+  doc: ["Print help: -h the short one, --help the long one."],
+});
+/** Taken before any command only. */
+export const VERSION = toggle({ long: "version", short: "V", doc: ["Print the version."] });
+
+/** Every command has these, in the order of help. */
+export const GLOBALS = {
+  output: OUTPUT,
+  errorFormat: ERROR_FORMAT,
+  runtimeDir: RUNTIME_DIR,
+  stateDir: STATE_DIR,
+  cacheDir: CACHE_DIR,
+  configFile: CONFIG,
+  caFile: CA_FILE,
+  lockTimeoutMs: LOCK_TIMEOUT,
+  logLevel: LOG_LEVEL,
+  noColor: NO_COLOR,
+  help: HELP,
+};
+export type Globals = Values<typeof GLOBALS>;
+
+/** The global options next to a command's own, which win where both want the same letter (`-o` of a probe's offset). */
+export function globalsBeside(own: readonly Field[]): readonly Field[] {
+  const taken = new Set(own.map((flag) => flag.short));
+  return Object.values(GLOBALS).map((flag) => {
+    if (flag.short === undefined || !taken.has(flag.short)) return flag;
+    const { short: _, ...withoutShort } = flag;
+    return withoutShort;
+  });
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Unless the user or the terminal wants none. */
+export const showsColors = (env: Environment): boolean => !env.NO_COLOR && env.TERM !== "dumb";
+
+/** What the options among these values, by long names, say of where things are. */
+export function placesIn(given: ReadonlyMap<string, string>): Partial<Settings> {
+  const places = {
+    runtimeDir: given.get(RUNTIME_DIR.long),
+    stateDir: given.get(STATE_DIR.long),
+    cacheDir: given.get(CACHE_DIR.long),
+    configFile: given.get(CONFIG.long),
+  };
+  return Object.fromEntries(Object.entries(places).filter(([, value]) => value));
+}
+
+interface LineRead {
+  readonly args: readonly string[];
+  readonly env: Environment;
+  /** Null when the line is broken: then its words are looked at. */
+  readonly globals: Globals | null;
+  readonly noun: boolean;
+}
+
+/**
+ * How errors are written. Scripts of the noun-verb grammar look for `bpfman: error:` and for words with quotes in them,
+ * also where they asked for JSON; so there it takes an option of its own.
+ */
+export function errorFormatOf({ args, env, globals, noun }: LineRead): OutputFormat {
+  const seen = args.slice(0, args.includes("--") ? args.indexOf("--") : args.length);
+  const guess = ({ long, short }: Field): OutputFormat | undefined =>
+    OUTPUT_FORMATS.find((format) =>
+      seen.some((arg, at) => {
+        if ([`--${long}=${format}`, `-${short}=${format}`, `-${short}${format}`].includes(arg)) return true;
+        return (arg === `--${long}` || arg === `-${short}`) && seen[at + 1] === format;
+      }),
+    );
+  const asked = globals === null ? guess(ERROR_FORMAT) || env.BPFMAN_ERROR_FORMAT || null : globals.errorFormat;
+  const output = globals === null ? guess(OUTPUT) : globals.output;
+  return (asked ?? (noun ? null : output)) === "json" ? "json" : "text";
+}

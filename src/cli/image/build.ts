@@ -1,0 +1,226 @@
+/** Commands that make images from object files. */
+import { BYTECODE_SLOTS, PLATFORMS, platformOf, slotOfPlatform } from "../../domain/bytecode-slot.ts";
+import { CONTAINER_TOOLS } from "../../domain/container-tool.ts";
+import { BpfmanError } from "../../errors/error.ts";
+import { didYouMean } from "../../errors/suggest.ts";
+import { asking, defineCommand, type Field, flagUsage, optional, several, type Values } from "../command.ts";
+import { oneOf } from "../parse/word.ts";
+import { renderBuildArgs, renderImageBuild } from "../render/image-build.ts";
+
+const BYTECODE = optional({
+  long: "bytecode",
+  short: "b",
+  completes: "file",
+  doc: [
+    "Optional: bytecode file to use for building the image assuming host architecture.",
+    "Example: -b ./examples/go-xdp-counter/bpf_x86_bpfel.o",
+  ],
+});
+
+const PROJECT = optional({
+  long: "cilium-ebpf-project",
+  short: "c",
+  completes: "directory",
+  doc: [
+    "Optional: If specified pull multi-arch bytecode files from a cilium/ebpf formatted project",
+    "where the bytecode files all contain a standard bpf_<GOARCH>_<(el/eb)>.o tag.",
+    "Example: --cilium-ebpf-project ./examples/go-xdp-counter",
+  ],
+});
+
+type SlotName = `bc-${string}`;
+
+/** One option for each platform. */
+const SLOTS = BYTECODE_SLOTS.map((slot) => {
+  const order = slot.byteOrder === "little" ? "el" : "eb";
+  const name: SlotName = `bc-${slot.architecture}-${order}`;
+  const field = optional({
+    long: name,
+    completes: "file",
+    doc: [
+      `Optional: bytecode file to use for building the image assuming ${slot.architecture} architecture.`,
+      `Example: --${name} ./examples/go-xdp-counter/bpf_${slot.fileWords[0]}_bpf${order}.o`,
+    ],
+  });
+  return { name, field, platform: platformOf(slot) };
+});
+
+/** The noun-verb grammar's way to name them. */
+const FILES = several({
+  takes: "list",
+  long: "bytecode",
+  grammar: "noun",
+  completes: "platform-file",
+  doc: [
+    "Bytecode file for the host's architecture, or several with the platform of each.",
+    "Example: linux/amd64=bpf_x86_bpfel.o linux/s390x=bpf_s390_bpfeb.o",
+  ],
+});
+
+const OBJECTS = Object.assign(
+  { files: FILES, bytecode: BYTECODE, project: PROJECT },
+  Object.fromEntries(SLOTS.map(({ name, field }) => [name, field])) as Record<SlotName, typeof BYTECODE>,
+);
+
+/** `FILE`, or `PLATFORM=FILE...`, in the shape of a request. Throws USAGE. */
+function readWords(words: readonly string[]) {
+  const mapped = words.flatMap((word) => {
+    const [, platform, file] = /^([^=]*\/[^=]*)=(.*)$/s.exec(word) ?? [];
+    return platform === undefined || file === undefined ? [] : [{ platform, file }];
+  });
+  for (const [at, { platform, file }] of mapped.entries()) {
+    if (file === "") throw new BpfmanError("USAGE", `the bytecode file for ${platform} is missing`);
+    if (slotOfPlatform(platform) === null) {
+      const hint = didYouMean(platform, PLATFORMS) ?? `platforms are ${PLATFORMS.join(", ")}`;
+      throw new BpfmanError("USAGE", `unknown platform "${platform}"`, { hint });
+    }
+    if (mapped.findIndex((other) => other.platform === platform) < at) {
+      throw new BpfmanError("USAGE", `platform ${platform} is given more than once`);
+    }
+  }
+  if (mapped.length === words.length) return { file: null, project: null, files: mapped };
+  const [file = "", second] = words;
+  if (second === undefined) return { file, project: null, files: null };
+  throw new BpfmanError("USAGE", "several bytecode files need the platform of each", {
+    hint: "write linux/ARCHITECTURE=FILE for each: an object file does not say for which architecture it was made",
+  });
+}
+
+/** The `bytecode` of a request, from options or words. Throws USAGE unless exactly one of the ways is taken. */
+function readBytecode(values: Values<typeof OBJECTS>, words: readonly string[]) {
+  const { bytecode: file, project } = values;
+  const slots = SLOTS.flatMap(({ name, field, platform }) => {
+    const path = values[name] ?? null;
+    return path === null ? [] : [{ field, entry: { platform, file: path } }];
+  });
+  const given: Field[] = [...(file === null ? [] : [BYTECODE]), ...(project === null ? [] : [PROJECT])];
+  if (words.length > 0) {
+    const option = [...given, ...slots.map(({ field }) => field)][0];
+    if (option === undefined) return readWords(words);
+    throw new BpfmanError("USAGE", `"${flagUsage(option)}" cannot be used with bytecode file "${words[0]}"`);
+  }
+  const [first, second] = [...given, ...slots.slice(0, 1).map(({ field }) => field)];
+  if (first === undefined) {
+    throw new BpfmanError("USAGE", "no bytecode file was given", {
+      hint: `name a file, or linux/ARCHITECTURE=FILE for each platform; or give ${flagUsage(PROJECT)}`,
+    });
+  }
+  if (second !== undefined) {
+    throw new BpfmanError("USAGE", `"${flagUsage(first)}" cannot be used with "${flagUsage(second)}"`);
+  }
+  return { file, project, files: slots.length === 0 ? null : slots.map(({ entry }) => entry) };
+}
+
+export const generateBuildArgs = defineCommand({
+  description: [
+    "Prints the build arguments that a Containerfile for bytecode images takes: where each bytecode file is, and the",
+    "image's labels with the programs and maps of the first one.",
+  ],
+  fields: OBJECTS,
+  classic: {
+    words: ["files"],
+    examples: [
+      {
+        does: "Show the build arguments for two platforms",
+        line: "bpfman image generate-build-args --bc-amd64-el bpf_x86_bpfel.o --bc-s390x-eb bpf_s390_bpfeb.o",
+      },
+      {
+        does: "The same in the noun-verb grammar",
+        line: "bpfman image generate-build-args linux/amd64=bpf_x86_bpfel.o linux/s390x=bpf_s390_bpfeb.o",
+      },
+    ],
+  },
+  prepare: (values) =>
+    asking("image/generateBuildArgs", { bytecode: readBytecode(values, values.files) }, renderBuildArgs),
+});
+
+const TAG = optional({
+  long: "tag",
+  short: "t",
+  doc: [
+    "Required: Name and optionally a tag in the name:tag format.",
+    "Example: --tag quay.io/bpfman-bytecode/xdp_pass:latest",
+  ],
+});
+
+const CONTAINER_FILE = optional({
+  long: "container-file",
+  short: "f",
+  completes: "file",
+  doc: [
+    "Optional: Dockerfile to use for building the image, with docker or podman.",
+    "Without it no container tool is needed: bpfman puts the image together and pushes it.",
+    "Example: --container-file Containerfile.bytecode",
+  ],
+});
+
+const RUNTIME = optional(
+  {
+    long: "runtime",
+    short: "r",
+    choices: CONTAINER_TOOLS,
+    doc: [
+      "Optional: Container runtime to use with --container-file, works with docker or podman,",
+      "defaults to docker where that has buildx.",
+      "Example: --runtime podman",
+    ],
+  },
+  oneOf("container runtime", CONTAINER_TOOLS),
+);
+
+/** The noun-verb grammar's place for the tag. */
+const REFERENCE = optional({
+  long: "image",
+  grammar: "noun",
+  doc: ["Name and optionally a tag, unless --tag gives it.", "Example: quay.io/bpfman-bytecode/xdp_pass:latest"],
+});
+
+export const buildImage = defineCommand({
+  description: [
+    "Build an eBPF bytecode image from local bytecode objects and push to a registry.",
+    "",
+    "Credentials are those that docker or podman stored at login. A pointer to at least one bytecode file must be",
+    "included, which can be passed in several ways. Use either:",
+    "",
+    "* --bytecode: for a single bytecode built for the host architecture.",
+    "",
+    "* --cilium-ebpf-project: for a cilium/ebpf project directory which contains",
+    "  multiple object files for different architectures.",
+    "",
+    "* --bc-386-el .. --bc-s390x-eb: to add one or more architecture specific bytecode files.",
+  ],
+  fields: { reference: REFERENCE, tag: TAG, containerFile: CONTAINER_FILE, runtime: RUNTIME, ...OBJECTS },
+  classic: {
+    words: ["reference", "files"],
+    examples: [
+      {
+        does: "Publish one object file, without a container tool",
+        line: "bpfman image build -t quay.io/acme/counter:v1 -b bpf_x86_bpfel.o",
+      },
+      {
+        does: "Publish for two platforms",
+        line: "bpfman image build -t quay.io/acme/counter:v1 --bc-amd64-el x86.o --bc-s390x-eb s390.o",
+      },
+      {
+        does: "The same in the noun-verb grammar",
+        line: "bpfman image build quay.io/acme/counter:v1 linux/amd64=x86.o linux/s390x=s390.o",
+      },
+      {
+        does: "Build with podman from a Containerfile",
+        line: "bpfman image build -f Containerfile.bytecode -r podman -t quay.io/acme/counter:v1 -b bpf_x86_bpfel.o",
+      },
+    ],
+  },
+  prepare(values) {
+    const { reference, runtime, containerFile } = values;
+    // With --tag, the first word is a file as well.
+    const files = [...(values.tag === null || reference === null ? [] : [reference]), ...values.files];
+    const tag = values.tag ?? reference;
+    if (tag === null) throw new BpfmanError("USAGE", `"bpfman image build" needs ${flagUsage(TAG)}`);
+    if (runtime !== null && containerFile === null) {
+      throw new BpfmanError("USAGE", '"--runtime <RUNTIME>" needs "--container-file <CONTAINER_FILE>"');
+    }
+    const request = { tag, bytecode: readBytecode(values, files), containerFile, runtime, contextFolder: null };
+    return asking("image/build", request, renderImageBuild);
+  },
+});

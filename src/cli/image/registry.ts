@@ -1,0 +1,141 @@
+/** Commands on images in registries. */
+import { BpfmanError } from "../../errors/error.ts";
+import { asking, defineCommand, type Field, optional, several, toggle } from "../command.ts";
+import { renderInspected, renderPulled, renderVerified } from "../render/image.ts";
+import { IMAGE_URL, imageRequest, PULLED, REGISTRY_AUTH } from "./fields.ts";
+
+export const pullImage = defineCommand({
+  fields: PULLED,
+  classic: {
+    examples: [
+      {
+        does: "Put an image into the cache, so that it can be loaded without a network",
+        line: "bpfman image pull --image-url quay.io/bpfman-bytecode/xdp_pass:latest",
+      },
+      {
+        does: "Ask the registry even if it is there, with a login",
+        line: "bpfman image pull -i localhost:5000/counter:v1 -p Always -r dXNlcjpwYXNzd29yZA==",
+      },
+    ],
+  },
+  prepare: (values) => asking("image/pull", imageRequest(values), renderPulled),
+});
+
+export const inspectImage = defineCommand({
+  fields: { url: IMAGE_URL, registryAuth: REGISTRY_AUTH },
+  // As newer bpfman, whose command this is.
+  output: "json",
+  noun: {
+    words: ["url"],
+    examples: [
+      {
+        does: "Show programs, maps and layers of an image, for each platform that it has",
+        line: "bpfman image inspect quay.io/bpfman-bytecode/xdp_pass:latest",
+      },
+    ],
+  },
+  prepare: (request) => asking("image/inspect", request, renderInspected),
+});
+
+const ALLOW_UNSIGNED = toggle({
+  long: "allow-unsigned",
+  doc: [
+    "Optional: Accept an image that has no signature, with a warning.",
+    "An image with signatures of which none is trusted is refused all the same.",
+  ],
+});
+const IDENTITY = optional({
+  long: "certificate-identity",
+  doc: [
+    "Optional: Identity that the signer's certificate must name.",
+    "An e-mail address, or the URI of a workflow. Needs an issuer. With an identity or",
+    "a key, the signers of the configuration do not count.",
+    "Example: --certificate-identity dev@example.com",
+  ],
+});
+const IDENTITY_REGEXP = optional({
+  long: "certificate-identity-regexp",
+  doc: [
+    "Optional: Regular expression for the identity, which must match all of it.",
+    "In RE2's syntax, as cosign's.",
+    'Example: --certificate-identity-regexp "https://github.com/acme/.*"',
+  ],
+});
+const ISSUER = optional({
+  long: "certificate-oidc-issuer",
+  doc: [
+    "Optional: Issuer that must have vouched for the identity.",
+    "Example: --certificate-oidc-issuer https://token.actions.githubusercontent.com",
+  ],
+});
+const ISSUER_REGEXP = optional({
+  long: "certificate-oidc-issuer-regexp",
+  doc: ["Optional: Regular expression for the issuer, which must match all of it."],
+});
+const KEY = several({
+  takes: "list",
+  long: "key",
+  completes: "file",
+  doc: [
+    "Optional: Public keys in PEM, one of which must have made the signature.",
+    "Such a signature is checked without any network but the registry's.",
+    "Example: --key cosign.pub",
+  ],
+});
+const TRUSTED_ROOT = optional({
+  long: "trusted-root",
+  completes: "file",
+  doc: [
+    "Optional: Authorities and logs to check certificates against.",
+    'A file as "cosign trusted-root create" writes it, instead of Sigstore\'s public one.',
+  ],
+});
+
+export const verifyImage = defineCommand({
+  fields: {
+    url: IMAGE_URL,
+    registryAuth: REGISTRY_AUTH,
+    allowUnsigned: ALLOW_UNSIGNED,
+    identity: IDENTITY,
+    identityRegexp: IDENTITY_REGEXP,
+    issuer: ISSUER,
+    issuerRegexp: ISSUER_REGEXP,
+    trustedKeys: KEY,
+    trustedRoot: TRUSTED_ROOT,
+  },
+  noun: {
+    words: ["url"],
+    examples: [
+      {
+        does: "Check an image against the signers of the configuration",
+        line: "bpfman image verify quay.io/bpfman-bytecode/xdp_pass:latest",
+      },
+      {
+        does: "Check that a workflow of a project signed it",
+        line: 'bpfman image verify ghcr.io/acme/xdp:v1 --certificate-identity-regexp "https://github.com/acme/.*" --certificate-oidc-issuer https://token.actions.githubusercontent.com',
+      },
+      { does: "Check that a key signed it", line: "bpfman image verify localhost:5000/counter:v1 --key cosign.pub" },
+    ],
+  },
+  prepare({ identity: exactly, identityRegexp, issuer: from, issuerRegexp, ...request }) {
+    const identity = match([IDENTITY, exactly], [IDENTITY_REGEXP, identityRegexp]);
+    const issuer = match([ISSUER, from], [ISSUER_REGEXP, issuerRegexp]);
+    if ((identity === null) !== (issuer === null)) {
+      throw new BpfmanError("USAGE", "an identity and an issuer go together", {
+        hint: `give both, as --${IDENTITY.long} and --${ISSUER.long}, or with their regular expressions`,
+      });
+    }
+    const trustedIdentities = identity === null ? [] : [{ identity, issuer }];
+    return asking("image/verify", { ...request, trustedIdentities }, renderVerified);
+  },
+});
+
+type Stated = readonly [option: Field, value: string | null];
+
+function match([whole, exact]: Stated, [pattern, regexp]: Stated) {
+  if (exact !== null && regexp !== null) {
+    throw new BpfmanError("USAGE", `--${whole.long} and --${pattern.long} cannot be given together`);
+  }
+  if (exact !== null) return { exact };
+  return regexp === null ? null : { regexp };
+}

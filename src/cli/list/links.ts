@@ -1,0 +1,62 @@
+import { PROGRAM_TYPES } from "../../domain/kinds.ts";
+import { asking, defineCommand, ifGiven, several, vary } from "../command.ts";
+import { PROGRAM_ID } from "../fields.ts";
+import { oneOf } from "../parse/word.ts";
+import { renderLinkList } from "../render/lists.ts";
+import { APPLICATION, METADATA_SELECTOR, printList, PROGRAM_TYPE, QUIET } from "./fields.ts";
+
+const KIND = several(
+  {
+    takes: "commas",
+    long: "kind",
+    choices: PROGRAM_TYPES,
+    anyCase: true,
+    doc: ["Optional: Only links of these kinds.", "Example: --kind xdp,kretprobe"],
+  },
+  oneOf("link kind", PROGRAM_TYPES),
+);
+
+export const listLinks = defineCommand({
+  fields: {
+    quiet: QUIET,
+    programId: ifGiven(PROGRAM_ID, { doc: ["Optional: Only links of this program."] }),
+    kinds: KIND,
+    application: vary(APPLICATION, {
+      doc: ["Optional: List links attached under the same application tag.", "Example: --application go-app"],
+    }),
+    programType: vary(PROGRAM_TYPE, {
+      doc: [
+        "Optional: List links with a specific program type",
+        "Example: --program-type xdp",
+        "",
+        "[possible values: probe, tc, tracing, tracepoint, xdp]",
+        "",
+        "bpfman's own types work as well: tcx, kprobe, kretprobe, uprobe,",
+        "uretprobe, fentry, fexit.",
+      ],
+    }),
+    metadataSelector: METADATA_SELECTOR,
+  },
+  classic: {
+    options: ["application", "programType", "metadataSelector"],
+    examples: [
+      { does: "Links of one application", line: "bpfman list links --application go-app" },
+      { does: "Links of XDP programs, for scripts", line: "bpfman list links --program-type xdp -o json" },
+    ],
+  },
+  noun: {
+    options: ["quiet", "programId", "kinds", "programType", "application", "metadataSelector"],
+    examples: [
+      { does: "Links of one program", line: "bpfman link list --program-id 63178" },
+      { does: "Ids of XDP links, for scripts", line: "bpfman link list -q --kind xdp" },
+    ],
+  },
+  prepare({ quiet, programId, kinds, programType, ...filters }, noun) {
+    if (!noun) return asking("link/list", { ...filters, programType: programType[0] ?? null }, renderLinkList);
+    const request = { ...filters, programId, programType, exactTypes: true, ...(kinds.length === 0 ? {} : { kinds }) };
+    return async (session) => {
+      const answer = await session.invoke("link/list", request);
+      printList(session, answer, { quiet, ids: answer.links.map((link) => link.id), text: renderLinkList });
+    };
+  },
+});

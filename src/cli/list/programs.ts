@@ -1,0 +1,90 @@
+import { BpfmanError } from "../../errors/error.ts";
+import { defineCommand, optional, several, toggle } from "../command.ts";
+import { ALL } from "../fields.ts";
+import { renderProgramList } from "../render/lists.ts";
+import {
+  APPLICATION,
+  FILTER_WORDS,
+  METADATA_SELECTOR,
+  parseFilterWord,
+  printList,
+  PROGRAM_TYPE,
+  QUIET,
+} from "./fields.ts";
+
+const ATTACHED = toggle({ long: "attached", doc: ["Optional: Only programs that have links."] });
+const UNATTACHED = toggle({ long: "unattached", doc: ["Optional: Only programs without links."] });
+const TYPE = several(
+  {
+    takes: "commas",
+    long: "type",
+    choices: FILTER_WORDS,
+    anyCase: true,
+    doc: ["Optional: The same as --program-type.", "Example: --type xdp,kprobe"],
+  },
+  parseFilterWord,
+);
+const SELECTOR = optional({
+  long: "selector",
+  short: "l",
+  doc: [
+    "Optional: Only programs whose metadata this holds for.",
+    "Terms are key=value, key!=value, key in (a,b), key notin (a,b), key, !key,",
+    "key>1, key<1, separated by commas; all must hold.",
+    "Example: --selector 'app=web,tier!=1'",
+  ],
+});
+export const listPrograms = defineCommand({
+  fields: {
+    quiet: QUIET,
+    attached: ATTACHED,
+    unattached: UNATTACHED,
+    type: TYPE,
+    programType: PROGRAM_TYPE,
+    application: APPLICATION,
+    metadataSelector: METADATA_SELECTOR,
+    selector: SELECTOR,
+    all: ALL,
+  },
+  classic: {
+    options: ["programType", "application", "metadataSelector", "all"],
+    examples: [
+      { does: "Programs of one application", line: "bpfman list programs --application go-app" },
+      { does: "Every program in the kernel, also those that bpfman did not load", line: "bpfman list programs --all" },
+    ],
+  },
+  noun: {
+    examples: [
+      {
+        does: "Programs of two types that are attached somewhere",
+        line: "bpfman program list --type xdp,tc --attached",
+      },
+      {
+        does: "Ids of the programs of an application, for scripts",
+        line: "bpfman program list -q --application go-app",
+      },
+      { does: "By metadata", line: "bpfman program list -l app=web,tier!=1" },
+    ],
+  },
+  prepare({ quiet, attached, unattached, type, programType, selector, ...filters }, noun) {
+    if (attached && unattached) {
+      throw new BpfmanError("USAGE", "--attached and --unattached are mutually exclusive");
+    }
+    const request = noun
+      ? {
+          ...filters,
+          programType: [...type, ...programType],
+          exactTypes: true,
+          selector,
+          attached: attached || unattached ? attached : null,
+        }
+      : { ...filters, programType: programType[0] ?? null };
+    return async (session) => {
+      const view = session.output === "json" && !quiet ? "full" : "summary";
+      const answer = await session.invoke("program/list", { ...request, view });
+      const ids = answer.programs.map((program) => program.program_id);
+      if (noun) printList(session, answer, { quiet, ids, text: renderProgramList });
+      else session.print(answer, renderProgramList);
+    };
+  },
+});

@@ -1,0 +1,142 @@
+/**
+ * Turns the two dialects of a command line into canonical options, `--programs=a --programs=b`, which cleye reads. The
+ * classic grammar is written as clap takes it: `--flag value`, `--flag=value`, `-f value`, `-fvalue`, `-f=value`, switches
+ * in one word, several values behind one option, and negative numbers as values. The noun-verb grammar is written as
+ * Go's kong takes it besides: the last of several values counts, an empty one stands for none, and a switch may have one.
+ *
+ * What cannot be understood is passed on as it is: here nothing is judged.
+ */
+import type { Field } from "../command.ts";
+
+/** A command line that is being read. */
+export interface Tokens {
+  readonly all: readonly string[];
+  /** Index of the token that is read next. */
+  next: number;
+  /** After `--`: everything that follows is a word. */
+  literal: boolean;
+}
+
+/** One value of an option. */
+export interface Option {
+  /** Null for one that is not known. */
+  readonly field: Field | null;
+  /** Its name as it stands on the line: `--path` or `-p`. */
+  readonly written: string;
+  /** Null for a switch, and where a value is missing. */
+  readonly value: string | null;
+  /** The value stands in the option's own word. */
+  readonly attached: boolean;
+}
+
+/** What may stand at a place of the line. */
+export interface Dialect {
+  readonly known: readonly Field[];
+  /** The line is one of the noun-verb grammar, as far as it was read. */
+  readonly noun: boolean;
+}
+
+/** Whether a token starts an option. A negative number does not: no option is a digit. */
+export const looksLikeFlag = (token: string): boolean =>
+  token.length > 1 && token.startsWith("-") && !"0123456789".includes(token.charAt(1));
+
+/** The option that is written so, in front of `=`. */
+export const named = (known: readonly Field[], written: string): Field | null =>
+  known.find(({ long, short, aliases = [] }) =>
+    written.startsWith("--") ? [long, ...aliases].some((name) => `--${name}` === written) : `-${short}` === written,
+  ) ?? null;
+
+export const canonicalWord = ({ field, value }: Option): string =>
+  value === null ? `--${field?.long}` : `--${field?.long}=${value}`;
+
+/** A choice as the noun-verb grammar takes it: letter case and spaces around it do not count. */
+export const inAnyCase = (field: Field, value: string): string =>
+  field.anyCase === true ? value.trim().toLowerCase() : value;
+
+/** Reads the option at the cursor with its values, and adds what it says to what was read before. */
+export function takeOption(tokens: Tokens, { known, noun }: Dialect, options: Option[]): void {
+  const token = tokens.all[tokens.next++] ?? "";
+  /** Whether an option goes on in the same word: only behind a switch, which has no value there. */
+  const take = (written: string, attachedTo: (field: Field) => string | null): boolean => {
+    const field = named(known, written);
+    if (field === null) {
+      options.push({ field, written, value: null, attached: false });
+      return false;
+    }
+    const attached = attachedTo(field);
+    const given =
+      attached === null ? following(tokens, field, written) : [{ field, written, value: attached, attached: true }];
+    if (noun) addAsKong(options, field, given);
+    else addAsClap(options, field, given);
+    return field.takes === "nothing" && attached === null;
+  };
+  if (token.startsWith("--")) {
+    const [written = ""] = token.split("=", 1);
+    take(written, () => (token === written ? null : token.slice(written.length + 1)));
+    return;
+  }
+  // `-abc`: switches, the last of which may be an option whose value is the rest or the next token.
+  const letters = [...token.slice(1)];
+  for (const [at, letter] of letters.entries()) {
+    const rest = letters.slice(at + 1).join("");
+    const goesOn = take(`-${letter}`, ({ takes }) =>
+      rest === "" || (takes === "nothing" && !rest.startsWith("=")) ? null : rest.replace(/^=/, ""),
+    );
+    if (!goesOn) return;
+  }
+}
+
+/** The tokens behind an option that are its values. */
+function following(tokens: Tokens, field: Field, written: string): Option[] {
+  const most = { nothing: 0, one: 1, commas: 1, list: Number.POSITIVE_INFINITY }[field.takes];
+  const values: Option[] = [];
+  while (values.length < most) {
+    const value = tokens.all[tokens.next];
+    if (value === undefined || looksLikeFlag(value)) break;
+    values.push({ field, written, value, attached: false });
+    tokens.next++;
+  }
+  return values.length > 0 ? values : [{ field, written, value: null, attached: false }];
+}
+
+const pieces = (option: Option, values: readonly string[]): Option[] =>
+  values.map((value) => ({ ...option, value, attached: false }));
+
+function addAsClap(options: Option[], field: Field, given: readonly Option[]): void {
+  for (const option of given) {
+    if (field.takes === "commas" && option.value) options.push(...pieces(option, option.value.split(",")));
+    else options.push(option);
+  }
+}
+
+const ON: readonly string[] = ["true", "yes", "1"];
+const OFF: readonly string[] = ["false", "no", "0"];
+
+function addAsKong(options: Option[], field: Field, given: readonly Option[]): void {
+  const once = field.takes === "nothing" || field.takes === "one";
+  if (once) options.splice(0, options.length, ...options.filter((option) => option.field?.long !== field.long));
+  for (const option of given) {
+    const { value } = option;
+    if (field.takes === "nothing" && value !== null) {
+      if (!OFF.includes(value)) options.push(ON.includes(value) ? { ...option, value: null } : option);
+    } else if (value === null) options.push(option);
+    else if (field.takes === "commas") {
+      options.push(
+        ...pieces(
+          option,
+          splitAtCommas(value).map((piece) => inAnyCase(field, piece)),
+        ),
+      );
+    } else if (value !== "" || !once) options.push({ ...option, value: inAnyCase(field, value) });
+  }
+}
+
+/** `\,` is a comma within a value; nothing behind the last comma is no value. */
+function splitAtCommas(text: string): string[] {
+  const parts = [""];
+  for (const [piece] of text.matchAll(/\\.|./gs)) {
+    if (piece === ",") parts.push("");
+    else parts.push(`${parts.pop()}${piece === "\\," ? "," : piece}`);
+  }
+  return parts.at(-1) === "" ? parts.slice(0, -1) : parts;
+}

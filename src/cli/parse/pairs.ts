@@ -1,0 +1,77 @@
+/** KEY=VALUE and NAME=HEX pairs on the command line. */
+import type { Metadata } from "../../domain/program.ts";
+import { BpfmanError } from "../../errors/error.ts";
+
+export type Pair = readonly [name: string, value: string];
+
+/** All pairs, the last one of a name: as the noun-verb grammar takes them. */
+export const lastOfEach = (pairs: readonly Pair[]): Readonly<Record<string, string>> => Object.fromEntries(pairs);
+
+/** A pair of metadata, split at the first `=`. Throws INVALID_METADATA. */
+export function parseMetadata(text: string): Pair {
+  const equals = text.indexOf("=");
+  if (equals >= 1) return [text.slice(0, equals), text.slice(equals + 1)];
+  const [, before, after] = /^([^:=]+):([^:=]+)$/.exec(text) ?? [];
+  throw new BpfmanError("INVALID_METADATA", `invalid metadata "${text}": must be KEY=VALUE`, {
+    ...(before === undefined ? {} : { hint: `write "${before}=${after}"` }),
+  });
+}
+
+/** The same in the noun-verb grammar: spaces around a key do not count. */
+export const parseNounMetadata = (text: string): Pair =>
+  parseMetadata(text.replace(/^([^=]*)=/, (_, key: string) => `${key.trim()}=`));
+
+/** A key with two different values is a mistake. Throws INVALID_METADATA. */
+export function gatherMetadata(pairs: readonly Pair[]): Metadata {
+  const metadata = new Map<string, string>();
+  for (const [key, value] of pairs) {
+    const before = metadata.get(key);
+    if (before !== undefined && before !== value) {
+      throw new BpfmanError("INVALID_METADATA", `metadata key "${key}" is given twice: "${before}" and "${value}"`);
+    }
+    metadata.set(key, value);
+  }
+  return Object.fromEntries(metadata);
+}
+
+/** `--global` values NAME=HEX: hex digits as written. Throws INVALID_GLOBAL. */
+export function parseGlobal(text: string): Pair {
+  const wrong = (why: string, hint?: string): BpfmanError =>
+    new BpfmanError("INVALID_GLOBAL", `invalid global "${text}": ${why}`, hint === undefined ? {} : { hint });
+
+  const equals = text.indexOf("=");
+  if (equals < 0) throw wrong("must be NAME=HEX, as in LIMIT=0A000000");
+  const [name, hex] = [text.slice(0, equals), text.slice(equals + 1)];
+  if (name === "") throw wrong("the name is missing; must be NAME=HEX");
+  if (hex === "") throw wrong("the value is missing; must be NAME=HEX");
+  if (/^0[xX]/.test(hex)) throw wrong("hex digits are written without 0x", `write "${name}=${hex.slice(2)}"`);
+  const foreign = /[^0-9a-fA-F]/u.exec(hex);
+  if (foreign !== null) throw wrong(`"${foreign[0]}" is no hex digit`);
+  if (hex.length % 2 === 1) {
+    throw wrong(
+      `${hex.length} hex digits are no whole number of bytes`,
+      "write two digits for each byte of the variable",
+    );
+  }
+  return [name, hex];
+}
+
+/** The same in the noun-verb grammar: `0x` and spaces may stand before the digits. */
+export function parseNounGlobal(text: string): Pair {
+  const [name = "", ...rest] = text.split("=");
+  const hex = rest
+    .join("=")
+    .trim()
+    .replace(/^0[xX](?=.)/, "");
+  return parseGlobal(rest.length === 0 ? text : `${name.trim()}=${hex}`);
+}
+
+/** Throws INVALID_GLOBAL for a name that is given twice. */
+export function gatherGlobals(pairs: readonly Pair[]): Readonly<Record<string, string>> {
+  const globals = new Map<string, string>();
+  for (const [name, hex] of pairs) {
+    if (globals.has(name)) throw new BpfmanError("INVALID_GLOBAL", `global "${name}" is given more than once`);
+    globals.set(name, hex);
+  }
+  return Object.fromEntries(globals);
+}

@@ -1,0 +1,66 @@
+/** The values of a command line's fields, typed: by cleye, which reads canonical options and words. */
+import type { Field, Fields, Values } from "../command.ts";
+import { canonicalWord, inAnyCase, type Option } from "./canonical.ts";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What a line gives: only options that are known, no more words than there are places for. */
+export interface Given {
+  /** The fields that words are for, in order; the last one may take several. */
+  readonly places: readonly Field[];
+  readonly words: readonly string[];
+  readonly options: readonly Option[];
+  readonly noun: boolean;
+  readonly env: Environment;
+}
+
+/**
+ * The values of these fields; an option that is not given has that of its environment variable, unless that is empty.
+ * Throws what their parsers throw.
+ */
+export async function readValues<F extends Fields>(fields: F, { env, ...given }: Given): Promise<Values<F>> {
+  const parsed = await parse(fields, given);
+  const entries = Object.entries(fields).map(([name, field]) => {
+    const items = parsed.get(field) ?? [];
+    const stated = field.env === undefined ? undefined : env[field.env];
+    return [name, field.gather(items.length === 0 && stated ? [field.parse(stated, ` in ${field.env}`)] : items)];
+  });
+  return Object.fromEntries(entries);
+}
+
+/**
+ * What is given for each field. cleye's help and version are off, nothing is required of it, and it sees no option that it
+ * does not know, so that it neither prints nor ends the process.
+ */
+async function parse(
+  fields: Fields,
+  { places, words, options, noun }: Omit<Given, "env">,
+): Promise<ReadonlyMap<Field, readonly unknown[]>> {
+  const entries = Object.entries(fields);
+  const parameters = places.flatMap((place) => entries.filter(([, field]) => field === place));
+  const flags = entries.flatMap(([, field]) => (places.includes(field) ? [] : [field]));
+  const own = options.filter(({ field }) => flags.some(({ long }) => long === field?.long));
+  // Where nothing was given, nothing has to be fetched that could parse it.
+  if (own.length === 0 && (parameters.length === 0 || words.length === 0)) return new Map();
+
+  const { cli } = await import("cleye");
+  const typeOf = (field: Field) => (field.takes === "nothing" ? Boolean : (text: string) => field.parse(text, ""));
+  const parsed = cli(
+    {
+      help: false,
+      flags: Object.fromEntries(flags.map((field) => [field.long, { type: [typeOf(field)] as const }])),
+      parameters: parameters.map(([name, { takes }]) => `[${name}${takes === "list" ? "..." : ""}]`),
+    },
+    undefined,
+    // Everything behind `--` is a word to cleye, also `-5`.
+    [...own.map(canonicalWord), "--", ...words],
+  );
+  const texts = parsed._ as unknown as Readonly<Record<string, string | readonly string[] | undefined>>;
+  return new Map([
+    ...flags.map((field) => [field, parsed.flags[field.long] as readonly unknown[]] as const),
+    ...parameters.map(([name, field]) => {
+      const given = [texts[name] ?? []].flat();
+      return [field, given.map((text) => field.parse(noun ? inAnyCase(field, text) : text, ""))] as const;
+    }),
+  ]);
+}

@@ -1,0 +1,51 @@
+/** Words of a list on the command line: directions, types, levels. */
+import { LOG_LEVELS, type LogLevel } from "../../domain/log.ts";
+import type { ErrorCode } from "../../errors/codes.ts";
+import { BpfmanError } from "../../errors/error.ts";
+import { didYouMean } from "../../errors/suggest.ts";
+
+interface Choice<Word extends string> {
+  /** What the word is, for the message: `direction`. */
+  readonly what: string;
+  readonly words: readonly Word[];
+  readonly code: ErrorCode;
+}
+
+/** One of the words that are allowed, exactly as written. The error lists them all. */
+export function parseWord<Word extends string>(text: string, { what, words, code }: Choice<Word>): Word {
+  const found = words.find((word) => word === text);
+  if (found !== undefined) return found;
+  const hint = text.includes(",") ? "one word is expected, without commas" : didYouMean(text, words);
+  throw new BpfmanError(code, `invalid ${what} "${text}": must be one of ${words.join(", ")}`, {
+    details: { value: text, expected: words },
+    ...(hint === null ? {} : { hint }),
+  });
+}
+
+/** A parser of such words. */
+export const oneOf =
+  <Word extends string>(what: string, words: readonly Word[], code: ErrorCode = "USAGE") =>
+  (text: string, where = ""): Word =>
+    parseWord(text, { what: what + where, words, code });
+
+export const LOG_LEVEL_DEFAULT: LogLevel = "warn";
+
+/** As Go's programs spell them. */
+const SPELLINGS: Readonly<Record<string, LogLevel>> = { err: "error", warning: "warn" };
+
+/**
+ * A level, or several as newer bpfman writes them for parts of it: `info,manager=debug`. bpfman's log has no parts, so the
+ * one that says most counts, and nothing that was asked for is missing. Throws USAGE.
+ */
+export function parseLogLevel(text: string, where: string): LogLevel {
+  const terms = text.split(",").map((term) => term.trim());
+  const named = terms.filter((term) => term !== "").map((term) => levelOf(term.slice(term.indexOf("=") + 1), where));
+  const isBase = terms.some((term) => term !== "" && !term.includes("="));
+  const levels: readonly LogLevel[] = isBase ? named : [...named, LOG_LEVEL_DEFAULT];
+  return levels.reduce((most, level) => (LOG_LEVELS.indexOf(level) > LOG_LEVELS.indexOf(most) ? level : most), "off");
+}
+
+function levelOf(written: string, where: string): LogLevel {
+  const word = written.trim().toLowerCase();
+  return SPELLINGS[word] ?? oneOf("log level", LOG_LEVELS)(word, where);
+}

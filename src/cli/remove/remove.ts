@@ -1,0 +1,169 @@
+/** Commands that take programs and links away. */
+import type { DeleteAnswer } from "../../domain/answer.ts";
+import { BpfmanError } from "../../errors/error.ts";
+import { type Action, defineCommand, each, type Session, toggle, vary } from "../command.ts";
+import { ALL, IGNORE_MISSING, LINK_ID, PROGRAM_ID } from "../fields.ts";
+
+/** Runs an operation for each id. A failure is reported and the next id tried, unless the user interrupted. */
+async function forEachId<Answer>(
+  session: Session,
+  ids: readonly number[],
+  run: (id: number) => Promise<Answer>,
+): Promise<Answer[]> {
+  const answers: Answer[] = [];
+  for (const id of ids) {
+    try {
+      answers.push(await run(id));
+    } catch (error) {
+      if (!(error instanceof BpfmanError)) throw error;
+      session.fail(error);
+      if (error.kind === "cancelled") break;
+    }
+  }
+  return answers;
+}
+
+const nothing = (): string => "";
+
+export const unload = defineCommand({
+  description: ["Unload an eBPF program using the Program Id.", "", "Its links are detached first."],
+  fields: {
+    programIds: each(PROGRAM_ID, {
+      doc: [
+        "Required: Program Id to be unloaded.",
+        "Several are separated by blanks; each is tried. See `bpfman list programs`.",
+      ],
+    }),
+    ignoreMissing: IGNORE_MISSING,
+  },
+  classic: {
+    words: ["programIds"],
+    examples: [
+      { does: "Unload two programs", line: "bpfman unload 63178 63179" },
+      { does: "Clean up, whether it is still there or not", line: "bpfman unload --ignore-missing 63178" },
+    ],
+  },
+  noun: {
+    words: ["programIds"],
+    examples: [
+      { does: "Unload two programs", line: "bpfman program unload 63178 63179" },
+      { does: "Clean up, whether it is still there or not", line: "bpfman program unload --ignore-missing 63178" },
+    ],
+  },
+  prepare:
+    ({ programIds, ignoreMissing }) =>
+    async (session) => {
+      const unloaded = await forEachId(session, programIds, (programId) =>
+        session.invoke("program/unload", { programId, ignoreMissing }),
+      );
+      session.print({ unloaded }, nothing);
+    },
+});
+
+export const detach = defineCommand({
+  fields: {
+    linkIds: each(LINK_ID, {
+      doc: [
+        "Required: Link Id to be detached.",
+        "Several are separated by blanks; each is tried. See `bpfman list links`.",
+      ],
+    }),
+    ignoreMissing: IGNORE_MISSING,
+  },
+  classic: {
+    words: ["linkIds"],
+    examples: [
+      { does: "Detach two links", line: "bpfman detach 3 4" },
+      { does: "Clean up, whether it is still there or not", line: "bpfman detach --ignore-missing 3" },
+    ],
+  },
+  noun: {
+    words: ["linkIds"],
+    examples: [
+      { does: "Detach two links", line: "bpfman link detach 3 4" },
+      { does: "Clean up, whether it is still there or not", line: "bpfman link detach --ignore-missing 3" },
+    ],
+  },
+  prepare:
+    ({ linkIds, ignoreMissing }) =>
+    async (session) => {
+      const detached = await forEachId(session, linkIds, (linkId) =>
+        session.invoke("link/detach", { linkId, ignoreMissing }),
+      );
+      session.print({ detached }, nothing);
+    },
+});
+
+const ALL_PROGRAMS = vary(ALL, { short: undefined, doc: ["Delete every program that bpfman loaded."], noun: {} });
+const RECURSIVE = toggle({
+  long: "recursive",
+  short: "r",
+  doc: ["Optional: Also delete the programs that use the maps of one that goes."],
+});
+
+/** Deletes one after the other. What went along with one before it, of the kind that ids are given for, is not asked for again. */
+const deletingEach =
+  (
+    ids: readonly number[],
+    goes: "deleted" | "detached",
+    run: (session: Session, id: number) => Promise<DeleteAnswer>,
+  ): Action =>
+  async (session) => {
+    const answers: DeleteAnswer[] = [];
+    await forEachId(session, ids, async (id) => {
+      if (!answers.flatMap((answer) => answer[goes]).includes(id)) answers.push(await run(session, id));
+    });
+    const deleted = answers.flatMap((answer) => answer.deleted);
+    session.print({ deleted, detached: answers.flatMap((answer) => answer.detached) }, nothing);
+  };
+
+export const deletePrograms = defineCommand({
+  description: [
+    "Deletes programs: their links are detached first. Maps that other programs use stay",
+    "until the last of these goes; with --recursive those programs go first.",
+  ],
+  fields: {
+    programIds: each(PROGRAM_ID, {
+      required: false,
+      doc: ["Programs to be deleted, separated by blanks; each is tried."],
+    }),
+    all: ALL_PROGRAMS,
+    recursive: RECURSIVE,
+  },
+  noun: {
+    words: ["programIds"],
+    examples: [
+      { does: "A program, and those that use its maps", line: "bpfman program delete -r 63178" },
+      { does: "Everything that bpfman loaded", line: "bpfman program delete --all" },
+    ],
+  },
+  prepare({ programIds, all, recursive }) {
+    if (all && programIds.length > 0) throw new BpfmanError("USAGE", "--all and program ids are mutually exclusive");
+    if (!all && programIds.length === 0) {
+      throw new BpfmanError("USAGE", '"bpfman program delete" needs <PROGRAM_ID>... or --all');
+    }
+    if (all) {
+      return async (session) => session.print(await session.invoke("program/delete", { all, recursive }), nothing);
+    }
+    return deletingEach(programIds, "deleted", (session, programId) =>
+      session.invoke("program/delete", { programId, recursive }),
+    );
+  },
+});
+
+export const deleteLinks = defineCommand({
+  description: [
+    "Deletes links, and the programs that have no other link. With --recursive the programs",
+    "that use the maps of one that goes are deleted before it.",
+  ],
+  fields: {
+    linkIds: each(LINK_ID, { doc: ["Required: Links to be deleted, separated by blanks; each is tried."] }),
+    recursive: RECURSIVE,
+  },
+  noun: {
+    words: ["linkIds"],
+    examples: [{ does: "A link, and its program if that is attached nowhere else", line: "bpfman link delete 3" }],
+  },
+  prepare: ({ linkIds, recursive }) =>
+    deletingEach(linkIds, "detached", (session, linkId) => session.invoke("link/delete", { linkId, recursive })),
+});

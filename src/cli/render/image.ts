@@ -1,0 +1,102 @@
+import type {
+  ImageContentAnswer,
+  ImageInspectAnswer,
+  ImagePullAnswer,
+  ImageVerifyAnswer,
+  SignatureAnswer,
+} from "../../domain/image-answer.ts";
+import { type Field, renderFacts } from "./table.ts";
+
+type Facts = readonly (readonly [label: string, value: Field | readonly Field[]])[];
+type Labels = Pick<ImageContentAnswer, "programs" | "maps">;
+
+/** `xdp_pass (xdp)`, sorted. */
+const named = (table: Labels["programs"]): string[] =>
+  Object.entries(table ?? {})
+    .map(([name, type]) => `${name} (${type})`)
+    .sort();
+
+const labelFacts = ({ programs, maps }: Labels): Facts => [
+  ["Programs:", named(programs)],
+  ["Maps:", named(maps)],
+];
+
+export function renderPulled(answer: ImagePullAnswer, styled: boolean): string {
+  const { reference, digest, media_type } = answer;
+  const facts: Facts = [
+    ["Image URL:", reference],
+    ["Digest:", digest],
+    ["Media Type:", media_type],
+    ...labelFacts(answer),
+  ];
+  return renderFacts("Bytecode Image", facts, styled);
+}
+
+/** An index is followed by a table for each platform. */
+export function renderInspected(answer: ImageInspectAnswer, styled: boolean): string {
+  const { reference, digest, media_type } = answer;
+  const facts: Facts = [
+    ["Image URL:", reference],
+    ["Digest:", digest],
+    ["Media Type:", media_type],
+  ];
+  if ("layers" in answer) return renderFacts("Bytecode Image", [...facts, ...contentFacts(answer)], styled);
+  const head = renderFacts(
+    "Image Index",
+    [...facts, ["Platforms:", answer.manifests.map(({ platform }) => platform)]],
+    styled,
+  );
+  const tables = answer.manifests.map((entry) => {
+    const { digest: own, media_type: type, platform } = entry;
+    const about: Facts = [
+      ["Platform:", platform],
+      ["Digest:", own],
+      ["Media Type:", type],
+    ];
+    return renderFacts("Bytecode Image", [...about, ...contentFacts(entry)], styled);
+  });
+  return [head, ...tables].join("\n");
+}
+
+const contentFacts = (content: ImageContentAnswer): Facts => [
+  ...labelFacts(content),
+  ["Layers:", content.layers.map(({ digest, size }) => `${digest} (${size} bytes)`)],
+];
+
+/** What was verified, then a table for each signature. */
+export function renderVerified(answer: ImageVerifyAnswer, styled: boolean): string {
+  const { reference, digest, signed, trust_root, signatures } = answer;
+  const head = renderFacts(
+    "Verified Image",
+    [
+      ["Image URL:", reference],
+      ["Digest:", digest],
+      ["Signed:", signed],
+      ["Trusted Root:", trust_root],
+    ],
+    styled,
+  );
+  return [head, ...signatures.map((signature) => renderSignature(signature, styled))].join("\n");
+}
+
+function renderSignature(signature: SignatureAnswer, styled: boolean): string {
+  const { verdict, reason, identity, issuer, key, signed_at, layout, manifest } = signature;
+  const signer: Facts =
+    key === null
+      ? [
+          ["Identity:", identity],
+          ["Issuer:", issuer],
+        ]
+      : [
+          ["Key:", key.file],
+          ["Fingerprint:", key.fingerprint],
+        ];
+  const facts: Facts = [
+    ["Verdict:", verdict],
+    ...(reason === null ? [] : ([["Reason:", reason]] as const)),
+    ...signer,
+    ["Signed At:", signed_at],
+    ["Stored As:", `${layout} ${manifest}`],
+  ];
+  return renderFacts("Signature", facts, styled);
+}

@@ -1,0 +1,53 @@
+import type { LinkListAnswer, ProgramAnswer, ProgramListAnswer, ProgramListEntry } from "../../domain/answer.ts";
+import { programTypeTextOfJson } from "../../domain/kernel-words.ts";
+import { applicationOf } from "../../domain/program.ts";
+import { attachmentOf } from "./attachment.ts";
+import { renderTable } from "./table.ts";
+
+/** Link ids that fit in a cell; more are cut off, as their number stands before them. */
+const LINKS_SHOWN_MAX = 3;
+
+type ProgramRow = Pick<ProgramListEntry, "program_id" | "managed" | "application" | "type" | "function_name" | "links">;
+
+export function renderProgramList({ programs }: { readonly programs: readonly ProgramRow[] }, styled: boolean): string {
+  const rows = programs.map((program) => [
+    String(program.program_id),
+    program.application ?? "",
+    program.managed ? program.type : programTypeTextOfJson(program.type),
+    program.function_name || "None",
+    program.managed ? linksCell(program.links) : "(not managed)",
+  ]);
+  return renderTable({ heading: ["Program ID", "Application", "Type", "Function Name", "Links"], rows }, styled);
+}
+
+/** `(4) 1, 2, 3, ...`, or nothing. */
+function linksCell(links: ProgramListAnswer["programs"][number]["links"]): string {
+  if (links.length === 0) return "";
+  const shown = links.slice(0, LINKS_SHOWN_MAX).join(", ");
+  return `(${links.length}) ${shown}${links.length > LINKS_SHOWN_MAX ? ", ..." : ""}`;
+}
+
+/** The line that a program has in the list. */
+export function entryOf({ record, status }: ProgramAnswer): ProgramRow {
+  return {
+    program_id: record?.program_id ?? status.kernel?.id ?? 0,
+    managed: record !== null,
+    application: record === null ? null : applicationOf(record.meta.metadata),
+    type: record?.load.program_type ?? status.kernel?.program_type ?? "",
+    function_name: record?.load.program_name ?? status.kernel?.name ?? "",
+    links: status.links.map((link) => link.record.id),
+  };
+}
+
+export function renderLinkList({ links }: LinkListAnswer, styled: boolean): string {
+  const rows = links.map((link) => [
+    String(link.program_id),
+    String(link.id),
+    link.application ?? "",
+    link.kind,
+    link.function_name,
+    attachmentOf(link),
+  ]);
+  const heading = ["Program ID", "Link ID", "Application", "Type", "Function Name", "Attachment"];
+  return renderTable({ heading, rows }, styled);
+}

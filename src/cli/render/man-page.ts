@@ -1,0 +1,234 @@
+/** Manual pages in man(7), made from the command table as help is. */
+import {
+  argumentUsage,
+  type Command,
+  type Example,
+  type Field,
+  isGroup,
+  isNoun,
+  metavarOf,
+  type Node,
+  shownBelow,
+  wordsOf,
+} from "../command.ts";
+import { globalsBeside, VERSION } from "../globals.ts";
+import { ABOUT } from "./explained.ts";
+import { unsaidChoices } from "./help.ts";
+
+/** Input lines longer than this are bad style. */
+const COLUMNS_MAX = 78;
+
+/** A node with the way to it, its command when it is a leaf that is there, and what it is shown with. */
+interface Page {
+  readonly nodes: readonly Node[];
+  readonly command: Command | null;
+  readonly examples: readonly Example[];
+}
+
+/** `bpfman-link-attach-xdp`: also the file's name, with `.1` behind it. */
+export const pageName = (nodes: readonly Node[]): string => nodes.map((node) => node.name).join("-");
+
+/** Text that troff takes as it is: backslashes, dashes of options, and what would be a request at a line's start. */
+function literal(text: string): string {
+  const escaped = text.replaceAll("\\", "\\e").replaceAll("-", "\\-").replaceAll("~", "\\(ti").replaceAll("^", "\\(ha");
+  return /^[.']/.test(escaped) ? `\\&${escaped}` : escaped;
+}
+
+/** An argument of a macro. */
+const quoted = (text: string): string => `"${literal(text).replaceAll('"', "\\(dq")}"`;
+
+/** Lines of running text, as long as they may be; one that would be taken for a request is protected. */
+function filled(text: string): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const last = lines.at(-1);
+    if (last === undefined || last.length + 1 + word.length > COLUMNS_MAX) lines.push(word);
+    else lines[lines.length - 1] = `${last} ${word}`;
+  }
+  return lines.map((line) => (/^[.']/.test(line) ? `\\&${line}` : line));
+}
+
+const bold = (text: string): string => `\\fB${literal(text)}\\fR`;
+const italic = (text: string): string => `\\fI${literal(text)}\\fR`;
+
+/**
+ * Running text. A paragraph is filled; what begins with a list's mark, an example or a format stands on a line of its own.
+ */
+function paragraphs(doc: readonly string[]): string[] {
+  const lines: string[] = [];
+  let fresh = true;
+  for (const line of doc) {
+    if (line === "") {
+      lines.push(".sp");
+      fresh = true;
+      continue;
+    }
+    const own = /^(Example|Format|\[|\s)/.test(line);
+    if (own && !fresh) lines.push(".br");
+    lines.push(...filled(literal(line.trim())));
+    fresh = false;
+  }
+  return lines.at(-1) === ".sp" ? lines.slice(0, -1) : lines;
+}
+
+function synopsis({ nodes, command }: Page): string[] {
+  const last = nodes.at(-1);
+  const words = nodes.flatMap((node) => {
+    const args = isGroup(node) && node !== last ? (node.args ?? []) : [];
+    return [bold(node.name), ...args.map((arg) => italic(argumentUsage(arg)))];
+  });
+  words.push(`[${italic("OPTIONS")}]`);
+  if (last !== undefined && isGroup(last)) {
+    words.push(...(last.args ?? []).map((arg) => italic(argumentUsage(arg))));
+    words.push(last.otherwise === undefined ? italic("COMMAND") : `[${italic("COMMAND")}]`);
+  }
+  for (const flag of command?.flags.filter((each) => each.required) ?? []) {
+    words.push(`${bold(`--${flag.long}`)} ${italic(metavarOf(flag))}${flag.takes === "list" ? "..." : ""}`);
+  }
+  words.push(...(command?.args ?? []).map((arg) => italic(argumentUsage(arg))));
+  return filled(words.join(" "));
+}
+
+const argumentItem = (arg: Field): string[] => [".TP", italic(argumentUsage(arg)), ...paragraphs(arg.doc)];
+
+function flagItem(flag: Field): string[] {
+  const value = flag.takes === "nothing" ? "" : ` ${italic(metavarOf(flag))}${flag.takes === "list" ? "..." : ""}`;
+  const names = [...(flag.short === undefined ? [] : [`-${flag.short}`]), `--${flag.long}`].map(bold).join(", ");
+  const notes = [
+    ...(unsaidChoices(flag).length === 0 ? [] : [unsaidChoices(flag).join(" ")]),
+    ...(flag.default === undefined ? [] : [`Default: ${flag.default}.`]),
+    ...(flag.env === undefined ? [] : [`Environment: ${flag.env}.`]),
+  ];
+  return [
+    ".TP",
+    `${names}${value}`,
+    ...paragraphs(flag.doc),
+    ...notes.flatMap((note) => [".br", ...filled(literal(note))]),
+  ];
+}
+
+const exampleItem = ({ does, line }: Example): string[] => [
+  ".PP",
+  ...filled(literal(`${does}:`)),
+  ".RS 4",
+  ".nf",
+  // One line of output, whose input goes on behind each backslash.
+  filled(bold(line)).join(" \\\n"),
+  ".fi",
+  ".RE",
+];
+
+const CLASSIC_EXITS: readonly (readonly [code: string, meaning: string])[] = [
+  ["0", "success"],
+  ["1", "failure"],
+  ["2", "the command line cannot be understood"],
+  ["3", "something that was named is not there"],
+  ["4", "permission denied"],
+  ["5", "it does not fit what is there, or the system lacks something"],
+  ["130", "interrupted"],
+];
+const NOUN_EXITS: typeof CLASSIC_EXITS = [
+  ["0", "success"],
+  ["1", "failure"],
+  ["130", "interrupted"],
+];
+
+const FILES: readonly (readonly [path: string, what: string])[] = [
+  ["/run/bpfman/fs", "Pins of programs, maps and links."],
+  ["/run/bpfman/programs", "Copies of what was loaded."],
+  ["/var/lib/bpfman/bpfman.db", "What was loaded and attached, and the history of operations."],
+  ["/var/cache/bpfman", "Images that were pulled."],
+  ["/etc/bpfman/bpfman.toml", "Configuration, if there is one."],
+];
+
+/** A command of one grammar and the one that does the same in the other; what follows their names is the same. */
+const TWINS: readonly (readonly [classic: string, noun: string])[] = [
+  ["bpfman-load", "bpfman-program-load"],
+  ["bpfman-unload", "bpfman-program-unload"],
+  ["bpfman-attach", "bpfman-link-attach"],
+  ["bpfman-detach", "bpfman-link-detach"],
+  ["bpfman-list-programs", "bpfman-program-list"],
+  ["bpfman-list-links", "bpfman-link-list"],
+  ["bpfman-get-program", "bpfman-program-get"],
+  ["bpfman-get-link", "bpfman-link-get"],
+];
+
+function twinOf(name: string): string | null {
+  const pairs = TWINS.flatMap(([classic, noun]) => [[classic, noun] as const, [noun, classic] as const]);
+  const pair = pairs.find(([from]) => name === from || name.startsWith(`${from}-`));
+  return pair === undefined ? null : pair[1] + name.slice(pair[0].length);
+}
+
+/** Pages of other programs that say more. */
+const ELSEWHERE: readonly (readonly [name: string, section: number])[] = [
+  ["bpf", 2],
+  ["bpftool", 8],
+  ["tc-bpf", 8],
+];
+
+function seeAlso({ nodes }: Page): string[] {
+  const name = pageName(nodes);
+  const twin = twinOf(name);
+  const above = nodes.slice(0, -1).map((_, at) => pageName(nodes.slice(0, at + 1)));
+  const below = shownBelow(nodes.at(-1) as Node).map((child) => pageName([...nodes, child]));
+  const own = [...above, ...(twin === null ? [] : [twin]), ...below].map((each) => `${bold(each)}(1)`);
+  if (nodes.length > 1) return [own.join(",\n")];
+  const hidden = ["bpfman-completions", "bpfman-man"].map((each) => `${bold(each)}(1)`);
+  const other = ELSEWHERE.map(([each, number]) => `${bold(each)}(${number})`);
+  return [[...own, ...hidden, ...other].join(",\n")];
+}
+
+/** Each variable that an option of the page, or of every page, is read from. */
+const environment = (flags: readonly Field[]): string[] =>
+  flags.flatMap((flag) =>
+    flag.env === undefined ? [] : [".TP", bold(flag.env), `Read when ${bold(`--${flag.long}`)} is not given.`],
+  );
+
+const section = (title: string, lines: readonly string[]): string[] =>
+  lines.length === 0 ? [] : [`.SH ${title}`, ...lines];
+
+/** What is printed at the foot of each page. */
+export interface Edition {
+  readonly version: string;
+  /** YYYY-MM-DD */
+  readonly date: string;
+}
+
+/** One page. */
+export function manPage(page: Page, { version, date }: Edition): string {
+  const { nodes, command, examples } = page;
+  const last = nodes.at(-1) as Node;
+  const isRoot = nodes.length === 1;
+  const args = wordsOf(nodes, command);
+  const own = command?.flags ?? [];
+  const exits = isNoun(nodes) ? NOUN_EXITS : CLASSIC_EXITS;
+  const globals = [...globalsBeside(own), ...(isRoot ? [VERSION] : [])];
+  const lines = [
+    `.TH ${quoted(pageName(nodes).toUpperCase())} 1 "${date}" ${quoted(`bpfman ${version}`)} "bpfman"`,
+    ".ad l",
+    // Names of commands and options stay whole.
+    ".nh",
+    ...section("NAME", filled(`${literal(pageName(nodes))} \\- ${literal(last.summary.replace(/\.$/, ""))}`)),
+    ...section("SYNOPSIS", synopsis(page)),
+    ...section("DESCRIPTION", paragraphs(isRoot ? ABOUT : (command?.description ?? [last.summary]))),
+    ...section("ARGUMENTS", args.flatMap(argumentItem)),
+    ...section(
+      "COMMANDS",
+      shownBelow(last).flatMap((child) => [".TP", bold(child.name), ...filled(literal(child.summary))]),
+    ),
+    ...section("OPTIONS", own.flatMap(flagItem)),
+    ...section("GLOBAL OPTIONS", globals.flatMap(flagItem)),
+    ...section(
+      "EXIT STATUS",
+      exits.flatMap(([code, meaning]) => [".TP", bold(code), literal(meaning)]),
+    ),
+    ...section("ENVIRONMENT", environment([...own, ...globals])),
+    ...section(
+      "FILES",
+      FILES.flatMap(([path, what]) => [".TP", italic(path), literal(what)]),
+    ),
+    ...section("EXAMPLES", examples.flatMap(exampleItem).slice(1)),
+    ...section("SEE ALSO", seeAlso(page)),
+  ];
+  return `${lines.join("\n")}\n`;
+}

@@ -1,0 +1,7 @@
+import type { Metadata } from "../../domain/program.ts";
+
+/** `key=value`, sorted. */
+export const metadataLines = (metadata: Metadata): string[] =>
+  Object.entries(metadata)
+    .map(([key, value]) => `${key}=${value}`)
+    .sort();

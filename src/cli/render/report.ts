@@ -1,0 +1,75 @@
+/** Failures: what is written on stderr, and the exit code. */
+import type { ErrorKind } from "../../errors/codes.ts";
+import type { BpfmanError } from "../../errors/error.ts";
+import { printableBlock } from "../../domain/printable.ts";
+import { renderSource } from "./source.ts";
+import { renderJson } from "./json.ts";
+
+/** `usage`: while the command line was read. `run`: afterwards. */
+export type Phase = "usage" | "run";
+
+/** Whether the command line is to blame: its own values, or a request that the schema refuses. */
+export const isUsage = (error: BpfmanError, phase: Phase): boolean =>
+  error.code === "USAGE" || error.code === "INVALID_REQUEST" || (phase === "usage" && error.kind === "invalid");
+
+const EXIT_CODES: Readonly<Record<ErrorKind, number>> = {
+  invalid: 1,
+  "not-found": 3,
+  permission: 4,
+  conflict: 5,
+  precondition: 5,
+  unsupported: 1,
+  unavailable: 1,
+  internal: 1,
+  cancelled: 130,
+};
+
+export const exitCodeOf = (error: BpfmanError, phase: Phase): number =>
+  isUsage(error, phase) ? 2 : EXIT_CODES[error.kind];
+
+/** The noun-verb grammar knows success and failure. */
+export const nounExitCodeOf = (error: BpfmanError): number => (error.kind === "cancelled" ? EXIT_CODES.cancelled : 1);
+
+const PREFIXES = { classic: "error", noun: "bpfman: error" } as const;
+
+interface ErrorStyle {
+  readonly grammar: keyof typeof PREFIXES;
+  /** Colours, for a terminal. */
+  readonly styled: boolean;
+}
+
+const RED = "\x1b[1;31m";
+const CYAN = "\x1b[36m";
+const RESET = "\x1b[0m";
+
+/** `error: …` (`bpfman: error: …` in the noun-verb grammar), the source of a refused program, `hint: …`, then the verifier's whole log. */
+export function renderError(error: BpfmanError, { grammar, styled }: ErrorStyle): string {
+  const label = (text: string, colour: string): string => (styled ? `${colour}${text}:${RESET}` : `${text}:`);
+  const lines = [`${label(PREFIXES[grammar], RED)} ${error.message}`, ...renderSource(error)];
+  if (error.hint !== null) lines.push(`${label("hint", CYAN)} ${error.hint}`);
+  if (error.verifierLog !== null) lines.push("", error.verifierLog.trimEnd());
+  return `${lines.join("\n")}\n`;
+}
+
+export const renderErrorJson = (error: BpfmanError): string =>
+  renderJson({
+    error: {
+      code: error.code,
+      kind: error.kind,
+      message: error.message,
+      hint: error.hint,
+      details: error.details,
+      verifier_log: error.verifierLog,
+    },
+  });
+
+/** A mistake of ours, in one line; its message names the run, for whoever looks into the report. */
+export const renderCrash = (error: BpfmanError): string =>
+  `bpfman: internal error: ${error.message}; please report it, with the command and --log-level debug\n`;
+
+/** The stack of an error and of what caused it. */
+export function renderStack(error: unknown): string {
+  const stacks: string[] = [];
+  for (let each = error; each instanceof Error; each = each.cause) stacks.push(each.stack ?? String(each));
+  return stacks.length === 0 ? "" : `${printableBlock(stacks.join("\ncaused by: "))}\n`;
+}
