@@ -1,4 +1,4 @@
-/** Every block of code in docs/embedding.md is run, with the built executable as the `bpfman` in PATH. */
+/** Runs every block of code in docs/embedding.md, with the built executable as the `bpfman` in PATH. */
 import { expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";

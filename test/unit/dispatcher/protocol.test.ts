@@ -1,4 +1,4 @@
-/** Each sentence of src/dispatcher/PROTOCOL.md is held by a test: here, or in the file that is named. */
+/** Each sentence of src/dispatcher/PROTOCOL.md is covered by a test, either here or in the named file. */
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -183,7 +183,7 @@ describe("members", () => {
     "is in order of priority, the newcomer before its equals, then by name",
   );
   heldBy("A program may be a member more than once.", KERNEL, "the same program can sit in several slots");
-  heldBy("An eleventh member is rejected.", SERVICE, "refuses the eleventh without a trace");
+  heldBy("An eleventh member is rejected.", SERVICE, "rejects the eleventh without a trace");
 });
 
 describe("changes", () => {
@@ -202,14 +202,14 @@ describe("changes", () => {
     TC,
     "filters of others are not touched, also at the same priority",
   );
-  heldBy("An `ingress` qdisc in its place", TC, "an ingress qdisc is refused, and stays");
+  heldBy("An `ingress` qdisc in its place", TC, "an ingress qdisc is rejected, and stays");
 });
 
 describe("reading", () => {
   heldBy(
     "A reader of a dispatcher's configuration",
     "test/unit/dispatcher/config.test.ts",
-    "refuses what it does not know",
+    "rejects what it does not know",
   );
 });
 
