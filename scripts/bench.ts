@@ -1,8 +1,8 @@
 /**
- * `bun run bench [ROUNDS]`: compares dist/bpfman with an empty Bun program and with whatever is installed of bpftool and
- * xdp-loader, and with another bpfman where BPFMAN_PEER names one. All contenders take turns in one run: read the
- * ratios, which say more than milliseconds. Everything happens in a network and a mount namespace of its own, which
- * vanish with it. Never part of the tests.
+ * `bun run bench [ROUNDS]`: compares dist/bpfman with an empty Bun program, with bpftool and xdp-loader if they are
+ * installed, and with another bpfman if BPFMAN_PEER names one. All contenders take turns in one run; look at the
+ * ratios, which say more than the milliseconds. Runs in its own network and mount namespaces, which disappear with it.
+ * Not part of the tests.
  */
 import { existsSync, mkdtempSync, readFileSync, realpathSync } from "node:fs";
 import { availableParallelism, cpus, release, tmpdir } from "node:os";
@@ -12,7 +12,7 @@ import { BPFMAN, MEMBERS, must, ROOT, Stopwatch } from "./bench/measure.ts";
 import { removeTree } from "./residue.ts";
 
 const INSIDE = "BPFMAN_BENCH_INSIDE";
-/** Each prints its own tables when it is run by itself; those that are there follow the commands. */
+/** Scripts that print tables of their own and also work standalone; they run after the commands. */
 const OTHERS = ["chain.ts", "rpc.ts"];
 
 function describeMachine(): void {
@@ -23,7 +23,7 @@ function describeMachine(): void {
     ["bpftool", "version"],
     ["xdp-loader", "load", "--version"],
   ]) {
-    // xdp-loader answers with a failure.
+    // xdp-loader exits with a failure here.
     const said = Bun.which(words[0] ?? "") === null ? null : Bun.spawnSync(words).stdout.toString();
     console.log(said?.split("\n")[0] ?? `${words[0]} is not installed`);
   }
@@ -35,7 +35,8 @@ function bench(folder: string, rounds: number): void {
   const round = { watch, rounds };
   describeMachine();
   benchStart(round);
-  if (process.getuid?.() !== 0) return void console.log("\nbench: not root: nothing that changes the kernel");
+  if (process.getuid?.() !== 0)
+    return void console.log("\nbench: not root: skipping everything that changes the kernel");
   must(["ip", "link", "add", "bench0", "type", "veth", "peer", "name", "bench1"]);
   benchList(round);
   benchCycle(round);
@@ -43,7 +44,7 @@ function bench(folder: string, rounds: number): void {
 }
 
 function inside(rounds: number): void {
-  // Another bpfman keeps its state where it always does: there, in this mount namespace, is nothing else.
+  // Another bpfman keeps its state in its usual place; in this mount namespace, nothing else is there.
   if (process.env.BPFMAN_PEER !== undefined && process.getuid?.() === 0)
     for (const folder of ["/run", "/var/lib", "/var/cache"]) must(["mount", "-t", "tmpfs", "tmpfs", folder]);
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-bench-")));

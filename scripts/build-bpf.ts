@@ -1,7 +1,7 @@
 /**
- * Compiles the BPF programs: the product's own into dist/bpf, the examples' into dist/bpf/examples, and those of the
- * tests and benchmarks into dist/bpf/fixtures and dist/bpf/bench. What is newer than its source and this script stays as it is. `NAME.bpf.c` becomes
- * `NAME.bpf.o`.
+ * Compiles the BPF programs from `NAME.bpf.c` to `NAME.bpf.o`: the product's into dist/bpf, the examples' into
+ * dist/bpf/examples, and those of the tests and benchmarks into dist/bpf/fixtures and dist/bpf/bench. Skips objects
+ * that are newer than their source and this script.
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
@@ -16,7 +16,7 @@ const FOLDERS = [
   { sources: "scripts/bench/bpf", objects: "dist/bpf/bench" },
 ] as const;
 
-/** Debian keeps <asm/types.h>, which <linux/bpf.h> includes, in a folder of the machine's own. */
+/** Debian keeps <asm/types.h>, which <linux/bpf.h> includes, in a directory of its own for each architecture. */
 const MULTIARCH = { x64: "x86_64-linux-gnu", arm64: "aarch64-linux-gnu" } as const;
 
 function includes(): readonly string[] {
@@ -24,7 +24,7 @@ function includes(): readonly string[] {
   return ["-idirafter", `/usr/include/${triple}`];
 }
 
-/** `-g` makes the BTF that the kernel and libbpf read. */
+/** `-g` emits the BTF that the kernel and libbpf read. */
 const FLAGS = [
   "-target",
   "bpf",
@@ -39,7 +39,7 @@ const FLAGS = [
 
 const modifiedAt = (path: string): number => (existsSync(path) ? statSync(path).mtimeMs : 0);
 
-/** Writes beside the target and renames, so that a build that is interrupted or runs twice leaves whole files. */
+/** Writes to a temporary file and renames it, so that interrupted or concurrent builds never leave partial files. */
 function compile(source: string, object: string): void {
   mkdirSync(dirname(object), { recursive: true });
   const partial = `${object}.${process.pid}`;
@@ -47,9 +47,9 @@ function compile(source: string, object: string): void {
   const result = Bun.spawnSync(command, { stdout: "inherit", stderr: "pipe" });
   if (result.exitCode !== 0) {
     rmSync(partial, { force: true });
-    throw new Error(`clang refused ${relative(ROOT, source)}:\n${result.stderr}`);
+    throw new Error(`clang failed to compile ${relative(ROOT, source)}:\n${result.stderr}`);
   }
-  // DWARF is of no use to anybody here; BTF stays.
+  // Nobody needs the DWARF; BTF stays.
   if (Bun.which("llvm-strip") !== null) Bun.spawnSync(["llvm-strip", "-g", partial]);
   renameSync(partial, object);
 }
@@ -70,7 +70,7 @@ function jobs(): Job[] {
   });
 }
 
-/** Compiles what is out of date and answers how many files that were. Throws when clang is missing or refuses one. */
+/** Compiles the outdated objects and returns their number. Throws if clang is missing or fails. */
 export function buildBpf(): number {
   const script = modifiedAt(import.meta.path);
   const stale = jobs().filter(({ source, object }) => modifiedAt(object) < Math.max(modifiedAt(source), script));

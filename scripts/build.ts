@@ -1,7 +1,6 @@
 /**
- * `bun run build`: compiles the BPF objects, then everything into one executable, dist/bpfman, and the client of its
- * JSON-RPC server into dist/client.js. Nothing is done when no input has changed since the last build (by content, not by
- * time).
+ * `bun run build`: compiles the BPF objects, then the executable dist/bpfman, and bundles the JSON-RPC client into
+ * dist/client.js. Does nothing if no input has changed since the last build (by content, not by time).
  */
 import { createHash } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -18,7 +17,7 @@ const EMBEDDED = new Bun.Glob("dist/bpf/*.o");
 const SINGLE_INPUTS = ["package.json", "package-lock.json", "tsconfig.json"];
 const SCRIPTS = ["scripts/build.ts", "scripts/bundle.ts", "scripts/no-terminal.ts"];
 
-/** Runs a command in the repository; on failure shows what it printed and throws. Answers its standard output. */
+/** Runs a command in the repository and returns its standard output. On failure, prints its output and throws. */
 function run(command: readonly string[]): string {
   const result = Bun.spawnSync([...command], { cwd: ROOT, stdout: "pipe", stderr: "pipe" });
   if (result.exitCode === 0) return result.stdout.toString();
@@ -27,7 +26,7 @@ function run(command: readonly string[]): string {
   throw new Error(`"${command.join(" ")}" failed with exit code ${result.exitCode}`);
 }
 
-/** Twelve digits of HEAD, marked when the sources differ from it; `unknown` outside of git. */
+/** Twelve digits of HEAD, marked if the sources differ from it; `unknown` outside of git. */
 function gitCommit(): string {
   const git = (...args: string[]) => Bun.spawnSync(["git", "-C", ROOT, ...args], { stderr: "ignore" });
   const head = git("rev-parse", "--short=12", "HEAD");
@@ -53,7 +52,7 @@ async function compile(commit: string): Promise<void> {
   renameSync(partial, OUTPUT);
 }
 
-/** The client for parent processes, as one file that Node.js runs without any package. */
+/** Bundles the client for parent processes into one file that Node.js runs without any package. */
 function bundleClient(): void {
   run([process.execPath, "build", "rpc/client/client.ts", "--target=node", "--format=esm", "--outfile", CLIENT]);
 }

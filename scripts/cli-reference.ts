@@ -15,7 +15,7 @@ import { usageOf } from "../src/cli/render/help.ts";
 
 const BEGIN = "<!-- From here on generated from the command table by `bun run docs`; do not edit. -->";
 
-/** Text in a cell of a table: one line, and nothing that Markdown would take for its own. */
+/** Text for a table cell: on one line, with Markdown syntax escaped. */
 const cell = (doc: readonly string[]): string =>
   doc
     .map((line) => (/^(Example|Format|\[)/.test(line) ? `<br>${escapedText(line)}` : escapedText(line)))
@@ -47,7 +47,7 @@ interface Entry {
 async function* entries(nodes: readonly Node[]): AsyncGenerator<Entry> {
   const last = nodes.at(-1) as Node;
   if (isGroup(last)) for (const child of last.children) yield* entries([...nodes, child]);
-  // What is hidden from help is for packagers, who look here.
+  // Commands that help hides are listed here, for packagers.
   else if (!last.name.startsWith("__")) yield { nodes, command: await last.load() };
 }
 
@@ -68,7 +68,7 @@ function section({ nodes, command }: Entry): string[] {
   ];
 }
 
-/** docs/cli.md with its generated part made anew behind what is written by hand. */
+/** docs/cli.md with its generated part regenerated, after the part written by hand. */
 export async function cliPage(current: string): Promise<string> {
   const [written = ""] = current.split(BEGIN);
   const lines = [BEGIN, "", "## Reference", "", "### Global options", "", ...table(globalsBeside([]).map(flagRow))];

@@ -1,17 +1,17 @@
 /**
- * Packages of Debian's archive, fetched by apt and unpacked, never installed, from suites that the machine itself does not
- * use: its own apt configuration is only read.
+ * Downloads packages from Debian's archive with apt and unpacks them, without installing them, from suites that the
+ * machine itself does not use. Only reads the machine's own apt configuration.
  */
 import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { run } from "./vm/run.ts";
 
-/** A folder outside of the repository for what is fetched once and used by every checkout. */
+/** A directory outside of the repository, for downloads that all checkouts share. */
 export const cacheFolder = (name: string): string =>
   join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), name);
 
-/** The mirror that this machine's apt uses for Debian; null when it has no Debian source, or has not fetched its lists. */
+/** The mirror that this machine's apt uses for Debian; null if it has no Debian source, or has not fetched its lists. */
 function knownMirror(): string | null {
   const targets = run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(ORIGIN) $(LABEL)"]);
   for (const line of targets.split("\n")) {
@@ -26,11 +26,11 @@ function mirror(): string {
   if (known !== null) return known;
   run(["apt-get", "-q", "update"]);
   const found = knownMirror();
-  if (found === null) throw new Error("apt has no source of Debian's on this machine");
+  if (found === null) throw new Error("apt has no Debian source on this machine");
   return found;
 }
 
-/** Options that give apt a world of its own: one suite, own lists, own cache. */
+/** Options that isolate apt: one suite, its own lists, its own cache. */
 function privateApt(folder: string, suite: string): string[] {
   for (const sub of ["lists/partial", "cache/archives/partial"]) mkdirSync(join(folder, sub), { recursive: true });
   const sources = join(folder, "sources.list");
@@ -42,7 +42,7 @@ function privateApt(folder: string, suite: string): string[] {
     `Dir::State::lists=${join(folder, "lists")}`,
     `Dir::Cache=${join(folder, "cache")}`,
     "APT::Sandbox::User=root",
-    // Package lists alone: no descriptions in other languages, no data of software centres.
+    // Only package lists: no translated descriptions, no data for software centres.
     "Acquire::Languages=none",
     "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false",
   ].flatMap((option) => ["-o", option]);
@@ -50,13 +50,13 @@ function privateApt(folder: string, suite: string): string[] {
 
 export interface Wanted {
   readonly suite: string;
-  /** Names of the packages, found with apt's options where they are not known beforehand. */
+  /** Names of the packages; may use apt's options to look them up. */
   packages(apt: readonly string[]): readonly string[];
-  /** Done in the tree before it counts as complete. */
+  /** Runs on the tree before it counts as complete. */
   finish?(tree: string): void;
 }
 
-/** Unpacks packages into `folder/tree`, all of it or nothing, however many do so at once. Throws when apt cannot. */
+/** Unpacks packages into `folder/tree`, all or nothing, even if several processes do so at once. Throws if apt fails. */
 export function fetchPackages(folder: string, { suite, packages, finish }: Wanted): void {
   const work = `${folder}.${process.pid}`;
   mkdirSync(join(work, "tree"), { recursive: true });

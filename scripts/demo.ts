@@ -1,6 +1,6 @@
 /**
- * `npm run demo`: bpfman on the real kernel, as a tutorial that prints each command before it runs it. Works in two
- * network namespaces and a folder of its own, and removes all of it at the end, after a failure, and on Ctrl-C.
+ * `npm run demo`: shows bpfman on the real kernel, as a tutorial that prints each command before it runs it. Works in
+ * two network namespaces and a directory of its own, and removes them at the end, after a failure, and on Ctrl-C.
  */
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync } from "node:fs";
 import { release, tmpdir } from "node:os";
@@ -20,7 +20,7 @@ const color = process.stdout.isTTY && !process.env.NO_COLOR;
 const bold = (text: string) => (color ? `\x1b[1m${text}\x1b[0m` : text);
 const faint = (text: string) => (color ? `\x1b[2m${text}\x1b[0m` : text);
 
-/** Ends the demo with one line; what was made is removed on the way out. */
+/** Ends the demo with a one-line message; everything it created is removed on the way out. */
 class Stop extends Error {
   readonly exitCode: number;
   constructor(message: string, exitCode: number) {
@@ -35,7 +35,7 @@ let interruptedBy: "SIGINT" | "SIGTERM" | null = null;
 
 const say = (text: string) => console.log(`\n${bold(`# ${text}`)}`);
 
-/** Runs a command in the repository and answers its standard output; stops the demo when it fails. */
+/** Runs a command in the repository and returns its standard output; stops the demo if it fails. */
 async function capture(command: string): Promise<string> {
   if (interruptedBy !== null) throw new Stop("interrupted", interruptedBy === "SIGINT" ? 130 : 143);
   const words = command.split(" ").map((word) => (word === "bpfman" ? "dist/bpfman" : word));
@@ -48,7 +48,7 @@ async function capture(command: string): Promise<string> {
   return out;
 }
 
-/** Like {@link capture}, and shows the command and what it printed. */
+/** Like {@link capture}, but also prints the command and its output. */
 async function show(command: string): Promise<string> {
   console.log(`${faint("$")} ${command}`);
   const out = await capture(command);
@@ -56,15 +56,15 @@ async function show(command: string): Promise<string> {
   return out;
 }
 
-/** What is missing to run at all, in one line; null when nothing is. */
+/** The first missing requirement, in one line; null if there is none. */
 async function whatIsMissing(): Promise<string | null> {
-  if (process.getuid?.() !== 0) return 'not root: loading eBPF programs needs it, run "sudo npm run demo"';
+  if (process.getuid?.() !== 0) return 'loading eBPF programs needs root: run "sudo npm run demo"';
   const tool = ["ip", "ping", "bpftool"].find((name) => Bun.which(name) === null);
-  if (tool !== undefined) return `no ${tool}: install iproute2, iputils-ping and bpftool`;
-  if (!existsSync(join(ROOT, "dist/bpfman"))) return 'no dist/bpfman: run "npm run demo", which builds it';
-  if (!/\bbpf$/m.test(readFileSync("/proc/filesystems", "utf8"))) return "no bpffs: this kernel has no BPF file system";
+  if (tool !== undefined) return `${tool} is missing: install iproute2, iputils-ping and bpftool`;
+  if (!existsSync(join(ROOT, "dist/bpfman"))) return 'dist/bpfman is missing: run "npm run demo", which builds it';
+  if (!/\bbpf$/m.test(readFileSync("/proc/filesystems", "utf8"))) return "this kernel has no BPF file system (bpffs)";
   const version: { readonly libbpf: string | null } = JSON.parse(await capture("bpfman version -o json"));
-  return version.libbpf === null ? "no libbpf: install libbpf1 (Debian, Ubuntu) or libbpf (Fedora)" : null;
+  return version.libbpf === null ? "libbpf is missing: install libbpf1 (Debian, Ubuntu) or libbpf (Fedora)" : null;
 }
 
 /** TCX came with Linux 6.6. */
@@ -73,7 +73,7 @@ function hasTcx(): boolean {
   return major > 6 || (major === 6 && minor >= 6);
 }
 
-/** Removes what demos left that were killed with SIGKILL. */
+/** Removes what earlier demos left behind when they were killed with SIGKILL. */
 function sweep(): void {
   const left = (name: string) => name.startsWith(PREFIX) && isOrphan(name);
   namedNamespaces().filter(left).forEach(removeNamespace);
@@ -87,7 +87,7 @@ function cleanUp(): void {
 }
 
 async function makeNetwork(): Promise<void> {
-  say("Two network namespaces with a cable (a veth pair) between them");
+  say("Create two network namespaces, connected by a virtual cable (a veth pair)");
   await show(`ip netns add ${LEFT}`);
   await show(`ip netns add ${RIGHT}`);
   await show(`ip -n ${LEFT} link add veth0 type veth peer name veth0 netns ${RIGHT}`);
@@ -97,7 +97,7 @@ async function makeNetwork(): Promise<void> {
   }
 }
 
-/** Reads the program's map with bpftool, which knows nothing of bpfman. */
+/** Reads the program's map with bpftool, which knows nothing about bpfman. */
 async function showCounters(map: string): Promise<void> {
   const command = `bpftool -j map dump pinned ${map}`;
   console.log(`${faint("$")} ${command}`);
@@ -111,10 +111,10 @@ const ping = () => show(`ip netns exec ${RIGHT} ping -q -c ${PACKETS} -i 0.2 192
 
 async function demo(): Promise<void> {
   const tcx = hasTcx();
-  if (!tcx) console.log(`demo: Linux ${release()} has no TCX (6.6 or newer): showing the tracepoint part only`);
+  if (!tcx) console.log(`demo: Linux ${release()} has no TCX, which needs 6.6 or newer; showing only the tracepoint`);
   await makeNetwork();
 
-  say("Load both programs of one object file; they share its map");
+  say("Load both programs of an object file; they share its map");
   await show(
     `bpfman load file --path ${OBJECT} --programs tcx:count_packets tracepoint:count_openat --application demo`,
   );
@@ -126,7 +126,7 @@ async function demo(): Promise<void> {
     return found.program_id;
   };
 
-  say("Attach them: the tracepoint on the whole system, TCX on one end of the cable");
+  say("Attach them: the tracepoint system-wide, TCX to one end of the cable");
   await show(`bpfman attach ${idOf("count_openat")} tracepoint --tracepoint syscalls/sys_enter_openat`);
   if (tcx) {
     await show(
@@ -134,7 +134,7 @@ async function demo(): Promise<void> {
     );
   }
 
-  say("No process of bpfman runs any more; what was attached stays");
+  say("No bpfman process is running any more, but the programs stay attached");
   await show("bpfman list programs");
   await show("bpfman list links");
 
@@ -146,7 +146,7 @@ async function demo(): Promise<void> {
   const map = join(owner.record.handles.map_pin_path, "counters");
   await showCounters(map);
 
-  say("Detach, send again: the counters stand still");
+  say("Detach, and send again: the counters no longer change");
   const links: { readonly links: readonly { readonly id: number }[] } = JSON.parse(
     await capture("bpfman list links -o json"),
   );
@@ -195,5 +195,5 @@ try {
 } finally {
   cleanUp();
 }
-if (exitCode === 0) console.log("\ndemo: done; namespaces, mounts and folders of the demo are removed");
+if (exitCode === 0) console.log("\ndemo: done; the namespaces, mounts and directories of the demo have been removed");
 process.exitCode = exitCode;

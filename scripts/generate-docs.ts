@@ -1,4 +1,4 @@
-/** `bun run docs`: writes what comes from tables and types in the code. Tests hold the files against them. */
+/** `bun run docs`: generates files from tables and types in the code. Tests check that the files are up to date. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { cliPage } from "./cli-reference.ts";
@@ -27,7 +27,7 @@ const whatToDo = (code: ErrorCode): string => {
   return row.hint ?? row.advice;
 };
 
-/** docs/errors.md as it must stand. */
+/** The text of docs/errors.md. */
 export function errorsPage(): string {
   const codes = Object.keys(ERROR_CODES) as ErrorCode[];
   const sections = (Object.keys(KINDS) as ErrorKind[]).map((kind) => {

@@ -1,9 +1,10 @@
 /**
- * Writes ffi/layout/generated.ts: offsets and sizes of the structs that bpfman hands to the kernel and to libbpf, as the
- * C compiler sees them; and ffi/layout/generated-files.ts, those of files, which every command needs.
+ * Writes ffi/layout/generated.ts, with the offsets and sizes of the structs that bpfman passes to the kernel and to
+ * libbpf, as the C compiler sees them, and ffi/layout/generated-files.ts, with the file structs that every command
+ * needs.
  *
  * Kernel structs come from the BTF of the running kernel, because packaged kernel headers lag behind (Debian 12 has
- * those of 6.1, without TCX); libbpf's come from its installed header.
+ * those of 6.1, without TCX); libbpf's structs come from its installed header.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,9 +14,9 @@ interface StructSource {
   /** Name of the constant in the generated file. */
   readonly name: string;
   readonly type: string;
-  /** Member designators as offsetof() takes them. A name of ours may stand before: `cookie=perf_event.bpf_cookie`. */
+  /** Member designators as offsetof() takes them, optionally preceded by our own name: `cookie=perf_event.bpf_cookie`. */
   readonly fields: readonly string[];
-  /** Bitfields of one bit: a byte and a mask. */
+  /** Bit fields of one bit, generated as a byte offset and a mask. */
   readonly bits?: readonly string[];
 }
 
@@ -181,7 +182,7 @@ const LIBBPF_STRUCTS: readonly StructSource[] = [
   { name: "OBJECT_OPEN_OPTS", type: "struct bpf_object_open_opts", fields: ["sz", "object_name"] },
 ];
 
-/** Numbers of the kernel's enums: name of the constant, prefix that its keys lose, enumerators. */
+/** Values of the kernel's enums: name of the constant, prefix to strip from its keys, enumerators. */
 const KERNEL_ENUMS: readonly { readonly name: string; readonly prefix: string; readonly values: readonly string[] }[] =
   [
     {
@@ -353,7 +354,7 @@ function must(command: readonly string[]): string {
 
 const BTF = "/sys/kernel/btf/vmlinux";
 
-/** Why the layouts cannot be generated here; null when they can. */
+/** Why the layouts cannot be generated here; null if they can. */
 export function obstacle(): string | null {
   for (const tool of ["gcc", "bpftool"]) if (Bun.which(tool) === null) return `${tool} is not installed`;
   const dump = run(["bpftool", "btf", "dump", "file", BTF, "format", "c"]);
@@ -412,7 +413,7 @@ function printEnum(source: (typeof KERNEL_ENUMS)[number]): string {
   return [`  printf("\\nexport const ${source.name} = {\\n");`, ...values, `  printf("} as const;\\n");`].join("\n");
 }
 
-/** The texts of generated.ts and generated-files.ts in ffi/layout, by name. Throws when {@link obstacle} is not null. */
+/** The contents of generated.ts and generated-files.ts in ffi/layout, by name. Throws if {@link obstacle} is not null. */
 export function generateLayouts(): Readonly<Record<string, string>> {
   const folder = mkdtempSync(join(tmpdir(), "bpfman-layouts-"));
   try {

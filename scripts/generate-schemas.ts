@@ -1,8 +1,8 @@
 /**
- * Writes rpc/answers.schema.json: the JSON Schemas of what JSON-RPC answers and notifies, read off the TypeScript types
- * by the compiler itself. test/unit/rpc/schemas.test.ts holds the file against the types. Part of `bun run docs`.
+ * Writes rpc/answers.schema.json: the JSON Schemas of JSON-RPC answers and notifications, generated from the TypeScript
+ * types by the compiler itself. test/unit/rpc/schemas.test.ts checks the file against the types. Part of `bun run docs`.
  *
- * Every number in an answer is an id, a count, a size or a time in nanoseconds, so numbers become integers.
+ * Every number in an answer is an ID, a count, a size or a time in nanoseconds, so numbers become integers.
  */
 import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -13,20 +13,20 @@ export const SCHEMAS_FILE = "rpc/answers.schema.json";
 
 const PROTOCOL = "rpc/protocol.ts";
 
-/** A JSON Schema, as far as it is written here. */
+/** The subset of JSON Schema that this script writes. */
 export type Schema = { [keyword: string]: unknown };
 export interface AnswerSchemas {
-  /** By method of a request. */
+  /** Results, by the method of the request. */
   readonly results: Readonly<Record<string, Schema>>;
-  /** By method of a notification from the server: its params. */
+  /** Params, by the method of the notification from the server. */
   readonly notifications: Readonly<Record<string, Schema>>;
-  /** The `data` of an error. */
+  /** The schema of an error's `data`. */
   readonly error: Schema;
-  /** What `$ref` points to, by name. */
+  /** Targets of `$ref`, by name. */
   readonly schemas: Readonly<Record<string, Schema>>;
 }
 
-/** Reads types and keeps the named ones apart, for `$ref`. */
+/** Converts types to schemas, and collects named ones separately, for `$ref`. */
 class Reader {
   readonly schemas: Record<string, Schema> = {};
   readonly #checker: Checker;
@@ -49,7 +49,7 @@ class Reader {
     return this.#object(type);
   }
 
-  /** The members of an interface, each with its schema, or with that of its own member `inner`. */
+  /** The members of an interface, each with its schema, or with the schema of its own member `inner`. */
   async table(type: Type, inner?: string): Promise<Record<string, Schema>> {
     const table: Record<string, Schema> = {};
     for (const member of await this.#checker.getPropertiesOfType(type)) {
@@ -74,7 +74,7 @@ class Reader {
     const rest = given.filter((type) => !isNull(type));
     const literals = rest.flatMap((type) => (type.isLiteralType() ? [type.value] : []));
     if (literals.length === rest.length) {
-      // TypeScript keeps no order of a union's members.
+      // TypeScript does not preserve the order of a union's members.
       const values = literals.filter((value) => typeof value !== "bigint").sort();
       const boolean = values.every((value) => typeof value === "boolean") && values.length === 2;
       if (boolean) return { type: nullable ? ["boolean", "null"] : "boolean" };
@@ -165,7 +165,7 @@ async function protocolType({ checker, program }: Project, name: string): Promis
 const sorted = (schemas: Record<string, Schema>): Record<string, Schema> =>
   Object.fromEntries(Object.entries(schemas).sort(([a], [b]) => (a < b ? -1 : 1)));
 
-/** Asks the compiler; takes some seconds. */
+/** Runs the compiler, which takes a few seconds. */
 export async function answerSchemas(): Promise<AnswerSchemas> {
   const api = new API({ cwd: ROOT });
   try {
@@ -182,7 +182,7 @@ export async function answerSchemas(): Promise<AnswerSchemas> {
   }
 }
 
-/** Writes the file as the formatter wants it. */
+/** Writes the file and formats it. */
 export async function writeSchemas(): Promise<void> {
   const path = join(ROOT, SCHEMAS_FILE);
   writeFileSync(path, `${JSON.stringify(await answerSchemas(), null, 2)}\n`);

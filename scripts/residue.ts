@@ -1,4 +1,4 @@
-/** Finding and removing what an interrupted demo or test run left: mounts below a folder, and network namespaces. */
+/** Finds and removes what an interrupted demo or test left behind: mounts below a directory, and network namespaces. */
 import { existsSync, readFileSync, rmSync } from "node:fs";
 
 /** Mount points at or below `folder`, the most recent first, as the kernel lists them (proc(5), mountinfo field 5). */
@@ -11,15 +11,15 @@ export function mountsUnder(folder: string): string[] {
 }
 
 /**
- * Unmounts what is mounted below `folder` and removes it. A bpffs that is unmounted takes its pins along, and with
- * them the programs and links that only those held.
+ * Unmounts everything below `folder` and removes it. Unmounting a bpffs removes its pins, and with them the programs and
+ * links that only those pins held.
  */
 export function removeTree(folder: string): void {
   for (const point of mountsUnder(folder)) Bun.spawnSync(["umount", point], { stderr: "ignore" });
   if (mountsUnder(folder).length === 0) rmSync(folder, { recursive: true, force: true });
 }
 
-/** Names of the network namespaces that `ip netns` knows. */
+/** Names of the network namespaces that `ip netns` lists. */
 export function namedNamespaces(): string[] {
   const listed = Bun.spawnSync(["ip", "netns", "list"], { stderr: "ignore" }).stdout.toString();
   return listed.split("\n").flatMap((line) => line.split(" ")[0] || []);
@@ -30,8 +30,8 @@ export function removeNamespace(name: string): void {
 }
 
 /**
- * Whether a name of the form `bpfman-WORD-PID…` belongs to a process that has ended. Whoever makes network namespaces or
- * folders that outlive a kill names them so; those of processes that run are never touched.
+ * Whether a name of the form `bpfman-WORD-PID…` belongs to a process that has ended. Network namespaces and directories
+ * that outlive a kill must be named like this; those of running processes are never touched.
  */
 export function isOrphan(name: string): boolean {
   const pid = /^bpfman-[a-z]+-(\d+)(-|$)/.exec(name)?.[1];

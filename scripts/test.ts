@@ -1,7 +1,7 @@
 /**
- * `npm test`, after scripts/setup: format, lint and types, the build, every ring of tests, and then those that touch the
- * kernel on other kernels, in virtual machines (ring `vm`). The last line of output is `N passed, N failed`. Names of rings
- * as arguments run those alone; `--rings-only` leaves out what comes before them.
+ * `npm test`, after scripts/setup: checks format, lint and types, builds, runs every ring of tests, and then reruns
+ * those that touch the kernel on other kernels, in virtual machines (ring `vm`). The last line of output is `N passed,
+ * N failed`. To run only some rings, name them as arguments; `--rings-only` skips the steps before the rings.
  */
 import { chmodSync, mkdtempSync, realpathSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,13 +11,14 @@ import { isOrphan, mountsUnder, namedNamespaces, removeNamespace, removeTree } f
 const ROOT = resolve(import.meta.dir, "..");
 const BIN = join(ROOT, "node_modules/.bin");
 /**
- * For one test. Real-kernel tests wait for the kernel and for packets: assertions are strict, time-outs are not. In a
- * virtual machine (scripts/vm.ts) all takes many times as long.
+ * Limits for a ring and for a single test. Tests on the real kernel wait for the kernel and for packets, so their
+ * assertions are strict, but their timeouts are generous. In a virtual machine (scripts/vm.ts), everything takes many
+ * times as long.
  */
 const IN_MACHINE = process.env.BPFMAN_TEST_KERNEL !== undefined;
 const RING_LIMIT_MS = IN_MACHINE ? 60 * 60_000 : 20 * 60_000;
 const TEST_LIMIT_MS = IN_MACHINE ? 10 * 60_000 : 60_000;
-/** The machines have limits of their own: this is for one that is started again. */
+/** The virtual machines have their own limits; this one leaves time to start a machine twice. */
 const VM_LIMIT_MS = 90 * 60_000;
 const VM_RING = "vm";
 
@@ -25,7 +26,7 @@ interface Ring {
   readonly name: string;
   readonly paths: readonly string[];
   readonly root: boolean;
-  /** Runs only when it is named: it is part of another ring, picked for the virtual machines (scripts/vm.ts). */
+  /** Runs only if named: a subset of another ring, selected for the virtual machines (scripts/vm.ts). */
   readonly named?: true;
 }
 
@@ -47,7 +48,7 @@ const RINGS: readonly Ring[] = [
   { name: "machine-long", paths: ["chains-killed", "concurrency-killed"].map(e2e), root: true, named: true },
 ];
 
-/** How a process ends that ran into code which the emulation got wrong. */
+/** Signals that end a process if the emulation executes code incorrectly. */
 const CRASHES: readonly string[] = ["SIGSEGV", "SIGBUS", "SIGILL", "SIGTRAP", "SIGABRT", "SIGFPE"];
 
 interface Tally {
@@ -60,7 +61,7 @@ let running: Bun.Subprocess | null = null;
 let interrupted = false;
 
 interface Ended {
-  /** Null when a signal ended it. */
+  /** Null if a signal ended it. */
   readonly code: number | null;
   readonly signal: string | null;
   readonly stdout: string;
@@ -72,7 +73,7 @@ interface RunOptions {
   readonly limitMs?: number;
 }
 
-/** Runs a command; what it prints is passed on as it comes, and kept as well. */
+/** Runs a command, passes its output on as it arrives, and returns it. */
 async function run(command: readonly string[], { env = {}, limitMs = RING_LIMIT_MS }: RunOptions = {}): Promise<Ended> {
   const child = Bun.spawn([...command], {
     cwd: ROOT,
@@ -117,8 +118,8 @@ async function step(name: string, command: readonly string[]): Promise<void> {
 }
 
 /**
- * The closing lines of `bun test`, as in ` 12 pass`; null when there are none (the runner crashed). They count a file
- * that cannot be loaded as a failure, which its JUnit report leaves out.
+ * The closing lines of `bun test`, such as ` 12 pass`; null if there are none (the runner crashed). They count a file
+ * that cannot be loaded as a failure; the JUnit report does not.
  */
 function readSummary(stderr: string): (Tally & { readonly skipped: number }) | null {
   const closing = [...stderr.matchAll(/^ (\d+) pass\n((?: .*\n)*)Ran \d+ tests? across/gm)].at(-1);
@@ -130,9 +131,9 @@ function readSummary(stderr: string): (Tally & { readonly skipped: number }) | n
 
 async function runRing(ring: Ring): Promise<void> {
   const startedAt = performance.now();
-  // Whatever the tests mount or write goes below this folder, so that it can be checked and removed here.
+  // Whatever the tests mount or write goes below this directory, so that it can be checked and removed here.
   const folder = realpathSync(mkdtempSync(join(tmpdir(), `bpfman-${ring.name}-`)));
-  // Some tests run the executable as a user without rights, who must get here.
+  // Some tests run the executable as an unprivileged user, who must be able to enter this directory.
   chmodSync(folder, 0o711);
   const namespaces = new Set(namedNamespaces());
   const failures: string[] = [];
@@ -148,7 +149,7 @@ async function runRing(ring: Ring): Promise<void> {
     ];
     let ended = await run(command, { env: { TMPDIR: folder } });
     if (IN_MACHINE && ended.signal !== null && CRASHES.includes(ended.signal)) {
-      console.log(`${ring.name}: ${ended.signal} ended the test runner, under emulation; the ring is run once more`);
+      console.log(`${ring.name}: ${ended.signal} ended the test runner under emulation; running the ring once more`);
       ended = await run(command, { env: { TMPDIR: folder } });
     }
     const { code, stderr } = ended;
@@ -173,8 +174,8 @@ async function runRing(ring: Ring): Promise<void> {
 }
 
 /**
- * The rings of the kernel in virtual machines. Of each, scripts/vm.ts passes on the closing line of this script, and says
- * how it ended: `[6.1] 12 passed, 0 failed`, `[6.1] vm: 6.1.0-50-amd64 ended with 0 after 200 s`.
+ * Runs the kernel's rings in virtual machines. For each machine, scripts/vm.ts passes on the closing line of this script
+ * and reports how the machine ended: `[6.1] 12 passed, 0 failed`, `[6.1] vm: 6.1.0-50-amd64 ended with 0 after 200 s`.
  */
 async function runMachines(): Promise<void> {
   const { code, stdout } = await run([join(BIN, "bun"), "scripts/vm.ts"], { limitMs: VM_LIMIT_MS });
@@ -202,7 +203,7 @@ async function runAll(names: readonly string[], ringsOnly: boolean): Promise<voi
   if (!ringsOnly) {
     await step("style", [join(BIN, "biome"), "check", "--error-on-warnings", "."]);
     await step("types", [join(BIN, "tsc"), "-p", "."]);
-    // With the editor's types and Node's alone: nothing of Bun may be used there.
+    // With only the types of the editor and Node.js, because the extension must not use Bun.
     await step("types", [join(BIN, "tsc"), "-p", "examples/vscode"]);
     await step("build", [join(BIN, "bun"), "scripts/build.ts"]);
   }
@@ -223,12 +224,10 @@ const known = [...RINGS.map((ring) => ring.name), VM_RING];
 const unknown = names.find((name) => !known.includes(name));
 const needRoot = new Set([VM_RING, ...RINGS.filter((ring) => ring.root).map((ring) => ring.name)]);
 if (unknown !== undefined) {
-  console.error(`test: no ring "${unknown}"; there are ${known.join(", ")}`);
+  console.error(`test: unknown ring "${unknown}"; the rings are ${known.join(", ")}`);
   process.exitCode = 2;
 } else if (process.getuid?.() !== 0 && (names.length === 0 || names.some((name) => needRoot.has(name)))) {
-  console.error(
-    'test: not root: the tests on the real kernel need it, run "sudo npm test" (or "bun run check" without)',
-  );
+  console.error('test: the tests on the real kernel need root: run "sudo npm test" (or "bun run check" without root)');
   process.exitCode = 1;
 } else {
   process.on("SIGINT", () => interrupt("SIGINT"));

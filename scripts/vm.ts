@@ -1,9 +1,9 @@
 /**
- * Runs the tests of the kernel, or a command, on real kernels in virtual machines, as many at once as there are processors.
+ * Runs the kernel tests, or a command, on real kernels in virtual machines, as many at once as there are processors.
  *
  *   bun run test:vm                     the oldest and the newest kernel, as npm test does
- *   bun run test:vm --all               every kernel of the matrix, and the tests that take long
- *   bun run test:vm 6.12                one of them, with the tests that take long
+ *   bun run test:vm --all               every kernel of the matrix, with the slow tests
+ *   bun run test:vm 6.12                one of them, with the slow tests
  *   bun run test:vm 6.1 -- COMMAND…     a command instead of the tests
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -13,14 +13,14 @@ import { BEGIN_MARK, boot, missingTool, signOfLife } from "./vm/boot.ts";
 import { fetchKernel, KERNELS, type KernelSource, type UnpackedKernel } from "./vm/kernels.ts";
 
 const ROOT = join(import.meta.dir, "..");
-/** For the script of a machine: ten minutes of tests, and half an hour more of those that take long, on a busy machine. */
+/** Limits for the script of a machine: on a busy host, the tests take ten minutes, the slow ones half an hour more. */
 const TIMEOUT_MS = 40 * 60_000;
 const LONG_TIMEOUT_MS = 120 * 60_000;
 const DEFAULT_KERNELS = ["6.1", "newest"];
-/** Modules that the tests' networks need; kernels that have them built in take no harm. */
+/** Modules that the tests' networks need; harmless on kernels that have them built in. */
 const MODULES = ["veth", "sch_ingress", "cls_bpf", "cls_u32", "act_bpf", "dummy", "bridge"];
 
-/** What runs in the guest when no command is given. Its last line, `N passed, N failed`, is read by scripts/test.ts. */
+/** Runs in the guest if no command is given. scripts/test.ts reads its last line, `N passed, N failed`. */
 const TESTS = [process.execPath, "scripts/test.ts", "--rings-only", "contract", "kernel", "machine"];
 const LONG_TESTS = [...TESTS, "machine-long"];
 
@@ -45,8 +45,8 @@ function scriptFor(kernel: UnpackedKernel, path: string, { command }: Job): stri
 }
 
 /**
- * Boots and runs. A machine that died is started once more, and that is said: the emulation is not perfect. What a test
- * says is never asked again.
+ * Boots the kernel and runs the job. If the machine dies, restarts it once and says so: the emulation is not perfect. A
+ * failed test is never rerun.
  */
 async function runOn(kernel: UnpackedKernel, job: Job, signal: AbortSignal): Promise<number> {
   mkdirSync(join(ROOT, "dist"), { recursive: true });
@@ -61,7 +61,7 @@ async function runOn(kernel: UnpackedKernel, job: Job, signal: AbortSignal): Pro
       if (signal.aborted) return 130;
       if (result.status !== null) return result.status;
       const again = result.died && attempt === 1;
-      print(`vm: ${result.reason}${again ? "; the machine is started once more" : ""}`);
+      print(`vm: ${result.reason}${again ? "; restarting the machine once" : ""}`);
       if (!again) return 1;
     }
   } finally {
@@ -72,7 +72,8 @@ async function runOn(kernel: UnpackedKernel, job: Job, signal: AbortSignal): Pro
 function choose(names: readonly string[]): KernelSource[] {
   return names.map((name) => {
     const source = KERNELS.find((kernel) => kernel.name === name);
-    if (!source) throw new Error(`no kernel "${name}": there are ${KERNELS.map((kernel) => kernel.name).join(", ")}`);
+    if (!source)
+      throw new Error(`unknown kernel "${name}": the kernels are ${KERNELS.map((kernel) => kernel.name).join(", ")}`);
     return source;
   });
 }
@@ -100,10 +101,11 @@ async function measure(kernel: UnpackedKernel): Promise<number> {
 
 try {
   const missing = missingTool();
-  if (missing !== null) throw new Error(`no ${missing} on this machine: "scripts/setup test" installs it on Debian`);
-  if (/\s/.test(ROOT)) throw new Error(`the path "${ROOT}" has blanks, which a kernel's command line cannot say`);
+  if (missing !== null) throw new Error(`${missing} is missing: on Debian, "scripts/setup test" installs it`);
+  if (/\s/.test(ROOT))
+    throw new Error(`the path "${ROOT}" contains spaces, which a kernel command line cannot express`);
   const sources = all ? KERNELS : choose(named.length > 0 ? named : DEFAULT_KERNELS);
-  // The emulation keeps about one processor busy for each machine.
+  // The emulation keeps about one processor busy per machine.
   const waiting = sources.map(fetchKernel);
   const statuses: number[] = [];
   const work = async () => {

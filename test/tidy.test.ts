@@ -1,4 +1,4 @@
-/** The house rules that no linter knows, as a test. Rules on imports between folders: test/unit/layers.test.ts. */
+/** The house rules that no linter knows, as tests. Rules on imports between directories: test/unit/layers.test.ts. */
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
@@ -37,7 +37,7 @@ test("the repository's files can be listed", () => {
 });
 
 describe("names", () => {
-  test("no folder or file is a drawer for odds and ends", () => {
+  test("no directory or file is a catch-all", () => {
     const drawers = /(^|\/)(utils?|helpers?|common|misc|shared|lib)(\/|\.ts$)/;
     expect(FILES.filter((path) => drawers.test(path))).toEqual([]);
   });
@@ -102,7 +102,7 @@ describe("text", () => {
     expect(matches(texts, /(^|["'`\s=(])\/(work|root|Users)\//)).toEqual([]);
   });
 
-  test("text ends with one line feed and has no carriage returns, tabs in TypeScript or blanks at line ends", () => {
+  test("text ends with one line feed and has no carriage returns, tabs in TypeScript or trailing spaces", () => {
     const wrong = written.filter((path) => {
       const text = read(path);
       // The formatter sees to blanks in code; what stands in a template is content.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Counts packets on an interface, and calls of openat(2) on the whole system, into one map.
+ * Counts packets on an interface and system-wide calls of openat(2) in one map.
  *
- * count_packets is for TCX (and tc) hooks; count_openat is for the tracepoint syscalls/sys_enter_openat. The two share
- * the map, so one of them can be attached without the other.
+ * count_packets is for TCX (and TC) hooks, count_openat for the tracepoint syscalls/sys_enter_openat. They share the
+ * map, but each can be attached without the other.
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
@@ -45,7 +45,7 @@ int count_packets(struct __sk_buff *skb)
 		add(PACKETS, 1);
 		add(BYTES, skb->len);
 	}
-	/* No verdict of our own: the next program, or the stack, decides. */
+	/* Return no verdict, so that the next program or the stack decides. */
 	return TC_ACT_UNSPEC;
 }
 

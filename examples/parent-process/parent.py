@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Drives bpfman from Python 3.9 or newer, with the standard library alone.
+"""Drives bpfman from Python 3.9 or newer, using only the standard library.
 
-Loads a program in a session that cleans up after itself, attaches it, shows the events of that, and takes it all away
-again. When this process is killed in between, bpfman takes it away.
+Loads a program in a session that cleans up after itself, attaches it, prints the resulting events, then detaches and
+unloads it. If this process is killed in between, bpfman cleans up.
 
 usage: parent.py OBJECT [COMMAND...]    COMMAND starts the server: "bpfman rpc", or for example "sudo bpfman rpc"
 """
@@ -15,7 +15,7 @@ import sys
 
 
 class RpcError(Exception):
-    """The server refused a request. code is JSON-RPC's number, data has code, kind, hint, details and more."""
+    """The server answered with an error. code is the JSON-RPC number; data has code, kind, hint, details and more."""
 
     def __init__(self, error):
         super().__init__(error["message"])
@@ -49,7 +49,7 @@ class Bpfman:
         self._process.wait()
 
     def request(self, method, **params):
-        """Sends a request and returns its result. Notifications that come before it are kept."""
+        """Sends a request and returns its result. Queues notifications that arrive first."""
         self._last_id += 1
         self._send({"id": self._last_id, "method": method, "params": params})
         while True:
@@ -62,7 +62,7 @@ class Bpfman:
                 return message["result"]
 
     def notification(self):
-        """Returns the next notification as (method, params), and waits for it if need be."""
+        """Returns the next notification as (method, params), waiting for it if necessary."""
         message = self._notifications.popleft() if self._notifications else self._receive()
         return message["method"], message["params"]
 
@@ -76,7 +76,7 @@ class Bpfman:
         while True:
             line = self._process.stdout.readline()
             if not line:
-                sys.exit(f"parent: the server has ended, with exit code {self._process.wait()}")
+                sys.exit(f"parent: the server has exited with code {self._process.wait()}")
             name, _, value = line.decode("ascii").partition(":")
             if line == b"\r\n":
                 return json.loads(self._process.stdout.read(length))
@@ -106,7 +106,7 @@ def main(path, command):
             method, change = bpfman.notification()
             print(f"event {change['sequence']}: {method} of program {change['program_id']}")
 
-        print(f"program {program} runs through link {link}; press Enter to take it away", flush=True)
+        print(f"program {program} runs through link {link}; press Enter to remove it", flush=True)
         sys.stdin.readline()
 
         bpfman.request("link/detach", linkId=link)

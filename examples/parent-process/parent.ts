@@ -1,6 +1,6 @@
 /**
- * Drives bpfman from TypeScript. Loads a program in a session that cleans up after itself, attaches it, shows the events
- * of that, and takes it all away again. When this process is killed in between, bpfman takes it away.
+ * Drives bpfman from TypeScript. Loads a program in a session that cleans up after itself, attaches it, prints the
+ * resulting events, then detaches and unloads it. If this process is killed in between, bpfman cleans up.
  *
  * usage: parent.ts OBJECT [COMMAND...]    COMMAND starts the server: "bpfman rpc", or for example "sudo bpfman rpc"
  */
@@ -35,7 +35,7 @@ async function main(path: string, command: readonly string[]): Promise<void> {
     await show(events);
     await show(events);
 
-    console.log(`program ${programId} runs through link ${link.record.id}; press Enter to take it away`);
+    console.log(`program ${programId} runs through link ${link.record.id}; press Enter to remove it`);
     await enter();
 
     await client.call("link/detach", { linkId: link.record.id });
@@ -47,7 +47,7 @@ async function main(path: string, command: readonly string[]): Promise<void> {
   }
 }
 
-/** Prints the next event, and waits for it if need be. */
+/** Prints the next event, waiting for it if necessary. */
 async function show(events: AsyncIterator<ChangeEvent>): Promise<void> {
   const { value: event } = await events.next();
   console.log(`event ${event.sequence}: ${event.kind} of program ${event.program_id}`);

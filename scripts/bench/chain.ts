@@ -1,8 +1,8 @@
 /**
- * `bun scripts/bench/chain.ts`: what a chain costs each packet, and what the n-th attach costs. The kernel runs the program
- * on one interface many times on the same packet (BPF_PROG_TEST_RUN) and gives the mean in whole nanoseconds; the least
- * of several such runs counts. Read the ratios. Needs a network namespace of its own (`unshare --net --mount`, as
- * scripts/bench.ts does), or a virtual machine: `bun run test:vm 6.12 -- bun scripts/bench/chain.ts`.
+ * `bun scripts/bench/chain.ts`: measures the cost of a chain per packet, and of the n-th attach. The kernel runs the
+ * program of an interface many times on the same packet (BPF_PROG_TEST_RUN) and returns the mean in whole nanoseconds;
+ * the least of several such runs counts. Look at the ratios. Needs its own network namespace (`unshare --net --mount`,
+ * as scripts/bench.ts does), or a virtual machine: `bun run test:vm 6.12 -- bun scripts/bench/chain.ts`.
  */
 import { existsSync, mkdirSync, mkdtempSync, realpathSync, writeFileSync } from "node:fs";
 import { release, tmpdir } from "node:os";
@@ -24,7 +24,7 @@ interface Bench {
   readonly env: Env;
 }
 
-/** Nanoseconds for one packet. */
+/** Nanoseconds per packet. */
 function perPacket({ packet }: Bench, program: readonly string[]): number {
   const run = ["bpftool", "-j", "prog", "run", ...program, "data_in", packet, "repeat", String(REPEATS)];
   return Math.min(...Array.from({ length: RUNS }, () => Number(JSON.parse(must(run)).duration)));
@@ -36,7 +36,7 @@ const fieldOf = (text: string, label: string): string => {
   return value;
 };
 
-/** The program that the kernel runs on the interface: a dispatcher, or the one member by itself. */
+/** The program that the kernel runs on the interface: a dispatcher, or a single member. */
 function programOnHook(hook: Hook): string {
   const shown =
     hook === "xdp"
@@ -49,18 +49,18 @@ function programOnHook(hook: Hook): string {
 
 interface Length {
   readonly members: number;
-  /** Of the attach that made the chain this long. */
+  /** Duration of the attach that made the chain this long. */
   readonly attachMs: number;
   readonly ns: number;
 }
 
 interface Chain {
   readonly lengths: readonly Length[];
-  /** Why it does not have ten members. */
+  /** Why the chain does not have ten members. */
   readonly end: string | null;
 }
 
-/** Attaches members one by one, as far as it goes. */
+/** Attaches members one by one, as many as possible. */
 function grow(bench: Bench, hook: Hook, attach: (index: number) => Run): Chain {
   const lengths: Length[] = [];
   for (let index = 0; index < MEMBERS_MAX; index++) {
@@ -96,12 +96,12 @@ function loaderChain(bench: Bench): Chain {
   return grown;
 }
 
-/** A member as the kernel runs it without anything around it. */
+/** A member that the kernel runs without a dispatcher. */
 function bare(bench: Bench, hook: Hook): number {
   const pins = join(bench.watch.folder, `bare-${hook}`);
   mkdirSync(pins);
   must(["mount", "-t", "bpf", "bpf", pins]);
-  // Below the mount: bpftool mounts a bpffs of its own over the folder above when that is none.
+  // Below the mount, because bpftool mounts its own bpffs over the parent directory if that is not one.
   must(["bpftool", "prog", "loadall", MEMBERS, join(pins, "all")]);
   return perPacket(bench, ["pinned", join(pins, "all", `${hook}_10`)]);
 }
@@ -122,7 +122,7 @@ function print(title: string, { lengths, end }: Chain, bareNs: number): void {
     ];
     console.log(`${String(members).padEnd(8)}${columns.join("")}`);
   }
-  if (end !== null) console.log(`no longer chain here: ${end}`);
+  if (end !== null) console.log(`the chain cannot grow further here: ${end}`);
 }
 
 function benchHook(bench: Bench, hook: Hook): void {

@@ -1,10 +1,10 @@
-/** One-shot commands: how long they take and what memory they need, beside an empty Bun program and other tools. */
+/** Compares the time and memory of one-shot commands with an empty Bun program and other tools. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BPFMAN, type Env, MEMBERS, least, must, printRuns, race, type Run, type Stopwatch } from "./measure.ts";
 
 const LISTED = [10, 100, 1000];
-/** Programs of members.bpf.o that listings are made of. */
+/** Programs of members.bpf.o that the listings contain. */
 const PER_LOAD = 50;
 /** The interface of the benchmark's own network namespace (bench.ts). */
 const INTERFACE = "bench0";
@@ -14,7 +14,7 @@ interface Round {
   readonly rounds: number;
 }
 
-/** A bpfman of the classic grammar: this one, or another that BPFMAN_PEER names. */
+/** A bpfman that speaks the classic grammar: this one, or the one that BPFMAN_PEER names. */
 interface Tool {
   readonly name: string;
   readonly program: string;
@@ -61,7 +61,7 @@ export function benchStart({ watch, rounds }: Round): void {
   printRuns("Start-up", race(contenders, rounds));
 }
 
-/** Programs that are really loaded: verified, pinned, with their rows. */
+/** Benchmarks listings of programs that are really loaded: verified, pinned, with their rows. */
 function loadMany(tool: Tool, count: number): void {
   const names = Array.from({ length: PER_LOAD }, (_, index) => `tcx:tc_${10 + index}`);
   for (let loaded = 0; loaded < count; loaded += PER_LOAD) {
@@ -92,7 +92,7 @@ export function benchList({ watch, rounds }: Round): void {
     const subjects = race(contenders, rounds);
     printRuns(`List, with ${count} programs in the kernel and the database`, subjects);
     fastest.push(least(subjects[0]?.runs.map(({ ms }) => ms) ?? []));
-    // The programs go with their pins.
+    // Removing the pins unloads the programs.
     must(["umount", join(watch.folder, `list-${count}`, "fs")]);
   }
   const [few = 0, , many = 0] = fastest;
@@ -103,7 +103,7 @@ export function benchList({ watch, rounds }: Round): void {
 
 function found(pattern: RegExp, { out }: Run): string {
   const id = pattern.exec(out)?.[1];
-  if (id === undefined) throw new Error(`no ${pattern} in what it printed`);
+  if (id === undefined) throw new Error(`no ${pattern} in the output`);
   return id;
 }
 
@@ -111,7 +111,7 @@ const STEPS = ["load", "attach", "detach", "unload"] as const;
 type Step = (typeof STEPS)[number];
 type Cycle = Readonly<Record<Step, Run>>;
 
-/** Loads a program, attaches it to the interface, and takes it all back. */
+/** Loads a program, attaches it to the interface, and undoes both. */
 function cycle(watch: Stopwatch, { program, env }: Tool, kind: readonly ["tcx" | "xdp", ...string[]]): Cycle {
   const [type, ...options] = kind;
   const name = type === "tcx" ? "tc_10" : "xdp_10";
@@ -155,7 +155,7 @@ export function benchCycle({ watch, rounds }: Round): void {
 }
 
 function bpftoolLoad(watch: Stopwatch): Run {
-  // The folder's bpffs was mounted by the contender before.
+  // The previous contender mounted the directory's bpffs.
   const pin = join(watch.folder, "cycle/fs/bench_by_bpftool");
   const load = watch.run(["bpftool", "prog", "load", join(MEMBERS, "../../examples/packet_counter.bpf.o"), pin]);
   return total([load, watch.run(["rm", pin])]);

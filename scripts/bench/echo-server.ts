@@ -1,4 +1,4 @@
-/** What the transport costs by itself: vscode-jsonrpc with its own reader and writer, and a method that does nothing. */
+/** Measures the transport alone: vscode-jsonrpc with its own reader and writer, and a method that does nothing. */
 import { createMessageConnection, StreamMessageReader, StreamMessageWriter } from "vscode-jsonrpc/node";
 
 const connection = createMessageConnection(

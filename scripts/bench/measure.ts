@@ -1,4 +1,4 @@
-/** Runs commands by turns and says how long they took, for all benchmarks. */
+/** Runs commands in turn and measures them, for all benchmarks. */
 import { mkdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 
@@ -10,22 +10,22 @@ export type Env = Readonly<Record<string, string>>;
 
 /** One run of a command. */
 export interface Run {
-  /** From its fork to its end. */
+  /** From fork to exit. */
   readonly ms: number;
-  /** Of all processors. */
+  /** Summed over all processors. */
   readonly cpuMs: number;
-  /** Peak of resident memory. */
+  /** Peak resident memory. */
   readonly peakMiB: number;
   readonly out: string;
 }
 
-/** What one row of a table is made of. */
+/** The data of one table row. */
 export interface Subject {
   readonly name: string;
   readonly runs: Run[];
 }
 
-/** Runs commands, each in a process of its own, below a folder for what the runs leave. */
+/** Runs commands, each in its own process, in a directory for the files that they leave. */
 export class Stopwatch {
   readonly folder: string;
   readonly #program: string;
@@ -38,7 +38,7 @@ export class Stopwatch {
     must(["gcc", "-O2", "-o", this.#program, join(import.meta.dir, "stopwatch.c")]);
   }
 
-  /** Throws with the command's words when it fails. */
+  /** Throws with the command's output if it fails. */
   run(command: readonly string[], env: Env = {}): Run {
     const report = join(this.folder, "report");
     const out = must([this.#program, report, ...command], env, command);
@@ -47,7 +47,7 @@ export class Stopwatch {
   }
 }
 
-/** Runs a command and answers what it printed. Throws with its words when it fails, and calls it `shown` then. */
+/** Runs a command and returns its output. If it fails, throws with its output and calls the command `shown`. */
 export function must(command: readonly string[], env: Env = {}, shown: readonly string[] = command): string {
   const { exitCode, stdout, stderr } = Bun.spawnSync([...command], {
     env: { ...process.env, ...env },
@@ -68,15 +68,15 @@ function median(values: readonly number[]): number {
 
 export const least = (values: readonly number[]): number => Math.min(...values);
 
-/** Something that is run several times. */
+/** A command that is run several times. */
 export interface Contender {
   readonly name: string;
   readonly run: () => Run;
 }
 
 /**
- * Runs each `rounds` times, taking turns, so that a slow moment of the machine hits all of them; twice before that
- * without counting. One that fails is left out, with its reason on the terminal.
+ * Runs each `rounds` times, in turn, so that a slow moment of the machine affects all of them, after two warm-up rounds.
+ * Leaves out a contender that fails, and prints the reason.
  */
 export function race(contenders: readonly Contender[], rounds: number): Subject[] {
   const running = contenders.map((contender) => ({ ...contender, runs: [] as Run[], failed: false }));
@@ -95,7 +95,7 @@ export function race(contenders: readonly Contender[], rounds: number): Subject[
   return running.filter(({ failed }) => !failed);
 }
 
-/** A table of subjects; ratios are to the first, of the least times, which other work on the machine disturbs least. */
+/** Prints a table. Ratios are relative to the first row and use the least times, which other work disturbs least. */
 export function printRuns(title: string, subjects: readonly Subject[]): void {
   console.log(`\n${title}`);
   console.log(`${"".padEnd(44)}  least ms  median ms   ratio   cpu ms  peak MiB`);

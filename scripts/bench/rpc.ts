@@ -1,6 +1,6 @@
 /**
- * Part of `bun run bench`: the JSON-RPC server. Requests go one by one and take turns with an echo server made of the
- * same library, so read the ratios to that.
+ * Part of `bun run bench`: measures the JSON-RPC server. Requests go one by one and take turns with an echo server
+ * built on the same library; look at the ratios to that.
  */
 import { mkdtempSync, readFileSync, realpathSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -40,7 +40,7 @@ class Peer {
     return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) / 1024;
   }
 
-  /** Throws what the peer refuses. */
+  /** Throws if the peer answers with an error. */
   async call<T>(method: string, params: unknown): Promise<T> {
     const id = ++this.#lastId;
     const body = JSON.stringify({ jsonrpc: "2.0", id, method, params });
@@ -81,12 +81,12 @@ async function startSession(env: Env): Promise<Peer> {
 interface Subject {
   readonly name: string;
   readonly run: () => Promise<unknown>;
-  /** Milliseconds, one for each run. */
+  /** Milliseconds, one per run. */
   readonly times: number[];
 }
 const subject = (name: string, run: Subject["run"]): Subject => ({ name, run, times: [] });
 
-/** Runs all of them `rounds` times by turns, and a few times before that. */
+/** Runs all of them `rounds` times in turn, after a few warm-up rounds. */
 async function takeTurns(subjects: readonly Subject[], rounds: number): Promise<void> {
   for (let round = -Math.ceil(rounds / 10); round < rounds; round++) {
     for (const { run, times } of subjects) {

@@ -1,7 +1,7 @@
 /*
- * stopwatch REPORT COMMAND [ARGUMENT...]: runs a command and writes into REPORT how long it took, from fork to end, in
- * microseconds, its processor time in microseconds, and its peak of resident memory in KiB. A small process of its own,
- * because a child's peak begins with what its parent has resident.
+ * stopwatch REPORT COMMAND [ARGUMENT...]: runs a command and writes to REPORT its wall-clock time, from fork to exit, in
+ * microseconds, its CPU time in microseconds, and its peak resident memory in KiB. This is a small process of its own,
+ * because a child's peak starts at its parent's resident memory.
  */
 #include <stdio.h>
 #include <stdlib.h>

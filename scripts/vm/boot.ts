@@ -1,4 +1,4 @@
-/** Boots an unpacked kernel under QEMU's software emulation, with this machine's root folder as the guest's. */
+/** Boots an unpacked kernel under QEMU's software emulation, with the host's root directory as the guest's root. */
 import {
   chmodSync,
   copyFileSync,
@@ -16,7 +16,7 @@ import { join } from "node:path";
 import type { UnpackedKernel } from "./kernels.ts";
 import { run } from "./run.ts";
 
-/** What the shared root needs, in order of insertion, where the kernel has it as modules. */
+/** Modules for the shared root, in order of insertion; a kernel may have some of them built in. */
 const ROOT_MODULES = [
   "virtio_ring",
   "virtio",
@@ -26,35 +26,35 @@ const ROOT_MODULES = [
   "fuse",
   "virtiofs",
 ];
-/** Of package qemu-system-common, and since Debian 13 of one of its own; both take the same options. */
+/** From the package qemu-system-common, and since Debian 13 from a package of its own; both take the same options. */
 const VIRTIOFSD = ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd"];
 const SOCKET_WAIT_MS = 5_000;
-/** A boot takes some ten seconds, on a machine that does nothing else; one that takes this long has hung. */
+/** A boot takes about ten seconds on an idle host; one that takes this long has hung. */
 const BOOT_LIMIT_MS = 3 * 60_000;
-/** The script shows every 20 seconds that its machine lives (scripts/vm.ts); one that has not for so long has died. */
+/** The script gives a sign of life every 20 seconds (scripts/vm.ts); a machine that is silent for this long has died. */
 const SILENCE_LIMIT_MS = 3 * 60_000;
 const SILENCE_CHECK_MS = 10_000;
 const MEMORY = "2G";
 /**
- * All that the emulation can do, but for what makes it slow: string instructions, which it runs byte by byte, a fifth
- * level of page tables, and waiting with mwait, which keeps a whole processor busy; and for cx16, with which an early
- * double fault was seen.
+ * Everything the emulation supports, except what makes it slow: string instructions, which it runs byte by byte, a
+ * fifth level of page tables, and waiting with mwait, which keeps a whole processor busy. Also without cx16, with which
+ * an early double fault was seen.
  */
 const CPU = "max,-cx16,-erms,-fsrm,-la57,-monitor";
-/** With two, the emulation is not faster, and lets one run code that the other is changing: kernels died of that. */
+/** Two are not faster, and one may run code that the other is changing, which has crashed kernels. */
 const PROCESSORS = "1";
-/** Hardening of the kernel that costs time under emulation, and is not what is tested. */
+/** Switches off kernel hardening, which costs time under emulation and is not tested here. */
 const SPEED = "mitigations=off init_on_alloc=0 hardened_usercopy=off randomize_kstack_offset=off";
 
-/** How a machine ended: with its script's exit code, or how else. One that died may be started again. */
+/** How a machine ended: with its script's exit code, or for another reason. One that died may be restarted. */
 export type BootResult =
   | { readonly status: number }
   | { readonly status: null; readonly died: boolean; readonly reason: string };
 
-/** Line that the script prints first, so that a failed boot can be told from a failed test. */
+/** The first line that the script prints, to tell a failed boot from a failed test. */
 export const BEGIN_MARK = "vm: begin";
 
-/** The file that the script touches as long as its machine lives. */
+/** The file that the script touches as long as its machine is alive. */
 export const signOfLife = (script: string): string => `${script}.alive`;
 
 const secondsOf = (ms: number): string => `${(ms / 1000).toFixed(0)} s`;
@@ -87,7 +87,7 @@ async function waitFor(path: string): Promise<void> {
   throw new Error("virtiofsd did not start");
 }
 
-/** What a machine is made with, and this one lacks; null when all is there. */
+/** The first tool that is missing to start a machine; null if all are installed. */
 export function missingTool(): string | null {
   const tools = ["qemu-system-x86_64", "cpio", "busybox", "depmod", "xz"];
   const missing = tools.find((tool) => Bun.which(tool) === null);
@@ -95,7 +95,7 @@ export function missingTool(): string | null {
   return VIRTIOFSD.some((path) => existsSync(path)) ? null : "virtiofsd";
 }
 
-/** Copies the console to `print`, line by line, from the script's first line on; of that `begun` is told. */
+/** Copies the console to `print`, line by line, starting at the script's first line, for which it calls `begun`. */
 async function follow(
   stream: ReadableStream<Uint8Array>,
   print: (line: string) => void,
@@ -118,8 +118,8 @@ async function follow(
 }
 
 /**
- * Runs `script` with bash as root in the guest, whose /tmp and /run are empty but for the `folders` that it needs of
- * this machine.
+ * Runs `script` with bash as root in the guest. The guest's /tmp and /run are empty, except for those of the host's
+ * `folders` that are in there.
  */
 export async function boot(
   kernel: UnpackedKernel,
@@ -148,16 +148,16 @@ export async function boot(
       VIRTIOFSD.find((path) => existsSync(path)) ?? "virtiofsd",
       `--socket-path=${socket}`,
       ...["-o", "source=/", "-o", "sandbox=chroot"],
-      // With a cache that is dropped at each open, memory changes hands behind the emulation's back: it runs stale code.
+      // If the cache is dropped at each open, memory is reused without the emulation noticing, and it runs stale code.
       ...["-o", "cache=always"],
-      // It keeps each file open that the guest has looked at: listing a large folder must not count as looking at all of it.
+      // virtiofsd keeps every file open that the guest has looked up; listing a directory must not look up all of it.
       ...["-o", "no_readdirplus"],
     ];
     children.push(Bun.spawn(daemon, { stdin: "ignore", stdout: "ignore", stderr: Bun.file(join(work, "fs.log")) }));
     await waitFor(socket);
     const qemu = Bun.spawn(
       [
-        // Also when this process is killed itself.
+        // Ends qemu even if this process is killed.
         ...["setpriv", "--pdeathsig", "KILL"],
         ...["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", CPU, "-smp", PROCESSORS, "-m", MEMORY],
         ...["-object", `memory-backend-memfd,id=mem,size=${MEMORY},share=on`, "-numa", "node,memdev=mem"],
@@ -168,7 +168,7 @@ export async function boot(
       { stdin: "ignore", stdout: "pipe", stderr: "inherit" },
     );
     children.push(qemu);
-    let reason = "the machine stopped before the end";
+    let reason = "the machine stopped before the script ended";
     let died = true;
     const stop = () => qemu.kill("SIGKILL");
     const stopFor = (why: string, fault: "machine" | "script") => {
@@ -177,13 +177,18 @@ export async function boot(
       stop();
     };
     const timers = [
-      setTimeout(() => stopFor(`no script began within ${secondsOf(BOOT_LIMIT_MS)}`, "machine"), BOOT_LIMIT_MS),
+      setTimeout(
+        () => stopFor(`the script did not start within ${secondsOf(BOOT_LIMIT_MS)}`, "machine"),
+        BOOT_LIMIT_MS,
+      ),
     ];
     const watch = () => {
       clearTimeout(timers.shift());
       const beganAt = Date.now();
       const { timeoutMs } = options;
-      timers.push(setTimeout(() => stopFor(`not at its end after ${secondsOf(timeoutMs)}`, "script"), timeoutMs));
+      timers.push(
+        setTimeout(() => stopFor(`the script had not ended after ${secondsOf(timeoutMs)}`, "script"), timeoutMs),
+      );
       const look = () => {
         const seenAt = existsSync(alive) ? statSync(alive).mtimeMs : beganAt;
         const silent = Date.now() - Math.max(beganAt, seenAt);

@@ -1,6 +1,6 @@
 #!/bin/busybox sh
-# The first process of the test machine: takes the host's root folder, shared over virtiofs, as its own, gives it fresh
-# /tmp, /run, /dev, /proc and /sys, runs the script named on the kernel's command line, notes its exit code, powers off.
+# The init process of the test machine: uses the host's root directory, shared over virtiofs, as its root, mounts fresh
+# /tmp, /run, /dev, /proc and /sys, runs the script named on the kernel command line, writes its exit code, powers off.
 b=/bin/busybox
 $b mkdir -p /proc /newroot
 $b mount -t proc proc /proc
@@ -11,16 +11,16 @@ for word in $($b cat /proc/cmdline); do
     vm.keep=*) keep="$keep ${word#vm.keep=}" ;;
   esac
 done
-# Older kernels have what the shared root needs as modules; the file names give the order.
+# Older kernels have the drivers for the shared root as modules; the file names give the order.
 for module in /modules/*.ko; do
   if [ -e "$module" ]; then $b insmod "$module"; fi
 done
 if ! $b mount -t virtiofs hostroot /newroot; then
-  echo "vm: no root folder over virtiofs"
+  echo "vm: cannot mount the root directory over virtiofs"
   $b poweroff -f
 fi
 cd /newroot || exit 1
-# Folders that the fresh ones would hide.
+# Directories that the fresh mounts would hide.
 for path in $keep; do
   $b mkdir -p "/kept$path"
   $b mount --bind "/newroot$path" "/kept$path"

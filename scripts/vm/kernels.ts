@@ -1,10 +1,10 @@
-/** Debian's kernels, fetched as packages and unpacked. */
+/** Debian's kernels, downloaded as packages and unpacked. */
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { cacheFolder, fetchPackages } from "../debian.ts";
 import { run } from "./run.ts";
 
-/** A kernel of the test matrix, and the Debian suite that has it. */
+/** A kernel of the test matrix, and the Debian suite that contains it. */
 export interface KernelSource {
   readonly name: string;
   readonly suite: string;
@@ -19,9 +19,9 @@ export const KERNELS: readonly KernelSource[] = [
 
 export interface UnpackedKernel {
   readonly name: string;
-  /** `uname -r` of it. */
+  /** The output of `uname -r` on it. */
   readonly release: string;
-  /** Folder that holds `boot` and `lib/modules` (or `usr/lib/modules`). */
+  /** Directory that holds `boot` and `lib/modules` (or `usr/lib/modules`). */
   readonly root: string;
   readonly image: string;
 }
@@ -29,7 +29,7 @@ export interface UnpackedKernel {
 const PACKAGE = "linux-image-cloud-amd64";
 const CACHE = cacheFolder("bpfman-vm");
 
-/** The meta package and what it pulls in of the kernel itself: image, and since 7.x binary and modules. */
+/** The kernel packages that the metapackage pulls in: the image, and since 7.x also binary and modules. */
 function packagesOf(apt: readonly string[]): string[] {
   const depends = run(["apt-cache", ...apt, "depends", "--recurse", "--no-recommends", "--no-suggests", PACKAGE]);
   const names = new Set<string>();
@@ -48,7 +48,7 @@ function find(folder: string, wanted: (name: string) => boolean): string | null 
   return null;
 }
 
-/** Looks at an unpacked tree; null when it is not whole. */
+/** Describes an unpacked tree; null if it is incomplete. */
 function describe(name: string, folder: string): UnpackedKernel | null {
   if (!existsSync(join(folder, "complete"))) return null;
   const root = existsSync(join(folder, "tree/lib/modules")) ? join(folder, "tree") : join(folder, "tree/usr");
@@ -57,7 +57,7 @@ function describe(name: string, folder: string): UnpackedKernel | null {
   return release && image ? { name, release, root, image } : null;
 }
 
-/** The kernel, from the cache or from Debian's archive. Throws when neither has it. */
+/** Returns the kernel from the cache or from Debian's archive. Throws if neither has it. */
 export function fetchKernel(source: KernelSource): UnpackedKernel {
   const cached = describe(source.name, join(CACHE, source.name));
   if (cached) return cached;
@@ -66,15 +66,15 @@ export function fetchKernel(source: KernelSource): UnpackedKernel {
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new Error(
-      `kernel ${source.name} is not in ${CACHE}, and could not be fetched: ${why}\n` +
-        `vm: it is package ${PACKAGE} of Debian's ${source.suite}, fetched by apt from the mirror that this machine uses`,
+      `kernel ${source.name} is not in ${CACHE} and could not be downloaded: ${why}\n` +
+        `vm: it is in the package ${PACKAGE} of Debian's ${source.suite}, which apt downloads from the mirror that this machine uses`,
     );
   }
 }
 
 function fetchFromArchive(source: KernelSource): UnpackedKernel {
   const folder = join(CACHE, source.name);
-  process.stderr.write(`vm: fetching kernel ${source.name} from ${source.suite}\n`);
+  process.stderr.write(`vm: downloading kernel ${source.name} from ${source.suite}\n`);
   fetchPackages(folder, {
     suite: source.suite,
     packages(apt) {
@@ -88,6 +88,6 @@ function fetchFromArchive(source: KernelSource): UnpackedKernel {
     },
   });
   const fetched = describe(source.name, folder);
-  if (!fetched) throw new Error(`the packages of kernel ${source.name} hold no kernel image`);
+  if (!fetched) throw new Error(`the packages of kernel ${source.name} contain no kernel image`);
   return fetched;
 }

@@ -1,4 +1,4 @@
-/** Runs a command to its end and gives its output. Throws with its words when it fails. */
+/** Runs a command until it exits and returns its output. If it fails, throws an error with that output. */
 export function run(command: readonly string[], cwd?: string): string {
   const result = Bun.spawnSync([...command], { stdout: "pipe", stderr: "pipe", ...(cwd === undefined ? {} : { cwd }) });
   if (result.exitCode === 0) return result.stdout.toString();

@@ -1,6 +1,6 @@
 /**
- * What every KernelPort does, asked of the fake one and of the kernel of this machine: so that service tests on the fake
- * mean something. Effects on packets and the like are looked at in test/kernel.
+ * Checks what every KernelPort must do, on the fake and on the host's kernel, so that service tests on the fake are
+ * meaningful. Effects on packets and the like are tested in test/kernel.
  */
 import { describe, expect, test } from "bun:test";
 import { buildBpf } from "../../scripts/build-bpf.ts";
@@ -183,7 +183,7 @@ function kernelPort(makeBed: () => Bed, hasTcx: boolean): void {
       await gone(() => kernel.map(id));
     });
 
-    test("refuses what is not there: a program, a pin to take over", async () => {
+    test("rejects what is not there: a program, a pin to take over", async () => {
       const { kernel, pin } = makeBed();
       const code = async (...parameters: Parameters<typeof kernel.load>) =>
         (await failureOfAsync(() => kernel.load(...parameters))).code;
@@ -325,7 +325,7 @@ function kernelPort(makeBed: () => Bed, hasTcx: boolean): void {
       await gone(() => kernel.program(idOf(loaded)));
     });
 
-    test("refuses what does not fit", async () => {
+    test("rejects what does not fit", async () => {
       const bed = makeBed();
       const { kernel, pin } = bed;
       const loaded = await kernel.load(toLoad("counters", "tracepoint:count_opens", "tcx:count_packets"));

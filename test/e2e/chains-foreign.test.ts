@@ -1,4 +1,4 @@
-/** Hooks that somebody else uses: bpfman says whose they are, and leaves what is there alone. */
+/** Hooks that another tool uses: bpfman says who uses them, and leaves them alone. */
 import { describe, expect, test } from "bun:test";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";

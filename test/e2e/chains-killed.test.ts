@@ -1,6 +1,6 @@
 /**
- * Commands that change a chain, killed with SIGKILL at each step of a rebuild: the hook runs the old chain or the new one,
- * and the next command that writes leaves rows, pins and kernel agreeing on one of the two.
+ * Kills commands that change a chain with SIGKILL at each step of a rebuild: the hook must run the old chain or the new
+ * one, and after the next writing command, rows, pins and kernel must agree on one of the two.
  */
 import { describe, expect } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";

@@ -1,4 +1,4 @@
-/** XDP and TC chains with the executable: packets tell who ran, in which order, and that nobody ran who should not. */
+/** XDP and TC chains with the executable: packets show which programs ran, in which order, and that no others ran. */
 import { describe, expect } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";

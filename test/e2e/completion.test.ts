@@ -1,4 +1,4 @@
-/** Completions in the real shells: what a tab makes of a line, with live values. */
+/** Completions in the real shells: what pressing tab does to a line, with live values. */
 import { beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { compileBpf } from "../fakes/compile.ts";
@@ -109,7 +109,7 @@ describe.each(["bash", "zsh"] as const)("%s looks at the rest of the line", (she
     );
   });
 
-  test("programs are those of the folder that the line names", async () => {
+  test("programs are those of the directory that the line names", async () => {
     const programs = await bpfman.load(bpfman.path("object.o"), "--programs", "xdp:passes");
     const id = idOf(programs, "passes");
     const elsewhere = { BPFMAN_RUNTIME_DIR: bpfman.path("bin") };
@@ -123,7 +123,7 @@ describe.each(["bash", "zsh"] as const)("%s looks at the rest of the line", (she
   });
 });
 
-test("bash completes behind an alias, and files in the home folder", async () => {
+test("bash completes behind an alias, and files in the home directory", async () => {
   const set = "alias b=bpfman; complete -F _bpfman b\n";
   expect((await typeInto("bash", `${set}b attach 5 tcx --dir\teg\t`, env)).line).toBe(
     "b attach 5 tcx --direction egress ",
@@ -214,7 +214,7 @@ describe("__complete", () => {
 });
 
 describe("completions and man", () => {
-  test("write files into a folder", async () => {
+  test("write files into a directory", async () => {
     const folder = bpfman.path("out");
     const files = (await bpfman.ok("completions", folder)).trimEnd().split("\n");
     expect(files).toEqual(["bpfman.bash", "_bpfman", "bpfman.fish"].map((name) => `${folder}/${name}`));

@@ -1,4 +1,4 @@
-/** Commands that are killed with SIGKILL in the middle: the next one that writes finds its way back. */
+/** Kills commands with SIGKILL halfway: the next writing command must recover. */
 import { expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";

@@ -1,4 +1,4 @@
-/** Many commands at once, commands that wait, and commands that are killed in the middle. */
+/** Many concurrent commands, commands that wait, and commands that are killed halfway. */
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
@@ -60,7 +60,7 @@ describe("at once", () => {
     expect(await bpfman.programs()).toEqual([]);
   });
 
-  test("the very first load, and readers that come while it makes folders and tables", async () => {
+  test("the very first load, and readers that come while it makes directories and tables", async () => {
     const started = [bpfman.start(...LOAD, "--output", "json")];
     for (let each = 0; each < 8; each++) started.push(bpfman.start("list", "programs", "--output", "json"));
     const listed = (await Promise.all(started.map(({ ended }) => ended))).map(jsonOf<{ programs: unknown[] }>);

@@ -1,4 +1,4 @@
-/** uprobes in a container: mount and pid namespaces of its own, and a root folder that the host cannot see. */
+/** uprobes in a container with its own mount and PID namespaces, and a root directory that the host cannot see. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import {
   copyFileSync,

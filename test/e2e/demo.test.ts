@@ -1,4 +1,4 @@
-/** `npm run demo`, as README has it, shows what it says, and leaves nothing: not at its end, and not on Ctrl-C. */
+/** `npm run demo`, as in the README, shows what it promises and leaves nothing behind, at its end or on Ctrl-C. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,4 @@
-/** Every block of code in docs/embedding.md is run, with the built executable as the `bpfman` in PATH. */
+/** Runs every block of code in docs/embedding.md, with the built executable as the `bpfman` in PATH. */
 import { expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -82,7 +82,7 @@ test.each([["parent.py"], ["parent.ts"]])("the parent process %s", async (name) 
       "bpfman N on Linux N",
       "event N: program/didLoad of program N",
       "event N: link/didAttach of program N",
-      "program N runs through link N; press Enter to take it away",
+      "program N runs through link N; press Enter to remove it",
       "event N: link/didDetach of program N",
       "event N: program/didUnload of program N",
       "",

@@ -1,4 +1,4 @@
-/** dist/bpfman as a file: that it runs anywhere, for anybody, and trusts nothing in the current directory. */
+/** dist/bpfman as a file: it runs anywhere, for any user, and trusts nothing in the current directory. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -30,7 +30,7 @@ function run(
   return { code: result.exitCode, out: result.stdout.toString(), error: result.stderr.toString() };
 }
 
-describe("without rights, from any folder", () => {
+describe("without rights, from any directory", () => {
   /** A copy that everybody can reach, wherever the sources are. */
   let copy = "";
   beforeAll(() => {

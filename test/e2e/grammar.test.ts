@@ -1,4 +1,4 @@
-/** A script of each grammar tells the same story on the real kernel; what it was answered must be the same. */
+/** Runs equivalent scripts in both grammars on the real kernel; their answers must be the same. */
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";

@@ -1,4 +1,4 @@
-/** What to do next is said of mistakes of all kinds: the line behind the error. */
+/** For mistakes of all kinds, the hint after the error says what to do next. */
 import { expect, test } from "bun:test";
 import { realpathSync } from "node:fs";
 import { resolve } from "node:path";
@@ -88,7 +88,7 @@ test("is said of values that are empty, of several in one word, and of shells th
   await expectHint(2, "for a folder of that name write ./tcsh", "completions", "tcsh");
 });
 
-test("is said of files and folders", async () => {
+test("is said of files and directories", async () => {
   await expectHint(
     1,
     "give a regular file that this user may read",

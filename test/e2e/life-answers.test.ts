@@ -1,4 +1,4 @@
-/** The JSON answers of the executable have exactly the keys that the documentation gives them. */
+/** The executable's JSON answers have exactly the documented keys. */
 import { describe, expect, test } from "bun:test";
 import { copyFileSync, existsSync, readFileSync } from "node:fs";
 import { release } from "node:os";

@@ -1,4 +1,4 @@
-/** uprobes and uretprobes with the executable, on a C program that calls exactly as often as it is told. */
+/** uprobes and uretprobes with the executable, on a C program that makes exactly the requested number of calls. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,4 @@
-/** Programs from load to unload, with the executable, on the real kernel; bpftool and packets are the witnesses. */
+/** Programs from load to unload, with the executable, on the real kernel; bpftool and packets verify the effects. */
 import { describe, expect, test } from "bun:test";
 import { closeSync, existsSync, openSync, readdirSync, statSync, unlinkSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -252,7 +252,7 @@ describe("maps", () => {
     await bpfman.expectNothingLeft();
   });
 
-  test("an owner that is not there, or owns nothing, is refused", async () => {
+  test("an owner that is not there, or owns nothing, is rejected", async () => {
     const programs = await bpfman.load(OBJECT, "--programs", "tcx:count", "tcx:drop");
     const load = (owner: number) => [
       "load",

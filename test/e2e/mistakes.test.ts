@@ -1,4 +1,4 @@
-/** Mistakes of users and broken surroundings: one clear message each, the right exit code, and nothing left. */
+/** User mistakes and broken environments: each gives one clear message and the right exit code, and leaves nothing. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Database } from "bun:sqlite";
 import {
@@ -292,7 +292,7 @@ describe("a database that cannot be used", () => {
     await refusesAll("DATABASE_UNUSABLE");
   });
 
-  test("a folder in its place", async () => {
+  test("a directory in its place", async () => {
     mkdirSync(path(), { recursive: true, mode: 0o700 });
     chmodSync(`${bpfman.runtimeDir}/state`, 0o700);
     await bpfman.refused(5, "DATABASE_UNUSABLE", "list", "programs");
@@ -326,7 +326,7 @@ describe("a database that cannot be used", () => {
   });
 });
 
-describe("folders that cannot be used", () => {
+describe("directories that cannot be used", () => {
   /** Runs the command line in a mount namespace in which `folder` can only be read. */
   const readOnly = (folder: string, ...words: string[]) => {
     const script = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"';
@@ -335,7 +335,7 @@ describe("folders that cannot be used", () => {
     return { code: result.exitCode, out: result.stdout.toString(), error: result.stderr.toString() };
   };
 
-  test("a runtime folder that cannot be written to", () => {
+  test("a runtime directory that cannot be written to", () => {
     const { code, out, error } = readOnly(bpfman.runtimeDir, ...LOAD, "tcx:count");
     expect({ code, out }).toEqual({ code: 1, out: "" });
     expect(error).toMatch(/^error: use lock file ".*\/run\/lock": .*\n/);
@@ -345,7 +345,7 @@ describe("folders that cannot be used", () => {
     expect(readOnly(bpfman.runtimeDir, "list", "programs").code).toBe(0);
   });
 
-  test("a state folder that cannot be written to: writers refuse before they load, readers read", async () => {
+  test("a state directory that cannot be written to: writers refuse before they load, readers read", async () => {
     const programs = await bpfman.load(OBJECT, "--programs", "tcx:count");
     const state = `${bpfman.runtimeDir}/state`;
     const { code, out, error } = readOnly(state, ...LOAD, "tcx:count", "-o", "json");
@@ -358,7 +358,7 @@ describe("folders that cannot be used", () => {
     expect(readdirSync(`${bpfman.runtimeDir}/programs`)).toEqual([String(idOf(programs, "count"))]);
   });
 
-  test("a runtime folder that is a file, or open to everybody", async () => {
+  test("a runtime directory that is a file, or open to everybody", async () => {
     writeFileSync(bpfman.path("file"), "");
     const elsewhere = (folder: string) => Bun.spawnSync([BPFMAN, "--runtime-dir", folder, ...LOAD, "tcx:count"]);
     const file = elsewhere(bpfman.path("file"));

@@ -1,4 +1,4 @@
-/** Object files of many origins: what the kernel can load loads; everything else is one clear message and no trace. */
+/** Object files from many sources: what the kernel can load loads; the rest give one clear message and leave no trace. */
 import { afterEach, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -157,7 +157,7 @@ describe("objects that clang compiles", () => {
     expect(withBtf?.status.kernel).toMatchObject({ has_btf_id: true });
   });
 
-  test("without BTF: global variables are set all the same, and maps are refused", async () => {
+  test("without BTF: global variables are set all the same, and maps are rejected", async () => {
     const path = object(GLOBALS, "-g0");
     const [program] = await bpfman.load(
       path,
@@ -239,7 +239,7 @@ describe("what is no object for this machine", () => {
     expect(await refused(path, 1, "FILE_UNREADABLE")).toContain(`${OBJECT_BYTES_MAX}`);
   });
 
-  test("a folder, a FIFO, a device, nothing at all", async () => {
+  test("a directory, a FIFO, a device, nothing at all", async () => {
     mkdirSync(bpfman.path("folder.o"));
     expect(await refused(bpfman.path("folder.o"), 1, "FILE_UNREADABLE")).toContain("it is a folder");
     sh("mkfifo", bpfman.path("fifo.o"));
@@ -251,7 +251,7 @@ describe("what is no object for this machine", () => {
   });
 });
 
-describe("what the verifier refuses", () => {
+describe("what the verifier rejects", () => {
   /** So many steps before the mistake: the verifier writes a line or more about each. */
   const program = (steps: number) => `
     SEC("tc") int harmless(struct __sk_buff *ctx) { return 0; }

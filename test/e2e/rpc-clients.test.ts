@@ -1,4 +1,4 @@
-/** Clients of all kinds against the executable on the real kernel; bpftool and the map's counters are the witnesses. */
+/** Clients of all kinds against the executable on the real kernel; bpftool and map counters verify the effects. */
 import { beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, closeSync, cpSync, openSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -116,14 +116,14 @@ describe("the client in Bun", () => {
     expect((await bpfman.programs()).map((program) => program.program_id)).toEqual([kept?.record?.program_id ?? 0]);
   });
 
-  test("says which runtime folder is refused, and why", async () => {
+  test("says which runtime directory is rejected, and why", async () => {
     const [executable = ""] = bpfman.command();
     const command = [executable, "rpc", "--runtime-dir"] as const;
     await expect(startClient({ command })).rejects.toThrow(/the server ended with exit code 2: error: .*--runtime-dir/);
   });
 });
 
-test("a session without root sees what everybody may see, and is refused the rest", async () => {
+test("a session without root sees what everybody may see, and is denied the rest", async () => {
   const copy = folder.path("bpfman");
   chmodSync(folder.path(), 0o755);
   cpSync(BPFMAN, copy);

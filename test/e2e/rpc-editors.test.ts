@@ -1,4 +1,4 @@
-/** What clients that exist do without asking, and people who try the server by hand: against the executable. */
+/** What existing clients do on their own, and what people type by hand, tested against the executable. */
 import { expect, test } from "bun:test";
 import { join, resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";

@@ -1,4 +1,4 @@
-/** What a broken or hostile client may send to the executable: it answers, or ends well, and never hangs or grows. */
+/** What a broken or hostile client may send: the executable answers or exits cleanly, and never hangs or grows. */
 import { describe, expect, test } from "bun:test";
 import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { FRAME_BYTES_MAX, HEADER_BYTES_MAX } from "../../src/domain/limits.ts";
@@ -21,7 +21,7 @@ const residentBytes = (pid: number): number =>
   Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024;
 const descriptors = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length;
 
-describe("framing that cannot be mended: what came before is answered, one error, exit code 1", () => {
+describe("framing that cannot be repaired: what came before is answered, one error, exit code 1", () => {
   test.each([
     ["no Content-Length", "X-Nothing: 1\r\n\r\n{}"],
     ["negative", "Content-Length: -1\r\n\r\n{}"],

@@ -1,6 +1,6 @@
 /**
- * Every operation by the command line and by JSON-RPC: the same answer, the same error. Both edges go through the same
- * steps, each in turn, on the real kernel; ids, times and paths that must differ are masked before the comparison.
+ * Every operation gives the same answer and the same error on the command line and over JSON-RPC. Both edges take the
+ * same steps in turn on the real kernel; IDs, times and paths that must differ are masked before the comparison.
  */
 import { expect, test } from "bun:test";
 import { join, resolve } from "node:path";

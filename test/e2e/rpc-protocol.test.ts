@@ -1,6 +1,6 @@
 /**
- * rpc/PROTOCOL.md against the executable: each request of the page is sent by vscode-jsonrpc's own client, with ids and
- * paths that are true here, and what comes back is compared with the page and with the schemas.
+ * Tests rpc/PROTOCOL.md against the executable: vscode-jsonrpc's own client sends each request of the page, with real
+ * IDs and paths, and the answers are compared with the page and with the schemas.
  */
 import { expect, test } from "bun:test";
 import { spawn } from "node:child_process";

@@ -1,4 +1,4 @@
-/** Sessions of the executable on the real kernel: foreign clients, cancellation, many processes at once, sudden ends. */
+/** Sessions of the executable on the real kernel: other clients, cancellation, concurrent processes, sudden ends. */
 import { describe, expect, test } from "bun:test";
 import { join, resolve } from "node:path";
 import type { LinkAnswer, LoadAnswer, ProgramListAnswer } from "../../src/domain/answer.ts";

@@ -1,5 +1,5 @@
 /**
- * The example extension as its README builds it, in Node.js with as much of the editor as it needs, against the executable
+ * Runs the example extension, built as in its README, in Node.js with a stand-in for the editor, against the executable
  * on the real kernel.
  */
 import { afterEach, beforeEach, expect, test } from "bun:test";

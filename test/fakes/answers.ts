@@ -1,4 +1,4 @@
-/** Sample answers of the service, as the renderers meet them. */
+/** Sample answers of the service, as the renderers receive them. */
 import type {
   FeaturesAnswer,
   KernelProgramAnswer,

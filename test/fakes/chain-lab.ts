@@ -1,4 +1,4 @@
-/** Two namespaces with a cable and no other traffic on it, the chain members of test/fixtures/bpf, and what they saw. */
+/** Two namespaces connected by a cable without other traffic, the chain members of test/fixtures/bpf, and what they saw. */
 import { beforeEach, expect } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { withNetns } from "../../ffi/safe/netns.ts";

@@ -1,4 +1,4 @@
-/** podman, buildah and skopeo with storage of their own: nothing of theirs outside of one folder, no daemon, no mounts. */
+/** podman, buildah and skopeo with private storage: everything is in one directory, without a daemon or mounts. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 

@@ -1,4 +1,4 @@
-/** Programs that stand in for docker or podman where no engine runs: they write down how they were called. */
+/** Stand-ins for docker and podman where no engine runs: they record how they were called. */
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 

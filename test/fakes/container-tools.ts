@@ -1,4 +1,4 @@
-/** podman, buildah and skopeo with a store, a login and a configuration of their own, below one folder. */
+/** podman, buildah and skopeo with their own store, login and configuration, below one directory. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

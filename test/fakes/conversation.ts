@@ -1,4 +1,4 @@
-/** A process that is talked to line by line. */
+/** Talks to a process line by line. */
 export interface Conversation {
   readonly pid: number;
   /** The next line it prints. Throws, with its stderr, when it ends instead. */

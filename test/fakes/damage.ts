@@ -1,4 +1,4 @@
-/** Damaged copies of files and messages, the same again for the same seed, and what reads them. */
+/** Damaged copies of files and messages, reproducible by seed, and the code that reads them. */
 import { BpfmanError } from "../../src/errors/error.ts";
 
 export const SEED = Number(process.env.BPFMAN_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 32));

@@ -1,4 +1,4 @@
-/** The interface that documents speak of: eth0 with 10.99.0.1, and 10.99.0.2 behind it, made as the tutorial makes it. */
+/** The interface that the documents use: eth0 with 10.99.0.1 and a neighbour 10.99.0.2, created as in the tutorial. */
 import { beforeEach } from "bun:test";
 import { cleanUpAfterEach } from "./clean-up.ts";
 import { blocksOf } from "./document.ts";

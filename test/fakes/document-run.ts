@@ -1,4 +1,4 @@
-/** Runs the commands of a document, as a reader would: one after the other, as root, on an interface eth0. */
+/** Runs the commands of a document as a reader would: one after the other, as root, on an interface eth0. */
 import { expect } from "bun:test";
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,4 @@
-/** A document as its tests read it: its fenced blocks, and what they say is printed. */
+/** A document as its tests read it: its fenced blocks, and the output that they show. */
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 

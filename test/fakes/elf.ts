@@ -1,4 +1,4 @@
-/** Puts ELF files together by hand: 64-bit and little-endian, sound or not. */
+/** Builds ELF files by hand: 64-bit and little-endian, valid or not. */
 
 export interface SectionDraft {
   readonly name: string;

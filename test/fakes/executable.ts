@@ -1,4 +1,4 @@
-/** dist/bpfman with a runtime folder of its own for each test, and the proof afterwards that nothing of it is left. */
+/** dist/bpfman with its own runtime directory for each test, and a check afterwards that nothing is left of it. */
 import { beforeEach, expect } from "bun:test";
 import { Database } from "bun:sqlite";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, statSync } from "node:fs";

@@ -1,4 +1,4 @@
-/** Names that want to be more than names, and what must never come out of them. */
+/** Names that try to inject output, and what must never appear in the output. */
 
 /** Everything that a terminal acts on, or that readers cannot see: one of each kind. */
 const EVERY_KIND =

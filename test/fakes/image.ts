@@ -1,4 +1,4 @@
-/** Bytecode images put together by hand, sound or not, and a repository in memory that holds them. */
+/** Bytecode images built by hand, valid or not, and an in-memory repository that holds them. */
 import { gzipSync } from "node:zlib";
 import { BpfmanError } from "../../src/errors/error.ts";
 import { digestOf } from "../../src/image/digest.ts";

@@ -1,6 +1,6 @@
 /**
- * Checks values against JSON Schemas, as far as our documents use them. Stricter than the standard on purpose: an object
- * may have no other properties than its schema names, and a keyword that is not known here is a mistake.
+ * Checks values against the subset of JSON Schema that our documents use. Stricter than the standard on purpose: an
+ * object may only have properties that its schema names, and an unknown keyword is an error.
  */
 type Schema = Readonly<Record<string, unknown>>;
 

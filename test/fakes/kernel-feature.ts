@@ -1,4 +1,4 @@
-/** What the kernel has, found out without the code under test: for tests that cannot run everywhere. */
+/** Kernel features, detected without the code under test, for tests that cannot run everywhere. */
 import { test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { release, tmpdir } from "node:os";

@@ -1,4 +1,4 @@
-/** What tests on the real kernel work with: a BPF file system, two namespaces with a cable between them, bpftool. */
+/** The tools of tests on the real kernel: a BPF file system, two namespaces connected by a cable, bpftool. */
 import { beforeEach, expect } from "bun:test";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, unlinkSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,4 @@
-/** A process of its own at a lock: `bun lock-process.ts PATH hold` keeps it until killed; `… add FILE N` adds 1 N times. */
+/** A process that takes a lock: `bun lock-process.ts PATH hold` holds it until killed; `… add FILE N` adds 1 N times. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { openLock } from "../../src/lock/lock.ts";
 

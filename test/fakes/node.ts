@@ -1,4 +1,4 @@
-/** The real Node.js: `bun run` puts a "node" into the path that is Bun. npm needs Node.js, so it is always there. */
+/** The real Node.js: `bun run` puts a "node" that is Bun into the path. npm needs Node.js, so it is always installed. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 

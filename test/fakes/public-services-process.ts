@@ -1,7 +1,7 @@
 /**
- * What the documents name of the internet, in the network namespace that this is started in: registries, and the public
- * instance of Sigstore, over TLS at addresses on loopback. Usage: FOLDER. What a client needs of it is written there; it
- * serves until its input ends.
+ * Stands in for the internet services that the documents name, in the network namespace in which it is started:
+ * registries and Sigstore's public instance, over TLS on loopback. Usage: DIRECTORY, to which it writes what a client
+ * needs. Serves until its input ends.
  */
 import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";

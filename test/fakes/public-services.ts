@@ -1,4 +1,4 @@
-/** The internet that documents name, for one network namespace: registries and Sigstore's public instance on loopback. */
+/** The internet services that documents name, for one network namespace: registries and Sigstore on loopback. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** Debian's docker-registry on loopback, with content in a folder of its own; a service that gives tokens for it. */
+/** Debian's docker-registry on loopback, with content in its own directory, and a token service for it. */
 import { randomUUID, sign, X509Certificate } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

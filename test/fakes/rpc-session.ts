@@ -1,4 +1,4 @@
-/** The other end of a session, for tests: frames in and out, nothing of a library in between. */
+/** The other end of a session, for tests: frames in and out, without a library in between. */
 import { FrameDecoder } from "../../rpc/frame-decoder.ts";
 
 /** A message from the server, of whatever kind. */

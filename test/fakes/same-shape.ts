@@ -1,4 +1,4 @@
-/** Compares the shapes of two JSON values: the names of members and the types of what they hold. */
+/** Compares the shapes of two JSON values: the names and types of their members. */
 
 const typeOf = (value: unknown): string => (value === null ? "null" : Array.isArray(value) ? "array" : typeof value);
 

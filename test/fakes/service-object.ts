@@ -1,4 +1,4 @@
-/** What the service tests load: two maps that the programs use, one pinned by name; globals; a program of each kind. */
+/** The object that service tests load: two maps, one of them pinned by name; globals; a program of each kind. */
 import { compileBpf } from "./compile.ts";
 
 export const SERVICE_OBJECT = `

@@ -1,4 +1,4 @@
-/** The services that cosign signs with, on loopback: Fulcio's certificates and Rekor's log, as far as cosign asks. */
+/** The services that cosign signs with, on loopback: the parts of Fulcio and Rekor that cosign uses. */
 import { createHash, createPublicKey } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,6 +1,6 @@
 /**
- * A Sigstore without a network: authority, certificate log and signature log, with keys made when it is opened. Signs images
- * in both of cosign's layouts, by certificate and by key; what it makes is checked by cosign itself (test/images).
+ * A Sigstore without a network: authority, certificate log and signature log, with keys generated on opening. Signs
+ * images in both of cosign's layouts, with certificates and with keys; cosign itself checks the results (test/images).
  */
 import { createHash, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { initializeCA, initializeCTLog, initializeTLog } from "@sigstore/mock";

@@ -1,6 +1,6 @@
 /**
- * A process of its own that works on a database: `bun store-process.ts PATH count N` writes N programs and links, one
- * transaction each; `… hold` writes within a transaction, says so, and stays there until it is killed.
+ * A separate process that works on a database: `bun store-process.ts PATH count N` writes N programs and links, one
+ * transaction each; `… hold` writes within a transaction, reports that, and waits until it is killed.
  */
 import { kernelLinkId } from "../../src/domain/ids.ts";
 import { openStore } from "../../src/store/store.ts";

@@ -1,4 +1,4 @@
-/** Interactive shells on a terminal, into which tests type. */
+/** Interactive shells on a terminal, for tests to type into. */
 import { until } from "./kernel-lab.ts";
 
 export interface TypedLine {

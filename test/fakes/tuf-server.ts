@@ -1,4 +1,4 @@
-/** A TUF repository (The Update Framework, specification 1.0), signed by one key; on loopback with one target. */
+/** A TUF repository (The Update Framework, specification 1.0) on loopback, signed with one key, with one target. */
 import { createHash, generateKeyPairSync, sign } from "node:crypto";
 
 /** Content by name. */

@@ -1,4 +1,4 @@
-/** Which maps each program of an object uses, from its relocations: what libbpf and the kernel find out when they load. */
+/** Which maps each program of an object uses, according to its relocations, as libbpf and the kernel see it at load. */
 import { type ElfSymbol, namedSections, openElf, SHT, STT, sectionFields, symbols } from "../../src/object/elf.ts";
 import { memorySource } from "../../src/object/fields.ts";
 import { BpfmanError } from "../../src/errors/error.ts";

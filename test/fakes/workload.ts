@@ -1,4 +1,4 @@
-/** A process of a name of its own that makes exactly as many events of each kind as it is told. */
+/** A process with a unique name that makes exactly the requested number of events of each kind. */
 import { afterAll, beforeAll } from "bun:test";
 import { mkdtempSync, realpathSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";

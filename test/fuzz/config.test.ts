@@ -1,6 +1,6 @@
 /**
- * Configurations made of pieces of TOML in any order: each is read, or refused with a place inside of the text, and soon.
- * The seed is printed; BPFMAN_FUZZ_SEED=N runs the same again, BPFMAN_FUZZ_ROUNDS=N more rounds of it.
+ * Configurations made of pieces of TOML in any order: each is either read or rejected with a position in the text,
+ * quickly. Prints its seed; BPFMAN_FUZZ_SEED=N repeats a run, BPFMAN_FUZZ_ROUNDS=N runs more rounds.
  */
 import { expect, test } from "bun:test";
 import { parseConfig } from "../../src/config/parse.ts";
@@ -55,7 +55,7 @@ function randomFrom(seed: number): (below: number) => number {
   };
 }
 
-test(`any text is read, or refused with its place (seed ${SEED})`, () => {
+test(`any text is read, or rejected with its place (seed ${SEED})`, () => {
   const random = randomFrom(SEED);
   const refused = { count: 0 };
   for (let round = 0; round < ROUNDS; round++) {

@@ -1,6 +1,7 @@
 /**
- * Archives, manifests, labels, references and challenges out of damaged and rearranged pieces: each is read, or refused with
- * an error of its own, and soon. The seed is printed; BPFMAN_FUZZ_SEED=N runs the same again, BPFMAN_FUZZ_ROUNDS=N more.
+ * Archives, manifests, labels, references and challenges made of damaged and rearranged pieces: each is either read or
+ * rejected with its own error, quickly. Prints its seed; BPFMAN_FUZZ_SEED=N repeats a run, BPFMAN_FUZZ_ROUNDS=N runs
+ * more.
  */
 import { expect, test } from "bun:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";

@@ -1,6 +1,6 @@
 /**
- * Damaged netlink datagrams and dispatcher configurations: each is read, or refused with the error that is meant for it.
- * The seed is printed; BPFMAN_FUZZ_SEED=N runs the same again, BPFMAN_FUZZ_ROUNDS=N more rounds of it.
+ * Damaged netlink datagrams and dispatcher configurations: each is either read or rejected with the intended error.
+ * Prints its seed; BPFMAN_FUZZ_SEED=N repeats a run, BPFMAN_FUZZ_ROUNDS=N runs more rounds.
  */
 import { expect, test } from "bun:test";
 import { encodeMessage, nested, textAttribute, u32Attribute } from "../../ffi/layout/netlink.ts";

@@ -1,6 +1,6 @@
 /**
- * Damaged object files, executables and linker caches: each is read or refused with a BpfmanError, and soon. The seed is
- * printed; BPFMAN_FUZZ_SEED=N runs the same again, BPFMAN_FUZZ_ROUNDS=N more rounds of it.
+ * Damaged object files, executables and linker caches: each is either read or rejected with a BpfmanError, quickly.
+ * Prints its seed; BPFMAN_FUZZ_SEED=N repeats a run, BPFMAN_FUZZ_ROUNDS=N runs more rounds.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";

@@ -1,7 +1,7 @@
 /**
- * Frames of all sorts, whole and damaged, against the executable: it answers each request that it was sent whole, ends
- * well when its input ends, and says nothing on stderr.
- * The seed is printed; BPFMAN_FUZZ_SEED=N runs the same again, BPFMAN_FUZZ_ROUNDS=N more rounds of it.
+ * Sends frames of all sorts, complete and damaged, to the executable: it must answer each complete request, exit cleanly
+ * when its input ends, and print nothing on stderr.
+ * Prints its seed; BPFMAN_FUZZ_SEED=N repeats a run, BPFMAN_FUZZ_ROUNDS=N runs more rounds.
  */
 import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";

@@ -1,4 +1,4 @@
-/** Layers that unpack to more than they should, through the executable: what it costs is measured from outside. */
+/** Layers that unpack to more than they should, with the executable; the cost is measured from outside. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { executable } from "../fakes/executable.ts";

@@ -1,4 +1,4 @@
-/** The cache under the executable: without a network, with others at the same time, killed, full, damaged. */
+/** The executable's cache: without a network, with concurrent commands, killed, full, damaged. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import {
   chmodSync,
@@ -105,7 +105,7 @@ test("ten pulls and loads at once get the same, and leave nothing half done", as
   expect(await bpfman.programs()).toHaveLength(2);
 });
 
-test("a damaged cache is mended from the registry", async () => {
+test("a damaged cache is repaired from the registry", async () => {
   const answer = await pull();
   for (const name of blobs()) {
     const path = cache("blobs/sha256", name);
@@ -118,7 +118,7 @@ test("a damaged cache is mended from the registry", async () => {
   }
 });
 
-test("a blob that the registry has damaged is refused, and nothing of it kept", async () => {
+test("a blob that the registry has damaged is rejected, and nothing of it kept", async () => {
   const own = await startRegistry();
   try {
     const damaged = await putLife(own, "life:1");

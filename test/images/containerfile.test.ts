@@ -1,4 +1,4 @@
-/** The Containerfiles of examples/images, through dist/bpfman with podman, and by hand with podman and buildah. */
+/** The Containerfiles of examples/images, built by dist/bpfman with podman, and by hand with podman and buildah. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

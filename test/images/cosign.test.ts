@@ -1,6 +1,6 @@
 /**
- * cosign 2 and 3 as the judges: they verify what our tests sign, and bpfman verifies what they sign, in every layout that
- * they have, by key and by certificate. Authority and logs are on loopback.
+ * Uses cosign 2 and 3 as a reference: they verify what our tests sign, and bpfman verifies what they sign, in all of
+ * their layouts, with keys and with certificates. Authority and logs are on loopback.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { generateKeyPairSync } from "node:crypto";

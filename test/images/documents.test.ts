@@ -1,4 +1,4 @@
-/** Documents that name registries and Sigstore, with a stand-in for the internet in a network namespace of their own. */
+/** Runs documents that use registries and Sigstore, with stand-ins for them in a private network namespace. */
 import { expect, test } from "bun:test";
 import { blocksOf, DOCUMENTS, needsOf } from "../fakes/document.ts";
 import { documentNetwork } from "../fakes/document-network.ts";

@@ -1,4 +1,4 @@
-/** A script of each grammar about images, against a registry that wants a login. */
+/** Scripts about images in both grammars, against a registry that requires a login. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";

@@ -1,4 +1,4 @@
-/** Registries that mean harm, or are broken: refused within bounds of time and memory, and credentials stay at home. */
+/** Hostile and broken registries: rejected within bounds of time and memory, and credentials do not leak. */
 import { afterEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,4 @@
-/** Registries that want a login, through the executable: where it is found, what is said without, what is never shown. */
+/** Registries that require a login: where the executable finds it, what it says without one, and what it never shows. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

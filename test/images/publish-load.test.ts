@@ -1,4 +1,4 @@
-/** The way of an object through a registry: published, loaded from there, attached, and run by the kernel. */
+/** Takes an object through a registry: publishes it, loads it from there, attaches it, and has the kernel run it. */
 import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import type { LoadAnswer } from "../../src/domain/answer.ts";

@@ -1,4 +1,4 @@
-/** What dist/bpfman publishes without a container tool, read by skopeo and podman, and loaded again by bpfman. */
+/** Reads what dist/bpfman publishes without a container tool with skopeo and podman, and loads it again with bpfman. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -173,7 +173,7 @@ describe("a registry with a password", () => {
     expect(out).toStartWith(`published: ${guarded.host}/a@sha256:`);
   });
   test.each(["absent.json", "wrong.json"])(
-    "refuses without the right ones, and no password is shown: %s",
+    "fails without the right ones, and no password is shown: %s",
     async (file) => {
       const { out, error, code } = await push(file, "-o", "json", "--log-level", "debug");
       expect([out, code]).toEqual(["", 4]);

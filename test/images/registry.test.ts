@@ -1,4 +1,4 @@
-/** The client against Debian's registry, in each of the ways it can be locked. */
+/** The client against Debian's registry, with each kind of access control. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { AUTH, PASSWORD, startRegistry, type TestRegistry } from "../fakes/registry.ts";
 import { failureOfAsync } from "../fakes/failure.ts";
@@ -75,7 +75,7 @@ describe.each([
   });
 
   if (login !== "none")
-    test("refuses whoever has no credentials, or wrong ones, without showing them", async () => {
+    test("rejects whoever has no credentials, or wrong ones, without showing them", async () => {
       const anonymous = await failureOfAsync(() => open(registry).manifest("v1"));
       expect(anonymous.code).toBe("REGISTRY_DENIED");
       expect(anonymous.message).toContain("wants credentials");

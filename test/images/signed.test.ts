@@ -1,4 +1,4 @@
-/** The executable under its configuration: which images it pulls and loads, and what it says of their signatures. */
+/** Which images the executable pulls and loads under its configuration, and what it says about their signatures. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { generateKeyPairSync } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
@@ -92,7 +92,7 @@ describe("an image that nobody signed", () => {
     expect([again.exitCode, again.stderr.toString()]).toEqual([0, ""]);
   });
 
-  test("is refused where signatures are required, and nothing of it is kept or loaded", async () => {
+  test("is rejected where signatures are required, and nothing of it is kept or loaded", async () => {
     const { image, digest } = await newImage();
     configure("allow_unsigned = false");
     const error = await bpfman.refused(4, "IMAGE_UNSIGNED", "image", "pull", "-i", image);
@@ -121,7 +121,7 @@ describe("a signed image", () => {
     expect(existsSync(join(bpfman.runtimeDir, "cache/sigstore"))).toBe(false);
   });
 
-  test("is refused when a stranger signed it, although unsigned ones are accepted", async () => {
+  test("is rejected when a stranger signed it, although unsigned ones are accepted", async () => {
     const { image, digest } = await newImage();
     await publishSimply(repository, digest, [signSimplyByKey(stranger.privateKey, digest)]);
     for (const tables of [[], [trustKey()], [trustIdentity()]]) {

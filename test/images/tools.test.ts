@@ -1,4 +1,4 @@
-/** Images made by podman, buildah and skopeo, in a real registry: pulled, inspected, loaded and attached. */
+/** Pulls, inspects, loads and attaches images built by podman, buildah and skopeo, from a real registry. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";

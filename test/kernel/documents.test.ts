@@ -1,4 +1,4 @@
-/** Every command block of the documents is run. In this ring, so that other kernels run those that this one cannot. */
+/** Runs every command block of the documents. In this ring, so that other kernels run the blocks that this one cannot. */
 import { describe, test } from "bun:test";
 import { blocksOf, DOCUMENTS, isRun, needsOf } from "../fakes/document.ts";
 import { documentNetwork } from "../fakes/document-network.ts";
@@ -8,8 +8,8 @@ import { tcxAvailable } from "../fakes/tcx-test.ts";
 
 const DOCUMENT_LIMIT_MS = 300_000;
 /**
- * Blocks that need registries and Sigstore: test/images/documents.test.ts. Nothing is built in a virtual machine: it would
- * take long, and show the same.
+ * Blocks that need registries and Sigstore: test/images/documents.test.ts. Nothing is built in a virtual machine: it
+ * would take long, and show the same.
  */
 const has = {
   ext: noExtensions === null,

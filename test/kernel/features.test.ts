@@ -1,4 +1,4 @@
-/** What the trials find, against what others say of this kernel: bpftool, /proc, /sys, strace. */
+/** Compares the results of feature probes with what bpftool, /proc, /sys and strace say about this kernel. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";

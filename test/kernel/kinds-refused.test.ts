@@ -1,4 +1,4 @@
-/** What cannot be loaded or attached, kind by kind: one clear message each, the right exit code, and nothing left. */
+/** What cannot be loaded or attached, by kind: each gives one clear message and the right exit code, and leaves nothing. */
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { release } from "node:os";

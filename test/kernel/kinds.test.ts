@@ -1,7 +1,7 @@
 /**
- * Programs of every kind with the executable, from load to unload: each command is a process of its own, so that what is
- * attached outlives whoever attached it. A workload makes a known number of events, which must be counted exactly;
- * bpftool is the witness of what the kernel has.
+ * Programs of every kind with the executable, from load to unload. Each command is a separate process, so attachments
+ * must outlive the process that made them. A workload makes a known number of events, which must be counted exactly;
+ * bpftool shows what the kernel has.
  */
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";

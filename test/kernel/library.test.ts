@@ -1,4 +1,4 @@
-/** A system on which libbpf is missing, too old or may not be called: each made for one child process alone. */
+/** Systems where libbpf is missing, too old or must not be called, each simulated for a single child process. */
 import { expect, test } from "bun:test";
 import { copyFileSync, readdirSync, realpathSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";

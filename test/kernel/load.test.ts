@@ -168,8 +168,8 @@ describe("load", () => {
   });
 });
 
-describe("load refuses", () => {
-  test("what the verifier refuses, with its whole log", async () => {
+describe("load rejects", () => {
+  test("what the verifier rejects, with its whole log", async () => {
     const failure = await refusal(toLoad("refused", "tc:harmless", "tc:reads_null"));
     expect(failure).toMatchObject({
       code: "VERIFIER_REJECTED",

@@ -1,4 +1,4 @@
-/** Real network namespaces and interfaces, under names of our own. */
+/** Real network namespaces and interfaces, with our own names. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { openNetwork } from "../../src/network/network.ts";
@@ -49,7 +49,7 @@ test.skipIf(!isRoot)("the file of a process serves as well", () => {
   }
 });
 
-test.skipIf(!isRoot)("a namespace of another type is refused", () => {
+test.skipIf(!isRoot)("a namespace of another type is rejected", () => {
   const error = failureOf(() => openNetwork().interfaces("/proc/self/ns/uts"));
   expect([error.code, error.message, error.sys]).toEqual([
     "NETNS_NOT_FOUND",

@@ -1,4 +1,4 @@
-/** The BPF file system, mounted in folders of our own. */
+/** The BPF file system, mounted in our own directories. */
 import { expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { openPins } from "../../src/bpffs/pins.ts";
@@ -41,7 +41,7 @@ function pinMap(path: string): void {
   if (result.exitCode !== 0) throw new Error(`bpftool: ${result.stdout}${result.stderr}`);
 }
 
-test.skipIf(!isRoot)("prepare mounts once, with the options and folders agreed on", () => {
+test.skipIf(!isRoot)("prepare mounts once, with the options and directories agreed on", () => {
   const pins = openPins(root());
   pins.prepare();
   pins.prepare();
@@ -77,12 +77,12 @@ test.skipIf(!isRoot)("pins come, are seen, and go; a pin that was not there says
   expect(pins.exists(paths.mapFolder(programId(5)))).toBe(false);
 });
 
-test.skipIf(!isRoot)("the kernel refuses dots in names, as the paths assume", () => {
+test.skipIf(!isRoot)("the kernel rejects dots in names, as the paths assume", () => {
   openPins(root()).prepare();
   expect(() => pinMap(`${root()}/shared/a.b`)).toThrow("Operation not permitted");
 });
 
-test.skipIf(!isRoot)("a folder in the place of a pin is an error, and stays, as one with something in it", () => {
+test.skipIf(!isRoot)("a directory in the place of a pin is an error, and stays, as one with something in it", () => {
   const pins = openPins(root());
   pins.prepare();
   const path = pins.paths.program(programId(5));
@@ -102,7 +102,7 @@ test.skipIf(!isRoot)("a bpffs that is mounted already is taken as it is", () => 
   expect(fs.statSync(folder.path("run")).mode & 0o777).toBe(0o700);
 });
 
-test.skipIf(!isRoot)("folders that others could change are refused, and nothing is mounted", () => {
+test.skipIf(!isRoot)("directories that others could change are rejected, and nothing is mounted", () => {
   const cases: readonly [string, () => void, string][] = [
     ["run", () => fs.chmodSync(folder.path("run"), 0o777), "other users can write to it (mode 777)"],
     ["run", () => fs.chmodSync(folder.path("run"), 0o770), "other users can write to it (mode 770)"],
@@ -132,7 +132,7 @@ test.skipIf(!isRoot)("folders that others could change are refused, and nothing 
   }
 });
 
-test.skipIf(!isRoot)("a file in the folder's place is said to be there", () => {
+test.skipIf(!isRoot)("a file in the directory's place is said to be there", () => {
   fs.writeFileSync(folder.path("run"), "");
   const error = failureOf(() => openPins(root()).prepare());
   expect([error.code, error.details.path]).toEqual(["STATE_CONFLICT", folder.path("run")]);

@@ -1,4 +1,4 @@
-/** What the verifier refuses, and where in the source: the marks in refusals.bpf.c say which line it must be. */
+/** Which source line an error of the verifier names: the marks in refusals.bpf.c say which line it must be. */
 import { describe, expect, test } from "bun:test";
 import type { SourceLine } from "../../src/domain/source-line.ts";
 import { openKernel } from "../../src/kernel/kernel.ts";
@@ -18,7 +18,7 @@ async function refusal(program: string, type = "tc") {
   return { message, log: verifierLog ?? "", hint, source, acquired };
 }
 
-describe("the line of source is found when the verifier refuses", () => {
+describe("the line of source is found when the verifier rejects a program", () => {
   test.each([
     { program: "in_callee", type: "tc", inFunction: "reads_unchecked", reason: "'map_value_or_null'" },
     { program: "in_deep_callee", type: "tc", inFunction: "reads_unchecked", reason: "'map_value_or_null'" },

@@ -1,4 +1,4 @@
-/** The database on a file system that nobody can write to. */
+/** The database on a read-only file system. */
 import { expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { openStore } from "../../src/store/store.ts";

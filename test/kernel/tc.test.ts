@@ -185,7 +185,7 @@ for (const [kind, what, ...filter] of [
   });
 }
 
-test("an ingress qdisc is refused, and stays", async () => {
+test("an ingress qdisc is rejected, and stays", async () => {
   const members = await plain();
   tc("qdisc", "add", "dev", "veth0", "ingress");
   for (const direction of ["ingress", "egress"] as const) {
@@ -223,7 +223,7 @@ test("clsact, interface or namespace gone", async () => {
   }
 });
 
-test("numbers that stand for several filters are refused", async () => {
+test("numbers that stand for several filters are rejected", async () => {
   const members = await plain();
   for (const filter of [
     { priority: 50, handle: 0 },

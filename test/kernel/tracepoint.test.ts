@@ -87,7 +87,7 @@ test("says that there is no such tracepoint", async () => {
   );
 });
 
-test("a program of another type is refused", async () => {
+test("a program of another type is rejected", async () => {
   const loaded = await kernel.load(toLoad("counters", "tcx:count_packets"));
   loaded.pinProgram("count_packets", bpffs.path("program"));
   loaded.close();

@@ -1,6 +1,7 @@
 /**
- * Every command block of the documents is run by a test, and what they show is what is printed. The running is done in
- * test/kernel/documents.test.ts and test/images/documents.test.ts; here is that no block gets past them.
+ * Every command block of the documents is run by a test, and the output that they show is compared with the real one.
+ * That happens in test/kernel/documents.test.ts and test/images/documents.test.ts; this test checks that they miss no
+ * block.
  */
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";

@@ -1,6 +1,6 @@
 /**
- * Every field that comes from outside, in every text: nothing that a terminal acts on or a reader cannot see comes out, and
- * no name begins a line. A new field is one more row.
+ * Every field that comes from outside, in every text: the output has nothing that a terminal interprets or a reader
+ * cannot see, and no name begins a line. Add a row for each new field.
  */
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { replyError, unknownMethod, wrongField } from "../../rpc/errors.ts";

@@ -1,4 +1,4 @@
-/** What has to be asked to attach a program, and the params that the answers make. Knows nothing of the editor. */
+/** The questions to ask before attaching a program, and the params built from the answers. Independent of the editor. */
 import type { ParamsOf } from "../../../rpc/protocol.ts";
 
 export type AttachTarget = ParamsOf<"link/attach">["attach"];
@@ -7,7 +7,7 @@ export interface Question {
   readonly name: string;
   readonly prompt: string;
   readonly value: string;
-  /** The only words there are, if it is a choice; "interface" for those that the machine has now. */
+  /** The allowed answers, if this is a choice; "interface" for the interfaces that the machine has now. */
   readonly choices?: readonly string[] | "interface";
 }
 
@@ -21,7 +21,7 @@ const DIRECTION: Question = {
 };
 const FUNCTION: Question = { name: "fnName", prompt: "Function", value: "" };
 
-/** Types are bpfman's words, as in a listing of programs. */
+/** Takes bpfman's name of the type, as in a listing of programs. */
 export function questionsFor(programType: string): readonly Question[] {
   switch (programType) {
     case "xdp":
@@ -42,7 +42,7 @@ export function questionsFor(programType: string): readonly Question[] {
   }
 }
 
-/** The server checks what is in the fields; here they only get their places. */
+/** Puts the answers into the right fields; the server checks their values. */
 export function targetOf(programType: string, answers: Readonly<Record<string, string>>): AttachTarget {
   const { iface = "", fnName = "", target = "", tracepoint = "" } = answers;
   const priority = Number(answers.priority);
@@ -72,11 +72,11 @@ export function targetOf(programType: string, answers: Readonly<Record<string, s
 
 type Selector = ParamsOf<"program/load">["programs"][number];
 
-/** A program to load, as the server offers those of an object file: `tcx:count_packets`, `fentry:on_open:do_sys_open`. */
+/** Parses a program to load, in the form the server offers: `tcx:count_packets`, `fentry:on_open:do_sys_open`. */
 export function selectorOf(word: string): Selector {
   const [type = "", name = "", attachFunction = null] = word.split(":");
   return { type: type as Selector["type"], name, attachFunction };
 }
 
-/** Whether the function to attach to has to be asked for before the load. */
+/** Whether the user must name the function to attach to before the load. */
 export const lacksFunction = (word: string): boolean => /^(fentry|fexit|lsm):[^:]+$/.test(word);

@@ -58,7 +58,7 @@ class Tree implements TreeDataProvider<Node> {
   }
 }
 
-/** Begins a session when one is needed, and again after the server has gone. */
+/** Opens a session when one is needed, and a new one after the server is gone. */
 class Sessions {
   readonly #tree: Tree;
   readonly #output: OutputChannel;
@@ -100,7 +100,7 @@ class Sessions {
       onEnd: (reason) => {
         this.#session = null;
         this.#tree.show([]);
-        window.showWarningMessage(`bpfman: ${reason}. Refresh to start it again.`);
+        window.showWarningMessage(`bpfman: ${reason}. Refresh to restart it.`);
       },
     });
   }
@@ -114,7 +114,7 @@ export function activate(context: ExtensionContext): void {
   const own = new Sessions(tree, output);
   sessions = own;
 
-  /** Registers a command; whatever goes wrong is told, with the verifier's log in the output. */
+  /** Registers a command that shows its errors, with the verifier log in the output channel. */
   const register = (name: string, run: (session: Session, argument: never) => Promise<void>): void => {
     const whole = async (argument: never): Promise<void> => {
       try {
@@ -133,7 +133,7 @@ export function activate(context: ExtensionContext): void {
 
   const view = window.createTreeView("bpfman.programs", { treeDataProvider: tree });
   context.subscriptions.push(output, view);
-  // The helper may ask for a password: not before somebody looks.
+  // The helper may ask for a password, so wait until somebody opens the view.
   const begin = (): void => void (view.visible && commands.executeCommand("bpfman.refresh"));
   context.subscriptions.push(view.onDidChangeVisibility(begin));
   begin();

@@ -1,4 +1,4 @@
-/** The editor's session with bpfman: what is there, kept up to date, and what can be done. Knows nothing of the editor. */
+/** The editor's session with bpfman: an up-to-date listing, and the operations. Independent of the editor. */
 import { type Client, startClient } from "../../../rpc/client/client.ts";
 import type { CompleteAnswer, LinkListAnswer, ProgramListAnswer } from "../../../src/domain/answer.ts";
 import { type AttachTarget, selectorOf } from "./attach-form.ts";
@@ -6,18 +6,18 @@ import { type AttachTarget, selectorOf } from "./attach-form.ts";
 export type ProgramEntry = ProgramListAnswer["programs"][number];
 export type LinkEntry = LinkListAnswer["links"][number];
 
-/** A program with its links below it. */
+/** A program with its links. */
 export interface ProgramNode {
   readonly program: ProgramEntry;
   readonly links: readonly LinkEntry[];
 }
 
 export interface SessionOptions {
-  /** Helper, executable and arguments in one. */
+  /** Helper, executable and arguments. */
   readonly command: readonly [string, ...string[]];
   readonly cleanup: boolean;
   onLog(text: string): void;
-  /** Called when the listing has changed, by this session or by anybody else. */
+  /** Called when this session or anybody else has changed the listing. */
   onChange(programs: readonly ProgramNode[]): void;
   /** Called once when the server is gone, unless this side ended it. */
   onEnd(reason: string): void;
@@ -30,7 +30,7 @@ export interface LoadOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Changes come in bursts; the lists are read once for those within this time. */
+/** Changes come in bursts; the lists are read once for all changes within this time. */
 const QUIET_MS = 50;
 
 export async function openSession(options: SessionOptions): Promise<Session> {
@@ -58,7 +58,7 @@ export class Session {
   }
 
   async begin(): Promise<void> {
-    // First the subscription, then the list: a change in between is told, and read again.
+    // Subscribe before listing, so that a change in between is reported and causes a refresh.
     await this.#client.subscribe({}, () => this.#changed());
     await this.refresh();
     this.#client.closed.then((reason) => {
@@ -77,7 +77,7 @@ export class Session {
     );
   }
 
-  /** The programs of an object file, as `load` takes them, each with the section in which it stands. */
+  /** The programs of an object file, in the form that `load` takes, each with its ELF section. */
   async programsIn(file: string): Promise<CompleteAnswer["values"]> {
     return (await this.#client.call("complete", { what: "object-program", prefix: "", file })).values;
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* What the benchmarks load: programs that do next to nothing, so that what is around them shows. */
+/* Programs for the benchmarks. They do almost nothing, so that the cost of everything around them shows. */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 #include <bpf/bpf_helpers.h>
@@ -21,7 +21,7 @@
 	member(n##5) member(n##6) member(n##7) member(n##8) member(n##9)
 
 TEN(XDP_MEMBER, 1)
-/* Ten for chains; all of them to have many programs loaded. */
+/* Chains use ten of them; listings use all, to have many programs loaded. */
 TEN(TC_MEMBER, 1)
 TEN(TC_MEMBER, 2)
 TEN(TC_MEMBER, 3)

@@ -1,4 +1,4 @@
-/** What can be said of pins without a BPF file system; test/kernel/pins.test.ts has the rest. */
+/** What can be tested about pins without a BPF file system; test/kernel/pins.test.ts has the rest. */
 import { expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { openPins } from "../../../src/bpffs/pins.ts";
@@ -28,7 +28,7 @@ test("the layout", () => {
   ]);
 });
 
-test("map names that are no names of files are refused, up to 255 bytes are fine", () => {
+test("map names that are not file names are rejected, up to 255 bytes are fine", () => {
   const { paths } = pins();
   const tooLong = "é".repeat(128);
   for (const name of [
@@ -64,7 +64,7 @@ test("without a mount there is nothing to see, and looking makes nothing", () =>
   expect(fs.readdirSync(folder.path())).toEqual([]);
 });
 
-test("files of an ordinary folder are no pins", () => {
+test("files of an ordinary directory are not pins", () => {
   fs.mkdirSync(folder.path("run/fs/links"), { recursive: true });
   fs.writeFileSync(folder.path("run/fs/links/1"), "");
   expect(pins().list(folder.path("run/fs/links"))).toEqual([]);

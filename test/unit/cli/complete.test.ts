@@ -183,7 +183,7 @@ describe("__complete", () => {
     });
     expect(await placed("words", "--", "get", "program", "")).toMatchObject({ runtimeDir: "/env", stateDir: null });
   });
-  test("takes a tilde for the home folder, as the shells do", async () => {
+  test("takes a tilde for the home directory, as the shells do", async () => {
     const run = await cli(["__complete", "words", "--", "load", "file", "-p", "~/x.o", "--programs", ""], {
       answer: () => ({ values: [] }),
     });

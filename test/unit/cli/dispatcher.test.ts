@@ -58,7 +58,7 @@ describe("requests", () => {
     ["dispatcher get xdp 0 2", 'invalid namespace id "0": must be a whole number from 1 to 4294967295'],
     ["link update 3", "nothing to update: give --priority, --proceed-on, or both"],
     ["link update 3 -p 2147483648", 'invalid priority "2147483648": must be a whole number from 0 to 2147483647'],
-  ])("%s is refused", async (line, message) => {
+  ])("%s is rejected", async (line, message) => {
     const run = await cli(line);
     expect(run.code).toBe(1);
     expect(run.err).toStartWith(`bpfman: error: ${message}\n`);

@@ -75,7 +75,7 @@ test("no line for what there is not", async () => {
   expect((await cli("get program 1", failing("INVALID_ATTACH", "no"))).err).toBe("error: no\n");
 });
 
-test("a request that the schema refuses shows the usage", async () => {
+test("a request that the schema rejects shows the usage", async () => {
   const run = await cli("get program 1", failing("INVALID_REQUEST", 'invalid value for "x": y'));
   expect(run.err).toBe(
     'error: invalid value for "x": y\n\nUsage: bpfman get program [OPTIONS] <PROGRAM_ID>\n\ntry "bpfman get program --help"\n',

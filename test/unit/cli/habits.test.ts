@@ -1,4 +1,4 @@
-/** Lines of other tools are refused with what to type instead, and what that names exists. */
+/** Commands of other tools are rejected with what to type instead, and that command exists. */
 import { describe, expect, test } from "bun:test";
 import { insteadOf } from "../../../src/cli/habits.ts";
 import { cli } from "../../fakes/cli-host.ts";

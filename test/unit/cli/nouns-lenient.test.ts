@@ -1,4 +1,4 @@
-/** What newer bpfman's parser takes and the classic one's does not; in the classic grammar all of it stays a mistake. */
+/** What newer bpfman's parser accepts and the classic one does not; in the classic grammar, all of it stays an error. */
 import { describe, expect, test } from "bun:test";
 import { cli } from "../../fakes/cli-host.ts";
 
@@ -67,7 +67,7 @@ describe("taken", () => {
   });
 });
 
-describe("refused", () => {
+describe("rejected", () => {
   test.each<[line: readonly string[], message: string]>([
     [[...LIST, "--all=maybe"], 'bpfman: error: "--all" takes true or false, but got "maybe"'],
     [[...XDP, "--priority="], 'bpfman: error: "bpfman link attach xdp" needs --priority <PRIORITY>'],

@@ -1,4 +1,4 @@
-/** The noun-verb grammar: each line becomes one request of the same operations; errors have their own form. */
+/** The noun-verb grammar: each line becomes one request to the same operations; errors have their own format. */
 import { describe, expect, test } from "bun:test";
 import { type GenericSchema, parse } from "valibot";
 import { BpfmanError } from "../../../src/errors/error.ts";
@@ -301,7 +301,7 @@ describe("images", () => {
     ["image build h.io/a:1 linux/arm=", "the bytecode file for linux/arm is missing"],
     ["image build h.io/a:1 linux/arm=a linux/arm=b", "platform linux/arm is given more than once"],
     ["image build h.io/a:1 a.o -b b.o", '"--bytecode <BYTECODE>" cannot be used with bytecode file "a.o"'],
-  ])("%s is refused", async (line, message) => {
+  ])("%s is rejected", async (line, message) => {
     const run = await cli(line);
     expect([run.code, run.err.split("\n", 1)]).toEqual([1, [`bpfman: error: ${message}`]]);
   });

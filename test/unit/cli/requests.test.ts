@@ -78,7 +78,7 @@ describe("load file", () => {
   ];
   test.each(cases)("%s", (line, request) => expectRequest(line, "program/load", request));
 
-  test("a value may hold blanks", () =>
+  test("a value may hold spaces", () =>
     expectRequest(["load", "file", "--programs", "xdp:a", "-p", "x.o", "-a", "my app"], "program/load", {
       ...load,
       application: "my app",
@@ -238,7 +238,7 @@ describe("images are made from", () => {
       bytecode: { ...none, file: "x.o" },
     });
   });
-  test("the folder of a cilium/ebpf project", async () => {
+  test("the directory of a cilium/ebpf project", async () => {
     const bytecode = { ...none, project: "./p" };
     await expectRequest("image build --tag example.com/a:v1 -c ./p", "image/build", { ...built, bytecode });
     await expectRequest("image generate-build-args --cilium-ebpf-project ./p", "image/generateBuildArgs", { bytecode });

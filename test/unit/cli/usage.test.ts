@@ -231,7 +231,7 @@ test("mistakes of the noun-verb grammar have hints as well", async () => {
 describe("an empty value", () => {
   const empty = (option: string, usage: string) =>
     [`"${option}" needs a value, but got an empty one: ${usage}`, "is a variable empty that should hold it?"] as const;
-  test("of what must be there is refused, before anything else stands in for it", async () => {
+  test("of what must be there is rejected, before anything else stands in for it", async () => {
     await expectUsage(["--runtime-dir", "", "list", "programs"], ...empty("--runtime-dir", "--runtime-dir <DIR>"));
     await expectUsage(["attach", "5", "xdp", "-p", "1", "-i", "lo", "-n", ""], ...empty("-n", "--netns <NETNS>"));
   });

@@ -87,7 +87,7 @@ test("a file that is missing is an error only when it was asked for", async () =
   ]);
 });
 
-test("a folder and a FIFO are refused, also as the default", async () => {
+test("a directory and a FIFO are rejected, also as the default", async () => {
   fs.mkdirSync(folder.path("folder"));
   Bun.spawnSync(["mkfifo", folder.path("fifo")]);
   for (const name of ["folder", "fifo"]) {
@@ -179,7 +179,7 @@ test("a hint names the near key, or those that there are", async () => {
   expect((await failureOfAsync(() => read("q = true"))).hint).toBe("known keys here: interfaces, signing, database");
 });
 
-test("bytes that are no UTF-8 are refused where they stand", async () => {
+test("bytes that are not UTF-8 are rejected where they stand", async () => {
   const error = await failureOfAsync(() => read(new Uint8Array([0x23, 0x0a, 0x23, 0x20, 0xff, 0x0a])));
   expect([error.code, error.message]).toEqual([
     "INVALID_CONFIG",

@@ -61,7 +61,7 @@ describe("masks", () => {
     }
   });
 
-  test("a number without a bit is refused", () => {
+  test("a number without a bit is rejected", () => {
     for (const value of [-1, 32, 1.5, Number.NaN]) expect(() => proceedOnMask("xdp", [value])).toThrow(RangeError);
     for (const value of [-2, 31, 0.5, Number.NaN]) expect(() => proceedOnMask("tc", [value])).toThrow(RangeError);
   });
@@ -128,7 +128,7 @@ describe("reading", () => {
     }
   });
 
-  test("refuses what it does not know", () => {
+  test("rejects what it does not know", () => {
     const changed = (offset: number, value: number) => {
       const bytes = xdpConfig({ members: [], frags: false });
       bytes[offset] = value;

@@ -1,4 +1,4 @@
-/** Each sentence of src/dispatcher/PROTOCOL.md is held by a test: here, or in the file that is named. */
+/** Each sentence of src/dispatcher/PROTOCOL.md is covered by a test, either here or in the named file. */
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -65,8 +65,8 @@ const table = (start: string): Record<string, number> => {
 };
 
 describe("introduction", () => {
-  holds("How several XDP or TC programs", () => {});
-  heldBy("The layout of the XDP dispatcher is", "test/unit/dispatcher/config.test.ts", "of an XDP dispatcher");
+  holds("This page describes how several XDP or TC programs", () => {});
+  heldBy("The XDP dispatcher has the layout", "test/unit/dispatcher/config.test.ts", "of an XDP dispatcher");
   holds("Numbers are little-endian.", () => {
     const view = new DataView(tcConfig({ members: [{ priority: 1000, proceedOn: [] }] }).buffer);
     expect(view.getUint32(44, true)).toBe(1000);
@@ -74,7 +74,7 @@ describe("introduction", () => {
 });
 
 describe("XDP", () => {
-  holds("One program, `xdp_dispatcher`", () => {
+  holds("A single program, `xdp_dispatcher`", () => {
     expect(readObject(objectOf("xdp")).programs).toMatchObject([{ name: "xdp_dispatcher", kind: "xdp" }]);
   });
   holds("It calls up to ten slots", () => {
@@ -109,17 +109,17 @@ describe("XDP", () => {
     expect(sourceOf("xdp")).toContain('__uint(dispatcher_version, VERSION) SEC("xdp_metadata")');
     expect(sourceOf("xdp")).toContain("#define VERSION 2\n");
   });
-  heldBy("For each slot i below num_progs_enabled", KERNEL, "ten members run in their order");
+  heldBy("For each slot i below num_progs_enabled,", KERNEL, "ten members run in their order");
   heldBy(
-    "If the bit of its return value",
+    "If the bit for its return value",
     KERNEL,
     "goes on or ends the chain as the mask says",
     "every value that has a bit",
   );
   heldBy("Otherwise the next slot runs;", KERNEL, "what the last member says is not the chain's word");
   heldBy("A return value above 31 has no bit.", KERNEL, "a value without a bit ends the chain");
-  heldBy("A slot that nobody replaced returns 31", KERNEL, "a slot that nobody replaced");
-  holds("Bit n of a mask is action n", (text) => {
+  heldBy("A slot that has not been replaced returns 31", KERNEL, "a slot that nobody replaced");
+  holds("Bit n of a mask stands for action n", (text) => {
     for (const [name, bit] of Object.entries(XDP_ACTIONS)) {
       expect(text).toMatch(new RegExp(`${name} (is bit )?${bit}\\b`));
       expect(proceedOnMask("xdp", [bit])).toBe(2 ** bit);
@@ -136,7 +136,7 @@ describe("XDP", () => {
 });
 
 describe("TC", () => {
-  heldBy("`tc_dispatcher` sits in one cls_bpf filter", TC, "runs its program, then another in its place, and goes");
+  heldBy("`tc_dispatcher` runs in a cls_bpf filter", TC, "runs its program, then another in its place, and goes");
   holds("Its configuration is the symbol `CONFIG`", () => {
     expect(readObject(objectOf("tc")).globals).toEqual([{ name: "CONFIG", section: ".rodata", offset: 0, size: 84 }]);
     const at = table("the symbol `CONFIG`");
@@ -147,14 +147,14 @@ describe("TC", () => {
     expect(view.getUint32(at.chain_call_actions ?? -1, true)).toBe(1);
     expect(view.getUint32(at.run_prios ?? -1, true)).toBe(9);
   });
-  holds("The bit of a return value is that value plus one", (text) => {
+  holds("The bit for a return value is that value plus one", (text) => {
     for (const [name, value] of Object.entries(TC_ACTIONS)) {
       expect(proceedOnMask("tc", [value])).toBe(2 ** (value + 1));
       if (name === "dispatcher_return") continue;
       expect(text).toMatch(new RegExp(`${name} (\\(-1\\) is bit )?${value + 1}\\b`));
     }
   });
-  heldBy("A slot that nobody replaced returns 30", KERNEL, "a slot that nobody replaced");
+  heldBy("A slot that has not been replaced returns 30", KERNEL, "a slot that nobody replaced");
   holds("The default, ok, pipe and dispatcher_return", (text) => {
     const mask = proceedOnMask(
       "tc",
@@ -162,12 +162,12 @@ describe("TC", () => {
     );
     expect(text).toContain(`0x${mask.toString(16)}.`);
   });
-  heldBy("After the last slot the verdict is TC_ACT_OK.", KERNEL, "what the last member says is not the chain's word");
+  heldBy("After the last slot, the verdict is TC_ACT_OK.", KERNEL, "what the last member says is not the chain's word");
 });
 
-describe("packets that members change", () => {
-  heldBy("Since the end of 2024", KERNEL, "members that change packets");
-  heldBy("So each slot holds such a call", KERNEL, "members that change packets");
+describe("members that modify packets", () => {
+  heldBy("Since the end of 2024,", KERNEL, "members that change packets");
+  heldBy("Therefore each slot contains a call", KERNEL, "members that change packets");
   holds("`bpf_xdp_adjust_tail(ctx, 0)` for XDP", () => {
     expect(sourceOf("xdp")).toContain("bpf_xdp_adjust_tail(ctx, 0)");
     expect(sourceOf("tc")).toContain("bpf_skb_pull_data(skb, 0)");
@@ -175,37 +175,41 @@ describe("packets that members change", () => {
 });
 
 describe("members", () => {
-  heldBy("A member is loaded once", KERNEL, "without being loaded again");
+  heldBy("A member is loaded and verified once", KERNEL, "without being loaded again");
   heldBy("It is attached to each new dispatcher", KERNEL, "without being loaded again", "what is in the slots");
   heldBy(
-    "Order: priority ascending;",
+    "Members run in ascending order of priority;",
     SERVICE,
     "is in order of priority, the newcomer before its equals, then by name",
   );
   heldBy("A program may be a member more than once.", KERNEL, "the same program can sit in several slots");
-  heldBy("An eleventh member is refused.", SERVICE, "refuses the eleventh without a trace");
+  heldBy("An eleventh member is rejected.", SERVICE, "rejects the eleventh without a trace");
 });
 
 describe("changes", () => {
-  heldBy("Every change makes revision n+1", SERVICE, "keeps link ids, metadata and times over rebuilds");
+  heldBy("Every change creates revision n+1", SERVICE, "keeps link ids, metadata and times over rebuilds");
   heldBy("Then the hook is swapped:", SERVICE, "moves a live link by one swap");
-  heldBy("XDP by BPF_LINK_UPDATE", XDP, "swap puts another program in its place, and only of the one that is there");
+  heldBy("XDP with BPF_LINK_UPDATE", XDP, "swap puts another program in its place, and only of the one that is there");
   heldBy("TC by replacing the program", TC, "runs its program, then another in its place");
-  heldBy("There is never a moment with two dispatchers", KERNEL, "200 of them lose nothing");
-  heldBy("Revision n is removed when no packet is in it", KERNEL, "200 of them let nothing past a member that drops");
+  heldBy("At no time does a hook have two dispatchers", KERNEL, "200 of them lose nothing");
+  heldBy(
+    "Revision n is removed once no packet is inside it",
+    KERNEL,
+    "200 of them let nothing past a member that drops",
+  );
   heldBy(
     "A filter is deleted by its exact priority",
     TC,
     "filters of others are not touched, also at the same priority",
   );
-  heldBy("An `ingress` qdisc in its place", TC, "an ingress qdisc is refused, and stays");
+  heldBy("An `ingress` qdisc in its place", TC, "an ingress qdisc is rejected, and stays");
 });
 
 describe("reading", () => {
   heldBy(
     "A reader of a dispatcher's configuration",
     "test/unit/dispatcher/config.test.ts",
-    "refuses what it does not know",
+    "rejects what it does not know",
   );
 });
 

@@ -1,4 +1,4 @@
-/** The questions of the example extension, and the params that their answers make. */
+/** The questions of the example extension, and the params built from the answers. */
 import { expect, test } from "bun:test";
 import { lacksFunction, questionsFor, selectorOf, targetOf } from "../../../examples/vscode/src/attach-form.ts";
 import { PROGRAM_TYPES } from "../../../src/domain/kinds.ts";

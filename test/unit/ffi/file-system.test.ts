@@ -1,4 +1,4 @@
-/** What node:fs says of a real folder is what ffi/safe/file-system.ts must say. */
+/** ffi/safe/file-system.ts must report the same about a real directory as node:fs. */
 import { expect, test } from "bun:test";
 import * as node from "node:fs";
 import * as own from "../../../ffi/safe/file-system.ts";
@@ -113,7 +113,7 @@ test("text of any length is read, wherever its characters fall", () => {
   expect(own.readTextSync("/proc/self/cmdline")).toBe(node.readFileSync("/proc/self/cmdline", "utf8"));
 });
 
-test("folders are made with those above them, listed and removed", () => {
+test("directories are made with those above them, listed and removed", () => {
   own.mkdirSync(at("a/b/c"), { recursive: true, mode: 0o700 });
   own.mkdirSync(at("a/b/c"), { recursive: true, mode: 0o755 });
   expect(node.statSync(at("a/b/c")).mode & 0o777).toBe(0o700);

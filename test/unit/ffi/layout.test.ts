@@ -54,7 +54,7 @@ test("numbers of either kind are written alike, and into their field alone", () 
   ]);
 });
 
-test("numbers that do not fit are refused instead of cut", () => {
+test("numbers that do not fit are rejected instead of truncated", () => {
   for (const small of [-1, 2 ** 32, 1.5, Number.NaN, -1n, 1n << 32n]) {
     expect(() => encode(SAMPLE, { small })).toThrow(RangeError);
   }

@@ -21,7 +21,7 @@ test("an object is read whole, up to the limit", () => {
   expect(files().readObject(path, 10)).toEqual(new Uint8Array(0));
 });
 
-test("what is not there is not found, a folder and a file in a file's place alike", () => {
+test("what is not there is not found, a directory and a file in a file's place alike", () => {
   fs.writeFileSync(folder.path("file"), "");
   for (const name of ["missing", "missing/x", "file/x"]) {
     const error = failureOf(() => files().readObject(folder.path(name), 10));
@@ -42,7 +42,7 @@ test("of what is not there, it is said where the path ends and what is near", ()
   expect(failureOf(() => files().listFolder(folder.path("projcet"))).message).toContain("there is no such folder");
 });
 
-test("folders, FIFOs, devices and sockets are refused at once", () => {
+test("directories, FIFOs, devices and sockets are rejected at once", () => {
   fs.mkdirSync(folder.path("folder"));
   Bun.spawnSync(["mkfifo", folder.path("fifo")]);
   for (const [path, reason] of [
@@ -58,7 +58,7 @@ test("folders, FIFOs, devices and sockets are refused at once", () => {
   }
 });
 
-test("a symbolic link is followed, one that leads in a circle is refused", () => {
+test("a symbolic link is followed, one that forms a loop is rejected", () => {
   fs.writeFileSync(folder.path("real"), "abc");
   fs.symlinkSync("real", folder.path("link"));
   expect(files().readObject(folder.path("link"), 10)).toEqual(new Uint8Array([97, 98, 99]));
@@ -67,7 +67,7 @@ test("a symbolic link is followed, one that leads in a circle is refused", () =>
   expect([error.code, error.sys?.name]).toEqual(["FILE_UNREADABLE", "ELOOP"]);
 });
 
-test("a file that hides its size is refused", () => {
+test("a file that hides its size is rejected", () => {
   const error = failureOf(() => files().readObject("/proc/self/status", 1_000_000));
   expect([error.code, error.message]).toEqual([
     "FILE_UNREADABLE",
@@ -184,7 +184,7 @@ test("paths become absolute", () => {
   expect(files().absolute("/x//y/")).toBe("/x/y");
 });
 
-test("a folder lists its files, links among them, and no folders", () => {
+test("a directory lists its files, links among them, and no directories", () => {
   fs.mkdirSync(folder.path("list/inner"), { recursive: true });
   fs.writeFileSync(folder.path("list/b.o"), "");
   fs.symlinkSync("b.o", folder.path("list/a.o"));

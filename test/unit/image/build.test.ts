@@ -12,7 +12,7 @@ describe("where an image goes", () => {
   ])("%s", (tag, repository, reference) => expect(publisher.target(tag)).toEqual({ repository, reference }));
 
   test.each(["Counter", "https://example.com/a", `example.com/a@sha256:${"0".repeat(64)}`, "example.com/a:v 1"])(
-    "%s is refused",
+    "%s is rejected",
     (tag) => expect(failureOf(() => publisher.target(tag)).code).toBe("INVALID_REFERENCE"),
   );
 });

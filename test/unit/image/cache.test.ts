@@ -87,7 +87,7 @@ describe("what dead writers left", () => {
   });
 });
 
-describe("whose folder it is", () => {
+describe("whose directory it is", () => {
   test("others may not write in it", () => {
     mkdirSync(folder.path("cache"));
     for (const mode of [0o777, 0o775, 0o707]) {
@@ -102,7 +102,7 @@ describe("whose folder it is", () => {
     open().saveBlob(DIGEST, CONTENT);
   });
 
-  test("a file is no folder", () => {
+  test("a file is not a directory", () => {
     writeFileSync(folder.path("cache"), "");
     expect(failureOf(() => open().blob(DIGEST)).message).toContain("it is no directory");
     expect(failureOf(() => open().saveBlob(DIGEST, CONTENT)).code).toBe("IO_FAILED");

@@ -223,7 +223,7 @@ describe("the choice", () => {
     });
     expect(await failureOfAsync(() => openContainerTools({}).choose(null, NEVER))).toMatchObject(none);
   });
-  test("never falls on the current folder, nor on what is no program", async () => {
+  test("never falls on the current directory, nor on what is not a program", async () => {
     const podman = fakeTool(folder.path(), "podman");
     writeFileSync(folder.path("docker"), "no program");
     const relative = `.:${podman.bin.slice(1)}::${folder.path()}`;

@@ -130,7 +130,7 @@ describe("files", () => {
     expect(JSON.stringify([error.message, error.hint, error.details, String(error.cause)])).not.toContain("c2VjcmV0");
   });
 
-  test("neither a FIFO nor a folder hangs or passes", async () => {
+  test("neither a FIFO nor a directory hangs or passes", async () => {
     mkdirSync(folder.path("run/containers/auth.json"), { recursive: true });
     expect((await failureOfAsync(() => find())).code).toBe("INVALID_CREDENTIALS");
     Bun.spawnSync(["mkfifo", folder.path("fifo")]);
@@ -197,7 +197,7 @@ describe("credential helpers", () => {
     expect(error.code).toBe("INVALID_CREDENTIALS");
   });
 
-  test("the current folder is no place for one", async () => {
+  test("the current directory is not searched for one", async () => {
     helper("x", `echo '{"Username":"me","Secret":"word"}'`);
     write("home/.docker/config.json", { credsStore: "x" });
     const before = process.cwd();

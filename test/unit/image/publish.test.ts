@@ -105,7 +105,7 @@ describe("SOURCE_DATE_EPOCH", () => {
     ["1700000000", 1_700_000_000],
     ["8589934591", 8_589_934_591],
   ])("%p is %d", (text, seconds) => expect(creationTime(text)).toBe(seconds));
-  test.each(["-1", "1.5", "yesterday", "1e9", "8589934592"])("%s is refused", (text) => {
+  test.each(["-1", "1.5", "yesterday", "1e9", "8589934592"])("%s is rejected", (text) => {
     expect(failureOf(() => creationTime(text))).toMatchObject({
       code: "INVALID_BUILD",
       message: `read SOURCE_DATE_EPOCH "${text}": it is no number of seconds`,

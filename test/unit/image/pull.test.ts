@@ -110,7 +110,7 @@ describe("what comes of a pull", () => {
     expect(verified).toEqual([digest]);
   });
 
-  test("an index within an index is refused", async () => {
+  test("an index within an index is rejected", async () => {
     const inner = await putPlatforms("inner");
     const size = repository.manifests.get(inner)?.length ?? 0;
     const mediaType = "application/vnd.oci.image.index.v1+json";
@@ -213,7 +213,7 @@ describe("a cache with damage", () => {
 });
 
 describe("verification", () => {
-  test("comes before anything else is fetched, and what is refused is not kept", async () => {
+  test("comes before anything else is fetched, and what is rejected is not kept", async () => {
     refused = await putPlatforms();
     expect((await failureOfAsync(() => pull())).message).toBe("refused by the test");
     expect(repository.asked).toEqual(["manifest v1"]);

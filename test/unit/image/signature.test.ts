@@ -1,4 +1,4 @@
-/** Whose signatures count, and what is refused: both layouts, by certificate and by key, against a repository in memory. */
+/** Whose signatures count, and what is rejected: both layouts, certificates and keys, with an in-memory repository. */
 import { beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { writeFileSync } from "node:fs";
@@ -132,7 +132,7 @@ for (const { name, layout, sign, signByKey, publish } of LAYOUTS) {
       expect((await check(trustAcme)).signatures[0]?.verdict).toBe("trusted");
     });
 
-    test("an identity or an issuer that is not trusted is refused, also where unsigned images are accepted", async () => {
+    test("an identity or an issuer that is not trusted is rejected, also where unsigned images are accepted", async () => {
       await publish(await sign(sigstore, digest));
       const identities = [
         { identity: { exact: "https://example.com/somebody" }, issuer: { exact: ISSUER } },
@@ -146,7 +146,7 @@ for (const { name, layout, sign, signByKey, publish } of LAYOUTS) {
       expect((await refusal({ trustedKeys: [keyFile(keyPair().publicKey)] })).code).toBe("SIGNER_UNTRUSTED");
     });
 
-    test("an authority and logs of somebody else are refused", async () => {
+    test("an authority and logs of somebody else are rejected", async () => {
       await publish(await sign(elsewhere, digest));
       const error = await refusal({ allowUnsigned: true });
       expect(error.code).toBe("SIGNATURE_INVALID");
@@ -162,7 +162,7 @@ for (const { name, layout, sign, signByKey, publish } of LAYOUTS) {
       expect(signatures[0]).toMatchObject({ verdict: "trusted", signer: { kind: "key", file: folder.path("b.pub") } });
     });
 
-    test("another key is refused, and so is any key when none is trusted", async () => {
+    test("another key is rejected, and so is any key when none is trusted", async () => {
       await publish(signByKey(keyPair(), digest));
       const error = await refusal({ allowUnsigned: true, trustedKeys: [keyFile(keyPair().publicKey)] });
       expect(error.code).toBe("SIGNER_UNTRUSTED");
@@ -170,7 +170,7 @@ for (const { name, layout, sign, signByKey, publish } of LAYOUTS) {
       expect((await refusal({ allowUnsigned: true })).message).toContain("it is by a key, and no key is trusted");
     });
 
-    test("a signature moved from another image is refused, by certificate and by key", async () => {
+    test("a signature moved from another image is rejected, by certificate and by key", async () => {
       const pair = keyPair();
       const trustedKeys = [keyFile(pair.publicKey)];
       await publish(await sign(sigstore, other));
@@ -180,7 +180,7 @@ for (const { name, layout, sign, signByKey, publish } of LAYOUTS) {
       expect([error.code, error.message]).toEqual(["SIGNATURE_INVALID", expect.stringContaining("another image")]);
     });
 
-    test("a signature that the log took in outside the certificate's time is refused", async () => {
+    test("a signature that the log took in outside the certificate's time is rejected", async () => {
       for (const minutes of [-30, 30]) {
         await publish(await sign(sigstore, digest, { loggedAt: new Date(Date.now() + minutes * MINUTE_MS) }));
         const error = await refusal({ allowUnsigned: true });
@@ -317,7 +317,7 @@ function emptyIndex(): Uint8Array {
 }
 
 describe("images without a signature", () => {
-  test("are refused when signatures are required, and nothing is asked of a trusted root", async () => {
+  test("are rejected when signatures are required, and nothing is asked of a trusted root", async () => {
     const error = await refusal({ trustedRoot: folder.path("missing.json") });
     expect([error.code, error.message]).toEqual([
       "IMAGE_UNSIGNED",
@@ -371,7 +371,7 @@ describe("identities", () => {
     expect((await refusal(by({ regexp: "https://example.com/((a+)+)+" }))).code).toBe("SIGNER_UNTRUSTED");
   });
 
-  test("a name that turns into a trusted one when its bytes are cut to ASCII is refused", async () => {
+  test("a name that turns into a trusted one when its bytes are cut to ASCII is rejected", async () => {
     const odd = IDENTITY.replace("acme", "acm\u00e5");
     await publishSimply(repository, digest, [await signSimply(sigstore, digest, { identity: odd })]);
     const cut = Buffer.from(odd, "utf8").toString("ascii");

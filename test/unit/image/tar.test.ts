@@ -34,7 +34,7 @@ describe("what tar(1) writes", () => {
     expect(read(stdout)).toEqual([[name, "content"]]);
   });
 
-  test("links and FIFOs are refused by name", () => {
+  test("links and FIFOs are rejected by name", () => {
     writeFileSync(folder.path("a"), "a");
     symlinkSync("/etc/passwd", folder.path("soft"));
     Bun.spawnSync(["ln", folder.path("a"), folder.path("hard")]);
@@ -45,7 +45,7 @@ describe("what tar(1) writes", () => {
     expect(() => read(pack("fifo"))).toThrow('"fifo" is a FIFO');
   });
 
-  test("a sparse file is refused", () => {
+  test("a sparse file is rejected", () => {
     const pack = (...args: string[]) => {
       Bun.spawnSync(["truncate", "-s", "10M", folder.path("hole")]);
       return Bun.spawnSync(["tar", "-S", ...args, "-C", folder.path(), "-cf", "-", "hole"]).stdout;

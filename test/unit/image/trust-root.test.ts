@@ -1,4 +1,4 @@
-/** Where the trusted root comes from: a file, the cache, a TUF repository, what was fetched last, what is embedded. */
+/** Where the trusted root comes from: a file, the cache, a TUF repository, the last download, the embedded copy. */
 import { afterEach, beforeAll, beforeEach, expect, setSystemTime, test } from "bun:test";
 import { chownSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { openTrustRoot } from "../../../src/image/signature/trust-root.ts";

@@ -24,7 +24,7 @@ test("the lock is one at a time within a process, too", async () => {
   second.release();
 });
 
-test("file 0600, folder 0750, closed to children, and holding the pid only while it is locked", async () => {
+test("file 0600, directory 0750, closed to children, and holding the pid only while it is locked", async () => {
   const held = await openLock(path()).acquire(1_000, never);
   expect(fs.statSync(path()).mode & 0o777).toBe(0o600);
   expect(fs.statSync(folder.path("run")).mode & 0o777).toBe(0o750);
@@ -109,7 +109,7 @@ test("a lock file that was taken away meanwhile does not count", async () => {
   current.release();
 });
 
-test("links and other kinds of files are refused, and what they lead to is left alone", async () => {
+test("links and other kinds of files are rejected, and what they lead to is left alone", async () => {
   fs.mkdirSync(folder.path("run"));
   fs.writeFileSync(folder.path("precious"), "data");
   fs.symlinkSync(folder.path("precious"), path());

@@ -1,4 +1,4 @@
-/** Namespaces that are none; test/kernel/network.test.ts has those that are. */
+/** Files that are not namespaces; test/kernel/network.test.ts has real namespaces. */
 import { expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { openNetwork } from "../../../src/network/network.ts";
@@ -17,7 +17,7 @@ test("this process's own namespace", () => {
   }
 });
 
-test("what is no namespace is refused, naming path and reason", () => {
+test("what is not a namespace is rejected, naming path and reason", () => {
   fs.writeFileSync(folder.path("file"), "");
   Bun.spawnSync(["mkfifo", folder.path("fifo")]);
   for (const [path, reason] of [

@@ -1,4 +1,4 @@
-/** What a session with `cleanup` made goes with it, however it ends; everything else stays. */
+/** What a session with `cleanup` created is removed with it, however it ends; everything else stays. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import type { LoadAnswer } from "../../../src/domain/answer.ts";
 import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";

@@ -1,4 +1,4 @@
-/** The client against a server in memory that answers by hand; the executable has its own test (test/e2e/rpc-clients.test.ts). */
+/** The client against an in-memory server with scripted answers; test/e2e/rpc-clients.test.ts tests the executable. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { PassThrough } from "node:stream";
 import {
@@ -94,7 +94,7 @@ describe("a session", () => {
     expect(await failure(client.call("version"))).toBeInstanceOf(DisconnectedError);
   });
 
-  test("is refused with the server's own error", async () => {
+  test("is rejected with the server's own error", async () => {
     server.onRequest("initialize", () => new ResponseError(-32602, "wrong version"));
     expect(await failure(connect())).toMatchObject({ name: "RpcError", code: -32602, data: null });
   });

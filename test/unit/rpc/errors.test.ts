@@ -35,7 +35,7 @@ test("a mistake of ours says its operation and no stack", () => {
   }
 });
 
-test("what the protocol refuses has a number and no data", () => {
+test("what the protocol rejects has a number and no data", () => {
   expect(replyError(new RefusedRequest(-32002, "not yet"), "op")).toEqual({ code: -32002, message: "not yet" });
 });
 

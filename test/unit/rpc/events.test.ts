@@ -1,4 +1,4 @@
-/** Changes as notifications: by whom they are made does not matter, only that they are in the log. */
+/** Changes as notifications: it does not matter who made them, only that they are in the log. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { NOTIFICATION_BACKLOG_BYTES_MAX } from "../../../src/domain/limits.ts";
 import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";

@@ -33,7 +33,7 @@ describe("frames", () => {
     expect(decode(`${frame("1", "\n")}Content-Length: 1\r\n\n2${frame("3")}`, size)).toEqual(["1", "2", "3"]);
   });
 
-  test("other headers are ignored, names have no case, blanks mean nothing", () => {
+  test("other headers are ignored, names are case-insensitive, spaces are ignored", () => {
     expect(decode("content-LENGTH :  2  \r\nX-Other: y\r\nContent-Type: a/b; charset=utf-8\r\n\r\n{}")).toEqual(["{}"]);
   });
 

@@ -1,6 +1,6 @@
 /**
- * Every field of every schema of a request, with values that nobody should send: what is said of them is in words for
- * people, and what an encoder or a habit makes of a right request is understood or put right.
+ * Every field of every request schema, with values that nobody should send: errors are written for people, and what an
+ * encoder or a habit makes of a valid request is accepted or corrected.
  */
 import { describe, expect, test } from "bun:test";
 import { toJsonSchema } from "@valibot/to-json-schema";

@@ -1,4 +1,4 @@
-/** The OpenRPC document: its shape as the specification has it, and that it says what the schemas and types say. */
+/** The OpenRPC document has the shape that the specification requires, and agrees with the schemas and types. */
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";

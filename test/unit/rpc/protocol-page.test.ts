@@ -1,4 +1,4 @@
-/** rpc/PROTOCOL.md against the schemas. test/e2e/rpc-protocol.test.ts sends its requests to the executable. */
+/** Checks rpc/PROTOCOL.md against the schemas. test/e2e/rpc-protocol.test.ts sends its requests to the executable. */
 import { expect, test } from "bun:test";
 import { openRpcDocument } from "../../../rpc/openrpc.ts";
 import { ERROR_NUMBERS, INVALID_PARAMS, NOT_INITIALIZED } from "../../../rpc/protocol.ts";

@@ -60,7 +60,7 @@ test("what runs is told by its signal alone", async () => {
   expect(await result).toBe("done all the same");
 });
 
-test("one that comes cancelled is refused", async () => {
+test("one that comes cancelled is rejected", async () => {
   const result = new ChangeQueue().run(async () => 1, AbortSignal.abort());
   expect(await result.catch(code)).toBe("CANCELLED");
 });

@@ -50,7 +50,7 @@ describe("life", () => {
     ["a client without a name", { clientInfo: { Name: "x" } }, "clientInfo.Name"],
     ["an unknown field of the session", { session: { cleanUp: true } }, "session.cleanUp"],
     ["cleanup that is no boolean", { protocolVersion: 1, session: { cleanup: 1 } }, "session.cleanup"],
-  ])("initialize with %s is refused, and may be tried again", async (_name, params, field) => {
+  ])("initialize with %s is rejected, and may be tried again", async (_name, params, field) => {
     expect(await session.failure("initialize", params)).toMatchObject({ code: -32602, data: { details: { field } } });
     expect((await session.failure("version", VERSION)).code).toBe(-32002);
     await session.initialize();
@@ -213,7 +213,7 @@ describe("messages", () => {
     });
   });
 
-  test("names of JavaScript's own and halves of characters are refused, wherever they stand", async () => {
+  test("names of JavaScript's own and halves of characters are rejected, wherever they stand", async () => {
     const load = (part: string) =>
       `{"jsonrpc":"2.0","id":"a","method":"program/load","params":{"source":{"file":"/x.o"},${part}}}`;
     for (const part of [
@@ -236,7 +236,7 @@ describe("messages", () => {
     }
   });
 
-  test("1 and '1' are two ids; the same id twice in flight is refused, afterwards it is free again", async () => {
+  test("1 and '1' are two ids; an id in flight is rejected, and can be reused afterwards", async () => {
     session.send(request(1, "program/load", LOAD), request("1", "program/load", LOAD), request(1, "version", VERSION));
     expect(await session.heard.reply("1")).toHaveProperty("result");
     const replies = [await session.heard.reply(1), await session.heard.reply(1, 1)];

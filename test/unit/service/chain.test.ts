@@ -1,4 +1,4 @@
-/** Chains of XDP and TC programs: order, swaps, limits, and what is left when things go wrong. */
+/** Chains of XDP and TC programs: order, swaps, limits, and what is left after failures. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { readTcConfig, readXdpConfig } from "../../../src/dispatcher/config.ts";
 import type { ErrorCode } from "../../../src/errors/codes.ts";
@@ -119,7 +119,7 @@ describe("a chain", () => {
     expect(after.status).toMatchObject({ kernel_seen: true, pin_present: true });
   });
 
-  test("takes ten, refuses the eleventh without a trace, and uses a slot again", async () => {
+  test("takes ten, rejects the eleventh without a trace, and uses a slot again", async () => {
     const ids: number[] = [];
     for (const name of names) ids.push(await load(`x_${name}`));
     for (const id of ids.slice(0, 10)) await attach(id);
@@ -176,7 +176,7 @@ describe("link update", () => {
     expect(await chainNames(XDP_HOOK)).toEqual(["x_b", "x_a"]);
   });
 
-  test("refuses what cannot be", async () => {
+  test("rejects what cannot be", async () => {
     await attach(await load("x_a"));
     await expectCode(invoke("link/update", { linkId: 1 }), "INVALID_REQUEST");
     await expectCode(invoke("link/update", { linkId: 1, priority: 2 ** 31 }), "INVALID_REQUEST");

@@ -1,4 +1,4 @@
-/** Deleting with what hangs on it, and what each failure on the way leaves. */
+/** Deleting an object together with whatever depends on it, and what each failure on the way leaves. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { ErrorCode } from "../../../src/errors/codes.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";

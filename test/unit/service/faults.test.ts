@@ -1,4 +1,4 @@
-/** Every step of every operation fails once, and dies once: what is left must be whole, or be mended by the next command. */
+/** Every step of every operation fails once, and dies once: the result must be complete, or fixed by the next command. */
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { programId } from "../../../src/domain/ids.ts";

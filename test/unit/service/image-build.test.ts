@@ -113,7 +113,7 @@ describe("generate-build-args", () => {
     ]);
   });
 
-  test("of a project folder", async () => {
+  test("of a project directory", async () => {
     files.contents.set("p/bpf_s390_bpfeb.o", big());
     files.contents.set("p/bpf_x86_bpfel.o", little());
     const { build_args } = await generate({ project: "p" });
@@ -144,7 +144,7 @@ describe("generate-build-args", () => {
       'open bytecode ELF: check "text.o": cannot read the object file: it is no ELF file',
     ],
     [{ file: "socket.o" }, "INVALID_BUILD", 'check "socket.o": it has no program of a type that bpfman loads'],
-  ])("refuses %j", async (bytecode, code, message) => {
+  ])("rejects %j", async (bytecode, code, message) => {
     files.contents.set("text.o", new TextEncoder().encode("int main() {}"));
     files.contents.set("socket.o", compileBpf('SEC("socket") int sock(void *ctx) { return 0; }'));
     const error = await failureOfAsync(() => generate(bytecode));
@@ -223,7 +223,7 @@ describe("with a container file", () => {
     });
   });
 
-  test("objects outside of the context are refused", async () => {
+  test("objects outside of the context are rejected", async () => {
     const error = await failureOfAsync(() =>
       build({ bytecode: { file: "/elsewhere/x.o" }, containerFile: "Containerfile" }),
     );
@@ -234,7 +234,7 @@ describe("with a container file", () => {
     expect(built).toEqual([]);
   });
 
-  test("one that does not declare the objects' arguments is refused, since it would copy something else", async () => {
+  test("one that does not declare the objects' arguments is rejected, since it would copy something else", async () => {
     const files = [
       { platform: "linux/amd64", file: "x.o" },
       { platform: "linux/s390x", file: "big.o" },

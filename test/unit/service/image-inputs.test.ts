@@ -43,7 +43,7 @@ test("files for platforms keep the order they were given in", () => {
 });
 
 describe("a cilium/ebpf project", () => {
-  test("is taken in the order of platforms, whatever the folder's, and leaves other files alone", () => {
+  test("is taken in the order of platforms, whatever the directory's, and leaves other files alone", () => {
     expect(project("gen.go", "bpf_s390_bpfeb.o", "bpf_x86_bpfel.o", "bpf_x86_bpfel.go")).toEqual([
       ["amd64", "BC_AMD64_EL", "p/bpf_x86_bpfel.o"],
       ["s390x", "BC_S390X_EB", "p/bpf_s390_bpfeb.o"],
@@ -80,7 +80,7 @@ describe("a cilium/ebpf project", () => {
     ["bpf_x86bpfel.o", "its name says no platform"],
     ["charm_bpfel.o", "its name says no platform"],
     ["arm_x86_counter_bpfel.o", "it names linux/amd64 and linux/arm"],
-  ])("%s is refused: %s", (name, reason) => {
+  ])("%s is rejected: %s", (name, reason) => {
     const error = failureOf(() => project(name));
     expect(error).toMatchObject({
       code: "INVALID_BUILD",
@@ -88,7 +88,7 @@ describe("a cilium/ebpf project", () => {
     });
     for (const known of ["x86_bpfel.o", "powerpc_bpfeb.o", "s390_bpfeb.o"]) expect(error.hint).toContain(known);
   });
-  test("without object files is refused", () => {
+  test("without object files is rejected", () => {
     const error = failureOf(() => project("main.go"));
     expect(error).toMatchObject({
       code: "INVALID_BUILD",
@@ -97,7 +97,7 @@ describe("a cilium/ebpf project", () => {
   });
 });
 
-test("two objects for one platform are refused", () => {
+test("two objects for one platform are rejected", () => {
   const wanted = {
     code: "INVALID_BUILD",
     message: 'choose the object for linux/amd64: there are "p/a_x86_bpfel.o" and "p/b_x86_bpfel.o"',

@@ -1,4 +1,4 @@
-/** Operations on images, with images that are there: what they ask for, when, and what becomes of it. */
+/** Operations on existing images: what they ask for, when, and what becomes of it. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { ImagesPort, PulledImage, PullRequest, RegistryAccess } from "../../../src/platform/images.ts";
 import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
@@ -156,7 +156,7 @@ describe("image/pull", () => {
     expect(answer.maps).toEqual({});
   });
 
-  test("what cannot be loaded is refused", async () => {
+  test("what cannot be loaded is rejected", async () => {
     image = { object: { name: "a.o", bytes: new Uint8Array([0x7f, 0x45, 0x4c, 0x46]) } };
     expect((await failureOfAsync(() => invoke("image/pull", { url: URL }))).code).toBe("INVALID_OBJECT");
     const other = serviceObject().slice();

@@ -165,7 +165,7 @@ describe("load", () => {
     expect(bed.traces()).toEqual(before);
   });
 
-  test("a program that the verifier refuses takes its siblings with it, log and all", async () => {
+  test("a program that the verifier rejects takes its siblings with it, log and all", async () => {
     bed.kernel.refused.add("on_openat");
     const found = await expectCode(load(["tcx:count", "tracepoint:on_openat"]), "VERIFIER_REJECTED");
     expect(found.verifierLog).toContain("processed 1 insns");
@@ -210,7 +210,7 @@ describe("shared maps", () => {
     });
   });
 
-  test("a map of another shape is refused by name, with both shapes", async () => {
+  test("a map of another shape is rejected by name, with both shapes", async () => {
     const owner = await loadOne("tcx:count");
     bed.files.contents.set(
       "/x.o",
@@ -299,7 +299,7 @@ describe("attach and detach", () => {
     expect(bed.inspect((host) => host.store.unsettledLinks())).toEqual([]);
   });
 
-  test("the same program twice on one hook is refused, naming the link that has it", async () => {
+  test("the same program twice on one hook is rejected, naming the link that has it", async () => {
     const id = await loadOne("tcx:count");
     await tcx(id);
     const found = await expectCode(tcx(id), "ALREADY_ATTACHED");

@@ -55,7 +55,7 @@ describe("kprobe", () => {
     expect((await kprobe(id, "do_sys_open", 1_000_000)).record.details).toMatchObject({ offset: 1_000_000 });
   });
 
-  test("a name that several functions have is refused: which one would be chosen nobody can know", async () => {
+  test("a name that several functions have is rejected, since nobody can know which one would be chosen", async () => {
     bed.kernel.functions.set("init_once", { size: null, count: 3 });
     const id = await load("kprobe", "on_call");
     const failure = await failureOfAsync(() => kprobe(id, "init_once"));
@@ -63,7 +63,7 @@ describe("kprobe", () => {
     expect(failure.message).toContain('3 functions named "init_once"');
   });
 
-  test("what is refused leaves no row", async () => {
+  test("what is rejected leaves no row", async () => {
     const id = await load("kretprobe", "on_return");
     for (const [code, target] of [
       ["SYMBOL_NOT_FOUND", { fnName: "do_unlinkta" }],

@@ -1,4 +1,4 @@
-/** What is said of a request that is not well-formed: by people who write JSON-RPC, and of options that nothing else checks. */
+/** Errors for malformed requests: mistakes of people who write JSON-RPC, and options that nothing else checks. */
 import { expect, test } from "bun:test";
 import type { GenericSchema } from "valibot";
 import { parseRequest } from "../../../src/service/parse-request.ts";

@@ -58,7 +58,7 @@ describe("a selector", () => {
     },
   );
 
-  test("of thousands of terms is refused, and a long one does not take long", () => {
+  test("of thousands of terms is rejected, and a long one does not take long", () => {
     expect(() => parseSelector(Array(300).fill("a=b").join(","))).toThrow("at most 256 terms");
     expect(() => parseSelector(`a${"(".repeat(4000)}`)).toThrow("not understood");
   });

@@ -74,7 +74,7 @@ test("says of each signature who made it, when, and why it does not count", asyn
   ]);
 });
 
-test("hands on whose signatures are to count, and refuses what is not whole", async () => {
+test("hands on whose signatures are to count, and rejects what is not whole", async () => {
   const trustedIdentities = [{ identity: { exact: "a" }, issuer: { regexp: "b" } }];
   const rules = { allowUnsigned: true, trustedIdentities, trustedKeys: ["k.pub"], trustedRoot: "root.json" };
   await invoke("image/verify", { url: URL, ...rules });

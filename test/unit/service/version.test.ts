@@ -59,7 +59,7 @@ test("without root, or where nothing can be tried, features are null", async () 
   expect(await invoke({})).toEqual({ ...VERSIONS, features: null });
 });
 
-test("refuses another request", async () => {
+test("rejects another request", async () => {
   for (const request of [{ features: 1 }, { features: null }, { feature: true }, null]) {
     expect(await invoke(request).catch((cause) => cause.code)).toBe("INVALID_REQUEST");
   }

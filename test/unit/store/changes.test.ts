@@ -1,4 +1,4 @@
-/** The change log: what the triggers write, how much of it they keep, and what readers are told of gaps. */
+/** The change log: what the triggers write, how much of it they keep, and what readers learn about gaps. */
 import { Database } from "bun:sqlite";
 import { beforeEach, expect, test } from "bun:test";
 import { CHANGE_RECORD_BYTES_MAX, CHANGES_MAX } from "../../../src/domain/limits.ts";

@@ -1,4 +1,4 @@
-/** Several processes on one database, as they are when commands run at once or are killed. */
+/** Several processes on one database, as when commands run concurrently or are killed. */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { programId } from "../../../src/domain/ids.ts";

@@ -153,7 +153,7 @@ test("a transaction inside another is undone by itself", () => {
   store.close();
 });
 
-test("a transaction that would wait is refused and leaves nothing", () => {
+test("a transaction that would wait is rejected and leaves nothing", () => {
   const store = writer();
   const work = async () => store.insertProgram(programRecordOf(5), "ready");
   expect(() => store.transaction(work)).toThrow(TypeError);

@@ -105,7 +105,7 @@ test("an older schema is read through a copy in memory", () => {
   expect(fs.readFileSync(path)).toEqual(before);
 });
 
-test("file and folder are for their owner alone", () => {
+test("file and directory are for their owner alone", () => {
   open("write").close();
   const mode = (name: string) => fs.statSync(folder.path(name)).mode & 0o777;
   expect(mode("state")).toBe(0o700);

@@ -1,4 +1,4 @@
-/** Databases that must be refused, and left as they are. */
+/** Databases that must be rejected, and left unchanged. */
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import * as fs from "node:fs";
@@ -15,7 +15,7 @@ const path = () => folder.path("bpfman.db");
 const open = (mode: "read" | "write") => openStore({ path: path(), mode, bootId: "boot-1" });
 
 for (const mode of ["read", "write"] as const) {
-  test(`a newer schema is refused and left as it is (${mode})`, () => {
+  test(`a newer schema is rejected and left as it is (${mode})`, () => {
     open("write").close();
     const database = new Database(path());
     database.run("PRAGMA user_version = 999");
@@ -29,7 +29,7 @@ for (const mode of ["read", "write"] as const) {
     expect(fs.readFileSync(path())).toEqual(before);
   });
 
-  test(`a file that is no database is refused and left as it is (${mode})`, () => {
+  test(`a file that is not a database is rejected and left as it is (${mode})`, () => {
     const text = "This is not a database, but the only copy of a poem.\n".repeat(100);
     fs.writeFileSync(path(), text);
     const error = failureOf(() => open(mode));
@@ -40,7 +40,7 @@ for (const mode of ["read", "write"] as const) {
     expect(fs.readdirSync(folder.path())).toEqual(["bpfman.db"]);
   });
 
-  test(`a database of another program is refused and left as it is (${mode})`, () => {
+  test(`a database of another program is rejected and left as it is (${mode})`, () => {
     const database = new Database(path());
     database.run("CREATE TABLE poems (text TEXT)");
     database.close();
@@ -76,7 +76,7 @@ for (const mode of ["read", "write"] as const) {
     expect(fs.readFileSync(path())).toEqual(bytes);
   });
 
-  test(`a folder in the database's place is refused (${mode})`, () => {
+  test(`a directory in the database's place is rejected (${mode})`, () => {
     fs.mkdirSync(path());
     const error = failureOf(() => open(mode));
     expect([error.code, error.message]).toEqual([
@@ -86,13 +86,13 @@ for (const mode of ["read", "write"] as const) {
   });
 }
 
-test("a folder that cannot be made is refused with the call's errno", () => {
+test("a directory that cannot be made is rejected with the call's errno", () => {
   fs.writeFileSync(folder.path("file"), "");
   const error = failureOf(() => openStore({ path: folder.path("file/x/bpfman.db"), mode: "write", bootId: "b" }));
   expect([error.code, error.sys?.name]).toEqual(["DATABASE_UNUSABLE", "ENOTDIR"]);
 });
 
-test("a folder that others can write to is refused", () => {
+test("a directory that others can write to is rejected", () => {
   fs.mkdirSync(folder.path("open"));
   fs.chmodSync(folder.path("open"), 0o777);
   const error = failureOf(() => openStore({ path: folder.path("open/bpfman.db"), mode: "write", bootId: "b" }));
