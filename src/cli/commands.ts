@@ -130,12 +130,12 @@ const GET: Group = {
     {
       name: "program",
       summary: "Get a loaded eBPF program using the Program Id.",
-      load: async () => (await import("./list/get.ts")).getProgram.classic,
+      load: async () => (await import("./get/program.ts")).getProgram.classic,
     },
     {
       name: "link",
       summary: "Get a loaded eBPF program's attachment using the Link Id.",
-      load: async () => (await import("./list/get.ts")).getLink.classic,
+      load: async () => (await import("./get/link.ts")).getLink.classic,
     },
   ],
 };
@@ -209,7 +209,7 @@ const PROGRAM: Group = {
     {
       name: "get",
       summary: "Show one program.",
-      load: async () => (await import("./list/get.ts")).getProgram.noun,
+      load: async () => (await import("./get/program.ts")).getProgram.noun,
     },
     {
       name: "list",
@@ -245,7 +245,7 @@ const LINK: Group = {
     {
       name: "get",
       summary: "Show one link.",
-      load: async () => (await import("./list/get.ts")).getLink.noun,
+      load: async () => (await import("./get/link.ts")).getLink.noun,
     },
     {
       name: "list",
