@@ -75,13 +75,14 @@ function namingLink(
   { program, spec }: Pick<Resolved, "program" | "spec">,
 ): BpfmanError {
   if ("link_id" in refusal.details) return refusal;
+  const { isDeepStrictEqual } = require("node:util") as typeof import("node:util");
   const twin = host.store
     .links()
     .find(
       ({ programId, kernelLinkId, details }) =>
         programId === program.id &&
         kernelLinkId !== null &&
-        Bun.deepEquals(details, spec.details) &&
+        isDeepStrictEqual(details, spec.details) &&
         host.kernel.link(kernelLinkId) !== null,
     );
   if (twin === undefined) return refusal;
