@@ -7,11 +7,11 @@ import { buildInfo } from "./build-info.ts";
 import { CONFIG_DEFAULT, type Config, databaseWaitMs } from "./domain/config.ts";
 import type { ProcessIdentity } from "./domain/session.ts";
 import type { Settings } from "./domain/settings.ts";
-import { openLog } from "./log/log.ts";
+import { openLog } from "./log/open-log.ts";
 import type { Host } from "./platform/host.ts";
 import type { Runtime } from "./platform/runtime.ts";
 import type { StorePort } from "./platform/store.ts";
-import type { StoreOptions } from "./store/store.ts";
+import type { StoreOptions } from "./store/open-store.ts";
 import { createInvoke, type Invoke } from "./service/invoke.ts";
 import type { SessionService } from "./service/session.ts";
 
@@ -76,18 +76,22 @@ function openHost({ folders, config }: Place, { openStore, keepsStore }: HostSto
     return opened;
   });
   const kernel = once(() =>
-    (require("./kernel/kernel.ts") as typeof import("./kernel/kernel.ts")).openKernel({
+    (require("./kernel/open-kernel.ts") as typeof import("./kernel/open-kernel.ts")).openKernel({
       testDispatchers: pinPaths(pinFolder).testDispatchers,
     }),
   );
-  const pins = once(() => (require("./bpffs/pins.ts") as typeof import("./bpffs/pins.ts")).openPins(pinFolder));
+  const pins = once(() =>
+    (require("./bpffs/open-pins.ts") as typeof import("./bpffs/open-pins.ts")).openPins(pinFolder),
+  );
   const files = once(() =>
-    (require("./files/files.ts") as typeof import("./files/files.ts")).openFiles(folders.runtimeDir),
+    (require("./files/open-files.ts") as typeof import("./files/open-files.ts")).openFiles(folders.runtimeDir),
   );
   const processes = once(() =>
-    (require("./files/processes.ts") as typeof import("./files/processes.ts")).openProcesses(),
+    (require("./files/open-processes.ts") as typeof import("./files/open-processes.ts")).openProcesses(),
   );
-  const network = once(() => (require("./network/network.ts") as typeof import("./network/network.ts")).openNetwork());
+  const network = once(() =>
+    (require("./network/open-network.ts") as typeof import("./network/open-network.ts")).openNetwork(),
+  );
   return {
     get store() {
       return store();
@@ -120,7 +124,7 @@ function openHost({ folders, config }: Place, { openStore, keepsStore }: HostSto
 async function loadConfig(named: string | null): Promise<Config> {
   const file = named ?? CONFIG_FILE;
   if (!existsSync(file) && named === null) return CONFIG_DEFAULT;
-  const { readConfig } = await import("./config/config.ts");
+  const { readConfig } = await import("./config/read-config.ts");
   return readConfig(file, named !== null);
 }
 
@@ -154,7 +158,7 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
     };
   });
   const openStore = (mode: "read" | "write", owner: ProcessIdentity | null): StorePort =>
-    (require("./store/store.ts") as typeof import("./store/store.ts")).openStore({ ...store(), mode, owner });
+    (require("./store/open-store.ts") as typeof import("./store/open-store.ts")).openStore({ ...store(), mode, owner });
   const kept = reader === null ? null : once(() => reader(store()));
   const written = once(() => openStore("write", null));
   return {
@@ -166,26 +170,26 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
       const { versions } = await import("./kernel/versions.ts");
       return {
         versions: () => versions(buildInfo),
-        features: async () => (privileged() ? (await import("./kernel/features.ts")).features() : null),
+        features: async () => (privileged() ? (await import("./kernel/explain/features.ts")).features() : null),
       };
     },
     openBuild: async () => {
-      const { openFiles } = await import("./files/files.ts");
-      const { openImageBuild } = await import("./image/build.ts");
+      const { openFiles } = await import("./files/open-files.ts");
+      const { openImageBuild } = await import("./image/open-image-build.ts");
       return { files: openFiles(folders.runtimeDir), ...openImageBuild({ caFile: settings.caFile, env: process.env }) };
     },
     openImages: async () => {
-      const { openImages } = await import("./image/images.ts");
+      const { openImages } = await import("./image/open-images.ts");
       const { cacheDir } = folders;
       return openImages({ cacheDir, caFile: settings.caFile, env: process.env, signing: config.signing });
     },
-    openLock: async () => (await import("./lock/lock.ts")).openLock(`${folders.runtimeDir}/lock`),
+    openLock: async () => (await import("./lock/open-lock.ts")).openLock(`${folders.runtimeDir}/lock`),
     openHost: async (mode, owner = null) => {
       const keepsStore = mode === "write" && kept === null;
       const opening = mode === "read" && kept !== null ? kept() : () => openStore(mode, owner);
       return openHost({ folders, config }, { openStore: keepsStore ? written : opening, keepsStore });
     },
-    openProcesses: async () => (await import("./files/processes.ts")).openProcesses(),
+    openProcesses: async () => (await import("./files/open-processes.ts")).openProcesses(),
     watchStore: async (changed) => (await import("./store/watch.ts")).watchDatabase(store(), changed),
   };
 }
@@ -196,7 +200,7 @@ async function openCallable(opened: Opened): Promise<Runtime> {
     return await openRuntime(opened);
   } catch (thrown) {
     if (!(thrown instanceof LibraryError)) throw thrown;
-    throw (require("./kernel/failure.ts") as typeof import("./kernel/failure.ts")).libraryFailure(thrown);
+    throw (require("./kernel/kernel-failure.ts") as typeof import("./kernel/kernel-failure.ts")).libraryFailure(thrown);
   }
 }
 

@@ -1,4 +1,4 @@
-import { LIBBPF } from "../raw/libbpf.ts";
+import { LIBBPF } from "../raw/libbpf-symbols.ts";
 import { VERSION_SYMBOLS } from "../raw/libbpf-optional.ts";
 import { findLibrary, textAt } from "./libc.ts";
 import { openLibrary } from "./library.ts";

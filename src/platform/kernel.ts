@@ -254,7 +254,7 @@ export interface TcHook extends InterfaceHook {
 /** A dispatcher to be made: its configuration bytes, and who sits in which slot (slot i is members[i]). */
 export interface DispatcherToLoad {
   readonly hook: ChainedKind;
-  /** What `.rodata` is to hold: src/dispatcher/config.ts makes it. */
+  /** What `.rodata` is to hold: src/dispatcher/dispatcher-config.ts makes it. */
   readonly config: Uint8Array;
   /** Pins of the members' programs, which were loaded as extensions. */
   readonly members: readonly Pin[];

@@ -10,7 +10,7 @@ import type { ProcessesPort } from "../platform/processes.ts";
 import type { Runtime, StoreWatch } from "../platform/runtime.ts";
 import { changeAnswers } from "./changes.ts";
 import { createInvoke, type Invoke } from "./invoke.ts";
-import { recover } from "./recover.ts";
+import { recover } from "./recovery/recover.ts";
 
 export interface SessionService {
   readonly invoke: Invoke;

@@ -12,7 +12,7 @@ import type { NetworkPort } from "../../src/platform/network.ts";
 import type { PinPaths, PinsPort } from "../../src/platform/pins.ts";
 import type { ProcessesPort } from "../../src/platform/processes.ts";
 import type { Runtime } from "../../src/platform/runtime.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open-store.ts";
 import { FakeKernel } from "./fake-kernel.ts";
 
 const ROOT = "/fake/fs";

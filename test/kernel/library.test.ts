@@ -2,10 +2,10 @@
 import { expect, test } from "bun:test";
 import { copyFileSync, readdirSync, realpathSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { BPFMAN } from "../fakes/executable.ts";
-import { featureTest } from "../fakes/kernel-feature.ts";
-import { sh } from "../fakes/kernel-lab.ts";
-import { temporaryFolder } from "../fakes/temporary-folder.ts";
+import { BPFMAN } from "../labs/executable.ts";
+import { featureTest } from "../labs/kernel-feature.ts";
+import { sh } from "../labs/kernel-lab.ts";
+import { temporaryFolder } from "../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 const ROOT = resolve(import.meta.dir, "../..");
@@ -14,8 +14,8 @@ const ROOT = resolve(import.meta.dir, "../..");
 const SCRIPT = `
 import { readFileSync } from "node:fs";
 const { libbpfVersion } = await import("${ROOT}/ffi/safe/libbpf-version.ts");
-const { features } = await import("${ROOT}/src/kernel/features.ts");
-const { openKernel } = await import("${ROOT}/src/kernel/kernel.ts");
+const { features } = await import("${ROOT}/src/kernel/explain/features.ts");
+const { openKernel } = await import("${ROOT}/src/kernel/open-kernel.ts");
 const kernel = openKernel({ testDispatchers: "/nonexistent" });
 const programs = [{ name: "harmless", type: "tc", attachFunction: null, asExtension: false }];
 const bytes = readFileSync("${ROOT}/dist/bpf/fixtures/refused.bpf.o");

@@ -6,10 +6,10 @@ import type { LinkDetails } from "../../domain/link.ts";
 import type { ObjectFile, ObjectProgram } from "../../domain/object-file.ts";
 import type { Host } from "../../platform/host.ts";
 import { symbolNames } from "../../object/symbols.ts";
-import { openNamedTarget } from "../attach/uprobe.ts";
+import { openNamedTarget } from "../attach/resolve-uprobe.ts";
 import { operation } from "../operation.ts";
 import { readNamedObject } from "../read-object.ts";
-import { type CompleteRequest, completeRequest } from "../requests/complete.ts";
+import { type CompleteRequest, completeRequest } from "../requests/complete-request.ts";
 
 type Value = CompleteAnswer["values"][number];
 

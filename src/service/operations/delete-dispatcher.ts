@@ -1,8 +1,8 @@
 import type { DeleteDispatcherAnswer } from "../../domain/answer.ts";
 import type { Host } from "../../platform/host.ts";
-import { removeWholeChain } from "../chain/remove.ts";
+import { removeWholeChain } from "../chain/remove-member.ts";
 import { type Context, operation } from "../operation.ts";
-import { deleteDispatcherRequest, type GetDispatcherRequest } from "../requests/dispatchers.ts";
+import { deleteDispatcherRequest, type GetDispatcherRequest } from "../requests/dispatcher-requests.ts";
 import { requireDispatcher } from "../dispatchers.ts";
 
 /** Takes a chain off its hook as a whole. Its programs stay loaded. */

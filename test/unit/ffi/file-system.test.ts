@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import * as node from "node:fs";
 import * as own from "../../../ffi/safe/file-system.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 const at = (name: string): string => folder.path(name);

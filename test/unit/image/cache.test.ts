@@ -12,9 +12,9 @@ import {
 } from "node:fs";
 import { openCache } from "../../../src/image/cache.ts";
 import { digestOf } from "../../../src/image/digest.ts";
-import { failureOf } from "../../fakes/failure.ts";
-import { bytesOf } from "../../fakes/image.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { failureOf } from "../../expect/failure.ts";
+import { bytesOf } from "../../objects/image.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 const open = () => openCache(folder.path("cache"));

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { effectiveCapabilities } from "../../../src/kernel/capabilities.ts";
+import { effectiveCapabilities } from "../../../src/kernel/explain/capabilities.ts";
 
 const status = (bits: string) => `Name:\tbun\nCapPrm:\tffffffffffffffff\nCapEff:\t${bits}\nCapBnd:\tffffffffffffffff\n`;
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { parseLockdown } from "../../../src/kernel/security.ts";
+import { parseLockdown } from "../../../src/kernel/explain/security.ts";
 
 const cases: [text: string, state: string | null][] = [
   ["[none] integrity confidentiality", "none"],
