@@ -5,7 +5,7 @@ import { pinPaths } from "./bpffs/paths.ts";
 import { absolute } from "./files/absolute.ts";
 import { buildInfo } from "./build-info.ts";
 import { CONFIG_DEFAULT, type Config, databaseWaitMs } from "./domain/config.ts";
-import type { ProcessIdentity } from "./domain/session.ts";
+import type { ProcessIdentity } from "./domain/ids.ts";
 import type { Settings } from "./domain/settings.ts";
 import { openLog } from "./log/open-log.ts";
 import type { Host } from "./platform/host.ts";

@@ -32,3 +32,8 @@ export const LIBBPF_SYMBOLS = {
   libbpf_set_print: { args: ["ptr"], returns: "ptr" },
   libbpf_strerror: { args: ["i32", "ptr", "u64"], returns: "i32" },
 } as const satisfies Record<string, FFIFunction>;
+
+/** Wanted also of a libbpf that is too old for the required table, to say so: since libbpf 0.6. */
+export const VERSION_SYMBOLS = {
+  libbpf_version_string: { args: [], returns: "ptr" },
+} as const satisfies Record<string, FFIFunction>;

@@ -1,6 +1,6 @@
 import { readTextSync, statSync } from "../../ffi/safe/file-system.ts";
-import type { ProcessIdentity } from "../domain/session.ts";
-import type { ProcessesPort } from "../platform/processes.ts";
+import type { ProcessIdentity } from "../domain/ids.ts";
+import type { ProcessesPort } from "../platform/host.ts";
 
 /** Processes as /proc shows them. */
 export function openProcesses(): ProcessesPort {

@@ -5,7 +5,7 @@ import { isAbsolute, join } from "node:path";
 import { CONTAINER_TOOLS, type ContainerToolName } from "../domain/container-tool.ts";
 import { TOOL_STOP_TIMEOUT_MS } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
-import type { BuildWork, ContainerBuild, ContainerToolPort } from "../platform/container-tool.ts";
+import type { BuildWork, ContainerBuild, ContainerToolPort } from "../platform/image-build.ts";
 import { runTool, type ToolRun } from "./run-tool.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;

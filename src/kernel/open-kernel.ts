@@ -7,10 +7,8 @@ import { programId } from "../domain/ids.ts";
 import { sysFailure } from "../errors/sys-failure.ts";
 import type { Feature, FeatureName, KernelPort, LoadedObject, ObjectToLoad } from "../platform/kernel.ts";
 import { attempt } from "./kernel-failure.ts";
-import { readLink } from "./link-info.ts";
-import { readMap } from "./map-info.ts";
+import { countsRuns, readLink, readMap, readProgram } from "./read-info.ts";
 import { openPin } from "./pin.ts";
-import { countsRuns, readProgram } from "./program-info.ts";
 
 /** Far longer than any program runs on a packet; for kernels that cannot tell when that is over. */
 const GRACE_MS = 100;
@@ -30,7 +28,7 @@ const xdp = () => require("./hooks/xdp-link.ts") as typeof import("./hooks/xdp-l
 const tc = () => require("./hooks/tc-filter.ts") as typeof import("./hooks/tc-filter.ts");
 const tracing = () => require("./hooks/tracepoint-link.ts") as typeof import("./hooks/tracepoint-link.ts");
 const functions = () => require("./hooks/kernel-function.ts") as typeof import("./hooks/kernel-function.ts");
-const security = () => require("./explain/lsm.ts") as typeof import("./explain/lsm.ts");
+const security = () => require("./explain/security.ts") as typeof import("./explain/security.ts");
 
 /** The kernel this process runs on. Nothing is opened until it is asked for; libbpf only to load. */
 export function openKernel({ testDispatchers }: KernelOptions): KernelPort {
@@ -50,7 +48,10 @@ export function openKernel({ testDispatchers }: KernelOptions): KernelPort {
     tracepointExists: (group, name) => tracing().tracepointExists(group, name),
     kernelFunction: (name) => functions().kernelFunction(name),
     kernelFunctions: (prefix) => functions().kernelFunctions(prefix),
-    lsmActive: () => security().lsmActive(),
+    lsmActive: () =>
+      attempt({ action: "read the list of security modules", code: "KERNEL_UNSUPPORTED" }, () =>
+        security().activeSecurityModules().includes("bpf"),
+      ),
     loadDispatcher: async (dispatcher) => (await import("./load/load-dispatcher.ts")).loadDispatcher(dispatcher),
     xdpHolder: (hook) => xdp().xdpHolder(hook),
     attachXdp: (...args) => xdp().attachXdp(...args),

@@ -3,7 +3,7 @@ import { tryLockExclusive } from "../../ffi/safe/flock.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { requireOwn } from "../errors/ownership.ts";
 import { ioFailure } from "../errors/sys-failure.ts";
-import type { HeldLock, LockPort } from "../platform/lock.ts";
+import type { HeldLock, LockPort } from "../platform/host.ts";
 import { describeHolder } from "./holder.ts";
 
 /** The first waits double from here, so that a short holder costs little time. */

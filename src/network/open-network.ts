@@ -5,7 +5,7 @@ import { COMPLETION_ENTRIES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { nearest, questionOf } from "../errors/suggest.ts";
 import { errnoName, reasonOf, sysPart } from "../errors/sys-failure.ts";
-import type { NetworkPort } from "../platform/network.ts";
+import type { NetworkPort } from "../platform/host.ts";
 
 /** NSFS_MAGIC (include/uapi/linux/magic.h): what statfs(2) answers for namespace files and bind mounts of them. */
 const NSFS_MAGIC = 0x6e736673;

@@ -1,10 +1,9 @@
 import type { XdpMode } from "../domain/config.ts";
 import type { FilterRef } from "../domain/dispatcher.ts";
 import type { KernelLinkId, MapId, ProgramId } from "../domain/ids.ts";
-import type { Direction } from "../domain/link.ts";
+import type { Direction, TcxAnchor, TcxState } from "../domain/link.ts";
 import type { Pin } from "../domain/pin.ts";
 import type { ProgramType, ChainedKind } from "../domain/kinds.ts";
-import type { TcxAnchor, TcxState } from "../domain/tcx.ts";
 
 export type { TcxAnchor, TcxState };
 

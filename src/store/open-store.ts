@@ -1,11 +1,10 @@
 import type { Database, SQLQueryBindings } from "bun:sqlite";
-import { type LinkId, linkId, mapId, type ProgramId, programId } from "../domain/ids.ts";
+import { type LinkId, linkId, mapId, type ProcessIdentity, type ProgramId, programId } from "../domain/ids.ts";
 import { DATABASE_BUSY_TIMEOUT_MS } from "../domain/limits.ts";
 import type { DispatcherKey, DispatcherRecord } from "../domain/dispatcher.ts";
 import type { LinkRecord } from "../domain/link.ts";
 import type { Pin } from "../domain/pin.ts";
 import type { ProgramRecord, RowState } from "../domain/program.ts";
-import type { ProcessIdentity } from "../domain/session.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { LinkDraft, OperationEntry, ProgramSummary, StorePort } from "../platform/store.ts";
 import { type Place, readerWarning, requireNotLost, takeOver } from "./belonging.ts";

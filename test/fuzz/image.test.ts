@@ -7,7 +7,7 @@ import { expect, test } from "bun:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { BpfmanError } from "../../src/errors/error.ts";
 import { parseChallenges } from "../../src/image/authorization.ts";
-import { digestOf } from "../../src/image/digest.ts";
+import { digestOf } from "../../src/image/repository.ts";
 import { readLabels } from "../../src/image/read-labels.ts";
 import { objectIn } from "../../src/image/layer.ts";
 import { DOCKER_LIST, mediaTypeOf, OCI_INDEX, OCI_MANIFEST, readManifest } from "../../src/image/manifest.ts";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Socket, TCPSocketListener } from "bun";
 import { LAYER_BYTES_MAX, MANIFEST_BYTES_MAX, REGISTRY_REDIRECTS_MAX } from "../../src/domain/limits.ts";
-import { digestOf } from "../../src/image/digest.ts";
+import { digestOf } from "../../src/image/repository.ts";
 import { OCI_MANIFEST } from "../../src/image/manifest.ts";
 import { parseReference } from "../../src/image/reference.ts";
 import { openRepository } from "../../src/image/open-repository.ts";

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { AUTH, PASSWORD, startRegistry, type TestRegistry } from "../servers/registry.ts";
 import { failureOfAsync } from "../expect/failure.ts";
 import { OCI_MANIFEST } from "../../src/image/manifest.ts";
-import { digestOf } from "../../src/image/digest.ts";
+import { digestOf } from "../../src/image/repository.ts";
 import { parseReference } from "../../src/image/reference.ts";
 import { openRepository, type RepositoryOptions } from "../../src/image/open-repository.ts";
 

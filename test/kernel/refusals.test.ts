@@ -1,6 +1,6 @@
 /** Which source line an error of the verifier names: the marks in refusals.bpf.c say which line it must be. */
 import { describe, expect, test } from "bun:test";
-import type { SourceLine } from "../../src/domain/source-line.ts";
+import type { SourceLine } from "../../src/domain/object-file.ts";
 import { openKernel } from "../../src/kernel/open-kernel.ts";
 import { withSource } from "../../src/service/load/refusal.ts";
 import { fixture, toLoad } from "../objects/bpf-fixture.ts";

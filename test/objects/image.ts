@@ -1,9 +1,8 @@
 /** Bytecode images built by hand, valid or not, and an in-memory repository that holds them. */
 import { gzipSync } from "node:zlib";
 import { BpfmanError } from "../../src/errors/error.ts";
-import { digestOf } from "../../src/image/digest.ts";
+import { type Descriptor, type Digest, digestOf, type Repository } from "../../src/image/repository.ts";
 import { DOCKER_LIST, DOCKER_MANIFEST, mediaTypeOf, OCI_INDEX, OCI_MANIFEST } from "../../src/image/manifest.ts";
-import type { Descriptor, Digest, Repository } from "../../src/image/repository.ts";
 
 export const OCI_CONFIG = "application/vnd.oci.image.config.v1+json";
 export const OCI_LAYER = "application/vnd.oci.image.layer.v1.tar";

@@ -2,9 +2,8 @@ import type { KernelProgramType } from "../../domain/kernel-words.ts";
 import { factsOf, KINDS, PROGRAM_TYPES, type ProgramType } from "../../domain/kinds.ts";
 import { readFileSync } from "node:fs";
 import type { FeatureName } from "../../platform/kernel.ts";
-import { type Capability, effectiveCapabilities } from "./capabilities.ts";
+import { type Capability, effectiveCapabilities, lockdown } from "./security.ts";
 import { feature } from "./features.ts";
-import { lockdown } from "./security.ts";
 
 /** What the kernel asks of who loads a program; CAP_SYS_ADMIN stands for all of it. */
 function needed(type: ProgramType | null): Capability[] {

@@ -12,9 +12,8 @@ import { openDummyEvent, openKprobe } from "../../../ffi/safe/perf.ts";
 import { loadBtf, loadProgram, type ProgramToLoad } from "../../../ffi/safe/bpf-program.ts";
 import { sysFailure } from "../../errors/sys-failure.ts";
 import type { Feature, FeatureName, KernelFeatures } from "../../platform/kernel.ts";
-import { effectiveCapabilities } from "./capabilities.ts";
+import { activeSecurityModules, effectiveCapabilities, lockdown } from "./security.ts";
 import { functionIds, hasKernelBtf, kernelBtf } from "./kernel-btf.ts";
-import { activeSecurityModules, lockdown } from "./security.ts";
 import {
   CALLER,
   CALLER_BTF,

@@ -1,6 +1,6 @@
 import type { Pin } from "../../domain/pin.ts";
 import type { AttachedLink, KernelAttach } from "../../platform/kernel.ts";
-import { attachedLink } from "../link-info.ts";
+import { attachedLink } from "../read-info.ts";
 import { withPinned } from "../pin.ts";
 
 /** Makes the link of each kind; answers its descriptor. Each kind is fetched when it is attached (open-kernel.ts says why). */

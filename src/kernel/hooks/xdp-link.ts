@@ -12,7 +12,7 @@ import type { SysFailure } from "../../errors/error.ts";
 import type { AttachedLink, InterfaceHook, XdpHolder } from "../../platform/kernel.ts";
 import { attempt, type Meaning } from "../kernel-failure.ts";
 import { commandFor, describeInterface, explainHook, unlessGone } from "./interface-hook.ts";
-import { attachedLink } from "../link-info.ts";
+import { attachedLink } from "../read-info.ts";
 import { withPinned } from "../pin.ts";
 import { NOTHING } from "../explain/trial-programs.ts";
 

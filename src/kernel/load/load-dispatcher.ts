@@ -11,7 +11,7 @@ import type { Pin } from "../../domain/pin.ts";
 import type { AttachedLink, DispatcherToLoad, LoadedDispatcher } from "../../platform/kernel.ts";
 import { dispatcherBytes, onlyProgram } from "./extension-target.ts";
 import { attempt } from "../kernel-failure.ts";
-import { attachedLink } from "../link-info.ts";
+import { attachedLink } from "../read-info.ts";
 import { loadFailure } from "../explain/load-failure.ts";
 import { pin, withPinned } from "../pin.ts";
 

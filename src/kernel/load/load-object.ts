@@ -1,5 +1,12 @@
-import { KINDS, sectionFacts } from "../../domain/kinds.ts";
-import { type BpfMap, type BpfObject, type BpfProgram, openObject } from "../../../ffi/safe/bpf-object.ts";
+import {
+  type AttachTypeName,
+  type BpfMap,
+  type BpfObject,
+  type BpfProgram,
+  openObject,
+  type ProgramTypeName,
+} from "../../../ffi/safe/bpf-object.ts";
+import { type KindFacts, KINDS, sectionFacts } from "../../domain/kinds.ts";
 import { collectMessages } from "../../../ffi/safe/libbpf.ts";
 import { LogBuffer } from "../../../ffi/safe/log-buffer.ts";
 import { mapInfo } from "../../../ffi/safe/object-info.ts";
@@ -10,8 +17,7 @@ import { BpfmanError } from "../../errors/error.ts";
 import { sysFailure } from "../../errors/sys-failure.ts";
 import type { LoadedMap, LoadedObject, ObjectToLoad, ProgramToLoad } from "../../platform/kernel.ts";
 import { pin, withPinned } from "../pin.ts";
-import { readProgram } from "../program-info.ts";
-import { kernelTypeOf } from "./program-type.ts";
+import { readProgram } from "../read-info.ts";
 
 /** The place an extension is verified against: a slot of a loaded dispatcher. */
 export interface ExtensionSlot {
@@ -183,4 +189,19 @@ function inOrder<T extends { readonly name: string }>(
 ): T[] {
   const places = new Map(asked.map(({ name }, place) => [name, place]));
   return items.toSorted((a, b) => (places.get(a.name) ?? 0) - (places.get(b.name) ?? 0));
+}
+
+/** What the kernel is told a program of ours is. */
+interface KernelType {
+  readonly type: ProgramTypeName;
+  readonly expectedAttachType: AttachTypeName | null;
+}
+
+/** Of a program of that kind that stands in this section. */
+export function kernelTypeOf(facts: KindFacts, section: string): KernelType {
+  const { programType = facts.programType, expectedAttachType = facts.expectedAttachType } = sectionFacts(
+    facts,
+    section,
+  );
+  return { type: programType, expectedAttachType };
 }

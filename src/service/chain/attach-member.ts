@@ -9,7 +9,7 @@ import type { Host } from "../../platform/host.ts";
 import { findInterface } from "../attach/interface.ts";
 import type { Context } from "../operation.ts";
 import { carryOut } from "../plan.ts";
-import { requireLink } from "../programs.ts";
+import { requireLink } from "../require-record.ts";
 import type { AttachTarget } from "../requests/attach-request.ts";
 import { type ChainLink, memberOf, membersOf } from "./members.ts";
 import { placeOf } from "./place.ts";

@@ -12,7 +12,7 @@ import type { ChainTarget } from "../chain/attach-member.ts";
 import { type Context, operation } from "../operation.ts";
 import { removePins } from "../own-pins.ts";
 import { carryOut } from "../plan.ts";
-import { requireProgram } from "../programs.ts";
+import { requireProgram } from "../require-record.ts";
 import { type AttachRequest, type AttachTarget, attachRequest } from "../requests/attach-request.ts";
 
 /** Throws PROGRAM_TYPE_MISMATCH when the program belongs on another kind of hook. */

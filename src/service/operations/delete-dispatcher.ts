@@ -3,7 +3,7 @@ import type { Host } from "../../platform/host.ts";
 import { removeWholeChain } from "../chain/remove-member.ts";
 import { type Context, operation } from "../operation.ts";
 import { deleteDispatcherRequest, type GetDispatcherRequest } from "../requests/dispatcher-requests.ts";
-import { requireDispatcher } from "../dispatchers.ts";
+import { requireDispatcher } from "../require-record.ts";
 
 /** Takes a chain off its hook as a whole. Its programs stay loaded. */
 async function deleteDispatcher(

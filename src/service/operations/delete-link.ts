@@ -3,7 +3,7 @@ import type { ProgramRecord } from "../../domain/program.ts";
 import type { Host } from "../../platform/host.ts";
 import { deletePrograms, withDependants } from "../removal/delete.ts";
 import { type Context, operation } from "../operation.ts";
-import { requireLink } from "../programs.ts";
+import { requireLink } from "../require-record.ts";
 import { removeLink } from "../removal/remove-link.ts";
 import { requireOwnPins } from "../removal/remove-program.ts";
 import { type DeleteLinkRequest, deleteLinkRequest } from "../requests/link-requests.ts";

@@ -3,7 +3,7 @@ import type { ProgramRecord } from "../../domain/program.ts";
 import type { Host } from "../../platform/host.ts";
 import { deletePrograms, withDependants } from "../removal/delete.ts";
 import { type Context, operation } from "../operation.ts";
-import { requireProgram } from "../programs.ts";
+import { requireProgram } from "../require-record.ts";
 import { type DeleteProgramRequest, deleteProgramRequest } from "../requests/program-requests.ts";
 
 /** Those that share the maps of others first, as with `recursive`. */

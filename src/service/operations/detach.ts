@@ -2,7 +2,7 @@ import type { DetachAnswer } from "../../domain/answer.ts";
 import { linkId } from "../../domain/ids.ts";
 import type { Host } from "../../platform/host.ts";
 import { type Context, operation } from "../operation.ts";
-import { linkMissing } from "../programs.ts";
+import { linkMissing } from "../require-record.ts";
 import { removeLink } from "../removal/remove-link.ts";
 import { type DetachRequest, detachRequest } from "../requests/link-requests.ts";
 

@@ -1,6 +1,6 @@
 import { linkAnswer } from "../../inspect/link-answer.ts";
 import { operation } from "../operation.ts";
-import { requireLink } from "../programs.ts";
+import { requireLink } from "../require-record.ts";
 import { getLinkRequest } from "../requests/link-requests.ts";
 
 export const implementation = operation({

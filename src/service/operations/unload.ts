@@ -2,7 +2,7 @@ import type { UnloadAnswer } from "../../domain/answer.ts";
 import { programId } from "../../domain/ids.ts";
 import type { Host } from "../../platform/host.ts";
 import { type Context, operation } from "../operation.ts";
-import { programMissing } from "../programs.ts";
+import { programMissing } from "../require-record.ts";
 import { removeLink } from "../removal/remove-link.ts";
 import { removeProgram, requireOwnPins } from "../removal/remove-program.ts";
 import { type UnloadRequest, unloadRequest } from "../requests/program-requests.ts";

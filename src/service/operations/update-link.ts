@@ -12,7 +12,7 @@ import { hasLostHook, placeOf } from "../chain/place.ts";
 import { rebuild } from "../chain/rebuild.ts";
 import { type Context, operation } from "../operation.ts";
 import { carryOut } from "../plan.ts";
-import { requireLink } from "../programs.ts";
+import { requireLink } from "../require-record.ts";
 import { type UpdateLinkRequest, updateLinkRequest } from "../requests/link-requests.ts";
 
 /** Throws INVALID_ATTACH for a word that the link's hook does not have. */

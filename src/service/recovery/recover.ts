@@ -3,8 +3,7 @@
  * are written before the first pin and deleted after the last, so they name everything there can be. Pins without a row
  * are therefore never ours to judge (another database may know them) and are left alone.
  */
-import type { LinkId, ProgramId } from "../../domain/ids.ts";
-import type { ProcessIdentity } from "../../domain/session.ts";
+import type { LinkId, ProcessIdentity, ProgramId } from "../../domain/ids.ts";
 import { isChained } from "../../domain/link.ts";
 import type { Host } from "../../platform/host.ts";
 import type { RowInBrief } from "../../platform/store.ts";

@@ -10,7 +10,7 @@ import {
   kindsOfSection,
   PROGRAM_TYPES,
 } from "../../../src/domain/kinds.ts";
-import { kernelTypeOf } from "../../../src/kernel/load/program-type.ts";
+import { kernelTypeOf } from "../../../src/kernel/load/load-object.ts";
 import { UNMANAGED_SECTIONS } from "../../../src/object/section-name.ts";
 import { attachTarget } from "../../../src/service/requests/attach-request.ts";
 import { cli } from "../../fakes/cli-host.ts";

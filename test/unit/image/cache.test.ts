@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { openCache } from "../../../src/image/cache.ts";
-import { digestOf } from "../../../src/image/digest.ts";
+import { digestOf } from "../../../src/image/repository.ts";
 import { failureOf } from "../../expect/failure.ts";
 import { bytesOf } from "../../objects/image.ts";
 import { temporaryFolder } from "../../labs/temporary-folder.ts";

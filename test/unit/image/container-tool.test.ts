@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { openContainerTools } from "../../../src/image/open-container-tools.ts";
 import { TOOL_LINE_CHARS_MAX } from "../../../src/domain/limits.ts";
 import type { ContainerToolName } from "../../../src/domain/container-tool.ts";
-import type { ContainerBuild } from "../../../src/platform/container-tool.ts";
+import type { ContainerBuild } from "../../../src/platform/image-build.ts";
 import { FAKE_DIGEST, fakeTool } from "../../fakes/container-tool.ts";
 import { failureOfAsync } from "../../expect/failure.ts";
 import { temporaryFolder } from "../../labs/temporary-folder.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { IMAGE_ENTRIES_MAX, NAME_CHARS_MAX } from "../../../src/domain/limits.ts";
-import { digestOf } from "../../../src/image/digest.ts";
+import { type Descriptor, digestOf } from "../../../src/image/repository.ts";
 import { readLabels } from "../../../src/image/read-labels.ts";
 import {
   DOCKER_LIST,
@@ -11,7 +11,6 @@ import {
   readManifest,
 } from "../../../src/image/manifest.ts";
 import { selectEntry } from "../../../src/image/platform.ts";
-import type { Descriptor } from "../../../src/image/repository.ts";
 import { failureOf } from "../../expect/failure.ts";
 import { bytesOf, jsonBytes } from "../../objects/image.ts";
 

@@ -1,7 +1,6 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import type { ImageBuildAnswer } from "../../../src/domain/image-answer.ts";
-import type { ContainerBuild } from "../../../src/platform/container-tool.ts";
-import type { ImageBuildHost, PlatformObject } from "../../../src/platform/image-build.ts";
+import type { ContainerBuild, ImageBuildHost, PlatformObject } from "../../../src/platform/image-build.ts";
 import { createInvoke } from "../../../src/service/invoke.ts";
 import { labelsOf } from "../../../src/service/image/build-plan.ts";
 import { readObject } from "../../../src/object/object-file.ts";

@@ -1,8 +1,9 @@
+import { bootRealtimeNs, closeFd } from "../../ffi/safe/libc.ts";
+import { linkInfo, mapInfo, programInfo } from "../../ffi/safe/object-info.ts";
+import { kernelLinkId, mapId, programId } from "../domain/ids.ts";
+import type { AttachedLink, KernelLink, KernelMap, KernelProgram } from "../platform/kernel.ts";
+import { pin } from "./pin.ts";
 import { readTextSync } from "../../ffi/safe/file-system.ts";
-import { bootRealtimeNs } from "../../ffi/safe/libc.ts";
-import { programInfo } from "../../ffi/safe/object-info.ts";
-import { mapId, programId } from "../domain/ids.ts";
-import type { KernelProgram } from "../platform/kernel.ts";
 
 /** What /proc says of a descriptor, by key: `memlock`, `frozen`, … Empty when it cannot be read. */
 export function descriptorFacts(fd: number): ReadonlyMap<string, string> {
@@ -64,4 +65,45 @@ export function readProgram(fd: number): KernelProgram {
     // Every program has instructions: no size means that they are hidden.
     restricted: info.xlatedSize === 0,
   };
+}
+
+/** About the map behind `fd`. */
+export function readMap(fd: number): KernelMap {
+  const info = mapInfo(fd);
+  const facts = descriptorFacts(fd);
+  return {
+    id: mapId(info.id),
+    name: info.name,
+    type: info.type,
+    keySize: info.keySize,
+    valueSize: info.valueSize,
+    maxEntries: info.maxEntries,
+    flags: info.flags,
+    btfId: info.btfId,
+    mapExtra: Number(info.extra),
+    memlock: memlockOf(facts),
+    frozen: facts.get("frozen") === "1",
+  };
+}
+
+/** About the link behind `fd`. */
+export function readLink(fd: number): KernelLink {
+  const info = linkInfo(fd);
+  return { ...info, id: kernelLinkId(info.id), programId: programId(info.programId) };
+}
+
+/** Takes over the descriptor of a new link. */
+export function attachedLink(fd: number): AttachedLink {
+  let open = true;
+  const close = () => {
+    if (open) closeFd(fd);
+    open = false;
+  };
+  try {
+    const { id } = readLink(fd);
+    return { id, pin: (path) => pin(`link ${id}`, fd, path), close };
+  } catch (thrown) {
+    close();
+    throw thrown;
+  }
 }

@@ -1,8 +1,9 @@
+import type { DispatcherKey, DispatcherRecord } from "../domain/dispatcher.ts";
+import { BpfmanError } from "../errors/error.ts";
+import type { Host } from "../platform/host.ts";
 import { type LinkId, linkId, type ProgramId, programId } from "../domain/ids.ts";
 import type { LinkRecord } from "../domain/link.ts";
 import type { ProgramRecord } from "../domain/program.ts";
-import { BpfmanError } from "../errors/error.ts";
-import type { Host } from "../platform/host.ts";
 
 /** The error for a program id that has no row: it says whether the kernel knows it. */
 export function programMissing(host: Host, id: ProgramId): BpfmanError {
@@ -30,4 +31,14 @@ export function requireLink(host: Host, id: number): LinkRecord {
   const record = host.store.link(linkId(id));
   if (record === null) throw linkMissing(linkId(id));
   return record;
+}
+
+/** The chain on a hook. Throws DISPATCHER_NOT_FOUND, also while the first one is only being made. */
+export function requireDispatcher(host: Host, key: DispatcherKey): DispatcherRecord {
+  const record = host.store.dispatcher(key);
+  if (record !== null && record.revision > 0) return record;
+  const { type, nsid, ifindex } = key;
+  throw new BpfmanError("DISPATCHER_NOT_FOUND", `dispatcher ${type} ${nsid} ${ifindex} does not exist`, {
+    details: { type, nsid, ifindex },
+  });
 }
