@@ -1,5 +1,6 @@
 /** The composition root: makes the adapters, each when it is first needed, and gives them to the service. */
 import { existsSync, readTextSync } from "../ffi/safe/file-system.ts";
+import { libc } from "../ffi/safe/libc.ts";
 import { LibraryError } from "../ffi/safe/library.ts";
 import { pinPaths } from "./bpffs/paths.ts";
 import { absolute } from "./files/absolute.ts";
@@ -7,6 +8,7 @@ import { buildInfo } from "./build-info.ts";
 import { CONFIG_DEFAULT, type Config, databaseWaitMs } from "./domain/config.ts";
 import type { ProcessIdentity } from "./domain/ids.ts";
 import type { Settings } from "./domain/settings.ts";
+import type { BpfmanError } from "./errors/error.ts";
 import { openLog } from "./log/open-log.ts";
 import type { Host } from "./platform/host.ts";
 import type { Runtime } from "./platform/runtime.ts";
@@ -120,10 +122,32 @@ function openHost({ folders, config }: Place, { openStore, keepsStore }: HostSto
   };
 }
 
+/** Why no C library can be called here, by which bpfman talks to the kernel; null where it can. */
+function whyNoLibc(): BpfmanError | null {
+  try {
+    libc();
+    return null;
+  } catch (thrown) {
+    if (!(thrown instanceof LibraryError)) throw thrown;
+    const { libraryFailure } = require("./kernel/kernel-failure.ts") as typeof import("./kernel/kernel-failure.ts");
+    return libraryFailure(thrown);
+  }
+}
+
+/** Asked before adapters that call the C library are given away. Throws JIT_UNAVAILABLE. */
+function requireLibc(): void {
+  const failure = whyNoLibc();
+  if (failure !== null) throw failure;
+}
+
+/** Without the C library `version` works all the same, and what images need: node:fs is slower to load, and always there. */
+const isThere = (file: string): boolean =>
+  whyNoLibc() === null ? existsSync(file) : (require("node:fs") as typeof import("node:fs")).existsSync(file);
+
 /** A configuration that does not parse stops every command. The usual case is that there is none. */
 async function loadConfig(named: string | null): Promise<Config> {
   const file = named ?? CONFIG_FILE;
-  if (!existsSync(file) && named === null) return CONFIG_DEFAULT;
+  if (named === null && !isThere(file)) return CONFIG_DEFAULT;
   const { readConfig } = await import("./config/read-config.ts");
   return readConfig(file, named !== null);
 }
@@ -168,12 +192,15 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
     identity: () => ({ uid: process.getuid?.() ?? 0, parentPid: process.ppid }),
     openVersions: async () => {
       const { versions } = await import("./kernel/versions.ts");
+      const failure = whyNoLibc();
+      if (failure !== null) log.warn(`${failure.message}: libbpf and the kernel's features are not known`);
       return {
         versions: () => versions(buildInfo),
         features: async () => (privileged() ? (await import("./kernel/explain/features.ts")).features() : null),
       };
     },
     openBuild: async () => {
+      requireLibc();
       const { openFiles } = await import("./files/open-files.ts");
       const { openImageBuild } = await import("./image/open-image-build.ts");
       return { files: openFiles(folders.runtimeDir), ...openImageBuild({ caFile: settings.caFile, env: process.env }) };
@@ -183,8 +210,12 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
       const { cacheDir } = folders;
       return openImages({ cacheDir, caFile: settings.caFile, env: process.env, signing: config.signing });
     },
-    openLock: async () => (await import("./lock/open-lock.ts")).openLock(`${folders.runtimeDir}/lock`),
+    openLock: async () => {
+      requireLibc();
+      return (await import("./lock/open-lock.ts")).openLock(`${folders.runtimeDir}/lock`);
+    },
     openHost: async (mode, owner = null) => {
+      requireLibc();
       const keepsStore = mode === "write" && kept === null;
       const opening = mode === "read" && kept !== null ? kept() : () => openStore(mode, owner);
       return openHost({ folders, config }, { openStore: keepsStore ? written : opening, keepsStore });
@@ -194,19 +225,9 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
   };
 }
 
-/** Everything calls the C library; where that cannot be, the first call says so. */
-async function openCallable(opened: Opened): Promise<Runtime> {
-  try {
-    return await openRuntime(opened);
-  } catch (thrown) {
-    if (!(thrown instanceof LibraryError)) throw thrown;
-    throw (require("./kernel/kernel-failure.ts") as typeof import("./kernel/kernel-failure.ts")).libraryFailure(thrown);
-  }
-}
-
 /** Binds the operations to this machine. `write` takes the log's lines. */
 export const connect = async (settings: Settings, write: (text: string) => void): Promise<Invoke> =>
-  createInvoke(await openCallable({ settings, write, reader: null }));
+  createInvoke(await openRuntime({ settings, write, reader: null }));
 
 /** The same for a session of the JSON-RPC server, which also hears of changes. */
 export async function connectSession(settings: Settings, write: (text: string) => void): Promise<SessionService> {
@@ -214,5 +235,6 @@ export async function connectSession(settings: Settings, write: (text: string) =
     import("./service/session.ts"),
     import("./store/kept-reader.ts"),
   ]);
-  return createSessionService(await openCallable({ settings, write, reader: keepReader }));
+  requireLibc();
+  return createSessionService(await openRuntime({ settings, write, reader: keepReader }));
 }

@@ -1,4 +1,4 @@
-import { existsSync } from "../../../ffi/safe/file-system.ts";
+import { existsSync } from "node:fs";
 import { type ProgramType, type ChainedKind, isChainedKind } from "../../domain/kinds.ts";
 import { BpfmanError, type ErrorParts, type SysFailure } from "../../errors/error.ts";
 import { sysFailure } from "../../errors/sys-failure.ts";

@@ -2,6 +2,7 @@ import { createTcxLink, type HookName, queryHook } from "../../../ffi/safe/bpf-l
 import { withNetns } from "../../../ffi/safe/netns.ts";
 import { kernelLinkId, programId } from "../../domain/ids.ts";
 import type { SysFailure } from "../../errors/error.ts";
+import { sysFailure } from "../../errors/sys-failure.ts";
 import type { KernelAttach, TcHook, TcxState } from "../../platform/kernel.ts";
 import { attempt, type Meaning } from "../kernel-failure.ts";
 import { describeInterface, explainHook } from "./interface-hook.ts";
@@ -63,9 +64,15 @@ export function attachTcx(program: number, target: TcxAttach): number {
   const create = { action: `attach to ${describe(target)}`, code: "ATTACH_FAILED", explain: explainAttach } as const;
   return attempt(create, () =>
     withNetns(target.netns, () => {
-      // A kernel without TCX says EINVAL to both, but to the question that has one meaning only.
-      attempt({ ...create, explain: explainQuery }, () => queryHook(ifindex, place.hook));
-      return createTcxLink(program, place);
+      try {
+        return createTcxLink(program, place);
+      } catch (thrown) {
+        // A kernel without TCX says EINVAL to both, but to a query that has one meaning only.
+        if (sysFailure(thrown)?.name === "EINVAL") {
+          attempt({ ...create, explain: explainQuery }, () => queryHook(ifindex, place.hook));
+        }
+        throw thrown;
+      }
     }),
   );
 }

@@ -131,3 +131,11 @@ test("links and file systems are named", () => {
   expect(own.readlinkSync(at("link"))).toBe("/proc/self/fd");
   for (const path of ["/proc", "/sys", at("")]) expect(own.statfsSync(path).type).toBe(node.statfsSync(path).type);
 });
+
+test("it holds what usual commands need, and nothing else: code that runs rarely fetches node:fs", () => {
+  expect(Object.keys(own).toSorted()).toEqual([
+    ...["accessSync", "closeSync", "constants", "existsSync", "fstatSync", "ftruncateSync", "lstatSync", "mkdirSync"],
+    ...["openSync", "readAtSync", "readTextSync", "readdirSync", "readlinkSync", "renameSync", "rmdirSync", "statSync"],
+    ...["statfsSync", "touchSync", "unlinkSync", "writeSync", "writeTextSync"],
+  ]);
+});
