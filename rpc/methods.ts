@@ -6,7 +6,7 @@ import { CHANGE_KINDS } from "../src/domain/change.ts";
 import { PARENT_POLL_MS } from "../src/domain/limits.ts";
 import type { LogPort } from "../src/domain/log.ts";
 import { printable, printableJson } from "../src/domain/printable.ts";
-import type { ProcessIdentity } from "../src/domain/session.ts";
+import type { ProcessIdentity } from "../src/domain/ids.ts";
 import { BpfmanError } from "../src/errors/error.ts";
 import { reasonOf } from "../src/errors/sys-failure.ts";
 import { parseRequest } from "../src/service/invoke.ts";

@@ -1,6 +1,6 @@
 /** One operation for one request: it waits for its turn if it changes something, and is told about while it runs. */
 import type { LogPort } from "../src/domain/log.ts";
-import type { ProcessIdentity } from "../src/domain/session.ts";
+import type { ProcessIdentity } from "../src/domain/ids.ts";
 import { BpfmanError } from "../src/errors/error.ts";
 import { parseRequest } from "../src/service/invoke.ts";
 import { OPERATIONS, type OperationName } from "../src/service/operations.ts";

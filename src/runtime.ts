@@ -1,17 +1,19 @@
 /** The composition root: makes the adapters, each when it is first needed, and gives them to the service. */
 import { existsSync, readTextSync } from "../ffi/safe/file-system.ts";
+import { libc } from "../ffi/safe/libc.ts";
 import { LibraryError } from "../ffi/safe/library.ts";
 import { pinPaths } from "./bpffs/paths.ts";
 import { absolute } from "./files/absolute.ts";
 import { buildInfo } from "./build-info.ts";
 import { CONFIG_DEFAULT, type Config, databaseWaitMs } from "./domain/config.ts";
-import type { ProcessIdentity } from "./domain/session.ts";
+import type { ProcessIdentity } from "./domain/ids.ts";
 import type { Settings } from "./domain/settings.ts";
-import { openLog } from "./log/log.ts";
+import type { BpfmanError } from "./errors/error.ts";
+import { openLog } from "./log/open-log.ts";
 import type { Host } from "./platform/host.ts";
 import type { Runtime } from "./platform/runtime.ts";
 import type { StorePort } from "./platform/store.ts";
-import type { StoreOptions } from "./store/store.ts";
+import type { StoreOptions } from "./store/open-store.ts";
 import { createInvoke, type Invoke } from "./service/invoke.ts";
 import type { SessionService } from "./service/session.ts";
 
@@ -76,18 +78,22 @@ function openHost({ folders, config }: Place, { openStore, keepsStore }: HostSto
     return opened;
   });
   const kernel = once(() =>
-    (require("./kernel/kernel.ts") as typeof import("./kernel/kernel.ts")).openKernel({
+    (require("./kernel/open-kernel.ts") as typeof import("./kernel/open-kernel.ts")).openKernel({
       testDispatchers: pinPaths(pinFolder).testDispatchers,
     }),
   );
-  const pins = once(() => (require("./bpffs/pins.ts") as typeof import("./bpffs/pins.ts")).openPins(pinFolder));
+  const pins = once(() =>
+    (require("./bpffs/open-pins.ts") as typeof import("./bpffs/open-pins.ts")).openPins(pinFolder),
+  );
   const files = once(() =>
-    (require("./files/files.ts") as typeof import("./files/files.ts")).openFiles(folders.runtimeDir),
+    (require("./files/open-files.ts") as typeof import("./files/open-files.ts")).openFiles(folders.runtimeDir),
   );
   const processes = once(() =>
-    (require("./files/processes.ts") as typeof import("./files/processes.ts")).openProcesses(),
+    (require("./files/open-processes.ts") as typeof import("./files/open-processes.ts")).openProcesses(),
   );
-  const network = once(() => (require("./network/network.ts") as typeof import("./network/network.ts")).openNetwork());
+  const network = once(() =>
+    (require("./network/open-network.ts") as typeof import("./network/open-network.ts")).openNetwork(),
+  );
   return {
     get store() {
       return store();
@@ -116,11 +122,33 @@ function openHost({ folders, config }: Place, { openStore, keepsStore }: HostSto
   };
 }
 
+/** Why no C library can be called here, by which bpfman talks to the kernel; null where it can. */
+function whyNoLibc(): BpfmanError | null {
+  try {
+    libc();
+    return null;
+  } catch (thrown) {
+    if (!(thrown instanceof LibraryError)) throw thrown;
+    const { libraryFailure } = require("./kernel/kernel-failure.ts") as typeof import("./kernel/kernel-failure.ts");
+    return libraryFailure(thrown);
+  }
+}
+
+/** Asked before adapters that call the C library are given away. Throws JIT_UNAVAILABLE. */
+function requireLibc(): void {
+  const failure = whyNoLibc();
+  if (failure !== null) throw failure;
+}
+
+/** Without the C library `version` works all the same, and what images need: node:fs is slower to load, and always there. */
+const isThere = (file: string): boolean =>
+  whyNoLibc() === null ? existsSync(file) : (require("node:fs") as typeof import("node:fs")).existsSync(file);
+
 /** A configuration that does not parse stops every command. The usual case is that there is none. */
 async function loadConfig(named: string | null): Promise<Config> {
   const file = named ?? CONFIG_FILE;
-  if (!existsSync(file) && named === null) return CONFIG_DEFAULT;
-  const { readConfig } = await import("./config/config.ts");
+  if (named === null && !isThere(file)) return CONFIG_DEFAULT;
+  const { readConfig } = await import("./config/read-config.ts");
   return readConfig(file, named !== null);
 }
 
@@ -154,7 +182,7 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
     };
   });
   const openStore = (mode: "read" | "write", owner: ProcessIdentity | null): StorePort =>
-    (require("./store/store.ts") as typeof import("./store/store.ts")).openStore({ ...store(), mode, owner });
+    (require("./store/open-store.ts") as typeof import("./store/open-store.ts")).openStore({ ...store(), mode, owner });
   const kept = reader === null ? null : once(() => reader(store()));
   const written = once(() => openStore("write", null));
   return {
@@ -164,45 +192,42 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
     identity: () => ({ uid: process.getuid?.() ?? 0, parentPid: process.ppid }),
     openVersions: async () => {
       const { versions } = await import("./kernel/versions.ts");
+      const failure = whyNoLibc();
+      if (failure !== null) log.warn(`${failure.message}: libbpf and the kernel's features are not known`);
       return {
         versions: () => versions(buildInfo),
-        features: async () => (privileged() ? (await import("./kernel/features.ts")).features() : null),
+        features: async () => (privileged() ? (await import("./kernel/explain/features.ts")).features() : null),
       };
     },
     openBuild: async () => {
-      const { openFiles } = await import("./files/files.ts");
-      const { openImageBuild } = await import("./image/build.ts");
+      requireLibc();
+      const { openFiles } = await import("./files/open-files.ts");
+      const { openImageBuild } = await import("./image/open-image-build.ts");
       return { files: openFiles(folders.runtimeDir), ...openImageBuild({ caFile: settings.caFile, env: process.env }) };
     },
     openImages: async () => {
-      const { openImages } = await import("./image/images.ts");
+      const { openImages } = await import("./image/open-images.ts");
       const { cacheDir } = folders;
       return openImages({ cacheDir, caFile: settings.caFile, env: process.env, signing: config.signing });
     },
-    openLock: async () => (await import("./lock/lock.ts")).openLock(`${folders.runtimeDir}/lock`),
+    openLock: async () => {
+      requireLibc();
+      return (await import("./lock/open-lock.ts")).openLock(`${folders.runtimeDir}/lock`);
+    },
     openHost: async (mode, owner = null) => {
+      requireLibc();
       const keepsStore = mode === "write" && kept === null;
       const opening = mode === "read" && kept !== null ? kept() : () => openStore(mode, owner);
       return openHost({ folders, config }, { openStore: keepsStore ? written : opening, keepsStore });
     },
-    openProcesses: async () => (await import("./files/processes.ts")).openProcesses(),
+    openProcesses: async () => (await import("./files/open-processes.ts")).openProcesses(),
     watchStore: async (changed) => (await import("./store/watch.ts")).watchDatabase(store(), changed),
   };
 }
 
-/** Everything calls the C library; where that cannot be, the first call says so. */
-async function openCallable(opened: Opened): Promise<Runtime> {
-  try {
-    return await openRuntime(opened);
-  } catch (thrown) {
-    if (!(thrown instanceof LibraryError)) throw thrown;
-    throw (require("./kernel/failure.ts") as typeof import("./kernel/failure.ts")).libraryFailure(thrown);
-  }
-}
-
 /** Binds the operations to this machine. `write` takes the log's lines. */
 export const connect = async (settings: Settings, write: (text: string) => void): Promise<Invoke> =>
-  createInvoke(await openCallable({ settings, write, reader: null }));
+  createInvoke(await openRuntime({ settings, write, reader: null }));
 
 /** The same for a session of the JSON-RPC server, which also hears of changes. */
 export async function connectSession(settings: Settings, write: (text: string) => void): Promise<SessionService> {
@@ -210,5 +235,6 @@ export async function connectSession(settings: Settings, write: (text: string) =
     import("./service/session.ts"),
     import("./store/kept-reader.ts"),
   ]);
-  return createSessionService(await openCallable({ settings, write, reader: keepReader }));
+  requireLibc();
+  return createSessionService(await openRuntime({ settings, write, reader: keepReader }));
 }

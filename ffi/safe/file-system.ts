@@ -1,7 +1,8 @@
 /**
  * The part of node:fs that every command needs, by the same names and with the same meanings, as system calls: node:fs
- * costs a millisecond and 6 MiB to load, a third of what an empty program takes (docs/decisions.md). What is not needed at
- * each start uses node:fs.
+ * costs 1.2 ms and 6 MiB to load, a third of what an empty program takes (docs/decisions.md). It stays for that reason
+ * alone: only what usual commands need is here, and nothing else may grow beside it. Code that runs rarely fetches node:fs
+ * when it runs (test/unit/ffi/file-system.test.ts holds the list).
  *
  * Throws errors like those of node:fs (`code`, `errno`, `syscall`, `path`), and LibraryError when no call can be made.
  */
@@ -259,12 +260,6 @@ export function renameSync(from: string, to: string): void {
 export const touchSync = (path: string): void => {
   onPath("utime", path, (address) => call("utimensat", AT_FDCWD, address, 0, 0));
 };
-
-export function symlinkSync(target: string, path: string): void {
-  const text = cString(target);
-  onPath("symlink", path, (address) => call("symlinkat", addressOf(text), AT_FDCWD, address));
-  keepAlive(text);
-}
 
 /** A path longer than PATH_MAX (include/uapi/linux/limits.h) is cut, as by readlink(2). */
 const PATH_MAX = 4096;

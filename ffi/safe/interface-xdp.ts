@@ -1,7 +1,7 @@
 import { ERRNO } from "../errno.ts";
 import { nested, readAttributes, readText, readU32, u32Attribute } from "../layout/netlink.ts";
 import { allocate } from "../memory.ts";
-import { XDP_MODE_FLAGS, type XdpMode } from "./link.ts";
+import { XDP_MODE_FLAGS, type XdpMode } from "./bpf-link.ts";
 import { SysError } from "../sys-error.ts";
 import { routeRequest } from "./rtnetlink.ts";
 

@@ -1,5 +1,4 @@
-import { LIBBPF } from "../raw/libbpf.ts";
-import { VERSION_SYMBOLS } from "../raw/libbpf-optional.ts";
+import { LIBBPF, VERSION_SYMBOLS } from "../raw/libbpf-symbols.ts";
 import { findLibrary, textAt } from "./libc.ts";
 import { openLibrary } from "./library.ts";
 

@@ -1,6 +1,6 @@
 import { JSCallback, type Library, type Pointer } from "bun:ffi";
 import { allocate, textUntilNul } from "../memory.ts";
-import { LIBBPF, LIBBPF_SYMBOLS } from "../raw/libbpf.ts";
+import { LIBBPF, LIBBPF_SYMBOLS } from "../raw/libbpf-symbols.ts";
 import { SysError } from "../sys-error.ts";
 import { findLibrary, libc } from "./libc.ts";
 import { openLibrary } from "./library.ts";

@@ -1,6 +1,6 @@
 import { CString, type Library, type Pointer, read } from "bun:ffi";
 import { cString } from "../memory.ts";
-import { LIBC, LIBC_SYMBOLS } from "../raw/libc.ts";
+import { LIBC, LIBC_SYMBOLS } from "../raw/libc-symbols.ts";
 import { type SyscallName, syscallNumber } from "../raw/syscall-numbers.ts";
 import { SysError } from "../sys-error.ts";
 import { LibraryError, openLibrary } from "./library.ts";

@@ -1,7 +1,7 @@
 /** The order of programs that share a hook: pure. */
 import type { ChainMember } from "../domain/dispatcher.ts";
 import type { KernelLinkId, LinkId } from "../domain/ids.ts";
-import type { TcxAnchor, TcxState } from "../domain/tcx.ts";
+import type { TcxAnchor, TcxState } from "../domain/link.ts";
 
 export interface Place {
   readonly id: LinkId;

@@ -324,7 +324,7 @@ export interface FeatureAnswer {
   readonly reason: string | null;
 }
 
-/** What this kernel lets this process do, each tried out (src/kernel/features.ts). */
+/** What this kernel lets this process do, each tried out (src/kernel/explain/features.ts). */
 export interface FeaturesAnswer {
   readonly ext: FeatureAnswer;
   readonly tracing: FeatureAnswer;

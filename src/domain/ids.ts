@@ -16,3 +16,9 @@ export const programId = (value: number): ProgramId => value as ProgramId;
 export const mapId = (value: number): MapId => value as MapId;
 export const linkId = (value: number): LinkId => value as LinkId;
 export const kernelLinkId = (value: number): KernelLinkId => value as KernelLinkId;
+
+/**
+ * Names a process on this machine beyond the re-use of pids: `PID:START:NAMESPACE`, the start in clock ticks since boot,
+ * the namespace as the inode of the PID namespace that the pid means something in.
+ */
+export type ProcessIdentity = string;

@@ -1,6 +1,6 @@
 /** What to say of a file that is not there: what of the path is wrong, and what is near. */
 import { basename, dirname } from "node:path";
-import * as fs from "../../ffi/safe/file-system.ts";
+import * as fs from "node:fs";
 import { COMPLETION_ENTRIES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { didYouMean } from "../errors/suggest.ts";

@@ -14,10 +14,9 @@ import { LAYER_BYTES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { errnoName, reasonOf, sysPart } from "../errors/sys-failure.ts";
 import { isDigest } from "./reference.ts";
-import { digestOf } from "./digest.ts";
+import { type Digest, digestOf } from "./repository.ts";
 import { recordOf } from "./manifest.ts";
 import { inOwnDirectory } from "./own-directory.ts";
-import type { Digest } from "./repository.ts";
 
 /** What a reference stood for when it was last asked about. */
 export interface Resolved {

@@ -1,8 +1,7 @@
 /** The JSON documents of a bytecode image, as bytes that depend on their content alone (OCI image spec 1.0). */
 import { MAPS_LABEL, PROGRAMS_LABEL, type BytecodeLabels } from "../domain/image-labels.ts";
 import { OCI_INDEX, OCI_MANIFEST } from "./manifest.ts";
-import { digestOf } from "./digest.ts";
-import type { Descriptor, Digest } from "./repository.ts";
+import { type Descriptor, type Digest, digestOf } from "./repository.ts";
 
 export const OCI_CONFIG = "application/vnd.oci.image.config.v1+json";
 export const OCI_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip";

@@ -2,7 +2,7 @@
 import { IMAGE_CONFIG_BYTES_MAX, INSPECTED_ENTRIES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { ImageDescription, IndexDescription } from "../platform/images.ts";
-import { readLabels } from "./labels.ts";
+import { readLabels } from "./read-labels.ts";
 import { invalid, readManifest } from "./manifest.ts";
 import { imagesIn } from "./platform.ts";
 import { formatReference, manifestKey, type Reference } from "./reference.ts";

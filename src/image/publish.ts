@@ -4,8 +4,7 @@ import type { PlatformObject } from "../platform/image-build.ts";
 import { configBytes, descriptorOf, indexBytes, manifestBytes, OCI_CONFIG, OCI_LAYER } from "./documents.ts";
 import { layerOf } from "./pack.ts";
 import { OCI_INDEX, OCI_MANIFEST } from "./manifest.ts";
-import { digestOf } from "./digest.ts";
-import type { Descriptor, Digest, Repository } from "./repository.ts";
+import { type Descriptor, type Digest, digestOf, type Repository } from "./repository.ts";
 
 /** The most seconds that a tar header holds (11 octal digits), in the year 2242. */
 const SECONDS_MAX = 0o77777777777;

@@ -3,7 +3,7 @@ import { IMAGE_CONFIG_BYTES_MAX, LAYER_BYTES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { ImageWork, PulledImage, PullRequest } from "../platform/images.ts";
 import type { Cache } from "./cache.ts";
-import { readLabels } from "./labels.ts";
+import { readLabels } from "./read-labels.ts";
 import { objectIn } from "./layer.ts";
 import { invalid, mediaTypeOf, readManifest } from "./manifest.ts";
 import { selectEntry } from "./platform.ts";

@@ -1,7 +1,11 @@
+import { createHash } from "node:crypto";
+
 /** What the parts of the image adapter need of a registry: pulling, publishing and verifying share this shape. */
 
 /** `sha256:` and 64 hex digits. */
 export type Digest = `sha256:${string}`;
+
+export const digestOf = (bytes: Uint8Array): Digest => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 
 /** Points at content in a repository (OCI image spec, descriptor.md). */
 export interface Descriptor {

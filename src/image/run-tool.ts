@@ -1,7 +1,7 @@
 import { TOOL_LINE_CHARS_MAX, TOOL_LINES_KEPT, TOOL_STOP_TIMEOUT_MS } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { reasonOf, sysPart } from "../errors/sys-failure.ts";
-import type { BuildWork } from "../platform/container-tool.ts";
+import type { BuildWork } from "../platform/image-build.ts";
 
 export interface ToolRun {
   /** Null when a signal ended it. */

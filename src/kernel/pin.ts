@@ -6,7 +6,7 @@ import type { Pin } from "../domain/pin.ts";
 import { BpfmanError, type SysFailure } from "../errors/error.ts";
 import { anotherObject } from "../errors/another-object.ts";
 import type { PinnedHandle, PinnedId } from "../platform/kernel.ts";
-import { attempt, type Meaning } from "./failure.ts";
+import { attempt, type Meaning } from "./kernel-failure.ts";
 
 function explainPin(sys: SysFailure): Meaning | null {
   switch (sys.name) {

@@ -1,4 +1,4 @@
-import * as fs from "../../ffi/safe/file-system.ts";
+import * as fs from "node:fs";
 
 export interface Holder {
   readonly pid: number;
@@ -31,7 +31,7 @@ function commandOf(pid: number): string | null {
 
 function contentOf(path: string): string {
   try {
-    return fs.readTextSync(path);
+    return fs.readFileSync(path, "utf8");
   } catch {
     return "";
   }

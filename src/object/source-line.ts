@@ -1,4 +1,4 @@
-import type { SourceLine } from "../domain/source-line.ts";
+import type { SourceLine } from "../domain/object-file.ts";
 import { type Btf, openBtf } from "./btf.ts";
 import { type LineRecord, lineRecords, sourceText } from "./btf-ext.ts";
 import { type Elf, type NamedSection, namedSections, openElf, sectionFields } from "./elf.ts";

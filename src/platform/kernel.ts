@@ -1,10 +1,9 @@
 import type { XdpMode } from "../domain/config.ts";
 import type { FilterRef } from "../domain/dispatcher.ts";
 import type { KernelLinkId, MapId, ProgramId } from "../domain/ids.ts";
-import type { Direction } from "../domain/link.ts";
+import type { Direction, TcxAnchor, TcxState } from "../domain/link.ts";
 import type { Pin } from "../domain/pin.ts";
 import type { ProgramType, ChainedKind } from "../domain/kinds.ts";
-import type { TcxAnchor, TcxState } from "../domain/tcx.ts";
 
 export type { TcxAnchor, TcxState };
 
@@ -254,7 +253,7 @@ export interface TcHook extends InterfaceHook {
 /** A dispatcher to be made: its configuration bytes, and who sits in which slot (slot i is members[i]). */
 export interface DispatcherToLoad {
   readonly hook: ChainedKind;
-  /** What `.rodata` is to hold: src/dispatcher/config.ts makes it. */
+  /** What `.rodata` is to hold: src/dispatcher/dispatcher-config.ts makes it. */
   readonly config: Uint8Array;
   /** Pins of the members' programs, which were loaded as extensions. */
   readonly members: readonly Pin[];

@@ -1,12 +1,10 @@
 import type { VersionAnswer } from "../domain/answer.ts";
 import type { LogPort } from "../domain/log.ts";
-import type { ProcessIdentity } from "../domain/session.ts";
-import type { Host } from "./host.ts";
+import type { ProcessIdentity } from "../domain/ids.ts";
+import type { Host, LockPort, ProcessesPort } from "./host.ts";
 import type { ImageBuildHost } from "./image-build.ts";
 import type { ImagesPort } from "./images.ts";
 import type { KernelFeatures } from "./kernel.ts";
-import type { LockPort } from "./lock.ts";
-import type { ProcessesPort } from "./processes.ts";
 
 /** What an operation that touches neither kernel nor database may ask. */
 export interface Versions {

@@ -1,11 +1,10 @@
 import type { Changes } from "../domain/change.ts";
 import type { DispatcherKey, DispatcherRecord, FilterRef, SettledRevision } from "../domain/dispatcher.ts";
-import type { KernelLinkId, LinkId, MapId, ProgramId } from "../domain/ids.ts";
+import type { KernelLinkId, LinkId, MapId, ProcessIdentity, ProgramId } from "../domain/ids.ts";
 import type { LinkDetails, LinkRecord } from "../domain/link.ts";
 import type { Pin } from "../domain/pin.ts";
 import type { Metadata, ProgramRecord, RowState } from "../domain/program.ts";
 import type { ProgramType } from "../domain/kinds.ts";
-import type { ProcessIdentity } from "../domain/session.ts";
 
 /** A row of the append-only history. */
 export interface OperationEntry {

@@ -1,9 +1,9 @@
 import type { ChangeAnswer } from "../domain/change-answer.ts";
 import type { Change } from "../domain/change.ts";
 import type { LinkRecord } from "../domain/link.ts";
-import { dispatcherAnswer } from "../inspect/dispatcher.ts";
-import { linkRecordAnswer, type Surroundings, surroundingsOf } from "../inspect/link.ts";
-import { programRecordAnswer } from "../inspect/program.ts";
+import { dispatcherAnswer } from "../inspect/dispatcher-answer.ts";
+import { linkRecordAnswer, type Surroundings, surroundingsOf } from "../inspect/link-answer.ts";
+import { programRecordAnswer } from "../inspect/program-answer.ts";
 import type { Host } from "../platform/host.ts";
 
 /**

@@ -109,7 +109,7 @@ export function createInvoke(runtime: Runtime): Invoke {
     /** A reader changes nothing, so it can only tell that there is more than its rows say. */
     async function warned(host: Host, run: (host: Host) => unknown): Promise<unknown> {
       if (OPERATIONS[name].privilege !== "root") return run(host);
-      const { strayPins, strayWarning } = await import("./strays.ts");
+      const { strayPins, strayWarning } = await import("./recovery/strays.ts");
       const warning = strayWarning(strayPins(host, () => host.store.brief()));
       // A session reads often, and says it once.
       if (warning !== null && warning !== lastWarning) context.log.warn(warning);
@@ -119,7 +119,7 @@ export function createInvoke(runtime: Runtime): Invoke {
 
     /** A change: first the traces of dead commands go, then it runs, then the history gets its row. */
     async function recorded(host: Host, run: (host: Host) => unknown): Promise<unknown> {
-      const { recover } = await import("./recover.ts");
+      const { recover } = await import("./recovery/recover.ts");
       await recover(host, context);
       const began = host.now();
       const beganMs = performance.now();

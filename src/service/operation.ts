@@ -1,6 +1,6 @@
 import type { GenericSchema, InferOutput } from "valibot";
 import type { LogPort } from "../domain/log.ts";
-import type { ProcessIdentity } from "../domain/session.ts";
+import type { ProcessIdentity } from "../domain/ids.ts";
 import type { Host } from "../platform/host.ts";
 import type { Sources } from "../platform/runtime.ts";
 

@@ -72,11 +72,13 @@ export function takeOver(place: Place, id: string): void {
   if (owner?.path === path) return;
   const record = recordIn(runtimeDir);
   const fresh = `${record}.new`;
+  // Once for each boot: not among what each start needs (ffi/safe/file-system.ts).
+  const { symlinkSync } = require("node:fs") as typeof import("node:fs");
   try {
     fs.mkdirSync(runtimeDir, { recursive: true, mode: 0o750 });
     // Of a command that was killed between the two.
     if (fs.lstatSync(fresh) !== undefined) fs.unlinkSync(fresh);
-    fs.symlinkSync(`${id} ${bootId} ${path}`, fresh);
+    symlinkSync(`${id} ${bootId} ${path}`, fresh);
     fs.renameSync(fresh, record);
   } catch (thrown) {
     throw new BpfmanError("IO_FAILED", `write "${record}": ${reasonOf(thrown)}`, {

@@ -3,7 +3,7 @@ import * as fs from "../../ffi/safe/file-system.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { errnoName } from "../errors/sys-failure.ts";
 import { requireOwn } from "../errors/ownership.ts";
-import { databaseFailure, fileFailure, named } from "./failure.ts";
+import { databaseFailure, fileFailure, named } from "./store-failure.ts";
 import { migrate, ownVersion, SCHEMA, type Schema } from "./migrate.ts";
 import { requireWhole } from "./whole.ts";
 

@@ -2,7 +2,7 @@
 import * as fs from "node:fs";
 import type { StorePort } from "../platform/store.ts";
 import { isThere } from "./connection.ts";
-import { openReadable, type StoreOptions } from "./store.ts";
+import { openReadable, type StoreOptions } from "./open-store.ts";
 
 interface Kept {
   readonly store: StorePort;

@@ -5,13 +5,13 @@
 import { describe, expect, test } from "bun:test";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import { kernelLinkId, mapId, type ProgramId, programId } from "../../src/domain/ids.ts";
-import { openKernel } from "../../src/kernel/kernel.ts";
+import { openKernel } from "../../src/kernel/open-kernel.ts";
 import type { AttachedLink, KernelPort, LoadedObject, TcxAnchor, TcHook } from "../../src/platform/kernel.ts";
-import { pinAt, toLoad } from "../fakes/bpf-fixture.ts";
-import { failureOf, failureOfAsync } from "../fakes/failure.ts";
+import { pinAt, toLoad } from "../objects/bpf-fixture.ts";
+import { failureOf, failureOfAsync } from "../expect/failure.ts";
 import { FakeKernel } from "../fakes/fake-kernel.ts";
-import { cable, temporaryBpffs, until } from "../fakes/kernel-lab.ts";
-import { tcxAvailable } from "../fakes/tcx-test.ts";
+import { cable, temporaryBpffs, until } from "../labs/kernel-lab.ts";
+import { tcxAvailable } from "../labs/tcx-test.ts";
 
 buildBpf();
 

@@ -2,11 +2,11 @@
 import { describe, expect, test } from "bun:test";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
-import { watchMembers, wire } from "../fakes/chain-lab.ts";
-import { cleanUpAfterEach } from "../fakes/clean-up.ts";
-import { executable, idOf, mapOf } from "../fakes/executable.ts";
-import { noExtensions } from "../fakes/extension-test.ts";
-import { bpftool, sh, until } from "../fakes/kernel-lab.ts";
+import { watchMembers, wire } from "../labs/chain-lab.ts";
+import { cleanUpAfterEach } from "../labs/clean-up.ts";
+import { executable, idOf, mapOf } from "../labs/executable.ts";
+import { noExtensions } from "../labs/extension-test.ts";
+import { bpftool, sh, until } from "../labs/kernel-lab.ts";
 
 buildBpf();
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/chain.bpf.o");

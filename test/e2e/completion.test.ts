@@ -1,10 +1,10 @@
 /** Completions in the real shells: what pressing tab does to a line, with live values. */
 import { beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { compileBpf } from "../fakes/compile.ts";
-import { BPFMAN, executable, idOf } from "../fakes/executable.ts";
-import { cable } from "../fakes/kernel-lab.ts";
-import { fishOffers, typeInto } from "../fakes/terminal.ts";
+import { compileBpf } from "../objects/compile.ts";
+import { BPFMAN, executable, idOf } from "../labs/executable.ts";
+import { cable } from "../labs/kernel-lab.ts";
+import { fishOffers, typeInto } from "../labs/terminal.ts";
 
 const SOURCE = `
 SEC("tc") int counts_packets(void *ctx) { return 0; }

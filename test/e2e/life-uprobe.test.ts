@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import type { LinkAnswer } from "../../src/domain/answer.ts";
-import { executable, idOf, mapOf } from "../fakes/executable.ts";
-import { counters, inKernel, sh } from "../fakes/kernel-lab.ts";
+import { executable, idOf, mapOf } from "../labs/executable.ts";
+import { counters, inKernel, sh } from "../labs/kernel-lab.ts";
 
 buildBpf();
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/life.bpf.o");

@@ -15,9 +15,9 @@ import {
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
-import { BPFMAN, executable, idOf } from "../fakes/executable.ts";
-import { cable } from "../fakes/kernel-lab.ts";
-import { tcxAvailable } from "../fakes/tcx-test.ts";
+import { BPFMAN, executable, idOf } from "../labs/executable.ts";
+import { cable } from "../labs/kernel-lab.ts";
+import { tcxAvailable } from "../labs/tcx-test.ts";
 
 buildBpf();
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/life.bpf.o");

@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { OBJECT_BYTES_MAX } from "../../src/domain/limits.ts";
 import type { ErrorCode } from "../../src/errors/codes.ts";
 import { readObject } from "../../src/object/object-file.ts";
-import { fixture } from "../fakes/bpf-fixture.ts";
-import { compileBpf } from "../fakes/compile.ts";
-import { executable, type Failure } from "../fakes/executable.ts";
-import { bpftool, sh } from "../fakes/kernel-lab.ts";
+import { fixture } from "../objects/bpf-fixture.ts";
+import { compileBpf } from "../objects/compile.ts";
+import { executable, type Failure } from "../labs/executable.ts";
+import { bpftool, sh } from "../labs/kernel-lab.ts";
 
 const bpfman = executable();
 // Whatever a test of this file does to load, it leaves nothing behind.

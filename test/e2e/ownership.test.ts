@@ -14,12 +14,12 @@ import {
 } from "node:fs";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
-import { watchMembers, wire } from "../fakes/chain-lab.ts";
-import { cleanUpAfterEach } from "../fakes/clean-up.ts";
-import { compileBpf } from "../fakes/compile.ts";
-import { BPFMAN, executable, idOf, mapOf, type Outcome } from "../fakes/executable.ts";
-import { noExtensions } from "../fakes/extension-test.ts";
-import { inKernel, sh, until } from "../fakes/kernel-lab.ts";
+import { watchMembers, wire } from "../labs/chain-lab.ts";
+import { cleanUpAfterEach } from "../labs/clean-up.ts";
+import { compileBpf } from "../objects/compile.ts";
+import { BPFMAN, executable, idOf, mapOf, type Outcome } from "../labs/executable.ts";
+import { noExtensions } from "../labs/extension-test.ts";
+import { inKernel, sh, until } from "../labs/kernel-lab.ts";
 
 buildBpf();
 const fixture = (name: string): string => resolve(import.meta.dir, `../../dist/bpf/fixtures/${name}.bpf.o`);

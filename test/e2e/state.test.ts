@@ -15,9 +15,9 @@ import {
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import type { ErrorCode } from "../../src/errors/codes.ts";
-import { executable, idOf } from "../fakes/executable.ts";
-import { RpcProcess } from "../fakes/rpc-process.ts";
-import { inKernel } from "../fakes/kernel-lab.ts";
+import { executable, idOf } from "../labs/executable.ts";
+import { RpcProcess } from "../labs/rpc-process.ts";
+import { inKernel } from "../labs/kernel-lab.ts";
 
 buildBpf();
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/life.bpf.o");

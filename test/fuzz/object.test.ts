@@ -12,8 +12,8 @@ import { parseLinkerCache } from "../../src/object/linker-cache.ts";
 import { readObject } from "../../src/object/object-file.ts";
 import { sourceLines } from "../../src/object/source-line.ts";
 import { findSymbol, loadSegmentContains, symbolNames } from "../../src/object/symbols.ts";
-import { compileBpf } from "../fakes/compile.ts";
-import { type Places, randomFrom, ROUNDS, SEED, storm } from "../fakes/damage.ts";
+import { compileBpf } from "../objects/compile.ts";
+import { type Places, randomFrom, ROUNDS, SEED, storm } from "../objects/damage.ts";
 
 const SOURCE = `
 const volatile int limit = 3;

@@ -5,14 +5,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Socket, TCPSocketListener } from "bun";
 import { LAYER_BYTES_MAX, MANIFEST_BYTES_MAX, REGISTRY_REDIRECTS_MAX } from "../../src/domain/limits.ts";
-import { digestOf } from "../../src/image/digest.ts";
+import { digestOf } from "../../src/image/repository.ts";
 import { OCI_MANIFEST } from "../../src/image/manifest.ts";
 import { parseReference } from "../../src/image/reference.ts";
-import { openRepository } from "../../src/image/registry.ts";
+import { openRepository } from "../../src/image/open-repository.ts";
 import { openTransport } from "../../src/image/transport.ts";
-import { failureOfAsync } from "../fakes/failure.ts";
-import { bytesOf, jsonBytes } from "../fakes/image.ts";
-import { AUTH } from "../fakes/registry.ts";
+import { failureOfAsync } from "../expect/failure.ts";
+import { bytesOf, jsonBytes } from "../objects/image.ts";
+import { AUTH } from "../servers/registry.ts";
 
 const open = new Set<{ stop(force?: boolean): unknown }>();
 afterEach(() => {

@@ -2,10 +2,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { containerTools } from "../fakes/container-tools.ts";
-import { executable, type Outcome } from "../fakes/executable.ts";
-import { putLife } from "../fakes/put-bytecode.ts";
-import { AUTH, PASSWORD, startRegistry, type TestRegistry, USER } from "../fakes/registry.ts";
+import { containerTools } from "../labs/container-tools.ts";
+import { executable, type Outcome } from "../labs/executable.ts";
+import { putLife } from "../servers/put-bytecode.ts";
+import { AUTH, PASSWORD, startRegistry, type TestRegistry, USER } from "../servers/registry.ts";
 
 const bpfman = executable();
 // Nothing here is signed, which would be said of each image that is pulled.

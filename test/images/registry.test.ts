@@ -1,11 +1,11 @@
 /** The client against Debian's registry, with each kind of access control. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { AUTH, PASSWORD, startRegistry, type TestRegistry } from "../fakes/registry.ts";
-import { failureOfAsync } from "../fakes/failure.ts";
+import { AUTH, PASSWORD, startRegistry, type TestRegistry } from "../servers/registry.ts";
+import { failureOfAsync } from "../expect/failure.ts";
 import { OCI_MANIFEST } from "../../src/image/manifest.ts";
-import { digestOf } from "../../src/image/digest.ts";
+import { digestOf } from "../../src/image/repository.ts";
 import { parseReference } from "../../src/image/reference.ts";
-import { openRepository, type RepositoryOptions } from "../../src/image/registry.ts";
+import { openRepository, type RepositoryOptions } from "../../src/image/open-repository.ts";
 
 const OPTIONS: RepositoryOptions = {
   signal: new AbortController().signal,

@@ -7,11 +7,11 @@ import { buildBpf } from "../../scripts/build-bpf.ts";
 import type { ImagePullAnswer, ImageVerifyAnswer } from "../../src/domain/image-answer.ts";
 import { hostArchitecture } from "../../src/image/platform.ts";
 import { parseReference } from "../../src/image/reference.ts";
-import { openRepository } from "../../src/image/registry.ts";
+import { openRepository } from "../../src/image/open-repository.ts";
 import type { Descriptor, Digest, Repository } from "../../src/image/repository.ts";
-import { executable } from "../fakes/executable.ts";
-import { jsonBytes, putImage, putIndex } from "../fakes/image.ts";
-import { startRegistry, type TestRegistry } from "../fakes/registry.ts";
+import { executable } from "../labs/executable.ts";
+import { jsonBytes, putImage, putIndex } from "../objects/image.ts";
+import { startRegistry, type TestRegistry } from "../servers/registry.ts";
 import {
   IDENTITY,
   ISSUER,
@@ -22,7 +22,7 @@ import {
   signBundle,
   signSimply,
   signSimplyByKey,
-} from "../fakes/sigstore.ts";
+} from "../servers/sigstore.ts";
 
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/life.bpf.o");
 const PROGRAM = ["--programs", "tracepoint:on_openat"];

@@ -6,10 +6,10 @@ import { buildBpf } from "../../scripts/build-bpf.ts";
 import type { LoadAnswer } from "../../src/domain/answer.ts";
 import type { ImageInspectAnswer, ImagePullAnswer } from "../../src/domain/image-answer.ts";
 import { hostArchitecture } from "../../src/image/platform.ts";
-import { type ContainerTools, containerTools } from "../fakes/container-tools.ts";
-import { executable, idOf, mapOf } from "../fakes/executable.ts";
-import { counters } from "../fakes/kernel-lab.ts";
-import { startRegistry, type TestRegistry } from "../fakes/registry.ts";
+import { type ContainerTools, containerTools } from "../labs/container-tools.ts";
+import { executable, idOf, mapOf } from "../labs/executable.ts";
+import { counters } from "../labs/kernel-lab.ts";
+import { startRegistry, type TestRegistry } from "../servers/registry.ts";
 
 buildBpf();
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/life.bpf.o");

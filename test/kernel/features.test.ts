@@ -4,17 +4,17 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { VersionAnswer } from "../../src/domain/answer.ts";
 import type { BpfmanError } from "../../src/errors/error.ts";
-import { permissionHint } from "../../src/kernel/evidence.ts";
-import { features } from "../../src/kernel/features.ts";
-import { openKernel } from "../../src/kernel/kernel.ts";
-import { functionIds, kernelBtf } from "../../src/kernel/kernel-btf.ts";
-import { attachKprobe } from "../../src/kernel/kprobe.ts";
+import { permissionHint } from "../../src/kernel/explain/evidence.ts";
+import { features } from "../../src/kernel/explain/features.ts";
+import { openKernel } from "../../src/kernel/open-kernel.ts";
+import { functionIds, kernelBtf } from "../../src/kernel/explain/kernel-btf.ts";
+import { attachKprobe } from "../../src/kernel/hooks/kprobe-link.ts";
 import { readObject } from "../../src/object/object-file.ts";
 import type { Feature, KernelFeatures } from "../../src/platform/kernel.ts";
-import { REMEMBERED } from "../fakes/bpf-fixture.ts";
-import { featureTest, withoutFeatureTest } from "../fakes/kernel-feature.ts";
-import { bpfDescriptors, bpftool, sh, until } from "../fakes/kernel-lab.ts";
-import { temporaryFolder } from "../fakes/temporary-folder.ts";
+import { REMEMBERED } from "../objects/bpf-fixture.ts";
+import { featureTest, withoutFeatureTest } from "../labs/kernel-feature.ts";
+import { bpfDescriptors, bpftool, sh, until } from "../labs/kernel-lab.ts";
+import { temporaryFolder } from "../labs/temporary-folder.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
 const folder = temporaryFolder();
@@ -134,7 +134,7 @@ describe("without capabilities", () => {
   const BPF = ["bpf", "perfmon", "sys_admin", "net_admin"];
 
   test("the kernel says EPERM, and the capabilities are missing", () => {
-    const script = `import { features } from "${ROOT}/src/kernel/features.ts"; console.log(JSON.stringify(features()));`;
+    const script = `import { features } from "${ROOT}/src/kernel/explain/features.ts"; console.log(JSON.stringify(features()));`;
     const answer: KernelFeatures = without(BPF, script);
     const refused = { available: false, reason: "EPERM" };
     expect(answer).toMatchObject({ ext: refused, tracing: refused, jit: refused, perfLink: refused });
@@ -144,7 +144,7 @@ describe("without capabilities", () => {
   });
 
   anywhere("a hint names those that the program needs", () => {
-    const script = `import { permissionHint } from "${ROOT}/src/kernel/evidence.ts";
+    const script = `import { permissionHint } from "${ROOT}/src/kernel/explain/evidence.ts";
       console.log(JSON.stringify([permissionHint(), permissionHint("fentry"), permissionHint("tcx")]));`;
     const [general, fentry, tcx] = without(BPF, script);
     expect(general).toContain("lacks CAP_BPF and CAP_PERFMON:");

@@ -5,11 +5,11 @@ import { release } from "node:os";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import type { ErrorCode } from "../../src/errors/codes.ts";
-import { executable, idOf } from "../fakes/executable.ts";
-import { featureTest, withoutFeatureTest } from "../fakes/kernel-feature.ts";
-import { cable } from "../fakes/kernel-lab.ts";
-import { tcxAvailable } from "../fakes/tcx-test.ts";
-import { KERNEL_FUNCTION, LSM_HOOK, TRACEPOINT } from "../fakes/workload.ts";
+import { executable, idOf } from "../labs/executable.ts";
+import { featureTest, withoutFeatureTest } from "../labs/kernel-feature.ts";
+import { cable } from "../labs/kernel-lab.ts";
+import { tcxAvailable } from "../labs/tcx-test.ts";
+import { KERNEL_FUNCTION, LSM_HOOK, TRACEPOINT } from "../labs/workload.ts";
 
 buildBpf();
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/kinds.bpf.o");

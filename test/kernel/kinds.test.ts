@@ -8,12 +8,12 @@ import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import type { LinkAnswer, ProgramAnswer } from "../../src/domain/answer.ts";
-import { executable, idOf, mapOf } from "../fakes/executable.ts";
-import { noExtensions } from "../fakes/extension-test.ts";
-import { featureTest } from "../fakes/kernel-feature.ts";
-import { bpftool, cable, counters, inKernel } from "../fakes/kernel-lab.ts";
-import { tcxTest } from "../fakes/tcx-test.ts";
-import { KERNEL_FUNCTION, LSM_HOOK, TRACEPOINT, USER_FUNCTION, workload } from "../fakes/workload.ts";
+import { executable, idOf, mapOf } from "../labs/executable.ts";
+import { noExtensions } from "../labs/extension-test.ts";
+import { featureTest } from "../labs/kernel-feature.ts";
+import { bpftool, cable, counters, inKernel } from "../labs/kernel-lab.ts";
+import { tcxTest } from "../labs/tcx-test.ts";
+import { KERNEL_FUNCTION, LSM_HOOK, TRACEPOINT, USER_FUNCTION, workload } from "../labs/workload.ts";
 
 buildBpf();
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/kinds.bpf.o");

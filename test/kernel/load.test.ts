@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { openKernel } from "../../src/kernel/kernel.ts";
+import { openKernel } from "../../src/kernel/open-kernel.ts";
 import { readObject } from "../../src/object/object-file.ts";
 import type { ObjectToLoad } from "../../src/platform/kernel.ts";
-import { pinAt, program, REMEMBERED, toLoad } from "../fakes/bpf-fixture.ts";
-import { bpftool, inKernel, temporaryBpffs, until } from "../fakes/kernel-lab.ts";
+import { pinAt, program, REMEMBERED, toLoad } from "../objects/bpf-fixture.ts";
+import { bpftool, inKernel, temporaryBpffs, until } from "../labs/kernel-lab.ts";
 
 const bpffs = temporaryBpffs();
 const kernel = openKernel({ testDispatchers: "/nonexistent" });

@@ -1,11 +1,11 @@
 /** Which source line an error of the verifier names: the marks in refusals.bpf.c say which line it must be. */
 import { describe, expect, test } from "bun:test";
-import type { SourceLine } from "../../src/domain/source-line.ts";
-import { openKernel } from "../../src/kernel/kernel.ts";
+import type { SourceLine } from "../../src/domain/object-file.ts";
+import { openKernel } from "../../src/kernel/open-kernel.ts";
 import { withSource } from "../../src/service/load/refusal.ts";
-import { fixture, toLoad } from "../fakes/bpf-fixture.ts";
-import { compileBpf } from "../fakes/compile.ts";
-import { failureOfAsync } from "../fakes/failure.ts";
+import { fixture, toLoad } from "../objects/bpf-fixture.ts";
+import { compileBpf } from "../objects/compile.ts";
+import { failureOfAsync } from "../expect/failure.ts";
 
 const kernel = openKernel({ testDispatchers: "/nonexistent" });
 

@@ -2,7 +2,7 @@
  * Every change of a chain makes a new dispatcher with all members in their slots, beside the one that runs, and then
  * swaps the two. At each moment the hook runs one whole chain: the old one or the new one.
  */
-import { tcConfig, xdpConfig } from "../../dispatcher/config.ts";
+import { tcConfig, xdpConfig } from "../../dispatcher/dispatcher-config.ts";
 import {
   type ChainMember,
   DISPATCHER_SLOTS,

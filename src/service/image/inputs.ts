@@ -9,7 +9,7 @@ import {
   slotOfPlatform,
 } from "../../domain/bytecode-slot.ts";
 import { BpfmanError } from "../../errors/error.ts";
-import type { Bytecode } from "../requests/build-image.ts";
+import type { Bytecode } from "../requests/build-requests.ts";
 
 export interface BytecodeInput {
   /** Null for the only object, which is for this machine. */

@@ -4,16 +4,16 @@ import { TCX_ATTEMPTS_MAX } from "../../domain/limits.ts";
 import { linkPin, programPin } from "../../domain/pin.ts";
 import { APPLICATION_KEY, type Metadata, NOUN_APPLICATION_KEY, type ProgramRecord } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
-import { linkAnswer } from "../../inspect/link.ts";
+import { linkAnswer } from "../../inspect/link-answer.ts";
 import type { Host } from "../../platform/host.ts";
 import type { AttachedLink } from "../../platform/kernel.ts";
 import type { AttachSpec } from "../attach/target.ts";
-import type { ChainTarget } from "../chain/attach.ts";
+import type { ChainTarget } from "../chain/attach-member.ts";
 import { type Context, operation } from "../operation.ts";
 import { removePins } from "../own-pins.ts";
 import { carryOut } from "../plan.ts";
-import { requireProgram } from "../programs.ts";
-import { type AttachRequest, type AttachTarget, attachRequest } from "../requests/attach.ts";
+import { requireProgram } from "../require-record.ts";
+import { type AttachRequest, type AttachTarget, attachRequest } from "../requests/attach-request.ts";
 
 /** Throws PROGRAM_TYPE_MISMATCH when the program belongs on another kind of hook. */
 function requireKind(program: ProgramRecord, target: AttachTarget): void {
@@ -35,17 +35,17 @@ const isChainTarget = (target: AttachTarget): target is ChainTarget => isChained
 async function resolve(host: Host, program: ProgramRecord, target: SimpleTarget): Promise<AttachSpec> {
   switch (target.kind) {
     case "tcx":
-      return (await import("../attach/tcx.ts")).resolveTcx(host, program, target);
+      return (await import("../attach/resolve-tcx.ts")).resolveTcx(host, program, target);
     case "tracepoint":
-      return (await import("../attach/tracepoint.ts")).resolveTracepoint(host, program, target);
+      return (await import("../attach/resolve-tracepoint.ts")).resolveTracepoint(host, program, target);
     case "uprobe":
-      return (await import("../attach/uprobe.ts")).resolveUprobe(host, program, target);
+      return (await import("../attach/resolve-uprobe.ts")).resolveUprobe(host, program, target);
     case "kprobe":
-      return (await import("../attach/kprobe.ts")).resolveKprobe(host, program, target);
+      return (await import("../attach/resolve-kprobe.ts")).resolveKprobe(host, program, target);
     case "fentry":
     case "fexit":
     case "lsm":
-      return (await import("../attach/tracing.ts")).resolveTracing(host, program, target);
+      return (await import("../attach/resolve-tracing.ts")).resolveTracing(host, program, target);
   }
 }
 
@@ -100,7 +100,7 @@ async function attach(host: Host, request: AttachRequest, context: Context): Pro
   requireKind(program, target);
   if (isChainTarget(target)) {
     const metadata = { ...inherited(program), ...request.metadata };
-    const { attachToChain } = await import("../chain/attach.ts");
+    const { attachToChain } = await import("../chain/attach-member.ts");
     return attachToChain(host, { program, target, metadata }, context);
   }
   const spec = await resolve(host, program, target);

@@ -3,9 +3,9 @@ import type { ImageBuildAnswer } from "../../domain/image-answer.ts";
 import { CONTAINER_FILE_BYTES_MAX } from "../../domain/limits.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import type { ImageBuildHost } from "../../platform/image-build.ts";
-import { buildArgsOf, type Plan, planOf, platformsOf, warnOfDifferences } from "../image/plan.ts";
+import { buildArgsOf, type Plan, planOf, platformsOf, warnOfDifferences } from "../image/build-plan.ts";
 import { type Context, operation } from "../operation.ts";
-import { type BuildImageRequest, buildImageRequest } from "../requests/build-image.ts";
+import { type BuildImageRequest, buildImageRequest } from "../requests/build-requests.ts";
 
 async function build(host: ImageBuildHost, request: BuildImageRequest, context: Context): Promise<ImageBuildAnswer> {
   const { repository, reference } = host.publisher.target(request.tag);

@@ -12,7 +12,7 @@ import {
   type ProgramRecord,
   type ProgramSpec,
 } from "../../domain/program.ts";
-import { programAnswer } from "../../inspect/program.ts";
+import { programAnswer } from "../../inspect/program-answer.ts";
 import { bytesForLibbpf } from "../../object/object-file.ts";
 import { readNamedObject } from "../read-object.ts";
 import type { Host } from "../../platform/host.ts";
@@ -26,8 +26,8 @@ import { mapsToReuse, type SharedMap } from "../load/shared-maps.ts";
 import { type Context, operation } from "../operation.ts";
 import { removePins } from "../own-pins.ts";
 import { carryOut, type Plan } from "../plan.ts";
-import { removeTestDispatchers } from "../remove-program.ts";
-import { type LoadRequest, loadRequest } from "../requests/load.ts";
+import { removeTestDispatchers } from "../removal/remove-program.ts";
+import { type LoadRequest, loadRequest } from "../requests/load-request.ts";
 
 type Source = LoadRequest["source"];
 

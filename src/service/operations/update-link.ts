@@ -5,15 +5,15 @@ import type { LinkAnswer } from "../../domain/answer.ts";
 import { orderChain } from "../../dispatcher/order.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { didYouMean } from "../../errors/suggest.ts";
-import { linkAnswer } from "../../inspect/link.ts";
+import { linkAnswer } from "../../inspect/link-answer.ts";
 import type { Host } from "../../platform/host.ts";
 import { membersOf } from "../chain/members.ts";
 import { hasLostHook, placeOf } from "../chain/place.ts";
 import { rebuild } from "../chain/rebuild.ts";
 import { type Context, operation } from "../operation.ts";
 import { carryOut } from "../plan.ts";
-import { requireLink } from "../programs.ts";
-import { type UpdateLinkRequest, updateLinkRequest } from "../requests/links.ts";
+import { requireLink } from "../require-record.ts";
+import { type UpdateLinkRequest, updateLinkRequest } from "../requests/link-requests.ts";
 
 /** Throws INVALID_ATTACH for a word that the link's hook does not have. */
 function proceedOnOf({ kind }: ChainDetails, words: readonly string[]): number[] {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { insteadOf } from "../../../src/cli/habits.ts";
 import { cli } from "../../fakes/cli-host.ts";
-import { read } from "../../fakes/document.ts";
+import { read } from "../../documents/document.ts";
 
 const LINES: readonly (readonly [line: string, instead: string])[] = [
   // bpftool

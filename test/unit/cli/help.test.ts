@@ -3,7 +3,7 @@ import { type Command, isGroup, type Leaf, type Node } from "../../../src/cli/co
 import { ROOT } from "../../../src/cli/commands.ts";
 import { firstSentence } from "../../../src/cli/render/help.ts";
 import { cli } from "../../fakes/cli-host.ts";
-import { expectGolden } from "../../fakes/golden.ts";
+import { expectGolden } from "../../expect/golden.ts";
 
 /** Every command's words, from the root down. */
 function* paths(node: Node = ROOT, words: readonly string[] = []): Generator<readonly string[]> {

@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
 import * as fs from "node:fs";
-import { readConfig } from "../../../src/config/config.ts";
+import { readConfig } from "../../../src/config/read-config.ts";
 import { CONFIG_DEFAULT, databaseWaitMs } from "../../../src/domain/config.ts";
 import { DATABASE_BUSY_TIMEOUT_MS } from "../../../src/domain/limits.ts";
-import { failureOfAsync } from "../../fakes/failure.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { failureOfAsync } from "../../expect/failure.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 const path = () => folder.path("bpfman.toml");

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { requireOwn } from "../../../src/errors/ownership.ts";
-import { failureOf } from "../../fakes/failure.ts";
+import { failureOf } from "../../expect/failure.ts";
 
 const ME = process.geteuid?.() ?? 0;
 const statsOf = (kind: "file" | "directory" | "link", uid: number, mode: number) => ({

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { mkdirSync, readFileSync } from "node:fs";
 import { SysError } from "../../../ffi/sys-error.ts";
 import { errnoName, failing, reasonOf, sysFailure, sysPart } from "../../../src/errors/sys-failure.ts";
-import { failureOf } from "../../fakes/failure.ts";
+import { failureOf } from "../../expect/failure.ts";
 
 function thrownBy(run: () => unknown): unknown {
   try {

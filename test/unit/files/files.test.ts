@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { programId } from "../../../src/domain/ids.ts";
-import { openFiles } from "../../../src/files/files.ts";
-import { failureOf } from "../../fakes/failure.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { openFiles } from "../../../src/files/open-files.ts";
+import { failureOf } from "../../expect/failure.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 const files = () => openFiles(folder.path("run"));

@@ -11,10 +11,10 @@ import {
   writeFileSync,
 } from "node:fs";
 import { openCache } from "../../../src/image/cache.ts";
-import { digestOf } from "../../../src/image/digest.ts";
-import { failureOf } from "../../fakes/failure.ts";
-import { bytesOf } from "../../fakes/image.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { digestOf } from "../../../src/image/repository.ts";
+import { failureOf } from "../../expect/failure.ts";
+import { bytesOf } from "../../objects/image.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 const open = () => openCache(folder.path("cache"));

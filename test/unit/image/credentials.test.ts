@@ -3,8 +3,8 @@ import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Credentials } from "../../../src/image/credential.ts";
 import { findCredentials } from "../../../src/image/credentials.ts";
-import { failureOfAsync } from "../../fakes/failure.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { failureOfAsync } from "../../expect/failure.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 const base64 = (text: string) => Buffer.from(text).toString("base64");

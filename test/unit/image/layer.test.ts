@@ -2,8 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { LAYER_TAR_BYTES_MAX, OBJECT_BYTES_MAX } from "../../../src/domain/limits.ts";
 import { objectIn } from "../../../src/image/layer.ts";
-import { failureOfAsync } from "../../fakes/failure.ts";
-import { bytesOf, DOCKER_LAYER, ELF, OCI_LAYER, type TarEntry, tarOf } from "../../fakes/image.ts";
+import { failureOfAsync } from "../../expect/failure.ts";
+import { bytesOf, DOCKER_LAYER, ELF, OCI_LAYER, type TarEntry, tarOf } from "../../objects/image.ts";
 
 const OBJECT = { name: "program.o", bytes: ELF };
 const layer = (bytes: Uint8Array, more: { mediaType?: string; fileName?: string } = {}) =>

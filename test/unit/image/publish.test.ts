@@ -3,7 +3,7 @@ import { gunzipSync } from "node:zlib";
 import { creationTime, publishObjects } from "../../../src/image/publish.ts";
 import type { Descriptor } from "../../../src/image/repository.ts";
 import type { PlatformObject } from "../../../src/platform/image-build.ts";
-import { failureOf } from "../../fakes/failure.ts";
+import { failureOf } from "../../expect/failure.ts";
 import { MemoryRepository } from "../../fakes/memory-repository.ts";
 
 const object = (architecture: string, content: string, programs: Record<string, string> = { pass: "xdp" }) => ({

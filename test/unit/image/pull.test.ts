@@ -8,9 +8,9 @@ import { pullImage } from "../../../src/image/pull.ts";
 import { parseReference } from "../../../src/image/reference.ts";
 import type { Digest } from "../../../src/image/repository.ts";
 import type { ImageVerifier } from "../../../src/image/verifier.ts";
-import { failureOfAsync } from "../../fakes/failure.ts";
-import { ELF, MemoryRepository, putImage, putIndex } from "../../fakes/image.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { failureOfAsync } from "../../expect/failure.ts";
+import { ELF, MemoryRepository, putImage, putIndex } from "../../objects/image.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 const NAME = "registry.test/image:v1";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { formatReference, manifestKey, parseReference, repositoryName } from "../../../src/image/reference.ts";
-import { failureOf } from "../../fakes/failure.ts";
+import { failureOf } from "../../expect/failure.ts";
 
 const HEX = "0123456789abcdef".repeat(4);
 const DIGEST = `sha256:${HEX}`;

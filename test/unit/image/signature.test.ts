@@ -4,9 +4,9 @@ import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { SIGNING_DEFAULT, type SigningRules } from "../../../src/domain/signing.ts";
 import type { Digest } from "../../../src/image/repository.ts";
-import { verify } from "../../../src/image/signature/verifier.ts";
-import { failureOfAsync } from "../../fakes/failure.ts";
-import { MemoryRepository } from "../../fakes/image.ts";
+import { verify } from "../../../src/image/signature/open-verifier.ts";
+import { failureOfAsync } from "../../expect/failure.ts";
+import { MemoryRepository } from "../../objects/image.ts";
 import {
   IDENTITY,
   ISSUER,
@@ -22,8 +22,8 @@ import {
   signBundleByKey,
   signSimply,
   signSimplyByKey,
-} from "../../fakes/sigstore.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+} from "../../servers/sigstore.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 const MINUTE_MS = 60_000;

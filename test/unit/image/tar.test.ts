@@ -2,8 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { LAYER_ENTRIES_MAX } from "../../../src/domain/limits.ts";
 import { readTar } from "../../../src/image/tar.ts";
-import { bytesOf, tarEntry, tarOf, withSum } from "../../fakes/image.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { bytesOf, tarEntry, tarOf, withSum } from "../../objects/image.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 const refuse = (reason: string) => new Error(reason);

@@ -2,10 +2,10 @@
 import { afterEach, beforeAll, beforeEach, expect, setSystemTime, test } from "bun:test";
 import { chownSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { openTrustRoot } from "../../../src/image/signature/trust-root.ts";
-import { failureOfAsync } from "../../fakes/failure.ts";
-import { openSigstore } from "../../fakes/sigstore.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
-import { startTuf, type TufServer } from "../../fakes/tuf-server.ts";
+import { failureOfAsync } from "../../expect/failure.ts";
+import { openSigstore } from "../../servers/sigstore.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
+import { startTuf, type TufServer } from "../../servers/tuf-server.ts";
 
 const folder = temporaryFolder();
 const warnings: string[] = [];

@@ -1,9 +1,9 @@
 /** Files that are not namespaces; test/kernel/network.test.ts has real namespaces. */
 import { expect, test } from "bun:test";
 import * as fs from "node:fs";
-import { openNetwork } from "../../../src/network/network.ts";
-import { failureOf } from "../../fakes/failure.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { openNetwork } from "../../../src/network/open-network.ts";
+import { failureOf } from "../../expect/failure.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 

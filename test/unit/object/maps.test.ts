@@ -5,7 +5,7 @@ import { KIND, openBtf, sizeOfType } from "../../../src/object/btf.ts";
 import { Fields } from "../../../src/object/fields.ts";
 import { readMaps } from "../../../src/object/maps.ts";
 import { readObject } from "../../../src/object/object-file.ts";
-import { compileBpf } from "../../fakes/compile.ts";
+import { compileBpf } from "../../objects/compile.ts";
 
 const map = (name: string, shape: Partial<ObjectMap>): ObjectMap => ({
   name,

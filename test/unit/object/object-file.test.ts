@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { ObjectFile } from "../../../src/domain/object-file.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { readObject } from "../../../src/object/object-file.ts";
-import { compileBpf } from "../../fakes/compile.ts";
+import { compileBpf } from "../../objects/compile.ts";
 
 const SOURCE = `
 const volatile int LIMIT = 3;

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { memorySource } from "../../../src/object/fields.ts";
 import { findSymbol, loadSegmentContains, symbolNames } from "../../../src/object/symbols.ts";
-import { type ElfDraft, type SymbolDraft, elfOf } from "../../fakes/elf.ts";
-import { fileSource } from "../../fakes/file-source.ts";
+import { type ElfDraft, type SymbolDraft, elfOf } from "../../objects/elf.ts";
+import { fileSource } from "../../objects/file-source.ts";
 
 const SOURCE = `
 __attribute__((noinline)) int exported(int x) { return x + 1; }

@@ -1,10 +1,10 @@
 /** Chains of XDP and TC programs: order, swaps, limits, and what is left after failures. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { readTcConfig, readXdpConfig } from "../../../src/dispatcher/config.ts";
+import { readTcConfig, readXdpConfig } from "../../../src/dispatcher/dispatcher-config.ts";
 import type { ErrorCode } from "../../../src/errors/codes.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
-import { compileBpf } from "../../fakes/compile.ts";
+import { compileBpf } from "../../objects/compile.ts";
 import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
 
 let bed: TestBed;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { BYTECODE_SLOTS } from "../../../src/domain/bytecode-slot.ts";
 import { inputsOf } from "../../../src/service/image/inputs.ts";
-import { failureOf } from "../../fakes/failure.ts";
+import { failureOf } from "../../expect/failure.ts";
 
 const none = (): string[] => {
   throw new Error("no folder is to be read");

@@ -4,11 +4,11 @@ import { expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { openWriter } from "../../../src/store/connection.ts";
 import { SCHEMA } from "../../../src/store/migrate.ts";
-import { openStore } from "../../../src/store/store.ts";
-import { failureOf } from "../../fakes/failure.ts";
+import { openStore } from "../../../src/store/open-store.ts";
+import { failureOf } from "../../expect/failure.ts";
 import { linkDraftOf, programRecordOf } from "../../fakes/records.ts";
 import { schemaOf } from "../../fakes/schema.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 const path = () => folder.path("bpfman.db");

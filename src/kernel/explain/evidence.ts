@@ -1,0 +1,58 @@
+import type { KernelProgramType } from "../../domain/kernel-words.ts";
+import { factsOf, KINDS, PROGRAM_TYPES, type ProgramType } from "../../domain/kinds.ts";
+import { readFileSync } from "node:fs";
+import type { FeatureName } from "../../platform/kernel.ts";
+import { type Capability, effectiveCapabilities, lockdown } from "./security.ts";
+import { feature } from "./features.ts";
+
+/** What the kernel asks of who loads a program; CAP_SYS_ADMIN stands for all of it. */
+function needed(type: ProgramType | null): Capability[] {
+  const capability = type === null ? "CAP_PERFMON" : factsOf(type).capability;
+  return capability === null ? ["CAP_BPF"] : ["CAP_BPF", capability];
+}
+
+function missingCapabilities(status: string, type: ProgramType | null): Capability[] {
+  const effective = effectiveCapabilities(status);
+  if (effective.includes("CAP_SYS_ADMIN")) return [];
+  return needed(type).filter((name) => !effective.includes(name));
+}
+
+/** The types of program that a kernel may refuse although it takes others, and how to find out. */
+const REFUSABLE: Partial<Record<KernelProgramType, FeatureName>> = { TRACING: "tracing", LSM: "lsm" };
+
+/** `TRACING programs (fentry, fexit)`, `LSM programs` */
+function named(programType: KernelProgramType): string {
+  const kinds = PROGRAM_TYPES.filter((kind) => KINDS[kind].programType === programType);
+  return `${programType} programs${kinds.length > 1 ? ` (${kinds.join(", ")})` : ""}`;
+}
+
+/** The kind, when this kernel refuses all of it and takes other programs; null when nothing can be said. */
+function refusedKind(type: ProgramType | null): string | null {
+  if (type === null) return null;
+  const { programType } = factsOf(type);
+  const trial = REFUSABLE[programType];
+  if (trial === undefined) return null;
+  return feature(trial).reason === "EPERM" && feature("jit").reason !== "EPERM" ? named(programType) : null;
+}
+
+const lockdownText = (state: string | null): string =>
+  state === null || state === "none" ? "it is not locked down" : `it is locked down (${state}), see kernel_lockdown(7)`;
+
+/**
+ * Why the kernel may have said EPERM, as a hint: from capabilities, a trial of the kind of program, lockdown and
+ * seccomp, in this order. `type` is that of the program, where there is one.
+ */
+export function permissionHint(type: ProgramType | null): string {
+  const status = readFileSync("/proc/self/status", "utf8");
+  const missing = missingCapabilities(status, type);
+  if (missing.length > 0)
+    return `this process lacks ${missing.join(" and ")}: run it as root, or with these capabilities`;
+  const state = lockdown();
+  const refused = refusedKind(type);
+  if (refused !== null)
+    return `this process has the capabilities, but a policy of this kernel refuses all ${refused}, even an empty one; ${lockdownText(state)}`;
+  if (state !== null && state !== "none") return `the kernel is locked down (${state}), see kernel_lockdown(7)`;
+  if (/^Seccomp:\s*2$/m.test(status))
+    return "system calls of this process are filtered (seccomp): let the container use bpf and perf_event_open";
+  return "this process has the capabilities, so a policy of this kernel refuses it: a security module, or how it was built";
+}

@@ -1,0 +1,76 @@
+/** Where fentry, fexit and LSM programs go: a function that the kernel's BTF describes. */
+import { existsSync } from "../../../ffi/safe/file-system.ts";
+import type { BpfProgram } from "../../../ffi/safe/bpf-object.ts";
+import { BpfmanError, type SysFailure } from "../../errors/error.ts";
+import { didYouMean, nearest } from "../../errors/suggest.ts";
+import { sysFailure } from "../../errors/sys-failure.ts";
+import type { ProgramToLoad } from "../../platform/kernel.ts";
+import { kernelFunction, kernelFunctions } from "../hooks/kernel-function.ts";
+
+const KERNEL_BTF = "/sys/kernel/btf/vmlinux";
+/** What the kernel calls the function behind an LSM hook. */
+const HOOK_PREFIX = "bpf_lsm_";
+
+/**
+ * Sets the function that the program is verified against and attached to; for an LSM program the hook. It must be in
+ * the kernel's BTF, or in that of a module. Throws SYMBOL_NOT_FOUND, KERNEL_UNSUPPORTED, SysError.
+ */
+export function setKernelTarget(program: BpfProgram, type: ProgramToLoad["type"], target: string): void {
+  const sys = refusal(program, target);
+  if (sys === null) return;
+  if (!existsSync(KERNEL_BTF)) {
+    throw new BpfmanError("KERNEL_UNSUPPORTED", `load program "${program.name}": this kernel gives no BTF`, {
+      hint: "fentry, fexit and lsm need a kernel built with CONFIG_DEBUG_INFO_BTF",
+      sys,
+    });
+  }
+  const { reason, hint } = type === "lsm" ? noHook(target) : noFunction(program, target);
+  throw new BpfmanError("SYMBOL_NOT_FOUND", `load program "${program.name}": ${reason}`, {
+    details: { program: program.name, function: target },
+    hint,
+    sys,
+  });
+}
+
+/** Null when BTF has the function; libbpf then remembers it as the target. Throws SysError for other failures. */
+function refusal(program: BpfProgram, target: string): SysFailure | null {
+  try {
+    program.setAttachTarget({ programFd: null, function: target });
+    return null;
+  } catch (thrown) {
+    const sys = sysFailure(thrown);
+    if (sys?.name !== "ENOENT" && sys?.name !== "ESRCH") throw thrown;
+    return sys;
+  }
+}
+
+interface Explanation {
+  readonly reason: string;
+  readonly hint: string;
+}
+
+function noFunction(program: BpfProgram, target: string): Explanation {
+  if (kernelFunction(target) !== null) {
+    return {
+      reason: `the kernel's BTF does not describe function "${target}"`,
+      hint: "BTF leaves out what is written in assembler or was changed by the compiler; a kprobe can be attached there",
+    };
+  }
+  const described = nearest(target, kernelFunctions(), 10).filter((name) => refusal(program, name) === null);
+  return {
+    reason: `no function "${target}" in this kernel`,
+    hint: didYouMean(target, described) ?? `see: bpftool btf dump file ${KERNEL_BTF}; inlined functions are not there`,
+  };
+}
+
+function noHook(target: string): Explanation {
+  const hooks = kernelFunctions()
+    .filter((name) => name.startsWith(HOOK_PREFIX))
+    .map((name) => name.slice(HOOK_PREFIX.length));
+  // People know the hooks by these names as well.
+  const hook = target.replace(/^(bpf_lsm|security)_/, "");
+  return {
+    reason: `no LSM hook "${target}" in this kernel`,
+    hint: didYouMean(hook, hooks) ?? `hooks are what follows ${HOOK_PREFIX} in /proc/kallsyms`,
+  };
+}

@@ -1,0 +1,137 @@
+import * as fs from "../../ffi/safe/file-system.ts";
+import { tryLockExclusive } from "../../ffi/safe/flock.ts";
+import { BpfmanError } from "../errors/error.ts";
+import { requireOwn } from "../errors/ownership.ts";
+import { ioFailure } from "../errors/sys-failure.ts";
+import type { HeldLock, LockPort } from "../platform/host.ts";
+import { describeHolder } from "./holder.ts";
+
+/** The first waits double from here, so that a short holder costs little time. */
+const POLL_FIRST_MS = 1;
+/** The longest wait: what a free lock costs at most. */
+const POLL_LONGEST_MS = 25;
+
+/**
+ * The writer lock on the file at `path`, which is made when it is missing and never removed: a second file under the
+ * same name would be a second lock. The kernel gives the lock back when its holder dies.
+ */
+export function openLock(path: string): LockPort {
+  return {
+    async acquire(timeoutMs, signal) {
+      const start = performance.now();
+      for (let wait = POLL_FIRST_MS; ; wait = Math.min(wait * 2, POLL_LONGEST_MS)) {
+        if (signal.aborted) throw cancelled(path);
+        const held = tryAcquire(path);
+        if (held !== null) return held;
+        const leftMs = timeoutMs === 0 ? Number.POSITIVE_INFINITY : timeoutMs - (performance.now() - start);
+        if (leftMs <= 0) throw timedOut(path, timeoutMs);
+        // Jitter, so that those who began together do not all come back together.
+        const pause = Math.min(wait * (0.5 + Math.random() / 2), leftMs);
+        const { setTimeout: sleep } = await import("node:timers/promises");
+        await sleep(pause, undefined, { signal }).catch(() => {});
+      }
+    },
+  };
+}
+
+/** Null when somebody else has the lock. */
+function tryAcquire(path: string): HeldLock | null {
+  const fd = openLockFile(path);
+  let ours = false;
+  try {
+    // Who cleans up /run might have taken the file away after it was opened: then this is nobody's lock.
+    ours = tryLockExclusive(fd) && isStillAt(fd, path);
+    if (!ours) return null;
+    fs.ftruncateSync(fd, 0);
+    fs.writeTextSync(fd, `${process.pid}\n`);
+  } catch (thrown) {
+    ours = false;
+    throw lockFailure(thrown, path);
+  } finally {
+    if (!ours) fs.closeSync(fd);
+  }
+  let released = false;
+  return {
+    release() {
+      if (released) return;
+      released = true;
+      try {
+        fs.ftruncateSync(fd, 0);
+      } catch (thrown) {
+        throw lockFailure(thrown, path);
+      } finally {
+        // The kernel frees the descriptor, and with it the lock, whatever close(2) says.
+        fs.closeSync(fd);
+      }
+    },
+  };
+}
+
+const OWN = { code: "STATE_CONFLICT", otherwise: "give another --runtime-dir" } as const;
+
+/**
+ * Opened anew for each try and close-on-exec, as node:fs does by itself: no child keeps the lock by inheritance. The file
+ * is made in the very directory that was looked at.
+ */
+function openLockFile(path: string): number {
+  const flags = fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
+  const at = path.lastIndexOf("/");
+  const directory = path.slice(0, at) || "/";
+  let fd: number | null = null;
+  let above: number | null = null;
+  try {
+    fs.mkdirSync(directory, { recursive: true, mode: 0o750 });
+    above = fs.openSync(directory, fs.constants.O_PATH | fs.constants.O_NOFOLLOW);
+    requireOwn(
+      { ...OWN, action: "use the runtime directory", path: directory, kind: "directory" },
+      fs.fstatSync(above),
+    );
+    fd = fs.openSync(`/proc/self/fd/${above}/${path.slice(at + 1)}`, flags, 0o600);
+    const stat = fs.fstatSync(fd);
+    requireOwn({ ...OWN, action: "open lock file", path, kind: "file" }, stat);
+    // It will be cut and written to: a link to somebody's file would destroy that.
+    if (stat.nlink > 1) {
+      throw new BpfmanError("STATE_CONFLICT", `open lock file "${path}": it is not an ordinary file of its own`, {
+        details: { path },
+        hint: "remove it",
+      });
+    }
+    return fd;
+  } catch (thrown) {
+    if (fd !== null) fs.closeSync(fd);
+    throw lockFailure(thrown, path);
+  } finally {
+    if (above !== null) fs.closeSync(above);
+  }
+}
+
+function isStillAt(fd: number, path: string): boolean {
+  const named = fs.statSync(path);
+  const opened = fs.fstatSync(fd);
+  return named !== undefined && named.ino === opened.ino && named.dev === opened.dev;
+}
+
+const cancelled = (path: string): BpfmanError =>
+  new BpfmanError("CANCELLED", `wait for writer lock "${path}": interrupted`, { details: { path } });
+
+function timedOut(path: string, timeoutMs: number): BpfmanError {
+  const holder = describeHolder(path);
+  const who =
+    holder === null ? "another process" : `pid ${holder.pid}${holder.command === null ? "" : ` (${holder.command})`}`;
+  return new BpfmanError(
+    "LOCK_TIMEOUT",
+    `wait for writer lock "${path}": ${who} still holds it after ${timeoutMs} ms`,
+    {
+      details: { path, timeoutMs, holderPid: holder?.pid ?? null, holderCommand: holder?.command ?? null },
+    },
+  );
+}
+
+function lockFailure(thrown: unknown, path: string): BpfmanError {
+  return ioFailure(thrown, {
+    action: "use lock file",
+    path,
+    code: "IO_FAILED",
+    hint: "check that there is room and that this user may write there, or give another --runtime-dir",
+  });
+}
