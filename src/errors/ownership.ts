@@ -38,6 +38,9 @@ export function requireOwn(owned: Owned, stats: Stats): void {
   });
 }
 
+/** S_ISVTX (inode(7)): whoever may write there removes only files of their own. */
+const STICKY = 0o1000;
+
 const octal = (mode: number): string => (mode & 0o7777).toString(8);
 
 function problemOf({ path, kind }: Owned, stats: Stats): { readonly problem: string; readonly remedy: string } | null {
@@ -54,5 +57,9 @@ function problemOf({ path, kind }: Owned, stats: Stats): { readonly problem: str
     };
   }
   if ((stats.mode & 0o022) === 0) return null;
+  // As /tmp: everybody's on purpose.
+  if ((stats.mode & STICKY) !== 0) {
+    return { problem: `other users can write to it (mode ${mode})`, remedy: `make a directory in it` };
+  }
   return { problem: `other users can write to it (mode ${mode})`, remedy: `chmod go-w "${path}"` };
 }
