@@ -28,6 +28,8 @@ export interface CliHost {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdoutIsTerminal: boolean;
   readonly stderrIsTerminal: boolean;
+  /** Width of the terminal that stdout is; null when it is none, or one that does not say. */
+  readonly stdoutColumns: number | null;
   out(text: string): void;
   err(text: string): void;
   /** Writes a file, and the folders it stands in; answers its path. */
@@ -59,11 +61,11 @@ export async function runCli(host: CliHost): Promise<number> {
   try {
     const next = await route(host, run.trail);
     if (next.kind === "help") {
-      host.out(await help().helpOf(run.trail, next.detail));
+      host.out(await help().helpOf(run.trail, next.detail, host.stdoutColumns));
       return 0;
     }
     if (next.kind === "incomplete") {
-      host.err(await help().helpOf(run.trail, "short"));
+      host.err(await help().helpOf(run.trail, "short", host.stdoutColumns));
       return 2;
     }
     const { command, given } = next;
@@ -148,7 +150,10 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
       const shown =
         globals.output === "json"
           ? renderJson(run.trail.noun ? nounAnswer(answer) : answer)
-          : text(answer, isColored(run) && host.stdoutIsTerminal);
+          : text(answer, {
+              styled: isColored(run) && host.stdoutIsTerminal,
+              columns: host.stdoutIsTerminal ? host.stdoutColumns : null,
+            });
       if (shown !== "") host.out(shown);
     },
     write: (text) => host.out(text),
@@ -167,7 +172,7 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
       host.out(renderJson(await host.describeRpc()));
     },
     async help(words) {
-      host.out(await help().helpOf(await topic(words), "long"));
+      host.out(await help().helpOf(await topic(words), "long", host.stdoutColumns));
     },
   };
   return { session, exitCode: () => code };
