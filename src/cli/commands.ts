@@ -74,7 +74,14 @@ export const HELP_LEAF: Leaf = {
   load: async () => (await import("./about/about.ts")).help.classic,
 };
 
-export const VERSION_LEAF: Leaf = {
+/** What `--version` runs. */
+export const VERSION_LINE_LEAF: Leaf = {
+  name: "version",
+  summary: "Print the version of bpfman in one line.",
+  load: async () => (await import("./about/about.ts")).versionLine.classic,
+};
+
+const VERSION_LEAF: Leaf = {
   name: "version",
   summary: "Print the versions of bpfman, Bun, libbpf and the kernel.",
   load: async () => (await import("./about/about.ts")).version.classic,
