@@ -46,6 +46,7 @@ export interface CliHost {
 
 // Texts that a command which runs has no need of; `require`, since who reports a failure cannot wait for an `import()`.
 const help = () => require("./render/help.ts") as typeof import("./render/help.ts");
+const origin = () => require("./parse/origin.ts") as typeof import("./parse/origin.ts");
 const habits = () => require("./habits.ts") as typeof import("./habits.ts");
 
 /** Runs a command line to its end and answers the exit code. Throws nothing. */
@@ -69,12 +70,15 @@ export async function runCli(host: CliHost): Promise<number> {
       return 2;
     }
     const { command, given } = next;
-    const values = await readValues(GLOBALS, given);
-    const globals = { ...values, output: values.output ?? command.output ?? "text" };
+    const read = await readValues(GLOBALS, given);
+    const globals = { ...read, output: read.output ?? command.output ?? "text" };
     run.globals = globals;
-    const action = command.prepare(await readValues(command.fields, given));
+    const values = await readValues(command.fields, given);
+    const action = command.prepare(values);
     run.phase = "run";
-    const { session, exitCode } = openSession(run, globals);
+    const nameOf = (request: unknown) => (path: readonly unknown[]) =>
+      origin().originOf({ fields: command.fields, values, given }, request, path);
+    const { session, exitCode } = openSession(run, globals, nameOf);
     await action(session);
     return exitCode();
   } catch (error) {
@@ -112,7 +116,11 @@ function endProgress(run: Run): void {
   run.progressShown = false;
 }
 
-function openSession(run: Run, globals: Globals): { session: Session; exitCode(): number } {
+function openSession(
+  run: Run,
+  globals: Globals,
+  nameOf: (request: unknown) => (path: readonly unknown[]) => string | null,
+): { session: Session; exitCode(): number } {
   const { host } = run;
   let connection: Promise<Invoke> | null = null;
   const { output, errorFormat: _, noColor: __, help: ___, ...given } = globals;
@@ -126,6 +134,7 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
       const invoke = await connection;
       return invoke(name, request, {
         calledAs: pathOf(run.trail.nodes),
+        nameOf: nameOf(request),
         get operationId() {
           return run.operationId();
         },
