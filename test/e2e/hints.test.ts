@@ -88,6 +88,13 @@ test("is said of values that are empty, of several in one word, and of shells th
   await expectHint(2, "for a folder of that name write ./tcsh", "completions", "tcsh");
 });
 
+test("says what an object holds, to whoever may read it", async () => {
+  const holds = `hint: "${OBJECT}" holds tc:count, tcx:count, `;
+  expect(await said(2, "load", "file", "--path", OBJECT)).toContain(holds);
+  expect(await said(1, "program", "load", OBJECT)).toContain(holds);
+  await expectHint(2, 'read "/no/such.o": the file does not exist', "load", "file", "--path", "/no/such.o");
+});
+
 test("is said of files and directories", async () => {
   await expectHint(
     1,
