@@ -178,7 +178,7 @@ function checkOptions(options: readonly Option[], before: readonly Option[], { k
       if (value !== null) throw usage(`"--${field.long}" ${may}, but got "${value}"`);
     } else if (value === null || (value === "" && attached && !noun)) {
       throw usage(`"${written}" needs a value: ${flagUsage(field)}`);
-    } else if (value === "" && field.completes !== undefined && !noun) {
+    } else if (value === "" && field.completes !== undefined && field.takes !== "commas" && !noun) {
       // What is there has a name. An empty folder would silently stand for another one.
       throw usage(
         `"${written}" needs a value, but got an empty one: ${flagUsage(field)}`,

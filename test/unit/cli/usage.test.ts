@@ -129,6 +129,11 @@ describe("wrong lines", () => {
     [`${LOAD} -m =a`, 'invalid metadata "=a": must be KEY=VALUE', null],
     [`${LOAD} -m a=b,`, 'invalid metadata "": must be KEY=VALUE', null],
     [`${LOAD} -m a=b -m a=c`, 'metadata key "a" is given twice: "b" and "c"', null],
+    [
+      `${LOAD} -a one -m bpfman_application=two`,
+      'metadata key "bpfman_application" is given twice: "two" and "one"',
+      null,
+    ],
     ["list links -m a", 'invalid metadata "a": must be KEY=VALUE', null],
     // Numbers
     [
