@@ -84,7 +84,7 @@ export async function pullImage(request: PullRequest, needs: PullNeeds, work: Im
     const config = await blobOf(read.config, { what: "configuration", bytesMax: IMAGE_CONFIG_BYTES_MAX });
     const { programs, maps, fileName } = readLabels(config, name);
     if (programs === null)
-      work.log.warn("the image has no labels; its object file alone says what it holds", { image: name });
+      work.log.warn("the image has no labels; only its object file says what it contains", { image: name });
     const bytes = await blobOf(layer, { what: "first layer", bytesMax: LAYER_BYTES_MAX });
     return {
       reference: name,
@@ -108,10 +108,7 @@ export async function pullImage(request: PullRequest, needs: PullNeeds, work: Im
 
   async function blobOf(descriptor: Descriptor, { what, bytesMax }: { what: string; bytesMax: number }) {
     if (descriptor.size > bytesMax) {
-      throw invalid(
-        `the ${what} of ${name}`,
-        `it has ${descriptor.size} bytes, and ${bytesMax} are the most that is read`,
-      );
+      throw invalid(`the ${what} of ${name}`, `it has ${descriptor.size} bytes; at most ${bytesMax} are read`);
     }
     const cached = cache.blob(descriptor.digest);
     if (cached !== null) return cached;

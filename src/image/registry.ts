@@ -67,7 +67,7 @@ export function openRepository(reference: Reference, options: RepositoryOptions)
     const reason = reasonIn(reply);
     throw new BpfmanError(
       "REGISTRY_FAILED",
-      `${what}: ${own ? "the registry" : from} answers with status ${status}${reason}`,
+      `${what}: ${own ? "the registry" : from} answered with status ${status}${reason}`,
       {
         details: { ...details, host: url.host, status },
       },
@@ -98,7 +98,7 @@ export function openRepository(reference: Reference, options: RepositoryOptions)
       new BpfmanError("IMAGE_DAMAGED", `${what}: ${reason}`, { details: { ...details, digest } });
     if (!isDigest(digest)) throw wrong("it is not named by a SHA-256 digest");
     if (!Number.isSafeInteger(size) || size < 0 || size > LAYER_BYTES_MAX) {
-      throw wrong(`it should have ${size} bytes, and ${LAYER_BYTES_MAX} are the most that is fetched`);
+      throw wrong(`it should have ${size} bytes; at most ${LAYER_BYTES_MAX} are fetched`);
     }
     const reply = await send("pull", {
       method: "GET",
@@ -111,7 +111,7 @@ export function openRepository(reference: Reference, options: RepositoryOptions)
     if (reply.status !== 200) return refuse(reply, what);
     if (reply.body.length !== size) throw wrong(`it has ${reply.body.length} bytes, not ${size}`);
     const found = digestOf(reply.body);
-    if (found !== digest) throw wrong(`what came has digest ${found}`);
+    if (found !== digest) throw wrong(`the content has digest ${found}`);
     return reply.body;
   }
 
@@ -191,7 +191,7 @@ async function uploadAt(reply: Reply, digest: Digest, transport: Transport): Pro
   const location = reply.headers.get("location") ?? "";
   if (!URL.canParse(location, reply.url.href)) throw failed(reply, "it does not say where to send an upload");
   const at = new URL(location, reply.url);
-  await transport.checkDestination(at, reply, "it wants uploads sent to");
+  await transport.checkDestination(at, reply, "it directs uploads to");
   at.searchParams.set("digest", digest);
   return at;
 }

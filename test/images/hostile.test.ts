@@ -162,7 +162,7 @@ describe("content that is not what it should be", () => {
     });
     const error = await failureOfAsync(() => repositoryAt(host).blob(DESCRIPTOR));
     expect(error.code).toBe("REGISTRY_UNREACHABLE");
-    expect(error.message).toContain("the connection broke off");
+    expect(error.message).toContain("the connection was lost");
     expect(asked).toBeGreaterThan(1);
   });
 
@@ -334,7 +334,7 @@ describe("redirects", () => {
     const error = await failureOfAsync(() => repository.blob(DESCRIPTOR));
     // Not REGISTRY_DENIED: the credentials were never shown to whom that place belongs.
     expect(error.code).toBe("REGISTRY_FAILED");
-    expect(error.message).toContain(`${elsewhere} (to which the registry ${host} redirects) answers with status 401`);
+    expect(error.message).toContain(`${elsewhere} (to which the registry ${host} redirects) answered with status 401`);
     const given = seen.filter(({ at, authorization }) => at === "registry" && authorization === `Basic ${AUTH}`);
     expect(given.length).toBe(2);
     expect(seen.filter(({ at }) => at === "elsewhere")).toEqual([

@@ -82,7 +82,7 @@ describe.each([
       const wrong = Buffer.from(`tester:${PASSWORD}x`).toString("base64");
       const denied = await failureOfAsync(() => open(registry, { registryAuth: wrong }).manifest("v1"));
       expect(denied.code).toBe("REGISTRY_DENIED");
-      expect(denied.message).toContain("refuses the credentials from --registry-auth");
+      expect(denied.message).toContain("rejects the credentials from --registry-auth");
       const shown = JSON.stringify([denied.message, denied.hint, denied.details, denied.stack, String(denied.cause)]);
       expect(shown).not.toContain(PASSWORD);
       expect(shown).not.toContain(wrong);

@@ -65,7 +65,7 @@ describe("kprobe", () => {
   featureTest("kprobe", "a function that must not be probed", async () => {
     const id = await load("kprobe:count_kprobe");
     const failure = await attachRefused([1, "ATTACH_FAILED"], id("count_kprobe"), "kprobe", "-f", ASSEMBLER);
-    expect(failure.message).toBe(`attach kprobe to "${ASSEMBLER}": the kernel allows no probe there`);
+    expect(failure.message).toBe(`attach kprobe to "${ASSEMBLER}": the kernel does not allow a probe there`);
     expect(failure.hint).toContain("/sys/kernel/debug/kprobes/blacklist");
     expect(await bpfman.links()).toEqual([]);
   });

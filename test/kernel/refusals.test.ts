@@ -50,7 +50,7 @@ describe("the line of source is found when the verifier rejects a program", () =
     { program: "beyond_packet", type: "xdp", inFunction: "beyond_packet", reason: "invalid access to packet" },
   ])("$program", async ({ program, type, inFunction, reason }) => {
     const { message, source, log } = await refusal(program, type);
-    expect(message).toStartWith(`load program "${program}": the verifier refused it: `);
+    expect(message).toStartWith(`load program "${program}": the verifier rejected it: `);
     expect(message).toMatch(reason);
     expect(source?.file).toEndWith("/refusals.bpf.c");
     expect(source).toMatchObject({ function: inFunction, column: expect.any(Number) });

@@ -105,8 +105,8 @@ describe("wrong lines", () => {
     [`${LOAD} -g =01`, 'invalid global "=01": the name is missing; must be NAME=HEX', null],
     [`${LOAD} -g A=`, 'invalid global "A=": the value is missing; must be NAME=HEX', null],
     [`${LOAD} -g A=0x01`, 'invalid global "A=0x01": hex digits are written without 0x', 'write "A=01"'],
-    [`${LOAD} -g A=0g`, 'invalid global "A=0g": "g" is no hex digit', null],
-    [`${LOAD} -g A=01=02`, 'invalid global "A=01=02": "=" is no hex digit', null],
+    [`${LOAD} -g A=0g`, 'invalid global "A=0g": "g" is not a hex digit', null],
+    [`${LOAD} -g A=01=02`, 'invalid global "A=01=02": "=" is not a hex digit', null],
     [
       `${LOAD} -g A=123`,
       'invalid global "A=123": 3 hex digits are no whole number of bytes',
@@ -175,12 +175,12 @@ describe("wrong lines", () => {
     [
       "attach 5 uprobe -t t -p 0",
       'invalid pid "0": must be a whole number from 1 to 2147483647',
-      "pids are those that ps shows",
+      "ps shows the PIDs of running processes",
     ],
     [
       "attach 5 uprobe -t t -c x",
       'invalid pid "x": must be a whole number from 1 to 2147483647',
-      "pids are those that ps shows",
+      "ps shows the PIDs of running processes",
     ],
     // Words of a list
     [
@@ -224,13 +224,13 @@ test("mistakes of the noun-verb grammar have hints as well", async () => {
     "hint: separate several values of --programs by commas, or repeat it",
   );
   expect(await hintOf("dispatcher get tc 1 2")).toBe('hint: did you mean "tc-egress" or "tc-ingress"?');
-  expect(await hintOf("program delete 5,6")).toBe("hint: separate several numbers by blanks");
+  expect(await hintOf("program delete 5,6")).toBe("hint: separate several numbers with spaces");
   expect(await hintOf("link get x")).toBe('hint: see "bpfman list links"');
 });
 
 describe("an empty value", () => {
   const empty = (option: string, usage: string) =>
-    [`"${option}" needs a value, but got an empty one: ${usage}`, "is a variable empty that should hold it?"] as const;
+    [`"${option}" needs a value, but got an empty one: ${usage}`, "is a shell variable empty?"] as const;
   test("of what must be there is rejected, before anything else stands in for it", async () => {
     await expectUsage(["--runtime-dir", "", "list", "programs"], ...empty("--runtime-dir", "--runtime-dir <DIR>"));
     await expectUsage(["attach", "5", "xdp", "-p", "1", "-i", "lo", "-n", ""], ...empty("-n", "--netns <NETNS>"));

@@ -25,7 +25,7 @@ test("a question names up to three", () => {
 });
 
 test("where all can be listed, they are, up to a screen of them", () => {
-  const words = { there: "there are", none: "there are none" };
+  const words = { there: "interfaces are", none: "there are none" };
   expect(whatThereIs("eth9", ["eth0", "lo"], words)).toBe('did you mean "eth0"? there are: eth0, lo');
   expect(whatThereIs("x", ["eth0", "lo"], words)).toBe("there are: eth0, lo");
   expect(whatThereIs("x", [], words)).toBe("there are none");

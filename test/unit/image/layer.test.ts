@@ -38,7 +38,7 @@ describe("packing", () => {
 
   test("types that are no archives of files", async () => {
     for (const mediaType of ["application/octet-stream", "text/plain", "", `${OCI_LAYER}+gzip+encrypted`]) {
-      expect(await reason(gzipSync(tar), { mediaType })).toContain("which is no archive");
+      expect(await reason(gzipSync(tar), { mediaType })).toContain("which is not an archive");
     }
   });
 
@@ -73,7 +73,7 @@ describe("which file", () => {
     expect(await reason(files(text))).toContain("holds no object file");
     expect(await reason(files())).toContain("holds no object file");
     const error = await failureOfAsync(() => layer(files({ ...OBJECT, name: "usr/lib/a.o" })));
-    expect(error.hint).toBe('"usr/lib/a.o" should stand at its root, alone');
+    expect(error.hint).toBe('"usr/lib/a.o" should be at its root, and alone there');
   });
 
   test("several, unless a label names one", async () => {

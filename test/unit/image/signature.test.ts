@@ -141,7 +141,7 @@ for (const { name, layout, sign, signByKey, publish } of LAYOUTS) {
       const error = await refusal({ allowUnsigned: true, trustedIdentities: identities });
       expect(error.code).toBe("SIGNER_UNTRUSTED");
       expect(error.message).toBe(
-        `verify "registry.test/image@${digest}": its signature does not count: it is by "${IDENTITY}" (issuer "${ISSUER}"), who is not trusted`,
+        `verify "registry.test/image@${digest}": its signature is not accepted: it is by "${IDENTITY}" (issuer "${ISSUER}"), who is not trusted`,
       );
       expect((await refusal({ trustedKeys: [keyFile(keyPair().publicKey)] })).code).toBe("SIGNER_UNTRUSTED");
     });
@@ -166,8 +166,10 @@ for (const { name, layout, sign, signByKey, publish } of LAYOUTS) {
       await publish(signByKey(keyPair(), digest));
       const error = await refusal({ allowUnsigned: true, trustedKeys: [keyFile(keyPair().publicKey)] });
       expect(error.code).toBe("SIGNER_UNTRUSTED");
-      expect(error.message).toContain("it is by none of the trusted keys");
-      expect((await refusal({ allowUnsigned: true })).message).toContain("it is by a key, and no key is trusted");
+      expect(error.message).toContain("it was made with none of the trusted keys");
+      expect((await refusal({ allowUnsigned: true })).message).toContain(
+        "it was made with a key, and no key is trusted",
+      );
     });
 
     test("a signature moved from another image is rejected, by certificate and by key", async () => {
@@ -328,7 +330,7 @@ describe("images without a signature", () => {
   test("are accepted with a warning otherwise", async () => {
     const answer = await check({ allowUnsigned: true, trustedRoot: folder.path("missing.json"), ...trustAcme });
     expect(answer).toEqual({ unsigned: true, signatures: [], trustRoot: null });
-    expect(warnings).toEqual(["the image is not signed, and accepted as it is"]);
+    expect(warnings).toEqual(["the image is not signed, but is accepted anyway"]);
     expect(repository.asked).toEqual([`manifest ${digest.replace(":", "-")}.sig`, `referrers ${digest}`]);
   });
 

@@ -81,7 +81,7 @@ for (const mode of ["read", "write"] as const) {
     const error = failureOf(() => open(mode));
     expect([error.code, error.message]).toEqual([
       "DATABASE_UNUSABLE",
-      `open database "${path()}": it is no regular file`,
+      `open database "${path()}": it is not a regular file`,
     ]);
   });
 }
