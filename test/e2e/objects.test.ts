@@ -243,8 +243,8 @@ describe("what is no object for this machine", () => {
     mkdirSync(bpfman.path("folder.o"));
     expect(await refused(bpfman.path("folder.o"), 1, "FILE_UNREADABLE")).toContain("it is a directory");
     sh("mkfifo", bpfman.path("fifo.o"));
-    expect(await refused(bpfman.path("fifo.o"), 1, "FILE_UNREADABLE")).toContain("no regular file");
-    expect(await refused("/dev/zero", 1, "FILE_UNREADABLE")).toContain("no regular file");
+    expect(await refused(bpfman.path("fifo.o"), 1, "FILE_UNREADABLE")).toContain("not a regular file");
+    expect(await refused("/dev/zero", 1, "FILE_UNREADABLE")).toContain("not a regular file");
     expect(await refused(bpfman.path("none.o"), 3, "FILE_NOT_FOUND")).toContain("does not exist");
     // A file of /proc hides its size.
     await refused("/proc/self/cmdline", 1, "FILE_UNREADABLE");

@@ -468,7 +468,7 @@ describe("logins", () => {
   });
 
   const tokens: [what: string, answer: () => Response][] = [
-    ["no JSON", () => new Response("token")],
+    ["not JSON", () => new Response("token")],
     ["no token", () => Response.json({ token: "", access_token: 5 })],
     ["one with a line feed", () => Response.json({ token: "a\r\nX-Evil: 1" })],
     ["one of a megabyte", () => Response.json({ token: "a".repeat(1024 * 1024) })],

@@ -45,7 +45,7 @@ describe("wrong lines", () => {
     [
       `${LOAD} -m a=b c=d`,
       'unexpected argument "c=d"',
-      "separate several values of --metadata by commas, or repeat it",
+      "separate several values of --metadata with commas, or repeat it",
     ],
     // Values that are missing, or too many
     ["load file", '"bpfman load file" needs --programs <PROGRAMS>... and --path <PATH>', null],
@@ -97,8 +97,8 @@ describe("wrong lines", () => {
     ],
     [
       "load file -p x.o --programs xdp:a,tc:b",
-      'invalid program "xdp:a,tc:b": a name holds no comma',
-      "separate several programs by blanks",
+      'invalid program "xdp:a,tc:b": a name cannot contain a comma',
+      "separate several programs with spaces",
     ],
     // Globals
     [`${LOAD} -g A`, 'invalid global "A": must be NAME=HEX, as in LIMIT=0A000000', null],
@@ -109,7 +109,7 @@ describe("wrong lines", () => {
     [`${LOAD} -g A=01=02`, 'invalid global "A=01=02": "=" is not a hex digit', null],
     [
       `${LOAD} -g A=123`,
-      'invalid global "A=123": 3 hex digits are no whole number of bytes',
+      'invalid global "A=123": an odd number of hex digits; each byte takes two',
       "write two digits for each byte of the variable",
     ],
     [`${LOAD} -g A=01 A=02`, 'global "A" is given more than once', null],
@@ -221,7 +221,7 @@ describe("wrong lines", () => {
 test("mistakes of the noun-verb grammar have hints as well", async () => {
   const hintOf = async (line: string) => (await cli(line)).err.split("\n")[1];
   expect(await hintOf("program load file x.o --programs xdp:a tc:b")).toBe(
-    "hint: separate several values of --programs by commas, or repeat it",
+    "hint: separate several values of --programs with commas, or repeat it",
   );
   expect(await hintOf("dispatcher get tc 1 2")).toBe('hint: did you mean "tc-egress" or "tc-ingress"?');
   expect(await hintOf("program delete 5,6")).toBe("hint: separate several numbers with spaces");

@@ -16,7 +16,7 @@ test("an object is read whole, up to the limit", () => {
   expect(files().readObject(path, 5_000)).toEqual(bytes);
   const error = failureOf(() => files().readObject(path, 4_999));
   expect(error.code).toBe("FILE_UNREADABLE");
-  expect(error.message).toBe(`read "${path}": it has 5000 bytes, and 4999 are the most that is read`);
+  expect(error.message).toBe(`read "${path}": it has 5000 bytes; at most 4999 are read`);
   fs.writeFileSync(path, "");
   expect(files().readObject(path, 10)).toEqual(new Uint8Array(0));
 });
@@ -37,7 +37,7 @@ test("of what is not there, it is said where the path ends and what is near", ()
   fs.writeFileSync(folder.path("life.bpf.o"), "");
   const hintFor = (name: string) => failureOf(() => files().readObject(folder.path(name), 10)).hint;
   expect(hintFor("lief.bpf.o")).toBe('did you mean "life.bpf.o"?');
-  expect(hintFor("nothing-like-it")).toContain("a relative one counts from the current folder");
+  expect(hintFor("nothing-like-it")).toContain("a relative one starts at the current directory");
   expect(hintFor("no/such/file.o")).toBe(`there is no directory "${folder.path("no")}"`);
   expect(failureOf(() => files().listFolder(folder.path("projcet"))).message).toContain("there is no such directory");
 });

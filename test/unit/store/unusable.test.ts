@@ -72,7 +72,7 @@ for (const mode of ["read", "write"] as const) {
     expect(error.code).toBe("DATABASE_UNUSABLE");
     expect(error.message).toContain(`"${path()}": database disk image is malformed`);
     // A copy of the one file with another's log beside it would be damaged again.
-    expect(error.hint).toContain("-wal and -shm: restore them all together");
+    expect(error.hint).toContain("-wal and -shm: restore them together");
     expect(fs.readFileSync(path())).toEqual(bytes);
   });
 
