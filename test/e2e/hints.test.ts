@@ -84,8 +84,8 @@ test("is said of values that are empty, of several in one word, and of shells th
     'error: invalid value for "programs.0.name": must have at most 512 characters, not 10000\n',
   );
   await expectHint(2, "separate several numbers with spaces", "unload", "1,2");
-  await expectHint(2, 'did you mean "zsh"? for a folder of that name write ./zhs', "completions", "zhs");
-  await expectHint(2, "for a folder of that name write ./tcsh", "completions", "tcsh");
+  await expectHint(2, 'did you mean "zsh"? to write to a directory of that name, type ./zhs', "completions", "zhs");
+  await expectHint(2, "to write to a directory of that name, type ./tcsh", "completions", "tcsh");
 });
 
 test("is said of files and directories", async () => {

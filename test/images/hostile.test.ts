@@ -304,7 +304,7 @@ describe("redirects", () => {
 
   test("to nowhere", async () => {
     const host = serve(() => new Response(null, { status: 302, headers: { location: "http://[" } }));
-    expect((await failureOfAsync(() => repositoryAt(host).manifest("v1"))).message).toContain("no address");
+    expect((await failureOfAsync(() => repositoryAt(host).manifest("v1"))).message).toContain("an invalid address");
     const none = serve(() => new Response(null, { status: 302 }));
     expect((await failureOfAsync(() => repositoryAt(none).manifest("v1"))).message).toContain("status 302");
   });
@@ -379,13 +379,15 @@ describe("logins", () => {
     async (challenge) => {
       const error = await failureOfAsync(() => repositoryAt(asking(challenge), { registryAuth: AUTH }).manifest("v1"));
       expect(error.code).toBe("REGISTRY_FAILED");
-      expect(error.message).toMatch(/it sends for a token to .*(not encrypted|no address)/);
+      expect(error.message).toMatch(
+        /(directs token requests to .*not encrypted|a token service with an invalid address)/,
+      );
     },
   );
 
   test("a kind that nobody knows", async () => {
     const error = await failureOfAsync(() => repositoryAt(asking("Negotiate"), { registryAuth: AUTH }).manifest("v1"));
-    expect(error.message).toContain("a kind that is not known");
+    expect(error.message).toContain("an authentication scheme that bpfman does not know");
   });
 
   /** A registry whose token service, at `realm`, answers `answer`; requests to it are collected. */
@@ -459,7 +461,7 @@ describe("logins", () => {
     const { realm, host } = withTokenService(() => new Response(null, { status: 401 }));
     const error = await failureOfAsync(() => repositoryAt(host, { registryAuth: AUTH }).manifest("v1"));
     expect(error.code).toBe("REGISTRY_DENIED");
-    expect(error.message).toContain(`its token service ${realm} refuses the credentials`);
+    expect(error.message).toContain(`its token service ${realm} rejects the credentials`);
     const gone = asking('Bearer realm="http://127.0.0.1:1/token"');
     const unreachable = await failureOfAsync(() => repositoryAt(gone).manifest("v1"));
     expect(unreachable.code).toBe("REGISTRY_UNREACHABLE");

@@ -198,7 +198,7 @@ describe("TLS", () => {
 describe("no registry", () => {
   test("no such host, nobody there", async () => {
     const host = await bpfman.refused(1, "REGISTRY_UNREACHABLE", "image", "pull", "-i", "no-such-host.invalid/a:1");
-    expect(host.message).toMatch(/there is no such host|cannot be looked up now/);
+    expect(host.message).toMatch(/there is no such host|cannot be resolved right now/);
     const free = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
     free.stop(true);
     const port = await bpfman.refused(1, "REGISTRY_UNREACHABLE", "image", "pull", "-i", `127.0.0.1:${free.port}/a:1`);

@@ -78,7 +78,7 @@ describe.each([
     test("rejects whoever has no credentials, or wrong ones, without showing them", async () => {
       const anonymous = await failureOfAsync(() => open(registry).manifest("v1"));
       expect(anonymous.code).toBe("REGISTRY_DENIED");
-      expect(anonymous.message).toContain("wants credentials");
+      expect(anonymous.message).toContain("requires credentials");
       const wrong = Buffer.from(`tester:${PASSWORD}x`).toString("base64");
       const denied = await failureOfAsync(() => open(registry, { registryAuth: wrong }).manifest("v1"));
       expect(denied.code).toBe("REGISTRY_DENIED");

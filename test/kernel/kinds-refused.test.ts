@@ -90,7 +90,7 @@ describe("fentry, fexit, lsm", () => {
     expect(undescribed.message).toBe(
       `load program "count_fexit": the kernel's BTF does not describe function "${ASSEMBLER}"`,
     );
-    expect(undescribed.hint).toContain("a kprobe can be attached there");
+    expect(undescribed.hint).toContain("a kprobe can attach to them");
 
     const unnamed = await loadRefused(2, "INVALID_PROGRAM", "fentry:count_fentry");
     expect(unnamed.message).toContain("fentry needs the kernel function to attach to");
