@@ -9,7 +9,7 @@ export function anotherObject(pin: Pin, found: Pick<Pin, "kind" | "id">): Bpfman
     `use pin "${path}": it holds ${found.kind} ${found.id}, where bpfman pinned ${kind} ${id}`,
     {
       details: { pin: path, found: { kind: found.kind, id: found.id }, expected: { kind, id } },
-      hint: `bpfman leaves alone what it did not pin: move it elsewhere in that file system ("mv"), and try again`,
+      hint: `bpfman does not touch what it did not pin: move it elsewhere in that file system with "mv", and try again`,
     },
   );
 }

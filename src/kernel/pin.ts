@@ -13,7 +13,10 @@ function explainPin(sys: SysFailure): Meaning | null {
     case "EEXIST":
       return { code: "STATE_CONFLICT", reason: "something is pinned there already" };
     case "EPERM":
-      return { code: "BPFFS_UNAVAILABLE", reason: "the folder is not in a BPF file system, or the kernel refuses it" };
+      return {
+        code: "BPFFS_UNAVAILABLE",
+        reason: "the directory is not in a BPF file system, or the kernel does not allow it",
+      };
     default:
       return null;
   }
@@ -29,7 +32,7 @@ export function pin(what: string, fd: number, path: string): void {
 function openPinFd(path: string): number | null {
   const explain = (sys: SysFailure): Meaning | null =>
     sys.name === "EACCES" || sys.name === "EPERM" || sys.name === "ENOTDIR"
-      ? { code: "STATE_CONFLICT", reason: "that is no pin in a BPF file system" }
+      ? { code: "STATE_CONFLICT", reason: "it is not a pin in a BPF file system" }
       : null;
   return attempt({ action: `open the pin "${path}"`, code: "IO_FAILED", explain }, () => openPinned(path));
 }
