@@ -73,6 +73,14 @@ function isTerminal(fd: number): boolean {
   }
 }
 
+/** As the user says, or the terminal itself. */
+function columnsOf(fd: number): number | null {
+  const stated = Number(process.env.COLUMNS);
+  if (Number.isInteger(stated) && stated > 0) return stated;
+  const { terminalColumns } = require("../ffi/safe/terminal.ts") as typeof import("../ffi/safe/terminal.ts");
+  return terminalColumns(fd);
+}
+
 /** A person, who sees nothing happen otherwise, and may not know what to type. */
 function explainWaiting(): void {
   if (!isTerminal(0) || !(require("node:tty") as typeof import("node:tty")).isatty(0)) return;
@@ -101,6 +109,9 @@ const code = await runCli({
   },
   get stderrIsTerminal() {
     return isTerminal(2);
+  },
+  get stdoutColumns() {
+    return isTerminal(1) ? columnsOf(1) : null;
   },
   out: (text) => writeAll(1, text),
   err: (text) => writeAll(2, text),

@@ -8,6 +8,7 @@ import type { Settings } from "../domain/settings.ts";
 import type { BpfmanError } from "../errors/error.ts";
 import type { Invoke } from "../service/invoke.ts";
 import type { Answers, OperationName } from "../service/operations.ts";
+import type { Look } from "./render/table.ts";
 
 /**
  * What stands at a place, for shell completion: something live, or names that the shell knows best. `object` and `target`
@@ -204,7 +205,7 @@ export const asking =
   <Name extends OperationName>(
     name: Name,
     request: unknown,
-    text: (answer: Answers[Name], styled: boolean) => string,
+    text: (answer: Answers[Name], look: Look) => string,
   ): Action =>
   async (session) =>
     session.print(await session.invoke(name, request), text);
@@ -287,7 +288,7 @@ export interface Session {
   /** Changes where `invoke` will connect to. Before its first use. */
   moveTo(places: Partial<Settings>): void;
   /** Writes an answer to stdout: as JSON, or as what `text` makes of it. */
-  print<Answer>(answer: Answer, text: (answer: Answer, styled: boolean) => string): void;
+  print<Answer>(answer: Answer, text: (answer: Answer, look: Look) => string): void;
   /** Writes text to stdout, whatever the output format. */
   write(text: string): void;
   /** Writes files into a folder, which is made if need be, and prints their paths. Throws IO_FAILED. */

@@ -74,7 +74,14 @@ export const HELP_LEAF: Leaf = {
   load: async () => (await import("./about/about.ts")).help.classic,
 };
 
-export const VERSION_LEAF: Leaf = {
+/** What `--version` runs. */
+export const VERSION_LINE_LEAF: Leaf = {
+  name: "version",
+  summary: "Print the version of bpfman in one line.",
+  load: async () => (await import("./about/about.ts")).versionLine.classic,
+};
+
+const VERSION_LEAF: Leaf = {
   name: "version",
   summary: "Print the versions of bpfman, Bun, libbpf and the kernel.",
   load: async () => (await import("./about/about.ts")).version.classic,
@@ -130,12 +137,12 @@ const GET: Group = {
     {
       name: "program",
       summary: "Get a loaded eBPF program using the Program Id.",
-      load: async () => (await import("./list/get.ts")).getProgram.classic,
+      load: async () => (await import("./get/program.ts")).getProgram.classic,
     },
     {
       name: "link",
       summary: "Get a loaded eBPF program's attachment using the Link Id.",
-      load: async () => (await import("./list/get.ts")).getLink.classic,
+      load: async () => (await import("./get/link.ts")).getLink.classic,
     },
   ],
 };
@@ -209,7 +216,7 @@ const PROGRAM: Group = {
     {
       name: "get",
       summary: "Show one program.",
-      load: async () => (await import("./list/get.ts")).getProgram.noun,
+      load: async () => (await import("./get/program.ts")).getProgram.noun,
     },
     {
       name: "list",
@@ -245,7 +252,7 @@ const LINK: Group = {
     {
       name: "get",
       summary: "Show one link.",
-      load: async () => (await import("./list/get.ts")).getLink.noun,
+      load: async () => (await import("./get/link.ts")).getLink.noun,
     },
     {
       name: "list",

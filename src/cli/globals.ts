@@ -112,7 +112,11 @@ export const HELP = toggle({
   doc: ["Print help: -h the short one, --help the long one."],
 });
 /** Taken before any command only. */
-export const VERSION = toggle({ long: "version", short: "V", doc: ["Print the version."] });
+export const VERSION = toggle({
+  long: "version",
+  short: "V",
+  doc: ["Print the version in one line; the command `version` says more."],
+});
 
 /** Every command has these, in the order of help. */
 export const GLOBALS = {

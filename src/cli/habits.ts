@@ -161,15 +161,32 @@ const ofAnyTool = (): Habit[] => [
   [/^config( |$)/, "the configuration is /etc/bpfman/bpfman.toml, or the file given with --config"],
   [/^completion( |$)/, 'type "bpfman completions SHELL"'],
   [RegExp(`^${KIND}( |$)`), 'type "bpfman attach ID KIND", or "bpfman list links --program-type TYPE"'],
-  [
-    /^(pull|push|build|verify|sign)( |$)/,
-    'type "bpfman image pull", "build" (which pushes as well) or "verify"; cosign signs',
-  ],
+  [/^pull( |$)/, 'type "bpfman image pull --image-url IMAGE"'],
+  [/^(push|build)( |$)/, 'type "bpfman image build", which pushes as well'],
+  [/^verify( |$)/, 'type "bpfman image verify IMAGE"'],
+  [/^sign( |$)/, 'cosign signs images; type "bpfman image verify IMAGE" to check their signatures'],
   [/^image (push|sign)\b/, '"bpfman image build" pushes what it has built; cosign signs it'],
   [
     /^(images( |$)|(list|get) images?\b|image (list|ls|rm|remove|delete|prune)\b)/,
     'type "bpfman image inspect IMAGE" for what a registry has; what was pulled is in /var/cache/bpfman and can be deleted',
   ],
+  [
+    /^(link )?(detach|delete)\b.* (-a|--all)( |$)/,
+    'type "bpfman dispatcher delete TYPE NSID IFINDEX" for all links of a hook, "bpfman program delete --all" for everything; "bpfman link list -q" has the ids for "bpfman detach LINK_ID"',
+  ],
+  [/^program unload\b.* (-a|--all)( |$)/, 'type "bpfman program delete --all"'],
+  [
+    /^list programs?\b.* (-t|--types?)( |=|$)/,
+    'type "bpfman list programs --program-type TYPE", or "bpfman program list --type TYPE", which takes several',
+  ],
+  [/^list links?\b.* (-t|--types?|--kinds?)( |=|$)/, 'type "bpfman link list --kind TYPE"'],
+  [/^list programs?\b.* (-q|--quiet)( |$)/, 'type "bpfman program list -q"'],
+  [
+    /^list programs?\b.* (--(un)?attached|-l|--selector)( |=|$)/,
+    'type "bpfman program list", and that option behind it',
+  ],
+  [/^list links?\b.* (-q|--quiet)( |$)/, 'type "bpfman link list -q"'],
+  [/^list links?\b.* --program-id( |=|$)/, 'type "bpfman link list --program-id ID"'],
   [/^(list|get) maps?\b/, 'maps belong to programs: "bpfman get program ID" shows them, "bpftool map" reads them'],
   [
     /^((list links?|link list|link) .*(-i|--iface|--interface|--dev|dev)( |$)|list links? \w)/,

@@ -28,6 +28,8 @@ export interface CliHost {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdoutIsTerminal: boolean;
   readonly stderrIsTerminal: boolean;
+  /** Width of the terminal that stdout is; null when it is none, or one that does not say. */
+  readonly stdoutColumns: number | null;
   out(text: string): void;
   err(text: string): void;
   /** Writes a file, and the folders it stands in; answers its path. */
@@ -44,6 +46,7 @@ export interface CliHost {
 
 // Texts that a command which runs has no need of; `require`, since who reports a failure cannot wait for an `import()`.
 const help = () => require("./render/help.ts") as typeof import("./render/help.ts");
+const origin = () => require("./parse/origin.ts") as typeof import("./parse/origin.ts");
 const habits = () => require("./habits.ts") as typeof import("./habits.ts");
 
 /** Runs a command line to its end and answers the exit code. Throws nothing. */
@@ -59,20 +62,23 @@ export async function runCli(host: CliHost): Promise<number> {
   try {
     const next = await route(host, run.trail);
     if (next.kind === "help") {
-      host.out(await help().helpOf(run.trail, next.detail));
+      host.out(await help().helpOf(run.trail, next.detail, host.stdoutColumns));
       return 0;
     }
     if (next.kind === "incomplete") {
-      host.err(await help().helpOf(run.trail, "short"));
+      host.err(await help().helpOf(run.trail, "short", host.stdoutColumns));
       return 2;
     }
     const { command, given } = next;
-    const values = await readValues(GLOBALS, given);
-    const globals = { ...values, output: values.output ?? command.output ?? "text" };
+    const read = await readValues(GLOBALS, given);
+    const globals = { ...read, output: read.output ?? command.output ?? "text" };
     run.globals = globals;
-    const action = command.prepare(await readValues(command.fields, given));
+    const values = await readValues(command.fields, given);
+    const action = command.prepare(values);
     run.phase = "run";
-    const { session, exitCode } = openSession(run, globals);
+    const nameOf = (request: unknown) => (path: readonly unknown[]) =>
+      origin().originOf({ fields: command.fields, values, given }, request, path);
+    const { session, exitCode } = openSession(run, globals, nameOf);
     await action(session);
     return exitCode();
   } catch (error) {
@@ -110,7 +116,11 @@ function endProgress(run: Run): void {
   run.progressShown = false;
 }
 
-function openSession(run: Run, globals: Globals): { session: Session; exitCode(): number } {
+function openSession(
+  run: Run,
+  globals: Globals,
+  nameOf: (request: unknown) => (path: readonly unknown[]) => string | null,
+): { session: Session; exitCode(): number } {
   const { host } = run;
   let connection: Promise<Invoke> | null = null;
   const { output, errorFormat: _, noColor: __, help: ___, ...given } = globals;
@@ -124,6 +134,7 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
       const invoke = await connection;
       return invoke(name, request, {
         calledAs: pathOf(run.trail.nodes),
+        nameOf: nameOf(request),
         get operationId() {
           return run.operationId();
         },
@@ -148,7 +159,10 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
       const shown =
         globals.output === "json"
           ? renderJson(run.trail.noun ? nounAnswer(answer) : answer)
-          : text(answer, isColored(run) && host.stdoutIsTerminal);
+          : text(answer, {
+              styled: isColored(run) && host.stdoutIsTerminal,
+              columns: host.stdoutIsTerminal ? host.stdoutColumns : null,
+            });
       if (shown !== "") host.out(shown);
     },
     write: (text) => host.out(text),
@@ -167,7 +181,7 @@ function openSession(run: Run, globals: Globals): { session: Session; exitCode()
       host.out(renderJson(await host.describeRpc()));
     },
     async help(words) {
-      host.out(await help().helpOf(await topic(words), "long"));
+      host.out(await help().helpOf(await topic(words), "long", host.stdoutColumns));
     },
   };
   return { session, exitCode: () => code };

@@ -2,7 +2,7 @@
 
 /** Largest object file read. The largest objects in the field are a few MiB. */
 export const OBJECT_BYTES_MAX = 16 * 1024 * 1024;
-/** Largest priority in the classic grammar; the reference documents 1-1000, zero is allowed as well. */
+/** Largest priority in the classic grammar; zero is allowed. */
 export const PRIORITY_MAX = 1000;
 /** Largest priority in requests and in the noun-verb grammar: newer bpfman takes any int32 that is not negative. */
 export const PRIORITY_WIDE_MAX = 0x7fff_ffff;

@@ -38,6 +38,14 @@ export function requireOwn(owned: Owned, stats: Stats): void {
   });
 }
 
+/** S_ISVTX (inode(7)): whoever may write there removes only files of their own. */
+const STICKY = 0o1000;
+
+/** A symbolic link of root's or the effective user's, who could have made there what it leads to. */
+export const isOwnLink = (stats: Stats | undefined): boolean => stats?.isSymbolicLink() === true && isOwn(stats.uid);
+
+const isOwn = (uid: number): boolean => uid === 0 || uid === process.geteuid?.();
+
 const octal = (mode: number): string => (mode & 0o7777).toString(8);
 
 function problemOf({ path, kind }: Owned, stats: Stats): { readonly problem: string; readonly remedy: string } | null {
@@ -46,7 +54,7 @@ function problemOf({ path, kind }: Owned, stats: Stats): { readonly problem: str
   if (kind === "directory" ? !stats.isDirectory() : !stats.isFile()) {
     return { problem: `it is no ${kind === "directory" ? kind : "regular file"}`, remedy: "move it away" };
   }
-  if (stats.uid !== 0 && stats.uid !== process.geteuid?.()) {
+  if (!isOwn(stats.uid)) {
     const command = `chown ${kind === "directory" ? "-R " : ""}root "${path}"`;
     return {
       problem: `it belongs to user ${stats.uid}`,
@@ -54,5 +62,9 @@ function problemOf({ path, kind }: Owned, stats: Stats): { readonly problem: str
     };
   }
   if ((stats.mode & 0o022) === 0) return null;
+  // As /tmp: everybody's on purpose.
+  if ((stats.mode & STICKY) !== 0) {
+    return { problem: `other users can write to it (mode ${mode})`, remedy: `make a directory in it` };
+  }
   return { problem: `other users can write to it (mode ${mode})`, remedy: `chmod go-w "${path}"` };
 }

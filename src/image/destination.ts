@@ -27,6 +27,10 @@ export async function resolveName(hostname: string): Promise<readonly string[]> 
   }
 }
 
+/** getaddrinfo(3) writes IPv4 within IPv6 with dots, and the interface of a link-local address behind it. */
+const asHostname = (address: string): string =>
+  address.includes(":") ? new URL(`http://[${address.replace(/%.*/s, "")}]`).hostname : address;
+
 const isAddress = (hostname: string): boolean => hostname.startsWith("[") || /^[0-9.]+$/.test(hostname);
 
 /**
@@ -40,6 +44,6 @@ export async function objectionTo(target: URL, from: URL, resolve: Resolve): Pro
   if (target.origin !== "null" && target.origin === from.origin) return null;
   const plainIsFine = from.protocol === "http:" && target.protocol === "http:" && isLoopback(target.hostname);
   if (target.protocol !== "https:" && !plainIsFine) return `${place}, which is not encrypted`;
-  const hosts = isAddress(target.hostname) ? [target.hostname] : await resolve(target.hostname);
+  const hosts = isAddress(target.hostname) ? [target.hostname] : (await resolve(target.hostname)).map(asHostname);
   return hosts.some(isLinkLocal) ? `${place}, a link-local address, where no registry is` : null;
 }

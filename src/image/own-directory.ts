@@ -1,6 +1,6 @@
 /** Directories of the image cache: whoever can write in them decides what a tag stands for, and whose signatures count. */
 import * as fs from "node:fs";
-import { requireOwn } from "../errors/ownership.ts";
+import { isOwnLink, requireOwn } from "../errors/ownership.ts";
 import { errnoName } from "../errors/sys-failure.ts";
 
 /** O_PATH (include/uapi/asm-generic/fcntl.h), which node:fs has no name for. */
@@ -21,7 +21,8 @@ export function inOwnDirectory<T>(
   };
   try {
     let said = root;
-    let path = root;
+    // The cache may lie on another disk.
+    let path = isOwnLink(fs.lstatSync(root, { throwIfNoEntry: false })) ? fs.realpathSync(root) : root;
     for (const name of [null, ...names]) {
       if (name !== null) {
         said = `${said}/${name}`;

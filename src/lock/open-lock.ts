@@ -42,8 +42,7 @@ function tryAcquire(path: string): HeldLock | null {
     // Who cleans up /run might have taken the file away after it was opened: then this is nobody's lock.
     ours = tryLockExclusive(fd) && isStillAt(fd, path);
     if (!ours) return null;
-    fs.ftruncateSync(fd, 0);
-    fs.writeTextSync(fd, `${process.pid}\n`);
+    nameHolder(fd);
   } catch (thrown) {
     ours = false;
     throw lockFailure(thrown, path);
@@ -65,6 +64,16 @@ function tryAcquire(path: string): HeldLock | null {
       }
     },
   };
+}
+
+/** For those who wait. The lock does not need it, and a full disk, which has no room for it, must not keep from unloading. */
+function nameHolder(fd: number): void {
+  try {
+    fs.ftruncateSync(fd, 0);
+    fs.writeTextSync(fd, `${process.pid}\n`);
+  } catch {
+    // Then the holder is "another process".
+  }
 }
 
 const OWN = { code: "STATE_CONFLICT", otherwise: "give another --runtime-dir" } as const;

@@ -7,6 +7,8 @@ export const MAPS_SECTION = ".maps";
 
 /** LIBBPF_PIN_BY_NAME (enum libbpf_pin_type). */
 const PIN_BY_NAME = 1;
+/** BPF_MAP_TYPE_STRUCT_OPS (enum bpf_map_type). */
+const STRUCT_OPS = 26;
 const U32_MAX = 0xffff_ffff;
 /** Bytes of a map-in-map's value, and a program array's: the id of what stands in it. */
 const REFERENCE_BYTES = 4;
@@ -68,6 +70,8 @@ function readMap(btf: Btf, { name, definition, inner }: Draft): ObjectMap {
 
   const type = number("type");
   if (type === null) throw bad("does not say its type");
+  // libbpf takes it for one that it made of a section .struct_ops itself, and reads through a pointer that is NULL then.
+  if (type === STRUCT_OPS) throw bad('is of type STRUCT_OPS, which cannot be defined in section ".maps"');
   const values = fields.get("values");
   const element = values === undefined ? null : elementOfValues(btf, values);
   if (element !== null && element.kind !== KIND.struct && element.kind !== KIND.functionProto) {

@@ -56,7 +56,7 @@ export function createInvoke(runtime: Runtime): Invoke {
       // Not `import("valibot")`, which would bring all of it.
       const [{ parseRequest }, module] = await Promise.all([import("./parse-request.ts"), row.module()]);
       const { implementation } = module as unknown as Module;
-      const request = parseRequest(implementation.request, raw);
+      const request = parseRequest(implementation.request, raw, given.nameOf);
       if (row.privilege === "root" && !runtime.privileged()) {
         throw new BpfmanError("PERMISSION_DENIED", `"${given.calledAs ?? name}" needs root: ${whyRoot(row.access)}`);
       }

@@ -4,10 +4,15 @@ import type { ProcessIdentity } from "../domain/ids.ts";
 import type { Host } from "../platform/host.ts";
 import type { Sources } from "../platform/runtime.ts";
 
+/** What the user calls a field of a request, which is given by its path; null for the path itself. */
+export type NameOf = (path: readonly unknown[]) => string | null;
+
 /** What an operation is run with, besides its request. */
 export interface Context {
   /** What the user calls this operation, for messages: `bpfman list programs`. Its own name when absent. */
   readonly calledAs?: string;
+  /** The options of a command line; absent where the request itself is what was written. */
+  readonly nameOf?: NameOf;
   /** Names this run in logs and in reports of bugs. */
   readonly operationId: string;
   /** Honoured between steps: what was begun is undone. */

@@ -3,6 +3,7 @@ import type { BaseIssue, GenericSchema } from "valibot";
 import { WRONG_VALUE_CHARS_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { didYouMean } from "../errors/suggest.ts";
+import type { NameOf } from "./operation.ts";
 
 type Issue = BaseIssue<unknown>;
 
@@ -10,19 +11,21 @@ type Issue = BaseIssue<unknown>;
 const cut = (text: string): string =>
   text.length <= WRONG_VALUE_CHARS_MAX ? text : `${text.slice(0, WRONG_VALUE_CHARS_MAX)}…`;
 
-/** INVALID_REQUEST with the path of the first wrong field, and what it should be. */
-export function requestProblem(schema: GenericSchema, issue: Issue): BpfmanError {
-  const { keys, message, hint } = problemOf(schema, issue);
+/** INVALID_REQUEST with the first wrong field, by what it is called, and what it should be. */
+export function requestProblem(schema: GenericSchema, issue: Issue, called: NameOf = pathOf): BpfmanError {
+  const { keys, message, hint } = problemOf(schema, issue, (path) => cut(called(path) ?? pathOf(path)));
   return new BpfmanError("INVALID_REQUEST", cut(message), {
-    details: { field: named(keys) },
+    details: { field: cut(called(keys) ?? pathOf(keys)) },
     ...(hint === null ? {} : { hint: cut(hint) }),
   });
 }
 
-/** A path as a caller writes it: `programs.0.type`. */
-const named = (keys: Keys): string => (keys.length === 0 ? "(request)" : cut(keys.map(String).join(".")));
+/** A path as a caller of JSON-RPC writes it: `programs.0.type`. */
+const pathOf = (keys: Keys): string => (keys.length === 0 ? "(request)" : keys.map(String).join("."));
 
 type Keys = readonly unknown[];
+/** What a field is called, by its path. */
+type Named = (keys: Keys) => string;
 
 interface Problem {
   /** Where it is. */
@@ -31,7 +34,8 @@ interface Problem {
   readonly hint: string | null;
 }
 
-function problemOf(schema: GenericSchema, issue: Issue): Problem {
+function problemOf(schema: GenericSchema, issue: Issue, named: Named): Problem {
+  const invalid = (path: Keys, problem: string): string => `invalid value for "${named(path)}": ${problem}`;
   const path = issue.path ?? [];
   const keys = path.map(({ key }) => key);
   const last = path.at(-1);
@@ -42,7 +46,7 @@ function problemOf(schema: GenericSchema, issue: Issue): Problem {
     return { keys: place.keys, message: invalid(place.keys, "must be an object, not a list"), hint: null };
   }
   const known = fieldsAt(schema, place.keys, path[0]?.input ?? issue.input);
-  const misnamed = misnamedIn(place, known);
+  const misnamed = misnamedIn(place, known, named);
   if (misnamed !== null) return misnamed;
   const words = wordsIn(issue.expected ?? "");
   if (isAboutField && issue.type === "strict_object" && issue.expected === "never") {
@@ -57,13 +61,15 @@ function problemOf(schema: GenericSchema, issue: Issue): Problem {
   return { keys, message: invalid(keys, whatIsWrong(issue, words)), hint };
 }
 
-const invalid = (keys: Keys, problem: string): string => `invalid value for "${named(keys)}": ${problem}`;
-
 /** Names of an object that are compared with those of its fields. */
 const NAMES_COMPARED_MAX = 100;
 
 /** The first name in an object that is not one of its fields but like one that it lacks: `program_id` for `programId`. */
-function misnamedIn({ keys, value }: { keys: Keys; value: unknown }, known: readonly string[]): Problem | null {
+function misnamedIn(
+  { keys, value }: { keys: Keys; value: unknown },
+  known: readonly string[],
+  named: Named,
+): Problem | null {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return null;
   const lacking = known.filter((each) => !Object.hasOwn(value, each));
   for (const name of Object.keys(value).slice(0, NAMES_COMPARED_MAX)) {

@@ -45,6 +45,23 @@ describe("without rights, from any directory", () => {
     expect(out).toContain("bpfman");
   });
 
+  test("help fits the terminal that it is on, or COLUMNS", async () => {
+    const widest = async (cols: number, env: Readonly<Record<string, string>> = {}): Promise<number> => {
+      let shown = "";
+      const data = (_: unknown, bytes: Uint8Array): void => {
+        shown += new TextDecoder().decode(bytes);
+      };
+      const child = Bun.spawn([copy, "attach", "--help"], { cwd: "/", env, terminal: { cols, rows: 24, data } });
+      expect(await child.exited).toBe(0);
+      child.terminal?.close();
+      return Math.max(...shown.split("\r\n").map((line) => line.length));
+    };
+    expect(await widest(80)).toBeWithin(70, 81);
+    expect(await widest(64)).toBeWithin(50, 65);
+    expect(await widest(200)).toBeWithin(81, 101);
+    expect(await widest(200, { COLUMNS: "60" })).toBeWithin(50, 61);
+  });
+
   test("version names this build", () => {
     const { code, out } = run([copy, "version", "-o", "json"], { ...NOBODY, cwd: "/" });
     expect(code).toBe(0);

@@ -78,10 +78,10 @@ test("is said of values that are empty, of several in one word, and of shells th
   await expectHint(2, empty, "list", "programs", "--state-dir", "");
   await expectHint(2, empty, "attach", "1", "tcx", "-d", "ingress", "-p", "1", "-i", "");
   expect(await said(2, ...LOAD, "tcx:count", "-a", "")).toStartWith(
-    'error: invalid value for "application": must not be empty\n',
+    'error: invalid value for "-a": must not be empty\n',
   );
   expect(await said(2, ...LOAD, `tcx:${"x".repeat(10_000)}`)).toStartWith(
-    'error: invalid value for "programs.0.name": must have at most 512 characters, not 10000\n',
+    'error: invalid value for "--programs": must have at most 512 characters, not 10000\n',
   );
   await expectHint(2, "separate several numbers by blanks", "unload", "1,2");
   await expectHint(2, 'did you mean "zsh"? for a folder of that name write ./zhs', "completions", "zhs");

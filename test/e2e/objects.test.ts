@@ -40,6 +40,23 @@ describe("beside a struct of kernel hooks", () => {
       await bpfman.refused(1, "PROGRAM_TYPE_MISMATCH", "load", "file", "--path", path, "--programs", "kprobe:hook");
     },
   );
+
+  test("a map that says it is one is refused before libbpf, which dies of it, has it", async () => {
+    const path = object(
+      `struct { __uint(type, BPF_MAP_TYPE_STRUCT_OPS); __uint(max_entries, 1); __type(key, int); __type(value, int); } hooks SEC(".maps");\n${PASS}`,
+    );
+    const { message } = await bpfman.refused(
+      1,
+      "INVALID_OBJECT",
+      "load",
+      "file",
+      "--path",
+      path,
+      "--programs",
+      "xdp:pass",
+    );
+    expect(message).toContain('its map "hooks" is of type STRUCT_OPS');
+  });
 });
 
 describe("xdp-tools of Debian", () => {

@@ -27,6 +27,8 @@ export interface CliRun {
 export interface CliWorld {
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly terminal?: boolean;
+  /** Width of the terminal. */
+  readonly columns?: number;
   readonly signal?: AbortSignal;
   /** Answers a call, or throws. Without it a call answers null. */
   answer?(call: Call): unknown;
@@ -54,6 +56,7 @@ export async function cli(line: string | readonly string[], world: CliWorld = {}
     env: world.env ?? {},
     stdoutIsTerminal: world.terminal ?? false,
     stderrIsTerminal: world.terminal ?? false,
+    stdoutColumns: world.columns ?? null,
     out: (more) => {
       text.out += more;
     },

@@ -255,12 +255,20 @@ describe("redirects", () => {
     }
   });
 
-  test("to a name that has a link-local address among others", async () => {
+  // As getaddrinfo(3) writes them.
+  test.each([
+    "fe80::1",
+    "fe80::1%eth0",
+    "169.254.169.254",
+    "::ffff:169.254.169.254",
+    "::169.254.169.254",
+    "64:ff9b::a9fe:a9fe",
+  ])("to a name that has %s among its addresses", async (address) => {
     const host = serve(() => new Response(null, { status: 307, headers: { location: "https://metadata.example/" } }));
     const asked: string[] = [];
     const resolve = async (name: string) => {
       asked.push(name);
-      return ["192.0.2.1", "fe80::1"];
+      return ["192.0.2.1", "2001:db8::1", address];
     };
     const transport = openTransport({ signal: new AbortController().signal, authorities: null, resolve });
     const exchange = { method: "GET", url: new URL(`http://${host}/`), bytesMax: 100 } as const;

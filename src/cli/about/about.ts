@@ -1,7 +1,7 @@
 /** Commands about bpfman itself, and its other edge. */
 import { defineCommand, optional, several, toggle } from "../command.ts";
 import { parsePid } from "../parse/number.ts";
-import { renderVersion } from "../render/version.ts";
+import { renderVersion, renderVersionLine } from "../render/version.ts";
 
 const TOPIC = several({
   takes: "list",
@@ -30,6 +30,15 @@ export const version = defineCommand({
   prepare: () => async (session) => {
     const request = { features: session.output === "json" };
     session.print(await session.invoke("version", request), renderVersion);
+  },
+});
+
+export const versionLine = defineCommand({
+  fields: {},
+  classic: { examples: [] },
+  prepare: () => async (session) => {
+    const request = { features: session.output === "json" };
+    session.print(await session.invoke("version", request), renderVersionLine);
   },
 });
 

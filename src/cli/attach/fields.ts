@@ -33,7 +33,7 @@ export const PRIORITY = required(
   {
     long: "priority",
     short: "p",
-    doc: ["Required: Priority to run program in chain. Lower value runs first.", "[possible values: 1-1000]"],
+    doc: ["Required: Priority to run program in chain. Lower value runs first.", "[possible values: 0-1000]"],
     noun: {
       doc: ["Required: Place in the chain. Lower value runs first.", "[possible values: 0-2147483647]"],
       parse: parsePriority(PRIORITY_WIDE_MAX),

@@ -51,8 +51,8 @@ export const listDispatchers = defineCommand({
   },
   prepare: (request) =>
     // As all empty lists of this grammar.
-    asking("dispatcher/list", request, (answer, styled) =>
-      answer.dispatchers.length === 0 ? "" : renderDispatcherList(answer, styled),
+    asking("dispatcher/list", request, (answer, look) =>
+      answer.dispatchers.length === 0 ? "" : renderDispatcherList(answer, look),
     ),
 });
 

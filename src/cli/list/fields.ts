@@ -1,4 +1,5 @@
 /** What the lists filter by, and how they are printed. */
+import type { Look } from "../render/table.ts";
 import { KERNEL_TYPE_WORDS } from "../../domain/kernel-words.ts";
 import { PROGRAM_TYPES } from "../../domain/kinds.ts";
 import { several, type Session, toggle, vary } from "../command.ts";
@@ -70,11 +71,11 @@ interface List<Answer> {
   /** The ids alone. */
   readonly quiet: boolean;
   readonly ids: readonly number[];
-  text(answer: Answer, styled: boolean): string;
+  text(answer: Answer, look: Look): string;
 }
 
 /** Prints a list as the noun-verb grammar has it: ids when they alone are wanted, nothing when an empty list is text. */
 export function printList<Answer>(session: Session, answer: Answer, { quiet, ids, text }: List<Answer>): void {
   if (quiet) session.write(ids.map((id) => `${id}\n`).join(""));
-  else session.print(answer, (given, styled) => (ids.length === 0 ? "" : text(given, styled)));
+  else session.print(answer, (given, look) => (ids.length === 0 ? "" : text(given, look)));
 }

@@ -16,7 +16,7 @@ import {
   shownBelow,
   wordsOf,
 } from "../command.ts";
-import { HELP_LEAF, ROOT, VERSION_LEAF } from "../commands.ts";
+import { HELP_LEAF, ROOT, VERSION_LINE_LEAF } from "../commands.ts";
 import { globalsBeside, HELP, VERSION } from "../globals.ts";
 import { type Dialect, looksLikeFlag, named, type Option, takeOption, type Tokens } from "./canonical.ts";
 import type { Environment, Given } from "./values.ts";
@@ -54,7 +54,25 @@ export async function route(
   trail: Trail,
 ): Promise<Route> {
   const reading: Reading = { tokens: { all: args, next: 0, literal: false }, trail, options: [], words: [] };
-  const { options, words } = reading;
+  try {
+    return await readLine(reading, env);
+  } catch (error) {
+    const option = oneDashed(reading);
+    if (option === null || !(error instanceof BpfmanError)) throw error;
+    throw error.with({ hint: `an option's long name has two dashes: "${option}"` });
+  }
+}
+
+/** `--path` for a `-path`, which is `-p` with a value; null when there is none before the place where reading ended. */
+function oneDashed({ tokens, trail }: Reading): string | null {
+  const own = trail.command?.flags ?? [];
+  const names = [...own, ...globalsBeside(own)].map((flag) => `--${flag.long}`);
+  const typed = tokens.all.slice(0, tokens.next).map((token) => `-${token.split("=", 1)[0]}`);
+  return typed.find((token) => names.includes(token)) ?? null;
+}
+
+async function readLine(reading: Reading, env: Environment): Promise<Route> {
+  const { options, words, trail } = reading;
   let node: Node = ROOT;
   while (isGroup(node)) {
     const here: Group = node;
@@ -65,7 +83,7 @@ export async function route(
     if (help !== null) return help;
     if (options.some(({ field }) => field === VERSION)) {
       if (word !== null) throw new BpfmanError("USAGE", `"--version" takes no command, but got "${word}"`);
-      node = VERSION_LEAF;
+      node = VERSION_LINE_LEAF;
     } else if (word === null) {
       const meant = otherwiseOf(here);
       if (meant === null && words.length === 0 && !trail.noun) return { kind: "incomplete" };
@@ -202,12 +220,22 @@ function unexpectedWord(word: string, { tokens, options }: Reading, { flags }: C
     const isBehind = [`--${flag.long}`, `-${flag.short}`].includes(tokens.all[at - 2] ?? "");
     return isBehind || before.startsWith(`--${flag.long}=`) || word.includes("=");
   });
-  const needed = flags.find((flag) => flag.required && !isGiven(options, flag));
+  const needed = flags.find((flag) => flag.required && !isGiven(options, flag) && couldBe(flag, word));
   let hint: string | null = null;
   if (list !== undefined) hint = `write several values without "=": --${list.long} FIRST SECOND`;
   else if (commas !== undefined) hint = `separate several values of --${commas.long} by commas, or repeat it`;
   else if (needed !== undefined) hint = `is it meant as an option? --${needed.long} ${word}`;
   return usage(`unexpected argument "${word}"`, hint);
+}
+
+/** Whether a word is a value of an option, as far as the option's parser can tell. */
+function couldBe(flag: Field, word: string): boolean {
+  try {
+    flag.parse(word, "");
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 const shownNames = (group: Group): string[] => shownBelow(group).map((node) => node.name);

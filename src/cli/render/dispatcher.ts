@@ -1,12 +1,12 @@
 import type { DispatcherAnswer, DispatcherDetailAnswer, DispatcherListAnswer } from "../../domain/answer.ts";
-import { type Field, renderFacts, renderTable } from "./table.ts";
+import { type Field, renderFacts, renderTable, type Look } from "./table.ts";
 
-export function renderDispatcherList({ dispatchers }: DispatcherListAnswer, styled: boolean): string {
+export function renderDispatcherList({ dispatchers }: DispatcherListAnswer, look: Look): string {
   const heading = ["Type", "Namespace", "Ifindex", "Interface", "Revision", "Program ID", "Members"];
   const rows = dispatchers.map(({ key, interface: name, revision, runtime, member_count }) =>
     [key.type, key.nsid, key.ifindex, name, revision, runtime.program_id ?? "None", member_count].map(String),
   );
-  return renderTable({ heading, rows }, styled);
+  return renderTable({ heading, rows }, look);
 }
 
 /** What holds the dispatcher on its hook. */
@@ -23,7 +23,7 @@ function seatFacts({ runtime }: DispatcherAnswer): (readonly [string, Field])[] 
   ];
 }
 
-export function renderDispatcher(answer: DispatcherDetailAnswer, styled: boolean): string {
+export function renderDispatcher(answer: DispatcherDetailAnswer, look: Look): string {
   const facts = renderFacts(
     "Dispatcher",
     [
@@ -36,7 +36,7 @@ export function renderDispatcher(answer: DispatcherDetailAnswer, styled: boolean
       ["Program ID:", answer.runtime.program_id],
       ...seatFacts(answer),
     ],
-    styled,
+    look,
   );
   const heading = ["Position", "Priority", "Program ID", "Link ID", "Function Name", "Proceed On"];
   const rows = answer.members.map((member) => [
@@ -44,5 +44,5 @@ export function renderDispatcher(answer: DispatcherDetailAnswer, styled: boolean
     member.program_name,
     `0x${member.proceed_on.toString(16).padStart(8, "0")}`,
   ]);
-  return `${facts}\n${renderTable({ heading, rows }, styled)}`;
+  return `${facts}\n${renderTable({ heading, rows }, look)}`;
 }

@@ -14,11 +14,23 @@ export const ABOUT: readonly string[] = [
   "unload), and the noun-verb one (program, link, dispatcher). Most commands need root.",
 ];
 
+/** What does the same, said once. */
+export interface ShownExample {
+  readonly does: string;
+  readonly lines: readonly string[];
+}
+
 /** What a command is shown with: for a group without examples of its own, the first one of each of its commands. */
-export async function examplesOf(node: Node, command: Command | null): Promise<readonly Example[]> {
+export async function examplesOf(node: Node, command: Command | null): Promise<readonly ShownExample[]> {
+  const found = new Map<string, string[]>();
+  for (const { does, line } of await allExamples(node, command)) found.set(does, [...(found.get(does) ?? []), line]);
+  return [...found].map(([does, lines]) => ({ does, lines }));
+}
+
+async function allExamples(node: Node, command: Command | null): Promise<readonly Example[]> {
   if (command !== null) return command.examples;
   if (!isGroup(node)) return (await node.load()).examples;
   if (node.examples !== undefined) return node.examples;
-  const found = await Promise.all(shownBelow(node).map((child) => examplesOf(child, null)));
+  const found = await Promise.all(shownBelow(node).map((child) => allExamples(child, null)));
   return found.flatMap((examples) => examples.slice(0, 1));
 }

@@ -2,7 +2,6 @@
 import {
   argumentUsage,
   type Command,
-  type Example,
   type Field,
   flagUsage,
   isGroup,
@@ -12,6 +11,7 @@ import {
   wordsOf,
 } from "../command.ts";
 import { globalsBeside, VERSION } from "../globals.ts";
+import type { ShownExample } from "./explained.ts";
 
 /** What is described: the nodes from the root down, and the command of the last one when it is a leaf that is there. */
 interface Subject {
@@ -22,7 +22,10 @@ interface Subject {
 export type Detail = "short" | "long";
 
 /** `bpfman attach <PROGRAM_ID> tcx [OPTIONS] --direction <DIRECTION> --iface <IFACE> --priority <PRIORITY>` */
-export function usageOf({ nodes, command }: Subject): string {
+export const usageOf = (subject: Subject): string => usageWords(subject).join(" ");
+
+/** Each with its value. */
+function usageWords({ nodes, command }: Subject): string[] {
   const last = nodes.at(-1);
   const words = nodes.flatMap((node) => {
     const args = isGroup(node) && node !== last ? (node.args ?? []) : [];
@@ -34,54 +37,111 @@ export function usageOf({ nodes, command }: Subject): string {
   }
   words.push(...(command?.flags.filter((flag) => flag.required) ?? []).map(flagUsage));
   words.push(...(command?.args ?? []).map(argumentUsage));
-  return words.join(" ");
+  return words;
 }
 
-/** The short help, or the long one with examples. */
-export async function helpOf(subject: Subject, detail: Detail): Promise<string> {
+/** Columns where there is no terminal, and the most and least that lines are broken for. */
+const COLUMNS = { usual: 80, most: 100, least: 50 } as const;
+
+/** The short help, or the long one with examples, for a terminal of so many columns; null for no terminal. */
+export async function helpOf(subject: Subject, detail: Detail, terminal: number | null): Promise<string> {
   const last = subject.nodes.at(-1);
+  const columns = Math.max(COLUMNS.least, Math.min(terminal ?? COLUMNS.usual, COLUMNS.most));
   if (detail === "short" || last === undefined)
-    return renderHelp(subject, { detail: "short", about: [], examples: [] });
+    return renderHelp(subject, { detail: "short", columns, about: [], examples: [] });
   const { ABOUT, examplesOf } = await import("./explained.ts");
   const examples = await examplesOf(last, subject.command);
-  return renderHelp(subject, { detail, about: subject.nodes.length === 1 ? ABOUT : [], examples });
+  return renderHelp(subject, { detail, columns, about: subject.nodes.length === 1 ? ABOUT : [], examples });
 }
 
 interface Told {
   readonly detail: Detail;
+  readonly columns: number;
   /** Behind the summary. */
   readonly about: readonly string[];
-  readonly examples: readonly Example[];
+  readonly examples: readonly ShownExample[];
 }
 
-function renderHelp(subject: Subject, { detail, about, examples }: Told): string {
+/** Words in lines of at most `columns`, each line but the first behind `indent`. A word that is longer stays whole. */
+function broken(words: readonly string[], columns: number, indent = ""): string[] {
+  const lines: string[] = [];
+  for (const word of words) {
+    const last = lines.at(-1);
+    if (last === undefined) lines.push(word);
+    else if (last.length + 1 + word.length > columns) lines.push(indent + word);
+    else lines[lines.length - 1] = `${last} ${word}`;
+  }
+  return lines;
+}
+
+/** Lines of a text that begin something of their own; all others go on with what the line before them says. */
+const BEGINS = /^(Format|Example|\[|\* |For the )/;
+
+/** A text whose lines are broken anew, so that they fit. */
+function filled(doc: readonly string[], columns: number): string[] {
+  const blocks: string[] = [];
+  for (const line of doc) {
+    const last = blocks.at(-1);
+    if (line === "" || last === undefined || last === "" || BEGINS.test(line)) blocks.push(line);
+    else blocks[blocks.length - 1] = `${last} ${line.trim()}`;
+  }
+  return blocks.flatMap((block) => {
+    if (block === "") return [""];
+    const item = /^(\* |\[)/.exec(block)?.[0].length ?? 0;
+    return broken(block.split(" "), columns, " ".repeat(item));
+  });
+}
+
+/** A command line that can be pasted: it goes on behind each backslash. */
+function brokenCommand(line: string, columns: number): string[] {
+  const words = line.match(/(?:"[^"]*"|'[^']*'|\S)+/g) ?? [];
+  // An option stays with its value.
+  const parts: string[] = [];
+  for (const word of words) {
+    const last = parts.at(-1);
+    if (last !== undefined && /^-[^ ]*$/.test(last) && !word.startsWith("-"))
+      parts[parts.length - 1] = `${last} ${word}`;
+    else parts.push(word);
+  }
+  return broken(parts, columns - 2, "  ").map((part, at, all) => (at < all.length - 1 ? `${part} \\` : part));
+}
+
+function renderHelp(subject: Subject, { detail, columns, about, examples }: Told): string {
   const { nodes, command } = subject;
   const last = nodes.at(-1);
   const summary = last?.summary ?? "";
+  const described = (detail === "long" ? command?.description : undefined) ?? [summary];
   const sections = [
-    (detail === "long" ? command?.description?.join("\n") : undefined) ?? summary,
-    ...(about.length === 0 ? [] : [about.join("\n")]),
-    `Usage: ${usageOf(subject)}`,
+    filled(described, columns).join("\n"),
+    ...(about.length === 0 ? [] : [filled(about, columns).join("\n")]),
+    broken(["Usage:", ...usageWords(subject)], columns, " ".repeat("Usage: ".length)).join("\n"),
   ];
+  const layout = { detail, columns };
 
   const args = wordsOf(nodes, command);
-  if (args.length > 0) sections.push(section("Arguments", args.map(argumentEntry), detail));
+  if (args.length > 0) sections.push(section("Arguments", args.map(argumentEntry), layout));
 
   if (last !== undefined && isGroup(last)) {
     const entries = shownBelow(last).map((child) => ({ left: child.name, doc: [child.summary], notes: [] }));
     // Summaries are one line: the same table in both.
-    sections.push(section("Commands", entries, "short"));
+    sections.push(section("Commands", entries, { detail: "short", columns }));
     if (last.otherwise !== undefined) sections.push(`Without a command: ${last.otherwise.child}`);
   }
 
   const own = command?.flags ?? [];
-  if (own.length > 0) sections.push(section("Options", own.map(flagEntry), detail));
+  if (own.length > 0) sections.push(section("Options", own.map(flagEntry), layout));
   const globals = [...globalsBeside(own), ...(nodes.length === 1 ? [VERSION] : [])];
   // In full at the root only: below it they would bury the command's own.
-  sections.push(section("Global options", globals.map(flagEntry), nodes.length === 1 ? detail : "short"));
+  const brief = nodes.length === 1 ? detail : "short";
+  sections.push(section("Global options", globals.map(flagEntry), { detail: brief, columns }));
 
   if (examples.length > 0) {
-    sections.push(`Examples:\n${examples.map(({ does, line }) => `  ${does}:\n    ${line}`).join("\n\n")}`);
+    const shown = examples.map(({ does, lines }) => {
+      const what = broken(`${does}:`.split(" "), columns - 2).map((line) => `  ${line}`);
+      const how = lines.flatMap((line) => brokenCommand(line, columns - 4)).map((line) => `    ${line}`);
+      return [...what, ...how].join("\n");
+    });
+    sections.push(`Examples:\n${shown.join("\n\n")}`);
   }
   if (detail === "short") sections.push(`More: ${pathOf(nodes)} --help`);
   return `${sections.join("\n\n")}\n`;
@@ -109,37 +169,43 @@ function flagEntry(flag: Field): Entry {
   };
 }
 
-const COLUMNS_MAX = 78;
-
 /** More words than these say nothing in a help text. */
 const CHOICES_SAID_MAX = 20;
 
-/** The words that an option takes, in lines, unless its text says them or there are too many. */
+/** The words that an option takes, unless its text says them or there are too many. */
 export function unsaidChoices({ choices = [], doc }: Field): string[] {
   const text = doc.join(" ");
   const said = new Set(text.split(/[^A-Za-z0-9_-]+/));
   if (choices.length > CHOICES_SAID_MAX || text.includes("[possible values")) return [];
   if (choices.every((word) => said.has(word))) return [];
-  const lines: string[] = [];
-  for (const word of `[possible values: ${choices.join(", ")}]`.split(" ")) {
-    const last = lines.at(-1);
-    if (last === undefined || last.length + 1 + word.length > COLUMNS_MAX) lines.push(word);
-    else lines[lines.length - 1] = `${last} ${word}`;
-  }
-  return lines;
+  return [`[possible values: ${choices.join(", ")}]`];
 }
 
-/** Short: one line for an entry. Long: the whole text below it. */
-function section(title: string, entries: readonly Entry[], detail: Detail): string {
+interface Layout {
+  readonly detail: Detail;
+  readonly columns: number;
+}
+
+/** An entry's name takes at most this part of a line, if its text is to stand beside it. */
+const BESIDE_MAX = 0.5;
+
+/** Short: the first sentence beside each entry's name. Long: the whole text below it. */
+function section(title: string, entries: readonly Entry[], { detail, columns }: Layout): string {
   if (detail === "short") {
-    const width = Math.max(...entries.map((entry) => entry.left.length));
-    const lines = entries.map((entry) => `  ${entry.left.padEnd(width)}  ${firstSentence(entry.doc)}`);
+    const most = Math.floor(columns * BESIDE_MAX);
+    const width = Math.max(...entries.map(({ left }) => (left.length > most ? 0 : left.length)));
+    const indent = " ".repeat(width + 4);
+    const lines = entries.flatMap(({ left, doc }) => {
+      const text = broken(firstSentence(doc).split(" "), columns - indent.length).map((line) => indent + line);
+      if (left.length > width) return [`  ${left}`, ...text];
+      return [`  ${left.padEnd(width)}  ${text[0]?.slice(indent.length) ?? ""}`.trimEnd(), ...text.slice(1)];
+    });
     return `${title}:\n${lines.join("\n")}`;
   }
-  const blocks = entries.map((entry) => {
-    const notes = entry.notes.length === 0 ? [] : ["", ...entry.notes];
-    const body = [...entry.doc, ...notes].map((line) => (line === "" ? "" : `          ${line}`));
-    return `  ${entry.left}\n${body.join("\n")}`;
+  const indent = " ".repeat(10);
+  const blocks = entries.map(({ left, doc, notes }) => {
+    const body = filled([...doc, ...(notes.length === 0 ? [] : ["", ...notes])], columns - indent.length);
+    return [`  ${left}`, ...body.map((line) => (line === "" ? "" : indent + line))].join("\n");
   });
   return `${title}:\n${blocks.join("\n\n")}`;
 }

@@ -5,7 +5,7 @@ import type {
   ImageVerifyAnswer,
   SignatureAnswer,
 } from "../../domain/image-answer.ts";
-import { type Field, renderFacts } from "./table.ts";
+import { type Field, renderFacts, type Look } from "./table.ts";
 
 type Facts = readonly (readonly [label: string, value: Field | readonly Field[]])[];
 type Labels = Pick<ImageContentAnswer, "programs" | "maps">;
@@ -21,7 +21,7 @@ const labelFacts = ({ programs, maps }: Labels): Facts => [
   ["Maps:", named(maps)],
 ];
 
-export function renderPulled(answer: ImagePullAnswer, styled: boolean): string {
+export function renderPulled(answer: ImagePullAnswer, look: Look): string {
   const { reference, digest, media_type } = answer;
   const facts: Facts = [
     ["Image URL:", reference],
@@ -29,22 +29,22 @@ export function renderPulled(answer: ImagePullAnswer, styled: boolean): string {
     ["Media Type:", media_type],
     ...labelFacts(answer),
   ];
-  return renderFacts("Bytecode Image", facts, styled);
+  return renderFacts("Bytecode Image", facts, look);
 }
 
 /** An index is followed by a table for each platform. */
-export function renderInspected(answer: ImageInspectAnswer, styled: boolean): string {
+export function renderInspected(answer: ImageInspectAnswer, look: Look): string {
   const { reference, digest, media_type } = answer;
   const facts: Facts = [
     ["Image URL:", reference],
     ["Digest:", digest],
     ["Media Type:", media_type],
   ];
-  if ("layers" in answer) return renderFacts("Bytecode Image", [...facts, ...contentFacts(answer)], styled);
+  if ("layers" in answer) return renderFacts("Bytecode Image", [...facts, ...contentFacts(answer)], look);
   const head = renderFacts(
     "Image Index",
     [...facts, ["Platforms:", answer.manifests.map(({ platform }) => platform)]],
-    styled,
+    look,
   );
   const tables = answer.manifests.map((entry) => {
     const { digest: own, media_type: type, platform } = entry;
@@ -53,7 +53,7 @@ export function renderInspected(answer: ImageInspectAnswer, styled: boolean): st
       ["Digest:", own],
       ["Media Type:", type],
     ];
-    return renderFacts("Bytecode Image", [...about, ...contentFacts(entry)], styled);
+    return renderFacts("Bytecode Image", [...about, ...contentFacts(entry)], look);
   });
   return [head, ...tables].join("\n");
 }
@@ -64,7 +64,7 @@ const contentFacts = (content: ImageContentAnswer): Facts => [
 ];
 
 /** What was verified, then a table for each signature. */
-export function renderVerified(answer: ImageVerifyAnswer, styled: boolean): string {
+export function renderVerified(answer: ImageVerifyAnswer, look: Look): string {
   const { reference, digest, signed, trust_root, signatures } = answer;
   const head = renderFacts(
     "Verified Image",
@@ -74,12 +74,12 @@ export function renderVerified(answer: ImageVerifyAnswer, styled: boolean): stri
       ["Signed:", signed],
       ["Trusted Root:", trust_root],
     ],
-    styled,
+    look,
   );
-  return [head, ...signatures.map((signature) => renderSignature(signature, styled))].join("\n");
+  return [head, ...signatures.map((signature) => renderSignature(signature, look))].join("\n");
 }
 
-function renderSignature(signature: SignatureAnswer, styled: boolean): string {
+function renderSignature(signature: SignatureAnswer, look: Look): string {
   const { verdict, reason, identity, issuer, key, signed_at, layout, manifest } = signature;
   const signer: Facts =
     key === null
@@ -98,5 +98,5 @@ function renderSignature(signature: SignatureAnswer, styled: boolean): string {
     ["Signed At:", signed_at],
     ["Stored As:", `${layout} ${manifest}`],
   ];
-  return renderFacts("Signature", facts, styled);
+  return renderFacts("Signature", facts, look);
 }

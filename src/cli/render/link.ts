@@ -2,11 +2,11 @@ import type { LinkAnswer, LinkRecordAnswer } from "../../domain/answer.ts";
 import { ACTIONS, actionName } from "../../domain/actions.ts";
 import type { ChainedKind } from "../../domain/kinds.ts";
 import { metadataLines } from "./metadata.ts";
-import { type Field, renderFacts } from "./table.ts";
+import { type Field, renderFacts, type Look } from "./table.ts";
 
 type Fact = readonly [label: string, value: Field];
 
-export function renderLink({ record, status }: LinkAnswer, styled: boolean): string {
+export function renderLink({ record, status }: LinkAnswer, look: Look): string {
   return renderFacts(
     "Bpfman State",
     [
@@ -17,7 +17,7 @@ export function renderLink({ record, status }: LinkAnswer, styled: boolean): str
       ...detailFacts(record),
       ["Metadata:", metadataLines(record.metadata)],
     ],
-    styled,
+    look,
   );
 }
 

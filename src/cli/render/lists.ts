@@ -2,14 +2,14 @@ import type { LinkListAnswer, ProgramAnswer, ProgramListAnswer, ProgramListEntry
 import { programTypeTextOfJson } from "../../domain/kernel-words.ts";
 import { applicationOf } from "../../domain/program.ts";
 import { attachmentOf } from "./attachment.ts";
-import { renderTable } from "./table.ts";
+import { renderTable, type Look } from "./table.ts";
 
 /** Link ids that fit in a cell; more are cut off, as their number stands before them. */
 const LINKS_SHOWN_MAX = 3;
 
 type ProgramRow = Pick<ProgramListEntry, "program_id" | "managed" | "application" | "type" | "function_name" | "links">;
 
-export function renderProgramList({ programs }: { readonly programs: readonly ProgramRow[] }, styled: boolean): string {
+export function renderProgramList({ programs }: { readonly programs: readonly ProgramRow[] }, look: Look): string {
   const rows = programs.map((program) => [
     String(program.program_id),
     program.application ?? "",
@@ -17,7 +17,7 @@ export function renderProgramList({ programs }: { readonly programs: readonly Pr
     program.function_name || "None",
     program.managed ? linksCell(program.links) : "(not managed)",
   ]);
-  return renderTable({ heading: ["Program ID", "Application", "Type", "Function Name", "Links"], rows }, styled);
+  return renderTable({ heading: ["Program ID", "Application", "Type", "Function Name", "Links"], rows }, look);
 }
 
 /** `(4) 1, 2, 3, ...`, or nothing. */
@@ -39,7 +39,7 @@ export function entryOf({ record, status }: ProgramAnswer): ProgramRow {
   };
 }
 
-export function renderLinkList({ links }: LinkListAnswer, styled: boolean): string {
+export function renderLinkList({ links }: LinkListAnswer, look: Look): string {
   const rows = links.map((link) => [
     String(link.program_id),
     String(link.id),
@@ -49,5 +49,5 @@ export function renderLinkList({ links }: LinkListAnswer, styled: boolean): stri
     attachmentOf(link),
   ]);
   const heading = ["Program ID", "Link ID", "Application", "Type", "Function Name", "Attachment"];
-  return renderTable({ heading, rows }, styled);
+  return renderTable({ heading, rows }, look);
 }

@@ -2,7 +2,6 @@
 import {
   argumentUsage,
   type Command,
-  type Example,
   type Field,
   isGroup,
   isNoun,
@@ -12,7 +11,7 @@ import {
   wordsOf,
 } from "../command.ts";
 import { globalsBeside, VERSION } from "../globals.ts";
-import { ABOUT } from "./explained.ts";
+import { ABOUT, type ShownExample } from "./explained.ts";
 import { unsaidChoices } from "./help.ts";
 
 /** Input lines longer than this are bad style. */
@@ -22,7 +21,7 @@ const COLUMNS_MAX = 78;
 interface Page {
   readonly nodes: readonly Node[];
   readonly command: Command | null;
-  readonly examples: readonly Example[];
+  readonly examples: readonly ShownExample[];
 }
 
 /** `bpfman-link-attach-xdp`: also the file's name, with `.1` behind it. */
@@ -95,7 +94,7 @@ function flagItem(flag: Field): string[] {
   const value = flag.takes === "nothing" ? "" : ` ${italic(metavarOf(flag))}${flag.takes === "list" ? "..." : ""}`;
   const names = [...(flag.short === undefined ? [] : [`-${flag.short}`]), `--${flag.long}`].map(bold).join(", ");
   const notes = [
-    ...(unsaidChoices(flag).length === 0 ? [] : [unsaidChoices(flag).join(" ")]),
+    ...unsaidChoices(flag),
     ...(flag.default === undefined ? [] : [`Default: ${flag.default}.`]),
     ...(flag.env === undefined ? [] : [`Environment: ${flag.env}.`]),
   ];
@@ -107,13 +106,13 @@ function flagItem(flag: Field): string[] {
   ];
 }
 
-const exampleItem = ({ does, line }: Example): string[] => [
+const exampleItem = ({ does, lines }: ShownExample): string[] => [
   ".PP",
   ...filled(literal(`${does}:`)),
   ".RS 4",
   ".nf",
   // One line of output, whose input goes on behind each backslash.
-  filled(bold(line)).join(" \\\n"),
+  ...lines.map((line) => filled(bold(line)).join(" \\\n")),
   ".fi",
   ".RE",
 ];

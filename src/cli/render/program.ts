@@ -3,22 +3,22 @@ import { kernelWordOf, programTypeTextOfJson } from "../../domain/kernel-words.t
 import { attachmentOf } from "./attachment.ts";
 import { entryOf, renderProgramList } from "./lists.ts";
 import { metadataLines } from "./metadata.ts";
-import { renderFacts } from "./table.ts";
+import { renderFacts, type Look } from "./table.ts";
 
 /** One program in full, several as a list. */
-export function renderLoad(answer: LoadAnswer, styled: boolean): string {
+export function renderLoad(answer: LoadAnswer, look: Look): string {
   const [first, ...others] = answer.programs;
-  if (first !== undefined && others.length === 0) return renderProgram(first, styled);
-  return renderProgramList({ programs: answer.programs.map(entryOf) }, styled);
+  if (first !== undefined && others.length === 0) return renderProgram(first, look);
+  return renderProgramList({ programs: answer.programs.map(entryOf) }, look);
 }
 
 /** What bpfman knows and what the kernel says; only the latter for a program that bpfman did not load. */
-export function renderProgram(program: ProgramAnswer, styled: boolean): string {
-  const kernel = renderKernelState(program, styled);
-  return program.record === null ? kernel : `${renderState(program, program.record, styled)}\n${kernel}`;
+export function renderProgram(program: ProgramAnswer, look: Look): string {
+  const kernel = renderKernelState(program, look);
+  return program.record === null ? kernel : `${renderState(program, program.record, look)}\n${kernel}`;
 }
 
-function renderState({ status }: ProgramAnswer, record: ProgramRecordAnswer, styled: boolean): string {
+function renderState({ status }: ProgramAnswer, record: ProgramRecordAnswer, look: Look): string {
   const { load, handles, meta } = record;
   const source =
     load.image_source === null
@@ -43,11 +43,11 @@ function renderState({ status }: ProgramAnswer, record: ProgramRecordAnswer, sty
       ["Maps Used By:", status.map_used_by],
       ["Links:", status.links.map((link) => `${link.record.id} (${attachmentOf(link.record)})`)],
     ],
-    styled,
+    look,
   );
 }
 
-function renderKernelState({ record, status: { kernel, stats } }: ProgramAnswer, styled: boolean): string {
+function renderKernelState({ record, status: { kernel, stats } }: ProgramAnswer, look: Look): string {
   return renderFacts(
     "Kernel State",
     [
@@ -70,7 +70,7 @@ function renderKernelState({ record, status: { kernel, stats } }: ProgramAnswer,
       ["Run Time (ns):", stats?.runtime ?? null],
       ["Recursion Misses:", stats?.recursion_misses ?? null],
     ],
-    styled,
+    look,
   );
 }
 

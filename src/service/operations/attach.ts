@@ -71,13 +71,14 @@ function attachToHook(host: Host, program: ProgramRecord, spec: AttachSpec): Att
 /** The kernel says that a program is on a hook already, but not by which link. Where a row of ours says so, the error does. */
 function namingLink(host: Host, refusal: BpfmanError, program: ProgramRecord, spec: AttachSpec): BpfmanError {
   if ("link_id" in refusal.details) return refusal;
+  const { isDeepStrictEqual } = require("node:util") as typeof import("node:util");
   const twin = host.store
     .links()
     .find(
       ({ programId, kernelLinkId, details }) =>
         programId === program.id &&
         kernelLinkId !== null &&
-        Bun.deepEquals(details, spec.details) &&
+        isDeepStrictEqual(details, spec.details) &&
         host.kernel.link(kernelLinkId) !== null,
     );
   if (twin === undefined) return refusal;

@@ -72,15 +72,17 @@ test("an empty list is nothing as text, and an empty list as JSON", async () => 
   expect(JSON.parse((await cli("dispatcher list -o json", { answer })).out)).toEqual({ dispatchers: [] });
 });
 
+const PLAIN = { styled: false, columns: null };
+
 test("text", () => {
-  expect(renderDispatcherList({ dispatchers: [detail] }, false)).toBe(
+  expect(renderDispatcherList({ dispatchers: [detail] }, PLAIN)).toBe(
     [
       " Type  Namespace   Ifindex  Interface  Revision  Program ID  Members ",
       " xdp   4026531840  2        eth0       3         7           1 ",
       "",
     ].join("\n"),
   );
-  const text = renderDispatcher(detail, false);
+  const text = renderDispatcher(detail, PLAIN);
   expect(text).toContain(" Kernel Link ID:     9 \n XDP Mode:           drv \n");
   expect(text).toEndWith(
     [
@@ -91,5 +93,5 @@ test("text", () => {
   );
   const { kernel_link_id: _link, mode: _mode, ...runtime } = detail.runtime;
   const tc = { ...detail, runtime: { ...runtime, filter_priority: 50, filter_handle: 1 } };
-  expect(renderDispatcher(tc, false)).toContain(" Filter Priority:    50 \n Filter Handle:      1 \n");
+  expect(renderDispatcher(tc, PLAIN)).toContain(" Filter Priority:    50 \n Filter Handle:      1 \n");
 });

@@ -19,6 +19,13 @@ async function settingsOf(line: string, env: CliWorld["env"] = {}): Promise<Sett
   return run.connected[0];
 }
 
+test("--version is one line, for people and for scripts", async () => {
+  const line = `bpfman ${versionAnswer.version} (${versionAnswer.commit})\n`;
+  expect(await cli("--version", { answer: () => versionAnswer })).toMatchObject({ code: 0, out: line });
+  expect((await cli("-V", { answer: () => versionAnswer })).out).toBe(line);
+  expect((await cli("version", { answer: () => versionAnswer })).out).toStartWith(`${line}bun `);
+});
+
 test("defaults", async () => {
   expect(await settingsOf("version")).toEqual(DEFAULTS);
 });

@@ -79,6 +79,43 @@ describe("as a file", () => {
   });
 });
 
+describe("a table that is wider than the terminal", () => {
+  const wide = {
+    programs: [
+      { ...entry, application: "an_application_with_a_long_name", function_name: "f".repeat(100) },
+      { ...entry, function_name: "日本語".repeat(20), links: [1, 2, 3, 4] },
+    ],
+  };
+  const on = async (columns: number, terminal = true): Promise<string> =>
+    (await cli("list programs", { terminal, columns, env: { NO_COLOR: "1" }, answer: () => wide })).out;
+  const widest = (text: string): number =>
+    Math.max(...text.split("\n").map((line) => Bun.stringWidth(line.replace(/ $/, ""))));
+
+  test("has its widest column shortened", async () => {
+    const text = await on(120);
+    expect(widest(text)).toBe(120);
+    expect(text).toMatch(/ 6321 +an_application_with_a_long_name +tcx +f+… +\(1\) 3 \n/);
+    expect(text).toMatch(/ 6321 +demo +tcx +(日本語)+日?本?… +\(4\) 1, 2, 3, \.\.\. \n/);
+    expect(await on(300)).not.toContain("…");
+  });
+  test("has others shortened as well when that is not enough, but no heading", async () => {
+    for (const columns of [80, 73, 72, 71, 70]) {
+      expect(await on(columns)).toMatch(/ an_app\S*… +tcx +f+… /);
+      expect(widest(await on(columns))).toBe(columns);
+    }
+    expect(await on(20)).toMatch(/^ Program ID +Application +Type +Function Name +Links/);
+  });
+  test("is whole in a pipe", async () => {
+    expect(await on(80, false)).toContain("f".repeat(100));
+    expect(await on(80, false)).not.toContain("…");
+  });
+  test("of labelled facts is whole", async () => {
+    const path = `/${"long/".repeat(30)}x.o`;
+    const answer = () => loaded({ source_path: path });
+    expect((await cli("get program 6321", { terminal: true, columns: 80, answer })).out).toContain(path);
+  });
+});
+
 test("load shows one program in full, several as a list", async () => {
   expect(await shown(LOAD, { programs: [programAnswer] })).toBe(await shown("get program 6321", programAnswer));
   expect(await shown(LOAD, { programs: [programAnswer, loaded({ program_name: "other" })] })).toBe(

@@ -16,6 +16,8 @@ const LOAD = "load file --programs xdp:a -p x.o";
 const XDP_WORDS = "aborted, drop, pass, tx, redirect, dispatcher_return";
 const TYPES = "xdp, tc, tcx, tracepoint, kprobe, kretprobe, uprobe, uretprobe, fentry, fexit, lsm";
 
+const TWO_DASHES = (option: string): string => `an option's long name has two dashes: "${option}"`;
+
 describe("wrong lines", () => {
   const cases: [line: string, message: string, hint: string | null][] = [
     // Commands and options
@@ -36,6 +38,14 @@ describe("wrong lines", () => {
     // Words
     ["list programs now", 'unexpected argument "now"', null],
     ["get program 1 2", 'unexpected argument "2"', null],
+    ["load file x.o", 'unexpected argument "x.o"', "is it meant as an option? --path x.o"],
+    ["load file xdp:a", 'unexpected argument "xdp:a"', "is it meant as an option? --programs xdp:a"],
+    ["load file xdp:a -p x.o", 'unexpected argument "xdp:a"', "is it meant as an option? --programs xdp:a"],
+    ["load file -path x.o", 'unexpected argument "x.o"', TWO_DASHES("--path")],
+    ["load file -path=x.o", '"bpfman load file" needs --programs <PROGRAMS>...', TWO_DASHES("--path")],
+    ["load file -programs xdp:a", 'unexpected argument "xdp:a"', TWO_DASHES("--programs")],
+    ["attach 5 xdp -iface lo -priority 5", 'unexpected argument "lo"', TWO_DASHES("--iface")],
+    ["list programs -output json", 'unexpected argument "json"', TWO_DASHES("--output")],
     ["load file x.o --programs xdp:a", 'unexpected argument "x.o"', "is it meant as an option? --path x.o"],
     [
       "load file --programs=xdp:a kprobe:b -p x.o",

@@ -23,7 +23,9 @@ test("no section belongs to two kinds, or to a kind and to those that bpfman doe
 
 describe.each(PROGRAM_TYPES.map((kind) => [kind, factsOf(kind)] as const))("%s", (kind, facts) => {
   test("is called something that stands in a sentence", () => {
-    expect(facts.display).toMatch(/^an? [A-Za-z_ ]+$/);
+    // As it is said aloud: an X-D-P, an f-entry, a U-probe.
+    const [, article, name = ""] = /^(an?) ([A-Za-z_ ]+)$/.exec(facts.display) ?? [];
+    expect([name, article]).toEqual([name, /^(XDP|LSM|f[a-z]|[aeio])/.test(name) ? "an" : "a"]);
   });
 
   test("has sections, and a family that is there and is one program to the kernel", () => {

@@ -44,7 +44,7 @@ test.each([
     kind: "directory",
     stats: statsOf("directory", 0, 0o1777),
     problem: "other users can write to it (mode 1777)",
-    remedy: 'chmod go-w "/a b"',
+    remedy: "make a directory in it",
   },
   {
     kind: "directory",

@@ -114,6 +114,8 @@ describe("definitions of maps, as clang writes them", () => {
       "struct { __uint(type, 1); __type(value, long[0x40000000]); } m",
       'its map "m" has a value whose type has no size',
     ],
+    // As libbpf makes them of section .struct_ops only: it died of this one.
+    ["struct { __uint(type, 26); } m", 'its map "m" is of type STRUCT_OPS, which cannot be defined in section ".maps"'],
     ["struct { __uint(type, 12); int *values[2]; } m", 'its map "m" has values that are neither maps nor programs'],
     [
       "struct { __uint(type, 12); __array(values, struct { __uint(type, 12); __array(values, struct { __uint(type, 1); }); }); } m",

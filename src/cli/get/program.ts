@@ -1,6 +1,5 @@
 import { asking, defineCommand, vary } from "../command.ts";
-import { LINK_ID, PROGRAM_ID } from "../fields.ts";
-import { renderLink } from "../render/link.ts";
+import { PROGRAM_ID } from "../fields.ts";
 import { renderProgram } from "../render/program.ts";
 
 export const getProgram = defineCommand({
@@ -14,14 +13,4 @@ export const getProgram = defineCommand({
     examples: [{ does: "Everything that is known about a program, as JSON", line: "bpfman program get 63178 -o json" }],
   },
   prepare: (request) => asking("program/get", request, renderProgram),
-});
-
-export const getLink = defineCommand({
-  fields: { linkId: LINK_ID },
-  classic: { words: ["linkId"], examples: [{ does: "Where a link is attached", line: "bpfman get link 3" }] },
-  noun: {
-    words: ["linkId"],
-    examples: [{ does: "Where a link is attached, as JSON", line: "bpfman link get 3 -o json" }],
-  },
-  prepare: (request) => asking("link/get", request, renderLink),
 });
