@@ -1,10 +1,13 @@
 /** Where live values for a word of a command line come from. */
 export const LIVE_VALUES = [
+  "application",
+  "attach-kind",
   "dispatcher-ifindex",
   "dispatcher-nsid",
   "interface",
   "kernel-function",
   "link-id",
+  "metadata",
   "netns",
   "object-global",
   "object-program",
