@@ -171,6 +171,9 @@ export const isChainedKind = (kind: ProgramType): kind is ChainedKind => KINDS[k
 
 /** What is named on the command line after `attach ID`. */
 export type AttachKind = NonNullable<(typeof KINDS)[ProgramType]["attachKind"]>;
+export const ATTACH_KINDS = [
+  ...new Set(PROGRAM_TYPES.flatMap((kind): AttachKind | [] => KINDS[kind].attachKind ?? [])),
+];
 
 /** A kind's facts, for those that look at one fact of any kind. */
 export const factsOf = (kind: ProgramType): KindFacts => KINDS[kind];
