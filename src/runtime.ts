@@ -28,11 +28,6 @@ interface Folders {
   readonly cacheDir: string;
 }
 
-interface Place {
-  readonly folders: Folders;
-  readonly config: Config;
-}
-
 /**
  * A runtime folder of one's own brings its state and its cache along, unless they are placed too. The database keeps paths
  * of pins, which must mean the same from every current folder.
@@ -59,18 +54,12 @@ function once<T>(make: () => T): () => T {
   };
 }
 
-interface HostStore {
-  readonly openStore: () => StorePort;
-  /** It stays open when the operation is over. */
-  readonly keepsStore: boolean;
-}
-
 /**
  * Gives the adapters a place: each is fetched when an operation first looks at it. A listing never looks at the kernel, and
  * the completion of an interface's name never at the database, which needs root. `require` because a getter cannot wait
- * for an `import()`.
+ * for an `import()`. With `keepsStore` the store stays open when the operation is over.
  */
-function openHost({ folders, config }: Place, { openStore, keepsStore }: HostStore): Host {
+function openHost(folders: Folders, config: Config, openStore: () => StorePort, keepsStore: boolean): Host {
   const pinFolder = `${folders.runtimeDir === "/" ? "" : folders.runtimeDir}/fs`;
   let opened: StorePort | null = null;
   const store = once(() => {
@@ -218,7 +207,7 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
       requireLibc();
       const keepsStore = mode === "write" && kept === null;
       const opening = mode === "read" && kept !== null ? kept() : () => openStore(mode, owner);
-      return openHost({ folders, config }, { openStore: keepsStore ? written : opening, keepsStore });
+      return openHost(folders, config, keepsStore ? written : opening, keepsStore);
     },
     openProcesses: async () => (await import("./files/open-processes.ts")).openProcesses(),
     watchStore: async (changed) => (await import("./store/watch.ts")).watchDatabase(store(), changed),

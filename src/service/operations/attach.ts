@@ -63,7 +63,7 @@ function attachToHook(host: Host, program: ProgramRecord, spec: AttachSpec): Att
       return host.kernel.attach(programPin(program.pinPath, program.id), spec.kernelAttach());
     } catch (cause) {
       if (!(cause instanceof BpfmanError)) throw cause;
-      if (cause.code === "ALREADY_ATTACHED") throw namingLink(host, cause, { program, spec });
+      if (cause.code === "ALREADY_ATTACHED") throw namingLink(host, cause, program, spec);
       if (cause.code !== "HOOK_CHANGED" || attempt === TCX_ATTEMPTS_MAX) throw cause;
     }
   }
@@ -75,11 +75,7 @@ const isSame = (a: LinkDetails, b: LinkDetails): boolean => {
 };
 
 /** The kernel says that a program is on a hook already, but not by which link. Where a row of ours says so, the error does. */
-function namingLink(
-  host: Host,
-  refusal: BpfmanError,
-  { program, spec }: Pick<Resolved, "program" | "spec">,
-): BpfmanError {
+function namingLink(host: Host, refusal: BpfmanError, program: ProgramRecord, spec: AttachSpec): BpfmanError {
   if ("link_id" in refusal.details) return refusal;
   const twin = host.store
     .links()
@@ -103,38 +99,33 @@ async function attach(host: Host, request: AttachRequest, context: Context): Pro
   const program = requireProgram(host, request.programId);
   const target = request.attach;
   requireKind(program, target);
+  const metadata = { ...inherited(program), ...request.metadata };
   if (isChainTarget(target)) {
-    const metadata = { ...inherited(program), ...request.metadata };
     const { attachToChain } = await import("../chain/attach-member.ts");
     return attachToChain(host, { program, target, metadata }, context);
   }
   const spec = await resolve(host, program, target);
   try {
-    return await attachSpec(host, { program, request, spec }, context);
+    return await attachByItself(host, program, spec, metadata, context);
   } finally {
     spec.close?.();
   }
 }
 
-interface Resolved {
-  readonly program: ProgramRecord;
-  readonly request: AttachRequest;
-  readonly spec: AttachSpec;
-}
-
-function attachSpec(host: Host, { program, request, spec }: Resolved, context: Context): Promise<LinkAnswer> {
+/** The pending row, the link, its pin, the row: each step is undone when a later one fails. */
+function attachByItself(
+  host: Host,
+  program: ProgramRecord,
+  spec: AttachSpec,
+  metadata: Metadata,
+  context: Context,
+): Promise<LinkAnswer> {
   return carryOut(context, async (steps) => {
     const pending = await steps.step(
       "write the pending row",
       () =>
-        host.store.insertLink(
-          {
-            programId: program.id,
-            details: spec.details,
-            metadata: { ...inherited(program), ...request.metadata },
-            createdAt: host.now(),
-          },
-          (id) => host.pins.paths.link(id),
+        host.store.insertLink({ programId: program.id, details: spec.details, metadata, createdAt: host.now() }, (id) =>
+          host.pins.paths.link(id),
         ),
       (row, clean) => {
         if (clean) host.store.deleteLink(row.id);
