@@ -4,14 +4,14 @@ import { linkInfo, mapInfo, programInfo } from "../../ffi/safe/object-info.ts";
 import { kernelLinkId, mapId, programId } from "../domain/ids.ts";
 import type { Pin } from "../domain/pin.ts";
 import { BpfmanError, type SysFailure } from "../errors/error.ts";
-import { anotherObject } from "../errors/another-object.ts";
+import { anotherObject, NOT_OURS_HINT } from "../errors/another-object.ts";
 import type { PinnedHandle, PinnedId } from "../platform/kernel.ts";
 import { attempt, type Meaning } from "./kernel-failure.ts";
 
 function explainPin(sys: SysFailure): Meaning | null {
   switch (sys.name) {
     case "EEXIST":
-      return { code: "STATE_CONFLICT", reason: "something is pinned there already" };
+      return { code: "STATE_CONFLICT", reason: "something is pinned there already", hint: NOT_OURS_HINT };
     case "EPERM":
       return {
         code: "BPFFS_UNAVAILABLE",
