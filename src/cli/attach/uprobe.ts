@@ -5,8 +5,16 @@ import { attaching, CONTAINER_PID, FN_NAME, METADATA, OFFSET } from "./fields.ts
 
 const TARGET_FUNCTION = ifGiven(FN_NAME, {
   completes: "target-function",
-  doc: ["Optional: Function to attach the uprobe to."],
-  noun: { doc: ["Optional: The function in the target. Without it the offset counts from the start of the file."] },
+  doc: [
+    "Optional: Function to attach the uprobe to.",
+    "C++ names are written without parameters: app::Server::handle.",
+  ],
+  noun: {
+    doc: [
+      "Optional: The function in the target. Without it the offset counts from the start of the file.",
+      "C++ names are written without parameters: app::Server::handle.",
+    ],
+  },
 });
 const TARGET_OFFSET = vary(OFFSET, {
   doc: [
