@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mangledPart, qualifiedName } from "../../../src/object/demangle.ts";
 import { findSymbols, symbolNames } from "../../../src/object/symbols.ts";
-import { randomFrom, SEED } from "../../fakes/damage.ts";
-import { fileSource } from "../../fakes/file-source.ts";
+import { randomFrom, SEED } from "../../objects/damage.ts";
+import { fileSource } from "../../objects/file-source.ts";
 
 const SOURCE = `
 namespace std { template <class T> struct pair2 { T a; }; void hook(int) { asm(""); } }

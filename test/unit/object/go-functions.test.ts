@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findSymbols, symbolNames } from "../../../src/object/symbols.ts";
 import { memorySource } from "../../../src/object/fields.ts";
-import { elfOf } from "../../fakes/elf.ts";
-import { fileSource } from "../../fakes/file-source.ts";
+import { elfOf } from "../../objects/elf.ts";
+import { fileSource } from "../../objects/file-source.ts";
 
 const SOURCE = `package main
 import "os"
