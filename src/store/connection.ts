@@ -178,14 +178,10 @@ function ownDirectory(path: string): fs.Stats | undefined {
   const target = fs.statSync(path);
   if (target !== undefined) return target;
   // Not an empty database: what it leads to may be on a disk that is not there yet.
-  throw new BpfmanError(
-    "DATABASE_UNUSABLE",
-    `use the state directory "${path}": it is a symbolic link that leads nowhere`,
-    {
-      details: { path },
-      hint: "make the directory to which it leads, or give another --state-dir",
-    },
-  );
+  throw new BpfmanError("DATABASE_UNUSABLE", `use the state directory "${path}": it is a dangling symbolic link`, {
+    details: { path },
+    hint: "make the directory it points to, or give another --state-dir",
+  });
 }
 
 /** Whether the path goes on behind a file: it is not merely missing, then, but can never be there. */
