@@ -23,7 +23,7 @@ function fieldOf(layout: StructLayout, name: string): Field {
 
 /** Writes an unsigned whole number, little-endian like the machines bpfman runs on. Throws RangeError when it does not fit. */
 function writeUnsigned(view: DataView, field: Field, value: number | bigint): void {
-  if (field.size !== 4 && field.size !== 8) throw new RangeError(`a field of ${field.size} bytes is no number`);
+  if (field.size !== 4 && field.size !== 8) throw new RangeError(`a field of ${field.size} bytes is not a number`);
   // Nearly all are small: no big integer is made for them.
   if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff) {
     view.setUint32(field.offset, value, true);

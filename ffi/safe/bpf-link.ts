@@ -78,7 +78,7 @@ export interface TcxPlace {
 
 /**
  * Attaches to the TCX hook of an interface of the current network namespace (Linux 6.6). Throws SysError: ESTALE when
- * the hook has another revision, ENOENT when the neighbour is gone, EEXIST when the program is on that hook already,
+ * the hook has another revision, ENOENT when the neighbour is gone, EEXIST when the program is already on that hook,
  * ERANGE when the hook is full, ENODEV without the interface, EINVAL from kernels that do not know TCX.
  */
 export function createTcxLink(program: number, place: TcxPlace): number {

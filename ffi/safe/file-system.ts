@@ -190,7 +190,7 @@ function statsOf(memory: Memory): Stats {
   };
 }
 
-/** Undefined when it is not there, or a part of the path is no folder. */
+/** Undefined when it is not there, or part of the path is not a directory. */
 function look(said: string, path: string, flags: number): Stats | undefined {
   const memory = allocate(STATX_BYTES);
   const into = addressOf(memory);

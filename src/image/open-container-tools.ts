@@ -116,7 +116,7 @@ function pushedDigest(file: string, read: (text: string) => unknown): string {
     });
   }
   if (typeof digest === "string" && /^sha256:[0-9a-f]{64}$/.test(digest)) return digest;
-  throw new BpfmanError("CONTAINER_BUILD_FAILED", `read which digest was pushed: "${digest}" is none`);
+  throw new BpfmanError("CONTAINER_BUILD_FAILED", `read which digest was pushed: "${digest}" is not one`);
 }
 
 /** Where PATH has it; folders that are not absolute would let the current one decide what root runs. */

@@ -1,6 +1,7 @@
 import { type AttachKind, isChainedKind, KINDS } from "../../domain/kinds.ts";
 import type { LinkAnswer } from "../../domain/answer.ts";
 import { TCX_ATTEMPTS_MAX } from "../../domain/limits.ts";
+import type { LinkDetails } from "../../domain/link.ts";
 import { linkPin, programPin } from "../../domain/pin.ts";
 import { APPLICATION_KEY, type Metadata, NOUN_APPLICATION_KEY, type ProgramRecord } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
@@ -68,17 +69,21 @@ function attachToHook(host: Host, program: ProgramRecord, spec: AttachSpec): Att
   }
 }
 
+const isSame = (a: LinkDetails, b: LinkDetails): boolean => {
+  const other = new Map<string, unknown>(Object.entries(b));
+  return Object.entries(a).every(([key, value]) => JSON.stringify(value) === JSON.stringify(other.get(key)));
+};
+
 /** The kernel says that a program is on a hook already, but not by which link. Where a row of ours says so, the error does. */
 function namingLink(host: Host, refusal: BpfmanError, program: ProgramRecord, spec: AttachSpec): BpfmanError {
   if ("link_id" in refusal.details) return refusal;
-  const { isDeepStrictEqual } = require("node:util") as typeof import("node:util");
   const twin = host.store
     .links()
     .find(
       ({ programId, kernelLinkId, details }) =>
         programId === program.id &&
         kernelLinkId !== null &&
-        isDeepStrictEqual(details, spec.details) &&
+        isSame(details, spec.details) &&
         host.kernel.link(kernelLinkId) !== null,
     );
   if (twin === undefined) return refusal;
