@@ -6,7 +6,7 @@ const LOCK_EX = 2;
 const LOCK_NB = 4;
 const LOCK_UN = 8;
 
-/** Takes the exclusive flock(2) of an open file. False when somebody else has it. Throws SysError. */
+/** Takes the exclusive flock(2) of an open file. Returns false if it is held elsewhere. Throws SysError. */
 export function tryLockExclusive(fd: number): boolean {
   for (;;) {
     if (libc().flock(fd, LOCK_EX | LOCK_NB) === 0) return true;
@@ -16,7 +16,7 @@ export function tryLockExclusive(fd: number): boolean {
   }
 }
 
-/** Gives the lock back. Closing the file does so too. Throws SysError. */
+/** Releases the lock. Closing the file does so too. Throws SysError. */
 export function unlock(fd: number): void {
   checked("flock", libc().flock(fd, LOCK_UN));
 }
