@@ -1,7 +1,7 @@
 import type { Pin } from "../domain/pin.ts";
 import { BpfmanError } from "./error.ts";
 
-/** The error for a path at which somebody has pinned another object than the one that bpfman pinned there. */
+/** Creates the error for a path where another object is pinned than the one bpfman pinned there. */
 export function anotherObject(pin: Pin, found: Pick<Pin, "kind" | "id">): BpfmanError {
   const { path, kind, id } = pin;
   return new BpfmanError(
