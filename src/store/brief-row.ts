@@ -3,7 +3,7 @@ import type { ProgramType } from "../domain/kinds.ts";
 import type { RowState } from "../domain/program.ts";
 import type { RowInBrief } from "../platform/store.ts";
 
-/** A row of the one query over all tables. */
+/** A row of the query across all tables. */
 export interface BriefRow {
   /** 1 programs, 2 links, 3 dispatchers. */
   readonly rank: number;
@@ -16,8 +16,8 @@ export interface BriefRow {
 }
 
 /**
- * The columns as they are: whoever acts on a row reads it whole, and checks it then. A row that cannot be understood is
- * thus in the way of those commands alone that are about it, or that show all rows.
+ * Returns the columns unchecked: code that acts on a row reads and validates it in full. A row that cannot be decoded
+ * therefore only affects commands that concern it or show all rows.
  */
 export function rowInBrief({ rank, id, state, owner, pin_path, map_pin_path, type }: BriefRow): RowInBrief {
   if (rank === 3) return { kind: "dispatcher", state, owner };

@@ -21,25 +21,28 @@ import { PROGRAM_COLUMNS, programColumns, programRecord, programSummary, ROW_STA
 export interface StoreOptions {
   /** The SQLite file. */
   readonly path: string;
-  /** `read` changes nothing, and reads a missing file as an empty database: open it for one operation, not for long. */
+  /**
+   * `read` changes nothing and reads a missing file as an empty database. Open it for one operation only, not for
+   * longer.
+   */
   readonly mode: "read" | "write";
-  /** This boot's id, /proc/sys/kernel/random/boot_id; only its rows are seen. */
+  /** ID of this boot, /proc/sys/kernel/random/boot_id. Only its rows are visible. */
   readonly bootId: string;
-  /** Where what the database knows of is pinned; tests may have none. */
+  /** Where the objects described by the database are pinned; tests may omit it. */
   readonly runtimeDir?: string;
-  /** Told to the user of a reader that goes on all the same. */
+  /** Receives warnings for the user of a reader that continues regardless. */
   readonly warn?: (message: string) => void;
   /** How long SQLite waits for another process, in milliseconds. */
   readonly busyTimeoutMs?: number;
-  /** Whether this boot has something that the database may know of; yes when absent. */
+  /** Whether this boot has state that the database may describe. Defaults to true. */
   readonly isLive?: () => boolean;
-  /** Whose session new rows belong to; null, which is usual, for those that stay. */
+  /** The owner of new rows, whose session they end with; null, the usual case, for rows that stay. */
   readonly owner?: ProcessIdentity | null;
 }
 
 /**
- * Opens the database of programs, links and operations; a writer takes a runtime directory that belongs to nobody. Throws
- * DATABASE_UNUSABLE, SCHEMA_TOO_NEW, LOCK_TIMEOUT, STATE_FOREIGN, and for writers STATE_LOST.
+ * Opens the database of programs, links and operations. A writer takes ownership of an unowned runtime directory.
+ * Throws DATABASE_UNUSABLE, SCHEMA_TOO_NEW, LOCK_TIMEOUT, STATE_FOREIGN, and for writers STATE_LOST.
  */
 export function openStore(options: StoreOptions): StorePort {
   const { path, mode, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;
@@ -72,13 +75,13 @@ function requireReadable(options: Omit<StoreOptions, "mode">, database: Database
 }
 
 /**
- * Opens it for reading more than once. `isCurrent` says whether the file's schema is still the one that was found; null
- * when what was opened is a copy, which never sees a change.
+ * Opens the database for repeated reads. `isCurrent` reports whether the file's schema is unchanged; it is null if a
+ * copy was opened, which never sees a change.
  */
 export function openReadable(options: Omit<StoreOptions, "mode" | "owner">): {
   readonly store: StorePort;
   readonly isCurrent: (() => boolean) | null;
-  /** What is asked at each use: whether the runtime directory is still this database's. Throws STATE_FOREIGN. */
+  /** Checks, at each use, that the runtime directory still belongs to this database. Throws STATE_FOREIGN. */
   check(): void;
 } {
   const { path, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;
@@ -125,7 +128,7 @@ const SELECT_BRIEF = `SELECT 1 AS rank, program_id AS id, state, owner, pin_path
 const INSERT_OPERATION = `INSERT INTO operations
   (boot_id, operation, started_at_ms, duration_ms, uid, parent_pid, result, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
 
-/** A path, or what begins with it and a slash, behind which comes the character 0. */
+/** Matches a path and everything below it: paths from `PATH/` up to `PATH0`, as 0 is the character after the slash. */
 const AT_OR_BELOW = "boot_id = ? AND (path = ? OR (path > ? AND path < ?))";
 const THIS_HOOK = "boot_id = ? AND type = ? AND nsid = ? AND ifindex = ?";
 const BEGIN_REVISION = `INSERT INTO dispatchers
@@ -140,7 +143,7 @@ const rowState = oneOf(ROW_STATES);
 
 function storeOn(database: Database, { path, bootId, mode, owner = null }: StoreOptions): StorePort {
   const closed = countConnection();
-  /** Rows of one table, decoded; a row that does not decode names itself. */
+  /** Returns the decoded rows of one table. Errors name the row that cannot be decoded. */
   const select = <T>(
     reading: Reading<T>,
     where: string,
@@ -154,7 +157,7 @@ function storeOn(database: Database, { path, bootId, mode, owner = null }: Store
   const records = <T>(reading: Reading<T>, where: string, ...bindings: SQLQueryBindings[]): T[] =>
     select(reading, where, bindings).map(({ record }) => record);
 
-  /** Changes the one row that `where` names; a row that is not there means that our picture of the state is wrong. */
+  /** Updates exactly one row. If it does not exist, the caller's view of the state is wrong. */
   const update = (reading: Reading<unknown>, rowId: number, set: Readonly<Record<string, SQLQueryBindings>>): void => {
     const columns = Object.keys(set).map((column) => `${column} = ?`);
     const sql = `UPDATE ${reading.table} SET ${columns.join(", ")} WHERE boot_id = ? AND ${reading.key} = ?`;
@@ -184,7 +187,8 @@ function storeOn(database: Database, { path, bootId, mode, owner = null }: Store
         throw new TypeError("a transaction cannot wait: it would commit at the first await");
       return result;
     });
-    // Readers get one snapshot, writers the write lock from the start: a read lock that has to grow could fail halfway.
+    // Readers get one snapshot. Writers take the write lock at the start, because upgrading a read lock can fail
+    // halfway.
     return named("run a transaction", path, () => (mode === "read" ? run.deferred() : run.immediate()));
   }
 
@@ -330,7 +334,7 @@ function storeOn(database: Database, { path, bootId, mode, owner = null }: Store
       const { operation, startedAt, durationMs, uid, parentPid, result, details } = entry;
       const values = [operation, startedAt.getTime(), durationMs, uid, parentPid, result, JSON.stringify(details)];
       named("append to the history", path, () => {
-        // The last commit of an operation waits until the disk has all of them.
+        // The last commit of an operation waits until all of its commits are on disk.
         database.run("PRAGMA synchronous = FULL");
         database.query(INSERT_OPERATION).run(bootId, ...values);
         database.run("PRAGMA synchronous = NORMAL");

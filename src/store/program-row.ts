@@ -10,7 +10,7 @@ import {
 import type { ProgramSummary } from "../platform/store.ts";
 import { bytes, type Fields, fields, id, json, listOf, mapOf, nullable, oneOf, shape, text, time } from "./decode.ts";
 
-/** Columns of table `programs` that hold the record, in the order of {@link programColumns}. */
+/** Columns of table `programs` that form the record, in the order of {@link programColumns}. */
 export const PROGRAM_COLUMNS = [
   "program_id",
   "name",
@@ -101,7 +101,7 @@ export function programRecord(row: Fields): ProgramRecord {
     section: text(row.section, "section"),
     bytecodePath: text(row.bytecode_path, "bytecode_path"),
     sourcePath: optionalText(row.source_path, "source_path"),
-    // Entries of the change log from before there was such a column lack it.
+    // Missing in change log entries written before this column existed.
     absoluteSourcePath: optionalText(row.absolute_source_path ?? row.source_path, "absolute_source_path"),
     image: image(row.image, "image"),
     license: text(row.license, "license"),
@@ -114,7 +114,7 @@ export function programRecord(row: Fields): ProgramRecord {
     maps: maps(row.maps, "maps"),
     metadata: metadata(row.metadata, "metadata"),
     createdAt: time(row.created_at_ms, "created_at_ms"),
-    // Nor do those entries have this.
+    // Missing in those entries as well.
     loadedAt: optionalTime(row.loaded_at_ms ?? null, "loaded_at_ms"),
   };
 }
