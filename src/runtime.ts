@@ -1,4 +1,4 @@
-/** The composition root: makes the adapters, each when it is first needed, and gives them to the service. */
+/** The composition root: creates the adapters on demand and passes them to the service. */
 import { existsSync, readTextSync } from "../ffi/safe/file-system.ts";
 import { libc } from "../ffi/safe/libc.ts";
 import { LibraryError } from "../ffi/safe/library.ts";
@@ -34,8 +34,8 @@ interface Place {
 }
 
 /**
- * A runtime folder of one's own brings its state and its cache along, unless they are placed too. The database keeps paths
- * of pins, which must mean the same from every current folder.
+ * A non-default runtime directory includes state and cache directories, unless they are set too. Paths are absolute,
+ * because the database stores pin paths, which must not depend on the current directory.
  */
 function foldersOf(settings: Settings): Folders {
   const { runtimeDir } = settings;
@@ -47,10 +47,10 @@ function foldersOf(settings: Settings): Folders {
   };
 }
 
-/** The same for as long as the machine runs: ids of the kernel mean something only within it. */
+/** Constant until the next reboot. Kernel IDs are only meaningful within one boot. */
 const bootId = (): string => readTextSync("/proc/sys/kernel/random/boot_id").trim();
 
-/** The value that `make` gives, made when it is first asked for. */
+/** Returns a function that calls `make` on first use and caches the value. */
 function once<T>(make: () => T): () => T {
   let made: { readonly value: T } | null = null;
   return () => {
@@ -61,14 +61,13 @@ function once<T>(make: () => T): () => T {
 
 interface HostStore {
   readonly openStore: () => StorePort;
-  /** It stays open when the operation is over. */
+  /** The store stays open after the operation. */
   readonly keepsStore: boolean;
 }
 
 /**
- * Gives the adapters a place: each is fetched when an operation first looks at it. A listing never looks at the kernel, and
- * the completion of an interface's name never at the database, which needs root. `require` because a getter cannot wait
- * for an `import()`.
+ * Loads each adapter when an operation first uses it. A listing never uses the kernel, and completing an interface name
+ * never uses the database, which needs root. Uses `require`, because a getter cannot await `import()`.
  */
 function openHost({ folders, config }: Place, { openStore, keepsStore }: HostStore): Host {
   const pinFolder = `${folders.runtimeDir === "/" ? "" : folders.runtimeDir}/fs`;
@@ -122,7 +121,7 @@ function openHost({ folders, config }: Place, { openStore, keepsStore }: HostSto
   };
 }
 
-/** Why no C library can be called here, by which bpfman talks to the kernel; null where it can. */
+/** Returns why libc, through which bpfman calls the kernel, cannot be called; null if it can. */
 function whyNoLibc(): BpfmanError | null {
   try {
     libc();
@@ -134,17 +133,20 @@ function whyNoLibc(): BpfmanError | null {
   }
 }
 
-/** Asked before adapters that call the C library are given away. Throws JIT_UNAVAILABLE. */
+/** Called before an adapter that needs libc is returned. Throws JIT_UNAVAILABLE. */
 function requireLibc(): void {
   const failure = whyNoLibc();
   if (failure !== null) throw failure;
 }
 
-/** Without the C library `version` works all the same, and what images need: node:fs is slower to load, and always there. */
+/**
+ * Without libc, `version` and the image operations still work, through node:fs, which loads more slowly but always
+ * works.
+ */
 const isThere = (file: string): boolean =>
   whyNoLibc() === null ? existsSync(file) : (require("node:fs") as typeof import("node:fs")).existsSync(file);
 
-/** A configuration that does not parse stops every command. The usual case is that there is none. */
+/** An invalid configuration fails every command. Usually there is none. */
 async function loadConfig(named: string | null): Promise<Config> {
   const file = named ?? CONFIG_FILE;
   if (named === null && !isThere(file)) return CONFIG_DEFAULT;
@@ -157,7 +159,7 @@ const privileged = (): boolean => process.geteuid?.() === 0;
 interface Opened {
   /**
    * For a session: opens the store for reading, once for all operations. A command has none, and keeps the one store it
-   * writes to until its process ends (main.ts).
+   * writes to open until the process ends (main.ts).
    */
   readonly reader: ((options: Omit<StoreOptions, "mode" | "owner">) => () => StorePort) | null;
   readonly settings: Settings;
@@ -176,7 +178,7 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
       bootId: bootId(),
       busyTimeoutMs: databaseWaitMs(config),
       warn: (message: string) => log.warn(message),
-      // Pins are as old as the boot: without their file system nothing runs that a row could name.
+      // Pins do not survive a reboot: without their bpffs, nothing is running that a row could describe.
       isLive: () =>
         (require("./bpffs/prepare.ts") as typeof import("./bpffs/prepare.ts")).isBpffs(`${folders.runtimeDir}/fs`),
     };
@@ -225,11 +227,11 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
   };
 }
 
-/** Binds the operations to this machine. `write` takes the log's lines. */
+/** Connects the operations to this machine. `write` receives log lines. */
 export const connect = async (settings: Settings, write: (text: string) => void): Promise<Invoke> =>
   createInvoke(await openRuntime({ settings, write, reader: null }));
 
-/** The same for a session of the JSON-RPC server, which also hears of changes. */
+/** Like `connect`, for a session of the JSON-RPC server, which also receives changes. */
 export async function connectSession(settings: Settings, write: (text: string) => void): Promise<SessionService> {
   const [{ createSessionService }, { keepReader }] = await Promise.all([
     import("./service/session.ts"),
