@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Runs up to ten TC programs in sequence as a single clsact filter. Each slot is a function that is replaced by a program
- * of type BPF_PROG_TYPE_EXT; CONFIG says how many slots are used and after which verdicts the chain continues.
+ * Runs up to ten TC programs in sequence as a single clsact filter. Each slot is a function that is replaced by a
+ * program of type BPF_PROG_TYPE_EXT; CONFIG says how many slots are used and after which verdicts the chain continues.
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
@@ -23,8 +23,8 @@ struct tc_dispatcher_config {
 const volatile struct tc_dispatcher_config CONFIG = {};
 
 /*
- * The kernel rejects an extension that changes packet data if the function it replaces does not, which it determines from
- * the code. Each slot therefore contains such a call after a return that is always taken; volatile hides this from the
+ * The kernel rejects an extension that changes packet data if the function it replaces does not, judging by its code. Each
+ * slot therefore contains such a call after a return that is always taken; volatile hides this from the
  * compiler.
  */
 #define SLOT(number)                                                                                                   \
