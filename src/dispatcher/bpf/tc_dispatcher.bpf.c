@@ -23,9 +23,8 @@ struct tc_dispatcher_config {
 const volatile struct tc_dispatcher_config CONFIG = {};
 
 /*
- * The kernel rejects an extension that changes packet data if the function it replaces does not, judging by its code. Each
- * slot therefore contains such a call after a return that is always taken; volatile hides this from the
- * compiler.
+ * The kernel rejects an extension that changes packet data if the function it replaces does not, judging by its code.
+ * Each slot therefore contains such a call after a return that is always taken; volatile hides this from the compiler.
  */
 #define SLOT(number)                                                                                                   \
 	__attribute__((noinline)) int prog##number(struct __sk_buff *skb)                                              \

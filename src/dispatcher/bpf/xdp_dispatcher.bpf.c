@@ -27,9 +27,8 @@ struct xdp_dispatcher_config {
 const volatile struct xdp_dispatcher_config conf = {.magic = MAGIC, .dispatcher_version = VERSION};
 
 /*
- * The kernel rejects an extension that changes packet data if the function it replaces does not, judging by its code. Each
- * slot therefore contains such a call after a return that is always taken; volatile hides this from the
- * compiler.
+ * The kernel rejects an extension that changes packet data if the function it replaces does not, judging by its code.
+ * Each slot therefore contains such a call after a return that is always taken; volatile hides this from the compiler.
  */
 #define SLOT(number)                                                                                                   \
 	__attribute__((noinline)) int prog##number(struct xdp_md *ctx)                                                 \
