@@ -7,7 +7,6 @@ import { errorsPage } from "../scripts/generate-docs.ts";
 import { OPERATIONS } from "../src/service/operations.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
-const LINES_MAX = 400;
 const ARCHITECTURE_LINES_MAX = 300;
 
 const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
@@ -53,13 +52,6 @@ describe("names", () => {
 });
 
 describe("size", () => {
-  test(`files of the product have at most ${LINES_MAX} lines`, () => {
-    const long = FILES.filter((path) => isProduct(path) && !path.startsWith("ffi/layout/"))
-      .map((path) => ({ path, lines: read(path).split("\n").length - 1 }))
-      .filter(({ lines }) => lines > LINES_MAX);
-    expect(long).toEqual([]);
-  });
-
   test(`ARCHITECTURE.md has at most ${ARCHITECTURE_LINES_MAX} lines`, () => {
     expect(read("ARCHITECTURE.md").split("\n").length).toBeLessThanOrEqual(ARCHITECTURE_LINES_MAX);
   });

@@ -228,6 +228,8 @@ export interface Group {
   readonly summary: string;
   /** Words between the group's name and the command's, as in `attach ID xdp`. */
   readonly args?: readonly Field[];
+  /** Which of its commands fit what those words name, for shell completion. */
+  readonly completes?: LiveValue;
   readonly children: readonly Node[];
   /** Belongs to the noun-verb grammar, which has its own form of errors and one exit code for all of them. */
   readonly grammar?: "noun";

@@ -108,6 +108,7 @@ const ATTACH: Group = {
   name: "attach",
   summary: "Attach an eBPF program to a hook point using the Program Id.",
   args: [PROGRAM_ID],
+  completes: "attach-kind",
   children: hooks("classic"),
 };
 

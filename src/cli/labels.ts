@@ -7,6 +7,7 @@ export const METADATA = several(
     takes: "commas",
     long: "metadata",
     short: "m",
+    completes: "metadata",
     doc: [
       "Optional: Specify Key/Value metadata to be attached to a program when it",
       "is loaded by bpfman.",
@@ -25,6 +26,7 @@ export const METADATA = several(
 export const APPLICATION = optional({
   long: "application",
   short: "a",
+  completes: "application",
   doc: [
     "Optional: Application is used to group multiple programs that are loaded together",
     "under the same load command. This actually creates a special <KEY>=<VALUE> in the",

@@ -82,8 +82,26 @@ export async function runCli(host: CliHost): Promise<number> {
     await action(session);
     return exitCode();
   } catch (error) {
-    return report(error, run);
+    return report(await withContents(error, run), run);
   }
+}
+
+/** A line that names an object, but none of its programs, hears which it has. */
+async function withContents(error: unknown, { host, trail: { lacks } }: Run): Promise<unknown> {
+  const asks = lacks?.fields.some(({ completes }) => completes === "object-program") === true;
+  if (!asks || !(error instanceof BpfmanError) || error.hint !== null) return error;
+  const { contentsHint } = await import("./complete/contents.ts");
+  const hint = await contentsHint(lacks.given, async () => {
+    const {
+      output: _,
+      errorFormat: __,
+      noColor: ___,
+      help: ____,
+      ...settings
+    } = await readValues(GLOBALS, lacks.given);
+    return host.connect(settings);
+  });
+  return hint === null ? error : error.with({ hint });
 }
 
 /** How far one command line got. */

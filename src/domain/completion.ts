@@ -1,10 +1,13 @@
 /** The sources of live completion values. */
 export const LIVE_VALUES = [
+  "application",
+  "attach-kind",
   "dispatcher-ifindex",
   "dispatcher-nsid",
   "interface",
   "kernel-function",
   "link-id",
+  "metadata",
   "netns",
   "object-global",
   "object-program",

@@ -41,6 +41,11 @@ export function requireOwn(owned: Owned, stats: Stats): void {
 /** S_ISVTX (inode(7)): users can only remove their own files from this directory. */
 const STICKY = 0o1000;
 
+/** A symbolic link of root's or the effective user's, who could have made there what it leads to. */
+export const isOwnLink = (stats: Stats | undefined): boolean => stats?.isSymbolicLink() === true && isOwn(stats.uid);
+
+const isOwn = (uid: number): boolean => uid === 0 || uid === process.geteuid?.();
+
 const octal = (mode: number): string => (mode & 0o7777).toString(8);
 
 function problemOf({ path, kind }: Owned, stats: Stats): { readonly problem: string; readonly remedy: string } | null {
@@ -49,7 +54,7 @@ function problemOf({ path, kind }: Owned, stats: Stats): { readonly problem: str
   if (kind === "directory" ? !stats.isDirectory() : !stats.isFile()) {
     return { problem: `it is no ${kind === "directory" ? kind : "regular file"}`, remedy: "move it away" };
   }
-  if (stats.uid !== 0 && stats.uid !== process.geteuid?.()) {
+  if (!isOwn(stats.uid)) {
     const command = `chown ${kind === "directory" ? "-R " : ""}root "${path}"`;
     return {
       problem: `it belongs to user ${stats.uid}`,

@@ -3,7 +3,7 @@
  * trusted.
  */
 import * as fs from "node:fs";
-import { requireOwn } from "../errors/ownership.ts";
+import { isOwnLink, requireOwn } from "../errors/ownership.ts";
 import { errnoName } from "../errors/sys-failure.ts";
 
 /** O_PATH (include/uapi/asm-generic/fcntl.h), which node:fs does not define. */
@@ -24,7 +24,8 @@ export function inOwnDirectory<T>(
   };
   try {
     let said = root;
-    let path = root;
+    // The cache may be on another disk.
+    let path = isOwnLink(fs.lstatSync(root, { throwIfNoEntry: false })) ? fs.realpathSync(root) : root;
     for (const name of [null, ...names]) {
       if (name !== null) {
         said = `${said}/${name}`;

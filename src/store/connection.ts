@@ -2,7 +2,7 @@ import { constants, Database } from "bun:sqlite";
 import * as fs from "../../ffi/safe/file-system.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { errnoName } from "../errors/sys-failure.ts";
-import { requireOwn } from "../errors/ownership.ts";
+import { isOwnLink, requireOwn } from "../errors/ownership.ts";
 import { databaseFailure, fileFailure, named } from "./store-failure.ts";
 import { migrate, ownVersion, SCHEMA, type Schema } from "./migrate.ts";
 import { requireWhole } from "./whole.ts";
@@ -171,11 +171,21 @@ const OWN = {
 const directoryAt = (path: string) =>
   ({ action: "use the state directory", kind: "directory", path: directoryOf(path) }) as const;
 
-/** Follows a symlink created by root or the effective user, who could also have created the directory there. */
+/** Follows a symlink that is trusted (isOwnLink). */
 function ownDirectory(path: string): fs.Stats | undefined {
   const stats = fs.lstatSync(path);
-  const isOwnLink = stats?.isSymbolicLink() && (stats.uid === 0 || stats.uid === process.geteuid?.());
-  return isOwnLink ? fs.statSync(path) : stats;
+  if (!isOwnLink(stats)) return stats;
+  const target = fs.statSync(path);
+  if (target !== undefined) return target;
+  // Not read as an empty database: the target may be on a disk that is not mounted yet.
+  throw new BpfmanError(
+    "DATABASE_UNUSABLE",
+    `use the state directory "${path}": it is a symbolic link that leads nowhere`,
+    {
+      details: { path },
+      hint: "make the directory to which it leads, or give another --state-dir",
+    },
+  );
 }
 
 /** Reports whether a component of the path is a file, so that the path is not merely missing but cannot exist. */

@@ -4,9 +4,9 @@ import { CHANGE_KINDS, type Change, type Changes } from "../domain/change.ts";
 import { DISPATCHER_TYPES } from "../domain/dispatcher.ts";
 import { linkId, programId } from "../domain/ids.ts";
 import { type Fields, fields, id, json, oneOf, time, Undecodable, whole } from "./decode.ts";
-import { dispatcherRecord } from "./dispatcher-row.ts";
-import { linkRecord } from "./link-row.ts";
-import { programRecord } from "./program-row.ts";
+import { dispatcherRecord } from "./dispatcher-rows.ts";
+import { linkRecord } from "./link-rows.ts";
+import { programRecord } from "./program-rows.ts";
 
 const BOUNDS = `SELECT coalesce(max(sequence), 0) AS latest, coalesce(min(sequence), 1) AS oldest,
   coalesce(max(sequence) FILTER (WHERE boot_id <> ?), -1) AS earlier FROM changes`;

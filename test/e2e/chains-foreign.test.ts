@@ -6,7 +6,7 @@ import { watchMembers, wire } from "../labs/chain-lab.ts";
 import { cleanUpAfterEach } from "../labs/clean-up.ts";
 import { executable, idOf, mapOf } from "../labs/executable.ts";
 import { noExtensions } from "../labs/extension-test.ts";
-import { bpftool, sh, until } from "../labs/kernel-lab.ts";
+import { bpftool, inKernel, sh, until } from "../labs/kernel-lab.ts";
 
 buildBpf();
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/chain.bpf.o");
@@ -138,7 +138,8 @@ describe("XDP", () => {
       expect(stdout.toString()).toContain("veth0");
       expect(bpftool("net", "show").length).toBe(1);
       expect(JSON.parse(inside("bpftool", "-j", "net", "show"))[0].xdp).toMatchObject([{ devname: "veth0" }]);
-      for (const { id } of bpftool("prog", "show")) bpftool("prog", "show", "id", String(id));
+      // Others' may have gone since.
+      for (const { id } of bpftool("prog", "show")) inKernel("prog", id);
       expect(held()).toEqual(before);
       lab.send(1);
       await until(() => lab.received() === 1);

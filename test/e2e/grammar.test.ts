@@ -133,7 +133,8 @@ describe("scripts", () => {
         expect(plain).toStartWith("error: ");
         expect(prefixed).toBe(`bpfman: ${plain}`);
       }
-      expect(nouns.text("version.txt")).toBe(classic.text("version.txt"));
+      // `version` there, `--version` here.
+      expect(nouns.text("version.txt").split("\n")[0]).toBe(classic.text("version.txt").trimEnd());
       expect(nouns.text("empty.txt")).toBe("");
       expect(classic.text("empty.txt")).toContain("Program ID");
 

@@ -13,7 +13,18 @@ export function sh(...command: readonly string[]): string {
   return result.stdout.toString();
 }
 
-export const bpftool = (...command: readonly string[]) => JSON.parse(sh("bpftool", "-j", ...command));
+/** What others remove while bpftool walks its lists makes it fail, or leaves an error among the answers: then it asks again. */
+export function bpftool(...command: readonly string[]) {
+  for (let left = 20; ; left--) {
+    try {
+      return JSON.parse(sh("bpftool", "-j", ...command));
+    } catch (thrown) {
+      // What is asked for by its name or id is not there.
+      const isList = !command.some((word) => ["id", "pinned", "name", "file", "dev"].includes(word));
+      if (!isList || left === 0) throw thrown;
+    }
+  }
+}
 
 /** Whether bpftool finds a program, map or link of that id. */
 export const inKernel = (kind: "prog" | "map" | "link", id: number): boolean =>
@@ -46,6 +57,19 @@ export function bpfDescriptors(): string[] {
     }
   });
 }
+
+/** Ids of the programs that this process holds: what it loaded, whatever others load meanwhile. */
+export const heldPrograms = (): number[] =>
+  readdirSync("/proc/self/fdinfo")
+    .flatMap((fd) => {
+      try {
+        return /^prog_id:\t([0-9]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"))?.[1] ?? [];
+      } catch {
+        return [];
+      }
+    })
+    .map(Number)
+    .sort((a, b) => a - b);
 
 /** Each test gets a BPF file system of its own; afterwards nothing of BPF may be open that was not before. */
 export function temporaryBpffs(): { path(name?: string): string; unpin(name: string): void } {

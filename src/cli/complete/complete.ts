@@ -65,7 +65,10 @@ async function answer(session: Session, typed: TypedLine): Promise<string> {
   const found = await completeLine(session.tree, typed);
   const given = new Map([...found.given].map(([name, value]) => [name, atHome(value)]));
   session.moveTo(placesIn(given));
-  const candidates = [...found.candidates, ...(await liveValues(session, found))];
+  const values = await liveValues(session, found);
+  const fits = ({ value }: Candidate): boolean => values.some((each) => each.value === value);
+  const narrowed = found.candidates.some(fits) ? found.candidates.filter(fits) : found.candidates;
+  const candidates = found.live?.narrows === true ? narrowed : [...found.candidates, ...values];
   const kind = found.paths?.kind ?? "words";
   const first = `${kind}${found.open ? " open" : ""}\t${found.paths?.before ?? ""}`;
   const lines = candidates.map(({ value, description }) => `${printable(value)}\t${printable(description)}`);
@@ -82,9 +85,9 @@ function atHome(path: string): string {
 /** Whatever cannot be asked has no values: nobody wants an error in the middle of a line. */
 async function liveValues(session: Session, { live }: Completions): Promise<Candidate[]> {
   if (live === null) return [];
-  const { what, prefix, before, netns, file } = live;
+  const { before, narrows: _, netns, file, ...rest } = live;
   try {
-    const request = { what, prefix, netns: netns && atHome(netns), file: file && atHome(file) };
+    const request = { ...rest, netns: netns && atHome(netns), file: file && atHome(file) };
     const { values } = await session.invoke("complete", request);
     return values.map(({ value, description }) => ({ value: before + value, description }));
   } catch {

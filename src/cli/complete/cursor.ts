@@ -1,7 +1,7 @@
 /** What may stand at the cursor, from the command table: pure but for fetching the command of a leaf. */
 import type { LiveValue } from "../../domain/completion.ts";
 import { PLATFORMS } from "../../domain/bytecode-slot.ts";
-import { PROGRAM_TYPES } from "../../domain/kinds.ts";
+import { ATTACH_KINDS, type AttachKind, PROGRAM_TYPES } from "../../domain/kinds.ts";
 import {
   childOf,
   type Command,
@@ -29,6 +29,10 @@ export interface LiveWanted {
   readonly before: string;
   readonly netns: string | null;
   readonly file: string | null;
+  readonly programId: number | null;
+  readonly attachKind: AttachKind | null;
+  /** They say which of the candidates fit, if any do, and are none themselves. */
+  readonly narrows: boolean;
 }
 
 export interface Completions {
@@ -204,7 +208,8 @@ function wordsAt(cursor: Cursor, current: string): Completions {
   // `attach ID kind`: first the id.
   if (slot !== null) return valuesOf(slot, current, { cursor, before: "" });
   const candidates = shownBelow(node).map((each) => ({ value: each.name, description: each.summary }));
-  return { ...NOTHING, candidates: beginning(candidates, current) };
+  const live = node.completes === undefined ? null : wanted(node.completes, cursor, { prefix: current, narrows: true });
+  return { ...NOTHING, live, candidates: beginning(candidates, current) };
 }
 
 /** Options that can still be given: what is required first. */
@@ -267,16 +272,25 @@ function valuesOf(what: Valued, current: string, { cursor, before: opening }: Va
     case "target":
       return { ...NOTHING, paths: { kind: "files", before } };
     default: {
-      const live = {
-        what: completes,
-        prefix,
-        before,
-        netns: lastGiven(cursor, "netns"),
-        file: lastGiven(cursor, completes === "target-function" ? "target" : "object"),
-      };
+      const live = wanted(completes, cursor, { prefix, before });
       return { ...NOTHING, live, open: completes === "object-global", candidates: typesFor(live) };
     }
   }
+}
+
+/** What is asked for: what the line says already decides what fits. */
+function wanted(what: LiveValue, cursor: Cursor, asked: Pick<LiveWanted, "prefix"> & Partial<LiveWanted>): LiveWanted {
+  return {
+    what,
+    before: "",
+    narrows: false,
+    netns: lastGiven(cursor, "netns"),
+    file: lastGiven(cursor, what === "target-function" ? "target" : "object"),
+    programId: Number(lastGiven(cursor, "program-id")) || null,
+    // The commands that attach are called after what they attach to.
+    attachKind: ATTACH_KINDS.find((kind) => kind === cursor.node.name) ?? null,
+    ...asked,
+  };
 }
 
 /** `FILE` or `linux/amd64=FILE`. */

@@ -1,10 +1,10 @@
-import { NOUN_APPLICATION_KEY } from "../../domain/program.ts";
+import { APPLICATION_KEY, NOUN_APPLICATION_KEY } from "../../domain/program.ts";
 import { asking, defineCommand, ifGiven, required, several, type Values } from "../command.ts";
 import { PROGRAM_ID } from "../fields.ts";
 import { APPLICATION, METADATA } from "../labels.ts";
 import { IMAGE_URL, imageRequest, PULL_POLICY, REGISTRY_AUTH } from "../image/fields.ts";
 import { zeroForNone } from "../parse/number.ts";
-import { gatherGlobals, lastOfEach, parseGlobal, parseNounGlobal } from "../parse/pairs.ts";
+import { gatherGlobals, gatherMetadata, lastOfEach, parseGlobal, parseNounGlobal } from "../parse/pairs.ts";
 import { parseNounSelector, parseSelector, settleType } from "../parse/selector.ts";
 import { renderLoad } from "../render/program.ts";
 
@@ -111,6 +111,8 @@ function loading(source: Readonly<Record<string, unknown>>, values: Loaded, noun
   const { global: globalData, application, mapOwnerId } = values;
   if (!noun) {
     const { programs, metadata } = values;
+    // An option of its own for one key of the metadata: both with different values are a mistake, as any key given twice.
+    if (application !== null) gatherMetadata([...Object.entries(metadata), [APPLICATION_KEY, application]]);
     return asking("program/load", { source, programs, globalData, metadata, application, mapOwnerId }, renderLoad);
   }
   const metadata = { ...values.metadata, ...(application === null ? {} : { [NOUN_APPLICATION_KEY]: application }) };

@@ -29,9 +29,11 @@ export interface Trail {
   command: Command | null;
   /** The line is one of the noun-verb grammar, by its commands or its words. */
   noun: boolean;
+  /** What the line lacks, and what it gives instead; null when it lacks nothing, or is wrong otherwise. */
+  lacks: { readonly fields: readonly Field[]; readonly given: Given } | null;
 }
 
-export const newTrail = (): Trail => ({ nodes: [ROOT], command: null, noun: false });
+export const newTrail = (): Trail => ({ nodes: [ROOT], command: null, noun: false, lacks: null });
 
 export type Route =
   /** The line names a command, has all that it requires, and nothing that is not known. Its values are still unread. */
@@ -121,9 +123,9 @@ async function readLine(reading: Reading, env: Environment): Promise<Route> {
     words.push(word);
     trail.noun ||= command.args[0]?.grammar === "noun";
   }
-  const places = wordsOf(trail.nodes, command);
-  checkWhole(reading, command, places);
-  return { kind: "run", command, given: { places, words, options, noun: trail.noun, env } };
+  const given = { places: wordsOf(trail.nodes, command), words, options, noun: trail.noun, env };
+  checkWhole(reading, command, given);
+  return { kind: "run", command, given };
 }
 
 /**
@@ -176,7 +178,7 @@ function checkOptions(options: readonly Option[], before: readonly Option[], { k
       if (value !== null) throw usage(`"--${field.long}" ${may}, but got "${value}"`);
     } else if (value === null || (value === "" && attached && !noun)) {
       throw usage(`"${written}" needs a value: ${flagUsage(field)}`);
-    } else if (value === "" && field.completes !== undefined && !noun) {
+    } else if (value === "" && field.completes !== undefined && field.takes !== "commas" && !noun) {
       // What is there has a name. An empty folder would silently stand for another one.
       throw usage(
         `"${written}" needs a value, but got an empty one: ${flagUsage(field)}`,
@@ -187,18 +189,16 @@ function checkOptions(options: readonly Option[], before: readonly Option[], { k
 }
 
 /** Throws USAGE when a word is left over, or something required is missing. */
-function checkWhole(reading: Reading, command: Command, places: readonly Field[]): void {
+function checkWhole(reading: Reading, command: Command, given: Given): void {
   const { options, words, trail } = reading;
+  const { places } = given;
   const extra = places.at(-1)?.takes === "list" ? undefined : words[places.length];
   if (extra !== undefined) throw unexpectedWord(extra, reading, command);
-  const missing = [
-    ...places
-      .slice(words.length)
-      .filter((field) => field.required)
-      .map(argumentUsage),
-    ...command.flags.filter((flag) => flag.required && !isGiven(options, flag)).map(flagUsage),
-  ];
+  const lackingWords = places.slice(words.length).filter((field) => field.required);
+  const lackingOptions = command.flags.filter((flag) => flag.required && !isGiven(options, flag));
+  const missing = [...lackingWords.map(argumentUsage), ...lackingOptions.map(flagUsage)];
   if (missing.length > 0) {
+    trail.lacks = { fields: [...lackingWords, ...lackingOptions], given };
     const end = missing.pop();
     throw usage(`"${pathOf(trail.nodes)}" needs ${missing.length === 0 ? end : `${missing.join(", ")} and ${end}`}`);
   }
@@ -259,5 +259,5 @@ export async function topic(words: readonly string[]): Promise<Trail> {
     node = child;
     nodes.push(node);
   }
-  return { nodes, command: isGroup(node) ? null : await node.load(), noun: isNoun(nodes) };
+  return { ...newTrail(), nodes, command: isGroup(node) ? null : await node.load(), noun: isNoun(nodes) };
 }

@@ -1,12 +1,13 @@
+import { ATTACH_KINDS, factsOf, KINDS, kindsOfSection } from "../../domain/kinds.ts";
 import * as v from "valibot";
 import { LIVE_VALUES } from "../../domain/completion.ts";
 import { COMPLETIONS_MAX, NAME_CHARS_MAX, OBJECT_BYTES_MAX } from "../../domain/limits.ts";
-import { path } from "../requests/request-fields.ts";
-import { KINDS, kindsOfSection } from "../../domain/kinds.ts";
+import { id, path } from "../requests/request-fields.ts";
 import type { CompleteAnswer } from "../../domain/answer.ts";
 import type { DispatcherKey } from "../../domain/dispatcher.ts";
 import type { LinkDetails } from "../../domain/link.ts";
 import type { ObjectFile, ObjectProgram } from "../../domain/object-file.ts";
+import { applicationOf, type Metadata } from "../../domain/program.ts";
 import type { Host } from "../../platform/host.ts";
 import { symbolNames } from "../../object/symbols.ts";
 import { openNamedTarget } from "../attach/resolve-uprobe.ts";
@@ -20,6 +21,10 @@ const completeRequest = v.strictObject({
   netns: v.optional(v.nullable(path), null),
   /** The object file whose programs or variables are meant; the target whose functions are. */
   file: v.optional(v.nullable(path), null),
+  /** The program whose kind of hook is meant. */
+  programId: v.optional(v.nullable(id), null),
+  /** The kind of hook that programs are to fit; null for all programs. */
+  attachKind: v.optional(v.nullable(v.picklist(ATTACH_KINDS)), null),
 });
 type CompleteRequest = v.InferOutput<typeof completeRequest>;
 
@@ -89,7 +94,18 @@ function dispatchers(host: Host, numberOf: (key: DispatcherKey) => number): Valu
   return [...places].map(([number, where]) => ({ value: String(number), description: [...where].join(", ") }));
 }
 
-function* candidates(host: Host, { what, prefix, netns, file }: CompleteRequest): Iterable<Value> {
+/** What programs and links are labelled with, each value once. */
+function labels(host: Host, of: (metadata: Metadata) => readonly string[]): Value[] {
+  const found = [...host.store.programs(), ...host.store.links()].flatMap(({ metadata }) => of(metadata));
+  return [...new Set(found)].sort().map(plain);
+}
+
+/** As pairs are written; a comma would end one. */
+const pairs = (metadata: Metadata): string[] =>
+  Object.entries(metadata).flatMap(([key, value]) => (`${key}${value}`.includes(",") ? [] : `${key}=${value}`));
+
+function* candidates(host: Host, request: CompleteRequest): Iterable<Value> {
+  const { what, prefix, netns, file, programId, attachKind } = request;
   switch (what) {
     case "interface":
       return yield* host.network.interfaces(netns).map(plain);
@@ -109,9 +125,21 @@ function* candidates(host: Host, { what, prefix, netns, file }: CompleteRequest)
     case "pid":
       return yield* host.files.processes().map(({ pid, name }) => ({ value: String(pid), description: name }));
     case "program-id":
-      return yield* host.store.programSummaries().map(({ id, name, type }) => {
-        return { value: String(id), description: `${name} (${type})` };
-      });
+      for (const { id, name, type } of host.store.programSummaries()) {
+        if (attachKind !== null && factsOf(type).attachKind !== attachKind) continue;
+        yield { value: String(id), description: `${name} (${type})` };
+      }
+      return;
+    case "attach-kind":
+      for (const { id, type } of host.store.programSummaries()) {
+        const { attachKind: kind } = factsOf(type);
+        if (id === programId && kind !== null) yield plain(kind);
+      }
+      return;
+    case "application":
+      return yield* labels(host, (metadata) => [applicationOf(metadata) ?? []].flat());
+    case "metadata":
+      return yield* labels(host, pairs);
     case "link-id":
       return yield* links(host);
     case "object-program":

@@ -12,6 +12,7 @@ import {
   type ProgramRecord,
   type ProgramSpec,
 } from "../../domain/program.ts";
+import { BpfmanError } from "../../errors/error.ts";
 import { programAnswer } from "../../inspect/program-answer.ts";
 import { bytesForLibbpf } from "../../object/object-file.ts";
 import { readNamedObject } from "../read-object.ts";
@@ -53,8 +54,20 @@ interface LoadPlan {
   readonly requestedOwner: ProgramId | null;
 }
 
+/** Throws INVALID_METADATA when the metadata name another application than the request does. */
+function requireOneApplication({ application, metadata }: LoadRequest): void {
+  const other = metadata[APPLICATION_KEY];
+  if (application === null || other === undefined || other === application) return;
+  throw new BpfmanError(
+    "INVALID_METADATA",
+    `metadata key "${APPLICATION_KEY}" is given twice: "${other}" and, as the application, "${application}"`,
+    { details: { key: APPLICATION_KEY, metadata: other, application }, hint: "give one of them" },
+  );
+}
+
 /** Fetches the image before the lock is taken: nobody waits for a network. */
 async function fetchImage(sources: Sources, request: LoadRequest, context: Context): Promise<LoadInput> {
+  requireOneApplication(request);
   const { source } = request;
   if (source.image === undefined) return { ...request, source };
   const { url, registryAuth, pullPolicy } = source.image;

@@ -111,7 +111,16 @@ describe("options and their words", () => {
 describe("live values", () => {
   const live = { before: "", netns: null, file: null };
   test.each([
-    ["attach ", { ...live, what: "program-id", prefix: "" }],
+    ["attach ", { ...live, what: "program-id", prefix: "", attachKind: null }],
+    ["link attach tcx 6", { ...live, what: "program-id", prefix: "6", attachKind: "tcx" }],
+    ["attach 5 ", { ...live, what: "attach-kind", prefix: "", programId: 5, narrows: true }],
+    ["attach 5 t", { ...live, what: "attach-kind", prefix: "t", programId: 5, narrows: true }],
+    ["link attach ", null],
+    ["load file -a ap", { ...live, what: "application", prefix: "ap" }],
+    ["program list --application=", { ...live, what: "application", prefix: "", before: "--application=" }],
+    ["list links --metadata-selector ow", { ...live, what: "metadata", prefix: "ow" }],
+    ["load file -m a=b,c", { ...live, what: "metadata", prefix: "c", before: "a=b," }],
+    ["link attach xdp 5 eth0 -m ", { ...live, what: "metadata", prefix: "" }],
     ["attach 5 tracepoint -t sched/", { ...live, what: "tracepoint", prefix: "sched/" }],
     ["link attach kprobe 5 vfs_", { ...live, what: "kernel-function", prefix: "vfs_" }],
     ["unload 5 6 7", { ...live, what: "program-id", prefix: "7" }],
@@ -135,7 +144,11 @@ describe("live values", () => {
     ],
     ["program load file x.o -g A=1,B", { ...live, what: "object-global", prefix: "B", file: "x.o", before: "A=1," }],
     ["get link 5 x", null],
-  ])("%j", async (line, wanted) => expect(await liveAt(line)).toEqual(wanted as never));
+  ])("%j", async (line, wanted) => {
+    const found = await liveAt(line);
+    if (wanted === null) expect(found).toBeNull();
+    else expect(found).toMatchObject(wanted);
+  });
 
   test("files are the shell's business", async () => {
     expect((await at("load file --path x")).paths).toEqual({ kind: "files", before: "" });
@@ -163,7 +176,30 @@ describe("__complete", () => {
     ];
     const run = await cli(["__complete", "words", "--", "get", "program", ""], { answer: () => ({ values }) });
     expect([run.code, run.out]).toEqual([0, "words\t\n7\ta\\nb (xdp)\n9\t\n"]);
-    expect(run.calls[0]?.request).toEqual({ what: "program-id", prefix: "", netns: null, file: null });
+    expect(run.calls[0]?.request).toEqual({
+      what: "program-id",
+      prefix: "",
+      netns: null,
+      file: null,
+      programId: null,
+      attachKind: null,
+    });
+  });
+  test("offers the kind that fits the program, and all where nobody knows", async () => {
+    const offered = async (answer: () => unknown): Promise<string[]> => {
+      const { out } = await cli(["__complete", "words", "--", "attach", "5", ""], { answer });
+      const lines = out.trimEnd().split("\n").slice(1);
+      return lines.map((line) => line.split("\t")[0] ?? "");
+    };
+    const fits = (...kinds: string[]) => ({ values: kinds.map((value) => ({ value, description: "" })) });
+    expect(await offered(() => fits("tcx"))).toEqual(["tcx"]);
+    const all = ["xdp", "tc", "tcx", "tracepoint", "kprobe", "uprobe", "fentry", "fexit", "lsm"];
+    expect(await offered(() => fits())).toEqual(all);
+    expect(
+      await offered(() => {
+        throw new BpfmanError("PERMISSION_DENIED", "no");
+      }),
+    ).toEqual(all);
   });
   test("asks where the options on the line say", async () => {
     const placed = async (...words: string[]) =>

@@ -3,6 +3,7 @@ import { type Command, isGroup, type Leaf, type Node } from "../../../src/cli/co
 import { ROOT } from "../../../src/cli/commands.ts";
 import { firstSentence } from "../../../src/cli/render/help.ts";
 import { cli } from "../../fakes/cli-host.ts";
+import { failureOf } from "../../expect/failure.ts";
 import { expectGolden } from "../../expect/golden.ts";
 
 /** Every command's words, from the root down. */
@@ -154,6 +155,20 @@ describe("the table itself", () => {
       expect([line, run.err, run.code]).toEqual([line, "", 0]);
     }
   });
+  test.each(commands)(
+    "%s: a range that help gives is the one that is accepted, and that the error names",
+    (_, command) => {
+      for (const flag of command.flags) {
+        const [, first, last] = /\[possible values: (\d+)-(\d+)\]/.exec(flag.doc.join(" ")) ?? [];
+        expect([flag.long, first !== undefined]).toEqual([flag.long, flag.long === "priority"]);
+        if (first === undefined || last === undefined) continue;
+        expect([flag.parse(first, ""), flag.parse(last, "")]).toEqual([Number(first), Number(last)]);
+        for (const outside of ["-1", String(Number(last) + 1)]) {
+          expect(failureOf(() => flag.parse(outside, "")).message).toContain(`from ${first} to ${last}`);
+        }
+      }
+    },
+  );
   test.each(commands)("%s: a choice that help lists is one that is accepted", (_, command) => {
     for (const flag of command.flags) {
       const listed = /\[possible values: ([a-z][^\]]*)\]/.exec(flag.doc.join(" "))?.[1];

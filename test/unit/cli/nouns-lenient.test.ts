@@ -5,7 +5,7 @@ import { cli } from "../../fakes/cli-host.ts";
 /** The request that a line makes, or the first line of its error. */
 async function madeBy(line: readonly string[]): Promise<unknown> {
   const run = await cli(line, { answer: () => ({ programs: [], links: [], dispatchers: [] }) });
-  const [call] = run.calls;
+  const call = run.calls.find(({ name }) => name !== "complete");
   return call === undefined ? run.err.split("\n", 1)[0] : call.request;
 }
 const LIST = ["program", "list"];

@@ -329,7 +329,9 @@ describe("errors", () => {
     ],
   ])("%s", async (line, message) => {
     const run = await cli(line);
-    expect([run.code, run.out, run.connected]).toEqual([1, "", []]);
+    // What an object holds may be looked up for the error.
+    const calls = run.calls.filter(({ name }) => name !== "complete");
+    expect([run.code, run.out, calls]).toEqual([1, "", []]);
     expect(run.err).toStartWith(`bpfman: error: ${message}`);
     expect(run.err).toContain("\nUsage: bpfman ");
   });

@@ -35,9 +35,9 @@ describe("a value that only the service refuses", () => {
     [["image", "pull", "-i", "x", "--pull-policy=Nevr"], "--pull-policy"],
     [["program", "load", "image", "x", "--programs", "xdp:a", "-p", "Nevr"], "-p"],
     [["load", "image", "-i", "", "--programs", "xdp:a"], "-i"],
-    [["load", "image", "--image-url", "", "--programs", "xdp:a", "-a", ""], "--image-url"],
-    [["load", "image", "-i", "x", "--programs", "xdp:a", "-a", ""], "-a"],
-    [[...LOAD, "--application", ""], "--application"],
+    [["load", "image", "--image-url", "", "--programs", "xdp:a", "-r", ""], "--image-url"],
+    [["load", "image", "-i", "x", "--programs", "xdp:a", "-a", LONG], "-a"],
+    [[...LOAD, "--application", LONG], "--application"],
     [[...LOAD, "-m", `${LONG}=1`], "-m"],
     [[...LOAD, "-g", `${LONG}=01`], "-g"],
     [["load", "file", "--path", LONG, "--programs", "xdp:a"], "--path"],
@@ -78,7 +78,7 @@ function* leaves(nodes: readonly Node[]): Generator<readonly Node[]> {
 
 describe("every option and word of every command", () => {
   /** A value that its parser takes, and a long one if there is such. */
-  const valueOf = (field: Field, long: boolean): string => {
+  const textFor = (field: Field, long: boolean): string => {
     const candidates = [
       ...(long ? [LONG, `a=${LONG}`, `xdp:${LONG}`, `A=${"00".repeat(70_000)}`] : []),
       "x",
@@ -102,7 +102,7 @@ describe("every option and word of every command", () => {
   const lineFor = (nodes: readonly Node[], command: Command, wrong: Field): string[] => {
     const words = nodes.slice(1).flatMap((node) => {
       const above = isGroup(node) ? (node.args ?? []) : [];
-      return [node.name, ...above.map((field) => valueOf(field, field === wrong))];
+      return [node.name, ...above.map((field) => textFor(field, field === wrong))];
     });
     const flags = command.flags.filter((flag) => flag === wrong || flag.required);
     const last = command.args.findLastIndex((field) => field === wrong || field.required);
@@ -110,10 +110,10 @@ describe("every option and word of every command", () => {
       ...words,
       ...flags.flatMap((flag) => [
         `--${flag.long}`,
-        ...(flag.takes === "nothing" ? [] : [valueOf(flag, flag === wrong)]),
+        ...(flag.takes === "nothing" ? [] : [textFor(flag, flag === wrong)]),
       ]),
       "--",
-      ...command.args.slice(0, last + 1).map((field) => valueOf(field, field === wrong)),
+      ...command.args.slice(0, last + 1).map((field) => textFor(field, field === wrong)),
     ];
   };
 

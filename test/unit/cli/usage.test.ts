@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { BpfmanError } from "../../../src/errors/error.ts";
 import { cli } from "../../fakes/cli-host.ts";
 
 /** A wrong line: exit code 2, message, usage, where help is; nothing is opened. */
@@ -59,7 +60,6 @@ describe("wrong lines", () => {
     ],
     // Values that are missing, or too many
     ["load file", '"bpfman load file" needs --programs <PROGRAMS>... and --path <PATH>', null],
-    ["load file -p x.o", '"bpfman load file" needs --programs <PROGRAMS>...', null],
     ["attach xdp", '"bpfman attach xdp" needs <PROGRAM_ID>, --iface <IFACE> and --priority <PRIORITY>', null],
     ["attach 5 kprobe", '"bpfman attach kprobe" needs --fn-name <FN_NAME>', null],
     ["attach 5 uprobe", '"bpfman attach uprobe" needs --target <TARGET>', null],
@@ -129,6 +129,11 @@ describe("wrong lines", () => {
     [`${LOAD} -m =a`, 'invalid metadata "=a": must be KEY=VALUE', null],
     [`${LOAD} -m a=b,`, 'invalid metadata "": must be KEY=VALUE', null],
     [`${LOAD} -m a=b -m a=c`, 'metadata key "a" is given twice: "b" and "c"', null],
+    [
+      `${LOAD} -a one -m bpfman_application=two`,
+      'metadata key "bpfman_application" is given twice: "two" and "one"',
+      null,
+    ],
     ["list links -m a", 'invalid metadata "a": must be KEY=VALUE', null],
     // Numbers
     [
@@ -295,4 +300,39 @@ test("keys that JavaScript objects treat specially are plain keys", async () => 
     ["constructor", "2"],
   ]);
   expect(Object.entries(request.globalData)).toEqual([["toString", "01"]]);
+});
+
+describe("a load that names an object and no program", () => {
+  const values = ["tc:count", "tcx:count", "xdp:pass"].map((value) => ({ value, description: "" }));
+  const hintOf = async (line: string, answer: () => unknown) => {
+    const run = await cli(line, { answer });
+    const seen = run.calls.map(({ name, request }) => [name, (request as { readonly file: string }).file]);
+    return { code: run.code, seen, hint: /^hint: (.*)$/m.exec(run.err)?.[1] ?? null };
+  };
+  const seen = [["complete", "x.o"]];
+
+  test("is told which it has", async () => {
+    const hint = '"x.o" holds tc:count, tcx:count, xdp:pass';
+    for (const line of ["load file --path x.o", "load file -p=x.o -g A=01", "load file --runtime-dir /r -px.o"]) {
+      expect(await hintOf(line, () => ({ values }))).toEqual({ code: 2, seen, hint });
+    }
+    for (const line of ["program load x.o", "program load file x.o -a b"]) {
+      expect(await hintOf(line, () => ({ values }))).toEqual({ code: 1, seen, hint });
+    }
+    const many = Array.from({ length: 50 }, (_, at) => ({ value: `xdp:p${at}`, description: "" }));
+    expect((await hintOf("program load x.o", () => ({ values: many }))).hint).toEndWith("xdp:p39, and 10 more");
+    expect((await hintOf("program load x.o", () => ({ values: [] }))).hint).toContain("holds no program");
+  });
+  test("is told what is wrong with the object", async () => {
+    const wrong = () => {
+      throw new BpfmanError("FILE_NOT_FOUND", 'read "x.o": the file does not exist');
+    };
+    expect((await hintOf("load file -p x.o", wrong)).hint).toBe('read "x.o": the file does not exist');
+  });
+  test("is told nothing when nothing can be asked", async () => {
+    expect((await hintOf("load file -p x.o", () => null)).hint).toBe(null);
+    expect((await hintOf("load file", () => ({ values }))).seen).toEqual([]);
+    expect((await hintOf("load image -i x", () => ({ values }))).seen).toEqual([]);
+    expect((await hintOf("get program", () => ({ values }))).seen).toEqual([]);
+  });
 });

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import {
   chmodSync,
   chownSync,
+  lchownSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -123,11 +124,26 @@ describe("whose directory it is", () => {
     expect(readdirSync(folder.path("cache"))).toEqual([]);
   });
 
-  test("nor is one that a link leads to, and none below it", () => {
+  test("the cache may lie where a link of one's own leads, as to another disk", () => {
     mkdirSync(folder.path("elsewhere"));
-    symlinkSync(folder.path("elsewhere"), folder.path("cache"));
+    symlinkSync("elsewhere", folder.path("cache"));
+    open().saveBlob(DIGEST, CONTENT);
+    expect(open().blob(DIGEST)).not.toBeNull();
+    expect(readdirSync(folder.path("elsewhere"))).toContain("blobs");
+    chmodSync(folder.path("elsewhere"), 0o777);
+    expect(failureOf(() => open().blob(DIGEST)).message).toContain("other users can write to it");
+  });
+
+  test.skipIf(process.geteuid?.() !== 0)("not where one of another user's leads", () => {
+    mkdirSync(folder.path("elsewhere"));
+    symlinkSync("elsewhere", folder.path("cache"));
+    lchownSync(folder.path("cache"), 1234, 1234);
     expect(failureOf(() => open().saveBlob(DIGEST, CONTENT)).message).toContain("it is a symbolic link");
-    Bun.spawnSync(["rm", folder.path("cache")]);
+    expect(readdirSync(folder.path("elsewhere"))).toEqual([]);
+  });
+
+  test("no link below it is followed", () => {
+    mkdirSync(folder.path("elsewhere"));
     mkdirSync(folder.path("cache"));
     symlinkSync(folder.path("elsewhere"), folder.path("cache/new"));
     expect(failureOf(() => open().saveBlob(DIGEST, CONTENT)).details.path).toBe(folder.path("cache/new"));

@@ -145,6 +145,10 @@ describe("load", () => {
     await expectCode(load(["fentry:on_entry"]), "INVALID_PROGRAM");
     await expectCode(load(["tcx:count:eth0"]), "INVALID_PROGRAM");
     await expectCode(load(["tcx:count", "tcx:count"]), "INVALID_PROGRAM");
+    const two = { application: "one", metadata: { bpfman_application: "two" } };
+    expect((await expectCode(load(["tcx:count"], two), "INVALID_METADATA")).message).toBe(
+      'metadata key "bpfman_application" is given twice: "two" and, as the application, "one"',
+    );
     const size = await expectCode(load(["tcx:count"], { globalData: { LIMIT: "01" } }), "INVALID_GLOBAL");
     expect(size.message).toBe('global variable "LIMIT" is 4 bytes long, but the value given has 1');
     const noGlobal = await expectCode(load(["tcx:count"], { globalData: { LIMT: "01" } }), "GLOBAL_NOT_FOUND");

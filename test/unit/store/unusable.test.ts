@@ -92,6 +92,24 @@ test("a directory that cannot be made is rejected with the call's errno", () => 
   expect([error.code, error.sys?.name]).toEqual(["DATABASE_UNUSABLE", "ENOTDIR"]);
 });
 
+test("a directory may be a symbolic link of one's own, which has to lead to one", () => {
+  fs.mkdirSync(folder.path("real"), { mode: 0o700 });
+  fs.symlinkSync("real", folder.path("link"));
+  const options = { path: folder.path("link/bpfman.db"), bootId: "boot-1" };
+  openStore({ ...options, mode: "write" }).close();
+  expect(fs.existsSync(folder.path("real/bpfman.db"))).toBe(true);
+  fs.renameSync(folder.path("real"), folder.path("elsewhere"));
+  for (const mode of ["read", "write"] as const) {
+    const error = failureOf(() => openStore({ ...options, mode }));
+    expect([error.code, error.message]).toEqual([
+      "DATABASE_UNUSABLE",
+      `use the state directory "${folder.path("link")}": it is a symbolic link that leads nowhere`,
+    ]);
+    expect(error.hint).toContain("make the directory");
+  }
+  expect(fs.existsSync(folder.path("real"))).toBe(false);
+});
+
 test("a directory that others can write to is rejected", () => {
   fs.mkdirSync(folder.path("open"));
   fs.chmodSync(folder.path("open"), 0o777);

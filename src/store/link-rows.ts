@@ -1,3 +1,7 @@
+import type { SQLQueryBindings } from "bun:sqlite";
+import type { LinkId } from "../domain/ids.ts";
+import type { LinkDraft, StorePort } from "../platform/store.ts";
+import { type Opened, type Reading, records, remove, select, transaction, update } from "./rows.ts";
 import { kernelLinkId, linkId, programId } from "../domain/ids.ts";
 import {
   DIRECTIONS,
@@ -26,7 +30,7 @@ import {
   time,
   whole,
 } from "./decode.ts";
-import { metadata } from "./program-row.ts";
+import { metadata } from "./program-rows.ts";
 
 const network = { interface: text, ifindex: whole(1), netns: nullable(text), nsid: whole(0), priority: whole(0) };
 const direction = oneOf(DIRECTIONS);
@@ -76,4 +80,46 @@ export function linkRecord(row: Fields): LinkRecord {
     metadata: metadata(row.metadata, "metadata"),
     createdAt: time(row.created_at_ms, "created_at_ms"),
   };
+}
+
+export const LINKS: Reading<LinkRecord> = { table: "links", key: "link_id", record: linkRecord };
+
+const INSERT_LINK = `INSERT INTO links (boot_id, owner, program_id, state, pin_path, details, metadata, created_at_ms)
+  VALUES (?, ?, ?, 'pending', '', ?, ?, ?) RETURNING link_id`;
+
+/** Links, from the pending row on. */
+export function linkRows(on: Opened) {
+  const { database, bootId, owner } = on;
+  return {
+    insertLink(draft: LinkDraft, pinPath: (id: LinkId) => string): LinkRecord {
+      const { programId: program, details, metadata, createdAt } = draft;
+      return transaction(on, () => {
+        const row = database
+          .query<{ link_id: number }, SQLQueryBindings[]>(INSERT_LINK)
+          .get(bootId, owner, program, JSON.stringify(details), JSON.stringify(metadata), createdAt.getTime());
+        const made = linkId(id(row?.link_id, "link_id"));
+        const record: LinkRecord = { ...draft, id: made, kernelLinkId: null, pinPath: pinPath(made) };
+        update(on, LINKS, made, { pin_path: record.pinPath });
+        return record;
+      });
+    },
+    expectLink: (id, kernelLinkId) => update(on, LINKS, id, { kernel_link_id: kernelLinkId }),
+    settleLink: (id, kernelLinkId) => update(on, LINKS, id, { kernel_link_id: kernelLinkId, state: "ready" }),
+    setLinkState: (id, state) => update(on, LINKS, id, { state }),
+    deleteLink: (id) => remove(on, LINKS, id),
+    link: (id) => records(on, LINKS, "state = 'ready' AND link_id = ?", id)[0] ?? null,
+    links: (program) =>
+      program === undefined
+        ? records(on, LINKS, "state = 'ready'")
+        : records(on, LINKS, "state = 'ready' AND program_id = ?", program),
+    unsettledLinks: () => select(on, LINKS, "state <> 'ready'"),
+
+    moveLink: (id, { details, pinPath, kernelLinkId }) =>
+      update(on, LINKS, id, {
+        details: JSON.stringify(details),
+        pin_path: pinPath,
+        kernel_link_id: kernelLinkId,
+        state: "ready",
+      }),
+  } satisfies Partial<StorePort>;
 }
