@@ -82,7 +82,7 @@ export class Events {
       }
     } catch (thrown) {
       // The next change or poll tries again.
-      service.log.warn("changes cannot be read", { reason: reasonOf(thrown) });
+      service.log.warn("cannot read changes", { reason: reasonOf(thrown) });
     }
   }
 

@@ -129,11 +129,11 @@ function readLine(line: string, before: number | null): number | string | null {
   const [, name = "", value = ""] = /^([A-Za-z0-9-]+)[ \t]*:[ \t]*(.*?)[ \t]*$/.exec(line) ?? [];
   if (name === "") return noHeader(line);
   if (name.toLowerCase() === "content-type" && /charset\s*=\s*"?(?!utf-?8\b)/i.test(value)) {
-    return `only UTF-8 is spoken here, not "${value.slice(0, 80)}"`;
+    return `only UTF-8 is supported, not "${value.slice(0, 80)}"`;
   }
   if (name.toLowerCase() !== "content-length") return before;
   if (!/^\d+$/.test(value)) return `Content-Length "${value.slice(0, LINE_SHOWN_BYTES)}" is not a number of bytes`;
   const length = Number(value);
-  if (before !== null && length !== before) return "two different Content-Length";
+  if (before !== null && length !== before) return "two different Content-Length headers";
   return length <= FRAME_BYTES_MAX ? length : `a frame of ${length} bytes is more than ${FRAME_BYTES_MAX}`;
 }

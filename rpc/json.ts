@@ -62,14 +62,14 @@ const RESERVED_NAMES = ["__proto__", "constructor", "prototype"];
  */
 export function unsafePart(value: unknown, path = ""): { readonly field: string; readonly problem: string } | null {
   if (typeof value === "string") {
-    return value.isWellFormed() ? null : { field: path, problem: "half of a surrogate pair is no character" };
+    return value.isWellFormed() ? null : { field: path, problem: "half of a surrogate pair is not a character" };
   }
   if (typeof value !== "object" || value === null) return null;
   for (const [name, part] of Object.entries(value)) {
     const field = path === "" ? name : `${path}.${name}`;
     if (!Array.isArray(value)) {
       if (RESERVED_NAMES.includes(name)) return { field, problem: `the name "${name}" cannot be used` };
-      if (!name.isWellFormed()) return { field: path, problem: "half of a surrogate pair is no character" };
+      if (!name.isWellFormed()) return { field: path, problem: "half of a surrogate pair is not a character" };
     }
     const found = unsafePart(part, field);
     if (found !== null) return found;

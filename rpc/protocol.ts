@@ -6,7 +6,7 @@
 import type { InferInput } from "valibot";
 import type { FeaturesAnswer } from "../src/domain/answer.ts";
 import type { ChangeAnswers } from "../src/domain/change-answer.ts";
-import { CHANGE_KINDS, type ChangeKind } from "../src/domain/change.ts";
+import type { ChangeKind } from "../src/domain/change.ts";
 import type { ErrorCode, ErrorKind } from "../src/errors/codes.ts";
 import type { SysFailure } from "../src/errors/error.ts";
 import type { Answers, OperationName, Requests } from "../src/service/operations.ts";
@@ -15,7 +15,6 @@ import type { initializeParams, setTraceParams, subscribeParams, workDoneToken }
 export const PROTOCOL_VERSION = 1;
 
 /** The events a client can subscribe to. Each is the name of its notification. */
-export const EVENT_KINDS = CHANGE_KINDS;
 export type EventKind = ChangeKind;
 
 export type ProgressToken = InferInput<typeof workDoneToken>;

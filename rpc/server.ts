@@ -95,7 +95,7 @@ class Server {
     if (pid !== null && !(await this.#methods.endWith(pid))) {
       throw new BpfmanError("INVALID_REQUEST", `serve the client with pid ${pid}: no such process here`, {
         details: { field: "clientProcessId" },
-        hint: "leave --clientProcessId out if the client runs in another PID namespace",
+        hint: "omit --clientProcessId if the client runs in another PID namespace",
       });
     }
     this.#listen();
@@ -163,7 +163,7 @@ class Server {
 
   #inputEnded(input: InputEnd): void {
     if (input.kind === "broken") {
-      const message = `the session ends, since no frame can be told from the next: ${input.reason}`;
+      const message = `the session ends because frames can no longer be told apart: ${input.reason}`;
       this.#writer.put({ jsonrpc: "2.0", id: null, error: { code: PARSE_ERROR, message } });
     }
     this.#end({ how: "finish", exitCode: input.kind === "broken" ? 1 : 0 });

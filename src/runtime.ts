@@ -28,11 +28,6 @@ interface Folders {
   readonly cacheDir: string;
 }
 
-interface Place {
-  readonly folders: Folders;
-  readonly config: Config;
-}
-
 /**
  * A non-default runtime directory includes state and cache directories, unless they are set too. Paths are absolute,
  * because the database stores pin paths, which must not depend on the current directory.
@@ -59,17 +54,12 @@ function once<T>(make: () => T): () => T {
   };
 }
 
-interface HostStore {
-  readonly openStore: () => StorePort;
-  /** The store stays open after the operation. */
-  readonly keepsStore: boolean;
-}
-
 /**
- * Loads each adapter when an operation first uses it. A listing never uses the kernel, and completing an interface name
- * never uses the database, which needs root. Uses `require`, because a getter cannot await `import()`.
+ * Gives the adapters a place: each is fetched when an operation first looks at it. A listing never looks at the kernel, and
+ * the completion of an interface's name never at the database, which needs root. `require` because a getter cannot wait
+ * for an `import()`. With `keepsStore` the store stays open when the operation is over.
  */
-function openHost({ folders, config }: Place, { openStore, keepsStore }: HostStore): Host {
+function openHost(folders: Folders, config: Config, openStore: () => StorePort, keepsStore: boolean): Host {
   const pinFolder = `${folders.runtimeDir === "/" ? "" : folders.runtimeDir}/fs`;
   let opened: StorePort | null = null;
   const store = once(() => {
@@ -220,7 +210,7 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
       requireLibc();
       const keepsStore = mode === "write" && kept === null;
       const opening = mode === "read" && kept !== null ? kept() : () => openStore(mode, owner);
-      return openHost({ folders, config }, { openStore: keepsStore ? written : opening, keepsStore });
+      return openHost(folders, config, keepsStore ? written : opening, keepsStore);
     },
     openProcesses: async () => (await import("./files/open-processes.ts")).openProcesses(),
     watchStore: async (changed) => (await import("./store/watch.ts")).watchDatabase(store(), changed),

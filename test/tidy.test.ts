@@ -57,6 +57,25 @@ describe("size", () => {
   });
 });
 
+describe("uses", () => {
+  /** Tests read back what is written for the kernel, by the format that other programs read too (dispatcher/PROTOCOL.md). */
+  const READ_BACK = ["readTcConfig", "readXdpConfig"];
+
+  test("the product uses each function and constant that it has", () => {
+    const product = new Map(FILES.filter((path) => isProduct(path)).map((path) => [path, read(path)]));
+    const words = new Map<string, number>();
+    for (const text of product.values()) {
+      for (const [word] of text.matchAll(/\w+/g)) words.set(word, (words.get(word) ?? 0) + 1);
+    }
+    const unused = [...product].flatMap(([path, text]) => {
+      if (path.startsWith("ffi/layout/") || path.startsWith("rpc/client/")) return [];
+      const made = [...text.matchAll(/^export (?:async )?(?:function\*?|const|class|interface|type) (\w+)/gm)];
+      return made.flatMap(([, name = ""]) => (words.get(name) === 1 ? [`${path}: ${name}`] : []));
+    });
+    expect(unused.filter((line) => !READ_BACK.some((name) => line.endsWith(`: ${name}`)))).toEqual([]);
+  });
+});
+
 describe("powers", () => {
   const importOf = (module: string) => new RegExp(`(from|import|require)\\s*\\(?\\s*["']${module}["']`);
 

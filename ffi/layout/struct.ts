@@ -25,7 +25,7 @@ function fieldOf(layout: StructLayout, name: string): Field {
  * Writes an unsigned integer, little-endian like every machine bpfman runs on. Throws RangeError if it does not fit.
  */
 function writeUnsigned(view: DataView, field: Field, value: number | bigint): void {
-  if (field.size !== 4 && field.size !== 8) throw new RangeError(`a field of ${field.size} bytes is no number`);
+  if (field.size !== 4 && field.size !== 8) throw new RangeError(`a field of ${field.size} bytes is not a number`);
   // Nearly all values are small; avoid creating a BigInt for them.
   if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff) {
     view.setUint32(field.offset, value, true);

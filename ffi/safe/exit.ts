@@ -6,5 +6,5 @@ import { libc } from "./libc.ts";
  */
 export function exitAtOnce(code: number): never {
   libc()._exit(code);
-  throw new Error("_exit(2) came back");
+  throw new Error("_exit(2) returned");
 }

@@ -76,7 +76,7 @@ function printCallback(): Pointer {
     return 0;
   };
   const callback = new JSCallback(print, { args: ["i32", "ptr", "ptr"], returns: "i32" });
-  if (callback.ptr === null) throw new Error("bun:ffi made no callback");
+  if (callback.ptr === null) throw new Error("bun:ffi could not create a callback");
   callbacks.push(callback);
   return callback.ptr;
 }

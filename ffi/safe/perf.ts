@@ -71,7 +71,7 @@ function probePmu(name: "uprobe" | "kprobe"): { readonly type: number; readonly 
   const type = Number(read("type"));
   const returnBit = Number(/^config:(\d+)$/.exec(read("format/retprobe"))?.[1]);
   if (!Number.isSafeInteger(type) || !Number.isSafeInteger(returnBit)) {
-    throw new Error(`"${folder}" describes probes in a way that is not known here`);
+    throw new Error(`"${folder}" has a format unknown to bpfman`);
   }
   return { type, returnBit };
 }

@@ -42,12 +42,12 @@ export function openPins(root: string): PinsPort {
     prepare: () => prepareFolders(paths),
     exists: (path) => failing("look at", path, () => fs.lstatSync(path) !== undefined),
     makeFolder: (path) =>
-      failing("make folder", own("make folder", path), () => {
+      failing("make directory", own("make directory", path), () => {
         fs.mkdirSync(path, { recursive: true, mode: 0o700 });
       }),
     remove,
     removeFolder: (path) =>
-      failing("remove folder", own("remove folder", path), () =>
+      failing("remove directory", own("remove directory", path), () =>
         unless(["ENOENT", "ENOTDIR", "ENOTEMPTY"], false, () => {
           fs.rmdirSync(path);
           return true;

@@ -14,7 +14,7 @@ const text = v.pipe(
   v.string("text"),
   v.check((value) => value !== "" && value.length <= IDENTITY_CHARS_MAX, SHORT),
 );
-const pattern = v.pipe(text, v.check(isPattern, "be a regular expression in RE2's syntax"));
+const pattern = v.pipe(text, v.check(isPattern, "be a regular expression in RE2 syntax"));
 const path = v.pipe(v.string("a path"), v.check(isAbsolute, "be an absolute path"));
 
 const identity = v.strictObject(

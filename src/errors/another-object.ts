@@ -1,6 +1,9 @@
 import type { Pin } from "../domain/pin.ts";
 import { BpfmanError } from "./error.ts";
 
+/** What to do about a pin of somebody else's that is in the way. */
+export const NOT_OURS_HINT = `bpfman does not touch what it did not pin: move it elsewhere in that file system with "mv", and try again`;
+
 /** Creates the error for a path where another object is pinned than the one bpfman pinned there. */
 export function anotherObject(pin: Pin, found: Pick<Pin, "kind" | "id">): BpfmanError {
   const { path, kind, id } = pin;
@@ -9,7 +12,7 @@ export function anotherObject(pin: Pin, found: Pick<Pin, "kind" | "id">): Bpfman
     `use pin "${path}": it holds ${found.kind} ${found.id}, where bpfman pinned ${kind} ${id}`,
     {
       details: { pin: path, found: { kind: found.kind, id: found.id }, expected: { kind, id } },
-      hint: `bpfman leaves alone what it did not pin: move it elsewhere in that file system ("mv"), and try again`,
+      hint: NOT_OURS_HINT,
     },
   );
 }

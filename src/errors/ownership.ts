@@ -52,13 +52,13 @@ function problemOf({ path, kind }: Owned, stats: Stats): { readonly problem: str
   const mode = octal(stats.mode);
   if (stats.isSymbolicLink()) return { problem: "it is a symbolic link", remedy: `put a ${kind} there` };
   if (kind === "directory" ? !stats.isDirectory() : !stats.isFile()) {
-    return { problem: `it is no ${kind === "directory" ? kind : "regular file"}`, remedy: "move it away" };
+    return { problem: `it is not a ${kind === "directory" ? kind : "regular file"}`, remedy: "move it away" };
   }
   if (!isOwn(stats.uid)) {
     const command = `chown ${kind === "directory" ? "-R " : ""}root "${path}"`;
     return {
       problem: `it belongs to user ${stats.uid}`,
-      remedy: `look at what that user put there, and if you trust it: ${command}`,
+      remedy: `check what that user put there and, if you trust it, run ${command}`,
     };
   }
   if ((stats.mode & 0o022) === 0) return null;

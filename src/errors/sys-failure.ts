@@ -31,8 +31,9 @@ export function sysPart(thrown: unknown): { readonly sys?: SysFailure } {
 export function reasonOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown);
   const { name, call } = sysFailure(thrown) ?? {};
-  if (call === "mkdir" && (name === "EEXIST" || name === "ENOTDIR")) return "there is a file where a folder should be";
-  if (name === "ENOTDIR") return "a part of the path is no folder";
+  if (call === "mkdir" && (name === "EEXIST" || name === "ENOTDIR"))
+    return "there is a file where a directory should be";
+  if (name === "ENOTDIR") return "part of the path is not a directory";
   return thrown.message.replace(/^(E[A-Z0-9]+: [^,]+), [a-z]+( '.*)?$/s, "$1");
 }
 

@@ -78,40 +78,43 @@ function numberIn(pattern: RegExp, text: string): number | null {
 
 /** What to do about the most common reasons. */
 const ADVICE_BY_REASON: readonly (readonly [RegExp, string])[] = [
-  [/_or_null'/, "compare the pointer with NULL before it is used"],
-  [/outside of the packet|invalid access to packet/, "compare the end of what is read with data_end first"],
-  [/Unreleased reference/, "give the reference back on every path, as bpf_ringbuf_submit or bpf_sk_release do"],
+  [/_or_null'/, "compare the pointer with NULL before using it"],
+  [/outside of the packet|invalid access to packet/, "compare the end of the access with data_end first"],
+  [
+    /Unreleased reference/,
+    "release the reference on every path, for instance with bpf_ringbuf_submit or bpf_sk_release",
+  ],
   [
     /invalid (indirect )?read from stack.* off -?\d+\+\d+ /,
-    "give all bytes of it a value first, those between fields too",
+    "initialise all of its bytes first, including the padding between fields",
   ],
-  [/stack/, "the stack has 512 bytes for a program and all that it calls: keep large data in a map"],
+  [/stack/, "the stack has 512 bytes for a program and everything it calls: keep large data in a map"],
   [
     /is too large|too complex|infinite loop|back-edge/,
     "the verifier walks every path: shorten the loops, or use bpf_loop",
   ],
   [/invalid func|unknown func|cannot use helper/, "this kernel has no such helper for programs of this type"],
-  [/GPL/, 'give the object a licence that is compatible: char _license[] SEC("license") = "GPL"'],
-  [/might sleep/, "only sleepable programs may call it, those of a section that ends in .s"],
+  [/GPL/, 'give the object a GPL-compatible licence: char _license[] SEC("license") = "GPL"'],
+  [/might sleep/, "only sleepable programs may call it: use a section whose name ends in .s"],
   [
     /CO-RE relocation/,
-    "this kernel has no such type or field: ask first, with bpf_core_field_exists or bpf_core_type_exists",
+    "this kernel has no such type or field: check first, with bpf_core_field_exists or bpf_core_type_exists",
   ],
-  [/!read_ok/, "it is used before it has a value: give it one on every path"],
+  [/!read_ok/, "it is read before it is initialised: set it on every path"],
   [
     /invalid access to map value|outside of the allowed memory range/,
-    "compare index and size with the size of the value first",
+    "check index and size against the size of the value first",
   ],
-  [/zero-sized|unbounded|is negative, either use/, "compare the size with the least and the most that it may be first"],
-  [/invalid bpf_context access/, "a program of this type cannot use that part of its context so"],
+  [/zero-sized|unbounded|is negative, either use/, "check the size against its minimum and maximum first"],
+  [/invalid bpf_context access/, "a program of this type cannot access that part of its context this way"],
   [
     /invalid mem access 'scalar'/,
-    "it is no pointer here: after a helper that changes the packet, take data and data_end anew; read memory of the kernel with bpf_probe_read_kernel",
+    "it is not a pointer here: reload data and data_end after a helper that changes the packet; read kernel memory with bpf_probe_read_kernel",
   ],
   // Linux 6.1 prints an internal error message.
   [
     /expected prog array map|kernel subsystem misconfigured verifier/,
-    "the helper takes a map of another type: bpf_tail_call one of BPF_MAP_TYPE_PROG_ARRAY",
+    "the helper takes another type of map: bpf_tail_call needs BPF_MAP_TYPE_PROG_ARRAY",
   ],
   [/ type=\w+ expected=/, "the function takes an argument of another type"],
 ];

@@ -8,7 +8,7 @@ import { didYouMean } from "../errors/suggest.ts";
 /** Returns FILE_NOT_FOUND for an absolute path. */
 export function missing(path: string, kind: "file" | "folder"): BpfmanError {
   const hint = whereItEnds(path);
-  const reason = kind === "file" ? "the file does not exist" : "there is no such folder";
+  const reason = kind === "file" ? "the file does not exist" : "there is no such directory";
   return new BpfmanError("FILE_NOT_FOUND", `read "${path}": ${reason}`, {
     details: { path },
     ...(hint === null ? {} : { hint }),
@@ -24,6 +24,6 @@ function whereItEnds(path: string): string | null {
   } catch {
     const above = dirname(folder);
     if (above === folder) return null;
-    return fs.existsSync(above) ? `there is no folder "${folder}"` : whereItEnds(folder);
+    return fs.existsSync(above) ? `there is no directory "${folder}"` : whereItEnds(folder);
   }
 }

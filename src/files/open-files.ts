@@ -76,7 +76,7 @@ function readObject(path: string, bytesMax: number, root: string | null = null):
   if (file === null) throw whatIsMissing(path, "file");
   try {
     if (file.size > bytesMax) {
-      throw unreadable(path, `it has ${file.size} bytes, and ${bytesMax} are the most that is read`, {
+      throw unreadable(path, `it has ${file.size} bytes; at most ${bytesMax} are read`, {
         details: { size: file.size },
         hint: "objects with eBPF programs are far smaller: is it another file?",
       });
@@ -84,7 +84,7 @@ function readObject(path: string, bytesMax: number, root: string | null = null):
     // Read one byte more than expected, to detect a file that grows or that misreports its size, as those in /proc do.
     const bytes = fs.readAtSync(file.fd, 0, file.size + 1);
     if (bytes.length !== file.size)
-      throw unreadable(path, "its size changed while it was read", { hint: "try again when it is finished" });
+      throw unreadable(path, "its size changed while it was read", { hint: "try again once it is complete" });
     return bytes;
   } catch (thrown) {
     throw thrown instanceof BpfmanError ? thrown : unreadable(path, thrown);
@@ -101,7 +101,7 @@ function listFolder(path: string): string[] {
     return entries.filter((entry) => !entry.isDirectory()).map((entry) => entry.name);
   } catch (thrown) {
     if (errnoName(thrown) === "ENOENT") throw whatIsMissing(path, "folder");
-    throw unreadable(path, errnoName(thrown) === "ENOTDIR" ? "it is no folder" : thrown);
+    throw unreadable(path, errnoName(thrown) === "ENOTDIR" ? "it is not a directory" : thrown);
   }
 }
 

@@ -28,7 +28,7 @@ export function openRegular(path: string, root: string | null = null): RegularFi
   const stat = fs.fstatSync(fd);
   if (stat.isFile()) return { fd, size: stat.size };
   fs.closeSync(fd);
-  throw unreadable(path, stat.isDirectory() ? "it is a folder" : "it is no regular file");
+  throw unreadable(path, stat.isDirectory() ? "it is a directory" : "it is not a regular file");
 }
 
 /** `reason` is a sentence or a caught error. */

@@ -38,7 +38,7 @@ function readCertificates(path: string): string {
       },
     );
   }
-  throw new BpfmanError("FILE_UNREADABLE", `read the certificates in "${path}": it holds none in PEM`, {
+  throw new BpfmanError("FILE_UNREADABLE", `read the certificates in "${path}": it has none in PEM`, {
     details: { path },
   });
 }

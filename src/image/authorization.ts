@@ -40,7 +40,8 @@ export function openAuthorization({ transport, registry, path, credentials }: Ne
       if (refusedBefore) throw denied(registry, known);
       const challenges = parseChallenges(reply.headers.get("www-authenticate") ?? "");
       const challenge = challenges.find(({ scheme }) => scheme === "bearer" || scheme === "basic");
-      if (challenge === undefined) throw failed(reply, "it wants a login of a kind that is not known");
+      if (challenge === undefined)
+        throw failed(reply, "it asks for an authentication scheme that bpfman does not know");
       if (challenge.scheme === "bearer") {
         headers.set(scope, `Bearer ${await token(challenge, { scope, known, from: reply })}`);
         return;
@@ -77,15 +78,15 @@ export function openAuthorization({ transport, registry, path, credentials }: Ne
     }
     const own = reply.url.origin === realm.origin;
     if (own && reply.status >= 400 && reply.status < 500) throw denied(registry, known, realm.host);
-    if (reply.status !== 200) throw failed(reply, `asked for a token, it answers with status ${reply.status}`);
+    if (reply.status !== 200) throw failed(reply, `it answered the request for a token with status ${reply.status}`);
     return tokenIn(reply);
   }
 
   /** Returns the URL of the token service. */
   async function realmOf(text: string, from: Reply): Promise<URL> {
-    if (!URL.canParse(text)) throw failed(from, "it sends for a token to what is no address");
+    if (!URL.canParse(text)) throw failed(from, "it names a token service with an invalid address");
     const realm = new URL(text);
-    await transport.checkDestination(realm, from, "it sends for a token to");
+    await transport.checkDestination(realm, from, "it directs token requests to");
     return realm;
   }
 }
@@ -98,13 +99,13 @@ function tokenIn(reply: Reply): string {
   try {
     answer = JSON.parse(new TextDecoder().decode(reply.body));
   } catch {
-    throw failed(reply, "asked for a token, it answers with what is no JSON");
+    throw failed(reply, "its answer to the request for a token is not JSON");
   }
   const { token, access_token } = (answer ?? {}) as Readonly<Record<string, unknown>>;
   const found = token || access_token;
   // A header value must be visible ASCII: a line feed would start another header.
   if (typeof found !== "string" || !/^[\x21-\x7e]+$/.test(found)) {
-    throw failed(reply, "asked for a token, it answers without one");
+    throw failed(reply, "its answer to the request for a token has none");
   }
   return found;
 }
@@ -118,14 +119,14 @@ export function denied(registry: string, known: Credentials | null, service?: st
   const details = { registry, host, credentials: known?.source ?? null };
   const what = `talk to the registry ${registry}: ${host === registry ? "it" : `its token service ${host}`}`;
   if (known === null) {
-    return new BpfmanError("REGISTRY_DENIED", `${what} wants credentials, or has no such image`, {
+    return new BpfmanError("REGISTRY_DENIED", `${what} requires credentials, or has no such image`, {
       details,
       hint: `check the name; or log in with "podman login ${registry}", or give --registry-auth`,
     });
   }
-  return new BpfmanError("REGISTRY_DENIED", `${what} refuses the credentials from ${known.source}`, {
+  return new BpfmanError("REGISTRY_DENIED", `${what} rejects the credentials from ${known.source}`, {
     details,
-    hint: "check user, password, and what that user may do with the image",
+    hint: "check the user name, the password, and what that user may do with the image",
   });
 }
 

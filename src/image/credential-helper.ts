@@ -29,7 +29,7 @@ export async function askHelper({ helper, server, source }: Question, env: Envir
   if (program === null) {
     throw new BpfmanError("INVALID_CREDENTIALS", `ask "${name}" for credentials: there is no such program in PATH`, {
       details: { helper: name, source },
-      hint: `install it, or take it out of ${source}`,
+      hint: `install it, or remove it from ${source}`,
     });
   }
   const child = Bun.spawn([program, "get"], {
@@ -52,7 +52,7 @@ export async function askHelper({ helper, server, source }: Question, env: Envir
   }
   const { Username: username, Secret: secret } = answerIn(output);
   if (typeof username !== "string" || typeof secret !== "string" || secret === "") {
-    throw new BpfmanError("INVALID_CREDENTIALS", `ask "${name}" for credentials: its answer has no user and secret`, {
+    throw new BpfmanError("INVALID_CREDENTIALS", `ask "${name}" for credentials: its answer lacks a user or a secret`, {
       details: { helper: name, source },
     });
   }

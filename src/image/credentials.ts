@@ -132,10 +132,10 @@ function readAuthFile(path: string): AuthFile | null {
     content = bytes.length === 0 ? {} : JSON.parse(new TextDecoder().decode(bytes));
   } catch {
     // The parser's message quotes the input, which may be secret.
-    throw malformed(path, "it is no JSON");
+    throw malformed(path, "it is not JSON");
   }
   const top = record(content);
-  if (top === null) throw malformed(path, "it is no JSON object");
+  if (top === null) throw malformed(path, "it is not a JSON object");
   const auths = Object.entries(record(top.auths) ?? {}).map(([name, entry]) => [name, record(entry) ?? {}] as const);
   return {
     auths: new Map(auths),
@@ -159,7 +159,7 @@ function contentOf(path: string): Uint8Array | null {
   }
   try {
     const stat = fstatSync(fd);
-    if (!stat.isFile()) throw malformed(path, "it is no regular file");
+    if (!stat.isFile()) throw malformed(path, "it is not a regular file");
     if (stat.size > AUTH_FILE_BYTES_MAX) throw malformed(path, `it has more than ${AUTH_FILE_BYTES_MAX} bytes`);
     const bytes = new Uint8Array(new ArrayBuffer(stat.size));
     let filled = 0;

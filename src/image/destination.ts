@@ -49,5 +49,5 @@ export async function objectionTo(target: URL, from: URL, resolve: Resolve): Pro
   const plainIsFine = from.protocol === "http:" && target.protocol === "http:" && isLoopback(target.hostname);
   if (target.protocol !== "https:" && !plainIsFine) return `${place}, which is not encrypted`;
   const hosts = isAddress(target.hostname) ? [target.hostname] : (await resolve(target.hostname)).map(asHostname);
-  return hosts.some(isLinkLocal) ? `${place}, a link-local address, where no registry is` : null;
+  return hosts.some(isLinkLocal) ? `${place}, a link-local address, where no registry can be` : null;
 }

@@ -28,7 +28,7 @@ interface Layer {
 export async function objectIn({ mediaType, bytes, name, fileName }: Layer): Promise<PulledImage["object"]> {
   const what = `the first layer of ${name}`;
   if (!LAYER_TYPE.test(mediaType))
-    throw invalid(what, `it is of type "${mediaType.slice(0, 200)}", which is no archive`);
+    throw invalid(what, `it is of type "${mediaType.slice(0, 200)}", which is not an archive`);
   const archive = await unpack(bytes, what);
   const files = readTar(archive, (reason) => invalid(what, reason));
   const objects = files.filter((file) => startsWith(file.bytes, ELF));
@@ -36,13 +36,19 @@ export async function objectIn({ mediaType, bytes, name, fileName }: Layer): Pro
   const wanted = fileName === null ? atRoot : atRoot.filter((file) => file.name === fileName.replace(/^(\.?\/)+/, ""));
   const [object, second] = wanted;
   if (second !== undefined) {
-    throw invalid(what, `it holds several object files: ${wanted.map((file) => file.name).join(", ")}`);
+    throw invalid(what, `it contains several object files: ${wanted.map((file) => file.name).join(", ")}`);
   }
   if (object === undefined) {
     const elsewhere = objects[0]?.name;
     const reason =
-      fileName === null ? "it holds no object file" : `it holds no object file "${fileName}", which its label names`;
-    throw invalid(what, reason, elsewhere === undefined ? undefined : `"${elsewhere}" should stand at its root, alone`);
+      fileName === null
+        ? "it contains no object file"
+        : `it contains no object file "${fileName}", which its label names`;
+    throw invalid(
+      what,
+      reason,
+      elsewhere === undefined ? undefined : `"${elsewhere}" should be at its root, and alone there`,
+    );
   }
   if (object.bytes.length > OBJECT_BYTES_MAX) {
     throw invalid(what, `"${object.name}" has ${object.bytes.length} bytes, more than ${OBJECT_BYTES_MAX}`);

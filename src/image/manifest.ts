@@ -35,10 +35,10 @@ export function parseJson(bytes: Uint8Array, what: string): Fields {
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch {
-    throw invalid(what, "it is no JSON");
+    throw invalid(what, "it is not JSON");
   }
   const fields = recordOf(value);
-  if (fields === null) throw invalid(what, "it is no JSON object");
+  if (fields === null) throw invalid(what, "it is not a JSON object");
   return fields;
 }
 
@@ -68,7 +68,7 @@ export function readManifest({ bytes, mediaType }: Manifest, name: string): Read
 }
 
 function descriptors(value: unknown, what: string): Descriptor[] {
-  if (!Array.isArray(value)) throw invalid(what, "they are no list");
+  if (!Array.isArray(value)) throw invalid(what, "they are not a list");
   if (value.length > IMAGE_ENTRIES_MAX) throw invalid(what, `there are more than ${IMAGE_ENTRIES_MAX}`);
   return value.map((each) => descriptor(each, what));
 }

@@ -121,7 +121,7 @@ function pushedDigest(file: string, read: (text: string) => unknown): string {
     });
   }
   if (typeof digest === "string" && /^sha256:[0-9a-f]{64}$/.test(digest)) return digest;
-  throw new BpfmanError("CONTAINER_BUILD_FAILED", `read which digest was pushed: "${digest}" is none`);
+  throw new BpfmanError("CONTAINER_BUILD_FAILED", `read which digest was pushed: "${digest}" is not one`);
 }
 
 /** Looks it up in PATH, skipping relative directories: root must not run a program from the current directory. */

@@ -92,7 +92,7 @@ function openClient(reference: Reference, options: RepositoryOptions): Client {
       const own = base !== null && url.origin === (await base).origin;
       if (own && (status === 401 || status === 403)) throw denied(registry, await credentials());
       const who = own ? "the registry" : from;
-      throw new BpfmanError("REGISTRY_FAILED", `${what}: ${who} answers with status ${status}${reasonIn(reply)}`, {
+      throw new BpfmanError("REGISTRY_FAILED", `${what}: ${who} answered with status ${status}${reasonIn(reply)}`, {
         details: { repository: name, host: url.host, status },
       });
     },
@@ -126,7 +126,7 @@ async function fetchBlob({ name, root, options, send, refuse }: Client, descript
     new BpfmanError("IMAGE_DAMAGED", `${what}: ${reason}`, { details: { repository: name, digest } });
   if (!isDigest(digest)) throw wrong("it is not named by a SHA-256 digest");
   if (!Number.isSafeInteger(size) || size < 0 || size > LAYER_BYTES_MAX) {
-    throw wrong(`it should have ${size} bytes, and ${LAYER_BYTES_MAX} are the most that is fetched`);
+    throw wrong(`it should have ${size} bytes; at most ${LAYER_BYTES_MAX} are fetched`);
   }
   const reply = await send("pull", {
     method: "GET",
@@ -139,7 +139,7 @@ async function fetchBlob({ name, root, options, send, refuse }: Client, descript
   if (reply.status !== 200) return refuse(reply, what);
   if (reply.body.length !== size) throw wrong(`it has ${reply.body.length} bytes, not ${size}`);
   const found = digestOf(reply.body);
-  if (found !== digest) throw wrong(`what came has digest ${found}`);
+  if (found !== digest) throw wrong(`the content has digest ${found}`);
   return reply.body;
 }
 
@@ -220,7 +220,7 @@ async function uploadAt(reply: Reply, digest: Digest, transport: Transport): Pro
   const location = reply.headers.get("location") ?? "";
   if (!URL.canParse(location, reply.url.href)) throw failed(reply, "it does not say where to send an upload");
   const at = new URL(location, reply.url);
-  await transport.checkDestination(at, reply, "it wants uploads sent to");
+  await transport.checkDestination(at, reply, "it directs uploads to");
   at.searchParams.set("digest", digest);
   return at;
 }

@@ -53,7 +53,7 @@ export function creationTime(sourceDateEpoch: string | undefined): number {
   if (sourceDateEpoch === undefined || sourceDateEpoch === "") return 0;
   const seconds = Number(sourceDateEpoch);
   if (/^[0-9]+$/.test(sourceDateEpoch) && seconds <= SECONDS_MAX) return seconds;
-  throw new BpfmanError("INVALID_BUILD", `read SOURCE_DATE_EPOCH "${sourceDateEpoch}": it is no number of seconds`, {
-    hint: "set it to seconds since 1970, or not at all",
+  throw new BpfmanError("INVALID_BUILD", `read SOURCE_DATE_EPOCH "${sourceDateEpoch}": it is not a number of seconds`, {
+    hint: "set it to seconds since 1970, or unset it",
   });
 }

@@ -98,7 +98,7 @@ async function contentOf(pull: Pull, digest: Digest): Promise<PulledImage> {
   const config = await blobOf(pull, read.config, "configuration", IMAGE_CONFIG_BYTES_MAX);
   const { programs, maps, fileName } = readLabels(config, name);
   if (programs === null)
-    work.log.warn("the image has no labels; its object file alone says what it holds", { image: name });
+    work.log.warn("the image has no labels; only its object file says what it contains", { image: name });
   const bytes = await blobOf(pull, layer, "first layer", LAYER_BYTES_MAX);
   return {
     reference: name,
@@ -125,10 +125,7 @@ async function manifestOf(pull: Pull, digest: Digest): Promise<Manifest> {
 async function blobOf(pull: Pull, descriptor: Descriptor, what: string, bytesMax: number): Promise<Uint8Array> {
   const { cache, name } = pull;
   if (descriptor.size > bytesMax) {
-    throw invalid(
-      `the ${what} of ${name}`,
-      `it has ${descriptor.size} bytes, and ${bytesMax} are the most that is read`,
-    );
+    throw invalid(`the ${what} of ${name}`, `it has ${descriptor.size} bytes; at most ${bytesMax} are read`);
   }
   const cached = cache.blob(descriptor.digest);
   if (cached !== null) return cached;

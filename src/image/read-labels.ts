@@ -36,7 +36,7 @@ function tableIn(text: string, what: string): Readonly<Record<string, string>> {
   for (const [name, word] of entries) {
     const plain = typeof word === "string" && !/\p{Cc}/u.test(`${name}${word}`);
     if (!plain || name.length > NAME_CHARS_MAX || word.length > NAME_CHARS_MAX) {
-      throw invalid(what, "it is no table of names and types");
+      throw invalid(what, "it is not a table of names and types");
     }
   }
   return Object.fromEntries(entries) as Record<string, string>;

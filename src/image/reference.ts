@@ -28,7 +28,7 @@ export function parseReference(text: string): Reference {
   const [named = "", ...digests] = text.split("@");
   if (!digests.every((each) => /^sha[0-9]+:/.test(each))) {
     throw invalid(
-      "that was given: it holds a user name or password",
+      "that was given: it contains a user name or password",
       "give credentials with --registry-auth, or log in with podman",
     );
   }
@@ -40,22 +40,22 @@ export function parseReference(text: string): Reference {
 
   const [digest = null, second] = digests;
   if (second !== undefined) refuse('it has more than one "@"');
-  if (digest !== null && !isDigest(digest)) refuse(`"${digest}" is no digest: sha256: and 64 hex digits are needed`);
+  if (digest !== null && !isDigest(digest)) refuse(`"${digest}" is not a digest: it must be sha256: and 64 hex digits`);
 
   const colon = named.lastIndexOf(":");
   const tagged = colon > named.lastIndexOf("/");
   const name = tagged ? named.slice(0, colon) : named;
   const tag = tagged ? named.slice(colon + 1) : null;
-  if (tag !== null && !isTag(tag)) refuse(`"${tag}" is no tag`);
+  if (tag !== null && !isTag(tag)) refuse(`"${tag}" is not a tag`);
 
   const { registry, path } = split(name);
-  if (!REGISTRY.test(registry)) refuse(`"${registry}" is no registry`);
+  if (!REGISTRY.test(registry)) refuse(`"${registry}" is not a registry`);
   if (Number(/:([0-9]+)$/.exec(registry)?.[1] ?? 1) > 65_535) refuse(`"${registry}" has no valid port`);
   if (path === "") refuse("it names no image", `write ${registry}/NAME:TAG`);
   if (!PATH.test(path)) {
     const lower = path.toLowerCase();
-    const hint = lower !== path && PATH.test(lower) ? "names of images are written in lower case" : undefined;
-    refuse(`"${path}" is no name of an image`, hint);
+    const hint = lower !== path && PATH.test(lower) ? "image names are lower-case" : undefined;
+    refuse(`"${path}" is not an image name`, hint);
   }
   if (name.length > IMAGE_NAME_CHARS_MAX) refuse(`its name has more than ${IMAGE_NAME_CHARS_MAX} characters`);
   return { registry, path, tag: tag ?? (digest === null ? "latest" : null), digest: digest as Digest | null };

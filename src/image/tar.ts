@@ -34,7 +34,7 @@ export function readTar(archive: Uint8Array, refuse: Refuse): TarFile[] {
 
     const type = String.fromCharCode(header[156] ?? 0);
     if (type === "x" || type === "L" || type === "K" || type === "g") {
-      if (size > EXTENSION_BYTES_MAX) throw refuse("it has a name of unreasonable length");
+      if (size > EXTENSION_BYTES_MAX) throw refuse("it has an overlong name");
       const told = type === "x" ? paxRecords(content, refuse) : new Map([["path", text(content)]]);
       if (type === "x" || type === "L") extensions = new Map([...extensions, ...told]);
       continue;
@@ -45,7 +45,7 @@ export function readTar(archive: Uint8Array, refuse: Refuse): TarFile[] {
     if (type === "0" || type === "\0" || type === "7") {
       // In the oldest archives, a name that ends in a slash is a directory.
       if (!name.endsWith("/")) files.push({ name, bytes: content });
-    } else if (type !== "5") throw refuse(`"${name}" is ${KINDS[type] ?? "an entry of a kind that is not known"}`);
+    } else if (type !== "5") throw refuse(`"${name}" is ${KINDS[type] ?? "an entry of unknown type"}`);
   }
   if (archive.length === 0) throw refuse("it is empty");
   return files;
@@ -66,7 +66,7 @@ function checkSum(header: Uint8Array, refuse: Refuse): void {
   header.forEach((byte, index) => {
     sum += index >= 148 && index < 156 ? 0x20 : byte;
   });
-  if (sum !== octal(header.subarray(148, 156))) throw refuse("it is no tar archive, or a damaged one");
+  if (sum !== octal(header.subarray(148, 156))) throw refuse("it is not a tar archive, or it is damaged");
 }
 
 /** Parses digits up to a space or NUL; NaN if there are none. */
@@ -99,7 +99,7 @@ function nameIn(header: Uint8Array): string {
 }
 
 function plainName(name: string, refuse: Refuse): string {
-  if (name.split("/").includes("..")) throw refuse(`"${name}" leads out of it`);
+  if (name.split("/").includes("..")) throw refuse(`"${name}" points outside of it`);
   return name.replace(/^(\.?\/)+/, "");
 }
 

@@ -28,14 +28,22 @@ const UNREACHABLE = "REGISTRY_UNREACHABLE";
 /** By error code: those of getaddrinfo(3), connect(2) and the HTTP client. */
 const CAUSES: Readonly<Record<string, Cause>> = {
   ENOTFOUND: { code: UNREACHABLE, reason: "there is no such host", hint: "check the name, and that DNS works" },
-  EAI_AGAIN: { code: UNREACHABLE, reason: "its name cannot be looked up now", hint: "is there a network?" },
-  ECONNREFUSED: { code: UNREACHABLE, reason: "nothing listens there", hint: "check host and port" },
-  ENETUNREACH: { code: UNREACHABLE, reason: "there is no network", hint: "is there a network?" },
-  EHOSTUNREACH: { code: UNREACHABLE, reason: "the host cannot be reached", hint: "is there a network?" },
-  ECONNRESET: { code: UNREACHABLE, reason: "the connection broke off", passing: true },
-  EPIPE: { code: UNREACHABLE, reason: "the connection broke off", passing: true },
-  ETIMEDOUT: { code: UNREACHABLE, reason: "no connection was made in time" },
-  EPROTO: { code: UNREACHABLE, reason: "it does not speak TLS", hint: "only a registry on loopback may do without" },
+  EAI_AGAIN: {
+    code: UNREACHABLE,
+    reason: "its name cannot be resolved right now",
+    hint: "check the network connection",
+  },
+  ECONNREFUSED: { code: UNREACHABLE, reason: "nothing is listening there", hint: "check host and port" },
+  ENETUNREACH: { code: UNREACHABLE, reason: "the network is unreachable", hint: "check the network connection" },
+  EHOSTUNREACH: { code: UNREACHABLE, reason: "the host cannot be reached", hint: "check the network connection" },
+  ECONNRESET: { code: UNREACHABLE, reason: "the connection was lost", passing: true },
+  EPIPE: { code: UNREACHABLE, reason: "the connection was lost", passing: true },
+  ETIMEDOUT: { code: UNREACHABLE, reason: "the connection timed out" },
+  EPROTO: {
+    code: UNREACHABLE,
+    reason: "it does not speak TLS",
+    hint: "only a registry on loopback may do without TLS",
+  },
   ERR_TLS_CERT_ALTNAME_INVALID: {
     code: "REGISTRY_CERTIFICATE",
     reason: "its certificate is for another host",
@@ -54,19 +62,19 @@ const CAUSES: Readonly<Record<string, Cause>> = {
   DEPTH_ZERO_SELF_SIGNED_CERT: { code: "REGISTRY_CERTIFICATE", reason: "its certificate is self-signed" },
   SELF_SIGNED_CERT_IN_CHAIN: {
     code: "REGISTRY_CERTIFICATE",
-    reason: "its certificate comes from an authority that is not trusted here",
+    reason: "its certificate comes from an authority that is not trusted on this machine",
   },
   UNABLE_TO_GET_ISSUER_CERT: {
     code: "REGISTRY_CERTIFICATE",
-    reason: "its certificate comes from an authority that is not known here",
+    reason: "its certificate comes from an authority that is unknown on this machine",
   },
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: {
     code: "REGISTRY_CERTIFICATE",
-    reason: "its certificate comes from an authority that is not known here",
+    reason: "its certificate comes from an authority that is unknown on this machine",
   },
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: {
     code: "REGISTRY_CERTIFICATE",
-    reason: "its certificate comes from an authority that is not known here",
+    reason: "its certificate comes from an authority that is unknown on this machine",
   },
 };
 

@@ -125,7 +125,7 @@ export function openTransport(options: TransportOptions): Transport {
       await checkDestination(target, reply, "it redirects to");
       if (target.origin !== place.url.origin) {
         if (exchange.confidential) {
-          throw failed(reply, `it redirects a request that holds credentials to another host, ${target.host}`);
+          throw failed(reply, `it redirects a request with credentials to another host, ${target.host}`);
         }
         headers = withoutAuthorization(headers);
       }
@@ -139,7 +139,10 @@ export function openTransport(options: TransportOptions): Transport {
     total: AbortSignal,
   ): Promise<Omit<Reply, "from">> {
     const idle = new AbortController();
-    const timer = setTimeout(() => idle.abort(new DOMException("nothing came in time", "TimeoutError")), idleTimeoutMs);
+    const timer = setTimeout(
+      () => idle.abort(new DOMException("no data arrived in time", "TimeoutError")),
+      idleTimeoutMs,
+    );
     try {
       const request: BunFetchRequestInit & { readonly timeout: false } = {
         method,
@@ -198,7 +201,7 @@ function redirectOf({ status, headers, url, from }: Reply, method: Exchange["met
   try {
     return new URL(location, url);
   } catch {
-    throw failed({ url, from }, "it redirects to what is no address");
+    throw failed({ url, from }, "it redirects to an invalid address");
   }
 }
 

@@ -5,10 +5,10 @@ import { detachLink } from "../../ffi/safe/bpf-link.ts";
 import { waitForRunningPrograms } from "../../ffi/safe/membarrier.ts";
 import { programId } from "../domain/ids.ts";
 import { sysFailure } from "../errors/sys-failure.ts";
-import type { Feature, FeatureName, KernelPort, LoadedObject, ObjectToLoad } from "../platform/kernel.ts";
+import type { Feature, FeatureName, KernelAttach, KernelPort, LoadedObject, ObjectToLoad } from "../platform/kernel.ts";
 import { attempt } from "./kernel-failure.ts";
-import { countsRuns, readLink, readMap, readProgram } from "./read-info.ts";
-import { openPin } from "./pin.ts";
+import { attachedLink, countsRuns, readLink, readMap, readProgram } from "./read-info.ts";
+import { openPin, withPinned } from "./pin.ts";
 
 /** Far longer than any program runs on a packet; for kernels that cannot tell when that is over. */
 const GRACE_MS = 100;
@@ -22,11 +22,13 @@ export interface KernelOptions {
  * A command looks things up, and uses one kind of hook at most: the rest stays on disk. `require` because most of the port
  * cannot wait for an `import()`.
  */
-const attaching = () => require("./hooks/attach-link.ts") as typeof import("./hooks/attach-link.ts");
 const tcx = () => require("./hooks/tcx-link.ts") as typeof import("./hooks/tcx-link.ts");
 const xdp = () => require("./hooks/xdp-link.ts") as typeof import("./hooks/xdp-link.ts");
 const tc = () => require("./hooks/tc-filter.ts") as typeof import("./hooks/tc-filter.ts");
-const tracing = () => require("./hooks/tracepoint-link.ts") as typeof import("./hooks/tracepoint-link.ts");
+const tracepoint = () => require("./hooks/tracepoint-link.ts") as typeof import("./hooks/tracepoint-link.ts");
+const kprobe = () => require("./hooks/kprobe-link.ts") as typeof import("./hooks/kprobe-link.ts");
+const uprobe = () => require("./hooks/uprobe-link.ts") as typeof import("./hooks/uprobe-link.ts");
+const tracing = () => require("./hooks/tracing-link.ts") as typeof import("./hooks/tracing-link.ts");
 const functions = () => require("./hooks/kernel-function.ts") as typeof import("./hooks/kernel-function.ts");
 const security = () => require("./explain/security.ts") as typeof import("./explain/security.ts");
 
@@ -42,10 +44,10 @@ export function openKernel({ testDispatchers }: KernelOptions): KernelPort {
     link: (id) => lookUp("link", id, readLink),
     countsRuns,
     openPin,
-    attach: (program, target) => attaching().attach(program, target),
+    attach: (program, target) => withPinned("attach", program, (fd) => attachedLink(createLink(fd, target))),
     tcxState: (hook) => tcx().tcxState(hook),
-    tracepoints: () => tracing().tracepoints(),
-    tracepointExists: (group, name) => tracing().tracepointExists(group, name),
+    tracepoints: () => tracepoint().tracepoints(),
+    tracepointExists: (group, name) => tracepoint().tracepointExists(group, name),
     kernelFunction: (name) => functions().kernelFunction(name),
     kernelFunctions: (prefix) => functions().kernelFunctions(prefix),
     lsmActive: () =>
@@ -67,6 +69,26 @@ export function openKernel({ testDispatchers }: KernelOptions): KernelPort {
       lookUp("link", id, detachWherePossible);
     },
   };
+}
+
+/** Makes the link of each kind; answers its descriptor. */
+function createLink(program: number, target: KernelAttach): number {
+  switch (target.kind) {
+    case "tcx":
+      return tcx().attachTcx(program, target);
+    case "tracepoint":
+      return tracepoint().attachTracepoint(program, target);
+    case "kprobe":
+    case "kretprobe":
+      return kprobe().attachKprobe(program, target);
+    case "uprobe":
+    case "uretprobe":
+      return uprobe().attachUprobe(program, target);
+    case "fentry":
+    case "fexit":
+    case "lsm":
+      return tracing().attachTracing(program, target);
+  }
 }
 
 /** What `read` says of the object with that id; null when there is none. */

@@ -4,16 +4,19 @@ import { linkInfo, mapInfo, programInfo } from "../../ffi/safe/object-info.ts";
 import { kernelLinkId, mapId, programId } from "../domain/ids.ts";
 import type { Pin } from "../domain/pin.ts";
 import { BpfmanError, type SysFailure } from "../errors/error.ts";
-import { anotherObject } from "../errors/another-object.ts";
+import { anotherObject, NOT_OURS_HINT } from "../errors/another-object.ts";
 import type { PinnedHandle, PinnedId } from "../platform/kernel.ts";
 import { attempt, type Meaning } from "./kernel-failure.ts";
 
 function explainPin(sys: SysFailure): Meaning | null {
   switch (sys.name) {
     case "EEXIST":
-      return { code: "STATE_CONFLICT", reason: "something is pinned there already" };
+      return { code: "STATE_CONFLICT", reason: "something is pinned there already", hint: NOT_OURS_HINT };
     case "EPERM":
-      return { code: "BPFFS_UNAVAILABLE", reason: "the folder is not in a BPF file system, or the kernel refuses it" };
+      return {
+        code: "BPFFS_UNAVAILABLE",
+        reason: "the directory is not in a BPF file system, or the kernel does not allow it",
+      };
     default:
       return null;
   }
@@ -29,7 +32,7 @@ export function pin(what: string, fd: number, path: string): void {
 function openPinFd(path: string): number | null {
   const explain = (sys: SysFailure): Meaning | null =>
     sys.name === "EACCES" || sys.name === "EPERM" || sys.name === "ENOTDIR"
-      ? { code: "STATE_CONFLICT", reason: "that is no pin in a BPF file system" }
+      ? { code: "STATE_CONFLICT", reason: "it is not a pin in a BPF file system" }
       : null;
   return attempt({ action: `open the pin "${path}"`, code: "IO_FAILED", explain }, () => openPinned(path));
 }

@@ -142,6 +142,6 @@ function lockFailure(thrown: unknown, path: string): BpfmanError {
     action: "use lock file",
     path,
     code: "IO_FAILED",
-    hint: "check that there is room and that this user may write there, or give another --runtime-dir",
+    hint: "check that there is free space and that this user may write there, or give another --runtime-dir",
   });
 }

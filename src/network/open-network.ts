@@ -49,8 +49,8 @@ function refuseOrdinaryFile(path: string): void {
     throw namespaceFailure(thrown, path);
   }
   if (type === NSFS_MAGIC) return;
-  throw notFound(path, "the file is no namespace", {
-    hint: "give a file such as /run/netns/NAME or /proc/PID/ns/net; what ip-netns left of a deleted namespace is an empty file",
+  throw notFound(path, "the file is not a namespace", {
+    hint: "give a file such as /run/netns/NAME or /proc/PID/ns/net; ip-netns leaves an empty file where a namespace was deleted",
   });
 }
 
@@ -66,7 +66,7 @@ function namespaceFailure(thrown: unknown, path: string): unknown {
       return notFound(path, "there is no such file", near === null ? parts : { ...parts, hint: near });
     }
     case "EINVAL":
-      return notFound(path, "the file is a namespace, but not of the network", parts);
+      return notFound(path, "the file is a namespace, but not a network namespace", parts);
     case "EPERM":
     case "EACCES":
       return new BpfmanError("PERMISSION_DENIED", `enter network namespace "${path}": permission denied`, {

@@ -112,7 +112,7 @@ export function openElf(source: ByteSource, refuse: Refuse): Elf {
   const start = source.read(0, HEADER_BYTES_MAX);
   if (start.length === 0) throw refuse("it is empty");
   if (String.fromCharCode(...start.subarray(0, 4)) !== MAGIC) {
-    throw refuse(`it is no ELF file: it begins with ${quoteBytes(start.subarray(0, 8))}`);
+    throw refuse(`it is not an ELF file: it begins with ${quoteBytes(start.subarray(0, 8))}`);
   }
   const [wordSize, order] = [start[4], start[5]];
   if (wordSize !== 1 && wordSize !== 2) throw refuse(`its ELF class is ${wordSize}, neither 32-bit (1) nor 64-bit (2)`);

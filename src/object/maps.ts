@@ -29,7 +29,7 @@ export function readMaps(btf: Btf): ObjectMap[] {
     const variable = typeOf(btf, types.u32(section.tail + index * MEMBER_BYTES));
     const name = btf.strings.name(variable.nameAt);
     if (variable.kind !== KIND.variable || name === "")
-      throw types.format.refuse(`its map number ${index + 1} is no variable with a name`);
+      throw types.format.refuse(`its map number ${index + 1} is not a named variable`);
     return readMap(btf, { name, definition: bareType(btf, variable.sizeOrType), inner: false });
   });
 }

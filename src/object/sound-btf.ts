@@ -68,7 +68,7 @@ function checkReferences(btf: Btf, id: number, { kind, count, sizeOrType, tail, 
     if (kind === KIND.enum || kind === KIND.enum64) continue;
     checkType(btf, types.u32(at + 4));
     const bits = hasBitfields && memberBytes === 12 ? types.u32(at + 8) >>> BITFIELD_SHIFT : 0;
-    if (bits > 0 && !isCounted(bareType(btf, types.u32(at + 4)))) throw bad("has a bit field that is no number");
+    if (bits > 0 && !isCounted(bareType(btf, types.u32(at + 4)))) throw bad("has a bit field that is not a number");
   }
 }
 

@@ -14,15 +14,10 @@ export function changeAnswers(host: Host, entries: readonly Change[]): ChangeAns
   if (entries.length === 0) return [];
   const links = host.store.links();
   const around = surroundingsOf(host, links);
-  return entries.map((entry) => changeAnswer(entry, { links, around }));
+  return entries.map((entry) => changeAnswer(entry, links, around));
 }
 
-interface Around {
-  readonly links: readonly LinkRecord[];
-  readonly around: Surroundings;
-}
-
-function changeAnswer(entry: Change, { links, around }: Around): ChangeAnswer {
+function changeAnswer(entry: Change, links: readonly LinkRecord[], around: Surroundings): ChangeAnswer {
   const numbered = { sequence: entry.sequence, at: entry.at.toISOString() };
   switch (entry.kind) {
     case "program/didLoad":

@@ -42,7 +42,7 @@ export function createSessionService(runtime: Runtime): SessionService {
     log: runtime.log,
     processes: () => runtime.openProcesses(),
     async changes(after) {
-      if (!runtime.privileged()) throw new BpfmanError("PERMISSION_DENIED", "changes are told to root only");
+      if (!runtime.privileged()) throw new BpfmanError("PERMISSION_DENIED", "only root may subscribe to changes");
       return withHost("read", (host) => {
         const { entries, complete, latest } = host.store.changes(after, CHANGES_PER_READ_MAX);
         return { entries: changeAnswers(host, entries), complete, latest };

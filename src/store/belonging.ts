@@ -33,17 +33,17 @@ function ownerOf({ runtimeDir, bootId }: Place): Owner | null {
   } catch (thrown) {
     // Without access here there is none to the database either, and opening that reports it.
     if (["ENOENT", "ENOTDIR", "EACCES"].includes(errnoName(thrown) ?? "")) return null;
-    throw unreadable(record, errnoName(thrown) === "EINVAL" ? "it is no symbolic link" : reasonOf(thrown));
+    throw unreadable(record, errnoName(thrown) === "EINVAL" ? "it is not a symbolic link" : reasonOf(thrown));
   }
   const [, id, boot, path] = /^([0-9a-f]{32}) (\S+) (\/.*)$/s.exec(text) ?? [];
-  if (id === undefined || path === undefined) throw unreadable(record, "its text is not bpfman's");
+  if (id === undefined || path === undefined) throw unreadable(record, "bpfman did not write it");
   return boot === bootId ? { id, path } : null;
 }
 
 const unreadable = (path: string, reason: string): BpfmanError =>
   new BpfmanError("STATE_CONFLICT", `read "${path}", which names the database of this directory: ${reason}`, {
     details: { path },
-    hint: "remove it: the next command that changes something writes it anew",
+    hint: "remove it: the next command that changes something writes a new one",
   });
 
 /** Called before a writer opens its database, which would create a new one. Throws STATE_LOST, STATE_FOREIGN. */
@@ -107,12 +107,12 @@ function isSameFile(a: string, b: string): boolean {
 function lost({ path, runtimeDir }: Place): BpfmanError {
   return new BpfmanError(
     "STATE_LOST",
-    `database "${path}" is missing or empty: what it had pinned is in "${runtimeDir}"`,
+    `database "${path}" is missing or empty, but its pins are still in "${runtimeDir}"`,
     {
       details: { path, runtime_dir: runtimeDir },
       hint:
-        `restore it from a copy; or give it up: after rm "${recordIn(runtimeDir ?? "")}" the next command begins an empty one, ` +
-        `and what is pinned goes on running; umount "${runtimeDir}/fs" ends it`,
+        `restore it from a copy; or give it up: after rm "${recordIn(runtimeDir ?? "")}" the next command starts an empty one, ` +
+        `and pinned programs keep running until umount "${runtimeDir}/fs"`,
     },
   );
 }

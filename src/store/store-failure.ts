@@ -30,7 +30,7 @@ export function databaseFailure(thrown: unknown, action: string, path: string): 
       return new BpfmanError("DATABASE_UNUSABLE", message, {
         ...parts,
         hint:
-          "nothing was changed; it goes with the files of its name that end in -wal and -shm: restore them all together, " +
+          "nothing was changed; it belongs with the files of its name that end in -wal and -shm: restore them together, " +
           "or move them all away to start with an empty database",
       });
     default:

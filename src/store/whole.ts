@@ -89,7 +89,7 @@ function problemWith(path: string, index: Index | null): string | null {
     // A WAL without a header counts as empty, which is valid if everything is checkpointed.
     if (!isHead(head)) return pending ? `${name} is empty or damaged` : null;
     if (!sameBytes(head.subarray(16, 24), index.salts)) {
-      return pending && !isNewer(head, index) ? `${name} is another one than the database was last used with` : null;
+      return pending && !isNewer(head, index) ? `${name} is not the one that the database was last used with` : null;
     }
     const isWhole = fs.fstatSync(log).changedAt() <= index.changedAt ? endsAs(log, index) : addsUpTo(log, index);
     return isWhole ? null : `${name} is damaged`;
@@ -253,6 +253,6 @@ const lost = (path: string, problem: string): BpfmanError =>
   new BpfmanError("STATE_LOST", `open database "${path}": ${problem}`, {
     details: { path },
     hint:
-      `nothing was changed; put "${path}" and "${path}-wal" back as they were together; to go on without what they had, ` +
-      `remove "${path}-wal" and "${path}-shm": what runs then stays, but is not known any more`,
+      `nothing was changed; put "${path}" and "${path}-wal" back together as they were; to go on without what they recorded, ` +
+      `remove "${path}-wal" and "${path}-shm": those programs keep running, but bpfman no longer knows them`,
   });

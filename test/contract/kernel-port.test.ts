@@ -201,7 +201,7 @@ function kernelPort(makeBed: () => Bed, hasTcx: boolean): void {
       const before = held();
       const failure = await failureOfAsync(() => kernel.load(toLoad("refused", "tcx:harmless", "tcx:reads_null")));
       expect(failure.code).toBe("VERIFIER_REJECTED");
-      expect(failure.message).toStartWith('load program "reads_null": the verifier refused it: R0 ');
+      expect(failure.message).toStartWith('load program "reads_null": the verifier rejected it: R0 ');
       expect(failure.details).toMatchObject({ program: "reads_null" });
       expect(failure.verifierLog).toMatch(/^0: /);
       expect(failure.verifierLog).toMatch(/processed \d+ insns/);

@@ -83,7 +83,7 @@ describe("load", () => {
 
   test("a file that is not there, and no file at all", async () => {
     expect(await said(3, "load", "file", "-p", "/no/such.o", "--programs", "tcx:count")).toBe(
-      'error: read "/no/such.o": the file does not exist\nhint: there is no folder "/no"\n',
+      'error: read "/no/such.o": the file does not exist\nhint: there is no directory "/no"\n',
     );
     expect(await said(3, "load", "file", "-p", OBJECT.replace("life", "lief"), "--programs", "tcx:count")).toEndWith(
       '\nhint: did you mean "life.bpf.o"?\n',

@@ -258,10 +258,10 @@ describe("what is no object for this machine", () => {
 
   test("a directory, a FIFO, a device, nothing at all", async () => {
     mkdirSync(bpfman.path("folder.o"));
-    expect(await refused(bpfman.path("folder.o"), 1, "FILE_UNREADABLE")).toContain("it is a folder");
+    expect(await refused(bpfman.path("folder.o"), 1, "FILE_UNREADABLE")).toContain("it is a directory");
     sh("mkfifo", bpfman.path("fifo.o"));
-    expect(await refused(bpfman.path("fifo.o"), 1, "FILE_UNREADABLE")).toContain("no regular file");
-    expect(await refused("/dev/zero", 1, "FILE_UNREADABLE")).toContain("no regular file");
+    expect(await refused(bpfman.path("fifo.o"), 1, "FILE_UNREADABLE")).toContain("not a regular file");
+    expect(await refused("/dev/zero", 1, "FILE_UNREADABLE")).toContain("not a regular file");
     expect(await refused(bpfman.path("none.o"), 3, "FILE_NOT_FOUND")).toContain("does not exist");
     // A file of /proc hides its size.
     await refused("/proc/self/cmdline", 1, "FILE_UNREADABLE");
@@ -284,7 +284,7 @@ describe("what the verifier rejects", () => {
     const path = object(program(steps));
     const failure = await bpfman.refused(1, "VERIFIER_REJECTED", ...words(path));
     const log = failure.verifier_log ?? "";
-    expect(failure.message).toStartWith('load program "reads_nothing": the verifier refused it: ');
+    expect(failure.message).toStartWith('load program "reads_nothing": the verifier rejected it: ');
     expect(failure.message).toContain("invalid mem access");
     // From its first instruction to its last line, as bpftool gets it from the same kernel.
     expect(log).toMatch(/^(0|func#0 @0\n0): /);

@@ -281,6 +281,22 @@ describe("a pin that holds another object", () => {
     await bpfman.expectNothingLeft();
   });
 
+  test("in the place of a new link's is left alone, and the link goes", async () => {
+    const programs = await bpfman.load(LIFE, "--programs", "tracepoint:on_openat");
+    const id = idOf(programs, "on_openat");
+    sh("bpftool", "prog", "pin", "id", String(id), pin("links/1"));
+    const { code, error } = await bpfman.run("attach", String(id), ...OPENAT);
+    expect(code).toBe(5);
+    expect(error).toContain(
+      `at "${pin("links/1")}": something is pinned there already\nhint: bpfman leaves alone what`,
+    );
+    expect(existsSync(pin("links/1"))).toBe(true);
+    rmSync(pin("links/1"));
+    expect(await bpfman.links()).toEqual([]);
+    const { record } = await bpfman.attach(id, ...OPENAT);
+    expect(existsSync(pin(`links/${record.id}`))).toBe(true);
+  });
+
   test("of a chain's link is left alone, and so is what else is in the chain's directory", async () => {
     const chain = await members("xdp", [0]);
     await bpfman.ok(...attachWords(chain.ids[0], "xdp"));

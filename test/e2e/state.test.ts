@@ -138,7 +138,7 @@ describe("a database of which a part is lost", () => {
     for (const words of [["list", "programs"], NOTHING_TO_DO]) {
       const { code, error } = await bpfman.run(...words);
       expect(code).toBe(0);
-      expect(error).toContain(`pins that no row of the database names: ${bpfman.runtimeDir}/fs/prog_${id};`);
+      expect(error).toContain(`pins that the database does not record: ${bpfman.runtimeDir}/fs/prog_${id};`);
     }
     expect(inKernel("prog", id)).toBe(true);
     expect(existsSync(`${bpfman.runtimeDir}/programs/${id}/bytecode.o`)).toBe(true);

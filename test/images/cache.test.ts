@@ -55,10 +55,10 @@ describe("without a network", () => {
     }
     const always = withoutNetwork("image", "pull", "-i", image, "-p", "always");
     expect(always.code).toBe(1);
-    expect(always.error).toContain("there is no network");
+    expect(always.error).toContain("the network is unreachable");
     const other = withoutNetwork("image", "pull", "-i", "quay.io/a/b:1");
     expect(other.code).toBe(1);
-    expect(other.error).toMatch(/cannot be looked up|no such host|there is no network/);
+    expect(other.error).toMatch(/cannot be resolved|no such host|the network is unreachable/);
     expect(withoutNetwork("image", "pull", "-i", "quay.io/a/b:1", "-p", "never").code).toBe(3);
   });
 

@@ -193,7 +193,7 @@ test("mistakes are said exactly, and nothing is uploaded", async () => {
     3,
     `error: open bytecode ELF: read "absent.o": the file does not exist`,
   ]);
-  expect(await refused("-c", "absent")).toEqual([3, 'error: read "absent": there is no such folder']);
+  expect(await refused("-c", "absent")).toEqual([3, 'error: read "absent": there is no such directory']);
   expect(await refused("--bc-arm64-el", "project/bpf_s390_bpfeb.o")).toEqual([
     1,
     'error: check "project/bpf_s390_bpfeb.o" for linux/arm64: it is big-endian (ELFDATA2MSB), expected ELFDATA2LSB',

@@ -78,11 +78,11 @@ describe.each([
     test("rejects whoever has no credentials, or wrong ones, without showing them", async () => {
       const anonymous = await failureOfAsync(() => open(registry).manifest("v1"));
       expect(anonymous.code).toBe("REGISTRY_DENIED");
-      expect(anonymous.message).toContain("wants credentials");
+      expect(anonymous.message).toContain("requires credentials");
       const wrong = Buffer.from(`tester:${PASSWORD}x`).toString("base64");
       const denied = await failureOfAsync(() => open(registry, { registryAuth: wrong }).manifest("v1"));
       expect(denied.code).toBe("REGISTRY_DENIED");
-      expect(denied.message).toContain("refuses the credentials from --registry-auth");
+      expect(denied.message).toContain("rejects the credentials from --registry-auth");
       const shown = JSON.stringify([denied.message, denied.hint, denied.details, denied.stack, String(denied.cause)]);
       expect(shown).not.toContain(PASSWORD);
       expect(shown).not.toContain(wrong);

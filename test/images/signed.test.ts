@@ -26,7 +26,7 @@ import {
 
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/life.bpf.o");
 const PROGRAM = ["--programs", "tracepoint:on_openat"];
-const WARNING = "WARN the image is not signed, and accepted as it is image=";
+const WARNING = "WARN the image is not signed, but is accepted anyway image=";
 
 const bpfman = executable();
 let registry: TestRegistry;
@@ -154,10 +154,8 @@ describe("a signed image", () => {
     const child = Bun.spawnSync(bpfman.command("image", "pull", "-i", image), { env });
     const [warning, error] = child.stderr.toString().split("\n");
     expect(child.exitCode).toBe(4);
-    expect(warning).toContain(
-      "WARN the trusted root could not be fetched, the one that came with this program is used",
-    );
-    expect(error).toContain("its signature does not count: it is not proven: failed to verify certificate chain");
+    expect(warning).toContain("WARN could not fetch the trusted root; using the built-in one");
+    expect(error).toContain("its signature is not accepted: it is not proven: failed to verify certificate chain");
   });
 
   test("is verified again when the rules have changed, and not while they stay", async () => {
@@ -287,7 +285,7 @@ describe("image verify", () => {
       {
         manifest: expect.stringMatching(/^sha256:/),
         verdict: "untrusted",
-        reason: "it is by none of the trusted keys",
+        reason: "it was made with none of the trusted keys",
       },
     ]);
   });

@@ -192,7 +192,7 @@ describe("what cannot be", () => {
     expect(await bpfman.programs()).toEqual([]);
   });
 
-  test("an image that holds no object file", async () => {
+  test("an image that contains no object file", async () => {
     tools.write("empty", "FROM scratch\nCOPY Containerfile /\n");
     await tools.buildah(
       "bud",
@@ -206,6 +206,6 @@ describe("what cannot be", () => {
     );
     await tools.buildah("push", at("empty:1"));
     const error = await bpfman.refused(1, "INVALID_IMAGE", "image", "pull", "-i", at("empty:1"));
-    expect(error.message).toContain("holds no object file");
+    expect(error.message).toContain("contains no object file");
   });
 });

@@ -186,14 +186,14 @@ describe("hints", () => {
   withoutFeatureTest("tracing", "of a refused fentry program: the kind is refused, and the lockdown", async () => {
     const { code, hint } = await refusal("fentry", "bpf_fentry_test1");
     expect(code).toBe("KERNEL_REFUSED");
-    expect(hint).toContain("refuses all TRACING programs (fentry, fexit), even an empty one");
+    expect(hint).toContain("forbids all TRACING programs (fentry, fexit), even an empty one");
     expect(hint).toContain(found().lockdown ?? "not locked down");
   });
 
   withoutFeatureTest("lsm", "of a refused LSM program: the kind is refused", async () => {
     const { code, hint } = await refusal("lsm", "file_open");
     expect(code).toBe("KERNEL_REFUSED");
-    expect(hint).toContain("refuses all LSM programs");
+    expect(hint).toContain("forbids all LSM programs");
   });
 
   withoutFeatureTest("kprobe", "of a kprobe: whether fentry would do", () => {
@@ -203,12 +203,12 @@ describe("hints", () => {
     } catch (thrown) {
       failure = thrown;
     }
-    const hint = found().tracing.available ? "fentry and fexit programs work" : "nor does it take fentry";
+    const hint = found().tracing.available ? "fentry and fexit programs work" : "it has no fentry or fexit either";
     expect(failure).toMatchObject({ code: "KERNEL_UNSUPPORTED", hint: expect.stringContaining(hint) });
   });
 
   featureTest("tracing", "blame no policy for a kind that the kernel takes", () => {
-    expect(permissionHint("fentry")).not.toContain("refuses all");
+    expect(permissionHint("fentry")).not.toContain("forbids all");
   });
 });
 

@@ -65,7 +65,7 @@ describe("kprobe", () => {
   featureTest("kprobe", "a function that must not be probed", async () => {
     const id = await load("kprobe:count_kprobe");
     const failure = await attachRefused([1, "ATTACH_FAILED"], id("count_kprobe"), "kprobe", "-f", ASSEMBLER);
-    expect(failure.message).toBe(`attach kprobe to "${ASSEMBLER}": the kernel allows no probe there`);
+    expect(failure.message).toBe(`attach kprobe to "${ASSEMBLER}": the kernel does not allow a probe there`);
     expect(failure.hint).toContain("/sys/kernel/debug/kprobes/blacklist");
     expect(await bpfman.links()).toEqual([]);
   });
@@ -90,7 +90,7 @@ describe("fentry, fexit, lsm", () => {
     expect(undescribed.message).toBe(
       `load program "count_fexit": the kernel's BTF does not describe function "${ASSEMBLER}"`,
     );
-    expect(undescribed.hint).toContain("a kprobe can be attached there");
+    expect(undescribed.hint).toContain("a kprobe can attach to them");
 
     const unnamed = await loadRefused(2, "INVALID_PROGRAM", "fentry:count_fentry");
     expect(unnamed.message).toContain("fentry needs the kernel function to attach to");

@@ -173,7 +173,7 @@ describe("load rejects", () => {
     const failure = await refusal(toLoad("refused", "tc:harmless", "tc:reads_null"));
     expect(failure).toMatchObject({
       code: "VERIFIER_REJECTED",
-      message: `load program "reads_null": the verifier refused it: R0 invalid mem access 'map_value_or_null'`,
+      message: `load program "reads_null": the verifier rejected it: R0 invalid mem access 'map_value_or_null'`,
       details: { program: "reads_null" },
       sys: { name: "EACCES" },
     });

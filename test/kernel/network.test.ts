@@ -53,7 +53,7 @@ test.skipIf(!isRoot)("a namespace of another type is rejected", () => {
   const error = failureOf(() => openNetwork().interfaces("/proc/self/ns/uts"));
   expect([error.code, error.message, error.sys]).toEqual([
     "NETNS_NOT_FOUND",
-    'open network namespace "/proc/self/ns/uts": the file is a namespace, but not of the network',
+    'open network namespace "/proc/self/ns/uts": the file is a namespace, but not a network namespace',
     { call: "setns", errno: 22, name: "EINVAL" },
   ]);
 });

@@ -85,7 +85,7 @@ const CHANGES: readonly (readonly [what: string, reason: string, change: Change]
   ["an integer with members", "as its kind has not", (its) => its.put(its.btfType(KIND.int, "int") + 4, 0x0100_ffff)],
   [
     "a bit field of a struct",
-    "bit field that is no number",
+    "bit field that is not a number",
     (its) => its.put(its.btfType(KIND.struct, "outside") + 28, its.btfId(KIND.struct, "inside")),
   ],
   [

@@ -3,14 +3,14 @@ import { PROGRAM_ID } from "../fields.ts";
 import { renderProgram } from "../render/program.ts";
 
 export const getProgram = defineCommand({
-  fields: { programId: vary(PROGRAM_ID, { doc: ["Required: Program Id to get.", "See `bpfman list programs`."] }) },
+  fields: { programId: vary(PROGRAM_ID, { doc: ["ID of the program to show.", "See `bpfman list programs`."] }) },
   classic: {
     words: ["programId"],
-    examples: [{ does: "A program with its maps and links", line: "bpfman get program 63178" }],
+    examples: [{ does: "Show a program with its maps and links", line: "bpfman get program 63178" }],
   },
   noun: {
     words: ["programId"],
-    examples: [{ does: "Everything that is known about a program, as JSON", line: "bpfman program get 63178 -o json" }],
+    examples: [{ does: "Show everything known about a program, as JSON", line: "bpfman program get 63178 -o json" }],
   },
   prepare: (request) => asking("program/get", request, renderProgram),
 });

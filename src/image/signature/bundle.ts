@@ -28,7 +28,7 @@ export async function readSignatureBundle(bytes: Uint8Array, digest: Digest): Pr
   if (payloadType !== PAYLOAD_TYPE) throw invalid(`what it signs is of type "${payloadType}", not "${PAYLOAD_TYPE}"`);
   const parsed = v.safeParse(statementSchema, json(payload));
   if (!parsed.success || !STATEMENT_TYPES.includes(parsed.output._type)) {
-    throw invalid("what it signs is no in-toto statement");
+    throw invalid("what it signs is not an in-toto statement");
   }
   const { predicateType, subject } = parsed.output;
   if (predicateType !== PREDICATE_TYPE) return null;

@@ -81,7 +81,7 @@ function* signaturesIn(manifest: Manifest, layout: "tag" | "referrer"): Generato
   const parsed = v.safeParse(signatureManifest, json(manifest.bytes));
   if (!parsed.success) {
     // Other content that refers to an image is ignored, but everything under the signature tag must be a signature.
-    if (layout === "tag") yield found({ format: "unreadable", reason: "its manifest is not one of signatures" });
+    if (layout === "tag") yield found({ format: "unreadable", reason: "its manifest is not a signature manifest" });
     return;
   }
   for (const { annotations, ...layer } of parsed.output.layers) {
@@ -114,5 +114,5 @@ export function damage(thrown: unknown): string {
 const tooMany = (repository: Repository, digest: Digest, what: string): BpfmanError =>
   new BpfmanError("SIGNATURE_INVALID", `verify "${repository.name}@${digest}": it has ${what}`, {
     details: { image: `${repository.name}@${digest}` },
-    hint: "remove those that are not needed from the registry",
+    hint: "remove the ones you do not need from the registry",
   });

@@ -52,7 +52,7 @@ function checkPurpose({ verificationMaterial: { content } }: Certified["bundle"]
         : undefined;
   // Node's `keyUsage` is the extended key usage (RFC 5280, 4.2.1.12).
   const purposes = raw === undefined ? [] : (new X509Certificate(raw).keyUsage ?? []);
-  if (!purposes.includes(CODE_SIGNING)) throw invalid("its certificate is not one for signing code");
+  if (!purposes.includes(CODE_SIGNING)) throw invalid("its certificate is not for code signing");
 }
 
 /**

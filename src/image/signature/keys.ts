@@ -38,7 +38,7 @@ export function readSmallFile(path: string, what: string, bytesMax: number): str
     });
   try {
     const stat = statSync(path);
-    if (!stat.isFile()) throw refuse("it is no regular file");
+    if (!stat.isFile()) throw refuse("it is not a regular file");
     if (stat.size > bytesMax) throw refuse(`it has more than ${bytesMax} bytes`);
     return readFileSync(path, "utf8");
   } catch (thrown) {

@@ -80,7 +80,7 @@ export async function rulesOf(request: VerifyRequest, configured: SigningRules):
     const { isPattern } = await import("./identity.ts");
     const wrong = patterns.find((pattern) => !isPattern(pattern));
     if (wrong !== undefined) {
-      throw new BpfmanError("INVALID_REQUEST", `"${wrong}" is no regular expression in RE2's syntax`);
+      throw new BpfmanError("INVALID_REQUEST", `"${wrong}" is not a regular expression in RE2 syntax`);
     }
   }
   const named = trustedIdentities.length > 0 || trustedKeys.length > 0;

@@ -67,7 +67,7 @@ export async function readSimpleSigning(
 
 function checkPayload(payload: Uint8Array, digest: Digest): void {
   const parsed = v.safeParse(payloadSchema, json(payload));
-  if (!parsed.success) throw invalid("what it signs is no payload of cosign");
+  if (!parsed.success) throw invalid("what it signs is not a cosign payload");
   const { type, image } = parsed.output.critical;
   if (type !== PAYLOAD_TYPE) throw invalid(`what it signs is of type "${type}", not "${PAYLOAD_TYPE}"`);
   const signed = image["docker-manifest-digest"];

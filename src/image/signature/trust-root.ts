@@ -47,10 +47,10 @@ export async function openTrustRoot(places: TrustRootPlaces, { signal, log }: Wo
     const reason = reasonOf(thrown);
     const known = lastFetched(places);
     if (known !== null) {
-      log.warn("the trusted root could not be updated, the one fetched last is used", { reason });
+      log.warn("could not update the trusted root; using the one fetched last", { reason });
       return known;
     }
-    log.warn("the trusted root could not be fetched, the one that came with this program is used", { reason });
+    log.warn("could not fetch the trusted root; using the built-in one", { reason });
     return { material: material(await embedded()), origin: "embedded" };
   }
 }

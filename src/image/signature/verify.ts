@@ -58,7 +58,7 @@ export async function verifyImage(
         details: { image },
       });
     }
-    verification.log.warn("the image is not signed, and accepted as it is", { image });
+    verification.log.warn("the image is not signed, but is accepted anyway", { image });
   } else if (!signatures.some(({ verdict }) => verdict === "trusted")) {
     throw refusal(image, signatures);
   }
@@ -113,7 +113,7 @@ async function prove(signed: Signed, { rules, keys, openTrustRoot }: Examination
   if (rules.trustedIdentities.length === 0 && keys.length === 0) return { signer, signedAt, untrusted: null };
   const { isTrusted } = await import("./identity.ts");
   const isGood = isTrusted(signer, rules.trustedIdentities);
-  return { signer, signedAt, untrusted: isGood ? null : `it is by ${nameOf(signer)}, who is not trusted` };
+  return { signer, signedAt, untrusted: isGood ? null : `it was made by ${nameOf(signer)}, who is not trusted` };
 }
 
 /** A key is sufficient proof: it needs no log, certificate or time, and therefore no trusted root. */
@@ -123,7 +123,8 @@ function proveKey({ message, signature }: Signed, keys: readonly TrustedKey[]): 
     const signer: Signer = { kind: "key", file: key.file, fingerprint: key.fingerprint };
     return { signer, signedAt: null, untrusted: null };
   }
-  const untrusted = keys.length === 0 ? "it is by a key, and no key is trusted" : "it is by none of the trusted keys";
+  const untrusted =
+    keys.length === 0 ? "it was made with a key, and no key is trusted" : "it was made with none of the trusted keys";
   return { signer: null, signedAt: null, untrusted };
 }
 
@@ -138,7 +139,9 @@ function refusal(image: string, signatures: readonly ImageSignature[]): BpfmanEr
   const reasons = [...new Set(signatures.map(({ reason }) => reason))];
   const told = reasons.slice(0, REASONS_MAX).join("; ");
   const what =
-    signatures.length === 1 ? "its signature does not count" : `none of its ${signatures.length} signatures counts`;
+    signatures.length === 1
+      ? "its signature is not accepted"
+      : `none of its ${signatures.length} signatures is accepted`;
   const more = reasons.length > REASONS_MAX ? "; and more" : "";
   return new BpfmanError(
     isUntrusted ? "SIGNER_UNTRUSTED" : "SIGNATURE_INVALID",

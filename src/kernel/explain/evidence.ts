@@ -50,9 +50,9 @@ export function permissionHint(type: ProgramType | null): string {
   const state = lockdown();
   const refused = refusedKind(type);
   if (refused !== null)
-    return `this process has the capabilities, but a policy of this kernel refuses all ${refused}, even an empty one; ${lockdownText(state)}`;
+    return `this process has the capabilities, but a policy of this kernel forbids all ${refused}, even an empty one; ${lockdownText(state)}`;
   if (state !== null && state !== "none") return `the kernel is locked down (${state}), see kernel_lockdown(7)`;
   if (/^Seccomp:\s*2$/m.test(status))
-    return "system calls of this process are filtered (seccomp): let the container use bpf and perf_event_open";
-  return "this process has the capabilities, so a policy of this kernel refuses it: a security module, or how it was built";
+    return "seccomp filters this process's system calls: allow bpf and perf_event_open in the container";
+  return "this process has the capabilities, so a policy of this kernel forbids it: a security module, or its build configuration";
 }

@@ -111,7 +111,7 @@ const tryPerfLink = () =>
     }),
   );
 
-const tryBtf = () => (hasKernelBtf() ? null : "it is of a kind that is not known");
+const tryBtf = () => (hasKernelBtf() ? null : "it is of an unknown kind");
 
 const tryJit = () =>
   withProgram({ type: "XDP", instructions: NOTHING }, (program) =>

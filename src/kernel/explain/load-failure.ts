@@ -31,14 +31,14 @@ export function loadFailure(thrown: unknown, evidence: LoadEvidence): unknown {
   if (evidence.log.trim() !== "") {
     const reason = readVerifierLog(evidence.log).reason ?? thrown.message;
     const hint = contextHint(reason, refused?.type ?? null) ?? adviceFor(reason);
-    return new BpfmanError("VERIFIER_REJECTED", `load ${what}: the verifier refused it: ${reason}`, {
+    return new BpfmanError("VERIFIER_REJECTED", `load ${what}: the verifier rejected it: ${reason}`, {
       ...parts,
       ...(hint === null ? {} : { hint }),
       verifierLog: evidence.log,
     });
   }
   if (sys.name === "EPERM" || sys.name === "EACCES") {
-    const reason = program === null ? sys.name : `${sys.name}, without a word of the verifier`;
+    const reason = program === null ? sys.name : `${sys.name}, with no verifier log`;
     return new BpfmanError("KERNEL_REFUSED", `load ${what}: the kernel refused it (${reason})`, {
       ...parts,
       hint: permissionHint(refused?.type ?? null),
@@ -77,16 +77,16 @@ const tellingMessage = (messages: readonly string[]): string | null =>
 
 function hintFor(sys: SysFailure, reason: string): { readonly hint?: string } {
   if (/BTF/.test(reason) && !existsSync("/sys/kernel/btf/vmlinux")) {
-    return { hint: "this kernel gives no BTF (CONFIG_DEBUG_INFO_BTF)" };
+    return { hint: "this kernel provides no BTF (CONFIG_DEBUG_INFO_BTF)" };
   }
   if (/^extern .*not found/.test(reason)) {
-    return { hint: "this kernel has no such function or variable: declare it __weak, and ask before it is used" };
+    return { hint: "this kernel has no such function or variable: declare it __weak, and check it before using it" };
   }
   switch (sys.name) {
     case "ENOMEM":
-      return { hint: "there is not enough memory for its maps: make max_entries smaller" };
+      return { hint: "there is not enough memory for its maps: reduce max_entries" };
     case "E2BIG":
-      return { hint: "the program is too large, or the object asks for something this kernel does not know" };
+      return { hint: "the program is too large, or the object needs something that this kernel does not support" };
     case "ENOTSUPP":
     case "EOPNOTSUPP":
       return { hint: "this kernel lacks something that the object needs" };

@@ -20,7 +20,7 @@ export function commandFor(
 /** What can go wrong on the way to any hook of an interface. */
 export function explainHook(sys: SysFailure): Meaning | null {
   if (sys.call === "open" || sys.call === "setns") {
-    return sys.name === "EPERM" ? null : { code: "NETNS_NOT_FOUND", reason: "the path is no network namespace" };
+    return sys.name === "EPERM" ? null : { code: "NETNS_NOT_FOUND", reason: "the path is not a network namespace" };
   }
   if (sys.name === "ENODEV") return { code: "INTERFACE_NOT_FOUND", reason: "there is no such interface" };
   return null;

@@ -14,7 +14,7 @@ function explain(sys: SysFailure): Meaning | null {
       reason: "this kernel has no kprobes (CONFIG_KPROBE_EVENTS)",
       hint: feature("tracing").available
         ? "fentry and fexit programs work on this kernel"
-        : "nor does it take fentry or fexit programs: look for a tracepoint near the function",
+        : "it has no fentry or fexit either: look for a tracepoint near the function",
     };
   }
   if (sys.call !== "perf_event_open") return explainPerfLink(sys);
@@ -24,8 +24,8 @@ function explain(sys: SysFailure): Meaning | null {
     case "EADDRNOTAVAIL":
       return {
         code: "ATTACH_FAILED",
-        reason: "the name stands for several functions, or for none that can be probed",
-        hint: "see /proc/kallsyms for others, as fn.isra.0 or fn.constprop.0",
+        reason: "the name matches several functions, or none that can be probed",
+        hint: "see /proc/kallsyms for variants such as fn.isra.0 or fn.constprop.0",
       };
     case "EILSEQ":
       return {
@@ -36,7 +36,7 @@ function explain(sys: SysFailure): Meaning | null {
     case "EINVAL":
       return {
         code: "ATTACH_FAILED",
-        reason: "the kernel allows no probe there",
+        reason: "the kernel does not allow a probe there",
         hint: "see /sys/kernel/debug/kprobes/blacklist; an offset must be the start of an instruction",
       };
     default:

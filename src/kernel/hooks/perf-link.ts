@@ -27,8 +27,8 @@ export function explainPerfLink(sys: SysFailure): Meaning | null {
   if (sys.name === "EEXIST") {
     return {
       code: "ALREADY_ATTACHED",
-      reason: "the program is there already",
-      hint: "a tracepoint takes a program once: load it again for a second time",
+      reason: "the program is already attached there",
+      hint: "a tracepoint takes each program once: load it again to attach it twice",
     };
   }
   if (sys.name === "E2BIG") return { code: "ATTACH_FAILED", reason: "it has as many programs as the kernel allows" };

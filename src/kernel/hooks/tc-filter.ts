@@ -44,7 +44,7 @@ function ensureClsact(hook: TcHook, action: string): void {
   }
   if (kind === "clsact") return;
   throw new BpfmanError("STATE_CONFLICT", `${action}: the interface has an ${kind} qdisc where clsact belongs`, {
-    hint: `somebody else uses it; ${commandFor(hook, (name) => `tc qdisc del dev ${name} ${kind}`)} removes it with its filters`,
+    hint: `another program uses it; ${commandFor(hook, (name) => `tc qdisc del dev ${name} ${kind}`)} removes it with its filters`,
     details: { qdisc: kind },
   });
 }
@@ -57,7 +57,7 @@ function explainOccupied(hook: TcHook, found: readonly TcFilter[], { priority, h
   const what = program === null ? `a ${kind} filter` : `program ${program} "${name ?? ""}"`;
   return {
     code: "HOOK_BUSY",
-    reason: `${what} is at that priority already`,
+    reason: `${what} is already at that priority`,
     hint: `see ${commandFor(hook, (dev) => `tc filter show dev ${dev} ${hook.direction}`)}; give that filter another priority than ${priority}`,
     details: { kind, priority, handle: other.handle, program, name },
   };

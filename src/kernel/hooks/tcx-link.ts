@@ -38,16 +38,16 @@ export function tcxState(hook: TcHook): TcxState {
 function explainAttach(sys: SysFailure): Meaning | null {
   switch (sys.name) {
     case "ESTALE":
-      return { code: "HOOK_CHANGED", reason: "somebody else changed the hook" };
+      return { code: "HOOK_CHANGED", reason: "another process changed the hook" };
     case "ENOENT":
       // Of the path when it is that of the namespace; otherwise the neighbour has gone.
       if (sys.call === "open") return explainHook(sys);
-      return { code: "HOOK_CHANGED", reason: "the program beside which it belongs has gone" };
+      return { code: "HOOK_CHANGED", reason: "its neighbour in the chain is gone" };
     case "EEXIST":
       return {
         code: "ALREADY_ATTACHED",
-        reason: "the program is on that hook already",
-        hint: "TCX takes a program once",
+        reason: "the program is already on that hook",
+        hint: "TCX takes each program once",
       };
     case "ERANGE":
       return { code: "ATTACH_FAILED", reason: "the hook is full", hint: "TCX takes 63 programs on one hook" };

@@ -15,8 +15,8 @@ function explain(sys: SysFailure, kind: TracingAttach["kind"]): Meaning | null {
     case "EBUSY":
       return {
         code: "ALREADY_ATTACHED",
-        reason: "the program is attached to its function already, or something else holds the function",
-        hint: 'see "bpfman list links"; a program of this kind is attached once: load it again for a second time',
+        reason: "the program is already attached to its function, or something else holds it",
+        hint: 'see "bpfman list links"; a program of this kind attaches once: load it again to attach it twice',
       };
     case "E2BIG":
       return { code: "ATTACH_FAILED", reason: "the function has as many programs as the kernel allows" };

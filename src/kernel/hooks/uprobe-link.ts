@@ -19,7 +19,7 @@ function explain(sys: SysFailure): Meaning | null {
     case "EINVAL":
       return {
         code: "ATTACH_FAILED",
-        reason: "the kernel refuses a probe at that place of that file",
+        reason: "the kernel does not allow a probe at that place in the file",
         hint: PLACE_HINT,
       };
     case "ENOTSUPP":
@@ -30,7 +30,7 @@ function explain(sys: SysFailure): Meaning | null {
   }
 }
 
-const PLACE_HINT = "the offset must be the start of an instruction, inside of an executable or a library";
+const PLACE_HINT = "the offset must be the start of an instruction inside an executable or library";
 
 /**
  * Answers the descriptor of the new link. Throws TARGET_NOT_FOUND, PROCESS_NOT_FOUND, KERNEL_UNSUPPORTED, ATTACH_FAILED.

@@ -51,10 +51,10 @@ export function xdpHolder(hook: InterfaceHook): XdpHolder | null {
 }
 
 const MODE_WORDS = {
-  drv: "the driver has no XDP",
-  skb: "the interface has no generic XDP",
+  drv: "the driver does not support XDP",
+  skb: "the interface does not support generic XDP",
   // A card takes only what was loaded for it, and no card takes what runs members: extensions, or a dispatcher's calls.
-  hw: "programs cannot be offloaded to the card",
+  hw: "programs cannot be offloaded to the network card",
 } as const satisfies Record<XdpMode, string>;
 
 /** The name that this dispatcher and libxdp's share. */
@@ -66,7 +66,7 @@ function explainBusy(hook: InterfaceHook): Meaning {
   if (holder === null) {
     return {
       code: "HOOK_BUSY",
-      reason: "a device above it, as a bond or a bridge, has an XDP program",
+      reason: "a device above it, such as a bond or a bridge, has an XDP program",
       hint: "attach to that device, or detach its program first",
     };
   }
@@ -74,7 +74,7 @@ function explainBusy(hook: InterfaceHook): Meaning {
   const name = withObject("program", program, programInfo)?.name ?? "";
   const details = { program, name, link, mode };
   const how = link === null ? "without a link" : `by link ${link}`;
-  const reason = `program ${program} "${name}" is on that hook already, attached ${how} (${mode})`;
+  const reason = `program ${program} "${name}" is already on that hook, attached ${how} (${mode})`;
   if (name === DISPATCHER_NAME) {
     return {
       code: "HOOK_BUSY",
@@ -88,8 +88,8 @@ function explainBusy(hook: InterfaceHook): Meaning {
     reason,
     hint:
       link === null
-        ? `${commandFor(hook, (dev) => `ip link set dev ${dev} xdp off`)} takes it away`
-        : `see "bpftool link show id ${link}"; it goes when the program that holds the link ends, or its pin is removed`,
+        ? `${commandFor(hook, (dev) => `ip link set dev ${dev} xdp off`)} removes it`
+        : `see "bpftool link show id ${link}"; it goes away when the process that holds the link exits, or its pin is removed`,
     details,
   };
 }
@@ -97,7 +97,7 @@ function explainBusy(hook: InterfaceHook): Meaning {
 const unsupported = (mode: XdpMode): Meaning => ({
   code: "KERNEL_UNSUPPORTED",
   reason: MODE_WORDS[mode],
-  ...(mode === "skb" ? {} : { hint: 'configure xdp_mode = "skb" for this interface, or leave xdp_mode out' }),
+  ...(mode === "skb" ? {} : { hint: 'configure xdp_mode = "skb" for this interface, or omit xdp_mode' }),
 });
 
 function explainAttach(hook: InterfaceHook & { readonly mode: XdpMode }, sys: SysFailure): Meaning | null {
@@ -118,7 +118,7 @@ function explainAttach(hook: InterfaceHook & { readonly mode: XdpMode }, sys: Sy
       return {
         code: "ATTACH_FAILED",
         reason: "the driver cannot run it at this MTU",
-        hint: "make the MTU smaller, or use a program of section xdp.frags",
+        hint: "lower the MTU, or use a program in section xdp.frags",
       };
     default:
       return explainHook(sys);

@@ -19,7 +19,7 @@ export function setKernelTarget(program: BpfProgram, type: ProgramToLoad["type"]
   const sys = refusal(program, target);
   if (sys === null) return;
   if (!existsSync(KERNEL_BTF)) {
-    throw new BpfmanError("KERNEL_UNSUPPORTED", `load program "${program.name}": this kernel gives no BTF`, {
+    throw new BpfmanError("KERNEL_UNSUPPORTED", `load program "${program.name}": this kernel provides no BTF`, {
       hint: "fentry, fexit and lsm need a kernel built with CONFIG_DEBUG_INFO_BTF",
       sys,
     });
@@ -53,13 +53,13 @@ function noFunction(program: BpfProgram, target: string): Explanation {
   if (kernelFunction(target) !== null) {
     return {
       reason: `the kernel's BTF does not describe function "${target}"`,
-      hint: "BTF leaves out what is written in assembler or was changed by the compiler; a kprobe can be attached there",
+      hint: "BTF omits functions written in assembly or altered by the compiler; a kprobe can attach to them",
     };
   }
   const described = nearest(target, kernelFunctions(), 10).filter((name) => refusal(program, name) === null);
   return {
     reason: `no function "${target}" in this kernel`,
-    hint: didYouMean(target, described) ?? `see: bpftool btf dump file ${KERNEL_BTF}; inlined functions are not there`,
+    hint: didYouMean(target, described) ?? `see: bpftool btf dump file ${KERNEL_BTF}; inlined functions are not listed`,
   };
 }
 
@@ -71,6 +71,6 @@ function noHook(target: string): Explanation {
   const hook = target.replace(/^(bpf_lsm|security)_/, "");
   return {
     reason: `no LSM hook "${target}" in this kernel`,
-    hint: didYouMean(hook, hooks) ?? `hooks are what follows ${HOOK_PREFIX} in /proc/kallsyms`,
+    hint: didYouMean(hook, hooks) ?? `hooks are the names after ${HOOK_PREFIX} in /proc/kallsyms`,
   };
 }

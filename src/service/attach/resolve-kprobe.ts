@@ -11,20 +11,20 @@ export const resolveKprobe: Resolve<KprobeTarget> = (host, program, target) => {
   const kind = program.type === "kretprobe" ? "kretprobe" : "kprobe";
   if (target.containerPid !== null) {
     throw new BpfmanError("NOT_SUPPORTED", "attach kprobe: --container-pid is not currently supported", {
-      hint: "a kprobe sits in the one kernel that all containers share; leave the option out",
+      hint: "a kprobe attaches to the kernel, which all containers share; omit the option",
     });
   }
   if (kind === "kretprobe" && offset !== 0) {
     throw new BpfmanError("INVALID_ATTACH", `attach kretprobe to "${fnName}": an offset is not allowed`, {
       details: { function: fnName, offset },
-      hint: "a kretprobe runs when the function returns; leave --offset out",
+      hint: "a kretprobe runs when the function returns; omit --offset",
     });
   }
   const found = host.kernel.kernelFunction(fnName);
   if (found === null) {
     throw new BpfmanError("SYMBOL_NOT_FOUND", `no function "${fnName}" in this kernel`, {
       details: { function: fnName },
-      hint: didYouMean(fnName, host.kernel.kernelFunctions()) ?? "see /proc/kallsyms; inlined functions are not there",
+      hint: didYouMean(fnName, host.kernel.kernelFunctions()) ?? "see /proc/kallsyms; inlined functions are not listed",
     });
   }
   if (found.count > 1) {
@@ -33,7 +33,7 @@ export const resolveKprobe: Resolve<KprobeTarget> = (host, program, target) => {
       `attach ${kind}: this kernel has ${found.count} functions named "${fnName}"`,
       {
         details: { function: fnName, count: found.count },
-        hint: "a kprobe names its function; attach it to one that calls them, or that they call",
+        hint: "a kprobe goes by the name of its function; attach it to a caller or a callee instead",
       },
     );
   }

@@ -9,7 +9,7 @@ type TracingTarget = Extract<AttachTarget, { kind: "fentry" | "fexit" | "lsm" }>
 export const resolveTracing: Resolve<TracingTarget> = (host, program, { kind }) => {
   if (kind === "lsm" && !host.kernel.lsmActive()) {
     throw new BpfmanError("KERNEL_UNSUPPORTED", "attach lsm: the BPF LSM is not active in this kernel", {
-      hint: 'add "bpf" to the list that lsm= gives on the kernel\'s command line (CONFIG_LSM has the default), and reboot',
+      hint: 'add "bpf" to lsm= on the kernel command line (CONFIG_LSM has the default list), and reboot',
     });
   }
   const details: TracingDetails = { kind, fnName: program.attachFunction ?? "" };

@@ -117,7 +117,7 @@ function removeChain(host: Host, { place, links }: WholeChain, context: Context)
       const seat = seatOf(host, { place, record, context });
       const running = seat.running();
       if (running === null || running === record.programId) seat.leave();
-      else context.log.warn("the hook runs a program that is not bpfman's; left alone", { program_id: running });
+      else context.log.warn("the hook runs a program that is not bpfman's; leaving it alone", { program_id: running });
     } catch (cause) {
       if (!isGone(cause)) throw cause;
     }

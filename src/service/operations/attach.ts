@@ -1,6 +1,7 @@
 import { type AttachKind, isChainedKind, KINDS } from "../../domain/kinds.ts";
 import type { LinkAnswer } from "../../domain/answer.ts";
 import { TCX_ATTEMPTS_MAX } from "../../domain/limits.ts";
+import type { LinkDetails } from "../../domain/link.ts";
 import { linkPin, programPin } from "../../domain/pin.ts";
 import { APPLICATION_KEY, type Metadata, NOUN_APPLICATION_KEY, type ProgramRecord } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
@@ -62,27 +63,27 @@ function attachToHook(host: Host, program: ProgramRecord, spec: AttachSpec): Att
       return host.kernel.attach(programPin(program.pinPath, program.id), spec.kernelAttach());
     } catch (cause) {
       if (!(cause instanceof BpfmanError)) throw cause;
-      if (cause.code === "ALREADY_ATTACHED") throw namingLink(host, cause, { program, spec });
+      if (cause.code === "ALREADY_ATTACHED") throw namingLink(host, cause, program, spec);
       if (cause.code !== "HOOK_CHANGED" || attempt === TCX_ATTEMPTS_MAX) throw cause;
     }
   }
 }
 
+const isSame = (a: LinkDetails, b: LinkDetails): boolean => {
+  const other = new Map<string, unknown>(Object.entries(b));
+  return Object.entries(a).every(([key, value]) => JSON.stringify(value) === JSON.stringify(other.get(key)));
+};
+
 /** The kernel says that a program is on a hook already, but not by which link. Where a row of ours says so, the error does. */
-function namingLink(
-  host: Host,
-  refusal: BpfmanError,
-  { program, spec }: Pick<Resolved, "program" | "spec">,
-): BpfmanError {
+function namingLink(host: Host, refusal: BpfmanError, program: ProgramRecord, spec: AttachSpec): BpfmanError {
   if ("link_id" in refusal.details) return refusal;
-  const { isDeepStrictEqual } = require("node:util") as typeof import("node:util");
   const twin = host.store
     .links()
     .find(
       ({ programId, kernelLinkId, details }) =>
         programId === program.id &&
         kernelLinkId !== null &&
-        isDeepStrictEqual(details, spec.details) &&
+        isSame(details, spec.details) &&
         host.kernel.link(kernelLinkId) !== null,
     );
   if (twin === undefined) return refusal;
@@ -98,38 +99,33 @@ async function attach(host: Host, request: AttachRequest, context: Context): Pro
   const program = requireProgram(host, request.programId);
   const target = request.attach;
   requireKind(program, target);
+  const metadata = { ...inherited(program), ...request.metadata };
   if (isChainTarget(target)) {
-    const metadata = { ...inherited(program), ...request.metadata };
     const { attachToChain } = await import("../chain/attach-member.ts");
     return attachToChain(host, { program, target, metadata }, context);
   }
   const spec = await resolve(host, program, target);
   try {
-    return await attachSpec(host, { program, request, spec }, context);
+    return await attachByItself(host, program, spec, metadata, context);
   } finally {
     spec.close?.();
   }
 }
 
-interface Resolved {
-  readonly program: ProgramRecord;
-  readonly request: AttachRequest;
-  readonly spec: AttachSpec;
-}
-
-function attachSpec(host: Host, { program, request, spec }: Resolved, context: Context): Promise<LinkAnswer> {
+/** The pending row, the link, its pin, the row: each step is undone when a later one fails. */
+function attachByItself(
+  host: Host,
+  program: ProgramRecord,
+  spec: AttachSpec,
+  metadata: Metadata,
+  context: Context,
+): Promise<LinkAnswer> {
   return carryOut(context, async (steps) => {
     const pending = await steps.step(
       "write the pending row",
       () =>
-        host.store.insertLink(
-          {
-            programId: program.id,
-            details: spec.details,
-            metadata: { ...inherited(program), ...request.metadata },
-            createdAt: host.now(),
-          },
-          (id) => host.pins.paths.link(id),
+        host.store.insertLink({ programId: program.id, details: spec.details, metadata, createdAt: host.now() }, (id) =>
+          host.pins.paths.link(id),
         ),
       (row, clean) => {
         if (clean) host.store.deleteLink(row.id);

@@ -17,7 +17,7 @@ async function deleteLink(host: Host, request: DeleteLinkRequest, context: Conte
   context.note({ program: link.programId, link: link.id });
   for (const each of programs) requireOwnPins(host, each);
   await removeLink(host, { record: link, state: "ready" }, context);
-  return deletePrograms(host, { programs, detached: [link.id] }, context);
+  return deletePrograms(host, programs, [link.id], context);
 }
 
 export const implementation = operation({ request: deleteLinkRequest, run: deleteLink });

@@ -14,6 +14,6 @@ function targets(host: Host, request: DeleteProgramRequest): ProgramRecord[] {
 }
 
 const deleteProgram = (host: Host, request: DeleteProgramRequest, context: Context): Promise<DeleteAnswer> =>
-  deletePrograms(host, { programs: targets(host, request), detached: [] }, context);
+  deletePrograms(host, targets(host, request), [], context);
 
 export const implementation = operation({ request: deleteProgramRequest, run: deleteProgram });

@@ -201,7 +201,7 @@ async function pinMaps(host: Host, steps: Plan, { loaded, records }: Loaded): Pr
   const needsFolder = [...pins.values()].some(({ path }) => path.startsWith(`${folder}/`));
   if (needsFolder && !host.pins.exists(folder)) {
     await steps.step(
-      `make map folder ${folder}`,
+      `make map directory ${folder}`,
       () => host.pins.makeFolder(folder),
       () => void host.pins.removeFolder(folder),
     );

@@ -32,15 +32,11 @@ export async function recover(
   const pinned = pinnedPaths(host, rows);
   for (const row of rows) {
     if (row.kind !== "link" || pinned.has(row.pinPath)) continue;
-    await tryTo(context, `look after link ${row.id}, which has no pin`, async () =>
-      dropLostLink(host, row.id, context),
-    );
+    await tryTo(context, `check link ${row.id}, which has no pin`, async () => dropLostLink(host, row.id, context));
   }
   for (const row of rows) {
     if (row.kind !== "program" || pinned.has(row.pinPath)) continue;
-    await tryTo(context, `look after program ${row.id}, which has no pin`, () =>
-      dropLostProgram(host, row.id, context),
-    );
+    await tryTo(context, `check program ${row.id}, which has no pin`, () => dropLostProgram(host, row.id, context));
   }
   lookForStrays(host, rows, context);
   const owners = new Set(rows.flatMap(({ owner }) => owner ?? []));
@@ -56,7 +52,7 @@ function lookForStrays(host: Host, rows: readonly RowInBrief[], context: Context
     const warning = strayWarning(strayPins(host, () => rows));
     if (warning !== null) context.log.warn(warning);
   } catch (cause) {
-    context.log.warn("could not look for what no row names", { reason: reasonOf(cause) });
+    context.log.warn("could not look for unrecorded objects", { reason: reasonOf(cause) });
   }
 }
 

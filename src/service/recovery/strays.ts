@@ -54,8 +54,8 @@ export function strayWarning(pins: readonly string[]): string | null {
   if (pins.length === 0) return null;
   const more = pins.length > NAMED_MAX ? ` and ${pins.length - NAMED_MAX} more` : "";
   return (
-    `pins that no row of the database names: ${pins.slice(0, NAMED_MAX).join(", ")}${more}; rows were lost, or they are ` +
-    "another database's: what they hold keeps running and is not listed, and goes when the pins are removed"
+    `pins that the database does not record: ${pins.slice(0, NAMED_MAX).join(", ")}${more}; rows were lost, or the pins belong to ` +
+    "another database: what they hold keeps running, unlisted, until the pins are removed"
   );
 }
 
@@ -68,7 +68,8 @@ export function removeLeftovers(host: Host, rows: readonly RowInBrief[], context
   const programs = new Set(rows.flatMap((row) => (row.kind === "program" ? row.id : [])));
   for (const id of host.files.bytecodeIds()) {
     if (programs.has(id) || host.store.namesBytecode(id) || host.pins.exists(paths.program(id))) continue;
-    if (host.files.removeLeftover(id)) context.log.info("removed bytecode that no row names", { program_id: id });
+    if (host.files.removeLeftover(id))
+      context.log.info("removed bytecode that the database does not record", { program_id: id });
   }
   const inUse = new Set(rows.flatMap((row) => (row.kind === "program" ? row.mapPinPath : [])));
   const mapFolders = below(host, `${paths.root}/maps`, /^[0-9]+$/).filter((folder) => !inUse.has(folder));

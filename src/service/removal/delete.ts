@@ -21,20 +21,14 @@ export function withDependants(
   return [...dependants, program];
 }
 
-interface Deletion {
-  /** In the order in which they are to go. */
-  readonly programs: readonly ProgramRecord[];
-  /** Links that were detached already. */
-  readonly detached: readonly LinkId[];
-}
-
 /**
- * Detaches and unloads one after the other. What went cannot be brought back: a failure says in its details what was
+ * Detaches and unloads the programs in that order. `before` are links that were detached already. What went cannot be brought back: a failure says in its details what was
  * deleted before it, and the next call goes on from there.
  */
 export async function deletePrograms(
   host: Host,
-  { programs, detached: before }: Deletion,
+  programs: readonly ProgramRecord[],
+  before: readonly LinkId[],
   context: Context,
 ): Promise<DeleteAnswer> {
   const deleted: ProgramId[] = [];

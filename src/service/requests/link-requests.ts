@@ -13,7 +13,6 @@ export const deleteLinkRequest = v.strictObject({
 export type DeleteLinkRequest = v.InferOutput<typeof deleteLinkRequest>;
 
 export const getLinkRequest = v.strictObject({ linkId: id });
-export type GetLinkRequest = v.InferOutput<typeof getLinkRequest>;
 
 export const listLinksRequest = v.strictObject({
   programType,

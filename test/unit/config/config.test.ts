@@ -94,7 +94,7 @@ test("a directory and a FIFO are rejected, also as the default", async () => {
     const error = await failureOfAsync(() => readConfig(folder.path(name), false));
     expect([error.code, error.message]).toEqual([
       "FILE_UNREADABLE",
-      `read configuration "${folder.path(name)}": it is no regular file`,
+      `read configuration "${folder.path(name)}": it is not a regular file`,
     ]);
   }
   fs.writeFileSync(path(), "#".repeat(1024 * 1024 + 1));

@@ -58,8 +58,8 @@ test.each([
     problem: "it is a symbolic link",
     remedy: "put a directory there",
   },
-  { kind: "directory", stats: statsOf("file", ME, 0o600), problem: "it is no directory", remedy: "move it away" },
-  { kind: "file", stats: statsOf("directory", ME, 0o700), problem: "it is no regular file", remedy: "move it away" },
+  { kind: "directory", stats: statsOf("file", ME, 0o600), problem: "it is not a directory", remedy: "move it away" },
+  { kind: "file", stats: statsOf("directory", ME, 0o700), problem: "it is not a regular file", remedy: "move it away" },
 ] as const)("a $kind is refused with what mends it: $problem", ({ kind, stats, problem, remedy }) => {
   const error = failureOf(() => requireOwn(owned(kind), stats));
   expect([error.code, error.message]).toEqual(["DATABASE_UNUSABLE", `use it "/a b": ${problem}`]);

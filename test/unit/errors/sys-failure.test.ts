@@ -34,7 +34,7 @@ test("a reason names neither the call nor its paths, which stand in the message 
   expect(reasonOf(thrownBy(() => readFileSync("/")))).toBe("EISDIR: illegal operation on a directory");
   for (const path of ["/dev/null", "/dev/null/x"]) {
     expect(reasonOf(thrownBy(() => mkdirSync(path, { recursive: true })))).toBe(
-      "there is a file where a folder should be",
+      "there is a file where a directory should be",
     );
   }
   expect(reasonOf(new SysError("setns", 22))).toBe("setns: Invalid argument");

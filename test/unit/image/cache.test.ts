@@ -105,7 +105,7 @@ describe("whose directory it is", () => {
 
   test("a file is not a directory", () => {
     writeFileSync(folder.path("cache"), "");
-    expect(failureOf(() => open().blob(DIGEST)).message).toContain("it is no directory");
+    expect(failureOf(() => open().blob(DIGEST)).message).toContain("it is not a directory");
     expect(failureOf(() => open().saveBlob(DIGEST, CONTENT)).code).toBe("IO_FAILED");
   });
 

@@ -135,7 +135,7 @@ describe("a tool that fails", () => {
       'while [ $# -gt 1 ]; do shift; [ "$1" != --digestfile ] || echo no >"$2"; done; exit 0',
     );
     const error = await failureOfAsync(() => build("podman", podman.bin));
-    expect(error.message).toBe('read which digest was pushed: "no" is none');
+    expect(error.message).toBe('read which digest was pushed: "no" is not one');
   });
 });
 

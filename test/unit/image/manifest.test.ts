@@ -41,7 +41,7 @@ describe("what a manifest is", () => {
   });
 
   test.each(["", "{", "[]", "5", "null", '"x"', "\xff", "[".repeat(1_000_000)])("%.20s is none", (text) => {
-    expect(refused(() => mediaTypeOf(bytesOf(text), "a"))).toContain("no JSON");
+    expect(refused(() => mediaTypeOf(bytesOf(text), "a"))).toContain("JSON");
   });
 
   test("other types are not read", () => {

@@ -108,7 +108,7 @@ describe("SOURCE_DATE_EPOCH", () => {
   test.each(["-1", "1.5", "yesterday", "1e9", "8589934592"])("%s is rejected", (text) => {
     expect(failureOf(() => creationTime(text))).toMatchObject({
       code: "INVALID_BUILD",
-      message: `read SOURCE_DATE_EPOCH "${text}": it is no number of seconds`,
+      message: `read SOURCE_DATE_EPOCH "${text}": it is not a number of seconds`,
     });
   });
 });

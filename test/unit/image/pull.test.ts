@@ -97,7 +97,7 @@ describe("what comes of a pull", () => {
   test("an image without labels, which is said", async () => {
     await putImage(repository, "v1");
     expect(await pull()).toMatchObject({ programs: null, maps: null, object: { name: "program.o" } });
-    expect(warnings).toEqual(["the image has no labels; its object file alone says what it holds"]);
+    expect(warnings).toEqual(["the image has no labels; only its object file says what it contains"]);
   });
 
   test.each([true, false])("one of an index, whose digest is the one that counts (docker: %p)", async (docker) => {

@@ -15,8 +15,8 @@ const log = {
   info: () => {},
   debug: () => {},
 };
-const UPDATED = "the trusted root could not be updated, the one fetched last is used";
-const EMBEDDED = "the trusted root could not be fetched, the one that came with this program is used";
+const UPDATED = "could not update the trusted root; using the one fetched last";
+const EMBEDDED = "could not fetch the trusted root; using the built-in one";
 
 let one: string;
 let two: string;

@@ -23,10 +23,10 @@ test("what is not a namespace is rejected, naming path and reason", () => {
   for (const [path, reason] of [
     [folder.path("missing"), "there is no such file"],
     [folder.path("file/x"), "there is no such file"],
-    [folder.path("file"), "the file is no namespace"],
-    [folder.path("fifo"), "the file is no namespace"],
-    [folder.path(), "the file is no namespace"],
-    ["/proc/self/status", "the file is no namespace"],
+    [folder.path("file"), "the file is not a namespace"],
+    [folder.path("fifo"), "the file is not a namespace"],
+    [folder.path(), "the file is not a namespace"],
+    ["/proc/self/status", "the file is not a namespace"],
   ] as const) {
     const network = openNetwork();
     const calls = [

@@ -183,7 +183,7 @@ describe("BTF that nobody compiled", () => {
 
   test("ids, kinds, counts and headers out of range", () => {
     expect(mapsOf([[DATASEC_NAME, KIND.datasec, 1, 0, 99, 0, 8]])).toBe("its BTF has no type 99");
-    expect(mapsOf([[DATASEC_NAME, KIND.datasec, 1, 0, 0, 0, 8]])).toBe("its map number 1 is no variable with a name");
+    expect(mapsOf([[DATASEC_NAME, KIND.datasec, 1, 0, 0, 0, 8]])).toBe("its map number 1 is not a named variable");
     expect(mapsOf([[DATASEC_NAME, KIND.datasec, 2000, 0, 0, 0, 8]])).toBe("it is cut short in its BTF type 1");
     expect(mapsOf([[DATASEC_NAME, KIND.datasec, 1025, 0, ...new Array(1025 * 3).fill(0)]])).toBe(
       "it has 1025 maps, more than 1024",

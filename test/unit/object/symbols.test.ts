@@ -238,7 +238,7 @@ describe("what cannot be searched", () => {
 
   test("a script, an empty file, a cut one", () => {
     expect(refusalOf(Buffer.from("#!/bin/sh\n"))).toBe(
-      'cannot read the target\'s symbols: it is no ELF file: it begins with "#!/bin/s"',
+      'cannot read the target\'s symbols: it is not an ELF file: it begins with "#!/bin/s"',
     );
     expect(refusalOf(new Uint8Array(0))).toBe("cannot read the target's symbols: it is empty");
     const path = compile("cut", ["main.c", "-static", "-no-pie", "-Wl,-e,entry"]);

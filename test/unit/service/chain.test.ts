@@ -199,7 +199,7 @@ describe("the hook", () => {
     bed.kernel.xdpInDriver = false;
     await attach(await load("x_a"));
     expect((await invoke("dispatcher/get", XDP_KEY)).runtime.mode).toBe("skb");
-    expect(bed.logged.some((line) => line.startsWith("warn the driver takes no XDP"))).toBe(true);
+    expect(bed.logged.some((line) => line.startsWith("warn the driver does not support XDP"))).toBe(true);
   });
 
   test("whose interface has gone is cleaned up by detach", async () => {

@@ -140,7 +140,7 @@ describe("generate-build-args", () => {
     [
       { file: "text.o" },
       "INVALID_OBJECT",
-      'open bytecode ELF: check "text.o": cannot read the object file: it is no ELF file',
+      'open bytecode ELF: check "text.o": cannot read the object file: it is not an ELF file',
     ],
     [{ file: "socket.o" }, "INVALID_BUILD", 'check "socket.o": it has no program of a type that bpfman loads'],
   ])("rejects %j", async (bytecode, code, message) => {
@@ -228,7 +228,7 @@ describe("with a container file", () => {
     );
     expect(error).toMatchObject({
       code: "INVALID_BUILD",
-      message: 'copy "/elsewhere/x.o" into the image: it is outside of the build context "/cwd"',
+      message: 'copy "/elsewhere/x.o" into the image: it is outside the build context "/cwd"',
     });
     expect(built).toEqual([]);
   });

@@ -72,7 +72,7 @@ for (const mode of ["read", "write"] as const) {
     expect(error.code).toBe("DATABASE_UNUSABLE");
     expect(error.message).toContain(`"${path()}": database disk image is malformed`);
     // A copy of the one file with another's log beside it would be damaged again.
-    expect(error.hint).toContain("-wal and -shm: restore them all together");
+    expect(error.hint).toContain("-wal and -shm: restore them together");
     expect(fs.readFileSync(path())).toEqual(bytes);
   });
 
@@ -81,7 +81,7 @@ for (const mode of ["read", "write"] as const) {
     const error = failureOf(() => open(mode));
     expect([error.code, error.message]).toEqual([
       "DATABASE_UNUSABLE",
-      `open database "${path()}": it is no regular file`,
+      `open database "${path()}": it is not a regular file`,
     ]);
   });
 }
