@@ -78,9 +78,9 @@ export interface TcxPlace {
 }
 
 /**
- * Attaches to the TCX hook of an interface of the current network namespace (Linux 6.6). Throws SysError: ESTALE when
- * the hook has another revision, ENOENT when the neighbour is gone, EEXIST when the program is already on that hook,
- * ERANGE when the hook is full, ENODEV without the interface, EINVAL from kernels that do not know TCX.
+ * Attaches to the TCX hook of an interface in the current network namespace (Linux 6.6). Throws SysError: ESTALE if the
+ * hook's revision differs, ENOENT if the neighbour no longer exists, EEXIST if the program is already attached to the
+ * hook, ERANGE if the hook is full, ENODEV if the interface does not exist, EINVAL if the kernel does not support TCX.
  */
 export function createTcxLink(program: number, place: TcxPlace): number {
   const side = place.beside?.side === "before" ? BPF_F_BEFORE : BPF_F_AFTER;

@@ -192,7 +192,7 @@ function statsOf(memory: Memory): Stats {
   };
 }
 
-/** Undefined when it is not there, or part of the path is not a directory. */
+/** Returns undefined if the file does not exist or a component of the path is not a directory. */
 function look(said: string, path: string, flags: number): Stats | undefined {
   const memory = allocate(STATX_BYTES);
   const into = addressOf(memory);

@@ -1,7 +1,7 @@
 import type { Pin } from "../domain/pin.ts";
 import { BpfmanError } from "./error.ts";
 
-/** What to do about a pin of somebody else's that is in the way. */
+/** What to do about another program's pin at a path bpfman needs. */
 export const NOT_OURS_HINT = `bpfman does not touch what it did not pin: move it elsewhere in that file system with "mv", and try again`;
 
 /** Creates the error for a path where another object is pinned than the one bpfman pinned there. */
