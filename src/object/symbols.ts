@@ -1,6 +1,6 @@
 /**
- * Functions in executables and shared libraries, for uprobes. Files may have hundreds of MB, so nothing is read but the
- * headers, the symbol tables and their strings, and those piece by piece.
+ * Finds functions in executables and shared libraries, for uprobes. Files can be hundreds of MB, so only the headers,
+ * symbol tables and their strings are read, in chunks.
  */
 import {
   MANGLED_CHARS_MAX,
@@ -18,11 +18,11 @@ import { goFunctionNames, goFunctions } from "./go-functions.ts";
 import { type Refuse, hasControlCharacters } from "./fields.ts";
 
 const STRINGS_PER_READ = 1024 * 1024;
-/** Suggestions need no more of a string table than this. */
+/** How much of a string table is searched for suggestions. */
 const SUGGESTED_STRINGS_BYTES_MAX = 16 * STRINGS_PER_READ;
-/** Bit of a symbol's version (.gnu.version) that says: not what plain `name` means. */
+/** Flag in a symbol's version (.gnu.version): this version is not the default for the plain `name`. */
 const VERSION_HIDDEN = 0x8000;
-/** Far more than a library defines: glibc has 1.5 KB of them. */
+/** Far more than any library defines: glibc has 1.5 KB. */
 const VERSION_DEFINITIONS_BYTES_MAX = 64 * 1024;
 const AT_SIGN = 0x40;
 
@@ -163,7 +163,7 @@ export function* symbolNames(source: ByteSource): Generator<string> {
   }
 }
 
-/** Whether a place in the file is mapped as code. Throws INVALID_ATTACH when the file is no sound ELF file. */
+/** Reports whether an offset in the file is mapped as code. Throws INVALID_ATTACH if the file is not valid ELF. */
 export function loadSegmentContains(source: ByteSource, fileOffset: number): boolean {
   return openElf(source, refuse).code.some(({ offset, size }) => fileOffset >= offset && fileOffset < offset + size);
 }
@@ -178,7 +178,7 @@ interface SymbolTable {
   readonly strings: Section;
 }
 
-/** The table of all symbols and that of the dynamic ones, where the file has them: never more than one of each. */
+/** Returns the full and the dynamic symbol table, if present. A file has at most one of each. */
 function symbolTables(elf: Elf): SymbolTable[] {
   return [SHT.symtab, SHT.dynsym].flatMap((type) => {
     const table = elf.sections.find((section) => section.type === type);
@@ -191,15 +191,15 @@ function symbolTables(elf: Elf): SymbolTable[] {
 }
 
 /**
- * Places in a string table where `name` stands, alone or before a version, each with what follows: "", "@V" or "@@V". Names
- * that end alike share their bytes, so a place may be in the middle of another name.
+ * Finds the offsets in a string table where `name` ends a string or precedes a version, with the suffix: "", "@V" or
+ * "@@V". Names with a common ending share their bytes, so an offset may be in the middle of another name.
  */
 function findName(elf: Elf, strings: Section, name: string): Map<number, string> {
   const found = new Map<number, string>();
   const wanted = Buffer.from(name);
   const longest = wanted.length + NAME_CHARS_MAX;
   for (let start = 0; start < strings.size; start += STRINGS_PER_READ) {
-    // Pieces overlap by the longest name, so that one which begins in a piece ends in it.
+    // Chunks overlap by the longest name, so that a name that starts in a chunk also ends in it.
     const size = Math.min(STRINGS_PER_READ + longest, strings.size - start);
     const piece = readFields(elf, { offset: strings.offset + start, size }, "symbol names");
     const bytes = Buffer.from(piece.bytes.buffer, piece.bytes.byteOffset, size);
@@ -251,8 +251,8 @@ const isFunction = (symbol: ElfSymbol) =>
   (symbol.type === STT.func || symbol.type === STT.gnuIfunc) && symbol.section !== null;
 
 /**
- * The loader maps executable segments, and a probe sits at an offset of the file: only what they hold can be probed.
- * Addresses above 2^53, which no user memory has, are not exact here and give none.
+ * Converts an address to a file offset. Only executable segments, which the loader maps, can be probed. Addresses above
+ * 2^53, which are not exact here, do not occur in user space and give null.
  */
 function fileOffsetOf(elf: Elf, address: number): number | null {
   if (!Number.isSafeInteger(address)) return null;
@@ -262,7 +262,7 @@ function fileOffsetOf(elf: Elf, address: number): number | null {
 
 interface Version {
   readonly name: string | null;
-  /** Only meant when asked for by version. */
+  /** Used only if requested by version. */
   readonly hidden: boolean;
 }
 
@@ -273,7 +273,7 @@ const parseVersion = (suffix: string): Version => ({
   hidden: /^@[^@]/.test(suffix),
 });
 
-/** Versions of dynamic symbols by their number in the table (Linux Standard Base, "Symbol Versioning"). */
+/** Returns the versions of dynamic symbols by symbol index (Linux Standard Base, "Symbol Versioning"). */
 function dynamicVersions(elf: Elf): ((index: number) => Version) | null {
   const numbers = elf.sections.find((section) => section.type === SHT.versym);
   if (numbers === undefined) return null;
@@ -284,7 +284,7 @@ function dynamicVersions(elf: Elf): ((index: number) => Version) | null {
   };
 }
 
-/** Names of the versions that the file defines (.gnu.version_d), by number. */
+/** Returns the names of the versions the file defines (.gnu.version_d), by number. */
 function versionNames(elf: Elf): Map<number, string> {
   const names = new Map<number, string>();
   const section = elf.sections.find(({ type }) => type === SHT.verdef);
