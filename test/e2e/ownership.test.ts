@@ -288,7 +288,7 @@ describe("a pin that holds another object", () => {
     const { code, error } = await bpfman.run("attach", String(id), ...OPENAT);
     expect(code).toBe(5);
     expect(error).toContain(
-      `at "${pin("links/1")}": something is pinned there already\nhint: bpfman leaves alone what`,
+      `at "${pin("links/1")}": something is pinned there already\nhint: bpfman does not touch what`,
     );
     expect(existsSync(pin("links/1"))).toBe(true);
     rmSync(pin("links/1"));
