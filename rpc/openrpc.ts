@@ -1,7 +1,7 @@
 /**
- * The OpenRPC document (https://spec.open-rpc.org): every method with its params, result and errors. Params come from the
- * schemas that check requests, results from the types of the answers (answers.schema.json, `bun run docs`). OpenRPC knows
- * no notifications from the server; they stand under `x-notifications`.
+ * The OpenRPC document (https://spec.open-rpc.org): every method with its params, result and errors. Params come from
+ * the schemas that validate requests, results from the types of the answers (answers.schema.json, `bun run docs`).
+ * OpenRPC has no server notifications; they are listed under `x-notifications`.
  */
 import type { GenericSchema } from "valibot";
 import type { ErrorKind } from "../src/errors/codes.ts";
@@ -129,11 +129,11 @@ const ERROR_KINDS = Object.keys(ERRORS) as ErrorKind[];
 
 const keysOf = <Key extends string>(table: Readonly<Record<Key, unknown>>): Key[] => Object.keys(table) as Key[];
 
-/** The params of a request, from the schema that checks it: an object, whose fields they are. */
+/** Derives a method's params from the schema that validates them: the fields of an object. */
 async function paramsOf(request: GenericSchema): Promise<ContentDescriptor[]> {
   const { toJsonSchema } = await import("@valibot/to-json-schema");
-  // A table is checked to be a plain object before its entries are: the last schema of the pipe says the shape. What
-  // `check` wants beyond that has no word in JSON Schema; `transform` is for our own compiler.
+  // Tables are validated as plain objects first; the last schema of the pipe describes the shape. JSON Schema cannot
+  // express what `check` adds, and `transform` only matters to the type checker.
   const converted = toJsonSchema(request, { typeMode: "output", ignoreActions: ["check", "transform"] });
   const { properties = {}, required = [] } = converted;
   return Object.entries(properties)
@@ -175,7 +175,7 @@ function errorsOf(data: JsonSchema): Record<string, JsonSchema> {
   };
 }
 
-/** Makes the document. Needs neither root nor libbpf. */
+/** Builds the document. Needs neither root nor libbpf. */
 export async function openRpcDocument(version: string): Promise<OpenRpcDocument> {
   const { default: answers } = await import("./answers.schema.json", { with: { type: "json" } });
   const methods: OpenRpcMethod[] = [];

@@ -1,4 +1,4 @@
-/** The composition root: makes the adapters, each when it is first needed, and gives them to the service. */
+/** The composition root: creates the adapters on demand and passes them to the service. */
 import { existsSync, readTextSync } from "../ffi/safe/file-system.ts";
 import { libc } from "../ffi/safe/libc.ts";
 import { LibraryError } from "../ffi/safe/library.ts";
@@ -29,8 +29,8 @@ interface Folders {
 }
 
 /**
- * A runtime folder of one's own brings its state and its cache along, unless they are placed too. The database keeps paths
- * of pins, which must mean the same from every current folder.
+ * A non-default runtime directory includes state and cache directories, unless they are set too. Paths are absolute,
+ * because the database stores pin paths, which must not depend on the current directory.
  */
 function foldersOf(settings: Settings): Folders {
   const { runtimeDir } = settings;
@@ -42,10 +42,10 @@ function foldersOf(settings: Settings): Folders {
   };
 }
 
-/** The same for as long as the machine runs: ids of the kernel mean something only within it. */
+/** Constant until the next reboot. Kernel IDs are only meaningful within one boot. */
 const bootId = (): string => readTextSync("/proc/sys/kernel/random/boot_id").trim();
 
-/** The value that `make` gives, made when it is first asked for. */
+/** Returns a function that calls `make` on first use and caches the value. */
 function once<T>(make: () => T): () => T {
   let made: { readonly value: T } | null = null;
   return () => {
@@ -111,7 +111,7 @@ function openHost(folders: Folders, config: Config, openStore: () => StorePort, 
   };
 }
 
-/** Why no C library can be called here, by which bpfman talks to the kernel; null where it can. */
+/** Returns why libc, through which bpfman calls the kernel, cannot be called; null if it can. */
 function whyNoLibc(): BpfmanError | null {
   try {
     libc();
@@ -123,17 +123,20 @@ function whyNoLibc(): BpfmanError | null {
   }
 }
 
-/** Asked before adapters that call the C library are given away. Throws JIT_UNAVAILABLE. */
+/** Called before an adapter that needs libc is returned. Throws JIT_UNAVAILABLE. */
 function requireLibc(): void {
   const failure = whyNoLibc();
   if (failure !== null) throw failure;
 }
 
-/** Without the C library `version` works all the same, and what images need: node:fs is slower to load, and always there. */
+/**
+ * Without libc, `version` and the image operations still work, through node:fs, which loads more slowly but always
+ * works.
+ */
 const isThere = (file: string): boolean =>
   whyNoLibc() === null ? existsSync(file) : (require("node:fs") as typeof import("node:fs")).existsSync(file);
 
-/** A configuration that does not parse stops every command. The usual case is that there is none. */
+/** An invalid configuration fails every command. Usually there is none. */
 async function loadConfig(named: string | null): Promise<Config> {
   const file = named ?? CONFIG_FILE;
   if (named === null && !isThere(file)) return CONFIG_DEFAULT;
@@ -146,7 +149,7 @@ const privileged = (): boolean => process.geteuid?.() === 0;
 interface Opened {
   /**
    * For a session: opens the store for reading, once for all operations. A command has none, and keeps the one store it
-   * writes to until its process ends (main.ts).
+   * writes to open until the process ends (main.ts).
    */
   readonly reader: ((options: Omit<StoreOptions, "mode" | "owner">) => () => StorePort) | null;
   readonly settings: Settings;
@@ -165,7 +168,7 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
       bootId: bootId(),
       busyTimeoutMs: databaseWaitMs(config),
       warn: (message: string) => log.warn(message),
-      // Pins are as old as the boot: without their file system nothing runs that a row could name.
+      // Pins do not survive a reboot: without their bpffs, nothing is running that a row could describe.
       isLive: () =>
         (require("./bpffs/prepare.ts") as typeof import("./bpffs/prepare.ts")).isBpffs(`${folders.runtimeDir}/fs`),
     };
@@ -182,7 +185,7 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
     openVersions: async () => {
       const { versions } = await import("./kernel/versions.ts");
       const failure = whyNoLibc();
-      if (failure !== null) log.warn(`${failure.message}: libbpf and the kernel's features are not known`);
+      if (failure !== null) log.warn(`${failure.message}: libbpf and the kernel's features are unknown`);
       return {
         versions: () => versions(buildInfo),
         features: async () => (privileged() ? (await import("./kernel/explain/features.ts")).features() : null),
@@ -214,11 +217,11 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
   };
 }
 
-/** Binds the operations to this machine. `write` takes the log's lines. */
+/** Connects the operations to this machine. `write` receives log lines. */
 export const connect = async (settings: Settings, write: (text: string) => void): Promise<Invoke> =>
   createInvoke(await openRuntime({ settings, write, reader: null }));
 
-/** The same for a session of the JSON-RPC server, which also hears of changes. */
+/** Like `connect`, for a session of the JSON-RPC server, which also receives changes. */
 export async function connectSession(settings: Settings, write: (text: string) => void): Promise<SessionService> {
   const [{ createSessionService }, { keepReader }] = await Promise.all([
     import("./service/session.ts"),

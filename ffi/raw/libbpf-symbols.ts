@@ -2,7 +2,9 @@ import type { FFIFunction } from "bun:ffi";
 
 export const LIBBPF = "libbpf.so.1";
 
-/** What loading needs, all in libbpf 1.1 (Debian 12). One that is missing makes the whole table unusable. */
+/**
+ * The symbols needed to load objects, all in libbpf 1.1 (Debian 12). A single missing symbol makes the table unusable.
+ */
 export const LIBBPF_SYMBOLS = {
   bpf_map__fd: { args: ["ptr"], returns: "i32" },
   bpf_map__initial_value: { args: ["ptr", "ptr"], returns: "ptr" },
@@ -33,7 +35,10 @@ export const LIBBPF_SYMBOLS = {
   libbpf_strerror: { args: ["i32", "ptr", "u64"], returns: "i32" },
 } as const satisfies Record<string, FFIFunction>;
 
-/** Wanted also of a libbpf that is too old for the required table, to say so: since libbpf 0.6. */
+/**
+ * Looked up separately, so that the version of a libbpf too old for the required table can be reported. Since libbpf
+ * 0.6.
+ */
 export const VERSION_SYMBOLS = {
   libbpf_version_string: { args: [], returns: "ptr" },
 } as const satisfies Record<string, FFIFunction>;

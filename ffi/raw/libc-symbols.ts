@@ -2,7 +2,7 @@ import type { FFIFunction } from "bun:ffi";
 
 export const LIBC = "libc.so.6";
 
-/** What bpfman calls in the C library. A symbol that is missing makes the whole table unusable. */
+/** The libc functions bpfman calls. A single missing symbol makes the table unusable. */
 export const LIBC_SYMBOLS = {
   __errno_location: { args: [], returns: "ptr" },
   _exit: { args: ["i32"], returns: "void" },
@@ -23,8 +23,8 @@ export const LIBC_SYMBOLS = {
   setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
   socket: { args: ["i32", "i32", "i32"], returns: "i32" },
   /**
-   * syscall(2) is variadic; declared with fixed arguments it works on x86-64 and arm64, where these go in registers.
-   * The number and five arguments; pointers are passed as addresses.
+   * syscall(2) is variadic. Declaring it with fixed arguments works on x86-64 and arm64, which pass these in registers:
+   * the system call number and five arguments. Pointers are passed as addresses.
    */
   syscall: { args: ["i64", "i64", "i64", "i64", "i64", "i64"], returns: "i64" },
   vsnprintf: { args: ["ptr", "u64", "ptr", "ptr"], returns: "i32" },

@@ -12,13 +12,13 @@ import { decode, encode, type FieldValues, type StructLayout } from "../layout/s
 import { addressOf, allocate, keepAlive } from "../memory.ts";
 import { bpf } from "./bpf.ts";
 
-// Each function that makes a link answers its descriptor: closing it detaches, unless the link is pinned.
+// Each create function returns the link's file descriptor. Closing it detaches the program unless the link is pinned.
 
-/** BPF_LINK_CREATE, with the fields of one kind of link. Throws SysError. */
+/** BPF_LINK_CREATE with the fields of one link type. Throws SysError. */
 const createLink = <Layout extends StructLayout>(layout: Layout, values: FieldValues<Layout>): number =>
   bpf("LINK_CREATE", encode(layout, values));
 
-/** Runs a program on a perf event, which the link holds on to by itself (Linux 5.15). Throws SysError. */
+/** Attaches a program to a perf event; the link holds its own reference to the event (Linux 5.15). Throws SysError. */
 export const createPerfLink = (program: number, event: number): number =>
   createLink(PERF_LINK_ATTR, { prog_fd: program, target_fd: event, attach_type: ATTACH_TYPE.PERF_EVENT });
 
@@ -27,8 +27,8 @@ export const createTracingLink = (program: number, attachType: "TRACE_FENTRY" | 
   createLink(TRACING_LINK_ATTR, { prog_fd: program, attach_type: ATTACH_TYPE[attachType] });
 
 /**
- * Puts an extension into the place of the function it was loaded for, or of another one of the same shape: function
- * `btfId` of the program behind `programFd` (Linux 5.10). Throws SysError.
+ * Replaces a function with an extension program: the function the extension was loaded for, or a compatible one,
+ * function `btfId` of the program behind `programFd` (Linux 5.10). Throws SysError.
  */
 export function createExtensionLink(
   program: number,
@@ -41,13 +41,14 @@ export function createExtensionLink(
   });
 }
 
-/** XDP_FLAGS_* (include/uapi/linux/if_link.h): which of an interface's hooks. */
+/** XDP_FLAGS_* (include/uapi/linux/if_link.h) that select one of an interface's XDP hooks. */
 export const XDP_MODE_FLAGS = { skb: 1 << 1, drv: 1 << 2, hw: 1 << 3 } as const;
 export type XdpMode = keyof typeof XDP_MODE_FLAGS;
 
 /**
- * Attaches to an XDP hook of an interface of the current network namespace (Linux 5.9). Throws SysError: EBUSY and EEXIST
- * when something is on it or on its counterpart, EOPNOTSUPP when the driver has no such mode, ENODEV.
+ * Attaches to an XDP hook of an interface in the current network namespace (Linux 5.9). Throws SysError: EBUSY or
+ * EEXIST if this hook or its counterpart is in use, EOPNOTSUPP if the driver does not support the mode, ENODEV if the
+ * interface does not exist.
  */
 export function createXdpLink(program: number, hook: { readonly ifindex: number; readonly mode: XdpMode }): number {
   return createLink(XDP_LINK_ATTR, {
@@ -70,16 +71,16 @@ const BPF_F_REPLACE = 4;
 export interface TcxPlace {
   readonly ifindex: number;
   readonly hook: HookName;
-  /** Next to which link, by id; null for the end of the list. */
+  /** The link to attach next to, by ID; null appends to the list. */
   readonly beside: { readonly side: "before" | "after"; readonly linkId: number } | null;
-  /** The revision that the hook must have. */
+  /** The revision the hook is expected to have. */
   readonly revision: bigint;
 }
 
 /**
- * Attaches to the TCX hook of an interface of the current network namespace (Linux 6.6). Throws SysError: ESTALE when
- * the hook has another revision, ENOENT when the neighbour is gone, EEXIST when the program is already on that hook,
- * ERANGE when the hook is full, ENODEV without the interface, EINVAL from kernels that do not know TCX.
+ * Attaches to the TCX hook of an interface in the current network namespace (Linux 6.6). Throws SysError: ESTALE if the
+ * hook's revision differs, ENOENT if the neighbour no longer exists, EEXIST if the program is already attached to the
+ * hook, ERANGE if the hook is full, ENODEV if the interface does not exist, EINVAL if the kernel does not support TCX.
  */
 export function createTcxLink(program: number, place: TcxPlace): number {
   const side = place.beside?.side === "before" ? BPF_F_BEFORE : BPF_F_AFTER;
@@ -93,18 +94,18 @@ export function createTcxLink(program: number, place: TcxPlace): number {
   });
 }
 
-/** Room for more than fit: one of the 64 places of a hook (BPF_MPROG_MAX, include/linux/bpf_mprog.h) stays empty. */
+/** Capacity of a hook (BPF_MPROG_MAX, include/linux/bpf_mprog.h). The kernel uses at most 63 of the 64 slots. */
 const MPROG_MAX = 64;
 
 export interface HookState {
   readonly revision: bigint;
-  /** In the order in which they run; the link is 0 for a program attached without one. */
+  /** In execution order. The link ID is 0 for a program attached without a link. */
   readonly members: readonly { readonly programId: number; readonly linkId: number }[];
 }
 
 /**
- * BPF_PROG_QUERY of a hook that holds several programs, in the current network namespace (Linux 6.6). Throws SysError:
- * EINVAL where the kernel does not know the hook, ENODEV for a missing interface.
+ * BPF_PROG_QUERY for a multi-program hook in the current network namespace (Linux 6.6). Throws SysError: EINVAL if the
+ * kernel does not support the hook, ENODEV if the interface does not exist.
  */
 export function queryHook(ifindex: number, hook: HookName): HookState {
   const programs = allocate(MPROG_MAX * 4);
@@ -128,15 +129,15 @@ export function queryHook(ifindex: number, hook: HookName): HookState {
 }
 
 /**
- * BPF_LINK_UPDATE: puts `next` in the place of `old`, if `old` is what the link runs. Throws SysError: EPERM when it is
- * not, ENOLINK when the hook has gone.
+ * BPF_LINK_UPDATE: replaces program `old` of the link with `next`. Throws SysError: EPERM if the link does not run
+ * `old`, ENOLINK if the hook no longer exists.
  */
 export function replaceLinkProgram(link: number, programs: { readonly old: number; readonly next: number }): void {
   const values = { link_fd: link, new_prog_fd: programs.next, flags: BPF_F_REPLACE, old_prog_fd: programs.old };
   bpf("LINK_UPDATE", encode(LINK_UPDATE_ATTR, values));
 }
 
-/** BPF_LINK_DETACH: takes a link off its hook, though it stays open. Throws SysError (EOPNOTSUPP: perf-based links). */
+/** BPF_LINK_DETACH: detaches a link even while it is open. Throws SysError (EOPNOTSUPP for perf-based links). */
 export const detachLink = (link: number): void => {
   bpf("LINK_DETACH", encode(LINK_DETACH_ATTR, { link_fd: link }));
 };

@@ -8,19 +8,21 @@ const INSTRUCTION_BYTES = 8;
 /** Size of struct bpf_func_info, bytes. */
 const FUNCTION_INFO_BYTES = 8;
 
-/** A program given as instructions, without an object file and without libbpf. */
+/** A program given as instructions, loaded without an object file or libbpf. */
 export interface ProgramToLoad {
   readonly type: keyof typeof PROG_TYPE;
   readonly expectedAttachType?: keyof typeof ATTACH_TYPE;
   /** struct bpf_insn[], 8 bytes each. */
   readonly instructions: Uint8Array;
-  /** Tells the verifier which functions the program has: struct bpf_func_info[] into the BTF behind `fd`. */
+  /**
+   * Tells the verifier where the program's functions begin: struct bpf_func_info[] referring to the BTF behind `fd`.
+   */
   readonly functions?: { readonly btf: number; readonly info: Uint8Array };
-  /** The function it goes to: by its id in the BTF of a program, or of the kernel for null. */
+  /** The target function, by its ID in the BTF of a program, or in the kernel's if null. */
   readonly attachTo?: { readonly programFd: number | null; readonly btfId: number };
 }
 
-/** BPF_PROG_LOAD under the licence GPL, without a verifier log. Answers the descriptor. Throws SysError. */
+/** BPF_PROG_LOAD with licence GPL and without a verifier log. Returns the file descriptor. Throws SysError. */
 export function loadProgram(program: ProgramToLoad): number {
   const { functions, attachTo } = program;
   const instructions = copyOf(program.instructions);
@@ -46,7 +48,7 @@ export function loadProgram(program: ProgramToLoad): number {
   return fd;
 }
 
-/** BPF_BTF_LOAD. Answers the descriptor. Throws SysError. */
+/** BPF_BTF_LOAD. Returns the file descriptor. Throws SysError. */
 export function loadBtf(bytes: Uint8Array): number {
   const btf = copyOf(bytes);
   const fd = bpf("BTF_LOAD", encode(BTF_LOAD_ATTR, { btf: addressOf(btf), btf_size: bytes.length }));

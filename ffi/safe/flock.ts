@@ -5,7 +5,7 @@ import { lastErrno, libc } from "./libc.ts";
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 
-/** Takes the exclusive flock(2) of an open file. False when somebody else has it. Throws SysError. */
+/** Takes the exclusive flock(2) of an open file. Returns false if it is held elsewhere. Throws SysError. */
 export function tryLockExclusive(fd: number): boolean {
   for (;;) {
     if (libc().flock(fd, LOCK_EX | LOCK_NB) === 0) return true;

@@ -5,19 +5,19 @@ import type { PinsPort } from "../platform/pins.ts";
 import { pinPaths } from "./paths.ts";
 import { isBpffs, prepareFolders, requireOwnDirectory } from "./prepare.ts";
 
-/** A file on the way is not there. */
+/** The file, or a component of its path, does not exist. */
 const ABSENT = ["ENOENT", "ENOTDIR"];
 
 /**
- * The pins below `root`, which is `<runtime-dir>/fs`. Nothing is made or mounted before `prepare`. Throws STATE_CONFLICT for
- * a runtime directory that others can change.
+ * The pins below `root`, which is `<runtime-dir>/fs`. Nothing is created or mounted before `prepare`. Throws
+ * STATE_CONFLICT if others can modify the runtime directory.
  */
 export function openPins(root: string): PinsPort {
   const paths = pinPaths(root);
-  // Readers believe what stands there, too.
+  // Checked for readers as well, because they trust what is there.
   requireOwnDirectory(root.slice(0, root.lastIndexOf("/")) || "/");
 
-  /** Pin paths come out of the database, too: what is not below the root is never touched. */
+  /** Pin paths also come from the database: paths outside the root are never touched. */
   const own = (action: string, path: string): string => {
     if (path.startsWith(`${root}/`) && !path.split("/").includes("..")) return path;
     throw new BpfmanError("STATE_CONFLICT", `${action} "${path}": it is not below "${root}"`, {
@@ -57,7 +57,7 @@ export function openPins(root: string): PinsPort {
   };
 }
 
-/** `none` when it fails with one of these errnos. */
+/** Returns `none` if `run` fails with one of these errnos. */
 function unless<T>(errnos: readonly string[], none: T, run: () => T): T {
   try {
     return run();

@@ -8,7 +8,7 @@ import type { PinPaths } from "../platform/pins.ts";
 /** BPF_FS_MAGIC (include/uapi/linux/magic.h). */
 const BPF_FS_MAGIC = 0xcafe4a11;
 
-/** Whether `path` is there and lies in a BPF file system. The kernel's answer; text in /proc/mounts may deceive. */
+/** Reports whether `path` exists and is in a bpffs. Asks the kernel, because text in /proc/mounts can be misleading. */
 export function isBpffs(path: string): boolean {
   try {
     return fs.statfsSync(path).type === BPF_FS_MAGIC;
@@ -20,8 +20,8 @@ export function isBpffs(path: string): boolean {
 }
 
 /**
- * Makes the runtime folder (0750), a BPF file system in it, and the folders for pins. What is there already stays as it
- * is. Throws STATE_CONFLICT, BPFFS_UNAVAILABLE.
+ * Creates the runtime directory (0750), mounts a bpffs in it, and creates the directories for pins. Existing ones are
+ * left unchanged. Throws STATE_CONFLICT, BPFFS_UNAVAILABLE.
  */
 export function prepareFolders({ root }: PinPaths): void {
   const runtimeDir = root.slice(0, root.lastIndexOf("/")) || "/";
@@ -38,7 +38,7 @@ export function prepareFolders({ root }: PinPaths): void {
   }
 }
 
-/** Whoever can change this directory could lead a program that runs as root to any other place. */
+/** Whoever can modify this directory could redirect a program that runs as root to any path. */
 export function requireOwnDirectory(path: string): void {
   const stats = fs.lstatSync(path);
   if (stats === undefined) return;
@@ -62,7 +62,7 @@ function mount(target: string): void {
   }
 }
 
-/** mount(2) */
+/** Returns a hint for an error of mount(2). */
 function hintFor(errno: string): string | null {
   switch (errno) {
     case "EPERM":

@@ -4,12 +4,12 @@ import { BpfmanError } from "../errors/error.ts";
 import { requireOwn } from "../errors/ownership.ts";
 import { errnoName, ioFailure } from "../errors/sys-failure.ts";
 
-/** Far above what anybody writes by hand. */
+/** Far more than any hand-written file. */
 const CONFIG_BYTES_MAX = 1024 * 1024;
 
 /**
- * Reads the configuration file. One that is missing gives the defaults, unless it is `required`. Throws FILE_NOT_FOUND,
- * FILE_UNREADABLE also for a file that others may write to, and INVALID_CONFIG with line and column.
+ * Reads the configuration file. A missing file gives the defaults unless it is `required`. Throws FILE_NOT_FOUND,
+ * FILE_UNREADABLE (also if others can write to the file), and INVALID_CONFIG with line and column.
  */
 export async function readConfig(path: string, required: boolean): Promise<Config> {
   const bytes = content(path);
@@ -19,7 +19,7 @@ export async function readConfig(path: string, required: boolean): Promise<Confi
       details: { path },
     });
   }
-  // Parser and schema are fetched only by those who have a configuration.
+  // Loaded only if there is a configuration.
   const { parseConfig } = await import("./parse.ts");
   return parseConfig(bytes, path);
 }
@@ -27,7 +27,7 @@ export async function readConfig(path: string, required: boolean): Promise<Confi
 function content(path: string): Uint8Array | null {
   let fd: number;
   try {
-    // O_NONBLOCK: a FIFO must not hang the command.
+    // O_NONBLOCK, so that a FIFO does not block the command.
     fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK | fs.constants.O_NOCTTY);
   } catch (thrown) {
     const name = errnoName(thrown);

@@ -1,36 +1,36 @@
-/** The configuration of a dispatcher, as the bytes that its `.rodata` holds: pure. The layout is in PROTOCOL.md. */
+/** Encodes and decodes a dispatcher's configuration, the bytes of its `.rodata`. The layout is in PROTOCOL.md. */
 import type { ChainedKind } from "../domain/kinds.ts";
 import { DISPATCHER_SLOTS } from "../domain/dispatcher.ts";
 import { BpfmanError } from "../errors/error.ts";
 
 /** First byte of an XDP dispatcher's configuration. */
 export const XDP_DISPATCHER_MAGIC = 236;
-/** Version of the XDP layout; the only one that is read and written. */
+/** Version of the XDP layout; the only one supported. */
 export const XDP_DISPATCHER_VERSION = 2;
 
-/** Bytes of the symbol `conf` of xdp_dispatcher.bpf.c, and of `CONFIG` of tc_dispatcher.bpf.c. */
+/** Size of symbol `conf` of xdp_dispatcher.bpf.c, and of `CONFIG` of tc_dispatcher.bpf.c. */
 export const XDP_CONFIG_BYTES = 124;
 export const TC_CONFIG_BYTES = 84;
 
-/** include/uapi/linux/bpf.h: in program_flags of a member that takes packets of several fragments. */
+/** include/uapi/linux/bpf.h: set in program_flags of a member that supports multi-buffer packets. */
 const BPF_F_XDP_HAS_FRAGS = 1 << 5;
 
-/** Where the arrays begin, and the counter; each array has one little-endian u32 for each slot. */
+/** Offsets of the counter and the arrays. Each array has one little-endian u32 per slot. */
 const XDP = { enabled: 2, frags: 3, masks: 4, priorities: 44, flags: 84 } as const;
 const TC = { enabled: 0, masks: 4, priorities: 44 } as const;
 
-/** The value that bit 0 stands for: XDP_ABORTED, and TC_ACT_UNSPEC. */
+/** The value of bit 0: XDP_ABORTED, or TC_ACT_UNSPEC. */
 const FIRST_VALUE = { xdp: 0, tc: -1 } as const;
 const MASK_BITS = 32;
 
-/** A slot that is in use. */
+/** A slot in use. */
 export interface ConfigMember {
   readonly priority: number;
-  /** Return values after which the chain goes on. */
+  /** Return values after which the chain continues. */
   readonly proceedOn: readonly number[];
 }
 export interface XdpConfigMember extends ConfigMember {
-  /** It takes packets of several fragments. */
+  /** Whether it supports multi-buffer packets. */
   readonly frags: boolean;
 }
 export interface TcConfig {
@@ -39,13 +39,13 @@ export interface TcConfig {
 }
 export interface XdpConfig {
   readonly members: readonly XdpConfigMember[];
-  /** The dispatcher takes packets of several fragments: only when every member does. */
+  /** Whether the dispatcher supports multi-buffer packets, which requires that every member does. */
   readonly frags: boolean;
 }
 
 /**
- * The bits of chain_call_actions, unsigned: bit n is XDP action n, or TC action n - 1. Throws RangeError for a number
- * that has no bit.
+ * Returns the bits of chain_call_actions, unsigned: bit n is XDP action n, or TC action n - 1. Throws RangeError for a
+ * number without a bit.
  */
 export function proceedOnMask(hook: ChainedKind, numbers: readonly number[]): number {
   let mask = 0;
@@ -57,7 +57,7 @@ export function proceedOnMask(hook: ChainedKind, numbers: readonly number[]): nu
   return mask >>> 0;
 }
 
-/** The return values of a mask, ascending: the inverse of {@link proceedOnMask}. */
+/** Returns the actions in a mask, ascending: the inverse of {@link proceedOnMask}. */
 function proceedOnOf(hook: ChainedKind, mask: number): number[] {
   const bits = Array.from({ length: MASK_BITS }, (_, bit) => bit);
   return bits.filter((bit) => ((mask >>> bit) & 1) === 1).map((bit) => bit + FIRST_VALUE[hook]);
@@ -76,7 +76,7 @@ function writeMembers(view: DataView, hook: ChainedKind, members: readonly Confi
   }
 }
 
-/** The bytes of `conf`. Throws RangeError for more members than there are slots, and what {@link proceedOnMask} throws. */
+/** Encodes `conf`. Throws RangeError if there are more members than slots, or if {@link proceedOnMask} does. */
 export function xdpConfig({ members, frags }: XdpConfig): Uint8Array {
   const bytes = new Uint8Array(XDP_CONFIG_BYTES);
   const view = new DataView(bytes.buffer);
@@ -90,7 +90,7 @@ export function xdpConfig({ members, frags }: XdpConfig): Uint8Array {
   return bytes;
 }
 
-/** The bytes of `CONFIG`. Throws what {@link xdpConfig} does. */
+/** Encodes `CONFIG`. Throws like {@link xdpConfig}. */
 export function tcConfig({ members }: TcConfig): Uint8Array {
   const bytes = new Uint8Array(TC_CONFIG_BYTES);
   writeMembers(new DataView(bytes.buffer), "tc", members);
@@ -116,7 +116,7 @@ function readMembers(view: DataView, hook: ChainedKind): ConfigMember[] {
   }));
 }
 
-/** What the bytes of `conf` say. Throws STATE_CONFLICT: a wrong size or magic, another version, more members than slots. */
+/** Decodes `conf`. Throws STATE_CONFLICT if size, magic or version are wrong, or there are more members than slots. */
 export function readXdpConfig(bytes: Uint8Array): XdpConfig {
   const view = checkedView("xdp", bytes);
   const magic = view.getUint8(0);
@@ -133,7 +133,7 @@ export function readXdpConfig(bytes: Uint8Array): XdpConfig {
   return { members, frags: view.getUint8(XDP.frags) !== 0 };
 }
 
-/** What the bytes of `CONFIG` say. Throws STATE_CONFLICT: a wrong size, more members than slots. */
+/** Decodes `CONFIG`. Throws STATE_CONFLICT if the size is wrong or there are more members than slots. */
 export function readTcConfig(bytes: Uint8Array): TcConfig {
   return { members: readMembers(checkedView("tc", bytes), "tc") };
 }

@@ -1,10 +1,10 @@
 import type { Pin } from "../domain/pin.ts";
 import { BpfmanError } from "./error.ts";
 
-/** What to do about a pin of somebody else's that is in the way. */
+/** What to do about another program's pin at a path bpfman needs. */
 export const NOT_OURS_HINT = `bpfman does not touch what it did not pin: move it elsewhere in that file system with "mv", and try again`;
 
-/** The error for a path at which somebody has pinned another object than the one that bpfman pinned there. */
+/** Creates the error for a path where another object is pinned than the one bpfman pinned there. */
 export function anotherObject(pin: Pin, found: Pick<Pin, "kind" | "id">): BpfmanError {
   const { path, kind, id } = pin;
   return new BpfmanError(

@@ -1,6 +1,6 @@
 /**
- * Every error a user can meet: its kind, what it means, and what to do by default. Exit codes and JSON-RPC numbers hang
- * on the kind, so a new code cannot miss a mapping.
+ * Every error a user can encounter: its kind, its meaning, and what to do by default. Exit codes and JSON-RPC error
+ * codes depend only on the kind, so a new code cannot lack either.
  */
 
 export type ErrorKind =
@@ -14,13 +14,13 @@ export type ErrorKind =
   | "cancelled"
   | "internal";
 
-/** Each row says what to do: as a hint that is printed when the error has none of its own, or in the manual alone. */
+/** Each row says what to do: as a hint that is printed if the error has none of its own, or only in the manual. */
 type CodeRow = {
   readonly kind: ErrorKind;
   readonly meaning: string;
 } & (
   | { readonly hint: string; readonly advice?: never }
-  /** Where the message, or the hint that comes with it, says it with the names at hand. */
+  /** Used where the message or its hint already gives the advice with concrete names. */
   | { readonly advice: string; readonly hint?: never }
 );
 

@@ -1,11 +1,11 @@
 /**
- * Whose files bpfman trusts: those of root and of the user it runs as, in which nobody else can write. Whoever may write
- * to its state, or lead it elsewhere by a link, decides what a process of root's does.
+ * Which files bpfman trusts: those owned by root or by the effective user and writable by nobody else. Whoever can
+ * write to bpfman's state, or redirect it with a symlink, controls what a root process does.
  */
 import type { ErrorCode } from "./codes.ts";
 import { BpfmanError } from "./error.ts";
 
-/** As much of a file as tells; node:fs and ffi/safe/file-system.ts both give it. */
+/** The fields needed, which both node:fs and ffi/safe/file-system.ts provide. */
 interface Stats {
   readonly uid: number;
   readonly mode: number;
@@ -20,13 +20,13 @@ interface Owned {
   readonly path: string;
   readonly kind: "directory" | "file";
   readonly code: ErrorCode;
-  /** What else can be done, as in `give another --state-dir`. */
+  /** The alternative offered, as in `give another --state-dir`. */
   readonly otherwise: string;
 }
 
 /**
- * Throws `code` unless the file is of the kind, belongs to root or the effective user, and only its owner can write to it.
- * `stats` are those of the path itself or of a descriptor, never of what a link leads to.
+ * Throws `code` unless the file has the expected type, belongs to root or the effective user, and is writable only by
+ * its owner. `stats` must describe the path itself or a descriptor, never the target of a symlink.
  */
 export function requireOwn(owned: Owned, stats: Stats): void {
   const { action, path, code, otherwise } = owned;
@@ -38,7 +38,7 @@ export function requireOwn(owned: Owned, stats: Stats): void {
   });
 }
 
-/** S_ISVTX (inode(7)): whoever may write there removes only files of their own. */
+/** S_ISVTX (inode(7)): users can only remove their own files from this directory. */
 const STICKY = 0o1000;
 
 /** A symbolic link of root's or the effective user's, who could have made there what it leads to. */
@@ -62,7 +62,7 @@ function problemOf({ path, kind }: Owned, stats: Stats): { readonly problem: str
     };
   }
   if ((stats.mode & 0o022) === 0) return null;
-  // As /tmp: everybody's on purpose.
+  // Like /tmp, writable by everyone on purpose.
   if ((stats.mode & STICKY) !== 0) {
     return { problem: `other users can write to it (mode ${mode})`, remedy: `make a directory in it` };
   }

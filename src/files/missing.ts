@@ -1,11 +1,11 @@
-/** What to say of a file that is not there: what of the path is wrong, and what is near. */
+/** Explains why a file was not found: which part of the path is wrong, and similar names. */
 import { basename, dirname } from "node:path";
 import * as fs from "node:fs";
 import { COMPLETION_ENTRIES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { didYouMean } from "../errors/suggest.ts";
 
-/** FILE_NOT_FOUND for an absolute path. */
+/** Returns FILE_NOT_FOUND for an absolute path. */
 export function missing(path: string, kind: "file" | "folder"): BpfmanError {
   const hint = whereItEnds(path);
   const reason = kind === "file" ? "the file does not exist" : "there is no such directory";
@@ -15,7 +15,7 @@ export function missing(path: string, kind: "file" | "folder"): BpfmanError {
   });
 }
 
-/** The first folder on the way that is not there, or names in the last one that are like the one that was given. */
+/** Names the first directory in the path that does not exist, or similar names in the last one. */
 function whereItEnds(path: string): string | null {
   const folder = dirname(path);
   try {

@@ -9,10 +9,10 @@ import { bytecodeStore } from "./bytecode.ts";
 import { openRegular, unreadable } from "./regular.ts";
 import { mappedFiles } from "./mapped.ts";
 
-/** Largest /etc/ld.so.cache read; a full desktop has 0.2 MiB. */
+/** Largest /etc/ld.so.cache read; a full desktop's is 0.2 MiB. */
 const LINKER_CACHE_BYTES_MAX = 16 * 1024 * 1024;
 
-/** Ordinary files; bpfman's own copies are kept below `runtimeDir`. */
+/** Access to regular files. bpfman's own copies are stored below `runtimeDir`. */
 export function openFiles(runtimeDir: string): FilesPort {
   return {
     ...bytecodeStore(runtimeDir),
@@ -28,7 +28,7 @@ export function openFiles(runtimeDir: string): FilesPort {
   };
 }
 
-/** Where a container without the host's PID namespace is given the host's table of processes. */
+/** Where a container without the host's PID namespace has the host's procfs mounted. */
 const HOST_PROC = "/host/proc";
 /** PROC_SUPER_MAGIC (include/uapi/linux/magic.h). */
 const PROC_MAGIC = 0x9fa0;
@@ -44,7 +44,7 @@ function containerProcess(pid: number): string | null {
   return ofHost ?? processFolder("/proc", pid);
 }
 
-/** An ordinary folder of that name could tell of processes that are not there. */
+/** An ordinary directory at that path could describe processes that do not exist. */
 function isProc(path: string): boolean {
   try {
     return fs.statfsSync(path).type === PROC_MAGIC;
@@ -59,14 +59,14 @@ function processes(): { readonly pid: number; readonly name: string }[] {
     try {
       return [{ pid: Number(pid), name: fs.readTextSync(`/proc/${pid}/comm`).trimEnd() }];
     } catch {
-      // It has ended in the meantime.
+      // The process has exited in the meantime.
       return [];
     }
   });
 }
 
 function whatIsMissing(path: string, kind: "file" | "folder"): BpfmanError {
-  // Fetched for what is not there alone.
+  // Loaded only if a file is missing.
   const { missing } = require("./missing.ts") as typeof import("./missing.ts");
   return missing(path, kind);
 }
@@ -81,7 +81,7 @@ function readObject(path: string, bytesMax: number, root: string | null = null):
         hint: "objects with eBPF programs are far smaller: is it another file?",
       });
     }
-    // One byte more than there should be: a file that grows, or that hides its size as those of /proc do, is noticed.
+    // Read one byte more than expected, to detect a file that grows or that misreports its size, as those in /proc do.
     const bytes = fs.readAtSync(file.fd, 0, file.size + 1);
     if (bytes.length !== file.size)
       throw unreadable(path, "its size changed while it was read", { hint: "try again once it is complete" });
@@ -95,7 +95,7 @@ function readObject(path: string, bytesMax: number, root: string | null = null):
 
 function listFolder(path: string): string[] {
   try {
-    // The kinds come with the names: a folder may be read by who may not look at what is in it.
+    // readdir also returns the file types, so a directory can be listed without access to its entries.
     const { readdirSync } = require("node:fs") as typeof import("node:fs");
     const entries = readdirSync(path, { withFileTypes: true });
     return entries.filter((entry) => !entry.isDirectory()).map((entry) => entry.name);
@@ -114,7 +114,7 @@ function openBinary(path: string, root: string | null): BinaryFile | null {
     kernelPath: kernelPath(fd, `${root ?? ""}${path}`),
     read(offset, length) {
       try {
-        // Never more than the file had: a wrong length out of the file itself must not cost memory.
+        // Clamp to the file's size, so that an invalid length read from the file cannot exhaust memory.
         return fs.readAtSync(fd, offset, Math.max(0, Math.min(length, size - offset)));
       } catch (thrown) {
         throw unreadable(path, thrown);
@@ -124,7 +124,10 @@ function openBinary(path: string, root: string | null): BinaryFile | null {
   };
 }
 
-/** The plain path where it leads to the open file, since the kernel shows it to people; else one through the descriptor. */
+/**
+ * Returns the plain path if it leads to the open file, since the kernel shows it to users; else a path via the
+ * descriptor.
+ */
 function kernelPath(fd: number, path: string): string {
   const opened = fs.fstatSync(fd);
   const there = fs.statSync(path);
@@ -135,7 +138,7 @@ function linkerCache(root: string | null): ReadonlyMap<string, string> {
   try {
     return parseLinkerCache(readObject("/etc/ld.so.cache", LINKER_CACHE_BYTES_MAX, root));
   } catch (thrown) {
-    // A system without a cache has no libraries to name; a cache that cannot be read is worth an error.
+    // A system without a cache has no libraries to offer, but an unreadable cache is an error.
     if (thrown instanceof BpfmanError && thrown.code === "FILE_NOT_FOUND") return new Map();
     throw thrown;
   }

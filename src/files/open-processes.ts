@@ -24,7 +24,7 @@ export function openProcesses(): ProcessesPort {
   };
 }
 
-/** Field 22 of proc_pid_stat(5), in clock ticks since boot; null for a process that has ended. */
+/** Field 22 of proc_pid_stat(5), in clock ticks since boot; null for a process that has exited. */
 function startOf(pid: number): string | null {
   let stat: string;
   try {
@@ -32,7 +32,7 @@ function startOf(pid: number): string | null {
   } catch {
     return null;
   }
-  // The name, in parentheses, may hold anything, also parentheses.
+  // The command name, in parentheses, may contain anything, even parentheses.
   const [state, ...rest] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   if (state === "Z" || state === "X") return null;
   return rest[18] ?? null;

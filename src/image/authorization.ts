@@ -1,10 +1,10 @@
-/** What a registry wants to know before it answers: Basic, or a token (RFC 9110, 11.6; distribution "token" auth). */
+/** Authentication to a registry: Basic, or a token (RFC 9110, 11.6; distribution token authentication). */
 import { REGISTRY_TEXT_BYTES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { Credentials } from "./credential.ts";
 import { failed, type Reply, type Transport } from "./transport.ts";
 
-/** What a token is for: pulling needs less than pushing. */
+/** The access a token grants: pulling needs less than pushing. */
 export type Scope = "pull" | "pull,push";
 
 interface Challenge {
@@ -14,9 +14,9 @@ interface Challenge {
 }
 
 export interface Authorization {
-  /** The header for a request of that scope, as far as one is known; null before the registry has asked. */
+  /** Returns the Authorization header for a request of that scope; null if none is needed or known yet. */
   header(scope: Scope): string | null;
-  /** Does what a 401 asks for; afterwards {@link header} has another answer. Throws REGISTRY_DENIED. */
+  /** Answers the challenge of a 401, after which {@link header} returns a new header. Throws REGISTRY_DENIED. */
   answer(reply: Reply, scope: Scope): Promise<void>;
 }
 
@@ -24,7 +24,7 @@ interface Needs {
   readonly transport: Transport;
   readonly registry: string;
   readonly path: string;
-  /** Looked up when the registry asks, and not before; null for none. */
+  /** Called only when the registry asks for credentials; null if there are none. */
   credentials(): Promise<Credentials | null>;
 }
 
@@ -51,13 +51,13 @@ export function openAuthorization({ transport, registry, path, credentials }: Ne
     },
   };
 
-  /** Asks the service that the challenge names for a token. */
+  /** Requests a token from the service that the challenge names. */
   async function token(
     { parameters }: Challenge,
     { scope, known, from }: { scope: Scope; known: Credentials | null; from: Reply },
   ): Promise<string> {
     const realm = await realmOf(parameters.get("realm") ?? "", from);
-    // Not the scope of the challenge: a token for anything else is none of this request's business.
+    // Ignore the challenge's scope: this request needs no token for anything else.
     const query = new URLSearchParams({ scope: `repository:${path}:${scope}` });
     const service = parameters.get("service");
     if (service !== undefined) query.set("service", service);
@@ -82,7 +82,7 @@ export function openAuthorization({ transport, registry, path, credentials }: Ne
     return tokenIn(reply);
   }
 
-  /** Where tokens come from. */
+  /** Returns the URL of the token service. */
   async function realmOf(text: string, from: Reply): Promise<URL> {
     if (!URL.canParse(text)) throw failed(from, "it names a token service with an invalid address");
     const realm = new URL(text);
@@ -103,7 +103,7 @@ function tokenIn(reply: Reply): string {
   }
   const { token, access_token } = (answer ?? {}) as Readonly<Record<string, unknown>>;
   const found = token || access_token;
-  // What stands in a header must be visible ASCII: a line feed would begin another header.
+  // A header value must be visible ASCII: a line feed would start another header.
   if (typeof found !== "string" || !/^[\x21-\x7e]+$/.test(found)) {
     throw failed(reply, "its answer to the request for a token has none");
   }
@@ -111,8 +111,8 @@ function tokenIn(reply: Reply): string {
 }
 
 /**
- * No permission: the two causes look the same to a registry, and most say the same of an image that is not there. `service`
- * is the host of the token service when that says so.
+ * Returns the error for a denied request. Registries do not distinguish its two causes, wrong and missing credentials,
+ * and most answer the same for an image that does not exist. `service` is the token service's host if that denied it.
  */
 export function denied(registry: string, known: Credentials | null, service?: string): BpfmanError {
   const host = service ?? registry;

@@ -1,4 +1,6 @@
-/** Builds images with docker or podman: argument lists, never a shell; their output is passed on line by line. */
+/**
+ * Builds images with docker or podman, called with argument lists, never through a shell. Relays their output by line.
+ */
 import { accessSync, constants, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { isAbsolute, join } from "node:path";
@@ -10,14 +12,17 @@ import { runTool, type ToolRun } from "./run-tool.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Tools are looked up in the environment's PATH, and get all of it: their settings and credentials are the user's. */
+/**
+ * Looks up tools in the environment's PATH and passes them the whole environment, so the user's settings and
+ * credentials apply.
+ */
 export function openContainerTools(env: Environment): ContainerToolPort {
   const run = (tool: ContainerToolName, args: readonly string[], work: BuildWork): Promise<ToolRun> => {
     const path = executable(tool, env);
     if (path === null) throw missing(tool);
     return runTool([path, ...args], { env, work });
   };
-  /** Whether docker has buildx: without it, it can neither build for other platforms nor push what it builds. */
+  /** Reports whether docker has buildx, without which it can neither build for other platforms nor push its result. */
   const canBuild = async (signal: AbortSignal): Promise<boolean> => {
     const silent: BuildWork = { signal, progress: () => {}, relay: () => {} };
     try {
@@ -59,15 +64,15 @@ export function openContainerTools(env: Environment): ContainerToolPort {
 }
 
 interface Tool {
-  /** For what the tool writes down for us. */
+  /** Directory for files the tool writes. */
   readonly folder: string;
-  /** Runs the tool to its end. Throws CONTAINER_BUILD_FAILED unless that is 0. */
+  /** Runs the tool. Throws CONTAINER_BUILD_FAILED unless it exits with 0. */
   must(...args: readonly string[]): Promise<void>;
-  /** The same for taking something away, also after an interruption. Throws nothing: the failure before it counts. */
+  /** Runs the tool to clean up, even after an interruption. Never throws: an earlier failure is what matters. */
   tidy(...args: readonly string[]): Promise<void>;
 }
 
-/** What docker and podman understand alike. */
+/** Options that docker and podman share. */
 const argumentsOf = ({ containerFile, contextFolder, platforms, buildArgs }: ContainerBuild): string[] => [
   ...Object.entries(buildArgs).flatMap(([name, value]) => ["--build-arg", `${name}=${value}`]),
   ...(platforms.length === 0 ? [] : ["--platform", platforms.join(",")]),
@@ -84,8 +89,8 @@ async function withDocker(build: ContainerBuild, { folder, must }: Tool): Promis
 }
 
 /**
- * podman 4 adds to a manifest list that is there, and refuses one under the tag of an image. So the list gets a name that
- * is only ours, and is removed when it was pushed.
+ * podman 4 appends to an existing manifest list and rejects one whose tag is an image's. The list therefore gets a
+ * unique name and is removed after the push.
  */
 async function withPodman(build: ContainerBuild, { folder, must, tidy }: Tool): Promise<string> {
   const digestFile = join(folder, "digest");
@@ -119,7 +124,7 @@ function pushedDigest(file: string, read: (text: string) => unknown): string {
   throw new BpfmanError("CONTAINER_BUILD_FAILED", `read which digest was pushed: "${digest}" is not one`);
 }
 
-/** Where PATH has it; folders that are not absolute would let the current one decide what root runs. */
+/** Looks it up in PATH, skipping relative directories: root must not run a program from the current directory. */
 function executable(name: string, env: Environment): string | null {
   for (const folder of (env.PATH ?? "").split(":").filter(isAbsolute)) {
     const path = join(folder, name);
@@ -127,7 +132,7 @@ function executable(name: string, env: Environment): string | null {
       accessSync(path, constants.X_OK);
       if (statSync(path).isFile()) return path;
     } catch {
-      // Not in this folder.
+      // Not in this directory.
     }
   }
   return null;

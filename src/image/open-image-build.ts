@@ -1,4 +1,4 @@
-/** What building images needs of registries, container tools and this machine. */
+/** Provides registries, container tools and machine facts for building images. */
 import { BpfmanError } from "../errors/error.ts";
 import type { ImageBuildHost } from "../platform/image-build.ts";
 import { openContainerTools } from "./open-container-tools.ts";
@@ -6,12 +6,12 @@ import { hostArchitecture } from "./platform.ts";
 import { formatReference, parseReference, repositoryName } from "./reference.ts";
 
 interface Options {
-  /** Certificates to trust besides the usual ones; null for none. */
+  /** Additional CA certificates to trust; null for none. */
   readonly caFile: string | null;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/** Opens nothing before it is asked to. */
+/** Opens nothing until it is used. */
 export function openImageBuild({ caFile, env }: Options): Omit<ImageBuildHost, "files"> {
   return {
     containers: openContainerTools(env),

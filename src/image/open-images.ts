@@ -9,19 +9,19 @@ import type { Descriptor, Repository } from "./repository.ts";
 
 export interface ImagesOptions {
   readonly cacheDir: string;
-  /** Certificates to trust besides the usual ones; null for none. */
+  /** Additional CA certificates to trust; null for none. */
   readonly caFile: string | null;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly signing: SigningConfig;
 }
 
-/** How often the progress of a transfer is said. */
+/** Interval between progress reports of a transfer. */
 const PROGRESS_MS = 100;
 
-/** Opens neither a connection nor the cache before an image is asked for. */
+/** Opens neither a connection nor the cache until an image is requested. */
 export function openImages({ cacheDir, caFile, env, signing }: ImagesOptions): ImagesPort {
   const rootFolder = join(cacheDir, "sigstore");
-  /** The repository of an image, whose client is fetched with the first need of it. */
+  /** Returns an image's repository, loading the HTTP client on first use. */
   function repositoryOf(access: RegistryAccess, work: ImageWork): () => Promise<Repository> {
     const reference = parseReference(access.reference);
     let opened: Promise<Repository> | null = null;
@@ -70,7 +70,7 @@ export function openImages({ cacheDir, caFile, env, signing }: ImagesOptions): I
   };
 }
 
-/** Says now and then how much of a blob has come. */
+/** Reports periodically how much of a blob has been transferred. */
 function transferReport(name: string, work: ImageWork): (blob: Descriptor, bytes: number) => void {
   let saidAt = 0;
   return ({ size }, bytes) => {

@@ -1,4 +1,4 @@
-/** A repository of a registry over HTTP (OCI distribution spec 1.1, and the docker registry API v2 that it grew from). */
+/** A repository of a registry over HTTP (OCI distribution spec 1.1, and docker registry API v2, its predecessor). */
 import { LAYER_BYTES_MAX, MANIFEST_BYTES_MAX, REGISTRY_TEXT_BYTES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { denied, openAuthorization, type Scope } from "./authorization.ts";
@@ -14,34 +14,34 @@ import { codeOf } from "./transport-failure.ts";
 
 export interface RepositoryOptions {
   readonly signal: AbortSignal;
-  /** base64 of `user:password`; null to look in the files of docker and podman. */
+  /** base64 of `user:password`; null to use the files of docker and podman. */
   readonly registryAuth: string | null;
-  /** A file of certificates to trust besides the usual ones; null for none. */
+  /** File of additional CA certificates to trust; null for none. */
   readonly caFile: string | null;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Bytes of a blob that are there so far, also while it is sent. */
+  /** Called with the number of bytes of a blob transferred so far, in either direction. */
   transferred?(blob: Descriptor, bytes: number): void;
 }
 
-/** Docker's registry is reached by another name than the one in references. */
+/** Docker's registry has another host name than references use. */
 const hostOf = (registry: string): string => (registry === "docker.io" ? "registry-1.docker.io" : registry);
 
 type Send = (scope: Scope, request: Omit<Exchange, "url"> & { at: string | URL }) => Promise<Reply>;
 
-/** What asks one registry about one repository. */
+/** A client for one repository of one registry. */
 interface Client {
   readonly name: string;
-  /** Of its addresses: `/v2/PATH`. */
+  /** Path of the repository's URLs: `/v2/PATH`. */
   readonly root: string;
   readonly options: RepositoryOptions;
   readonly transport: Transport;
-  /** Sends a request to the registry, and once more when it wants to know who asks. */
+  /** Sends a request to the registry, and again with credentials if it asks for them. */
   readonly send: Send;
-  /** Throws what a reply that is no success means. `what` begins the message. */
+  /** Throws the error for an unsuccessful reply. `what` is the start of the message. */
   refuse(reply: Reply, what: string): Promise<never>;
 }
 
-/** Opens no connection before something is asked. `reference` says the repository; its tag and digest do not matter. */
+/** Makes no connection until it is used. Only the repository part of `reference` matters, not its tag or digest. */
 export function openRepository(reference: Reference, options: RepositoryOptions): Repository {
   const client = openClient(reference, options);
   return {
@@ -81,7 +81,7 @@ function openClient(reference: Reference, options: RepositoryOptions): Client {
         const header = own ? authorization.header(scope) : null;
         const headers = { ...exchange.headers, ...(header === null ? {} : { authorization: header }) };
         const reply = await transport.send({ ...exchange, url, headers });
-        // Whoever the registry redirects to gets no credentials, whatever it asks for.
+        // A host that the registry redirects to never gets credentials.
         const asks = reply.status === 401 && own && reply.url.origin === url.origin;
         if (!asks || retried === 2) return reply;
         await authorization.answer(reply, scope);
@@ -147,7 +147,7 @@ async function fetchReferrers(client: Client, digest: Digest): Promise<readonly 
   const { name, root, send, refuse } = client;
   const reply = await send("pull", { method: "GET", at: `${root}/referrers/${digest}`, bytesMax: MANIFEST_BYTES_MAX });
   if (reply.status === 200) return referrersIn(reply.body);
-  // Registries that lack the API answer 404, some with another complaint (distribution spec, "unavailable referrers API").
+  // Registries without the API answer 404, some another 4xx (distribution spec, "Unavailable Referrers API").
   if (reply.status === 401 || reply.status === 403 || reply.status >= 500) {
     return refuse(reply, `list what refers to ${name}@${digest}`);
   }
@@ -194,7 +194,7 @@ async function uploadManifest(
   return digestOf(bytes);
 }
 
-/** Over TLS; a registry on loopback that does not speak it is talked to without. */
+/** Uses TLS, or plain HTTP for a registry on loopback that does not speak TLS. */
 async function baseOf(host: string, transport: Transport): Promise<URL> {
   const secure = new URL(`https://${host}`);
   if (!isLoopback(secure.hostname)) return secure;
@@ -213,7 +213,9 @@ async function baseOf(host: string, transport: Transport): Promise<URL> {
   }
 }
 
-/** Where the bytes of an upload go. Upload addresses carry a state of their own, which stays as it is. */
+/**
+ * Returns the URL to upload the bytes to. Upload locations carry state of the registry in their query, which is kept.
+ */
 async function uploadAt(reply: Reply, digest: Digest, transport: Transport): Promise<URL> {
   const location = reply.headers.get("location") ?? "";
   if (!URL.canParse(location, reply.url.href)) throw failed(reply, "it does not say where to send an upload");
@@ -223,7 +225,7 @@ async function uploadAt(reply: Reply, digest: Digest, transport: Transport): Pro
   return at;
 }
 
-/** The registry's own words, from the first of its errors (distribution spec, "error codes"). */
+/** Returns the registry's own message, from the first of its errors (distribution spec, "Error Codes"). */
 function reasonIn({ body }: Reply): string {
   try {
     const { errors } = JSON.parse(new TextDecoder().decode(body));
@@ -235,7 +237,7 @@ function reasonIn({ body }: Reply): string {
   }
 }
 
-/** The entries of an index; whatever is no descriptor is left out. */
+/** Returns the entries of an index, ignoring anything that is not a descriptor. */
 function referrersIn(bytes: Uint8Array): readonly Descriptor[] {
   try {
     const { manifests }: { manifests: readonly Descriptor[] } = JSON.parse(new TextDecoder().decode(bytes));

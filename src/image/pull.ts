@@ -1,4 +1,4 @@
-/** From a reference to the object file of an image. */
+/** Resolves a reference and returns the object file of the image. */
 import { IMAGE_CONFIG_BYTES_MAX, LAYER_BYTES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { ImageWork, PulledImage, PullRequest } from "../platform/images.ts";
@@ -13,29 +13,29 @@ import type { ImageVerifier } from "./verifier.ts";
 
 export interface PullNeeds {
   readonly cache: Cache;
-  /** Called when the cache does not have all that is needed, and never for policy Never. */
+  /** Called if the cache is incomplete, and never for policy Never. */
   openRepository(): Promise<Repository>;
   readonly verifier: ImageVerifier;
-  /** In the words of images: `amd64`. */
+  /** As images name it: `amd64`. */
   readonly architecture: string;
 }
 
-/** What the cache knows a reference by: beside a digest, the tag says nothing. */
+/** The cache key of a reference. Next to a digest, the tag is irrelevant. */
 const keyOf = (reference: Reference): string =>
   formatReference(reference.digest === null ? reference : { ...reference, tag: null });
 
-/** One pull: what was asked for, by what name, and with what it is found. */
+/** One pull: the request, and everything needed to carry it out. */
 interface Pull extends PullNeeds {
   readonly request: PullRequest;
   readonly reference: Reference;
-  /** The reference in full, for messages. */
+  /** The complete reference, for messages. */
   readonly name: string;
   readonly work: ImageWork;
 }
 
 /**
- * Throws IMAGE_NOT_FOUND, IMAGE_NOT_CACHED, IMAGE_DAMAGED, IMAGE_PLATFORM_MISSING, INVALID_IMAGE, what the registry and
- * the cache throw, and what the verifier does.
+ * Throws IMAGE_NOT_FOUND, IMAGE_NOT_CACHED, IMAGE_DAMAGED, IMAGE_PLATFORM_MISSING, INVALID_IMAGE, and whatever the
+ * registry, the cache and the verifier throw.
  */
 export async function pullImage(request: PullRequest, needs: PullNeeds, work: ImageWork): Promise<PulledImage> {
   const { cache, verifier } = needs;
@@ -50,7 +50,7 @@ export async function pullImage(request: PullRequest, needs: PullNeeds, work: Im
       if (known.rules !== verifier.policy) await acceptAgain(pull, known.digest);
       return await contentOf(pull, known.digest);
     } catch (thrown) {
-      // A tag whose old image is gone from cache and registry stands for another one by now.
+      // If the image a tag referred to is gone from both cache and registry, the tag refers to another one by now.
       const gone = thrown instanceof BpfmanError && thrown.code === "IMAGE_NOT_FOUND" && reference.digest === null;
       if (pullPolicy === "Never" || !gone) throw thrown;
     }
@@ -63,7 +63,7 @@ export async function pullImage(request: PullRequest, needs: PullNeeds, work: Im
   await verifier.verify(repository, manifest.digest, work);
   cache.saveBlob(manifest.digest, manifest.bytes);
   const image = await contentOf(pull, manifest.digest);
-  // Last, so that what is known of a reference can be had without a network.
+  // Saved last, so that everything a saved reference needs is in the cache.
   saveResolved(pull, manifest.digest);
   return image;
 }
@@ -74,7 +74,7 @@ function saveResolved({ cache, verifier, reference }: Pull, digest: Digest): voi
   }
 }
 
-/** The rules have changed since the image came. */
+/** The rules have changed since the image was pulled. */
 async function acceptAgain(pull: Pull, digest: Digest): Promise<void> {
   if (pull.request.pullPolicy === "Never") {
     throw notCached(pull.name, "the rules on signatures have changed since it was pulled");
@@ -83,7 +83,7 @@ async function acceptAgain(pull: Pull, digest: Digest): Promise<void> {
   saveResolved(pull, digest);
 }
 
-/** All of an image whose digest was accepted: from the cache, else from the registry. */
+/** Returns an image whose digest was accepted, from the cache or else the registry. */
 async function contentOf(pull: Pull, digest: Digest): Promise<PulledImage> {
   const { name, architecture, request, work } = pull;
   const manifest = await manifestOf(pull, digest);
@@ -121,7 +121,7 @@ async function manifestOf(pull: Pull, digest: Digest): Promise<Manifest> {
   return manifest;
 }
 
-/** `what` names it in messages. */
+/** `what` names the blob in messages. */
 async function blobOf(pull: Pull, descriptor: Descriptor, what: string, bytesMax: number): Promise<Uint8Array> {
   const { cache, name } = pull;
   if (descriptor.size > bytesMax) {

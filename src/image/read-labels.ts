@@ -1,14 +1,14 @@
-/** What the labels of an image say of its object file. They stand in its configuration (OCI image spec, config.md). */
+/** Reads the labels that describe an image's object file, from its configuration (OCI image spec, config.md). */
 import { NAME_CHARS_MAX } from "../domain/limits.ts";
 import type { ImageLabels } from "../platform/images.ts";
 import { invalid, parseJson, recordOf } from "./manifest.ts";
 
 export interface ReadLabels extends ImageLabels {
-  /** Name of the object file in the layer; null when the labels do not say. */
+  /** Name of the object file in the layer; null if the labels do not give it. */
   readonly fileName: string | null;
 }
 
-/** Reads the labels of today, or else those of older images, which hold one program. Throws INVALID_IMAGE. */
+/** Reads the current labels, or else those of older images, which contain one program. Throws INVALID_IMAGE. */
 export function readLabels(config: Uint8Array, name: string): ReadLabels {
   const what = `the configuration of ${name}`;
   const labels = recordOf(recordOf(parseJson(config, what).config)?.Labels) ?? {};
@@ -30,7 +30,7 @@ export function readLabels(config: Uint8Array, name: string): ReadLabels {
   return { programs: table("programs") ?? older, maps: table("maps"), fileName: label("filename") };
 }
 
-/** A JSON object from names to words. */
+/** Parses a JSON object that maps names to words. */
 function tableIn(text: string, what: string): Readonly<Record<string, string>> {
   const entries = Object.entries(parseJson(new TextEncoder().encode(text), what));
   for (const [name, word] of entries) {

@@ -1,14 +1,14 @@
-/** Names of images: `[REGISTRY/]PATH[:TAG][@DIGEST]` (distribution/reference), with docker's short names. */
+/** Image references: `[REGISTRY/]PATH[:TAG][@DIGEST]` (distribution/reference), with docker's short names. */
 import { BpfmanError } from "../errors/error.ts";
 import { IMAGE_NAME_CHARS_MAX } from "../domain/limits.ts";
 import type { Digest } from "./repository.ts";
 
 export interface Reference {
-  /** `host[:port]` in lower case; `docker.io` for what names no registry. */
+  /** `host[:port]` in lower case; `docker.io` if the reference names no registry. */
   readonly registry: string;
   /** `library/debian` for docker's `debian`. */
   readonly path: string;
-  /** `latest` when neither tag nor digest is given; null beside a digest alone. */
+  /** `latest` if neither tag nor digest is given; null if only a digest is. */
   readonly tag: string | null;
   readonly digest: Digest | null;
 }
@@ -23,7 +23,7 @@ const DIGEST = /^sha256:[0-9a-f]{64}$/;
 export const isTag = (text: string): boolean => TAG.test(text);
 export const isDigest = (text: string): text is Digest => DIGEST.test(text);
 
-/** Throws INVALID_REFERENCE, which repeats nothing that may be a password. */
+/** Throws INVALID_REFERENCE, without quoting anything that may be a password. */
 export function parseReference(text: string): Reference {
   const [named = "", ...digests] = text.split("@");
   if (!digests.every((each) => /^sha[0-9]+:/.test(each))) {
@@ -61,7 +61,7 @@ export function parseReference(text: string): Reference {
   return { registry, path, tag: tag ?? (digest === null ? "latest" : null), digest: digest as Digest | null };
 }
 
-/** The first part is a registry when it can be no part of a path: it has a dot or a port, or is `localhost`. */
+/** The first part is a registry if it cannot be part of a path: it contains a dot or a port, or is `localhost`. */
 function split(name: string): { registry: string; path: string } {
   const slash = name.indexOf("/");
   const first = name.slice(0, slash);
@@ -72,16 +72,16 @@ function split(name: string): { registry: string; path: string } {
   return { registry: DOCKER, path: path === "" || path.includes("/") ? path : `library/${path}` };
 }
 
-/** `host[:port]/path`, as {@link Repository.name}. */
+/** Returns `host[:port]/path`, like {@link Repository.name}. */
 export const repositoryName = ({ registry, path }: Reference): string => `${registry}/${path}`;
 
-/** The whole reference, with everything that was left out. */
+/** Returns the complete reference, with all defaults filled in. */
 export function formatReference(reference: Reference): string {
   const tag = reference.tag === null ? "" : `:${reference.tag}`;
   return `${repositoryName(reference)}${tag}${reference.digest === null ? "" : `@${reference.digest}`}`;
 }
 
-/** What a manifest is asked for by: the digest where there is one, which says more than a tag. */
+/** Returns what to request a manifest by: the digest if there is one, since it is more specific than the tag. */
 export const manifestKey = ({ digest, tag }: Reference): string => digest ?? tag ?? "latest";
 
 function invalid(reason: string, hint?: string): BpfmanError {

@@ -1,18 +1,18 @@
-/** What fetch throws, as an error that says what is wrong and where. */
+/** Converts errors of fetch to errors that say what is wrong and where. */
 import { BpfmanError } from "../errors/error.ts";
 import type { ErrorCode } from "../errors/codes.ts";
 
 interface Attempt {
   readonly url: URL;
-  /** Who is there, for messages. */
+  /** Who was contacted, for messages. */
   readonly from: string;
-  /** Whether the user has interrupted. */
+  /** Whether the user interrupted the command. */
   readonly cancelled: boolean;
 }
 
 interface Failure {
   readonly error: BpfmanError;
-  /** Whether it may go well when tried again. */
+  /** Whether a retry may succeed. */
   readonly passing: boolean;
 }
 
@@ -25,7 +25,7 @@ interface Cause {
 
 const UNREACHABLE = "REGISTRY_UNREACHABLE";
 
-/** By the code of the error: those of getaddrinfo(3), connect(2) and the HTTP client. */
+/** By error code: those of getaddrinfo(3), connect(2) and the HTTP client. */
 const CAUSES: Readonly<Record<string, Cause>> = {
   ENOTFOUND: { code: UNREACHABLE, reason: "there is no such host", hint: "check the name, and that DNS works" },
   EAI_AGAIN: {
@@ -78,7 +78,7 @@ const CAUSES: Readonly<Record<string, Cause>> = {
   },
 };
 
-/** The code of what fetch threw, or of what is behind it; empty when there is none. */
+/** Returns the code of an error of fetch or of its cause; empty if there is none. */
 export function codeOf(thrown: unknown): string {
   for (let each = thrown; each instanceof Error; each = each.cause) {
     const { code } = each as Error & { readonly code?: unknown };
@@ -99,7 +99,7 @@ export function failureOf(thrown: unknown, { url, from, cancelled }: Attempt): F
     ? { code: UNREACHABLE, reason: "it did not answer in time" }
     : (CAUSES[codeOf(thrown)] ?? {
         code: UNREACHABLE,
-        // The client's own words may hold the address, which may hold a signature: its code says enough.
+        // The client's message may contain the URL, which may contain a signature; the code is sufficient.
         reason: `the connection failed (${codeOf(thrown) || "unknown reason"})`,
       });
   const error = new BpfmanError(cause.code, `talk to ${from}: ${cause.reason}`, {

@@ -27,7 +27,7 @@ export function dispatcherAnswer(record: DispatcherRecord, links: readonly LinkR
   };
 }
 
-/** In order of their position. */
+/** In order of position. */
 export function memberAnswers(host: Host, record: DispatcherRecord): DispatcherMemberAnswer[] {
   const links = host.store.links().filter((link): link is ChainLink => isOn(link, record));
   return links

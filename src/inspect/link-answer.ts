@@ -1,4 +1,4 @@
-/** A link's record and what the kernel and the disk say of it now, side by side. */
+/** Answers for links: the stored record, and the current state in the kernel and on disk. */
 import type { KernelLinkAnswer, LinkAnswer, LinkRecordAnswer } from "../domain/answer.ts";
 import { type DispatcherRecord, dispatcherTypeOf } from "../domain/dispatcher.ts";
 import type { LinkId } from "../domain/ids.ts";
@@ -8,13 +8,13 @@ import { comparePlaces } from "../dispatcher/order.ts";
 import type { Host } from "../platform/host.ts";
 import type { KernelLink, KernelLinkFacts } from "../platform/kernel.ts";
 
-/** Identifies the TCX hook of a link; null for links of other kinds. */
+/** Identifies the TCX hook of a link; null for other kinds. */
 export const tcxHookKey = (details: LinkDetails): string | null =>
   details.kind === "tcx" ? `${details.nsid}:${details.ifindex}:${details.direction}` : null;
 
 /**
- * Position of every TCX link among bpfman's own links on its hook, from 0: derived, never stored, since the kernel keeps
- * the order. XDP and TC links carry theirs, which is their slot.
+ * Returns the position of each TCX link among bpfman's own links on its hook, from 0. It is computed rather than
+ * stored, because the kernel keeps the order. XDP and TC links store their position, which is their slot.
  */
 function tcxPositions(links: readonly LinkRecord[]): ReadonlyMap<LinkId, number> {
   const hooks = new Map<string, { readonly id: LinkId; readonly priority: number }[]>();
@@ -43,7 +43,7 @@ export function surroundingsOf(host: Host, links: readonly LinkRecord[]): Surrou
   return { positions: tcxPositions(links), dispatchers: chained ? host.store.dispatchers() : [] };
 }
 
-/** The dispatcher that a chain's link sits in: its program and revision, zeros when there is none. */
+/** The dispatcher that runs a chained link: its program and revision, or zeros if there is none. */
 function dispatcherOf(details: ChainDetails, dispatchers: readonly DispatcherRecord[]) {
   const type = dispatcherTypeOf(details);
   const { nsid, ifindex } = details;
@@ -114,15 +114,15 @@ export function linkRecordAnswer(record: LinkRecord, around: Surroundings): Link
 }
 
 /**
- * A number of 64 bits for JSON. One that a double does not hold becomes what `JSON.stringify` writes out digit by digit
- * (JSON.rawJSON), and nobody computes with.
+ * Converts a 64-bit number for JSON. A value that does not fit a double becomes a raw JSON value (JSON.rawJSON), which
+ * `JSON.stringify` writes with all its digits and which must not be used in arithmetic.
  */
 const exact = (value: bigint): number =>
   value <= Number.MAX_SAFE_INTEGER ? Number(value) : (rawJson.rawJSON(String(value)) as number);
-/** ECMAScript's JSON.rawJSON, which TypeScript does not know yet. */
+/** ECMAScript's JSON.rawJSON, which TypeScript does not declare yet. */
 const rawJson = JSON as unknown as { rawJSON(text: string): unknown };
 
-/** The revision of a TCX link's hook; null when that has gone. */
+/** The revision of a TCX link's hook; null if the hook no longer exists. */
 function revisionOf(host: Host, details: LinkDetails): number | null {
   if (details.kind !== "tcx") return null;
   try {
@@ -177,13 +177,13 @@ function kernelLinkAnswer(host: Host, link: KernelLink, details: LinkDetails): K
   };
 }
 
-/** Answers for some of the links that the store holds. */
+/** Returns the answers for some of the store's links. */
 export function linkAnswers(host: Host, records: readonly LinkRecord[]): LinkAnswer[] {
   if (records.length === 0) return [];
   const around = surroundingsOf(host, host.store.links());
   return records.map((record) => {
     const kernel = record.kernelLinkId === null ? null : host.kernel.link(record.kernelLinkId);
-    // The kernel re-uses ids: a link that runs another program is not this one.
+    // The kernel reuses IDs: a link that runs another program is a different link.
     const ours = kernel !== null && kernel.programId === record.programId ? kernel : null;
     return {
       record: linkRecordAnswer(record, around),

@@ -3,7 +3,7 @@ import type { MapId } from "../domain/ids.ts";
 import { mapTypeJson } from "../domain/kernel-words.ts";
 import type { Host } from "../platform/host.ts";
 
-/** A map as the kernel has it now; null when it has gone. `pinPath` is where bpfman pinned it, if it did. */
+/** A map's current state in the kernel; null if it no longer exists. `pinPath` is where bpfman pinned it, if it did. */
 export function mapAnswer(host: Host, id: MapId, pinPath: string | null): MapAnswer | null {
   const map = host.kernel.map(id);
   if (map === null) return null;

@@ -1,4 +1,4 @@
-/** A program's record and what the kernel and the disk say of it now, side by side. */
+/** Answers for programs: the stored record, and the current state in the kernel and on disk. */
 import type { KernelProgramAnswer, MapAnswer, ProgramAnswer, ProgramRecordAnswer } from "../domain/answer.ts";
 import type { ProgramId } from "../domain/ids.ts";
 import { programTypeJson } from "../domain/kernel-words.ts";
@@ -35,7 +35,7 @@ export function programRecordAnswer(record: ProgramRecord): ProgramRecordAnswer 
   };
 }
 
-/** What the kernel says of a program; `record` is that of one that bpfman manages. */
+/** What the kernel reports for a program. `record` is its stored record if bpfman manages it. */
 export function kernelProgramAnswer(program: KernelProgram, record: ProgramRecord | null): KernelProgramAnswer {
   return {
     id: program.id,
@@ -59,7 +59,7 @@ export function kernelProgramAnswer(program: KernelProgram, record: ProgramRecor
   };
 }
 
-/** The answer for a program that bpfman manages. Right after a load (`loaded`) statistics and map pins are left out. */
+/** The answer for a managed program. Right after a load (`loaded`), statistics and map pins are omitted. */
 export function programAnswer(host: Host, record: ProgramRecord, view: "loaded" | "current"): ProgramAnswer {
   const kernel = host.kernel.program(record.id);
   const pinOf = new Map(record.maps.map((map) => [map.id, view === "loaded" ? null : map.pinPath]));
@@ -82,7 +82,7 @@ export function programAnswer(host: Host, record: ProgramRecord, view: "loaded" 
   };
 }
 
-/** The answer for a program that is in the kernel but not ours; null when the kernel has none of that id either. */
+/** The answer for a program that bpfman does not manage; null if the kernel has no program with that ID. */
 export function foreignProgramAnswer(host: Host, id: ProgramId): ProgramAnswer | null {
   const kernel = host.kernel.program(id);
   if (kernel === null) return null;
@@ -105,7 +105,7 @@ export function foreignProgramAnswer(host: Host, id: ProgramId): ProgramAnswer |
   };
 }
 
-/** Null where nobody counted: no runs and not counted is not the same. */
+/** Null if statistics were never enabled: zero runs and unknown are different. */
 function statsOf(host: Host, kernel: KernelProgram): ProgramAnswer["status"]["stats"] {
   if (kernel.runCount === 0 && !host.kernel.countsRuns()) return null;
   return { runtime: kernel.runTimeNs, run_count: kernel.runCount, recursion_misses: kernel.recursionMisses };

@@ -4,23 +4,23 @@ import { BpfmanError, type ErrorParts, type SysFailure } from "../errors/error.t
 import { sysFailure } from "../errors/sys-failure.ts";
 import { permissionHint } from "./explain/on-demand.ts";
 
-/** What a system call's failure means where it happened. */
+/** The meaning of a system call's failure in its context. */
 export interface Meaning extends ErrorParts {
   readonly code: ErrorCode;
-  /** Replaces the text of the errno. */
+  /** Replaces the errno's text. */
   readonly reason?: string;
 }
 
 export interface Attempt {
-  /** First part of the message: `attach to tracepoint "sched/sched_switch"`. */
+  /** Start of the message: `attach to tracepoint "sched/sched_switch"`. */
   readonly action: string;
-  /** The code of a failure that nothing below explains. */
+  /** The code for failures that `explain` does not cover. */
   readonly code: ErrorCode;
-  /** What certain errnos mean here; null for those that mean nothing special. */
+  /** Explains errnos with a special meaning here; returns null for others. */
   readonly explain?: (sys: SysFailure) => Meaning | null;
 }
 
-/** Runs `run`; a failed system call or an unusable library becomes a BpfmanError. */
+/** Calls `run`, converting a failed system call or an unusable library to a BpfmanError. */
 export function attempt<T>(attempt: Attempt, run: () => T): T {
   try {
     return run();
@@ -29,7 +29,7 @@ export function attempt<T>(attempt: Attempt, run: () => T): T {
   }
 }
 
-/** A BpfmanError for what ffi throws; anything else as it is. */
+/** Converts errors of ffi to a BpfmanError; returns others unchanged. */
 export function translate(thrown: unknown, { action, code, explain }: Attempt): unknown {
   if (thrown instanceof LibraryError) return libraryFailure(thrown);
   const sys = sysFailure(thrown);
@@ -38,7 +38,7 @@ export function translate(thrown: unknown, { action, code, explain }: Attempt): 
   return new BpfmanError(found, `${action}: ${reason ?? thrown.message}`, { sys, cause: thrown, ...parts });
 }
 
-/** EPERM and EACCES come from policy wherever they come from, and ENOSYS from a kernel without the call. */
+/** EPERM and EACCES always come from policy, and ENOSYS from a kernel without the call. */
 function generalMeaning(sys: SysFailure, code: ErrorCode): Meaning {
   switch (sys.name) {
     case "EPERM":

@@ -10,17 +10,17 @@ import { attempt } from "./kernel-failure.ts";
 import { attachedLink, countsRuns, readLink, readMap, readProgram } from "./read-info.ts";
 import { openPin, withPinned } from "./pin.ts";
 
-/** Far longer than any program runs on a packet; for kernels that cannot tell when that is over. */
+/** Far longer than any program runs on a packet. Used on kernels that cannot report the end of a grace period. */
 const GRACE_MS = 100;
 
 export interface KernelOptions {
-  /** Folder in a bpffs in which the dispatchers are pinned that extensions are verified against. */
+  /** Directory in a bpffs that pins the dispatchers against which extensions are verified. */
   readonly testDispatchers: string;
 }
 
 /**
- * A command looks things up, and uses one kind of hook at most: the rest stays on disk. `require` because most of the port
- * cannot wait for an `import()`.
+ * A command performs lookups and uses one kind of hook at most, so each hook's code is loaded on demand. Uses
+ * `require`, because most methods of the port cannot await `import()`.
  */
 const tcx = () => require("./hooks/tcx-link.ts") as typeof import("./hooks/tcx-link.ts");
 const xdp = () => require("./hooks/xdp-link.ts") as typeof import("./hooks/xdp-link.ts");
@@ -32,7 +32,7 @@ const tracing = () => require("./hooks/tracing-link.ts") as typeof import("./hoo
 const functions = () => require("./hooks/kernel-function.ts") as typeof import("./hooks/kernel-function.ts");
 const security = () => require("./explain/security.ts") as typeof import("./explain/security.ts");
 
-/** The kernel this process runs on. Nothing is opened until it is asked for; libbpf only to load. */
+/** The kernel this process runs on. Everything is opened on demand; libbpf only for loading. */
 export function openKernel({ testDispatchers }: KernelOptions): KernelPort {
   return {
     feature,
@@ -91,11 +91,11 @@ function createLink(program: number, target: KernelAttach): number {
   }
 }
 
-/** What `read` says of the object with that id; null when there is none. */
+/** Returns what `read` reads from the object with that ID; null if there is none. */
 const lookUp = <T>(kind: BpfObjectKind, id: number, read: (fd: number) => T): T | null =>
   attempt({ action: `open ${kind} ${id}`, code: "KERNEL_CALL_FAILED" }, () => withObject(kind, id, read));
 
-/** Links of perf events cannot be detached: they go when nothing refers to them. */
+/** Perf event links cannot be detached: they are released with their last reference. */
 function detachWherePossible(fd: number): void {
   try {
     detachLink(fd);

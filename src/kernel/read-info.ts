@@ -5,7 +5,7 @@ import type { AttachedLink, KernelLink, KernelMap, KernelProgram } from "../plat
 import { pin } from "./pin.ts";
 import { readTextSync } from "../../ffi/safe/file-system.ts";
 
-/** What /proc says of a descriptor, by key: `memlock`, `frozen`, … Empty when it cannot be read. */
+/** Returns the fields of /proc/self/fdinfo for a descriptor: `memlock`, `frozen`, … Empty if it cannot be read. */
 export function descriptorFacts(fd: number): ReadonlyMap<string, string> {
   try {
     const lines = readTextSync(`/proc/self/fdinfo/${fd}`).split("\n");
@@ -15,25 +15,25 @@ export function descriptorFacts(fd: number): ReadonlyMap<string, string> {
   }
 }
 
-/** Bytes charged for a program or a map; null when /proc does not tell. */
+/** Returns the bytes charged for a program or map; null if /proc does not report them. */
 export function memlockOf(facts: ReadonlyMap<string, string>): number | null {
   const value = facts.get("memlock");
   return value === undefined ? null : Number(value);
 }
 
 /**
- * The time of the boot is rounded to this, in nanoseconds, so that every process takes it for the same one: readings of
- * the clocks differ by a few microseconds.
+ * The boot time is rounded to this many nanoseconds, so that every process computes the same one: clock readings differ
+ * by a few microseconds.
  */
 const BOOT_TIME_STEP_NS = 10_000_000n;
 
-/** The wall clock's time of a moment on CLOCK_BOOTTIME, which is in nanoseconds. */
+/** Converts a time on CLOCK_BOOTTIME, in nanoseconds, to wall-clock time. */
 function dateOfBootTime(momentNs: bigint): Date {
   const boot = ((bootRealtimeNs() + BOOT_TIME_STEP_NS / 2n) / BOOT_TIME_STEP_NS) * BOOT_TIME_STEP_NS;
   return new Date(Number((boot + momentNs) / 1_000_000n));
 }
 
-/** The sysctl kernel.bpf_stats_enabled. Who has it counted by BPF_ENABLE_STATS alone is not seen here. */
+/** Reads sysctl kernel.bpf_stats_enabled. Does not detect statistics enabled only with BPF_ENABLE_STATS. */
 export function countsRuns(): boolean {
   try {
     return readTextSync("/proc/sys/kernel/bpf_stats_enabled").trim() !== "0";
@@ -42,7 +42,7 @@ export function countsRuns(): boolean {
   }
 }
 
-/** About the program behind `fd`. */
+/** Returns information about the program behind `fd`. */
 export function readProgram(fd: number): KernelProgram {
   const info = programInfo(fd);
   return {
@@ -62,12 +62,12 @@ export function readProgram(fd: number): KernelProgram {
     runTimeNs: Number(info.runTimeNs),
     runCount: Number(info.runCount),
     recursionMisses: Number(info.recursionMisses),
-    // Every program has instructions: no size means that they are hidden.
+    // Every program has instructions: a size of 0 means they are hidden.
     restricted: info.xlatedSize === 0,
   };
 }
 
-/** About the map behind `fd`. */
+/** Returns information about the map behind `fd`. */
 export function readMap(fd: number): KernelMap {
   const info = mapInfo(fd);
   const facts = descriptorFacts(fd);
@@ -86,13 +86,13 @@ export function readMap(fd: number): KernelMap {
   };
 }
 
-/** About the link behind `fd`. */
+/** Returns information about the link behind `fd`. */
 export function readLink(fd: number): KernelLink {
   const info = linkInfo(fd);
   return { ...info, id: kernelLinkId(info.id), programId: programId(info.programId) };
 }
 
-/** Takes over the descriptor of a new link. */
+/** Takes ownership of the descriptor of a new link. */
 export function attachedLink(fd: number): AttachedLink {
   let open = true;
   const close = () => {

@@ -6,14 +6,14 @@ import { ioFailure } from "../errors/sys-failure.ts";
 import type { HeldLock, LockPort } from "../platform/host.ts";
 import { describeHolder } from "./holder.ts";
 
-/** The first waits double from here, so that a short holder costs little time. */
+/** The first wait. Each further one is twice as long, so that short-lived holders cost little time. */
 const POLL_FIRST_MS = 1;
-/** The longest wait: what a free lock costs at most. */
+/** The longest wait, and the longest that a released lock goes unnoticed. */
 const POLL_LONGEST_MS = 25;
 
 /**
- * The writer lock on the file at `path`, which is made when it is missing and never removed: a second file under the
- * same name would be a second lock. The kernel gives the lock back when its holder dies.
+ * The writer lock on the file at `path`, which is created if missing and never removed, because a second file at the
+ * same path would be a second lock. The kernel releases the lock when its holder dies.
  */
 export function openLock(path: string): LockPort {
   return {
@@ -25,7 +25,7 @@ export function openLock(path: string): LockPort {
         if (held !== null) return held;
         const leftMs = timeoutMs === 0 ? Number.POSITIVE_INFINITY : timeoutMs - (performance.now() - start);
         if (leftMs <= 0) throw timedOut(path, timeoutMs);
-        // Jitter, so that those who began together do not all come back together.
+        // Jitter spreads out processes that started waiting together.
         const pause = Math.min(wait * (0.5 + Math.random() / 2), leftMs);
         const { setTimeout: sleep } = await import("node:timers/promises");
         await sleep(pause, undefined, { signal }).catch(() => {});
@@ -34,12 +34,13 @@ export function openLock(path: string): LockPort {
   };
 }
 
-/** Null when somebody else has the lock. */
+/** Returns null if the lock is held elsewhere. */
 function tryAcquire(path: string): HeldLock | null {
   const fd = openLockFile(path);
   let ours = false;
   try {
-    // Who cleans up /run might have taken the file away after it was opened: then this is nobody's lock.
+    // If something cleaning up /run removed the file after it was opened, the lock is on an unreachable file and
+    // worthless.
     ours = tryLockExclusive(fd) && isStillAt(fd, path);
     if (!ours) return null;
     nameHolder(fd);
@@ -59,28 +60,28 @@ function tryAcquire(path: string): HeldLock | null {
       } catch (thrown) {
         throw lockFailure(thrown, path);
       } finally {
-        // The kernel frees the descriptor, and with it the lock, whatever close(2) says.
+        // The kernel releases the descriptor and the lock whatever close(2) returns.
         fs.closeSync(fd);
       }
     },
   };
 }
 
-/** For those who wait. The lock does not need it, and a full disk, which has no room for it, must not keep from unloading. */
+/** Writes the PID for processes that wait. The lock works without it: a full disk must not prevent an unload. */
 function nameHolder(fd: number): void {
   try {
     fs.ftruncateSync(fd, 0);
     fs.writeTextSync(fd, `${process.pid}\n`);
   } catch {
-    // Then the holder is "another process".
+    // The holder is then reported as "another process".
   }
 }
 
 const OWN = { code: "STATE_CONFLICT", otherwise: "give another --runtime-dir" } as const;
 
 /**
- * Opened anew for each try and close-on-exec, as node:fs does by itself: no child keeps the lock by inheritance. The file
- * is made in the very directory that was looked at.
+ * Opens the file anew for each attempt, with close-on-exec as node:fs does by default, so that no child inherits the
+ * lock. The file is created in the very directory that was checked.
  */
 function openLockFile(path: string): number {
   const flags = fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
@@ -98,7 +99,7 @@ function openLockFile(path: string): number {
     fd = fs.openSync(`/proc/self/fd/${above}/${path.slice(at + 1)}`, flags, 0o600);
     const stat = fs.fstatSync(fd);
     requireOwn({ ...OWN, action: "open lock file", path, kind: "file" }, stat);
-    // It will be cut and written to: a link to somebody's file would destroy that.
+    // The file will be truncated and written, which would destroy somebody's hard-linked file.
     if (stat.nlink > 1) {
       throw new BpfmanError("STATE_CONFLICT", `open lock file "${path}": it is not an ordinary file of its own`, {
         details: { path },

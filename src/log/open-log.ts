@@ -2,8 +2,8 @@ import { LOG_LEVELS, type LogLevel, type LogPort } from "../domain/log.ts";
 import { printable, printableJson } from "../domain/printable.ts";
 
 /**
- * A log that hands each message to `write` as one line, newline included:
- * `2026-01-02T03:04:05.678Z WARN message key=value other="two words"`. Messages above `level` are dropped.
+ * Returns a log that passes each message to `write` as one line with its newline: `2026-01-02T03:04:05.678Z WARN
+ * message key=value other="two words"`. Messages less severe than `level` are dropped.
  */
 export function openLog(level: LogLevel, write: (line: string) => void): LogPort {
   const at =
@@ -17,7 +17,7 @@ export function openLog(level: LogLevel, write: (line: string) => void): LogPort
   return { error: at("error"), warn: at("warn"), info: at("info"), debug: at("debug") };
 }
 
-/** Bare when it is one plain word, in JSON otherwise. */
+/** Unquoted if it is a single plain word, JSON otherwise. */
 function written(value: unknown): string {
   if (typeof value === "string" && /^[\w./:@%+,-]+$/.test(value)) return value;
   if (value instanceof Error) return written(value.message);

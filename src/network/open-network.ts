@@ -7,9 +7,9 @@ import { nearest, questionOf } from "../errors/suggest.ts";
 import { errnoName, reasonOf, sysPart } from "../errors/sys-failure.ts";
 import type { NetworkPort } from "../platform/host.ts";
 
-/** NSFS_MAGIC (include/uapi/linux/magic.h): what statfs(2) answers for namespace files and bind mounts of them. */
+/** NSFS_MAGIC (include/uapi/linux/magic.h), which statfs(2) reports for namespace files and bind mounts of them. */
 const NSFS_MAGIC = 0x6e736673;
-/** Where ip-netns(8) keeps the namespaces that it gave names. */
+/** Where ip-netns(8) keeps named namespaces. */
 const NAMED_NAMESPACES = "/run/netns";
 
 /** The network as the kernel shows it. Entering another namespace needs root. */
@@ -54,7 +54,7 @@ function refuseOrdinaryFile(path: string): void {
   });
 }
 
-/** setns(2): EINVAL when the file is a namespace of another type, EPERM without CAP_SYS_ADMIN. */
+/** setns(2): EINVAL if the file is a namespace of another type, EPERM without CAP_SYS_ADMIN. */
 function namespaceFailure(thrown: unknown, path: string): unknown {
   const parts = { ...sysPart(thrown), cause: thrown };
   switch (errnoName(thrown)) {
@@ -80,7 +80,7 @@ function namespaceFailure(thrown: unknown, path: string): unknown {
 
 const baseName = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
 
-/** Namespaces with a name like the one in the path, or like the path where it is a name alone. */
+/** Finds a namespace with a name similar to the one in the path, or to the path if that is just a name. */
 function nearNamespace(path: string): string | null {
   const names = namedNamespaces().map((each) => baseName(each));
   return questionOf(nearest(baseName(path), names).map((name) => `${NAMED_NAMESPACES}/${name}`));

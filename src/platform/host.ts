@@ -5,7 +5,7 @@ import type { KernelPort } from "./kernel.ts";
 import type { PinsPort } from "./pins.ts";
 import type { StorePort } from "./store.ts";
 
-/** The ports that an operation works with, opened for reading or for writing. */
+/** The ports an operation works with, opened for reading or for writing. */
 export interface Host {
   readonly kernel: KernelPort;
   readonly store: StorePort;
@@ -15,44 +15,47 @@ export interface Host {
   readonly processes: ProcessesPort;
   readonly config: Config;
   now(): Date;
-  /** Waits; used while the kernel finishes something. */
+  /** Used to wait until the kernel has finished something. */
   sleep(ms: number): Promise<void>;
   close(): void;
 }
 
-/** The writer lock, held over processes by flock(2) on a file. */
+/** The writer lock: an flock(2) on a file, shared by all processes. */
 export interface LockPort {
   /**
-   * Waits until the lock is ours; `timeoutMs` 0 waits for ever. Throws LOCK_TIMEOUT naming the holder's pid, CANCELLED
-   * when the signal fires.
+   * Waits until the lock is acquired; `timeoutMs` 0 waits indefinitely. Throws LOCK_TIMEOUT with the holder's PID,
+   * CANCELLED if the signal fires.
    */
   acquire(timeoutMs: number, signal: AbortSignal): Promise<HeldLock>;
 }
 
 export interface HeldLock {
-  /** Gives the lock back, which it does also when it throws. Harmless when repeated. */
+  /** Releases the lock, even if it throws. Idempotent. */
   release(): void;
 }
 
-/** Network namespaces and interfaces. Synchronous; the caller's own namespace is never left changed. */
+/** Network namespaces and interfaces. Synchronous; always returns to the caller's namespace. */
 export interface NetworkPort {
   /**
-   * Inode of the namespace behind `path` (any file of nsfs), or of the caller's own for null.
-   * Throws NETNS_NOT_FOUND when the path is missing or no network namespace.
+   * Returns the inode of the namespace at `path` (any nsfs file), or of the caller's own if null. Throws
+   * NETNS_NOT_FOUND if the path does not exist or is not a network namespace.
    */
   namespaceId(netns: string | null): number;
-  /** Index of an interface in that namespace; null when it is not there. */
+  /** Returns the index of an interface in that namespace; null if it does not exist. */
   interfaceIndex(name: string, netns: string | null): number | null;
-  /** Names of all interfaces in that namespace. */
+  /** Returns the names of all interfaces in that namespace. */
   interfaces(netns: string | null): string[];
-  /** Paths of the namespaces that ip-netns(8) gave names. */
+  /** Returns the paths of the namespaces named by ip-netns(8). */
   namedNamespaces(): string[];
 }
 
-/** Processes, told apart beyond the re-use of their pids. */
+/** Processes, identified even if their PIDs are reused. */
 export interface ProcessesPort {
-  /** Null when there is none of that pid, or only what waits to be reaped of it. */
+  /** Returns null if no process has that PID, or only a zombie. */
   identity(pid: number): ProcessIdentity | null;
-  /** Whether that process is known to have ended. One of another PID namespace cannot be judged: false. */
+  /**
+   * Reports whether that process is known to have exited. False if it belongs to another PID namespace, which is not
+   * visible.
+   */
   hasEnded(process: ProcessIdentity): boolean;
 }

@@ -63,7 +63,7 @@ function decodedDispatcher(row: Fields, path: string): DispatcherRecord {
   }
 }
 
-/** Chains, one for each hook, and the revision that is being made of one. */
+/** Chains, one per hook, with the revision being created. */
 export function dispatcherRows({ database, path, bootId }: Opened) {
   const selectDispatchers = (where: string, ...bindings: SQLQueryBindings[]): DispatcherRecord[] =>
     named("read dispatchers", path, () => {

@@ -19,25 +19,28 @@ import { countConnection, vouchForLog } from "./whole.ts";
 export interface StoreOptions {
   /** The SQLite file. */
   readonly path: string;
-  /** `read` changes nothing, and reads a missing file as an empty database: open it for one operation, not for long. */
+  /**
+   * `read` changes nothing and reads a missing file as an empty database. Open it for one operation only, not for
+   * longer.
+   */
   readonly mode: "read" | "write";
-  /** This boot's id, /proc/sys/kernel/random/boot_id; only its rows are seen. */
+  /** ID of this boot, /proc/sys/kernel/random/boot_id. Only its rows are visible. */
   readonly bootId: string;
-  /** Where what the database knows of is pinned; tests may have none. */
+  /** Where the objects described by the database are pinned; tests may omit it. */
   readonly runtimeDir?: string;
-  /** Told to the user of a reader that goes on all the same. */
+  /** Receives warnings for the user of a reader that continues regardless. */
   readonly warn?: (message: string) => void;
   /** How long SQLite waits for another process, in milliseconds. */
   readonly busyTimeoutMs?: number;
-  /** Whether this boot has something that the database may know of; yes when absent. */
+  /** Whether this boot has state that the database may describe. Defaults to true. */
   readonly isLive?: () => boolean;
-  /** Whose session new rows belong to; null, which is usual, for those that stay. */
+  /** The owner of new rows, whose session they end with; null, the usual case, for rows that stay. */
   readonly owner?: ProcessIdentity | null;
 }
 
 /**
- * Opens the database of programs, links and operations; a writer takes a runtime directory that belongs to nobody. Throws
- * DATABASE_UNUSABLE, SCHEMA_TOO_NEW, LOCK_TIMEOUT, STATE_FOREIGN, and for writers STATE_LOST.
+ * Opens the database of programs, links and operations. A writer takes ownership of an unowned runtime directory.
+ * Throws DATABASE_UNUSABLE, SCHEMA_TOO_NEW, LOCK_TIMEOUT, STATE_FOREIGN, and for writers STATE_LOST.
  */
 export function openStore(options: StoreOptions): StorePort {
   const { path, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;
@@ -90,13 +93,13 @@ function requireReadable(options: Omit<StoreOptions, "mode">, database: Database
 }
 
 /**
- * Opens it for reading more than once. `isCurrent` says whether the file's schema is still the one that was found; null
- * when what was opened is a copy, which never sees a change.
+ * Opens the database for repeated reads. `isCurrent` reports whether the file's schema is unchanged; it is null if a
+ * copy was opened, which never sees a change.
  */
 export function openReadable(options: Omit<StoreOptions, "mode" | "owner">): {
   readonly store: StorePort;
   readonly isCurrent: (() => boolean) | null;
-  /** What is asked at each later use: whether the runtime directory is still this database's. Throws STATE_FOREIGN. */
+  /** Checks, at each later use, that the runtime directory still belongs to this database. Throws STATE_FOREIGN. */
   check(): void;
 } {
   const { path } = options;
@@ -109,7 +112,7 @@ export function openReadable(options: Omit<StoreOptions, "mode" | "owner">): {
   return { store, check, isCurrent: () => version.get()?.user_version === found };
 }
 
-/** A row of the one query over all tables. */
+/** A row of the query across all tables. */
 interface BriefRow {
   /** 1 programs, 2 links, 3 dispatchers. */
   readonly rank: number;
@@ -122,8 +125,8 @@ interface BriefRow {
 }
 
 /**
- * The columns as they are: whoever acts on a row reads it whole, and checks it then. A row that cannot be understood is
- * thus in the way of those commands alone that are about it, or that show all rows.
+ * Returns the columns unchecked: code that acts on a row reads and validates it in full. A row that cannot be decoded
+ * therefore only affects commands that concern it or show all rows.
  */
 function rowInBrief({ rank, id, state, owner, pin_path, map_pin_path, type }: BriefRow): RowInBrief {
   if (rank === 3) return { kind: "dispatcher", state, owner };
@@ -141,7 +144,7 @@ const SELECT_BRIEF = `SELECT 1 AS rank, program_id AS id, state, owner, pin_path
 const INSERT_OPERATION = `INSERT INTO operations
   (boot_id, operation, started_at_ms, duration_ms, uid, parent_pid, result, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
 
-/** A path, or what begins with it and a slash, behind which comes the character 0. */
+/** Matches a path and everything below it: paths from `PATH/` up to `PATH0`, as 0 is the character after the slash. */
 const AT_OR_BELOW = "boot_id = ? AND (path = ? OR (path > ? AND path < ?))";
 
 function storeOn(database: Database, { path, bootId, mode, owner = null }: StoreOptions): StorePort {
@@ -170,7 +173,7 @@ function storeOn(database: Database, { path, bootId, mode, owner = null }: Store
       const { operation, startedAt, durationMs, uid, parentPid, result, details } = entry;
       const values = [operation, startedAt.getTime(), durationMs, uid, parentPid, result, JSON.stringify(details)];
       named("append to the history", path, () => {
-        // The last commit of an operation waits until the disk has all of them.
+        // The last commit of an operation waits until all of its commits are on disk.
         database.run("PRAGMA synchronous = FULL");
         database.query(INSERT_OPERATION).run(bootId, ...values);
         database.run("PRAGMA synchronous = NORMAL");
@@ -185,7 +188,7 @@ function storeOn(database: Database, { path, bootId, mode, owner = null }: Store
   };
 }
 
-/** Pins that were made, or were about to be, outside of the rows of programs and links. */
+/** Pins that were created, or were about to be, outside the rows of programs and links. */
 function pinRows({ database, path, bootId }: Opened) {
   return {
     recordPins(pins) {

@@ -9,7 +9,7 @@ import { type ImageSource, PULL_POLICIES, type ProgramMap, type ProgramRecord } 
 import type { ProgramSummary } from "../platform/store.ts";
 import { bytes, type Fields, fields, id, json, listOf, mapOf, nullable, oneOf, shape, text, time } from "./decode.ts";
 
-/** Columns of table `programs` that hold the record, in the order of {@link programColumns}. */
+/** Columns of table `programs` that form the record, in the order of {@link programColumns}. */
 export const PROGRAM_COLUMNS = [
   "program_id",
   "name",
@@ -98,7 +98,7 @@ export function programRecord(row: Fields): ProgramRecord {
     section: text(row.section, "section"),
     bytecodePath: text(row.bytecode_path, "bytecode_path"),
     sourcePath: optionalText(row.source_path, "source_path"),
-    // Entries of the change log from before there was such a column lack it.
+    // Missing in change log entries written before this column existed.
     absoluteSourcePath: optionalText(row.absolute_source_path ?? row.source_path, "absolute_source_path"),
     image: image(row.image, "image"),
     license: text(row.license, "license"),
@@ -111,7 +111,7 @@ export function programRecord(row: Fields): ProgramRecord {
     maps: maps(row.maps, "maps"),
     metadata: metadata(row.metadata, "metadata"),
     createdAt: time(row.created_at_ms, "created_at_ms"),
-    // Nor do those entries have this.
+    // Missing in those entries as well.
     loadedAt: optionalTime(row.loaded_at_ms ?? null, "loaded_at_ms"),
   };
 }
@@ -134,7 +134,7 @@ const SELECT_MAP_AT = `SELECT map.value ->> 'id' AS id, map.value ->> 'foreign' 
 const INSERT_PROGRAM = `INSERT INTO programs (boot_id, owner, state, ${PROGRAM_COLUMNS.join(", ")})
   VALUES (?, ?, ?, ${PROGRAM_COLUMNS.map(() => "?").join(", ")})`;
 
-/** Programs, and the maps they have. */
+/** Programs and their maps. */
 export function programRows(on: Opened) {
   const { database, path, bootId, owner } = on;
   return {

@@ -1,4 +1,4 @@
-/** The change log, which triggers write (migrations.ts). */
+/** Reads the change log, which triggers write (migrations.ts). */
 import type { Database, SQLQueryBindings } from "bun:sqlite";
 import { CHANGE_KINDS, type Change, type Changes } from "../domain/change.ts";
 import { DISPATCHER_TYPES } from "../domain/dispatcher.ts";
@@ -25,7 +25,7 @@ export function readChanges(database: Database, { bootId, after, limit }: Part):
       .get(bootId);
     const { latest, oldest, earlier } = bounds ?? { latest: 0, oldest: 1, earlier: -1 };
     const rows = database.query<Fields, SQLQueryBindings[]>(SELECT).all(bootId, after, limit);
-    // Whoever knows no more than an earlier boot has not heard that all of it went.
+    // A client that only knows an earlier boot was not told that everything of it is gone.
     const complete = after >= oldest - 1 && after <= latest && after > earlier;
     return { entries: rows.map(change), complete, latest };
   })();
@@ -66,7 +66,7 @@ function change(row: Fields): Change {
   }
 }
 
-/** A row that is not understood was written by another version: the change is told all the same, without it. */
+/** A row that cannot be decoded was written by another version: the change is reported without it. */
 function decoded<T>(row: Fields, read: (row: Fields) => T): T | null {
   if (row.record === null) return null;
   try {

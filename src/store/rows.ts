@@ -1,4 +1,4 @@
-/** What the queries of all tables share: one open database, and the rows of this boot in it. */
+/** Shared by the queries of all tables: an open database, and the rows of this boot in it. */
 import type { Database, SQLQueryBindings } from "bun:sqlite";
 import type { ProcessIdentity } from "../domain/ids.ts";
 import type { RowState } from "../domain/program.ts";
@@ -12,11 +12,11 @@ export interface Opened {
   readonly path: string;
   readonly bootId: string;
   readonly mode: "read" | "write";
-  /** Whose session new rows belong to; null for those that stay. */
+  /** The owner of new rows, whose session they end with; null for rows that stay. */
   readonly owner: ProcessIdentity | null;
 }
 
-/** How the rows of one table are read. */
+/** How the rows of a table are read. */
 export interface Reading<T> {
   readonly table: "programs" | "links";
   readonly key: "program_id" | "link_id";
@@ -25,7 +25,7 @@ export interface Reading<T> {
 
 const rowState = oneOf<RowState>(["pending", "ready", "removing"]);
 
-/** Rows of one table, decoded; a row that does not decode names itself. */
+/** Returns the decoded rows of one table. Errors name the row that cannot be decoded. */
 export function select<T>(
   { database, path, bootId }: Opened,
   reading: Reading<T>,
@@ -42,7 +42,7 @@ export function select<T>(
 export const records = <T>(on: Opened, reading: Reading<T>, where: string, ...bindings: SQLQueryBindings[]): T[] =>
   select(on, reading, where, ...bindings).map(({ record }) => record);
 
-/** Changes the one row of that id; a row that is not there means that our picture of the state is wrong. */
+/** Updates the row with that ID. If it does not exist, the caller's view of the state is wrong. */
 export function update(
   { database, path, bootId }: Opened,
   { table, key }: Reading<unknown>,
@@ -65,7 +65,9 @@ export function remove({ database, path, bootId }: Opened, { table, key }: Readi
   });
 }
 
-/** Readers get one snapshot, writers the write lock from the start: a read lock that has to grow could fail halfway. */
+/**
+ * Readers get one snapshot. Writers take the write lock at the start, because upgrading a read lock can fail halfway.
+ */
 export function transaction<T>({ database, path, mode }: Opened, work: () => T): T {
   const run = database.transaction(() => {
     const result = work();

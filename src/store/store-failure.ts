@@ -3,15 +3,15 @@ import { BpfmanError } from "../errors/error.ts";
 import { ioFailure } from "../errors/sys-failure.ts";
 
 /**
- * The error that the user meets when `action`, as in "open database", failed on the file at `path`. SQLite's result codes:
- * https://www.sqlite.org/rescode.html. Anything that SQLite did not throw is given back as it is.
+ * Converts an SQLite error to the error shown to users when `action`, as in "open database", failed on the file at
+ * `path`. Result codes: https://www.sqlite.org/rescode.html. Other errors are returned unchanged.
  */
 export function databaseFailure(thrown: unknown, action: string, path: string): unknown {
   if (!(thrown instanceof SQLiteError)) return thrown;
   const name = thrown.code ?? "SQLITE_ERROR";
   const message = `${action} "${path}": ${thrown.message}`;
   const parts = { details: { path, sqlite: name }, cause: thrown };
-  // Extended codes continue the name of the code they belong to: SQLITE_BUSY_SNAPSHOT, SQLITE_IOERR_WRITE.
+  // Extended codes append to the primary code's name: SQLITE_BUSY_SNAPSHOT, SQLITE_IOERR_WRITE.
   const family = name.split("_").slice(0, 2).join("_");
   switch (family) {
     case "SQLITE_BUSY":
@@ -38,7 +38,7 @@ export function databaseFailure(thrown: unknown, action: string, path: string): 
   }
 }
 
-/** Runs one step on the open database and gives its failures a name. */
+/** Runs one step on the open database; failures name the action. */
 export function named<T>(action: string, path: string, step: () => T): T {
   try {
     return step();
@@ -47,7 +47,7 @@ export function named<T>(action: string, path: string, step: () => T): T {
   }
 }
 
-/** A failure around the file itself: folders, permissions. */
+/** Creates the error for a failure with the file itself: directories, permissions. */
 export function fileFailure(thrown: unknown, action: string, path: string): BpfmanError {
   return ioFailure(thrown, { action, path, code: "DATABASE_UNUSABLE" });
 }

@@ -16,13 +16,15 @@ interface Work {
 
 export interface VerifyOptions extends Work {
   readonly rules: SigningRules;
-  /** Where the public trusted root is kept. */
+  /** Where the public trusted root is cached. */
   readonly rootFolder: string;
-  /** Looks at every signature, where the first trusted one would do. */
+  /** Examines every signature instead of stopping at the first trusted one. */
   readonly thorough: boolean;
 }
 
-/** Throws what {@link verifyImage} throws, and FILE_NOT_FOUND, FILE_UNREADABLE, INVALID_KEY for the rules' key files. */
+/**
+ * Throws what {@link verifyImage} throws, and FILE_NOT_FOUND, FILE_UNREADABLE, INVALID_KEY for the rules' key files.
+ */
 export async function verify(
   repository: Repository,
   digest: Digest,
@@ -37,7 +39,7 @@ export async function verify(
   return verifyImage(repository, digest, { rules, keys, openTrustRoot, thorough, log });
 }
 
-/** Holds what is pulled against the configuration. Reads the key files, and nothing else before it is asked. */
+/** Verifies pulled images against the configuration. Reads only the key files until it is used. */
 export function openVerifier(signing: SigningConfig, rootFolder: string): ImageVerifier {
   if (!signing.verifyEnabled) return { policy: "none", verify: async () => {} };
   return {
@@ -48,7 +50,10 @@ export function openVerifier(signing: SigningConfig, rootFolder: string): ImageV
   };
 }
 
-/** Rules that decide alike have the same name: identities, the keys themselves, and what is in the trusted root's file. */
+/**
+ * Returns a name that is equal for equivalent rules: identities, the keys themselves, and the content of the trusted
+ * root.
+ */
 function policyOf({ allowUnsigned, trustedIdentities, trustedKeys, trustedRoot }: SigningRules): string {
   const keys = trustedKeys.map((file) => readKey(file).fingerprint);
   const root = trustedRoot === null ? null : contentOf(trustedRoot);
@@ -56,7 +61,7 @@ function policyOf({ allowUnsigned, trustedIdentities, trustedKeys, trustedRoot }
   return `sha256:${createHash("sha256").update(rules).digest("hex")}`;
 }
 
-/** A file that cannot be read is reported when it is needed, which with keys alone it never is. */
+/** An unreadable file is reported when it is needed, which is never the case if only keys are used. */
 function contentOf(path: string): string {
   try {
     return createHash("sha256").update(readFileSync(path)).digest("hex");
@@ -65,7 +70,7 @@ function contentOf(path: string): string {
   }
 }
 
-/** The configured rules, with what a request puts in their place. Throws INVALID_REQUEST for a bad regular expression. */
+/** Merges a request's rules into the configured ones. Throws INVALID_REQUEST for an invalid regular expression. */
 export async function rulesOf(request: VerifyRequest, configured: SigningRules): Promise<SigningRules> {
   const { allowUnsigned, trustedIdentities, trustedKeys, trustedRoot } = request;
   const patterns = trustedIdentities.flatMap(({ identity, issuer }) =>

@@ -5,7 +5,7 @@ import type { FeatureName } from "../../platform/kernel.ts";
 import { type Capability, effectiveCapabilities, lockdown } from "./security.ts";
 import { feature } from "./features.ts";
 
-/** What the kernel asks of who loads a program; CAP_SYS_ADMIN stands for all of it. */
+/** Returns the capabilities the kernel requires for loading. CAP_SYS_ADMIN replaces all of them. */
 function needed(type: ProgramType | null): Capability[] {
   const capability = type === null ? "CAP_PERFMON" : factsOf(type).capability;
   return capability === null ? ["CAP_BPF"] : ["CAP_BPF", capability];
@@ -17,16 +17,18 @@ function missingCapabilities(status: string, type: ProgramType | null): Capabili
   return needed(type).filter((name) => !effective.includes(name));
 }
 
-/** The types of program that a kernel may refuse although it takes others, and how to find out. */
+/** Program types that a kernel may reject although it accepts others, and the feature that tests it. */
 const REFUSABLE: Partial<Record<KernelProgramType, FeatureName>> = { TRACING: "tracing", LSM: "lsm" };
 
-/** `TRACING programs (fentry, fexit)`, `LSM programs` */
+/** Formats `TRACING programs (fentry, fexit)`, `LSM programs`. */
 function named(programType: KernelProgramType): string {
   const kinds = PROGRAM_TYPES.filter((kind) => KINDS[kind].programType === programType);
   return `${programType} programs${kinds.length > 1 ? ` (${kinds.join(", ")})` : ""}`;
 }
 
-/** The kind, when this kernel refuses all of it and takes other programs; null when nothing can be said. */
+/**
+ * Returns the kind if this kernel rejects it entirely but accepts other programs; null if that cannot be determined.
+ */
 function refusedKind(type: ProgramType | null): string | null {
   if (type === null) return null;
   const { programType } = factsOf(type);
@@ -39,8 +41,8 @@ const lockdownText = (state: string | null): string =>
   state === null || state === "none" ? "it is not locked down" : `it is locked down (${state}), see kernel_lockdown(7)`;
 
 /**
- * Why the kernel may have said EPERM, as a hint: from capabilities, a trial of the kind of program, lockdown and
- * seccomp, in this order. `type` is that of the program, where there is one.
+ * Returns a hint why the kernel may have returned EPERM, determined from capabilities, a test of the program type,
+ * lockdown and seccomp, in this order. `type` is the program's, if there is one.
  */
 export function permissionHint(type: ProgramType | null): string {
   const status = readFileSync("/proc/self/status", "utf8");

@@ -1,6 +1,6 @@
 /**
- * What this kernel lets this process do, found out by doing it: a trivial program is loaded and attached, an event is
- * opened, a hook is read. Needs no libbpf. Everything is closed again before the answer, and nothing gets to run.
+ * Determines what this kernel lets this process do by trying it: loading and attaching a trivial program, opening an
+ * event, querying a hook. Needs no libbpf. Everything is closed again, and no program gets to run.
  */
 import { readFileSync } from "node:fs";
 import { closeFd } from "../../../ffi/safe/libc.ts";
@@ -24,7 +24,7 @@ import {
   SLOT_ID,
 } from "./trial-programs.ts";
 
-/** Runs `work` with a descriptor, and closes it. */
+/** Calls `work` with a descriptor, then closes it. */
 function using<T>(fd: number, work: (fd: number) => T): T {
   try {
     return work(fd);
@@ -35,12 +35,12 @@ function using<T>(fd: number, work: (fd: number) => T): T {
 
 const withProgram = <T>(program: ProgramToLoad, work: (fd: number) => T): T => using(loadProgram(program), work);
 
-/** Exists in every kernel with BPF, and is called by nothing but the kernel's own tests (net/bpf/test_run.c, Linux 5.5). */
+/** Exists in every kernel with BPF and is only called by the kernel's own tests (net/bpf/test_run.c, Linux 5.5). */
 const TEST_FUNCTION = "bpf_fentry_test1";
-/** The function behind the LSM hook `file_open`. */
+/** The function behind LSM hook `file_open`. */
 const TEST_HOOK = "bpf_lsm_file_open";
 
-/** The kernel does not change its BTF, so it is read once. */
+/** The kernel's BTF never changes, so it is read once. */
 let knownIds: ReadonlyMap<string, number> | undefined;
 
 function idOf(name: string): number | null {
@@ -48,7 +48,7 @@ function idOf(name: string): number | null {
   return knownIds.get(name) ?? null;
 }
 
-/** Answers null when it worked, or why it did not, in words. Throws SysError, or the error of node:fs. */
+/** Returns null on success, otherwise the reason. Throws SysError, or an error of node:fs. */
 type Trial = () => string | null;
 
 function tryExtension(): null {
@@ -65,7 +65,7 @@ function tryExtension(): null {
   });
 }
 
-/** Loads a program for a function of the kernel, and hands it to `work`. */
+/** Loads a program for a kernel function and passes it to `work`. */
 function tryOnFunction(
   program: Pick<ProgramToLoad, "type" | "expectedAttachType">,
   name: string,
@@ -82,7 +82,7 @@ const tryTracing = () =>
     closeFd(createTracingLink(program, "TRACE_FENTRY")),
   );
 
-/** Attached it would take part in decisions about all processes, so it is loaded only. */
+/** Only loaded: attached, it would affect decisions about all processes. */
 const tryLsm = () => tryOnFunction({ type: "LSM", expectedAttachType: "LSM_MAC" }, TEST_HOOK, () => {});
 
 function tryActiveLsm(): string | null {
@@ -90,7 +90,7 @@ function tryActiveLsm(): string | null {
   return modules.includes("bpf") ? null : `not among the active security modules (${modules.join(", ")})`;
 }
 
-/** The index of `lo` in every network namespace (LOOPBACK_IFINDEX, include/net/flow.h). */
+/** The ifindex of `lo` in every network namespace (LOOPBACK_IFINDEX, include/net/flow.h). */
 const LOOPBACK = 1;
 
 function tryTcx(): null {
@@ -136,7 +136,7 @@ const TRIALS = {
   bpffs: tryBpffs,
 } as const satisfies Record<FeatureName, Trial>;
 
-/** Tries one thing. Throws LibraryError when no system call can be made at all. */
+/** Tests one feature. Throws LibraryError if no system call can be made. */
 export function feature(name: FeatureName): Feature {
   try {
     const reason = TRIALS[name]();
@@ -148,7 +148,7 @@ export function feature(name: FeatureName): Feature {
   }
 }
 
-/** Tries everything; null when no system call can be made. */
+/** Tests all features; returns null if no system call can be made. */
 export function features(): KernelFeatures | null {
   try {
     return tryAll();

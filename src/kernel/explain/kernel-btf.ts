@@ -1,14 +1,14 @@
-/** The kernel's own BTF (Documentation/bpf/btf.rst): only as much of it as finding a function takes. */
+/** Reads the kernel's own BTF (Documentation/bpf/btf.rst), only as far as needed to find functions. */
 import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 
 const KERNEL_BTF = "/sys/kernel/btf/vmlinux";
 const MAGIC = 0xeb9f;
-/** struct btf_header: where the fields used stand. */
+/** struct btf_header: offsets of the fields used. */
 const HEADER = { length: 4, typesAt: 8, typesLength: 12, stringsAt: 16, stringsLength: 20, bytes: 24 } as const;
 const TYPE_BYTES = 12;
 const KIND_FUNC = 12;
 
-/** Bytes that follow a type of each kind: so many, and so many for each of its members. */
+/** Bytes after a type's common header, by kind: a fixed number, and a number per member. */
 const FOLLOWING: Readonly<Record<number, { readonly once?: number; readonly each?: number }>> = {
   1: { once: 4 }, // INT
   2: {}, // PTR
@@ -31,14 +31,14 @@ const FOLLOWING: Readonly<Record<number, { readonly once?: number; readonly each
   19: { each: 12 }, // ENUM64
 };
 
-/** Offsets of the names among the strings, for those that are there. */
+/** Returns the offsets of those names that are in the string section. */
 function nameOffsets(strings: Uint8Array, names: readonly string[]): Map<number, string> {
   const buffer = Buffer.from(strings.buffer, strings.byteOffset, strings.length);
   const found = names.map((name) => [buffer.indexOf(`\0${name}\0`, 0, "latin1") + 1, name] as const);
   return new Map(found.filter(([offset]) => offset > 0));
 }
 
-/** Type ids of functions, by name, in little-endian BTF; a name that is no function's is left out. */
+/** Returns the type IDs of functions by name, from little-endian BTF. Names that are not functions are omitted. */
 export function functionIds(btf: Uint8Array, names: readonly string[]): Map<string, number> {
   const ids = new Map<string, number>();
   const view = new DataView(btf.buffer, btf.byteOffset, btf.byteLength);
@@ -50,7 +50,7 @@ export function functionIds(btf: Uint8Array, names: readonly string[]): Map<stri
   const typesAt = start + u32(HEADER.typesAt);
   const end = Math.min(typesAt + u32(HEADER.typesLength), btf.length);
   let at = typesAt;
-  // Type 0 is void and stands nowhere.
+  // Type 0 is void and is not stored.
   for (let id = 1; at + TYPE_BYTES <= end && ids.size < wanted.size; id++) {
     const info = u32(at + 4);
     const kind = (info >>> 24) & 0x7f;
@@ -65,10 +65,10 @@ export function functionIds(btf: Uint8Array, names: readonly string[]): Map<stri
   return ids;
 }
 
-/** The bytes, some megabytes. Throws the error of node:fs. */
+/** Returns the bytes, a few megabytes. Throws an error of node:fs. */
 export const kernelBtf = (): Uint8Array => readFileSync(KERNEL_BTF);
 
-/** Whether it begins as BTF does, without reading it all. Throws the error of node:fs. */
+/** Reports whether it starts like BTF, without reading all of it. Throws an error of node:fs. */
 export function hasKernelBtf(): boolean {
   const file = openSync(KERNEL_BTF, "r");
   try {

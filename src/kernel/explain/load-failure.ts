@@ -6,17 +6,17 @@ import { adviceFor, readVerifierLog } from "../../errors/verifier-log.ts";
 import { permissionHint } from "./on-demand.ts";
 import { translate } from "../kernel-failure.ts";
 
-/** What is known when libbpf or the kernel has refused an object. */
+/** The evidence collected when libbpf or the kernel rejects an object. */
 export interface LoadEvidence {
   readonly object: string;
   readonly programs: readonly { readonly name: string; readonly type: ProgramType }[];
   /** libbpf's warnings, oldest first. */
   readonly messages: readonly string[];
-  /** Of the program that was refused; empty when the verifier did not come to look at it. */
+  /** Verifier log of the rejected program; empty if the verifier did not get to it. */
   readonly log: string;
 }
 
-/** Turns what {@link openObject} or its `load` threw into VERIFIER_REJECTED, KERNEL_REFUSED or LOAD_FAILED. */
+/** Converts an error of {@link openObject} or its `load` to VERIFIER_REJECTED, KERNEL_REFUSED or LOAD_FAILED. */
 export function loadFailure(thrown: unknown, evidence: LoadEvidence): unknown {
   const sys = sysFailure(thrown);
   if (sys === null || !(thrown instanceof Error)) return translate(thrown, { action: "load", code: "LOAD_FAILED" });
@@ -50,13 +50,13 @@ export function loadFailure(thrown: unknown, evidence: LoadEvidence): unknown {
 
 const CONTEXTS = { xdp: "struct xdp_md", tc: "struct __sk_buff" } as const satisfies Record<ChainedKind, string>;
 
-/** For a chain the kernel compares the types of the arguments, which it does not for a program that is attached by itself. */
+/** For a chain, the kernel compares argument types, which it does not do for a program attached on its own. */
 function contextHint(reason: string, type: ProgramType | null): string | null {
   if (!/ is not a pointer to context$/.test(reason) || type === null || !isChainedKind(type)) return null;
   return `declare its argument as "${CONTEXTS[type]} *": in a chain the kernel compares the types`;
 }
 
-/** libbpf names the program that it failed to load; it has no other way to say. */
+/** Finds the program that libbpf failed to load. It only names it in a message. */
 function programNamed({ messages, programs }: LoadEvidence): LoadEvidence["programs"][number] | null {
   for (const message of messages.toReversed()) {
     const name = /^prog '([^']+)':/.exec(message)?.[1];
@@ -66,12 +66,12 @@ function programNamed({ messages, programs }: LoadEvidence): LoadEvidence["progr
   return null;
 }
 
-/** What libbpf says on its way out, after it has said why. */
+/** Final messages of libbpf, which follow the actual reason. */
 const CONCLUSION = /^failed to load object|^failed to open object/;
-/** What it is not sure about, or goes on without. */
+/** Warnings after which libbpf continues. */
 const ASIDE = /Retrying without BTF|^elf: skipping|BTF is optional, ignoring/;
 
-/** The last of libbpf's messages that says something. */
+/** Returns the last of libbpf's messages that is informative. */
 const tellingMessage = (messages: readonly string[]): string | null =>
   messages.findLast((message) => !CONCLUSION.test(message) && !ASIDE.test(message)) ?? null;
 

@@ -1,26 +1,28 @@
-/** The smallest programs the kernel takes, as instructions and BTF written by hand (little-endian, as this machine is). */
+/**
+ * The smallest programs the kernel accepts, as hand-written instructions and BTF (little-endian, like this machine).
+ */
 
-/** Register 0, which a program answers with, gets a small number; then it returns. */
+/** Sets R0, the return value, to a small number and exits. */
 const answer = (value: number): number[][] => [
   [0xb7, 0, 0, 0, value, 0, 0, 0],
   [0x95, 0, 0, 0, 0, 0, 0, 0],
 ];
-/** Calls the function that begins `distance` instructions after the next one (BPF_PSEUDO_CALL); then it returns. */
+/** Calls the function that starts `distance` instructions after the next one (BPF_PSEUDO_CALL) and exits. */
 const callThenReturn = (distance: number): number[][] => [
   [0x85, 0x10, 0, 0, distance, 0, 0, 0],
   [0x95, 0, 0, 0, 0, 0, 0, 0],
 ];
 const program = (...parts: readonly number[][][]): Uint8Array => new Uint8Array(parts.flat(2));
 
-/** Answers 0. */
+/** Returns 0. */
 export const NOTHING = program(answer(0));
 
 /** XDP_PASS. */
 const PASS = 2;
 
-/** An XDP program whose only work is to call a function, `slot`, that can be replaced: a dispatcher in small. */
+/** An XDP program that only calls a replaceable function, `slot`: a minimal dispatcher. */
 export const CALLER = program(callThenReturn(1), answer(PASS));
-/** Stands in for `slot`. */
+/** Replaces `slot`. */
 export const REPLACEMENT = program(answer(PASS));
 
 const words = (...values: readonly number[]): Uint8Array => new Uint8Array(new Uint32Array(values).buffer);
@@ -35,7 +37,7 @@ const [INT, PTR, STRUCT, FUNC, FUNC_PROTO] = [1, 2, 4, 12, 13] as const;
 const GLOBAL = 1;
 const SIGNED_32_BITS = 0x01000020;
 
-/** Ids are places in this list, from 1. `xdp_md` is known to the kernel by its name; its members do not matter. */
+/** IDs are positions in this list, from 1. The kernel identifies `xdp_md` by name; its members do not matter. */
 const types = [
   [nameAt("int"), kind(INT), 4, SIGNED_32_BITS],
   [nameAt("xdp_md"), kind(STRUCT), 4],
@@ -45,7 +47,7 @@ const types = [
   [nameAt("slot"), kind(FUNC, GLOBAL), 4],
 ];
 const CALLER_ID = 5;
-/** The id of `slot` in {@link CALLER_BTF}. */
+/** The ID of `slot` in {@link CALLER_BTF}. */
 export const SLOT_ID = 6;
 
 const HEADER_BYTES = 24;
@@ -58,7 +60,7 @@ export const CALLER_BTF = Uint8Array.from([
   ...strings,
 ]);
 
-/** Instruction and type of each function of {@link CALLER}. */
+/** Instruction index and type of each function of {@link CALLER}. */
 export const CALLER_FUNCTIONS = words(0, CALLER_ID, 2, SLOT_ID);
-/** The same of {@link REPLACEMENT}. */
+/** Instruction index and type of the function of {@link REPLACEMENT}. */
 export const REPLACEMENT_FUNCTIONS = words(0, SLOT_ID);

@@ -4,12 +4,12 @@ import { sysFailure } from "../../errors/sys-failure.ts";
 import type { InterfaceHook } from "../../platform/kernel.ts";
 import type { Meaning } from "../kernel-failure.ts";
 
-/** `interface "eth0" in "/run/netns/blue"`; its number where the name is not known. */
+/** Formats `interface "eth0" in "/run/netns/blue"`, with the index if the name is unknown. */
 export function describeInterface({ interface: name, ifindex, netns }: InterfaceHook): string {
   return `interface ${name === undefined ? ifindex : `"${name}"`}${netns === null ? "" : ` in "${netns}"`}`;
 }
 
-/** How commands of other tools are shown: run in the hook's namespace, on its interface. */
+/** Formats a command of another tool to run in the hook's namespace, on its interface. */
 export function commandFor(
   { interface: name = "NAME", netns }: InterfaceHook,
   words: (name: string) => string,
@@ -17,7 +17,7 @@ export function commandFor(
   return `"${netns === null ? "" : `nsenter --net=${netns} `}${words(name)}"`;
 }
 
-/** What can go wrong on the way to any hook of an interface. */
+/** Explains failures that can occur when accessing any hook of an interface. */
 export function explainHook(sys: SysFailure): Meaning | null {
   if (sys.call === "open" || sys.call === "setns") {
     return sys.name === "EPERM" ? null : { code: "NETNS_NOT_FOUND", reason: "the path is not a network namespace" };
@@ -26,7 +26,7 @@ export function explainHook(sys: SysFailure): Meaning | null {
   return null;
 }
 
-/** Runs `run` in the hook's namespace; null when the namespace or the interface is not there (any longer). */
+/** Calls `run` in the hook's namespace; returns null if the namespace or the interface does not exist (any more). */
 export function unlessGone<T>(hook: InterfaceHook, run: () => T): T | null {
   try {
     return withNetns(hook.netns, run);

@@ -1,4 +1,4 @@
-/** The kernel's own symbols, from /proc/kallsyms: lines of `ADDRESS TYPE NAME` and, for modules, a tab and `[MODULE]`. */
+/** The kernel's symbols in /proc/kallsyms: lines of `ADDRESS TYPE NAME` and, for modules, a tab and `[MODULE]`. */
 import { readFileSync } from "node:fs";
 import type { KernelFunction } from "../../platform/kernel.ts";
 import { attempt } from "../kernel-failure.ts";
@@ -11,7 +11,7 @@ const TAB = 0x09;
 const isFunction = (type: string | undefined): boolean => type !== undefined && /^[tTwW]$/.test(type);
 
 interface Line {
-  /** Zero for a caller who may not see addresses. */
+  /** Zero if the caller may not see addresses. */
   readonly address: bigint;
   readonly type: string | undefined;
   readonly end: number;
@@ -25,8 +25,8 @@ function lineAt(symbols: Buffer, start: number): Line | null {
 }
 
 /**
- * Where the next symbol begins tells how long a function is: the kernel lists its own by address. Null when the next one
- * is not behind it (a module's), or addresses are hidden (kernel.kptr_restrict).
+ * Returns the distance to the next symbol, since the kernel lists its own symbols by address. Returns null if the next
+ * symbol has no higher address (it belongs to a module), or addresses are hidden (kernel.kptr_restrict).
  */
 function distanceToNext(symbols: Buffer, line: Line): number | null {
   for (let next = lineAt(symbols, line.end + 1); next !== null; next = lineAt(symbols, next.end + 1)) {
@@ -38,7 +38,7 @@ function distanceToNext(symbols: Buffer, line: Line): number | null {
   return null;
 }
 
-/** Null when there is no function of that name. Throws KERNEL_CALL_FAILED. */
+/** Returns null if there is no function with that name. Throws KERNEL_CALL_FAILED. */
 export function kernelFunction(name: string): KernelFunction | null {
   const symbols = readSymbols();
   const wanted = Buffer.from(` ${name}`);
@@ -55,10 +55,10 @@ export function kernelFunction(name: string): KernelFunction | null {
   return count === 0 ? null : { size, count };
 }
 
-/** The room that compilers leave in front of functions; nothing can be attached there. */
+/** Padding that compilers insert before functions; nothing can be attached there. */
 const PADDING = /^__(pfx|cfi)_/;
 
-/** Names of all functions that begin with `prefix`, the kernel's and its modules'. Throws KERNEL_CALL_FAILED. */
+/** Yields the names of functions of the kernel and its modules that start with `prefix`. Throws KERNEL_CALL_FAILED. */
 export function* kernelFunctions(prefix = ""): Generator<string> {
   if (prefix !== "") return yield* functionsFrom(readSymbols(), prefix);
   for (const line of readSymbols().toString("latin1").split("\n")) {
@@ -67,7 +67,7 @@ export function* kernelFunctions(prefix = ""): Generator<string> {
   }
 }
 
-/** Finds them without taking every line apart: this runs while somebody types. */
+/** Avoids parsing every line, because it runs while a user is typing. */
 function* functionsFrom(symbols: Buffer, prefix: string): Generator<string> {
   const wanted = Buffer.from(` ${prefix}`);
   for (let at = symbols.indexOf(wanted); at >= 0; at = symbols.indexOf(wanted, at + 1)) {

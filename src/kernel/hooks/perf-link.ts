@@ -6,8 +6,8 @@ import { feature } from "../explain/on-demand.ts";
 import type { Meaning } from "../kernel-failure.ts";
 
 /**
- * Makes a link between a program and the perf event that `open` opens. The link holds the event, so the event's own
- * descriptor is not needed any longer. Throws SysError.
+ * Creates a link between a program and the perf event that `open` opens. The link holds a reference to the event, so
+ * the event's own descriptor is closed. Throws SysError.
  */
 export function linkPerfEvent(program: number, open: () => number): number {
   const event = open();
@@ -19,8 +19,9 @@ export function linkPerfEvent(program: number, open: () => number): number {
 }
 
 /**
- * A tracepoint takes a program once (bpf_prog_array_copy says EEXIST) and 64 of them; each probe is an event of its own.
- * Kernels before 5.15 know no links of perf events, and say EINVAL; as others do for a program that does not fit.
+ * A tracepoint accepts each program once (EEXIST from bpf_prog_array_copy) and at most 64 programs; each probe is an
+ * event of its own. Kernels before 5.15 lack perf event links and return EINVAL, as newer ones do for an unsuitable
+ * program.
  */
 export function explainPerfLink(sys: SysFailure): Meaning | null {
   if (sys.call !== "bpf(BPF_LINK_CREATE)") return null;

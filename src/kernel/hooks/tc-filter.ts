@@ -28,7 +28,7 @@ const placeOf = (hook: TcHook, filter: FilterRef): TcFilterPlace => ({
 const describeFilter = (hook: TcHook, { priority, handle }: FilterRef): string =>
   `filter ${handle} at priority ${priority} on TC ${hook.direction} of ${describeInterface(hook)}`;
 
-/** Makes clsact when it is missing; in the hook's namespace. Throws STATE_CONFLICT when `ingress` is in its place. */
+/** Creates clsact in the hook's namespace if it is missing. Throws STATE_CONFLICT if `ingress` takes its place. */
 function ensureClsact(hook: TcHook, action: string): void {
   const { ifindex } = hook;
   let kind = clsactKind(ifindex);
@@ -38,7 +38,7 @@ function ensureClsact(hook: TcHook, action: string): void {
       return;
     } catch (thrown) {
       if (sysFailure(thrown)?.name !== "EEXIST") throw thrown;
-      // Somebody else was quicker.
+      // Another process created it first.
       kind = clsactKind(ifindex);
     }
   }
@@ -49,7 +49,7 @@ function ensureClsact(hook: TcHook, action: string): void {
   });
 }
 
-/** Who is in the way: at that very place, or at that priority with what cannot stand beside a cls_bpf filter. */
+/** Explains what is in the way: a filter at the same place, or one at that priority that excludes a cls_bpf filter. */
 function explainOccupied(hook: TcHook, found: readonly TcFilter[], { priority, handle }: FilterRef): Meaning | null {
   const other = found.find((filter) => filter.handle === handle) ?? found[0];
   if (other === undefined) return null;
@@ -67,7 +67,7 @@ function explainOccupied(hook: TcHook, found: readonly TcFilter[], { priority, h
 export function attachTc(program: Pin, hook: TcHook, filter: FilterRef): void {
   const action = `make ${describeFilter(hook, filter)}`;
   const place = placeOf(hook, filter);
-  // EEXIST: this filter is there. EINVAL: others of this priority are of another kind, or for one protocol.
+  // EEXIST: the filter exists. EINVAL: other filters of this priority have another kind, or are for one protocol.
   const explain = (sys: SysFailure): Meaning | null => {
     if (sys.name !== "EEXIST" && sys.name !== "EINVAL") return explainHook(sys);
     const occupied = unlessGone(hook, () => explainOccupied(hook, filtersBeside(place), filter));
@@ -84,7 +84,7 @@ export function attachTc(program: Pin, hook: TcHook, filter: FilterRef): void {
   });
 }
 
-/** Throws STATE_CONFLICT when there is no such filter, INTERFACE_NOT_FOUND, NETNS_NOT_FOUND, ATTACH_FAILED. */
+/** Throws STATE_CONFLICT if the filter does not exist, INTERFACE_NOT_FOUND, NETNS_NOT_FOUND, ATTACH_FAILED. */
 export function replaceTc(program: Pin, hook: TcHook, filter: FilterRef): void {
   const action = `replace the program of ${describeFilter(hook, filter)}`;
   const explain = (sys: SysFailure): Meaning | null => {
@@ -101,7 +101,7 @@ export function replaceTc(program: Pin, hook: TcHook, filter: FilterRef): void {
   });
 }
 
-/** Null when there is no such filter, or one that runs no eBPF program; no qdisc, interface or namespace. */
+/** Returns null if filter, qdisc, interface or namespace do not exist, or the filter does not run an eBPF program. */
 export function tcFilterProgram(hook: TcHook, filter: FilterRef): ProgramId | null {
   const place = placeOf(hook, filter);
   return attempt({ action: `read ${describeFilter(hook, filter)}`, code: "KERNEL_CALL_FAILED" }, () => {
@@ -111,7 +111,7 @@ export function tcFilterProgram(hook: TcHook, filter: FilterRef): ProgramId | nu
   });
 }
 
-/** False when there is no such filter, qdisc, interface or namespace. */
+/** Returns false if filter, qdisc, interface or namespace do not exist. */
 export function detachTc(hook: TcHook, filter: FilterRef): boolean {
   const place = placeOf(hook, filter);
   return attempt({ action: `delete ${describeFilter(hook, filter)}`, code: "KERNEL_CALL_FAILED" }, () => {

@@ -40,7 +40,7 @@ function explainAttach(sys: SysFailure): Meaning | null {
     case "ESTALE":
       return { code: "HOOK_CHANGED", reason: "another process changed the hook" };
     case "ENOENT":
-      // Of the path when it is that of the namespace; otherwise the neighbour has gone.
+      // ENOENT of `open` concerns the namespace's path; otherwise the neighbour no longer exists.
       if (sys.call === "open") return explainHook(sys);
       return { code: "HOOK_CHANGED", reason: "its neighbour in the chain is gone" };
     case "EEXIST":
@@ -56,7 +56,10 @@ function explainAttach(sys: SysFailure): Meaning | null {
   }
 }
 
-/** Answers the descriptor of the new link. Throws what {@link tcxState} does, HOOK_CHANGED, ALREADY_ATTACHED, ATTACH_FAILED. */
+/**
+ * Returns the descriptor of the new link. Throws like {@link tcxState}, and HOOK_CHANGED, ALREADY_ATTACHED,
+ * ATTACH_FAILED.
+ */
 export function attachTcx(program: number, target: TcxAttach): number {
   const { anchor, ifindex, revision } = target;
   const beside = anchor.side === "last" ? null : { side: anchor.side, linkId: anchor.link };
@@ -67,7 +70,7 @@ export function attachTcx(program: number, target: TcxAttach): number {
       try {
         return createTcxLink(program, place);
       } catch (thrown) {
-        // A kernel without TCX says EINVAL to both, but to a query that has one meaning only.
+        // A kernel without TCX returns EINVAL for both, but for a query that has only one meaning.
         if (sysFailure(thrown)?.name === "EINVAL") {
           attempt({ ...create, explain: explainQuery }, () => queryHook(ifindex, place.hook));
         }

@@ -9,7 +9,7 @@ import { explainPerfLink, linkPerfEvent } from "./perf-link.ts";
 
 export type TracepointAttach = Extract<KernelAttach, { kind: "tracepoint" }>;
 
-/** Runs `work` with the path of a tracefs. Throws TRACEFS_UNAVAILABLE. */
+/** Calls `work` with the path of a tracefs. Throws TRACEFS_UNAVAILABLE. */
 function withTracefs<T>(work: (path: string) => T): T {
   const open = {
     action: "open the tracing file system",
@@ -25,15 +25,15 @@ function withTracefs<T>(work: (path: string) => T): T {
   }
 }
 
-/** All tracepoints as `group/name`, in the kernel's order. Throws TRACEFS_UNAVAILABLE. */
+/** Returns all tracepoints as `group/name`, in the kernel's order. Throws TRACEFS_UNAVAILABLE. */
 export function tracepoints(): string[] {
   const list = { action: "list the tracepoints", code: "TRACEFS_UNAVAILABLE" } as const;
   const events = withTracefs((path) => attempt(list, () => readTextSync(`${path}/available_events`)));
-  // `group:name`, one a line. A name may hold a colon, a group does not.
+  // `group:name`, one per line. A name can contain a colon, a group cannot.
   return events.split("\n").flatMap((line) => (line === "" ? [] : [line.replace(":", "/")]));
 }
 
-/** A part of a path that stays where it is put. */
+/** Reports whether the text is a single path component that does not lead elsewhere. */
 const isName = (text: string): boolean => text !== "" && text !== "." && text !== ".." && !/[/\0]/.test(text);
 
 const idPath = (tracefs: string, group: string, name: string): string => `${tracefs}/events/${group}/${name}/id`;
@@ -43,7 +43,7 @@ export const tracepointExists = (group: string, name: string): boolean =>
   isName(group) && isName(name) && withTracefs((path) => existsSync(idPath(path, group, name)));
 
 /**
- * Answers the descriptor of the new link. Throws TRACEPOINT_NOT_FOUND, TRACEFS_UNAVAILABLE, ALREADY_ATTACHED,
+ * Returns the descriptor of the new link. Throws TRACEPOINT_NOT_FOUND, TRACEFS_UNAVAILABLE, ALREADY_ATTACHED,
  * KERNEL_UNSUPPORTED, ATTACH_FAILED.
  */
 export function attachTracepoint(program: number, { group, name }: TracepointAttach): number {

@@ -28,7 +28,7 @@ function explain(sys: SysFailure, kind: TracingAttach["kind"]): Meaning | null {
   }
 }
 
-/** Answers the descriptor of the new link. Throws ALREADY_ATTACHED, KERNEL_UNSUPPORTED, ATTACH_FAILED. */
+/** Returns the descriptor of the new link. Throws ALREADY_ATTACHED, KERNEL_UNSUPPORTED, ATTACH_FAILED. */
 export const attachTracing = (program: number, { kind }: TracingAttach): number =>
   attempt({ action: `attach ${kind}`, code: "ATTACH_FAILED", explain: (sys) => explain(sys, kind) }, () =>
     createTracingLink(program, ATTACH_TYPES[kind]),

@@ -33,7 +33,8 @@ function explain(sys: SysFailure): Meaning | null {
 const PLACE_HINT = "the offset must be the start of an instruction inside an executable or library";
 
 /**
- * Answers the descriptor of the new link. Throws TARGET_NOT_FOUND, PROCESS_NOT_FOUND, KERNEL_UNSUPPORTED, ATTACH_FAILED.
+ * Returns the descriptor of the new link. Throws TARGET_NOT_FOUND, PROCESS_NOT_FOUND, KERNEL_UNSUPPORTED,
+ * ATTACH_FAILED.
  */
 export function attachUprobe(program: number, target: UprobeAttach): number {
   const { kind, path, fileOffset, pid } = target;

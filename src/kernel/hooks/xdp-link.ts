@@ -17,8 +17,9 @@ import { withPinned } from "../pin.ts";
 import { NOTHING } from "../explain/trial-programs.ts";
 
 /**
- * The link that holds this program on an interface. The kernel does not say of a link in which namespace its interface
- * is, so links of the same program on interfaces of the same number cannot be told apart: null then, as without a link.
+ * Finds the link that attaches this program to an interface. The kernel does not report the namespace of a link's
+ * interface, so links of the same program on interfaces with the same index are indistinguishable. Returns null in that
+ * case, and if there is no link.
  */
 function linkOn(hook: InterfaceHook, mode: XdpMode, program: number): KernelLinkId | null {
   const found = objectIds("link").filter((id) => {
@@ -36,7 +37,7 @@ function linkOn(hook: InterfaceHook, mode: XdpMode, program: number): KernelLink
   }
 }
 
-/** What is on the XDP hook; with both driver and card in use, what is on the driver. Null for nothing. */
+/** Returns the program on the XDP hook; the driver's if both driver and NIC have one. Null if there is none. */
 export function xdpHolder(hook: InterfaceHook): XdpHolder | null {
   const action = `read the XDP hook of ${describeInterface(hook)}`;
   return attempt({ action, code: "KERNEL_CALL_FAILED" }, () => {
@@ -53,14 +54,14 @@ export function xdpHolder(hook: InterfaceHook): XdpHolder | null {
 const MODE_WORDS = {
   drv: "the driver does not support XDP",
   skb: "the interface does not support generic XDP",
-  // A card takes only what was loaded for it, and no card takes what runs members: extensions, or a dispatcher's calls.
+  // A NIC only accepts programs loaded for it, and none supports extensions or a dispatcher's calls.
   hw: "programs cannot be offloaded to the network card",
 } as const satisfies Record<XdpMode, string>;
 
-/** The name that this dispatcher and libxdp's share. */
+/** The name used by both bpfman's dispatcher and libxdp's. */
 const DISPATCHER_NAME = "xdp_dispatcher";
 
-/** Who is in the way, and the tool to take it away with. */
+/** Explains what is in the way, and which tool removes it. */
 function explainBusy(hook: InterfaceHook): Meaning {
   const holder = xdpHolder(hook);
   if (holder === null) {
@@ -109,7 +110,7 @@ function explainAttach(hook: InterfaceHook & { readonly mode: XdpMode }, sys: Sy
       return unsupported(hook.mode);
     case "EINVAL":
       if (sys.call === "setns") return explainHook(sys);
-      // The kernel's word for an interface that is not there, too.
+      // The kernel also returns this errno if the interface does not exist.
       if (unlessGone(hook, () => interfaceXdp(hook.ifindex)) === null) {
         return { code: "INTERFACE_NOT_FOUND", reason: "there is no such interface" };
       }
@@ -125,7 +126,7 @@ function explainAttach(hook: InterfaceHook & { readonly mode: XdpMode }, sys: Sy
   }
 }
 
-/** Throws HOOK_BUSY, KERNEL_UNSUPPORTED (no such mode), INTERFACE_NOT_FOUND, NETNS_NOT_FOUND, ATTACH_FAILED. */
+/** Throws HOOK_BUSY, KERNEL_UNSUPPORTED (unsupported mode), INTERFACE_NOT_FOUND, NETNS_NOT_FOUND, ATTACH_FAILED. */
 export function attachXdp(program: Pin, hook: InterfaceHook & { readonly mode: XdpMode }): AttachedLink {
   const action = `attach to XDP (${hook.mode}) of ${describeInterface(hook)}`;
   const explain = (sys: SysFailure) => explainAttach(hook, sys);
@@ -136,7 +137,7 @@ export function attachXdp(program: Pin, hook: InterfaceHook & { readonly mode: X
   );
 }
 
-/** Throws STATE_CONFLICT when the link does not run `old`, INTERFACE_NOT_FOUND, ATTACH_FAILED. */
+/** Throws STATE_CONFLICT if the link does not run `old`, INTERFACE_NOT_FOUND, ATTACH_FAILED. */
 export function swapXdp(xdpLink: Pin, programs: { readonly old: Pin; readonly next: Pin }): void {
   const action = `swap the program of the XDP link "${xdpLink.path}"`;
   withPinned(action, xdpLink, (link) =>
@@ -144,7 +145,7 @@ export function swapXdp(xdpLink: Pin, programs: { readonly old: Pin; readonly ne
       withPinned(action, programs.next, (next) => {
         const explain = (sys: SysFailure): Meaning | null => {
           if (sys.name === "ENOLINK") return { code: "INTERFACE_NOT_FOUND", reason: "the interface has gone" };
-          // The kernel has one word for policy and for a link that runs another program.
+          // The kernel returns the same errno for policy and for a link that runs another program.
           const runs = linkInfo(link).programId;
           const expected = programInfo(old).id;
           if (sys.name !== "EPERM" || runs === expected) return null;

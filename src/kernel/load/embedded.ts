@@ -5,5 +5,5 @@ const PATHS = { tc_dispatcher: tcDispatcher, xdp_dispatcher: xdpDispatcher } as 
 
 export type EmbeddedObject = keyof typeof PATHS;
 
-/** The bytes of a BPF object that comes with this program (scripts/build-bpf.ts makes them). */
+/** Returns the bytes of an embedded BPF object (built by scripts/build-bpf.ts). */
 export const embeddedObject = (name: EmbeddedObject): Promise<Uint8Array> => Bun.file(PATHS[name]).bytes();

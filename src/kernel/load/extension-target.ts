@@ -13,12 +13,12 @@ import { attempt } from "../kernel-failure.ts";
 import { openOwnFd, openPin, pin } from "../pin.ts";
 
 const OBJECTS = { xdp: "xdp_dispatcher", tc: "tc_dispatcher" } as const satisfies Record<ChainedKind, EmbeddedObject>;
-/** The function that extensions are verified against; all slots have the same shape. */
+/** The function that extensions are verified against. All slots have the same signature. */
 export const SLOT = "prog0";
 
 /**
- * Where `num_progs_enabled` stands in the configuration at the start of .rodata. One slot is switched on: a function
- * that no code can reach might be dropped, and could not be extended then.
+ * Offset of `num_progs_enabled` in the configuration at the start of .rodata. One slot is enabled, because an
+ * unreachable function might be eliminated and could not be extended.
  */
 const PROGRAMS_ENABLED_OFFSET = { xdp: 2, tc: 0 } as const satisfies Record<ChainedKind, number>;
 
@@ -27,10 +27,10 @@ async function bytesOf(name: EmbeddedObject): Promise<Uint8Array> {
   return embeddedObject(name);
 }
 
-/** The object of a hook's dispatcher. */
+/** Returns the object file of a hook's dispatcher. */
 export const dispatcherBytes = (hook: ChainedKind): Promise<Uint8Array> => bytesOf(OBJECTS[hook]);
 
-/** A dispatcher with one empty slot, to verify extensions against. Throws SysError, LibraryError. */
+/** Loads a dispatcher with one empty slot to verify extensions against. Throws SysError, LibraryError. */
 async function loadTestDispatcher(hook: ChainedKind): Promise<BpfObject> {
   const bytes = await dispatcherBytes(hook);
   return collectMessages([], () => {
@@ -47,7 +47,7 @@ async function loadTestDispatcher(hook: ChainedKind): Promise<BpfObject> {
   });
 }
 
-/** The dispatcher, of which an object has one. */
+/** Returns the dispatcher, the only program of its object. */
 export function onlyProgram(object: BpfObject) {
   const [program] = object.programs;
   if (program === undefined) throw new Error("the embedded object has no program");
@@ -55,8 +55,9 @@ export function onlyProgram(object: BpfObject) {
 }
 
 /**
- * A descriptor, to be closed, of the dispatcher that extensions of a hook are verified against: the one that was recorded
- * and is pinned as `HOOK` in `folder`, or a new one, which is pinned there unless the place is taken. Throws BpfmanError.
+ * Opens the dispatcher against which a hook's extensions are verified; the caller closes the descriptor. Uses the
+ * recorded one pinned as `HOOK` in `folder`, or loads a new one and pins it there unless the path is taken. Throws
+ * BpfmanError.
  */
 export async function extensionTarget(folder: string, hook: ChainedKind, known: TestDispatchers): Promise<number> {
   const path = `${folder}/${hook}`;
@@ -82,7 +83,7 @@ export async function extensionTarget(folder: string, hook: ChainedKind, known: 
       });
       pin(`the ${hook} test dispatcher`, fd, path);
     }
-    // The object is closed here, and its program with it where it was not pinned.
+    // The object is closed here, and its program with it if it is not pinned.
     const opened = attempt({ action: `open program ${id}`, code: "KERNEL_CALL_FAILED" }, () => openById("program", id));
     if (opened === null) throw new BpfmanError("STATE_CONFLICT", `the ${hook} test dispatcher has gone`);
     return opened;

@@ -1,4 +1,4 @@
-/** Where fentry, fexit and LSM programs go: a function that the kernel's BTF describes. */
+/** Sets the target of fentry, fexit and LSM programs: a function described by the kernel's BTF. */
 import { existsSync } from "../../../ffi/safe/file-system.ts";
 import type { BpfProgram } from "../../../ffi/safe/bpf-object.ts";
 import { BpfmanError, type SysFailure } from "../../errors/error.ts";
@@ -8,12 +8,12 @@ import type { ProgramToLoad } from "../../platform/kernel.ts";
 import { kernelFunction, kernelFunctions } from "../hooks/kernel-function.ts";
 
 const KERNEL_BTF = "/sys/kernel/btf/vmlinux";
-/** What the kernel calls the function behind an LSM hook. */
+/** Prefix of the kernel function behind an LSM hook. */
 const HOOK_PREFIX = "bpf_lsm_";
 
 /**
- * Sets the function that the program is verified against and attached to; for an LSM program the hook. It must be in
- * the kernel's BTF, or in that of a module. Throws SYMBOL_NOT_FOUND, KERNEL_UNSUPPORTED, SysError.
+ * Sets the function that the program is verified against and attached to; for an LSM program, the hook. It must be in
+ * the BTF of the kernel or of a module. Throws SYMBOL_NOT_FOUND, KERNEL_UNSUPPORTED, SysError.
  */
 export function setKernelTarget(program: BpfProgram, type: ProgramToLoad["type"], target: string): void {
   const sys = refusal(program, target);
@@ -32,7 +32,7 @@ export function setKernelTarget(program: BpfProgram, type: ProgramToLoad["type"]
   });
 }
 
-/** Null when BTF has the function; libbpf then remembers it as the target. Throws SysError for other failures. */
+/** Returns null if BTF has the function; libbpf then stores it as the target. Throws SysError for other failures. */
 function refusal(program: BpfProgram, target: string): SysFailure | null {
   try {
     program.setAttachTarget({ programFd: null, function: target });
@@ -67,7 +67,7 @@ function noHook(target: string): Explanation {
   const hooks = kernelFunctions()
     .filter((name) => name.startsWith(HOOK_PREFIX))
     .map((name) => name.slice(HOOK_PREFIX.length));
-  // People know the hooks by these names as well.
+  // Hooks are also known by these names.
   const hook = target.replace(/^(bpf_lsm|security)_/, "");
   return {
     reason: `no LSM hook "${target}" in this kernel`,

@@ -15,7 +15,9 @@ import { attachedLink } from "../read-info.ts";
 import { loadFailure } from "../explain/load-failure.ts";
 import { pin, withPinned } from "../pin.ts";
 
-/** The dispatcher itself, with its slots empty. Throws LOAD_FAILED, VERIFIER_REJECTED and what libbpf lacks. */
+/**
+ * Loads the dispatcher itself with empty slots. Throws LOAD_FAILED, VERIFIER_REJECTED, and errors of a missing libbpf.
+ */
 export async function loadEmptyDispatcher(
   hook: ChainedKind,
   settings: { readonly config: Uint8Array; readonly frags: boolean },
@@ -31,7 +33,7 @@ export async function loadEmptyDispatcher(
       const program = onlyProgram(object);
       program.setLog(log, "whole");
       if (settings.frags) program.setFrags();
-      // libbpf freezes it before it loads the program, so that the verifier knows the values.
+      // libbpf freezes the map before it loads the program, so that the verifier knows the values.
       object.maps.find((map) => map.name.endsWith(".rodata"))?.writeInitialValue(0, settings.config);
       object.load();
       return object;
@@ -45,7 +47,7 @@ export async function loadEmptyDispatcher(
   }
 }
 
-/** Throws LOAD_FAILED, VERIFIER_REJECTED, ATTACH_FAILED, and STATE_CONFLICT when a member's pin is not there. */
+/** Throws LOAD_FAILED, VERIFIER_REJECTED, ATTACH_FAILED, and STATE_CONFLICT if a member's pin does not exist. */
 export async function loadDispatcher(dispatcher: DispatcherToLoad): Promise<LoadedDispatcher> {
   const { hook, members } = dispatcher;
   const object = await loadEmptyDispatcher(hook, dispatcher);
@@ -85,11 +87,11 @@ interface Slot {
   readonly hook: ChainedKind;
   readonly slot: number;
   readonly programFd: number;
-  /** In the dispatcher's BTF. */
+  /** Type ID in the dispatcher's BTF. */
   readonly functionId: number;
 }
 
-/** The program was verified when it was loaded; the kernel only compares the functions' shapes. */
+/** The program was verified when it was loaded. The kernel now only compares the functions' signatures. */
 function fillSlot(pinned: Pin, { hook, slot, programFd, functionId }: Slot): AttachedLink {
   const action = `put "${pinned.path}" into slot ${slot} of the ${hook} dispatcher`;
   return withPinned(action, pinned, (member) =>

@@ -19,16 +19,16 @@ import type { LoadedMap, LoadedObject, ObjectToLoad, ProgramToLoad } from "../..
 import { pin, withPinned } from "../pin.ts";
 import { readProgram } from "../read-info.ts";
 
-/** The place an extension is verified against: a slot of a loaded dispatcher. */
+/** The slot of a loaded dispatcher that an extension is verified against. */
 export interface ExtensionSlot {
   readonly programFd: number;
   readonly function: string;
 }
 
-/** Slots for the programs of an object that are to be extensions. */
+/** Slots for the programs of an object that are loaded as extensions. */
 export type ExtensionSlots = ReadonlyMap<ProgramToLoad["type"], ExtensionSlot>;
 
-/** Loads the programs named. Throws VERIFIER_REJECTED, KERNEL_REFUSED, LOAD_FAILED, LIBBPF_MISSING and the like. */
+/** Loads the named programs. Throws VERIFIER_REJECTED, KERNEL_REFUSED, LOAD_FAILED, LIBBPF_MISSING and the like. */
 export function load(object: ObjectToLoad, slots: ExtensionSlots): LoadedObject {
   const first = tryToLoad({ object, slots, detail: "whole" });
   if (first.loaded !== null) return first.loaded;
@@ -36,17 +36,17 @@ export function load(object: ObjectToLoad, slots: ExtensionSlots): LoadedObject 
   const { loadFailure } = require("../explain/load-failure.ts") as typeof import("../explain/load-failure.ts");
   let { log } = first;
   if (sysFailure(first.thrown)?.name === "ENOSPC" && !isWhole(log)) {
-    // Linux before 6.4 keeps the log's beginning and drops its end, with the reason.
+    // Linux before 6.4 keeps the start of the log and drops its end, which has the reason.
     const second = tryToLoad({ object, slots, detail: "brief" });
     second.loaded?.close();
     log = `${log.trimEnd()}\n… (longer than the kernel's limit)\n${second.log}`;
   }
-  // Later ones keep its end.
+  // Newer kernels keep the end.
   if (log.length >= VERIFIER_LOG_BYTES_MAX - 1) log = `… (longer than the kernel's limit)\n${log}`;
   throw loadFailure(first.thrown, { object: object.name, programs: object.programs, messages: first.messages, log });
 }
 
-/** `loaded` is null when `thrown` was thrown. */
+/** `loaded` is null if `thrown` is set. */
 interface Outcome {
   readonly loaded: LoadedObject | null;
   readonly thrown: unknown;
@@ -57,7 +57,7 @@ interface Outcome {
 
 function tryToLoad({ object, slots, detail }: Omit<Settings, "log">): Outcome {
   const messages: string[] = [];
-  // libbpf writes the log only when a program has been refused, and stops there: so one is enough for all programs.
+  // libbpf only writes the log when a program is rejected, and stops there, so all programs can share one buffer.
   let log: LogBuffer | undefined;
   let opened: BpfObject | undefined;
   try {
@@ -65,7 +65,7 @@ function tryToLoad({ object, slots, detail }: Omit<Settings, "log">): Outcome {
       opened = openObject(object.bytes, libbpfName(object.name));
       log = new LogBuffer(VERIFIER_LOG_BYTES_MAX);
       configure(opened, { object, slots, log, detail });
-      // Afterwards a map that is taken over has the kernel's name, which is short.
+      // Afterwards, a reused map has the kernel's truncated name.
       opened.load();
       return loadedObject(opened, object);
     });
@@ -78,7 +78,7 @@ function tryToLoad({ object, slots, detail }: Omit<Settings, "log">): Outcome {
   }
 }
 
-/** Internal maps are called after the object: letters, digits and `_`, so that the first dot begins the section. */
+/** Internal maps are named after the object: letters, digits and `_`, so that the first dot starts the section name. */
 const libbpfName = (name: string): string => name.replace(/[^A-Za-z0-9_]/g, "_") || "object";
 
 interface Settings {
@@ -115,7 +115,7 @@ function setType(program: BpfProgram, settings: ProgramToLoad, slots: ExtensionS
     if (slot === undefined) throw new Error(`no slot for an extension of type ${settings.type}`);
     program.setType("EXT", null);
     program.setAttachTarget(slot);
-    // libbpf does so by itself only for what stays an XDP program.
+    // libbpf only does this for programs that stay XDP programs.
     if (sectionFacts(KINDS[settings.type], program.section).frags) program.setFrags();
     return;
   }
@@ -126,7 +126,7 @@ function setType(program: BpfProgram, settings: ProgramToLoad, slots: ExtensionS
   setKernelTarget(program, settings.type, settings.attachFunction);
 }
 
-/** `.rodata` of `NAME.rodata`; sections with a longer name keep it: `.rodata.config`. */
+/** Returns `.rodata` for `NAME.rodata`; sections with a longer name keep it: `.rodata.config`. */
 const sectionOf = (map: BpfMap): string => map.name.slice(Math.max(0, map.name.indexOf(".")));
 
 function writeGlobal(maps: readonly BpfMap[], global: ObjectToLoad["globals"][number]): void {
@@ -182,7 +182,7 @@ function loadedObject(opened: BpfObject, object: ObjectToLoad): LoadedObject {
   };
 }
 
-/** In the order in which they were asked for. */
+/** Sorts the items in the order in which they were requested. */
 function inOrder<T extends { readonly name: string }>(
   items: readonly T[],
   asked: readonly { readonly name: string }[],
@@ -191,13 +191,13 @@ function inOrder<T extends { readonly name: string }>(
   return items.toSorted((a, b) => (places.get(a.name) ?? 0) - (places.get(b.name) ?? 0));
 }
 
-/** What the kernel is told a program of ours is. */
+/** How a program is declared to the kernel. */
 interface KernelType {
   readonly type: ProgramTypeName;
   readonly expectedAttachType: AttachTypeName | null;
 }
 
-/** Of a program of that kind that stands in this section. */
+/** Returns the type of a program of that kind in this section. */
 export function kernelTypeOf(facts: KindFacts, section: string): KernelType {
   const { programType = facts.programType, expectedAttachType = facts.expectedAttachType } = sectionFacts(
     facts,
