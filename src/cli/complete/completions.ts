@@ -7,7 +7,7 @@ import { oneOf } from "../parse/word.ts";
 const TARGET = required({
   long: "target",
   doc: [
-    "Required: The shell whose completion is printed: bash, zsh or fish;",
+    "Required: The shell whose completion is printed: bash, zsh, fish, elvish or powershell;",
     "or the folder into which the completions are written.",
   ],
   choices: SHELLS,
@@ -18,25 +18,20 @@ const SHELL = optional(
     long: "shell",
     short: "s",
     choices: SHELLS,
-    doc: ["Optional: Write the completion of this shell only.", "", "[possible values: bash, zsh, fish]"],
+    doc: [
+      "Optional: Write the completion of this shell only.",
+      "",
+      "[possible values: bash, zsh, fish, elvish, powershell]",
+    ],
   },
   oneOf("shell", SHELLS),
 );
 
 /** Shells that people have and there is no completion for. */
-const OTHER_SHELLS: readonly string[] = [
-  "ash",
-  "csh",
-  "dash",
-  "elvish",
-  "ksh",
-  "nu",
-  "nushell",
-  "powershell",
-  "pwsh",
-  "sh",
-  "tcsh",
-];
+const OTHER_SHELLS: readonly string[] = ["ash", "csh", "dash", "ksh", "nu", "nushell", "sh", "tcsh"];
+
+/** What else a shell is called. */
+const ALSO_CALLED: Readonly<Record<string, (typeof SHELLS)[number]>> = { pwsh: "powershell" };
 
 /** A name of a shell, or one that is nearly that of ours, is hardly meant as a folder. Throws USAGE. */
 function refuseShell(target: string): void {
@@ -54,6 +49,8 @@ export const completions = defineCommand({
     "",
     "For the bash or zsh that is running: source <(bpfman completions bash)",
     "For the fish that is running: bpfman completions fish | source",
+    "For the elvish that is running: eval (bpfman completions elvish | slurp)",
+    "For the PowerShell that is running: bpfman completions powershell | Out-String | Invoke-Expression",
   ],
   fields: { target: TARGET, shell: SHELL },
   classic: {
@@ -65,7 +62,7 @@ export const completions = defineCommand({
     ],
   },
   prepare({ target, shell }) {
-    const printed = SHELLS.find((name) => name === target);
+    const printed = SHELLS.find((name) => name === (ALSO_CALLED[target] ?? target));
     if (shell === null && printed === undefined) refuseShell(target);
     return async (session) => {
       if (printed !== undefined && shell === null) return session.write(SCRIPTS[printed].text);
