@@ -179,6 +179,8 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
       const { cacheDir } = folders;
       return openImages({ cacheDir, caFile: settings.caFile, env: process.env, signing: config.signing });
     },
+    isUntouched: () =>
+      (require("./bpffs/prepare.ts") as typeof import("./bpffs/prepare.ts")).isUntouched(folders.runtimeDir),
     openLock: async () => (await import("./lock/lock.ts")).openLock(`${folders.runtimeDir}/lock`),
     openHost: async (mode, owner = null) => {
       const keepsStore = mode === "write" && kept === null;

@@ -2,7 +2,7 @@ import * as fs from "../../ffi/safe/file-system.ts";
 import { tryLockExclusive } from "../../ffi/safe/flock.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { requireOwn } from "../errors/ownership.ts";
-import { ioFailure } from "../errors/sys-failure.ts";
+import { errnoName, ioFailure } from "../errors/sys-failure.ts";
 import type { HeldLock, LockPort } from "../platform/lock.ts";
 import { describeHolder } from "./holder.ts";
 
@@ -12,8 +12,9 @@ const POLL_FIRST_MS = 1;
 const POLL_LONGEST_MS = 25;
 
 /**
- * The writer lock on the file at `path`, which is made when it is missing and never removed: a second file under the
- * same name would be a second lock. The kernel gives the lock back when its holder dies.
+ * The writer lock on the file at `path`, which is made when it is missing and removed by its holder alone, as the last thing
+ * that one does: a second file under the same name would be a second lock. The kernel gives the lock back when its holder
+ * dies.
  */
 export function openLock(path: string): LockPort {
   return {
@@ -37,6 +38,7 @@ export function openLock(path: string): LockPort {
 /** Null when somebody else has the lock. */
 function tryAcquire(path: string): HeldLock | null {
   const fd = openLockFile(path);
+  if (fd === null) return null;
   let ours = false;
   try {
     // Who cleans up /run might have taken the file away after it was opened: then this is nobody's lock.
@@ -52,11 +54,12 @@ function tryAcquire(path: string): HeldLock | null {
   }
   let released = false;
   return {
-    release() {
+    release({ remove } = { remove: false }) {
       if (released) return;
       released = true;
       try {
         fs.ftruncateSync(fd, 0);
+        if (remove) removeWithDirectory(path);
       } catch (thrown) {
         throw lockFailure(thrown, path);
       } finally {
@@ -67,16 +70,28 @@ function tryAcquire(path: string): HeldLock | null {
   };
 }
 
+/** Who waits for the lock sees that its file has gone, and makes another (`isStillAt`). */
+function removeWithDirectory(path: string): void {
+  fs.unlinkSync(path);
+  try {
+    fs.rmdirSync(directoryOf(path));
+  } catch (thrown) {
+    // Something else is in it, or it is a mount.
+    if (!["ENOTEMPTY", "EBUSY"].includes(errnoName(thrown) ?? "")) throw thrown;
+  }
+}
+
+const directoryOf = (path: string): string => path.slice(0, path.lastIndexOf("/")) || "/";
+
 const OWN = { code: "STATE_CONFLICT", otherwise: "give another --runtime-dir" } as const;
 
 /**
  * Opened anew for each try and close-on-exec, as node:fs does by itself: no child keeps the lock by inheritance. The file
- * is made in the very directory that was looked at.
+ * is made in the very directory that was looked at; null when somebody has removed that meanwhile.
  */
-function openLockFile(path: string): number {
+function openLockFile(path: string): number | null {
   const flags = fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
-  const at = path.lastIndexOf("/");
-  const directory = path.slice(0, at) || "/";
+  const directory = directoryOf(path);
   let fd: number | null = null;
   let above: number | null = null;
   try {
@@ -86,7 +101,7 @@ function openLockFile(path: string): number {
       { ...OWN, action: "use the runtime directory", path: directory, kind: "directory" },
       fs.fstatSync(above),
     );
-    fd = fs.openSync(`/proc/self/fd/${above}/${path.slice(at + 1)}`, flags, 0o600);
+    fd = fs.openSync(`/proc/self/fd/${above}/${path.slice(path.lastIndexOf("/") + 1)}`, flags, 0o600);
     const stat = fs.fstatSync(fd);
     requireOwn({ ...OWN, action: "open lock file", path, kind: "file" }, stat);
     // It will be cut and written to: a link to somebody's file would destroy that.
@@ -99,6 +114,7 @@ function openLockFile(path: string): number {
     return fd;
   } catch (thrown) {
     if (fd !== null) fs.closeSync(fd);
+    else if (above !== null && errnoName(thrown) === "ENOENT" && fs.fstatSync(above).nlink === 0) return null;
     throw lockFailure(thrown, path);
   } finally {
     if (above !== null) fs.closeSync(above);

@@ -42,6 +42,8 @@ export interface FilesPort {
   bytecodeExists(id: ProgramId): boolean;
   /** Program ids that have a copy. */
   bytecodeIds(): ProgramId[];
+  /** Removes the folder of all copies, unless something is in it. */
+  removeBytecodeFolder(): void;
 
   /**
    * Opens a file to find symbols in; null when it is not there. With a `root`, the path is that of a process whose root

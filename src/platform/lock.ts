@@ -8,6 +8,9 @@ export interface LockPort {
 }
 
 export interface HeldLock {
-  /** Gives the lock back, which it does also when it throws. Harmless when repeated. */
-  release(): void;
+  /**
+   * Gives the lock back, which it does also when it throws. Harmless when repeated. With `remove`, the file goes as well,
+   * and its directory if nothing else is in it: the last thing to be done there.
+   */
+  release(how?: { readonly remove: boolean }): void;
 }

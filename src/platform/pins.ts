@@ -24,6 +24,11 @@ export interface PinsPort {
   readonly paths: PinPaths;
   /** Makes the folders, and mounts a bpffs (nosuid, nodev, noexec, 0700) when there is none yet. Writers only. */
   prepare(): void;
+  /**
+   * Takes away what `prepare` made, if nothing is pinned there. Answers the paths that keep it from that; none when all is
+   * gone.
+   */
+  unmount(): string[];
   exists(path: string): boolean;
   /** Makes the folder of an owner's map pins. */
   makeFolder(path: string): void;

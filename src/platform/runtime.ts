@@ -36,6 +36,11 @@ export interface Runtime extends Sources {
   identity(): { readonly uid: number; readonly parentPid: number };
   openVersions(): Promise<Versions>;
   openBuild(): Promise<ImageBuildHost>;
+  /**
+   * Whether no command that changes something has ever run with this runtime directory, so that nothing is pinned there.
+   * Throws STATE_CONFLICT for a directory that others can change.
+   */
+  isUntouched(): boolean;
   openLock(): Promise<LockPort>;
   /** For writing: only while the lock is held. What is made then belongs to `owner`, if one is given. */
   openHost(mode: "read" | "write", owner?: ProcessIdentity | null): Promise<Host>;

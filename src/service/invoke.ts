@@ -35,6 +35,7 @@ export function createInvoke(runtime: Runtime): Invoke {
   let lastWarning: string | null = null;
   return async <Name extends OperationName>(name: Name, raw: unknown, given: Partial<Context> = {}) => {
     const facts: Record<string, unknown> = {};
+    let leaves = false;
     let operationId: string | null = null;
     const context: Context = {
       // Wanted when something goes wrong only, and random numbers take their time to set up.
@@ -52,6 +53,9 @@ export function createInvoke(runtime: Runtime): Invoke {
         Object.assign(facts, more);
         given.note?.(more);
       },
+      leave: () => {
+        leaves = true;
+      },
     };
     const startedAt = performance.now();
     try {
@@ -65,7 +69,9 @@ export function createInvoke(runtime: Runtime): Invoke {
       }
       const input = implementation.prepare ? await implementation.prepare(runtime, request, context) : request;
       const run = (needs: unknown): unknown => implementation.run(needs, input, context);
-      const answer = await access(row.access, run);
+      const check = implementation.check && ((needs: unknown) => implementation.check?.(needs, input));
+      const first = row.access === "write" && runtime.isUntouched() ? await onNothing(run, check) : null;
+      const answer = first === null ? await access(row.access, run) : first.answer;
       context.log.debug(`${name} done`, { ms: Number((performance.now() - startedAt).toFixed(2)) });
       return answer as Answers[Name];
     } catch (cause) {
@@ -84,8 +90,24 @@ export function createInvoke(runtime: Runtime): Invoke {
       try {
         return await withHost("write", (host) => recorded(host, run));
       } finally {
-        afterwards("lock not released cleanly", () => lock.release());
+        afterwards("lock not released cleanly", () => lock.release({ remove: leaves }));
       }
+    }
+
+    /**
+     * A change where there is nothing yet, so that one that cannot change anything makes nothing: no directory, mount or
+     * database. Null when it has to be made all the same.
+     */
+    async function onNothing(
+      run: (host: Host) => unknown,
+      check: ((host: Host) => void) | undefined,
+    ): Promise<{ readonly answer: unknown } | null> {
+      return (await withHost("read", async (host) => {
+        if (host.store.brief().length > 0) return null;
+        if (check === undefined) return { answer: await run(host) };
+        check(host);
+        return null;
+      })) as { readonly answer: unknown } | null;
     }
 
     async function withHost(mode: "read" | "write", run: (host: Host) => unknown): Promise<unknown> {

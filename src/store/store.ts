@@ -8,7 +8,7 @@ import type { ProgramRecord, RowState } from "../domain/program.ts";
 import type { ProcessIdentity } from "../domain/session.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { LinkDraft, OperationEntry, ProgramSummary, StorePort } from "../platform/store.ts";
-import { type Place, readerWarning, requireNotLost, takeOver } from "./belonging.ts";
+import { disown, type Place, readerWarning, requireNotLost, takeOver } from "./belonging.ts";
 import { readChanges } from "./changes.ts";
 import { type Fields, id as anId, oneOf, Undecodable } from "./decode.ts";
 import { dispatcherRecord } from "./dispatcher-row.ts";
@@ -139,7 +139,7 @@ const keyOf = ({ type, nsid, ifindex }: DispatcherKey): [string, number, number]
 
 const rowState = oneOf(ROW_STATES);
 
-function storeOn(database: Database, { path, bootId, mode, owner = null }: StoreOptions): StorePort {
+function storeOn(database: Database, { path, bootId, mode, owner = null, runtimeDir }: StoreOptions): StorePort {
   const closed = countConnection();
   /** Rows of one table, decoded; a row that does not decode names itself. */
   const select = <T>(
@@ -339,6 +339,7 @@ function storeOn(database: Database, { path, bootId, mode, owner = null }: Store
       });
     },
 
+    disown: () => disown({ runtimeDir: runtimeDir ?? null }),
     close: () => {
       database.close();
       closed();

@@ -101,6 +101,14 @@ const RECURSIVE = toggle({
   doc: ["Optional: Also delete the programs that use the maps of one that goes."],
 });
 
+const UNMOUNT = toggle({
+  long: "unmount",
+  doc: [
+    "Optional: With --all, also unmount the BPF file system of the runtime directory, and remove the directory if",
+    "nothing else is in it.",
+  ],
+});
+
 /** Deletes one after the other. What went along with one before it, of the kind that ids are given for, is not asked for again. */
 const deletingEach =
   (
@@ -129,21 +137,25 @@ export const deletePrograms = defineCommand({
     }),
     all: ALL_PROGRAMS,
     recursive: RECURSIVE,
+    unmount: UNMOUNT,
   },
   noun: {
     words: ["programIds"],
     examples: [
       { does: "A program, and those that use its maps", line: "bpfman program delete -r 63178" },
       { does: "Everything that bpfman loaded", line: "bpfman program delete --all" },
+      { does: "Leave nothing behind, as after a test", line: "bpfman program delete --all --unmount" },
     ],
   },
-  prepare({ programIds, all, recursive }) {
+  prepare({ programIds, all, recursive, unmount }) {
     if (all && programIds.length > 0) throw new BpfmanError("USAGE", "--all and program ids are mutually exclusive");
     if (!all && programIds.length === 0) {
       throw new BpfmanError("USAGE", '"bpfman program delete" needs <PROGRAM_ID>... or --all');
     }
+    if (unmount && !all) throw new BpfmanError("USAGE", "--unmount needs --all");
     if (all) {
-      return async (session) => session.print(await session.invoke("program/delete", { all, recursive }), nothing);
+      const request = { all, recursive, ...(unmount ? { unmount } : {}) };
+      return async (session) => session.print(await session.invoke("program/delete", request), nothing);
     }
     return deletingEach(programIds, "deleted", (session, programId) =>
       session.invoke("program/delete", { programId, recursive }),
