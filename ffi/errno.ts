@@ -1,6 +1,7 @@
 /**
- * errno numbers, names and texts (include/uapi/asm-generic/errno*.h; the same on x86-64 and arm64), and 524, which the
- * kernel's BPF code lets out although it is internal. A text, which costs nothing until something fails.
+ * errno numbers, names and texts (include/uapi/asm-generic/errno*.h; identical on x86-64 and arm64), plus 524
+ * (ENOTSUPP), which is internal to the kernel but which its BPF code returns to user space. Kept as a string, parsed
+ * when the first call fails.
  */
 const ERRNOS = `
 1 EPERM Operation not permitted
@@ -157,7 +158,7 @@ function errnos(): readonly Errno[] {
 
 const known = (errno: number): Errno | undefined => errnos().find(({ number }) => number === errno);
 
-/** libbpf's own errors, which begin at 4000 (enum libbpf_errno, bpf/libbpf_legacy.h). */
+/** libbpf's own error numbers, which start at 4000 (enum libbpf_errno, bpf/libbpf_legacy.h). */
 const LIBBPF_ERRNO_START = 4000;
 const LIBBPF_ERRNOS = [
   "LIBELF",
@@ -176,16 +177,16 @@ const LIBBPF_ERRNOS = [
   "NLPARSE",
 ] as const;
 
-/** `ENOENT` for 2, `LIBBPF_ERRNO__FORMAT` for 4001, `errno 9999` for a number that has no name. */
+/** `ENOENT` for 2, `LIBBPF_ERRNO__FORMAT` for 4001, `errno 9999` for an unknown number. */
 export function errnoName(errno: number): string {
   const own = LIBBPF_ERRNOS[errno - LIBBPF_ERRNO_START];
   return own === undefined ? (known(errno)?.name ?? `errno ${errno}`) : `LIBBPF_ERRNO__${own}`;
 }
 
-/** What strerror(3) says, without the locale. */
+/** The text of strerror(3) in the C locale. */
 export const errnoText = (errno: number): string => known(errno)?.text ?? `Unknown error ${errno}`;
 
-/** The errno numbers that decisions hang on. */
+/** The errno numbers that code branches on. */
 export const ERRNO = {
   EPERM: 1,
   ENOENT: 2,
@@ -213,5 +214,5 @@ export const ERRNO = {
   ENOTSUPP: 524,
 } as const;
 
-/** The number of an errno name, or null when there is none of that name. */
+/** Returns the number of an errno name, or null if the name is unknown. */
 export const errnoNumber = (name: string): number | null => errnos().find((each) => each.name === name)?.number ?? null;

@@ -1,16 +1,16 @@
 import { errnoName, errnoNumber, errnoText } from "./errno.ts";
 
-/** A system or library call that failed: which one, and its errno. */
+/** A failed system or library call: its name and errno. */
 export class SysError extends Error {
   override readonly name = "SysError";
-  /** The call, in the words of its man page: `setns`, `bpf(BPF_LINK_CREATE)`. */
+  /** The call as its man page spells it: `setns`, `bpf(BPF_LINK_CREATE)`. */
   readonly call: string;
   /** Positive. */
   readonly errno: number;
   /** `ENOENT`. */
   readonly errnoName: string;
 
-  /** `text` stands in for the errno's own where the library has a better one. */
+  /** `text` overrides the errno's text if the library has a better one. */
   constructor(call: string, errno: number, text: string = errnoText(errno)) {
     super(`${call}: ${text}`);
     this.call = call;
@@ -19,7 +19,7 @@ export class SysError extends Error {
   }
 }
 
-/** Runs a node:fs call and turns its error into a {@link SysError}. */
+/** Runs a node:fs call and converts its error to a {@link SysError}. */
 export function fileCall<T>(call: string, run: () => T): T {
   try {
     return run();

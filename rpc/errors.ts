@@ -1,4 +1,4 @@
-/** Failures as JSON-RPC errors. */
+/** Converts failures to JSON-RPC errors. */
 import { WRONG_VALUE_CHARS_MAX } from "../src/domain/limits.ts";
 import { printable } from "../src/domain/printable.ts";
 import { BpfmanError } from "../src/errors/error.ts";
@@ -6,14 +6,14 @@ import { reasonOf } from "../src/errors/sys-failure.ts";
 import { didYouMean } from "../src/errors/suggest.ts";
 import { ERROR_NUMBERS, type ErrorData, INVALID_PARAMS, METHOD_NOT_FOUND } from "./protocol.ts";
 
-/** What stands behind `error` in a reply. */
+/** The `error` member of a reply. */
 export interface ReplyError {
   readonly code: number;
   readonly message: string;
   readonly data?: ErrorData;
 }
 
-/** A request that the protocol itself refuses. */
+/** A request rejected by the protocol itself. */
 export class RefusedRequest extends Error {
   readonly code: number;
 
@@ -34,7 +34,7 @@ export function wrongField(path: string, problem: string): BpfmanError {
   return new BpfmanError("INVALID_REQUEST", `invalid value for "${field}": ${problem}`, { details: { field } });
 }
 
-/** The error of a reply. What nobody foresaw says its operation's id and nothing of our insides. */
+/** Converts a failure to the error of a reply. An unexpected one reveals the operation's ID and no internals. */
 export function replyError(thrown: unknown, operationId: string): ReplyError {
   if (thrown instanceof RefusedRequest) return { code: thrown.code, message: thrown.message };
   if (!(thrown instanceof BpfmanError)) {

@@ -1,4 +1,4 @@
-/** The subscription of a session: changes of the store, by whichever process, as notifications. */
+/** The subscription of a session: changes to the store, made by any process, as notifications. */
 import type { ChangeAnswer } from "../src/domain/change-answer.ts";
 import { reasonOf } from "../src/errors/sys-failure.ts";
 import type { SessionService } from "../src/service/session.ts";
@@ -7,7 +7,7 @@ import type { EventKind, ServerNotification, ServerNotifications, SubscribeResul
 export interface EventsOptions {
   readonly service: SessionService;
   notify<Name extends ServerNotification>(name: Name, params: ServerNotifications[Name]): void;
-  /** The client reads too slowly: notifications are dropped. */
+  /** True while the client reads too slowly and notifications are dropped. */
   isBehind(): boolean;
   caughtUp(): Promise<void>;
 }
@@ -21,7 +21,7 @@ export class Events {
   readonly #options: EventsOptions;
   #watch: { close(): void } | null = null;
   #kinds: ReadonlySet<EventKind> = new Set();
-  /** Number of the last change that was told, dropped, or not asked for. */
+  /** Sequence number of the last change that was reported, dropped, or not subscribed to. */
   #last = 0;
   #dropped = 0;
   #reading: Promise<void> | null = null;
@@ -31,7 +31,7 @@ export class Events {
     this.#options = options;
   }
 
-  /** There is one subscription in a session: another takes its place. */
+  /** A session has one subscription; a new one replaces it. */
   async subscribe({ kinds, since }: Wanted): Promise<SubscribeResult> {
     const { service } = this.#options;
     await this.unsubscribe();
@@ -39,7 +39,7 @@ export class Events {
     this.#kinds = new Set(kinds);
     this.#last = Math.min(since ?? latest, latest);
     this.#watch = await service.watch(() => this.look());
-    // After the reply, and for what came between the reading and the watch.
+    // Runs after the reply, and catches changes made between reading the log and starting the watch.
     setImmediate(() => this.look());
     return { sequence: latest, complete: since === null || complete };
   }
@@ -51,7 +51,7 @@ export class Events {
     await this.#reading;
   }
 
-  /** There may be new changes. */
+  /** Checks for new changes. */
   look(): void {
     if (this.#watch === null) return;
     this.#readAgain = true;
@@ -68,11 +68,11 @@ export class Events {
         const { entries, complete, latest } = await service.changes(this.#last);
         const [first] = entries;
         if (latest < this.#last) {
-          // Another database stands there now.
+          // The database was replaced by another one.
           this.#last = 0;
           this.#readAgain = latest > 0;
         } else if (!complete && first !== undefined) {
-          // The log was trimmed before we came to read it.
+          // The log was trimmed before it could be read.
           const missed = first.change.sequence - 1 - this.#last;
           this.#last += missed;
           this.#drop(missed);
@@ -81,8 +81,8 @@ export class Events {
         if (entries.length > 0) this.#readAgain = true;
       }
     } catch (thrown) {
-      // The next change, or the next look, tries again.
-      service.log.warn("changes cannot be read", { reason: reasonOf(thrown) });
+      // The next change or poll tries again.
+      service.log.warn("cannot read changes", { reason: reasonOf(thrown) });
     }
   }
 

@@ -1,7 +1,7 @@
 /**
- * What stands between frames and vscode-jsonrpc: requests get ids of our own on the way in and their client's id back on
- * the way out. So whatever a client calls its requests, no two of them are ever the same to the library, and the replies
- * to a batch are collected.
+ * The layer between frames and vscode-jsonrpc. Incoming requests get an ID of our own, and replies get the client's ID
+ * back. The library therefore never sees duplicate IDs, whatever the client sends, and the replies to a batch can be
+ * collected.
  */
 import type { Message, RequestMessage, ResponseMessage } from "vscode-jsonrpc/node";
 import { BATCH_MESSAGES_MAX, REQUEST_ID_CHARS_MAX } from "../src/domain/limits.ts";
@@ -25,7 +25,7 @@ interface Pending {
 export interface ExchangeOptions {
   /** Writes a reply, or the replies to a batch. */
   write(reply: unknown): void;
-  /** Called for each request and notification in the order in which they came. Throws RefusedRequest. */
+  /** Called for each request and notification, in order of arrival. Throws RefusedRequest. */
   admit(method: string, isRequest: boolean): void;
 }
 
@@ -35,9 +35,9 @@ const errorReply = (id: RequestId, code: number, message: string): unknown => {
 
 export class Exchange {
   readonly #options: ExchangeOptions;
-  /** By the ids that we gave. */
+  /** Keyed by our own ID. */
   readonly #pending = new Map<number, Pending>();
-  /** Our ids by the clients': a number and a string that look the same are two ids. */
+  /** Our own ID by the client's: the number 1 and the string "1" are different IDs. */
   readonly #own = new Map<string, number>();
   #lastId = 0;
   #waiting: (() => void)[] = [];
@@ -50,12 +50,12 @@ export class Exchange {
     return this.#pending.size;
   }
 
-  /** Resolves when no more than `count` requests are without their reply. */
+  /** Resolves when at most `count` requests are unanswered. */
   async whenInFlight(count: number): Promise<void> {
     while (this.#pending.size > count) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
-  /** Takes what was in a frame. `deliver` is called with each message that is well-formed. */
+  /** Handles the contents of a frame. Calls `deliver` with each well-formed message. */
   receive(parsed: Parsed, deliver: (message: Message) => void): void {
     if (parsed.kind !== "value") {
       const code = parsed.kind === "malformed" ? PARSE_ERROR : INVALID_REQUEST;
@@ -71,7 +71,7 @@ export class Exchange {
       this.#options.write(errorReply(null, INVALID_REQUEST, `not a batch: ${problem}`));
       return;
     }
-    // One more until all have been looked at, so that the first reply does not close it.
+    // Counts one extra until all messages have been read, so that an early reply does not complete the batch.
     const batch: Batch = { replies: [], missing: 1 };
     for (const message of messages) this.#receiveOne(message, batch, deliver);
     this.#close(batch);
@@ -110,7 +110,7 @@ export class Exchange {
     }
   }
 
-  /** Params of a cancellation in our own ids; null when there is no such request, or not any more. */
+  /** Translates the params of a cancellation to our own ID; null if no such request is in flight. */
   #cancelled(params: unknown): { readonly id: number } | null {
     const id = (params as { readonly id?: unknown } | null | undefined)?.id;
     if (typeof id !== "string" && typeof id !== "number") return null;
@@ -118,7 +118,7 @@ export class Exchange {
     return own === undefined ? null : { id: own };
   }
 
-  /** Takes a reply from the library, and writes it as the client's. */
+  /** Takes a reply from the library and writes it with the client's ID. */
   settle({ id, ...reply }: ResponseMessage): void {
     const pending = this.#pending.get(Number(id));
     if (pending === undefined) return;
@@ -151,8 +151,8 @@ type Read =
   | { readonly kind: "invalid"; readonly id: RequestId; readonly reason: string };
 
 /**
- * Whether an id can be sent back as it came. A whole number beyond 2^53 may have lost digits when it was parsed; a fraction
- * comes back as the same double.
+ * Reports whether an ID can be returned unchanged. An integer beyond 2^53 may have lost digits when it was parsed; a
+ * fraction is returned as the same double.
  */
 const isId = (id: unknown): id is RequestId =>
   id === null ||
@@ -166,7 +166,7 @@ function readMessage(value: unknown): Read {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return invalid("a request is an object");
   const has = (name: string): boolean => Object.hasOwn(value, name);
   const { jsonrpc, id, method, params } = value as Partial<Record<string, unknown>>;
-  // Nothing is asked of the client, so nothing is waited for; and a reply to a reply could go on for ever.
+  // The server sends no requests, so it expects no replies; and replying to a reply could loop forever.
   if (!has("method") && (has("result") || has("error"))) return { kind: "response" };
   if (has("id") && !isId(id)) return invalid(ID_SHAPE);
   const clientId = has("id") ? (id as RequestId) : null;

@@ -1,16 +1,16 @@
-/** Frames out of bytes: a header of `Name: value` lines, an empty line, and as many bytes as Content-Length says. */
+/** Splits bytes into frames: `Name: value` header lines, an empty line, and Content-Length bytes of body. */
 import { FRAME_BYTES_MAX, HEADER_BYTES_MAX } from "../src/domain/limits.ts";
 
-/** `broken`: nothing that follows can be understood, since nobody knows where the next frame begins. */
+/** `broken`: the start of the next frame is unknown, so the rest of the input cannot be decoded. */
 export type Frame =
   | { readonly kind: "body"; readonly bytes: Uint8Array }
   | { readonly kind: "broken"; readonly reason: string };
 
 const LF = 0x0a;
-/** How much of a line that is not a header an error repeats. */
+/** How much of a malformed header line an error quotes. */
 const LINE_SHOWN_BYTES = 40;
 
-/** What a header has said so far. */
+/** The header lines read so far. */
 interface Header {
   readonly bytes: number;
   /** The Content-Length. */
@@ -18,12 +18,12 @@ interface Header {
 }
 const NOTHING_YET: Header = { bytes: 0, length: null };
 
-/** Holds what has come in and is not a whole frame yet, which is never more than a header and a body may have. */
+/** Buffers input that is not a whole frame yet: at most the maximum size of a header plus a body. */
 export class FrameDecoder {
   #chunks: Uint8Array[] = [];
   #held = 0;
   #header = NOTHING_YET;
-  /** Bytes of the body that is coming in; null while the header is. */
+  /** Size of the body being received, in bytes; null while reading the header. */
   #bodyBytes: number | null = null;
   #broken = false;
 
@@ -33,7 +33,7 @@ export class FrameDecoder {
     this.#held += chunk.length;
   }
 
-  /** The next frame, or null until there is more. After a broken one there are no more. */
+  /** Returns the next frame, or null until more bytes arrive. There are no more after a broken one. */
   next(): Frame | null {
     if (this.#broken) return null;
     if (this.#bodyBytes === null) {
@@ -46,7 +46,7 @@ export class FrameDecoder {
     return { kind: "body", bytes };
   }
 
-  /** Whether the input may end here; if not, what is broken about it. */
+  /** Returns null if the input may end here, else a frame that says what is incomplete. */
   end(): Frame | null {
     if (this.#broken || (this.#held === 0 && this.#bodyBytes === null && this.#header.bytes === 0)) return null;
     return this.#breakOff("the input ended in the middle of a frame");
@@ -59,8 +59,8 @@ export class FrameDecoder {
   }
 
   /**
-   * Reads the lines that are there. Answers what is wrong with one as soon as it is: whoever sends messages without
-   * headers waits for an answer, and would never send the empty line. Null when all is well so far.
+   * Reads the available header lines. Reports a malformed line immediately: a client that sends messages without
+   * headers waits for an answer and would never send the empty line. Returns null if there is no error so far.
    */
   #readHeader(): string | null {
     for (;;) {
@@ -85,7 +85,7 @@ export class FrameDecoder {
     }
   }
 
-  /** The first bytes held, in one piece. */
+  /** Returns the first buffered bytes as one contiguous array. */
   #peek(count: number): Uint8Array {
     const [first] = this.#chunks;
     if (first === undefined) return new Uint8Array(0);
@@ -124,16 +124,16 @@ const noHeader = (line: string): string => {
   return `the header is missing: ${wanted}, not with ${line.slice(0, LINE_SHOWN_BYTES)}`;
 };
 
-/** The Content-Length after one more line of the header, or what is wrong with the line. */
+/** Returns the Content-Length after one more header line, or an error message for the line. */
 function readLine(line: string, before: number | null): number | string | null {
   const [, name = "", value = ""] = /^([A-Za-z0-9-]+)[ \t]*:[ \t]*(.*?)[ \t]*$/.exec(line) ?? [];
   if (name === "") return noHeader(line);
   if (name.toLowerCase() === "content-type" && /charset\s*=\s*"?(?!utf-?8\b)/i.test(value)) {
-    return `only UTF-8 is spoken here, not "${value.slice(0, 80)}"`;
+    return `only UTF-8 is supported, not "${value.slice(0, 80)}"`;
   }
   if (name.toLowerCase() !== "content-length") return before;
   if (!/^\d+$/.test(value)) return `Content-Length "${value.slice(0, LINE_SHOWN_BYTES)}" is not a number of bytes`;
   const length = Number(value);
-  if (before !== null && length !== before) return "two different Content-Length";
+  if (before !== null && length !== before) return "two different Content-Length headers";
   return length <= FRAME_BYTES_MAX ? length : `a frame of ${length} bytes is more than ${FRAME_BYTES_MAX}`;
 }

@@ -1,8 +1,8 @@
-/** JSON of strangers: bounded before it is parsed. */
+/** Parses untrusted JSON, whose nesting depth is checked before parsing. */
 import { JSON_DEPTH_MAX } from "../src/domain/limits.ts";
 import { reasonOf } from "../src/errors/sys-failure.ts";
 
-/** `malformed` is no JSON at all; `refused` is JSON of a shape that nobody sends. */
+/** `malformed`: not JSON. `refused`: valid JSON with a shape that no legitimate client sends. */
 export type Parsed =
   | { readonly kind: "value"; readonly value: unknown }
   | { readonly kind: "malformed"; readonly reason: string }
@@ -11,7 +11,7 @@ export type Parsed =
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
-/** Deep nesting costs memory far beyond its bytes, and the stacks of those who walk it later. */
+/** Deep nesting costs far more memory than its bytes, and stack space in code that walks it later. */
 function isTooDeep(bytes: Uint8Array): boolean {
   let depth = 0;
   for (let at = 0; at < bytes.length; at++) {
@@ -26,7 +26,7 @@ function isTooDeep(bytes: Uint8Array): boolean {
   return false;
 }
 
-/** Place of the quote that ends the string which begins at `start`; the end of the bytes when there is none. */
+/** Returns the position of the quote that ends the string starting at `start`, or the end of the bytes. */
 function stringEnd(bytes: Uint8Array, start: number): number {
   for (let at = bytes.indexOf(QUOTE, start + 1); at >= 0; at = bytes.indexOf(QUOTE, at + 1)) {
     let backslashes = 0;
@@ -53,23 +53,23 @@ export function parseJson(bytes: Uint8Array): Parsed {
   }
 }
 
-/** Names that mean something to JavaScript itself, and nothing in any request. */
+/** Names with a special meaning in JavaScript and none in any request. */
 const RESERVED_NAMES = ["__proto__", "constructor", "prototype"];
 
 /**
- * The path of the first thing in params that no operation should meet, and what is wrong with it; null when all is well.
- * A lone surrogate has no bytes: as a path it would name another file than the one meant.
+ * Returns the path and problem of the first value in params that no operation should receive; null if there is none. A
+ * lone surrogate cannot be encoded: used in a path, it would name a different file.
  */
 export function unsafePart(value: unknown, path = ""): { readonly field: string; readonly problem: string } | null {
   if (typeof value === "string") {
-    return value.isWellFormed() ? null : { field: path, problem: "half of a surrogate pair is no character" };
+    return value.isWellFormed() ? null : { field: path, problem: "half of a surrogate pair is not a character" };
   }
   if (typeof value !== "object" || value === null) return null;
   for (const [name, part] of Object.entries(value)) {
     const field = path === "" ? name : `${path}.${name}`;
     if (!Array.isArray(value)) {
       if (RESERVED_NAMES.includes(name)) return { field, problem: `the name "${name}" cannot be used` };
-      if (!name.isWellFormed()) return { field: path, problem: "half of a surrogate pair is no character" };
+      if (!name.isWellFormed()) return { field: path, problem: "half of a surrogate pair is not a character" };
     }
     const found = unsafePart(part, field);
     if (found !== null) return found;

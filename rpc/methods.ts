@@ -1,12 +1,13 @@
 /**
- * What a session can be asked for, and when: initialize, then the operations and the session's own methods, then shutdown.
+ * The methods of a session and when they may be called: initialize, then operations and the session's own methods, then
+ * shutdown.
  */
 import type { InferOutput } from "valibot";
 import { CHANGE_KINDS } from "../src/domain/change.ts";
 import { PARENT_POLL_MS } from "../src/domain/limits.ts";
 import type { LogPort } from "../src/domain/log.ts";
 import { printable, printableJson } from "../src/domain/printable.ts";
-import type { ProcessIdentity } from "../src/domain/session.ts";
+import type { ProcessIdentity } from "../src/domain/ids.ts";
 import { BpfmanError } from "../src/errors/error.ts";
 import { reasonOf } from "../src/errors/sys-failure.ts";
 import { parseRequest } from "../src/service/invoke.ts";
@@ -29,10 +30,10 @@ import { initializeParams, noParams, SESSION_SCHEMAS, setTraceParams, subscribeP
 export interface MethodsOptions {
   readonly service: SessionService;
   notify<Name extends ServerNotification>(name: Name, params: ServerNotifications[Name]): void;
-  /** The client reads too slowly: notifications are dropped. */
+  /** True while the client reads too slowly and notifications are dropped. */
   isBehind(): boolean;
   caughtUp(): Promise<void>;
-  /** A process that the session belongs to has gone. */
+  /** Called when a process the session is bound to has exited. */
   parentDied(): void;
 }
 
@@ -45,14 +46,14 @@ export class Methods {
   readonly #options: MethodsOptions;
   readonly #operations: OperationRunner;
   readonly #events: Events;
-  /** As far as requests have come in; what they ask for may still be under way. */
+  /** The phase according to the requests received; some of them may still be running. */
   #phase: "new" | "open" | "shut" = "new";
-  /** Whether `initialize` succeeded: what came right behind it waits for that. */
+  /** Whether `initialize` succeeded. Requests sent right after it wait for this. */
   #initialized: Promise<boolean> = Promise.resolve(false);
   #trace: InferOutput<typeof setTraceParams>["value"] = "off";
   readonly #parents: ProcessIdentity[] = [];
   #parentPoll: NodeJS.Timeout | null = null;
-  /** This process, when what it makes is to go with the session. */
+  /** This process, if what it creates is to be removed with the session. */
   #owner: ProcessIdentity | null = null;
 
   constructor(options: MethodsOptions) {
@@ -61,12 +62,12 @@ export class Methods {
     this.#events = new Events(options);
   }
 
-  /** Whether the client said that it will send no more requests. */
+  /** Whether the client has called shutdown and will send no more requests. */
   get isShut(): boolean {
     return this.#phase === "shut";
   }
 
-  /** Looks at each request in the order in which they came. Throws RefusedRequest for one that has no place now. */
+  /** Checks each request in order of arrival. Throws RefusedRequest if it is not allowed in this phase. */
   admit(method: string): void {
     if (this.#phase === "shut") throw new RefusedRequest(INVALID_REQUEST, "the session was shut down");
     if (method === "initialize") {
@@ -76,12 +77,12 @@ export class Methods {
     else if (method === "shutdown") this.#phase = "shut";
   }
 
-  /** Answers a request that was admitted. Throws BpfmanError, RefusedRequest. */
+  /** Answers an admitted request. Throws BpfmanError, RefusedRequest. */
   async call(method: string, params: unknown, call: Call): Promise<unknown> {
     if (!METHOD_NAMES.includes(method)) throw unknownMethod(method, METHOD_NAMES);
     const beganMs = performance.now();
     try {
-      // An empty list is what an encoder that has one type for lists and tables makes of no params.
+      // Encoders with a single type for lists and tables, such as Lua's, send an empty array for empty params.
       if (Array.isArray(params) && params.length > 0) {
         throw wrongField("params", "params are taken by name only, in an object");
       }
@@ -95,7 +96,10 @@ export class Methods {
     }
   }
 
-  /** Takes a notification. Unknown ones mean nothing, as the specification says, and no answer can refuse a wrong one. */
+  /**
+   * Handles a notification. Unknown and invalid ones are ignored: a notification has no reply that could carry an
+   * error.
+   */
   async notified(method: string, params: unknown): Promise<void> {
     if (method !== "$/setTrace") return;
     try {
@@ -106,7 +110,9 @@ export class Methods {
     }
   }
 
-  /** The session ends when the process does, whatever else it ends with. False when there is no process of that pid. */
+  /**
+   * Ends the session when the process exits, besides other reasons to end. Returns false if no process has that PID.
+   */
   async endWith(pid: number): Promise<boolean> {
     const processes = await this.#options.service.processes();
     const parent = processes.identity(pid);
@@ -118,7 +124,7 @@ export class Methods {
     return true;
   }
 
-  /** The session is over: what belongs to it goes. */
+  /** Ends the session and removes what belongs to it. */
   async end(): Promise<void> {
     if (this.#parentPoll !== null) clearInterval(this.#parentPoll);
     await this.#events.unsubscribe();
@@ -146,7 +152,7 @@ export class Methods {
     }
   }
 
-  /** The operator's log, of which the client gets a copy. */
+  /** The operator's log, copied to the client. */
   #traced(): LogPort {
     const { log } = this.#options.service;
     const both =
@@ -180,7 +186,7 @@ export class Methods {
     try {
       return await initializing;
     } catch (thrown) {
-      // It may be tried again.
+      // The client may call initialize again.
       if (this.#phase === "open") this.#phase = "new";
       throw thrown;
     }
@@ -211,7 +217,7 @@ export class Methods {
     };
   }
 
-  /** Null for those who may not know. */
+  /** Null without the privilege to read it. */
   async #latestChange(): Promise<number | null> {
     try {
       return (await this.#options.service.changes(Number.MAX_SAFE_INTEGER)).latest;

@@ -1,7 +1,7 @@
 /**
- * The OpenRPC document (https://spec.open-rpc.org): every method with its params, result and errors. Params come from the
- * schemas that check requests, results from the types of the answers (answers.schema.json, `bun run docs`). OpenRPC knows
- * no notifications from the server; they stand under `x-notifications`.
+ * The OpenRPC document (https://spec.open-rpc.org): every method with its params, result and errors. Params come from
+ * the schemas that validate requests, results from the types of the answers (answers.schema.json, `bun run docs`).
+ * OpenRPC has no server notifications; they are listed under `x-notifications`.
  */
 import type { GenericSchema } from "valibot";
 import type { ErrorKind } from "../src/errors/codes.ts";
@@ -59,45 +59,45 @@ export interface OpenRpcDocument {
 }
 
 const METHODS: Readonly<Record<Method, string>> = {
-  initialize: "Begins the session. Every other request before it is refused with -32002.",
-  shutdown: "Ends the work: requests that run are finished, later ones refused. Then send the notification exit.",
-  "events/subscribe": "Asks for notifications of changes, made by this session and by any other process.",
-  "events/unsubscribe": "No more notifications of changes.",
-  "rpc.discover": "Answers this document.",
+  initialize: "Starts the session. Any request before it fails with -32002.",
+  shutdown: "Finishes running requests and rejects later ones. Send the notification exit next.",
+  "events/subscribe": "Subscribes to changes made by this session or any other process.",
+  "events/unsubscribe": "Ends the subscription to changes.",
+  "rpc.discover": "Returns this document.",
   "program/load": "Loads programs of one object: all that are named, or none.",
   "program/unload": "Detaches a program's links and unloads it.",
   "program/list": "Lists programs.",
-  "program/get": "Answers everything about one program, with its maps and links.",
-  "program/delete": "Detaches and unloads a program, or all, and with recursive those that use its maps.",
+  "program/get": "Returns everything about one program, with its maps and links.",
+  "program/delete": "Detaches and unloads one program or all; recursive includes programs that share its maps.",
   "link/attach": "Attaches a loaded program to a hook.",
-  "link/detach": "Takes a link off its hook.",
+  "link/detach": "Detaches a link from its hook.",
   "link/list": "Lists links.",
-  "link/get": "Answers everything about one link.",
-  "link/update": "Changes the priority of a live XDP or TC link, or after which return values its chain goes on.",
-  "link/delete": "Takes a link off its hook, and unloads its program when that was its last.",
-  "dispatcher/list": "Lists the hooks on which several programs run in a chain.",
-  "dispatcher/get": "Answers one chain with its members in order.",
-  "dispatcher/delete": "Takes a whole chain off its hook. Its programs stay loaded.",
-  "image/pull": "Fetches an image from a registry, checks it, and keeps it for later loads.",
-  "image/inspect": "Answers what a registry says of an image, without fetching its layers.",
-  "image/build": "Makes an image of object files, with or without a container file, and pushes it to a registry.",
-  "image/generateBuildArgs": "Answers the build arguments of a container file, as they follow from object files.",
-  "image/verify": "Checks the signatures of an image, and answers what each of them proves.",
-  complete: "Answers what may stand at a place: interfaces, tracepoints, programs of an object file, and more.",
-  version: "Answers the versions of bpfman, Bun, libbpf and the kernel, and what the kernel can do.",
+  "link/get": "Returns everything about one link.",
+  "link/update": "Changes the priority of a live XDP or TC link, or the return values after which its chain continues.",
+  "link/delete": "Detaches a link from its hook, and unloads its program if it has no other link.",
+  "dispatcher/list": "Lists the hooks on which programs run in a chain.",
+  "dispatcher/get": "Returns one chain with its members in order.",
+  "dispatcher/delete": "Detaches a whole chain from its hook. Its programs stay loaded.",
+  "image/pull": "Pulls an image from a registry, checks it, and caches it for later loads.",
+  "image/inspect": "Returns what a registry says about an image, without pulling its layers.",
+  "image/build": "Builds an image from object files, with or without a container file, and pushes it to a registry.",
+  "image/generateBuildArgs": "Returns the build arguments of a container file, derived from object files.",
+  "image/verify": "Checks the signatures of an image, and returns what each of them proves.",
+  complete: "Completes a value: interfaces, tracepoints, programs of an object file, and more.",
+  version: "Returns the versions of bpfman, Bun, libbpf and the kernel, and the features of the kernel.",
 };
 
 const CLIENT_NOTIFICATIONS: Readonly<
   Record<keyof ClientNotifications, { readonly summary: string; readonly params: readonly ContentDescriptor[] }>
 > = {
-  initialized: { summary: "The client has the answer to initialize.", params: [] },
-  exit: { summary: "Ends the process. Comes after shutdown.", params: [] },
+  initialized: { summary: "The client has received the answer to initialize.", params: [] },
+  exit: { summary: "Ends the process, after shutdown.", params: [] },
   "$/cancelRequest": {
-    summary: "Cancels a request. It is answered with -32800 and leaves nothing, unless it was done already.",
+    summary: "Cancels a request, which then fails with -32800 and is undone, unless it has already finished.",
     params: [{ name: "id", required: true, schema: { type: ["integer", "string"] } }],
   },
   "$/setTrace": {
-    summary: "How much of the session's own doings is told with $/logTrace.",
+    summary: "Sets how much of the session's own activity $/logTrace reports.",
     params: [{ name: "value", required: true, schema: { enum: ["off", "messages", "compact", "verbose"] } }],
   },
 };
@@ -106,34 +106,34 @@ const SERVER_NOTIFICATIONS: Readonly<Record<ServerNotification, string>> = {
   "program/didLoad": "A program was loaded.",
   "program/didUnload": "A program was unloaded.",
   "link/didAttach": "A program was attached.",
-  "link/didUpdate": "A link changed its place or its conditions in a chain.",
-  "link/didDetach": "A link was taken off its hook.",
-  "dispatcher/didChange": "A chain has a new revision, or has gone.",
-  "events/didDrop": "The client did not read, and notifications were dropped.",
-  "$/progress": "How far a request is that came with a workDoneToken.",
-  "$/logTrace": "What the session does; see $/setTrace.",
+  "link/didUpdate": "The position or proceed-on values of a link in a chain changed.",
+  "link/didDetach": "A link was detached.",
+  "dispatcher/didChange": "A chain has a new revision, or was removed.",
+  "events/didDrop": "The client read too slowly, and notifications were dropped.",
+  "$/progress": "Progress of a request that came with a workDoneToken.",
+  "$/logTrace": "Activity of the session; see $/setTrace.",
 };
 
 const ERRORS: Readonly<Record<ErrorKind, string>> = {
-  invalid: "the request cannot be carried out as it is",
-  "not-found": "something named in the request is not there",
-  conflict: "it does not fit what is there now, or somebody else is at it",
-  precondition: "the system lacks something that is needed",
-  permission: "the caller may not do that",
+  invalid: "the request is not valid",
+  "not-found": "something named in the request does not exist",
+  conflict: "conflict with the current state, or with another process",
+  precondition: "the system lacks something that is required",
+  permission: "the caller is not allowed to do that",
   unsupported: "this bpfman or this kernel cannot do that",
-  unavailable: "a resource failed; trying again may help",
-  cancelled: "the request was cancelled, and what it had begun was undone",
-  internal: "a mistake in bpfman",
+  unavailable: "a resource failed; retrying may help",
+  cancelled: "the request was cancelled, and what it had done was undone",
+  internal: "a bug in bpfman",
 };
 const ERROR_KINDS = Object.keys(ERRORS) as ErrorKind[];
 
 const keysOf = <Key extends string>(table: Readonly<Record<Key, unknown>>): Key[] => Object.keys(table) as Key[];
 
-/** The params of a request, from the schema that checks it: an object, whose fields they are. */
+/** Derives a method's params from the schema that validates them: the fields of an object. */
 async function paramsOf(request: GenericSchema): Promise<ContentDescriptor[]> {
   const { toJsonSchema } = await import("@valibot/to-json-schema");
-  // A table is checked to be a plain object before its entries are: the last schema of the pipe says the shape. What
-  // `check` wants beyond that has no word in JSON Schema; `transform` is for our own compiler.
+  // Tables are validated as plain objects first; the last schema of the pipe describes the shape. JSON Schema cannot
+  // express what `check` adds, and `transform` only matters to the type checker.
   const converted = toJsonSchema(request, { typeMode: "output", ignoreActions: ["check", "transform"] });
   const { properties = {}, required = [] } = converted;
   return Object.entries(properties)
@@ -175,7 +175,7 @@ function errorsOf(data: JsonSchema): Record<string, JsonSchema> {
   };
 }
 
-/** Makes the document. Needs neither root nor libbpf. */
+/** Builds the document. Needs neither root nor libbpf. */
 export async function openRpcDocument(version: string): Promise<OpenRpcDocument> {
   const { default: answers } = await import("./answers.schema.json", { with: { type: "json" } });
   const methods: OpenRpcMethod[] = [];
@@ -188,7 +188,8 @@ export async function openRpcDocument(version: string): Promise<OpenRpcDocument>
     info: {
       title: "bpfman",
       version,
-      description: "Loads, attaches, chains and remembers eBPF programs. JSON-RPC 2.0 over stdio, framed as in LSP.",
+      description:
+        "Loads, attaches, chains and keeps track of eBPF programs. JSON-RPC 2.0 over stdio, framed as in LSP.",
       license: { name: "Apache-2.0", url: "https://www.apache.org/licenses/LICENSE-2.0" },
     },
     methods,

@@ -1,12 +1,12 @@
 /**
- * The protocol as types: methods with params and results, notifications with payloads, errors with numbers. JSON-RPC 2.0
- * over stdio with the framing of LSP; PROTOCOL.md has an example of each. Next to nothing is imported here at run time,
- * so that a client pays for nothing.
+ * The protocol as types: methods with params and results, notifications with payloads, and error codes. JSON-RPC 2.0
+ * over stdio with LSP framing; PROTOCOL.md has an example of each. Imports almost nothing at run time, so that it adds
+ * next to nothing to a client.
  */
 import type { InferInput } from "valibot";
 import type { FeaturesAnswer } from "../src/domain/answer.ts";
 import type { ChangeAnswers } from "../src/domain/change-answer.ts";
-import { CHANGE_KINDS, type ChangeKind } from "../src/domain/change.ts";
+import type { ChangeKind } from "../src/domain/change.ts";
 import type { ErrorCode, ErrorKind } from "../src/errors/codes.ts";
 import type { SysFailure } from "../src/errors/error.ts";
 import type { Answers, OperationName, Requests } from "../src/service/operations.ts";
@@ -14,8 +14,7 @@ import type { initializeParams, setTraceParams, subscribeParams, workDoneToken }
 
 export const PROTOCOL_VERSION = 1;
 
-/** What can be subscribed to; each is the name of its notification. */
-export const EVENT_KINDS = CHANGE_KINDS;
+/** The events a client can subscribe to. Each is the name of its notification. */
 export type EventKind = ChangeKind;
 
 export type ProgressToken = InferInput<typeof workDoneToken>;
@@ -29,29 +28,29 @@ export interface InitializeResult {
     /** Every method that can be called in this session. */
     readonly methods: readonly string[];
     readonly events: readonly EventKind[];
-    /** Methods that tell their progress when the params carry a `workDoneToken`. */
+    /** Methods that report progress if the params contain a `workDoneToken`. */
     readonly workDoneProgress: true;
     readonly sessionCleanup: true;
   };
   readonly kernel: {
     /** `uname -r` */
     readonly release: string;
-    /** Whether the kernel shows its types; null when that is not known, without root. */
+    /** Whether the kernel exposes its BTF; null if unknown, without root. */
     readonly btf: boolean | null;
-    /** What the kernel lets this process do, each tried out; null without root. */
+    /** What the kernel lets this process do, each feature tested; null without root. */
     readonly features: FeaturesAnswer | null;
   };
-  /** Number of the newest change there is, null without root; `events/subscribe` with it as `since` misses nothing. */
+  /** Sequence number of the newest change, null without root. Subscribing with it as `since` misses nothing. */
   readonly sequence: number | null;
 }
 
 export type SubscribeParams = InferInput<typeof subscribeParams>;
 export interface SubscribeResult {
-  /** Number of the newest change at this moment. */
+  /** Sequence number of the newest change at this moment. */
   readonly sequence: number;
   /**
-   * False when changes after `since` are not known any more (the log is bounded, the machine was restarted, or the
-   * database is another one): list anew.
+   * False if changes after `since` are no longer known (the log is bounded, the machine was rebooted, or the database
+   * was replaced). The client must list everything again.
    */
   readonly complete: boolean;
 }
@@ -67,7 +66,7 @@ interface SessionMethods {
   "rpc.discover": { readonly params: NoParams; readonly result: Readonly<Record<string, unknown>> };
 }
 
-/** Params of any operation may carry a token under which its progress is told. */
+/** The params of any operation may contain a token under which its progress is reported. */
 export interface WorkDoneParams {
   readonly workDoneToken?: ProgressToken;
 }
@@ -86,7 +85,7 @@ export type ResultOf<Name extends Method> = Methods[Name]["result"];
 export interface ClientNotifications {
   initialized: NoParams;
   exit: NoParams;
-  /** Cancels a request in flight, which is then answered with -32800, unless it was done already. */
+  /** Cancels a request in flight, which is then answered with -32800 unless it has already finished. */
   "$/cancelRequest": { readonly id: string | number };
   "$/setTrace": InferInput<typeof setTraceParams>;
 }
@@ -99,8 +98,8 @@ export type ProgressValue =
 /** Notifications from the server, by method. */
 export interface ServerNotifications extends ChangeAnswers {
   /**
-   * The client did not read, so notifications were dropped: `count` of changes, up to number `sequence`. Subscribing
-   * anew with the last number seen as `since` brings them again.
+   * Notifications of `count` changes, up to number `sequence`, were dropped because the client did not read.
+   * Subscribing again with the last number seen as `since` delivers them.
    */
   "events/didDrop": { readonly count: number; readonly sequence: number };
   "$/progress": { readonly token: ProgressToken; readonly value: ProgressValue };
@@ -108,19 +107,19 @@ export interface ServerNotifications extends ChangeAnswers {
 }
 export type ServerNotification = keyof ServerNotifications;
 
-/** `data` of an error that an operation or a schema gave. Errors of the protocol itself have none. */
+/** `data` of an error from an operation or a schema. Errors of the protocol itself have none. */
 export interface ErrorData {
-  /** Stable; docs/errors.md has them all. */
+  /** Stable; docs/errors.md lists all codes. */
   readonly code: ErrorCode;
   readonly kind: ErrorKind;
   readonly hint: string | null;
-  /** Facts in fields. For -32602 `field` is the path of the wrong field. */
+  /** Structured facts. For -32602, `field` is the path of the invalid field. */
   readonly details: Readonly<Record<string, unknown>>;
   readonly verifierLog: string | null;
   readonly sys: SysFailure | null;
 }
 
-/** Numbers of errors that the JSON-RPC 2.0 and LSP specifications define. */
+/** Error codes defined by the JSON-RPC 2.0 and LSP specifications. */
 export const PARSE_ERROR = -32700;
 export const INVALID_REQUEST = -32600;
 export const METHOD_NOT_FOUND = -32601;
@@ -129,7 +128,7 @@ export const INTERNAL_ERROR = -32603;
 export const NOT_INITIALIZED = -32002;
 export const REQUEST_CANCELLED = -32800;
 
-/** Numbers of failed operations, by kind. A request that its schema refuses (INVALID_REQUEST) is -32602 instead. */
+/** Error codes of failed operations, by kind. A request that fails validation (INVALID_REQUEST) gets -32602 instead. */
 export const ERROR_NUMBERS: Readonly<Record<ErrorKind, number>> = {
   invalid: -31001,
   "not-found": -31002,

@@ -1,18 +1,18 @@
-/** The library's own reader buffers without limit, stops for ever at a malformed header, and drops what is no JSON. */
+/** Replaces the library's reader, which buffers without limit, hangs on a malformed header, and drops invalid JSON. */
 import { AbstractMessageReader, type DataCallback, type Disposable } from "vscode-jsonrpc/node";
 import { reasonOf } from "../src/errors/sys-failure.ts";
 import { FrameDecoder } from "./frame-decoder.ts";
 import { type Parsed, parseJson } from "./json.ts";
 
-/** How the input ended: by itself, or because nobody knows where the next frame begins. */
+/** How the input ended: at its end, or because the start of the next frame is unknown. */
 export type InputEnd = { readonly kind: "ended" } | { readonly kind: "broken"; readonly reason: string };
 
 export interface ReaderOptions {
-  /** Bytes are taken from it only when there is room for what they ask. */
+  /** Read only while there is room for the requests and their replies. */
   readonly input: AsyncIterable<Uint8Array>;
-  /** Takes what was in a frame. */
+  /** Handles the contents of a frame. */
   receive(parsed: Parsed, deliver: DataCallback): void;
-  /** Resolves when more may be read. */
+  /** Null if more may be read now; otherwise resolves when it may. */
   room(): Promise<void> | null;
 }
 
@@ -26,7 +26,7 @@ export class BoundedReader extends AbstractMessageReader {
     this.#options = options;
   }
 
-  /** Resolves when all that came in has been taken. */
+  /** Resolves when all input has been handled. */
   get ended(): Promise<InputEnd> {
     return this.#ended.promise;
   }
@@ -39,7 +39,7 @@ export class BoundedReader extends AbstractMessageReader {
     return { dispose: () => this.stop() };
   }
 
-  /** Nothing that comes from now on is looked at. */
+  /** Ignores all further input. */
   stop(): void {
     this.#stopped = true;
     this.#ended.resolve({ kind: "ended" });

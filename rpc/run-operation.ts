@@ -1,6 +1,6 @@
-/** One operation for one request: it waits for its turn if it changes something, and is told about while it runs. */
+/** Runs one operation for a request: queues it if it changes something, and reports its progress. */
 import type { LogPort } from "../src/domain/log.ts";
-import type { ProcessIdentity } from "../src/domain/session.ts";
+import type { ProcessIdentity } from "../src/domain/ids.ts";
 import { BpfmanError } from "../src/errors/error.ts";
 import { parseRequest } from "../src/service/invoke.ts";
 import { OPERATIONS, type OperationName } from "../src/service/operations.ts";
@@ -14,11 +14,11 @@ export const isOperation = (method: string): method is OperationName => Object.h
 export interface OperationsOptions {
   readonly service: SessionService;
   notify<Name extends "$/progress">(name: Name, params: ServerNotifications[Name]): void;
-  /** The client reads too slowly: notifications are dropped. */
+  /** True while the client reads too slowly and notifications are dropped. */
   isBehind(): boolean;
 }
 
-/** What an operation is run for. */
+/** The request an operation runs for. */
 export interface Call {
   readonly operationId: string;
   readonly signal: AbortSignal;
@@ -26,13 +26,13 @@ export interface Call {
 
 /** What the session adds to a call. */
 export interface SessionContext {
-  /** With whose end everything goes that is made; null for what stays. */
+  /** The process whose exit removes what the operation creates; null if it stays. */
   readonly owner: ProcessIdentity | null;
-  /** In place of the operator's log. */
+  /** Replaces the operator's log. */
   readonly log: LogPort;
 }
 
-/** The operations of a session: changes one at a time, in the order in which they came; reads beside them. */
+/** The operations of a session. Changes run one at a time in order of arrival; reads run concurrently. */
 export class OperationRunner {
   readonly #options: OperationsOptions;
   readonly #changes = new ChangeQueue();
@@ -61,11 +61,14 @@ export class OperationRunner {
   }
 }
 
-/** Runs what changes something one at a time, in the order in which it came. */
+/** Runs changes one at a time, in order of arrival. */
 export class ChangeQueue {
   #last: Promise<unknown> = Promise.resolve();
 
-  /** Throws CANCELLED at once when the signal fires before its turn; what then runs must look at the signal itself. */
+  /**
+   * Throws CANCELLED immediately if the signal fires before the task starts. Once started, the task must check the
+   * signal itself.
+   */
   run<T>(task: () => Promise<T>, signal: AbortSignal): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     const cancel = (): void => reject(new BpfmanError("CANCELLED", "cancelled before its turn: nothing was changed"));
@@ -84,7 +87,7 @@ export class ChangeQueue {
   }
 }
 
-/** The token belongs to the session, all the rest to the operation. */
+/** Separates the progress token, which belongs to the session, from the operation's request. */
 async function splitToken(params: unknown): Promise<{ token: ProgressToken | null; request: unknown }> {
   if (typeof params !== "object" || params === null) return { token: null, request: {} };
   if (!Object.hasOwn(params, "workDoneToken")) return { token: null, request: params };

@@ -1,8 +1,8 @@
-/** Params of the methods that belong to the session itself; those of the operations stand with the operations. */
+/** Params of the session's own methods. Those of the operations are defined with the operations. */
 import * as v from "valibot";
 import { CHANGE_KINDS } from "../src/domain/change.ts";
 
-/** `compact` is what some editors' clients call a terser form of `messages`; here it is the same. */
+/** `compact` is a shorter form of `messages` in some editors' clients; here both behave alike. */
 const TRACE_VALUES = ["off", "messages", "compact", "verbose"] as const;
 
 const text = v.pipe(v.string(), v.maxLength(512));
@@ -10,22 +10,22 @@ const sequence = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Numbe
 
 const processId = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(0x7fff_ffff));
 
-/** Names the progress of one request, and stands beside the params of any operation. */
+/** Identifies the progress of one request. Accepted in the params of any operation. */
 export const workDoneToken = v.union([text, v.pipe(v.number(), v.integer())]);
 
 /**
- * Clients of language servers tell more about themselves than is of use here: fields that are not known are ignored. Not
- * so in `session`, which is ours alone: a misspelt `cleanup` would leave programs behind.
+ * Clients of language servers send more about themselves than is needed here, so unknown fields are ignored. In
+ * `session`, which is our own, they are rejected: a misspelt `cleanup` would leave programs behind.
  */
 export const initializeParams = v.object({
-  /** The newest that this server speaks when absent. */
+  /** Defaults to the newest version this server supports. */
   protocolVersion: v.optional(v.literal(1), 1),
-  /** The session ends when this process does. */
+  /** The session ends when this process exits. */
   processId: v.optional(v.nullable(processId), null),
   clientInfo: v.optional(v.nullable(v.object({ name: text, version: v.optional(v.nullable(text)) })), null),
   session: v.optional(
     v.strictObject({
-      /** What this session loads and attaches goes when the session ends, however it ends. */
+      /** Removes what this session loads and attaches when it ends, however it ends. */
       cleanup: v.optional(v.boolean(), false),
     }),
     {},
@@ -37,9 +37,9 @@ export const noParams = v.optional(v.strictObject({}), {});
 
 export const subscribeParams = v.optional(
   v.strictObject({
-    /** All kinds when absent. */
+    /** Defaults to all kinds. */
     kinds: v.optional(v.pipe(v.array(v.picklist(CHANGE_KINDS)), v.minLength(1)), [...CHANGE_KINDS]),
-    /** Sequence number of the last change that the client knows: those after it are told first. */
+    /** Sequence number of the last change the client knows. Later ones are reported first. */
     since: v.optional(v.nullable(sequence), null),
   }),
   {},
@@ -47,7 +47,7 @@ export const subscribeParams = v.optional(
 
 export const setTraceParams = v.strictObject({ value: v.picklist(TRACE_VALUES) });
 
-/** Schemas by method, for checking and for the OpenRPC document. */
+/** Schemas by method, for validation and for the OpenRPC document. */
 export const SESSION_SCHEMAS = {
   initialize: initializeParams,
   shutdown: noParams,

@@ -1,4 +1,4 @@
-/** A session of the JSON-RPC server: methods in, replies and notifications out, until one side has enough. */
+/** A session of the JSON-RPC server: requests in, replies and notifications out, until either side ends it. */
 import {
   createMessageConnection,
   type CancellationToken,
@@ -15,20 +15,20 @@ import { PARSE_ERROR, type ServerNotification, type ServerNotifications } from "
 import { BoundedReader, type InputEnd } from "./reader.ts";
 import { BoundedWriter } from "./writer.ts";
 
-/** The process around a session. */
+/** The process that hosts a session. */
 export interface RpcHost {
-  /** Chunks as they come; nothing is read ahead of who asks for it. */
+  /** Chunks in order of arrival, read only on demand. */
   readonly input: AsyncIterable<Uint8Array>;
-  /** Resolves when the bytes have been taken; rejects when nobody will ever take them. */
+  /** Resolves when the bytes have been written; rejects if they never can be. */
   output(bytes: Uint8Array): Promise<void>;
   readonly service: SessionService;
-  /** Aborted when this process is told to end. */
+  /** Aborted when this process is told to exit. */
   readonly signal: AbortSignal;
-  /** The session ends with this process, besides the one that `initialize` may name; null for none. */
+  /** Another process whose exit ends the session, besides the one `initialize` may name; null for none. */
   readonly clientProcessId: number | null;
 }
 
-/** How a session comes to its end: `finish` lets what runs come to its end, `abort` cancels it. */
+/** How a session ends: `finish` waits for running requests, `abort` cancels them. */
 interface Ending {
   readonly how: "finish" | "abort";
   readonly exitCode: number;
@@ -36,10 +36,10 @@ interface Ending {
 
 const EXIT_INTERRUPTED = 130;
 
-/** Serves until the session ends, and answers the exit code. Throws INVALID_REQUEST when the client has gone already. */
+/** Serves until the session ends and returns the exit code. Throws INVALID_REQUEST if the client has already exited. */
 export const serve = (host: RpcHost): Promise<number> => new Server(host).run();
 
-/** The process's own stdin and stdout as the two ends of a session. */
+/** Serves a session over the process's own stdin and stdout. */
 export function serveStdio(host: Omit<RpcHost, "input" | "output">): Promise<number> {
   const sink = Bun.stdout.writer();
   const output = async (bytes: Uint8Array): Promise<void> => {
@@ -50,8 +50,8 @@ export function serveStdio(host: Omit<RpcHost, "input" | "output">): Promise<num
 }
 
 /**
- * Puts the parts together. In: reader (bytes to JSON) → exchange (ids, batches, `admit`) → the library (dispatch,
- * cancellation) → `#answer` → methods. Out: the library → writer, which has the exchange give a reply its client's id.
+ * Connects the parts. In: reader (bytes to JSON) → exchange (IDs, batches, `admit`) → the library (dispatch,
+ * cancellation) → `#answer` → methods. Out: the library → writer, which calls the exchange to restore the client's ID.
  */
 class Server {
   readonly #host: RpcHost;
@@ -61,7 +61,7 @@ class Server {
   readonly #methods: Methods;
   readonly #connection: MessageConnection;
   readonly #ending = Promise.withResolvers<Ending>();
-  /** Cancels whatever runs. */
+  /** Cancels everything that is running. */
   readonly #abort = new AbortController();
 
   constructor(host: RpcHost) {
@@ -95,7 +95,7 @@ class Server {
     if (pid !== null && !(await this.#methods.endWith(pid))) {
       throw new BpfmanError("INVALID_REQUEST", `serve the client with pid ${pid}: no such process here`, {
         details: { field: "clientProcessId" },
-        hint: "leave --clientProcessId out if the client runs in another PID namespace",
+        hint: "omit --clientProcessId if the client runs in another PID namespace",
       });
     }
     this.#listen();
@@ -121,7 +121,7 @@ class Server {
     this.#reader.ended.then((input) => this.#inputEnded(input));
   }
 
-  /** One request, with a way to cancel it. Throws ResponseError. */
+  /** Answers one request, which can be cancelled. Throws ResponseError. */
   async #answer(method: string, params: unknown, token: CancellationToken): Promise<unknown> {
     const operationId = crypto.randomUUID();
     const cancel = new AbortController();
@@ -141,7 +141,7 @@ class Server {
     }
   }
 
-  /** Whatever comes in passes here, in order. Throws RefusedRequest. */
+  /** Called for every incoming message, in order. Throws RefusedRequest. */
   #admit(method: string, isRequest: boolean): void {
     if (isRequest) this.#methods.admit(method);
     else if (method === "exit") {
@@ -150,10 +150,10 @@ class Server {
     }
   }
 
-  /** Null when more may be read; otherwise resolves when there is room for what it asks. */
+  /** Null if more may be read now; otherwise resolves when there is room. */
   #room(): Promise<void> | null {
     if (this.#exchange.inFlight < REQUESTS_IN_FLIGHT_MAX) return this.#writer.room();
-    // What was answered meanwhile may wait for the client.
+    // Replies sent in the meantime may still wait for the client.
     return this.#exchange.whenInFlight(REQUESTS_IN_FLIGHT_MAX - 1).then(() => this.#writer.room() ?? undefined);
   }
 
@@ -163,13 +163,13 @@ class Server {
 
   #inputEnded(input: InputEnd): void {
     if (input.kind === "broken") {
-      const message = `the session ends, since no frame can be told from the next: ${input.reason}`;
+      const message = `the session ends because frames can no longer be told apart: ${input.reason}`;
       this.#writer.put({ jsonrpc: "2.0", id: null, error: { code: PARSE_ERROR, message } });
     }
     this.#end({ how: "finish", exitCode: input.kind === "broken" ? 1 : 0 });
   }
 
-  /** The session ends, and what may still come in is not looked at. */
+  /** Ends the session and ignores further input. */
   #stop(ending: Ending): void {
     this.#reader.stop();
     this.#end(ending);

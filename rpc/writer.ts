@@ -7,23 +7,23 @@ import {
 import { reasonOf } from "../src/errors/sys-failure.ts";
 import { INTERNAL_ERROR } from "./protocol.ts";
 
-/** Small frames are written together, up to this many bytes. */
+/** Small frames are batched into one write, up to this many bytes. */
 const WRITE_BYTES = 64 * 1024;
 
 export interface WriterOptions {
-  /** Resolves when the bytes have been taken; rejects when nobody will ever take them. */
+  /** Resolves when the bytes have been written; rejects if they never can be. */
   output(bytes: Uint8Array): Promise<void>;
-  /** Turns the library's replies into the client's. */
+  /** Restores the client's ID in a reply of the library. */
   settle(reply: ResponseMessage): void;
-  /** The client does not read any more, and never will. */
+  /** Called when the client has stopped reading for good. */
   gone(): void;
 }
 
-/** Writes frames as fast as the client reads them, and knows how far behind it is. */
+/** Writes frames as fast as the client reads them and tracks how far behind it is. */
 export class BoundedWriter extends AbstractMessageWriter implements MessageWriter {
   readonly #options: WriterOptions;
   #queue: Uint8Array[] = [];
-  /** Bytes that the client has not taken. */
+  /** Bytes the client has not read yet. */
   #backlog = 0;
   #pump: Promise<void> | null = null;
   #gone = false;
@@ -34,28 +34,28 @@ export class BoundedWriter extends AbstractMessageWriter implements MessageWrite
     this.#options = options;
   }
 
-  /** Notifications are to be dropped. */
+  /** Whether notifications must be dropped. */
   get isBehind(): boolean {
     return this.#backlog > NOTIFICATION_BACKLOG_BYTES_MAX;
   }
 
-  /** Null when more replies may be made; otherwise resolves when the client has caught up. */
+  /** Null if more replies may be produced; otherwise resolves when the client has caught up. */
   room(): Promise<void> | null {
     return this.#backlog > REPLY_BACKLOG_BYTES_MAX ? this.#whenBacklog(REPLY_BACKLOG_BYTES_MAX) : null;
   }
 
-  /** Resolves when notifications need not be dropped. */
+  /** Resolves when notifications no longer have to be dropped. */
   caughtUp(): Promise<void> {
     return this.#whenBacklog(NOTIFICATION_BACKLOG_BYTES_MAX);
   }
 
-  /** Does not wait for the client: whoever makes messages looks at the backlog before. */
+  /** Does not wait for the client: callers check the backlog before they produce messages. */
   async write(message: Message): Promise<void> {
     if (Message.isResponse(message)) this.#options.settle(message);
     else this.put(message);
   }
 
-  /** Puts a message behind those that wait. */
+  /** Queues a message. */
   put(message: unknown): void {
     if (this.#gone) return;
     const body = Buffer.from(serialized(message));
@@ -64,7 +64,7 @@ export class BoundedWriter extends AbstractMessageWriter implements MessageWrite
     this.#pump ??= this.#write();
   }
 
-  /** False when the client took nothing for too long. */
+  /** Waits until everything is written. Returns false if the client read nothing for too long. */
   async flushed(): Promise<boolean> {
     while (this.#backlog > 0) {
       const before = this.#backlog;
@@ -116,7 +116,7 @@ export class BoundedWriter extends AbstractMessageWriter implements MessageWrite
   }
 }
 
-/** A reply that JSON cannot express is a mistake of ours, which must not leave its request without an answer. */
+/** A reply that cannot be serialised is a bug in bpfman, but its request must still get an answer. */
 function serialized(message: unknown): string {
   try {
     return JSON.stringify(message);

@@ -1,4 +1,4 @@
-/** The executable: the command line in, an exit code out. The only place that ends the process. */
+/** The executable: turns a command line into an exit code. Only this file ends the process. */
 import { exitAtOnce } from "../ffi/safe/exit.ts";
 import { fstatSync, writeSync } from "../ffi/safe/file-system.ts";
 import { LibraryError } from "../ffi/safe/library.ts";
@@ -8,7 +8,7 @@ import { BpfmanError } from "./errors/error.ts";
 
 const BUSY_PAUSE_MS = 2;
 
-/** Where no C library can be called, even the error that says so has to be written. */
+/** If libc cannot be called, the error that says so must still be written. */
 function writeSome(fd: number, bytes: Uint8Array): number {
   try {
     return writeSync(fd, bytes);
@@ -19,8 +19,8 @@ function writeSome(fd: number, bytes: Uint8Array): number {
 }
 
 /**
- * Writes all of it before it returns, also to a pipe that is full for the moment. A reader that has gone (`| head`) is no
- * failure of ours: the rest is dropped.
+ * Writes all of it before returning, even to a pipe that is currently full. If the reader has closed the pipe (`|
+ * head`), the rest is dropped without an error.
  */
 function writeAll(fd: number, text: string): void {
   let rest: Uint8Array = new TextEncoder().encode(text);
@@ -40,7 +40,10 @@ function writeAll(fd: number, text: string): void {
   }
 }
 
-/** Under its name the file is whole: an older one stays as it is until then, and a failure leaves nothing beside it. */
+/**
+ * Replaces the file atomically: an existing file stays unchanged until the new one is complete, and a failure leaves no
+ * temporary file.
+ */
 function saveFile(path: string, text: string): void {
   const fs = require("node:fs") as typeof import("node:fs");
   const { dirname } = require("node:path") as typeof import("node:path");
@@ -64,7 +67,10 @@ function saveFile(path: string, text: string): void {
   }
 }
 
-/** Close enough to isatty(3), which costs 2.7 ms to import: the other character devices, /dev/null above all, show nothing. */
+/**
+ * Approximates isatty(3), which takes 2.7 ms to import. Other character devices, mainly /dev/null, show no output
+ * anyway.
+ */
 function isTerminal(fd: number): boolean {
   try {
     return fstatSync(fd).isCharacterDevice();
@@ -73,7 +79,7 @@ function isTerminal(fd: number): boolean {
   }
 }
 
-/** As the user says, or the terminal itself. */
+/** The width from COLUMNS, else the terminal's. */
 function columnsOf(fd: number): number | null {
   const stated = Number(process.env.COLUMNS);
   if (Number.isInteger(stated) && stated > 0) return stated;
@@ -81,13 +87,13 @@ function columnsOf(fd: number): number | null {
   return terminalColumns(fd);
 }
 
-/** A person, who sees nothing happen otherwise, and may not know what to type. */
+/** Explains on a terminal that input is expected, and in what form; a user would otherwise see nothing. */
 function explainWaiting(): void {
   if (!isTerminal(0) || !(require("node:tty") as typeof import("node:tty")).isatty(0)) return;
   writeAll(2, "waiting for JSON-RPC on stdin, framed as in LSP; Ctrl-D ends the session\n");
 }
 
-/** Comes back where that cannot be done. */
+/** Returns if libc cannot be called. */
 function endAtOnce(code: number): void {
   try {
     exitAtOnce(code);
@@ -96,7 +102,7 @@ function endAtOnce(code: number): void {
   }
 }
 
-/** A session of JSON-RPC has streams, which Bun writes to the end. */
+/** A JSON-RPC session uses streams, which Bun flushes when it exits. */
 let served = false;
 const interrupted = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => interrupted.abort());
@@ -139,7 +145,7 @@ const code = await runCli({
     return openRpcDocument(buildInfo.version);
   },
 });
-// A command leaves its database as it is: what it has committed is on the disk, and the log of changes is for a later
-// command to work off, when there is more of it (store/connection.ts). Bun would do that at each exit.
+// A command exits without closing its database: what it committed is on disk, and checkpointing the WAL is left to a
+// later command, when there is more of it (store/connection.ts). Bun would checkpoint at each exit.
 if (!served) endAtOnce(code);
 process.exit(code);

@@ -1,17 +1,19 @@
-/** The composition root: makes the adapters, each when it is first needed, and gives them to the service. */
+/** The composition root: creates the adapters on demand and passes them to the service. */
 import { existsSync, readTextSync } from "../ffi/safe/file-system.ts";
+import { libc } from "../ffi/safe/libc.ts";
 import { LibraryError } from "../ffi/safe/library.ts";
 import { pinPaths } from "./bpffs/paths.ts";
 import { absolute } from "./files/absolute.ts";
 import { buildInfo } from "./build-info.ts";
 import { CONFIG_DEFAULT, type Config, databaseWaitMs } from "./domain/config.ts";
-import type { ProcessIdentity } from "./domain/session.ts";
+import type { ProcessIdentity } from "./domain/ids.ts";
 import type { Settings } from "./domain/settings.ts";
-import { openLog } from "./log/log.ts";
+import type { BpfmanError } from "./errors/error.ts";
+import { openLog } from "./log/open-log.ts";
 import type { Host } from "./platform/host.ts";
 import type { Runtime } from "./platform/runtime.ts";
 import type { StorePort } from "./platform/store.ts";
-import type { StoreOptions } from "./store/store.ts";
+import type { StoreOptions } from "./store/open-store.ts";
 import { createInvoke, type Invoke } from "./service/invoke.ts";
 import type { SessionService } from "./service/session.ts";
 
@@ -26,14 +28,9 @@ interface Folders {
   readonly cacheDir: string;
 }
 
-interface Place {
-  readonly folders: Folders;
-  readonly config: Config;
-}
-
 /**
- * A runtime folder of one's own brings its state and its cache along, unless they are placed too. The database keeps paths
- * of pins, which must mean the same from every current folder.
+ * A non-default runtime directory includes state and cache directories, unless they are set too. Paths are absolute,
+ * because the database stores pin paths, which must not depend on the current directory.
  */
 function foldersOf(settings: Settings): Folders {
   const { runtimeDir } = settings;
@@ -45,10 +42,10 @@ function foldersOf(settings: Settings): Folders {
   };
 }
 
-/** The same for as long as the machine runs: ids of the kernel mean something only within it. */
+/** Constant until the next reboot. Kernel IDs are only meaningful within one boot. */
 const bootId = (): string => readTextSync("/proc/sys/kernel/random/boot_id").trim();
 
-/** The value that `make` gives, made when it is first asked for. */
+/** Returns a function that calls `make` on first use and caches the value. */
 function once<T>(make: () => T): () => T {
   let made: { readonly value: T } | null = null;
   return () => {
@@ -57,18 +54,12 @@ function once<T>(make: () => T): () => T {
   };
 }
 
-interface HostStore {
-  readonly openStore: () => StorePort;
-  /** It stays open when the operation is over. */
-  readonly keepsStore: boolean;
-}
-
 /**
  * Gives the adapters a place: each is fetched when an operation first looks at it. A listing never looks at the kernel, and
  * the completion of an interface's name never at the database, which needs root. `require` because a getter cannot wait
- * for an `import()`.
+ * for an `import()`. With `keepsStore` the store stays open when the operation is over.
  */
-function openHost({ folders, config }: Place, { openStore, keepsStore }: HostStore): Host {
+function openHost(folders: Folders, config: Config, openStore: () => StorePort, keepsStore: boolean): Host {
   const pinFolder = `${folders.runtimeDir === "/" ? "" : folders.runtimeDir}/fs`;
   let opened: StorePort | null = null;
   const store = once(() => {
@@ -76,18 +67,22 @@ function openHost({ folders, config }: Place, { openStore, keepsStore }: HostSto
     return opened;
   });
   const kernel = once(() =>
-    (require("./kernel/kernel.ts") as typeof import("./kernel/kernel.ts")).openKernel({
+    (require("./kernel/open-kernel.ts") as typeof import("./kernel/open-kernel.ts")).openKernel({
       testDispatchers: pinPaths(pinFolder).testDispatchers,
     }),
   );
-  const pins = once(() => (require("./bpffs/pins.ts") as typeof import("./bpffs/pins.ts")).openPins(pinFolder));
+  const pins = once(() =>
+    (require("./bpffs/open-pins.ts") as typeof import("./bpffs/open-pins.ts")).openPins(pinFolder),
+  );
   const files = once(() =>
-    (require("./files/files.ts") as typeof import("./files/files.ts")).openFiles(folders.runtimeDir),
+    (require("./files/open-files.ts") as typeof import("./files/open-files.ts")).openFiles(folders.runtimeDir),
   );
   const processes = once(() =>
-    (require("./files/processes.ts") as typeof import("./files/processes.ts")).openProcesses(),
+    (require("./files/open-processes.ts") as typeof import("./files/open-processes.ts")).openProcesses(),
   );
-  const network = once(() => (require("./network/network.ts") as typeof import("./network/network.ts")).openNetwork());
+  const network = once(() =>
+    (require("./network/open-network.ts") as typeof import("./network/open-network.ts")).openNetwork(),
+  );
   return {
     get store() {
       return store();
@@ -116,11 +111,36 @@ function openHost({ folders, config }: Place, { openStore, keepsStore }: HostSto
   };
 }
 
-/** A configuration that does not parse stops every command. The usual case is that there is none. */
+/** Returns why libc, through which bpfman calls the kernel, cannot be called; null if it can. */
+function whyNoLibc(): BpfmanError | null {
+  try {
+    libc();
+    return null;
+  } catch (thrown) {
+    if (!(thrown instanceof LibraryError)) throw thrown;
+    const { libraryFailure } = require("./kernel/kernel-failure.ts") as typeof import("./kernel/kernel-failure.ts");
+    return libraryFailure(thrown);
+  }
+}
+
+/** Called before an adapter that needs libc is returned. Throws JIT_UNAVAILABLE. */
+function requireLibc(): void {
+  const failure = whyNoLibc();
+  if (failure !== null) throw failure;
+}
+
+/**
+ * Without libc, `version` and the image operations still work, through node:fs, which loads more slowly but always
+ * works.
+ */
+const isThere = (file: string): boolean =>
+  whyNoLibc() === null ? existsSync(file) : (require("node:fs") as typeof import("node:fs")).existsSync(file);
+
+/** An invalid configuration fails every command. Usually there is none. */
 async function loadConfig(named: string | null): Promise<Config> {
   const file = named ?? CONFIG_FILE;
-  if (!existsSync(file) && named === null) return CONFIG_DEFAULT;
-  const { readConfig } = await import("./config/config.ts");
+  if (named === null && !isThere(file)) return CONFIG_DEFAULT;
+  const { readConfig } = await import("./config/read-config.ts");
   return readConfig(file, named !== null);
 }
 
@@ -129,7 +149,7 @@ const privileged = (): boolean => process.geteuid?.() === 0;
 interface Opened {
   /**
    * For a session: opens the store for reading, once for all operations. A command has none, and keeps the one store it
-   * writes to until its process ends (main.ts).
+   * writes to open until the process ends (main.ts).
    */
   readonly reader: ((options: Omit<StoreOptions, "mode" | "owner">) => () => StorePort) | null;
   readonly settings: Settings;
@@ -148,13 +168,13 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
       bootId: bootId(),
       busyTimeoutMs: databaseWaitMs(config),
       warn: (message: string) => log.warn(message),
-      // Pins are as old as the boot: without their file system nothing runs that a row could name.
+      // Pins do not survive a reboot: without their bpffs, nothing is running that a row could describe.
       isLive: () =>
         (require("./bpffs/prepare.ts") as typeof import("./bpffs/prepare.ts")).isBpffs(`${folders.runtimeDir}/fs`),
     };
   });
   const openStore = (mode: "read" | "write", owner: ProcessIdentity | null): StorePort =>
-    (require("./store/store.ts") as typeof import("./store/store.ts")).openStore({ ...store(), mode, owner });
+    (require("./store/open-store.ts") as typeof import("./store/open-store.ts")).openStore({ ...store(), mode, owner });
   const kept = reader === null ? null : once(() => reader(store()));
   const written = once(() => openStore("write", null));
   return {
@@ -164,53 +184,53 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
     identity: () => ({ uid: process.getuid?.() ?? 0, parentPid: process.ppid }),
     openVersions: async () => {
       const { versions } = await import("./kernel/versions.ts");
+      const failure = whyNoLibc();
+      if (failure !== null) log.warn(`${failure.message}: libbpf and the kernel's features are unknown`);
       return {
         versions: () => versions(buildInfo),
-        features: async () => (privileged() ? (await import("./kernel/features.ts")).features() : null),
+        features: async () => (privileged() ? (await import("./kernel/explain/features.ts")).features() : null),
       };
     },
     openBuild: async () => {
-      const { openFiles } = await import("./files/files.ts");
-      const { openImageBuild } = await import("./image/build.ts");
+      requireLibc();
+      const { openFiles } = await import("./files/open-files.ts");
+      const { openImageBuild } = await import("./image/open-image-build.ts");
       return { files: openFiles(folders.runtimeDir), ...openImageBuild({ caFile: settings.caFile, env: process.env }) };
     },
     openImages: async () => {
-      const { openImages } = await import("./image/images.ts");
+      const { openImages } = await import("./image/open-images.ts");
       const { cacheDir } = folders;
       return openImages({ cacheDir, caFile: settings.caFile, env: process.env, signing: config.signing });
     },
-    isUntouched: () =>
-      (require("./bpffs/prepare.ts") as typeof import("./bpffs/prepare.ts")).isUntouched(folders.runtimeDir),
-    openLock: async () => (await import("./lock/lock.ts")).openLock(`${folders.runtimeDir}/lock`),
+    isUntouched: () => {
+      requireLibc();
+      return (require("./bpffs/prepare.ts") as typeof import("./bpffs/prepare.ts")).isUntouched(folders.runtimeDir);
+    },
+    openLock: async () => {
+      requireLibc();
+      return (await import("./lock/open-lock.ts")).openLock(`${folders.runtimeDir}/lock`);
+    },
     openHost: async (mode, owner = null) => {
+      requireLibc();
       const keepsStore = mode === "write" && kept === null;
       const opening = mode === "read" && kept !== null ? kept() : () => openStore(mode, owner);
-      return openHost({ folders, config }, { openStore: keepsStore ? written : opening, keepsStore });
+      return openHost(folders, config, keepsStore ? written : opening, keepsStore);
     },
-    openProcesses: async () => (await import("./files/processes.ts")).openProcesses(),
+    openProcesses: async () => (await import("./files/open-processes.ts")).openProcesses(),
     watchStore: async (changed) => (await import("./store/watch.ts")).watchDatabase(store(), changed),
   };
 }
 
-/** Everything calls the C library; where that cannot be, the first call says so. */
-async function openCallable(opened: Opened): Promise<Runtime> {
-  try {
-    return await openRuntime(opened);
-  } catch (thrown) {
-    if (!(thrown instanceof LibraryError)) throw thrown;
-    throw (require("./kernel/failure.ts") as typeof import("./kernel/failure.ts")).libraryFailure(thrown);
-  }
-}
-
-/** Binds the operations to this machine. `write` takes the log's lines. */
+/** Connects the operations to this machine. `write` receives log lines. */
 export const connect = async (settings: Settings, write: (text: string) => void): Promise<Invoke> =>
-  createInvoke(await openCallable({ settings, write, reader: null }));
+  createInvoke(await openRuntime({ settings, write, reader: null }));
 
-/** The same for a session of the JSON-RPC server, which also hears of changes. */
+/** Like `connect`, for a session of the JSON-RPC server, which also receives changes. */
 export async function connectSession(settings: Settings, write: (text: string) => void): Promise<SessionService> {
   const [{ createSessionService }, { keepReader }] = await Promise.all([
     import("./service/session.ts"),
     import("./store/kept-reader.ts"),
   ]);
-  return createSessionService(await openCallable({ settings, write, reader: keepReader }));
+  requireLibc();
+  return createSessionService(await openRuntime({ settings, write, reader: keepReader }));
 }

@@ -2,17 +2,17 @@ import { allocate, type Memory, textUntilNul } from "../memory.ts";
 
 /**
  * Netlink messages (netlink(7), include/uapi/linux/netlink.h): a header, a struct that depends on the type, then
- * attributes of {u16 length, u16 type, value}; everything begins at a multiple of four bytes, in the machine's byte order.
+ * attributes of {u16 length, u16 type, value}. Each part is aligned to four bytes, in host byte order.
  */
 const HEADER_BYTES = 16;
 const ATTRIBUTE_HEADER_BYTES = 4;
-/** Of an attribute's type, the bits that are no flags. */
+/** Masks the flag bits out of an attribute's type. */
 const TYPE_MASK = 0x3fff;
 
 const aligned = (bytes: number): number => (bytes + 3) & ~3;
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-/** A value with its attribute header, padded. Throws RangeError for one that is too long. */
+/** Encodes a value with its attribute header, padded. Throws RangeError if the value is too long. */
 export function attribute(type: number, value: Uint8Array): Uint8Array {
   const length = ATTRIBUTE_HEADER_BYTES + value.length;
   if (length > 0xffff) throw new RangeError(`${value.length} bytes do not fit into a netlink attribute`);
@@ -27,15 +27,15 @@ export function attribute(type: number, value: Uint8Array): Uint8Array {
 export const u32Attribute = (type: number, value: number): Uint8Array =>
   attribute(type, new Uint8Array(Uint32Array.of(value).buffer));
 
-/** With a NUL at its end. */
+/** Encodes a NUL-terminated string attribute. */
 export const textAttribute = (type: number, text: string): Uint8Array =>
   attribute(type, new TextEncoder().encode(`${text}\0`));
 
-/** An attribute that holds others. */
+/** Encodes an attribute that contains other attributes. */
 export const nested = (type: number, ...inner: readonly Uint8Array[]): Uint8Array =>
   attribute(type, Buffer.concat(inner));
 
-/** The attributes in `bytes` by type; what is cut off or malformed at the end is left out. */
+/** Returns the attributes in `bytes` by type. Ignores a truncated or malformed tail. */
 export function readAttributes(bytes: Uint8Array): ReadonlyMap<number, Uint8Array> {
   const found = new Map<number, Uint8Array>();
   const view = viewOf(bytes);
@@ -48,7 +48,7 @@ export function readAttributes(bytes: Uint8Array): ReadonlyMap<number, Uint8Arra
   return found;
 }
 
-/** The number in an attribute; null when it is absent or shorter. */
+/** Returns the number in an attribute; null if the attribute is missing or shorter than four bytes. */
 export const readU32 = (value: Uint8Array | undefined): number | null =>
   value === undefined || value.length < 4 ? null : viewOf(value).getUint32(0, true);
 
@@ -58,11 +58,11 @@ export const readText = (value: Uint8Array | undefined): string | null =>
 export interface NetlinkMessage {
   readonly type: number;
   readonly flags: number;
-  /** What stands behind the header. */
+  /** Everything after the header. */
   readonly body: Uint8Array;
 }
 
-/** A whole message, to be sent. The sender's port stays 0, which is for the kernel to fill in. */
+/** Encodes a whole message. The sender's port stays 0; the kernel fills it in. */
 export function encodeMessage(message: NetlinkMessage, sequence: number): Memory {
   const bytes = allocate(HEADER_BYTES + message.body.length);
   const view = viewOf(bytes);
@@ -74,7 +74,7 @@ export function encodeMessage(message: NetlinkMessage, sequence: number): Memory
   return bytes;
 }
 
-/** The messages of a datagram. Throws RangeError when a length leads out of it. */
+/** Decodes the messages of a datagram. Throws RangeError if a length points outside it. */
 export function decodeMessages(bytes: Uint8Array): (NetlinkMessage & { readonly sequence: number })[] {
   const messages = [];
   const view = viewOf(bytes);

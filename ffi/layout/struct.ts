@@ -1,6 +1,6 @@
 import { allocate, type Memory, textUntilNul } from "../memory.ts";
 
-/** Where a field stands, in bytes. */
+/** Position of a field in a struct, in bytes. */
 export interface Field {
   readonly offset: number;
   readonly size: number;
@@ -21,10 +21,12 @@ function fieldOf(layout: StructLayout, name: string): Field {
   return field;
 }
 
-/** Writes an unsigned whole number, little-endian like the machines bpfman runs on. Throws RangeError when it does not fit. */
+/**
+ * Writes an unsigned integer, little-endian like every machine bpfman runs on. Throws RangeError if it does not fit.
+ */
 function writeUnsigned(view: DataView, field: Field, value: number | bigint): void {
-  if (field.size !== 4 && field.size !== 8) throw new RangeError(`a field of ${field.size} bytes is no number`);
-  // Nearly all are small: no big integer is made for them.
+  if (field.size !== 4 && field.size !== 8) throw new RangeError(`a field of ${field.size} bytes is not a number`);
+  // Nearly all values are small; avoid creating a BigInt for them.
   if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff) {
     view.setUint32(field.offset, value, true);
     if (field.size === 8) view.setUint32(field.offset + 4, 0, true);
@@ -39,8 +41,8 @@ function writeUnsigned(view: DataView, field: Field, value: number | bigint): vo
 }
 
 /**
- * A struct in stable memory: the fields given, all else zero. Throws RangeError for a number that is negative, no whole
- * number or too large for its field; native code would be handed another number silently.
+ * Encodes a struct into stable memory: the given fields, zero everywhere else. Throws RangeError if a number is
+ * negative, not an integer, or too large for its field; native code would silently receive a different number.
  */
 export function encode<Layout extends StructLayout>(layout: Layout, values: FieldValues<Layout>): Memory {
   const memory = allocate(layout.size);
@@ -51,7 +53,7 @@ export function encode<Layout extends StructLayout>(layout: Layout, values: Fiel
   return memory;
 }
 
-/** Reads the fields of a struct that native code has filled in. */
+/** Reads the fields of a struct filled in by native code. */
 export interface StructReader<Layout extends StructLayout> {
   u16(name: FieldName<Layout>): number;
   u32(name: FieldName<Layout>): number;
@@ -60,7 +62,7 @@ export interface StructReader<Layout extends StructLayout> {
   bytes(name: FieldName<Layout>): Uint8Array;
   /** A char array, up to its NUL. */
   text(name: FieldName<Layout>): string;
-  /** A bitfield of one bit. */
+  /** A one-bit bitfield. */
   bit(place: { readonly offset: number; readonly mask: number }): boolean;
 }
 

@@ -9,14 +9,14 @@ import type { LogBuffer } from "./log-buffer.ts";
 export type ProgramTypeName = keyof typeof PROG_TYPE;
 export type AttachTypeName = keyof typeof ATTACH_TYPE;
 
-/** An object file that libbpf has parsed: to be configured, loaded once, and closed. */
+/** An object file parsed by libbpf: configure it, load it once, close it. */
 export interface BpfObject {
-  /** In the order of the file; functions that other programs call are not among them. */
+  /** In file order, without the functions that are only called by other programs. */
   readonly programs: readonly BpfProgram[];
   readonly maps: readonly BpfMap[];
-  /** Creates the maps and loads the programs whose autoload is on. Throws SysError; nothing is left in the kernel then. */
+  /** Creates the maps and loads the programs that have autoload on. Throws SysError, leaving nothing in the kernel. */
   load(): void;
-  /** Frees everything; programs and maps that are not pinned go away. Harmless when repeated. */
+  /** Frees everything, including programs and maps that are not pinned. Idempotent. */
   close(): void;
 }
 
@@ -24,45 +24,45 @@ export interface BpfProgram {
   readonly name: string;
   readonly section: string;
   setAutoload(on: boolean): void;
-  /** BPF_PROG_TYPE_* and the BPF_* attach type expected of it, null for none. */
+  /** Sets BPF_PROG_TYPE_* and the expected BPF_* attach type; null for none. */
   setType(type: ProgramTypeName, expectedAttachType: AttachTypeName | null): void;
   /**
-   * What a fentry, fexit or extension program goes to: a function of the program behind `programFd`, or of the kernel
-   * for null. After setType. Throws SysError (ENOENT or ESRCH: BTF has no such function).
+   * Sets the target of a fentry, fexit or extension program: a function of the program behind `programFd`, or of the
+   * kernel if null. Call it after setType. Throws SysError (ENOENT or ESRCH if the BTF has no such function).
    */
   setAttachTarget(target: { readonly programFd: number | null; readonly function: string }): void;
-  /** Lets an XDP program, or an extension of one, see packets of several fragments (Linux 5.18): BPF_F_XDP_HAS_FRAGS. */
+  /** Sets BPF_F_XDP_HAS_FRAGS, so that an XDP program or its extension accepts multi-buffer packets (Linux 5.18). */
   setFrags(): void;
   /**
-   * Memory for the verifier's log, in use until `load` is over. It is written only when the kernel refuses the program,
-   * whole or, with `brief`, without the instructions and states (BPF_LOG_STATS).
+   * Sets the buffer for the verifier log, which must stay valid until `load` returns. It is only written if the
+   * verifier rejects the program: in full, or if `brief`, without instructions and register states (BPF_LOG_STATS).
    */
   setLog(log: LogBuffer, detail: "whole" | "brief"): void;
-  /** The descriptor of the loaded program, which `close` of the object closes. */
+  /** The descriptor of the loaded program; closing the object closes it. */
   fd(): number;
 }
 
 export interface BpfMap {
-  /** Full name; `NAME.rodata` and the like for internal maps. */
+  /** The full name; `NAME.rodata` and the like for internal maps. */
   readonly name: string;
-  /** Made by libbpf for a section of global variables. */
+  /** Created by libbpf for a section of global variables. */
   readonly internal: boolean;
-  /** Null when libbpf did not create the map. */
+  /** Null if libbpf did not create the map. */
   fd(): number | null;
   /**
-   * Changes what an internal map will start with; before `load`. Throws RangeError when the bytes do not lie inside, or
-   * the map has no initial value.
+   * Changes the initial value of an internal map; call it before `load`. Throws RangeError if the bytes are out of
+   * bounds or the map has no initial value.
    */
   writeInitialValue(offset: number, bytes: Uint8Array): void;
-  /** Takes an existing map instead of making one; the descriptor stays the caller's. */
+  /** Uses an existing map instead of creating one. The caller keeps ownership of the descriptor. */
   reuse(fd: number): void;
-  /** Keeps libbpf from pinning and from looking for a pin. */
+  /** Prevents libbpf from pinning the map or reusing a pinned one. */
   clearPinPath(): void;
 }
 
 /**
- * Parses an object file in memory. libbpf has no protection against hostile files: pass only bytes that a strict reader
- * has accepted. `name` is where the names of internal maps come from. Throws SysError, LibraryError.
+ * Parses an object file in memory. libbpf is not hardened against malicious files: pass only bytes that `src/object`
+ * has accepted. The names of internal maps are derived from `name`. Throws SysError, LibraryError.
  */
 export function openObject(bytes: Uint8Array, name: string): BpfObject {
   const library = libbpf();
@@ -94,7 +94,7 @@ export function openObject(bytes: Uint8Array, name: string): BpfObject {
   };
 }
 
-/** All pointers of one of libbpf's `next` functions. */
+/** Collects all pointers returned by one of libbpf's `next` functions. */
 function walk(next: (last: Pointer | null) => Pointer | bigint | null): Pointer[] {
   const found: Pointer[] = [];
   for (let last = next(null); last !== null; last = next(found.at(-1) ?? null)) found.push(Number(last) as Pointer);
@@ -103,7 +103,7 @@ function walk(next: (last: Pointer | null) => Pointer | bigint | null): Pointer[
 
 /** include/uapi/linux/bpf.h */
 const BPF_F_XDP_HAS_FRAGS = 1 << 5;
-/** include/linux/bpf_verifier.h: what goes wrong, and the statistics. */
+/** include/linux/bpf_verifier.h: log errors and statistics only. */
 const BPF_LOG_STATS = 4;
 
 type Live = (pointer: Pointer) => Pointer;
@@ -138,7 +138,7 @@ function wrapProgram(pointer: Pointer, live: Live): BpfProgram {
     setLog(log, detail) {
       const result = library.bpf_program__set_log_buf(live(pointer), log.address, log.bytes);
       checkedLibbpf("bpf_program__set_log_buf", result);
-      // At level 0 libbpf loads without a log, and once more with one when that fails.
+      // At level 0, libbpf loads without a log first and retries with one on failure.
       const level = detail === "brief" ? BPF_LOG_STATS : 0;
       checkedLibbpf("bpf_program__set_log_level", library.bpf_program__set_log_level(pointer, level));
     },
@@ -149,7 +149,7 @@ function wrapProgram(pointer: Pointer, live: Live): BpfProgram {
 function wrapMap(pointer: Pointer, live: Live): BpfMap {
   const library = libbpf();
   return {
-    // Read now: reuse() gives the map the kernel's name, which is cut to 15 characters.
+    // Read the name now: reuse() overwrites it with the kernel's, which is truncated to 15 characters.
     name: nameAt(library.bpf_map__name(pointer)),
     internal: library.bpf_map__is_internal(pointer),
     fd() {
@@ -163,7 +163,7 @@ function wrapMap(pointer: Pointer, live: Live): BpfMap {
       if (!Number.isSafeInteger(offset) || offset < 0 || offset + bytes.length > room) {
         throw new RangeError(`${bytes.length} bytes at ${offset} do not lie inside an initial value of ${room} bytes`);
       }
-      // libbpf's own memory: the view must not outlive this call.
+      // The memory belongs to libbpf: the view must not outlive this call.
       new Uint8Array(toArrayBuffer(Number(address) as Pointer, 0, room)).set(bytes, offset);
     },
     reuse(fd) {

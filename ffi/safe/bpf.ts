@@ -8,7 +8,7 @@ import { closeFd, syscall } from "./libc.ts";
 
 type Command = keyof typeof BPF_CMD;
 
-/** bpf(2) with an attr of the command's own layout. Answers the negative errno on failure. */
+/** Calls bpf(2) with the command's attr. Returns the negative errno on failure. */
 function attempt(command: Command, attr: Memory): number {
   const result = syscall("bpf", BPF_CMD[command], addressOf(attr), attr.length);
   keepAlive(attr);
@@ -22,7 +22,7 @@ export function bpf(command: Command, attr: Memory): number {
   return result;
 }
 
-/** Like {@link bpf}, with null for ENOENT. */
+/** Like {@link bpf}, but returns null on ENOENT. */
 function bpfOrNull(command: Command, attr: Memory): number | null {
   const result = attempt(command, attr);
   if (result === -ERRNO.ENOENT) return null;
@@ -32,14 +32,16 @@ function bpfOrNull(command: Command, attr: Memory): number | null {
 
 export type BpfObjectKind = "program" | "map" | "link";
 
-/** Pins the object behind `fd` at a path in a bpffs. Throws SysError (EEXIST, ENOENT, EPERM for another file system). */
+/** Pins the object behind `fd` at a path in a bpffs. Throws SysError (EEXIST, ENOENT, EPERM on another file system). */
 export function pinObject(fd: number, path: string): void {
   const pathname = cString(path);
   bpf("OBJ_PIN", encode(OBJ_ATTR, { pathname: addressOf(pathname), bpf_fd: fd }));
   keepAlive(pathname);
 }
 
-/** A descriptor of what is pinned at `path`, to be closed; null when nothing is there. Throws SysError. */
+/**
+ * Opens the object pinned at `path`; the caller closes the descriptor. Returns null if there is none. Throws SysError.
+ */
 export function openPinned(path: string): number | null {
   const pathname = cString(path);
   const fd = bpfOrNull("OBJ_GET", encode(OBJ_ATTR, { pathname: addressOf(pathname) }));
@@ -47,7 +49,7 @@ export function openPinned(path: string): number | null {
   return fd;
 }
 
-/** What kind of BPF object a descriptor stands for, from its name in /proc; null for anything else. Throws SysError. */
+/** Returns the type of BPF object behind a descriptor, from its /proc link; null for anything else. Throws SysError. */
 export function objectKind(fd: number): BpfObjectKind | null {
   const name = fileCall("readlink", () => readlinkSync(`/proc/self/fd/${fd}`));
   const kind = /bpf[-_](prog|map|link)/.exec(name)?.[1];
@@ -65,7 +67,7 @@ export function objectKind(fd: number): BpfObjectKind | null {
 const NEXT_ID = { program: "PROG_GET_NEXT_ID", map: "MAP_GET_NEXT_ID", link: "LINK_GET_NEXT_ID" } as const;
 const FD_BY_ID = { program: "PROG_GET_FD_BY_ID", map: "MAP_GET_FD_BY_ID", link: "LINK_GET_FD_BY_ID" } as const;
 
-/** Ids of all objects of a kind, ascending; a snapshot that may be old when it is read. Throws SysError. */
+/** Returns the IDs of all objects of a type, ascending. The snapshot may already be outdated. Throws SysError. */
 export function objectIds(kind: BpfObjectKind): number[] {
   const ids: number[] = [];
   for (let last = 0; ; ) {
@@ -76,13 +78,11 @@ export function objectIds(kind: BpfObjectKind): number[] {
   }
 }
 
-/** A descriptor of the object with that id, to be closed; null when there is none. Throws SysError. */
+/** Opens the object with that ID; the caller closes the descriptor. Returns null if there is none. Throws SysError. */
 export const openById = (kind: BpfObjectKind, id: number): number | null =>
   bpfOrNull(FD_BY_ID[kind], encode(GET_ID_ATTR, { start_id: id }));
 
-/**
- * Runs `work` with the object of that id open, and closes it; null when there is none. Throws SysError.
- */
+/** Calls `work` with the object of that ID open, then closes it. Returns null if there is none. Throws SysError. */
 export function withObject<T>(kind: BpfObjectKind, id: number, work: (fd: number) => T): T | null {
   const fd = openById(kind, id);
   if (fd === null) return null;

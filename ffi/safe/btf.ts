@@ -7,8 +7,8 @@ import { checkedLibbpf, libbpf, libbpfError } from "./libbpf.ts";
 const BTF_KIND_FUNC = 12;
 
 /**
- * The ids of functions in a BTF object that the kernel has, in the order of `names`. Throws SysError: ENOENT when one of
- * them is not there.
+ * Returns the IDs of functions in a BTF object loaded in the kernel, in the order of `names`. Throws SysError: ENOENT
+ * if one of them does not exist.
  */
 export function btfFunctionIds(btfId: number, names: readonly string[]): number[] {
   const library = libbpf();

@@ -1,10 +1,10 @@
 import { libc } from "./libc.ts";
 
 /**
- * _exit(2): the process ends here and now, as if it were killed, with an exit code. Databases are not closed, buffers not
- * written, nobody is told. Throws LibraryError where no C library can be called.
+ * _exit(2): ends the process immediately with an exit code, as if it were killed. No database is closed, no buffer
+ * flushed, no exit handler called. Throws LibraryError if libc cannot be called.
  */
 export function exitAtOnce(code: number): never {
   libc()._exit(code);
-  throw new Error("_exit(2) came back");
+  throw new Error("_exit(2) returned");
 }

@@ -1,9 +1,10 @@
 /**
- * The part of node:fs that every command needs, by the same names and with the same meanings, as system calls: node:fs
- * costs a millisecond and 6 MiB to load, a third of what an empty program takes (docs/decisions.md). What is not needed at
- * each start uses node:fs.
+ * The part of node:fs that every command needs, under the same names and with the same behaviour, as system calls.
+ * Loading node:fs costs 1.2 ms and 6 MiB, a third of what an empty program takes (docs/decisions.md). This file exists
+ * for that reason alone: it covers only what common commands need, and nothing else may be added beside it. Code that
+ * runs rarely loads node:fs on demand (test/unit/ffi/file-system.test.ts holds the list).
  *
- * Throws errors like those of node:fs (`code`, `errno`, `syscall`, `path`), and LibraryError when no call can be made.
+ * Throws errors like those of node:fs (`code`, `errno`, `syscall`, `path`), and LibraryError if libc cannot be called.
  */
 import { ERRNO, errnoName, errnoText } from "../errno.ts";
 import { DIRENT, STATFS, STATX } from "../layout/generated-files.ts";
@@ -36,7 +37,7 @@ const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_REMOVEDIR = 0x200;
 const AT_EMPTY_PATH = 0x1000;
 
-/** What node:fs would throw. */
+/** Creates the error node:fs would throw. */
 function failure(call: string, errno: number, path: string | null): Error {
   const code = errnoName(errno);
   const text = errnoText(errno);
@@ -45,7 +46,7 @@ function failure(call: string, errno: number, path: string | null): Error {
   return Object.assign(error, { code, errno: -errno, syscall: call, ...(path === null ? {} : { path }) });
 }
 
-/** Makes a call again that a signal interrupted. Answers the negative errno on failure. */
+/** Makes a system call and retries on EINTR. Returns the negative errno on failure. */
 function call(name: SyscallName, ...args: readonly (number | bigint)[]): number {
   for (;;) {
     const result = syscall(name, ...args);
@@ -53,14 +54,14 @@ function call(name: SyscallName, ...args: readonly (number | bigint)[]): number 
   }
 }
 
-/** One about a descriptor, called `said` in errors. */
+/** Makes a system call on a descriptor. Errors name the call `said`. */
 function onFd(said: string, name: SyscallName, ...args: readonly (number | bigint)[]): number {
   const result = call(name, ...args);
   if (result < 0) throw failure(said, -result, null);
   return result;
 }
 
-/** One about a path, as `at` makes it with the path's address. */
+/** Calls `at` with the address of `path` as a C string. */
 function tryPath(path: string, at: (address: number) => number): number {
   const name = cString(path);
   const result = at(addressOf(name));
@@ -74,20 +75,20 @@ function onPath(said: string, path: string, at: (address: number) => number): nu
   return result;
 }
 
-/** Closed with the process's programs: O_CLOEXEC, as node:fs has it. */
+/** Sets O_CLOEXEC, as node:fs does. */
 export const openSync = (path: string, flags: number, mode = 0o666): number =>
   onPath("open", path, (address) => call("openat", AT_FDCWD, address, flags | O_CLOEXEC, mode));
 
 export const closeSync = (fd: number): void => closeFd(fd);
 
-/** Up to the room of `into`, from where the file stands; 0 at the end. */
+/** Reads up to the length of `into` from the current position; returns 0 at the end. */
 function readSync(fd: number, into: Memory): number {
   const count = onFd("read", "read", fd, addressOf(into), into.length);
   keepAlive(into);
   return count;
 }
 
-/** Up to `length` bytes from `offset`, fewer at the end of the file. */
+/** Reads up to `length` bytes from `offset`; fewer at the end of the file. */
 export function readAtSync(fd: number, offset: number, length: number): Uint8Array {
   if (length === 0) return new Uint8Array();
   const bytes = allocate(length);
@@ -104,7 +105,9 @@ export function readAtSync(fd: number, offset: number, length: number): Uint8Arr
 
 const WRITE_BYTES_MAX = 64 * 1024;
 
-/** Writes a part of them, of at most 64 KiB: they are copied, because a small array of others may move (memory.ts). */
+/**
+ * Writes at most 64 KiB of `bytes`. They are copied, because a small array allocated elsewhere may move (memory.ts).
+ */
 export function writeSync(fd: number, bytes: Uint8Array): number {
   const part = bytes.subarray(0, WRITE_BYTES_MAX);
   const memory = copyOf(part);
@@ -113,7 +116,7 @@ export function writeSync(fd: number, bytes: Uint8Array): number {
   return count;
 }
 
-/** All of it. */
+/** Writes all of `text`. */
 export function writeTextSync(fd: number, text: string): void {
   for (let rest = new TextEncoder().encode(text); rest.length > 0; ) rest = rest.subarray(writeSync(fd, rest));
 }
@@ -124,7 +127,7 @@ export const ftruncateSync = (fd: number, length: number): void => {
 
 const TEXT_CHUNK_BYTES = 16 * 1024;
 
-/** All of a file, for small ones such as those of /proc, whose size is not known before. */
+/** Reads a whole file. Meant for small files whose size is unknown in advance, such as those in /proc. */
 export function readTextSync(path: string): string {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NOCTTY);
   try {
@@ -150,9 +153,9 @@ export interface Stats {
   readonly size: number;
   readonly ino: bigint;
   readonly dev: number;
-  /** Of the content, in nanoseconds since 1970; by any process that likes to say so. */
+  /** mtime, in nanoseconds since 1970. Any process that may write the file can set it. */
   modifiedAt(): bigint;
-  /** Of the file in any way, in nanoseconds since 1970; by the kernel alone. */
+  /** ctime, in nanoseconds since 1970. Only the kernel sets it. */
   changedAt(): bigint;
   isFile(): boolean;
   isDirectory(): boolean;
@@ -160,14 +163,14 @@ export interface Stats {
   isCharacterDevice(): boolean;
 }
 
-/** STATX_BASIC_STATS, and the size of struct statx, which stays (include/uapi/linux/stat.h). */
+/** STATX_BASIC_STATS, and the full size of struct statx, which is fixed (include/uapi/linux/stat.h). */
 const STATX_BASIC_STATS = 0x7ff;
 const STATX_BYTES = 256;
 
 function statsOf(memory: Memory): Stats {
   const stat = decode(STATX, memory);
   const mode = stat.u16("stx_mode");
-  /** struct statx_timestamp: seconds in 64 bits, nanoseconds in 32. */
+  /** struct statx_timestamp: 64 bits of seconds, 32 bits of nanoseconds. */
   const time = ({ offset }: { readonly offset: number }) => {
     const view = new DataView(memory.buffer);
     return view.getBigInt64(offset, true) * 1_000_000_000n + BigInt(view.getUint32(offset + 8, true));
@@ -189,7 +192,7 @@ function statsOf(memory: Memory): Stats {
   };
 }
 
-/** Undefined when it is not there, or a part of the path is no folder. */
+/** Returns undefined if the file does not exist or a component of the path is not a directory. */
 function look(said: string, path: string, flags: number): Stats | undefined {
   const memory = allocate(STATX_BYTES);
   const into = addressOf(memory);
@@ -200,9 +203,9 @@ function look(said: string, path: string, flags: number): Stats | undefined {
   return statsOf(memory);
 }
 
-/** Undefined when it is not there. */
+/** Returns undefined if the file does not exist. */
 export const statSync = (path: string): Stats | undefined => look("stat", path, 0);
-/** Of a symbolic link itself. */
+/** Does not follow symlinks. */
 export const lstatSync = (path: string): Stats | undefined => look("lstat", path, AT_SYMLINK_NOFOLLOW);
 
 export function fstatSync(fd: number): Stats {
@@ -213,7 +216,7 @@ export function fstatSync(fd: number): Stats {
   return statsOf(memory);
 }
 
-/** False as well where it cannot be said. */
+/** Returns false if the file does not exist or existence cannot be determined. */
 export function existsSync(path: string): boolean {
   if (path.includes("\0")) return false;
   return tryPath(path, (address) => call("faccessat", AT_FDCWD, address, 0)) === 0;
@@ -223,9 +226,9 @@ export const accessSync = (path: string, mode: number): void => {
   onPath("access", path, (address) => call("faccessat", AT_FDCWD, address, mode));
 };
 
-/** The folder and those above it; what is there already stays as it is. */
+/** Creates the directory and its missing parents. Leaves existing ones unchanged. */
 export function mkdirSync(path: string, { mode }: { readonly recursive: true; readonly mode: number }): void {
-  // Usually it is there.
+  // Usually it exists.
   if (statSync(path)?.isDirectory() === true) return;
   const make = (folder: string): number => tryPath(folder, (address) => call("mkdirat", AT_FDCWD, address, mode));
   let result = make(path);
@@ -255,18 +258,12 @@ export function renameSync(from: string, to: string): void {
   keepAlive(target);
 }
 
-/** The file counts as read and modified now. */
+/** Sets the access and modification times to now. */
 export const touchSync = (path: string): void => {
   onPath("utime", path, (address) => call("utimensat", AT_FDCWD, address, 0, 0));
 };
 
-export function symlinkSync(target: string, path: string): void {
-  const text = cString(target);
-  onPath("symlink", path, (address) => call("symlinkat", addressOf(text), AT_FDCWD, address));
-  keepAlive(text);
-}
-
-/** A path longer than PATH_MAX (include/uapi/linux/limits.h) is cut, as by readlink(2). */
+/** Paths longer than PATH_MAX (include/uapi/linux/limits.h) are truncated, as by readlink(2). */
 const PATH_MAX = 4096;
 
 export function readlinkSync(path: string): string {
@@ -279,7 +276,7 @@ export function readlinkSync(path: string): string {
 /** struct statfs, the same on 64-bit machines (include/uapi/asm-generic/statfs.h). */
 const STATFS_BYTES = 120;
 
-/** The magic number of the file system behind a path. */
+/** Returns the magic number of the file system that holds `path`. */
 export function statfsSync(path: string): { readonly type: number } {
   const memory = allocate(STATFS_BYTES);
   const into = addressOf(memory);
@@ -290,7 +287,7 @@ export function statfsSync(path: string): { readonly type: number } {
 
 const ENTRIES_BYTES = 32 * 1024;
 
-/** Names in a folder, without `.` and `..`, in no order. */
+/** Returns the names in a directory, without `.` and `..`, in no particular order. */
 export function readdirSync(path: string): string[] {
   const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
   try {

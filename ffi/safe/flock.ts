@@ -1,12 +1,11 @@
 import { ERRNO } from "../errno.ts";
 import { SysError } from "../sys-error.ts";
-import { checked, lastErrno, libc } from "./libc.ts";
+import { lastErrno, libc } from "./libc.ts";
 
 const LOCK_EX = 2;
 const LOCK_NB = 4;
-const LOCK_UN = 8;
 
-/** Takes the exclusive flock(2) of an open file. False when somebody else has it. Throws SysError. */
+/** Takes the exclusive flock(2) of an open file. Returns false if it is held elsewhere. Throws SysError. */
 export function tryLockExclusive(fd: number): boolean {
   for (;;) {
     if (libc().flock(fd, LOCK_EX | LOCK_NB) === 0) return true;
@@ -14,9 +13,4 @@ export function tryLockExclusive(fd: number): boolean {
     if (errno === ERRNO.EAGAIN) return false;
     if (errno !== ERRNO.EINTR) throw new SysError("flock", errno);
   }
-}
-
-/** Gives the lock back. Closing the file does so too. Throws SysError. */
-export function unlock(fd: number): void {
-  checked("flock", libc().flock(fd, LOCK_UN));
 }

@@ -1,7 +1,7 @@
 import { ERRNO } from "../errno.ts";
 import { nested, readAttributes, readText, readU32, u32Attribute } from "../layout/netlink.ts";
 import { allocate } from "../memory.ts";
-import { XDP_MODE_FLAGS, type XdpMode } from "./link.ts";
+import { XDP_MODE_FLAGS, type XdpMode } from "./bpf-link.ts";
 import { SysError } from "../sys-error.ts";
 import { routeRequest } from "./rtnetlink.ts";
 
@@ -20,11 +20,11 @@ const IFLA_XDP_PROG_ID = { drv: 5, skb: 6, hw: 7 } as const satisfies Record<Xdp
 
 export interface InterfaceXdp {
   readonly name: string;
-  /** What runs on each of its XDP hooks, by program id; at most one of drv and skb. */
+  /** The program on each of its XDP hooks, by ID. drv and skb are mutually exclusive. */
   readonly programs: readonly { readonly mode: XdpMode; readonly programId: number }[];
 }
 
-/** About an interface of the current network namespace. Throws SysError (ENODEV). */
+/** Returns the XDP programs of an interface in the current network namespace. Throws SysError (ENODEV). */
 export function interfaceXdp(ifindex: number): InterfaceXdp {
   const body = allocate(IFINFOMSG.bytes);
   new DataView(body.buffer).setInt32(IFINFOMSG.index, ifindex, true);
@@ -32,7 +32,7 @@ export function interfaceXdp(ifindex: number): InterfaceXdp {
   return decodeInterface(answer);
 }
 
-/** What an answer of RTM_GETLINK says. */
+/** Decodes an RTM_GETLINK answer. */
 export function decodeInterface(answer: Uint8Array): InterfaceXdp {
   const attributes = readAttributes(answer.subarray(IFINFOMSG.bytes));
   const xdp = readAttributes(attributes.get(IFLA_XDP) ?? new Uint8Array());
@@ -44,8 +44,9 @@ export function decodeInterface(answer: Uint8Array): InterfaceXdp {
 }
 
 /**
- * Whether a link holds what is on an XDP hook of the current network namespace. The kernel shows it by how it refuses to
- * take off `other`, a program that does not run there: EBUSY for any link, EEXIST for another program. Changes nothing.
+ * Reports whether the program on an XDP hook in the current network namespace is attached by a link. Asks the kernel to
+ * remove `other`, a program that does not run there, and looks at the error: EBUSY if a link is attached, EEXIST if
+ * another program is. Changes nothing.
  */
 export function isHeldByLink(
   ifindex: number,

@@ -4,22 +4,22 @@ import { cString } from "../memory.ts";
 import { SysError } from "../sys-error.ts";
 import { lastErrno, libc, textAt } from "./libc.ts";
 
-// Both ask the kernel through a socket, so they follow setns; /sys/class/net shows the namespace of its mount.
+// Both ask the kernel through a socket, so they follow setns(2); /sys/class/net shows the namespace it was mounted in.
 
-/** Index of the network interface `name` in the current namespace; null when there is none. Throws SysError. */
+/** Returns the index of an interface in the current network namespace; null if it does not exist. Throws SysError. */
 export function interfaceIndex(name: string): number | null {
   const index = libc().if_nametoindex(cString(name));
   if (index !== 0) return index;
   const errno = lastErrno();
-  // A name that is too long is no interface's either.
+  // An overlong name cannot be an interface either.
   if (errno === ERRNO.ENODEV || errno === ERRNO.ENXIO || errno === ERRNO.EINVAL) return null;
   throw new SysError("if_nametoindex", errno);
 }
 
-/** struct if_nameindex {unsigned int if_index; char *if_name;} on 64-bit machines; the array ends with index 0. */
+/** struct if_nameindex {unsigned int if_index; char *if_name;} on 64-bit machines. Index 0 terminates the array. */
 const ENTRY = { size: 16, name: 8 } as const;
 
-/** Names of all network interfaces of the current namespace, by index. Throws SysError. */
+/** Returns the names of all interfaces in the current network namespace, by index. Throws SysError. */
 export function interfaceNames(): string[] {
   const list = libc().if_nameindex();
   if (list === null) throw new SysError("if_nameindex", lastErrno());

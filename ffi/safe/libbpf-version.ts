@@ -1,12 +1,14 @@
-import { LIBBPF } from "../raw/libbpf.ts";
-import { VERSION_SYMBOLS } from "../raw/libbpf-optional.ts";
+import { LIBBPF, VERSION_SYMBOLS } from "../raw/libbpf-symbols.ts";
 import { findLibrary, textAt } from "./libc.ts";
 import { openLibrary } from "./library.ts";
 
-/** Kept, since opening a library costs memory that Bun does not give back. One that is missing may yet be installed. */
+/**
+ * Cached, because opening a library uses memory that Bun does not free. A failure is not: libbpf may be installed
+ * later.
+ */
 let found: string | null = null;
 
-/** `1.1`, or null when there is no libbpf.so.1 or it cannot be called. Never throws. */
+/** Returns `1.1`, or null if libbpf.so.1 is missing or cannot be called. Never throws. */
 export function libbpfVersion(): string | null {
   if (found !== null) return found;
   try {

@@ -1,6 +1,6 @@
 import { JSCallback, type Library, type Pointer } from "bun:ffi";
 import { allocate, textUntilNul } from "../memory.ts";
-import { LIBBPF, LIBBPF_SYMBOLS } from "../raw/libbpf.ts";
+import { LIBBPF, LIBBPF_SYMBOLS } from "../raw/libbpf-symbols.ts";
 import { SysError } from "../sys-error.ts";
 import { findLibrary, libc } from "./libc.ts";
 import { openLibrary } from "./library.ts";
@@ -19,7 +19,10 @@ export function libbpf(): Libbpf {
   return opened;
 }
 
-/** `result` of a libbpf function unless it is negative: then that is the errno, or a number of libbpf's own from 4000. */
+/**
+ * Returns `result` of a libbpf function. Throws SysError if it is negative: an errno, or from 4000 a libbpf error
+ * number.
+ */
 export function checkedLibbpf(call: string, result: number): number {
   if (result < 0) throw libbpfError(call, -result);
   return result;
@@ -31,7 +34,7 @@ export function libbpfError(call: string, errno: number): SysError {
   return new SysError(call, errno, textUntilNul(text));
 }
 
-/** enum libbpf_print_level; debug messages (2) are left out. */
+/** enum libbpf_print_level; debug messages (2) are dropped. */
 const LIBBPF_INFO = 1;
 const MESSAGE_BYTES_MAX = 8192;
 const MESSAGES_MAX = 256;
@@ -39,8 +42,8 @@ const MESSAGES_MAX = 256;
 let sink: string[] | null = null;
 
 /**
- * Runs `run` with libbpf's warnings put into `messages`, without the `libbpf: ` in front. Outside of this they are
- * dropped; they never reach the terminal. The print function is global in libbpf, so libbpf is for one thread only.
+ * Calls `run` with libbpf's warnings collected in `messages`, without the `libbpf: ` prefix. Outside of it they are
+ * dropped; they never reach the terminal. libbpf's print function is global, so only one thread may use libbpf.
  */
 export function collectMessages<T>(messages: string[], run: () => T): T {
   const outer = sink;
@@ -52,28 +55,28 @@ export function collectMessages<T>(messages: string[], run: () => T): T {
   }
 }
 
-/** libbpf keeps the pointer to its function for as long as the process runs. */
+/** libbpf keeps the function pointer for the lifetime of the process. */
 const callbacks: JSCallback[] = [];
 
-/** The function that libbpf calls with a printf format and a va_list. It must never throw into C. */
+/** The print function given to libbpf: a printf format and a va_list. It must never throw into C. */
 function printCallback(): Pointer {
   const buffer = allocate(MESSAGE_BYTES_MAX);
   const print = (level: number, format: Pointer, args: Pointer): number => {
     try {
       if (sink === null || level > LIBBPF_INFO || sink.length >= MESSAGES_MAX) return 0;
-      // A va_list is passed as a pointer on x86-64 and on arm64, so it can be handed on as one.
+      // x86-64 and arm64 pass a va_list as a pointer, so it can be passed on as one.
       libc().vsnprintf(buffer, buffer.length, format, args);
       const message = textUntilNul(buffer)
         .replace(/^libbpf: /, "")
         .trimEnd();
       if (message !== "") sink.push(message);
     } catch {
-      // A message that is lost is better than a crash of the process.
+      // Losing a message is better than crashing the process.
     }
     return 0;
   };
   const callback = new JSCallback(print, { args: ["i32", "ptr", "ptr"], returns: "i32" });
-  if (callback.ptr === null) throw new Error("bun:ffi made no callback");
+  if (callback.ptr === null) throw new Error("bun:ffi could not create a callback");
   callbacks.push(callback);
   return callback.ptr;
 }

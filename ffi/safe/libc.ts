@@ -1,6 +1,6 @@
 import { CString, type Library, type Pointer, read } from "bun:ffi";
 import { cString } from "../memory.ts";
-import { LIBC, LIBC_SYMBOLS } from "../raw/libc.ts";
+import { LIBC, LIBC_SYMBOLS } from "../raw/libc-symbols.ts";
 import { type SyscallName, syscallNumber } from "../raw/syscall-numbers.ts";
 import { SysError } from "../sys-error.ts";
 import { LibraryError, openLibrary } from "./library.ts";
@@ -9,7 +9,7 @@ type Libc = Library<typeof LIBC_SYMBOLS>["symbols"];
 
 let opened: Libc | undefined;
 
-/** The C library, opened on first use. Throws LibraryError. */
+/** libc, opened on first use. Throws LibraryError. */
 export function libc(): Libc {
   opened ??= openLibrary(LIBC, LIBC_SYMBOLS);
   return opened;
@@ -17,36 +17,36 @@ export function libc(): Libc {
 
 let errnoAddress: Pointer | undefined;
 
-/** errno of the last call that failed on this thread; read it before anything else runs. */
+/** errno of this thread's last failed call. Read it right after the call, before anything else runs. */
 export function lastErrno(): number {
   errnoAddress ??= libc().__errno_location() as Pointer;
   return read.i32(errnoAddress, 0);
 }
 
-/** `result` of a libc call unless it is negative. Throws SysError with errno then. */
+/** Returns `result` of a libc call. Throws SysError with errno if it is negative. */
 export function checked(call: string, result: number): number {
   if (result < 0) throw new SysError(call, lastErrno());
   return result;
 }
 
-/** syscall(2). Arguments are cut to 64 bits, missing ones are 0. Answers the negative errno on failure. */
+/** syscall(2). Arguments are truncated to 64 bits; missing ones are 0. Returns the negative errno on failure. */
 export function syscall(name: SyscallName, ...args: readonly (number | bigint)[]): number {
   const [a = 0, b = 0, c = 0, d = 0, e = 0] = args;
   const result = Number(libc().syscall(syscallNumber(name), a, b, c, d, e));
   return result < 0 ? -lastErrno() : result;
 }
 
-/** The C string at an address that native code gave. */
+/** Reads the C string at an address returned by native code. */
 export const textAt = (address: Pointer | bigint): string => new CString(Number(address) as Pointer).toString();
 
-/** Closes a file descriptor; an error is ignored, because the descriptor is gone either way (close(2)). */
+/** Closes a file descriptor. Ignores errors, because the descriptor is released either way (close(2)). */
 export function closeFd(fd: number): void {
   if (fd >= 0) libc().close(fd);
 }
 
 const RTLD_NOW = 2;
 
-/** Makes the dynamic linker load `library` by its soname. Throws LibraryError `missing` with the linker's own reason. */
+/** Makes the dynamic linker load `library` by soname. Throws LibraryError `missing` with the linker's own message. */
 export function findLibrary(library: string): void {
   if (libc().dlopen(cString(library), RTLD_NOW) !== null) return;
   const reason = libc().dlerror();
@@ -67,9 +67,9 @@ function clockNs(clock: number): bigint {
 const CLOCK_READINGS = 3;
 
 /**
- * How far CLOCK_REALTIME is ahead of CLOCK_BOOTTIME, in nanoseconds: the wall clock's time of the boot. In the kernel it
- * is a constant that changes only when somebody sets the clock; read from here it is true to within the time that three
- * system calls take, of several readings the best.
+ * Returns how far CLOCK_REALTIME is ahead of CLOCK_BOOTTIME, in nanoseconds: the wall-clock time of boot. In the kernel
+ * this is a constant that changes only when the clock is set. Read from user space, it is accurate to the duration of
+ * three system calls; the best of several readings is returned.
  */
 export function bootRealtimeNs(): bigint {
   let best = { offset: 0n, window: -1n };

@@ -1,9 +1,9 @@
 import { dlopen, type FFIFunction, type Library } from "bun:ffi";
 
-/** The shared library cannot be used. */
+/** A shared library cannot be used. */
 export class LibraryError extends Error {
   override readonly name = "LibraryError";
-  /** `missing`: not found, or unusable itself. `symbol`: it lacks `symbol`. `jit`: no call can be made at all. */
+  /** `missing`: not found, or not loadable. `symbol`: it lacks `symbol`. `jit`: no native call can be made at all. */
   readonly reason: "missing" | "symbol" | "jit";
   readonly library: string;
   readonly symbol: string | null;
@@ -20,8 +20,8 @@ const messageOf = (error: unknown): string => (error instanceof Error ? error.me
 
 /**
  * Opens a shared library that the dynamic linker is known to find. Throws {@link LibraryError}.
- * For a library that may be missing ask the linker first (`libc.ts`: findLibrary): where the linker has none, bun's
- * dlopen goes on to load a file of that name from the current directory.
+ * If the library may be missing, ask the linker first (findLibrary in `libc.ts`): when the linker finds none, Bun's
+ * dlopen falls back to a file of that name in the current directory.
  */
 export function openLibrary<Symbols extends Record<string, FFIFunction>>(
   library: string,

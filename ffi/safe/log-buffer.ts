@@ -3,15 +3,15 @@ import { textUntilNul } from "../memory.ts";
 import { libc, lastErrno } from "./libc.ts";
 import { SysError } from "../sys-error.ts";
 
-/** mmap(2), <bits/mman.h>: the same numbers on all architectures that Bun runs on. */
+/** mmap(2), <bits/mman.h>. The values are identical on all architectures Bun supports. */
 const PROT_READ_WRITE = 3;
 const MAP_PRIVATE = 0x02;
 const MAP_ANONYMOUS = 0x20;
 const MAP_NORESERVE = 0x4000;
 
 /**
- * Room for the verifier's log, which few loads need: pages of the kernel's own, that cost nothing until something is
- * written to them. An ArrayBuffer of this size would be filled with zeros first, at several milliseconds.
+ * Buffer for the verifier log, which few loads need: anonymous mmap pages, which cost nothing until they are written.
+ * An ArrayBuffer of this size would be zeroed first, which takes several milliseconds.
  */
 export class LogBuffer {
   readonly address: Pointer;
@@ -27,13 +27,13 @@ export class LogBuffer {
     this.bytes = bytes;
   }
 
-  /** Empty when nothing was written. */
+  /** Empty if nothing was written. */
   text(): string {
     if (this.#freed) throw new Error("the log is freed");
     return textUntilNul(new Uint8Array(toArrayBuffer(this.address, 0, this.bytes)));
   }
 
-  /** Gives the memory back; nobody may write to it any more. Harmless when repeated. */
+  /** Frees the memory; nothing may write to it afterwards. Idempotent. */
   free(): void {
     if (this.#freed) return;
     this.#freed = true;

@@ -7,7 +7,7 @@ const MS_NOSUID = 2n;
 const MS_NODEV = 4n;
 const MS_NOEXEC = 8n;
 
-/** Mounts a BPF file system (nosuid, nodev, noexec, mode 0700) on the folder `target`. Throws SysError. */
+/** Mounts a bpffs (nosuid, nodev, noexec, mode 0700) on the directory `target`. Throws SysError. */
 export function mountBpffs(target: string): void {
   const flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
   checked("mount", libc().mount(cString("bpf"), cString(target), cString("bpf"), flags, cString("mode=0700")));
@@ -24,22 +24,22 @@ export function unmount(target: string): void {
   systemCall("umount2", result);
 }
 
-/** File systems in which the kernel shows things: their magic (include/uapi/linux/magic.h), and where they usually are. */
+/** Kernel file systems: their magic number (include/uapi/linux/magic.h) and usual mount points. */
 const KERNEL_FILE_SYSTEMS = {
   bpf: { magic: 0xcafe4a11, mounts: ["/sys/fs/bpf"] },
   tracefs: { magic: 0x74726163, mounts: ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"] },
   securityfs: { magic: 0x73636673, mounts: ["/sys/kernel/security"] },
 } as const;
 
-/** A file system to read below `path`. */
+/** A file system that can be read below `path`. */
 export interface OpenFileSystem {
   readonly path: string;
   close(): void;
 }
 
 /**
- * Such a file system of this machine: where it is mounted, otherwise a mount of our own that is never put into the tree
- * of files: it is read through its descriptor and gone with it. Throws SysError (fsopen ENODEV: not in the kernel).
+ * Opens a kernel file system: where it is mounted, otherwise as a detached mount, which is read through its descriptor
+ * and disappears when that is closed. Throws SysError (fsopen ENODEV: the kernel lacks the file system).
  */
 export function openFileSystem(type: keyof typeof KERNEL_FILE_SYSTEMS): OpenFileSystem {
   const { magic, mounts } = KERNEL_FILE_SYSTEMS[type];
@@ -60,7 +60,7 @@ const FSOPEN_CLOEXEC = 1;
 const FSCONFIG_CMD_CREATE = 6;
 const FSMOUNT_CLOEXEC = 1;
 
-/** fsopen(2), fsconfig(2), fsmount(2), Linux 5.2: the descriptor of a mount that hangs nowhere. */
+/** fsopen(2), fsconfig(2), fsmount(2), Linux 5.2. Returns the descriptor of a detached mount. */
 function detachedMount(type: string): number {
   const name = cString(type);
   const context = systemCall("fsopen", syscall("fsopen", addressOf(name), FSOPEN_CLOEXEC));

@@ -3,17 +3,17 @@ import { closeSync, constants, openSync, statSync } from "./file-system.ts";
 import { checked, libc } from "./libc.ts";
 
 const CLONE_NEWNET = 0x40000000;
-/** Of the calling thread: /proc/self would be the main thread's. */
+/** The calling thread's namespace; /proc/self would be the main thread's. */
 const OWN_NETNS = "/proc/thread-self/ns/net";
 
-/** O_NONBLOCK, so that a FIFO given for a namespace is refused instead of waited for. */
+/** O_NONBLOCK makes opening a FIFO fail later in setns instead of blocking. */
 const openNamespace = (path: string): number =>
   fileCall("open", () => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK));
 
 /**
- * Runs `run` with this thread in the network namespace behind `path` (any file of nsfs), or right here for null, and
- * comes back whatever happens. `run` must be synchronous: code that runs after an await would be in the wrong
- * namespace. Throws SysError: open ENOENT…, setns EINVAL when the file is no network namespace, setns EPERM.
+ * Calls `run` with this thread in the network namespace at `path` (any nsfs file), or in the current one if null, and
+ * always switches back. `run` must be synchronous: code after an await would run in the wrong namespace. Throws
+ * SysError: open ENOENT…, setns EINVAL if the file is not a network namespace, setns EPERM.
  */
 export function withNetns<T>(path: string | null, run: () => T): T {
   if (path === null) return run();
@@ -37,5 +37,5 @@ export function withNetns<T>(path: string | null, run: () => T): T {
   }
 }
 
-/** Inode of the network namespace that this thread is in. */
+/** Inode of this thread's network namespace. */
 export const currentNetnsInode = (): number => Number(statSync(OWN_NETNS)?.ino);

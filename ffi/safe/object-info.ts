@@ -4,8 +4,8 @@ import { addressOf, allocate, keepAlive, textUntilNul } from "../memory.ts";
 import { bpf } from "./bpf.ts";
 
 /**
- * BPF_OBJ_GET_INFO_BY_FD. `request` are fields that are set before the call (room for arrays); everything else is zero,
- * because the kernel takes what it finds there for a request. Throws SysError.
+ * BPF_OBJ_GET_INFO_BY_FD. `request` holds fields to set before the call (pointers and lengths of arrays); everything
+ * else is zero, because the kernel reads those fields as input. Throws SysError.
  */
 function objectInfo<Layout extends StructLayout>(
   fd: number,
@@ -18,7 +18,7 @@ function objectInfo<Layout extends StructLayout>(
   return decode(layout, info);
 }
 
-/** struct bpf_prog_info; fields that a kernel does not have yet are 0. */
+/** struct bpf_prog_info. Fields missing from older kernels are 0. */
 export interface ProgramInfo {
   readonly type: number;
   readonly id: number;
@@ -26,7 +26,7 @@ export interface ProgramInfo {
   /** Bytes. */
   readonly jitedSize: number;
   readonly xlatedSize: number;
-  /** Nanoseconds of CLOCK_BOOTTIME. */
+  /** Nanoseconds on CLOCK_BOOTTIME. */
   readonly loadTimeNs: bigint;
   readonly uid: number;
   readonly mapIds: readonly number[];
@@ -39,9 +39,9 @@ export interface ProgramInfo {
   readonly verifiedInstructions: number;
 }
 
-/** About the program behind `fd`. Throws SysError. */
+/** Returns information about the program behind `fd`. Throws SysError. */
 export function programInfo(fd: number): ProgramInfo {
-  // A program's maps are fixed when it is loaded: what one call counts, the next one can list.
+  // A program's maps are fixed at load time, so the count of the first call is valid for the second.
   const room = objectInfo(fd, PROG_INFO).u32("nr_map_ids");
   const mapIds = allocate(Math.max(4, room * 4));
   const info = objectInfo(fd, PROG_INFO, { nr_map_ids: room, map_ids: room === 0 ? 0 : addressOf(mapIds) });
@@ -78,7 +78,7 @@ export interface MapInfo {
   readonly extra: bigint;
 }
 
-/** About the map behind `fd`. Throws SysError. */
+/** Returns information about the map behind `fd`. Throws SysError. */
 export function mapInfo(fd: number): MapInfo {
   const info = objectInfo(fd, MAP_INFO);
   return {
@@ -95,17 +95,17 @@ export function mapInfo(fd: number): MapInfo {
 }
 
 /**
- * What only links of some kind have. Perf events say what they are since Linux 6.6, their `missed` and cookies came
- * later, as did the cookie of a tracing link: fields that a kernel does not have yet are 0.
+ * Fields that only some link types have. Perf events identify themselves since Linux 6.6; their `missed` count and
+ * cookie came later, as did the cookie of tracing links. Fields missing from older kernels are 0.
  */
 export type LinkFacts =
-  /** The interface is 0 when it has gone. */
+  /** The ifindex is 0 if the interface no longer exists. */
   | { readonly kind: "xdp" | "tcx"; readonly ifindex: number }
   | {
       readonly kind: "tracing";
-      /** The program that an extension extends; for a function of the kernel the id of the BTF it is in. */
+      /** The program that an extension extends; for a kernel function, the ID of the BTF object that describes it. */
       readonly targetObjectId: number;
-      /** The function, by its type id in that BTF. */
+      /** The function's type ID in that BTF. */
       readonly targetBtfId: number;
       readonly cookie: bigint;
     }
@@ -114,9 +114,9 @@ export type LinkFacts =
       readonly functionName: string;
       /** Bytes from the start of the function. */
       readonly offset: number;
-      /** 0 where the kernel hides addresses (kernel.kptr_restrict). */
+      /** 0 if the kernel hides addresses (kernel.kptr_restrict). */
       readonly address: bigint;
-      /** How often it fired while it could not run. */
+      /** How many hits were missed because the program could not run. */
       readonly missed: bigint;
       readonly cookie: bigint;
     }
@@ -134,13 +134,13 @@ export interface LinkInfo {
   readonly type: number;
   readonly id: number;
   readonly programId: number;
-  /** BPF_* attach type; null for the kinds of link that do not say. */
+  /** BPF_* attach type; null for link types that do not report one. */
   readonly attachType: number | null;
-  /** Null for kinds that say nothing more, and from kernels that do not say it. */
+  /** Null for link types without further fields, and on kernels that do not report them. */
   readonly facts: LinkFacts | null;
 }
 
-/** About the link behind `fd`. Throws SysError. */
+/** Returns information about the link behind `fd`. Throws SysError. */
 export function linkInfo(fd: number): LinkInfo {
   const info = objectInfo(fd, LINK_INFO);
   const type = info.u32("type");
@@ -203,10 +203,10 @@ function perfFacts(fd: number, info: LinkReader): LinkFacts | null {
   }
 }
 
-/** PATH_MAX (include/uapi/linux/limits.h), the longest of the names: that of a file. */
+/** PATH_MAX (include/uapi/linux/limits.h): the longest possible name is that of a file. */
 const PERF_EVENT_NAME_BYTES = 4096;
 
-/** The function, file or tracepoint of a perf event's link: the kernel writes it where it is given room. */
+/** Returns the function, file or tracepoint of a perf event link. The kernel only writes it if given a buffer. */
 function perfEventName(fd: number): string {
   const name = allocate(PERF_EVENT_NAME_BYTES);
   objectInfo(fd, LINK_INFO, { perf_event_name: addressOf(name), perf_event_name_len: name.length });
@@ -216,7 +216,7 @@ function perfEventName(fd: number): string {
 function attachTypeOf(type: number, info: LinkReader): number | null {
   switch (type) {
     case LINK_TYPE.TRACING:
-      // The link of an extension has none, and says 0, which is a cgroup's.
+      // An extension link has no attach type and reports 0, which would be a cgroup's.
       return info.u32("tracing_attach_type") || null;
     case LINK_TYPE.CGROUP:
       return info.u32("cgroup_attach_type");

@@ -11,7 +11,7 @@ const RESOLVE_NO_MAGICLINKS = 0x02n;
 const RESOLVE_IN_ROOT = 0x10n;
 
 /**
- * Opens `path` as a process with the root folder `root` would: no symbolic link and no `..` leads out of it. openat2(2),
+ * Opens `path` as a process with root directory `root` would: neither symlinks nor `..` lead out of it. openat2(2),
  * Linux 5.6. Throws SysError.
  */
 export function openInRoot(root: string, path: string, flags: number): number {

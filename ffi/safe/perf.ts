@@ -8,10 +8,10 @@ import { syscall } from "./libc.ts";
 const PERF_FLAG_FD_CLOEXEC = 8;
 const NO_GROUP = -1;
 
-/** perf_event_open(2) of one process, or of everybody for null. Throws SysError. */
+/** perf_event_open(2) for one process, or for all processes if null. Throws SysError. */
 function openEvent(values: FieldValues<typeof PERF_EVENT_ATTR>, pid: number | null): number {
   const attr = encode(PERF_EVENT_ATTR, { ...values, size: PERF_EVENT_ATTR.size });
-  // Without a pid the event needs a cpu. Any will do: a BPF program on a tracepoint or a probe runs on all of them.
+  // Without a PID, the event needs a CPU. Any will do: BPF programs on a tracepoint or probe run on all of them.
   const target = pid === null ? [-1, 0] : [pid, -1];
   const fd = syscall("perf_event_open", addressOf(attr), ...target, NO_GROUP, PERF_FLAG_FD_CLOEXEC);
   keepAlive(attr);
@@ -19,10 +19,10 @@ function openEvent(values: FieldValues<typeof PERF_EVENT_ATTR>, pid: number | nu
   return fd;
 }
 
-/** Opens the tracepoint with that id (tracefs, events/GROUP/NAME/id). Throws SysError. */
+/** Opens the tracepoint with that ID (events/GROUP/NAME/id in tracefs). Throws SysError. */
 export const openTracepoint = (id: number): number => openEvent({ type: PERF_TYPE.TRACEPOINT, config: id }, null);
 
-/** Opens an event that never happens. Throws SysError. */
+/** Opens an event that never fires. Throws SysError. */
 export const openDummyEvent = (): number => openEvent({ type: PERF_TYPE.SOFTWARE, config: PERF_SOFTWARE.DUMMY }, null);
 
 export interface UprobeTarget {
@@ -34,9 +34,7 @@ export interface UprobeTarget {
   readonly pid: number | null;
 }
 
-/**
- * Opens a probe in a file (Linux 4.17). Throws SysError; of `open` with ENOENT where the kernel has no uprobes.
- */
+/** Opens a uprobe in a file (Linux 4.17). Throws SysError; `open` with ENOENT if the kernel lacks uprobes. */
 export function openUprobe(target: UprobeTarget): number {
   const pmu = probePmu("uprobe");
   const path = cString(target.path);
@@ -48,32 +46,32 @@ export function openUprobe(target: UprobeTarget): number {
 }
 
 export interface KprobeTarget {
-  /** Function of the kernel or of a module. */
+  /** A function of the kernel or of a module. */
   readonly function: string;
   /** Bytes from the start of the function. */
   readonly offset: number;
   readonly atReturn: boolean;
 }
 
-/** Opens a probe in the kernel (Linux 4.17). Throws SysError; of `open` with ENOENT where the kernel has no kprobes. */
+/** Opens a kprobe (Linux 4.17). Throws SysError; `open` with ENOENT if the kernel lacks kprobes. */
 export function openKprobe(target: KprobeTarget): number {
   const pmu = probePmu("kprobe");
   const name = cString(target.function);
   const config = target.atReturn ? 1n << BigInt(pmu.returnBit) : 0n;
-  // kprobe_func and probe_offset share their places with uprobe_path and probe_offset.
+  // kprobe_func shares a union with uprobe_path.
   const fd = openEvent({ type: pmu.type, config, kprobe_func: addressOf(name), probe_offset: target.offset }, null);
   keepAlive(name);
   return fd;
 }
 
-/** How perf names a dynamic probe: numbers that the kernel hands out at boot. */
+/** The PMU of a dynamic probe, whose numbers the kernel assigns at boot. */
 function probePmu(name: "uprobe" | "kprobe"): { readonly type: number; readonly returnBit: number } {
   const folder = `/sys/bus/event_source/devices/${name}`;
   const read = (file: string) => fileCall("open", () => readTextSync(`${folder}/${file}`).trim());
   const type = Number(read("type"));
   const returnBit = Number(/^config:(\d+)$/.exec(read("format/retprobe"))?.[1]);
   if (!Number.isSafeInteger(type) || !Number.isSafeInteger(returnBit)) {
-    throw new Error(`"${folder}" describes probes in a way that is not known here`);
+    throw new Error(`"${folder}" has a format unknown to bpfman`);
   }
   return { type, returnBit };
 }

@@ -23,7 +23,7 @@ const NLM_F_ACK_TLVS = 0x200;
 const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
 const NLMSGERR_ATTR_MSG = 1;
-/** Of an answer of type NLMSG_ERROR: the errno, then the header of the request and, unless capped, its body. */
+/** Layout of an NLMSG_ERROR message: the errno, then the request's header and, unless capped, its body. */
 const ERRNO_BYTES = 4;
 const REQUEST_HEADER_BYTES = 16;
 
@@ -37,14 +37,14 @@ const NETLINK_EXT_ACK = 11;
 const MSG_TRUNC = 0x20;
 const MSG_DONTWAIT = 0x40;
 
-/** More than the kernel puts into one datagram of a dump (32 KiB). */
+/** Larger than any datagram of a dump (32 KiB). */
 const ANSWER_BYTES_MAX = 1 << 16;
 const SEQUENCE = 1;
 
 /**
- * Asks the kernel through a socket of the current network namespace (rtnetlink(7)); answers the bodies of the messages
- * that came back. `flags` are NLM_F flags beside REQUEST and ACK. Throws SysError, with the kernel's own words where it
- * gives any.
+ * Sends a request through a socket of the current network namespace (rtnetlink(7)) and returns the bodies of the
+ * answers. `flags` are NLM_F flags besides REQUEST and ACK. Throws SysError, with the kernel's extended ACK message if
+ * there is one.
  */
 export function routeRequest(request: RouteRequest, body: Uint8Array, flags = 0): Uint8Array[] {
   const socket = checked("socket", libc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
@@ -61,7 +61,7 @@ export function routeRequest(request: RouteRequest, body: Uint8Array, flags = 0)
   }
 }
 
-/** Reads until the kernel says that this was all, or why it refuses. */
+/** Reads until the kernel reports the end or an error. */
 function answers(socket: number, call: string): Uint8Array[] {
   const buffer = allocate(ANSWER_BYTES_MAX);
   const bodies: Uint8Array[] = [];
@@ -73,8 +73,8 @@ function answers(socket: number, call: string): Uint8Array[] {
 }
 
 /**
- * The bodies of a datagram's messages up to the one that ends the answer, if that is among them. Throws SysError for the
- * kernel's refusal, RangeError for what is no netlink.
+ * Returns the bodies of a datagram's messages up to the one that ends the answer, if it is among them. Throws SysError
+ * for an error of the kernel, RangeError for malformed netlink data.
  */
 export function readDatagram(
   datagram: Uint8Array,
@@ -93,7 +93,7 @@ export function readDatagram(
   return { bodies, ended: false };
 }
 
-/** The kernel has answered, or at least begun to, when `send` comes back: there is nothing to wait for. */
+/** The kernel has answered, or begun to, by the time `send` returns, so there is no need to wait. */
 function receive(socket: number, buffer: Uint8Array): Uint8Array {
   for (;;) {
     const length = Number(libc().recv(socket, buffer, buffer.length, MSG_TRUNC | MSG_DONTWAIT));
@@ -104,7 +104,7 @@ function receive(socket: number, buffer: Uint8Array): Uint8Array {
   }
 }
 
-/** The text that the kernel adds to an errno; undefined when it has none. */
+/** The extended ACK message that accompanies an errno; undefined if there is none. */
 function kernelsWords({ type, flags, body }: NetlinkMessage): string | undefined {
   if (type !== NLMSG_ERROR || (flags & NLM_F_ACK_TLVS) === 0) return undefined;
   const requestBytes = new DataView(body.buffer).getUint32(ERRNO_BYTES, true);

@@ -6,7 +6,9 @@ const TIOCGWINSZ = 0x5413;
 /** struct winsize (include/uapi/asm-generic/termios.h): rows, columns, and two sizes in pixels, 16 bits each. */
 const WINSIZE_BYTES = 8;
 
-/** Columns of the terminal that `fd` is; null when it is none, or does not know its size. ioctl_tty(2) */
+/**
+ * Returns the width of the terminal behind `fd` in columns; null if it is not a terminal or has no size. ioctl_tty(2)
+ */
 export function terminalColumns(fd: number): number | null {
   const size = allocate(WINSIZE_BYTES);
   const result = syscall("ioctl", fd, TIOCGWINSZ, addressOf(size));

@@ -4,7 +4,7 @@ import { allocate } from "../memory.ts";
 import { SysError } from "../sys-error.ts";
 import { NLM_F, routeRequest } from "./rtnetlink.ts";
 
-// All of these act on the current network namespace. include/uapi/linux/rtnetlink.h, pkt_sched.h, pkt_cls.h.
+// These functions act on the current network namespace. include/uapi/linux/rtnetlink.h, pkt_sched.h, pkt_cls.h.
 
 /** struct tcmsg: u8 family, i32 ifindex, u32 handle, u32 parent, u32 info. */
 const TCMSG = { bytes: 20, ifindex: 4, handle: 8, parent: 12, info: 16 } as const;
@@ -17,7 +17,7 @@ const TCA_BPF_FLAGS = 8;
 const TCA_BPF_ID = 11;
 const TCA_BPF_FLAG_ACT_DIRECT = 1;
 
-/** TC_H_CLSACT, which is also the place of an `ingress` qdisc, and the handle that the qdisc there always has. */
+/** TC_H_CLSACT, which is also the parent of an `ingress` qdisc, and the handle that either qdisc always has. */
 const CLSACT_PARENT = 0xffff_fff1;
 const CLSACT_HANDLE = 0xffff_0000;
 const SIDE_PARENT = { ingress: 0xffff_fff2, egress: 0xffff_fff3 } as const;
@@ -31,7 +31,7 @@ export interface TcSide {
 export interface TcFilterPlace extends TcSide {
   /** 1 to 65535. */
   readonly priority: number;
-  /** Not 0, which is all of them when deleting. */
+  /** Not 0: when deleting, that means all handles. */
   readonly handle: number;
 }
 
@@ -52,13 +52,13 @@ function encodeHeader(header: TcHeader): Uint8Array {
   return bytes;
 }
 
-/** Throws RangeError for numbers that would mean several filters. */
+/** Throws RangeError if the numbers could match several filters. */
 function checkPlace({ priority, handle }: TcFilterPlace): void {
   if (!Number.isInteger(priority) || priority < 1 || priority > 0xffff) throw new RangeError(`TC priority ${priority}`);
   if (!Number.isInteger(handle) || handle < 1 || handle > 0xffff_ffff) throw new RangeError(`TC handle ${handle}`);
 }
 
-/** The header of a request for exactly one filter. */
+/** Encodes the header of a request for exactly one filter. */
 function filterHeader(place: TcFilterPlace): Uint8Array {
   checkPlace(place);
   const { ifindex, side, priority, handle } = place;
@@ -68,11 +68,11 @@ function filterHeader(place: TcFilterPlace): Uint8Array {
 
 const KIND_BPF = textAttribute(TCA_KIND, "bpf");
 
-/** Kind of the qdisc where clsact belongs; null when nothing is there. Throws SysError (ENODEV). */
+/** Returns the kind of the qdisc in clsact's place; null if there is none. Throws SysError (ENODEV). */
 export function clsactKind(ifindex: number): string | null {
   const header = encodeHeader({ ifindex, handle: 0, parent: CLSACT_PARENT, info: 0 });
   try {
-    // Without ECHO the kernel tells those who monitor it, but not us.
+    // Without ECHO, the kernel only notifies monitoring sockets.
     const [answer] = routeRequest("RTM_GETQDISC", header, NLM_F.ECHO);
     return answer === undefined ? null : readText(readAttributes(answer.subarray(TCMSG.bytes)).get(TCA_KIND));
   } catch (thrown) {
@@ -81,16 +81,16 @@ export function clsactKind(ifindex: number): string | null {
   }
 }
 
-/** Puts clsact on an interface. Throws SysError: EEXIST when it or `ingress` is there, ENODEV. */
+/** Creates a clsact qdisc. Throws SysError: EEXIST if clsact or `ingress` exists, ENODEV. */
 export function createClsact(ifindex: number): void {
   const header = encodeHeader({ ifindex, handle: CLSACT_HANDLE, parent: CLSACT_PARENT, info: 0 });
   routeRequest("RTM_NEWQDISC", Buffer.concat([header, textAttribute(TCA_KIND, "clsact")]), NLM_F.CREATE | NLM_F.EXCL);
 }
 
 /**
- * Makes a cls_bpf filter for all protocols in direct-action mode, or with `replace` puts the program into one that is
- * there, which goes on without a gap. Throws SysError: EEXIST when it is there already, ENOENT when there is none to
- * replace, EINVAL when other filters of that priority are of another kind or protocol or there is no clsact, ENODEV.
+ * Creates a cls_bpf filter for all protocols in direct-action mode, or with `replace` swaps the program of an existing
+ * one without a gap. Throws SysError: EEXIST if it already exists, ENOENT if there is none to replace, EINVAL if
+ * filters of that priority have another kind or protocol or if there is no clsact, ENODEV.
  */
 export function setBpfFilter(
   place: TcFilterPlace,
@@ -107,7 +107,7 @@ export function setBpfFilter(
   routeRequest("RTM_NEWTFILTER", Buffer.concat([filterHeader(place), KIND_BPF, options]), flags);
 }
 
-/** Deletes exactly this filter. Throws SysError: ENOENT or EINVAL when it is not there, ENODEV. */
+/** Deletes exactly this filter. Throws SysError: ENOENT or EINVAL if it does not exist, ENODEV. */
 export function deleteBpfFilter(place: TcFilterPlace): void {
   routeRequest("RTM_DELTFILTER", Buffer.concat([filterHeader(place), KIND_BPF]));
 }
@@ -115,14 +115,14 @@ export function deleteBpfFilter(place: TcFilterPlace): void {
 export interface TcFilter {
   readonly kind: string;
   readonly handle: number;
-  /** Of a cls_bpf filter that runs an eBPF program; null for all others. */
+  /** Set for a cls_bpf filter that runs an eBPF program; null for all others. */
   readonly programId: number | null;
   readonly name: string | null;
 }
 
 /**
- * The filters of this place's priority in chain 0, of all handles, protocols and kinds. None when the interface or its
- * clsact is not there.
+ * Returns the filters of this priority in chain 0, of all handles, protocols and kinds. Empty if the interface or its
+ * clsact does not exist.
  */
 export function filtersBeside(place: TcFilterPlace): TcFilter[] {
   checkPlace(place);
@@ -133,11 +133,11 @@ export function filtersBeside(place: TcFilterPlace): TcFilter[] {
   return answers.flatMap((answer) => decodeFilter(answer, priority) ?? []);
 }
 
-/** The filter that an answer of RTM_GETTFILTER tells of; null for one of another priority. Throws RangeError. */
+/** Decodes an RTM_GETTFILTER answer; null for a filter of another priority. Throws RangeError. */
 export function decodeFilter(answer: Uint8Array, priority: number): TcFilter | null {
   const view = new DataView(answer.buffer, answer.byteOffset, answer.byteLength);
   const handle = view.getUint32(TCMSG.handle, true);
-  // Classifiers also announce themselves, without a filter.
+  // Classifiers are also listed themselves, without a filter.
   if (handle === 0 || view.getUint32(TCMSG.info, true) >>> 16 !== priority) return null;
   const attributes = readAttributes(answer.subarray(TCMSG.bytes));
   const kind = readText(attributes.get(TCA_KIND)) ?? "";

@@ -1,6 +1,6 @@
 /**
- * A typed client of `bpfman rpc`, for extensions and parent processes, in Node.js 18 or newer and in Bun. It starts the
- * executable, or takes streams that lead to one. docs/embedding.md shows how it is used.
+ * A typed client for `bpfman rpc`, for extensions and parent processes, in Node.js 18 or newer and in Bun. It starts
+ * the executable, or uses streams that lead to a running one. docs/embedding.md shows how to use it.
  */
 import { spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
@@ -32,18 +32,20 @@ import {
   type SubscribeResult,
 } from "../protocol.ts";
 
-/** How long `dispose` waits for the server's end before it ends it: a change that runs is finished first. */
+/** How long `dispose` waits for the server to exit before killing it. The server finishes a running change first. */
 const DISPOSE_LIMIT_MS = 30_000;
 const LAST_WORDS_LIMIT_MS = 1000;
-/** What is kept of the server's stderr, to say why it ended. */
+/** How much of the end of the server's stderr is kept, to explain why it exited. */
 const STDERR_KEPT_CHARS = 4096;
 
-/** The server refused a request. `code` is JSON-RPC's number; `data` says what, why and what to do. */
+/**
+ * The server answered with an error. `code` is the JSON-RPC error code; `data` says what failed, why, and what to do.
+ */
 export class RpcError extends Error {
   override readonly name = "RpcError";
   readonly method: string;
   readonly code: number;
-  /** Null for errors of the protocol itself, which have a number and a message only. */
+  /** Null for errors of the protocol itself, which have only a code and a message. */
   readonly data: ErrorData | null;
 
   constructor(method: string, message: string, { code, data }: { code: number; data: ErrorData | null }) {
@@ -54,62 +56,62 @@ export class RpcError extends Error {
   }
 }
 
-/** The server has gone, or was never there: no answer will come. */
+/** The server has exited or was never reached, so no answer will come. */
 export class DisconnectedError extends Error {
   override readonly name = "DisconnectedError";
 }
 
-/** What a session is begun with. */
+/** Options of a new session. */
 export interface ClientOptions {
   readonly clientInfo?: NonNullable<InitializeParams["clientInfo"]>;
-  /** What this session loads and attaches goes when it ends, also when this process is killed. */
+  /** Removes what this session loads and attaches when it ends, even if this process is killed. */
   readonly cleanup?: boolean;
 }
 
 export interface StartOptions extends ClientOptions {
   /** The executable and its arguments, `["bpfman", "rpc"]` by default. */
   readonly command?: readonly [string, ...string[]];
-  /** This process's own by default. */
+  /** Defaults to the environment of this process. */
   readonly env?: Readonly<Record<string, string | undefined>>;
-  /** Takes what the server writes to stderr: its log. */
+  /** Receives what the server writes to stderr: its log. */
   readonly onLog?: (text: string) => void;
 }
 
-/** The two ends of a server that somebody else started. */
+/** The two streams of a server that was started elsewhere. */
 export interface Streams {
-  /** What the server writes. */
+  /** The server's output. */
   readonly input: Readable;
-  /** What the server reads. */
+  /** The server's input. */
   readonly output: Writable;
 }
 
 export interface CallOptions {
   /**
-   * Aborting cancels the request. The call still waits for the server's word: it fails with -32800 once all is undone,
-   * and succeeds if it was done already.
+   * Aborting cancels the request. The call still waits for the server's answer: it fails with -32800 once everything is
+   * undone, or succeeds if the operation had already finished.
    */
   readonly signal?: AbortSignal;
   readonly onProgress?: (value: ProgressValue) => void;
 }
 
-/** Methods for `call`; the others belong to the client's own doings. */
+/** The methods `call` accepts. The client calls the others itself. */
 export type CallableMethod = Exclude<Method, "initialize" | "shutdown" | "events/subscribe" | "events/unsubscribe">;
 
-/** Params may be left out where none are required. */
+/** Params are optional if no field is required. */
 type CallArguments<Name extends CallableMethod> =
   Record<never, never> extends ParamsOf<Name>
     ? [params?: ParamsOf<Name>, options?: CallOptions]
     : [params: ParamsOf<Name>, options?: CallOptions];
 
-/** Runs until `close`, or until the connection ends. */
+/** Stays active until `close`, or until the connection ends. */
 export interface Subscription extends SubscribeResult {
   close(): Promise<void>;
 }
 
-/** A subscription whose events are taken by a `for await` loop; leaving the loop closes it. */
+/** A subscription consumed by a `for await` loop. Leaving the loop closes it. */
 export interface EventSubscription extends Subscription, AsyncIterable<ChangeEvent> {}
 
-/** Starts an executable and begins a session. Throws DisconnectedError, with what it wrote to stderr, when that fails. */
+/** Starts an executable and opens a session. Throws DisconnectedError with the process's stderr on failure. */
 export async function startClient(options: StartOptions = {}): Promise<Client> {
   const [executable, ...args] = options.command ?? ["bpfman", "rpc"];
   const child = spawn(executable, args, {
@@ -137,14 +139,14 @@ export async function startClient(options: StartOptions = {}): Promise<Client> {
   return begin(connection, { processId: process.pid, ...options });
 }
 
-/** Begins a session with a server that somebody else started, over its streams. */
+/** Opens a session over the streams of a server that was started elsewhere. */
 export async function connectClient({ input, output }: Streams, options: ClientOptions = {}): Promise<Client> {
   const ended = new Promise<string>((resolve) => input.once("close", () => resolve("the connection was closed")));
   return begin({ input, output, ended, kill: () => {} }, { processId: null, ...options });
 }
 
 interface Connection extends Streams {
-  /** Resolves when the other side has gone, with how. */
+  /** Resolves with the reason when the connection has ended. */
   readonly ended: Promise<string>;
   kill(): void;
 }
@@ -174,11 +176,11 @@ async function begin(
   }
 }
 
-/** A session. Made by {@link startClient} and {@link connectClient}. */
+/** A session, created by {@link startClient} or {@link connectClient}. */
 export class Client {
-  /** What the server said about itself and the kernel. */
+  /** What the server reported about itself and the kernel. */
   readonly server: InitializeResult;
-  /** Resolves when the connection has ended, whoever ended it, with how. */
+  /** Resolves with the reason when the connection has ended, whichever side closed it. */
   readonly closed: Promise<string>;
   readonly #requests: Requests;
   #listener: ((event: ChangeEvent) => void) | null = null;
@@ -193,19 +195,19 @@ export class Client {
     }
   }
 
-  /** Calls a method. Throws RpcError when the server refuses, DisconnectedError when it has gone. */
+  /** Calls a method. Throws RpcError if the server answers with an error, DisconnectedError if it has exited. */
   call<Name extends CallableMethod>(method: Name, ...rest: CallArguments<Name>): Promise<ResultOf<Name>> {
     const [params, options] = rest;
     return this.#requests.send(method, params, options);
   }
 
   /**
-   * Calls `listener` for each change, by whichever process, from now on or from `since`. There is one subscription at a
-   * time.
+   * Calls `listener` for each change made by any process, from now on or after `since`. Only one subscription can be
+   * active at a time.
    */
   async subscribe(params: SubscribeParams, listener: (event: ChangeEvent) => void): Promise<Subscription> {
     if (this.#listener !== null) throw new Error("this client is subscribed already: close that subscription first");
-    // Before the request: the first events may come with its answer.
+    // Set it before the request: the first events may arrive together with the answer.
     this.#listener = listener;
     let open = true;
     try {
@@ -224,7 +226,7 @@ export class Client {
     }
   }
 
-  /** The same for a `for await` loop, which ends with the session and throws when the server dies. */
+  /** Like `subscribe`, for a `for await` loop, which ends with the session and throws if the server dies. */
   async events(params: SubscribeParams = {}): Promise<EventSubscription> {
     let close: () => Promise<void> = async () => {};
     const stream = new EventStream(() => close());
@@ -238,7 +240,7 @@ export class Client {
     };
   }
 
-  /** Ends the session: what runs is finished, what the session was to clean up is gone when this returns. */
+  /** Ends the session. Running requests finish first; when this resolves, the session has been cleaned up. */
   dispose(): Promise<void> {
     this.#disposing ??= this.#requests.end();
     return this.#disposing;
@@ -249,7 +251,7 @@ function ignoreDisconnected(cause: unknown): void {
   if (!(cause instanceof DisconnectedError)) throw cause;
 }
 
-/** Sends requests over one connection and gives their failures our types. */
+/** Sends requests over one connection and converts failures to the client's error types. */
 class Requests {
   readonly rpc: MessageConnection;
   readonly connection: Connection;
@@ -259,7 +261,7 @@ class Requests {
   constructor(rpc: MessageConnection, connection: Connection) {
     this.rpc = rpc;
     this.connection = connection;
-    // Disposing is what rejects the requests that will have no answer.
+    // Disposing rejects the requests that will not be answered.
     const close = (): void => {
       this.isOpen = false;
       rpc.dispose();
@@ -306,7 +308,7 @@ class Requests {
     }
   }
 
-  /** Whoever cannot be written to is about to end; should it not, waiting for its last words has an end. */
+  /** When writing fails, the server is about to exit. Waits a limited time for the reason. */
   #howItEnded(): Promise<string> {
     return Promise.race([
       this.connection.ended,

@@ -1,17 +1,17 @@
 /** Events of a client as an async iterator: pushed by the connection, pulled by a `for await` loop. */
 import type { EventKind, ServerNotifications } from "../protocol.ts";
 
-/** A change, or the news that changes were dropped because nobody read them; `kind` says which. */
+/** A change, or a notice that changes were dropped because nobody read them. `kind` tells them apart. */
 export type ChangeEvent = {
   [Kind in EventKind | "events/didDrop"]: { readonly kind: Kind } & ServerNotifications[Kind];
 }[EventKind | "events/didDrop"];
 
-/** Events kept for a loop that is slower than they come: about 10 MB at their usual size. */
+/** How many events are queued for a slow loop: about 10 MB at their usual size. */
 export const EVENTS_QUEUED_MAX = 10_000;
 
 /**
- * Holds what comes until it is taken. When the queue is full the newest are counted and dropped, and the loop is told so
- * by an `events/didDrop` in their place, as the server does when its pipe is full.
+ * Queues events until they are consumed. When the queue is full, new events are dropped and counted, and the loop
+ * receives an `events/didDrop` in their place, as from a server whose pipe is full.
  */
 export class EventStream implements AsyncIterableIterator<ChangeEvent> {
   readonly #queue: ChangeEvent[] = [];
@@ -36,7 +36,7 @@ export class EventStream implements AsyncIterableIterator<ChangeEvent> {
     }
   }
 
-  /** No more will come. What is queued can still be taken; then the loop ends, or throws `error` if there is one. */
+  /** Marks the end. Queued events can still be consumed; then the loop ends, or throws `error` if there is one. */
   end(error: unknown = null): void {
     if (this.#end !== null) return;
     this.#end = { error };
@@ -58,7 +58,7 @@ export class EventStream implements AsyncIterableIterator<ChangeEvent> {
     return { done: true, value: undefined };
   }
 
-  /** Called by `break` and by whoever wants no more. */
+  /** Called by `break`, and by consumers that need no more events. */
   async return(): Promise<IteratorResult<ChangeEvent>> {
     this.end();
     this.#queue.length = 0;

@@ -4,7 +4,7 @@ import type { PinPaths } from "../platform/pins.ts";
 /** NAME_MAX (include/uapi/linux/limits.h): bytes in the name of a file. */
 const NAME_BYTES_MAX = 255;
 
-/** The layout of the BPF file system mounted at `root`. Throws INVALID_OBJECT for a map name that cannot be a file's. */
+/** The layout of the bpffs mounted at `root`. Throws INVALID_OBJECT for a map name that cannot be a file name. */
 export function pinPaths(root: string): PinPaths {
   const paths: PinPaths = {
     root,
@@ -21,7 +21,7 @@ export function pinPaths(root: string): PinPaths {
   return paths;
 }
 
-/** A map's name comes out of the object file, and must not lead anywhere else. The BPF file system refuses dots. */
+/** Map names come from the object file and must not lead anywhere else. A bpffs rejects names with dots. */
 function fileName(map: string): string {
   const bytes = Buffer.byteLength(map);
   if (bytes >= 1 && bytes <= NAME_BYTES_MAX && !/[/.\p{Cc}\p{Cs}]/u.test(map)) return map;

@@ -8,7 +8,7 @@ import type { PinPaths } from "../platform/pins.ts";
 /** BPF_FS_MAGIC (include/uapi/linux/magic.h). */
 const BPF_FS_MAGIC = 0xcafe4a11;
 
-/** Whether `path` is there and lies in a BPF file system. The kernel's answer; text in /proc/mounts may deceive. */
+/** Reports whether `path` exists and is in a bpffs. Asks the kernel, because text in /proc/mounts can be misleading. */
 export function isBpffs(path: string): boolean {
   try {
     return fs.statfsSync(path).type === BPF_FS_MAGIC;
@@ -21,11 +21,12 @@ export function isBpffs(path: string): boolean {
 
 const FOLDERS = ["maps", "shared", "links", ...DISPATCHER_TYPES];
 
-/**
- * Whether a runtime directory is not there, or has nothing in it that a writer makes first. Throws STATE_CONFLICT.
- */
+/** Whether a runtime directory is missing, or has nothing in it that a writer creates first. */
 export function isUntouched(runtimeDir: string): boolean {
-  requireOwnDirectory(runtimeDir);
+  const stats = fs.lstatSync(runtimeDir);
+  if (stats === undefined) return true;
+  // A writer says what is wrong with such a directory.
+  if (!stats.isDirectory()) return false;
   return ["lock", "database", "fs"].every((name) => fs.lstatSync(`${runtimeDir}/${name}`) === undefined);
 }
 
@@ -73,8 +74,8 @@ function unmountIfMounted(root: string): void {
 }
 
 /**
- * Makes the runtime folder (0750), a BPF file system in it, and the folders for pins. What is there already stays as it
- * is. Throws STATE_CONFLICT, BPFFS_UNAVAILABLE.
+ * Creates the runtime directory (0750), mounts a bpffs in it, and creates the directories for pins. Existing ones are
+ * left unchanged. Throws STATE_CONFLICT, BPFFS_UNAVAILABLE.
  */
 export function prepareFolders({ root }: PinPaths): void {
   const runtimeDir = root.slice(0, root.lastIndexOf("/")) || "/";
@@ -90,7 +91,7 @@ export function prepareFolders({ root }: PinPaths): void {
   }
 }
 
-/** Whoever can change this directory could lead a program that runs as root to any other place. */
+/** Whoever can modify this directory could redirect a program that runs as root to any path. */
 export function requireOwnDirectory(path: string): void {
   const stats = fs.lstatSync(path);
   if (stats === undefined) return;
@@ -114,7 +115,7 @@ function mount(target: string): void {
   }
 }
 
-/** mount(2), umount(2) */
+/** Returns a hint for an error of mount(2) or umount(2). */
 function hintFor(errno: string, what: "mount" | "unmount"): string | null {
   switch (errno) {
     case "EPERM":

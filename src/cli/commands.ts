@@ -5,79 +5,69 @@ import { PROGRAM_ID } from "./fields.ts";
 /** A leaf for each hook that a program can be attached to, in both grammars. */
 const HOOKS: readonly {
   readonly name: string;
-  readonly classic: string;
-  readonly noun: string;
+  readonly summary: string;
   load(): Promise<{ readonly classic: Command; readonly noun: Command }>;
 }[] = [
   {
     name: "xdp",
-    classic: "Install an eBPF program on the XDP hook point for a given interface.",
-    noun: "Attach an XDP program to a network interface.",
+    summary: "Attach an XDP program to a network interface.",
     load: async () => (await import("./attach/xdp.ts")).attachXdp,
   },
   {
     name: "tc",
-    classic: "Install an eBPF program on the TC hook point for a given interface.",
-    noun: "Attach a TC program to a direction of a network interface.",
+    summary: "Attach a TC program to one direction of a network interface.",
     load: async () => (await import("./attach/tc.ts")).attachTc,
   },
   {
     name: "tcx",
-    classic: "Install an eBPF program on the TCX hook point for a given interface and direction.",
-    noun: "Attach a TCX program to a direction of a network interface.",
+    summary: "Attach a TCX program to one direction of a network interface.",
     load: async () => (await import("./attach/tcx.ts")).attachTcx,
   },
   {
     name: "tracepoint",
-    classic: "Install an eBPF program on a Tracepoint.",
-    noun: "Attach a program to a tracepoint.",
+    summary: "Attach a program to a tracepoint.",
     load: async () => (await import("./attach/tracepoint.ts")).attachTracepoint,
   },
   {
     name: "kprobe",
-    classic: "Install a kprobe or kretprobe eBPF probe",
-    noun: "Attach a kprobe or kretprobe program to a kernel function.",
+    summary: "Attach a kprobe or kretprobe program to a kernel function.",
     load: async () => (await import("./attach/kprobe.ts")).attachKprobe,
   },
   {
     name: "uprobe",
-    classic: "Install a uprobe or uretprobe eBPF probe",
-    noun: "Attach a uprobe or uretprobe program to a function of a binary or library.",
+    summary: "Attach a uprobe or uretprobe program to a binary or library.",
     load: async () => (await import("./attach/uprobe.ts")).attachUprobe,
   },
   {
     name: "fentry",
-    classic: "Install a fentry eBPF probe",
-    noun: "Attach an fentry program to the function it was loaded for.",
+    summary: "Attach an fentry program to the function it was loaded for.",
     load: async () => (await import("./attach/tracing.ts")).attachFentry,
   },
   {
     name: "fexit",
-    classic: "Install a fexit eBPF probe",
-    noun: "Attach an fexit program to the function it was loaded for.",
+    summary: "Attach an fexit program to the function it was loaded for.",
     load: async () => (await import("./attach/tracing.ts")).attachFexit,
   },
   {
     name: "lsm",
-    classic: "Install an LSM eBPF program on the hook it was loaded for",
-    noun: "Attach an LSM program to the hook it was loaded for.",
+    summary: "Attach an LSM program to the hook it was loaded for.",
     load: async () => (await import("./attach/tracing.ts")).attachLsm,
   },
 ];
 
 const hooks = (grammar: "classic" | "noun"): Leaf[] =>
-  HOOKS.map(({ name, [grammar]: summary, load }) => ({ name, summary, load: async () => (await load())[grammar] }));
+  HOOKS.map(({ name, summary, load }) => ({ name, summary, load: async () => (await load())[grammar] }));
 
 export const HELP_LEAF: Leaf = {
   name: "help",
-  summary: "Print this message or the help of the given subcommand(s)",
+  summary: "Show help for bpfman or for one command.",
   load: async () => (await import("./about/about.ts")).help.classic,
 };
 
 /** What `--version` runs. */
 export const VERSION_LINE_LEAF: Leaf = {
   name: "version",
-  summary: "Print the version of bpfman in one line.",
+  summary: "Print the version of bpfman on one line.",
   load: async () => (await import("./about/about.ts")).versionLine.classic,
 };
 
@@ -89,16 +79,16 @@ const VERSION_LEAF: Leaf = {
 
 const LOAD: Group = {
   name: "load",
-  summary: "Load an eBPF program on the system.",
+  summary: "Load eBPF programs into the kernel.",
   children: [
     {
       name: "file",
-      summary: "Load an eBPF program from a local .o file.",
+      summary: "Load eBPF programs from an object file.",
       load: async () => (await import("./load/load.ts")).loadFile.classic,
     },
     {
       name: "image",
-      summary: "Load an eBPF program packaged in a OCI container image from a given registry.",
+      summary: "Load eBPF programs from an OCI image.",
       load: async () => (await import("./load/load.ts")).loadImage.classic,
     },
   ],
@@ -106,7 +96,7 @@ const LOAD: Group = {
 
 const ATTACH: Group = {
   name: "attach",
-  summary: "Attach an eBPF program to a hook point using the Program Id.",
+  summary: "Attach a loaded program to a hook.",
   args: [PROGRAM_ID],
   completes: "attach-kind",
   children: hooks("classic"),
@@ -114,17 +104,17 @@ const ATTACH: Group = {
 
 const LIST: Group = {
   name: "list",
-  summary: "List all loaded eBPF programs loaded or attached links.",
+  summary: "List programs or links.",
   children: [
     {
       name: "programs",
-      summary: "List all loaded eBPF programs.",
+      summary: "List loaded programs.",
       aliases: ["program"],
       load: async () => (await import("./list/programs.ts")).listPrograms.classic,
     },
     {
       name: "links",
-      summary: "list all program attachments.",
+      summary: "List links: which program is attached where.",
       aliases: ["link"],
       load: async () => (await import("./list/links.ts")).listLinks.classic,
     },
@@ -133,50 +123,50 @@ const LIST: Group = {
 
 const GET: Group = {
   name: "get",
-  summary: "Get a loaded eBPF program or program attachment link.",
+  summary: "Show one program or link in detail.",
   children: [
     {
       name: "program",
-      summary: "Get a loaded eBPF program using the Program Id.",
-      load: async () => (await import("./list/get.ts")).getProgram.classic,
+      summary: "Show one program in detail.",
+      load: async () => (await import("./get/program.ts")).getProgram.classic,
     },
     {
       name: "link",
-      summary: "Get a loaded eBPF program's attachment using the Link Id.",
-      load: async () => (await import("./list/get.ts")).getLink.classic,
+      summary: "Show one link in detail.",
+      load: async () => (await import("./get/link.ts")).getLink.classic,
     },
   ],
 };
 
 const IMAGE: Group = {
   name: "image",
-  summary: "eBPF Bytecode Image related commands.",
+  summary: "Pull, inspect, verify and build eBPF bytecode images.",
   children: [
     {
       name: "pull",
-      summary: "Pull an eBPF bytecode image from a remote registry.",
+      summary: "Pull an eBPF bytecode image into the local cache.",
       load: async () => (await import("./image/registry.ts")).pullImage.classic,
     },
     {
       name: "inspect",
       grammar: "noun",
-      summary: "Show what an eBPF bytecode image in a remote registry holds.",
+      summary: "Show what an image in a registry contains.",
       load: async () => (await import("./image/registry.ts")).inspectImage.noun,
     },
     {
       name: "verify",
       grammar: "noun",
-      summary: "Verify the signatures of an eBPF bytecode image in a remote registry.",
+      summary: "Verify the signatures of an image in a registry.",
       load: async () => (await import("./image/registry.ts")).verifyImage.noun,
     },
     {
       name: "build",
-      summary: "Build an eBPF bytecode image from local bytecode objects and push to a registry.",
+      summary: "Build an eBPF bytecode image and push it to a registry.",
       load: async () => (await import("./image/build.ts")).buildImage.classic,
     },
     {
       name: "generate-build-args",
-      summary: "Generate the OCI image labels for a given bytecode file.",
+      summary: "Print the build arguments for a bytecode image.",
       load: async () => (await import("./image/build.ts")).generateBuildArgs.classic,
     },
   ],
@@ -191,7 +181,7 @@ const PROGRAM_LOAD: Group = {
   children: [
     {
       name: "file",
-      summary: "Load eBPF programs from a local object file.",
+      summary: "Load eBPF programs from an object file.",
       load: async () => (await import("./load/load.ts")).loadFile.noun,
     },
     {
@@ -211,13 +201,13 @@ const PROGRAM: Group = {
     PROGRAM_LOAD,
     {
       name: "unload",
-      summary: "Unload eBPF programs; their links are detached first.",
+      summary: "Unload programs after detaching their links.",
       load: async () => (await import("./remove/remove.ts")).unload.noun,
     },
     {
       name: "get",
-      summary: "Show one program.",
-      load: async () => (await import("./list/get.ts")).getProgram.noun,
+      summary: "Show one program in detail.",
+      load: async () => (await import("./get/program.ts")).getProgram.noun,
     },
     {
       name: "list",
@@ -226,7 +216,7 @@ const PROGRAM: Group = {
     },
     {
       name: "delete",
-      summary: "Delete programs with all that hangs on them.",
+      summary: "Delete programs together with their links.",
       load: async () => (await import("./remove/remove.ts")).deletePrograms.noun,
     },
   ],
@@ -240,20 +230,20 @@ const LINK_ATTACH: Group = {
 
 const LINK: Group = {
   name: "link",
-  summary: "Attach programs to hooks; show, change and remove these links.",
+  summary: "Attach programs to hooks; show, change and remove the links.",
   grammar: "noun",
   otherwise: { child: "list" },
   children: [
     LINK_ATTACH,
     {
       name: "detach",
-      summary: "Detach links.",
+      summary: "Detach links from their hooks.",
       load: async () => (await import("./remove/remove.ts")).detach.noun,
     },
     {
       name: "get",
-      summary: "Show one link.",
-      load: async () => (await import("./list/get.ts")).getLink.noun,
+      summary: "Show one link in detail.",
+      load: async () => (await import("./get/link.ts")).getLink.noun,
     },
     {
       name: "list",
@@ -262,12 +252,12 @@ const LINK: Group = {
     },
     {
       name: "update",
-      summary: "Change priority or proceed-on of a live XDP or TC link, without detaching it.",
+      summary: "Change the priority or proceed-on of a live XDP or TC link.",
       load: async () => (await import("./attach/update.ts")).updateLink.noun,
     },
     {
       name: "delete",
-      summary: "Delete links; a program goes with its last one.",
+      summary: "Delete links, and any program left without one.",
       load: async () => (await import("./remove/remove.ts")).deleteLinks.noun,
     },
   ],
@@ -275,23 +265,23 @@ const LINK: Group = {
 
 const DISPATCHER: Group = {
   name: "dispatcher",
-  summary: "Show and remove the chains of XDP and TC programs that share a hook.",
+  summary: "Show and remove chains of XDP and TC programs on one hook.",
   grammar: "noun",
   otherwise: { child: "list" },
   children: [
     {
       name: "list",
-      summary: "List all hooks on which bpfman runs a chain.",
+      summary: "List the hooks on which bpfman runs a chain.",
       load: async () => (await import("./dispatcher/dispatcher.ts")).listDispatchers.noun,
     },
     {
       name: "get",
-      summary: "Get the dispatcher of a hook, with its members in order.",
+      summary: "Show the dispatcher of a hook and its members in order.",
       load: async () => (await import("./dispatcher/dispatcher.ts")).getDispatcher.noun,
     },
     {
       name: "delete",
-      summary: "Take a whole chain off its hook; its programs stay loaded.",
+      summary: "Detach a whole chain from its hook; its programs stay loaded.",
       load: async () => (await import("./dispatcher/dispatcher.ts")).deleteDispatcher.noun,
     },
   ],
@@ -299,26 +289,26 @@ const DISPATCHER: Group = {
 
 export const ROOT: Group = {
   name: "bpfman",
-  summary: "An eBPF manager focusing on simplifying the deployment and administration of eBPF programs.",
+  summary: "Load, attach and manage eBPF programs.",
   examples: [
     { does: "Load a program", line: "bpfman load file --path counter.o --programs tcx:count" },
-    { does: "See its id", line: "bpfman list programs" },
-    { does: "Attach it by that id", line: "bpfman attach 63178 tcx --direction ingress --iface eth0 --priority 50" },
-    { does: "The same in the noun-verb grammar", line: "bpfman link attach tcx 63178 eth0 ingress --priority 50" },
-    { does: "Take it all away", line: "bpfman unload 63178" },
-    { does: "Let tab complete commands, ids and names", line: "source <(bpfman completions bash)" },
+    { does: "Find its ID", line: "bpfman list programs" },
+    { does: "Attach it by that ID", line: "bpfman attach 63178 tcx --direction ingress --iface eth0 --priority 50" },
+    { does: "Attach it with the noun-verb grammar", line: "bpfman link attach tcx 63178 eth0 ingress --priority 50" },
+    { does: "Detach and unload it", line: "bpfman unload 63178" },
+    { does: "Enable tab completion of commands, IDs and names", line: "source <(bpfman completions bash)" },
   ],
   children: [
     LOAD,
     {
       name: "unload",
-      summary: "Unload an eBPF program using the Program Id.",
+      summary: "Unload programs after detaching their links.",
       load: async () => (await import("./remove/remove.ts")).unload.classic,
     },
     ATTACH,
     {
       name: "detach",
-      summary: "Detach an eBPF program from a hook point using the Link Id.",
+      summary: "Detach links from their hooks.",
       load: async () => (await import("./remove/remove.ts")).detach.classic,
     },
     LIST,
@@ -329,25 +319,25 @@ export const ROOT: Group = {
     IMAGE,
     {
       name: "rpc",
-      summary: "Serve the same operations as JSON-RPC 2.0 over stdio.",
+      summary: "Serve all operations as JSON-RPC 2.0 over stdio.",
       load: async () => (await import("./about/about.ts")).rpc.classic,
     },
     VERSION_LEAF,
     {
       name: "man",
-      summary: "Generate man pages for bpfman.",
+      summary: "Write the manual pages.",
       hidden: true,
       load: async () => (await import("./about/man.ts")).man.classic,
     },
     {
       name: "completions",
-      summary: "Generate shell completions for bpfman.",
+      summary: "Print or write shell completions.",
       hidden: true,
       load: async () => (await import("./complete/completions.ts")).completions.classic,
     },
     {
       name: "__complete",
-      summary: "Answer what may stand at the cursor, for the shells' completions.",
+      summary: "List candidates at the cursor; shell completions call this.",
       hidden: true,
       load: async () => (await import("./complete/complete.ts")).complete.classic,
     },

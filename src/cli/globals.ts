@@ -16,7 +16,7 @@ const OUTPUT = optional(
     metavar: "FORMAT",
     choices: OUTPUT_FORMATS,
     default: "text",
-    doc: ["How answers are written: text or json. Errors of the classic grammar follow."],
+    doc: ["Output format: text or json.", "In the classic grammar it also applies to errors."],
   },
   oneOf("output format", OUTPUT_FORMATS),
 );
@@ -26,8 +26,8 @@ const ERROR_FORMAT = optional(
     metavar: "FORMAT",
     choices: OUTPUT_FORMATS,
     env: "BPFMAN_ERROR_FORMAT",
-    default: "as --output in the classic grammar, text in the noun-verb grammar",
-    doc: ["How errors are written: text or json."],
+    default: "as --output in the classic grammar, else text",
+    doc: ["Error format: text or json."],
   },
   oneOf("error format", OUTPUT_FORMATS),
 );
@@ -37,15 +37,15 @@ const RUNTIME_DIR = optional({
   completes: "directory",
   env: "BPFMAN_RUNTIME_DIR",
   default: "/run/bpfman",
-  doc: ["Folder for pins, bytecode and the lock, which go with the boot."],
+  doc: ["Directory of pins and bytecode; lost at reboot.", "The lock is there as well."],
 });
 const STATE_DIR = optional({
   long: "state-dir",
   metavar: "DIR",
   completes: "directory",
   env: "BPFMAN_STATE_DIR",
-  default: "/var/lib/bpfman, or state/ in --runtime-dir when that is given",
-  doc: ["Folder of the database, which survives the boot."],
+  default: "/var/lib/bpfman, or state/ in a given --runtime-dir",
+  doc: ["Directory of the database; kept across reboots."],
 });
 const CACHE_DIR = optional({
   long: "cache-dir",
@@ -53,15 +53,15 @@ const CACHE_DIR = optional({
   completes: "directory",
   aliases: ["image-cache-dir"],
   env: "BPFMAN_CACHE_DIR",
-  default: "/var/cache/bpfman, or cache/ in --runtime-dir when that is given",
-  doc: ["Folder of the bytecode images that were pulled.", "Newer bpfman's --image-cache-dir is the same."],
+  default: "/var/cache/bpfman, or cache/ in a given --runtime-dir",
+  doc: ["Directory for pulled bytecode images.", "Newer bpfman's name for it, --image-cache-dir, works too."],
 });
 const CA_FILE = optional({
   long: "ca-file",
   metavar: "FILE",
   completes: "file",
   env: "BPFMAN_CA_FILE",
-  doc: ["Certificates in PEM that registries may have theirs from, besides those the system trusts."],
+  doc: ["Extra CA certificates for registries, in PEM."],
 });
 const CONFIG = optional({
   long: "config",
@@ -78,8 +78,9 @@ const LOCK_TIMEOUT = optional(
     env: "BPFMAN_LOCK_TIMEOUT",
     default: "30s",
     doc: [
-      "How long to wait for another bpfman that is changing things.",
-      "Numbers with ms, s, m or h, as in 1m30s; a bare number is seconds; 0 waits for ever.",
+      "How long to wait for another bpfman to finish.",
+      "Units are ms, s, m and h, as in 1m30s; a bare number is seconds.",
+      "0 waits forever.",
     ],
   },
   parseDuration,
@@ -94,8 +95,10 @@ const LOG_LEVEL = optional(
     env: "BPFMAN_LOG",
     default: LOG_LEVEL_DEFAULT,
     doc: [
-      "What is logged on stderr: off, error, warn, info, debug or trace.",
-      "Newer bpfman's --log is the same. Of several levels, as in info,manager=debug, the one that says most counts.",
+      "Log level on stderr, from off to trace.",
+      "The levels are off, error, warn, info, debug and trace.",
+      "Newer bpfman's name for it, --log, works too. Of several levels,",
+      "as in info,manager=debug, the most verbose one counts.",
     ],
   },
   parseLogLevel,
@@ -104,18 +107,18 @@ const LOG_LEVEL = optional(
 const NO_COLOR = toggle({
   long: "no-color",
   env: "NO_COLOR",
-  doc: ["No colours. There are none when stdout is not a terminal, or TERM is dumb."],
+  doc: ["Turn colours off.", "They are off anyway unless stdout is a terminal, or if TERM is dumb."],
 });
 export const HELP = toggle({
   long: "help",
   short: "h",
-  doc: ["Print help: -h the short one, --help the long one."],
+  doc: ["Show help: -h in brief, --help in full."],
 });
 /** Taken before any command only. */
 export const VERSION = toggle({
   long: "version",
   short: "V",
-  doc: ["Print the version in one line; the command `version` says more."],
+  doc: ["Print the version on one line; `bpfman version` shows more."],
 });
 
 /** Every command has these, in the order of help. */

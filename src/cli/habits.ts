@@ -12,18 +12,18 @@ const LOAD_AND_ATTACH = (type: string): string =>
   `type "bpfman load file --path OBJECT --programs ${type}:NAME", then "bpfman attach ID ${type} ${
     type === "xdp" ? "" : "--direction ingress "
   }--iface IFACE --priority 50"`;
-const FIND_AND_DETACH = 'type "bpfman list links" for the id, then "bpfman detach LINK_ID"';
-const LINK_ID = `an id is needed: "bpfman list links" shows what is attached, and where; "bpfman detach LINK_ID" takes it off`;
+const FIND_AND_DETACH = 'type "bpfman list links" to find the id, then "bpfman detach LINK_ID"';
+const LINK_ID = `give an id: "bpfman list links" shows what is attached where; "bpfman detach LINK_ID" detaches it`;
 const NO_DAEMON = 'bpfman needs no daemon; "bpfman rpc" serves one parent process over stdio';
 const NOTHING_TO_CLEAN =
-  'nothing needs cleaning: the next command that changes something removes what was left; "bpfman program delete --all" takes everything of bpfman away';
+  'no cleanup is needed: the next command that changes something removes any leftovers; "bpfman program delete --all" removes everything that bpfman loaded';
 const KIND = `(${PROGRAM_TYPES.join("|")})`;
 
 /** bpftool: objects and commands may be cut short there. */
 const ofBpftool = (): Habit[] => [
   [
     /^p(r|ro|rog)? (dump|tracelog|profile|run|pin)\b/,
-    "bpftool does that, also with programs of bpfman: they are pinned as /run/bpfman/fs/prog_ID",
+    "use bpftool, which works on bpfman's programs too: they are pinned as /run/bpfman/fs/prog_ID",
   ],
   [
     /^p(r|ro|rog)? load(all)?\b/,
@@ -31,7 +31,7 @@ const ofBpftool = (): Habit[] => [
   ],
   [
     /^p(r|ro|rog)? (at|de)tach\b/,
-    'type "bpfman attach ID KIND" or "bpfman detach LINK_ID"; to sockets and their maps, bpftool attaches',
+    'type "bpfman attach ID KIND" or "bpfman detach LINK_ID"; for sockets and socket maps use bpftool',
   ],
   [
     /^p(r|ro|rog)?( |$)/,
@@ -45,26 +45,29 @@ const ofBpftool = (): Habit[] => [
   [/^n(et?)?( |$)/, 'type "bpfman list links" for what bpfman attached, "bpfman dispatcher list" for its chains'],
   [
     /^m(ap?)? (?!(sh?o?w?|li?s?t?|help)( |$))[a-z]/,
-    'bpftool does that, also with maps of bpfman: "bpftool map dump pinned MAP_PIN_PATH/NAME", the path being in "bpfman get program ID"',
+    'use bpftool, which works on bpfman\'s maps too: "bpftool map dump pinned MAP_PIN_PATH/NAME"; "bpfman get program ID" shows the path',
   ],
-  [/^m(ap?)?( |$)/, 'type "bpfman get program ID" for the maps of a program; "bpftool map" shows all, and reads them'],
+  [/^m(ap?)?( |$)/, 'type "bpfman get program ID" for the maps of a program; "bpftool map" lists and reads all maps'],
   [/^l(i|in|ink)? (show|dump|list (id|pinned))\b/, 'type "bpfman list links", or "bpfman get link LINK_ID" for one'],
   [
     /^l(i|in|ink)? pin\b/,
-    'every link of bpfman is pinned: "bpfman get link LINK_ID -o json" has its pin_path; bpftool pins others',
+    'every link of bpfman is pinned: "bpfman get link LINK_ID -o json" shows its pin_path; use bpftool to pin other links',
   ],
-  [/^l(i|in|ink)? detach (id|pinned)\b/, 'type "bpfman detach LINK_ID", with an id that "bpfman list links" shows'],
-  [/^f(eature)?( probe)?( |$)/, 'type "bpfman version -o json": it tries out what this kernel can do'],
-  [/^cgroup( |$)/, "bpfman attaches nothing to cgroups; bpftool does that"],
-  [/^perf( |$)/, 'type "bpfman list links" for the probes and tracepoints of bpfman; "bpftool perf" shows all'],
+  [/^l(i|in|ink)? detach (id|pinned)\b/, 'type "bpfman detach LINK_ID", with an id from "bpfman list links"'],
+  [/^f(eature)?( probe)?( |$)/, 'type "bpfman version -o json", which probes the features of this kernel'],
+  [/^cgroup( |$)/, "bpfman does not attach to cgroups; use bpftool"],
+  [/^perf( |$)/, 'type "bpfman list links" for bpfman\'s probes and tracepoints; "bpftool perf" shows all'],
   [/^batch( |$)/, 'put the commands into a script, or send them to one "bpfman rpc"'],
-  [/^(btf|iter|gen|struct_ops|token)( |$)/, "bpftool does that"],
+  [/^(btf|iter|gen|struct_ops|token)( |$)/, "use bpftool for that"],
 ];
 
 const ofXdpLoader = (): Habit[] => [
   [/^status\b/, 'type "bpfman list links --program-type xdp"; "bpfman dispatcher list --type xdp" shows the chains'],
   [/^clean\b/, NOTHING_TO_CLEAN],
-  [/^features\b/, 'type "bpfman version -o json" for what the kernel can do; xdp-loader asks the network card'],
+  [
+    /^features\b/,
+    'type "bpfman version -o json" for the features of the kernel; xdp-loader shows those of the network card',
+  ],
   [/^load (?!file |image ).*\.o( |$)/, LOAD_AND_ATTACH("xdp")],
   [/^unload (-a|--all)$/, 'type "bpfman program delete --all"'],
   [
@@ -78,7 +81,7 @@ const ofIproute2 = (): Habit[] => [
   [/^(ip )?link set .*\bxdp\S* (off|none)\b/, FIND_AND_DETACH],
   [/^(ip )?link set\b/, LOAD_AND_ATTACH("xdp")],
   [/^ip\b/, 'type "bpfman list links --program-type xdp" for the programs on interfaces'],
-  [/^(tc )?qdisc\b/, "not needed: whoever attaches a tc program gets the clsact qdisc where it is missing"],
+  [/^(tc )?qdisc\b/, "not needed: attaching a tc program adds the clsact qdisc if it is missing"],
   [
     /^(tc )?filter (show|list|ls|get)\b/,
     'type "bpfman list links --program-type tc"; "bpfman dispatcher list" shows the chains',
@@ -91,10 +94,10 @@ const ofIproute2 = (): Habit[] => [
 const ofOtherBpfmans = (): Habit[] => [
   [
     /^load (file|image) .* (--name|-n)[ =]/,
-    `loading and attaching are two commands: "bpfman load file --path OBJECT --programs TYPE:NAME", then "bpfman attach ID KIND"`,
+    `loading and attaching are separate commands: "bpfman load file --path OBJECT --programs TYPE:NAME", then "bpfman attach ID KIND"`,
   ],
   [/^get \d+$/, 'type "bpfman get program ID" or "bpfman get link LINK_ID"'],
-  [/^list -/, 'type "bpfman list programs" or "bpfman list links", and the options behind it'],
+  [/^list -/, 'type "bpfman list programs" or "bpfman list links", followed by the options'],
   [/^load-from-file\b/, 'type "bpfman load file"'],
   [/^load-from-image\b/, 'type "bpfman load image"'],
   [/^pull-bytecode\b/, 'type "bpfman image pull"'],
@@ -111,7 +114,7 @@ const ofTheOtherGrammar = (): Habit[] => [
   ],
   [
     /^link attach .* (-[idt]|--(iface|direction|tracepoint|target))( |=|$)/,
-    'places are words here: "bpfman link attach tc ID IFACE DIRECTION", "bpfman link attach uprobe ID TARGET"',
+    'here, places are words, not options: "bpfman link attach tc ID IFACE DIRECTION", "bpfman link attach uprobe ID TARGET"',
   ],
   [/^link attach kprobe .* (-f|--fn-name)( |=|$)/, 'type "bpfman link attach kprobe ID FUNCTION"'],
   [
@@ -120,7 +123,7 @@ const ofTheOtherGrammar = (): Habit[] => [
   ],
   [
     /^attach \d+ (xdp|tcx?) [^-]/,
-    'places are options here: "bpfman attach ID xdp --iface IFACE --priority 50"; they are words of "bpfman link attach KIND ID PLACE"',
+    'here, places are options: "bpfman attach ID xdp --iface IFACE --priority 50"; "bpfman link attach KIND ID PLACE" takes words',
   ],
   [
     /^attach \d+ (-[idptfn]|--(iface|direction|priority|tracepoint|fn-name|target|netns|proceed-on))[ =]/,
@@ -128,11 +131,11 @@ const ofTheOtherGrammar = (): Habit[] => [
   ],
   [
     /^program load (?!image ).*(?<= )(-p|--path)( |=|$)/,
-    'the file is a word here: "bpfman program load file PATH --programs TYPE:NAME"',
+    'here, the file is a word, not an option: "bpfman program load file PATH --programs TYPE:NAME"',
   ],
   [
     /^program load .*(?<= )(-i|--image-url)( |=|$)/,
-    'the image is a word here: "bpfman program load image IMAGE --programs TYPE:NAME"',
+    'here, the image is a word, not an option: "bpfman program load image IMAGE --programs TYPE:NAME"',
   ],
   [/^program (at|de)tach\b/, 'type "bpfman link attach KIND ID ..." or "bpfman link detach LINK_ID"'],
   [/^link (un)?load\b/, 'type "bpfman program load file PATH --programs TYPE:NAME" or "bpfman program unload ID"'],
@@ -155,53 +158,53 @@ const ofAnyTool = (): Habit[] => [
   [/^(rm|remove|delete)( |$)/, 'type "bpfman unload ID", "bpfman detach LINK_ID" or "bpfman program delete ID"'],
   [
     /^(top|stats)( |$)/,
-    'type "bpfman get program ID -o json": it has the run time and count, if sysctl kernel.bpf_stats_enabled is 1',
+    'type "bpfman get program ID -o json": it shows run time and count if sysctl kernel.bpf_stats_enabled is 1',
   ],
-  [/^(logs?|trace)( |$)/, '"bpftool prog tracelog" shows what programs print; "--log-level debug" what bpfman does'],
+  [
+    /^(logs?|trace)( |$)/,
+    '"bpftool prog tracelog" shows what programs print; "--log-level debug" shows what bpfman does',
+  ],
   [/^config( |$)/, "the configuration is /etc/bpfman/bpfman.toml, or the file given with --config"],
   [/^completion( |$)/, 'type "bpfman completions SHELL"'],
   [RegExp(`^${KIND}( |$)`), 'type "bpfman attach ID KIND", or "bpfman list links --program-type TYPE"'],
   [/^pull( |$)/, 'type "bpfman image pull --image-url IMAGE"'],
-  [/^(push|build)( |$)/, 'type "bpfman image build", which pushes as well'],
+  [/^(push|build)( |$)/, 'type "bpfman image build", which also pushes'],
   [/^verify( |$)/, 'type "bpfman image verify IMAGE"'],
-  [/^sign( |$)/, 'cosign signs images; type "bpfman image verify IMAGE" to check their signatures'],
-  [/^image (push|sign)\b/, '"bpfman image build" pushes what it has built; cosign signs it'],
+  [/^sign( |$)/, 'sign with cosign; type "bpfman image verify IMAGE" to check signatures'],
+  [/^image (push|sign)\b/, '"bpfman image build" also pushes the image; sign it with cosign'],
   [
     /^(images( |$)|(list|get) images?\b|image (list|ls|rm|remove|delete|prune)\b)/,
-    'type "bpfman image inspect IMAGE" for what a registry has; what was pulled is in /var/cache/bpfman and can be deleted',
+    'type "bpfman image inspect IMAGE" for an image in a registry; pulled images are in /var/cache/bpfman and can be deleted',
   ],
   [
     /^(link )?(detach|delete)\b.* (-a|--all)( |$)/,
-    'type "bpfman dispatcher delete TYPE NSID IFINDEX" for all links of a hook, "bpfman program delete --all" for everything; "bpfman link list -q" has the ids for "bpfman detach LINK_ID"',
+    'type "bpfman dispatcher delete TYPE NSID IFINDEX" for all links of a hook, "bpfman program delete --all" for everything; "bpfman link list -q" prints the ids for "bpfman detach LINK_ID"',
   ],
   [/^program unload\b.* (-a|--all)( |$)/, 'type "bpfman program delete --all"'],
   [
     /^list programs?\b.* (-t|--types?)( |=|$)/,
-    'type "bpfman list programs --program-type TYPE", or "bpfman program list --type TYPE", which takes several',
+    'type "bpfman list programs --program-type TYPE", or "bpfman program list --type TYPE", which takes several types',
   ],
   [/^list links?\b.* (-t|--types?|--kinds?)( |=|$)/, 'type "bpfman link list --kind TYPE"'],
   [/^list programs?\b.* (-q|--quiet)( |$)/, 'type "bpfman program list -q"'],
-  [
-    /^list programs?\b.* (--(un)?attached|-l|--selector)( |=|$)/,
-    'type "bpfman program list", and that option behind it',
-  ],
+  [/^list programs?\b.* (--(un)?attached|-l|--selector)( |=|$)/, 'type "bpfman program list", followed by that option'],
   [/^list links?\b.* (-q|--quiet)( |$)/, 'type "bpfman link list -q"'],
   [/^list links?\b.* --program-id( |=|$)/, 'type "bpfman link list --program-id ID"'],
   [/^(list|get) maps?\b/, 'maps belong to programs: "bpfman get program ID" shows them, "bpftool map" reads them'],
   [
     /^((list links?|link list|link) .*(-i|--iface|--interface|--dev|dev)( |$)|list links? \w)/,
-    'type "bpfman list links" and look under Attachment; with "-o json" it is .links[].details.interface',
+    'type "bpfman list links" and look at the Attachment column; with "-o json" it is .links[].details.interface',
   ],
   [
     /^(unload|detach|\w+ (unload|detach|delete))\b.* (-f|--force)\b/,
-    'nothing has to be forced; "--ignore-missing" takes an id that is not there for a success',
+    'there is no need to force anything; "--ignore-missing" ignores ids that do not exist',
   ],
 ];
 
 /** Options that no command has, wherever they stand. */
 const ofOptions = (): Habit[] => [
   [/^ (-\S+ )*--(csi-support|socket-path)\b/, NO_DAEMON],
-  [/ (-j|-jp|--json|--pretty)( |$)/, 'JSON is "-o json"'],
+  [/ (-j|-jp|--json|--pretty)( |$)/, 'for JSON, type "-o json"'],
   [/ (-vv?|--verbose|--debug)( |$)/, 'type "--log-level debug"'],
 ];
 

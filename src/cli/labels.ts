@@ -9,12 +9,9 @@ export const METADATA = several(
     short: "m",
     completes: "metadata",
     doc: [
-      "Optional: Specify Key/Value metadata to be attached to a program when it",
-      "is loaded by bpfman.",
+      "Metadata to store with the programs. Lists can filter by it.",
+      "Separate several pairs with commas, or repeat the option.",
       "Format: <KEY>=<VALUE>",
-      "",
-      "This can later be used to `list` a certain subset of programs which contain",
-      "the specified metadata.",
       "Example: --metadata owner=acme",
     ],
     noun: { parse: parseNounMetadata, gather: lastOfEach },
@@ -28,15 +25,14 @@ export const APPLICATION = optional({
   short: "a",
   completes: "application",
   doc: [
-    "Optional: Application is used to group multiple programs that are loaded together",
-    "under the same load command. This actually creates a special <KEY>=<VALUE> in the",
-    "metadata parameter. It can be used to filer on list commands.",
-    "Example: --application TestEbpfApp",
+    "Application that the programs belong to. Lists can filter by it.",
+    "It is stored as a metadata pair with a reserved key.",
+    "Example: --application my-app",
   ],
   noun: {
     doc: [
-      "Optional: Application that the programs belong to.",
-      "It is kept as metadata bpfman.io/application; links inherit it, lists filter by it.",
+      "Application that the programs belong to. Lists can filter by it.",
+      "It is stored as metadata bpfman.io/application, and links inherit it.",
     ],
   },
 });

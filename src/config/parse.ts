@@ -7,7 +7,7 @@ import { didYouMean } from "../errors/suggest.ts";
 import { type Locate, locator, type Place, placeAt } from "./place.ts";
 import { signing, signingConfig, signingKeys } from "./signing.ts";
 
-// The messages end the sentence "KEY must be …".
+// Each of these completes the sentence "KEY must be …".
 const A_TABLE = "a table";
 const COUNT = "a whole number from 0";
 const count = v.pipe(v.number(COUNT), v.safeInteger(COUNT), v.minValue(0, COUNT));
@@ -36,16 +36,16 @@ const file = v.strictObject(
   A_TABLE,
 );
 
-/** The configuration in the bytes of a TOML file. Throws INVALID_CONFIG with path, line and column. */
+/** Parses the bytes of a TOML configuration file. Throws INVALID_CONFIG with path, line and column. */
 export function parseConfig(bytes: Uint8Array, path: string): Config {
   const text = decoded(bytes, path);
   const result = v.safeParse(file, table(text, path));
   if (!result.success) {
     const locate = locator(text);
-    // A key that is missing is often there under a wrong name, which says more.
+    // A missing key is often present but misspelt; that problem is more specific.
     const present = result.issues.filter((issue) => !isMissing(issue));
     const problems = (present.length > 0 ? present : result.issues).map((issue) => problemOf(issue, locate));
-    // The one that stands first in the file is mended first.
+    // Report the first problem in the file.
     const first = problems.reduce((one, other) => (other.offset < one.offset ? other : one));
     throw invalid(path, placeAt(text, first.offset), first);
   }
@@ -77,7 +77,7 @@ function table(text: string, path: string): unknown {
     return parse(text, { unsafeKeyBehaviour: "throw" });
   } catch (thrown) {
     if (!(thrown instanceof TomlError)) throw thrown;
-    // The message goes on with a picture of the line, which the place says as well.
+    // The parser's message continues with an excerpt of the line, which the position already identifies.
     const reason = (thrown.message.split("\n")[0] ?? "").replace(/^Invalid TOML document: /, "");
     throw invalid(path, thrown, { reason });
   }
@@ -90,12 +90,12 @@ function problemOf(issue: v.InferIssue<typeof file>, locate: Locate): Problem & 
   const keys = (issue.path ?? []).map((item) => String(item.key));
   const isUnknown = issue.type === "strict_object" && issue.expected === "never";
   const wrong = (wanted: string, found: string): string => `"${keys.join(".")}" must be ${wanted}, not ${found}`;
-  // What a check finds wrong is the whole table, and its type would tell nobody anything.
+  // A failed check reports the whole table as the value, whose type would mean nothing to the user.
   if (issue.type === "check") return { offset: locate(keys), reason: `"${keys.join(".")}" must ${issue.message}` };
   if (isMissing(issue)) return { offset: locate(keys), reason: `"${keys.join(".")}" is missing` };
   if (!isUnknown) return { offset: locate(keys), reason: wrong(issue.message, issue.received) };
   const key = keys.pop() ?? "";
-  // To the schema, an array is an object with numbers for keys.
+  // To the schema, an array is an object with numeric keys.
   if (Array.isArray(issue.path?.at(-1)?.input)) return { offset: locate(keys), reason: wrong(A_TABLE, "an array") };
   const known = knownKeys(keys);
   return {
@@ -105,7 +105,7 @@ function problemOf(issue: v.InferIssue<typeof file>, locate: Locate): Problem & 
   };
 }
 
-/** Keys that the schema has below `keys`. */
+/** Returns the keys that the schema allows below `keys`. */
 function knownKeys(keys: readonly string[]): string[] {
   const [section, subsection] = keys;
   switch (section) {

@@ -1,20 +1,20 @@
 /**
- * Where a key stands in a TOML text. The parser gives values without their places; this reads the same text again for
- * keys alone, trusting that the parser has accepted it.
+ * Locates keys in TOML text. The parser returns values without positions, so this reads text that the parser has
+ * accepted a second time, for its keys only.
  */
 
-/** Both from 1; columns count UTF-16 units. */
+/** Both from 1. Columns count UTF-16 code units. */
 export interface Place {
   readonly line: number;
   readonly column: number;
 }
 
-/** Where the text says something of the key that `keys` lead to (indexes of arrays as numbers in text). */
+/** Returns the offset in the text of the key at the path `keys` (array indexes as decimal strings). */
 export type Locate = (keys: readonly string[]) => number;
 
 /**
- * Reads the keys of a text once; the answer gives the offset of a key, or of the nearest table above it that is written
- * down, or 0.
+ * Indexes the keys of a text. The returned function gives the offset of a key; if it is not written out, that of the
+ * nearest table above it, or 0.
  */
 export function locator(text: string): Locate {
   const offsets = keyOffsets(text);
@@ -32,13 +32,13 @@ export function placeAt(text: string, offset: number): Place {
   return { line: before.split("\n").length, column: offset - before.lastIndexOf("\n") };
 }
 
-/** Keys further down than this are not kept: no configuration is that deep, and their paths would grow with them. */
+/** Deeper keys are not recorded: no configuration is that deep, and their paths would grow with the depth. */
 const DEPTH_MAX = 16;
 
-/** The four kinds of strings; a dot does not match a newline. */
+/** The four kinds of strings. A dot does not match a newline. */
 const STRING = /"""(?:[^\\]|\\[\s\S])*?"{3,5}|'''[\s\S]*?'{3,5}|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'/y;
 
-/** Path of each key, as JSON -> offset of its first mention in the text. */
+/** Path of each key, as JSON -> offset of its first occurrence in the text. */
 function keyOffsets(text: string): ReadonlyMap<string, number> {
   const offsets = new Map<string, number>();
   /** Path of each array of tables, as JSON -> index of its last element so far. */
@@ -50,7 +50,7 @@ function keyOffsets(text: string): ReadonlyMap<string, number> {
     const name = JSON.stringify(path);
     if (!offsets.has(name)) offsets.set(name, offset);
   };
-  /** Passes blanks and comments; newlines too where they mean nothing. */
+  /** Skips spaces and comments, and newlines where they are insignificant. */
   const skipBlank = (newlines: boolean): void => {
     const blank = newlines ? /(?:[ \t\r\n]|#[^\n]*)*/y : /[ \t]*/y;
     blank.lastIndex = at;
@@ -63,7 +63,7 @@ function keyOffsets(text: string): ReadonlyMap<string, number> {
     return found;
   };
 
-  /** A dotted key below `table`; says the path it leads to. */
+  /** Reads a dotted key below `table` and returns its path. */
   const readKey = (table: readonly string[]): string[] => {
     const path = [...table];
     for (;;) {
@@ -76,7 +76,7 @@ function keyOffsets(text: string): ReadonlyMap<string, number> {
       skipBlank(false);
       if (text[at] !== ".") return path;
       at++;
-      // An array of tables on the way means its last element.
+      // An array of tables within a path stands for its last element.
       const index = path.length > DEPTH_MAX ? undefined : lastIndex.get(JSON.stringify(path));
       if (index !== undefined) path.push(String(index));
     }
@@ -133,13 +133,13 @@ function keyOffsets(text: string): ReadonlyMap<string, number> {
     const before = at;
     if (text[at] === "[") table = readHeader();
     else readPair(table);
-    // Whatever this reader does not know is passed, never waited for.
+    // Skip what this reader does not understand, so that it always advances.
     if (at === before) at++;
   }
   return offsets;
 }
 
-/** A basic string's escapes are those of JSON, and \UXXXXXXXX, \e, \xHH. */
+/** A basic string has JSON's escapes, plus \UXXXXXXXX, \e and \xHH. */
 function unquoted(word: string): string {
   const json = word.replace(/\\(?:U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})|(e))/g, (_all, long?: string, short?: string) =>
     JSON.stringify(String.fromCodePoint(Number.parseInt(long ?? short ?? "1b", 16))).slice(1, -1),

@@ -4,7 +4,7 @@ import * as v from "valibot";
 import { IDENTITY_CHARS_MAX, TRUSTED_SIGNERS_MAX } from "../domain/limits.ts";
 import { type Match, SIGNING_DEFAULT, type SigningConfig } from "../domain/signing.ts";
 
-// The messages end the sentence "KEY must be …"; those of checks the sentence "KEY must …".
+// These complete the sentence "KEY must be …"; those of checks complete "KEY must …".
 const A_TABLE = "a table";
 const TABLES = "an array of tables";
 const SHORT = `be 1 to ${IDENTITY_CHARS_MAX} characters long`;
@@ -14,7 +14,7 @@ const text = v.pipe(
   v.string("text"),
   v.check((value) => value !== "" && value.length <= IDENTITY_CHARS_MAX, SHORT),
 );
-const pattern = v.pipe(text, v.check(isPattern, "be a regular expression in RE2's syntax"));
+const pattern = v.pipe(text, v.check(isPattern, "be a regular expression in RE2 syntax"));
 const path = v.pipe(v.string("a path"), v.check(isAbsolute, "be an absolute path"));
 
 const identity = v.strictObject(
@@ -52,7 +52,7 @@ export const signing = v.strictObject(
   A_TABLE,
 );
 
-/** Keys that may stand in the section, or in a table of one of its arrays. */
+/** Returns the keys allowed in the section, or in a table of one of its arrays. */
 export function signingKeys(subsection: string | undefined): string[] {
   if (subsection === "trusted_identities") return Object.keys(identity.entries);
   if (subsection === "trusted_keys") return Object.keys(key.entries);
@@ -70,12 +70,12 @@ export const signingConfig = (section: v.InferOutput<typeof signing>): SigningCo
   trustedRoot: section.trusted_root ?? null,
 });
 
-/** The schema has seen to it that one of the two is there. */
+/** The schema guarantees that one of the two is present. */
 const match = (exact: string | undefined, regexp: string | undefined): Match =>
   exact === undefined ? { regexp: regexp as string } : { exact };
 
 function isPattern(source: string): boolean {
-  // Fetched by those alone who have a regular expression to check, which no wait may come before.
+  // Loaded only if there is a regular expression to check. The schema is synchronous, so it cannot use import().
   const { RE2JS } = require("re2js") as typeof import("re2js");
   try {
     RE2JS.compile(source);

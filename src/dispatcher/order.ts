@@ -1,19 +1,19 @@
-/** The order of programs that share a hook: pure. */
+/** Determines the order of programs that share a hook. */
 import type { ChainMember } from "../domain/dispatcher.ts";
 import type { KernelLinkId, LinkId } from "../domain/ids.ts";
-import type { TcxAnchor, TcxState } from "../domain/tcx.ts";
+import type { TcxAnchor, TcxState } from "../domain/link.ts";
 
 export interface Place {
   readonly id: LinkId;
   readonly priority: number;
 }
 
-/** TCX: lower priority first; at equal priority the one attached earlier (link ids ascend). A total order. */
+/** TCX: lower priority first, then the one attached earlier (link IDs ascend). A total order. */
 export const comparePlaces = (a: Place, b: Place): number => a.priority - b.priority || a.id - b.id;
 
 /**
- * XDP and TC chains: priority ascending; at equal priority the newcomer before those already attached, then by program
- * name, then by age. A total order, whatever order the members come in.
+ * XDP and TC chains: ascending priority; at equal priority, the new member first, then by program name, then by age. A
+ * total order that does not depend on the order of `members`.
  */
 export function orderChain<M extends ChainMember>(members: readonly M[], newcomer: LinkId | null): M[] {
   const isOld = (member: M): number => (member.link === newcomer ? 0 : 1);
@@ -23,7 +23,7 @@ export function orderChain<M extends ChainMember>(members: readonly M[], newcome
   );
 }
 
-/** By code unit, so that the order is the same everywhere. */
+/** By code unit, independent of the locale. */
 const compareNames = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
 
 export interface TcxMember extends Place {
@@ -31,8 +31,9 @@ export interface TcxMember extends Place {
 }
 
 /**
- * Where a newcomer goes on a TCX hook, said relative to our own links so that foreign programs keep their places:
- * behind the last of ours with the same or a lower priority, else before the first of ours, else at the end.
+ * Determines where to attach a new member on a TCX hook, relative to bpfman's own links so that other programs keep
+ * their positions: after the last own link with the same or a lower priority, else before the first own link, else at
+ * the end.
  */
 export function tcxAnchor(state: TcxState, ours: readonly TcxMember[], priority: number): TcxAnchor {
   const priorityOf = new Map(ours.map((member) => [member.kernelLinkId, member.priority]));

@@ -1,8 +1,8 @@
-/** XDP and TC actions: names, numbers, and the masks that say on which of them a chain goes on. */
+/** XDP and TC actions: names, numbers, and the masks that say after which of them a chain continues. */
 
 import type { ChainedKind } from "./kinds.ts";
 
-/** XDP_* (include/uapi/linux/bpf.h) by name; `dispatcher_return` is what an empty dispatcher slot returns. */
+/** XDP_* (include/uapi/linux/bpf.h) by name; an empty dispatcher slot returns `dispatcher_return`. */
 export const XDP_ACTIONS = { aborted: 0, drop: 1, pass: 2, tx: 3, redirect: 4, dispatcher_return: 31 } as const;
 export type XdpAction = keyof typeof XDP_ACTIONS;
 export const XDP_PROCEED_ON_DEFAULT: readonly XdpAction[] = ["pass", "dispatcher_return"];
@@ -24,13 +24,13 @@ export const TC_ACTIONS = {
 export type TcAction = keyof typeof TC_ACTIONS;
 export const TC_PROCEED_ON_DEFAULT: readonly TcAction[] = ["ok", "pipe", "dispatcher_return"];
 
-/** The actions of each kind that dispatchers run. */
+/** The actions of each kind that a dispatcher runs. */
 export const ACTIONS = { xdp: XDP_ACTIONS, tc: TC_ACTIONS } as const satisfies Record<
   ChainedKind,
   Readonly<Record<string, number>>
 >;
 
-/** Name of an action number, or the number itself for one that has no name. */
+/** Returns the name of an action, or the number itself if it has no name. */
 export function actionName(actions: Readonly<Record<string, number>>, value: number): string {
   for (const [name, number] of Object.entries(actions)) if (number === value) return name;
   return String(value);

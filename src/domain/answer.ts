@@ -1,7 +1,7 @@
 /**
  * The answers of the operations, in the JSON shapes that `-o json` prints and the JSON-RPC server sends. Key names are
- * part of the contract (docs/cli.md), so they are snake_case here and nowhere else. Absent values are null, empty
- * collections empty; times are RFC 3339 in UTC with milliseconds.
+ * part of the contract (docs/cli.md), so snake_case is used here and nowhere else. Absent values are null and empty
+ * collections are empty; times are RFC 3339 in UTC with milliseconds.
  */
 import type { LinkKind } from "./link.ts";
 import type { ProgramType } from "./kinds.ts";
@@ -16,9 +16,9 @@ export interface ProgramRecordAnswer {
   readonly program_id: number;
   readonly load: {
     readonly object_path: string;
-    /** The file as it was named; null for images. */
+    /** The path as it was given; null for images. */
     readonly source_path: string | null;
-    /** The file, from the root folder. Not in the noun-verb grammar. */
+    /** The absolute path. Omitted in the noun-verb grammar. */
     readonly absolute_source_path: string | null;
     readonly program_name: string;
     readonly program_type: ProgramType;
@@ -47,7 +47,7 @@ export interface ProgramRecordAnswer {
 export interface KernelProgramAnswer {
   readonly id: number;
   readonly name: string;
-  /** Lower-case words as cilium/ebpf prints them: `extension`, `schedcls`, `tracing`. */
+  /** In lower case, as cilium/ebpf prints it: `extension`, `schedcls`, `tracing`. */
   readonly program_type: string;
   readonly tag: string;
   readonly loaded_at: string;
@@ -68,13 +68,13 @@ export interface KernelProgramAnswer {
 
 export interface ProgramStatusAnswer {
   readonly kernel: KernelProgramAnswer | null;
-  /** Null right after a load, and where the kernel does not count and has not counted. */
+  /** Null right after a load, and if the kernel collects no statistics and has collected none. */
   readonly stats: { readonly runtime: number; readonly run_count: number; readonly recursion_misses: number } | null;
   /** Paths; null for a program that bpfman did not load. */
   readonly prog_pin: string | null;
   readonly map_dir: string | null;
   readonly bytecode: string | null;
-  /** What of it is on the disk now. Not in the noun-verb grammar. */
+  /** What is on disk now. Omitted in the noun-verb grammar. */
   readonly prog_pin_present: boolean;
   readonly map_dir_present: boolean;
   readonly bytecode_present: boolean;
@@ -106,7 +106,7 @@ interface NetworkDetailsAnswer {
   readonly interface: string;
   readonly ifindex: number;
   readonly priority: number;
-  /** Place among bpfman's own links on that hook, from 0. */
+  /** Position among bpfman's own links on the hook, from 0. */
   readonly position: number;
   readonly netns: string | null;
   readonly nsid: number;
@@ -133,10 +133,10 @@ interface UserProbeDetailsAnswer {
   readonly container_pid: number | null;
 }
 
-/** An object type, not an interface: each has a schema of its own. */
+/** An object type rather than an interface, so that each gets its own schema. */
 type LinkRecordOf<Kind extends LinkKind, Details> = {
   readonly id: number;
-  /** The same number, under the name that it has everywhere else. Not in the noun-verb grammar. */
+  /** The same number under the name used everywhere else. Omitted in the noun-verb grammar. */
   readonly link_id: number;
   readonly program_id: number;
   readonly kernel_link_id: number | null;
@@ -147,7 +147,7 @@ type LinkRecordOf<Kind extends LinkKind, Details> = {
   readonly metadata: Metadata;
 };
 
-/** The kind says which details there are. */
+/** `kind` determines the details. */
 export type LinkRecordAnswer =
   | LinkRecordOf<"xdp", ChainDetailsAnswer>
   | LinkRecordOf<"tc", ChainDetailsAnswer & { readonly direction: string }>
@@ -156,31 +156,31 @@ export type LinkRecordAnswer =
   | LinkRecordOf<"kprobe" | "kretprobe", ProbeDetailsAnswer>
   | LinkRecordOf<"uprobe" | "uretprobe", UserProbeDetailsAnswer>
   | LinkRecordOf<"fentry" | "fexit", { readonly fn_name: string }>
-  /** Without its `bpf_lsm_`. */
+  /** Without the `bpf_lsm_` prefix. */
   | LinkRecordOf<"lsm", { readonly hook_name: string }>;
 
-/** What the kernel says of every link. */
+/** What the kernel reports for every link. */
 interface AnyKernelLinkAnswer {
   readonly id: number;
   readonly program_id: number;
-  /** Lower-case kernel words: `perf_event`, `tcx`, `xdp`, `tracing`. */
+  /** Kernel words in lower case: `perf_event`, `tcx`, `xdp`, `tracing`. */
   readonly link_type: string;
   readonly attach_type: string | null;
 }
 
 /**
- * What the kernel says of a link: with more for some kinds, as struct bpf_link_info has it. Numbers of 64 bits (cookies,
- * addresses, counters) stand in the JSON with all their digits. Where a kernel does not have a field yet, it is 0.
+ * What the kernel reports for a link. Some kinds have more fields, as in struct bpf_link_info. 64-bit numbers (cookies,
+ * addresses, counters) are written to JSON with all their digits. Fields missing from older kernels are 0.
  */
 export type KernelLinkAnswer =
   | AnyKernelLinkAnswer
-  /** XDP. The interface is 0 when it has gone. */
+  /** XDP. The ifindex is 0 if the interface no longer exists. */
   | (AnyKernelLinkAnswer & { readonly ifindex: number })
-  /** TCX. The revision is the hook's, which grows with each change; null when the hook cannot be read. */
+  /** TCX. The revision is the hook's and grows with each change; null if the hook cannot be queried. */
   | (AnyKernelLinkAnswer & { readonly ifindex: number; readonly revision: number | null })
   /**
-   * Functions of the kernel and of programs: the object is the program that is extended (a slot of a dispatcher), or the
-   * BTF that describes the function.
+   * Functions of the kernel and of programs. The object is the extended program (a slot of a dispatcher), or the BTF
+   * that describes the function.
    */
   | (AnyKernelLinkAnswer & {
       readonly target_obj_id: number;
@@ -192,9 +192,9 @@ export type KernelLinkAnswer =
       readonly function: string;
       /** Bytes from the start of the function. */
       readonly offset: number;
-      /** 0 where the kernel hides addresses. */
+      /** 0 if the kernel hides addresses. */
       readonly kprobe_address: number;
-      /** How often it fired while it could not run. */
+      /** How many hits were missed because the program could not run. */
       readonly kprobe_missed: number;
       readonly cookie: number;
     })
@@ -217,7 +217,7 @@ export interface LinkAnswer {
     readonly kernel: KernelLinkAnswer | null;
     readonly kernel_seen: boolean;
     readonly pin_present: boolean;
-    /** Full name of the program, for the text view; null when its row is gone. */
+    /** The program's full name, for text output; null if its row no longer exists. */
     readonly function_name: string | null;
   };
 }
@@ -228,17 +228,17 @@ export interface LoadAnswer {
 
 export interface ProgramListEntry {
   readonly program_id: number;
-  /** False for programs in the kernel that bpfman did not load. */
+  /** False for programs that bpfman did not load. */
   readonly managed: boolean;
   readonly application: string | null;
-  /** bpfman's type for managed programs, the kernel's word for others, as in `kernel.program_type`. */
+  /** bpfman's type for managed programs; for others the kernel's word, as in `kernel.program_type`. */
   readonly type: string;
   readonly function_name: string;
   readonly links: readonly number[];
-  /** Null for programs that are not managed, and in the summary view; likewise `kernel`. */
+  /** Null for unmanaged programs and in the summary view, as is `kernel`. */
   readonly record: ProgramRecordAnswer | null;
   readonly kernel: KernelProgramAnswer | null;
-  /** The same `kernel`, where the answer for one program has it. Not in the noun-verb grammar. */
+  /** The same `kernel`, where the answer for a single program has it. Omitted in the noun-verb grammar. */
   readonly status: { readonly kernel: KernelProgramAnswer | null };
 }
 export interface ProgramListAnswer {
@@ -278,7 +278,7 @@ export interface DispatcherMemberAnswer {
   readonly link_pin_path: string | null;
   readonly position: number;
   readonly priority: number;
-  /** The mask that the dispatcher has for this slot, unsigned. */
+  /** The mask the dispatcher uses for this slot, unsigned. */
   readonly proceed_on: number;
   readonly ifname: string;
   readonly metadata: Metadata;
@@ -287,7 +287,7 @@ export interface DispatcherMemberAnswer {
 export interface DispatcherListAnswer {
   readonly dispatchers: readonly DispatcherAnswer[];
 }
-/** Members in order of their position. */
+/** Members in order of position. */
 export interface DispatcherDetailAnswer extends DispatcherAnswer {
   readonly members: readonly DispatcherMemberAnswer[];
 }
@@ -295,13 +295,13 @@ export interface DispatcherDetailAnswer extends DispatcherAnswer {
 export interface UnloadAnswer {
   readonly program_id: number;
   readonly detached: readonly number[];
-  /** False when the id was missing and that was to be ignored. */
+  /** False if the ID did not exist and missing IDs are ignored. */
   readonly unloaded: boolean;
 }
-/** What a deletion took away, in the order in which it went. */
+/** What a deletion removed, in order of removal. */
 export interface DeleteAnswer {
   readonly deleted: readonly number[];
-  /** Links of those programs, and the one that was named. */
+  /** Links of those programs, and the link that was named. */
   readonly detached: readonly number[];
   /** Whether the BPF file system is gone; absent when nobody asked for that. */
   readonly unmounted?: boolean;
@@ -315,18 +315,18 @@ export interface DetachAnswer {
   readonly detached: boolean;
 }
 
-/** What may stand at a place of a command line. */
+/** The candidates for a word of a command line. */
 export interface CompleteAnswer {
   readonly values: readonly { readonly value: string; readonly description: string }[];
 }
 
-/** Whether something works here, and if not why: the name of an errno, or some words. */
+/** Whether a feature works here. If not, the reason: an errno name or a short text. */
 export interface FeatureAnswer {
   readonly available: boolean;
   readonly reason: string | null;
 }
 
-/** What this kernel lets this process do, each tried out (src/kernel/features.ts). */
+/** What this kernel lets this process do, each feature tested (src/kernel/explain/features.ts). */
 export interface FeaturesAnswer {
   readonly ext: FeatureAnswer;
   readonly tracing: FeatureAnswer;
@@ -351,6 +351,6 @@ export interface VersionAnswer {
   readonly kernel: string;
   /** `uname -m`. */
   readonly arch: string;
-  /** Null when they were not asked for, for those who are not root, and where no system call can be made. */
+  /** Null if not requested, without root, or if no system call can be made. */
   readonly features: FeaturesAnswer | null;
 }

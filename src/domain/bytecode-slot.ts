@@ -1,15 +1,15 @@
 /**
- * The places in a bytecode image that is made for several architectures: one platform each, with the names by which
- * users, build arguments and bpf2go's files speak of it.
+ * The slots of a multi-architecture bytecode image: one per platform, with the names used for it by users, build
+ * arguments and bpf2go's files.
  */
 
 export interface BytecodeSlot {
-  /** GOARCH: the architecture of an OCI platform, whose operating system is always linux. */
+  /** GOARCH: the architecture of an OCI platform. The operating system is always linux. */
   readonly architecture: string;
   readonly byteOrder: "little" | "big";
-  /** Build argument of a Containerfile that takes the object's path. */
+  /** Containerfile build argument for the path of the object file. */
   readonly buildArg: string;
-  /** Words for the architecture in names of object files: GOARCH, and what cilium/ebpf's bpf2go writes instead. */
+  /** Words for the architecture in object file names: GOARCH, and what cilium/ebpf's bpf2go writes instead. */
   readonly fileWords: readonly string[];
 }
 
@@ -37,7 +37,7 @@ export const BYTECODE_SLOTS: readonly BytecodeSlot[] = [
   slot("s390x", "big", "s390"),
 ];
 
-/** Build argument for the only object of an image. */
+/** Containerfile build argument for the only object file of an image. */
 export const SINGLE_BUILD_ARG = "BYTECODE_FILE";
 
 /** `linux/amd64` */
@@ -45,6 +45,6 @@ export const platformOf = (slot: BytecodeSlot): string => `linux/${slot.architec
 
 export const PLATFORMS: readonly string[] = BYTECODE_SLOTS.map(platformOf);
 
-/** Null for a platform that is not among them. */
+/** Returns null for a platform that is not listed. */
 export const slotOfPlatform = (platform: string): BytecodeSlot | null =>
   BYTECODE_SLOTS.find((each) => platformOf(each) === platform) ?? null;

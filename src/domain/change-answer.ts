@@ -1,15 +1,15 @@
-/** What is told of a change: the notifications of the JSON-RPC server. */
+/** The payloads of change notifications sent by the JSON-RPC server. */
 import type { DispatcherAnswer, LinkRecordAnswer, ProgramRecordAnswer } from "./answer.ts";
 import type { ChangeKind } from "./change.ts";
 
 interface ChangeOf {
-  /** Increasing over all processes, and never given twice. */
+  /** Increases across all processes and is never reused. */
   readonly sequence: number;
   readonly at: string;
 }
 /**
- * `record` is what the change made of it, or the last there was of what has gone. Null when it is too large for the log
- * (64 KiB).
+ * `record` is the state after the change, or the last state of what was removed. Null if it exceeds the change log's
+ * limit (64 KiB).
  */
 export interface ProgramChangeAnswer extends ChangeOf {
   readonly program_id: number;
@@ -22,16 +22,16 @@ export interface LinkChangeAnswer extends ChangeOf {
 }
 export interface DispatcherChangeAnswer extends ChangeOf {
   readonly key: { readonly type: string; readonly nsid: number; readonly ifindex: number };
-  /** Null when the last member has left and the dispatcher is gone. */
+  /** Null if the last member was detached and the dispatcher is gone. */
   readonly dispatcher: DispatcherAnswer | null;
 }
 
-/** What is told of a change, by its kind. */
+/** The payloads by kind of change. */
 export interface ChangeAnswers {
   "program/didLoad": ProgramChangeAnswer;
   "program/didUnload": ProgramChangeAnswer;
   "link/didAttach": LinkChangeAnswer;
-  /** Its place or its conditions in a chain: priority, proceed-on, position, and the kernel's link. */
+  /** A change of its place or conditions in a chain: priority, proceed-on, position, or kernel link. */
   "link/didUpdate": LinkChangeAnswer;
   "link/didDetach": LinkChangeAnswer;
   "dispatcher/didChange": DispatcherChangeAnswer;

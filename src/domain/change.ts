@@ -3,7 +3,7 @@ import type { LinkId, ProgramId } from "./ids.ts";
 import type { LinkRecord } from "./link.ts";
 import type { ProgramRecord } from "./program.ts";
 
-/** What can change, in the words of the notifications that tell of it. */
+/** The kinds of change, named like their notifications. */
 export const CHANGE_KINDS = [
   "program/didLoad",
   "program/didUnload",
@@ -15,14 +15,14 @@ export const CHANGE_KINDS = [
 export type ChangeKind = (typeof CHANGE_KINDS)[number];
 
 interface Numbered {
-  /** Increasing over all processes, and never given twice. */
+  /** Increases across all processes and is never reused. */
   readonly sequence: number;
   readonly at: Date;
 }
 
 /**
- * An entry of the change log. `record` is what the change made, or the last there was of what has gone; null when it was
- * too large for the log. A `dispatcher` that has gone is null.
+ * An entry of the change log. `record` is the state after the change, or the last state of what was removed; null if it
+ * was too large for the log. `dispatcher` is null if the dispatcher was removed.
  */
 export type Change = Numbered &
   (
@@ -44,12 +44,12 @@ export type Change = Numbered &
       }
   );
 
-/** A part of the change log. */
+/** A section of the change log. */
 export interface Changes<Entry = Change> {
   /** Ascending. */
   readonly entries: readonly Entry[];
-  /** False when older entries than these are missing: they were trimmed, or the machine was restarted since. */
+  /** False if older entries are missing because they were trimmed or the machine was rebooted. */
   readonly complete: boolean;
-  /** Number of the newest entry that the log ever had; 0 for none. */
+  /** Sequence number of the newest entry ever written; 0 if there was none. */
   readonly latest: number;
 }

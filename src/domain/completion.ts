@@ -1,4 +1,4 @@
-/** Where live values for a word of a command line come from. */
+/** The sources of live completion values. */
 export const LIVE_VALUES = [
   "application",
   "attach-kind",

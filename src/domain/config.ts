@@ -1,18 +1,18 @@
 import { SIGNING_DEFAULT, type SigningConfig } from "./signing.ts";
 
-/** How XDP programs are put on an interface: in the driver, in the generic path of the stack, or on the card. */
+/** Where XDP programs run: in the driver, in the generic path of the network stack, or on the NIC. */
 export const XDP_MODES = ["drv", "skb", "hw"] as const;
 export type XdpMode = (typeof XDP_MODES)[number];
 
 /** The configuration file, with defaults filled in. */
 export interface Config {
-  /** Interface name -> what is configured for it; interfaces that are not named have the default. */
+  /** Settings by interface name. Interfaces that are not listed use the default. */
   readonly interfaces: ReadonlyMap<string, { readonly xdpMode: XdpMode }>;
   readonly signing: SigningConfig;
   readonly database: {
-    /** How often a locked database is tried again. */
+    /** How often to retry when the database is locked. */
     readonly maxRetries: number;
-    /** Milliseconds between two tries. */
+    /** Milliseconds between two attempts. */
     readonly millisecDelay: number;
   };
 }
@@ -23,6 +23,6 @@ export const CONFIG_DEFAULT: Config = {
   database: { maxRetries: 10, millisecDelay: 1_000 },
 };
 
-/** How long a command waits for a locked database at most, in milliseconds; SQLite takes an int. */
+/** The longest a command waits for a locked database, in milliseconds. SQLite takes an int. */
 export const databaseWaitMs = ({ database }: Config): number =>
   Math.min(database.maxRetries * database.millisecDelay, 0x7fff_ffff);

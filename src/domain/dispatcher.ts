@@ -2,14 +2,14 @@ import type { XdpMode } from "./config.ts";
 import type { KernelLinkId, LinkId, ProgramId } from "./ids.ts";
 import type { ChainDetails } from "./link.ts";
 
-/** The hooks on which a dispatcher lets several programs run. */
+/** The hooks on which a dispatcher can run several programs. */
 export const DISPATCHER_TYPES = ["xdp", "tc-ingress", "tc-egress"] as const;
 export type DispatcherType = (typeof DISPATCHER_TYPES)[number];
 
-/** Programs that one dispatcher calls: its slots `prog0` to `prog9`. */
+/** How many programs one dispatcher can call: slots `prog0` to `prog9`. */
 export const DISPATCHER_SLOTS = 10;
 
-/** Where a dispatcher sits: one for each hook of an interface. */
+/** Identifies a dispatcher: one per hook of an interface. */
 export interface DispatcherKey {
   readonly type: DispatcherType;
   /** Inode of the network namespace. */
@@ -17,62 +17,62 @@ export interface DispatcherKey {
   readonly ifindex: number;
 }
 
-/** A cls_bpf filter on clsact, found by exactly these. */
+/** Identifies a cls_bpf filter on clsact. */
 export interface FilterRef {
   readonly priority: number;
   readonly handle: number;
 }
 
-/** What holds the dispatcher on its hook, the same over all revisions. */
+/** What attaches the dispatcher to its hook. It stays the same across revisions. */
 export type DispatcherSeat =
   | {
       readonly type: "xdp";
-      /** Null while the first revision is being made; likewise `mode`. */
+      /** Null while the first revision is being created, as is `mode`. */
       readonly kernelLinkId: KernelLinkId | null;
-      /** How it is attached. */
+      /** The mode it is attached in. */
       readonly mode: XdpMode | null;
     }
-  /** The filter is chosen before it is made. */
+  /** The filter's priority and handle are chosen before it is created. */
   | { readonly type: Exclude<DispatcherType, "xdp">; readonly filter: FilterRef };
 
-/** What the store keeps of a hook on which bpfman runs a chain. */
+/** The stored state of a hook on which bpfman runs a chain. */
 export type DispatcherRecord = Omit<DispatcherKey, "type"> &
   DispatcherSeat & {
     readonly interface: string;
-    /** Path of the namespace file as first given; null for the caller's own. */
+    /** Path of the namespace file as first given; null for the caller's own namespace. */
     readonly netns: string | null;
-    /** Grows by one with every change of the chain; 0 while the first one is being made. */
+    /** Grows by one with each change of the chain; 0 while the first revision is being created. */
     readonly revision: number;
-    /** The revision that a running or dead command is about to put in the place of `revision`; null when none is. */
+    /** The revision that a running or killed command is about to replace `revision` with; null if there is none. */
     readonly pendingRevision: number | null;
     /**
-     * What runs on the hook: the dispatcher, or the only member itself on kernels that cannot chain. Null while the
-     * first revision is being made.
+     * The program on the hook: the dispatcher, or the only member itself on kernels without extension programs. Null
+     * while the first revision is being created.
      */
     readonly programId: ProgramId | null;
   };
 
-/** What a finished revision is. */
+/** The outcome of a finished revision. */
 export interface SettledRevision extends Pick<DispatcherRecord, "revision" | "programId"> {
   readonly seat: DispatcherSeat;
 }
 
-/** A member of a chain, as the order is made of it. */
+/** A member of a chain, with everything that determines its order. */
 export interface ChainMember {
   readonly link: LinkId;
   readonly program: ProgramId;
   readonly programName: string;
-  /** Pin of the program. */
+  /** Pin of the member's program. */
   readonly programPin: string;
   readonly priority: number;
-  /** Return values after which the chain goes on. */
+  /** Return values after which the chain continues. */
   readonly proceedOn: readonly number[];
-  /** It was loaded as an extension, so it can sit in a slot. */
+  /** Whether it was loaded as an extension and can fill a slot. */
   readonly chained: boolean;
-  /** The program understands packets in several fragments (section `xdp.frags`). */
+  /** Whether the program supports multi-buffer packets (section `xdp.frags`). */
   readonly frags: boolean;
 }
 
-/** The hook that a chain's link is on. */
+/** Returns the hook type of a chained link. */
 export const dispatcherTypeOf = (details: ChainDetails): DispatcherType =>
   details.kind === "xdp" ? "xdp" : `tc-${details.direction}`;

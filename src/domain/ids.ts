@@ -1,18 +1,24 @@
-/** Identifiers. Each is a plain number with a brand, so that one kind is never taken for another. */
+/** Identifiers: branded numbers, so that IDs of different kinds cannot be confused. */
 
 declare const brand: unique symbol;
 type Branded<Name extends string> = number & { readonly [brand]: Name };
 
-/** The kernel's id of a loaded BPF program (u32, re-used after a reboot). bpfman shows it as its own. */
+/** The kernel's ID of a loaded BPF program (u32, reused after a reboot). bpfman uses it as its own program ID. */
 export type ProgramId = Branded<"ProgramId">;
-/** The kernel's id of a BPF map (u32). */
+/** The kernel's ID of a BPF map (u32). */
 export type MapId = Branded<"MapId">;
-/** bpfman's own id of an attachment: small, ascending, never re-used, also not after a reboot. */
+/** bpfman's own ID of a link: small, ascending, never reused, not even after a reboot. */
 export type LinkId = Branded<"LinkId">;
-/** The kernel's id of a bpf_link (u32). Never interchangeable with {@link LinkId}. */
+/** The kernel's ID of a bpf_link (u32). Not interchangeable with {@link LinkId}. */
 export type KernelLinkId = Branded<"KernelLinkId">;
 
 export const programId = (value: number): ProgramId => value as ProgramId;
 export const mapId = (value: number): MapId => value as MapId;
 export const linkId = (value: number): LinkId => value as LinkId;
 export const kernelLinkId = (value: number): KernelLinkId => value as KernelLinkId;
+
+/**
+ * Identifies a process on this machine even if its PID is reused: `PID:START:NAMESPACE`, with the start time in clock
+ * ticks since boot and the inode of the PID namespace the PID belongs to.
+ */
+export type ProcessIdentity = string;

@@ -1,15 +1,15 @@
-/** The answers of the operations on images; see answer.ts for what all of them keep to. */
+/** The answers of the image operations, with the conventions of answer.ts. */
 import type { SignatureVerdict, TrustRootOrigin } from "./signing.ts";
 
-/** Name -> type, in the words of the image's labels. */
+/** Types by name, in the words of the image labels. */
 type Labelled = Readonly<Record<string, string>>;
 
 export interface ImagePullAnswer {
   readonly reference: string;
-  /** What the reference stands for: that of the index, where there is one. */
+  /** The digest the reference resolves to; for a multi-platform image, that of the index. */
   readonly digest: string;
   readonly media_type: string;
-  /** From the labels; from the object file where the image has none. */
+  /** From the labels, or from the object file if the image has none. */
   readonly programs: Labelled;
   readonly maps: Labelled;
 }
@@ -23,7 +23,7 @@ export interface ImageLayerAnswer {
 export interface ImageContentAnswer {
   readonly digest: string;
   readonly media_type: string;
-  /** Null when the image has no such label. */
+  /** Null if the image does not have this label. */
   readonly programs: Labelled | null;
   readonly maps: Labelled | null;
   readonly layers: readonly ImageLayerAnswer[];
@@ -41,29 +41,29 @@ export interface ImageIndexAnswer {
   readonly manifests: readonly ImageEntryAnswer[];
 }
 
-/** One signature of an image: what it proves, and whether it counts. */
+/** One signature of an image: what it proves and whether it is trusted. */
 export interface SignatureAnswer {
   readonly layout: "tag" | "referrer";
-  /** Digest of the manifest that holds it. */
+  /** Digest of the manifest that contains it. */
   readonly manifest: string;
   readonly verdict: SignatureVerdict;
-  /** Why it does not count. */
+  /** Why it is not trusted. */
   readonly reason: string | null;
-  /** Keyless: whom the certificate names, and who vouched for that. */
+  /** Keyless signatures: the subject of the certificate and the identity provider that authenticated it. */
   readonly identity: string | null;
   readonly issuer: string | null;
   readonly key: { readonly file: string; readonly fingerprint: string } | null;
-  /** By a log or a time-stamp authority; a key alone proves no time. */
+  /** From a transparency log or timestamp authority; a key alone does not prove a time. */
   readonly signed_at: string | null;
 }
 
 export interface ImageVerifyAnswer {
   readonly reference: string;
-  /** What the reference stands for, and what was verified: that of the index, where there is one. */
+  /** The digest the reference resolves to, which was verified; for a multi-platform image, that of the index. */
   readonly digest: string;
-  /** False for an image without a signature where none is required. */
+  /** False for an unsigned image where no signature is required. */
   readonly signed: boolean;
-  /** Null when no keyless signature had to be checked. */
+  /** Null if no keyless signature had to be verified. */
   readonly trust_root: TrustRootOrigin | null;
   readonly signatures: readonly SignatureAnswer[];
 }
@@ -71,20 +71,20 @@ export interface ImageVerifyAnswer {
 export type ImageInspectAnswer = { readonly reference: string } & (ImageContentAnswer | ImageIndexAnswer);
 
 export interface BuildArgsAnswer {
-  /** `linux/amd64`; empty for a single object, which is for this machine. */
+  /** `linux/amd64`; empty for a single object, which is built for this machine. */
   readonly platforms: readonly string[];
   readonly build_args: Readonly<Record<string, string>>;
-  /** Name -> type, of the first object. */
+  /** Types by name, for the first object. */
   readonly programs: Readonly<Record<string, string>>;
   readonly maps: Readonly<Record<string, string>>;
 }
 
 export interface ImageBuildAnswer extends Omit<BuildArgsAnswer, "build_args"> {
-  /** `host[:port]/path:tag`, where it was pushed. */
+  /** `host[:port]/path:tag`, the reference it was pushed to. */
   readonly reference: string;
   /** `host[:port]/path@sha256:…` */
   readonly published: string;
   readonly digest: string;
-  /** The container tool that built it; null when there was none. */
+  /** The container tool that built the image; null if none was used. */
   readonly runtime: string | null;
 }

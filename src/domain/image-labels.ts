@@ -1,17 +1,17 @@
-/** Labels in the configuration of a bytecode image: JSON objects as strings, from names to types. */
+/** Labels in the configuration of a bytecode image: JSON objects as strings that map names to types. */
 
 export const PROGRAMS_LABEL = "io.ebpf.programs";
 export const MAPS_LABEL = "io.ebpf.maps";
 
-/** What the labels say, keys sorted. */
+/** The contents of the labels, with sorted keys. */
 export interface BytecodeLabels {
-  /** Names of programs to bpfman's types. */
+  /** Program names and bpfman's types. */
   readonly programs: Readonly<Record<string, string>>;
-  /** Names of maps to words of `mapTypeLabel`. */
+  /** Map names and the words of `mapTypeLabel`. */
   readonly maps: Readonly<Record<string, string>>;
 }
 
-/** BPF_MAP_TYPE_*, from 1, in the words that bytecode images use. */
+/** BPF_MAP_TYPE_*, from 1, in the words used in bytecode images. */
 const MAP_TYPE_LABELS = [
   "hash",
   "array",
@@ -48,5 +48,5 @@ const MAP_TYPE_LABELS = [
   "arena",
 ] as const;
 
-/** The word for a BPF_MAP_TYPE_* number; `unknown(N)` for one that is newer than this table. */
+/** Returns the word for a BPF_MAP_TYPE_* number; `unknown(N)` if it is newer than this table. */
 export const mapTypeLabel = (type: number): string => MAP_TYPE_LABELS[type - 1] ?? `unknown(${type})`;

@@ -1,12 +1,12 @@
-/** Words for the kernel's enums (include/uapi/linux/bpf.h), by number. Unknown numbers print as `unknown(N)`. */
+/** Words for kernel enums (include/uapi/linux/bpf.h), by number. Unknown numbers print as `unknown(N)`. */
 import { KINDS, type ProgramType } from "./kinds.ts";
 
 interface ProgramTypeWords<Name extends string = string> {
-  /** What follows BPF_PROG_TYPE_. */
+  /** Without the BPF_PROG_TYPE_ prefix. */
   readonly name: Name;
-  /** Lower-case cilium/ebpf word: JSON. */
+  /** cilium/ebpf's word in lower case, for JSON. */
   readonly json: string;
-  /** The reference's word: text output and the `--program-type` filter. */
+  /** The reference implementation's word, for text output and the `--program-type` filter. */
   readonly text: string;
 }
 
@@ -178,18 +178,18 @@ export const programTypeJson = (type: number): string => PROGRAM_TYPE_WORDS[type
 export const programTypeText = (type: number): string => PROGRAM_TYPE_WORDS[type]?.text ?? unknown(type);
 export const mapTypeJson = (type: number): string => MAP_TYPE_WORDS[type] ?? unknown(type);
 export const linkTypeWord = (type: number): string => LINK_TYPE_WORDS[type] ?? unknown(type);
-/** The constant's name in lower case. */
+/** Returns the name of the constant in lower case. */
 export const attachTypeWord = (type: number): string => ATTACH_TYPES[type]?.toLowerCase() ?? unknown(type);
 
-/** The kernel's program type word, in the reference's spelling, of each of bpfman's types. */
+/** Returns the kernel's program type for one of bpfman's types, in the reference implementation's spelling. */
 export function kernelWordOf(type: ProgramType): string {
   const { programType } = KINDS[type];
   return PROGRAM_TYPE_WORDS.find(({ name }) => name === programType)?.text ?? programType;
 }
 
-/** Words that the `--program-type` filter takes besides bpfman's own types. */
+/** The words the `--program-type` filter accepts besides bpfman's own types. */
 export const KERNEL_TYPE_WORDS: readonly string[] = PROGRAM_TYPE_WORDS.map((words) => words.text);
 
-/** The text word for a JSON word; a word that is not in the table stays as it is. */
+/** Returns the text word for a JSON word. Unknown words are returned unchanged. */
 export const programTypeTextOfJson = (word: string): string =>
   PROGRAM_TYPE_WORDS.find((words) => words.json === word)?.text ?? word;

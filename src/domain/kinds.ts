@@ -1,51 +1,58 @@
 /**
- * What there is to know of each kind of program: one row for each. Everything that depends on the kind and is a plain
- * fact is read from here; what has to be written for a kind (its request, its service, its kernel file, its command) is
- * reached by switches without a default, which do not compile while a kind is missing.
+ * The facts about each kind of program, one row per kind. Every plain fact that depends on the kind is read from here.
+ * What has to be written for a kind (request, service, kernel code, command) is reached by switches without a default,
+ * which do not compile while a kind is missing.
  */
 
 import type { KernelAttachType, KernelProgramType } from "./kernel-words.ts";
 
-/** What a section says of a program beyond its kind; absent facts are those of the kind. */
+/** What a section specifies beyond its kind. Missing facts are inherited from the kind. */
 export interface SectionFacts {
-  /** BPF_PROG_TYPE_* and BPF_* attach type where sections of one kind differ in them. */
+  /** BPF_PROG_TYPE_* and BPF_* attach type, where they differ between sections of one kind. */
   readonly programType?: KernelProgramType;
   readonly expectedAttachType?: KernelAttachType;
-  /** XDP: the program understands packets in several fragments (BPF_F_XDP_HAS_FRAGS). */
+  /** XDP: the program supports multi-buffer packets (BPF_F_XDP_HAS_FRAGS). */
   readonly frags?: true;
 }
 
 export interface KindFacts {
   /** With its article, as in "an XDP program" and "an XDP link". */
   readonly display: string;
-  /** What follows `attach ID`; null for kinds that are only loaded: a map of the kernel's or another program runs them. */
+  /**
+   * The word after `attach ID`; null for kinds that are only loaded, because a kernel map or another program runs them.
+   */
   readonly attachKind: string | null;
-  /** Several programs share one hook by a dispatcher of ours, which calls them as extensions. */
+  /** Several programs can share a hook, run by bpfman's dispatcher as extensions. */
   readonly chained: boolean;
-  /** Where it goes is chosen at load, as the third part of `--programs`: the kernel verifies it against that function. */
+  /**
+   * The target function is chosen at load time (third part of `--programs`): the verifier checks the program against
+   * it.
+   */
   readonly needsFunction: boolean;
-  /** Kinds that are one program to the kernel, called after the kind whose sections stand for all of them. */
+  /** Kinds that are the same program type to the kernel. Named after the kind whose sections stand for all of them. */
   readonly family: string | null;
-  /** Within the family the section decides, unless the request insists; else the request does. */
+  /**
+   * Within the family, true if the section decides the kind unless the request insists; false if the request decides.
+   */
   readonly sectionDecides: boolean;
   /** BPF_PROG_TYPE_* */
   readonly programType: KernelProgramType;
-  /** BPF_* attach type that the program is loaded with; null for none. */
+  /** The BPF_* attach type the program is loaded with; null for none. */
   readonly expectedAttachType: KernelAttachType | null;
-  /** What the kernel wants from its loader besides CAP_BPF (is_net_admin_prog_type, is_perfmon_prog_type). */
+  /** The capability the kernel requires for loading, besides CAP_BPF (is_net_admin_prog_type, is_perfmon_prog_type). */
   readonly capability: "CAP_NET_ADMIN" | "CAP_PERFMON" | null;
   /**
-   * ELF sections: whole names (`xdp/devmap`), or what stands before the first slash. They need not be known to libbpf,
-   * which is told the types above.
+   * ELF sections: full names (`xdp/devmap`), or the part before the first slash. libbpf does not need to know them,
+   * because bpfman sets the types above explicitly.
    */
   readonly sections: Readonly<Record<string, SectionFacts>>;
 }
 
-/** For kinds that are no family. */
+/** For kinds without a family. */
 const ALONE = { family: null, sectionDecides: true } as const;
-/** The kernel takes a program for clsact and for both sides of TCX alike if it expects no attach type. */
+/** A program without an expected attach type can be attached both to clsact and to either side of TCX. */
 const TC_FAMILY = { family: "tc", sectionDecides: false, programType: "SCHED_CLS", expectedAttachType: null } as const;
-/** With the attach type of a multi-probe they could be attached to nothing else. */
+/** With the attach type of a multi-probe, they could not be attached to anything else. */
 const PROBE = {
   chained: false,
   needsFunction: false,
@@ -62,7 +69,10 @@ const TRACING = {
   capability: "CAP_PERFMON",
 } as const;
 
-/** By the word of the command line. Sections follow libbpf (1.1 to 1.7) and the longer forms that older loaders took. */
+/**
+ * Keyed by the word on the command line. Sections follow libbpf (1.1 to 1.7) and the longer forms older loaders
+ * accepted.
+ */
 export const KINDS = {
   xdp: {
     ...ALONE,
@@ -82,7 +92,7 @@ export const KINDS = {
     chained: true,
     needsFunction: false,
     capability: "CAP_NET_ADMIN",
-    // `action` is a TC program all the same.
+    // `action` holds TC programs, too.
     sections: { tc: {}, classifier: {}, action: {} },
   },
   tcx: {
@@ -157,7 +167,7 @@ export const KINDS = {
   },
 } as const satisfies Readonly<Record<string, KindFacts>>;
 
-/** The kinds of program that bpfman manages, in the words of its command line. */
+/** The kinds of program that bpfman manages, as named on the command line. */
 export type ProgramType = keyof typeof KINDS;
 export const PROGRAM_TYPES = Object.keys(KINDS) as readonly ProgramType[] as readonly [ProgramType, ...ProgramType[]];
 
@@ -169,33 +179,36 @@ type KindsWith<Fact extends keyof KindFacts, Value> = {
 export type ChainedKind = KindsWith<"chained", true>;
 export const isChainedKind = (kind: ProgramType): kind is ChainedKind => KINDS[kind].chained;
 
-/** What is named on the command line after `attach ID`. */
+/** The word after `attach ID` on the command line. */
 export type AttachKind = NonNullable<(typeof KINDS)[ProgramType]["attachKind"]>;
 export const ATTACH_KINDS = [
   ...new Set(PROGRAM_TYPES.flatMap((kind): AttachKind | [] => KINDS[kind].attachKind ?? [])),
 ];
 
-/** A kind's facts, for those that look at one fact of any kind. */
+/** Returns a kind's facts, for code that handles any kind. */
 export const factsOf = (kind: ProgramType): KindFacts => KINDS[kind];
 
-/** The kinds that a program of these sections can be asked for as. */
+/** Returns the kinds that a program in these sections can be loaded as. */
 export const kindsOfSection = (kind: ProgramType): readonly ProgramType[] =>
   PROGRAM_TYPES.filter((each) => each === kind || (factsOf(each).family === kind && !factsOf(each).sectionDecides));
 
-/** `?tc/x`: the name to look for, whole and as far as the first slash, and what stands behind it. */
+/** Splits a section such as `?tc/x` into the full name, the part before the first slash, and the rest. */
 export function sectionParts(section: string) {
-  // A leading `?` only means "do not load unasked".
+  // A leading `?` means "do not load automatically".
   const name = section.startsWith("?") ? section.slice(1) : section;
   const slash = name.indexOf("/");
   return {
     name,
     head: slash < 0 ? name : name.slice(0, slash),
-    /** Null when there is nothing. */
+    /** Null if there is none. */
     target: slash < 0 || slash === name.length - 1 ? null : name.slice(slash + 1),
   };
 }
 
-/** What a section says of a program that is loaded as this kind; nothing for a section that is not the kind's own. */
+/**
+ * Returns the facts a section specifies for a program loaded as this kind; empty if the section belongs to another
+ * kind.
+ */
 export function sectionFacts({ sections }: Pick<KindFacts, "sections">, section: string): SectionFacts {
   const { name, head } = sectionParts(section);
   const known = [name, head].find((each) => Object.hasOwn(sections, each));

@@ -5,13 +5,13 @@ import type { Metadata } from "./program.ts";
 export const DIRECTIONS = ["ingress", "egress"] as const;
 export type Direction = (typeof DIRECTIONS)[number];
 
-/** A network interface, found in a namespace. */
+/** A network interface in a network namespace. */
 export interface InterfaceRef {
   readonly interface: string;
   readonly ifindex: number;
-  /** Path of the namespace file as the user gave it; null for the caller's own. */
+  /** Path of the namespace file as given; null for the caller's own namespace. */
   readonly netns: string | null;
-  /** Inode of the network namespace; 0 for a link of a chain whose interface, or its namespace, has gone. */
+  /** Inode of the network namespace; 0 for a chain's link whose interface or namespace no longer exists. */
   readonly nsid: number;
 }
 
@@ -48,25 +48,25 @@ export interface KprobeDetails {
 }
 export interface UprobeDetails {
   readonly kind: "uprobe" | "uretprobe";
-  /** Absolute path the target resolved to, as seen from this process. */
+  /** Absolute path the target resolved to, as seen by this process. */
   readonly path: string;
-  /** What the user asked for: a path or a library name. */
+  /** What the user specified: a path or a library name. */
   readonly target: string;
   readonly fnName: string | null;
-  /** Bytes from the start of the function, or from the start of the file when there is no function. */
+  /** Bytes from the start of the function, or from the start of the file if there is no function. */
   readonly offset: number;
-  /** Where in the file the probe sits, in bytes: what the kernel is told. */
+  /** Offset of the probe in the file, in bytes, as passed to the kernel. */
   readonly fileOffset: number;
   readonly pid: number | null;
   readonly containerPid: number | null;
 }
 export interface TracingDetails {
   readonly kind: "fentry" | "fexit" | "lsm";
-  /** The kernel function, or the LSM hook without its `bpf_lsm_`. */
+  /** The kernel function, or the LSM hook without its `bpf_lsm_` prefix. */
   readonly fnName: string;
 }
 
-/** Where a link is attached: one shape for each kind. */
+/** Where a link is attached, with one shape per kind. */
 export type LinkDetails =
   | XdpDetails
   | TcDetails
@@ -76,24 +76,34 @@ export type LinkDetails =
   | UprobeDetails
   | TracingDetails;
 
-/** What a dispatcher runs. */
+/** Details of a link that a dispatcher runs. */
 export type ChainDetails = Extract<LinkDetails, { readonly kind: ChainedKind }>;
 
-/** Whether a link is a member of a dispatcher's chain. */
+/** Reports whether a link is a member of a dispatcher's chain. */
 export const isChained = (details: LinkDetails): details is ChainDetails => isChainedKind(details.kind);
 
-/** The kind of a link: that of its program, return probes told apart. */
+/** The kind of a link: its program's kind, with return probes distinguished. */
 export type LinkKind = LinkDetails["kind"];
 
-/** What the store keeps of a link. */
+/** The stored state of a link. */
 export interface LinkRecord {
   readonly id: LinkId;
   readonly programId: ProgramId;
   /** Null while the link is pending. */
   readonly kernelLinkId: KernelLinkId | null;
-  /** Empty for a TC program that is attached without a dispatcher: a filter has no pin. */
+  /** Empty for a TC program attached without a dispatcher: filters cannot be pinned. */
   readonly pinPath: string;
   readonly details: LinkDetails;
   readonly metadata: Metadata;
   readonly createdAt: Date;
+}
+
+/** A position in a TCX hook's list: next to a link, or at the end. */
+export type TcxAnchor = { readonly side: "before" | "after"; readonly link: KernelLinkId } | { readonly side: "last" };
+
+/** The programs on a TCX hook, first to last. `link` is null for programs attached without one. */
+export interface TcxState {
+  /** Grows with each change of the hook. The kernel rejects an attach that expects an older revision. */
+  readonly revision: bigint;
+  readonly members: readonly { readonly program: ProgramId; readonly link: KernelLinkId | null }[];
 }

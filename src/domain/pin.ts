@@ -1,11 +1,11 @@
 import type { KernelLinkId, MapId, ProgramId } from "./ids.ts";
 
-/** What can be pinned in a BPF file system. */
+/** The objects that can be pinned in a bpffs. */
 export type PinnedKind = "program" | "map" | "link";
 
 /**
- * A pin and what has to be behind it: anybody with root can put another object at a path, but the kernel gives an id to
- * no second object for as long as the first one is there.
+ * A pin and the object expected behind it. Any root process can pin another object at the path, but the kernel does not
+ * give an ID to a second object while the first one exists.
  */
 export interface Pin {
   readonly path: string;

@@ -1,14 +1,14 @@
-/** Text from outside, as part of what people read. */
+/** Makes untrusted text safe to show to people. */
 
 /**
- * Characters that a terminal or a reader could be misled by: controls (C0, C1, DEL), which move the cursor or end a line;
- * format characters, which reorder text (bidirectional controls) or have no width; U+2028 and U+2029, which end lines;
- * other invisible ones; and halves of surrogate pairs.
+ * Characters that can mislead a terminal or a reader: control characters (C0, C1, DEL), which move the cursor or end a
+ * line; format characters, which reorder text (bidirectional controls) or have no width; U+2028 and U+2029, which end
+ * lines; other invisible characters; and lone surrogates.
  */
 const UNSAFE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
 const UNSAFE_IN_BLOCK = /(?![\n\t])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
 
-/** Most text; not worth a look at each character's properties. */
+/** Matches most text, and is cheaper than checking each character's properties. */
 const PLAIN = /^[ -~]*$/;
 
 const SHORT: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
@@ -26,12 +26,14 @@ const escapedInJson = (character: string): string =>
     .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
     .join("");
 
-/** One line, nothing in it that acts on a terminal or hides. What is printable already stays as it is. */
+/**
+ * Escapes everything in a single line that affects a terminal or is invisible. Printable text is returned unchanged.
+ */
 export const printable = (text: string): string => (PLAIN.test(text) ? text : text.replace(UNSAFE, escaped));
 
-/** The same for text of many lines: line ends and tabs stay. */
+/** Like `printable`, for multi-line text: line ends and tabs are kept. */
 export const printableBlock = (text: string): string => text.replace(UNSAFE_IN_BLOCK, escaped);
 
-/** The same for a JSON text, whose value stays the same. */
+/** Like `printableBlock`, for a JSON text: the result parses to the same value. */
 export const printableJson = (json: string): string =>
   PLAIN.test(json) ? json : json.replace(UNSAFE_IN_BLOCK, escapedInJson);

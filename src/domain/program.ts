@@ -1,20 +1,20 @@
 import type { MapId, ProgramId } from "./ids.ts";
 import type { ProgramType } from "./kinds.ts";
 
-/** One `TYPE:NAME[:FUNCTION]` as it was asked for. */
+/** A `TYPE:NAME[:FUNCTION]` as requested. */
 export interface ProgramSelector {
   readonly type: ProgramType;
   readonly name: string;
   readonly attachFunction: string | null;
-  /** The type the program is to have within its family, whatever its section says; else that decides. */
+  /** The type within the family that overrides what the section says; if absent, the section decides. */
   readonly actualType?: ProgramType | null | undefined;
 }
 
-/** A selector checked against the object file: `type` is now what the program really is. */
+/** A selector checked against the object file: `type` is the program's actual type. */
 export interface ProgramSpec {
   readonly name: string;
   readonly type: ProgramType;
-  /** ELF section it stands in, e.g. `tracepoint/syscalls/sys_enter_openat`. */
+  /** ELF section that contains it, e.g. `tracepoint/syscalls/sys_enter_openat`. */
   readonly section: string;
   readonly attachFunction: string | null;
 }
@@ -24,35 +24,35 @@ export type Metadata = Readonly<Record<string, string>>;
 
 /** The metadata key that `--application` writes in the classic grammar. */
 export const APPLICATION_KEY = "bpfman_application";
-/** The one of the noun-verb grammar, which newer bpfman, its operator, and their users' scripts look for. */
+/** The key in the noun-verb grammar, which newer bpfman, its operator, and their users' scripts look for. */
 export const NOUN_APPLICATION_KEY = "bpfman.io/application";
 
-/** The application that a program or link belongs to, whichever grammar said so. */
+/** Returns the application a program or link belongs to, under either key. */
 export const applicationOf = (metadata: Metadata): string | null =>
   metadata[NOUN_APPLICATION_KEY] ?? metadata[APPLICATION_KEY] ?? null;
 
-/** When a registry is asked for an image: each time, when it is not in the cache, or not at all. */
+/** When to contact a registry for an image: always, if it is not cached, or never. */
 export const PULL_POLICIES = ["Always", "IfNotPresent", "Never"] as const;
 export type PullPolicy = (typeof PULL_POLICIES)[number];
 
-/** Where an image's bytes came from; null for local files. */
+/** Where an image came from; null for local files. */
 export interface ImageSource {
   readonly url: string;
   readonly digest: string;
   readonly pullPolicy: PullPolicy;
 }
 
-/** A map that a managed program uses, under its full name (the kernel keeps 15 characters). */
+/** A map used by a managed program, with its full name (the kernel truncates names to 15 characters). */
 export interface ProgramMap {
   readonly id: MapId;
   readonly name: string;
-  /** Pin path, or null for internal maps (.rodata, .data, .bss), which are not pinned. */
+  /** Pin path; null for internal maps (.rodata, .data, .bss), which are not pinned. */
   readonly pinPath: string | null;
-  /** Somebody else had pinned it there: bpfman uses the pin, and leaves it. */
+  /** The map was already pinned by somebody else: bpfman uses the pin but never removes it. */
   readonly foreign?: true;
 }
 
-/** What the store keeps of a program: what bpfman was asked for and what it made of it. */
+/** The stored state of a program: what was requested and what bpfman did. */
 export interface ProgramRecord {
   readonly id: ProgramId;
   readonly name: string;
@@ -61,33 +61,33 @@ export interface ProgramRecord {
   readonly section: string;
   /** bpfman's own copy of the object file. */
   readonly bytecodePath: string;
-  /** The file as the user named it; null for images. */
+  /** The path as the user gave it; null for images. */
   readonly sourcePath: string | null;
-  /** That file from the root folder. */
+  /** The absolute path of the same file. */
   readonly absoluteSourcePath: string | null;
   readonly image: ImageSource | null;
   readonly license: string;
   readonly gplCompatible: boolean;
   readonly globals: Readonly<Record<string, Uint8Array>>;
   readonly pinPath: string;
-  /** Folder of map pins that this program uses: its own, or its owner's. */
+  /** Directory of the map pins this program uses: its own, or its map owner's. */
   readonly mapPinPath: string;
   /** The program that owns the maps; null when this one does. */
   readonly mapOwnerId: ProgramId | null;
-  /** What `--map-owner-id` said; null when it was not given. */
+  /** The value of `--map-owner-id`; null if it was not given. */
   readonly requestedMapOwnerId: ProgramId | null;
   readonly maps: readonly ProgramMap[];
   readonly metadata: Metadata;
   readonly createdAt: Date;
   /**
-   * When the kernel loaded it. The kernel counts from the boot, so that the time would be another one whenever somebody
-   * sets the clock. Null in rows of versions that did not keep it.
+   * When the kernel loaded it. Stored, because the kernel counts from boot, so that computing the time again would give
+   * another result whenever the clock is set. Null in rows of versions that did not store it.
    */
   readonly loadedAt: Date | null;
 }
 
 /**
- * Where a row stands. `pending`: intent written, kernel effects not finished. `ready`: consistent with the kernel.
- * `removing`: being taken away. Rows that are not `ready` belong to a running command or to one that died.
+ * State of a row. `pending`: intent written, kernel effects not finished. `ready`: consistent with the kernel.
+ * `removing`: being removed. Rows that are not `ready` belong to a running command or to one that was killed.
  */
 export type RowState = "pending" | "ready" | "removing";

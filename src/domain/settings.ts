@@ -1,14 +1,14 @@
 import type { LogLevel } from "./log.ts";
 
-/** What the global options and environment say, before defaults are filled in. Null means "not given". */
+/** The global options and environment variables, before defaults are applied. Null means "not given". */
 export interface Settings {
   readonly runtimeDir: string | null;
   readonly stateDir: string | null;
   readonly cacheDir: string | null;
   readonly configFile: string | null;
-  /** Certificates of registries to trust besides the usual ones. */
+  /** Additional CA certificates to trust for registries. */
   readonly caFile: string | null;
-  /** Milliseconds; 0 waits for ever. */
+  /** Milliseconds; 0 waits indefinitely. */
   readonly lockTimeoutMs: number;
   readonly logLevel: LogLevel;
 }

@@ -1,19 +1,21 @@
-/** Whose signatures on images count, and what becomes of images without one. */
+/** Which image signatures are trusted, and whether unsigned images are accepted. */
 
-/** A whole value, or a regular expression (RE2) that must match all of it. */
+/** An exact value, or a regular expression (RE2) that must match the whole value. */
 export type Match = { readonly exact: string } | { readonly regexp: string };
 
-/** A signer who proves who he is with a short-lived certificate (Fulcio). */
+/** A signer identified by a short-lived certificate (Fulcio). */
 export interface TrustedIdentity {
   /** The certificate's subject alternative name: an e-mail address or the URI of a workflow. */
   readonly identity: Match;
-  /** Who vouched for that: the URL of an OpenID Connect provider. */
+  /** The URL of the OpenID Connect provider that authenticated the signer. */
   readonly issuer: Match;
 }
 
-/** The rules that signatures are held against. With neither identities nor keys, any identity in a good certificate counts. */
+/**
+ * The rules for verifying signatures. With neither identities nor keys, any identity in a valid certificate is trusted.
+ */
 export interface SigningRules {
-  /** Images without a signature are accepted, with a warning. */
+  /** Accept unsigned images, with a warning. */
   readonly allowUnsigned: boolean;
   readonly trustedIdentities: readonly TrustedIdentity[];
   /** Absolute paths of public keys in PEM. */
@@ -22,7 +24,7 @@ export interface SigningRules {
   readonly trustedRoot: string | null;
 }
 
-/** The rules, and whether they are applied to what is pulled. */
+/** The rules, and whether they apply to pulled images. */
 export interface SigningConfig extends SigningRules {
   readonly verifyEnabled: boolean;
 }
@@ -35,44 +37,44 @@ export const SIGNING_DEFAULT: SigningConfig = {
   trustedRoot: null,
 };
 
-/** Who made a signature, as far as it proves that. */
+/** The signer of a signature, as far as it proves one. */
 export type Signer =
   | { readonly kind: "identity"; readonly identity: string; readonly issuer: string }
-  /** `file` is the trusted key's; `fingerprint` is `sha256:` and the hex digest of the key in DER. */
+  /** `file` is the path of the trusted key; `fingerprint` is `sha256:` and the hex digest of the DER-encoded key. */
   | { readonly kind: "key"; readonly file: string; readonly fingerprint: string };
 
 /**
- * `trusted`: good, by a signer who counts. `untrusted`: by somebody else, or by a key that is not among the trusted ones.
- * `invalid`: not for this image, changed, incomplete, or not by whom it says.
+ * `trusted`: valid, by a trusted signer. `untrusted`: valid, but by another signer or by a key that is not trusted.
+ * `invalid`: for another image, modified, incomplete, or not made by the signer it names.
  */
 export type SignatureVerdict = "trusted" | "untrusted" | "invalid";
 
-/** One signature that was found for an image. */
+/** A signature found for an image. */
 export interface ImageSignature {
-  /** In a manifest under the tag `sha256-<hex>.sig`, or in one that refers to the image. */
+  /** In a manifest tagged `sha256-<hex>.sig`, or in one that refers to the image. */
   readonly layout: "tag" | "referrer";
-  /** The manifest that holds it. */
+  /** The manifest that contains it. */
   readonly manifest: string;
   readonly verdict: SignatureVerdict;
-  /** Why it does not count; null when it does. */
+  /** Why it is not trusted; null if it is. */
   readonly reason: string | null;
-  /** Null when it proves nobody. */
+  /** Null if it does not prove a signer. */
   readonly signer: Signer | null;
-  /** When it was made, by a log or a time-stamp authority; null when only a key vouches for it. */
+  /** When it was made, according to a transparency log or timestamp authority; null if only a key vouches for it. */
   readonly signedAt: Date | null;
 }
 
 /**
- * Where the authorities and logs that keyless signatures are checked against came from: the user's file; the public trusted
- * root as it is now; as it was when it could last be fetched; as it was when this program was made.
+ * Where the certificate authorities and logs for verifying keyless signatures come from: the user's file; the public
+ * trusted root, up to date; its last fetched version; or the version embedded in this program.
  */
 export type TrustRootOrigin = "file" | "current" | "outdated" | "embedded";
 
-/** What was found out about an image that may be used. */
+/** The verification result of an image that may be used. */
 export interface ImageVerification {
-  /** No signature, and none is required. */
+  /** There is no signature, and none is required. */
   readonly unsigned: boolean;
   readonly signatures: readonly ImageSignature[];
-  /** Null when no keyless signature had to be checked. */
+  /** Null if no keyless signature had to be verified. */
   readonly trustRoot: TrustRootOrigin | null;
 }

@@ -1,6 +1,6 @@
 /**
- * Every error a user can meet: its kind, what it means, and what to do by default. Exit codes and JSON-RPC numbers hang
- * on the kind, so a new code cannot miss a mapping.
+ * Every error a user can encounter: its kind, its meaning, and what to do by default. Exit codes and JSON-RPC error
+ * codes depend only on the kind, so a new code cannot lack either.
  */
 
 export type ErrorKind =
@@ -14,21 +14,21 @@ export type ErrorKind =
   | "cancelled"
   | "internal";
 
-/** Each row says what to do: as a hint that is printed when the error has none of its own, or in the manual alone. */
+/** Each row says what to do: as a hint that is printed if the error has none of its own, or only in the manual. */
 type CodeRow = {
   readonly kind: ErrorKind;
   readonly meaning: string;
 } & (
   | { readonly hint: string; readonly advice?: never }
-  /** Where the message, or the hint that comes with it, says it with the names at hand. */
+  /** Used where the message or its hint already gives the advice with concrete names. */
   | { readonly advice: string; readonly hint?: never }
 );
 
 export const ERROR_CODES = {
   USAGE: {
     kind: "invalid",
-    meaning: "the command line cannot be understood",
-    advice: "the message is followed by the usage line; --help has examples",
+    meaning: "the command line is not valid",
+    advice: "read the usage line below the message; --help has examples",
   },
   INVALID_REQUEST: {
     kind: "invalid",
@@ -38,16 +38,16 @@ export const ERROR_CODES = {
   INVALID_CONFIG: {
     kind: "invalid",
     meaning: "the configuration file does not parse, or has an unknown key or a wrong type",
-    hint: "mend the line named, or point --config at another file",
+    hint: "fix the line that the message names, or give another file with --config",
   },
   INVALID_PROGRAM: {
     kind: "invalid",
-    meaning: "a --programs value is not TYPE:NAME, or TYPE:NAME:FUNCTION for fentry and fexit",
-    advice: "write TYPE:NAME, as in xdp:my_program; fentry, fexit and lsm take :FUNCTION behind it",
+    meaning: "a --programs value is not TYPE:NAME, or TYPE:NAME:FUNCTION for fentry, fexit and lsm",
+    advice: "write TYPE:NAME, as in xdp:my_program; fentry, fexit and lsm also need :FUNCTION",
   },
   INVALID_GLOBAL: {
     kind: "invalid",
-    meaning: "a --global value is not NAME=HEX, or its size is not the variable's",
+    meaning: "a --global value is not NAME=HEX, or does not have the size of the variable",
     advice: "write NAME=HEX with two digits for each byte of the variable, as in LIMIT=0A000000",
   },
   INVALID_METADATA: {
@@ -62,8 +62,8 @@ export const ERROR_CODES = {
   },
   INVALID_PRIORITY: {
     kind: "invalid",
-    meaning: "a priority is not a whole number within its bounds",
-    advice: "0 to 1000 in the classic grammar, 0 to 2147483647 in the noun-verb grammar",
+    meaning: "a priority is not a whole number, or is out of range",
+    advice: "use 0 to 1000 in the classic grammar, 0 to 2147483647 in the noun-verb grammar",
   },
   INVALID_ATTACH: {
     kind: "invalid",
@@ -77,52 +77,52 @@ export const ERROR_CODES = {
   },
   INVALID_BUILD: {
     kind: "invalid",
-    meaning: "what an image is to be built from does not fit together",
+    meaning: "the inputs of an image build do not fit together",
     advice: "change the option or file that the message names",
   },
   INVALID_REFERENCE: {
     kind: "invalid",
-    meaning: "an image is not named as REGISTRY/NAME:TAG or REGISTRY/NAME@DIGEST",
+    meaning: "an image name is not REGISTRY/NAME:TAG or REGISTRY/NAME@DIGEST",
     hint: 'write the name as in "registry.example/name:tag"',
   },
   INVALID_CREDENTIALS: {
     kind: "invalid",
-    meaning: "credentials for a registry are not in the form they should have",
-    hint: "mend that file, or give --registry-auth with the base64 of USER:PASSWORD",
+    meaning: "credentials for a registry do not have the right format",
+    hint: "fix that file, or give --registry-auth with the base64 of USER:PASSWORD",
   },
   INVALID_IMAGE: {
     kind: "invalid",
-    meaning: "the image is no bytecode image, or one that is put together wrongly",
-    hint: 'have it built again, with "bpfman image build" for instance',
+    meaning: "the image is not a bytecode image, or is malformed",
+    hint: 'rebuild it, for instance with "bpfman image build"',
   },
   IMAGE_DAMAGED: {
     kind: "invalid",
-    meaning: "content of an image does not have the digest or size it was announced with",
-    hint: "try again; if it stays, the registry has it damaged",
+    meaning: "the content of an image does not match its digest or size",
+    hint: "try again; if it keeps failing, the registry's copy is damaged",
   },
   IMAGE_PLATFORM_MISSING: {
     kind: "invalid",
-    meaning: "the image has nothing for this machine's architecture",
-    advice: "take one of the platforms that the message lists, or have the image built for this one",
+    meaning: "the image has no bytecode for this machine's architecture",
+    advice: "use a machine of a platform that the message lists, or build the image for this one",
   },
   PROGRAM_NOT_IN_IMAGE: {
     kind: "invalid",
-    meaning: "the image's labels name no program of that name",
-    advice: "take one of the programs that the hint lists",
+    meaning: "the image's labels do not name that program",
+    advice: "choose one of the programs that the hint lists",
   },
   IMAGE_NOT_FOUND: {
     kind: "not-found",
     meaning: "the registry has no such image or tag",
-    hint: "check name and tag; some registries say this too when credentials are missing",
+    hint: "check name and tag; some registries also say this if credentials are missing",
   },
   IMAGE_NOT_CACHED: {
     kind: "not-found",
-    meaning: "the image was never pulled, and the pull policy forbids to pull it",
+    meaning: "the image is not in the cache, and the pull policy forbids pulling it",
     hint: 'pull it with "bpfman image pull", or use pull policy IfNotPresent',
   },
   REGISTRY_DENIED: {
     kind: "permission",
-    meaning: "the registry wants credentials, or other ones",
+    meaning: "the registry requires credentials, or rejects the ones given",
     advice: 'log in with "podman login" or "docker login", or give --registry-auth',
   },
   REGISTRY_CERTIFICATE: {
@@ -132,17 +132,17 @@ export const ERROR_CODES = {
   },
   REGISTRY_UNREACHABLE: {
     kind: "unavailable",
-    meaning: "no connection to the registry could be made, or it broke off",
-    hint: "check the name and the network; an image that was pulled before can be had with pull policy Never",
+    meaning: "the connection to the registry failed or was lost",
+    hint: "check the name and the network; pull policy Never uses an image pulled earlier",
   },
   REGISTRY_FAILED: {
     kind: "unavailable",
-    meaning: "the registry answers with an error, or not as registries do",
-    hint: "try again later; if it stays, it is for those who run the registry",
+    meaning: "the registry answered with an error, or broke the protocol",
+    hint: "try again later; if it keeps failing, ask whoever runs the registry",
   },
   INVALID_KEY: {
     kind: "invalid",
-    meaning: "a trusted key is no public key in PEM",
+    meaning: "a trusted key is not a public key in PEM",
     hint: 'cosign writes one with "cosign generate-key-pair" (cosign.pub) or "cosign public-key"',
   },
   IMAGE_UNSIGNED: {
@@ -152,8 +152,8 @@ export const ERROR_CODES = {
   },
   SIGNATURE_INVALID: {
     kind: "permission",
-    meaning: "the image's signature is not for this image, was changed, is incomplete, or is not proven",
-    hint: "do not use the image unless you know why",
+    meaning: "the image's signature is for another image, tampered with, incomplete, or unproven",
+    hint: "do not use the image unless you know the cause",
   },
   SIGNER_UNTRUSTED: {
     kind: "permission",
@@ -162,32 +162,32 @@ export const ERROR_CODES = {
   },
   TRUST_ROOT_UNAVAILABLE: {
     kind: "precondition",
-    meaning: "the trusted root, which keyless signatures are checked against, cannot be used",
-    hint: 'write a new one with "cosign trusted-root create", or leave out signing.trusted_root for the public one',
+    meaning: "the trusted root, needed to check keyless signatures, cannot be used",
+    hint: 'create a new one with "cosign trusted-root create", or omit signing.trusted_root to use the public one',
   },
   GLOBAL_NOT_FOUND: {
     kind: "invalid",
     meaning: "the object has no global variable of that name",
-    advice: "take one of the variables that the hint lists; only global variables can be set",
+    advice: "choose one of the variables that the hint lists; only global variables can be set",
   },
   FUNCTION_NOT_FOUND: {
     kind: "invalid",
     meaning: "the object has no program of that name",
-    advice: "take one of the programs that the hint lists",
+    advice: "choose one of the programs that the hint lists",
   },
   PROGRAM_TYPE_MISMATCH: {
     kind: "invalid",
-    meaning: "the program is of another type than the one asked for",
-    advice: "use the type that the message names: the program's ELF section decides",
+    meaning: "the program is not of the requested type",
+    advice: "use the type that the message names: the program's ELF section determines it",
   },
   FILE_NOT_FOUND: {
     kind: "not-found",
-    meaning: "a file named by the user is not there",
-    hint: "check the path; a relative one counts from the current folder",
+    meaning: "a file named by the user does not exist",
+    hint: "check the path; a relative one starts at the current directory",
   },
   FILE_UNREADABLE: {
     kind: "invalid",
-    meaning: "a file named by the user cannot be read, or is no regular file",
+    meaning: "a file named by the user cannot be read, or is not a regular file",
     hint: "give a regular file that this user may read",
   },
   PROGRAM_NOT_FOUND: { kind: "not-found", meaning: "no program has that id", hint: 'see "bpfman list programs"' },
@@ -199,8 +199,8 @@ export const ERROR_CODES = {
   LINK_NOT_FOUND: { kind: "not-found", meaning: "no link has that id", hint: 'see "bpfman list links"' },
   MAP_OWNER_NOT_FOUND: {
     kind: "not-found",
-    meaning: "--map-owner-id names no program that owns its maps",
-    hint: 'see "bpfman list programs"; a program that itself shares maps is no owner',
+    meaning: "--map-owner-id does not name a program that owns its maps",
+    hint: 'see "bpfman list programs"; a program that itself shares maps does not own them',
   },
   DISPATCHER_NOT_FOUND: {
     kind: "not-found",
@@ -209,12 +209,12 @@ export const ERROR_CODES = {
   },
   INTERFACE_NOT_FOUND: {
     kind: "not-found",
-    meaning: "no network interface has that name in that namespace",
+    meaning: "that namespace has no network interface of that name",
     hint: 'see "ip link"; --netns looks in another namespace',
   },
   NETNS_NOT_FOUND: {
     kind: "not-found",
-    meaning: "the path given is no network namespace",
+    meaning: "the given path is not a network namespace",
     hint: "give a file such as /run/netns/NAME or /proc/PID/ns/net",
   },
   TRACEPOINT_NOT_FOUND: {
@@ -229,17 +229,17 @@ export const ERROR_CODES = {
   },
   TARGET_NOT_FOUND: {
     kind: "not-found",
-    meaning: "the uprobe target is no file, and no library of that name was found",
+    meaning: "the uprobe target is not a file, and no library of that name was found",
     hint: "check the path, which must be absolute; add --container-pid for a file in a container",
   },
   PROCESS_NOT_FOUND: {
     kind: "not-found",
     meaning: "no process has that pid",
-    hint: "pids are those of the host, as ps shows them there",
+    hint: "give the PID as ps on the host shows it",
   },
   MAP_MISMATCH: {
     kind: "conflict",
-    meaning: "a map that is to be shared has another shape in the object than in the kernel",
+    meaning: "a shared map is defined differently in the object than in the kernel",
     advice: "make both definitions agree, or load without sharing",
   },
   ALREADY_ATTACHED: {
@@ -249,13 +249,13 @@ export const ERROR_CODES = {
   },
   HOOK_CHANGED: {
     kind: "conflict",
-    meaning: "somebody else kept changing the same hook",
+    meaning: "another process kept changing the same hook",
     hint: "try again",
   },
   HOOK_BUSY: {
     kind: "conflict",
-    meaning: "somebody else holds the hook",
-    hint: "detach it with the tool that attached it; bpfman never removes what is not its own",
+    meaning: "another process holds the hook",
+    hint: "detach it with the tool that attached it; bpfman never removes what it does not own",
   },
   DISPATCHER_FULL: {
     kind: "conflict",
@@ -264,18 +264,18 @@ export const ERROR_CODES = {
   },
   LOCK_TIMEOUT: {
     kind: "conflict",
-    meaning: "another bpfman is changing things and did not finish in time",
+    meaning: "another bpfman is making changes and did not finish in time",
     hint: "wait for it, or give a longer --lock-timeout",
   },
   STATE_CONFLICT: {
     kind: "conflict",
     meaning: "the kernel, the pins and the database do not agree",
-    hint: "the next command that changes something tidies up; if this stays, unload the program and load it again",
+    hint: "the next command that changes something cleans up; if the problem persists, unload the program and load it again",
   },
   LINK_STILL_HELD: {
     kind: "conflict",
     meaning: "the link was unpinned, but another process keeps it alive",
-    hint: 'find the holder with "bpftool link" and end it',
+    hint: 'find the holder with "bpftool link" and stop it',
   },
   SCHEMA_TOO_NEW: {
     kind: "precondition",
@@ -285,17 +285,17 @@ export const ERROR_CODES = {
   DATABASE_UNUSABLE: {
     kind: "precondition",
     meaning: "the database cannot be opened or is damaged",
-    hint: "mend what the message names, or give another --state-dir",
+    hint: "fix what the message names, or give another --state-dir",
   },
   STATE_LOST: {
     kind: "precondition",
-    meaning: "what bpfman remembers of running programs is missing or damaged",
-    hint: "put the database back as it was, with its -wal; nothing was changed",
+    meaning: "bpfman's records of running programs are missing or damaged",
+    hint: "restore the database together with its -wal; nothing was changed",
   },
   STATE_FOREIGN: {
     kind: "precondition",
     meaning: "the runtime directory belongs to another database",
-    hint: "give the --state-dir that it belongs to, or another --runtime-dir",
+    hint: "give the --state-dir it belongs to, or another --runtime-dir",
   },
   LIBBPF_MISSING: {
     kind: "precondition",
@@ -319,39 +319,39 @@ export const ERROR_CODES = {
   },
   JIT_UNAVAILABLE: {
     kind: "precondition",
-    meaning: "memory that is both writable and executable is refused, and calls into libc need it",
-    hint: "under systemd remove MemoryDenyWriteExecute= from the unit",
+    meaning: "the system denies writable and executable memory, which calls into libc need",
+    hint: "under systemd, remove MemoryDenyWriteExecute= from the unit",
   },
   CONTAINER_TOOL_MISSING: {
     kind: "precondition",
-    meaning: "a container file was given, but no program is there that builds from it",
-    hint: "install podman, or docker with buildx; without -f no such program is needed",
+    meaning: "a container file was given, but no tool to build from it is installed",
+    hint: "install podman, or docker with buildx; without -f no such tool is needed",
   },
   CONTAINER_BUILD_FAILED: {
     kind: "unavailable",
     meaning: "docker or podman could not build or push the image",
-    hint: "what the tool printed says more",
+    hint: "see the output of the tool",
   },
   VERIFIER_REJECTED: {
     kind: "invalid",
-    meaning: "the kernel's verifier refused the program",
-    hint: "the verifier's log shows each step up to the refusal",
+    meaning: "the kernel's verifier rejected the program",
+    hint: "the verifier's log shows each step up to the rejection",
   },
   LOAD_FAILED: {
     kind: "invalid",
-    meaning: "libbpf or the kernel refused the object",
+    meaning: "libbpf or the kernel rejected the object",
     hint: '"bpfman version -o json" shows what this kernel can do',
   },
   ATTACH_FAILED: {
     kind: "invalid",
-    meaning: "the kernel refused the attachment",
-    hint: 'the kernel\'s log may say more: "dmesg | tail"',
+    meaning: "the kernel rejected the attachment",
+    hint: 'the kernel log may say more: "dmesg | tail"',
   },
   PERMISSION_DENIED: { kind: "permission", meaning: "the command needs root", hint: "run it with sudo" },
   KERNEL_REFUSED: {
     kind: "permission",
     meaning: "the kernel refused the operation by policy",
-    advice: "lockdown, a security module or missing capabilities are in the way; the hint says which",
+    advice: "lockdown, a security module or missing capabilities prevent it; the hint says which",
   },
   NOT_SUPPORTED: {
     kind: "unsupported",
@@ -365,22 +365,22 @@ export const ERROR_CODES = {
   },
   KERNEL_CALL_FAILED: {
     kind: "unavailable",
-    meaning: "a system call failed that does so only in unusual circumstances",
-    hint: "try again; if it stays, report it with the command and --log-level debug",
+    meaning: "a system call failed that rarely does",
+    hint: "try again; if it keeps failing, report it with the command and --log-level debug",
   },
   IO_FAILED: {
     kind: "unavailable",
     meaning: "a file could not be written or removed",
-    hint: "check that there is room and that this user may write there",
+    hint: "check that there is free space and that this user may write there",
   },
   CANCELLED: {
     kind: "cancelled",
-    meaning: "the operation was interrupted; what it had begun was undone",
-    advice: "run it again when you like: what had begun was undone",
+    meaning: "the operation was interrupted; what it had done was undone",
+    advice: "run it again at any time: what it had done was undone",
   },
   INTERNAL: {
     kind: "internal",
-    meaning: "a mistake in bpfman",
+    meaning: "a bug in bpfman",
     hint: "please report it, with the command and --log-level debug",
   },
 } as const satisfies Record<string, CodeRow>;

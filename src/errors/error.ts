@@ -1,7 +1,7 @@
 import { printable, printableBlock } from "../domain/printable.ts";
 import type { ErrorCode, ErrorKind } from "./codes.ts";
 
-/** What the operating system said: the call, its errno, and the errno's name. */
+/** A failed system call: the call, its errno, and the name of the errno. */
 export interface SysFailure {
   readonly call: string;
   readonly errno: number;
@@ -9,23 +9,23 @@ export interface SysFailure {
 }
 
 export interface ErrorParts {
-  /** Facts in fields: ids, paths, names. Plain JSON values. */
+  /** Structured facts: IDs, paths, names. Plain JSON values. */
   readonly details?: Readonly<Record<string, unknown>>;
-  /** What to do; the code's own hint stands in when this is absent. */
+  /** What to do. Defaults to the code's own hint. */
   readonly hint?: string | null;
-  /** The whole log of the kernel's verifier. */
+  /** The complete log of the kernel's verifier. */
   readonly verifierLog?: string | null;
   readonly sys?: SysFailure | null;
   readonly cause?: unknown;
 }
 
 /**
- * The one error class. `message` puts the action first, quotes values, says current and wanted state, and has no final
- * period. A programmer's mistake is an assertion, never a BpfmanError.
+ * The only error class. `message` names the action first, quotes values, states current and expected state, and has no
+ * final period. A programming error is an assertion, never a BpfmanError.
  *
- * Names of files, registries and the kernel stand in its texts. They are made printable here, for all of them and for
- * whoever shows them: message and hint are one line each, and the log has no other characters that a terminal acts on.
- * Values in `details` stay as they are.
+ * Messages contain names chosen by files, registries and the kernel. They are made printable here, once for every
+ * consumer: message and hint are one line each, and the log contains no other characters that affect a terminal. Values
+ * in `details` are left unchanged.
  */
 export class BpfmanError extends Error {
   override readonly name = "BpfmanError";
@@ -38,7 +38,7 @@ export class BpfmanError extends Error {
 
   constructor(code: ErrorCode, message: string, parts: ErrorParts = {}) {
     super(printable(message), parts.cause === undefined ? undefined : { cause: parts.cause });
-    // The table has all the advice there is: it is fetched with the first error.
+    // The table contains all hints, so it is loaded with the first error.
     const row = (require("./codes.ts") as typeof import("./codes.ts")).rowOf(code);
     this.code = code;
     this.kind = row.kind;
@@ -49,8 +49,8 @@ export class BpfmanError extends Error {
   }
 
   /**
-   * The same failure, told with more: `details` are added to those it has, `message` and `hint` stand in for its own.
-   * Whatever else it knows, such as the verifier's log, stays with it; it becomes the cause.
+   * Returns the same failure with more context: `details` are merged; `message` and `hint` replace the current ones.
+   * Everything else, such as the verifier log, is kept, and this error becomes the cause.
    */
   with(more: ErrorParts & { readonly message?: string }): BpfmanError {
     return new BpfmanError(this.code, more.message ?? this.message, {

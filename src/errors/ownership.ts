@@ -1,11 +1,11 @@
 /**
- * Whose files bpfman trusts: those of root and of the user it runs as, in which nobody else can write. Whoever may write
- * to its state, or lead it elsewhere by a link, decides what a process of root's does.
+ * Which files bpfman trusts: those owned by root or by the effective user and writable by nobody else. Whoever can
+ * write to bpfman's state, or redirect it with a symlink, controls what a root process does.
  */
 import type { ErrorCode } from "./codes.ts";
 import { BpfmanError } from "./error.ts";
 
-/** As much of a file as tells; node:fs and ffi/safe/file-system.ts both give it. */
+/** The fields needed, which both node:fs and ffi/safe/file-system.ts provide. */
 interface Stats {
   readonly uid: number;
   readonly mode: number;
@@ -20,13 +20,13 @@ interface Owned {
   readonly path: string;
   readonly kind: "directory" | "file";
   readonly code: ErrorCode;
-  /** What else can be done, as in `give another --state-dir`. */
+  /** The alternative offered, as in `give another --state-dir`. */
   readonly otherwise: string;
 }
 
 /**
- * Throws `code` unless the file is of the kind, belongs to root or the effective user, and only its owner can write to it.
- * `stats` are those of the path itself or of a descriptor, never of what a link leads to.
+ * Throws `code` unless the file has the expected type, belongs to root or the effective user, and is writable only by
+ * its owner. `stats` must describe the path itself or a descriptor, never the target of a symlink.
  */
 export function requireOwn(owned: Owned, stats: Stats): void {
   const { action, path, code, otherwise } = owned;
@@ -38,21 +38,33 @@ export function requireOwn(owned: Owned, stats: Stats): void {
   });
 }
 
+/** S_ISVTX (inode(7)): users can only remove their own files from this directory. */
+const STICKY = 0o1000;
+
+/** A symbolic link of root's or the effective user's, who could have made there what it leads to. */
+export const isOwnLink = (stats: Stats | undefined): boolean => stats?.isSymbolicLink() === true && isOwn(stats.uid);
+
+const isOwn = (uid: number): boolean => uid === 0 || uid === process.geteuid?.();
+
 const octal = (mode: number): string => (mode & 0o7777).toString(8);
 
 function problemOf({ path, kind }: Owned, stats: Stats): { readonly problem: string; readonly remedy: string } | null {
   const mode = octal(stats.mode);
   if (stats.isSymbolicLink()) return { problem: "it is a symbolic link", remedy: `put a ${kind} there` };
   if (kind === "directory" ? !stats.isDirectory() : !stats.isFile()) {
-    return { problem: `it is no ${kind === "directory" ? kind : "regular file"}`, remedy: "move it away" };
+    return { problem: `it is not a ${kind === "directory" ? kind : "regular file"}`, remedy: "move it away" };
   }
-  if (stats.uid !== 0 && stats.uid !== process.geteuid?.()) {
+  if (!isOwn(stats.uid)) {
     const command = `chown ${kind === "directory" ? "-R " : ""}root "${path}"`;
     return {
       problem: `it belongs to user ${stats.uid}`,
-      remedy: `look at what that user put there, and if you trust it: ${command}`,
+      remedy: `check what that user put there and, if you trust it, run ${command}`,
     };
   }
   if ((stats.mode & 0o022) === 0) return null;
+  // Like /tmp, writable by everyone on purpose.
+  if ((stats.mode & STICKY) !== 0) {
+    return { problem: `other users can write to it (mode ${mode})`, remedy: `make a directory in it` };
+  }
   return { problem: `other users can write to it (mode ${mode})`, remedy: `chmod go-w "${path}"` };
 }

@@ -1,7 +1,7 @@
-/** "Did you mean": the names nearest to a wrong one. */
+/** "Did you mean": finds the names closest to a misspelt one. */
 import { LISTED_NAMES_MAX } from "../domain/limits.ts";
 
-/** Edit distance with adjacent swaps, bounded: answers `limit + 1` as soon as it is exceeded. */
+/** Edit distance with adjacent transpositions. Returns `limit + 1` as soon as the limit is exceeded. */
 function distance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) > limit) return limit + 1;
   let before: number[] = [];
@@ -22,19 +22,19 @@ function distance(a: string, b: string, limit: number): number {
   return last[b.length] ?? limit + 1;
 }
 
-/** A name this short is in too many others to say anything. */
+/** Shorter names are contained in too many others to be meaningful. */
 const CONTAINED_CHARS_MIN = 3;
 
 const isPartOf = (wanted: string, name: string): boolean =>
   wanted.length >= CONTAINED_CHARS_MIN ? name.includes(wanted) : wanted.length > 1 && name.startsWith(wanted);
 
-/** `--output-format` for `--output`: the longer part is right. */
+/** Matches `--output` for `--output-format`: the typed word starts with the name, which is at least half as long. */
 const goesOnBehind = (name: string, wanted: string): boolean =>
   2 * name.length >= wanted.length && name.length >= CONTAINED_CHARS_MIN && wanted.startsWith(name);
 
 /**
- * Up to `count` of `names` that are near `wrong`, nearest first; a name that contains it, or that it begins with, counts as
- * near. Where one is clearly meant, others that are less alike are left out.
+ * Returns up to `count` of `names` that are similar to `wrong`, closest first. A name that contains `wrong` or is a
+ * prefix of it counts as similar. If one name is a clear match, less similar ones are omitted.
  */
 export function nearest(wrong: string, names: Iterable<string>, count = 3): string[] {
   const wanted = wrong.toLowerCase();
@@ -55,11 +55,11 @@ export function nearest(wrong: string, names: Iterable<string>, count = 3): stri
   return found.slice(0, count).map((entry) => entry.name);
 }
 
-/** The sentence for a hint, or null when nothing is near: `did you mean "a" or "b"?`. */
+/** Returns the sentence for a hint, `did you mean "a" or "b"?`; null if no name is similar. */
 export const didYouMean = (wrong: string, names: Iterable<string>, count = 3): string | null =>
   questionOf(nearest(wrong, names, count));
 
-/** The same for names that were found near; null for none. */
+/** Returns the sentence for names already found to be similar; null if there are none. */
 export function questionOf(names: readonly string[]): string | null {
   const found = names.map((name) => `"${name}"`);
   const last = found.pop();
@@ -68,13 +68,13 @@ export function questionOf(names: readonly string[]): string | null {
 }
 
 interface Instead {
-  /** What the list of all names begins with: `the object holds`. */
+  /** The start of the list of all names: `the object holds`. */
   readonly there: string;
-  /** The whole sentence when there are none. */
+  /** The whole sentence if there are no names. */
   readonly none: string;
 }
 
-/** A hint for a wrong name where all names can be listed: the near ones, then what there is. */
+/** Returns a hint for a misspelt name when all names can be listed: similar ones first, then the list. */
 export function whatThereIs(wrong: string, names: readonly string[], { there, none }: Instead): string {
   if (names.length === 0) return none;
   const more = names.length > LISTED_NAMES_MAX ? `, and ${names.length - LISTED_NAMES_MAX} more` : "";

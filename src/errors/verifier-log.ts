@@ -1,60 +1,64 @@
-/** The log of the kernel's verifier (kernel/bpf/log.c), read for what it says why and where. Formats vary by kernel. */
+/** Extracts why and where the verifier rejected a program from its log (kernel/bpf/log.c). Formats vary by kernel. */
 
-/** Lines that close the log or repeat the state: `processed 9 insns (limit 1000000) …`, `verification time 81 usec`. */
+/** Lines that end the log or repeat the state: `processed 9 insns (limit 1000000) …`, `verification time 81 usec`. */
 const STATISTICS =
   /^(processed \d+ insns|verification time \d|stack depth |max_states_per_insn|total_states|peak_states|mark_read)/;
-/** Some reasons are not ended by a line of their own: `expected prog array map for tail callprocessed 3 insns …`. */
+/** Some reasons lack a line break at the end: `expected prog array map for tail callprocessed 3 insns …`. */
 const GLUED = /(?<=[^\n])processed \d+ insns \(limit/;
-/** An instruction as it is looked at, `12: (95) exit`, and nothing but the state before it: `12: R0=1 R10=fp0`. */
+/** An instruction as it is verified, `12: (95) exit`, or only the state before it: `12: R0=1 R10=fp0`. */
 const INSTRUCTION = /^(\d+): /;
-/** Code and state that surround the reason: `; return 0;`, `R0=inv1 R10=fp0`, `from 3 to 7: …`. */
+/** Code and state around the reason: `; return 0;`, `R0=inv1 R10=fp0`, `from 3 to 7: …`. */
 const CONTEXT =
   /^(\d+: |;|(frame\d+: ?)?R\d+(_\w+)?=|from \d+ to \d+|last_idx \d|regs=|parent |mark_precise|Live regs|[<^~|=-]|caller:|callee:|to caller at |returning from callee:|(cur|old) state:|Validating |func#\d+ @|Func#\d+ )/;
-/** Advice that libbpf or the kernel puts behind the reason. */
+/** Advice that libbpf or the kernel prints after the reason. */
 const ADVICE = /^(propagating |arg#\d+ reference type|hint:)/i;
 
-/** Since Linux 7.3 an explanation of many lines stands behind the reason, and begins with this. */
+/** Since Linux 7.3, a multi-line explanation that starts with this follows the reason. */
 const EXPLANATION = /^Verification failed: /;
-/** In it, the instruction in question: `>>>  7 | (79) r0 = *(u64 *)(r0 +0)`. Lines of source are marked as well. */
+/**
+ * The marked instruction in that explanation: `>>> 7 | (79) r0 = *(u64 *)(r0 +0)`. Source lines are marked as well.
+ */
 const MARKED = /^>>> +(\d+) \| \([0-9a-f]{2}\) /;
 
-/** Reasons that are about the program as a whole: the instruction that was looked at last is not to blame. */
+/** Reasons that concern the whole program: the last instruction verified is not the cause. */
 const WHOLE = /is too large|jumps is too complex|Too large\b|combined stack size/;
 /** A reason that names its instruction: `infinite loop detected at insn 5`, `unreachable insn 9`. */
 const NAMED = /\binsn (\d+)/;
 const ACQUIRED = /\balloc_insn=(\d+)/;
 
-/** Of several lines that give the reason together, so many. */
+/** The most lines kept of a multi-line reason. */
 const REASON_LINES_MAX = 3;
 
 export interface Refusal {
-  /** In the kernel's own words; null when the log has no line with a meaning of its own, as one that is cut off. */
+  /** In the kernel's own words; null if the log contains no reason, for example because it is truncated. */
   readonly reason: string | null;
-  /** The instruction that is refused, counted from the program's first; null when it is the program as a whole. */
+  /** The rejected instruction, counted from the program's first; null if the whole program is rejected. */
   readonly instruction: number | null;
-  /** The instruction that took the reference which is not given back; null for other reasons. */
+  /** The instruction that acquired the reference that is not released; null for other reasons. */
   readonly acquiredAt: number | null;
 }
 
-/** What the log says of the program's refusal. */
+/** Extracts the rejection from the log. */
 export function readVerifierLog(log: string): Refusal {
-  // Logs can have many megabytes; all that matters stands at the end.
+  // Logs can be many megabytes long; everything needed is at the end.
   const lines = log.slice(-TAIL_CHARS).replace(GLUED, "\n$&").split("\n");
   const all = lines.map((line) => line.trim());
   const explained = all.findIndex((line) => EXPLANATION.test(line));
   const classic = explained < 0 ? all : all.slice(0, explained);
   const end = classic.findLastIndex(isReason);
   const before = classic.findLastIndex((line, index) => index <= end && !isReason(line));
-  // The kernel's classic wording is what people search for; the explanation's first line only stands in for it.
+  // The kernel's classic wording is what people search for. The explanation's first line is only a fallback.
   const words = end < 0 ? all.filter((line) => EXPLANATION.test(line)) : classic.slice(before + 1, end + 1);
   const reason = words.length === 0 ? null : words.slice(-REASON_LINES_MAX).join("; ");
   return { reason, instruction: instructionOf(all, classic, reason), acquiredAt: numberIn(ACQUIRED, reason ?? "") };
 }
 
-/** Whether the log has its end. A kernel that runs out of room cuts it off at the beginning, or before Linux 6.4 there. */
+/**
+ * Reports whether the log is complete. A kernel that runs out of buffer truncates the start, before Linux 6.4 the end.
+ */
 export const isWhole = (log: string): boolean => /processed \d+ insns/.test(log.slice(-TAIL_CHARS));
 
-/** Enough for every explanation and for the state of many registers. */
+/** Large enough for any explanation and for the state of many registers. */
 const TAIL_CHARS = 65_536;
 
 const isReason = (line: string): boolean =>
@@ -72,46 +76,49 @@ function numberIn(pattern: RegExp, text: string): number | null {
   return digits === undefined ? null : Number(digits);
 }
 
-/** What to do about the most frequent reasons. */
+/** What to do about the most common reasons. */
 const ADVICE_BY_REASON: readonly (readonly [RegExp, string])[] = [
-  [/_or_null'/, "compare the pointer with NULL before it is used"],
-  [/outside of the packet|invalid access to packet/, "compare the end of what is read with data_end first"],
-  [/Unreleased reference/, "give the reference back on every path, as bpf_ringbuf_submit or bpf_sk_release do"],
+  [/_or_null'/, "compare the pointer with NULL before using it"],
+  [/outside of the packet|invalid access to packet/, "compare the end of the access with data_end first"],
+  [
+    /Unreleased reference/,
+    "release the reference on every path, for instance with bpf_ringbuf_submit or bpf_sk_release",
+  ],
   [
     /invalid (indirect )?read from stack.* off -?\d+\+\d+ /,
-    "give all bytes of it a value first, those between fields too",
+    "initialise all of its bytes first, including the padding between fields",
   ],
-  [/stack/, "the stack has 512 bytes for a program and all that it calls: keep large data in a map"],
+  [/stack/, "the stack has 512 bytes for a program and everything it calls: keep large data in a map"],
   [
     /is too large|too complex|infinite loop|back-edge/,
     "the verifier walks every path: shorten the loops, or use bpf_loop",
   ],
   [/invalid func|unknown func|cannot use helper/, "this kernel has no such helper for programs of this type"],
-  [/GPL/, 'give the object a licence that is compatible: char _license[] SEC("license") = "GPL"'],
-  [/might sleep/, "only sleepable programs may call it, those of a section that ends in .s"],
+  [/GPL/, 'give the object a GPL-compatible licence: char _license[] SEC("license") = "GPL"'],
+  [/might sleep/, "only sleepable programs may call it: use a section whose name ends in .s"],
   [
     /CO-RE relocation/,
-    "this kernel has no such type or field: ask first, with bpf_core_field_exists or bpf_core_type_exists",
+    "this kernel has no such type or field: check first, with bpf_core_field_exists or bpf_core_type_exists",
   ],
-  [/!read_ok/, "it is used before it has a value: give it one on every path"],
+  [/!read_ok/, "it is read before it is initialised: set it on every path"],
   [
     /invalid access to map value|outside of the allowed memory range/,
-    "compare index and size with the size of the value first",
+    "check index and size against the size of the value first",
   ],
-  [/zero-sized|unbounded|is negative, either use/, "compare the size with the least and the most that it may be first"],
-  [/invalid bpf_context access/, "a program of this type cannot use that part of its context so"],
+  [/zero-sized|unbounded|is negative, either use/, "check the size against its minimum and maximum first"],
+  [/invalid bpf_context access/, "a program of this type cannot access that part of its context this way"],
   [
     /invalid mem access 'scalar'/,
-    "it is no pointer here: after a helper that changes the packet, take data and data_end anew; read memory of the kernel with bpf_probe_read_kernel",
+    "it is not a pointer here: reload data and data_end after a helper that changes the packet; read kernel memory with bpf_probe_read_kernel",
   ],
-  // Linux 6.1 blames itself.
+  // Linux 6.1 prints an internal error message.
   [
     /expected prog array map|kernel subsystem misconfigured verifier/,
-    "the helper takes a map of another type: bpf_tail_call one of BPF_MAP_TYPE_PROG_ARRAY",
+    "the helper takes another type of map: bpf_tail_call needs BPF_MAP_TYPE_PROG_ARRAY",
   ],
   [/ type=\w+ expected=/, "the function takes an argument of another type"],
 ];
 
-/** What to do about a reason; null for those that have no usual cure. */
+/** Returns what to do about a reason; null if there is no common fix. */
 export const adviceFor = (reason: string): string | null =>
   ADVICE_BY_REASON.find(([pattern]) => pattern.test(reason))?.[1] ?? null;

@@ -5,10 +5,10 @@ import { errnoName, failing } from "../errors/sys-failure.ts";
 import type { FilesPort } from "../platform/files.ts";
 
 const FILE = "bytecode.o";
-/** The ending of a file that is being written. */
+/** Suffix of a file that is being written. */
 const UNFINISHED = ".new";
 
-/** The part of the port that keeps what was loaded, as `<runtime-dir>/programs/<program id>/bytecode.o`. */
+/** The part of the port that stores loaded object files, as `<runtime-dir>/programs/<program id>/bytecode.o`. */
 export function bytecodeStore(
   runtimeDir: string,
 ): Pick<
@@ -34,11 +34,11 @@ export function bytecodeStore(
         fs.mkdirSync(folderOf(id), { recursive: true, mode: 0o700 });
         try {
           write(`${path}${UNFINISHED}`, bytes);
-          // Under its name it is whole or not there.
+          // Renaming is atomic, so under its final name the file is complete or absent.
           fs.renameSync(`${path}${UNFINISHED}`, path);
         } catch (thrown) {
           discard(() => fs.unlinkSync(`${path}${UNFINISHED}`));
-          // Stays when there is something else in it.
+          // The directory stays if it contains anything else.
           discard(() => fs.rmdirSync(folderOf(id)));
           throw thrown;
         }
@@ -60,7 +60,7 @@ export function bytecodeStore(
     removeLeftover: (id) =>
       failing("remove", folderOf(id), () => {
         const folder = folderOf(id);
-        // Nothing is followed: what a link leads to is not ours.
+        // Symlinks are not followed: their targets do not belong to bpfman.
         if (fs.lstatSync(folder)?.isDirectory() !== true) return false;
         const names = fs.readdirSync(folder);
         const isOurs = (name: string) =>
@@ -87,7 +87,7 @@ export function bytecodeStore(
   };
 }
 
-/** A rest of a dead process is written over. */
+/** Overwrites what a killed process left behind. */
 function write(path: string, bytes: Uint8Array): void {
   const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = fs.constants;
   const fd = fs.openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
@@ -98,16 +98,16 @@ function write(path: string, bytes: Uint8Array): void {
   }
 }
 
-/** Takes back a part of what failed; the failure itself is what counts. */
+/** Undoes part of a failed step. Errors are ignored, because the original failure is reported. */
 function discard(undo: () => void): void {
   try {
     undo();
   } catch {
-    // What cannot be removed now, the next command that changes something removes.
+    // The next command that changes something removes what could not be removed now.
   }
 }
 
-/** The folder with nothing but our file in it; false when there is something else. */
+/** Removes the directory if it contains only bpfman's file; returns false if it contains anything else. */
 function removedAsUsual(folder: string): boolean {
   try {
     fs.unlinkSync(`${folder}/${FILE}`);

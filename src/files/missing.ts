@@ -1,21 +1,21 @@
-/** What to say of a file that is not there: what of the path is wrong, and what is near. */
+/** Explains why a file was not found: which part of the path is wrong, and similar names. */
 import { basename, dirname } from "node:path";
-import * as fs from "../../ffi/safe/file-system.ts";
+import * as fs from "node:fs";
 import { COMPLETION_ENTRIES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { didYouMean } from "../errors/suggest.ts";
 
-/** FILE_NOT_FOUND for an absolute path. */
+/** Returns FILE_NOT_FOUND for an absolute path. */
 export function missing(path: string, kind: "file" | "folder"): BpfmanError {
   const hint = whereItEnds(path);
-  const reason = kind === "file" ? "the file does not exist" : "there is no such folder";
+  const reason = kind === "file" ? "the file does not exist" : "there is no such directory";
   return new BpfmanError("FILE_NOT_FOUND", `read "${path}": ${reason}`, {
     details: { path },
     ...(hint === null ? {} : { hint }),
   });
 }
 
-/** The first folder on the way that is not there, or names in the last one that are like the one that was given. */
+/** Names the first directory in the path that does not exist, or similar names in the last one. */
 function whereItEnds(path: string): string | null {
   const folder = dirname(path);
   try {
@@ -24,6 +24,6 @@ function whereItEnds(path: string): string | null {
   } catch {
     const above = dirname(folder);
     if (above === folder) return null;
-    return fs.existsSync(above) ? `there is no folder "${folder}"` : whereItEnds(folder);
+    return fs.existsSync(above) ? `there is no directory "${folder}"` : whereItEnds(folder);
   }
 }

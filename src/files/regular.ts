@@ -10,8 +10,9 @@ export interface RegularFile {
 }
 
 /**
- * Opens a regular file for reading, below `root` when that is given; null when it is not there. O_NONBLOCK: opening a FIFO would wait for its writer, and
- * O_NOCTTY: a terminal must not become ours. Throws FILE_UNREADABLE.
+ * Opens a regular file for reading, below `root` if given; returns null if it does not exist. O_NONBLOCK, because
+ * opening a FIFO would wait for a writer; O_NOCTTY, so that a terminal does not become the controlling one. Throws
+ * FILE_UNREADABLE.
  */
 export function openRegular(path: string, root: string | null = null): RegularFile | null {
   let fd: number;
@@ -27,10 +28,10 @@ export function openRegular(path: string, root: string | null = null): RegularFi
   const stat = fs.fstatSync(fd);
   if (stat.isFile()) return { fd, size: stat.size };
   fs.closeSync(fd);
-  throw unreadable(path, stat.isDirectory() ? "it is a folder" : "it is no regular file");
+  throw unreadable(path, stat.isDirectory() ? "it is a directory" : "it is not a regular file");
 }
 
-/** `reason` is a sentence, or what was thrown. */
+/** `reason` is a sentence or a caught error. */
 export function unreadable(path: string, reason: unknown, { details = {}, ...parts }: ErrorParts = {}): BpfmanError {
   return new BpfmanError("FILE_UNREADABLE", `read "${path}": ${reasonOf(reason)}`, {
     details: { path, ...details },

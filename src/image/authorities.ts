@@ -1,10 +1,10 @@
-/** Whose certificates are trusted. */
+/** The certificate authorities to trust. */
 import { existsSync, readFileSync } from "node:fs";
 import { rootCertificates } from "node:tls";
 import { BpfmanError } from "../errors/error.ts";
 import { sysPart } from "../errors/sys-failure.ts";
 
-/** Where distributions keep the authorities that the machine trusts: Debian, Red Hat, SUSE. */
+/** Where distributions store the system's certificate authorities: Debian, Red Hat, SUSE. */
 const SYSTEM_BUNDLES = [
   "/etc/ssl/certs/ca-certificates.crt",
   "/etc/pki/tls/certs/ca-bundle.crt",
@@ -12,8 +12,8 @@ const SYSTEM_BUNDLES = [
 ];
 
 /**
- * Certificates in PEM: those that the machine trusts (those of the runtime where the machine has none), those of
- * NODE_EXTRA_CA_CERTS, and those of `caFile`. Throws FILE_NOT_FOUND, FILE_UNREADABLE for the latter.
+ * Returns certificates in PEM: the system's (or the runtime's if the system has none), those of NODE_EXTRA_CA_CERTS,
+ * and those of `caFile`. Throws FILE_NOT_FOUND, FILE_UNREADABLE for the latter.
  */
 export function trustedAuthorities(caFile: string | null, env: Readonly<Record<string, string | undefined>>): string[] {
   const bundle = SYSTEM_BUNDLES.find((path) => existsSync(path));
@@ -38,7 +38,7 @@ function readCertificates(path: string): string {
       },
     );
   }
-  throw new BpfmanError("FILE_UNREADABLE", `read the certificates in "${path}": it holds none in PEM`, {
+  throw new BpfmanError("FILE_UNREADABLE", `read the certificates in "${path}": it has none in PEM`, {
     details: { path },
   });
 }

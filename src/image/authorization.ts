@@ -1,10 +1,10 @@
-/** What a registry wants to know before it answers: Basic, or a token (RFC 9110, 11.6; distribution "token" auth). */
+/** Authentication to a registry: Basic, or a token (RFC 9110, 11.6; distribution token authentication). */
 import { REGISTRY_TEXT_BYTES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { Credentials } from "./credential.ts";
 import { failed, type Reply, type Transport } from "./transport.ts";
 
-/** What a token is for: pulling needs less than pushing. */
+/** The access a token grants: pulling needs less than pushing. */
 export type Scope = "pull" | "pull,push";
 
 interface Challenge {
@@ -14,9 +14,9 @@ interface Challenge {
 }
 
 export interface Authorization {
-  /** The header for a request of that scope, as far as one is known; null before the registry has asked. */
+  /** Returns the Authorization header for a request of that scope; null if none is needed or known yet. */
   header(scope: Scope): string | null;
-  /** Does what a 401 asks for; afterwards {@link header} has another answer. Throws REGISTRY_DENIED. */
+  /** Answers the challenge of a 401, after which {@link header} returns a new header. Throws REGISTRY_DENIED. */
   answer(reply: Reply, scope: Scope): Promise<void>;
 }
 
@@ -24,7 +24,7 @@ interface Needs {
   readonly transport: Transport;
   readonly registry: string;
   readonly path: string;
-  /** Looked up when the registry asks, and not before; null for none. */
+  /** Called only when the registry asks for credentials; null if there are none. */
   credentials(): Promise<Credentials | null>;
 }
 
@@ -40,7 +40,8 @@ export function openAuthorization({ transport, registry, path, credentials }: Ne
       if (refusedBefore) throw denied(registry, known);
       const challenges = parseChallenges(reply.headers.get("www-authenticate") ?? "");
       const challenge = challenges.find(({ scheme }) => scheme === "bearer" || scheme === "basic");
-      if (challenge === undefined) throw failed(reply, "it wants a login of a kind that is not known");
+      if (challenge === undefined)
+        throw failed(reply, "it asks for an authentication scheme that bpfman does not know");
       if (challenge.scheme === "bearer") {
         headers.set(scope, `Bearer ${await token(challenge, { scope, known, from: reply })}`);
         return;
@@ -50,13 +51,13 @@ export function openAuthorization({ transport, registry, path, credentials }: Ne
     },
   };
 
-  /** Asks the service that the challenge names for a token. */
+  /** Requests a token from the service that the challenge names. */
   async function token(
     { parameters }: Challenge,
     { scope, known, from }: { scope: Scope; known: Credentials | null; from: Reply },
   ): Promise<string> {
     const realm = await realmOf(parameters.get("realm") ?? "", from);
-    // Not the scope of the challenge: a token for anything else is none of this request's business.
+    // Ignore the challenge's scope: this request needs no token for anything else.
     const query = new URLSearchParams({ scope: `repository:${path}:${scope}` });
     const service = parameters.get("service");
     if (service !== undefined) query.set("service", service);
@@ -77,15 +78,15 @@ export function openAuthorization({ transport, registry, path, credentials }: Ne
     }
     const own = reply.url.origin === realm.origin;
     if (own && reply.status >= 400 && reply.status < 500) throw denied(registry, known, realm.host);
-    if (reply.status !== 200) throw failed(reply, `asked for a token, it answers with status ${reply.status}`);
+    if (reply.status !== 200) throw failed(reply, `it answered the request for a token with status ${reply.status}`);
     return tokenIn(reply);
   }
 
-  /** Where tokens come from. */
+  /** Returns the URL of the token service. */
   async function realmOf(text: string, from: Reply): Promise<URL> {
-    if (!URL.canParse(text)) throw failed(from, "it sends for a token to what is no address");
+    if (!URL.canParse(text)) throw failed(from, "it names a token service with an invalid address");
     const realm = new URL(text);
-    await transport.checkDestination(realm, from, "it sends for a token to");
+    await transport.checkDestination(realm, from, "it directs token requests to");
     return realm;
   }
 }
@@ -98,34 +99,34 @@ function tokenIn(reply: Reply): string {
   try {
     answer = JSON.parse(new TextDecoder().decode(reply.body));
   } catch {
-    throw failed(reply, "asked for a token, it answers with what is no JSON");
+    throw failed(reply, "its answer to the request for a token is not JSON");
   }
   const { token, access_token } = (answer ?? {}) as Readonly<Record<string, unknown>>;
   const found = token || access_token;
-  // What stands in a header must be visible ASCII: a line feed would begin another header.
+  // A header value must be visible ASCII: a line feed would start another header.
   if (typeof found !== "string" || !/^[\x21-\x7e]+$/.test(found)) {
-    throw failed(reply, "asked for a token, it answers without one");
+    throw failed(reply, "its answer to the request for a token has none");
   }
   return found;
 }
 
 /**
- * No permission: the two causes look the same to a registry, and most say the same of an image that is not there. `service`
- * is the host of the token service when that says so.
+ * Returns the error for a denied request. Registries do not distinguish its two causes, wrong and missing credentials,
+ * and most answer the same for an image that does not exist. `service` is the token service's host if that denied it.
  */
 export function denied(registry: string, known: Credentials | null, service?: string): BpfmanError {
   const host = service ?? registry;
   const details = { registry, host, credentials: known?.source ?? null };
   const what = `talk to the registry ${registry}: ${host === registry ? "it" : `its token service ${host}`}`;
   if (known === null) {
-    return new BpfmanError("REGISTRY_DENIED", `${what} wants credentials, or has no such image`, {
+    return new BpfmanError("REGISTRY_DENIED", `${what} requires credentials, or has no such image`, {
       details,
       hint: `check the name; or log in with "podman login ${registry}", or give --registry-auth`,
     });
   }
-  return new BpfmanError("REGISTRY_DENIED", `${what} refuses the credentials from ${known.source}`, {
+  return new BpfmanError("REGISTRY_DENIED", `${what} rejects the credentials from ${known.source}`, {
     details,
-    hint: "check user, password, and what that user may do with the image",
+    hint: "check the user name, the password, and what that user may do with the image",
   });
 }
 

@@ -1,12 +1,12 @@
 /**
- * Images that were pulled, in a folder of root's:
+ * Cache of pulled images, in a directory that belongs to root:
  *
- *     blobs/sha256/HEX        manifests, configurations, layers, by their digest
- *     references/HEX.json     what a reference stood for, by the digest of its text
- *     new/PID-START-ID        what is being written
+ *     blobs/sha256/HEX        manifests, configurations and layers, by digest
+ *     references/HEX.json     what a reference resolved to, by the digest of its text
+ *     new/PID-START-ID        files being written
  *
- * A file gets its name when it is whole, so writers need no lock; whoever reads checks the digest, so a file that was
- * damaged counts as missing and is written again.
+ * Files are renamed to their final name when complete, so writers need no lock. Readers verify the digest, so a damaged
+ * file counts as missing and is written again.
  */
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -14,35 +14,37 @@ import { LAYER_BYTES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { errnoName, reasonOf, sysPart } from "../errors/sys-failure.ts";
 import { isDigest } from "./reference.ts";
-import { digestOf } from "./digest.ts";
+import { type Digest, digestOf } from "./repository.ts";
 import { recordOf } from "./manifest.ts";
 import { inOwnDirectory } from "./own-directory.ts";
-import type { Digest } from "./repository.ts";
 
-/** What a reference stood for when it was last asked about. */
+/** What a reference resolved to when it was last looked up. */
 export interface Resolved {
   readonly digest: Digest;
-  /** The rules it was accepted under ({@link ImageVerifier.policy}). */
+  /** The rules under which it was accepted ({@link ImageVerifier.policy}). */
   readonly rules: string;
 }
 
 export interface Cache {
-  /** Null when it is not there or damaged. */
+  /** Returns null if it is missing or damaged. */
   blob(digest: Digest): Uint8Array | null;
   saveBlob(digest: Digest, bytes: Uint8Array): void;
-  /** Null when the reference was never pulled. */
+  /** Returns null if the reference was never pulled. */
   resolved(reference: string): Resolved | null;
   saveResolved(reference: string, resolved: Resolved): void;
 }
 
-/** Where a file of the cache is. */
+/** Location of a file in the cache. */
 interface Place {
-  /** Directories below that of the cache. */
+  /** Directories below the cache directory. */
   readonly names: readonly string[];
   readonly file: string;
 }
 
-/** Makes nothing before something is saved. Every method throws IO_FAILED, or STATE_CONFLICT for a folder of others. */
+/**
+ * Creates nothing until something is saved. Every method throws IO_FAILED, or STATE_CONFLICT if others own the
+ * directory.
+ */
 export function openCache(folder: string): Cache {
   const blobPlace = (digest: Digest): Place => {
     const [algorithm = "", hex = ""] = digest.split(":");
@@ -54,13 +56,13 @@ export function openCache(folder: string): Cache {
   });
   let swept = false;
 
-  /** The bytes of a file; null when there is none. */
+  /** Reads a file; returns null if it does not exist. */
   function read({ names, file }: Place): Uint8Array | null {
     let fd: number | null = null;
     try {
       return inOwnDirectory({ root: folder, names, make: false }, (path) => {
         fd = fs.openSync(join(path, file), fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
-        // One that is larger than anything we save is not what we saved.
+        // A file larger than anything bpfman saves was not written by bpfman.
         return fs.fstatSync(fd).size > LAYER_BYTES_MAX ? null : fs.readFileSync(fd);
       });
     } catch (thrown) {
@@ -119,7 +121,7 @@ function parsed(bytes: Uint8Array): Readonly<Record<string, unknown>> {
   }
 }
 
-/** Removes what processes left that are no more. */
+/** Removes files left behind by processes that have exited. */
 function sweep(drafts: string): void {
   for (const name of fs.readdirSync(drafts)) {
     const [pid = "", start = ""] = name.split("-");
@@ -127,11 +129,13 @@ function sweep(drafts: string): void {
   }
 }
 
-/** When a process began, in ticks since the boot (proc_pid_stat(5), field 22); empty when it is not there. */
+/**
+ * Returns when a process started, in clock ticks since boot (proc_pid_stat(5), field 22); empty if it does not exist.
+ */
 function startOf(pid: number): string {
   try {
     const stat = fs.readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The second field is the name in parentheses, which may hold anything.
+    // The second field is the command name in parentheses, which may contain anything.
     return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
   } catch {
     return "";

@@ -1,35 +1,35 @@
-/** Programs that keep credentials for docker and podman: `docker-credential-NAME get` (docker/docker-credential-helpers). */
+/** Credential helpers of docker and podman: `docker-credential-NAME get` (docker/docker-credential-helpers). */
 import { isAbsolute } from "node:path";
 import { CREDENTIAL_HELPER_TIMEOUT_MS, REGISTRY_TEXT_BYTES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { Credentials } from "./credential.ts";
 
 interface Question {
-  /** What the file of credentials says: should be a word. */
+  /** The value in the credentials file, which should be a string. */
   readonly helper: unknown;
   readonly server: string;
-  /** That file, for people. */
+  /** The path of that file, for messages. */
   readonly source: string;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What a helper says when it works, but knows nothing of the server. */
+/** The message of a working helper that has no credentials for the server. */
 const NOTHING_KNOWN = /credentials not found/i;
 
-/** Null when the helper has none. Throws INVALID_CREDENTIALS, without anything that the helper wrote to stdout. */
+/** Returns null if the helper has no credentials. Throws INVALID_CREDENTIALS without the helper's stdout. */
 export async function askHelper({ helper, server, source }: Question, env: Environment): Promise<Credentials | null> {
   if (typeof helper !== "string" || !/^[A-Za-z0-9_.-]+$/.test(helper)) {
     throw new BpfmanError("INVALID_CREDENTIALS", `read the credentials in ${source}: it names no valid helper`);
   }
   const name = `docker-credential-${helper}`;
-  // Never out of the current folder, whoever owns that.
+  // Skip relative directories: root must not run a helper from the current directory.
   const folders = (env.PATH ?? "").split(":").filter(isAbsolute).join(":");
   const program = Bun.which(name, { PATH: folders });
   if (program === null) {
     throw new BpfmanError("INVALID_CREDENTIALS", `ask "${name}" for credentials: there is no such program in PATH`, {
       details: { helper: name, source },
-      hint: `install it, or take it out of ${source}`,
+      hint: `install it, or remove it from ${source}`,
     });
   }
   const child = Bun.spawn([program, "get"], {
@@ -52,7 +52,7 @@ export async function askHelper({ helper, server, source }: Question, env: Envir
   }
   const { Username: username, Secret: secret } = answerIn(output);
   if (typeof username !== "string" || typeof secret !== "string" || secret === "") {
-    throw new BpfmanError("INVALID_CREDENTIALS", `ask "${name}" for credentials: its answer has no user and secret`, {
+    throw new BpfmanError("INVALID_CREDENTIALS", `ask "${name}" for credentials: its answer lacks a user or a secret`, {
       details: { helper: name, source },
     });
   }

@@ -1,6 +1,6 @@
 /**
- * Credentials for a registry, where docker and podman keep them (containers-auth.json(5), docker's config.json). What is
- * read here goes into requests and nowhere else: no error repeats any of it.
+ * Looks up a registry's credentials where docker and podman store them (containers-auth.json(5), docker's config.json).
+ * They are only used in requests: no error message contains any part of them.
  */
 import { openSync, closeSync, constants, fstatSync, readSync } from "node:fs";
 import { join } from "node:path";
@@ -15,16 +15,16 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export interface CredentialsWanted {
   /** `host[:port]` */
   readonly registry: string;
-  /** Of the image: credentials may be for a part of a registry. */
+  /** Path of the image: credentials can be for part of a registry. */
   readonly path: string;
-  /** base64 of `user:password`, which comes before all files; null when it was not given. */
+  /** base64 of `user:password`, which takes precedence over all files; null if not given. */
   readonly registryAuth: string | null;
 }
 
-/** How people gave `registryAuth`. */
+/** How users pass `registryAuth`. */
 const GIVEN = "--registry-auth or BPFMAN_REGISTRY_AUTH";
 
-/** Null for none: the registry is then asked anonymously. Throws INVALID_CREDENTIALS. */
+/** Returns null if there are none; the registry is then accessed anonymously. Throws INVALID_CREDENTIALS. */
 export async function findCredentials(wanted: CredentialsWanted, env: Environment): Promise<Credentials | null> {
   if (wanted.registryAuth !== null) {
     const known = parseUserPassword(wanted.registryAuth);
@@ -40,10 +40,10 @@ export async function findCredentials(wanted: CredentialsWanted, env: Environmen
   return null;
 }
 
-/** In the order in which they are looked at. */
+/** In order of precedence. */
 function authFiles(env: Environment): string[] {
   const below = (folder: string | undefined, ...names: string[]) => (folder ? [join(folder, ...names)] : []);
-  // Where podman keeps them when there is no XDG_RUNTIME_DIR, which sudo takes away.
+  // podman's location without XDG_RUNTIME_DIR, which sudo unsets.
   const runtimeFolder = env.XDG_RUNTIME_DIR || `/run/containers/${process.geteuid?.() ?? 0}`;
   return [
     ...below(env.REGISTRY_AUTH_FILE),
@@ -77,17 +77,17 @@ async function credentialsIn(path: string, wanted: CredentialsWanted, env: Envir
     }
     const known = typeof entry.auth === "string" ? parseUserPassword(entry.auth) : null;
     if (known !== null) return { ...known, source };
-    // Docker leaves an empty entry for what it gave to its credsStore.
+    // Docker leaves an empty entry for credentials stored in its credsStore.
     if (entry.auth !== undefined)
       throw malformed(path, `its entry for "${registry}" is not the base64 of USER:PASSWORD`);
   }
   return file.credsStore === undefined || file.credsStore === "" ? null : ask(file.credsStore);
 }
 
-/** Under what name docker keeps the credentials of a registry. */
+/** Returns the name under which docker stores a registry's credentials. */
 const serverName = (registry: string): string => (registry === "docker.io" ? "https://index.docker.io/v1/" : registry);
 
-/** The entry with the longest name that fits: `host/a/b`, `host/a`, `host`, then what docker once wrote. */
+/** Returns the entry with the longest matching name: `host/a/b`, `host/a`, `host`, then docker's legacy forms. */
 function entryFor(
   { auths }: AuthFile,
   { registry, path }: CredentialsWanted,
@@ -106,7 +106,7 @@ function entryFor(
   return null;
 }
 
-/** Split at the first colon: passwords may have more of them. Null for anything that is not `user:password`. */
+/** Splits at the first colon, since passwords may contain colons. Returns null unless it is `user:password`. */
 function parseUserPassword(base64: string): Password | null {
   const text = base64.trim();
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text) || text.replace(/=+$/, "").length % 4 === 1) return null;
@@ -116,14 +116,14 @@ function parseUserPassword(base64: string): Password | null {
   } catch {
     return null;
   }
-  // docker pads with NUL.
+  // docker pads with NUL bytes.
   const pair = decoded.replace(/\0+$/, "");
   const colon = pair.indexOf(":");
   if (colon < 1 || pair.includes("\0")) return null;
   return { username: pair.slice(0, colon), password: pair.slice(colon + 1) };
 }
 
-/** Null when there is no such file. Throws INVALID_CREDENTIALS. */
+/** Returns null if the file does not exist. Throws INVALID_CREDENTIALS. */
 function readAuthFile(path: string): AuthFile | null {
   const bytes = contentOf(path);
   if (bytes === null) return null;
@@ -131,11 +131,11 @@ function readAuthFile(path: string): AuthFile | null {
   try {
     content = bytes.length === 0 ? {} : JSON.parse(new TextDecoder().decode(bytes));
   } catch {
-    // The parser's own words quote what it stumbled over.
-    throw malformed(path, "it is no JSON");
+    // The parser's message quotes the input, which may be secret.
+    throw malformed(path, "it is not JSON");
   }
   const top = record(content);
-  if (top === null) throw malformed(path, "it is no JSON object");
+  if (top === null) throw malformed(path, "it is not a JSON object");
   const auths = Object.entries(record(top.auths) ?? {}).map(([name, entry]) => [name, record(entry) ?? {}] as const);
   return {
     auths: new Map(auths),
@@ -150,7 +150,7 @@ const record = (value: unknown): Readonly<Record<string, unknown>> | null =>
 function contentOf(path: string): Uint8Array | null {
   let fd: number;
   try {
-    // O_NONBLOCK: a FIFO must not hang the command.
+    // O_NONBLOCK, so that a FIFO does not block the command.
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   } catch (thrown) {
     const name = errnoName(thrown);
@@ -159,7 +159,7 @@ function contentOf(path: string): Uint8Array | null {
   }
   try {
     const stat = fstatSync(fd);
-    if (!stat.isFile()) throw malformed(path, "it is no regular file");
+    if (!stat.isFile()) throw malformed(path, "it is not a regular file");
     if (stat.size > AUTH_FILE_BYTES_MAX) throw malformed(path, `it has more than ${AUTH_FILE_BYTES_MAX} bytes`);
     const bytes = new Uint8Array(new ArrayBuffer(stat.size));
     let filled = 0;

@@ -1,8 +1,7 @@
-/** The JSON documents of a bytecode image, as bytes that depend on their content alone (OCI image spec 1.0). */
+/** The JSON documents of a bytecode image, as bytes that depend only on their content (OCI image spec 1.0). */
 import { MAPS_LABEL, PROGRAMS_LABEL, type BytecodeLabels } from "../domain/image-labels.ts";
 import { OCI_INDEX, OCI_MANIFEST } from "./manifest.ts";
-import { digestOf } from "./digest.ts";
-import type { Descriptor, Digest } from "./repository.ts";
+import { type Descriptor, type Digest, digestOf } from "./repository.ts";
 
 export const OCI_CONFIG = "application/vnd.oci.image.config.v1+json";
 export const OCI_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip";
@@ -11,12 +10,12 @@ export interface ImageConfig {
   /** GOARCH */
   readonly architecture: string;
   readonly labels: BytecodeLabels;
-  /** Digest of the layer before it was packed. */
+  /** Digest of the uncompressed layer. */
   readonly diffId: Digest;
   readonly createdAt: Date;
 }
 
-/** Keys stand in a fixed order, those of labels sorted by whoever made them. */
+/** Keys are in a fixed order; those of labels were sorted by the caller. */
 const encode = (document: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(document));
 
 export function configBytes({ architecture, labels, diffId, createdAt }: ImageConfig): Uint8Array {

@@ -1,14 +1,14 @@
-/** What a registry says of an image, without fetching its layers. */
+/** Describes an image from its registry without fetching its layers. */
 import { IMAGE_CONFIG_BYTES_MAX, INSPECTED_ENTRIES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { ImageDescription, IndexDescription } from "../platform/images.ts";
-import { readLabels } from "./labels.ts";
+import { readLabels } from "./read-labels.ts";
 import { invalid, readManifest } from "./manifest.ts";
 import { imagesIn } from "./platform.ts";
 import { formatReference, manifestKey, type Reference } from "./reference.ts";
 import type { Descriptor, Manifest, Repository } from "./repository.ts";
 
-/** Throws IMAGE_NOT_FOUND, INVALID_IMAGE, and what the repository throws. */
+/** Throws IMAGE_NOT_FOUND, INVALID_IMAGE, and whatever the repository throws. */
 export async function inspectImage(
   reference: Reference,
   repository: Repository,

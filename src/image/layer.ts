@@ -1,34 +1,34 @@
-/** From a packed layer to the object file in it. */
+/** Extracts the object file from a compressed layer. */
 import { gunzip, zstdDecompress } from "node:zlib";
 import { LAYER_TAR_BYTES_MAX, OBJECT_BYTES_MAX } from "../domain/limits.ts";
 import type { PulledImage } from "../platform/images.ts";
 import { invalid } from "./manifest.ts";
 import { readTar } from "./tar.ts";
 
-/** Layers of OCI and of docker: tar archives, packed or not. */
+/** Media types of OCI and docker layers: tar archives, compressed or not. */
 const LAYER_TYPE =
   /^application\/vnd\.(oci\.image\.layer\.(nondistributable\.)?v1|docker\.image\.rootfs\.(foreign\.)?diff)\.tar([.+](gzip|zstd))?$/;
 
 const GZIP = [0x1f, 0x8b];
 const ZSTD = [0x28, 0xb5, 0x2f, 0xfd];
-/** Frames that a reader of zstd passes over, which some packers begin with (RFC 8878, 3.1.2). */
+/** Skippable frames, with which some tools start a zstd stream (RFC 8878, 3.1.2). */
 const ZSTD_SKIPPABLE = [0x2a, 0x4d, 0x18];
 const ELF = [0x7f, 0x45, 0x4c, 0x46];
 
 interface Layer {
   readonly mediaType: string;
   readonly bytes: Uint8Array;
-  /** Name of the image, for people. */
+  /** Name of the image, for messages. */
   readonly name: string;
-  /** The file to take; null to take the only one. */
+  /** The file to extract; null for the only one. */
   readonly fileName: string | null;
 }
 
-/** The one ELF file at the root of a layer. Throws INVALID_IMAGE. */
+/** Returns the only ELF file in the root directory of a layer. Throws INVALID_IMAGE. */
 export async function objectIn({ mediaType, bytes, name, fileName }: Layer): Promise<PulledImage["object"]> {
   const what = `the first layer of ${name}`;
   if (!LAYER_TYPE.test(mediaType))
-    throw invalid(what, `it is of type "${mediaType.slice(0, 200)}", which is no archive`);
+    throw invalid(what, `it is of type "${mediaType.slice(0, 200)}", which is not an archive`);
   const archive = await unpack(bytes, what);
   const files = readTar(archive, (reason) => invalid(what, reason));
   const objects = files.filter((file) => startsWith(file.bytes, ELF));
@@ -36,25 +36,31 @@ export async function objectIn({ mediaType, bytes, name, fileName }: Layer): Pro
   const wanted = fileName === null ? atRoot : atRoot.filter((file) => file.name === fileName.replace(/^(\.?\/)+/, ""));
   const [object, second] = wanted;
   if (second !== undefined) {
-    throw invalid(what, `it holds several object files: ${wanted.map((file) => file.name).join(", ")}`);
+    throw invalid(what, `it contains several object files: ${wanted.map((file) => file.name).join(", ")}`);
   }
   if (object === undefined) {
     const elsewhere = objects[0]?.name;
     const reason =
-      fileName === null ? "it holds no object file" : `it holds no object file "${fileName}", which its label names`;
-    throw invalid(what, reason, elsewhere === undefined ? undefined : `"${elsewhere}" should stand at its root, alone`);
+      fileName === null
+        ? "it contains no object file"
+        : `it contains no object file "${fileName}", which its label names`;
+    throw invalid(
+      what,
+      reason,
+      elsewhere === undefined ? undefined : `"${elsewhere}" should be at its root, and alone there`,
+    );
   }
   if (object.bytes.length > OBJECT_BYTES_MAX) {
     throw invalid(what, `"${object.name}" has ${object.bytes.length} bytes, more than ${OBJECT_BYTES_MAX}`);
   }
-  // Not a part of the whole archive, which would be kept as long as the object.
+  // Copy it: a view would keep the whole archive in memory.
   return { name: object.name, bytes: object.bytes.slice() };
 }
 
 const startsWith = (bytes: Uint8Array, magic: readonly number[], from = 0): boolean =>
   magic.every((byte, index) => bytes[from + index] === byte);
 
-/** By what the bytes are; media types are known to be wrong about the packing. */
+/** Detects the format from the bytes, because media types are known to be wrong about compression. */
 async function unpack(bytes: Uint8Array, what: string): Promise<Uint8Array> {
   const isZstd = startsWith(bytes, ZSTD) || startsWith(bytes, ZSTD_SKIPPABLE, 1);
   if (!isZstd && !startsWith(bytes, GZIP)) {
@@ -64,7 +70,7 @@ async function unpack(bytes: Uint8Array, what: string): Promise<Uint8Array> {
   try {
     return await new Promise((resolve, reject) => {
       const done = (error: Error | null, unpacked: Uint8Array) => (error === null ? resolve(unpacked) : reject(error));
-      // All members and frames of the stream, on a thread of its own.
+      // Handles all members and frames of the stream, on another thread.
       const options = { maxOutputLength: LAYER_TAR_BYTES_MAX };
       if (isZstd) zstdDecompress(bytes, options, done);
       else gunzip(bytes, options, done);

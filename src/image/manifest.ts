@@ -1,4 +1,4 @@
-/** Manifests and indexes of OCI and of docker (image spec manifest.md, image-index.md; docker's schema 2). */
+/** Manifests and indexes of OCI and docker (image spec manifest.md, image-index.md; docker's schema 2). */
 import { IMAGE_ENTRIES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { isDigest } from "./reference.ts";
@@ -9,14 +9,15 @@ export const OCI_INDEX = "application/vnd.oci.image.index.v1+json";
 export const DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json";
 export const DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json";
 
-/** What registries are asked for. */
+/** The media types accepted from registries. */
 export const MANIFEST_TYPES: readonly string[] = [OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST];
 
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * What a manifest says it is. Its digest covers its bytes and not the header it came with, so the header is not asked;
- * one that could be read as a manifest and as an index is refused. Throws INVALID_IMAGE.
+ * Returns a manifest's media type according to its content. The digest covers the bytes but not the HTTP header they
+ * came with, so the header is ignored, and content that could be both a manifest and an index is rejected. Throws
+ * INVALID_IMAGE.
  */
 export function mediaTypeOf(bytes: Uint8Array, name: string): string {
   const fields = parseJson(bytes, `the manifest of ${name}`);
@@ -28,23 +29,23 @@ export function mediaTypeOf(bytes: Uint8Array, name: string): string {
   return isIndex ? OCI_INDEX : OCI_MANIFEST;
 }
 
-/** A JSON object. Throws INVALID_IMAGE. */
+/** Parses a JSON object. Throws INVALID_IMAGE. */
 export function parseJson(bytes: Uint8Array, what: string): Fields {
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch {
-    throw invalid(what, "it is no JSON");
+    throw invalid(what, "it is not JSON");
   }
   const fields = recordOf(value);
-  if (fields === null) throw invalid(what, "it is no JSON object");
+  if (fields === null) throw invalid(what, "it is not a JSON object");
   return fields;
 }
 
 export const invalid = (what: string, reason: string, hint?: string): BpfmanError =>
   new BpfmanError("INVALID_IMAGE", `read ${what}: ${reason}`, hint === undefined ? {} : { hint });
 
-/** A manifest that was read: one image, or several behind an index. */
+/** A parsed manifest: one image, or the entries of an index. */
 export type ReadManifest =
   | { readonly kind: "image"; readonly config: Descriptor; readonly layers: readonly Descriptor[] }
   | { readonly kind: "index"; readonly entries: readonly Descriptor[] };
@@ -67,7 +68,7 @@ export function readManifest({ bytes, mediaType }: Manifest, name: string): Read
 }
 
 function descriptors(value: unknown, what: string): Descriptor[] {
-  if (!Array.isArray(value)) throw invalid(what, "they are no list");
+  if (!Array.isArray(value)) throw invalid(what, "they are not a list");
   if (value.length > IMAGE_ENTRIES_MAX) throw invalid(what, `there are more than ${IMAGE_ENTRIES_MAX}`);
   return value.map((each) => descriptor(each, what));
 }
@@ -90,6 +91,6 @@ function descriptor(value: unknown, what: string): Descriptor {
   };
 }
 
-/** Null for whatever is no JSON object. */
+/** Returns null unless the value is a JSON object. */
 export const recordOf = (value: unknown): Fields | null =>
   typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Fields) : null;

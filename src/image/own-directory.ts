@@ -1,15 +1,18 @@
-/** Directories of the image cache: whoever can write in them decides what a tag stands for, and whose signatures count. */
+/**
+ * Directories of the image cache. Whoever can write to them controls what a tag resolves to and which signatures are
+ * trusted.
+ */
 import * as fs from "node:fs";
-import { requireOwn } from "../errors/ownership.ts";
+import { isOwnLink, requireOwn } from "../errors/ownership.ts";
 import { errnoName } from "../errors/sys-failure.ts";
 
-/** O_PATH (include/uapi/asm-generic/fcntl.h), which node:fs has no name for. */
+/** O_PATH (include/uapi/asm-generic/fcntl.h), which node:fs does not define. */
 const O_PATH = 0o10000000;
 
 /**
- * Opens the directory `names` below `root`, each on the way checked before the next one is looked at or made, and gives `use`
- * a path to it that stays with it whatever is done to its name. Null when it is not there and is not to be made. Throws
- * STATE_CONFLICT for a directory that belongs to others or that others can write to.
+ * Opens the directory `names` below `root`, checking each component before accessing or creating the next, and passes
+ * `use` a path that stays valid even if the directory is renamed. Returns null if it does not exist and `make` is
+ * false. Throws STATE_CONFLICT if a directory belongs to other users or is writable by them.
  */
 export function inOwnDirectory<T>(
   { root, names = [], make }: { readonly root: string; readonly names?: readonly string[]; readonly make: boolean },
@@ -21,7 +24,8 @@ export function inOwnDirectory<T>(
   };
   try {
     let said = root;
-    let path = root;
+    // The cache may be on another disk.
+    let path = isOwnLink(fs.lstatSync(root, { throwIfNoEntry: false })) ? fs.realpathSync(root) : root;
     for (const name of [null, ...names]) {
       if (name !== null) {
         said = `${said}/${name}`;
@@ -41,7 +45,7 @@ export function inOwnDirectory<T>(
     }
     const result = use(path);
     if (!(result instanceof Promise)) return result;
-    // The directory stays open for as long as it is used.
+    // The directory stays open while it is in use.
     const fds = open.splice(0);
     return result.finally(() => {
       for (const fd of fds) fs.closeSync(fd);

@@ -1,15 +1,15 @@
 /**
- * A layer with one file, byte for byte the same wherever it is made: POSIX ustar (pax(1), IEEE Std 1003.1), times and
- * owners fixed.
+ * Creates a layer with one file, reproducible byte for byte: POSIX ustar (pax(1), IEEE Std 1003.1) with fixed times and
+ * owners.
  */
 
 const BLOCK = 512;
-/** Longest name that a ustar header holds; longer ones get a pax header in front. */
+/** Longest name in a ustar header; longer ones get a pax header first. */
 const NAME_BYTES_MAX = 100;
 const MODE = 0o644;
 
 export interface LayerFile {
-  /** Without a folder. */
+  /** Without a directory. */
   readonly name: string;
   readonly bytes: Uint8Array;
   /** Seconds since 1970. */
@@ -22,8 +22,8 @@ export interface Layer {
 }
 
 /**
- * Packed with libdeflate, whose output depends on nothing but its input; zlib's variants choose by what the processor can
- * do. The header of the gzip file carries neither a time nor a name.
+ * Compresses with libdeflate, whose output depends only on its input; zlib variants adapt to the processor. The gzip
+ * header contains neither a time nor a name.
  */
 export function layerOf(file: LayerFile): Layer {
   const tar = tarOf(file);
@@ -47,7 +47,7 @@ function tarOf({ name, bytes, modifiedAt }: LayerFile): Uint8Array<ArrayBuffer> 
   return tar;
 }
 
-/** A pax header with the whole name, then the file under the beginning of it. */
+/** A pax header with the full name, then the file under a truncated name. */
 function longNamed(name: Uint8Array, file: { modifiedAt: number; bytes: Uint8Array; type: string }): Uint8Array[] {
   const record = paxRecord("path", name);
   const short = name.subarray(0, NAME_BYTES_MAX);
@@ -64,7 +64,10 @@ function longNamed(name: Uint8Array, file: { modifiedAt: number; bytes: Uint8Arr
   ];
 }
 
-/** `LENGTH KEY=VALUE\n`, the length counting itself. */
+/**
+ * `LENGTH KEY=VALUE
+ * `, where the length includes itself.
+ */
 function paxRecord(key: string, value: Uint8Array): Uint8Array {
   const rest = key.length + value.length + 3;
   let length = rest + String(rest).length;
@@ -76,7 +79,7 @@ interface Member {
   readonly name: Uint8Array;
   /** Bytes. */
   readonly size: number;
-  /** `0`: a file. `x`: a pax header for the member behind it. */
+  /** `0`: a file. `x`: a pax header for the next member. */
   readonly type: string;
   readonly modifiedAt: number;
 }

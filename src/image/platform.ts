@@ -1,9 +1,9 @@
-/** Which of the images behind an index is for this machine. */
+/** Selects the image of an index for this machine. */
 import { endianness } from "node:os";
 import { BpfmanError } from "../errors/error.ts";
 import type { Descriptor } from "./repository.ts";
 
-/** The machine's architecture in the words of images, which are those of Go. */
+/** Returns the machine's architecture as images name it (GOARCH). */
 export function hostArchitecture(): string {
   const little = endianness() === "LE";
   switch (process.arch) {
@@ -20,7 +20,7 @@ export function hostArchitecture(): string {
   }
 }
 
-/** Entries that are no image: signatures and descriptions that buildx puts beside them. */
+/** Entries that are not images: signatures and attestations added by buildx. */
 const isAttestation = ({ platform, annotations = {} }: Descriptor): boolean =>
   annotations["vnd.docker.reference.type"] !== undefined ||
   (platform?.os === "unknown" && platform.architecture === "unknown");
@@ -28,7 +28,7 @@ const isAttestation = ({ platform, annotations = {} }: Descriptor): boolean =>
 export const imagesIn = (entries: readonly Descriptor[]): Descriptor[] =>
   entries.filter((entry) => !isAttestation(entry));
 
-/** The entry for linux and this architecture; variants do not matter to eBPF. Throws IMAGE_PLATFORM_MISSING. */
+/** Returns the entry for linux and this architecture. Variants do not matter to eBPF. Throws IMAGE_PLATFORM_MISSING. */
 export function selectEntry(
   entries: readonly Descriptor[],
   { architecture, name }: { readonly architecture: string; readonly name: string },

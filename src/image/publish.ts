@@ -1,25 +1,24 @@
-/** Puts bytecode images together and uploads them, without a container tool. */
+/** Assembles and uploads bytecode images without a container tool. */
 import { BpfmanError } from "../errors/error.ts";
 import type { PlatformObject } from "../platform/image-build.ts";
 import { configBytes, descriptorOf, indexBytes, manifestBytes, OCI_CONFIG, OCI_LAYER } from "./documents.ts";
 import { layerOf } from "./pack.ts";
 import { OCI_INDEX, OCI_MANIFEST } from "./manifest.ts";
-import { digestOf } from "./digest.ts";
-import type { Descriptor, Digest, Repository } from "./repository.ts";
+import { type Descriptor, type Digest, digestOf, type Repository } from "./repository.ts";
 
-/** The most seconds that a tar header holds (11 octal digits), in the year 2242. */
+/** The largest time in a tar header (11 octal digits), in the year 2242. */
 const SECONDS_MAX = 0o77777777777;
 
 export interface Publication {
   readonly tag: string;
-  /** In the order of the index; one alone needs none. */
+  /** In the order of the index. A single object needs no index. */
   readonly objects: readonly PlatformObject[];
-  /** Seconds since 1970: the time that everything in the image has. */
+  /** Seconds since 1970: the timestamp of everything in the image. */
   readonly createdAt: number;
   progress(message: string): void;
 }
 
-/** Uploads content first and the tag last, so that a tag never leads to something that is not all there. */
+/** Uploads content first and the tag last, so that a tag never refers to an incomplete image. */
 export async function publishObjects(repository: Repository, publication: Publication): Promise<Digest> {
   const { tag, objects, createdAt, progress } = publication;
   const uploaded: { descriptor: Descriptor; bytes: Uint8Array }[] = [];
@@ -47,14 +46,14 @@ export async function publishObjects(repository: Repository, publication: Public
 }
 
 /**
- * The time in an image: SOURCE_DATE_EPOCH (reproducible-builds.org), else 1970. The clock has no part in it, or two builds
- * would differ. Throws INVALID_BUILD for what is no number of seconds.
+ * Returns the timestamp for an image: SOURCE_DATE_EPOCH (reproducible-builds.org), else 1970. The current time is not
+ * used, because two builds would differ. Throws INVALID_BUILD if the value is not a number of seconds.
  */
 export function creationTime(sourceDateEpoch: string | undefined): number {
   if (sourceDateEpoch === undefined || sourceDateEpoch === "") return 0;
   const seconds = Number(sourceDateEpoch);
   if (/^[0-9]+$/.test(sourceDateEpoch) && seconds <= SECONDS_MAX) return seconds;
-  throw new BpfmanError("INVALID_BUILD", `read SOURCE_DATE_EPOCH "${sourceDateEpoch}": it is no number of seconds`, {
-    hint: "set it to seconds since 1970, or not at all",
+  throw new BpfmanError("INVALID_BUILD", `read SOURCE_DATE_EPOCH "${sourceDateEpoch}": it is not a number of seconds`, {
+    hint: "set it to seconds since 1970, or unset it",
   });
 }

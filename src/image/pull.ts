@@ -1,9 +1,9 @@
-/** From a reference to the object file of an image. */
+/** Resolves a reference and returns the object file of the image. */
 import { IMAGE_CONFIG_BYTES_MAX, LAYER_BYTES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { ImageWork, PulledImage, PullRequest } from "../platform/images.ts";
 import type { Cache } from "./cache.ts";
-import { readLabels } from "./labels.ts";
+import { readLabels } from "./read-labels.ts";
 import { objectIn } from "./layer.ts";
 import { invalid, mediaTypeOf, readManifest } from "./manifest.ts";
 import { selectEntry } from "./platform.ts";
@@ -13,124 +13,137 @@ import type { ImageVerifier } from "./verifier.ts";
 
 export interface PullNeeds {
   readonly cache: Cache;
-  /** Called when the cache does not have all that is needed, and never for policy Never. */
+  /** Called if the cache is incomplete, and never for policy Never. */
   openRepository(): Promise<Repository>;
   readonly verifier: ImageVerifier;
-  /** In the words of images: `amd64`. */
+  /** As images name it: `amd64`. */
   readonly architecture: string;
 }
 
-/** What the cache knows a reference by: beside a digest, the tag says nothing. */
+/** The cache key of a reference. Next to a digest, the tag is irrelevant. */
 const keyOf = (reference: Reference): string =>
   formatReference(reference.digest === null ? reference : { ...reference, tag: null });
 
+/** One pull: the request, and everything needed to carry it out. */
+interface Pull extends PullNeeds {
+  readonly request: PullRequest;
+  readonly reference: Reference;
+  /** The complete reference, for messages. */
+  readonly name: string;
+  readonly work: ImageWork;
+}
+
 /**
- * Throws IMAGE_NOT_FOUND, IMAGE_NOT_CACHED, IMAGE_DAMAGED, IMAGE_PLATFORM_MISSING, INVALID_IMAGE, what the registry and
- * the cache throw, and what the verifier does.
+ * Throws IMAGE_NOT_FOUND, IMAGE_NOT_CACHED, IMAGE_DAMAGED, IMAGE_PLATFORM_MISSING, INVALID_IMAGE, and whatever the
+ * registry, the cache and the verifier throw.
  */
 export async function pullImage(request: PullRequest, needs: PullNeeds, work: ImageWork): Promise<PulledImage> {
-  const { cache, verifier, architecture } = needs;
+  const { cache, verifier } = needs;
   const { pullPolicy } = request;
   const reference = parseReference(request.reference);
   const name = formatReference(reference);
+  const pull: Pull = { ...needs, request, reference, name, work };
   const known = pullPolicy === "Always" ? null : cache.resolved(keyOf(reference));
 
   if (known !== null) {
     try {
-      if (known.rules !== verifier.policy) await acceptAgain(known.digest);
-      return await contentOf(known.digest);
+      if (known.rules !== verifier.policy) await acceptAgain(pull, known.digest);
+      return await contentOf(pull, known.digest);
     } catch (thrown) {
-      // A tag whose old image is gone from cache and registry stands for another one by now.
+      // If the image a tag referred to is gone from both cache and registry, the tag refers to another one by now.
       const gone = thrown instanceof BpfmanError && thrown.code === "IMAGE_NOT_FOUND" && reference.digest === null;
       if (pullPolicy === "Never" || !gone) throw thrown;
     }
   }
-  if (pullPolicy === "Never") throw notCached("it is not in the cache");
+  if (pullPolicy === "Never") throw notCached(name, "it is not in the cache");
   work.progress(`pulling ${name}`);
   const repository = await needs.openRepository();
   const manifest = await repository.manifest(manifestKey(reference));
-  if (manifest === null) throw notFound();
+  if (manifest === null) throw notFound(pull);
   await verifier.verify(repository, manifest.digest, work);
   cache.saveBlob(manifest.digest, manifest.bytes);
-  const image = await contentOf(manifest.digest);
-  // Last, so that what is known of a reference can be had without a network.
-  saveResolved(manifest.digest);
+  const image = await contentOf(pull, manifest.digest);
+  // Saved last, so that everything a saved reference needs is in the cache.
+  saveResolved(pull, manifest.digest);
   return image;
+}
 
-  function saveResolved(digest: Digest): void {
-    for (const each of new Set([keyOf(reference), keyOf({ ...reference, digest })])) {
-      cache.saveResolved(each, { digest, rules: verifier.policy });
-    }
+function saveResolved({ cache, verifier, reference }: Pull, digest: Digest): void {
+  for (const each of new Set([keyOf(reference), keyOf({ ...reference, digest })])) {
+    cache.saveResolved(each, { digest, rules: verifier.policy });
   }
+}
 
-  /** The rules have changed since the image came. */
-  async function acceptAgain(digest: Digest): Promise<void> {
-    if (pullPolicy === "Never") throw notCached("the rules on signatures have changed since it was pulled");
-    await verifier.verify(await needs.openRepository(), digest, work);
-    saveResolved(digest);
+/** The rules have changed since the image was pulled. */
+async function acceptAgain(pull: Pull, digest: Digest): Promise<void> {
+  if (pull.request.pullPolicy === "Never") {
+    throw notCached(pull.name, "the rules on signatures have changed since it was pulled");
   }
+  await pull.verifier.verify(await pull.openRepository(), digest, pull.work);
+  saveResolved(pull, digest);
+}
 
-  /** All of an image whose digest was accepted: from the cache, else from the registry. */
-  async function contentOf(digest: Digest): Promise<PulledImage> {
-    const manifest = await manifestOf(digest);
-    let read = readManifest(manifest, name);
-    if (read.kind === "index") {
-      const entry = selectEntry(read.entries, { architecture, name });
-      read = readManifest(await manifestOf(entry.digest), `${name}, its manifest for ${architecture},`);
-      if (read.kind === "index") throw invalid(`the manifest of ${name}`, "it is an index within an index");
-    }
-    const [layer] = read.layers;
-    if (layer === undefined) throw invalid(`the manifest of ${name}`, "it has no layers");
-    const config = await blobOf(read.config, { what: "configuration", bytesMax: IMAGE_CONFIG_BYTES_MAX });
-    const { programs, maps, fileName } = readLabels(config, name);
-    if (programs === null)
-      work.log.warn("the image has no labels; its object file alone says what it holds", { image: name });
-    const bytes = await blobOf(layer, { what: "first layer", bytesMax: LAYER_BYTES_MAX });
-    return {
-      reference: name,
-      source: { url: request.reference, digest, pullPolicy },
-      mediaType: manifest.mediaType,
-      programs,
-      maps,
-      object: await objectIn({ mediaType: layer.mediaType, bytes, name, fileName }),
-    };
+/** Returns an image whose digest was accepted, from the cache or else the registry. */
+async function contentOf(pull: Pull, digest: Digest): Promise<PulledImage> {
+  const { name, architecture, request, work } = pull;
+  const manifest = await manifestOf(pull, digest);
+  let read = readManifest(manifest, name);
+  if (read.kind === "index") {
+    const entry = selectEntry(read.entries, { architecture, name });
+    read = readManifest(await manifestOf(pull, entry.digest), `${name}, its manifest for ${architecture},`);
+    if (read.kind === "index") throw invalid(`the manifest of ${name}`, "it is an index within an index");
   }
+  const [layer] = read.layers;
+  if (layer === undefined) throw invalid(`the manifest of ${name}`, "it has no layers");
+  const config = await blobOf(pull, read.config, "configuration", IMAGE_CONFIG_BYTES_MAX);
+  const { programs, maps, fileName } = readLabels(config, name);
+  if (programs === null)
+    work.log.warn("the image has no labels; only its object file says what it contains", { image: name });
+  const bytes = await blobOf(pull, layer, "first layer", LAYER_BYTES_MAX);
+  return {
+    reference: name,
+    source: { url: request.reference, digest, pullPolicy: request.pullPolicy },
+    mediaType: manifest.mediaType,
+    programs,
+    maps,
+    object: await objectIn({ mediaType: layer.mediaType, bytes, name, fileName }),
+  };
+}
 
-  async function manifestOf(digest: Digest): Promise<Manifest> {
-    const cached = cache.blob(digest);
-    if (cached !== null) return { bytes: cached, digest, mediaType: mediaTypeOf(cached, name) };
-    if (pullPolicy === "Never") throw notCached("its manifest is damaged in the cache, or missing");
-    const manifest = await (await needs.openRepository()).manifest(digest);
-    if (manifest === null) throw notFound();
-    cache.saveBlob(digest, manifest.bytes);
-    return manifest;
-  }
+async function manifestOf(pull: Pull, digest: Digest): Promise<Manifest> {
+  const { cache, name } = pull;
+  const cached = cache.blob(digest);
+  if (cached !== null) return { bytes: cached, digest, mediaType: mediaTypeOf(cached, name) };
+  if (pull.request.pullPolicy === "Never") throw notCached(name, "its manifest is damaged in the cache, or missing");
+  const manifest = await (await pull.openRepository()).manifest(digest);
+  if (manifest === null) throw notFound(pull);
+  cache.saveBlob(digest, manifest.bytes);
+  return manifest;
+}
 
-  async function blobOf(descriptor: Descriptor, { what, bytesMax }: { what: string; bytesMax: number }) {
-    if (descriptor.size > bytesMax) {
-      throw invalid(
-        `the ${what} of ${name}`,
-        `it has ${descriptor.size} bytes, and ${bytesMax} are the most that is read`,
-      );
-    }
-    const cached = cache.blob(descriptor.digest);
-    if (cached !== null) return cached;
-    if (pullPolicy === "Never") throw notCached(`its ${what} is damaged in the cache, or missing`);
-    const bytes = await (await needs.openRepository()).blob(descriptor);
-    cache.saveBlob(descriptor.digest, bytes);
-    return bytes;
+/** `what` names the blob in messages. */
+async function blobOf(pull: Pull, descriptor: Descriptor, what: string, bytesMax: number): Promise<Uint8Array> {
+  const { cache, name } = pull;
+  if (descriptor.size > bytesMax) {
+    throw invalid(`the ${what} of ${name}`, `it has ${descriptor.size} bytes; at most ${bytesMax} are read`);
   }
+  const cached = cache.blob(descriptor.digest);
+  if (cached !== null) return cached;
+  if (pull.request.pullPolicy === "Never") throw notCached(name, `its ${what} is damaged in the cache, or missing`);
+  const bytes = await (await pull.openRepository()).blob(descriptor);
+  cache.saveBlob(descriptor.digest, bytes);
+  return bytes;
+}
 
-  function notCached(reason: string): BpfmanError {
-    return new BpfmanError("IMAGE_NOT_CACHED", `use image ${name} without pulling it: ${reason}`, {
-      details: { reference: name },
-    });
-  }
+function notCached(name: string, reason: string): BpfmanError {
+  return new BpfmanError("IMAGE_NOT_CACHED", `use image ${name} without pulling it: ${reason}`, {
+    details: { reference: name },
+  });
+}
 
-  function notFound(): BpfmanError {
-    return new BpfmanError("IMAGE_NOT_FOUND", `pull ${name}: the registry has no such image or tag`, {
-      details: { reference: name },
-      hint: `see what it has: skopeo list-tags docker://${repositoryName(reference)}`,
-    });
-  }
+function notFound({ name, reference }: Pull): BpfmanError {
+  return new BpfmanError("IMAGE_NOT_FOUND", `pull ${name}: the registry has no such image or tag`, {
+    details: { reference: name },
+    hint: `see what it has: skopeo list-tags docker://${repositoryName(reference)}`,
+  });
 }

@@ -1,14 +1,14 @@
-/** Names of images: `[REGISTRY/]PATH[:TAG][@DIGEST]` (distribution/reference), with docker's short names. */
+/** Image references: `[REGISTRY/]PATH[:TAG][@DIGEST]` (distribution/reference), with docker's short names. */
 import { BpfmanError } from "../errors/error.ts";
 import { IMAGE_NAME_CHARS_MAX } from "../domain/limits.ts";
 import type { Digest } from "./repository.ts";
 
 export interface Reference {
-  /** `host[:port]` in lower case; `docker.io` for what names no registry. */
+  /** `host[:port]` in lower case; `docker.io` if the reference names no registry. */
   readonly registry: string;
   /** `library/debian` for docker's `debian`. */
   readonly path: string;
-  /** `latest` when neither tag nor digest is given; null beside a digest alone. */
+  /** `latest` if neither tag nor digest is given; null if only a digest is. */
   readonly tag: string | null;
   readonly digest: Digest | null;
 }
@@ -23,12 +23,12 @@ const DIGEST = /^sha256:[0-9a-f]{64}$/;
 export const isTag = (text: string): boolean => TAG.test(text);
 export const isDigest = (text: string): text is Digest => DIGEST.test(text);
 
-/** Throws INVALID_REFERENCE, which repeats nothing that may be a password. */
+/** Throws INVALID_REFERENCE, without quoting anything that may be a password. */
 export function parseReference(text: string): Reference {
   const [named = "", ...digests] = text.split("@");
   if (!digests.every((each) => /^sha[0-9]+:/.test(each))) {
     throw invalid(
-      "that was given: it holds a user name or password",
+      "that was given: it contains a user name or password",
       "give credentials with --registry-auth, or log in with podman",
     );
   }
@@ -40,28 +40,28 @@ export function parseReference(text: string): Reference {
 
   const [digest = null, second] = digests;
   if (second !== undefined) refuse('it has more than one "@"');
-  if (digest !== null && !isDigest(digest)) refuse(`"${digest}" is no digest: sha256: and 64 hex digits are needed`);
+  if (digest !== null && !isDigest(digest)) refuse(`"${digest}" is not a digest: it must be sha256: and 64 hex digits`);
 
   const colon = named.lastIndexOf(":");
   const tagged = colon > named.lastIndexOf("/");
   const name = tagged ? named.slice(0, colon) : named;
   const tag = tagged ? named.slice(colon + 1) : null;
-  if (tag !== null && !isTag(tag)) refuse(`"${tag}" is no tag`);
+  if (tag !== null && !isTag(tag)) refuse(`"${tag}" is not a tag`);
 
   const { registry, path } = split(name);
-  if (!REGISTRY.test(registry)) refuse(`"${registry}" is no registry`);
+  if (!REGISTRY.test(registry)) refuse(`"${registry}" is not a registry`);
   if (Number(/:([0-9]+)$/.exec(registry)?.[1] ?? 1) > 65_535) refuse(`"${registry}" has no valid port`);
   if (path === "") refuse("it names no image", `write ${registry}/NAME:TAG`);
   if (!PATH.test(path)) {
     const lower = path.toLowerCase();
-    const hint = lower !== path && PATH.test(lower) ? "names of images are written in lower case" : undefined;
-    refuse(`"${path}" is no name of an image`, hint);
+    const hint = lower !== path && PATH.test(lower) ? "image names are lower-case" : undefined;
+    refuse(`"${path}" is not an image name`, hint);
   }
   if (name.length > IMAGE_NAME_CHARS_MAX) refuse(`its name has more than ${IMAGE_NAME_CHARS_MAX} characters`);
   return { registry, path, tag: tag ?? (digest === null ? "latest" : null), digest: digest as Digest | null };
 }
 
-/** The first part is a registry when it can be no part of a path: it has a dot or a port, or is `localhost`. */
+/** The first part is a registry if it cannot be part of a path: it contains a dot or a port, or is `localhost`. */
 function split(name: string): { registry: string; path: string } {
   const slash = name.indexOf("/");
   const first = name.slice(0, slash);
@@ -72,16 +72,16 @@ function split(name: string): { registry: string; path: string } {
   return { registry: DOCKER, path: path === "" || path.includes("/") ? path : `library/${path}` };
 }
 
-/** `host[:port]/path`, as {@link Repository.name}. */
+/** Returns `host[:port]/path`, like {@link Repository.name}. */
 export const repositoryName = ({ registry, path }: Reference): string => `${registry}/${path}`;
 
-/** The whole reference, with everything that was left out. */
+/** Returns the complete reference, with all defaults filled in. */
 export function formatReference(reference: Reference): string {
   const tag = reference.tag === null ? "" : `:${reference.tag}`;
   return `${repositoryName(reference)}${tag}${reference.digest === null ? "" : `@${reference.digest}`}`;
 }
 
-/** What a manifest is asked for by: the digest where there is one, which says more than a tag. */
+/** Returns what to request a manifest by: the digest if there is one, since it is more specific than the tag. */
 export const manifestKey = ({ digest, tag }: Reference): string => digest ?? tag ?? "latest";
 
 function invalid(reason: string, hint?: string): BpfmanError {

@@ -1,9 +1,13 @@
-/** What the parts of the image adapter need of a registry: pulling, publishing and verifying share this shape. */
+import { createHash } from "node:crypto";
+
+/** The registry interface of the image adapter, shared by pulling, publishing and verifying. */
 
 /** `sha256:` and 64 hex digits. */
 export type Digest = `sha256:${string}`;
 
-/** Points at content in a repository (OCI image spec, descriptor.md). */
+export const digestOf = (bytes: Uint8Array): Digest => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+
+/** Refers to content in a repository (OCI image spec, descriptor.md). */
 export interface Descriptor {
   readonly mediaType: string;
   readonly digest: Digest;
@@ -14,25 +18,27 @@ export interface Descriptor {
   readonly platform?: { readonly os: string; readonly architecture: string; readonly variant?: string };
 }
 
-/** A manifest or index as it was served, with the digest of its bytes. */
+/** A manifest or index as served, with the digest of its bytes. */
 export interface Manifest {
   readonly bytes: Uint8Array;
   readonly mediaType: string;
   readonly digest: Digest;
 }
 
-/** One repository of one registry, with the credentials found for it (OCI distribution spec 1.1). */
+/** One repository of a registry, accessed with the credentials found for it (OCI distribution spec 1.1). */
 export interface Repository {
-  /** `host[:port]/path`, as it is written in references. */
+  /** `host[:port]/path`, as written in references. */
   readonly name: string;
-  /** By tag or digest; null when there is none. A digest that the bytes do not have throws IMAGE_DAMAGED. */
+  /**
+   * Fetches by tag or digest; returns null if there is none. Throws IMAGE_DAMAGED if the bytes do not match the digest.
+   */
   manifest(reference: string): Promise<Manifest | null>;
-  /** All of it, at most `descriptor.size` bytes; size and digest are checked. Throws IMAGE_DAMAGED. */
+  /** Fetches the whole blob, at most `descriptor.size` bytes. Throws IMAGE_DAMAGED if size or digest do not match. */
   blob(descriptor: Descriptor): Promise<Uint8Array>;
-  /** What refers to `digest`: the referrers API, else the fallback tag `sha256-<hex>`. Empty when nothing does. */
+  /** Returns the manifests that refer to `digest`, from the referrers API or else the fallback tag `sha256-<hex>`. */
   referrers(digest: Digest): Promise<readonly Descriptor[]>;
-  /** Uploads unless it is there already. */
+  /** Uploads a blob unless it already exists. */
   putBlob(bytes: Uint8Array): Promise<Digest>;
-  /** By tag or digest. */
+  /** Uploads a manifest by tag or digest. */
   putManifest(reference: string, manifest: Omit<Manifest, "digest">): Promise<Digest>;
 }

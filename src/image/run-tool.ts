@@ -1,10 +1,10 @@
 import { TOOL_LINE_CHARS_MAX, TOOL_LINES_KEPT, TOOL_STOP_TIMEOUT_MS } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { reasonOf, sysPart } from "../errors/sys-failure.ts";
-import type { BuildWork } from "../platform/container-tool.ts";
+import type { BuildWork } from "../platform/image-build.ts";
 
 export interface ToolRun {
-  /** Null when a signal ended it. */
+  /** Null if a signal killed it. */
   readonly code: number | null;
   readonly lastLines: readonly string[];
 }
@@ -15,9 +15,9 @@ interface Surroundings {
 }
 
 /**
- * Runs a program to its end, without input. Each line that it prints goes to `work.relay`. It has a process group of its
- * own, all of which is told to stop when the signal is raised, and killed when that takes too long. Throws CANCELLED then,
- * and CONTAINER_BUILD_FAILED when it cannot be started.
+ * Runs a program without input and waits for it. Passes each line of output to `work.relay`. The program gets its own
+ * process group, which is terminated when the signal fires, and killed if that takes too long. Throws CANCELLED in that
+ * case, and CONTAINER_BUILD_FAILED if the program cannot be started.
  */
 export async function runTool(command: readonly string[], { env, work }: Surroundings): Promise<ToolRun> {
   const { signal } = work;
@@ -27,7 +27,7 @@ export async function runTool(command: readonly string[], { env, work }: Surroun
     try {
       process.kill(-child.pid, name);
     } catch {
-      // All of them have ended.
+      // The whole group has already exited.
     }
   };
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -80,7 +80,7 @@ async function eachLine(stream: ReadableStream<Uint8Array>, take: (line: string)
   if (rest !== "") take(rest);
 }
 
-/** At least one, the last of which may go on. */
+/** Returns at least one piece. The last one may be incomplete. */
 function piecesOf(line: string): string[] {
   const count = Math.max(1, Math.ceil(line.length / TOOL_LINE_CHARS_MAX));
   return Array.from({ length: count }, (_, at) => line.slice(at * TOOL_LINE_CHARS_MAX, (at + 1) * TOOL_LINE_CHARS_MAX));

@@ -1,4 +1,4 @@
-/** Reads tar archives (POSIX.1-2017 pax, ustar, GNU's long names) that are in memory and may be of any origin. */
+/** Reads untrusted tar archives (POSIX.1-2017 pax, ustar, GNU long names) in memory. */
 import { LAYER_ENTRIES_MAX } from "../domain/limits.ts";
 
 export interface TarFile {
@@ -8,14 +8,14 @@ export interface TarFile {
 }
 
 const BLOCK = 512;
-/** Largest name, or set of pax records; PATH_MAX is 4096. */
+/** Largest name or set of pax records; PATH_MAX is 4096. */
 const EXTENSION_BYTES_MAX = 64 * 1024;
 
 type Refuse = (reason: string) => Error;
 
 /**
- * The regular files of an archive, whose bytes are parts of `archive`. Folders are passed; links, devices and names that
- * lead out are refused, since nothing good has them. `refuse` makes the error from what is wrong.
+ * Returns the regular files of an archive; their bytes are views of `archive`. Skips directories. Rejects links,
+ * devices and names that lead outside, since no legitimate image has them. `refuse` creates the error.
  */
 export function readTar(archive: Uint8Array, refuse: Refuse): TarFile[] {
   const files: TarFile[] = [];
@@ -34,7 +34,7 @@ export function readTar(archive: Uint8Array, refuse: Refuse): TarFile[] {
 
     const type = String.fromCharCode(header[156] ?? 0);
     if (type === "x" || type === "L" || type === "K" || type === "g") {
-      if (size > EXTENSION_BYTES_MAX) throw refuse("it has a name of unreasonable length");
+      if (size > EXTENSION_BYTES_MAX) throw refuse("it has an overlong name");
       const told = type === "x" ? paxRecords(content, refuse) : new Map([["path", text(content)]]);
       if (type === "x" || type === "L") extensions = new Map([...extensions, ...told]);
       continue;
@@ -43,9 +43,9 @@ export function readTar(archive: Uint8Array, refuse: Refuse): TarFile[] {
     if ([...extensions.keys()].some((key) => key.startsWith("GNU.sparse"))) throw refuse(`"${name}" is sparse`);
     extensions = new Map();
     if (type === "0" || type === "\0" || type === "7") {
-      // A name that ends in a slash is a folder to the oldest of archives.
+      // In the oldest archives, a name that ends in a slash is a directory.
       if (!name.endsWith("/")) files.push({ name, bytes: content });
-    } else if (type !== "5") throw refuse(`"${name}" is ${KINDS[type] ?? "an entry of a kind that is not known"}`);
+    } else if (type !== "5") throw refuse(`"${name}" is ${KINDS[type] ?? "an entry of unknown type"}`);
   }
   if (archive.length === 0) throw refuse("it is empty");
   return files;
@@ -60,16 +60,16 @@ const KINDS: Readonly<Record<string, string>> = {
   S: "sparse",
 };
 
-/** The sum of all bytes of a header, those of the sum itself counted as blanks. */
+/** Verifies a header's checksum, the sum of its bytes with the checksum field counted as spaces. */
 function checkSum(header: Uint8Array, refuse: Refuse): void {
   let sum = 0;
   header.forEach((byte, index) => {
     sum += index >= 148 && index < 156 ? 0x20 : byte;
   });
-  if (sum !== octal(header.subarray(148, 156))) throw refuse("it is no tar archive, or a damaged one");
+  if (sum !== octal(header.subarray(148, 156))) throw refuse("it is not a tar archive, or it is damaged");
 }
 
-/** Digits up to a blank or NUL; NaN for what is none. */
+/** Parses digits up to a space or NUL; NaN if there are none. */
 function octal(field: Uint8Array): number {
   const digits = text(field).trim();
   return /^[0-7]+$/.test(digits) ? Number.parseInt(digits, 8) : Number.NaN;
@@ -79,13 +79,13 @@ function sizeOf(pax: string | undefined, header: Uint8Array, refuse: Refuse): nu
   const field = header.subarray(124, 136);
   let size: number;
   if (pax !== undefined) size = /^[0-9]{1,15}$/.test(pax) ? Number(pax) : Number.NaN;
-  // GNU writes sizes over 8 GiB in binary: nothing that fits in memory has one.
+  // GNU encodes sizes above 8 GiB in binary; nothing that large fits in memory.
   else size = (field[0] ?? 0) & 0x80 ? Number.NaN : octal(field);
   if (!Number.isSafeInteger(size)) throw refuse("an entry has no valid size");
   return size;
 }
 
-/** Up to the first NUL. */
+/** Decodes text up to the first NUL. */
 function text(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);
   return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
@@ -99,11 +99,14 @@ function nameIn(header: Uint8Array): string {
 }
 
 function plainName(name: string, refuse: Refuse): string {
-  if (name.split("/").includes("..")) throw refuse(`"${name}" leads out of it`);
+  if (name.split("/").includes("..")) throw refuse(`"${name}" points outside of it`);
   return name.replace(/^(\.?\/)+/, "");
 }
 
-/** `LENGTH KEY=VALUE\n`, the length being that of the whole record. */
+/**
+ * `LENGTH KEY=VALUE
+ * `, where the length is that of the whole record.
+ */
 function paxRecords(bytes: Uint8Array, refuse: Refuse): Map<string, string> {
   const records = new Map<string, string>();
   for (let at = 0; at < bytes.length; ) {

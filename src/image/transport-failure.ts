@@ -1,18 +1,18 @@
-/** What fetch throws, as an error that says what is wrong and where. */
+/** Converts errors of fetch to errors that say what is wrong and where. */
 import { BpfmanError } from "../errors/error.ts";
 import type { ErrorCode } from "../errors/codes.ts";
 
 interface Attempt {
   readonly url: URL;
-  /** Who is there, for messages. */
+  /** Who was contacted, for messages. */
   readonly from: string;
-  /** Whether the user has interrupted. */
+  /** Whether the user interrupted the command. */
   readonly cancelled: boolean;
 }
 
 interface Failure {
   readonly error: BpfmanError;
-  /** Whether it may go well when tried again. */
+  /** Whether a retry may succeed. */
   readonly passing: boolean;
 }
 
@@ -25,17 +25,25 @@ interface Cause {
 
 const UNREACHABLE = "REGISTRY_UNREACHABLE";
 
-/** By the code of the error: those of getaddrinfo(3), connect(2) and the HTTP client. */
+/** By error code: those of getaddrinfo(3), connect(2) and the HTTP client. */
 const CAUSES: Readonly<Record<string, Cause>> = {
   ENOTFOUND: { code: UNREACHABLE, reason: "there is no such host", hint: "check the name, and that DNS works" },
-  EAI_AGAIN: { code: UNREACHABLE, reason: "its name cannot be looked up now", hint: "is there a network?" },
-  ECONNREFUSED: { code: UNREACHABLE, reason: "nothing listens there", hint: "check host and port" },
-  ENETUNREACH: { code: UNREACHABLE, reason: "there is no network", hint: "is there a network?" },
-  EHOSTUNREACH: { code: UNREACHABLE, reason: "the host cannot be reached", hint: "is there a network?" },
-  ECONNRESET: { code: UNREACHABLE, reason: "the connection broke off", passing: true },
-  EPIPE: { code: UNREACHABLE, reason: "the connection broke off", passing: true },
-  ETIMEDOUT: { code: UNREACHABLE, reason: "no connection was made in time" },
-  EPROTO: { code: UNREACHABLE, reason: "it does not speak TLS", hint: "only a registry on loopback may do without" },
+  EAI_AGAIN: {
+    code: UNREACHABLE,
+    reason: "its name cannot be resolved right now",
+    hint: "check the network connection",
+  },
+  ECONNREFUSED: { code: UNREACHABLE, reason: "nothing is listening there", hint: "check host and port" },
+  ENETUNREACH: { code: UNREACHABLE, reason: "the network is unreachable", hint: "check the network connection" },
+  EHOSTUNREACH: { code: UNREACHABLE, reason: "the host cannot be reached", hint: "check the network connection" },
+  ECONNRESET: { code: UNREACHABLE, reason: "the connection was lost", passing: true },
+  EPIPE: { code: UNREACHABLE, reason: "the connection was lost", passing: true },
+  ETIMEDOUT: { code: UNREACHABLE, reason: "the connection timed out" },
+  EPROTO: {
+    code: UNREACHABLE,
+    reason: "it does not speak TLS",
+    hint: "only a registry on loopback may do without TLS",
+  },
   ERR_TLS_CERT_ALTNAME_INVALID: {
     code: "REGISTRY_CERTIFICATE",
     reason: "its certificate is for another host",
@@ -54,23 +62,23 @@ const CAUSES: Readonly<Record<string, Cause>> = {
   DEPTH_ZERO_SELF_SIGNED_CERT: { code: "REGISTRY_CERTIFICATE", reason: "its certificate is self-signed" },
   SELF_SIGNED_CERT_IN_CHAIN: {
     code: "REGISTRY_CERTIFICATE",
-    reason: "its certificate comes from an authority that is not trusted here",
+    reason: "its certificate comes from an authority that is not trusted on this machine",
   },
   UNABLE_TO_GET_ISSUER_CERT: {
     code: "REGISTRY_CERTIFICATE",
-    reason: "its certificate comes from an authority that is not known here",
+    reason: "its certificate comes from an authority that is unknown on this machine",
   },
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: {
     code: "REGISTRY_CERTIFICATE",
-    reason: "its certificate comes from an authority that is not known here",
+    reason: "its certificate comes from an authority that is unknown on this machine",
   },
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: {
     code: "REGISTRY_CERTIFICATE",
-    reason: "its certificate comes from an authority that is not known here",
+    reason: "its certificate comes from an authority that is unknown on this machine",
   },
 };
 
-/** The code of what fetch threw, or of what is behind it; empty when there is none. */
+/** Returns the code of an error of fetch or of its cause; empty if there is none. */
 export function codeOf(thrown: unknown): string {
   for (let each = thrown; each instanceof Error; each = each.cause) {
     const { code } = each as Error & { readonly code?: unknown };
@@ -91,7 +99,7 @@ export function failureOf(thrown: unknown, { url, from, cancelled }: Attempt): F
     ? { code: UNREACHABLE, reason: "it did not answer in time" }
     : (CAUSES[codeOf(thrown)] ?? {
         code: UNREACHABLE,
-        // The client's own words may hold the address, which may hold a signature: its code says enough.
+        // The client's message may contain the URL, which may contain a signature; the code is sufficient.
         reason: `the connection failed (${codeOf(thrown) || "unknown reason"})`,
       });
   const error = new BpfmanError(cause.code, `talk to ${from}: ${cause.reason}`, {

@@ -1,4 +1,4 @@
-/** HTTP as registries need it: bounded in bytes, time, redirects and attempts; credentials stay with their origin. */
+/** HTTP for registries: limits on bytes, time, redirects and attempts; credentials stay with their origin. */
 import {
   REGISTRY_ATTEMPTS_MAX,
   REGISTRY_IDLE_TIMEOUT_MS,
@@ -17,52 +17,58 @@ export interface Exchange {
   readonly url: URL;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array;
-  /** The body holds credentials: it is not sent on to another origin. */
+  /** The body contains credentials and is not sent to another origin. */
   readonly confidential?: true;
-  /** Who is asked, for messages; the registry otherwise. */
+  /** Who is contacted, for messages. Defaults to the registry. */
   readonly partner?: string;
-  /** Largest body taken of an answer that is a success; of others only the beginning is read. */
+  /** Largest body of a successful response. Of other responses, only the beginning is read. */
   readonly bytesMax: number;
-  /** The error for a longer body; REGISTRY_FAILED otherwise. */
+  /** Creates the error for a longer body. Defaults to REGISTRY_FAILED. */
   tooLong?(): BpfmanError;
-  /** How often it is sent at most; {@link REGISTRY_ATTEMPTS_MAX} otherwise. */
+  /** How often it is sent at most. Defaults to {@link REGISTRY_ATTEMPTS_MAX}. */
   readonly attempts?: number;
-  /** Bytes of the body that are there so far. */
+  /** Called with the number of body bytes received so far. */
   received?(bytes: number): void;
 }
 
 export interface Reply {
   readonly status: number;
   readonly headers: Headers;
-  /** Where it came from, after redirects. */
+  /** The final URL, after redirects. */
   readonly url: URL;
-  /** Who that is, for messages: `the registry a.example`. */
+  /** The host it came from, for messages: `the registry a.example`. */
   readonly from: string;
   readonly body: Uint8Array;
 }
 
 export interface Transport {
-  /** Any status that is no redirect is a reply. Throws REGISTRY_UNREACHABLE, REGISTRY_CERTIFICATE, REGISTRY_FAILED, CANCELLED. */
+  /**
+   * Returns responses of any status except redirects. Throws REGISTRY_UNREACHABLE, REGISTRY_CERTIFICATE,
+   * REGISTRY_FAILED, CANCELLED.
+   */
   send(exchange: Exchange): Promise<Reply>;
-  /** Throws REGISTRY_FAILED when a registry may not send us to that address; `doing` says what it does: `it redirects to`. */
+  /**
+   * Throws REGISTRY_FAILED if a registry may not send bpfman to that address; `doing` describes the attempt: `it
+   * redirects to`.
+   */
   checkDestination(target: URL, reply: Pick<Reply, "url" | "from">, doing: string): Promise<void>;
 }
 
 export interface TransportOptions {
   readonly signal: AbortSignal;
-  /** Certificates of authorities in PEM, instead of those that the runtime brings along; null for these. */
+  /** CA certificates in PEM that replace the runtime's own; null to use those. */
   readonly authorities: readonly string[] | null;
-  /** For tests; the system's resolver otherwise. */
+  /** Set in tests. Defaults to the system's resolver. */
   readonly resolve?: Resolve;
-  /** For tests; the bounds of src/domain/limits.ts otherwise. */
+  /** Set in tests. Defaults to the limits of src/domain/limits.ts. */
   readonly idleTimeoutMs?: number;
   readonly totalTimeoutMs?: number;
 }
 
-/** An answer that may be better the next time. */
+/** Responses that may succeed on a retry. */
 const isPassing = (status: number): boolean => status === 429 || (status >= 500 && status <= 504 && status !== 501);
 
-/** Where a request has got to, over redirects. */
+/** The current URL of a request, across redirects. */
 interface Place {
   url: URL;
   from: string;
@@ -71,7 +77,7 @@ interface Place {
 export function openTransport(options: TransportOptions): Transport {
   const { signal, authorities, idleTimeoutMs = REGISTRY_IDLE_TIMEOUT_MS } = options;
   const resolve = options.resolve ?? resolveName;
-  // A server of names may be silent for longer than a user who interrupts has patience.
+  // A DNS server may stay silent longer than a user who interrupts wants to wait.
   const interrupted = new Promise<readonly string[]>((done) =>
     signal.addEventListener("abort", () => done([]), { once: true }),
   );
@@ -106,7 +112,7 @@ export function openTransport(options: TransportOptions): Transport {
     if (objection !== null) throw failed(reply, `${doing} ${objection}`);
   }
 
-  /** Sends, and sends again to where it is redirected; `place` says meanwhile where that is. */
+  /** Sends a request and follows redirects; `place` holds the current URL. */
   async function follow(exchange: Exchange, place: Place, total: AbortSignal): Promise<Reply> {
     let { headers = {} } = exchange;
     for (let redirects = 0; ; redirects++) {
@@ -119,7 +125,7 @@ export function openTransport(options: TransportOptions): Transport {
       await checkDestination(target, reply, "it redirects to");
       if (target.origin !== place.url.origin) {
         if (exchange.confidential) {
-          throw failed(reply, `it redirects a request that holds credentials to another host, ${target.host}`);
+          throw failed(reply, `it redirects a request with credentials to another host, ${target.host}`);
         }
         headers = withoutAuthorization(headers);
       }
@@ -133,7 +139,10 @@ export function openTransport(options: TransportOptions): Transport {
     total: AbortSignal,
   ): Promise<Omit<Reply, "from">> {
     const idle = new AbortController();
-    const timer = setTimeout(() => idle.abort(new DOMException("nothing came in time", "TimeoutError")), idleTimeoutMs);
+    const timer = setTimeout(
+      () => idle.abort(new DOMException("no data arrived in time", "TimeoutError")),
+      idleTimeoutMs,
+    );
     try {
       const request: BunFetchRequestInit & { readonly timeout: false } = {
         method,
@@ -141,7 +150,7 @@ export function openTransport(options: TransportOptions): Transport {
         ...(body === undefined ? {} : { body: Buffer.from(body) }),
         redirect: "manual",
         signal: AbortSignal.any([signal, total, idle.signal]),
-        // Content is checked by its digest, as it was sent. The time-outs are our own.
+        // Content is verified by the digest of the bytes as sent. Timeouts are handled here.
         decompress: false,
         timeout: false,
         ...tls,
@@ -163,7 +172,7 @@ export function openTransport(options: TransportOptions): Transport {
   }
 }
 
-/** The body; reading ends as soon as it has more than `bytesMax` bytes. */
+/** Reads the body, stopping as soon as it exceeds `bytesMax` bytes. */
 async function read(response: Response, bytesMax: number, received: (bytes: number) => void): Promise<Uint8Array> {
   const reader = response.body?.getReader();
   if (reader === undefined) return new Uint8Array(0);
@@ -183,7 +192,7 @@ async function read(response: Response, bytesMax: number, received: (bytes: numb
   return Buffer.concat(pieces);
 }
 
-/** Where an answer leads; null when it is no redirect, or one that a request with a body must not follow. */
+/** Returns the target of a redirect; null if there is none, or if a request with a body must not follow it. */
 function redirectOf({ status, headers, url, from }: Reply, method: Exchange["method"]): URL | null {
   const location = headers.get("location");
   const reading = method === "GET" || method === "HEAD";
@@ -192,14 +201,14 @@ function redirectOf({ status, headers, url, from }: Reply, method: Exchange["met
   try {
     return new URL(location, url);
   } catch {
-    throw failed({ url, from }, "it redirects to what is no address");
+    throw failed({ url, from }, "it redirects to an invalid address");
   }
 }
 
 const withoutAuthorization = (headers: Readonly<Record<string, string>>): Record<string, string> =>
   Object.fromEntries(Object.entries(headers).filter(([name]) => name.toLowerCase() !== "authorization"));
 
-/** Seconds or a date (RFC 9110, 10.2.3); null when it says nothing. */
+/** Parses seconds or a date (RFC 9110, 10.2.3); returns null if it is neither. */
 function retryAfterMs(headers: Headers): number | null {
   const text = headers.get("retry-after");
   if (text === null) return null;
@@ -229,6 +238,6 @@ function partnerOf({ url: first, partner = "the registry" }: Exchange, url: URL)
   return url.host === first.host ? whole : `${url.host} (to which ${whole} redirects)`;
 }
 
-/** Whoever answered does something that registries do not do. */
+/** Creates the error for a response that violates the protocol. */
 export const failed = ({ url, from }: Pick<Reply, "url" | "from">, reason: string): BpfmanError =>
   new BpfmanError("REGISTRY_FAILED", `talk to ${from}: ${reason}`, { details: { host: url.host } });

@@ -4,16 +4,19 @@ import { linkInfo, mapInfo, programInfo } from "../../ffi/safe/object-info.ts";
 import { kernelLinkId, mapId, programId } from "../domain/ids.ts";
 import type { Pin } from "../domain/pin.ts";
 import { BpfmanError, type SysFailure } from "../errors/error.ts";
-import { anotherObject } from "../errors/another-object.ts";
+import { anotherObject, NOT_OURS_HINT } from "../errors/another-object.ts";
 import type { PinnedHandle, PinnedId } from "../platform/kernel.ts";
-import { attempt, type Meaning } from "./failure.ts";
+import { attempt, type Meaning } from "./kernel-failure.ts";
 
 function explainPin(sys: SysFailure): Meaning | null {
   switch (sys.name) {
     case "EEXIST":
-      return { code: "STATE_CONFLICT", reason: "something is pinned there already" };
+      return { code: "STATE_CONFLICT", reason: "something is pinned there already", hint: NOT_OURS_HINT };
     case "EPERM":
-      return { code: "BPFFS_UNAVAILABLE", reason: "the folder is not in a BPF file system, or the kernel refuses it" };
+      return {
+        code: "BPFFS_UNAVAILABLE",
+        reason: "the directory is not in a BPF file system, or the kernel does not allow it",
+      };
     default:
       return null;
   }
@@ -25,18 +28,18 @@ export function pin(what: string, fd: number, path: string): void {
   attempt({ action, code: "IO_FAILED", explain: explainPin }, () => pinObject(fd, path));
 }
 
-/** What is pinned at `path`, as a descriptor to close; null when nothing is. */
+/** Opens what is pinned at `path`; the caller closes the descriptor. Returns null if there is nothing. */
 function openPinFd(path: string): number | null {
   const explain = (sys: SysFailure): Meaning | null =>
     sys.name === "EACCES" || sys.name === "EPERM" || sys.name === "ENOTDIR"
-      ? { code: "STATE_CONFLICT", reason: "that is no pin in a BPF file system" }
+      ? { code: "STATE_CONFLICT", reason: "it is not a pin in a BPF file system" }
       : null;
   return attempt({ action: `open the pin "${path}"`, code: "IO_FAILED", explain }, () => openPinned(path));
 }
 
 type Found = PinnedId & { readonly fd: number };
 
-/** What is pinned at `path`, with what the kernel says it is; null when nothing is. */
+/** Opens what is pinned at `path` and identifies it; returns null if there is nothing. */
 function lookAt(path: string): Found | null {
   const fd = openPinFd(path);
   if (fd === null) return null;
@@ -54,7 +57,7 @@ function lookAt(path: string): Found | null {
   }
 }
 
-/** Like {@link lookAt}, for what has to be there. Throws STATE_CONFLICT when it is another object. */
+/** Like {@link lookAt}, but throws STATE_CONFLICT if it is another object than expected. */
 function lookAtOwn(pin: Pin): Found | null {
   const found = lookAt(pin.path);
   if (found === null || (found.kind === pin.kind && found.id === pin.id)) return found;
@@ -63,14 +66,14 @@ function lookAtOwn(pin: Pin): Found | null {
 }
 
 /**
- * The descriptor, to be closed, of what has to be pinned there; null when nothing is. Throws STATE_CONFLICT when another
- * object is.
+ * Opens the object expected at a pin; the caller closes the descriptor. Returns null if nothing is pinned. Throws
+ * STATE_CONFLICT if another object is.
  */
 export const openOwnFd = (pin: Pin): number | null => lookAtOwn(pin)?.fd ?? null;
 
 /**
- * Runs `work` with what has to be pinned there open, and closes it. `action` begins the messages. Throws STATE_CONFLICT
- * when nothing is pinned there, or another object.
+ * Calls `work` with the object expected at a pin open, then closes it. `action` starts the messages. Throws
+ * STATE_CONFLICT if nothing, or another object, is pinned there.
  */
 export function withPinned<T>(action: string, pin: Pin, work: (fd: number) => T): T {
   const fd = openOwnFd(pin);
@@ -87,8 +90,8 @@ export function withPinned<T>(action: string, pin: Pin, work: (fd: number) => T)
 }
 
 /**
- * Of a link that has no other reference, `close` detaches before it returns (bpf_link_release). Removing the last pin does
- * not: the kernel leaves that to a work queue, and says that the id is gone before the program has stopped running.
+ * Closing the last reference to a link detaches it before `close` returns (bpf_link_release). Removing the last pin
+ * does not: the kernel defers that to a work queue, and the ID disappears before the program has stopped running.
  */
 export function openPin(wanted: string | Pin): PinnedHandle | null {
   const found = typeof wanted === "string" ? lookAt(wanted) : lookAtOwn(wanted);

@@ -7,7 +7,9 @@ interface BuildInfo {
   readonly commit: string;
 }
 
-/** What runs here: this executable, its Bun, the system's libbpf (null when there is none) and kernel. Never throws. */
+/**
+ * Returns the versions of this executable, its Bun, the system's libbpf (null if missing) and the kernel. Never throws.
+ */
 export function versions(build: BuildInfo): ReturnType<Versions["versions"]> {
   return {
     version: build.version,

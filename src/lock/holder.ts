@@ -1,21 +1,21 @@
-import * as fs from "../../ffi/safe/file-system.ts";
+import * as fs from "node:fs";
 
 export interface Holder {
   readonly pid: number;
-  /** Its command without options, which may hold secrets: `bpfman load file`; null when the process is not to be seen. */
+  /** The command without options, which may contain secrets: `bpfman load file`. Null if the process is not visible. */
   readonly command: string | null;
 }
 
 const COMMAND_CHARS_MAX = 80;
 
-/** Who wrote its pid into the lock file; null when nobody has, or when that process is gone. */
+/** Returns the process whose PID is in the lock file; null if there is none or it has exited. */
 export function describeHolder(lockPath: string): Holder | null {
   const pid = Number.parseInt(contentOf(lockPath), 10);
   if (!Number.isSafeInteger(pid) || pid < 1 || !fs.existsSync(`/proc/${pid}`)) return null;
   return { pid, command: commandOf(pid) };
 }
 
-/** proc_pid_cmdline(5): the arguments, each ended by NUL; empty for kernel threads and zombies, which have a name only. */
+/** proc_pid_cmdline(5): NUL-terminated arguments; empty for kernel threads and zombies, which only have a name. */
 function commandOf(pid: number): string | null {
   const words = contentOf(`/proc/${pid}/cmdline`).split("\0");
   const program = (words[0] ?? "").split("/").at(-1) ?? "";
@@ -24,14 +24,14 @@ function commandOf(pid: number): string | null {
     program === ""
       ? contentOf(`/proc/${pid}/comm`)
       : [program, ...words.slice(1, options < 0 ? words.length : options)].join(" ");
-  // Processes choose their arguments freely: nothing of them may steer the terminal.
+  // Processes choose their arguments freely, so they must not reach the terminal unescaped.
   const shown = command.trim().replaceAll(/\p{C}/gu, "?").slice(0, COMMAND_CHARS_MAX);
   return shown === "" ? null : shown;
 }
 
 function contentOf(path: string): string {
   try {
-    return fs.readTextSync(path);
+    return fs.readFileSync(path, "utf8");
   } catch {
     return "";
   }

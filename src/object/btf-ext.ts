@@ -1,6 +1,6 @@
 /**
- * The section .BTF.ext (Documentation/bpf/btf.rst): which instruction was compiled from which line, and which
- * are about types of the kernel.
+ * Section .BTF.ext (Documentation/bpf/btf.rst): line information, which maps instructions to source lines, and CO-RE
+ * relocations, which refer to kernel types.
  */
 import { SOURCE_TEXT_BYTES_MAX } from "../domain/limits.ts";
 import { type Btf, typeOf } from "./btf.ts";
@@ -8,25 +8,25 @@ import type { Fields } from "./fields.ts";
 
 const MAGIC = 0xeb9f;
 const VERSION = 1;
-/** Up to and with the place and length of the line information. */
+/** Up to and including the offset and length of the line information. */
 const HEADER_BYTES_MIN = 24;
 const COLUMN_BITS = 10;
 const I32_MAX = 0x7fff_ffff;
 
-/** From this offset on, up to the next record's, instructions belong to this line. */
+/** Instructions from this offset up to that of the next record belong to this line. */
 export interface LineRecord {
   /** Bytes from the start of the ELF section. */
   readonly offset: number;
-  /** Places in the BTF's strings. */
+  /** Offsets into the BTF string section. */
   readonly fileAt: number;
   readonly textAt: number;
   /** From 1; 0 for code that belongs to no line. */
   readonly line: number;
-  /** From 1; 0 when it is not known. */
+  /** From 1; 0 if unknown. */
   readonly column: number;
 }
 
-/** Where the header says where a table of records begins, and how long it is; the fewest bytes of its records. */
+/** Position in the header of a table's offset and length, and the minimum size of its records. */
 interface Table {
   readonly pointer: number;
   readonly bytesMin: number;
@@ -34,17 +34,17 @@ interface Table {
 }
 
 const LINES: Table = { pointer: 16, bytesMin: 16, what: "line information" };
-/** Relocations against types of the kernel (CO-RE): instruction, type, string of places, kind. */
+/** CO-RE relocations: instruction, type, access string, kind. */
 const RELOCATIONS: Table = { pointer: 24, bytesMin: 16, what: "CO-RE relocations" };
 
 interface SectionRecords {
-  /** Place of the section's name in the BTF's strings. */
+  /** Offset of the section name in the BTF string section. */
   readonly nameAt: number;
   readonly records: Fields;
   readonly recordBytes: number;
 }
 
-/** The records of a table, section by section. Throws for what is not sound. */
+/** Yields the records of a table by section. Throws if the table is malformed. */
 function* sectionRecords(ext: Fields, { pointer, bytesMin, what }: Table): Generator<SectionRecords> {
   const { refuse } = ext.format;
   if (ext.u16(0) !== MAGIC) throw refuse("its BTF.ext does not begin with the magic number of BTF in its byte order");
@@ -63,7 +63,7 @@ function* sectionRecords(ext: Fields, { pointer, bytesMin, what }: Table): Gener
   }
 }
 
-/** The records of one ELF section, as they stand there: in ascending order of offsets. Throws for what is not sound. */
+/** Returns the records of one ELF section in ascending order of offset. Throws if the table is malformed. */
 export function lineRecords(ext: Fields, btf: Btf, section: string): LineRecord[] {
   const found: LineRecord[] = [];
   for (const { nameAt, records, recordBytes } of sectionRecords(ext, LINES)) {
@@ -82,13 +82,13 @@ export function lineRecords(ext: Fields, btf: Btf, section: string): LineRecord[
   return found;
 }
 
-/** Numbers of members and elements from a type inwards, as in `0:2:1`. */
+/** An access string: indexes of members and elements from the outer type inwards, as in `0:2:1`. */
 const PLACES = /^\d+(:\d+)*$/;
 const PLACES_CHARS_MAX = 1024;
 
 /**
- * Throws unless types and places of all CO-RE relocations can be looked up: libbpf takes a number that is negative, or
- * becomes so in 32 bits, for the place of a member (1.1 to 1.7).
+ * Throws unless types and access strings of all CO-RE relocations are valid: libbpf (1.1 to 1.7) uses an index that is
+ * negative, or becomes negative in 32 bits, as a member index.
  */
 export function checkRelocationRecords(ext: Fields, btf: Btf): void {
   for (const { records, recordBytes } of sectionRecords(ext, RELOCATIONS)) {
@@ -102,5 +102,5 @@ export function checkRelocationRecords(ext: Fields, btf: Btf): void {
   }
 }
 
-/** File name or text of a record; null when it is empty or does not end in time. */
+/** Returns the file name or source line of a record; null if it is empty or too long. */
 export const sourceText = (btf: Btf, at: number): string | null => btf.strings.text(at, SOURCE_TEXT_BYTES_MAX) || null;

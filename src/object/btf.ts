@@ -1,4 +1,4 @@
-/** BTF type information (Documentation/bpf/btf.rst), as far as it is read here. */
+/** Reads the parts of BTF (Documentation/bpf/btf.rst) that bpfman needs. */
 import { BTF_DEPTH_MAX } from "../domain/limits.ts";
 import type { Fields } from "./fields.ts";
 
@@ -30,7 +30,7 @@ const HEADER_BYTES_MIN = 24;
 const TYPE_BYTES = 12;
 const POINTER_BYTES = 8;
 
-/** Bytes that follow a type's common part, by kind: a fixed number, and so many for each of its `count` members. */
+/** Bytes after a type's common header, by kind: a fixed number, and a number for each of its `count` members. */
 const TAIL_BYTES: readonly (readonly [fixed: number, each: number])[] = (() => {
   const tails = Array.from({ length: KIND.enum64 + 1 }, () => [0, 0] as [number, number]);
   for (const kind of [KIND.int, KIND.variable, KIND.declTag]) tails[kind] = [4, 0];
@@ -43,26 +43,26 @@ const TAIL_BYTES: readonly (readonly [fixed: number, each: number])[] = (() => {
 export interface Btf {
   readonly types: Fields;
   readonly strings: Fields;
-  /** Where in `types` each type stands; type 0 is void and has no place. */
+  /** Offset of each type in `types`. Type 0 is void and has none. */
   readonly places: Uint32Array;
 }
 
 export interface BtfType {
   readonly nameAt: number;
   readonly kind: number;
-  /** Members, parameters or variables. */
+  /** Number of members, parameters or variables. */
   readonly count: number;
-  /** Offsets of members have the width of bit fields in them (kind_flag). */
+  /** Member offsets include a bit-field size (kind_flag). */
   readonly hasBitfields: boolean;
   /** Bytes, or the id of another type, as the kind has it. */
   readonly sizeOrType: number;
-  /** Where in `types` that stands which follows the common part. */
+  /** Offset in `types` of the data after the common header. */
   readonly tail: number;
 }
 
 const VOID: BtfType = { nameAt: 0, kind: 0, count: 0, hasBitfields: false, sizeOrType: 0, tail: 0 };
 
-/** Finds the types in the bytes of section .BTF. */
+/** Indexes the types in the bytes of section .BTF. */
 export function openBtf(fields: Fields): Btf {
   const { refuse } = fields.format;
   if (fields.u16(0) !== MAGIC) throw refuse("its BTF does not begin with the magic number of BTF in its byte order");
@@ -104,7 +104,7 @@ export function typeOf(btf: Btf, id: number): BtfType {
   };
 }
 
-/** The DATASEC of that name: the variables of one ELF section. */
+/** Returns the DATASEC with that name, which lists the variables of an ELF section. */
 export function findDatasec(btf: Btf, name: string): BtfType | null {
   for (const [id, at] of btf.places.entries()) {
     const isDatasec = id > 0 && kindOf(btf.types.u32(at + 4)) === KIND.datasec;
@@ -113,7 +113,7 @@ export function findDatasec(btf: Btf, name: string): BtfType | null {
   return null;
 }
 
-/** The type behind typedefs and qualifiers. */
+/** Resolves typedefs and modifiers to the underlying type. */
 export function bareType(btf: Btf, id: number): BtfType {
   let type = typeOf(btf, id);
   for (let depth = 0; depth < BTF_DEPTH_MAX; depth++) {
@@ -123,7 +123,7 @@ export function bareType(btf: Btf, id: number): BtfType {
   throw tooDeep(btf, id);
 }
 
-/** Bytes that a value of the type takes; null for void, functions and forward declarations. */
+/** Returns the size of a type in bytes; null for void, functions and forward declarations. */
 export function sizeOfType(btf: Btf, id: number): number | null {
   let elements = 1;
   let type = typeOf(btf, id);
@@ -152,13 +152,13 @@ export function sizeOfType(btf: Btf, id: number): number | null {
   throw tooDeep(btf, id);
 }
 
-/** Element type and count of an array. */
+/** Returns the element type and the length of an array. */
 export const arrayOf = (btf: Btf, array: BtfType) => ({
   type: btf.types.u32(array.tail),
   elements: btf.types.u32(array.tail + 8),
 });
 
-/** Typedefs, qualifiers and tags: another type by another name. */
+/** Reports whether a kind only refers to another type: typedefs, modifiers and type tags. */
 export const isWrapper = (kind: number) => (kind >= KIND.typedef && kind <= KIND.restrict) || kind === KIND.typeTag;
 
 const tooDeep = (btf: Btf, id: number) =>

@@ -1,6 +1,6 @@
 /**
- * ELF files (System V gABI, chapters 4 and 5; elf(5)): headers, sections, segments and symbols of either word size and
- * byte order, read through random access. Nothing is decoded before it is asked for, and nothing in the file is believed.
+ * Reads ELF files (System V gABI, chapters 4 and 5; elf(5)) of either word size and byte order through random access:
+ * headers, sections, segments and symbols. Everything is decoded on demand, and nothing in the file is trusted.
  */
 import type { ByteSource } from "../platform/files.ts";
 import { Fields, type Format, type Refuse } from "./fields.ts";
@@ -12,6 +12,7 @@ export const SHT = {
   progbits: 1,
   symtab: 2,
   strtab: 3,
+  rela: 4,
   nobits: 8,
   rel: 9,
   dynsym: 11,
@@ -19,14 +20,14 @@ export const SHT = {
   versym: 0x6fff_ffff,
 } as const;
 export const SHF_EXECINSTR = 0x4;
-export const STT = { none: 0, object: 1, func: 2, section: 3, gnuIfunc: 10 } as const;
+export const STT = { none: 0, object: 1, func: 2, section: 3, file: 4, gnuIfunc: 10 } as const;
 export const STB = { local: 0, global: 1, weak: 2 } as const;
 
 const MAGIC = "\x7fELF";
 const HEADER_BYTES_MAX = 64;
 const PT_LOAD = 1;
 const PF_X = 1;
-/** Section numbers from here on mean something else: absolute, common, or "look elsewhere" (SHN_XINDEX). */
+/** Section indexes from here on have special meanings: absolute, common, or "see elsewhere" (SHN_XINDEX). */
 const SHN_LORESERVE = 0xff00;
 const U32_MAX = 0xffff_ffff;
 const SYMBOLS_PER_READ = 32_768;
@@ -53,24 +54,25 @@ export interface Elf extends Format {
   /** EM_* */
   readonly machine: number;
   readonly sections: readonly Section[];
-  /** Section that holds the names of sections. */
+  /** Section that contains the section names. */
   readonly namesSection: number;
   /** The executable PT_LOAD segments. */
   readonly code: readonly Segment[];
 }
 
-/** A section header. Addresses, offsets and sizes in bytes. */
+/** A section header. Addresses, offsets and sizes are in bytes. */
 export interface Section {
   readonly nameAt: number;
   /** SHT_* */
   readonly type: number;
   /** SHF_* bits. */
   readonly flags: number;
+  readonly address: number;
   readonly offset: number;
   readonly size: number;
-  /** Another section, by number: a symbol table's strings, the symbols of relocations. */
+  /** Index of another section: a symbol table's strings, or the symbols of relocations. */
   readonly link: number;
-  /** The section that relocations are for, by number. */
+  /** Index of the section that relocations apply to. */
   readonly info: number;
   readonly entrySize: number;
 }
@@ -83,23 +85,23 @@ export interface NamedSection extends Section {
 export interface Segment {
   readonly address: number;
   readonly offset: number;
-  /** Bytes that stand in the file. */
+  /** Bytes present in the file. */
   readonly size: number;
 }
 
 export interface ElfSymbol {
   readonly index: number;
-  /** Where in the string table the name stands. */
+  /** Offset of the name in the string table. */
   readonly nameAt: number;
   /** STT_* */
   readonly type: number;
   /** STB_* */
   readonly binding: number;
-  /** Section number; null when undefined or special. */
+  /** Section index; null if undefined or special. */
   readonly section: number | null;
-  /** To be found elsewhere. */
+  /** Defined elsewhere. */
   readonly undefined: boolean;
-  /** Address, or offset in the section for a relocatable object. */
+  /** Address, or offset in the section for relocatable objects. */
   readonly value: number;
   readonly size: number;
 }
@@ -107,12 +109,12 @@ export interface ElfSymbol {
 export const machineName = (elf: Elf): string => MACHINES[elf.machine] ?? `machine ${elf.machine}`;
 export const typeName = (elf: Elf): string => TYPES[elf.type] ?? `file of ELF type ${elf.type}`;
 
-/** Reads the headers. Throws what `refuse` makes when the file is no ELF file or contradicts itself. */
+/** Reads the headers. Throws the error of `refuse` if the file is not ELF or is inconsistent. */
 export function openElf(source: ByteSource, refuse: Refuse): Elf {
   const start = source.read(0, HEADER_BYTES_MAX);
   if (start.length === 0) throw refuse("it is empty");
   if (String.fromCharCode(...start.subarray(0, 4)) !== MAGIC) {
-    throw refuse(`it is no ELF file: it begins with ${quoteBytes(start.subarray(0, 8))}`);
+    throw refuse(`it is not an ELF file: it begins with ${quoteBytes(start.subarray(0, 8))}`);
   }
   const [wordSize, order] = [start[4], start[5]];
   if (wordSize !== 1 && wordSize !== 2) throw refuse(`its ELF class is ${wordSize}, neither 32-bit (1) nor 64-bit (2)`);
@@ -132,7 +134,7 @@ export function openElf(source: ByteSource, refuse: Refuse): Elf {
   };
 }
 
-/** Where the ELF header says where a table begins, and how large and how many its entries are; their size by the standard. */
+/** Positions in the ELF header of a table's offset and of its entries' size and count, and the standard entry size. */
 interface Table {
   readonly pointer: number;
   readonly counts: number;
@@ -144,7 +146,7 @@ function readTable(elf: FileFormat, header: Fields, { pointer, counts, size, wha
   const [offset, entrySize, count] = [header.word(pointer), header.u16(counts), header.u16(counts + 2)];
   if (offset === 0) return new Fields(new Uint8Array(0), elf, what);
   if (entrySize !== size && count > 0) throw elf.refuse(`its ${what} have ${entrySize} bytes each instead of ${size}`);
-  // With more than fit in the field, the standard has the count elsewhere; no file in the field does.
+  // A larger count is stored elsewhere by the standard, which no real file needs.
   if (count >= SHN_LORESERVE) throw elf.refuse(`it has ${SHN_LORESERVE} ${what} or more`);
   return readFields(elf, { offset, size: count * size }, what);
 }
@@ -158,6 +160,7 @@ function decodeSections(headers: Fields): Section[] {
       nameAt: headers.u32(at),
       type: headers.u32(at + 4),
       flags: headers.word(at + 8),
+      address: headers.word(at + 8 + w),
       offset: headers.word(at + 8 + 2 * w),
       size: headers.word(at + 8 + 3 * w),
       link: headers.u32(at + 8 + 4 * w),
@@ -181,7 +184,7 @@ function decodeCode(headers: Fields, fileSize: number): Segment[] {
   return segments;
 }
 
-/** All sections with their names, once it is sure that each lies inside the file, or can lie in memory. */
+/** Returns all sections with their names, after checking that each is within the file or needs no bytes there. */
 export function namedSections(elf: Elf): NamedSection[] {
   const { sections, refuse, source } = elf;
   const namesSection = sections[elf.namesSection];
@@ -196,7 +199,7 @@ export function namedSections(elf: Elf): NamedSection[] {
   });
 }
 
-/** What stands in a section. */
+/** Returns the contents of a section. */
 export function sectionFields(elf: Elf, section: Section, what: string): Fields {
   if (section.type === SHT.nobits) throw elf.refuse(`it has no bytes for its ${what}`);
   return readFields(elf, section, what);
@@ -204,7 +207,7 @@ export function sectionFields(elf: Elf, section: Section, what: string): Fields 
 
 type FileFormat = Format & { readonly source: ByteSource };
 
-/** Part of the file as fields. `what` stands after "its" in the error when the file ends before. */
+/** Returns a part of the file as fields. `what` follows "its" in the error if the file is too short. */
 export function readFields(elf: FileFormat, { offset, size }: { offset: number; size: number }, what: string): Fields {
   const { source, refuse } = elf;
   if (offset + size > source.size) {
@@ -216,8 +219,8 @@ export function readFields(elf: FileFormat, { offset, size }: { offset: number; 
 }
 
 /**
- * The symbols of a SHT_SYMTAB or SHT_DYNSYM section, in order, read piece by piece. With `wanted`, those alone whose
- * `nameAt` is in it: looking for one name in millions then costs one number for each symbol.
+ * Yields the symbols of a SHT_SYMTAB or SHT_DYNSYM section in order, reading it in chunks. With `wanted`, yields only
+ * symbols whose `nameAt` is in it: a search among millions then decodes one number per symbol.
  */
 export function* symbols(elf: Elf, table: Section, wanted?: ReadonlyMap<number, unknown>): Generator<ElfSymbol> {
   const [size, infoAt, sectionAt, w] = elf.wide ? [24, 4, 6, 8] : [16, 12, 14, 4];
@@ -246,7 +249,7 @@ export function* symbols(elf: Elf, table: Section, wanted?: ReadonlyMap<number, 
   }
 }
 
-/** The first bytes of a file for a message: as text where they are printable, in hex otherwise. */
+/** Formats the first bytes of a file for a message: as text if printable, otherwise in hex. */
 function quoteBytes(bytes: Uint8Array): string {
   const text = String.fromCharCode(...bytes);
   if (/^[\t\r\n -~]+$/.test(text)) return JSON.stringify(text);

@@ -13,21 +13,21 @@ import {
 } from "./elf.ts";
 import { parseSectionName } from "./section-name.ts";
 
-/** Sections that libbpf turns into maps of global variables. String literals (.rodata.str1.1) are no variables. */
+/** Sections that libbpf turns into maps of global variables. String literals (.rodata.str1.1) are not variables. */
 const isDataSection = (name: string): boolean =>
   [".rodata", ".data", ".bss"].some(
     (head) => name === head || (name.startsWith(`${head}.`) && !name.startsWith(`${head}.str`)),
   );
 
-/** What the symbols of an object stand for, in the order of sections and of places in them. */
+/** The entry points and variables of an object, by section and offset. */
 export interface Entries {
   readonly programs: readonly ObjectProgram[];
   readonly globals: readonly ObjectGlobal[];
 }
 
 /**
- * Programs are the global functions of executable sections other than .text; what is in .text, or static, is called by
- * them. Global variables are the objects in data sections. Neither needs BTF.
+ * Programs are the global functions in executable sections other than .text; functions that are static or in .text are
+ * called by them. Global variables are the objects in data sections. Neither requires BTF.
  */
 export function readEntries(elf: Elf, sections: readonly NamedSection[]): Entries {
   const { refuse } = elf;
@@ -70,7 +70,7 @@ function roleOf({ name, type, flags, size }: NamedSection): "code" | "data" | nu
 
 const isEntryPoint = (symbol: ElfSymbol) => symbol.type === STT.func && symbol.binding !== STB.local;
 
-/** Those without a size are labels. */
+/** Symbols without a size are labels. */
 const isVariable = (symbol: ElfSymbol) => symbol.type === STT.object && symbol.size > 0;
 
 interface Placed<Entry> {

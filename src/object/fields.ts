@@ -2,17 +2,17 @@ import { NAME_CHARS_MAX } from "../domain/limits.ts";
 import type { BpfmanError } from "../errors/error.ts";
 import type { ByteSource } from "../platform/files.ts";
 
-/** Makes the error for a file that cannot be read on; `reason` speaks of the file as "it". */
+/** Creates the error for an unreadable file; `reason` refers to the file as "it". */
 export type Refuse = (reason: string, hint?: string) => BpfmanError;
 
-/** Bytes in memory as a source that is read without copying. */
+/** Wraps bytes in memory as a source that is read without copying. */
 export const memorySource = (bytes: Uint8Array): ByteSource => ({
   size: bytes.length,
   read: (offset, length) => bytes.subarray(offset, offset + length),
   close: () => {},
 });
 
-/** Text that could play with a terminal is no name: category Cc of Unicode, U+0000 to U+001F and U+007F to U+009F. */
+/** Control characters could manipulate a terminal: Unicode category Cc, U+0000 to U+001F and U+007F to U+009F. */
 export function hasControlCharacters(text: string): boolean {
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
@@ -23,22 +23,22 @@ export function hasControlCharacters(text: string): boolean {
 
 const decoder = new TextDecoder();
 
-/** How a file writes numbers, and what its errors are. */
+/** How a file encodes numbers, and how its errors are created. */
 export interface Format {
   readonly littleEndian: boolean;
-  /** Words have 8 bytes instead of 4. */
+  /** Words are 8 bytes rather than 4. */
   readonly wide: boolean;
   readonly refuse: Refuse;
 }
 
 /**
- * Bytes of a file, read as numbers and names in the file's own format. Every read is checked: outside of the bytes it
- * throws what `refuse` makes, so a reader built on it need not distrust each offset again.
+ * Bytes of a file, read as numbers and names in the file's own format. Every read is bounds-checked and throws the
+ * error of `refuse`, so code built on it need not validate offsets again.
  */
 export class Fields {
   readonly bytes: Uint8Array;
   readonly format: Format;
-  /** What the bytes are, in the plural, as it stands after "its": `section headers`. */
+  /** Names the bytes in messages, in the plural, after "its": `section headers`. */
   private readonly what: string;
   private readonly view: DataView;
   readonly length: number;
@@ -51,7 +51,7 @@ export class Fields {
     this.length = bytes.length;
   }
 
-  // Each looks by itself whether it stays inside: a file has thousands of them, read once by code that is still cold.
+  // Each method checks its own bounds: a file has thousands of fields, read once by code that is not yet JIT-compiled.
   u8(at: number): number {
     if (at + 1 > this.length) throw this.cutShort();
     return this.view.getUint8(at);
@@ -67,7 +67,7 @@ export class Fields {
     return this.view.getUint32(at, this.format.littleEndian);
   }
 
-  /** Rounded above 2^53, which is beyond every file and limit, so that such a value is refused whatever it becomes. */
+  /** Rounded above 2^53, which exceeds every file and limit, so that such a value is rejected whatever it becomes. */
   u64(at: number): number {
     if (at + 8 > this.length) throw this.cutShort();
     const { view } = this;
@@ -81,13 +81,13 @@ export class Fields {
     return this.format.wide ? this.u64(at) : this.u32(at);
   }
 
-  /** The part from `at`, without a copy. */
+  /** Returns the part from `at`, without copying. */
   part(at: number, length: number, what: string): Fields {
     if (at + length > this.length) throw this.cutShort();
     return new Fields(this.bytes.subarray(at, at + length), this.format, what);
   }
 
-  /** The text from `at` up to a NUL byte; null when there is none within `bytesMax`, or before the end. */
+  /** Returns the text from `at` up to a NUL byte; null if there is none within `bytesMax` or before the end. */
   text(at: number, bytesMax: number): string | null {
     if (at + 1 > this.length) throw this.cutShort();
     const bytes = this.bytes.subarray(at, at + bytesMax + 1);
@@ -95,7 +95,7 @@ export class Fields {
     return end < 0 ? null : decoder.decode(bytes.subarray(0, end));
   }
 
-  /** A name that ends in time and can be shown. */
+  /** Returns a name that is properly terminated and printable. */
   name(at: number): string {
     const name = this.text(at, NAME_CHARS_MAX);
     if (name === null)

@@ -1,6 +1,6 @@
 /**
- * The dynamic linker's cache, /etc/ld.so.cache, as glibc 2.2 and newer write it (sysdeps/generic/dl-cache.h): a header,
- * an entry for each library, then the strings. It may stand behind the cache of the format before.
+ * The dynamic linker's cache, /etc/ld.so.cache, as written by glibc 2.2 and newer (sysdeps/generic/dl-cache.h): a
+ * header, an entry per library, then the strings. It may follow a cache in the older format.
  */
 import { LINKER_CACHE_ENTRIES_MAX, NAME_CHARS_MAX } from "../domain/limits.ts";
 
@@ -22,9 +22,9 @@ const ENTRY_FLAGS: Readonly<Record<string, number>> = {
 };
 
 /**
- * Paths of shared libraries by soname. Libraries for `arch` come before those for others, and the plain build before
- * those for newer processors (glibc-hwcaps). A cache that is damaged, or of no known format, answers what was sound in
- * it, which may be nothing: it only saves its readers a search.
+ * Returns the paths of shared libraries by soname. Libraries for `arch` take precedence over others, and generic builds
+ * over those for newer processors (glibc-hwcaps). For a damaged or unknown cache, returns what could be read, possibly
+ * nothing: the cache only saves a search.
  */
 export function parseLinkerCache(bytes: Uint8Array, arch: string = process.arch): ReadonlyMap<string, string> {
   const start = headerOffset(bytes);
@@ -49,7 +49,7 @@ export function parseLinkerCache(bytes: Uint8Array, arch: string = process.arch)
   return paths;
 }
 
-/** Where the new format begins: behind the old one, aligned to 8 bytes, when there is an old one. */
+/** Returns the offset of the new format: after the old one, aligned to 8 bytes, or 0. */
 function headerOffset(bytes: Uint8Array): number {
   if (bytes.length < 16 || !startsWith(bytes, { at: 0, text: OLD_MAGIC })) return 0;
   const count = new DataView(bytes.buffer, bytes.byteOffset).getUint32(OLD_MAGIC.length, true);

@@ -2,20 +2,22 @@ import { MAP_FIELDS_MAX, OBJECT_MAPS_MAX } from "../domain/limits.ts";
 import type { ObjectMap } from "../domain/object-file.ts";
 import { type Btf, type BtfType, KIND, arrayOf, bareType, findDatasec, sizeOfType, typeOf } from "./btf.ts";
 
-/** Where map definitions stand. */
+/** The section of map definitions. */
 export const MAPS_SECTION = ".maps";
 
 /** LIBBPF_PIN_BY_NAME (enum libbpf_pin_type). */
 const PIN_BY_NAME = 1;
+/** BPF_MAP_TYPE_STRUCT_OPS (enum bpf_map_type). */
+const STRUCT_OPS = 26;
 const U32_MAX = 0xffff_ffff;
-/** Bytes of a map-in-map's value, and a program array's: the id of what stands in it. */
+/** Size of a value in a map-in-map or program array: the ID of the object it refers to. */
 const REFERENCE_BYTES = 4;
 const MEMBER_BYTES = 12;
 
 /**
- * The maps of an object: each variable of section .maps is a struct whose field types are the definition. A number n is
- * `int (*field)[n]` (`__uint` in bpf_helpers.h), a type T is `T *field` (`__type`), and the inner map of a map-in-map is
- * `struct inner *values[]` (`__array`).
+ * Returns the maps of an object. Each variable in section .maps is a struct whose field types form the definition: a
+ * number n is `int (*field)[n]` (`__uint` in bpf_helpers.h), a type T is `T *field` (`__type`), and the inner map of a
+ * map-in-map is `struct inner *values[]` (`__array`).
  */
 export function readMaps(btf: Btf): ObjectMap[] {
   const { types } = btf;
@@ -27,7 +29,7 @@ export function readMaps(btf: Btf): ObjectMap[] {
     const variable = typeOf(btf, types.u32(section.tail + index * MEMBER_BYTES));
     const name = btf.strings.name(variable.nameAt);
     if (variable.kind !== KIND.variable || name === "")
-      throw types.format.refuse(`its map number ${index + 1} is no variable with a name`);
+      throw types.format.refuse(`its map number ${index + 1} is not a named variable`);
     return readMap(btf, { name, definition: bareType(btf, variable.sizeOrType), inner: false });
   });
 }
@@ -35,7 +37,7 @@ export function readMaps(btf: Btf): ObjectMap[] {
 interface Draft {
   readonly name: string;
   readonly definition: BtfType;
-  /** It describes what stands in another map. */
+  /** True for the definition of an inner map. */
   readonly inner: boolean;
 }
 
@@ -68,6 +70,8 @@ function readMap(btf: Btf, { name, definition, inner }: Draft): ObjectMap {
 
   const type = number("type");
   if (type === null) throw bad("does not say its type");
+  // libbpf would treat it as a map it created from section .struct_ops and dereference a NULL pointer.
+  if (type === STRUCT_OPS) throw bad('is of type STRUCT_OPS, which cannot be defined in section ".maps"');
   const values = fields.get("values");
   const element = values === undefined ? null : elementOfValues(btf, values);
   if (element !== null && element.kind !== KIND.struct && element.kind !== KIND.functionProto) {
@@ -87,7 +91,7 @@ function readMap(btf: Btf, { name, definition, inner }: Draft): ObjectMap {
   };
 }
 
-/** What the pointers in the array `values` point at. */
+/** Returns the type the pointers in array `values` point to. */
 function elementOfValues(btf: Btf, id: number): BtfType {
   const array = bareType(btf, id);
   const pointer = array.kind === KIND.array ? bareType(btf, arrayOf(btf, array).type) : null;

@@ -20,13 +20,13 @@ import { checkForLibbpf } from "./sound.ts";
 import { withoutStructOps } from "./struct-ops.ts";
 
 export interface ReadObjectOptions {
-  /** Refuse an object in the other byte order, which this machine's kernel cannot load. */
+  /** Reject objects in the other byte order, which this machine's kernel cannot load. */
   readonly nativeByteOrderOnly?: boolean;
 }
 
 /**
- * Reads what an eBPF object file holds from its bytes alone, which may be of any origin: every one that is not sound gives
- * INVALID_OBJECT with the reason. Sound objects may still be refused by libbpf or the kernel.
+ * Parses an untrusted eBPF object file. Throws INVALID_OBJECT with the reason for every malformed file. Well-formed
+ * objects may still be rejected by libbpf or the kernel.
  */
 export function readObject(bytes: Uint8Array, options: ReadObjectOptions = {}): ObjectFile {
   if (bytes.length > OBJECT_BYTES_MAX) throw refuse(`it has ${bytes.length} bytes, more than ${OBJECT_BYTES_MAX}`);
@@ -47,7 +47,7 @@ export function readObject(bytes: Uint8Array, options: ReadObjectOptions = {}): 
   };
 }
 
-/** The bytes of a sound object as libbpf is to see them: without what bpfman never loads and libbpf stumbles over. */
+/** Returns a valid object as libbpf should see it: without the parts that bpfman never loads and libbpf fails on. */
 export const bytesForLibbpf = (bytes: Uint8Array): Uint8Array => withoutStructOps(bytes, refuse);
 
 const refuse: Refuse = (reason, hint) =>
@@ -55,7 +55,7 @@ const refuse: Refuse = (reason, hint) =>
 
 const byteOrderOf = (littleEndian: boolean) => (littleEndian ? "little" : "big");
 
-/** Whether this machine keeps the lowest byte of a number first. */
+/** Reports whether this machine is little-endian. */
 const machineIsLittleEndian = () => new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 function checkKind(elf: Elf, { nativeByteOrderOnly = false }: ReadObjectOptions): void {

@@ -1,7 +1,7 @@
 /**
- * Where each function stands in a program as libbpf hands it to the kernel: the program's own instructions come first,
- * then each function of .text that is called, in the order in which calls are met, each followed at once by those that
- * it calls itself (bpf_object__reloc_code in libbpf's src/libbpf.c). Nothing else changes the number of instructions.
+ * Computes where each function is in a program as libbpf passes it to the kernel: the program's own instructions first,
+ * then each called function of .text in the order of the calls, each immediately followed by the functions it calls
+ * (bpf_object__reloc_code in libbpf's src/libbpf.c). Nothing else changes the number of instructions.
  */
 import { PROGRAM_INSTRUCTIONS_MAX, SUBPROGRAMS_MAX } from "../domain/limits.ts";
 import { type Elf, type ElfSymbol, type NamedSection, SHF_EXECINSTR, SHT, STT, sectionFields, symbols } from "./elf.ts";
@@ -22,28 +22,28 @@ const SYMBOL_SHIFT = 2 ** 32;
 export interface PlacedFunction {
   readonly name: string;
   readonly section: NamedSection;
-  /** Its first instruction in the section, in bytes. */
+  /** Offset of its first instruction in the section, in bytes. */
   readonly offset: number;
-  /** Its first instruction in the program. */
+  /** Index of its first instruction in the program. */
   readonly start: number;
-  /** Instructions. */
+  /** Number of instructions. */
   readonly count: number;
 }
 
 type Code = Omit<PlacedFunction, "start">;
 
-/** What the section headers and the symbol table say. */
+/** The contents of the section headers and the symbol table. */
 interface Parts {
   readonly elf: Elf;
   readonly sections: readonly NamedSection[];
-  /** By number, as relocations name them. */
+  /** By index, as relocations refer to them. */
   readonly symbols: readonly ElfSymbol[];
   readonly functions: readonly Code[];
-  /** Those that can be called, by their offset. */
+  /** The functions that can be called, by offset. */
   readonly callable: ReadonlyMap<number, Code>;
 }
 
-/** The functions of a program in their order; null when it is not there or calls what cannot be found. */
+/** Returns the functions of a program in order; null if it does not exist or calls an unknown function. */
 export function programLayout(elf: Elf, sections: readonly NamedSection[], program: string): PlacedFunction[] | null {
   const parts = readParts(elf, sections);
   const main = parts?.functions.find(({ name, section }) => name === program && section.name !== TEXT);
@@ -90,7 +90,7 @@ function assemble(parts: Parts, main: Code): PlacedFunction[] | null {
   return append(main) ? [...placed.values()] : null;
 }
 
-/** The bytes of a section and, by the offset of an instruction, the number of the symbol that it refers to. */
+/** The bytes of a section and, by the offset of an instruction, the index of the symbol it refers to. */
 interface SectionCode {
   readonly bytes: Fields;
   readonly references: ReadonlyMap<number, number>;
@@ -108,7 +108,7 @@ function readCode({ elf, sections }: Parts, section: NamedSection): SectionCode 
   return { bytes: sectionFields(elf, section, "instructions"), references };
 }
 
-/** Where in .text the functions begin that a function calls or takes the address of, in the order of its instructions. */
+/** Yields the offsets in .text of the functions that a function calls or takes the address of, in instruction order. */
 function* calledOffsets(parts: Parts, { offset, count }: Code, code: SectionCode): Generator<number> {
   const { bytes, references } = code;
   for (let at = offset; at < offset + count * INSTRUCTION_BYTES; at += INSTRUCTION_BYTES) {
@@ -118,13 +118,13 @@ function* calledOffsets(parts: Parts, { offset, count }: Code, code: SectionCode
     const immediate = bytes.u32(at + 4) | 0;
     const reference = references.get(at);
     if (reference === undefined) {
-      // Within one section the distance is all: from the next instruction.
+      // Within one section the distance suffices, counted from the next instruction.
       if (isCall) yield at + (immediate + 1) * INSTRUCTION_BYTES;
       continue;
     }
     const symbol = parts.symbols[reference];
     const target = symbol === undefined || symbol.section === null ? undefined : parts.sections[symbol.section];
-    // Functions of the kernel have no section here; constants and maps are loaded from others.
+    // Kernel functions have no section here; constants and maps are loaded from other sections.
     if (symbol === undefined || target?.name !== TEXT) continue;
     if (isCall) yield symbol.value + (immediate + 1) * INSTRUCTION_BYTES;
     else if (symbol.type === STT.func || symbol.type === STT.section) yield symbol.value + immediate;

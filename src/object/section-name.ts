@@ -1,7 +1,7 @@
 import { KINDS, PROGRAM_TYPES, sectionParts } from "../domain/kinds.ts";
 import type { SectionKind } from "../domain/object-file.ts";
 
-/** Sections that libbpf has (1.1 to 1.7) for programs that bpfman does not load. */
+/** Sections that libbpf (1.1 to 1.7) supports for programs that bpfman does not load. */
 export const UNMANAGED_SECTIONS = (
   "socket sockops sk_lookup sk_msg sk_reuseport sk_skb cgroup cgroup_skb lsm_cgroup " +
   "netfilter netkit flow_dissector lwt_in lwt_out lwt_xmit lwt_seg6local lirc_mode2 " +
@@ -19,13 +19,16 @@ const SECTIONS: ReadonlyMap<string, SectionKind> = new Map([
 ]);
 
 export interface SectionName {
-  /** Null when no prefix fits. */
+  /** Null if no prefix matches. */
   readonly kind: SectionKind | null;
-  /** What stands behind the prefix's slash; null when there is nothing. */
+  /** The part after the slash of the prefix; null if there is none. */
   readonly target: string | null;
 }
 
-/** What the name of an executable section says of the programs in it: the whole name, or its part before the first slash. */
+/**
+ * Returns what the name of an executable section says about its programs: the full name, or the part before the first
+ * slash.
+ */
 export function parseSectionName(section: string): SectionName {
   const { name, head, target } = sectionParts(section);
   return { kind: SECTIONS.get(name) ?? SECTIONS.get(head) ?? null, target };

@@ -1,12 +1,12 @@
 /**
- * Whether BTF can be given to libbpf, which believes what stands there: names and types that are not there are NULL to it,
- * which it reads from (libbpf 1.1 to 1.7), types that contain themselves have no end, and what follows a type is written
- * to by the kind that it should have.
+ * Checks that BTF can safely be passed to libbpf, which trusts it (1.1 to 1.7): it dereferences NULL for missing names
+ * and types, recurses endlessly through types that contain themselves, and writes to the data of a type according to
+ * the kind it expects.
  */
 import { BTF_NESTING_MAX, KCONFIG_BYTES_MAX } from "../domain/limits.ts";
 import { type Btf, type BtfType, KIND, bareType, isWrapper, sizeOfType, typeOf } from "./btf.ts";
 
-/** Bytes of each member, parameter, enumerator or variable, by the kinds that have them. */
+/** Size of each member, parameter, enumerator or variable, by kind. */
 const MEMBER_BYTES: ReadonlyMap<number, number> = new Map([
   [KIND.struct, 12],
   [KIND.union, 12],
@@ -19,7 +19,7 @@ const KSYMS = ".ksyms";
 const KCONFIG = ".kconfig";
 const BITFIELD_SHIFT = 24;
 
-/** Throws what `refuse` makes for the first thing that is not sound. Answers how many variables its sections have. */
+/** Throws the error of `refuse` for the first problem. Returns how many variables its sections have. */
 export function checkBtf(btf: Btf): number {
   const { strings, types, places } = btf;
   const { refuse } = types.format;
@@ -47,7 +47,7 @@ function checkType(btf: Btf, id: number): void {
   if (id >= btf.places.length) throw btf.types.format.refuse(`its BTF has no type ${id}`);
 }
 
-/** Kinds whose common part names another type; a function's has to be a prototype. */
+/** Kinds whose common header refers to another type. For a function it must be a prototype. */
 const REFERRING: readonly number[] = [KIND.pointer, KIND.variable, KIND.declTag, KIND.functionProto];
 
 function checkReferences(btf: Btf, id: number, { kind, count, sizeOrType, tail, hasBitfields }: BtfType): void {
@@ -56,7 +56,7 @@ function checkReferences(btf: Btf, id: number, { kind, count, sizeOrType, tail, 
   if (isWrapper(kind) || REFERRING.includes(kind)) checkType(btf, sizeOrType);
   if (kind === KIND.function) {
     if (typeOf(btf, sizeOrType).kind !== KIND.functionProto) throw bad("is a function without a prototype");
-    // Of a function it is the linkage.
+    // For a function, this is the linkage.
     return;
   }
   if (kind === KIND.array) for (const at of [0, 4]) checkType(btf, types.u32(tail + at));
@@ -68,14 +68,14 @@ function checkReferences(btf: Btf, id: number, { kind, count, sizeOrType, tail, 
     if (kind === KIND.enum || kind === KIND.enum64) continue;
     checkType(btf, types.u32(at + 4));
     const bits = hasBitfields && memberBytes === 12 ? types.u32(at + 8) >>> BITFIELD_SHIFT : 0;
-    if (bits > 0 && !isCounted(bareType(btf, types.u32(at + 4)))) throw bad("has a bit field that is no number");
+    if (bits > 0 && !isCounted(bareType(btf, types.u32(at + 4)))) throw bad("has a bit field that is not a number");
   }
 }
 
 const isCounted = ({ kind, sizeOrType }: BtfType): boolean =>
   (kind === KIND.int || kind === KIND.enum || kind === KIND.enum64) && sizeOrType > 0;
 
-/** Answers how many variables it has. */
+/** Returns how many variables it has. */
 function checkDatasec(btf: Btf, id: number, type: BtfType): number {
   const bad = (reason: string) => btf.types.format.refuse(`its BTF type ${id} ${reason}`);
   const name = btf.strings.text(type.nameAt, KCONFIG.length) ?? "";
@@ -86,13 +86,13 @@ function checkDatasec(btf: Btf, id: number, type: BtfType): number {
     if (!fits) throw bad("is a section with something else than variables");
     if (name === KCONFIG) bytes += sizeOfType(btf, member.sizeOrType) ?? 0;
   }
-  // libbpf adds them up in 32 bits, and makes room for the sum.
+  // libbpf adds the sizes in 32 bits and allocates the sum.
   if (bytes > KCONFIG_BYTES_MAX)
     throw bad(`has ${bytes} bytes of kernel configuration, more than ${KCONFIG_BYTES_MAX}`);
   return type.count;
 }
 
-/** How many types deep a value of this type is. libbpf follows them by recursion, or for ever. */
+/** Returns the nesting depth of a value of this type. libbpf follows it recursively, possibly without end. */
 function heightOf(btf: Btf, id: number, walk: { readonly heights: Uint8Array; readonly depth: number }): number {
   const known = walk.heights[id] ?? 0;
   if (known > 0 || id === 0) return known;

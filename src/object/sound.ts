@@ -1,6 +1,7 @@
 /**
- * Whether an object can be given to libbpf, which runs in our own process and was not written for files of strangers: it
- * takes from them where it writes, and how often. Here is what libbpf 1.1 and newer ones are known not to look at.
+ * Checks that an object can safely be passed to libbpf, which runs in this process, is not written for untrusted files,
+ * and takes write positions and loop counts from them. These are the checks known to be missing in libbpf 1.1 and
+ * newer.
  */
 import { EXTERNS_MAX, LIBBPF_LOOKS_MAX, TEXT_FUNCTIONS_MAX } from "../domain/limits.ts";
 import { checkRelocationRecords } from "./btf-ext.ts";
@@ -19,15 +20,15 @@ import {
 import { CALL, INSTRUCTION_BYTES, LOAD_IMMEDIATE_64, PSEUDO_CALL, RELOCATION_BYTES, TEXT } from "./program-layout.ts";
 import { checkBtf } from "./sound-btf.ts";
 
-/** Of several sections of one such name libbpf reads the last, and we the first. */
+/** If there are several sections with one of these names, libbpf uses the last and bpfman the first. */
 const SINGLE = [".BTF", ".BTF.ext", ".maps", "license", "version", ".struct_ops", ".struct_ops.link"];
-/** Sections whose bytes libbpf looks up by a size that only some types of sections have bytes for. */
+/** Sections whose data libbpf accesses by size, although some section types have no data. */
 const WITH_BYTES = [".BTF", ".BTF.ext", ".maps"];
-/** Sections of relocations that libbpf does not read. */
+/** Relocation sections that libbpf does not read. */
 const UNREAD = /^\.rel\.(debug_|BTF$|BTF\.ext$)/;
 const MAP_SLOT_BYTES = 8;
 
-/** Throws INVALID_OBJECT for what could end the process, or keep it busy without end, in libbpf. */
+/** Throws INVALID_OBJECT for anything that could crash the process in libbpf or keep it busy indefinitely. */
 export function checkForLibbpf(elf: Elf, sections: readonly NamedSection[]): void {
   const { refuse } = elf;
   for (const name of SINGLE) {
@@ -54,14 +55,14 @@ export function checkForLibbpf(elf: Elf, sections: readonly NamedSection[]): voi
 const isCode = ({ type, flags, size }: NamedSection) =>
   type === SHT.progbits && (flags & SHF_EXECINSTR) !== 0 && size > 0;
 
-/** As libbpf knows them: variables and functions of the kernel. */
+/** Externs as libbpf defines them: kernel variables and functions. */
 const isExtern = ({ undefined: nowhere, type, binding }: ElfSymbol) =>
   nowhere && type === STT.none && binding !== STB.local;
 
 const readCode = (elf: Elf, section: NamedSection) => ({ section, bytes: sectionFields(elf, section, "instructions") });
 type Code = ReturnType<typeof readCode>;
 
-/** libbpf copies functions by what their symbols say, and writes the second half of a constant behind the first. */
+/** libbpf copies functions according to their symbols, and writes the second half of a constant after the first. */
 function checkFunctions(elf: Elf, all: readonly ElfSymbol[], code: ReadonlyMap<number, Code>): number {
   let [functions, inText] = [0, 0];
   for (const { type, section: index, value, size, nameAt } of all) {
@@ -82,7 +83,7 @@ function checkFunctions(elf: Elf, all: readonly ElfSymbol[], code: ReadonlyMap<n
   return functions;
 }
 
-/** Answers, by section, which of its bytes relocations are for. */
+/** Returns, by section, the offsets that relocations apply to. */
 function checkRelocations(elf: Elf, sections: readonly NamedSection[]): Map<number, Set<number>> {
   const relocated = new Map<number, Set<number>>();
   for (const table of sections) {
@@ -112,7 +113,7 @@ interface Calls extends Code {
 }
 
 /**
- * Functions that are called stand in .text, so a call from elsewhere has a relocation. Without one, libbpf before 1.3 frees
+ * Called functions are in .text, so a call from another section has a relocation. Without one, libbpf before 1.3 frees
  * memory twice.
  */
 function checkCalls(elf: Elf, { section, bytes, relocated }: Calls): void {

@@ -1,26 +1,26 @@
-import type { SourceLine } from "../domain/source-line.ts";
+import type { SourceLine } from "../domain/object-file.ts";
 import { type Btf, openBtf } from "./btf.ts";
 import { type LineRecord, lineRecords, sourceText } from "./btf-ext.ts";
 import { type Elf, type NamedSection, namedSections, openElf, sectionFields } from "./elf.ts";
 import { memorySource, type Refuse } from "./fields.ts";
 import { INSTRUCTION_BYTES, type PlacedFunction, programLayout } from "./program-layout.ts";
 
-/** What says of which line an instruction is. */
+/** The information that maps instructions to source lines. */
 interface Lines {
   readonly btf: Btf;
   readonly of: (section: string) => readonly LineRecord[];
 }
 
 /**
- * The line of an instruction; null when the program does not have it. With `named`, a name that the instruction is about:
- * compilers put some instructions before the line that they are for, so if its own does not have the name, the next one
- * of the same function that does is taken.
+ * Returns the line of an instruction; null if the program does not have it. `named` is a name the instruction concerns:
+ * compilers move some instructions before the line they belong to, so if the instruction's own line does not contain
+ * the name, the next line of the same function that does is returned.
  */
 type FindLine = (instruction: number, named?: string | null) => SourceLine | null;
 
 /**
- * Finds lines for the instructions of one program of an object file. The finder throws, as this function does, what
- * `refuse` makes of a file that is not sound.
+ * Returns a function that finds source lines for the instructions of one program of an object file. Both throw the
+ * error of `refuse` for a malformed file.
  */
 export function sourceLines(bytes: Uint8Array, program: string, refuse: Refuse): FindLine {
   const elf = openElf(memorySource(bytes), refuse);
@@ -59,7 +59,7 @@ function place(inside: PlacedFunction, { instruction, named }: Wanted, lines: Li
   const known = lines
     .of(section.name)
     .filter((record) => record.line > 0 && record.offset >= offset && record.offset < end);
-  // What the compiler put in between belongs to no line, that is to the one before.
+  // Instructions inserted by the compiler have no line of their own and count towards the previous one.
   const own = known.findLastIndex((candidate) => candidate.offset <= at);
   const hasName = (record: LineRecord): boolean =>
     sourceText(lines.btf, record.textAt)?.includes(named as string) === true;

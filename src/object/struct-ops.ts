@@ -1,19 +1,19 @@
-/** Structs of kernel hooks (struct_ops), which bpfman does not load, in objects whose other programs it does. */
+/** Hides structs of kernel hooks (struct_ops), which bpfman does not load, in objects whose other programs it loads. */
 import type { BpfmanError } from "../errors/error.ts";
 import { namedSections, openElf, SHT } from "./elf.ts";
 import { Fields, memorySource } from "./fields.ts";
 
 const STRUCT_OPS = /^\??\.struct_ops(\.link)?$/;
-/** In the ELF header, and in a section header of a 64-bit file. */
+/** Offsets in the ELF header, and in a section header of a 64-bit file. */
 const SECTION_HEADERS_AT = 40;
 const SECTION_HEADER_BYTES = 64;
 const TYPE_AT = 4;
 
 /**
- * The object as libbpf is to see it: its structs of hooks become sections of names, which libbpf passes over, and with them
- * the relocations in them. Otherwise it makes a map of each, whichever programs are asked for: before 1.4 from BTF of the
- * kernel that it did not read (NULL), and later ones fail where the kernel has no such struct. Names, places and BTF stay,
- * so that all else is found as before. The bytes themselves where there is nothing to hide.
+ * Returns the object as libbpf should see it: sections of struct_ops and their relocations are retyped as string
+ * tables, which libbpf skips. Otherwise libbpf creates a map for each, whichever programs are requested: before 1.4
+ * using kernel BTF it did not load (NULL), and newer ones fail if the kernel lacks the struct. Names, offsets and BTF
+ * are unchanged, so everything else is found as before. Returns the same bytes if there is nothing to hide.
  */
 export function withoutStructOps(bytes: Uint8Array, refuse: (reason: string) => BpfmanError): Uint8Array {
   const elf = openElf(memorySource(bytes), refuse);

@@ -1,67 +1,67 @@
 import type { ProgramId } from "../domain/ids.ts";
 
-/** Random access to a file that may be large. */
+/** Random access to a file of any size. */
 export interface ByteSource {
   /** Bytes in the file. */
   readonly size: number;
-  /** Exactly `length` bytes from `offset`, or fewer at the end of the file. */
+  /** Reads exactly `length` bytes from `offset`, or fewer at the end of the file. */
   read(offset: number, length: number): Uint8Array;
   close(): void;
 }
 
-/** An opened executable or library. */
+/** An open executable or library. */
 export interface BinaryFile extends ByteSource {
-  /** A path under which the kernel finds this very file for as long as it is open. */
+  /** A path through which the kernel finds exactly this file while it is open. */
   readonly kernelPath: string;
 }
 
 export interface MappedFile {
-  /** As the process sees it. */
+  /** As seen by the process. */
   readonly path: string;
-  /** Opens that very file, from any namespace: a link below /proc/PID/map_files. */
+  /** A link below /proc/PID/map_files, which opens exactly that file from any namespace. */
   readonly handle: string;
 }
 
-/** Ordinary files: the user's object files, bpfman's copies of them, and what /proc says of processes. */
+/** Regular files: the user's object files, bpfman's copies of them, and process information in /proc. */
 export interface FilesPort {
-  /** Reads a regular file of at most `bytesMax`. Throws FILE_NOT_FOUND, FILE_UNREADABLE. */
+  /** Reads a regular file of at most `bytesMax` bytes. Throws FILE_NOT_FOUND, FILE_UNREADABLE. */
   readObject(path: string, bytesMax: number): Uint8Array;
   absolute(path: string): string;
-  /** Names of the files in a folder, folders not among them. Throws FILE_NOT_FOUND, FILE_UNREADABLE. */
+  /** Returns the names of the files in a directory, without subdirectories. Throws FILE_NOT_FOUND, FILE_UNREADABLE. */
   listFolder(path: string): string[];
 
   bytecodePath(id: ProgramId): string;
   saveBytecode(id: ProgramId, bytes: Uint8Array): void;
-  /** False when there was none. */
+  /** Returns false if there was none. */
   removeBytecode(id: ProgramId): boolean;
   /**
-   * Removes what a load left that did not finish: the folder with nothing in it but our files. False when it stays, for
-   * something else in it.
+   * Removes what an unfinished load left behind: the directory, if it contains nothing but bpfman's files. Returns
+   * false if it contains anything else and is kept.
    */
   removeLeftover(id: ProgramId): boolean;
   bytecodeExists(id: ProgramId): boolean;
-  /** Program ids that have a copy. */
+  /** Returns the IDs of programs whose bytecode is stored. */
   bytecodeIds(): ProgramId[];
   /** Removes the folder of all copies, unless something is in it. */
   removeBytecodeFolder(): void;
 
   /**
-   * Opens a file to find symbols in; null when it is not there. With a `root`, the path is that of a process whose root
-   * folder it is, and nothing in there leads out of it. Throws FILE_UNREADABLE for what is no regular file.
+   * Opens a file to look up symbols; returns null if it does not exist. If `root` is given, the path is resolved as in
+   * a process with that root directory, which it cannot leave. Throws FILE_UNREADABLE if it is not a regular file.
    */
   openBinary(path: string, root: string | null): BinaryFile | null;
-  /** Whether there is such a process in the caller's PID namespace. */
+  /** Reports whether a process with that PID exists in the caller's PID namespace. */
   processExists(pid: number): boolean;
-  /** Every process that can be seen, with the name of its command. */
+  /** Returns all visible processes with their command names. */
   processes(): { readonly pid: number; readonly name: string }[];
   /**
-   * The folder of a process in a container, by its pid on the host: in the host's table of processes where that is
-   * mounted at /host/proc, as pods without the host's PID namespace have it, and in /proc otherwise. Null when it is in
-   * neither. `root` in there is the process's root folder, whatever its mount namespace.
+   * Returns the /proc directory of a process in a container, by its PID on the host. Looks in /host/proc, where pods
+   * without the host's PID namespace have the host's procfs mounted, otherwise in /proc. Returns null if neither has
+   * it. `root` in that directory is the process's root directory, whatever its mount namespace.
    */
   containerProcess(pid: number): string | null;
-  /** Files mapped into the process of a folder of /proc; empty when they cannot be read. */
+  /** Returns the files mapped into the process with that /proc directory; empty if they cannot be read. */
   mappedFiles(process: string): MappedFile[];
-  /** Libraries of the dynamic linker's cache of this system, or below a root folder: soname -> path. */
+  /** Returns the libraries in the dynamic linker's cache, of this system or below a root directory: soname -> path. */
   linkerCache(root: string | null): ReadonlyMap<string, string>;
 }

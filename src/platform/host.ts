@@ -1,12 +1,11 @@
+import type { ProcessIdentity } from "../domain/ids.ts";
 import type { Config } from "../domain/config.ts";
 import type { FilesPort } from "./files.ts";
 import type { KernelPort } from "./kernel.ts";
-import type { NetworkPort } from "./network.ts";
 import type { PinsPort } from "./pins.ts";
-import type { ProcessesPort } from "./processes.ts";
 import type { StorePort } from "./store.ts";
 
-/** The ports that an operation works with, opened for reading or for writing. */
+/** The ports an operation works with, opened for reading or for writing. */
 export interface Host {
   readonly kernel: KernelPort;
   readonly store: StorePort;
@@ -16,7 +15,50 @@ export interface Host {
   readonly processes: ProcessesPort;
   readonly config: Config;
   now(): Date;
-  /** Waits; used while the kernel finishes something. */
+  /** Used to wait until the kernel has finished something. */
   sleep(ms: number): Promise<void>;
   close(): void;
+}
+
+/** The writer lock: an flock(2) on a file, shared by all processes. */
+export interface LockPort {
+  /**
+   * Waits until the lock is acquired; `timeoutMs` 0 waits indefinitely. Throws LOCK_TIMEOUT with the holder's PID,
+   * CANCELLED if the signal fires.
+   */
+  acquire(timeoutMs: number, signal: AbortSignal): Promise<HeldLock>;
+}
+
+export interface HeldLock {
+  /**
+   * Releases the lock, even if it throws. Idempotent. With `remove`, the file is removed as well, and its directory if
+   * nothing else is in it: that is the last thing to be done there.
+   */
+  release(how?: { readonly remove: boolean }): void;
+}
+
+/** Network namespaces and interfaces. Synchronous; always returns to the caller's namespace. */
+export interface NetworkPort {
+  /**
+   * Returns the inode of the namespace at `path` (any nsfs file), or of the caller's own if null. Throws
+   * NETNS_NOT_FOUND if the path does not exist or is not a network namespace.
+   */
+  namespaceId(netns: string | null): number;
+  /** Returns the index of an interface in that namespace; null if it does not exist. */
+  interfaceIndex(name: string, netns: string | null): number | null;
+  /** Returns the names of all interfaces in that namespace. */
+  interfaces(netns: string | null): string[];
+  /** Returns the paths of the namespaces named by ip-netns(8). */
+  namedNamespaces(): string[];
+}
+
+/** Processes, identified even if their PIDs are reused. */
+export interface ProcessesPort {
+  /** Returns null if no process has that PID, or only a zombie. */
+  identity(pid: number): ProcessIdentity | null;
+  /**
+   * Reports whether that process is known to have exited. False if it belongs to another PID namespace, which is not
+   * visible.
+   */
+  hasEnded(process: ProcessIdentity): boolean;
 }

@@ -2,18 +2,18 @@ import type { LogPort } from "../domain/log.ts";
 import type { ImageSource, PullPolicy } from "../domain/program.ts";
 import type { ImageVerification, TrustedIdentity } from "../domain/signing.ts";
 
-/** What the one who waits for an image sees and may do. A service Context is one. */
+/** How an image operation reports to its caller and is cancelled. A service Context implements it. */
 export interface ImageWork {
   readonly signal: AbortSignal;
   readonly log: LogPort;
-  /** Said while something long is under way. */
+  /** Reports the progress of a long-running step. */
   progress(message: string): void;
 }
 
 export interface RegistryAccess {
   /** `[REGISTRY/]NAME[:TAG][@DIGEST]` */
   readonly reference: string;
-  /** base64 of `user:password`, instead of what the files of docker and podman say; null to look there. */
+  /** base64 of `user:password`, which overrides docker's and podman's credential files; null to use those. */
   readonly registryAuth: string | null;
 }
 
@@ -21,26 +21,26 @@ export interface PullRequest extends RegistryAccess {
   readonly pullPolicy: PullPolicy;
 }
 
-/** Signers and rules other than the configured ones. */
+/** Signers and rules that replace the configured ones. */
 export interface VerifyRequest extends RegistryAccess {
   readonly allowUnsigned: boolean;
-  /** With either of them, those of the configuration do not count; paths may be relative. */
+  /** If either list is non-empty, the configured signers are ignored. Paths may be relative. */
   readonly trustedIdentities: readonly TrustedIdentity[];
   readonly trustedKeys: readonly string[];
-  /** Null for what the configuration says. */
+  /** Null to use the configured one. */
   readonly trustedRoot: string | null;
 }
 
-/** What an image's labels say; null where it has no such label. Name -> type, in the words of the label. */
+/** The contents of an image's labels, types by name; null for a missing label. */
 export interface ImageLabels {
   readonly programs: Readonly<Record<string, string>> | null;
   readonly maps: Readonly<Record<string, string>> | null;
 }
 
 export interface PulledImage extends ImageLabels {
-  /** With registry and tag, whatever was left out. */
+  /** Complete, with registry and tag. */
   readonly reference: string;
-  /** What the reference stood for: that of the index, where there is one. It was verified, and no other was pulled. */
+  /** The digest the reference resolved to (that of the index, if there is one), which was verified and pulled. */
   readonly source: ImageSource;
   readonly mediaType: string;
   readonly object: {
@@ -53,11 +53,11 @@ export interface PulledImage extends ImageLabels {
 export interface ImageLayer {
   readonly digest: string;
   readonly mediaType: string;
-  /** Bytes, packed. */
+  /** Bytes, compressed. */
   readonly size: number;
 }
 
-/** One image, or one of those behind an index. */
+/** A single image, or an image of an index. */
 export interface ImageDescription extends ImageLabels {
   readonly digest: string;
   readonly mediaType: string;
@@ -72,23 +72,26 @@ export interface IndexDescription {
 }
 
 export interface VerifiedImage extends ImageVerification {
-  /** With registry and tag, whatever was left out. */
+  /** Complete, with registry and tag. */
   readonly reference: string;
   readonly digest: string;
 }
 
-/** Bytecode images: registries, the cache, signatures. Everything here may take long and honours `work.signal`. */
+/** Bytecode images: registries, cache, signatures. All methods can take long and honour `work.signal`. */
 export interface ImagesPort {
   /**
-   * The object file of an image, for this machine's architecture. Takes it from the cache where the policy allows and all
-   * of it is there, and opens no connection then. Checks digests, sizes and signatures; does not look into the object.
+   * Returns an image's object file for this machine's architecture. Uses the cache if the policy allows it and
+   * everything is cached; no connection is made then. Verifies digests, sizes and signatures, but does not parse the
+   * object.
    */
   pull(request: PullRequest, work: ImageWork): Promise<PulledImage>;
-  /** What the registry says of an image, without its layers. */
+  /** Returns what the registry knows about an image, without fetching its layers. */
   inspect(
     request: RegistryAccess,
     work: ImageWork,
   ): Promise<{ readonly reference: string; readonly image: ImageDescription | IndexDescription }>;
-  /** All signatures of what the reference stands for now. Throws when it may not be used; the cache has no say. */
+  /**
+   * Verifies all signatures of what the reference resolves to now, ignoring the cache. Throws if it may not be used.
+   */
   verify(request: VerifyRequest, work: ImageWork): Promise<VerifiedImage>;
 }

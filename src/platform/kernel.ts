@@ -1,14 +1,13 @@
 import type { XdpMode } from "../domain/config.ts";
 import type { FilterRef } from "../domain/dispatcher.ts";
 import type { KernelLinkId, MapId, ProgramId } from "../domain/ids.ts";
-import type { Direction } from "../domain/link.ts";
+import type { Direction, TcxAnchor, TcxState } from "../domain/link.ts";
 import type { Pin } from "../domain/pin.ts";
 import type { ProgramType, ChainedKind } from "../domain/kinds.ts";
-import type { TcxAnchor, TcxState } from "../domain/tcx.ts";
 
 export type { TcxAnchor, TcxState };
 
-/** The kernel's own view of a program: BPF_OBJ_GET_INFO_BY_FD, struct bpf_prog_info. */
+/** A program as the kernel reports it: BPF_OBJ_GET_INFO_BY_FD, struct bpf_prog_info. */
 export interface KernelProgram {
   readonly id: ProgramId;
   /** At most 15 characters. */
@@ -19,7 +18,7 @@ export interface KernelProgram {
   readonly tag: string;
   readonly loadedAt: Date;
   readonly uid: number;
-  /** 0 when the program has no BTF. */
+  /** 0 if the program has no BTF. */
   readonly btfId: number;
   /** In the kernel's order. */
   readonly mapIds: readonly MapId[];
@@ -28,7 +27,7 @@ export interface KernelProgram {
   readonly jitedSize: number;
   readonly xlatedSize: number;
   readonly verifiedInstructions: number;
-  /** Bytes charged, from fdinfo; null when it cannot be read. */
+  /** Bytes charged, from fdinfo; null if they cannot be read. */
   readonly memlock: number | null;
   readonly runTimeNs: number;
   readonly runCount: number;
@@ -37,7 +36,7 @@ export interface KernelProgram {
   readonly restricted: boolean;
 }
 
-/** struct bpf_map_info. Sizes in bytes. */
+/** struct bpf_map_info. Sizes are in bytes. */
 export interface KernelMap {
   readonly id: MapId;
   readonly name: string;
@@ -59,21 +58,21 @@ export interface KernelLink {
   readonly programId: ProgramId;
   /** BPF_LINK_TYPE_* number. */
   readonly type: number;
-  /** BPF_* attach type number where the link has one (tracing, tcx, …), null otherwise. */
+  /** BPF_* attach type number for links that have one (tracing, tcx, …); null otherwise. */
   readonly attachType: number | null;
-  /** What only links of its kind have; null where the kernel says nothing more. */
+  /** Fields that only this link type has; null if the kernel reports none. */
   readonly facts: KernelLinkFacts | null;
 }
 
-/** Fields that a kernel does not have yet are 0. */
+/** Fields missing from older kernels are 0. */
 export type KernelLinkFacts =
-  /** The interface is 0 when it has gone. */
+  /** The ifindex is 0 if the interface no longer exists. */
   | { readonly kind: "xdp" | "tcx"; readonly ifindex: number }
   | {
       readonly kind: "tracing";
-      /** The program that an extension extends; for a function of the kernel the id of the BTF it is in. */
+      /** The program that an extension extends; for a kernel function, the ID of the BTF object that describes it. */
       readonly targetObjectId: number;
-      /** The function, by its type id in that BTF. */
+      /** The function's type ID in that BTF. */
       readonly targetBtfId: number;
       readonly cookie: bigint;
     }
@@ -82,9 +81,9 @@ export type KernelLinkFacts =
       readonly functionName: string;
       /** Bytes from the start of the function. */
       readonly offset: number;
-      /** 0 where the kernel hides addresses (kernel.kptr_restrict). */
+      /** 0 if the kernel hides addresses (kernel.kptr_restrict). */
       readonly address: bigint;
-      /** How often it fired while it could not run. */
+      /** How many hits were missed because the program could not run. */
       readonly missed: bigint;
       readonly cookie: bigint;
     }
@@ -97,63 +96,63 @@ export type KernelLinkFacts =
     }
   | { readonly kind: "tracepoint"; readonly name: string; readonly cookie: bigint };
 
-/** Whether something works here: found by doing it, never guessed from a version. */
+/** Whether a feature works here. Determined by using it, never inferred from a version. */
 export interface Feature {
   readonly available: boolean;
-  /** Why it is not available: the name of an errno (`EPERM`), or some words; null when it is. */
+  /** Why it is unavailable: an errno name (`EPERM`) or a short text; null if it is available. */
   readonly reason: string | null;
 }
 
-/** State of kernel_lockdown(7). */
+/** State of kernel lockdown (kernel_lockdown(7)). */
 export type Lockdown = "none" | "integrity" | "confidentiality";
 
 /** What this kernel lets this process do. */
 export interface KernelFeatures {
-  /** EXT programs can be loaded and attached: dispatchers are possible. */
+  /** EXT programs can be loaded and attached, as dispatchers require. */
   readonly ext: Feature;
-  /** fentry and fexit: programs on functions of the kernel. */
+  /** fentry and fexit programs can be attached to kernel functions. */
   readonly tracing: Feature;
   readonly lsm: {
     /** LSM programs can be loaded. */
     readonly load: Feature;
-    /** They are asked: `bpf` is among the active security modules. */
+    /** LSM programs take effect: `bpf` is an active security module. */
     readonly active: Feature;
   };
   /** TCX hooks of interfaces (Linux 6.6). */
   readonly tcx: Feature;
   readonly kprobe: Feature;
-  /** Links of perf events, by which tracepoints and probes are attached (Linux 5.15). */
+  /** Perf event links, by which tracepoints and probes are attached (Linux 5.15). */
   readonly perfLink: Feature;
-  /** The kernel shows its types (/sys/kernel/btf/vmlinux). */
+  /** The kernel exposes its BTF (/sys/kernel/btf/vmlinux). */
   readonly btf: Feature;
-  /** Programs are compiled, not interpreted. */
+  /** Programs are JIT-compiled rather than interpreted. */
   readonly jit: Feature;
-  /** A BPF file system can be mounted. */
+  /** A bpffs can be mounted. */
   readonly bpffs: Feature;
-  /** Null for a kernel that does not know it, or does not say. */
+  /** Null if the kernel does not support or report it. */
   readonly lockdown: Lockdown | null;
-  /** Names of the capabilities in effect, of those that BPF asks for. */
+  /** Names of the effective capabilities that BPF requires. */
   readonly capabilities: readonly string[];
 }
 
-/** What can be tried by itself. */
+/** Features that can be tested individually. */
 export type FeatureName = Exclude<keyof KernelFeatures, "lockdown" | "capabilities"> | "activeLsm";
 
 export interface ProgramToLoad {
   readonly name: string;
   readonly type: ProgramType;
-  /** For fentry and fexit: the kernel function. */
+  /** The kernel function, for fentry and fexit. */
   readonly attachFunction: string | null;
-  /** xdp and tc: as an extension of a dispatcher slot, or with their own type where the kernel refuses extensions. */
+  /** xdp and tc: load as an extension of a dispatcher slot, or with their own type if the kernel lacks extensions. */
   readonly asExtension: boolean;
 }
 
 /**
- * The dispatchers that extensions are verified against: pinned by the first load that needs one, and used by those that
- * follow.
+ * The dispatchers against which extensions are verified. The first load that needs one pins it, and later loads reuse
+ * it.
  */
 export interface TestDispatchers {
-  /** The pin of one that was made before; null when there is none. */
+  /** Returns the pin of an existing one; null if there is none. */
   recorded(path: string): Pin | null;
   /** Called before one is pinned. */
   record(pin: Pin): void;
@@ -161,11 +160,11 @@ export interface TestDispatchers {
 
 export interface ObjectToLoad {
   readonly bytes: Uint8Array;
-  /** Name for libbpf, from which it makes the names of internal maps. */
+  /** Object name for libbpf, which derives the names of internal maps from it. */
   readonly name: string;
   readonly programs: readonly ProgramToLoad[];
   readonly globals: readonly { readonly section: string; readonly offset: number; readonly bytes: Uint8Array }[];
-  /** Maps to take from pins instead of creating them, by full map name. Shapes were checked by the caller. */
+  /** Maps to take from pins instead of creating them, by full map name. The caller has checked their definitions. */
   readonly reuse: ReadonlyMap<string, Pin>;
   readonly testDispatchers: TestDispatchers;
 }
@@ -185,8 +184,8 @@ export interface LoadedMap {
 }
 
 /**
- * Programs and maps in the kernel that only this handle holds: unless pinned, `close` makes them go away. The maps are
- * those of the object that the loaded programs use.
+ * Programs and maps in the kernel that only this handle references: `close` frees those that are not pinned. The maps
+ * are those of the object that the loaded programs use.
  */
 export interface LoadedObject {
   readonly programs: readonly LoadedProgram[];
@@ -196,7 +195,7 @@ export interface LoadedObject {
   close(): void;
 }
 
-/** A kernel object opened from its pin, so that it outlives the pin for as long as the handle is open. */
+/** A kernel object opened from its pin. It outlives the pin while the handle is open. */
 export type PinnedHandle = PinnedId & {
   pin(path: string): void;
   close(): void;
@@ -206,7 +205,7 @@ export type PinnedId =
   | { readonly kind: "map"; readonly id: MapId }
   | { readonly kind: "link"; readonly id: KernelLinkId };
 
-/** Everything the kernel must know to attach one program, all names resolved. */
+/** Everything the kernel needs to attach a program, with all names resolved. */
 export type KernelAttach =
   | { readonly kind: "tracepoint"; readonly group: string; readonly name: string }
   | {
@@ -225,45 +224,49 @@ export type KernelAttach =
   | ({ readonly kind: "tcx"; readonly anchor: TcxAnchor; readonly revision: bigint } & TcHook);
 
 export interface KernelFunction {
-  /** Distance to the next symbol, in bytes; null when it is not known. */
+  /** Distance to the next symbol, in bytes; null if unknown. */
   readonly size: number | null;
-  /** How many functions have this name: a kprobe needs exactly one. */
+  /** How many functions have this name. A kprobe needs exactly one. */
   readonly count: number;
 }
 
-/** A live attachment that only this handle holds: unless pinned, `close` detaches it. */
+/** A link that only this handle references: `close` detaches it unless it is pinned. */
 export interface AttachedLink {
   readonly id: KernelLinkId;
   pin(path: string): void;
   close(): void;
 }
 
-/** An interface's hook, in a namespace. */
+/** A hook of an interface in a network namespace. */
 export interface InterfaceHook {
   /** Path of the network namespace; null for the caller's own. */
   readonly netns: string | null;
   readonly ifindex: number;
-  /** What people call it; absent where nobody has to be told. */
+  /** The interface name for messages; absent if no message names it. */
   readonly interface?: string;
 }
-/** One direction of an interface: clsact for TC, and TCX (Linux 6.6), where several programs run without a dispatcher. */
+/**
+ * One direction of an interface: of clsact for TC, or of TCX (Linux 6.6), which runs several programs without a
+ * dispatcher.
+ */
 export interface TcHook extends InterfaceHook {
   readonly direction: Direction;
 }
 
-/** A dispatcher to be made: its configuration bytes, and who sits in which slot (slot i is members[i]). */
+/** A dispatcher to load: its configuration, and which program goes into which slot (slot i is members[i]). */
 export interface DispatcherToLoad {
   readonly hook: ChainedKind;
-  /** What `.rodata` is to hold: src/dispatcher/config.ts makes it. */
+  /** The content of `.rodata`, encoded by src/dispatcher/dispatcher-config.ts. */
   readonly config: Uint8Array;
   /** Pins of the members' programs, which were loaded as extensions. */
   readonly members: readonly Pin[];
-  /** XDP: load it with BPF_F_XDP_HAS_FRAGS; only when every member has it. */
+  /** XDP: load with BPF_F_XDP_HAS_FRAGS, only if every member supports multi-buffer packets. */
   readonly frags: boolean;
 }
 
 /**
- * A dispatcher with its members in their slots, not on any interface yet. What is not pinned goes with `close`.
+ * A dispatcher with its members in their slots, not yet attached to an interface. `close` frees everything that is not
+ * pinned.
  */
 export interface LoadedDispatcher {
   readonly program: ProgramId;
@@ -274,21 +277,21 @@ export interface LoadedDispatcher {
   close(): void;
 }
 
-/** What is on an interface's XDP hook. */
+/** The program on an interface's XDP hook. */
 export interface XdpHolder {
   readonly program: ProgramId;
-  /** The kernel's link that holds it; null when it was attached without one (netlink). */
+  /** The kernel link that attaches it; null if it was attached without one (netlink). */
   readonly link: KernelLinkId | null;
   readonly mode: XdpMode;
 }
 
 /**
- * The kernel. All calls are synchronous system calls except `load`, which fetches libbpf on first use. Failures are
- * BpfmanErrors with `sys` set; a missing id or pin is `null`, not an error, where the return type says so. Whoever gives
- * a {@link Pin} gets what is behind it or STATE_CONFLICT, when another object is pinned there.
+ * The kernel. All calls are synchronous system calls except `load`, which opens libbpf on first use. Failures are
+ * BpfmanErrors with `sys` set; a missing ID or pin is `null` rather than an error if the return type allows it. Methods
+ * that take a {@link Pin} throw STATE_CONFLICT if another object is pinned there.
  */
 export interface KernelPort {
-  /** Tries one thing; nothing is left of the trial. */
+  /** Tests one feature and leaves nothing behind. */
   feature(name: FeatureName): Promise<Feature>;
 
   load(object: ObjectToLoad): Promise<LoadedObject>;
@@ -297,65 +300,68 @@ export interface KernelPort {
   program(id: ProgramId): KernelProgram | null;
   map(id: MapId): KernelMap | null;
   link(id: KernelLinkId): KernelLink | null;
-  /** Whether the kernel counts runs of programs and their time now (kernel.bpf_stats_enabled); it does not by itself. */
+  /** Reports whether the kernel currently collects run counts and times (kernel.bpf_stats_enabled, off by default). */
   countsRuns(): boolean;
-  /** Opens whatever is pinned at a path, or what has to be pinned there; null when there is no pin. */
+  /** Opens whatever is pinned at a path, or exactly the object a Pin names; returns null if there is no pin. */
   openPin(pin: string | Pin): PinnedHandle | null;
 
   /**
-   * Attaches a pinned program. Throws HOOK_CHANGED when a TCX hook has another revision than the one
-   * given, KERNEL_UNSUPPORTED when the kernel lacks the kind, ATTACH_FAILED otherwise.
+   * Attaches a pinned program. Throws HOOK_CHANGED if a TCX hook's revision differs from the expected one,
+   * KERNEL_UNSUPPORTED if the kernel does not support the kind, ATTACH_FAILED otherwise.
    */
   attach(program: Pin, attach: KernelAttach): AttachedLink;
   /** Throws KERNEL_UNSUPPORTED before Linux 6.6. */
   tcxState(hook: TcHook): TcxState;
-  /** All tracepoints as `group/name`; for checking and for suggestions. Throws TRACEFS_UNAVAILABLE. */
+  /** Returns all tracepoints as `group/name`, for checks and suggestions. Throws TRACEFS_UNAVAILABLE. */
   tracepoints(): string[];
   tracepointExists(group: string, name: string): boolean;
-  /** A function of the kernel or of its modules (/proc/kallsyms); null when there is none of that name. */
+  /**
+   * Looks up a function of the kernel or its modules (/proc/kallsyms); returns null if there is none with that name.
+   */
   kernelFunction(name: string): KernelFunction | null;
-  /** Names of all functions, or of those that begin with `prefix`: for suggestions. */
+  /** Returns the names of all functions, or of those that start with `prefix`, for suggestions. */
   kernelFunctions(prefix?: string): Iterable<string>;
-  /** Whether the BPF LSM takes part in decisions (`lsm=…,bpf` on the kernel's command line). */
+  /** Reports whether the BPF LSM is active (`lsm=…,bpf` on the kernel command line). */
   lsmActive(): boolean;
-  /** Loads a dispatcher and puts its members into the slots. Throws LOAD_FAILED, VERIFIER_REJECTED, ATTACH_FAILED. */
+  /** Loads a dispatcher and puts its members in the slots. Throws LOAD_FAILED, VERIFIER_REJECTED, ATTACH_FAILED. */
   loadDispatcher(dispatcher: DispatcherToLoad): Promise<LoadedDispatcher>;
 
   /**
-   * Returns when every program that runs on a packet now has come to its end. After a swap, packets may still be in the
-   * old dispatcher: its slots must not be emptied under them.
+   * Waits until every program that is currently processing a packet has finished. After a swap, packets may still be in
+   * the old dispatcher, so its slots must not be emptied before that.
    */
   waitForRunningPrograms(): void;
 
-  /** Null when nothing is attached, or there is no such interface. */
+  /** Returns null if nothing is attached, or there is no such interface. */
   xdpHolder(hook: InterfaceHook): XdpHolder | null;
   /**
-   * Puts a pinned program on the XDP hook, by a link. `drv` without driver support throws
-   * KERNEL_UNSUPPORTED (the caller decides on `skb`); a hook that is held throws HOOK_BUSY.
+   * Attaches a pinned program to the XDP hook with a link. Throws KERNEL_UNSUPPORTED for `drv` without driver support
+   * (the caller decides whether to use `skb`), HOOK_BUSY if the hook is in use.
    */
   attachXdp(program: Pin, hook: InterfaceHook & { readonly mode: XdpMode }): AttachedLink;
   /**
-   * Lets a pinned XDP link run `next` in place of `old` (pins of programs): BPF_LINK_UPDATE with
-   * BPF_F_REPLACE. Throws STATE_CONFLICT when the link does not run `old`, INTERFACE_NOT_FOUND when the interface has
-   * gone.
+   * Replaces program `old` of a pinned XDP link with `next` (pins of programs): BPF_LINK_UPDATE with BPF_F_REPLACE.
+   * Throws STATE_CONFLICT if the link does not run `old`, INTERFACE_NOT_FOUND if the interface no longer exists.
    */
   swapXdp(link: Pin, programs: { readonly old: Pin; readonly next: Pin }): void;
 
   /**
-   * Puts a pinned program into a new filter on clsact, which is made when it is missing. The filter
-   * must not exist: HOOK_BUSY. Throws STATE_CONFLICT for an `ingress` qdisc in the place of clsact, INTERFACE_NOT_FOUND.
+   * Attaches a pinned program with a new filter on clsact, which is created if missing. Throws HOOK_BUSY if the filter
+   * exists, STATE_CONFLICT if an `ingress` qdisc takes clsact's place, INTERFACE_NOT_FOUND.
    */
   attachTc(program: Pin, hook: TcHook, filter: FilterRef): void;
   /**
-   * Replaces the program of that filter in place (RTM_NEWTFILTER, NLM_F_REPLACE): there is no moment without one.
-   * Throws STATE_CONFLICT when there is no such filter.
+   * Replaces the program of that filter in place (RTM_NEWTFILTER, NLM_F_REPLACE), without a gap. Throws STATE_CONFLICT
+   * if the filter does not exist.
    */
   replaceTc(program: Pin, hook: TcHook, filter: FilterRef): void;
-  /** The program that a filter runs; null when there is no such filter, qdisc, or interface. */
+  /** Returns the program that a filter runs; null if the filter, qdisc or interface does not exist. */
   tcFilterProgram(hook: TcHook, filter: FilterRef): ProgramId | null;
-  /** Deletes exactly that filter; false when it was not there. clsact stays. */
+  /** Deletes exactly that filter; returns false if it did not exist. clsact remains. */
   detachTc(hook: TcHook, filter: FilterRef): boolean;
 
-  /** Takes a link off its hook at once where the kernel can (not perf-based ones); a no-op otherwise. */
+  /**
+   * Detaches a link immediately if the kernel supports that for it (not for perf-based links); otherwise does nothing.
+   */
   forceDetach(link: KernelLinkId): void;
 }

@@ -1,28 +1,31 @@
 import type { DispatcherKey, DispatcherType } from "../domain/dispatcher.ts";
 import type { LinkId, ProgramId } from "../domain/ids.ts";
 
-/** Paths inside the runtime folder; the layout is part of the product's contract (docs/decisions.md). */
+/** Paths in the runtime directory. The layout is part of bpfman's public contract (docs/decisions.md). */
 export interface PinPaths {
   readonly root: string;
-  /** Folder of the empty dispatchers that XDP and TC programs are verified against where the kernel takes extensions. */
+  /**
+   * Directory of the empty dispatchers against which XDP and TC programs are verified if the kernel supports
+   * extensions.
+   */
   readonly testDispatchers: string;
   program(id: ProgramId): string;
   mapFolder(owner: ProgramId): string;
   map(owner: ProgramId, name: string): string;
   sharedMap(name: string): string;
   link(id: LinkId): string;
-  /** Folder of one revision of a chain: `dispatcher`, and `link_0` and on for the members. */
+  /** Directory of one revision of a chain: `dispatcher`, and the members' `link_0`, `link_1`, …. */
   revision(key: DispatcherKey, revision: number): string;
-  /** Folder that holds the revisions of all chains of a type. */
+  /** Directory that contains the revisions of all chains of a type. */
   chains(type: DispatcherType): string;
-  /** The XDP link of a chain, the same over all revisions. */
+  /** The XDP link of a chain, which stays the same across revisions. */
   xdpLink(key: DispatcherKey): string;
 }
 
-/** The BPF file system that holds the pins. Synchronous; failures are IO_FAILED or BPFFS_UNAVAILABLE. */
+/** The bpffs that holds the pins. Synchronous; failures are IO_FAILED or BPFFS_UNAVAILABLE. */
 export interface PinsPort {
   readonly paths: PinPaths;
-  /** Makes the folders, and mounts a bpffs (nosuid, nodev, noexec, 0700) when there is none yet. Writers only. */
+  /** Creates the directories, and mounts a bpffs (nosuid, nodev, noexec, 0700) if there is none. Writers only. */
   prepare(): void;
   /**
    * Takes away what `prepare` made, if nothing is pinned there. Answers the paths that keep it from that; none when all is
@@ -30,12 +33,12 @@ export interface PinsPort {
    */
   unmount(): string[];
   exists(path: string): boolean;
-  /** Makes the folder of an owner's map pins. */
+  /** Creates the directory for a map owner's pins. */
   makeFolder(path: string): void;
-  /** Removes one pin; false when it was not there. */
+  /** Removes one pin; returns false if it did not exist. */
   remove(path: string): boolean;
-  /** Removes a folder of pins; false when it was not there, or something is in it. */
+  /** Removes a directory of pins; returns false if it did not exist or is not empty. */
   removeFolder(path: string): boolean;
-  /** Names in a folder of the bpffs; empty when the folder or the mount is not there. */
+  /** Returns the names in a directory of the bpffs; empty if the directory or the mount does not exist. */
   list(folder: string): string[];
 }

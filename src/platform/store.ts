@@ -1,11 +1,10 @@
 import type { Changes } from "../domain/change.ts";
 import type { DispatcherKey, DispatcherRecord, FilterRef, SettledRevision } from "../domain/dispatcher.ts";
-import type { KernelLinkId, LinkId, MapId, ProgramId } from "../domain/ids.ts";
+import type { KernelLinkId, LinkId, MapId, ProcessIdentity, ProgramId } from "../domain/ids.ts";
 import type { LinkDetails, LinkRecord } from "../domain/link.ts";
 import type { Pin } from "../domain/pin.ts";
 import type { Metadata, ProgramRecord, RowState } from "../domain/program.ts";
 import type { ProgramType } from "../domain/kinds.ts";
-import type { ProcessIdentity } from "../domain/session.ts";
 
 /** A row of the append-only history. */
 export interface OperationEntry {
@@ -16,7 +15,7 @@ export interface OperationEntry {
   readonly parentPid: number;
   /** `ok`, or the error code. */
   readonly result: string;
-  /** Ids made or removed, instruction counts, times: plain JSON. */
+  /** IDs created or removed, instruction counts, times: plain JSON. */
   readonly details: Readonly<Record<string, unknown>>;
 }
 
@@ -29,11 +28,11 @@ export interface ProgramSummary {
   readonly links: readonly LinkId[];
 }
 
-/** As much of a row as tells whether it needs looking after. */
+/** The columns of a row that tell whether it needs attention. */
 export type RowInBrief = {
-  /** Of a chain: `pending` while a revision is being made. */
+  /** For a chain, `pending` while a revision is being created. */
   readonly state: RowState;
-  /** The process to whose session it belongs. */
+  /** The process whose session it belongs to. */
   readonly owner: ProcessIdentity | null;
 } & (
   | {
@@ -55,80 +54,80 @@ export interface LinkDraft {
 }
 
 /**
- * What bpfman remembers. Rows carry the boot they belong to; every method here sees this boot's rows alone. Reads
- * answer rows in state `ready` unless they say otherwise. All calls are synchronous. Changing a row that is not there
- * throws STATE_CONFLICT, deleting one does nothing; a row that cannot be understood throws DATABASE_UNUSABLE.
+ * bpfman's persistent state. Rows belong to a boot, and every method sees only rows of the current one. Reads return
+ * rows in state `ready` unless stated otherwise. All calls are synchronous. Updating a missing row throws
+ * STATE_CONFLICT, deleting one does nothing; a row that cannot be decoded throws DATABASE_UNUSABLE.
  */
 export interface StorePort {
-  /** Runs `work` in one immediate transaction (for readers: on one snapshot); a throw rolls back. */
+  /** Runs `work` in one immediate transaction (for readers: on one snapshot). An exception rolls it back. */
   transaction<T>(work: () => T): T;
 
-  /** All rows in all states, by one cheap query: programs, links, chains; each ascending by id. */
+  /** Returns all rows in all states with one cheap query: programs, links, chains, each ascending by ID. */
   brief(): RowInBrief[];
 
   insertProgram(record: ProgramRecord, state: RowState): void;
   setProgramState(id: ProgramId, state: RowState): void;
   deleteProgram(id: ProgramId): void;
   program(id: ProgramId): ProgramRecord | null;
-  /** Ascending by id. */
+  /** Ascending by ID. */
   programs(): ProgramRecord[];
-  /** What a table of programs shows, ascending by id: much cheaper than whole records. */
+  /** Returns the columns of a program listing, ascending by ID. Much cheaper than complete records. */
   programSummaries(): ProgramSummary[];
-  /** Pins of the maps of every program but this one, in any state; null when a row does not say what its maps are. */
+  /** Returns the map pins of all other programs, in any state; null if a row does not say which maps it has. */
   mapPinsOfOthers(id: ProgramId): string[] | null;
-  /** Whether a row of any boot, in any state, has this program id: its bytecode is kept for as long. */
+  /** Reports whether a row of any boot, in any state, has this program ID; its bytecode is kept until none does. */
   namesBytecode(id: ProgramId): boolean;
-  /** The map that programs of any state have at a path; null when no row that can be understood names one there. */
+  /** Returns the map that a program in any state records at a path; null if no decodable row names one. */
   mapPinnedAt(path: string): { readonly id: MapId; readonly foreign: boolean } | null;
-  /** Rows that a running or dead command left on their way. */
+  /** Returns rows that a running or killed command left unfinished. */
   unsettledPrograms(): { readonly record: ProgramRecord; readonly state: RowState }[];
-  /** Programs in any state that use the maps of `owner`, itself included. Ascending. */
+  /** Returns the programs in any state that use the maps of `owner`, including itself. Ascending. */
   mapUsers(owner: ProgramId): ProgramId[];
 
-  /** Writes a pending row and takes the next link id; `pinPath` is called with it. */
+  /** Inserts a pending row with the next link ID, from which `pinPath` computes the path. */
   insertLink(draft: LinkDraft, pinPath: (id: LinkId) => string): LinkRecord;
-  /** The kernel's link exists and is about to be pinned: the row, still pending, says which one it is. */
+  /** Records the kernel link that is about to be pinned. The row stays pending. */
   expectLink(id: LinkId, kernelLinkId: KernelLinkId): void;
-  /** The kernel object exists and is pinned: the row becomes `ready`. */
+  /** Marks the row `ready`: the kernel object exists and is pinned. */
   settleLink(id: LinkId, kernelLinkId: KernelLinkId): void;
   setLinkState(id: LinkId, state: RowState): void;
   deleteLink(id: LinkId): void;
   link(id: LinkId): LinkRecord | null;
-  /** Ascending by id; of one program when given. */
+  /** Returns the links of all programs or of one, ascending by ID. */
   links(program?: ProgramId): LinkRecord[];
   unsettledLinks(): { readonly record: LinkRecord; readonly state: RowState }[];
 
-  /** The chain of a hook, finished or in the making. */
+  /** Returns the chain of a hook, whether finished or being created. */
   dispatcher(key: DispatcherKey): DispatcherRecord | null;
-  /** All chains; by type, namespace and interface. */
+  /** Returns all chains, ordered by type, namespace and interface. */
   dispatchers(): DispatcherRecord[];
   /**
-   * Writes that `revision + 1` is being made; makes the row for a hook that has none, of TC with the filter that it is
-   * to have. Answers the row as it is now.
+   * Records that `revision + 1` is being created. Inserts a row if the hook has none; for TC, with the filter it will
+   * have. Returns the row as it is now.
    */
   beginRevision(
     key: DispatcherKey,
     place: Pick<DispatcherRecord, "interface" | "netns"> & { readonly filter: FilterRef | null },
   ): DispatcherRecord;
-  /** The pending revision is what runs now. */
+  /** Makes the pending revision the current one. */
   settleRevision(key: DispatcherKey, settled: SettledRevision): void;
-  /** The pending revision will not be; a row that never had another goes. */
+  /** Drops the pending revision. Deletes the row if there was no other revision. */
   abandonRevision(key: DispatcherKey): void;
   deleteDispatcher(key: DispatcherKey): void;
-  /** Changes what a rebuild changes of a link, and makes it `ready`. */
+  /** Updates the fields of a link that a rebuild changes, and marks it `ready`. */
   moveLink(id: LinkId, place: Pick<LinkRecord, "details" | "pinPath" | "kernelLinkId">): void;
 
-  /** Remembers pins that no other row names, before they are made. */
+  /** Records pins that no other row names, before they are created. */
   recordPins(pins: readonly Pin[]): void;
-  /** Those at a path and below it, by path. */
+  /** Returns the recorded pins at and below a path, ordered by path. */
   recordedPins(path: string): Pin[];
-  /** Forgets those at a path and below it, after they have gone. */
+  /** Deletes the records of pins at and below a path, after the pins were removed. */
   forgetPins(path: string): void;
 
-  /** What belongs to the session of a process (`brief` has their names). */
+  /** Returns everything that belongs to a process's session (`brief` lists the owners). */
   ownedBy(owner: ProcessIdentity): { readonly programs: ProgramRecord[]; readonly links: LinkRecord[] };
 
-  /** At most `limit` entries of the change log after number `after`. Entries of earlier boots are left out. */
+  /** Returns at most `limit` entries of the change log after number `after`, without entries of earlier boots. */
   changes(after: number, limit: number): Changes;
 
   appendOperation(entry: OperationEntry): void;

@@ -1,9 +1,9 @@
 import type { ChangeAnswer } from "../domain/change-answer.ts";
 import type { Change } from "../domain/change.ts";
 import type { LinkRecord } from "../domain/link.ts";
-import { dispatcherAnswer } from "../inspect/dispatcher.ts";
-import { linkRecordAnswer, type Surroundings, surroundingsOf } from "../inspect/link.ts";
-import { programRecordAnswer } from "../inspect/program.ts";
+import { dispatcherAnswer } from "../inspect/dispatcher-answer.ts";
+import { linkRecordAnswer, type Surroundings, surroundingsOf } from "../inspect/link-answer.ts";
+import { programRecordAnswer } from "../inspect/program-answer.ts";
 import type { Host } from "../platform/host.ts";
 
 /**
@@ -14,15 +14,10 @@ export function changeAnswers(host: Host, entries: readonly Change[]): ChangeAns
   if (entries.length === 0) return [];
   const links = host.store.links();
   const around = surroundingsOf(host, links);
-  return entries.map((entry) => changeAnswer(entry, { links, around }));
+  return entries.map((entry) => changeAnswer(entry, links, around));
 }
 
-interface Around {
-  readonly links: readonly LinkRecord[];
-  readonly around: Surroundings;
-}
-
-function changeAnswer(entry: Change, { links, around }: Around): ChangeAnswer {
+function changeAnswer(entry: Change, links: readonly LinkRecord[], around: Surroundings): ChangeAnswer {
   const numbered = { sequence: entry.sequence, at: entry.at.toISOString() };
   switch (entry.kind) {
     case "program/didLoad":

@@ -30,33 +30,28 @@ export async function parseRequest<Schema extends GenericSchema>(
 const whyRoot = (access: Access): string =>
   access === "images" ? "it fills the image cache" : "it talks to the kernel's BPF subsystem";
 
+/** One call of an operation, while it runs. */
+interface Call {
+  readonly name: OperationName;
+  readonly runtime: Runtime;
+  readonly context: Context;
+  /** What the operation noted for the history. */
+  readonly facts: Readonly<Record<string, unknown>>;
+  /** Nothing is left in the runtime directory. */
+  leaves: boolean;
+}
+
+/** What a reader warned of last: a session reads often, and says it once. */
+interface Warned {
+  last: string | null;
+}
+
 /** Binds the operations to a runtime. Parses, checks privilege, locks writers, times, and wraps unknown throws. */
 export function createInvoke(runtime: Runtime): Invoke {
-  let lastWarning: string | null = null;
+  const warned: Warned = { last: null };
   return async <Name extends OperationName>(name: Name, raw: unknown, given: Partial<Context> = {}) => {
-    const facts: Record<string, unknown> = {};
-    let leaves = false;
-    let operationId: string | null = null;
-    const context: Context = {
-      // Wanted when something goes wrong only, and random numbers take their time to set up.
-      get operationId() {
-        operationId ??= given.operationId ?? crypto.randomUUID();
-        return operationId;
-      },
-      signal: given.signal ?? new AbortController().signal,
-      lockTimeoutMs: given.lockTimeoutMs ?? runtime.lockTimeoutMs,
-      owner: given.owner ?? null,
-      log: given.log ?? runtime.log,
-      progress: (message) => given.progress?.(printable(message)),
-      relay: (line) => (given.relay ?? given.progress)?.(printable(line)),
-      note: (more) => {
-        Object.assign(facts, more);
-        given.note?.(more);
-      },
-      leave: () => {
-        leaves = true;
-      },
-    };
+    const call = newCall(name, runtime, given);
+    const { context } = call;
     const startedAt = performance.now();
     try {
       const row = OPERATIONS[name];
@@ -69,9 +64,9 @@ export function createInvoke(runtime: Runtime): Invoke {
       }
       const input = implementation.prepare ? await implementation.prepare(runtime, request, context) : request;
       const run = (needs: unknown): unknown => implementation.run(needs, input, context);
-      const check = implementation.check && ((needs: unknown) => implementation.check?.(needs, input));
-      const first = row.access === "write" && runtime.isUntouched() ? await onNothing(run, check) : null;
-      const answer = first === null ? await access(row.access, run) : first.answer;
+      const check = implementation.check && ((host: Host) => implementation.check?.(host, input));
+      const early = row.access === "write" && runtime.isUntouched() ? await onNothing(call, run, check) : null;
+      const answer = early === null ? await withNeeds(call, warned, run) : early.answer;
       context.log.debug(`${name} done`, { ms: Number((performance.now() - startedAt).toFixed(2)) });
       return answer as Answers[Name];
     } catch (cause) {
@@ -79,83 +74,123 @@ export function createInvoke(runtime: Runtime): Invoke {
       const message = reasonOf(cause);
       throw new BpfmanError("INTERNAL", `${message} (operation ${context.operationId})`, { cause });
     }
+  };
+}
 
-    /** Gives the implementation what its row says it needs. */
-    async function access(kind: Access, run: (needs: unknown) => unknown): Promise<unknown> {
-      if (kind === "none") return run(await runtime.openVersions());
-      if (kind === "build") return run(await runtime.openBuild());
-      if (kind === "images") return run(await runtime.openImages());
-      if (kind === "read") return withHost("read", (host) => warned(host, run));
+function newCall(name: OperationName, runtime: Runtime, given: Partial<Context>): Call {
+  const facts: Record<string, unknown> = {};
+  let operationId: string | null = null;
+  const context: Context = {
+    // Wanted when something goes wrong only, and random numbers take their time to set up.
+    get operationId() {
+      operationId ??= given.operationId ?? crypto.randomUUID();
+      return operationId;
+    },
+    signal: given.signal ?? new AbortController().signal,
+    lockTimeoutMs: given.lockTimeoutMs ?? runtime.lockTimeoutMs,
+    owner: given.owner ?? null,
+    log: given.log ?? runtime.log,
+    progress: (message) => given.progress?.(printable(message)),
+    relay: (line) => (given.relay ?? given.progress)?.(printable(line)),
+    note: (more) => {
+      Object.assign(facts, more);
+      given.note?.(more);
+    },
+    leave: () => {
+      call.leaves = true;
+    },
+  };
+  const call: Call = { name, runtime, context, facts, leaves: false };
+  return call;
+}
+
+/** Runs `run` with what the operation's row says it needs; a write holds the lock meanwhile. */
+async function withNeeds(call: Call, warned: Warned, run: (needs: unknown) => unknown): Promise<unknown> {
+  const { runtime, context } = call;
+  switch (OPERATIONS[call.name].access) {
+    case "none":
+      return run(await runtime.openVersions());
+    case "build":
+      return run(await runtime.openBuild());
+    case "images":
+      return run(await runtime.openImages());
+    case "read":
+      return withHost(call, "read", async (host) => {
+        await warnOfStrays(call, warned, host);
+        return run(host);
+      });
+    case "write": {
       const lock = await (await runtime.openLock()).acquire(context.lockTimeoutMs, context.signal);
       try {
-        return await withHost("write", (host) => recorded(host, run));
+        return await withHost(call, "write", (host) => change(call, host, run));
       } finally {
-        afterwards("lock not released cleanly", () => lock.release({ remove: leaves }));
+        afterwards(call, "lock not released cleanly", () => lock.release({ remove: call.leaves }));
       }
     }
+  }
+}
 
-    /**
-     * A change where there is nothing yet, so that one that cannot change anything makes nothing: no directory, mount or
-     * database. Null when it has to be made all the same.
-     */
-    async function onNothing(
-      run: (host: Host) => unknown,
-      check: ((host: Host) => void) | undefined,
-    ): Promise<{ readonly answer: unknown } | null> {
-      return (await withHost("read", async (host) => {
-        if (host.store.brief().length > 0) return null;
-        if (check === undefined) return { answer: await run(host) };
-        check(host);
-        return null;
-      })) as { readonly answer: unknown } | null;
-    }
+/**
+ * Runs a change where there is nothing yet, so that one that cannot change anything makes no directory, mount or database.
+ * Returns null if they have to be made.
+ */
+async function onNothing(
+  call: Call,
+  run: (host: Host) => unknown,
+  check: ((host: Host) => void) | undefined,
+): Promise<{ readonly answer: unknown } | null> {
+  let early: { readonly answer: unknown } | null = null;
+  await withHost(call, "read", async (host) => {
+    if (host.store.brief().length > 0) return;
+    if (check === undefined) early = { answer: await run(host) };
+    else check(host);
+  });
+  return early;
+}
 
-    async function withHost(mode: "read" | "write", run: (host: Host) => unknown): Promise<unknown> {
-      const host = await runtime.openHost(mode, context.owner);
-      try {
-        return await run(host);
-      } finally {
-        afterwards("database not closed", () => host.close());
-      }
-    }
+async function withHost(call: Call, mode: "read" | "write", use: (host: Host) => unknown): Promise<unknown> {
+  const host = await call.runtime.openHost(mode, call.context.owner);
+  try {
+    return await use(host);
+  } finally {
+    afterwards(call, "database not closed", () => host.close());
+  }
+}
 
-    /** What comes after the operation: that is done or has failed by now, which no failure here may hide. */
-    function afterwards(warning: string, work: () => void): void {
-      try {
-        work();
-      } catch (cause) {
-        context.log.warn(warning, { reason: reasonOf(cause) });
-      }
-    }
+/** What comes after the operation: that is done or has failed by now, which no failure here may hide. */
+function afterwards({ context }: Call, warning: string, work: () => void): void {
+  try {
+    work();
+  } catch (cause) {
+    context.log.warn(warning, { reason: reasonOf(cause) });
+  }
+}
 
-    /** A reader changes nothing, so it can only tell that there is more than its rows say. */
-    async function warned(host: Host, run: (host: Host) => unknown): Promise<unknown> {
-      if (OPERATIONS[name].privilege !== "root") return run(host);
-      const { strayPins, strayWarning } = await import("./strays.ts");
-      const warning = strayWarning(strayPins(host, () => host.store.brief()));
-      // A session reads often, and says it once.
-      if (warning !== null && warning !== lastWarning) context.log.warn(warning);
-      lastWarning = warning;
-      return run(host);
-    }
+/** A reader changes nothing, so it can only tell that there is more than its rows say. */
+async function warnOfStrays({ name, context }: Call, warned: Warned, host: Host): Promise<void> {
+  if (OPERATIONS[name].privilege !== "root") return;
+  const { strayPins, strayWarning } = await import("./recovery/strays.ts");
+  const warning = strayWarning(strayPins(host, () => host.store.brief()));
+  if (warning !== null && warning !== warned.last) context.log.warn(warning);
+  warned.last = warning;
+}
 
-    /** A change: first the traces of dead commands go, then it runs, then the history gets its row. */
-    async function recorded(host: Host, run: (host: Host) => unknown): Promise<unknown> {
-      const { recover } = await import("./recover.ts");
-      await recover(host, context);
-      const began = host.now();
-      const beganMs = performance.now();
-      let result = "ok";
-      try {
-        return await run(host);
-      } catch (cause) {
-        result = cause instanceof BpfmanError ? cause.code : "INTERNAL";
-        throw cause;
-      } finally {
-        const durationMs = performance.now() - beganMs;
-        const entry = { operation: name, startedAt: began, durationMs, ...runtime.identity(), result, details: facts };
-        afterwards("history not written", () => host.store.appendOperation(entry));
-      }
-    }
-  };
+/** A change: first the traces of dead commands go, then it runs, then the history gets its row. */
+async function change(call: Call, host: Host, run: (host: Host) => unknown): Promise<unknown> {
+  const { name, runtime, context, facts } = call;
+  const { recover } = await import("./recovery/recover.ts");
+  await recover(host, context);
+  const began = host.now();
+  const beganMs = performance.now();
+  let result = "ok";
+  try {
+    return await run(host);
+  } catch (cause) {
+    result = cause instanceof BpfmanError ? cause.code : "INTERNAL";
+    throw cause;
+  } finally {
+    const durationMs = performance.now() - beganMs;
+    const entry = { operation: name, startedAt: began, durationMs, ...runtime.identity(), result, details: facts };
+    afterwards(call, "history not written", () => host.store.appendOperation(entry));
+  }
 }

@@ -1,6 +1,6 @@
 import type { GenericSchema, InferOutput } from "valibot";
 import type { LogPort } from "../domain/log.ts";
-import type { ProcessIdentity } from "../domain/session.ts";
+import type { ProcessIdentity } from "../domain/ids.ts";
 import type { Host } from "../platform/host.ts";
 import type { Sources } from "../platform/runtime.ts";
 
@@ -22,7 +22,7 @@ export interface Context {
   /** The process with whose end everything goes that is made here; null for what stays. */
   readonly owner: ProcessIdentity | null;
   readonly log: LogPort;
-  /** Said while something long is under way. */
+  /** Reports the progress of a long-running step. */
   progress(message: string): void;
   /** A line that a program printed which was run for this. */
   relay(line: string): void;

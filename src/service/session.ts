@@ -3,14 +3,13 @@ import type { ChangeAnswer } from "../domain/change-answer.ts";
 import type { Changes } from "../domain/change.ts";
 import { CHANGES_PER_READ_MAX } from "../domain/limits.ts";
 import type { LogPort } from "../domain/log.ts";
-import type { ProcessIdentity } from "../domain/session.ts";
+import type { ProcessIdentity } from "../domain/ids.ts";
 import { BpfmanError } from "../errors/error.ts";
-import type { Host } from "../platform/host.ts";
-import type { ProcessesPort } from "../platform/processes.ts";
+import type { Host, ProcessesPort } from "../platform/host.ts";
 import type { Runtime, StoreWatch } from "../platform/runtime.ts";
 import { changeAnswers } from "./changes.ts";
 import { createInvoke, type Invoke } from "./invoke.ts";
-import { recover } from "./recover.ts";
+import { recover } from "./recovery/recover.ts";
 
 export interface SessionService {
   readonly invoke: Invoke;
@@ -43,7 +42,7 @@ export function createSessionService(runtime: Runtime): SessionService {
     log: runtime.log,
     processes: () => runtime.openProcesses(),
     async changes(after) {
-      if (!runtime.privileged()) throw new BpfmanError("PERMISSION_DENIED", "changes are told to root only");
+      if (!runtime.privileged()) throw new BpfmanError("PERMISSION_DENIED", "only root may subscribe to changes");
       return withHost("read", (host) => {
         const { entries, complete, latest } = host.store.changes(after, CHANGES_PER_READ_MAX);
         return { entries: changeAnswers(host, entries), complete, latest };

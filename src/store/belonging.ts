@@ -1,29 +1,29 @@
 /**
- * One runtime directory belongs to one database: another one would not know what is pinned there. Which one is written as
- * the text of a symbolic link, which is made at one stroke and read by one system call: the database's id, the boot, and
- * the path where it was. It leads nowhere. What an earlier boot wrote is as gone as its pins.
+ * A runtime directory belongs to one database, since no other database knows what is pinned there. The owner is stored
+ * as the target of a dangling symlink, which can be replaced atomically and read with one system call: the database's
+ * ID, the boot ID, and the database's path. A record of an earlier boot is void, like the pins of that boot.
  */
 import * as fs from "../../ffi/safe/file-system.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { errnoName, reasonOf, sysPart } from "../errors/sys-failure.ts";
 
 export interface Place {
-  /** The database's. */
+  /** The database's path. */
   readonly path: string;
-  /** Null where nothing is pinned: only tests have databases without one. */
+  /** Null if nothing is pinned; only tests use databases without one. */
   readonly runtimeDir: string | null;
   readonly bootId: string;
 }
 
 interface Owner {
   readonly id: string;
-  /** Where it was when it was last written to. */
+  /** Its path when it was last written. */
   readonly path: string;
 }
 
 const recordIn = (runtimeDir: string): string => `${runtimeDir}/database`;
 
-/** The database to which the runtime directory belongs; null when nobody has said so in this boot. */
+/** Returns the database that owns the runtime directory; null if none was recorded in this boot. */
 function ownerOf({ runtimeDir, bootId }: Place): Owner | null {
   if (runtimeDir === null) return null;
   const record = recordIn(runtimeDir);
@@ -31,30 +31,30 @@ function ownerOf({ runtimeDir, bootId }: Place): Owner | null {
   try {
     text = fs.readlinkSync(record);
   } catch (thrown) {
-    // Who may not look here may not look at the database either, and hears that from it.
+    // Without access here there is none to the database either, and opening that reports it.
     if (["ENOENT", "ENOTDIR", "EACCES"].includes(errnoName(thrown) ?? "")) return null;
-    throw unreadable(record, errnoName(thrown) === "EINVAL" ? "it is no symbolic link" : reasonOf(thrown));
+    throw unreadable(record, errnoName(thrown) === "EINVAL" ? "it is not a symbolic link" : reasonOf(thrown));
   }
   const [, id, boot, path] = /^([0-9a-f]{32}) (\S+) (\/.*)$/s.exec(text) ?? [];
-  if (id === undefined || path === undefined) throw unreadable(record, "its text is not bpfman's");
+  if (id === undefined || path === undefined) throw unreadable(record, "bpfman did not write it");
   return boot === bootId ? { id, path } : null;
 }
 
 const unreadable = (path: string, reason: string): BpfmanError =>
   new BpfmanError("STATE_CONFLICT", `read "${path}", which names the database of this directory: ${reason}`, {
     details: { path },
-    hint: "remove it: the next command that changes something writes it anew",
+    hint: "remove it: the next command that changes something writes a new one",
   });
 
-/** Before a writer opens its database, which would make a new one. Throws STATE_LOST, STATE_FOREIGN. */
+/** Called before a writer opens its database, which would create a new one. Throws STATE_LOST, STATE_FOREIGN. */
 export function requireNotLost(place: Place): void {
   const owner = ownerOf(place);
   if (owner !== null && isLost(place.path)) throw isLost(owner.path) ? lost(place) : foreign(place, owner);
 }
 
 /**
- * For a reader with its database open: answers a warning when the database is missing and an empty one stands in for it.
- * Throws STATE_FOREIGN.
+ * Called by a reader with its database open. Returns a warning if the database is missing and an empty one is used
+ * instead. Throws STATE_FOREIGN.
  */
 export function readerWarning(place: Place, id: string): string | null {
   const owner = ownerOf(place);
@@ -63,7 +63,10 @@ export function readerWarning(place: Place, id: string): string | null {
   return lost(place).message;
 }
 
-/** For a writer with its database open, under the lock: takes a directory that belongs to nobody. Throws STATE_FOREIGN. */
+/**
+ * Called by a writer with its database open and the lock held. Takes ownership of an unowned directory. Throws
+ * STATE_FOREIGN.
+ */
 export function takeOver(place: Place, id: string): void {
   const { runtimeDir, bootId, path } = place;
   if (runtimeDir === null) return;
@@ -72,11 +75,13 @@ export function takeOver(place: Place, id: string): void {
   if (owner?.path === path) return;
   const record = recordIn(runtimeDir);
   const fresh = `${record}.new`;
+  // Needed once per boot, so it is not in ffi/safe/file-system.ts, which has what each start needs.
+  const { symlinkSync } = require("node:fs") as typeof import("node:fs");
   try {
     fs.mkdirSync(runtimeDir, { recursive: true, mode: 0o750 });
-    // Of a command that was killed between the two.
+    // Left by a command that was killed between the two calls.
     if (fs.lstatSync(fresh) !== undefined) fs.unlinkSync(fresh);
-    fs.symlinkSync(`${id} ${bootId} ${path}`, fresh);
+    symlinkSync(`${id} ${bootId} ${path}`, fresh);
     fs.renameSync(fresh, record);
   } catch (thrown) {
     throw new BpfmanError("IO_FAILED", `write "${record}": ${reasonOf(thrown)}`, {
@@ -102,11 +107,11 @@ export function disown({ runtimeDir }: Pick<Place, "runtimeDir">): void {
   }
 }
 
-/** A copy that lies elsewhere is another database for as long as the one it was made of is there. */
+/** A copy at another path counts as a different database while the original still exists. */
 const isOwner = (owner: Owner, { path }: Place, id: string): boolean =>
   owner.id === id && (owner.path === path || isLost(owner.path) || isSameFile(owner.path, path));
 
-/** Missing, or without a header: nothing that bpfman ever finished making. */
+/** Missing, or without a header: bpfman never finished creating it. */
 const isLost = (path: string): boolean => (fs.statSync(path)?.size ?? 0) === 0;
 
 function isSameFile(a: string, b: string): boolean {
@@ -117,12 +122,12 @@ function isSameFile(a: string, b: string): boolean {
 function lost({ path, runtimeDir }: Place): BpfmanError {
   return new BpfmanError(
     "STATE_LOST",
-    `database "${path}" is missing or empty: what it had pinned is in "${runtimeDir}"`,
+    `database "${path}" is missing or empty, but its pins are still in "${runtimeDir}"`,
     {
       details: { path, runtime_dir: runtimeDir },
       hint:
-        `restore it from a copy; or give it up: after rm "${recordIn(runtimeDir ?? "")}" the next command begins an empty one, ` +
-        `and what is pinned goes on running; umount "${runtimeDir}/fs" ends it`,
+        `restore it from a copy; or give it up: after rm "${recordIn(runtimeDir ?? "")}" the next command starts an empty one, ` +
+        `and pinned programs keep running until umount "${runtimeDir}/fs"`,
     },
   );
 }

@@ -2,64 +2,63 @@ import { constants, Database } from "bun:sqlite";
 import * as fs from "../../ffi/safe/file-system.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { errnoName } from "../errors/sys-failure.ts";
-import { requireOwn } from "../errors/ownership.ts";
-import { databaseFailure, fileFailure, named } from "./failure.ts";
+import { isOwnLink, requireOwn } from "../errors/ownership.ts";
+import { databaseFailure, fileFailure, named } from "./store-failure.ts";
 import { migrate, ownVersion, SCHEMA, type Schema } from "./migrate.ts";
 import { requireWhole } from "./whole.ts";
 
-/** The log's length at which a commit works it off, in pages of 4 KiB: that of some ten commands. */
+/** WAL size that triggers a checkpoint, in pages of 4 KiB: about ten commands. */
 const WAL_PAGES_MAX = 100;
 
 export interface OpenOptions {
-  /** Where the database is or, for a writer, will be. */
+  /** Where the database is or, for a writer, will be created. */
   readonly path: string;
   /** How long SQLite waits for other processes, in milliseconds. */
   readonly busyTimeoutMs: number;
   /**
-   * Whether this boot has something that the database may know of, asked when a part of it seems to be missing. Yes when
-   * absent.
+   * Whether this boot has state that the database may describe; called if part of it seems to be missing. Defaults to
+   * true.
    */
   readonly isLive?: () => boolean;
-  /** Only tests give another than the product's. */
+  /** Set only by tests. */
   readonly schema?: Schema;
 }
 
 /**
- * Opens the database for writing: makes its folder (0700) and file (0600) when they are missing, and applies what is due
- * of the schema. No other lock than SQLite's own is needed for that. Throws DATABASE_UNUSABLE, SCHEMA_TOO_NEW,
- * LOCK_TIMEOUT.
+ * Opens the database for writing: creates its directory (0700) and file (0600) if they are missing, and applies pending
+ * schema steps. SQLite's own locks are sufficient for that. Throws DATABASE_UNUSABLE, SCHEMA_TOO_NEW, LOCK_TIMEOUT.
  */
 export function openWriter(options: OpenOptions): Database {
   const { path, schema = SCHEMA } = options;
   createFile(options);
   return configured({ path, file: path, flags: constants.SQLITE_OPEN_READWRITE }, (database) => {
-    // The time-out stands before WAL: changing the journal mode takes locks as well.
+    // Set the timeout before WAL mode: changing the journal mode takes locks as well.
     database.run(`PRAGMA busy_timeout = ${options.busyTimeoutMs}`);
-    // Nothing is written to a database that is newer than we are, or another program's: the version comes first.
+    // Check the version first: nothing may be written to a newer database, or to another program's.
     const version = ownVersion(database, schema, path);
-    // Commits do not wait for the disk, but for the last of an operation (store.ts). Who opens the database first reads
-    // the log again, so it is kept short, and cut to nothing when it was worked off.
+    // Commits do not wait for the disk, except for the last one of an operation (open-store.ts). The first process to
+    // open the database reads the WAL again, so it is kept short, and truncated after a checkpoint.
     database.run(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
       PRAGMA wal_autocheckpoint = ${WAL_PAGES_MAX}; PRAGMA journal_size_limit = 0`);
-    // The log and its index stay when the last writer leaves, so that readers find them and never make files.
+    // Keep the WAL and its index when the last writer closes, so that readers find them and never create files.
     database.fileControl(constants.SQLITE_FCNTL_PERSIST_WAL, 1);
     if (version === schema.version) return;
     migrate(database, schema, path);
-    // So that the file says by itself what it is, whatever becomes of its log.
+    // Makes the main file identifiable on its own, whatever happens to the WAL.
     database.run("PRAGMA wal_checkpoint(PASSIVE)");
   });
 }
 
 /**
- * Opens the database for reading, which changes nothing: a file that is missing or has no schema yet is read as an empty
- * database in memory, and one with an older schema as a copy in memory that is brought up to date.
+ * Opens the database for reading without changing anything. A missing file, or one without a schema, is read as an
+ * empty in-memory database; one with an older schema as an in-memory copy that is migrated.
  */
 export function openReader(options: OpenOptions): Database {
   const { path, schema = SCHEMA } = options;
   if (!isThere(options)) return inMemory(new Database(":memory:"), schema, path);
   let version = 0;
   const prepare = (database: Database): void => {
-    // Needed by readers as well: the first one after a crash has to wait while another rebuilds the WAL's index.
+    // Readers need it as well: after a crash, they wait while another process rebuilds the WAL index.
     database.run(`PRAGMA busy_timeout = ${options.busyTimeoutMs}`);
     version = ownVersion(database, schema, path);
   };
@@ -72,7 +71,7 @@ export function openReader(options: OpenOptions): Database {
   });
 }
 
-/** Opens read-only; on a file system where WAL's side files cannot be made, as the file that nobody can change. */
+/** Opens read-only. On a file system where the WAL's side files cannot be created, opens the file as immutable. */
 function openUnchanging(path: string, prepare: (database: Database) => void): Database {
   try {
     return configured({ path, file: path, flags: constants.SQLITE_OPEN_READONLY }, prepare);
@@ -93,16 +92,16 @@ function inMemory(database: Database, schema: Schema, path: string): Database {
 
 function copyOf(database: Database): Database {
   const bytes = database.serialize();
-  // File format versions (offsets 18, 19 of the header): a database in memory cannot be in WAL mode.
+  // File format versions (offsets 18 and 19 of the header): an in-memory database cannot be in WAL mode.
   bytes[18] = 1;
   bytes[19] = 1;
   return Database.deserialize(bytes);
 }
 
 interface Target {
-  /** As it is called in errors. */
+  /** The path that errors name. */
   readonly path: string;
-  /** A file name, or a URI of SQLite. */
+  /** A file name, or an SQLite URI. */
   readonly file: string;
   /** SQLITE_OPEN_* */
   readonly flags: number;
@@ -125,13 +124,13 @@ function createFile(options: OpenOptions): void {
   const { O_WRONLY, O_CREAT, O_EXCL, R_OK, W_OK } = fs.constants;
   try {
     fs.mkdirSync(directoryOf(path), { recursive: true, mode: 0o700 });
-    // SQLite would open a file that cannot be written to all the same, and fail in the middle of the work.
+    // SQLite would open a file that is not writable without an error, and fail later.
     if (isThere(options)) fs.accessSync(path, R_OK | W_OK);
-    // Only a new file is opened here: closing a descriptor of the database would drop the locks that this process holds
-    // on it (POSIX advisory locks).
+    // Opens only a new file: closing a descriptor of the database would release the POSIX advisory locks this process
+    // holds on it.
     else fs.closeSync(fs.openSync(path, O_WRONLY | O_CREAT | O_EXCL, 0o600));
   } catch (thrown) {
-    // Another process was faster.
+    // Another process created it first.
     if (errnoName(thrown) === "EEXIST" && isThere(options)) return;
     throw thrown instanceof BpfmanError ? thrown : fileFailure(thrown, "open database", path);
   }
@@ -140,14 +139,15 @@ function createFile(options: OpenOptions): void {
 const directoryOf = (path: string): string => path.slice(0, path.lastIndexOf("/")) || "/";
 
 /**
- * Whether there is a database at the path: all of it, in a directory and files that nobody else can change. Anything but
- * regular files is refused before SQLite waits for them or says "disk I/O error". Throws DATABASE_UNUSABLE, STATE_LOST.
+ * Reports whether a complete database exists at the path, in a directory and files that nobody else can change. Rejects
+ * anything but regular files before SQLite blocks on them or reports "disk I/O error". Throws DATABASE_UNUSABLE,
+ * STATE_LOST.
  */
 export function isThere({ path, isLive = () => true }: OpenOptions): boolean {
   try {
     const directory = ownDirectory(directoryOf(path));
     if (directory !== undefined) requireOwn({ ...OWN, ...directoryAt(path) }, directory);
-    // The main file last: while another process makes the database, it is there before its log has something in it.
+    // Check the main file last: while another process creates the database, it exists before its WAL has content.
     const [index, log, , main] = ["-shm", "-wal", "-journal", ""].map((ending) => {
       const stats = fs.lstatSync(`${path}${ending}`);
       if (stats !== undefined) requireOwn({ ...OWN, path: `${path}${ending}` }, stats);
@@ -171,14 +171,20 @@ const OWN = {
 const directoryAt = (path: string) =>
   ({ action: "use the state directory", kind: "directory", path: directoryOf(path) }) as const;
 
-/** Follows a symbolic link that root or the effective user made: they could have made the directory there as well. */
+/** Follows a symlink that is trusted (isOwnLink). */
 function ownDirectory(path: string): fs.Stats | undefined {
   const stats = fs.lstatSync(path);
-  const isOwnLink = stats?.isSymbolicLink() && (stats.uid === 0 || stats.uid === process.geteuid?.());
-  return isOwnLink ? fs.statSync(path) : stats;
+  if (!isOwnLink(stats)) return stats;
+  const target = fs.statSync(path);
+  if (target !== undefined) return target;
+  // Not an empty database: what it leads to may be on a disk that is not there yet.
+  throw new BpfmanError("DATABASE_UNUSABLE", `use the state directory "${path}": it is a dangling symbolic link`, {
+    details: { path },
+    hint: "make the directory it points to, or give another --state-dir",
+  });
 }
 
-/** Whether the path goes on behind a file: it is not merely missing, then, but can never be there. */
+/** Reports whether a component of the path is a file, so that the path is not merely missing but cannot exist. */
 function endsAtFile(path: string): boolean {
   const folder = path.slice(0, path.lastIndexOf("/"));
   if (folder === "") return false;

@@ -1,12 +1,12 @@
 /**
- * Values of the database, checked before they are believed: what another version or a damaged page left there becomes an
- * error that names the column, never a wrong record.
+ * Validates values from the database: what another version or a damaged page left there becomes an error that names the
+ * column, never a wrong record.
  */
 
-/** Thrown by the checks below; the caller adds table, id and path. */
+/** Thrown by the checks below. The caller adds table, ID and path. */
 export class Undecodable extends Error {}
 
-/** Checks one value; `place` is the column, or the path inside its JSON. Throws {@link Undecodable}. */
+/** Validates one value. `place` is the column, or the path inside its JSON. Throws {@link Undecodable}. */
 export type Check<T> = (value: unknown, place: string) => T;
 
 const refuse = (place: string, wanted: string): never => {
@@ -15,7 +15,7 @@ const refuse = (place: string, wanted: string): never => {
 
 export const text: Check<string> = (value, place) => (typeof value === "string" ? value : refuse(place, "text"));
 
-/** A whole number from `least` up. */
+/** An integer of at least `least`. */
 export const whole =
   (least: number): Check<number> =>
   (value, place) =>
@@ -23,7 +23,7 @@ export const whole =
       ? (value as number)
       : refuse(place, `a whole number from ${least}`);
 
-/** An id of the kernel or of ours: 1 to 2^32 - 1. */
+/** An ID of the kernel or of bpfman: 1 to 2^32 - 1. */
 export const id: Check<number> = (value, place) =>
   Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 0xffff_ffff
     ? (value as number)
@@ -45,7 +45,7 @@ export const time: Check<Date> = (value, place) => {
   return Number.isNaN(date.getTime()) ? refuse(place, "a time in milliseconds") : date;
 };
 
-/** Puts the whole's place before that of a part that failed: only failures pay for their name. */
+/** Prefixes the place of a failed part with that of the whole. Only failures pay for building the name. */
 function within(place: string, thrown: unknown): unknown {
   return thrown instanceof Undecodable ? new Undecodable(`${place}.${thrown.message}`) : thrown;
 }
@@ -67,8 +67,8 @@ export const fields: Check<Fields> = (value, place) =>
   typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Fields) : refuse(place, "an object");
 
 /**
- * An object with values of one kind under names of any kind. The object parsed from JSON becomes the answer, because
- * there `__proto__` is a name like any other.
+ * An object with arbitrary keys and values of one type. Returns the object parsed from JSON itself, in which
+ * `__proto__` is an ordinary key.
  */
 export const mapOf =
   <T>(check: Check<T>): Check<Record<string, T>> =>
@@ -98,7 +98,7 @@ export function shape<T extends object>(checks: { readonly [Key in keyof T]: Che
   };
 }
 
-/** Bytes, written as base64. */
+/** Bytes encoded as base64. */
 export const bytes: Check<Uint8Array> = (value, place) => {
   try {
     return Uint8Array.fromBase64(text(value, place));
@@ -107,7 +107,7 @@ export const bytes: Check<Uint8Array> = (value, place) => {
   }
 };
 
-/** A TEXT column that holds JSON. */
+/** A TEXT column that contains JSON. */
 export const json =
   <T>(check: Check<T>): Check<T> =>
   (value, place) => {

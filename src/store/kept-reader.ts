@@ -2,11 +2,11 @@
 import * as fs from "node:fs";
 import type { StorePort } from "../platform/store.ts";
 import { isThere } from "./connection.ts";
-import { openReadable, type StoreOptions } from "./store.ts";
+import { openReadable, type StoreOptions } from "./open-store.ts";
 
 interface Kept {
   readonly store: StorePort;
-  /** Which file it is. */
+  /** Identifies the file. */
   readonly file: string;
   isCurrent(): boolean;
   check(): void;
@@ -14,8 +14,8 @@ interface Kept {
 }
 
 /**
- * Answers a function that opens the store for reading, and whose `close` gives it back. The connection is used again for
- * as long as the file at the path is the same and has the schema that it had; all else is opened for one use.
+ * Returns a function that opens the store for reading; the store's `close` returns the connection. The connection is
+ * reused while the path leads to the same file with the same schema. Otherwise the store is opened for a single use.
  */
 export function keepReader(options: Omit<StoreOptions, "mode" | "owner">): () => StorePort {
   let kept: Kept | null = null;
@@ -26,7 +26,7 @@ export function keepReader(options: Omit<StoreOptions, "mode" | "owner">): () =>
   }
 
   return () => {
-    // Also for a connection that is open: what is lost must not be written over, and its writers are refused.
+    // Checked for an open connection as well: a lost database must not be overwritten, and its writers get an error.
     isThere({ busyTimeoutMs: 0, ...options });
     const stat = fs.statSync(options.path, { throwIfNoEntry: false });
     const file = stat === undefined ? "" : `${stat.dev}:${stat.ino}`;

@@ -1,21 +1,21 @@
 import type { Database } from "bun:sqlite";
 import { BpfmanError } from "../errors/error.ts";
 
-/** What the tables are to look like. */
+/** The schema the tables must have. */
 export interface Schema {
-  /** Number of steps: the `user_version` of a database that is up to date. */
+  /** Number of steps: the `user_version` of an up-to-date database. */
   readonly version: number;
-  /** The steps themselves, fetched where one is due: almost every command finds a database that is up to date. */
+  /** The steps, loaded only if one is pending: almost every command finds an up-to-date database. */
   steps(): readonly string[];
 }
 
-/** The product's. A test holds the number against the steps. */
+/** bpfman's schema. A test compares the version with the number of steps. */
 export const SCHEMA: Schema = {
   version: 5,
   steps: () => (require("./migrations.ts") as typeof import("./migrations.ts")).MIGRATIONS,
 };
 
-/** Number of the newest step applied to this database; 0 for one without a schema. Throws SCHEMA_TOO_NEW. */
+/** Returns the number of the newest step applied to this database; 0 without a schema. Throws SCHEMA_TOO_NEW. */
 function versionOf(database: Database, known: number, path: string): number {
   const row = database.query<{ user_version: number }, []>("PRAGMA user_version").get();
   const version = row?.user_version ?? 0;
@@ -30,12 +30,13 @@ function versionOf(database: Database, known: number, path: string): number {
 }
 
 /**
- * The version of a database that is bpfman's or empty; changes nothing. Throws SCHEMA_TOO_NEW, DATABASE_UNUSABLE.
+ * Returns the version of a database that is bpfman's or empty. Changes nothing. Throws SCHEMA_TOO_NEW,
+ * DATABASE_UNUSABLE.
  */
 export function ownVersion(database: Database, { version: known }: Schema, path: string): number {
   const found = versionOf(database, known, path);
   if (found > 0) return found;
-  // One snapshot: another process may be making the tables at this moment.
+  // Read one snapshot, because another process may be creating the tables.
   return database.transaction(() => {
     const version = versionOf(database, known, path);
     if (version === 0) refuseForeign(database, path);
@@ -44,8 +45,8 @@ export function ownVersion(database: Database, { version: known }: Schema, path:
 }
 
 /**
- * Brings the schema up to date, all steps in one transaction: it is applied as a whole or not at all. Of several
- * processes that come at once, one does it and the others find it done.
+ * Applies all pending steps in a single transaction, completely or not at all. If several processes start at once, one
+ * migrates and the others find it done.
  */
 export function migrate(database: Database, schema: Schema, path: string): void {
   database
@@ -58,7 +59,7 @@ export function migrate(database: Database, schema: Schema, path: string): void 
     .immediate();
 }
 
-/** A database without a version that has tables belongs to another program: adding ours would damage it. */
+/** A database that has tables but no version belongs to another program: adding bpfman's tables would damage it. */
 function refuseForeign(database: Database, path: string): void {
   const table = database.query<{ name: string }, []>("SELECT name FROM sqlite_schema LIMIT 1").get();
   if (table === null) return;

@@ -1,6 +1,6 @@
 import { CHANGE_RECORD_BYTES_MAX, CHANGES_MAX } from "../domain/limits.ts";
 
-/** What the change log keeps of a row: its columns as they were at step 3. */
+/** The columns of a row stored in the change log, as of step 3. */
 const LOGGED = {
   programs: `program_id name type attach_function section bytecode_path source_path image license gpl_compatible globals
     pin_path map_pin_path map_owner_id requested_map_owner_id maps metadata created_at_ms`,
@@ -9,13 +9,13 @@ const LOGGED = {
     filter_handle mode`,
 };
 
-/** An expression: the row as JSON, or NULL when it is too large; `columns` are those of step 3 unless given. */
+/** Returns an SQL expression: the row as JSON, or NULL if it is too large. `columns` defaults to those of step 3. */
 function rowAsJson(table: keyof typeof LOGGED, row: "OLD" | "NEW", columns = LOGGED[table]): string {
   const pairs = columns.split(/\s+/).map((column) => `'${column}', ${row}.${column}`);
   return `(SELECT row FROM (SELECT json_object(${pairs.join(", ")}) AS row) WHERE octet_length(row) <= ${CHANGE_RECORD_BYTES_MAX})`;
 }
 
-/** A statement: one entry in the change log. */
+/** Returns an SQL statement that appends an entry to the change log. */
 const log = (entry: { kind: string; row: "OLD" | "NEW"; subject: readonly string[]; record: string }): string =>
   `INSERT INTO changes (boot_id, at_ms, kind, subject, record)
     VALUES (${entry.row}.boot_id, CAST(unixepoch('subsec') * 1000 AS INTEGER), '${entry.kind}',
@@ -39,8 +39,8 @@ const announceProgram = `UPDATE programs SET announced = 1 WHERE boot_id = NEW.b
 const announceLink = `UPDATE links SET announced = 1 WHERE link_id = NEW.link_id;`;
 
 /**
- * The schema, as numbered steps that only go forward: step n takes a database from `user_version` n-1 to n. A step that
- * was released is never edited; a change of the schema is a new step at the end.
+ * The schema as numbered, forward-only steps: step n takes a database from `user_version` n-1 to n. Released steps are
+ * never edited; a schema change is a new step at the end.
  */
 export const MIGRATIONS: readonly string[] = [
   `

@@ -6,15 +6,15 @@ import { countConnection } from "./whole.ts";
 import { CHANGES_POLL_MS, CHANGES_POLL_UNWATCHED_MS } from "../domain/limits.ts";
 
 /**
- * Looks again this long after a file was written: a commit becomes visible in shared memory, which nothing tells of, a
- * moment after it has been written to the log.
+ * Check again this long after a file was written: a commit becomes visible in shared memory, without any event, shortly
+ * after it was written to the WAL.
  */
 const LOOKS_AFTER_WRITE_MS = [1, 5, 25, 100];
 
 /**
- * Calls `changed` when the database at `path` may have changed, by whichever process. The folder's events say when to
- * look, and a slow poll finds what they miss; SQLite's own counter says whether there was a commit. The database may
- * appear, go, or be replaced meanwhile.
+ * Calls `changed` when the database at `path` may have been changed by any process. Directory events trigger a check, a
+ * slow poll catches what they miss, and SQLite's own counter tells whether there was a commit. The database may be
+ * created, removed or replaced in the meantime.
  */
 export function watchDatabase(options: Omit<OpenOptions, "schema">, changed: () => void): { close(): void } {
   const { path } = options;
@@ -32,13 +32,13 @@ export function watchDatabase(options: Omit<OpenOptions, "schema">, changed: () 
     closed();
   }
 
-  /** Which file it is, and the number of commits by others that its connection has seen. */
+  /** Identifies the file and the number of commits by other processes that its connection has seen. */
   function state(): string {
     const stat = fs.statSync(path, { throwIfNoEntry: false });
     const file = stat === undefined ? "" : `${stat.dev}:${stat.ino}`;
     if (database === null || !seen.startsWith(`${file} `)) {
       closeDatabase();
-      // Merely looking at a database of which a part is missing would change what is left of it.
+      // Opening an incomplete database, even for reading, would change what is left of it.
       if (isThere(options)) {
         database = new Database(path, constants.SQLITE_OPEN_READONLY);
         closed = countConnection();
@@ -53,7 +53,7 @@ export function watchDatabase(options: Omit<OpenOptions, "schema">, changed: () 
     try {
       now = state();
     } catch {
-      // Locked or being replaced: whoever reads it next will say so.
+      // Locked or being replaced: the next read will report it.
       now = "";
     }
     if (now === seen) return;
@@ -83,7 +83,7 @@ export function watchDatabase(options: Omit<OpenOptions, "schema">, changed: () 
         folderWatch = null;
       });
     } catch {
-      // The folder is not there yet, or there are too many watches: the poll goes on.
+      // The directory does not exist yet, or there are too many watches. The poll continues.
     }
   }
 

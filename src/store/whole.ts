@@ -1,16 +1,16 @@
 /**
- * Whether a database is all there, found out before SQLite opens it: SQLite takes a missing file for an empty database, a
- * missing log for one without commits, and drops what follows a damaged place in it, each without a word.
+ * Checks that a database is complete before SQLite opens it. SQLite silently treats a missing file as an empty database
+ * and a missing WAL as one without commits, and silently drops everything after a damaged frame.
  *
- * The log's index (`-shm`) is the witness: its head says how many frames the log has, how many of them are in the main
- * file already, and with which checksum the last one ends. All frames are summed up only when the log was changed after
- * that: each operation ends by setting the index's time. File formats: https://www.sqlite.org/walformat.html.
+ * The evidence is the WAL index (`-shm`): its header contains the number of frames in the WAL, how many are
+ * checkpointed, and the checksum of the last one. All frames are summed only if the WAL was modified after the index,
+ * whose time each operation updates at its end. File formats: https://www.sqlite.org/walformat.html.
  */
 import * as fs from "../../ffi/safe/file-system.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { errnoName } from "../errors/sys-failure.ts";
 
-/** What is there of a database, as lstat(2) has it. */
+/** The files of a database, as lstat(2) reports them. */
 export interface Files {
   readonly main: fs.Stats | undefined;
   readonly log: fs.Stats | undefined;
@@ -19,32 +19,32 @@ export interface Files {
 
 const LOG_HEADER_BYTES = 32;
 const FRAME_HEADER_BYTES = 24;
-/** Its last bit says whose byte order the checksums have. */
+/** The last bit gives the byte order of the checksums. */
 const LOG_MAGIC = 0x377f0682;
-/** One copy of the head, of which there are two; behind them stands the number of frames that are in the main file. */
+/** One of two copies of the header, which are followed by the number of checkpointed frames. */
 const INDEX_HEAD_BYTES = 48;
 const INDEX_BYTES = 2 * INDEX_HEAD_BYTES + 4;
-/** A head that changes while the log is read belongs to a process that works on it: look again. */
+/** A header that changes while the WAL is read belongs to an active process: read again. */
 const LOOKS_MAX = 50;
 
 interface Index {
   readonly bytes: Uint8Array;
-  /** Frames of the log up to the last commit. */
+  /** Frames in the WAL up to the last commit. */
   readonly frames: number;
-  /** How many of them are in the main file. */
+  /** How many of them are checkpointed into the main file. */
   readonly inMain: number;
-  /** Pages of the database. */
+  /** Database size in pages. */
   readonly pages: number;
   readonly pageBytes: number;
   readonly salts: Uint8Array;
   readonly checksum: readonly [number, number];
-  /** When it was last written to, or an operation ended. */
+  /** When it was last written, or an operation last ended. */
   readonly changedAt: bigint;
 }
 
 /**
- * Throws STATE_LOST for a database of which a part is missing or damaged; changes nothing. `isLive` says whether something
- * of this boot is at stake: after a power failure the index may tell of frames that never reached the disk.
+ * Throws STATE_LOST if part of a database is missing or damaged; changes nothing. `isLive` reports whether state of
+ * this boot depends on it: after a power failure, the index may count frames that never reached the disk.
  */
 export function requireWhole(path: string, files: Files, isLive: () => boolean): void {
   try {
@@ -86,20 +86,20 @@ function problemWith(path: string, index: Index | null): string | null {
   if (log === null) return pending ? `${name} is missing` : null;
   try {
     const head = fs.readAtSync(log, 0, LOG_HEADER_BYTES);
-    // A log without a head counts as empty, which it may be when all of it is in the main file.
+    // A WAL without a header counts as empty, which is valid if everything is checkpointed.
     if (!isHead(head)) return pending ? `${name} is empty or damaged` : null;
     if (!sameBytes(head.subarray(16, 24), index.salts)) {
-      return pending && !isNewer(head, index) ? `${name} is another one than the database was last used with` : null;
+      return pending && !isNewer(head, index) ? `${name} is not the one that the database was last used with` : null;
     }
     const isWhole = fs.fstatSync(log).changedAt() <= index.changedAt ? endsAs(log, index) : addsUpTo(log, index);
     return isWhole ? null : `${name} is damaged`;
   } finally {
-    // That drops no locks: SQLite has none on the log.
+    // This releases no locks: SQLite has none on the WAL.
     fs.closeSync(log);
   }
 }
 
-/** Null when it is not there. */
+/** Returns null if it does not exist. */
 function openLog(path: string): number | null {
   try {
     return fs.openSync(`${path}-wal`, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW);
@@ -123,11 +123,11 @@ function isHead(bytes: Uint8Array): boolean {
   return a === head.getUint32(24) && b === head.getUint32(28);
 }
 
-/** The first salt grows by one each time the log begins anew. */
+/** The first salt is incremented each time the WAL restarts. */
 const isNewer = (head: Uint8Array, { salts }: Index): boolean =>
   ((viewOf(head).getUint32(16) - viewOf(salts).getUint32(0)) | 0) > 0;
 
-/** Whether the last frame that the index counts is there, with the checksum that it has. */
+/** Reports whether the last frame counted by the index exists and has the expected checksum. */
 function endsAs(log: number, { frames, pageBytes, salts, checksum: end }: Index): boolean {
   const frameBytes = FRAME_HEADER_BYTES + pageBytes;
   const last = fs.readAtSync(log, LOG_HEADER_BYTES + (frames - 1) * frameBytes, frameBytes);
@@ -136,7 +136,7 @@ function endsAs(log: number, { frames, pageBytes, salts, checksum: end }: Index)
   return frame.getUint32(16) === end[0] && frame.getUint32(20) === end[1];
 }
 
-/** Whether the frames that the index counts are all there, and follow from one another to the checksum that it has. */
+/** Reports whether all frames counted by the index exist and their checksums chain up to the expected one. */
 function addsUpTo(log: number, { frames, pageBytes, salts, checksum: end }: Index): boolean {
   const frameBytes = FRAME_HEADER_BYTES + pageBytes;
   const bytes = fs.readAtSync(log, 0, LOG_HEADER_BYTES + frames * frameBytes);
@@ -154,18 +154,18 @@ function addsUpTo(log: number, { frames, pageBytes, salts, checksum: end }: Inde
 }
 
 interface Span {
-  /** Bytes; whole words, from a multiple of four. */
+  /** In bytes; multiples of four. */
   readonly from: number;
   readonly to: number;
   readonly start: readonly [number, number];
   readonly little: boolean;
 }
 
-/** SQLite's sum over pairs of words, in the byte order of the machine that made the log. */
+/** SQLite's checksum over pairs of words, in the byte order of the machine that created the WAL. */
 function checksum(bytes: Uint8Array, { from, to, start, little }: Span): readonly [number, number] {
   let [a, b] = start;
   if (little) {
-    // The fast way, on the machines that there are: they are little-endian, too.
+    // Fast path for little-endian data, which all supported machines write.
     const words = new Int32Array(bytes.buffer, bytes.byteOffset + from, (to - from) / 4);
     for (let at = 0; at < words.length; at += 2) {
       a = (a + (words[at] as number) + b) | 0;
@@ -182,13 +182,13 @@ function checksum(bytes: Uint8Array, { from, to, start, little }: Span): readonl
 }
 
 /**
- * Kept open for as long as this process has a connection: closing any descriptor of the index would drop the locks that it
- * holds there (POSIX advisory locks), and another process would take the connection for dead.
+ * Kept open while this process has a connection: closing any descriptor of the index would release the POSIX advisory
+ * locks the process holds on it, and other processes would consider the connection dead.
  */
 const openIndexes = new Map<string, number>();
 let connections = 0;
 
-/** To be called for each connection; gives what is to be called when it is closed. */
+/** Called for each new connection. Returns a function to call when it is closed. */
 export function countConnection(): () => void {
   connections++;
   let isOpen = true;
@@ -205,16 +205,19 @@ function closeUnusedIndexes(): void {
   openIndexes.clear();
 }
 
-/** An operation is over, and the log as it should be: until it is changed again, nobody has to read all of it. */
+/**
+ * Called at the end of an operation, when the WAL is known to be intact: until it changes, nobody has to read all of
+ * it.
+ */
 export function vouchForLog(path: string): void {
   try {
     fs.touchSync(`${path}-shm`);
   } catch {
-    // Then the next one reads it.
+    // If it fails, the next command reads the WAL.
   }
 }
 
-/** Null when there is none, or nobody finished one: then the log speaks for itself. */
+/** Returns null if there is no complete index. The WAL is then used as it is. */
 function readIndex(path: string, stats: fs.Stats | undefined): Index | null {
   if (stats === undefined || stats.size < INDEX_BYTES) return null;
   const key = `${stats.dev}:${stats.ino}`;
@@ -230,7 +233,7 @@ function readIndex(path: string, stats: fs.Stats | undefined): Index | null {
   const view = viewOf(bytes);
   const word = (at: number) => view.getUint32(at, true);
   const [a, b] = checksum(bytes, { from: 0, to: 40, start: [0, 0], little: true });
-  // All zero is what a process left that was just making it.
+  // All zero: left by a process that was just creating it.
   if (word(0) === 0 || a !== word(40) || b !== word(44)) return null;
   const size = view.getUint16(14, true);
   return {
@@ -238,7 +241,7 @@ function readIndex(path: string, stats: fs.Stats | undefined): Index | null {
     frames: word(16),
     inMain: word(2 * INDEX_HEAD_BYTES),
     pages: word(20),
-    // The largest size has no room in 16 bits.
+    // The largest page size does not fit into 16 bits.
     pageBytes: (size & 0xfe00) + ((size & 1) << 16),
     checksum: [word(24), word(28)],
     salts: bytes.subarray(32, 40),
@@ -250,6 +253,6 @@ const lost = (path: string, problem: string): BpfmanError =>
   new BpfmanError("STATE_LOST", `open database "${path}": ${problem}`, {
     details: { path },
     hint:
-      `nothing was changed; put "${path}" and "${path}-wal" back as they were together; to go on without what they had, ` +
-      `remove "${path}-wal" and "${path}-shm": what runs then stays, but is not known any more`,
+      `nothing was changed; put "${path}" and "${path}-wal" back together as they were; to go on without what they recorded, ` +
+      `remove "${path}-wal" and "${path}-shm": those programs keep running, but bpfman no longer knows them`,
   });

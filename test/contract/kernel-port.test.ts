@@ -5,13 +5,13 @@
 import { describe, expect, test } from "bun:test";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import { kernelLinkId, mapId, type ProgramId, programId } from "../../src/domain/ids.ts";
-import { openKernel } from "../../src/kernel/kernel.ts";
+import { openKernel } from "../../src/kernel/open-kernel.ts";
 import type { AttachedLink, KernelPort, LoadedObject, TcxAnchor, TcHook } from "../../src/platform/kernel.ts";
-import { pinAt, toLoad } from "../fakes/bpf-fixture.ts";
-import { failureOf, failureOfAsync } from "../fakes/failure.ts";
+import { pinAt, toLoad } from "../objects/bpf-fixture.ts";
+import { failureOf, failureOfAsync } from "../expect/failure.ts";
 import { FakeKernel } from "../fakes/fake-kernel.ts";
-import { cable, temporaryBpffs, until } from "../fakes/kernel-lab.ts";
-import { tcxAvailable } from "../fakes/tcx-test.ts";
+import { cable, heldPrograms, temporaryBpffs, until } from "../labs/kernel-lab.ts";
+import { tcxAvailable } from "../labs/tcx-test.ts";
 
 buildBpf();
 
@@ -21,6 +21,8 @@ interface Bed {
   pin(name: string): string;
   unpin(name: string): void;
   hook(direction?: TcHook["direction"]): TcHook;
+  /** Ids of the programs that were loaded here and are held by nothing but this process. */
+  held(): readonly number[];
 }
 
 const OPENAT = { kind: "tracepoint", group: "syscalls", name: "sys_enter_openat" } as const;
@@ -47,6 +49,7 @@ describe("fake", () => {
         kernel.sweep();
       },
       hook: (direction = "ingress") => ({ netns: null, ifindex: 2, direction }),
+      held: () => kernel.programIds(),
     };
   };
   kernelPort(bed, true);
@@ -61,6 +64,7 @@ describe.skipIf(process.geteuid?.() !== 0)("kernel of this machine", () => {
     pin: (name) => bpffs.path(name),
     unpin: (name) => bpffs.unpin(name),
     hook: (direction = "ingress") => ({ netns: wire.netns, ifindex: wire.ifindex, direction }),
+    held: heldPrograms,
   });
   kernelPort(bed, tcxAvailable);
 });
@@ -193,15 +197,15 @@ function kernelPort(makeBed: () => Bed, hasTcx: boolean): void {
     });
 
     test("a refusal by the verifier names the program and carries the log; nothing is left", async () => {
-      const { kernel } = makeBed();
-      const before = kernel.programIds();
+      const { kernel, held } = makeBed();
+      const before = held();
       const failure = await failureOfAsync(() => kernel.load(toLoad("refused", "tcx:harmless", "tcx:reads_null")));
       expect(failure.code).toBe("VERIFIER_REJECTED");
-      expect(failure.message).toStartWith('load program "reads_null": the verifier refused it: R0 ');
+      expect(failure.message).toStartWith('load program "reads_null": the verifier rejected it: R0 ');
       expect(failure.details).toMatchObject({ program: "reads_null" });
       expect(failure.verifierLog).toMatch(/^0: /);
       expect(failure.verifierLog).toMatch(/processed \d+ insns/);
-      expect(kernel.programIds().filter((id) => !before.includes(id))).toEqual([]);
+      expect(held()).toEqual(before);
       const harmless = await kernel.load(toLoad("refused", "tcx:harmless"));
       harmless.close();
     });

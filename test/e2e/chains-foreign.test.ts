@@ -2,11 +2,11 @@
 import { describe, expect, test } from "bun:test";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
-import { watchMembers, wire } from "../fakes/chain-lab.ts";
-import { cleanUpAfterEach } from "../fakes/clean-up.ts";
-import { executable, idOf, mapOf } from "../fakes/executable.ts";
-import { noExtensions } from "../fakes/extension-test.ts";
-import { bpftool, sh, until } from "../fakes/kernel-lab.ts";
+import { watchMembers, wire } from "../labs/chain-lab.ts";
+import { cleanUpAfterEach } from "../labs/clean-up.ts";
+import { executable, idOf, mapOf } from "../labs/executable.ts";
+import { noExtensions } from "../labs/extension-test.ts";
+import { bpftool, inKernel, sh, until } from "../labs/kernel-lab.ts";
 
 buildBpf();
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/chain.bpf.o");
@@ -138,7 +138,8 @@ describe("XDP", () => {
       expect(stdout.toString()).toContain("veth0");
       expect(bpftool("net", "show").length).toBe(1);
       expect(JSON.parse(inside("bpftool", "-j", "net", "show"))[0].xdp).toMatchObject([{ devname: "veth0" }]);
-      for (const { id } of bpftool("prog", "show")) bpftool("prog", "show", "id", String(id));
+      // Others' may have gone since.
+      for (const { id } of bpftool("prog", "show")) inKernel("prog", id);
       expect(held()).toEqual(before);
       lab.send(1);
       await until(() => lab.received() === 1);

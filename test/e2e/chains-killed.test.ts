@@ -7,10 +7,10 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import type { DispatcherListAnswer } from "../../src/domain/answer.ts";
-import { watchMembers, wire } from "../fakes/chain-lab.ts";
-import { executable, idOf, mapOf } from "../fakes/executable.ts";
-import { extensionTest } from "../fakes/extension-test.ts";
-import { bpftool, sh, until } from "../fakes/kernel-lab.ts";
+import { watchMembers, wire } from "../labs/chain-lab.ts";
+import { executable, idOf, mapOf } from "../labs/executable.ts";
+import { extensionTest } from "../labs/extension-test.ts";
+import { bpftool, sh, until } from "../labs/kernel-lab.ts";
 
 buildBpf();
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/chain.bpf.o");

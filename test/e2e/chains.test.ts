@@ -9,11 +9,11 @@ import type {
   LinkAnswer,
   ProgramAnswer,
 } from "../../src/domain/answer.ts";
-import { watchMembers, wire } from "../fakes/chain-lab.ts";
-import { compileBpf } from "../fakes/compile.ts";
-import { executable, idOf, mapOf } from "../fakes/executable.ts";
-import { extensionTest } from "../fakes/extension-test.ts";
-import { inKernel, sh, until } from "../fakes/kernel-lab.ts";
+import { watchMembers, wire } from "../labs/chain-lab.ts";
+import { compileBpf } from "../objects/compile.ts";
+import { executable, idOf, mapOf } from "../labs/executable.ts";
+import { extensionTest } from "../labs/extension-test.ts";
+import { inKernel, sh, until } from "../labs/kernel-lab.ts";
 
 buildBpf();
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/chain.bpf.o");

@@ -1,10 +1,10 @@
 /** Completions in the real shells: what pressing tab does to a line, with live values. */
 import { beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { compileBpf } from "../fakes/compile.ts";
-import { BPFMAN, executable, idOf } from "../fakes/executable.ts";
-import { cable } from "../fakes/kernel-lab.ts";
-import { elvishPrints, fishOffers, typeInto } from "../fakes/terminal.ts";
+import { compileBpf } from "../objects/compile.ts";
+import { BPFMAN, executable, idOf } from "../labs/executable.ts";
+import { cable } from "../labs/kernel-lab.ts";
+import { elvishPrints, fishOffers, typeInto } from "../labs/terminal.ts";
 
 const SOURCE = `
 SEC("tc") int counts_packets(void *ctx) { return 0; }
@@ -139,14 +139,14 @@ describe("fish", () => {
 
   test("offers commands with what they do", () => {
     expect(offers("bpfman li")).toEqual([
-      "link\tAttach programs to hooks; show, change and remove these links.",
-      "list\tList all loaded eBPF programs loaded or attached links.",
+      "link\tAttach programs to hooks; show, change and remove the links.",
+      "list\tList programs or links.",
     ]);
   });
   test("offers options, choices and what is there", () => {
     expect(offers("bpfman link attach xdp 5 lo --p")).toEqual([
-      "--priority\tPlace in the chain.",
-      "--proceed-on\tGo on to the next program of the chain after these return values.",
+      "--priority\tPosition in the chain; lower values run first.",
+      "--proceed-on\tReturn values after which the chain continues with the next program.",
     ]);
     expect(offers("bpfman attach 5 xdp --iface l")).toEqual(["lo"]);
     expect(offers("bpfman attach 5 xdp --iface=l")).toEqual(["--iface=lo"]);

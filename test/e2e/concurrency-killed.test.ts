@@ -3,8 +3,8 @@ import { expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
-import { executable, idOf } from "../fakes/executable.ts";
-import { bpftool, inKernel } from "../fakes/kernel-lab.ts";
+import { executable, idOf } from "../labs/executable.ts";
+import { bpftool, inKernel } from "../labs/kernel-lab.ts";
 
 buildBpf();
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/life.bpf.o");

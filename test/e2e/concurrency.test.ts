@@ -3,15 +3,15 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
-import { openKernel } from "../../src/kernel/kernel.ts";
+import { openKernel } from "../../src/kernel/open-kernel.ts";
 import type { LinkAnswer, LoadAnswer } from "../../src/domain/answer.ts";
-import { executable, idOf, type Started } from "../fakes/executable.ts";
-import { bpftool, cable, until } from "../fakes/kernel-lab.ts";
-import { tcxTest } from "../fakes/tcx-test.ts";
+import { executable, idOf, type Started } from "../labs/executable.ts";
+import { bpftool, cable, until } from "../labs/kernel-lab.ts";
+import { tcxTest } from "../labs/tcx-test.ts";
 
 buildBpf();
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/life.bpf.o");
-const LOCK_PROCESS = resolve(import.meta.dir, "../fakes/lock-process.ts");
+const LOCK_PROCESS = resolve(import.meta.dir, "../labs/lock-process.ts");
 /** Much work, also on the slow processor of the virtual machine. */
 const LONG_MS = 300_000;
 const LOAD = ["load", "file", "--path", OBJECT, "--programs", "tcx:count", "tracepoint:on_openat"];

@@ -16,8 +16,8 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import type { LinkAnswer } from "../../src/domain/answer.ts";
 import { buildBpf } from "../../scripts/build-bpf.ts";
-import { executable, idOf, mapOf } from "../fakes/executable.ts";
-import { counters, sh } from "../fakes/kernel-lab.ts";
+import { executable, idOf, mapOf } from "../labs/executable.ts";
+import { counters, sh } from "../labs/kernel-lab.ts";
 
 buildBpf();
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/life.bpf.o");

@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { isOrphan, mountsUnder, namedNamespaces } from "../../scripts/residue.ts";
-import { blocksOf } from "../fakes/document.ts";
+import { blocksOf } from "../documents/document.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
 

@@ -3,9 +3,9 @@ import { expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
-import { executable } from "../fakes/executable.ts";
-import { realNode } from "../fakes/node.ts";
-import { temporaryFolder } from "../fakes/temporary-folder.ts";
+import { executable } from "../labs/executable.ts";
+import { realNode } from "../labs/node.ts";
+import { temporaryFolder } from "../labs/temporary-folder.ts";
 
 buildBpf();
 const ROOT = resolve(import.meta.dir, "../..");

@@ -12,11 +12,11 @@ import type {
   ProgramListAnswer,
 } from "../../src/domain/answer.ts";
 import { nounAnswer } from "../../src/cli/render/json.ts";
-import { compileBpf } from "../fakes/compile.ts";
-import { BPFMAN, executable } from "../fakes/executable.ts";
-import { cable } from "../fakes/kernel-lab.ts";
-import { tcxTest } from "../fakes/tcx-test.ts";
-import { workload } from "../fakes/workload.ts";
+import { compileBpf } from "../objects/compile.ts";
+import { BPFMAN, executable } from "../labs/executable.ts";
+import { cable } from "../labs/kernel-lab.ts";
+import { tcxTest } from "../labs/tcx-test.ts";
+import { workload } from "../labs/workload.ts";
 
 const LINES_MIN = 40;
 /** A hundred processes one after the other, on a machine that may be busy. */

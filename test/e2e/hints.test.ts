@@ -3,8 +3,8 @@ import { expect, test } from "bun:test";
 import { realpathSync } from "node:fs";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
-import { executable, idOf } from "../fakes/executable.ts";
-import { cable } from "../fakes/kernel-lab.ts";
+import { executable, idOf } from "../labs/executable.ts";
+import { cable } from "../labs/kernel-lab.ts";
 
 buildBpf();
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/life.bpf.o");
@@ -74,16 +74,16 @@ test("is said of processes that may not be looked into", async () => {
 });
 
 test("is said of values that are empty, of several in one word, and of shells that are not there", async () => {
-  const empty = "is a variable empty that should hold it?";
+  const empty = "is a shell variable empty?";
   await expectHint(2, empty, "list", "programs", "--state-dir", "");
   await expectHint(2, empty, "attach", "1", "tcx", "-d", "ingress", "-p", "1", "-i", "");
   await expectHint(2, empty, ...LOAD, "tcx:count", "-a", "");
   expect(await said(2, ...LOAD, `tcx:${"x".repeat(10_000)}`)).toStartWith(
     'error: invalid value for "--programs": must have at most 512 characters, not 10000\n',
   );
-  await expectHint(2, "separate several numbers by blanks", "unload", "1,2");
-  await expectHint(2, 'did you mean "zsh"? for a folder of that name write ./zhs', "completions", "zhs");
-  await expectHint(2, "for a folder of that name write ./tcsh", "completions", "tcsh");
+  await expectHint(2, "separate several numbers with spaces", "unload", "1,2");
+  await expectHint(2, 'did you mean "zsh"? to write to a directory of that name, type ./zhs', "completions", "zhs");
+  await expectHint(2, "to write to a directory of that name, type ./tcsh", "completions", "tcsh");
 });
 
 test("says what an object holds, to whoever may read it", async () => {
@@ -104,11 +104,13 @@ test("is said of files and directories", async () => {
     "--programs",
     "tcx:x",
   );
-  await expectHint(1, "give a regular file that this user may read", "list", "programs", "--config", "/tmp");
+  await expectHint(1, "move it away, or give another --config", "list", "programs", "--config", "/tmp");
   const error = await said(1, "man", `${OBJECT}/man`);
-  expect(error).toStartWith(`error: write "${OBJECT}/man/bpfman.1": there is a file where a folder should be\nhint: `);
+  expect(error).toStartWith(
+    `error: write "${OBJECT}/man/bpfman.1": there is a file where a directory should be\nhint: `,
+  );
   expect(await said(5, "list", "programs", "--state-dir", OBJECT)).toBe(
-    `error: open database "${OBJECT}/bpfman.db": there is a file where a folder should be\n` +
+    `error: open database "${OBJECT}/bpfman.db": there is a file where a directory should be\n` +
       "hint: mend what the message names, or give another --state-dir\n",
   );
 });

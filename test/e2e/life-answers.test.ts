@@ -5,9 +5,9 @@ import { release } from "node:os";
 import { relative, resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import type { ProgramListAnswer } from "../../src/domain/answer.ts";
-import { BPFMAN, executable, idOf } from "../fakes/executable.ts";
-import { cable, sh } from "../fakes/kernel-lab.ts";
-import { tcxTest } from "../fakes/tcx-test.ts";
+import { BPFMAN, executable, idOf } from "../labs/executable.ts";
+import { cable, sh } from "../labs/kernel-lab.ts";
+import { tcxTest } from "../labs/tcx-test.ts";
 
 buildBpf();
 const ROOT = resolve(import.meta.dir, "../..");

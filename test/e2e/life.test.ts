@@ -2,13 +2,13 @@
 import { describe, expect, test } from "bun:test";
 import { closeSync, existsSync, openSync, readdirSync, statSync, unlinkSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { openKernel } from "../../src/kernel/kernel.ts";
+import { openKernel } from "../../src/kernel/open-kernel.ts";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import type { LinkAnswer, ProgramAnswer, ProgramListAnswer } from "../../src/domain/answer.ts";
-import { compileBpf } from "../fakes/compile.ts";
-import { executable, idOf, mapOf } from "../fakes/executable.ts";
-import { bpftool, cable, counters, inKernel, sh, until } from "../fakes/kernel-lab.ts";
-import { tcxTest } from "../fakes/tcx-test.ts";
+import { compileBpf } from "../objects/compile.ts";
+import { executable, idOf, mapOf } from "../labs/executable.ts";
+import { bpftool, cable, counters, inKernel, sh, until } from "../labs/kernel-lab.ts";
+import { tcxTest } from "../labs/tcx-test.ts";
 
 buildBpf();
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/life.bpf.o");

@@ -3,12 +3,12 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import type { LinkAnswer } from "../../src/domain/answer.ts";
-import { executable, idOf } from "../fakes/executable.ts";
-import { extensionTest } from "../fakes/extension-test.ts";
-import { featureTest } from "../fakes/kernel-feature.ts";
-import { bpftool, cable, sh } from "../fakes/kernel-lab.ts";
-import { tcxTest } from "../fakes/tcx-test.ts";
-import { KERNEL_FUNCTION, USER_FUNCTION, workload } from "../fakes/workload.ts";
+import { executable, idOf } from "../labs/executable.ts";
+import { extensionTest } from "../labs/extension-test.ts";
+import { featureTest } from "../labs/kernel-feature.ts";
+import { bpftool, cable, sh } from "../labs/kernel-lab.ts";
+import { tcxTest } from "../labs/tcx-test.ts";
+import { KERNEL_FUNCTION, USER_FUNCTION, workload } from "../labs/workload.ts";
 import { release } from "node:os";
 
 buildBpf();

@@ -15,9 +15,9 @@ import {
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
-import { BPFMAN, executable, idOf } from "../fakes/executable.ts";
-import { cable } from "../fakes/kernel-lab.ts";
-import { tcxAvailable } from "../fakes/tcx-test.ts";
+import { BPFMAN, executable, idOf } from "../labs/executable.ts";
+import { cable } from "../labs/kernel-lab.ts";
+import { tcxAvailable } from "../labs/tcx-test.ts";
 
 buildBpf();
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/life.bpf.o");
@@ -83,7 +83,7 @@ describe("load", () => {
 
   test("a file that is not there, and no file at all", async () => {
     expect(await said(3, "load", "file", "-p", "/no/such.o", "--programs", "tcx:count")).toBe(
-      'error: read "/no/such.o": the file does not exist\nhint: there is no folder "/no"\n',
+      'error: read "/no/such.o": the file does not exist\nhint: there is no directory "/no"\n',
     );
     expect(await said(3, "load", "file", "-p", OBJECT.replace("life", "lief"), "--programs", "tcx:count")).toEndWith(
       '\nhint: did you mean "life.bpf.o"?\n',

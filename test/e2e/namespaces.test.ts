@@ -1,10 +1,10 @@
 /** `--netns` for each kind of network hook: interfaces that only exist there, odd paths, namespaces that go away. */
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { compileBpf } from "../fakes/compile.ts";
-import { executable, idOf } from "../fakes/executable.ts";
-import { cable, sh } from "../fakes/kernel-lab.ts";
-import { tcxAvailable } from "../fakes/tcx-test.ts";
+import { compileBpf } from "../objects/compile.ts";
+import { executable, idOf } from "../labs/executable.ts";
+import { cable, sh } from "../labs/kernel-lab.ts";
+import { tcxAvailable } from "../labs/tcx-test.ts";
 
 const bpfman = executable();
 const net = cable();

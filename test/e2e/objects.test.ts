@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { OBJECT_BYTES_MAX } from "../../src/domain/limits.ts";
 import type { ErrorCode } from "../../src/errors/codes.ts";
 import { readObject } from "../../src/object/object-file.ts";
-import { fixture } from "../fakes/bpf-fixture.ts";
-import { compileBpf } from "../fakes/compile.ts";
-import { executable, type Failure } from "../fakes/executable.ts";
-import { bpftool, sh } from "../fakes/kernel-lab.ts";
+import { fixture } from "../objects/bpf-fixture.ts";
+import { compileBpf } from "../objects/compile.ts";
+import { executable, type Failure } from "../labs/executable.ts";
+import { bpftool, sh } from "../labs/kernel-lab.ts";
 
 const bpfman = executable();
 // Whatever a test of this file does to load, it leaves nothing behind.
@@ -40,6 +40,23 @@ describe("beside a struct of kernel hooks", () => {
       await bpfman.refused(1, "PROGRAM_TYPE_MISMATCH", "load", "file", "--path", path, "--programs", "kprobe:hook");
     },
   );
+
+  test("a map that says it is one is refused before libbpf, which dies of it, has it", async () => {
+    const path = object(
+      `struct { __uint(type, BPF_MAP_TYPE_STRUCT_OPS); __uint(max_entries, 1); __type(key, int); __type(value, int); } hooks SEC(".maps");\n${PASS}`,
+    );
+    const { message } = await bpfman.refused(
+      1,
+      "INVALID_OBJECT",
+      "load",
+      "file",
+      "--path",
+      path,
+      "--programs",
+      "xdp:pass",
+    );
+    expect(message).toContain('its map "hooks" is of type STRUCT_OPS');
+  });
 });
 
 describe("xdp-tools of Debian", () => {
@@ -241,10 +258,10 @@ describe("what is no object for this machine", () => {
 
   test("a directory, a FIFO, a device, nothing at all", async () => {
     mkdirSync(bpfman.path("folder.o"));
-    expect(await refused(bpfman.path("folder.o"), 1, "FILE_UNREADABLE")).toContain("it is a folder");
+    expect(await refused(bpfman.path("folder.o"), 1, "FILE_UNREADABLE")).toContain("it is a directory");
     sh("mkfifo", bpfman.path("fifo.o"));
-    expect(await refused(bpfman.path("fifo.o"), 1, "FILE_UNREADABLE")).toContain("no regular file");
-    expect(await refused("/dev/zero", 1, "FILE_UNREADABLE")).toContain("no regular file");
+    expect(await refused(bpfman.path("fifo.o"), 1, "FILE_UNREADABLE")).toContain("not a regular file");
+    expect(await refused("/dev/zero", 1, "FILE_UNREADABLE")).toContain("not a regular file");
     expect(await refused(bpfman.path("none.o"), 3, "FILE_NOT_FOUND")).toContain("does not exist");
     // A file of /proc hides its size.
     await refused("/proc/self/cmdline", 1, "FILE_UNREADABLE");
@@ -267,7 +284,7 @@ describe("what the verifier rejects", () => {
     const path = object(program(steps));
     const failure = await bpfman.refused(1, "VERIFIER_REJECTED", ...words(path));
     const log = failure.verifier_log ?? "";
-    expect(failure.message).toStartWith('load program "reads_nothing": the verifier refused it: ');
+    expect(failure.message).toStartWith('load program "reads_nothing": the verifier rejected it: ');
     expect(failure.message).toContain("invalid mem access");
     // From its first instruction to its last line, as bpftool gets it from the same kernel.
     expect(log).toMatch(/^(0|func#0 @0\n0): /);

@@ -4,11 +4,11 @@ import { chmodSync, closeSync, cpSync, openSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { startClient } from "../../rpc/client/client.ts";
 import { buildBpf } from "../../scripts/build-bpf.ts";
-import { type Conversation, converse } from "../fakes/conversation.ts";
-import { BPFMAN, executable } from "../fakes/executable.ts";
-import { bpftool, counters, inKernel, until } from "../fakes/kernel-lab.ts";
-import { realNode } from "../fakes/node.ts";
-import { temporaryFolder } from "../fakes/temporary-folder.ts";
+import { type Conversation, converse } from "../labs/conversation.ts";
+import { BPFMAN, executable } from "../labs/executable.ts";
+import { bpftool, counters, inKernel, until } from "../labs/kernel-lab.ts";
+import { realNode } from "../labs/node.ts";
+import { temporaryFolder } from "../labs/temporary-folder.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
 const OBJECT = join(ROOT, "dist/bpf/examples/packet_counter.bpf.o");

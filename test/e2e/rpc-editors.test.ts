@@ -3,9 +3,9 @@ import { expect, test } from "bun:test";
 import { join, resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import type { LoadAnswer, ProgramListAnswer } from "../../src/domain/answer.ts";
-import { converse } from "../fakes/conversation.ts";
-import { executable } from "../fakes/executable.ts";
-import { RpcProcess } from "../fakes/rpc-process.ts";
+import { converse } from "../labs/conversation.ts";
+import { executable } from "../labs/executable.ts";
+import { RpcProcess } from "../labs/rpc-process.ts";
 
 const OBJECT = join(resolve(import.meta.dir, "../.."), "dist/bpf/examples/packet_counter.bpf.o");
 const ENV = { PATH: process.env.PATH ?? "" };

@@ -2,9 +2,9 @@
 import { describe, expect, test } from "bun:test";
 import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { FRAME_BYTES_MAX, HEADER_BYTES_MAX } from "../../src/domain/limits.ts";
-import { executable } from "../fakes/executable.ts";
-import { sh } from "../fakes/kernel-lab.ts";
-import { RpcProcess } from "../fakes/rpc-process.ts";
+import { executable } from "../labs/executable.ts";
+import { sh } from "../labs/kernel-lab.ts";
+import { RpcProcess } from "../labs/rpc-process.ts";
 import { frame, type FromServer } from "../fakes/rpc-session.ts";
 
 const bpfman = executable();

@@ -7,8 +7,8 @@ import { join, resolve } from "node:path";
 import type { LinkAnswer, LoadAnswer } from "../../src/domain/answer.ts";
 import { OPERATIONS, type OperationName } from "../../src/service/operations.ts";
 import { buildBpf } from "../../scripts/build-bpf.ts";
-import { executable } from "../fakes/executable.ts";
-import { RpcProcess } from "../fakes/rpc-process.ts";
+import { executable } from "../labs/executable.ts";
+import { RpcProcess } from "../labs/rpc-process.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
 const OBJECT = join(ROOT, "dist/bpf/fixtures/life.bpf.o");

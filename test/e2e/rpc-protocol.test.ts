@@ -20,12 +20,12 @@ import { buildBpf } from "../../scripts/build-bpf.ts";
 import type { DispatcherListAnswer, LinkAnswer, LoadAnswer } from "../../src/domain/answer.ts";
 import { CHANGE_KINDS } from "../../src/domain/change.ts";
 import { OPERATIONS } from "../../src/service/operations.ts";
-import { executable } from "../fakes/executable.ts";
-import { misfits } from "../fakes/json-schema.ts";
-import { cable, until } from "../fakes/kernel-lab.ts";
-import { readProtocolPage } from "../fakes/protocol-page.ts";
-import { startRegistry } from "../fakes/registry.ts";
-import { differences } from "../fakes/same-shape.ts";
+import { executable } from "../labs/executable.ts";
+import { misfits } from "../expect/json-schema.ts";
+import { cable, until } from "../labs/kernel-lab.ts";
+import { readProtocolPage } from "../documents/protocol-page.ts";
+import { startRegistry } from "../servers/registry.ts";
+import { differences } from "../expect/same-shape.ts";
 
 buildBpf();
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/examples/packet_counter.bpf.o");

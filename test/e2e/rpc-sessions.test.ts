@@ -3,12 +3,12 @@ import { describe, expect, test } from "bun:test";
 import { join, resolve } from "node:path";
 import type { LinkAnswer, LoadAnswer, ProgramListAnswer } from "../../src/domain/answer.ts";
 import { buildBpf } from "../../scripts/build-bpf.ts";
-import { openProcesses } from "../../src/files/processes.ts";
-import { converse } from "../fakes/conversation.ts";
-import { executable } from "../fakes/executable.ts";
-import { bpftool, inKernel, until } from "../fakes/kernel-lab.ts";
-import { realNode } from "../fakes/node.ts";
-import { RpcProcess } from "../fakes/rpc-process.ts";
+import { openProcesses } from "../../src/files/open-processes.ts";
+import { converse } from "../labs/conversation.ts";
+import { executable } from "../labs/executable.ts";
+import { bpftool, inKernel, until } from "../labs/kernel-lab.ts";
+import { realNode } from "../labs/node.ts";
+import { RpcProcess } from "../labs/rpc-process.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
 const OBJECT = join(ROOT, "dist/bpf/examples/packet_counter.bpf.o");

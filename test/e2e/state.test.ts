@@ -8,16 +8,18 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statfsSync,
   statSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
+import type { LoadAnswer } from "../../src/domain/answer.ts";
 import type { ErrorCode } from "../../src/errors/codes.ts";
-import { executable, idOf } from "../fakes/executable.ts";
-import { RpcProcess } from "../fakes/rpc-process.ts";
-import { inKernel } from "../fakes/kernel-lab.ts";
+import { executable, idOf } from "../labs/executable.ts";
+import { RpcProcess } from "../labs/rpc-process.ts";
+import { inKernel } from "../labs/kernel-lab.ts";
 
 buildBpf();
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/life.bpf.o");
@@ -136,7 +138,7 @@ describe("a database of which a part is lost", () => {
     for (const words of [["list", "programs"], NOTHING_TO_DO]) {
       const { code, error } = await bpfman.run(...words);
       expect(code).toBe(0);
-      expect(error).toContain(`pins that no row of the database names: ${bpfman.runtimeDir}/fs/prog_${id};`);
+      expect(error).toContain(`pins that the database does not record: ${bpfman.runtimeDir}/fs/prog_${id};`);
     }
     expect(inKernel("prog", id)).toBe(true);
     expect(existsSync(`${bpfman.runtimeDir}/programs/${id}/bytecode.o`)).toBe(true);
@@ -146,11 +148,26 @@ describe("a database of which a part is lost", () => {
 });
 
 describe("a full disk", () => {
+  test("has no room for the lock's pid, and what runs is detached and unloaded all the same", async () => {
+    const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=2m,mode=0750", "tmpfs", bpfman.runtimeDir]);
+    expect(mounted.stderr.toString()).toBe("");
+    const elsewhere = ["--state-dir", bpfman.path("state")];
+    const { programs } = await bpfman.json<LoadAnswer>(...elsewhere, ...LOAD);
+    const id = idOf(programs, "on_openat");
+    await bpfman.ok(...[...elsewhere, "attach", String(id), "tracepoint", "--tracepoint", "syscalls/sys_enter_openat"]);
+    Bun.spawnSync(["dd", "if=/dev/zero", `of=${bpfman.runtimeDir}/filler`, "bs=4096"], { stderr: "ignore" });
+    expect(statfsSync(bpfman.runtimeDir).bfree).toBe(0);
+    await bpfman.ok(...elsewhere, "unload", String(id));
+    expect(inKernel("prog", id)).toBe(false);
+    rmSync(`${bpfman.runtimeDir}/filler`);
+  });
+
   test("a load that cannot save its bytecode leaves nothing, and no later one", async () => {
     const size = statSync(OBJECT).size;
     const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=2m,mode=0750", "tmpfs", bpfman.runtimeDir]);
     expect(mounted.stderr.toString()).toBe("");
-    await bpfman.ok(...NOTHING_TO_DO);
+    const elsewhere = ["--state-dir", bpfman.path("state")];
+    await bpfman.ok(...elsewhere, ...NOTHING_TO_DO);
     // All but a page: the file is made, and cannot be written.
     mkdirSync(`${bpfman.runtimeDir}/filler`);
     Bun.spawnSync(["dd", "if=/dev/zero", `of=${bpfman.runtimeDir}/filler/a`, "bs=4096"], { stderr: "ignore" });
@@ -158,7 +175,6 @@ describe("a full disk", () => {
       `${bpfman.runtimeDir}/filler/a`,
       statSync(`${bpfman.runtimeDir}/filler/a`).size - Math.min(4096, size),
     );
-    const elsewhere = ["--state-dir", bpfman.path("state")];
     const failure = await bpfman.refused(1, "IO_FAILED", ...elsewhere, ...LOAD);
     expect(failure.message).toMatch(/^save ".*\/bytecode.o": .*ENOSPC/);
     expect(readdirSync(`${bpfman.runtimeDir}/programs`)).toEqual([]);

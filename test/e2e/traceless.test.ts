@@ -1,7 +1,7 @@
 /** What a command that changes nothing leaves: nothing. And what is left when everything was taken away. */
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
-import { executable } from "../fakes/executable.ts";
+import { executable } from "../labs/executable.ts";
 
 const bpfman = executable();
 const OBJECT = "dist/bpf/fixtures/life.bpf.o";

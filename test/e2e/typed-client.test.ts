@@ -8,8 +8,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import type { LoadAnswer } from "../../src/domain/answer.ts";
-import { executable } from "../fakes/executable.ts";
-import { KERNEL_FUNCTION, TRACEPOINT, USER_FUNCTION, workload } from "../fakes/workload.ts";
+import { executable } from "../labs/executable.ts";
+import { KERNEL_FUNCTION, TRACEPOINT, USER_FUNCTION, workload } from "../labs/workload.ts";
 
 buildBpf();
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/kinds.bpf.o");

@@ -6,12 +6,12 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
-import { type Conversation, converse } from "../fakes/conversation.ts";
-import { blocksOf } from "../fakes/document.ts";
-import { executable } from "../fakes/executable.ts";
-import { bpftool, inKernel } from "../fakes/kernel-lab.ts";
-import { realNode } from "../fakes/node.ts";
-import { temporaryFolder } from "../fakes/temporary-folder.ts";
+import { type Conversation, converse } from "../labs/conversation.ts";
+import { blocksOf } from "../documents/document.ts";
+import { executable } from "../labs/executable.ts";
+import { bpftool, inKernel } from "../labs/kernel-lab.ts";
+import { realNode } from "../labs/node.ts";
+import { temporaryFolder } from "../labs/temporary-folder.ts";
 
 buildBpf();
 const ROOT = resolve(import.meta.dir, "../..");
@@ -42,7 +42,7 @@ beforeEach(() => {
   const extension = join(openAsInReadme(), manifest.main);
   const [path = "", ...options] = bpfman.command();
   const settings = { executable: path, helper: ["env"], arguments: options };
-  editor = converse([realNode(), join(ROOT, "test/fakes/vscode-editor.cjs"), extension, JSON.stringify(settings)], {
+  editor = converse([realNode(), join(ROOT, "test/labs/vscode-editor.cjs"), extension, JSON.stringify(settings)], {
     PATH: process.env.PATH ?? "",
   });
 });

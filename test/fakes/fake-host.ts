@@ -6,13 +6,11 @@ import { CONFIG_DEFAULT } from "../../src/domain/config.ts";
 import type { ProgramId } from "../../src/domain/ids.ts";
 import { BpfmanError } from "../../src/errors/error.ts";
 import type { BinaryFile, FilesPort, MappedFile } from "../../src/platform/files.ts";
-import type { Host } from "../../src/platform/host.ts";
+import type { Host, NetworkPort, ProcessesPort } from "../../src/platform/host.ts";
 import type { ImagesPort } from "../../src/platform/images.ts";
-import type { NetworkPort } from "../../src/platform/network.ts";
 import type { PinPaths, PinsPort } from "../../src/platform/pins.ts";
-import type { ProcessesPort } from "../../src/platform/processes.ts";
 import type { Runtime } from "../../src/platform/runtime.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open-store.ts";
 import { FakeKernel } from "./fake-kernel.ts";
 
 const ROOT = "/fake/fs";

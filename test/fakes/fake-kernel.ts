@@ -151,7 +151,7 @@ export class FakeKernel implements KernelPort {
     if (refused) {
       throw new BpfmanError(
         "VERIFIER_REJECTED",
-        `load program "${refused.name}": the verifier refused it: R0 !read_ok`,
+        `load program "${refused.name}": the verifier rejected it: R0 !read_ok`,
         {
           details: { object: object.name, program: refused.name, libbpf: [] },
           verifierLog: "0: (95) exit\nR0 !read_ok\nprocessed 1 insns",
@@ -456,9 +456,9 @@ export class FakeKernel implements KernelPort {
     if (state.revision !== attach.revision) throw new BpfmanError("HOOK_CHANGED", "the hook has another revision");
     const at =
       anchor.side === "last" ? state.members.length : state.members.findIndex((entry) => entry.link === anchor.link);
-    if (at < 0) throw new BpfmanError("HOOK_CHANGED", "the program beside which it belongs has gone");
+    if (at < 0) throw new BpfmanError("HOOK_CHANGED", "its neighbour in the chain is gone");
     if (state.members.some((entry) => entry.program === program)) {
-      throw new BpfmanError("ALREADY_ATTACHED", "the program is on that hook already");
+      throw new BpfmanError("ALREADY_ATTACHED", "the program is already on that hook");
     }
     if (state.members.length === HOOK_MEMBERS_MAX) throw new BpfmanError("ATTACH_FAILED", "the hook is full");
     state.members.splice(anchor.side === "after" ? at + 1 : at, 0, { program, link });
@@ -468,7 +468,7 @@ export class FakeKernel implements KernelPort {
   /** A tracepoint takes a program once. */
   #requireNew(program: ProgramId, hook: string | null): void {
     const isThere = [...this.#links.values()].some((link) => link.programId === program && link.hook === hook);
-    if (isThere) throw new BpfmanError("ALREADY_ATTACHED", "the program is there already");
+    if (isThere) throw new BpfmanError("ALREADY_ATTACHED", "the program is already attached there");
   }
 
   #leave(id: KernelLinkId): void {

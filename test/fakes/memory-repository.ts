@@ -1,5 +1,4 @@
-import { digestOf } from "../../src/image/digest.ts";
-import type { Manifest, Repository } from "../../src/image/repository.ts";
+import { digestOf, type Manifest, type Repository } from "../../src/image/repository.ts";
 
 /** A repository that keeps what it is given, and refuses what leads to content that it does not have. */
 export class MemoryRepository implements Repository {

@@ -7,14 +7,14 @@ import { expect, test } from "bun:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { BpfmanError } from "../../src/errors/error.ts";
 import { parseChallenges } from "../../src/image/authorization.ts";
-import { digestOf } from "../../src/image/digest.ts";
-import { readLabels } from "../../src/image/labels.ts";
+import { digestOf } from "../../src/image/repository.ts";
+import { readLabels } from "../../src/image/read-labels.ts";
 import { objectIn } from "../../src/image/layer.ts";
 import { DOCKER_LIST, mediaTypeOf, OCI_INDEX, OCI_MANIFEST, readManifest } from "../../src/image/manifest.ts";
 import { selectEntry } from "../../src/image/platform.ts";
 import { formatReference, parseReference } from "../../src/image/reference.ts";
 import { readTar } from "../../src/image/tar.ts";
-import { bytesOf, ELF, OCI_LAYER, tarOf, withSum } from "../fakes/image.ts";
+import { bytesOf, ELF, OCI_LAYER, tarOf, withSum } from "../objects/image.ts";
 
 const SEED = Number(process.env.BPFMAN_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 32));
 const ROUNDS = Number(process.env.BPFMAN_FUZZ_ROUNDS ?? 3000);

@@ -8,9 +8,9 @@ import { decodeInterface } from "../../ffi/safe/interface-xdp.ts";
 import { readDatagram } from "../../ffi/safe/rtnetlink.ts";
 import { decodeFilter } from "../../ffi/safe/traffic-control.ts";
 import { SysError } from "../../ffi/sys-error.ts";
-import { readTcConfig, readXdpConfig, tcConfig, xdpConfig } from "../../src/dispatcher/config.ts";
+import { readTcConfig, readXdpConfig, tcConfig, xdpConfig } from "../../src/dispatcher/dispatcher-config.ts";
 import { BpfmanError } from "../../src/errors/error.ts";
-import { type Places, ROUNDS, storm } from "../fakes/damage.ts";
+import { type Places, ROUNDS, storm } from "../objects/damage.ts";
 
 const everyFourth: Places = (bytes) => Array.from({ length: Math.ceil(bytes.length / 4) }, (_, word) => word * 4);
 

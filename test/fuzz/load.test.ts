@@ -6,9 +6,9 @@ import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
-import { SEED } from "../fakes/damage.ts";
-import { executable } from "../fakes/executable.ts";
-import { loadStorm } from "../fakes/load-storm.ts";
+import { SEED } from "../objects/damage.ts";
+import { executable } from "../labs/executable.ts";
+import { loadStorm } from "../labs/load-storm.ts";
 
 const SECONDS = Number(process.env.BPFMAN_FUZZ_SECONDS ?? 30);
 /** For a process that is under way when the time is over. */

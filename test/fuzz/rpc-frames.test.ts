@@ -7,7 +7,7 @@ import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { FrameDecoder } from "../../rpc/frame-decoder.ts";
-import { temporaryFolder } from "../fakes/temporary-folder.ts";
+import { temporaryFolder } from "../labs/temporary-folder.ts";
 
 const SEED = Number(process.env.BPFMAN_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 32));
 const ROUNDS = Number(process.env.BPFMAN_FUZZ_ROUNDS ?? 40);

@@ -1,10 +1,10 @@
 /** Layers that unpack to more than they should, with the executable; the cost is measured from outside. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
-import { executable } from "../fakes/executable.ts";
-import { tarEntry } from "../fakes/image.ts";
-import { putLife } from "../fakes/put-bytecode.ts";
-import { startRegistry, type TestRegistry } from "../fakes/registry.ts";
+import { executable } from "../labs/executable.ts";
+import { tarEntry } from "../objects/image.ts";
+import { putLife } from "../servers/put-bytecode.ts";
+import { startRegistry, type TestRegistry } from "../servers/registry.ts";
 
 const bpfman = executable();
 let registry: TestRegistry;

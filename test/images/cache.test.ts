@@ -13,11 +13,11 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import type { ImagePullAnswer } from "../../src/domain/image-answer.ts";
-import { BPFMAN, executable } from "../fakes/executable.ts";
-import { tarOf } from "../fakes/image.ts";
-import { sh } from "../fakes/kernel-lab.ts";
-import { LIFE_OBJECT, putLife } from "../fakes/put-bytecode.ts";
-import { startRegistry, type TestRegistry } from "../fakes/registry.ts";
+import { BPFMAN, executable } from "../labs/executable.ts";
+import { tarOf } from "../objects/image.ts";
+import { sh } from "../labs/kernel-lab.ts";
+import { LIFE_OBJECT, putLife } from "../servers/put-bytecode.ts";
+import { startRegistry, type TestRegistry } from "../servers/registry.ts";
 
 const bpfman = executable();
 // Nothing here is signed, which would be said of each image that is pulled.
@@ -55,10 +55,10 @@ describe("without a network", () => {
     }
     const always = withoutNetwork("image", "pull", "-i", image, "-p", "always");
     expect(always.code).toBe(1);
-    expect(always.error).toContain("there is no network");
+    expect(always.error).toContain("the network is unreachable");
     const other = withoutNetwork("image", "pull", "-i", "quay.io/a/b:1");
     expect(other.code).toBe(1);
-    expect(other.error).toMatch(/cannot be looked up|no such host|there is no network/);
+    expect(other.error).toMatch(/cannot be resolved|no such host|the network is unreachable/);
     expect(withoutNetwork("image", "pull", "-i", "quay.io/a/b:1", "-p", "never").code).toBe(3);
   });
 

@@ -5,10 +5,10 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { mountsUnder } from "../../scripts/residue.ts";
 import type { BuildArgsAnswer, ImageBuildAnswer } from "../../src/domain/image-answer.ts";
-import { compileBpf } from "../fakes/compile.ts";
+import { compileBpf } from "../objects/compile.ts";
 import { FAKE_DIGEST, fakeTool } from "../fakes/container-tool.ts";
-import { APART, containerStorage, output } from "../fakes/container-storage.ts";
-import { startRegistry, type TestRegistry } from "../fakes/registry.ts";
+import { APART, containerStorage, output } from "../labs/container-storage.ts";
+import { startRegistry, type TestRegistry } from "../servers/registry.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
 const BPFMAN = join(ROOT, "dist/bpfman");

@@ -9,14 +9,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type CosignSeries, fetchCosign } from "../../scripts/cosign.ts";
 import { SIGNING_DEFAULT } from "../../src/domain/signing.ts";
-import { openImages } from "../../src/image/images.ts";
+import { openImages } from "../../src/image/open-images.ts";
 import { parseReference } from "../../src/image/reference.ts";
-import { openRepository } from "../../src/image/registry.ts";
+import { openRepository } from "../../src/image/open-repository.ts";
 import type { Digest, Repository } from "../../src/image/repository.ts";
 import type { VerifyRequest } from "../../src/platform/images.ts";
-import { failureOfAsync } from "../fakes/failure.ts";
-import { putImage, putIndex } from "../fakes/image.ts";
-import { startRegistry, type TestRegistry } from "../fakes/registry.ts";
+import { failureOfAsync } from "../expect/failure.ts";
+import { putImage, putIndex } from "../objects/image.ts";
+import { startRegistry, type TestRegistry } from "../servers/registry.ts";
 import {
   IDENTITY,
   ISSUER,
@@ -27,8 +27,8 @@ import {
   signBundleByKey,
   signSimply,
   signSimplyByKey,
-} from "../fakes/sigstore.ts";
-import { type SigstoreServer, startSigstore } from "../fakes/sigstore-server.ts";
+} from "../servers/sigstore.ts";
+import { type SigstoreServer, startSigstore } from "../servers/sigstore-server.ts";
 
 /** Fetching both versions of cosign, where they are not in the cache yet. */
 const FETCH_LIMIT_MS = 10 * 60_000;

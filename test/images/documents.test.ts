@@ -1,9 +1,9 @@
 /** Runs documents that use registries and Sigstore, with stand-ins for them in a private network namespace. */
 import { expect, test } from "bun:test";
-import { blocksOf, DOCUMENTS, needsOf } from "../fakes/document.ts";
-import { documentNetwork } from "../fakes/document-network.ts";
-import { expectTrue, runDocument } from "../fakes/document-run.ts";
-import { startPublicServices } from "../fakes/public-services.ts";
+import { blocksOf, DOCUMENTS, needsOf } from "../documents/document.ts";
+import { documentNetwork } from "../documents/document-network.ts";
+import { expectTrue, runDocument } from "../documents/document-run.ts";
+import { startPublicServices } from "../servers/public-services.ts";
 
 /** Fetching cosign, where it is not in the cache yet. */
 const LIMIT_MS = 10 * 60_000;

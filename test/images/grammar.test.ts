@@ -9,9 +9,9 @@ import type {
   ImageInspectAnswer,
   ImagePullAnswer,
 } from "../../src/domain/image-answer.ts";
-import { compileBpf } from "../fakes/compile.ts";
-import { BPFMAN, executable } from "../fakes/executable.ts";
-import { AUTH, startRegistry, type TestRegistry } from "../fakes/registry.ts";
+import { compileBpf } from "../objects/compile.ts";
+import { BPFMAN, executable } from "../labs/executable.ts";
+import { AUTH, startRegistry, type TestRegistry } from "../servers/registry.ts";
 
 const SOURCE = `struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, __u32);
   __type(value, __u64); } counts SEC(".maps");

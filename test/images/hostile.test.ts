@@ -5,14 +5,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Socket, TCPSocketListener } from "bun";
 import { LAYER_BYTES_MAX, MANIFEST_BYTES_MAX, REGISTRY_REDIRECTS_MAX } from "../../src/domain/limits.ts";
-import { digestOf } from "../../src/image/digest.ts";
+import { digestOf } from "../../src/image/repository.ts";
 import { OCI_MANIFEST } from "../../src/image/manifest.ts";
 import { parseReference } from "../../src/image/reference.ts";
-import { openRepository } from "../../src/image/registry.ts";
+import { openRepository } from "../../src/image/open-repository.ts";
 import { openTransport } from "../../src/image/transport.ts";
-import { failureOfAsync } from "../fakes/failure.ts";
-import { bytesOf, jsonBytes } from "../fakes/image.ts";
-import { AUTH } from "../fakes/registry.ts";
+import { failureOfAsync } from "../expect/failure.ts";
+import { bytesOf, jsonBytes } from "../objects/image.ts";
+import { AUTH } from "../servers/registry.ts";
 
 const open = new Set<{ stop(force?: boolean): unknown }>();
 afterEach(() => {
@@ -162,7 +162,7 @@ describe("content that is not what it should be", () => {
     });
     const error = await failureOfAsync(() => repositoryAt(host).blob(DESCRIPTOR));
     expect(error.code).toBe("REGISTRY_UNREACHABLE");
-    expect(error.message).toContain("the connection broke off");
+    expect(error.message).toContain("the connection was lost");
     expect(asked).toBeGreaterThan(1);
   });
 
@@ -255,12 +255,20 @@ describe("redirects", () => {
     }
   });
 
-  test("to a name that has a link-local address among others", async () => {
+  // As getaddrinfo(3) writes them.
+  test.each([
+    "fe80::1",
+    "fe80::1%eth0",
+    "169.254.169.254",
+    "::ffff:169.254.169.254",
+    "::169.254.169.254",
+    "64:ff9b::a9fe:a9fe",
+  ])("to a name that has %s among its addresses", async (address) => {
     const host = serve(() => new Response(null, { status: 307, headers: { location: "https://metadata.example/" } }));
     const asked: string[] = [];
     const resolve = async (name: string) => {
       asked.push(name);
-      return ["192.0.2.1", "fe80::1"];
+      return ["192.0.2.1", "2001:db8::1", address];
     };
     const transport = openTransport({ signal: new AbortController().signal, authorities: null, resolve });
     const exchange = { method: "GET", url: new URL(`http://${host}/`), bytesMax: 100 } as const;
@@ -304,7 +312,7 @@ describe("redirects", () => {
 
   test("to nowhere", async () => {
     const host = serve(() => new Response(null, { status: 302, headers: { location: "http://[" } }));
-    expect((await failureOfAsync(() => repositoryAt(host).manifest("v1"))).message).toContain("no address");
+    expect((await failureOfAsync(() => repositoryAt(host).manifest("v1"))).message).toContain("an invalid address");
     const none = serve(() => new Response(null, { status: 302 }));
     expect((await failureOfAsync(() => repositoryAt(none).manifest("v1"))).message).toContain("status 302");
   });
@@ -334,7 +342,7 @@ describe("redirects", () => {
     const error = await failureOfAsync(() => repository.blob(DESCRIPTOR));
     // Not REGISTRY_DENIED: the credentials were never shown to whom that place belongs.
     expect(error.code).toBe("REGISTRY_FAILED");
-    expect(error.message).toContain(`${elsewhere} (to which the registry ${host} redirects) answers with status 401`);
+    expect(error.message).toContain(`${elsewhere} (to which the registry ${host} redirects) answered with status 401`);
     const given = seen.filter(({ at, authorization }) => at === "registry" && authorization === `Basic ${AUTH}`);
     expect(given.length).toBe(2);
     expect(seen.filter(({ at }) => at === "elsewhere")).toEqual([
@@ -379,13 +387,15 @@ describe("logins", () => {
     async (challenge) => {
       const error = await failureOfAsync(() => repositoryAt(asking(challenge), { registryAuth: AUTH }).manifest("v1"));
       expect(error.code).toBe("REGISTRY_FAILED");
-      expect(error.message).toMatch(/it sends for a token to .*(not encrypted|no address)/);
+      expect(error.message).toMatch(
+        /(directs token requests to .*not encrypted|a token service with an invalid address)/,
+      );
     },
   );
 
   test("a kind that nobody knows", async () => {
     const error = await failureOfAsync(() => repositoryAt(asking("Negotiate"), { registryAuth: AUTH }).manifest("v1"));
-    expect(error.message).toContain("a kind that is not known");
+    expect(error.message).toContain("an authentication scheme that bpfman does not know");
   });
 
   /** A registry whose token service, at `realm`, answers `answer`; requests to it are collected. */
@@ -459,7 +469,7 @@ describe("logins", () => {
     const { realm, host } = withTokenService(() => new Response(null, { status: 401 }));
     const error = await failureOfAsync(() => repositoryAt(host, { registryAuth: AUTH }).manifest("v1"));
     expect(error.code).toBe("REGISTRY_DENIED");
-    expect(error.message).toContain(`its token service ${realm} refuses the credentials`);
+    expect(error.message).toContain(`its token service ${realm} rejects the credentials`);
     const gone = asking('Bearer realm="http://127.0.0.1:1/token"');
     const unreachable = await failureOfAsync(() => repositoryAt(gone).manifest("v1"));
     expect(unreachable.code).toBe("REGISTRY_UNREACHABLE");
@@ -468,7 +478,7 @@ describe("logins", () => {
   });
 
   const tokens: [what: string, answer: () => Response][] = [
-    ["no JSON", () => new Response("token")],
+    ["not JSON", () => new Response("token")],
     ["no token", () => Response.json({ token: "", access_token: 5 })],
     ["one with a line feed", () => Response.json({ token: "a\r\nX-Evil: 1" })],
     ["one of a megabyte", () => Response.json({ token: "a".repeat(1024 * 1024) })],

@@ -2,10 +2,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { containerTools } from "../fakes/container-tools.ts";
-import { executable, type Outcome } from "../fakes/executable.ts";
-import { putLife } from "../fakes/put-bytecode.ts";
-import { AUTH, PASSWORD, startRegistry, type TestRegistry, USER } from "../fakes/registry.ts";
+import { containerTools } from "../labs/container-tools.ts";
+import { executable, type Outcome } from "../labs/executable.ts";
+import { putLife } from "../servers/put-bytecode.ts";
+import { AUTH, PASSWORD, startRegistry, type TestRegistry, USER } from "../servers/registry.ts";
 
 const bpfman = executable();
 // Nothing here is signed, which would be said of each image that is pulled.
@@ -89,13 +89,13 @@ describe.each(["basic", "token"] as const)("a registry with login by %s", (login
   test("none, a wrong one, one that is malformed: each its own error, and no secrets", async () => {
     const pull = ["image", "pull", "-i", image];
     const none = await bpfman.refused(4, "REGISTRY_DENIED", ...pull);
-    expect(none.message).toContain("wants credentials, or has no such image");
+    expect(none.message).toContain("requires credentials, or has no such image");
     expect(none.hint).toContain(`podman login ${registry.host}`);
     const wrong = await bpfman.refused(4, "REGISTRY_DENIED", ...pull, "-r", WRONG);
-    expect(wrong.message).toContain("refuses the credentials from --registry-auth");
+    expect(wrong.message).toContain("rejects the credentials from --registry-auth");
     bpfman.env.REGISTRY_AUTH_FILE = authFile(WRONG);
     const fromFile = await bpfman.refused(4, "REGISTRY_DENIED", ...pull);
-    expect(fromFile.message).toContain(`refuses the credentials from "${bpfman.path("auth.json")}"`);
+    expect(fromFile.message).toContain(`rejects the credentials from "${bpfman.path("auth.json")}"`);
     const malformed = await bpfman.refused(1, "INVALID_CREDENTIALS", ...pull, "-r", `${USER}:${PASSWORD}`);
     expectSecret(JSON.stringify([none, wrong, fromFile, malformed]));
     expect(existsSync(join(bpfman.runtimeDir, "cache/blobs"))).toBe(false);
@@ -181,7 +181,7 @@ describe("TLS", () => {
     await bpfman.refused(1, "FILE_NOT_FOUND", ...inspect, bpfman.path("none.pem"));
     writeFileSync(bpfman.path("empty.pem"), "nothing");
     const error = await bpfman.refused(1, "FILE_UNREADABLE", ...inspect, bpfman.path("empty.pem"));
-    expect(error.message).toContain("it holds none in PEM");
+    expect(error.message).toContain("it has none in PEM");
   });
 
   test("the authority of one registry is nothing to do with another's certificate", async () => {
@@ -198,18 +198,18 @@ describe("TLS", () => {
 describe("no registry", () => {
   test("no such host, nobody there", async () => {
     const host = await bpfman.refused(1, "REGISTRY_UNREACHABLE", "image", "pull", "-i", "no-such-host.invalid/a:1");
-    expect(host.message).toMatch(/there is no such host|cannot be looked up now/);
+    expect(host.message).toMatch(/there is no such host|cannot be resolved right now/);
     const free = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
     free.stop(true);
     const port = await bpfman.refused(1, "REGISTRY_UNREACHABLE", "image", "pull", "-i", `127.0.0.1:${free.port}/a:1`);
-    expect(port.message).toContain("nothing listens there");
+    expect(port.message).toContain("nothing is listening there");
   });
 
   test("a web server that is no registry", async () => {
     const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response("<html>hello</html>") });
     try {
       const error = await bpfman.refused(1, "INVALID_IMAGE", "image", "pull", "-i", `127.0.0.1:${server.port}/a:1`);
-      expect(error.message).toContain("it is no JSON");
+      expect(error.message).toContain("it is not JSON");
     } finally {
       await server.stop(true);
     }

@@ -3,10 +3,10 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import type { LoadAnswer } from "../../src/domain/answer.ts";
 import type { ImageBuildAnswer } from "../../src/domain/image-answer.ts";
-import { compileBpf } from "../fakes/compile.ts";
-import { executable, idOf, mapOf } from "../fakes/executable.ts";
-import { cable, counters } from "../fakes/kernel-lab.ts";
-import { startRegistry, type TestRegistry } from "../fakes/registry.ts";
+import { compileBpf } from "../objects/compile.ts";
+import { executable, idOf, mapOf } from "../labs/executable.ts";
+import { cable, counters } from "../labs/kernel-lab.ts";
+import { startRegistry, type TestRegistry } from "../servers/registry.ts";
 
 const SOURCE = `struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, __u32);
   __type(value, __u64); } packets SEC(".maps");

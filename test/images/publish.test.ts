@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { mountsUnder } from "../../scripts/residue.ts";
 import type { ImageBuildAnswer } from "../../src/domain/image-answer.ts";
-import { compileBpf } from "../fakes/compile.ts";
-import { containerStorage, output } from "../fakes/container-storage.ts";
-import { AUTH, PASSWORD, startRegistry, type TestRegistry } from "../fakes/registry.ts";
+import { compileBpf } from "../objects/compile.ts";
+import { containerStorage, output } from "../labs/container-storage.ts";
+import { AUTH, PASSWORD, startRegistry, type TestRegistry } from "../servers/registry.ts";
 
 const BPFMAN = resolve(import.meta.dir, "../../dist/bpfman");
 const SOURCE = `struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, __u32);
@@ -193,7 +193,7 @@ test("mistakes are said exactly, and nothing is uploaded", async () => {
     3,
     `error: open bytecode ELF: read "absent.o": the file does not exist`,
   ]);
-  expect(await refused("-c", "absent")).toEqual([3, 'error: read "absent": there is no such folder']);
+  expect(await refused("-c", "absent")).toEqual([3, 'error: read "absent": there is no such directory']);
   expect(await refused("--bc-arm64-el", "project/bpf_s390_bpfeb.o")).toEqual([
     1,
     'error: check "project/bpf_s390_bpfeb.o" for linux/arm64: it is big-endian (ELFDATA2MSB), expected ELFDATA2LSB',

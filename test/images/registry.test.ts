@@ -1,11 +1,11 @@
 /** The client against Debian's registry, with each kind of access control. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { AUTH, PASSWORD, startRegistry, type TestRegistry } from "../fakes/registry.ts";
-import { failureOfAsync } from "../fakes/failure.ts";
+import { AUTH, PASSWORD, startRegistry, type TestRegistry } from "../servers/registry.ts";
+import { failureOfAsync } from "../expect/failure.ts";
 import { OCI_MANIFEST } from "../../src/image/manifest.ts";
-import { digestOf } from "../../src/image/digest.ts";
+import { digestOf } from "../../src/image/repository.ts";
 import { parseReference } from "../../src/image/reference.ts";
-import { openRepository, type RepositoryOptions } from "../../src/image/registry.ts";
+import { openRepository, type RepositoryOptions } from "../../src/image/open-repository.ts";
 
 const OPTIONS: RepositoryOptions = {
   signal: new AbortController().signal,
@@ -78,11 +78,11 @@ describe.each([
     test("rejects whoever has no credentials, or wrong ones, without showing them", async () => {
       const anonymous = await failureOfAsync(() => open(registry).manifest("v1"));
       expect(anonymous.code).toBe("REGISTRY_DENIED");
-      expect(anonymous.message).toContain("wants credentials");
+      expect(anonymous.message).toContain("requires credentials");
       const wrong = Buffer.from(`tester:${PASSWORD}x`).toString("base64");
       const denied = await failureOfAsync(() => open(registry, { registryAuth: wrong }).manifest("v1"));
       expect(denied.code).toBe("REGISTRY_DENIED");
-      expect(denied.message).toContain("refuses the credentials from --registry-auth");
+      expect(denied.message).toContain("rejects the credentials from --registry-auth");
       const shown = JSON.stringify([denied.message, denied.hint, denied.details, denied.stack, String(denied.cause)]);
       expect(shown).not.toContain(PASSWORD);
       expect(shown).not.toContain(wrong);

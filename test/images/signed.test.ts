@@ -7,11 +7,11 @@ import { buildBpf } from "../../scripts/build-bpf.ts";
 import type { ImagePullAnswer, ImageVerifyAnswer } from "../../src/domain/image-answer.ts";
 import { hostArchitecture } from "../../src/image/platform.ts";
 import { parseReference } from "../../src/image/reference.ts";
-import { openRepository } from "../../src/image/registry.ts";
+import { openRepository } from "../../src/image/open-repository.ts";
 import type { Descriptor, Digest, Repository } from "../../src/image/repository.ts";
-import { executable } from "../fakes/executable.ts";
-import { jsonBytes, putImage, putIndex } from "../fakes/image.ts";
-import { startRegistry, type TestRegistry } from "../fakes/registry.ts";
+import { executable } from "../labs/executable.ts";
+import { jsonBytes, putImage, putIndex } from "../objects/image.ts";
+import { startRegistry, type TestRegistry } from "../servers/registry.ts";
 import {
   IDENTITY,
   ISSUER,
@@ -22,11 +22,11 @@ import {
   signBundle,
   signSimply,
   signSimplyByKey,
-} from "../fakes/sigstore.ts";
+} from "../servers/sigstore.ts";
 
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/life.bpf.o");
 const PROGRAM = ["--programs", "tracepoint:on_openat"];
-const WARNING = "WARN the image is not signed, and accepted as it is image=";
+const WARNING = "WARN the image is not signed, but is accepted anyway image=";
 
 const bpfman = executable();
 let registry: TestRegistry;
@@ -154,10 +154,8 @@ describe("a signed image", () => {
     const child = Bun.spawnSync(bpfman.command("image", "pull", "-i", image), { env });
     const [warning, error] = child.stderr.toString().split("\n");
     expect(child.exitCode).toBe(4);
-    expect(warning).toContain(
-      "WARN the trusted root could not be fetched, the one that came with this program is used",
-    );
-    expect(error).toContain("its signature does not count: it is not proven: failed to verify certificate chain");
+    expect(warning).toContain("WARN could not fetch the trusted root; using the built-in one");
+    expect(error).toContain("its signature is not accepted: it is not proven: failed to verify certificate chain");
   });
 
   test("is verified again when the rules have changed, and not while they stay", async () => {
@@ -287,7 +285,7 @@ describe("image verify", () => {
       {
         manifest: expect.stringMatching(/^sha256:/),
         verdict: "untrusted",
-        reason: "it is by none of the trusted keys",
+        reason: "it was made with none of the trusted keys",
       },
     ]);
   });

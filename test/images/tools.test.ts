@@ -6,10 +6,10 @@ import { buildBpf } from "../../scripts/build-bpf.ts";
 import type { LoadAnswer } from "../../src/domain/answer.ts";
 import type { ImageInspectAnswer, ImagePullAnswer } from "../../src/domain/image-answer.ts";
 import { hostArchitecture } from "../../src/image/platform.ts";
-import { type ContainerTools, containerTools } from "../fakes/container-tools.ts";
-import { executable, idOf, mapOf } from "../fakes/executable.ts";
-import { counters } from "../fakes/kernel-lab.ts";
-import { startRegistry, type TestRegistry } from "../fakes/registry.ts";
+import { type ContainerTools, containerTools } from "../labs/container-tools.ts";
+import { executable, idOf, mapOf } from "../labs/executable.ts";
+import { counters } from "../labs/kernel-lab.ts";
+import { startRegistry, type TestRegistry } from "../servers/registry.ts";
 
 buildBpf();
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/life.bpf.o");
@@ -192,7 +192,7 @@ describe("what cannot be", () => {
     expect(await bpfman.programs()).toEqual([]);
   });
 
-  test("an image that holds no object file", async () => {
+  test("an image that contains no object file", async () => {
     tools.write("empty", "FROM scratch\nCOPY Containerfile /\n");
     await tools.buildah(
       "bud",
@@ -206,6 +206,6 @@ describe("what cannot be", () => {
     );
     await tools.buildah("push", at("empty:1"));
     const error = await bpfman.refused(1, "INVALID_IMAGE", "image", "pull", "-i", at("empty:1"));
-    expect(error.message).toContain("holds no object file");
+    expect(error.message).toContain("contains no object file");
   });
 });

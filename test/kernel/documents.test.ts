@@ -1,10 +1,10 @@
 /** Runs every command block of the documents. In this ring, so that other kernels run the blocks that this one cannot. */
 import { describe, test } from "bun:test";
-import { blocksOf, DOCUMENTS, isRun, needsOf } from "../fakes/document.ts";
-import { documentNetwork } from "../fakes/document-network.ts";
-import { expectTrue, runDocument } from "../fakes/document-run.ts";
-import { noExtensions } from "../fakes/extension-test.ts";
-import { tcxAvailable } from "../fakes/tcx-test.ts";
+import { blocksOf, DOCUMENTS, isRun, needsOf } from "../documents/document.ts";
+import { documentNetwork } from "../documents/document-network.ts";
+import { expectTrue, runDocument } from "../documents/document-run.ts";
+import { noExtensions } from "../labs/extension-test.ts";
+import { tcxAvailable } from "../labs/tcx-test.ts";
 
 const DOCUMENT_LIMIT_MS = 300_000;
 /**

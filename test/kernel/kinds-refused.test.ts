@@ -5,11 +5,11 @@ import { release } from "node:os";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import type { ErrorCode } from "../../src/errors/codes.ts";
-import { executable, idOf } from "../fakes/executable.ts";
-import { featureTest, withoutFeatureTest } from "../fakes/kernel-feature.ts";
-import { cable } from "../fakes/kernel-lab.ts";
-import { tcxAvailable } from "../fakes/tcx-test.ts";
-import { KERNEL_FUNCTION, LSM_HOOK, TRACEPOINT } from "../fakes/workload.ts";
+import { executable, idOf } from "../labs/executable.ts";
+import { featureTest, withoutFeatureTest } from "../labs/kernel-feature.ts";
+import { cable } from "../labs/kernel-lab.ts";
+import { tcxAvailable } from "../labs/tcx-test.ts";
+import { KERNEL_FUNCTION, LSM_HOOK, TRACEPOINT } from "../labs/workload.ts";
 
 buildBpf();
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/kinds.bpf.o");
@@ -65,7 +65,7 @@ describe("kprobe", () => {
   featureTest("kprobe", "a function that must not be probed", async () => {
     const id = await load("kprobe:count_kprobe");
     const failure = await attachRefused([1, "ATTACH_FAILED"], id("count_kprobe"), "kprobe", "-f", ASSEMBLER);
-    expect(failure.message).toBe(`attach kprobe to "${ASSEMBLER}": the kernel allows no probe there`);
+    expect(failure.message).toBe(`attach kprobe to "${ASSEMBLER}": the kernel does not allow a probe there`);
     expect(failure.hint).toContain("/sys/kernel/debug/kprobes/blacklist");
     expect(await bpfman.links()).toEqual([]);
   });
@@ -90,7 +90,7 @@ describe("fentry, fexit, lsm", () => {
     expect(undescribed.message).toBe(
       `load program "count_fexit": the kernel's BTF does not describe function "${ASSEMBLER}"`,
     );
-    expect(undescribed.hint).toContain("a kprobe can be attached there");
+    expect(undescribed.hint).toContain("a kprobe can attach to them");
 
     const unnamed = await loadRefused(2, "INVALID_PROGRAM", "fentry:count_fentry");
     expect(unnamed.message).toContain("fentry needs the kernel function to attach to");

@@ -2,10 +2,10 @@
 import { expect, test } from "bun:test";
 import { copyFileSync, readdirSync, realpathSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { BPFMAN } from "../fakes/executable.ts";
-import { featureTest } from "../fakes/kernel-feature.ts";
-import { sh } from "../fakes/kernel-lab.ts";
-import { temporaryFolder } from "../fakes/temporary-folder.ts";
+import { BPFMAN } from "../labs/executable.ts";
+import { featureTest } from "../labs/kernel-feature.ts";
+import { sh } from "../labs/kernel-lab.ts";
+import { temporaryFolder } from "../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 const ROOT = resolve(import.meta.dir, "../..");
@@ -14,8 +14,8 @@ const ROOT = resolve(import.meta.dir, "../..");
 const SCRIPT = `
 import { readFileSync } from "node:fs";
 const { libbpfVersion } = await import("${ROOT}/ffi/safe/libbpf-version.ts");
-const { features } = await import("${ROOT}/src/kernel/features.ts");
-const { openKernel } = await import("${ROOT}/src/kernel/kernel.ts");
+const { features } = await import("${ROOT}/src/kernel/explain/features.ts");
+const { openKernel } = await import("${ROOT}/src/kernel/open-kernel.ts");
 const kernel = openKernel({ testDispatchers: "/nonexistent" });
 const programs = [{ name: "harmless", type: "tc", attachFunction: null, asExtension: false }];
 const bytes = readFileSync("${ROOT}/dist/bpf/fixtures/refused.bpf.o");
@@ -77,7 +77,37 @@ test("a libbpf without a function that is needed is too old, and the function is
   });
 });
 
-featureTest("mdwe", "where memory may not be made executable, the error says so", () => {
+const code = ["JIT_UNAVAILABLE", expect.stringContaining("JIT")];
+const NO_CALL = { version: null, load: code, list: code, feature: code, features: "none" };
+
+/** What needs no system call of ours works, and so does every error message; the rest says what is missing. */
+function sayWhatIsMissing(bpfman: (...words: string[]) => ReturnType<typeof Bun.spawnSync>): void {
+  const run = (...words: string[]) => {
+    const { exitCode, stdout, stderr } = bpfman("--runtime-dir", folder.path("run"), ...words);
+    return [exitCode, String(stdout), String(stderr)];
+  };
+  expect(run("--help")).toEqual([0, expect.stringContaining("Usage: bpfman"), ""]);
+  expect(run("attach", "--help")).toEqual([0, expect.stringContaining("Usage: bpfman attach"), ""]);
+  expect(run("completions", "bash")).toEqual([0, expect.stringContaining("_bpfman"), ""]);
+  const warned = expect.stringMatching(/^\S+ WARN cannot call .*JIT: libbpf and the kernel's features are unknown\n$/);
+  for (const words of [["version"], ["--version"]]) {
+    expect([words, run(...words)]).toEqual([words, [0, expect.stringMatching(/^bpfman \d/), warned]]);
+  }
+  const says = expect.stringMatching(/^error: .*\bJIT\nhint: .*MemoryDenyWriteExecute/);
+  for (const words of [
+    ["list", "programs"],
+    ["unload", "1"],
+    ["load", "file", "--path", "/x.o", "--programs", "xdp:x"],
+    ["rpc"],
+  ]) {
+    expect([words, run(...words)]).toEqual([words, [5, "", says]]);
+  }
+  expect(run("lst")).toEqual([2, "", expect.stringContaining('did you mean "list"?')]);
+  const configured = run("--config", folder.path("none.toml"), "version");
+  expect(configured).toEqual([expect.any(Number), "", expect.stringContaining(folder.path("none.toml"))]);
+}
+
+featureTest("mdwe", "where memory may not be made executable, help, version and errors still work", () => {
   const source = folder.path("launch.c");
   writeFileSync(
     source,
@@ -88,22 +118,12 @@ int main(int argc, char **argv) { return prctl(65, 1, 0, 0, 0) ? 1 : execv(argv[
 `,
   );
   sh("gcc", "-o", folder.path("launch"), source);
-  const code = ["JIT_UNAVAILABLE", expect.stringContaining("JIT")];
-  expect(outcome([folder.path("launch")])).toMatchObject({
-    version: null,
-    load: code,
-    list: code,
-    feature: code,
-    features: "none",
-  });
+  expect(outcome([folder.path("launch")])).toMatchObject(NO_CALL);
+  sayWhatIsMissing((...words) => Bun.spawnSync([folder.path("launch"), BPFMAN, ...words]));
+});
 
-  const bpfman = (...words: string[]) => {
-    const result = Bun.spawnSync([folder.path("launch"), BPFMAN, "--runtime-dir", folder.path("run"), ...words]);
-    return [result.exitCode, result.stdout.toString(), result.stderr.toString()];
-  };
-  expect(bpfman("--help")).toEqual([0, expect.stringContaining("Usage: bpfman"), ""]);
-  const says = expect.stringMatching(/^error: .*\bJIT\nhint: .*MemoryDenyWriteExecute/);
-  for (const words of [["list", "programs"], ["unload", "1"], ["version"], ["rpc"]]) {
-    expect([words, bpfman(...words)]).toEqual([words, [5, "", says]]);
-  }
+test("where the JIT is switched off, help, version and errors still work", () => {
+  const env = { ...process.env, BUN_JSC_useJIT: "0" };
+  expect(outcome(["env", "BUN_JSC_useJIT=0"])).toMatchObject(NO_CALL);
+  sayWhatIsMissing((...words) => Bun.spawnSync([BPFMAN, ...words], { env }));
 });

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { openKernel } from "../../src/kernel/kernel.ts";
+import { openKernel } from "../../src/kernel/open-kernel.ts";
 import { readObject } from "../../src/object/object-file.ts";
 import type { ObjectToLoad } from "../../src/platform/kernel.ts";
-import { pinAt, program, REMEMBERED, toLoad } from "../fakes/bpf-fixture.ts";
-import { bpftool, inKernel, temporaryBpffs, until } from "../fakes/kernel-lab.ts";
+import { pinAt, program, REMEMBERED, toLoad } from "../objects/bpf-fixture.ts";
+import { bpftool, heldPrograms, inKernel, temporaryBpffs, until } from "../labs/kernel-lab.ts";
 
 const bpffs = temporaryBpffs();
 const kernel = openKernel({ testDispatchers: "/nonexistent" });
@@ -14,7 +14,7 @@ const u32 = (value: number): Uint8Array => new Uint8Array(Uint32Array.of(value).
 
 /** The error of a load that must fail, and nothing left by it. */
 async function refusal(object: ObjectToLoad) {
-  const before = kernel.programIds();
+  const before = heldPrograms();
   const failure = await kernel.load(object).then(
     (loaded) => {
       loaded.close();
@@ -22,7 +22,7 @@ async function refusal(object: ObjectToLoad) {
     },
     (thrown) => thrown,
   );
-  expect(kernel.programIds().filter((id) => !before.includes(id))).toEqual([]);
+  expect(heldPrograms()).toEqual(before);
   return failure;
 }
 
@@ -173,7 +173,7 @@ describe("load rejects", () => {
     const failure = await refusal(toLoad("refused", "tc:harmless", "tc:reads_null"));
     expect(failure).toMatchObject({
       code: "VERIFIER_REJECTED",
-      message: `load program "reads_null": the verifier refused it: R0 invalid mem access 'map_value_or_null'`,
+      message: `load program "reads_null": the verifier rejected it: R0 invalid mem access 'map_value_or_null'`,
       details: { program: "reads_null" },
       sys: { name: "EACCES" },
     });

@@ -1,8 +1,8 @@
 /** Real network namespaces and interfaces, with our own names. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import * as fs from "node:fs";
-import { openNetwork } from "../../src/network/network.ts";
-import { failureOf } from "../fakes/failure.ts";
+import { openNetwork } from "../../src/network/open-network.ts";
+import { failureOf } from "../expect/failure.ts";
 
 const isRoot = process.geteuid?.() === 0;
 const NAME = `bpfman-net-${process.pid}`;
@@ -53,7 +53,7 @@ test.skipIf(!isRoot)("a namespace of another type is rejected", () => {
   const error = failureOf(() => openNetwork().interfaces("/proc/self/ns/uts"));
   expect([error.code, error.message, error.sys]).toEqual([
     "NETNS_NOT_FOUND",
-    'open network namespace "/proc/self/ns/uts": the file is a namespace, but not of the network',
+    'open network namespace "/proc/self/ns/uts": the file is a namespace, but not a network namespace',
     { call: "setns", errno: 22, name: "EINVAL" },
   ]);
 });
@@ -69,7 +69,7 @@ test.skipIf(!isRoot)("a bare name that ip-netns knows leads to its path", () => 
 });
 
 test.skipIf(!isRoot)("who may not enter is told so", () => {
-  const program = `import { openNetwork } from ${JSON.stringify(`${import.meta.dir}/../../src/network/network.ts`)};
+  const program = `import { openNetwork } from ${JSON.stringify(`${import.meta.dir}/../../src/network/open-network.ts`)};
     try { openNetwork().namespaceId(${JSON.stringify(PATH)}); } catch (error) {
       console.log(JSON.stringify([error.code, error.message, error.sys]));
     }`;

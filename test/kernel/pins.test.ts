@@ -1,10 +1,10 @@
 /** The BPF file system, mounted in our own directories. */
 import { expect, test } from "bun:test";
 import * as fs from "node:fs";
-import { openPins } from "../../src/bpffs/pins.ts";
+import { openPins } from "../../src/bpffs/open-pins.ts";
 import { linkId, programId } from "../../src/domain/ids.ts";
-import { failureOf } from "../fakes/failure.ts";
-import { temporaryFolder } from "../fakes/temporary-folder.ts";
+import { failureOf } from "../expect/failure.ts";
+import { temporaryFolder } from "../labs/temporary-folder.ts";
 
 const isRoot = process.geteuid?.() === 0;
 const folder = temporaryFolder(() => {
@@ -139,7 +139,7 @@ test.skipIf(!isRoot)("a file in the directory's place is said to be there", () =
 });
 
 test.skipIf(!isRoot)("without the capability to mount, the error says what is needed", () => {
-  const program = `import { openPins } from ${JSON.stringify(`${import.meta.dir}/../../src/bpffs/pins.ts`)};
+  const program = `import { openPins } from ${JSON.stringify(`${import.meta.dir}/../../src/bpffs/open-pins.ts`)};
     try { openPins(${JSON.stringify(root())}).prepare(); } catch (error) {
       console.log(JSON.stringify([error.code, error.message, error.hint, error.sys]));
     }`;

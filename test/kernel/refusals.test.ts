@@ -1,11 +1,11 @@
 /** Which source line an error of the verifier names: the marks in refusals.bpf.c say which line it must be. */
 import { describe, expect, test } from "bun:test";
-import type { SourceLine } from "../../src/domain/source-line.ts";
-import { openKernel } from "../../src/kernel/kernel.ts";
+import type { SourceLine } from "../../src/domain/object-file.ts";
+import { openKernel } from "../../src/kernel/open-kernel.ts";
 import { withSource } from "../../src/service/load/refusal.ts";
-import { fixture, toLoad } from "../fakes/bpf-fixture.ts";
-import { compileBpf } from "../fakes/compile.ts";
-import { failureOfAsync } from "../fakes/failure.ts";
+import { fixture, toLoad } from "../objects/bpf-fixture.ts";
+import { compileBpf } from "../objects/compile.ts";
+import { failureOfAsync } from "../expect/failure.ts";
 
 const kernel = openKernel({ testDispatchers: "/nonexistent" });
 
@@ -45,12 +45,12 @@ describe("the line of source is found when the verifier rejects a program", () =
       type: "xdp",
       inFunction: "tail_calls_array",
       // Linux 6.1 blames itself.
-      reason: /refused it: (expected prog array map for tail call|kernel subsystem misconfigured verifier)$/,
+      reason: /rejected it: (expected prog array map for tail call|kernel subsystem misconfigured verifier)$/,
     },
     { program: "beyond_packet", type: "xdp", inFunction: "beyond_packet", reason: "invalid access to packet" },
   ])("$program", async ({ program, type, inFunction, reason }) => {
     const { message, source, log } = await refusal(program, type);
-    expect(message).toStartWith(`load program "${program}": the verifier refused it: `);
+    expect(message).toStartWith(`load program "${program}": the verifier rejected it: `);
     expect(message).toMatch(reason);
     expect(source?.file).toEndWith("/refusals.bpf.c");
     expect(source).toMatchObject({ function: inFunction, column: expect.any(Number) });
@@ -69,7 +69,7 @@ describe("the line of source is found when the verifier rejects a program", () =
   test("also where a reference was taken that is not given back", async () => {
     const { acquired, hint } = await refusal("keeps_reference");
     expect(acquired?.text).toContain("ACQUIRED keeps_reference");
-    expect(hint).toContain("give the reference back");
+    expect(hint).toContain("release the reference");
   });
 });
 

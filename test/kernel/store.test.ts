@@ -1,10 +1,10 @@
 /** The database on a read-only file system. */
 import { expect, test } from "bun:test";
 import * as fs from "node:fs";
-import { openStore } from "../../src/store/store.ts";
-import { failureOf } from "../fakes/failure.ts";
+import { openStore } from "../../src/store/open-store.ts";
+import { failureOf } from "../expect/failure.ts";
 import { programRecordOf } from "../fakes/records.ts";
-import { temporaryFolder } from "../fakes/temporary-folder.ts";
+import { temporaryFolder } from "../labs/temporary-folder.ts";
 
 const isRoot = process.geteuid?.() === 0;
 const folder = temporaryFolder((path) => {

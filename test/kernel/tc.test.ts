@@ -1,12 +1,12 @@
 import { expect, test } from "bun:test";
 import { resolve } from "node:path";
 import type { FilterRef } from "../../src/domain/dispatcher.ts";
-import { openKernel } from "../../src/kernel/kernel.ts";
+import { openKernel } from "../../src/kernel/open-kernel.ts";
 import type { TcHook } from "../../src/platform/kernel.ts";
-import { pinAt } from "../fakes/bpf-fixture.ts";
-import { loadMembers, wire } from "../fakes/chain-lab.ts";
-import { failureOf } from "../fakes/failure.ts";
-import { sh, temporaryBpffs, until } from "../fakes/kernel-lab.ts";
+import { pinAt } from "../objects/bpf-fixture.ts";
+import { loadMembers, wire } from "../labs/chain-lab.ts";
+import { failureOf } from "../expect/failure.ts";
+import { sh, temporaryBpffs, until } from "../labs/kernel-lab.ts";
 
 const bpffs = temporaryBpffs();
 const lab = wire();

@@ -1,10 +1,10 @@
 import { expect } from "bun:test";
 import type { KernelLinkId, ProgramId } from "../../src/domain/ids.ts";
-import { openKernel } from "../../src/kernel/kernel.ts";
+import { openKernel } from "../../src/kernel/open-kernel.ts";
 import type { AttachedLink, TcxAnchor, TcHook } from "../../src/platform/kernel.ts";
-import { pinAt, toLoad } from "../fakes/bpf-fixture.ts";
-import { bpftool, cable, counters, temporaryBpffs, until } from "../fakes/kernel-lab.ts";
-import { tcxTest } from "../fakes/tcx-test.ts";
+import { pinAt, toLoad } from "../objects/bpf-fixture.ts";
+import { bpftool, cable, counters, temporaryBpffs, until } from "../labs/kernel-lab.ts";
+import { tcxTest } from "../labs/tcx-test.ts";
 
 const bpffs = temporaryBpffs();
 const wire = cable();

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
-import { openKernel } from "../../src/kernel/kernel.ts";
-import { pinAt, toLoad } from "../fakes/bpf-fixture.ts";
-import { bpftool, counters, temporaryBpffs, until } from "../fakes/kernel-lab.ts";
+import { openKernel } from "../../src/kernel/open-kernel.ts";
+import { pinAt, toLoad } from "../objects/bpf-fixture.ts";
+import { bpftool, counters, temporaryBpffs, until } from "../labs/kernel-lab.ts";
 
 const bpffs = temporaryBpffs();
 const kernel = openKernel({ testDispatchers: "/nonexistent" });

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { openKernel } from "../../src/kernel/kernel.ts";
-import { pinAt, toLoad } from "../fakes/bpf-fixture.ts";
-import { counters, sh, temporaryBpffs, until } from "../fakes/kernel-lab.ts";
+import { openKernel } from "../../src/kernel/open-kernel.ts";
+import { pinAt, toLoad } from "../objects/bpf-fixture.ts";
+import { counters, sh, temporaryBpffs, until } from "../labs/kernel-lab.ts";
 
 const bpffs = temporaryBpffs();
 const kernel = openKernel({ testDispatchers: "/nonexistent" });

@@ -6,7 +6,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { type Block, blocksOf, DOCUMENTS, isRun, needsOf, patternOf, read, shownOf } from "../fakes/document.ts";
+import { type Block, blocksOf, DOCUMENTS, isRun, needsOf, patternOf, read, shownOf } from "../documents/document.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
 
@@ -23,7 +23,7 @@ const WITH_COMMANDS = ["docs/benchmarks.md", "docs/cli.md"];
 /** Tests that read every block of a language from a document, and run it. */
 const READERS: readonly { readonly path: string; readonly languages: readonly string[]; readonly test: string }[] = [
   { path: "docs/embedding.md", languages: ["ts", "js"], test: "test/e2e/embedding.test.ts" },
-  { path: "rpc/PROTOCOL.md", languages: ["json"], test: "test/fakes/protocol-page.ts" },
+  { path: "rpc/PROTOCOL.md", languages: ["json"], test: "test/documents/protocol-page.ts" },
 ];
 /** What blocks may need, which are all that the two tests look for. */
 const NEEDS = ["tcx", "ext", "build", "internet"];

@@ -11,17 +11,17 @@ import { BpfmanError } from "../../src/errors/error.ts";
 import { inspectImage } from "../../src/image/inspect.ts";
 import { OCI_MANIFEST } from "../../src/image/manifest.ts";
 import { parseReference } from "../../src/image/reference.ts";
-import { openRepository } from "../../src/image/registry.ts";
-import { openLog } from "../../src/log/log.ts";
+import { openRepository } from "../../src/image/open-repository.ts";
+import { openLog } from "../../src/log/open-log.ts";
 import { createInvoke } from "../../src/service/invoke.ts";
 import { readNamedObject } from "../../src/service/read-object.ts";
 import { everyLink, featuresAnswer, foreignProgram, programAnswer, versionAnswer } from "../fakes/answers.ts";
 import { cli } from "../fakes/cli-host.ts";
 import { makeTestBed, type TestBed } from "../fakes/fake-host.ts";
 import { forged, forgedBytes, linesIn, misleadingIn, withEachText, withoutOwnStyle } from "../fakes/forged.ts";
-import { jsonBytes, MemoryRepository, putImage, putIndex } from "../fakes/image.ts";
+import { jsonBytes, MemoryRepository, putImage, putIndex } from "../objects/image.ts";
 import { Served } from "../fakes/served.ts";
-import { serviceObject } from "../fakes/service-object.ts";
+import { serviceObject } from "../objects/service-object.ts";
 
 /** Each text, by where it stands. */
 type Texts = Readonly<Record<string, string>>;

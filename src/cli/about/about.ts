@@ -6,7 +6,7 @@ import { renderVersion, renderVersionLine } from "../render/version.ts";
 const TOPIC = several({
   takes: "list",
   long: "command",
-  doc: ["The command to describe, word by word."],
+  doc: ["Command to describe, word by word."],
   completes: "command",
 });
 
@@ -14,7 +14,7 @@ export const help = defineCommand({
   fields: { topic: TOPIC },
   classic: {
     words: ["topic"],
-    examples: [{ does: "Everything about one command", line: "bpfman help attach tcx" }],
+    examples: [{ does: "Show everything about one command", line: "bpfman help attach tcx" }],
   },
   prepare:
     ({ topic }) =>
@@ -25,7 +25,7 @@ export const help = defineCommand({
 export const version = defineCommand({
   fields: {},
   classic: {
-    examples: [{ does: "The same for scripts, and what the kernel can do", line: "bpfman version -o json" }],
+    examples: [{ does: "Print it for scripts, with the features of the kernel", line: "bpfman version -o json" }],
   },
   prepare: () => async (session) => {
     const request = { features: session.output === "json" };
@@ -44,12 +44,12 @@ export const versionLine = defineCommand({
 
 const OPENRPC = toggle({
   long: "openrpc",
-  doc: ["Optional: Print the OpenRPC document, which describes every method, and end."],
+  doc: ["Print the OpenRPC document, which describes every method, and exit."],
 });
 
 const STDIO = toggle({
   long: "stdio",
-  doc: ["Optional: Speak over stdin and stdout, as always. Clients of language servers pass it."],
+  doc: ["Use stdin and stdout, which is the default. LSP clients pass this."],
 });
 /** Spelt as clients of language servers pass it. */
 const CLIENT_PROCESS_ID = optional(
@@ -57,21 +57,21 @@ const CLIENT_PROCESS_ID = optional(
     long: "clientProcessId",
     metavar: "PID",
     completes: "pid",
-    doc: ["Optional: End when this process does, like processId of initialize."],
+    doc: ["Exit when this process does, like processId in initialize."],
   },
   parsePid,
 );
 
 export const rpc = defineCommand({
   description: [
-    "Serve the same operations as JSON-RPC 2.0 over stdio.",
+    "Serves all operations as JSON-RPC 2.0 over stdio, for editors and other parent",
+    "processes. Messages are framed as in LSP, and one process is one session.",
     "",
-    "For editors and parent processes: messages are framed as in LSP, one process is one session.",
-    "Logs go to stderr. The session ends with its input, after shutdown and exit, or with the",
-    "process named in initialize.",
+    "Logs go to stderr. The session ends when its input ends, after shutdown and",
+    "exit, or when the process named in initialize exits.",
   ],
   fields: { openrpc: OPENRPC, stdio: STDIO, clientProcessId: CLIENT_PROCESS_ID },
-  classic: { examples: [{ does: "Every method with its parameters, as JSON", line: "bpfman rpc --openrpc" }] },
+  classic: { examples: [{ does: "Print every method and its parameters, as JSON", line: "bpfman rpc --openrpc" }] },
   prepare:
     ({ openrpc, clientProcessId }) =>
     (session) =>

@@ -5,7 +5,7 @@ import { type Edition, manPage, pageName } from "../render/man-page.ts";
 
 const DIR = required({
   long: "dir",
-  doc: ["Required: Folder into which the pages are written."],
+  doc: ["Directory to write the pages to."],
   completes: "directory",
 });
 
@@ -14,7 +14,7 @@ const DATE = optional(
     long: "date",
     metavar: "YYYY-MM-DD",
     default: "today",
-    doc: ["Optional: Date in the pages' footers; the same one gives the same pages."],
+    doc: ["Date in the footers; set it to make the output reproducible."],
   },
   (date) => {
     if (/^\d{4}-\d\d-\d\d$/.test(date)) return date;
@@ -39,11 +39,11 @@ async function pagesOf(nodes: readonly Node[], edition: Edition): Promise<File[]
 }
 
 export const man = defineCommand({
-  description: ["Generates a manual page for every command."],
+  description: ["Writes a manual page for every command."],
   fields: { dir: DIR, date: DATE },
   classic: {
     words: ["dir"],
-    examples: [{ does: "For everybody on this machine", line: "bpfman man /usr/local/share/man/man1" }],
+    examples: [{ does: "Install the pages for every user", line: "bpfman man /usr/local/share/man/man1" }],
   },
   prepare:
     ({ dir, date }) =>

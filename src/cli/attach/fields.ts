@@ -13,8 +13,7 @@ export const IFACE = required({
   long: "iface",
   short: "i",
   completes: "interface",
-  doc: ["Required: Interface to load program on."],
-  noun: { doc: ["Required: Interface to attach to."] },
+  doc: ["Network interface to attach to."],
 });
 
 export const DIRECTION = required(
@@ -23,8 +22,7 @@ export const DIRECTION = required(
     short: "d",
     choices: DIRECTIONS,
     anyCase: true,
-    doc: ["Required: Direction to apply program.", "", "[possible values: ingress, egress]"],
-    noun: { doc: ["Required: Direction of the packets.", "", "[possible values: ingress, egress]"] },
+    doc: ["Which packets to see: received or sent.", "", "[possible values: ingress, egress]"],
   },
   oneOf("direction", DIRECTIONS, "INVALID_ATTACH"),
 );
@@ -33,9 +31,9 @@ export const PRIORITY = required(
   {
     long: "priority",
     short: "p",
-    doc: ["Required: Priority to run program in chain. Lower value runs first.", "[possible values: 0-1000]"],
+    doc: ["Position in the chain: lower values run first.", "[possible values: 0-1000]"],
     noun: {
-      doc: ["Required: Place in the chain. Lower value runs first.", "[possible values: 0-2147483647]"],
+      doc: ["Position in the chain; lower values run first.", "[possible values: 0-2147483647]"],
       parse: parsePriority(PRIORITY_WIDE_MAX),
     },
   },
@@ -46,7 +44,7 @@ export const NETNS = optional({
   long: "netns",
   short: "n",
   completes: "netns",
-  doc: ["Optional: The file path of the target network namespace.", "Example: -n /var/run/netns/bpfman-test"],
+  doc: ["File of the network namespace to attach in.", "Example: -n /var/run/netns/bpfman-test"],
 });
 
 const ACTIONS = [...new Set([...Object.keys(XDP_ACTIONS), ...Object.keys(TC_ACTIONS)])];
@@ -58,8 +56,8 @@ export const PROCEED_ON = several(
     long: "proceed-on",
     choices: ACTIONS,
     doc: [
-      "Optional: Proceed to call other programs in chain on these exit codes.",
-      "Multiple values supported by repeating the parameter.",
+      "Return values after which the chain continues with the next program.",
+      "Separate several values with spaces, or repeat the option.",
       "Example: --proceed-on pass --proceed-on drop",
     ],
   },
@@ -84,7 +82,8 @@ export const proceedOn = ({ actions, doc, example, usual }: ChainRule): typeof P
       takes: "commas",
       anyCase: true,
       doc: [
-        "Optional: Go on to the next program of the chain after these return values.",
+        "Return values after which the chain continues with the next program.",
+        "Separate several values with commas, or repeat the option.",
         `Example: --proceed-on ${example}`,
         "",
         `[default: ${usual.join(", ")}]`,
@@ -95,12 +94,9 @@ export const proceedOn = ({ actions, doc, example, usual }: ChainRule): typeof P
 
 export const METADATA = vary(PROGRAM_METADATA, {
   doc: [
-    "Optional: Specify Key/Value metadata to be attached to a link when it",
-    "is loaded by bpfman.",
+    "Metadata to store with the link. Lists can filter by it.",
+    "Separate several pairs with commas, or repeat the option.",
     "Format: <KEY>=<VALUE>",
-    "",
-    "This can later be used to list a certain subset of links which contain",
-    "the specified metadata.",
     "Example: --metadata owner=acme",
   ],
 });
@@ -109,8 +105,7 @@ export const FN_NAME = required({
   long: "fn-name",
   short: "f",
   completes: "kernel-function",
-  doc: ["Required: Function to attach the kprobe to."],
-  noun: { doc: ["Required: The kernel function."] },
+  doc: ["Kernel function to attach to."],
 });
 
 /** Bytes. */
@@ -118,8 +113,8 @@ export const OFFSET = optional(
   {
     long: "offset",
     short: "o",
-    doc: ["Optional: Offset added to the address of the function for kprobe.", "Not allowed for kretprobes."],
-    noun: { short: undefined, doc: ["Optional: Bytes from the start of the function."] },
+    doc: ["Offset from the start of the function, in bytes.", "A kretprobe cannot have one."],
+    noun: { short: undefined },
   },
   parseOffset,
   0,
@@ -131,12 +126,11 @@ export const CONTAINER_PID = optional(
     short: "c",
     completes: "pid",
     doc: [
-      "Optional: Host PID of container to attach the uprobe in.",
-      "Paths and library names are looked up in that process's mount namespace.",
+      "PID, as the host sees it, of a process in the container to attach in.",
+      "Paths and library names are looked up in its mount namespace.",
     ],
     noun: {
       short: undefined,
-      doc: ["Optional: Look the target up as this process sees it, by its pid on the host."],
       parse: zeroForNone(parsePid),
     },
   },

@@ -3,7 +3,7 @@ import { PROGRAM_ID } from "../fields.ts";
 import { attaching, CONTAINER_PID, FN_NAME, METADATA, OFFSET } from "./fields.ts";
 
 const UNSUPPORTED_PID = vary(CONTAINER_PID, {
-  doc: ["Optional: Host PID of container to attach the kprobe in.", "(NOT CURRENTLY SUPPORTED)"],
+  doc: ["PID of a process in the container to attach in.", "Not supported yet: kprobes attach to the host's kernel."],
 });
 
 export const attachKprobe = defineCommand({
@@ -18,7 +18,7 @@ export const attachKprobe = defineCommand({
     above: ["programId"],
     examples: [
       {
-        does: "Run it whenever the kernel enters a function (or leaves it, for a kretprobe)",
+        does: "Run it when the kernel enters the function (a kretprobe: when it returns)",
         line: "bpfman attach 63178 kprobe --fn-name try_to_wake_up",
       },
     ],
@@ -28,7 +28,7 @@ export const attachKprobe = defineCommand({
     options: ["offset", "metadata"],
     examples: [
       {
-        does: "Run it whenever the kernel enters a function (or leaves it, for a kretprobe)",
+        does: "Run it when the kernel enters the function (a kretprobe: when it returns)",
         line: "bpfman link attach kprobe 63178 try_to_wake_up",
       },
     ],

@@ -6,12 +6,12 @@ import { attaching, DIRECTION, IFACE, METADATA, NETNS, PRIORITY, proceedOn } fro
 const PROCEED_ON = proceedOn({
   actions: Object.keys(TC_ACTIONS),
   doc: [
-    "Optional: Proceed to call other programs in chain on this exit code.",
-    "Multiple values supported by repeating the parameter.",
+    "Return values after which the chain continues with the next program.",
+    "Separate several values with spaces, or repeat the option.",
     "Example: --proceed-on ok --proceed-on pipe",
     "",
     "[possible values: unspec, ok, reclassify, shot, pipe, stolen, queued,",
-    "                  repeat, redirect, trap, dispatcher_return]",
+    "repeat, redirect, trap, dispatcher_return]",
     "",
     "[default: ok, pipe, dispatcher_return]",
   ],

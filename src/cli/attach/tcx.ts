@@ -19,7 +19,7 @@ export const attachTcx = defineCommand({
         line: "bpfman attach 63178 tcx --direction ingress --iface eth0 --priority 50",
       },
       {
-        does: "The same in another network namespace",
+        does: "Attach it in another network namespace",
         line: "bpfman attach 63178 tcx -d egress -i veth0 -p 50 -n /var/run/netns/bpfman-test",
       },
     ],

@@ -6,8 +6,8 @@ const TRACEPOINT = required({
   long: "tracepoint",
   short: "t",
   completes: "tracepoint",
-  doc: ["Required: The tracepoint to attach to.", 'Example: --tracepoint "sched/sched_switch"'],
-  noun: { doc: ["Required: The tracepoint, as GROUP/NAME.", "Example: sched/sched_switch"] },
+  doc: ["Tracepoint to attach to, as GROUP/NAME.", "Example: --tracepoint sched/sched_switch"],
+  noun: { doc: ["Tracepoint to attach to, as GROUP/NAME.", "Example: sched/sched_switch"] },
 });
 
 export const attachTracepoint = defineCommand({

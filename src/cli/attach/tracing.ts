@@ -9,12 +9,17 @@ const tracing = (kind: "fentry" | "fexit" | "lsm") =>
     classic: {
       above: ["programId"],
       examples: [
-        { does: "Attach it to the function that was named when it was loaded", line: `bpfman attach 63178 ${kind}` },
+        { does: "Attach it to the function or hook named when it was loaded", line: `bpfman attach 63178 ${kind}` },
       ],
     },
     noun: {
       words: ["programId"],
-      examples: [{ does: "Attach it to what was named when it was loaded", line: `bpfman link attach ${kind} 63178` }],
+      examples: [
+        {
+          does: "Attach it to the function or hook named when it was loaded",
+          line: `bpfman link attach ${kind} 63178`,
+        },
+      ],
     },
     prepare: (link) => attaching(link, { kind }),
   });

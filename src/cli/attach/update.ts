@@ -7,24 +7,25 @@ import { renderLink } from "../render/link.ts";
 import { PRIORITY, PROCEED_ON } from "./fields.ts";
 
 const NEW_PRIORITY = ifGiven(PRIORITY, {
-  doc: ["Optional: New priority in the chain. Lower value runs first.", "[possible values: 0-2147483647]"],
+  doc: ["New position in the chain; lower values run first.", "[possible values: 0-2147483647]"],
   parse: parsePriority(PRIORITY_WIDE_MAX),
   noun: {},
 });
 
 export const updateLink = defineCommand({
   description: [
-    "Changes the place of a live XDP or TC link in its chain, or the exit codes after which",
-    "the chain goes on. The program is never off the hook: the chain is swapped as a whole.",
+    "Changes the position of a live XDP or TC link in its chain, or the return values",
+    "after which the chain continues. The chain is swapped atomically, so the program",
+    "stays attached throughout.",
   ],
   fields: {
-    linkId: vary(LINK_ID, { doc: ["Required: Link Id to be changed."] }),
+    linkId: vary(LINK_ID, { doc: ["ID of the link to change."] }),
     priority: NEW_PRIORITY,
     proceedOn: PROCEED_ON,
   },
   noun: {
     words: ["linkId"],
-    examples: [{ does: "Let the program of link 3 run first", line: "bpfman link update 3 --priority 0" }],
+    examples: [{ does: "Make the program of link 3 run first", line: "bpfman link update 3 --priority 0" }],
   },
   prepare({ linkId, priority, proceedOn }) {
     if (priority === null && proceedOn.length === 0) {

@@ -5,23 +5,20 @@ import { attaching, CONTAINER_PID, FN_NAME, METADATA, OFFSET } from "./fields.ts
 
 const TARGET_FUNCTION = ifGiven(FN_NAME, {
   completes: "target-function",
-  doc: ["Optional: Function to attach the uprobe to."],
-  noun: { doc: ["Optional: The function in the target. Without it the offset counts from the start of the file."] },
+  doc: ["Function of the target to attach to.", "Without it, the offset counts from the start of the file."],
 });
 const TARGET_OFFSET = vary(OFFSET, {
   doc: [
-    "Optional: Offset added to the address of the target function (or",
-    "beginning of target if no function is identified). Offsets are",
-    "supported for uretprobes, but use with caution because they can",
-    "result in unintended side effects.",
+    "Offset from the start of the function, or of the file, in bytes.",
+    "On a uretprobe, an offset past the entry can crash the target.",
   ],
 });
 const TARGET = required({
   long: "target",
   short: "t",
   completes: "target",
-  doc: ["Required: Library name or the absolute path to a binary or library.", 'Example: --target "libc".'],
-  noun: { doc: ["Required: Absolute path of a binary or library, or the name of a library such as libc."] },
+  doc: ["Absolute path of a binary or library, or a library's name.", "Example: --target libc"],
+  noun: { doc: ["Absolute path of a binary or library, or a library's name.", "Example: libc"] },
 });
 const PID = optional(
   {
@@ -29,12 +26,12 @@ const PID = optional(
     short: "p",
     completes: "pid",
     doc: [
-      "Optional: Only execute uprobe for given process identification number (PID).",
-      "If PID is not provided, uprobe executes for all PIDs.",
+      "Run the program in this process only, given by its PID.",
+      "By default it runs in every process that maps the target.",
     ],
     noun: {
       short: undefined,
-      doc: ["Optional: Only for this process; 0 stands for all of them."],
+      doc: ["Run the program in this process only; 0 means in all of them."],
       parse: zeroForNone(parsePid),
     },
   },
@@ -55,11 +52,11 @@ export const attachUprobe = defineCommand({
     above: ["programId"],
     examples: [
       {
-        does: "Run it whenever any process calls malloc (or returns from it, for a uretprobe)",
+        does: "Run it when a process calls malloc (a uretprobe: when malloc returns)",
         line: "bpfman attach 63178 uprobe --target libc --fn-name malloc",
       },
       {
-        does: "For one process only",
+        does: "Run it in one process only",
         line: "bpfman attach 63178 uprobe -t /usr/sbin/nginx -f main --pid 4711",
       },
     ],
@@ -68,10 +65,13 @@ export const attachUprobe = defineCommand({
     words: ["programId", "target"],
     examples: [
       {
-        does: "Run it whenever any process calls malloc (or returns from it, for a uretprobe)",
+        does: "Run it when a process calls malloc (a uretprobe: when malloc returns)",
         line: "bpfman link attach uprobe 63178 libc -f malloc",
       },
-      { does: "For one process only", line: "bpfman link attach uprobe 63178 /usr/sbin/nginx -f main --pid 4711" },
+      {
+        does: "Run it in one process only",
+        line: "bpfman link attach uprobe 63178 /usr/sbin/nginx -f main --pid 4711",
+      },
     ],
   },
   prepare: ({ target, fnName, offset, pid, containerPid, ...link }) =>

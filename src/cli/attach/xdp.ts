@@ -6,11 +6,12 @@ import { attaching, IFACE, METADATA, NETNS, PRIORITY, proceedOn } from "./fields
 const PROCEED_ON = proceedOn({
   actions: Object.keys(XDP_ACTIONS),
   doc: [
-    "Optional: Proceed to call other programs in chain on this exit code.",
-    "Multiple values supported by repeating the parameter.",
+    "Return values after which the chain continues with the next program.",
+    "Separate several values with spaces, or repeat the option.",
     "Example: --proceed-on pass --proceed-on drop",
     "",
-    "[possible values: aborted, drop, pass, tx, redirect, dispatcher_return]",
+    "[possible values: aborted, drop, pass, tx, redirect,",
+    "dispatcher_return]",
     "",
     "[default: pass, dispatcher_return]",
   ],
@@ -32,7 +33,7 @@ export const attachXdp = defineCommand({
     examples: [
       { does: "Run it on every packet that eth0 receives", line: "bpfman attach 63178 xdp --iface eth0 --priority 50" },
       {
-        does: "Go on to the next program also when this one drops",
+        does: "Continue with the next program even if this one drops the packet",
         line: "bpfman attach 63178 xdp -i eth0 -p 50 --proceed-on pass drop",
       },
     ],
@@ -42,7 +43,7 @@ export const attachXdp = defineCommand({
     examples: [
       { does: "Run it on every packet that eth0 receives", line: "bpfman link attach xdp 63178 eth0 -p 50" },
       {
-        does: "Go on to the next program also when this one drops",
+        does: "Continue with the next program even if this one drops the packet",
         line: "bpfman link attach xdp 63178 eth0 -p 50 --proceed-on pass,drop",
       },
     ],

@@ -8,17 +8,20 @@ import { splitShellWords } from "./shell-words.ts";
 /** How the line is given: as words, or as text that has yet to be taken apart. */
 const FORMS = ["words", "line"] as const;
 
-const FORM = required({ long: "form", choices: FORMS, doc: ["Required: words or line."] }, oneOf("form", FORMS));
+const FORM = required(
+  { long: "form", choices: FORMS, doc: ["Form of the command line: words or line."] },
+  oneOf("form", FORMS),
+);
 const WORDS = several({
   takes: "list",
   long: "words",
-  doc: ["Behind --: the command line up to the cursor and, if any, the rest of it; or its words without the first."],
+  doc: ["After --: the line up to the cursor and, if any, the rest of it;", "or its words without the first."],
 });
 const AT = optional(
   {
     long: "at",
     metavar: "N",
-    doc: ["Optional: The word at the cursor is the Nth, which ends there; without it, the last."],
+    doc: ["The cursor is at the end of the Nth word; by default, of the last."],
   },
   Number,
 );
@@ -26,15 +29,15 @@ const AT = optional(
 /** What a shell's completion function asks. It must not fail, nor say anything but candidates. */
 export const complete = defineCommand({
   description: [
-    "Answers what may stand at the cursor of a command line. The first line says how to go on:",
-    "`words`, `files` or `directories`, with `open` behind it when no blank is to follow, and",
-    "then, behind a tab, what stands before the file name in the same word. Each further line",
-    "is a candidate and, behind a tab, its description.",
+    "Lists what may stand at the cursor of a command line. The first line says what",
+    "to complete: `words`, `files` or `directories`, followed by `open` if no space",
+    "is to be added, then a tab and what precedes the file name in the same word.",
+    "Each further line is a candidate, a tab, and its description.",
   ],
   fields: { form: FORM, words: WORDS, at: AT },
   classic: {
     words: ["form", "words"],
-    examples: [{ does: "What may follow", line: "bpfman __complete words -- attach 5 xdp --" }],
+    examples: [{ does: "List what may follow", line: "bpfman __complete words -- attach 5 xdp --" }],
   },
   prepare({ form, words, at }) {
     const typed = form === "line" ? typedText(words) : typedWords(words, at ?? words.length);

@@ -6,10 +6,7 @@ import { oneOf } from "../parse/word.ts";
 
 const TARGET = required({
   long: "target",
-  doc: [
-    "Required: The shell whose completion is printed: bash, zsh, fish, elvish or powershell;",
-    "or the folder into which the completions are written.",
-  ],
+  doc: ["Shell to print the completion of, or directory to write all to."],
   choices: SHELLS,
   completes: "directory",
 });
@@ -18,11 +15,7 @@ const SHELL = optional(
     long: "shell",
     short: "s",
     choices: SHELLS,
-    doc: [
-      "Optional: Write the completion of this shell only.",
-      "",
-      "[possible values: bash, zsh, fish, elvish, powershell]",
-    ],
+    doc: ["Write only the completion of this shell.", "", "[possible values: bash, zsh, fish, elvish, powershell]"],
   },
   oneOf("shell", SHELLS),
 );
@@ -37,28 +30,28 @@ const ALSO_CALLED: Readonly<Record<string, (typeof SHELLS)[number]>> = { pwsh: "
 function refuseShell(target: string): void {
   const near = didYouMean(target, SHELLS);
   if (near === null && !OTHER_SHELLS.includes(target)) return;
-  throw new BpfmanError("USAGE", `no completion for shell "${target}": there is one for ${SHELLS.join(", ")}`, {
-    hint: `${near === null ? "" : `${near} `}for a folder of that name write ./${target}`,
+  throw new BpfmanError("USAGE", `no completion for shell "${target}"; there is one for ${SHELLS.join(", ")}`, {
+    hint: `${near === null ? "" : `${near} `}to write to a directory of that name, type ./${target}`,
   });
 }
 
 export const completions = defineCommand({
   description: [
-    "Generates shell completions, which know programs, links, interfaces, namespaces,",
-    "tracepoints, kernel functions, and what is in an object file.",
+    "Prints or writes shell completions. They complete programs, links, interfaces,",
+    "namespaces, tracepoints, kernel functions, and the contents of object files.",
     "",
-    "For the bash or zsh that is running: source <(bpfman completions bash)",
-    "For the fish that is running: bpfman completions fish | source",
-    "For the elvish that is running: eval (bpfman completions elvish | slurp)",
-    "For the PowerShell that is running: bpfman completions powershell | Out-String | Invoke-Expression",
+    "In a running bash or zsh: source <(bpfman completions bash)",
+    "In a running fish: bpfman completions fish | source",
+    "In a running elvish: eval (bpfman completions elvish | slurp)",
+    "In a running PowerShell: bpfman completions powershell | Out-String | Invoke-Expression",
   ],
   fields: { target: TARGET, shell: SHELL },
   classic: {
     words: ["target"],
     examples: [
-      { does: "See what bash would be given", line: "bpfman completions bash" },
-      { does: "For every zsh", line: "bpfman completions -s zsh /usr/share/zsh/site-functions" },
-      { does: "For all shells, to be packaged", line: "bpfman completions out/completions" },
+      { does: "Print the completion for bash", line: "bpfman completions bash" },
+      { does: "Install the completion for every zsh", line: "bpfman completions -s zsh /usr/share/zsh/site-functions" },
+      { does: "Write all completions, for packaging", line: "bpfman completions out/completions" },
     ],
   },
   prepare({ target, shell }) {

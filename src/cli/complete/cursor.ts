@@ -192,8 +192,6 @@ function slotAt({ slots, words }: Cursor): Field | null {
   return slots[words.length] ?? (last?.takes === "list" ? last : null);
 }
 
-const describe = (doc: readonly string[]): string => firstSentence(doc).replace(/^(Required|Optional): /, "");
-
 const beginning = (candidates: readonly Candidate[], current: string): Candidate[] =>
   candidates.filter(({ value }) => value.startsWith(current));
 
@@ -230,7 +228,7 @@ function optionsAt(cursor: Cursor, current: string): Completions {
   const sorted = [...known.filter(missing), ...known.filter((flag) => !missing(flag) && flag.long !== HELP.long), HELP];
   const candidates = sorted
     .filter(isOpen)
-    .map((flag) => ({ value: `--${flag.long}`, description: describe(flag.doc) }));
+    .map((flag) => ({ value: `--${flag.long}`, description: firstSentence(flag.doc) }));
   return { ...NOTHING, candidates: beginning(candidates, current) };
 }
 

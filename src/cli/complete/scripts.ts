@@ -12,12 +12,12 @@ interface Script {
   readonly text: string;
 }
 
-const BASH = `# bash completion for bpfman. Source it, or put it into /usr/share/bash-completion/completions/bpfman.
+const BASH = `# bash completion for bpfman. Source it, or save it as /usr/share/bash-completion/completions/bpfman.
 _bpfman() {
   local line=\${COMP_LINE:0:COMP_POINT} first kind typed strip='' character candidate width=0
   local bpfman=\${1/#\\~/$HOME}
   local -a answer values=() descriptions=()
-  # The name of an alias is no program.
+  # The name of an alias is not a program.
   type -P "$bpfman" >/dev/null || bpfman=bpfman
   mapfile -t answer < <("$bpfman" __complete line -- "$line" "\${COMP_LINE:COMP_POINT}" 2>/dev/null)
   COMPREPLY=()
@@ -30,7 +30,7 @@ _bpfman() {
     *open) compopt -o nospace ;;
   esac
 
-  # Of a word with = or : in it, readline replaces only what stands behind the last of them.
+  # In a word that contains = or :, readline replaces only what follows the last one.
   typed=\${line##*[[:space:]]}
   for character in = : @; do
     [[ $COMP_WORDBREAKS == *"$character"* && $typed == *"$character"* ]] || continue
@@ -43,7 +43,7 @@ _bpfman() {
     descriptions+=("\${candidate#*$'\\t'}")
   done
   values=("\${values[@]#"$strip"}")
-  # Descriptions are for reading: only when a list is shown, and there is a choice.
+  # Show descriptions only when a list is shown and there is a choice.
   if [[ \${#values[@]} -gt 1 && \${COMP_TYPE:-9} =~ ^(33|63|64)$ ]]; then
     for candidate in "\${values[@]}"; do ((\${#candidate} > width)) && width=\${#candidate}; done
     for candidate in "\${!values[@]}"; do
@@ -58,11 +58,11 @@ complete -F _bpfman bpfman
 `;
 
 const ZSH = `#compdef bpfman
-# zsh completion for bpfman. Put it into a folder of $fpath as _bpfman, or source it after compinit.
+# zsh completion for bpfman. Save it as _bpfman in a directory of $fpath, or source it after compinit.
 _bpfman() {
   local -a answer values shown end
   local line value description kind before bpfman=\${(Q)words[1]/#\\~/$HOME}
-  # The name of an alias is no program.
+  # The name of an alias is not a program.
   whence -p -- "$bpfman" >/dev/null || bpfman=bpfman
   answer=("\${(@f)$("$bpfman" __complete words --at $((CURRENT - 1)) -- "\${(@Q)words[2,CURRENT-1]}" "\${(Q)PREFIX}" "\${(@Q)words[CURRENT+1,-1]}" 2>/dev/null)}")
   (( \${#answer} )) || return 1
@@ -89,12 +89,12 @@ else
 fi
 `;
 
-const FISH = `# fish completion for bpfman. Put it into ~/.config/fish/completions/bpfman.fish.
+const FISH = `# fish completion for bpfman. Save it as ~/.config/fish/completions/bpfman.fish.
 function __bpfman_complete
     set -l words (commandline -opc)
     set -l current (commandline -ct)
     set -l command (string replace -r '^~' -- $HOME $words[1])
-    # All words, also those behind the cursor; the one at it is among them only when it has begun.
+    # All words, including those after the cursor; the one at the cursor counts only once it has begun.
     set -l all (commandline -op)
     set -l next (math (count $words) + 1)
     set -l token (commandline -t)

@@ -10,19 +10,19 @@ const TYPE = required(
     long: "type",
     choices: DISPATCHER_TYPES,
     anyCase: true,
-    doc: ["Required: Hook of the dispatcher.", "", "[possible values: xdp, tc-ingress, tc-egress]"],
+    doc: ["Hook that the dispatcher runs on.", "", "[possible values: xdp, tc-ingress, tc-egress]"],
   },
   oneOf("dispatcher type", DISPATCHER_TYPES),
 );
 const NSID = required(
-  { long: "nsid", completes: "dispatcher-nsid", doc: ["Required: Inode of the network namespace."] },
+  { long: "nsid", completes: "dispatcher-nsid", doc: ["Inode of the network namespace."] },
   parseNsid,
 );
 const IFINDEX = required(
   {
     long: "ifindex",
     completes: "dispatcher-ifindex",
-    doc: ["Required: Index of the interface in that namespace."],
+    doc: ["Index of the interface in that namespace."],
   },
   parseIfindex,
 );
@@ -31,22 +31,22 @@ const HOOK = { type: TYPE, nsid: NSID, ifindex: IFINDEX };
 export const listDispatchers = defineCommand({
   fields: {
     type: ifGiven(TYPE, {
-      doc: ["Optional: List dispatchers of one hook.", "", "[possible values: xdp, tc-ingress, tc-egress]"],
+      doc: ["Show only dispatchers on this hook.", "", "[possible values: xdp, tc-ingress, tc-egress]"],
       parse: zeroForNone(TYPE.parse),
     }),
     nsid: ifGiven(NSID, {
-      doc: ["Optional: List dispatchers of one network namespace, given by its inode."],
+      doc: ["Show only dispatchers in this network namespace, given by its inode."],
       parse: zeroForNone(parseNsid),
     }),
     ifindex: ifGiven(IFINDEX, {
-      doc: ["Optional: List dispatchers of one interface index."],
+      doc: ["Show only dispatchers on the interface with this index."],
       parse: zeroForNone(parseIfindex),
     }),
   },
   noun: {
     examples: [
-      { does: "Every hook on which bpfman runs a chain", line: "bpfman dispatcher list" },
-      { does: "Chains of XDP programs, for scripts", line: "bpfman dispatcher list --type xdp -o json" },
+      { does: "List every hook on which bpfman runs a chain", line: "bpfman dispatcher list" },
+      { does: "List chains of XDP programs, for scripts", line: "bpfman dispatcher list --type xdp -o json" },
     ],
   },
   prepare: (request) =>
@@ -60,13 +60,13 @@ export const getDispatcher = defineCommand({
   fields: HOOK,
   noun: {
     words: ["type", "nsid", "ifindex"],
-    examples: [{ does: "The chain on a hook, first to last", line: "bpfman dispatcher get xdp 4026531840 2" }],
+    examples: [{ does: "Show the chain on a hook, in order", line: "bpfman dispatcher get xdp 4026531840 2" }],
   },
   prepare: (request) => asking("dispatcher/get", request, renderDispatcher),
 });
 
 export const deleteDispatcher = defineCommand({
-  description: ["Detaches every member of a hook's chain at one stroke. Its programs stay loaded."],
+  description: ["Detaches the whole chain of a hook atomically. Its programs stay loaded."],
   fields: HOOK,
   noun: {
     words: ["type", "nsid", "ifindex"],

@@ -11,10 +11,7 @@ const BYTECODE = optional({
   long: "bytecode",
   short: "b",
   completes: "file",
-  doc: [
-    "Optional: bytecode file to use for building the image assuming host architecture.",
-    "Example: -b ./examples/go-xdp-counter/bpf_x86_bpfel.o",
-  ],
+  doc: ["Bytecode file for the architecture of this machine.", "Example: -b ./examples/go-xdp-counter/bpf_x86_bpfel.o"],
 });
 
 const PROJECT = optional({
@@ -22,8 +19,8 @@ const PROJECT = optional({
   short: "c",
   completes: "directory",
   doc: [
-    "Optional: If specified pull multi-arch bytecode files from a cilium/ebpf formatted project",
-    "where the bytecode files all contain a standard bpf_<GOARCH>_<(el/eb)>.o tag.",
+    "Directory of a cilium/ebpf project, for several architectures at once.",
+    "It takes the files that bpf2go names *_bpf<el|eb>.o.",
     "Example: --cilium-ebpf-project ./examples/go-xdp-counter",
   ],
 });
@@ -38,8 +35,8 @@ const SLOTS = BYTECODE_SLOTS.map((slot) => {
     long: name,
     completes: "file",
     doc: [
-      `Optional: bytecode file to use for building the image assuming ${slot.architecture} architecture.`,
-      `Example: --${name} ./examples/go-xdp-counter/bpf_${slot.fileWords[0]}_bpf${order}.o`,
+      `Bytecode file for linux/${slot.architecture}.`,
+      `Example: --${name} ./counter/bpf_${slot.fileWords[0]}_bpf${order}.o`,
     ],
   });
   return { name, field, platform: platformOf(slot) };
@@ -52,7 +49,7 @@ const FILES = several({
   grammar: "noun",
   completes: "platform-file",
   doc: [
-    "Bytecode file for the host's architecture, or several with the platform of each.",
+    "Bytecode file for this machine's architecture, or PLATFORM=FILE pairs.",
     "Example: linux/amd64=bpf_x86_bpfel.o linux/s390x=bpf_s390_bpfeb.o",
   ],
 });
@@ -82,7 +79,7 @@ function readWords(words: readonly string[]) {
   const [file = "", second] = words;
   if (second === undefined) return { file, project: null, files: null };
   throw new BpfmanError("USAGE", "several bytecode files need the platform of each", {
-    hint: "write linux/ARCHITECTURE=FILE for each: an object file does not say for which architecture it was made",
+    hint: "write linux/ARCHITECTURE=FILE for each: an object file does not record its target architecture",
   });
 }
 
@@ -113,19 +110,20 @@ function readBytecode(values: Values<typeof OBJECTS>, words: readonly string[]) 
 
 export const generateBuildArgs = defineCommand({
   description: [
-    "Prints the build arguments that a Containerfile for bytecode images takes: where each bytecode file is, and the",
-    "image's labels with the programs and maps of the first one.",
+    "Prints the build arguments that a Containerfile for bytecode images takes:",
+    "the path of each bytecode file, and labels that name the programs and maps of",
+    "the first one.",
   ],
   fields: OBJECTS,
   classic: {
     words: ["files"],
     examples: [
       {
-        does: "Show the build arguments for two platforms",
+        does: "Print the build arguments for two platforms",
         line: "bpfman image generate-build-args --bc-amd64-el bpf_x86_bpfel.o --bc-s390x-eb bpf_s390_bpfeb.o",
       },
       {
-        does: "The same in the noun-verb grammar",
+        does: "Use the noun-verb grammar",
         line: "bpfman image generate-build-args linux/amd64=bpf_x86_bpfel.o linux/s390x=bpf_s390_bpfeb.o",
       },
     ],
@@ -138,7 +136,7 @@ const TAG = optional({
   long: "tag",
   short: "t",
   doc: [
-    "Required: Name and optionally a tag in the name:tag format.",
+    "Name of the image to push, optionally with a tag, as NAME:TAG.",
     "Example: --tag quay.io/bpfman-bytecode/xdp_pass:latest",
   ],
 });
@@ -148,8 +146,8 @@ const CONTAINER_FILE = optional({
   short: "f",
   completes: "file",
   doc: [
-    "Optional: Dockerfile to use for building the image, with docker or podman.",
-    "Without it no container tool is needed: bpfman puts the image together and pushes it.",
+    "Containerfile or Dockerfile to build from with docker or podman.",
+    "Without it, bpfman builds and pushes the image itself.",
     "Example: --container-file Containerfile.bytecode",
   ],
 });
@@ -160,8 +158,8 @@ const RUNTIME = optional(
     short: "r",
     choices: CONTAINER_TOOLS,
     doc: [
-      "Optional: Container runtime to use with --container-file, works with docker or podman,",
-      "defaults to docker where that has buildx.",
+      "Container tool for --container-file: docker or podman.",
+      "The default is docker if it has buildx, else podman.",
       "Example: --runtime podman",
     ],
   },
@@ -172,22 +170,19 @@ const RUNTIME = optional(
 const REFERENCE = optional({
   long: "image",
   grammar: "noun",
-  doc: ["Name and optionally a tag, unless --tag gives it.", "Example: quay.io/bpfman-bytecode/xdp_pass:latest"],
+  doc: ["Name of the image to push, unless --tag gives it.", "Example: quay.io/bpfman-bytecode/xdp_pass:latest"],
 });
 
 export const buildImage = defineCommand({
   description: [
-    "Build an eBPF bytecode image from local bytecode objects and push to a registry.",
+    "Builds an eBPF bytecode image from object files and pushes it to a registry,",
+    "with the credentials that a docker or podman login stored.",
     "",
-    "Credentials are those that docker or podman stored at login. A pointer to at least one bytecode file must be",
-    "included, which can be passed in several ways. Use either:",
+    "Name the object files in one of these ways:",
     "",
-    "* --bytecode: for a single bytecode built for the host architecture.",
-    "",
-    "* --cilium-ebpf-project: for a cilium/ebpf project directory which contains",
-    "  multiple object files for different architectures.",
-    "",
-    "* --bc-386-el .. --bc-s390x-eb: to add one or more architecture specific bytecode files.",
+    "* --bytecode: one file, for the architecture of this machine",
+    "* --cilium-ebpf-project: the directory of a cilium/ebpf project",
+    "* --bc-386-el to --bc-s390x-eb: one file for each architecture",
   ],
   fields: { reference: REFERENCE, tag: TAG, containerFile: CONTAINER_FILE, runtime: RUNTIME, ...OBJECTS },
   classic: {
@@ -202,7 +197,7 @@ export const buildImage = defineCommand({
         line: "bpfman image build -t quay.io/acme/counter:v1 --bc-amd64-el x86.o --bc-s390x-eb s390.o",
       },
       {
-        does: "The same in the noun-verb grammar",
+        does: "Use the noun-verb grammar",
         line: "bpfman image build quay.io/acme/counter:v1 linux/amd64=x86.o linux/s390x=s390.o",
       },
       {

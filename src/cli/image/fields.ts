@@ -5,14 +5,14 @@ import { optional, required, type Values } from "../command.ts";
 export const IMAGE_URL = required({
   long: "image-url",
   short: "i",
-  doc: ["Required: Container Image URL.", "Example: --image-url quay.io/bpfman-bytecode/xdp_pass:latest"],
+  doc: [
+    "Name of the image, with a tag, a digest, or both.",
+    "Example: --image-url quay.io/bpfman-bytecode/xdp_pass:latest",
+  ],
   noun: {
     long: "image",
     short: undefined,
-    doc: [
-      "Required: Name of the image, with a tag, a digest, or both.",
-      "Example: quay.io/bpfman-bytecode/xdp_pass:latest",
-    ],
+    doc: ["Name of the image, with a tag, a digest, or both.", "Example: quay.io/bpfman-bytecode/xdp_pass:latest"],
   },
 });
 
@@ -21,13 +21,12 @@ export const REGISTRY_AUTH = optional({
   short: "r",
   env: "BPFMAN_REGISTRY_AUTH",
   doc: [
-    "Optional: Registry auth for authenticating with the specified image registry.",
-    "This should be base64 encoded from the '<username>:<password>' string just like",
-    "it's stored in the docker/podman host config.",
-    'Example: --registry_auth "YnjrcKw63PhDcQodiU9hYxQ2"',
+    "Credentials for the registry: base64 of <USERNAME>:<PASSWORD>.",
+    "This is how docker and podman store them in their auth files.",
+    "Example: --registry-auth dXNlcjpwYXNzd29yZA==",
     "",
-    "Other users of this machine can see the options of a command while it runs: the",
-    "environment variable and a login with podman or docker show nothing.",
+    "Other users of this machine can see a command's options while it runs.",
+    "The environment variable and a docker or podman login stay hidden.",
   ],
 });
 
@@ -37,7 +36,7 @@ export const PULL_POLICY = optional({
   short: "p",
   choices: PULL_POLICIES,
   default: "IfNotPresent",
-  doc: ["Optional: Pull policy for remote images.", "", `[possible values: ${PULL_POLICIES.join(", ")}]`],
+  doc: ["When to pull the image from its registry.", "", `[possible values: ${PULL_POLICIES.join(", ")}]`],
 });
 
 export const PULLED = { url: IMAGE_URL, registryAuth: REGISTRY_AUTH, pullPolicy: PULL_POLICY };

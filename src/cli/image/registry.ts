@@ -9,11 +9,11 @@ export const pullImage = defineCommand({
   classic: {
     examples: [
       {
-        does: "Put an image into the cache, so that it can be loaded without a network",
+        does: "Cache an image so that it can be loaded without network access",
         line: "bpfman image pull --image-url quay.io/bpfman-bytecode/xdp_pass:latest",
       },
       {
-        does: "Ask the registry even if it is there, with a login",
+        does: "Pull even if the image is cached, with credentials",
         line: "bpfman image pull -i localhost:5000/counter:v1 -p Always -r dXNlcjpwYXNzd29yZA==",
       },
     ],
@@ -29,7 +29,7 @@ export const inspectImage = defineCommand({
     words: ["url"],
     examples: [
       {
-        does: "Show programs, maps and layers of an image, for each platform that it has",
+        does: "Show the programs, maps and layers of an image, for each platform",
         line: "bpfman image inspect quay.io/bpfman-bytecode/xdp_pass:latest",
       },
     ],
@@ -40,45 +40,45 @@ export const inspectImage = defineCommand({
 const ALLOW_UNSIGNED = toggle({
   long: "allow-unsigned",
   doc: [
-    "Optional: Accept an image that has no signature, with a warning.",
-    "An image with signatures of which none is trusted is refused all the same.",
+    "Accept an image that has no signature, with a warning.",
+    "An image whose signatures are all untrusted is still rejected.",
   ],
 });
 const IDENTITY = optional({
   long: "certificate-identity",
   doc: [
-    "Optional: Identity that the signer's certificate must name.",
-    "An e-mail address, or the URI of a workflow. Needs an issuer. With an identity or",
-    "a key, the signers of the configuration do not count.",
+    "Identity that the signer's certificate must name.",
+    "It is an e-mail address or the URI of a workflow, and needs an issuer.",
+    "An identity or a key replaces the signers in the configuration.",
     "Example: --certificate-identity dev@example.com",
   ],
 });
 const IDENTITY_REGEXP = optional({
   long: "certificate-identity-regexp",
   doc: [
-    "Optional: Regular expression for the identity, which must match all of it.",
-    "In RE2's syntax, as cosign's.",
+    "Regular expression that must match the whole identity.",
+    "It uses RE2 syntax, like cosign.",
     'Example: --certificate-identity-regexp "https://github.com/acme/.*"',
   ],
 });
 const ISSUER = optional({
   long: "certificate-oidc-issuer",
   doc: [
-    "Optional: Issuer that must have vouched for the identity.",
+    "OIDC issuer that must have vouched for the identity.",
     "Example: --certificate-oidc-issuer https://token.actions.githubusercontent.com",
   ],
 });
 const ISSUER_REGEXP = optional({
   long: "certificate-oidc-issuer-regexp",
-  doc: ["Optional: Regular expression for the issuer, which must match all of it."],
+  doc: ["Regular expression that must match the whole issuer."],
 });
 const KEY = several({
   takes: "list",
   long: "key",
   completes: "file",
   doc: [
-    "Optional: Public keys in PEM, one of which must have made the signature.",
-    "Such a signature is checked without any network but the registry's.",
+    "Public keys in PEM; one of them must verify the signature.",
+    "Checking against a key needs no network access beyond the registry.",
     "Example: --key cosign.pub",
   ],
 });
@@ -86,8 +86,8 @@ const TRUSTED_ROOT = optional({
   long: "trusted-root",
   completes: "file",
   doc: [
-    "Optional: Authorities and logs to check certificates against.",
-    'A file as "cosign trusted-root create" writes it, instead of Sigstore\'s public one.',
+    "Trusted root: the authorities and logs to check certificates against.",
+    'A file from "cosign trusted-root create"; default: Sigstore\'s public root.',
   ],
 });
 
@@ -107,7 +107,7 @@ export const verifyImage = defineCommand({
     words: ["url"],
     examples: [
       {
-        does: "Check an image against the signers of the configuration",
+        does: "Check an image against the signers in the configuration",
         line: "bpfman image verify quay.io/bpfman-bytecode/xdp_pass:latest",
       },
       {
@@ -121,8 +121,8 @@ export const verifyImage = defineCommand({
     const identity = match([IDENTITY, exactly], [IDENTITY_REGEXP, identityRegexp]);
     const issuer = match([ISSUER, from], [ISSUER_REGEXP, issuerRegexp]);
     if ((identity === null) !== (issuer === null)) {
-      throw new BpfmanError("USAGE", "an identity and an issuer go together", {
-        hint: `give both, as --${IDENTITY.long} and --${ISSUER.long}, or with their regular expressions`,
+      throw new BpfmanError("USAGE", "an identity needs an issuer, and an issuer an identity", {
+        hint: `give both --${IDENTITY.long} and --${ISSUER.long}, or their -regexp forms`,
       });
     }
     const trustedIdentities = identity === null ? [] : [{ identity, issuer }];

@@ -10,7 +10,7 @@ import { oneOf } from "../parse/word.ts";
 export const FILTER_WORDS: readonly string[] = [...new Set([...KERNEL_TYPE_WORDS, ...PROGRAM_TYPES])];
 export const parseFilterWord = oneOf("program type", FILTER_WORDS);
 
-export const QUIET = toggle({ long: "quiet", short: "q", doc: ["Optional: Print ids alone, one a line."] });
+export const QUIET = toggle({ long: "quiet", short: "q", doc: ["Print only IDs, one per line."] });
 
 export const PROGRAM_TYPE = several(
   {
@@ -20,26 +20,24 @@ export const PROGRAM_TYPE = several(
     choices: FILTER_WORDS,
     anyCase: true,
     doc: [
-      "Optional: List programs by a specific program type.",
+      "Show only programs of this type.",
       "Example: --program-type xdp",
       "",
       "[possible values: unspec, socket-filter, probe, tc, sched-act,",
-      "                  tracepoint, xdp, perf-event, cgroup-skb,",
-      "                  cgroup-sock, lwt-in, lwt-out, lwt-xmit, sock-ops,",
-      "                  sk-skb, cgroup-device, sk-msg, raw-tracepoint,",
-      "                  cgroup-sock-addr, lwt-seg6-local, lirc-mode2,",
-      "                  sk-reuseport, flow-dissector, cgroup-sysctl,",
-      "                  raw-tracepoint-writable, cgroup-sockopt, tracing,",
-      "                  struct-ops, ext, lsm, sk-lookup, syscall]",
+      "tracepoint, xdp, perf-event, cgroup-skb, cgroup-sock, lwt-in, lwt-out,",
+      "lwt-xmit, sock-ops, sk-skb, cgroup-device, sk-msg, raw-tracepoint,",
+      "cgroup-sock-addr, lwt-seg6-local, lirc-mode2, sk-reuseport,",
+      "flow-dissector, cgroup-sysctl, raw-tracepoint-writable,",
+      "cgroup-sockopt, tracing, struct-ops, ext, lsm, sk-lookup, syscall]",
       "",
-      "bpfman's own types work as well: tcx, kprobe, kretprobe, uprobe,",
+      "bpfman's own types are accepted too: tcx, kprobe, kretprobe, uprobe,",
       "uretprobe, fentry, fexit.",
     ],
     noun: {
       takes: "commas",
       doc: [
-        "Optional: Only programs of these types, and links of such programs.",
-        "The kernel's words (probe, tracing, ext, ...) work as well.",
+        "Show only programs of these types, or links of such programs.",
+        "The kernel's names (probe, tracing, ext, ...) are accepted too.",
         "Example: --program-type xdp,kprobe",
       ],
     },
@@ -49,21 +47,21 @@ export const PROGRAM_TYPE = several(
 
 export const APPLICATION = vary(LOADED_APPLICATION, {
   short: undefined,
-  doc: ["Optional: List programs loaded under the same application tag.", "Example: --application go-app"],
-  noun: { doc: ["Optional: Only what belongs to this application."] },
+  doc: ["Show only programs of this application.", "Example: --application go-app"],
+  noun: { doc: ["Show only what belongs to this application."] },
 });
 
 export const METADATA_SELECTOR = vary(METADATA, {
   long: "metadata-selector",
   doc: [
-    "Optional: List programs which contain a specific set of metadata labels",
-    "that were applied when the program was loaded with `--metadata` parameter.",
+    "Show only what has this metadata; all pairs must match.",
+    "It is what --metadata stored when the program was loaded or attached.",
     "Format: <KEY>=<VALUE>",
     "Example: --metadata-selector owner=acme",
   ],
   noun: {
     ...METADATA.noun,
-    doc: ["Optional: Only what has this metadata; all pairs must match.", "Format: <KEY>=<VALUE>"],
+    doc: ["Show only what has this metadata; all pairs must match.", "Format: <KEY>=<VALUE>"],
   },
 });
 

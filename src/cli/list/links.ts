@@ -11,7 +11,7 @@ const KIND = several(
     long: "kind",
     choices: PROGRAM_TYPES,
     anyCase: true,
-    doc: ["Optional: Only links of these kinds.", "Example: --kind xdp,kretprobe"],
+    doc: ["Show only links of these kinds.", "Example: --kind xdp,kretprobe"],
   },
   oneOf("link kind", PROGRAM_TYPES),
 );
@@ -19,19 +19,19 @@ const KIND = several(
 export const listLinks = defineCommand({
   fields: {
     quiet: QUIET,
-    programId: ifGiven(PROGRAM_ID, { doc: ["Optional: Only links of this program."] }),
+    programId: ifGiven(PROGRAM_ID, { doc: ["Show only links of this program."] }),
     kinds: KIND,
     application: vary(APPLICATION, {
-      doc: ["Optional: List links attached under the same application tag.", "Example: --application go-app"],
+      doc: ["Show only links of this application.", "Example: --application go-app"],
     }),
     programType: vary(PROGRAM_TYPE, {
       doc: [
-        "Optional: List links with a specific program type",
+        "Show only links of programs of this type.",
         "Example: --program-type xdp",
         "",
         "[possible values: probe, tc, tracing, tracepoint, xdp]",
         "",
-        "bpfman's own types work as well: tcx, kprobe, kretprobe, uprobe,",
+        "bpfman's own types are accepted too: tcx, kprobe, kretprobe, uprobe,",
         "uretprobe, fentry, fexit.",
       ],
     }),
@@ -40,15 +40,15 @@ export const listLinks = defineCommand({
   classic: {
     options: ["application", "programType", "metadataSelector"],
     examples: [
-      { does: "Links of one application", line: "bpfman list links --application go-app" },
-      { does: "Links of XDP programs, for scripts", line: "bpfman list links --program-type xdp -o json" },
+      { does: "List the links of one application", line: "bpfman list links --application go-app" },
+      { does: "List the links of XDP programs, for scripts", line: "bpfman list links --program-type xdp -o json" },
     ],
   },
   noun: {
     options: ["quiet", "programId", "kinds", "programType", "application", "metadataSelector"],
     examples: [
-      { does: "Links of one program", line: "bpfman link list --program-id 63178" },
-      { does: "Ids of XDP links, for scripts", line: "bpfman link list -q --kind xdp" },
+      { does: "List the links of one program", line: "bpfman link list --program-id 63178" },
+      { does: "List the IDs of XDP links, for scripts", line: "bpfman link list -q --kind xdp" },
     ],
   },
   prepare({ quiet, programId, kinds, programType, ...filters }, noun) {

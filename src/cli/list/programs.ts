@@ -12,15 +12,15 @@ import {
   QUIET,
 } from "./fields.ts";
 
-const ATTACHED = toggle({ long: "attached", doc: ["Optional: Only programs that have links."] });
-const UNATTACHED = toggle({ long: "unattached", doc: ["Optional: Only programs without links."] });
+const ATTACHED = toggle({ long: "attached", doc: ["Show only programs that have links."] });
+const UNATTACHED = toggle({ long: "unattached", doc: ["Show only programs without links."] });
 const TYPE = several(
   {
     takes: "commas",
     long: "type",
     choices: FILTER_WORDS,
     anyCase: true,
-    doc: ["Optional: The same as --program-type.", "Example: --type xdp,kprobe"],
+    doc: ["Another name for --program-type.", "Example: --type xdp,kprobe"],
   },
   parseFilterWord,
 );
@@ -28,9 +28,9 @@ const SELECTOR = optional({
   long: "selector",
   short: "l",
   doc: [
-    "Optional: Only programs whose metadata this holds for.",
-    "Terms are key=value, key!=value, key in (a,b), key notin (a,b), key, !key,",
-    "key>1, key<1, separated by commas; all must hold.",
+    "Show only programs whose metadata matches all of these terms.",
+    "Terms are separated by commas: key=value, key!=value, key in (a,b),",
+    "key notin (a,b), key, !key, key>1, key<1.",
     "Example: --selector 'app=web,tier!=1'",
   ],
 });
@@ -49,21 +49,21 @@ export const listPrograms = defineCommand({
   classic: {
     options: ["programType", "application", "metadataSelector", "all"],
     examples: [
-      { does: "Programs of one application", line: "bpfman list programs --application go-app" },
-      { does: "Every program in the kernel, also those that bpfman did not load", line: "bpfman list programs --all" },
+      { does: "List the programs of one application", line: "bpfman list programs --application go-app" },
+      { does: "List every program in the kernel, whoever loaded it", line: "bpfman list programs --all" },
     ],
   },
   noun: {
     examples: [
       {
-        does: "Programs of two types that are attached somewhere",
+        does: "List attached programs of two types",
         line: "bpfman program list --type xdp,tc --attached",
       },
       {
-        does: "Ids of the programs of an application, for scripts",
+        does: "List the IDs of an application's programs, for scripts",
         line: "bpfman program list -q --application go-app",
       },
-      { does: "By metadata", line: "bpfman program list -l app=web,tier!=1" },
+      { does: "Filter by metadata", line: "bpfman program list -l app=web,tier!=1" },
     ],
   },
   prepare({ quiet, attached, unattached, type, programType, selector, ...filters }, noun) {

@@ -15,33 +15,31 @@ const PROGRAMS = several(
     required: true,
     completes: "object-program",
     doc: [
-      "Required: The program type and eBPF function name that is the entry point",
-      "for the eBPF program.",
-      "Format <TYPE>:<FUNC_NAME>",
+      "Programs to load, each as its type and the name of its function.",
+      "Separate several programs with spaces.",
+      "Format: <TYPE>:<NAME>",
       "",
-      "For fentry and fexit, the function that is being attached to is also",
-      "required at load time, so the format for fentry and fexit includes attach",
-      "function.",
-      "Format <TYPE>:<FUNC_NAME>:<ATTACH_FUNC>",
+      "fentry, fexit and lsm programs are bound to a function or LSM hook",
+      "when they are loaded, so it is named here as well.",
+      "Format: <TYPE>:<NAME>:<ATTACH_FUNC>",
       "",
-      "If the bytecode file contains multiple eBPF programs that need to be",
-      "loaded, multiple eBPF programs can be entered by separating each",
-      "<TYPE>:<FUNC_NAME> pair with a space.",
       "Example: --programs xdp:xdp_stats kprobe:kprobe_counter",
       "Example: --programs fentry:test_fentry:do_unlinkat",
       "",
-      "[possible values for <TYPE>: fentry, fexit, kprobe, lsm, tc, tcx, tracepoint,",
-      "uprobe, xdp]",
+      "[possible values for <TYPE>: fentry, fexit, kprobe, lsm, tc, tcx,",
+      "tracepoint, uprobe, xdp]",
     ],
     noun: {
       takes: "commas",
       doc: [
-        "Required: The programs to load, separated by commas or by repeating the option.",
-        "Format <TYPE>:<NAME>, or <TYPE>:<NAME>:<ATTACH_FUNC> for fentry, fexit and lsm",
+        "Programs to load, each as its type and the name of its function.",
+        "Separate several programs with commas, or repeat the option.",
+        "Format: <TYPE>:<NAME>",
+        "Format for fentry, fexit and lsm: <TYPE>:<NAME>:<ATTACH_FUNC>",
         "Example: --programs xdp:xdp_stats,kprobe:kprobe_counter",
         "",
-        "[possible values for <TYPE>: xdp, tc, tcx, tracepoint, kprobe, kretprobe,",
-        "uprobe, uretprobe, fentry, fexit, lsm]",
+        "[possible values for <TYPE>: xdp, tc, tcx, tracepoint, kprobe,",
+        "kretprobe, uprobe, uretprobe, fentry, fexit, lsm]",
       ],
       parse: parseNounSelector,
     },
@@ -56,22 +54,22 @@ const GLOBAL = several(
     short: "g",
     completes: "object-global",
     doc: [
-      "Optional: Global variables to be set when program is loaded.",
-      "Format: <NAME>=<Hex Value>",
+      "Global variables to set before the programs are loaded.",
+      "Separate several variables with spaces.",
+      "Format: <NAME>=<HEX>",
       "",
-      "This is a very low level primitive. The caller is responsible for formatting",
-      "the byte string appropriately considering such things as size, endianness,",
-      "alignment and packing of data structures. Multiple values can be enter by",
-      "separating each <NAME>=<Hex Value> pair with a space.",
+      "The bytes go into the variable as they are written: as many as it has,",
+      "in the machine's byte order, with the padding that the compiler adds.",
       "Example: -g GLOBAL_u8=01 GLOBAL_u32=0A0B0C0D",
     ],
     noun: {
       takes: "commas",
       doc: [
-        "Optional: Global variables to be set before the load.",
-        "Format: <NAME>=<HEX>, with or without 0x before the digits",
+        "Global variables to set before the programs are loaded.",
+        "Separate several variables with commas, or repeat the option.",
+        "Format: <NAME>=<HEX>, with or without a leading 0x",
         "",
-        "As many bytes as the variable has, in the byte order of the machine.",
+        "Give as many bytes as the variable has, in the machine's byte order.",
         "Example: -g GLOBAL_u8=01 -g GLOBAL_u32=0x0A0B0C0D",
       ],
       parse: parseNounGlobal,
@@ -84,11 +82,7 @@ const GLOBAL = several(
 
 const MAP_OWNER_ID = ifGiven(PROGRAM_ID, {
   long: "map-owner-id",
-  doc: [
-    "Optional: Program Id of loaded eBPF program this eBPF program will share a map with.",
-    "Only used when multiple eBPF programs need to share a map.",
-    "Example: --map-owner-id 63178",
-  ],
+  doc: ["Share the maps of this loaded program, given by its ID.", "Example: --map-owner-id 63178"],
   noun: { parse: zeroForNone(PROGRAM_ID.parse) },
 });
 
@@ -96,11 +90,8 @@ const PATH = required({
   long: "path",
   short: "p",
   completes: "object",
-  doc: [
-    "Required: Location of local bytecode file",
-    "Example: --path /run/bpfman/examples/go-xdp-counter/bpf_x86_bpfel.o",
-  ],
-  noun: { doc: ["Required: Object file with the programs."] },
+  doc: ["Object file that contains the programs.", "Example: --path ./bpf_x86_bpfel.o"],
+  noun: { doc: ["Object file that contains the programs."] },
 });
 
 const LOADED = { global: GLOBAL, application: APPLICATION, metadata: METADATA, mapOwnerId: MAP_OWNER_ID };
@@ -129,7 +120,7 @@ export const loadFile = defineCommand({
         line: "bpfman load file --path bpf_x86_bpfel.o --programs xdp:xdp_stats",
       },
       {
-        does: "Load two programs that share their maps, with a global variable set to 10 (little endian)",
+        does: "Load two programs that share maps, with a global set to 10 (little-endian)",
         line: "bpfman load file -p counter.o --programs tcx:count tracepoint:on_open -g LIMIT=0A000000 -a counter",
       },
     ],
@@ -139,7 +130,7 @@ export const loadFile = defineCommand({
     examples: [
       { does: "Load one program", line: "bpfman program load file counter.o --programs xdp:xdp_stats" },
       {
-        does: "Load two programs that share their maps, with a global variable set to 10 (little endian)",
+        does: "Load two programs that share maps, with a global set to 10 (little-endian)",
         line: "bpfman program load counter.o --programs tcx:count,tracepoint:on_open -g LIMIT=0x0A000000 -a counter",
       },
     ],
@@ -152,11 +143,11 @@ export const loadImage = defineCommand({
   classic: {
     examples: [
       {
-        does: "Load one program of an image, pulling it unless it is in the cache",
+        does: "Load one program of an image, which is pulled unless it is cached",
         line: "bpfman load image --image-url quay.io/bpfman-bytecode/xdp_pass:latest --programs xdp:pass",
       },
       {
-        does: "Load what was pulled before, without a network",
+        does: "Load an image pulled earlier, without network access",
         line: "bpfman load image -i localhost:5000/counter:v1 -p Never --programs tcx:count tracepoint:on_open -a counter",
       },
     ],
@@ -166,11 +157,11 @@ export const loadImage = defineCommand({
     options: ["programs", "global", "application", "metadata", "mapOwnerId", "pullPolicy", "registryAuth"],
     examples: [
       {
-        does: "Load one program of an image, pulling it unless it is in the cache",
+        does: "Load one program of an image, which is pulled unless it is cached",
         line: "bpfman program load image quay.io/bpfman-bytecode/xdp_pass:latest --programs xdp:pass",
       },
       {
-        does: "Load what was pulled before, without a network",
+        does: "Load an image pulled earlier, without network access",
         line: "bpfman program load image localhost:5000/counter:v1 -p Never --programs tcx:count -a counter",
       },
     ],

@@ -41,10 +41,14 @@ export const looksLikeFlag = (token: string): boolean =>
   token.length > 1 && token.startsWith("-") && !"0123456789".includes(token.charAt(1));
 
 /** The option that is written so, in front of `=`. */
-export const named = (known: readonly Field[], written: string): Field | null =>
-  known.find(({ long, short, aliases = [] }) =>
-    written.startsWith("--") ? [long, ...aliases].some((name) => `--${name}` === written) : `-${short}` === written,
-  ) ?? null;
+export function named(known: readonly Field[], written: string): Field | null {
+  const isLong = written.startsWith("--");
+  const name = written.slice(isLong ? 2 : 1);
+  for (const field of known) {
+    if (isLong ? field.long === name || field.aliases?.includes(name) : field.short === name) return field;
+  }
+  return null;
+}
 
 export const canonicalWord = ({ field, value }: Option): string =>
   value === null ? `--${field?.long}` : `--${field?.long}=${value}`;

@@ -182,7 +182,7 @@ function checkOptions(options: readonly Option[], before: readonly Option[], { k
       // What is there has a name. An empty folder would silently stand for another one.
       throw usage(
         `"${written}" needs a value, but got an empty one: ${flagUsage(field)}`,
-        "is a variable empty that should hold it?",
+        "is a shell variable empty?",
       );
     }
   }
@@ -223,7 +223,7 @@ function unexpectedWord(word: string, { tokens, options }: Reading, { flags }: C
   const needed = flags.find((flag) => flag.required && !isGiven(options, flag) && couldBe(flag, word));
   let hint: string | null = null;
   if (list !== undefined) hint = `write several values without "=": --${list.long} FIRST SECOND`;
-  else if (commas !== undefined) hint = `separate several values of --${commas.long} by commas, or repeat it`;
+  else if (commas !== undefined) hint = `separate several values of --${commas.long} with commas, or repeat it`;
   else if (needed !== undefined) hint = `is it meant as an option? --${needed.long} ${word}`;
   return usage(`unexpected argument "${word}"`, hint);
 }

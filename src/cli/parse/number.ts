@@ -15,7 +15,7 @@ interface Range {
 function parseWhole(text: string, { what, min, max, code, seen }: Range): number {
   const value = /^[0-9]+$/.test(text) ? Number(text) : Number.NaN;
   if (!(value >= min && value <= max)) {
-    const hint = /^[0-9]+(,[0-9]+)+$/.test(text) ? "separate several numbers by blanks" : seen;
+    const hint = /^[0-9]+(,[0-9]+)+$/.test(text) ? "separate several numbers with spaces" : seen;
     throw new BpfmanError(code, `invalid ${what} "${text}": must be a whole number from ${min} to ${max}`, {
       ...(hint === undefined ? {} : { hint }),
     });
@@ -45,7 +45,13 @@ export const parseLinkId = (text: string): number =>
   });
 
 export const parsePid = (text: string): number =>
-  parseWhole(text, { what: "pid", min: 1, max: PID_MAX, code: "USAGE", seen: "pids are those that ps shows" });
+  parseWhole(text, {
+    what: "pid",
+    min: 1,
+    max: PID_MAX,
+    code: "USAGE",
+    seen: "ps shows the PIDs of running processes",
+  });
 
 export const parsePriority =
   (max: number) =>

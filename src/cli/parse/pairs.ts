@@ -46,12 +46,9 @@ export function parseGlobal(text: string): Pair {
   if (hex === "") throw wrong("the value is missing; must be NAME=HEX");
   if (/^0[xX]/.test(hex)) throw wrong("hex digits are written without 0x", `write "${name}=${hex.slice(2)}"`);
   const foreign = /[^0-9a-fA-F]/u.exec(hex);
-  if (foreign !== null) throw wrong(`"${foreign[0]}" is no hex digit`);
+  if (foreign !== null) throw wrong(`"${foreign[0]}" is not a hex digit`);
   if (hex.length % 2 === 1) {
-    throw wrong(
-      `${hex.length} hex digits are no whole number of bytes`,
-      "write two digits for each byte of the variable",
-    );
+    throw wrong("an odd number of hex digits; each byte takes two", "write two digits for each byte of the variable");
   }
   return [name, hex];
 }

@@ -16,7 +16,7 @@ export function parseSelector(text: string): ProgramSelector {
     new BpfmanError("INVALID_PROGRAM", `invalid program "${text}": ${why}`, hint === undefined ? {} : { hint });
 
   if (name === "") throw wrong(`the name is missing; must be ${shapeOf(type)}`);
-  if (name.includes(",")) throw wrong("a name holds no comma", "separate several programs by blanks");
+  if (name.includes(",")) throw wrong("a name cannot contain a comma", "separate several programs with spaces");
   if (KINDS[type].needsFunction) {
     if (!attachFunction) throw wrong(`${type} needs the kernel function to attach to; must be ${shapeOf(type)}`);
   } else if (attachFunction !== undefined) {

@@ -38,8 +38,9 @@ async function parse(
 ): Promise<ReadonlyMap<Field, readonly unknown[]>> {
   const entries = Object.entries(fields);
   const parameters = places.flatMap((place) => entries.filter(([, field]) => field === place));
-  const flags = entries.flatMap(([, field]) => (places.includes(field) ? [] : [field]));
-  const own = options.filter(({ field }) => flags.some(({ long }) => long === field?.long));
+  const flags = Object.values(fields).filter((field) => !places.includes(field));
+  const names = new Set<string | undefined>(flags.map((field) => field.long));
+  const own = options.filter(({ field }) => names.has(field?.long));
   // Where nothing was given, nothing has to be fetched that could parse it.
   if (own.length === 0 && (parameters.length === 0 || words.length === 0)) return new Map();
 

@@ -26,12 +26,12 @@ async function forEachId<Answer>(
 const nothing = (): string => "";
 
 export const unload = defineCommand({
-  description: ["Unload an eBPF program using the Program Id.", "", "Its links are detached first."],
+  description: ["Unloads programs. Their links are detached first."],
   fields: {
     programIds: each(PROGRAM_ID, {
       doc: [
-        "Required: Program Id to be unloaded.",
-        "Several are separated by blanks; each is tried. See `bpfman list programs`.",
+        "IDs of the programs to unload, separated by spaces.",
+        "A failure does not stop the rest. See `bpfman list programs`.",
       ],
     }),
     ignoreMissing: IGNORE_MISSING,
@@ -40,14 +40,17 @@ export const unload = defineCommand({
     words: ["programIds"],
     examples: [
       { does: "Unload two programs", line: "bpfman unload 63178 63179" },
-      { does: "Clean up, whether it is still there or not", line: "bpfman unload --ignore-missing 63178" },
+      { does: "Clean up, whether or not the program still exists", line: "bpfman unload --ignore-missing 63178" },
     ],
   },
   noun: {
     words: ["programIds"],
     examples: [
       { does: "Unload two programs", line: "bpfman program unload 63178 63179" },
-      { does: "Clean up, whether it is still there or not", line: "bpfman program unload --ignore-missing 63178" },
+      {
+        does: "Clean up, whether or not the program still exists",
+        line: "bpfman program unload --ignore-missing 63178",
+      },
     ],
   },
   prepare:
@@ -64,8 +67,8 @@ export const detach = defineCommand({
   fields: {
     linkIds: each(LINK_ID, {
       doc: [
-        "Required: Link Id to be detached.",
-        "Several are separated by blanks; each is tried. See `bpfman list links`.",
+        "IDs of the links to detach, separated by spaces.",
+        "A failure does not stop the rest. See `bpfman list links`.",
       ],
     }),
     ignoreMissing: IGNORE_MISSING,
@@ -74,14 +77,14 @@ export const detach = defineCommand({
     words: ["linkIds"],
     examples: [
       { does: "Detach two links", line: "bpfman detach 3 4" },
-      { does: "Clean up, whether it is still there or not", line: "bpfman detach --ignore-missing 3" },
+      { does: "Clean up, whether or not the link still exists", line: "bpfman detach --ignore-missing 3" },
     ],
   },
   noun: {
     words: ["linkIds"],
     examples: [
       { does: "Detach two links", line: "bpfman link detach 3 4" },
-      { does: "Clean up, whether it is still there or not", line: "bpfman link detach --ignore-missing 3" },
+      { does: "Clean up, whether or not the link still exists", line: "bpfman link detach --ignore-missing 3" },
     ],
   },
   prepare:
@@ -98,14 +101,14 @@ const ALL_PROGRAMS = vary(ALL, { short: undefined, doc: ["Delete every program t
 const RECURSIVE = toggle({
   long: "recursive",
   short: "r",
-  doc: ["Optional: Also delete the programs that use the maps of one that goes."],
+  doc: ["Also delete programs that share the maps of a deleted program."],
 });
 
 const UNMOUNT = toggle({
   long: "unmount",
   doc: [
-    "Optional: With --all, also unmount the BPF file system of the runtime directory, and remove the directory if",
-    "nothing else is in it.",
+    "With --all, unmount the runtime directory's bpffs as well, and remove the",
+    "directory if nothing else is in it.",
   ],
 });
 
@@ -127,13 +130,13 @@ const deletingEach =
 
 export const deletePrograms = defineCommand({
   description: [
-    "Deletes programs: their links are detached first. Maps that other programs use stay",
-    "until the last of these goes; with --recursive those programs go first.",
+    "Deletes programs after detaching their links. Maps that other programs share",
+    "stay until the last of these is deleted; --recursive deletes those first.",
   ],
   fields: {
     programIds: each(PROGRAM_ID, {
       required: false,
-      doc: ["Programs to be deleted, separated by blanks; each is tried."],
+      doc: ["IDs of the programs to delete, separated by spaces.", "A failure does not stop the rest."],
     }),
     all: ALL_PROGRAMS,
     recursive: RECURSIVE,
@@ -142,8 +145,8 @@ export const deletePrograms = defineCommand({
   noun: {
     words: ["programIds"],
     examples: [
-      { does: "A program, and those that use its maps", line: "bpfman program delete -r 63178" },
-      { does: "Everything that bpfman loaded", line: "bpfman program delete --all" },
+      { does: "Delete a program and those that share its maps", line: "bpfman program delete -r 63178" },
+      { does: "Delete everything that bpfman loaded", line: "bpfman program delete --all" },
       { does: "Leave nothing behind, as after a test", line: "bpfman program delete --all --unmount" },
     ],
   },
@@ -165,16 +168,18 @@ export const deletePrograms = defineCommand({
 
 export const deleteLinks = defineCommand({
   description: [
-    "Deletes links, and the programs that have no other link. With --recursive the programs",
-    "that use the maps of one that goes are deleted before it.",
+    "Deletes links, and programs that have no other link. With --recursive, programs",
+    "that share the maps of such a program are deleted before it.",
   ],
   fields: {
-    linkIds: each(LINK_ID, { doc: ["Required: Links to be deleted, separated by blanks; each is tried."] }),
+    linkIds: each(LINK_ID, {
+      doc: ["IDs of the links to delete, separated by spaces.", "A failure does not stop the rest."],
+    }),
     recursive: RECURSIVE,
   },
   noun: {
     words: ["linkIds"],
-    examples: [{ does: "A link, and its program if that is attached nowhere else", line: "bpfman link delete 3" }],
+    examples: [{ does: "Delete a link, and its program if it has no other link", line: "bpfman link delete 3" }],
   },
   prepare: ({ linkIds, recursive }) =>
     deletingEach(linkIds, "detached", (session, linkId) => session.invoke("link/delete", { linkId, recursive })),

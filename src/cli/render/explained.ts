@@ -3,15 +3,16 @@ import { type Command, type Example, isGroup, type Node, shownBelow } from "../c
 
 /** What everything that bpfman does is about. */
 export const ABOUT: readonly string[] = [
-  "bpfman loads eBPF programs, attaches them to hooks, lets several of them share a hook, and",
-  "remembers what it did. There is no daemon: each command does its work and ends, and the",
-  "kernel keeps what is loaded and attached until it is unloaded, or until the next boot.",
+  "bpfman loads eBPF programs, attaches them to hooks, lets several of them share",
+  "a hook, and keeps a record. There is no daemon: each command does its work and",
+  "exits, and the kernel keeps programs loaded and attached until they are unloaded",
+  "or the machine reboots.",
   "",
-  "A program that was loaded has an id, which attaching it takes. What was attached is a link,",
-  "which has an id of its own, for detaching it. The lists show both.",
+  "A loaded program has an ID, with which it is attached. Attaching creates a link,",
+  "which has its own ID, with which it is detached. The lists show both.",
   "",
-  "There are two grammars for the same: the classic one (load, attach, list, get, detach,",
-  "unload), and the noun-verb one (program, link, dispatcher). Most commands need root.",
+  "Commands come in two grammars: the classic one (load, attach, list, get, detach,",
+  "unload) and the noun-verb one (program, link, dispatcher). Most need root.",
 ];
 
 /** What does the same, said once. */

@@ -125,7 +125,7 @@ function renderHelp(subject: Subject, { detail, columns, about, examples }: Told
     const entries = shownBelow(last).map((child) => ({ left: child.name, doc: [child.summary], notes: [] }));
     // Summaries are one line: the same table in both.
     sections.push(section("Commands", entries, { detail: "short", columns }));
-    if (last.otherwise !== undefined) sections.push(`Without a command: ${last.otherwise.child}`);
+    if (last.otherwise !== undefined) sections.push(`Default command: ${last.otherwise.child}`);
   }
 
   const own = command?.flags ?? [];
@@ -162,6 +162,7 @@ function flagEntry(flag: Field): Entry {
     left: `${flag.short === undefined ? "   " : `-${flag.short},`} ${flagUsage(flag)}`,
     doc: flag.doc,
     notes: [
+      ...(flag.required ? ["[required]"] : []),
       ...unsaidChoices(flag),
       ...(flag.default === undefined ? [] : [`[default: ${flag.default}]`]),
       ...(flag.env === undefined ? [] : [`[env: ${flag.env}]`]),

@@ -120,10 +120,10 @@ const exampleItem = ({ does, lines }: ShownExample): string[] => [
 const CLASSIC_EXITS: readonly (readonly [code: string, meaning: string])[] = [
   ["0", "success"],
   ["1", "failure"],
-  ["2", "the command line cannot be understood"],
-  ["3", "something that was named is not there"],
+  ["2", "the command line is not valid"],
+  ["3", "something named does not exist"],
   ["4", "permission denied"],
-  ["5", "it does not fit what is there, or the system lacks something"],
+  ["5", "conflict with the current state, or the system lacks something"],
   ["130", "interrupted"],
 ];
 const NOUN_EXITS: typeof CLASSIC_EXITS = [
@@ -134,10 +134,10 @@ const NOUN_EXITS: typeof CLASSIC_EXITS = [
 
 const FILES: readonly (readonly [path: string, what: string])[] = [
   ["/run/bpfman/fs", "Pins of programs, maps and links."],
-  ["/run/bpfman/programs", "Copies of what was loaded."],
-  ["/var/lib/bpfman/bpfman.db", "What was loaded and attached, and the history of operations."],
-  ["/var/cache/bpfman", "Images that were pulled."],
-  ["/etc/bpfman/bpfman.toml", "Configuration, if there is one."],
+  ["/run/bpfman/programs", "Copies of loaded object files."],
+  ["/var/lib/bpfman/bpfman.db", "What is loaded and attached, and the history of operations."],
+  ["/var/cache/bpfman", "Pulled images."],
+  ["/etc/bpfman/bpfman.toml", "Configuration file, if it exists."],
 ];
 
 /** A command of one grammar and the one that does the same in the other; what follows their names is the same. */
@@ -180,7 +180,7 @@ function seeAlso({ nodes }: Page): string[] {
 /** Each variable that an option of the page, or of every page, is read from. */
 const environment = (flags: readonly Field[]): string[] =>
   flags.flatMap((flag) =>
-    flag.env === undefined ? [] : [".TP", bold(flag.env), `Read when ${bold(`--${flag.long}`)} is not given.`],
+    flag.env === undefined ? [] : [".TP", bold(flag.env), `Used if ${bold(`--${flag.long}`)} is not given.`],
   );
 
 const section = (title: string, lines: readonly string[]): string[] =>

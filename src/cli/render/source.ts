@@ -1,4 +1,4 @@
-import type { SourceLine } from "../../domain/source-line.ts";
+import type { SourceLine } from "../../domain/object-file.ts";
 import type { BpfmanError } from "../../errors/error.ts";
 import { printable } from "../../domain/printable.ts";
 

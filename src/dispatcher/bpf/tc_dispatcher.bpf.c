@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Runs up to ten TC programs one after the other as one filter of clsact. Each slot is a function that a program of type
- * BPF_PROG_TYPE_EXT replaces; CONFIG says how many are used and on which verdicts the chain goes on.
+ * Runs up to ten TC programs in sequence as a single clsact filter. Each slot is a function that is replaced by a
+ * program of type BPF_PROG_TYPE_EXT; CONFIG says how many slots are used and after which verdicts the chain continues.
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 #include <bpf/bpf_helpers.h>
 
 #define SLOTS 10
-/* What a slot returns that nobody replaced: bit 31 of chain_call_actions. */
+/* Returned by a slot that is not replaced: bit 31 of chain_call_actions. */
 #define EMPTY_SLOT 30
 
 struct tc_dispatcher_config {
@@ -19,13 +19,12 @@ struct tc_dispatcher_config {
 	__u32 run_prios[SLOTS];
 };
 
-/* Frozen before the program is loaded, so that the verifier drops the slots that are not used. */
+/* Frozen before the program is loaded, so that the verifier eliminates unused slots. */
 const volatile struct tc_dispatcher_config CONFIG = {};
 
 /*
- * The kernel refuses an extension that changes packet data where the function that it replaces does not, and judges by
- * the code that is there. So each slot holds such a call behind a return that is always taken; volatile keeps the
- * compiler from seeing that.
+ * The kernel rejects an extension that changes packet data if the function it replaces does not, judging by its code.
+ * Each slot therefore contains such a call after a return that is always taken; volatile hides this from the compiler.
  */
 #define SLOT(number)                                                                                                   \
 	__attribute__((noinline)) int prog##number(struct __sk_buff *skb)                                              \
@@ -48,7 +47,7 @@ SLOT(7)
 SLOT(8)
 SLOT(9)
 
-/* A verdict that has no bit ends the chain. */
+/* A verdict without a bit ends the chain. */
 static __always_inline int goes_on(int verdict, __u32 mask)
 {
 	__u32 bit = (__u32)verdict + 1;

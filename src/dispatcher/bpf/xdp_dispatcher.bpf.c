@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Runs up to ten XDP programs one after the other on one hook. Each slot is a function that a program of type
- * BPF_PROG_TYPE_EXT replaces; conf says how many are used and on which verdicts the chain goes on.
+ * Runs up to ten XDP programs in sequence on one hook. Each slot is a function that is replaced by a program of type
+ * BPF_PROG_TYPE_EXT; conf says how many slots are used and after which verdicts the chain continues.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -9,7 +9,7 @@
 #define SLOTS 10
 #define MAGIC 236
 #define VERSION 2
-/* What a slot returns that nobody replaced: bit 31 of chain_call_actions. */
+/* Returned by a slot that is not replaced: bit 31 of chain_call_actions. */
 #define EMPTY_SLOT 31
 
 struct xdp_dispatcher_config {
@@ -17,19 +17,18 @@ struct xdp_dispatcher_config {
 	__u8 dispatcher_version;
 	__u8 num_progs_enabled;
 	__u8 is_xdp_frags;
-	/* One bit for each XDP action. */
+	/* One bit per XDP action. */
 	__u32 chain_call_actions[SLOTS];
 	__u32 run_prios[SLOTS];
 	__u32 program_flags[SLOTS];
 };
 
-/* Frozen before the program is loaded, so that the verifier drops the slots that are not used. */
+/* Frozen before the program is loaded, so that the verifier eliminates unused slots. */
 const volatile struct xdp_dispatcher_config conf = {.magic = MAGIC, .dispatcher_version = VERSION};
 
 /*
- * The kernel refuses an extension that changes packet data where the function that it replaces does not, and judges by
- * the code that is there. So each slot holds such a call behind a return that is always taken; volatile keeps the
- * compiler from seeing that.
+ * The kernel rejects an extension that changes packet data if the function it replaces does not, judging by its code.
+ * Each slot therefore contains such a call after a return that is always taken; volatile hides this from the compiler.
  */
 #define SLOT(number)                                                                                                   \
 	__attribute__((noinline)) int prog##number(struct xdp_md *ctx)                                                 \
@@ -52,7 +51,7 @@ SLOT(7)
 SLOT(8)
 SLOT(9)
 
-/* A verdict that has no bit ends the chain. */
+/* A verdict without a bit ends the chain. */
 static __always_inline int goes_on(__u32 verdict, __u32 mask)
 {
 	return verdict <= 31 && (mask & (1U << verdict)) != 0;

@@ -5,7 +5,9 @@ import { json } from "./found.ts";
 import { invalid, readBundle, type Signed } from "./signed.ts";
 
 const PAYLOAD_TYPE = "application/vnd.in-toto+json";
-/** What a statement must be about to sign an image; others attest something of it, such as how it was built. */
+/**
+ * The predicate type of a statement that signs an image. Others attest something about it, such as how it was built.
+ */
 const PREDICATE_TYPE = "https://sigstore.dev/cosign/sign/v1";
 const STATEMENT_TYPES: readonly string[] = ["https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1"];
 
@@ -16,8 +18,8 @@ const statementSchema = v.object({
 });
 
 /**
- * Checks that the bundle's statement signs this image. Null for an attestation, which is no signature of an image, whoever
- * made it. Throws SIGNATURE_INVALID.
+ * Checks that the bundle's statement signs this image. Returns null for an attestation, which is not an image
+ * signature, whoever made it. Throws SIGNATURE_INVALID.
  */
 export async function readSignatureBundle(bytes: Uint8Array, digest: Digest): Promise<Signed | null> {
   const bundle = await readBundle(json(bytes));
@@ -26,7 +28,7 @@ export async function readSignatureBundle(bytes: Uint8Array, digest: Digest): Pr
   if (payloadType !== PAYLOAD_TYPE) throw invalid(`what it signs is of type "${payloadType}", not "${PAYLOAD_TYPE}"`);
   const parsed = v.safeParse(statementSchema, json(payload));
   if (!parsed.success || !STATEMENT_TYPES.includes(parsed.output._type)) {
-    throw invalid("what it signs is no in-toto statement");
+    throw invalid("what it signs is not an in-toto statement");
   }
   const { predicateType, subject } = parsed.output;
   if (predicateType !== PREDICATE_TYPE) return null;
@@ -40,7 +42,7 @@ export async function readSignatureBundle(bytes: Uint8Array, digest: Digest): Pr
   };
 }
 
-/** What a DSSE signature is over (https://github.com/secure-systems-lab/dsse, protocol.md). */
+/** Returns the message that a DSSE signature covers (https://github.com/secure-systems-lab/dsse, protocol.md). */
 function preAuthenticationEncoding(type: string, payload: Uint8Array): Buffer {
   const head = `DSSEv1 ${Buffer.byteLength(type)} ${type} ${payload.length} `;
   return Buffer.concat([Buffer.from(head), payload]);

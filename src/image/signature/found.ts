@@ -4,10 +4,10 @@ import { BpfmanError } from "../../errors/error.ts";
 import { isDigest } from "../reference.ts";
 import type { Descriptor, Digest, Manifest, Repository } from "../repository.ts";
 
-/** Something that is stored where the signatures of an image are. Nothing about it has been checked. */
+/** Content stored in one of the places for an image's signatures. Not verified in any way. */
 export interface FoundSignature {
   readonly layout: "tag" | "referrer";
-  /** The manifest that holds it. */
+  /** The manifest that contains it. */
   readonly manifest: Digest;
   readonly content:
     | { readonly format: "simple-signing" | "bundle"; readonly layer: Descriptor }
@@ -15,9 +15,9 @@ export interface FoundSignature {
     | { readonly format: "unreadable"; readonly reason: string };
 }
 
-/** cosign's own format: a small JSON text that is signed, with signature and proofs as annotations of the layer. */
+/** cosign's own format: the layer is a small signed JSON text, with signature and proofs in its annotations. */
 const SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json";
-/** Sigstore bundles of all versions: `….bundle+json;version=0.1`, `….bundle.v0.3+json`. */
+/** Media types of Sigstore bundles of all versions: `….bundle+json;version=0.1`, `….bundle.v0.3+json`. */
 const BUNDLE = /^application\/vnd\.dev\.sigstore\.bundle[.+]/;
 
 const text = v.string();
@@ -33,9 +33,9 @@ const signatureManifest = v.object({
 });
 
 /**
- * What cosign calls the signatures of an image, in both of its layouts: the manifest under the tag `sha256-<hex>.sig`, and
- * those manifests that refer to the image. The type that a list of referrers gives for an entry is not trusted: cosign
- * itself writes a wrong one there, so each manifest is opened. Throws SIGNATURE_INVALID when there are too many.
+ * Finds an image's cosign signatures in both layouts: the manifest tagged `sha256-<hex>.sig`, and the manifests that
+ * refer to the image. The artifact type in a list of referrers is not trusted, because cosign itself writes a wrong one
+ * there, so each manifest is opened. Throws SIGNATURE_INVALID if there are too many.
  */
 export async function* findSignatures(repository: Repository, digest: Digest): AsyncGenerator<FoundSignature> {
   let count = 0;
@@ -62,7 +62,7 @@ async function* everySignature(repository: Repository, digest: Digest): AsyncGen
   }
 }
 
-/** Null when it has gone. */
+/** Returns null if it no longer exists. */
 async function openReferrer(repository: Repository, digest: Digest): Promise<Manifest | FoundSignature | null> {
   try {
     return await repository.manifest(digest);
@@ -80,8 +80,8 @@ function* signaturesIn(manifest: Manifest, layout: "tag" | "referrer"): Generato
   });
   const parsed = v.safeParse(signatureManifest, json(manifest.bytes));
   if (!parsed.success) {
-    // Whatever else refers to an image is not ours to judge; what stands under the tag of signatures is.
-    if (layout === "tag") yield found({ format: "unreadable", reason: "its manifest is not one of signatures" });
+    // Other content that refers to an image is ignored, but everything under the signature tag must be a signature.
+    if (layout === "tag") yield found({ format: "unreadable", reason: "its manifest is not a signature manifest" });
     return;
   }
   for (const { annotations, ...layer } of parsed.output.layers) {
@@ -95,7 +95,7 @@ function formatOf(mediaType: string): "simple-signing" | "bundle" | null {
   return BUNDLE.test(mediaType) ? "bundle" : null;
 }
 
-/** The value of a JSON text in UTF-8; undefined when it is none. */
+/** Parses UTF-8 JSON; returns undefined if it is invalid. */
 export function json(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
@@ -104,7 +104,7 @@ export function json(bytes: Uint8Array): unknown {
   }
 }
 
-/** The message of an error that is the content's fault; others are thrown on. */
+/** Returns the message of an error caused by the content; rethrows others. */
 export function damage(thrown: unknown): string {
   const isContent = thrown instanceof BpfmanError && ["IMAGE_DAMAGED", "INVALID_IMAGE"].includes(thrown.code);
   if (!isContent) throw thrown;
@@ -114,5 +114,5 @@ export function damage(thrown: unknown): string {
 const tooMany = (repository: Repository, digest: Digest, what: string): BpfmanError =>
   new BpfmanError("SIGNATURE_INVALID", `verify "${repository.name}@${digest}": it has ${what}`, {
     details: { image: `${repository.name}@${digest}` },
-    hint: "remove those that are not needed from the registry",
+    hint: "remove the ones you do not need from the registry",
   });

@@ -2,8 +2,8 @@ import { RE2JS } from "re2js";
 import type { Match, Signer, TrustedIdentity } from "../../domain/signing.ts";
 
 /**
- * Whether one of the trusted identities is that of the signer, vouched for by its issuer. A regular expression must match
- * the whole of the text, in time linear in its length.
+ * Reports whether the signer matches a trusted identity and its issuer. Regular expressions must match the whole text,
+ * in linear time.
  */
 export const isTrusted = (
   signer: Extract<Signer, { kind: "identity" }>,

@@ -1,4 +1,4 @@
-/** Signatures by short-lived certificates: authority, transparency log and time are checked by @sigstore/verify. */
+/** Verifies signatures with short-lived certificates. @sigstore/verify checks authority, transparency log and time. */
 import { X509Certificate } from "node:crypto";
 import { type SignedEntity, toSignedEntity, type TrustMaterial, Verifier } from "@sigstore/verify";
 import { IDENTITY_CHARS_MAX } from "../../domain/limits.ts";
@@ -8,21 +8,21 @@ import { invalid, type Signed } from "./signed.ts";
 
 export interface Proof {
   readonly signer: Extract<Signer, { kind: "identity" }>;
-  /** The earliest time that a log or a time-stamp authority vouches for. */
+  /** The earliest time that a transparency log or timestamp authority proves. */
   readonly signedAt: Date | null;
 }
 
-/** One proof each that the certificate was published, that the signature was, and when. */
+/** Require one proof each: of the certificate's publication, the signature's publication, and the time. */
 const THRESHOLDS = { ctlogThreshold: 1, tlogThreshold: 1, timestampThreshold: 1 };
 
-/** Object identifiers of certificate extensions (RFC 5280; Fulcio's docs/oid-info.md). */
+/** OIDs of certificate extensions (RFC 5280; Fulcio's docs/oid-info.md). */
 const SUBJECT_ALTERNATIVE_NAME = "2.5.29.17";
 const ISSUERS: readonly string[] = ["1.3.6.1.4.1.57264.1.1", "1.3.6.1.4.1.57264.1.8"];
 const CODE_SIGNING = "1.3.6.1.5.5.7.3.3";
 
 type Certified = NonNullable<Signed["certified"]>;
 
-/** Who made the signature, and when. Throws SIGNATURE_INVALID with what is not proven. */
+/** Returns who made the signature and when. Throws SIGNATURE_INVALID with what is not proven. */
 export function proveIdentity({ bundle, payload }: Certified, trust: TrustMaterial): Proof {
   try {
     const entity = toSignedEntity(bundle, payload);
@@ -37,12 +37,12 @@ export function proveIdentity({ bundle, payload }: Certified, trust: TrustMateri
     checkText(issuer, extension(ISSUERS));
     return { signer: { kind: "identity", identity: name, issuer }, signedAt: provenTime(entity) };
   } catch (thrown) {
-    // The library throws errors of its own, and whatever bytes that only look like a certificate make it stumble over.
+    // The library throws its own errors, and arbitrary ones for bytes that only resemble a certificate.
     throw thrown instanceof BpfmanError ? thrown : invalid(`it is not proven: ${reasonOf(thrown)}`);
   }
 }
 
-/** A certificate of the same authority for servers, say, proves nothing about software. */
+/** A certificate of the same authority for another purpose, such as a server, proves nothing about software. */
 function checkPurpose({ verificationMaterial: { content } }: Certified["bundle"]): void {
   const raw =
     content.$case === "certificate"
@@ -52,19 +52,19 @@ function checkPurpose({ verificationMaterial: { content } }: Certified["bundle"]
         : undefined;
   // Node's `keyUsage` is the extended key usage (RFC 5280, 4.2.1.12).
   const purposes = raw === undefined ? [] : (new X509Certificate(raw).keyUsage ?? []);
-  if (!purposes.includes(CODE_SIGNING)) throw invalid("its certificate is not one for signing code");
+  if (!purposes.includes(CODE_SIGNING)) throw invalid("its certificate is not for code signing");
 }
 
 /**
- * The library reads names as ASCII and drops the highest bit of each byte, so that other names could turn into a trusted
- * one: what it read must stand in the certificate as it is.
+ * The library decodes names as ASCII and drops the high bit of each byte, which could turn another name into a trusted
+ * one. The decoded name must therefore occur in the certificate verbatim.
  */
 function checkText(text: string, extensions: readonly Buffer[]): void {
   const stands = extensions.some((value) => value.includes(Buffer.from(text, "utf8")));
   if (!stands || text.length > IDENTITY_CHARS_MAX) throw invalid("its certificate has an unusual identity or issuer");
 }
 
-/** Those times alone that the verification went by. */
+/** Considers only timestamps that were verified. */
 function provenTime({ timestamps }: SignedEntity): Date | null {
   const times = timestamps.flatMap((each) => {
     if (each.$case === "timestamp-authority") return [each.timestamp.signingTime.getTime()];

@@ -6,7 +6,7 @@ import { errnoName, reasonOf, sysPart } from "../../errors/sys-failure.ts";
 
 export interface TrustedKey {
   readonly file: string;
-  /** `sha256:` and the hex digest of the key in DER (SubjectPublicKeyInfo). */
+  /** `sha256:` and the hex digest of the DER-encoded key (SubjectPublicKeyInfo). */
   readonly fingerprint: string;
   readonly key: KeyObject;
 }
@@ -14,7 +14,7 @@ export interface TrustedKey {
 /** Reads a public key in PEM. Throws FILE_NOT_FOUND, FILE_UNREADABLE, INVALID_KEY. */
 export function readKey(file: string): TrustedKey {
   const pem = readSmallFile(file, "trusted key", KEY_FILE_BYTES_MAX);
-  // A private key would do as well, and must not lie around where a public one is expected.
+  // A private key would work as well, but must not be stored where a public key is expected.
   if (!/^-----BEGIN (RSA )?PUBLIC KEY-----$/m.test(pem)) throw invalidKey(file, "it has no public key in PEM");
   try {
     const key = createPublicKey(pem);
@@ -28,7 +28,7 @@ export function readKey(file: string): TrustedKey {
 const invalidKey = (file: string, reason: string, cause?: unknown): BpfmanError =>
   new BpfmanError("INVALID_KEY", `read trusted key "${file}": ${reason}`, { details: { path: file }, cause });
 
-/** A regular file of text that the configuration names. `what` says in errors what it is for. */
+/** Reads a regular text file named in the configuration. `what` is its purpose, for messages. */
 export function readSmallFile(path: string, what: string, bytesMax: number): string {
   const refuse = (reason: string, cause?: unknown): BpfmanError =>
     new BpfmanError("FILE_UNREADABLE", `read ${what} "${path}": ${reason}`, {
@@ -38,7 +38,7 @@ export function readSmallFile(path: string, what: string, bytesMax: number): str
     });
   try {
     const stat = statSync(path);
-    if (!stat.isFile()) throw refuse("it is no regular file");
+    if (!stat.isFile()) throw refuse("it is not a regular file");
     if (stat.size > bytesMax) throw refuse(`it has more than ${bytesMax} bytes`);
     return readFileSync(path, "utf8");
   } catch (thrown) {
@@ -49,7 +49,7 @@ export function readSmallFile(path: string, what: string, bytesMax: number): str
   }
 }
 
-/** Whether the key made this signature over the message. */
+/** Reports whether the key made this signature over the message. */
 export function signedBy(key: KeyObject, message: Uint8Array, signature: Uint8Array): boolean {
   return hashesOf(key).some((hash) => {
     try {
@@ -60,7 +60,7 @@ export function signedBy(key: KeyObject, message: Uint8Array, signature: Uint8Ar
   });
 }
 
-/** What cosign hashes with for a key: SHA-256 with all of them in 2.x, in 3.x as long as the curve for the long ones. */
+/** cosign's hash for a key: always SHA-256 in 2.x; in 3.x, for long curves a hash as long as the curve. */
 function hashesOf(key: KeyObject): readonly (string | null)[] {
   if (key.asymmetricKeyType === "ed25519") return [null];
   switch (key.asymmetricKeyDetails?.namedCurve) {

@@ -1,4 +1,4 @@
-/** cosign's classic signatures: a JSON text that names the image, and annotations that sign and prove it. */
+/** cosign's classic signatures: a JSON text that names the image, with annotations that sign and prove it. */
 import { createHash, X509Certificate } from "node:crypto";
 import * as v from "valibot";
 import type { Digest } from "../repository.ts";
@@ -10,15 +10,18 @@ const CERTIFICATE = "dev.sigstore.cosign/certificate";
 const BUNDLE = "dev.sigstore.cosign/bundle";
 const TIMESTAMP = "dev.sigstore.cosign/rfc3161timestamp";
 
-/** The only type that says "this image", where others say things about it. */
+/** The only type that signs the image itself. Others make statements about it. */
 const PAYLOAD_TYPE = "cosign container image signature";
-/** The oldest bundle: a log's promise is enough, and cosign's annotation has nothing else. */
+/** The oldest bundle version, which accepts a log's signed promise; cosign's annotation has nothing else. */
 const BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle+json;version=0.1";
 
 const payloadSchema = v.object({
   critical: v.object({ type: v.string(), image: v.object({ "docker-manifest-digest": v.string() }) }),
 });
-/** What Rekor promised: the entry, and when it was taken in. Integers are checked, since the promise is over their text. */
+/**
+ * Rekor's promise: the entry, and when it was integrated. Integers are checked, because the signature covers their
+ * text.
+ */
 const promiseSchema = v.object({
   SignedEntryTimestamp: v.string(),
   Payload: v.object({
@@ -32,8 +35,8 @@ const entrySchema = v.object({ kind: v.string(), apiVersion: v.string() });
 const timestampSchema = v.object({ SignedRFC3161Timestamp: v.string() });
 
 /**
- * Checks that the payload is about this image, and puts the parts of the signature together. What the payload says of the
- * image's name is no matter: images are copied between registries. Throws SIGNATURE_INVALID.
+ * Checks that the payload is about this image and assembles the parts of the signature. The image name in the payload
+ * is ignored, because images are copied between registries. Throws SIGNATURE_INVALID.
  */
 export async function readSimpleSigning(
   payload: Uint8Array,
@@ -64,7 +67,7 @@ export async function readSimpleSigning(
 
 function checkPayload(payload: Uint8Array, digest: Digest): void {
   const parsed = v.safeParse(payloadSchema, json(payload));
-  if (!parsed.success) throw invalid("what it signs is no payload of cosign");
+  if (!parsed.success) throw invalid("what it signs is not a cosign payload");
   const { type, image } = parsed.output.critical;
   if (type !== PAYLOAD_TYPE) throw invalid(`what it signs is of type "${type}", not "${PAYLOAD_TYPE}"`);
   const signed = image["docker-manifest-digest"];

@@ -1,4 +1,4 @@
-/** Authorities and logs that keyless signatures are checked against: the user's own file, or the public ones of Sigstore. */
+/** Authorities and logs for verifying keyless signatures: the user's own file, or Sigstore's public ones. */
 import { accessSync, constants, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
@@ -17,11 +17,11 @@ export interface TrustRoot {
 }
 
 export interface TrustRootPlaces {
-  /** A file of the user's, which is then the only one that counts; null for the public trusted root. */
+  /** A user's file, which is then used exclusively; null for the public trusted root. */
   readonly file: string | null;
-  /** Where the public one is kept. */
+  /** Where the public one is cached. */
   readonly cacheFolder: string;
-  /** A TUF repository and its first root instead of the public one. */
+  /** A TUF repository and its initial root, in place of the public one. */
   readonly mirror?: { readonly url: string; readonly root: string };
 }
 
@@ -34,8 +34,8 @@ const PUBLIC = { url: "https://tuf-repo-cdn.sigstore.dev" } as const;
 const TARGET = "trusted_root.json";
 
 /**
- * The trusted root: of the file, else of the cache while its signed metadata has not expired, else fetched (TUF), else what
- * was fetched last or came with the program, with a warning. Throws TRUST_ROOT_UNAVAILABLE, CANCELLED.
+ * Returns the trusted root: from the file; else from the cache while its signed metadata is valid; else fetched (TUF);
+ * else, with a warning, the last one fetched or the embedded one. Throws TRUST_ROOT_UNAVAILABLE, CANCELLED.
  */
 export async function openTrustRoot(places: TrustRootPlaces, { signal, log }: Work): Promise<TrustRoot> {
   if (places.file !== null) return fromFile(places.file);
@@ -47,10 +47,10 @@ export async function openTrustRoot(places: TrustRootPlaces, { signal, log }: Wo
     const reason = reasonOf(thrown);
     const known = lastFetched(places);
     if (known !== null) {
-      log.warn("the trusted root could not be updated, the one fetched last is used", { reason });
+      log.warn("could not update the trusted root; using the one fetched last", { reason });
       return known;
     }
-    log.warn("the trusted root could not be fetched, the one that came with this program is used", { reason });
+    log.warn("could not fetch the trusted root; using the built-in one", { reason });
     return { material: material(await embedded()), origin: "embedded" };
   }
 }
@@ -64,14 +64,14 @@ function fromFile(file: string): TrustRoot {
   }
 }
 
-/** Throws what the libraries throw for a text that is no trusted root. */
+/** Throws the libraries' errors if the text is not a trusted root. */
 function material(text: string): TrustMaterial {
   const root = TrustedRoot.fromJSON(JSON.parse(text));
   if (root.certificateAuthorities.length === 0) throw new Error("it has no certificate authority");
   return toTrustMaterial(root);
 }
 
-/** From the cache while its metadata has not expired, else from the server. A cache that is damaged is made anew, once. */
+/** Returns it from the cache while its metadata is valid, else from the server. Recreates a damaged cache, once. */
 async function fetchRoot(places: TrustRootPlaces): Promise<TrustedRoot> {
   const { getTrustedRoot, TUFError } = await import("@sigstore/tuf");
   return inWritableDirectory(places, async (cachePath) => {
@@ -87,7 +87,7 @@ async function fetchRoot(places: TrustRootPlaces): Promise<TrustedRoot> {
     try {
       return await get();
     } catch (thrown) {
-      // What the network refuses comes as a TUFError; anything else is what lies in the cache.
+      // Network failures are TUFErrors; any other error comes from the cached files.
       if (thrown instanceof TUFError) throw thrown;
       rmSync(join(cachePath, repositoryName(places)), { recursive: true, force: true });
       return await get();
@@ -95,7 +95,7 @@ async function fetchRoot(places: TrustRootPlaces): Promise<TrustedRoot> {
   });
 }
 
-/** The cache, or a directory for this one time where only root may write there. */
+/** Uses the cache, or a temporary directory if only root may write to the cache. */
 async function inWritableDirectory<T>({ cacheFolder }: TrustRootPlaces, use: (path: string) => Promise<T>): Promise<T> {
   const inCache = { root: dirname(cacheFolder), names: [basename(cacheFolder)] };
   let isWritable = false;
@@ -120,13 +120,13 @@ function repositoryName({ mirror }: TrustRootPlaces): string {
   return encodeURIComponent(host + pathname.replace(/\/$/, ""));
 }
 
-/** Null when nothing was ever fetched, or it is damaged. */
+/** Returns null if none was ever fetched, or it is damaged. */
 function lastFetched(places: TrustRootPlaces): TrustRoot | null {
   const { cacheFolder } = places;
   try {
     return inOwnDirectory({ root: dirname(cacheFolder), names: [basename(cacheFolder)], make: false }, (path) => {
       const folder = join(path, repositoryName(places));
-      // The client puts the embedded root there as well, before it fetches anything; time stamps are fetched only.
+      // The client also stores the embedded root here, before it fetches anything; timestamp.json is only ever fetched.
       if (!existsSync(join(folder, "timestamp.json"))) return null;
       const text = readSmallFile(join(folder, "targets", TARGET), "trusted root", TRUST_ROOT_BYTES_MAX);
       return { material: material(text), origin: "outdated" as const };

@@ -10,28 +10,29 @@ import type { TrustRoot } from "./trust-root.ts";
 
 export interface Verification {
   readonly rules: SigningRules;
-  /** Those that the rules name. */
+  /** The keys named in the rules. */
   readonly keys: readonly TrustedKey[];
-  /** Asked for at the first keyless signature. */
+  /** Called for the first keyless signature. */
   readonly openTrustRoot: () => Promise<TrustRoot>;
-  /** Looks at every signature, where the first trusted one would do. */
+  /** Examines every signature instead of stopping at the first trusted one. */
   readonly thorough: boolean;
   readonly log: LogPort;
 }
 
-/** What is known of a signature's maker. */
+/** The outcome of verifying a signature's signer. */
 interface Proven {
   readonly signer: Signer | null;
   readonly signedAt: Date | null;
-  /** Null when the signer counts. */
+  /** Why the signer is not trusted; null if it is. */
   readonly untrusted: string | null;
 }
 
 /**
- * Decides whether an image may be used. One trusted signature suffices: good, and by one of the identities or keys of the
- * rules, or by any identity when the rules name none. Without any signature the rules decide, and an image that is accepted
- * so is warned of. An image with signatures of which none is trusted is refused, whatever the rules say of unsigned ones.
- * Throws IMAGE_UNSIGNED, SIGNATURE_INVALID, SIGNER_UNTRUSTED, TRUST_ROOT_UNAVAILABLE, and what the repository throws.
+ * Decides whether an image may be used. One trusted signature is sufficient: valid, and made by one of the rules'
+ * identities or keys, or by any identity if the rules name none. For an unsigned image, the rules decide, and accepting
+ * it logs a warning. An image with signatures of which none is trusted is rejected, whatever the rules say about
+ * unsigned ones. Throws IMAGE_UNSIGNED, SIGNATURE_INVALID, SIGNER_UNTRUSTED, TRUST_ROOT_UNAVAILABLE, and whatever the
+ * repository throws.
  */
 export async function verifyImage(
   repository: Repository,
@@ -57,7 +58,7 @@ export async function verifyImage(
         details: { image },
       });
     }
-    verification.log.warn("the image is not signed, and accepted as it is", { image });
+    verification.log.warn("the image is not signed, but is accepted anyway", { image });
   } else if (!signatures.some(({ verdict }) => verdict === "trusted")) {
     throw refusal(image, signatures);
   }
@@ -69,7 +70,7 @@ interface Examination extends Verification {
   readonly digest: Digest;
 }
 
-/** Null for what turns out to be no signature of an image. */
+/** Returns null if it is not an image signature. */
 async function examine(found: FoundSignature, examination: Examination): Promise<ImageSignature | null> {
   const { layout, manifest } = found;
   try {
@@ -112,24 +113,25 @@ async function prove(signed: Signed, { rules, keys, openTrustRoot }: Examination
   if (rules.trustedIdentities.length === 0 && keys.length === 0) return { signer, signedAt, untrusted: null };
   const { isTrusted } = await import("./identity.ts");
   const isGood = isTrusted(signer, rules.trustedIdentities);
-  return { signer, signedAt, untrusted: isGood ? null : `it is by ${nameOf(signer)}, who is not trusted` };
+  return { signer, signedAt, untrusted: isGood ? null : `it was made by ${nameOf(signer)}, who is not trusted` };
 }
 
-/** A key vouches by itself: no log, no certificate, no time, and so no trusted root is needed. */
+/** A key is sufficient proof: it needs no log, certificate or time, and therefore no trusted root. */
 function proveKey({ message, signature }: Signed, keys: readonly TrustedKey[]): Proven {
   const key = keys.find((each) => signedBy(each.key, message, signature));
   if (key !== undefined) {
     const signer: Signer = { kind: "key", file: key.file, fingerprint: key.fingerprint };
     return { signer, signedAt: null, untrusted: null };
   }
-  const untrusted = keys.length === 0 ? "it is by a key, and no key is trusted" : "it is by none of the trusted keys";
+  const untrusted =
+    keys.length === 0 ? "it was made with a key, and no key is trusted" : "it was made with none of the trusted keys";
   return { signer: null, signedAt: null, untrusted };
 }
 
 const nameOf = (signer: Signer): string =>
   signer.kind === "key" ? `the key "${signer.file}"` : `"${signer.identity}" (issuer "${signer.issuer}")`;
 
-/** Reasons that are told of one image's signatures; details have them all. */
+/** Reasons quoted in the message for an image's signatures; `details` contains all of them. */
 const REASONS_MAX = 4;
 
 function refusal(image: string, signatures: readonly ImageSignature[]): BpfmanError {
@@ -137,7 +139,9 @@ function refusal(image: string, signatures: readonly ImageSignature[]): BpfmanEr
   const reasons = [...new Set(signatures.map(({ reason }) => reason))];
   const told = reasons.slice(0, REASONS_MAX).join("; ");
   const what =
-    signatures.length === 1 ? "its signature does not count" : `none of its ${signatures.length} signatures counts`;
+    signatures.length === 1
+      ? "its signature is not accepted"
+      : `none of its ${signatures.length} signatures is accepted`;
   const more = reasons.length > REASONS_MAX ? "; and more" : "";
   return new BpfmanError(
     isUntrusted ? "SIGNER_UNTRUSTED" : "SIGNATURE_INVALID",

@@ -12,6 +12,6 @@ export function findInterface(host: Host, name: string, netns: string | null): I
   const where = netns === null ? "" : ` in network namespace "${netns}"`;
   throw new BpfmanError("INTERFACE_NOT_FOUND", `no interface "${name}"${where}`, {
     details: { interface: name, netns, interfaces: names },
-    hint: whatThereIs(name, names, { there: "there are", none: "there are none there" }),
+    hint: whatThereIs(name, names, { there: "interfaces are", none: "there are no interfaces" }),
   });
 }

@@ -2,7 +2,7 @@
  * Every change of a chain makes a new dispatcher with all members in their slots, beside the one that runs, and then
  * swaps the two. At each moment the hook runs one whole chain: the old one or the new one.
  */
-import { tcConfig, xdpConfig } from "../../dispatcher/config.ts";
+import { tcConfig, xdpConfig } from "../../dispatcher/dispatcher-config.ts";
 import {
   type ChainMember,
   DISPATCHER_SLOTS,
@@ -72,7 +72,7 @@ export function requireFit(place: ChainPlace, members: readonly ChainMember[]): 
       `${where} already runs ${kind} program ${holder.program} as link ${holder.link}, and this kernel cannot chain`,
       {
         details: { ...place.key, interface: place.interface },
-        hint: "chaining needs extension programs (BPF_PROG_TYPE_EXT), which this kernel refuses; detach the other first",
+        hint: "chaining needs extension programs (BPF_PROG_TYPE_EXT), which this kernel does not support; detach the other program first",
       },
     );
   }
@@ -155,7 +155,7 @@ async function makeDispatcher(host: Host, { change, record, paths }: Making, ste
       },
       () => removeAtRest(host, folder),
     );
-    await steps.step(`make folder ${folder}`, () => host.pins.makeFolder(folder));
+    await steps.step(`make directory ${folder}`, () => host.pins.makeFolder(folder));
     await steps.step("pin the dispatcher", () => dispatcher.pinProgram(paths.program));
     for (const [slot, pin] of paths.links.entries()) {
       await steps.step(`pin slot ${slot}`, () => dispatcher.pinLink(slot, pin));

@@ -90,7 +90,7 @@ function xdpSeat(host: Host, { place, record, context }: SeatParts & { readonly 
     } catch (cause) {
       const fallBack = wanted === "drv" && cause instanceof BpfmanError && cause.code === "KERNEL_UNSUPPORTED";
       if (!fallBack) throw cause;
-      context.log.warn("the driver takes no XDP programs; using the generic path", { interface: place.interface });
+      context.log.warn("the driver does not support XDP; using generic mode", { interface: place.interface });
       return { link: host.kernel.attachXdp(program, { ...hook, mode: "skb" }), mode: "skb" };
     }
   }
@@ -132,7 +132,7 @@ const filterTaken = (place: ChainPlace, programs: { readonly runs: number; reado
  */
 function requireNamespace(host: Host, { key, netns }: ChainPlace): void {
   if (netns === null || host.network.namespaceId(netns) === key.nsid) return;
-  throw new BpfmanError("NETNS_NOT_FOUND", `network namespace "${netns}" is another one than it was`, {
+  throw new BpfmanError("NETNS_NOT_FOUND", `network namespace "${netns}" is no longer the one it was`, {
     details: { netns, nsid: key.nsid },
   });
 }

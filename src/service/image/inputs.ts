@@ -9,7 +9,7 @@ import {
   slotOfPlatform,
 } from "../../domain/bytecode-slot.ts";
 import { BpfmanError } from "../../errors/error.ts";
-import type { Bytecode } from "../requests/build-image.ts";
+import type { Bytecode } from "../requests/build-requests.ts";
 
 export interface BytecodeInput {
   /** Null for the only object, which is for this machine. */
@@ -60,10 +60,11 @@ function slotOfName(path: string): BytecodeSlot {
   const found = before.length > 0 ? before : named(words);
   const [slot] = found;
   if (slot !== undefined && found.length === 1) return slot;
-  const reason = found.length > 1 ? `it names ${found.map(platformOf).join(" and ")}` : "its name says no platform";
+  const reason =
+    found.length > 1 ? `it names ${found.map(platformOf).join(" and ")}` : "its name does not say the platform";
   throw new BpfmanError("INVALID_BUILD", `unrecognised cilium/ebpf bytecode file "${path}": ${reason}`, {
     details: { path, known: knownNames() },
-    hint: `names end like one of ${knownNames().join(", ")}`,
+    hint: `names end in one of ${knownNames().join(", ")}`,
   });
 }
 

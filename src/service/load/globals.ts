@@ -2,7 +2,7 @@ import type { ObjectFile } from "../../domain/object-file.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { whatThereIs } from "../../errors/suggest.ts";
 import type { ObjectToLoad } from "../../platform/kernel.ts";
-import type { LoadRequest } from "../requests/load.ts";
+import type { LoadRequest } from "../requests/load-request.ts";
 
 /** Bytes of each variable as the request gives them: hex digits or base64. */
 export function decodeGlobals(given: LoadRequest["globalData"]): Map<string, Uint8Array> {

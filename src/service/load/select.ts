@@ -48,7 +48,7 @@ export function selectPrograms(object: ObjectFile, selectors: readonly ProgramSe
       const names = [...byName.keys()];
       throw new BpfmanError("FUNCTION_NOT_FOUND", `no program "${asked.name}" in the object`, {
         details: { program: asked.name, programs: names },
-        hint: whatThereIs(asked.name, names, { there: "the object holds", none: "the object holds no programs" }),
+        hint: whatThereIs(asked.name, names, { there: "the object has", none: "the object has no programs" }),
       });
     }
     const type = settleType(asked, program);

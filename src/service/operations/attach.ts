@@ -1,19 +1,20 @@
 import { type AttachKind, isChainedKind, KINDS } from "../../domain/kinds.ts";
 import type { LinkAnswer } from "../../domain/answer.ts";
 import { TCX_ATTEMPTS_MAX } from "../../domain/limits.ts";
+import type { LinkDetails } from "../../domain/link.ts";
 import { linkPin, programPin } from "../../domain/pin.ts";
 import { APPLICATION_KEY, type Metadata, NOUN_APPLICATION_KEY, type ProgramRecord } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
-import { linkAnswer } from "../../inspect/link.ts";
+import { linkAnswer } from "../../inspect/link-answer.ts";
 import type { Host } from "../../platform/host.ts";
 import type { AttachedLink } from "../../platform/kernel.ts";
 import type { AttachSpec } from "../attach/target.ts";
-import type { ChainTarget } from "../chain/attach.ts";
+import type { ChainTarget } from "../chain/attach-member.ts";
 import { type Context, operation } from "../operation.ts";
 import { removePins } from "../own-pins.ts";
 import { carryOut } from "../plan.ts";
-import { requireProgram } from "../programs.ts";
-import { type AttachRequest, type AttachTarget, attachRequest } from "../requests/attach.ts";
+import { requireProgram } from "../require-record.ts";
+import { type AttachRequest, type AttachTarget, attachRequest } from "../requests/attach-request.ts";
 
 /** Throws PROGRAM_TYPE_MISMATCH when the program belongs on another kind of hook. */
 function requireKind(program: ProgramRecord, target: AttachTarget): void {
@@ -35,17 +36,17 @@ const isChainTarget = (target: AttachTarget): target is ChainTarget => isChained
 async function resolve(host: Host, program: ProgramRecord, target: SimpleTarget): Promise<AttachSpec> {
   switch (target.kind) {
     case "tcx":
-      return (await import("../attach/tcx.ts")).resolveTcx(host, program, target);
+      return (await import("../attach/resolve-tcx.ts")).resolveTcx(host, program, target);
     case "tracepoint":
-      return (await import("../attach/tracepoint.ts")).resolveTracepoint(host, program, target);
+      return (await import("../attach/resolve-tracepoint.ts")).resolveTracepoint(host, program, target);
     case "uprobe":
-      return (await import("../attach/uprobe.ts")).resolveUprobe(host, program, target);
+      return (await import("../attach/resolve-uprobe.ts")).resolveUprobe(host, program, target);
     case "kprobe":
-      return (await import("../attach/kprobe.ts")).resolveKprobe(host, program, target);
+      return (await import("../attach/resolve-kprobe.ts")).resolveKprobe(host, program, target);
     case "fentry":
     case "fexit":
     case "lsm":
-      return (await import("../attach/tracing.ts")).resolveTracing(host, program, target);
+      return (await import("../attach/resolve-tracing.ts")).resolveTracing(host, program, target);
   }
 }
 
@@ -62,18 +63,19 @@ function attachToHook(host: Host, program: ProgramRecord, spec: AttachSpec): Att
       return host.kernel.attach(programPin(program.pinPath, program.id), spec.kernelAttach());
     } catch (cause) {
       if (!(cause instanceof BpfmanError)) throw cause;
-      if (cause.code === "ALREADY_ATTACHED") throw namingLink(host, cause, { program, spec });
+      if (cause.code === "ALREADY_ATTACHED") throw namingLink(host, cause, program, spec);
       if (cause.code !== "HOOK_CHANGED" || attempt === TCX_ATTEMPTS_MAX) throw cause;
     }
   }
 }
 
+const isSame = (a: LinkDetails, b: LinkDetails): boolean => {
+  const other = new Map<string, unknown>(Object.entries(b));
+  return Object.entries(a).every(([key, value]) => JSON.stringify(value) === JSON.stringify(other.get(key)));
+};
+
 /** The kernel says that a program is on a hook already, but not by which link. Where a row of ours says so, the error does. */
-function namingLink(
-  host: Host,
-  refusal: BpfmanError,
-  { program, spec }: Pick<Resolved, "program" | "spec">,
-): BpfmanError {
+function namingLink(host: Host, refusal: BpfmanError, program: ProgramRecord, spec: AttachSpec): BpfmanError {
   if ("link_id" in refusal.details) return refusal;
   const twin = host.store
     .links()
@@ -81,7 +83,7 @@ function namingLink(
       ({ programId, kernelLinkId, details }) =>
         programId === program.id &&
         kernelLinkId !== null &&
-        Bun.deepEquals(details, spec.details) &&
+        isSame(details, spec.details) &&
         host.kernel.link(kernelLinkId) !== null,
     );
   if (twin === undefined) return refusal;
@@ -97,38 +99,33 @@ async function attach(host: Host, request: AttachRequest, context: Context): Pro
   const program = requireProgram(host, request.programId);
   const target = request.attach;
   requireKind(program, target);
+  const metadata = { ...inherited(program), ...request.metadata };
   if (isChainTarget(target)) {
-    const metadata = { ...inherited(program), ...request.metadata };
-    const { attachToChain } = await import("../chain/attach.ts");
+    const { attachToChain } = await import("../chain/attach-member.ts");
     return attachToChain(host, { program, target, metadata }, context);
   }
   const spec = await resolve(host, program, target);
   try {
-    return await attachSpec(host, { program, request, spec }, context);
+    return await attachByItself(host, program, spec, metadata, context);
   } finally {
     spec.close?.();
   }
 }
 
-interface Resolved {
-  readonly program: ProgramRecord;
-  readonly request: AttachRequest;
-  readonly spec: AttachSpec;
-}
-
-function attachSpec(host: Host, { program, request, spec }: Resolved, context: Context): Promise<LinkAnswer> {
+/** The pending row, the link, its pin, the row: each step is undone when a later one fails. */
+function attachByItself(
+  host: Host,
+  program: ProgramRecord,
+  spec: AttachSpec,
+  metadata: Metadata,
+  context: Context,
+): Promise<LinkAnswer> {
   return carryOut(context, async (steps) => {
     const pending = await steps.step(
       "write the pending row",
       () =>
-        host.store.insertLink(
-          {
-            programId: program.id,
-            details: spec.details,
-            metadata: { ...inherited(program), ...request.metadata },
-            createdAt: host.now(),
-          },
-          (id) => host.pins.paths.link(id),
+        host.store.insertLink({ programId: program.id, details: spec.details, metadata, createdAt: host.now() }, (id) =>
+          host.pins.paths.link(id),
         ),
       (row, clean) => {
         if (clean) host.store.deleteLink(row.id);

@@ -3,9 +3,9 @@ import type { ImageBuildAnswer } from "../../domain/image-answer.ts";
 import { CONTAINER_FILE_BYTES_MAX } from "../../domain/limits.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import type { ImageBuildHost } from "../../platform/image-build.ts";
-import { buildArgsOf, type Plan, planOf, platformsOf, warnOfDifferences } from "../image/plan.ts";
+import { buildArgsOf, type Plan, planOf, platformsOf, warnOfDifferences } from "../image/build-plan.ts";
 import { type Context, operation } from "../operation.ts";
-import { type BuildImageRequest, buildImageRequest } from "../requests/build-image.ts";
+import { type BuildImageRequest, buildImageRequest } from "../requests/build-requests.ts";
 
 async function build(host: ImageBuildHost, request: BuildImageRequest, context: Context): Promise<ImageBuildAnswer> {
   const { repository, reference } = host.publisher.target(request.tag);
@@ -35,9 +35,9 @@ function publish(host: ImageBuildHost, { reference, plan, request }: Job, contex
   if (request.runtime !== null) {
     throw new BpfmanError(
       "INVALID_BUILD",
-      `choose ${request.runtime} for the build: without a container file none is run`,
+      `choose ${request.runtime} for the build: without a container file, no tool is run`,
       {
-        hint: "give a container file with -f, or leave --runtime out",
+        hint: "give a container file with -f, or omit --runtime",
       },
     );
   }
@@ -78,14 +78,10 @@ function requireDeclared(plan: Plan, { containerFile, text }: { containerFile: s
 function pathInside(folder: string, path: string): string {
   const inside = relative(folder, path);
   if (!isAbsolute(inside) && inside !== ".." && !inside.startsWith("../")) return inside;
-  throw new BpfmanError(
-    "INVALID_BUILD",
-    `copy "${path}" into the image: it is outside of the build context "${folder}"`,
-    {
-      details: { path, context: folder },
-      hint: "start the build in a folder that holds the object files, or build without a container file",
-    },
-  );
+  throw new BpfmanError("INVALID_BUILD", `copy "${path}" into the image: it is outside the build context "${folder}"`, {
+    details: { path, context: folder },
+    hint: "start the build in a directory that contains the object files, or build without a container file",
+  });
 }
 
 export const implementation = operation({ request: buildImageRequest, run: build });

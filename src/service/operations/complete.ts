@@ -1,16 +1,32 @@
-import { factsOf, KINDS, kindsOfSection } from "../../domain/kinds.ts";
+import { ATTACH_KINDS, factsOf, KINDS, kindsOfSection } from "../../domain/kinds.ts";
+import * as v from "valibot";
+import { LIVE_VALUES } from "../../domain/completion.ts";
+import { COMPLETIONS_MAX, NAME_CHARS_MAX, OBJECT_BYTES_MAX } from "../../domain/limits.ts";
+import { id, path } from "../requests/request-fields.ts";
 import type { CompleteAnswer } from "../../domain/answer.ts";
 import type { DispatcherKey } from "../../domain/dispatcher.ts";
-import { COMPLETIONS_MAX, OBJECT_BYTES_MAX } from "../../domain/limits.ts";
 import type { LinkDetails } from "../../domain/link.ts";
 import type { ObjectFile, ObjectProgram } from "../../domain/object-file.ts";
 import { applicationOf, type Metadata } from "../../domain/program.ts";
 import type { Host } from "../../platform/host.ts";
 import { symbolNames } from "../../object/symbols.ts";
-import { openNamedTarget } from "../attach/uprobe.ts";
+import { openNamedTarget } from "../attach/resolve-uprobe.ts";
 import { operation } from "../operation.ts";
 import { readNamedObject } from "../read-object.ts";
-import { type CompleteRequest, completeRequest } from "../requests/complete.ts";
+
+const completeRequest = v.strictObject({
+  what: v.picklist(LIVE_VALUES),
+  prefix: v.pipe(v.string(), v.maxLength(NAME_CHARS_MAX)),
+  /** The namespace whose interfaces are meant; null for the caller's own. */
+  netns: v.optional(v.nullable(path), null),
+  /** The object file whose programs or variables are meant; the target whose functions are. */
+  file: v.optional(v.nullable(path), null),
+  /** The program whose kind of hook is meant. */
+  programId: v.optional(v.nullable(id), null),
+  /** The kind of hook that programs are to fit; null for all programs. */
+  attachKind: v.optional(v.nullable(v.picklist(ATTACH_KINDS)), null),
+});
+type CompleteRequest = v.InferOutput<typeof completeRequest>;
 
 type Value = CompleteAnswer["values"][number];
 

@@ -1,9 +1,9 @@
 import type { DeleteDispatcherAnswer } from "../../domain/answer.ts";
 import type { Host } from "../../platform/host.ts";
-import { removeWholeChain } from "../chain/remove.ts";
+import { removeWholeChain } from "../chain/remove-member.ts";
 import { type Context, operation } from "../operation.ts";
-import { deleteDispatcherRequest, type GetDispatcherRequest } from "../requests/dispatchers.ts";
-import { requireDispatcher } from "../dispatchers.ts";
+import { deleteDispatcherRequest, type GetDispatcherRequest } from "../requests/dispatcher-requests.ts";
+import { requireDispatcher } from "../require-record.ts";
 
 /** Takes a chain off its hook as a whole. Its programs stay loaded. */
 async function deleteDispatcher(

@@ -1,12 +1,12 @@
 import type { DeleteAnswer } from "../../domain/answer.ts";
 import type { ProgramRecord } from "../../domain/program.ts";
 import type { Host } from "../../platform/host.ts";
-import { deletePrograms, withDependants } from "../delete.ts";
+import { deletePrograms, withDependants } from "../removal/delete.ts";
 import { type Context, operation } from "../operation.ts";
-import { requireLink } from "../programs.ts";
-import { removeLink } from "../remove-link.ts";
-import { requireOwnPins } from "../remove-program.ts";
-import { type DeleteLinkRequest, deleteLinkRequest } from "../requests/links.ts";
+import { requireLink } from "../require-record.ts";
+import { removeLink } from "../removal/remove-link.ts";
+import { requireOwnPins } from "../removal/remove-program.ts";
+import { type DeleteLinkRequest, deleteLinkRequest } from "../requests/link-requests.ts";
 
 /** Detaches the link; its program goes with it when that was its last. */
 async function deleteLink(host: Host, request: DeleteLinkRequest, context: Context): Promise<DeleteAnswer> {
@@ -17,7 +17,7 @@ async function deleteLink(host: Host, request: DeleteLinkRequest, context: Conte
   context.note({ program: link.programId, link: link.id });
   for (const each of programs) requireOwnPins(host, each);
   await removeLink(host, { record: link, state: "ready" }, context);
-  return deletePrograms(host, { programs, detached: [link.id] }, context);
+  return deletePrograms(host, programs, [link.id], context);
 }
 
 export const implementation = operation({ request: deleteLinkRequest, run: deleteLink });

@@ -1,10 +1,10 @@
 import type { DeleteAnswer } from "../../domain/answer.ts";
 import type { ProgramRecord } from "../../domain/program.ts";
 import type { Host } from "../../platform/host.ts";
-import { deletePrograms, withDependants } from "../delete.ts";
+import { deletePrograms, withDependants } from "../removal/delete.ts";
 import { type Context, operation } from "../operation.ts";
-import { requireProgram } from "../programs.ts";
-import { type DeleteProgramRequest, deleteProgramRequest } from "../requests/programs.ts";
+import { requireProgram } from "../require-record.ts";
+import { type DeleteProgramRequest, deleteProgramRequest } from "../requests/program-requests.ts";
 
 /** Those that share the maps of others first, as with `recursive`. */
 function targets(host: Host, request: DeleteProgramRequest): ProgramRecord[] {
@@ -14,7 +14,7 @@ function targets(host: Host, request: DeleteProgramRequest): ProgramRecord[] {
 }
 
 async function deleteProgram(host: Host, request: DeleteProgramRequest, context: Context): Promise<DeleteAnswer> {
-  const answer = await deletePrograms(host, { programs: targets(host, request), detached: [] }, context);
+  const answer = await deletePrograms(host, targets(host, request), [], context);
   return request.unmount ? { ...answer, unmounted: unmount(host, context) } : answer;
 }
 

@@ -2,9 +2,9 @@ import type { DetachAnswer } from "../../domain/answer.ts";
 import { linkId } from "../../domain/ids.ts";
 import type { Host } from "../../platform/host.ts";
 import { type Context, operation } from "../operation.ts";
-import { linkMissing } from "../programs.ts";
-import { removeLink } from "../remove-link.ts";
-import { type DetachRequest, detachRequest } from "../requests/links.ts";
+import { linkMissing } from "../require-record.ts";
+import { removeLink } from "../removal/remove-link.ts";
+import { type DetachRequest, detachRequest } from "../requests/link-requests.ts";
 
 async function detach(host: Host, request: DetachRequest, context: Context): Promise<DetachAnswer> {
   const id = linkId(request.linkId);

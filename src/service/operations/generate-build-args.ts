@@ -1,8 +1,8 @@
 import type { BuildArgsAnswer } from "../../domain/image-answer.ts";
 import type { ImageBuildHost } from "../../platform/image-build.ts";
-import { buildArgsOf, planOf, platformsOf, warnOfDifferences } from "../image/plan.ts";
+import { buildArgsOf, planOf, platformsOf, warnOfDifferences } from "../image/build-plan.ts";
 import { operation } from "../operation.ts";
-import { generateBuildArgsRequest } from "../requests/build-image.ts";
+import { generateBuildArgsRequest } from "../requests/build-requests.ts";
 
 export const implementation = operation<typeof generateBuildArgsRequest, BuildArgsAnswer, ImageBuildHost>({
   request: generateBuildArgsRequest,

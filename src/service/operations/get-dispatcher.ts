@@ -1,9 +1,9 @@
 import type { DispatcherDetailAnswer } from "../../domain/answer.ts";
-import { dispatcherAnswer, memberAnswers } from "../../inspect/dispatcher.ts";
+import { dispatcherAnswer, memberAnswers } from "../../inspect/dispatcher-answer.ts";
 import type { Host } from "../../platform/host.ts";
-import { requireDispatcher } from "../dispatchers.ts";
+import { requireDispatcher } from "../require-record.ts";
 import { operation } from "../operation.ts";
-import { type GetDispatcherRequest, getDispatcherRequest } from "../requests/dispatchers.ts";
+import { type GetDispatcherRequest, getDispatcherRequest } from "../requests/dispatcher-requests.ts";
 
 function getDispatcher(host: Host, key: GetDispatcherRequest): DispatcherDetailAnswer {
   const record = requireDispatcher(host, key);

@@ -1,7 +1,7 @@
-import { linkAnswer } from "../../inspect/link.ts";
+import { linkAnswer } from "../../inspect/link-answer.ts";
 import { operation } from "../operation.ts";
-import { requireLink } from "../programs.ts";
-import { getLinkRequest } from "../requests/links.ts";
+import { requireLink } from "../require-record.ts";
+import { getLinkRequest } from "../requests/link-requests.ts";
 
 export const implementation = operation({
   request: getLinkRequest,

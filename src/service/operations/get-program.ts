@@ -1,10 +1,10 @@
 import type { ProgramAnswer } from "../../domain/answer.ts";
 import { programId } from "../../domain/ids.ts";
-import { foreignProgramAnswer, programAnswer } from "../../inspect/program.ts";
+import { foreignProgramAnswer, programAnswer } from "../../inspect/program-answer.ts";
 import type { Host } from "../../platform/host.ts";
 import { operation } from "../operation.ts";
-import { programMissing } from "../programs.ts";
-import { type GetProgramRequest, getProgramRequest } from "../requests/programs.ts";
+import { programMissing } from "../require-record.ts";
+import { type GetProgramRequest, getProgramRequest } from "../requests/program-requests.ts";
 
 function getProgram(host: Host, request: GetProgramRequest): ProgramAnswer {
   const id = programId(request.programId);

@@ -1,7 +1,7 @@
 import type { ImageContentAnswer, ImageInspectAnswer } from "../../domain/image-answer.ts";
 import type { ImageDescription, ImagesPort } from "../../platform/images.ts";
 import { operation } from "../operation.ts";
-import { inspectImageRequest } from "../requests/images.ts";
+import { inspectImageRequest } from "../requests/image-requests.ts";
 
 const contentAnswer = ({ digest, mediaType, programs, maps, layers }: ImageDescription): ImageContentAnswer => ({
   digest,

@@ -1,8 +1,8 @@
 import type { DispatcherListAnswer } from "../../domain/answer.ts";
-import { dispatcherAnswer } from "../../inspect/dispatcher.ts";
+import { dispatcherAnswer } from "../../inspect/dispatcher-answer.ts";
 import type { Host } from "../../platform/host.ts";
 import { operation } from "../operation.ts";
-import { type ListDispatchersRequest, listDispatchersRequest } from "../requests/dispatchers.ts";
+import { type ListDispatchersRequest, listDispatchersRequest } from "../requests/dispatcher-requests.ts";
 
 function listDispatchers(host: Host, { type, nsid, ifindex }: ListDispatchersRequest): DispatcherListAnswer {
   const links = host.store.links();

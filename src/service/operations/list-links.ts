@@ -1,11 +1,11 @@
 import type { LinkListAnswer } from "../../domain/answer.ts";
 import type { LinkRecord } from "../../domain/link.ts";
 import { applicationOf, type Metadata } from "../../domain/program.ts";
-import { linkRecordAnswer, surroundingsOf } from "../../inspect/link.ts";
+import { linkRecordAnswer, surroundingsOf } from "../../inspect/link-answer.ts";
 import type { Host } from "../../platform/host.ts";
 import { hasApplication, hasMetadata, isOfKind, requireTypeWords } from "../filter.ts";
 import { operation } from "../operation.ts";
-import { type ListLinksRequest, listLinksRequest } from "../requests/links.ts";
+import { type ListLinksRequest, listLinksRequest } from "../requests/link-requests.ts";
 
 function listLinks(host: Host, request: ListLinksRequest): LinkListAnswer {
   requireTypeWords(request);

@@ -2,11 +2,11 @@ import type { ProgramListAnswer, ProgramListEntry } from "../../domain/answer.ts
 import { programId } from "../../domain/ids.ts";
 import { programTypeJson } from "../../domain/kernel-words.ts";
 import { applicationOf, type Metadata } from "../../domain/program.ts";
-import { kernelProgramAnswer, programRecordAnswer } from "../../inspect/program.ts";
+import { kernelProgramAnswer, programRecordAnswer } from "../../inspect/program-answer.ts";
 import type { Host } from "../../platform/host.ts";
 import { hasApplication, hasMetadata, isOfKernelType, isOfType, requireTypeWords } from "../filter.ts";
 import { operation } from "../operation.ts";
-import { type ListProgramsRequest, listProgramsRequest } from "../requests/programs.ts";
+import { type ListProgramsRequest, listProgramsRequest } from "../requests/program-requests.ts";
 
 /** Its regular expressions take longer to make than most lists to read. */
 function selected(selector: string | null): (metadata: Metadata) => boolean {

@@ -13,7 +13,7 @@ import {
   type ProgramSpec,
 } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
-import { programAnswer } from "../../inspect/program.ts";
+import { programAnswer } from "../../inspect/program-answer.ts";
 import { bytesForLibbpf } from "../../object/object-file.ts";
 import { readNamedObject } from "../read-object.ts";
 import type { Host } from "../../platform/host.ts";
@@ -27,8 +27,8 @@ import { mapsToReuse, type SharedMap } from "../load/shared-maps.ts";
 import { type Context, operation } from "../operation.ts";
 import { removePins } from "../own-pins.ts";
 import { carryOut, type Plan } from "../plan.ts";
-import { removeTestDispatchers } from "../remove-program.ts";
-import { type LoadRequest, loadRequest } from "../requests/load.ts";
+import { removeTestDispatchers } from "../removal/remove-program.ts";
+import { type LoadRequest, loadRequest } from "../requests/load-request.ts";
 
 type Source = LoadRequest["source"];
 
@@ -201,7 +201,7 @@ async function pinMaps(host: Host, steps: Plan, { loaded, records }: Loaded): Pr
   const needsFolder = [...pins.values()].some(({ path }) => path.startsWith(`${folder}/`));
   if (needsFolder && !host.pins.exists(folder)) {
     await steps.step(
-      `make map folder ${folder}`,
+      `make map directory ${folder}`,
       () => host.pins.makeFolder(folder),
       () => void host.pins.removeFolder(folder),
     );

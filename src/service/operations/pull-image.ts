@@ -1,9 +1,9 @@
 import type { ImagePullAnswer } from "../../domain/image-answer.ts";
 import { readObject } from "../../object/object-file.ts";
 import type { ImagesPort } from "../../platform/images.ts";
-import { labelsOf } from "../image/plan.ts";
+import { labelsOf } from "../image/build-plan.ts";
 import { operation } from "../operation.ts";
-import { pullImageRequest } from "../requests/images.ts";
+import { pullImageRequest } from "../requests/image-requests.ts";
 
 export const implementation = operation({
   request: pullImageRequest,

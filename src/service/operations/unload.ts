@@ -2,10 +2,10 @@ import type { UnloadAnswer } from "../../domain/answer.ts";
 import { programId } from "../../domain/ids.ts";
 import type { Host } from "../../platform/host.ts";
 import { type Context, operation } from "../operation.ts";
-import { programMissing } from "../programs.ts";
-import { removeLink } from "../remove-link.ts";
-import { removeProgram, requireOwnPins } from "../remove-program.ts";
-import { type UnloadRequest, unloadRequest } from "../requests/programs.ts";
+import { programMissing } from "../require-record.ts";
+import { removeLink } from "../removal/remove-link.ts";
+import { removeProgram, requireOwnPins } from "../removal/remove-program.ts";
+import { type UnloadRequest, unloadRequest } from "../requests/program-requests.ts";
 
 async function unload(host: Host, request: UnloadRequest, context: Context): Promise<UnloadAnswer> {
   const id = programId(request.programId);

@@ -5,15 +5,15 @@ import type { LinkAnswer } from "../../domain/answer.ts";
 import { orderChain } from "../../dispatcher/order.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { didYouMean } from "../../errors/suggest.ts";
-import { linkAnswer } from "../../inspect/link.ts";
+import { linkAnswer } from "../../inspect/link-answer.ts";
 import type { Host } from "../../platform/host.ts";
 import { membersOf } from "../chain/members.ts";
 import { hasLostHook, placeOf } from "../chain/place.ts";
 import { rebuild } from "../chain/rebuild.ts";
 import { type Context, operation } from "../operation.ts";
 import { carryOut } from "../plan.ts";
-import { requireLink } from "../programs.ts";
-import { type UpdateLinkRequest, updateLinkRequest } from "../requests/links.ts";
+import { requireLink } from "../require-record.ts";
+import { type UpdateLinkRequest, updateLinkRequest } from "../requests/link-requests.ts";
 
 /** Throws INVALID_ATTACH for a word that the link's hook does not have. */
 function proceedOnOf({ kind }: ChainDetails, words: readonly string[]): number[] {
@@ -39,14 +39,14 @@ async function updateLink(host: Host, request: UpdateLinkRequest, context: Conte
       `link ${link.id} is ${KINDS[details.kind].display} link, which has nothing to update`,
       {
         details: { link_id: link.id, kind: details.kind },
-        hint: "priority and proceed-on of xdp and tc links can be changed; detach others and attach them again",
+        hint: "only XDP and TC links have a priority and proceed-on to change; detach other links and attach them again",
       },
     );
   }
   if (hasLostHook(details)) {
-    throw new BpfmanError("INTERFACE_NOT_FOUND", `link ${link.id} ran on ${details.interface}, which has gone`, {
+    throw new BpfmanError("INTERFACE_NOT_FOUND", `link ${link.id} ran on ${details.interface}, which is gone`, {
       details: { link_id: link.id, interface: details.interface },
-      hint: "detach it, and attach its program where it is to run",
+      hint: "detach it, and attach its program to another interface",
     });
   }
   const priority = request.priority ?? details.priority;

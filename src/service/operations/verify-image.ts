@@ -2,7 +2,7 @@ import type { ImageVerifyAnswer, SignatureAnswer } from "../../domain/image-answ
 import type { ImageSignature } from "../../domain/signing.ts";
 import type { ImagesPort } from "../../platform/images.ts";
 import { operation } from "../operation.ts";
-import { verifyImageRequest } from "../requests/images.ts";
+import { verifyImageRequest } from "../requests/image-requests.ts";
 
 const signatureAnswer = ({ signer, signedAt, ...rest }: ImageSignature): SignatureAnswer => ({
   ...rest,

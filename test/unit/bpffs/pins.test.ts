@@ -1,10 +1,10 @@
 /** What can be tested about pins without a BPF file system; test/kernel/pins.test.ts has the rest. */
 import { expect, test } from "bun:test";
 import * as fs from "node:fs";
-import { openPins } from "../../../src/bpffs/pins.ts";
+import { openPins } from "../../../src/bpffs/open-pins.ts";
 import { linkId, programId } from "../../../src/domain/ids.ts";
-import { failureOf } from "../../fakes/failure.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { failureOf } from "../../expect/failure.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 const pins = () => openPins(folder.path("run/fs"));

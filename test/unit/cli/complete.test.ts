@@ -98,9 +98,9 @@ describe("options and their words", () => {
     ],
   ])("%j", async (line, wanted) => expect((await valuesAt(line)).slice(0, Math.max(wanted.length, 1))).toEqual(wanted));
 
-  test("descriptions are the first sentence of their help, without the word before it", async () => {
+  test("descriptions are the first sentence of their help", async () => {
     const [iface] = (await at("attach 5 xdp --iface")).candidates;
-    expect(iface?.description).toBe("Interface to load program on.");
+    expect(iface?.description).toBe("Network interface to attach to.");
   });
   test("where nothing else can stand, options are shown; help comes last", async () => {
     const values = await valuesAt("get program 5 ");

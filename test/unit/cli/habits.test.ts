@@ -2,20 +2,20 @@
 import { describe, expect, test } from "bun:test";
 import { insteadOf } from "../../../src/cli/habits.ts";
 import { cli } from "../../fakes/cli-host.ts";
-import { read } from "../../fakes/document.ts";
+import { read } from "../../documents/document.ts";
 
 const LINES: readonly (readonly [line: string, instead: string])[] = [
   // bpftool
   ["prog show", "bpfman list programs --all"],
   ["p", "bpfman list programs --all"],
   ["-jp prog list", "bpfman list programs --all"],
-  ["-jp prog list", 'JSON is "-o json"'],
+  ["-jp prog list", 'for JSON, type "-o json"'],
   ["--runtime-dir /x -o text prog", "bpfman list programs --all"],
   ["prog show id 5", "bpfman get program ID"],
   ["prog load x.o /sys/fs/bpf/x", "bpfman load file --path OBJECT"],
   ["prog loadall x.o /sys/fs/bpf/x pinmaps /sys/fs/bpf/m", "bpfman load file --path OBJECT"],
   ["prog attach id 5 msg_verdict", "bpfman attach ID KIND"],
-  ["prog dump xlated id 5", "bpftool does that"],
+  ["prog dump xlated id 5", "use bpftool"],
   ["net", "bpfman list links"],
   ["net show dev eth0", "bpfman dispatcher list"],
   ["net attach xdp id 5 dev eth0", "bpfman attach ID xdp --iface IFACE"],
@@ -25,9 +25,9 @@ const LINES: readonly (readonly [line: string, instead: string])[] = [
   ["map dump id 7", "bpftool map dump pinned"],
   ["map lookup id 7 key 0 0 0 0", "bpftool map dump pinned"],
   ["feature probe", "bpfman version -o json"],
-  ["btf dump id 1", "bpftool does that"],
-  ["gen skeleton x.o", "bpftool does that"],
-  ["cgroup tree", "bpfman attaches nothing to cgroups"],
+  ["btf dump id 1", "use bpftool"],
+  ["gen skeleton x.o", "use bpftool"],
+  ["cgroup tree", "bpfman does not attach to cgroups"],
   ["perf show", "bpfman list links"],
   ["batch file x", "bpfman rpc"],
   ["link show", "bpfman list links"],
@@ -43,7 +43,7 @@ const LINES: readonly (readonly [line: string, instead: string])[] = [
   ["unload -a eth0", "bpfman detach LINK_ID"],
   ["unload eth0 --id 5", "bpfman detach LINK_ID"],
   ["unload --all", "bpfman program delete --all"],
-  ["clean", "nothing needs cleaning"],
+  ["clean", "no cleanup is needed"],
   ["features eth0", "bpfman version -o json"],
   // ip, tc
   ["link set dev eth0 xdp obj x.o sec xdp", "bpfman attach ID xdp --iface IFACE"],
@@ -64,7 +64,7 @@ const LINES: readonly (readonly [line: string, instead: string])[] = [
   ["pull quay.io/a/b", "bpfman image pull --image-url IMAGE"],
   ["build x.o", "bpfman image build"],
   ["verify quay.io/a/b", "bpfman image verify IMAGE"],
-  ["sign quay.io/a/b", "cosign signs"],
+  ["sign quay.io/a/b", "sign with cosign"],
   ["detach --all", "bpfman dispatcher delete TYPE NSID IFINDEX"],
   ["detach -a", "bpfman program delete --all"],
   ["link detach --all", "bpfman link list -q"],
@@ -93,8 +93,8 @@ const LINES: readonly (readonly [line: string, instead: string])[] = [
   ["list programs -v", "--log-level debug"],
   // bpfman: older and newer, and one grammar with words of the other.
   ["load x.o", "bpfman load file --path OBJECT"],
-  ["load file --path x.o --name pass xdp --iface eth0 --priority 50", "two commands"],
-  ["load image -i quay.io/a/b -n pass tc -d ingress -i eth0 -p 50", "two commands"],
+  ["load file --path x.o --name pass xdp --iface eth0 --priority 50", "separate commands"],
+  ["load image -i quay.io/a/b -n pass tc -d ingress -i eth0 -p 50", "separate commands"],
   ["get 5", "bpfman get program ID"],
   ["list -a", "bpfman list programs"],
   ["load-from-file -p x.o", "bpfman load file"],
@@ -104,7 +104,7 @@ const LINES: readonly (readonly [line: string, instead: string])[] = [
   ["serve --csi-support", "bpfman rpc"],
   ["--csi-support --socket-path /run/x.sock", "bpfman rpc"],
   ["system service", "bpfman rpc"],
-  ["gc", "nothing needs cleaning"],
+  ["gc", "no cleanup is needed"],
   ["link attach 5 xdp eth0", "bpfman link attach KIND ID"],
   ["link attach xdp eth0 5 -p 50", "bpfman link attach KIND ID PLACE"],
   ["link attach tracepoint sched/sched_switch 5", "bpfman link attach KIND ID PLACE"],

@@ -3,8 +3,8 @@ import { type Command, isGroup, type Leaf, type Node } from "../../../src/cli/co
 import { ROOT } from "../../../src/cli/commands.ts";
 import { firstSentence } from "../../../src/cli/render/help.ts";
 import { cli } from "../../fakes/cli-host.ts";
-import { failureOf } from "../../fakes/failure.ts";
-import { expectGolden } from "../../fakes/golden.ts";
+import { failureOf } from "../../expect/failure.ts";
+import { expectGolden } from "../../expect/golden.ts";
 
 /** Every command's words, from the root down. */
 function* paths(node: Node = ROOT, words: readonly string[] = []): Generator<readonly string[]> {
@@ -103,7 +103,7 @@ test("the long help of everything has examples", async () => {
 test("the words that an option takes are listed, unless its text has them", async () => {
   expect((await cli("link list --help")).out).toContain("[possible values: xdp, tc, tcx, tracepoint, ");
   const { out } = await cli("image build --help");
-  expect(out.replaceAll(/\s+/g, " ")).toContain("works with docker or podman");
+  expect(out.replaceAll(/\s+/g, " ")).toContain("docker or podman");
   expect(out).not.toContain("[possible values: docker, podman]");
 });
 
@@ -128,15 +128,15 @@ test("hidden commands are not listed, and have help", async () => {
   const { out } = await cli("--help");
   expect(out).not.toMatch(/^ {2}(completions|man) /m);
   expect(out).not.toContain("man pages");
-  expect((await cli("completions --help")).out).toContain("Generates shell completions, which know programs");
+  expect((await cli("completions --help")).out).toContain("Prints or writes shell completions.");
   expect((await cli("list --help")).out).not.toMatch(/^ {2}program /m);
 });
 
 test("the first sentence of a text", () => {
-  expect(firstSentence(["Required: Priority to run. Lower value runs first.", "[possible values: 0-1000]"])).toBe(
-    "Required: Priority to run.",
+  expect(firstSentence(["Priority in the chain. Lower values run first.", "[possible values: 0-1000]"])).toBe(
+    "Priority in the chain.",
   );
-  expect(firstSentence(["A local .o file", "over two lines", "Example: x"])).toBe("A local .o file over two lines");
+  expect(firstSentence(["An object file", "over two lines", "Example: x"])).toBe("An object file over two lines");
   expect(firstSentence(["Only one.", "", "Not this."])).toBe("Only one.");
 });
 

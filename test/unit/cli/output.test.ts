@@ -11,7 +11,7 @@ import {
   programRecord,
   versionAnswer,
 } from "../../fakes/answers.ts";
-import { expectGolden } from "../../fakes/golden.ts";
+import { expectGolden } from "../../expect/golden.ts";
 
 const LOAD = "load file --programs xdp:a -p x.o";
 

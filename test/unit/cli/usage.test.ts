@@ -56,7 +56,7 @@ describe("wrong lines", () => {
     [
       `${LOAD} -m a=b c=d`,
       'unexpected argument "c=d"',
-      "separate several values of --metadata by commas, or repeat it",
+      "separate several values of --metadata with commas, or repeat it",
     ],
     // Values that are missing, or too many
     ["load file", '"bpfman load file" needs --programs <PROGRAMS>... and --path <PATH>', null],
@@ -107,19 +107,19 @@ describe("wrong lines", () => {
     ],
     [
       "load file -p x.o --programs xdp:a,tc:b",
-      'invalid program "xdp:a,tc:b": a name holds no comma',
-      "separate several programs by blanks",
+      'invalid program "xdp:a,tc:b": a name cannot contain a comma',
+      "separate several programs with spaces",
     ],
     // Globals
     [`${LOAD} -g A`, 'invalid global "A": must be NAME=HEX, as in LIMIT=0A000000', null],
     [`${LOAD} -g =01`, 'invalid global "=01": the name is missing; must be NAME=HEX', null],
     [`${LOAD} -g A=`, 'invalid global "A=": the value is missing; must be NAME=HEX', null],
     [`${LOAD} -g A=0x01`, 'invalid global "A=0x01": hex digits are written without 0x', 'write "A=01"'],
-    [`${LOAD} -g A=0g`, 'invalid global "A=0g": "g" is no hex digit', null],
-    [`${LOAD} -g A=01=02`, 'invalid global "A=01=02": "=" is no hex digit', null],
+    [`${LOAD} -g A=0g`, 'invalid global "A=0g": "g" is not a hex digit', null],
+    [`${LOAD} -g A=01=02`, 'invalid global "A=01=02": "=" is not a hex digit', null],
     [
       `${LOAD} -g A=123`,
-      'invalid global "A=123": 3 hex digits are no whole number of bytes',
+      'invalid global "A=123": an odd number of hex digits; each byte takes two',
       "write two digits for each byte of the variable",
     ],
     [`${LOAD} -g A=01 A=02`, 'global "A" is given more than once', null],
@@ -190,12 +190,12 @@ describe("wrong lines", () => {
     [
       "attach 5 uprobe -t t -p 0",
       'invalid pid "0": must be a whole number from 1 to 2147483647',
-      "pids are those that ps shows",
+      "ps shows the PIDs of running processes",
     ],
     [
       "attach 5 uprobe -t t -c x",
       'invalid pid "x": must be a whole number from 1 to 2147483647',
-      "pids are those that ps shows",
+      "ps shows the PIDs of running processes",
     ],
     // Words of a list
     [
@@ -236,16 +236,16 @@ describe("wrong lines", () => {
 test("mistakes of the noun-verb grammar have hints as well", async () => {
   const hintOf = async (line: string) => (await cli(line)).err.split("\n")[1];
   expect(await hintOf("program load file x.o --programs xdp:a tc:b")).toBe(
-    "hint: separate several values of --programs by commas, or repeat it",
+    "hint: separate several values of --programs with commas, or repeat it",
   );
   expect(await hintOf("dispatcher get tc 1 2")).toBe('hint: did you mean "tc-egress" or "tc-ingress"?');
-  expect(await hintOf("program delete 5,6")).toBe("hint: separate several numbers by blanks");
+  expect(await hintOf("program delete 5,6")).toBe("hint: separate several numbers with spaces");
   expect(await hintOf("link get x")).toBe('hint: see "bpfman list links"');
 });
 
 describe("an empty value", () => {
   const empty = (option: string, usage: string) =>
-    [`"${option}" needs a value, but got an empty one: ${usage}`, "is a variable empty that should hold it?"] as const;
+    [`"${option}" needs a value, but got an empty one: ${usage}`, "is a shell variable empty?"] as const;
   test("of what must be there is rejected, before anything else stands in for it", async () => {
     await expectUsage(["--runtime-dir", "", "list", "programs"], ...empty("--runtime-dir", "--runtime-dir <DIR>"));
     await expectUsage(["attach", "5", "xdp", "-p", "1", "-i", "lo", "-n", ""], ...empty("-n", "--netns <NETNS>"));

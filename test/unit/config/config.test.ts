@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
 import * as fs from "node:fs";
-import { readConfig } from "../../../src/config/config.ts";
+import { readConfig } from "../../../src/config/read-config.ts";
 import { CONFIG_DEFAULT, databaseWaitMs } from "../../../src/domain/config.ts";
 import { DATABASE_BUSY_TIMEOUT_MS } from "../../../src/domain/limits.ts";
-import { failureOfAsync } from "../../fakes/failure.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { failureOfAsync } from "../../expect/failure.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 const path = () => folder.path("bpfman.toml");
@@ -94,7 +94,7 @@ test("a directory and a FIFO are rejected, also as the default", async () => {
     const error = await failureOfAsync(() => readConfig(folder.path(name), false));
     expect([error.code, error.message]).toEqual([
       "FILE_UNREADABLE",
-      `read configuration "${folder.path(name)}": it is no regular file`,
+      `read configuration "${folder.path(name)}": it is not a regular file`,
     ]);
   }
   fs.writeFileSync(path(), "#".repeat(1024 * 1024 + 1));

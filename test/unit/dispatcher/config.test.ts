@@ -8,8 +8,8 @@ import {
   tcConfig,
   XDP_CONFIG_BYTES,
   xdpConfig,
-} from "../../../src/dispatcher/config.ts";
-import { failureOf } from "../../fakes/failure.ts";
+} from "../../../src/dispatcher/dispatcher-config.ts";
+import { failureOf } from "../../expect/failure.ts";
 
 const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 /** Every value that has a bit. */

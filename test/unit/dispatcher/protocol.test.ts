@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { buildBpf } from "../../../scripts/build-bpf.ts";
 import { TC_ACTIONS, TC_PROCEED_ON_DEFAULT, XDP_ACTIONS, XDP_PROCEED_ON_DEFAULT } from "../../../src/domain/actions.ts";
-import { proceedOnMask, tcConfig, xdpConfig } from "../../../src/dispatcher/config.ts";
+import { proceedOnMask, tcConfig, xdpConfig } from "../../../src/dispatcher/dispatcher-config.ts";
 import { readObject } from "../../../src/object/object-file.ts";
 
 const ROOT = resolve(import.meta.dir, "../../..");

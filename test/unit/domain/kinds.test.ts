@@ -10,9 +10,9 @@ import {
   kindsOfSection,
   PROGRAM_TYPES,
 } from "../../../src/domain/kinds.ts";
-import { kernelTypeOf } from "../../../src/kernel/program-type.ts";
+import { kernelTypeOf } from "../../../src/kernel/load/load-object.ts";
 import { UNMANAGED_SECTIONS } from "../../../src/object/section-name.ts";
-import { attachTarget } from "../../../src/service/requests/attach.ts";
+import { attachTarget } from "../../../src/service/requests/attach-request.ts";
 import { cli } from "../../fakes/cli-host.ts";
 
 test("no section belongs to two kinds, or to a kind and to those that bpfman does not load", () => {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { requireOwn } from "../../../src/errors/ownership.ts";
-import { failureOf } from "../../fakes/failure.ts";
+import { failureOf } from "../../expect/failure.ts";
 
 const ME = process.geteuid?.() ?? 0;
 const statsOf = (kind: "file" | "directory" | "link", uid: number, mode: number) => ({
@@ -44,7 +44,7 @@ test.each([
     kind: "directory",
     stats: statsOf("directory", 0, 0o1777),
     problem: "other users can write to it (mode 1777)",
-    remedy: 'chmod go-w "/a b"',
+    remedy: "make a directory in it",
   },
   {
     kind: "directory",
@@ -58,8 +58,8 @@ test.each([
     problem: "it is a symbolic link",
     remedy: "put a directory there",
   },
-  { kind: "directory", stats: statsOf("file", ME, 0o600), problem: "it is no directory", remedy: "move it away" },
-  { kind: "file", stats: statsOf("directory", ME, 0o700), problem: "it is no regular file", remedy: "move it away" },
+  { kind: "directory", stats: statsOf("file", ME, 0o600), problem: "it is not a directory", remedy: "move it away" },
+  { kind: "file", stats: statsOf("directory", ME, 0o700), problem: "it is not a regular file", remedy: "move it away" },
 ] as const)("a $kind is refused with what mends it: $problem", ({ kind, stats, problem, remedy }) => {
   const error = failureOf(() => requireOwn(owned(kind), stats));
   expect([error.code, error.message]).toEqual(["DATABASE_UNUSABLE", `use it "/a b": ${problem}`]);

@@ -25,9 +25,9 @@ test("a question names up to three", () => {
 });
 
 test("where all can be listed, they are, up to a screen of them", () => {
-  const words = { there: "there are", none: "there are none" };
-  expect(whatThereIs("eth9", ["eth0", "lo"], words)).toBe('did you mean "eth0"? there are: eth0, lo');
-  expect(whatThereIs("x", ["eth0", "lo"], words)).toBe("there are: eth0, lo");
+  const words = { there: "interfaces are", none: "there are none" };
+  expect(whatThereIs("eth9", ["eth0", "lo"], words)).toBe('did you mean "eth0"? interfaces are: eth0, lo');
+  expect(whatThereIs("x", ["eth0", "lo"], words)).toBe("interfaces are: eth0, lo");
   expect(whatThereIs("x", [], words)).toBe("there are none");
   const many = Array.from({ length: LISTED_NAMES_MAX + 2 }, (_, index) => `veth-${index}`);
   expect(whatThereIs("x", many, words)).toEndWith(`, veth-${LISTED_NAMES_MAX - 1}, and 2 more`);

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { mkdirSync, readFileSync } from "node:fs";
 import { SysError } from "../../../ffi/sys-error.ts";
 import { errnoName, failing, reasonOf, sysFailure, sysPart } from "../../../src/errors/sys-failure.ts";
-import { failureOf } from "../../fakes/failure.ts";
+import { failureOf } from "../../expect/failure.ts";
 
 function thrownBy(run: () => unknown): unknown {
   try {
@@ -34,7 +34,7 @@ test("a reason names neither the call nor its paths, which stand in the message 
   expect(reasonOf(thrownBy(() => readFileSync("/")))).toBe("EISDIR: illegal operation on a directory");
   for (const path of ["/dev/null", "/dev/null/x"]) {
     expect(reasonOf(thrownBy(() => mkdirSync(path, { recursive: true })))).toBe(
-      "there is a file where a folder should be",
+      "there is a file where a directory should be",
     );
   }
   expect(reasonOf(new SysError("setns", 22))).toBe("setns: Invalid argument");

@@ -199,7 +199,7 @@ test("the usual reasons come with advice", () => {
   for (const reason of ["expected prog array map for tail call", "kernel subsystem misconfigured verifier"])
     expect(adviceFor(reason)).toContain("BPF_MAP_TYPE_PROG_ARRAY");
   expect(adviceFor("invalid read from stack R1 off=-600 size=1")).toContain("512 bytes");
-  expect(adviceFor("invalid indirect read from stack R2 off -8+4 size 8")).toContain("all bytes");
+  expect(adviceFor("invalid indirect read from stack R2 off -8+4 size 8")).toContain("all of its bytes");
   expect(adviceFor("invalid access to map value, value_size=64 off=127 size=1; R0 max value is outside")).toContain(
     "size",
   );

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { lacksFunction, questionsFor, selectorOf, targetOf } from "../../../examples/vscode/src/attach-form.ts";
 import { PROGRAM_TYPES } from "../../../src/domain/kinds.ts";
-import { attachTarget } from "../../../src/service/requests/attach.ts";
+import { attachTarget } from "../../../src/service/requests/attach-request.ts";
 import { parse } from "valibot";
 
 test.each(PROGRAM_TYPES.map((type) => [type]))("%s: every question has its place in the params", (type) => {

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import * as node from "node:fs";
 import * as own from "../../../ffi/safe/file-system.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 const at = (name: string): string => folder.path(name);
@@ -130,4 +130,12 @@ test("links and file systems are named", () => {
   node.symlinkSync("/proc/self/fd", at("link"));
   expect(own.readlinkSync(at("link"))).toBe("/proc/self/fd");
   for (const path of ["/proc", "/sys", at("")]) expect(own.statfsSync(path).type).toBe(node.statfsSync(path).type);
+});
+
+test("it holds what usual commands need, and nothing else: code that runs rarely fetches node:fs", () => {
+  expect(Object.keys(own).toSorted()).toEqual([
+    ...["accessSync", "closeSync", "constants", "existsSync", "fstatSync", "ftruncateSync", "lstatSync", "mkdirSync"],
+    ...["openSync", "readAtSync", "readTextSync", "readdirSync", "readlinkSync", "renameSync", "rmdirSync", "statSync"],
+    ...["statfsSync", "touchSync", "unlinkSync", "writeSync", "writeTextSync"],
+  ]);
 });

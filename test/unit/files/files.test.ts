@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { programId } from "../../../src/domain/ids.ts";
-import { openFiles } from "../../../src/files/files.ts";
-import { failureOf } from "../../fakes/failure.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { openFiles } from "../../../src/files/open-files.ts";
+import { failureOf } from "../../expect/failure.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 const files = () => openFiles(folder.path("run"));
@@ -16,7 +16,7 @@ test("an object is read whole, up to the limit", () => {
   expect(files().readObject(path, 5_000)).toEqual(bytes);
   const error = failureOf(() => files().readObject(path, 4_999));
   expect(error.code).toBe("FILE_UNREADABLE");
-  expect(error.message).toBe(`read "${path}": it has 5000 bytes, and 4999 are the most that is read`);
+  expect(error.message).toBe(`read "${path}": it has 5000 bytes; at most 4999 are read`);
   fs.writeFileSync(path, "");
   expect(files().readObject(path, 10)).toEqual(new Uint8Array(0));
 });
@@ -37,19 +37,19 @@ test("of what is not there, it is said where the path ends and what is near", ()
   fs.writeFileSync(folder.path("life.bpf.o"), "");
   const hintFor = (name: string) => failureOf(() => files().readObject(folder.path(name), 10)).hint;
   expect(hintFor("lief.bpf.o")).toBe('did you mean "life.bpf.o"?');
-  expect(hintFor("nothing-like-it")).toContain("a relative one counts from the current folder");
-  expect(hintFor("no/such/file.o")).toBe(`there is no folder "${folder.path("no")}"`);
-  expect(failureOf(() => files().listFolder(folder.path("projcet"))).message).toContain("there is no such folder");
+  expect(hintFor("nothing-like-it")).toContain("a relative one starts at the current directory");
+  expect(hintFor("no/such/file.o")).toBe(`there is no directory "${folder.path("no")}"`);
+  expect(failureOf(() => files().listFolder(folder.path("projcet"))).message).toContain("there is no such directory");
 });
 
 test("directories, FIFOs, devices and sockets are rejected at once", () => {
   fs.mkdirSync(folder.path("folder"));
   Bun.spawnSync(["mkfifo", folder.path("fifo")]);
   for (const [path, reason] of [
-    [folder.path("folder"), "it is a folder"],
-    [folder.path("fifo"), "it is no regular file"],
-    ["/dev/zero", "it is no regular file"],
-    ["/dev/null", "it is no regular file"],
+    [folder.path("folder"), "it is a directory"],
+    [folder.path("fifo"), "it is not a regular file"],
+    ["/dev/zero", "it is not a regular file"],
+    ["/dev/null", "it is not a regular file"],
   ] as const) {
     for (const open of [() => files().readObject(path, 10), () => files().openBinary(path, null)]) {
       const error = failureOf(open);
@@ -192,7 +192,7 @@ test("a directory lists its files, links among them, and no directories", () => 
   const absent = failureOf(() => files().listFolder(folder.path("absent")));
   expect(absent).toMatchObject({ code: "FILE_NOT_FOUND", details: { path: folder.path("absent") } });
   const file = failureOf(() => files().listFolder(folder.path("list/b.o")));
-  expect(file).toMatchObject({ code: "FILE_UNREADABLE", message: expect.stringContaining("it is no folder") });
+  expect(file).toMatchObject({ code: "FILE_UNREADABLE", message: expect.stringContaining("it is not a directory") });
 });
 
 test("processes are there or not", () => {

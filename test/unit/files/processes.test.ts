@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { openProcesses } from "../../../src/files/processes.ts";
+import { openProcesses } from "../../../src/files/open-processes.ts";
 
 const processes = openProcesses();
 

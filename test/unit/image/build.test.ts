@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { openImageBuild } from "../../../src/image/build.ts";
-import { failureOf, failureOfAsync } from "../../fakes/failure.ts";
+import { openImageBuild } from "../../../src/image/open-image-build.ts";
+import { failureOf, failureOfAsync } from "../../expect/failure.ts";
 
 const { publisher } = openImageBuild({ caFile: null, env: { SOURCE_DATE_EPOCH: "soon" } });
 

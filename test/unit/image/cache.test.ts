@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import {
   chmodSync,
   chownSync,
+  lchownSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -11,10 +12,10 @@ import {
   writeFileSync,
 } from "node:fs";
 import { openCache } from "../../../src/image/cache.ts";
-import { digestOf } from "../../../src/image/digest.ts";
-import { failureOf } from "../../fakes/failure.ts";
-import { bytesOf } from "../../fakes/image.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { digestOf } from "../../../src/image/repository.ts";
+import { failureOf } from "../../expect/failure.ts";
+import { bytesOf } from "../../objects/image.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 const open = () => openCache(folder.path("cache"));
@@ -104,7 +105,7 @@ describe("whose directory it is", () => {
 
   test("a file is not a directory", () => {
     writeFileSync(folder.path("cache"), "");
-    expect(failureOf(() => open().blob(DIGEST)).message).toContain("it is no directory");
+    expect(failureOf(() => open().blob(DIGEST)).message).toContain("it is not a directory");
     expect(failureOf(() => open().saveBlob(DIGEST, CONTENT)).code).toBe("IO_FAILED");
   });
 
@@ -123,11 +124,26 @@ describe("whose directory it is", () => {
     expect(readdirSync(folder.path("cache"))).toEqual([]);
   });
 
-  test("nor is one that a link leads to, and none below it", () => {
+  test("the cache may lie where a link of one's own leads, as to another disk", () => {
     mkdirSync(folder.path("elsewhere"));
-    symlinkSync(folder.path("elsewhere"), folder.path("cache"));
+    symlinkSync("elsewhere", folder.path("cache"));
+    open().saveBlob(DIGEST, CONTENT);
+    expect(open().blob(DIGEST)).not.toBeNull();
+    expect(readdirSync(folder.path("elsewhere"))).toContain("blobs");
+    chmodSync(folder.path("elsewhere"), 0o777);
+    expect(failureOf(() => open().blob(DIGEST)).message).toContain("other users can write to it");
+  });
+
+  test.skipIf(process.geteuid?.() !== 0)("not where one of another user's leads", () => {
+    mkdirSync(folder.path("elsewhere"));
+    symlinkSync("elsewhere", folder.path("cache"));
+    lchownSync(folder.path("cache"), 1234, 1234);
     expect(failureOf(() => open().saveBlob(DIGEST, CONTENT)).message).toContain("it is a symbolic link");
-    Bun.spawnSync(["rm", folder.path("cache")]);
+    expect(readdirSync(folder.path("elsewhere"))).toEqual([]);
+  });
+
+  test("no link below it is followed", () => {
+    mkdirSync(folder.path("elsewhere"));
     mkdirSync(folder.path("cache"));
     symlinkSync(folder.path("elsewhere"), folder.path("cache/new"));
     expect(failureOf(() => open().saveBlob(DIGEST, CONTENT)).details.path).toBe(folder.path("cache/new"));

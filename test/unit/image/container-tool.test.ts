@@ -2,13 +2,13 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openContainerTools } from "../../../src/image/container-tool.ts";
+import { openContainerTools } from "../../../src/image/open-container-tools.ts";
 import { TOOL_LINE_CHARS_MAX } from "../../../src/domain/limits.ts";
 import type { ContainerToolName } from "../../../src/domain/container-tool.ts";
-import type { ContainerBuild } from "../../../src/platform/container-tool.ts";
+import type { ContainerBuild } from "../../../src/platform/image-build.ts";
 import { FAKE_DIGEST, fakeTool } from "../../fakes/container-tool.ts";
-import { failureOfAsync } from "../../fakes/failure.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { failureOfAsync } from "../../expect/failure.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 /** For the shell of the programs that are faked. */
@@ -135,7 +135,7 @@ describe("a tool that fails", () => {
       'while [ $# -gt 1 ]; do shift; [ "$1" != --digestfile ] || echo no >"$2"; done; exit 0',
     );
     const error = await failureOfAsync(() => build("podman", podman.bin));
-    expect(error.message).toBe('read which digest was pushed: "no" is none');
+    expect(error.message).toBe('read which digest was pushed: "no" is not one');
   });
 });
 

@@ -3,8 +3,8 @@ import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Credentials } from "../../../src/image/credential.ts";
 import { findCredentials } from "../../../src/image/credentials.ts";
-import { failureOfAsync } from "../../fakes/failure.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { failureOfAsync } from "../../expect/failure.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 const base64 = (text: string) => Buffer.from(text).toString("base64");
@@ -118,7 +118,7 @@ describe("files", () => {
   });
 
   const broken: [what: string, content: unknown][] = [
-    ["no JSON", '{"auths": {"quay.io": {"auth": "c2VjcmV0"'],
+    ["not JSON", '{"auths": {"quay.io": {"auth": "c2VjcmV0"'],
     ["no object", ["c2VjcmV0"]],
     ["an entry without a colon", { auths: { "quay.io": { auth: base64("secret") } } }],
   ];
@@ -135,7 +135,7 @@ describe("files", () => {
     expect((await failureOfAsync(() => find())).code).toBe("INVALID_CREDENTIALS");
     Bun.spawnSync(["mkfifo", folder.path("fifo")]);
     const error = await failureOfAsync(() => find({ REGISTRY_AUTH_FILE: folder.path("fifo") }));
-    expect(error.message).toContain("no regular file");
+    expect(error.message).toContain("not a regular file");
   });
 
   test("a file that is missing, empty or has strange parts says nothing", async () => {
@@ -177,8 +177,8 @@ describe("credential helpers", () => {
 
   const failing: [script: string, reason: string][] = [
     ["echo secret; exit 3", "exit code 3"],
-    ["echo secret", "no user and secret"],
-    [`echo '{"Username":"me","Secret":""}'`, "no user and secret"],
+    ["echo secret", "lacks a user or a secret"],
+    [`echo '{"Username":"me","Secret":""}'`, "lacks a user or a secret"],
     ["head -c 10000000 /dev/zero", "ended with"],
   ];
   test.each(failing)("%s: an error without what it said", async (script, reason) => {

@@ -2,8 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { LAYER_TAR_BYTES_MAX, OBJECT_BYTES_MAX } from "../../../src/domain/limits.ts";
 import { objectIn } from "../../../src/image/layer.ts";
-import { failureOfAsync } from "../../fakes/failure.ts";
-import { bytesOf, DOCKER_LAYER, ELF, OCI_LAYER, type TarEntry, tarOf } from "../../fakes/image.ts";
+import { failureOfAsync } from "../../expect/failure.ts";
+import { bytesOf, DOCKER_LAYER, ELF, OCI_LAYER, type TarEntry, tarOf } from "../../objects/image.ts";
 
 const OBJECT = { name: "program.o", bytes: ELF };
 const layer = (bytes: Uint8Array, more: { mediaType?: string; fileName?: string } = {}) =>
@@ -38,7 +38,7 @@ describe("packing", () => {
 
   test("types that are no archives of files", async () => {
     for (const mediaType of ["application/octet-stream", "text/plain", "", `${OCI_LAYER}+gzip+encrypted`]) {
-      expect(await reason(gzipSync(tar), { mediaType })).toContain("which is no archive");
+      expect(await reason(gzipSync(tar), { mediaType })).toContain("which is not an archive");
     }
   });
 
@@ -55,7 +55,7 @@ describe("packing", () => {
       const damaged = Buffer.from(bytes);
       damaged.fill(0xff, 20, 40);
       // zstd has no checksum here, and its reader takes an early end for the end: then it is the archive that is wrong.
-      expect(await reason(damaged)).toMatch(/cannot be unpacked|no tar archive/);
+      expect(await reason(damaged)).toMatch(/cannot be unpacked|not a tar archive/);
       expect(await reason(bytes.subarray(0, bytes.length / 2))).toMatch(/cannot be unpacked|it is empty/);
     }
     expect(await reason(Buffer.concat([gzipSync(tar), Buffer.from("rubbish")]))).toContain("cannot be unpacked");
@@ -70,10 +70,10 @@ describe("which file", () => {
   });
 
   test("none", async () => {
-    expect(await reason(files(text))).toContain("holds no object file");
-    expect(await reason(files())).toContain("holds no object file");
+    expect(await reason(files(text))).toContain("contains no object file");
+    expect(await reason(files())).toContain("contains no object file");
     const error = await failureOfAsync(() => layer(files({ ...OBJECT, name: "usr/lib/a.o" })));
-    expect(error.hint).toBe('"usr/lib/a.o" should stand at its root, alone');
+    expect(error.hint).toBe('"usr/lib/a.o" should be at its root, and alone there');
   });
 
   test("several, unless a label names one", async () => {

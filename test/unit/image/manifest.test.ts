@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { IMAGE_ENTRIES_MAX, NAME_CHARS_MAX } from "../../../src/domain/limits.ts";
-import { digestOf } from "../../../src/image/digest.ts";
-import { readLabels } from "../../../src/image/labels.ts";
+import { type Descriptor, digestOf } from "../../../src/image/repository.ts";
+import { readLabels } from "../../../src/image/read-labels.ts";
 import {
   DOCKER_LIST,
   DOCKER_MANIFEST,
@@ -11,9 +11,8 @@ import {
   readManifest,
 } from "../../../src/image/manifest.ts";
 import { selectEntry } from "../../../src/image/platform.ts";
-import type { Descriptor } from "../../../src/image/repository.ts";
-import { failureOf } from "../../fakes/failure.ts";
-import { bytesOf, jsonBytes } from "../../fakes/image.ts";
+import { failureOf } from "../../expect/failure.ts";
+import { bytesOf, jsonBytes } from "../../objects/image.ts";
 
 const DIGEST = digestOf(bytesOf("x"));
 const ENTRY = { mediaType: OCI_MANIFEST, digest: DIGEST, size: 1 };
@@ -42,7 +41,7 @@ describe("what a manifest is", () => {
   });
 
   test.each(["", "{", "[]", "5", "null", '"x"', "\xff", "[".repeat(1_000_000)])("%.20s is none", (text) => {
-    expect(refused(() => mediaTypeOf(bytesOf(text), "a"))).toContain("no JSON");
+    expect(refused(() => mediaTypeOf(bytesOf(text), "a"))).toContain("JSON");
   });
 
   test("other types are not read", () => {

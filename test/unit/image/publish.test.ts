@@ -3,7 +3,7 @@ import { gunzipSync } from "node:zlib";
 import { creationTime, publishObjects } from "../../../src/image/publish.ts";
 import type { Descriptor } from "../../../src/image/repository.ts";
 import type { PlatformObject } from "../../../src/platform/image-build.ts";
-import { failureOf } from "../../fakes/failure.ts";
+import { failureOf } from "../../expect/failure.ts";
 import { MemoryRepository } from "../../fakes/memory-repository.ts";
 
 const object = (architecture: string, content: string, programs: Record<string, string> = { pass: "xdp" }) => ({
@@ -108,7 +108,7 @@ describe("SOURCE_DATE_EPOCH", () => {
   test.each(["-1", "1.5", "yesterday", "1e9", "8589934592"])("%s is rejected", (text) => {
     expect(failureOf(() => creationTime(text))).toMatchObject({
       code: "INVALID_BUILD",
-      message: `read SOURCE_DATE_EPOCH "${text}": it is no number of seconds`,
+      message: `read SOURCE_DATE_EPOCH "${text}": it is not a number of seconds`,
     });
   });
 });

@@ -8,9 +8,9 @@ import { pullImage } from "../../../src/image/pull.ts";
 import { parseReference } from "../../../src/image/reference.ts";
 import type { Digest } from "../../../src/image/repository.ts";
 import type { ImageVerifier } from "../../../src/image/verifier.ts";
-import { failureOfAsync } from "../../fakes/failure.ts";
-import { ELF, MemoryRepository, putImage, putIndex } from "../../fakes/image.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { failureOfAsync } from "../../expect/failure.ts";
+import { ELF, MemoryRepository, putImage, putIndex } from "../../objects/image.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 const NAME = "registry.test/image:v1";
@@ -97,7 +97,7 @@ describe("what comes of a pull", () => {
   test("an image without labels, which is said", async () => {
     await putImage(repository, "v1");
     expect(await pull()).toMatchObject({ programs: null, maps: null, object: { name: "program.o" } });
-    expect(warnings).toEqual(["the image has no labels; its object file alone says what it holds"]);
+    expect(warnings).toEqual(["the image has no labels; only its object file says what it contains"]);
   });
 
   test.each([true, false])("one of an index, whose digest is the one that counts (docker: %p)", async (docker) => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { formatReference, manifestKey, parseReference, repositoryName } from "../../../src/image/reference.ts";
-import { failureOf } from "../../fakes/failure.ts";
+import { failureOf } from "../../expect/failure.ts";
 
 const HEX = "0123456789abcdef".repeat(4);
 const DIGEST = `sha256:${HEX}`;
@@ -45,31 +45,31 @@ describe("what is no name", () => {
     ["", "it names no image"],
     ["docker.io/", "it names no image"],
     ["host:5000/", "it names no image"],
-    ["Debian", "is no name"],
-    ["quay.io/A/b", "is no name"],
-    ["a//b", "is no name"],
-    ["/a", "is no name"],
-    ["a/", "is no name"],
-    ["../a", "is no registry"],
-    ["a/../b", "is no name"],
-    ["a b", "is no name"],
-    ["a:", "is no tag"],
-    ["a:-x", "is no tag"],
-    [`a:${"x".repeat(129)}`, "is no tag"],
+    ["Debian", "is not an image name"],
+    ["quay.io/A/b", "is not an image name"],
+    ["a//b", "is not an image name"],
+    ["/a", "is not an image name"],
+    ["a/", "is not an image name"],
+    ["../a", "is not a registry"],
+    ["a/../b", "is not an image name"],
+    ["a b", "is not an image name"],
+    ["a:", "is not a tag"],
+    ["a:-x", "is not a tag"],
+    [`a:${"x".repeat(129)}`, "is not a tag"],
     ["host:99999/a", "has no valid port"],
-    ["ho_st.io/a", "is no registry"],
-    ["-h.io/a", "is no registry"],
-    ["a@sha256:12", "is no digest"],
-    [`a@sha256:${HEX.toUpperCase()}`, "is no digest"],
-    [`a@sha512:${HEX}${HEX}`, "is no digest"],
+    ["ho_st.io/a", "is not a registry"],
+    ["-h.io/a", "is not a registry"],
+    ["a@sha256:12", "is not a digest"],
+    [`a@sha256:${HEX.toUpperCase()}`, "is not a digest"],
+    [`a@sha512:${HEX}${HEX}`, "is not a digest"],
     [`a@${DIGEST}@${DIGEST}`, 'more than one "@"'],
     ["https://quay.io/a", 'begins with "https://"'],
     ["docker://quay.io/a", 'begins with "docker://"'],
     [`a/${"b".repeat(300)}`, "more than 255"],
-    ["a\nb", "is no name"],
-    ["h.io/a?x=1", "is no name"],
-    ["h.io/a#x", "is no name"],
-    ["h.io/%2e%2e/a", "is no name"],
+    ["a\nb", "is not an image name"],
+    ["h.io/a?x=1", "is not an image name"],
+    ["h.io/a#x", "is not an image name"],
+    ["h.io/%2e%2e/a", "is not an image name"],
   ];
   test.each(cases)("%j", (text, reason) => {
     const error = failureOf(() => parseReference(text));
@@ -79,7 +79,7 @@ describe("what is no name", () => {
 
   test("says what to write instead", () => {
     expect(failureOf(() => parseReference("https://quay.io/a")).hint).toBe("write it without: quay.io/a");
-    expect(failureOf(() => parseReference("quay.io/A")).hint).toContain("lower case");
+    expect(failureOf(() => parseReference("quay.io/A")).hint).toContain("lower-case");
   });
 
   test.each(["user:secret@quay.io/a", "https://user:secret@quay.io/a", "user:sec/ret@quay.io/a:b"])(

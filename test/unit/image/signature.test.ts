@@ -4,9 +4,9 @@ import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { SIGNING_DEFAULT, type SigningRules } from "../../../src/domain/signing.ts";
 import type { Digest } from "../../../src/image/repository.ts";
-import { verify } from "../../../src/image/signature/verifier.ts";
-import { failureOfAsync } from "../../fakes/failure.ts";
-import { MemoryRepository } from "../../fakes/image.ts";
+import { verify } from "../../../src/image/signature/open-verifier.ts";
+import { failureOfAsync } from "../../expect/failure.ts";
+import { MemoryRepository } from "../../objects/image.ts";
 import {
   IDENTITY,
   ISSUER,
@@ -22,8 +22,8 @@ import {
   signBundleByKey,
   signSimply,
   signSimplyByKey,
-} from "../../fakes/sigstore.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+} from "../../servers/sigstore.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 const MINUTE_MS = 60_000;
@@ -141,7 +141,7 @@ for (const { name, layout, sign, signByKey, publish } of LAYOUTS) {
       const error = await refusal({ allowUnsigned: true, trustedIdentities: identities });
       expect(error.code).toBe("SIGNER_UNTRUSTED");
       expect(error.message).toBe(
-        `verify "registry.test/image@${digest}": its signature does not count: it is by "${IDENTITY}" (issuer "${ISSUER}"), who is not trusted`,
+        `verify "registry.test/image@${digest}": its signature is not accepted: it was made by "${IDENTITY}" (issuer "${ISSUER}"), who is not trusted`,
       );
       expect((await refusal({ trustedKeys: [keyFile(keyPair().publicKey)] })).code).toBe("SIGNER_UNTRUSTED");
     });
@@ -166,8 +166,10 @@ for (const { name, layout, sign, signByKey, publish } of LAYOUTS) {
       await publish(signByKey(keyPair(), digest));
       const error = await refusal({ allowUnsigned: true, trustedKeys: [keyFile(keyPair().publicKey)] });
       expect(error.code).toBe("SIGNER_UNTRUSTED");
-      expect(error.message).toContain("it is by none of the trusted keys");
-      expect((await refusal({ allowUnsigned: true })).message).toContain("it is by a key, and no key is trusted");
+      expect(error.message).toContain("it was made with none of the trusted keys");
+      expect((await refusal({ allowUnsigned: true })).message).toContain(
+        "it was made with a key, and no key is trusted",
+      );
     });
 
     test("a signature moved from another image is rejected, by certificate and by key", async () => {
@@ -201,7 +203,7 @@ for (const { name, layout, sign, signByKey, publish } of LAYOUTS) {
       const { signatures } = await check(rules);
       expect(signatures.map(({ verdict }) => verdict)).toEqual(["untrusted", "invalid", "untrusted", "trusted"]);
       const error = await refusal(trustAcme);
-      expect(error.message).toContain(": none of its 4 signatures counts: it is by ");
+      expect(error.message).toContain(": none of its 4 signatures is accepted: it was made ");
     });
   });
 }
@@ -212,7 +214,7 @@ describe("parts that are missing or changed", () => {
     const cases: readonly [name: string, value: string | undefined, code: string, says: string][] = [
       ["dev.cosignproject.cosign/signature", undefined, "SIGNATURE_INVALID", "not in base64"],
       ["dev.cosignproject.cosign/signature", "AAAA", "SIGNATURE_INVALID", "it is not proven"],
-      ["dev.sigstore.cosign/certificate", undefined, "SIGNER_UNTRUSTED", "by a key, and no key is trusted"],
+      ["dev.sigstore.cosign/certificate", undefined, "SIGNER_UNTRUSTED", "with a key, and no key is trusted"],
       ["dev.sigstore.cosign/certificate", "not PEM", "SIGNATURE_INVALID", "its certificate cannot be read"],
       ["dev.sigstore.cosign/bundle", undefined, "SIGNATURE_INVALID", "no entry of a transparency log"],
       ["dev.sigstore.cosign/bundle", "{}", "SIGNATURE_INVALID", "log cannot be read"],
@@ -270,7 +272,7 @@ describe("parts that are missing or changed", () => {
     const messageSignature = { messageDigest: { algorithm: "SHA2_256", digest: "AAAA" }, signature: "AAAA" };
     const cases: readonly [object, string, string][] = [
       [material({ ...rest, tlogEntries }), "SIGNATURE_INVALID", "its bundle cannot be read"],
-      [material({ publicKey: { hint: "x" }, tlogEntries }), "SIGNER_UNTRUSTED", "by a key, and no key is trusted"],
+      [material({ publicKey: { hint: "x" }, tlogEntries }), "SIGNER_UNTRUSTED", "with a key, and no key is trusted"],
       [material({ ...rest, certificate, tlogEntries: [] }), "SIGNATURE_INVALID", "expected 1 timestamps, got 0"],
       [material({ ...rest, certificate, tlogEntries: Array(17).fill(entry) }), "SIGNATURE_INVALID", "more than 16"],
       [material({ ...rest, certificate, tlogEntries: [entry, entry] }), "SIGNATURE_INVALID", "duplicate"],
@@ -328,7 +330,7 @@ describe("images without a signature", () => {
   test("are accepted with a warning otherwise", async () => {
     const answer = await check({ allowUnsigned: true, trustedRoot: folder.path("missing.json"), ...trustAcme });
     expect(answer).toEqual({ unsigned: true, signatures: [], trustRoot: null });
-    expect(warnings).toEqual(["the image is not signed, and accepted as it is"]);
+    expect(warnings).toEqual(["the image is not signed, but is accepted anyway"]);
     expect(repository.asked).toEqual([`manifest ${digest.replace(":", "-")}.sig`, `referrers ${digest}`]);
   });
 

@@ -2,8 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { LAYER_ENTRIES_MAX } from "../../../src/domain/limits.ts";
 import { readTar } from "../../../src/image/tar.ts";
-import { bytesOf, tarEntry, tarOf, withSum } from "../../fakes/image.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { bytesOf, tarEntry, tarOf, withSum } from "../../objects/image.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 const refuse = (reason: string) => new Error(reason);
@@ -60,12 +60,12 @@ describe("names", () => {
     expect(read(tarOf([{ name, bytes: bytesOf("x") }]))).toEqual([["a", "x"]]);
   });
   test.each(["..", "../a", "a/../b", "a/..", "./../a", "/../a"])("%s leads out", (name) => {
-    expect(() => read(tarOf([{ name }]))).toThrow("leads out of it");
+    expect(() => read(tarOf([{ name }]))).toThrow("points outside of it");
   });
   test("a pax name cannot lead out either", () => {
     const record = "20 path=../../evil.o\n";
     const archive = tarOf([{ name: "pax", type: "x", bytes: bytesOf(record.replace("20", "21")) }, { name: "a" }]);
-    expect(() => read(archive)).toThrow("leads out of it");
+    expect(() => read(archive)).toThrow("points outside of it");
   });
   test("a pax header is for the entry that follows, and no other", () => {
     const archive = tarOf([
@@ -90,7 +90,7 @@ describe("devices and what nobody knows", () => {
     ["4", "a block device"],
     ["1", "a hard link"],
     ["2", "a symbolic link"],
-    ["V", "not known"],
+    ["V", "unknown type"],
   ])("type %s", (type, reason) => {
     expect(() => read(tarOf([{ name: "a", type, link: "/etc/passwd" }]))).toThrow(reason);
   });
@@ -109,8 +109,8 @@ describe("archives that are not sound", () => {
   test("a wrong sum, and what is no archive at all", () => {
     const damaged = Buffer.from(entry);
     damaged[0] = 0x62;
-    expect(() => read(damaged)).toThrow("no tar archive");
-    expect(() => read(Buffer.alloc(512, 0x7f))).toThrow("no tar archive");
+    expect(() => read(damaged)).toThrow("not a tar archive");
+    expect(() => read(Buffer.alloc(512, 0x7f))).toThrow("not a tar archive");
     expect(() => read(new Uint8Array(0))).toThrow("empty");
   });
 
@@ -142,7 +142,7 @@ describe("archives that are not sound", () => {
   test("a name of a megabyte", () => {
     const bytes = new Uint8Array(1024 * 1024).fill(0x61);
     for (const type of ["L", "x", "K", "g"]) {
-      expect(() => read(tarOf([{ name: "x", type, bytes }, { name: "a" }]))).toThrow("unreasonable length");
+      expect(() => read(tarOf([{ name: "x", type, bytes }, { name: "a" }]))).toThrow("overlong name");
     }
   });
 

@@ -2,10 +2,10 @@
 import { afterEach, beforeAll, beforeEach, expect, setSystemTime, test } from "bun:test";
 import { chownSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { openTrustRoot } from "../../../src/image/signature/trust-root.ts";
-import { failureOfAsync } from "../../fakes/failure.ts";
-import { openSigstore } from "../../fakes/sigstore.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
-import { startTuf, type TufServer } from "../../fakes/tuf-server.ts";
+import { failureOfAsync } from "../../expect/failure.ts";
+import { openSigstore } from "../../servers/sigstore.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
+import { startTuf, type TufServer } from "../../servers/tuf-server.ts";
 
 const folder = temporaryFolder();
 const warnings: string[] = [];
@@ -15,8 +15,8 @@ const log = {
   info: () => {},
   debug: () => {},
 };
-const UPDATED = "the trusted root could not be updated, the one fetched last is used";
-const EMBEDDED = "the trusted root could not be fetched, the one that came with this program is used";
+const UPDATED = "could not update the trusted root; using the one fetched last";
+const EMBEDDED = "could not fetch the trusted root; using the built-in one";
 
 let one: string;
 let two: string;

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
-import { functionIds } from "../../../src/kernel/kernel-btf.ts";
-import { CALLER_BTF } from "../../../src/kernel/trial-programs.ts";
-import { sh } from "../../fakes/kernel-lab.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { functionIds } from "../../../src/kernel/explain/kernel-btf.ts";
+import { CALLER_BTF } from "../../../src/kernel/explain/trial-programs.ts";
+import { sh } from "../../labs/kernel-lab.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 

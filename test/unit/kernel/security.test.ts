@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { parseLockdown } from "../../../src/kernel/security.ts";
+import { effectiveCapabilities, parseLockdown } from "../../../src/kernel/explain/security.ts";
 
-const cases: [text: string, state: string | null][] = [
+const states: [text: string, state: string | null][] = [
   ["[none] integrity confidentiality", "none"],
   ["none [integrity] confidentiality", "integrity"],
   ["none integrity [confidentiality]", "confidentiality"],
@@ -9,4 +9,25 @@ const cases: [text: string, state: string | null][] = [
   ["[paranoia] none", null],
   ["", null],
 ];
-test.each(cases)("%p", (text, state) => expect<string | null>(parseLockdown(text)).toBe(state));
+test.each(states)("%p", (text, state) => expect<string | null>(parseLockdown(text)).toBe(state));
+
+const status = (bits: string) => `Name:\tbun\nCapPrm:\tffffffffffffffff\nCapEff:\t${bits}\nCapBnd:\tffffffffffffffff\n`;
+
+const ALL = ["CAP_NET_ADMIN", "CAP_SYS_ADMIN", "CAP_SYS_RESOURCE", "CAP_PERFMON", "CAP_BPF"];
+
+// Bits of include/uapi/linux/capability.h, as capsh --decode reads them.
+const cases: [bits: string, names: string[]][] = [
+  ["000001ffffffffff", ALL],
+  ["0000000000000000", []],
+  ["0000008000000000", ["CAP_BPF"]],
+  ["0000004000000000", ["CAP_PERFMON"]],
+  ["0000000000200000", ["CAP_SYS_ADMIN"]],
+  ["0000000000001000", ["CAP_NET_ADMIN"]],
+  ["0000000001000000", ["CAP_SYS_RESOURCE"]],
+  ["000000c000001000", ["CAP_NET_ADMIN", "CAP_PERFMON", "CAP_BPF"]],
+  // What a container gets by default: nothing of use here.
+  ["00000000a80425fb", []],
+];
+test.each(cases)("CapEff %s", (bits, names) => expect<string[]>(effectiveCapabilities(status(bits))).toEqual(names));
+
+test("a text without the line has none", () => expect(effectiveCapabilities("Name:\tbun\n")).toEqual([]));

@@ -1,14 +1,14 @@
 import { expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { join } from "node:path";
-import { openLock } from "../../../src/lock/lock.ts";
-import { failureOf, failureOfAsync } from "../../fakes/failure.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { openLock } from "../../../src/lock/open-lock.ts";
+import { failureOf, failureOfAsync } from "../../expect/failure.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 const path = () => folder.path("run/lock");
 const never = new AbortController().signal;
-const PROGRAM = join(import.meta.dir, "../../fakes/lock-process.ts");
+const PROGRAM = join(import.meta.dir, "../../labs/lock-process.ts");
 const start = (...work: string[]) =>
   Bun.spawn([process.execPath, PROGRAM, path(), ...work], { stdout: "pipe", stderr: "pipe" });
 

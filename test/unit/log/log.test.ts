@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { LOG_LEVELS, type LogLevel } from "../../../src/domain/log.ts";
-import { openLog } from "../../../src/log/log.ts";
+import { openLog } from "../../../src/log/open-log.ts";
 
 function lines(level: LogLevel, say: (log: ReturnType<typeof openLog>) => void): string[] {
   const written: string[] = [];

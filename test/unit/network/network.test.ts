@@ -1,9 +1,9 @@
 /** Files that are not namespaces; test/kernel/network.test.ts has real namespaces. */
 import { expect, test } from "bun:test";
 import * as fs from "node:fs";
-import { openNetwork } from "../../../src/network/network.ts";
-import { failureOf } from "../../fakes/failure.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { openNetwork } from "../../../src/network/open-network.ts";
+import { failureOf } from "../../expect/failure.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 
@@ -23,10 +23,10 @@ test("what is not a namespace is rejected, naming path and reason", () => {
   for (const [path, reason] of [
     [folder.path("missing"), "there is no such file"],
     [folder.path("file/x"), "there is no such file"],
-    [folder.path("file"), "the file is no namespace"],
-    [folder.path("fifo"), "the file is no namespace"],
-    [folder.path(), "the file is no namespace"],
-    ["/proc/self/status", "the file is no namespace"],
+    [folder.path("file"), "the file is not a namespace"],
+    [folder.path("fifo"), "the file is not a namespace"],
+    [folder.path(), "the file is not a namespace"],
+    ["/proc/self/status", "the file is not a namespace"],
   ] as const) {
     const network = openNetwork();
     const calls = [

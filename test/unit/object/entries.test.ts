@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { readObject } from "../../../src/object/object-file.ts";
-import { compileBpf } from "../../fakes/compile.ts";
-import { type ElfDraft, type SymbolDraft, elfOf } from "../../fakes/elf.ts";
+import { compileBpf } from "../../objects/compile.ts";
+import { type ElfDraft, type SymbolDraft, elfOf } from "../../objects/elf.ts";
 
 const [OBJECT, FUNC] = [1, 2];
 const [LOCAL, GLOBAL, WEAK] = [0, 1, 2];

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { ObjectFile } from "../../../src/domain/object-file.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { readObject } from "../../../src/object/object-file.ts";
-import { compileBpf } from "../../fakes/compile.ts";
+import { compileBpf } from "../../objects/compile.ts";
 
 const SOURCE = `
 const volatile int LIMIT = 3;
@@ -222,9 +222,9 @@ describe("what is no eBPF object", () => {
 
   test("an empty file, text, and other formats", () => {
     expect(message(new Uint8Array(0))).toBe("it is empty");
-    expect(message(text("#!/bin/sh\nexit 0\n"))).toBe('it is no ELF file: it begins with "#!/bin/s"');
-    expect(message(Uint8Array.of(0x1f, 0x8b, 8))).toBe("it is no ELF file: it begins with bytes 1f 8b 08");
-    expect(message(text("\x7fEL"))).toBe("it is no ELF file: it begins with bytes 7f 45 4c");
+    expect(message(text("#!/bin/sh\nexit 0\n"))).toBe('it is not an ELF file: it begins with "#!/bin/s"');
+    expect(message(Uint8Array.of(0x1f, 0x8b, 8))).toBe("it is not an ELF file: it begins with bytes 1f 8b 08");
+    expect(message(text("\x7fEL"))).toBe("it is not an ELF file: it begins with bytes 7f 45 4c");
     expect(message(text("\x7fELF\x02\x01\x01"))).toBe("it is cut short in its ELF header fields, of 7 bytes");
   });
 

@@ -4,8 +4,8 @@ import { namedSections, openElf } from "../../../src/object/elf.ts";
 import { memorySource } from "../../../src/object/fields.ts";
 import { sourceLines } from "../../../src/object/source-line.ts";
 import { withSource } from "../../../src/service/load/refusal.ts";
-import { fixture } from "../../fakes/bpf-fixture.ts";
-import { compileBpf } from "../../fakes/compile.ts";
+import { fixture } from "../../objects/bpf-fixture.ts";
+import { compileBpf } from "../../objects/compile.ts";
 
 const refuse = (reason: string) => new BpfmanError("INVALID_OBJECT", reason);
 /** What an instruction of a program of refusals.bpf.c was compiled from. */

@@ -4,7 +4,7 @@ import type { LoadAnswer } from "../../../src/domain/answer.ts";
 import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
 import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
 import { Served } from "../../fakes/served.ts";
-import { serviceObject } from "../../fakes/service-object.ts";
+import { serviceObject } from "../../objects/service-object.ts";
 
 let bed: TestBed;
 let other: Invoke;

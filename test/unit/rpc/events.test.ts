@@ -5,7 +5,7 @@ import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
 import type { SessionService } from "../../../src/service/session.ts";
 import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
 import { Served } from "../../fakes/served.ts";
-import { serviceObject } from "../../fakes/service-object.ts";
+import { serviceObject } from "../../objects/service-object.ts";
 
 let bed: TestBed;
 let session: Served;

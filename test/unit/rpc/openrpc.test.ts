@@ -8,7 +8,7 @@ import { ERROR_NUMBERS } from "../../../rpc/protocol.ts";
 import { SESSION_SCHEMAS } from "../../../rpc/schemas.ts";
 import { answerSchemas, SCHEMAS_FILE } from "../../../scripts/generate-schemas.ts";
 import { OPERATIONS } from "../../../src/service/operations.ts";
-import { misfits } from "../../fakes/json-schema.ts";
+import { misfits } from "../../expect/json-schema.ts";
 
 const ROOT = resolve(import.meta.dir, "../../..");
 const document = await openRpcDocument("1.2.3");

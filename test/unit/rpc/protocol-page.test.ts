@@ -3,8 +3,8 @@ import { expect, test } from "bun:test";
 import { openRpcDocument } from "../../../rpc/openrpc.ts";
 import { ERROR_NUMBERS, INVALID_PARAMS, NOT_INITIALIZED } from "../../../rpc/protocol.ts";
 import { ATTACH_KINDS } from "../../../src/domain/kinds.ts";
-import { misfits } from "../../fakes/json-schema.ts";
-import { type Frame, readProtocolPage } from "../../fakes/protocol-page.ts";
+import { misfits } from "../../expect/json-schema.ts";
+import { type Frame, readProtocolPage } from "../../documents/protocol-page.ts";
 
 const page = readProtocolPage();
 const document = await openRpcDocument("0.0.0");

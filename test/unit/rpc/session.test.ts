@@ -4,9 +4,9 @@ import type { SessionService } from "../../../src/service/session.ts";
 import { OPERATIONS } from "../../../src/service/operations.ts";
 import { REQUEST_ID_CHARS_MAX } from "../../../src/domain/limits.ts";
 import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
-import { readProtocolPage } from "../../fakes/protocol-page.ts";
+import { readProtocolPage } from "../../documents/protocol-page.ts";
 import { Served } from "../../fakes/served.ts";
-import { serviceObject } from "../../fakes/service-object.ts";
+import { serviceObject } from "../../objects/service-object.ts";
 
 let bed: TestBed;
 let session: Served;

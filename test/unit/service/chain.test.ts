@@ -1,10 +1,10 @@
 /** Chains of XDP and TC programs: order, swaps, limits, and what is left after failures. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { readTcConfig, readXdpConfig } from "../../../src/dispatcher/config.ts";
+import { readTcConfig, readXdpConfig } from "../../../src/dispatcher/dispatcher-config.ts";
 import type { ErrorCode } from "../../../src/errors/codes.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
-import { compileBpf } from "../../fakes/compile.ts";
+import { compileBpf } from "../../objects/compile.ts";
 import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
 
 let bed: TestBed;
@@ -199,7 +199,7 @@ describe("the hook", () => {
     bed.kernel.xdpInDriver = false;
     await attach(await load("x_a"));
     expect((await invoke("dispatcher/get", XDP_KEY)).runtime.mode).toBe("skb");
-    expect(bed.logged.some((line) => line.startsWith("warn the driver takes no XDP"))).toBe(true);
+    expect(bed.logged.some((line) => line.startsWith("warn the driver does not support XDP"))).toBe(true);
   });
 
   test("whose interface has gone is cleaned up by detach", async () => {

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
 import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
-import { serviceObject } from "../../fakes/service-object.ts";
+import { serviceObject } from "../../objects/service-object.ts";
 
 let bed: TestBed;
 let invoke: Invoke;

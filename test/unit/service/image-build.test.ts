@@ -1,14 +1,13 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import type { ImageBuildAnswer } from "../../../src/domain/image-answer.ts";
-import type { ContainerBuild } from "../../../src/platform/container-tool.ts";
-import type { ImageBuildHost, PlatformObject } from "../../../src/platform/image-build.ts";
+import type { ContainerBuild, ImageBuildHost, PlatformObject } from "../../../src/platform/image-build.ts";
 import { createInvoke } from "../../../src/service/invoke.ts";
-import { labelsOf } from "../../../src/service/image/plan.ts";
+import { labelsOf } from "../../../src/service/image/build-plan.ts";
 import { readObject } from "../../../src/object/object-file.ts";
-import { compileBpf } from "../../fakes/compile.ts";
-import { failureOfAsync } from "../../fakes/failure.ts";
+import { compileBpf } from "../../objects/compile.ts";
+import { failureOfAsync } from "../../expect/failure.ts";
 import { FakeFiles, makeTestBed } from "../../fakes/fake-host.ts";
-import { serviceObject } from "../../fakes/service-object.ts";
+import { serviceObject } from "../../objects/service-object.ts";
 
 const PASS = `struct { __uint(type, BPF_MAP_TYPE_LRU_PERCPU_HASH); __uint(max_entries, 4); __type(key, __u32);
   __type(value, __u64); } counts SEC(".maps");
@@ -141,7 +140,7 @@ describe("generate-build-args", () => {
     [
       { file: "text.o" },
       "INVALID_OBJECT",
-      'open bytecode ELF: check "text.o": cannot read the object file: it is no ELF file',
+      'open bytecode ELF: check "text.o": cannot read the object file: it is not an ELF file',
     ],
     [{ file: "socket.o" }, "INVALID_BUILD", 'check "socket.o": it has no program of a type that bpfman loads'],
   ])("rejects %j", async (bytecode, code, message) => {
@@ -229,7 +228,7 @@ describe("with a container file", () => {
     );
     expect(error).toMatchObject({
       code: "INVALID_BUILD",
-      message: 'copy "/elsewhere/x.o" into the image: it is outside of the build context "/cwd"',
+      message: 'copy "/elsewhere/x.o" into the image: it is outside the build context "/cwd"',
     });
     expect(built).toEqual([]);
   });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { BYTECODE_SLOTS } from "../../../src/domain/bytecode-slot.ts";
 import { inputsOf } from "../../../src/service/image/inputs.ts";
-import { failureOf } from "../../fakes/failure.ts";
+import { failureOf } from "../../expect/failure.ts";
 
 const none = (): string[] => {
   throw new Error("no folder is to be read");
@@ -73,12 +73,12 @@ describe("a cilium/ebpf project", () => {
     expect(project(name)).toEqual([[architecture, expect.any(String), `p/${name}`]]);
   });
   test.each([
-    ["counter.o", "its name says no platform"],
-    ["bpf_bpfel.o", "its name says no platform"],
-    ["bpf_x86.o", "its name says no platform"],
-    ["bpf_x86_bpfeb.o", "its name says no platform"],
-    ["bpf_x86bpfel.o", "its name says no platform"],
-    ["charm_bpfel.o", "its name says no platform"],
+    ["counter.o", "its name does not say the platform"],
+    ["bpf_bpfel.o", "its name does not say the platform"],
+    ["bpf_x86.o", "its name does not say the platform"],
+    ["bpf_x86_bpfeb.o", "its name does not say the platform"],
+    ["bpf_x86bpfel.o", "its name does not say the platform"],
+    ["charm_bpfel.o", "its name does not say the platform"],
     ["arm_x86_counter_bpfel.o", "it names linux/amd64 and linux/arm"],
   ])("%s is rejected: %s", (name, reason) => {
     const error = failureOf(() => project(name));

@@ -3,9 +3,9 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { ImagesPort, PulledImage, PullRequest, RegistryAccess } from "../../../src/platform/images.ts";
 import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
-import { failureOfAsync } from "../../fakes/failure.ts";
+import { failureOfAsync } from "../../expect/failure.ts";
 import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
-import { serviceObject } from "../../fakes/service-object.ts";
+import { serviceObject } from "../../objects/service-object.ts";
 
 const DIGEST = `sha256:${"a".repeat(64)}`;
 const URL = "h.io/counter:1";

@@ -1,9 +1,9 @@
 /** What the service decides about kprobes and tracing programs before it asks the kernel. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
-import { compileBpf } from "../../fakes/compile.ts";
+import { compileBpf } from "../../objects/compile.ts";
 import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
-import { failureOfAsync } from "../../fakes/failure.ts";
+import { failureOfAsync } from "../../expect/failure.ts";
 
 const OBJECT = `
 SEC("kprobe") int on_call(void *ctx) { return 0; }

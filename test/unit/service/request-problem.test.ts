@@ -2,11 +2,11 @@
 import { expect, test } from "bun:test";
 import type { GenericSchema } from "valibot";
 import { parseRequest } from "../../../src/service/parse-request.ts";
-import { attachRequest } from "../../../src/service/requests/attach.ts";
-import { buildImageRequest } from "../../../src/service/requests/build-image.ts";
-import { loadRequest } from "../../../src/service/requests/load.ts";
-import { getProgramRequest, listProgramsRequest } from "../../../src/service/requests/programs.ts";
-import { failureOf } from "../../fakes/failure.ts";
+import { attachRequest } from "../../../src/service/requests/attach-request.ts";
+import { buildImageRequest } from "../../../src/service/requests/build-requests.ts";
+import { loadRequest } from "../../../src/service/requests/load-request.ts";
+import { getProgramRequest, listProgramsRequest } from "../../../src/service/requests/program-requests.ts";
+import { failureOf } from "../../expect/failure.ts";
 
 function expectProblem(
   schema: GenericSchema,

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { programId } from "../../../src/domain/ids.ts";
 import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
 import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
-import { serviceObject } from "../../fakes/service-object.ts";
+import { serviceObject } from "../../objects/service-object.ts";
 
 let bed: TestBed;
 let invoke: Invoke;
@@ -18,7 +18,7 @@ afterEach(() => bed.close());
 const load = () =>
   invoke("program/load", { source: { file: "/x.o" }, programs: [{ type: "tracepoint", name: "on_openat" }] });
 const anyChange = () => invoke("link/detach", { linkId: 4711, ignoreMissing: true });
-const warnings = () => bed.logged.filter((line) => line.startsWith("warn pins that no row"));
+const warnings = () => bed.logged.filter((line) => line.startsWith("warn pins that the database"));
 
 function changeRows(sql: string): void {
   const database = new Database(bed.databasePath);

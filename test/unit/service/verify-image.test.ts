@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import type { ImagesPort, VerifiedImage, VerifyRequest } from "../../../src/platform/images.ts";
 import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
 import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
-import { failureOfAsync } from "../../fakes/failure.ts";
+import { failureOfAsync } from "../../expect/failure.ts";
 
 const DIGEST = `sha256:${"a".repeat(64)}`;
 const URL = "h.io/counter:1";

@@ -3,9 +3,9 @@ import { expect, test } from "bun:test";
 import * as fs from "node:fs";
 import type { ErrorCode } from "../../../src/errors/codes.ts";
 import { keepReader } from "../../../src/store/kept-reader.ts";
-import { openStore } from "../../../src/store/store.ts";
-import { failureOf } from "../../fakes/failure.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { openStore } from "../../../src/store/open-store.ts";
+import { failureOf } from "../../expect/failure.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 const record = () => folder.path("run/database");

@@ -4,10 +4,10 @@ import { beforeEach, expect, test } from "bun:test";
 import { CHANGE_RECORD_BYTES_MAX, CHANGES_MAX } from "../../../src/domain/limits.ts";
 import { kernelLinkId, type ProgramId, programId } from "../../../src/domain/ids.ts";
 import type { StorePort } from "../../../src/platform/store.ts";
-import { openStore } from "../../../src/store/store.ts";
+import { openStore } from "../../../src/store/open-store.ts";
 import { keepReader } from "../../../src/store/kept-reader.ts";
 import { linkDraftOf, programRecordOf } from "../../fakes/records.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 const path = () => folder.path("bpfman.db");

@@ -1,8 +1,8 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import type { OperationEntry } from "../../../src/platform/store.ts";
-import { openStore } from "../../../src/store/store.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { openStore } from "../../../src/store/open-store.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 const ENTRY: OperationEntry = {

@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import { kernelLinkId, linkId, programId } from "../../../src/domain/ids.ts";
 import type { LinkDetails } from "../../../src/domain/link.ts";
-import { openStore } from "../../../src/store/store.ts";
+import { openStore } from "../../../src/store/open-store.ts";
 import { linkDraftOf, programRecordOf } from "../../fakes/records.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 function writer(bootId = "boot-1") {

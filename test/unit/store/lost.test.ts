@@ -4,9 +4,9 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { programId } from "../../../src/domain/ids.ts";
 import { keepReader } from "../../../src/store/kept-reader.ts";
-import { openStore } from "../../../src/store/store.ts";
-import { failureOf } from "../../fakes/failure.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { openStore } from "../../../src/store/open-store.ts";
+import { failureOf } from "../../expect/failure.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 const path = (ending = "") => folder.path(`state/bpfman.db${ending}`);
@@ -30,7 +30,7 @@ const content = () =>
 /** As commands leave it, which end without closing the database: commits stand in the log alone. */
 function useDatabase(): void {
   const script = `
-    const { openStore } = await import("${process.cwd()}/src/store/store.ts");
+    const { openStore } = await import("${process.cwd()}/src/store/open-store.ts");
     const { programRecordOf } = await import("${process.cwd()}/test/fakes/records.ts");
     const store = openStore({ path: "${path()}", mode: "write", bootId: "boot-1" });
     for (let id = 1; id <= 5; id++) store.insertProgram(programRecordOf(id), "ready");
@@ -149,7 +149,7 @@ test("a session that keeps its connection notices as well", () => {
 
 test("readers beside writers that commit, work off the log and begin it anew are never refused", async () => {
   const script = `
-    const { openStore } = await import("${process.cwd()}/src/store/store.ts");
+    const { openStore } = await import("${process.cwd()}/src/store/open-store.ts");
     const { programRecordOf } = await import("${process.cwd()}/test/fakes/records.ts");
     for (let round = 0; round < 12; round++) {
       const store = openStore({ path: "${path()}", mode: "write", bootId: "boot-1" });

@@ -4,9 +4,9 @@ import { kernelLinkId, linkId, mapId, programId } from "../../../src/domain/ids.
 import { linkPin, mapPin, programPin } from "../../../src/domain/pin.ts";
 import { openWriter } from "../../../src/store/connection.ts";
 import { SCHEMA } from "../../../src/store/migrate.ts";
-import { openStore } from "../../../src/store/store.ts";
+import { openStore } from "../../../src/store/open-store.ts";
 import { linkDraftOf, programRecordOf } from "../../fakes/records.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 const path = () => folder.path("bpfman.db");

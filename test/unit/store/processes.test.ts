@@ -2,12 +2,12 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { programId } from "../../../src/domain/ids.ts";
-import { openStore } from "../../../src/store/store.ts";
+import { openStore } from "../../../src/store/open-store.ts";
 import { programRecordOf } from "../../fakes/records.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
-const PROGRAM = join(import.meta.dir, "../../fakes/store-process.ts");
+const PROGRAM = join(import.meta.dir, "../../labs/store-process.ts");
 const start = (...work: string[]) =>
   Bun.spawn([process.execPath, PROGRAM, folder.path("state/bpfman.db"), ...work], { stdout: "pipe", stderr: "pipe" });
 const open = (mode: "read" | "write") => openStore({ path: folder.path("state/bpfman.db"), mode, bootId: "boot-1" });
@@ -66,7 +66,7 @@ test("what was committed survives the process that is killed with the database o
     [
       process.execPath,
       "-e",
-      `import { openStore } from ${JSON.stringify(join(import.meta.dir, "../../../src/store/store.ts"))};
+      `import { openStore } from ${JSON.stringify(join(import.meta.dir, "../../../src/store/open-store.ts"))};
        import { programRecordOf } from ${JSON.stringify(join(import.meta.dir, "../../fakes/records.ts"))};
        const store = openStore({ path: ${JSON.stringify(folder.path("state/bpfman.db"))}, mode: "write", bootId: "boot-1" });
        store.insertProgram(programRecordOf(5), "ready");

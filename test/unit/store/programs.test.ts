@@ -2,9 +2,9 @@ import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { mapId, programId } from "../../../src/domain/ids.ts";
 import { MIGRATIONS } from "../../../src/store/migrations.ts";
-import { openStore } from "../../../src/store/store.ts";
+import { openStore } from "../../../src/store/open-store.ts";
 import { linkDraftOf, programRecordOf } from "../../fakes/records.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 const writer = (bootId = "boot-1") => openStore({ path: folder.path("state/bpfman.db"), mode: "write", bootId });

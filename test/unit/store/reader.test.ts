@@ -4,10 +4,10 @@ import * as fs from "node:fs";
 import { programId } from "../../../src/domain/ids.ts";
 import { openReader, openWriter } from "../../../src/store/connection.ts";
 import { SCHEMA } from "../../../src/store/migrate.ts";
-import { openStore } from "../../../src/store/store.ts";
+import { openStore } from "../../../src/store/open-store.ts";
 import { linkDraftOf, programRecordOf } from "../../fakes/records.ts";
 import { schemaOf } from "../../fakes/schema.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 const open = (mode: "read" | "write") => openStore({ path: folder.path("state/bpfman.db"), mode, bootId: "boot-1" });

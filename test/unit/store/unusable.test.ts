@@ -4,11 +4,11 @@ import { expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { openWriter } from "../../../src/store/connection.ts";
 import { SCHEMA } from "../../../src/store/migrate.ts";
-import { openStore } from "../../../src/store/store.ts";
-import { failureOf } from "../../fakes/failure.ts";
+import { openStore } from "../../../src/store/open-store.ts";
+import { failureOf } from "../../expect/failure.ts";
 import { linkDraftOf, programRecordOf } from "../../fakes/records.ts";
 import { schemaOf } from "../../fakes/schema.ts";
-import { temporaryFolder } from "../../fakes/temporary-folder.ts";
+import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
 const folder = temporaryFolder();
 const path = () => folder.path("bpfman.db");
@@ -72,7 +72,7 @@ for (const mode of ["read", "write"] as const) {
     expect(error.code).toBe("DATABASE_UNUSABLE");
     expect(error.message).toContain(`"${path()}": database disk image is malformed`);
     // A copy of the one file with another's log beside it would be damaged again.
-    expect(error.hint).toContain("-wal and -shm: restore them all together");
+    expect(error.hint).toContain("-wal and -shm: restore them together");
     expect(fs.readFileSync(path())).toEqual(bytes);
   });
 
@@ -81,7 +81,7 @@ for (const mode of ["read", "write"] as const) {
     const error = failureOf(() => open(mode));
     expect([error.code, error.message]).toEqual([
       "DATABASE_UNUSABLE",
-      `open database "${path()}": it is no regular file`,
+      `open database "${path()}": it is not a regular file`,
     ]);
   });
 }
@@ -90,6 +90,24 @@ test("a directory that cannot be made is rejected with the call's errno", () => 
   fs.writeFileSync(folder.path("file"), "");
   const error = failureOf(() => openStore({ path: folder.path("file/x/bpfman.db"), mode: "write", bootId: "b" }));
   expect([error.code, error.sys?.name]).toEqual(["DATABASE_UNUSABLE", "ENOTDIR"]);
+});
+
+test("a directory may be a symbolic link of one's own, which has to lead to one", () => {
+  fs.mkdirSync(folder.path("real"), { mode: 0o700 });
+  fs.symlinkSync("real", folder.path("link"));
+  const options = { path: folder.path("link/bpfman.db"), bootId: "boot-1" };
+  openStore({ ...options, mode: "write" }).close();
+  expect(fs.existsSync(folder.path("real/bpfman.db"))).toBe(true);
+  fs.renameSync(folder.path("real"), folder.path("elsewhere"));
+  for (const mode of ["read", "write"] as const) {
+    const error = failureOf(() => openStore({ ...options, mode }));
+    expect([error.code, error.message]).toEqual([
+      "DATABASE_UNUSABLE",
+      `use the state directory "${folder.path("link")}": it is a dangling symbolic link`,
+    ]);
+    expect(error.hint).toContain("make the directory");
+  }
+  expect(fs.existsSync(folder.path("real"))).toBe(false);
 });
 
 test("a directory that others can write to is rejected", () => {

@@ -1,0 +1,31 @@
+import type { FFIFunction } from "bun:ffi";
+
+export const LIBC = "libc.so.6";
+
+/** The libc functions bpfman calls. A single missing symbol makes the table unusable. */
+export const LIBC_SYMBOLS = {
+  __errno_location: { args: [], returns: "ptr" },
+  _exit: { args: ["i32"], returns: "void" },
+  clock_gettime: { args: ["i32", "ptr"], returns: "i32" },
+  close: { args: ["i32"], returns: "i32" },
+  dlerror: { args: [], returns: "ptr" },
+  dlopen: { args: ["ptr", "i32"], returns: "ptr" },
+  flock: { args: ["i32", "i32"], returns: "i32" },
+  if_freenameindex: { args: ["ptr"], returns: "void" },
+  if_nameindex: { args: [], returns: "ptr" },
+  if_nametoindex: { args: ["ptr"], returns: "u32" },
+  mmap: { args: ["ptr", "u64", "i32", "i32", "i32", "i64"], returns: "i64" },
+  mount: { args: ["ptr", "ptr", "ptr", "u64", "ptr"], returns: "i32" },
+  munmap: { args: ["ptr", "u64"], returns: "i32" },
+  recv: { args: ["i32", "ptr", "u64", "i32"], returns: "i64" },
+  send: { args: ["i32", "ptr", "u64", "i32"], returns: "i64" },
+  setns: { args: ["i32", "i32"], returns: "i32" },
+  setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
+  socket: { args: ["i32", "i32", "i32"], returns: "i32" },
+  /**
+   * syscall(2) is variadic. Declaring it with fixed arguments works on x86-64 and arm64, which pass these in registers:
+   * the system call number and five arguments. Pointers are passed as addresses.
+   */
+  syscall: { args: ["i64", "i64", "i64", "i64", "i64", "i64"], returns: "i64" },
+  vsnprintf: { args: ["ptr", "u64", "ptr", "ptr"], returns: "i32" },
+} as const satisfies Record<string, FFIFunction>;

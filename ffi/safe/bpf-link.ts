@@ -1,0 +1,143 @@
+import {
+  ATTACH_TYPE,
+  LINK_DETACH_ATTR,
+  LINK_UPDATE_ATTR,
+  PERF_LINK_ATTR,
+  QUERY_ATTR,
+  TCX_LINK_ATTR,
+  TRACING_LINK_ATTR,
+  XDP_LINK_ATTR,
+} from "../layout/generated.ts";
+import { decode, encode, type FieldValues, type StructLayout } from "../layout/struct.ts";
+import { addressOf, allocate, keepAlive } from "../memory.ts";
+import { bpf } from "./bpf.ts";
+
+// Each create function returns the link's file descriptor. Closing it detaches the program unless the link is pinned.
+
+/** BPF_LINK_CREATE with the fields of one link type. Throws SysError. */
+const createLink = <Layout extends StructLayout>(layout: Layout, values: FieldValues<Layout>): number =>
+  bpf("LINK_CREATE", encode(layout, values));
+
+/** Attaches a program to a perf event; the link holds its own reference to the event (Linux 5.15). Throws SysError. */
+export const createPerfLink = (program: number, event: number): number =>
+  createLink(PERF_LINK_ATTR, { prog_fd: program, target_fd: event, attach_type: ATTACH_TYPE.PERF_EVENT });
+
+/** Attaches a tracing or LSM program to the function it was loaded for (Linux 5.11). Throws SysError. */
+export const createTracingLink = (program: number, attachType: "TRACE_FENTRY" | "TRACE_FEXIT" | "LSM_MAC"): number =>
+  createLink(TRACING_LINK_ATTR, { prog_fd: program, attach_type: ATTACH_TYPE[attachType] });
+
+/**
+ * Replaces a function with an extension program: the function the extension was loaded for, or a compatible one,
+ * function `btfId` of the program behind `programFd` (Linux 5.10). Throws SysError.
+ */
+export function createExtensionLink(
+  program: number,
+  target: { readonly programFd: number; readonly btfId: number } | null,
+): number {
+  return createLink(TRACING_LINK_ATTR, {
+    prog_fd: program,
+    target_fd: target?.programFd ?? 0,
+    target_btf_id: target?.btfId ?? 0,
+  });
+}
+
+/** XDP_FLAGS_* (include/uapi/linux/if_link.h) that select one of an interface's XDP hooks. */
+export const XDP_MODE_FLAGS = { skb: 1 << 1, drv: 1 << 2, hw: 1 << 3 } as const;
+export type XdpMode = keyof typeof XDP_MODE_FLAGS;
+
+/**
+ * Attaches to an XDP hook of an interface in the current network namespace (Linux 5.9). Throws SysError: EBUSY or
+ * EEXIST if this hook or its counterpart is in use, EOPNOTSUPP if the driver does not support the mode, ENODEV if the
+ * interface does not exist.
+ */
+export function createXdpLink(program: number, hook: { readonly ifindex: number; readonly mode: XdpMode }): number {
+  return createLink(XDP_LINK_ATTR, {
+    prog_fd: program,
+    target_ifindex: hook.ifindex,
+    attach_type: ATTACH_TYPE.XDP,
+    flags: XDP_MODE_FLAGS[hook.mode],
+  });
+}
+
+export type HookName = "TCX_INGRESS" | "TCX_EGRESS";
+
+/** include/uapi/linux/bpf.h */
+const BPF_F_BEFORE = 8;
+const BPF_F_AFTER = 16;
+const BPF_F_ID = 32;
+const BPF_F_LINK = 1 << 13;
+const BPF_F_REPLACE = 4;
+
+export interface TcxPlace {
+  readonly ifindex: number;
+  readonly hook: HookName;
+  /** The link to attach next to, by ID; null appends to the list. */
+  readonly beside: { readonly side: "before" | "after"; readonly linkId: number } | null;
+  /** The revision the hook is expected to have. */
+  readonly revision: bigint;
+}
+
+/**
+ * Attaches to the TCX hook of an interface in the current network namespace (Linux 6.6). Throws SysError: ESTALE if the
+ * hook's revision differs, ENOENT if the neighbour no longer exists, EEXIST if the program is already attached to the
+ * hook, ERANGE if the hook is full, ENODEV if the interface does not exist, EINVAL if the kernel does not support TCX.
+ */
+export function createTcxLink(program: number, place: TcxPlace): number {
+  const side = place.beside?.side === "before" ? BPF_F_BEFORE : BPF_F_AFTER;
+  return createLink(TCX_LINK_ATTR, {
+    prog_fd: program,
+    target_ifindex: place.ifindex,
+    attach_type: ATTACH_TYPE[place.hook],
+    flags: place.beside === null ? 0 : side | BPF_F_ID | BPF_F_LINK,
+    relative_id: place.beside?.linkId ?? 0,
+    expected_revision: place.revision,
+  });
+}
+
+/** Capacity of a hook (BPF_MPROG_MAX, include/linux/bpf_mprog.h). The kernel uses at most 63 of the 64 slots. */
+const MPROG_MAX = 64;
+
+export interface HookState {
+  readonly revision: bigint;
+  /** In execution order. The link ID is 0 for a program attached without a link. */
+  readonly members: readonly { readonly programId: number; readonly linkId: number }[];
+}
+
+/**
+ * BPF_PROG_QUERY for a multi-program hook in the current network namespace (Linux 6.6). Throws SysError: EINVAL if the
+ * kernel does not support the hook, ENODEV if the interface does not exist.
+ */
+export function queryHook(ifindex: number, hook: HookName): HookState {
+  const programs = allocate(MPROG_MAX * 4);
+  const links = allocate(MPROG_MAX * 4);
+  const attr = encode(QUERY_ATTR, {
+    target_ifindex: ifindex,
+    attach_type: ATTACH_TYPE[hook],
+    prog_ids: addressOf(programs),
+    link_ids: addressOf(links),
+    count: MPROG_MAX,
+  });
+  bpf("PROG_QUERY", attr);
+  keepAlive(programs, links);
+  const answer = decode(QUERY_ATTR, attr);
+  const linkIds = new Uint32Array(links.buffer);
+  const members = [...new Uint32Array(programs.buffer).subarray(0, answer.u32("count"))].map((programId, index) => ({
+    programId,
+    linkId: linkIds[index] ?? 0,
+  }));
+  return { revision: answer.u64("revision"), members };
+}
+
+/**
+ * BPF_LINK_UPDATE: replaces program `old` of the link with `next`. Throws SysError: EPERM if the link does not run
+ * `old`, ENOLINK if the hook no longer exists.
+ */
+export function replaceLinkProgram(link: number, programs: { readonly old: number; readonly next: number }): void {
+  const values = { link_fd: link, new_prog_fd: programs.next, flags: BPF_F_REPLACE, old_prog_fd: programs.old };
+  bpf("LINK_UPDATE", encode(LINK_UPDATE_ATTR, values));
+}
+
+/** BPF_LINK_DETACH: detaches a link even while it is open. Throws SysError (EOPNOTSUPP for perf-based links). */
+export const detachLink = (link: number): void => {
+  bpf("LINK_DETACH", encode(LINK_DETACH_ATTR, { link_fd: link }));
+};

@@ -1,0 +1,13 @@
+import { asking, defineCommand } from "../command.ts";
+import { LINK_ID } from "../fields.ts";
+import { renderLink } from "../render/link.ts";
+
+export const getLink = defineCommand({
+  fields: { linkId: LINK_ID },
+  classic: { words: ["linkId"], examples: [{ does: "Show where a link is attached", line: "bpfman get link 3" }] },
+  noun: {
+    words: ["linkId"],
+    examples: [{ does: "Show where a link is attached, as JSON", line: "bpfman link get 3 -o json" }],
+  },
+  prepare: (request) => asking("link/get", request, renderLink),
+});

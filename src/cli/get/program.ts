@@ -1,0 +1,16 @@
+import { asking, defineCommand, vary } from "../command.ts";
+import { PROGRAM_ID } from "../fields.ts";
+import { renderProgram } from "../render/program.ts";
+
+export const getProgram = defineCommand({
+  fields: { programId: vary(PROGRAM_ID, { doc: ["ID of the program to show.", "See `bpfman list programs`."] }) },
+  classic: {
+    words: ["programId"],
+    examples: [{ does: "Show a program with its maps and links", line: "bpfman get program 63178" }],
+  },
+  noun: {
+    words: ["programId"],
+    examples: [{ does: "Show everything known about a program, as JSON", line: "bpfman program get 63178 -o json" }],
+  },
+  prepare: (request) => asking("program/get", request, renderProgram),
+});

@@ -1,0 +1,145 @@
+import * as fs from "../../ffi/safe/file-system.ts";
+import { COMPLETION_ENTRIES_MAX } from "../domain/limits.ts";
+import { BpfmanError } from "../errors/error.ts";
+import { errnoName } from "../errors/sys-failure.ts";
+import { parseLinkerCache } from "../object/linker-cache.ts";
+import type { BinaryFile, FilesPort } from "../platform/files.ts";
+import { absolute } from "./absolute.ts";
+import { bytecodeStore } from "./bytecode.ts";
+import { openRegular, unreadable } from "./regular.ts";
+import { mappedFiles } from "./mapped.ts";
+
+/** Largest /etc/ld.so.cache read; a full desktop's is 0.2 MiB. */
+const LINKER_CACHE_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Access to regular files. bpfman's own copies are stored below `runtimeDir`. */
+export function openFiles(runtimeDir: string): FilesPort {
+  return {
+    ...bytecodeStore(runtimeDir),
+    readObject: (path, bytesMax) => readObject(path, bytesMax),
+    absolute,
+    listFolder,
+    openBinary,
+    processExists: (pid) => processFolder("/proc", pid) !== null,
+    processes,
+    containerProcess,
+    mappedFiles,
+    linkerCache,
+  };
+}
+
+/** Where a container without the host's PID namespace has the host's procfs mounted. */
+const HOST_PROC = "/host/proc";
+/** PROC_SUPER_MAGIC (include/uapi/linux/magic.h). */
+const PROC_MAGIC = 0x9fa0;
+
+function processFolder(proc: string, pid: number): string | null {
+  if (!Number.isSafeInteger(pid) || pid <= 0) return null;
+  const folder = `${proc}/${pid}`;
+  return fs.existsSync(folder) ? folder : null;
+}
+
+function containerProcess(pid: number): string | null {
+  const ofHost = isProc(HOST_PROC) ? processFolder(HOST_PROC, pid) : null;
+  return ofHost ?? processFolder("/proc", pid);
+}
+
+/** An ordinary directory at that path could describe processes that do not exist. */
+function isProc(path: string): boolean {
+  try {
+    return fs.statfsSync(path).type === PROC_MAGIC;
+  } catch {
+    return false;
+  }
+}
+
+function processes(): { readonly pid: number; readonly name: string }[] {
+  const pids = fs.readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name));
+  return pids.slice(0, COMPLETION_ENTRIES_MAX).flatMap((pid) => {
+    try {
+      return [{ pid: Number(pid), name: fs.readTextSync(`/proc/${pid}/comm`).trimEnd() }];
+    } catch {
+      // The process has exited in the meantime.
+      return [];
+    }
+  });
+}
+
+function whatIsMissing(path: string, kind: "file" | "folder"): BpfmanError {
+  // Loaded only if a file is missing.
+  const { missing } = require("./missing.ts") as typeof import("./missing.ts");
+  return missing(path, kind);
+}
+
+function readObject(path: string, bytesMax: number, root: string | null = null): Uint8Array {
+  const file = openRegular(path, root);
+  if (file === null) throw whatIsMissing(path, "file");
+  try {
+    if (file.size > bytesMax) {
+      throw unreadable(path, `it has ${file.size} bytes; at most ${bytesMax} are read`, {
+        details: { size: file.size },
+        hint: "objects with eBPF programs are far smaller: is it another file?",
+      });
+    }
+    // Read one byte more than expected, to detect a file that grows or that misreports its size, as those in /proc do.
+    const bytes = fs.readAtSync(file.fd, 0, file.size + 1);
+    if (bytes.length !== file.size)
+      throw unreadable(path, "its size changed while it was read", { hint: "try again once it is complete" });
+    return bytes;
+  } catch (thrown) {
+    throw thrown instanceof BpfmanError ? thrown : unreadable(path, thrown);
+  } finally {
+    fs.closeSync(file.fd);
+  }
+}
+
+function listFolder(path: string): string[] {
+  try {
+    // readdir also returns the file types, so a directory can be listed without access to its entries.
+    const { readdirSync } = require("node:fs") as typeof import("node:fs");
+    const entries = readdirSync(path, { withFileTypes: true });
+    return entries.filter((entry) => !entry.isDirectory()).map((entry) => entry.name);
+  } catch (thrown) {
+    if (errnoName(thrown) === "ENOENT") throw whatIsMissing(path, "folder");
+    throw unreadable(path, errnoName(thrown) === "ENOTDIR" ? "it is not a directory" : thrown);
+  }
+}
+
+function openBinary(path: string, root: string | null): BinaryFile | null {
+  const file = openRegular(path, root);
+  if (file === null) return null;
+  const { fd, size } = file;
+  return {
+    size,
+    kernelPath: kernelPath(fd, `${root ?? ""}${path}`),
+    read(offset, length) {
+      try {
+        // Clamp to the file's size, so that an invalid length read from the file cannot exhaust memory.
+        return fs.readAtSync(fd, offset, Math.max(0, Math.min(length, size - offset)));
+      } catch (thrown) {
+        throw unreadable(path, thrown);
+      }
+    },
+    close: () => fs.closeSync(fd),
+  };
+}
+
+/**
+ * Returns the plain path if it leads to the open file, since the kernel shows it to users; else a path via the
+ * descriptor.
+ */
+function kernelPath(fd: number, path: string): string {
+  const opened = fs.fstatSync(fd);
+  const there = fs.statSync(path);
+  return there?.ino === opened.ino && there.dev === opened.dev ? path : `/proc/self/fd/${fd}`;
+}
+
+function linkerCache(root: string | null): ReadonlyMap<string, string> {
+  try {
+    return parseLinkerCache(readObject("/etc/ld.so.cache", LINKER_CACHE_BYTES_MAX, root));
+  } catch (thrown) {
+    // A system without a cache has no libraries to offer, but an unreadable cache is an error.
+    if (thrown instanceof BpfmanError && thrown.code === "FILE_NOT_FOUND") return new Map();
+    throw thrown;
+  }
+}

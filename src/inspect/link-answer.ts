@@ -1,0 +1,202 @@
+/** Answers for links: the stored record, and the current state in the kernel and on disk. */
+import type { KernelLinkAnswer, LinkAnswer, LinkRecordAnswer } from "../domain/answer.ts";
+import { type DispatcherRecord, dispatcherTypeOf } from "../domain/dispatcher.ts";
+import type { LinkId } from "../domain/ids.ts";
+import { attachTypeWord, linkTypeWord } from "../domain/kernel-words.ts";
+import { type ChainDetails, type InterfaceRef, isChained, type LinkDetails, type LinkRecord } from "../domain/link.ts";
+import { comparePlaces } from "../dispatcher/order.ts";
+import type { Host } from "../platform/host.ts";
+import type { KernelLink, KernelLinkFacts } from "../platform/kernel.ts";
+
+/** Identifies the TCX hook of a link; null for other kinds. */
+export const tcxHookKey = (details: LinkDetails): string | null =>
+  details.kind === "tcx" ? `${details.nsid}:${details.ifindex}:${details.direction}` : null;
+
+/**
+ * Returns the position of each TCX link among bpfman's own links on its hook, from 0. It is computed rather than
+ * stored, because the kernel keeps the order. XDP and TC links store their position, which is their slot.
+ */
+function tcxPositions(links: readonly LinkRecord[]): ReadonlyMap<LinkId, number> {
+  const hooks = new Map<string, { readonly id: LinkId; readonly priority: number }[]>();
+  for (const { id, details } of links) {
+    const key = tcxHookKey(details);
+    if (key === null || details.kind !== "tcx") continue;
+    const places = hooks.get(key) ?? [];
+    places.push({ id, priority: details.priority });
+    hooks.set(key, places);
+  }
+  const positions = new Map<LinkId, number>();
+  for (const places of hooks.values()) {
+    places.sort(comparePlaces).forEach((place, position) => positions.set(place.id, position));
+  }
+  return positions;
+}
+
+/** What the answer for a link needs besides its own row. */
+export interface Surroundings {
+  readonly positions: ReadonlyMap<LinkId, number>;
+  readonly dispatchers: readonly DispatcherRecord[];
+}
+
+export function surroundingsOf(host: Host, links: readonly LinkRecord[]): Surroundings {
+  const chained = links.some(({ details }) => isChained(details));
+  return { positions: tcxPositions(links), dispatchers: chained ? host.store.dispatchers() : [] };
+}
+
+/** The dispatcher that runs a chained link: its program and revision, or zeros if there is none. */
+function dispatcherOf(details: ChainDetails, dispatchers: readonly DispatcherRecord[]) {
+  const type = dispatcherTypeOf(details);
+  const { nsid, ifindex } = details;
+  const found = dispatchers.find((each) => each.type === type && each.nsid === nsid && each.ifindex === ifindex);
+  return { dispatcher_id: found?.programId ?? 0, revision: found?.revision ?? 0 };
+}
+
+function networkDetails(details: InterfaceRef & { readonly priority: number }, position: number) {
+  const { interface: name, ifindex, priority, netns, nsid } = details;
+  return { interface: name, ifindex, priority, position, netns, nsid };
+}
+
+export function linkRecordAnswer(record: LinkRecord, around: Surroundings): LinkRecordAnswer {
+  const { details } = record;
+  const answer = <const Kind, Details>(kind: Kind, details: Details) => ({
+    id: record.id,
+    link_id: record.id,
+    program_id: record.programId,
+    kernel_link_id: record.kernelLinkId,
+    kind,
+    pin_path: record.pinPath === "" ? null : record.pinPath,
+    details,
+    created_at: record.createdAt.toISOString(),
+    metadata: record.metadata,
+  });
+  switch (details.kind) {
+    case "tcx":
+      return answer(details.kind, {
+        ...networkDetails(details, around.positions.get(record.id) ?? 0),
+        direction: details.direction,
+      });
+    case "xdp":
+      return answer(details.kind, {
+        ...networkDetails(details, details.position),
+        proceed_on: details.proceedOn,
+        ...dispatcherOf(details, around.dispatchers),
+      });
+    case "tc":
+      return answer(details.kind, {
+        ...networkDetails(details, details.position),
+        direction: details.direction,
+        proceed_on: details.proceedOn,
+        ...dispatcherOf(details, around.dispatchers),
+      });
+    case "tracepoint":
+      return answer(details.kind, { group: details.group, name: details.name });
+    case "kprobe":
+    case "kretprobe": {
+      const { kind, fnName, offset } = details;
+      return answer(kind, { fn_name: fnName, offset, retprobe: kind === "kretprobe" });
+    }
+    case "uprobe":
+    case "uretprobe":
+      return answer(details.kind, {
+        target: details.target,
+        fn_name: details.fnName,
+        offset: details.offset,
+        pid: details.pid,
+        retprobe: details.kind === "uretprobe",
+        container_pid: details.containerPid,
+      });
+    case "fentry":
+    case "fexit":
+      return answer(details.kind, { fn_name: details.fnName });
+    case "lsm":
+      return answer(details.kind, { hook_name: details.fnName });
+  }
+}
+
+/**
+ * Converts a 64-bit number for JSON. A value that does not fit a double becomes a raw JSON value (JSON.rawJSON), which
+ * `JSON.stringify` writes with all its digits and which must not be used in arithmetic.
+ */
+const exact = (value: bigint): number =>
+  value <= Number.MAX_SAFE_INTEGER ? Number(value) : (rawJson.rawJSON(String(value)) as number);
+/** ECMAScript's JSON.rawJSON, which TypeScript does not declare yet. */
+const rawJson = JSON as unknown as { rawJSON(text: string): unknown };
+
+/** The revision of a TCX link's hook; null if the hook no longer exists. */
+function revisionOf(host: Host, details: LinkDetails): number | null {
+  if (details.kind !== "tcx") return null;
+  try {
+    return exact(host.kernel.tcxState(details).revision);
+  } catch {
+    return null;
+  }
+}
+
+function factsAnswer(host: Host, facts: KernelLinkFacts | null, details: LinkDetails) {
+  switch (facts?.kind) {
+    case undefined:
+      return {};
+    case "xdp":
+      return { ifindex: facts.ifindex };
+    case "tcx":
+      return { ifindex: facts.ifindex, revision: revisionOf(host, details) };
+    case "tracing": {
+      const { targetObjectId, targetBtfId, cookie } = facts;
+      return { target_obj_id: targetObjectId, target_btf_id: targetBtfId, cookie: exact(cookie) };
+    }
+    case "kprobe":
+    case "kretprobe":
+      return {
+        perf_event_type: facts.kind,
+        function: facts.functionName,
+        offset: facts.offset,
+        kprobe_address: exact(facts.address),
+        kprobe_missed: exact(facts.missed),
+        cookie: exact(facts.cookie),
+      };
+    case "uprobe":
+    case "uretprobe":
+      return {
+        perf_event_type: facts.kind,
+        file: facts.file,
+        offset: facts.offset,
+        cookie: exact(facts.cookie),
+      };
+    case "tracepoint":
+      return { perf_event_type: facts.kind, tracepoint: facts.name, cookie: exact(facts.cookie) };
+  }
+}
+
+function kernelLinkAnswer(host: Host, link: KernelLink, details: LinkDetails): KernelLinkAnswer {
+  return {
+    id: link.id,
+    program_id: link.programId,
+    link_type: linkTypeWord(link.type),
+    attach_type: link.attachType === null ? null : attachTypeWord(link.attachType),
+    ...factsAnswer(host, link.facts, details),
+  };
+}
+
+/** Returns the answers for some of the store's links. */
+export function linkAnswers(host: Host, records: readonly LinkRecord[]): LinkAnswer[] {
+  if (records.length === 0) return [];
+  const around = surroundingsOf(host, host.store.links());
+  return records.map((record) => {
+    const kernel = record.kernelLinkId === null ? null : host.kernel.link(record.kernelLinkId);
+    // The kernel reuses IDs: a link that runs another program is a different link.
+    const ours = kernel !== null && kernel.programId === record.programId ? kernel : null;
+    return {
+      record: linkRecordAnswer(record, around),
+      status: {
+        kernel: ours && kernelLinkAnswer(host, ours, record.details),
+        kernel_seen: ours !== null,
+        pin_present: record.pinPath !== "" && host.pins.exists(record.pinPath),
+        function_name: host.store.program(record.programId)?.name ?? null,
+      },
+    };
+  });
+}
+
+export function linkAnswer(host: Host, record: LinkRecord): LinkAnswer {
+  return linkAnswers(host, [record])[0] as LinkAnswer;
+}

@@ -1,0 +1,112 @@
+/** Answers for programs: the stored record, and the current state in the kernel and on disk. */
+import type { KernelProgramAnswer, MapAnswer, ProgramAnswer, ProgramRecordAnswer } from "../domain/answer.ts";
+import type { ProgramId } from "../domain/ids.ts";
+import { programTypeJson } from "../domain/kernel-words.ts";
+import type { ProgramRecord } from "../domain/program.ts";
+import type { Host } from "../platform/host.ts";
+import type { KernelProgram } from "../platform/kernel.ts";
+import { linkAnswers } from "./link-answer.ts";
+import { mapAnswer } from "./map-answer.ts";
+
+export function programRecordAnswer(record: ProgramRecord): ProgramRecordAnswer {
+  return {
+    program_id: record.id,
+    load: {
+      object_path: record.bytecodePath,
+      source_path: record.sourcePath,
+      absolute_source_path: record.absoluteSourcePath,
+      program_name: record.name,
+      program_type: record.type,
+      global_data: Object.fromEntries(Object.entries(record.globals).map(([name, bytes]) => [name, bytes.toBase64()])),
+      image_source: record.image && {
+        url: record.image.url,
+        digest: record.image.digest,
+        pull_policy: record.image.pullPolicy,
+      },
+      attach_func: record.attachFunction,
+      map_owner_id: record.requestedMapOwnerId,
+    },
+    license: record.license,
+    gpl_compatible: record.gplCompatible,
+    handles: { pin_path: record.pinPath, map_pin_path: record.mapPinPath, map_owner_id: record.mapOwnerId },
+    meta: { name: record.name, owner: "", description: "", metadata: record.metadata },
+    created_at: record.createdAt.toISOString(),
+    updated_at: null,
+  };
+}
+
+/** What the kernel reports for a program. `record` is its stored record if bpfman manages it. */
+export function kernelProgramAnswer(program: KernelProgram, record: ProgramRecord | null): KernelProgramAnswer {
+  return {
+    id: program.id,
+    name: program.name,
+    program_type: programTypeJson(program.type),
+    tag: program.tag,
+    loaded_at: (record?.loadedAt ?? program.loadedAt).toISOString(),
+    uid: program.uid,
+    has_uid: true,
+    btf_id: program.btfId,
+    has_btf_id: program.btfId !== 0,
+    map_ids: program.mapIds,
+    has_map_ids: true,
+    jited_size: program.jitedSize,
+    xlated_size: program.xlatedSize,
+    verified_insns: program.verifiedInstructions,
+    memlock: program.memlock ?? 0,
+    has_memlock: program.memlock !== null,
+    restricted: program.restricted,
+    gpl_compatible: program.gplCompatible,
+  };
+}
+
+/** The answer for a managed program. Right after a load (`loaded`), statistics and map pins are omitted. */
+export function programAnswer(host: Host, record: ProgramRecord, view: "loaded" | "current"): ProgramAnswer {
+  const kernel = host.kernel.program(record.id);
+  const pinOf = new Map(record.maps.map((map) => [map.id, view === "loaded" ? null : map.pinPath]));
+  const maps = (kernel?.mapIds ?? []).map((id) => mapAnswer(host, id, pinOf.get(id) ?? null));
+  return {
+    record: programRecordAnswer(record),
+    status: {
+      kernel: kernel && kernelProgramAnswer(kernel, record),
+      stats: kernel && view === "current" ? statsOf(host, kernel) : null,
+      prog_pin: record.pinPath,
+      map_dir: record.mapPinPath,
+      bytecode: record.bytecodePath,
+      prog_pin_present: host.pins.exists(record.pinPath),
+      map_dir_present: host.pins.exists(record.mapPinPath),
+      bytecode_present: host.files.bytecodeExists(record.id),
+      links: view === "loaded" ? [] : linkAnswers(host, host.store.links(record.id)),
+      maps: maps.filter((map): map is MapAnswer => map !== null),
+      map_used_by: host.store.mapUsers(record.mapOwnerId ?? record.id),
+    },
+  };
+}
+
+/** The answer for a program that bpfman does not manage; null if the kernel has no program with that ID. */
+export function foreignProgramAnswer(host: Host, id: ProgramId): ProgramAnswer | null {
+  const kernel = host.kernel.program(id);
+  if (kernel === null) return null;
+  const maps = kernel.mapIds.map((map) => mapAnswer(host, map, null)).filter((map): map is MapAnswer => map !== null);
+  return {
+    record: null,
+    status: {
+      kernel: kernelProgramAnswer(kernel, null),
+      stats: statsOf(host, kernel),
+      prog_pin: null,
+      map_dir: null,
+      bytecode: null,
+      prog_pin_present: false,
+      map_dir_present: false,
+      bytecode_present: false,
+      links: [],
+      maps,
+      map_used_by: [],
+    },
+  };
+}
+
+/** Null if statistics were never enabled: zero runs and unknown are different. */
+function statsOf(host: Host, kernel: KernelProgram): ProgramAnswer["status"]["stats"] {
+  if (kernel.runCount === 0 && !host.kernel.countsRuns()) return null;
+  return { runtime: kernel.runTimeNs, run_count: kernel.runCount, recursion_misses: kernel.recursionMisses };
+}

@@ -1,0 +1,60 @@
+import type { KernelProgramType } from "../../domain/kernel-words.ts";
+import { factsOf, KINDS, PROGRAM_TYPES, type ProgramType } from "../../domain/kinds.ts";
+import { readFileSync } from "node:fs";
+import type { FeatureName } from "../../platform/kernel.ts";
+import { type Capability, effectiveCapabilities, lockdown } from "./security.ts";
+import { feature } from "./features.ts";
+
+/** Returns the capabilities the kernel requires for loading. CAP_SYS_ADMIN replaces all of them. */
+function needed(type: ProgramType | null): Capability[] {
+  const capability = type === null ? "CAP_PERFMON" : factsOf(type).capability;
+  return capability === null ? ["CAP_BPF"] : ["CAP_BPF", capability];
+}
+
+function missingCapabilities(status: string, type: ProgramType | null): Capability[] {
+  const effective = effectiveCapabilities(status);
+  if (effective.includes("CAP_SYS_ADMIN")) return [];
+  return needed(type).filter((name) => !effective.includes(name));
+}
+
+/** Program types that a kernel may reject although it accepts others, and the feature that tests it. */
+const REFUSABLE: Partial<Record<KernelProgramType, FeatureName>> = { TRACING: "tracing", LSM: "lsm" };
+
+/** Formats `TRACING programs (fentry, fexit)`, `LSM programs`. */
+function named(programType: KernelProgramType): string {
+  const kinds = PROGRAM_TYPES.filter((kind) => KINDS[kind].programType === programType);
+  return `${programType} programs${kinds.length > 1 ? ` (${kinds.join(", ")})` : ""}`;
+}
+
+/**
+ * Returns the kind if this kernel rejects it entirely but accepts other programs; null if that cannot be determined.
+ */
+function refusedKind(type: ProgramType | null): string | null {
+  if (type === null) return null;
+  const { programType } = factsOf(type);
+  const trial = REFUSABLE[programType];
+  if (trial === undefined) return null;
+  return feature(trial).reason === "EPERM" && feature("jit").reason !== "EPERM" ? named(programType) : null;
+}
+
+const lockdownText = (state: string | null): string =>
+  state === null || state === "none" ? "it is not locked down" : `it is locked down (${state}), see kernel_lockdown(7)`;
+
+/**
+ * Returns a hint why the kernel may have returned EPERM, determined from capabilities, a test of the program type,
+ * lockdown and seccomp, in this order. `type` is the program's, if there is one.
+ */
+export function permissionHint(type: ProgramType | null): string {
+  const status = readFileSync("/proc/self/status", "utf8");
+  const missing = missingCapabilities(status, type);
+  if (missing.length > 0)
+    return `this process lacks ${missing.join(" and ")}: run it as root, or with these capabilities`;
+  const state = lockdown();
+  const refused = refusedKind(type);
+  if (refused !== null)
+    return `this process has the capabilities, but a policy of this kernel forbids all ${refused}, even an empty one; ${lockdownText(state)}`;
+  if (state !== null && state !== "none") return `the kernel is locked down (${state}), see kernel_lockdown(7)`;
+  if (/^Seccomp:\s*2$/m.test(status))
+    return "seccomp filters this process's system calls: allow bpf and perf_event_open in the container";
+  return "this process has the capabilities, so a policy of this kernel forbids it: a security module, or its build configuration";
+}

@@ -1,0 +1,80 @@
+/** Reads the kernel's own BTF (Documentation/bpf/btf.rst), only as far as needed to find functions. */
+import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+
+const KERNEL_BTF = "/sys/kernel/btf/vmlinux";
+const MAGIC = 0xeb9f;
+/** struct btf_header: offsets of the fields used. */
+const HEADER = { length: 4, typesAt: 8, typesLength: 12, stringsAt: 16, stringsLength: 20, bytes: 24 } as const;
+const TYPE_BYTES = 12;
+const KIND_FUNC = 12;
+
+/** Bytes after a type's common header, by kind: a fixed number, and a number per member. */
+const FOLLOWING: Readonly<Record<number, { readonly once?: number; readonly each?: number }>> = {
+  1: { once: 4 }, // INT
+  2: {}, // PTR
+  3: { once: 12 }, // ARRAY
+  4: { each: 12 }, // STRUCT
+  5: { each: 12 }, // UNION
+  6: { each: 8 }, // ENUM
+  7: {}, // FWD
+  8: {}, // TYPEDEF
+  9: {}, // VOLATILE
+  10: {}, // CONST
+  11: {}, // RESTRICT
+  12: {}, // FUNC
+  13: { each: 8 }, // FUNC_PROTO
+  14: { once: 4 }, // VAR
+  15: { each: 12 }, // DATASEC
+  16: {}, // FLOAT
+  17: { once: 4 }, // DECL_TAG
+  18: {}, // TYPE_TAG
+  19: { each: 12 }, // ENUM64
+};
+
+/** Returns the offsets of those names that are in the string section. */
+function nameOffsets(strings: Uint8Array, names: readonly string[]): Map<number, string> {
+  const buffer = Buffer.from(strings.buffer, strings.byteOffset, strings.length);
+  const found = names.map((name) => [buffer.indexOf(`\0${name}\0`, 0, "latin1") + 1, name] as const);
+  return new Map(found.filter(([offset]) => offset > 0));
+}
+
+/** Returns the type IDs of functions by name, from little-endian BTF. Names that are not functions are omitted. */
+export function functionIds(btf: Uint8Array, names: readonly string[]): Map<string, number> {
+  const ids = new Map<string, number>();
+  const view = new DataView(btf.buffer, btf.byteOffset, btf.byteLength);
+  const u32 = (at: number) => view.getUint32(at, true);
+  if (btf.length < HEADER.bytes || view.getUint16(0, true) !== MAGIC) return ids;
+  const start = u32(HEADER.length);
+  const stringsAt = start + u32(HEADER.stringsAt);
+  const wanted = nameOffsets(btf.subarray(stringsAt, stringsAt + u32(HEADER.stringsLength)), names);
+  const typesAt = start + u32(HEADER.typesAt);
+  const end = Math.min(typesAt + u32(HEADER.typesLength), btf.length);
+  let at = typesAt;
+  // Type 0 is void and is not stored.
+  for (let id = 1; at + TYPE_BYTES <= end && ids.size < wanted.size; id++) {
+    const info = u32(at + 4);
+    const kind = (info >>> 24) & 0x7f;
+    const following = FOLLOWING[kind];
+    if (following === undefined) return ids;
+    if (kind === KIND_FUNC) {
+      const name = wanted.get(u32(at));
+      if (name !== undefined) ids.set(name, id);
+    }
+    at += TYPE_BYTES + (following.once ?? 0) + (following.each ?? 0) * (info & 0xffffff);
+  }
+  return ids;
+}
+
+/** Returns the bytes, a few megabytes. Throws an error of node:fs. */
+export const kernelBtf = (): Uint8Array => readFileSync(KERNEL_BTF);
+
+/** Reports whether it starts like BTF, without reading all of it. Throws an error of node:fs. */
+export function hasKernelBtf(): boolean {
+  const file = openSync(KERNEL_BTF, "r");
+  try {
+    const start = Buffer.alloc(2);
+    return readSync(file, start) === start.length && start.readUInt16LE() === MAGIC;
+  } finally {
+    closeSync(file);
+  }
+}

@@ -1,0 +1,96 @@
+import { existsSync } from "node:fs";
+import { type ProgramType, type ChainedKind, isChainedKind } from "../../domain/kinds.ts";
+import { BpfmanError, type ErrorParts, type SysFailure } from "../../errors/error.ts";
+import { sysFailure } from "../../errors/sys-failure.ts";
+import { adviceFor, readVerifierLog } from "../../errors/verifier-log.ts";
+import { permissionHint } from "./on-demand.ts";
+import { translate } from "../kernel-failure.ts";
+
+/** The evidence collected when libbpf or the kernel rejects an object. */
+export interface LoadEvidence {
+  readonly object: string;
+  readonly programs: readonly { readonly name: string; readonly type: ProgramType }[];
+  /** libbpf's warnings, oldest first. */
+  readonly messages: readonly string[];
+  /** Verifier log of the rejected program; empty if the verifier did not get to it. */
+  readonly log: string;
+}
+
+/** Converts an error of {@link openObject} or its `load` to VERIFIER_REJECTED, KERNEL_REFUSED or LOAD_FAILED. */
+export function loadFailure(thrown: unknown, evidence: LoadEvidence): unknown {
+  const sys = sysFailure(thrown);
+  if (sys === null || !(thrown instanceof Error)) return translate(thrown, { action: "load", code: "LOAD_FAILED" });
+  const refused = programNamed(evidence);
+  const program = refused?.name ?? null;
+  const what = program === null ? `object "${evidence.object}"` : `program "${program}"`;
+  const parts: ErrorParts = {
+    sys,
+    cause: thrown,
+    details: { object: evidence.object, program, libbpf: evidence.messages },
+  };
+  if (evidence.log.trim() !== "") {
+    const reason = readVerifierLog(evidence.log).reason ?? thrown.message;
+    const hint = contextHint(reason, refused?.type ?? null) ?? adviceFor(reason);
+    return new BpfmanError("VERIFIER_REJECTED", `load ${what}: the verifier rejected it: ${reason}`, {
+      ...parts,
+      ...(hint === null ? {} : { hint }),
+      verifierLog: evidence.log,
+    });
+  }
+  if (sys.name === "EPERM" || sys.name === "EACCES") {
+    const reason = program === null ? sys.name : `${sys.name}, with no verifier log`;
+    return new BpfmanError("KERNEL_REFUSED", `load ${what}: the kernel refused it (${reason})`, {
+      ...parts,
+      hint: permissionHint(refused?.type ?? null),
+    });
+  }
+  const reason = tellingMessage(evidence.messages) ?? thrown.message;
+  return new BpfmanError("LOAD_FAILED", `load ${what}: ${reason}`, { ...parts, ...hintFor(sys, reason) });
+}
+
+const CONTEXTS = { xdp: "struct xdp_md", tc: "struct __sk_buff" } as const satisfies Record<ChainedKind, string>;
+
+/** For a chain, the kernel compares argument types, which it does not do for a program attached on its own. */
+function contextHint(reason: string, type: ProgramType | null): string | null {
+  if (!/ is not a pointer to context$/.test(reason) || type === null || !isChainedKind(type)) return null;
+  return `declare its argument as "${CONTEXTS[type]} *": in a chain the kernel compares the types`;
+}
+
+/** Finds the program that libbpf failed to load. It only names it in a message. */
+function programNamed({ messages, programs }: LoadEvidence): LoadEvidence["programs"][number] | null {
+  for (const message of messages.toReversed()) {
+    const name = /^prog '([^']+)':/.exec(message)?.[1];
+    const program = programs.find((candidate) => candidate.name === name);
+    if (program !== undefined) return program;
+  }
+  return null;
+}
+
+/** Final messages of libbpf, which follow the actual reason. */
+const CONCLUSION = /^failed to load object|^failed to open object/;
+/** Warnings after which libbpf continues. */
+const ASIDE = /Retrying without BTF|^elf: skipping|BTF is optional, ignoring/;
+
+/** Returns the last of libbpf's messages that is informative. */
+const tellingMessage = (messages: readonly string[]): string | null =>
+  messages.findLast((message) => !CONCLUSION.test(message) && !ASIDE.test(message)) ?? null;
+
+function hintFor(sys: SysFailure, reason: string): { readonly hint?: string } {
+  if (/BTF/.test(reason) && !existsSync("/sys/kernel/btf/vmlinux")) {
+    return { hint: "this kernel provides no BTF (CONFIG_DEBUG_INFO_BTF)" };
+  }
+  if (/^extern .*not found/.test(reason)) {
+    return { hint: "this kernel has no such function or variable: declare it __weak, and check it before using it" };
+  }
+  switch (sys.name) {
+    case "ENOMEM":
+      return { hint: "there is not enough memory for its maps: reduce max_entries" };
+    case "E2BIG":
+      return { hint: "the program is too large, or the object needs something that this kernel does not support" };
+    case "ENOTSUPP":
+    case "EOPNOTSUPP":
+      return { hint: "this kernel lacks something that the object needs" };
+    default:
+      return {};
+  }
+}

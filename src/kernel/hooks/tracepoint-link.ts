@@ -1,0 +1,62 @@
+import { existsSync, readTextSync } from "../../../ffi/safe/file-system.ts";
+import { openFileSystem } from "../../../ffi/safe/mount.ts";
+import { openTracepoint } from "../../../ffi/safe/perf.ts";
+import { BpfmanError } from "../../errors/error.ts";
+import type { KernelAttach } from "../../platform/kernel.ts";
+import { permissionHint } from "../explain/on-demand.ts";
+import { attempt } from "../kernel-failure.ts";
+import { explainPerfLink, linkPerfEvent } from "./perf-link.ts";
+
+export type TracepointAttach = Extract<KernelAttach, { kind: "tracepoint" }>;
+
+/** Calls `work` with the path of a tracefs. Throws TRACEFS_UNAVAILABLE. */
+function withTracefs<T>(work: (path: string) => T): T {
+  const open = {
+    action: "open the tracing file system",
+    code: "TRACEFS_UNAVAILABLE",
+    explain: (sys: { readonly name: string }) =>
+      sys.name === "EPERM" ? ({ code: "TRACEFS_UNAVAILABLE", hint: permissionHint() } as const) : null,
+  } as const;
+  const tracefs = attempt(open, () => openFileSystem("tracefs"));
+  try {
+    return work(tracefs.path);
+  } finally {
+    tracefs.close();
+  }
+}
+
+/** Returns all tracepoints as `group/name`, in the kernel's order. Throws TRACEFS_UNAVAILABLE. */
+export function tracepoints(): string[] {
+  const list = { action: "list the tracepoints", code: "TRACEFS_UNAVAILABLE" } as const;
+  const events = withTracefs((path) => attempt(list, () => readTextSync(`${path}/available_events`)));
+  // `group:name`, one per line. A name can contain a colon, a group cannot.
+  return events.split("\n").flatMap((line) => (line === "" ? [] : [line.replace(":", "/")]));
+}
+
+/** Reports whether the text is a single path component that does not lead elsewhere. */
+const isName = (text: string): boolean => text !== "" && text !== "." && text !== ".." && !/[/\0]/.test(text);
+
+const idPath = (tracefs: string, group: string, name: string): string => `${tracefs}/events/${group}/${name}/id`;
+
+/** Throws TRACEFS_UNAVAILABLE. */
+export const tracepointExists = (group: string, name: string): boolean =>
+  isName(group) && isName(name) && withTracefs((path) => existsSync(idPath(path, group, name)));
+
+/**
+ * Returns the descriptor of the new link. Throws TRACEPOINT_NOT_FOUND, TRACEFS_UNAVAILABLE, ALREADY_ATTACHED,
+ * KERNEL_UNSUPPORTED, ATTACH_FAILED.
+ */
+export function attachTracepoint(program: number, { group, name }: TracepointAttach): number {
+  const action = `attach to tracepoint "${group}/${name}"`;
+  return withTracefs((path) => {
+    if (!isName(group) || !isName(name) || !existsSync(idPath(path, group, name))) {
+      throw new BpfmanError("TRACEPOINT_NOT_FOUND", `${action}: this kernel has no such tracepoint`, {
+        details: { group, name },
+      });
+    }
+    return attempt({ action, code: "ATTACH_FAILED", explain: explainPerfLink }, () => {
+      const id = Number(readTextSync(idPath(path, group, name)));
+      return linkPerfEvent(program, () => openTracepoint(id));
+    });
+  });
+}

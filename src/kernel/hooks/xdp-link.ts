@@ -1,0 +1,162 @@
+import type { XdpMode } from "../../domain/config.ts";
+import { objectIds, withObject } from "../../../ffi/safe/bpf.ts";
+import { interfaceXdp, isHeldByLink } from "../../../ffi/safe/interface-xdp.ts";
+import { closeFd } from "../../../ffi/safe/libc.ts";
+import { createXdpLink, replaceLinkProgram } from "../../../ffi/safe/bpf-link.ts";
+import { withNetns } from "../../../ffi/safe/netns.ts";
+import { linkInfo, programInfo } from "../../../ffi/safe/object-info.ts";
+import { loadProgram } from "../../../ffi/safe/bpf-program.ts";
+import { type KernelLinkId, kernelLinkId, programId } from "../../domain/ids.ts";
+import type { Pin } from "../../domain/pin.ts";
+import type { SysFailure } from "../../errors/error.ts";
+import type { AttachedLink, InterfaceHook, XdpHolder } from "../../platform/kernel.ts";
+import { attempt, type Meaning } from "../kernel-failure.ts";
+import { commandFor, describeInterface, explainHook, unlessGone } from "./interface-hook.ts";
+import { attachedLink } from "../read-info.ts";
+import { withPinned } from "../pin.ts";
+import { NOTHING } from "../explain/trial-programs.ts";
+
+/**
+ * Finds the link that attaches this program to an interface. The kernel does not report the namespace of a link's
+ * interface, so links of the same program on interfaces with the same index are indistinguishable. Returns null in that
+ * case, and if there is no link.
+ */
+function linkOn(hook: InterfaceHook, mode: XdpMode, program: number): KernelLinkId | null {
+  const found = objectIds("link").filter((id) => {
+    const info = withObject("link", id, linkInfo);
+    return info?.facts?.kind === "xdp" && info.facts.ifindex === hook.ifindex && info.programId === program;
+  });
+  const [link] = found;
+  if (link === undefined || found.length > 1) return null;
+  const other = loadProgram({ type: "XDP", instructions: NOTHING });
+  try {
+    const held = unlessGone(hook, () => isHeldByLink(hook.ifindex, { mode, other }));
+    return held ? kernelLinkId(link) : null;
+  } finally {
+    closeFd(other);
+  }
+}
+
+/** Returns the program on the XDP hook; the driver's if both driver and NIC have one. Null if there is none. */
+export function xdpHolder(hook: InterfaceHook): XdpHolder | null {
+  const action = `read the XDP hook of ${describeInterface(hook)}`;
+  return attempt({ action, code: "KERNEL_CALL_FAILED" }, () => {
+    const [holder] = unlessGone(hook, () => interfaceXdp(hook.ifindex))?.programs ?? [];
+    if (holder === undefined) return null;
+    return {
+      program: programId(holder.programId),
+      link: linkOn(hook, holder.mode, holder.programId),
+      mode: holder.mode,
+    };
+  });
+}
+
+const MODE_WORDS = {
+  drv: "the driver does not support XDP",
+  skb: "the interface does not support generic XDP",
+  // A NIC only accepts programs loaded for it, and none supports extensions or a dispatcher's calls.
+  hw: "programs cannot be offloaded to the network card",
+} as const satisfies Record<XdpMode, string>;
+
+/** The name used by both bpfman's dispatcher and libxdp's. */
+const DISPATCHER_NAME = "xdp_dispatcher";
+
+/** Explains what is in the way, and which tool removes it. */
+function explainBusy(hook: InterfaceHook): Meaning {
+  const holder = xdpHolder(hook);
+  if (holder === null) {
+    return {
+      code: "HOOK_BUSY",
+      reason: "a device above it, such as a bond or a bridge, has an XDP program",
+      hint: "attach to that device, or detach its program first",
+    };
+  }
+  const { program, link, mode } = holder;
+  const name = withObject("program", program, programInfo)?.name ?? "";
+  const details = { program, name, link, mode };
+  const how = link === null ? "without a link" : `by link ${link}`;
+  const reason = `program ${program} "${name}" is already on that hook, attached ${how} (${mode})`;
+  if (name === DISPATCHER_NAME) {
+    return {
+      code: "HOOK_BUSY",
+      reason: `${reason}: a dispatcher of xdp-loader or of another bpfman`,
+      hint: 'see "xdp-loader status"; detach it with the tool that attached it',
+      details,
+    };
+  }
+  return {
+    code: "HOOK_BUSY",
+    reason,
+    hint:
+      link === null
+        ? `${commandFor(hook, (dev) => `ip link set dev ${dev} xdp off`)} removes it`
+        : `see "bpftool link show id ${link}"; it goes away when the process that holds the link exits, or its pin is removed`,
+    details,
+  };
+}
+
+const unsupported = (mode: XdpMode): Meaning => ({
+  code: "KERNEL_UNSUPPORTED",
+  reason: MODE_WORDS[mode],
+  ...(mode === "skb" ? {} : { hint: 'configure xdp_mode = "skb" for this interface, or omit xdp_mode' }),
+});
+
+function explainAttach(hook: InterfaceHook & { readonly mode: XdpMode }, sys: SysFailure): Meaning | null {
+  switch (sys.name) {
+    case "EBUSY":
+    case "EEXIST":
+      return explainBusy(hook);
+    case "EOPNOTSUPP":
+      return unsupported(hook.mode);
+    case "EINVAL":
+      if (sys.call === "setns") return explainHook(sys);
+      // The kernel also returns this errno if the interface does not exist.
+      if (unlessGone(hook, () => interfaceXdp(hook.ifindex)) === null) {
+        return { code: "INTERFACE_NOT_FOUND", reason: "there is no such interface" };
+      }
+      return hook.mode === "hw" ? unsupported("hw") : null;
+    case "ERANGE":
+      return {
+        code: "ATTACH_FAILED",
+        reason: "the driver cannot run it at this MTU",
+        hint: "lower the MTU, or use a program in section xdp.frags",
+      };
+    default:
+      return explainHook(sys);
+  }
+}
+
+/** Throws HOOK_BUSY, KERNEL_UNSUPPORTED (unsupported mode), INTERFACE_NOT_FOUND, NETNS_NOT_FOUND, ATTACH_FAILED. */
+export function attachXdp(program: Pin, hook: InterfaceHook & { readonly mode: XdpMode }): AttachedLink {
+  const action = `attach to XDP (${hook.mode}) of ${describeInterface(hook)}`;
+  const explain = (sys: SysFailure) => explainAttach(hook, sys);
+  return withPinned(action, program, (fd) =>
+    attachedLink(
+      attempt({ action, code: "ATTACH_FAILED", explain }, () => withNetns(hook.netns, () => createXdpLink(fd, hook))),
+    ),
+  );
+}
+
+/** Throws STATE_CONFLICT if the link does not run `old`, INTERFACE_NOT_FOUND, ATTACH_FAILED. */
+export function swapXdp(xdpLink: Pin, programs: { readonly old: Pin; readonly next: Pin }): void {
+  const action = `swap the program of the XDP link "${xdpLink.path}"`;
+  withPinned(action, xdpLink, (link) =>
+    withPinned(action, programs.old, (old) =>
+      withPinned(action, programs.next, (next) => {
+        const explain = (sys: SysFailure): Meaning | null => {
+          if (sys.name === "ENOLINK") return { code: "INTERFACE_NOT_FOUND", reason: "the interface has gone" };
+          // The kernel returns the same errno for policy and for a link that runs another program.
+          const runs = linkInfo(link).programId;
+          const expected = programInfo(old).id;
+          if (sys.name !== "EPERM" || runs === expected) return null;
+          return {
+            code: "STATE_CONFLICT",
+            reason: `it runs program ${runs}, not ${expected}`,
+            details: { runs, expected },
+          };
+        };
+        attempt({ action, code: "ATTACH_FAILED", explain }, () => replaceLinkProgram(link, { old, next }));
+      }),
+    ),
+  );
+}

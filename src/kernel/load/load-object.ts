@@ -1,0 +1,207 @@
+import {
+  type AttachTypeName,
+  type BpfMap,
+  type BpfObject,
+  type BpfProgram,
+  openObject,
+  type ProgramTypeName,
+} from "../../../ffi/safe/bpf-object.ts";
+import { type KindFacts, KINDS, sectionFacts } from "../../domain/kinds.ts";
+import { collectMessages } from "../../../ffi/safe/libbpf.ts";
+import { LogBuffer } from "../../../ffi/safe/log-buffer.ts";
+import { mapInfo } from "../../../ffi/safe/object-info.ts";
+import { mapId } from "../../domain/ids.ts";
+import { VERIFIER_LOG_BYTES_MAX } from "../../domain/limits.ts";
+import type { Pin } from "../../domain/pin.ts";
+import { BpfmanError } from "../../errors/error.ts";
+import { sysFailure } from "../../errors/sys-failure.ts";
+import type { LoadedMap, LoadedObject, ObjectToLoad, ProgramToLoad } from "../../platform/kernel.ts";
+import { pin, withPinned } from "../pin.ts";
+import { readProgram } from "../read-info.ts";
+
+/** The slot of a loaded dispatcher that an extension is verified against. */
+export interface ExtensionSlot {
+  readonly programFd: number;
+  readonly function: string;
+}
+
+/** Slots for the programs of an object that are loaded as extensions. */
+export type ExtensionSlots = ReadonlyMap<ProgramToLoad["type"], ExtensionSlot>;
+
+/** Loads the named programs. Throws VERIFIER_REJECTED, KERNEL_REFUSED, LOAD_FAILED, LIBBPF_MISSING and the like. */
+export function load(object: ObjectToLoad, slots: ExtensionSlots): LoadedObject {
+  const first = tryToLoad({ object, slots, detail: "whole" });
+  if (first.loaded !== null) return first.loaded;
+  const { isWhole } = require("../../errors/verifier-log.ts") as typeof import("../../errors/verifier-log.ts");
+  const { loadFailure } = require("../explain/load-failure.ts") as typeof import("../explain/load-failure.ts");
+  let { log } = first;
+  if (sysFailure(first.thrown)?.name === "ENOSPC" && !isWhole(log)) {
+    // Linux before 6.4 keeps the start of the log and drops its end, which has the reason.
+    const second = tryToLoad({ object, slots, detail: "brief" });
+    second.loaded?.close();
+    log = `${log.trimEnd()}\n… (longer than the kernel's limit)\n${second.log}`;
+  }
+  // Newer kernels keep the end.
+  if (log.length >= VERIFIER_LOG_BYTES_MAX - 1) log = `… (longer than the kernel's limit)\n${log}`;
+  throw loadFailure(first.thrown, { object: object.name, programs: object.programs, messages: first.messages, log });
+}
+
+/** `loaded` is null if `thrown` is set. */
+interface Outcome {
+  readonly loaded: LoadedObject | null;
+  readonly thrown: unknown;
+  /** libbpf's warnings. */
+  readonly messages: readonly string[];
+  readonly log: string;
+}
+
+function tryToLoad({ object, slots, detail }: Omit<Settings, "log">): Outcome {
+  const messages: string[] = [];
+  // libbpf only writes the log when a program is rejected, and stops there, so all programs can share one buffer.
+  let log: LogBuffer | undefined;
+  let opened: BpfObject | undefined;
+  try {
+    const loaded = collectMessages(messages, () => {
+      opened = openObject(object.bytes, libbpfName(object.name));
+      log = new LogBuffer(VERIFIER_LOG_BYTES_MAX);
+      configure(opened, { object, slots, log, detail });
+      // Afterwards, a reused map has the kernel's truncated name.
+      opened.load();
+      return loadedObject(opened, object);
+    });
+    return { loaded, thrown: null, messages, log: "" };
+  } catch (thrown) {
+    opened?.close();
+    return { loaded: null, thrown, messages, log: log?.text() ?? "" };
+  } finally {
+    log?.free();
+  }
+}
+
+/** Internal maps are named after the object: letters, digits and `_`, so that the first dot starts the section name. */
+const libbpfName = (name: string): string => name.replace(/[^A-Za-z0-9_]/g, "_") || "object";
+
+interface Settings {
+  readonly object: ObjectToLoad;
+  readonly slots: ExtensionSlots;
+  readonly log: LogBuffer;
+  readonly detail: "whole" | "brief";
+}
+
+function configure(opened: BpfObject, { object, slots, log, detail }: Settings): void {
+  const wanted = new Map(object.programs.map((program) => [program.name, program]));
+  for (const program of opened.programs) {
+    const settings = wanted.get(program.name);
+    wanted.delete(program.name);
+    program.setAutoload(settings !== undefined);
+    if (settings === undefined) continue;
+    program.setLog(log, detail);
+    setType(program, settings, slots);
+  }
+  for (const name of wanted.keys()) {
+    throw new BpfmanError(
+      "FUNCTION_NOT_FOUND",
+      `load object "${object.name}": libbpf finds no program "${name}" in it`,
+    );
+  }
+  for (const map of opened.maps) map.clearPinPath();
+  for (const global of object.globals) writeGlobal(opened.maps, global);
+  for (const [name, pinned] of object.reuse) reuse(opened.maps, name, pinned);
+}
+
+function setType(program: BpfProgram, settings: ProgramToLoad, slots: ExtensionSlots): void {
+  if (settings.asExtension) {
+    const slot = slots.get(settings.type);
+    if (slot === undefined) throw new Error(`no slot for an extension of type ${settings.type}`);
+    program.setType("EXT", null);
+    program.setAttachTarget(slot);
+    // libbpf only does this for programs that stay XDP programs.
+    if (sectionFacts(KINDS[settings.type], program.section).frags) program.setFrags();
+    return;
+  }
+  const { type, expectedAttachType } = kernelTypeOf(KINDS[settings.type], program.section);
+  program.setType(type, expectedAttachType);
+  if (settings.attachFunction === null) return;
+  const { setKernelTarget } = require("./kernel-target.ts") as typeof import("./kernel-target.ts");
+  setKernelTarget(program, settings.type, settings.attachFunction);
+}
+
+/** Returns `.rodata` for `NAME.rodata`; sections with a longer name keep it: `.rodata.config`. */
+const sectionOf = (map: BpfMap): string => map.name.slice(Math.max(0, map.name.indexOf(".")));
+
+function writeGlobal(maps: readonly BpfMap[], global: ObjectToLoad["globals"][number]): void {
+  const map = maps.find((candidate) => candidate.internal && sectionOf(candidate) === global.section);
+  try {
+    if (map === undefined) throw new RangeError("libbpf made no map for it");
+    map.writeInitialValue(global.offset, global.bytes);
+  } catch (thrown) {
+    if (!(thrown instanceof RangeError)) throw thrown;
+    throw new BpfmanError(
+      "INVALID_GLOBAL",
+      `write a global variable of section "${global.section}": ${thrown.message}`,
+    );
+  }
+}
+
+function reuse(maps: readonly BpfMap[], name: string, pinned: Pin): void {
+  const map = maps.find((candidate) => candidate.name === name);
+  if (map === undefined)
+    throw new BpfmanError("LOAD_FAILED", `share map "${name}": libbpf finds no such map in the object`);
+  withPinned(`share map "${name}"`, pinned, (fd) => map.reuse(fd));
+}
+
+function loadedObject(opened: BpfObject, object: ObjectToLoad): LoadedObject {
+  const named = new Set(object.programs.map((program) => program.name));
+  const programs = opened.programs.flatMap((program) =>
+    named.has(program.name) ? [{ name: program.name, fd: program.fd(), kernel: readProgram(program.fd()) }] : [],
+  );
+  const used = new Set(programs.flatMap((program) => program.kernel.mapIds));
+  const maps = opened.maps.flatMap((map): (LoadedMap & { readonly fd: number })[] => {
+    const fd = map.fd();
+    if (fd === null) return [];
+    const id = mapId(mapInfo(fd).id);
+    if (!used.has(id)) return [];
+    const name = map.internal ? sectionOf(map) : map.name;
+    return [{ name, id, internal: map.internal, reused: object.reuse.has(map.name), fd }];
+  });
+  const fdOf = (
+    kind: string,
+    list: readonly { readonly name: string; readonly fd: number }[],
+    name: string,
+  ): number => {
+    const found = list.find((entry) => entry.name === name);
+    if (found === undefined) throw new Error(`the object has no loaded ${kind} "${name}"`);
+    return found.fd;
+  };
+  return {
+    programs: inOrder(programs, object.programs).map(({ name, kernel }) => ({ name, kernel })),
+    maps: maps.map(({ name, id, internal, reused }) => ({ name, id, internal, reused })),
+    pinProgram: (name, path) => pin(`program "${name}"`, fdOf("program", programs, name), path),
+    pinMap: (name, path) => pin(`map "${name}"`, fdOf("map", maps, name), path),
+    close: () => opened.close(),
+  };
+}
+
+/** Sorts the items in the order in which they were requested. */
+function inOrder<T extends { readonly name: string }>(
+  items: readonly T[],
+  asked: readonly { readonly name: string }[],
+): T[] {
+  const places = new Map(asked.map(({ name }, place) => [name, place]));
+  return items.toSorted((a, b) => (places.get(a.name) ?? 0) - (places.get(b.name) ?? 0));
+}
+
+/** How a program is declared to the kernel. */
+interface KernelType {
+  readonly type: ProgramTypeName;
+  readonly expectedAttachType: AttachTypeName | null;
+}
+
+/** Returns the type of a program of that kind in this section. */
+export function kernelTypeOf(facts: KindFacts, section: string): KernelType {
+  const { programType = facts.programType, expectedAttachType = facts.expectedAttachType } = sectionFacts(
+    facts,
+    section,
+  );
+  return { type: programType, expectedAttachType };
+}

@@ -1,0 +1,130 @@
+import { type ChainedKind, isChainedKind } from "../domain/kinds.ts";
+import { type BpfObjectKind, objectIds, withObject } from "../../ffi/safe/bpf.ts";
+import { closeFd } from "../../ffi/safe/libc.ts";
+import { detachLink } from "../../ffi/safe/bpf-link.ts";
+import { waitForRunningPrograms } from "../../ffi/safe/membarrier.ts";
+import { programId } from "../domain/ids.ts";
+import { sysFailure } from "../errors/sys-failure.ts";
+import type { Feature, FeatureName, KernelAttach, KernelPort, LoadedObject, ObjectToLoad } from "../platform/kernel.ts";
+import { attempt } from "./kernel-failure.ts";
+import { attachedLink, countsRuns, readLink, readMap, readProgram } from "./read-info.ts";
+import { openPin, withPinned } from "./pin.ts";
+
+/** Far longer than any program runs on a packet. Used on kernels that cannot report the end of a grace period. */
+const GRACE_MS = 100;
+
+export interface KernelOptions {
+  /** Directory in a bpffs that pins the dispatchers against which extensions are verified. */
+  readonly testDispatchers: string;
+}
+
+/**
+ * A command performs lookups and uses one kind of hook at most, so each hook's code is loaded on demand. Uses
+ * `require`, because most methods of the port cannot await `import()`.
+ */
+const tcx = () => require("./hooks/tcx-link.ts") as typeof import("./hooks/tcx-link.ts");
+const xdp = () => require("./hooks/xdp-link.ts") as typeof import("./hooks/xdp-link.ts");
+const tc = () => require("./hooks/tc-filter.ts") as typeof import("./hooks/tc-filter.ts");
+const tracepoint = () => require("./hooks/tracepoint-link.ts") as typeof import("./hooks/tracepoint-link.ts");
+const kprobe = () => require("./hooks/kprobe-link.ts") as typeof import("./hooks/kprobe-link.ts");
+const uprobe = () => require("./hooks/uprobe-link.ts") as typeof import("./hooks/uprobe-link.ts");
+const tracing = () => require("./hooks/tracing-link.ts") as typeof import("./hooks/tracing-link.ts");
+const functions = () => require("./hooks/kernel-function.ts") as typeof import("./hooks/kernel-function.ts");
+const security = () => require("./explain/security.ts") as typeof import("./explain/security.ts");
+
+/** The kernel this process runs on. Everything is opened on demand; libbpf only for loading. */
+export function openKernel({ testDispatchers }: KernelOptions): KernelPort {
+  return {
+    feature,
+    load: (object) => load(object, testDispatchers),
+    programIds: () =>
+      attempt({ action: "list programs", code: "KERNEL_CALL_FAILED" }, () => objectIds("program")).map(programId),
+    program: (id) => lookUp("program", id, readProgram),
+    map: (id) => lookUp("map", id, readMap),
+    link: (id) => lookUp("link", id, readLink),
+    countsRuns,
+    openPin,
+    attach: (program, target) => withPinned("attach", program, (fd) => attachedLink(createLink(fd, target))),
+    tcxState: (hook) => tcx().tcxState(hook),
+    tracepoints: () => tracepoint().tracepoints(),
+    tracepointExists: (group, name) => tracepoint().tracepointExists(group, name),
+    kernelFunction: (name) => functions().kernelFunction(name),
+    kernelFunctions: (prefix) => functions().kernelFunctions(prefix),
+    lsmActive: () =>
+      attempt({ action: "read the list of security modules", code: "KERNEL_UNSUPPORTED" }, () =>
+        security().activeSecurityModules().includes("bpf"),
+      ),
+    loadDispatcher: async (dispatcher) => (await import("./load/load-dispatcher.ts")).loadDispatcher(dispatcher),
+    xdpHolder: (hook) => xdp().xdpHolder(hook),
+    attachXdp: (...args) => xdp().attachXdp(...args),
+    swapXdp: (...args) => xdp().swapXdp(...args),
+    attachTc: (...args) => tc().attachTc(...args),
+    replaceTc: (...args) => tc().replaceTc(...args),
+    tcFilterProgram: (...args) => tc().tcFilterProgram(...args),
+    detachTc: (...args) => tc().detachTc(...args),
+    waitForRunningPrograms: () => {
+      if (!waitForRunningPrograms()) Bun.sleepSync(GRACE_MS);
+    },
+    forceDetach: (id) => {
+      lookUp("link", id, detachWherePossible);
+    },
+  };
+}
+
+/** Makes the link of each kind; answers its descriptor. */
+function createLink(program: number, target: KernelAttach): number {
+  switch (target.kind) {
+    case "tcx":
+      return tcx().attachTcx(program, target);
+    case "tracepoint":
+      return tracepoint().attachTracepoint(program, target);
+    case "kprobe":
+    case "kretprobe":
+      return kprobe().attachKprobe(program, target);
+    case "uprobe":
+    case "uretprobe":
+      return uprobe().attachUprobe(program, target);
+    case "fentry":
+    case "fexit":
+    case "lsm":
+      return tracing().attachTracing(program, target);
+  }
+}
+
+/** Returns what `read` reads from the object with that ID; null if there is none. */
+const lookUp = <T>(kind: BpfObjectKind, id: number, read: (fd: number) => T): T | null =>
+  attempt({ action: `open ${kind} ${id}`, code: "KERNEL_CALL_FAILED" }, () => withObject(kind, id, read));
+
+/** Perf event links cannot be detached: they are released with their last reference. */
+function detachWherePossible(fd: number): void {
+  try {
+    detachLink(fd);
+  } catch (thrown) {
+    if (sysFailure(thrown)?.name !== "EOPNOTSUPP") throw thrown;
+  }
+}
+
+async function feature(name: FeatureName): Promise<Feature> {
+  const trials = await import("./explain/features.ts");
+  return attempt({ action: `try "${name}"`, code: "KERNEL_CALL_FAILED" }, () => trials.feature(name));
+}
+
+async function load(object: ObjectToLoad, dispatcherFolder: string): Promise<LoadedObject> {
+  const [loader, { extensionTarget, SLOT }] = await Promise.all([
+    import("./load/load-object.ts"),
+    import("./load/extension-target.ts"),
+  ]);
+  const slots = new Map<ChainedKind, { readonly programFd: number; readonly function: string }>();
+  try {
+    for (const { type, asExtension } of object.programs) {
+      if (!asExtension || !isChainedKind(type) || slots.has(type)) continue;
+      slots.set(type, {
+        programFd: await extensionTarget(dispatcherFolder, type, object.testDispatchers),
+        function: SLOT,
+      });
+    }
+    return loader.load(object, slots);
+  } finally {
+    for (const slot of slots.values()) closeFd(slot.programFd);
+  }
+}

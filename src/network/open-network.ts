@@ -1,0 +1,93 @@
+import * as fs from "../../ffi/safe/file-system.ts";
+import { interfaceIndex, interfaceNames } from "../../ffi/safe/interfaces.ts";
+import { currentNetnsInode, withNetns } from "../../ffi/safe/netns.ts";
+import { COMPLETION_ENTRIES_MAX } from "../domain/limits.ts";
+import { BpfmanError } from "../errors/error.ts";
+import { nearest, questionOf } from "../errors/suggest.ts";
+import { errnoName, reasonOf, sysPart } from "../errors/sys-failure.ts";
+import type { NetworkPort } from "../platform/host.ts";
+
+/** NSFS_MAGIC (include/uapi/linux/magic.h), which statfs(2) reports for namespace files and bind mounts of them. */
+const NSFS_MAGIC = 0x6e736673;
+/** Where ip-netns(8) keeps named namespaces. */
+const NAMED_NAMESPACES = "/run/netns";
+
+/** The network as the kernel shows it. Entering another namespace needs root. */
+export function openNetwork(): NetworkPort {
+  return {
+    namespaceId: (netns) => inside(netns, currentNetnsInode),
+    interfaceIndex: (name, netns) => inside(netns, () => interfaceIndex(name)),
+    interfaces: (netns) => inside(netns, interfaceNames),
+    namedNamespaces,
+  };
+}
+
+function namedNamespaces(): string[] {
+  try {
+    const names = fs.readdirSync(NAMED_NAMESPACES).slice(0, COMPLETION_ENTRIES_MAX);
+    return names.sort().map((name) => `${NAMED_NAMESPACES}/${name}`);
+  } catch {
+    return [];
+  }
+}
+
+function inside<T>(netns: string | null, run: () => T): T {
+  if (netns === null) return run();
+  refuseOrdinaryFile(netns);
+  try {
+    return withNetns(netns, run);
+  } catch (thrown) {
+    throw namespaceFailure(thrown, netns);
+  }
+}
+
+function refuseOrdinaryFile(path: string): void {
+  let type: number;
+  try {
+    ({ type } = fs.statfsSync(path));
+  } catch (thrown) {
+    throw namespaceFailure(thrown, path);
+  }
+  if (type === NSFS_MAGIC) return;
+  throw notFound(path, "the file is not a namespace", {
+    hint: "give a file such as /run/netns/NAME or /proc/PID/ns/net; ip-netns leaves an empty file where a namespace was deleted",
+  });
+}
+
+/** setns(2): EINVAL if the file is a namespace of another type, EPERM without CAP_SYS_ADMIN. */
+function namespaceFailure(thrown: unknown, path: string): unknown {
+  const parts = { ...sysPart(thrown), cause: thrown };
+  switch (errnoName(thrown)) {
+    case null:
+      return thrown;
+    case "ENOENT":
+    case "ENOTDIR": {
+      const near = nearNamespace(path);
+      return notFound(path, "there is no such file", near === null ? parts : { ...parts, hint: near });
+    }
+    case "EINVAL":
+      return notFound(path, "the file is a namespace, but not a network namespace", parts);
+    case "EPERM":
+    case "EACCES":
+      return new BpfmanError("PERMISSION_DENIED", `enter network namespace "${path}": permission denied`, {
+        details: { netns: path },
+        ...parts,
+      });
+    default:
+      return notFound(path, reasonOf(thrown), parts);
+  }
+}
+
+const baseName = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
+
+/** Finds a namespace with a name similar to the one in the path, or to the path if that is just a name. */
+function nearNamespace(path: string): string | null {
+  const names = namedNamespaces().map((each) => baseName(each));
+  return questionOf(nearest(baseName(path), names).map((name) => `${NAMED_NAMESPACES}/${name}`));
+}
+
+const notFound = (path: string, reason: string, parts: ConstructorParameters<typeof BpfmanError>[2]): BpfmanError =>
+  new BpfmanError("NETNS_NOT_FOUND", `open network namespace "${path}": ${reason}`, {
+    details: { netns: path },
+    ...parts,
+  });

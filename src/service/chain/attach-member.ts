@@ -1,0 +1,64 @@
+import type { ChainDetails } from "../../domain/link.ts";
+import type { ChainedKind } from "../../domain/kinds.ts";
+import { TC_ACTIONS, TC_PROCEED_ON_DEFAULT, XDP_ACTIONS, XDP_PROCEED_ON_DEFAULT } from "../../domain/actions.ts";
+import type { LinkAnswer } from "../../domain/answer.ts";
+import type { Metadata, ProgramRecord } from "../../domain/program.ts";
+import { orderChain } from "../../dispatcher/order.ts";
+import { linkAnswer } from "../../inspect/link-answer.ts";
+import type { Host } from "../../platform/host.ts";
+import { findInterface } from "../attach/interface.ts";
+import type { Context } from "../operation.ts";
+import { carryOut } from "../plan.ts";
+import { requireLink } from "../require-record.ts";
+import type { AttachTarget } from "../requests/attach-request.ts";
+import { type ChainLink, memberOf, membersOf } from "./members.ts";
+import { placeOf } from "./place.ts";
+import { rebuild, requireFit } from "./rebuild.ts";
+
+export type ChainTarget = Extract<AttachTarget, { kind: ChainedKind }>;
+
+const numbersOf = <Name extends string>(actions: Readonly<Record<Name, number>>, names: readonly Name[]): number[] =>
+  [...new Set(names.map((name) => actions[name]))].sort((a, b) => a - b);
+
+function detailsOf(host: Host, target: ChainTarget): ChainDetails {
+  const found = findInterface(host, target.iface, target.netns);
+  const place = { ...found, priority: target.priority, position: 0 };
+  if (target.kind === "xdp") {
+    const names = target.proceedOn.length > 0 ? target.proceedOn : XDP_PROCEED_ON_DEFAULT;
+    return { kind: "xdp", ...place, proceedOn: numbersOf(XDP_ACTIONS, names) };
+  }
+  const names = target.proceedOn.length > 0 ? target.proceedOn : TC_PROCEED_ON_DEFAULT;
+  return { kind: "tc", direction: target.direction, ...place, proceedOn: numbersOf(TC_ACTIONS, names) };
+}
+
+export interface ChainAttach {
+  readonly program: ProgramRecord;
+  readonly target: ChainTarget;
+  readonly metadata: Metadata;
+}
+
+/** Puts a program into the chain of a hook. Throws DISPATCHER_FULL, HOOK_BUSY, KERNEL_UNSUPPORTED, INTERFACE_NOT_FOUND. */
+export async function attachToChain(host: Host, request: ChainAttach, context: Context): Promise<LinkAnswer> {
+  const { program, target, metadata } = request;
+  const details = detailsOf(host, target);
+  const place = placeOf(details);
+  const draft = { programId: program.id, details, metadata, createdAt: host.now() };
+  const there = membersOf(host, place.key);
+  return carryOut(context, async (steps) => {
+    const pending = await steps.step(
+      "write the pending row",
+      () => {
+        const row = host.store.insertLink(draft, () => "");
+        return { ...row, details } satisfies ChainLink;
+      },
+      (row, clean) => {
+        if (clean) host.store.deleteLink(row.id);
+      },
+    );
+    context.note({ program: program.id, link: pending.id });
+    const members = orderChain([...there, memberOf(host, pending, program)], pending.id);
+    requireFit(place, members);
+    await rebuild(host, { place, members }, { steps, context });
+    return linkAnswer(host, requireLink(host, pending.id));
+  });
+}

@@ -1,0 +1,131 @@
+/** Taking programs out of a chain: for `detach`, `unload`, `delete` and the recovery. */
+import type { DispatcherKey, DispatcherRecord } from "../../domain/dispatcher.ts";
+import type { LinkId } from "../../domain/ids.ts";
+import { LINK_GONE_TIMEOUT_MS } from "../../domain/limits.ts";
+import type { Pin } from "../../domain/pin.ts";
+import { orderChain } from "../../dispatcher/order.ts";
+import { BpfmanError } from "../../errors/error.ts";
+import type { Host } from "../../platform/host.ts";
+import type { Context } from "../operation.ts";
+import { requireOwn } from "../own-pins.ts";
+import { carryOut } from "../plan.ts";
+import { waitUntil } from "../wait.ts";
+import type { RowState } from "../../domain/program.ts";
+import { type ChainLink, linksOf, membersOf } from "./members.ts";
+import { type ChainPlace, hasLostHook, placeName, placeOf, withoutHook } from "./place.ts";
+import { rebuild, removeAtRest } from "./rebuild.ts";
+import { seatOf } from "./seat.ts";
+
+export interface ChainRow {
+  readonly record: ChainLink;
+  readonly state: RowState;
+}
+
+/** The interface, or its namespace, is not there any more: whatever ran on it has ended. */
+const isGone = (cause: unknown): boolean =>
+  cause instanceof BpfmanError && (cause.code === "INTERFACE_NOT_FOUND" || cause.code === "NETNS_NOT_FOUND");
+
+export async function removeFromChain(host: Host, row: ChainRow, context: Context): Promise<void> {
+  const link = row.record;
+  if (hasLostHook(link.details)) return host.store.deleteLink(link.id);
+  const place = placeOf(link.details);
+  let gone = false;
+  const rest = membersOf(host, place.key).filter((member) => member.link !== link.id);
+  const forget = (): void => host.store.deleteLink(link.id);
+  if (rest.length === 0) requireOwn(host, pinsOf(host, place.key));
+  await carryOut(context, async (steps) => {
+    await steps.step(
+      `mark link ${link.id}`,
+      () => host.store.setLinkState(link.id, "removing"),
+      () => host.store.setLinkState(link.id, row.state),
+    );
+    if (rest.length === 0) return;
+    const members = orderChain(rest, null);
+    try {
+      await carryOut(context, (inner) => rebuild(host, { place, members, commit: forget }, { steps: inner, context }));
+    } catch (cause) {
+      if (!isGone(cause)) throw cause;
+      gone = true;
+      // Before the pins go: killed in between, the next command finds one link on its way out and no others.
+      loseHook(host, place, link.id);
+      const others = rest.map((member) => member.link);
+      context.log.info(`${placeName(place)} has gone, and the chain with it`, { links_that_ran_there: others });
+    }
+  });
+  if (rest.length === 0 || gone) removeChain(host, { place, links: [link] }, context);
+  await untilGone(host, link);
+}
+
+/** All that is pinned for the chain on a hook. */
+function pinsOf(host: Host, key: DispatcherKey): Pin[] {
+  const { paths } = host.pins;
+  const revision = host.store.dispatcher(key)?.revision ?? 0;
+  const folder = host.store.recordedPins(paths.revision(key, revision));
+  return key.type === "xdp" ? [...host.store.recordedPins(paths.xdpLink(key)), ...folder] : folder;
+}
+
+/** The other links of a chain run no more; their rows stay, so that they can be detached like all others. */
+function loseHook(host: Host, place: ChainPlace, except: LinkId): void {
+  const others = linksOf(host, place.key).filter((link) => link.id !== except);
+  host.store.transaction(() => {
+    for (const { id, details } of others) {
+      host.store.moveLink(id, { details: withoutHook(details), pinPath: "", kernelLinkId: null });
+    }
+  });
+}
+
+async function untilGone(host: Host, { kernelLinkId, programId }: ChainLink): Promise<void> {
+  if (kernelLinkId === null) return;
+  const isLive = (): boolean => host.kernel.link(kernelLinkId)?.programId === programId;
+  await waitUntil(host, () => !isLive(), LINK_GONE_TIMEOUT_MS);
+}
+
+/**
+ * Takes all members off a hook at one stroke: no packet meets a part of the chain. Answers the links that went. Killed in
+ * between, the next writing command finishes the job, as for any link that was on its way out.
+ */
+export async function removeWholeChain(host: Host, record: DispatcherRecord, context: Context): Promise<LinkId[]> {
+  const links = linksOf(host, record);
+  const place: ChainPlace = { key: record, interface: record.interface, netns: record.netns };
+  requireOwn(host, pinsOf(host, record));
+  await carryOut(context, async (steps) => {
+    const markAll = (state: RowState): void =>
+      host.store.transaction(() => links.forEach((link) => host.store.setLinkState(link.id, state)));
+    await steps.step(
+      `mark the links on ${placeName(place)}`,
+      () => markAll("removing"),
+      () => markAll("ready"),
+    );
+  });
+  // From here on there is no way back: the rows are `removing`, and whoever comes next finishes the job.
+  removeChain(host, { place, links }, context);
+  for (const link of links) await untilGone(host, link);
+  return links.map((link) => link.id);
+}
+
+interface WholeChain {
+  readonly place: ChainPlace;
+  /** All members that are left. */
+  readonly links: readonly ChainLink[];
+}
+
+/** Everything that bpfman has on the hook goes. clsact stays: others may use it. */
+function removeChain(host: Host, { place, links }: WholeChain, context: Context): void {
+  const record = host.store.dispatcher(place.key);
+  if (record !== null) {
+    try {
+      const seat = seatOf(host, { place, record, context });
+      const running = seat.running();
+      if (running === null || running === record.programId) seat.leave();
+      else context.log.warn("the hook runs a program that is not bpfman's; leaving it alone", { program_id: running });
+    } catch (cause) {
+      if (!isGone(cause)) throw cause;
+    }
+    // Must not be left behind: the rows that name these pins go next.
+    if (record.revision > 0) removeAtRest(host, host.pins.paths.revision(record, record.revision));
+  }
+  host.store.transaction(() => {
+    for (const link of links) host.store.deleteLink(link.id);
+    host.store.deleteDispatcher(place.key);
+  });
+}

@@ -1,0 +1,82 @@
+/**
+ * A command that died while it changed a chain left a pending revision: the hook runs the old chain or the new one, both
+ * whole. The old one is put back, since its rows and pins are all there; then what is left of the new one goes.
+ */
+import { isChained } from "../../domain/link.ts";
+import { DISPATCHER_TYPES, type DispatcherRecord } from "../../domain/dispatcher.ts";
+import { type Pin, programPin } from "../../domain/pin.ts";
+import type { Host } from "../../platform/host.ts";
+import type { Context } from "../operation.ts";
+import type { LinkRow } from "../removal/remove-link.ts";
+import { linksOf } from "../chain/members.ts";
+import { type ChainPlace, placeOf, sameKey } from "../chain/place.ts";
+import { currentProgram, removeAtRest } from "../chain/rebuild.ts";
+import { removeFromChain } from "../chain/remove-member.ts";
+import { seatOf } from "../chain/seat.ts";
+
+/** Takes back the revision that was being made. Throws what keeps it from doing so. */
+export function rollBack(host: Host, record: DispatcherRecord, context: Context): void {
+  const pending = record.pendingRevision;
+  if (pending === null) return;
+  const place: ChainPlace = { key: record, interface: record.interface, netns: record.netns };
+  const seat = seatOf(host, { place, record, context });
+  const folder = host.pins.paths.revision(record, pending);
+  const made = pendingProgram(host, record, `${folder}/dispatcher`);
+  const before = currentProgram(host, record);
+  const running = seat.running();
+  if (made !== null && running === made.id && running !== record.programId) {
+    if (before === null) seat.leave();
+    else seat.swap(made, before);
+  }
+  // Without a revision before it, a link that was recorded and never put on the hook is not there; nor is its record then.
+  if (before === null && record.type === "xdp") host.store.forgetPins(host.pins.paths.xdpLink(record));
+  removeAtRest(host, folder);
+  host.store.abandonRevision(record);
+}
+
+/**
+ * What the command that died wanted to run: the dispatcher that it recorded, or the program itself that it was attaching
+ * where the kernel cannot chain. Null when it had not come so far: whatever is on the hook is not ours then.
+ */
+function pendingProgram(host: Host, record: DispatcherRecord, dispatcher: string): Pin | null {
+  const [recorded] = host.store.recordedPins(dispatcher);
+  if (recorded !== undefined) return recorded;
+  const row = host.store
+    .unsettledLinks()
+    .find(({ record: { details } }) => isChained(details) && sameKey(placeOf(details).key, record));
+  const program = row && host.store.program(row.record.programId);
+  return program ? programPin(program.pinPath, program.id) : null;
+}
+
+/** A link of a chain whose command died: one that was coming has no place yet, one that was going goes on. */
+export async function finishChainLink(host: Host, row: LinkRow, context: Context): Promise<void> {
+  const { details } = row.record;
+  if (!isChained(details)) return;
+  if (row.state === "pending") host.store.deleteLink(row.record.id);
+  else await removeFromChain(host, { record: { ...row.record, details }, state: row.state }, context);
+}
+
+/** Revisions that were recorded and do not run any more: a command died between its swap and its cleaning up. */
+export function removeOldRevisions(host: Host, context: Context): void {
+  const { paths } = host.pins;
+  const current = new Set(host.store.dispatchers().map((record) => paths.revision(record, record.revision)));
+  for (const type of DISPATCHER_TYPES) {
+    const recorded = host.store.recordedPins(paths.chains(type)).filter(({ path }) => path.endsWith("/dispatcher"));
+    for (const { path } of recorded) {
+      const folder = path.slice(0, path.lastIndexOf("/"));
+      if (current.has(folder)) continue;
+      context.log.info("removing an old revision", { folder });
+      removeAtRest(host, folder);
+    }
+  }
+}
+
+/** Chains without members: their last link was removed, and the command died before the row went. */
+export function dropEmptyChains(host: Host): void {
+  for (const record of host.store.dispatchers()) {
+    if (record.pendingRevision === null && linksOf(host, record).length === 0) {
+      removeAtRest(host, host.pins.paths.revision(record, record.revision));
+      host.store.deleteDispatcher(record);
+    }
+  }
+}

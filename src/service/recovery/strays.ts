@@ -1,0 +1,83 @@
+/** What lies in the runtime directory and no row names. */
+import { DISPATCHER_TYPES } from "../../domain/dispatcher.ts";
+import type { Host } from "../../platform/host.ts";
+import type { RowInBrief } from "../../platform/store.ts";
+import type { Context } from "../operation.ts";
+
+/** Paths that a warning lists; the rest is counted. */
+const NAMED_MAX = 5;
+
+/**
+ * Pins of programs, links and chains that no row names, ascending. With a whole database there are none, because rows are
+ * written before pins and deleted after them: its rows were lost, or the pins are another database's.
+ */
+export function strayPins(host: Host, readRows: () => readonly RowInBrief[]): string[] {
+  const { paths } = host.pins;
+  // Before the rows: a pin that is seen now had its row already.
+  const found = [
+    ...host.pins.list(paths.root).flatMap((name) => (/^prog_[0-9]+$/.test(name) ? `${paths.root}/${name}` : [])),
+    ...below(host, `${paths.root}/links`, /^[0-9]+$/),
+  ];
+  const ofChains = DISPATCHER_TYPES.flatMap((type) => below(host, paths.chains(type), CHAIN));
+  if (found.length + ofChains.length === 0) return [];
+  const rows = readRows();
+  const named = new Set(rows.flatMap((row) => (row.kind === "dispatcher" ? [] : row.pinPath)));
+  const chains = ofChains.length === 0 ? new Set<string>() : chainPins(host);
+  const stray = [...found.filter((pin) => !named.has(pin)), ...ofChains.filter((pin) => !chains.has(pin))];
+  // A command that ran meanwhile removed both pin and row.
+  return stray.filter((pin) => host.pins.exists(pin)).sort();
+}
+
+/** Revisions and XDP links of chains. */
+const CHAIN = /^dispatcher_[0-9]+_[0-9]+_([0-9]+|link)$/;
+
+/** Paths of what is called as ours is. */
+const below = (host: Host, folder: string, ours: RegExp): string[] =>
+  host.pins.list(folder).flatMap((name) => (ours.test(name) ? `${folder}/${name}` : []));
+
+/** What the rows of chains name: links, and directories of revisions. */
+function chainPins(host: Host): Set<string> {
+  const { paths } = host.pins;
+  return new Set(
+    host.store
+      .dispatchers()
+      .flatMap((record) => [
+        paths.xdpLink(record),
+        paths.revision(record, record.revision),
+        ...(record.pendingRevision === null ? [] : [paths.revision(record, record.pendingRevision)]),
+      ]),
+  );
+}
+
+/** What to tell of pins without rows; null when there are none. */
+export function strayWarning(pins: readonly string[]): string | null {
+  if (pins.length === 0) return null;
+  const more = pins.length > NAMED_MAX ? ` and ${pins.length - NAMED_MAX} more` : "";
+  return (
+    `pins that the database does not record: ${pins.slice(0, NAMED_MAX).join(", ")}${more}; rows were lost, or the pins belong to ` +
+    "another database: what they hold keeps running, unlisted, until the pins are removed"
+  );
+}
+
+/**
+ * Removes what a dead command left that holds nothing: directories of bytecode whose program has neither row nor pin, and
+ * directories for pins that are empty. To be called under the writer lock, when nobody is making any.
+ */
+export function removeLeftovers(host: Host, rows: readonly RowInBrief[], context: Context): void {
+  const { paths } = host.pins;
+  const programs = new Set(rows.flatMap((row) => (row.kind === "program" ? row.id : [])));
+  for (const id of host.files.bytecodeIds()) {
+    if (programs.has(id) || host.store.namesBytecode(id) || host.pins.exists(paths.program(id))) continue;
+    if (host.files.removeLeftover(id))
+      context.log.info("removed bytecode that the database does not record", { program_id: id });
+  }
+  const inUse = new Set(rows.flatMap((row) => (row.kind === "program" ? row.mapPinPath : [])));
+  const mapFolders = below(host, `${paths.root}/maps`, /^[0-9]+$/).filter((folder) => !inUse.has(folder));
+  const revisions = DISPATCHER_TYPES.flatMap((type) =>
+    below(host, paths.chains(type), CHAIN).filter((path) => !path.endsWith("_link")),
+  );
+  const current = revisions.length === 0 ? new Set<string>() : chainPins(host);
+  for (const folder of [...mapFolders, ...revisions.filter((each) => !current.has(each))]) {
+    if (host.pins.removeFolder(folder)) context.log.info("removed an empty directory", { folder });
+  }
+}

@@ -1,0 +1,53 @@
+/** Deleting with all that hangs on it: links first, programs that use somebody's maps before their owner. */
+import type { DeleteAnswer } from "../../domain/answer.ts";
+import type { LinkId, ProgramId } from "../../domain/ids.ts";
+import type { ProgramRecord } from "../../domain/program.ts";
+import { BpfmanError } from "../../errors/error.ts";
+import type { Host } from "../../platform/host.ts";
+import type { Context } from "../operation.ts";
+import { removeLink } from "./remove-link.ts";
+import { removeProgram, requireOwnPins } from "./remove-program.ts";
+
+/**
+ * A program, and with `recursive` those that use its maps, in the order in which they are to go. Those that stay keep the
+ * maps.
+ */
+export function withDependants(
+  host: Host,
+  program: ProgramRecord,
+  { recursive }: { readonly recursive: boolean },
+): ProgramRecord[] {
+  const dependants = host.store.programs().filter((other) => recursive && other.mapOwnerId === program.id);
+  return [...dependants, program];
+}
+
+/**
+ * Detaches and unloads the programs in that order. `before` are links that were detached already. What went cannot be brought back: a failure says in its details what was
+ * deleted before it, and the next call goes on from there.
+ */
+export async function deletePrograms(
+  host: Host,
+  programs: readonly ProgramRecord[],
+  before: readonly LinkId[],
+  context: Context,
+): Promise<DeleteAnswer> {
+  const deleted: ProgramId[] = [];
+  const detached = [...before];
+  try {
+    for (const program of programs) {
+      requireOwnPins(host, program);
+      for (const record of host.store.links(program.id)) {
+        await removeLink(host, { record, state: "ready" }, context);
+        detached.push(record.id);
+      }
+      await removeProgram(host, { record: program, state: "ready" }, context);
+      deleted.push(program.id);
+    }
+  } catch (cause) {
+    if (!(cause instanceof BpfmanError) || deleted.length + detached.length === 0) throw cause;
+    throw cause.with({ details: { deleted, detached } });
+  } finally {
+    context.note({ deleted, detached });
+  }
+  return { deleted, detached };
+}

@@ -1,0 +1,67 @@
+/** Taking a link away, for `detach`, `unload` and the recovery: the pin goes, then the kernel's link, then the row. */
+import { LINK_GONE_TIMEOUT_MS } from "../../domain/limits.ts";
+import { type LinkRecord, isChained } from "../../domain/link.ts";
+import { linkPin } from "../../domain/pin.ts";
+import type { RowState } from "../../domain/program.ts";
+import { BpfmanError } from "../../errors/error.ts";
+import type { Host } from "../../platform/host.ts";
+import type { Context } from "../operation.ts";
+import { carryOut } from "../plan.ts";
+import { waitUntil } from "../wait.ts";
+
+/** Whether the kernel still has this link. It re-uses ids, so a link of another program is not this one. */
+export function isLive(host: Host, link: LinkRecord): boolean {
+  if (link.kernelLinkId === null) return false;
+  return host.kernel.link(link.kernelLinkId)?.programId === link.programId;
+}
+
+/** A row and the state it is in, which it gets back when nothing could be done. */
+export interface LinkRow {
+  readonly record: LinkRecord;
+  readonly state: RowState;
+}
+
+/**
+ * Detaches. When this returns, the kernel's link cannot be opened any more and the program does not run on that hook.
+ * Throws LINK_STILL_HELD when another process keeps the link alive; its row then stays until the link has gone. Throws
+ * STATE_CONFLICT, and changes nothing, when another object is pinned where its pin should be.
+ */
+export async function removeLink(host: Host, row: LinkRow, context: Context): Promise<void> {
+  const link = row.record;
+  const { details } = link;
+  if (isChained(details)) {
+    const { removeFromChain } = await import("../chain/remove-member.ts");
+    return removeFromChain(host, { record: { ...link, details }, state: row.state }, context);
+  }
+  // Held open, so that the pin can be put back if something fails.
+  const handle = link.kernelLinkId === null ? null : host.kernel.openPin(linkPin(link.pinPath, link.kernelLinkId));
+  try {
+    await carryOut(context, async (steps) => {
+      await steps.step(
+        `mark link ${link.id}`,
+        () => host.store.setLinkState(link.id, "removing"),
+        () => host.store.setLinkState(link.id, row.state),
+      );
+      await steps.step(
+        `unpin link ${link.id}`,
+        () => handle !== null && host.pins.remove(link.pinPath),
+        (was) => {
+          if (was) handle?.pin(link.pinPath);
+        },
+      );
+      await steps.step(`detach link ${link.id}`, () => {
+        if (link.kernelLinkId !== null && isLive(host, link)) host.kernel.forceDetach(link.kernelLinkId);
+      });
+    });
+  } finally {
+    handle?.close();
+  }
+  // From here on there is no way back: the row is `removing`, and whoever comes next finishes the job.
+  if (!(await waitUntil(host, () => !isLive(host, link), LINK_GONE_TIMEOUT_MS))) {
+    throw new BpfmanError("LINK_STILL_HELD", `link ${link.id} was unpinned, but another process keeps it alive`, {
+      details: { link_id: link.id, kernel_link_id: link.kernelLinkId },
+      hint: `find the holder with "bpftool link show id ${link.kernelLinkId}" and end it`,
+    });
+  }
+  host.store.deleteLink(link.id);
+}

@@ -1,0 +1,91 @@
+/** Taking a program away, for `unload` and the recovery. Its links must have gone before. */
+import { PROGRAM_GONE_TIMEOUT_MS } from "../../domain/limits.ts";
+import { linkPin, mapPin, type Pin, programPin } from "../../domain/pin.ts";
+import type { ProgramRecord, RowState } from "../../domain/program.ts";
+import { type ProgramType, isChainedKind } from "../../domain/kinds.ts";
+import type { Host } from "../../platform/host.ts";
+import type { RowInBrief } from "../../platform/store.ts";
+import type { Context } from "../operation.ts";
+import { removePins, removeRecorded, requireOwn } from "../own-pins.ts";
+import { carryOut } from "../plan.ts";
+import { waitUntil } from "../wait.ts";
+
+type ProgramInBrief = Extract<RowInBrief, { readonly kind: "program" }>;
+
+/** Every program but this one, whatever state its row is in. */
+const others = (host: Host, program: ProgramRecord): ProgramInBrief[] =>
+  host.store.brief().filter((row): row is ProgramInBrief => row.kind === "program" && row.id !== program.id);
+
+/** Those that no program needs: the first load of an XDP or TC program makes one, and again when there is none. */
+export function removeTestDispatchers(host: Host, programs: readonly { readonly type: ProgramType }[]): void {
+  const folder = host.pins.paths.testDispatchers;
+  const needed = programs.some(({ type }) => isChainedKind(type));
+  if (!needed) removeRecorded(host, folder);
+}
+
+/** Pins of the program's maps that bpfman made and that no other program uses. */
+function mapPinsToRemove(host: Host, program: ProgramRecord): Pin[] {
+  const pins = program.maps.flatMap(({ id, pinPath, foreign }) =>
+    pinPath === null || foreign ? [] : mapPin(pinPath, id),
+  );
+  if (pins.length === 0) return [];
+  // Those of a row that cannot be understood may be any of them: then they stay.
+  const inUse = host.store.mapPinsOfOthers(program.id);
+  return inUse === null ? [] : pins.filter(({ path }) => !inUse.includes(path));
+}
+
+/** Removes the map pins that no other program uses, the folder when it serves nobody, and the bytecode. */
+function removeFiles(host: Host, program: ProgramRecord): void {
+  removePins(host, mapPinsToRemove(host, program));
+  const rest = others(host, program);
+  if (!rest.some((other) => other.mapPinPath === program.mapPinPath)) host.pins.removeFolder(program.mapPinPath);
+  removeTestDispatchers(host, rest);
+  host.files.removeBytecode(program.id);
+}
+
+const ownPins = (host: Host, program: ProgramRecord): Pin[] => [
+  programPin(program.pinPath, program.id),
+  ...mapPinsToRemove(host, program),
+];
+
+/**
+ * Before the first link of a program is detached for it to be unloaded: nothing is done by halves because of a pin that
+ * holds another object. Throws STATE_CONFLICT.
+ */
+export function requireOwnPins(host: Host, program: ProgramRecord): void {
+  const links = host.store.links(program.id).flatMap(({ pinPath, kernelLinkId }) =>
+    // A TC filter has no pin.
+    pinPath === "" || kernelLinkId === null ? [] : linkPin(pinPath, kernelLinkId),
+  );
+  requireOwn(host, [...ownPins(host, program), ...links]);
+}
+
+/** A row and the state it is in, which it gets back when nothing could be done. */
+export interface ProgramRow {
+  readonly record: ProgramRecord;
+  readonly state: RowState;
+}
+
+/**
+ * Unpins the program, then removes what only it used. A failure before the pin has gone changes nothing; one after it
+ * leaves a row in state `removing`, which the next command that changes something finishes. Throws STATE_CONFLICT, and
+ * changes nothing, when another object is pinned where the program or one of its maps should be.
+ */
+export async function removeProgram(host: Host, row: ProgramRow, context: Context): Promise<void> {
+  const program = row.record;
+  requireOwn(host, ownPins(host, program));
+  await carryOut(context, async (steps) => {
+    await steps.step(
+      `mark program ${program.id}`,
+      () => host.store.setProgramState(program.id, "removing"),
+      () => host.store.setProgramState(program.id, row.state),
+    );
+    await steps.step(`unpin program ${program.id}`, () => removePins(host, [programPin(program.pinPath, program.id)]));
+  });
+  removeFiles(host, program);
+  host.store.deleteProgram(program.id);
+  // The kernel frees a program a moment after its last reference; people look right after us. Others may hold it.
+  const gone = await waitUntil(host, () => host.kernel.program(program.id) === null, PROGRAM_GONE_TIMEOUT_MS);
+  if (!gone)
+    context.log.info("the kernel still has the program: something else refers to it", { program_id: program.id });
+}

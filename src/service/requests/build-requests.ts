@@ -1,0 +1,39 @@
+import * as v from "valibot";
+import { PLATFORMS } from "../../domain/bytecode-slot.ts";
+import { CONTAINER_TOOLS } from "../../domain/container-tool.ts";
+import { IMAGE_REFERENCE_CHARS_MAX } from "../../domain/limits.ts";
+import { path } from "./request-fields.ts";
+
+const platformFile = v.strictObject({
+  platform: v.picklist(PLATFORMS),
+  file: path,
+});
+
+/** The object files: one for this machine's architecture, a folder of bpf2go's output, or one for each platform. */
+export const bytecode = v.pipe(
+  v.strictObject({
+    file: v.optional(v.nullable(path), null),
+    project: v.optional(v.nullable(path), null),
+    files: v.optional(v.nullable(v.pipe(v.array(platformFile), v.minLength(1), v.maxLength(PLATFORMS.length))), null),
+  }),
+  v.check(
+    (given) => Object.values(given).filter((each) => each !== null).length === 1,
+    'exactly one of "file", "project" and "files" is needed',
+  ),
+);
+export type Bytecode = v.InferOutput<typeof bytecode>;
+
+export const generateBuildArgsRequest = v.strictObject({ bytecode });
+
+export const buildImageRequest = v.strictObject({
+  /** Where the image goes: `[REGISTRY/]NAME[:TAG]`. */
+  tag: v.pipe(v.string(), v.minLength(1), v.maxLength(IMAGE_REFERENCE_CHARS_MAX)),
+  bytecode,
+  /** Null: the image is put together without a container tool. */
+  containerFile: v.optional(v.nullable(path), null),
+  /** With a container file only; null takes docker when it can build, else podman. */
+  runtime: v.optional(v.nullable(v.picklist(CONTAINER_TOOLS)), null),
+  /** Folder that the container file copies from, in which all object files must be; null is the current one. */
+  contextFolder: v.optional(v.nullable(path), null),
+});
+export type BuildImageRequest = v.InferOutput<typeof buildImageRequest>;

@@ -1,0 +1,39 @@
+import * as v from "valibot";
+import { IDENTITY_CHARS_MAX, REGISTRY_FIELD_CHARS_MAX, TRUSTED_SIGNERS_MAX } from "../../domain/limits.ts";
+import { PULL_POLICIES } from "../../domain/program.ts";
+import { path } from "./request-fields.ts";
+
+const POLICY = `a pull policy is ${PULL_POLICIES.join(", ")}, in any letter case`;
+
+const pullPolicy = v.pipe(
+  v.string(POLICY),
+  v.transform((text) => PULL_POLICIES.find((policy) => policy.toLowerCase() === text.toLowerCase()) ?? text),
+  v.picklist(PULL_POLICIES, POLICY),
+);
+
+const registry = {
+  /** `[REGISTRY/]NAME[:TAG][@DIGEST]` */
+  url: v.pipe(v.string(), v.minLength(1), v.maxLength(REGISTRY_FIELD_CHARS_MAX)),
+  /** base64 of `user:password`. Its form is checked where no message repeats it. */
+  registryAuth: v.optional(v.nullable(v.pipe(v.string(), v.maxLength(REGISTRY_FIELD_CHARS_MAX))), null),
+};
+
+export const inspectImageRequest = v.strictObject(registry);
+
+export const pullImageRequest = v.strictObject({ ...registry, pullPolicy: v.optional(pullPolicy, "IfNotPresent") });
+
+const ONE_MATCH = 'either "exact" or "regexp", with text';
+const text = v.pipe(v.string(), v.minLength(1), v.maxLength(IDENTITY_CHARS_MAX));
+const match = v.union([v.strictObject({ exact: text }), v.strictObject({ regexp: text })], ONE_MATCH);
+const upTo = <Entry extends v.GenericSchema>(entry: Entry) =>
+  v.optional(v.pipe(v.array(entry), v.maxLength(TRUSTED_SIGNERS_MAX)), []);
+
+export const verifyImageRequest = v.strictObject({
+  ...registry,
+  /** Accept an image without a signature. A check that was asked for wants one, unless told otherwise. */
+  allowUnsigned: v.optional(v.boolean(), false),
+  /** With either of the two, the signers of the configuration do not count. */
+  trustedIdentities: upTo(v.strictObject({ identity: match, issuer: match })),
+  trustedKeys: upTo(path),
+  trustedRoot: v.optional(v.nullable(path), null),
+});

@@ -1,0 +1,38 @@
+import * as v from "valibot";
+import { PROGRAM_TYPES } from "../../domain/kinds.ts";
+import { application, exactTypes, id, metadata, priority, programType } from "./request-fields.ts";
+
+export const detachRequest = v.strictObject({ linkId: id, ignoreMissing: v.optional(v.boolean(), false) });
+export type DetachRequest = v.InferOutput<typeof detachRequest>;
+
+export const deleteLinkRequest = v.strictObject({
+  linkId: id,
+  /** When its program goes with it: also delete the programs that use that one's maps. */
+  recursive: v.optional(v.boolean(), false),
+});
+export type DeleteLinkRequest = v.InferOutput<typeof deleteLinkRequest>;
+
+export const getLinkRequest = v.strictObject({ linkId: id });
+
+export const listLinksRequest = v.strictObject({
+  programType,
+  exactTypes,
+  application,
+  /** Pairs each of which the link has, or its program. */
+  metadataSelector: metadata,
+  programId: v.optional(v.nullable(id)),
+  /** Exact kinds; none for all. */
+  kinds: v.optional(v.array(v.picklist(PROGRAM_TYPES))),
+});
+export type ListLinksRequest = v.InferOutput<typeof listLinksRequest>;
+
+/** What a live link of a chain may change; proceed-on words are checked against the link's kind. */
+export const updateLinkRequest = v.pipe(
+  v.strictObject({
+    linkId: id,
+    priority: v.optional(v.nullable(priority), null),
+    proceedOn: v.optional(v.nullable(v.pipe(v.array(v.string()), v.minLength(1))), null),
+  }),
+  v.check((request) => request.priority !== null || request.proceedOn !== null, "give a priority, proceedOn, or both"),
+);
+export type UpdateLinkRequest = v.InferOutput<typeof updateLinkRequest>;

@@ -1,0 +1,38 @@
+import * as v from "valibot";
+import { PROGRAMS_PER_LOAD_MAX } from "../../domain/limits.ts";
+import { PROGRAM_TYPES } from "../../domain/kinds.ts";
+import { pullImageRequest } from "./image-requests.ts";
+import { id, metadata, name, path, table, text } from "./request-fields.ts";
+
+export const programSelector = v.strictObject({
+  type: v.picklist(PROGRAM_TYPES),
+  name,
+  attachFunction: v.optional(v.nullable(name), null),
+  actualType: v.optional(v.nullable(v.picklist(PROGRAM_TYPES))),
+});
+
+/** Global data: hex digits, two for each byte, or base64. */
+const globalValue = v.union(
+  [
+    v.pipe(v.string(), v.regex(/^([0-9a-fA-F]{2})+$/, "hex digits, two for each byte, without 0x")),
+    v.strictObject({ base64: v.pipe(v.string(), v.base64()) }),
+  ],
+  'hex digits, two for each byte, or an object with "base64"',
+);
+
+const source = v.pipe(
+  v.strictObject({ file: v.optional(path), image: v.optional(pullImageRequest) }),
+  v.check(({ file, image }) => (file === undefined) !== (image === undefined), "either a file or an image is needed"),
+  // One or the other from here on, also to the compiler.
+  v.transform(({ file = "", image }) => (image === undefined ? { file } : { image })),
+);
+
+export const loadRequest = v.strictObject({
+  source,
+  programs: v.pipe(v.array(programSelector), v.minLength(1), v.maxLength(PROGRAMS_PER_LOAD_MAX)),
+  globalData: v.optional(v.pipe(table, v.record(name, globalValue)), {}),
+  metadata,
+  application: v.optional(v.nullable(v.pipe(text, v.minLength(1))), null),
+  mapOwnerId: v.optional(v.nullable(id), null),
+});
+export type LoadRequest = v.InferOutput<typeof loadRequest>;

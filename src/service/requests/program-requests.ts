@@ -1,0 +1,39 @@
+import * as v from "valibot";
+import { SELECTOR_CHARS_MAX } from "../../domain/limits.ts";
+import { application, exactTypes, id, metadata, programType } from "./request-fields.ts";
+
+export const unloadRequest = v.strictObject({ programId: id, ignoreMissing: v.optional(v.boolean(), false) });
+export type UnloadRequest = v.InferOutput<typeof unloadRequest>;
+
+/** One program, or all that bpfman manages. */
+export const deleteProgramRequest = v.pipe(
+  v.strictObject({
+    programId: v.optional(v.nullable(id), null),
+    all: v.optional(v.boolean(), false),
+    /** Also delete the programs that use its maps. */
+    recursive: v.optional(v.boolean(), false),
+    /** With `all`: also unmount the BPF file system, and remove the runtime directory if nothing else is in it. */
+    unmount: v.optional(v.boolean(), false),
+  }),
+  v.check(({ programId, all }) => (programId !== null) !== all, "give a programId, or all"),
+  v.check(({ unmount, all }) => all || !unmount, "unmount goes with all"),
+);
+export type DeleteProgramRequest = v.InferOutput<typeof deleteProgramRequest>;
+
+export const getProgramRequest = v.strictObject({ programId: id });
+export type GetProgramRequest = v.InferOutput<typeof getProgramRequest>;
+
+export const listProgramsRequest = v.strictObject({
+  programType,
+  exactTypes,
+  application,
+  metadataSelector: metadata,
+  /** Terms as Kubernetes writes them: `a=b,c!=d,e in (f,g),!h`. All must hold. */
+  selector: v.optional(v.nullable(v.pipe(v.string(), v.maxLength(SELECTOR_CHARS_MAX)))),
+  /** Only programs that have links, or only those that have none; null for both. */
+  attached: v.optional(v.nullable(v.boolean())),
+  all: v.optional(v.boolean(), false),
+  /** `summary` leaves record and kernel status out: a table needs neither, and asking the kernel takes its time. */
+  view: v.optional(v.picklist(["summary", "full"]), "full"),
+});
+export type ListProgramsRequest = v.InferOutput<typeof listProgramsRequest>;

@@ -1,0 +1,44 @@
+import type { DispatcherKey, DispatcherRecord } from "../domain/dispatcher.ts";
+import { BpfmanError } from "../errors/error.ts";
+import type { Host } from "../platform/host.ts";
+import { type LinkId, linkId, type ProgramId, programId } from "../domain/ids.ts";
+import type { LinkRecord } from "../domain/link.ts";
+import type { ProgramRecord } from "../domain/program.ts";
+
+/** The error for a program id that has no row: it says whether the kernel knows it. */
+export function programMissing(host: Host, id: ProgramId): BpfmanError {
+  if (host.kernel.program(id) !== null) {
+    return new BpfmanError("PROGRAM_NOT_MANAGED", `program ${id} was not loaded by bpfman`, {
+      details: { program_id: id },
+    });
+  }
+  return new BpfmanError("PROGRAM_NOT_FOUND", `program ${id} does not exist`, { details: { program_id: id } });
+}
+
+/** A managed program. Throws PROGRAM_NOT_FOUND, or PROGRAM_NOT_MANAGED for one that only the kernel knows. */
+export function requireProgram(host: Host, id: number): ProgramRecord {
+  const record = host.store.program(programId(id));
+  if (record === null) throw programMissing(host, programId(id));
+  return record;
+}
+
+export function linkMissing(id: LinkId): BpfmanError {
+  return new BpfmanError("LINK_NOT_FOUND", `link ${id} does not exist`, { details: { link_id: id } });
+}
+
+/** Throws LINK_NOT_FOUND. */
+export function requireLink(host: Host, id: number): LinkRecord {
+  const record = host.store.link(linkId(id));
+  if (record === null) throw linkMissing(linkId(id));
+  return record;
+}
+
+/** The chain on a hook. Throws DISPATCHER_NOT_FOUND, also while the first one is only being made. */
+export function requireDispatcher(host: Host, key: DispatcherKey): DispatcherRecord {
+  const record = host.store.dispatcher(key);
+  if (record !== null && record.revision > 0) return record;
+  const { type, nsid, ifindex } = key;
+  throw new BpfmanError("DISPATCHER_NOT_FOUND", `dispatcher ${type} ${nsid} ${ifindex} does not exist`, {
+    details: { type, nsid, ifindex },
+  });
+}

@@ -1,0 +1,125 @@
+import type { SQLQueryBindings } from "bun:sqlite";
+import type { LinkId } from "../domain/ids.ts";
+import type { LinkDraft, StorePort } from "../platform/store.ts";
+import { type Opened, type Reading, records, remove, select, transaction, update } from "./rows.ts";
+import { kernelLinkId, linkId, programId } from "../domain/ids.ts";
+import {
+  DIRECTIONS,
+  type KprobeDetails,
+  type LinkDetails,
+  type LinkKind,
+  type LinkRecord,
+  type TcDetails,
+  type TcxDetails,
+  type TracepointDetails,
+  type TracingDetails,
+  type UprobeDetails,
+  type XdpDetails,
+} from "../domain/link.ts";
+import {
+  type Check,
+  type Fields,
+  fields,
+  id,
+  json,
+  listOf,
+  nullable,
+  oneOf,
+  shape,
+  text,
+  time,
+  whole,
+} from "./decode.ts";
+import { metadata } from "./program-rows.ts";
+
+const network = { interface: text, ifindex: whole(1), netns: nullable(text), nsid: whole(0), priority: whole(0) };
+const direction = oneOf(DIRECTIONS);
+// TC_ACT_UNSPEC is -1.
+const proceedOn = listOf(whole(-1));
+const pid = nullable(whole(1));
+
+const kprobe = shape<KprobeDetails>({ kind: oneOf(["kprobe", "kretprobe"]), fnName: text, offset: whole(0) });
+const uprobe = shape<UprobeDetails>({
+  kind: oneOf(["uprobe", "uretprobe"]),
+  path: text,
+  target: text,
+  fnName: nullable(text),
+  offset: whole(0),
+  fileOffset: whole(0),
+  pid,
+  containerPid: pid,
+});
+const tracing = shape<TracingDetails>({ kind: oneOf(["fentry", "fexit", "lsm"]), fnName: text });
+
+const DETAILS: { readonly [Kind in LinkKind]: Check<LinkDetails> } = {
+  xdp: shape<XdpDetails>({ kind: oneOf(["xdp"]), ...network, position: whole(0), proceedOn }),
+  tc: shape<TcDetails>({ kind: oneOf(["tc"]), ...network, direction, position: whole(0), proceedOn }),
+  tcx: shape<TcxDetails>({ kind: oneOf(["tcx"]), ...network, direction }),
+  tracepoint: shape<TracepointDetails>({ kind: oneOf(["tracepoint"]), group: text, name: text }),
+  kprobe,
+  kretprobe: kprobe,
+  uprobe,
+  uretprobe: uprobe,
+  fentry: tracing,
+  lsm: tracing,
+  fexit: tracing,
+};
+const kind = oneOf(Object.keys(DETAILS) as LinkKind[]);
+const details = json((value, place) => DETAILS[kind(fields(value, place).kind, `${place}.kind`)](value, place));
+const optionalId = nullable(id);
+
+/** Throws Undecodable. */
+export function linkRecord(row: Fields): LinkRecord {
+  const kernelId = optionalId(row.kernel_link_id, "kernel_link_id");
+  return {
+    id: linkId(id(row.link_id, "link_id")),
+    programId: programId(id(row.program_id, "program_id")),
+    kernelLinkId: kernelId === null ? null : kernelLinkId(kernelId),
+    pinPath: text(row.pin_path, "pin_path"),
+    details: details(row.details, "details"),
+    metadata: metadata(row.metadata, "metadata"),
+    createdAt: time(row.created_at_ms, "created_at_ms"),
+  };
+}
+
+export const LINKS: Reading<LinkRecord> = { table: "links", key: "link_id", record: linkRecord };
+
+const INSERT_LINK = `INSERT INTO links (boot_id, owner, program_id, state, pin_path, details, metadata, created_at_ms)
+  VALUES (?, ?, ?, 'pending', '', ?, ?, ?) RETURNING link_id`;
+
+/** Links, from the pending row on. */
+export function linkRows(on: Opened) {
+  const { database, bootId, owner } = on;
+  return {
+    insertLink(draft: LinkDraft, pinPath: (id: LinkId) => string): LinkRecord {
+      const { programId: program, details, metadata, createdAt } = draft;
+      return transaction(on, () => {
+        const row = database
+          .query<{ link_id: number }, SQLQueryBindings[]>(INSERT_LINK)
+          .get(bootId, owner, program, JSON.stringify(details), JSON.stringify(metadata), createdAt.getTime());
+        const made = linkId(id(row?.link_id, "link_id"));
+        const record: LinkRecord = { ...draft, id: made, kernelLinkId: null, pinPath: pinPath(made) };
+        update(on, LINKS, made, { pin_path: record.pinPath });
+        return record;
+      });
+    },
+    expectLink: (id, kernelLinkId) => update(on, LINKS, id, { kernel_link_id: kernelLinkId }),
+    settleLink: (id, kernelLinkId) => update(on, LINKS, id, { kernel_link_id: kernelLinkId, state: "ready" }),
+    setLinkState: (id, state) => update(on, LINKS, id, { state }),
+    deleteLink: (id) => remove(on, LINKS, id),
+    link: (id) => records(on, LINKS, "state = 'ready' AND link_id = ?", id)[0] ?? null,
+    links: (program) =>
+      program === undefined
+        ? records(on, LINKS, "state = 'ready'")
+        : records(on, LINKS, "state = 'ready' AND program_id = ?", program),
+    unsettledLinks: () => select(on, LINKS, "state <> 'ready'"),
+
+    moveLink: (id, { details, pinPath, kernelLinkId }) =>
+      update(on, LINKS, id, {
+        details: JSON.stringify(details),
+        pin_path: pinPath,
+        kernel_link_id: kernelLinkId,
+        state: "ready",
+      }),
+  } satisfies Partial<StorePort>;
+}

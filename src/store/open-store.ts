@@ -1,0 +1,193 @@
+import type { Database, SQLQueryBindings } from "bun:sqlite";
+import { linkId, type ProcessIdentity, programId } from "../domain/ids.ts";
+import type { ProgramType } from "../domain/kinds.ts";
+import { DATABASE_BUSY_TIMEOUT_MS } from "../domain/limits.ts";
+import type { Pin } from "../domain/pin.ts";
+import type { RowState } from "../domain/program.ts";
+import type { OperationEntry, RowInBrief, StorePort } from "../platform/store.ts";
+import { disown, type Place, readerWarning, requireNotLost, takeOver } from "./belonging.ts";
+import { openReader, openWriter } from "./connection.ts";
+import { dispatcherRows } from "./dispatcher-rows.ts";
+import { LINKS, linkRows } from "./link-rows.ts";
+import { PROGRAMS, programRows } from "./program-rows.ts";
+import { readChanges } from "./read-changes.ts";
+import { type Opened, records, transaction } from "./rows.ts";
+import { named } from "./store-failure.ts";
+import { countConnection, vouchForLog } from "./whole.ts";
+
+export interface StoreOptions {
+  /** The SQLite file. */
+  readonly path: string;
+  /**
+   * `read` changes nothing and reads a missing file as an empty database. Open it for one operation only, not for
+   * longer.
+   */
+  readonly mode: "read" | "write";
+  /** ID of this boot, /proc/sys/kernel/random/boot_id. Only its rows are visible. */
+  readonly bootId: string;
+  /** Where the objects described by the database are pinned; tests may omit it. */
+  readonly runtimeDir?: string;
+  /** Receives warnings for the user of a reader that continues regardless. */
+  readonly warn?: (message: string) => void;
+  /** How long SQLite waits for another process, in milliseconds. */
+  readonly busyTimeoutMs?: number;
+  /** Whether this boot has state that the database may describe. Defaults to true. */
+  readonly isLive?: () => boolean;
+  /** The owner of new rows, whose session they end with; null, the usual case, for rows that stay. */
+  readonly owner?: ProcessIdentity | null;
+}
+
+/**
+ * Opens the database of programs, links and operations. A writer takes ownership of an unowned runtime directory.
+ * Throws DATABASE_UNUSABLE, SCHEMA_TOO_NEW, LOCK_TIMEOUT, STATE_FOREIGN, and for writers STATE_LOST.
+ */
+export function openStore(options: StoreOptions): StorePort {
+  const { path, mode, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;
+  if (mode === "write") requireNotLost(placeOf(options));
+  const database = (mode === "write" ? openWriter : openReader)({ ...options, busyTimeoutMs });
+  try {
+    if (mode === "write") takeOver(placeOf(options), idOf(database, path));
+    else requireReadable(options, database);
+  } catch (thrown) {
+    database.close();
+    throw thrown;
+  }
+  return storeOn(database, options);
+}
+
+const placeOf = ({ path, bootId, runtimeDir }: Omit<StoreOptions, "mode">): Place => ({
+  path,
+  bootId,
+  runtimeDir: runtimeDir ?? null,
+});
+
+function idOf(database: Database, path: string): string {
+  const sql = "SELECT database_id FROM identity";
+  return named("read", path, () => database.query<{ database_id: string }, []>(sql).get()?.database_id ?? "");
+}
+
+function requireReadable(options: Omit<StoreOptions, "mode">, database: Database): void {
+  const warning = readerWarning(placeOf(options), idOf(database, options.path));
+  if (warning !== null) options.warn?.(warning);
+}
+
+/**
+ * Opens the database for repeated reads. `isCurrent` reports whether the file's schema is unchanged; it is null if a
+ * copy was opened, which never sees a change.
+ */
+export function openReadable(options: Omit<StoreOptions, "mode" | "owner">): {
+  readonly store: StorePort;
+  readonly isCurrent: (() => boolean) | null;
+  /** Checks, at each use, that the runtime directory still belongs to this database. Throws STATE_FOREIGN. */
+  check(): void;
+} {
+  const { path, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;
+  const database = openReader({ ...options, busyTimeoutMs });
+  const store = storeOn(database, { ...options, mode: "read" });
+  const check = (): void => requireReadable(options, database);
+  if (database.filename !== path) return { store, check, isCurrent: null };
+  const version = database.query<{ user_version: number }, []>("PRAGMA user_version");
+  const found = version.get()?.user_version;
+  return { store, check, isCurrent: () => version.get()?.user_version === found };
+}
+
+/** A row of the query across all tables. */
+interface BriefRow {
+  /** 1 programs, 2 links, 3 dispatchers. */
+  readonly rank: number;
+  readonly id: number;
+  readonly state: RowState;
+  readonly owner: string | null;
+  readonly pin_path: string;
+  readonly map_pin_path: string;
+  readonly type: ProgramType;
+}
+
+/**
+ * Returns the columns unchecked: code that acts on a row reads and validates it in full. A row that cannot be decoded
+ * therefore only affects commands that concern it or show all rows.
+ */
+function rowInBrief({ rank, id, state, owner, pin_path, map_pin_path, type }: BriefRow): RowInBrief {
+  if (rank === 3) return { kind: "dispatcher", state, owner };
+  if (rank === 2) return { kind: "link", id: linkId(id), state, owner, pinPath: pin_path };
+  return { kind: "program", id: programId(id), state, owner, pinPath: pin_path, mapPinPath: map_pin_path, type };
+}
+
+const SELECT_BRIEF = `SELECT 1 AS rank, program_id AS id, state, owner, pin_path, map_pin_path, type
+    FROM programs WHERE boot_id = ?1
+  UNION ALL SELECT 2, link_id, state, owner, pin_path, NULL, NULL FROM links WHERE boot_id = ?1
+  UNION ALL SELECT 3, 0, iif(pending_revision IS NULL, 'ready', 'pending'), NULL, NULL, NULL, NULL
+    FROM dispatchers WHERE boot_id = ?1
+  ORDER BY rank, id`;
+
+const INSERT_OPERATION = `INSERT INTO operations
+  (boot_id, operation, started_at_ms, duration_ms, uid, parent_pid, result, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
+
+/** Matches a path and everything below it: paths from `PATH/` up to `PATH0`, as 0 is the character after the slash. */
+const AT_OR_BELOW = "boot_id = ? AND (path = ? OR (path > ? AND path < ?))";
+
+function storeOn(database: Database, { path, bootId, mode, owner = null, runtimeDir }: StoreOptions): StorePort {
+  const closed = countConnection();
+  const on: Opened = { database, path, bootId, mode, owner };
+  return {
+    ...programRows(on),
+    ...linkRows(on),
+    ...dispatcherRows(on),
+    ...pinRows(on),
+
+    transaction: (work) => transaction(on, work),
+
+    brief: () =>
+      named("read what there is", path, () =>
+        database.query<BriefRow, SQLQueryBindings[]>(SELECT_BRIEF).all(bootId).map(rowInBrief),
+      ),
+
+    ownedBy: (process) => ({
+      programs: records(on, PROGRAMS, "state = 'ready' AND owner = ?", process),
+      links: records(on, LINKS, "state = 'ready' AND owner = ?", process),
+    }),
+    changes: (after, limit) => named("read changes", path, () => readChanges(database, { bootId, after, limit })),
+
+    appendOperation(entry: OperationEntry): void {
+      const { operation, startedAt, durationMs, uid, parentPid, result, details } = entry;
+      const values = [operation, startedAt.getTime(), durationMs, uid, parentPid, result, JSON.stringify(details)];
+      named("append to the history", path, () => {
+        // The last commit of an operation waits until all of its commits are on disk.
+        database.run("PRAGMA synchronous = FULL");
+        database.query(INSERT_OPERATION).run(bootId, ...values);
+        database.run("PRAGMA synchronous = NORMAL");
+        vouchForLog(path);
+      });
+    },
+
+    disown: () => disown({ runtimeDir: runtimeDir ?? null }),
+    close: () => {
+      database.close();
+      closed();
+    },
+  };
+}
+
+/** Pins that were created, or were about to be, outside the rows of programs and links. */
+function pinRows({ database, path, bootId }: Opened) {
+  return {
+    recordPins(pins) {
+      named("record pins", path, () => {
+        const insert = database.query(
+          "INSERT OR REPLACE INTO pins (boot_id, path, kind, object_id) VALUES (?, ?, ?, ?)",
+        );
+        database.transaction(() => pins.forEach((pin) => insert.run(bootId, pin.path, pin.kind, pin.id)))();
+      });
+    },
+    recordedPins: (place) =>
+      named("read pins", path, () => {
+        const sql = `SELECT path, kind, object_id AS id FROM pins WHERE ${AT_OR_BELOW} ORDER BY path`;
+        return database.query<Pin, SQLQueryBindings[]>(sql).all(bootId, place, `${place}/`, `${place}0`);
+      }),
+    forgetPins(place) {
+      named("forget pins", path, () => {
+        database.query(`DELETE FROM pins WHERE ${AT_OR_BELOW}`).run(bootId, place, `${place}/`, `${place}0`);
+      });
+    },
+  } satisfies Partial<StorePort>;
+}

@@ -1,0 +1,185 @@
+import type { SQLQueryBindings } from "bun:sqlite";
+import type { ProgramId } from "../domain/ids.ts";
+import type { StorePort } from "../platform/store.ts";
+import { decoded, type Opened, type Reading, records, remove, select, update } from "./rows.ts";
+import { named } from "./store-failure.ts";
+import { linkId, mapId, programId } from "../domain/ids.ts";
+import { PROGRAM_TYPES } from "../domain/kinds.ts";
+import { type ImageSource, PULL_POLICIES, type ProgramMap, type ProgramRecord } from "../domain/program.ts";
+import type { ProgramSummary } from "../platform/store.ts";
+import { bytes, type Fields, fields, id, json, listOf, mapOf, nullable, oneOf, shape, text, time } from "./decode.ts";
+
+/** Columns of table `programs` that form the record, in the order of {@link programColumns}. */
+export const PROGRAM_COLUMNS = [
+  "program_id",
+  "name",
+  "type",
+  "attach_function",
+  "section",
+  "bytecode_path",
+  "source_path",
+  "image",
+  "license",
+  "gpl_compatible",
+  "globals",
+  "pin_path",
+  "map_pin_path",
+  "map_owner_id",
+  "requested_map_owner_id",
+  "maps",
+  "metadata",
+  "created_at_ms",
+  "absolute_source_path",
+  "loaded_at_ms",
+] as const;
+
+export function programColumns(record: ProgramRecord): (string | number | null)[] {
+  const globals = Object.entries(record.globals).map(([name, value]) => [name, value.toBase64()]);
+  return [
+    record.id,
+    record.name,
+    record.type,
+    record.attachFunction,
+    record.section,
+    record.bytecodePath,
+    record.sourcePath,
+    record.image === null ? null : JSON.stringify(record.image),
+    record.license,
+    record.gplCompatible ? 1 : 0,
+    JSON.stringify(Object.fromEntries(globals)),
+    record.pinPath,
+    record.mapPinPath,
+    record.mapOwnerId,
+    record.requestedMapOwnerId,
+    JSON.stringify(record.maps),
+    JSON.stringify(record.metadata),
+    record.createdAt.getTime(),
+    record.absoluteSourcePath,
+    record.loadedAt?.getTime() ?? null,
+  ];
+}
+
+const aProgramId = (value: unknown, place: string) => programId(id(value, place));
+const optionalText = nullable(text);
+const optionalTime = nullable(time);
+const optionalProgramId = nullable(aProgramId);
+const programType = oneOf(PROGRAM_TYPES);
+const image = nullable(json(shape<ImageSource>({ url: text, digest: text, pullPolicy: oneOf(PULL_POLICIES) })));
+const globals = json(mapOf(bytes));
+const own = shape<ProgramMap>({ id: (value, place) => mapId(id(value, place)), name: text, pinPath: optionalText });
+const maps = json(
+  listOf<ProgramMap>((value, place) => {
+    const { foreign, ...rest } = fields(value, place);
+    return foreign === true ? { ...own(rest, place), foreign } : own(value, place);
+  }),
+);
+export const metadata = json(mapOf(text));
+
+const linkIds = json(listOf((value, place) => linkId(id(value, place))));
+
+/** Throws Undecodable. */
+export function programSummary(row: Fields): ProgramSummary {
+  return {
+    id: aProgramId(row.program_id, "program_id"),
+    name: text(row.name, "name"),
+    type: programType(row.type, "type"),
+    metadata: metadata(row.metadata, "metadata"),
+    links: linkIds(row.links, "links").sort((a, b) => a - b),
+  };
+}
+
+/** Throws Undecodable. */
+export function programRecord(row: Fields): ProgramRecord {
+  return {
+    id: aProgramId(row.program_id, "program_id"),
+    name: text(row.name, "name"),
+    type: programType(row.type, "type"),
+    attachFunction: optionalText(row.attach_function, "attach_function"),
+    section: text(row.section, "section"),
+    bytecodePath: text(row.bytecode_path, "bytecode_path"),
+    sourcePath: optionalText(row.source_path, "source_path"),
+    // Missing in change log entries written before this column existed.
+    absoluteSourcePath: optionalText(row.absolute_source_path ?? row.source_path, "absolute_source_path"),
+    image: image(row.image, "image"),
+    license: text(row.license, "license"),
+    gplCompatible: row.gpl_compatible === 1,
+    globals: globals(row.globals, "globals"),
+    pinPath: text(row.pin_path, "pin_path"),
+    mapPinPath: text(row.map_pin_path, "map_pin_path"),
+    mapOwnerId: optionalProgramId(row.map_owner_id, "map_owner_id"),
+    requestedMapOwnerId: optionalProgramId(row.requested_map_owner_id, "requested_map_owner_id"),
+    maps: maps(row.maps, "maps"),
+    metadata: metadata(row.metadata, "metadata"),
+    createdAt: time(row.created_at_ms, "created_at_ms"),
+    // Missing in those entries as well.
+    loadedAt: optionalTime(row.loaded_at_ms ?? null, "loaded_at_ms"),
+  };
+}
+
+export const PROGRAMS: Reading<ProgramRecord> = { table: "programs", key: "program_id", record: programRecord };
+
+const SUMMARIES: Reading<ProgramSummary> = { table: "programs", key: "program_id", record: programSummary };
+
+const SELECT_SUMMARIES = `SELECT program_id, name, type, metadata, state, (
+    SELECT json_group_array(link_id) FROM links
+    WHERE links.boot_id = programs.boot_id AND links.program_id = programs.program_id AND links.state = 'ready'
+  ) AS links FROM programs WHERE boot_id = ? AND state = 'ready' ORDER BY program_id`;
+const SELECT_MAP_PINS = `SELECT DISTINCT map.value ->> 'pinPath' AS pin
+    FROM programs, json_each(iif(json_valid(maps), maps, '[]')) AS map
+    WHERE boot_id = ?1 AND program_id <> ?2 AND map.type = 'object' AND pin IS NOT NULL
+  UNION ALL SELECT NULL FROM programs WHERE boot_id = ?1 AND program_id <> ?2 AND NOT json_valid(maps)`;
+const SELECT_MAP_AT = `SELECT map.value ->> 'id' AS id, map.value ->> 'foreign' AS "foreign"
+    FROM programs, json_each(iif(json_valid(maps), maps, '[]')) AS map
+    WHERE boot_id = ? AND map.type = 'object' AND map.value ->> 'pinPath' = ? LIMIT 1`;
+const INSERT_PROGRAM = `INSERT INTO programs (boot_id, owner, state, ${PROGRAM_COLUMNS.join(", ")})
+  VALUES (?, ?, ?, ${PROGRAM_COLUMNS.map(() => "?").join(", ")})`;
+
+/** Programs and their maps. */
+export function programRows(on: Opened) {
+  const { database, path, bootId, owner } = on;
+  return {
+    insertProgram(record, state) {
+      named("insert a program", path, () => {
+        database.query(INSERT_PROGRAM).run(bootId, owner, state, ...programColumns(record));
+      });
+    },
+    setProgramState: (id, state) => update(on, PROGRAMS, id, { state }),
+    deleteProgram: (id) => remove(on, PROGRAMS, id),
+    program: (id) => records(on, PROGRAMS, "state = 'ready' AND program_id = ?", id)[0] ?? null,
+    programs: () => records(on, PROGRAMS, "state = 'ready'"),
+    programSummaries: () =>
+      named("read programs", path, () => {
+        const rows = database.query<Fields, SQLQueryBindings[]>(SELECT_SUMMARIES).all(bootId);
+        return rows.map((row) => decoded(row, SUMMARIES, path).record);
+      }),
+    namesBytecode: (id) =>
+      named(
+        "read programs",
+        path,
+        () => database.query("SELECT 1 FROM programs WHERE program_id = ? LIMIT 1").get(id) !== null,
+      ),
+    unsettledPrograms: () => select(on, PROGRAMS, "state <> 'ready'"),
+    mapUsers(owner: ProgramId): ProgramId[] {
+      const sql = `SELECT program_id FROM programs WHERE boot_id = ? AND (program_id = ? OR map_owner_id = ?) ORDER BY 1`;
+      const rows = named("read programs", path, () =>
+        database.query<{ program_id: number }, SQLQueryBindings[]>(sql).all(bootId, owner, owner),
+      );
+      return rows.map((row) => programId(row.program_id));
+    },
+
+    mapPinsOfOthers: (id) =>
+      named("read map pins", path, () => {
+        const rows = database.query<{ pin: string | null }, SQLQueryBindings[]>(SELECT_MAP_PINS).all(bootId, id);
+        const pins = rows.flatMap(({ pin }) => pin ?? []);
+        return pins.length < rows.length ? null : pins;
+      }),
+
+    mapPinnedAt: (pin) =>
+      named("read map pins", path, () => {
+        const row = database
+          .query<{ id: number; foreign: number | null }, SQLQueryBindings[]>(SELECT_MAP_AT)
+          .get(bootId, pin);
+        return row && { id: mapId(row.id), foreign: row.foreign === 1 };
+      }),
+  } satisfies Partial<StorePort>;
+}

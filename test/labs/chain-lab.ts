@@ -1,0 +1,218 @@
+/** Two namespaces connected by a cable without other traffic, the chain members of test/fixtures/bpf, and what they saw. */
+import { beforeEach, expect } from "bun:test";
+import { readFileSync, writeFileSync } from "node:fs";
+import { withNetns } from "../../ffi/safe/netns.ts";
+import type { KernelPort } from "../../src/platform/kernel.ts";
+import { toLoad } from "../objects/bpf-fixture.ts";
+import { cleanUpAfterEach } from "./clean-up.ts";
+import { counters, deleteNamespaces, ipBatch, NEAR_INDEX, sh, until } from "./kernel-lab.ts";
+
+const PORT = 9999;
+/** Column of /proc/net/dev. */
+const TRANSMITTED_PACKETS = 9;
+const ADDRESS = { near: "10.98.0.1", far: "10.98.0.2" } as const;
+const MAC = { near: "02:00:00:00:00:01", far: "02:00:00:00:00:02" } as const;
+const DEVICE = { near: "veth0", far: "veth1" } as const;
+type End = keyof typeof ADDRESS;
+
+/** A packet that the members look at: Ethernet, IPv4 without options, UDP to their port. */
+export const PACKET: Uint8Array = new Uint8Array(64);
+PACKET.set([0x08, 0x00, 0x45], 12);
+PACKET[23] = 17;
+PACKET.set([PORT >> 8, PORT & 0xff], 36);
+
+export interface Flood {
+  /** Ends it, and waits until what was sent has arrived or is lost. */
+  stop(): Promise<void>;
+}
+
+export interface Wire {
+  /** Path of the namespace of an end, for setns. */
+  netns(end?: End): string;
+  /** Name of a namespace, for ip-netns(8). */
+  name(end?: End): string;
+  readonly ifindex: number;
+  /** Sends so many datagrams that the members look at, each with so many bytes. */
+  send(count: number, from?: End, bytes?: number): void;
+  /** Sends them as fast as it can, from the far end to the near one; answers when they flow. */
+  flood(): Promise<Flood>;
+  /** Datagrams that have left the far end's interface since the test began. */
+  sent(): number;
+  /** Datagrams that have come to UDP at an end since the test began. */
+  received(end?: End): number;
+}
+
+let made = 0;
+
+/** Each test gets one. `veth0` is at the near end, `veth1` at the far one. */
+export function wire(): Wire {
+  let near = "";
+  let sentBefore = 0;
+  let receivedBefore = { near: 0, far: 0 };
+  const name = (end: End = "near") => (end === "near" ? near : `${near}-far`);
+  /** Read by this process itself: a command takes long on a slow machine. */
+  const network = (end: End, file: string): string =>
+    withNetns(`/run/netns/${name(end)}`, () => readFileSync(`/proc/thread-self/net/${file}`, "utf8"));
+  const transmitted = (): number => {
+    const words = /^ *veth1:(.*)$/m.exec(network("far", "dev"))?.[1]?.trim().split(/ +/) ?? [];
+    return Number(words[TRANSMITTED_PACKETS]);
+  };
+  const udp = (end: End): number => {
+    const lines = network(end, "snmp")
+      .split("\n")
+      .filter((line) => line.startsWith("Udp:"));
+    const [names = [], values = []] = lines.map((line) => line.split(" "));
+    const of = (key: string) => Number(values[names.indexOf(key)]);
+    return of("InDatagrams") + of("NoPorts") + of("InErrors");
+  };
+  const sending = (from: End, loop: string): string[] => {
+    const target = `/dev/udp/${ADDRESS[from === "near" ? "far" : "near"]}/${PORT}`;
+    return [
+      "nsenter",
+      `--net=/run/netns/${name(from)}`,
+      "bash",
+      "-c",
+      `target=${target}; exec 2>/dev/null 3>$target; ${loop}`,
+    ];
+  };
+
+  const linkOf = (end: End) => JSON.parse(sh("ip", "-j", "-n", name(end), "link", "show", DEVICE[end]))[0];
+
+  cleanUpAfterEach(() => deleteNamespaces(name("near"), name("far")));
+  beforeEach(async () => {
+    near = `bpfman-chain-${process.pid}-${made++}`;
+    ipBatch([], `netns add ${name("near")}`, `netns add ${name("far")}`);
+    for (const end of ["near", "far"] as const) {
+      withNetns(`/run/netns/${name(end)}`, () => {
+        for (const which of ["all", "default"]) writeFileSync(`/proc/sys/net/ipv6/conf/${which}/disable_ipv6`, "1");
+      });
+    }
+    const peer = `peer name veth1 address ${MAC.far} netns ${name("far")}`;
+    ipBatch(["-n", near], `link add veth0 index ${NEAR_INDEX} address ${MAC.near} type veth ${peer}`);
+    for (const [end, other] of [
+      ["near", "far"],
+      ["far", "near"],
+    ] as const) {
+      ipBatch(
+        ["-n", name(end)],
+        `address add ${ADDRESS[end]}/24 dev ${DEVICE[end]}`,
+        `link set ${DEVICE[end]} up`,
+        `neigh replace ${ADDRESS[other]} lladdr ${MAC[other]} dev ${DEVICE[end]} nud permanent`,
+      );
+    }
+    // The carrier comes up a moment later than the command says; then every datagram arrives.
+    await until(() => linkOf("near").operstate === "UP" && linkOf("far").operstate === "UP");
+    Bun.spawnSync(sending("far", "echo >&3"));
+    await until(() => udp("near") === 1);
+    sentBefore = transmitted();
+    receivedBefore = { near: udp("near"), far: udp("far") };
+  });
+  return {
+    netns: (end) => `/run/netns/${name(end)}`,
+    name,
+    ifindex: NEAR_INDEX,
+    send(count, from = "far", bytes = 1) {
+      // A socket for each: one that was told that nobody listens refuses the next.
+      Bun.spawnSync(sending(from, `for ((i = 0; i < ${count}; i++)); do printf "%0${bytes}d" 0 >$target; done`));
+    },
+    async flood() {
+      const before = transmitted();
+      const sender = Bun.spawn(sending("far", "while :; do echo >&3; done"));
+      await until(() => transmitted() > before + 10);
+      return {
+        async stop() {
+          sender.kill("SIGKILL");
+          await sender.exited;
+          // A slow machine's soft interrupts lag behind.
+          let last = -1;
+          let still = 0;
+          await until(() => {
+            const now = udp("near") + transmitted();
+            still = now === last ? still + 1 : 0;
+            last = now;
+            return still >= 30;
+          });
+        },
+      };
+    },
+    sent: () => transmitted() - sentBefore,
+    received: (end = "near") => udp(end) - receivedBefore[end],
+  };
+}
+
+const bytesOf = (value: number, length: number): string[] => {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigInt64LE(BigInt(value));
+  return [...bytes.subarray(0, length)].map(String);
+};
+
+/** What the members of a chain see, and what they are told to return. */
+export interface Watch {
+  /** How many packets each member saw, by its number. */
+  packets(): number[];
+  /** Who saw packets since the last `clear`, in this order. */
+  seen(): number[];
+  clear(): void;
+  /** Waits until these have seen packets, in this order, and no other; then clears. */
+  follow(members: readonly number[]): Promise<void>;
+  /** What members return from now on, by number; the others go on as they were, at first with 0. */
+  setVerdicts(verdicts: Readonly<Record<number, number>>): void;
+}
+
+export interface Members extends Watch {
+  /** Pins of the programs, in the order asked for. */
+  readonly pins: readonly string[];
+  readonly programs: readonly number[];
+  /** Calls of packet-changing helpers that succeeded. */
+  changes(): number;
+}
+
+/** Writes entries of a map of 64-bit numbers. */
+function setEntries(map: number, entries: Readonly<Record<number, number>>): void {
+  const lines = Object.entries(entries).map(([key, value]) =>
+    ["map update id", map, "key", ...bytesOf(Number(key), 4), "value", ...bytesOf(value, 8)].join(" "),
+  );
+  const stdin = Buffer.from(`${lines.join("\n")}\n`);
+  const result = Bun.spawnSync(["bpftool", "batch", "file", "-"], { stdin, stdout: "pipe", stderr: "pipe" });
+  if (result.exitCode !== 0) throw new Error(`bpftool: ${result.stderr}${result.stdout}`);
+}
+
+/** Watches the programs of one load by the ids of their maps. */
+export function watchMembers(map: (name: string) => number): Watch {
+  const seen = (): number[] => {
+    const [length = 0, ...places] = counters(map("trail"));
+    return places.slice(0, length).map((place) => place - 1);
+  };
+  const clear = (): void => setEntries(map("trail"), { 0: 0 });
+  return {
+    packets: () => counters(map("packets")),
+    seen,
+    clear,
+    async follow(members) {
+      await until(() => seen().length >= members.length);
+      expect(seen()).toEqual([...members]);
+      clear();
+    },
+    setVerdicts: (verdicts) => setEntries(map("verdicts"), verdicts),
+  };
+}
+
+/** Loads programs of a fixture and pins them, each by its name. */
+export async function loadMembers(
+  kernel: KernelPort,
+  from: { fixture: string; programs: readonly string[]; asExtension: boolean; folder: (name: string) => string },
+): Promise<Members> {
+  const selected = toLoad(from.fixture, ...from.programs);
+  const programs = selected.programs.map((program) => ({ ...program, asExtension: from.asExtension }));
+  const loaded = await kernel.load({ ...selected, programs });
+  const pins = loaded.programs.map(({ name }) => from.folder(name));
+  for (const [index, { name }] of loaded.programs.entries()) loaded.pinProgram(name, pins[index] ?? "");
+  const map = (name: string): number => loaded.maps.find((entry) => entry.name === name)?.id ?? 0;
+  loaded.close();
+  return {
+    pins,
+    programs: loaded.programs.map((program) => program.kernel.id),
+    ...watchMembers(map),
+    changes: () => counters(map("changes"))[0] ?? 0,
+  };
+}

@@ -1,0 +1,153 @@
+/** The tools of tests on the real kernel: a BPF file system, two namespaces connected by a cable, bpftool. */
+import { beforeEach, expect } from "bun:test";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, unlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { mountBpffs } from "../../ffi/safe/mount.ts";
+import { cleanUpAfterEach } from "./clean-up.ts";
+
+/** Runs a command and answers what it prints. Throws when it fails. */
+export function sh(...command: readonly string[]): string {
+  const result = Bun.spawnSync([...command], { stdout: "pipe", stderr: "pipe" });
+  if (result.exitCode !== 0) throw new Error(`${command.join(" ")}: ${result.stderr}`);
+  return result.stdout.toString();
+}
+
+/** What others remove while bpftool walks its lists makes it fail, or leaves an error among the answers: then it asks again. */
+export function bpftool(...command: readonly string[]) {
+  for (let left = 20; ; left--) {
+    try {
+      return JSON.parse(sh("bpftool", "-j", ...command));
+    } catch (thrown) {
+      // What is asked for by its name or id is not there.
+      const isList = !command.some((word) => ["id", "pinned", "name", "file", "dev"].includes(word));
+      if (!isList || left === 0) throw thrown;
+    }
+  }
+}
+
+/** Whether bpftool finds a program, map or link of that id. */
+export const inKernel = (kind: "prog" | "map" | "link", id: number): boolean =>
+  Bun.spawnSync(["bpftool", "-j", kind, "show", "id", String(id)], { stdout: "ignore", stderr: "ignore" }).exitCode ===
+  0;
+
+/** The numbers of an array map of u64, by key. */
+export function counters(map: number): number[] {
+  const entries: { key: string[]; value: string[] }[] = bpftool("map", "dump", "id", String(map));
+  return entries.map(({ value }) => Number(Buffer.from(value.map(Number)).readBigUInt64LE()));
+}
+
+/** Waits until `condition` holds; fails the test when it does not within some seconds. */
+export async function until(condition: () => boolean): Promise<void> {
+  for (let tries = 0; tries < 500; tries++) {
+    if (condition()) return;
+    await Bun.sleep(10);
+  }
+  expect(condition()).toBe(true);
+}
+
+/** Descriptors of BPF objects and perf events that this process has open. */
+export function bpfDescriptors(): string[] {
+  return readdirSync("/proc/self/fd").flatMap((fd) => {
+    try {
+      const target = readlinkSync(`/proc/self/fd/${fd}`);
+      return /bpf[-_](prog|map|link)|perf_event/.test(target) ? [target] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** Ids of the programs that this process holds: what it loaded, whatever others load meanwhile. */
+export const heldPrograms = (): number[] =>
+  readdirSync("/proc/self/fdinfo")
+    .flatMap((fd) => {
+      try {
+        return /^prog_id:\t([0-9]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"))?.[1] ?? [];
+      } catch {
+        return [];
+      }
+    })
+    .map(Number)
+    .sort((a, b) => a - b);
+
+/** Each test gets a BPF file system of its own; afterwards nothing of BPF may be open that was not before. */
+export function temporaryBpffs(): { path(name?: string): string; unpin(name: string): void } {
+  let folder = "";
+  let before: string[] = [];
+  cleanUpAfterEach(() => {
+    sh("umount", folder);
+    rmSync(folder, { recursive: true });
+    expect(readFileSync("/proc/self/mountinfo", "utf8")).not.toContain(folder);
+    expect(bpfDescriptors()).toEqual(before);
+  });
+  beforeEach(() => {
+    before = bpfDescriptors();
+    folder = mkdtempSync(join(tmpdir(), "bpfman-test-"));
+    mountBpffs(folder);
+    // The root of a bpffs has files of the kernel's own.
+    mkdirSync(join(folder, "pins"));
+  });
+  const path = (name = "") => join(folder, "pins", name);
+  return { path, unpin: (name) => unlinkSync(path(name)) };
+}
+
+export interface Cable {
+  /** Path of the namespace at this end, for setns. */
+  readonly netns: string;
+  readonly interface: string;
+  readonly ifindex: number;
+  /** Sends so many pings from the other end to this one, and answers how many came back. */
+  ping(count: number): number;
+}
+
+let made = 0;
+
+/** Runs commands of ip(8) in one go: a process takes long to start on a slow machine. */
+export function ipBatch(options: readonly string[], ...lines: readonly string[]): void {
+  const stdin = Buffer.from(`${lines.join("\n")}\n`);
+  const result = Bun.spawnSync(["ip", ...options, "-batch", "-"], { stdin, stdout: "ignore", stderr: "pipe" });
+  if (result.exitCode !== 0) throw new Error(`ip ${options.join(" ")}: ${lines.join("; ")}: ${result.stderr}`);
+}
+
+/** Deletes those that are there. */
+export function deleteNamespaces(...names: readonly string[]): void {
+  const stdin = Buffer.from(names.map((name) => `netns delete ${name}\n`).join(""));
+  Bun.spawnSync(["ip", "-force", "-batch", "-"], { stdin, stdout: "ignore", stderr: "ignore" });
+}
+
+/** Index of the near end of a veth pair, in its namespace. */
+export const NEAR_INDEX = 7;
+
+/** Each test gets two network namespaces joined by a veth pair. */
+export function cable(): Cable {
+  let near = "";
+  const far = () => `${near}-far`;
+  cleanUpAfterEach(() => deleteNamespaces(near, far()));
+  beforeEach(async () => {
+    near = `bpfman-lab-${process.pid}-${made++}`;
+    ipBatch([], `netns add ${near}`, `netns add ${far()}`);
+    ipBatch(
+      ["-n", near],
+      `link add veth0 index ${NEAR_INDEX} type veth peer name veth1 netns ${far()}`,
+      "address add 10.99.0.1/24 dev veth0",
+      "link set veth0 up",
+    );
+    ipBatch(["-n", far()], "address add 10.99.0.2/24 dev veth1", "link set veth1 up");
+    // The carrier comes up a moment later than the command says.
+    await until(() => ping(1) === 1);
+  });
+  const ping = (count: number): number => {
+    const command = ["ping", "-q", "-c", String(count), "-i", "0.01", "-W", "1", "10.99.0.1"];
+    const result = Bun.spawnSync(["nsenter", `--net=/run/netns/${far()}`, ...command]);
+    return Number(/(\d+) received/.exec(result.stdout.toString())?.[1]);
+  };
+  return {
+    get netns() {
+      return `/run/netns/${near}`;
+    },
+    interface: "veth0",
+    ifindex: NEAR_INDEX,
+    ping,
+  };
+}
