@@ -37,6 +37,8 @@ interface Call {
   readonly context: Context;
   /** What the operation noted for the history. */
   readonly facts: Readonly<Record<string, unknown>>;
+  /** Nothing is left in the runtime directory. */
+  leaves: boolean;
 }
 
 /** What a reader warned of last: a session reads often, and says it once. */
@@ -61,7 +63,10 @@ export function createInvoke(runtime: Runtime): Invoke {
         throw new BpfmanError("PERMISSION_DENIED", `"${given.calledAs ?? name}" needs root: ${whyRoot(row.access)}`);
       }
       const input = implementation.prepare ? await implementation.prepare(runtime, request, context) : request;
-      const answer = await withNeeds(call, warned, (needs) => implementation.run(needs, input, context));
+      const run = (needs: unknown): unknown => implementation.run(needs, input, context);
+      const check = implementation.check && ((host: Host) => implementation.check?.(host, input));
+      const early = row.access === "write" && runtime.isUntouched() ? await onNothing(call, run, check) : null;
+      const answer = early === null ? await withNeeds(call, warned, run) : early.answer;
       context.log.debug(`${name} done`, { ms: Number((performance.now() - startedAt).toFixed(2)) });
       return answer as Answers[Name];
     } catch (cause) {
@@ -91,8 +96,12 @@ function newCall(name: OperationName, runtime: Runtime, given: Partial<Context>)
       Object.assign(facts, more);
       given.note?.(more);
     },
+    leave: () => {
+      call.leaves = true;
+    },
   };
-  return { name, runtime, context, facts };
+  const call: Call = { name, runtime, context, facts, leaves: false };
+  return call;
 }
 
 /** Runs `run` with what the operation's row says it needs; a write holds the lock meanwhile. */
@@ -115,10 +124,28 @@ async function withNeeds(call: Call, warned: Warned, run: (needs: unknown) => un
       try {
         return await withHost(call, "write", (host) => change(call, host, run));
       } finally {
-        afterwards(call, "lock not released cleanly", () => lock.release());
+        afterwards(call, "lock not released cleanly", () => lock.release({ remove: call.leaves }));
       }
     }
   }
+}
+
+/**
+ * Runs a change where there is nothing yet, so that one that cannot change anything makes no directory, mount or database.
+ * Returns null if they have to be made.
+ */
+async function onNothing(
+  call: Call,
+  run: (host: Host) => unknown,
+  check: ((host: Host) => void) | undefined,
+): Promise<{ readonly answer: unknown } | null> {
+  let early: { readonly answer: unknown } | null = null;
+  await withHost(call, "read", async (host) => {
+    if (host.store.brief().length > 0) return;
+    if (check === undefined) early = { answer: await run(host) };
+    else check(host);
+  });
+  return early;
 }
 
 async function withHost(call: Call, mode: "read" | "write", use: (host: Host) => unknown): Promise<unknown> {

@@ -6,7 +6,7 @@ import type { Pin } from "../domain/pin.ts";
 import type { RowState } from "../domain/program.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { OperationEntry, RowInBrief, StorePort } from "../platform/store.ts";
-import { type Place, readerWarning, requireNotLost, takeOver } from "./belonging.ts";
+import { disown, type Place, readerWarning, requireNotLost, takeOver } from "./belonging.ts";
 import { openReader, openWriter } from "./connection.ts";
 import { dispatcherRows } from "./dispatcher-rows.ts";
 import { LINKS, linkRows } from "./link-rows.ts";
@@ -147,7 +147,7 @@ const INSERT_OPERATION = `INSERT INTO operations
 /** Matches a path and everything below it: paths from `PATH/` up to `PATH0`, as 0 is the character after the slash. */
 const AT_OR_BELOW = "boot_id = ? AND (path = ? OR (path > ? AND path < ?))";
 
-function storeOn(database: Database, { path, bootId, mode, owner = null }: StoreOptions): StorePort {
+function storeOn(database: Database, { path, bootId, mode, owner = null, runtimeDir }: StoreOptions): StorePort {
   const closed = countConnection();
   const on: Opened = { database, path, bootId, mode, owner };
   return {
@@ -181,6 +181,7 @@ function storeOn(database: Database, { path, bootId, mode, owner = null }: Store
       });
     },
 
+    disown: () => disown({ runtimeDir: runtimeDir ?? null }),
     close: () => {
       database.close();
       closed();

@@ -15,25 +15,16 @@ const SHELL = optional(
     long: "shell",
     short: "s",
     choices: SHELLS,
-    doc: ["Write only the completion of this shell.", "", "[possible values: bash, zsh, fish]"],
+    doc: ["Write only the completion of this shell.", "", "[possible values: bash, zsh, fish, elvish, powershell]"],
   },
   oneOf("shell", SHELLS),
 );
 
 /** Shells that people have and there is no completion for. */
-const OTHER_SHELLS: readonly string[] = [
-  "ash",
-  "csh",
-  "dash",
-  "elvish",
-  "ksh",
-  "nu",
-  "nushell",
-  "powershell",
-  "pwsh",
-  "sh",
-  "tcsh",
-];
+const OTHER_SHELLS: readonly string[] = ["ash", "csh", "dash", "ksh", "nu", "nushell", "sh", "tcsh"];
+
+/** What else a shell is called. */
+const ALSO_CALLED: Readonly<Record<string, (typeof SHELLS)[number]>> = { pwsh: "powershell" };
 
 /** A name of a shell, or one that is nearly that of ours, is hardly meant as a folder. Throws USAGE. */
 function refuseShell(target: string): void {
@@ -51,6 +42,8 @@ export const completions = defineCommand({
     "",
     "In a running bash or zsh: source <(bpfman completions bash)",
     "In a running fish: bpfman completions fish | source",
+    "In a running elvish: eval (bpfman completions elvish | slurp)",
+    "In a running PowerShell: bpfman completions powershell | Out-String | Invoke-Expression",
   ],
   fields: { target: TARGET, shell: SHELL },
   classic: {
@@ -62,7 +55,7 @@ export const completions = defineCommand({
     ],
   },
   prepare({ target, shell }) {
-    const printed = SHELLS.find((name) => name === target);
+    const printed = SHELLS.find((name) => name === (ALSO_CALLED[target] ?? target));
     if (shell === null && printed === undefined) refuseShell(target);
     return async (session) => {
       if (printed !== undefined && shell === null) return session.write(SCRIPTS[printed].text);
