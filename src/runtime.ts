@@ -1,7 +1,6 @@
 /** The composition root: makes the adapters, each when it is first needed, and gives them to the service. */
 import { existsSync, readTextSync } from "../ffi/safe/file-system.ts";
 import { LibraryError } from "../ffi/safe/library.ts";
-import { pinPaths } from "./bpffs/paths.ts";
 import { absolute } from "./files/absolute.ts";
 import { buildInfo } from "./build-info.ts";
 import { CONFIG_DEFAULT, type Config, databaseWaitMs } from "./domain/config.ts";
@@ -75,11 +74,7 @@ function openHost({ folders, config }: Place, { openStore, keepsStore }: HostSto
     opened = openStore();
     return opened;
   });
-  const kernel = once(() =>
-    (require("./kernel/kernel.ts") as typeof import("./kernel/kernel.ts")).openKernel({
-      testDispatchers: pinPaths(pinFolder).testDispatchers,
-    }),
-  );
+  const kernel = once(() => (require("./kernel/kernel.ts") as typeof import("./kernel/kernel.ts")).openKernel());
   const pins = once(() => (require("./bpffs/pins.ts") as typeof import("./bpffs/pins.ts")).openPins(pinFolder));
   const files = once(() =>
     (require("./files/files.ts") as typeof import("./files/files.ts")).openFiles(folders.runtimeDir),

@@ -46,8 +46,7 @@ export type DispatcherRecord = Omit<DispatcherKey, "type"> &
     /** The revision that a running or dead command is about to put in the place of `revision`; null when none is. */
     readonly pendingRevision: number | null;
     /**
-     * What runs on the hook: the dispatcher, or the only member itself on kernels that cannot chain. Null while the
-     * first revision is being made.
+     * What runs on the hook: the dispatcher, or the only member itself. Null while the first revision is being made.
      */
     readonly programId: ProgramId | null;
   };
@@ -67,8 +66,8 @@ export interface ChainMember {
   readonly priority: number;
   /** Return values after which the chain goes on. */
   readonly proceedOn: readonly number[];
-  /** It was loaded as an extension, so it can sit in a slot. */
-  readonly chained: boolean;
+  /** An earlier version loaded it as an extension, which sits in a slot itself. */
+  readonly extension: boolean;
   /** The program understands packets in several fragments (section `xdp.frags`). */
   readonly frags: boolean;
 }

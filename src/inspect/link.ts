@@ -177,6 +177,13 @@ function kernelLinkAnswer(host: Host, link: KernelLink, details: LinkDetails): K
   };
 }
 
+/** Whether it runs the link's program, or the program's twin in the dispatcher of the link's hook. */
+function isOf({ programId, facts }: KernelLink, record: LinkRecord, { dispatchers }: Surroundings): boolean {
+  if (programId === record.programId) return true;
+  if (!isChained(record.details) || facts?.kind !== "tracing") return false;
+  return facts.targetObjectId !== 0 && facts.targetObjectId === dispatcherOf(record.details, dispatchers).dispatcher_id;
+}
+
 /** Answers for some of the links that the store holds. */
 export function linkAnswers(host: Host, records: readonly LinkRecord[]): LinkAnswer[] {
   if (records.length === 0) return [];
@@ -184,7 +191,7 @@ export function linkAnswers(host: Host, records: readonly LinkRecord[]): LinkAns
   return records.map((record) => {
     const kernel = record.kernelLinkId === null ? null : host.kernel.link(record.kernelLinkId);
     // The kernel re-uses ids: a link that runs another program is not this one.
-    const ours = kernel !== null && kernel.programId === record.programId ? kernel : null;
+    const ours = kernel !== null && isOf(kernel, record, around) ? kernel : null;
     return {
       record: linkRecordAnswer(record, around),
       status: {

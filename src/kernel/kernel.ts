@@ -1,11 +1,9 @@
-import { type ChainedKind, isChainedKind } from "../domain/kinds.ts";
 import { type BpfObjectKind, objectIds, withObject } from "../../ffi/safe/bpf.ts";
-import { closeFd } from "../../ffi/safe/libc.ts";
 import { detachLink } from "../../ffi/safe/link.ts";
 import { waitForRunningPrograms } from "../../ffi/safe/membarrier.ts";
 import { programId } from "../domain/ids.ts";
 import { sysFailure } from "../errors/sys-failure.ts";
-import type { Feature, FeatureName, KernelPort, LoadedObject, ObjectToLoad } from "../platform/kernel.ts";
+import type { Feature, FeatureName, KernelPort } from "../platform/kernel.ts";
 import { attempt } from "./failure.ts";
 import { readLink } from "./link-info.ts";
 import { readMap } from "./map-info.ts";
@@ -14,11 +12,6 @@ import { countsRuns, readProgram } from "./program-info.ts";
 
 /** Far longer than any program runs on a packet; for kernels that cannot tell when that is over. */
 const GRACE_MS = 100;
-
-export interface KernelOptions {
-  /** Folder in a bpffs in which the dispatchers are pinned that extensions are verified against. */
-  readonly testDispatchers: string;
-}
 
 /**
  * A command looks things up, and uses one kind of hook at most: the rest stays on disk. `require` because most of the port
@@ -33,10 +26,10 @@ const functions = () => require("./kernel-function.ts") as typeof import("./kern
 const security = () => require("./lsm.ts") as typeof import("./lsm.ts");
 
 /** The kernel this process runs on. Nothing is opened until it is asked for; libbpf only to load. */
-export function openKernel({ testDispatchers }: KernelOptions): KernelPort {
+export function openKernel(): KernelPort {
   return {
     feature,
-    load: (object) => load(object, testDispatchers),
+    load: async (object) => (await import("./load.ts")).load(object),
     programIds: () =>
       attempt({ action: "list programs", code: "KERNEL_CALL_FAILED" }, () => objectIds("program")).map(programId),
     program: (id) => lookUp("program", id, readProgram),
@@ -58,6 +51,7 @@ export function openKernel({ testDispatchers }: KernelOptions): KernelPort {
     attachTc: (...args) => tc().attachTc(...args),
     replaceTc: (...args) => tc().replaceTc(...args),
     tcFilterProgram: (...args) => tc().tcFilterProgram(...args),
+    hasTcFilterBehind: (...args) => tc().hasTcFilterBehind(...args),
     detachTc: (...args) => tc().detachTc(...args),
     waitForRunningPrograms: () => {
       if (!waitForRunningPrograms()) Bun.sleepSync(GRACE_MS);
@@ -84,21 +78,4 @@ function detachWherePossible(fd: number): void {
 async function feature(name: FeatureName): Promise<Feature> {
   const trials = await import("./features.ts");
   return attempt({ action: `try "${name}"`, code: "KERNEL_CALL_FAILED" }, () => trials.feature(name));
-}
-
-async function load(object: ObjectToLoad, dispatcherFolder: string): Promise<LoadedObject> {
-  const [loader, { extensionTarget, SLOT }] = await Promise.all([import("./load.ts"), import("./extension.ts")]);
-  const slots = new Map<ChainedKind, { readonly programFd: number; readonly function: string }>();
-  try {
-    for (const { type, asExtension } of object.programs) {
-      if (!asExtension || !isChainedKind(type) || slots.has(type)) continue;
-      slots.set(type, {
-        programFd: await extensionTarget(dispatcherFolder, type, object.testDispatchers),
-        function: SLOT,
-      });
-    }
-    return loader.load(object, slots);
-  } finally {
-    for (const slot of slots.values()) closeFd(slot.programFd);
-  }
 }

@@ -1,5 +1,5 @@
 import { existsSync } from "../../ffi/safe/file-system.ts";
-import { type ProgramType, type ChainedKind, isChainedKind } from "../domain/kinds.ts";
+import type { ProgramType } from "../domain/kinds.ts";
 import { BpfmanError, type ErrorParts, type SysFailure } from "../errors/error.ts";
 import { sysFailure } from "../errors/sys-failure.ts";
 import { adviceFor, readVerifierLog } from "../errors/verifier-log.ts";
@@ -30,7 +30,7 @@ export function loadFailure(thrown: unknown, evidence: LoadEvidence): unknown {
   };
   if (evidence.log.trim() !== "") {
     const reason = readVerifierLog(evidence.log).reason ?? thrown.message;
-    const hint = contextHint(reason, refused?.type ?? null) ?? adviceFor(reason);
+    const hint = adviceFor(reason);
     return new BpfmanError("VERIFIER_REJECTED", `load ${what}: the verifier refused it: ${reason}`, {
       ...parts,
       ...(hint === null ? {} : { hint }),
@@ -46,14 +46,6 @@ export function loadFailure(thrown: unknown, evidence: LoadEvidence): unknown {
   }
   const reason = tellingMessage(evidence.messages) ?? thrown.message;
   return new BpfmanError("LOAD_FAILED", `load ${what}: ${reason}`, { ...parts, ...hintFor(sys, reason) });
-}
-
-const CONTEXTS = { xdp: "struct xdp_md", tc: "struct __sk_buff" } as const satisfies Record<ChainedKind, string>;
-
-/** For a chain the kernel compares the types of the arguments, which it does not for a program that is attached by itself. */
-function contextHint(reason: string, type: ProgramType | null): string | null {
-  if (!/ is not a pointer to context$/.test(reason) || type === null || !isChainedKind(type)) return null;
-  return `declare its argument as "${CONTEXTS[type]} *": in a chain the kernel compares the types`;
 }
 
 /** libbpf names the program that it failed to load; it has no other way to say. */

@@ -1,4 +1,4 @@
-import { KINDS, sectionFacts } from "../domain/kinds.ts";
+import { KINDS } from "../domain/kinds.ts";
 import { type BpfMap, type BpfObject, type BpfProgram, openObject } from "../../ffi/safe/bpf-object.ts";
 import { collectMessages } from "../../ffi/safe/libbpf.ts";
 import { LogBuffer } from "../../ffi/safe/log-buffer.ts";
@@ -8,37 +8,31 @@ import { VERIFIER_LOG_BYTES_MAX } from "../domain/limits.ts";
 import type { Pin } from "../domain/pin.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { sysFailure } from "../errors/sys-failure.ts";
-import type { LoadedMap, LoadedObject, ObjectToLoad, ProgramToLoad } from "../platform/kernel.ts";
+import type { LoadedMap, LoadedObject, LoadedProgram, ObjectToLoad, ProgramToLoad } from "../platform/kernel.ts";
 import { pin, withPinned } from "./pin.ts";
 import { readProgram } from "./program-info.ts";
 import { kernelTypeOf } from "./program-type.ts";
 
-/** The place an extension is verified against: a slot of a loaded dispatcher. */
-export interface ExtensionSlot {
-  readonly programFd: number;
-  readonly function: string;
-}
-
-/** Slots for the programs of an object that are to be extensions. */
-export type ExtensionSlots = ReadonlyMap<ProgramToLoad["type"], ExtensionSlot>;
-
 /** Loads the programs named. Throws VERIFIER_REJECTED, KERNEL_REFUSED, LOAD_FAILED, LIBBPF_MISSING and the like. */
-export function load(object: ObjectToLoad, slots: ExtensionSlots): LoadedObject {
-  const first = tryToLoad({ object, slots, detail: "whole" });
+export function load(object: ObjectToLoad): LoadedObject {
+  const first = tryToLoad({ object, detail: "whole" });
   if (first.loaded !== null) return first.loaded;
   const { isWhole } = require("../errors/verifier-log.ts") as typeof import("../errors/verifier-log.ts");
   const { loadFailure } = require("./load-failure.ts") as typeof import("./load-failure.ts");
   let { log } = first;
   if (sysFailure(first.thrown)?.name === "ENOSPC" && !isWhole(log)) {
     // Linux before 6.4 keeps the log's beginning and drops its end, with the reason.
-    const second = tryToLoad({ object, slots, detail: "brief" });
+    const second = tryToLoad({ object, detail: "brief" });
     second.loaded?.close();
     log = `${log.trimEnd()}\n… (longer than the kernel's limit)\n${second.log}`;
   }
   // Later ones keep its end.
   if (log.length >= VERIFIER_LOG_BYTES_MAX - 1) log = `… (longer than the kernel's limit)\n${log}`;
-  throw loadFailure(first.thrown, { object: object.name, programs: object.programs, messages: first.messages, log });
+  const programs = allPrograms(object);
+  throw loadFailure(first.thrown, { object: object.name, programs, messages: first.messages, log });
 }
+
+const allPrograms = ({ programs, alongside }: ObjectToLoad): ProgramToLoad[] => [...programs, ...alongside];
 
 /** `loaded` is null when `thrown` was thrown. */
 interface Outcome {
@@ -49,7 +43,7 @@ interface Outcome {
   readonly log: string;
 }
 
-function tryToLoad({ object, slots, detail }: Omit<Settings, "log">): Outcome {
+function tryToLoad({ object, detail }: Omit<Settings, "log">): Outcome {
   const messages: string[] = [];
   // libbpf writes the log only when a program has been refused, and stops there: so one is enough for all programs.
   let log: LogBuffer | undefined;
@@ -58,7 +52,7 @@ function tryToLoad({ object, slots, detail }: Omit<Settings, "log">): Outcome {
     const loaded = collectMessages(messages, () => {
       opened = openObject(object.bytes, libbpfName(object.name));
       log = new LogBuffer(VERIFIER_LOG_BYTES_MAX);
-      configure(opened, { object, slots, log, detail });
+      configure(opened, { object, log, detail });
       // Afterwards a map that is taken over has the kernel's name, which is short.
       opened.load();
       return loadedObject(opened, object);
@@ -73,24 +67,23 @@ function tryToLoad({ object, slots, detail }: Omit<Settings, "log">): Outcome {
 }
 
 /** Internal maps are called after the object: letters, digits and `_`, so that the first dot begins the section. */
-const libbpfName = (name: string): string => name.replace(/[^A-Za-z0-9_]/g, "_") || "object";
+export const libbpfName = (name: string): string => name.replace(/[^A-Za-z0-9_]/g, "_") || "object";
 
 interface Settings {
   readonly object: ObjectToLoad;
-  readonly slots: ExtensionSlots;
   readonly log: LogBuffer;
   readonly detail: "whole" | "brief";
 }
 
-function configure(opened: BpfObject, { object, slots, log, detail }: Settings): void {
-  const wanted = new Map(object.programs.map((program) => [program.name, program]));
+function configure(opened: BpfObject, { object, log, detail }: Settings): void {
+  const wanted = new Map(allPrograms(object).map((program) => [program.name, program]));
   for (const program of opened.programs) {
     const settings = wanted.get(program.name);
     wanted.delete(program.name);
     program.setAutoload(settings !== undefined);
     if (settings === undefined) continue;
     program.setLog(log, detail);
-    setType(program, settings, slots);
+    setType(program, settings);
   }
   for (const name of wanted.keys()) {
     throw new BpfmanError(
@@ -103,16 +96,7 @@ function configure(opened: BpfObject, { object, slots, log, detail }: Settings):
   for (const [name, pinned] of object.reuse) reuse(opened.maps, name, pinned);
 }
 
-function setType(program: BpfProgram, settings: ProgramToLoad, slots: ExtensionSlots): void {
-  if (settings.asExtension) {
-    const slot = slots.get(settings.type);
-    if (slot === undefined) throw new Error(`no slot for an extension of type ${settings.type}`);
-    program.setType("EXT", null);
-    program.setAttachTarget(slot);
-    // libbpf does so by itself only for what stays an XDP program.
-    if (sectionFacts(KINDS[settings.type], program.section).frags) program.setFrags();
-    return;
-  }
+function setType(program: BpfProgram, settings: ProgramToLoad): void {
   const { type, expectedAttachType } = kernelTypeOf(KINDS[settings.type], program.section);
   program.setType(type, expectedAttachType);
   if (settings.attachFunction === null) return;
@@ -121,7 +105,7 @@ function setType(program: BpfProgram, settings: ProgramToLoad, slots: ExtensionS
 }
 
 /** `.rodata` of `NAME.rodata`; sections with a longer name keep it: `.rodata.config`. */
-const sectionOf = (map: BpfMap): string => map.name.slice(Math.max(0, map.name.indexOf(".")));
+export const sectionOf = (map: BpfMap): string => map.name.slice(Math.max(0, map.name.indexOf(".")));
 
 function writeGlobal(maps: readonly BpfMap[], global: ObjectToLoad["globals"][number]): void {
   const map = maps.find((candidate) => candidate.internal && sectionOf(candidate) === global.section);
@@ -145,7 +129,7 @@ function reuse(maps: readonly BpfMap[], name: string, pinned: Pin): void {
 }
 
 function loadedObject(opened: BpfObject, object: ObjectToLoad): LoadedObject {
-  const named = new Set(object.programs.map((program) => program.name));
+  const named = new Set(allPrograms(object).map((program) => program.name));
   const programs = opened.programs.flatMap((program) =>
     named.has(program.name) ? [{ name: program.name, fd: program.fd(), kernel: readProgram(program.fd()) }] : [],
   );
@@ -168,7 +152,8 @@ function loadedObject(opened: BpfObject, object: ObjectToLoad): LoadedObject {
     return found.fd;
   };
   return {
-    programs: inOrder(programs, object.programs).map(({ name, kernel }) => ({ name, kernel })),
+    programs: inOrder(programs, object.programs),
+    alongside: inOrder(programs, object.alongside),
     maps: maps.map(({ name, id, internal, reused }) => ({ name, id, internal, reused })),
     pinProgram: (name, path) => pin(`program "${name}"`, fdOf("program", programs, name), path),
     pinMap: (name, path) => pin(`map "${name}"`, fdOf("map", maps, name), path),
@@ -176,11 +161,8 @@ function loadedObject(opened: BpfObject, object: ObjectToLoad): LoadedObject {
   };
 }
 
-/** In the order in which they were asked for. */
-function inOrder<T extends { readonly name: string }>(
-  items: readonly T[],
-  asked: readonly { readonly name: string }[],
-): T[] {
-  const places = new Map(asked.map(({ name }, place) => [name, place]));
-  return items.toSorted((a, b) => (places.get(a.name) ?? 0) - (places.get(b.name) ?? 0));
+/** Those that were asked for, in that order. */
+function inOrder(found: readonly LoadedProgram[], asked: readonly ProgramToLoad[]): LoadedProgram[] {
+  const byName = new Map(found.map(({ name, kernel }) => [name, { name, kernel }]));
+  return asked.flatMap(({ name }) => byName.get(name) ?? []);
 }

@@ -1,6 +1,7 @@
 import { withNetns } from "../../ffi/safe/netns.ts";
 import { programInfo } from "../../ffi/safe/object-info.ts";
 import {
+  allFilters,
   clsactKind,
   createClsact,
   deleteBpfFilter,
@@ -108,6 +109,21 @@ export function tcFilterProgram(hook: TcHook, filter: FilterRef): ProgramId | nu
     const found = unlessGone(hook, () => filtersBeside(place)) ?? [];
     const id = found.find(({ handle }) => handle === filter.handle)?.programId ?? null;
     return id === null ? null : programId(id);
+  });
+}
+
+/**
+ * Filters of the same priority count as behind, on whichever side of ours they stand; not ours itself. False when there is
+ * no qdisc, interface or namespace.
+ */
+export function hasTcFilterBehind(hook: TcHook, filter: FilterRef): boolean {
+  const action = `look for filters behind ${describeFilter(hook, filter)}`;
+  return attempt({ action, code: "KERNEL_CALL_FAILED" }, () => {
+    const found = unlessGone(hook, () => allFilters({ ifindex: hook.ifindex, side: hook.direction })) ?? [];
+    return found.some(
+      ({ priority, handle }) =>
+        priority > filter.priority || (priority === filter.priority && handle !== filter.handle),
+    );
   });
 }
 

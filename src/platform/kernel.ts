@@ -144,19 +144,6 @@ export interface ProgramToLoad {
   readonly type: ProgramType;
   /** For fentry and fexit: the kernel function. */
   readonly attachFunction: string | null;
-  /** xdp and tc: as an extension of a dispatcher slot, or with their own type where the kernel refuses extensions. */
-  readonly asExtension: boolean;
-}
-
-/**
- * The dispatchers that extensions are verified against: pinned by the first load that needs one, and used by those that
- * follow.
- */
-export interface TestDispatchers {
-  /** The pin of one that was made before; null when there is none. */
-  recorded(path: string): Pin | null;
-  /** Called before one is pinned. */
-  record(pin: Pin): void;
 }
 
 export interface ObjectToLoad {
@@ -164,10 +151,11 @@ export interface ObjectToLoad {
   /** Name for libbpf, from which it makes the names of internal maps. */
   readonly name: string;
   readonly programs: readonly ProgramToLoad[];
+  /** Loaded as well, because program arrays have them as initial values: the arrays hold them. */
+  readonly alongside: readonly ProgramToLoad[];
   readonly globals: readonly { readonly section: string; readonly offset: number; readonly bytes: Uint8Array }[];
   /** Maps to take from pins instead of creating them, by full map name. Shapes were checked by the caller. */
   readonly reuse: ReadonlyMap<string, Pin>;
-  readonly testDispatchers: TestDispatchers;
 }
 
 export interface LoadedProgram {
@@ -190,6 +178,7 @@ export interface LoadedMap {
  */
 export interface LoadedObject {
   readonly programs: readonly LoadedProgram[];
+  readonly alongside: readonly LoadedProgram[];
   readonly maps: readonly LoadedMap[];
   pinProgram(name: string, path: string): void;
   pinMap(name: string, path: string): void;
@@ -251,13 +240,32 @@ export interface TcHook extends InterfaceHook {
   readonly direction: Direction;
 }
 
+/** A program that is loaded, of which an extension is to be made: the same code with the same maps, for a slot. */
+export interface TwinToLoad {
+  readonly name: string;
+  readonly program: Pin;
+  /** As src/object/twin.ts makes them of the bytes that the program was loaded from. */
+  readonly bytes: Uint8Array;
+  /** XDP: the program has BPF_F_XDP_HAS_FRAGS. */
+  readonly frags: boolean;
+  /** All maps of the program, by full name; `.rodata`, `.data`, `.bss`, `.kconfig` for internal ones. */
+  readonly maps: ReadonlyMap<string, MapId>;
+}
+
+/** What goes into a slot: an extension that is pinned, or a twin that is made now, once for all slots that name it. */
+export type SlotMember = { readonly extension: Pin } | { readonly twin: TwinToLoad };
+
 /** A dispatcher to be made: its configuration bytes, and who sits in which slot (slot i is members[i]). */
 export interface DispatcherToLoad {
   readonly hook: ChainedKind;
   /** What `.rodata` is to hold: src/dispatcher/config.ts makes it. */
   readonly config: Uint8Array;
-  /** Pins of the members' programs, which were loaded as extensions. */
-  readonly members: readonly Pin[];
+  readonly members: readonly SlotMember[];
+  /**
+   * The attach type that it expects. `XDP` only for members that earlier versions loaded as extensions of such a
+   * dispatcher: the kernel links them to no other, and lets no other take its place.
+   */
+  readonly expectedAttachType: "XDP" | null;
   /** XDP: load it with BPF_F_XDP_HAS_FRAGS; only when every member has it. */
   readonly frags: boolean;
 }
@@ -269,8 +277,11 @@ export interface LoadedDispatcher {
   readonly program: ProgramId;
   /** The extension links, by slot. */
   readonly links: readonly KernelLinkId[];
+  /** The extensions themselves, by slot. */
+  readonly extensions: readonly ProgramId[];
   pinProgram(path: string): void;
   pinLink(slot: number, path: string): void;
+  pinExtension(slot: number, path: string): void;
   close(): void;
 }
 
@@ -318,7 +329,10 @@ export interface KernelPort {
   kernelFunctions(prefix?: string): Iterable<string>;
   /** Whether the BPF LSM takes part in decisions (`lsm=…,bpf` on the kernel's command line). */
   lsmActive(): boolean;
-  /** Loads a dispatcher and puts its members into the slots. Throws LOAD_FAILED, VERIFIER_REJECTED, ATTACH_FAILED. */
+  /**
+   * Loads a dispatcher, makes the twins that are to be made, and puts all members into the slots. Throws LOAD_FAILED,
+   * VERIFIER_REJECTED, ATTACH_FAILED.
+   */
   loadDispatcher(dispatcher: DispatcherToLoad): Promise<LoadedDispatcher>;
 
   /**
@@ -353,6 +367,8 @@ export interface KernelPort {
   replaceTc(program: Pin, hook: TcHook, filter: FilterRef): void;
   /** The program that a filter runs; null when there is no such filter, qdisc, or interface. */
   tcFilterProgram(hook: TcHook, filter: FilterRef): ProgramId | null;
+  /** Whether there is a filter of anybody else's that a packet can come to behind that place; false without a qdisc. */
+  hasTcFilterBehind(hook: TcHook, filter: FilterRef): boolean;
   /** Deletes exactly that filter; false when it was not there. clsact stays. */
   detachTc(hook: TcHook, filter: FilterRef): boolean;
 

@@ -4,7 +4,7 @@ import type { LinkId, ProgramId } from "../domain/ids.ts";
 /** Paths inside the runtime folder; the layout is part of the product's contract (docs/decisions.md). */
 export interface PinPaths {
   readonly root: string;
-  /** Folder of the empty dispatchers that XDP and TC programs are verified against where the kernel takes extensions. */
+  /** Folder of the empty dispatchers that earlier versions verified XDP and TC programs against. */
   readonly testDispatchers: string;
   program(id: ProgramId): string;
   mapFolder(owner: ProgramId): string;

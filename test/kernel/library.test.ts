@@ -16,8 +16,8 @@ import { readFileSync } from "node:fs";
 const { libbpfVersion } = await import("${ROOT}/ffi/safe/libbpf-version.ts");
 const { features } = await import("${ROOT}/src/kernel/features.ts");
 const { openKernel } = await import("${ROOT}/src/kernel/kernel.ts");
-const kernel = openKernel({ testDispatchers: "/nonexistent" });
-const programs = [{ name: "harmless", type: "tc", attachFunction: null, asExtension: false }];
+const kernel = openKernel();
+const programs = [{ name: "harmless", type: "tc", attachFunction: null }];
 const bytes = readFileSync("${ROOT}/dist/bpf/fixtures/refused.bpf.o");
 const attempt = async (run) => { try { await run(); return "ok"; } catch (error) { return [error.code, error.message]; } };
 console.log(JSON.stringify({

@@ -10,7 +10,7 @@ import { sh, temporaryBpffs, until } from "../fakes/kernel-lab.ts";
 
 const bpffs = temporaryBpffs();
 const lab = wire();
-const kernel = openKernel({ testDispatchers: "/nonexistent" });
+const kernel = openKernel();
 
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/chain.bpf.o");
 const OK = 0;
@@ -25,7 +25,6 @@ const plain = () =>
   loadMembers(kernel, {
     fixture: "chain",
     programs: ["tc:tc_member_0", "tc:tc_member_1"],
-    asExtension: false,
     folder: bpffs.path,
   });
 

@@ -8,7 +8,7 @@ import { tcxTest } from "../fakes/tcx-test.ts";
 
 const bpffs = temporaryBpffs();
 const wire = cable();
-const kernel = openKernel({ testDispatchers: "/nonexistent" });
+const kernel = openKernel();
 const LAST: TcxAnchor = { side: "last" };
 
 const hook = (direction: TcHook["direction"] = "ingress"): TcHook => ({

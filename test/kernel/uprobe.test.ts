@@ -7,7 +7,7 @@ import { pinAt, toLoad } from "../fakes/bpf-fixture.ts";
 import { counters, sh, temporaryBpffs, until } from "../fakes/kernel-lab.ts";
 
 const bpffs = temporaryBpffs();
-const kernel = openKernel({ testDispatchers: "/nonexistent" });
+const kernel = openKernel();
 
 let folder = "";
 let binary = "";

@@ -2,9 +2,9 @@ import type { DispatcherAnswer, DispatcherDetailAnswer, DispatcherListAnswer } f
 import { type Field, renderFacts, renderTable } from "./table.ts";
 
 export function renderDispatcherList({ dispatchers }: DispatcherListAnswer, styled: boolean): string {
-  const heading = ["Type", "Namespace", "Ifindex", "Interface", "Revision", "Program ID", "Members"];
-  const rows = dispatchers.map(({ key, interface: name, revision, runtime, member_count }) =>
-    [key.type, key.nsid, key.ifindex, name, revision, runtime.program_id ?? "None", member_count].map(String),
+  const heading = ["Type", "Namespace", "Ifindex", "Interface", "Revision", "Mode", "Program ID", "Members"];
+  const rows = dispatchers.map(({ key, interface: name, revision, mode, runtime, member_count }) =>
+    [key.type, key.nsid, key.ifindex, name, revision, mode, runtime.program_id ?? "None", member_count].map(String),
   );
   return renderTable({ heading, rows }, styled);
 }
@@ -33,6 +33,7 @@ export function renderDispatcher(answer: DispatcherDetailAnswer, styled: boolean
       ["Network Namespace:", answer.runtime.netns_path],
       ["Namespace ID:", answer.key.nsid],
       ["Revision:", answer.revision],
+      ["Mode:", answer.mode],
       ["Program ID:", answer.runtime.program_id],
       ...seatFacts(answer),
     ],

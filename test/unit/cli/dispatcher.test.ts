@@ -8,6 +8,7 @@ const detail: DispatcherDetailAnswer = {
   key: { type: "xdp", nsid: 4026531840, ifindex: 2 },
   interface: "eth0",
   revision: 3,
+  mode: "chain",
   runtime: { program_id: 7, kernel_link_id: 9, mode: "drv", netns_path: null },
   member_count: 1,
   members: [
@@ -75,8 +76,8 @@ test("an empty list is nothing as text, and an empty list as JSON", async () => 
 test("text", () => {
   expect(renderDispatcherList({ dispatchers: [detail] }, false)).toBe(
     [
-      " Type  Namespace   Ifindex  Interface  Revision  Program ID  Members ",
-      " xdp   4026531840  2        eth0       3         7           1 ",
+      " Type  Namespace   Ifindex  Interface  Revision  Mode   Program ID  Members ",
+      " xdp   4026531840  2        eth0       3         chain  7           1 ",
       "",
     ].join("\n"),
   );
