@@ -271,6 +271,13 @@ export interface DispatcherAnswer {
     readonly netns_path: string | null;
   };
   readonly member_count: number;
+  /** Only of a dispatcher that another tool put there: what is in its slots, in order. */
+  readonly foreign_members?: readonly {
+    readonly position: number;
+    readonly program_id: number;
+    readonly program_name: string;
+    readonly kernel_link_id: number;
+  }[];
 }
 
 export interface DispatcherMemberAnswer {

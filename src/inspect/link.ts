@@ -43,11 +43,15 @@ export function surroundingsOf(host: Host, links: readonly LinkRecord[]): Surrou
   return { positions: tcxPositions(links), dispatchers: chained ? host.store.dispatchers() : [] };
 }
 
-/** The dispatcher that a chain's link sits in: its program and revision, zeros when there is none. */
-function dispatcherOf(details: ChainDetails, dispatchers: readonly DispatcherRecord[]) {
+function dispatcherRecordOf(details: ChainDetails, dispatchers: readonly DispatcherRecord[]) {
   const type = dispatcherTypeOf(details);
   const { nsid, ifindex } = details;
-  const found = dispatchers.find((each) => each.type === type && each.nsid === nsid && each.ifindex === ifindex);
+  return dispatchers.find((each) => each.type === type && each.nsid === nsid && each.ifindex === ifindex);
+}
+
+/** The dispatcher that a chain's link sits in: its program and revision, zeros when there is none. */
+function dispatcherOf(details: ChainDetails, dispatchers: readonly DispatcherRecord[]) {
+  const found = dispatcherRecordOf(details, dispatchers);
   return { dispatcher_id: found?.programId ?? 0, revision: found?.revision ?? 0 };
 }
 
@@ -184,6 +188,14 @@ function isOf({ programId, facts }: KernelLink, record: LinkRecord, { dispatcher
   return facts.targetObjectId !== 0 && facts.targetObjectId === dispatcherOf(record.details, dispatchers).dispatcher_id;
 }
 
+/** A TC program that runs directly has no link in the kernel: whether the filter of its hook runs it. */
+function isInFilter(host: Host, { programId, details }: LinkRecord, { dispatchers }: Surroundings): boolean {
+  if (details.kind !== "tc") return false;
+  const found = dispatcherRecordOf(details, dispatchers);
+  if (found === undefined || found.type === "xdp" || found.programId !== programId) return false;
+  return host.kernel.tcFilterProgram(details, found.filter) === programId;
+}
+
 /** Answers for some of the links that the store holds. */
 export function linkAnswers(host: Host, records: readonly LinkRecord[]): LinkAnswer[] {
   if (records.length === 0) return [];
@@ -196,7 +208,7 @@ export function linkAnswers(host: Host, records: readonly LinkRecord[]): LinkAns
       record: linkRecordAnswer(record, around),
       status: {
         kernel: ours && kernelLinkAnswer(host, ours, record.details),
-        kernel_seen: ours !== null,
+        kernel_seen: ours !== null || isInFilter(host, record, around),
         pin_present: record.pinPath !== "" && host.pins.exists(record.pinPath),
         function_name: host.store.program(record.programId)?.name ?? null,
       },

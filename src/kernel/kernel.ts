@@ -1,7 +1,7 @@
 import { type BpfObjectKind, objectIds, withObject } from "../../ffi/safe/bpf.ts";
 import { detachLink } from "../../ffi/safe/link.ts";
 import { waitForRunningPrograms } from "../../ffi/safe/membarrier.ts";
-import { programId } from "../domain/ids.ts";
+import { kernelLinkId, programId } from "../domain/ids.ts";
 import { sysFailure } from "../errors/sys-failure.ts";
 import type { Feature, FeatureName, KernelPort } from "../platform/kernel.ts";
 import { attempt } from "./failure.ts";
@@ -34,6 +34,8 @@ export function openKernel(): KernelPort {
       attempt({ action: "list programs", code: "KERNEL_CALL_FAILED" }, () => objectIds("program")).map(programId),
     program: (id) => lookUp("program", id, readProgram),
     map: (id) => lookUp("map", id, readMap),
+    linkIds: () =>
+      attempt({ action: "list links", code: "KERNEL_CALL_FAILED" }, () => objectIds("link")).map(kernelLinkId),
     link: (id) => lookUp("link", id, readLink),
     countsRuns,
     openPin,

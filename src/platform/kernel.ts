@@ -308,6 +308,7 @@ export interface KernelPort {
   program(id: ProgramId): KernelProgram | null;
   map(id: MapId): KernelMap | null;
   link(id: KernelLinkId): KernelLink | null;
+  linkIds(): KernelLinkId[];
   /** Whether the kernel counts runs of programs and their time now (kernel.bpf_stats_enabled); it does not by itself. */
   countsRuns(): boolean;
   /** Opens whatever is pinned at a path, or what has to be pinned there; null when there is no pin. */

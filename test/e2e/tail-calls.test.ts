@@ -126,7 +126,7 @@ describe.each(["xdp", "tc"] as const)("%s", (hook) => {
     const [whole] = await load(object(source), "drops");
     const [first, second] = [bare, whole].map((each) => String(each?.record?.program_id));
     await bpfman.ok("attach", first ?? "", ...place(50));
-    const refusal = await bpfman.refused(2, "INVALID_PROGRAM", "attach", second ?? "", ...place(10));
+    const refusal = await bpfman.refused(1, "INVALID_PROGRAM", "attach", second ?? "", ...place(10));
     expect(refusal.message).toStartWith(`program ${first} "drops" (link 1) cannot share veth0`);
     expect(refusal.hint).toContain("clang -g");
     expect(await modes()).toEqual(["direct"]);

@@ -22,7 +22,7 @@ const bytes = readFileSync("${ROOT}/dist/bpf/fixtures/refused.bpf.o");
 const attempt = async (run) => { try { await run(); return "ok"; } catch (error) { return [error.code, error.message]; } };
 console.log(JSON.stringify({
   version: libbpfVersion(),
-  load: await attempt(() => kernel.load({ bytes, name: "x", programs, globals: [], reuse: new Map() }).then((it) => it.close())),
+  load: await attempt(() => kernel.load({ bytes, name: "x", programs, alongside: [], globals: [], reuse: new Map() }).then((it) => it.close())),
   feature: await attempt(() => kernel.feature("jit")),
   features: features() === null ? "none" : "ok",
   list: await attempt(() => kernel.programIds()),

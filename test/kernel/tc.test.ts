@@ -152,12 +152,17 @@ test("filters of others are not touched, also at the same priority", async () =>
 
   // Beside it there is room.
   kernel.attachTc(pinAt(kernel, first), hook(), FILTER);
+  expect(kernel.hasTcFilterBehind(hook(), FILTER)).toBe(true);
   kernel.replaceTc(pinAt(kernel, second), hook(), FILTER);
   expect(filters()).toHaveLength(2);
   expect(filters()).toContainEqual(theirs!);
   expect(kernel.tcFilterProgram(hook(), { priority: 50, handle: 7 }) as number | null).toBe(theirs?.program ?? -1);
   expect(kernel.detachTc(hook(), FILTER)).toBe(true);
   expect(filters()).toEqual([theirs!]);
+  expect(kernel.hasTcFilterBehind(hook(), { priority: 50, handle: 7 })).toBe(false);
+  expect(kernel.hasTcFilterBehind(hook(), { priority: 49, handle: 1 })).toBe(true);
+  expect(kernel.hasTcFilterBehind(hook(), { priority: 51, handle: 7 })).toBe(false);
+  expect(kernel.hasTcFilterBehind(hook("egress"), FILTER)).toBe(false);
   expect(kernel.detachTc(hook(), FILTER)).toBe(false);
   expect(failureOf(() => kernel.replaceTc(pinAt(kernel, first), hook(), FILTER)).code).toBe("STATE_CONFLICT");
   expect(filters()).toEqual([theirs!]);

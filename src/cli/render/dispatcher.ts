@@ -3,11 +3,21 @@ import { type Field, renderFacts, renderTable } from "./table.ts";
 
 export function renderDispatcherList({ dispatchers }: DispatcherListAnswer, styled: boolean): string {
   const heading = ["Type", "Namespace", "Ifindex", "Interface", "Revision", "Mode", "Program ID", "Members"];
-  const rows = dispatchers.map(({ key, interface: name, revision, mode, runtime, member_count }) =>
-    [key.type, key.nsid, key.ifindex, name, revision, mode, runtime.program_id ?? "None", member_count].map(String),
+  const rows = dispatchers.map(({ key, interface: name, revision, mode, runtime, member_count, foreign_members }) =>
+    [
+      ...[key.type, key.nsid, key.ifindex, name, foreign_members === undefined ? revision : "foreign", mode],
+      runtime.program_id ?? "None",
+      foreign_members === undefined ? member_count : foreignMembers(foreign_members),
+    ].map(String),
   );
   return renderTable({ heading, rows }, styled);
 }
+
+/** `2 (41 xdp_pass, 42 xdp_drop)`, in the order in which they run. */
+const foreignMembers = (members: NonNullable<DispatcherAnswer["foreign_members"]>): string => {
+  const names = members.map(({ program_id, program_name }) => `${program_id} ${program_name}`.trimEnd());
+  return names.length === 0 ? "0" : `${names.length} (${names.join(", ")})`;
+};
 
 /** What holds the dispatcher on its hook. */
 function seatFacts({ runtime }: DispatcherAnswer): (readonly [string, Field])[] {

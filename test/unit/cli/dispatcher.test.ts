@@ -30,11 +30,11 @@ const detail: DispatcherDetailAnswer = {
 
 describe("requests", () => {
   test.each([
-    ["dispatcher list", "dispatcher/list", { type: null, nsid: null, ifindex: null }],
+    ["dispatcher list", "dispatcher/list", { type: null, nsid: null, ifindex: null, all: false }],
     [
       "dispatcher list --type tc-egress --nsid 7 --ifindex 2",
       "dispatcher/list",
-      { type: "tc-egress", nsid: 7, ifindex: 2 },
+      { type: "tc-egress", nsid: 7, ifindex: 2, all: false },
     ],
     ["dispatcher get xdp 4026531840 2", "dispatcher/get", { type: "xdp", nsid: 4026531840, ifindex: 2 }],
     ["link update 3 --priority 7", "link/update", { linkId: 3, priority: 7, proceedOn: null }],

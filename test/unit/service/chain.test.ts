@@ -383,6 +383,35 @@ describe("the only member", () => {
   });
 });
 
+test("a dispatcher of another tool is listed with what is in its slots, if asked for", async () => {
+  const { kernel } = bed;
+  const [a, b] = [await load("x_a"), await load("x_b")];
+  const pins = [a, b].map((id) => ({ path: `/fake/fs/prog_${id}`, kind: "program", id }) as const);
+  const members = pins.map((extension) => ({ extension }));
+  const made = await kernel.loadDispatcher({
+    ...{ hook: "xdp", config: new Uint8Array(), members, frags: false, expectedAttachType: "XDP" },
+  });
+  made.pinProgram("/elsewhere");
+  kernel.attachXdp({ path: "/elsewhere", kind: "program", id: made.program }, { ...XDP_HOOK, mode: "drv" });
+  expect((await invoke("dispatcher/list", {})).dispatchers).toEqual([]);
+  const { dispatchers } = await invoke("dispatcher/list", { all: true });
+  expect(dispatchers).toMatchObject([
+    {
+      key: XDP_KEY,
+      interface: "eth0",
+      mode: "chain",
+      runtime: { program_id: made.program, mode: "drv" },
+      member_count: 2,
+    },
+  ]);
+  expect(dispatchers[0]?.foreign_members?.map((member) => [member.position, member.program_id])).toEqual([
+    [0, a],
+    [1, b],
+  ]);
+  const busy = await expectCode(attach(a), "HOOK_BUSY");
+  expect(busy.code).toBe("HOOK_BUSY");
+});
+
 describe("programs that an earlier version loaded as extensions", () => {
   test("stay in their chain and leave it, and no other joins", async () => {
     bed.kernel.extensionsOnly = true;
