@@ -2,7 +2,6 @@
 import { existsSync, readTextSync } from "../ffi/safe/file-system.ts";
 import { libc } from "../ffi/safe/libc.ts";
 import { LibraryError } from "../ffi/safe/library.ts";
-import { pinPaths } from "./bpffs/paths.ts";
 import { absolute } from "./files/absolute.ts";
 import { buildInfo } from "./build-info.ts";
 import { CONFIG_DEFAULT, type Config, databaseWaitMs } from "./domain/config.ts";
@@ -67,9 +66,7 @@ function openHost(folders: Folders, config: Config, openStore: () => StorePort, 
     return opened;
   });
   const kernel = once(() =>
-    (require("./kernel/open-kernel.ts") as typeof import("./kernel/open-kernel.ts")).openKernel({
-      testDispatchers: pinPaths(pinFolder).testDispatchers,
-    }),
+    (require("./kernel/open-kernel.ts") as typeof import("./kernel/open-kernel.ts")).openKernel(),
   );
   const pins = once(() =>
     (require("./bpffs/open-pins.ts") as typeof import("./bpffs/open-pins.ts")).openPins(pinFolder),

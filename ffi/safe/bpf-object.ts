@@ -56,7 +56,9 @@ export interface BpfMap {
   writeInitialValue(offset: number, bytes: Uint8Array): void;
   /** Uses an existing map instead of creating one. The caller keeps ownership of the descriptor. */
   reuse(fd: number): void;
-  /** Prevents libbpf from pinning the map or reusing a pinned one. */
+  /** Whether `load` makes the map; it is made unless this says no. Programs that use one that was not made are refused. */
+  setAutocreate(on: boolean): void;
+  /** Keeps libbpf from pinning and from looking for a pin. */
   clearPinPath(): void;
 }
 
@@ -168,6 +170,9 @@ function wrapMap(pointer: Pointer, live: Live): BpfMap {
     },
     reuse(fd) {
       checkedLibbpf("bpf_map__reuse_fd", library.bpf_map__reuse_fd(live(pointer), fd));
+    },
+    setAutocreate(on) {
+      checkedLibbpf("bpf_map__set_autocreate", library.bpf_map__set_autocreate(live(pointer), on));
     },
     clearPinPath() {
       checkedLibbpf("bpf_map__set_pin_path", library.bpf_map__set_pin_path(live(pointer), null));

@@ -113,6 +113,7 @@ export function deleteBpfFilter(place: TcFilterPlace): void {
 }
 
 export interface TcFilter {
+  readonly priority: number;
   readonly kind: string;
   readonly handle: number;
   /** Set for a cls_bpf filter that runs an eBPF program; null for all others. */
@@ -133,18 +134,30 @@ export function filtersBeside(place: TcFilterPlace): TcFilter[] {
   return answers.flatMap((answer) => decodeFilter(answer, priority) ?? []);
 }
 
-/** Decodes an RTM_GETTFILTER answer; null for a filter of another priority. Throws RangeError. */
-export function decodeFilter(answer: Uint8Array, priority: number): TcFilter | null {
+/** The filters of one side in chain 0, of all priorities, protocols and kinds. None when interface or clsact are not there. */
+export function allFilters({ ifindex, side }: TcSide): TcFilter[] {
+  const header = encodeHeader({ ifindex, handle: 0, parent: SIDE_PARENT[side], info: 0 });
+  const answers = routeRequest("RTM_GETTFILTER", Buffer.concat([header, u32Attribute(TCA_CHAIN, 0)]), NLM_F.DUMP);
+  return answers.flatMap((answer) => decodeFilter(answer) ?? []);
+}
+
+/**
+ * The filter that an answer of RTM_GETTFILTER tells of; null for one of another priority than that asked for. Throws
+ * RangeError.
+ */
+export function decodeFilter(answer: Uint8Array, wanted: number | null = null): TcFilter | null {
   const view = new DataView(answer.buffer, answer.byteOffset, answer.byteLength);
   const handle = view.getUint32(TCMSG.handle, true);
-  // Classifiers are also listed themselves, without a filter.
-  if (handle === 0 || view.getUint32(TCMSG.info, true) >>> 16 !== priority) return null;
+  // Classifiers also announce themselves, without a filter.
+  const priority = view.getUint32(TCMSG.info, true) >>> 16;
+  if (handle === 0 || (wanted !== null && priority !== wanted)) return null;
   const attributes = readAttributes(answer.subarray(TCMSG.bytes));
   const kind = readText(attributes.get(TCA_KIND)) ?? "";
   const options = readAttributes(attributes.get(TCA_OPTIONS) ?? new Uint8Array());
   const own = kind === "bpf";
   return {
     kind,
+    priority,
     handle,
     programId: own ? readU32(options.get(TCA_BPF_ID)) : null,
     name: own ? readText(options.get(TCA_BPF_NAME)) : null,

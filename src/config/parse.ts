@@ -1,6 +1,6 @@
 import { parse, TomlError } from "smol-toml";
 import * as v from "valibot";
-import { CONFIG_DEFAULT, type Config, XDP_MODES } from "../domain/config.ts";
+import { ALONE_MODES, CONFIG_DEFAULT, type Config, XDP_MODES } from "../domain/config.ts";
 import { INTERFACE_CHARS_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { didYouMean } from "../errors/suggest.ts";
@@ -14,6 +14,7 @@ const count = v.pipe(v.number(COUNT), v.safeInteger(COUNT), v.minValue(0, COUNT)
 const INTERFACE = `named with 1 to ${INTERFACE_CHARS_MAX} characters, as interfaces are`;
 const interfaceName = v.pipe(v.string(), v.minLength(1, INTERFACE), v.maxLength(INTERFACE_CHARS_MAX, INTERFACE));
 const xdpMode = v.picklist(XDP_MODES, XDP_MODES.map((mode) => `"${mode}"`).join(" or "));
+const alone = v.picklist(ALONE_MODES, ALONE_MODES.map((mode) => `"${mode}"`).join(" or "));
 
 const file = v.strictObject(
   {
@@ -22,6 +23,7 @@ const file = v.strictObject(
       {},
     ),
     signing: v.optional(signing, {}),
+    dispatcher: v.optional(v.strictObject({ alone: v.optional(alone, CONFIG_DEFAULT.dispatcher.alone) }, A_TABLE), {}),
     database: v.optional(
       v.strictObject(
         {
@@ -49,10 +51,11 @@ export function parseConfig(bytes: Uint8Array, path: string): Config {
     const first = problems.reduce((one, other) => (other.offset < one.offset ? other : one));
     throw invalid(path, placeAt(text, first.offset), first);
   }
-  const { interfaces, database } = result.output;
+  const { interfaces, database, dispatcher } = result.output;
   return {
     interfaces: new Map(Object.entries(interfaces).map(([name, { xdp_mode }]) => [name, { xdpMode: xdp_mode }])),
     signing: signingConfig(result.output.signing),
+    dispatcher,
     database: { maxRetries: database.max_retries, millisecDelay: database.millisec_delay },
   };
 }
@@ -115,6 +118,8 @@ function knownKeys(keys: readonly string[]): string[] {
       return Object.keys(file.entries.interfaces.wrapped.value.entries);
     case "signing":
       return signingKeys(subsection);
+    case "dispatcher":
+      return Object.keys(file.entries.dispatcher.wrapped.entries);
     default:
       return Object.keys(file.entries.database.wrapped.entries);
   }

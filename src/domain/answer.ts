@@ -68,7 +68,9 @@ export interface KernelProgramAnswer {
 
 export interface ProgramStatusAnswer {
   readonly kernel: KernelProgramAnswer | null;
-  /** Null right after a load, and if the kernel collects no statistics and has collected none. */
+  /** Only of a twin: the program for which it sits in a chain. bpfman made it, and takes it away. */
+  readonly twin_of?: number;
+  /** Null right after a load, and where the kernel does not count and has not counted. */
   readonly stats: { readonly runtime: number; readonly run_count: number; readonly recursion_misses: number } | null;
   /** Paths; null for a program that bpfman did not load. */
   readonly prog_pin: string | null;
@@ -256,6 +258,8 @@ export interface DispatcherAnswer {
   readonly key: { readonly type: string; readonly nsid: number; readonly ifindex: number };
   readonly interface: string;
   readonly revision: number;
+  /** The only program on the hook runs there itself, or a dispatcher runs its members. */
+  readonly mode: "direct" | "chain";
   readonly runtime: {
     readonly program_id: number | null;
     /** XDP only. */
@@ -267,6 +271,13 @@ export interface DispatcherAnswer {
     readonly netns_path: string | null;
   };
   readonly member_count: number;
+  /** Only of a dispatcher that another tool put there: what is in its slots, in order. */
+  readonly foreign_members?: readonly {
+    readonly position: number;
+    readonly program_id: number;
+    readonly program_name: string;
+    readonly kernel_link_id: number;
+  }[];
 }
 
 export interface DispatcherMemberAnswer {

@@ -4,11 +4,18 @@ import { SIGNING_DEFAULT, type SigningConfig } from "./signing.ts";
 export const XDP_MODES = ["drv", "skb", "hw"] as const;
 export type XdpMode = (typeof XDP_MODES)[number];
 
+/** How the only program on a hook can run. */
+export const ALONE_MODES = ["direct", "chain"] as const;
+
 /** The configuration file, with defaults filled in. */
 export interface Config {
   /** Settings by interface name. Interfaces that are not listed use the default. */
   readonly interfaces: ReadonlyMap<string, { readonly xdpMode: XdpMode }>;
   readonly signing: SigningConfig;
+  readonly dispatcher: {
+    /** How the only XDP or TC program on a hook runs: by itself where nothing differs, or always in a dispatcher. */
+    readonly alone: (typeof ALONE_MODES)[number];
+  };
   readonly database: {
     /** How often to retry when the database is locked. */
     readonly maxRetries: number;
@@ -20,6 +27,7 @@ export interface Config {
 export const CONFIG_DEFAULT: Config = {
   interfaces: new Map(),
   signing: SIGNING_DEFAULT,
+  dispatcher: { alone: "direct" },
   database: { maxRetries: 10, millisecDelay: 1_000 },
 };
 

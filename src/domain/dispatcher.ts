@@ -46,8 +46,7 @@ export type DispatcherRecord = Omit<DispatcherKey, "type"> &
     /** The revision that a running or killed command is about to replace `revision` with; null if there is none. */
     readonly pendingRevision: number | null;
     /**
-     * The program on the hook: the dispatcher, or the only member itself on kernels without extension programs. Null
-     * while the first revision is being created.
+     * What runs on the hook: the dispatcher, or the only member itself. Null while the first revision is being made.
      */
     readonly programId: ProgramId | null;
   };
@@ -67,9 +66,9 @@ export interface ChainMember {
   readonly priority: number;
   /** Return values after which the chain continues. */
   readonly proceedOn: readonly number[];
-  /** Whether it was loaded as an extension and can fill a slot. */
-  readonly chained: boolean;
-  /** Whether the program supports multi-buffer packets (section `xdp.frags`). */
+  /** An earlier version loaded it as an extension, which sits in a slot itself. */
+  readonly extension: boolean;
+  /** The program understands packets in several fragments (section `xdp.frags`). */
   readonly frags: boolean;
 }
 

@@ -81,7 +81,9 @@ export const KINDS = {
     chained: true,
     needsFunction: false,
     programType: "XDP",
-    expectedAttachType: "XDP",
+    // None, for all of them: programs share a program array, take each other's place on a hook, and have twins in a
+    // dispatcher only with those that expect the same.
+    expectedAttachType: null,
     capability: "CAP_NET_ADMIN",
     sections: { xdp: {}, "xdp.frags": { frags: true } },
   },

@@ -18,12 +18,14 @@ export function dispatcherAnswer(record: DispatcherRecord, links: readonly LinkR
     record.type === "xdp"
       ? { kernel_link_id: record.kernelLinkId, mode: record.mode }
       : { filter_priority: record.filter.priority, filter_handle: record.filter.handle };
+  const members = links.filter((link) => isOn(link, record));
   return {
     key: { type, nsid, ifindex },
     interface: record.interface,
     revision: record.revision,
+    mode: members.some((link) => link.programId === record.programId) ? "direct" : "chain",
     runtime: { program_id: record.programId, ...seat, netns_path: record.netns },
-    member_count: links.filter((link) => isOn(link, record)).length,
+    member_count: members.length,
   };
 }
 

@@ -43,11 +43,15 @@ export function surroundingsOf(host: Host, links: readonly LinkRecord[]): Surrou
   return { positions: tcxPositions(links), dispatchers: chained ? host.store.dispatchers() : [] };
 }
 
-/** The dispatcher that runs a chained link: its program and revision, or zeros if there is none. */
-function dispatcherOf(details: ChainDetails, dispatchers: readonly DispatcherRecord[]) {
+function dispatcherRecordOf(details: ChainDetails, dispatchers: readonly DispatcherRecord[]) {
   const type = dispatcherTypeOf(details);
   const { nsid, ifindex } = details;
-  const found = dispatchers.find((each) => each.type === type && each.nsid === nsid && each.ifindex === ifindex);
+  return dispatchers.find((each) => each.type === type && each.nsid === nsid && each.ifindex === ifindex);
+}
+
+/** The dispatcher that a chain's link sits in: its program and revision, zeros when there is none. */
+function dispatcherOf(details: ChainDetails, dispatchers: readonly DispatcherRecord[]) {
+  const found = dispatcherRecordOf(details, dispatchers);
   return { dispatcher_id: found?.programId ?? 0, revision: found?.revision ?? 0 };
 }
 
@@ -177,19 +181,34 @@ function kernelLinkAnswer(host: Host, link: KernelLink, details: LinkDetails): K
   };
 }
 
-/** Returns the answers for some of the store's links. */
+/** Whether it runs the link's program, or the program's twin in the dispatcher of the link's hook. */
+function isOf({ programId, facts }: KernelLink, record: LinkRecord, { dispatchers }: Surroundings): boolean {
+  if (programId === record.programId) return true;
+  if (!isChained(record.details) || facts?.kind !== "tracing") return false;
+  return facts.targetObjectId !== 0 && facts.targetObjectId === dispatcherOf(record.details, dispatchers).dispatcher_id;
+}
+
+/** A TC program that runs directly has no link in the kernel: whether the filter of its hook runs it. */
+function isInFilter(host: Host, { programId, details }: LinkRecord, { dispatchers }: Surroundings): boolean {
+  if (details.kind !== "tc") return false;
+  const found = dispatcherRecordOf(details, dispatchers);
+  if (found === undefined || found.type === "xdp" || found.programId !== programId) return false;
+  return host.kernel.tcFilterProgram(details, found.filter) === programId;
+}
+
+/** Answers for some of the links that the store holds. */
 export function linkAnswers(host: Host, records: readonly LinkRecord[]): LinkAnswer[] {
   if (records.length === 0) return [];
   const around = surroundingsOf(host, host.store.links());
   return records.map((record) => {
     const kernel = record.kernelLinkId === null ? null : host.kernel.link(record.kernelLinkId);
-    // The kernel reuses IDs: a link that runs another program is a different link.
-    const ours = kernel !== null && kernel.programId === record.programId ? kernel : null;
+    // The kernel re-uses ids: a link that runs another program is not this one.
+    const ours = kernel !== null && isOf(kernel, record, around) ? kernel : null;
     return {
       record: linkRecordAnswer(record, around),
       status: {
         kernel: ours && kernelLinkAnswer(host, ours, record.details),
-        kernel_seen: ours !== null,
+        kernel_seen: ours !== null || isInFilter(host, record, around),
         pin_present: record.pinPath !== "" && host.pins.exists(record.pinPath),
         function_name: host.store.program(record.programId)?.name ?? null,
       },

@@ -1,6 +1,6 @@
 /** Answers for programs: the stored record, and the current state in the kernel and on disk. */
 import type { KernelProgramAnswer, MapAnswer, ProgramAnswer, ProgramRecordAnswer } from "../domain/answer.ts";
-import type { ProgramId } from "../domain/ids.ts";
+import { type ProgramId, programId } from "../domain/ids.ts";
 import { programTypeJson } from "../domain/kernel-words.ts";
 import type { ProgramRecord } from "../domain/program.ts";
 import type { Host } from "../platform/host.ts";
@@ -82,15 +82,28 @@ export function programAnswer(host: Host, record: ProgramRecord, view: "loaded" 
   };
 }
 
-/** The answer for a program that bpfman does not manage; null if the kernel has no program with that ID. */
+/** The program whose twin this is in one of our chains; null for any other. */
+export function programOfTwin(host: Host, id: ProgramId): ProgramId | null {
+  for (const record of host.store.dispatchers()) {
+    for (const pin of host.store.recordedPins(host.pins.paths.revision(record, record.revision))) {
+      const number = pin.id === id && pin.kind === "program" ? /\/twin_([0-9]+)$/.exec(pin.path)?.[1] : undefined;
+      if (number !== undefined) return programId(Number(number));
+    }
+  }
+  return null;
+}
+
+/** The answer for a program that is in the kernel but not ours; null when the kernel has none of that id either. */
 export function foreignProgramAnswer(host: Host, id: ProgramId): ProgramAnswer | null {
   const kernel = host.kernel.program(id);
   if (kernel === null) return null;
   const maps = kernel.mapIds.map((map) => mapAnswer(host, map, null)).filter((map): map is MapAnswer => map !== null);
+  const original = programOfTwin(host, id);
   return {
     record: null,
     status: {
       kernel: kernelProgramAnswer(kernel, null),
+      ...(original === null ? {} : { twin_of: original }),
       stats: statsOf(host, kernel),
       prog_pin: null,
       map_dir: null,

@@ -1,22 +1,15 @@
-import { type ChainedKind, isChainedKind } from "../domain/kinds.ts";
 import { type BpfObjectKind, objectIds, withObject } from "../../ffi/safe/bpf.ts";
-import { closeFd } from "../../ffi/safe/libc.ts";
 import { detachLink } from "../../ffi/safe/bpf-link.ts";
 import { waitForRunningPrograms } from "../../ffi/safe/membarrier.ts";
-import { programId } from "../domain/ids.ts";
+import { kernelLinkId, programId } from "../domain/ids.ts";
 import { sysFailure } from "../errors/sys-failure.ts";
-import type { Feature, FeatureName, KernelAttach, KernelPort, LoadedObject, ObjectToLoad } from "../platform/kernel.ts";
+import type { Feature, FeatureName, KernelAttach, KernelPort } from "../platform/kernel.ts";
 import { attempt } from "./kernel-failure.ts";
 import { attachedLink, countsRuns, readLink, readMap, readProgram } from "./read-info.ts";
 import { openPin, withPinned } from "./pin.ts";
 
 /** Far longer than any program runs on a packet. Used on kernels that cannot report the end of a grace period. */
 const GRACE_MS = 100;
-
-export interface KernelOptions {
-  /** Directory in a bpffs that pins the dispatchers against which extensions are verified. */
-  readonly testDispatchers: string;
-}
 
 /**
  * A command performs lookups and uses one kind of hook at most, so each hook's code is loaded on demand. Uses
@@ -33,14 +26,16 @@ const functions = () => require("./hooks/kernel-function.ts") as typeof import("
 const security = () => require("./explain/security.ts") as typeof import("./explain/security.ts");
 
 /** The kernel this process runs on. Everything is opened on demand; libbpf only for loading. */
-export function openKernel({ testDispatchers }: KernelOptions): KernelPort {
+export function openKernel(): KernelPort {
   return {
     feature,
-    load: (object) => load(object, testDispatchers),
+    load: async (object) => (await import("./load/load-object.ts")).load(object),
     programIds: () =>
       attempt({ action: "list programs", code: "KERNEL_CALL_FAILED" }, () => objectIds("program")).map(programId),
     program: (id) => lookUp("program", id, readProgram),
     map: (id) => lookUp("map", id, readMap),
+    linkIds: () =>
+      attempt({ action: "list links", code: "KERNEL_CALL_FAILED" }, () => objectIds("link")).map(kernelLinkId),
     link: (id) => lookUp("link", id, readLink),
     countsRuns,
     openPin,
@@ -61,6 +56,7 @@ export function openKernel({ testDispatchers }: KernelOptions): KernelPort {
     attachTc: (...args) => tc().attachTc(...args),
     replaceTc: (...args) => tc().replaceTc(...args),
     tcFilterProgram: (...args) => tc().tcFilterProgram(...args),
+    hasTcFilterBehind: (...args) => tc().hasTcFilterBehind(...args),
     detachTc: (...args) => tc().detachTc(...args),
     waitForRunningPrograms: () => {
       if (!waitForRunningPrograms()) Bun.sleepSync(GRACE_MS);
@@ -107,24 +103,4 @@ function detachWherePossible(fd: number): void {
 async function feature(name: FeatureName): Promise<Feature> {
   const trials = await import("./explain/features.ts");
   return attempt({ action: `try "${name}"`, code: "KERNEL_CALL_FAILED" }, () => trials.feature(name));
-}
-
-async function load(object: ObjectToLoad, dispatcherFolder: string): Promise<LoadedObject> {
-  const [loader, { extensionTarget, SLOT }] = await Promise.all([
-    import("./load/load-object.ts"),
-    import("./load/extension-target.ts"),
-  ]);
-  const slots = new Map<ChainedKind, { readonly programFd: number; readonly function: string }>();
-  try {
-    for (const { type, asExtension } of object.programs) {
-      if (!asExtension || !isChainedKind(type) || slots.has(type)) continue;
-      slots.set(type, {
-        programFd: await extensionTarget(dispatcherFolder, type, object.testDispatchers),
-        function: SLOT,
-      });
-    }
-    return loader.load(object, slots);
-  } finally {
-    for (const slot of slots.values()) closeFd(slot.programFd);
-  }
 }

@@ -1,3 +1,4 @@
+import type { ChainedKind } from "../domain/kinds.ts";
 import { LICENSE_BYTES_MAX, OBJECT_BYTES_MAX } from "../domain/limits.ts";
 import type { ObjectFile, ObjectMap } from "../domain/object-file.ts";
 import { BpfmanError } from "../errors/error.ts";
@@ -18,6 +19,8 @@ import { type Refuse, hasControlCharacters, memorySource } from "./fields.ts";
 import { MAPS_SECTION, readMaps } from "./maps.ts";
 import { checkForLibbpf } from "./sound.ts";
 import { withoutStructOps } from "./struct-ops.ts";
+import { type Alongside, alongside } from "./tail-calls.ts";
+import { bytesForTwin } from "./twin.ts";
 
 export interface ReadObjectOptions {
   /** Reject objects in the other byte order, which this machine's kernel cannot load. */
@@ -49,6 +52,14 @@ export function readObject(bytes: Uint8Array, options: ReadObjectOptions = {}): 
 
 /** Returns a valid object as libbpf should see it: without the parts that bpfman never loads and libbpf fails on. */
 export const bytesForLibbpf = (bytes: Uint8Array): Uint8Array => withoutStructOps(bytes, refuse);
+
+/** What has to be loaded along with these programs of a sound object ({@link alongside}). */
+export const loadedAlong = (bytes: Uint8Array, chosen: readonly string[]): Alongside =>
+  alongside(bytes, chosen, refuse);
+
+/** The bytes of a sound object as the twin of a program is loaded from them ({@link bytesForTwin}); null without BTF. */
+export const twinBytes = (bytes: Uint8Array, program: string, hook: ChainedKind): Uint8Array | null =>
+  bytesForTwin(bytesForLibbpf(bytes), { program, hook }, refuse);
 
 const refuse: Refuse = (reason, hint) =>
   new BpfmanError("INVALID_OBJECT", `cannot read the object file: ${reason}`, hint === undefined ? {} : { hint });

@@ -143,19 +143,6 @@ export interface ProgramToLoad {
   readonly type: ProgramType;
   /** The kernel function, for fentry and fexit. */
   readonly attachFunction: string | null;
-  /** xdp and tc: load as an extension of a dispatcher slot, or with their own type if the kernel lacks extensions. */
-  readonly asExtension: boolean;
-}
-
-/**
- * The dispatchers against which extensions are verified. The first load that needs one pins it, and later loads reuse
- * it.
- */
-export interface TestDispatchers {
-  /** Returns the pin of an existing one; null if there is none. */
-  recorded(path: string): Pin | null;
-  /** Called before one is pinned. */
-  record(pin: Pin): void;
 }
 
 export interface ObjectToLoad {
@@ -163,10 +150,11 @@ export interface ObjectToLoad {
   /** Object name for libbpf, which derives the names of internal maps from it. */
   readonly name: string;
   readonly programs: readonly ProgramToLoad[];
+  /** Loaded as well, because program arrays have them as initial values: the arrays hold them. */
+  readonly alongside: readonly ProgramToLoad[];
   readonly globals: readonly { readonly section: string; readonly offset: number; readonly bytes: Uint8Array }[];
   /** Maps to take from pins instead of creating them, by full map name. The caller has checked their definitions. */
   readonly reuse: ReadonlyMap<string, Pin>;
-  readonly testDispatchers: TestDispatchers;
 }
 
 export interface LoadedProgram {
@@ -189,6 +177,7 @@ export interface LoadedMap {
  */
 export interface LoadedObject {
   readonly programs: readonly LoadedProgram[];
+  readonly alongside: readonly LoadedProgram[];
   readonly maps: readonly LoadedMap[];
   pinProgram(name: string, path: string): void;
   pinMap(name: string, path: string): void;
@@ -253,14 +242,33 @@ export interface TcHook extends InterfaceHook {
   readonly direction: Direction;
 }
 
-/** A dispatcher to load: its configuration, and which program goes into which slot (slot i is members[i]). */
+/** A program that is loaded, of which an extension is to be made: the same code with the same maps, for a slot. */
+export interface TwinToLoad {
+  readonly name: string;
+  readonly program: Pin;
+  /** As src/object/twin.ts makes them of the bytes that the program was loaded from. */
+  readonly bytes: Uint8Array;
+  /** XDP: the program has BPF_F_XDP_HAS_FRAGS. */
+  readonly frags: boolean;
+  /** All maps of the program, by full name; `.rodata`, `.data`, `.bss`, `.kconfig` for internal ones. */
+  readonly maps: ReadonlyMap<string, MapId>;
+}
+
+/** What goes into a slot: an extension that is pinned, or a twin that is made now, once for all slots that name it. */
+export type SlotMember = { readonly extension: Pin } | { readonly twin: TwinToLoad };
+
+/** A dispatcher to be made: its configuration bytes, and who sits in which slot (slot i is members[i]). */
 export interface DispatcherToLoad {
   readonly hook: ChainedKind;
   /** The content of `.rodata`, encoded by src/dispatcher/dispatcher-config.ts. */
   readonly config: Uint8Array;
-  /** Pins of the members' programs, which were loaded as extensions. */
-  readonly members: readonly Pin[];
-  /** XDP: load with BPF_F_XDP_HAS_FRAGS, only if every member supports multi-buffer packets. */
+  readonly members: readonly SlotMember[];
+  /**
+   * The attach type that it expects. `XDP` only for members that earlier versions loaded as extensions of such a
+   * dispatcher: the kernel links them to no other, and lets no other take its place.
+   */
+  readonly expectedAttachType: "XDP" | null;
+  /** XDP: load it with BPF_F_XDP_HAS_FRAGS; only when every member has it. */
   readonly frags: boolean;
 }
 
@@ -272,8 +280,11 @@ export interface LoadedDispatcher {
   readonly program: ProgramId;
   /** The extension links, by slot. */
   readonly links: readonly KernelLinkId[];
+  /** The extensions themselves, by slot. */
+  readonly extensions: readonly ProgramId[];
   pinProgram(path: string): void;
   pinLink(slot: number, path: string): void;
+  pinExtension(slot: number, path: string): void;
   close(): void;
 }
 
@@ -300,7 +311,8 @@ export interface KernelPort {
   program(id: ProgramId): KernelProgram | null;
   map(id: MapId): KernelMap | null;
   link(id: KernelLinkId): KernelLink | null;
-  /** Reports whether the kernel currently collects run counts and times (kernel.bpf_stats_enabled, off by default). */
+  linkIds(): KernelLinkId[];
+  /** Whether the kernel counts runs of programs and their time now (kernel.bpf_stats_enabled); it does not by itself. */
   countsRuns(): boolean;
   /** Opens whatever is pinned at a path, or exactly the object a Pin names; returns null if there is no pin. */
   openPin(pin: string | Pin): PinnedHandle | null;
@@ -323,7 +335,10 @@ export interface KernelPort {
   kernelFunctions(prefix?: string): Iterable<string>;
   /** Reports whether the BPF LSM is active (`lsm=…,bpf` on the kernel command line). */
   lsmActive(): boolean;
-  /** Loads a dispatcher and puts its members in the slots. Throws LOAD_FAILED, VERIFIER_REJECTED, ATTACH_FAILED. */
+  /**
+   * Loads a dispatcher, makes the twins that are to be made, and puts all members into the slots. Throws LOAD_FAILED,
+   * VERIFIER_REJECTED, ATTACH_FAILED.
+   */
   loadDispatcher(dispatcher: DispatcherToLoad): Promise<LoadedDispatcher>;
 
   /**
@@ -357,7 +372,9 @@ export interface KernelPort {
   replaceTc(program: Pin, hook: TcHook, filter: FilterRef): void;
   /** Returns the program that a filter runs; null if the filter, qdisc or interface does not exist. */
   tcFilterProgram(hook: TcHook, filter: FilterRef): ProgramId | null;
-  /** Deletes exactly that filter; returns false if it did not exist. clsact remains. */
+  /** Whether there is a filter of anybody else's that a packet can come to behind that place; false without a qdisc. */
+  hasTcFilterBehind(hook: TcHook, filter: FilterRef): boolean;
+  /** Deletes exactly that filter; false when it was not there. clsact stays. */
   detachTc(hook: TcHook, filter: FilterRef): boolean;
 
   /**

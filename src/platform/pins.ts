@@ -4,10 +4,7 @@ import type { LinkId, ProgramId } from "../domain/ids.ts";
 /** Paths in the runtime directory. The layout is part of bpfman's public contract (docs/decisions.md). */
 export interface PinPaths {
   readonly root: string;
-  /**
-   * Directory of the empty dispatchers against which XDP and TC programs are verified if the kernel supports
-   * extensions.
-   */
+  /** Folder of the empty dispatchers that earlier versions verified XDP and TC programs against. */
   readonly testDispatchers: string;
   program(id: ProgramId): string;
   mapFolder(owner: ProgramId): string;

@@ -1,12 +1,24 @@
 import type { DispatcherKey, DispatcherRecord } from "../domain/dispatcher.ts";
-import { BpfmanError } from "../errors/error.ts";
-import type { Host } from "../platform/host.ts";
 import { type LinkId, linkId, type ProgramId, programId } from "../domain/ids.ts";
 import type { LinkRecord } from "../domain/link.ts";
 import type { ProgramRecord } from "../domain/program.ts";
+import { BpfmanError } from "../errors/error.ts";
+import { programOfTwin } from "../inspect/program-answer.ts";
+import type { Host } from "../platform/host.ts";
 
 /** The error for a program id that has no row: it says whether the kernel knows it. */
 export function programMissing(host: Host, id: ProgramId): BpfmanError {
+  const original = programOfTwin(host, id);
+  if (original !== null) {
+    return new BpfmanError(
+      "PROGRAM_NOT_MANAGED",
+      `program ${id} is the twin of program ${original}, for which it sits in a chain`,
+      {
+        details: { program_id: id, twin_of: original },
+        hint: `name program ${original}; its twin goes when it leaves the chain`,
+      },
+    );
+  }
   if (host.kernel.program(id) !== null) {
     return new BpfmanError("PROGRAM_NOT_MANAGED", `program ${id} was not loaded by bpfman`, {
       details: { program_id: id },

@@ -60,7 +60,7 @@ describe.skipIf(process.geteuid?.() !== 0)("kernel of this machine", () => {
   const bpffs = temporaryBpffs();
   const wire = cable();
   const bed = (): Bed => ({
-    kernel: openKernel({ testDispatchers: "/nonexistent" }),
+    kernel: openKernel(),
     pin: (name) => bpffs.path(name),
     unpin: (name) => bpffs.unpin(name),
     hook: (direction = "ingress") => ({ netns: wire.netns, ifindex: wire.ifindex, direction }),

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
+import type { DispatcherListAnswer } from "../../src/domain/answer.ts";
 import { watchMembers, wire } from "../labs/chain-lab.ts";
 import { cleanUpAfterEach } from "../labs/clean-up.ts";
 import { executable, idOf, mapOf } from "../labs/executable.ts";
@@ -126,6 +127,15 @@ describe("XDP", () => {
       const before = inside("xdp-loader", "status", "veth0");
       await refused();
       expect(inside("xdp-loader", "status", "veth0")).toBe(before);
+      const { dispatchers }: DispatcherListAnswer = await bpfman.json("dispatcher", "list", "--all");
+      const [there, ...others] = dispatchers.filter(
+        (each) => each.interface === "veth0" && each.runtime.netns_path === lab.netns(),
+      );
+      expect(others).toEqual([]);
+      // Without extension programs, xdp-loader attaches a program as it is.
+      expect(there?.foreign_members?.map(({ program_name: name }) => name)).toEqual(
+        noExtensions === null ? ["xdp_member_5"] : undefined,
+      );
       inside("xdp-loader", "unload", "--all", "veth0");
       await live(await members("xdp"), xdpWords());
     });

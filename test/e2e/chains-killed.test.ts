@@ -17,7 +17,7 @@ const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/chain.bpf.o");
 
 /** The calls by which a chain is changed, with what they must be about. */
 const STEPS: Readonly<Record<string, RegExp>> = {
-  bpf: /BPF_PROG_LOAD, .*_dispatcher"|BPF_OBJ_PIN|BPF_LINK_CREATE|BPF_LINK_UPDATE/,
+  bpf: /BPF_PROG_LOAD, .*(_dispatcher|_member_)|BPF_OBJ_PIN|BPF_LINK_CREATE|BPF_LINK_UPDATE/,
   sendto: /RTM_(NEW|DEL)TFILTER/,
   mkdirat: /dispatcher_/,
   unlinkat: /\/fs\//,
@@ -99,15 +99,24 @@ describe.each([
     const [there] = dispatchers;
     const { nsid, ifindex } = there?.key ?? { nsid: 0, ifindex: 0 };
     const name = `dispatcher_${nsid}_${ifindex}`;
-    const pins = there === undefined ? [] : [`${name}_${there.revision}`, ...(hook === "xdp" ? [`${name}_link`] : [])];
+    const chained = there?.mode === "chain";
+    const pins = [
+      ...(chained ? [`${name}_${there?.revision}`] : []),
+      ...(there !== undefined && hook === "xdp" ? [`${name}_link`] : []),
+    ];
     expect(namesIn(`${bpfman.runtimeDir}/fs/${type}`).sort()).toEqual(pins.sort());
-    // Beside the one that runs there is the one that members are verified against.
     const loaded = (): number[] =>
       (bpftool("prog", "show") as { id: number; name?: string }[])
         .filter((program) => program.name === `${hook}_dispatcher`)
         .map((program) => program.id);
-    await until(() => loaded().length === (members === 0 ? 1 : 2));
-    if (there !== undefined) expect(loaded()).toContain(there.runtime.program_id ?? 0);
+    await until(() => loaded().length === (chained ? 1 : 0));
+    if (chained) expect(loaded()).toContain(there?.runtime.program_id ?? 0);
+    // One twin for each member, and none of one that runs directly.
+    const twins = () =>
+      (bpftool("prog", "show") as { type: string; name?: string }[]).filter(
+        ({ type, name }) => type === "ext" && name?.includes("_member_"),
+      );
+    await until(() => twins().length === (chained ? members : 0));
     const filters = sh("tc", "-n", lab.name(), "filter", "show", "dev", "veth0", "ingress");
     expect(filters.match(/handle/g) ?? []).toHaveLength(hook === "tc" && members > 0 ? 1 : 0);
   }
@@ -131,6 +140,24 @@ describe.each([
       next: [2, 0, 1],
       words: async (chain) => attachWords(chain, 2, 0),
       undo: async (chain) => ["detach", await linkOf(chain, 2)],
+    },
+    "the second attach": {
+      old: [0],
+      next: [1, 0],
+      words: async (chain) => attachWords(chain, 1, 50),
+      undo: async (chain) => ["detach", await linkOf(chain, 1)],
+    },
+    "a link update that asks for a dispatcher": {
+      old: [0],
+      next: [0],
+      words: async (chain) => [
+        "link",
+        "update",
+        await linkOf(chain, 0),
+        "--proceed-on",
+        hook === "xdp" ? "drop" : "shot",
+      ],
+      undo: async (chain) => ["link", "update", await linkOf(chain, 0), "--proceed-on", hook === "xdp" ? "pass" : "ok"],
     },
     "a link update": {
       old: [0, 1],

@@ -87,7 +87,7 @@ describe.each([
       lab.send(1);
       await chain.follow(ORDER);
 
-      // One goes, and comes back to another place: the dispatcher is all that is loaded, and then verified.
+      // One goes, and comes back to another place: the dispatcher and its twin are all that is loaded, and then verified.
       await bpfman.ok("detach", String(links[4]?.record.id));
       const rest = ORDER.filter((member) => member !== 4);
       lab.send(1);
@@ -97,7 +97,10 @@ describe.each([
       sh("strace", "-f", "-qq", "-o", trace, "-e", "trace=bpf", ...attach);
       const loads = readFileSync(trace, "utf8").match(/BPF_PROG_LOAD, .*/g) ?? [];
       expect(loads.filter((load) => load.includes(`prog_name="${hook}_dispatcher"`))).toHaveLength(1);
-      expect(loads.filter((load) => /BPF_PROG_TYPE_EXT|_member_/.test(load))).toEqual([]);
+      // Its twin went with it; those of the others stayed.
+      expect(loads.filter((load) => load.includes("_member_"))).toEqual([
+        expect.stringMatching(new RegExp(`BPF_PROG_TYPE_EXT.*"${hook}_member_4"`)),
+      ]);
       lab.send(1);
       await chain.follow([4, ...rest]);
       const after = await dispatcher();
@@ -135,17 +138,53 @@ describe.each([
     expect(lab.received()).toBe(2);
   });
 
-  extensionTest(
-    `${hook}: a program with any pointer for its argument is refused, and nothing of the attempt stays`,
-    async () => {
-      const object = bpfman.path("any.o");
-      writeFileSync(object, compileBpf(`SEC("${hook}") int any(void *ctx) { return 0; }`));
-      const words = ["load", "file", "--path", object, "--programs", `${hook}:any`];
-      const failure = await bpfman.refused(1, "VERIFIER_REJECTED", ...words);
-      expect(failure.hint).toContain(hook === "xdp" ? '"struct xdp_md *"' : '"struct __sk_buff *"');
-      await bpfman.expectNothingLeft();
-    },
-  );
+  extensionTest(`${hook}: programs of unusual types run beside others`, async () => {
+    const object = bpfman.path("any.o");
+    const functions = [
+      `SEC("${hook}") int any(void *ctx) { return ${passes}; }`,
+      `enum verdict { VERDICT = ${passes} }; SEC("${hook}") enum verdict words(void *ctx) { return VERDICT; }`,
+      `SEC("${hook}") int nothing(void) { return ${passes}; }`,
+    ];
+    writeFileSync(object, compileBpf(functions.join("\n")));
+    const chain = await members(0);
+    const names = ["any", "words", "nothing"];
+    const others = await bpfman.load(object, "--programs", ...names.map((name) => `${hook}:${name}`));
+    for (const [index, name] of names.entries()) await bpfman.attach(idOf(others, name), ...words(index));
+    await bpfman.attach(chain.id(0), ...words(100));
+    expect((await dispatcher()).members.map((member) => member.program_name)).toEqual([...names, `${hook}_member_0`]);
+    lab.send(1);
+    await chain.follow([0]);
+    expect(lab.received()).toBe(1);
+  });
+
+  extensionTest(`${hook}: the only one runs directly, and gets a dispatcher with the second`, async () => {
+    const chain = await members(0, 1);
+    const before = await bpfman.attach(chain.id(0), ...words(100));
+    const alone = await dispatcher();
+    expect(alone).toMatchObject({ mode: "direct", runtime: { program_id: chain.id(0) } });
+    lab.send(1);
+    await chain.follow([0]);
+    const second = await bpfman.attach(chain.id(1), ...words(50));
+    const both = await dispatcher();
+    expect([both.mode, seatOf(both)]).toEqual(["chain", seatOf(alone)]);
+    lab.send(1);
+    await chain.follow([1, 0]);
+    const status: LinkAnswer = await bpfman.json("get", "link", String(before.record.id));
+    expect(status.status).toMatchObject({ kernel_seen: true, pin_present: true });
+    const twin: ProgramAnswer = await bpfman.json("get", "program", String(status.status.kernel?.program_id));
+    expect([twin.record, twin.status.twin_of, twin.status.kernel?.program_type]).toEqual([
+      null,
+      chain.id(0),
+      "extension",
+    ]);
+    await bpfman.ok("detach", String(second.record.id));
+    expect([(await dispatcher()).mode, seatOf(await dispatcher())]).toEqual(["direct", seatOf(alone)]);
+    lab.send(1);
+    await chain.follow([0]);
+    await until(() => !inKernel("prog", both.runtime.program_id ?? 0));
+    await until(() => !inKernel("prog", status.status.kernel?.program_id ?? 0));
+    expect(lab.received()).toBe(3);
+  });
 
   extensionTest(`${hook}: a program that is unloaded leaves the chain to the others`, async () => {
     const staying = await members(0, 2);

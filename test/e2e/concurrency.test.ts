@@ -70,7 +70,7 @@ describe("at once", () => {
 
   describe("on one hook", () => {
     const wire = cable();
-    const kernel = openKernel({ testDispatchers: "/nonexistent" });
+    const kernel = openKernel();
 
     tcxTest(
       "10 times attach and detach: kernel, pins and rows agree all along",

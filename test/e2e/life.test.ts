@@ -139,7 +139,7 @@ describe("from load to unload", () => {
       [last.id, 2],
     ]);
     const hook = { netns: wire.netns, ifindex: wire.ifindex, direction: "ingress" } as const;
-    const onHook = openKernel({ testDispatchers: "/nonexistent" })
+    const onHook = openKernel()
       .tcxState(hook)
       .members.map(({ program }) => Number(program));
     expect(onHook).toEqual([early.id, dropper, last.id, late.id]);

@@ -2,7 +2,7 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { CONFIG_DEFAULT } from "../../src/domain/config.ts";
+import { CONFIG_DEFAULT, type Config } from "../../src/domain/config.ts";
 import type { ProgramId } from "../../src/domain/ids.ts";
 import { BpfmanError } from "../../src/errors/error.ts";
 import type { BinaryFile, FilesPort, MappedFile } from "../../src/platform/files.ts";
@@ -71,7 +71,8 @@ export class FakeFiles implements FilesPort {
   cache = new Map<string, string>();
 
   readObject(path: string): Uint8Array {
-    const bytes = this.contents.get(path);
+    const bytecode = [...this.bytecode].find(([id]) => this.bytecodePath(id) === path);
+    const bytes = this.contents.get(path) ?? bytecode?.[1];
     if (!bytes) throw new BpfmanError("FILE_NOT_FOUND", `no file "${path}"`);
     return bytes;
   }
@@ -171,6 +172,10 @@ const STORE_CHANGES = [
 ];
 
 export interface TestBed {
+  /** Changes what the store has, behind the service. */
+  write(change: (host: Host) => void): void;
+  /** For the operations that follow. */
+  config: Config;
   readonly kernel: FakeKernel;
   readonly files: FakeFiles;
   readonly network: FakeNetwork;
@@ -215,7 +220,7 @@ export function makeTestBed(): TestBed {
       files: faults.wrap(files, ["saveBytecode", "removeBytecode"], "files"),
       network,
       processes,
-      config: CONFIG_DEFAULT,
+      config: bed.config,
       now: () => new Date("2026-03-04T05:06:07.008Z"),
       sleep: async () => {},
       close: () => store.close(),
@@ -230,6 +235,7 @@ export function makeTestBed(): TestBed {
     databasePath,
     logged,
     ended,
+    config: CONFIG_DEFAULT,
     privileged: true,
     images: null,
     runtime: {
@@ -266,6 +272,14 @@ export function makeTestBed(): TestBed {
         host.close();
       }
     },
+    write: (change) => {
+      const host = openHost("write");
+      try {
+        change(host);
+      } finally {
+        host.close();
+      }
+    },
     close: () => rmSync(folder, { recursive: true, force: true }),
   };
   return bed;
@@ -283,7 +297,11 @@ function withFaultyHandles(kernel: FakeKernel, faults: Faults): FakeKernel {
       }
       if (key === "loadDispatcher") {
         return async (...parameters: Parameters<FakeKernel["loadDispatcher"]>) =>
-          faults.wrap(await target.loadDispatcher(...parameters), ["pinProgram", "pinLink"], "dispatcher");
+          faults.wrap(
+            await target.loadDispatcher(...parameters),
+            ["pinProgram", "pinLink", "pinExtension"],
+            "dispatcher",
+          );
       }
       if (key === "attachXdp") {
         return (...parameters: Parameters<FakeKernel["attachXdp"]>) =>

@@ -29,7 +29,10 @@ import type {
   ObjectToLoad,
   PinnedHandle,
   PinnedId,
+  ProgramToLoad,
+  SlotMember,
   TcxState,
+  TwinToLoad,
 } from "../../src/platform/kernel.ts";
 
 type Kind = PinnedKind;
@@ -108,6 +111,12 @@ const tracepointName = (attach: KernelAttach): string | null =>
 
 export class FakeKernel implements KernelPort {
   ext = false;
+  /** XDP and TC programs are loaded as an earlier version did. */
+  extensionsOnly = false;
+  /** Names of programs of which the verifier takes no twin. */
+  readonly refusedTwins = new Set<string>();
+  /** How many twins were made. */
+  twinsMade = 0;
   tcx = true;
   /** Interfaces count from 1 to here. */
   interfacesMax = 1000;
@@ -136,6 +145,7 @@ export class FakeKernel implements KernelPort {
     { revision: bigint; members: { program: ProgramId; link: KernelLinkId | null }[] }
   >();
   readonly #filters = new Map<string, ProgramId>();
+  readonly #twinOf = new Map<number, ProgramId>();
   readonly #open = new Set<Ref>();
   #nextProgram = 100;
   #nextMap = 500;
@@ -166,7 +176,8 @@ export class FakeKernel implements KernelPort {
       );
     }
     const used = usedMaps(object.bytes);
-    const isUsed = (map: string) => object.programs.some(({ name }) => used.get(name)?.has(map));
+    const isUsed = (map: string) =>
+      [...object.programs, ...object.alongside].some(({ name }) => used.get(name)?.has(map));
     const maps: LoadedMap[] = file.maps
       .filter((map) => isUsed(map.name))
       .map((map) => {
@@ -188,24 +199,27 @@ export class FakeKernel implements KernelPort {
       };
       maps.push({ name: section, id: this.#createMap(shape), internal: true, reused: false });
     }
-    const programs = object.programs.map(({ name, type, asExtension }) => {
+    const load = ({ name, type }: ProgramToLoad) => {
       const id = programId(this.#nextProgram++);
       const kernel: KernelProgram = {
         ...TRIVIAL,
         id,
         name: name.slice(0, 15),
-        type: asExtension ? EXTENSION : kernelTypeOf(type),
+        type: this.extensionsOnly ? EXTENSION : kernelTypeOf(type),
         mapIds: maps.filter((map) => used.get(name)?.has(map.name)).map((map) => map.id),
       };
       this.#programs.set(id, kernel);
       return { name, kernel };
-    });
+    };
+    const programs = object.programs.map(load);
+    const alongside = object.alongside.map(load);
     const refs: Ref[] = [
       ...programs.map((program) => this.#hold("program", program.kernel.id)),
       ...maps.map((map) => this.#hold("map", map.id)),
     ];
     return {
       programs,
+      alongside,
       maps,
       pinProgram: (name, path) => this.#pin(path, "program", programs.find((entry) => entry.name === name)?.kernel.id),
       pinMap: (name, path) => this.#pin(path, "map", maps.find((map) => map.name === name)?.id),
@@ -216,6 +230,7 @@ export class FakeKernel implements KernelPort {
   programIds = () => [...this.#programs.keys()].map(programId);
   program = (id: ProgramId) => this.#programs.get(id) ?? null;
   map = (id: MapId) => this.#maps.get(id) ?? null;
+  linkIds = () => [...this.#links.keys()].map(kernelLinkId);
   link(id: KernelLinkId): KernelLink | null {
     const found = this.#links.get(id);
     if (found === undefined) return null;
@@ -284,8 +299,16 @@ export class FakeKernel implements KernelPort {
     this.#programs.set(program, { ...TRIVIAL, id: program, name: `${dispatcher.hook}_dispatcher`, type });
     const refs = [this.#hold("program", program)];
     this.configs.set(program, dispatcher.config);
-    const links = dispatcher.members.map((pin) => {
-      const member = this.#behind(pin);
+    const twins = new Map<TwinToLoad, Ref>();
+    const extensionOf = (member: SlotMember): Ref => {
+      if ("extension" in member) return this.#behind(member.extension);
+      const made = twins.get(member.twin) ?? this.#makeTwin(member.twin);
+      if (!twins.has(member.twin)) refs.push(made);
+      twins.set(member.twin, made);
+      return made;
+    };
+    const extensions = this.#orRelease(refs, () => dispatcher.members.map(extensionOf));
+    const links = extensions.map((member) => {
       const id = kernelLinkId(this.#nextLink++);
       const facts = { ...FUNCTION, targetObjectId: program };
       const about = { programId: programId(member.id), type: LINK_TRACING, attachType: null, facts };
@@ -296,10 +319,42 @@ export class FakeKernel implements KernelPort {
     return {
       program,
       links,
+      extensions: extensions.map(({ id }) => programId(id)),
       pinProgram: (path) => this.#pin(path, "program", program),
       pinLink: (slot, path) => this.#pin(path, "link", links[slot]),
+      pinExtension: (slot, path) => this.#pin(path, "program", extensions[slot]?.id),
       close: () => this.#release(refs),
     };
+  }
+
+  #orRelease<T>(refs: readonly Ref[], work: () => T): T {
+    try {
+      return work();
+    } catch (thrown) {
+      this.#release(refs);
+      throw thrown;
+    }
+  }
+
+  #makeTwin({ name, program, maps }: TwinToLoad): Ref {
+    this.#behind(program);
+    if (this.refusedTwins.has(name)) {
+      throw new BpfmanError("VERIFIER_REJECTED", `load program "${name}": the verifier refused it: no`, {
+        details: { object: name, program: name, libbpf: [] },
+      });
+    }
+    this.twinsMade++;
+    const id = programId(this.#nextProgram++);
+    const kernel: KernelProgram = {
+      ...TRIVIAL,
+      id,
+      name: name.slice(0, 15),
+      type: EXTENSION,
+      mapIds: [...maps.values()],
+    };
+    this.#programs.set(id, kernel);
+    this.#twinOf.set(id, programId(program.id));
+    return this.#hold("program", id);
   }
 
   waitForRunningPrograms(): void {}
@@ -345,6 +400,13 @@ export class FakeKernel implements KernelPort {
 
   tcFilterProgram = (hook: TcHook, filter: FilterRef) => this.#filters.get(filterName(hook, filter)) ?? null;
 
+  hasTcFilterBehind = (hook: TcHook, { priority, handle }: FilterRef): boolean =>
+    [...this.#filters.keys()].some((name) => {
+      if (!name.startsWith(`${hookName(hook)}:`)) return false;
+      const [its = 0, number = 0] = name.split(":").slice(-2).map(Number);
+      return its > priority || (its === priority && number !== handle);
+    });
+
   detachTc(hook: TcHook, filter: FilterRef): boolean {
     const was = this.#filters.delete(filterName(hook, filter));
     this.sweep();
@@ -361,7 +423,7 @@ export class FakeKernel implements KernelPort {
     this.#filters.clear();
   }
 
-  /** The chain that runs on a hook, as the programs in its slots. */
+  /** The chain that runs on a hook, as the programs whose twins are in its slots. */
   chainOn(hook: InterfaceHook | TcHook): ProgramId[] {
     const program =
       "direction" in hook
@@ -373,7 +435,10 @@ export class FakeKernel implements KernelPort {
     const folder = pin.slice(0, -"dispatcher".length);
     const slots = [...this.pins].filter(([path, ref]) => ref.kind === "link" && path.startsWith(`${folder}link_`));
     const bySlot = slots.sort(([a], [b]) => Number(a.split("_").at(-1)) - Number(b.split("_").at(-1)));
-    return bySlot.map(([, ref]) => this.#links.get(ref.id)?.programId as ProgramId);
+    return bySlot.map(([, ref]) => {
+      const program = this.#links.get(ref.id)?.programId as ProgramId;
+      return this.#twinOf.get(program) ?? program;
+    });
   }
 
   #requireInterface(hook: InterfaceHook): void {

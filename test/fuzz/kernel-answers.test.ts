@@ -36,7 +36,7 @@ const link = Buffer.concat([words(0, 5, 0, 0), textAttribute(3, "veth0"), nested
 const refusal = Buffer.concat([words(2 ** 32 - 22, 36, 0, 0, 0), textAttribute(1, "no such thing")]);
 
 test("the messages of this test are what the decoders take them for", () => {
-  expect(decodeFilter(filter, 50)).toEqual({ kind: "bpf", handle: 1, programId: 77, name: "a_program" });
+  expect(decodeFilter(filter, 50)).toEqual({ kind: "bpf", priority: 50, handle: 1, programId: 77, name: "a_program" });
   expect(decodeFilter(filter, 51)).toBeNull();
   expect(decodeInterface(link)).toEqual({ name: "veth0", programs: [{ mode: "drv", programId: 88 }] });
   const whole = Buffer.concat([message(RTM_NEWTFILTER, filter), message(NLMSG_DONE, words(0))]);

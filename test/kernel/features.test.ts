@@ -11,7 +11,6 @@ import { functionIds, kernelBtf } from "../../src/kernel/explain/kernel-btf.ts";
 import { attachKprobe } from "../../src/kernel/hooks/kprobe-link.ts";
 import { readObject } from "../../src/object/object-file.ts";
 import type { Feature, KernelFeatures } from "../../src/platform/kernel.ts";
-import { REMEMBERED } from "../objects/bpf-fixture.ts";
 import { featureTest, withoutFeatureTest } from "../labs/kernel-feature.ts";
 import { bpfDescriptors, bpftool, inKernel, sh, until } from "../labs/kernel-lab.ts";
 import { temporaryFolder } from "../labs/temporary-folder.ts";
@@ -165,14 +164,14 @@ describe("hints", () => {
     const fixture = type === "lsm" ? "trial_lsm" : "trial_tracing";
     const bytes = readFileSync(`${ROOT}/dist/bpf/fixtures/${fixture}.bpf.o`);
     const [name = ""] = readObject(bytes).programs.map((program) => program.name);
-    const programs = [{ name, type, attachFunction, asExtension: false }];
-    const load = openKernel({ testDispatchers: "/nonexistent" }).load({
+    const programs = [{ name, type, attachFunction }];
+    const load = openKernel().load({
       bytes,
       name,
       programs,
       globals: [],
       reuse: new Map(),
-      testDispatchers: REMEMBERED,
+      alongside: [],
     });
     return load.then(
       (object) => {

@@ -16,13 +16,13 @@ import { readFileSync } from "node:fs";
 const { libbpfVersion } = await import("${ROOT}/ffi/safe/libbpf-version.ts");
 const { features } = await import("${ROOT}/src/kernel/explain/features.ts");
 const { openKernel } = await import("${ROOT}/src/kernel/open-kernel.ts");
-const kernel = openKernel({ testDispatchers: "/nonexistent" });
-const programs = [{ name: "harmless", type: "tc", attachFunction: null, asExtension: false }];
+const kernel = openKernel();
+const programs = [{ name: "harmless", type: "tc", attachFunction: null }];
 const bytes = readFileSync("${ROOT}/dist/bpf/fixtures/refused.bpf.o");
 const attempt = async (run) => { try { await run(); return "ok"; } catch (error) { return [error.code, error.message]; } };
 console.log(JSON.stringify({
   version: libbpfVersion(),
-  load: await attempt(() => kernel.load({ bytes, name: "x", programs, globals: [], reuse: new Map() }).then((it) => it.close())),
+  load: await attempt(() => kernel.load({ bytes, name: "x", programs, alongside: [], globals: [], reuse: new Map() }).then((it) => it.close())),
   feature: await attempt(() => kernel.feature("jit")),
   features: features() === null ? "none" : "ok",
   list: await attempt(() => kernel.programIds()),

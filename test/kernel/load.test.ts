@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { openKernel } from "../../src/kernel/open-kernel.ts";
 import { readObject } from "../../src/object/object-file.ts";
 import type { ObjectToLoad } from "../../src/platform/kernel.ts";
-import { pinAt, program, REMEMBERED, toLoad } from "../objects/bpf-fixture.ts";
+import { pinAt, program, toLoad } from "../objects/bpf-fixture.ts";
 import { bpftool, heldPrograms, inKernel, temporaryBpffs, until } from "../labs/kernel-lab.ts";
 
 const bpffs = temporaryBpffs();
-const kernel = openKernel({ testDispatchers: "/nonexistent" });
+const kernel = openKernel();
 
 const u32 = (value: number): Uint8Array => new Uint8Array(Uint32Array.of(value).buffer);
 
@@ -160,7 +160,7 @@ describe("load", () => {
         programs: names.map(program),
         globals: [],
         reuse: new Map(),
-        testDispatchers: REMEMBERED,
+        alongside: [],
       });
       expect(loaded.programs.length).toBe(names.length);
       loaded.close();

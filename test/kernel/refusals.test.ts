@@ -7,7 +7,7 @@ import { fixture, toLoad } from "../objects/bpf-fixture.ts";
 import { compileBpf } from "../objects/compile.ts";
 import { failureOfAsync } from "../expect/failure.ts";
 
-const kernel = openKernel({ testDispatchers: "/nonexistent" });
+const kernel = openKernel();
 
 /** The refusal of a program of refusals.bpf.c, as the service passes it on; a log that is not there fails the test. */
 async function refusal(program: string, type = "tc") {

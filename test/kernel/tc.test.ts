@@ -10,7 +10,7 @@ import { sh, temporaryBpffs, until } from "../labs/kernel-lab.ts";
 
 const bpffs = temporaryBpffs();
 const lab = wire();
-const kernel = openKernel({ testDispatchers: "/nonexistent" });
+const kernel = openKernel();
 
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/chain.bpf.o");
 const OK = 0;
@@ -25,7 +25,6 @@ const plain = () =>
   loadMembers(kernel, {
     fixture: "chain",
     programs: ["tc:tc_member_0", "tc:tc_member_1"],
-    asExtension: false,
     folder: bpffs.path,
   });
 
@@ -153,12 +152,17 @@ test("filters of others are not touched, also at the same priority", async () =>
 
   // Beside it there is room.
   kernel.attachTc(pinAt(kernel, first), hook(), FILTER);
+  expect(kernel.hasTcFilterBehind(hook(), FILTER)).toBe(true);
   kernel.replaceTc(pinAt(kernel, second), hook(), FILTER);
   expect(filters()).toHaveLength(2);
   expect(filters()).toContainEqual(theirs!);
   expect(kernel.tcFilterProgram(hook(), { priority: 50, handle: 7 }) as number | null).toBe(theirs?.program ?? -1);
   expect(kernel.detachTc(hook(), FILTER)).toBe(true);
   expect(filters()).toEqual([theirs!]);
+  expect(kernel.hasTcFilterBehind(hook(), { priority: 50, handle: 7 })).toBe(false);
+  expect(kernel.hasTcFilterBehind(hook(), { priority: 49, handle: 1 })).toBe(true);
+  expect(kernel.hasTcFilterBehind(hook(), { priority: 51, handle: 7 })).toBe(false);
+  expect(kernel.hasTcFilterBehind(hook("egress"), FILTER)).toBe(false);
   expect(kernel.detachTc(hook(), FILTER)).toBe(false);
   expect(failureOf(() => kernel.replaceTc(pinAt(kernel, first), hook(), FILTER)).code).toBe("STATE_CONFLICT");
   expect(filters()).toEqual([theirs!]);

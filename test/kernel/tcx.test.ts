@@ -11,7 +11,7 @@ import { temporaryFolder } from "../labs/temporary-folder.ts";
 const bpffs = temporaryBpffs();
 const wire = cable();
 const folder = temporaryFolder();
-const kernel = openKernel({ testDispatchers: "/nonexistent" });
+const kernel = openKernel();
 const LAST: TcxAnchor = { side: "last" };
 
 const hook = (direction: TcHook["direction"] = "ingress"): TcHook => ({
@@ -186,7 +186,7 @@ tcxTest("an attach makes the link without asking the hook once more", async () =
   const target = { kind: "tcx", ...hook(), anchor: LAST };
   const script = `import { openKernel } from ${JSON.stringify(`${import.meta.dir}/../../src/kernel/open-kernel.ts`)};
     const target = { ...${JSON.stringify(target)}, revision: ${kernel.tcxState(hook()).revision}n };
-    openKernel({ testDispatchers: "/nonexistent" }).attach(${JSON.stringify(pinAt(kernel, pin))}, target).close();`;
+    openKernel().attach(${JSON.stringify(pinAt(kernel, pin))}, target).close();`;
   const trace = folder.path("trace");
   sh("strace", "-f", "-qq", "-o", trace, "-e", "trace=bpf", process.execPath, "-e", script);
   const calls = readFileSync(trace, "utf8");

@@ -5,7 +5,7 @@ import { pinAt, toLoad } from "../objects/bpf-fixture.ts";
 import { bpftool, counters, temporaryBpffs, until } from "../labs/kernel-lab.ts";
 
 const bpffs = temporaryBpffs();
-const kernel = openKernel({ testDispatchers: "/nonexistent" });
+const kernel = openKernel();
 const OPENAT = { kind: "tracepoint", group: "syscalls", name: "sys_enter_openat" } as const;
 
 function openFiles(times: number): void {

@@ -7,7 +7,7 @@ import { pinAt, toLoad } from "../objects/bpf-fixture.ts";
 import { counters, sh, temporaryBpffs, until } from "../labs/kernel-lab.ts";
 
 const bpffs = temporaryBpffs();
-const kernel = openKernel({ testDispatchers: "/nonexistent" });
+const kernel = openKernel();
 
 let folder = "";
 let binary = "";

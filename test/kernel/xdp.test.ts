@@ -10,7 +10,7 @@ import { bpftool, sh, temporaryBpffs, until } from "../labs/kernel-lab.ts";
 
 const bpffs = temporaryBpffs();
 const lab = wire();
-const kernel = openKernel({ testDispatchers: "/nonexistent" });
+const kernel = openKernel();
 
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/chain.bpf.o");
 const PASS = 2;
@@ -25,7 +25,6 @@ const plain = () =>
   loadMembers(kernel, {
     fixture: "chain",
     programs: ["xdp:xdp_member_0", "xdp:xdp_member_1"],
-    asExtension: false,
     folder: bpffs.path,
   });
 

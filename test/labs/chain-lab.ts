@@ -2,8 +2,10 @@
 import { beforeEach, expect } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { withNetns } from "../../ffi/safe/netns.ts";
-import type { KernelPort } from "../../src/platform/kernel.ts";
-import { toLoad } from "../objects/bpf-fixture.ts";
+import type { ChainedKind } from "../../src/domain/kinds.ts";
+import { readObject, twinBytes } from "../../src/object/object-file.ts";
+import type { KernelPort, SlotMember, TwinToLoad } from "../../src/platform/kernel.ts";
+import { pinAt, toLoad } from "../objects/bpf-fixture.ts";
 import { cleanUpAfterEach } from "./clean-up.ts";
 import { counters, deleteNamespaces, ipBatch, NEAR_INDEX, sh, until } from "./kernel-lab.ts";
 
@@ -197,17 +199,41 @@ export function watchMembers(map: (name: string) => number): Watch {
   };
 }
 
+const twins = new Map<string, TwinToLoad>();
+
+/** What goes into a slot for a program of {@link loadMembers}, by its pin: its twin that was pinned beside it, or a new one. */
+export function slotMember(kernel: KernelPort, pin: string): SlotMember {
+  const there = kernel.openPin(twinPin(pin));
+  there?.close();
+  const twin = twins.get(pin);
+  return there === null && twin !== undefined ? { twin } : { extension: pinAt(kernel, there ? twinPin(pin) : pin) };
+}
+/** Where the twin of a program is pinned. */
+export const twinPin = (pin: string): string => `${pin}_twin`;
+
 /** Loads programs of a fixture and pins them, each by its name. */
 export async function loadMembers(
   kernel: KernelPort,
-  from: { fixture: string; programs: readonly string[]; asExtension: boolean; folder: (name: string) => string },
+  from: { fixture: string; programs: readonly string[]; folder: (name: string) => string },
 ): Promise<Members> {
   const selected = toLoad(from.fixture, ...from.programs);
-  const programs = selected.programs.map((program) => ({ ...program, asExtension: from.asExtension }));
-  const loaded = await kernel.load({ ...selected, programs });
+  const loaded = await kernel.load(selected);
   const pins = loaded.programs.map(({ name }) => from.folder(name));
   for (const [index, { name }] of loaded.programs.entries()) loaded.pinProgram(name, pins[index] ?? "");
   const map = (name: string): number => loaded.maps.find((entry) => entry.name === name)?.id ?? 0;
+  const mapsById = new Map(loaded.maps.map((each) => [each.id, each.name]));
+  for (const [index, { name, kernel: info }] of loaded.programs.entries()) {
+    const { type = "xdp" } = selected.programs[index] ?? {};
+    const section = readObject(selected.bytes).programs.find((each) => each.name === name)?.section ?? "";
+    const pin = pins[index] ?? "";
+    twins.set(pin, {
+      name,
+      program: { path: pin, kind: "program", id: info.id },
+      bytes: twinBytes(selected.bytes, name, type as ChainedKind) ?? new Uint8Array(),
+      frags: section === "xdp.frags",
+      maps: new Map(info.mapIds.map((id) => [mapsById.get(id) ?? "", id])),
+    });
+  }
   loaded.close();
   return {
     pins,

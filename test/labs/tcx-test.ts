@@ -10,7 +10,7 @@ const shouldHaveTcx = major > 6 || (major === 6 && minor >= 6);
 /** Asked of the kernel itself: the loopback interface, which is always there, has a TCX hook or not. */
 function hasTcx(): boolean {
   try {
-    openKernel({ testDispatchers: "/nonexistent" }).tcxState({ netns: null, ifindex: 1, direction: "ingress" });
+    openKernel().tcxState({ netns: null, ifindex: 1, direction: "ingress" });
     return true;
   } catch (thrown) {
     if (thrown instanceof BpfmanError && thrown.code === "KERNEL_UNSUPPORTED") return false;

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import type { Pin } from "../../src/domain/pin.ts";
-import type { KernelPort, ObjectToLoad, ProgramToLoad, TestDispatchers } from "../../src/platform/kernel.ts";
+import type { KernelPort, ObjectToLoad, ProgramToLoad } from "../../src/platform/kernel.ts";
 import type { ProgramType } from "../../src/domain/kinds.ts";
 
 let built = false;
@@ -17,15 +17,8 @@ export function fixture(name: string): Uint8Array {
 /** `tc:count_packets`, `fentry:traces_entry:do_unlinkat`. */
 export function program(selector: string): ProgramToLoad {
   const [type = "", name = "", attachFunction = null] = selector.split(":");
-  return { name, type: type as ProgramType, attachFunction, asExtension: false };
+  return { name, type: type as ProgramType, attachFunction };
 }
-
-const pins = new Map<string, Pin>();
-/** Remembers the dispatchers that extensions are verified against, as the store does. */
-export const REMEMBERED: TestDispatchers = {
-  recorded: (path) => pins.get(path) ?? null,
-  record: (pin) => void pins.set(pin.path, pin),
-};
 
 /** A fixture and those of its programs that are to be loaded. */
 export const toLoad = (name: string, ...selectors: readonly string[]): ObjectToLoad => ({
@@ -34,7 +27,7 @@ export const toLoad = (name: string, ...selectors: readonly string[]): ObjectToL
   programs: selectors.map(program),
   globals: [],
   reuse: new Map(),
-  testDispatchers: REMEMBERED,
+  alongside: [],
 });
 
 /** What is pinned at a path, as it is given to those who have to find just that; anything where nothing is. */

@@ -1,6 +1,7 @@
 /** Commands on the chains of programs that share a hook. */
 import { DISPATCHER_TYPES } from "../../domain/dispatcher.ts";
-import { asking, defineCommand, ifGiven, required } from "../command.ts";
+import { asking, defineCommand, ifGiven, required, vary } from "../command.ts";
+import { ALL } from "../fields.ts";
 import { parseIfindex, parseNsid, zeroForNone } from "../parse/number.ts";
 import { oneOf } from "../parse/word.ts";
 import { renderDispatcher, renderDispatcherList } from "../render/dispatcher.ts";
@@ -42,10 +43,19 @@ export const listDispatchers = defineCommand({
       doc: ["Show only dispatchers on the interface with this index."],
       parse: zeroForNone(parseIfindex),
     }),
+    all: vary(ALL, {
+      noun: {
+        doc: [
+          "Also list dispatchers that other tools, such as xdp-loader, put on XDP",
+          "hooks, in the current network namespace and in named ones.",
+        ],
+      },
+    }),
   },
   noun: {
     examples: [
       { does: "List every hook on which bpfman runs a chain", line: "bpfman dispatcher list" },
+      { does: "Include the dispatchers of xdp-loader", line: "bpfman dispatcher list --all" },
       { does: "List chains of XDP programs, for scripts", line: "bpfman dispatcher list --type xdp -o json" },
     ],
   },

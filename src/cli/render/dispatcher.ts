@@ -2,12 +2,22 @@ import type { DispatcherAnswer, DispatcherDetailAnswer, DispatcherListAnswer } f
 import { type Field, renderFacts, renderTable, type Look } from "./table.ts";
 
 export function renderDispatcherList({ dispatchers }: DispatcherListAnswer, look: Look): string {
-  const heading = ["Type", "Namespace", "Ifindex", "Interface", "Revision", "Program ID", "Members"];
-  const rows = dispatchers.map(({ key, interface: name, revision, runtime, member_count }) =>
-    [key.type, key.nsid, key.ifindex, name, revision, runtime.program_id ?? "None", member_count].map(String),
+  const heading = ["Type", "Namespace", "Ifindex", "Interface", "Revision", "Mode", "Program ID", "Members"];
+  const rows = dispatchers.map(({ key, interface: name, revision, mode, runtime, member_count, foreign_members }) =>
+    [
+      ...[key.type, key.nsid, key.ifindex, name, foreign_members === undefined ? revision : "foreign", mode],
+      runtime.program_id ?? "None",
+      foreign_members === undefined ? member_count : foreignMembers(foreign_members),
+    ].map(String),
   );
   return renderTable({ heading, rows }, look);
 }
+
+/** `2 (41 xdp_pass, 42 xdp_drop)`, in the order in which they run. */
+const foreignMembers = (members: NonNullable<DispatcherAnswer["foreign_members"]>): string => {
+  const names = members.map(({ program_id, program_name }) => `${program_id} ${program_name}`.trimEnd());
+  return names.length === 0 ? "0" : `${names.length} (${names.join(", ")})`;
+};
 
 /** What holds the dispatcher on its hook. */
 function seatFacts({ runtime }: DispatcherAnswer): (readonly [string, Field])[] {
@@ -33,6 +43,7 @@ export function renderDispatcher(answer: DispatcherDetailAnswer, look: Look): st
       ["Network Namespace:", answer.runtime.netns_path],
       ["Namespace ID:", answer.key.nsid],
       ["Revision:", answer.revision],
+      ["Mode:", answer.mode],
       ["Program ID:", answer.runtime.program_id],
       ...seatFacts(answer),
     ],

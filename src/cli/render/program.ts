@@ -47,7 +47,7 @@ function renderState({ status }: ProgramAnswer, record: ProgramRecordAnswer, loo
   );
 }
 
-function renderKernelState({ record, status: { kernel, stats } }: ProgramAnswer, look: Look): string {
+function renderKernelState({ record, status: { kernel, stats, twin_of: twin } }: ProgramAnswer, look: Look): string {
   return renderFacts(
     "Kernel State",
     [
@@ -55,6 +55,7 @@ function renderKernelState({ record, status: { kernel, stats } }: ProgramAnswer,
       // The kernel keeps 15 characters of the name; the record has all of them.
       ["BPF Function:", kernel === null ? null : (record?.load.program_name ?? kernel.name)],
       ["Kernel Type:", kernel === null ? null : kernelType(kernel, record)],
+      ...(twin === undefined ? [] : ([["Twin Of Program:", twin]] as const)),
       ["Loaded At:", kernel === null ? null : loadedAt(kernel.loaded_at)],
       ["Tag:", kernel?.tag ?? null],
       ["GPL Compatible:", kernel?.gpl_compatible ?? null],

@@ -1,8 +1,8 @@
-import { existsSync } from "node:fs";
-import { type ProgramType, type ChainedKind, isChainedKind } from "../../domain/kinds.ts";
+import type { ProgramType } from "../../domain/kinds.ts";
 import { BpfmanError, type ErrorParts, type SysFailure } from "../../errors/error.ts";
 import { sysFailure } from "../../errors/sys-failure.ts";
 import { adviceFor, readVerifierLog } from "../../errors/verifier-log.ts";
+import { existsSync } from "node:fs";
 import { permissionHint } from "./on-demand.ts";
 import { translate } from "../kernel-failure.ts";
 
@@ -30,8 +30,8 @@ export function loadFailure(thrown: unknown, evidence: LoadEvidence): unknown {
   };
   if (evidence.log.trim() !== "") {
     const reason = readVerifierLog(evidence.log).reason ?? thrown.message;
-    const hint = contextHint(reason, refused?.type ?? null) ?? adviceFor(reason);
-    return new BpfmanError("VERIFIER_REJECTED", `load ${what}: the verifier rejected it: ${reason}`, {
+    const hint = adviceFor(reason);
+    return new BpfmanError("VERIFIER_REJECTED", `load ${what}: the verifier refused it: ${reason}`, {
       ...parts,
       ...(hint === null ? {} : { hint }),
       verifierLog: evidence.log,
@@ -48,15 +48,7 @@ export function loadFailure(thrown: unknown, evidence: LoadEvidence): unknown {
   return new BpfmanError("LOAD_FAILED", `load ${what}: ${reason}`, { ...parts, ...hintFor(sys, reason) });
 }
 
-const CONTEXTS = { xdp: "struct xdp_md", tc: "struct __sk_buff" } as const satisfies Record<ChainedKind, string>;
-
-/** For a chain, the kernel compares argument types, which it does not do for a program attached on its own. */
-function contextHint(reason: string, type: ProgramType | null): string | null {
-  if (!/ is not a pointer to context$/.test(reason) || type === null || !isChainedKind(type)) return null;
-  return `declare its argument as "${CONTEXTS[type]} *": in a chain the kernel compares the types`;
-}
-
-/** Finds the program that libbpf failed to load. It only names it in a message. */
+/** libbpf names the program that it failed to load; it has no other way to say. */
 function programNamed({ messages, programs }: LoadEvidence): LoadEvidence["programs"][number] | null {
   for (const message of messages.toReversed()) {
     const name = /^prog '([^']+)':/.exec(message)?.[1];

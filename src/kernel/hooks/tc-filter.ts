@@ -1,6 +1,7 @@
 import { withNetns } from "../../../ffi/safe/netns.ts";
 import { programInfo } from "../../../ffi/safe/object-info.ts";
 import {
+  allFilters,
   clsactKind,
   createClsact,
   deleteBpfFilter,
@@ -111,7 +112,22 @@ export function tcFilterProgram(hook: TcHook, filter: FilterRef): ProgramId | nu
   });
 }
 
-/** Returns false if filter, qdisc, interface or namespace do not exist. */
+/**
+ * Filters of the same priority count as behind, on whichever side of ours they stand; not ours itself. False when there is
+ * no qdisc, interface or namespace.
+ */
+export function hasTcFilterBehind(hook: TcHook, filter: FilterRef): boolean {
+  const action = `look for filters behind ${describeFilter(hook, filter)}`;
+  return attempt({ action, code: "KERNEL_CALL_FAILED" }, () => {
+    const found = unlessGone(hook, () => allFilters({ ifindex: hook.ifindex, side: hook.direction })) ?? [];
+    return found.some(
+      ({ priority, handle }) =>
+        priority > filter.priority || (priority === filter.priority && handle !== filter.handle),
+    );
+  });
+}
+
+/** False when there is no such filter, qdisc, interface or namespace. */
 export function detachTc(hook: TcHook, filter: FilterRef): boolean {
   const place = placeOf(hook, filter);
   return attempt({ action: `delete ${describeFilter(hook, filter)}`, code: "KERNEL_CALL_FAILED" }, () => {

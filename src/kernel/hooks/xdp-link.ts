@@ -80,7 +80,7 @@ function explainBusy(hook: InterfaceHook): Meaning {
     return {
       code: "HOOK_BUSY",
       reason: `${reason}: a dispatcher of xdp-loader or of another bpfman`,
-      hint: 'see "xdp-loader status"; detach it with the tool that attached it',
+      hint: 'see "bpfman dispatcher list --all" and "xdp-loader status"; detach it with the tool that attached it',
       details,
     };
   }
@@ -101,6 +101,12 @@ const unsupported = (mode: XdpMode): Meaning => ({
   ...(mode === "skb" ? {} : { hint: 'configure xdp_mode = "skb" for this interface, or omit xdp_mode' }),
 });
 
+const TOO_LARGE: Meaning = {
+  code: "ATTACH_FAILED",
+  reason: "the driver cannot run it at this MTU",
+  hint: "make the MTU smaller, or use only programs of section xdp.frags on this hook",
+};
+
 function explainAttach(hook: InterfaceHook & { readonly mode: XdpMode }, sys: SysFailure): Meaning | null {
   switch (sys.name) {
     case "EBUSY":
@@ -116,11 +122,7 @@ function explainAttach(hook: InterfaceHook & { readonly mode: XdpMode }, sys: Sy
       }
       return hook.mode === "hw" ? unsupported("hw") : null;
     case "ERANGE":
-      return {
-        code: "ATTACH_FAILED",
-        reason: "the driver cannot run it at this MTU",
-        hint: "lower the MTU, or use a program in section xdp.frags",
-      };
+      return TOO_LARGE;
     default:
       return explainHook(sys);
   }
@@ -145,7 +147,8 @@ export function swapXdp(xdpLink: Pin, programs: { readonly old: Pin; readonly ne
       withPinned(action, programs.next, (next) => {
         const explain = (sys: SysFailure): Meaning | null => {
           if (sys.name === "ENOLINK") return { code: "INTERFACE_NOT_FOUND", reason: "the interface has gone" };
-          // The kernel returns the same errno for policy and for a link that runs another program.
+          if (sys.name === "ERANGE") return TOO_LARGE;
+          // The kernel has one word for policy and for a link that runs another program.
           const runs = linkInfo(link).programId;
           const expected = programInfo(old).id;
           if (sys.name !== "EPERM" || runs === expected) return null;

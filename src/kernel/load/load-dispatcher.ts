@@ -1,28 +1,37 @@
-import type { ChainedKind } from "../../domain/kinds.ts";
+import { type ChainedKind, KINDS } from "../../domain/kinds.ts";
 import { type BpfObject, openObject } from "../../../ffi/safe/bpf-object.ts";
 import { btfFunctionIds } from "../../../ffi/safe/btf.ts";
 import { collectMessages } from "../../../ffi/safe/libbpf.ts";
 import { createExtensionLink } from "../../../ffi/safe/bpf-link.ts";
 import { LogBuffer } from "../../../ffi/safe/log-buffer.ts";
 import { programInfo } from "../../../ffi/safe/object-info.ts";
-import { programId } from "../../domain/ids.ts";
+import { type ProgramId, programId } from "../../domain/ids.ts";
 import { VERIFIER_LOG_BYTES_MAX } from "../../domain/limits.ts";
-import type { Pin } from "../../domain/pin.ts";
-import type { AttachedLink, DispatcherToLoad, LoadedDispatcher } from "../../platform/kernel.ts";
-import { dispatcherBytes, onlyProgram } from "./extension-target.ts";
+import type {
+  AttachedLink,
+  DispatcherToLoad,
+  LoadedDispatcher,
+  SlotMember,
+  TwinToLoad,
+} from "../../platform/kernel.ts";
+import type { EmbeddedObject } from "./embedded.ts";
 import { attempt } from "../kernel-failure.ts";
 import { attachedLink } from "../read-info.ts";
 import { loadFailure } from "../explain/load-failure.ts";
 import { pin, withPinned } from "../pin.ts";
+import { type LoadedTwin, loadTwin } from "./load-twin.ts";
 
-/**
- * Loads the dispatcher itself with empty slots. Throws LOAD_FAILED, VERIFIER_REJECTED, and errors of a missing libbpf.
- */
-export async function loadEmptyDispatcher(
-  hook: ChainedKind,
-  settings: { readonly config: Uint8Array; readonly frags: boolean },
-): Promise<BpfObject> {
-  const bytes = await dispatcherBytes(hook);
+const OBJECTS = { xdp: "xdp_dispatcher", tc: "tc_dispatcher" } as const satisfies Record<ChainedKind, EmbeddedObject>;
+
+/** The dispatcher itself, with its slots empty. Throws LOAD_FAILED, VERIFIER_REJECTED and what libbpf lacks. */
+async function loadEmptyDispatcher({
+  hook,
+  config,
+  frags,
+  expectedAttachType,
+}: Omit<DispatcherToLoad, "members">): Promise<BpfObject> {
+  const { embeddedObject } = await import("./embedded.ts");
+  const bytes = await embeddedObject(OBJECTS[hook]);
   const messages: string[] = [];
   const log = new LogBuffer(VERIFIER_LOG_BYTES_MAX);
   let opened: BpfObject | undefined;
@@ -32,9 +41,11 @@ export async function loadEmptyDispatcher(
       opened = object;
       const program = onlyProgram(object);
       program.setLog(log, "whole");
-      if (settings.frags) program.setFrags();
-      // libbpf freezes the map before it loads the program, so that the verifier knows the values.
-      object.maps.find((map) => map.name.endsWith(".rodata"))?.writeInitialValue(0, settings.config);
+      // libbpf expects an attach type of its own for XDP programs.
+      program.setType(KINDS[hook].programType, expectedAttachType);
+      if (frags) program.setFrags();
+      // libbpf freezes it before it loads the program, so that the verifier knows the values.
+      object.maps.find((map) => map.name.endsWith(".rodata"))?.writeInitialValue(0, config);
       object.load();
       return object;
     });
@@ -47,13 +58,23 @@ export async function loadEmptyDispatcher(
   }
 }
 
-/** Throws LOAD_FAILED, VERIFIER_REJECTED, ATTACH_FAILED, and STATE_CONFLICT if a member's pin does not exist. */
+/** The dispatcher, of which an object has one. */
+function onlyProgram(object: BpfObject) {
+  const [program] = object.programs;
+  if (program === undefined) throw new Error("the embedded object has no program");
+  return program;
+}
+
+/** Throws LOAD_FAILED, VERIFIER_REJECTED, ATTACH_FAILED, and STATE_CONFLICT when a member's pin is not there. */
 export async function loadDispatcher(dispatcher: DispatcherToLoad): Promise<LoadedDispatcher> {
   const { hook, members } = dispatcher;
-  const object = await loadEmptyDispatcher(hook, dispatcher);
+  const object = await loadEmptyDispatcher(dispatcher);
   const links: AttachedLink[] = [];
+  const extensions: ProgramId[] = [];
+  const twins = new Map<TwinToLoad, LoadedTwin>();
   const close = () => {
     for (const link of links) link.close();
+    for (const twin of twins.values()) twin.close();
     object.close();
   };
   try {
@@ -63,17 +84,38 @@ export async function loadDispatcher(dispatcher: DispatcherToLoad): Promise<Load
     const ids = attempt({ action: `find the slots of the ${hook} dispatcher`, code: "LOAD_FAILED" }, () =>
       btfFunctionIds(btfId, slots),
     );
-    for (const [slot, functionId] of ids.entries()) {
-      links.push(fillSlot(members[slot] as Pin, { hook, slot, programFd, functionId }));
+    /** A twin is verified against the first slot that it goes to; all slots have the same shape. */
+    const twinFor = (twin: TwinToLoad, slot: number): LoadedTwin => {
+      const made = twins.get(twin) ?? loadTwin(twin, hook, { programFd, function: `prog${slot}` });
+      twins.set(twin, made);
+      return made;
+    };
+    const fill = (fd: number, slot: number, action: string): void => {
+      extensions.push(programId(programInfo(fd).id));
+      const target = { programFd, btfId: ids[slot] as number };
+      links.push(attachedLink(attempt({ action, code: "ATTACH_FAILED" }, () => createExtensionLink(fd, target))));
+    };
+    for (const [slot, member] of members.entries()) {
+      const action = `put ${nameOf(member)} into slot ${slot} of the ${hook} dispatcher`;
+      if ("twin" in member) fill(twinFor(member.twin, slot).fd, slot, action);
+      else withPinned(action, member.extension, (fd) => fill(fd, slot, action));
     }
     return {
       program: programId(id),
       links: links.map((link) => link.id),
+      extensions,
       pinProgram: (path) => pin(`the ${hook} dispatcher`, programFd, path),
       pinLink(slot, path) {
         const link = links[slot];
         if (link === undefined) throw new RangeError(`the ${hook} dispatcher has no member in slot ${slot}`);
         link.pin(path);
+      },
+      pinExtension(slot, path) {
+        const member = members[slot];
+        if (member === undefined) throw new RangeError(`the ${hook} dispatcher has no member in slot ${slot}`);
+        const what = `the extension in slot ${slot}`;
+        if ("twin" in member) pin(what, twinFor(member.twin, slot).fd, path);
+        else withPinned(`pin ${what}`, member.extension, (fd) => pin(what, fd, path));
       },
       close,
     };
@@ -83,20 +125,5 @@ export async function loadDispatcher(dispatcher: DispatcherToLoad): Promise<Load
   }
 }
 
-interface Slot {
-  readonly hook: ChainedKind;
-  readonly slot: number;
-  readonly programFd: number;
-  /** Type ID in the dispatcher's BTF. */
-  readonly functionId: number;
-}
-
-/** The program was verified when it was loaded. The kernel now only compares the functions' signatures. */
-function fillSlot(pinned: Pin, { hook, slot, programFd, functionId }: Slot): AttachedLink {
-  const action = `put "${pinned.path}" into slot ${slot} of the ${hook} dispatcher`;
-  return withPinned(action, pinned, (member) =>
-    attachedLink(
-      attempt({ action, code: "ATTACH_FAILED" }, () => createExtensionLink(member, { programFd, btfId: functionId })),
-    ),
-  );
-}
+const nameOf = (member: SlotMember): string =>
+  "twin" in member ? `the twin of program ${member.twin.program.id}` : `"${member.extension.path}"`;

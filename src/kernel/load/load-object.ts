@@ -1,3 +1,4 @@
+import { type KindFacts, KINDS, sectionFacts } from "../../domain/kinds.ts";
 import {
   type AttachTypeName,
   type BpfMap,
@@ -6,7 +7,6 @@ import {
   openObject,
   type ProgramTypeName,
 } from "../../../ffi/safe/bpf-object.ts";
-import { type KindFacts, KINDS, sectionFacts } from "../../domain/kinds.ts";
 import { collectMessages } from "../../../ffi/safe/libbpf.ts";
 import { LogBuffer } from "../../../ffi/safe/log-buffer.ts";
 import { mapInfo } from "../../../ffi/safe/object-info.ts";
@@ -15,38 +15,32 @@ import { VERIFIER_LOG_BYTES_MAX } from "../../domain/limits.ts";
 import type { Pin } from "../../domain/pin.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { sysFailure } from "../../errors/sys-failure.ts";
-import type { LoadedMap, LoadedObject, ObjectToLoad, ProgramToLoad } from "../../platform/kernel.ts";
+import type { LoadedMap, LoadedObject, LoadedProgram, ObjectToLoad, ProgramToLoad } from "../../platform/kernel.ts";
 import { pin, withPinned } from "../pin.ts";
 import { readProgram } from "../read-info.ts";
 
-/** The slot of a loaded dispatcher that an extension is verified against. */
-export interface ExtensionSlot {
-  readonly programFd: number;
-  readonly function: string;
-}
-
-/** Slots for the programs of an object that are loaded as extensions. */
-export type ExtensionSlots = ReadonlyMap<ProgramToLoad["type"], ExtensionSlot>;
-
-/** Loads the named programs. Throws VERIFIER_REJECTED, KERNEL_REFUSED, LOAD_FAILED, LIBBPF_MISSING and the like. */
-export function load(object: ObjectToLoad, slots: ExtensionSlots): LoadedObject {
-  const first = tryToLoad({ object, slots, detail: "whole" });
+/** Loads the programs named. Throws VERIFIER_REJECTED, KERNEL_REFUSED, LOAD_FAILED, LIBBPF_MISSING and the like. */
+export function load(object: ObjectToLoad): LoadedObject {
+  const first = tryToLoad({ object, detail: "whole" });
   if (first.loaded !== null) return first.loaded;
   const { isWhole } = require("../../errors/verifier-log.ts") as typeof import("../../errors/verifier-log.ts");
   const { loadFailure } = require("../explain/load-failure.ts") as typeof import("../explain/load-failure.ts");
   let { log } = first;
   if (sysFailure(first.thrown)?.name === "ENOSPC" && !isWhole(log)) {
-    // Linux before 6.4 keeps the start of the log and drops its end, which has the reason.
-    const second = tryToLoad({ object, slots, detail: "brief" });
+    // Linux before 6.4 keeps the log's beginning and drops its end, with the reason.
+    const second = tryToLoad({ object, detail: "brief" });
     second.loaded?.close();
     log = `${log.trimEnd()}\n… (longer than the kernel's limit)\n${second.log}`;
   }
   // Newer kernels keep the end.
   if (log.length >= VERIFIER_LOG_BYTES_MAX - 1) log = `… (longer than the kernel's limit)\n${log}`;
-  throw loadFailure(first.thrown, { object: object.name, programs: object.programs, messages: first.messages, log });
+  const programs = allPrograms(object);
+  throw loadFailure(first.thrown, { object: object.name, programs, messages: first.messages, log });
 }
 
-/** `loaded` is null if `thrown` is set. */
+const allPrograms = ({ programs, alongside }: ObjectToLoad): ProgramToLoad[] => [...programs, ...alongside];
+
+/** `loaded` is null when `thrown` was thrown. */
 interface Outcome {
   readonly loaded: LoadedObject | null;
   readonly thrown: unknown;
@@ -55,7 +49,7 @@ interface Outcome {
   readonly log: string;
 }
 
-function tryToLoad({ object, slots, detail }: Omit<Settings, "log">): Outcome {
+function tryToLoad({ object, detail }: Omit<Settings, "log">): Outcome {
   const messages: string[] = [];
   // libbpf only writes the log when a program is rejected, and stops there, so all programs can share one buffer.
   let log: LogBuffer | undefined;
@@ -64,8 +58,8 @@ function tryToLoad({ object, slots, detail }: Omit<Settings, "log">): Outcome {
     const loaded = collectMessages(messages, () => {
       opened = openObject(object.bytes, libbpfName(object.name));
       log = new LogBuffer(VERIFIER_LOG_BYTES_MAX);
-      configure(opened, { object, slots, log, detail });
-      // Afterwards, a reused map has the kernel's truncated name.
+      configure(opened, { object, log, detail });
+      // Afterwards a map that is taken over has the kernel's name, which is short.
       opened.load();
       return loadedObject(opened, object);
     });
@@ -78,25 +72,24 @@ function tryToLoad({ object, slots, detail }: Omit<Settings, "log">): Outcome {
   }
 }
 
-/** Internal maps are named after the object: letters, digits and `_`, so that the first dot starts the section name. */
-const libbpfName = (name: string): string => name.replace(/[^A-Za-z0-9_]/g, "_") || "object";
+/** Internal maps are called after the object: letters, digits and `_`, so that the first dot begins the section. */
+export const libbpfName = (name: string): string => name.replace(/[^A-Za-z0-9_]/g, "_") || "object";
 
 interface Settings {
   readonly object: ObjectToLoad;
-  readonly slots: ExtensionSlots;
   readonly log: LogBuffer;
   readonly detail: "whole" | "brief";
 }
 
-function configure(opened: BpfObject, { object, slots, log, detail }: Settings): void {
-  const wanted = new Map(object.programs.map((program) => [program.name, program]));
+function configure(opened: BpfObject, { object, log, detail }: Settings): void {
+  const wanted = new Map(allPrograms(object).map((program) => [program.name, program]));
   for (const program of opened.programs) {
     const settings = wanted.get(program.name);
     wanted.delete(program.name);
     program.setAutoload(settings !== undefined);
     if (settings === undefined) continue;
     program.setLog(log, detail);
-    setType(program, settings, slots);
+    setType(program, settings);
   }
   for (const name of wanted.keys()) {
     throw new BpfmanError(
@@ -109,16 +102,7 @@ function configure(opened: BpfObject, { object, slots, log, detail }: Settings):
   for (const [name, pinned] of object.reuse) reuse(opened.maps, name, pinned);
 }
 
-function setType(program: BpfProgram, settings: ProgramToLoad, slots: ExtensionSlots): void {
-  if (settings.asExtension) {
-    const slot = slots.get(settings.type);
-    if (slot === undefined) throw new Error(`no slot for an extension of type ${settings.type}`);
-    program.setType("EXT", null);
-    program.setAttachTarget(slot);
-    // libbpf only does this for programs that stay XDP programs.
-    if (sectionFacts(KINDS[settings.type], program.section).frags) program.setFrags();
-    return;
-  }
+function setType(program: BpfProgram, settings: ProgramToLoad): void {
   const { type, expectedAttachType } = kernelTypeOf(KINDS[settings.type], program.section);
   program.setType(type, expectedAttachType);
   if (settings.attachFunction === null) return;
@@ -126,8 +110,8 @@ function setType(program: BpfProgram, settings: ProgramToLoad, slots: ExtensionS
   setKernelTarget(program, settings.type, settings.attachFunction);
 }
 
-/** Returns `.rodata` for `NAME.rodata`; sections with a longer name keep it: `.rodata.config`. */
-const sectionOf = (map: BpfMap): string => map.name.slice(Math.max(0, map.name.indexOf(".")));
+/** `.rodata` of `NAME.rodata`; sections with a longer name keep it: `.rodata.config`. */
+export const sectionOf = (map: BpfMap): string => map.name.slice(Math.max(0, map.name.indexOf(".")));
 
 function writeGlobal(maps: readonly BpfMap[], global: ObjectToLoad["globals"][number]): void {
   const map = maps.find((candidate) => candidate.internal && sectionOf(candidate) === global.section);
@@ -151,7 +135,7 @@ function reuse(maps: readonly BpfMap[], name: string, pinned: Pin): void {
 }
 
 function loadedObject(opened: BpfObject, object: ObjectToLoad): LoadedObject {
-  const named = new Set(object.programs.map((program) => program.name));
+  const named = new Set(allPrograms(object).map((program) => program.name));
   const programs = opened.programs.flatMap((program) =>
     named.has(program.name) ? [{ name: program.name, fd: program.fd(), kernel: readProgram(program.fd()) }] : [],
   );
@@ -174,7 +158,8 @@ function loadedObject(opened: BpfObject, object: ObjectToLoad): LoadedObject {
     return found.fd;
   };
   return {
-    programs: inOrder(programs, object.programs).map(({ name, kernel }) => ({ name, kernel })),
+    programs: inOrder(programs, object.programs),
+    alongside: inOrder(programs, object.alongside),
     maps: maps.map(({ name, id, internal, reused }) => ({ name, id, internal, reused })),
     pinProgram: (name, path) => pin(`program "${name}"`, fdOf("program", programs, name), path),
     pinMap: (name, path) => pin(`map "${name}"`, fdOf("map", maps, name), path),
@@ -182,13 +167,10 @@ function loadedObject(opened: BpfObject, object: ObjectToLoad): LoadedObject {
   };
 }
 
-/** Sorts the items in the order in which they were requested. */
-function inOrder<T extends { readonly name: string }>(
-  items: readonly T[],
-  asked: readonly { readonly name: string }[],
-): T[] {
-  const places = new Map(asked.map(({ name }, place) => [name, place]));
-  return items.toSorted((a, b) => (places.get(a.name) ?? 0) - (places.get(b.name) ?? 0));
+/** Those that were asked for, in that order. */
+function inOrder(found: readonly LoadedProgram[], asked: readonly ProgramToLoad[]): LoadedProgram[] {
+  const byName = new Map(found.map(({ name, kernel }) => [name, { name, kernel }]));
+  return asked.flatMap(({ name }) => byName.get(name) ?? []);
 }
 
 /** How a program is declared to the kernel. */

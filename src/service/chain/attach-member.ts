@@ -13,7 +13,7 @@ import { requireLink } from "../require-record.ts";
 import type { AttachTarget } from "../requests/attach-request.ts";
 import { type ChainLink, memberOf, membersOf } from "./members.ts";
 import { placeOf } from "./place.ts";
-import { rebuild, requireFit } from "./rebuild.ts";
+import { rebuild } from "./rebuild.ts";
 
 export type ChainTarget = Extract<AttachTarget, { kind: ChainedKind }>;
 
@@ -57,7 +57,6 @@ export async function attachToChain(host: Host, request: ChainAttach, context: C
     );
     context.note({ program: program.id, link: pending.id });
     const members = orderChain([...there, memberOf(host, pending, program)], pending.id);
-    requireFit(place, members);
     await rebuild(host, { place, members }, { steps, context });
     return linkAnswer(host, requireLink(host, pending.id));
   });

@@ -23,18 +23,20 @@ export function linksOf(host: Host, key: DispatcherKey): ChainLink[] {
 /** A member with what its link says of itself. */
 export interface Member extends ChainMember {
   readonly details: ChainDetails;
+  readonly record: ProgramRecord;
 }
 
 export function memberOf(host: Host, link: ChainLink, program: ProgramRecord): Member {
   return {
     details: link.details,
+    record: program,
     link: link.id,
     program: program.id,
     programName: program.name,
     programPin: program.pinPath,
     priority: link.details.priority,
     proceedOn: link.details.proceedOn,
-    chained: host.kernel.program(program.id)?.type === EXTENSION,
+    extension: host.kernel.program(program.id)?.type === EXTENSION,
     frags: sectionFacts(KINDS[program.type], program.section).frags === true,
   };
 }

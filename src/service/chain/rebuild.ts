@@ -3,24 +3,21 @@
  * swaps the two. At each moment the hook runs one whole chain: the old one or the new one.
  */
 import { tcConfig, xdpConfig } from "../../dispatcher/dispatcher-config.ts";
-import {
-  type ChainMember,
-  DISPATCHER_SLOTS,
-  type DispatcherRecord,
-  type DispatcherSeat,
-} from "../../domain/dispatcher.ts";
-import type { KernelLinkId } from "../../domain/ids.ts";
+import type { DispatcherRecord, DispatcherSeat } from "../../domain/dispatcher.ts";
+import type { KernelLinkId, ProgramId } from "../../domain/ids.ts";
 import { linkPin, type Pin, programPin } from "../../domain/pin.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { reasonOf } from "../../errors/sys-failure.ts";
 import type { Host } from "../../platform/host.ts";
-import type { LoadedDispatcher } from "../../platform/kernel.ts";
+import type { LoadedDispatcher, SlotMember } from "../../platform/kernel.ts";
 import type { Context } from "../operation.ts";
 import { removeRecorded } from "../own-pins.ts";
 import type { Plan } from "../plan.ts";
 import type { Member } from "./members.ts";
 import { type ChainPlace, placeName } from "./place.ts";
 import { chooseFilter, type Seat, seatOf } from "./seat.ts";
+import { shapeOf } from "./shape.ts";
+import { twinPath } from "./twins.ts";
 
 export interface Change {
   readonly place: ChainPlace;
@@ -37,54 +34,30 @@ interface Paths {
 }
 
 /**
- * Kernels without extension programs run the one member itself. Its folder is not made then; the pin of the member's
- * link is that of the XDP link, and a TC filter has none.
+ * The only member may run directly. No directory is made then; the pin of its link is that of the XDP link, and a TC filter
+ * has none.
  */
-const isDirect = (members: readonly ChainMember[]): boolean => members.length === 1 && members[0]?.chained === false;
-
-function pathsOf(host: Host, { place, members }: Change, revision: number): Paths {
+function pathsOf(host: Host, { change, slots, record }: Omit<Making, "paths">): Paths {
+  const { place, members } = change;
   const [only] = members;
-  if (only !== undefined && isDirect(members)) {
+  if (slots === null && only !== undefined) {
     return { program: only.programPin, links: [place.key.type === "xdp" ? host.pins.paths.xdpLink(place.key) : ""] };
   }
-  const folder = host.pins.paths.revision(place.key, revision);
+  const folder = host.pins.paths.revision(place.key, record.revision + 1);
   return { program: `${folder}/dispatcher`, links: members.map((_, slot) => `${folder}/link_${slot}`) };
 }
 
-/** Whether these can run together on a hook. Throws DISPATCHER_FULL, KERNEL_UNSUPPORTED. Nothing is changed. */
-export function requireFit(place: ChainPlace, members: readonly ChainMember[]): void {
-  const where = placeName(place);
-  if (members.length > DISPATCHER_SLOTS) {
-    throw new BpfmanError(
-      "DISPATCHER_FULL",
-      `no free dispatcher slots on ${where} (all ${DISPATCHER_SLOTS} occupied)`,
-      {
-        details: { ...place.key, interface: place.interface, slots: DISPATCHER_SLOTS },
-      },
-    );
-  }
-  if (members.length > 1 && members.some((member) => !member.chained)) {
-    // The one that was there first; ids ascend.
-    const holder = members.toSorted((a, b) => a.link - b.link)[0] as ChainMember;
-    const kind = place.key.type === "xdp" ? "XDP" : "TC";
-    throw new BpfmanError(
-      "KERNEL_UNSUPPORTED",
-      `${where} already runs ${kind} program ${holder.program} as link ${holder.link}, and this kernel cannot chain`,
-      {
-        details: { ...place.key, interface: place.interface },
-        hint: "chaining needs extension programs (BPF_PROG_TYPE_EXT), which this kernel does not support; detach the other program first",
-      },
-    );
-  }
-}
-
-/** Makes the chain and puts it on the hook. On failure everything is as it was. */
+/**
+ * Makes the chain and puts it on the hook. On failure everything is as it was. Throws what keeps the members from running
+ * together ({@link shapeOf}), HOOK_BUSY, INTERFACE_NOT_FOUND.
+ */
 export async function rebuild(host: Host, change: Change, run: { steps: Plan; context: Context }): Promise<void> {
   const { place, members } = change;
   const { steps, context } = run;
   const { key } = place;
   const before = host.store.dispatcher(key);
   const filter = before === null ? chooseFilter(host, place) : before.type === "xdp" ? null : before.filter;
+  const { slots } = await shapeOf(host, { place, members, record: before, filter }, context);
   const record = await steps.step(
     `write revision ${(before?.revision ?? 0) + 1} of ${placeName(place)}`,
     () => host.store.beginRevision(key, { interface: place.interface, netns: place.netns, filter }),
@@ -92,8 +65,8 @@ export async function rebuild(host: Host, change: Change, run: { steps: Plan; co
       if (clean) host.store.abandonRevision(key);
     },
   );
-  const paths = pathsOf(host, change, record.revision + 1);
-  const dispatcher = isDirect(members) ? null : await makeDispatcher(host, { change, record, paths }, steps);
+  const paths = pathsOf(host, { change, slots, record });
+  const dispatcher = slots === null ? null : await makeDispatcher(host, { change, slots, record, paths }, steps);
   try {
     const seat = seatOf(host, { place, record, context });
     const running = dispatcher?.program ?? (members[0] as Member).program;
@@ -120,7 +93,7 @@ export async function rebuild(host: Host, change: Change, run: { steps: Plan; co
   removeRevision(host, record, context);
 }
 
-/** What the settled revision runs: the dispatcher, or the only member where the kernel cannot chain. Null before it. */
+/** What the settled revision runs: the dispatcher, or the only member. Null before it. */
 export function currentProgram(host: Host, record: DispatcherRecord): Pin | null {
   if (record.revision === 0 || record.programId === null) return null;
   const path =
@@ -130,28 +103,45 @@ export function currentProgram(host: Host, record: DispatcherRecord): Pin | null
 
 interface Making {
   readonly change: Change;
+  /** Null for the only member that runs directly. */
+  readonly slots: readonly SlotMember[] | null;
   readonly record: DispatcherRecord;
   readonly paths: Paths;
 }
 
 /** Loads the dispatcher, with its members in their slots, and pins it all. */
-async function makeDispatcher(host: Host, { change, record, paths }: Making, steps: Plan): Promise<LoadedDispatcher> {
+async function makeDispatcher(
+  host: Host,
+  { change, slots, record, paths }: Making & { readonly slots: readonly SlotMember[] },
+  steps: Plan,
+): Promise<LoadedDispatcher> {
   const { key } = change.place;
   const { members } = change;
   const hook = key.type === "xdp" ? "xdp" : "tc";
   const frags = hook === "xdp" && members.every((member) => member.frags);
   const config = hook === "xdp" ? xdpConfig({ members, frags }) : tcConfig({ members });
   const folder = host.pins.paths.revision(key, record.revision + 1);
-  const pins = members.map((member) => programPin(member.programPin, member.program));
+  // Their extensions expect what the dispatchers of that version did.
+  const expectedAttachType = hook === "xdp" && members.every((member) => member.extension) ? "XDP" : null;
   const dispatcher = await steps.step("load the dispatcher", () =>
-    host.kernel.loadDispatcher({ hook, config, members: pins, frags }),
+    host.kernel.loadDispatcher({ hook, config, members: slots, frags, expectedAttachType }).catch((cause: unknown) => {
+      throw asMember(cause, change);
+    }),
   );
+  /** By slot: where the extension in it is pinned; null for another slot of the same program. */
+  const twins = members.map(({ program, extension }, slot) => {
+    const isFirst = members.findIndex((member) => member.program === program) === slot;
+    return extension || !isFirst ? null : twinPath(folder, program);
+  });
   try {
     await steps.step(
       `record the pins in ${folder}`,
       () => {
         const links = paths.links.map((path, slot) => linkPin(path, dispatcher.links[slot] as KernelLinkId));
-        host.store.recordPins([programPin(paths.program, dispatcher.program), ...links]);
+        const extensions = twins.flatMap((path, slot) =>
+          path === null ? [] : programPin(path, dispatcher.extensions[slot] as ProgramId),
+        );
+        host.store.recordPins([programPin(paths.program, dispatcher.program), ...links, ...extensions]);
       },
       () => removeAtRest(host, folder),
     );
@@ -160,11 +150,25 @@ async function makeDispatcher(host: Host, { change, record, paths }: Making, ste
     for (const [slot, pin] of paths.links.entries()) {
       await steps.step(`pin slot ${slot}`, () => dispatcher.pinLink(slot, pin));
     }
+    for (const [slot, pin] of twins.entries()) {
+      if (pin !== null) await steps.step(`pin the twin in slot ${slot}`, () => dispatcher.pinExtension(slot, pin));
+    }
     return dispatcher;
   } catch (cause) {
     dispatcher.close();
     throw cause;
   }
+}
+
+/** A program that loads may still be no extension for the kernel; what the verifier says of it is about its twin. */
+function asMember(cause: unknown, { place, members }: Change): unknown {
+  if (!(cause instanceof BpfmanError) || typeof cause.details.program !== "string") return cause;
+  const member = members.find(({ programName }) => programName === cause.details.program);
+  if (member === undefined) return cause;
+  return cause.with({
+    message: `run program ${member.program} beside others on ${placeName(place)}, as an extension: ${cause.message}`,
+    details: { program_id: member.program, link: member.link },
+  });
 }
 
 function takeSeat(seat: Seat, parts: { old: Pin | null; next: Pin; record: DispatcherRecord }): DispatcherSeat {

@@ -1,6 +1,6 @@
 /** Taking programs out of a chain: for `detach`, `unload`, `delete` and the recovery. */
 import type { DispatcherKey, DispatcherRecord } from "../../domain/dispatcher.ts";
-import type { LinkId } from "../../domain/ids.ts";
+import type { LinkId, ProgramId } from "../../domain/ids.ts";
 import { LINK_GONE_TIMEOUT_MS } from "../../domain/limits.ts";
 import type { Pin } from "../../domain/pin.ts";
 import { orderChain } from "../../dispatcher/order.ts";
@@ -28,6 +28,7 @@ const isGone = (cause: unknown): boolean =>
 export async function removeFromChain(host: Host, row: ChainRow, context: Context): Promise<void> {
   const link = row.record;
   if (hasLostHook(link.details)) return host.store.deleteLink(link.id);
+  const untilGone = departure(host, link);
   const place = placeOf(link.details);
   let gone = false;
   const rest = membersOf(host, place.key).filter((member) => member.link !== link.id);
@@ -53,7 +54,7 @@ export async function removeFromChain(host: Host, row: ChainRow, context: Contex
     }
   });
   if (rest.length === 0 || gone) removeChain(host, { place, links: [link] }, context);
-  await untilGone(host, link);
+  await untilGone();
 }
 
 /** All that is pinned for the chain on a hook. */
@@ -74,10 +75,13 @@ function loseHook(host: Host, place: ChainPlace, except: LinkId): void {
   });
 }
 
-async function untilGone(host: Host, { kernelLinkId, programId }: ChainLink): Promise<void> {
-  if (kernelLinkId === null) return;
-  const isLive = (): boolean => host.kernel.link(kernelLinkId)?.programId === programId;
-  await waitUntil(host, () => !isLive(), LINK_GONE_TIMEOUT_MS);
+/** To be asked for before a link is taken away; waits until the kernel has let it go. It gives ids to others later. */
+function departure(host: Host, { kernelLinkId }: ChainLink): () => Promise<void> {
+  const running = (): ProgramId | null => (kernelLinkId && host.kernel.link(kernelLinkId)?.programId) || null;
+  const program = running();
+  return async () => {
+    if (program !== null) await waitUntil(host, () => running() !== program, LINK_GONE_TIMEOUT_MS);
+  };
 }
 
 /**
@@ -97,9 +101,10 @@ export async function removeWholeChain(host: Host, record: DispatcherRecord, con
       () => markAll("ready"),
     );
   });
+  const departures = links.map((link) => departure(host, link));
   // From here on there is no way back: the rows are `removing`, and whoever comes next finishes the job.
   removeChain(host, { place, links }, context);
-  for (const link of links) await untilGone(host, link);
+  for (const untilGone of departures) await untilGone();
   return links.map((link) => link.id);
 }
 

@@ -1,6 +1,5 @@
-import { isChainedKind } from "../../domain/kinds.ts";
 import type { LoadAnswer } from "../../domain/answer.ts";
-import { type ProgramId, programId } from "../../domain/ids.ts";
+import { type MapId, type ProgramId, programId } from "../../domain/ids.ts";
 import { OBJECT_BYTES_MAX } from "../../domain/limits.ts";
 import type { ObjectFile } from "../../domain/object-file.ts";
 import { mapPin, type Pin, programPin } from "../../domain/pin.ts";
@@ -12,22 +11,23 @@ import {
   type ProgramRecord,
   type ProgramSpec,
 } from "../../domain/program.ts";
+import { bytesForLibbpf, loadedAlong } from "../../object/object-file.ts";
+import type { Alongside } from "../../object/tail-calls.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { programAnswer } from "../../inspect/program-answer.ts";
-import { bytesForLibbpf } from "../../object/object-file.ts";
 import { readNamedObject } from "../read-object.ts";
 import type { Host } from "../../platform/host.ts";
 import type { PulledImage } from "../../platform/images.ts";
 import type { LoadedObject, LoadedProgram } from "../../platform/kernel.ts";
 import type { Sources } from "../../platform/runtime.ts";
 import { checkLabelled } from "../load/labelled.ts";
+import { loadedAlongside } from "../load/alongside.ts";
 import { decodeGlobals, placeGlobals } from "../load/globals.ts";
 import { selectPrograms } from "../load/select.ts";
 import { mapsToReuse, type SharedMap } from "../load/shared-maps.ts";
 import { type Context, operation } from "../operation.ts";
 import { removePins } from "../own-pins.ts";
 import { carryOut, type Plan } from "../plan.ts";
-import { removeTestDispatchers } from "../removal/remove-program.ts";
 import { type LoadRequest, loadRequest } from "../requests/load-request.ts";
 
 type Source = LoadRequest["source"];
@@ -48,6 +48,8 @@ interface LoadPlan {
   readonly absoluteSourcePath: string | null;
   readonly image: ImageSource | null;
   readonly specs: readonly ProgramSpec[];
+  /** What the programs reach by tail calls. */
+  readonly along: Alongside;
   readonly globals: ReadonlyMap<string, Uint8Array>;
   readonly reuse: ReadonlyMap<string, SharedMap>;
   readonly metadata: Metadata;
@@ -92,11 +94,14 @@ function plan(host: Host, request: LoadInput): LoadPlan {
   const source = sourceOf(host, request);
   const { bytes } = source;
   const object = readNamedObject({ bytes, path: source.fileName }, { nativeByteOrderOnly: true });
+  const specs = selectPrograms(object, request.programs);
+  const names = specs.map(({ name }) => name);
   const application = request.application === null ? {} : { [APPLICATION_KEY]: request.application };
   return {
     ...source,
     object,
-    specs: selectPrograms(object, request.programs),
+    specs,
+    along: loadedAlong(bytes, names),
     globals: decodeGlobals(request.globalData),
     reuse: mapsToReuse(host, object, request.mapOwnerId),
     metadata: { ...request.metadata, ...application },
@@ -110,21 +115,14 @@ interface Loaded {
   readonly records: readonly ProgramRecord[];
 }
 
-async function loadIntoKernel(host: Host, plan: LoadPlan): Promise<LoadedObject> {
-  const chained = plan.specs.some((spec) => isChainedKind(spec.type));
-  const ext = chained && (await host.kernel.feature("ext")).available;
+function loadIntoKernel(host: Host, plan: LoadPlan): Promise<LoadedObject> {
   const loading = host.kernel.load({
-    bytes: bytesForLibbpf(plan.bytes),
+    bytes: bytesForLibbpf(plan.along.bytes),
     name: objectName(plan.fileName),
-    programs: plan.specs.map(({ name, type, attachFunction }) => {
-      return { name, type, attachFunction, asExtension: ext && isChainedKind(type) };
-    }),
+    programs: plan.specs,
+    alongside: loadedAlongside(plan.object, plan.specs, plan.along.programs),
     globals: placeGlobals(plan.object, plan.globals),
     reuse: plan.reuse,
-    testDispatchers: {
-      recorded: (path) => host.store.recordedPins(path)[0] ?? null,
-      record: (pin) => host.store.recordPins([pin]),
-    },
   });
   return loading.catch(async (thrown: unknown) => {
     const { withSource } = await import("../load/refusal.ts");
@@ -155,9 +153,14 @@ function recordsOf(host: Host, plan: LoadPlan, loaded: LoadedObject): ProgramRec
     if (shared?.foreign) return { pinPath: shared.path, foreign: true };
     return { pinPath: shared?.path ?? (pinByName.has(name) ? paths.sharedMap(name) : paths.map(owner, name)) };
   };
+  const reached = new Map(loaded.alongside.map((program) => [program.name, program.kernel.mapIds]));
+  const idsOf = ({ name, kernel }: LoadedProgram): Set<MapId> => {
+    const names = plan.along.programs.get(name) ?? [];
+    return new Set([...kernel.mapIds, ...names.flatMap((each) => reached.get(each) ?? [])]);
+  };
   const mapsOf = (program: LoadedProgram): ProgramMap[] =>
     loaded.maps
-      .filter((map) => program.kernel.mapIds.includes(map.id))
+      .filter((map) => idsOf(program).has(map.id))
       .map(({ id, name, internal }) => ({ id, name, ...(internal ? { pinPath: null } : pinOf(name)) }));
 
   return plan.specs.map((spec, index) => {
@@ -223,11 +226,6 @@ async function load(host: Host, request: LoadInput, context: Context): Promise<L
   const planned = plan(host, request);
   return carryOut(context, async (steps) => {
     const beganMs = performance.now();
-    await steps.step(
-      "expect a test dispatcher, which the load may make",
-      () => {},
-      () => removeTestDispatchers(host, host.store.programs()),
-    );
     const loaded = await steps.step("load into the kernel", () => loadIntoKernel(host, planned));
     try {
       const records = recordsOf(host, planned, loaded);

@@ -3,6 +3,7 @@
  * whole. The old one is put back, since its rows and pins are all there; then what is left of the new one goes.
  */
 import { isChained } from "../../domain/link.ts";
+import type { ProgramId } from "../../domain/ids.ts";
 import { DISPATCHER_TYPES, type DispatcherRecord } from "../../domain/dispatcher.ts";
 import { type Pin, programPin } from "../../domain/pin.ts";
 import type { Host } from "../../platform/host.ts";
@@ -21,9 +22,9 @@ export function rollBack(host: Host, record: DispatcherRecord, context: Context)
   const place: ChainPlace = { key: record, interface: record.interface, netns: record.netns };
   const seat = seatOf(host, { place, record, context });
   const folder = host.pins.paths.revision(record, pending);
-  const made = pendingProgram(host, record, `${folder}/dispatcher`);
   const before = currentProgram(host, record);
   const running = seat.running();
+  const made = pendingProgram(host, record, { dispatcher: `${folder}/dispatcher`, running });
   if (made !== null && running === made.id && running !== record.programId) {
     if (before === null) seat.leave();
     else seat.swap(made, before);
@@ -34,18 +35,25 @@ export function rollBack(host: Host, record: DispatcherRecord, context: Context)
   host.store.abandonRevision(record);
 }
 
+interface Pending {
+  /** Where the pending revision has its dispatcher, if it has one. */
+  readonly dispatcher: string;
+  readonly running: ProgramId | null;
+}
+
 /**
- * What the command that died wanted to run: the dispatcher that it recorded, or the program itself that it was attaching
- * where the kernel cannot chain. Null when it had not come so far: whatever is on the hook is not ours then.
+ * What the command that died wanted to run: the dispatcher that it recorded, or the member of this hook that is there by
+ * itself. Null when it had not come so far: whatever is on the hook is not ours then.
  */
-function pendingProgram(host: Host, record: DispatcherRecord, dispatcher: string): Pin | null {
+function pendingProgram(host: Host, record: DispatcherRecord, { dispatcher, running }: Pending): Pin | null {
   const [recorded] = host.store.recordedPins(dispatcher);
   if (recorded !== undefined) return recorded;
-  const row = host.store
-    .unsettledLinks()
-    .find(({ record: { details } }) => isChained(details) && sameKey(placeOf(details).key, record));
-  const program = row && host.store.program(row.record.programId);
-  return program ? programPin(program.pinPath, program.id) : null;
+  const links = [...host.store.links(), ...host.store.unsettledLinks().map((row) => row.record)];
+  const isMember = links.some(
+    ({ programId, details }) => programId === running && isChained(details) && sameKey(placeOf(details).key, record),
+  );
+  const program = isMember && running !== null ? host.store.program(running) : null;
+  return program && programPin(program.pinPath, program.id);
 }
 
 /** A link of a chain whose command died: one that was coming has no place yet, one that was going goes on. */

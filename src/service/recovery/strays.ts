@@ -3,6 +3,7 @@ import { DISPATCHER_TYPES } from "../../domain/dispatcher.ts";
 import type { Host } from "../../platform/host.ts";
 import type { RowInBrief } from "../../platform/store.ts";
 import type { Context } from "../operation.ts";
+import { removeRecorded } from "../own-pins.ts";
 
 /** Paths that a warning lists; the rest is counted. */
 const NAMED_MAX = 5;
@@ -61,10 +62,11 @@ export function strayWarning(pins: readonly string[]): string | null {
 
 /**
  * Removes what a dead command left that holds nothing: directories of bytecode whose program has neither row nor pin, and
- * directories for pins that are empty. To be called under the writer lock, when nobody is making any.
+ * directories for pins that are empty; and what earlier versions verified programs against. To be called under the writer lock, when nobody is making any.
  */
 export function removeLeftovers(host: Host, rows: readonly RowInBrief[], context: Context): void {
   const { paths } = host.pins;
+  removeRecorded(host, paths.testDispatchers);
   const programs = new Set(rows.flatMap((row) => (row.kind === "program" ? row.id : [])));
   for (const id of host.files.bytecodeIds()) {
     if (programs.has(id) || host.store.namesBytecode(id) || host.pins.exists(paths.program(id))) continue;

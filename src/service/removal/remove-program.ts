@@ -2,26 +2,19 @@
 import { PROGRAM_GONE_TIMEOUT_MS } from "../../domain/limits.ts";
 import { linkPin, mapPin, type Pin, programPin } from "../../domain/pin.ts";
 import type { ProgramRecord, RowState } from "../../domain/program.ts";
-import { type ProgramType, isChainedKind } from "../../domain/kinds.ts";
 import type { Host } from "../../platform/host.ts";
 import type { RowInBrief } from "../../platform/store.ts";
 import type { Context } from "../operation.ts";
-import { removePins, removeRecorded, requireOwn } from "../own-pins.ts";
+import { removePins, requireOwn } from "../own-pins.ts";
 import { carryOut } from "../plan.ts";
 import { waitUntil } from "../wait.ts";
+import { type ProgramType, isChainedKind } from "../../domain/kinds.ts";
 
 type ProgramInBrief = Extract<RowInBrief, { readonly kind: "program" }>;
 
 /** Every program but this one, whatever state its row is in. */
 const others = (host: Host, program: ProgramRecord): ProgramInBrief[] =>
   host.store.brief().filter((row): row is ProgramInBrief => row.kind === "program" && row.id !== program.id);
-
-/** Those that no program needs: the first load of an XDP or TC program makes one, and again when there is none. */
-export function removeTestDispatchers(host: Host, programs: readonly { readonly type: ProgramType }[]): void {
-  const folder = host.pins.paths.testDispatchers;
-  const needed = programs.some(({ type }) => isChainedKind(type));
-  if (!needed) removeRecorded(host, folder);
-}
 
 /** Pins of the program's maps that bpfman made and that no other program uses. */
 function mapPinsToRemove(host: Host, program: ProgramRecord): Pin[] {
@@ -39,7 +32,6 @@ function removeFiles(host: Host, program: ProgramRecord): void {
   removePins(host, mapPinsToRemove(host, program));
   const rest = others(host, program);
   if (!rest.some((other) => other.mapPinPath === program.mapPinPath)) host.pins.removeFolder(program.mapPinPath);
-  removeTestDispatchers(host, rest);
   host.files.removeBytecode(program.id);
 }
 

@@ -9,6 +9,8 @@ export const listDispatchersRequest = v.strictObject({
   type: v.optional(v.nullable(type), null),
   nsid: v.optional(v.nullable(number), null),
   ifindex: v.optional(v.nullable(number), null),
+  /** Also dispatchers that other tools put on XDP hooks. */
+  all: v.optional(v.boolean(), false),
 });
 export type ListDispatchersRequest = v.InferOutput<typeof listDispatchersRequest>;
 

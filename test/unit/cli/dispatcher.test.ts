@@ -8,6 +8,7 @@ const detail: DispatcherDetailAnswer = {
   key: { type: "xdp", nsid: 4026531840, ifindex: 2 },
   interface: "eth0",
   revision: 3,
+  mode: "chain",
   runtime: { program_id: 7, kernel_link_id: 9, mode: "drv", netns_path: null },
   member_count: 1,
   members: [
@@ -29,11 +30,11 @@ const detail: DispatcherDetailAnswer = {
 
 describe("requests", () => {
   test.each([
-    ["dispatcher list", "dispatcher/list", { type: null, nsid: null, ifindex: null }],
+    ["dispatcher list", "dispatcher/list", { type: null, nsid: null, ifindex: null, all: false }],
     [
       "dispatcher list --type tc-egress --nsid 7 --ifindex 2",
       "dispatcher/list",
-      { type: "tc-egress", nsid: 7, ifindex: 2 },
+      { type: "tc-egress", nsid: 7, ifindex: 2, all: false },
     ],
     ["dispatcher get xdp 4026531840 2", "dispatcher/get", { type: "xdp", nsid: 4026531840, ifindex: 2 }],
     ["link update 3 --priority 7", "link/update", { linkId: 3, priority: 7, proceedOn: null }],
@@ -77,8 +78,8 @@ const PLAIN = { styled: false, columns: null };
 test("text", () => {
   expect(renderDispatcherList({ dispatchers: [detail] }, PLAIN)).toBe(
     [
-      " Type  Namespace   Ifindex  Interface  Revision  Program ID  Members ",
-      " xdp   4026531840  2        eth0       3         7           1 ",
+      " Type  Namespace   Ifindex  Interface  Revision  Mode   Program ID  Members ",
+      " xdp   4026531840  2        eth0       3         chain  7           1 ",
       "",
     ].join("\n"),
   );

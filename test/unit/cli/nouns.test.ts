@@ -132,7 +132,7 @@ describe("lists", () => {
     ["link --kind xdp,tcx", "link/list", { ...links, kinds: ["xdp", "tcx"] }],
     ["link list --program-id 7 -p probe", "link/list", { ...links, programId: 7, programType: ["probe"] }],
     ["link list --application x -m a=b", "link/list", { ...links, application: "x", metadataSelector: { a: "b" } }],
-    ["dispatcher", "dispatcher/list", { type: null, nsid: null, ifindex: null }],
+    ["dispatcher", "dispatcher/list", { type: null, nsid: null, ifindex: null, all: false }],
   ])("%s", (line, name, request) => expectRequests(line, [name, request]));
 
   test("-q prints ids alone, also with JSON", async () => {

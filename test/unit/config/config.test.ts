@@ -42,6 +42,8 @@ test("everything that can be said", async () => {
     file = "/etc/bpfman/a.pub"
     [[signing.trusted_keys]]
     file = "/etc/bpfman/b.pub"
+    [dispatcher]
+    alone = "chain"
     [database]
     max_retries = 3
     millisec_delay = 500
@@ -61,6 +63,7 @@ test("everything that can be said", async () => {
       ],
       trustedKeys: ["/etc/bpfman/a.pub", "/etc/bpfman/b.pub"],
     },
+    dispatcher: { alone: "chain" },
     database: { maxRetries: 3, millisecDelay: 500 },
   });
   expect(databaseWaitMs(config)).toBe(1_500);
@@ -176,7 +179,9 @@ test("a hint names the near key, or those that there are", async () => {
   );
   expect((await failureOfAsync(() => read("[interfaces.eth0]\nq = true"))).hint).toBe("known keys here: xdp_mode");
   expect((await failureOfAsync(() => read("[[signing.trusted_keys]]\nq = true"))).hint).toBe("known keys here: file");
-  expect((await failureOfAsync(() => read("q = true"))).hint).toBe("known keys here: interfaces, signing, database");
+  expect((await failureOfAsync(() => read("q = true"))).hint).toBe(
+    "known keys here: interfaces, signing, dispatcher, database",
+  );
 });
 
 test("bytes that are not UTF-8 are rejected where they stand", async () => {

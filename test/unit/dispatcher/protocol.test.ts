@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { buildBpf } from "../../../scripts/build-bpf.ts";
 import { TC_ACTIONS, TC_PROCEED_ON_DEFAULT, XDP_ACTIONS, XDP_PROCEED_ON_DEFAULT } from "../../../src/domain/actions.ts";
+import { KINDS } from "../../../src/domain/kinds.ts";
 import { proceedOnMask, tcConfig, xdpConfig } from "../../../src/dispatcher/dispatcher-config.ts";
 import { readObject } from "../../../src/object/object-file.ts";
 
@@ -48,6 +49,8 @@ const heldBy = (start: string, file: string, ...names: readonly string[]): void 
 const KERNEL = "test/kernel/dispatcher.test.ts";
 const XDP = "test/kernel/xdp.test.ts";
 const TC = "test/kernel/tc.test.ts";
+const TWINS = "test/kernel/twins.test.ts";
+const TAIL_CALLS = "test/e2e/tail-calls.test.ts";
 const SERVICE = "test/unit/service/chain.test.ts";
 
 buildBpf();
@@ -74,7 +77,8 @@ describe("introduction", () => {
 });
 
 describe("XDP", () => {
-  holds("A single program, `xdp_dispatcher`", () => {
+  heldBy("The only program on a hook is attached", SERVICE, "of %s runs directly; a second makes a chain");
+  holds("Otherwise, and for more programs, a single program", () => {
     expect(readObject(objectOf("xdp")).programs).toMatchObject([{ name: "xdp_dispatcher", kind: "xdp" }]);
   });
   holds("It calls up to ten slots", () => {
@@ -133,10 +137,17 @@ describe("XDP", () => {
     expect(text).toContain(`0x${mask.toString(16)}.`);
   });
   heldBy("The dispatcher is loaded with BPF_F_XDP_HAS_FRAGS", KERNEL, "a dispatcher of members that take fragments");
+  heldBy("No XDP program here expects an attach type", TWINS, "twins share program arrays", "of any type");
 });
 
 describe("TC", () => {
-  heldBy("`tc_dispatcher` runs in a cls_bpf filter", TC, "runs its program, then another in its place, and goes");
+  heldBy("The only program on a hook is in the filter", SERVICE, "while somebody else's filter stands behind it");
+  heldBy("A filter that somebody adds later", SERVICE, "while somebody else's filter stands behind it");
+  heldBy(
+    "Otherwise, `tc_dispatcher` runs in a cls_bpf filter",
+    TC,
+    "runs its program, then another in its place, and goes",
+  );
   holds("Its configuration is the symbol `CONFIG`", () => {
     expect(readObject(objectOf("tc")).globals).toEqual([{ name: "CONFIG", section: ".rodata", offset: 0, size: 84 }]);
     const at = table("the symbol `CONFIG`");
@@ -175,7 +186,16 @@ describe("members that modify packets", () => {
 });
 
 describe("members", () => {
-  heldBy("A member is loaded and verified once", KERNEL, "without being loaded again");
+  holds("A member is a program of its own type.", () => {
+    expect([KINDS.xdp.programType, KINDS.tc.programType]).toEqual(["XDP", "SCHED_CLS"]);
+    expect([KINDS.xdp.expectedAttachType, KINDS.tc.expectedAttachType]).toEqual([null, null]);
+  });
+  heldBy("The kernel takes only extensions into slots", TWINS, "twins share program arrays with their programs");
+  heldBy("The initial values of its maps are left out", "test/unit/object/twin.test.ts", "whatever the program has");
+  heldBy("A twin is verified once", SERVICE, "One for each program, whatever happens to the chain");
+  heldBy("A program without BTF has no twin", SERVICE, "without BTF runs alone, and no other joins it");
+  heldBy("A program array takes members and not their twins.", TAIL_CALLS, "an array that is filled later");
+  heldBy("It can be filled by the object", TAIL_CALLS, "that the object fills", "jump as they did alone");
   heldBy("It is attached to each new dispatcher", KERNEL, "without being loaded again", "what is in the slots");
   heldBy(
     "Members run in ascending order of priority;",
@@ -187,6 +207,7 @@ describe("members", () => {
 });
 
 describe("changes", () => {
+  heldBy("A revision of one program that runs directly", SERVICE, "of %s runs directly; a second makes a chain");
   heldBy("Every change creates revision n+1", SERVICE, "keeps link ids, metadata and times over rebuilds");
   heldBy("Then the hook is swapped:", SERVICE, "moves a live link by one swap");
   heldBy("XDP with BPF_LINK_UPDATE", XDP, "swap puts another program in its place, and only of the one that is there");

@@ -1,5 +1,6 @@
 /** Chains of XDP and TC programs: order, swaps, limits, and what is left after failures. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import type { DispatcherRecord } from "../../../src/domain/dispatcher.ts";
 import { readTcConfig, readXdpConfig } from "../../../src/dispatcher/dispatcher-config.ts";
 import type { ErrorCode } from "../../../src/errors/codes.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
@@ -85,15 +86,16 @@ describe("a chain", () => {
   test("has its masks in the dispatcher's configuration", async () => {
     await attach(await load("x_a"), { proceedOn: ["drop", "tx"] });
     await attach(await load("x_b"), { priority: 60 });
-    const program = (await invoke("dispatcher/get", XDP_KEY)).runtime.program_id;
+    const detail = await invoke("dispatcher/get", XDP_KEY);
+    const program = detail.runtime.program_id;
     const config = readXdpConfig(bed.kernel.configs.get(program as never) as Uint8Array);
     expect(config.members.map((member) => member.proceedOn)).toEqual([
       [1, 3],
       [2, 31],
     ]);
-    const members = (await invoke("dispatcher/get", XDP_KEY)).members;
-    expect(members.map((member) => member.proceed_on)).toEqual([0b1010, 0x80000004]);
+    expect(detail.members.map((member) => member.proceed_on)).toEqual([0b1010, 0x80000004]);
     await attachTc(await load("t_a"));
+    await attachTc(await load("t_b"));
     const tc = (await invoke("dispatcher/get", TC_KEY)).runtime;
     expect(tc).toMatchObject({ filter_priority: 50, filter_handle: 1 });
     const tcRead = readTcConfig(bed.kernel.configs.get(tc.program_id as never) as Uint8Array);
@@ -278,6 +280,171 @@ describe("the hook", () => {
   });
 });
 
+describe("the only member", () => {
+  const NO_BTF = compileBpf(`SEC("xdp") int x_z(struct xdp_md *ctx) { return 2; }`, ["-g0"]);
+  const modes = async () => (await invoke("dispatcher/list", {})).dispatchers.map((each) => each.mode);
+  const runs = (hook: typeof XDP_HOOK | typeof TC_HOOK) =>
+    bed.kernel.snapshot().programs.length && bed.kernel.chainOn(hook);
+
+  test.each(["xdp", "tc"] as const)(
+    "of %s runs directly; a second makes a chain, and its going ends that",
+    async (kind) => {
+      const [put, letter] = kind === "xdp" ? [attach, "x"] : [attachTc, "t"];
+      const key = kind === "xdp" ? XDP_KEY : TC_KEY;
+      const hook = kind === "xdp" ? XDP_HOOK : TC_HOOK;
+      const [a, b, c] = [await load(`${letter}_a`), await load(`${letter}_b`), await load(`${letter}_c`)];
+      await put(a);
+      expect(await invoke("dispatcher/get", key)).toMatchObject({
+        mode: "direct",
+        revision: 1,
+        runtime: { program_id: a },
+      });
+      expect(bed.kernel.twinsMade).toBe(0);
+      await put(b);
+      expect(await modes()).toEqual(["chain"]);
+      expect(bed.kernel.twinsMade).toBe(2);
+      await put(c);
+      await invoke("link/update", { linkId: 1, priority: 90 });
+      const twin = (await invoke("link/get", { linkId: 2 })).status.kernel?.program_id as number;
+      const shown = await invoke("program/get", { programId: twin });
+      expect([shown.record, shown.status.twin_of]).toEqual([null, b]);
+      const refusal = await expectCode(invoke("program/unload", { programId: twin }), "PROGRAM_NOT_MANAGED");
+      expect(refusal.message).toBe(`program ${twin} is the twin of program ${b}, for which it sits in a chain`);
+      // One for each program, whatever happens to the chain.
+      expect(bed.kernel.twinsMade).toBe(3);
+      expect((await invoke("link/get", { linkId: 1 })).status).toMatchObject({ kernel_seen: true, pin_present: true });
+      for (const linkId of [3, 2]) await invoke("link/detach", { linkId });
+      expect(await modes()).toEqual(["direct"]);
+      expect(runs(hook)).toEqual([a as never]);
+      expect(bed.kernel.snapshot().programs).toEqual([a, b, c]);
+      expect((await invoke("link/get", { linkId: 1 })).record.program_id).toBe(a);
+    },
+  );
+
+  test("has a dispatcher where its verdict would not be the chain's, or the configuration says so", async () => {
+    const [x, t] = [await load("x_a"), await load("t_a")];
+    await attach(x, { proceedOn: ["pass", "drop"] });
+    await attachTc(t, { proceedOn: ["unspec", "ok"] });
+    expect(await modes()).toEqual(["direct", "chain"]);
+    await invoke("link/update", { linkId: 1, proceedOn: ["pass"] });
+    expect(await modes()).toEqual(["direct", "direct"]);
+    await invoke("link/update", { linkId: 2, proceedOn: ["shot"] });
+    expect(await modes()).toEqual(["chain", "direct"]);
+    bed.config = { ...bed.config, dispatcher: { alone: "chain" } };
+    await attach(x, { iface: "eth1" });
+    expect((await invoke("dispatcher/list", { type: "xdp", ifindex: 3 })).dispatchers[0]?.mode).toBe("chain");
+  });
+
+  test("of TC has one while somebody else's filter stands behind it", async () => {
+    bed.kernel.addForeignFilter(TC_HOOK, { priority: 51, handle: 1 }, 7);
+    await attachTc(await load("t_a"));
+    expect(await modes()).toEqual(["chain"]);
+    bed.kernel.addForeignFilter({ ...TC_HOOK, direction: "egress" } as never, { priority: 49, handle: 1 }, 7);
+    await attachTc(await load("t_b"), { direction: "egress" });
+    expect(await modes()).toEqual(["direct", "chain"]);
+  });
+
+  test("without BTF runs alone, and no other joins it or is joined by it", async () => {
+    bed.files.contents.set("/z.o", NO_BTF);
+    const { programs } = await invoke("program/load", {
+      source: { file: "/z.o" },
+      programs: [{ type: "xdp", name: "x_z" }],
+    });
+    const z = programs[0]?.record?.program_id as number;
+    const [a, b] = [await load("x_a"), await load("x_b")];
+    await attach(z);
+    const before = bed.traces();
+    const joined = await expectCode(attach(a), "INVALID_PROGRAM");
+    expect(joined.message).toBe(
+      `program ${z} "x_z" (link 1) cannot share eth0 with others: it was compiled without BTF`,
+    );
+    expect(joined.hint).toContain("clang -g");
+    expect(bed.traces()).toEqual(before);
+    await invoke("link/detach", { linkId: 1 });
+    await attach(a);
+    await attach(b);
+    const joins = await expectCode(attach(z), "INVALID_PROGRAM");
+    expect(joins.details).toMatchObject({ program: z, interface: "eth0" });
+    expect(await chainNames(XDP_HOOK)).toHaveLength(2);
+    await attach(z, { iface: "eth1", proceedOn: ["drop"] });
+    expect(bed.logged.some((line) => line.startsWith(`warn program ${z} runs on eth1 without a dispatcher`))).toBe(
+      true,
+    );
+  });
+
+  test("that the verifier takes for no extension is named, and runs on", async () => {
+    const [a, b] = [await load("x_a"), await load("x_b")];
+    await attach(a);
+    bed.kernel.refusedTwins.add("x_a");
+    const before = bed.traces();
+    const error = await expectCode(attach(b), "VERIFIER_REJECTED");
+    expect(error.message).toStartWith(`run program ${a} beside others on eth0, as an extension: load program "x_a"`);
+    expect(bed.traces()).toEqual(before);
+  });
+});
+
+test("a dispatcher of another tool is listed with what is in its slots, if asked for", async () => {
+  const { kernel } = bed;
+  const [a, b] = [await load("x_a"), await load("x_b")];
+  const pins = [a, b].map((id) => ({ path: `/fake/fs/prog_${id}`, kind: "program", id }) as const);
+  const members = pins.map((extension) => ({ extension }));
+  const made = await kernel.loadDispatcher({
+    ...{ hook: "xdp", config: new Uint8Array(), members, frags: false, expectedAttachType: "XDP" },
+  });
+  made.pinProgram("/elsewhere");
+  kernel.attachXdp({ path: "/elsewhere", kind: "program", id: made.program }, { ...XDP_HOOK, mode: "drv" });
+  expect((await invoke("dispatcher/list", {})).dispatchers).toEqual([]);
+  const { dispatchers } = await invoke("dispatcher/list", { all: true });
+  expect(dispatchers).toMatchObject([
+    {
+      key: XDP_KEY,
+      interface: "eth0",
+      mode: "chain",
+      runtime: { program_id: made.program, mode: "drv" },
+      member_count: 2,
+    },
+  ]);
+  expect(dispatchers[0]?.foreign_members?.map((member) => [member.position, member.program_id])).toEqual([
+    [0, a],
+    [1, b],
+  ]);
+  const busy = await expectCode(attach(a), "HOOK_BUSY");
+  expect(busy.code).toBe("HOOK_BUSY");
+});
+
+describe("programs that an earlier version loaded as extensions", () => {
+  test("stay in their chain and leave it, and no other joins", async () => {
+    bed.kernel.extensionsOnly = true;
+    const [a, b] = [await load("x_a"), await load("x_b")];
+    await attach(a);
+    await attach(b);
+    bed.kernel.extensionsOnly = false;
+    const c = await load("x_c");
+    const error = await expectCode(attach(c), "STATE_CONFLICT");
+    expect(error.hint).toContain("load them again");
+    expect(error.details).toMatchObject({ programs: [a, b] });
+    await invoke("link/update", { linkId: 1, priority: 1 });
+    expect(await chainNames(XDP_HOOK)).toEqual(["x_a", "x_b"]);
+    await invoke("link/detach", { linkId: 1 });
+    expect(await chainNames(XDP_HOOK)).toEqual(["x_b"]);
+    expect(bed.kernel.twinsMade).toBe(0);
+    await invoke("link/detach", { linkId: 2 });
+    await attach(c);
+    for (const programId of [a, b, c]) await invoke("program/unload", { programId });
+    expect(bed.traces().kernel.pins).toEqual([]);
+  });
+
+  test("leave nothing of what they were verified against", async () => {
+    const path = "/fake/fs/dispatcher-test/xdp";
+    const id = await load("x_a");
+    bed.inspect((host) => host.kernel.openPin(`/fake/fs/prog_${id}`))?.pin(path);
+    bed.write((host) => host.store.recordPins([{ path, kind: "program", id }]));
+    await invoke("program/unload", { programId: id });
+    bed.kernel.closeAll();
+    expect(bed.kernel.pins.has(path)).toBe(false);
+  });
+});
+
 test("a TC filter whose program somebody replaced is not changed; deleting the chain leaves it", async () => {
   const [a, b] = [await load("t_a"), await load("t_b")];
   const { record } = await attachTc(a);
@@ -290,24 +457,30 @@ test("a TC filter whose program somebody replaced is not changed; deleting the c
   expect(bed.kernel.snapshot().filters).toEqual([4711]);
 });
 
+const hookOf = ({ type }: DispatcherRecord) => (type === "xdp" ? XDP_HOOK : TC_HOOK);
+
 /** What database and kernel say must agree, whole. */
 function expectWhole(): void {
   bed.inspect((host) => {
     expect(host.store.unsettledLinks()).toEqual([]);
     const pins = new Set(host.store.programs().map((program) => program.pinPath));
     const folders = new Set<string>();
+    const proceedsOnDrops = host.store
+      .links()
+      .some(({ details }) => "proceedOn" in details && details.proceedOn.includes(1));
     for (const link of host.store.links()) if (link.pinPath !== "") pins.add(link.pinPath);
     for (const record of host.store.dispatchers()) {
       expect(record.pendingRevision).toBeNull();
       if (record.type === "xdp") pins.add(host.pins.paths.xdpLink(record));
-      if (bed.kernel.ext) {
+      const isDirect = host.store.links().some((link) => link.programId === record.programId);
+      if (!isDirect) {
         const folder = host.pins.paths.revision(record, record.revision);
         pins.add(`${folder}/dispatcher`);
+        for (const program of bed.kernel.chainOn(hookOf(record))) pins.add(`${folder}/twin_${program}`);
         folders.add(folder);
       }
-      const hook = { netns: null, ifindex: record.ifindex };
-      const running =
-        record.type === "xdp" ? bed.kernel.chainOn(hook) : bed.kernel.chainOn({ ...hook, direction: "ingress" });
+      const running = bed.kernel.chainOn(hookOf(record));
+      expect(isDirect).toBe(running.length === 1 && !proceedsOnDrops);
       const members = host.store
         .links()
         .filter((link) => link.details.kind === (record.type === "xdp" ? "xdp" : "tc"))
@@ -328,23 +501,33 @@ for (const [kind, prefix] of [
   ["tc", "t"],
 ] as const) {
   for (const ext of [true, false]) {
-    const one = ext ? 2 : 0;
     const doAttach = (id: number) => (kind === "xdp" ? attach(id) : attachTc(id));
-    const acts: Record<string, () => Promise<unknown>> = {
-      "first attach": () => doAttach(100),
-      "detach of one": () => invoke("link/detach", { linkId: 1 }),
-      ...(ext ? { "attach to a running chain": () => doAttach(102) } : {}),
+    const otherwise = kind === "xdp" ? "drop" : "reclassify";
+    const toChain = () => invoke("link/update", { linkId: 1, proceedOn: [otherwise] });
+    /** How many members there are before, and what is done then. */
+    const acts: Record<string, readonly [number, () => Promise<unknown>]> = {
+      "first attach": [0, () => doAttach(100)],
+      "last detach": [1, () => invoke("link/detach", { linkId: 1 })],
+      ...(ext
+        ? {
+            "second attach": [1, () => doAttach(101)],
+            "attach to a running chain": [2, () => doAttach(102)],
+            "detach of one of two": [2, () => invoke("link/detach", { linkId: 1 })],
+            "detach of one of three": [3, () => invoke("link/detach", { linkId: 1 })],
+            "link update of the only one": [1, toChain],
+          }
+        : {}),
       // Both kinds go the same way here.
       ...(ext && kind === "xdp"
         ? {
-            "unload of one": () => invoke("program/unload", { programId: 100 }),
-            "link update": () => invoke("link/update", { linkId: 1, priority: 90 }),
+            "unload of one": [2, () => invoke("program/unload", { programId: 100 })],
+            "link update": [2, () => invoke("link/update", { linkId: 1, priority: 90 })],
           }
         : {}),
     };
 
     describe(`${kind}, ${ext ? "chained" : "one program"}`, () => {
-      for (const [name, act] of Object.entries(acts)) {
+      for (const [name, [there, act]] of Object.entries(acts)) {
         for (const how of ["failAt", "dieAt"] as const) {
           test(`${name}: ${how === "failAt" ? "each step failed" : "killed at each step"}`, async () => {
             for (let step = 1; ; step++) {
@@ -354,9 +537,8 @@ for (const [kind, prefix] of [
               bed.files.contents.set("/x.o", compileBpf(OBJECT));
               invoke = createInvoke(bed.runtime);
               for (const letter of ["a", "b", "c"]) await load(`${prefix}_${letter}`);
-              if (name !== "first attach") for (const id of ext ? [100, 101] : [100]) await doAttach(id);
-              const before = bed.kernel.chainOn(kind === "xdp" ? XDP_HOOK : TC_HOOK).length;
-              expect(before).toBe(name === "first attach" ? 0 : Math.max(one, 1));
+              for (const id of [100, 101, 102].slice(0, there)) await doAttach(id);
+              expect(bed.kernel.chainOn(kind === "xdp" ? XDP_HOOK : TC_HOOK)).toHaveLength(there);
               bed.faults.reset();
               bed.faults[how] = step;
               const outcome = await act().then(
@@ -368,7 +550,7 @@ for (const [kind, prefix] of [
               if (how === "dieAt") bed.kernel.closeAll();
               // Whatever happened, the hook runs one whole chain.
               const running = bed.kernel.chainOn(kind === "xdp" ? XDP_HOOK : TC_HOOK);
-              if (ext && name !== "first attach") expect(running.length).toBeGreaterThanOrEqual(1);
+              if (there > 1 || (there === 1 && name !== "last detach")) expect(running.length).toBeGreaterThan(0);
               await mend();
               expectWhole();
               if (steps < step) {

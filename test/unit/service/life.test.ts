@@ -126,11 +126,11 @@ describe("load", () => {
     expect(await types("fentry:on_entry:do_unlinkat")).toBe("fentry");
   });
 
-  test("xdp and tc become extensions where the kernel allows that", async () => {
+  test("xdp and tc are to the kernel what they are", async () => {
     const kernelType = async () => (await load(["xdp:filter"])).programs[0]?.status.kernel?.program_type;
     expect(await kernelType()).toBe("xdp");
     bed.kernel.ext = true;
-    expect(await kernelType()).toBe("extension");
+    expect(await kernelType()).toBe("xdp");
   });
 
   test("names what is wrong with the request", async () => {
@@ -393,10 +393,10 @@ describe("lists", () => {
     const fake = await bed.kernel.load({
       bytes: serviceObject(),
       name: "other",
-      programs: [{ name: "filter", type: "xdp", attachFunction: null, asExtension: false }],
+      programs: [{ name: "filter", type: "xdp", attachFunction: null }],
       globals: [],
       reuse: new Map(),
-      testDispatchers: { recorded: () => null, record: () => {} },
+      alongside: [],
     });
     const foreign = fake.programs[0]?.kernel.id as number;
     expect((await invoke("program/list", {})).programs.map((entry) => entry.program_id)).toEqual([id]);

@@ -1,0 +1,67 @@
+/** Dispatchers that other tools (xdp-loader, other versions of bpfman) put on XDP hooks: what the kernel says of them. */
+import type { DispatcherAnswer } from "../domain/answer.ts";
+import { type KernelLinkId, type ProgramId, programId } from "../domain/ids.ts";
+import type { Host } from "../platform/host.ts";
+
+/** The name that all dispatchers of this layout have. */
+const DISPATCHER_NAME = "xdp_dispatcher";
+
+interface Slot {
+  readonly link: KernelLinkId;
+  readonly program: ProgramId;
+  /** The function in the dispatcher's BTF, which has those of the slots in their order. */
+  readonly functionId: number;
+}
+
+/** The extensions of each program that has some, by its id. */
+function slotsByTarget(host: Host): Map<number, Slot[]> {
+  const found = new Map<number, Slot[]>();
+  for (const link of host.kernel.linkIds()) {
+    const info = host.kernel.link(link);
+    if (info?.facts?.kind !== "tracing") continue;
+    const { targetObjectId, targetBtfId: functionId } = info.facts;
+    found.set(targetObjectId, [...(found.get(targetObjectId) ?? []), { link, program: info.programId, functionId }]);
+  }
+  return found;
+}
+
+/**
+ * Those on interfaces of the caller's own network namespace and of those with a name (ip-netns(8)). `ours` are the programs
+ * of bpfman's own.
+ */
+export function foreignDispatchers(host: Host, ours: ReadonlySet<number>): DispatcherAnswer[] {
+  const slots = slotsByTarget(host);
+  const { network } = host;
+  const seen = new Set<number>();
+  const answers: DispatcherAnswer[] = [];
+  for (const netns of [null, ...network.namedNamespaces()]) {
+    const nsid = network.namespaceId(netns);
+    if (seen.has(nsid)) continue;
+    seen.add(nsid);
+    for (const name of network.interfaces(netns)) {
+      const ifindex = network.interfaceIndex(name, netns);
+      const holder = ifindex === null ? null : host.kernel.xdpHolder({ netns, ifindex });
+      if (ifindex === null || holder === null || ours.has(holder.program)) continue;
+      if (host.kernel.program(holder.program)?.name !== DISPATCHER_NAME) continue;
+      const members = (slots.get(holder.program) ?? [])
+        .toSorted((a, b) => a.functionId - b.functionId)
+        .map(({ link, program }, position) => ({
+          position,
+          program_id: program,
+          program_name: host.kernel.program(programId(program))?.name ?? "",
+          kernel_link_id: link,
+        }));
+      const { program, link, mode } = holder;
+      answers.push({
+        key: { type: "xdp", nsid, ifindex },
+        interface: name,
+        revision: 0,
+        mode: "chain",
+        runtime: { program_id: program, kernel_link_id: link, mode, netns_path: netns },
+        member_count: members.length,
+        foreign_members: members,
+      });
+    }
+  }
+  return answers;
+}

@@ -1,0 +1,77 @@
+import { type BpfMap, type BpfObject, openObject } from "../../../ffi/safe/bpf-object.ts";
+import { withObject } from "../../../ffi/safe/bpf.ts";
+import { collectMessages } from "../../../ffi/safe/libbpf.ts";
+import { LogBuffer } from "../../../ffi/safe/log-buffer.ts";
+import type { ChainedKind } from "../../domain/kinds.ts";
+import { VERIFIER_LOG_BYTES_MAX } from "../../domain/limits.ts";
+import { BpfmanError } from "../../errors/error.ts";
+import type { TwinToLoad } from "../../platform/kernel.ts";
+import { libbpfName, sectionOf } from "./load-object.ts";
+import { loadFailure } from "../explain/load-failure.ts";
+import { withPinned } from "../pin.ts";
+
+/** A function of a loaded dispatcher. */
+export interface Slot {
+  readonly programFd: number;
+  readonly function: string;
+}
+
+/** An extension that only this handle holds. */
+export interface LoadedTwin {
+  readonly fd: number;
+  close(): void;
+}
+
+/**
+ * Loads a program once more, as an extension of a slot, with the maps that it has. The attach type expected of it is none,
+ * as of every XDP program: with another, the kernel refuses a program array that the two share. Throws VERIFIER_REJECTED,
+ * KERNEL_REFUSED, LOAD_FAILED, and STATE_CONFLICT when the program or a map of it has gone.
+ */
+export function loadTwin(twin: TwinToLoad, hook: ChainedKind, slot: Slot): LoadedTwin {
+  const action = `make the twin of program ${twin.program.id} "${twin.name}"`;
+  const messages: string[] = [];
+  const log = new LogBuffer(VERIFIER_LOG_BYTES_MAX);
+  let opened: BpfObject | undefined;
+  try {
+    // While it is open, the ids of its maps are theirs.
+    return withPinned(action, twin.program, () =>
+      collectMessages(messages, () => {
+        const object = openObject(twin.bytes, libbpfName(twin.name));
+        opened = object;
+        for (const program of object.programs) program.setAutoload(program.name === twin.name);
+        const program = object.programs.find(({ name }) => name === twin.name);
+        if (program === undefined) throw new BpfmanError("FUNCTION_NOT_FOUND", `${action}: it is not in its bytecode`);
+        program.setLog(log, "whole");
+        program.setType("EXT", null);
+        // Setting the type has cleared it.
+        if (twin.frags) program.setFrags();
+        program.setAttachTarget(slot);
+        for (const map of object.maps) takeOver(map, twin, action);
+        object.load();
+        return { fd: program.fd(), close: () => object.close() };
+      }),
+    );
+  } catch (thrown) {
+    opened?.close();
+    if (thrown instanceof BpfmanError) throw thrown;
+    const programs = [{ name: twin.name, type: hook }];
+    throw loadFailure(thrown, { object: twin.name, programs, messages, log: log.text() });
+  } finally {
+    log.free();
+  }
+}
+
+/** The map that the program has under this name; what it has not is not made. */
+function takeOver(map: BpfMap, twin: TwinToLoad, action: string): void {
+  map.clearPinPath();
+  const id = twin.maps.get(map.internal ? sectionOf(map) : map.name);
+  if (id === undefined) {
+    map.setAutocreate(false);
+    return;
+  }
+  const found = withObject("map", id, (fd) => {
+    map.reuse(fd);
+    return true;
+  });
+  if (found === null) throw new BpfmanError("STATE_CONFLICT", `${action}: its map ${id} "${map.name}" has gone`);
+}

@@ -1,0 +1,78 @@
+/**
+ * The extensions of members. The kernel puts nothing else into a dispatcher's slots, and members are programs of their own
+ * type; so each has a twin in the chain, which is made when the program becomes a member, and goes when it leaves.
+ */
+import type { DispatcherRecord } from "../../domain/dispatcher.ts";
+import type { MapId, ProgramId } from "../../domain/ids.ts";
+import { OBJECT_BYTES_MAX } from "../../domain/limits.ts";
+import { type Pin, programPin } from "../../domain/pin.ts";
+import type { ProgramRecord } from "../../domain/program.ts";
+import { readObject, twinBytes } from "../../object/object-file.ts";
+import type { Host } from "../../platform/host.ts";
+import type { SlotMember, TwinToLoad } from "../../platform/kernel.ts";
+import type { Member } from "./members.ts";
+
+/** Where a revision has the twin of a program. */
+export const twinPath = (folder: string, program: ProgramId): string => `${folder}/twin_${program}`;
+
+/** Why a member can have no twin, and what to do about it. */
+export interface Obstacle {
+  readonly member: Member;
+  readonly reason: "no extensions" | "no BTF";
+}
+
+/** The twin of the running revision; null where it has none. */
+function twinOf(host: Host, record: DispatcherRecord | null, program: ProgramId): Pin | null {
+  if (record === null) return null;
+  const folder = host.pins.paths.revision(record, record.revision);
+  return host.store.recordedPins(twinPath(folder, program)).find(({ path }) => host.pins.exists(path)) ?? null;
+}
+
+/** All maps of a program, as the kernel has them now. */
+function mapsOf(host: Host, { id, maps }: ProgramRecord): Map<string, MapId> {
+  const used = new Set(host.kernel.program(id)?.mapIds ?? []);
+  return new Map(maps.flatMap(({ name, id: map }) => (used.has(map) ? [[name, map] as const] : [])));
+}
+
+/** What has to be loaded for a twin; null for a program without BTF. Throws what keeps its bytecode from being read. */
+function twinToLoad(host: Host, member: Member): TwinToLoad | null {
+  const bytes = host.files.readObject(host.files.bytecodePath(member.program), OBJECT_BYTES_MAX);
+  // libbpf believes what it reads: it gets nothing that was not looked at just now.
+  readObject(bytes);
+  const made = twinBytes(bytes, member.programName, member.details.kind);
+  if (made === null) return null;
+  return {
+    name: member.programName,
+    program: programPin(member.programPin, member.program),
+    bytes: made,
+    frags: member.frags,
+    maps: mapsOf(host, member.record),
+  };
+}
+
+/** What goes into the slots for these members: each its twin of the running revision, or one to be made. */
+export async function slotsFor(
+  host: Host,
+  members: readonly Member[],
+  record: DispatcherRecord | null,
+): Promise<SlotMember[] | Obstacle> {
+  const known = new Map<ProgramId, SlotMember>();
+  const slots: SlotMember[] = [];
+  for (const member of members) {
+    const slot = known.get(member.program) ?? slotFor(host, member, record);
+    if (slot === null) return { member, reason: "no BTF" };
+    known.set(member.program, slot);
+    slots.push(slot);
+  }
+  const newcomer = members.find((_, index) => "twin" in (slots[index] as SlotMember));
+  if (newcomer === undefined || (await host.kernel.feature("ext")).available) return slots;
+  return { member: newcomer, reason: "no extensions" };
+}
+
+function slotFor(host: Host, member: Member, record: DispatcherRecord | null): SlotMember | null {
+  if (member.extension) return { extension: programPin(member.programPin, member.program) };
+  const there = twinOf(host, record, member.program);
+  if (there !== null) return { extension: there };
+  const twin = twinToLoad(host, member);
+  return twin && { twin };
+}
