@@ -1,6 +1,6 @@
 /**
- * Every change of a chain makes a new dispatcher with all members in their slots, beside the one that runs, and then
- * swaps the two. At each moment the hook runs one whole chain: the old one or the new one.
+ * Every change of a chain builds a new dispatcher with all members in their slots next to the running one, then swaps
+ * the two. At any moment, the hook runs one complete chain: the old one or the new one.
  */
 import { tcConfig, xdpConfig } from "../../dispatcher/dispatcher-config.ts";
 import {
@@ -24,21 +24,21 @@ import { chooseFilter, type Seat, seatOf } from "./seat.ts";
 
 export interface Change {
   readonly place: ChainPlace;
-  /** The chain that is wanted, in order. At least one. */
+  /** The desired chain, in order. At least one member. */
   readonly members: readonly Member[];
-  /** Row changes that belong into the transaction that makes the new chain the true one. */
+  /** Row changes that belong in the transaction that makes the new chain current. */
   commit?(): void;
 }
 
-/** Where it is pinned what runs on the hook for a chain: the program, and the links of the members. */
+/** The pins of a chain that is on its hook: the program, and the members' links. */
 interface Paths {
   readonly program: string;
   readonly links: readonly string[];
 }
 
 /**
- * Kernels without extension programs run the one member itself. Its folder is not made then; the pin of the member's
- * link is that of the XDP link, and a TC filter has none.
+ * On kernels without extension programs, the single member runs directly. It has no revision directory; its link's pin
+ * is the XDP link's, and a TC filter has none.
  */
 const isDirect = (members: readonly ChainMember[]): boolean => members.length === 1 && members[0]?.chained === false;
 
@@ -51,7 +51,7 @@ function pathsOf(host: Host, { place, members }: Change, revision: number): Path
   return { program: `${folder}/dispatcher`, links: members.map((_, slot) => `${folder}/link_${slot}`) };
 }
 
-/** Whether these can run together on a hook. Throws DISPATCHER_FULL, KERNEL_UNSUPPORTED. Nothing is changed. */
+/** Checks that the members can run together on a hook. Throws DISPATCHER_FULL, KERNEL_UNSUPPORTED. Changes nothing. */
 export function requireFit(place: ChainPlace, members: readonly ChainMember[]): void {
   const where = placeName(place);
   if (members.length > DISPATCHER_SLOTS) {
@@ -64,7 +64,7 @@ export function requireFit(place: ChainPlace, members: readonly ChainMember[]): 
     );
   }
   if (members.length > 1 && members.some((member) => !member.chained)) {
-    // The one that was there first; ids ascend.
+    // The one attached first, since IDs ascend.
     const holder = members.toSorted((a, b) => a.link - b.link)[0] as ChainMember;
     const kind = place.key.type === "xdp" ? "XDP" : "TC";
     throw new BpfmanError(
@@ -78,7 +78,7 @@ export function requireFit(place: ChainPlace, members: readonly ChainMember[]): 
   }
 }
 
-/** Makes the chain and puts it on the hook. On failure everything is as it was. */
+/** Builds the chain and puts it on the hook. On failure, everything is restored. */
 export async function rebuild(host: Host, change: Change, run: { steps: Plan; context: Context }): Promise<void> {
   const { place, members } = change;
   const { steps, context } = run;
@@ -120,7 +120,10 @@ export async function rebuild(host: Host, change: Change, run: { steps: Plan; co
   removeRevision(host, record, context);
 }
 
-/** What the settled revision runs: the dispatcher, or the only member where the kernel cannot chain. Null before it. */
+/**
+ * Returns the program of the settled revision: the dispatcher, or the only member if the kernel cannot chain. Null if
+ * there is no settled revision.
+ */
 export function currentProgram(host: Host, record: DispatcherRecord): Pin | null {
   if (record.revision === 0 || record.programId === null) return null;
   const path =
@@ -134,7 +137,7 @@ interface Making {
   readonly paths: Paths;
 }
 
-/** Loads the dispatcher, with its members in their slots, and pins it all. */
+/** Loads the dispatcher with its members in their slots, and pins everything. */
 async function makeDispatcher(host: Host, { change, record, paths }: Making, steps: Plan): Promise<LoadedDispatcher> {
   const { key } = change.place;
   const { members } = change;
@@ -186,13 +189,13 @@ function moveMember(host: Host, member: Member, { slot, paths, kernelLinkId }: N
   host.store.moveLink(member.link, { details, pinPath: paths.links[slot] ?? "", kernelLinkId });
 }
 
-/** Removes the pins of a revision that is off its hook, when no packet is in it any more. */
+/** Removes the pins of a revision that is off its hook, once no packet is in it. */
 export function removeAtRest(host: Host, folder: string): void {
   if (host.pins.exists(folder)) host.kernel.waitForRunningPrograms();
   removeRecorded(host, folder);
 }
 
-/** Removes the pins of a revision that does not run any more. What cannot be removed now, the next change removes. */
+/** Removes the pins of a revision that no longer runs. On failure, the next change removes them. */
 export function removeRevision(host: Host, record: DispatcherRecord, context: Context): void {
   if (record.revision === 0) return;
   try {

@@ -6,7 +6,7 @@ import { type Context, operation } from "../operation.ts";
 import { requireProgram } from "../require-record.ts";
 import { type DeleteProgramRequest, deleteProgramRequest } from "../requests/program-requests.ts";
 
-/** Those that share the maps of others first, as with `recursive`. */
+/** Programs that use the maps of others come first, as with `recursive`. */
 function targets(host: Host, request: DeleteProgramRequest): ProgramRecord[] {
   if (request.programId !== null) return withDependants(host, requireProgram(host, request.programId), request);
   const all = host.store.programs();
