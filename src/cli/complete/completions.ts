@@ -20,7 +20,7 @@ const SHELL = optional(
   oneOf("shell", SHELLS),
 );
 
-/** Shells that people have and there is no completion for. */
+/** Common shells for which there is no completion. */
 const OTHER_SHELLS: readonly string[] = [
   "ash",
   "csh",
@@ -35,7 +35,10 @@ const OTHER_SHELLS: readonly string[] = [
   "tcsh",
 ];
 
-/** A name of a shell, or one that is nearly that of ours, is hardly meant as a folder. Throws USAGE. */
+/**
+ * Rejects the name of an unsupported shell, or a misspelt supported one, which is hardly meant as a directory. Throws
+ * USAGE.
+ */
 function refuseShell(target: string): void {
   const near = didYouMean(target, SHELLS);
   if (near === null && !OTHER_SHELLS.includes(target)) return;

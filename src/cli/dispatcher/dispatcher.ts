@@ -1,4 +1,4 @@
-/** Commands on the chains of programs that share a hook. */
+/** Commands on chains, the programs that share a hook. */
 import { DISPATCHER_TYPES } from "../../domain/dispatcher.ts";
 import { asking, defineCommand, ifGiven, required } from "../command.ts";
 import { parseIfindex, parseNsid, zeroForNone } from "../parse/number.ts";
@@ -50,7 +50,7 @@ export const listDispatchers = defineCommand({
     ],
   },
   prepare: (request) =>
-    // As all empty lists of this grammar.
+    // Like all empty lists in this grammar.
     asking("dispatcher/list", request, (answer, look) =>
       answer.dispatchers.length === 0 ? "" : renderDispatcherList(answer, look),
     ),

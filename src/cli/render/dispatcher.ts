@@ -9,7 +9,7 @@ export function renderDispatcherList({ dispatchers }: DispatcherListAnswer, look
   return renderTable({ heading, rows }, look);
 }
 
-/** What holds the dispatcher on its hook. */
+/** Describes what attaches the dispatcher to its hook. */
 function seatFacts({ runtime }: DispatcherAnswer): (readonly [string, Field])[] {
   if (runtime.filter_handle === undefined) {
     return [
