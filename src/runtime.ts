@@ -185,7 +185,7 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
     openVersions: async () => {
       const { versions } = await import("./kernel/versions.ts");
       const failure = whyNoLibc();
-      if (failure !== null) log.warn(`${failure.message}: libbpf and the kernel's features are not known`);
+      if (failure !== null) log.warn(`${failure.message}: libbpf and the kernel's features are unknown`);
       return {
         versions: () => versions(buildInfo),
         features: async () => (privileged() ? (await import("./kernel/explain/features.ts")).features() : null),

@@ -25,9 +25,9 @@ export interface Facts {
   /** Other long names with the same meaning, which other bpfman versions use. Help omits them. */
   readonly aliases?: readonly string[];
   readonly required?: boolean;
-  /** Name of the value in help; the long name in capitals when absent. */
+  /** Name of the value in help. Defaults to the long name in capitals. */
   readonly metavar?: string;
-  /** The whole help text, line by line; its first sentence is the short help. */
+  /** The full help text by line. Its first sentence is the short help. */
   readonly doc: readonly string[];
   /** All accepted words, if they can be listed; with `completes`, additional ones. */
   readonly choices?: readonly string[];

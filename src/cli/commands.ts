@@ -70,7 +70,7 @@ export const HELP_LEAF: Leaf = {
 /** The command that `--version` runs. */
 export const VERSION_LINE_LEAF: Leaf = {
   name: "version",
-  summary: "Print the version of bpfman in one line.",
+  summary: "Print the version of bpfman on one line.",
   load: async () => (await import("./about/about.ts")).versionLine.classic,
 };
 

@@ -118,7 +118,7 @@ export const HELP = toggle({
 export const VERSION = toggle({
   long: "version",
   short: "V",
-  doc: ["Print the version in one line; the command `version` says more."],
+  doc: ["Print the version on one line; `bpfman version` shows more."],
 });
 
 /** Accepted by every command, in the order of help. */

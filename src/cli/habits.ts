@@ -178,19 +178,16 @@ const ofAnyTool = (): Habit[] => [
   ],
   [
     /^(link )?(detach|delete)\b.* (-a|--all)( |$)/,
-    'type "bpfman dispatcher delete TYPE NSID IFINDEX" for all links of a hook, "bpfman program delete --all" for everything; "bpfman link list -q" has the ids for "bpfman detach LINK_ID"',
+    'type "bpfman dispatcher delete TYPE NSID IFINDEX" for all links of a hook, "bpfman program delete --all" for everything; "bpfman link list -q" prints the ids for "bpfman detach LINK_ID"',
   ],
   [/^program unload\b.* (-a|--all)( |$)/, 'type "bpfman program delete --all"'],
   [
     /^list programs?\b.* (-t|--types?)( |=|$)/,
-    'type "bpfman list programs --program-type TYPE", or "bpfman program list --type TYPE", which takes several',
+    'type "bpfman list programs --program-type TYPE", or "bpfman program list --type TYPE", which takes several types',
   ],
   [/^list links?\b.* (-t|--types?|--kinds?)( |=|$)/, 'type "bpfman link list --kind TYPE"'],
   [/^list programs?\b.* (-q|--quiet)( |$)/, 'type "bpfman program list -q"'],
-  [
-    /^list programs?\b.* (--(un)?attached|-l|--selector)( |=|$)/,
-    'type "bpfman program list", and that option behind it',
-  ],
+  [/^list programs?\b.* (--(un)?attached|-l|--selector)( |=|$)/, 'type "bpfman program list", followed by that option'],
   [/^list links?\b.* (-q|--quiet)( |$)/, 'type "bpfman link list -q"'],
   [/^list links?\b.* --program-id( |=|$)/, 'type "bpfman link list --program-id ID"'],
   [/^(list|get) maps?\b/, 'maps belong to programs: "bpfman get program ID" shows them, "bpftool map" reads them'],

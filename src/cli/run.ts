@@ -111,7 +111,7 @@ interface Run {
   readonly trail: Trail;
   /** Generated only if something fails, because the random number generator takes time to initialise. */
   readonly operationId: () => string;
-  /** Null until they are read. */
+  /** Null until they are parsed. */
   globals: Globals | null;
   phase: Phase;
   /** A progress line is on the terminal and must be erased before anything else is written. */

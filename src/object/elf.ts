@@ -12,6 +12,7 @@ export const SHT = {
   progbits: 1,
   symtab: 2,
   strtab: 3,
+  rela: 4,
   nobits: 8,
   rel: 9,
   dynsym: 11,
@@ -19,7 +20,7 @@ export const SHT = {
   versym: 0x6fff_ffff,
 } as const;
 export const SHF_EXECINSTR = 0x4;
-export const STT = { none: 0, object: 1, func: 2, section: 3, gnuIfunc: 10 } as const;
+export const STT = { none: 0, object: 1, func: 2, section: 3, file: 4, gnuIfunc: 10 } as const;
 export const STB = { local: 0, global: 1, weak: 2 } as const;
 
 const MAGIC = "\x7fELF";
@@ -66,6 +67,7 @@ export interface Section {
   readonly type: number;
   /** SHF_* bits. */
   readonly flags: number;
+  readonly address: number;
   readonly offset: number;
   readonly size: number;
   /** Index of another section: a symbol table's strings, or the symbols of relocations. */
@@ -158,6 +160,7 @@ function decodeSections(headers: Fields): Section[] {
       nameAt: headers.u32(at),
       type: headers.u32(at + 4),
       flags: headers.word(at + 8),
+      address: headers.word(at + 8 + w),
       offset: headers.word(at + 8 + 2 * w),
       size: headers.word(at + 8 + 3 * w),
       link: headers.u32(at + 8 + 4 * w),

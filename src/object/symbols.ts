@@ -3,6 +3,7 @@
  * symbol tables and their strings are read, in chunks.
  */
 import {
+  MANGLED_CHARS_MAX,
   NAME_CHARS_MAX,
   SYMBOL_CANDIDATES_MAX,
   SYMBOL_NAMES_MAX,
@@ -12,6 +13,8 @@ import {
 import { BpfmanError } from "../errors/error.ts";
 import type { ByteSource } from "../platform/files.ts";
 import { type Elf, type ElfSymbol, SHT, STB, STT, type Section, openElf, readFields, symbols } from "./elf.ts";
+import { mangledPart, qualifiedName } from "./demangle.ts";
+import { goFunctionNames, goFunctions } from "./go-functions.ts";
 import { type Refuse, hasControlCharacters } from "./fields.ts";
 
 const STRINGS_PER_READ = 1024 * 1024;
@@ -23,56 +26,140 @@ const VERSION_HIDDEN = 0x8000;
 const VERSION_DEFINITIONS_BYTES_MAX = 64 * 1024;
 const AT_SIGN = 0x40;
 
-/** Offset of a function in its file and its size, both in bytes. */
+/** A function's place in its file. */
 export interface FoundSymbol {
+  /** With its version, and as the compiler wrote it for C++ and Rust: no other function of the file is meant by it. */
+  readonly name: string;
+  /** Bytes from the start of the file. */
   readonly fileOffset: number;
   readonly size: number;
+  /** STT_GNU_IFUNC: the place is that of a resolver, which chooses the function when the program starts. */
+  readonly indirect: boolean;
+  /** The source file of a static function, where the file says so and there are several to tell apart. */
+  readonly source: string | null;
 }
 
 /**
- * Finds function `name`, which may include a version (`malloc@GLIBC_2.2.5`, `malloc@@GLIBC_2.2.5`); without one, the
- * default version is used. Global functions take precedence over weak ones, those over static ones, and .symtab over
- * .dynsym. For an indirect function (STT_GNU_IFUNC), returns the resolver. Returns null if the file has no such
- * function, for example because it is stripped. Throws INVALID_ATTACH if the file is not valid ELF.
+ * The functions `name`, one for each place. The name may carry a version (`malloc@GLIBC_2.2.5`, `malloc@@GLIBC_2.2.5`);
+ * without one the default version is meant. What the file exports wins over what it has inside, and a weak function
+ * yields. When none has that very name, it is taken for one of C++ or Rust as people write it (`app::Server::handle`), then
+ * for one of Go, whose functions stripped files name too. Throws INVALID_ATTACH when the file is no sound ELF file.
  */
-export function findSymbol(source: ByteSource, name: string): FoundSymbol | null {
+export function findSymbols(source: ByteSource, name: string): FoundSymbol[] {
   const elf = openElf(source, refuse);
   const [, plain = name, version = null] = /^(.+?)@@?(.+)$/s.exec(name) ?? [];
-  if (plain === "") return null;
-  let best: (FoundSymbol & { rank: number }) | null = null;
-  for (const { table, strings } of symbolTables(elf)) {
-    const versions = findName(elf, strings, plain);
-    if (versions.size === 0) continue;
-    const dynamic = table.type === SHT.dynsym ? dynamicVersions(elf) : null;
-    let candidates = 0;
-    for (const symbol of symbols(elf, table, versions)) {
-      if (++candidates > SYMBOL_CANDIDATES_MAX) break;
-      const fileOffset = isFunction(symbol) ? fileOffsetOf(elf, symbol.value) : null;
-      if (fileOffset === null) continue;
-      const its = dynamic?.(symbol.index) ?? parseVersion(versions.get(symbol.nameAt) ?? "");
-      if (version !== null && its.name !== version) continue;
-      const rank = rankOf(symbol) + (its.hidden ? 0 : 10);
-      if (best === null || rank > best.rank) best = { fileOffset, size: symbol.size, rank };
-    }
-  }
-  return best === null ? null : { fileOffset: best.fileOffset, size: best.size };
+  if (plain === "") return [];
+  const tables = symbolTables(elf);
+  const exact = tables.flatMap((table) => candidatesIn(elf, table, findName(elf, table.strings, plain)));
+  const named = exact
+    .filter((each) => version === null || each.version.name === version)
+    .map((each) => ({ ...each, name: `${plain}${suffixOf(each.version)}` }));
+  if (named.length > 0) return best(elf, named);
+  const mangled = tables.flatMap((table) => candidatesIn(elf, table, findQualified(elf, table.strings, name)));
+  if (mangled.length > 0) return best(elf, mangled);
+  return onePerPlace(
+    goFunctions(elf, name).flatMap((found) => {
+      const fileOffset = fileOffsetOf(elf, found.address);
+      return fileOffset === null
+        ? []
+        : [{ name: found.name, fileOffset, size: found.size, indirect: false, source: null }];
+    }),
+  );
 }
 
-/** Yields a bounded number of function names without versions, for suggestions. Throws like {@link findSymbol}. */
+interface Candidate extends FoundSymbol {
+  readonly version: Version;
+  readonly rank: number;
+  readonly table: SymbolTable;
+  readonly index: number;
+  readonly local: boolean;
+}
+
+/** The functions whose names stand at those places, each with what is known of its name there. */
+function candidatesIn(elf: Elf, table: SymbolTable, places: ReadonlyMap<number, string>): Candidate[] {
+  if (places.size === 0) return [];
+  const exported = table.table.type === SHT.dynsym;
+  const versions = exported ? dynamicVersions(elf) : null;
+  const found: Candidate[] = [];
+  let seen = 0;
+  for (const symbol of symbols(elf, table.table, places)) {
+    if (++seen > SYMBOL_CANDIDATES_MAX) break;
+    const fileOffset = isFunction(symbol) ? fileOffsetOf(elf, symbol.value) : null;
+    if (fileOffset === null) continue;
+    const name = places.get(symbol.nameAt) ?? "";
+    const version = versions?.(symbol.index) ?? parseVersion(/@.*$/s.exec(name)?.[0] ?? "");
+    const { index, size, binding } = symbol;
+    const rank = version.hidden ? 0 : exported ? 3 : binding === STB.weak ? 1 : 2;
+    const indirect = symbol.type === STT.gnuIfunc;
+    found.push({
+      ...{ name, fileOffset, size, indirect, source: null },
+      ...{ version, rank, table, index, local: binding === STB.local },
+    });
+  }
+  return found;
+}
+
+/** Those of the highest rank, by their place. */
+function best(elf: Elf, candidates: readonly Candidate[]): FoundSymbol[] {
+  const highest = candidates.reduce((most, { rank }) => Math.max(most, rank), 0);
+  const found = onePerPlace(candidates.filter(({ rank }) => rank === highest));
+  const sources = found.length > 1 ? sourcesOf(elf, found) : null;
+  return found.map(({ name, fileOffset, size, indirect, index }) => ({
+    ...{ name, fileOffset, size, indirect, source: sources?.get(index) ?? null },
+  }));
+}
+
+function onePerPlace<Found extends FoundSymbol>(found: readonly Found[]): Found[] {
+  const places = new Map<number, Found>();
+  for (const each of found) if (!places.has(each.fileOffset)) places.set(each.fileOffset, each);
+  return [...places.values()].sort((a, b) => a.fileOffset - b.fileOffset);
+}
+
+/** Source files of static functions, by the numbers of their symbols: a symbol of the file stands before them. */
+function sourcesOf(elf: Elf, found: readonly Candidate[]): ReadonlyMap<number, string> {
+  const files = new Map<number, string>();
+  const wanted = new Set(found.filter(({ local }) => local).map(({ index }) => index));
+  const table = found.find(({ local }) => local)?.table;
+  if (table === undefined) return files;
+  const { strings } = table;
+  let file = 0;
+  for (const { index, type, nameAt } of symbols(elf, table.table)) {
+    if (type === STT.file) file = nameAt;
+    if (!wanted.delete(index)) continue;
+    const room = Math.min(NAME_CHARS_MAX + 1, Math.max(0, strings.size - file));
+    const name = readFields(elf, { offset: strings.offset + file, size: room }, "symbol names").text(0, NAME_CHARS_MAX);
+    if (file !== 0 && name !== null && !hasControlCharacters(name)) files.set(index, name);
+    if (wanted.size === 0) break;
+  }
+  return files;
+}
+
+/**
+ * Names of the file's functions without their versions, those of C++ and Rust as people write them besides; a bounded
+ * number of them, to suggest from. Throws as above.
+ */
 export function* symbolNames(source: ByteSource): Generator<string> {
   const elf = openElf(source, refuse);
   const seen = new Set<string>();
+  const isNew = (name: string): boolean => {
+    if (name === "" || seen.has(name) || hasControlCharacters(name)) return false;
+    seen.add(name);
+    return true;
+  };
   for (const { table, strings } of symbolTables(elf)) {
     const size = Math.min(strings.size, SUGGESTED_STRINGS_BYTES_MAX);
     const names = readFields(elf, { offset: strings.offset, size }, "symbol names");
     for (const symbol of symbols(elf, table)) {
       if (!isFunction(symbol) || symbol.nameAt >= names.length) continue;
       const name = names.text(symbol.nameAt, NAME_CHARS_MAX)?.replace(/@.*$/s, "") ?? "";
-      if (name === "" || seen.has(name) || hasControlCharacters(name)) continue;
-      if (seen.size === SYMBOL_NAMES_MAX) return;
-      seen.add(name);
-      yield name;
+      const qualified = name.startsWith("_Z") ? qualifiedName(name) : null;
+      for (const each of qualified === null ? [name] : [name, qualified]) if (isNew(each)) yield each;
+      if (seen.size >= SYMBOL_NAMES_MAX) return;
     }
+  }
+  for (const name of goFunctionNames(elf)) {
+    if (isNew(name)) yield name;
+    if (seen.size >= SYMBOL_NAMES_MAX) return;
   }
 }
 
@@ -128,6 +215,38 @@ function findName(elf: Elf, strings: Section, name: string): Map<number, string>
   return found;
 }
 
+/** The longest name and its NUL, read of it. */
+const MANGLED_BYTES_MAX = MANGLED_CHARS_MAX + 1;
+
+/**
+ * Places in a string table where a mangled name stands that people write as `name`, each with the mangled name. It has the
+ * last part of the name in it, so that only few have to be read.
+ */
+function findQualified(elf: Elf, strings: Section, name: string): Map<number, string> {
+  const found = new Map<number, string>();
+  const part = mangledPart(name);
+  if (part === null) return found;
+  const wanted = Buffer.from(part);
+  let looked = 0;
+  for (let start = 0; start < strings.size; start += STRINGS_PER_READ) {
+    // Pieces overlap on both sides by the longest name.
+    const before = Math.min(start, MANGLED_BYTES_MAX);
+    const from = start - before;
+    const size = Math.min(before + STRINGS_PER_READ + MANGLED_BYTES_MAX, strings.size - from);
+    const piece = readFields(elf, { offset: strings.offset + from, size }, "symbol names");
+    const bytes = Buffer.from(piece.bytes.buffer, piece.bytes.byteOffset, size);
+    for (let at = bytes.indexOf(wanted, before); at >= 0 && at < before + STRINGS_PER_READ; ) {
+      const [first, end] = [bytes.lastIndexOf(0, at) + 1, bytes.indexOf(0, at)];
+      if (++looked > SYMBOL_PLACES_MAX) throw elf.refuse(`more than ${SYMBOL_PLACES_MAX} of its names have "${part}"`);
+      if (end < 0) break;
+      const mangled = end - first > MANGLED_CHARS_MAX ? "" : bytes.toString("utf8", first, end);
+      if (qualifiedName(mangled) === name) found.set(from + first, mangled);
+      at = bytes.indexOf(wanted, end);
+    }
+  }
+  return found;
+}
+
 const isFunction = (symbol: ElfSymbol) =>
   (symbol.type === STT.func || symbol.type === STT.gnuIfunc) && symbol.section !== null;
 
@@ -141,16 +260,13 @@ function fileOffsetOf(elf: Elf, address: number): number | null {
   return segment === undefined ? null : address - segment.address + segment.offset;
 }
 
-function rankOf({ binding }: ElfSymbol): number {
-  if (binding === STB.local) return 0;
-  return binding === STB.weak ? 1 : 2;
-}
-
 interface Version {
   readonly name: string | null;
   /** Used only if requested by version. */
   readonly hidden: boolean;
 }
+
+const suffixOf = ({ name, hidden }: Version): string => (name === null ? "" : `${hidden ? "@" : "@@"}${name}`);
 
 const parseVersion = (suffix: string): Version => ({
   name: suffix === "" ? null : suffix.replace(/^@@?/, ""),

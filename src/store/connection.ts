@@ -177,15 +177,11 @@ function ownDirectory(path: string): fs.Stats | undefined {
   if (!isOwnLink(stats)) return stats;
   const target = fs.statSync(path);
   if (target !== undefined) return target;
-  // Not read as an empty database: the target may be on a disk that is not mounted yet.
-  throw new BpfmanError(
-    "DATABASE_UNUSABLE",
-    `use the state directory "${path}": it is a symbolic link that leads nowhere`,
-    {
-      details: { path },
-      hint: "make the directory to which it leads, or give another --state-dir",
-    },
-  );
+  // Not an empty database: what it leads to may be on a disk that is not there yet.
+  throw new BpfmanError("DATABASE_UNUSABLE", `use the state directory "${path}": it is a dangling symbolic link`, {
+    details: { path },
+    hint: "make the directory it points to, or give another --state-dir",
+  });
 }
 
 /** Reports whether a component of the path is a file, so that the path is not merely missing but cannot exist. */

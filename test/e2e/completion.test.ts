@@ -139,14 +139,14 @@ describe("fish", () => {
 
   test("offers commands with what they do", () => {
     expect(offers("bpfman li")).toEqual([
-      "link\tAttach programs to hooks; show, change and remove these links.",
-      "list\tList all loaded eBPF programs loaded or attached links.",
+      "link\tAttach programs to hooks; show, change and remove the links.",
+      "list\tList programs or links.",
     ]);
   });
   test("offers options, choices and what is there", () => {
     expect(offers("bpfman link attach xdp 5 lo --p")).toEqual([
-      "--priority\tPlace in the chain.",
-      "--proceed-on\tGo on to the next program of the chain after these return values.",
+      "--priority\tPosition in the chain; lower values run first.",
+      "--proceed-on\tReturn values after which the chain continues with the next program.",
     ]);
     expect(offers("bpfman attach 5 xdp --iface l")).toEqual(["lo"]);
     expect(offers("bpfman attach 5 xdp --iface=l")).toEqual(["--iface=lo"]);

@@ -104,7 +104,7 @@ test("is said of files and directories", async () => {
     "--programs",
     "tcx:x",
   );
-  await expectHint(1, "give a regular file that this user may read", "list", "programs", "--config", "/tmp");
+  await expectHint(1, "move it away, or give another --config", "list", "programs", "--config", "/tmp");
   const error = await said(1, "man", `${OBJECT}/man`);
   expect(error).toStartWith(
     `error: write "${OBJECT}/man/bpfman.1": there is a file where a directory should be\nhint: `,

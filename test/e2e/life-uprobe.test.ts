@@ -1,6 +1,6 @@
 /** uprobes and uretprobes with the executable, on a C program that makes exactly the requested number of calls. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
@@ -140,6 +140,112 @@ test("offset: into a function, or into the file when none is named", async () =>
   expect(await bpfman.ok("list", "links")).toContain(`${binary} +0x${fileOffset.toString(16)} `);
   await target.stop();
 });
+
+/** A program made of these files, by that compiler. */
+function built(name: string, compiler: readonly string[], sources: Readonly<Record<string, string>>): string {
+  const files = Object.entries(sources).map(([file, text]) => {
+    writeFileSync(join(folder, file), text);
+    return join(folder, file);
+  });
+  sh(...compiler, "-o", join(folder, name), ...files);
+  return join(folder, name);
+}
+
+test("a name that a binary has twice is refused with its places, and each can be chosen", async () => {
+  const helper = (caller: string, times: number) => `static __attribute__((noinline)) int helper(int x)
+    { asm volatile("" :: "r"(x)); return x + 1; }
+    int ${caller}(void) { int sum = 0; for (int i = 0; i < ${times}; i++) sum += helper(i); return sum; }`;
+  const main = "int first(void); int second(void); int main() { return first() + second() > 1000; }";
+  const twice = built("twice", ["gcc", "-O1"], {
+    "one.c": helper("first", 1),
+    "two.c": helper("second", 4),
+    "main.c": main,
+  });
+  const { call, counted } = await loaded();
+  const words = ["attach", String(call), "uprobe", "--target", twice] as const;
+  const refusal = await bpfman.refused(1, "ATTACH_FAILED", ...words, "--fn-name", "helper");
+  expect(refusal.message).toContain('has 2 functions named "helper"');
+  const offsets = [...(refusal.hint ?? "").matchAll(/--offset (0x[0-9a-f]+) \((one|two)\.c\)/g)];
+  expect(offsets.map(([, , file]) => file).sort()).toEqual(["one", "two"]);
+  expect(await bpfman.links()).toEqual([]);
+  let sum = 0;
+  for (const [, offset = "", file] of offsets) {
+    const link = await attach(call, twice, "--offset", offset);
+    sh(twice);
+    sum += file === "one" ? 1 : 4;
+    expect(counted()[0]).toBe(sum);
+    await bpfman.ok("detach", String(link.record.id));
+  }
+});
+
+test("an indirect function is refused: its resolver is not what programs call", async () => {
+  const chosen = built("chosen", ["gcc", "-O1"], {
+    "ifunc.c": `static int work_fast(int x) { return x; }
+      static int (*resolve(void))(int) { return work_fast; }
+      int work(int) __attribute__((ifunc("resolve")));
+      int main() { return work(0) + work(0); }`,
+  });
+  const { call, counted } = await loaded();
+  const words = ["attach", String(call), "uprobe", "--target", chosen] as const;
+  const refusal = await bpfman.refused(1, "ATTACH_FAILED", ...words, "-f", "work");
+  expect(refusal.message).toContain("indirect function (IFUNC)");
+  expect(refusal.hint).toContain("work_fast");
+  await attach(call, chosen, "-f", "work_fast");
+  sh(chosen);
+  expect(counted()[0]).toBe(2);
+});
+
+test("C++ functions by the names in their source", async () => {
+  const cpp = built("cpp", ["g++", "-O1"], {
+    "main.cc": `namespace app { struct Server { int n; int handle(int x); void stop(int); void stop(long); }; }
+      __attribute__((noinline)) int app::Server::handle(int x) { asm volatile(""); return n + x; }
+      __attribute__((noinline)) void app::Server::stop(int) { asm volatile("" :: "r"(1)); }
+      __attribute__((noinline)) void app::Server::stop(long) { asm volatile("" :: "r"(2)); }
+      int main() { app::Server s{0}; s.stop(1); s.stop(1l); return s.handle(0) + s.handle(0) + s.handle(0); }`,
+  });
+  const { call, counted } = await loaded();
+  const link = await attach(call, cpp, "-f", "app::Server::handle");
+  sh(cpp);
+  expect(counted()[0]).toBe(3);
+  await bpfman.ok("detach", String(link.record.id));
+  const words = ["attach", String(call), "uprobe", "--target", cpp, "-f"] as const;
+  const several = await bpfman.refused(1, "ATTACH_FAILED", ...words, "app::Server::stop");
+  expect(several.hint).toContain("_ZN3app6Server4stopEi");
+  expect(several.hint).toContain("_ZN3app6Server4stopEl");
+  const near = await bpfman.refused(3, "SYMBOL_NOT_FOUND", ...words, "app::Server::handel");
+  expect(near.hint).toContain('"app::Server::handle"');
+  const typed = await bpfman.refused(3, "SYMBOL_NOT_FOUND", ...words, "app::Other::go(int)");
+  expect(typed.hint).toContain("without its parameters");
+});
+
+test.skipIf(Bun.which("go") === null)(
+  "functions of a stripped Go program (skipped where there is no Go)",
+  async () => {
+    writeFileSync(join(folder, "go.mod"), "module example\n\ngo 1.18\n");
+    writeFileSync(
+      join(folder, "main.go"),
+      `package main
+    type server struct{ n int }
+    //go:noinline
+    func (s *server) handle(x int) int { s.n += x; return s.n }
+    func main() { s := &server{}; for i := 0; i < 6; i++ { s.handle(i) } }`,
+    );
+    for (const mode of ["exe", "pie"]) {
+      const made = Bun.spawnSync(["go", "build", `-buildmode=${mode}`, "-o", `go-${mode}`, "main.go"], { cwd: folder });
+      expect(made.stderr.toString()).toBe("");
+      const stripped = join(folder, `stripped-${mode}`);
+      sh("strip", "-o", stripped, join(folder, `go-${mode}`));
+      const { call, counted } = await loaded();
+      await attach(call, stripped, "-f", "main.(*server).handle");
+      sh(stripped);
+      expect(counted()[0]).toBe(6);
+      const words = ["attach", String(call), "uprobe", "--target", stripped, "-f"] as const;
+      const near = await bpfman.refused(3, "SYMBOL_NOT_FOUND", ...words, "main.mian");
+      expect(near.hint).toContain('"main.main"');
+    }
+  },
+  120_000,
+);
 
 test("what cannot be probed says why, and leaves no link", async () => {
   const { call } = await loaded();

@@ -47,7 +47,7 @@ const NOTHING = ["unload", "--ignore-missing", "4294967295"];
 
 /** What is said besides that there are pins of another database. */
 const besidesStrays = (error: string): string =>
-  error.replaceAll(/^.*pins that no row of the database names: .*\n/gm, "");
+  error.replaceAll(/^.*pins that the database does not record: .*\n/gm, "");
 
 /** The executable with another database on the same runtime directory. */
 async function elsewhere(...words: readonly string[]): Promise<Outcome> {

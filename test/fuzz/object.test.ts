@@ -11,7 +11,7 @@ import { memorySource } from "../../src/object/fields.ts";
 import { parseLinkerCache } from "../../src/object/linker-cache.ts";
 import { readObject } from "../../src/object/object-file.ts";
 import { sourceLines } from "../../src/object/source-line.ts";
-import { findSymbol, loadSegmentContains, symbolNames } from "../../src/object/symbols.ts";
+import { findSymbols, loadSegmentContains, symbolNames } from "../../src/object/symbols.ts";
 import { compileBpf } from "../objects/compile.ts";
 import { type Places, randomFrom, ROUNDS, SEED, storm } from "../objects/damage.ts";
 
@@ -112,14 +112,48 @@ describe("damaged files", () => {
     ];
     const { accepted, refused } = storm({ seeds, places: specialPlaces }, (bytes) => {
       for (const name of ["one", "two@@V_2", "three", "four"]) {
-        const found = findSymbol(memorySource(bytes), name);
-        if (found !== null) expect(loadSegmentContains(memorySource(bytes), found.fileOffset)).toBe(true);
+        for (const found of findSymbols(memorySource(bytes), name))
+          expect(loadSegmentContains(memorySource(bytes), found.fileOffset)).toBe(true);
       }
       for (const name of symbolNames(memorySource(bytes))) expect(name).not.toBe("");
     });
     expect(accepted).toBeGreaterThan(ROUNDS / 20);
     expect(refused).toBeGreaterThan(ROUNDS / 20);
   });
+
+  test.skipIf(Bun.which("go") === null)(
+    "stripped Go programs (skipped where there is no Go)",
+    () => {
+      writeFileSync(join(folder, "main.go"), "package main\nfunc main() { println(1) }\n");
+      const seeds = ["exe", "pie"].map((mode) => {
+        const output = join(folder, mode);
+        const flags = [`-buildmode=${mode}`, "-ldflags=-s -w", "-o", output];
+        const made = Bun.spawnSync(["go", "build", ...flags, join(folder, "main.go")], { cwd: folder });
+        expect(made.stderr.toString()).toBe("");
+        return new Uint8Array(readFileSync(output));
+      });
+      /** Headers, and the beginnings of Go's table, of its module's data and of the relocations. */
+      const places: Places = (bytes) => {
+        const view = new DataView(bytes.buffer, bytes.byteOffset);
+        const found = Array.from({ length: 16 }, (_, i) => i * 4);
+        const headers = Number(view.getBigUint64(40, true));
+        for (let i = 0; i < view.getUint16(60, true); i++) {
+          for (let field = 0; field < 64; field += 4) found.push(headers + i * 64 + field);
+          const offset = Number(view.getBigUint64(headers + i * 64 + 24, true));
+          for (let at = offset; at < Math.min(offset + 256, bytes.length - 4); at += 4) found.push(at);
+        }
+        return found;
+      };
+      const { accepted } = storm({ seeds, places }, (bytes) => {
+        for (const found of findSymbols(memorySource(bytes), "main.main")) {
+          expect(loadSegmentContains(memorySource(bytes), found.fileOffset)).toBe(true);
+        }
+        expect(symbolNames(memorySource(bytes)).next().value).not.toBe("");
+      });
+      expect(accepted).toBeGreaterThan(ROUNDS / 20);
+    },
+    120_000,
+  );
 
   test.skipIf(!existsSync("/etc/ld.so.cache"))("the linker's cache (skipped on a system that has none)", () => {
     const cache = new Uint8Array(readFileSync("/etc/ld.so.cache"));
@@ -143,7 +177,7 @@ describe("damaged files", () => {
     for (const file of files) {
       for (const read of [
         () => readObject(file),
-        () => findSymbol(memorySource(file), "a"),
+        () => findSymbols(memorySource(file), "a"),
         () => parseLinkerCache(file),
       ]) {
         try {

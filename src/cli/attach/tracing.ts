@@ -8,7 +8,9 @@ const tracing = (kind: "fentry" | "fexit" | "lsm") =>
     fields: { programId: PROGRAM_ID, metadata: METADATA },
     classic: {
       above: ["programId"],
-      examples: [{ does: "Attach it to the function named when it was loaded", line: `bpfman attach 63178 ${kind}` }],
+      examples: [
+        { does: "Attach it to the function or hook named when it was loaded", line: `bpfman attach 63178 ${kind}` },
+      ],
     },
     noun: {
       words: ["programId"],

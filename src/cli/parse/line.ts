@@ -65,7 +65,10 @@ export async function route(
   }
 }
 
-/** `--path` for a `-path`, which is `-p` with a value; null when there is none before the place where reading ended. */
+/**
+ * Returns `--path` for a typed `-path`, which means `-p` with a value; null if there is none before the point of
+ * failure.
+ */
 function oneDashed({ tokens, trail }: Reading): string | null {
   const own = trail.command?.flags ?? [];
   const names = [...own, ...globalsBeside(own)].map((flag) => `--${flag.long}`);

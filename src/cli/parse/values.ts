@@ -6,7 +6,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The contents of a line: only known options, and no more words than there are fields for. */
 export interface Given {
-  /** The fields that words are for, in order; the last one may take several. */
+  /** The fields that words belong to, in order. The last one may take several. */
   readonly places: readonly Field[];
   readonly words: readonly string[];
   readonly options: readonly Option[];

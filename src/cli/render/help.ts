@@ -74,7 +74,7 @@ function broken(words: readonly string[], columns: number, indent = ""): string[
   return lines;
 }
 
-/** Lines of a text that begin something of their own; all others go on with what the line before them says. */
+/** Lines that start a new block. All others continue the previous line. */
 const BEGINS = /^(Format|Example|\[|\* |For the )/;
 
 /** Rewraps a text to fit the width. */

@@ -8,7 +8,7 @@ const RESET = "\x1b[0m";
 export interface Look {
   /** Colours, for a terminal. */
   readonly styled: boolean;
-  /** Width of the terminal; null where nothing is shortened. */
+  /** Width of the terminal; null to shorten nothing. */
   readonly columns: number | null;
 }
 

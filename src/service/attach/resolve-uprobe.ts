@@ -1,7 +1,8 @@
 import type { UprobeDetails } from "../../domain/link.ts";
+import { LISTED_NAMES_MAX } from "../../domain/limits.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { didYouMean } from "../../errors/suggest.ts";
-import { findSymbol, loadSegmentContains, symbolNames } from "../../object/symbols.ts";
+import { type FoundSymbol, findSymbols, loadSegmentContains, symbolNames } from "../../object/symbols.ts";
 import type { BinaryFile } from "../../platform/files.ts";
 import type { Host } from "../../platform/host.ts";
 import type { AttachTarget } from "../requests/attach-request.ts";
@@ -99,7 +100,7 @@ function named<T>(path: string, read: () => T): T {
   }
 }
 
-/** Returns the probe's offset in the file, in bytes. Throws SYMBOL_NOT_FOUND, INVALID_ATTACH. */
+/** Returns the probe's offset in the file, in bytes. Throws SYMBOL_NOT_FOUND, ATTACH_FAILED, INVALID_ATTACH. */
 function fileOffsetOf(source: BinaryFile, target: UprobeTarget): number {
   const { fnName, offset } = target;
   const path = target.target;
@@ -110,15 +111,7 @@ function fileOffsetOf(source: BinaryFile, target: UprobeTarget): number {
       hint: "without --fn-name the offset counts from the start of the file",
     });
   }
-  const symbol = named(path, () => findSymbol(source, fnName));
-  if (symbol === null) {
-    throw new BpfmanError("SYMBOL_NOT_FOUND", `no function "${fnName}" in "${path}"`, {
-      details: { target: path, function: fnName },
-      hint:
-        didYouMean(fnName, symbolNames(source)) ??
-        "a stripped file names its exported functions only; --offset alone needs no name",
-    });
-  }
+  const symbol = theOne(source, { path, fnName, offset });
   if (symbol.size > 0 && offset >= symbol.size) {
     throw new BpfmanError(
       "INVALID_ATTACH",
@@ -130,6 +123,71 @@ function fileOffsetOf(source: BinaryFile, target: UprobeTarget): number {
     );
   }
   return symbol.fileOffset + offset;
+}
+
+interface Named {
+  /** The target as requested. */
+  readonly path: string;
+  readonly fnName: string;
+  /** Bytes from the start of the function. */
+  readonly offset: number;
+}
+
+/** Returns the function with that name if it is unambiguous. Throws SYMBOL_NOT_FOUND, ATTACH_FAILED, INVALID_ATTACH. */
+function theOne(source: BinaryFile, { path, fnName, offset }: Named): FoundSymbol {
+  const [first, ...others] = named(path, () => findSymbols(source, fnName));
+  if (first === undefined) {
+    throw new BpfmanError("SYMBOL_NOT_FOUND", `no function "${fnName}" in "${path}"`, {
+      details: { target: path, function: fnName },
+      hint: didYouMean(fnName, symbolNames(source)) ?? whereNamesAre(source, fnName),
+    });
+  }
+  if (others.length > 0) throw severalOf({ path, fnName, offset }, [first, ...others]);
+  if (first.indirect) throw indirect(source, path, fnName);
+  return first;
+}
+
+function whereNamesAre(source: BinaryFile, fnName: string): string {
+  if (fnName.endsWith(")") && fnName.includes("(")) {
+    return "give a C++ function without its parameters, or its name as nm(1) shows it";
+  }
+  return symbolNames(source).next().done === true
+    ? "the file is stripped and names no functions; --offset alone needs no name"
+    : "a stripped file names its exported functions only; --offset alone needs no name";
+}
+
+/** Formats an offset as --offset takes it. */
+const hex = (offset: number): string => `0x${offset.toString(16)}`;
+
+function severalOf({ path, fnName, offset: more }: Named, places: readonly FoundSymbol[]): BpfmanError {
+  const functions = places.map(({ name, source, fileOffset }) => ({ name, source, offset: fileOffset + more }));
+  const shown = functions.slice(0, LISTED_NAMES_MAX).map(({ name, source, offset }) => {
+    const whose = [name === fnName ? null : name, source].filter((word) => word !== null).join(" in ");
+    return `--offset ${hex(offset)}${whose === "" ? "" : ` (${whose})`}`;
+  });
+  const rest = functions.length > shown.length ? `, and ${functions.length - shown.length} more` : "";
+  return new BpfmanError("ATTACH_FAILED", `"${path}" has ${functions.length} functions named "${fnName}"`, {
+    details: { target: path, function: fnName, functions },
+    hint: `choose one by its place in the file, without --fn-name: ${shown.join(", ")}${rest}`,
+  });
+}
+
+/** The dynamic linker calls an indirect function once, to choose which of its implementations the program calls. */
+function indirect(source: BinaryFile, path: string, fnName: string): BpfmanError {
+  // The naming convention of C libraries: __strlen_avx2.
+  const own = fnName.replace(/@.*$/s, "").replace(/^_+/, "");
+  const named = Iterator.from(symbolNames(source))
+    .filter((name) => name.replace(/^_+/, "").startsWith(`${own}_`))
+    .take(LISTED_NAMES_MAX)
+    .toArray();
+  const resolver = `"${fnName}" in "${path}" is an indirect function (IFUNC): what bears the name only chooses an implementation`;
+  return new BpfmanError("ATTACH_FAILED", resolver, {
+    details: { target: path, function: fnName, implementations: named },
+    hint:
+      named.length > 0
+        ? `attach to the implementation that this machine uses, one of: ${named.join(", ")}`
+        : "attach to the implementation that this machine uses, by its --offset alone: the file does not name any",
+  });
 }
 
 const noProcess = (pid: number): BpfmanError =>

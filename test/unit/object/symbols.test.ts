@@ -3,8 +3,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { arch, tmpdir } from "node:os";
 import { join } from "node:path";
 import { BpfmanError } from "../../../src/errors/error.ts";
+import type { ByteSource } from "../../../src/platform/files.ts";
 import { memorySource } from "../../../src/object/fields.ts";
-import { findSymbol, loadSegmentContains, symbolNames } from "../../../src/object/symbols.ts";
+import { findSymbols, loadSegmentContains, symbolNames } from "../../../src/object/symbols.ts";
 import { type ElfDraft, type SymbolDraft, elfOf } from "../../objects/elf.ts";
 import { fileSource } from "../../objects/file-source.ts";
 
@@ -65,7 +66,14 @@ function byReadelf(path: string, name: string, table = "symtab"): { fileOffset: 
     }));
 }
 
-const find = (path: string, name: string) => using(path, (source) => findSymbol(source, name));
+/** The only place of a function; null for none. */
+function findIn(source: ByteSource, name: string): { fileOffset: number; size: number } | null {
+  const [first, ...others] = findSymbols(source, name);
+  expect({ name, others }).toEqual({ name, others: [] });
+  return first === undefined ? null : { fileOffset: first.fileOffset, size: first.size };
+}
+const find = (path: string, name: string) => using(path, (source) => findIn(source, name));
+const findAll = (path: string, name: string) => using(path, (source) => findSymbols(source, name));
 const names = (path: string) => using(path, (source) => [...symbolNames(source)]);
 
 function using<Answer>(path: string, action: (source: ReturnType<typeof fileSource>) => Answer): Answer {
@@ -113,11 +121,25 @@ describe("functions in what a compiler made", () => {
     expect(code.length).toBeGreaterThan(0);
   });
 
-  test("a global function wins over a static one of the same name", () => {
+  test("a name that the file has twice is two places, each with its source file where it is static", () => {
     const path = compile("both", ["other.c", "main.c", "-static", "-no-pie", "-Wl,-e,entry"]);
-    const [first, second] = byReadelf(path, "exported");
-    expect(find(path, "exported")).toEqual(second!);
-    expect(first).not.toEqual(second!);
+    const places = byReadelf(path, "exported").sort((a, b) => a.fileOffset - b.fileOffset);
+    expect(places).toHaveLength(2);
+    const found = findAll(path, "exported");
+    expect(found.map(({ fileOffset, size }) => ({ fileOffset, size }))).toEqual(places);
+    expect(found.map(({ source }) => source).sort()).toEqual([null, "other.c"].sort());
+  });
+
+  test("what a library exports wins over what it has inside", () => {
+    const path = compile("both.so", ["other.c", "main.c", "-shared", "-fPIC"]);
+    expect(byReadelf(path, "exported")).toHaveLength(2);
+    expect(find(path, "exported")).toEqual(byReadelf(path, "exported", "dynsym")[0]!);
+  });
+
+  test("an indirect function is told from others: what bears its name is its resolver", () => {
+    const path = compile("indirect", ["main.c", "-static", "-no-pie", "-Wl,-e,entry"]);
+    expect(findAll(path, "chosen").map(({ indirect }) => indirect)).toEqual([true]);
+    expect(findAll(path, "hidden").map(({ indirect }) => indirect)).toEqual([false]);
   });
 
   test("versions of a function", () => {
@@ -186,8 +208,8 @@ describe("functions in libraries of this system", () => {
     using(libc, (source) => {
       for (const [, address, size, name, version] of some) {
         const wanted = { fileOffset: Number.parseInt(address!, 16), size: Number.parseInt(size!, 16) };
-        expect({ name, found: findSymbol(source, name!)! }).toEqual({ name, found: wanted });
-        expect({ name, found: findSymbol(source, `${name}@@${version}`)! }).toEqual({ name, found: wanted });
+        expect({ name, found: findIn(source, name!)! }).toEqual({ name, found: wanted });
+        expect({ name, found: findIn(source, `${name}@@${version}`)! }).toEqual({ name, found: wanted });
       }
     });
     const listed = new Set(names(libc));
@@ -210,7 +232,7 @@ describe("functions in libraries of this system", () => {
       expect(source.size).toBeGreaterThan(50_000_000);
       const [, name] = symbolNames(source);
       const before = source.bytesRead();
-      expect(findSymbol(source, name!)).not.toBeNull();
+      expect(findIn(source, name!)).not.toBeNull();
       expect(source.bytesRead() - before).toBeLessThan(source.size / 20);
     });
   });
@@ -219,7 +241,7 @@ describe("functions in libraries of this system", () => {
 describe("what cannot be searched", () => {
   function refusalOf(bytes: Uint8Array): string {
     const messages = [
-      () => findSymbol(memorySource(bytes), "main"),
+      () => findSymbols(memorySource(bytes), "main"),
       () => [...symbolNames(memorySource(bytes))],
       () => loadSegmentContains(memorySource(bytes), 0),
     ].map((action) => {
@@ -258,13 +280,13 @@ describe("what cannot be searched", () => {
       ...memorySource(bytes),
       read: (offset: number, length: number) => bytes.subarray(offset, offset + Math.min(length, 64)),
     };
-    expect(() => findSymbol(source, "main")).toThrow("it became shorter while its");
+    expect(() => findSymbols(source, "main")).toThrow("it became shorter while its");
   });
 
   test("a string table in which one name is everywhere", () => {
     const bytes = library({ symbols: [], sections: [] }, "a\0".repeat(1_100_000));
-    expect(() => findSymbol(memorySource(bytes), "a")).toThrow('more than 1000000 of its names end in "a"');
-    expect(findSymbol(memorySource(bytes), "b")).toBeNull();
+    expect(() => findSymbols(memorySource(bytes), "a")).toThrow('more than 1000000 of its names end in "a"');
+    expect(findSymbols(memorySource(bytes), "b")).toEqual([]);
   });
 });
 
@@ -280,16 +302,19 @@ describe("symbols that no linker writes", () => {
     ...over,
   });
   const found = (symbols: readonly SymbolDraft[], name = "f") =>
-    findSymbol(memorySource(library({ symbols, sections: [] })), name);
+    findIn(memorySource(library({ symbols, sections: [] })), name);
 
-  test("a global function wins over a weak one, the first over those like it", () => {
+  test("a weak function yields to others, and functions at one place are one", () => {
     const [weak, first, second] = [
       symbol("f", { binding: WEAK }),
       symbol("f", { value: 0x1008n, size: 2n }),
       symbol("f", { value: 0x1010n }),
     ];
-    expect(found([weak, first, second])).toEqual({ fileOffset: 40, size: 2 });
+    expect(found([weak, first])).toEqual({ fileOffset: 40, size: 2 });
     expect(found([weak])).toEqual({ fileOffset: 32, size: 1 });
+    expect(found([first, { ...first, binding: 0 }])).toEqual({ fileOffset: 40, size: 2 });
+    const both = findSymbols(memorySource(library({ symbols: [weak, first, second], sections: [] })), "f");
+    expect(both.map(({ fileOffset }) => fileOffset)).toEqual([40, 48]);
   });
 
   test("functions that are not in the file, or not in code", () => {

@@ -103,7 +103,7 @@ test("a directory may be a symbolic link of one's own, which has to lead to one"
     const error = failureOf(() => openStore({ ...options, mode }));
     expect([error.code, error.message]).toEqual([
       "DATABASE_UNUSABLE",
-      `use the state directory "${folder.path("link")}": it is a symbolic link that leads nowhere`,
+      `use the state directory "${folder.path("link")}": it is a dangling symbolic link`,
     ]);
     expect(error.hint).toContain("make the directory");
   }
