@@ -34,7 +34,7 @@ export interface CliHost {
   err(text: string): void;
   /** Writes a file, creating its directories, and returns its path. */
   save(path: string, text: string): string;
-  /** Aborted when the user interrupts. */
+  /** Aborted when the user interrupts the command. */
   readonly signal: AbortSignal;
   /** Connects to the operations. Not called for help or an invalid command line. */
   connect(settings: Settings): Promise<Invoke>;

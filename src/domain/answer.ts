@@ -343,7 +343,7 @@ export interface VersionAnswer {
   readonly version: string;
   readonly commit: string;
   readonly bun: string;
-  /** `1.1`; null when libbpf is not installed. */
+  /** `1.1`; null if libbpf is not installed. */
   readonly libbpf: string | null;
   /** `uname -r`. */
   readonly kernel: string;

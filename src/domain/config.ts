@@ -4,7 +4,7 @@ import { SIGNING_DEFAULT, type SigningConfig } from "./signing.ts";
 export const XDP_MODES = ["drv", "skb", "hw"] as const;
 export type XdpMode = (typeof XDP_MODES)[number];
 
-/** The configuration file, with defaults filled in. */
+/** The configuration file, with defaults applied. */
 export interface Config {
   /** Settings by interface name. Interfaces that are not listed use the default. */
   readonly interfaces: ReadonlyMap<string, { readonly xdpMode: XdpMode }>;
