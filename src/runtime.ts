@@ -202,6 +202,10 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
       const { cacheDir } = folders;
       return openImages({ cacheDir, caFile: settings.caFile, env: process.env, signing: config.signing });
     },
+    isUntouched: () => {
+      requireLibc();
+      return (require("./bpffs/prepare.ts") as typeof import("./bpffs/prepare.ts")).isUntouched(folders.runtimeDir);
+    },
     openLock: async () => {
       requireLibc();
       return (await import("./lock/open-lock.ts")).openLock(`${folders.runtimeDir}/lock`);

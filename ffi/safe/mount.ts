@@ -13,6 +13,17 @@ export function mountBpffs(target: string): void {
   checked("mount", libc().mount(cString("bpf"), cString(target), cString("bpf"), flags, cString("mode=0700")));
 }
 
+/** Symbolic links are not followed: only what is mounted at that very path goes. umount(2) */
+const UMOUNT_NOFOLLOW = 8;
+
+/** Takes away what is mounted on the folder `target`. Throws SysError (EINVAL: nothing is; EBUSY: it is in use). */
+export function unmount(target: string): void {
+  const path = cString(target);
+  const result = syscall("umount2", addressOf(path), UMOUNT_NOFOLLOW);
+  keepAlive(path);
+  systemCall("umount2", result);
+}
+
 /** Kernel file systems: their magic number (include/uapi/linux/magic.h) and usual mount points. */
 const KERNEL_FILE_SYSTEMS = {
   bpf: { magic: 0xcafe4a11, mounts: ["/sys/fs/bpf"] },

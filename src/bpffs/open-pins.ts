@@ -3,7 +3,7 @@ import { BpfmanError } from "../errors/error.ts";
 import { errnoName, failing } from "../errors/sys-failure.ts";
 import type { PinsPort } from "../platform/pins.ts";
 import { pinPaths } from "./paths.ts";
-import { isBpffs, prepareFolders, requireOwnDirectory } from "./prepare.ts";
+import { isBpffs, prepareFolders, removeFolders, requireOwnDirectory } from "./prepare.ts";
 
 /** The file, or a component of its path, does not exist. */
 const ABSENT = ["ENOENT", "ENOTDIR"];
@@ -40,6 +40,7 @@ export function openPins(root: string): PinsPort {
   return {
     paths,
     prepare: () => prepareFolders(paths),
+    unmount: () => removeFolders(paths),
     exists: (path) => failing("look at", path, () => fs.lstatSync(path) !== undefined),
     makeFolder: (path) =>
       failing("make directory", own("make directory", path), () => {

@@ -1,6 +1,6 @@
 import { DISPATCHER_TYPES } from "../domain/dispatcher.ts";
 import * as fs from "../../ffi/safe/file-system.ts";
-import { mountBpffs } from "../../ffi/safe/mount.ts";
+import { mountBpffs, unmount } from "../../ffi/safe/mount.ts";
 import { requireOwn } from "../errors/ownership.ts";
 import { errnoName, ioFailure } from "../errors/sys-failure.ts";
 import type { PinPaths } from "../platform/pins.ts";
@@ -19,6 +19,60 @@ export function isBpffs(path: string): boolean {
   }
 }
 
+const FOLDERS = ["maps", "shared", "links", ...DISPATCHER_TYPES];
+
+/** Whether a runtime directory is missing, or has nothing in it that a writer creates first. */
+export function isUntouched(runtimeDir: string): boolean {
+  const stats = fs.lstatSync(runtimeDir);
+  if (stats === undefined) return true;
+  // A writer says what is wrong with such a directory.
+  if (!stats.isDirectory()) return false;
+  return ["lock", "database", "fs"].every((name) => fs.lstatSync(`${runtimeDir}/${name}`) === undefined);
+}
+
+/** What the kernel itself pins into each BPF file system that it mounts (kernel/bpf/preload, CONFIG_BPF_PRELOAD). */
+const PRELOADED = ["maps.debug", "progs.debug"];
+
+/**
+ * Removes the folders for pins and the BPF file system, unless a pin or anything else is there: then nothing is done, and
+ * that is answered. Throws BPFFS_UNAVAILABLE.
+ */
+export function removeFolders({ root, testDispatchers }: PinPaths): string[] {
+  const ours = [...FOLDERS.map((folder) => `${root}/${folder}`), testDispatchers];
+  try {
+    if (fs.lstatSync(root) === undefined) return [];
+    const folders = fs
+      .readdirSync(root)
+      .filter((name) => !PRELOADED.includes(name))
+      .map((name) => `${root}/${name}`);
+    const inTheWay = folders.flatMap((path) => {
+      if (!ours.includes(path) || fs.lstatSync(path)?.isDirectory() !== true) return [path];
+      return fs.readdirSync(path).map((name) => `${path}/${name}`);
+    });
+    if (inTheWay.length > 0) return inTheWay.sort();
+    for (const folder of folders) fs.rmdirSync(folder);
+    unmountIfMounted(root);
+    fs.rmdirSync(root);
+    return [];
+  } catch (thrown) {
+    throw ioFailure(thrown, {
+      action: "unmount",
+      path: root,
+      code: "BPFFS_UNAVAILABLE",
+      hint: hintFor(errnoName(thrown) ?? "", "unmount"),
+    });
+  }
+}
+
+/** EINVAL: it is no mount of its own, but lies in a BPF file system that somebody else mounted. */
+function unmountIfMounted(root: string): void {
+  try {
+    unmount(root);
+  } catch (thrown) {
+    if (errnoName(thrown) !== "EINVAL") throw thrown;
+  }
+}
+
 /**
  * Creates the runtime directory (0750), mounts a bpffs in it, and creates the directories for pins. Existing ones are
  * left unchanged. Throws STATE_CONFLICT, BPFFS_UNAVAILABLE.
@@ -31,8 +85,7 @@ export function prepareFolders({ root }: PinPaths): void {
     fs.mkdirSync(root, { recursive: true, mode: 0o700 });
     requireOwnDirectory(root);
     if (!isBpffs(root)) mount(root);
-    for (const folder of ["maps", "shared", "links", ...DISPATCHER_TYPES])
-      fs.mkdirSync(`${root}/${folder}`, { recursive: true, mode: 0o700 });
+    for (const folder of FOLDERS) fs.mkdirSync(`${root}/${folder}`, { recursive: true, mode: 0o700 });
   } catch (thrown) {
     throw ioFailure(thrown, { action: "prepare", path: root, code: "BPFFS_UNAVAILABLE" });
   }
@@ -58,12 +111,12 @@ function mount(target: string): void {
     const name = errnoName(thrown);
     if (name === null) throw thrown;
     const work = { action: "mount a BPF file system on", path: target, code: "BPFFS_UNAVAILABLE" } as const;
-    throw ioFailure(thrown, { ...work, hint: hintFor(name) });
+    throw ioFailure(thrown, { ...work, hint: hintFor(name, "mount") });
   }
 }
 
-/** Returns a hint for an error of mount(2). */
-function hintFor(errno: string): string | null {
+/** Returns a hint for an error of mount(2) or umount(2). */
+function hintFor(errno: string, what: "mount" | "unmount"): string | null {
   switch (errno) {
     case "EPERM":
     case "EACCES":
@@ -71,7 +124,9 @@ function hintFor(errno: string): string | null {
     case "ENODEV":
       return "the kernel has no BPF file system: it needs CONFIG_BPF_SYSCALL";
     case "EBUSY":
-      return "something else is mounted there: unmount it, or give another --runtime-dir";
+      return what === "mount"
+        ? "something else is mounted there: unmount it, or give another --runtime-dir"
+        : "a process works in that directory, or has something in it open: fuser -m names it";
     default:
       return null;
   }

@@ -303,6 +303,8 @@ export interface DeleteAnswer {
   readonly deleted: readonly number[];
   /** Links of those programs, and the link that was named. */
   readonly detached: readonly number[];
+  /** Whether the BPF file system is gone; absent when nobody asked for that. */
+  readonly unmounted?: boolean;
 }
 export interface DeleteDispatcherAnswer {
   readonly key: DispatcherAnswer["key"];

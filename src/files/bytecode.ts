@@ -13,7 +13,13 @@ export function bytecodeStore(
   runtimeDir: string,
 ): Pick<
   FilesPort,
-  "bytecodePath" | "saveBytecode" | "removeBytecode" | "removeLeftover" | "bytecodeExists" | "bytecodeIds"
+  | "bytecodePath"
+  | "saveBytecode"
+  | "removeBytecode"
+  | "removeLeftover"
+  | "bytecodeExists"
+  | "bytecodeIds"
+  | "removeBytecodeFolder"
 > {
   const programs = `${runtimeDir}/programs`;
   const folderOf = (id: ProgramId): string => `${programs}/${id}`;
@@ -64,6 +70,8 @@ export function bytecodeStore(
         fs.rmdirSync(folder);
         return true;
       }),
+
+    removeBytecodeFolder: () => discard(() => fs.rmdirSync(programs)),
 
     bytecodeExists: (id) => fs.existsSync(bytecodePath(id)),
 

@@ -2,7 +2,7 @@ import * as fs from "../../ffi/safe/file-system.ts";
 import { tryLockExclusive } from "../../ffi/safe/flock.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { requireOwn } from "../errors/ownership.ts";
-import { ioFailure } from "../errors/sys-failure.ts";
+import { errnoName, ioFailure } from "../errors/sys-failure.ts";
 import type { HeldLock, LockPort } from "../platform/host.ts";
 import { describeHolder } from "./holder.ts";
 
@@ -12,8 +12,9 @@ const POLL_FIRST_MS = 1;
 const POLL_LONGEST_MS = 25;
 
 /**
- * The writer lock on the file at `path`, which is created if missing and never removed, because a second file at the
- * same path would be a second lock. The kernel releases the lock when its holder dies.
+ * The writer lock on the file at `path`, which is created if missing. Only its holder removes it, as the last thing that
+ * it does, because a second file at the same path would be a second lock. The kernel releases the lock when its holder
+ * dies.
  */
 export function openLock(path: string): LockPort {
   return {
@@ -37,6 +38,7 @@ export function openLock(path: string): LockPort {
 /** Returns null if the lock is held elsewhere. */
 function tryAcquire(path: string): HeldLock | null {
   const fd = openLockFile(path);
+  if (fd === null) return null;
   let ours = false;
   try {
     // If something cleaning up /run removed the file after it was opened, the lock is on an unreachable file and
@@ -52,11 +54,12 @@ function tryAcquire(path: string): HeldLock | null {
   }
   let released = false;
   return {
-    release() {
+    release({ remove } = { remove: false }) {
       if (released) return;
       released = true;
       try {
         fs.ftruncateSync(fd, 0);
+        if (remove) removeWithDirectory(path);
       } catch (thrown) {
         throw lockFailure(thrown, path);
       } finally {
@@ -77,16 +80,28 @@ function nameHolder(fd: number): void {
   }
 }
 
+/** Who waits for the lock sees that its file has gone, and makes another (`isStillAt`). */
+function removeWithDirectory(path: string): void {
+  fs.unlinkSync(path);
+  try {
+    fs.rmdirSync(directoryOf(path));
+  } catch (thrown) {
+    // Something else is in it, or it is a mount.
+    if (!["ENOTEMPTY", "EBUSY"].includes(errnoName(thrown) ?? "")) throw thrown;
+  }
+}
+
+const directoryOf = (path: string): string => path.slice(0, path.lastIndexOf("/")) || "/";
+
 const OWN = { code: "STATE_CONFLICT", otherwise: "give another --runtime-dir" } as const;
 
 /**
  * Opens the file anew for each attempt, with close-on-exec as node:fs does by default, so that no child inherits the
- * lock. The file is created in the very directory that was checked.
+ * lock. The file is created in the very directory that was checked. Returns null if that has been removed meanwhile.
  */
-function openLockFile(path: string): number {
+function openLockFile(path: string): number | null {
   const flags = fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
-  const at = path.lastIndexOf("/");
-  const directory = path.slice(0, at) || "/";
+  const directory = directoryOf(path);
   let fd: number | null = null;
   let above: number | null = null;
   try {
@@ -96,7 +111,7 @@ function openLockFile(path: string): number {
       { ...OWN, action: "use the runtime directory", path: directory, kind: "directory" },
       fs.fstatSync(above),
     );
-    fd = fs.openSync(`/proc/self/fd/${above}/${path.slice(at + 1)}`, flags, 0o600);
+    fd = fs.openSync(`/proc/self/fd/${above}/${path.slice(path.lastIndexOf("/") + 1)}`, flags, 0o600);
     const stat = fs.fstatSync(fd);
     requireOwn({ ...OWN, action: "open lock file", path, kind: "file" }, stat);
     // The file will be truncated and written, which would destroy somebody's hard-linked file.
@@ -109,6 +124,7 @@ function openLockFile(path: string): number {
     return fd;
   } catch (thrown) {
     if (fd !== null) fs.closeSync(fd);
+    else if (above !== null && errnoName(thrown) === "ENOENT" && fs.fstatSync(above).nlink === 0) return null;
     throw lockFailure(thrown, path);
   } finally {
     if (above !== null) fs.closeSync(above);

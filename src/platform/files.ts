@@ -42,6 +42,8 @@ export interface FilesPort {
   bytecodeExists(id: ProgramId): boolean;
   /** Returns the IDs of programs whose bytecode is stored. */
   bytecodeIds(): ProgramId[];
+  /** Removes the folder of all copies, unless something is in it. */
+  removeBytecodeFolder(): void;
 
   /**
    * Opens a file to look up symbols; returns null if it does not exist. If `root` is given, the path is resolved as in

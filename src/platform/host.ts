@@ -30,8 +30,11 @@ export interface LockPort {
 }
 
 export interface HeldLock {
-  /** Releases the lock, even if it throws. Idempotent. */
-  release(): void;
+  /**
+   * Releases the lock, even if it throws. Idempotent. With `remove`, the file is removed as well, and its directory if
+   * nothing else is in it: that is the last thing to be done there.
+   */
+  release(how?: { readonly remove: boolean }): void;
 }
 
 /** Network namespaces and interfaces. Synchronous; always returns to the caller's namespace. */

@@ -27,6 +27,11 @@ export interface PinsPort {
   readonly paths: PinPaths;
   /** Creates the directories, and mounts a bpffs (nosuid, nodev, noexec, 0700) if there is none. Writers only. */
   prepare(): void;
+  /**
+   * Takes away what `prepare` made, if nothing is pinned there. Answers the paths that keep it from that; none when all is
+   * gone.
+   */
+  unmount(): string[];
   exists(path: string): boolean;
   /** Creates the directory for a map owner's pins. */
   makeFolder(path: string): void;

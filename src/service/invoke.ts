@@ -37,6 +37,8 @@ interface Call {
   readonly context: Context;
   /** Facts that the operation recorded for the history. */
   readonly facts: Readonly<Record<string, unknown>>;
+  /** Nothing is left in the runtime directory. */
+  leaves: boolean;
 }
 
 /** The last warning of a reader: a session reads often but warns once. */
@@ -64,7 +66,10 @@ export function createInvoke(runtime: Runtime): Invoke {
         throw new BpfmanError("PERMISSION_DENIED", `"${given.calledAs ?? name}" needs root: ${whyRoot(row.access)}`);
       }
       const input = implementation.prepare ? await implementation.prepare(runtime, request, context) : request;
-      const answer = await withNeeds(call, warned, (needs) => implementation.run(needs, input, context));
+      const run = (needs: unknown): unknown => implementation.run(needs, input, context);
+      const check = implementation.check && ((host: Host) => implementation.check?.(host, input));
+      const early = row.access === "write" && runtime.isUntouched() ? await onNothing(call, run, check) : null;
+      const answer = early === null ? await withNeeds(call, warned, run) : early.answer;
       context.log.debug(`${name} done`, { ms: Number((performance.now() - startedAt).toFixed(2)) });
       return answer as Answers[Name];
     } catch (cause) {
@@ -94,8 +99,12 @@ function newCall(name: OperationName, runtime: Runtime, given: Partial<Context>)
       Object.assign(facts, more);
       given.note?.(more);
     },
+    leave: () => {
+      call.leaves = true;
+    },
   };
-  return { name, runtime, context, facts };
+  const call: Call = { name, runtime, context, facts, leaves: false };
+  return call;
 }
 
 /** Calls `run` with the ports the operation's row declares. A write holds the lock meanwhile. */
@@ -118,10 +127,28 @@ async function withNeeds(call: Call, warned: Warned, run: (needs: unknown) => un
       try {
         return await withHost(call, "write", (host) => change(call, host, run));
       } finally {
-        afterwards(call, "lock not released cleanly", () => lock.release());
+        afterwards(call, "lock not released cleanly", () => lock.release({ remove: call.leaves }));
       }
     }
   }
+}
+
+/**
+ * Runs a change where there is nothing yet, so that one that cannot change anything makes no directory, mount or database.
+ * Returns null if they have to be made.
+ */
+async function onNothing(
+  call: Call,
+  run: (host: Host) => unknown,
+  check: ((host: Host) => void) | undefined,
+): Promise<{ readonly answer: unknown } | null> {
+  let early: { readonly answer: unknown } | null = null;
+  await withHost(call, "read", async (host) => {
+    if (host.store.brief().length > 0) return;
+    if (check === undefined) early = { answer: await run(host) };
+    else check(host);
+  });
+  return early;
 }
 
 async function withHost(call: Call, mode: "read" | "write", use: (host: Host) => unknown): Promise<unknown> {

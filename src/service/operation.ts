@@ -28,6 +28,8 @@ export interface Context {
   relay(line: string): void;
   /** Records facts for the operations history: IDs created or removed, counts, times. */
   note(facts: Readonly<Record<string, unknown>>): void;
+  /** Nothing is left in the runtime directory: it goes together with the writer lock. */
+  leave(): void;
 }
 
 /** The implementation behind a row of the table, in a module that is loaded when the operation is called. */
@@ -38,6 +40,11 @@ export interface Operation<Schema extends GenericSchema, Answer, Needs = Host, I
    * the lock. The result is the input of `run`, by default the request itself.
    */
   prepare?(sources: Sources, request: InferOutput<Schema>, context: Context): Promise<Input>;
+  /**
+   * For what can be the first change on a machine: throws what is wrong before the first effect. Where there is nothing of
+   * bpfman yet, it is asked before anything is made. All else has nothing to change there, and just runs.
+   */
+  check?(needs: Needs, input: Input): void;
   run(needs: Needs, input: Input, context: Context): Promise<Answer> | Answer;
 }
 

@@ -58,7 +58,7 @@ export function createSessionService(runtime: Runtime): SessionService {
       try {
         const context = {
           ...{ operationId: crypto.randomUUID(), signal, lockTimeoutMs, owner: null, log },
-          ...{ progress: () => {}, relay: () => {}, note: () => {} },
+          ...{ progress: () => {}, relay: () => {}, note: () => {}, leave: () => {} },
         };
         await withHost("write", (host) =>
           recover(host, context, (each) => each === owner || host.processes.hasEnded(each)),

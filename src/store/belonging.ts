@@ -92,6 +92,21 @@ export function takeOver(place: Place, id: string): void {
   }
 }
 
+/** The directory belongs to nobody from now on. */
+export function disown({ runtimeDir }: Pick<Place, "runtimeDir">): void {
+  if (runtimeDir === null) return;
+  const record = recordIn(runtimeDir);
+  try {
+    if (fs.lstatSync(record) !== undefined) fs.unlinkSync(record);
+  } catch (thrown) {
+    throw new BpfmanError("IO_FAILED", `remove "${record}": ${reasonOf(thrown)}`, {
+      details: { path: record },
+      ...sysPart(thrown),
+      cause: thrown,
+    });
+  }
+}
+
 /** A copy at another path counts as a different database while the original still exists. */
 const isOwner = (owner: Owner, { path }: Place, id: string): boolean =>
   owner.id === id && (owner.path === path || isLost(owner.path) || isSameFile(owner.path, path));

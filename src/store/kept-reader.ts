@@ -34,10 +34,7 @@ export function keepReader(options: Omit<StoreOptions, "mode" | "owner">): () =>
       if (kept !== null && kept.uses === 0) kept.store.close();
       kept = null;
       const { store, isCurrent, check } = openReadable(options);
-      if (isCurrent === null) {
-        check();
-        return store;
-      }
+      if (isCurrent === null) return store;
       kept = { store, isCurrent, check, file, uses: 0 };
     }
     const used = kept;

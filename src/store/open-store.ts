@@ -4,8 +4,9 @@ import type { ProgramType } from "../domain/kinds.ts";
 import { DATABASE_BUSY_TIMEOUT_MS } from "../domain/limits.ts";
 import type { Pin } from "../domain/pin.ts";
 import type { RowState } from "../domain/program.ts";
+import { BpfmanError } from "../errors/error.ts";
 import type { OperationEntry, RowInBrief, StorePort } from "../platform/store.ts";
-import { type Place, readerWarning, requireNotLost, takeOver } from "./belonging.ts";
+import { disown, type Place, readerWarning, requireNotLost, takeOver } from "./belonging.ts";
 import { openReader, openWriter } from "./connection.ts";
 import { dispatcherRows } from "./dispatcher-rows.ts";
 import { LINKS, linkRows } from "./link-rows.ts";
@@ -42,17 +43,37 @@ export interface StoreOptions {
  * Throws DATABASE_UNUSABLE, SCHEMA_TOO_NEW, LOCK_TIMEOUT, STATE_FOREIGN, and for writers STATE_LOST.
  */
 export function openStore(options: StoreOptions): StorePort {
-  const { path, mode, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;
-  if (mode === "write") requireNotLost(placeOf(options));
-  const database = (mode === "write" ? openWriter : openReader)({ ...options, busyTimeoutMs });
+  const { path, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;
+  if (options.mode === "read") return storeOn(openOwnForReading(options), options);
+  requireNotLost(placeOf(options));
+  const database = openWriter({ ...options, busyTimeoutMs });
   try {
-    if (mode === "write") takeOver(placeOf(options), idOf(database, path));
-    else requireReadable(options, database);
+    takeOver(placeOf(options), idOf(database, path));
   } catch (thrown) {
     database.close();
     throw thrown;
   }
   return storeOn(database, options);
+}
+
+/**
+ * Another command may make the database, and take the directory for it, just after this one found none and made do with
+ * an empty one in memory: that is not a foreign database, and there on a second look.
+ */
+function openOwnForReading(options: Omit<StoreOptions, "mode" | "owner">): Database {
+  const { path, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;
+  for (let again = false; ; again = true) {
+    const database = openReader({ ...options, busyTimeoutMs });
+    const standsIn = database.filename !== path;
+    try {
+      requireReadable(options, database);
+      return database;
+    } catch (thrown) {
+      database.close();
+      const foreign = thrown instanceof BpfmanError && thrown.code === "STATE_FOREIGN";
+      if (again || !standsIn || !foreign) throw thrown;
+    }
+  }
 }
 
 const placeOf = ({ path, bootId, runtimeDir }: Omit<StoreOptions, "mode">): Place => ({
@@ -78,11 +99,11 @@ function requireReadable(options: Omit<StoreOptions, "mode">, database: Database
 export function openReadable(options: Omit<StoreOptions, "mode" | "owner">): {
   readonly store: StorePort;
   readonly isCurrent: (() => boolean) | null;
-  /** Checks, at each use, that the runtime directory still belongs to this database. Throws STATE_FOREIGN. */
+  /** Checks, at each later use, that the runtime directory still belongs to this database. Throws STATE_FOREIGN. */
   check(): void;
 } {
-  const { path, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;
-  const database = openReader({ ...options, busyTimeoutMs });
+  const { path } = options;
+  const database = openOwnForReading(options);
   const store = storeOn(database, { ...options, mode: "read" });
   const check = (): void => requireReadable(options, database);
   if (database.filename !== path) return { store, check, isCurrent: null };
@@ -126,7 +147,7 @@ const INSERT_OPERATION = `INSERT INTO operations
 /** Matches a path and everything below it: paths from `PATH/` up to `PATH0`, as 0 is the character after the slash. */
 const AT_OR_BELOW = "boot_id = ? AND (path = ? OR (path > ? AND path < ?))";
 
-function storeOn(database: Database, { path, bootId, mode, owner = null }: StoreOptions): StorePort {
+function storeOn(database: Database, { path, bootId, mode, owner = null, runtimeDir }: StoreOptions): StorePort {
   const closed = countConnection();
   const on: Opened = { database, path, bootId, mode, owner };
   return {
@@ -160,6 +181,7 @@ function storeOn(database: Database, { path, bootId, mode, owner = null }: Store
       });
     },
 
+    disown: () => disown({ runtimeDir: runtimeDir ?? null }),
     close: () => {
       database.close();
       closed();

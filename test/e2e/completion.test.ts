@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { compileBpf } from "../objects/compile.ts";
 import { BPFMAN, executable, idOf } from "../labs/executable.ts";
 import { cable } from "../labs/kernel-lab.ts";
-import { fishOffers, typeInto } from "../labs/terminal.ts";
+import { elvishPrints, fishOffers, typeInto } from "../labs/terminal.ts";
 
 const SOURCE = `
 SEC("tc") int counts_packets(void *ctx) { return 0; }
@@ -183,6 +183,67 @@ describe("fish", () => {
   });
 });
 
+describe("elvish", () => {
+  /** Candidates with what goes behind them, and how they are shown. */
+  const offers = async (words: string): Promise<string[]> => {
+    const each = "{|c| print '<'$c[stem]$c[code-suffix]'>' }";
+    const printed = await elvishPrints(
+      `cd ${bpfman.path("")}; $edit:completion:arg-completer[bpfman] ${words} | each ${each}`,
+      env,
+    );
+    return [...printed.matchAll(/<([^<>]*)>/g)].map(([, candidate = ""]) => candidate);
+  };
+
+  test("offers commands, options, choices and what is there", async () => {
+    expect((await offers("bpfman li")).sort()).toEqual(["link ", "list "]);
+    expect(await offers("bpfman attach 5 xdp --iface l")).toEqual(["lo "]);
+    expect(await offers("bpfman attach 5 tcx -d ''")).toEqual(["ingress ", "egress "]);
+    expect(await offers("bpfman nonsense ''")).toEqual([]);
+  });
+  test("offers files, and what an object file holds", async () => {
+    expect(await offers("bpfman load file --path obj")).toContain("object.o ");
+    expect(await offers("bpfman load file --path=obj")).toContain("--path=object.o ");
+    // elvish itself leaves out what does not begin so.
+    const folders = await offers("bpfman completions ./b");
+    expect([folders.includes("./bin/"), folders.includes("./object.o ")]).toEqual([true, false]);
+    expect(await offers("bpfman load file -p object.o --programs xdp")).toEqual(["xdp:passes "]);
+    expect(await offers("bpfman load file -p object.o -g BO")).toEqual(["BOUND="]);
+  });
+  test("puts what is meant into the line", async () => {
+    expect(await elvishPrints("bpfman completions zs\t-o text | take 1", env)).toContain("#compdef bpfman");
+  });
+});
+
+describe("PowerShell", () => {
+  test("asks for the line as it is typed, and understands the answer", async () => {
+    const script = await bpfman.ok("completions", "powershell");
+    expect(script).toContain("Register-ArgumentCompleter -Native -CommandName bpfman -ScriptBlock {");
+    expect(script).toContain("bpfman __complete line -- $line.Substring(0, $at) $line.Substring($at)");
+    for (const [open, close] of ["{}", "()", "[]"].map((pair) => [...pair])) {
+      expect(script.split(open as string).length).toBe(script.split(close as string).length);
+    }
+    expect(await bpfman.ok("completions", "pwsh")).toBe(script);
+    // What it sends for `bpfman attach 5 tcx -d |-i lo`, and how it takes the answer apart.
+    const [first = "", ...candidates] = (
+      await bpfman.ok("__complete", "line", "--", "bpfman attach 5 tcx -d ", "-i lo")
+    )
+      .trimEnd()
+      .split("\n");
+    expect(first.split("\t")).toEqual(["words", ""]);
+    expect(candidates.map((line) => line.split("\t")[0])).toEqual(["ingress", "egress"]);
+    expect(await bpfman.ok("__complete", "line", "--", "bpfman load file --path=o", "")).toBe("files\t--path=\n");
+  });
+
+  // No distribution of the matrix has a package of it.
+  test.skipIf(Bun.which("pwsh") === null)("completes (needs pwsh, which Debian does not package)", () => {
+    const command =
+      "bpfman completions powershell | Out-String | Invoke-Expression; " +
+      "(TabExpansion2 'bpfman attach 5 xdp --iface l' 29).CompletionMatches.CompletionText";
+    const { stdout } = Bun.spawnSync(["pwsh", "-NoProfile", "-Command", command], { env });
+    expect(stdout.toString().trim()).toBe("lo");
+  });
+});
+
 describe("__complete", () => {
   const answer = async (...words: string[]): Promise<string[]> =>
     (await bpfman.ok("__complete", "words", "--", ...words)).trimEnd().split("\n");
@@ -217,7 +278,9 @@ describe("completions and man", () => {
   test("write files into a directory", async () => {
     const folder = bpfman.path("out");
     const files = (await bpfman.ok("completions", folder)).trimEnd().split("\n");
-    expect(files).toEqual(["bpfman.bash", "_bpfman", "bpfman.fish"].map((name) => `${folder}/${name}`));
+    expect(files).toEqual(
+      ["bpfman.bash", "_bpfman", "bpfman.fish", "bpfman.elv", "_bpfman.ps1"].map((name) => `${folder}/${name}`),
+    );
     expect(await Bun.file(`${folder}/bpfman.fish`).text()).toBe(await bpfman.ok("completions", "fish"));
     expect(await bpfman.ok("completions", bpfman.path("one"), "-s", "zsh")).toBe(`${bpfman.path("one/_bpfman")}\n`);
     await bpfman.refused(2, "USAGE", "completions", folder, "-s", "tcsh");
@@ -256,5 +319,6 @@ describe("completions and man", () => {
     check("bash", "-n", bpfman.path("scripts/bpfman.bash"));
     check("zsh", "-n", bpfman.path("scripts/_bpfman"));
     check("fish", "--no-execute", bpfman.path("scripts/bpfman.fish"));
+    // elvish has the module of its editor on a terminal only: there the script has run above.
   });
 });

@@ -115,7 +115,7 @@ test.each(STEPS)(
   "%s, at each %s of its own",
   async (verb, call, wanted) => {
     // The tables are made.
-    await bpfman.ok("unload", "--ignore-missing", "1");
+    await bpfman.begin();
 
     /** Brings about what the command needs, and gives its words. */
     async function prepare(): Promise<readonly string[]> {

@@ -193,7 +193,7 @@ describe("while another process holds the writer lock", () => {
   });
 
   test("a lock held without a word, by flock(1), is not taken either", async () => {
-    await bpfman.ok("unload", "--ignore-missing", "1");
+    await bpfman.begin();
     const holder = Bun.spawn(["flock", `${bpfman.runtimeDir}/lock`, "sh", "-c", "echo holding; exec sleep 60"], {
       stdio: ["ignore", "pipe", "inherit"],
     });

@@ -110,7 +110,7 @@ test("is said of files and directories", async () => {
     `error: write "${OBJECT}/man/bpfman.1": there is a file where a directory should be\nhint: `,
   );
   expect(await said(5, "list", "programs", "--state-dir", OBJECT)).toBe(
-    `error: open database "${OBJECT}/bpfman.db": there is a file where a directory should be\n` +
-      "hint: mend what the message names, or give another --state-dir\n",
+    `error: use the state directory "${OBJECT}": it is not a directory\n` +
+      "hint: move it away, or give another --state-dir\n",
   );
 });

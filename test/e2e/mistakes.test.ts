@@ -301,7 +301,7 @@ describe("a database that cannot be used", () => {
   });
 
   test("pages that were overwritten", async () => {
-    await bpfman.ok("unload", "--ignore-missing", "1");
+    await bpfman.begin();
     const bytes = readFileSync(path());
     for (const file of side()) rmSync(file, { force: true });
     writeFileSync(path(), bytes.fill(0xa5, 4096));
@@ -309,7 +309,7 @@ describe("a database that cannot be used", () => {
   });
 
   test("the schema of a newer version", async () => {
-    await bpfman.ok("unload", "--ignore-missing", "1");
+    await bpfman.begin();
     const database = new Database(path());
     database.run("PRAGMA user_version = 4711");
     database.run("PRAGMA wal_checkpoint(TRUNCATE)");

@@ -165,9 +165,12 @@ describe("another database on the same runtime directory", () => {
   test("is one that has come to the place of the first, and a copy beside it", async () => {
     await bpfman.load(LIFE, "--programs", "tracepoint:on_openat");
     renameSync(stateDir("state"), bpfman.path("aside"));
-    const asked = ["--runtime-dir", bpfman.path("unrelated"), "--state-dir", stateDir("state"), ...NOTHING];
-    expect(Bun.spawnSync([BPFMAN, ...asked]).exitCode).toBe(0);
-    expect(Bun.spawnSync(["umount", bpfman.path("unrelated/fs")]).exitCode).toBe(0);
+    const asked = ["--runtime-dir", bpfman.path("unrelated"), "--state-dir", stateDir("state")];
+    for (const words of [
+      ["load", "file", "--path", LIFE, "--programs", "tracepoint:on_openat"],
+      ["program", "delete", "--all", "--unmount"],
+    ])
+      expect(Bun.spawnSync([BPFMAN, ...words, ...asked]).exitCode).toBe(0);
     expect((await bpfman.refused(5, "STATE_FOREIGN", "list", "programs")).message).toContain("now");
     await bpfman.refused(5, "STATE_FOREIGN", ...NOTHING);
     rmSync(stateDir("state"), { recursive: true });
@@ -201,7 +204,7 @@ describe("another database on the same runtime directory", () => {
   });
 
   test("may take over after the record was removed, and what an earlier boot wrote does not count", async () => {
-    await bpfman.ok(...NOTHING);
+    await bpfman.begin();
     const [id = "", , path = ""] = readlinkSync(record()).split(" ");
     rmSync(record());
     symlinkSync(`${id.replaceAll(/./g, "0")} 00000000-0000-0000-0000-000000000000 /elsewhere/bpfman.db`, record());
@@ -288,7 +291,7 @@ describe("a pin that holds another object", () => {
     const { code, error } = await bpfman.run("attach", String(id), ...OPENAT);
     expect(code).toBe(5);
     expect(error).toContain(
-      `at "${pin("links/1")}": something is pinned there already\nhint: bpfman leaves alone what`,
+      `at "${pin("links/1")}": something is pinned there already\nhint: bpfman does not touch what`,
     );
     expect(existsSync(pin("links/1"))).toBe(true);
     rmSync(pin("links/1"));
@@ -316,7 +319,7 @@ describe("a pin that holds another object", () => {
 });
 
 test("a pin by name that was there before stays when the last program that uses it goes", async () => {
-  await bpfman.ok(...NOTHING);
+  await bpfman.begin();
   const object = bpfman.path("named.o");
   writeFileSync(
     object,

@@ -167,7 +167,7 @@ describe("a full disk", () => {
     const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=2m,mode=0750", "tmpfs", bpfman.runtimeDir]);
     expect(mounted.stderr.toString()).toBe("");
     const elsewhere = ["--state-dir", bpfman.path("state")];
-    await bpfman.ok(...elsewhere, ...NOTHING_TO_DO);
+    await bpfman.begin(...elsewhere);
     // All but a page: the file is made, and cannot be written.
     mkdirSync(`${bpfman.runtimeDir}/filler`);
     Bun.spawnSync(["dd", "if=/dev/zero", `of=${bpfman.runtimeDir}/filler/a`, "bs=4096"], { stderr: "ignore" });

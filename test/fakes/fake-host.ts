@@ -34,6 +34,7 @@ function fakePins(kernel: FakeKernel, folders: Set<string>): PinsPort {
   return {
     paths,
     prepare: () => {},
+    unmount: () => [...kernel.pins.keys()].sort(),
     exists: (path) => kernel.pins.has(path) || folders.has(path),
     makeFolder: (path) => void folders.add(path),
     remove: (path) => {
@@ -86,6 +87,7 @@ export class FakeFiles implements FilesPort {
   removeLeftover = (id: ProgramId) => this.bytecode.delete(id);
   bytecodeExists = (id: ProgramId) => this.bytecode.has(id);
   bytecodeIds = () => [...this.bytecode.keys()];
+  removeBytecodeFolder = () => {};
   openBinary = (path: string, root: string | null) => {
     const bytes = this.contents.get(`${root ?? ""}${path}`);
     return bytes ? binaryFile(bytes, path) : null;
@@ -246,6 +248,7 @@ export function makeTestBed(): TestBed {
         if (bed.images === null) throw new Error("this test has no images");
         return bed.images;
       },
+      isUntouched: () => false,
       openLock: async () => ({ acquire: async () => ({ release: () => {} }) }),
       openHost: async (mode, owner) => openHost(mode, owner),
       openProcesses: async () => processes,

@@ -1,6 +1,15 @@
 /** Registries that require a login: where the executable finds it, what it says without one, and what it never shows. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { containerTools } from "../labs/container-tools.ts";
 import { executable, type Outcome } from "../labs/executable.ts";
@@ -15,12 +24,16 @@ beforeEach(() => {
 const WRONG = Buffer.from(`${USER}:not-the-password`).toString("base64");
 const LOAD = ["--programs", "tracepoint:on_openat"];
 
-/** Contents of all files below a folder, as text; pins have none. */
+/** Contents of all files below a directory, as text, and where its symbolic links lead; pins have none. */
 function filesBelow(folder: string): string {
   return readdirSync(folder)
     .map((name) => join(folder, name))
     .filter((path) => !path.endsWith("/fs"))
-    .map((path) => (statSync(path).isDirectory() ? filesBelow(path) : readFileSync(path, "latin1")))
+    .map((path) => {
+      const stats = lstatSync(path);
+      if (stats.isDirectory()) return filesBelow(path);
+      return stats.isSymbolicLink() ? readlinkSync(path) : readFileSync(path, "latin1");
+    })
     .join("\n");
 }
 

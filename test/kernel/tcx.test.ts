@@ -1,13 +1,16 @@
 import { expect } from "bun:test";
+import { readFileSync } from "node:fs";
 import type { KernelLinkId, ProgramId } from "../../src/domain/ids.ts";
 import { openKernel } from "../../src/kernel/open-kernel.ts";
 import type { AttachedLink, TcxAnchor, TcHook } from "../../src/platform/kernel.ts";
 import { pinAt, toLoad } from "../objects/bpf-fixture.ts";
-import { bpftool, cable, counters, temporaryBpffs, until } from "../labs/kernel-lab.ts";
+import { bpftool, cable, counters, sh, temporaryBpffs, until } from "../labs/kernel-lab.ts";
 import { tcxTest } from "../labs/tcx-test.ts";
+import { temporaryFolder } from "../labs/temporary-folder.ts";
 
 const bpffs = temporaryBpffs();
 const wire = cable();
+const folder = temporaryFolder();
 const kernel = openKernel({ testDispatchers: "/nonexistent" });
 const LAST: TcxAnchor = { side: "last" };
 
@@ -176,4 +179,17 @@ tcxTest("a program of another type is refused", async () => {
   loaded.pinProgram("count_opens", bpffs.path("program"));
   loaded.close();
   expect(() => attach(bpffs.path("program"))).toThrow(expect.objectContaining({ code: "ATTACH_FAILED" }));
+});
+
+tcxTest("an attach makes the link without asking the hook once more", async () => {
+  const { pin } = await counterPinned("program");
+  const target = { kind: "tcx", ...hook(), anchor: LAST };
+  const script = `import { openKernel } from ${JSON.stringify(`${import.meta.dir}/../../src/kernel/open-kernel.ts`)};
+    const target = { ...${JSON.stringify(target)}, revision: ${kernel.tcxState(hook()).revision}n };
+    openKernel({ testDispatchers: "/nonexistent" }).attach(${JSON.stringify(pinAt(kernel, pin))}, target).close();`;
+  const trace = folder.path("trace");
+  sh("strace", "-f", "-qq", "-o", trace, "-e", "trace=bpf", process.execPath, "-e", script);
+  const calls = readFileSync(trace, "utf8");
+  expect(calls.match(/BPF_LINK_CREATE|bpf\(0x1c,/g)).toHaveLength(1);
+  expect(calls).not.toMatch(/BPF_PROG_QUERY|bpf\(0x10,/);
 });

@@ -60,6 +60,8 @@ export interface Executable {
   json<T>(...words: readonly string[]): Promise<T>;
   /** Must fail with this exit code and this error code, and answer nothing. */
   refused(exitCode: number, code: ErrorCode, ...words: readonly string[]): Promise<Failure>;
+  /** Makes what the first change on a machine makes: directories, mount, database. `options` say where. */
+  begin(...options: readonly string[]): Promise<void>;
   load(object: string, ...words: readonly string[]): Promise<readonly ProgramAnswer[]>;
   attach(program: number, ...words: readonly string[]): Promise<LinkAnswer>;
   programs(): Promise<ProgramListAnswer["programs"]>;
@@ -191,6 +193,18 @@ export function executable(): Executable {
     ok,
     json,
     refused,
+    async begin(...options) {
+      await ok(
+        "load",
+        "file",
+        "--path",
+        join(ROOT, "dist/bpf/fixtures/life.bpf.o"),
+        "--programs",
+        "tracepoint:on_openat",
+        ...options,
+      );
+      await ok("program", "delete", "--all", ...options);
+    },
     async load(object, ...words) {
       const answer: LoadAnswer = await json("load", "file", "--path", object, ...words);
       for (const { record, status } of answer.programs) {

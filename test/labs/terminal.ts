@@ -71,3 +71,33 @@ export function fishOffers(line: string, env: Readonly<Record<string, string>>):
     .split("\n")
     .filter((each) => each !== "");
 }
+
+/**
+ * What a line typed into an interactive elvish prints, tabs included. elvish has its completion only there, and redraws the
+ * line at each key: the answer is what stands between two marks.
+ */
+export async function elvishPrints(keys: string, env: Readonly<Record<string, string>>): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  const child = Bun.spawn(["elvish", "-norc"], {
+    env: { TERM: "xterm", ...env, XDG_RUNTIME_DIR: env.HOME ?? "" },
+    terminal: {
+      cols: 400,
+      rows: 60,
+      data: (_terminal, data) => {
+        text += decoder.decode(data, { stream: true });
+      },
+    },
+  });
+  try {
+    child.terminal?.write("eval (bpfman completions elvish | slurp); echo rea''dy\r");
+    await until(() => text.includes("ready"));
+    child.terminal?.write(`echo be''gun; ${keys}; echo do''ne\r`);
+    await until(() => text.includes("done"));
+    return /begun\r?\n(.*?)done/s.exec(text)?.[1]?.replaceAll("\r", "") ?? "";
+  } finally {
+    child.kill("SIGKILL");
+    await child.exited;
+    child.terminal?.close();
+  }
+}

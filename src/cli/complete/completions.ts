@@ -15,25 +15,16 @@ const SHELL = optional(
     long: "shell",
     short: "s",
     choices: SHELLS,
-    doc: ["Write only the completion of this shell.", "", "[possible values: bash, zsh, fish]"],
+    doc: ["Write only the completion of this shell.", "", "[possible values: bash, zsh, fish, elvish, powershell]"],
   },
   oneOf("shell", SHELLS),
 );
 
 /** Common shells for which there is no completion. */
-const OTHER_SHELLS: readonly string[] = [
-  "ash",
-  "csh",
-  "dash",
-  "elvish",
-  "ksh",
-  "nu",
-  "nushell",
-  "powershell",
-  "pwsh",
-  "sh",
-  "tcsh",
-];
+const OTHER_SHELLS: readonly string[] = ["ash", "csh", "dash", "ksh", "nu", "nushell", "sh", "tcsh"];
+
+/** Other names of shells. */
+const ALSO_CALLED: Readonly<Record<string, (typeof SHELLS)[number]>> = { pwsh: "powershell" };
 
 /**
  * Rejects the name of an unsupported shell, or a misspelt supported one, which is hardly meant as a directory. Throws
@@ -54,6 +45,8 @@ export const completions = defineCommand({
     "",
     "In a running bash or zsh: source <(bpfman completions bash)",
     "In a running fish: bpfman completions fish | source",
+    "In a running elvish: eval (bpfman completions elvish | slurp)",
+    "In a running PowerShell: bpfman completions powershell | Out-String | Invoke-Expression",
   ],
   fields: { target: TARGET, shell: SHELL },
   classic: {
@@ -65,7 +58,7 @@ export const completions = defineCommand({
     ],
   },
   prepare({ target, shell }) {
-    const printed = SHELLS.find((name) => name === target);
+    const printed = SHELLS.find((name) => name === (ALSO_CALLED[target] ?? target));
     if (shell === null && printed === undefined) refuseShell(target);
     return async (session) => {
       if (printed !== undefined && shell === null) return session.write(SCRIPTS[printed].text);

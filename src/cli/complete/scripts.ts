@@ -3,7 +3,7 @@
  * they work with every version and complete what is currently loaded.
  */
 
-export const SHELLS = ["bash", "zsh", "fish"] as const;
+export const SHELLS = ["bash", "zsh", "fish", "elvish", "powershell"] as const;
 export type Shell = (typeof SHELLS)[number];
 
 interface Script {
@@ -119,8 +119,67 @@ end
 complete -c bpfman -f -a '(__bpfman_complete)'
 `;
 
+const ELVISH = `# elvish completion for bpfman. Put "eval (bpfman completions elvish | slurp)" into ~/.config/elvish/rc.elv.
+use str
+set edit:completion:arg-completer[bpfman] = {|@words|
+  var answer = []
+  try {
+    set answer = [(e:bpfman __complete words -- (all $words[1..]) 2>/dev/null)]
+  } catch { }
+  if (> (count $answer) 0) {
+    var kind before = (str:split "\t" $answer[0])
+    # A blank follows what is finished.
+    var suffix = ' '
+    if (str:has-suffix $kind open) { set suffix = '' }
+    if (or (str:has-prefix $kind files) (str:has-prefix $kind directories)) {
+      var seed = (str:trim-prefix $words[-1] $before)
+      edit:complete-filename $seed | each {|path|
+        if (or (str:has-prefix $kind files) (str:has-suffix $path[stem] /)) {
+          edit:complex-candidate $before$path[stem] &code-suffix=$path[code-suffix]
+        }
+      }
+    } else {
+      for line $answer[1..] {
+        var value description = (str:split "\t" $line)
+        var shown = $value
+        if (not-eq $description '') { set shown = $value' ('$description')' }
+        edit:complex-candidate $value &display=$shown &code-suffix=$suffix
+      }
+    }
+  }
+}
+`;
+
+const POWERSHELL = `# PowerShell completion for bpfman. Put "bpfman completions powershell | Out-String | Invoke-Expression" into $PROFILE.
+Register-ArgumentCompleter -Native -CommandName bpfman -ScriptBlock {
+  param($wordToComplete, $commandAst, $cursorPosition)
+  $at = $cursorPosition - $commandAst.Extent.StartOffset
+  # The blanks behind the last word are no part of the command.
+  $line = $commandAst.Extent.Text.PadRight($at)
+  $answer = @(bpfman __complete line -- $line.Substring(0, $at) $line.Substring($at) 2>$null)
+  if ($answer.Count -eq 0) { return }
+  $kind, $before = $answer[0].Split("\`t", 2)
+  if ($kind -like 'files*' -or $kind -like 'directories*') {
+    $typed = $wordToComplete.Substring([Math]::Min($before.Length, $wordToComplete.Length))
+    foreach ($path in [System.Management.Automation.CompletionCompleters]::CompleteFilename($typed)) {
+      if ($kind -like 'directories*' -and $path.ResultType -ne 'ProviderContainer') { continue }
+      [System.Management.Automation.CompletionResult]::new(
+        $before + $path.CompletionText, $path.ListItemText, $path.ResultType, $path.ToolTip)
+    }
+    return
+  }
+  foreach ($candidate in $answer | Select-Object -Skip 1) {
+    $value, $description = $candidate.Split("\`t", 2)
+    if (-not $description) { $description = $value }
+    [System.Management.Automation.CompletionResult]::new($value, $value, 'ParameterValue', $description)
+  }
+}
+`;
+
 export const SCRIPTS: Readonly<Record<Shell, Script>> = {
   bash: { file: "bpfman.bash", text: BASH },
   zsh: { file: "_bpfman", text: ZSH },
   fish: { file: "bpfman.fish", text: FISH },
+  elvish: { file: "bpfman.elv", text: ELVISH },
+  powershell: { file: "_bpfman.ps1", text: POWERSHELL },
 };

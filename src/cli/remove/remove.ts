@@ -104,6 +104,14 @@ const RECURSIVE = toggle({
   doc: ["Also delete programs that share the maps of a deleted program."],
 });
 
+const UNMOUNT = toggle({
+  long: "unmount",
+  doc: [
+    "With --all, unmount the runtime directory's bpffs as well, and remove the",
+    "directory if nothing else is in it.",
+  ],
+});
+
 /** Deletes one by one. An ID that an earlier deletion already removed is skipped. */
 const deletingEach =
   (
@@ -132,21 +140,25 @@ export const deletePrograms = defineCommand({
     }),
     all: ALL_PROGRAMS,
     recursive: RECURSIVE,
+    unmount: UNMOUNT,
   },
   noun: {
     words: ["programIds"],
     examples: [
       { does: "Delete a program and those that share its maps", line: "bpfman program delete -r 63178" },
       { does: "Delete everything that bpfman loaded", line: "bpfman program delete --all" },
+      { does: "Leave nothing behind, as after a test", line: "bpfman program delete --all --unmount" },
     ],
   },
-  prepare({ programIds, all, recursive }) {
+  prepare({ programIds, all, recursive, unmount }) {
     if (all && programIds.length > 0) throw new BpfmanError("USAGE", "--all and program ids are mutually exclusive");
     if (!all && programIds.length === 0) {
       throw new BpfmanError("USAGE", '"bpfman program delete" needs <PROGRAM_ID>... or --all');
     }
+    if (unmount && !all) throw new BpfmanError("USAGE", "--unmount needs --all");
     if (all) {
-      return async (session) => session.print(await session.invoke("program/delete", { all, recursive }), nothing);
+      const request = { all, recursive, ...(unmount ? { unmount } : {}) };
+      return async (session) => session.print(await session.invoke("program/delete", request), nothing);
     }
     return deletingEach(programIds, "deleted", (session, programId) =>
       session.invoke("program/delete", { programId, recursive }),

@@ -13,7 +13,28 @@ function targets(host: Host, request: DeleteProgramRequest): ProgramRecord[] {
   return [...all.filter((each) => each.mapOwnerId !== null), ...all.filter((each) => each.mapOwnerId === null)];
 }
 
-const deleteProgram = (host: Host, request: DeleteProgramRequest, context: Context): Promise<DeleteAnswer> =>
-  deletePrograms(host, targets(host, request), [], context);
+async function deleteProgram(host: Host, request: DeleteProgramRequest, context: Context): Promise<DeleteAnswer> {
+  const answer = await deletePrograms(host, targets(host, request), [], context);
+  return request.unmount ? { ...answer, unmounted: unmount(host, context) } : answer;
+}
+
+/** Paths that a warning names. */
+const NAMED_MAX = 5;
+
+/** Gives the runtime directory up. False, with a warning, when something is pinned there that bpfman does not know. */
+function unmount(host: Host, context: Context): boolean {
+  const left = host.pins.unmount();
+  if (left.length > 0) {
+    const more = left.length > NAMED_MAX ? ` and ${left.length - NAMED_MAX} more` : "";
+    context.log.warn(
+      `not unmounted, because of what bpfman did not put there: ${left.slice(0, NAMED_MAX).join(", ")}${more}`,
+    );
+    return false;
+  }
+  host.files.removeBytecodeFolder();
+  host.store.disown();
+  context.leave();
+  return true;
+}
 
 export const implementation = operation({ request: deleteProgramRequest, run: deleteProgram });

@@ -268,4 +268,9 @@ async function load(host: Host, request: LoadInput, context: Context): Promise<L
   });
 }
 
-export const implementation = operation({ request: loadRequest, prepare: fetchImage, run: load });
+export const implementation = operation({
+  request: loadRequest,
+  prepare: fetchImage,
+  check: (host: Host, input: LoadInput) => void plan(host, input),
+  run: load,
+});

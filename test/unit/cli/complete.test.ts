@@ -52,7 +52,7 @@ describe("commands", () => {
 
   test("hidden ones are not offered, and work", async () => {
     expect(await valuesAt("comp")).toEqual([]);
-    expect(await valuesAt("completions -s ")).toEqual(["bash", "zsh", "fish"]);
+    expect(await valuesAt("completions -s ")).toEqual(["bash", "zsh", "fish", "elvish", "powershell"]);
   });
 });
 
@@ -163,7 +163,7 @@ describe("live values", () => {
       paths: null,
     });
     expect((await at("completions out")).paths).toEqual({ kind: "directories", before: "" });
-    expect(await valuesAt("completions ")).toEqual(["bash", "zsh", "fish"]);
+    expect(await valuesAt("completions ")).toEqual(["bash", "zsh", "fish", "elvish", "powershell"]);
     expect((await at("man ")).paths).toEqual({ kind: "directories", before: "" });
   });
 });

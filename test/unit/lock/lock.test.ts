@@ -50,6 +50,35 @@ test("a release that fails says of which file, and frees the lock all the same",
   (await openLock(path()).acquire(1_000, never)).release();
 });
 
+test("a release can remove the file, and the directory if nothing else is in it", async () => {
+  const lock = openLock(path());
+  (await lock.acquire(1_000, never)).release({ remove: true });
+  expect(fs.existsSync(folder.path("run"))).toBe(false);
+  const held = await lock.acquire(1_000, never);
+  fs.writeFileSync(folder.path("run/other"), "");
+  held.release({ remove: true });
+  expect(fs.readdirSync(folder.path("run"))).toEqual(["other"]);
+});
+
+test("who waits while the file is removed takes the lock on the file that comes after it", async () => {
+  const held = await openLock(path()).acquire(1_000, never);
+  const waiting = [1, 2, 3].map(() => openLock(path()).acquire(5_000, never));
+  await Bun.sleep(30);
+  held.release({ remove: true });
+  // One after the other: each that has it keeps the others out, and takes file and directory away again.
+  let inside = 0;
+  await Promise.all(
+    waiting.map(async (acquired) => {
+      const lock = await acquired;
+      expect([++inside, fs.existsSync(path())]).toEqual([1, true]);
+      await Bun.sleep(20);
+      inside--;
+      lock.release({ remove: true });
+    }),
+  );
+  expect(fs.existsSync(folder.path("run"))).toBe(false);
+});
+
 test("a time-out names the holder's pid and command, and death frees the lock", async () => {
   const holder = start("hold");
   try {

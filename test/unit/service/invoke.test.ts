@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import type { Runtime } from "../../../src/platform/runtime.ts";
 import { createInvoke } from "../../../src/service/invoke.ts";
@@ -41,4 +42,54 @@ test("and the error stays that of the operation", async () => {
   const missing = createInvoke(badLock())("program/unload", { programId: 4711 });
   expect(await missing.catch((error) => error)).toMatchObject({ code: "PROGRAM_NOT_FOUND" });
   expect(bed.logged).toEqual(["warn lock not released cleanly"]);
+});
+
+test("where there is nothing yet, a change that cannot change anything makes nothing", async () => {
+  const opened: string[] = [];
+  let untouched = true;
+  const runtime: Runtime = {
+    ...bed.runtime,
+    isUntouched: () => untouched,
+    openLock: () => {
+      opened.push("lock");
+      return bed.runtime.openLock();
+    },
+    openHost: (mode, owner) => {
+      opened.push(mode);
+      return bed.runtime.openHost(mode, owner);
+    },
+  };
+  const invoke = createInvoke(runtime);
+  const hook = { type: "xdp", nsid: 1, ifindex: 2 };
+  const attach = { kind: "tcx", iface: "eth0", direction: "ingress", priority: 5 };
+  const wrong = { ...REQUEST, programs: [{ type: "tcx", name: "nothing" }] };
+  for (const [name, request, code] of [
+    ["program/unload", { programId: 5 }, "PROGRAM_NOT_FOUND"],
+    ["program/delete", { programId: 5 }, "PROGRAM_NOT_FOUND"],
+    ["link/detach", { linkId: 5 }, "LINK_NOT_FOUND"],
+    ["link/delete", { linkId: 5 }, "LINK_NOT_FOUND"],
+    ["link/update", { linkId: 5, priority: 1 }, "LINK_NOT_FOUND"],
+    ["link/attach", { programId: 5, attach }, "PROGRAM_NOT_FOUND"],
+    ["dispatcher/delete", hook, "DISPATCHER_NOT_FOUND"],
+    ["program/load", wrong, "FUNCTION_NOT_FOUND"],
+    ["program/load", { ...REQUEST, source: { file: "/no.o" } }, "FILE_NOT_FOUND"],
+  ] as const) {
+    expect([name, await invoke(name, request).catch((error) => error.code)]).toEqual([name, code]);
+  }
+  expect(await invoke("program/unload", { programId: 5, ignoreMissing: true })).toMatchObject({ unloaded: false });
+  expect(await invoke("program/delete", { all: true })).toEqual({ deleted: [], detached: [] });
+  expect([...new Set(opened)]).toEqual(["read"]);
+  expect(existsSync(bed.databasePath)).toBe(false);
+
+  // What is right is loaded; and rows of this boot are looked after, whatever became of the directory.
+  opened.splice(0);
+  await invoke("program/load", REQUEST);
+  expect(opened).toEqual(["read", "lock", "write"]);
+  opened.splice(0);
+  await invoke("link/detach", { linkId: 5 }).catch(() => {});
+  expect(opened).toEqual(["read", "lock", "write"]);
+  untouched = false;
+  opened.splice(0);
+  await invoke("link/detach", { linkId: 5 }).catch(() => {});
+  expect(opened).toEqual(["lock", "write"]);
 });
