@@ -303,7 +303,7 @@ export interface DeleteAnswer {
   readonly deleted: readonly number[];
   /** Links of those programs, and the link that was named. */
   readonly detached: readonly number[];
-  /** Whether the BPF file system is gone; absent when nobody asked for that. */
+  /** Whether the bpffs is gone; absent if unmounting was not requested. */
   readonly unmounted?: boolean;
 }
 export interface DeleteDispatcherAnswer {

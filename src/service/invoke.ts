@@ -37,7 +37,7 @@ interface Call {
   readonly context: Context;
   /** Facts that the operation recorded for the history. */
   readonly facts: Readonly<Record<string, unknown>>;
-  /** Nothing is left in the runtime directory. */
+  /** Set when nothing is left in the runtime directory. */
   leaves: boolean;
 }
 
@@ -134,8 +134,8 @@ async function withNeeds(call: Call, warned: Warned, run: (needs: unknown) => un
 }
 
 /**
- * Runs a change where there is nothing yet, so that one that cannot change anything makes no directory, mount or database.
- * Returns null if they have to be made.
+ * Runs a change where no state exists yet, so that a change with nothing to do creates no directory, mount or database.
+ * Returns null if they have to be created.
  */
 async function onNothing(
   call: Call,

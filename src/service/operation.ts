@@ -28,7 +28,7 @@ export interface Context {
   relay(line: string): void;
   /** Records facts for the operations history: IDs created or removed, counts, times. */
   note(facts: Readonly<Record<string, unknown>>): void;
-  /** Nothing is left in the runtime directory: it goes together with the writer lock. */
+  /** Reports that nothing is left in the runtime directory, which is then removed together with the writer lock. */
   leave(): void;
 }
 
@@ -41,8 +41,9 @@ export interface Operation<Schema extends GenericSchema, Answer, Needs = Host, I
    */
   prepare?(sources: Sources, request: InferOutput<Schema>, context: Context): Promise<Input>;
   /**
-   * For what can be the first change on a machine: throws what is wrong before the first effect. Where there is nothing of
-   * bpfman yet, it is asked before anything is made. All else has nothing to change there, and just runs.
+   * For operations that can be the first change on a machine: throws any error that can be found before the first
+   * effect. Called before anything is created where bpfman has no state yet. Other operations have nothing to change
+   * there and simply run.
    */
   check?(needs: Needs, input: Input): void;
   run(needs: Needs, input: Input, context: Context): Promise<Answer> | Answer;

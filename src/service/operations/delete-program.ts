@@ -18,10 +18,13 @@ async function deleteProgram(host: Host, request: DeleteProgramRequest, context:
   return request.unmount ? { ...answer, unmounted: unmount(host, context) } : answer;
 }
 
-/** Paths that a warning names. */
+/** How many paths a warning names. */
 const NAMED_MAX = 5;
 
-/** Gives the runtime directory up. False, with a warning, when something is pinned there that bpfman does not know. */
+/**
+ * Gives up the runtime directory. Returns false, with a warning, if something is pinned there that bpfman does not
+ * know.
+ */
 function unmount(host: Host, context: Context): boolean {
   const left = host.pins.unmount();
   if (left.length > 0) {

@@ -12,7 +12,7 @@ export const deleteProgramRequest = v.pipe(
     all: v.optional(v.boolean(), false),
     /** Also delete the programs that use its maps. */
     recursive: v.optional(v.boolean(), false),
-    /** With `all`: also unmount the BPF file system, and remove the runtime directory if nothing else is in it. */
+    /** With `all`: also unmount the bpffs, and remove the runtime directory if nothing else is in it. */
     unmount: v.optional(v.boolean(), false),
   }),
   v.check(({ programId, all }) => (programId !== null) !== all, "give a programId, or all"),
