@@ -54,9 +54,9 @@ function once<T>(make: () => T): () => T {
 }
 
 /**
- * Gives the adapters a place: each is fetched when an operation first looks at it. A listing never looks at the kernel, and
- * the completion of an interface's name never at the database, which needs root. `require` because a getter cannot wait
- * for an `import()`. With `keepsStore` the store stays open when the operation is over.
+ * Loads each adapter when an operation first uses it. A listing never uses the kernel, and completing an interface name
+ * never uses the database, which needs root. Uses `require`, because a getter cannot await `import()`. With
+ * `keepsStore`, the store stays open after the operation.
  */
 function openHost(folders: Folders, config: Config, openStore: () => StorePort, keepsStore: boolean): Host {
   const pinFolder = `${folders.runtimeDir === "/" ? "" : folders.runtimeDir}/fs`;

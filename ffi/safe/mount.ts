@@ -13,10 +13,10 @@ export function mountBpffs(target: string): void {
   checked("mount", libc().mount(cString("bpf"), cString(target), cString("bpf"), flags, cString("mode=0700")));
 }
 
-/** Symbolic links are not followed: only what is mounted at that very path goes. umount(2) */
+/** Do not follow symlinks: only a mount at exactly that path is unmounted. umount(2) */
 const UMOUNT_NOFOLLOW = 8;
 
-/** Takes away what is mounted on the folder `target`. Throws SysError (EINVAL: nothing is; EBUSY: it is in use). */
+/** Unmounts what is mounted on the directory `target`. Throws SysError (EINVAL: not a mount point; EBUSY: in use). */
 export function unmount(target: string): void {
   const path = cString(target);
   const result = syscall("umount2", addressOf(path), UMOUNT_NOFOLLOW);

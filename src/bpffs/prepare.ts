@@ -21,21 +21,21 @@ export function isBpffs(path: string): boolean {
 
 const FOLDERS = ["maps", "shared", "links", ...DISPATCHER_TYPES];
 
-/** Whether a runtime directory is missing, or has nothing in it that a writer creates first. */
+/** Reports whether a runtime directory is missing, or contains nothing that a writer creates first. */
 export function isUntouched(runtimeDir: string): boolean {
   const stats = fs.lstatSync(runtimeDir);
   if (stats === undefined) return true;
-  // A writer says what is wrong with such a directory.
+  // A writer reports what is wrong with such a directory.
   if (!stats.isDirectory()) return false;
   return ["lock", "database", "fs"].every((name) => fs.lstatSync(`${runtimeDir}/${name}`) === undefined);
 }
 
-/** What the kernel itself pins into each BPF file system that it mounts (kernel/bpf/preload, CONFIG_BPF_PRELOAD). */
+/** Pinned by the kernel itself in each bpffs it mounts (kernel/bpf/preload, CONFIG_BPF_PRELOAD). */
 const PRELOADED = ["maps.debug", "progs.debug"];
 
 /**
- * Removes the folders for pins and the BPF file system, unless a pin or anything else is there: then nothing is done, and
- * that is answered. Throws BPFFS_UNAVAILABLE.
+ * Removes the pin directories and unmounts the bpffs, unless there is a pin or anything else; then nothing is removed
+ * and the paths found are returned. Throws BPFFS_UNAVAILABLE.
  */
 export function removeFolders({ root, testDispatchers }: PinPaths): string[] {
   const ours = [...FOLDERS.map((folder) => `${root}/${folder}`), testDispatchers];
@@ -64,7 +64,7 @@ export function removeFolders({ root, testDispatchers }: PinPaths): string[] {
   }
 }
 
-/** EINVAL: it is no mount of its own, but lies in a BPF file system that somebody else mounted. */
+/** EINVAL: it is not a mount point, but a directory in a bpffs mounted by somebody else. */
 function unmountIfMounted(root: string): void {
   try {
     unmount(root);

@@ -1,7 +1,7 @@
 /**
- * What commands are defined with. A command is defined once, by its fields and by what it does with their values; each of
- * the two grammars says which fields are words there and shows it with examples of its own. Parsing, help, completion,
- * manual pages and docs/cli.md read these shapes and nothing else.
+ * How commands are defined. A command is defined once, by its fields and by what it does with their values. Each
+ * grammar specifies which fields are words in it, and its own examples. Parsing, help, completion, manual pages and
+ * docs/cli.md are all derived from these definitions.
  */
 import type { LiveValue } from "../domain/completion.ts";
 import type { Settings } from "../domain/settings.ts";
@@ -11,53 +11,53 @@ import type { Answers, OperationName } from "../service/operations.ts";
 import type { Look } from "./render/table.ts";
 
 /**
- * What stands at a place, for shell completion: something live, or names that the shell knows best. `object` and `target`
- * are files, into which the completion of other places looks; `platform-file` is one, perhaps behind `linux/ARCH=`.
+ * How a field is completed: with live values, or by the shell. `object` and `target` are files that the completion of
+ * other fields reads; `platform-file` is a file, possibly after `linux/ARCH=`.
  */
 export type Completion = LiveValue | "command" | "directory" | "file" | "object" | "platform-file" | "target";
 
-/** What can be said of a field beside its value's type. */
+/** Everything about a field except the type of its value. */
 export interface Facts {
-  /** In lower case with dashes: an option's long name without its dashes. A word is shown in capitals. */
+  /** In lower case with dashes: an option's long name without the leading dashes. Words are shown in capitals. */
   readonly long: string;
   /** One letter, without the dash. */
   readonly short?: string | undefined;
-  /** Other long names that mean the same, as another bpfman has them. Help names the long one alone. */
+  /** Other long names with the same meaning, which other bpfman versions use. Help omits them. */
   readonly aliases?: readonly string[];
   readonly required?: boolean;
-  /** Name of the value in help; the long name in capitals when absent. */
+  /** Name of the value in help. Defaults to the long name in capitals. */
   readonly metavar?: string;
-  /** The whole help text, line by line; its first sentence is the short help. */
+  /** The full help text by line. Its first sentence is the short help. */
   readonly doc: readonly string[];
-  /** All words that are accepted, where they can be listed; with `completes`, those that are accepted besides. */
+  /** All accepted words, if they can be listed; with `completes`, additional ones. */
   readonly choices?: readonly string[];
-  /** The noun-verb grammar takes the choices in any letter case, with spaces around them. */
+  /** The noun-verb grammar ignores the letter case of choices and spaces around them. */
   readonly anyCase?: true;
   readonly completes?: Completion;
-  /** Environment variable that is read when the option is not given. */
+  /** Environment variable that is read if the option is not given. */
   readonly env?: string;
   /** Shown in help. */
   readonly default?: string;
-  /** Only the noun-verb grammar has such a word: it takes the line there. */
+  /** The field exists only in the noun-verb grammar: using it selects that grammar. */
   readonly grammar?: "noun";
 }
 
 /**
- * `nothing`: a switch. `one`: one value, given once. `list`: values up to the next option, repeatable; as a word, all that
- * are left. `commas`: one word split at its commas, repeatable.
+ * `nothing`: a switch. `one`: a single value, given once. `list`: values up to the next option, repeatable; as a word,
+ * all remaining words. `commas`: a comma-separated list, repeatable.
  */
 export type Takes = "nothing" | "one" | "list" | "commas";
 
-/** A value of a command, given as an option or as a word: defined once, whichever commands have it. */
+/** A value of a command, given as an option or as a word. Defined once for all commands that have it. */
 export interface Field<Value = unknown> extends Facts {
   readonly takes: Takes;
-  /** Turns each value of the line into what `gather` takes. `where` says where it stands if not on the line: ` in BPFMAN_LOG`. */
+  /** Parses each value. `where` names its source if that is not the command line: ` in BPFMAN_LOG`. */
   parse(text: string, where: string): unknown;
-  /** Turns all that was given into what the command gets. */
+  /** Combines the parsed values into the value the command gets. */
   gather(items: readonly unknown[]): Value;
-  /** What the noun-verb grammar has otherwise. */
+  /** How the field differs in the noun-verb grammar. */
   readonly noun?: Partial<Field<Value>>;
-  /** The field that this one varies. */
+  /** The field this one is derived from. */
   readonly of?: Field;
 }
 
@@ -72,14 +72,14 @@ export const toggle = (facts: Given<boolean>): Field<boolean> => ({
   gather: (items) => items.length > 0,
 });
 
-/** One value, which is there. */
+/** A required value. */
 export function required(facts: Given<string>): Field<string>;
 export function required<Item>(facts: Given<Item>, parse: Parse<Item>): Field<Item>;
 export function required(facts: Given<unknown>, parse: Parse<unknown> = asWritten): Field {
   return { ...facts, required: true, takes: "one", parse, gather: ([item]) => item };
 }
 
-/** One value, or `absent`. */
+/** An optional value, `absent` by default. */
 export function optional(facts: Given<string | null>): Field<string | null>;
 export function optional<Item>(facts: Given<Item | null>, parse: Parse<Item | null>): Field<Item | null>;
 export function optional<Item>(facts: Given<Item>, parse: Parse<Item>, absent: Item): Field<Item>;
@@ -89,7 +89,7 @@ export function optional(facts: Given<unknown>, parse: Parse<unknown> = asWritte
 
 type Several<Value> = Given<Value> & { readonly takes: Takes };
 
-/** Several values. */
+/** Any number of values. */
 export function several(facts: Several<readonly string[]>): Field<readonly string[]>;
 export function several<Item>(facts: Several<readonly Item[]>, parse: Parse<Item>): Field<readonly Item[]>;
 export function several<Item, Value>(
@@ -105,21 +105,21 @@ export function several(
   return { ...facts, parse, gather: gather as Field["gather"] };
 }
 
-/** A field as one command has it: what is said here, and the rest as in the field that it varies. */
+/** Derives a field for one command: `changes` override the original's properties. */
 export const vary = <Value>(field: Field<Value>, changes: Partial<Field<Value>>): Field<Value> => ({
   ...field,
   ...changes,
   of: field.of ?? field,
 });
 
-/** As a field that need not be there. */
+/** Derives an optional field from a required one. */
 export const ifGiven = <Value>(field: Field<Value>, changes: Partial<Field<Value | null>>): Field<Value | null> =>
   vary<Value | null>(
     { ...field, required: false, gather: ([item = null]) => item as Value | null, of: field.of ?? field },
     changes,
   );
 
-/** As a field that takes all words that are left. */
+/** Derives a field that takes all remaining words. */
 export const each = <Value>(field: Field<Value>, changes: Partial<Field>): Field<readonly Value[]> =>
   ({ ...field, takes: "list", gather: (items) => items, ...changes, of: field.of ?? field }) as Field<readonly Value[]>;
 
@@ -133,34 +133,34 @@ export interface Example {
   readonly line: string;
 }
 
-/** How one grammar has a command. */
+/** How a grammar presents a command. */
 interface Projection<Name> {
   readonly description?: readonly string[];
-  /** Fields that are words here. */
+  /** Fields that are words in this grammar. */
   readonly words?: readonly Name[];
-  /** Fields that are words of the group, as the id in `attach ID xdp`. */
+  /** Fields that are words of the group, like the ID in `attach ID xdp`. */
   readonly above?: readonly Name[];
-  /** The options in help's order, unless they are all other fields. */
+  /** The options in the order of help. Defaults to all other fields. */
   readonly options?: readonly Name[];
   readonly examples: readonly Example[];
 }
 
 interface Definition<F extends Fields> {
   readonly fields: F;
-  /** Long description; the leaf's summary when absent. */
+  /** Long description. Defaults to the leaf's summary. */
   readonly description?: readonly string[];
-  /** The output format when none is asked for; text when absent. */
+  /** The default output format, if it is not text. */
   readonly output?: "json";
   readonly classic?: Projection<keyof F & string>;
   readonly noun?: Projection<keyof F & string>;
   /**
-   * Turns the values into what to do. Pure: whatever it throws is a mistake on the command line. A field that a grammar
-   * has no place for is absent there.
+   * Converts the values to an action. Free of effects: any error is a mistake on the command line. Fields that the
+   * grammar does not have are absent.
    */
   prepare(values: Values<F>, noun: boolean): Action;
 }
 
-/** A command as one grammar has it. */
+/** A command as one grammar presents it. */
 export interface Command {
   readonly description?: readonly string[] | undefined;
   readonly fields: Fields;
@@ -200,7 +200,7 @@ function project<F extends Fields>(definition: Definition<F>, fields: F, project
   };
 }
 
-/** Does one operation and prints its answer: what most commands are prepared to do. */
+/** Performs one operation and prints its answer, as most commands do. */
 export const asking =
   <Name extends OperationName>(
     name: Name,
@@ -212,14 +212,14 @@ export const asking =
 
 export interface Leaf {
   readonly name: string;
-  /** One line: the list of commands shows it. */
+  /** One line, shown in the list of commands. */
   readonly summary: string;
   readonly hidden?: true;
   /** Other names that work but are not shown. */
   readonly aliases?: readonly string[];
-  /** As of a group. */
+  /** As in Group. */
   readonly grammar?: "noun";
-  /** Fetches the command, which is needed when it is run or described. */
+  /** Loads the command, which is needed to run or describe it. */
   readonly load: () => Promise<Command>;
 }
 
@@ -228,16 +228,16 @@ export interface Group {
   readonly summary: string;
   /** Words between the group's name and the command's, as in `attach ID xdp`. */
   readonly args?: readonly Field[];
-  /** Which of its commands fit what those words name, for shell completion. */
+  /** For shell completion: which of its commands fit the object those words name. */
   readonly completes?: LiveValue;
   readonly children: readonly Node[];
-  /** Belongs to the noun-verb grammar, which has its own form of errors and one exit code for all of them. */
+  /** The group belongs to the noun-verb grammar, which has its own error format and a single exit code for errors. */
   readonly grammar?: "noun";
   readonly examples?: readonly Example[];
-  /** The command that is meant when none is named. */
+  /** The default command. */
   readonly otherwise?: {
     readonly child: string;
-    /** Also when a word is no command's name: it is then the first word of that command. */
+    /** An unknown word also selects the default command and is its first word. */
     readonly takesWord?: true;
   };
 }
@@ -246,10 +246,10 @@ export type Node = Leaf | Group;
 
 export const isGroup = (node: Node): node is Group => "children" in node;
 
-/** Whether a path through the tree leads into the noun-verb grammar. */
+/** Reports whether a path through the tree leads into the noun-verb grammar. */
 export const isNoun = (path: readonly Node[]): boolean => path.some((node) => node.grammar === "noun");
 
-/** The node below a group that has a name, or an alias. */
+/** Returns the child of a group with that name or alias. */
 export function childOf(group: Group, name: string): Node | null {
   const isNamed = (node: Node): boolean =>
     node.name === name || (!isGroup(node) && node.aliases?.includes(name) === true);
@@ -259,11 +259,11 @@ export function childOf(group: Group, name: string): Node | null {
 export const otherwiseOf = (group: Group): Node | null =>
   group.otherwise === undefined ? null : childOf(group, group.otherwise.child);
 
-/** What help lists of a node's commands. */
+/** Returns the commands of a node that help lists. */
 export const shownBelow = (node: Node): readonly Node[] =>
   isGroup(node) ? node.children.filter((child) => isGroup(child) || child.hidden !== true) : [];
 
-/** The words that a path through the tree takes, those of its groups first. */
+/** Returns the words that a path through the tree takes, starting with those of its groups. */
 export const wordsOf = (nodes: readonly Node[], command: Command | null): readonly Field[] => [
   ...nodes.flatMap((node) => (isGroup(node) ? (node.args ?? []) : [])),
   ...(command?.args ?? []),
@@ -273,47 +273,47 @@ export const wordsOf = (nodes: readonly Node[], command: Command | null): readon
 export const pathOf = (nodes: readonly Node[]): string => nodes.map((node) => node.name).join(" ");
 
 export interface ServeOptions {
-  /** The session ends with this process; null for none. */
+  /** The session ends when this process exits; null for none. */
   readonly clientProcessId: number | null;
 }
 
 export type Action = (session: Session) => Promise<void>;
 
-/** What an action works with. */
+/** What an action can use. */
 export interface Session {
-  /** How answers are written: a table needs less of them than JSON shows. */
+  /** The output format. A table needs less data than JSON. */
   readonly output: "text" | "json";
   /** All commands. */
   readonly tree: Group;
   /** Connects on first use. */
   readonly invoke: Invoke;
-  /** Changes where `invoke` will connect to. Before its first use. */
+  /** Changes where `invoke` connects to. Call it before the first use. */
   moveTo(places: Partial<Settings>): void;
-  /** Writes an answer to stdout: as JSON, or as what `text` makes of it. */
+  /** Writes an answer to stdout, as JSON or as the text that `text` returns. */
   print<Answer>(answer: Answer, text: (answer: Answer, look: Look) => string): void;
   /** Writes text to stdout, whatever the output format. */
   write(text: string): void;
-  /** Writes files into a folder, which is made if need be, and prints their paths. Throws IO_FAILED. */
+  /** Writes files into a directory, which is created if necessary, and prints their paths. Throws IO_FAILED. */
   save(folder: string, files: readonly { readonly name: string; readonly text: string }[]): void;
-  /** Reports a failure and goes on. The first one decides the exit code. */
+  /** Reports a failure and continues. The first one determines the exit code. */
   fail(error: BpfmanError): void;
-  /** Speaks JSON-RPC over stdin and stdout until that session ends, which decides the exit code. */
+  /** Serves JSON-RPC over stdin and stdout until the session ends, which determines the exit code. */
   serve(options: ServeOptions): Promise<void>;
   /** Writes the OpenRPC document. */
   describeRpc(): Promise<void>;
-  /** Writes the long help of a command, named by its words. Throws USAGE for an unknown one. */
+  /** Writes the long help of a command, given by its words. Throws USAGE for an unknown one. */
   help(words: readonly string[]): Promise<void>;
 }
 
 export const metavarOf = (flag: Facts): string => flag.metavar ?? flag.long.toUpperCase().replaceAll("-", "_");
 
-/** `<PATH>`, `<PROGRAM_ID>...`, `[COMMAND]...` */
+/** Formats `<PATH>`, `<PROGRAM_ID>...`, `[COMMAND]...`. */
 export function argumentUsage(arg: Field): string {
   const name = arg.long.toUpperCase().replaceAll("-", "_");
   return `${arg.required ? `<${name}>` : `[${name}]`}${arg.takes === "list" ? "..." : ""}`;
 }
 
-/** `--path <PATH>`, `--programs <PROGRAMS>...`, `--all` */
+/** Formats `--path <PATH>`, `--programs <PROGRAMS>...`, `--all`. */
 export function flagUsage(flag: Field): string {
   if (flag.takes === "nothing") return `--${flag.long}`;
   return `--${flag.long} <${metavarOf(flag)}>${flag.takes === "list" ? "..." : ""}`;

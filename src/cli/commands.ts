@@ -1,8 +1,11 @@
-/** The one tree of commands, with both grammars. Leaves are fetched when they are run or described; only names and summaries are here. */
+/**
+ * The tree of commands with both grammars. It contains only names and summaries; a command is loaded to run or describe
+ * it.
+ */
 import type { Command, Group, Leaf } from "./command.ts";
 import { PROGRAM_ID } from "./fields.ts";
 
-/** A leaf for each hook that a program can be attached to, in both grammars. */
+/** A leaf per hook that a program can be attached to, in both grammars. */
 const HOOKS: readonly {
   readonly name: string;
   readonly summary: string;
@@ -64,7 +67,7 @@ export const HELP_LEAF: Leaf = {
   load: async () => (await import("./about/about.ts")).help.classic,
 };
 
-/** What `--version` runs. */
+/** The command that `--version` runs. */
 export const VERSION_LINE_LEAF: Leaf = {
   name: "version",
   summary: "Print the version of bpfman on one line.",
@@ -172,7 +175,7 @@ const IMAGE: Group = {
   ],
 };
 
-// The noun-verb grammar, as newer bpfman has it: no word of these groups is a classic command.
+// The noun-verb grammar of newer bpfman. None of these groups' names is a classic command.
 
 const PROGRAM_LOAD: Group = {
   name: "load",

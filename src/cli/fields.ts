@@ -1,4 +1,4 @@
-/** Fields of more than one subject. Where a command says more, it varies them. */
+/** Fields used by several kinds of commands. Commands that need other help texts derive from them. */
 import { required, toggle } from "./command.ts";
 import { parseLinkId, parseProgramId } from "./parse/number.ts";
 

@@ -1,4 +1,4 @@
-/** The options that every command takes, before or after its name, and what they say together with the environment. */
+/** The options that every command accepts, before or after its name, merged with the environment. */
 import { LOCK_TIMEOUT_DEFAULT_MS } from "../domain/limits.ts";
 import { LOG_LEVELS } from "../domain/log.ts";
 import type { Settings } from "../domain/settings.ts";
@@ -114,14 +114,14 @@ export const HELP = toggle({
   short: "h",
   doc: ["Show help: -h in brief, --help in full."],
 });
-/** Taken before any command only. */
+/** Only accepted before any command. */
 export const VERSION = toggle({
   long: "version",
   short: "V",
   doc: ["Print the version on one line; `bpfman version` shows more."],
 });
 
-/** Every command has these, in the order of help. */
+/** Accepted by every command, in the order of help. */
 export const GLOBALS = {
   output: OUTPUT,
   errorFormat: ERROR_FORMAT,
@@ -137,7 +137,10 @@ export const GLOBALS = {
 };
 export type Globals = Values<typeof GLOBALS>;
 
-/** The global options next to a command's own, which win where both want the same letter (`-o` of a probe's offset). */
+/**
+ * Returns the global options beside a command's own, which take precedence if both use a letter (`-o` for a probe's
+ * offset).
+ */
 export function globalsBeside(own: readonly Field[]): readonly Field[] {
   const taken = new Set(own.map((flag) => flag.short));
   return Object.values(GLOBALS).map((flag) => {
@@ -149,10 +152,10 @@ export function globalsBeside(own: readonly Field[]): readonly Field[] {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Unless the user or the terminal wants none. */
+/** False if the user or the terminal disables colours. */
 export const showsColors = (env: Environment): boolean => !env.NO_COLOR && env.TERM !== "dumb";
 
-/** What the options among these values, by long names, say of where things are. */
+/** Extracts the directories from option values by long name. */
 export function placesIn(given: ReadonlyMap<string, string>): Partial<Settings> {
   const places = {
     runtimeDir: given.get(RUNTIME_DIR.long),
@@ -166,14 +169,14 @@ export function placesIn(given: ReadonlyMap<string, string>): Partial<Settings> 
 interface LineRead {
   readonly args: readonly string[];
   readonly env: Environment;
-  /** Null when the line is broken: then its words are looked at. */
+  /** Null if the command line could not be parsed; its words are then inspected directly. */
   readonly globals: Globals | null;
   readonly noun: boolean;
 }
 
 /**
- * How errors are written. Scripts of the noun-verb grammar look for `bpfman: error:` and for words with quotes in them,
- * also where they asked for JSON; so there it takes an option of its own.
+ * Returns the format of errors. Scripts for the noun-verb grammar look for `bpfman: error:` and quoted words even if
+ * they requested JSON, so JSON errors need a separate option there.
  */
 export function errorFormatOf({ args, env, globals, noun }: LineRead): OutputFormat {
   const seen = args.slice(0, args.includes("--") ? args.indexOf("--") : args.length);

@@ -1,11 +1,11 @@
 /**
- * What users of other tools type, and what to type instead. Looked at only when a command line was not understood, so a
- * row may be generous.
+ * Suggests the right command for what users of other tools type. Only consulted when a command line could not be
+ * parsed, so patterns may be broad.
  */
 
 import { PROGRAM_TYPES } from "../domain/kinds.ts";
 
-/** What is typed, matched against the words of the line, joined by blanks, without options before the first word. */
+/** The pattern is matched against the words of the line, joined by spaces, without options before the first word. */
 type Habit = readonly [typed: RegExp, instead: string];
 
 const LOAD_AND_ATTACH = (type: string): string =>
@@ -19,7 +19,7 @@ const NOTHING_TO_CLEAN =
   'no cleanup is needed: the next command that changes something removes any leftovers; "bpfman program delete --all" removes everything that bpfman loaded';
 const KIND = `(${PROGRAM_TYPES.join("|")})`;
 
-/** bpftool: objects and commands may be cut short there. */
+/** bpftool accepts abbreviated objects and commands. */
 const ofBpftool = (): Habit[] => [
   [
     /^p(r|ro|rog)? (dump|tracelog|profile|run|pin)\b/,
@@ -90,7 +90,7 @@ const ofIproute2 = (): Habit[] => [
   [/^(tc )?filter\b/, LOAD_AND_ATTACH("tc")],
 ];
 
-/** Its versions before 0.6 attached with `load`; the later one in Go has more commands. */
+/** Versions before 0.6 attached with `load`; the later implementation in Go has more commands. */
 const ofOtherBpfmans = (): Habit[] => [
   [
     /^load (file|image) .* (--name|-n)[ =]/,
@@ -105,7 +105,7 @@ const ofOtherBpfmans = (): Habit[] => [
   [/^(gc|doctor|audit|repair|prune)\b/, NOTHING_TO_CLEAN],
 ];
 
-/** One of bpfman's grammars, with words of the other. */
+/** Words of one bpfman grammar used in the other. */
 const ofTheOtherGrammar = (): Habit[] => [
   [/^link attach \d+ /, 'the kind comes first: "bpfman link attach KIND ID ..."; or type "bpfman attach ID KIND"'],
   [
@@ -148,7 +148,7 @@ const ofTheOtherGrammar = (): Habit[] => [
   [/^(program|link|dispatcher) show\b/, 'type "get" with an id, or "list"'],
 ];
 
-/** Words that many tools have. */
+/** Words common to many tools. */
 const ofAnyTool = (): Habit[] => [
   [/^(show|ls|ps)( |$)/, 'type "bpfman list programs" or "bpfman list links"'],
   [
@@ -201,18 +201,18 @@ const ofAnyTool = (): Habit[] => [
   ],
 ];
 
-/** Options that no command has, wherever they stand. */
+/** Options that no command has, anywhere on the line. */
 const ofOptions = (): Habit[] => [
   [/^ (-\S+ )*--(csi-support|socket-path)\b/, NO_DAEMON],
   [/ (-j|-jp|--json|--pretty)( |$)/, 'for JSON, type "-o json"'],
   [/ (-vv?|--verbose|--debug)( |$)/, 'type "--log-level debug"'],
 ];
 
-/** Options of bpfman's own that may stand anywhere, with their values. */
+/** bpfman's own global options and their values, which can be anywhere. */
 const GLOBAL =
   / (-o|--(output|runtime-dir|state-dir|(image-)?cache-dir|config|ca-file|lock-timeout|log(-level)?|error-format))[ =]\S+/g;
 
-/** What to type instead of a line that was not understood; null when it reminds of nothing. */
+/** Returns what to type instead of an unparsable line; null if no pattern matches. */
 export function insteadOf(args: readonly string[]): string | null {
   const line = ` ${args.join(" ")}`.replaceAll(GLOBAL, "").trimStart();
   const words = line.replace(/^(-\S+ )+/, "");

@@ -1,4 +1,7 @@
-/** What programs and links are labelled with, and lists filter by. Where a command says more, it varies these fields. */
+/**
+ * Labels of programs and links, which lists can filter by. Commands that need other help texts derive from these
+ * fields.
+ */
 import { optional, several } from "./command.ts";
 import { gatherMetadata, lastOfEach, parseMetadata, parseNounMetadata } from "./parse/pairs.ts";
 

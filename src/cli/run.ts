@@ -21,35 +21,36 @@ import {
 import { newTrail, route, topic, type Trail } from "./parse/line.ts";
 import { readValues } from "./parse/values.ts";
 
-/** The process around a command. */
+/** The process that runs a command. */
 export interface CliHost {
-  /** Without the executable's name. */
+  /** Without the name of the executable. */
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdoutIsTerminal: boolean;
   readonly stderrIsTerminal: boolean;
-  /** Width of the terminal that stdout is; null when it is none, or one that does not say. */
+  /** Width of the terminal on stdout; null if there is none or its width is unknown. */
   readonly stdoutColumns: number | null;
   out(text: string): void;
   err(text: string): void;
-  /** Writes a file, and the folders it stands in; answers its path. */
+  /** Writes a file, creating its directories, and returns its path. */
   save(path: string, text: string): string;
-  /** Aborted when the user interrupts. */
+  /** Aborted when the user interrupts the command. */
   readonly signal: AbortSignal;
-  /** Opens what operations need. Not called for help, nor for a command line that is wrong. */
+  /** Connects to the operations. Not called for help or an invalid command line. */
   connect(settings: Settings): Promise<Invoke>;
-  /** Serves JSON-RPC over stdin and stdout until that session ends; answers the exit code. */
+  /** Serves JSON-RPC over stdin and stdout until the session ends; returns the exit code. */
   serve(settings: Settings, options: ServeOptions): Promise<number>;
-  /** The OpenRPC document. */
+  /** Returns the OpenRPC document. */
   describeRpc(): Promise<unknown>;
 }
 
-// Texts that a command which runs has no need of; `require`, since who reports a failure cannot wait for an `import()`.
+// Only loaded when needed, so that a successful command does not pay for it. Uses `require`, because error reporting
+// cannot await `import()`.
 const help = () => require("./render/help.ts") as typeof import("./render/help.ts");
 const origin = () => require("./parse/origin.ts") as typeof import("./parse/origin.ts");
 const habits = () => require("./habits.ts") as typeof import("./habits.ts");
 
-/** Runs a command line to its end and answers the exit code. Throws nothing. */
+/** Runs a command line and returns the exit code. Never throws. */
 export async function runCli(host: CliHost): Promise<number> {
   const run: Run = {
     host,
@@ -86,7 +87,7 @@ export async function runCli(host: CliHost): Promise<number> {
   }
 }
 
-/** A line that names an object, but none of its programs, hears which it has. */
+/** Adds the object's programs to the error for a line that names an object but no program. */
 async function withContents(error: unknown, { host, trail: { lacks } }: Run): Promise<unknown> {
   const asks = lacks?.fields.some(({ completes }) => completes === "object-program") === true;
   if (!asks || !(error instanceof BpfmanError) || error.hint !== null) return error;
@@ -104,16 +105,16 @@ async function withContents(error: unknown, { host, trail: { lacks } }: Run): Pr
   return hint === null ? error : error.with({ hint });
 }
 
-/** How far one command line got. */
+/** The state of one run. */
 interface Run {
   readonly host: CliHost;
   readonly trail: Trail;
-  /** Asked for when something goes wrong: random numbers take their time to set up. */
+  /** Generated only if something fails, because the random number generator takes time to initialise. */
   readonly operationId: () => string;
-  /** Null until they are read. */
+  /** Null until they are parsed. */
   globals: Globals | null;
   phase: Phase;
-  /** A line about something under way stands on the terminal, to be taken away before anything else is written. */
+  /** A progress line is on the terminal and must be erased before anything else is written. */
   progressShown: boolean;
 }
 
@@ -205,7 +206,7 @@ function openSession(
   return { session, exitCode: () => code };
 }
 
-/** Writes a failure to stderr and answers its exit code. */
+/** Writes a failure to stderr and returns its exit code. */
 function report(cause: unknown, run: Run): number {
   const { host, trail, globals, phase, operationId } = run;
   endProgress(run);
@@ -225,14 +226,14 @@ function report(cause: unknown, run: Run): number {
   return noun ? nounExitCodeOf(error) : exitCodeOf(error, phase);
 }
 
-/** A line that was not understood may be one of another tool: then that is what helps most. */
+/** If an unparsable line matches another tool's syntax, that is the most helpful hint. */
 function withHabit(error: BpfmanError, args: readonly string[]): BpfmanError {
   const instead = error.kind === "invalid" ? habits().insteadOf(args) : null;
   if (instead === null) return error;
   return error.with({ hint: instead });
 }
 
-/** Whatever was thrown that nobody foresaw. */
+/** Wraps an unexpected error. */
 function mistake(cause: unknown, operationId: string): BpfmanError {
   const message = reasonOf(cause);
   return new BpfmanError("INTERNAL", `${message} (operation ${operationId})`, { cause });

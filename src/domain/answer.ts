@@ -314,7 +314,7 @@ export interface DeleteAnswer {
   readonly deleted: readonly number[];
   /** Links of those programs, and the link that was named. */
   readonly detached: readonly number[];
-  /** Whether the BPF file system is gone; absent when nobody asked for that. */
+  /** Whether the bpffs is gone; absent if unmounting was not requested. */
   readonly unmounted?: boolean;
 }
 export interface DeleteDispatcherAnswer {
@@ -356,7 +356,7 @@ export interface VersionAnswer {
   readonly version: string;
   readonly commit: string;
   readonly bun: string;
-  /** `1.1`; null when libbpf is not installed. */
+  /** `1.1`; null if libbpf is not installed. */
   readonly libbpf: string | null;
   /** `uname -r`. */
   readonly kernel: string;

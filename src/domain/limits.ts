@@ -54,9 +54,9 @@ export const SYMBOL_TABLE_BYTES_MAX = 1024 * 1024 * 1024;
 export const SYMBOL_CANDIDATES_MAX = 1024;
 /** Occurrences of the requested name in a string table, including those at the end of longer names. */
 export const SYMBOL_PLACES_MAX = 1_000_000;
-/** Longest mangled name looked at: those of C++ with many template arguments have thousands of characters. */
+/** Longest mangled name read; C++ names with many template arguments have thousands of characters. */
 export const MANGLED_CHARS_MAX = 16_384;
-/** Largest .gopclntab read, and data searched for what belongs to it; that of the largest Go programs has 60 MB. */
+/** Largest .gopclntab read, and largest section searched for it; that of the largest Go programs is 60 MB. */
 export const GO_TABLE_BYTES_MAX = 128 * 1024 * 1024;
 /** Function names offered for "did you mean". */
 export const SYMBOL_NAMES_MAX = 100_000;

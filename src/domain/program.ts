@@ -72,7 +72,7 @@ export interface ProgramRecord {
   readonly pinPath: string;
   /** Directory of the map pins this program uses: its own, or its map owner's. */
   readonly mapPinPath: string;
-  /** The program that owns the maps; null when this one does. */
+  /** The program that owns the maps; null if this one does. */
   readonly mapOwnerId: ProgramId | null;
   /** The value of `--map-owner-id`; null if it was not given. */
   readonly requestedMapOwnerId: ProgramId | null;

@@ -41,7 +41,9 @@ export function requireOwn(owned: Owned, stats: Stats): void {
 /** S_ISVTX (inode(7)): users can only remove their own files from this directory. */
 const STICKY = 0o1000;
 
-/** A symbolic link of root's or the effective user's, who could have made there what it leads to. */
+/**
+ * Reports whether a symlink belongs to root or the effective user, who could also have created its target in its place.
+ */
 export const isOwnLink = (stats: Stats | undefined): boolean => stats?.isSymbolicLink() === true && isOwn(stats.uid);
 
 const isOwn = (uid: number): boolean => uid === 0 || uid === process.geteuid?.();

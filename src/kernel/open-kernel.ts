@@ -67,7 +67,7 @@ export function openKernel(): KernelPort {
   };
 }
 
-/** Makes the link of each kind; answers its descriptor. */
+/** Creates a link of any kind and returns its descriptor. */
 function createLink(program: number, target: KernelAttach): number {
   switch (target.kind) {
     case "tcx":

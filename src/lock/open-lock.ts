@@ -12,8 +12,8 @@ const POLL_FIRST_MS = 1;
 const POLL_LONGEST_MS = 25;
 
 /**
- * The writer lock on the file at `path`, which is created if missing. Only its holder removes it, as the last thing that
- * it does, because a second file at the same path would be a second lock. The kernel releases the lock when its holder
+ * The writer lock on the file at `path`, which is created if missing. Only its holder may remove it, as its last
+ * action, because a second file at the same path would be a second lock. The kernel releases the lock when its holder
  * dies.
  */
 export function openLock(path: string): LockPort {
@@ -80,13 +80,13 @@ function nameHolder(fd: number): void {
   }
 }
 
-/** Who waits for the lock sees that its file has gone, and makes another (`isStillAt`). */
+/** Waiting processes notice that the file is gone and create another (`isStillAt`). */
 function removeWithDirectory(path: string): void {
   fs.unlinkSync(path);
   try {
     fs.rmdirSync(directoryOf(path));
   } catch (thrown) {
-    // Something else is in it, or it is a mount.
+    // It contains something else, or is a mount point.
     if (!["ENOTEMPTY", "EBUSY"].includes(errnoName(thrown) ?? "")) throw thrown;
   }
 }
@@ -97,7 +97,7 @@ const OWN = { code: "STATE_CONFLICT", otherwise: "give another --runtime-dir" } 
 
 /**
  * Opens the file anew for each attempt, with close-on-exec as node:fs does by default, so that no child inherits the
- * lock. The file is created in the very directory that was checked. Returns null if that has been removed meanwhile.
+ * lock. The file is created in the very directory that was checked. Returns null if that was removed in the meantime.
  */
 function openLockFile(path: string): number | null {
   const flags = fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;

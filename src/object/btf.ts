@@ -54,7 +54,7 @@ export interface BtfType {
   readonly count: number;
   /** Member offsets include a bit-field size (kind_flag). */
   readonly hasBitfields: boolean;
-  /** Bytes, or the id of another type, as the kind has it. */
+  /** Size in bytes or ID of another type, depending on the kind. */
   readonly sizeOrType: number;
   /** Offset in `types` of the data after the common header. */
   readonly tail: number;

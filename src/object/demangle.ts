@@ -1,9 +1,10 @@
 /**
- * Names of C++ functions (Itanium C++ ABI, 5.1 "External Names") and of Rust's older ones, which have its form: as far as
- * people write them, without parameters and template arguments. What this does not read has no such name.
+ * Demangles names of C++ functions (Itanium C++ ABI, 5.1 "External Names") and legacy Rust names, which have the same
+ * form, to what users type: without parameters and template arguments. Names that this code cannot read are treated as
+ * having no such form.
  */
 
-/** What the ABI abbreviates. */
+/** The ABI's standard abbreviations. */
 const STANDARD: Readonly<Record<string, string>> = {
   t: "std",
   a: "std::allocator",
@@ -16,7 +17,7 @@ const STANDARD: Readonly<Record<string, string>> = {
 const ANONYMOUS = /^_GLOBAL_[._$]N/;
 /** The last part of a Rust name: a hash. */
 const RUST_HASH = /^h[0-9a-f]{16}$/;
-/** `$LT$` and the like, which stand for what no C name can have. */
+/** `$LT$` and the like, which encode characters that C names cannot contain. */
 const RUST_ESCAPES: Readonly<Record<string, string>> = {
   SP: "@",
   BP: "*",
@@ -28,7 +29,7 @@ const RUST_ESCAPES: Readonly<Record<string, string>> = {
   C: ",",
 };
 
-/** Reads forward and answers null for what it does not know; never beyond the end. */
+/** Reads forward and returns null for anything unknown. Never reads beyond the end. */
 class Reader {
   at = 0;
   readonly text: string;
@@ -47,7 +48,7 @@ class Reader {
     return true;
   }
 
-  /** `6handle` */
+  /** Reads an identifier such as `6handle`. */
   identifier(): string | null {
     const digits = /^[1-9][0-9]{0,5}/.exec(this.text.slice(this.at, this.at + 6))?.[0];
     if (digits === undefined) return null;
@@ -64,8 +65,8 @@ class Reader {
 }
 
 /**
- * Skips `I … E`, with all that is in it: only lengths of names, literals and what ends with an E matter for finding its
- * end. False when that is not found.
+ * Skips `I … E` with its contents: only the lengths of names, literals, and whatever ends with an E matter for finding
+ * its end. Returns false if there is none.
  */
 function skipArguments(reader: Reader): boolean {
   let depth = 0;
@@ -103,7 +104,7 @@ function skipArguments(reader: Reader): boolean {
         reader.skip("0123456789");
         break;
       case "D":
-        // DT … E and Dt … E hold an expression; the others have one letter more.
+        // DT … E and Dt … E contain an expression; the others have one more letter.
         if (reader.peek() === "T" || reader.peek() === "t") depth++;
         reader.at++;
         break;
@@ -113,7 +114,7 @@ function skipArguments(reader: Reader): boolean {
   return true;
 }
 
-/** `Li42E`, `L4Mode2E`, `L_Z3foovE` behind the L: its digits are no lengths of names. */
+/** Skips `Li42E`, `L4Mode2E`, `L_Z3foovE` after the L, where digits are not lengths of names. */
 function skipLiteral(reader: Reader): boolean {
   const named = reader.identifier() !== null;
   const end = reader.text.indexOf("E", reader.at);
@@ -122,7 +123,7 @@ function skipLiteral(reader: Reader): boolean {
   return true;
 }
 
-/** One part of a name, with what follows it and does not count: ABI tags and template arguments. */
+/** Reads one part of a name, and skips ABI tags and template arguments after it. */
 function part(reader: Reader, before: string | undefined): string | null {
   let name: string | null = null;
   if (reader.peek() === "S") {
@@ -145,7 +146,7 @@ function part(reader: Reader, before: string | undefined): string | null {
   return ANONYMOUS.test(name) ? "(anonymous namespace)" : name;
 }
 
-/** The parts up to the E that ends them; null when one is not known. */
+/** Reads parts up to the terminating E; returns null if one is unknown. */
 function nested(reader: Reader): string[] | null {
   reader.skip("rVKRO");
   const parts: string[] = [];
@@ -157,7 +158,7 @@ function nested(reader: Reader): string[] | null {
   return parts;
 }
 
-/** Null where `std` alone stands, as before `St3foov`: then the name follows. */
+/** Returns null for `std` alone, as before `St3foov`: the name then follows. */
 function plain(reader: Reader): string[] | null {
   const first = part(reader, undefined);
   if (first === null) return null;
@@ -176,8 +177,8 @@ const rustPart = (name: string): string =>
     });
 
 /**
- * `app::Server::handle` for `_ZN3app6Server6handleEi`; null for what is no function's name of that kind, or one that this
- * does not read: operators, functions in functions, copies that the compiler made (`.isra.0`).
+ * Returns `app::Server::handle` for `_ZN3app6Server6handleEi`; null if it is not a function's mangled name, or one that
+ * is not supported: operators, local functions, copies made by the compiler (`.isra.0`).
  */
 export function qualifiedName(mangled: string): string | null {
   const reader = new Reader(mangled);
@@ -188,13 +189,13 @@ export function qualifiedName(mangled: string): string | null {
   if (parts.length > 1 && reader.at === mangled.length && RUST_HASH.test(parts.at(-1) ?? "")) {
     return parts.slice(0, -1).map(rustPart).join("::");
   }
-  // A function's name is followed by the types of its parameters; a variable's by nothing.
+  // A function's name is followed by its parameter types, a variable's by nothing.
   return reader.at === mangled.length ? null : parts.join("::");
 }
 
 /**
- * What the mangled names of a function have in them, whatever its parameters, so that it can be looked for among millions
- * of bytes; null for a name that none has.
+ * Returns a substring of all mangled names of a function, whatever its parameters, to search for in millions of bytes;
+ * null if there is none.
  */
 export function mangledPart(name: string): string | null {
   const last = name.slice(name.lastIndexOf(":") + 1).replace(/^~/, "");

@@ -1,12 +1,13 @@
 /**
- * Functions of Go programs, from the table that the runtime keeps for its tracebacks (.gopclntab): it stays when a file is
- * stripped. Its layouts are those of Go 1.16, 1.18 and 1.20, which Go 1.26 still writes (debug/gosym of Go's library).
+ * Finds functions of Go programs in the table the runtime keeps for tracebacks (.gopclntab), which remains when a file
+ * is stripped. Supports the layouts of Go 1.16, 1.18 and 1.20; Go 1.26 still writes the last (debug/gosym in Go's
+ * library).
  */
 import { GO_TABLE_BYTES_MAX, NAME_CHARS_MAX, SYMBOL_CANDIDATES_MAX, SYMBOL_PLACES_MAX } from "../domain/limits.ts";
 import { type Elf, type NamedSection, SHT, namedSections, readFields } from "./elf.ts";
 import type { Fields } from "./fields.ts";
 
-/** A function, its address and its length in bytes. */
+/** A function, its address and its size in bytes. */
 export interface GoFunction {
   readonly name: string;
   readonly address: number;
@@ -18,27 +19,30 @@ const MAGIC_1_18 = 0xffff_fff0;
 const MAGIC_1_20 = 0xffff_fff1;
 const TABLE_SECTIONS = [".gopclntab", ".data.rel.ro.gopclntab"];
 const HEADER_BYTES = 8;
-/** Words of runtime.moduledata, which begins with a pointer to the table: the lowest and the highest address of code. */
+/** Word indexes in runtime.moduledata, which starts with a pointer to the table: lowest and highest code address. */
 const MODULE = { minPc: 20, maxPc: 21 } as const;
-/** Places looked at that point to the table; a program has a handful. */
+/** How many pointers to the table are examined; a program has a handful. */
 const POINTERS_MAX = 64;
 const SHF_WRITE = 1;
 
-/** The table's own layout: entries of `functions` are pairs of a place in the code and one in `functions`. */
+/** Layout of the table: an entry of `functions` is a code position and an offset in `functions`. */
 interface Table {
   readonly elf: Elf;
-  /** In memory. */
+  /** Address in memory. */
   readonly address: number;
   readonly count: number;
   readonly names: Fields;
   readonly functions: Fields;
-  /** Bytes of each half of an entry, and of the first field of a function. */
+  /** Size of each half of an entry, and of a function's first field. */
   readonly entryBytes: number;
-  /** What the places count from; null when the header does not say. */
+  /** The base of code positions; null if the header does not contain it. */
   readonly text: number | null;
 }
 
-/** The Go functions of that name: none when the file was not made by Go, or by one older than 1.16. Throws what `elf` refuses. */
+/**
+ * Returns the Go functions with that name; none if the file was not built by Go 1.16 or newer. Throws the error of
+ * `elf.refuse`.
+ */
 export function goFunctions(elf: Elf, name: string): GoFunction[] {
   const table = openTable(elf);
   if (table === null) return [];
@@ -56,7 +60,7 @@ export function goFunctions(elf: Elf, name: string): GoFunction[] {
   return found;
 }
 
-/** Their names, to suggest from. Throws as above. */
+/** Yields function names, for suggestions. Throws like {@link goFunctions}. */
 export function* goFunctionNames(elf: Elf): Generator<string> {
   const table = openTable(elf);
   if (table === null) return;
@@ -66,7 +70,7 @@ export function* goFunctionNames(elf: Elf): Generator<string> {
   }
 }
 
-/** Sections of a program made by Go; null for others, so that nothing of theirs is searched. */
+/** Returns the sections of a program built by Go; null for others, which are then not searched. */
 function sectionsOfGo(elf: Elf): NamedSection[] | null {
   if (elf.sections[elf.namesSection]?.type !== SHT.strtab) return null;
   const sections = namedSections(elf);
@@ -78,7 +82,7 @@ function openTable(elf: Elf): Table | null {
   if (sections === null) return null;
   const own = sections.find(({ name, type }) => TABLE_SECTIONS.includes(name) && type === SHT.progbits);
   if (own !== undefined) return readTable(elf, own.address, tableFields(elf, own));
-  // Other linkers than Go's put it among the other data of position-independent programs.
+  // Linkers other than Go's put it among other data of position-independent programs.
   const data = sections.find(({ name, type }) => name === ".data.rel.ro" && type === SHT.progbits);
   return data === undefined ? null : searchTable(elf, data.address, tableFields(elf, data));
 }
@@ -100,7 +104,7 @@ function searchTable(elf: Elf, start: number, fields: Fields): Table | null {
   return null;
 }
 
-/** Null for what is no table of a known layout. */
+/** Returns null if it is not a table with a known layout. */
 function readTable(elf: Elf, address: number, fields: Fields): Table | null {
   const word = elf.wide ? 8 : 4;
   if (fields.length < HEADER_BYTES + 8 * word || fields.u8(7) !== word) return null;
@@ -108,14 +112,14 @@ function readTable(elf: Elf, address: number, fields: Fields): Table | null {
   const magic = fields.u32(0);
   const old = magic === MAGIC_1_16;
   if (!old && magic !== MAGIC_1_18 && magic !== MAGIC_1_20) return null;
-  // Since 1.18 the start of the code stands between, and places in it are kept instead of addresses.
+  // Since 1.18, the header contains the start of the code, and positions are relative to it rather than addresses.
   const shift = old ? 0 : 1;
   const [namesAt, namesEnd, functionsAt] = [header(2 + shift), header(3 + shift), header(6 + shift)];
   if (namesAt > namesEnd || namesEnd > fields.length || functionsAt > fields.length) return null;
   const functions = fields.part(functionsAt, fields.length - functionsAt, "Go functions");
   const entryBytes = old ? word : 4;
   const count = header(0);
-  // The last entry has no function: it is where the code ends.
+  // The last entry has no function: it is the end of the code.
   if ((2 * count + 1) * entryBytes > functions.length) return null;
   const text = old ? 0 : header(2) === 0 ? null : header(2);
   const names = fields.part(namesAt, namesEnd - namesAt, "Go names");
@@ -125,11 +129,11 @@ function readTable(elf: Elf, address: number, fields: Fields): Table | null {
 const half = ({ functions, entryBytes }: Table, index: number): number =>
   entryBytes === 8 ? functions.u64(index * 8) : functions.u32(index * 4);
 const placeAt = (table: Table, index: number): number => half(table, 2 * index);
-/** Where the name of a function stands: behind its first field. */
+/** Offset of a function's name, which is stored after its first field. */
 const nameAt = (table: Table, index: number): number =>
   table.functions.u32(half(table, 2 * index + 1) + table.entryBytes);
 
-/** Places of a whole name among the names. */
+/** Returns the offsets of a complete name in the name table. */
 function namePlaces(names: Fields, name: string): Set<number> {
   const places = new Set<number>();
   const bytes = bytesOf(names);
@@ -144,9 +148,10 @@ function namePlaces(names: Fields, name: string): Set<number> {
 }
 
 /**
- * Where the code begins that the table's places count from. Go before 1.26 has it in the table, except in what can be
- * mapped anywhere; runtime.moduledata has it always. A wrong start would put probes into the middle of instructions, so
- * nothing is taken for the module's data that does not agree with the table about both ends of the code.
+ * Returns the start of the code, to which the table's positions are relative. Before Go 1.26, the table contains it
+ * unless the program is position-independent; runtime.moduledata always does. A wrong start would put probes in the
+ * middle of instructions, so data is only accepted as the module's if it agrees with the table about both ends of the
+ * code.
  */
 function textStart(table: Table): number | null {
   const { elf, text, count } = table;
@@ -168,7 +173,7 @@ interface Bounds {
   readonly maxPc: number;
 }
 
-/** What may be the module's data: whatever points to the table, as it stands in the file or as the loader will write it. */
+/** Yields candidates for the module's data: whatever points to the table, in the file or after relocation. */
 function* moduleBounds(table: Table): Generator<Bounds> {
   const { elf, address } = table;
   const word = elf.wide ? 8 : 4;
@@ -191,7 +196,7 @@ function* boundsInData(fields: Fields, pointer: Buffer, word: number): Generator
   }
 }
 
-/** Relocations of {place, kind, value}: the loader writes the value, moved by where the file is mapped. */
+/** Relocations of {offset, type, addend}: the loader writes the addend plus the load address. */
 function* boundsInRelocations(fields: Fields, pointer: Buffer): Generator<Bounds> {
   const bytes = bytesOf(fields);
   const valueAt = (place: number): number | null => {
@@ -205,12 +210,12 @@ function* boundsInRelocations(fields: Fields, pointer: Buffer): Generator<Bounds
     if (at % 24 !== 16) continue;
     const module = fields.u64(at - 16);
     const [minPc, maxPc] = [valueAt(module + MODULE.minPc * 8), valueAt(module + MODULE.maxPc * 8)];
-    // What is not there is yielded too, as nothing that code could be: it counts against the bound.
+    // Missing values are yielded too, as NaN, which matches no code, so that they count towards the limit.
     yield { minPc: minPc ?? Number.NaN, maxPc: maxPc ?? Number.NaN };
   }
 }
 
-/** A number as the file writes it. */
+/** Encodes a number as the file does. */
 function wordBytes({ littleEndian }: { readonly littleEndian: boolean }, value: number, bytes: number): Buffer {
   const buffer = Buffer.alloc(bytes);
   const [low, high] = [value % 0x1_0000_0000, Math.floor(value / 0x1_0000_0000)];

@@ -5,7 +5,7 @@ import type { SectionKind } from "../domain/object-file.ts";
 export const UNMANAGED_SECTIONS = (
   "socket sockops sk_lookup sk_msg sk_reuseport sk_skb cgroup cgroup_skb lsm_cgroup " +
   "netfilter netkit flow_dissector lwt_in lwt_out lwt_xmit lwt_seg6local lirc_mode2 " +
-  // XDP programs that hang on entries of a map, not on an interface.
+  // XDP programs that are attached to map entries, not to interfaces.
   "xdp/devmap xdp/cpumap xdp.frags/devmap xdp.frags/cpumap " +
   "kprobe.multi kretprobe.multi kprobe.session usdt usdt.s " +
   "uprobe.multi uprobe.multi.s uretprobe.multi uretprobe.multi.s uprobe.session uprobe.session.s " +

@@ -26,24 +26,25 @@ const VERSION_HIDDEN = 0x8000;
 const VERSION_DEFINITIONS_BYTES_MAX = 64 * 1024;
 const AT_SIGN = 0x40;
 
-/** A function's place in its file. */
+/** A function in its file. */
 export interface FoundSymbol {
-  /** With its version, and as the compiler wrote it for C++ and Rust: no other function of the file is meant by it. */
+  /** Includes the version, and is mangled for C++ and Rust, so that it identifies this function in the file. */
   readonly name: string;
   /** Bytes from the start of the file. */
   readonly fileOffset: number;
   readonly size: number;
-  /** STT_GNU_IFUNC: the place is that of a resolver, which chooses the function when the program starts. */
+  /** STT_GNU_IFUNC: this is a resolver, which chooses the function when the program starts. */
   readonly indirect: boolean;
-  /** The source file of a static function, where the file says so and there are several to tell apart. */
+  /** The source file of a static function, if the file records it and several functions must be distinguished. */
   readonly source: string | null;
 }
 
 /**
- * The functions `name`, one for each place. The name may carry a version (`malloc@GLIBC_2.2.5`, `malloc@@GLIBC_2.2.5`);
- * without one the default version is meant. What the file exports wins over what it has inside, and a weak function
- * yields. When none has that very name, it is taken for one of C++ or Rust as people write it (`app::Server::handle`), then
- * for one of Go, whose functions stripped files name too. Throws INVALID_ATTACH when the file is no sound ELF file.
+ * Returns the functions called `name`, one per place. The name may include a version (`malloc@GLIBC_2.2.5`,
+ * `malloc@@GLIBC_2.2.5`); without one, the default version is used. Exported functions take precedence over internal
+ * ones, and weak functions yield to others. If no symbol has that exact name, it is looked up as a demangled C++ or
+ * Rust name (`app::Server::handle`), then as a Go function, whose names remain in stripped files. Throws INVALID_ATTACH
+ * if the file is not valid ELF.
  */
 export function findSymbols(source: ByteSource, name: string): FoundSymbol[] {
   const elf = openElf(source, refuse);
@@ -75,7 +76,7 @@ interface Candidate extends FoundSymbol {
   readonly local: boolean;
 }
 
-/** The functions whose names stand at those places, each with what is known of its name there. */
+/** Returns the functions whose names are at those offsets, with what is known about each. */
 function candidatesIn(elf: Elf, table: SymbolTable, places: ReadonlyMap<number, string>): Candidate[] {
   if (places.size === 0) return [];
   const exported = table.table.type === SHT.dynsym;
@@ -99,7 +100,7 @@ function candidatesIn(elf: Elf, table: SymbolTable, places: ReadonlyMap<number, 
   return found;
 }
 
-/** Those of the highest rank, by their place. */
+/** Returns the candidates of the highest rank, one per place. */
 function best(elf: Elf, candidates: readonly Candidate[]): FoundSymbol[] {
   const highest = candidates.reduce((most, { rank }) => Math.max(most, rank), 0);
   const found = onePerPlace(candidates.filter(({ rank }) => rank === highest));
@@ -115,7 +116,7 @@ function onePerPlace<Found extends FoundSymbol>(found: readonly Found[]): Found[
   return [...places.values()].sort((a, b) => a.fileOffset - b.fileOffset);
 }
 
-/** Source files of static functions, by the numbers of their symbols: a symbol of the file stands before them. */
+/** Returns the source files of static functions by symbol index: a file's symbol precedes those of its functions. */
 function sourcesOf(elf: Elf, found: readonly Candidate[]): ReadonlyMap<number, string> {
   const files = new Map<number, string>();
   const wanted = new Set(found.filter(({ local }) => local).map(({ index }) => index));
@@ -135,8 +136,8 @@ function sourcesOf(elf: Elf, found: readonly Candidate[]): ReadonlyMap<number, s
 }
 
 /**
- * Names of the file's functions without their versions, those of C++ and Rust as people write them besides; a bounded
- * number of them, to suggest from. Throws as above.
+ * Yields a bounded number of function names without versions, for suggestions; for C++ and Rust, also demangled. Throws
+ * like {@link findSymbols}.
  */
 export function* symbolNames(source: ByteSource): Generator<string> {
   const elf = openElf(source, refuse);
@@ -215,12 +216,12 @@ function findName(elf: Elf, strings: Section, name: string): Map<number, string>
   return found;
 }
 
-/** The longest name and its NUL, read of it. */
+/** Largest size of a mangled name with its NUL. */
 const MANGLED_BYTES_MAX = MANGLED_CHARS_MAX + 1;
 
 /**
- * Places in a string table where a mangled name stands that people write as `name`, each with the mangled name. It has the
- * last part of the name in it, so that only few have to be read.
+ * Finds the offsets in a string table of mangled names that demangle to `name`. Only strings that contain the last part
+ * of the name are demangled.
  */
 function findQualified(elf: Elf, strings: Section, name: string): Map<number, string> {
   const found = new Map<number, string>();
@@ -229,7 +230,7 @@ function findQualified(elf: Elf, strings: Section, name: string): Map<number, st
   const wanted = Buffer.from(part);
   let looked = 0;
   for (let start = 0; start < strings.size; start += STRINGS_PER_READ) {
-    // Pieces overlap on both sides by the longest name.
+    // Chunks overlap on both sides by the longest name.
     const before = Math.min(start, MANGLED_BYTES_MAX);
     const from = start - before;
     const size = Math.min(before + STRINGS_PER_READ + MANGLED_BYTES_MAX, strings.size - from);

@@ -42,7 +42,7 @@ export interface FilesPort {
   bytecodeExists(id: ProgramId): boolean;
   /** Returns the IDs of programs whose bytecode is stored. */
   bytecodeIds(): ProgramId[];
-  /** Removes the folder of all copies, unless something is in it. */
+  /** Removes the directory of all copies, unless it contains anything. */
   removeBytecodeFolder(): void;
 
   /**

@@ -31,8 +31,8 @@ export interface LockPort {
 
 export interface HeldLock {
   /**
-   * Releases the lock, even if it throws. Idempotent. With `remove`, the file is removed as well, and its directory if
-   * nothing else is in it: that is the last thing to be done there.
+   * Releases the lock, even if it throws. Idempotent. With `remove`, also removes the file, and its directory if
+   * nothing else is in it; nothing may be done there afterwards.
    */
   release(how?: { readonly remove: boolean }): void;
 }

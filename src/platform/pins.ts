@@ -25,8 +25,8 @@ export interface PinsPort {
   /** Creates the directories, and mounts a bpffs (nosuid, nodev, noexec, 0700) if there is none. Writers only. */
   prepare(): void;
   /**
-   * Takes away what `prepare` made, if nothing is pinned there. Answers the paths that keep it from that; none when all is
-   * gone.
+   * Removes what `prepare` created if nothing is pinned there. Returns the paths that prevent it; none if everything
+   * was removed.
    */
   unmount(): string[];
   exists(path: string): boolean;

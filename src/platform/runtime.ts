@@ -34,9 +34,7 @@ export interface Runtime extends Sources {
   identity(): { readonly uid: number; readonly parentPid: number };
   openVersions(): Promise<Versions>;
   openBuild(): Promise<ImageBuildHost>;
-  /**
-   * Whether no command that changes something has ever run with this runtime directory, so that nothing is pinned there.
-   */
+  /** Reports whether no writing command has ever used this runtime directory, so that nothing is pinned there. */
   isUntouched(): boolean;
   openLock(): Promise<LockPort>;
   /** Opening it for writing requires the lock. If an `owner` is given, everything created belongs to it. */

@@ -131,7 +131,7 @@ export interface StorePort {
   changes(after: number, limit: number): Changes;
 
   appendOperation(entry: OperationEntry): void;
-  /** The runtime directory is given up: it belongs to no database from now on. */
+  /** Gives up the runtime directory, which then belongs to no database. */
   disown(): void;
   close(): void;
 }

@@ -7,8 +7,8 @@ import { programRecordAnswer } from "../inspect/program-answer.ts";
 import type { Host } from "../platform/host.ts";
 
 /**
- * Entries of the change log as they are told. What an answer takes from around the record (positions on a TCX hook, the
- * members of a chain) is as it is now.
+ * Converts entries of the change log to notifications. Whatever an answer contains beyond the record (positions on a
+ * TCX hook, members of a chain) reflects the current state.
  */
 export function changeAnswers(host: Host, entries: readonly Change[]): ChangeAnswer[] {
   if (entries.length === 0) return [];

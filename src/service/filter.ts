@@ -1,4 +1,4 @@
-/** The filters of the two lists: pure. */
+/** The filters of the two list operations. */
 import { kernelWordOf, KERNEL_TYPE_WORDS, programTypeText } from "../domain/kernel-words.ts";
 import type { LinkKind } from "../domain/link.ts";
 import { PROGRAM_TYPES, type ProgramType, KINDS } from "../domain/kinds.ts";
@@ -6,11 +6,11 @@ import { applicationOf, type Metadata } from "../domain/program.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { didYouMean } from "../errors/suggest.ts";
 
-/** What a request says of types. */
+/** The type filter of a request. */
 interface TypeFilter {
-  /** The kernel's words (as the reference spells them) and bpfman's own; null lets everything through. */
+  /** The kernel's words (in the reference implementation's spelling) and bpfman's own; null matches everything. */
   readonly programType: string | readonly string[] | null;
-  /** bpfman's own words stand for that type alone. */
+  /** If set, bpfman's own words match only that type. */
   readonly exactTypes?: boolean | undefined;
 }
 
@@ -31,15 +31,15 @@ export function requireTypeWords({ programType: words }: TypeFilter): void {
   }
 }
 
-/** Whether a managed program is of a type meant. Unless exact, `tc` is the kernel's word for tc and tcx alike. */
+/** Reports whether a managed program matches. Unless exact, `tc` is the kernel's word for both tc and tcx. */
 export const isOfType = (type: ProgramType, { programType, exactTypes }: TypeFilter): boolean =>
   anyOf(programType, (word) => word === type || (!(exactTypes && isOwn(word)) && word === kernelWordOf(type)));
 
-/** The same for a program that only the kernel knows, which does not tell bpfman's types apart. */
+/** Reports whether an unmanaged program matches. The kernel does not distinguish bpfman's types. */
 export const isOfKernelType = (type: number, { programType }: TypeFilter): boolean =>
   anyOf(programType, (word) => (isOwn(word) ? kernelWordOf(word) : word) === programTypeText(type));
 
-/** Whether a link is of a kind meant. Unless exact, `kprobe` is the kind of attachment for return probes as well. */
+/** Reports whether a link matches. Unless exact, `kprobe` also matches return probes. */
 export const isOfKind = (kind: LinkKind, filter: TypeFilter): boolean =>
   isOfType(kind, filter) ||
   (!filter.exactTypes && anyOf(filter.programType, (word) => word === KINDS[kind].attachKind));

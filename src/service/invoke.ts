@@ -7,19 +7,19 @@ import type { Runtime } from "../platform/runtime.ts";
 import type { Context, Operation } from "./operation.ts";
 import { type Access, type Answers, OPERATIONS, type OperationName } from "./operations.ts";
 
-/** Runs one operation on a request as it came from outside. The only way from an edge to the service. */
+/** Runs one operation on an untrusted request. The only way from an edge to the service. */
 export type Invoke = <Name extends OperationName>(
   name: Name,
   request: unknown,
   context?: Partial<Context>,
 ) => Promise<Answers[Name]>;
 
-/** What a module of service/operations exports, with its types taken off: the schema stands between. */
+/** The exports of a module in service/operations, without their types: the schema checks the values. */
 interface Module {
   readonly implementation: Operation<GenericSchema, unknown, unknown, unknown>;
 }
 
-/** Checks a request of an edge's own against its schema. Throws INVALID_REQUEST with the path of the first wrong field. */
+/** Validates a request of an edge itself. Throws INVALID_REQUEST with the path of the first invalid field. */
 export async function parseRequest<Schema extends GenericSchema>(
   schema: Schema,
   request: unknown,
@@ -30,23 +30,26 @@ export async function parseRequest<Schema extends GenericSchema>(
 const whyRoot = (access: Access): string =>
   access === "images" ? "it fills the image cache" : "it talks to the kernel's BPF subsystem";
 
-/** One call of an operation, while it runs. */
+/** A running call of an operation. */
 interface Call {
   readonly name: OperationName;
   readonly runtime: Runtime;
   readonly context: Context;
-  /** What the operation noted for the history. */
+  /** Facts that the operation recorded for the history. */
   readonly facts: Readonly<Record<string, unknown>>;
-  /** Nothing is left in the runtime directory. */
+  /** Set when nothing is left in the runtime directory. */
   leaves: boolean;
 }
 
-/** What a reader warned of last: a session reads often, and says it once. */
+/** The last warning of a reader: a session reads often but warns once. */
 interface Warned {
   last: string | null;
 }
 
-/** Binds the operations to a runtime. Parses, checks privilege, locks writers, times, and wraps unknown throws. */
+/**
+ * Connects the operations to a runtime: validates requests, checks privileges, locks writers, measures times, and wraps
+ * unknown errors.
+ */
 export function createInvoke(runtime: Runtime): Invoke {
   const warned: Warned = { last: null };
   return async <Name extends OperationName>(name: Name, raw: unknown, given: Partial<Context> = {}) => {
@@ -55,7 +58,7 @@ export function createInvoke(runtime: Runtime): Invoke {
     const startedAt = performance.now();
     try {
       const row = OPERATIONS[name];
-      // Not `import("valibot")`, which would bring all of it.
+      // `import("valibot")` would load all of it.
       const [{ parseRequest }, module] = await Promise.all([import("./parse-request.ts"), row.module()]);
       const { implementation } = module as unknown as Module;
       const request = parseRequest(implementation.request, raw, given.nameOf);
@@ -81,7 +84,7 @@ function newCall(name: OperationName, runtime: Runtime, given: Partial<Context>)
   const facts: Record<string, unknown> = {};
   let operationId: string | null = null;
   const context: Context = {
-    // Wanted when something goes wrong only, and random numbers take their time to set up.
+    // Only needed on errors, and the random number generator takes time to initialise.
     get operationId() {
       operationId ??= given.operationId ?? crypto.randomUUID();
       return operationId;
@@ -104,7 +107,7 @@ function newCall(name: OperationName, runtime: Runtime, given: Partial<Context>)
   return call;
 }
 
-/** Runs `run` with what the operation's row says it needs; a write holds the lock meanwhile. */
+/** Calls `run` with the ports the operation's row declares. A write holds the lock meanwhile. */
 async function withNeeds(call: Call, warned: Warned, run: (needs: unknown) => unknown): Promise<unknown> {
   const { runtime, context } = call;
   switch (OPERATIONS[call.name].access) {
@@ -131,8 +134,8 @@ async function withNeeds(call: Call, warned: Warned, run: (needs: unknown) => un
 }
 
 /**
- * Runs a change where there is nothing yet, so that one that cannot change anything makes no directory, mount or database.
- * Returns null if they have to be made.
+ * Runs a change where no state exists yet, so that a change with nothing to do creates no directory, mount or database.
+ * Returns null if they have to be created.
  */
 async function onNothing(
   call: Call,
@@ -157,7 +160,7 @@ async function withHost(call: Call, mode: "read" | "write", use: (host: Host) =>
   }
 }
 
-/** What comes after the operation: that is done or has failed by now, which no failure here may hide. */
+/** Runs work after the operation. Its failure must not hide the operation's result. */
 function afterwards({ context }: Call, warning: string, work: () => void): void {
   try {
     work();
@@ -166,7 +169,7 @@ function afterwards({ context }: Call, warning: string, work: () => void): void 
   }
 }
 
-/** A reader changes nothing, so it can only tell that there is more than its rows say. */
+/** A reader changes nothing, so it can only warn about pins without rows. */
 async function warnOfStrays({ name, context }: Call, warned: Warned, host: Host): Promise<void> {
   if (OPERATIONS[name].privilege !== "root") return;
   const { strayPins, strayWarning } = await import("./recovery/strays.ts");
@@ -175,7 +178,7 @@ async function warnOfStrays({ name, context }: Call, warned: Warned, host: Host)
   warned.last = warning;
 }
 
-/** A change: first the traces of dead commands go, then it runs, then the history gets its row. */
+/** Runs a change: cleans up after killed commands, runs the operation, then writes the history row. */
 async function change(call: Call, host: Host, run: (host: Host) => unknown): Promise<unknown> {
   const { name, runtime, context, facts } = call;
   const { recover } = await import("./recovery/recover.ts");

@@ -4,51 +4,52 @@ import type { ProcessIdentity } from "../domain/ids.ts";
 import type { Host } from "../platform/host.ts";
 import type { Sources } from "../platform/runtime.ts";
 
-/** What the user calls a field of a request, which is given by its path; null for the path itself. */
+/** Returns the user's name for the request field at a path; null to use the path itself. */
 export type NameOf = (path: readonly unknown[]) => string | null;
 
-/** What an operation is run with, besides its request. */
+/** Everything an operation receives besides its request. */
 export interface Context {
-  /** What the user calls this operation, for messages: `bpfman list programs`. Its own name when absent. */
+  /** The user's name for this operation, for messages: `bpfman list programs`. Defaults to its own name. */
   readonly calledAs?: string;
-  /** The options of a command line; absent where the request itself is what was written. */
+  /** Names fields by command-line options; absent if the user wrote the request itself. */
   readonly nameOf?: NameOf;
-  /** Names this run in logs and in reports of bugs. */
+  /** Identifies this run in logs and bug reports. */
   readonly operationId: string;
-  /** Honoured between steps: what was begun is undone. */
+  /** Checked between steps: finished steps are undone. */
   readonly signal: AbortSignal;
-  /** How long a writer waits for the lock; 0 is for ever. */
+  /** How long a writer waits for the lock; 0 waits indefinitely. */
   readonly lockTimeoutMs: number;
-  /** The process with whose end everything goes that is made here; null for what stays. */
+  /** The process whose exit removes what is created here; null if it stays. */
   readonly owner: ProcessIdentity | null;
   readonly log: LogPort;
   /** Reports the progress of a long-running step. */
   progress(message: string): void;
-  /** A line that a program printed which was run for this. */
+  /** Passes on a line printed by a program that the operation runs. */
   relay(line: string): void;
-  /** Facts for the operations history: ids made or removed, counts, times. */
+  /** Records facts for the operations history: IDs created or removed, counts, times. */
   note(facts: Readonly<Record<string, unknown>>): void;
-  /** Nothing is left in the runtime directory: it goes together with the writer lock. */
+  /** Reports that nothing is left in the runtime directory, which is then removed together with the writer lock. */
   leave(): void;
 }
 
-/** The implementation behind a row of the table, in a module that is fetched when the operation is called. */
+/** The implementation behind a row of the table, in a module that is loaded when the operation is called. */
 export interface Operation<Schema extends GenericSchema, Answer, Needs = Host, Input = InferOutput<Schema>> {
   readonly request: Schema;
   /**
-   * What takes long and changes nothing that others see, such as fetching an image: a writer does it before the lock is
-   * taken. Its answer is what runs; the request itself where this is absent.
+   * Does slow work that changes nothing visible to others, such as fetching an image; a writer does it before it takes
+   * the lock. The result is the input of `run`, by default the request itself.
    */
   prepare?(sources: Sources, request: InferOutput<Schema>, context: Context): Promise<Input>;
   /**
-   * For what can be the first change on a machine: throws what is wrong before the first effect. Where there is nothing of
-   * bpfman yet, it is asked before anything is made. All else has nothing to change there, and just runs.
+   * For operations that can be the first change on a machine: throws any error that can be found before the first
+   * effect. Called before anything is created where bpfman has no state yet. Other operations have nothing to change
+   * there and simply run.
    */
   check?(needs: Needs, input: Input): void;
   run(needs: Needs, input: Input, context: Context): Promise<Answer> | Answer;
 }
 
-/** Gives a row its types; it does nothing else. */
+/** Identity function that infers the row's types. */
 export const operation = <Schema extends GenericSchema, Answer, Needs = Host, Input = InferOutput<Schema>>(
   row: Operation<Schema, Answer, Needs, Input>,
 ): Operation<Schema, Answer, Needs, Input> => row;

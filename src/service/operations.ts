@@ -1,6 +1,6 @@
 /**
- * The operations table: every public verb, once. The command line and the JSON-RPC server both go through it, and a test
- * walks it. Modules are fetched on call, so that a command pays for what it does and nothing else.
+ * The operations table: every public verb, once. The command line and the JSON-RPC server both use it, and a test
+ * iterates over it. Modules are loaded on call, so that a command only pays for what it does.
  */
 import type { GenericSchema, InferInput } from "valibot";
 import type {
@@ -27,16 +27,16 @@ import type {
 } from "../domain/image-answer.ts";
 
 /**
- * `read` takes no lock and changes nothing; `write` runs alone, under the writer lock; `images` has registries and the
- * cache of images, `build` has files, registries and container tools, and neither has kernel or database; `none` opens
- * nothing.
+ * `read` takes no lock and changes nothing; `write` runs exclusively, under the writer lock; `images` has registries
+ * and the image cache; `build` has files, registries and container tools; `none` opens nothing. `images` and `build`
+ * have neither kernel nor database.
  */
 export type Access = "read" | "write" | "images" | "build" | "none";
 
 interface Row {
   readonly access: Access;
   readonly privilege: "root" | "none";
-  /** Fetches the implementation (service/operation.ts). */
+  /** Loads the implementation (service/operation.ts). */
   readonly module: () => Promise<{ readonly implementation: unknown }>;
 }
 
@@ -74,7 +74,7 @@ export const OPERATIONS = {
 
 export type OperationName = keyof typeof OPERATIONS;
 
-/** What each operation answers. */
+/** The answer of each operation. */
 export interface Answers {
   "program/load": LoadAnswer;
   "program/unload": UnloadAnswer;
@@ -103,7 +103,7 @@ type Implementation<Name extends OperationName> = Awaited<
   ReturnType<(typeof OPERATIONS)[Name]["module"]>
 >["implementation"];
 
-/** What each operation takes, before defaults are filled in. */
+/** The request of each operation, before defaults are applied. */
 export type Requests = {
   [Name in OperationName]: Implementation<Name> extends { readonly request: infer Schema extends GenericSchema }
     ? InferInput<Schema>

@@ -1,6 +1,6 @@
 /**
- * The only way in which pins are removed: what is behind them is compared with what bpfman pinned there. What holds
- * another object is somebody else's, and so is what no row names.
+ * Removes pins, after checking that they hold what bpfman pinned there. Nothing else removes pins. A pin that holds
+ * another object, or that no row names, belongs to somebody else.
  */
 import type { Pin } from "../domain/pin.ts";
 import type { Host } from "../platform/host.ts";
@@ -8,7 +8,7 @@ import type { PinnedHandle } from "../platform/kernel.ts";
 
 type Open = (pin: Pin) => PinnedHandle | null;
 
-/** Runs `work` with those of the pins open that `open` finds. */
+/** Calls `work` with the pins that `open` can open, while they are open. */
 function withOpen(pins: readonly Pin[], open: Open, work: (there: readonly Pin[]) => void): void {
   const handles: PinnedHandle[] = [];
   try {
@@ -23,14 +23,14 @@ function withOpen(pins: readonly Pin[], open: Open, work: (there: readonly Pin[]
   }
 }
 
-/** Throws STATE_CONFLICT when one of them holds another object than it should; they may be missing. */
+/** Throws STATE_CONFLICT if a pin holds another object than it should. Missing pins are allowed. */
 export const requireOwn = (host: Host, pins: readonly Pin[]): void =>
   withOpen(pins, host.kernel.openPin.bind(host.kernel), () => {});
 
 /**
- * Removes those that are there. They are open while that goes on, so a link is off its hook when this returns: closing
- * the last reference detaches at once, removing the last pin a moment later. Throws STATE_CONFLICT, before any is removed,
- * when one holds another object.
+ * Removes the pins that exist. They are kept open meanwhile, so a link is off its hook when this returns: closing the
+ * last reference detaches immediately, removing the last pin only a moment later. Throws STATE_CONFLICT, before
+ * removing any, if one holds another object.
  */
 export const removePins = (host: Host, pins: readonly Pin[]): void =>
   withOpen(pins, host.kernel.openPin.bind(host.kernel), (there) => unpin(host, there));
@@ -39,7 +39,7 @@ const unpin = (host: Host, pins: readonly Pin[]): void => {
   for (const { path } of pins) host.pins.remove(path);
 };
 
-/** What is behind a pin, if it is what should be there; null when nothing is, or another object. */
+/** Opens a pin if it holds the expected object; returns null if it is missing or holds another one. */
 export function openIfOwn(host: Host, pin: Pin): PinnedHandle | null {
   const handle = host.kernel.openPin(pin.path);
   if (handle === null || (handle.kind === pin.kind && handle.id === pin.id)) return handle;
@@ -48,8 +48,8 @@ export function openIfOwn(host: Host, pin: Pin): PinnedHandle | null {
 }
 
 /**
- * Removes what was recorded of a directory, then the directory unless somebody else has something in it. A record may be
- * of a pin that was never made, because the place was taken.
+ * Removes the recorded pins of a directory, then the directory unless others have something in it. A record can name a
+ * pin that was never created because the path was taken.
  */
 export function removeRecorded(host: Host, directory: string): void {
   const pins = host.store.recordedPins(directory);

@@ -2,7 +2,7 @@ import { BpfmanError } from "../errors/error.ts";
 import { reasonOf } from "../errors/sys-failure.ts";
 import type { Context } from "./operation.ts";
 
-/** What could not be undone after a failure. */
+/** Effects that could not be undone after a failure. */
 interface Leftover {
   readonly step: string;
   readonly reason: string;
@@ -10,17 +10,17 @@ interface Leftover {
 
 type Undo<T> = (given: T, clean: boolean) => void | Promise<void>;
 
-/** A sequence of effects that is either done whole or taken back. */
+/** A sequence of effects that is either completed or undone. */
 export interface Plan {
   /**
-   * Does one step. When a later step fails, `undo` is called with what this one gave. Before each step the signal is
-   * looked at, so that an interrupted operation is undone at the next border. `clean` is false when the undo of a later
-   * step failed: a row that names what is left must then stay.
+   * Performs a step. If a later step fails, `undo` is called with this one's result. The signal is checked before each
+   * step, so an interrupted operation is undone at the next step. `clean` is false if the undo of a later step failed:
+   * a row that names what is left must then stay.
    */
   step<T>(name: string, act: () => T | Promise<T>, undo?: Undo<T>): Promise<T>;
 }
 
-/** The same failure, with a list of what it left behind. */
+/** Returns the same failure with the list of what it left behind. */
 function withLeftovers(failure: unknown, left: readonly Leftover[]): unknown {
   if (left.length === 0) return failure;
   const list = left.map((entry) => `${entry.step} (${entry.reason})`).join("; ");
@@ -31,7 +31,7 @@ function withLeftovers(failure: unknown, left: readonly Leftover[]): unknown {
   return failure.with({ details: { left }, hint: failure.hint === null ? hint : `${failure.hint}; ${hint}` });
 }
 
-/** Runs `work`; if it throws, undoes its finished steps in reverse and throws what it threw. */
+/** Runs `work`. If it throws, undoes its finished steps in reverse order and rethrows. */
 export async function carryOut<T>(context: Context, work: (plan: Plan) => Promise<T>): Promise<T> {
   const done: { readonly name: string; readonly undo: (clean: boolean) => void | Promise<void> }[] = [];
   const plan: Plan = {

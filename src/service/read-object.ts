@@ -4,11 +4,11 @@ import { type ReadObjectOptions, readObject } from "../object/object-file.ts";
 
 interface NamedBytes {
   readonly bytes: Uint8Array;
-  /** As people know it. */
+  /** The path shown to users. */
   readonly path: string;
 }
 
-/** Reads an object file, and names it in whatever is wrong with it. Throws INVALID_OBJECT. */
+/** Parses an object file; errors name its path. Throws INVALID_OBJECT. */
 export function readNamedObject({ bytes, path }: NamedBytes, options: ReadObjectOptions): ObjectFile {
   try {
     return readObject(bytes, options);

@@ -1,4 +1,4 @@
-/** What is wrong with a request, in words for whoever wrote it: the schema library's own are for programmers. */
+/** Explains an invalid request to its author. The schema library's messages are meant for programmers. */
 import type { BaseIssue, GenericSchema } from "valibot";
 import { WRONG_VALUE_CHARS_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
@@ -7,11 +7,11 @@ import type { NameOf } from "./operation.ts";
 
 type Issue = BaseIssue<unknown>;
 
-/** What came from outside may be as long as a frame of the JSON-RPC server; an error repeats only its beginning. */
+/** Untrusted values can be as long as a JSON-RPC frame; an error quotes only the beginning. */
 const cut = (text: string): string =>
   text.length <= WRONG_VALUE_CHARS_MAX ? text : `${text.slice(0, WRONG_VALUE_CHARS_MAX)}…`;
 
-/** INVALID_REQUEST with the first wrong field, by what it is called, and what it should be. */
+/** Returns INVALID_REQUEST for the first invalid field: what it is called, and what it should be. */
 export function requestProblem(schema: GenericSchema, issue: Issue, called: NameOf = pathOf): BpfmanError {
   const { keys, message, hint } = problemOf(schema, issue, (path) => cut(called(path) ?? pathOf(path)));
   return new BpfmanError("INVALID_REQUEST", cut(message), {
@@ -20,15 +20,15 @@ export function requestProblem(schema: GenericSchema, issue: Issue, called: Name
   });
 }
 
-/** A path as a caller of JSON-RPC writes it: `programs.0.type`. */
+/** A path as a JSON-RPC caller writes it: `programs.0.type`. */
 const pathOf = (keys: Keys): string => (keys.length === 0 ? "(request)" : keys.map(String).join("."));
 
 type Keys = readonly unknown[];
-/** What a field is called, by its path. */
+/** Returns the name of a field, by path. */
 type Named = (keys: Keys) => string;
 
 interface Problem {
-  /** Where it is. */
+  /** Path of the problem. */
   readonly keys: Keys;
   readonly message: string;
   readonly hint: string | null;
@@ -39,7 +39,7 @@ function problemOf(schema: GenericSchema, issue: Issue, named: Named): Problem {
   const path = issue.path ?? [];
   const keys = path.map(({ key }) => key);
   const last = path.at(-1);
-  // The object in which a field is missing or too much; otherwise whatever has the wrong value.
+  // The object in which a field is missing or unknown; otherwise the invalid value.
   const isAboutField = last !== undefined && ["strict_object", "object", "variant"].includes(issue.type);
   const place = { keys: isAboutField ? keys.slice(0, -1) : keys, value: isAboutField ? last.input : issue.input };
   if (isAboutField && Array.isArray(place.value) && place.value.length > 0) {
@@ -61,10 +61,10 @@ function problemOf(schema: GenericSchema, issue: Issue, named: Named): Problem {
   return { keys, message: invalid(keys, whatIsWrong(issue, words)), hint };
 }
 
-/** Names of an object that are compared with those of its fields. */
+/** How many keys of an object are compared with its fields. */
 const NAMES_COMPARED_MAX = 100;
 
-/** The first name in an object that is not one of its fields but like one that it lacks: `program_id` for `programId`. */
+/** Returns the first unknown key of an object that resembles a missing field: `program_id` for `programId`. */
 function misnamedIn(
   { keys, value }: { keys: Keys; value: unknown },
   known: readonly string[],
@@ -79,7 +79,7 @@ function misnamedIn(
   return null;
 }
 
-/** The schema's own sentence where it has one, or what it asks for; with the value, if that fits into a line. */
+/** Returns the schema's own message if it has one, else what it expects; with the value if that fits in a line. */
 function whatIsWrong(issue: Issue, words: readonly string[]): string {
   const isGeneral = /^Invalid [a-z0-9 ]+: (Expected|Received) /.test(issue.message);
   const message = isGeneral ? requirement(issue, words) : issue.message;
@@ -88,7 +88,7 @@ function whatIsWrong(issue: Issue, words: readonly string[]): string {
   return isTold ? message : `${message}${isGeneral ? ", not" : "; got"} ${value}`;
 }
 
-/** The words of `("ingress" | "egress")`. */
+/** Returns the words in `("ingress" | "egress")`. */
 const wordsIn = (expected: string): string[] => [...expected.matchAll(/"([^"]*)"/g)].map(([, word = ""]) => word);
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -120,7 +120,7 @@ function requirement(issue: Issue, words: readonly string[]): string {
   }
 }
 
-/** `(string | Array)` in words. */
+/** Describes `(string | Array)` in words. */
 const typeNamed = ({ expected }: Issue): string =>
   (expected ?? "another value")
     .replaceAll(/[()]/g, "")
@@ -128,10 +128,10 @@ const typeNamed = ({ expected }: Issue): string =>
     .map((type) => TYPES[type] ?? type)
     .join(" or ");
 
-/** A schema as far as it is walked here. */
+/** The parts of a schema that are traversed here. */
 interface Shape {
   readonly kind: string;
-  /** Of a variant: the field that tells its options apart. */
+  /** For a variant, the field that selects its option. */
   readonly key?: unknown;
   readonly entries?: Readonly<Record<string, Shape>>;
   readonly literal?: unknown;
@@ -145,7 +145,7 @@ interface Shape {
 const fieldOf = (value: unknown, key: unknown): unknown =>
   typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>)[String(key)] : undefined;
 
-/** Names of the fields that the object at a path of `request` may have. */
+/** Returns the names of the fields allowed in the object at a path of `request`. */
 function fieldsAt(schema: GenericSchema, path: Keys, request: unknown): string[] {
   let value = request;
   let shapes = insideOf(schema as Shape, value);
@@ -159,7 +159,7 @@ function fieldsAt(schema: GenericSchema, path: Keys, request: unknown): string[]
   return [...new Set(shapes.flatMap(({ entries }) => Object.keys(entries ?? {})))];
 }
 
-/** The schema without what may be missing or is checked besides; of several those that can be meant by `value`. */
+/** Unwraps optional and piped schemas. For a union, returns the options that `value` may be meant for. */
 function insideOf(shape: Shape, value: unknown): Shape[] {
   if (shape.wrapped !== undefined) return insideOf(shape.wrapped, value);
   if (shape.options !== undefined) {

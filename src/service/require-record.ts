@@ -6,7 +6,7 @@ import { BpfmanError } from "../errors/error.ts";
 import { programOfTwin } from "../inspect/program-answer.ts";
 import type { Host } from "../platform/host.ts";
 
-/** The error for a program id that has no row: it says whether the kernel knows it. */
+/** Creates the error for a program ID without a row. It depends on whether the kernel knows the ID. */
 export function programMissing(host: Host, id: ProgramId): BpfmanError {
   const original = programOfTwin(host, id);
   if (original !== null) {
@@ -27,7 +27,7 @@ export function programMissing(host: Host, id: ProgramId): BpfmanError {
   return new BpfmanError("PROGRAM_NOT_FOUND", `program ${id} does not exist`, { details: { program_id: id } });
 }
 
-/** A managed program. Throws PROGRAM_NOT_FOUND, or PROGRAM_NOT_MANAGED for one that only the kernel knows. */
+/** Returns a managed program. Throws PROGRAM_NOT_FOUND, or PROGRAM_NOT_MANAGED if only the kernel knows it. */
 export function requireProgram(host: Host, id: number): ProgramRecord {
   const record = host.store.program(programId(id));
   if (record === null) throw programMissing(host, programId(id));
@@ -45,7 +45,7 @@ export function requireLink(host: Host, id: number): LinkRecord {
   return record;
 }
 
-/** The chain on a hook. Throws DISPATCHER_NOT_FOUND, also while the first one is only being made. */
+/** Returns the chain on a hook. Throws DISPATCHER_NOT_FOUND, also while the first revision is being created. */
 export function requireDispatcher(host: Host, key: DispatcherKey): DispatcherRecord {
   const record = host.store.dispatcher(key);
   if (record !== null && record.revision > 0) return record;

@@ -1,4 +1,4 @@
-/** Selectors over metadata in the syntax of Kubernetes: `key=value`, `key in (a,b)`, `key`, `!key`, `key>1`. Pure. */
+/** Metadata selectors in Kubernetes syntax: `key=value`, `key in (a,b)`, `key`, `!key`, `key>1`. */
 import { SELECTOR_TERMS_MAX } from "../domain/limits.ts";
 import type { Metadata } from "../domain/program.ts";
 import { BpfmanError } from "../errors/error.ts";
@@ -6,7 +6,7 @@ import { BpfmanError } from "../errors/error.ts";
 type Matches = (metadata: Metadata) => boolean;
 
 const KEY = "[A-Za-z0-9](?:[-A-Za-z0-9_./:]*[A-Za-z0-9])?";
-/** As in labels: may be empty. Other characters are refused rather than guessed at. */
+/** Like label values, which may be empty. Other characters are rejected rather than guessed at. */
 const VALUE = "[-A-Za-z0-9_./:@+]*";
 const SET = new RegExp(String.raw`^(${KEY})\s+(in|notin)\s*\(([^()]*)\)$`);
 const EQUALITY = new RegExp(String.raw`^(${KEY})\s*(==|=|!=)\s*(${VALUE})$`);
@@ -14,13 +14,15 @@ const COMPARISON = new RegExp(String.raw`^(${KEY})\s*([<>])\s*(-?\d{1,15})$`);
 const PRESENCE = new RegExp(`^(!?)\\s*(${KEY})$`);
 const WHOLE_VALUE = new RegExp(`^${VALUE}$`);
 
-/** Splits at commas outside of parentheses. */
+/** Splits at commas outside parentheses. */
 const termsOf = (text: string): string[] => text.split(/,(?![^(]*\))/).map((term) => term.trim());
 
 const metadataValue = (metadata: Metadata, key: string): string | null =>
   Object.hasOwn(metadata, key) ? (metadata[key] as string) : null;
 
-/** `!=` and `notin` also hold for those that lack the key, `>` and `<` for whole numbers only. Null when not understood. */
+/**
+ * `!=` and `notin` also match if the key is missing; `>` and `<` match integers only. Returns null for a syntax error.
+ */
 function parseTerm(term: string): Matches | null {
   const [, key = "", operator, wanted] = EQUALITY.exec(term) ?? [];
   if (operator === "!=") return (metadata) => metadataValue(metadata, key) !== wanted;
@@ -48,7 +50,7 @@ function parseTerm(term: string): Matches | null {
   return (metadata) => (metadataValue(metadata, present) !== null) !== (not === "!");
 }
 
-/** What a selector asks for; everything when it is null or blank. Throws INVALID_SELECTOR. */
+/** Parses a selector; null or blank matches everything. Throws INVALID_SELECTOR. */
 export function parseSelector(text: string | null): Matches {
   if (text === null || text.trim() === "") return () => true;
   const terms = termsOf(text);

@@ -1,4 +1,4 @@
-/** What a session has that lasts longer than one operation: it hears of changes, and may own what it made. */
+/** The part of the service that outlives one operation: reports changes, and removes what a session owns. */
 import type { ChangeAnswer } from "../domain/change-answer.ts";
 import type { Changes } from "../domain/change.ts";
 import { CHANGES_PER_READ_MAX } from "../domain/limits.ts";
@@ -16,13 +16,13 @@ export interface SessionService {
   /** For the operator, on stderr. */
   readonly log: LogPort;
   processes(): Promise<ProcessesPort>;
-  /** Changes after number `after`, the next few of them: ask again with the last one's until there are none. */
+  /** Returns the next few changes after number `after`. Call it again with the last number until there are none. */
   changes(after: number): Promise<Changes<ChangeAnswer>>;
   /** Calls `changed` when there may be new changes. */
   watch(changed: () => void): Promise<StoreWatch>;
   /**
-   * Detaches and unloads what belongs to `owner`. What cannot be removed now, the next command that changes something
-   * removes. Throws LOCK_TIMEOUT, CANCELLED.
+   * Detaches and unloads what belongs to `owner`. The next writing command removes what cannot be removed now. Throws
+   * LOCK_TIMEOUT, CANCELLED.
    */
   release(owner: ProcessIdentity): Promise<void>;
 }
@@ -50,7 +50,7 @@ export function createSessionService(runtime: Runtime): SessionService {
     },
     watch: (changed) => runtime.watchStore(changed),
     async release(owner) {
-      // Nothing is made, locked or mounted for a session that left nothing.
+      // Creates, locks and mounts nothing for a session that left nothing.
       if (!(await withHost("read", (host) => host.store.brief())).some((row) => row.owner === owner)) return;
       const { log, lockTimeoutMs } = runtime;
       const { signal } = new AbortController();

@@ -92,7 +92,7 @@ export function takeOver(place: Place, id: string): void {
   }
 }
 
-/** The directory belongs to nobody from now on. */
+/** Removes the owner record: the directory then belongs to no database. */
 export function disown({ runtimeDir }: Pick<Place, "runtimeDir">): void {
   if (runtimeDir === null) return;
   const record = recordIn(runtimeDir);

@@ -177,7 +177,7 @@ function ownDirectory(path: string): fs.Stats | undefined {
   if (!isOwnLink(stats)) return stats;
   const target = fs.statSync(path);
   if (target !== undefined) return target;
-  // Not an empty database: what it leads to may be on a disk that is not there yet.
+  // Not read as an empty database: the target may be on a disk that is not mounted yet.
   throw new BpfmanError("DATABASE_UNUSABLE", `use the state directory "${path}": it is a dangling symbolic link`, {
     details: { path },
     hint: "make the directory it points to, or give another --state-dir",

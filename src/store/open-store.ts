@@ -57,8 +57,8 @@ export function openStore(options: StoreOptions): StorePort {
 }
 
 /**
- * Another command may make the database, and take the directory for it, just after this one found none and made do with
- * an empty one in memory: that is not a foreign database, and there on a second look.
+ * Another command may create the database and take ownership of the directory just after this one found none and used
+ * an empty in-memory one. That is not a foreign database, and a second look finds it.
  */
 function openOwnForReading(options: Omit<StoreOptions, "mode" | "owner">): Database {
   const { path, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;

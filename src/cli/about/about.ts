@@ -1,4 +1,4 @@
-/** Commands about bpfman itself, and its other edge. */
+/** Commands about bpfman itself, and its JSON-RPC server. */
 import { defineCommand, optional, several, toggle } from "../command.ts";
 import { parsePid } from "../parse/number.ts";
 import { renderVersion, renderVersionLine } from "../render/version.ts";

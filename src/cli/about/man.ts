@@ -27,7 +27,7 @@ interface File {
   readonly text: string;
 }
 
-/** The pages of a node and of all below it. What only shells call has none. */
+/** Returns the pages of a node and all its descendants. Hidden commands, which only shells call, have none. */
 async function pagesOf(nodes: readonly Node[], edition: Edition): Promise<File[]> {
   const last = nodes.at(-1) as Node;
   if (last.name.startsWith("__")) return [];

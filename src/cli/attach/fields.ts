@@ -1,4 +1,7 @@
-/** What the attach commands have in common. In the classic grammar places are options, in the noun-verb grammar words. */
+/**
+ * Fields shared by the attach commands. The target is given by options in the classic grammar, by words in the
+ * noun-verb grammar.
+ */
 import { TC_ACTIONS, XDP_ACTIONS } from "../../domain/actions.ts";
 import { DIRECTIONS } from "../../domain/link.ts";
 import { PRIORITY_MAX, PRIORITY_WIDE_MAX } from "../../domain/limits.ts";
@@ -67,12 +70,12 @@ export const PROCEED_ON = several(
 interface ChainRule {
   readonly actions: readonly string[];
   readonly doc: readonly string[];
-  /** In the noun-verb grammar: an example, and what stands for nothing. */
+  /** In the noun-verb grammar: an example, and the default. */
   readonly example: string;
   readonly usual: readonly string[];
 }
 
-/** The same for one hook, at attach. */
+/** The field for one kind of hook, at attach. */
 export const proceedOn = ({ actions, doc, example, usual }: ChainRule): typeof PROCEED_ON =>
   vary(PROCEED_ON, {
     choices: actions,
@@ -137,10 +140,10 @@ export const CONTAINER_PID = optional(
   parsePid,
 );
 
-/** What every attach command has. */
+/** The fields of every attach command. */
 export const ATTACHING = { programId: PROGRAM_ID, metadata: METADATA };
 
-/** Attaches the program to `attach`, a target as the request schema has it. */
+/** Attaches the program to `attach`, a target in the form of the request schema. */
 export const attaching = (
   { programId, metadata }: Values<typeof ATTACHING>,
   attach: Readonly<Record<string, unknown>>,

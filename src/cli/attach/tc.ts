@@ -16,7 +16,7 @@ const PROCEED_ON = proceedOn({
     "[default: ok, pipe, dispatcher_return]",
   ],
   example: "ok,pipe",
-  // Unlike the classic grammar, a TC program that says "ok" ends the chain.
+  // Unlike in the classic grammar, a TC program that returns "ok" ends the chain.
   usual: ["pipe", "dispatcher_return"],
 });
 

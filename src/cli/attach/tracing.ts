@@ -2,7 +2,7 @@ import { defineCommand } from "../command.ts";
 import { PROGRAM_ID } from "../fields.ts";
 import { attaching, METADATA } from "./fields.ts";
 
-/** The function or LSM hook they attach to was chosen at load: nothing is left to say here. */
+/** The function or LSM hook was chosen at load time, so there is no target to specify. */
 const tracing = (kind: "fentry" | "fexit" | "lsm") =>
   defineCommand({
     fields: { programId: PROGRAM_ID, metadata: METADATA },

@@ -5,7 +5,7 @@ import { oneOf } from "../parse/word.ts";
 import { printable } from "../../domain/printable.ts";
 import { splitShellWords } from "./shell-words.ts";
 
-/** How the line is given: as words, or as text that has yet to be taken apart. */
+/** How the command line is passed: as words, or as text to be split. */
 const FORMS = ["words", "line"] as const;
 
 const FORM = required(
@@ -26,7 +26,7 @@ const AT = optional(
   Number,
 );
 
-/** What a shell's completion function asks. It must not fail, nor say anything but candidates. */
+/** Called by the shells' completion functions. It must not fail, or print anything but candidates. */
 export const complete = defineCommand({
   description: [
     "Lists what may stand at the cursor of a command line. The first line says what",
@@ -54,14 +54,14 @@ function typedText([before = "", behind = ""]: readonly string[]): TypedLine {
   };
 }
 
-/** Without what belongs to the word that the cursor is in. */
+/** Removes the rest of the word at the cursor. */
 const endOfWord = (behind: string): string => behind.replace(/^\S+/, "");
 
 function typedWords(words: readonly string[], at: number): TypedLine {
   return { before: words.slice(0, at - 1), current: words[at - 1] ?? "", behind: wholeWords(words.slice(at)) };
 }
 
-/** A line that ends in a blank ends in an empty word. */
+/** A line that ends in a space has an empty last word. */
 const wholeWords = (words: readonly string[]): readonly string[] => (words.at(-1) === "" ? words.slice(0, -1) : words);
 
 async function answer(session: Session, typed: TypedLine): Promise<string> {
@@ -78,14 +78,14 @@ async function answer(session: Session, typed: TypedLine): Promise<string> {
   return `${[first, ...lines].join("\n")}\n`;
 }
 
-/** The shells give words as they were written. */
+/** Expands `~`: shells pass words as they were typed. */
 function atHome(path: string): string {
   if (!/^~(\/|$)/.test(path)) return path;
   const { homedir } = require("node:os") as typeof import("node:os");
   return homedir() + path.slice(1);
 }
 
-/** Whatever cannot be asked has no values: nobody wants an error in the middle of a line. */
+/** Returns no values if they cannot be determined: an error in the middle of typing helps nobody. */
 async function liveValues(session: Session, { live }: Completions): Promise<Candidate[]> {
   if (live === null) return [];
   const { before, narrows: _, netns, file, ...rest } = live;

@@ -20,13 +20,16 @@ const SHELL = optional(
   oneOf("shell", SHELLS),
 );
 
-/** Shells that people have and there is no completion for. */
+/** Common shells for which there is no completion. */
 const OTHER_SHELLS: readonly string[] = ["ash", "csh", "dash", "ksh", "nu", "nushell", "sh", "tcsh"];
 
-/** What else a shell is called. */
+/** Other names of shells. */
 const ALSO_CALLED: Readonly<Record<string, (typeof SHELLS)[number]>> = { pwsh: "powershell" };
 
-/** A name of a shell, or one that is nearly that of ours, is hardly meant as a folder. Throws USAGE. */
+/**
+ * Rejects the name of an unsupported shell, or a misspelt supported one, which is hardly meant as a directory. Throws
+ * USAGE.
+ */
 function refuseShell(target: string): void {
   const near = didYouMean(target, SHELLS);
   if (near === null && !OTHER_SHELLS.includes(target)) return;

@@ -1,19 +1,19 @@
-/** What a line lacks can stand in the object file that it names. */
+/** Suggests what a command line lacks from the object file it names. */
 import { LISTED_NAMES_MAX } from "../../domain/limits.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import type { Invoke } from "../../service/invoke.ts";
 import type { Field } from "../command.ts";
 import type { Given } from "../parse/values.ts";
 
-/** The value of a field that completes so, as an option or as a word. */
+/** Returns the value of the field with that completion, given as an option or as a word. */
 function givenFor({ options, places, words }: Given, completes: Field["completes"]): string | null {
   const option = options.find(({ field }) => field?.completes === completes);
   return option?.value ?? words[places.findIndex((place) => place.completes === completes)] ?? null;
 }
 
 /**
- * A hint for a line without programs: those that the object has, or what is wrong with the object. Null when no object is
- * named, or it cannot be looked at.
+ * Returns a hint for a command line without programs: the programs in the object, or what is wrong with it. Null if no
+ * object is named, or it cannot be read.
  */
 export async function contentsHint(given: Given, connect: () => Promise<Invoke>): Promise<string | null> {
   const file = givenFor(given, "object");

@@ -1,4 +1,4 @@
-/** What may stand at the cursor, from the command table: pure but for fetching the command of a leaf. */
+/** Determines the candidates at the cursor from the command tree. Without effects, except that it loads commands. */
 import type { LiveValue } from "../../domain/completion.ts";
 import { PLATFORMS } from "../../domain/bytecode-slot.ts";
 import { ATTACH_KINDS, type AttachKind, PROGRAM_TYPES } from "../../domain/kinds.ts";
@@ -22,7 +22,7 @@ export interface Candidate {
   readonly description: string;
 }
 
-/** Values that only the service knows. Each goes behind `before` to make the whole word. */
+/** A request for live values from the service. `before` is prepended to each to form the whole word. */
 export interface LiveWanted {
   readonly what: LiveValue;
   readonly prefix: string;
@@ -31,49 +31,49 @@ export interface LiveWanted {
   readonly file: string | null;
   readonly programId: number | null;
   readonly attachKind: AttachKind | null;
-  /** They say which of the candidates fit, if any do, and are none themselves. */
+  /** The values only filter the candidates; they are not candidates themselves. */
   readonly narrows: boolean;
 }
 
 export interface Completions {
   readonly candidates: readonly Candidate[];
   readonly live: LiveWanted | null;
-  /** Names of files or folders, which the shell completes; `before` stands in front of them in the same word. */
+  /** File or directory names, completed by the shell; `before` precedes them in the same word. */
   readonly paths: { readonly kind: "files" | "directories"; readonly before: string } | null;
-  /** No blank is to follow: the value is not finished. */
+  /** No space must follow, because the value is incomplete. */
   readonly open: boolean;
-  /** Values of the options that stand on the line, by their long names; the last one of each. */
+  /** Values of the options on the command line, by long name; the last one of each. */
   readonly given: ReadonlyMap<string, string>;
 }
 
 const NOTHING: Completions = { candidates: [], live: null, paths: null, open: false, given: new Map() };
 
-/** How far a line has been read. */
+/** How far a command line has been read. */
 interface Cursor {
   readonly root: Group;
   node: Node;
   command: Command | null;
-  /** Arguments on the way, and the words that were given for them. */
+  /** Fields for words so far, and the words given for them. */
   slots: readonly Field[];
   words: readonly string[];
-  /** Words as far as the line goes, also behind the place that is completed. */
+  /** All words on the line, including those after the cursor. */
   allWords: readonly string[];
   /** The option whose value comes next. */
   pending: Field | null;
   /** Values by long name. */
   given: Map<string, string[]>;
   literal: boolean;
-  /** Words that nothing explains: nothing can be completed behind them. */
+  /** There are unknown words, after which nothing can be completed. */
   lost: boolean;
 }
 
-/** A line that is being typed. */
+/** A command line being typed. */
 export interface TypedLine {
-  /** Words that stand whole before the cursor. */
+  /** Complete words before the cursor. */
   readonly before: readonly string[];
-  /** What was typed of the word at the cursor. */
+  /** The part of the current word before the cursor. */
   readonly current: string;
-  /** Whole words behind it. */
+  /** Complete words after the cursor. */
   readonly behind: readonly string[];
 }
 
@@ -97,7 +97,10 @@ export async function completeLine(root: Group, { before, current, behind }: Typ
   return { ...(await atCursor(cursor, current)), given };
 }
 
-/** What stands behind the cursor is no longer missing, and may say where values come from: a namespace, an object. */
+/**
+ * Reads the words after the cursor: they are no longer missing, and may determine where values come from (a namespace,
+ * an object).
+ */
 async function lookBehind(cursor: Cursor, current: string, behind: readonly string[]): Promise<void> {
   const ahead: Cursor = { ...cursor, given: new Map(cursor.given) };
   const inBetween = current.startsWith("-") ? [] : [current];
@@ -140,7 +143,7 @@ async function option(cursor: Cursor, word: string): Promise<void> {
   const isLong = written.startsWith("--");
   const find = (): Field | undefined =>
     knownAt(cursor).find((each) => (isLong ? `--${each.long}` === written : each.short === word[1]));
-  // An option that the group does not know may belong to the command that is meant when none is named.
+  // An option that the group does not have may belong to its default command.
   if (find() === undefined && isGroup(cursor.node)) await descend(cursor, otherwiseOf(cursor.node));
   const flag = find();
   cursor.pending = null;
@@ -186,7 +189,7 @@ function knownAt({ root, node, command }: Cursor): readonly Field[] {
   return [...own, ...globalsBeside(own), ...(node === root ? [VERSION] : [])];
 }
 
-/** The argument that the next word is for; the last one when it takes many. */
+/** Returns the field for the next word; the last one if it takes several. */
 function slotAt({ slots, words }: Cursor): Field | null {
   const last = slots.at(-1);
   return slots[words.length] ?? (last?.takes === "list" ? last : null);
@@ -200,20 +203,20 @@ function wordsAt(cursor: Cursor, current: string): Completions {
   const slot = slotAt(cursor);
   if (!isGroup(node)) {
     if (slot !== null) return valuesOf(slot, current, { cursor, before: "" });
-    // Nothing but options can follow: show them without waiting for a dash.
+    // Only options can follow: show them without waiting for a dash.
     return current === "" ? optionsAt(cursor, "") : NOTHING;
   }
-  // `attach ID kind`: first the id.
+  // `attach ID kind`: the ID comes first.
   if (slot !== null) return valuesOf(slot, current, { cursor, before: "" });
   const candidates = shownBelow(node).map((each) => ({ value: each.name, description: each.summary }));
   const live = node.completes === undefined ? null : wanted(node.completes, cursor, { prefix: current, narrows: true });
   return { ...NOTHING, live, candidates: beginning(candidates, current) };
 }
 
-/** Options that can still be given: what is required first. */
+/** Returns the options that can still be given, required ones first. */
 function optionsAt(cursor: Cursor, current: string): Completions {
   const known = knownAt(cursor);
-  // The option with its value in one word: `--iface=e`, `-i=e`, `-ie`.
+  // An option with its value in one word: `--iface=e`, `-i=e`, `-ie`.
   const before = /^(--[^=]+=|-[^-](=|(?=.)))/.exec(current)?.[0];
   if (before !== undefined) {
     const flag = known.find((each) =>
@@ -234,7 +237,7 @@ function optionsAt(cursor: Cursor, current: string): Completions {
 
 interface ValuePlace {
   readonly cursor: Cursor;
-  /** What stands in the word before the value, as `--iface=`. */
+  /** The part of the word before the value, as `--iface=`. */
   readonly before: string;
 }
 
@@ -245,7 +248,7 @@ interface Valued {
 }
 
 function valuesOf(what: Valued, current: string, { cursor, before: opening }: ValuePlace): Completions {
-  // Of several values in one word, the last is completed.
+  // In a comma-separated list, the last value is completed.
   const comma = what.takes === "commas" ? current.lastIndexOf(",") + 1 : 0;
   const before = opening + current.slice(0, comma);
   const prefix = current.slice(comma);
@@ -276,7 +279,7 @@ function valuesOf(what: Valued, current: string, { cursor, before: opening }: Va
   }
 }
 
-/** What is asked for: what the line says already decides what fits. */
+/** Creates a request for live values, narrowed by what the command line already contains. */
 function wanted(what: LiveValue, cursor: Cursor, asked: Pick<LiveWanted, "prefix"> & Partial<LiveWanted>): LiveWanted {
   return {
     what,
@@ -285,13 +288,13 @@ function wanted(what: LiveValue, cursor: Cursor, asked: Pick<LiveWanted, "prefix
     netns: lastGiven(cursor, "netns"),
     file: lastGiven(cursor, what === "target-function" ? "target" : "object"),
     programId: Number(lastGiven(cursor, "program-id")) || null,
-    // The commands that attach are called after what they attach to.
+    // Attach commands are named after what they attach to.
     attachKind: ATTACH_KINDS.find((kind) => kind === cursor.node.name) ?? null,
     ...asked,
   };
 }
 
-/** `FILE` or `linux/amd64=FILE`. */
+/** Completes `FILE` or `linux/amd64=FILE`. */
 function platformOrFile(before: string, prefix: string): Completions {
   const end = prefix.indexOf("=") + 1;
   const platforms = end > 0 || !prefix.startsWith("linux/") ? [] : PLATFORMS.map((platform) => `${platform}=`);
@@ -300,7 +303,7 @@ function platformOrFile(before: string, prefix: string): Completions {
   return { ...NOTHING, open: true, candidates: fitting.map((word) => ({ value: before + word, description: "" })) };
 }
 
-/** Without an object to look into, the types are all that is known of a program to load. */
+/** Without an object to read, only the types of programs can be completed. */
 function typesFor({ what, prefix, before, file }: LiveWanted): Candidate[] {
   if (what !== "object-program" || file !== null) return [];
   const types = PROGRAM_TYPES.map((type) => `${type}:`).filter((word) => word.startsWith(prefix));
@@ -316,7 +319,7 @@ function commandsBelow({ root, words }: Cursor, prefix: string): Completions {
   return { ...NOTHING, candidates: beginning(candidates, prefix) };
 }
 
-/** The last value that was given for what completes so, as an option or as a word. */
+/** Returns the last value of the field with that completion, given as an option or as a word. */
 function lastGiven({ command, given, slots, allWords }: Cursor, completes: Completion): string | null {
   const flag = command?.flags.find((each) => each.completes === completes);
   if (flag !== undefined) return given.get(flag.long)?.at(-1) || null;

@@ -1,13 +1,13 @@
 /**
- * What the shells are given. The scripts know nothing of bpfman's commands: they ask `bpfman __complete` at each tab, so
- * they fit every version, and show what is loaded at that moment.
+ * The completion scripts. They contain nothing about bpfman's commands: they call `bpfman __complete` at each Tab, so
+ * they work with every version and complete what is currently loaded.
  */
 
 export const SHELLS = ["bash", "zsh", "fish", "elvish", "powershell"] as const;
 export type Shell = (typeof SHELLS)[number];
 
 interface Script {
-  /** Where the shells look for it, by name. */
+  /** Path where the shell looks for it, relative to its completion directory. */
   readonly file: string;
   readonly text: string;
 }

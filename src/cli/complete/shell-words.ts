@@ -1,7 +1,6 @@
 /**
- * Takes the beginning of a command line apart as a shell would, as far as its words are concerned: quotes and backslashes
- * are taken off, variables and substitutions stay as written. The last word may be unfinished; it is empty when the line
- * ends between words.
+ * Splits the start of a command line into words like a shell: removes quotes and backslashes, but leaves variables and
+ * substitutions as they are. The last word may be incomplete; it is empty if the line ends between words.
  */
 export function splitShellWords(line: string): string[] {
   const words: string[] = [];

@@ -1,4 +1,4 @@
-/** Commands on the chains of programs that share a hook. */
+/** Commands on chains, the programs that share a hook. */
 import { DISPATCHER_TYPES } from "../../domain/dispatcher.ts";
 import { asking, defineCommand, ifGiven, required, vary } from "../command.ts";
 import { ALL } from "../fields.ts";
@@ -60,7 +60,7 @@ export const listDispatchers = defineCommand({
     ],
   },
   prepare: (request) =>
-    // As all empty lists of this grammar.
+    // Like all empty lists in this grammar.
     asking("dispatcher/list", request, (answer, look) =>
       answer.dispatchers.length === 0 ? "" : renderDispatcherList(answer, look),
     ),

@@ -1,4 +1,4 @@
-/** Commands that make images from object files. */
+/** Commands that build images from object files. */
 import { BYTECODE_SLOTS, PLATFORMS, platformOf, slotOfPlatform } from "../../domain/bytecode-slot.ts";
 import { CONTAINER_TOOLS } from "../../domain/container-tool.ts";
 import { BpfmanError } from "../../errors/error.ts";
@@ -27,7 +27,7 @@ const PROJECT = optional({
 
 type SlotName = `bc-${string}`;
 
-/** One option for each platform. */
+/** One option per platform. */
 const SLOTS = BYTECODE_SLOTS.map((slot) => {
   const order = slot.byteOrder === "little" ? "el" : "eb";
   const name: SlotName = `bc-${slot.architecture}-${order}`;
@@ -42,7 +42,7 @@ const SLOTS = BYTECODE_SLOTS.map((slot) => {
   return { name, field, platform: platformOf(slot) };
 });
 
-/** The noun-verb grammar's way to name them. */
+/** The object files in the noun-verb grammar. */
 const FILES = several({
   takes: "list",
   long: "bytecode",
@@ -59,7 +59,7 @@ const OBJECTS = Object.assign(
   Object.fromEntries(SLOTS.map(({ name, field }) => [name, field])) as Record<SlotName, typeof BYTECODE>,
 );
 
-/** `FILE`, or `PLATFORM=FILE...`, in the shape of a request. Throws USAGE. */
+/** Parses `FILE`, or `PLATFORM=FILE...`, for a request. Throws USAGE. */
 function readWords(words: readonly string[]) {
   const mapped = words.flatMap((word) => {
     const [, platform, file] = /^([^=]*\/[^=]*)=(.*)$/s.exec(word) ?? [];
@@ -83,7 +83,7 @@ function readWords(words: readonly string[]) {
   });
 }
 
-/** The `bytecode` of a request, from options or words. Throws USAGE unless exactly one of the ways is taken. */
+/** Returns the `bytecode` of a request from options or words. Throws USAGE unless exactly one way is used. */
 function readBytecode(values: Values<typeof OBJECTS>, words: readonly string[]) {
   const { bytecode: file, project } = values;
   const slots = SLOTS.flatMap(({ name, field, platform }) => {
@@ -166,7 +166,7 @@ const RUNTIME = optional(
   oneOf("container runtime", CONTAINER_TOOLS),
 );
 
-/** The noun-verb grammar's place for the tag. */
+/** The tag in the noun-verb grammar. */
 const REFERENCE = optional({
   long: "image",
   grammar: "noun",
@@ -208,7 +208,7 @@ export const buildImage = defineCommand({
   },
   prepare(values) {
     const { reference, runtime, containerFile } = values;
-    // With --tag, the first word is a file as well.
+    // With --tag, the first word is a file too.
     const files = [...(values.tag === null || reference === null ? [] : [reference]), ...values.files];
     const tag = values.tag ?? reference;
     if (tag === null) throw new BpfmanError("USAGE", `"bpfman image build" needs ${flagUsage(TAG)}`);

@@ -1,4 +1,4 @@
-/** Where an image is, and how it is fetched. */
+/** Fields that describe where an image is and how it is pulled. */
 import { PULL_POLICIES } from "../../domain/program.ts";
 import { optional, required, type Values } from "../command.ts";
 
@@ -30,7 +30,7 @@ export const REGISTRY_AUTH = optional({
   ],
 });
 
-/** The service says what a policy may be. */
+/** The service validates the policy. */
 export const PULL_POLICY = optional({
   long: "pull-policy",
   short: "p",

@@ -23,7 +23,7 @@ export const pullImage = defineCommand({
 
 export const inspectImage = defineCommand({
   fields: { url: IMAGE_URL, registryAuth: REGISTRY_AUTH },
-  // As newer bpfman, whose command this is.
+  // Like newer bpfman, where this command comes from.
   output: "json",
   noun: {
     words: ["url"],

@@ -1,4 +1,4 @@
-/** What the lists filter by, and how they are printed. */
+/** Filters and output of the list commands. */
 import type { Look } from "../render/table.ts";
 import { KERNEL_TYPE_WORDS } from "../../domain/kernel-words.ts";
 import { PROGRAM_TYPES } from "../../domain/kinds.ts";
@@ -66,13 +66,13 @@ export const METADATA_SELECTOR = vary(METADATA, {
 });
 
 interface List<Answer> {
-  /** The ids alone. */
+  /** Print only the IDs. */
   readonly quiet: boolean;
   readonly ids: readonly number[];
   text(answer: Answer, look: Look): string;
 }
 
-/** Prints a list as the noun-verb grammar has it: ids when they alone are wanted, nothing when an empty list is text. */
+/** Prints a list for the noun-verb grammar: only IDs if requested; no text at all for an empty list. */
 export function printList<Answer>(session: Session, answer: Answer, { quiet, ids, text }: List<Answer>): void {
   if (quiet) session.write(ids.map((id) => `${id}\n`).join(""));
   else session.print(answer, (given, look) => (ids.length === 0 ? "" : text(given, look)));

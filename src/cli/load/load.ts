@@ -102,7 +102,7 @@ function loading(source: Readonly<Record<string, unknown>>, values: Loaded, noun
   const { global: globalData, application, mapOwnerId } = values;
   if (!noun) {
     const { programs, metadata } = values;
-    // An option of its own for one key of the metadata: both with different values are a mistake, as any key given twice.
+    // The option sets one key of the metadata. Two different values are an error, as for any key given twice.
     if (application !== null) gatherMetadata([...Object.entries(metadata), [APPLICATION_KEY, application]]);
     return asking("program/load", { source, programs, globalData, metadata, application, mapOwnerId }, renderLoad);
   }

@@ -1,46 +1,46 @@
 /**
- * Turns the two dialects of a command line into canonical options, `--programs=a --programs=b`, which cleye reads. The
- * classic grammar is written as clap takes it: `--flag value`, `--flag=value`, `-f value`, `-fvalue`, `-f=value`, switches
- * in one word, several values behind one option, and negative numbers as values. The noun-verb grammar is written as
- * Go's kong takes it besides: the last of several values counts, an empty one stands for none, and a switch may have one.
+ * Converts the two dialects of a command line to canonical options, `--programs=a --programs=b`, which cleye parses.
+ * The classic grammar follows clap: `--flag value`, `--flag=value`, `-f value`, `-fvalue`, `-f=value`, combined
+ * switches, several values after one option, and negative numbers as values. The noun-verb grammar additionally follows
+ * Go's kong: the last of several values wins, an empty value means none, and a switch can have a value.
  *
- * What cannot be understood is passed on as it is: here nothing is judged.
+ * Anything unknown is passed on unchanged: nothing is validated here.
  */
 import type { Field } from "../command.ts";
 
-/** A command line that is being read. */
+/** A command line being read. */
 export interface Tokens {
   readonly all: readonly string[];
-  /** Index of the token that is read next. */
+  /** Index of the next token. */
   next: number;
-  /** After `--`: everything that follows is a word. */
+  /** After `--`, every token is a word. */
   literal: boolean;
 }
 
 /** One value of an option. */
 export interface Option {
-  /** Null for one that is not known. */
+  /** Null for an unknown option. */
   readonly field: Field | null;
-  /** Its name as it stands on the line: `--path` or `-p`. */
+  /** Its name as typed: `--path` or `-p`. */
   readonly written: string;
-  /** Null for a switch, and where a value is missing. */
+  /** Null for a switch, and for a missing value. */
   readonly value: string | null;
-  /** The value stands in the option's own word. */
+  /** The value is part of the option's own token. */
   readonly attached: boolean;
 }
 
-/** What may stand at a place of the line. */
+/** How to read the next part of the line. */
 export interface Dialect {
   readonly known: readonly Field[];
-  /** The line is one of the noun-verb grammar, as far as it was read. */
+  /** The part read so far belongs to the noun-verb grammar. */
   readonly noun: boolean;
 }
 
-/** Whether a token starts an option. A negative number does not: no option is a digit. */
+/** Reports whether a token starts an option. Negative numbers do not, since no option is a digit. */
 export const looksLikeFlag = (token: string): boolean =>
   token.length > 1 && token.startsWith("-") && !"0123456789".includes(token.charAt(1));
 
-/** The option that is written so, in front of `=`. */
+/** Returns the option with that name, the part before `=`. */
 export function named(known: readonly Field[], written: string): Field | null {
   const isLong = written.startsWith("--");
   const name = written.slice(isLong ? 2 : 1);
@@ -53,14 +53,16 @@ export function named(known: readonly Field[], written: string): Field | null {
 export const canonicalWord = ({ field, value }: Option): string =>
   value === null ? `--${field?.long}` : `--${field?.long}=${value}`;
 
-/** A choice as the noun-verb grammar takes it: letter case and spaces around it do not count. */
+/** Normalises a choice for the noun-verb grammar, which ignores letter case and surrounding spaces. */
 export const inAnyCase = (field: Field, value: string): string =>
   field.anyCase === true ? value.trim().toLowerCase() : value;
 
-/** Reads the option at the cursor with its values, and adds what it says to what was read before. */
+/** Reads the option at the cursor and its values, and appends them to `options`. */
 export function takeOption(tokens: Tokens, { known, noun }: Dialect, options: Option[]): void {
   const token = tokens.all[tokens.next++] ?? "";
-  /** Whether an option goes on in the same word: only behind a switch, which has no value there. */
+  /**
+   * Reports whether another option follows in the same token, which is only possible after a switch without a value.
+   */
   const take = (written: string, attachedTo: (field: Field) => string | null): boolean => {
     const field = named(known, written);
     if (field === null) {
@@ -79,7 +81,7 @@ export function takeOption(tokens: Tokens, { known, noun }: Dialect, options: Op
     take(written, () => (token === written ? null : token.slice(written.length + 1)));
     return;
   }
-  // `-abc`: switches, the last of which may be an option whose value is the rest or the next token.
+  // `-abc`: switches, of which the last may be an option whose value is the rest or the next token.
   const letters = [...token.slice(1)];
   for (const [at, letter] of letters.entries()) {
     const rest = letters.slice(at + 1).join("");
@@ -90,7 +92,7 @@ export function takeOption(tokens: Tokens, { known, noun }: Dialect, options: Op
   }
 }
 
-/** The tokens behind an option that are its values. */
+/** Returns the tokens after an option that are its values. */
 function following(tokens: Tokens, field: Field, written: string): Option[] {
   const most = { nothing: 0, one: 1, commas: 1, list: Number.POSITIVE_INFINITY }[field.takes];
   const values: Option[] = [];
@@ -135,7 +137,7 @@ function addAsKong(options: Option[], field: Field, given: readonly Option[]): v
   }
 }
 
-/** `\,` is a comma within a value; nothing behind the last comma is no value. */
+/** `\,` is a comma within a value. A trailing comma does not add an empty value. */
 function splitAtCommas(text: string): string[] {
   const parts = [""];
   for (const [piece] of text.matchAll(/\\.|./gs)) {

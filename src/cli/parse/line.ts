@@ -1,4 +1,4 @@
-/** From the words of a command line to the command they name, and to what is wrong with them. */
+/** Finds the command that a command line names, and reports what is wrong with the line. */
 import { BpfmanError } from "../../errors/error.ts";
 import { didYouMean } from "../../errors/suggest.ts";
 import {
@@ -21,25 +21,25 @@ import { globalsBeside, HELP, VERSION } from "../globals.ts";
 import { type Dialect, looksLikeFlag, named, type Option, takeOption, type Tokens } from "./canonical.ts";
 import type { Environment, Given } from "./values.ts";
 
-/** How far reading got: what help describes, and whose usage an error shows. */
+/** How far parsing got: determines what help describes and whose usage an error shows. */
 export interface Trail {
   /** From the root to the last node whose name was read. */
   nodes: readonly Node[];
-  /** The last node's command once it is fetched; null for a group, and for a command that is only named. */
+  /** The last node's command once it is loaded; null for a group, and for a command that is only named. */
   command: Command | null;
-  /** The line is one of the noun-verb grammar, by its commands or its words. */
+  /** The line belongs to the noun-verb grammar, by its commands or its words. */
   noun: boolean;
-  /** What the line lacks, and what it gives instead; null when it lacks nothing, or is wrong otherwise. */
+  /** What the line lacks and what it contains; null if nothing is missing or something else is wrong. */
   lacks: { readonly fields: readonly Field[]; readonly given: Given } | null;
 }
 
 export const newTrail = (): Trail => ({ nodes: [ROOT], command: null, noun: false, lacks: null });
 
 export type Route =
-  /** The line names a command, has all that it requires, and nothing that is not known. Its values are still unread. */
+  /** The line names a command, has everything it requires, and nothing unknown. Values are not parsed yet. */
   | { readonly kind: "run"; readonly command: Command; readonly given: Given }
   | { readonly kind: "help"; readonly detail: "short" | "long" }
-  /** A group without a command: its short help, as an error. */
+  /** A group without a command: its short help is printed as an error. */
   | { readonly kind: "incomplete" };
 
 /** What has been read of a line. */
@@ -50,7 +50,7 @@ interface Reading {
   readonly words: string[];
 }
 
-/** Reads a command line. `trail` says how far it got, also when this throws. Throws USAGE. */
+/** Parses a command line. `trail` records how far it got, even on errors. Throws USAGE. */
 export async function route(
   { args, env }: { args: readonly string[]; env: Environment },
   trail: Trail,
@@ -65,7 +65,10 @@ export async function route(
   }
 }
 
-/** `--path` for a `-path`, which is `-p` with a value; null when there is none before the place where reading ended. */
+/**
+ * Returns `--path` for a typed `-path`, which means `-p` with a value; null if there is none before the point of
+ * failure.
+ */
 function oneDashed({ tokens, trail }: Reading): string | null {
   const own = trail.command?.flags ?? [];
   const names = [...own, ...globalsBeside(own)].map((flag) => `--${flag.long}`);
@@ -79,7 +82,7 @@ async function readLine(reading: Reading, env: Environment): Promise<Route> {
   while (isGroup(node)) {
     const here: Group = node;
     const known = here === ROOT ? [...globalsBeside([]), VERSION] : globalsBeside([]);
-    // An option that is not global belongs to the command that was left out.
+    // An option that is not global belongs to the omitted default command.
     const word = nextWord(reading, known, here.otherwise !== undefined);
     const help = askedHelp(options);
     if (help !== null) return help;
@@ -93,7 +96,7 @@ async function readLine(reading: Reading, env: Environment): Promise<Route> {
         throw new BpfmanError("USAGE", `"${pathOf(trail.nodes)}" needs a command: ${shownNames(here).join(", ")}`);
       node = meant;
     } else if (word === "help" && here !== ROOT) {
-      // `bpfman load help file` is `bpfman help load file`.
+      // `bpfman load help file` means `bpfman help load file`.
       words.splice(0, words.length, ...trail.nodes.slice(1).map((each) => each.name));
       node = HELP_LEAF;
       trail.nodes = [ROOT];
@@ -129,8 +132,8 @@ async function readLine(reading: Reading, env: Environment): Promise<Route> {
 }
 
 /**
- * The next word, reading the options before it; null at the end, as soon as help is asked for, and with `stop` before an
- * option that is not known.
+ * Returns the next word after reading the options before it; null at the end, once help is requested, and with `stop`
+ * before an unknown option.
  */
 function nextWord({ tokens, trail, options }: Reading, known: readonly Field[], stop: boolean): string | null {
   for (;;) {
@@ -160,7 +163,7 @@ function askedHelp(options: readonly Option[]): Route | null {
   return { kind: "help", detail: form === "-h" ? "short" : "long" };
 }
 
-/** Throws USAGE for what was just read: an unknown option, one that is there already, or a value that is missing. */
+/** Throws USAGE if the options just read are unknown, repeated, or lack a value. */
 function checkOptions(options: readonly Option[], before: readonly Option[], { known, noun }: Dialect): void {
   for (const option of options) {
     if (before.includes(option)) continue;
@@ -179,7 +182,7 @@ function checkOptions(options: readonly Option[], before: readonly Option[], { k
     } else if (value === null || (value === "" && attached && !noun)) {
       throw usage(`"${written}" needs a value: ${flagUsage(field)}`);
     } else if (value === "" && field.completes !== undefined && field.takes !== "commas" && !noun) {
-      // What is there has a name. An empty folder would silently stand for another one.
+      // Names are never empty, and an empty directory name would silently mean another directory.
       throw usage(
         `"${written}" needs a value, but got an empty one: ${flagUsage(field)}`,
         "is a shell variable empty?",
@@ -188,7 +191,7 @@ function checkOptions(options: readonly Option[], before: readonly Option[], { k
   }
 }
 
-/** Throws USAGE when a word is left over, or something required is missing. */
+/** Throws USAGE if a word is left over or something required is missing. */
 function checkWhole(reading: Reading, command: Command, given: Given): void {
   const { options, words, trail } = reading;
   const { places } = given;
@@ -210,7 +213,7 @@ const isGiven = (options: readonly Option[], flag: Field): boolean =>
 const usage = (message: string, hint: string | null = null): BpfmanError =>
   new BpfmanError("USAGE", message, hint === null ? {} : { hint });
 
-/** Most words that are left over belong to an option: say how that is written. */
+/** Most superfluous words are meant for an option: explain how to write that. */
 function unexpectedWord(word: string, { tokens, options }: Reading, { flags }: Command): BpfmanError {
   const at = tokens.all.indexOf(word);
   const before = tokens.all[at - 1] ?? "";
@@ -228,7 +231,7 @@ function unexpectedWord(word: string, { tokens, options }: Reading, { flags }: C
   return usage(`unexpected argument "${word}"`, hint);
 }
 
-/** Whether a word is a value of an option, as far as the option's parser can tell. */
+/** Reports whether a word may be a value of an option, according to the option's parser. */
 function couldBe(flag: Field, word: string): boolean {
   try {
     flag.parse(word, "");
@@ -248,7 +251,7 @@ function unknownCommand(word: string, group: Group, path: string): BpfmanError {
   );
 }
 
-/** The node that a help topic names: `["attach", "tcx"]`. Throws USAGE for one that is not there. */
+/** Returns the node that a help topic names: `["attach", "tcx"]`. Throws USAGE for an unknown one. */
 export async function topic(words: readonly string[]): Promise<Trail> {
   const nodes: Node[] = [ROOT];
   let node: Node = ROOT;

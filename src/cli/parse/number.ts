@@ -1,4 +1,4 @@
-/** Numbers and durations on the command line. Each takes plain decimal digits unless it says otherwise. */
+/** Parses numbers and durations. Each accepts only decimal digits unless stated otherwise. */
 import { ID_MAX } from "../../domain/limits.ts";
 import type { ErrorCode } from "../../errors/codes.ts";
 import { BpfmanError } from "../../errors/error.ts";
@@ -8,7 +8,7 @@ interface Range {
   readonly min: number;
   readonly max: number;
   readonly code: ErrorCode;
-  /** Where such numbers can be seen. */
+  /** Where such numbers are listed. */
   readonly seen?: string;
 }
 
@@ -23,7 +23,7 @@ function parseWhole(text: string, { what, min, max, code, seen }: Range): number
   return value;
 }
 
-/** Largest pid: pid_t is a signed 32-bit integer. */
+/** Largest PID: pid_t is a signed 32-bit integer. */
 const PID_MAX = 0x7fff_ffff;
 
 export const parseProgramId = (text: string): number =>
@@ -72,12 +72,12 @@ export function parseOffset(text: string): number {
   const value = /^([0-9]+|0[xX][0-9a-fA-F]+)$/.test(text) ? Number(text) : Number.NaN;
   if (Number.isSafeInteger(value)) return value;
   throw new BpfmanError("USAGE", `invalid offset "${text}": must be a number of bytes, in decimal or as 0x hex`, {
-    // Everywhere else -o is the output format.
+    // Elsewhere, -o is the output format.
     ...(text === "json" || text === "text" ? { hint: `-o is the offset here; write "--output ${text}"` } : {}),
   });
 }
 
-/** The same where newer bpfman writes 0 for none. */
+/** Converts 0 to null, where newer bpfman uses 0 for "none". */
 export const zeroForNone =
   <T>(parse: (text: string, where: string) => T) =>
   (text: string, where: string): T | null =>
@@ -94,7 +94,10 @@ const UNIT_MS: Readonly<Record<string, number>> = {
 };
 const PART = /([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)/gu;
 
-/** `500ms`, `30s`, `1.5m`, `1h30m`, or bare seconds, in milliseconds. What is above zero never becomes zero. */
+/**
+ * Parses `500ms`, `30s`, `1.5m`, `1h30m`, or plain seconds; returns milliseconds. Rounds up, so a positive duration
+ * never becomes zero.
+ */
 export function parseDuration(text: string, where: string): number {
   const written = /^[0-9.]+$/.test(text) ? `${text}s` : text;
   const parts = [...written.matchAll(PART)];

@@ -1,9 +1,9 @@
-/** Where the values of a request come from: for errors that only the service finds. */
+/** Finds where the values of a request come from, for errors that only the service detects. */
 import type { Field } from "../command.ts";
 import { argumentUsage } from "../command.ts";
 import type { Given } from "./values.ts";
 
-/** What was given for each field of a command, under its name. */
+/** The values given for the fields of a command, by field name. */
 type Values = Readonly<Record<string, unknown>>;
 
 interface Line {
@@ -13,9 +13,9 @@ interface Line {
 }
 
 /**
- * What the user wrote the value at a path of the request with: `--pull-policy`, `-p`, `<IMAGE>`, or the environment
- * variable. Values are told by what they are, since a command may put them anywhere in its request; where that leaves a
- * choice, by the names in the path. Null where nothing on the line says it.
+ * Returns how the user wrote the value at a path of the request: `--pull-policy`, `-p`, `<IMAGE>`, or the environment
+ * variable. Fields are identified by value, since a command can put them anywhere in its request; if that is ambiguous,
+ * by the names in the path. Null if the command line does not contain the value.
  */
 export function originOf({ fields, values, given }: Line, request: unknown, path: readonly unknown[]): string | null {
   const wrong = path.reduce((value, key) => inside(value, key), request);
@@ -33,7 +33,7 @@ const holds = (value: unknown, wanted: unknown): boolean =>
   value === wanted ||
   (typeof value === "object" && value !== null && Object.values(value).some((each) => holds(each, wanted)));
 
-/** How a field was given, as typed; null when it was not. */
+/** Returns how a field was typed; null if it was not given. */
 function written(field: Field, { options, places, words, env }: Given): string | null {
   const option = options.find((each) => each.field?.long === field.long);
   if (option !== undefined) return option.written;

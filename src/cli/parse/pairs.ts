@@ -1,13 +1,13 @@
-/** KEY=VALUE and NAME=HEX pairs on the command line. */
+/** Parses KEY=VALUE and NAME=HEX pairs. */
 import type { Metadata } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
 
 export type Pair = readonly [name: string, value: string];
 
-/** All pairs, the last one of a name: as the noun-verb grammar takes them. */
+/** Returns all pairs, of which the last with a key wins, as in the noun-verb grammar. */
 export const lastOfEach = (pairs: readonly Pair[]): Readonly<Record<string, string>> => Object.fromEntries(pairs);
 
-/** A pair of metadata, split at the first `=`. Throws INVALID_METADATA. */
+/** Parses a metadata pair, split at the first `=`. Throws INVALID_METADATA. */
 export function parseMetadata(text: string): Pair {
   const equals = text.indexOf("=");
   if (equals >= 1) return [text.slice(0, equals), text.slice(equals + 1)];
@@ -17,11 +17,11 @@ export function parseMetadata(text: string): Pair {
   });
 }
 
-/** The same in the noun-verb grammar: spaces around a key do not count. */
+/** In the noun-verb grammar, spaces around a key are ignored. */
 export const parseNounMetadata = (text: string): Pair =>
   parseMetadata(text.replace(/^([^=]*)=/, (_, key: string) => `${key.trim()}=`));
 
-/** A key with two different values is a mistake. Throws INVALID_METADATA. */
+/** Merges pairs. A key with two different values is an error. Throws INVALID_METADATA. */
 export function gatherMetadata(pairs: readonly Pair[]): Metadata {
   const metadata = new Map<string, string>();
   for (const [key, value] of pairs) {
@@ -34,7 +34,7 @@ export function gatherMetadata(pairs: readonly Pair[]): Metadata {
   return Object.fromEntries(metadata);
 }
 
-/** `--global` values NAME=HEX: hex digits as written. Throws INVALID_GLOBAL. */
+/** Parses `--global` values NAME=HEX; keeps the hex digits as written. Throws INVALID_GLOBAL. */
 export function parseGlobal(text: string): Pair {
   const wrong = (why: string, hint?: string): BpfmanError =>
     new BpfmanError("INVALID_GLOBAL", `invalid global "${text}": ${why}`, hint === undefined ? {} : { hint });
@@ -53,7 +53,7 @@ export function parseGlobal(text: string): Pair {
   return [name, hex];
 }
 
-/** The same in the noun-verb grammar: `0x` and spaces may stand before the digits. */
+/** In the noun-verb grammar, `0x` and spaces may precede the digits. */
 export function parseNounGlobal(text: string): Pair {
   const [name = "", ...rest] = text.split("=");
   const hex = rest
@@ -63,7 +63,7 @@ export function parseNounGlobal(text: string): Pair {
   return parseGlobal(rest.length === 0 ? text : `${name.trim()}=${hex}`);
 }
 
-/** Throws INVALID_GLOBAL for a name that is given twice. */
+/** Throws INVALID_GLOBAL if a name is given twice. */
 export function gatherGlobals(pairs: readonly Pair[]): Readonly<Record<string, string>> {
   const globals = new Map<string, string>();
   for (const [name, hex] of pairs) {

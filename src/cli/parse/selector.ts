@@ -5,7 +5,7 @@ import { oneOf } from "./word.ts";
 
 const shapeOf = (type: ProgramType): string => (KINDS[type].needsFunction ? `${type}:NAME:FUNCTION` : `${type}:NAME`);
 
-/** A `--programs` value: TYPE:NAME, or TYPE:NAME:FUNCTION for fentry, fexit and lsm. Throws INVALID_PROGRAM. */
+/** Parses a `--programs` value: TYPE:NAME, or TYPE:NAME:FUNCTION for fentry, fexit and lsm. Throws INVALID_PROGRAM. */
 export function parseSelector(text: string): ProgramSelector {
   const [typeText = "", name, attachFunction, ...rest] = text.split(":");
   if (name === undefined) {
@@ -26,7 +26,7 @@ export function parseSelector(text: string): ProgramSelector {
   return { type, name, attachFunction: attachFunction ?? null };
 }
 
-/** The same in the noun-verb grammar: spaces around the parts do not count. */
+/** In the noun-verb grammar, spaces around the parts are ignored. */
 export const parseNounSelector = (text: string): ProgramSelector =>
   parseSelector(
     text
@@ -35,14 +35,14 @@ export const parseNounSelector = (text: string): ProgramSelector =>
       .join(":"),
   );
 
-/** The metadata key that says what a program really is, for tools that know no return probes. */
+/** The metadata key with a program's actual type, for tools that do not know return probes. */
 const actualTypeKey = (name: string): string => `bpfman.io/actual-type:${name}`;
 
 const isReturnProbe = (type: ProgramType): boolean => type === "kretprobe" || type === "uretprobe";
 
 /**
- * What the noun-verb grammar makes of a selector. Asking for a return probe makes one, also of a section that does not say
- * so; the metadata has the last word on the type. Throws INVALID_PROGRAM.
+ * Settles a selector's type for the noun-verb grammar. Requesting a return probe creates one even if the section does
+ * not say so; the metadata override everything. Throws INVALID_PROGRAM.
  */
 export function settleType(asked: ProgramSelector, metadata: Metadata): ProgramSelector {
   const override = metadata[actualTypeKey(asked.name)];

@@ -1,12 +1,12 @@
-/** The values of a command line's fields, typed: by cleye, which reads canonical options and words. */
+/** Parses the fields of a command line to typed values with cleye, which reads canonical options and words. */
 import type { Field, Fields, Values } from "../command.ts";
 import { canonicalWord, inAnyCase, type Option } from "./canonical.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What a line gives: only options that are known, no more words than there are places for. */
+/** The contents of a line: only known options, and no more words than there are fields for. */
 export interface Given {
-  /** The fields that words are for, in order; the last one may take several. */
+  /** The fields that words belong to, in order. The last one may take several. */
   readonly places: readonly Field[];
   readonly words: readonly string[];
   readonly options: readonly Option[];
@@ -15,8 +15,8 @@ export interface Given {
 }
 
 /**
- * The values of these fields; an option that is not given has that of its environment variable, unless that is empty.
- * Throws what their parsers throw.
+ * Returns the values of these fields. An option that is not given takes its environment variable's value unless that is
+ * empty. Throws the errors of the fields' parsers.
  */
 export async function readValues<F extends Fields>(fields: F, { env, ...given }: Given): Promise<Values<F>> {
   const parsed = await parse(fields, given);
@@ -29,8 +29,8 @@ export async function readValues<F extends Fields>(fields: F, { env, ...given }:
 }
 
 /**
- * What is given for each field. cleye's help and version are off, nothing is required of it, and it sees no option that it
- * does not know, so that it neither prints nor ends the process.
+ * Returns what is given for each field. cleye's help and version are disabled, no parameter is required, and it gets no
+ * unknown option, so it neither prints nor ends the process.
  */
 async function parse(
   fields: Fields,
@@ -41,7 +41,7 @@ async function parse(
   const flags = Object.values(fields).filter((field) => !places.includes(field));
   const names = new Set<string | undefined>(flags.map((field) => field.long));
   const own = options.filter(({ field }) => names.has(field?.long));
-  // Where nothing was given, nothing has to be fetched that could parse it.
+  // Without options and words, cleye need not be loaded.
   if (own.length === 0 && (parameters.length === 0 || words.length === 0)) return new Map();
 
   const { cli } = await import("cleye");
@@ -53,7 +53,7 @@ async function parse(
       parameters: parameters.map(([name, { takes }]) => `[${name}${takes === "list" ? "..." : ""}]`),
     },
     undefined,
-    // Everything behind `--` is a word to cleye, also `-5`.
+    // Everything after `--` is a word to cleye, even `-5`.
     [...own.map(canonicalWord), "--", ...words],
   );
   const texts = parsed._ as unknown as Readonly<Record<string, string | readonly string[] | undefined>>;

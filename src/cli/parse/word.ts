@@ -1,17 +1,17 @@
-/** Words of a list on the command line: directions, types, levels. */
+/** Parses words from a fixed list: directions, types, levels. */
 import { LOG_LEVELS, type LogLevel } from "../../domain/log.ts";
 import type { ErrorCode } from "../../errors/codes.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { didYouMean } from "../../errors/suggest.ts";
 
 interface Choice<Word extends string> {
-  /** What the word is, for the message: `direction`. */
+  /** What the word is, for messages: `direction`. */
   readonly what: string;
   readonly words: readonly Word[];
   readonly code: ErrorCode;
 }
 
-/** One of the words that are allowed, exactly as written. The error lists them all. */
+/** Parses one of the allowed words, exactly as written. The error lists them all. */
 export function parseWord<Word extends string>(text: string, { what, words, code }: Choice<Word>): Word {
   const found = words.find((word) => word === text);
   if (found !== undefined) return found;
@@ -22,7 +22,7 @@ export function parseWord<Word extends string>(text: string, { what, words, code
   });
 }
 
-/** A parser of such words. */
+/** Returns a parser for such words. */
 export const oneOf =
   <Word extends string>(what: string, words: readonly Word[], code: ErrorCode = "USAGE") =>
   (text: string, where = ""): Word =>
@@ -30,12 +30,12 @@ export const oneOf =
 
 export const LOG_LEVEL_DEFAULT: LogLevel = "warn";
 
-/** As Go's programs spell them. */
+/** As Go programs spell them. */
 const SPELLINGS: Readonly<Record<string, LogLevel>> = { err: "error", warning: "warn" };
 
 /**
- * A level, or several as newer bpfman writes them for parts of it: `info,manager=debug`. bpfman's log has no parts, so the
- * one that says most counts, and nothing that was asked for is missing. Throws USAGE.
+ * Parses a level, or several for parts of newer bpfman: `info,manager=debug`. bpfman's log has no parts, so the most
+ * verbose one applies, and nothing requested is missing. Throws USAGE.
  */
 export function parseLogLevel(text: string, where: string): LogLevel {
   const terms = text.split(",").map((term) => term.trim());

@@ -1,10 +1,10 @@
-/** Commands that take programs and links away. */
+/** Commands that remove programs and links. */
 import type { DeleteAnswer } from "../../domain/answer.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { type Action, defineCommand, each, type Session, toggle, vary } from "../command.ts";
 import { ALL, IGNORE_MISSING, LINK_ID, PROGRAM_ID } from "../fields.ts";
 
-/** Runs an operation for each id. A failure is reported and the next id tried, unless the user interrupted. */
+/** Performs an operation for each ID. Reports failures and continues with the next ID, unless the user interrupted. */
 async function forEachId<Answer>(
   session: Session,
   ids: readonly number[],
@@ -112,7 +112,7 @@ const UNMOUNT = toggle({
   ],
 });
 
-/** Deletes one after the other. What went along with one before it, of the kind that ids are given for, is not asked for again. */
+/** Deletes one by one. An ID that an earlier deletion already removed is skipped. */
 const deletingEach =
   (
     ids: readonly number[],

@@ -6,7 +6,7 @@ const placeOn = (interfaceAndDirection: string, { netns, nsid, position }: Place
   `${interfaceAndDirection} ${nsid === 0 ? "(gone)" : `pos-${position}`}${netns === null ? "" : ` ${netns}`}`;
 
 /**
- * Where a link is attached, in one cell: `eth0 ingress pos-0`, with the namespace's file where one was named,
+ * Describes in one table cell where a link is attached: `eth0 ingress pos-0`, with the namespace file if one was named,
  * `sched/sched_switch`, `libc.so.6 malloc`.
  */
 export function attachmentOf({ kind, details }: LinkRecordAnswer): string {

@@ -1,7 +1,7 @@
-/** What long help and manual pages say beyond the command table; fetched by them alone. */
+/** Texts that only long help and manual pages show, loaded for those. */
 import { type Command, type Example, isGroup, type Node, shownBelow } from "../command.ts";
 
-/** What everything that bpfman does is about. */
+/** What bpfman does, in general. */
 export const ABOUT: readonly string[] = [
   "bpfman loads eBPF programs, attaches them to hooks, lets several of them share",
   "a hook, and keeps a record. There is no daemon: each command does its work and",
@@ -15,13 +15,13 @@ export const ABOUT: readonly string[] = [
   "unload) and the noun-verb one (program, link, dispatcher). Most need root.",
 ];
 
-/** What does the same, said once. */
+/** Command lines with the same effect, with one description. */
 export interface ShownExample {
   readonly does: string;
   readonly lines: readonly string[];
 }
 
-/** What a command is shown with: for a group without examples of its own, the first one of each of its commands. */
+/** Returns the examples of a command. A group without its own has the first of each of its commands. */
 export async function examplesOf(node: Node, command: Command | null): Promise<readonly ShownExample[]> {
   const found = new Map<string, string[]>();
   for (const { does, line } of await allExamples(node, command)) found.set(does, [...(found.get(does) ?? []), line]);

@@ -1,4 +1,4 @@
-/** Help and usage, made from the command table. Each text ends with a newline. */
+/** Renders help and usage from the command tree. Each text ends with a newline. */
 import {
   argumentUsage,
   type Command,
@@ -13,7 +13,7 @@ import {
 import { globalsBeside, VERSION } from "../globals.ts";
 import type { ShownExample } from "./explained.ts";
 
-/** What is described: the nodes from the root down, and the command of the last one when it is a leaf that is there. */
+/** What is described: the nodes from the root down, and the command of the last one if it is a loaded leaf. */
 interface Subject {
   readonly nodes: readonly Node[];
   readonly command: Command | null;
@@ -21,10 +21,10 @@ interface Subject {
 
 export type Detail = "short" | "long";
 
-/** `bpfman attach <PROGRAM_ID> tcx [OPTIONS] --direction <DIRECTION> --iface <IFACE> --priority <PRIORITY>` */
+/** Returns `bpfman attach <PROGRAM_ID> tcx [OPTIONS] --direction <DIRECTION> --iface <IFACE> --priority <PRIORITY>`. */
 export const usageOf = (subject: Subject): string => usageWords(subject).join(" ");
 
-/** Each with its value. */
+/** Each option is one element with its value. */
 function usageWords({ nodes, command }: Subject): string[] {
   const last = nodes.at(-1);
   const words = nodes.flatMap((node) => {
@@ -40,10 +40,10 @@ function usageWords({ nodes, command }: Subject): string[] {
   return words;
 }
 
-/** Columns where there is no terminal, and the most and least that lines are broken for. */
+/** Line width without a terminal, and the largest and smallest width to wrap for. */
 const COLUMNS = { usual: 80, most: 100, least: 50 } as const;
 
-/** The short help, or the long one with examples, for a terminal of so many columns; null for no terminal. */
+/** Returns the short help, or the long help with examples, for a terminal of that width; null for no terminal. */
 export async function helpOf(subject: Subject, detail: Detail, terminal: number | null): Promise<string> {
   const last = subject.nodes.at(-1);
   const columns = Math.max(COLUMNS.least, Math.min(terminal ?? COLUMNS.usual, COLUMNS.most));
@@ -57,12 +57,12 @@ export async function helpOf(subject: Subject, detail: Detail, terminal: number 
 interface Told {
   readonly detail: Detail;
   readonly columns: number;
-  /** Behind the summary. */
+  /** Text after the summary. */
   readonly about: readonly string[];
   readonly examples: readonly ShownExample[];
 }
 
-/** Words in lines of at most `columns`, each line but the first behind `indent`. A word that is longer stays whole. */
+/** Wraps words to lines of at most `columns`, indenting all but the first. A longer word stays whole. */
 function broken(words: readonly string[], columns: number, indent = ""): string[] {
   const lines: string[] = [];
   for (const word of words) {
@@ -74,10 +74,10 @@ function broken(words: readonly string[], columns: number, indent = ""): string[
   return lines;
 }
 
-/** Lines of a text that begin something of their own; all others go on with what the line before them says. */
+/** Lines that start a new block. All others continue the previous line. */
 const BEGINS = /^(Format|Example|\[|\* |For the )/;
 
-/** A text whose lines are broken anew, so that they fit. */
+/** Rewraps a text to fit the width. */
 function filled(doc: readonly string[], columns: number): string[] {
   const blocks: string[] = [];
   for (const line of doc) {
@@ -92,7 +92,7 @@ function filled(doc: readonly string[], columns: number): string[] {
   });
 }
 
-/** A command line that can be pasted: it goes on behind each backslash. */
+/** Wraps a command line that can be pasted, with backslashes at line ends. */
 function brokenCommand(line: string, columns: number): string[] {
   const words = line.match(/(?:"[^"]*"|'[^']*'|\S)+/g) ?? [];
   // An option stays with its value.
@@ -123,7 +123,7 @@ function renderHelp(subject: Subject, { detail, columns, about, examples }: Told
 
   if (last !== undefined && isGroup(last)) {
     const entries = shownBelow(last).map((child) => ({ left: child.name, doc: [child.summary], notes: [] }));
-    // Summaries are one line: the same table in both.
+    // Summaries are single lines, so both kinds of help show the same table.
     sections.push(section("Commands", entries, { detail: "short", columns }));
     if (last.otherwise !== undefined) sections.push(`Default command: ${last.otherwise.child}`);
   }
@@ -131,7 +131,7 @@ function renderHelp(subject: Subject, { detail, columns, about, examples }: Told
   const own = command?.flags ?? [];
   if (own.length > 0) sections.push(section("Options", own.map(flagEntry), layout));
   const globals = [...globalsBeside(own), ...(nodes.length === 1 ? [VERSION] : [])];
-  // In full at the root only: below it they would bury the command's own.
+  // Shown in full only at the root: elsewhere they would bury the command's own.
   const brief = nodes.length === 1 ? detail : "short";
   sections.push(section("Global options", globals.map(flagEntry), { detail: brief, columns }));
 
@@ -170,10 +170,10 @@ function flagEntry(flag: Field): Entry {
   };
 }
 
-/** More words than these say nothing in a help text. */
+/** Longer lists of choices are not helpful in a help text. */
 const CHOICES_SAID_MAX = 20;
 
-/** The words that an option takes, unless its text says them or there are too many. */
+/** Returns the choices of an option, unless its help text names them or there are too many. */
 export function unsaidChoices({ choices = [], doc }: Field): string[] {
   const text = doc.join(" ");
   const said = new Set(text.split(/[^A-Za-z0-9_-]+/));
@@ -187,10 +187,10 @@ interface Layout {
   readonly columns: number;
 }
 
-/** An entry's name takes at most this part of a line, if its text is to stand beside it. */
+/** The largest part of a line that an entry's name may take if its text is shown next to it. */
 const BESIDE_MAX = 0.5;
 
-/** Short: the first sentence beside each entry's name. Long: the whole text below it. */
+/** Short: the first sentence next to each name. Long: the whole text below it. */
 function section(title: string, entries: readonly Entry[], { detail, columns }: Layout): string {
   if (detail === "short") {
     const most = Math.floor(columns * BESIDE_MAX);
@@ -211,7 +211,7 @@ function section(title: string, entries: readonly Entry[], { detail, columns }: 
   return `${title}:\n${blocks.join("\n\n")}`;
 }
 
-/** The first sentence of a help text, in one line. Formats, examples and lists of values are no part of it. */
+/** Returns the first sentence of a help text in one line, without formats, examples and lists of values. */
 export function firstSentence(doc: readonly string[]): string {
   const end = doc.findIndex((line) => line === "" || /^(Format|Example|\[)/.test(line));
   const paragraph = doc.slice(0, end < 0 ? doc.length : end).join(" ");

@@ -1,7 +1,7 @@
 import type { BuildArgsAnswer, ImageBuildAnswer } from "../../domain/image-answer.ts";
 import { printable } from "../../domain/printable.ts";
 
-/** `NAME=VALUE` lines, as `--build-arg` takes them. */
+/** Renders `NAME=VALUE` lines, as `--build-arg` takes them. */
 export const renderBuildArgs = ({ build_args }: BuildArgsAnswer): string =>
   Object.entries(build_args)
     .map(([name, value]) => `${name}=${printable(value)}\n`)

@@ -10,7 +10,7 @@ import { type Field, renderFacts, type Look } from "./table.ts";
 type Facts = readonly (readonly [label: string, value: Field | readonly Field[]])[];
 type Labels = Pick<ImageContentAnswer, "programs" | "maps">;
 
-/** `xdp_pass (xdp)`, sorted. */
+/** Renders `xdp_pass (xdp)`, sorted. */
 const named = (table: Labels["programs"]): string[] =>
   Object.entries(table ?? {})
     .map(([name, type]) => `${name} (${type})`)
@@ -32,7 +32,7 @@ export function renderPulled(answer: ImagePullAnswer, look: Look): string {
   return renderFacts("Bytecode Image", facts, look);
 }
 
-/** An index is followed by a table for each platform. */
+/** For an index, a table per platform follows. */
 export function renderInspected(answer: ImageInspectAnswer, look: Look): string {
   const { reference, digest, media_type } = answer;
   const facts: Facts = [
@@ -63,7 +63,7 @@ const contentFacts = (content: ImageContentAnswer): Facts => [
   ["Layers:", content.layers.map(({ digest, size }) => `${digest} (${size} bytes)`)],
 ];
 
-/** What was verified, then a table for each signature. */
+/** Renders what was verified, then a table per signature. */
 export function renderVerified(answer: ImageVerifyAnswer, look: Look): string {
   const { reference, digest, signed, trust_root, signatures } = answer;
   const head = renderFacts(

@@ -1,12 +1,15 @@
 import { printableJson } from "../../domain/printable.ts";
 
-/** Two-space indent and one newline at the end. Escapes what a terminal would act on; the value stays the same. */
+/** Two-space indent and a trailing newline. Escapes characters that affect a terminal; the value is unchanged. */
 export const renderJson = (value: unknown): string => `${printableJson(JSON.stringify(value, null, 2))}\n`;
 
-/** Keys of answers under which people's own keys stand. */
+/** Keys of answers whose objects contain users' own keys. */
 const FREE = new Set(["metadata", "global_data"]);
 
-/** Whether newer bpfman's JSON has no such key in an object that has these: its typed clients refuse unknown ones. */
+/**
+ * Reports whether newer bpfman's JSON lacks this key in an object with these keys. Its typed clients reject unknown
+ * keys.
+ */
 function isOurs(key: string, beside: object): boolean {
   switch (key) {
     case "prog_pin_present":
@@ -23,7 +26,9 @@ function isOurs(key: string, beside: object): boolean {
   }
 }
 
-/** An answer as the noun-verb grammar prints it: without what docs/differences.md says that the others have besides. */
+/**
+ * Returns an answer as the noun-verb grammar prints it, without the additional fields listed in docs/differences.md.
+ */
 export function nounAnswer(answer: unknown): unknown {
   if (Array.isArray(answer)) return answer.map(nounAnswer);
   if (typeof answer !== "object" || answer === null || isRawJson(answer)) return answer;
@@ -31,6 +36,6 @@ export function nounAnswer(answer: unknown): unknown {
   return Object.fromEntries(kept.map(([key, value]) => [key, FREE.has(key) ? value : nounAnswer(value)]));
 }
 
-/** A number with more digits than a double holds. */
+/** Reports whether a value is a number with more digits than a double holds. */
 const isRawJson = (value: object): boolean =>
   (JSON as unknown as { isRawJSON(value: unknown): boolean }).isRawJSON(value);

@@ -49,7 +49,7 @@ function detailFacts({ kind, details }: LinkRecordAnswer): readonly Fact[] {
       return [
         ["Attach Function:", details.fn_name],
         ["Offset:", details.offset],
-        // bpfman attaches kprobes on the host only.
+        // bpfman attaches kprobes only on the host.
         ["Container PID:", null],
       ];
     case "fentry":

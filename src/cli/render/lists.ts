@@ -4,7 +4,7 @@ import { applicationOf } from "../../domain/program.ts";
 import { attachmentOf } from "./attachment.ts";
 import { renderTable, type Look } from "./table.ts";
 
-/** Link ids that fit in a cell; more are cut off, as their number stands before them. */
+/** How many link IDs a cell shows. The total precedes them. */
 const LINKS_SHOWN_MAX = 3;
 
 type ProgramRow = Pick<ProgramListEntry, "program_id" | "managed" | "application" | "type" | "function_name" | "links">;
@@ -20,14 +20,14 @@ export function renderProgramList({ programs }: { readonly programs: readonly Pr
   return renderTable({ heading: ["Program ID", "Application", "Type", "Function Name", "Links"], rows }, look);
 }
 
-/** `(4) 1, 2, 3, ...`, or nothing. */
+/** Renders `(4) 1, 2, 3, ...`, or nothing. */
 function linksCell(links: ProgramListAnswer["programs"][number]["links"]): string {
   if (links.length === 0) return "";
   const shown = links.slice(0, LINKS_SHOWN_MAX).join(", ");
   return `(${links.length}) ${shown}${links.length > LINKS_SHOWN_MAX ? ", ..." : ""}`;
 }
 
-/** The line that a program has in the list. */
+/** Returns a program's line in the list. */
 export function entryOf({ record, status }: ProgramAnswer): ProgramRow {
   return {
     program_id: record?.program_id ?? status.kernel?.id ?? 0,

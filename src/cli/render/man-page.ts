@@ -1,4 +1,4 @@
-/** Manual pages in man(7), made from the command table as help is. */
+/** Renders manual pages in man(7) from the command tree, like help. */
 import {
   argumentUsage,
   type Command,
@@ -14,29 +14,29 @@ import { globalsBeside, VERSION } from "../globals.ts";
 import { ABOUT, type ShownExample } from "./explained.ts";
 import { unsaidChoices } from "./help.ts";
 
-/** Input lines longer than this are bad style. */
+/** The longest input line that is good style. */
 const COLUMNS_MAX = 78;
 
-/** A node with the way to it, its command when it is a leaf that is there, and what it is shown with. */
+/** A node with its path, its command if it is a loaded leaf, and its examples. */
 interface Page {
   readonly nodes: readonly Node[];
   readonly command: Command | null;
   readonly examples: readonly ShownExample[];
 }
 
-/** `bpfman-link-attach-xdp`: also the file's name, with `.1` behind it. */
+/** `bpfman-link-attach-xdp`, which plus `.1` is also the file name. */
 export const pageName = (nodes: readonly Node[]): string => nodes.map((node) => node.name).join("-");
 
-/** Text that troff takes as it is: backslashes, dashes of options, and what would be a request at a line's start. */
+/** Escapes text for troff: backslashes, dashes of options, and requests at the start of a line. */
 function literal(text: string): string {
   const escaped = text.replaceAll("\\", "\\e").replaceAll("-", "\\-").replaceAll("~", "\\(ti").replaceAll("^", "\\(ha");
   return /^[.']/.test(escaped) ? `\\&${escaped}` : escaped;
 }
 
-/** An argument of a macro. */
+/** Quotes an argument of a macro. */
 const quoted = (text: string): string => `"${literal(text).replaceAll('"', "\\(dq")}"`;
 
-/** Lines of running text, as long as they may be; one that would be taken for a request is protected. */
+/** Fills running text to the line width. Lines that look like a request are protected. */
 function filled(text: string): string[] {
   const lines: string[] = [];
   for (const word of text.split(" ")) {
@@ -50,9 +50,7 @@ function filled(text: string): string[] {
 const bold = (text: string): string => `\\fB${literal(text)}\\fR`;
 const italic = (text: string): string => `\\fI${literal(text)}\\fR`;
 
-/**
- * Running text. A paragraph is filled; what begins with a list's mark, an example or a format stands on a line of its own.
- */
+/** Renders running text. Paragraphs are filled; list items, examples and formats get their own line. */
 function paragraphs(doc: readonly string[]): string[] {
   const lines: string[] = [];
   let fresh = true;
@@ -111,7 +109,7 @@ const exampleItem = ({ does, lines }: ShownExample): string[] => [
   ...filled(literal(`${does}:`)),
   ".RS 4",
   ".nf",
-  // One line of output, whose input goes on behind each backslash.
+  // One line of output, continued in the input with backslashes.
   ...lines.map((line) => filled(bold(line)).join(" \\\n")),
   ".fi",
   ".RE",
@@ -140,7 +138,7 @@ const FILES: readonly (readonly [path: string, what: string])[] = [
   ["/etc/bpfman/bpfman.toml", "Configuration file, if it exists."],
 ];
 
-/** A command of one grammar and the one that does the same in the other; what follows their names is the same. */
+/** Commands that do the same in the two grammars. Subcommands have the same names in both. */
 const TWINS: readonly (readonly [classic: string, noun: string])[] = [
   ["bpfman-load", "bpfman-program-load"],
   ["bpfman-unload", "bpfman-program-unload"],
@@ -158,7 +156,7 @@ function twinOf(name: string): string | null {
   return pair === undefined ? null : pair[1] + name.slice(pair[0].length);
 }
 
-/** Pages of other programs that say more. */
+/** Related pages of other programs. */
 const ELSEWHERE: readonly (readonly [name: string, section: number])[] = [
   ["bpf", 2],
   ["bpftool", 8],
@@ -177,7 +175,7 @@ function seeAlso({ nodes }: Page): string[] {
   return [[...own, ...hidden, ...other].join(",\n")];
 }
 
-/** Each variable that an option of the page, or of every page, is read from. */
+/** Lists each environment variable read for an option of the page, or of every page. */
 const environment = (flags: readonly Field[]): string[] =>
   flags.flatMap((flag) =>
     flag.env === undefined ? [] : [".TP", bold(flag.env), `Used if ${bold(`--${flag.long}`)} is not given.`],
@@ -186,14 +184,14 @@ const environment = (flags: readonly Field[]): string[] =>
 const section = (title: string, lines: readonly string[]): string[] =>
   lines.length === 0 ? [] : [`.SH ${title}`, ...lines];
 
-/** What is printed at the foot of each page. */
+/** Printed in the footer of each page. */
 export interface Edition {
   readonly version: string;
   /** YYYY-MM-DD */
   readonly date: string;
 }
 
-/** One page. */
+/** Renders one page. */
 export function manPage(page: Page, { version, date }: Edition): string {
   const { nodes, command, examples } = page;
   const last = nodes.at(-1) as Node;
@@ -205,7 +203,7 @@ export function manPage(page: Page, { version, date }: Edition): string {
   const lines = [
     `.TH ${quoted(pageName(nodes).toUpperCase())} 1 "${date}" ${quoted(`bpfman ${version}`)} "bpfman"`,
     ".ad l",
-    // Names of commands and options stay whole.
+    // Do not hyphenate names of commands and options.
     ".nh",
     ...section("NAME", filled(`${literal(pageName(nodes))} \\- ${literal(last.summary.replace(/\.$/, ""))}`)),
     ...section("SYNOPSIS", synopsis(page)),

@@ -1,6 +1,6 @@
 import type { Metadata } from "../../domain/program.ts";
 
-/** `key=value`, sorted. */
+/** Renders `key=value`, sorted. */
 export const metadataLines = (metadata: Metadata): string[] =>
   Object.entries(metadata)
     .map(([key, value]) => `${key}=${value}`)

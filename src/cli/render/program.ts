@@ -5,14 +5,14 @@ import { entryOf, renderProgramList } from "./lists.ts";
 import { metadataLines } from "./metadata.ts";
 import { renderFacts, type Look } from "./table.ts";
 
-/** One program in full, several as a list. */
+/** Renders a single program in full, several as a list. */
 export function renderLoad(answer: LoadAnswer, look: Look): string {
   const [first, ...others] = answer.programs;
   if (first !== undefined && others.length === 0) return renderProgram(first, look);
   return renderProgramList({ programs: answer.programs.map(entryOf) }, look);
 }
 
-/** What bpfman knows and what the kernel says; only the latter for a program that bpfman did not load. */
+/** Renders bpfman's record and the kernel's state; only the latter for an unmanaged program. */
 export function renderProgram(program: ProgramAnswer, look: Look): string {
   const kernel = renderKernelState(program, look);
   return program.record === null ? kernel : `${renderState(program, program.record, look)}\n${kernel}`;
@@ -52,7 +52,7 @@ function renderKernelState({ record, status: { kernel, stats, twin_of: twin } }:
     "Kernel State",
     [
       ["Program ID:", kernel?.id ?? null],
-      // The kernel keeps 15 characters of the name; the record has all of them.
+      // The kernel truncates names to 15 characters; the record has the full name.
       ["BPF Function:", kernel === null ? null : (record?.load.program_name ?? kernel.name)],
       ["Kernel Type:", kernel === null ? null : kernelType(kernel, record)],
       ...(twin === undefined ? [] : ([["Twin Of Program:", twin]] as const)),
@@ -66,7 +66,7 @@ function renderKernelState({ record, status: { kernel, stats, twin_of: twin } }:
       ["Size JITted:", kernel?.jited_size ?? null],
       ["Kernel Allocated Memory (bytes):", kernel?.has_memlock ? kernel.memlock : null],
       ["Verified Instruction Count:", kernel?.verified_insns ?? null],
-      // Null is what nobody counted.
+      // Null if statistics were never enabled.
       ["Run Count:", stats?.run_count ?? null],
       ["Run Time (ns):", stats?.runtime ?? null],
       ["Recursion Misses:", stats?.recursion_misses ?? null],
@@ -75,13 +75,13 @@ function renderKernelState({ record, status: { kernel, stats, twin_of: twin } }:
   );
 }
 
-/** XDP and TC programs that sit behind a dispatcher are extensions for the kernel: show what they extend. */
+/** To the kernel, XDP and TC programs behind a dispatcher are extensions: show the type they extend. */
 function kernelType(kernel: KernelProgramAnswer, record: ProgramRecordAnswer | null): string {
   if (record !== null && kernel.program_type === "extension") return kernelWordOf(record.load.program_type);
   return programTypeTextOfJson(kernel.program_type);
 }
 
-/** `2025-07-22T08:16:06.123Z` as `2025-07-22T08:16:06+0000`; null for what is no time. */
+/** Converts `2025-07-22T08:16:06.123Z` to `2025-07-22T08:16:06+0000`; null if it is not a time. */
 function loadedAt(time: string): string | null {
   const seconds = /^[0-9-]{10}T[0-9:]{8}/.exec(time)?.[0];
   return seconds === undefined ? null : `${seconds}+0000`;

@@ -1,14 +1,14 @@
-/** Failures: what is written on stderr, and the exit code. */
+/** Renders failures for stderr and determines the exit code. */
 import type { ErrorKind } from "../../errors/codes.ts";
 import type { BpfmanError } from "../../errors/error.ts";
 import { printableBlock } from "../../domain/printable.ts";
 import { renderSource } from "./source.ts";
 import { renderJson } from "./json.ts";
 
-/** `usage`: while the command line was read. `run`: afterwards. */
+/** `usage`: while parsing the command line. `run`: afterwards. */
 export type Phase = "usage" | "run";
 
-/** Whether the command line is to blame: its own values, or a request that the schema refuses. */
+/** Reports whether the command line caused the error, by its own values or by a request that fails validation. */
 export const isUsage = (error: BpfmanError, phase: Phase): boolean =>
   error.code === "USAGE" || error.code === "INVALID_REQUEST" || (phase === "usage" && error.kind === "invalid");
 
@@ -27,7 +27,7 @@ const EXIT_CODES: Readonly<Record<ErrorKind, number>> = {
 export const exitCodeOf = (error: BpfmanError, phase: Phase): number =>
   isUsage(error, phase) ? 2 : EXIT_CODES[error.kind];
 
-/** The noun-verb grammar knows success and failure. */
+/** The noun-verb grammar distinguishes only success and failure. */
 export const nounExitCodeOf = (error: BpfmanError): number => (error.kind === "cancelled" ? EXIT_CODES.cancelled : 1);
 
 const PREFIXES = { classic: "error", noun: "bpfman: error" } as const;
@@ -42,7 +42,10 @@ const RED = "\x1b[1;31m";
 const CYAN = "\x1b[36m";
 const RESET = "\x1b[0m";
 
-/** `error: …` (`bpfman: error: …` in the noun-verb grammar), the source of a refused program, `hint: …`, then the verifier's whole log. */
+/**
+ * Renders `error: …` (`bpfman: error: …` in the noun-verb grammar), the source of a rejected program, `hint: …`, then
+ * the complete verifier log.
+ */
 export function renderError(error: BpfmanError, { grammar, styled }: ErrorStyle): string {
   const label = (text: string, colour: string): string => (styled ? `${colour}${text}:${RESET}` : `${text}:`);
   const lines = [`${label(PREFIXES[grammar], RED)} ${error.message}`, ...renderSource(error)];
@@ -63,11 +66,11 @@ export const renderErrorJson = (error: BpfmanError): string =>
     },
   });
 
-/** A mistake of ours, in one line; its message names the run, for whoever looks into the report. */
+/** Renders a bug in bpfman in one line. The message identifies the run, for the bug report. */
 export const renderCrash = (error: BpfmanError): string =>
   `bpfman: internal error: ${error.message}; please report it, with the command and --log-level debug\n`;
 
-/** The stack of an error and of what caused it. */
+/** Returns the stack of an error and its causes. */
 export function renderStack(error: unknown): string {
   const stacks: string[] = [];
   for (let each = error; each instanceof Error; each = each.cause) stacks.push(each.stack ?? String(each));

@@ -2,7 +2,7 @@ import type { SourceLine } from "../../domain/object-file.ts";
 import type { BpfmanError } from "../../errors/error.ts";
 import { printable } from "../../domain/printable.ts";
 
-/** Lines that show where in the source a program was refused; none when the error knows no such place. */
+/** Renders the source lines where a program was rejected; empty if the error has no source location. */
 export function renderSource({ details }: BpfmanError): string[] {
   const { source, acquired } = details as { readonly source?: SourceLine | null; readonly acquired?: SourceLine };
   if (!source) return [];
@@ -17,7 +17,7 @@ function renderLine(word: string, source: SourceLine): string[] {
   const head = `  ${word} ${printable(place)} (${inside})`;
   if (text === null) return [head];
   const code = text.trimStart();
-  // Tabs count as one column for the compiler.
+  // The compiler counts a tab as one column.
   const mark = column === null ? -1 : column - 1 - (text.length - code.length);
   const shown = printable(code.replaceAll("\t", " "));
   const number = String(line);

@@ -1,37 +1,37 @@
-/** Tables without borders: a blank before and after each cell, columns as wide as their widest cell. */
+/** Renders tables without borders: a space on each side of a cell, and columns as wide as their widest cell. */
 import { printable } from "../../domain/printable.ts";
 
 const HEADING = "\x1b[1;32m";
 const RESET = "\x1b[0m";
 
-/** How an answer is shown. */
+/** How an answer is rendered. */
 export interface Look {
   /** Colours, for a terminal. */
   readonly styled: boolean;
-  /** Width of the terminal; null where nothing is shortened. */
+  /** Width of the terminal; null to shorten nothing. */
   readonly columns: number | null;
 }
 
 export interface Table {
-  /** Cells of the first line; bold and green when styled. */
+  /** Cells of the first line, bold and green if styled. */
   readonly heading: readonly string[];
   readonly rows: readonly (readonly string[])[];
 }
 
-/** What stands in a cell, and how many columns of the terminal it takes. */
+/** The text of a cell and its width in terminal columns. */
 interface Cell {
   readonly text: string;
   readonly width: number;
 }
 
-/** The blanks around a cell. */
+/** The spaces around a cell. */
 const AROUND = 2;
-/** A column is not made narrower than this, nor than its heading. */
+/** Columns are not shortened below this, or below their heading. */
 const COLUMN_MIN = 8;
 
 /**
- * One line for each row, each with its newline. Cells come from outside: what a terminal would act on is escaped. On a
- * terminal the widest columns are shortened until the lines fit.
+ * Renders one line per row, each with a newline. Cells are untrusted: characters that affect a terminal are escaped. On
+ * a terminal, the widest columns are shortened until the lines fit.
  */
 export function renderTable({ heading, rows }: Table, { styled, columns }: Look): string {
   const widths: number[] = [];
@@ -46,10 +46,10 @@ export function renderTable({ heading, rows }: Table, { styled, columns }: Look)
   return shown.map((cells, at) => `${renderRow(cells, widths, styled && at === 0)}\n`).join("");
 }
 
-/** Takes one column at a time from the widest, which `widths` says afterwards, and shortens the cells that are wider. */
+/** Shortens one column at a time, starting with the widest, and the cells wider than it. Updates `widths`. */
 function fitted(lines: readonly (readonly Cell[])[], widths: number[], columns: number): readonly (readonly Cell[])[] {
   const least = (lines[0] ?? []).map(({ width }) => Math.max(width, COLUMN_MIN));
-  // The blank behind the last cell may stand outside.
+  // The space after the last cell may be beyond the edge.
   let over = widths.reduce((sum, width) => sum + width + AROUND, -1) - columns;
   while (over > 0) {
     const room = widths.map((width, column) => (width > (least[column] ?? 0) ? width : 0));
@@ -63,13 +63,13 @@ function fitted(lines: readonly (readonly Cell[])[], widths: number[], columns: 
 
 function shortened(cell: Cell, width: number): Cell {
   if (cell.width <= width) return cell;
-  // It takes a character of two columns also where only the first of them fits.
+  // If only half of a two-column character fits, it is cut as well.
   const kept = [width - 1, width - 2].map((end) => Bun.sliceAnsi(cell.text, 0, end));
   const text = `${kept.find((each) => Bun.stringWidth(each) < width) ?? ""}…`;
   return { text, width: Bun.stringWidth(text) };
 }
 
-/** What stands right of the last cell with text is left out: long values must not wrap every line of the table. */
+/** Omits everything right of the last non-empty cell, so that long values do not wrap every line. */
 function renderRow(cells: readonly Cell[], widths: readonly number[], styled: boolean): string {
   const last = cells.findLastIndex(({ text }) => text !== "");
   let row = "";
@@ -85,8 +85,8 @@ function renderRow(cells: readonly Cell[], widths: readonly number[], styled: bo
 export type Field = string | number | boolean | null;
 
 /**
- * A table of labelled facts: the label before its first value, further values below; `None` where there is none. Values
- * are never shortened: nothing else shows all of them.
+ * Renders a table of labelled facts: the label before its first value, further values below it, `None` for no value.
+ * Values are never shortened, because no other output shows them in full.
  */
 export function renderFacts(
   title: string,

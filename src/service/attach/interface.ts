@@ -3,7 +3,7 @@ import { BpfmanError } from "../../errors/error.ts";
 import { whatThereIs } from "../../errors/suggest.ts";
 import type { Host } from "../../platform/host.ts";
 
-/** Finds an interface in a namespace. Throws NETNS_NOT_FOUND, INTERFACE_NOT_FOUND. */
+/** Looks up an interface in a namespace. Throws NETNS_NOT_FOUND, INTERFACE_NOT_FOUND. */
 export function findInterface(host: Host, name: string, netns: string | null): InterfaceRef {
   const nsid = host.network.namespaceId(netns);
   const ifindex = host.network.interfaceIndex(name, netns);

@@ -29,7 +29,7 @@ export const resolveTcx: Resolve<TcxTarget> = (host, program, target) => {
     details,
     kernelAttach: () => {
       const state = host.kernel.tcxState(hook);
-      // The kernel decides whether a link is still on the hook: rows may be older than the namespace.
+      // Ask the kernel whether a link is still on the hook: rows can outlive their namespace.
       const live = new Set(state.members.map((member) => member.link));
       const twin = onHook.find((link) => link.programId === program.id && live.has(link.kernelLinkId));
       if (twin) {

@@ -6,7 +6,7 @@ import type { Resolve } from "./target.ts";
 
 type TracepointTarget = Extract<AttachTarget, { kind: "tracepoint" }>;
 
-/** Most give the name alone: the category can then be told from what there is. */
+/** Most users who get this wrong give only the name, from which the category can be found. */
 function notInTwoParts(host: Host, tracepoint: string): BpfmanError {
   const names = host.kernel.tracepoints();
   const alone = new Map(names.map((name) => [name.slice(name.indexOf("/") + 1), name]));

@@ -5,7 +5,7 @@ import type { Resolve } from "./target.ts";
 
 type TracingTarget = Extract<AttachTarget, { kind: "fentry" | "fexit" | "lsm" }>;
 
-/** Where these programs go was chosen at load: the kernel verified them against that function. */
+/** The target of these programs was chosen at load time: the kernel verified them against that function. */
 export const resolveTracing: Resolve<TracingTarget> = (host, program, { kind }) => {
   if (kind === "lsm" && !host.kernel.lsmActive()) {
     throw new BpfmanError("KERNEL_UNSUPPORTED", "attach lsm: the BPF LSM is not active in this kernel", {

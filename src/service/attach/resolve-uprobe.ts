@@ -10,31 +10,34 @@ import type { Resolve } from "./target.ts";
 
 type UprobeTarget = Extract<AttachTarget, { kind: "uprobe" }>;
 type Wanted = Pick<UprobeTarget, "target" | "pid" | "containerPid"> & {
-  /** The folder in /proc of the process that runs in a container; null when none was named. */
+  /** The /proc directory of the process in a container; null if none was named. */
   readonly container: string | null;
 };
 
-/** Whether a file of this name is the library meant: `libc` is libc.so.6 and libc-2.31.so, but not libcrypt.so.1. */
+/**
+ * Reports whether a file name matches the requested library: `libc` is libc.so.6 and libc-2.31.so, but not
+ * libcrypt.so.1.
+ */
 export function isLibrary(fileName: string, wanted: string): boolean {
   if (fileName === wanted) return true;
   const rest = fileName.startsWith(wanted) ? fileName.slice(wanted.length) : null;
   return rest !== null && (rest.startsWith(".so") || /^-[0-9.]+\.so/.test(rest));
 }
 
-/** As libraries are asked for: `libc` for libc.so.6. */
+/** Returns the short name by which libraries are requested: `libc` for libc.so.6. */
 const shortName = (name: string): string => name.replace(/(-[0-9.]+)?\.so.*$/, "");
 
 const baseName = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
 
-/** A file to look for: a path, below the root folder of a process when that is given. */
+/** A file to look for: a path, relative to the root directory of a process if one is given. */
 interface Place {
   readonly path: string;
   readonly root: string | null;
 }
 
 /**
- * The file behind `--target`. Names are looked up as the process sees them that runs in a container, or that alone is
- * probed: first among the files it has mapped, then in the dynamic linker's cache. Throws TARGET_NOT_FOUND,
+ * Returns the file that `--target` names. A library name is resolved as seen by the process in a container, or by the
+ * only process probed: first among its mapped files, then in the dynamic linker's cache. Throws TARGET_NOT_FOUND,
  * INVALID_ATTACH.
  */
 function placeOf(host: Host, target: Wanted): Place {
@@ -63,7 +66,10 @@ function placeOf(host: Host, target: Wanted): Place {
   });
 }
 
-/** The target by its path or name alone; null when it is not there. Throws what {@link placeOf} does, FILE_UNREADABLE. */
+/**
+ * Opens the target by path or name alone; returns null if it does not exist. Throws like {@link placeOf},
+ * FILE_UNREADABLE.
+ */
 export function openNamedTarget(host: Host, target: string): BinaryFile | null {
   const { path, root } = placeOf(host, { target, pid: null, containerPid: null, container: null });
   return host.files.openBinary(path, root);
@@ -84,7 +90,7 @@ function openTarget(host: Host, target: Wanted): BinaryFile {
   });
 }
 
-/** Names the target in whatever is wrong with it: its reader knows bytes alone. */
+/** Adds the target's path to errors of its reader, which only sees bytes. */
 function named<T>(path: string, read: () => T): T {
   try {
     return read();
@@ -94,7 +100,7 @@ function named<T>(path: string, read: () => T): T {
   }
 }
 
-/** Where in the file the probe goes, in bytes. Throws SYMBOL_NOT_FOUND, ATTACH_FAILED, INVALID_ATTACH. */
+/** Returns the probe's offset in the file, in bytes. Throws SYMBOL_NOT_FOUND, ATTACH_FAILED, INVALID_ATTACH. */
 function fileOffsetOf(source: BinaryFile, target: UprobeTarget): number {
   const { fnName, offset } = target;
   const path = target.target;
@@ -120,14 +126,14 @@ function fileOffsetOf(source: BinaryFile, target: UprobeTarget): number {
 }
 
 interface Named {
-  /** The target as it was asked for. */
+  /** The target as requested. */
   readonly path: string;
   readonly fnName: string;
   /** Bytes from the start of the function. */
   readonly offset: number;
 }
 
-/** The function of that name, when it is clear which place that is. Throws SYMBOL_NOT_FOUND, ATTACH_FAILED, INVALID_ATTACH. */
+/** Returns the function with that name if it is unambiguous. Throws SYMBOL_NOT_FOUND, ATTACH_FAILED, INVALID_ATTACH. */
 function theOne(source: BinaryFile, { path, fnName, offset }: Named): FoundSymbol {
   const [first, ...others] = named(path, () => findSymbols(source, fnName));
   if (first === undefined) {
@@ -150,7 +156,7 @@ function whereNamesAre(source: BinaryFile, fnName: string): string {
     : "a stripped file names its exported functions only; --offset alone needs no name";
 }
 
-/** As --offset takes it. */
+/** Formats an offset as --offset takes it. */
 const hex = (offset: number): string => `0x${offset.toString(16)}`;
 
 function severalOf({ path, fnName, offset: more }: Named, places: readonly FoundSymbol[]): BpfmanError {
@@ -166,9 +172,9 @@ function severalOf({ path, fnName, offset: more }: Named, places: readonly Found
   });
 }
 
-/** An indirect function is called once by the dynamic linker, to choose which of its implementations the program calls. */
+/** The dynamic linker calls an indirect function once, to choose which of its implementations the program calls. */
 function indirect(source: BinaryFile, path: string, fnName: string): BpfmanError {
-  // The habit of C libraries: __strlen_avx2.
+  // The naming convention of C libraries: __strlen_avx2.
   const own = fnName.replace(/@.*$/s, "").replace(/^_+/, "");
   const named = Iterator.from(symbolNames(source))
     .filter((name) => name.replace(/^_+/, "").startsWith(`${own}_`))

@@ -37,7 +37,9 @@ export interface ChainAttach {
   readonly metadata: Metadata;
 }
 
-/** Puts a program into the chain of a hook. Throws DISPATCHER_FULL, HOOK_BUSY, KERNEL_UNSUPPORTED, INTERFACE_NOT_FOUND. */
+/**
+ * Adds a program to the chain of a hook. Throws DISPATCHER_FULL, HOOK_BUSY, KERNEL_UNSUPPORTED, INTERFACE_NOT_FOUND.
+ */
 export async function attachToChain(host: Host, request: ChainAttach, context: Context): Promise<LinkAnswer> {
   const { program, target, metadata } = request;
   const details = detailsOf(host, target);

@@ -12,7 +12,7 @@ export type ChainLink = LinkRecord & { readonly details: ChainDetails };
 
 const isChainLink = (link: LinkRecord): link is ChainLink => isChained(link.details);
 
-/** The links on a hook, by their position. */
+/** Returns the links on a hook by position. */
 export function linksOf(host: Host, key: DispatcherKey): ChainLink[] {
   const links = host.store.links().filter(isChainLink);
   return links
@@ -20,7 +20,7 @@ export function linksOf(host: Host, key: DispatcherKey): ChainLink[] {
     .sort((a, b) => a.details.position - b.details.position);
 }
 
-/** A member with what its link says of itself. */
+/** A member with the details of its link. */
 export interface Member extends ChainMember {
   readonly details: ChainDetails;
   readonly record: ProgramRecord;
@@ -41,7 +41,7 @@ export function memberOf(host: Host, link: ChainLink, program: ProgramRecord): M
   };
 }
 
-/** The chain on a hook, by position. Links whose program has no row any more are left out. */
+/** Returns the chain on a hook by position. Links whose program no longer has a row are omitted. */
 export function membersOf(host: Host, key: DispatcherKey): Member[] {
   return linksOf(host, key).flatMap((link) => {
     const program = host.store.program(link.programId);

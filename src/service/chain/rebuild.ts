@@ -1,6 +1,6 @@
 /**
- * Every change of a chain makes a new dispatcher with all members in their slots, beside the one that runs, and then
- * swaps the two. At each moment the hook runs one whole chain: the old one or the new one.
+ * Every change of a chain builds a new dispatcher with all members in their slots next to the running one, then swaps
+ * the two. At any moment, the hook runs one complete chain: the old one or the new one.
  */
 import { tcConfig, xdpConfig } from "../../dispatcher/dispatcher-config.ts";
 import type { DispatcherRecord, DispatcherSeat } from "../../domain/dispatcher.ts";
@@ -21,13 +21,13 @@ import { twinPath } from "./twins.ts";
 
 export interface Change {
   readonly place: ChainPlace;
-  /** The chain that is wanted, in order. At least one. */
+  /** The desired chain, in order. At least one member. */
   readonly members: readonly Member[];
-  /** Row changes that belong into the transaction that makes the new chain the true one. */
+  /** Row changes that belong in the transaction that makes the new chain current. */
   commit?(): void;
 }
 
-/** Where it is pinned what runs on the hook for a chain: the program, and the links of the members. */
+/** The pins of a chain that is on its hook: the program, and the members' links. */
 interface Paths {
   readonly program: string;
   readonly links: readonly string[];
@@ -190,13 +190,13 @@ function moveMember(host: Host, member: Member, { slot, paths, kernelLinkId }: N
   host.store.moveLink(member.link, { details, pinPath: paths.links[slot] ?? "", kernelLinkId });
 }
 
-/** Removes the pins of a revision that is off its hook, when no packet is in it any more. */
+/** Removes the pins of a revision that is off its hook, once no packet is in it. */
 export function removeAtRest(host: Host, folder: string): void {
   if (host.pins.exists(folder)) host.kernel.waitForRunningPrograms();
   removeRecorded(host, folder);
 }
 
-/** Removes the pins of a revision that does not run any more. What cannot be removed now, the next change removes. */
+/** Removes the pins of a revision that no longer runs. On failure, the next change removes them. */
 export function removeRevision(host: Host, record: DispatcherRecord, context: Context): void {
   if (record.revision === 0) return;
   try {

@@ -1,4 +1,4 @@
-/** Taking programs out of a chain: for `detach`, `unload`, `delete` and the recovery. */
+/** Removes programs from a chain, for `detach`, `unload`, `delete` and recovery. */
 import type { DispatcherKey, DispatcherRecord } from "../../domain/dispatcher.ts";
 import type { LinkId, ProgramId } from "../../domain/ids.ts";
 import { LINK_GONE_TIMEOUT_MS } from "../../domain/limits.ts";
@@ -21,7 +21,7 @@ export interface ChainRow {
   readonly state: RowState;
 }
 
-/** The interface, or its namespace, is not there any more: whatever ran on it has ended. */
+/** Reports whether the interface or its namespace no longer exists, so that nothing on it runs any more. */
 const isGone = (cause: unknown): boolean =>
   cause instanceof BpfmanError && (cause.code === "INTERFACE_NOT_FOUND" || cause.code === "NETNS_NOT_FOUND");
 
@@ -47,7 +47,7 @@ export async function removeFromChain(host: Host, row: ChainRow, context: Contex
     } catch (cause) {
       if (!isGone(cause)) throw cause;
       gone = true;
-      // Before the pins go: killed in between, the next command finds one link on its way out and no others.
+      // Before the pins are removed: if the command is killed in between, the next one finds a single link to remove.
       loseHook(host, place, link.id);
       const others = rest.map((member) => member.link);
       context.log.info(`${placeName(place)} has gone, and the chain with it`, { links_that_ran_there: others });
@@ -57,7 +57,7 @@ export async function removeFromChain(host: Host, row: ChainRow, context: Contex
   await untilGone();
 }
 
-/** All that is pinned for the chain on a hook. */
+/** Returns all pins of the chain on a hook. */
 function pinsOf(host: Host, key: DispatcherKey): Pin[] {
   const { paths } = host.pins;
   const revision = host.store.dispatcher(key)?.revision ?? 0;
@@ -65,7 +65,7 @@ function pinsOf(host: Host, key: DispatcherKey): Pin[] {
   return key.type === "xdp" ? [...host.store.recordedPins(paths.xdpLink(key)), ...folder] : folder;
 }
 
-/** The other links of a chain run no more; their rows stay, so that they can be detached like all others. */
+/** The chain's other links no longer run. Their rows stay, so that they can be detached like any other. */
 function loseHook(host: Host, place: ChainPlace, except: LinkId): void {
   const others = linksOf(host, place.key).filter((link) => link.id !== except);
   host.store.transaction(() => {
@@ -85,8 +85,8 @@ function departure(host: Host, { kernelLinkId }: ChainLink): () => Promise<void>
 }
 
 /**
- * Takes all members off a hook at one stroke: no packet meets a part of the chain. Answers the links that went. Killed in
- * between, the next writing command finishes the job, as for any link that was on its way out.
+ * Removes all members from a hook atomically: no packet passes through part of the chain. Returns the removed links. If
+ * the command is killed, the next writing command finishes the removal, as for any link in state `removing`.
  */
 export async function removeWholeChain(host: Host, record: DispatcherRecord, context: Context): Promise<LinkId[]> {
   const links = linksOf(host, record);
@@ -110,11 +110,11 @@ export async function removeWholeChain(host: Host, record: DispatcherRecord, con
 
 interface WholeChain {
   readonly place: ChainPlace;
-  /** All members that are left. */
+  /** All remaining members. */
   readonly links: readonly ChainLink[];
 }
 
-/** Everything that bpfman has on the hook goes. clsact stays: others may use it. */
+/** Removes everything bpfman has on the hook. clsact stays, because others may use it. */
 function removeChain(host: Host, { place, links }: WholeChain, context: Context): void {
   const record = host.store.dispatcher(place.key);
   if (record !== null) {
@@ -126,7 +126,7 @@ function removeChain(host: Host, { place, links }: WholeChain, context: Context)
     } catch (cause) {
       if (!isGone(cause)) throw cause;
     }
-    // Must not be left behind: the rows that name these pins go next.
+    // These must be removed now, because the rows that name them are deleted next.
     if (record.revision > 0) removeAtRest(host, host.pins.paths.revision(record, record.revision));
   }
   host.store.transaction(() => {

@@ -1,4 +1,4 @@
-/** The one place on a hook where a dispatcher sits: a link for XDP, a filter for TC. */
+/** How a dispatcher is attached to its hook: by a link for XDP, by a filter for TC. */
 import type { XdpMode } from "../../domain/config.ts";
 import type { DispatcherRecord, DispatcherSeat, FilterRef } from "../../domain/dispatcher.ts";
 import type { ProgramId } from "../../domain/ids.ts";
@@ -10,22 +10,22 @@ import type { Context } from "../operation.ts";
 import { openIfOwn, removePins } from "../own-pins.ts";
 import { type ChainPlace, kernelHook, placeName } from "./place.ts";
 
-/** Priority of our filter on clsact, as the reference has it. */
+/** Priority of bpfman's filter on clsact, as in the reference implementation. */
 const TC_PRIORITY = 50;
-/** Handles that are tried for a new filter before the hook counts as full of somebody else's. */
+/** How many handles are tried for a new filter before the hook is considered full of other filters. */
 const TC_HANDLES_MAX = 64;
 
 export interface Seat {
-  /** Puts a program on the free hook. */
+  /** Attaches a program to the free hook. */
   occupy(program: Pin): DispatcherSeat;
-  /** Puts `next` in the place of `old` without a moment in between. */
+  /** Replaces `old` with `next` without a gap. */
   swap(old: Pin, next: Pin): void;
   /**
-   * The program that sits there; null when it has gone. For XDP that is what our link runs; anybody can have put their
-   * program into a TC filter.
+   * Returns the program on the hook; null if there is none any more. For XDP, that is the program of bpfman's link; a
+   * TC filter can have been replaced by anybody.
    */
   running(): ProgramId | null;
-  /** Leaves the hook, when `running` says that it is ours. */
+  /** Detaches from the hook if `running` shows bpfman's program. */
   leave(): void;
 }
 
@@ -44,7 +44,7 @@ export interface SeatParts {
 
 function xdpSeat(host: Host, { place, record, context }: SeatParts & { readonly record: XdpRecord }): Seat {
   const path = host.pins.paths.xdpLink(place.key);
-  /** Nothing that is pinned there is ours unless it was recorded before. */
+  /** A pin at that path is only bpfman's if it was recorded beforehand. */
   const recorded = (): Pin | null => host.store.recordedPins(path)[0] ?? null;
   const hook = { netns: place.netns, ifindex: place.key.ifindex, interface: place.interface };
   return {
@@ -81,7 +81,7 @@ function xdpSeat(host: Host, { place, record, context }: SeatParts & { readonly 
     },
   };
 
-  /** As configured; without a configuration in the driver, or in the stack for drivers that cannot. */
+  /** Uses the configured mode; by default driver mode, or generic mode if the driver does not support it. */
   function attachInMode(program: Pin): { readonly link: AttachedLink; readonly mode: XdpMode } {
     const configured = host.config.interfaces.get(place.interface)?.xdpMode ?? null;
     const wanted = record.mode ?? configured ?? "drv";
@@ -107,7 +107,7 @@ function tcSeat(host: Host, { place, record }: { readonly place: ChainPlace; rea
     swap(old, next) {
       requireNamespace(host, place);
       const runs = host.kernel.tcFilterProgram(hook, filter);
-      // Netlink cannot replace on a condition, as BPF_LINK_UPDATE does.
+      // Unlike BPF_LINK_UPDATE, netlink has no conditional replace.
       if (runs !== null && runs !== old.id) throw filterTaken(place, { runs, expected: old.id });
       host.kernel.replaceTc(next, hook, filter);
     },
@@ -127,8 +127,8 @@ const filterTaken = (place: ChainPlace, programs: { readonly runs: number; reado
   );
 
 /**
- * A namespace that was deleted may have a successor at its path, where a filter at our place is somebody else's. Throws
- * NETNS_NOT_FOUND. The caller's own namespace has no path, and is not judged.
+ * A deleted namespace may have a successor at its path, where a filter at the same place belongs to somebody else.
+ * Throws NETNS_NOT_FOUND. The caller's own namespace has no path and is not checked.
  */
 function requireNamespace(host: Host, { key, netns }: ChainPlace): void {
   if (netns === null || host.network.namespaceId(netns) === key.nsid) return;
@@ -137,7 +137,7 @@ function requireNamespace(host: Host, { key, netns }: ChainPlace): void {
   });
 }
 
-/** A filter of our own for a hook that has none yet: at our priority, the first handle that nobody uses. */
+/** Chooses a filter for a hook that has none yet: at bpfman's priority, the first unused handle. */
 export function chooseFilter(host: Host, place: ChainPlace): FilterRef | null {
   if (place.key.type === "xdp") return null;
   const hook = kernelHook(place);

@@ -1,4 +1,4 @@
-/** What an image is made from, checked: the objects, what they are for, and what their labels say. */
+/** Validates the inputs of an image: the object files, their platforms, and their labels. */
 import { platformOf } from "../../domain/bytecode-slot.ts";
 import { type BytecodeLabels, mapTypeLabel } from "../../domain/image-labels.ts";
 import { OBJECT_BYTES_MAX } from "../../domain/limits.ts";
@@ -20,7 +20,7 @@ export type Plan = readonly [PlannedObject, ...PlannedObject[]];
 
 type Files = Pick<FilesPort, "readObject" | "listFolder">;
 
-/** Reads and checks every input. Throws INVALID_BUILD, INVALID_OBJECT, FILE_NOT_FOUND, FILE_UNREADABLE. */
+/** Reads and validates all inputs. Throws INVALID_BUILD, INVALID_OBJECT, FILE_NOT_FOUND, FILE_UNREADABLE. */
 export function planOf(bytecode: Bytecode, files: Files): Plan {
   const [first, ...others] = inputsOf(bytecode, files.listFolder).map((input) => planned(input, files));
   return [first as PlannedObject, ...others];
@@ -40,7 +40,7 @@ function planned(input: BytecodeInput, files: Files): PlannedObject {
   return { ...input, bytes, labels };
 }
 
-/** The words before the reason are those that scripts look for. */
+/** Scripts look for the words before the reason. */
 function opened({ path, slot }: BytecodeInput, files: Files): { bytes: Uint8Array; object: ObjectFile } {
   try {
     const bytes = files.readObject(path, OBJECT_BYTES_MAX);
@@ -51,7 +51,7 @@ function opened({ path, slot }: BytecodeInput, files: Files): { bytes: Uint8Arra
   }
 }
 
-/** As elf.h names byte orders. */
+/** Byte orders as named in elf.h. */
 const ELF_DATA = { little: "ELFDATA2LSB", big: "ELFDATA2MSB" } as const;
 
 function wrongByteOrder({ path, slot }: BytecodeInput, object: ObjectFile): BpfmanError {
@@ -67,7 +67,7 @@ function wrongByteOrder({ path, slot }: BytecodeInput, object: ObjectFile): Bpfm
   );
 }
 
-/** Programs of types that bpfman manages, and the maps that are declared: not those of global variables. */
+/** Returns the programs of types that bpfman manages, and the declared maps, without those of global variables. */
 export function labelsOf(object: ObjectFile): BytecodeLabels {
   const programs = object.programs.flatMap(({ name, kind }): [string, string][] =>
     kind === null || kind === "unmanaged" ? [] : [[name, kind]],
@@ -76,11 +76,11 @@ export function labelsOf(object: ObjectFile): BytecodeLabels {
   return { programs: sorted(programs), maps: sorted(maps) };
 }
 
-/** By code units, as every tool that sorts JSON keys does. */
+/** Sorted by code unit, like other tools that sort JSON keys. */
 const sorted = (pairs: readonly [string, string][]): Record<string, string> =>
   Object.fromEntries([...pairs].sort(([a], [b]) => (a < b ? -1 : 1)));
 
-/** `NAME=PATH` for each object, then PROGRAMS and MAPS of the first. `pathOf` writes a path as the build sees it. */
+/** Returns `NAME=PATH` for each object, then PROGRAMS and MAPS of the first. `pathOf` converts a path for the build. */
 export function buildArgsOf(plan: Plan, pathOf = (path: string) => path): Record<string, string> {
   return {
     ...Object.fromEntries(plan.map(({ buildArg, path }) => [buildArg, pathOf(path)])),
@@ -92,7 +92,7 @@ export function buildArgsOf(plan: Plan, pathOf = (path: string) => path): Record
 export const platformsOf = (plan: Plan): string[] =>
   plan.flatMap(({ slot }) => (slot === null ? [] : platformOf(slot)));
 
-/** One PROGRAMS and one MAPS label all the platforms of a Containerfile: says so where they do not fit all. */
+/** Warns if the objects differ, since one PROGRAMS and one MAPS label apply to all platforms of a Containerfile. */
 export function warnOfDifferences(plan: Plan, log: LogPort): void {
   const [first, ...others] = plan;
   for (const { path, labels } of others) {

@@ -1,4 +1,4 @@
-/** From what a request says of object files to a list: which file stands for which platform. */
+/** Resolves a request's object files to a list of files and their platforms. */
 import { basename, extname, join } from "node:path";
 import {
   BYTECODE_SLOTS,
@@ -12,14 +12,14 @@ import { BpfmanError } from "../../errors/error.ts";
 import type { Bytecode } from "../requests/build-requests.ts";
 
 export interface BytecodeInput {
-  /** Null for the only object, which is for this machine. */
+  /** Null for a single object, which is built for this machine. */
   readonly slot: BytecodeSlot | null;
   readonly buildArg: string;
   /** As the user wrote it. */
   readonly path: string;
 }
 
-/** `list` answers the names of the files in a folder. Throws INVALID_BUILD, and what `list` throws. */
+/** `list` returns the names of the files in a directory. Throws INVALID_BUILD, and whatever `list` throws. */
 export function inputsOf(bytecode: Bytecode, list: (folder: string) => readonly string[]): BytecodeInput[] {
   const { file, project, files } = bytecode;
   if (file !== null) return [{ slot: null, buildArg: SINGLE_BUILD_ARG, path: file }];
@@ -31,7 +31,7 @@ export function inputsOf(bytecode: Bytecode, list: (folder: string) => readonly 
 
 const inputFor = (slot: BytecodeSlot, path: string): BytecodeInput => ({ slot, buildArg: slot.buildArg, path });
 
-/** Every object file of a folder must say in its name what it is for, as those that bpf2go writes do. */
+/** Each object file in a project directory must name its platform, as bpf2go's do. */
 function projectInputs(folder: string, names: readonly string[]): BytecodeInput[] {
   const inputs = names
     .filter((name) => extname(name) === ".o")
@@ -48,7 +48,10 @@ function projectInputs(folder: string, names: readonly string[]): BytecodeInput[
   return inputs.sort((a, b) => place(a) - place(b));
 }
 
-/** Which slot the words of a file name stand for: the one before `bpfel` or `bpfeb`, where bpf2go puts it, else any. */
+/**
+ * Returns the slot that a file name stands for: by the word before `bpfel` or `bpfeb`, where bpf2go puts it, else by
+ * any word.
+ */
 function slotOfName(path: string): BytecodeSlot {
   const words = basename(path).toLowerCase().split(/[_.-]/);
   const at = words.findIndex((word) => word === "bpfel" || word === "bpfeb");
@@ -68,7 +71,7 @@ function slotOfName(path: string): BytecodeSlot {
   });
 }
 
-/** `x86_bpfel.o`, once for each slot. */
+/** Returns names like `x86_bpfel.o`, one per slot. */
 const knownNames = (): string[] =>
   BYTECODE_SLOTS.map((slot) => `${slot.fileWords[0]}_bpf${slot.byteOrder === "little" ? "el" : "eb"}.o`);
 

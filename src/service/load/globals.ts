@@ -4,7 +4,7 @@ import { whatThereIs } from "../../errors/suggest.ts";
 import type { ObjectToLoad } from "../../platform/kernel.ts";
 import type { LoadRequest } from "../requests/load-request.ts";
 
-/** Bytes of each variable as the request gives them: hex digits or base64. */
+/** Decodes the bytes of each variable in the request: hex digits or base64. */
 export function decodeGlobals(given: LoadRequest["globalData"]): Map<string, Uint8Array> {
   const decoded = new Map<string, Uint8Array>();
   for (const [name, value] of Object.entries(given)) {
@@ -13,7 +13,7 @@ export function decodeGlobals(given: LoadRequest["globalData"]): Map<string, Uin
   return decoded;
 }
 
-/** Finds where each variable stands. Throws GLOBAL_NOT_FOUND, or INVALID_GLOBAL when the size is not the variable's. */
+/** Locates each variable. Throws GLOBAL_NOT_FOUND, or INVALID_GLOBAL if the size does not match. */
 export function placeGlobals(object: ObjectFile, globals: ReadonlyMap<string, Uint8Array>): ObjectToLoad["globals"] {
   return [...globals].map(([name, bytes]) => {
     const variable = object.globals.find((candidate) => candidate.name === name);

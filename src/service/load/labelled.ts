@@ -4,8 +4,8 @@ import { whatThereIs } from "../../errors/suggest.ts";
 import type { PulledImage } from "../../platform/images.ts";
 
 /**
- * An image that says what programs it has is asked for no others; whether they are in its object file is seen later.
- * Throws PROGRAM_NOT_IN_IMAGE.
+ * If an image's labels list its programs, others cannot be requested. Whether the object file contains them is checked
+ * later. Throws PROGRAM_NOT_IN_IMAGE.
  */
 export function checkLabelled(image: PulledImage, selectors: readonly ProgramSelector[]): void {
   const { programs, reference } = image;

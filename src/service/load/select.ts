@@ -1,4 +1,4 @@
-/** From what was asked for and what the object holds to what is loaded: pure. */
+/** Matches the requested programs with the contents of an object. */
 import { type ProgramType, PROGRAM_TYPES, KINDS, factsOf } from "../../domain/kinds.ts";
 import type { ProgramSelector, ProgramSpec } from "../../domain/program.ts";
 import type { ObjectFile, ObjectProgram } from "../../domain/object-file.ts";
@@ -6,9 +6,9 @@ import { BpfmanError } from "../../errors/error.ts";
 import { whatThereIs } from "../../errors/suggest.ts";
 
 /**
- * The type a program is loaded with. Whether a probe is a return probe is decided by its section, unless the request
- * insists; between tc and tcx by the user, since the program is the same. A section name that belongs to no type leaves
- * the choice to the user.
+ * Returns the type a program is loaded with. For probes, the section decides whether it is a return probe, unless the
+ * request insists; between tc and tcx, the user decides, since the program is the same. If the section name belongs to
+ * no type, the user decides.
  */
 function settleType(asked: ProgramSelector, program: ObjectProgram): ProgramType {
   const { kind } = program;
@@ -31,8 +31,8 @@ function settleType(asked: ProgramSelector, program: ObjectProgram): ProgramType
 }
 
 /**
- * Matches each selector with a program of the object. Throws FUNCTION_NOT_FOUND, PROGRAM_TYPE_MISMATCH, INVALID_PROGRAM.
- * The order of the selectors is kept.
+ * Matches each selector with a program of the object, in the order of the selectors. Throws FUNCTION_NOT_FOUND,
+ * PROGRAM_TYPE_MISMATCH, INVALID_PROGRAM.
  */
 export function selectPrograms(object: ObjectFile, selectors: readonly ProgramSelector[]): ProgramSpec[] {
   const byName = new Map(object.programs.map((program) => [program.name, program]));

@@ -1,4 +1,4 @@
-/** Which maps a load takes over instead of creating: those of a map owner, and those pinned by name. */
+/** Determines which maps a load reuses instead of creating: those of a map owner, and those pinned by name. */
 import { type ProgramId, programId } from "../../domain/ids.ts";
 import { mapTypeJson } from "../../domain/kernel-words.ts";
 import type { ObjectFile, ObjectMap } from "../../domain/object-file.ts";
@@ -16,7 +16,7 @@ interface Shape {
 const shapeText = (shape: Shape): string =>
   `${mapTypeJson(shape.type)}, key ${shape.keySize ?? "?"} bytes, value ${shape.valueSize ?? "?"} bytes`;
 
-/** A size that the object leaves open (null) fits any. */
+/** A size the object leaves open (null) matches any. */
 const fits = (wanted: number | null, there: number): boolean => wanted === null || wanted === there;
 
 function requireSameShape(wanted: ObjectMap, there: KernelMap, owner: string): void {
@@ -30,9 +30,9 @@ function requireSameShape(wanted: ObjectMap, there: KernelMap, owner: string): v
   );
 }
 
-/** A map to take over. */
+/** A map to reuse. */
 export interface SharedMap extends Pin {
-  /** Somebody else pinned it there. */
+  /** It was pinned by somebody else. */
   readonly foreign: boolean;
 }
 
@@ -42,7 +42,8 @@ interface There {
 }
 
 /**
- * The map at a path, which has to be the one that our rows name there; null when there is no pin. Throws STATE_CONFLICT.
+ * Returns the map at a path, which must be the one that rows name there; null if there is no pin. Throws
+ * STATE_CONFLICT.
  */
 function pinnedMap(host: Host, path: string): There | null {
   const known = host.store.mapPinnedAt(path);
@@ -59,7 +60,7 @@ function pinnedMap(host: Host, path: string): There | null {
   }
 }
 
-/** The maps of all programs that use those of `owner`, by full name. Throws MAP_OWNER_NOT_FOUND. */
+/** Returns the maps of all programs that use those of `owner`, by full name. Throws MAP_OWNER_NOT_FOUND. */
 function ownedMaps(host: Host, owner: ProgramId): Map<string, string> {
   const record = host.store.program(owner);
   if (record === null || record.mapOwnerId !== null) {
@@ -79,8 +80,8 @@ function ownedMaps(host: Host, owner: ProgramId): Map<string, string> {
 }
 
 /**
- * Every map to take over, by full name, shapes checked. Throws MAP_OWNER_NOT_FOUND, MAP_MISMATCH, and STATE_CONFLICT when
- * an owner's pin has gone, or a pin holds another map than our rows say.
+ * Returns every map to reuse by full name, after checking its definition. Throws MAP_OWNER_NOT_FOUND, MAP_MISMATCH, and
+ * STATE_CONFLICT if an owner's pin is missing, or a pin holds another map than recorded.
  */
 export function mapsToReuse(host: Host, object: ObjectFile, requestedOwner: number | null): Map<string, SharedMap> {
   const reuse = new Map<string, SharedMap>();

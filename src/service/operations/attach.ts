@@ -16,7 +16,7 @@ import { carryOut } from "../plan.ts";
 import { requireProgram } from "../require-record.ts";
 import { type AttachRequest, type AttachTarget, attachRequest } from "../requests/attach-request.ts";
 
-/** Throws PROGRAM_TYPE_MISMATCH when the program belongs on another kind of hook. */
+/** Throws PROGRAM_TYPE_MISMATCH if the program belongs on another kind of hook. */
 function requireKind(program: ProgramRecord, target: AttachTarget): void {
   const { display, ...facts } = KINDS[program.type];
   const kind: AttachKind = facts.attachKind;
@@ -32,7 +32,7 @@ function requireKind(program: ProgramRecord, target: AttachTarget): void {
 type SimpleTarget = Exclude<AttachTarget, ChainTarget>;
 const isChainTarget = (target: AttachTarget): target is ChainTarget => isChainedKind(target.kind);
 
-/** Resolves what goes on a hook by itself, without a dispatcher. Each kind is fetched when it is attached to. */
+/** Resolves the target of a program that is attached without a dispatcher. Each kind's code is loaded on demand. */
 async function resolve(host: Host, program: ProgramRecord, target: SimpleTarget): Promise<AttachSpec> {
   switch (target.kind) {
     case "tcx":
@@ -50,13 +50,13 @@ async function resolve(host: Host, program: ProgramRecord, target: SimpleTarget)
   }
 }
 
-/** A link belongs to its program's application, unless the attach names another. */
+/** Returns the application metadata inherited from the program. The attach can override it. */
 function inherited({ metadata }: ProgramRecord): Metadata {
   const keys = [APPLICATION_KEY, NOUN_APPLICATION_KEY].filter((key) => Object.hasOwn(metadata, key));
   return Object.fromEntries(keys.map((key) => [key, metadata[key] as string]));
 }
 
-/** Attaches, and tries again when somebody changed the hook between the look at it and the attach. */
+/** Attaches, retrying if the hook was changed between querying it and attaching. */
 function attachToHook(host: Host, program: ProgramRecord, spec: AttachSpec): AttachedLink {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -74,7 +74,9 @@ const isSame = (a: LinkDetails, b: LinkDetails): boolean => {
   return Object.entries(a).every(([key, value]) => JSON.stringify(value) === JSON.stringify(other.get(key)));
 };
 
-/** The kernel says that a program is on a hook already, but not by which link. Where a row of ours says so, the error does. */
+/**
+ * Names the existing link in the kernel's "already attached" error, which does not say which link it is, if a row does.
+ */
 function namingLink(host: Host, refusal: BpfmanError, program: ProgramRecord, spec: AttachSpec): BpfmanError {
   if ("link_id" in refusal.details) return refusal;
   const twin = host.store
@@ -112,7 +114,7 @@ async function attach(host: Host, request: AttachRequest, context: Context): Pro
   }
 }
 
-/** The pending row, the link, its pin, the row: each step is undone when a later one fails. */
+/** Creates the pending row, the link and its pin, then settles the row. Each step is undone if a later one fails. */
 function attachByItself(
   host: Host,
   program: ProgramRecord,

@@ -30,7 +30,7 @@ interface Job {
   readonly request: BuildImageRequest;
 }
 
-/** Each platform has the labels of its own object here. */
+/** Here, each platform gets the labels of its own object. */
 function publish(host: ImageBuildHost, { reference, plan, request }: Job, context: Context): Promise<string> {
   if (request.runtime !== null) {
     throw new BpfmanError(
@@ -60,8 +60,8 @@ async function buildInContainer(host: ImageBuildHost, { reference, plan, request
 }
 
 /**
- * An argument that a container file does not declare is ignored by the tools, and what it copies instead may be the whole
- * context. Throws INVALID_BUILD.
+ * The tools ignore an argument that the Containerfile does not declare, which may then copy the whole context. Throws
+ * INVALID_BUILD.
  */
 function requireDeclared(plan: Plan, { containerFile, text }: { containerFile: string; text: Uint8Array }): void {
   const instructions = new TextDecoder().decode(text).match(/^[ \t]*ARG[ \t].*$/gim) ?? [];
@@ -74,7 +74,7 @@ function requireDeclared(plan: Plan, { containerFile, text }: { containerFile: s
   });
 }
 
-/** A container file copies from its context only. Throws INVALID_BUILD for a file elsewhere. */
+/** A Containerfile can only copy from its context. Throws INVALID_BUILD for a file outside of it. */
 function pathInside(folder: string, path: string): string {
   const inside = relative(folder, path);
   if (!isAbsolute(inside) && inside !== ".." && !inside.startsWith("../")) return inside;

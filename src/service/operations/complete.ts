@@ -17,13 +17,13 @@ import { readNamedObject } from "../read-object.ts";
 const completeRequest = v.strictObject({
   what: v.picklist(LIVE_VALUES),
   prefix: v.pipe(v.string(), v.maxLength(NAME_CHARS_MAX)),
-  /** The namespace whose interfaces are meant; null for the caller's own. */
+  /** The namespace of the interfaces; null for the caller's own. */
   netns: v.optional(v.nullable(path), null),
-  /** The object file whose programs or variables are meant; the target whose functions are. */
+  /** The object file of the programs or variables, or the target of the functions. */
   file: v.optional(v.nullable(path), null),
-  /** The program whose kind of hook is meant. */
+  /** The program whose kind of hook to complete. */
   programId: v.optional(v.nullable(id), null),
-  /** The kind of hook that programs are to fit; null for all programs. */
+  /** The kind of hook that programs must fit; null for all programs. */
   attachKind: v.optional(v.nullable(v.picklist(ATTACH_KINDS)), null),
 });
 type CompleteRequest = v.InferOutput<typeof completeRequest>;
@@ -32,7 +32,7 @@ type Value = CompleteAnswer["values"][number];
 
 const plain = (value: string): Value => ({ value, description: "" });
 
-/** Where a link sits, in few words. */
+/** Describes briefly where a link is attached. */
 function place(details: LinkDetails): string {
   switch (details.kind) {
     case "xdp":
@@ -66,14 +66,14 @@ function objectFile(host: Host, file: string | null): ObjectFile | null {
   return readNamedObject({ bytes: host.files.readObject(host.files.absolute(file), OBJECT_BYTES_MAX), path: file }, {});
 }
 
-/** How a program is asked for; one of a TC section can be loaded for either hook. */
+/** Returns the ways to request a program. A program in a TC section can be loaded for either hook. */
 function selectors({ name, kind, section, target }: ObjectProgram): Value[] {
   if (kind === null || kind === "unmanaged") return [];
   const rest = KINDS[kind].needsFunction && target !== null ? `${name}:${target}` : name;
   return kindsOfSection(kind).map((type) => ({ value: `${type}:${rest}`, description: section }));
 }
 
-/** Functions of a binary or library, which may be named as for an attach. */
+/** Returns the functions of a binary or library, which can be named as for an attach. */
 function functionsIn(host: Host, target: string | null): string[] {
   const file = target === null ? null : openNamedTarget(host, target);
   if (file === null) return [];
@@ -84,7 +84,7 @@ function functionsIn(host: Host, target: string | null): string[] {
   }
 }
 
-/** Those that are the same for several hooks of an interface or namespace once. */
+/** Lists a number shared by several hooks of an interface or namespace once. */
 function dispatchers(host: Host, numberOf: (key: DispatcherKey) => number): Value[] {
   const places = new Map<number, Set<string>>();
   for (const record of host.store.dispatchers()) {
@@ -94,13 +94,13 @@ function dispatchers(host: Host, numberOf: (key: DispatcherKey) => number): Valu
   return [...places].map(([number, where]) => ({ value: String(number), description: [...where].join(", ") }));
 }
 
-/** What programs and links are labelled with, each value once. */
+/** Returns the labels of programs and links, each value once. */
 function labels(host: Host, of: (metadata: Metadata) => readonly string[]): Value[] {
   const found = [...host.store.programs(), ...host.store.links()].flatMap(({ metadata }) => of(metadata));
   return [...new Set(found)].sort().map(plain);
 }
 
-/** As pairs are written; a comma would end one. */
+/** Pairs as they are typed. Those that contain a comma, which would end a pair, are omitted. */
 const pairs = (metadata: Metadata): string[] =>
   Object.entries(metadata).flatMap(([key, value]) => (`${key}${value}`.includes(",") ? [] : `${key}=${value}`));
 
@@ -112,7 +112,7 @@ function* candidates(host: Host, request: CompleteRequest): Iterable<Value> {
     case "netns":
       return yield* host.network.namedNamespaces().map(plain);
     case "kernel-function":
-      // All of them help nobody.
+      // A list of all functions would not help.
       return prefix === "" ? undefined : yield* [...new Set(host.kernel.kernelFunctions(prefix))].sort().map(plain);
     case "target-function":
       return prefix === "" ? undefined : yield* functionsIn(host, file).map(plain);
@@ -152,7 +152,7 @@ function* candidates(host: Host, request: CompleteRequest): Iterable<Value> {
   }
 }
 
-/** Never changes anything, and reads no more than it must: it runs while somebody types. */
+/** Changes nothing, and reads only what it must, because it runs while a user is typing. */
 function complete(host: Host, request: CompleteRequest): CompleteAnswer {
   const values: Value[] = [];
   for (const candidate of candidates(host, request)) {

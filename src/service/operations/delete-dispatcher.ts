@@ -5,7 +5,7 @@ import { type Context, operation } from "../operation.ts";
 import { deleteDispatcherRequest, type GetDispatcherRequest } from "../requests/dispatcher-requests.ts";
 import { requireDispatcher } from "../require-record.ts";
 
-/** Takes a chain off its hook as a whole. Its programs stay loaded. */
+/** Removes a whole chain from its hook. Its programs stay loaded. */
 async function deleteDispatcher(
   host: Host,
   key: GetDispatcherRequest,

@@ -8,7 +8,7 @@ import { removeLink } from "../removal/remove-link.ts";
 import { requireOwnPins } from "../removal/remove-program.ts";
 import { type DeleteLinkRequest, deleteLinkRequest } from "../requests/link-requests.ts";
 
-/** Detaches the link; its program goes with it when that was its last. */
+/** Detaches the link, and unloads its program if that was its last link. */
 async function deleteLink(host: Host, request: DeleteLinkRequest, context: Context): Promise<DeleteAnswer> {
   const link = requireLink(host, request.linkId);
   const program = host.store.program(link.programId);

@@ -6,7 +6,7 @@ import { type Context, operation } from "../operation.ts";
 import { requireProgram } from "../require-record.ts";
 import { type DeleteProgramRequest, deleteProgramRequest } from "../requests/program-requests.ts";
 
-/** Those that share the maps of others first, as with `recursive`. */
+/** Programs that use the maps of others come first, as with `recursive`. */
 function targets(host: Host, request: DeleteProgramRequest): ProgramRecord[] {
   if (request.programId !== null) return withDependants(host, requireProgram(host, request.programId), request);
   const all = host.store.programs();
@@ -18,10 +18,13 @@ async function deleteProgram(host: Host, request: DeleteProgramRequest, context:
   return request.unmount ? { ...answer, unmounted: unmount(host, context) } : answer;
 }
 
-/** Paths that a warning names. */
+/** How many paths a warning names. */
 const NAMED_MAX = 5;
 
-/** Gives the runtime directory up. False, with a warning, when something is pinned there that bpfman does not know. */
+/**
+ * Gives up the runtime directory. Returns false, with a warning, if something is pinned there that bpfman does not
+ * know.
+ */
 function unmount(host: Host, context: Context): boolean {
   const left = host.pins.unmount();
   if (left.length > 0) {

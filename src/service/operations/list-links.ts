@@ -12,7 +12,7 @@ function listLinks(host: Host, request: ListLinksRequest): LinkListAnswer {
   const all = host.store.links();
   const around = surroundingsOf(host, all);
   const programs = new Map(host.store.programSummaries().map((program) => [program.id, program]));
-  /** A link has its program's metadata besides its own. */
+  /** A link matches by its own metadata or its program's. */
   const either = (link: LinkRecord, holds: (metadata: Metadata) => boolean): boolean =>
     holds(link.metadata) || holds(programs.get(link.programId)?.metadata ?? {});
   const pairs = Object.entries(request.metadataSelector);

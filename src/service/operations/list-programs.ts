@@ -8,13 +8,13 @@ import { hasApplication, hasMetadata, isOfKernelType, isOfType, requireTypeWords
 import { operation } from "../operation.ts";
 import { type ListProgramsRequest, listProgramsRequest } from "../requests/program-requests.ts";
 
-/** Its regular expressions take longer to make than most lists to read. */
+/** Loaded on demand: compiling its regular expressions takes longer than reading most lists. */
 function selected(selector: string | null): (metadata: Metadata) => boolean {
   if (selector === null) return () => true;
   return (require("../selector.ts") as typeof import("../selector.ts")).parseSelector(selector);
 }
 
-/** The rows of the table; in the full view each with its record and with what the kernel says of it. */
+/** Returns the rows of the listing; in the full view, with record and kernel state. */
 function managed(host: Host, request: ListProgramsRequest): ProgramListEntry[] {
   const matches = selected(request.selector ?? null);
   const wanted = host.store
@@ -53,7 +53,7 @@ function managed(host: Host, request: ListProgramsRequest): ProgramListEntry[] {
   });
 }
 
-/** Programs that only the kernel knows; they have no application, metadata, or links of ours. */
+/** Returns unmanaged programs, which have no application, metadata, or links of bpfman. */
 function foreign(host: Host, request: ListProgramsRequest): ProgramListEntry[] {
   const asksForOurs = request.application !== null || Object.keys(request.metadataSelector).length > 0;
   if (asksForOurs || (request.selector ?? null) !== null || request.attached === true) return [];

@@ -32,18 +32,18 @@ import { type LoadRequest, loadRequest } from "../requests/load-request.ts";
 
 type Source = LoadRequest["source"];
 
-/** A request, with the image if it named one. */
+/** A request, with its image already pulled. */
 interface LoadInput extends Omit<LoadRequest, "source"> {
   readonly source: Extract<Source, { file: string }> | { readonly pulled: PulledImage };
 }
 
-/** All that is known before the first effect. */
+/** Everything that is determined before the first effect. */
 interface LoadPlan {
   readonly bytes: Uint8Array;
   readonly object: ObjectFile;
-  /** Name of the file, also that in an image. */
+  /** Name of the file, on disk or in an image. */
   readonly fileName: string;
-  /** As it was named; null for an image. */
+  /** As given by the user; null for an image. */
   readonly sourcePath: string | null;
   readonly absoluteSourcePath: string | null;
   readonly image: ImageSource | null;
@@ -56,7 +56,7 @@ interface LoadPlan {
   readonly requestedOwner: ProgramId | null;
 }
 
-/** Throws INVALID_METADATA when the metadata name another application than the request does. */
+/** Throws INVALID_METADATA if the metadata name another application than the request. */
 function requireOneApplication({ application, metadata }: LoadRequest): void {
   const other = metadata[APPLICATION_KEY];
   if (application === null || other === undefined || other === application) return;
@@ -67,7 +67,7 @@ function requireOneApplication({ application, metadata }: LoadRequest): void {
   );
 }
 
-/** Fetches the image before the lock is taken: nobody waits for a network. */
+/** Pulls the image before the lock is taken, so that no other command waits for the network. */
 async function fetchImage(sources: Sources, request: LoadRequest, context: Context): Promise<LoadInput> {
   requireOneApplication(request);
   const { source } = request;
@@ -109,7 +109,7 @@ function plan(host: Host, request: LoadInput): LoadPlan {
   };
 }
 
-/** What the kernel has, and the rows that will say so. */
+/** The loaded objects and the rows that will describe them. */
 interface Loaded {
   readonly loaded: LoadedObject;
   readonly records: readonly ProgramRecord[];
@@ -130,15 +130,15 @@ function loadIntoKernel(host: Host, plan: LoadPlan): Promise<LoadedObject> {
   });
 }
 
-/** File name without folder and ending, in the characters that libbpf allows in names. */
+/** Returns the file name without directory and extension, in the characters libbpf allows in names. */
 function objectName(path: string): string {
   const base = path.slice(path.lastIndexOf("/") + 1).replace(/\.[^.]*$/, "");
   return base.replace(/[^A-Za-z0-9_]/g, "_") || "object";
 }
 
 /**
- * The rows for what was loaded. The programs of one load share the object's maps: the first of them owns the maps,
- * unless an owner was named.
+ * Returns the rows for the loaded programs. The programs of one load share the object's maps, which the first of them
+ * owns unless an owner was named.
  */
 function recordsOf(host: Host, plan: LoadPlan, loaded: LoadedObject): ProgramRecord[] {
   const { paths } = host.pins;
@@ -188,11 +188,11 @@ function recordsOf(host: Host, plan: LoadPlan, loaded: LoadedObject): ProgramRec
   });
 }
 
-/** Names of the maps that this load made; those taken from a pin have theirs already. */
+/** Returns the names of the maps created by this load; maps taken from a pin already have one. */
 const createdMaps = (loaded: LoadedObject): ReadonlySet<string> =>
   new Set(loaded.maps.filter((map) => !map.reused && !map.internal).map((map) => map.name));
 
-/** Pins every map that is new, each once. */
+/** Pins every new map once. */
 async function pinMaps(host: Host, steps: Plan, { loaded, records }: Loaded): Promise<void> {
   const created = createdMaps(loaded);
   const pins = new Map<string, Pin>();
@@ -219,8 +219,8 @@ async function pinMaps(host: Host, steps: Plan, { loaded, records }: Loaded): Pr
 }
 
 /**
- * Loads and pins. A program that nobody pinned dies with this process, so the rows that say what is intended are written
- * after the load, which gives the ids, and before the first pin, which is the first thing that outlives us.
+ * Loads and pins. An unpinned program disappears with this process, so the rows that state the intent are written after
+ * the load, which provides the IDs, and before the first pin, which is the first thing to outlive the process.
  */
 async function load(host: Host, request: LoadInput, context: Context): Promise<LoadAnswer> {
   const planned = plan(host, request);

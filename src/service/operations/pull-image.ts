@@ -9,7 +9,7 @@ export const implementation = operation({
   request: pullImageRequest,
   async run(images: ImagesPort, { url, registryAuth, pullPolicy }, context): Promise<ImagePullAnswer> {
     const image = await images.pull({ reference: url, registryAuth, pullPolicy }, context);
-    // What cannot be loaded is better known now.
+    // Report an object that cannot be loaded now rather than later.
     const object = labelsOf(readObject(image.object.bytes, { nativeByteOrderOnly: true }));
     return {
       reference: image.reference,

@@ -15,7 +15,7 @@ import { carryOut } from "../plan.ts";
 import { requireLink } from "../require-record.ts";
 import { type UpdateLinkRequest, updateLinkRequest } from "../requests/link-requests.ts";
 
-/** Throws INVALID_ATTACH for a word that the link's hook does not have. */
+/** Throws INVALID_ATTACH for an action that the link's hook does not have. */
 function proceedOnOf({ kind }: ChainDetails, words: readonly string[]): number[] {
   const actions: Readonly<Record<string, number>> = ACTIONS[kind];
   const known = Object.keys(actions);
@@ -29,7 +29,7 @@ function proceedOnOf({ kind }: ChainDetails, words: readonly string[]): number[]
   return [...new Set(numbers)].sort((a, b) => a - b);
 }
 
-/** Changes a live link by one swap of its chain: it runs before, after, and at every moment between. */
+/** Changes a live link by swapping its chain atomically: it keeps running throughout. */
 async function updateLink(host: Host, request: UpdateLinkRequest, context: Context): Promise<LinkAnswer> {
   const link = requireLink(host, request.linkId);
   const { details } = link;
@@ -55,7 +55,7 @@ async function updateLink(host: Host, request: UpdateLinkRequest, context: Conte
   const changed = membersOf(host, place.key).map((member) =>
     member.link === link.id ? { ...member, priority, proceedOn } : member,
   );
-  // One that moves is a newcomer at its new place; one that stays keeps to the order by name.
+  // A moved member is new at its position; one that stays is ordered by name.
   const members = orderChain(changed, priority === details.priority ? null : link.id);
   context.note({ program: link.programId, link: link.id });
   return carryOut(context, async (steps) => {

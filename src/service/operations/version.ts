@@ -4,7 +4,7 @@ import type { KernelFeatures } from "../../platform/kernel.ts";
 import type { Versions } from "../../platform/runtime.ts";
 import { operation } from "../operation.ts";
 
-/** `features`: also try out what the kernel can do, which takes some milliseconds. */
+/** `features`: also test what the kernel supports, which takes a few milliseconds. */
 const request = strictObject({ features: optional(boolean(), true) });
 
 function featuresAnswer({ perfLink, lockdown, capabilities, ...tried }: KernelFeatures): FeaturesAnswer {

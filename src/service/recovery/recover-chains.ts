@@ -1,6 +1,6 @@
 /**
- * A command that died while it changed a chain left a pending revision: the hook runs the old chain or the new one, both
- * whole. The old one is put back, since its rows and pins are all there; then what is left of the new one goes.
+ * A command that was killed while it changed a chain leaves a pending revision, and the hook runs the complete old or
+ * new chain. The old one is restored, since its rows and pins still exist; then the rest of the new one is removed.
  */
 import { isChained } from "../../domain/link.ts";
 import type { ProgramId } from "../../domain/ids.ts";
@@ -15,7 +15,7 @@ import { currentProgram, removeAtRest } from "../chain/rebuild.ts";
 import { removeFromChain } from "../chain/remove-member.ts";
 import { seatOf } from "../chain/seat.ts";
 
-/** Takes back the revision that was being made. Throws what keeps it from doing so. */
+/** Rolls back the pending revision. Throws if that fails. */
 export function rollBack(host: Host, record: DispatcherRecord, context: Context): void {
   const pending = record.pendingRevision;
   if (pending === null) return;
@@ -29,7 +29,7 @@ export function rollBack(host: Host, record: DispatcherRecord, context: Context)
     if (before === null) seat.leave();
     else seat.swap(made, before);
   }
-  // Without a revision before it, a link that was recorded and never put on the hook is not there; nor is its record then.
+  // Without a previous revision, a recorded link that was never attached does not exist, and its record is void.
   if (before === null && record.type === "xdp") host.store.forgetPins(host.pins.paths.xdpLink(record));
   removeAtRest(host, folder);
   host.store.abandonRevision(record);
@@ -56,7 +56,10 @@ function pendingProgram(host: Host, record: DispatcherRecord, { dispatcher, runn
   return program && programPin(program.pinPath, program.id);
 }
 
-/** A link of a chain whose command died: one that was coming has no place yet, one that was going goes on. */
+/**
+ * Finishes a chain's link whose command was killed: a pending one has no place yet and is dropped, one being removed is
+ * removed.
+ */
 export async function finishChainLink(host: Host, row: LinkRow, context: Context): Promise<void> {
   const { details } = row.record;
   if (!isChained(details)) return;
@@ -64,7 +67,7 @@ export async function finishChainLink(host: Host, row: LinkRow, context: Context
   else await removeFromChain(host, { record: { ...row.record, details }, state: row.state }, context);
 }
 
-/** Revisions that were recorded and do not run any more: a command died between its swap and its cleaning up. */
+/** Removes recorded revisions that no longer run, because a command was killed between swap and cleanup. */
 export function removeOldRevisions(host: Host, context: Context): void {
   const { paths } = host.pins;
   const current = new Set(host.store.dispatchers().map((record) => paths.revision(record, record.revision)));
@@ -79,7 +82,7 @@ export function removeOldRevisions(host: Host, context: Context): void {
   }
 }
 
-/** Chains without members: their last link was removed, and the command died before the row went. */
+/** Drops chains without members: the command was killed after removing the last link and before deleting the row. */
 export function dropEmptyChains(host: Host): void {
   for (const record of host.store.dispatchers()) {
     if (record.pendingRevision === null && linksOf(host, record).length === 0) {

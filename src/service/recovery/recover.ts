@@ -1,7 +1,7 @@
 /**
- * What a command that was killed left behind is put right before the next change. Rows say what was intended, and they
- * are written before the first pin and deleted after the last, so they name everything there can be. Pins without a row
- * are therefore never ours to judge (another database may know them) and are left alone.
+ * Repairs what a killed command left behind, before the next change. Rows state the intent; they are written before the
+ * first pin and deleted after the last, so they name everything that can exist. Pins without a row may belong to
+ * another database and are therefore left alone.
  */
 import type { LinkId, ProcessIdentity, ProgramId } from "../../domain/ids.ts";
 import { isChained } from "../../domain/link.ts";
@@ -14,8 +14,8 @@ import { type ProgramRow, removeProgram } from "../removal/remove-program.ts";
 import { reasonOf } from "../../errors/sys-failure.ts";
 
 /**
- * Runs under the writer lock, so every row that is not `ready` belongs to a command that has ended. `isOver` says whose
- * sessions have ended.
+ * Runs under the writer lock, so every row that is not `ready` belongs to a command that has ended. `isOver` reports
+ * whose sessions have ended.
  */
 export async function recover(
   host: Host,
@@ -24,7 +24,7 @@ export async function recover(
 ): Promise<void> {
   host.pins.prepare();
   let rows = host.store.brief();
-  // Usually everything is as it should be, and one look shows it.
+  // Usually there is nothing to repair, which one query shows.
   if (rows.some(({ kind, state }) => kind === "dispatcher" || state !== "ready")) {
     await finishWhatBegan(host, context);
     rows = host.store.brief();
@@ -45,7 +45,7 @@ export async function recover(
   }
 }
 
-/** What no row names: what holds nothing goes, and pins, which may be another database's, are told of. */
+/** Looks for what no row names: removes empty leftovers, and warns about pins, which may be another database's. */
 function lookForStrays(host: Host, rows: readonly RowInBrief[], context: Context): void {
   try {
     removeLeftovers(host, rows, context);
@@ -56,7 +56,7 @@ function lookForStrays(host: Host, rows: readonly RowInBrief[], context: Context
   }
 }
 
-/** Rows in the midst of a change, and chains, of which more can be left than rows say. */
+/** Finishes rows in mid-change, and chains, which can leave more behind than rows describe. */
 async function finishWhatBegan(host: Host, context: Context): Promise<void> {
   const { dropEmptyChains, removeOldRevisions, rollBack } = await import("./recover-chains.ts");
   for (const record of host.store.dispatchers()) {
@@ -74,7 +74,7 @@ async function finishWhatBegan(host: Host, context: Context): Promise<void> {
   removeOldRevisions(host, context);
 }
 
-/** Those pins of the rows that are there: a look into each folder, however many rows. */
+/** Returns those pins of the rows that exist, with one listing per directory however many rows there are. */
 function pinnedPaths(host: Host, rows: readonly RowInBrief[]): ReadonlySet<string> {
   const folders = new Set(rows.flatMap((row) => (row.kind === "dispatcher" ? [] : folderOf(row.pinPath))));
   return new Set([...folders].flatMap((folder) => host.pins.list(folder).map((name) => `${folder}/${name}`)));
@@ -82,7 +82,7 @@ function pinnedPaths(host: Host, rows: readonly RowInBrief[]): ReadonlySet<strin
 
 const folderOf = (path: string): string => path.slice(0, path.lastIndexOf("/"));
 
-/** A session asked for everything of it to go with it, and has ended, perhaps by being killed. */
+/** Removes everything of a session that asked for cleanup and has ended, possibly killed. */
 async function endSession(host: Host, owner: ProcessIdentity, context: Context): Promise<void> {
   const { links, programs } = host.store.ownedBy(owner);
   for (const record of links) {
@@ -97,7 +97,7 @@ async function endSession(host: Host, owner: ProcessIdentity, context: Context):
   }
 }
 
-/** One thing that cannot be put right must not keep the others, or the user's command, from running. */
+/** A problem that cannot be repaired must not block other repairs or the user's command. */
 async function tryTo(context: Context, what: string, act: () => Promise<void>): Promise<void> {
   context.log.info(what);
   try {
@@ -107,7 +107,10 @@ async function tryTo(context: Context, what: string, act: () => Promise<void>): 
   }
 }
 
-/** A row that does not know its kernel link has none: it is written before the pin, and without one the link goes. */
+/**
+ * A row without a kernel link ID has no link: the ID is recorded before the pin, and an unpinned link disappears with
+ * its process.
+ */
 async function finishLink(host: Host, row: LinkRow, context: Context): Promise<void> {
   if (isChained(row.record.details)) {
     const { finishChainLink } = await import("./recover-chains.ts");
@@ -126,16 +129,16 @@ async function finishProgram(host: Host, row: ProgramRow, context: Context): Pro
   await removeProgram(host, row, context);
 }
 
-/** A link whose pin somebody removed: when the kernel has dropped it too, there is nothing left to remember. */
+/** A link whose pin was removed by somebody: if the kernel released it too, its row is deleted. */
 function dropLostLink(host: Host, id: LinkId, context: Context): void {
   const link = host.store.link(id);
-  // A chain's links are judged with their dispatcher.
+  // A chain's links are handled with their dispatcher.
   if (link === null || isChained(link.details) || isLive(host, link)) return;
   context.log.warn("a link has lost its pin and is gone; forgetting it", { link_id: link.id, pin: link.pinPath });
   host.store.deleteLink(link.id);
 }
 
-/** The same for a program that is neither pinned nor in the kernel. */
+/** Likewise for a program that is neither pinned nor in the kernel. */
 async function dropLostProgram(host: Host, id: ProgramId, context: Context): Promise<void> {
   const record = host.store.program(id);
   if (record === null || host.kernel.program(id) !== null) return;

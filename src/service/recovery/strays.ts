@@ -1,20 +1,20 @@
-/** What lies in the runtime directory and no row names. */
+/** Finds files in the runtime directory that no row names. */
 import { DISPATCHER_TYPES } from "../../domain/dispatcher.ts";
 import type { Host } from "../../platform/host.ts";
 import type { RowInBrief } from "../../platform/store.ts";
 import type { Context } from "../operation.ts";
 import { removeRecorded } from "../own-pins.ts";
 
-/** Paths that a warning lists; the rest is counted. */
+/** How many paths a warning lists; the others are counted. */
 const NAMED_MAX = 5;
 
 /**
- * Pins of programs, links and chains that no row names, ascending. With a whole database there are none, because rows are
- * written before pins and deleted after them: its rows were lost, or the pins are another database's.
+ * Returns the pins of programs, links and chains that no row names, ascending. An intact database has none, because
+ * rows are written before pins and deleted after them: either rows were lost, or the pins are another database's.
  */
 export function strayPins(host: Host, readRows: () => readonly RowInBrief[]): string[] {
   const { paths } = host.pins;
-  // Before the rows: a pin that is seen now had its row already.
+  // Listed before the rows are read: any pin that exists now already had its row.
   const found = [
     ...host.pins.list(paths.root).flatMap((name) => (/^prog_[0-9]+$/.test(name) ? `${paths.root}/${name}` : [])),
     ...below(host, `${paths.root}/links`, /^[0-9]+$/),
@@ -25,18 +25,18 @@ export function strayPins(host: Host, readRows: () => readonly RowInBrief[]): st
   const named = new Set(rows.flatMap((row) => (row.kind === "dispatcher" ? [] : row.pinPath)));
   const chains = ofChains.length === 0 ? new Set<string>() : chainPins(host);
   const stray = [...found.filter((pin) => !named.has(pin)), ...ofChains.filter((pin) => !chains.has(pin))];
-  // A command that ran meanwhile removed both pin and row.
+  // A concurrent command removed both pin and row.
   return stray.filter((pin) => host.pins.exists(pin)).sort();
 }
 
-/** Revisions and XDP links of chains. */
+/** Names of revisions and XDP links of chains. */
 const CHAIN = /^dispatcher_[0-9]+_[0-9]+_([0-9]+|link)$/;
 
-/** Paths of what is called as ours is. */
+/** Returns the paths whose names have the form of bpfman's. */
 const below = (host: Host, folder: string, ours: RegExp): string[] =>
   host.pins.list(folder).flatMap((name) => (ours.test(name) ? `${folder}/${name}` : []));
 
-/** What the rows of chains name: links, and directories of revisions. */
+/** Returns the paths that the rows of chains name: links, and directories of revisions. */
 function chainPins(host: Host): Set<string> {
   const { paths } = host.pins;
   return new Set(
@@ -50,7 +50,7 @@ function chainPins(host: Host): Set<string> {
   );
 }
 
-/** What to tell of pins without rows; null when there are none. */
+/** Returns a warning about pins without rows; null if there are none. */
 export function strayWarning(pins: readonly string[]): string | null {
   if (pins.length === 0) return null;
   const more = pins.length > NAMED_MAX ? ` and ${pins.length - NAMED_MAX} more` : "";

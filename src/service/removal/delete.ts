@@ -1,4 +1,4 @@
-/** Deleting with all that hangs on it: links first, programs that use somebody's maps before their owner. */
+/** Deletes programs with whatever depends on them: links first, and programs before the owner of their maps. */
 import type { DeleteAnswer } from "../../domain/answer.ts";
 import type { LinkId, ProgramId } from "../../domain/ids.ts";
 import type { ProgramRecord } from "../../domain/program.ts";
@@ -9,8 +9,8 @@ import { removeLink } from "./remove-link.ts";
 import { removeProgram, requireOwnPins } from "./remove-program.ts";
 
 /**
- * A program, and with `recursive` those that use its maps, in the order in which they are to go. Those that stay keep the
- * maps.
+ * Returns a program and, with `recursive`, those that use its maps, in the order of removal. Programs that stay keep
+ * the maps.
  */
 export function withDependants(
   host: Host,
@@ -22,8 +22,8 @@ export function withDependants(
 }
 
 /**
- * Detaches and unloads the programs in that order. `before` are links that were detached already. What went cannot be brought back: a failure says in its details what was
- * deleted before it, and the next call goes on from there.
+ * Detaches and unloads the programs in that order. `before` lists links that were already detached. Deletions cannot be
+ * undone: on failure, the details list what was deleted, and the next call continues from there.
  */
 export async function deletePrograms(
   host: Host,

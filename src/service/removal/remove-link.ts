@@ -1,4 +1,4 @@
-/** Taking a link away, for `detach`, `unload` and the recovery: the pin goes, then the kernel's link, then the row. */
+/** Removes a link, for `detach`, `unload` and recovery: first the pin, then the kernel's link, then the row. */
 import { LINK_GONE_TIMEOUT_MS } from "../../domain/limits.ts";
 import { type LinkRecord, isChained } from "../../domain/link.ts";
 import { linkPin } from "../../domain/pin.ts";
@@ -9,22 +9,22 @@ import type { Context } from "../operation.ts";
 import { carryOut } from "../plan.ts";
 import { waitUntil } from "../wait.ts";
 
-/** Whether the kernel still has this link. It re-uses ids, so a link of another program is not this one. */
+/** Reports whether the kernel still has this link. It reuses IDs, so a link of another program is a different link. */
 export function isLive(host: Host, link: LinkRecord): boolean {
   if (link.kernelLinkId === null) return false;
   return host.kernel.link(link.kernelLinkId)?.programId === link.programId;
 }
 
-/** A row and the state it is in, which it gets back when nothing could be done. */
+/** A row and its previous state, which is restored if nothing could be done. */
 export interface LinkRow {
   readonly record: LinkRecord;
   readonly state: RowState;
 }
 
 /**
- * Detaches. When this returns, the kernel's link cannot be opened any more and the program does not run on that hook.
- * Throws LINK_STILL_HELD when another process keeps the link alive; its row then stays until the link has gone. Throws
- * STATE_CONFLICT, and changes nothing, when another object is pinned where its pin should be.
+ * Detaches a link. When this returns, the kernel's link can no longer be opened and the program does not run on that
+ * hook. Throws LINK_STILL_HELD if another process keeps the link alive; its row stays until the link is gone. Throws
+ * STATE_CONFLICT, and changes nothing, if another object is pinned at its path.
  */
 export async function removeLink(host: Host, row: LinkRow, context: Context): Promise<void> {
   const link = row.record;
@@ -33,7 +33,7 @@ export async function removeLink(host: Host, row: LinkRow, context: Context): Pr
     const { removeFromChain } = await import("../chain/remove-member.ts");
     return removeFromChain(host, { record: { ...link, details }, state: row.state }, context);
   }
-  // Held open, so that the pin can be put back if something fails.
+  // Held open, so that it can be pinned again if something fails.
   const handle = link.kernelLinkId === null ? null : host.kernel.openPin(linkPin(link.pinPath, link.kernelLinkId));
   try {
     await carryOut(context, async (steps) => {
@@ -56,7 +56,7 @@ export async function removeLink(host: Host, row: LinkRow, context: Context): Pr
   } finally {
     handle?.close();
   }
-  // From here on there is no way back: the row is `removing`, and whoever comes next finishes the job.
+  // No rollback from here: the row is `removing`, and the next command finishes the removal if this one fails.
   if (!(await waitUntil(host, () => !isLive(host, link), LINK_GONE_TIMEOUT_MS))) {
     throw new BpfmanError("LINK_STILL_HELD", `link ${link.id} was unpinned, but another process keeps it alive`, {
       details: { link_id: link.id, kernel_link_id: link.kernelLinkId },

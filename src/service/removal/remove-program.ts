@@ -1,4 +1,4 @@
-/** Taking a program away, for `unload` and the recovery. Its links must have gone before. */
+/** Removes a program, for `unload` and recovery. Its links must have been removed before. */
 import { PROGRAM_GONE_TIMEOUT_MS } from "../../domain/limits.ts";
 import { linkPin, mapPin, type Pin, programPin } from "../../domain/pin.ts";
 import type { ProgramRecord, RowState } from "../../domain/program.ts";
@@ -12,7 +12,7 @@ import { type ProgramType, isChainedKind } from "../../domain/kinds.ts";
 
 type ProgramInBrief = Extract<RowInBrief, { readonly kind: "program" }>;
 
-/** Every program but this one, whatever state its row is in. */
+/** Returns every other program, whatever its row's state. */
 const others = (host: Host, program: ProgramRecord): ProgramInBrief[] =>
   host.store.brief().filter((row): row is ProgramInBrief => row.kind === "program" && row.id !== program.id);
 
@@ -22,12 +22,12 @@ function mapPinsToRemove(host: Host, program: ProgramRecord): Pin[] {
     pinPath === null || foreign ? [] : mapPin(pinPath, id),
   );
   if (pins.length === 0) return [];
-  // Those of a row that cannot be understood may be any of them: then they stay.
+  // A row that cannot be decoded might use any of them: then all pins stay.
   const inUse = host.store.mapPinsOfOthers(program.id);
   return inUse === null ? [] : pins.filter(({ path }) => !inUse.includes(path));
 }
 
-/** Removes the map pins that no other program uses, the folder when it serves nobody, and the bytecode. */
+/** Removes the map pins that no other program uses, their directory if it is unused, and the bytecode. */
 function removeFiles(host: Host, program: ProgramRecord): void {
   removePins(host, mapPinsToRemove(host, program));
   const rest = others(host, program);
@@ -41,8 +41,8 @@ const ownPins = (host: Host, program: ProgramRecord): Pin[] => [
 ];
 
 /**
- * Before the first link of a program is detached for it to be unloaded: nothing is done by halves because of a pin that
- * holds another object. Throws STATE_CONFLICT.
+ * Called before the first link of a program is detached, so that a pin that holds another object does not leave the
+ * unload half done. Throws STATE_CONFLICT.
  */
 export function requireOwnPins(host: Host, program: ProgramRecord): void {
   const links = host.store.links(program.id).flatMap(({ pinPath, kernelLinkId }) =>
@@ -52,16 +52,16 @@ export function requireOwnPins(host: Host, program: ProgramRecord): void {
   requireOwn(host, [...ownPins(host, program), ...links]);
 }
 
-/** A row and the state it is in, which it gets back when nothing could be done. */
+/** A row and its previous state, which is restored if nothing could be done. */
 export interface ProgramRow {
   readonly record: ProgramRecord;
   readonly state: RowState;
 }
 
 /**
- * Unpins the program, then removes what only it used. A failure before the pin has gone changes nothing; one after it
- * leaves a row in state `removing`, which the next command that changes something finishes. Throws STATE_CONFLICT, and
- * changes nothing, when another object is pinned where the program or one of its maps should be.
+ * Unpins the program, then removes what only it used. A failure before the unpinning changes nothing; one after it
+ * leaves a row in state `removing`, which the next writing command finishes. Throws STATE_CONFLICT, and changes
+ * nothing, if another object is pinned at the path of the program or one of its maps.
  */
 export async function removeProgram(host: Host, row: ProgramRow, context: Context): Promise<void> {
   const program = row.record;
@@ -76,7 +76,8 @@ export async function removeProgram(host: Host, row: ProgramRow, context: Contex
   });
   removeFiles(host, program);
   host.store.deleteProgram(program.id);
-  // The kernel frees a program a moment after its last reference; people look right after us. Others may hold it.
+  // The kernel frees a program shortly after its last reference is gone. Wait, because users check right away; others
+  // may hold it.
   const gone = await waitUntil(host, () => host.kernel.program(program.id) === null, PROGRAM_GONE_TIMEOUT_MS);
   if (!gone)
     context.log.info("the kernel still has the program: something else refers to it", { program_id: program.id });

@@ -19,7 +19,7 @@ export const attachTarget = v.variant("kind", [
   v.strictObject({ kind: v.literal("tcx"), ...network, direction }),
   v.strictObject({
     kind: v.literal("tracepoint"),
-    /** CATEGORY/NAME; that it is both is checked where tracepoints are known. */
+    /** CATEGORY/NAME. Checked where the tracepoints are known. */
     tracepoint: name,
   }),
   v.strictObject({

@@ -9,7 +9,7 @@ const platformFile = v.strictObject({
   file: path,
 });
 
-/** The object files: one for this machine's architecture, a folder of bpf2go's output, or one for each platform. */
+/** The object files: one for this machine's architecture, a directory of bpf2go output, or one per platform. */
 export const bytecode = v.pipe(
   v.strictObject({
     file: v.optional(v.nullable(path), null),
@@ -26,14 +26,14 @@ export type Bytecode = v.InferOutput<typeof bytecode>;
 export const generateBuildArgsRequest = v.strictObject({ bytecode });
 
 export const buildImageRequest = v.strictObject({
-  /** Where the image goes: `[REGISTRY/]NAME[:TAG]`. */
+  /** The image's destination: `[REGISTRY/]NAME[:TAG]`. */
   tag: v.pipe(v.string(), v.minLength(1), v.maxLength(IMAGE_REFERENCE_CHARS_MAX)),
   bytecode,
-  /** Null: the image is put together without a container tool. */
+  /** Null to assemble the image without a container tool. */
   containerFile: v.optional(v.nullable(path), null),
-  /** With a container file only; null takes docker when it can build, else podman. */
+  /** Only with a Containerfile. Null uses docker if it can build, else podman. */
   runtime: v.optional(v.nullable(v.picklist(CONTAINER_TOOLS)), null),
-  /** Folder that the container file copies from, in which all object files must be; null is the current one. */
+  /** Build context directory, which must contain all object files; null for the current directory. */
   contextFolder: v.optional(v.nullable(path), null),
 });
 export type BuildImageRequest = v.InferOutput<typeof buildImageRequest>;

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { DISPATCHER_TYPES } from "../../domain/dispatcher.ts";
 
 const type = v.picklist(DISPATCHER_TYPES);
-/** Inodes of namespaces and interface indices. */
+/** Inodes of network namespaces and ifindexes. */
 const number = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(0xffff_ffff));
 
 export const listDispatchersRequest = v.strictObject({

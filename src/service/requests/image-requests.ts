@@ -14,7 +14,7 @@ const pullPolicy = v.pipe(
 const registry = {
   /** `[REGISTRY/]NAME[:TAG][@DIGEST]` */
   url: v.pipe(v.string(), v.minLength(1), v.maxLength(REGISTRY_FIELD_CHARS_MAX)),
-  /** base64 of `user:password`. Its form is checked where no message repeats it. */
+  /** base64 of `user:password`. Its format is checked elsewhere, where no message can quote it. */
   registryAuth: v.optional(v.nullable(v.pipe(v.string(), v.maxLength(REGISTRY_FIELD_CHARS_MAX))), null),
 };
 
@@ -30,9 +30,9 @@ const upTo = <Entry extends v.GenericSchema>(entry: Entry) =>
 
 export const verifyImageRequest = v.strictObject({
   ...registry,
-  /** Accept an image without a signature. A check that was asked for wants one, unless told otherwise. */
+  /** Accept an unsigned image. An explicit verification requires a signature by default. */
   allowUnsigned: v.optional(v.boolean(), false),
-  /** With either of the two, the signers of the configuration do not count. */
+  /** If either list is non-empty, the configured signers are ignored. */
   trustedIdentities: upTo(v.strictObject({ identity: match, issuer: match })),
   trustedKeys: upTo(path),
   trustedRoot: v.optional(v.nullable(path), null),

@@ -7,7 +7,7 @@ export type DetachRequest = v.InferOutput<typeof detachRequest>;
 
 export const deleteLinkRequest = v.strictObject({
   linkId: id,
-  /** When its program goes with it: also delete the programs that use that one's maps. */
+  /** If its program is unloaded too, also delete the programs that use that program's maps. */
   recursive: v.optional(v.boolean(), false),
 });
 export type DeleteLinkRequest = v.InferOutput<typeof deleteLinkRequest>;
@@ -18,7 +18,7 @@ export const listLinksRequest = v.strictObject({
   programType,
   exactTypes,
   application,
-  /** Pairs each of which the link has, or its program. */
+  /** Pairs that the link or its program must have. */
   metadataSelector: metadata,
   programId: v.optional(v.nullable(id)),
   /** Exact kinds; none for all. */
@@ -26,7 +26,7 @@ export const listLinksRequest = v.strictObject({
 });
 export type ListLinksRequest = v.InferOutput<typeof listLinksRequest>;
 
-/** What a live link of a chain may change; proceed-on words are checked against the link's kind. */
+/** The changeable properties of a live chain link. Proceed-on words are checked against the link's kind. */
 export const updateLinkRequest = v.pipe(
   v.strictObject({
     linkId: id,

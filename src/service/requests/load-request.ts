@@ -11,7 +11,7 @@ export const programSelector = v.strictObject({
   actualType: v.optional(v.nullable(v.picklist(PROGRAM_TYPES))),
 });
 
-/** Global data: hex digits, two for each byte, or base64. */
+/** Global data: hex digits, two per byte, or base64. */
 const globalValue = v.union(
   [
     v.pipe(v.string(), v.regex(/^([0-9a-fA-F]{2})+$/, "hex digits, two for each byte, without 0x")),
@@ -23,7 +23,7 @@ const globalValue = v.union(
 const source = v.pipe(
   v.strictObject({ file: v.optional(path), image: v.optional(pullImageRequest) }),
   v.check(({ file, image }) => (file === undefined) !== (image === undefined), "either a file or an image is needed"),
-  // One or the other from here on, also to the compiler.
+  // Makes the type exclusive as well: either a file or an image.
   v.transform(({ file = "", image }) => (image === undefined ? { file } : { image })),
 );
 

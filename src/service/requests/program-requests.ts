@@ -12,7 +12,7 @@ export const deleteProgramRequest = v.pipe(
     all: v.optional(v.boolean(), false),
     /** Also delete the programs that use its maps. */
     recursive: v.optional(v.boolean(), false),
-    /** With `all`: also unmount the BPF file system, and remove the runtime directory if nothing else is in it. */
+    /** With `all`: also unmount the bpffs, and remove the runtime directory if nothing else is in it. */
     unmount: v.optional(v.boolean(), false),
   }),
   v.check(({ programId, all }) => (programId !== null) !== all, "give a programId, or all"),
@@ -28,12 +28,12 @@ export const listProgramsRequest = v.strictObject({
   exactTypes,
   application,
   metadataSelector: metadata,
-  /** Terms as Kubernetes writes them: `a=b,c!=d,e in (f,g),!h`. All must hold. */
+  /** Terms in Kubernetes syntax: `a=b,c!=d,e in (f,g),!h`. All must match. */
   selector: v.optional(v.nullable(v.pipe(v.string(), v.maxLength(SELECTOR_CHARS_MAX)))),
-  /** Only programs that have links, or only those that have none; null for both. */
+  /** Only programs with links, or only those without; null for both. */
   attached: v.optional(v.nullable(v.boolean())),
   all: v.optional(v.boolean(), false),
-  /** `summary` leaves record and kernel status out: a table needs neither, and asking the kernel takes its time. */
+  /** `summary` omits record and kernel state, which a table does not need and which take time to query. */
   view: v.optional(v.picklist(["summary", "full"]), "full"),
 });
 export type ListProgramsRequest = v.InferOutput<typeof listProgramsRequest>;

@@ -1,4 +1,4 @@
-/** Fields that several requests share. The schemas here are the only place that says what is well-formed. */
+/** Fields shared by several requests. Only these schemas define what is well-formed. */
 import * as v from "valibot";
 import {
   ID_MAX,
@@ -20,12 +20,12 @@ export const pid = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(0x7
 export const offset = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER));
 export const text = v.pipe(v.string(), v.maxLength(METADATA_CHARS_MAX));
 
-/** Keys that a plain object cannot carry safely; the schema library leaves them out without a word. */
+/** Keys that a plain object cannot hold safely. The schema library silently drops them. */
 const RESERVED_KEYS = ["__proto__", "constructor", "prototype"];
 
 /**
- * An object used as a table: any key but the reserved ones, which are refused rather than dropped. A list without entries
- * is an empty table: encoders of languages that have one type for both write `[]`.
+ * An object used as a table. Reserved keys are rejected rather than dropped. An empty list is accepted as an empty
+ * table: encoders of languages with one type for both write `[]`.
  */
 export const table = v.pipe(
   v.custom<Record<string, unknown>>(
@@ -48,15 +48,15 @@ export const metadata = v.optional(
   {},
 );
 
-/** bpfman's own words and the kernel's (domain/kernel-words.ts); checked where the words are known. */
+/** bpfman's own words and the kernel's (domain/kernel-words.ts). Checked where the words are known. */
 const typeWord = v.pipe(v.string(), v.minLength(1));
 export const programType = v.optional(v.nullable(v.union([typeWord, v.array(typeWord)])), null);
-/** bpfman's own words mean that type alone: `tc` is not tcx, as it is to the kernel. */
+/** If set, bpfman's own words match only that type: `tc` excludes tcx, unlike the kernel's word. */
 export const exactTypes = v.optional(v.boolean());
 export const application = v.optional(v.nullable(text), null);
 
 const PRIORITY_SHAPE = `a priority is a whole number from 0 to ${PRIORITY_WIDE_MAX}`;
-/** The classic command line takes less (PRIORITY_MAX), and says so itself. */
+/** The classic grammar has a smaller limit (PRIORITY_MAX), which it enforces itself. */
 export const priority = v.pipe(
   v.number(PRIORITY_SHAPE),
   v.integer(PRIORITY_SHAPE),
