@@ -8,7 +8,6 @@ import type { Context } from "../operation.ts";
 import { removePins, requireOwn } from "../own-pins.ts";
 import { carryOut } from "../plan.ts";
 import { waitUntil } from "../wait.ts";
-import { type ProgramType, isChainedKind } from "../../domain/kinds.ts";
 
 type ProgramInBrief = Extract<RowInBrief, { readonly kind: "program" }>;
 
