@@ -75,7 +75,7 @@ function broken(words: readonly string[], columns: number, indent = ""): string[
 }
 
 /** Lines of a text that begin something of their own; all others go on with what the line before them says. */
-const BEGINS = /^(Format|Example|\[|\* |For the )/;
+const BEGINS = /^(Format|Example|\[|\* |In a running )/;
 
 /** A text whose lines are broken anew, so that they fit. */
 function filled(doc: readonly string[], columns: number): string[] {
