@@ -205,6 +205,7 @@ const ofAnyTool = (): Habit[] => [
 const ofOptions = (): Habit[] => [
   [/^ (-\S+ )*--(csi-support|socket-path)\b/, NO_DAEMON],
   [/ (-j|-jp|--json|--pretty)( |$)/, 'for JSON, type "-o json"'],
+  [/^ -v$/, 'type "--version" for the version, "--log-level debug" for more output'],
   [/ (-vv?|--verbose|--debug)( |$)/, 'type "--log-level debug"'],
 ];
 

@@ -87,19 +87,14 @@ export async function runCli(host: CliHost): Promise<number> {
   }
 }
 
-/** Adds the object's programs to the error for a line that names an object but no program. */
-async function withContents(error: unknown, { host, trail: { lacks } }: Run): Promise<unknown> {
-  const asks = lacks?.fields.some(({ completes }) => completes === "object-program") === true;
-  if (!asks || !(error instanceof BpfmanError) || error.hint !== null) return error;
+/** A line that names an object, but none of its programs as they are written, is told what the object holds. */
+async function withContents(error: unknown, { host, trail: { given, lacks } }: Run): Promise<unknown> {
+  if (given === null || !(error instanceof BpfmanError) || error.hint !== null) return error;
+  const asks = lacks.some(({ completes }) => completes === "object-program") || error.code === "INVALID_PROGRAM";
+  if (!asks) return error;
   const { contentsHint } = await import("./complete/contents.ts");
-  const hint = await contentsHint(lacks.given, async () => {
-    const {
-      output: _,
-      errorFormat: __,
-      noColor: ___,
-      help: ____,
-      ...settings
-    } = await readValues(GLOBALS, lacks.given);
+  const hint = await contentsHint(given, async () => {
+    const { output: _, errorFormat: __, noColor: ___, help: ____, ...settings } = await readValues(GLOBALS, given);
     return host.connect(settings);
   });
   return hint === null ? error : error.with({ hint });

@@ -143,11 +143,16 @@ async function onNothing(
   check: ((host: Host) => void) | undefined,
 ): Promise<{ readonly answer: unknown } | null> {
   let early: { readonly answer: unknown } | null = null;
-  await withHost(call, "read", async (host) => {
-    if (host.store.brief().length > 0) return;
-    if (check === undefined) early = { answer: await run(host) };
-    else check(host);
-  });
+  try {
+    await withHost(call, "read", async (host) => {
+      if (host.store.brief().length > 0) return;
+      if (check === undefined) early = { answer: await run(host) };
+      else check(host);
+    });
+  } catch (cause) {
+    // Unless another process has begun meanwhile: then what was found missing may be there.
+    if (call.runtime.isUntouched()) throw cause;
+  }
   return early;
 }
 

@@ -53,12 +53,14 @@ export function requireNotLost(place: Place): void {
 }
 
 /**
- * Called by a reader with its database open. Returns a warning if the database is missing and an empty one is used
- * instead. Throws STATE_FOREIGN.
+ * Called by a reader with its database open, whose id is empty if an empty one is used instead of one that was missing.
+ * Returns a warning if it still is. Throws STATE_FOREIGN.
  */
 export function readerWarning(place: Place, id: string): string | null {
   const owner = ownerOf(place);
   if (owner === null || isOwner(owner, place, id)) return null;
+  // The first command that changes something has made it since.
+  if (id === "" && owner.path === place.path && !isLost(place.path)) return null;
   if (!isLost(place.path) || !isLost(owner.path)) throw foreign(place, owner);
   return lost(place).message;
 }

@@ -55,7 +55,7 @@ export function openWriter(options: OpenOptions): Database {
  */
 export function openReader(options: OpenOptions): Database {
   const { path, schema = SCHEMA } = options;
-  if (!isThere(options)) return inMemory(new Database(":memory:"), schema, path);
+  if (!isThere(options)) return empty(schema, path);
   let version = 0;
   const prepare = (database: Database): void => {
     // Readers need it as well: after a crash, they wait while another process rebuilds the WAL index.
@@ -65,9 +65,9 @@ export function openReader(options: OpenOptions): Database {
   const database = openUnchanging(path, prepare);
   if (version === schema.version) return database;
   return named("read", path, () => {
-    const copy = version === 0 ? new Database(":memory:") : copyOf(database);
+    const copy = version === 0 ? null : copyOf(database);
     database.close();
-    return inMemory(copy, schema, path);
+    return copy === null ? empty(schema, path) : inMemory(copy, schema, path);
   });
 }
 
@@ -82,6 +82,14 @@ function openUnchanging(path: string, prepare: (database: Database) => void): Da
     const file = `file:${path.split("/").map(encodeURIComponent).join("/")}?immutable=1`;
     return configured({ path, file, flags: constants.SQLITE_OPEN_READONLY | constants.SQLITE_OPEN_URI }, prepare);
   }
+}
+
+/** Stands in for a database that is not there yet, and has no id: one that is made meanwhile is not another one. */
+function empty(schema: Schema, path: string): Database {
+  const database = new Database(":memory:");
+  migrate(database, schema, path);
+  database.run("DELETE FROM identity; PRAGMA query_only = ON");
+  return database;
 }
 
 function inMemory(database: Database, schema: Schema, path: string): Database {

@@ -46,7 +46,7 @@ export const completions = defineCommand({
     "In a running bash or zsh: source <(bpfman completions bash)",
     "In a running fish: bpfman completions fish | source",
     "In a running elvish: eval (bpfman completions elvish | slurp)",
-    "In a running PowerShell: bpfman completions powershell | Out-String | Invoke-Expression",
+    "In a running PowerShell: bpfman completions powershell | Out-String | iex",
   ],
   fields: { target: TARGET, shell: SHELL },
   classic: {

@@ -29,11 +29,13 @@ export interface Trail {
   command: Command | null;
   /** The line belongs to the noun-verb grammar, by its commands or its words. */
   noun: boolean;
-  /** What the line lacks and what it contains; null if nothing is missing or something else is wrong. */
-  lacks: { readonly fields: readonly Field[]; readonly given: Given } | null;
+  /** What the line gives once all of it was read; null until then. */
+  given: Given | null;
+  /** What it lacks besides. */
+  lacks: readonly Field[];
 }
 
-export const newTrail = (): Trail => ({ nodes: [ROOT], command: null, noun: false, lacks: null });
+export const newTrail = (): Trail => ({ nodes: [ROOT], command: null, noun: false, given: null, lacks: [] });
 
 export type Route =
   /** The line names a command, has everything it requires, and nothing unknown. Values are not parsed yet. */
@@ -127,6 +129,7 @@ async function readLine(reading: Reading, env: Environment): Promise<Route> {
     trail.noun ||= command.args[0]?.grammar === "noun";
   }
   const given = { places: wordsOf(trail.nodes, command), words, options, noun: trail.noun, env };
+  trail.given = given;
   checkWhole(reading, command, given);
   return { kind: "run", command, given };
 }
@@ -201,7 +204,7 @@ function checkWhole(reading: Reading, command: Command, given: Given): void {
   const lackingOptions = command.flags.filter((flag) => flag.required && !isGiven(options, flag));
   const missing = [...lackingWords.map(argumentUsage), ...lackingOptions.map(flagUsage)];
   if (missing.length > 0) {
-    trail.lacks = { fields: [...lackingWords, ...lackingOptions], given };
+    trail.lacks = [...lackingWords, ...lackingOptions];
     const end = missing.pop();
     throw usage(`"${pathOf(trail.nodes)}" needs ${missing.length === 0 ? end : `${missing.join(", ")} and ${end}`}`);
   }

@@ -74,8 +74,8 @@ function broken(words: readonly string[], columns: number, indent = ""): string[
   return lines;
 }
 
-/** Lines that start a new block. All others continue the previous line. */
-const BEGINS = /^(Format|Example|\[|\* |For the )/;
+/** Lines of a text that begin something of their own; all others go on with what the line before them says. */
+const BEGINS = /^(Format|Example|\[|\* |In a running )/;
 
 /** Rewraps a text to fit the width. */
 function filled(doc: readonly string[], columns: number): string[] {

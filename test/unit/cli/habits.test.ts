@@ -91,6 +91,7 @@ const LINES: readonly (readonly [line: string, instead: string])[] = [
   ["list programs --json", "-o json"],
   ["get program 5 -j", "-o json"],
   ["list programs -v", "--log-level debug"],
+  ["-v", "--version"],
   // bpfman: older and newer, and one grammar with words of the other.
   ["load x.o", "bpfman load file --path OBJECT"],
   ["load file --path x.o --name pass xdp --iface eth0 --priority 50", "separate commands"],

@@ -10,7 +10,9 @@ async function expectUsage(line: string | string[], message: string, hint: strin
   if (hint === null) expect(second).toBe("");
   else expect(second).toBe(`hint: ${hint}`);
   expect(rest.join("\n")).toMatch(/Usage: bpfman.*\n\ntry "bpfman.* --help"\n$/);
-  expect([run.code, run.out, run.connected]).toEqual([2, "", []]);
+  // What an object holds may be looked up for the error.
+  const opened = run.calls.some(({ name }) => name === "complete") ? run.calls.slice(1) : run.connected;
+  expect([run.code, run.out, opened]).toEqual([2, "", []]);
 }
 
 const LOAD = "load file --programs xdp:a -p x.o";
@@ -322,6 +324,13 @@ describe("a load that names an object and no program", () => {
     const many = Array.from({ length: 50 }, (_, at) => ({ value: `xdp:p${at}`, description: "" }));
     expect((await hintOf("program load x.o", () => ({ values: many }))).hint).toEndWith("xdp:p39, and 10 more");
     expect((await hintOf("program load x.o", () => ({ values: [] }))).hint).toContain("holds no program");
+  });
+  test("is told the same when it leaves the type out", async () => {
+    const hint = '"x.o" holds tc:count, tcx:count, xdp:pass';
+    expect(await hintOf("load file -p x.o --programs count", () => ({ values }))).toEqual({ code: 2, seen, hint });
+    expect(await hintOf("program load x.o --programs count", () => ({ values }))).toEqual({ code: 1, seen, hint });
+    // What is said already stays.
+    expect((await hintOf("load file -p x.o --programs xpd:count", () => ({ values }))).hint).toContain('"xdp"');
   });
   test("is told what is wrong with the object", async () => {
     const wrong = () => {

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import * as fs from "node:fs";
 import type { ErrorCode } from "../../../src/errors/codes.ts";
 import { keepReader } from "../../../src/store/kept-reader.ts";
-import { openStore } from "../../../src/store/open-store.ts";
+import { openReadable, openStore } from "../../../src/store/open-store.ts";
 import { failureOf } from "../../expect/failure.ts";
 import { temporaryFolder } from "../../labs/temporary-folder.ts";
 
@@ -73,6 +73,17 @@ test("a copy is another one while the original is there, the same file by anothe
   fs.symlinkSync(folder.path("a"), folder.path("c"));
   use("read", "c");
   use("write", "c");
+});
+
+test("a reader that found no database is not refused because one is made while it reads", () => {
+  const { store, check } = openReadable(optionsOf("a"));
+  use("write", "a");
+  check();
+  expect([store.brief(), warnings]).toEqual([[], []]);
+  fs.rmSync(record());
+  use("write", "b");
+  expect(failureOf(check).code).toBe("STATE_FOREIGN");
+  store.close();
 });
 
 test("a reader that stays open is refused once the directory is another's", () => {
