@@ -147,6 +147,8 @@ export const CREDENTIAL_HELPER_TIMEOUT_MS = 30_000;
 export const INSPECTED_ENTRIES_MAX = 64;
 /** Length of an image reference and of a registry's credentials taken from outside, in characters. */
 export const REGISTRY_FIELD_CHARS_MAX = 16_384;
+/** Programs that are loaded along with those asked for, because program arrays hold them. The kernel follows 33 jumps. */
+export const ALONGSIDE_MAX = 256;
 /** Functions of one program, with all that it calls: what the kernel allows (BPF_MAX_SUBPROGS). */
 export const SUBPROGRAMS_MAX = 256;
 /** Instructions of one program with all that it calls: what the kernel allows (BPF_COMPLEXITY_LIMIT_INSNS). */
