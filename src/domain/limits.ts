@@ -154,6 +154,8 @@ export const CREDENTIAL_HELPER_TIMEOUT_MS = 30_000;
 export const INSPECTED_ENTRIES_MAX = 64;
 /** Length of an untrusted image reference, or of registry credentials, in characters. */
 export const REGISTRY_FIELD_CHARS_MAX = 16_384;
+/** Programs that are loaded along with those asked for, because program arrays hold them. The kernel follows 33 jumps. */
+export const ALONGSIDE_MAX = 256;
 /** Functions per program, including all it calls: the kernel's limit (BPF_MAX_SUBPROGS). */
 export const SUBPROGRAMS_MAX = 256;
 /** Instructions per program, including called functions: the kernel's limit (BPF_COMPLEXITY_LIMIT_INSNS). */

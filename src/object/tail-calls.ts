@@ -1,4 +1,5 @@
 /** Programs that stand in the arrays that other programs call by bpf_tail_call, from an object's bytes alone. */
+import { ALONGSIDE_MAX, OBJECT_MAPS_MAX } from "../domain/limits.ts";
 import { type Elf, type ElfSymbol, type NamedSection, namedSections, openElf, SHT, STT } from "./elf.ts";
 import { sectionFields, symbols } from "./elf.ts";
 import { memorySource, type Refuse } from "./fields.ts";
@@ -37,7 +38,7 @@ export interface Alongside {
 
 /**
  * What has to be loaded along with the chosen programs: what the initial values of their program arrays name, and so on from
- * those. An array that no chosen program uses needs nothing.
+ * those. An array that no chosen program uses needs nothing. Throws what `refuse` makes for more than can be meant.
  */
 export function alongside(bytes: Uint8Array, chosen: readonly string[], refuse: Refuse): Alongside {
   const none = { bytes, programs: new Map(chosen.map((name) => [name, []])) };
@@ -50,6 +51,7 @@ export function alongside(bytes: Uint8Array, chosen: readonly string[], refuse: 
   const names = sectionFields(elf, strings, "symbol names");
   const all = [...symbols(elf, table)];
   const maps = all.filter(({ section, type }) => section === values.info && type === STT.object);
+  if (maps.length > OBJECT_MAPS_MAX) throw refuse(`it has ${maps.length} maps, more than ${OBJECT_MAPS_MAX}`);
   const mapAt = (offset: number): number | null =>
     maps.find(({ value, size }) => offset >= value && offset < value + size)?.value ?? null;
 
@@ -58,11 +60,12 @@ export function alongside(bytes: Uint8Array, chosen: readonly string[], refuse: 
   if (!initial.some(isProgram)) return none;
 
   /** By the place of an array among the maps: what stands in it. */
-  const called = new Map<number, string[]>();
+  const called = new Map<number, Set<string>>();
   for (const value of initial) {
     const map = mapAt(value.offset);
     if (map === null || !isProgram(value)) continue;
-    called.set(map, [...(called.get(map) ?? []), names.name(value.symbol?.nameAt ?? 0)]);
+    const programs = called.get(map) ?? new Set();
+    called.set(map, programs.add(names.name(value.symbol?.nameAt ?? 0)));
   }
 
   const tables = new Map<number, Relocation[]>();
@@ -75,24 +78,34 @@ export function alongside(bytes: Uint8Array, chosen: readonly string[], refuse: 
     tables.set(section.index, found);
     return found;
   };
-  const arraysOf = (program: string): number[] =>
-    (programLayout(elf, sections, program) ?? []).flatMap(({ section, offset, count }) => {
-      const code = sectionFields(elf, section, "instructions");
-      const end = offset + count * INSTRUCTION_BYTES;
-      return relocationsOf(section).flatMap(({ offset: at, symbol }) => {
-        if (symbol?.section !== values.info || at < offset || at >= end) return [];
-        return mapAt(symbol.type === STT.section ? code.u32(at + 4) : symbol.value) ?? [];
-      });
-    });
+  const known = new Map<string, readonly number[]>();
+  const arraysOf = (program: string): readonly number[] => {
+    const arrays = known.get(program) ?? readArrays(program);
+    known.set(program, arrays);
+    if (known.size > chosen.length + ALONGSIDE_MAX)
+      throw refuse(`its program arrays call more than ${ALONGSIDE_MAX} programs`);
+    return arrays;
+  };
+  const readArrays = (program: string): number[] => [
+    ...new Set(
+      (programLayout(elf, sections, program) ?? []).flatMap(({ section, offset, count }) => {
+        const code = sectionFields(elf, section, "instructions");
+        const end = offset + count * INSTRUCTION_BYTES;
+        return relocationsOf(section).flatMap(({ offset: at, symbol }) => {
+          if (symbol?.section !== values.info || at < offset || at >= end) return [];
+          return mapAt(symbol.type === STT.section ? code.u32(at + 4) : symbol.value) ?? [];
+        });
+      }),
+    ),
+  ];
 
   const used = new Set<number>();
   const reachedFrom = (start: string): string[] => {
     const reached = new Set([start]);
     for (const program of reached) {
       for (const array of arraysOf(program)) {
-        const programs = called.get(array) ?? [];
         used.add(array);
-        for (const each of programs) reached.add(each);
+        for (const each of called.get(array) ?? []) reached.add(each);
       }
     }
     reached.delete(start);

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { BpfmanError } from "../../src/errors/error.ts";
 import { memorySource } from "../../src/object/fields.ts";
 import { parseLinkerCache } from "../../src/object/linker-cache.ts";
-import { readObject } from "../../src/object/object-file.ts";
+import { loadedAlong, readObject, twinBytes } from "../../src/object/object-file.ts";
 import { sourceLines } from "../../src/object/source-line.ts";
 import { findSymbols, loadSegmentContains, symbolNames } from "../../src/object/symbols.ts";
 import { compileBpf } from "../objects/compile.ts";
@@ -18,6 +18,8 @@ import { type Places, randomFrom, ROUNDS, SEED, storm } from "../objects/damage.
 const SOURCE = `
 const volatile int limit = 3;
 volatile int hits;
+int jumped(struct xdp_md *ctx);
+struct { __uint(type, BPF_MAP_TYPE_PROG_ARRAY); __uint(max_entries, 2); __uint(key_size, 4); __array(values, int(void *)); } jumps SEC(".maps") = { .values = { [1] = (void *)&jumped } }; SEC("xdp") int jumped(struct xdp_md *ctx) { bpf_tail_call(ctx, &jumps, 1); return 2; }
 volatile long total[2] = {1, 2};
 struct inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 4); __type(key, __u32); __type(value, __u64[3]); } first SEC(".maps");
 struct { __uint(type, BPF_MAP_TYPE_HASH_OF_MAPS); __uint(max_entries, 8); __type(key, __u16); __array(values, struct inner); } outer SEC(".maps");
@@ -65,6 +67,13 @@ describe("damaged files", () => {
     const seeds = [...compiled, bare, ...others.map((name) => new Uint8Array(readFileSync(join(shipped, name))))];
     const { accepted, refused } = storm({ seeds, places: specialPlaces }, (bytes) => {
       const object = readObject(bytes);
+      const names = object.programs.map(({ name }) => name);
+      // What is made of a sound object is no less sound.
+      readObject(loadedAlong(bytes, names.slice(0, 1)).bytes);
+      for (const name of names) {
+        const twin = twinBytes(bytes, name, "xdp");
+        if (twin !== null) expect(readObject(twin).programs).toEqual(object.programs);
+      }
       for (const { size, offset } of object.globals) {
         expect(Number.isSafeInteger(size) && size > 0 && Number.isSafeInteger(offset)).toBe(true);
       }

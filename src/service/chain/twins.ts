@@ -7,6 +7,7 @@ import type { MapId, ProgramId } from "../../domain/ids.ts";
 import { OBJECT_BYTES_MAX } from "../../domain/limits.ts";
 import { type Pin, programPin } from "../../domain/pin.ts";
 import type { ProgramRecord } from "../../domain/program.ts";
+import { BpfmanError } from "../../errors/error.ts";
 import { readObject, twinBytes } from "../../object/object-file.ts";
 import type { Host } from "../../platform/host.ts";
 import type { SlotMember, TwinToLoad } from "../../platform/kernel.ts";
@@ -34,11 +35,26 @@ function mapsOf(host: Host, { id, maps }: ProgramRecord): Map<string, MapId> {
   return new Map(maps.flatMap(({ name, id: map }) => (used.has(map) ? [[name, map] as const] : [])));
 }
 
-/** What has to be loaded for a twin; null for a program without BTF. Throws what keeps its bytecode from being read. */
+/** bpfman's copy of what the program was loaded from. Throws what keeps it from being read, naming the program. */
+function bytecodeOf(host: Host, program: ProgramId): Uint8Array {
+  try {
+    const bytes = host.files.readObject(host.files.bytecodePath(program), OBJECT_BYTES_MAX);
+    // libbpf believes what it reads: it gets nothing that was not looked at just now.
+    readObject(bytes);
+    return bytes;
+  } catch (cause) {
+    if (!(cause instanceof BpfmanError)) throw cause;
+    throw cause.with({
+      message: `run program ${program} beside others from its saved bytecode: ${cause.message}`,
+      details: { program_id: program },
+      hint: "load the program again, and attach that one in its place",
+    });
+  }
+}
+
+/** What has to be loaded for a twin; null for a program without BTF. Throws what {@link bytecodeOf} does. */
 function twinToLoad(host: Host, member: Member): TwinToLoad | null {
-  const bytes = host.files.readObject(host.files.bytecodePath(member.program), OBJECT_BYTES_MAX);
-  // libbpf believes what it reads: it gets nothing that was not looked at just now.
-  readObject(bytes);
+  const bytes = bytecodeOf(host, member.program);
   const made = twinBytes(bytes, member.programName, member.details.kind);
   if (made === null) return null;
   return {

@@ -372,6 +372,16 @@ describe("the only member", () => {
     );
   });
 
+  test("whose bytecode has gone is named, and runs on", async () => {
+    const [a, b] = [await load("x_a"), await load("x_b")];
+    await attach(a);
+    bed.files.bytecode.delete(a as never);
+    const error = await expectCode(attach(b), "FILE_NOT_FOUND");
+    expect(error.message).toStartWith(`run program ${a} beside others from its saved bytecode: `);
+    expect(error.hint).toContain("load the program again");
+    expect(bed.kernel.chainOn(XDP_HOOK)).toEqual([a as never]);
+  });
+
   test("that the verifier takes for no extension is named, and runs on", async () => {
     const [a, b] = [await load("x_a"), await load("x_b")];
     await attach(a);
