@@ -16,6 +16,8 @@ export const METADATA_PAIRS_MAX = 256;
 export const METADATA_CHARS_MAX = 4096;
 /** Interface names: IFNAMSIZ - 1 (include/uapi/linux/if.h). */
 export const INTERFACE_CHARS_MAX = 15;
+/** Alternative interface names: ALTIFNAMSIZ - 1 (include/uapi/linux/if.h). */
+export const ALTERNATIVE_NAME_CHARS_MAX = 127;
 /** Largest program or link id: ids are u32 in the kernel and in our own table. */
 export const ID_MAX = 0xffff_ffff;
 /** Verifier log kept for one program: what the kernel allows at most (UINT_MAX >> 8, kernel/bpf/verifier.c). */

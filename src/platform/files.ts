@@ -13,6 +13,8 @@ export interface ByteSource {
 export interface BinaryFile extends ByteSource {
   /** A path under which the kernel finds this very file for as long as it is open. */
   readonly kernelPath: string;
+  /** As `fileId` answers for that path later; null when that path ends with this process. */
+  readonly id: string | null;
 }
 
 export interface MappedFile {
@@ -48,6 +50,8 @@ export interface FilesPort {
    * folder it is, and nothing in there leads out of it. Throws FILE_UNREADABLE for what is no regular file.
    */
   openBinary(path: string, root: string | null): BinaryFile | null;
+  /** Device and inode of the file at a path; null when there is none. */
+  fileId(path: string): string | null;
   /** Whether there is such a process in the caller's PID namespace. */
   processExists(pid: number): boolean;
   /** Every process that can be seen, with the name of its command. */

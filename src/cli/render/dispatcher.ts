@@ -1,11 +1,30 @@
-import type { DispatcherAnswer, DispatcherDetailAnswer, DispatcherListAnswer } from "../../domain/answer.ts";
+import type {
+  DispatcherAnswer,
+  DispatcherDetailAnswer,
+  DispatcherListAnswer,
+  SeenDispatcherAnswer,
+} from "../../domain/answer.ts";
+import { changeOf, nameNow } from "./attachment.ts";
 import { type Field, renderFacts, renderTable } from "./table.ts";
+
+/** Its name of now, and what has gone. */
+const interfaceOf = ({ interface: name, attachment }: SeenDispatcherAnswer): string =>
+  `${nameNow(name, attachment)}${changeOf(attachment)}`;
 
 export function renderDispatcherList({ dispatchers }: DispatcherListAnswer, styled: boolean): string {
   const heading = ["Type", "Namespace", "Ifindex", "Interface", "Revision", "Program ID", "Members"];
-  const rows = dispatchers.map(({ key, interface: name, revision, runtime, member_count }) =>
-    [key.type, key.nsid, key.ifindex, name, revision, runtime.program_id ?? "None", member_count].map(String),
-  );
+  const rows = dispatchers.map((answer) => {
+    const { key, revision, runtime, member_count } = answer;
+    return [
+      key.type,
+      key.nsid,
+      key.ifindex,
+      interfaceOf(answer),
+      revision,
+      runtime.program_id ?? "None",
+      member_count,
+    ].map(String);
+  });
   return renderTable({ heading, rows }, styled);
 }
 
@@ -28,7 +47,7 @@ export function renderDispatcher(answer: DispatcherDetailAnswer, styled: boolean
     "Dispatcher",
     [
       ["Type:", answer.key.type],
-      ["Interface:", answer.interface],
+      ["Interface:", interfaceOf(answer)],
       ["Ifindex:", answer.key.ifindex],
       ["Network Namespace:", answer.runtime.netns_path],
       ["Namespace ID:", answer.key.nsid],

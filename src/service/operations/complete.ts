@@ -80,7 +80,10 @@ function dispatchers(host: Host, numberOf: (key: DispatcherKey) => number): Valu
 function* candidates(host: Host, { what, prefix, netns, file }: CompleteRequest): Iterable<Value> {
   switch (what) {
     case "interface":
-      return yield* host.network.interfaces(netns).map(plain);
+      return yield* host.network
+        .interfaces(netns)
+        .flatMap((each) => [each.name, ...each.alternativeNames])
+        .map(plain);
     case "netns":
       return yield* host.network.namedNamespaces().map(plain);
     case "kernel-function":

@@ -1,5 +1,6 @@
 import type { DispatcherDetailAnswer } from "../../domain/answer.ts";
-import { dispatcherAnswer, memberAnswers } from "../../inspect/dispatcher.ts";
+import { attachmentsOf } from "../../inspect/attachment.ts";
+import { seenDispatcher, memberAnswers } from "../../inspect/dispatcher.ts";
 import type { Host } from "../../platform/host.ts";
 import { requireDispatcher } from "../dispatchers.ts";
 import { operation } from "../operation.ts";
@@ -7,7 +8,8 @@ import { type GetDispatcherRequest, getDispatcherRequest } from "../requests/dis
 
 function getDispatcher(host: Host, key: GetDispatcherRequest): DispatcherDetailAnswer {
   const record = requireDispatcher(host, key);
-  return { ...dispatcherAnswer(record, host.store.links()), members: memberAnswers(host, record) };
+  const around = { links: host.store.links(), attachments: attachmentsOf(host, { dispatchers: [record], links: [] }) };
+  return { ...seenDispatcher(record, around), members: memberAnswers(host, record) };
 }
 
 export const implementation = operation({ request: getDispatcherRequest, run: getDispatcher });

@@ -1,5 +1,6 @@
 import type { DispatcherListAnswer } from "../../domain/answer.ts";
-import { dispatcherAnswer } from "../../inspect/dispatcher.ts";
+import { attachmentsOf } from "../../inspect/attachment.ts";
+import { seenDispatcher } from "../../inspect/dispatcher.ts";
 import type { Host } from "../../platform/host.ts";
 import { operation } from "../operation.ts";
 import { type ListDispatchersRequest, listDispatchersRequest } from "../requests/dispatchers.ts";
@@ -12,7 +13,8 @@ function listDispatchers(host: Host, { type, nsid, ifindex }: ListDispatchersReq
     .filter((record) => type === null || record.type === type)
     .filter((record) => nsid === null || record.nsid === nsid)
     .filter((record) => ifindex === null || record.ifindex === ifindex);
-  return { dispatchers: dispatchers.map((record) => dispatcherAnswer(record, links)) };
+  const around = { links, attachments: attachmentsOf(host, { dispatchers, links: [] }) };
+  return { dispatchers: dispatchers.map((record) => seenDispatcher(record, around)) };
 }
 
 export const implementation = operation({ request: listDispatchersRequest, run: listDispatchers });

@@ -10,6 +10,7 @@ const detail: DispatcherDetailAnswer = {
   revision: 3,
   runtime: { program_id: 7, kernel_link_id: 9, mode: "drv", netns_path: null },
   member_count: 1,
+  attachment: { present: true, reason: null, interface: "eth0" },
   members: [
     {
       program_id: 5,
