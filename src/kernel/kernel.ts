@@ -30,6 +30,7 @@ const xdp = () => require("./xdp.ts") as typeof import("./xdp.ts");
 const tc = () => require("./tc.ts") as typeof import("./tc.ts");
 const tracing = () => require("./tracepoint.ts") as typeof import("./tracepoint.ts");
 const functions = () => require("./kernel-function.ts") as typeof import("./kernel-function.ts");
+const names = () => require("./whole-name.ts") as typeof import("./whole-name.ts");
 const security = () => require("./lsm.ts") as typeof import("./lsm.ts");
 
 /** The kernel this process runs on. Nothing is opened until it is asked for; libbpf only to load. */
@@ -40,6 +41,7 @@ export function openKernel({ testDispatchers }: KernelOptions): KernelPort {
     programIds: () =>
       attempt({ action: "list programs", code: "KERNEL_CALL_FAILED" }, () => objectIds("program")).map(programId),
     program: (id) => lookUp("program", id, readProgram),
+    wholeName: (program) => names().wholeName(program),
     map: (id) => lookUp("map", id, readMap),
     link: (id) => lookUp("link", id, readLink),
     countsRuns,

@@ -295,6 +295,8 @@ export interface KernelPort {
 
   programIds(): ProgramId[];
   program(id: ProgramId): KernelProgram | null;
+  /** The program's name as its BTF has it: `KernelProgram.name` is cut at 15 characters. */
+  wholeName(program: KernelProgram): string;
   map(id: MapId): KernelMap | null;
   link(id: KernelLinkId): KernelLink | null;
   /** Whether the kernel counts runs of programs and their time now (kernel.bpf_stats_enabled); it does not by itself. */

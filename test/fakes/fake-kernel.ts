@@ -224,6 +224,7 @@ export class FakeKernel implements KernelPort {
   }
   countsRuns = () => this.counting;
   tracepoints = () => this.knownTracepoints;
+  wholeName = ({ name }: KernelProgram) => name;
   kernelFunction = (name: string) => this.functions.get(name) ?? null;
   kernelFunctions = () => this.functions.keys();
   lsmActive = () => this.lsm;
