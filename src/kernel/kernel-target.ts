@@ -5,7 +5,7 @@ import { BpfmanError, type SysFailure } from "../errors/error.ts";
 import { didYouMean, nearest } from "../errors/suggest.ts";
 import { sysFailure } from "../errors/sys-failure.ts";
 import type { ProgramToLoad } from "../platform/kernel.ts";
-import { kernelFunction, kernelFunctions } from "./kernel-function.ts";
+import { functionsNamed, kernelFunctions } from "./kernel-function.ts";
 
 const KERNEL_BTF = "/sys/kernel/btf/vmlinux";
 /** What the kernel calls the function behind an LSM hook. */
@@ -50,7 +50,7 @@ interface Explanation {
 }
 
 function noFunction(program: BpfProgram, target: string): Explanation {
-  if (kernelFunction(target) !== null) {
+  if (functionsNamed(target).length > 0) {
     return {
       reason: `the kernel's BTF does not describe function "${target}"`,
       hint: "BTF leaves out what is written in assembler or was changed by the compiler; a kprobe can be attached there",

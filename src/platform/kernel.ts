@@ -220,15 +220,21 @@ export type KernelAttach =
       readonly fnName: string;
       /** Bytes from the start of the function. */
       readonly offset: number;
+      /** Where the function begins, when its name alone does not say which one is meant. */
+      readonly address: bigint | null;
     }
   | { readonly kind: "fentry" | "fexit" | "lsm" }
   | ({ readonly kind: "tcx"; readonly anchor: TcxAnchor; readonly revision: bigint } & TcHook);
 
+/** A function of the kernel or of a module: several may have one name. */
 export interface KernelFunction {
+  readonly name: string;
+  /** Null for the kernel's own. */
+  readonly module: string | null;
+  /** 0 where the kernel hides addresses (kernel.kptr_restrict). */
+  readonly address: bigint;
   /** Distance to the next symbol, in bytes; null when it is not known. */
   readonly size: number | null;
-  /** How many functions have this name: a kprobe needs exactly one. */
-  readonly count: number;
 }
 
 /** A live attachment that only this handle holds: unless pinned, `close` detaches it. */
@@ -314,8 +320,9 @@ export interface KernelPort {
   /** All tracepoints as `group/name`; for checking and for suggestions. Throws TRACEFS_UNAVAILABLE. */
   tracepoints(): string[];
   tracepointExists(group: string, name: string): boolean;
-  /** A function of the kernel or of its modules (/proc/kallsyms); null when there is none of that name. */
-  kernelFunction(name: string): KernelFunction | null;
+  /** The functions of that name in the kernel and its modules (/proc/kallsyms), or those that begin at that address. */
+  functionsNamed(name: string): KernelFunction[];
+  functionsAt(address: bigint): KernelFunction[];
   /** Names of all functions, or of those that begin with `prefix`: for suggestions. */
   kernelFunctions(prefix?: string): Iterable<string>;
   /** Whether the BPF LSM takes part in decisions (`lsm=…,bpf` on the kernel's command line). */

@@ -238,7 +238,9 @@ test("attach, get link and list links of a tracepoint", async () => {
   expect(program.status.links).toEqual([link]);
 
   const listed: { links: Json[] } = await bpfman.json("list", "links");
-  expect(listed).toEqual({ links: [{ ...link.record, application: null, function_name: "on_openat" }] });
+  expect(listed).toEqual({
+    links: [{ ...link.record, application: null, function_name: "on_openat", attachment: null }],
+  });
   expect(await bpfman.json("detach", String(link.record.id))).toEqual({
     detached: [{ link_id: link.record.id, detached: true }],
   });

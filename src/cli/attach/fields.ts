@@ -109,8 +109,13 @@ export const FN_NAME = required({
   long: "fn-name",
   short: "f",
   completes: "kernel-function",
-  doc: ["Required: Function to attach the kprobe to."],
-  noun: { doc: ["Required: The kernel function."] },
+  doc: [
+    "Required: Function to attach the kprobe to, as FUNCTION, MODULE:FUNCTION",
+    "(vmlinux stands for the kernel itself) or 0xADDRESS, each with +OFFSET.",
+  ],
+  noun: {
+    doc: ["Required: The kernel function, as FUNCTION, MODULE:FUNCTION (vmlinux: the kernel) or 0xADDRESS; +OFFSET."],
+  },
 });
 
 /** Bytes. */
