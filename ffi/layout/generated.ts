@@ -10,6 +10,7 @@ export const BPF_CMD = {
   PROG_GET_FD_BY_ID: 13,
   MAP_GET_FD_BY_ID: 14,
   LINK_GET_FD_BY_ID: 30,
+  BTF_GET_FD_BY_ID: 19,
   OBJ_GET_INFO_BY_FD: 15,
   PROG_QUERY: 16,
   LINK_CREATE: 28,
@@ -279,6 +280,15 @@ export const BTF_LOAD_ATTR = {
   size: 20,
 } as const;
 
+/** struct bpf_btf_info */
+export const BTF_INFO = {
+  fields: {
+    btf: { offset: 0, size: 8 },
+    btf_size: { offset: 8, size: 4 },
+  },
+  size: 12,
+} as const;
+
 /** struct bpf_prog_info */
 export const PROG_INFO = {
   fields: {
@@ -293,6 +303,9 @@ export const PROG_INFO = {
     map_ids: { offset: 56, size: 8 },
     name: { offset: 64, size: 16 },
     btf_id: { offset: 128, size: 4 },
+    func_info_rec_size: { offset: 132, size: 4 },
+    func_info: { offset: 136, size: 8 },
+    nr_func_info: { offset: 144, size: 4 },
     run_time_ns: { offset: 192, size: 8 },
     run_cnt: { offset: 200, size: 8 },
     recursion_misses: { offset: 208, size: 8 },

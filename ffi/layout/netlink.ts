@@ -35,17 +35,18 @@ export const textAttribute = (type: number, text: string): Uint8Array =>
 export const nested = (type: number, ...inner: readonly Uint8Array[]): Uint8Array =>
   attribute(type, Buffer.concat(inner));
 
-/** Returns the attributes in `bytes` by type. Ignores a truncated or malformed tail. */
-export function readAttributes(bytes: Uint8Array): ReadonlyMap<number, Uint8Array> {
-  const found = new Map<number, Uint8Array>();
+/** The attributes in `bytes` by type, the last one of each. */
+export const readAttributes = (bytes: Uint8Array): ReadonlyMap<number, Uint8Array> => new Map(eachAttribute(bytes));
+
+/** Type and value of all attributes in `bytes`; what is cut off or malformed at the end is left out. */
+export function* eachAttribute(bytes: Uint8Array): Generator<[type: number, value: Uint8Array]> {
   const view = viewOf(bytes);
   for (let at = 0; at + ATTRIBUTE_HEADER_BYTES <= bytes.length; ) {
     const length = view.getUint16(at, true);
     if (length < ATTRIBUTE_HEADER_BYTES || at + length > bytes.length) break;
-    found.set(view.getUint16(at + 2, true) & TYPE_MASK, bytes.subarray(at + ATTRIBUTE_HEADER_BYTES, at + length));
+    yield [view.getUint16(at + 2, true) & TYPE_MASK, bytes.subarray(at + ATTRIBUTE_HEADER_BYTES, at + length)];
     at += aligned(length);
   }
-  return found;
 }
 
 /** Returns the number in an attribute; null if the attribute is missing or shorter than four bytes. */

@@ -1,32 +1,63 @@
-import { type Pointer, read } from "bun:ffi";
 import { ERRNO } from "../errno.ts";
-import { cString } from "../memory.ts";
+import { eachAttribute, readAttributes, readText, textAttribute, u32Attribute } from "../layout/netlink.ts";
 import { SysError } from "../sys-error.ts";
-import { lastErrno, libc, textAt } from "./libc.ts";
+import { NLM_F, routeRequest } from "./rtnetlink.ts";
 
-// Both ask the kernel through a socket, so they follow setns(2); /sys/class/net shows the namespace it was mounted in.
+// A socket's requests follow setns; /sys/class/net shows the namespace of its mount.
 
-/** Returns the index of an interface in the current network namespace; null if it does not exist. Throws SysError. */
-export function interfaceIndex(name: string): number | null {
-  const index = libc().if_nametoindex(cString(name));
-  if (index !== 0) return index;
-  const errno = lastErrno();
-  // An overlong name cannot be an interface either.
-  if (errno === ERRNO.ENODEV || errno === ERRNO.ENXIO || errno === ERRNO.EINVAL) return null;
-  throw new SysError("if_nametoindex", errno);
+/** struct ifinfomsg (include/uapi/linux/rtnetlink.h): u8 family, u16 type, i32 index, u32 flags, u32 change. */
+const IFINFOMSG = { bytes: 16, index: 4 } as const;
+/** include/uapi/linux/if_link.h */
+const IFLA = { IFNAME: 3, EXT_MASK: 29, PROP_LIST: 52, ALT_IFNAME: 53 } as const;
+/** Leaves out counters, which are most of an answer. */
+const RTEXT_FILTER_SKIP_STATS = 8;
+/** IFNAMSIZ with its NUL; longer names are alternative ones (ALTIFNAMSIZ, Linux 5.5). */
+const NAME_BYTES = 16;
+const ALTERNATIVE_NAME_BYTES = 128;
+
+export interface NetworkInterface {
+  readonly ifindex: number;
+  /** What the kernel calls it now. */
+  readonly name: string;
+  readonly alternativeNames: readonly string[];
 }
 
-/** struct if_nameindex {unsigned int if_index; char *if_name;} on 64-bit machines. Index 0 terminates the array. */
-const ENTRY = { size: 16, name: 8 } as const;
+/** What an answer of RTM_GETLINK says of the names of an interface; null for one that is cut short. */
+export function decodeNames(answer: Uint8Array): NetworkInterface | null {
+  if (answer.length < IFINFOMSG.bytes) return null;
+  const attributes = readAttributes(answer.subarray(IFINFOMSG.bytes));
+  const list = attributes.get(IFLA.PROP_LIST) ?? new Uint8Array();
+  const names = [...eachAttribute(list)].filter(([type]) => type === IFLA.ALT_IFNAME);
+  return {
+    ifindex: new DataView(answer.buffer, answer.byteOffset).getInt32(IFINFOMSG.index, true),
+    name: readText(attributes.get(IFLA.IFNAME)) ?? "",
+    alternativeNames: names.map(([, value]) => readText(value) ?? ""),
+  };
+}
 
-/** Returns the names of all interfaces in the current network namespace, by index. Throws SysError. */
-export function interfaceNames(): string[] {
-  const list = libc().if_nameindex();
-  if (list === null) throw new SysError("if_nameindex", lastErrno());
-  const names: string[] = [];
-  for (let offset = 0; read.u32(list, offset) !== 0; offset += ENTRY.size) {
-    names.push(textAt(read.ptr(list, offset + ENTRY.name) as Pointer));
+/** The interface with that name, or with that alternative name, in the current namespace; null when there is none. Throws SysError. */
+export function findInterface(name: string): NetworkInterface | null {
+  const bytes = Buffer.byteLength(name) + 1;
+  if (name === "" || name.includes("\0") || bytes > ALTERNATIVE_NAME_BYTES) return null;
+  // The kernel looks among alternative names too for a name that could be either.
+  const wanted = textAttribute(bytes > NAME_BYTES ? IFLA.ALT_IFNAME : IFLA.IFNAME, name);
+  try {
+    const [answer] = routeRequest("RTM_GETLINK", Buffer.concat([new Uint8Array(IFINFOMSG.bytes), MASK, wanted]));
+    return answer === undefined ? null : decodeNames(answer);
+  } catch (thrown) {
+    // Kernels without alternative names say EINVAL for them.
+    if (thrown instanceof SysError && (thrown.errno === ERRNO.ENODEV || thrown.errno === ERRNO.EINVAL)) return null;
+    throw thrown;
   }
-  libc().if_freenameindex(list);
-  return names;
+}
+
+const MASK = u32Attribute(IFLA.EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+
+/** All network interfaces of the current namespace, by index: one dump. Throws SysError. */
+export function allInterfaces(): NetworkInterface[] {
+  const body = Buffer.concat([new Uint8Array(IFINFOMSG.bytes), MASK]);
+  return routeRequest("RTM_GETLINK", body, NLM_F.DUMP)
+    .map(decodeNames)
+    .filter((found) => found !== null)
+    .sort((a, b) => a.ifindex - b.ifindex);
 }

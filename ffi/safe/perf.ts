@@ -46,8 +46,8 @@ export function openUprobe(target: UprobeTarget): number {
 }
 
 export interface KprobeTarget {
-  /** A function of the kernel or of a module. */
-  readonly function: string;
+  /** The one function of that name, or what begins at that address. */
+  readonly place: string | bigint;
   /** Bytes from the start of the function. */
   readonly offset: number;
   readonly atReturn: boolean;
@@ -56,10 +56,15 @@ export interface KprobeTarget {
 /** Opens a kprobe (Linux 4.17). Throws SysError; `open` with ENOENT if the kernel lacks kprobes. */
 export function openKprobe(target: KprobeTarget): number {
   const pmu = probePmu("kprobe");
-  const name = cString(target.function);
   const config = target.atReturn ? 1n << BigInt(pmu.returnBit) : 0n;
-  // kprobe_func shares a union with uprobe_path.
-  const fd = openEvent({ type: pmu.type, config, kprobe_func: addressOf(name), probe_offset: target.offset }, null);
+  const { place, offset } = target;
+  // kprobe_func and probe_offset share their places with uprobe_path and probe_offset; without a function, the offset's has
+  // the address (kprobe_addr).
+  if (typeof place === "bigint") {
+    return openEvent({ type: pmu.type, config, kprobe_func: 0, probe_offset: place + BigInt(offset) }, null);
+  }
+  const name = cString(place);
+  const fd = openEvent({ type: pmu.type, config, kprobe_func: addressOf(name), probe_offset: offset }, null);
   keepAlive(name);
   return fd;
 }

@@ -135,7 +135,27 @@ interface UserProbeDetailsAnswer {
   readonly container_pid: number | null;
 }
 
-/** An object type rather than an interface, so that each gets its own schema. */
+/**
+ * Whether what a link was attached to is still at its place, as the kernel and the files say now. Not in the noun-verb
+ * grammar.
+ */
+export interface AttachmentAnswer {
+  /** Null when that cannot be told: the namespace cannot be reached by its path, and the kernel has no link to ask. */
+  readonly present: boolean | null;
+  /** What has changed: the interface went, the path leads to another namespace or to none, the filter or file is not ours. */
+  readonly reason:
+    | "interface-gone"
+    | "namespace-gone"
+    | "filter-gone"
+    | "filter-replaced"
+    | "file-gone"
+    | "file-replaced"
+    | null;
+  /** What the interface is called now; null for other places, and where the name cannot be seen. */
+  readonly interface: string | null;
+}
+
+/** An object type, not an interface: each has a schema of its own. */
 type LinkRecordOf<Kind extends LinkKind, Details> = {
   readonly id: number;
   /** The same number under the name used everywhere else. Omitted in the noun-verb grammar. */
@@ -221,6 +241,8 @@ export interface LinkAnswer {
     readonly pin_present: boolean;
     /** The program's full name, for text output; null if its row no longer exists. */
     readonly function_name: string | null;
+    /** Null for what cannot go from its place. Not in the noun-verb grammar. */
+    readonly attachment: AttachmentAnswer | null;
   };
 }
 
@@ -251,6 +273,8 @@ export interface LinkListAnswer {
   readonly links: readonly (LinkRecordAnswer & {
     readonly application: string | null;
     readonly function_name: string;
+    /** Null for what cannot go from its place. Not in the noun-verb grammar. */
+    readonly attachment: AttachmentAnswer | null;
   })[];
 }
 
@@ -280,6 +304,12 @@ export interface DispatcherAnswer {
   }[];
 }
 
+/** With what is there now. */
+export interface SeenDispatcherAnswer extends DispatcherAnswer {
+  /** Not in the noun-verb grammar. */
+  readonly attachment: AttachmentAnswer;
+}
+
 export interface DispatcherMemberAnswer {
   readonly program_id: number;
   readonly program_name: string;
@@ -296,10 +326,10 @@ export interface DispatcherMemberAnswer {
 }
 
 export interface DispatcherListAnswer {
-  readonly dispatchers: readonly DispatcherAnswer[];
+  readonly dispatchers: readonly SeenDispatcherAnswer[];
 }
-/** Members in order of position. */
-export interface DispatcherDetailAnswer extends DispatcherAnswer {
+/** Members in order of their position. */
+export interface DispatcherDetailAnswer extends SeenDispatcherAnswer {
   readonly members: readonly DispatcherMemberAnswer[];
 }
 

@@ -16,7 +16,9 @@ export const METADATA_PAIRS_MAX = 256;
 export const METADATA_CHARS_MAX = 4096;
 /** Interface names: IFNAMSIZ - 1 (include/uapi/linux/if.h). */
 export const INTERFACE_CHARS_MAX = 15;
-/** Largest program or link ID: IDs are u32 in the kernel and in bpfman's tables. */
+/** Alternative interface names: ALTIFNAMSIZ - 1 (include/uapi/linux/if.h). */
+export const ALTERNATIVE_NAME_CHARS_MAX = 127;
+/** Largest program or link id: ids are u32 in the kernel and in our own table. */
 export const ID_MAX = 0xffff_ffff;
 /** Verifier log kept per program: the kernel's maximum (UINT_MAX >> 8, kernel/bpf/verifier.c). */
 export const VERIFIER_LOG_BYTES_MAX = 0xff_ffff;

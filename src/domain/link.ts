@@ -59,6 +59,8 @@ export interface UprobeDetails {
   readonly fileOffset: number;
   readonly pid: number | null;
   readonly containerPid: number | null;
+  /** Which file it was (`FilesPort.fileId`); null when the path does not lead to it, and in rows of before it was kept. */
+  readonly fileId: string | null;
 }
 export interface TracingDetails {
   readonly kind: "fentry" | "fexit" | "lsm";

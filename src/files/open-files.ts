@@ -20,6 +20,7 @@ export function openFiles(runtimeDir: string): FilesPort {
     absolute,
     listFolder,
     openBinary,
+    fileId,
     processExists: (pid) => processFolder("/proc", pid) !== null,
     processes,
     containerProcess,
@@ -109,9 +110,13 @@ function openBinary(path: string, root: string | null): BinaryFile | null {
   const file = openRegular(path, root);
   if (file === null) return null;
   const { fd, size } = file;
+  const full = `${root ?? ""}${path}`;
+  const there = idOf(fs.fstatSync(fd)) === fileId(full);
   return {
     size,
-    kernelPath: kernelPath(fd, `${root ?? ""}${path}`),
+    // The plain path where it leads to the open file, since the kernel shows it to people; else one through the descriptor.
+    kernelPath: there ? full : `/proc/self/fd/${fd}`,
+    id: there ? fileId(full) : null,
     read(offset, length) {
       try {
         // Clamp to the file's size, so that an invalid length read from the file cannot exhaust memory.
@@ -124,14 +129,17 @@ function openBinary(path: string, root: string | null): BinaryFile | null {
   };
 }
 
-/**
- * Returns the plain path if it leads to the open file, since the kernel shows it to users; else a path via the
- * descriptor.
- */
-function kernelPath(fd: number, path: string): string {
-  const opened = fs.fstatSync(fd);
-  const there = fs.statSync(path);
-  return there?.ino === opened.ino && there.dev === opened.dev ? path : `/proc/self/fd/${fd}`;
+const idOf = ({ dev, ino }: { readonly dev: number | bigint; readonly ino: number | bigint }): string =>
+  `${dev}:${ino}`;
+
+function fileId(path: string): string | null {
+  try {
+    const found = fs.statSync(path);
+    return found ? idOf(found) : null;
+  } catch {
+    // A part of the path is no directory, or not to be entered.
+    return null;
+  }
 }
 
 function linkerCache(root: string | null): ReadonlyMap<string, string> {

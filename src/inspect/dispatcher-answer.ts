@@ -1,7 +1,8 @@
 import { proceedOnMask } from "../dispatcher/dispatcher-config.ts";
-import type { DispatcherAnswer, DispatcherMemberAnswer } from "../domain/answer.ts";
+import type { DispatcherAnswer, DispatcherMemberAnswer, SeenDispatcherAnswer } from "../domain/answer.ts";
 import { type DispatcherKey, type DispatcherRecord, dispatcherTypeOf } from "../domain/dispatcher.ts";
 import { type ChainDetails, isChained, type LinkRecord } from "../domain/link.ts";
+import type { Attachments } from "./attachment.ts";
 import type { Host } from "../platform/host.ts";
 
 type ChainLink = LinkRecord & { readonly details: ChainDetails };
@@ -11,6 +12,17 @@ function isOn(link: LinkRecord, key: DispatcherKey): link is ChainLink {
   if (!isChained(details)) return false;
   return dispatcherTypeOf(details) === key.type && details.nsid === key.nsid && details.ifindex === key.ifindex;
 }
+
+interface Around {
+  readonly links: readonly LinkRecord[];
+  readonly attachments: Attachments;
+}
+
+/** With what is there now. */
+export const seenDispatcher = (record: DispatcherRecord, { links, attachments }: Around): SeenDispatcherAnswer => ({
+  ...dispatcherAnswer(record, links),
+  attachment: attachments.ofDispatcher(record),
+});
 
 export function dispatcherAnswer(record: DispatcherRecord, links: readonly LinkRecord[]): DispatcherAnswer {
   const { type, nsid, ifindex } = record;

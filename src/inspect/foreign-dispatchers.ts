@@ -1,5 +1,5 @@
 /** Dispatchers that other tools (xdp-loader, other versions of bpfman) put on XDP hooks: what the kernel says of them. */
-import type { DispatcherAnswer } from "../domain/answer.ts";
+import type { SeenDispatcherAnswer } from "../domain/answer.ts";
 import { type KernelLinkId, type ProgramId, programId } from "../domain/ids.ts";
 import type { Host } from "../platform/host.ts";
 
@@ -29,19 +29,18 @@ function slotsByTarget(host: Host): Map<number, Slot[]> {
  * Those on interfaces of the caller's own network namespace and of those with a name (ip-netns(8)). `ours` are the programs
  * of bpfman's own.
  */
-export function foreignDispatchers(host: Host, ours: ReadonlySet<number>): DispatcherAnswer[] {
+export function foreignDispatchers(host: Host, ours: ReadonlySet<number>): SeenDispatcherAnswer[] {
   const slots = slotsByTarget(host);
   const { network } = host;
   const seen = new Set<number>();
-  const answers: DispatcherAnswer[] = [];
+  const answers: SeenDispatcherAnswer[] = [];
   for (const netns of [null, ...network.namedNamespaces()]) {
     const nsid = network.namespaceId(netns);
     if (seen.has(nsid)) continue;
     seen.add(nsid);
-    for (const name of network.interfaces(netns)) {
-      const ifindex = network.interfaceIndex(name, netns);
-      const holder = ifindex === null ? null : host.kernel.xdpHolder({ netns, ifindex });
-      if (ifindex === null || holder === null || ours.has(holder.program)) continue;
+    for (const { name, ifindex } of network.interfaces(netns)) {
+      const holder = host.kernel.xdpHolder({ netns, ifindex });
+      if (holder === null || ours.has(holder.program)) continue;
       if (host.kernel.program(holder.program)?.name !== DISPATCHER_NAME) continue;
       const members = (slots.get(holder.program) ?? [])
         .toSorted((a, b) => a.functionId - b.functionId)
@@ -60,6 +59,7 @@ export function foreignDispatchers(host: Host, ours: ReadonlySet<number>): Dispa
         runtime: { program_id: program, kernel_link_id: link, mode, netns_path: netns },
         member_count: members.length,
         foreign_members: members,
+        attachment: { present: true, reason: null, interface: name },
       });
     }
   }

@@ -4,6 +4,7 @@ import { type DispatcherRecord, dispatcherTypeOf } from "../domain/dispatcher.ts
 import type { LinkId } from "../domain/ids.ts";
 import { attachTypeWord, linkTypeWord } from "../domain/kernel-words.ts";
 import { type ChainDetails, type InterfaceRef, isChained, type LinkDetails, type LinkRecord } from "../domain/link.ts";
+import { type Attachments, attachmentsOf } from "./attachment.ts";
 import { comparePlaces } from "../dispatcher/order.ts";
 import type { Host } from "../platform/host.ts";
 import type { KernelLink, KernelLinkFacts } from "../platform/kernel.ts";
@@ -36,11 +37,13 @@ function tcxPositions(links: readonly LinkRecord[]): ReadonlyMap<LinkId, number>
 export interface Surroundings {
   readonly positions: ReadonlyMap<LinkId, number>;
   readonly dispatchers: readonly DispatcherRecord[];
+  readonly attachments: Attachments;
 }
 
 export function surroundingsOf(host: Host, links: readonly LinkRecord[]): Surroundings {
   const chained = links.some(({ details }) => isChained(details));
-  return { positions: tcxPositions(links), dispatchers: chained ? host.store.dispatchers() : [] };
+  const dispatchers = chained ? host.store.dispatchers() : [];
+  return { positions: tcxPositions(links), dispatchers, attachments: attachmentsOf(host, { dispatchers, links }) };
 }
 
 function dispatcherRecordOf(details: ChainDetails, dispatchers: readonly DispatcherRecord[]) {
@@ -211,6 +214,7 @@ export function linkAnswers(host: Host, records: readonly LinkRecord[]): LinkAns
         kernel_seen: ours !== null || isInFilter(host, record, around),
         pin_present: record.pinPath !== "" && host.pins.exists(record.pinPath),
         function_name: host.store.program(record.programId)?.name ?? null,
+        attachment: around.attachments.ofLink(record),
       },
     };
   });

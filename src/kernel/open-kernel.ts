@@ -22,6 +22,7 @@ const tracepoint = () => require("./hooks/tracepoint-link.ts") as typeof import(
 const kprobe = () => require("./hooks/kprobe-link.ts") as typeof import("./hooks/kprobe-link.ts");
 const uprobe = () => require("./hooks/uprobe-link.ts") as typeof import("./hooks/uprobe-link.ts");
 const tracing = () => require("./hooks/tracing-link.ts") as typeof import("./hooks/tracing-link.ts");
+const names = () => require("./explain/whole-name.ts") as typeof import("./explain/whole-name.ts");
 const functions = () => require("./hooks/kernel-function.ts") as typeof import("./hooks/kernel-function.ts");
 const security = () => require("./explain/security.ts") as typeof import("./explain/security.ts");
 
@@ -33,6 +34,7 @@ export function openKernel(): KernelPort {
     programIds: () =>
       attempt({ action: "list programs", code: "KERNEL_CALL_FAILED" }, () => objectIds("program")).map(programId),
     program: (id) => lookUp("program", id, readProgram),
+    wholeName: (program) => names().wholeName(program),
     map: (id) => lookUp("map", id, readMap),
     linkIds: () =>
       attempt({ action: "list links", code: "KERNEL_CALL_FAILED" }, () => objectIds("link")).map(kernelLinkId),
@@ -43,7 +45,8 @@ export function openKernel(): KernelPort {
     tcxState: (hook) => tcx().tcxState(hook),
     tracepoints: () => tracepoint().tracepoints(),
     tracepointExists: (group, name) => tracepoint().tracepointExists(group, name),
-    kernelFunction: (name) => functions().kernelFunction(name),
+    functionsNamed: (name) => functions().functionsNamed(name),
+    functionsAt: (address) => functions().functionsAt(address),
     kernelFunctions: (prefix) => functions().kernelFunctions(prefix),
     lsmActive: () =>
       attempt({ action: "read the list of security modules", code: "KERNEL_UNSUPPORTED" }, () =>

@@ -1,23 +1,36 @@
 import * as fs from "../../ffi/safe/file-system.ts";
-import { interfaceIndex, interfaceNames } from "../../ffi/safe/interfaces.ts";
+import { interfaceName } from "../../ffi/safe/interface-name.ts";
 import { currentNetnsInode, withNetns } from "../../ffi/safe/netns.ts";
 import { COMPLETION_ENTRIES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { nearest, questionOf } from "../errors/suggest.ts";
 import { errnoName, reasonOf, sysPart } from "../errors/sys-failure.ts";
-import type { NetworkPort } from "../platform/host.ts";
+import type { InterfaceNames, NetworkPort } from "../platform/host.ts";
 
 /** NSFS_MAGIC (include/uapi/linux/magic.h), which statfs(2) reports for namespace files and bind mounts of them. */
 const NSFS_MAGIC = 0x6e736673;
 /** Where ip-netns(8) keeps named namespaces. */
 const NAMED_NAMESPACES = "/run/netns";
 
+/** Fetched by who looks for an interface, or for all of them: lists need no more than names of indexes. */
+const netlink = () => require("../../ffi/safe/interfaces.ts") as typeof import("../../ffi/safe/interfaces.ts");
+
+function namesOf(indexes: Iterable<number>): InterfaceNames {
+  const names = new Map<number, string>();
+  for (const ifindex of indexes) {
+    const name = interfaceName(ifindex);
+    if (name !== null) names.set(ifindex, name);
+  }
+  return { nsid: currentNetnsInode(), names };
+}
+
 /** The network as the kernel shows it. Entering another namespace needs root. */
 export function openNetwork(): NetworkPort {
   return {
     namespaceId: (netns) => inside(netns, currentNetnsInode),
-    interfaceIndex: (name, netns) => inside(netns, () => interfaceIndex(name)),
-    interfaces: (netns) => inside(netns, interfaceNames),
+    names: (netns, indexes) => inside(netns, () => namesOf(indexes)),
+    findInterface: (name, netns) => inside(netns, () => netlink().findInterface(name)),
+    interfaces: (netns) => inside(netns, () => netlink().allInterfaces()),
     namedNamespaces,
   };
 }

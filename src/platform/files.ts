@@ -13,6 +13,8 @@ export interface ByteSource {
 export interface BinaryFile extends ByteSource {
   /** A path through which the kernel finds exactly this file while it is open. */
   readonly kernelPath: string;
+  /** As `fileId` answers for that path later; null when that path ends with this process. */
+  readonly id: string | null;
 }
 
 export interface MappedFile {
@@ -50,7 +52,9 @@ export interface FilesPort {
    * a process with that root directory, which it cannot leave. Throws FILE_UNREADABLE if it is not a regular file.
    */
   openBinary(path: string, root: string | null): BinaryFile | null;
-  /** Reports whether a process with that PID exists in the caller's PID namespace. */
+  /** Device and inode of the file at a path; null when there is none. */
+  fileId(path: string): string | null;
+  /** Whether there is such a process in the caller's PID namespace. */
   processExists(pid: number): boolean;
   /** Returns all visible processes with their command names. */
   processes(): { readonly pid: number; readonly name: string }[];

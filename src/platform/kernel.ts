@@ -208,15 +208,21 @@ export type KernelAttach =
       readonly fnName: string;
       /** Bytes from the start of the function. */
       readonly offset: number;
+      /** Where the function begins, when its name alone does not say which one is meant. */
+      readonly address: bigint | null;
     }
   | { readonly kind: "fentry" | "fexit" | "lsm" }
   | ({ readonly kind: "tcx"; readonly anchor: TcxAnchor; readonly revision: bigint } & TcHook);
 
+/** A function of the kernel or of a module: several may have one name. */
 export interface KernelFunction {
-  /** Distance to the next symbol, in bytes; null if unknown. */
+  readonly name: string;
+  /** Null for the kernel's own. */
+  readonly module: string | null;
+  /** 0 where the kernel hides addresses (kernel.kptr_restrict). */
+  readonly address: bigint;
+  /** Distance to the next symbol, in bytes; null when it is not known. */
   readonly size: number | null;
-  /** How many functions have this name. A kprobe needs exactly one. */
-  readonly count: number;
 }
 
 /** A link that only this handle references: `close` detaches it unless it is pinned. */
@@ -309,6 +315,8 @@ export interface KernelPort {
 
   programIds(): ProgramId[];
   program(id: ProgramId): KernelProgram | null;
+  /** The program's name as its BTF has it: `KernelProgram.name` is cut at 15 characters. */
+  wholeName(program: KernelProgram): string;
   map(id: MapId): KernelMap | null;
   link(id: KernelLinkId): KernelLink | null;
   linkIds(): KernelLinkId[];
@@ -327,11 +335,10 @@ export interface KernelPort {
   /** Returns all tracepoints as `group/name`, for checks and suggestions. Throws TRACEFS_UNAVAILABLE. */
   tracepoints(): string[];
   tracepointExists(group: string, name: string): boolean;
-  /**
-   * Looks up a function of the kernel or its modules (/proc/kallsyms); returns null if there is none with that name.
-   */
-  kernelFunction(name: string): KernelFunction | null;
-  /** Returns the names of all functions, or of those that start with `prefix`, for suggestions. */
+  /** The functions of that name in the kernel and its modules (/proc/kallsyms), or those that begin at that address. */
+  functionsNamed(name: string): KernelFunction[];
+  functionsAt(address: bigint): KernelFunction[];
+  /** Names of all functions, or of those that begin with `prefix`: for suggestions. */
   kernelFunctions(prefix?: string): Iterable<string>;
   /** Reports whether the BPF LSM is active (`lsm=…,bpf` on the kernel command line). */
   lsmActive(): boolean;

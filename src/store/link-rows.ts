@@ -48,6 +48,8 @@ const uprobe = shape<UprobeDetails>({
   fileOffset: whole(0),
   pid,
   containerPid: pid,
+  // Rows of before it was kept have none.
+  fileId: (value, place) => (value === undefined ? null : nullable(text)(value, place)),
 });
 const tracing = shape<TracingDetails>({ kind: oneOf(["fentry", "fexit", "lsm"]), fnName: text });
 

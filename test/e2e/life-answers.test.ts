@@ -1,12 +1,13 @@
 /** The executable's JSON answers have exactly the documented keys. */
 import { describe, expect, test } from "bun:test";
-import { copyFileSync, existsSync, readFileSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { release } from "node:os";
 import { relative, resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import type { ProgramListAnswer } from "../../src/domain/answer.ts";
+import { compileBpf } from "../objects/compile.ts";
 import { BPFMAN, executable, idOf } from "../labs/executable.ts";
-import { cable, sh } from "../labs/kernel-lab.ts";
+import { bpftool, cable, sh } from "../labs/kernel-lab.ts";
 import { tcxTest } from "../labs/tcx-test.ts";
 
 buildBpf();
@@ -87,7 +88,7 @@ const LINK_RECORD = [
   "created_at",
   "metadata",
 ] as const;
-const LINK_STATUS = ["kernel", "kernel_seen", "pin_present", "function_name"];
+const LINK_STATUS = ["kernel", "kernel_seen", "pin_present", "function_name", "attachment"];
 const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
 interface ProgramJson {
@@ -237,7 +238,9 @@ test("attach, get link and list links of a tracepoint", async () => {
   expect(program.status.links).toEqual([link]);
 
   const listed: { links: Json[] } = await bpfman.json("list", "links");
-  expect(listed).toEqual({ links: [{ ...link.record, application: null, function_name: "on_openat" }] });
+  expect(listed).toEqual({
+    links: [{ ...link.record, application: null, function_name: "on_openat", attachment: null }],
+  });
   expect(await bpfman.json("detach", String(link.record.id))).toEqual({
     detached: [{ link_id: link.record.id, detached: true }],
   });
@@ -257,4 +260,27 @@ describe("on an interface", () => {
     const { ifindex } = wire;
     expect(link.status.kernel).toMatchObject({ link_type: "tcx", attach_type: "tcx_egress", ifindex, revision: 2 });
   });
+});
+
+test("programs that others loaded have their whole names in the list, from BTF", async () => {
+  const source = `static __attribute__((noinline)) int a_function_that_is_called(int x) { return x * 7; }
+    SEC("socket") int a_name_of_thirty_one_characters(void *ctx) { return a_function_that_is_called(3); }
+    SEC("socket") int a_name_of_thirty_two_characters_(void *ctx) { return 0; }
+    SEC("socket") int fifteen_letters(void *ctx) { return 0; }`;
+  for (const [flags, names] of [
+    [[], ["a_name_of_thirty_one_characters", "a_name_of_thirty_two_characters_", "fifteen_letters"]],
+    [["-g0"], ["a_name_of_thirt", "a_name_of_thirt", "fifteen_letters"]],
+  ] as const) {
+    writeFileSync(bpfman.path("long.o"), compileBpf(source, flags));
+    const pins = `${bpfman.runtimeDir}/fs/long`;
+    // The directory of pins is bpfman's own: it mounts it with its first load.
+    await bpfman.load(OBJECT, "--programs", "tcx:count");
+    sh("bpftool", "prog", "loadall", bpfman.path("long.o"), pins);
+    const ids = readdirSync(pins).map((name) => bpftool("prog", "show", "pinned", `${pins}/${name}`).id as number);
+    const { programs }: ProgramListAnswer = await bpfman.json("list", "programs", "-a");
+    const foreign = programs.filter(({ program_id: id }) => ids.includes(id));
+    expect(foreign.map(({ function_name }) => function_name).sort()).toEqual([...names].sort());
+    for (const name of names) expect(await bpfman.ok("list", "programs", "-a")).toContain(` ${name} `);
+    rmSync(pins, { recursive: true });
+  }
 });

@@ -1,5 +1,6 @@
 /** Sample answers of the service, as the renderers receive them. */
 import type {
+  AttachmentAnswer,
   FeaturesAnswer,
   KernelProgramAnswer,
   LinkAnswer,
@@ -70,6 +71,12 @@ const KERNEL_LINK = {
   revision: 4,
 };
 
+/** As long as nothing has gone. */
+function attachmentAnswer(details: LinkRecordAnswer["details"]): AttachmentAnswer | null {
+  if ("interface" in details) return { present: true, reason: null, interface: details.interface };
+  return "target" in details ? { present: true, reason: null, interface: null } : null;
+}
+
 /** A link of program 6321. */
 export function linkAnswer(id: number, kind: LinkKind, details: LinkRecordAnswer["details"]): LinkAnswer {
   return {
@@ -84,7 +91,10 @@ export function linkAnswer(id: number, kind: LinkKind, details: LinkRecordAnswer
       created_at: "2025-07-22T08:17:00.000Z",
       metadata: { bpfman_application: "demo" },
     } as LinkRecordAnswer,
-    status: { kernel: KERNEL_LINK, kernel_seen: true, pin_present: true, function_name: "count_every_packet" },
+    status: {
+      ...{ kernel: KERNEL_LINK, kernel_seen: true, pin_present: true, function_name: "count_every_packet" },
+      attachment: attachmentAnswer(details),
+    },
   };
 }
 

@@ -56,6 +56,7 @@ function fakePins(kernel: FakeKernel, folders: Set<string>): PinsPort {
 function binaryFile(bytes: Uint8Array, path: string): BinaryFile {
   return {
     kernelPath: path,
+    id: `${path}:${bytes.length}`,
     size: bytes.length,
     read: (offset, length) => bytes.subarray(offset, offset + length),
     close: () => {},
@@ -93,6 +94,10 @@ export class FakeFiles implements FilesPort {
     const bytes = this.contents.get(`${root ?? ""}${path}`);
     return bytes ? binaryFile(bytes, path) : null;
   };
+  fileId = (path: string) => {
+    const bytes = this.contents.get(path);
+    return bytes ? `${path}:${bytes.length}` : null;
+  };
   containerProcess = (pid: number) => (this.running.has(pid) ? `/proc/${pid}` : null);
   processes = () => [...this.running].map((pid) => ({ pid, name: `process-${pid}` }));
   processExists = (pid: number) => this.running.has(pid);
@@ -103,17 +108,25 @@ export class FakeFiles implements FilesPort {
 /** Interfaces by namespace path ("" is the caller's own). */
 export class FakeNetwork implements NetworkPort {
   readonly namespaces = new Map<string, string[]>([["", ["lo", "eth0", "eth1"]]]);
+  readonly alternativeNames = new Map<string, string[]>();
 
   namespaceId = (netns: string | null) => {
     const at = [...this.namespaces.keys()].indexOf(netns ?? "");
     if (at < 0) throw new BpfmanError("NETNS_NOT_FOUND", `no network namespace "${netns}"`);
     return FIRST_NSID + at;
   };
-  interfaceIndex = (name: string, netns: string | null) => {
-    const at = this.interfaces(netns).indexOf(name);
-    return at < 0 ? null : at + 1;
+  names = (netns: string | null, indexes: Iterable<number>) => {
+    const wanted = new Set(indexes);
+    const found = this.interfaces(netns).filter(({ ifindex }) => wanted.has(ifindex));
+    return { nsid: this.namespaceId(netns), names: new Map(found.map(({ ifindex, name }) => [ifindex, name])) };
   };
-  interfaces = (netns: string | null) => this.namespaces.get(netns ?? "") ?? [];
+  findInterface = (name: string, netns: string | null) =>
+    this.interfaces(netns).find((each) => each.name === name || each.alternativeNames.includes(name)) ?? null;
+  /** Those that went have no name any more, and keep their index. */
+  interfaces = (netns: string | null) =>
+    (this.namespaces.get(netns ?? "") ?? [])
+      .map((name, at) => ({ ifindex: at + 1, name, alternativeNames: this.alternativeNames.get(name) ?? [] }))
+      .filter(({ name }) => name !== "");
   namedNamespaces = () => [...this.namespaces.keys()].filter((path) => path !== "");
 }
 

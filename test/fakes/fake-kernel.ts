@@ -20,6 +20,7 @@ import type {
   Feature,
   FeatureName,
   KernelAttach,
+  KernelFunction,
   KernelLink,
   KernelMap,
   KernelPort,
@@ -104,6 +105,11 @@ const TRIVIAL: KernelProgram = {
   restricted: false,
 };
 
+export const kernelFunction = (name: string, parts: Partial<KernelFunction> = {}): KernelFunction => ({
+  ...{ name, module: null, address: 0xffff_ffff_8100_0000n, size: null },
+  ...parts,
+});
+
 const hookName = (hook: TcHook): string => `${hook.netns}:${hook.ifindex}:${hook.direction}`;
 
 const tracepointName = (attach: KernelAttach): string | null =>
@@ -122,8 +128,8 @@ export class FakeKernel implements KernelPort {
   interfacesMax = 1000;
   knownTracepoints = ["sched/sched_switch", "sched/sched_wakeup", "syscalls/sys_enter_openat"];
   functions = new Map([
-    ["do_unlinkat", { size: 100, count: 1 }],
-    ["do_sys_open", { size: null, count: 1 }],
+    ["do_unlinkat", [kernelFunction("do_unlinkat", { size: 100 })]],
+    ["do_sys_open", [kernelFunction("do_sys_open")]],
   ]);
   lsm = true;
   counting = true;
@@ -136,6 +142,8 @@ export class FakeKernel implements KernelPort {
   refused = new Set<string>();
   /** Called before each TCX attach: a test changes the hook here. */
   beforeAttach: () => void = () => {};
+  /** What was to be attached where, in order. */
+  readonly attached: KernelAttach[] = [];
   readonly pins = new Map<string, Ref>();
   readonly #programs = new Map<number, KernelProgram>();
   readonly #maps = new Map<number, KernelMap>();
@@ -239,7 +247,9 @@ export class FakeKernel implements KernelPort {
   }
   countsRuns = () => this.counting;
   tracepoints = () => this.knownTracepoints;
-  kernelFunction = (name: string) => this.functions.get(name) ?? null;
+  wholeName = ({ name }: KernelProgram) => name;
+  functionsNamed = (name: string) => this.functions.get(name) ?? [];
+  functionsAt = (address: bigint) => [...this.functions.values()].flat().filter((each) => each.address === address);
   kernelFunctions = () => this.functions.keys();
   lsmActive = () => this.lsm;
   tracepointExists = (group: string, name: string) => this.knownTracepoints.includes(`${group}/${name}`);
@@ -257,6 +267,7 @@ export class FakeKernel implements KernelPort {
   }
 
   attach(pinned: Pin, attach: KernelAttach): AttachedLink {
+    this.attached.push(attach);
     const ref = this.#behind(pinned);
     if (attach.kind === "tracepoint" && !this.tracepointExists(attach.group, attach.name)) {
       throw new BpfmanError("TRACEPOINT_NOT_FOUND", `attach to tracepoint "${attach.group}/${attach.name}": not there`);

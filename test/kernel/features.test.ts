@@ -198,7 +198,7 @@ describe("hints", () => {
   withoutFeatureTest("kprobe", "of a kprobe: whether fentry would do", () => {
     let failure: unknown;
     try {
-      attachKprobe(-1, { kind: "kprobe", fnName: "vfs_read", offset: 0 });
+      attachKprobe(-1, { kind: "kprobe", fnName: "vfs_read", offset: 0, address: null });
     } catch (thrown) {
       failure = thrown;
     }

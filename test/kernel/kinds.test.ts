@@ -7,7 +7,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
-import type { LinkAnswer, ProgramAnswer } from "../../src/domain/answer.ts";
+import type { AttachmentAnswer, LinkAnswer, ProgramAnswer } from "../../src/domain/answer.ts";
 import { executable, idOf, mapOf } from "../labs/executable.ts";
 import { noExtensions } from "../labs/extension-test.ts";
 import { featureTest } from "../labs/kernel-feature.ts";
@@ -144,6 +144,7 @@ async function live(kinds: readonly Kind[], trigger: (times: number) => Promise<
       kernel_seen: kind.kernel !== null,
       pin_present: kind.kernel !== null,
       function_name: functionOf(kind),
+      attachment: attachmentOf(kind.details),
     });
     if (kind.kernel !== null) expectInKernel(kernelId ?? 0, idFor(kind), kind.kernel.link_type);
     else expect(kernelId).toBeNull();
@@ -167,6 +168,13 @@ async function live(kinds: readonly Kind[], trigger: (times: number) => Promise<
   await bpfman.expectNothingLeft();
 }
 
+/** What is said of a place that is as it was. */
+function attachmentOf(details: unknown): AttachmentAnswer | null {
+  if (typeof details !== "object" || details === null) return null;
+  if ("interface" in details) return { present: true, reason: null, interface: String(details.interface) };
+  return "target" in details ? { present: true, reason: null, interface: null } : null;
+}
+
 /** The lists and the single links, as JSON and as text. */
 async function expectShown(kinds: readonly Kind[], links: readonly LinkAnswer[]): Promise<void> {
   const [listed, table, program, ...single] = await Promise.all([
@@ -177,7 +185,12 @@ async function expectShown(kinds: readonly Kind[], links: readonly LinkAnswer[])
   ]);
   expect(listed).toEqual(
     links.map(({ record, status }) => {
-      return { ...record, application: "kinds", function_name: status.function_name ?? "" };
+      return {
+        ...record,
+        application: "kinds",
+        function_name: status.function_name ?? "",
+        attachment: status.attachment,
+      };
     }),
   );
   expect(program.status.links).toEqual(links.slice(0, 1));

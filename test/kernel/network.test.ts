@@ -26,13 +26,18 @@ test.skipIf(!isRoot)("another namespace is looked into, and left again", () => {
   const network = openNetwork();
   expect(network.namespaceId(PATH)).toBe(fs.statSync(PATH).ino);
   expect(network.namespaceId(PATH)).not.toBe(network.namespaceId(null));
-  expect(network.interfaces(PATH).sort()).toEqual(["inside0", "inside1", "lo"]);
-  const index = network.interfaceIndex("inside0", PATH);
+  expect(
+    network
+      .interfaces(PATH)
+      .map(({ name }) => name)
+      .sort(),
+  ).toEqual(["inside0", "inside1", "lo"]);
+  const index = network.findInterface("inside0", PATH)?.ifindex;
   const shown = Bun.spawnSync(["ip", "-n", NAME, "-j", "link", "show", "inside0"]).stdout.toString();
   expect(index).toBe(JSON.parse(shown)[0].ifindex);
-  expect(network.interfaceIndex("inside0", null)).toBeNull();
-  expect(network.interfaceIndex("eth0", PATH)).toBeNull();
-  expect(network.interfaces(null)).not.toContain("inside0");
+  expect(network.findInterface("inside0", null)).toBeNull();
+  expect(network.findInterface("eth0", PATH)).toBeNull();
+  expect(network.interfaces(null).map(({ name }) => name)).not.toContain("inside0");
   expect(fs.readlinkSync("/proc/thread-self/ns/net")).toBe(own);
 });
 
@@ -43,7 +48,11 @@ test.skipIf(!isRoot)("the file of a process serves as well", () => {
     const inode = fs.statSync(PATH).ino;
     for (let tries = 0; tries < 500 && fs.statSync(path).ino !== inode; tries++) Bun.sleepSync(5);
     expect(openNetwork().namespaceId(path)).toBe(inode);
-    expect(openNetwork().interfaces(path)).toContain("inside0");
+    expect(
+      openNetwork()
+        .interfaces(path)
+        .map(({ name }) => name),
+    ).toContain("inside0");
   } finally {
     sleeper.kill();
   }

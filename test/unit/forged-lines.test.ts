@@ -17,6 +17,7 @@ import { createInvoke } from "../../src/service/invoke.ts";
 import { readNamedObject } from "../../src/service/read-object.ts";
 import { everyLink, featuresAnswer, foreignProgram, programAnswer, versionAnswer } from "../fakes/answers.ts";
 import { cli } from "../fakes/cli-host.ts";
+import { kernelFunction } from "../fakes/fake-kernel.ts";
 import { makeTestBed, type TestBed } from "../fakes/fake-host.ts";
 import { forged, forgedBytes, linesIn, misleadingIn, withEachText, withoutOwnStyle } from "../fakes/forged.ts";
 import { jsonBytes, MemoryRepository, putImage, putIndex } from "../objects/image.ts";
@@ -316,7 +317,7 @@ describe("through the operations", () => {
       return runs("attach", "101", "tracepoint", "--tracepoint", "sched/sched_switch");
     },
     "functions of the kernel": (name) => {
-      bed.kernel.functions.set(`do_unlink${name}`, { size: 1, count: 1 });
+      bed.kernel.functions.set(`do_unlink${name}`, [kernelFunction(`do_unlink${name}`)]);
       return runs("attach", "100", "kprobe", "--fn-name", "do_unlink");
     },
     "the path of an object": (name) => {

@@ -108,7 +108,13 @@ export const FN_NAME = required({
   long: "fn-name",
   short: "f",
   completes: "kernel-function",
-  doc: ["Kernel function to attach to."],
+  doc: [
+    "Required: Function to attach the kprobe to, as FUNCTION, MODULE:FUNCTION",
+    "(vmlinux stands for the kernel itself) or 0xADDRESS, each with +OFFSET.",
+  ],
+  noun: {
+    doc: ["Required: The kernel function, as FUNCTION, MODULE:FUNCTION (vmlinux: the kernel) or 0xADDRESS; +OFFSET."],
+  },
 });
 
 /** Bytes. */

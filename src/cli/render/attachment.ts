@@ -1,26 +1,53 @@
-import type { LinkRecordAnswer } from "../../domain/answer.ts";
+import type { AttachmentAnswer, LinkRecordAnswer } from "../../domain/answer.ts";
+
+/** What has changed at the place, as it stands behind its name; nothing where it is as it was. */
+export function changeOf(attachment: AttachmentAnswer | null): string {
+  switch (attachment?.reason ?? null) {
+    case null:
+      return "";
+    case "interface-gone":
+      return " (gone)";
+    case "namespace-gone":
+      return " (namespace gone)";
+    case "filter-gone":
+      return " (filter gone)";
+    case "filter-replaced":
+      return " (filter replaced)";
+    case "file-gone":
+      return " (file gone)";
+    case "file-replaced":
+      return " (file replaced)";
+  }
+}
+
+/** What the interface is called now; its name at the attach where that cannot be seen. */
+export const nameNow = (name: string, attachment: AttachmentAnswer | null): string => attachment?.interface ?? name;
 
 type Place = Extract<LinkRecordAnswer, { kind: "xdp" | "tc" | "tcx" }>["details"];
 
-const placeOn = (interfaceAndDirection: string, { netns, nsid, position }: Place): string =>
-  `${interfaceAndDirection} ${nsid === 0 ? "(gone)" : `pos-${position}`}${netns === null ? "" : ` ${netns}`}`;
+function placeOn(details: Place, direction: string, attachment: AttachmentAnswer | null): string {
+  const { netns, position } = details;
+  const change = changeOf(attachment);
+  const name = `${nameNow(details.interface, attachment)}${direction}`;
+  return `${name}${change === "" ? ` pos-${position}` : change}${netns === null ? "" : ` ${netns}`}`;
+}
 
 /**
- * Describes in one table cell where a link is attached: `eth0 ingress pos-0`, with the namespace file if one was named,
- * `sched/sched_switch`, `libc.so.6 malloc`.
+ * Where a link is attached, in one cell: `eth0 ingress pos-0`, with the namespace's file where one was named,
+ * `sched/sched_switch`, `libc.so.6 malloc`. Interfaces have their names of now, and what has gone is said.
  */
-export function attachmentOf({ kind, details }: LinkRecordAnswer): string {
+export function attachmentOf({ kind, details }: LinkRecordAnswer, attachment: AttachmentAnswer | null): string {
   switch (kind) {
     case "xdp":
-      return placeOn(details.interface, details);
+      return placeOn(details, "", attachment);
     case "tc":
     case "tcx":
-      return placeOn(`${details.interface} ${details.direction}`, details);
+      return placeOn(details, ` ${details.direction}`, attachment);
     case "tracepoint":
       return `${details.group}/${details.name}`;
     case "uprobe":
     case "uretprobe":
-      return `${details.target} ${details.fn_name ?? `+0x${details.offset.toString(16)}`}`;
+      return `${details.target} ${details.fn_name ?? `+0x${details.offset.toString(16)}`}${changeOf(attachment)}`;
     case "kprobe":
     case "kretprobe":
     case "fentry":

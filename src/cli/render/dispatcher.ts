@@ -1,15 +1,27 @@
-import type { DispatcherAnswer, DispatcherDetailAnswer, DispatcherListAnswer } from "../../domain/answer.ts";
-import { type Field, renderFacts, renderTable, type Look } from "./table.ts";
+import type {
+  DispatcherAnswer,
+  DispatcherDetailAnswer,
+  DispatcherListAnswer,
+  SeenDispatcherAnswer,
+} from "../../domain/answer.ts";
+import { changeOf, nameNow } from "./attachment.ts";
+import { type Field, type Look, renderFacts, renderTable } from "./table.ts";
+
+/** Its name of now, and what has gone. */
+const interfaceOf = ({ interface: name, attachment }: SeenDispatcherAnswer): string =>
+  `${nameNow(name, attachment)}${changeOf(attachment)}`;
 
 export function renderDispatcherList({ dispatchers }: DispatcherListAnswer, look: Look): string {
   const heading = ["Type", "Namespace", "Ifindex", "Interface", "Revision", "Mode", "Program ID", "Members"];
-  const rows = dispatchers.map(({ key, interface: name, revision, mode, runtime, member_count, foreign_members }) =>
-    [
-      ...[key.type, key.nsid, key.ifindex, name, foreign_members === undefined ? revision : "foreign", mode],
+  const rows = dispatchers.map((answer) => {
+    const { key, revision, mode, runtime, member_count, foreign_members } = answer;
+    return [
+      ...[key.type, key.nsid, key.ifindex, interfaceOf(answer)],
+      ...[foreign_members === undefined ? revision : "foreign", mode],
       runtime.program_id ?? "None",
       foreign_members === undefined ? member_count : foreignMembers(foreign_members),
-    ].map(String),
-  );
+    ].map(String);
+  });
   return renderTable({ heading, rows }, look);
 }
 
@@ -38,7 +50,7 @@ export function renderDispatcher(answer: DispatcherDetailAnswer, look: Look): st
     "Dispatcher",
     [
       ["Type:", answer.key.type],
-      ["Interface:", answer.interface],
+      ["Interface:", interfaceOf(answer)],
       ["Ifindex:", answer.key.ifindex],
       ["Network Namespace:", answer.runtime.netns_path],
       ["Namespace ID:", answer.key.nsid],

@@ -16,6 +16,7 @@ function isOurs(key: string, beside: object): boolean {
     case "map_dir_present":
     case "bytecode_present":
     case "absolute_source_path":
+    case "attachment":
       return true;
     case "link_id":
       return "id" in beside;

@@ -1,6 +1,7 @@
-import type { LinkAnswer, LinkRecordAnswer } from "../../domain/answer.ts";
+import type { AttachmentAnswer, LinkAnswer, LinkRecordAnswer } from "../../domain/answer.ts";
 import { ACTIONS, actionName } from "../../domain/actions.ts";
 import type { ChainedKind } from "../../domain/kinds.ts";
+import { changeOf, nameNow } from "./attachment.ts";
 import { metadataLines } from "./metadata.ts";
 import { type Field, renderFacts, type Look } from "./table.ts";
 
@@ -14,31 +15,31 @@ export function renderLink({ record, status }: LinkAnswer, look: Look): string {
       ["Program Type:", record.kind],
       ["Program ID:", record.program_id],
       ["Link ID:", record.id],
-      ...detailFacts(record),
+      ...detailFacts(record, status.attachment),
       ["Metadata:", metadataLines(record.metadata)],
     ],
     look,
   );
 }
 
-function detailFacts({ kind, details }: LinkRecordAnswer): readonly Fact[] {
+function detailFacts({ kind, details }: LinkRecordAnswer, attachment: AttachmentAnswer | null): readonly Fact[] {
   switch (kind) {
     case "xdp":
-      return [...placeFacts(details), proceedOn("xdp", details), ["Network Namespace:", details.netns]];
+      return [...placeFacts(details, attachment), proceedOn("xdp", details), ["Network Namespace:", details.netns]];
     case "tc":
       return [
-        ...placeFacts(details, details.direction),
+        ...placeFacts(details, attachment, details.direction),
         proceedOn("tc", details),
         ["Network Namespace:", details.netns],
       ];
     case "tcx":
-      return [...placeFacts(details, details.direction), ["Network Namespace:", details.netns]];
+      return [...placeFacts(details, attachment, details.direction), ["Network Namespace:", details.netns]];
     case "tracepoint":
       return [["Tracepoint:", `${details.group}/${details.name}`]];
     case "uprobe":
     case "uretprobe":
       return [
-        ["Target:", details.target],
+        ["Target:", `${details.target}${changeOf(attachment)}`],
         ["Attach Function:", details.fn_name],
         ["Offset:", details.offset],
         ["PID:", details.pid],
@@ -62,8 +63,17 @@ function detailFacts({ kind, details }: LinkRecordAnswer): readonly Fact[] {
 
 type Place = Extract<LinkRecordAnswer, { kind: "tcx" | "xdp" }>["details"];
 
-const placeFacts = (details: Place, direction?: string): readonly Fact[] => [
-  ["Interface:", details.interface],
+/** A name that the interface had when it was attached to, and has no longer. */
+const formerName = (details: Place, name: string): string =>
+  name === details.interface ? "" : ` (was ${details.interface})`;
+
+const interfaceFact = (details: Place, attachment: AttachmentAnswer | null): string => {
+  const name = nameNow(details.interface, attachment);
+  return `${name}${formerName(details, name)}${changeOf(attachment)}`;
+};
+
+const placeFacts = (details: Place, attachment: AttachmentAnswer | null, direction?: string): readonly Fact[] => [
+  ["Interface:", interfaceFact(details, attachment)],
   ...(direction === undefined ? [] : [["Direction:", direction] as const]),
   ["Priority:", details.priority],
   ["Position:", details.position],

@@ -46,7 +46,7 @@ export function renderLinkList({ links }: LinkListAnswer, look: Look): string {
     link.application ?? "",
     link.kind,
     link.function_name,
-    attachmentOf(link),
+    attachmentOf(link, link.attachment),
   ]);
   const heading = ["Program ID", "Link ID", "Application", "Type", "Function Name", "Attachment"];
   return renderTable({ heading, rows }, look);

@@ -41,7 +41,10 @@ function renderState({ status }: ProgramAnswer, record: ProgramRecordAnswer, loo
       ["Map Pin Path:", handles.map_pin_path],
       ["Map Owner ID:", handles.map_owner_id],
       ["Maps Used By:", status.map_used_by],
-      ["Links:", status.links.map((link) => `${link.record.id} (${attachmentOf(link.record)})`)],
+      [
+        "Links:",
+        status.links.map((link) => `${link.record.id} (${attachmentOf(link.record, link.status.attachment)})`),
+      ],
     ],
     look,
   );

@@ -99,7 +99,7 @@ function tryTcx(): null {
 }
 
 function tryKprobe(): null {
-  closeFd(openKprobe({ function: TEST_FUNCTION, offset: 0, atReturn: false }));
+  closeFd(openKprobe({ place: TEST_FUNCTION, offset: 0, atReturn: false }));
   return null;
 }
 

@@ -38,34 +38,63 @@ function nameOffsets(strings: Uint8Array, names: readonly string[]): Map<number,
   return new Map(found.filter(([offset]) => offset > 0));
 }
 
-/** Returns the type IDs of functions by name, from little-endian BTF. Names that are not functions are omitted. */
-export function functionIds(btf: Uint8Array, names: readonly string[]): Map<string, number> {
-  const ids = new Map<string, number>();
+interface Type {
+  readonly id: number;
+  readonly kind: number;
+  /** Where its name stands among the strings. */
+  readonly nameAt: number;
+}
+
+/** The types in little-endian BTF, up to one of a kind that is not known, and the strings. */
+function open(btf: Uint8Array): { readonly types: Iterable<Type>; readonly strings: Uint8Array } | null {
   const view = new DataView(btf.buffer, btf.byteOffset, btf.byteLength);
   const u32 = (at: number) => view.getUint32(at, true);
-  if (btf.length < HEADER.bytes || view.getUint16(0, true) !== MAGIC) return ids;
+  if (btf.length < HEADER.bytes || view.getUint16(0, true) !== MAGIC) return null;
   const start = u32(HEADER.length);
   const stringsAt = start + u32(HEADER.stringsAt);
-  const wanted = nameOffsets(btf.subarray(stringsAt, stringsAt + u32(HEADER.stringsLength)), names);
   const typesAt = start + u32(HEADER.typesAt);
   const end = Math.min(typesAt + u32(HEADER.typesLength), btf.length);
-  let at = typesAt;
-  // Type 0 is void and is not stored.
-  for (let id = 1; at + TYPE_BYTES <= end && ids.size < wanted.size; id++) {
-    const info = u32(at + 4);
-    const kind = (info >>> 24) & 0x7f;
-    const following = FOLLOWING[kind];
-    if (following === undefined) return ids;
-    if (kind === KIND_FUNC) {
-      const name = wanted.get(u32(at));
-      if (name !== undefined) ids.set(name, id);
+  function* types(): Generator<Type> {
+    // Type 0 is void and stands nowhere.
+    for (let id = 1, at = typesAt; at + TYPE_BYTES <= end; id++) {
+      const info = u32(at + 4);
+      const kind = (info >>> 24) & 0x7f;
+      const following = FOLLOWING[kind];
+      if (following === undefined) return;
+      yield { id, kind, nameAt: u32(at) };
+      at += TYPE_BYTES + (following.once ?? 0) + (following.each ?? 0) * (info & 0xffffff);
     }
-    at += TYPE_BYTES + (following.once ?? 0) + (following.each ?? 0) * (info & 0xffffff);
+  }
+  return { types: types(), strings: btf.subarray(stringsAt, stringsAt + u32(HEADER.stringsLength)) };
+}
+
+/** Type ids of functions, by name, in little-endian BTF; a name that is no function's is left out. */
+export function functionIds(btf: Uint8Array, names: readonly string[]): Map<string, number> {
+  const ids = new Map<string, number>();
+  const opened = open(btf);
+  const wanted = opened === null ? new Map<number, string>() : nameOffsets(opened.strings, names);
+  if (opened === null || wanted.size === 0) return ids;
+  for (const { id, kind, nameAt } of opened.types) {
+    const name = kind === KIND_FUNC ? wanted.get(nameAt) : undefined;
+    if (name !== undefined) ids.set(name, id);
+    if (ids.size === wanted.size) break;
   }
   return ids;
 }
 
-/** Returns the bytes, a few megabytes. Throws an error of node:fs. */
+/** The name of a function by its type id in little-endian BTF; null when that is no function, or its name is not whole. */
+export function functionName(btf: Uint8Array, typeId: number): string | null {
+  const opened = open(btf);
+  if (opened === null) return null;
+  for (const { id, kind, nameAt } of opened.types) {
+    if (id !== typeId) continue;
+    const end = opened.strings.indexOf(0, nameAt);
+    return kind === KIND_FUNC && end >= 0 ? new TextDecoder().decode(opened.strings.subarray(nameAt, end)) : null;
+  }
+  return null;
+}
+
+/** The bytes, some megabytes. Throws the error of node:fs. */
 export const kernelBtf = (): Uint8Array => readFileSync(KERNEL_BTF);
 
 /** Reports whether it starts like BTF, without reading all of it. Throws an error of node:fs. */

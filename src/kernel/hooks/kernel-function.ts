@@ -38,21 +38,37 @@ function distanceToNext(symbols: Buffer, line: Line): number | null {
   return null;
 }
 
-/** Returns null if there is no function with that name. Throws KERNEL_CALL_FAILED. */
-export function kernelFunction(name: string): KernelFunction | null {
+/** All functions of that name. Throws KERNEL_CALL_FAILED. */
+export function functionsNamed(name: string): KernelFunction[] {
   const symbols = readSymbols();
   const wanted = Buffer.from(` ${name}`);
-  let size: number | null = null;
-  let count = 0;
+  const found: KernelFunction[] = [];
   for (let at = symbols.indexOf(wanted); at >= 0; at = symbols.indexOf(wanted, at + 1)) {
     const behind = symbols[at + wanted.length];
-    const start = symbols.lastIndexOf(NEWLINE, at) + 1;
-    const line = behind === NEWLINE || behind === TAB ? lineAt(symbols, start) : null;
-    if (line === null || !isFunction(line.type)) continue;
-    count++;
-    size = count === 1 ? distanceToNext(symbols, line) : null;
+    if (behind === NEWLINE || behind === TAB) found.push(...functionIn(symbols, symbols.lastIndexOf(NEWLINE, at) + 1));
   }
-  return count === 0 ? null : { size, count };
+  return found.filter((each) => each.name === name);
+}
+
+/** All functions that begin at that address: a function may have several names. Throws KERNEL_CALL_FAILED. */
+export function functionsAt(address: bigint): KernelFunction[] {
+  const symbols = readSymbols();
+  const wanted = Buffer.from(`${address.toString(16).padStart(16, "0")} `);
+  const found: KernelFunction[] = [];
+  for (let at = symbols.indexOf(wanted); at >= 0; at = symbols.indexOf(wanted, at + 1)) {
+    if (at === 0 || symbols[at - 1] === NEWLINE) found.push(...functionIn(symbols, at));
+  }
+  return found;
+}
+
+/** The function in the line that begins there, if it is one. */
+function functionIn(symbols: Buffer, start: number): KernelFunction[] {
+  const line = lineAt(symbols, start);
+  if (line === null || !isFunction(line.type)) return [];
+  const [, , rest = ""] = symbols.toString("latin1", start, line.end).split(" ", 3);
+  const [name = "", module] = rest.split("\t", 2);
+  const { address } = line;
+  return [{ name, module: module?.replace(/^\[|\]$/g, "") ?? null, address, size: distanceToNext(symbols, line) }];
 }
 
 /** Padding that compilers insert before functions; nothing can be attached there. */

@@ -44,10 +44,10 @@ function explain(sys: SysFailure): Meaning | null {
   }
 }
 
-/** Returns the descriptor of the new link. Throws SYMBOL_NOT_FOUND, KERNEL_UNSUPPORTED, ATTACH_FAILED. */
-export function attachKprobe(program: number, { kind, fnName, offset }: KprobeAttach): number {
+/** Answers the descriptor of the new link. Throws SYMBOL_NOT_FOUND, KERNEL_UNSUPPORTED, ATTACH_FAILED. */
+export function attachKprobe(program: number, { kind, fnName, offset, address }: KprobeAttach): number {
   const at = offset === 0 ? "" : ` at offset ${offset}`;
   return attempt({ action: `attach ${kind} to "${fnName}"${at}`, code: "ATTACH_FAILED", explain }, () =>
-    linkPerfEvent(program, () => openKprobe({ function: fnName, offset, atReturn: kind === "kretprobe" })),
+    linkPerfEvent(program, () => openKprobe({ place: address ?? fnName, offset, atReturn: kind === "kretprobe" })),
   );
 }

@@ -1,11 +1,11 @@
-/** Sets the target of fentry, fexit and LSM programs: a function described by the kernel's BTF. */
+/** Where fentry, fexit and LSM programs go: a function that the kernel's BTF describes. */
 import { existsSync } from "../../../ffi/safe/file-system.ts";
 import type { BpfProgram } from "../../../ffi/safe/bpf-object.ts";
 import { BpfmanError, type SysFailure } from "../../errors/error.ts";
 import { didYouMean, nearest } from "../../errors/suggest.ts";
 import { sysFailure } from "../../errors/sys-failure.ts";
 import type { ProgramToLoad } from "../../platform/kernel.ts";
-import { kernelFunction, kernelFunctions } from "../hooks/kernel-function.ts";
+import { functionsNamed, kernelFunctions } from "../hooks/kernel-function.ts";
 
 const KERNEL_BTF = "/sys/kernel/btf/vmlinux";
 /** Prefix of the kernel function behind an LSM hook. */
@@ -50,7 +50,7 @@ interface Explanation {
 }
 
 function noFunction(program: BpfProgram, target: string): Explanation {
-  if (kernelFunction(target) !== null) {
+  if (functionsNamed(target).length > 0) {
     return {
       reason: `the kernel's BTF does not describe function "${target}"`,
       hint: "BTF omits functions written in assembly or altered by the compiler; a kprobe can attach to them",

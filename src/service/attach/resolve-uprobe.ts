@@ -203,7 +203,8 @@ export const resolveUprobe: Resolve<UprobeTarget> = (host, program, target) => {
     const kind = program.type === "uretprobe" ? "uretprobe" : "uprobe";
     const { target: asked, fnName, offset, pid, containerPid } = target;
     const path = file.kernelPath;
-    const details: UprobeDetails = { kind, path, target: asked, fnName, offset, fileOffset, pid, containerPid };
+    const place = { path, target: asked, fnName, offset, fileOffset, fileId: file.id };
+    const details: UprobeDetails = { kind, ...place, pid, containerPid };
     return { details, kernelAttach: () => ({ kind, path, fileOffset, pid }), close: () => file.close() };
   } catch (cause) {
     file.close();

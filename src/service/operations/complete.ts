@@ -108,7 +108,10 @@ function* candidates(host: Host, request: CompleteRequest): Iterable<Value> {
   const { what, prefix, netns, file, programId, attachKind } = request;
   switch (what) {
     case "interface":
-      return yield* host.network.interfaces(netns).map(plain);
+      return yield* host.network
+        .interfaces(netns)
+        .flatMap((each) => [each.name, ...each.alternativeNames])
+        .map(plain);
     case "netns":
       return yield* host.network.namedNamespaces().map(plain);
     case "kernel-function":

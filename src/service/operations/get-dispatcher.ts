@@ -1,5 +1,6 @@
 import type { DispatcherDetailAnswer } from "../../domain/answer.ts";
-import { dispatcherAnswer, memberAnswers } from "../../inspect/dispatcher-answer.ts";
+import { attachmentsOf } from "../../inspect/attachment.ts";
+import { memberAnswers, seenDispatcher } from "../../inspect/dispatcher-answer.ts";
 import type { Host } from "../../platform/host.ts";
 import { requireDispatcher } from "../require-record.ts";
 import { operation } from "../operation.ts";
@@ -7,7 +8,8 @@ import { type GetDispatcherRequest, getDispatcherRequest } from "../requests/dis
 
 function getDispatcher(host: Host, key: GetDispatcherRequest): DispatcherDetailAnswer {
   const record = requireDispatcher(host, key);
-  return { ...dispatcherAnswer(record, host.store.links()), members: memberAnswers(host, record) };
+  const around = { links: host.store.links(), attachments: attachmentsOf(host, { dispatchers: [record], links: [] }) };
+  return { ...seenDispatcher(record, around), members: memberAnswers(host, record) };
 }
 
 export const implementation = operation({ request: getDispatcherRequest, run: getDispatcher });

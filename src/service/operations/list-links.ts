@@ -28,6 +28,7 @@ function listLinks(host: Host, request: ListLinksRequest): LinkListAnswer {
       ...linkRecordAnswer(link, around),
       application: applicationOf(link.metadata),
       function_name: programs.get(link.programId)?.name ?? "",
+      attachment: around.attachments.ofLink(link),
     }));
   return { links };
 }

@@ -69,7 +69,7 @@ function foreign(host: Host, request: ListProgramsRequest): ProgramListEntry[] {
       managed: false,
       application: null,
       type: programTypeJson(found.type),
-      function_name: found.name,
+      function_name: host.kernel.wholeName(found),
       links: [],
       record: null,
       kernel,

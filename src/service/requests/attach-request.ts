@@ -1,11 +1,11 @@
 import * as v from "valibot";
 import { TC_ACTIONS, XDP_ACTIONS } from "../../domain/actions.ts";
-import { INTERFACE_CHARS_MAX } from "../../domain/limits.ts";
+import { ALTERNATIVE_NAME_CHARS_MAX } from "../../domain/limits.ts";
 import { DIRECTIONS } from "../../domain/link.ts";
 import { id, metadata, name, offset, path, pid, priority } from "./request-fields.ts";
 
 const network = {
-  iface: v.pipe(v.string(), v.minLength(1), v.maxLength(INTERFACE_CHARS_MAX)),
+  iface: v.pipe(v.string(), v.minLength(1), v.maxLength(ALTERNATIVE_NAME_CHARS_MAX)),
   priority,
   netns: v.optional(v.nullable(path), null),
 };

@@ -11,6 +11,7 @@ const detail: DispatcherDetailAnswer = {
   mode: "chain",
   runtime: { program_id: 7, kernel_link_id: 9, mode: "drv", netns_path: null },
   member_count: 1,
+  attachment: { present: true, reason: null, interface: "eth0" },
   members: [
     {
       program_id: 5,

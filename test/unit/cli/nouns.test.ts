@@ -218,7 +218,9 @@ describe("link attach", () => {
     ]) {
       const run = await answered(line);
       const { link_id, ...record } = tcxLink.record;
-      expect([line, run.err, JSON.parse(run.out)]).toEqual([line, "", { ...tcxLink, record }]);
+      const { attachment, ...status } = tcxLink.status;
+      expect(attachment).not.toBeNull();
+      expect([line, run.err, JSON.parse(run.out)]).toEqual([line, "", { record, status }]);
       expect(record.id).toBe(link_id);
     }
   });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
-import { functionIds } from "../../../src/kernel/explain/kernel-btf.ts";
+import { functionIds, functionName } from "../../../src/kernel/explain/kernel-btf.ts";
 import { CALLER_BTF } from "../../../src/kernel/explain/trial-programs.ts";
 import { sh } from "../../labs/kernel-lab.ts";
 import { temporaryFolder } from "../../labs/temporary-folder.ts";
@@ -56,5 +56,10 @@ int last(void) { return (int)limit + counter; }
     expect(expected.map(([name]) => name).toSorted()).toEqual(["first", "last"]);
     const bytes = readFileSync(folder.path("kinds.btf"));
     expect([...functionIds(bytes, ["first", "last", "one", "counter"])]).toEqual(expected as [string, number][]);
+    for (const { id, kind, name } of dump.types as { id: number; kind: string; name: string }[]) {
+      expect([id, functionName(bytes, id)]).toEqual([id, kind === "FUNC" ? name : null]);
+    }
+    expect(functionName(bytes, 0)).toBeNull();
+    expect(functionName(bytes, dump.types.length + 1)).toBeNull();
   });
 });

@@ -10,10 +10,10 @@ const folder = temporaryFolder();
 test("this process's own namespace", () => {
   const network = openNetwork();
   expect(network.namespaceId(null)).toBe(fs.statSync("/proc/self/ns/net").ino);
-  expect(network.interfaces(null)).toContain("lo");
-  expect(network.interfaceIndex("lo", null)).toBe(1);
-  for (const name of ["no_such_if", "", "a name that is far too long for the kernel", "lo "]) {
-    expect(network.interfaceIndex(name, null)).toBeNull();
+  expect(network.interfaces(null)).toContainEqual({ ifindex: 1, name: "lo", alternativeNames: [] });
+  expect(network.findInterface("lo", null)).toEqual({ ifindex: 1, name: "lo", alternativeNames: [] });
+  for (const name of ["no_such_if", "", "a name that is longer than an interface's", "x".repeat(500), "lo ", "lo\0"]) {
+    expect(network.findInterface(name, null)).toBeNull();
   }
 });
 
@@ -31,7 +31,7 @@ test("what is not a namespace is rejected, naming path and reason", () => {
     const network = openNetwork();
     const calls = [
       () => network.namespaceId(path),
-      () => network.interfaceIndex("lo", path),
+      () => network.findInterface("lo", path),
       () => network.interfaces(path),
     ];
     for (const call of calls) {

@@ -202,7 +202,7 @@ describe("messages", () => {
     ["program/get", { programId: 1, more: 1 }, "more"],
     ["program/load", { ...LOAD, programs: [{ type: "xdpp", name: "x" }] }, "programs.0.type"],
     ["program/list", { workDoneToken: {} }, "workDoneToken"],
-    ["link/attach", { programId: 1, attach: { kind: "tcx", iface: "x".repeat(99) } }, "attach.iface"],
+    ["link/attach", { programId: 1, attach: { kind: "tcx", iface: "x".repeat(128) } }, "attach.iface"],
     ["events/subscribe", { kinds: ["nope"] }, "kinds.0"],
     ["events/subscribe", { since: -1 }, "since"],
     ["shutdown", { now: true }, "now"],

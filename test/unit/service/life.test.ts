@@ -262,7 +262,9 @@ describe("attach and detach", () => {
     });
     expect(await invoke("link/get", { linkId: 1 })).toEqual(link);
     const { links } = await invoke("link/list", {});
-    expect(links).toEqual([{ ...link.record, application: "demo", function_name: "count" }]);
+    expect(links).toEqual([
+      { ...link.record, application: "demo", function_name: "count", attachment: link.status.attachment },
+    ]);
     expect((await invoke("program/list", {})).programs[0]?.links).toEqual([1]);
 
     expect(await invoke("link/detach", { linkId: 1 })).toEqual({ link_id: 1, detached: true });

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
 import { compileBpf } from "../../objects/compile.ts";
+import { kernelFunction } from "../../fakes/fake-kernel.ts";
 import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
 import { failureOfAsync } from "../../expect/failure.ts";
 
@@ -56,11 +57,74 @@ describe("kprobe", () => {
   });
 
   test("a name that several functions have is rejected, since nobody can know which one would be chosen", async () => {
-    bed.kernel.functions.set("init_once", { size: null, count: 3 });
+    bed.kernel.functions.set(
+      "init_once",
+      [1n, 2n, 3n].map((address) => kernelFunction("init_once", { address })),
+    );
     const id = await load("kprobe", "on_call");
     const failure = await failureOfAsync(() => kprobe(id, "init_once"));
     expect(failure).toMatchObject({ code: "ATTACH_FAILED", details: { function: "init_once", count: 3 } });
     expect(failure.message).toContain('3 functions named "init_once"');
+  });
+
+  const TWICE = 0xffff_ffff_8100_1000n;
+  const several = () =>
+    bed.kernel.functions.set("init_once", [
+      kernelFunction("init_once", { address: TWICE, size: 16 }),
+      kernelFunction("init_once", { address: TWICE + 64n, size: 32 }),
+      kernelFunction("init_once", { address: 0xffff_ffff_c000_0000n, module: "ext4", size: 48 }),
+    ]);
+  /** What the kernel was told last. */
+  const told = (): unknown => bed.kernel.attached.at(-1);
+
+  test("one of several functions is chosen by its module or its address", async () => {
+    several();
+    const id = await load("kprobe", "on_call");
+    const ext4 = await kprobe(id, "ext4:init_once");
+    expect(ext4.record.details).toMatchObject({ fn_name: "ext4:init_once", offset: 0 });
+    expect(told()).toMatchObject({ address: 0xffff_ffff_c000_0000n });
+    const ambiguous = await failureOfAsync(() => kprobe(id, "vmlinux:init_once"));
+    expect(ambiguous.hint).toContain("0xffffffff81001000 (vmlinux), 0xffffffff81001040 (vmlinux)");
+    const chosen = await kprobe(id, "0xffffffff81001040+0x1f");
+    expect(chosen.record.details).toMatchObject({ fn_name: "0xffffffff81001040", offset: 31 });
+    expect(told()).toMatchObject({ address: TWICE + 64n, offset: 31 });
+    for (const [name, code] of [
+      ["0xffffffff81001040+32", "INVALID_ATTACH"],
+      ["0xffffffff81001041", "SYMBOL_NOT_FOUND"],
+      ["xfs:init_once", "SYMBOL_NOT_FOUND"],
+    ] as const) {
+      expect([name, (await failureOfAsync(() => kprobe(id, name))).code]).toEqual([name, code]);
+    }
+    expect((await failureOfAsync(() => kprobe(id, "xt4:init_once"))).hint).toContain('"ext4:init_once"');
+  });
+
+  test("modules tell functions apart that are not in one of them", async () => {
+    bed.kernel.functions.set("probe", [kernelFunction("probe", { module: "a" }), kernelFunction("probe")]);
+    const failure = await failureOfAsync(async () => kprobe(await load("kprobe", "on_call"), "probe"));
+    expect(failure.hint).toBe("name the module: a:probe, vmlinux:probe");
+  });
+
+  test("hidden addresses choose nothing", async () => {
+    const hidden = [
+      kernelFunction("init_once", { address: 0n, module: "a" }),
+      kernelFunction("init_once", { address: 0n }),
+    ];
+    bed.kernel.functions.set("init_once", hidden);
+    const id = await load("kprobe", "on_call");
+    for (const name of ["init_once", "a:init_once"]) {
+      expect((await failureOfAsync(() => kprobe(id, name))).hint).toContain("kernel.kptr_restrict");
+    }
+    bed.kernel.functions.set("init_once", hidden.slice(0, 1));
+    await kprobe(id, "a:init_once");
+    expect(told()).toMatchObject({ fnName: "init_once", address: null });
+  });
+
+  test("the offset may stand behind the name", async () => {
+    const id = await load("kprobe", "on_call");
+    const link = await kprobe(id, "do_unlinkat+0x4");
+    expect(link.record.details).toMatchObject({ fn_name: "do_unlinkat", offset: 4 });
+    expect((await failureOfAsync(() => kprobe(id, "do_unlinkat+4", 4))).code).toBe("INVALID_ATTACH");
+    expect((await failureOfAsync(() => kprobe(id, "do_unlinkat+200"))).code).toBe("INVALID_ATTACH");
   });
 
   test("what is rejected leaves no row", async () => {

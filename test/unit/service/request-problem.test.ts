@@ -86,8 +86,8 @@ const ATTACHES: typeof LOADS = [
     'did you mean "netns"?',
   ],
   [
-    { kind: "tcx", iface: "x".repeat(16), direction: "ingress", priority: 1 },
-    'invalid value for "attach.iface": must have at most 15 characters, not 16',
+    { kind: "tcx", iface: "x".repeat(128), direction: "ingress", priority: 1 },
+    'invalid value for "attach.iface": must have at most 127 characters, not 128',
     null,
   ],
   [

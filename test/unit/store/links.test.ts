@@ -30,6 +30,7 @@ const EVERY_KIND: readonly LinkDetails[] = [
     fileOffset: 641_234,
     pid: 7,
     containerPid: null,
+    fileId: "8:1234",
   },
   {
     kind: "uretprobe",
@@ -40,6 +41,7 @@ const EVERY_KIND: readonly LinkDetails[] = [
     fileOffset: 16,
     pid: null,
     containerPid: 9,
+    fileId: null,
   },
   { kind: "fentry", fnName: "tcp_connect" },
   { kind: "fexit", fnName: "tcp_connect" },

@@ -1,0 +1,118 @@
+/**
+ * Whether what links were attached to is still at its place, and what it is called now. Asked for every row of a list, so
+ * it costs one look at each namespace, filter and file; the kernel's links are asked only where that does not tell.
+ */
+import type { AttachmentAnswer } from "../domain/answer.ts";
+import { type DispatcherKey, type DispatcherRecord, dispatcherTypeOf } from "../domain/dispatcher.ts";
+import type { KernelLinkId, ProgramId } from "../domain/ids.ts";
+import { isChained, type LinkRecord, type UprobeDetails } from "../domain/link.ts";
+import { BpfmanError } from "../errors/error.ts";
+import type { InterfaceNames } from "../platform/host.ts";
+import type { Host } from "../platform/host.ts";
+
+export interface Attachments {
+  /** Null for what has no place of its own that could go: functions of the kernel, tracepoints. */
+  ofLink(link: LinkRecord): AttachmentAnswer | null;
+  ofDispatcher(record: DispatcherRecord): AttachmentAnswer;
+}
+
+interface Hook {
+  readonly nsid: number;
+  readonly ifindex: number;
+  readonly netns: string | null;
+  /** The link that holds our program there; null for filters. */
+  readonly link: { readonly id: KernelLinkId; readonly program: ProgramId } | null;
+}
+
+const gone = (reason: AttachmentAnswer["reason"]): AttachmentAnswer => ({ present: false, reason, interface: null });
+const unknown = (reason: AttachmentAnswer["reason"]): AttachmentAnswer => ({ present: null, reason, interface: null });
+
+/** What is asked about, so that each namespace is entered once. */
+export interface Asked {
+  readonly dispatchers: readonly DispatcherRecord[];
+  readonly links: readonly LinkRecord[];
+}
+
+export function attachmentsOf(host: Host, { dispatchers, links }: Asked): Attachments {
+  const namespaceAt = remembered((netns: string | null) => {
+    const places = [...dispatchers, ...links.map(({ details }) => details)];
+    const here = places.filter((place) => "ifindex" in place && place.netns === netns) as { ifindex: number }[];
+    return lookInto(host, netns, new Set(here.map(({ ifindex }) => ifindex)));
+  });
+  const byHook = new Map(dispatchers.map((record) => [keyOf(record), record]));
+  const ofDispatcher = remembered(
+    (record: DispatcherRecord): AttachmentAnswer => chainAttachment(host, record, onInterface),
+  );
+
+  function onInterface(hook: Hook): AttachmentAnswer {
+    const namespace = namespaceAt(hook.netns);
+    const name = namespace?.nsid === hook.nsid ? namespace.names.get(hook.ifindex) : undefined;
+    if (name !== undefined) return { present: true, reason: null, interface: name };
+    // It may have been moved into another namespace, or its namespace be held by something else than that path.
+    const link = hook.link === null ? null : host.kernel.link(hook.link.id);
+    const index = link?.facts?.kind === "xdp" || link?.facts?.kind === "tcx" ? link.facts.ifindex : null;
+    if (link !== null && link.programId === hook.link?.program && index !== null) {
+      return index === 0 ? gone("interface-gone") : { present: true, reason: null, interface: null };
+    }
+    return namespace?.nsid === hook.nsid ? gone("interface-gone") : unknown("namespace-gone");
+  }
+
+  return {
+    ofDispatcher,
+    ofLink({ details, kernelLinkId, programId }) {
+      if (details.kind === "uprobe" || details.kind === "uretprobe") return fileAttachment(host, details);
+      if (isChained(details)) {
+        const record = byHook.get(keyOf({ ...details, type: dispatcherTypeOf(details) }));
+        if (record !== undefined) return ofDispatcher(record);
+        return gone("interface-gone");
+      }
+      if (details.kind !== "tcx") return null;
+      return onInterface({ ...details, link: kernelLinkId && { id: kernelLinkId, program: programId } });
+    },
+  };
+}
+
+const keyOf = ({ type, nsid, ifindex }: DispatcherKey): string => `${type} ${nsid} ${ifindex}`;
+
+function remembered<Key, Value>(find: (key: Key) => Value): (key: Key) => Value {
+  const known = new Map<Key, Value>();
+  return (key) => {
+    if (!known.has(key)) known.set(key, find(key));
+    return known.get(key) as Value;
+  };
+}
+
+/** Null when the path leads to none, or to what we may not enter. */
+function lookInto(host: Host, netns: string | null, indexes: ReadonlySet<number>): InterfaceNames | null {
+  try {
+    return host.network.names(netns, indexes);
+  } catch (cause) {
+    if (cause instanceof BpfmanError) return null;
+    throw cause;
+  }
+}
+
+function chainAttachment(
+  host: Host,
+  record: DispatcherRecord,
+  onInterface: (hook: Hook) => AttachmentAnswer,
+): AttachmentAnswer {
+  const { type, nsid, ifindex, netns, programId: program } = record;
+  if (type === "xdp") {
+    const { kernelLinkId: id } = record;
+    return onInterface({ nsid, ifindex, netns, link: id === null || program === null ? null : { id, program } });
+  }
+  const found = onInterface({ nsid, ifindex, netns, link: null });
+  if (found.present !== true || program === null) return found;
+  const direction = type === "tc-egress" ? "egress" : "ingress";
+  const runs = host.kernel.tcFilterProgram({ netns, ifindex, direction }, record.filter);
+  if (runs === program) return found;
+  return { ...found, present: false, reason: runs === null ? "filter-gone" : "filter-replaced" };
+}
+
+function fileAttachment(host: Host, { path, fileId }: UprobeDetails): AttachmentAnswer | null {
+  if (fileId === null) return null;
+  const now = host.files.fileId(path);
+  if (now === fileId) return { present: true, reason: null, interface: null };
+  return gone(now === null ? "file-gone" : "file-replaced");
+}
