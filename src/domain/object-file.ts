@@ -12,7 +12,7 @@ export interface ObjectFile {
   readonly hasBtfExt: boolean;
 }
 
-/** A function in an executable section that is an entry point (global, or the only one of its section). */
+/** A function in an executable section other than .text. */
 export interface ObjectProgram {
   readonly name: string;
   /** Section name as written, e.g. `kretprobe/do_unlinkat`, `xdp.frags`, `?tc`. */

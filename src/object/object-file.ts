@@ -15,9 +15,9 @@ import {
 } from "./elf.ts";
 import { readEntries } from "./entries.ts";
 import { type Refuse, hasControlCharacters, memorySource } from "./fields.ts";
+import { forLibbpf } from "./for-libbpf.ts";
 import { MAPS_SECTION, readMaps } from "./maps.ts";
 import { checkForLibbpf } from "./sound.ts";
-import { withoutStructOps } from "./struct-ops.ts";
 
 export interface ReadObjectOptions {
   /** Refuse an object in the other byte order, which this machine's kernel cannot load. */
@@ -30,8 +30,8 @@ export interface ReadObjectOptions {
  */
 export function readObject(bytes: Uint8Array, options: ReadObjectOptions = {}): ObjectFile {
   if (bytes.length > OBJECT_BYTES_MAX) throw refuse(`it has ${bytes.length} bytes, more than ${OBJECT_BYTES_MAX}`);
-  const elf = openElf(memorySource(bytes), refuse);
-  checkKind(elf, options);
+  checkKind(openElf(memorySource(bytes), refuse), options);
+  const elf = openElf(memorySource(bytesForLibbpf(bytes)), refuse);
   const sections = namedSections(elf);
   const byName = (name: string) => sections.find((section) => section.name === name && section.size > 0);
   const btf = byName(".BTF");
@@ -47,8 +47,8 @@ export function readObject(bytes: Uint8Array, options: ReadObjectOptions = {}): 
   };
 }
 
-/** The bytes of a sound object as libbpf is to see them: without what bpfman never loads and libbpf stumbles over. */
-export const bytesForLibbpf = (bytes: Uint8Array): Uint8Array => withoutStructOps(bytes, refuse);
+/** The bytes of an object as libbpf is to see them (for-libbpf.ts). Throws INVALID_OBJECT. */
+export const bytesForLibbpf = (bytes: Uint8Array): Uint8Array => forLibbpf(bytes, refuse);
 
 const refuse: Refuse = (reason, hint) =>
   new BpfmanError("INVALID_OBJECT", `cannot read the object file: ${reason}`, hint === undefined ? {} : { hint });
