@@ -54,7 +54,8 @@ export class ElfDraft {
 
   constructor(original: Uint8Array, elf: Elf) {
     this.littleEndian = elf.littleEndian;
-    this.file = new Bytes(original.slice(), elf.littleEndian);
+    // A Buffer's slice() is no copy.
+    this.file = new Bytes(new Uint8Array(original), elf.littleEndian);
     this.end = original.length;
     this.headersAt = new Fields(original, elf, "ELF header fields").u64(SECTION_HEADERS_AT);
     this.countBefore = elf.sections.length;

@@ -6,6 +6,7 @@
 import { type Elf, type NamedSection, namedSections, openElf, SHF_EXECINSTR, SHT, STB, STT, symbols } from "./elf.ts";
 import { ElfDraft } from "./elf-draft.ts";
 import { memorySource, type Refuse } from "./fields.ts";
+import { withModernMaps } from "./legacy-maps.ts";
 import { TEXT } from "./program-layout.ts";
 
 const STRUCT_OPS = /^\??\.struct_ops(\.link)?$/;
@@ -22,7 +23,7 @@ export interface Original {
 
 /** The changed object, or the bytes themselves where there is nothing to change. Throws what `refuse` makes. */
 export function forLibbpf(bytes: Uint8Array, refuse: Refuse): Uint8Array {
-  return [withoutStructOps, withPublicPrograms].reduce((before, change) => {
+  return [withoutStructOps, withPublicPrograms, withModernMaps].reduce((before, change) => {
     const elf = openElf(memorySource(before), refuse);
     return change({ bytes: before, elf, sections: namedSections(elf) });
   }, bytes);

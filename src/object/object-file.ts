@@ -41,7 +41,7 @@ export function readObject(bytes: Uint8Array, options: ReadObjectOptions = {}): 
     byteOrder: byteOrderOf(elf.littleEndian),
     license: readLicense(elf, byName("license")),
     ...entries,
-    maps: readDefinedMaps(elf, { maps: byName(MAPS_SECTION), legacyMaps: byName("maps"), btf }),
+    maps: readDefinedMaps(elf, { maps: byName(MAPS_SECTION), btf }),
     hasBtf: btf !== undefined,
     hasBtfExt: byName(".BTF.ext") !== undefined,
   };
@@ -81,15 +81,9 @@ function readLicense(elf: Elf, section: NamedSection | undefined): string | null
   return text;
 }
 
-type MapSections = Readonly<Record<"maps" | "legacyMaps" | "btf", NamedSection | undefined>>;
+type MapSections = Readonly<Record<"maps" | "btf", NamedSection | undefined>>;
 
-function readDefinedMaps(elf: Elf, { maps, legacyMaps, btf }: MapSections): ObjectMap[] {
-  if (legacyMaps !== undefined) {
-    throw refuse(
-      'its maps are defined in section "maps", a form that libbpf 1.x no longer reads',
-      'define them in section ".maps" with __uint and __type of bpf/bpf_helpers.h',
-    );
-  }
+function readDefinedMaps(elf: Elf, { maps, btf }: MapSections): ObjectMap[] {
   if (maps === undefined) return [];
   if (btf === undefined) throw refuse("it has maps, but no BTF to describe them", "compile with clang -g");
   return readMaps(openBtf(sectionFields(elf, btf, "BTF")));

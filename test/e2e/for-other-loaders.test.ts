@@ -1,9 +1,9 @@
 /** Objects that were written for other loaders load as they do there. */
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { compileBpf } from "../fakes/compile.ts";
 import { executable } from "../fakes/executable.ts";
-import { bpftool } from "../fakes/kernel-lab.ts";
+import { bpftool, counters } from "../fakes/kernel-lab.ts";
 
 const bpfman = executable();
 
@@ -30,4 +30,48 @@ test("static functions in sections of programs are programs", async () => {
   expect(loaded.map((program) => answerOf(idOf(program)))).toEqual([7, 6]);
   const [alone] = await bpfman.load(path, "--programs", "tcx:loud");
   expect(answerOf(idOf(alone))).toBe(6);
+});
+
+describe("maps in section maps", () => {
+  const RECORD = "struct record { unsigned type, key_size, value_size, max_entries, map_flags, id, pinning; };";
+  const COUNTS = `${RECORD}
+    struct record COUNTS SEC("maps") = { BPF_MAP_TYPE_ARRAY, 4, 8, 2 };
+    struct record SHARED SEC("maps/shared") = { BPF_MAP_TYPE_HASH, 4, 4, 9, BPF_F_NO_PREALLOC, 0, 1 };
+    static __attribute__((noinline)) void add(__u32 k) { __u64 *v = bpf_map_lookup_elem(&COUNTS, &k); if (v) *v += 1; }
+    SEC("tc") int count(struct __sk_buff *skb) { __u32 k = skb->len; add(0); bpf_map_update_elem(&SHARED, &k, &k, 0); return 0; }`;
+
+  test.each(["-g", "-g0"])("are made, used and pinned, with %s", async (flag) => {
+    const [program] = await bpfman.load(object(COUNTS, flag), "--programs", "tcx:count");
+    const id = idOf(program);
+    answerOf(id);
+    const pinned = (path: string) => bpftool("map", "show", "pinned", `${bpfman.runtimeDir}/fs/${path}`);
+    const counts = pinned(`maps/${id}/COUNTS`);
+    expect(counts).toMatchObject({ name: "COUNTS", type: "array", bytes_key: 4, bytes_value: 8, max_entries: 2 });
+    expect(counters(counts.id)).toEqual([1, 0]);
+    expect(pinned("shared/SHARED")).toMatchObject({ type: "hash", max_entries: 9, flags: 1 });
+    // The types of a program that has some are still the kernel's to read.
+    expect(program?.status.kernel?.has_btf_id).toBe(flag === "-g");
+  });
+
+  test("beside maps of section .maps, map in map among them", async () => {
+    const path = object(`${RECORD}
+      struct inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, __u32); __type(value, __u64); } slot SEC(".maps");
+      struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2); __type(key, __u32); __array(values, struct inner); } outer SEC(".maps") = { .values = { [1] = &slot } };
+      struct record first SEC("maps") = { BPF_MAP_TYPE_ARRAY, 4, 8, 2 };
+      struct record second SEC("maps") = { BPF_MAP_TYPE_ARRAY, 4, 8, 3 };
+      SEC("tc") int count(struct __sk_buff *skb) {
+        __u32 k = 1; __u64 *v = bpf_map_lookup_elem(&second, &k); if (v) *v += 5;
+        v = bpf_map_lookup_elem(&first, &k); if (v) *v += 4;
+        void *in = bpf_map_lookup_elem(&outer, &k); if (!in) return 1;
+        k = 0; v = bpf_map_lookup_elem(in, &k); return v ? 3 : 2;
+      }`);
+    const [program] = await bpfman.load(path, "--programs", "tcx:count");
+    expect(answerOf(idOf(program))).toBe(3);
+    const values = (name: string) =>
+      counters(bpftool("map", "show", "pinned", `${bpfman.runtimeDir}/fs/maps/${idOf(program)}/${name}`).id);
+    expect([values("first"), values("second")]).toEqual([
+      [0, 4],
+      [0, 5, 0],
+    ]);
+  });
 });
