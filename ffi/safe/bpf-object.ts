@@ -56,6 +56,10 @@ export interface BpfMap {
   writeInitialValue(offset: number, bytes: Uint8Array): void;
   /** Takes an existing map instead of making one; the descriptor stays the caller's. */
   reuse(fd: number): void;
+  /** Before `load`: libbpf does not make the map. A program that uses it all the same is refused. */
+  leaveOut(): void;
+  /** How many entries the map will have, whatever its definition says; before `load`. */
+  setMaxEntries(entries: number): void;
   /** Keeps libbpf from pinning and from looking for a pin. */
   clearPinPath(): void;
 }
@@ -168,6 +172,15 @@ function wrapMap(pointer: Pointer, live: Live): BpfMap {
     },
     reuse(fd) {
       checkedLibbpf("bpf_map__reuse_fd", library.bpf_map__reuse_fd(live(pointer), fd));
+    },
+    leaveOut() {
+      checkedLibbpf("bpf_map__set_autocreate", library.bpf_map__set_autocreate(live(pointer), false));
+    },
+    setMaxEntries(entries) {
+      if (!Number.isInteger(entries) || entries < 0 || entries > 0xffff_ffff) {
+        throw new RangeError(`${entries} is no number of entries`);
+      }
+      checkedLibbpf("bpf_map__set_max_entries", library.bpf_map__set_max_entries(live(pointer), entries));
     },
     clearPinPath() {
       checkedLibbpf("bpf_map__set_pin_path", library.bpf_map__set_pin_path(live(pointer), null));

@@ -7,6 +7,7 @@ export const LIVE_VALUES = [
   "link-id",
   "netns",
   "object-global",
+  "object-map",
   "object-program",
   "pid",
   "program-id",

@@ -6,8 +6,10 @@ export const OBJECT_BYTES_MAX = 16 * 1024 * 1024;
 export const PRIORITY_MAX = 1000;
 /** Largest priority in requests and in the noun-verb grammar: newer bpfman takes any int32 that is not negative. */
 export const PRIORITY_WIDE_MAX = 0x7fff_ffff;
-/** Programs in one `load`: far above what any object holds, small enough to bound the work. */
-export const PROGRAMS_PER_LOAD_MAX = 64;
+/** Programs in one `load`: several times what the largest objects in the field hold, small enough to bound the work. */
+export const PROGRAMS_PER_LOAD_MAX = 1024;
+/** Entries of a map: max_entries is a u32. */
+export const MAP_ENTRIES_MAX = 0xffff_ffff;
 /** Length of a program, map or variable name taken from outside, in characters. */
 export const NAME_CHARS_MAX = 512;
 /** Metadata pairs for one program or link. */

@@ -197,6 +197,16 @@ export const ERROR_CODES = {
     hint: 'see "bpfman list programs"',
   },
   LINK_NOT_FOUND: { kind: "not-found", meaning: "no link has that id", hint: 'see "bpfman list links"' },
+  MAP_NOT_FOUND: {
+    kind: "not-found",
+    meaning: "no such map in the object, at that pin, or in the kernel",
+    advice: "take one of the maps that the hint lists, or another pin or id",
+  },
+  MAP_SIZE_MISSING: {
+    kind: "invalid",
+    meaning: "the object leaves the size of a map to its loader",
+    advice: "say it with --map-entries NAME=N",
+  },
   MAP_OWNER_NOT_FOUND: {
     kind: "not-found",
     meaning: "--map-owner-id names no program that owns its maps",

@@ -15,8 +15,6 @@ const FIELDS = ["type", "key_size", "value_size", "max_entries", "map_flags", "i
 const FIELDS_MIN = 4;
 /** A number for whoever makes the map in C; it means nothing to loaders of BPF. */
 const UNUSED_FIELDS: readonly string[] = ["id"];
-/** aya's PinningType::ByName is LIBBPF_PIN_BY_NAME. */
-const PINNINGS = [0, 1];
 
 const LEGACY = /^maps(\/|$)/;
 /** In a symbol: its type and binding, its section, its value. */
@@ -127,11 +125,6 @@ function readLegacyMaps(elf: Elf, { all, legacy, starts }: Where): LegacyMap[] {
       if (field !== undefined) fields.set(field, value);
       else if (value !== 0) throw bad(`says ${value} in byte ${at} of its definition, where bpfman knows no field`);
     }
-    if (!PINNINGS.includes(fields.get("pinning") ?? 0))
-      throw elf.refuse(
-        `its map "${name}" says pinning ${fields.get("pinning")}, and only 0 (none) and 1 (by name) are known`,
-        "iproute2's PIN_GLOBAL_NS is pinned by tc alone; give the map to a load with --map NAME=PIN",
-      );
     maps.push({ name, symbol, fields, offset: (starts.get(symbol.section) ?? 0) + symbol.value, size: symbol.size });
   }
   maps.sort((a, b) => a.offset - b.offset);

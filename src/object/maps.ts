@@ -1,12 +1,23 @@
 import { MAP_FIELDS_MAX, OBJECT_MAPS_MAX } from "../domain/limits.ts";
 import type { ObjectMap } from "../domain/object-file.ts";
+import type { BpfmanError } from "../errors/error.ts";
 import { type Btf, type BtfType, KIND, arrayOf, bareType, findDatasec, sizeOfType, typeOf } from "./btf.ts";
+import type { Refuse } from "./fields.ts";
 
 /** Where map definitions stand. */
 export const MAPS_SECTION = ".maps";
 
-/** LIBBPF_PIN_BY_NAME (enum libbpf_pin_type). */
+/** LIBBPF_PIN_NONE, LIBBPF_PIN_BY_NAME (enum libbpf_pin_type), and aya's PinningType. */
+const PIN_NONE = 0;
 const PIN_BY_NAME = 1;
+
+/** Other loaders have more ways: Cilium's CILIUM_PIN_REPLACE, iproute2's PIN_GLOBAL_NS. */
+const unknownPinning = (refuse: Refuse, map: string, pinning: number): BpfmanError =>
+  refuse(
+    `its map "${map}" has pinning ${pinning}, a way of another loader: only ${PIN_NONE} (none) and ${PIN_BY_NAME} (LIBBPF_PIN_BY_NAME) are known`,
+    `compile it with LIBBPF_PIN_BY_NAME, or without pinning; --map ${map}=PIN takes a map that is pinned already`,
+  );
+
 const U32_MAX = 0xffff_ffff;
 /** Bytes of a map-in-map's value, and a program array's: the id of what stands in it. */
 const REFERENCE_BYTES = 4;
@@ -68,6 +79,8 @@ function readMap(btf: Btf, { name, definition, inner }: Draft): ObjectMap {
 
   const type = number("type");
   if (type === null) throw bad("does not say its type");
+  const pinning = number("pinning") ?? PIN_NONE;
+  if (pinning !== PIN_NONE && pinning !== PIN_BY_NAME) throw unknownPinning(btf.types.format.refuse, name, pinning);
   const values = fields.get("values");
   const element = values === undefined ? null : elementOfValues(btf, values);
   if (element !== null && element.kind !== KIND.struct && element.kind !== KIND.functionProto) {
@@ -81,7 +94,8 @@ function readMap(btf: Btf, { name, definition, inner }: Draft): ObjectMap {
     valueSize: element === null ? size("value") : REFERENCE_BYTES,
     maxEntries: number("max_entries"),
     flags: number("map_flags") ?? 0,
-    pinByName: number("pinning") === PIN_BY_NAME,
+    extra: number("map_extra") ?? 0,
+    pinByName: pinning === PIN_BY_NAME,
     inner:
       element?.kind === KIND.struct ? readMap(btf, { name: `${name}.inner`, definition: element, inner: true }) : null,
   };

@@ -16,6 +16,7 @@ import {
 import { readEntries } from "./entries.ts";
 import { type Refuse, hasControlCharacters, memorySource } from "./fields.ts";
 import { forLibbpf } from "./for-libbpf.ts";
+import { type InitialValue, readMapUses, withInitialValues } from "./map-uses.ts";
 import { MAPS_SECTION, readMaps } from "./maps.ts";
 import { checkForLibbpf } from "./sound.ts";
 
@@ -49,6 +50,38 @@ export function readObject(bytes: Uint8Array, options: ReadObjectOptions = {}): 
 
 /** The bytes of an object as libbpf is to see them (for-libbpf.ts). Throws INVALID_OBJECT. */
 export const bytesForLibbpf = (bytes: Uint8Array): Uint8Array => forLibbpf(bytes, refuse);
+
+/** What libbpf is given to load some of an object's programs. */
+export interface ObjectForLibbpf {
+  readonly bytes: Uint8Array;
+  /** Maps that need not be made: none of the programs uses them, and they are not pinned by name. */
+  readonly unusedMaps: ReadonlySet<string>;
+}
+
+/**
+ * The bytes to load `programs` from. Maps that nobody would use are not made, since this kernel may not have their kind, or
+ * their own loader sets their size: their initial values are taken out, and so are those of arrays of programs that are
+ * made for their pin alone where the program is not loaded. Throws INVALID_OBJECT.
+ */
+export function objectForLibbpf(bytes: Uint8Array, { maps }: ObjectFile, programs: readonly string[]): ObjectForLibbpf {
+  const whole = bytesForLibbpf(bytes);
+  const elf = openElf(memorySource(whole), refuse);
+  const original = { bytes: whole, elf, sections: namedSections(elf) };
+  const uses = readMapUses(original);
+  const used = uses.of(programs);
+  if (used === null) return { bytes: whole, unusedMaps: new Set() };
+  const made = new Set([...used, ...maps.filter(({ pinByName }) => pinByName).map(({ name }) => name)]);
+  // What they hold may hold maps itself; a value that is added comes later in this loop.
+  for (const name of made) {
+    for (const { map, target, kind } of uses.initialValues) if (map === name && kind === "map") made.add(target);
+  }
+  const keep = ({ map, target, kind }: InitialValue) =>
+    made.has(map) && (kind === "map" || used.has(map) || programs.includes(target));
+  return {
+    bytes: withInitialValues(original, keep),
+    unusedMaps: new Set(maps.map(({ name }) => name).filter((name) => !made.has(name))),
+  };
+}
 
 const refuse: Refuse = (reason, hint) =>
   new BpfmanError("INVALID_OBJECT", `cannot read the object file: ${reason}`, hint === undefined ? {} : { hint });

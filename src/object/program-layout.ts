@@ -41,13 +41,30 @@ interface Parts {
   readonly functions: readonly Code[];
   /** Those that can be called, by their offset. */
   readonly callable: ReadonlyMap<number, Code>;
+  /** What was read of sections, by number. */
+  readonly code: Map<number, SectionCode>;
 }
 
 /** The functions of a program in their order; null when it is not there or calls what cannot be found. */
-export function programLayout(elf: Elf, sections: readonly NamedSection[], program: string): PlacedFunction[] | null {
+export const programLayout = (elf: Elf, sections: readonly NamedSection[], program: string): PlacedFunction[] | null =>
+  programLayouts(elf, sections, [program])[0] ?? null;
+
+/** The same for each of several programs. */
+export function programLayouts(
+  elf: Elf,
+  sections: readonly NamedSection[],
+  programs: readonly string[],
+): (PlacedFunction[] | null)[] {
   const parts = readParts(elf, sections);
-  const main = parts?.functions.find(({ name, section }) => name === program && section.name !== TEXT);
-  return parts === null || main === undefined ? null : assemble(parts, main);
+  if (parts === null) return programs.map(() => null);
+  const mains = new Map<string, Code>();
+  for (const code of parts.functions) {
+    if (code.section.name !== TEXT && !mains.has(code.name)) mains.set(code.name, code);
+  }
+  return programs.map((program) => {
+    const main = mains.get(program);
+    return main === undefined ? null : assemble(parts, main);
+  });
 }
 
 function readParts(elf: Elf, sections: readonly NamedSection[]): Parts | null {
@@ -65,14 +82,14 @@ function readParts(elf: Elf, sections: readonly NamedSection[]): Parts | null {
   });
   const inText = functions.filter(({ section }) => section.name === TEXT);
   const callable = new Map(inText.map((code) => [code.offset, code]));
-  return { elf, sections, symbols: all, functions, callable };
+  return { elf, sections, symbols: all, functions, callable, code: new Map() };
 }
 
 const isCode = ({ type, flags }: NamedSection) => type === SHT.progbits && (flags & SHF_EXECINSTR) !== 0;
 
 function assemble(parts: Parts, main: Code): PlacedFunction[] | null {
   const placed = new Map<Code, PlacedFunction>();
-  const code = new Map<number, SectionCode>();
+  const { code } = parts;
   let end = 0;
   const append = (next: Code): boolean => {
     placed.set(next, { ...next, start: end });

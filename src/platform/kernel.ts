@@ -159,14 +159,24 @@ export interface TestDispatchers {
   record(pin: Pin): void;
 }
 
+/** A map that is there. */
+export interface MapToReuse extends Omit<Pin, "path"> {
+  /** Its pin; null for one that is known by its id alone. */
+  readonly path: string | null;
+}
+
 export interface ObjectToLoad {
   readonly bytes: Uint8Array;
   /** Name for libbpf, from which it makes the names of internal maps. */
   readonly name: string;
   readonly programs: readonly ProgramToLoad[];
   readonly globals: readonly { readonly section: string; readonly offset: number; readonly bytes: Uint8Array }[];
-  /** Maps to take from pins instead of creating them, by full map name. Shapes were checked by the caller. */
-  readonly reuse: ReadonlyMap<string, Pin>;
+  /** Maps to take instead of creating them, by full map name. Shapes were checked by the caller. */
+  readonly reuse: ReadonlyMap<string, MapToReuse>;
+  /** How many entries maps are to have, by full map name, whatever the object says. */
+  readonly maxEntries?: ReadonlyMap<string, number>;
+  /** Full names of maps that are not created, since none of the programs uses them. */
+  readonly unusedMaps?: ReadonlySet<string>;
   readonly testDispatchers: TestDispatchers;
 }
 
@@ -180,13 +190,13 @@ export interface LoadedMap {
   readonly name: string;
   readonly id: MapId;
   readonly internal: boolean;
-  /** Taken from a pin. */
+  /** It was there before. */
   readonly reused: boolean;
 }
 
 /**
  * Programs and maps in the kernel that only this handle holds: unless pinned, `close` makes them go away. The maps are
- * those of the object that the loaded programs use.
+ * those that the loaded programs use, and all others that the object names and that were made for them.
  */
 export interface LoadedObject {
   readonly programs: readonly LoadedProgram[];

@@ -274,7 +274,12 @@ function valuesOf(what: Valued, current: string, { cursor, before: opening }: Va
         netns: lastGiven(cursor, "netns"),
         file: lastGiven(cursor, completes === "target-function" ? "target" : "object"),
       };
-      return { ...NOTHING, live, open: completes === "object-global", candidates: typesFor(live) };
+      return {
+        ...NOTHING,
+        live,
+        open: completes === "object-global" || completes === "object-map",
+        candidates: typesFor(live),
+      };
     }
   }
 }

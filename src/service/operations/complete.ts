@@ -2,6 +2,7 @@ import { KINDS, kindsOfSection } from "../../domain/kinds.ts";
 import type { CompleteAnswer } from "../../domain/answer.ts";
 import type { DispatcherKey } from "../../domain/dispatcher.ts";
 import { COMPLETIONS_MAX, OBJECT_BYTES_MAX } from "../../domain/limits.ts";
+import { mapTypeJson } from "../../domain/kernel-words.ts";
 import type { LinkDetails } from "../../domain/link.ts";
 import type { ObjectFile, ObjectProgram } from "../../domain/object-file.ts";
 import type { Host } from "../../platform/host.ts";
@@ -108,6 +109,11 @@ function* candidates(host: Host, { what, prefix, netns, file }: CompleteRequest)
     case "object-global":
       for (const { name, size } of objectFile(host, file)?.globals ?? []) {
         yield { value: `${name}=`, description: `${size} bytes` };
+      }
+      return;
+    case "object-map":
+      for (const { name, type, maxEntries } of objectFile(host, file)?.maps ?? []) {
+        yield { value: `${name}=`, description: `${mapTypeJson(type)}, ${maxEntries ?? "no"} entries` };
       }
   }
 }

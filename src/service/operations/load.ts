@@ -13,7 +13,7 @@ import {
   type ProgramSpec,
 } from "../../domain/program.ts";
 import { programAnswer } from "../../inspect/program.ts";
-import { bytesForLibbpf } from "../../object/object-file.ts";
+import { type ObjectForLibbpf, objectForLibbpf } from "../../object/object-file.ts";
 import { readNamedObject } from "../read-object.ts";
 import type { Host } from "../../platform/host.ts";
 import type { PulledImage } from "../../platform/images.ts";
@@ -22,7 +22,7 @@ import type { Sources } from "../../platform/runtime.ts";
 import { checkLabelled } from "../load/labelled.ts";
 import { decodeGlobals, placeGlobals } from "../load/globals.ts";
 import { selectPrograms } from "../load/select.ts";
-import { mapsToReuse, type SharedMap } from "../load/shared-maps.ts";
+import { type MapPlan, planMaps } from "../load/shared-maps.ts";
 import { type Context, operation } from "../operation.ts";
 import { removePins } from "../own-pins.ts";
 import { carryOut, type Plan } from "../plan.ts";
@@ -40,6 +40,7 @@ interface LoadInput extends Omit<LoadRequest, "source"> {
 interface LoadPlan {
   readonly bytes: Uint8Array;
   readonly object: ObjectFile;
+  readonly forLibbpf: ObjectForLibbpf;
   /** Name of the file, also that in an image. */
   readonly fileName: string;
   /** As it was named; null for an image. */
@@ -48,7 +49,7 @@ interface LoadPlan {
   readonly image: ImageSource | null;
   readonly specs: readonly ProgramSpec[];
   readonly globals: ReadonlyMap<string, Uint8Array>;
-  readonly reuse: ReadonlyMap<string, SharedMap>;
+  readonly maps: MapPlan;
   readonly metadata: Metadata;
   readonly requestedOwner: ProgramId | null;
 }
@@ -80,12 +81,16 @@ function plan(host: Host, request: LoadInput): LoadPlan {
   const { bytes } = source;
   const object = readNamedObject({ bytes, path: source.fileName }, { nativeByteOrderOnly: true });
   const application = request.application === null ? {} : { [APPLICATION_KEY]: request.application };
+  const specs = selectPrograms(object, request.programs);
+  const names = specs.map(({ name }) => name);
+  const forLibbpf = objectForLibbpf(bytes, object, names);
   return {
     ...source,
     object,
-    specs: selectPrograms(object, request.programs),
+    forLibbpf,
+    specs,
     globals: decodeGlobals(request.globalData),
-    reuse: mapsToReuse(host, object, request.mapOwnerId),
+    maps: planMaps(host, { object, unused: forLibbpf.unusedMaps, request }),
     metadata: { ...request.metadata, ...application },
     requestedOwner: request.mapOwnerId === null ? null : programId(request.mapOwnerId),
   };
@@ -97,17 +102,21 @@ interface Loaded {
   readonly records: readonly ProgramRecord[];
 }
 
+interface ToPin extends Loaded {
+  readonly maps: MapPlan;
+}
+
 async function loadIntoKernel(host: Host, plan: LoadPlan): Promise<LoadedObject> {
   const chained = plan.specs.some((spec) => isChainedKind(spec.type));
   const ext = chained && (await host.kernel.feature("ext")).available;
   const loading = host.kernel.load({
-    bytes: bytesForLibbpf(plan.bytes),
+    ...plan.forLibbpf,
     name: objectName(plan.fileName),
     programs: plan.specs.map(({ name, type, attachFunction }) => {
       return { name, type, attachFunction, asExtension: ext && isChainedKind(type) };
     }),
     globals: placeGlobals(plan.object, plan.globals),
-    reuse: plan.reuse,
+    ...plan.maps,
     testDispatchers: {
       recorded: (path) => host.store.recordedPins(path)[0] ?? null,
       record: (pin) => host.store.recordPins([pin]),
@@ -138,13 +147,15 @@ function recordsOf(host: Host, plan: LoadPlan, loaded: LoadedObject): ProgramRec
   const createdAt = host.now();
 
   const pinOf = (name: string): Pick<ProgramMap, "pinPath" | "foreign"> => {
-    const shared = plan.reuse.get(name);
+    const shared = plan.maps.reuse.get(name);
     if (shared?.foreign) return { pinPath: shared.path, foreign: true };
     return { pinPath: shared?.path ?? (pinByName.has(name) ? paths.sharedMap(name) : paths.map(owner, name)) };
   };
+  // What none of them uses is there for its pin, which stays for as long as one of them does.
+  const used = new Set(programs.flatMap(({ kernel }) => kernel.mapIds));
   const mapsOf = (program: LoadedProgram): ProgramMap[] =>
     loaded.maps
-      .filter((map) => program.kernel.mapIds.includes(map.id))
+      .filter(({ id }) => program.kernel.mapIds.includes(id) || !used.has(id))
       .map(({ id, name, internal }) => ({ id, name, ...(internal ? { pinPath: null } : pinOf(name)) }));
 
   return plan.specs.map((spec, index) => {
@@ -172,17 +183,21 @@ function recordsOf(host: Host, plan: LoadPlan, loaded: LoadedObject): ProgramRec
   });
 }
 
-/** Names of the maps that this load made; those taken from a pin have theirs already. */
-const createdMaps = (loaded: LoadedObject): ReadonlySet<string> =>
-  new Set(loaded.maps.filter((map) => !map.reused && !map.internal).map((map) => map.name));
+/** Names of the maps without a pin: those that this load made, or knows by their id. */
+const unpinnedMaps = (loaded: LoadedObject, { reuse }: MapPlan): ReadonlySet<string> =>
+  new Set(
+    loaded.maps
+      .filter(({ name, internal }) => !internal && (reuse.get(name)?.path ?? null) === null)
+      .map(({ name }) => name),
+  );
 
-/** Pins every map that is new, each once. */
-async function pinMaps(host: Host, steps: Plan, { loaded, records }: Loaded): Promise<void> {
-  const created = createdMaps(loaded);
+/** Pins every map that has no pin yet, each once. */
+async function pinMaps(host: Host, steps: Plan, { loaded, records, maps }: ToPin): Promise<void> {
+  const unpinned = unpinnedMaps(loaded, maps);
   const pins = new Map<string, Pin>();
   for (const record of records) {
     for (const { name, id, pinPath } of record.maps)
-      if (pinPath !== null && created.has(name)) pins.set(name, mapPin(pinPath, id));
+      if (pinPath !== null && unpinned.has(name)) pins.set(name, mapPin(pinPath, id));
   }
   const folder = records[0]?.mapPinPath as string;
   const needsFolder = [...pins.values()].some(({ path }) => path.startsWith(`${folder}/`));
@@ -237,7 +252,7 @@ async function load(host: Host, request: LoadInput, context: Context): Promise<L
           () => void host.files.removeBytecode(record.id),
         );
       }
-      await pinMaps(host, steps, { loaded, records });
+      await pinMaps(host, steps, { loaded, records, maps: planned.maps });
       for (const record of records) {
         await steps.step(
           `pin program ${record.id}`,

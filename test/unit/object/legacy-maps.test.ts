@@ -15,6 +15,7 @@ const map = (name: string, shape: Partial<ObjectMap>): ObjectMap => ({
   valueSize: 8,
   maxEntries: 2,
   flags: 0,
+  extra: 0,
   pinByName: false,
   inner: null,
   ...shape,
@@ -87,7 +88,11 @@ describe("definitions that are none", () => {
       'unsigned odd[9] SEC("maps") = { 12, 4, 4, 1, 0, 0, 0, 5, 0 };',
       /its map "odd" says 5 in byte 28 of its definition/,
     ],
-    ["another pinning", 'unsigned odd[7] SEC("maps") = { 2, 4, 4, 1, 0, 0, 2 };', /its map "odd" says pinning 2/],
+    [
+      "another pinning",
+      'unsigned odd[7] SEC("maps") = { 2, 4, 4, 1, 0, 0, 2 };',
+      /its map "odd" has pinning 2, a way of another loader/,
+    ],
   ])("%s", (_, definition, message) => {
     const { code, message: said } = refusalOf(`${definition}\n${USES.replace("MAP", "odd")}`);
     expect(code).toBe("INVALID_OBJECT");

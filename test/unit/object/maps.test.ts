@@ -14,6 +14,7 @@ const map = (name: string, shape: Partial<ObjectMap>): ObjectMap => ({
   valueSize: null,
   maxEntries: null,
   flags: 0,
+  extra: 0,
   pinByName: false,
   inner: null,
   ...shape,

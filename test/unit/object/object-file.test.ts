@@ -57,6 +57,7 @@ const COUNTERS: ObjectFile["maps"][number] = {
   valueSize: 8,
   maxEntries: 64,
   flags: 0,
+  extra: 0,
   pinByName: false,
   inner: null,
 };

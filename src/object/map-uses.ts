@@ -1,0 +1,159 @@
+/** Which maps programs use, by the relocations of their instructions, and what maps hold from the start. */
+import { type Elf, type ElfSymbol, type NamedSection, SHT, STT, sectionFields, symbols } from "./elf.ts";
+import { ElfDraft } from "./elf-draft.ts";
+import type { Original } from "./for-libbpf.ts";
+import { MAPS_SECTION } from "./maps.ts";
+import { INSTRUCTION_BYTES, programLayouts, RELOCATION_BYTES } from "./program-layout.ts";
+
+const SYMBOL_SHIFT = 2 ** 32;
+
+/** One value in the initialiser of a map of maps or of programs. */
+export interface InitialValue {
+  readonly map: string;
+  /** The map or the program that it is. */
+  readonly target: string;
+  readonly kind: "map" | "program";
+}
+
+interface Relocation {
+  /** Bytes from the start of the section that it is for. */
+  readonly at: number;
+  readonly symbol: ElfSymbol | undefined;
+}
+
+/** What an object says of the use of its maps. */
+export interface MapUses {
+  /** Maps that a program and the functions that it calls refer to; null when that cannot be told. */
+  of(programs: readonly string[]): ReadonlySet<string> | null;
+  readonly initialValues: readonly InitialValue[];
+}
+
+export function readMapUses({ elf, sections }: Pick<Original, "elf" | "sections">): MapUses {
+  const parts = readParts(elf, sections);
+  return {
+    of: (programs) => usedMaps(elf, sections, { ...parts, programs }),
+    initialValues: [...initialValues(elf, sections, parts)].map(({ value }) => value),
+  };
+}
+
+interface Parts {
+  readonly all: readonly ElfSymbol[];
+  readonly nameOf: (symbol: ElfSymbol) => string;
+  /** Maps by where they begin in their section. */
+  readonly maps: ReadonlyMap<number, { readonly name: string; readonly end: number }>;
+  readonly mapsSection: number | null;
+}
+
+function readParts(elf: Elf, sections: readonly NamedSection[]): Parts {
+  const table = sections.find(({ type }) => type === SHT.symtab);
+  const strings = table && sections[table.link];
+  const none = { all: [], nameOf: () => "", maps: new Map(), mapsSection: null };
+  if (table === undefined || strings?.type !== SHT.strtab) return none;
+  const names = sectionFields(elf, strings, "symbol names");
+  const nameOf = (symbol: ElfSymbol) => names.name(symbol.nameAt);
+  const all = [...symbols(elf, table)];
+  const mapsSection = sections.find(({ name }) => name === MAPS_SECTION)?.index ?? null;
+  const inMaps = all.filter(({ section, type }) => section === mapsSection && section !== null && type !== STT.section);
+  const maps = new Map(
+    inMaps.map((symbol) => [symbol.value, { name: nameOf(symbol), end: symbol.value + symbol.size }]),
+  );
+  return { all, nameOf, maps, mapsSection };
+}
+
+function* relocations(elf: Elf, table: NamedSection, all: readonly ElfSymbol[]): Generator<Relocation> {
+  const entries = sectionFields(elf, table, "relocations");
+  for (let at = 0; at + RELOCATION_BYTES <= entries.length; at += RELOCATION_BYTES) {
+    yield { at: entries.u64(at), symbol: all[Math.floor(entries.u64(at + 8) / SYMBOL_SHIFT)] };
+  }
+}
+
+function usedMaps(
+  elf: Elf,
+  sections: readonly NamedSection[],
+  { programs, all, maps, mapsSection }: Parts & { readonly programs: readonly string[] },
+): ReadonlySet<string> | null {
+  /** Maps by the instruction that refers to them, section by section. */
+  const references = new Map<number, Map<number, string>>();
+  for (const table of sections) {
+    if (table.type !== SHT.rel) continue;
+    const here = references.get(table.info) ?? new Map<number, string>();
+    references.set(table.info, here);
+    for (const { at, symbol } of relocations(elf, table, all)) {
+      if (symbol === undefined || symbol.section === null || symbol.section !== mapsSection) continue;
+      const map = maps.get(symbol.value);
+      if (map === undefined) return null;
+      here.set(at, map.name);
+    }
+  }
+  const used = new Set<string>();
+  for (const layout of programLayouts(elf, sections, programs)) {
+    if (layout === null) return null;
+    for (const { section, offset, count } of layout) {
+      const here = references.get(section.index);
+      if (here === undefined || here.size === 0) continue;
+      for (let at = offset; at < offset + count * INSTRUCTION_BYTES; at += INSTRUCTION_BYTES) {
+        const map = here.get(at);
+        if (map !== undefined) used.add(map);
+      }
+    }
+  }
+  return used;
+}
+
+/** The last of ascending numbers that is not above `limit`. */
+function lastUpTo(ascending: readonly number[], limit: number): number | undefined {
+  let [low, high] = [0, ascending.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((ascending[middle] ?? 0) <= limit) low = middle + 1;
+    else high = middle;
+  }
+  return ascending[low - 1];
+}
+
+interface PlacedValue {
+  readonly value: InitialValue;
+  /** The section of relocations, and the number of this one in it. */
+  readonly table: NamedSection;
+  readonly index: number;
+}
+
+function* initialValues(elf: Elf, sections: readonly NamedSection[], parts: Parts): Generator<PlacedValue> {
+  const { all, maps, mapsSection, nameOf } = parts;
+  const starts = [...maps.keys()].toSorted((a, b) => a - b);
+  for (const table of sections) {
+    if (table.type !== SHT.rel || table.info !== mapsSection || mapsSection === null) continue;
+    let index = 0;
+    for (const { at, symbol } of relocations(elf, table, all)) {
+      const map = maps.get(lastUpTo(starts, at) ?? -1);
+      if (map !== undefined && at < map.end && symbol !== undefined && symbol.section !== null) {
+        const isMap = symbol.section === mapsSection;
+        const target = isMap ? maps.get(symbol.value)?.name : nameOf(symbol);
+        const kind = isMap ? "map" : "program";
+        if (target !== undefined) yield { value: { map: map.name, target, kind }, table, index };
+      }
+      index++;
+    }
+  }
+}
+
+/** The object without those initial values of maps that `keep` does not want. */
+export function withInitialValues(original: Original, keep: (value: InitialValue) => boolean): Uint8Array {
+  const { bytes, elf, sections } = original;
+  const dropped = [...initialValues(elf, sections, readParts(elf, sections))].filter(({ value }) => !keep(value));
+  if (dropped.length === 0) return bytes;
+  const draft = new ElfDraft(bytes, elf);
+  for (const table of new Set(dropped.map((each) => each.table))) {
+    const gone = new Set(dropped.filter((each) => each.table === table).map(({ index }) => index));
+    const entries = sectionFields(elf, table, "relocations").bytes;
+    const kept = Array.from({ length: Math.floor(entries.length / RELOCATION_BYTES) }, (_, index) => index)
+      .filter((index) => !gone.has(index))
+      .map((index) => entries.subarray(index * RELOCATION_BYTES, (index + 1) * RELOCATION_BYTES));
+    const content = new Uint8Array(kept.length * RELOCATION_BYTES);
+    kept.forEach((entry, index) => void content.set(entry, index * RELOCATION_BYTES));
+    draft.replace(table.index, content);
+    // No library has to know what to do with relocations that are none.
+    if (kept.length === 0) draft.change(table.index, { type: SHT.strtab });
+  }
+  return draft.finish();
+}
