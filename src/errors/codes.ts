@@ -350,7 +350,7 @@ export const ERROR_CODES = {
   LOAD_FAILED: {
     kind: "invalid",
     meaning: "libbpf or the kernel refused the object",
-    hint: '"bpfman version -o json" shows what this kernel can do',
+    advice: "the message is theirs: it names the map, program or symbol that they refused",
   },
   ATTACH_FAILED: {
     kind: "invalid",
@@ -371,7 +371,7 @@ export const ERROR_CODES = {
   KERNEL_UNSUPPORTED: {
     kind: "unsupported",
     meaning: "this kernel cannot do that",
-    hint: '"bpfman version -o json" shows what this kernel can do',
+    advice: 'use another kind of program, or another kernel: "bpfman version -o json" shows what this one can do',
   },
   KERNEL_CALL_FAILED: {
     kind: "unavailable",

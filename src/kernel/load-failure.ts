@@ -1,4 +1,4 @@
-import { existsSync } from "../../ffi/safe/file-system.ts";
+import { existsSync, readTextSync } from "../../ffi/safe/file-system.ts";
 import { type ProgramType, type ChainedKind, isChainedKind } from "../domain/kinds.ts";
 import { BpfmanError, type ErrorParts, type SysFailure } from "../errors/error.ts";
 import { sysFailure } from "../errors/sys-failure.ts";
@@ -75,22 +75,48 @@ const ASIDE = /Retrying without BTF|^elf: skipping|BTF is optional, ignoring/;
 const tellingMessage = (messages: readonly string[]): string | null =>
   messages.findLast((message) => !CONCLUSION.test(message) && !ASIDE.test(message)) ?? null;
 
-function hintFor(sys: SysFailure, reason: string): { readonly hint?: string } {
-  if (/BTF/.test(reason) && !existsSync("/sys/kernel/btf/vmlinux")) {
-    return { hint: "this kernel gives no BTF (CONFIG_DEBUG_INFO_BTF)" };
-  }
-  if (/^extern .*not found/.test(reason)) {
-    return { hint: "this kernel has no such function or variable: declare it __weak, and ask before it is used" };
-  }
-  switch (sys.name) {
+/** What a message of libbpf's is about, and what helps then; null where nothing is known to. */
+const HINTS: readonly (readonly [message: RegExp, hint: (...found: string[]) => string | null])[] = [
+  [
+    /Kconfig/,
+    () =>
+      `libbpf reads the kernel's configuration from /boot/config-${kernelRelease()} or /proc/config.gz: put it there, or mount it there in a container`,
+  ],
+  [
+    /^map '(.+)': failed to initialize slot \[\d+\] to prog '(.+)' fd=-/,
+    (_, map = "", program = "") => `name program "${program}" as well: it stands in "${map}" from the start`,
+  ],
+  [/BTF/, () => (existsSync("/sys/kernel/btf/vmlinux") ? null : "this kernel gives no BTF (CONFIG_DEBUG_INFO_BTF)")],
+  [
+    /^extern .*not found/,
+    () => "this kernel has no such function or variable: declare it __weak, and ask before it is used",
+  ],
+];
+
+const kernelRelease = (): string => readTextSync("/proc/sys/kernel/osrelease").trim();
+
+/** By errno; what libbpf itself does not support is EOPNOTSUPP, which says nothing of the kernel. */
+function errnoHint(name: string): string | null {
+  switch (name) {
     case "ENOMEM":
-      return { hint: "there is not enough memory for its maps: make max_entries smaller" };
+      return "there is not enough memory for its maps: make max_entries smaller";
     case "E2BIG":
-      return { hint: "the program is too large, or the object asks for something this kernel does not know" };
+      return "the program is too large, or the object asks for something this kernel does not know";
+    case "EMFILE":
+      return 'too many files are open: each program and each map is one, so raise the limit ("ulimit -n") or load fewer at once';
     case "ENOTSUPP":
-    case "EOPNOTSUPP":
-      return { hint: "this kernel lacks something that the object needs" };
+      return "this kernel lacks something that the program needs";
     default:
-      return {};
+      return null;
   }
+}
+
+function hintFor(sys: SysFailure, reason: string): { readonly hint?: string } {
+  for (const [message, hintOf] of HINTS) {
+    const found = message.exec(reason);
+    const hint = found === null ? null : hintOf(...found);
+    if (hint !== null) return { hint };
+  }
+  const hint = errnoHint(sys.name);
+  return hint === null ? {} : { hint };
 }

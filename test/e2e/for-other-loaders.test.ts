@@ -1,6 +1,7 @@
 /** Objects that were written for other loaders load as they do there. */
 import { describe, expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
+import { release } from "node:os";
 import { compileBpf } from "../fakes/compile.ts";
 import { executable } from "../fakes/executable.ts";
 import { bpftool, counters } from "../fakes/kernel-lab.ts";
@@ -74,4 +75,25 @@ describe("maps in section maps", () => {
       [0, 5, 0],
     ]);
   });
+});
+
+test("values of the kernel's configuration: they are read where there are any, else the error names the files", async () => {
+  const path = object(`#include <stdbool.h>
+    extern bool CONFIG_BPF __kconfig __weak;
+    SEC("tc") int has(struct __sk_buff *skb) { return CONFIG_BPF ? 5 : 4; }`);
+  const files = [`/boot/config-${release()}`, "/proc/config.gz"];
+  if (files.some((file) => existsSync(file))) {
+    const [program] = await bpfman.load(path, "--programs", "tcx:has");
+    expect(answerOf(idOf(program))).toBe(5);
+    return;
+  }
+  const failure = await bpfman.refused(1, "LOAD_FAILED", "load", "file", "--path", path, "--programs", "tcx:has");
+  for (const file of files) expect(failure.hint).toContain(file);
+});
+
+test("the release of the kernel needs no configuration", async () => {
+  const path = object(`extern int LINUX_KERNEL_VERSION __kconfig;
+    SEC("tc") int version(struct __sk_buff *skb) { return LINUX_KERNEL_VERSION >> 16; }`);
+  const [program] = await bpfman.load(path, "--programs", "tcx:version");
+  expect(answerOf(idOf(program))).toBe(Number(release().split(".")[0]));
 });
