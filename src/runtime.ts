@@ -80,7 +80,9 @@ function openHost({ folders, config }: Place, { openStore, keepsStore }: HostSto
       testDispatchers: pinPaths(pinFolder).testDispatchers,
     }),
   );
-  const pins = once(() => (require("./bpffs/pins.ts") as typeof import("./bpffs/pins.ts")).openPins(pinFolder));
+  const pins = once(() =>
+    (require("./bpffs/pins.ts") as typeof import("./bpffs/pins.ts")).openPins(pinFolder, config.maps),
+  );
   const files = once(() =>
     (require("./files/files.ts") as typeof import("./files/files.ts")).openFiles(folders.runtimeDir),
   );

@@ -3,7 +3,9 @@ import * as fs from "../../ffi/safe/file-system.ts";
 import { mountBpffs } from "../../ffi/safe/mount.ts";
 import { requireOwn } from "../errors/ownership.ts";
 import { errnoName, ioFailure } from "../errors/sys-failure.ts";
+import type { MapAccess } from "../domain/config.ts";
 import type { PinPaths } from "../platform/pins.ts";
+import { openDirectories } from "./access.ts";
 
 /** BPF_FS_MAGIC (include/uapi/linux/magic.h). */
 const BPF_FS_MAGIC = 0xcafe4a11;
@@ -21,9 +23,10 @@ export function isBpffs(path: string): boolean {
 
 /**
  * Makes the runtime folder (0750), a BPF file system in it, and the folders for pins. What is there already stays as it
- * is. Throws STATE_CONFLICT, BPFFS_UNAVAILABLE.
+ * is, but for the group and mode that the configuration gives. Throws STATE_CONFLICT, BPFFS_UNAVAILABLE, INVALID_CONFIG.
  */
-export function prepareFolders({ root }: PinPaths): void {
+export function prepareFolders(paths: PinPaths, access: MapAccess): void {
+  const { root } = paths;
   const runtimeDir = root.slice(0, root.lastIndexOf("/")) || "/";
   try {
     fs.mkdirSync(runtimeDir, { recursive: true, mode: 0o750 });
@@ -33,6 +36,7 @@ export function prepareFolders({ root }: PinPaths): void {
     if (!isBpffs(root)) mount(root);
     for (const folder of ["maps", "shared", "links", ...DISPATCHER_TYPES])
       fs.mkdirSync(`${root}/${folder}`, { recursive: true, mode: 0o700 });
+    openDirectories(paths, access);
   } catch (thrown) {
     throw ioFailure(thrown, { action: "prepare", path: root, code: "BPFFS_UNAVAILABLE" });
   }

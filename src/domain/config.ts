@@ -4,11 +4,23 @@ import { SIGNING_DEFAULT, type SigningConfig } from "./signing.ts";
 export const XDP_MODES = ["drv", "skb", "hw"] as const;
 export type XdpMode = (typeof XDP_MODES)[number];
 
+/** Who may use the maps that bpfman pins, besides root. */
+export interface MapAccess {
+  /** Name or number; null: the group of whoever runs bpfman. */
+  readonly group: string | number | null;
+  /** Permissions of pins, as in chmod(2): reading and writing a map. */
+  readonly mode: number;
+}
+
+/** As the kernel makes pins. */
+export const MAP_ACCESS_DEFAULT: MapAccess = { group: null, mode: 0o600 };
+
 /** The configuration file, with defaults filled in. */
 export interface Config {
   /** Interface name -> what is configured for it; interfaces that are not named have the default. */
   readonly interfaces: ReadonlyMap<string, { readonly xdpMode: XdpMode }>;
   readonly signing: SigningConfig;
+  readonly maps: MapAccess;
   readonly database: {
     /** How often a locked database is tried again. */
     readonly maxRetries: number;
@@ -20,6 +32,7 @@ export interface Config {
 export const CONFIG_DEFAULT: Config = {
   interfaces: new Map(),
   signing: SIGNING_DEFAULT,
+  maps: MAP_ACCESS_DEFAULT,
   database: { maxRetries: 10, millisecDelay: 1_000 },
 };
 

@@ -27,6 +27,8 @@ export interface PinsPort {
   exists(path: string): boolean;
   /** Makes the folder of an owner's map pins. */
   makeFolder(path: string): void;
+  /** Gives a map's pin the group and mode that the configuration says. Throws INVALID_CONFIG as well. */
+  openMap(path: string): void;
   /** Removes one pin; false when it was not there. */
   remove(path: string): boolean;
   /** Removes a folder of pins; false when it was not there, or something is in it. */

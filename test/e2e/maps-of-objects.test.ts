@@ -1,6 +1,6 @@
 /** Which maps a load makes, takes over, pins or refuses, seen by bpftool. */
 import { describe, expect, test } from "bun:test";
-import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { compileBpf } from "../fakes/compile.ts";
 import { executable } from "../fakes/executable.ts";
 import { bpftool, inKernel, sh } from "../fakes/kernel-lab.ts";
@@ -226,4 +226,38 @@ test("more programs than anybody has, in one load", async () => {
   const path = object(names.map((name, i) => `SEC("tc") int ${name}(void *ctx) { return ${i}; }`).join("\n"));
   const loaded = await bpfman.load(path, "--programs", ...names.map((name) => `tcx:${name}`));
   expect(loaded.map((program) => program.record?.meta.name)).toEqual(names);
+});
+
+describe("maps for others than root", () => {
+  const GROUP = 54_321;
+  /** Whether somebody of that group, or of another one, can do so with a file. */
+  const may = (group: number, ...test: string[]): boolean =>
+    Bun.spawnSync(["setpriv", "--reuid=65534", `--regid=${group}`, "--clear-groups", "test", ...test]).exitCode === 0;
+
+  test("group and mode of [maps] are those of the pins, and the way there is open to them alone", async () => {
+    const config = bpfman.path("bpfman.toml");
+    chmodSync(bpfman.path("."), 0o711);
+    const source =
+      using({ entries: 10, extra: BY_NAME }) +
+      using({ entries: 2 }).replaceAll("conns", "own").replace("use(", "use_own(");
+    const path = object(source);
+    const words = ["--programs", "tcx:use", "tcx:use_own", "--config", config];
+
+    writeFileSync(config, `[maps]\ngroup = "no-such-group-here"\n`);
+    const failure = await bpfman.refused(1, "INVALID_CONFIG", ...load(path, ...words));
+    expect(failure.message).toContain('there is no group "no-such-group-here"');
+
+    writeFileSync(config, `[maps]\ngroup = ${GROUP}\nmode = "0640"\n`);
+    const [program] = await bpfman.load(path, ...words);
+    const pins = [fs("shared/conns"), fs(`maps/${idOf(program)}/own`)];
+    for (const pin of pins) {
+      const { gid, uid, mode } = statSync(pin);
+      expect([uid, gid, mode & 0o777]).toEqual([0, GROUP, 0o640]);
+      expect([may(GROUP, "-r", pin), may(GROUP, "-w", pin), may(65_534, "-e", pin)]).toEqual([true, false, false]);
+    }
+    // Programs and the rest of the runtime directory are not shown.
+    expect(may(GROUP, "-r", bpfman.runtimeDir)).toBe(false);
+    expect(may(GROUP, "-r", fs(`prog_${idOf(program)}`))).toBe(false);
+    expect(may(GROUP, "-x", fs("links"))).toBe(false);
+  });
 });

@@ -38,6 +38,7 @@ function fakePins(kernel: FakeKernel, folders: Set<string>): PinsPort {
     prepare: () => {},
     exists: (path) => kernel.pins.has(path) || folders.has(path),
     makeFolder: (path) => void folders.add(path),
+    openMap: () => {},
     remove: (path) => {
       const was = kernel.pins.delete(path);
       kernel.sweep();

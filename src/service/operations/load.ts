@@ -214,6 +214,7 @@ async function pinMaps(host: Host, steps: Plan, { loaded, records, maps }: ToPin
       () => loaded.pinMap(name, pin.path),
       () => removePins(host, [pin]),
     );
+    await steps.step(`open map ${name} to others`, () => host.pins.openMap(pin.path));
   }
 }
 
