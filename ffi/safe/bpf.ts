@@ -23,7 +23,7 @@ export function bpf(command: Command, attr: Memory): number {
 }
 
 /** Like {@link bpf}, with null for ENOENT. */
-function bpfOrNull(command: Command, attr: Memory): number | null {
+export function bpfOrNull(command: Command, attr: Memory): number | null {
   const result = attempt(command, attr);
   if (result === -ERRNO.ENOENT) return null;
   if (result < 0) throw new SysError(`bpf(BPF_${command})`, -result);
@@ -75,6 +75,10 @@ export function objectIds(kind: BpfObjectKind): number[] {
     ids.push(last);
   }
 }
+
+/** A descriptor of BTF in the kernel, to be closed; null when there is none of that id. Throws SysError. */
+export const openBtfById = (id: number): number | null =>
+  bpfOrNull("BTF_GET_FD_BY_ID", encode(GET_ID_ATTR, { start_id: id }));
 
 /** A descriptor of the object with that id, to be closed; null when there is none. Throws SysError. */
 export const openById = (kind: BpfObjectKind, id: number): number | null =>

@@ -8,6 +8,10 @@ export const PRIORITY_MAX = 1000;
 export const PRIORITY_WIDE_MAX = 0x7fff_ffff;
 /** Programs in one `load`: several times what the largest objects in the field hold, small enough to bound the work. */
 export const PROGRAMS_PER_LOAD_MAX = 1024;
+/** Keys of a map of maps under which one is looked for. */
+export const MAP_KEYS_MAX = 256;
+/** Members, elements and so on of one type whose layout is compared. */
+export const LAYOUT_PARTS_MAX = 4096;
 /** Entries of a map: max_entries is a u32. */
 export const MAP_ENTRIES_MAX = 0xffff_ffff;
 /** Length of a program, map or variable name taken from outside, in characters. */

@@ -8,7 +8,7 @@ import { sysFailure } from "../errors/sys-failure.ts";
 import type { Feature, FeatureName, KernelPort, LoadedObject, ObjectToLoad } from "../platform/kernel.ts";
 import { attempt } from "./failure.ts";
 import { readLink } from "./link-info.ts";
-import { readMap } from "./map-info.ts";
+import { readMap, readMapContent } from "./map-info.ts";
 import { openPin } from "./pin.ts";
 import { countsRuns, readProgram } from "./program-info.ts";
 
@@ -41,6 +41,7 @@ export function openKernel({ testDispatchers }: KernelOptions): KernelPort {
       attempt({ action: "list programs", code: "KERNEL_CALL_FAILED" }, () => objectIds("program")).map(programId),
     program: (id) => lookUp("program", id, readProgram),
     map: (id) => lookUp("map", id, readMap),
+    mapContent: (id) => lookUp("map", id, readMapContent),
     link: (id) => lookUp("link", id, readLink),
     countsRuns,
     openPin,

@@ -43,6 +43,28 @@ export function readMaps(btf: Btf): ObjectMap[] {
   });
 }
 
+/** Types of keys and values of maps that say them (`__type`), by the maps' names. */
+export function readMapTypes(
+  btf: Btf,
+): ReadonlyMap<string, { readonly key: number | null; readonly value: number | null }> {
+  const section = findDatasec(btf, MAPS_SECTION);
+  const members = Array.from({ length: section?.count ?? 0 }, (_, i) => (section?.tail ?? 0) + i * MEMBER_BYTES);
+  return new Map(
+    members.map((at) => {
+      const variable = typeOf(btf, btf.types.u32(at));
+      const { count, tail } = bareType(btf, variable.sizeOrType);
+      const targetOf = (field: string): number | null => {
+        for (let member = tail; member < tail + count * MEMBER_BYTES; member += MEMBER_BYTES) {
+          if (btf.strings.name(btf.types.u32(member)) === field)
+            return bareType(btf, btf.types.u32(member + 4)).sizeOrType;
+        }
+        return null;
+      };
+      return [btf.strings.name(variable.nameAt), { key: targetOf("key"), value: targetOf("value") }] as const;
+    }),
+  );
+}
+
 interface Draft {
   readonly name: string;
   readonly definition: BtfType;

@@ -16,8 +16,9 @@ import {
 import { readEntries } from "./entries.ts";
 import { type Refuse, hasControlCharacters, memorySource } from "./fields.ts";
 import { forLibbpf } from "./for-libbpf.ts";
+import { btfIn, layoutOf } from "./layout.ts";
 import { type InitialValue, readMapUses, withInitialValues } from "./map-uses.ts";
-import { MAPS_SECTION, readMaps } from "./maps.ts";
+import { MAPS_SECTION, readMaps, readMapTypes } from "./maps.ts";
 import { checkForLibbpf } from "./sound.ts";
 
 export interface ReadObjectOptions {
@@ -81,6 +82,42 @@ export function objectForLibbpf(bytes: Uint8Array, { maps }: ObjectFile, program
     bytes: withInitialValues(original, keep),
     unusedMaps: new Set(maps.map(({ name }) => name).filter((name) => !made.has(name))),
   };
+}
+
+/** Where a type of an object's map differs from one in BTF of the kernel. */
+export interface LayoutDifference {
+  readonly field: "key" | "value";
+  readonly object: string;
+  readonly kernel: string;
+}
+
+/** BTF, and the types of a map's key and value in it; 0 where nothing is said. */
+interface KernelTypes {
+  readonly btf: Uint8Array;
+  readonly key: number;
+  readonly value: number;
+}
+
+/**
+ * Compares how keys and values of the map `name` lie in memory with what the kernel has for another one, where both say.
+ * Answers the first difference of each. Throws INVALID_OBJECT.
+ */
+export function layoutDifferences(bytes: Uint8Array, name: string, kernel: KernelTypes): LayoutDifference[] {
+  const elf = openElf(memorySource(bytesForLibbpf(bytes)), refuse);
+  const section = namedSections(elf).find((each) => each.name === ".BTF" && each.size > 0);
+  if (section === undefined) return [];
+  const ours = openBtf(sectionFields(elf, section, "BTF"));
+  const types = readMapTypes(ours).get(name);
+  const theirs = btfIn(kernel.btf, refuse, elf.littleEndian);
+  return (["key", "value"] as const).flatMap((field) => {
+    const [mine, other] = [types?.[field] ?? 0, kernel[field]];
+    const [object, there] = mine === 0 || other === 0 ? [null, null] : [layoutOf(ours, mine), layoutOf(theirs, other)];
+    if (object === null || there === null) return [];
+    const at = Array.from({ length: Math.max(object.length, there.length) }, (_, i) => i).find(
+      (i) => object[i] !== there[i],
+    );
+    return at === undefined ? [] : [{ field, object: object[at] ?? "at its end", kernel: there[at] ?? "at its end" }];
+  });
 }
 
 const refuse: Refuse = (reason, hint) =>

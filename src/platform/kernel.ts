@@ -53,6 +53,14 @@ export interface KernelMap {
   readonly frozen: boolean;
 }
 
+/** What a map holds, as far as the kernel tells. */
+export interface KernelMapContent {
+  /** One of the maps in a map of maps. */
+  readonly inner: KernelMap | null;
+  /** BTF, and the types of key (0 where nothing is said) and value in it. */
+  readonly types: { readonly btf: Uint8Array; readonly key: number; readonly value: number } | null;
+}
+
 /** struct bpf_link_info. */
 export interface KernelLink {
   readonly id: KernelLinkId;
@@ -306,6 +314,7 @@ export interface KernelPort {
   programIds(): ProgramId[];
   program(id: ProgramId): KernelProgram | null;
   map(id: MapId): KernelMap | null;
+  mapContent(id: MapId): KernelMapContent | null;
   link(id: KernelLinkId): KernelLink | null;
   /** Whether the kernel counts runs of programs and their time now (kernel.bpf_stats_enabled); it does not by itself. */
   countsRuns(): boolean;

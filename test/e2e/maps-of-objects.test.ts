@@ -75,6 +75,33 @@ describe("a map to be shared that has another shape", () => {
     await bpfman.load(larger, "--programs", "tcx:use", "--map-entries", "conns=10");
   });
 
+  const flow = (members: string) => `struct flow { ${members} };
+    struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, __u32); __type(value, struct flow); ${BY_NAME} } flows SEC(".maps");
+    SEC("tc") int use(struct __sk_buff *skb) { __u32 k = 0; return bpf_map_lookup_elem(&flows, &k) != 0; }`;
+
+  test("values that lie otherwise in the same number of bytes", async () => {
+    await bpfman.load(object(flow("__u64 bytes; __u32 packets; __u8 address[4];")), "--programs", "tcx:use");
+    const other = object(flow("__u32 packets; __u32 errors; __u64 bytes;"), "other.o");
+    const { message, details } = await bpfman.refused(5, "MAP_MISMATCH", ...load(other), "--programs", "tcx:use");
+    expect(message).toContain("value is number4 at byte 0 in the object and number8 at byte 0 in the kernel");
+    expect(details.differences).toEqual([{ field: "value", object: "number4 at byte 0", kernel: "number8 at byte 0" }]);
+    // Other names, signs and structs inside are no difference.
+    const same = flow("long total; struct { int count; } inside; union { char text[4]; __u32 number; } of;");
+    await bpfman.load(object(same, "same.o"), "--programs", "tcx:use");
+  });
+
+  test("maps in maps", async () => {
+    const outer = (inner: string) => `
+      struct inner { __uint(type, BPF_MAP_TYPE_HASH); __type(key, __u32); ${inner} } slot SEC(".maps");
+      struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 4); __type(key, __u32); ${BY_NAME} __array(values, struct inner); } outer SEC(".maps") = { .values = { [2] = &slot } };
+      SEC("tc") int use(struct __sk_buff *skb) { __u32 k = 0; return bpf_map_lookup_elem(&outer, &k) != 0; }`;
+    await bpfman.load(object(outer("__type(value, __u64); __uint(max_entries, 9);")), "--programs", "tcx:use");
+    const other = object(outer("__type(value, __u32); __uint(max_entries, 9);"), "other.o");
+    const { message } = await bpfman.refused(5, "MAP_MISMATCH", ...load(other), "--programs", "tcx:use");
+    expect(message).toContain("values.value_size is 4 in the object and 8 in the kernel");
+    await bpfman.load(object(outer("__type(value, __u64); __uint(max_entries, 5);")), "--programs", "tcx:use");
+  });
+
   // What libbpf or the kernel change of a definition is no difference.
   const ROUNDED: readonly (readonly [string, string])[] = [
     ["ring buffer", `__uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 5000);`],

@@ -220,6 +220,7 @@ export class FakeKernel implements KernelPort {
   programIds = () => [...this.#programs.keys()].map(programId);
   program = (id: ProgramId) => this.#programs.get(id) ?? null;
   map = (id: MapId) => this.#maps.get(id) ?? null;
+  mapContent = (id: MapId) => (this.#maps.has(id) ? { inner: null, types: null } : null);
   link(id: KernelLinkId): KernelLink | null {
     const found = this.#links.get(id);
     if (found === undefined) return null;

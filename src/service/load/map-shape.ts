@@ -2,7 +2,8 @@
 import { mapTypeJson } from "../../domain/kernel-words.ts";
 import type { ObjectMap } from "../../domain/object-file.ts";
 import { BpfmanError } from "../../errors/error.ts";
-import type { KernelMap } from "../../platform/kernel.ts";
+import { layoutDifferences } from "../../object/object-file.ts";
+import type { KernelMap, KernelMapContent } from "../../platform/kernel.ts";
 
 /** BPF_MAP_TYPE_* (include/uapi/linux/bpf.h) that the kernel or libbpf do not take as they are written down. */
 const TYPE = {
@@ -51,7 +52,8 @@ const CPUS_MAX = 8192;
 /** The largest pages that a kernel can have: ring buffers have a power of two of them. */
 const PAGE_BYTES_MAX = 65_536;
 
-type Field = "type" | "key_size" | "value_size" | "max_entries" | "map_flags" | "map_extra";
+/** With `values.` before it: of the maps that stand in a map of maps. */
+type Field = string;
 
 export interface ShapeDifference {
   readonly field: Field;
@@ -101,6 +103,31 @@ export function shapeDifferences(wanted: ObjectMap, there: KernelMap): ShapeDiff
   return fields.filter(([fits]) => !fits).map(([, difference]) => difference);
 }
 
+/** BPF_MAP_TYPE_ARRAY, and BPF_F_INNER_MAP, which lets arrays of other sizes stand in one map. */
+const ARRAY = 2;
+const F_INNER_MAP = 1 << 12;
+
+/** Where maps that would be put into a map of maps differ from one in it; the kernel takes hashes of any size. */
+function innerDifferences(wanted: ObjectMap, there: KernelMap): ShapeDifference[] {
+  const sized = wanted.type === ARRAY && (wanted.flags & F_INNER_MAP) === 0;
+  return shapeDifferences(wanted, there)
+    .filter(({ field }) => sized || field !== "max_entries")
+    .map((difference) => ({ ...difference, field: `values.${difference.field}` }));
+}
+
+/** Where what the two hold differs, as far as both say: maps in maps, and the types of keys and values. */
+function contentDifferences(wanted: ObjectMap, { content, bytes }: Content): ShapeDifference[] {
+  const { inner, types } = content;
+  const inside = inner === null || wanted.inner === null ? [] : innerDifferences(wanted.inner, inner);
+  return [...inside, ...(types === null ? [] : layoutDifferences(bytes, wanted.name, types))];
+}
+
+interface Content {
+  readonly content: KernelMapContent;
+  /** Of the object. */
+  readonly bytes: Uint8Array;
+}
+
 /** A map that is there, and where: its pin, or what else it is known by. */
 export interface There {
   readonly map: KernelMap;
@@ -110,8 +137,10 @@ export interface There {
 }
 
 /** Throws MAP_MISMATCH, which says everything that differs. */
-export function requireSameShape(wanted: ObjectMap, { map, path, owner }: There): void {
-  const differences = shapeDifferences(wanted, map);
+export function requireSameShape(wanted: ObjectMap, { map, path, owner }: There, content: Content | null): void {
+  const outside = shapeDifferences(wanted, map);
+  // Of maps of other sizes the rest would tell nothing more.
+  const differences = outside.length > 0 || content === null ? outside : contentDifferences(wanted, content);
   if (differences.length === 0) return;
   const told = differences.map(
     ({ field, object, kernel }) => `${field} is ${object} in the object and ${kernel} in the kernel`,

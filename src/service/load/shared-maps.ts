@@ -92,6 +92,8 @@ function ownersMap(
 }
 
 interface Asked {
+  /** The object's. */
+  readonly bytes: Uint8Array;
   readonly object: ObjectFile;
   /** Maps that are not made. */
   readonly unused: ReadonlySet<string>;
@@ -122,7 +124,7 @@ export interface MapPlan {
  * MAP_OWNER_NOT_FOUND, MAP_NOT_FOUND, MAP_MISMATCH, MAP_SIZE_MISSING, and STATE_CONFLICT when an owner's pin has gone, or a
  * pin holds another map than our rows say.
  */
-export function planMaps(host: Host, { object, unused, request }: Asked): MapPlan {
+export function planMaps(host: Host, { bytes, object, unused, request }: Asked): MapPlan {
   const { maps: named, mapEntries, mapOwnerId } = request;
   requireKnown(object, [...Object.keys(named), ...Object.keys(mapEntries)]);
   const owned = mapOwnerId === null ? new Map<string, string>() : ownedMaps(host, programId(mapOwnerId));
@@ -144,7 +146,8 @@ export function planMaps(host: Host, { object, unused, request }: Asked): MapPla
       requireSize(map);
       continue;
     }
-    requireSameShape(map, found);
+    const content = host.kernel.mapContent(found.map.id);
+    requireSameShape(map, found, content && { content, bytes });
     reuse.set(map.name, found.pin);
   }
   return { reuse, maxEntries: new Map(Object.entries(mapEntries)) };

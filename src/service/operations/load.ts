@@ -90,7 +90,7 @@ function plan(host: Host, request: LoadInput): LoadPlan {
     forLibbpf,
     specs,
     globals: decodeGlobals(request.globalData),
-    maps: planMaps(host, { object, unused: forLibbpf.unusedMaps, request }),
+    maps: planMaps(host, { bytes, object, unused: forLibbpf.unusedMaps, request }),
     metadata: { ...request.metadata, ...application },
     requestedOwner: request.mapOwnerId === null ? null : programId(request.mapOwnerId),
   };

@@ -59,6 +59,18 @@ describe("definitions of maps, as clang writes them", () => {
     ]);
   });
 
+  test("a way of pinning that only another loader has is an error that names the map", () => {
+    const source =
+      'struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, int); __type(value, int); __uint(pinning, 16); } calls SEC(".maps");';
+    expect(() => mapsOf(source)).toThrow(
+      expect.objectContaining({
+        code: "INVALID_OBJECT",
+        message: expect.stringContaining('its map "calls" has pinning 16, a way of another loader'),
+        hint: expect.stringContaining("--map calls=PIN"),
+      }),
+    );
+  });
+
   test("maps that say no sizes", () => {
     const maps = both(`
       struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 4096); } events SEC(".maps");
