@@ -9,9 +9,10 @@ import { join } from "node:path";
 import { BpfmanError } from "../../src/errors/error.ts";
 import { memorySource } from "../../src/object/fields.ts";
 import { parseLinkerCache } from "../../src/object/linker-cache.ts";
-import { readObject } from "../../src/object/object-file.ts";
+import { objectForLibbpf, readObject } from "../../src/object/object-file.ts";
 import { sourceLines } from "../../src/object/source-line.ts";
 import { findSymbol, loadSegmentContains, symbolNames } from "../../src/object/symbols.ts";
+import { fixture } from "../fakes/bpf-fixture.ts";
 import { compileBpf } from "../fakes/compile.ts";
 import { type Places, randomFrom, ROUNDS, SEED, storm } from "../fakes/damage.ts";
 
@@ -62,9 +63,17 @@ describe("damaged files", () => {
     const bare = compileBpf(SOURCE.replaceAll(/^struct.*$/gm, ""), ["-g0"]);
     const shipped = `/usr/lib/${multiarch}/bpf`;
     const others = existsSync(shipped) ? readdirSync(shipped).slice(0, 3) : [];
-    const seeds = [...compiled, bare, ...others.map((name) => new Uint8Array(readFileSync(join(shipped, name))))];
+    const legacy = new Uint8Array(fixture("legacy"));
+    const seeds = [
+      ...[...compiled, bare, legacy, legacy],
+      ...others.map((name) => new Uint8Array(readFileSync(join(shipped, name)))),
+    ];
     const { accepted, refused } = storm({ seeds, places: specialPlaces }, (bytes) => {
       const object = readObject(bytes);
+      const { bytes: changed, unusedMaps } = objectForLibbpf(bytes, object, [object.programs.at(-1)?.name ?? ""]);
+      // What libbpf is given is what was looked at.
+      if (changed !== bytes) expect(readObject(changed)).toEqual(object);
+      expect(object.maps.map(({ name }) => name)).toEqual(expect.arrayContaining([...unusedMaps]));
       for (const { size, offset } of object.globals) {
         expect(Number.isSafeInteger(size) && size > 0 && Number.isSafeInteger(offset)).toBe(true);
       }
