@@ -1,7 +1,7 @@
-/** Which maps programs use, by the relocations of their instructions, and what maps hold from the start. */
+/** What programs use, by the relocations of their instructions: maps, names of the kernel. And what maps hold from the start. */
 import { type Elf, type ElfSymbol, type NamedSection, SHT, STT, sectionFields, symbols } from "./elf.ts";
 import { ElfDraft } from "./elf-draft.ts";
-import type { Original } from "./for-libbpf.ts";
+import { dropRelocations, type Original } from "./for-libbpf.ts";
 import { MAPS_SECTION } from "./maps.ts";
 import { INSTRUCTION_BYTES, programLayouts, RELOCATION_BYTES } from "./program-layout.ts";
 
@@ -21,17 +21,24 @@ interface Relocation {
   readonly symbol: ElfSymbol | undefined;
 }
 
+/** What some programs and the functions that they call refer to. */
+export interface Used {
+  readonly maps: ReadonlySet<string>;
+  /** Symbols, by number. */
+  readonly symbols: ReadonlySet<number>;
+}
+
 /** What an object says of the use of its maps. */
 export interface MapUses {
-  /** Maps that a program and the functions that it calls refer to; null when that cannot be told. */
-  of(programs: readonly string[]): ReadonlySet<string> | null;
+  /** Null when that cannot be told. */
+  of(programs: readonly string[]): Used | null;
   readonly initialValues: readonly InitialValue[];
 }
 
 export function readMapUses({ elf, sections }: Pick<Original, "elf" | "sections">): MapUses {
   const parts = readParts(elf, sections);
   return {
-    of: (programs) => usedMaps(elf, sections, { ...parts, programs }),
+    of: (programs) => usedBy(elf, sections, { ...parts, programs }),
     initialValues: [...initialValues(elf, sections, parts)].map(({ value }) => value),
   };
 }
@@ -67,33 +74,33 @@ function* relocations(elf: Elf, table: NamedSection, all: readonly ElfSymbol[]):
   }
 }
 
-function usedMaps(
+function usedBy(
   elf: Elf,
   sections: readonly NamedSection[],
   { programs, all, maps, mapsSection }: Parts & { readonly programs: readonly string[] },
-): ReadonlySet<string> | null {
-  /** Maps by the instruction that refers to them, section by section. */
-  const references = new Map<number, Map<number, string>>();
+): Used | null {
+  /** Symbols by the instruction that refers to them, section by section. */
+  const references = new Map<number, Map<number, ElfSymbol>>();
   for (const table of sections) {
     if (table.type !== SHT.rel) continue;
-    const here = references.get(table.info) ?? new Map<number, string>();
+    const here = references.get(table.info) ?? new Map<number, ElfSymbol>();
     references.set(table.info, here);
-    for (const { at, symbol } of relocations(elf, table, all)) {
-      if (symbol === undefined || symbol.section === null || symbol.section !== mapsSection) continue;
-      const map = maps.get(symbol.value);
-      if (map === undefined) return null;
-      here.set(at, map.name);
-    }
+    for (const { at, symbol } of relocations(elf, table, all)) if (symbol !== undefined) here.set(at, symbol);
   }
-  const used = new Set<string>();
+  const used = { maps: new Set<string>(), symbols: new Set<number>() };
   for (const layout of programLayouts(elf, sections, programs)) {
     if (layout === null) return null;
     for (const { section, offset, count } of layout) {
       const here = references.get(section.index);
       if (here === undefined || here.size === 0) continue;
       for (let at = offset; at < offset + count * INSTRUCTION_BYTES; at += INSTRUCTION_BYTES) {
-        const map = here.get(at);
-        if (map !== undefined) used.add(map);
+        const symbol = here.get(at);
+        if (symbol === undefined) continue;
+        used.symbols.add(symbol.index);
+        if (symbol.section === null || symbol.section !== mapsSection) continue;
+        const map = maps.get(symbol.value);
+        if (map === undefined) return null;
+        used.maps.add(map.name);
       }
     }
   }
@@ -145,15 +152,7 @@ export function withInitialValues(original: Original, keep: (value: InitialValue
   const draft = new ElfDraft(bytes, elf);
   for (const table of new Set(dropped.map((each) => each.table))) {
     const gone = new Set(dropped.filter((each) => each.table === table).map(({ index }) => index));
-    const entries = sectionFields(elf, table, "relocations").bytes;
-    const kept = Array.from({ length: Math.floor(entries.length / RELOCATION_BYTES) }, (_, index) => index)
-      .filter((index) => !gone.has(index))
-      .map((index) => entries.subarray(index * RELOCATION_BYTES, (index + 1) * RELOCATION_BYTES));
-    const content = new Uint8Array(kept.length * RELOCATION_BYTES);
-    kept.forEach((entry, index) => void content.set(entry, index * RELOCATION_BYTES));
-    draft.replace(table.index, content);
-    // No library has to know what to do with relocations that are none.
-    if (kept.length === 0) draft.change(table.index, { type: SHT.strtab });
+    dropRelocations({ draft, elf, table }, (index) => gone.has(index));
   }
   return draft.finish();
 }

@@ -15,7 +15,7 @@ import {
 } from "./elf.ts";
 import { readEntries } from "./entries.ts";
 import { type Refuse, hasControlCharacters, memorySource } from "./fields.ts";
-import { forLibbpf } from "./for-libbpf.ts";
+import { forLibbpf, type Original, withOptionalExterns } from "./for-libbpf.ts";
 import { btfIn, layoutOf } from "./layout.ts";
 import { type InitialValue, readMapUses, withInitialValues } from "./map-uses.ts";
 import { MAPS_SECTION, readMaps, readMapTypes } from "./maps.ts";
@@ -52,6 +52,11 @@ export function readObject(bytes: Uint8Array, options: ReadObjectOptions = {}): 
 /** The bytes of an object as libbpf is to see them (for-libbpf.ts). Throws INVALID_OBJECT. */
 export const bytesForLibbpf = (bytes: Uint8Array): Uint8Array => forLibbpf(bytes, refuse);
 
+function opened(bytes: Uint8Array): Original {
+  const elf = openElf(memorySource(bytes), refuse);
+  return { bytes, elf, sections: namedSections(elf) };
+}
+
 /** What libbpf is given to load some of an object's programs. */
 export interface ObjectForLibbpf {
   readonly bytes: Uint8Array;
@@ -62,24 +67,23 @@ export interface ObjectForLibbpf {
 /**
  * The bytes to load `programs` from. Maps that nobody would use are not made, since this kernel may not have their kind, or
  * their own loader sets their size: their initial values are taken out, and so are those of arrays of programs that are
- * made for their pin alone where the program is not loaded. Throws INVALID_OBJECT.
+ * made for their pin alone where the program is not loaded. Names of the kernel that only others use may be missing. Throws
+ * INVALID_OBJECT.
  */
 export function objectForLibbpf(bytes: Uint8Array, { maps }: ObjectFile, programs: readonly string[]): ObjectForLibbpf {
-  const whole = bytesForLibbpf(bytes);
-  const elf = openElf(memorySource(whole), refuse);
-  const original = { bytes: whole, elf, sections: namedSections(elf) };
+  const original = opened(bytesForLibbpf(bytes));
   const uses = readMapUses(original);
   const used = uses.of(programs);
-  if (used === null) return { bytes: whole, unusedMaps: new Set() };
-  const made = new Set([...used, ...maps.filter(({ pinByName }) => pinByName).map(({ name }) => name)]);
+  if (used === null) return { bytes: original.bytes, unusedMaps: new Set() };
+  const made = new Set([...used.maps, ...maps.filter(({ pinByName }) => pinByName).map(({ name }) => name)]);
   // What they hold may hold maps itself; a value that is added comes later in this loop.
   for (const name of made) {
     for (const { map, target, kind } of uses.initialValues) if (map === name && kind === "map") made.add(target);
   }
   const keep = ({ map, target, kind }: InitialValue) =>
-    made.has(map) && (kind === "map" || used.has(map) || programs.includes(target));
+    made.has(map) && (kind === "map" || used.maps.has(map) || programs.includes(target));
   return {
-    bytes: withInitialValues(original, keep),
+    bytes: withInitialValues(opened(withOptionalExterns(original, used.symbols)), keep),
     unusedMaps: new Set(maps.map(({ name }) => name).filter((name) => !made.has(name))),
   };
 }

@@ -97,3 +97,23 @@ test("the release of the kernel needs no configuration", async () => {
   const [program] = await bpfman.load(path, "--programs", "tcx:version");
   expect(answerOf(idOf(program))).toBe(Number(release().split(".")[0]));
 });
+
+test("names of the kernel that only another program of the object uses may be missing", async () => {
+  const path = object(`
+    extern int bpfman_no_such_function(int x) __ksym;
+    extern const int bpfman_no_such_variable __ksym;
+    SEC("tc") int mine(struct __sk_buff *skb) { return 5; }
+    SEC("tc") int other(struct __sk_buff *skb) { return bpfman_no_such_function(1); }
+    SEC("tc") int another(struct __sk_buff *skb) { return bpfman_no_such_variable; }
+    SEC("tc") int filled_in(struct __sk_buff *skb) { long filled; asm("%0 = A_CONSTANT ll" : "=r"(filled)); return filled; }`);
+  const [program] = await bpfman.load(path, "--programs", "tcx:mine");
+  expect(answerOf(idOf(program))).toBe(5);
+  const words = ["load", "file", "--path", path, "--programs"];
+  for (const [name, missing] of [
+    ["other", "bpfman_no_such_function"],
+    ["filled_in", "A_CONSTANT"],
+  ] as const) {
+    const { message } = await bpfman.refused(1, "LOAD_FAILED", ...words, `tcx:${name}`);
+    expect(message).toContain(missing);
+  }
+});
