@@ -19,14 +19,12 @@ import {
 import { ElfDraft, joined } from "./elf-draft.ts";
 import { memorySource, type Refuse } from "./fields.ts";
 import { withModernMaps } from "./legacy-maps.ts";
-import { RELOCATION_BYTES, TEXT } from "./program-layout.ts";
+import { RELOCATION_BYTES, relocationsOf, TEXT } from "./program-layout.ts";
 
 const STRUCT_OPS = /^\??\.struct_ops(\.link)?$/;
 /** In a symbol: its type and binding. */
 const SYMBOL_BYTES = 24;
 const SYMBOL_INFO_AT = 4;
-/** In a relocation: the number of its symbol stands above its type. */
-const SYMBOL_SHIFT = 2 ** 32;
 
 /** An object that is being changed. */
 export interface Original {
@@ -122,15 +120,13 @@ export function dropRelocations(
   { draft, elf, table }: Relocations,
   isGone: (index: number, symbol: number) => boolean,
 ): void {
-  const entries = sectionFields(elf, table, "relocations");
-  const kept: Uint8Array[] = [];
-  const count = Math.floor(entries.length / RELOCATION_BYTES);
-  for (let index = 0; index < count; index++) {
+  const { bytes } = sectionFields(elf, table, "relocations");
+  const all = [...relocationsOf(elf, table)];
+  const kept = all.flatMap(({ symbol }, index) => {
     const at = index * RELOCATION_BYTES;
-    const symbol = Math.floor(entries.u64(at + 8) / SYMBOL_SHIFT);
-    if (!isGone(index, symbol)) kept.push(entries.bytes.subarray(at, at + RELOCATION_BYTES));
-  }
-  if (kept.length === count) return;
+    return isGone(index, symbol) ? [] : [bytes.subarray(at, at + RELOCATION_BYTES)];
+  });
+  if (kept.length === all.length) return;
   draft.replace(table.index, joined(kept));
   // No library has to know what to do with relocations that are none.
   if (kept.length === 0) draft.change(table.index, { type: SHT.strtab });

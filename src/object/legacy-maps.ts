@@ -5,10 +5,21 @@
  */
 import { OBJECT_MAPS_MAX } from "../domain/limits.ts";
 import { type Btf, KIND, openBtf, typeOf } from "./btf.ts";
-import { type Elf, type ElfSymbol, type NamedSection, SHT, STB, STT, sectionFields, symbols } from "./elf.ts";
+import {
+  type Elf,
+  type ElfSymbol,
+  type NamedSection,
+  SHF_EXECINSTR,
+  SHT,
+  STB,
+  STT,
+  sectionFields,
+  symbols,
+} from "./elf.ts";
 import { Bytes, ElfDraft, joined } from "./elf-draft.ts";
 import type { Original } from "./for-libbpf.ts";
 import { MAPS_SECTION } from "./maps.ts";
+import { relocationsOf } from "./program-layout.ts";
 
 /** What the bytes say, one u32 after the other: aya's struct, of which older ones have the first four or five. */
 const FIELDS = ["type", "key_size", "value_size", "max_entries", "map_flags", "id", "pinning"] as const;
@@ -52,6 +63,7 @@ export function withModernMaps({ bytes, elf, sections }: Original): Uint8Array {
   }
   const all = namedSymbols(elf, { sections, table, of: definitions });
   const maps = readLegacyMaps(elf, { all, legacy, starts });
+  refuseNameless(elf, { sections, table, of: legacy });
   const offsets = all.flatMap(({ name, symbol }): [string, number][] =>
     modern !== undefined && symbol.section === modern.index ? [[name, symbol.value]] : [],
   );
@@ -98,6 +110,30 @@ interface Symbols {
   readonly sections: readonly NamedSection[];
   readonly table: NamedSection;
   readonly of: readonly NamedSection[];
+}
+
+/**
+ * Compilers write no symbol for a static map: code refers to its place in the section, and libbpf would take the map that
+ * stands first there.
+ */
+function refuseNameless(elf: Elf, { sections, table, of }: Symbols): void {
+  const legacy = new Set(of.map(({ index }) => index));
+  const nameless = new Set(
+    [...symbols(elf, table)]
+      .filter(({ type, section }) => type === STT.section && section !== null && legacy.has(section))
+      .map(({ index }) => index),
+  );
+  const isCode = (index: number) => ((sections[index]?.flags ?? 0) & SHF_EXECINSTR) !== 0;
+  for (const relocations of nameless.size === 0 ? [] : sections) {
+    if (relocations.type !== SHT.rel || !isCode(relocations.info)) continue;
+    for (const { symbol } of relocationsOf(elf, relocations)) {
+      if (!nameless.has(symbol)) continue;
+      throw elf.refuse(
+        `a program in its section "${sections[relocations.info]?.name}" uses a map without a name`,
+        "declare the map without static",
+      );
+    }
+  }
 }
 
 interface Where {

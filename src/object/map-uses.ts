@@ -3,9 +3,7 @@ import { type Elf, type ElfSymbol, type NamedSection, SHT, STT, sectionFields, s
 import { ElfDraft } from "./elf-draft.ts";
 import { dropRelocations, type Original } from "./for-libbpf.ts";
 import { MAPS_SECTION } from "./maps.ts";
-import { INSTRUCTION_BYTES, programLayouts, RELOCATION_BYTES } from "./program-layout.ts";
-
-const SYMBOL_SHIFT = 2 ** 32;
+import { INSTRUCTION_BYTES, programLayouts, relocationsOf } from "./program-layout.ts";
 
 /** One value in the initialiser of a map of maps or of programs. */
 export interface InitialValue {
@@ -13,12 +11,6 @@ export interface InitialValue {
   /** The map or the program that it is. */
   readonly target: string;
   readonly kind: "map" | "program";
-}
-
-interface Relocation {
-  /** Bytes from the start of the section that it is for. */
-  readonly at: number;
-  readonly symbol: ElfSymbol | undefined;
 }
 
 /** What some programs and the functions that they call refer to. */
@@ -67,13 +59,6 @@ function readParts(elf: Elf, sections: readonly NamedSection[]): Parts {
   return { all, nameOf, maps, mapsSection };
 }
 
-function* relocations(elf: Elf, table: NamedSection, all: readonly ElfSymbol[]): Generator<Relocation> {
-  const entries = sectionFields(elf, table, "relocations");
-  for (let at = 0; at + RELOCATION_BYTES <= entries.length; at += RELOCATION_BYTES) {
-    yield { at: entries.u64(at), symbol: all[Math.floor(entries.u64(at + 8) / SYMBOL_SHIFT)] };
-  }
-}
-
 function usedBy(
   elf: Elf,
   sections: readonly NamedSection[],
@@ -85,7 +70,10 @@ function usedBy(
     if (table.type !== SHT.rel) continue;
     const here = references.get(table.info) ?? new Map<number, ElfSymbol>();
     references.set(table.info, here);
-    for (const { at, symbol } of relocations(elf, table, all)) if (symbol !== undefined) here.set(at, symbol);
+    for (const { at, symbol } of relocationsOf(elf, table)) {
+      const found = all[symbol];
+      if (found !== undefined) here.set(at, found);
+    }
   }
   const used = { maps: new Set<string>(), symbols: new Set<number>() };
   for (const layout of programLayouts(elf, sections, programs)) {
@@ -131,7 +119,8 @@ function* initialValues(elf: Elf, sections: readonly NamedSection[], parts: Part
   for (const table of sections) {
     if (table.type !== SHT.rel || table.info !== mapsSection || mapsSection === null) continue;
     let index = 0;
-    for (const { at, symbol } of relocations(elf, table, all)) {
+    for (const { at, symbol: number } of relocationsOf(elf, table)) {
+      const symbol = all[number];
       const map = maps.get(lastUpTo(starts, at) ?? -1);
       if (map !== undefined && at < map.end && symbol !== undefined && symbol.section !== null) {
         const isMap = symbol.section === mapsSection;

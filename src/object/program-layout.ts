@@ -18,6 +18,21 @@ export const PSEUDO_CALL = 1;
 export const RELOCATION_BYTES = 16;
 const SYMBOL_SHIFT = 2 ** 32;
 
+/** An entry of a section of relocations (SHT_REL). */
+export interface Relocation {
+  /** Bytes from the start of the section that it is for. */
+  readonly at: number;
+  /** Number of the symbol that it is about. */
+  readonly symbol: number;
+}
+
+export function* relocationsOf(elf: Elf, table: NamedSection): Generator<Relocation> {
+  const entries = sectionFields(elf, table, "relocations");
+  for (let at = 0; at + RELOCATION_BYTES <= entries.length; at += RELOCATION_BYTES) {
+    yield { at: entries.u64(at), symbol: Math.floor(entries.u64(at + 8) / SYMBOL_SHIFT) };
+  }
+}
+
 /** A function inside a program. */
 export interface PlacedFunction {
   readonly name: string;
@@ -117,10 +132,7 @@ function readCode({ elf, sections }: Parts, section: NamedSection): SectionCode 
   const references = new Map<number, number>();
   for (const table of sections) {
     if (table.type !== SHT.rel || table.info !== section.index) continue;
-    const entries = sectionFields(elf, table, "relocations");
-    for (let at = 0; at + RELOCATION_BYTES <= entries.length; at += RELOCATION_BYTES) {
-      references.set(entries.u64(at), Math.floor(entries.u64(at + 8) / SYMBOL_SHIFT));
-    }
+    for (const { at, symbol } of relocationsOf(elf, table)) references.set(at, symbol);
   }
   return { bytes: sectionFields(elf, section, "instructions"), references };
 }
