@@ -31,7 +31,7 @@ export function loadFailure(thrown: unknown, evidence: LoadEvidence): unknown {
   if (evidence.log.trim() !== "") {
     const reason = readVerifierLog(evidence.log).reason ?? thrown.message;
     const hint = adviceFor(reason);
-    return new BpfmanError("VERIFIER_REJECTED", `load ${what}: the verifier refused it: ${reason}`, {
+    return new BpfmanError("VERIFIER_REJECTED", `load ${what}: the verifier rejected it: ${reason}`, {
       ...parts,
       ...(hint === null ? {} : { hint }),
       verifierLog: evidence.log,
@@ -77,7 +77,7 @@ const HINTS: readonly (readonly [message: RegExp, hint: (...found: string[]) => 
   [
     /^map '(.+)': failed to initialize slot \[\d+\] to prog '(.+)' fd=-/,
     (_, map = "", program = "") =>
-      `name program "${program}" as well: it is an initial value of "${map}" from the start`,
+      `name program "${program}" as well: it is an initial value of "${map}"`,
   ],
   [/BTF/, () => (existsSync("/sys/kernel/btf/vmlinux") ? null : "this kernel provides no BTF (CONFIG_DEBUG_INFO_BTF)")],
   [

@@ -31,7 +31,7 @@ describe("hints for what libbpf or the kernel refuse", () => {
 
   test("a program that stands in an array, and was not loaded: its name", () => {
     const message = "map 'jumps': failed to initialize slot [0] to prog 'target' fd=-2: -9";
-    expect(hintOf(9, message)).toBe('name program "target" as well: it stands in "jumps" from the start');
+    expect(hintOf(9, message)).toBe('name program "target" as well: it is an initial value of "jumps"');
     // It was loaded, and the kernel did not take it.
     expect(hintOf(EINVAL, message.replace("fd=-2: -9", "fd=13: -22"))).toBeNull();
   });
