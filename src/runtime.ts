@@ -69,7 +69,7 @@ function openHost(folders: Folders, config: Config, openStore: () => StorePort, 
     (require("./kernel/open-kernel.ts") as typeof import("./kernel/open-kernel.ts")).openKernel(),
   );
   const pins = once(() =>
-    (require("./bpffs/open-pins.ts") as typeof import("./bpffs/open-pins.ts")).openPins(pinFolder),
+    (require("./bpffs/open-pins.ts") as typeof import("./bpffs/open-pins.ts")).openPins(pinFolder, config.maps),
   );
   const files = once(() =>
     (require("./files/open-files.ts") as typeof import("./files/open-files.ts")).openFiles(folders.runtimeDir),

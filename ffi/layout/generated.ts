@@ -9,8 +9,10 @@ export const BPF_CMD = {
   LINK_GET_NEXT_ID: 31,
   PROG_GET_FD_BY_ID: 13,
   MAP_GET_FD_BY_ID: 14,
-  LINK_GET_FD_BY_ID: 30,
   BTF_GET_FD_BY_ID: 19,
+  MAP_LOOKUP_ELEM: 1,
+  MAP_GET_NEXT_KEY: 4,
+  LINK_GET_FD_BY_ID: 30,
   OBJ_GET_INFO_BY_FD: 15,
   PROG_QUERY: 16,
   LINK_CREATE: 28,
@@ -246,6 +248,26 @@ export const LINK_UPDATE_ATTR = {
 } as const;
 
 /** union bpf_attr */
+export const MAP_ELEMENT_ATTR = {
+  fields: {
+    map_fd: { offset: 0, size: 4 },
+    key: { offset: 8, size: 8 },
+    value: { offset: 16, size: 8 },
+  },
+  size: 24,
+} as const;
+
+/** struct bpf_btf_info */
+export const BTF_INFO = {
+  fields: {
+    btf: { offset: 0, size: 8 },
+    btf_size: { offset: 8, size: 4 },
+    id: { offset: 12, size: 4 },
+  },
+  size: 16,
+} as const;
+
+/** union bpf_attr */
 export const LINK_DETACH_ATTR = {
   fields: {
     link_fd: { offset: 0, size: 4 },
@@ -278,15 +300,6 @@ export const BTF_LOAD_ATTR = {
     btf_size: { offset: 16, size: 4 },
   },
   size: 20,
-} as const;
-
-/** struct bpf_btf_info */
-export const BTF_INFO = {
-  fields: {
-    btf: { offset: 0, size: 8 },
-    btf_size: { offset: 8, size: 4 },
-  },
-  size: 12,
 } as const;
 
 /** struct bpf_prog_info */
@@ -326,6 +339,8 @@ export const MAP_INFO = {
     map_flags: { offset: 20, size: 4 },
     name: { offset: 24, size: 16 },
     btf_id: { offset: 64, size: 4 },
+    btf_key_type_id: { offset: 68, size: 4 },
+    btf_value_type_id: { offset: 72, size: 4 },
     map_extra: { offset: 80, size: 8 },
   },
   size: 88,

@@ -12,6 +12,7 @@ export const LIBBPF_SYMBOLS = {
   bpf_map__name: { args: ["ptr"], returns: "ptr" },
   bpf_map__reuse_fd: { args: ["ptr", "i32"], returns: "i32" },
   bpf_map__set_autocreate: { args: ["ptr", "bool"], returns: "i32" },
+  bpf_map__set_max_entries: { args: ["ptr", "u32"], returns: "i32" },
   bpf_map__set_pin_path: { args: ["ptr", "ptr"], returns: "i32" },
   bpf_object__close: { args: ["ptr"], returns: "void" },
   bpf_object__load: { args: ["ptr"], returns: "i32" },

@@ -56,8 +56,10 @@ export interface BpfMap {
   writeInitialValue(offset: number, bytes: Uint8Array): void;
   /** Uses an existing map instead of creating one. The caller keeps ownership of the descriptor. */
   reuse(fd: number): void;
-  /** Whether `load` makes the map; it is made unless this says no. Programs that use one that was not made are refused. */
-  setAutocreate(on: boolean): void;
+  /** Keeps `load` from creating the map. Programs that use it anyway are rejected. */
+  leaveOut(): void;
+  /** Sets the number of entries, overriding the definition. Call before `load`. */
+  setMaxEntries(entries: number): void;
   /** Keeps libbpf from pinning and from looking for a pin. */
   clearPinPath(): void;
 }
@@ -171,8 +173,14 @@ function wrapMap(pointer: Pointer, live: Live): BpfMap {
     reuse(fd) {
       checkedLibbpf("bpf_map__reuse_fd", library.bpf_map__reuse_fd(live(pointer), fd));
     },
-    setAutocreate(on) {
-      checkedLibbpf("bpf_map__set_autocreate", library.bpf_map__set_autocreate(live(pointer), on));
+    leaveOut() {
+      checkedLibbpf("bpf_map__set_autocreate", library.bpf_map__set_autocreate(live(pointer), false));
+    },
+    setMaxEntries(entries) {
+      if (!Number.isInteger(entries) || entries < 0 || entries > 0xffff_ffff) {
+        throw new RangeError(`${entries} is not a number of entries`);
+      }
+      checkedLibbpf("bpf_map__set_max_entries", library.bpf_map__set_max_entries(live(pointer), entries));
     },
     clearPinPath() {
       checkedLibbpf("bpf_map__set_pin_path", library.bpf_map__set_pin_path(live(pointer), null));

@@ -23,7 +23,7 @@ export function bpf(command: Command, attr: Memory): number {
 }
 
 /** Like {@link bpf}, but returns null on ENOENT. */
-function bpfOrNull(command: Command, attr: Memory): number | null {
+export function bpfOrNull(command: Command, attr: Memory): number | null {
   const result = attempt(command, attr);
   if (result === -ERRNO.ENOENT) return null;
   if (result < 0) throw new SysError(`bpf(BPF_${command})`, -result);
@@ -77,6 +77,10 @@ export function objectIds(kind: BpfObjectKind): number[] {
     ids.push(last);
   }
 }
+
+/** Opens the BTF object with that ID; the caller closes the descriptor. Returns null if there is none. Throws SysError. */
+export const openBtfById = (id: number): number | null =>
+  bpfOrNull("BTF_GET_FD_BY_ID", encode(GET_ID_ATTR, { start_id: id }));
 
 /** Opens the object with that ID; the caller closes the descriptor. Returns null if there is none. Throws SysError. */
 export const openById = (kind: BpfObjectKind, id: number): number | null =>

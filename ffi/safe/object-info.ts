@@ -1,4 +1,12 @@
-import { INFO_ATTR, LINK_INFO, LINK_TYPE, MAP_INFO, PERF_EVENT_KIND, PROG_INFO } from "../layout/generated.ts";
+import {
+  BTF_INFO,
+  INFO_ATTR,
+  LINK_INFO,
+  LINK_TYPE,
+  MAP_INFO,
+  PERF_EVENT_KIND,
+  PROG_INFO,
+} from "../layout/generated.ts";
 import { decode, encode, type FieldValues, type StructLayout, type StructReader } from "../layout/struct.ts";
 import { addressOf, allocate, keepAlive, textUntilNul } from "../memory.ts";
 import { bpf } from "./bpf.ts";
@@ -75,6 +83,9 @@ export interface MapInfo {
   readonly flags: number;
   readonly name: string;
   readonly btfId: number;
+  /** Types of key and value in that BTF; 0 where nothing is said. */
+  readonly keyTypeId: number;
+  readonly valueTypeId: number;
   readonly extra: bigint;
 }
 
@@ -90,8 +101,19 @@ export function mapInfo(fd: number): MapInfo {
     flags: info.u32("map_flags"),
     name: info.text("name"),
     btfId: info.u32("btf_id"),
+    keyTypeId: info.u32("btf_key_type_id"),
+    valueTypeId: info.u32("btf_value_type_id"),
     extra: info.u64("map_extra"),
   };
+}
+
+/** The bytes of the BTF behind `fd`, as it was given to the kernel. Throws SysError. */
+export function btfBytes(fd: number): Uint8Array {
+  const size = objectInfo(fd, BTF_INFO).u32("btf_size");
+  const bytes = allocate(Math.max(size, 1));
+  objectInfo(fd, BTF_INFO, { btf: addressOf(bytes), btf_size: size });
+  keepAlive(bytes);
+  return bytes.subarray(0, size);
 }
 
 /**

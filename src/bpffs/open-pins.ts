@@ -1,7 +1,9 @@
 import * as fs from "../../ffi/safe/file-system.ts";
 import { BpfmanError } from "../errors/error.ts";
+import { MAP_ACCESS_DEFAULT, type MapAccess } from "../domain/config.ts";
 import { errnoName, failing } from "../errors/sys-failure.ts";
 import type { PinsPort } from "../platform/pins.ts";
+import { openDirectory, openMapPin } from "./access.ts";
 import { pinPaths } from "./paths.ts";
 import { isBpffs, prepareFolders, removeFolders, requireOwnDirectory } from "./prepare.ts";
 
@@ -12,7 +14,7 @@ const ABSENT = ["ENOENT", "ENOTDIR"];
  * The pins below `root`, which is `<runtime-dir>/fs`. Nothing is created or mounted before `prepare`. Throws
  * STATE_CONFLICT if others can modify the runtime directory.
  */
-export function openPins(root: string): PinsPort {
+export function openPins(root: string, access: MapAccess = MAP_ACCESS_DEFAULT): PinsPort {
   const paths = pinPaths(root);
   // Checked for readers as well, because they trust what is there.
   requireOwnDirectory(root.slice(0, root.lastIndexOf("/")) || "/");
@@ -39,13 +41,15 @@ export function openPins(root: string): PinsPort {
 
   return {
     paths,
-    prepare: () => prepareFolders(paths),
+    prepare: () => prepareFolders(paths, access),
     unmount: () => removeFolders(paths),
     exists: (path) => failing("look at", path, () => fs.lstatSync(path) !== undefined),
     makeFolder: (path) =>
       failing("make directory", own("make directory", path), () => {
         fs.mkdirSync(path, { recursive: true, mode: 0o700 });
+        if (path.startsWith(`${root}/maps/`)) openDirectory(path, access);
       }),
+    openMap: (path) => openMapPin(own("open map pin", path), access),
     remove,
     removeFolder: (path) =>
       failing("remove directory", own("remove directory", path), () =>

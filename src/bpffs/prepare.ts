@@ -3,7 +3,9 @@ import * as fs from "../../ffi/safe/file-system.ts";
 import { mountBpffs, unmount } from "../../ffi/safe/mount.ts";
 import { requireOwn } from "../errors/ownership.ts";
 import { errnoName, ioFailure } from "../errors/sys-failure.ts";
+import type { MapAccess } from "../domain/config.ts";
 import type { PinPaths } from "../platform/pins.ts";
+import { openDirectories } from "./access.ts";
 
 /** BPF_FS_MAGIC (include/uapi/linux/magic.h). */
 const BPF_FS_MAGIC = 0xcafe4a11;
@@ -75,9 +77,10 @@ function unmountIfMounted(root: string): void {
 
 /**
  * Creates the runtime directory (0750), mounts a bpffs in it, and creates the directories for pins. Existing ones are
- * left unchanged. Throws STATE_CONFLICT, BPFFS_UNAVAILABLE.
+ * left unchanged, except for the configured group and mode. Throws STATE_CONFLICT, BPFFS_UNAVAILABLE, INVALID_CONFIG.
  */
-export function prepareFolders({ root }: PinPaths): void {
+export function prepareFolders(paths: PinPaths, access: MapAccess): void {
+  const { root } = paths;
   const runtimeDir = root.slice(0, root.lastIndexOf("/")) || "/";
   try {
     fs.mkdirSync(runtimeDir, { recursive: true, mode: 0o750 });
@@ -86,6 +89,7 @@ export function prepareFolders({ root }: PinPaths): void {
     requireOwnDirectory(root);
     if (!isBpffs(root)) mount(root);
     for (const folder of FOLDERS) fs.mkdirSync(`${root}/${folder}`, { recursive: true, mode: 0o700 });
+    openDirectories(paths, access);
   } catch (thrown) {
     throw ioFailure(thrown, { action: "prepare", path: root, code: "BPFFS_UNAVAILABLE" });
   }

@@ -1,7 +1,7 @@
 import { parse, TomlError } from "smol-toml";
 import * as v from "valibot";
-import { ALONE_MODES, CONFIG_DEFAULT, type Config, XDP_MODES } from "../domain/config.ts";
-import { INTERFACE_CHARS_MAX } from "../domain/limits.ts";
+import { ALONE_MODES, CONFIG_DEFAULT, type Config, MAP_ACCESS_DEFAULT, XDP_MODES } from "../domain/config.ts";
+import { ID_MAX, INTERFACE_CHARS_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { didYouMean } from "../errors/suggest.ts";
 import { type Locate, locator, type Place, placeAt } from "./place.ts";
@@ -16,6 +16,20 @@ const interfaceName = v.pipe(v.string(), v.minLength(1, INTERFACE), v.maxLength(
 const xdpMode = v.picklist(XDP_MODES, XDP_MODES.map((mode) => `"${mode}"`).join(" or "));
 const alone = v.picklist(ALONE_MODES, ALONE_MODES.map((mode) => `"${mode}"`).join(" or "));
 
+const GROUP = "the name of a group, or its number";
+const group = v.union(
+  [v.pipe(v.string(), v.minLength(1)), v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(ID_MAX))],
+  GROUP,
+);
+/** With a group, what `chmod` of a pin by hand would be; nobody else gets to write. */
+const MODE = 'three octal digits in quotes, as in "0640", of which the last one lets nobody write';
+const MODE_OF_GROUP = 0o660;
+const mode = v.pipe(
+  v.string(MODE),
+  v.regex(/^0?[0-7][0-7][0145]$/, MODE),
+  v.transform((digits) => Number.parseInt(digits, 8) | MAP_ACCESS_DEFAULT.mode),
+);
+
 const file = v.strictObject(
   {
     interfaces: v.optional(
@@ -24,6 +38,7 @@ const file = v.strictObject(
     ),
     signing: v.optional(signing, {}),
     dispatcher: v.optional(v.strictObject({ alone: v.optional(alone, CONFIG_DEFAULT.dispatcher.alone) }, A_TABLE), {}),
+    maps: v.optional(v.strictObject({ group: v.optional(group), mode: v.optional(mode) }, A_TABLE), {}),
     database: v.optional(
       v.strictObject(
         {
@@ -51,11 +66,15 @@ export function parseConfig(bytes: Uint8Array, path: string): Config {
     const first = problems.reduce((one, other) => (other.offset < one.offset ? other : one));
     throw invalid(path, placeAt(text, first.offset), first);
   }
-  const { interfaces, database, dispatcher } = result.output;
+  const { interfaces, database, dispatcher, maps } = result.output;
   return {
     interfaces: new Map(Object.entries(interfaces).map(([name, { xdp_mode }]) => [name, { xdpMode: xdp_mode }])),
     signing: signingConfig(result.output.signing),
     dispatcher,
+    maps: {
+      group: maps.group ?? null,
+      mode: maps.mode ?? (maps.group === undefined ? MAP_ACCESS_DEFAULT.mode : MODE_OF_GROUP),
+    },
     database: { maxRetries: database.max_retries, millisecDelay: database.millisec_delay },
   };
 }
@@ -120,6 +139,8 @@ function knownKeys(keys: readonly string[]): string[] {
       return signingKeys(subsection);
     case "dispatcher":
       return Object.keys(file.entries.dispatcher.wrapped.entries);
+    case "maps":
+      return Object.keys(file.entries.maps.wrapped.entries);
     default:
       return Object.keys(file.entries.database.wrapped.entries);
   }

@@ -10,6 +10,7 @@ export const LIVE_VALUES = [
   "metadata",
   "netns",
   "object-global",
+  "object-map",
   "object-program",
   "pid",
   "program-id",

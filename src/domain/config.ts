@@ -6,6 +6,16 @@ export type XdpMode = (typeof XDP_MODES)[number];
 
 /** How the only program on a hook can run. */
 export const ALONE_MODES = ["direct", "chain"] as const;
+/** Who may use the maps that bpfman pins, besides root. */
+export interface MapAccess {
+  /** Name or number; null: the group of whoever runs bpfman. */
+  readonly group: string | number | null;
+  /** Permissions of pins, as in chmod(2): reading and writing a map. */
+  readonly mode: number;
+}
+
+/** As the kernel makes pins. */
+export const MAP_ACCESS_DEFAULT: MapAccess = { group: null, mode: 0o600 };
 
 /** The configuration file, with defaults filled in. */
 export interface Config {
@@ -16,6 +26,7 @@ export interface Config {
     /** How the only XDP or TC program on a hook runs: by itself where nothing differs, or always in a dispatcher. */
     readonly alone: (typeof ALONE_MODES)[number];
   };
+  readonly maps: MapAccess;
   readonly database: {
     /** How often to retry when the database is locked. */
     readonly maxRetries: number;
@@ -28,6 +39,7 @@ export const CONFIG_DEFAULT: Config = {
   interfaces: new Map(),
   signing: SIGNING_DEFAULT,
   dispatcher: { alone: "direct" },
+  maps: MAP_ACCESS_DEFAULT,
   database: { maxRetries: 10, millisecDelay: 1_000 },
 };
 

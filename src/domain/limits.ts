@@ -6,8 +6,14 @@ export const OBJECT_BYTES_MAX = 16 * 1024 * 1024;
 export const PRIORITY_MAX = 1000;
 /** Largest priority in requests and in the noun-verb grammar: newer bpfman accepts any non-negative int32. */
 export const PRIORITY_WIDE_MAX = 0x7fff_ffff;
-/** Programs per `load`: far more than any object contains, few enough to bound the work. */
-export const PROGRAMS_PER_LOAD_MAX = 64;
+/** Programs per `load`: several times what the largest known objects contain, few enough to bound the work. */
+export const PROGRAMS_PER_LOAD_MAX = 1024;
+/** Keys of a map of maps that are searched for an inner map. */
+export const MAP_KEYS_MAX = 256;
+/** Parts (members, elements) of one type whose layout is compared. */
+export const LAYOUT_PARTS_MAX = 4096;
+/** Entries of a map: max_entries is a u32. */
+export const MAP_ENTRIES_MAX = 0xffff_ffff;
 /** Length of an untrusted program, map or variable name, in characters. */
 export const NAME_CHARS_MAX = 512;
 /** Metadata pairs per program or link. */

@@ -35,6 +35,8 @@ export interface ObjectMap {
   readonly valueSize: number | null;
   readonly maxEntries: number | null;
   readonly flags: number;
+  /** map_extra: what it means depends on the type. */
+  readonly extra: number;
   /** Declared with LIBBPF_PIN_BY_NAME. */
   readonly pinByName: boolean;
   /** Definition of the inner map of a map-in-map. */

@@ -197,6 +197,16 @@ export const ERROR_CODES = {
     hint: 'see "bpfman list programs"',
   },
   LINK_NOT_FOUND: { kind: "not-found", meaning: "no link has that id", hint: 'see "bpfman list links"' },
+  MAP_NOT_FOUND: {
+    kind: "not-found",
+    meaning: "no such map in the object, at that pin, or in the kernel",
+    advice: "take one of the maps that the hint lists, or another pin or id",
+  },
+  MAP_SIZE_MISSING: {
+    kind: "invalid",
+    meaning: "the object leaves the size of a map to its loader",
+    advice: "say it with --map-entries NAME=N",
+  },
   MAP_OWNER_NOT_FOUND: {
     kind: "not-found",
     meaning: "--map-owner-id does not name a program that owns its maps",
@@ -340,7 +350,7 @@ export const ERROR_CODES = {
   LOAD_FAILED: {
     kind: "invalid",
     meaning: "libbpf or the kernel rejected the object",
-    hint: '"bpfman version -o json" shows what this kernel can do',
+    advice: "the message is theirs: it names the map, program or symbol that they rejected",
   },
   ATTACH_FAILED: {
     kind: "invalid",
@@ -361,7 +371,7 @@ export const ERROR_CODES = {
   KERNEL_UNSUPPORTED: {
     kind: "unsupported",
     meaning: "this kernel cannot do that",
-    hint: '"bpfman version -o json" shows what this kernel can do',
+    advice: 'use another kind of program, or another kernel: "bpfman version -o json" shows what this one can do',
   },
   KERNEL_CALL_FAILED: {
     kind: "unavailable",

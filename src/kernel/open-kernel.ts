@@ -22,6 +22,7 @@ const tracepoint = () => require("./hooks/tracepoint-link.ts") as typeof import(
 const kprobe = () => require("./hooks/kprobe-link.ts") as typeof import("./hooks/kprobe-link.ts");
 const uprobe = () => require("./hooks/uprobe-link.ts") as typeof import("./hooks/uprobe-link.ts");
 const tracing = () => require("./hooks/tracing-link.ts") as typeof import("./hooks/tracing-link.ts");
+const content = () => require("./load/map-content.ts") as typeof import("./load/map-content.ts");
 const names = () => require("./explain/whole-name.ts") as typeof import("./explain/whole-name.ts");
 const functions = () => require("./hooks/kernel-function.ts") as typeof import("./hooks/kernel-function.ts");
 const security = () => require("./explain/security.ts") as typeof import("./explain/security.ts");
@@ -36,6 +37,7 @@ export function openKernel(): KernelPort {
     program: (id) => lookUp("program", id, readProgram),
     wholeName: (program) => names().wholeName(program),
     map: (id) => lookUp("map", id, readMap),
+    mapContent: (id) => lookUp("map", id, content().readMapContent),
     linkIds: () =>
       attempt({ action: "list links", code: "KERNEL_CALL_FAILED" }, () => objectIds("link")).map(kernelLinkId),
     link: (id) => lookUp("link", id, readLink),

@@ -1,16 +1,6 @@
 import { OBJECT_ENTRIES_MAX } from "../domain/limits.ts";
 import type { ObjectGlobal, ObjectProgram } from "../domain/object-file.ts";
-import {
-  type Elf,
-  type ElfSymbol,
-  type NamedSection,
-  SHF_EXECINSTR,
-  SHT,
-  STB,
-  STT,
-  sectionFields,
-  symbols,
-} from "./elf.ts";
+import { type Elf, type ElfSymbol, type NamedSection, SHF_EXECINSTR, SHT, STT, sectionFields, symbols } from "./elf.ts";
 import { parseSectionName } from "./section-name.ts";
 
 /** Sections that libbpf turns into maps of global variables. String literals (.rodata.str1.1) are not variables. */
@@ -68,7 +58,7 @@ function roleOf({ name, type, flags, size }: NamedSection): "code" | "data" | nu
   return (type === SHT.progbits || type === SHT.nobits) && isDataSection(name) ? "data" : null;
 }
 
-const isEntryPoint = (symbol: ElfSymbol) => symbol.type === STT.func && symbol.binding !== STB.local;
+const isEntryPoint = (symbol: ElfSymbol) => symbol.type === STT.func;
 
 /** Symbols without a size are labels. */
 const isVariable = (symbol: ElfSymbol) => symbol.type === STT.object && symbol.size > 0;

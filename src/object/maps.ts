@@ -1,12 +1,23 @@
 import { MAP_FIELDS_MAX, OBJECT_MAPS_MAX } from "../domain/limits.ts";
 import type { ObjectMap } from "../domain/object-file.ts";
+import type { BpfmanError } from "../errors/error.ts";
 import { type Btf, type BtfType, KIND, arrayOf, bareType, findDatasec, sizeOfType, typeOf } from "./btf.ts";
+import type { Refuse } from "./fields.ts";
 
 /** The section of map definitions. */
 export const MAPS_SECTION = ".maps";
 
-/** LIBBPF_PIN_BY_NAME (enum libbpf_pin_type). */
+/** LIBBPF_PIN_NONE, LIBBPF_PIN_BY_NAME (enum libbpf_pin_type), and aya's PinningType. */
+const PIN_NONE = 0;
 const PIN_BY_NAME = 1;
+
+/** Other loaders have more ways: Cilium's CILIUM_PIN_REPLACE, iproute2's PIN_GLOBAL_NS. */
+const unknownPinning = (refuse: Refuse, map: string, pinning: number): BpfmanError =>
+  refuse(
+    `its map "${map}" has pinning ${pinning}, a way of another loader: only ${PIN_NONE} (none) and ${PIN_BY_NAME} (LIBBPF_PIN_BY_NAME) are known`,
+    `compile it with LIBBPF_PIN_BY_NAME, or without pinning; --map ${map}=PIN takes a map that is pinned already`,
+  );
+
 /** BPF_MAP_TYPE_STRUCT_OPS (enum bpf_map_type). */
 const STRUCT_OPS = 26;
 const U32_MAX = 0xffff_ffff;
@@ -32,6 +43,28 @@ export function readMaps(btf: Btf): ObjectMap[] {
       throw types.format.refuse(`its map number ${index + 1} is not a named variable`);
     return readMap(btf, { name, definition: bareType(btf, variable.sizeOrType), inner: false });
   });
+}
+
+/** Types of keys and values of maps that say them (`__type`), by the maps' names. */
+export function readMapTypes(
+  btf: Btf,
+): ReadonlyMap<string, { readonly key: number | null; readonly value: number | null }> {
+  const section = findDatasec(btf, MAPS_SECTION);
+  const members = Array.from({ length: section?.count ?? 0 }, (_, i) => (section?.tail ?? 0) + i * MEMBER_BYTES);
+  return new Map(
+    members.map((at) => {
+      const variable = typeOf(btf, btf.types.u32(at));
+      const { count, tail } = bareType(btf, variable.sizeOrType);
+      const targetOf = (field: string): number | null => {
+        for (let member = tail; member < tail + count * MEMBER_BYTES; member += MEMBER_BYTES) {
+          if (btf.strings.name(btf.types.u32(member)) === field)
+            return bareType(btf, btf.types.u32(member + 4)).sizeOrType;
+        }
+        return null;
+      };
+      return [btf.strings.name(variable.nameAt), { key: targetOf("key"), value: targetOf("value") }] as const;
+    }),
+  );
 }
 
 interface Draft {
@@ -72,6 +105,8 @@ function readMap(btf: Btf, { name, definition, inner }: Draft): ObjectMap {
   if (type === null) throw bad("does not say its type");
   // libbpf would treat it as a map it created from section .struct_ops and dereference a NULL pointer.
   if (type === STRUCT_OPS) throw bad('is of type STRUCT_OPS, which cannot be defined in section ".maps"');
+  const pinning = number("pinning") ?? PIN_NONE;
+  if (pinning !== PIN_NONE && pinning !== PIN_BY_NAME) throw unknownPinning(btf.types.format.refuse, name, pinning);
   const values = fields.get("values");
   const element = values === undefined ? null : elementOfValues(btf, values);
   if (element !== null && element.kind !== KIND.struct && element.kind !== KIND.functionProto) {
@@ -85,7 +120,8 @@ function readMap(btf: Btf, { name, definition, inner }: Draft): ObjectMap {
     valueSize: element === null ? size("value") : REFERENCE_BYTES,
     maxEntries: number("max_entries"),
     flags: number("map_flags") ?? 0,
-    pinByName: number("pinning") === PIN_BY_NAME,
+    extra: number("map_extra") ?? 0,
+    pinByName: pinning === PIN_BY_NAME,
     inner:
       element?.kind === KIND.struct ? readMap(btf, { name: `${name}.inner`, definition: element, inner: true }) : null,
   };

@@ -16,9 +16,11 @@ import {
 } from "./elf.ts";
 import { readEntries } from "./entries.ts";
 import { type Refuse, hasControlCharacters, memorySource } from "./fields.ts";
-import { MAPS_SECTION, readMaps } from "./maps.ts";
+import { forLibbpf, type Original, withOptionalExterns } from "./for-libbpf.ts";
+import { btfIn, layoutOf } from "./layout.ts";
+import { type InitialValue, readMapUses, withInitialValues } from "./map-uses.ts";
+import { MAPS_SECTION, readMaps, readMapTypes } from "./maps.ts";
 import { checkForLibbpf } from "./sound.ts";
-import { withoutStructOps } from "./struct-ops.ts";
 import { type Alongside, alongside } from "./tail-calls.ts";
 import { bytesForTwin } from "./twin.ts";
 
@@ -33,8 +35,8 @@ export interface ReadObjectOptions {
  */
 export function readObject(bytes: Uint8Array, options: ReadObjectOptions = {}): ObjectFile {
   if (bytes.length > OBJECT_BYTES_MAX) throw refuse(`it has ${bytes.length} bytes, more than ${OBJECT_BYTES_MAX}`);
-  const elf = openElf(memorySource(bytes), refuse);
-  checkKind(elf, options);
+  checkKind(openElf(memorySource(bytes), refuse), options);
+  const elf = openElf(memorySource(bytesForLibbpf(bytes)), refuse);
   const sections = namedSections(elf);
   const byName = (name: string) => sections.find((section) => section.name === name && section.size > 0);
   const btf = byName(".BTF");
@@ -44,14 +46,86 @@ export function readObject(bytes: Uint8Array, options: ReadObjectOptions = {}): 
     byteOrder: byteOrderOf(elf.littleEndian),
     license: readLicense(elf, byName("license")),
     ...entries,
-    maps: readDefinedMaps(elf, { maps: byName(MAPS_SECTION), legacyMaps: byName("maps"), btf }),
+    maps: readDefinedMaps(elf, { maps: byName(MAPS_SECTION), btf }),
     hasBtf: btf !== undefined,
     hasBtfExt: byName(".BTF.ext") !== undefined,
   };
 }
 
-/** Returns a valid object as libbpf should see it: without the parts that bpfman never loads and libbpf fails on. */
-export const bytesForLibbpf = (bytes: Uint8Array): Uint8Array => withoutStructOps(bytes, refuse);
+/** The bytes of an object as libbpf is to see them (for-libbpf.ts). Throws INVALID_OBJECT. */
+export const bytesForLibbpf = (bytes: Uint8Array): Uint8Array => forLibbpf(bytes, refuse);
+
+function opened(bytes: Uint8Array): Original {
+  const elf = openElf(memorySource(bytes), refuse);
+  return { bytes, elf, sections: namedSections(elf) };
+}
+
+/** What libbpf is given to load some of an object's programs. */
+export interface ObjectForLibbpf {
+  readonly bytes: Uint8Array;
+  /** Maps that need not be made: none of the programs uses them, and they are not pinned by name. */
+  readonly unusedMaps: ReadonlySet<string>;
+}
+
+/**
+ * The bytes to load `programs` from. Maps that nobody would use are not made, since this kernel may not have their kind, or
+ * their own loader sets their size: their initial values are taken out, and so are those of arrays of programs that are
+ * made for their pin alone where the program is not loaded. Names of the kernel that only others use may be missing. Throws
+ * INVALID_OBJECT.
+ */
+export function objectForLibbpf(bytes: Uint8Array, { maps }: ObjectFile, programs: readonly string[]): ObjectForLibbpf {
+  const original = opened(bytesForLibbpf(bytes));
+  const uses = readMapUses(original);
+  const used = uses.of(programs);
+  if (used === null) return { bytes: original.bytes, unusedMaps: new Set() };
+  const made = new Set([...used.maps, ...maps.filter(({ pinByName }) => pinByName).map(({ name }) => name)]);
+  // What they hold may hold maps itself; a value that is added comes later in this loop.
+  for (const name of made) {
+    for (const { map, target, kind } of uses.initialValues) if (map === name && kind === "map") made.add(target);
+  }
+  const keep = ({ map, target, kind }: InitialValue) =>
+    made.has(map) && (kind === "map" || used.maps.has(map) || programs.includes(target));
+  return {
+    bytes: withInitialValues(opened(withOptionalExterns(original, used.symbols)), keep),
+    unusedMaps: new Set(maps.map(({ name }) => name).filter((name) => !made.has(name))),
+  };
+}
+
+/** Where a type of an object's map differs from one in BTF of the kernel. */
+export interface LayoutDifference {
+  readonly field: "key" | "value";
+  readonly object: string;
+  readonly kernel: string;
+}
+
+/** BTF, and the types of a map's key and value in it; 0 where nothing is said. */
+interface KernelTypes {
+  readonly btf: Uint8Array;
+  readonly key: number;
+  readonly value: number;
+}
+
+/**
+ * Compares how keys and values of the map `name` lie in memory with what the kernel has for another one, where both say.
+ * Answers the first difference of each. Throws INVALID_OBJECT.
+ */
+export function layoutDifferences(bytes: Uint8Array, name: string, kernel: KernelTypes): LayoutDifference[] {
+  const elf = openElf(memorySource(bytesForLibbpf(bytes)), refuse);
+  const section = namedSections(elf).find((each) => each.name === ".BTF" && each.size > 0);
+  if (section === undefined) return [];
+  const ours = openBtf(sectionFields(elf, section, "BTF"));
+  const types = readMapTypes(ours).get(name);
+  const theirs = btfIn(kernel.btf, refuse, elf.littleEndian);
+  return (["key", "value"] as const).flatMap((field) => {
+    const [mine, other] = [types?.[field] ?? 0, kernel[field]];
+    const [object, there] = mine === 0 || other === 0 ? [null, null] : [layoutOf(ours, mine), layoutOf(theirs, other)];
+    if (object === null || there === null) return [];
+    const at = Array.from({ length: Math.max(object.length, there.length) }, (_, i) => i).find(
+      (i) => object[i] !== there[i],
+    );
+    return at === undefined ? [] : [{ field, object: object[at] ?? "at its end", kernel: there[at] ?? "at its end" }];
+  });
+}
 
 /** What has to be loaded along with these programs of a sound object ({@link alongside}). */
 export const loadedAlong = (bytes: Uint8Array, chosen: readonly string[]): Alongside =>
@@ -92,15 +166,9 @@ function readLicense(elf: Elf, section: NamedSection | undefined): string | null
   return text;
 }
 
-type MapSections = Readonly<Record<"maps" | "legacyMaps" | "btf", NamedSection | undefined>>;
+type MapSections = Readonly<Record<"maps" | "btf", NamedSection | undefined>>;
 
-function readDefinedMaps(elf: Elf, { maps, legacyMaps, btf }: MapSections): ObjectMap[] {
-  if (legacyMaps !== undefined) {
-    throw refuse(
-      'its maps are defined in section "maps", a form that libbpf 1.x no longer reads',
-      'define them in section ".maps" with __uint and __type of bpf/bpf_helpers.h',
-    );
-  }
+function readDefinedMaps(elf: Elf, { maps, btf }: MapSections): ObjectMap[] {
   if (maps === undefined) return [];
   if (btf === undefined) throw refuse("it has maps, but no BTF to describe them", "compile with clang -g");
   return readMaps(openBtf(sectionFields(elf, btf, "BTF")));

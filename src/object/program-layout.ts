@@ -18,6 +18,21 @@ export const PSEUDO_CALL = 1;
 export const RELOCATION_BYTES = 16;
 const SYMBOL_SHIFT = 2 ** 32;
 
+/** An entry of a section of relocations (SHT_REL). */
+export interface Relocation {
+  /** Bytes from the start of the section that it is for. */
+  readonly at: number;
+  /** Number of the symbol that it is about. */
+  readonly symbol: number;
+}
+
+export function* relocationsOf(elf: Elf, table: NamedSection): Generator<Relocation> {
+  const entries = sectionFields(elf, table, "relocations");
+  for (let at = 0; at + RELOCATION_BYTES <= entries.length; at += RELOCATION_BYTES) {
+    yield { at: entries.u64(at), symbol: Math.floor(entries.u64(at + 8) / SYMBOL_SHIFT) };
+  }
+}
+
 /** A function inside a program. */
 export interface PlacedFunction {
   readonly name: string;
@@ -41,13 +56,30 @@ interface Parts {
   readonly functions: readonly Code[];
   /** The functions that can be called, by offset. */
   readonly callable: ReadonlyMap<number, Code>;
+  /** What was read of sections, by number. */
+  readonly code: Map<number, SectionCode>;
 }
 
-/** Returns the functions of a program in order; null if it does not exist or calls an unknown function. */
-export function programLayout(elf: Elf, sections: readonly NamedSection[], program: string): PlacedFunction[] | null {
+/** The functions of a program in their order; null when it is not there or calls what cannot be found. */
+export const programLayout = (elf: Elf, sections: readonly NamedSection[], program: string): PlacedFunction[] | null =>
+  programLayouts(elf, sections, [program])[0] ?? null;
+
+/** The same for each of several programs. */
+export function programLayouts(
+  elf: Elf,
+  sections: readonly NamedSection[],
+  programs: readonly string[],
+): (PlacedFunction[] | null)[] {
   const parts = readParts(elf, sections);
-  const main = parts?.functions.find(({ name, section }) => name === program && section.name !== TEXT);
-  return parts === null || main === undefined ? null : assemble(parts, main);
+  if (parts === null) return programs.map(() => null);
+  const mains = new Map<string, Code>();
+  for (const code of parts.functions) {
+    if (code.section.name !== TEXT && !mains.has(code.name)) mains.set(code.name, code);
+  }
+  return programs.map((program) => {
+    const main = mains.get(program);
+    return main === undefined ? null : assemble(parts, main);
+  });
 }
 
 function readParts(elf: Elf, sections: readonly NamedSection[]): Parts | null {
@@ -65,14 +97,14 @@ function readParts(elf: Elf, sections: readonly NamedSection[]): Parts | null {
   });
   const inText = functions.filter(({ section }) => section.name === TEXT);
   const callable = new Map(inText.map((code) => [code.offset, code]));
-  return { elf, sections, symbols: all, functions, callable };
+  return { elf, sections, symbols: all, functions, callable, code: new Map() };
 }
 
 const isCode = ({ type, flags }: NamedSection) => type === SHT.progbits && (flags & SHF_EXECINSTR) !== 0;
 
 function assemble(parts: Parts, main: Code): PlacedFunction[] | null {
   const placed = new Map<Code, PlacedFunction>();
-  const code = new Map<number, SectionCode>();
+  const { code } = parts;
   let end = 0;
   const append = (next: Code): boolean => {
     placed.set(next, { ...next, start: end });
@@ -100,10 +132,7 @@ function readCode({ elf, sections }: Parts, section: NamedSection): SectionCode 
   const references = new Map<number, number>();
   for (const table of sections) {
     if (table.type !== SHT.rel || table.info !== section.index) continue;
-    const entries = sectionFields(elf, table, "relocations");
-    for (let at = 0; at + RELOCATION_BYTES <= entries.length; at += RELOCATION_BYTES) {
-      references.set(entries.u64(at), Math.floor(entries.u64(at + 8) / SYMBOL_SHIFT));
-    }
+    for (const { at, symbol } of relocationsOf(elf, table)) references.set(at, symbol);
   }
   return { bytes: sectionFields(elf, section, "instructions"), references };
 }

@@ -52,6 +52,14 @@ export interface KernelMap {
   readonly frozen: boolean;
 }
 
+/** What a map holds, as far as the kernel tells. */
+export interface KernelMapContent {
+  /** One of the maps in a map of maps. */
+  readonly inner: KernelMap | null;
+  /** BTF, and the types of key (0 where nothing is said) and value in it. */
+  readonly types: { readonly btf: Uint8Array; readonly key: number; readonly value: number } | null;
+}
+
 /** struct bpf_link_info. */
 export interface KernelLink {
   readonly id: KernelLinkId;
@@ -145,6 +153,12 @@ export interface ProgramToLoad {
   readonly attachFunction: string | null;
 }
 
+/** A map that is there. */
+export interface MapToReuse extends Omit<Pin, "path"> {
+  /** Its pin; null for one that is known by its id alone. */
+  readonly path: string | null;
+}
+
 export interface ObjectToLoad {
   readonly bytes: Uint8Array;
   /** Object name for libbpf, which derives the names of internal maps from it. */
@@ -153,8 +167,12 @@ export interface ObjectToLoad {
   /** Loaded as well, because program arrays have them as initial values: the arrays hold them. */
   readonly alongside: readonly ProgramToLoad[];
   readonly globals: readonly { readonly section: string; readonly offset: number; readonly bytes: Uint8Array }[];
-  /** Maps to take from pins instead of creating them, by full map name. The caller has checked their definitions. */
-  readonly reuse: ReadonlyMap<string, Pin>;
+  /** Maps to take instead of creating them, by full map name. Shapes were checked by the caller. */
+  readonly reuse: ReadonlyMap<string, MapToReuse>;
+  /** How many entries maps are to have, by full map name, whatever the object says. */
+  readonly maxEntries?: ReadonlyMap<string, number>;
+  /** Full names of maps that are not created, since none of the programs uses them. */
+  readonly unusedMaps?: ReadonlySet<string>;
 }
 
 export interface LoadedProgram {
@@ -167,13 +185,13 @@ export interface LoadedMap {
   readonly name: string;
   readonly id: MapId;
   readonly internal: boolean;
-  /** Taken from a pin. */
+  /** It was there before. */
   readonly reused: boolean;
 }
 
 /**
- * Programs and maps in the kernel that only this handle references: `close` frees those that are not pinned. The maps
- * are those of the object that the loaded programs use.
+ * Programs and maps in the kernel that only this handle holds: unless pinned, `close` makes them go away. The maps are
+ * those that the loaded programs use, and all others that the object names and that were made for them.
  */
 export interface LoadedObject {
   readonly programs: readonly LoadedProgram[];
@@ -318,6 +336,7 @@ export interface KernelPort {
   /** The program's name as its BTF has it: `KernelProgram.name` is cut at 15 characters. */
   wholeName(program: KernelProgram): string;
   map(id: MapId): KernelMap | null;
+  mapContent(id: MapId): KernelMapContent | null;
   link(id: KernelLinkId): KernelLink | null;
   linkIds(): KernelLinkId[];
   /** Whether the kernel counts runs of programs and their time now (kernel.bpf_stats_enabled); it does not by itself. */

@@ -33,6 +33,9 @@ export interface PinsPort {
   /** Creates the directory for a map owner's pins. */
   makeFolder(path: string): void;
   /** Removes one pin; returns false if it did not exist. */
+  /** Gives a map's pin the group and mode that the configuration says. Throws INVALID_CONFIG as well. */
+  openMap(path: string): void;
+  /** Removes one pin; false when it was not there. */
   remove(path: string): boolean;
   /** Removes a directory of pins; returns false if it did not exist or is not empty. */
   removeFolder(path: string): boolean;

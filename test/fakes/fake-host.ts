@@ -37,6 +37,7 @@ function fakePins(kernel: FakeKernel, folders: Set<string>): PinsPort {
     unmount: () => [...kernel.pins.keys()].sort(),
     exists: (path) => kernel.pins.has(path) || folders.has(path),
     makeFolder: (path) => void folders.add(path),
+    openMap: () => {},
     remove: (path) => {
       const was = kernel.pins.delete(path);
       kernel.sweep();

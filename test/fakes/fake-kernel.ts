@@ -187,11 +187,14 @@ export class FakeKernel implements KernelPort {
     const isUsed = (map: string) =>
       [...object.programs, ...object.alongside].some(({ name }) => used.get(name)?.has(map));
     const maps: LoadedMap[] = file.maps
-      .filter((map) => isUsed(map.name))
+      .filter((map) => !object.unusedMaps?.has(map.name))
       .map((map) => {
-        const pin = object.reuse.get(map.name);
-        if (pin === undefined) return { name: map.name, id: this.#createMap(map), internal: false, reused: false };
-        const ref = this.#behind(pin);
+        const there = object.reuse.get(map.name);
+        if (there === undefined) {
+          const maxEntries = object.maxEntries?.get(map.name) ?? map.maxEntries;
+          return { name: map.name, id: this.#createMap({ ...map, maxEntries }), internal: false, reused: false };
+        }
+        const ref = there.path === null ? there : this.#behind({ ...there, path: there.path });
         return { name: map.name, id: mapId(ref.id), internal: false, reused: true };
       });
     for (const section of new Set(file.globals.map((global) => global.section).filter(isUsed))) {
@@ -202,6 +205,7 @@ export class FakeKernel implements KernelPort {
         valueSize: 8,
         maxEntries: 1,
         flags: 0,
+        extra: 0,
         pinByName: false,
         inner: null,
       };
@@ -239,6 +243,7 @@ export class FakeKernel implements KernelPort {
   program = (id: ProgramId) => this.#programs.get(id) ?? null;
   map = (id: MapId) => this.#maps.get(id) ?? null;
   linkIds = () => [...this.#links.keys()].map(kernelLinkId);
+  mapContent = (id: MapId) => (this.#maps.has(id) ? { inner: null, types: null } : null);
   link(id: KernelLinkId): KernelLink | null {
     const found = this.#links.get(id);
     if (found === undefined) return null;

@@ -9,9 +9,10 @@ import { join } from "node:path";
 import { BpfmanError } from "../../src/errors/error.ts";
 import { memorySource } from "../../src/object/fields.ts";
 import { parseLinkerCache } from "../../src/object/linker-cache.ts";
-import { loadedAlong, readObject, twinBytes } from "../../src/object/object-file.ts";
+import { loadedAlong, objectForLibbpf, readObject, twinBytes } from "../../src/object/object-file.ts";
 import { sourceLines } from "../../src/object/source-line.ts";
 import { findSymbols, loadSegmentContains, symbolNames } from "../../src/object/symbols.ts";
+import { fixture } from "../objects/bpf-fixture.ts";
 import { compileBpf } from "../objects/compile.ts";
 import { type Places, randomFrom, ROUNDS, SEED, storm } from "../objects/damage.ts";
 
@@ -64,7 +65,11 @@ describe("damaged files", () => {
     const bare = compileBpf(SOURCE.replaceAll(/^struct.*$/gm, ""), ["-g0"]);
     const shipped = `/usr/lib/${multiarch}/bpf`;
     const others = existsSync(shipped) ? readdirSync(shipped).slice(0, 3) : [];
-    const seeds = [...compiled, bare, ...others.map((name) => new Uint8Array(readFileSync(join(shipped, name))))];
+    const legacy = new Uint8Array(fixture("legacy"));
+    const seeds = [
+      ...[...compiled, bare, legacy, legacy],
+      ...others.map((name) => new Uint8Array(readFileSync(join(shipped, name)))),
+    ];
     const { accepted, refused } = storm({ seeds, places: specialPlaces }, (bytes) => {
       const object = readObject(bytes);
       const names = object.programs.map(({ name }) => name);
@@ -74,6 +79,10 @@ describe("damaged files", () => {
         const twin = twinBytes(bytes, name, "xdp");
         if (twin !== null) expect(readObject(twin).programs).toEqual(object.programs);
       }
+      const { bytes: changed, unusedMaps } = objectForLibbpf(bytes, object, [object.programs.at(-1)?.name ?? ""]);
+      // What libbpf is given is what was looked at.
+      if (changed !== bytes) expect(readObject(changed)).toEqual(object);
+      expect(object.maps.map(({ name }) => name)).toEqual(expect.arrayContaining([...unusedMaps]));
       for (const { size, offset } of object.globals) {
         expect(Number.isSafeInteger(size) && size > 0 && Number.isSafeInteger(offset)).toBe(true);
       }

@@ -274,7 +274,8 @@ function valuesOf(what: Valued, current: string, { cursor, before: opening }: Va
       return { ...NOTHING, paths: { kind: "files", before } };
     default: {
       const live = wanted(completes, cursor, { prefix, before });
-      return { ...NOTHING, live, open: completes === "object-global", candidates: typesFor(live) };
+      const open = completes === "object-global" || completes === "object-map";
+      return { ...NOTHING, live, open, candidates: typesFor(live) };
     }
   }
 }

@@ -4,7 +4,16 @@ import { PROGRAM_ID } from "../fields.ts";
 import { APPLICATION, METADATA } from "../labels.ts";
 import { IMAGE_URL, imageRequest, PULL_POLICY, REGISTRY_AUTH } from "../image/fields.ts";
 import { zeroForNone } from "../parse/number.ts";
-import { gatherGlobals, gatherMetadata, lastOfEach, parseGlobal, parseNounGlobal } from "../parse/pairs.ts";
+import {
+  gatherGlobals,
+  gatherMaps,
+  gatherMetadata,
+  lastOfEach,
+  parseGlobal,
+  parseMapEntries,
+  parseMapSource,
+  parseNounGlobal,
+} from "../parse/pairs.ts";
 import { parseNounSelector, parseSelector, settleType } from "../parse/selector.ts";
 import { renderLoad } from "../render/program.ts";
 
@@ -86,6 +95,46 @@ const MAP_OWNER_ID = ifGiven(PROGRAM_ID, {
   noun: { parse: zeroForNone(PROGRAM_ID.parse) },
 });
 
+const MAP = several(
+  {
+    takes: "list",
+    long: "map",
+    completes: "object-map",
+    metavar: "NAME=PIN|ID",
+    doc: [
+      "Optional: Maps that are there already, to be used for maps of the object.",
+      "Format: <NAME>=<PIN> or <NAME>=<ID>",
+      "",
+      "PIN is a path in a BPF file system, whoever pinned it there; ID is the map's id",
+      "in the kernel. Type, sizes and flags must agree with the object's definition.",
+      "Example: --map conns=/sys/fs/bpf/lb/conns events=42",
+    ],
+    noun: { takes: "commas" },
+  },
+  parseMapSource,
+  gatherMaps<string | number>,
+);
+
+const MAP_ENTRIES = several(
+  {
+    takes: "list",
+    long: "map-entries",
+    completes: "object-map",
+    metavar: "NAME=N",
+    doc: [
+      "Optional: How many entries maps of the object are to have.",
+      "Format: <NAME>=<N>",
+      "",
+      "For maps whose size the object leaves to its loader, or to make one larger or",
+      "smaller than the object says.",
+      "Example: --map-entries flows=65536 events=1048576",
+    ],
+    noun: { takes: "commas" },
+  },
+  parseMapEntries,
+  gatherMaps<number>,
+);
+
 const PATH = required({
   long: "path",
   short: "p",
@@ -94,21 +143,29 @@ const PATH = required({
   noun: { doc: ["Object file that contains the programs."] },
 });
 
-const LOADED = { global: GLOBAL, application: APPLICATION, metadata: METADATA, mapOwnerId: MAP_OWNER_ID };
+const LOADED = {
+  global: GLOBAL,
+  application: APPLICATION,
+  metadata: METADATA,
+  mapOwnerId: MAP_OWNER_ID,
+  map: MAP,
+  mapEntries: MAP_ENTRIES,
+};
 
 type Loaded = Values<typeof LOADED & { programs: typeof PROGRAMS }>;
 
 function loading(source: Readonly<Record<string, unknown>>, values: Loaded, noun: boolean) {
-  const { global: globalData, application, mapOwnerId } = values;
+  const { global: globalData, application, mapOwnerId, map: maps, mapEntries } = values;
+  const given = { source, globalData, mapOwnerId, maps, mapEntries };
   if (!noun) {
     const { programs, metadata } = values;
     // The option sets one key of the metadata. Two different values are an error, as for any key given twice.
     if (application !== null) gatherMetadata([...Object.entries(metadata), [APPLICATION_KEY, application]]);
-    return asking("program/load", { source, programs, globalData, metadata, application, mapOwnerId }, renderLoad);
+    return asking("program/load", { ...given, programs, metadata, application }, renderLoad);
   }
   const metadata = { ...values.metadata, ...(application === null ? {} : { [NOUN_APPLICATION_KEY]: application }) };
   const programs = values.programs.map((selector) => settleType(selector, metadata));
-  return asking("program/load", { source, programs, globalData, metadata, mapOwnerId }, renderLoad);
+  return asking("program/load", { ...given, programs, metadata }, renderLoad);
 }
 
 export const loadFile = defineCommand({
@@ -154,7 +211,17 @@ export const loadImage = defineCommand({
   },
   noun: {
     words: ["url"],
-    options: ["programs", "global", "application", "metadata", "mapOwnerId", "pullPolicy", "registryAuth"],
+    options: [
+      "programs",
+      "global",
+      "application",
+      "metadata",
+      "mapOwnerId",
+      "map",
+      "mapEntries",
+      "pullPolicy",
+      "registryAuth",
+    ],
     examples: [
       {
         does: "Load one program of an image, which is pulled unless it is cached",

@@ -1,5 +1,5 @@
 /** Parses numbers and durations. Each accepts only decimal digits unless stated otherwise. */
-import { ID_MAX } from "../../domain/limits.ts";
+import { ID_MAX, MAP_ENTRIES_MAX } from "../../domain/limits.ts";
 import type { ErrorCode } from "../../errors/codes.ts";
 import { BpfmanError } from "../../errors/error.ts";
 
@@ -43,6 +43,14 @@ export const parseLinkId = (text: string): number =>
     code: "USAGE",
     seen: 'see "bpfman list links"',
   });
+
+/** Of a map of the kernel. */
+export const parseMapId = (text: string): number =>
+  parseWhole(text, { what: "map id", min: 1, max: ID_MAX, code: "USAGE", seen: 'see "bpftool map list"' });
+
+/** max_entries of a map. */
+export const parseEntries = (text: string): number =>
+  parseWhole(text, { what: "number of entries", min: 1, max: MAP_ENTRIES_MAX, code: "USAGE" });
 
 export const parsePid = (text: string): number =>
   parseWhole(text, {

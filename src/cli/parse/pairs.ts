@@ -1,6 +1,7 @@
 /** Parses KEY=VALUE and NAME=HEX pairs. */
 import type { Metadata } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
+import { parseEntries, parseMapId } from "./number.ts";
 
 export type Pair = readonly [name: string, value: string];
 
@@ -51,6 +52,38 @@ export function parseGlobal(text: string): Pair {
     throw wrong("an odd number of hex digits; each byte takes two", "write two digits for each byte of the variable");
   }
   return [name, hex];
+}
+
+/** NAME and VALUE of `--OPTION NAME=VALUE`, split at the first `=`. Throws USAGE. */
+function parseNamed(text: string, option: string, value: string): Pair {
+  const equals = text.indexOf("=");
+  if (equals >= 1 && equals < text.length - 1) return [text.slice(0, equals), text.slice(equals + 1)];
+  throw new BpfmanError("USAGE", `invalid --${option} "${text}": must be NAME=${value}`);
+}
+
+/** `--map` values NAME=PIN or NAME=ID; a path of digits alone is written with `./`. Throws USAGE. */
+export function parseMapSource(text: string): readonly [string, string | number] {
+  const [name, source] = parseNamed(text, "map", "PIN or NAME=ID");
+  return [name, /^\d+$/.test(source) ? parseMapId(source) : source];
+}
+
+/** `--map-entries` values NAME=N. Throws USAGE. */
+export function parseMapEntries(text: string): readonly [string, number] {
+  const [name, entries] = parseNamed(text, "map-entries", "N");
+  return [name, parseEntries(entries)];
+}
+
+/** Throws USAGE for a map that is given twice with different values. */
+export function gatherMaps<Value>(pairs: readonly (readonly [string, Value])[]): Readonly<Record<string, Value>> {
+  const values = new Map<string, Value>();
+  for (const [name, value] of pairs) {
+    const before = values.get(name);
+    if (before !== undefined && before !== value) {
+      throw new BpfmanError("USAGE", `map "${name}" is given twice: "${before}" and "${value}"`);
+    }
+    values.set(name, value);
+  }
+  return Object.fromEntries(values);
 }
 
 /** In the noun-verb grammar, `0x` and spaces may precede the digits. */

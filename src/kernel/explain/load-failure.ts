@@ -2,7 +2,7 @@ import type { ProgramType } from "../../domain/kinds.ts";
 import { BpfmanError, type ErrorParts, type SysFailure } from "../../errors/error.ts";
 import { sysFailure } from "../../errors/sys-failure.ts";
 import { adviceFor, readVerifierLog } from "../../errors/verifier-log.ts";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { permissionHint } from "./on-demand.ts";
 import { translate } from "../kernel-failure.ts";
 
@@ -31,7 +31,7 @@ export function loadFailure(thrown: unknown, evidence: LoadEvidence): unknown {
   if (evidence.log.trim() !== "") {
     const reason = readVerifierLog(evidence.log).reason ?? thrown.message;
     const hint = adviceFor(reason);
-    return new BpfmanError("VERIFIER_REJECTED", `load ${what}: the verifier refused it: ${reason}`, {
+    return new BpfmanError("VERIFIER_REJECTED", `load ${what}: the verifier rejected it: ${reason}`, {
       ...parts,
       ...(hint === null ? {} : { hint }),
       verifierLog: evidence.log,
@@ -67,22 +67,49 @@ const ASIDE = /Retrying without BTF|^elf: skipping|BTF is optional, ignoring/;
 const tellingMessage = (messages: readonly string[]): string | null =>
   messages.findLast((message) => !CONCLUSION.test(message) && !ASIDE.test(message)) ?? null;
 
-function hintFor(sys: SysFailure, reason: string): { readonly hint?: string } {
-  if (/BTF/.test(reason) && !existsSync("/sys/kernel/btf/vmlinux")) {
-    return { hint: "this kernel provides no BTF (CONFIG_DEBUG_INFO_BTF)" };
-  }
-  if (/^extern .*not found/.test(reason)) {
-    return { hint: "this kernel has no such function or variable: declare it __weak, and check it before using it" };
-  }
-  switch (sys.name) {
+/** What a message of libbpf's is about, and what helps then; null where nothing is known to. */
+const HINTS: readonly (readonly [message: RegExp, hint: (...found: string[]) => string | null])[] = [
+  [
+    /Kconfig/,
+    () =>
+      `libbpf reads the kernel's configuration from /boot/config-${kernelRelease()} or /proc/config.gz: provide one of them; in a container, mount it`,
+  ],
+  [
+    /^map '(.+)': failed to initialize slot \[\d+\] to prog '(.+)' fd=-/,
+    (_, map = "", program = "") =>
+      `name program "${program}" as well: it is an initial value of "${map}"`,
+  ],
+  [/BTF/, () => (existsSync("/sys/kernel/btf/vmlinux") ? null : "this kernel provides no BTF (CONFIG_DEBUG_INFO_BTF)")],
+  [
+    /^extern .*not found/,
+    () => "this kernel has no such function or variable: declare it __weak, and check it before using it",
+  ],
+];
+
+const kernelRelease = (): string => readFileSync("/proc/sys/kernel/osrelease", "utf8").trim();
+
+/** By errno; what libbpf itself does not support is EOPNOTSUPP, which says nothing of the kernel. */
+function errnoHint(name: string): string | null {
+  switch (name) {
     case "ENOMEM":
-      return { hint: "there is not enough memory for its maps: reduce max_entries" };
+      return "there is not enough memory for its maps: reduce max_entries";
     case "E2BIG":
-      return { hint: "the program is too large, or the object needs something that this kernel does not support" };
+      return "the program is too large, or the object needs something that this kernel does not support";
+    case "EMFILE":
+      return 'too many files are open: each program and each map is one, so raise the limit ("ulimit -n") or load fewer at once';
     case "ENOTSUPP":
-    case "EOPNOTSUPP":
-      return { hint: "this kernel lacks something that the object needs" };
+      return "this kernel lacks something that the program needs";
     default:
-      return {};
+      return null;
   }
+}
+
+function hintFor(sys: SysFailure, reason: string): { readonly hint?: string } {
+  for (const [message, hintOf] of HINTS) {
+    const found = message.exec(reason);
+    const hint = found === null ? null : hintOf(...found);
+    if (hint !== null) return { hint };
+  }
+  const hint = errnoHint(sys.name);
+  return hint === null ? {} : { hint };
 }

@@ -7,15 +7,22 @@ import {
   openObject,
   type ProgramTypeName,
 } from "../../../ffi/safe/bpf-object.ts";
+import { withObject } from "../../../ffi/safe/bpf.ts";
 import { collectMessages } from "../../../ffi/safe/libbpf.ts";
 import { LogBuffer } from "../../../ffi/safe/log-buffer.ts";
 import { mapInfo } from "../../../ffi/safe/object-info.ts";
 import { mapId } from "../../domain/ids.ts";
 import { VERIFIER_LOG_BYTES_MAX } from "../../domain/limits.ts";
-import type { Pin } from "../../domain/pin.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { sysFailure } from "../../errors/sys-failure.ts";
-import type { LoadedMap, LoadedObject, LoadedProgram, ObjectToLoad, ProgramToLoad } from "../../platform/kernel.ts";
+import type {
+  LoadedMap,
+  LoadedObject,
+  LoadedProgram,
+  MapToReuse,
+  ObjectToLoad,
+  ProgramToLoad,
+} from "../../platform/kernel.ts";
 import { pin, withPinned } from "../pin.ts";
 import { readProgram } from "../read-info.ts";
 
@@ -97,9 +104,14 @@ function configure(opened: BpfObject, { object, log, detail }: Settings): void {
       `load object "${object.name}": libbpf finds no program "${name}" in it`,
     );
   }
-  for (const map of opened.maps) map.clearPinPath();
+  for (const map of opened.maps) {
+    map.clearPinPath();
+    if (object.unusedMaps?.has(map.name) === true) map.leaveOut();
+    const entries = object.maxEntries?.get(map.name);
+    if (entries !== undefined) map.setMaxEntries(entries);
+  }
   for (const global of object.globals) writeGlobal(opened.maps, global);
-  for (const [name, pinned] of object.reuse) reuse(opened.maps, name, pinned);
+  for (const [name, there] of object.reuse) reuse(opened.maps, name, there);
 }
 
 function setType(program: BpfProgram, settings: ProgramToLoad): void {
@@ -127,11 +139,15 @@ function writeGlobal(maps: readonly BpfMap[], global: ObjectToLoad["globals"][nu
   }
 }
 
-function reuse(maps: readonly BpfMap[], name: string, pinned: Pin): void {
+function reuse(maps: readonly BpfMap[], name: string, there: MapToReuse): void {
   const map = maps.find((candidate) => candidate.name === name);
-  if (map === undefined)
-    throw new BpfmanError("LOAD_FAILED", `share map "${name}": libbpf finds no such map in the object`);
-  withPinned(`share map "${name}"`, pinned, (fd) => map.reuse(fd));
+  const action = `share map "${name}"`;
+  if (map === undefined) throw new BpfmanError("LOAD_FAILED", `${action}: libbpf finds no such map in the object`);
+  const { path, id } = there;
+  if (path !== null) withPinned(action, { ...there, path }, (fd) => map.reuse(fd));
+  else if (withObject("map", id, (fd) => map.reuse(fd)) === null) {
+    throw new BpfmanError("STATE_CONFLICT", `${action}: map ${id} has gone`, { details: { map_id: id } });
+  }
 }
 
 function loadedObject(opened: BpfObject, object: ObjectToLoad): LoadedObject {
@@ -144,7 +160,8 @@ function loadedObject(opened: BpfObject, object: ObjectToLoad): LoadedObject {
     const fd = map.fd();
     if (fd === null) return [];
     const id = mapId(mapInfo(fd).id);
-    if (!used.has(id)) return [];
+    // Those behind global variables have no name to be found by.
+    if (map.internal && !used.has(id)) return [];
     const name = map.internal ? sectionOf(map) : map.name;
     return [{ name, id, internal: map.internal, reused: object.reuse.has(map.name), fd }];
   });

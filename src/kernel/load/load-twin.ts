@@ -66,7 +66,7 @@ function takeOver(map: BpfMap, twin: TwinToLoad, action: string): void {
   map.clearPinPath();
   const id = twin.maps.get(map.internal ? sectionOf(map) : map.name);
   if (id === undefined) {
-    map.setAutocreate(false);
+    map.leaveOut();
     return;
   }
   const found = withObject("map", id, (fd) => {

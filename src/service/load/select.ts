@@ -35,7 +35,8 @@ function settleType(asked: ProgramSelector, program: ObjectProgram): ProgramType
  * PROGRAM_TYPE_MISMATCH, INVALID_PROGRAM.
  */
 export function selectPrograms(object: ObjectFile, selectors: readonly ProgramSelector[]): ProgramSpec[] {
-  const byName = new Map(object.programs.map((program) => [program.name, program]));
+  // Of several static functions of one name libbpf is given the first.
+  const byName = new Map(object.programs.toReversed().map((program) => [program.name, program]));
   const seen = new Set<string>();
   return selectors.map((asked) => {
     if (seen.has(asked.name))
@@ -45,7 +46,7 @@ export function selectPrograms(object: ObjectFile, selectors: readonly ProgramSe
     seen.add(asked.name);
     const program = byName.get(asked.name);
     if (!program) {
-      const names = [...byName.keys()];
+      const names = [...new Set(object.programs.map(({ name }) => name))];
       throw new BpfmanError("FUNCTION_NOT_FOUND", `no program "${asked.name}" in the object`, {
         details: { program: asked.name, programs: names },
         hint: whatThereIs(asked.name, names, { there: "the object has", none: "the object has no programs" }),

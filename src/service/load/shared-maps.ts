@@ -1,51 +1,29 @@
-/** Determines which maps a load reuses instead of creating: those of a map owner, and those pinned by name. */
-import { type ProgramId, programId } from "../../domain/ids.ts";
-import { mapTypeJson } from "../../domain/kernel-words.ts";
+/** Which maps a load takes over instead of creating: those named, those of a map owner, and those pinned by name. */
+import { mapId, type ProgramId, programId } from "../../domain/ids.ts";
 import type { ObjectFile, ObjectMap } from "../../domain/object-file.ts";
-import { mapPin, type Pin } from "../../domain/pin.ts";
+import { mapPin } from "../../domain/pin.ts";
 import { BpfmanError } from "../../errors/error.ts";
+import { whatThereIs } from "../../errors/suggest.ts";
 import type { Host } from "../../platform/host.ts";
-import type { KernelMap } from "../../platform/kernel.ts";
+import type { MapToReuse } from "../../platform/kernel.ts";
+import type { LoadRequest } from "../requests/load-request.ts";
+import { needsSize, requireSameShape, type There } from "./map-shape.ts";
 
-interface Shape {
-  readonly type: number;
-  readonly keySize: number | null;
-  readonly valueSize: number | null;
-}
-
-const shapeText = (shape: Shape): string =>
-  `${mapTypeJson(shape.type)}, key ${shape.keySize ?? "?"} bytes, value ${shape.valueSize ?? "?"} bytes`;
-
-/** A size the object leaves open (null) matches any. */
-const fits = (wanted: number | null, there: number): boolean => wanted === null || wanted === there;
-
-function requireSameShape(wanted: ObjectMap, there: KernelMap, owner: string): void {
-  const same =
-    wanted.type === there.type && fits(wanted.keySize, there.keySize) && fits(wanted.valueSize, there.valueSize);
-  if (same) return;
-  throw new BpfmanError(
-    "MAP_MISMATCH",
-    `map "${wanted.name}" cannot be shared with ${owner}: the object has ${shapeText(wanted)}; the kernel has ${shapeText(there)}`,
-    { details: { map: wanted.name, map_id: there.id }, hint: "make both definitions agree, or load without sharing" },
-  );
-}
-
-/** A map to reuse. */
-export interface SharedMap extends Pin {
-  /** It was pinned by somebody else. */
+/** A map to take over. */
+export interface SharedMap extends MapToReuse {
+  /** Somebody else pinned it there. */
   readonly foreign: boolean;
 }
 
-interface There {
+interface Found extends There {
   readonly pin: SharedMap;
-  readonly map: KernelMap;
 }
 
 /**
  * Returns the map at a path, which must be the one that rows name there; null if there is no pin. Throws
  * STATE_CONFLICT.
  */
-function pinnedMap(host: Host, path: string): There | null {
+function pinnedMap(host: Host, path: string, owner = `"${path}"`): Found | null {
   const known = host.store.mapPinnedAt(path);
   const handle = host.kernel.openPin(known === null ? path : mapPin(path, known.id));
   if (handle === null) return null;
@@ -54,7 +32,7 @@ function pinnedMap(host: Host, path: string): There | null {
       throw new BpfmanError("STATE_CONFLICT", `pin "${path}" holds a ${handle.kind}, not a map`, { details: { path } });
     }
     const map = host.kernel.map(handle.id);
-    return map && { pin: { ...mapPin(path, map.id), foreign: known?.foreign ?? true }, map };
+    return map && { pin: { ...mapPin(path, map.id), foreign: known?.foreign ?? true }, map, path, owner };
   } finally {
     handle.close();
   }
@@ -79,36 +57,107 @@ function ownedMaps(host: Host, owner: ProgramId): Map<string, string> {
   return pins;
 }
 
-/**
- * Returns every map to reuse by full name, after checking its definition. Throws MAP_OWNER_NOT_FOUND, MAP_MISMATCH, and
- * STATE_CONFLICT if an owner's pin is missing, or a pin holds another map than recorded.
- */
-export function mapsToReuse(host: Host, object: ObjectFile, requestedOwner: number | null): Map<string, SharedMap> {
-  const reuse = new Map<string, SharedMap>();
-  const owned = requestedOwner === null ? new Map<string, string>() : ownedMaps(host, programId(requestedOwner));
-  for (const map of object.maps) {
-    const ofOwner = owned.get(map.name);
-    if (ofOwner !== undefined) {
-      const there = pinnedMap(host, ofOwner);
-      if (there === null) {
-        throw new BpfmanError(
-          "STATE_CONFLICT",
-          `map "${map.name}" of program ${requestedOwner} has lost its pin "${ofOwner}"`,
-          {
-            details: { map: map.name, path: ofOwner },
-            hint: `unload program ${requestedOwner} and load it again`,
-          },
-        );
-      }
-      requireSameShape(map, there.map, `program ${requestedOwner}`);
-      reuse.set(map.name, there.pin);
-    } else if (map.pinByName) {
-      const path = host.pins.paths.sharedMap(map.name);
-      const there = pinnedMap(host, path);
-      if (there === null) continue;
-      requireSameShape(map, there.map, `"${path}"`);
-      reuse.set(map.name, there.pin);
+/** The map that a request names. Throws MAP_NOT_FOUND, STATE_CONFLICT. */
+function namedMap(host: Host, name: string, source: string | number): Found {
+  if (typeof source === "number") {
+    const map = host.kernel.map(mapId(source));
+    if (map === null) {
+      throw new BpfmanError("MAP_NOT_FOUND", `share map "${name}": the kernel has no map ${source}`, {
+        details: { map: name, map_id: source },
+        hint: 'see "bpftool map list" for the maps that there are',
+      });
     }
+    return { pin: { kind: "map", id: map.id, path: null, foreign: false }, map, path: null, owner: `map ${source}` };
   }
-  return reuse;
+  const path = host.files.absolute(source);
+  const found = pinnedMap(host, path);
+  if (found !== null) return found;
+  throw new BpfmanError("MAP_NOT_FOUND", `share map "${name}": nothing is pinned at "${path}"`, {
+    details: { map: name, path },
+    hint: 'see "bpftool -f map list" for maps and their pins',
+  });
+}
+
+/** Of an owner, a pin that is gone is no reason to make another map. Throws STATE_CONFLICT. */
+function ownersMap(
+  host: Host,
+  name: string,
+  { path, owner }: { readonly path: string; readonly owner: number },
+): Found {
+  const found = pinnedMap(host, path, `program ${owner} ("${path}")`);
+  if (found !== null) return found;
+  throw new BpfmanError("STATE_CONFLICT", `map "${name}" of program ${owner} has lost its pin "${path}"`, {
+    details: { map: name, path },
+    hint: `unload program ${owner} and load it again`,
+  });
+}
+
+interface Asked {
+  /** The object's. */
+  readonly bytes: Uint8Array;
+  readonly object: ObjectFile;
+  /** Maps that are not made. */
+  readonly unused: ReadonlySet<string>;
+  readonly request: Pick<LoadRequest, "maps" | "mapEntries" | "mapOwnerId">;
+}
+
+/** Throws MAP_NOT_FOUND for names that the object does not have. */
+function requireKnown({ maps }: ObjectFile, names: readonly string[]): void {
+  const known = maps.map(({ name }) => name);
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  throw new BpfmanError("MAP_NOT_FOUND", `no map "${unknown}" in the object`, {
+    details: { map: unknown, maps: known },
+    hint: whatThereIs(unknown, known, { there: "the object has", none: "the object has no maps" }),
+  });
+}
+
+/** What a load does about the object's maps. */
+export interface MapPlan {
+  /** Maps to take over, by full name. */
+  readonly reuse: ReadonlyMap<string, SharedMap>;
+  /** Sizes that the request gives, by full name. */
+  readonly maxEntries: ReadonlyMap<string, number>;
+}
+
+/**
+ * Every map to take over, shapes checked, and the sizes of those to be made. Those of `unused` are neither. Throws
+ * MAP_OWNER_NOT_FOUND, MAP_NOT_FOUND, MAP_MISMATCH, MAP_SIZE_MISSING, and STATE_CONFLICT when an owner's pin has gone, or a
+ * pin holds another map than our rows say.
+ */
+export function planMaps(host: Host, { bytes, object, unused, request }: Asked): MapPlan {
+  const { maps: named, mapEntries, mapOwnerId } = request;
+  requireKnown(object, [...Object.keys(named), ...Object.keys(mapEntries)]);
+  const owned = mapOwnerId === null ? new Map<string, string>() : ownedMaps(host, programId(mapOwnerId));
+
+  const find = ({ name, pinByName }: ObjectMap): Found | null => {
+    const source = named[name];
+    if (source !== undefined) return namedMap(host, name, source);
+    const path = owned.get(name);
+    if (path !== undefined && mapOwnerId !== null) return ownersMap(host, name, { path, owner: mapOwnerId });
+    return pinByName ? pinnedMap(host, host.pins.paths.sharedMap(name)) : null;
+  };
+
+  const reuse = new Map<string, SharedMap>();
+  for (const defined of object.maps) {
+    if (unused.has(defined.name)) continue;
+    const map = { ...defined, maxEntries: mapEntries[defined.name] ?? defined.maxEntries };
+    const found = find(map);
+    if (found === null) {
+      requireSize(map);
+      continue;
+    }
+    const content = host.kernel.mapContent(found.map.id);
+    requireSameShape(map, found, content && { content, bytes });
+    reuse.set(map.name, found.pin);
+  }
+  return { reuse, maxEntries: new Map(Object.entries(mapEntries)) };
+}
+
+function requireSize({ name, type, maxEntries }: ObjectMap): void {
+  if ((maxEntries ?? 0) > 0 || !needsSize(type)) return;
+  throw new BpfmanError("MAP_SIZE_MISSING", `map "${name}" has no max_entries: its own loader sets them`, {
+    details: { map: name },
+    hint: `say how many, for example --map-entries ${name}=65536`,
+  });
 }

@@ -5,6 +5,7 @@ import { COMPLETIONS_MAX, NAME_CHARS_MAX, OBJECT_BYTES_MAX } from "../../domain/
 import { id, path } from "../requests/request-fields.ts";
 import type { CompleteAnswer } from "../../domain/answer.ts";
 import type { DispatcherKey } from "../../domain/dispatcher.ts";
+import { mapTypeJson } from "../../domain/kernel-words.ts";
 import type { LinkDetails } from "../../domain/link.ts";
 import type { ObjectFile, ObjectProgram } from "../../domain/object-file.ts";
 import { applicationOf, type Metadata } from "../../domain/program.ts";
@@ -151,6 +152,11 @@ function* candidates(host: Host, request: CompleteRequest): Iterable<Value> {
     case "object-global":
       for (const { name, size } of objectFile(host, file)?.globals ?? []) {
         yield { value: `${name}=`, description: `${size} bytes` };
+      }
+      return;
+    case "object-map":
+      for (const { name, type, maxEntries } of objectFile(host, file)?.maps ?? []) {
+        yield { value: `${name}=`, description: `${mapTypeJson(type)}, ${maxEntries ?? "no"} entries` };
       }
   }
 }

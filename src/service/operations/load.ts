@@ -11,7 +11,7 @@ import {
   type ProgramRecord,
   type ProgramSpec,
 } from "../../domain/program.ts";
-import { bytesForLibbpf, loadedAlong } from "../../object/object-file.ts";
+import { loadedAlong, type ObjectForLibbpf, objectForLibbpf } from "../../object/object-file.ts";
 import type { Alongside } from "../../object/tail-calls.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { programAnswer } from "../../inspect/program-answer.ts";
@@ -24,7 +24,7 @@ import { checkLabelled } from "../load/labelled.ts";
 import { loadedAlongside } from "../load/alongside.ts";
 import { decodeGlobals, placeGlobals } from "../load/globals.ts";
 import { selectPrograms } from "../load/select.ts";
-import { mapsToReuse, type SharedMap } from "../load/shared-maps.ts";
+import { type MapPlan, planMaps } from "../load/shared-maps.ts";
 import { type Context, operation } from "../operation.ts";
 import { removePins } from "../own-pins.ts";
 import { carryOut, type Plan } from "../plan.ts";
@@ -41,6 +41,7 @@ interface LoadInput extends Omit<LoadRequest, "source"> {
 interface LoadPlan {
   readonly bytes: Uint8Array;
   readonly object: ObjectFile;
+  readonly forLibbpf: ObjectForLibbpf;
   /** Name of the file, on disk or in an image. */
   readonly fileName: string;
   /** As given by the user; null for an image. */
@@ -51,7 +52,7 @@ interface LoadPlan {
   /** What the programs reach by tail calls. */
   readonly along: Alongside;
   readonly globals: ReadonlyMap<string, Uint8Array>;
-  readonly reuse: ReadonlyMap<string, SharedMap>;
+  readonly maps: MapPlan;
   readonly metadata: Metadata;
   readonly requestedOwner: ProgramId | null;
 }
@@ -96,14 +97,18 @@ function plan(host: Host, request: LoadInput): LoadPlan {
   const object = readNamedObject({ bytes, path: source.fileName }, { nativeByteOrderOnly: true });
   const specs = selectPrograms(object, request.programs);
   const names = specs.map(({ name }) => name);
+  const along = loadedAlong(bytes, names);
+  const loaded = [...new Set([...names, ...[...along.programs.values()].flat()])];
+  const forLibbpf = objectForLibbpf(along.bytes, object, loaded);
   const application = request.application === null ? {} : { [APPLICATION_KEY]: request.application };
   return {
     ...source,
     object,
+    forLibbpf,
     specs,
-    along: loadedAlong(bytes, names),
+    along,
     globals: decodeGlobals(request.globalData),
-    reuse: mapsToReuse(host, object, request.mapOwnerId),
+    maps: planMaps(host, { bytes, object, unused: forLibbpf.unusedMaps, request }),
     metadata: { ...request.metadata, ...application },
     requestedOwner: request.mapOwnerId === null ? null : programId(request.mapOwnerId),
   };
@@ -115,14 +120,18 @@ interface Loaded {
   readonly records: readonly ProgramRecord[];
 }
 
+interface ToPin extends Loaded {
+  readonly maps: MapPlan;
+}
+
 function loadIntoKernel(host: Host, plan: LoadPlan): Promise<LoadedObject> {
   const loading = host.kernel.load({
-    bytes: bytesForLibbpf(plan.along.bytes),
+    ...plan.forLibbpf,
     name: objectName(plan.fileName),
     programs: plan.specs,
     alongside: loadedAlongside(plan.object, plan.specs, plan.along.programs),
     globals: placeGlobals(plan.object, plan.globals),
-    reuse: plan.reuse,
+    ...plan.maps,
   });
   return loading.catch(async (thrown: unknown) => {
     const { withSource } = await import("../load/refusal.ts");
@@ -149,7 +158,7 @@ function recordsOf(host: Host, plan: LoadPlan, loaded: LoadedObject): ProgramRec
   const createdAt = host.now();
 
   const pinOf = (name: string): Pick<ProgramMap, "pinPath" | "foreign"> => {
-    const shared = plan.reuse.get(name);
+    const shared = plan.maps.reuse.get(name);
     if (shared?.foreign) return { pinPath: shared.path, foreign: true };
     return { pinPath: shared?.path ?? (pinByName.has(name) ? paths.sharedMap(name) : paths.map(owner, name)) };
   };
@@ -158,9 +167,11 @@ function recordsOf(host: Host, plan: LoadPlan, loaded: LoadedObject): ProgramRec
     const names = plan.along.programs.get(name) ?? [];
     return new Set([...kernel.mapIds, ...names.flatMap((each) => reached.get(each) ?? [])]);
   };
+  // A map that none of them uses exists for its pin, which stays as long as one of them does.
+  const used = new Set(programs.flatMap((program) => [...idsOf(program)]));
   const mapsOf = (program: LoadedProgram): ProgramMap[] =>
     loaded.maps
-      .filter((map) => idsOf(program).has(map.id))
+      .filter(({ id }) => idsOf(program).has(id) || !used.has(id))
       .map(({ id, name, internal }) => ({ id, name, ...(internal ? { pinPath: null } : pinOf(name)) }));
 
   return plan.specs.map((spec, index) => {
@@ -188,17 +199,21 @@ function recordsOf(host: Host, plan: LoadPlan, loaded: LoadedObject): ProgramRec
   });
 }
 
-/** Returns the names of the maps created by this load; maps taken from a pin already have one. */
-const createdMaps = (loaded: LoadedObject): ReadonlySet<string> =>
-  new Set(loaded.maps.filter((map) => !map.reused && !map.internal).map((map) => map.name));
+/** Returns the names of the maps without a pin: those this load created, or reuses by ID. */
+const unpinnedMaps = (loaded: LoadedObject, { reuse }: MapPlan): ReadonlySet<string> =>
+  new Set(
+    loaded.maps
+      .filter(({ name, internal }) => !internal && (reuse.get(name)?.path ?? null) === null)
+      .map(({ name }) => name),
+  );
 
-/** Pins every new map once. */
-async function pinMaps(host: Host, steps: Plan, { loaded, records }: Loaded): Promise<void> {
-  const created = createdMaps(loaded);
+/** Pins every map that has no pin yet. */
+async function pinMaps(host: Host, steps: Plan, { loaded, records, maps }: ToPin): Promise<void> {
+  const unpinned = unpinnedMaps(loaded, maps);
   const pins = new Map<string, Pin>();
   for (const record of records) {
     for (const { name, id, pinPath } of record.maps)
-      if (pinPath !== null && created.has(name)) pins.set(name, mapPin(pinPath, id));
+      if (pinPath !== null && unpinned.has(name)) pins.set(name, mapPin(pinPath, id));
   }
   const folder = records[0]?.mapPinPath as string;
   const needsFolder = [...pins.values()].some(({ path }) => path.startsWith(`${folder}/`));
@@ -215,6 +230,7 @@ async function pinMaps(host: Host, steps: Plan, { loaded, records }: Loaded): Pr
       () => loaded.pinMap(name, pin.path),
       () => removePins(host, [pin]),
     );
+    await steps.step(`open map ${name} to others`, () => host.pins.openMap(pin.path));
   }
 }
 
@@ -248,7 +264,7 @@ async function load(host: Host, request: LoadInput, context: Context): Promise<L
           () => void host.files.removeBytecode(record.id),
         );
       }
-      await pinMaps(host, steps, { loaded, records });
+      await pinMaps(host, steps, { loaded, records, maps: planned.maps });
       for (const record of records) {
         await steps.step(
           `pin program ${record.id}`,

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { PROGRAMS_PER_LOAD_MAX } from "../../domain/limits.ts";
+import { MAP_ENTRIES_MAX, PROGRAMS_PER_LOAD_MAX } from "../../domain/limits.ts";
 import { PROGRAM_TYPES } from "../../domain/kinds.ts";
 import { pullImageRequest } from "./image-requests.ts";
 import { id, metadata, name, path, table, text } from "./request-fields.ts";
@@ -20,6 +20,15 @@ const globalValue = v.union(
   'hex digits, two for each byte, or an object with "base64"',
 );
 
+const mapSource = v.union([path, id], "the path of a pin, or the id of a map");
+const ENTRIES = `a whole number from 1 to ${MAP_ENTRIES_MAX}`;
+const entries = v.pipe(
+  v.number(ENTRIES),
+  v.integer(ENTRIES),
+  v.minValue(1, ENTRIES),
+  v.maxValue(MAP_ENTRIES_MAX, ENTRIES),
+);
+
 const source = v.pipe(
   v.strictObject({ file: v.optional(path), image: v.optional(pullImageRequest) }),
   v.check(({ file, image }) => (file === undefined) !== (image === undefined), "either a file or an image is needed"),
@@ -34,5 +43,9 @@ export const loadRequest = v.strictObject({
   metadata,
   application: v.optional(v.nullable(v.pipe(text, v.minLength(1))), null),
   mapOwnerId: v.optional(v.nullable(id), null),
+  /** Maps of the object, by name, and what they are: the pin or the id of one that is there. */
+  maps: v.optional(v.pipe(table, v.record(name, mapSource)), {}),
+  /** How many entries maps of the object are to have, by name. */
+  mapEntries: v.optional(v.pipe(table, v.record(name, entries)), {}),
 });
 export type LoadRequest = v.InferOutput<typeof loadRequest>;

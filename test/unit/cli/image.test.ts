@@ -6,7 +6,7 @@ import { cli } from "../../fakes/cli-host.ts";
 const DIGEST = `sha256:${"a".repeat(64)}`;
 
 describe("requests", () => {
-  const load = { globalData: {}, metadata: {}, application: null, mapOwnerId: null };
+  const load = { globalData: {}, metadata: {}, application: null, mapOwnerId: null, maps: {}, mapEntries: {} };
   const cases: [line: string, name: string, request: object][] = [
     [
       "load image --image-url h.io/a:1 --programs xdp:pass",
@@ -30,6 +30,8 @@ describe("requests", () => {
         metadata: { k: "v" },
         application: "app",
         mapOwnerId: 5,
+        maps: {},
+        mapEntries: {},
       },
     ],
     ["image pull -i a", "image/pull", { url: "a", registryAuth: null }],

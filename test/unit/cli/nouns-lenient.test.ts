@@ -43,7 +43,7 @@ describe("taken", () => {
       [...LOAD, "-a", "b", "-m", "bpfman.io/application=c"],
       { metadata: { "bpfman.io/application": "b" } },
     ],
-    ["0 for no owner", [...LOAD, "--map-owner-id", "0"], { mapOwnerId: null }],
+    ["0 for no owner", [...LOAD, "--map-owner-id", "0"], { mapOwnerId: null, maps: {}, mapEntries: {} }],
     [
       "capitals in actions",
       [...XDP, "-p", "1", "--proceed-on", "PASS, Drop"],

@@ -63,6 +63,8 @@ const load = {
   globalData: {},
   metadata: {},
   mapOwnerId: null,
+  maps: {},
+  mapEntries: {},
 };
 
 describe("program load", () => {
@@ -83,6 +85,10 @@ describe("program load", () => {
     [
       "program load file x.o --programs xdp:a -a app -m owner=me -m tier=1,zone=b",
       { ...load, metadata: { owner: "me", tier: "1", zone: "b", "bpfman.io/application": "app" } },
+    ],
+    [
+      "program load file x.o --programs xdp:a --map a=/p,b=42 --map-entries c=9",
+      { ...load, maps: { a: "/p", b: 42 }, mapEntries: { c: 9 } },
     ],
     ["program load file x.o --programs xdp:a --map-owner-id 5", { ...load, mapOwnerId: 5 }],
     // Asking for a return probe makes one; the metadata has the last word.

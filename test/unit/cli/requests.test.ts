@@ -44,6 +44,8 @@ const load = {
   metadata: {},
   application: null,
   mapOwnerId: null,
+  maps: {},
+  mapEntries: {},
 };
 
 describe("load file", () => {
@@ -74,6 +76,14 @@ describe("load file", () => {
     ["load file --programs xdp:a -p x.o -m a=1 -m b= -m a=1", { ...load, metadata: { a: "1", b: "" } }],
     ["load file --programs xdp:a -p x.o --metadata=a=1,b=2", { ...load, metadata: { a: "1", b: "2" } }],
     ["load file --programs xdp:a -p x.o --map-owner-id 63178", { ...load, mapOwnerId: 63178 }],
+    [
+      "load file --programs xdp:a -p x.o --map a=/sys/fs/bpf/a b=42 --map c=./7",
+      { ...load, maps: { a: "/sys/fs/bpf/a", b: 42, c: "./7" } },
+    ],
+    [
+      "load file --programs xdp:a -p x.o --map-entries a=1 --map-entries=b=4294967295",
+      { ...load, mapEntries: { a: 1, b: 0xffff_ffff } },
+    ],
     ["load file --programs xdp:a -p - ", { ...load, source: { file: "-" } }],
   ];
   test.each(cases)("%s", (line, request) => expectRequest(line, "program/load", request));

@@ -44,6 +44,9 @@ test("everything that can be said", async () => {
     file = "/etc/bpfman/b.pub"
     [dispatcher]
     alone = "chain"
+    [maps]
+    group = "bpf"
+    mode = "640"
     [database]
     max_retries = 3
     millisec_delay = 500
@@ -64,6 +67,7 @@ test("everything that can be said", async () => {
       trustedKeys: ["/etc/bpfman/a.pub", "/etc/bpfman/b.pub"],
     },
     dispatcher: { alone: "chain" },
+    maps: { group: "bpf", mode: 0o640 },
     database: { maxRetries: 3, millisecDelay: 500 },
   });
   expect(databaseWaitMs(config)).toBe(1_500);
@@ -74,6 +78,21 @@ test("what is not said has its default", async () => {
   expect(await read("\ufeff# a comment\n[signing]\n")).toEqual(CONFIG_DEFAULT);
   expect(databaseWaitMs(CONFIG_DEFAULT)).toBe(DATABASE_BUSY_TIMEOUT_MS);
 });
+
+test("who may use maps: a group reads and writes them unless a mode is given, and root always does", async () => {
+  expect((await read("[maps]\ngroup = 998")).maps).toEqual({ group: 998, mode: 0o660 });
+  expect((await read('[maps]\nmode = "0044"')).maps).toEqual({ group: null, mode: 0o644 });
+});
+
+test.each(['mode = "666"', 'mode = "0662"', "mode = 640", 'mode = "rw"', 'mode = "10640"', "group = -1", 'group = ""'])(
+  "no such [maps]: %s",
+  async (line) => {
+    await expect(read(`[maps]\n${line}`)).rejects.toMatchObject({
+      code: "INVALID_CONFIG",
+      message: expect.stringMatching(/"maps\.(mode|group)" must be /),
+    });
+  },
+);
 
 test("a wait beyond what SQLite takes is cut to that", async () => {
   const config = await read("[database]\nmax_retries = 1000000000\nmillisec_delay = 1000000000");
@@ -180,7 +199,7 @@ test("a hint names the near key, or those that there are", async () => {
   expect((await failureOfAsync(() => read("[interfaces.eth0]\nq = true"))).hint).toBe("known keys here: xdp_mode");
   expect((await failureOfAsync(() => read("[[signing.trusted_keys]]\nq = true"))).hint).toBe("known keys here: file");
   expect((await failureOfAsync(() => read("q = true"))).hint).toBe(
-    "known keys here: interfaces, signing, dispatcher, database",
+    "known keys here: interfaces, signing, dispatcher, maps, database",
   );
 });
 

@@ -32,7 +32,7 @@ function refusalOf(action: () => unknown): string {
 }
 
 describe("what symbols stand for", () => {
-  test("programs are functions that are not static, in the order of sections and places", () => {
+  test("programs are functions, also static ones, in the order of sections and places", () => {
     const { programs } = object({
       sections: [
         { name: "xdp", type: 1, flags: EXECUTABLE, content: CODE },
@@ -56,13 +56,13 @@ describe("what symbols stand for", () => {
         symbol("nowhere", { section: 999 }),
       ],
     });
-    expect(programs.map(({ name }) => name)).toEqual(["first", "second", "third", "fourth"]);
+    expect(programs.map(({ name }) => name)).toEqual(["static", "first", "second", "third", "fourth"]);
   });
 
   test("a static function in a section of programs, as clang writes it", () => {
     const source =
       '__attribute__((used)) static SEC("xdp") int quiet(void *ctx) { return 1; } SEC("xdp") int loud(void *ctx) { return 2; }';
-    expect(readObject(compileBpf(source)).programs.map(({ name }) => name)).toEqual(["loud"]);
+    expect(readObject(compileBpf(source)).programs.map(({ name }) => name)).toEqual(["quiet", "loud"]);
   });
 
   test("variables are sized objects in data sections, in the order of sections and places", () => {

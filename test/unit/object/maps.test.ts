@@ -14,6 +14,7 @@ const map = (name: string, shape: Partial<ObjectMap>): ObjectMap => ({
   valueSize: null,
   maxEntries: null,
   flags: 0,
+  extra: 0,
   pinByName: false,
   inner: null,
   ...shape,
@@ -56,6 +57,18 @@ describe("definitions of maps, as clang writes them", () => {
       map("routes", { type: 11, keySize: 8, valueSize: 20, maxEntries: 255, flags: 1, pinByName: true }),
       map("plain", { type: 2, keySize: 4, valueSize: 4, maxEntries: 1 }),
     ]);
+  });
+
+  test("a way of pinning that only another loader has is an error that names the map", () => {
+    const source =
+      'struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, int); __type(value, int); __uint(pinning, 16); } calls SEC(".maps");';
+    expect(() => mapsOf(source)).toThrow(
+      expect.objectContaining({
+        code: "INVALID_OBJECT",
+        message: expect.stringContaining('its map "calls" has pinning 16, a way of another loader'),
+        hint: expect.stringContaining("--map calls=PIN"),
+      }),
+    );
   });
 
   test("maps that say no sizes", () => {

@@ -220,12 +220,18 @@ describe("shared maps", () => {
       "/x.o",
       compileBpf(`
 struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 4); __type(key, __u64); __type(value, __u64); } counters SEC(".maps");
-SEC("tc") int count(void *ctx) { return 0; }`),
+SEC("tc") int count(void *ctx) { __u64 k = 1; return bpf_map_lookup_elem(&counters, &k) != 0; }
+SEC("tc") int other(void *ctx) { return 0; }`),
     );
     const found = await expectCode(load(["tcx:count"], { mapOwnerId: owner }), "MAP_MISMATCH");
-    expect(found.message).toContain('map "counters"');
-    expect(found.message).toContain("hash, key 8 bytes");
-    expect(found.message).toContain("array, key 4 bytes");
+    const pin = `/fake/fs/maps/${owner}/counters`;
+    expect(found.message).toStartWith(`map "counters" cannot be shared with program ${owner} ("${pin}"): `);
+    expect(found.message).toContain(
+      "type is hash in the object and array in the kernel; key_size is 8 in the object and 4",
+    );
+    expect(found.details).toMatchObject({ map: "counters", pin });
+    // Who does not use it does not mind.
+    await load(["tcx:other"], { mapOwnerId: owner });
   });
 
   test("maps pinned by name are one for all, and go with the last program", async () => {

@@ -25,7 +25,7 @@ const LOADS: readonly (readonly [request: object, message: string, hint: string 
   [
     { ...LOAD, x: {} },
     'unknown field "x"',
-    "fields are source, programs, globalData, metadata, application, mapOwnerId",
+    "fields are source, programs, globalData, metadata, application, mapOwnerId, maps, mapEntries",
   ],
   [{ ...LOAD, source: { fil: "/x" } }, 'unknown field "source.fil"', 'did you mean "file"?'],
   [

@@ -1,0 +1,160 @@
+/**
+ * `bun scripts/sweep.ts DIRECTORY…` loads every program of every object file below the directories, by itself, with plain
+ * libbpf (sweep.c) and with dist/bpfman, and reports where they differ: what libbpf loads and bpfman refuses, or loads as
+ * something else. What bpfman loads beyond that is counted. Exits with 1 when there are differences. With SWEEP_ALL=1 it shows
+ * everything that libbpf does not load. Needs root and gcc.
+ */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative, resolve } from "node:path";
+import { type Client, RpcError, startClient } from "../rpc/client/client.ts";
+import { KINDS, type ProgramType } from "../src/domain/kinds.ts";
+import type { ObjectProgram } from "../src/domain/object-file.ts";
+import { readObject } from "../src/object/object-file.ts";
+import { mountsUnder } from "./residue.ts";
+
+const ROOT = resolve(import.meta.dir, "..");
+/** A program of the kernel's verifier can take seconds; anything else hangs. */
+const LIBBPF_TIMEOUT_MS = 120_000;
+
+/** What one of the two made of a program: its tag, a digest of its instructions, or why there is none. */
+type Outcome = { readonly tag: string } | { readonly refused: string };
+
+interface Difference {
+  readonly file: string;
+  readonly program: string;
+  readonly libbpf: Outcome;
+  readonly bpfman: Outcome;
+}
+
+const counts = { objects: 0, programs: 0, both: 0, neither: 0, more: 0, unmanaged: 0 };
+const differences: Difference[] = [];
+
+function* objectFiles(directory: string): Generator<string> {
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) yield* objectFiles(path);
+    else if (entry.isFile() && /\.(o|elf)$/.test(entry.name)) yield path;
+  }
+}
+
+/** By name and section. Throws what libbpf said when it does not open the object, or dies of it. */
+function withLibbpf(sweep: string, path: string): ReadonlyMap<string, Outcome> {
+  const { exitCode, stdout, stderr } = Bun.spawnSync([sweep, path], { timeout: LIBBPF_TIMEOUT_MS });
+  if (exitCode !== 0) throw new Error(stderr.toString().trim() || "libbpf did not survive it");
+  const lines = stdout.toString().trimEnd().split("\n");
+  return new Map(
+    lines.map((line) => {
+      const [name, section, result, number, rest = ""] = line.split("\t");
+      const outcome = result === "ok" ? { tag: rest } : { refused: `${rest.trim()} (errno ${number})` };
+      return [`${name} ${section}`, outcome] as const;
+    }),
+  );
+}
+
+async function withBpfman(client: Client, path: string, selector: Selector): Promise<Outcome> {
+  try {
+    const { programs } = await client.call("program/load", { source: { file: path }, programs: [selector] });
+    const [program] = programs;
+    if (program === undefined) throw new Error("bpfman loaded nothing");
+    await client.call("program/unload", { programId: program.record?.program_id ?? 0 });
+    return { tag: program.status.kernel?.tag ?? "" };
+  } catch (thrown) {
+    if (!(thrown instanceof RpcError)) throw thrown;
+    return { refused: `${thrown.data?.code}: ${thrown.message}` };
+  }
+}
+
+interface Selector {
+  readonly type: ProgramType;
+  readonly name: string;
+  readonly attachFunction: string | null;
+}
+
+/** How a program is asked for; null for those that only other tools load. */
+function selectorOf({ name, kind, target }: ObjectProgram): Selector | null {
+  if (kind === null || kind === "unmanaged") return null;
+  const { needsFunction } = KINDS[kind];
+  if (needsFunction && target === null) return null;
+  return { type: kind, name, attachFunction: needsFunction ? target : null };
+}
+
+/** The programs of an object; null when it is none, or not for this machine. */
+function programsOf(path: string): readonly ObjectProgram[] | string {
+  try {
+    return readObject(readFileSync(path), { nativeByteOrderOnly: true }).programs;
+  } catch (refused) {
+    return refused instanceof Error ? refused.message : String(refused);
+  }
+}
+
+const isLoaded = (outcome: Outcome): outcome is { readonly tag: string } => "tag" in outcome;
+
+async function compare(path: string, sweep: string, client: Client): Promise<void> {
+  counts.objects++;
+  const file = relative(process.cwd(), path);
+  let plain: ReadonlyMap<string, Outcome> = new Map();
+  let unopened = "libbpf finds no such program";
+  try {
+    plain = withLibbpf(sweep, path);
+  } catch (thrown) {
+    unopened = thrown instanceof Error ? thrown.message : String(thrown);
+  }
+  const programs = programsOf(path);
+  if (typeof programs === "string") {
+    for (const [program, libbpf] of plain)
+      if (isLoaded(libbpf)) differences.push({ file, program, libbpf, bpfman: { refused: programs } });
+    return;
+  }
+  for (const program of programs) {
+    const selector = selectorOf(program);
+    if (selector === null) {
+      counts.unmanaged++;
+      continue;
+    }
+    counts.programs++;
+    const libbpf = plain.get(`${program.name} ${program.section}`) ?? { refused: unopened };
+    const bpfman = await withBpfman(client, path, selector);
+    if (isLoaded(libbpf) && isLoaded(bpfman) && libbpf.tag === bpfman.tag) counts.both++;
+    else if (isLoaded(libbpf)) differences.push({ file, program: program.name, libbpf, bpfman });
+    else if (isLoaded(bpfman)) counts.more++;
+    else counts.neither++;
+    if (process.env.SWEEP_ALL && !isLoaded(libbpf))
+      console.log(`${file} ${program.name}\n  libbpf: ${told(libbpf)}\n  bpfman: ${told(bpfman)}`);
+  }
+}
+
+const told = (outcome: Outcome): string => (isLoaded(outcome) ? `loads it, tag ${outcome.tag}` : outcome.refused);
+
+async function main(directories: readonly string[]): Promise<number> {
+  if (directories.length === 0) {
+    console.error("usage: bun scripts/sweep.ts DIRECTORY…");
+    return 2;
+  }
+  const folder = mkdtempSync(join(tmpdir(), "bpfman-sweep-"));
+  const sweep = join(folder, "sweep");
+  const compiled = Bun.spawnSync(["gcc", "-O2", "-o", sweep, join(import.meta.dir, "sweep.c"), "-lbpf"]);
+  if (compiled.exitCode !== 0) throw new Error(`gcc failed: ${compiled.stderr}`);
+  const client = await startClient({
+    command: [join(ROOT, "dist/bpfman"), "--runtime-dir", join(folder, "run"), "rpc"],
+    cleanup: true,
+  });
+  try {
+    for (const directory of directories)
+      for (const path of [...objectFiles(resolve(directory))].sort()) await compare(path, sweep, client);
+  } finally {
+    await client.dispose();
+    for (const point of mountsUnder(folder)) Bun.spawnSync(["umount", point]);
+    rmSync(folder, { recursive: true, force: true });
+  }
+  for (const { file, program, libbpf, bpfman } of differences)
+    console.log(`${file}: ${program}\n  libbpf: ${told(libbpf)}\n  bpfman: ${told(bpfman)}`);
+  const { objects, programs, both, neither, more, unmanaged } = counts;
+  console.log(
+    `${objects} objects, ${programs} programs: ${both} loaded by both, ${more} by bpfman alone, ${neither} by neither, ` +
+      `${differences.length} differences; ${unmanaged} programs of kinds that bpfman does not load`,
+  );
+  return differences.length > 0 ? 1 : 0;
+}
+
+process.exit(await main(process.argv.slice(2)));
