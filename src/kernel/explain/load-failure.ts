@@ -76,8 +76,7 @@ const HINTS: readonly (readonly [message: RegExp, hint: (...found: string[]) => 
   ],
   [
     /^map '(.+)': failed to initialize slot \[\d+\] to prog '(.+)' fd=-/,
-    (_, map = "", program = "") =>
-      `name program "${program}" as well: it is an initial value of "${map}"`,
+    (_, map = "", program = "") => `name program "${program}" as well: it is an initial value of "${map}"`,
   ],
   [/BTF/, () => (existsSync("/sys/kernel/btf/vmlinux") ? null : "this kernel provides no BTF (CONFIG_DEBUG_INFO_BTF)")],
   [
