@@ -65,7 +65,13 @@ featureTest("kprobe", "a function with its module, its address, and an offset be
 
 featureTest("kprobe", "one of several functions of a name, by its address", async () => {
   const { program } = await loaded();
-  const twice = [...kernelFunctions()].find(([name, places]) => name.endsWith("_show") && places.length > 1);
+  const functions = kernelFunctions();
+  // What stands behind ran at boot, and is gone.
+  const end = functions.get("_etext")?.[0] ?? "";
+  expect(end).toMatch(/^f/);
+  const twice = [...functions].find(
+    ([name, places]) => name.endsWith("_show") && places.length > 1 && places.every((place) => place < end),
+  );
   const [name = "", places = []] = twice ?? [];
   const refusal = await bpfman.refused(1, "ATTACH_FAILED", "attach", String(program), "kprobe", "--fn-name", name);
   expect(refusal.message).toContain(`${places.length} functions named "${name}"`);
