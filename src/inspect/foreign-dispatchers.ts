@@ -26,8 +26,8 @@ function slotsByTarget(host: Host): Map<number, Slot[]> {
 }
 
 /**
- * Those on interfaces of the caller's own network namespace and of those with a name (ip-netns(8)). `ours` are the programs
- * of bpfman's own.
+ * Dispatchers on interfaces of the caller's own network namespace and of those with a name (ip-netns(8)). `ours` are the
+ * programs of bpfman's own.
  */
 export function foreignDispatchers(host: Host, ours: ReadonlySet<number>): SeenDispatcherAnswer[] {
   const slots = slotsByTarget(host);

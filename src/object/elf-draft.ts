@@ -54,7 +54,7 @@ export class ElfDraft {
 
   constructor(original: Uint8Array, elf: Elf) {
     this.littleEndian = elf.littleEndian;
-    // A Buffer's slice() is no copy.
+    // A Buffer's slice() does not copy.
     this.file = new Bytes(new Uint8Array(original), elf.littleEndian);
     this.end = original.length;
     this.headersAt = new Fields(original, elf, "ELF header fields").u64(SECTION_HEADERS_AT);

@@ -58,7 +58,7 @@ function withoutStructOps({ bytes, elf, sections }: Original): Uint8Array {
 
 /**
  * Functions in sections of programs are programs, also those that C calls static: the kernel never learns how they were
- * declared, but libbpf refuses the whole object for one of them.
+ * declared, but libbpf rejects the whole object for one of them.
  */
 function withPublicPrograms({ bytes, elf, sections }: Original): Uint8Array {
   const table = sections.find(({ type }) => type === SHT.symtab);

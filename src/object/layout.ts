@@ -15,8 +15,8 @@ export const btfIn = (bytes: Uint8Array, refuse: Refuse, littleEndian: boolean):
 
 /**
  * The numbers, pointers and so on of a value in their order, each with its kind, its size in bytes and its place: `number4 at
- * byte 8`. Names do not count, nor does whether a number has a sign. Of a union it is the first member. Null when it has too
- * many parts, or no size.
+ * byte 8`. Names do not count, nor does whether a number has a sign. A union is described by its first member. Null when it has
+ * too many parts, or no size.
  */
 export function layoutOf(btf: Btf, id: number): readonly string[] | null {
   const parts: string[] = [];

@@ -152,7 +152,7 @@ function readLegacyMaps(elf: Elf, { all, legacy, starts }: Where): LegacyMap[] {
     const bad = (reason: string) => elf.refuse(`its map "${name}" ${reason}`);
     if (maps.length === OBJECT_MAPS_MAX) throw elf.refuse(`it has more than ${OBJECT_MAPS_MAX} maps`);
     if (symbol.size < FIELDS_MIN * 4 || symbol.size % 4 !== 0 || symbol.value % 4 !== 0)
-      throw bad(`has ${symbol.size} bytes at ${symbol.value} of section "maps", which is no struct bpf_map_def`);
+      throw bad(`has ${symbol.size} bytes at ${symbol.value} of section "maps", which does not fit struct bpf_map_def`);
     const record = content.part(symbol.value, symbol.size, `definition of map "${name}"`);
     const fields = new Map<string, number>();
     for (let at = 0; at < record.length; at += 4) {

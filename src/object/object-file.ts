@@ -131,9 +131,16 @@ export function layoutDifferences(bytes: Uint8Array, name: string, kernel: Kerne
 export const loadedAlong = (bytes: Uint8Array, chosen: readonly string[]): Alongside =>
   alongside(bytes, chosen, refuse);
 
-/** The bytes of a sound object as the twin of a program is loaded from them ({@link bytesForTwin}); null without BTF. */
-export const twinBytes = (bytes: Uint8Array, program: string, hook: ChainedKind): Uint8Array | null =>
-  bytesForTwin(bytesForLibbpf(bytes), { program, hook }, refuse);
+/**
+ * The bytes of a sound object as the twin of a program is loaded from them ({@link bytesForTwin}); null without BTF. As when
+ * the program was loaded, kernel functions and variables that only other programs use may be missing.
+ */
+export function twinBytes(bytes: Uint8Array, program: string, hook: ChainedKind): Uint8Array | null {
+  const original = opened(bytesForLibbpf(bytes));
+  const used = readMapUses(original).of([program]);
+  const needed = used === null ? original.bytes : withOptionalExterns(original, used.symbols);
+  return bytesForTwin(needed, { program, hook }, refuse);
+}
 
 const refuse: Refuse = (reason, hint) =>
   new BpfmanError("INVALID_OBJECT", `cannot read the object file: ${reason}`, hint === undefined ? {} : { hint });

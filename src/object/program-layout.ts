@@ -64,7 +64,7 @@ interface Parts {
 export const programLayout = (elf: Elf, sections: readonly NamedSection[], program: string): PlacedFunction[] | null =>
   programLayouts(elf, sections, [program])[0] ?? null;
 
-/** The same for each of several programs. */
+/** {@link programLayout} for each of several programs. */
 export function programLayouts(
   elf: Elf,
   sections: readonly NamedSection[],

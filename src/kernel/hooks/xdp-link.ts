@@ -104,7 +104,7 @@ const unsupported = (mode: XdpMode): Meaning => ({
 const TOO_LARGE: Meaning = {
   code: "ATTACH_FAILED",
   reason: "the driver cannot run it at this MTU",
-  hint: "make the MTU smaller, or use only programs of section xdp.frags on this hook",
+  hint: "lower the MTU, or use only programs in section xdp.frags on this hook",
 };
 
 function explainAttach(hook: InterfaceHook & { readonly mode: XdpMode }, sys: SysFailure): Meaning | null {

@@ -160,7 +160,7 @@ function loadedObject(opened: BpfObject, object: ObjectToLoad): LoadedObject {
     const fd = map.fd();
     if (fd === null) return [];
     const id = mapId(mapInfo(fd).id);
-    // Those behind global variables have no name to be found by.
+    // Maps behind global variables have no name to be found by.
     if (map.internal && !used.has(id)) return [];
     const name = map.internal ? sectionOf(map) : map.name;
     return [{ name, id, internal: map.internal, reused: object.reuse.has(map.name), fd }];
@@ -184,7 +184,7 @@ function loadedObject(opened: BpfObject, object: ObjectToLoad): LoadedObject {
   };
 }
 
-/** Those that were asked for, in that order. */
+/** The programs that were asked for, in that order. */
 function inOrder(found: readonly LoadedProgram[], asked: readonly ProgramToLoad[]): LoadedProgram[] {
   const byName = new Map(found.map(({ name, kernel }) => [name, { name, kernel }]));
   return asked.flatMap(({ name }) => byName.get(name) ?? []);

@@ -24,7 +24,7 @@ export interface LoadedTwin {
 
 /**
  * Loads a program once more, as an extension of a slot, with the maps that it has. The attach type expected of it is none,
- * as of every XDP program: with another, the kernel refuses a program array that the two share. Throws VERIFIER_REJECTED,
+ * as of every XDP program: with another, the kernel rejects a program array that the two share. Throws VERIFIER_REJECTED,
  * KERNEL_REFUSED, LOAD_FAILED, and STATE_CONFLICT when the program or a map of it has gone.
  */
 export function loadTwin(twin: TwinToLoad, hook: ChainedKind, slot: Slot): LoadedTwin {

@@ -95,7 +95,7 @@ export const resolveKprobe: Resolve<KprobeTarget> = (host, program, target) => {
   if (kind === "kretprobe" && offset !== 0) {
     throw new BpfmanError("INVALID_ATTACH", `attach kretprobe to "${fnName}": an offset is not allowed`, {
       details: { function: fnName, offset },
-      hint: "a kretprobe runs when the function returns; leave the offset out",
+      hint: "a kretprobe runs when the function returns; omit the offset",
     });
   }
   const found = theOne(host, wanted, kind);

@@ -105,7 +105,7 @@ function cannotChain(place: ChainPlace, members: readonly Member[], { member, re
     `${where} already runs ${kindOf(place)} program ${holder.program} as link ${holder.link}, and this kernel cannot chain`,
     {
       details: { ...details, program: holder.program, link: holder.link },
-      hint: "chaining needs extension programs (BPF_PROG_TYPE_EXT), which this kernel refuses; detach the other first",
+      hint: "chaining needs extension programs (BPF_PROG_TYPE_EXT), which this kernel does not support; detach the other program first",
     },
   );
 }

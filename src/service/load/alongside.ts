@@ -19,7 +19,7 @@ export function loadedAlongside(
   for (const { name: asked, type: itsType, attachFunction } of specs) {
     for (const name of reached.get(asked) ?? []) {
       const kind = sections.get(name);
-      // What is no program of the object, or of no type that is known, libbpf refuses.
+      // libbpf rejects a value that is not a program of the object, or whose type is unknown.
       if (chosen.has(name) || kind === undefined || kind === "unmanaged") continue;
       const type = kind ?? itsType;
       found.set(name, { name, type, attachFunction: KINDS[type].needsFunction ? attachFunction : null });

@@ -124,7 +124,7 @@ function contentDifferences(wanted: ObjectMap, { content, bytes }: Content): Sha
 
 interface Content {
   readonly content: KernelMapContent;
-  /** Of the object. */
+  /** The object's bytes. */
   readonly bytes: Uint8Array;
 }
 
@@ -139,7 +139,7 @@ export interface There {
 /** Throws MAP_MISMATCH, which says everything that differs. */
 export function requireSameShape(wanted: ObjectMap, { map, path, owner }: There, content: Content | null): void {
   const outside = shapeDifferences(wanted, map);
-  // Of maps of other sizes the rest would tell nothing more.
+  // If sizes differ, the types would tell nothing more.
   const differences = outside.length > 0 || content === null ? outside : contentDifferences(wanted, content);
   if (differences.length === 0) return;
   const told = differences.map(

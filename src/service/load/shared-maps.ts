@@ -78,7 +78,7 @@ function namedMap(host: Host, name: string, source: string | number): Found {
   });
 }
 
-/** Of an owner, a pin that is gone is no reason to make another map. Throws STATE_CONFLICT. */
+/** A missing pin of an owner is an error: another map would not be shared. Throws STATE_CONFLICT. */
 function ownersMap(
   host: Host,
   name: string,

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { KIND, openBtf, typeOf } from "../../../src/object/btf.ts";
-import { namedSections, openElf, sectionFields } from "../../../src/object/elf.ts";
+import { namedSections, openElf, SHT, STB, sectionFields, symbols } from "../../../src/object/elf.ts";
 import { memorySource } from "../../../src/object/fields.ts";
 import { bytesForLibbpf, loadedAlong, readObject, twinBytes } from "../../../src/object/object-file.ts";
 import { compileBpf } from "../../objects/compile.ts";
@@ -88,4 +88,21 @@ test("a twin has no initial values of maps, and there is none without BTF", () =
   expect(sizeOf(twinBytes(compileBpf(MAPS), "a", "xdp") as Uint8Array, ".rel.maps")).toBe(0);
   expect(twinBytes(compileBpf('SEC("xdp") int a(void *ctx) { return 2; }', ["-g0"]), "a", "xdp")).toBeNull();
   expect(twinBytes(compileBpf('SEC("xdp") int a(void *ctx) { return 2; }'), "b", "xdp")).toBeNull();
+});
+
+test("a twin needs no kernel function or variable that only other programs of its object use", () => {
+  const bytes = compileBpf(`extern int for_another(void) __attribute__((section(".ksyms")));
+    extern int for_it(void) __attribute__((section(".ksyms")));
+    SEC("xdp") int a(struct xdp_md *ctx) { return for_it(); }
+    SEC("xdp") int b(struct xdp_md *ctx) { return for_another(); }`);
+  const { elf, sections } = sectionsOf(twinBytes(bytes, "a", "xdp") as Uint8Array);
+  const table = sections.find(({ type }) => type === SHT.symtab)!;
+  const names = sectionFields(elf, sections[table.link]!, "symbol names");
+  const externs = [...symbols(elf, table)].filter((symbol) => symbol.undefined && symbol.nameAt !== 0);
+  expect(new Map(externs.map(({ nameAt, binding }) => [names.name(nameAt), binding]))).toEqual(
+    new Map([
+      ["for_another", STB.weak],
+      ["for_it", STB.global],
+    ]),
+  );
 });
