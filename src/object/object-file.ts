@@ -52,7 +52,7 @@ export function readObject(bytes: Uint8Array, options: ReadObjectOptions = {}): 
   };
 }
 
-/** The bytes of an object as libbpf is to see them (for-libbpf.ts). Throws INVALID_OBJECT. */
+/** Returns an object's bytes adapted for libbpf (for-libbpf.ts). Throws INVALID_OBJECT. */
 export const bytesForLibbpf = (bytes: Uint8Array): Uint8Array => forLibbpf(bytes, refuse);
 
 function opened(bytes: Uint8Array): Original {
@@ -60,18 +60,18 @@ function opened(bytes: Uint8Array): Original {
   return { bytes, elf, sections: namedSections(elf) };
 }
 
-/** What libbpf is given to load some of an object's programs. */
+/** What libbpf gets to load some of an object's programs. */
 export interface ObjectForLibbpf {
   readonly bytes: Uint8Array;
-  /** Maps that need not be made: none of the programs uses them, and they are not pinned by name. */
+  /** Maps that need not be created: none of the programs uses them, and they are not pinned by name. */
   readonly unusedMaps: ReadonlySet<string>;
 }
 
 /**
- * The bytes to load `programs` from. Maps that nobody would use are not made, since this kernel may not have their kind, or
- * their own loader sets their size: their initial values are taken out, and so are those of arrays of programs that are
- * made for their pin alone where the program is not loaded. Names of the kernel that only others use may be missing. Throws
- * INVALID_OBJECT.
+ * Returns the bytes to load `programs` from. Maps that none of them uses are not created, since this kernel may lack their
+ * type, or their size may be left to their own loader; their initial values are removed. If a program array is created only
+ * because it is pinned, initial values that are programs which are not loaded are removed too. Kernel symbols that only
+ * other programs use become optional. Throws INVALID_OBJECT.
  */
 export function objectForLibbpf(bytes: Uint8Array, { maps }: ObjectFile, programs: readonly string[]): ObjectForLibbpf {
   const original = opened(bytesForLibbpf(bytes));
@@ -79,7 +79,7 @@ export function objectForLibbpf(bytes: Uint8Array, { maps }: ObjectFile, program
   const used = uses.of(programs);
   if (used === null) return { bytes: original.bytes, unusedMaps: new Set() };
   const made = new Set([...used.maps, ...maps.filter(({ pinByName }) => pinByName).map(({ name }) => name)]);
-  // What they hold may hold maps itself; a value that is added comes later in this loop.
+  // Their values may contain maps themselves; this loop also visits values that it adds.
   for (const name of made) {
     for (const { map, target, kind } of uses.initialValues) if (map === name && kind === "map") made.add(target);
   }
@@ -91,14 +91,14 @@ export function objectForLibbpf(bytes: Uint8Array, { maps }: ObjectFile, program
   };
 }
 
-/** Where a type of an object's map differs from one in BTF of the kernel. */
+/** A difference between a type of an object's map and a type in the kernel's BTF. */
 export interface LayoutDifference {
   readonly field: "key" | "value";
   readonly object: string;
   readonly kernel: string;
 }
 
-/** BTF, and the types of a map's key and value in it; 0 where nothing is said. */
+/** BTF, and the IDs of a map's key and value types in it; 0 if unknown. */
 interface KernelTypes {
   readonly btf: Uint8Array;
   readonly key: number;
@@ -106,8 +106,8 @@ interface KernelTypes {
 }
 
 /**
- * Compares how keys and values of the map `name` lie in memory with what the kernel has for another one, where both say.
- * Answers the first difference of each. Throws INVALID_OBJECT.
+ * Compares the memory layout of the keys and values of map `name` with those of another map in the kernel, if both have
+ * types. Returns the first difference of each. Throws INVALID_OBJECT.
  */
 export function layoutDifferences(bytes: Uint8Array, name: string, kernel: KernelTypes): LayoutDifference[] {
   const elf = openElf(memorySource(bytesForLibbpf(bytes)), refuse);
@@ -127,11 +127,11 @@ export function layoutDifferences(bytes: Uint8Array, name: string, kernel: Kerne
   });
 }
 
-/** What has to be loaded along with these programs of a sound object ({@link alongside}). */
+/** Returns what must be loaded along with these programs of a checked object ({@link alongside}). */
 export const loadedAlong = (bytes: Uint8Array, chosen: readonly string[]): Alongside =>
   alongside(bytes, chosen, refuse);
 
-/** The bytes of a sound object as the twin of a program is loaded from them ({@link bytesForTwin}); null without BTF. */
+/** Returns a checked object's bytes to load a program's twin from ({@link bytesForTwin}); null without BTF. */
 export const twinBytes = (bytes: Uint8Array, program: string, hook: ChainedKind): Uint8Array | null =>
   bytesForTwin(bytesForLibbpf(bytes), { program, hook }, refuse);
 
