@@ -75,7 +75,7 @@ function loseHook(host: Host, place: ChainPlace, except: LinkId): void {
   });
 }
 
-/** To be asked for before a link is taken away; waits until the kernel has let it go. It gives ids to others later. */
+/** Call this before removing a link, because the kernel may reuse its ID; the result waits until the link is released. */
 function departure(host: Host, { kernelLinkId }: ChainLink): () => Promise<void> {
   const running = (): ProgramId | null => (kernelLinkId && host.kernel.link(kernelLinkId)?.programId) || null;
   const program = running();
