@@ -6,8 +6,8 @@ import { withSlotPrototype } from "./prototype.ts";
 import { withSections } from "./rewrite.ts";
 
 /**
- * Returns an object's bytes to load a program's twin from: the program has the prototype of a dispatcher's slot, and maps have
- * no initial values, because libbpf would put copies of programs into arrays that are already filled. Returns null if BTF
+ * Returns an object's bytes to load a program's twin from: the program has the prototype of a dispatcher's slot, and maps
+ * have no initial values, because libbpf would put copies of programs into arrays that are already filled. Returns null if BTF
  * does not describe the program, because it was compiled without -g.
  */
 export function bytesForTwin(
