@@ -44,7 +44,7 @@ async function loadEmptyDispatcher({
       // libbpf sets an attach type for XDP programs by default.
       program.setType(KINDS[hook].programType, expectedAttachType);
       if (frags) program.setFrags();
-      // libbpf freezes it before it loads the program, so that the verifier knows the values.
+      // libbpf freezes the map before it loads the program, so that the verifier knows the values.
       object.maps.find((map) => map.name.endsWith(".rodata"))?.writeInitialValue(0, config);
       object.load();
       return object;

@@ -102,7 +102,7 @@ export async function removeWholeChain(host: Host, record: DispatcherRecord, con
     );
   });
   const departures = links.map((link) => departure(host, link));
-  // From here on there is no way back: the rows are `removing`, and whoever comes next finishes the job.
+  // No rollback from here: the rows are `removing`, and the next command finishes the removal if this one fails.
   removeChain(host, { place, links }, context);
   for (const untilGone of departures) await untilGone();
   return links.map((link) => link.id);

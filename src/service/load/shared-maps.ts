@@ -11,7 +11,7 @@ import { needsSize, requireSameShape, type There } from "./map-shape.ts";
 
 /** An existing map to use. */
 export interface SharedMap extends MapToReuse {
-  /** Somebody else pinned it there. */
+  /** It was pinned by somebody else. */
   readonly foreign: boolean;
 }
 
