@@ -190,8 +190,8 @@ export interface LoadedMap {
 }
 
 /**
- * Programs and maps in the kernel that only this handle holds: unless pinned, `close` makes them go away. The maps are
- * those that the loaded programs use, and all others that the object names and that were made for them.
+ * Programs and maps in the kernel that only this handle holds: after `close`, those that are not pinned are gone. The maps are
+ * those that the loaded programs use, and all others with a name in the object that were created for them.
  */
 export interface LoadedObject {
   readonly programs: readonly LoadedProgram[];
@@ -237,7 +237,7 @@ export interface KernelFunction {
   readonly name: string;
   /** Null for the kernel's own. */
   readonly module: string | null;
-  /** 0 where the kernel hides addresses (kernel.kptr_restrict). */
+  /** 0 if the kernel hides addresses (kernel.kptr_restrict). */
   readonly address: bigint;
   /** Distance to the next symbol, in bytes; null if unknown. */
   readonly size: number | null;
