@@ -47,7 +47,7 @@ interface Entry {
 async function* entries(nodes: readonly Node[]): AsyncGenerator<Entry> {
   const last = nodes.at(-1) as Node;
   if (isGroup(last)) for (const child of last.children) yield* entries([...nodes, child]);
-  // Commands that help hides are listed here, for packagers.
+  // Commands hidden from help are listed here, for packagers.
   else if (!last.name.startsWith("__")) yield { nodes, command: await last.load() };
 }
 
@@ -68,7 +68,7 @@ function section({ nodes, command }: Entry): string[] {
   ];
 }
 
-/** docs/cli.md with its generated part regenerated, after the part written by hand. */
+/** Returns docs/cli.md with the part written by hand unchanged, followed by the generated part. */
 export async function cliPage(current: string): Promise<string> {
   const [written = ""] = current.split(BEGIN);
   const lines = [BEGIN, "", "## Reference", "", "### Global options", "", ...table(globalsBeside([]).map(flagRow))];

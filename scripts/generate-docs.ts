@@ -7,17 +7,17 @@ import { writeSchemas } from "./generate-schemas.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
 
-/** What each kind says to a caller; the order is the order of the page. */
+/** What each kind means to a caller, in the order of the page. */
 const KINDS: Readonly<Record<ErrorKind, string>> = {
-  invalid: "The request cannot be carried out as it is; change it.",
-  "not-found": "Something named in the request is not there.",
-  conflict: "It does not fit what is there now, or somebody else is at it.",
+  invalid: "The request cannot be carried out as it is. Change it.",
+  "not-found": "Something that the request names does not exist.",
+  conflict: "The request conflicts with the current state, or with somebody else's change.",
   precondition: "The system lacks something that bpfman needs.",
-  permission: "The caller may not do that.",
-  unsupported: "This bpfman or this kernel cannot do that.",
-  unavailable: "A resource failed; trying again may help.",
-  cancelled: "The caller, or a signal, stopped it.",
-  internal: "A mistake in bpfman.",
+  permission: "The caller is not allowed to do this.",
+  unsupported: "This version of bpfman, or this kernel, does not support it.",
+  unavailable: "A resource failed. Trying again may help.",
+  cancelled: "The caller or a signal stopped it.",
+  internal: "A bug in bpfman.",
 };
 
 const cell = (text: string): string => text.replaceAll("|", "\\|").replaceAll("<", "\\<");
@@ -41,9 +41,9 @@ export function errorsPage(): string {
     "",
     "Generated from `src/errors/codes.ts` by `bun run docs`; do not edit.",
     "",
-    "An error has a stable `code`, a `kind` from which exit codes follow ([cli.md](cli.md#exit-codes)), a message, details",
-    "in fields, often a hint, and the verifier's whole log when the kernel refused a program. Messages and hints name the",
-    "case at hand, with near names for what was misspelt; the column on the right says what to do in general.",
+    "An error has a stable `code`, a `kind` that decides the exit code ([cli.md](cli.md#exit-codes)), a message, details as",
+    "separate fields, often a hint, and the complete verifier log if the kernel rejected a program. Messages and hints are",
+    "about the case at hand, with similar names for a misspelt one; the right-hand column says what to do in general.",
     "",
     ...sections.flat(),
   ].join("\n");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What plain libbpf makes of an object file: `sweep FILE` loads each of its programs by itself, and prints a line for each:
+ * Shows what plain libbpf does with an object file: `sweep FILE` loads each program by itself and prints a line for it:
  * name, section, "ok" with type and tag or "failed" with the errno, and libbpf's last warning, separated by tabs.
  */
 #include <bpf/bpf.h>
@@ -14,7 +14,7 @@ static char last[512];
 
 static int keep_last(enum libbpf_print_level level, const char *format, va_list args)
 {
-	/* What it says on its way out says nothing. */
+	/* libbpf's closing warning has no information. */
 	if (level == LIBBPF_WARN && !strstr(format, "failed to load object")) {
 		vsnprintf(last, sizeof(last), format, args);
 		for (char *at = last; *at; at++)
@@ -38,7 +38,7 @@ static struct bpf_object *open_for(const char *path, size_t number, struct bpf_p
 		if (index++ == number)
 			*found = program;
 	}
-	/* Nothing of this outlives the process. */
+	/* Nothing may outlive the process. */
 	bpf_object__for_each_map(map, object)
 		bpf_map__set_pin_path(map, NULL);
 	return object;

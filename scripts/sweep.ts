@@ -1,8 +1,8 @@
 /**
  * `bun scripts/sweep.ts DIRECTORY…` loads every program of every object file below the directories, by itself, with plain
- * libbpf (sweep.c) and with dist/bpfman, and reports where they differ: what libbpf loads and bpfman refuses, or loads as
- * something else. What bpfman loads beyond that is counted. Exits with 1 when there are differences. With SWEEP_ALL=1 it shows
- * everything that libbpf does not load. Needs root and gcc.
+ * libbpf (sweep.c) and with dist/bpfman, and reports the differences: programs that libbpf loads and bpfman rejects, or
+ * loads as something else. Programs that only bpfman loads are counted. Exits with 1 if there are differences. With
+ * SWEEP_ALL=1, it shows everything that libbpf does not load. Needs root and gcc.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -14,10 +14,10 @@ import { readObject } from "../src/object/object-file.ts";
 import { mountsUnder } from "./residue.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
-/** A program of the kernel's verifier can take seconds; anything else hangs. */
+/** The verifier can take seconds per program; anything longer than this hangs. */
 const LIBBPF_TIMEOUT_MS = 120_000;
 
-/** What one of the two made of a program: its tag, a digest of its instructions, or why there is none. */
+/** What one of the two did with a program: its tag (a digest of its instructions), or why it was not loaded. */
 type Outcome = { readonly tag: string } | { readonly refused: string };
 
 interface Difference {
@@ -38,7 +38,7 @@ function* objectFiles(directory: string): Generator<string> {
   }
 }
 
-/** By name and section. Throws what libbpf said when it does not open the object, or dies of it. */
+/** Returns outcomes by name and section. Throws libbpf's message if it cannot open the object, or crashes. */
 function withLibbpf(sweep: string, path: string): ReadonlyMap<string, Outcome> {
   const { exitCode, stdout, stderr } = Bun.spawnSync([sweep, path], { timeout: LIBBPF_TIMEOUT_MS });
   if (exitCode !== 0) throw new Error(stderr.toString().trim() || "libbpf did not survive it");
@@ -71,7 +71,7 @@ interface Selector {
   readonly attachFunction: string | null;
 }
 
-/** How a program is asked for; null for those that only other tools load. */
+/** Returns the selector to request a program with; null if only other tools load it. */
 function selectorOf({ name, kind, target }: ObjectProgram): Selector | null {
   if (kind === null || kind === "unmanaged") return null;
   const { needsFunction } = KINDS[kind];
@@ -79,7 +79,7 @@ function selectorOf({ name, kind, target }: ObjectProgram): Selector | null {
   return { type: kind, name, attachFunction: needsFunction ? target : null };
 }
 
-/** The programs of an object; null when it is none, or not for this machine. */
+/** Returns an object's programs, or why it cannot be read: it is invalid, or not for this machine. */
 function programsOf(path: string): readonly ObjectProgram[] | string {
   try {
     return readObject(readFileSync(path), { nativeByteOrderOnly: true }).programs;

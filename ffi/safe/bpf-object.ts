@@ -60,7 +60,7 @@ export interface BpfMap {
   leaveOut(): void;
   /** Sets the number of entries, overriding the definition. Call before `load`. */
   setMaxEntries(entries: number): void;
-  /** Keeps libbpf from pinning and from looking for a pin. */
+  /** Prevents libbpf from pinning the map or reusing a pinned one. */
   clearPinPath(): void;
 }
 

@@ -148,7 +148,7 @@ export function allFilters({ ifindex, side }: TcSide): TcFilter[] {
 export function decodeFilter(answer: Uint8Array, wanted: number | null = null): TcFilter | null {
   const view = new DataView(answer.buffer, answer.byteOffset, answer.byteLength);
   const handle = view.getUint32(TCMSG.handle, true);
-  // Classifiers also announce themselves, without a filter.
+  // Classifiers are also listed themselves, without a filter.
   const priority = view.getUint32(TCMSG.info, true) >>> 16;
   if (handle === 0 || (wanted !== null && priority !== wanted)) return null;
   const attributes = readAttributes(answer.subarray(TCMSG.bytes));

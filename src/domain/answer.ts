@@ -70,7 +70,7 @@ export interface ProgramStatusAnswer {
   readonly kernel: KernelProgramAnswer | null;
   /** Only of a twin: the program for which it sits in a chain. bpfman made it, and takes it away. */
   readonly twin_of?: number;
-  /** Null right after a load, and where the kernel does not count and has not counted. */
+  /** Null right after a load, and if the kernel collects no statistics and has collected none. */
   readonly stats: { readonly runtime: number; readonly run_count: number; readonly recursion_misses: number } | null;
   /** Paths; null for a program that bpfman did not load. */
   readonly prog_pin: string | null;
@@ -155,7 +155,7 @@ export interface AttachmentAnswer {
   readonly interface: string | null;
 }
 
-/** An object type, not an interface: each has a schema of its own. */
+/** An object type rather than an interface, so that each gets its own schema. */
 type LinkRecordOf<Kind extends LinkKind, Details> = {
   readonly id: number;
   /** The same number under the name used everywhere else. Omitted in the noun-verb grammar. */
@@ -328,7 +328,7 @@ export interface DispatcherMemberAnswer {
 export interface DispatcherListAnswer {
   readonly dispatchers: readonly SeenDispatcherAnswer[];
 }
-/** Members in order of their position. */
+/** Members in order of position. */
 export interface DispatcherDetailAnswer extends SeenDispatcherAnswer {
   readonly members: readonly DispatcherMemberAnswer[];
 }

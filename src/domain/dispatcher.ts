@@ -68,7 +68,7 @@ export interface ChainMember {
   readonly proceedOn: readonly number[];
   /** An earlier version loaded it as an extension, which sits in a slot itself. */
   readonly extension: boolean;
-  /** The program understands packets in several fragments (section `xdp.frags`). */
+  /** Whether the program supports multi-buffer packets (section `xdp.frags`). */
   readonly frags: boolean;
 }
 

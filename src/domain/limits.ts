@@ -24,7 +24,7 @@ export const METADATA_CHARS_MAX = 4096;
 export const INTERFACE_CHARS_MAX = 15;
 /** Alternative interface names: ALTIFNAMSIZ - 1 (include/uapi/linux/if.h). */
 export const ALTERNATIVE_NAME_CHARS_MAX = 127;
-/** Largest program or link id: ids are u32 in the kernel and in our own table. */
+/** Largest program or link ID: IDs are u32 in the kernel and in bpfman's tables. */
 export const ID_MAX = 0xffff_ffff;
 /** Verifier log kept per program: the kernel's maximum (UINT_MAX >> 8, kernel/bpf/verifier.c). */
 export const VERIFIER_LOG_BYTES_MAX = 0xff_ffff;
@@ -66,7 +66,7 @@ export const SYMBOL_PLACES_MAX = 1_000_000;
 export const MANGLED_CHARS_MAX = 16_384;
 /** Largest .gopclntab read, and largest section searched for it; that of the largest Go programs is 60 MB. */
 export const GO_TABLE_BYTES_MAX = 128 * 1024 * 1024;
-/** Function names offered for "did you mean". */
+/** Function names considered for "did you mean". */
 export const SYMBOL_NAMES_MAX = 100_000;
 /** Libraries read from the dynamic linker's cache; a full desktop has about 4,000. */
 export const LINKER_CACHE_ENTRIES_MAX = 32_768;

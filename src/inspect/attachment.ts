@@ -1,6 +1,6 @@
 /**
- * Whether what links were attached to is still at its place, and what it is called now. Asked for every row of a list, so
- * it costs one look at each namespace, filter and file; the kernel's links are asked only where that does not tell.
+ * Finds out whether the targets of links still exist, and their current names. This runs for every row of a list, so it
+ * visits each namespace, filter and file once, and queries the kernel's links only if that is not enough.
  */
 import type { AttachmentAnswer } from "../domain/answer.ts";
 import { type DispatcherKey, type DispatcherRecord, dispatcherTypeOf } from "../domain/dispatcher.ts";
@@ -11,7 +11,7 @@ import type { InterfaceNames } from "../platform/host.ts";
 import type { Host } from "../platform/host.ts";
 
 export interface Attachments {
-  /** Null for what has no place of its own that could go: functions of the kernel, tracepoints. */
+  /** Null for targets that cannot disappear on their own: kernel functions, tracepoints. */
   ofLink(link: LinkRecord): AttachmentAnswer | null;
   ofDispatcher(record: DispatcherRecord): AttachmentAnswer;
 }
@@ -20,14 +20,14 @@ interface Hook {
   readonly nsid: number;
   readonly ifindex: number;
   readonly netns: string | null;
-  /** The link that holds our program there; null for filters. */
+  /** The link that attaches our program; null for filters. */
   readonly link: { readonly id: KernelLinkId; readonly program: ProgramId } | null;
 }
 
 const gone = (reason: AttachmentAnswer["reason"]): AttachmentAnswer => ({ present: false, reason, interface: null });
 const unknown = (reason: AttachmentAnswer["reason"]): AttachmentAnswer => ({ present: null, reason, interface: null });
 
-/** What is asked about, so that each namespace is entered once. */
+/** The targets to look up, grouped so that each namespace is entered once. */
 export interface Asked {
   readonly dispatchers: readonly DispatcherRecord[];
   readonly links: readonly LinkRecord[];
@@ -48,7 +48,7 @@ export function attachmentsOf(host: Host, { dispatchers, links }: Asked): Attach
     const namespace = namespaceAt(hook.netns);
     const name = namespace?.nsid === hook.nsid ? namespace.names.get(hook.ifindex) : undefined;
     if (name !== undefined) return { present: true, reason: null, interface: name };
-    // It may have been moved into another namespace, or its namespace be held by something else than that path.
+    // It may have been moved to another namespace, or its namespace may be kept alive by something other than that path.
     const link = hook.link === null ? null : host.kernel.link(hook.link.id);
     const index = link?.facts?.kind === "xdp" || link?.facts?.kind === "tcx" ? link.facts.ifindex : null;
     if (link !== null && link.programId === hook.link?.program && index !== null) {
@@ -82,7 +82,7 @@ function remembered<Key, Value>(find: (key: Key) => Value): (key: Key) => Value 
   };
 }
 
-/** Null when the path leads to none, or to what we may not enter. */
+/** Returns null if there is no namespace at the path, or we may not enter it. */
 function lookInto(host: Host, netns: string | null, indexes: ReadonlySet<number>): InterfaceNames | null {
   try {
     return host.network.names(netns, indexes);

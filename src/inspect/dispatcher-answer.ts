@@ -18,7 +18,7 @@ interface Around {
   readonly attachments: Attachments;
 }
 
-/** With what is there now. */
+/** The answer for a dispatcher, with its current state. */
 export const seenDispatcher = (record: DispatcherRecord, { links, attachments }: Around): SeenDispatcherAnswer => ({
   ...dispatcherAnswer(record, links),
   attachment: attachments.ofDispatcher(record),
@@ -41,7 +41,7 @@ export function dispatcherAnswer(record: DispatcherRecord, links: readonly LinkR
   };
 }
 
-/** In order of position. */
+/** The members by position. */
 export function memberAnswers(host: Host, record: DispatcherRecord): DispatcherMemberAnswer[] {
   const links = host.store.links().filter((link): link is ChainLink => isOn(link, record));
   return links

@@ -1,19 +1,19 @@
-/** Dispatchers that other tools (xdp-loader, other versions of bpfman) put on XDP hooks: what the kernel says of them. */
+/** Dispatchers that other tools (xdp-loader, other versions of bpfman) attached to XDP hooks, as the kernel reports them. */
 import type { SeenDispatcherAnswer } from "../domain/answer.ts";
 import { type KernelLinkId, type ProgramId, programId } from "../domain/ids.ts";
 import type { Host } from "../platform/host.ts";
 
-/** The name that all dispatchers of this layout have. */
+/** The name of all dispatchers with this layout. */
 const DISPATCHER_NAME = "xdp_dispatcher";
 
 interface Slot {
   readonly link: KernelLinkId;
   readonly program: ProgramId;
-  /** The function in the dispatcher's BTF, which has those of the slots in their order. */
+  /** BTF ID of the slot's function in the dispatcher; IDs ascend with the slots. */
   readonly functionId: number;
 }
 
-/** The extensions of each program that has some, by its id. */
+/** Returns extensions by the ID of the program that they extend. */
 function slotsByTarget(host: Host): Map<number, Slot[]> {
   const found = new Map<number, Slot[]>();
   for (const link of host.kernel.linkIds()) {
@@ -26,8 +26,8 @@ function slotsByTarget(host: Host): Map<number, Slot[]> {
 }
 
 /**
- * Dispatchers on interfaces of the caller's own network namespace and of those with a name (ip-netns(8)). `ours` are the
- * programs of bpfman's own.
+ * Returns the dispatchers on interfaces in the caller's network namespace and in named ones (ip-netns(8)), except bpfman's,
+ * whose programs are `ours`.
  */
 export function foreignDispatchers(host: Host, ours: ReadonlySet<number>): SeenDispatcherAnswer[] {
   const slots = slotsByTarget(host);

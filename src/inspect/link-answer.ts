@@ -52,7 +52,7 @@ function dispatcherRecordOf(details: ChainDetails, dispatchers: readonly Dispatc
   return dispatchers.find((each) => each.type === type && each.nsid === nsid && each.ifindex === ifindex);
 }
 
-/** The dispatcher that a chain's link sits in: its program and revision, zeros when there is none. */
+/** The dispatcher of a chained link: its program and revision, zeros if there is none. */
 function dispatcherOf(details: ChainDetails, dispatchers: readonly DispatcherRecord[]) {
   const found = dispatcherRecordOf(details, dispatchers);
   return { dispatcher_id: found?.programId ?? 0, revision: found?.revision ?? 0 };
@@ -184,14 +184,14 @@ function kernelLinkAnswer(host: Host, link: KernelLink, details: LinkDetails): K
   };
 }
 
-/** Whether it runs the link's program, or the program's twin in the dispatcher of the link's hook. */
+/** Reports whether it runs the link's program, or the program's twin in the dispatcher of the link's hook. */
 function isOf({ programId, facts }: KernelLink, record: LinkRecord, { dispatchers }: Surroundings): boolean {
   if (programId === record.programId) return true;
   if (!isChained(record.details) || facts?.kind !== "tracing") return false;
   return facts.targetObjectId !== 0 && facts.targetObjectId === dispatcherOf(record.details, dispatchers).dispatcher_id;
 }
 
-/** A TC program that runs directly has no link in the kernel: whether the filter of its hook runs it. */
+/** Reports whether the hook's filter runs a TC program: one that runs directly has no link in the kernel. */
 function isInFilter(host: Host, { programId, details }: LinkRecord, { dispatchers }: Surroundings): boolean {
   if (details.kind !== "tc") return false;
   const found = dispatcherRecordOf(details, dispatchers);
@@ -199,13 +199,13 @@ function isInFilter(host: Host, { programId, details }: LinkRecord, { dispatcher
   return host.kernel.tcFilterProgram(details, found.filter) === programId;
 }
 
-/** Answers for some of the links that the store holds. */
+/** Answers for some of the stored links. */
 export function linkAnswers(host: Host, records: readonly LinkRecord[]): LinkAnswer[] {
   if (records.length === 0) return [];
   const around = surroundingsOf(host, host.store.links());
   return records.map((record) => {
     const kernel = record.kernelLinkId === null ? null : host.kernel.link(record.kernelLinkId);
-    // The kernel re-uses ids: a link that runs another program is not this one.
+    // The kernel reuses IDs, so a link that runs another program is not this one.
     const ours = kernel !== null && isOf(kernel, record, around) ? kernel : null;
     return {
       record: linkRecordAnswer(record, around),

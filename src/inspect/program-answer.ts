@@ -82,7 +82,7 @@ export function programAnswer(host: Host, record: ProgramRecord, view: "loaded" 
   };
 }
 
-/** The program whose twin this is in one of our chains; null for any other. */
+/** Returns the program whose twin this is in one of our chains; null if it is not a twin. */
 export function programOfTwin(host: Host, id: ProgramId): ProgramId | null {
   for (const record of host.store.dispatchers()) {
     for (const pin of host.store.recordedPins(host.pins.paths.revision(record, record.revision))) {
@@ -93,7 +93,7 @@ export function programOfTwin(host: Host, id: ProgramId): ProgramId | null {
   return null;
 }
 
-/** The answer for a program that is in the kernel but not ours; null when the kernel has none of that id either. */
+/** The answer for a program that is in the kernel but not ours; null if the kernel has no such ID either. */
 export function foreignProgramAnswer(host: Host, id: ProgramId): ProgramAnswer | null {
   const kernel = host.kernel.program(id);
   if (kernel === null) return null;

@@ -1,4 +1,4 @@
-/** A changed copy of a 64-bit ELF file. The sections keep their numbers, so what refers to them stays right. */
+/** A modified copy of a 64-bit ELF file. Sections keep their indexes, so references to them stay valid. */
 import type { Elf } from "./elf.ts";
 import { Fields } from "./fields.ts";
 
@@ -13,7 +13,7 @@ const ALIGNMENT = 8;
 
 export type HeaderChange = Partial<Readonly<Record<keyof typeof FIELDS, number>>>;
 
-/** Bytes that are written to in the byte order of a file. */
+/** Bytes to write numbers to, in a file's byte order. */
 export class Bytes {
   readonly bytes: Uint8Array;
   private readonly view: DataView;
@@ -43,7 +43,7 @@ export class Bytes {
 }
 
 export class ElfDraft {
-  /** The file as it was, to be written to in place. */
+  /** A copy of the original file, modified in place. */
   readonly file: Bytes;
   private readonly headers: Bytes[];
   private readonly appended: Uint8Array[] = [];
@@ -76,12 +76,12 @@ export class ElfDraft {
     }
   }
 
-  /** Gives section `index` other content; what stood there before stays in the file, unused. */
+  /** Replaces the contents of section `index`. The old contents stay in the file, unused. */
   replace(index: number, content: Uint8Array): void {
     this.change(index, { offset: this.append(content), size: content.length });
   }
 
-  /** Adds a section. Answers its number. */
+  /** Adds a section and returns its index. */
   add(header: HeaderChange, content: Uint8Array): number {
     const index = this.headers.length;
     this.headers.push(new Bytes(new Uint8Array(HEADER_BYTES), this.littleEndian));
@@ -90,7 +90,7 @@ export class ElfDraft {
     return index;
   }
 
-  /** The file as it is now. */
+  /** Returns the modified file. */
   finish(): Uint8Array {
     const grows = this.headers.length > this.countBefore;
     const headers = joined(this.headers.map(({ bytes }) => bytes));
@@ -102,7 +102,7 @@ export class ElfDraft {
     return result.bytes;
   }
 
-  /** Answers where in the file the content will stand. */
+  /** Returns the file offset that the contents will have. */
   private append(content: Uint8Array): number {
     const padding = -this.end & (ALIGNMENT - 1);
     const at = this.end + padding;

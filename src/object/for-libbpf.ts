@@ -1,7 +1,7 @@
 /**
- * An object as libbpf is to see it. libbpf reads a part of what compilers and other loaders make, and stumbles over some
- * of what bpfman never loads; the object's bytes are changed where that lets it in. What is checked (sound.ts) and listed
- * is the changed object: nothing reaches libbpf that was not looked at in the very form in which it arrives there.
+ * Adapts objects for libbpf, which does not support everything that compilers produce and other loaders accept, and fails
+ * on some parts that bpfman never loads. The adapted object is the one that is checked (sound.ts) and listed, so the
+ * checks see exactly the bytes that libbpf gets.
  */
 import { KIND, openBtf, typeOf } from "./btf.ts";
 import {
@@ -22,18 +22,18 @@ import { withModernMaps } from "./legacy-maps.ts";
 import { RELOCATION_BYTES, relocationsOf, TEXT } from "./program-layout.ts";
 
 const STRUCT_OPS = /^\??\.struct_ops(\.link)?$/;
-/** In a symbol: its type and binding. */
+/** Offset of a symbol's type and binding. */
 const SYMBOL_BYTES = 24;
 const SYMBOL_INFO_AT = 4;
 
-/** An object that is being changed. */
+/** An object to adapt. */
 export interface Original {
   readonly bytes: Uint8Array;
   readonly elf: Elf;
   readonly sections: readonly NamedSection[];
 }
 
-/** The changed object, or the bytes themselves where there is nothing to change. Throws what `refuse` makes. */
+/** Returns the adapted object, or the same bytes if nothing needs to change. Throws the error of `refuse`. */
 export function forLibbpf(bytes: Uint8Array, refuse: Refuse): Uint8Array {
   return [withoutStructOps, withPublicPrograms, withModernMaps].reduce((before, change) => {
     const elf = openElf(memorySource(before), refuse);
@@ -42,10 +42,10 @@ export function forLibbpf(bytes: Uint8Array, refuse: Refuse): Uint8Array {
 }
 
 /**
- * Structs of kernel hooks become sections of names, which libbpf passes over, and with them the relocations in them.
- * Otherwise it makes a map of each, whichever programs are asked for: before 1.4 from BTF of the kernel that it did not
- * read (NULL), and later ones fail where the kernel has no such struct. Names, places and BTF stay, so that all else is
- * found as before.
+ * Turns struct_ops sections into string tables, which libbpf skips together with their relocations. Otherwise it creates a
+ * map for each struct, whichever programs are requested: versions before 1.4 use kernel BTF that they have not loaded
+ * (NULL), and later versions fail if the kernel lacks the struct. Names, offsets and BTF are kept, so that everything else
+ * is found as before.
  */
 function withoutStructOps({ bytes, elf, sections }: Original): Uint8Array {
   const isHidden = (index: number) => STRUCT_OPS.test(sections[index]?.name ?? "");
@@ -57,8 +57,8 @@ function withoutStructOps({ bytes, elf, sections }: Original): Uint8Array {
 }
 
 /**
- * Functions in sections of programs are programs, also those that C calls static: the kernel never learns how they were
- * declared, but libbpf rejects the whole object for one of them.
+ * Makes static functions in program sections global. They are programs too, and the kernel never sees how they were
+ * declared, but libbpf rejects a whole object that has one.
  */
 function withPublicPrograms({ bytes, elf, sections }: Original): Uint8Array {
   const table = sections.find(({ type }) => type === SHT.symtab);
@@ -77,9 +77,8 @@ function withPublicPrograms({ bytes, elf, sections }: Original): Uint8Array {
 }
 
 /**
- * The object without a need for names of the kernel that nobody of it uses: the symbols in `used` do. libbpf refuses the
- * whole object for one that this kernel does not have, unless it is weak; and for one of which BTF says nothing, which
- * another loader fills in, unless it is nobody's business.
+ * Makes kernel symbols optional unless they are in `used`. libbpf rejects a whole object if this kernel lacks a symbol that
+ * is not weak, or if BTF does not describe a symbol, as with those that another loader fills in.
  */
 export function withOptionalExterns({ bytes, elf, sections }: Original, used: ReadonlySet<number>): Uint8Array {
   const table = sections.find(({ type }) => type === SHT.symtab);
@@ -102,7 +101,7 @@ export function withOptionalExterns({ bytes, elf, sections }: Original, used: Re
       ((isKnown ? STB.weak : STB.local) << 4) | STT.none,
     );
   }
-  // libbpf looks at what all programs refer to, those that are not loaded included.
+  // libbpf checks the references of all programs, including those that it does not load.
   for (const relocations of unknown.size === 0 ? [] : sections.filter(({ type }) => type === SHT.rel)) {
     dropRelocations({ draft, elf, table: relocations }, (_, symbol) => unknown.has(symbol));
   }
@@ -115,7 +114,7 @@ interface Relocations {
   readonly table: NamedSection;
 }
 
-/** Takes those relocations out of a table that `isGone` says, by their number in it and by that of their symbol. */
+/** Removes from a table the relocations that `isGone` selects by their index and their symbol's index. */
 export function dropRelocations(
   { draft, elf, table }: Relocations,
   isGone: (index: number, symbol: number) => boolean,
@@ -128,11 +127,11 @@ export function dropRelocations(
   });
   if (kept.length === all.length) return;
   draft.replace(table.index, joined(kept));
-  // No library has to know what to do with relocations that are none.
+  // No library should have to handle an empty relocation table.
   if (kept.length === 0) draft.change(table.index, { type: SHT.strtab });
 }
 
-/** The functions and variables that BTF has. */
+/** Returns the names of the functions and variables in BTF. */
 function describedNames(elf: Elf, sections: readonly NamedSection[]): ReadonlySet<string> {
   const section = sections.find(({ name, size }) => name === ".BTF" && size > 0);
   if (section === undefined) return new Set();

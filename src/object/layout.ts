@@ -1,4 +1,4 @@
-/** How values of a type lie in memory, to compare two types that have other names, or come from other compilers. */
+/** The memory layout of types, to compare types with different names or from different compilers. */
 import { LAYOUT_PARTS_MAX } from "../domain/limits.ts";
 import { arrayOf, type Btf, type BtfType, KIND, isWrapper, openBtf, sizeOfType, typeOf } from "./btf.ts";
 import { Fields, type Refuse } from "./fields.ts";
@@ -6,17 +6,17 @@ import { Fields, type Refuse } from "./fields.ts";
 const MEMBER_BYTES = 12;
 const BITFIELD_SHIFT = 24;
 const BYTE_BITS = 8;
-/** Structs that the kernel knows by their names, and looks for in values: bpf_spin_lock, bpf_timer. */
+/** Structs that the kernel recognises in values by name: bpf_spin_lock, bpf_timer. */
 const OF_KERNEL = /^bpf_/;
 
-/** The BTF in these bytes, in the byte order of this machine. Throws what `refuse` makes. */
+/** Opens BTF in this machine's byte order. Throws the error of `refuse`. */
 export const btfIn = (bytes: Uint8Array, refuse: Refuse, littleEndian: boolean): Btf =>
   openBtf(new Fields(bytes, { littleEndian, wide: true, refuse }, "BTF"));
 
 /**
- * The numbers, pointers and so on of a value in their order, each with its kind, its size in bytes and its place: `number4 at
- * byte 8`. Names do not count, nor does whether a number has a sign. A union is described by its first member. Null when it has
- * too many parts, or no size.
+ * Returns the scalar parts of a value in order, each with kind, size in bytes and position: `number4 at byte 8`. Names and
+ * signedness are ignored, and the first member stands for a union. Returns null if there are too many parts, or the type
+ * has no size.
  */
 export function layoutOf(btf: Btf, id: number): readonly string[] | null {
   const parts: string[] = [];
@@ -32,7 +32,7 @@ interface Walk {
   readonly parts: string[];
 }
 
-/** False when it cannot be told. */
+/** Returns false if it is unknown. */
 function addParts(btf: Btf, id: number, { at, parts }: Walk): boolean {
   if (parts.length > LAYOUT_PARTS_MAX) return false;
   const type = typeOf(btf, id);

@@ -1,7 +1,7 @@
 /**
- * Maps in sections `maps` and `maps/…`: variables whose bytes are the definition (struct bpf_map_def), as in every Rust
- * object made with aya, and in C before libbpf 1.0, which no longer reads them. They become variables of section .maps,
- * each with a struct in BTF that says the same. Relocations refer to their symbols, as before.
+ * Converts maps in sections `maps` and `maps/…`: variables whose bytes are the definition (struct bpf_map_def), as in all
+ * Rust objects built with aya and in C written for libbpf before 1.0, which dropped support for them. They become variables
+ * in section .maps, each with an equivalent struct in BTF. Relocations keep referring to their symbols.
  */
 import { OBJECT_MAPS_MAX } from "../domain/limits.ts";
 import { type Btf, KIND, openBtf, typeOf } from "./btf.ts";
@@ -21,14 +21,14 @@ import type { Original } from "./for-libbpf.ts";
 import { MAPS_SECTION } from "./maps.ts";
 import { relocationsOf } from "./program-layout.ts";
 
-/** What the bytes say, one u32 after the other: aya's struct, of which older ones have the first four or five. */
+/** The definition's fields, each a u32, as in aya's struct; older structs have the first four or five. */
 const FIELDS = ["type", "key_size", "value_size", "max_entries", "map_flags", "id", "pinning"] as const;
 const FIELDS_MIN = 4;
-/** A number for whoever makes the map in C; it means nothing to loaders of BPF. */
+/** For use by the object's own loader; it has no meaning here. */
 const UNUSED_FIELDS: readonly string[] = ["id"];
 
 const LEGACY = /^maps(\/|$)/;
-/** In a symbol: its type and binding, its section, its value. */
+/** Offsets of a symbol's type and binding, section, and value. */
 const SYMBOL_BYTES = 24;
 const SYMBOL = { info: 4, section: 6, value: 8 } as const;
 
@@ -36,12 +36,12 @@ interface LegacyMap {
   readonly name: string;
   readonly symbol: ElfSymbol;
   readonly fields: ReadonlyMap<string, number>;
-  /** Where it comes to stand in section .maps, and its bytes there. */
+  /** Its offset in section .maps, and its size there in bytes. */
   readonly offset: number;
   readonly size: number;
 }
 
-/** The object with all its maps in section .maps. Throws what `refuse` makes of a definition that is none. */
+/** Returns the object with all its maps in section .maps. Throws the error of `refuse` for an invalid definition. */
 export function withModernMaps({ bytes, elf, sections }: Original): Uint8Array {
   const legacy = sections.filter(({ name, size, type }) => LEGACY.test(name) && size > 0 && type === SHT.progbits);
   const table = sections.find(({ type }) => type === SHT.symtab);
@@ -49,7 +49,7 @@ export function withModernMaps({ bytes, elf, sections }: Original): Uint8Array {
   const modern = sections.find(({ name }) => name === MAPS_SECTION);
   const kept = modern ?? (legacy[0] as NamedSection);
 
-  // All definitions one after the other: .maps first, whose relocations and BTF have offsets in it.
+  // .maps comes first, because its relocations and BTF contain offsets in it.
   const parts: Uint8Array[] = [];
   const starts = new Map<number, number>();
   let end = 0;
@@ -93,7 +93,7 @@ interface NamedSymbol {
   readonly symbol: ElfSymbol;
 }
 
-/** The symbols of sections of maps; Rust has names elsewhere that are longer than those that are read here. */
+/** Returns the symbols in map sections only: elsewhere, Rust has names that are too long to be read here. */
 function namedSymbols(elf: Elf, { sections, table, of }: Symbols): NamedSymbol[] {
   const strings = sections[table.link];
   if (strings?.type !== SHT.strtab) throw elf.refuse("the names of its symbols are not there");
@@ -113,8 +113,8 @@ interface Symbols {
 }
 
 /**
- * Compilers write no symbol for a static map: code refers to its place in the section, and libbpf would take the map that
- * stands first there.
+ * Compilers emit no symbol for a static map: code refers to its offset in the section, and libbpf would use the first map
+ * in the section.
  */
 function refuseNameless(elf: Elf, { sections, table, of }: Symbols): void {
   const legacy = new Set(of.map(({ index }) => index));
@@ -139,7 +139,7 @@ function refuseNameless(elf: Elf, { sections, table, of }: Symbols): void {
 interface Where {
   readonly all: readonly NamedSymbol[];
   readonly legacy: readonly NamedSection[];
-  /** Where each section's content begins in the new .maps, by section number. */
+  /** Offset of each section's contents in the new .maps, by section index. */
   readonly starts: ReadonlyMap<number, number>;
 }
 
@@ -172,7 +172,7 @@ function readLegacyMaps(elf: Elf, { all, legacy, starts }: Where): LegacyMap[] {
   return maps;
 }
 
-/** The names of sections with more of them at the end. */
+/** Returns the section names with more names appended. */
 function namesWith(elf: Elf, sections: readonly NamedSection[], added: readonly string[]) {
   const before = sectionFields(elf, sections[elf.namesSection] as NamedSection, "section names").bytes;
   const encoded = added.map((name) => new TextEncoder().encode(`\0${name}\0`));
@@ -190,15 +190,15 @@ const POINTER_BYTES = 8;
 
 interface NewMaps {
   readonly maps: readonly LegacyMap[];
-  /** Where maps stand that were in section .maps before, by name. */
+  /** Offsets of the maps that were already in section .maps, by name. */
   readonly modern: ReadonlyMap<string, number>;
   /** Size of section .maps. */
   readonly bytes: number;
 }
 
 /**
- * The types with a definition for each map, and a DATASEC of all of them. Types and names keep their numbers, which
- * .BTF.ext has as well: a DATASEC of legacy maps becomes a pointer that nothing refers to.
+ * Returns the BTF with a definition for each map, and a DATASEC of all of them. Existing types and names keep their IDs and
+ * offsets, because .BTF.ext contains them too; a DATASEC of legacy maps becomes a pointer that nothing refers to.
  */
 function btfWith(elf: Elf, before: Btf | null, { maps, modern, bytes }: NewMaps): Uint8Array {
   const names = new BtfNames(before?.strings.bytes ?? new Uint8Array(1));
@@ -217,7 +217,7 @@ function btfWith(elf: Elf, before: Btf | null, { maps, modern, bytes }: NewMaps)
     const name = type.kind === KIND.datasec ? before.strings.name(type.nameAt) : "";
     if (name === MAPS_SECTION) {
       for (let at = type.tail; at < type.tail + type.count * 12; at += 12) {
-        // Compilers leave the offset to libbpf, which fills in all of them or none.
+        // Compilers leave offsets to libbpf, which fills in either all of them or none.
         const variable = before.types.u32(at);
         const offset = modern.get(before.strings.name(typeOf(before, variable).nameAt));
         entries.push(variable, offset ?? before.types.u32(at + 4), before.types.u32(at + 8));
@@ -232,7 +232,7 @@ function btfWith(elf: Elf, before: Btf | null, { maps, modern, bytes }: NewMaps)
     words(...values);
     return id++;
   };
-  // An element of one byte: an array of more than 4 GiB would be no type to the kernel.
+  // Elements of one byte, because the kernel rejects array types of more than 4 GiB.
   const byte = add(names.add("unsigned char"), info(KIND.int), 1, 8);
   for (const { name, fields, offset, size } of maps) {
     const members = [...fields].filter(([field]) => !UNUSED_FIELDS.includes(field));
@@ -240,7 +240,7 @@ function btfWith(elf: Elf, before: Btf | null, { maps, modern, bytes }: NewMaps)
       const array = add(0, info(KIND.array), 0, byte, byte, value);
       return add(0, info(KIND.pointer), array);
     });
-    // All members at the same place: the struct must not be larger than the definition was, and has no values.
+    // All members share one offset: the struct must not be larger than the old definition, and holds no values.
     const described = members.flatMap(([field], index) => [names.add(field), pointers[index] as number, 0]);
     const struct = add(0, info(KIND.struct, members.length), POINTER_BYTES, ...described);
     entries.push(add(names.add(name), info(KIND.variable), struct, GLOBAL_LINKAGE), offset, size);
@@ -258,7 +258,7 @@ function btfWith(elf: Elf, before: Btf | null, { maps, modern, bytes }: NewMaps)
   return joined([header.bytes, types, strings]);
 }
 
-/** Strings of BTF, to which names are added, each once. */
+/** BTF strings, to which each new name is added once. */
 class BtfNames {
   private readonly parts: Uint8Array[];
   private readonly places = new Map<string, number>();

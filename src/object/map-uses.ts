@@ -1,28 +1,28 @@
-/** What programs use, by the relocations of their instructions: maps, names of the kernel. And what maps hold from the start. */
+/** Reads from relocations which maps and kernel symbols programs use, and which initial values maps have. */
 import { type Elf, type ElfSymbol, type NamedSection, SHT, STT, sectionFields, symbols } from "./elf.ts";
 import { ElfDraft } from "./elf-draft.ts";
 import { dropRelocations, type Original } from "./for-libbpf.ts";
 import { MAPS_SECTION } from "./maps.ts";
 import { INSTRUCTION_BYTES, programLayouts, relocationsOf } from "./program-layout.ts";
 
-/** One value in the initialiser of a map of maps or of programs. */
+/** A value in the initialiser of a map of maps or a program array. */
 export interface InitialValue {
   readonly map: string;
-  /** The map or the program that it is. */
+  /** Name of the map or program. */
   readonly target: string;
   readonly kind: "map" | "program";
 }
 
-/** What some programs and the functions that they call refer to. */
+/** What a set of programs, with the functions that they call, refers to. */
 export interface Used {
   readonly maps: ReadonlySet<string>;
-  /** Symbols, by number. */
+  /** Symbol indexes. */
   readonly symbols: ReadonlySet<number>;
 }
 
-/** What an object says of the use of its maps. */
+/** How an object uses its maps. */
 export interface MapUses {
-  /** Null when that cannot be told. */
+  /** Returns null if it cannot be determined. */
   of(programs: readonly string[]): Used | null;
   readonly initialValues: readonly InitialValue[];
 }
@@ -38,7 +38,7 @@ export function readMapUses({ elf, sections }: Pick<Original, "elf" | "sections"
 interface Parts {
   readonly all: readonly ElfSymbol[];
   readonly nameOf: (symbol: ElfSymbol) => string;
-  /** Maps by where they begin in their section. */
+  /** Maps by their offset in the section. */
   readonly maps: ReadonlyMap<number, { readonly name: string; readonly end: number }>;
   readonly mapsSection: number | null;
 }
@@ -95,7 +95,7 @@ function usedBy(
   return used;
 }
 
-/** The last of ascending numbers that is not above `limit`. */
+/** Returns the last of ascending numbers that is at most `limit`. */
 function lastUpTo(ascending: readonly number[], limit: number): number | undefined {
   let [low, high] = [0, ascending.length];
   while (low < high) {
@@ -108,7 +108,7 @@ function lastUpTo(ascending: readonly number[], limit: number): number | undefin
 
 interface PlacedValue {
   readonly value: InitialValue;
-  /** The section of relocations, and the number of this one in it. */
+  /** The relocation section, and the index of this relocation in it. */
   readonly table: NamedSection;
   readonly index: number;
 }
@@ -133,7 +133,7 @@ function* initialValues(elf: Elf, sections: readonly NamedSection[], parts: Part
   }
 }
 
-/** The object without those initial values of maps that `keep` does not want. */
+/** Returns the object with only those initial values of maps that `keep` accepts. */
 export function withInitialValues(original: Original, keep: (value: InitialValue) => boolean): Uint8Array {
   const { bytes, elf, sections } = original;
   const dropped = [...initialValues(elf, sections, readParts(elf, sections))].filter(({ value }) => !keep(value));

@@ -11,7 +11,7 @@ export const MAPS_SECTION = ".maps";
 const PIN_NONE = 0;
 const PIN_BY_NAME = 1;
 
-/** Other loaders have more ways: Cilium's CILIUM_PIN_REPLACE, iproute2's PIN_GLOBAL_NS. */
+/** Other loaders have more pinning types: Cilium's CILIUM_PIN_REPLACE, iproute2's PIN_GLOBAL_NS. */
 const unknownPinning = (refuse: Refuse, map: string, pinning: number): BpfmanError =>
   refuse(
     `its map "${map}" has pinning ${pinning}, a way of another loader: only ${PIN_NONE} (none) and ${PIN_BY_NAME} (LIBBPF_PIN_BY_NAME) are known`,
@@ -45,7 +45,7 @@ export function readMaps(btf: Btf): ObjectMap[] {
   });
 }
 
-/** Types of keys and values of maps that say them (`__type`), by the maps' names. */
+/** Returns the key and value types of maps that declare them (`__type`), by map name. */
 export function readMapTypes(
   btf: Btf,
 ): ReadonlyMap<string, { readonly key: number | null; readonly value: number | null }> {

@@ -18,11 +18,11 @@ export const PSEUDO_CALL = 1;
 export const RELOCATION_BYTES = 16;
 const SYMBOL_SHIFT = 2 ** 32;
 
-/** An entry of a section of relocations (SHT_REL). */
+/** An entry of a relocation section (SHT_REL). */
 export interface Relocation {
-  /** Bytes from the start of the section that it is for. */
+  /** Bytes from the start of the section that it applies to. */
   readonly at: number;
-  /** Number of the symbol that it is about. */
+  /** Index of the symbol that it refers to. */
   readonly symbol: number;
 }
 
@@ -56,15 +56,15 @@ interface Parts {
   readonly functions: readonly Code[];
   /** The functions that can be called, by offset. */
   readonly callable: ReadonlyMap<number, Code>;
-  /** What was read of sections, by number. */
+  /** Sections that were already read, by index. */
   readonly code: Map<number, SectionCode>;
 }
 
-/** The functions of a program in their order; null when it is not there or calls what cannot be found. */
+/** Returns a program's functions in order; null if it does not exist or calls something that cannot be found. */
 export const programLayout = (elf: Elf, sections: readonly NamedSection[], program: string): PlacedFunction[] | null =>
   programLayouts(elf, sections, [program])[0] ?? null;
 
-/** {@link programLayout} for each of several programs. */
+/** Returns the functions of several programs, as {@link programLayout} does for one. */
 export function programLayouts(
   elf: Elf,
   sections: readonly NamedSection[],

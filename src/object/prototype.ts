@@ -1,9 +1,9 @@
-/** The type of a function, as the kernel compares it with that of a dispatcher's slot. */
+/** Function prototypes in BTF, which the kernel compares with the prototype of a dispatcher's slot. */
 import type { ChainedKind } from "../domain/kinds.ts";
 import { type Btf, KIND, openBtf, typeOf } from "./btf.ts";
 import type { Fields } from "./fields.ts";
 
-/** What a slot takes: a pointer to this struct, which the kernel knows by its name. */
+/** A slot's argument is a pointer to this struct, which the kernel recognises by name. */
 const CONTEXT = { xdp: "xdp_md", tc: "__sk_buff" } as const satisfies Record<ChainedKind, string>;
 
 const MAGIC = 0xeb9f;
@@ -11,11 +11,11 @@ const VERSION = 1;
 const HEADER_BYTES = 24;
 const SIGNED_32_BITS = 0x0100_0020;
 const KIND_SHIFT = 24;
-/** BTF_FUNC_GLOBAL and BTF_FUNC_EXTERN (include/uapi/linux/btf.h), where other kinds have their count. */
+/** BTF_FUNC_GLOBAL and BTF_FUNC_EXTERN (include/uapi/linux/btf.h), where other kinds have their member count. */
 const GLOBAL = 1;
 const EXTERN = 2;
 
-/** The id of a function that the object defines; null when its BTF does not tell of it. */
+/** Returns the ID of a function that the object defines; null if BTF does not describe it. */
 function functionId(btf: Btf, name: string): number | null {
   for (let id = 1; id < btf.places.length; id++) {
     const { kind, count, nameAt } = typeOf(btf, id);
@@ -25,9 +25,9 @@ function functionId(btf: Btf, name: string): number | null {
 }
 
 /**
- * BTF in which the function `name` is `int name(struct CONTEXT *)`, as a slot is, whatever it was declared as: an enum for
- * an answer, `void *` or nothing for an argument, static. The code is the same in all of them. Ids of types stay. Null when
- * the BTF does not tell of the function.
+ * Returns BTF in which the function `name` is `int name(struct CONTEXT *)`, like a slot, however it was declared: returning
+ * an enum, taking `void *` or nothing, static. The code is the same in all these cases. Type IDs do not change. Returns null
+ * if BTF does not describe the function.
  */
 export function withSlotPrototype(fields: Fields, name: string, hook: ChainedKind): Uint8Array | null {
   const btf = openBtf(fields);

@@ -1,15 +1,15 @@
-/** Other contents for sections of a 64-bit object, of which everything else stays where it is. */
+/** Replaces the contents of sections of a 64-bit object; everything else keeps its place. */
 import type { Elf } from "./elf.ts";
 import { Fields } from "./fields.ts";
 
-/** In the ELF header, and in a section header of a 64-bit file. */
+/** Offsets in the ELF header and in the section headers of a 64-bit file. */
 const SECTION_HEADERS_AT = 40;
 const SECTION_HEADER_BYTES = 64;
 const OFFSET_AT = 24;
 const SIZE_AT = 32;
 const ALIGNMENT = 8;
 
-/** A copy of the object whose sections of these numbers hold these bytes: they stand at its end. */
+/** Returns a copy with new contents, by section index, appended at the end of the file. */
 export function withSections(bytes: Uint8Array, elf: Elf, contents: ReadonlyMap<number, Uint8Array>): Uint8Array {
   const headersAt = new Fields(bytes, elf, "ELF header fields").u64(SECTION_HEADERS_AT);
   const aligned = (size: number): number => Math.ceil(size / ALIGNMENT) * ALIGNMENT;

@@ -1,4 +1,4 @@
-/** Programs that stand in the arrays that other programs call by bpf_tail_call, from an object's bytes alone. */
+/** Finds the programs that others reach by bpf_tail_call through program arrays that the object fills. */
 import { ALONGSIDE_MAX, OBJECT_MAPS_MAX } from "../domain/limits.ts";
 import { type Elf, type ElfSymbol, type NamedSection, namedSections, openElf, SHT, STT } from "./elf.ts";
 import { sectionFields, symbols } from "./elf.ts";
@@ -7,7 +7,7 @@ import { MAPS_SECTION } from "./maps.ts";
 import { programLayout, INSTRUCTION_BYTES, RELOCATION_BYTES } from "./program-layout.ts";
 import { withSections } from "./rewrite.ts";
 
-/** Place of the symbol's number in a relocation (Elf64_Rel); the type of the relocation stands in the half before it. */
+/** Offset of the symbol index in a relocation (Elf64_Rel); the relocation's type precedes it. */
 const SYMBOL_AT = 12;
 
 interface Relocation {
@@ -30,15 +30,16 @@ function relocationsIn(elf: Elf, table: NamedSection, all: readonly ElfSymbol[])
 }
 
 export interface Alongside {
-  /** The object without the initial values of arrays that none of these programs uses: libbpf fills all of them. */
+  /** The object without the initial values of arrays that none of these programs uses, since libbpf would fill them all. */
   readonly bytes: Uint8Array;
-  /** By chosen program: those that it reaches by tail calls, itself not among them. */
+  /** By requested program: the other programs that it reaches by tail calls. */
   readonly programs: ReadonlyMap<string, readonly string[]>;
 }
 
 /**
- * What has to be loaded along with the chosen programs: what the initial values of their program arrays name, and so on from
- * those. An array that no chosen program uses needs nothing. Throws what `refuse` makes for more than can be meant.
+ * Returns what must be loaded along with the requested programs: the programs in the initial values of their program arrays,
+ * and so on from those. Arrays that no requested program uses are ignored. Throws the error of `refuse` if there are
+ * implausibly many.
  */
 export function alongside(bytes: Uint8Array, chosen: readonly string[], refuse: Refuse): Alongside {
   const none = { bytes, programs: new Map(chosen.map((name) => [name, []])) };
@@ -59,7 +60,7 @@ export function alongside(bytes: Uint8Array, chosen: readonly string[], refuse: 
   const isProgram = ({ symbol }: Relocation): boolean => symbol?.type === STT.func;
   if (!initial.some(isProgram)) return none;
 
-  /** By the place of an array among the maps: what stands in it. */
+  /** The contents of each array, by its offset in the maps section. */
   const called = new Map<number, Set<string>>();
   for (const value of initial) {
     const map = mapAt(value.offset);

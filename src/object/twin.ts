@@ -6,9 +6,9 @@ import { withSlotPrototype } from "./prototype.ts";
 import { withSections } from "./rewrite.ts";
 
 /**
- * The bytes of an object as a program's twin is loaded from them: the program has the type of a dispatcher's slot, and maps
- * no initial values (libbpf would put copies of programs into arrays that are full already). Null when the object's BTF does
- * not tell of the program: it was compiled without -g.
+ * Returns an object's bytes to load a program's twin from: the program has the prototype of a dispatcher's slot, and maps
+ * have no initial values, because libbpf would put copies of programs into arrays that are already filled. Returns null if BTF
+ * does not describe the program, because it was compiled without -g.
  */
 export function bytesForTwin(
   bytes: Uint8Array,
@@ -19,7 +19,7 @@ export function bytesForTwin(
   const sections = namedSections(elf);
   const byName = (name: string) => sections.find((section) => section.name === name && section.size > 0);
   const [btf, ext] = [byName(".BTF"), byName(".BTF.ext")];
-  // The second says which function is of which type.
+  // .BTF.ext says which function has which type.
   if (btf === undefined || ext === undefined) return null;
   const types = withSlotPrototype(sectionFields(elf, btf, "BTF"), program, hook);
   if (types === null) return null;

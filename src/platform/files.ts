@@ -54,7 +54,7 @@ export interface FilesPort {
   openBinary(path: string, root: string | null): BinaryFile | null;
   /** Device and inode of the file at a path; null when there is none. */
   fileId(path: string): string | null;
-  /** Whether there is such a process in the caller's PID namespace. */
+  /** Reports whether a process with that PID exists in the caller's PID namespace. */
   processExists(pid: number): boolean;
   /** Returns all visible processes with their command names. */
   processes(): { readonly pid: number; readonly name: string }[];

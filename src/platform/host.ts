@@ -50,11 +50,11 @@ export interface InterfaceNames {
   readonly names: ReadonlyMap<number, string>;
 }
 
-/** Network namespaces and interfaces. Synchronous; the caller's own namespace is never left changed. */
+/** Network namespaces and interfaces. Synchronous; always returns to the caller's namespace. */
 export interface NetworkPort {
   /**
-   * Inode of the namespace behind `path` (any file of nsfs), or of the caller's own for null.
-   * Throws NETNS_NOT_FOUND when the path is missing or no network namespace.
+   * Returns the inode of the namespace at `path` (any nsfs file), or of the caller's own if null. Throws
+   * NETNS_NOT_FOUND if the path does not exist or is not a network namespace.
    */
   namespaceId(netns: string | null): number;
   /**
@@ -66,7 +66,7 @@ export interface NetworkPort {
   findInterface(name: string, netns: string | null): NamedInterface | null;
   /** All interfaces in that namespace, by index. */
   interfaces(netns: string | null): NamedInterface[];
-  /** Paths of the namespaces that ip-netns(8) gave names. */
+  /** Returns the paths of the namespaces named by ip-netns(8). */
   namedNamespaces(): string[];
 }
 

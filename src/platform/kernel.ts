@@ -190,8 +190,8 @@ export interface LoadedMap {
 }
 
 /**
- * Programs and maps in the kernel that only this handle holds: unless pinned, `close` makes them go away. The maps are
- * those that the loaded programs use, and all others that the object names and that were made for them.
+ * Programs and maps in the kernel that only this handle holds: after `close`, those that are not pinned are gone. The maps are
+ * those that the loaded programs use, and all others with a name in the object that were created for them.
  */
 export interface LoadedObject {
   readonly programs: readonly LoadedProgram[];
@@ -237,9 +237,9 @@ export interface KernelFunction {
   readonly name: string;
   /** Null for the kernel's own. */
   readonly module: string | null;
-  /** 0 where the kernel hides addresses (kernel.kptr_restrict). */
+  /** 0 if the kernel hides addresses (kernel.kptr_restrict). */
   readonly address: bigint;
-  /** Distance to the next symbol, in bytes; null when it is not known. */
+  /** Distance to the next symbol, in bytes; null if unknown. */
   readonly size: number | null;
 }
 
@@ -281,7 +281,7 @@ export interface TwinToLoad {
 /** What goes into a slot: an extension that is pinned, or a twin that is made now, once for all slots that name it. */
 export type SlotMember = { readonly extension: Pin } | { readonly twin: TwinToLoad };
 
-/** A dispatcher to be made: its configuration bytes, and who sits in which slot (slot i is members[i]). */
+/** A dispatcher to load: its configuration, and which program goes into which slot (slot i is members[i]). */
 export interface DispatcherToLoad {
   readonly hook: ChainedKind;
   /** The content of `.rodata`, encoded by src/dispatcher/dispatcher-config.ts. */
@@ -292,7 +292,7 @@ export interface DispatcherToLoad {
    * dispatcher: the kernel links them to no other, and lets no other take its place.
    */
   readonly expectedAttachType: "XDP" | null;
-  /** XDP: load it with BPF_F_XDP_HAS_FRAGS; only when every member has it. */
+  /** XDP: load with BPF_F_XDP_HAS_FRAGS, only if every member supports multi-buffer packets. */
   readonly frags: boolean;
 }
 
@@ -339,7 +339,7 @@ export interface KernelPort {
   mapContent(id: MapId): KernelMapContent | null;
   link(id: KernelLinkId): KernelLink | null;
   linkIds(): KernelLinkId[];
-  /** Whether the kernel counts runs of programs and their time now (kernel.bpf_stats_enabled); it does not by itself. */
+  /** Reports whether the kernel currently collects run counts and times (kernel.bpf_stats_enabled, off by default). */
   countsRuns(): boolean;
   /** Opens whatever is pinned at a path, or exactly the object a Pin names; returns null if there is no pin. */
   openPin(pin: string | Pin): PinnedHandle | null;
@@ -357,7 +357,7 @@ export interface KernelPort {
   /** The functions of that name in the kernel and its modules (/proc/kallsyms), or those that begin at that address. */
   functionsNamed(name: string): KernelFunction[];
   functionsAt(address: bigint): KernelFunction[];
-  /** Names of all functions, or of those that begin with `prefix`: for suggestions. */
+  /** Returns the names of all functions, or of those that start with `prefix`, for suggestions. */
   kernelFunctions(prefix?: string): Iterable<string>;
   /** Reports whether the BPF LSM is active (`lsm=…,bpf` on the kernel command line). */
   lsmActive(): boolean;
@@ -400,7 +400,7 @@ export interface KernelPort {
   tcFilterProgram(hook: TcHook, filter: FilterRef): ProgramId | null;
   /** Whether there is a filter of anybody else's that a packet can come to behind that place; false without a qdisc. */
   hasTcFilterBehind(hook: TcHook, filter: FilterRef): boolean;
-  /** Deletes exactly that filter; false when it was not there. clsact stays. */
+  /** Deletes exactly that filter; returns false if it did not exist. clsact remains. */
   detachTc(hook: TcHook, filter: FilterRef): boolean;
 
   /**

@@ -35,7 +35,7 @@ export interface PinsPort {
   /** Removes one pin; returns false if it did not exist. */
   /** Gives a map's pin the group and mode that the configuration says. Throws INVALID_CONFIG as well. */
   openMap(path: string): void;
-  /** Removes one pin; false when it was not there. */
+  /** Removes one pin; returns false if it did not exist. */
   remove(path: string): boolean;
   /** Removes a directory of pins; returns false if it did not exist or is not empty. */
   removeFolder(path: string): boolean;

@@ -88,7 +88,7 @@ describe("TC", () => {
     tc("filter", "replace", ...place, "bpf", "direct-action", "object-file", OBJECT, "program", "tc_member_9");
     const before = filters();
     const { code, error } = await bpfman.run("detach", String(record.id));
-    expect([code, error]).toEqual([0, expect.stringContaining("is not bpfman's; left alone")]);
+    expect([code, error]).toEqual([0, expect.stringContaining("is not bpfman's; leaving it alone")]);
     expect(filters()).toBe(before);
     expect(await bpfman.links()).toEqual([]);
   });

@@ -33,7 +33,7 @@ function placeOn(details: Place, direction: string, attachment: AttachmentAnswer
 }
 
 /**
- * Where a link is attached, in one cell: `eth0 ingress pos-0`, with the namespace's file where one was named,
+ * Describes in one table cell where a link is attached: `eth0 ingress pos-0`, with the namespace file if one was named,
  * `sched/sched_switch`, `libc.so.6 malloc`. Interfaces have their names of now, and what has gone is said.
  */
 export function attachmentOf({ kind, details }: LinkRecordAnswer, attachment: AttachmentAnswer | null): string {

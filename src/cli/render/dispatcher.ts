@@ -31,7 +31,7 @@ const foreignMembers = (members: NonNullable<DispatcherAnswer["foreign_members"]
   return names.length === 0 ? "0" : `${names.length} (${names.join(", ")})`;
 };
 
-/** What holds the dispatcher on its hook. */
+/** Describes what attaches the dispatcher to its hook. */
 function seatFacts({ runtime }: DispatcherAnswer): (readonly [string, Field])[] {
   if (runtime.filter_handle === undefined) {
     return [

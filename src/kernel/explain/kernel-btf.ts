@@ -68,7 +68,7 @@ function open(btf: Uint8Array): { readonly types: Iterable<Type>; readonly strin
   return { types: types(), strings: btf.subarray(stringsAt, stringsAt + u32(HEADER.stringsLength)) };
 }
 
-/** Type ids of functions, by name, in little-endian BTF; a name that is no function's is left out. */
+/** Returns the type IDs of functions by name, from little-endian BTF. Names that are not functions are omitted. */
 export function functionIds(btf: Uint8Array, names: readonly string[]): Map<string, number> {
   const ids = new Map<string, number>();
   const opened = open(btf);
@@ -94,7 +94,7 @@ export function functionName(btf: Uint8Array, typeId: number): string | null {
   return null;
 }
 
-/** The bytes, some megabytes. Throws the error of node:fs. */
+/** Returns the bytes, a few megabytes. Throws an error of node:fs. */
 export const kernelBtf = (): Uint8Array => readFileSync(KERNEL_BTF);
 
 /** Reports whether it starts like BTF, without reading all of it. Throws an error of node:fs. */

@@ -48,7 +48,7 @@ export function loadFailure(thrown: unknown, evidence: LoadEvidence): unknown {
   return new BpfmanError("LOAD_FAILED", `load ${what}: ${reason}`, { ...parts, ...hintFor(sys, reason) });
 }
 
-/** libbpf names the program that it failed to load; it has no other way to say. */
+/** Finds the program that libbpf failed to load. It only names it in a message. */
 function programNamed({ messages, programs }: LoadEvidence): LoadEvidence["programs"][number] | null {
   for (const message of messages.toReversed()) {
     const name = /^prog '([^']+)':/.exec(message)?.[1];

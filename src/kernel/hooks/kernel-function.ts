@@ -38,7 +38,7 @@ function distanceToNext(symbols: Buffer, line: Line): number | null {
   return null;
 }
 
-/** All functions of that name. Throws KERNEL_CALL_FAILED. */
+/** Returns all functions with that name. Throws KERNEL_CALL_FAILED. */
 export function functionsNamed(name: string): KernelFunction[] {
   const symbols = readSymbols();
   const wanted = Buffer.from(` ${name}`);
@@ -50,7 +50,7 @@ export function functionsNamed(name: string): KernelFunction[] {
   return found.filter((each) => each.name === name);
 }
 
-/** All functions that begin at that address: a function may have several names. Throws KERNEL_CALL_FAILED. */
+/** Returns all functions that start at that address: one may have several names. Throws KERNEL_CALL_FAILED. */
 export function functionsAt(address: bigint): KernelFunction[] {
   const symbols = readSymbols();
   const wanted = Buffer.from(`${address.toString(16).padStart(16, "0")} `);
@@ -61,7 +61,7 @@ export function functionsAt(address: bigint): KernelFunction[] {
   return found;
 }
 
-/** The function in the line that begins there, if it is one. */
+/** Returns the function in the line that starts at this offset; null if it is not a function. */
 function functionIn(symbols: Buffer, start: number): KernelFunction[] {
   const line = lineAt(symbols, start);
   if (line === null || !isFunction(line.type)) return [];

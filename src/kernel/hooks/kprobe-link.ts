@@ -44,7 +44,7 @@ function explain(sys: SysFailure): Meaning | null {
   }
 }
 
-/** Answers the descriptor of the new link. Throws SYMBOL_NOT_FOUND, KERNEL_UNSUPPORTED, ATTACH_FAILED. */
+/** Returns the descriptor of the new link. Throws SYMBOL_NOT_FOUND, KERNEL_UNSUPPORTED, ATTACH_FAILED. */
 export function attachKprobe(program: number, { kind, fnName, offset, address }: KprobeAttach): number {
   const at = offset === 0 ? "" : ` at offset ${offset}`;
   return attempt({ action: `attach ${kind} to "${fnName}"${at}`, code: "ATTACH_FAILED", explain }, () =>

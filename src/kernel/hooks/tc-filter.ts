@@ -113,8 +113,8 @@ export function tcFilterProgram(hook: TcHook, filter: FilterRef): ProgramId | nu
 }
 
 /**
- * Filters of the same priority count as behind, on whichever side of ours they stand; not ours itself. False when there is
- * no qdisc, interface or namespace.
+ * Reports whether other filters come after ours. Filters of the same priority count, whether before or after ours. Returns
+ * false if the qdisc, interface or namespace does not exist.
  */
 export function hasTcFilterBehind(hook: TcHook, filter: FilterRef): boolean {
   const action = `look for filters behind ${describeFilter(hook, filter)}`;
@@ -127,7 +127,7 @@ export function hasTcFilterBehind(hook: TcHook, filter: FilterRef): boolean {
   });
 }
 
-/** False when there is no such filter, qdisc, interface or namespace. */
+/** Returns false if the filter, qdisc, interface or namespace does not exist. */
 export function detachTc(hook: TcHook, filter: FilterRef): boolean {
   const place = placeOf(hook, filter);
   return attempt({ action: `delete ${describeFilter(hook, filter)}`, code: "KERNEL_CALL_FAILED" }, () => {

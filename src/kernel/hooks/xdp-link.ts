@@ -148,7 +148,7 @@ export function swapXdp(xdpLink: Pin, programs: { readonly old: Pin; readonly ne
         const explain = (sys: SysFailure): Meaning | null => {
           if (sys.name === "ENOLINK") return { code: "INTERFACE_NOT_FOUND", reason: "the interface has gone" };
           if (sys.name === "ERANGE") return TOO_LARGE;
-          // The kernel has one word for policy and for a link that runs another program.
+          // The kernel returns one errno both for policy and for a link that runs another program.
           const runs = linkInfo(link).programId;
           const expected = programInfo(old).id;
           if (sys.name !== "EPERM" || runs === expected) return null;

@@ -1,4 +1,4 @@
-/** Where fentry, fexit and LSM programs go: a function that the kernel's BTF describes. */
+/** Targets of fentry, fexit and LSM programs: functions that the kernel's BTF describes. */
 import { existsSync } from "../../../ffi/safe/file-system.ts";
 import type { BpfProgram } from "../../../ffi/safe/bpf-object.ts";
 import { BpfmanError, type SysFailure } from "../../errors/error.ts";
@@ -67,7 +67,7 @@ function noHook(target: string): Explanation {
   const hooks = kernelFunctions()
     .filter((name) => name.startsWith(HOOK_PREFIX))
     .map((name) => name.slice(HOOK_PREFIX.length));
-  // Hooks are also known by these names.
+  // Hooks also appear under these names.
   const hook = target.replace(/^(bpf_lsm|security)_/, "");
   return {
     reason: `no LSM hook "${target}" in this kernel`,

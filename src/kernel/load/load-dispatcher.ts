@@ -23,7 +23,7 @@ import { type LoadedTwin, loadTwin } from "./load-twin.ts";
 
 const OBJECTS = { xdp: "xdp_dispatcher", tc: "tc_dispatcher" } as const satisfies Record<ChainedKind, EmbeddedObject>;
 
-/** The dispatcher itself, with its slots empty. Throws LOAD_FAILED, VERIFIER_REJECTED and what libbpf lacks. */
+/** Loads the dispatcher with empty slots. Throws LOAD_FAILED, VERIFIER_REJECTED, or if libbpf lacks something. */
 async function loadEmptyDispatcher({
   hook,
   config,
@@ -41,10 +41,10 @@ async function loadEmptyDispatcher({
       opened = object;
       const program = onlyProgram(object);
       program.setLog(log, "whole");
-      // libbpf expects an attach type of its own for XDP programs.
+      // libbpf sets an attach type for XDP programs by default.
       program.setType(KINDS[hook].programType, expectedAttachType);
       if (frags) program.setFrags();
-      // libbpf freezes it before it loads the program, so that the verifier knows the values.
+      // libbpf freezes the map before it loads the program, so that the verifier knows the values.
       object.maps.find((map) => map.name.endsWith(".rodata"))?.writeInitialValue(0, config);
       object.load();
       return object;
@@ -58,14 +58,14 @@ async function loadEmptyDispatcher({
   }
 }
 
-/** The dispatcher, of which an object has one. */
+/** Returns the dispatcher, the only program of its object. */
 function onlyProgram(object: BpfObject) {
   const [program] = object.programs;
   if (program === undefined) throw new Error("the embedded object has no program");
   return program;
 }
 
-/** Throws LOAD_FAILED, VERIFIER_REJECTED, ATTACH_FAILED, and STATE_CONFLICT when a member's pin is not there. */
+/** Throws LOAD_FAILED, VERIFIER_REJECTED, ATTACH_FAILED, and STATE_CONFLICT if a member's pin does not exist. */
 export async function loadDispatcher(dispatcher: DispatcherToLoad): Promise<LoadedDispatcher> {
   const { hook, members } = dispatcher;
   const object = await loadEmptyDispatcher(dispatcher);
@@ -84,7 +84,7 @@ export async function loadDispatcher(dispatcher: DispatcherToLoad): Promise<Load
     const ids = attempt({ action: `find the slots of the ${hook} dispatcher`, code: "LOAD_FAILED" }, () =>
       btfFunctionIds(btfId, slots),
     );
-    /** A twin is verified against the first slot that it goes to; all slots have the same shape. */
+    /** A twin is verified against the first slot that it is put into; all slots have the same prototype. */
     const twinFor = (twin: TwinToLoad, slot: number): LoadedTwin => {
       const made = twins.get(twin) ?? loadTwin(twin, hook, { programFd, function: `prog${slot}` });
       twins.set(twin, made);

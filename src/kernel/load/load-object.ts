@@ -26,7 +26,7 @@ import type {
 import { pin, withPinned } from "../pin.ts";
 import { readProgram } from "../read-info.ts";
 
-/** Loads the programs named. Throws VERIFIER_REJECTED, KERNEL_REFUSED, LOAD_FAILED, LIBBPF_MISSING and the like. */
+/** Loads the named programs. Throws VERIFIER_REJECTED, KERNEL_REFUSED, LOAD_FAILED, LIBBPF_MISSING and the like. */
 export function load(object: ObjectToLoad): LoadedObject {
   const first = tryToLoad({ object, detail: "whole" });
   if (first.loaded !== null) return first.loaded;
@@ -34,7 +34,7 @@ export function load(object: ObjectToLoad): LoadedObject {
   const { loadFailure } = require("../explain/load-failure.ts") as typeof import("../explain/load-failure.ts");
   let { log } = first;
   if (sysFailure(first.thrown)?.name === "ENOSPC" && !isWhole(log)) {
-    // Linux before 6.4 keeps the log's beginning and drops its end, with the reason.
+    // Linux before 6.4 keeps the beginning of the log and drops its end, which has the reason.
     const second = tryToLoad({ object, detail: "brief" });
     second.loaded?.close();
     log = `${log.trimEnd()}\n… (longer than the kernel's limit)\n${second.log}`;
@@ -47,7 +47,7 @@ export function load(object: ObjectToLoad): LoadedObject {
 
 const allPrograms = ({ programs, alongside }: ObjectToLoad): ProgramToLoad[] => [...programs, ...alongside];
 
-/** `loaded` is null when `thrown` was thrown. */
+/** `loaded` is null if `thrown` was thrown. */
 interface Outcome {
   readonly loaded: LoadedObject | null;
   readonly thrown: unknown;
@@ -66,7 +66,7 @@ function tryToLoad({ object, detail }: Omit<Settings, "log">): Outcome {
       opened = openObject(object.bytes, libbpfName(object.name));
       log = new LogBuffer(VERIFIER_LOG_BYTES_MAX);
       configure(opened, { object, log, detail });
-      // Afterwards a map that is taken over has the kernel's name, which is short.
+      // Afterwards, a reused map has the kernel's truncated name.
       opened.load();
       return loadedObject(opened, object);
     });
@@ -79,7 +79,7 @@ function tryToLoad({ object, detail }: Omit<Settings, "log">): Outcome {
   }
 }
 
-/** Internal maps are called after the object: letters, digits and `_`, so that the first dot begins the section. */
+/** Internal maps are named after the object. Without dots in that name, the first dot starts the section name. */
 export const libbpfName = (name: string): string => name.replace(/[^A-Za-z0-9_]/g, "_") || "object";
 
 interface Settings {
@@ -122,7 +122,7 @@ function setType(program: BpfProgram, settings: ProgramToLoad): void {
   setKernelTarget(program, settings.type, settings.attachFunction);
 }
 
-/** `.rodata` of `NAME.rodata`; sections with a longer name keep it: `.rodata.config`. */
+/** Returns `.rodata` for `NAME.rodata`; longer section names are kept whole: `.rodata.config`. */
 export const sectionOf = (map: BpfMap): string => map.name.slice(Math.max(0, map.name.indexOf(".")));
 
 function writeGlobal(maps: readonly BpfMap[], global: ObjectToLoad["globals"][number]): void {
@@ -184,7 +184,7 @@ function loadedObject(opened: BpfObject, object: ObjectToLoad): LoadedObject {
   };
 }
 
-/** The programs that were asked for, in that order. */
+/** Returns the requested programs in the order of the request. */
 function inOrder(found: readonly LoadedProgram[], asked: readonly ProgramToLoad[]): LoadedProgram[] {
   const byName = new Map(found.map(({ name, kernel }) => [name, { name, kernel }]));
   return asked.flatMap(({ name }) => byName.get(name) ?? []);

@@ -16,16 +16,16 @@ export interface Slot {
   readonly function: string;
 }
 
-/** An extension that only this handle holds. */
+/** An extension that lives only as long as this handle. */
 export interface LoadedTwin {
   readonly fd: number;
   close(): void;
 }
 
 /**
- * Loads a program once more, as an extension of a slot, with the maps that it has. The attach type expected of it is none,
- * as of every XDP program: with another, the kernel rejects a program array that the two share. Throws VERIFIER_REJECTED,
- * KERNEL_REFUSED, LOAD_FAILED, and STATE_CONFLICT when the program or a map of it has gone.
+ * Loads a program once more, as an extension for a slot, with the same maps. Like all our XDP programs, it has no expected
+ * attach type; if the types differed, the kernel would reject a program array that the two share. Throws VERIFIER_REJECTED,
+ * KERNEL_REFUSED, LOAD_FAILED, and STATE_CONFLICT if the program or one of its maps no longer exists.
  */
 export function loadTwin(twin: TwinToLoad, hook: ChainedKind, slot: Slot): LoadedTwin {
   const action = `make the twin of program ${twin.program.id} "${twin.name}"`;
@@ -33,7 +33,7 @@ export function loadTwin(twin: TwinToLoad, hook: ChainedKind, slot: Slot): Loade
   const log = new LogBuffer(VERIFIER_LOG_BYTES_MAX);
   let opened: BpfObject | undefined;
   try {
-    // While it is open, the ids of its maps are theirs.
+    // While the program is open, the IDs of its maps cannot be reused.
     return withPinned(action, twin.program, () =>
       collectMessages(messages, () => {
         const object = openObject(twin.bytes, libbpfName(twin.name));
@@ -43,7 +43,7 @@ export function loadTwin(twin: TwinToLoad, hook: ChainedKind, slot: Slot): Loade
         if (program === undefined) throw new BpfmanError("FUNCTION_NOT_FOUND", `${action}: it is not in its bytecode`);
         program.setLog(log, "whole");
         program.setType("EXT", null);
-        // Setting the type has cleared it.
+        // Setting the type clears this flag.
         if (twin.frags) program.setFrags();
         program.setAttachTarget(slot);
         for (const map of object.maps) takeOver(map, twin, action);
@@ -61,7 +61,7 @@ export function loadTwin(twin: TwinToLoad, hook: ChainedKind, slot: Slot): Loade
   }
 }
 
-/** The map that the program has under this name; what it has not is not made. */
+/** Returns the program's map with this name; maps that the program lacks are not created. */
 function takeOver(map: BpfMap, twin: TwinToLoad, action: string): void {
   map.clearPinPath();
   const id = twin.maps.get(map.internal ? sectionOf(map) : map.name);

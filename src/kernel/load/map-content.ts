@@ -9,7 +9,7 @@ import { readMap } from "../read-info.ts";
 /** BPF_MAP_TYPE_ARRAY_OF_MAPS, BPF_MAP_TYPE_HASH_OF_MAPS (include/uapi/linux/bpf.h). */
 const MAPS_OF_MAPS = [12, 13];
 
-/** Returns what the kernel says of the content of the map behind `fd`: an inner map, and the types of key and value. */
+/** Returns what the kernel reports about the contents of a map: an inner map, and the types of keys and values. */
 export function readMapContent(fd: number): KernelMapContent {
   const { type, keySize, btfId, keyTypeId, valueTypeId } = mapInfo(fd);
   const id = MAPS_OF_MAPS.includes(type) ? firstMapIn(fd, { keyBytes: keySize, keysMax: MAP_KEYS_MAX }) : null;

@@ -27,15 +27,15 @@ export interface Change {
   commit?(): void;
 }
 
-/** The pins of a chain that is on its hook: the program, and the members' links. */
+/** The pins of a chain on its hook: those of the program and of the members' links. */
 interface Paths {
   readonly program: string;
   readonly links: readonly string[];
 }
 
 /**
- * The only member may run directly. No directory is made then; the pin of its link is that of the XDP link, and a TC filter
- * has none.
+ * If the only member runs directly, there is no directory: its link's pin is the pin of the XDP link, and a TC filter has no
+ * pin.
  */
 function pathsOf(host: Host, { change, slots, record }: Omit<Making, "paths">): Paths {
   const { place, members } = change;
@@ -48,8 +48,8 @@ function pathsOf(host: Host, { change, slots, record }: Omit<Making, "paths">): 
 }
 
 /**
- * Makes the chain and puts it on the hook. On failure everything is as it was. Throws what keeps the members from running
- * together ({@link shapeOf}), HOOK_BUSY, INTERFACE_NOT_FOUND.
+ * Builds the chain and puts it on the hook. A failure leaves everything as it was. Throws like {@link shapeOf}, and
+ * HOOK_BUSY, INTERFACE_NOT_FOUND.
  */
 export async function rebuild(host: Host, change: Change, run: { steps: Plan; context: Context }): Promise<void> {
   const { place, members } = change;
@@ -93,7 +93,7 @@ export async function rebuild(host: Host, change: Change, run: { steps: Plan; co
   removeRevision(host, record, context);
 }
 
-/** What the settled revision runs: the dispatcher, or the only member. Null before it. */
+/** Returns the program of the current revision: the dispatcher, or the only member. Null before the first revision. */
 export function currentProgram(host: Host, record: DispatcherRecord): Pin | null {
   if (record.revision === 0 || record.programId === null) return null;
   const path =
@@ -103,13 +103,13 @@ export function currentProgram(host: Host, record: DispatcherRecord): Pin | null
 
 interface Making {
   readonly change: Change;
-  /** Null for the only member that runs directly. */
+  /** Null if the only member runs directly. */
   readonly slots: readonly SlotMember[] | null;
   readonly record: DispatcherRecord;
   readonly paths: Paths;
 }
 
-/** Loads the dispatcher, with its members in their slots, and pins it all. */
+/** Loads the dispatcher, puts its members into their slots, and pins everything. */
 async function makeDispatcher(
   host: Host,
   { change, slots, record, paths }: Making & { readonly slots: readonly SlotMember[] },
@@ -121,14 +121,14 @@ async function makeDispatcher(
   const frags = hook === "xdp" && members.every((member) => member.frags);
   const config = hook === "xdp" ? xdpConfig({ members, frags }) : tcConfig({ members });
   const folder = host.pins.paths.revision(key, record.revision + 1);
-  // Their extensions expect what the dispatchers of that version did.
+  // Members that an earlier version loaded as extensions need the attach type of that version's dispatchers.
   const expectedAttachType = hook === "xdp" && members.every((member) => member.extension) ? "XDP" : null;
   const dispatcher = await steps.step("load the dispatcher", () =>
     host.kernel.loadDispatcher({ hook, config, members: slots, frags, expectedAttachType }).catch((cause: unknown) => {
       throw asMember(cause, change);
     }),
   );
-  /** By slot: where the extension in it is pinned; null for another slot of the same program. */
+  /** The pin of each slot's extension; null for further slots of the same program. */
   const twins = members.map(({ program, extension }, slot) => {
     const isFirst = members.findIndex((member) => member.program === program) === slot;
     return extension || !isFirst ? null : twinPath(folder, program);
@@ -160,7 +160,7 @@ async function makeDispatcher(
   }
 }
 
-/** A program that loads may still be no extension for the kernel; what the verifier says of it is about its twin. */
+/** A program that loads may still be rejected as an extension; the verifier's message is then about its twin. */
 function asMember(cause: unknown, { place, members }: Change): unknown {
   if (!(cause instanceof BpfmanError) || typeof cause.details.program !== "string") return cause;
   const member = members.find(({ programName }) => programName === cause.details.program);
@@ -190,7 +190,7 @@ function moveMember(host: Host, member: Member, { slot, paths, kernelLinkId }: N
   host.store.moveLink(member.link, { details, pinPath: paths.links[slot] ?? "", kernelLinkId });
 }
 
-/** Removes the pins of a revision that is off its hook, once no packet is in it. */
+/** Removes the pins of a revision that is no longer on its hook, once no packet is inside it. */
 export function removeAtRest(host: Host, folder: string): void {
   if (host.pins.exists(folder)) host.kernel.waitForRunningPrograms();
   removeRecorded(host, folder);

@@ -75,7 +75,7 @@ function loseHook(host: Host, place: ChainPlace, except: LinkId): void {
   });
 }
 
-/** To be asked for before a link is taken away; waits until the kernel has let it go. It gives ids to others later. */
+/** Call this before removing a link, because the kernel may reuse its ID; the result waits until the link is released. */
 function departure(host: Host, { kernelLinkId }: ChainLink): () => Promise<void> {
   const running = (): ProgramId | null => (kernelLinkId && host.kernel.link(kernelLinkId)?.programId) || null;
   const program = running();
@@ -102,7 +102,7 @@ export async function removeWholeChain(host: Host, record: DispatcherRecord, con
     );
   });
   const departures = links.map((link) => departure(host, link));
-  // From here on there is no way back: the rows are `removing`, and whoever comes next finishes the job.
+  // No rollback from here: the rows are `removing`, and the next command finishes the removal if this one fails.
   removeChain(host, { place, links }, context);
   for (const untilGone of departures) await untilGone();
   return links.map((link) => link.id);

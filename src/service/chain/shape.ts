@@ -1,4 +1,4 @@
-/** How the members of a hook are to run there: the only one directly, or all of them in a dispatcher. */
+/** Decides how the members of a hook run: the only one directly, or all of them in a dispatcher. */
 import { TC_ACTIONS, XDP_ACTIONS } from "../../domain/actions.ts";
 import { DISPATCHER_SLOTS, type DispatcherRecord, type FilterRef } from "../../domain/dispatcher.ts";
 import type { ChainedKind } from "../../domain/kinds.ts";
@@ -10,14 +10,15 @@ import type { Member } from "./members.ts";
 import { type ChainPlace, kernelHook, placeName } from "./place.ts";
 import { type Obstacle, slotsFor } from "./twins.ts";
 
-/** `slots` are null for the only member that runs directly. */
+/** `slots` is null if the only member runs directly. */
 export interface Shape {
   readonly slots: readonly SlotMember[] | null;
 }
 
 /**
- * Going on after one of these, a chain of one ends as the program itself does: XDP_PASS, and for TC whatever lets the packet
- * through while no other filter stands behind. All else ends in XDP_PASS or TC_ACT_OK only with a dispatcher.
+ * If a chain of one proceeds only on these actions, its verdict has the same effect as the program's own: XDP_PASS, and for
+ * TC whatever lets the packet through if no other filter comes after it. Any other action becomes XDP_PASS or TC_ACT_OK
+ * only with a dispatcher.
  */
 const SAME_ALONE: Readonly<Record<ChainedKind, readonly number[]>> = {
   xdp: [XDP_ACTIONS.pass, XDP_ACTIONS.dispatcher_return],
@@ -26,17 +27,17 @@ const SAME_ALONE: Readonly<Record<ChainedKind, readonly number[]>> = {
 
 interface Wanted {
   readonly place: ChainPlace;
-  /** In order. At least one. */
+  /** At least one, in order. */
   readonly members: readonly Member[];
-  /** The chain that runs there. */
+  /** The chain that is currently on the hook. */
   readonly record: DispatcherRecord | null;
-  /** Of TC hooks. */
+  /** For TC hooks only. */
   readonly filter: FilterRef | null;
 }
 
 /**
- * Throws what keeps these from running together: DISPATCHER_FULL, KERNEL_UNSUPPORTED (no extension programs),
- * INVALID_PROGRAM (no BTF), STATE_CONFLICT (a member that an earlier version loaded). Nothing is changed.
+ * Changes nothing. Throws if the members cannot run together: DISPATCHER_FULL, KERNEL_UNSUPPORTED (no extension programs),
+ * INVALID_PROGRAM (no BTF), STATE_CONFLICT (a member that an earlier version loaded).
  */
 export async function shapeOf(host: Host, wanted: Wanted, context: Context): Promise<Shape> {
   const { place, members, record } = wanted;
@@ -73,7 +74,7 @@ const full = (place: ChainPlace): BpfmanError =>
 
 const kindOf = ({ key }: ChainPlace): string => (key.type === "xdp" ? "XDP" : "TC");
 
-/** The kernel links extensions of earlier versions to no dispatcher of today, nor twins to one of theirs. */
+/** The kernel links neither earlier versions' extensions to today's dispatchers nor twins to earlier dispatchers. */
 function requireOneAge(place: ChainPlace, members: readonly Member[]): void {
   const old = members.filter(({ extension }) => extension);
   if (old.length === 0 || old.length === members.length) return;
@@ -98,7 +99,7 @@ function cannotChain(place: ChainPlace, members: readonly Member[], { member, re
       { details, hint: "compile it with clang -g and load it again; alone on a hook it runs as it is" },
     );
   }
-  // The one that was there first; ids ascend.
+  // IDs ascend, so the lowest was there first.
   const holder = members.toSorted((a, b) => a.link - b.link)[0] as Member;
   return new BpfmanError(
     "KERNEL_UNSUPPORTED",

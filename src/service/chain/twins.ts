@@ -1,6 +1,6 @@
 /**
- * The extensions of members. The kernel puts nothing else into a dispatcher's slots, and members are programs of their own
- * type; so each has a twin in the chain, which is made when the program becomes a member, and goes when it leaves.
+ * Members' twins. The kernel accepts only extensions in a dispatcher's slots, and members are programs of their own type, so
+ * each has a twin in the chain, which is loaded when the program becomes a member and removed when it leaves.
  */
 import type { DispatcherRecord } from "../../domain/dispatcher.ts";
 import type { MapId, ProgramId } from "../../domain/ids.ts";
@@ -13,33 +13,33 @@ import type { Host } from "../../platform/host.ts";
 import type { SlotMember, TwinToLoad } from "../../platform/kernel.ts";
 import type { Member } from "./members.ts";
 
-/** Where a revision has the twin of a program. */
+/** Path of a program's twin in a revision's directory. */
 export const twinPath = (folder: string, program: ProgramId): string => `${folder}/twin_${program}`;
 
-/** Why a member can have no twin, and what to do about it. */
+/** Says why a member cannot have a twin, and what to do about it. */
 export interface Obstacle {
   readonly member: Member;
   readonly reason: "no extensions" | "no BTF";
 }
 
-/** The twin of the running revision; null where it has none. */
+/** Returns a program's twin in the current revision; null if there is none. */
 function twinOf(host: Host, record: DispatcherRecord | null, program: ProgramId): Pin | null {
   if (record === null) return null;
   const folder = host.pins.paths.revision(record, record.revision);
   return host.store.recordedPins(twinPath(folder, program)).find(({ path }) => host.pins.exists(path)) ?? null;
 }
 
-/** All maps of a program, as the kernel has them now. */
+/** Returns all maps of a program, from the kernel. */
 function mapsOf(host: Host, { id, maps }: ProgramRecord): Map<string, MapId> {
   const used = new Set(host.kernel.program(id)?.mapIds ?? []);
   return new Map(maps.flatMap(({ name, id: map }) => (used.has(map) ? [[name, map] as const] : [])));
 }
 
-/** bpfman's copy of what the program was loaded from. Throws what keeps it from being read, naming the program. */
+/** Reads bpfman's copy of the program's object file. Errors name the program. */
 function bytecodeOf(host: Host, program: ProgramId): Uint8Array {
   try {
     const bytes = host.files.readObject(host.files.bytecodePath(program), OBJECT_BYTES_MAX);
-    // libbpf believes what it reads: it gets nothing that was not looked at just now.
+    // libbpf trusts what it reads, so the copy is checked again.
     readObject(bytes);
     return bytes;
   } catch (cause) {
@@ -52,7 +52,7 @@ function bytecodeOf(host: Host, program: ProgramId): Uint8Array {
   }
 }
 
-/** What has to be loaded for a twin; null for a program without BTF. Throws what {@link bytecodeOf} does. */
+/** Returns what to load for a twin; null for a program without BTF. Throws like {@link bytecodeOf}. */
 function twinToLoad(host: Host, member: Member): TwinToLoad | null {
   const bytes = bytecodeOf(host, member.program);
   const made = twinBytes(bytes, member.programName, member.details.kind);
@@ -66,7 +66,7 @@ function twinToLoad(host: Host, member: Member): TwinToLoad | null {
   };
 }
 
-/** What goes into the slots for these members: each its twin of the running revision, or one to be made. */
+/** Returns what goes into the members' slots: twins of the current revision, or twins to load. */
 export async function slotsFor(
   host: Host,
   members: readonly Member[],

@@ -1,12 +1,12 @@
-/** Programs that nobody asked for, and that those asked for call by way of program arrays that the object fills. */
+/** Programs that were not requested, but that requested ones call through program arrays that the object fills. */
 import { KINDS } from "../../domain/kinds.ts";
 import type { ObjectFile } from "../../domain/object-file.ts";
 import type { ProgramSpec } from "../../domain/program.ts";
 import type { ProgramToLoad } from "../../platform/kernel.ts";
 
 /**
- * As what they are loaded: their section decides, or the program that reaches them where it does not say. `reached` has
- * those by the program that was asked for.
+ * Returns these programs with the types to load them with: the type of their section, or of the program that reaches them
+ * if the section says nothing. `reached` lists them by requested program.
  */
 export function loadedAlongside(
   { programs }: ObjectFile,
@@ -19,7 +19,7 @@ export function loadedAlongside(
   for (const { name: asked, type: itsType, attachFunction } of specs) {
     for (const name of reached.get(asked) ?? []) {
       const kind = sections.get(name);
-      // libbpf rejects a value that is not a program of the object, or whose type is unknown.
+      // If it is not a program of the object, or of no known type, libbpf rejects the load.
       if (chosen.has(name) || kind === undefined || kind === "unmanaged") continue;
       const type = kind ?? itsType;
       found.set(name, { name, type, attachFunction: KINDS[type].needsFunction ? attachFunction : null });

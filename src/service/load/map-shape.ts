@@ -1,11 +1,11 @@
-/** Whether a map that is there can stand for one that an object defines. */
+/** Decides whether an existing map can be used in place of one that an object defines. */
 import { mapTypeJson } from "../../domain/kernel-words.ts";
 import type { ObjectMap } from "../../domain/object-file.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { layoutDifferences } from "../../object/object-file.ts";
 import type { KernelMap, KernelMapContent } from "../../platform/kernel.ts";
 
-/** BPF_MAP_TYPE_* (include/uapi/linux/bpf.h) that the kernel or libbpf do not take as they are written down. */
+/** BPF_MAP_TYPE_* (include/uapi/linux/bpf.h) whose definitions the kernel or libbpf change. */
 const TYPE = {
   perfEventArray: 4,
   lruHash: 9,
@@ -23,9 +23,9 @@ const TYPE = {
   cgroupStorageOfBpf: 32,
 } as const;
 
-/** The last type whose need of a size is known: BPF_MAP_TYPE_ARENA (Linux 6.9). */
+/** The last type for which it is known whether it needs a size: BPF_MAP_TYPE_ARENA (Linux 6.9). */
 const TYPE_KNOWN_MAX = 33;
-/** What takes no size, or gets one from libbpf: an entry for each processor. */
+/** Types that have no size, or get one from libbpf: one entry per processor. */
 const WITHOUT_SIZE: ReadonlySet<number> = new Set([
   TYPE.perfEventArray,
   TYPE.cgroupStorage,
@@ -37,22 +37,22 @@ const WITHOUT_SIZE: ReadonlySet<number> = new Set([
   TYPE.cgroupStorageOfBpf,
 ]);
 
-/** Whether the kernel refuses a map of this type that has room for nothing. */
+/** Reports whether the kernel rejects a map of this type with 0 entries. */
 export const needsSize = (type: number): boolean => type <= TYPE_KNOWN_MAX && !WITHOUT_SIZE.has(type);
 
 const F_NO_COMMON_LRU = 1 << 1;
-/** About the descriptor that is made with the map: the kernel does not keep them. */
+/** Flags for the descriptor that is created with the map, which the kernel does not store. */
 const F_RDONLY = 1 << 3;
 const F_WRONLY = 1 << 4;
-/** Maps of devices always have it, whether it was asked for or not. */
+/** Device maps always have it, whether it was requested or not. */
 const F_RDONLY_PROG = 1 << 7;
 
-/** NR_CPUS of the largest kernels: a separate LRU list for each has its size rounded up to their number. */
+/** The highest NR_CPUS: with an LRU list per processor, the kernel rounds the size up to a multiple of their number. */
 const CPUS_MAX = 8192;
-/** The largest pages that a kernel can have: ring buffers have a power of two of them. */
+/** The largest possible page: a ring buffer has a power of two of them. */
 const PAGE_BYTES_MAX = 65_536;
 
-/** With `values.` before it: of the maps that stand in a map of maps. */
+/** With the prefix `values.` for the maps inside a map of maps. */
 type Field = string;
 
 export interface ShapeDifference {
@@ -61,7 +61,7 @@ export interface ShapeDifference {
   readonly kernel: string | number;
 }
 
-/** A size that the object leaves open fits any. */
+/** A size that the object leaves open matches any size. */
 const open = (wanted: number | null): boolean => wanted === null || wanted === 0;
 
 function sizeFits(wanted: ObjectMap, there: KernelMap): boolean {
@@ -83,7 +83,7 @@ function flagsKept({ type, flags }: Pick<ObjectMap, "type" | "flags">): number {
 
 const hex = (flags: number): string => `0x${flags.toString(16)}`;
 
-/** Where the two differ in what the kernel keeps of a map; what libbpf compares before it takes a pinned one. */
+/** Differences in what the kernel stores of a map, which is what libbpf compares before it uses a pinned one. */
 export function shapeDifferences(wanted: ObjectMap, there: KernelMap): ShapeDifference[] {
   const same = (asked: number | null, found: number): boolean => open(asked) || asked === found;
   const fields: readonly [same: boolean, ShapeDifference][] = [
@@ -103,11 +103,11 @@ export function shapeDifferences(wanted: ObjectMap, there: KernelMap): ShapeDiff
   return fields.filter(([fits]) => !fits).map(([, difference]) => difference);
 }
 
-/** BPF_MAP_TYPE_ARRAY, and BPF_F_INNER_MAP, which lets arrays of other sizes stand in one map. */
+/** BPF_MAP_TYPE_ARRAY, and BPF_F_INNER_MAP, which lets arrays of different sizes be in one map. */
 const ARRAY = 2;
 const F_INNER_MAP = 1 << 12;
 
-/** Where maps that would be put into a map of maps differ from one in it; the kernel takes hashes of any size. */
+/** Differences between maps to be put into a map of maps and one already in it; the kernel accepts hashes of any size. */
 function innerDifferences(wanted: ObjectMap, there: KernelMap): ShapeDifference[] {
   const sized = wanted.type === ARRAY && (wanted.flags & F_INNER_MAP) === 0;
   return shapeDifferences(wanted, there)
@@ -115,7 +115,7 @@ function innerDifferences(wanted: ObjectMap, there: KernelMap): ShapeDifference[
     .map((difference) => ({ ...difference, field: `values.${difference.field}` }));
 }
 
-/** Where what the two hold differs, as far as both say: maps in maps, and the types of keys and values. */
+/** Differences in the contents, as far as both are known: inner maps, and the types of keys and values. */
 function contentDifferences(wanted: ObjectMap, { content, bytes }: Content): ShapeDifference[] {
   const { inner, types } = content;
   const inside = inner === null || wanted.inner === null ? [] : innerDifferences(wanted.inner, inner);
@@ -124,11 +124,11 @@ function contentDifferences(wanted: ObjectMap, { content, bytes }: Content): Sha
 
 interface Content {
   readonly content: KernelMapContent;
-  /** The object's bytes. */
+  /** In the object. */
   readonly bytes: Uint8Array;
 }
 
-/** A map that is there, and where: its pin, or what else it is known by. */
+/** An existing map, and where it is: its pin, or something else that identifies it. */
 export interface There {
   readonly map: KernelMap;
   readonly path: string | null;
@@ -136,10 +136,10 @@ export interface There {
   readonly owner: string;
 }
 
-/** Throws MAP_MISMATCH, which says everything that differs. */
+/** Throws MAP_MISMATCH, which lists all differences. */
 export function requireSameShape(wanted: ObjectMap, { map, path, owner }: There, content: Content | null): void {
   const outside = shapeDifferences(wanted, map);
-  // If sizes differ, the types would tell nothing more.
+  // If sizes differ, the rest would add nothing.
   const differences = outside.length > 0 || content === null ? outside : contentDifferences(wanted, content);
   if (differences.length === 0) return;
   const told = differences.map(

@@ -35,7 +35,7 @@ function settleType(asked: ProgramSelector, program: ObjectProgram): ProgramType
  * PROGRAM_TYPE_MISMATCH, INVALID_PROGRAM.
  */
 export function selectPrograms(object: ObjectFile, selectors: readonly ProgramSelector[]): ProgramSpec[] {
-  // libbpf is given the first of several static functions with one name.
+  // If several static functions have this name, libbpf gets the first.
   const byName = new Map(object.programs.toReversed().map((program) => [program.name, program]));
   const seen = new Set<string>();
   return selectors.map((asked) => {

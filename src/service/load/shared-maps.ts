@@ -1,4 +1,4 @@
-/** Which maps a load takes over instead of creating: those named, those of a map owner, and those pinned by name. */
+/** Finds the existing maps that a load uses: maps named in the request, a map owner's, and maps pinned by name. */
 import { mapId, type ProgramId, programId } from "../../domain/ids.ts";
 import type { ObjectFile, ObjectMap } from "../../domain/object-file.ts";
 import { mapPin } from "../../domain/pin.ts";
@@ -9,9 +9,9 @@ import type { MapToReuse } from "../../platform/kernel.ts";
 import type { LoadRequest } from "../requests/load-request.ts";
 import { needsSize, requireSameShape, type There } from "./map-shape.ts";
 
-/** A map to take over. */
+/** An existing map to use. */
 export interface SharedMap extends MapToReuse {
-  /** Somebody else pinned it there. */
+  /** It was pinned by somebody else. */
   readonly foreign: boolean;
 }
 
@@ -57,7 +57,7 @@ function ownedMaps(host: Host, owner: ProgramId): Map<string, string> {
   return pins;
 }
 
-/** The map that a request names. Throws MAP_NOT_FOUND, STATE_CONFLICT. */
+/** Returns the map that a request names. Throws MAP_NOT_FOUND, STATE_CONFLICT. */
 function namedMap(host: Host, name: string, source: string | number): Found {
   if (typeof source === "number") {
     const map = host.kernel.map(mapId(source));
@@ -78,7 +78,7 @@ function namedMap(host: Host, name: string, source: string | number): Found {
   });
 }
 
-/** A missing pin of an owner is an error: another map would not be shared. Throws STATE_CONFLICT. */
+/** If an owner's pin is gone, its map must not be replaced with a new one. Throws STATE_CONFLICT. */
 function ownersMap(
   host: Host,
   name: string,
@@ -93,15 +93,15 @@ function ownersMap(
 }
 
 interface Asked {
-  /** The object's. */
+  /** The object file's contents. */
   readonly bytes: Uint8Array;
   readonly object: ObjectFile;
-  /** Maps that are not made. */
+  /** Maps that are not created. */
   readonly unused: ReadonlySet<string>;
   readonly request: Pick<LoadRequest, "maps" | "mapEntries" | "mapOwnerId">;
 }
 
-/** Throws MAP_NOT_FOUND for names that the object does not have. */
+/** Throws MAP_NOT_FOUND if the object lacks one of the names. */
 function requireKnown({ maps }: ObjectFile, names: readonly string[]): void {
   const known = maps.map(({ name }) => name);
   const unknown = names.find((name) => !known.includes(name));
@@ -112,18 +112,18 @@ function requireKnown({ maps }: ObjectFile, names: readonly string[]): void {
   });
 }
 
-/** What a load does about the object's maps. */
+/** How a load handles the object's maps. */
 export interface MapPlan {
-  /** Maps to take over, by full name. */
+  /** Existing maps to use, by full name. */
   readonly reuse: ReadonlyMap<string, SharedMap>;
-  /** Sizes that the request gives, by full name. */
+  /** Sizes from the request, by full name. */
   readonly maxEntries: ReadonlyMap<string, number>;
 }
 
 /**
- * Every map to take over, shapes checked, and the sizes of those to be made. Those of `unused` are neither. Throws
- * MAP_OWNER_NOT_FOUND, MAP_NOT_FOUND, MAP_MISMATCH, MAP_SIZE_MISSING, and STATE_CONFLICT when an owner's pin has gone, or a
- * pin holds another map than our rows say.
+ * Returns the existing maps to use, after checking their shapes, and the sizes of maps to create, without those in `unused`.
+ * Throws MAP_OWNER_NOT_FOUND, MAP_NOT_FOUND, MAP_MISMATCH, MAP_SIZE_MISSING, and STATE_CONFLICT if an owner's pin is gone or
+ * a pin holds a different map than our rows say.
  */
 export function planMaps(host: Host, { bytes, object, unused, request }: Asked): MapPlan {
   const { maps: named, mapEntries, mapOwnerId } = request;

@@ -15,7 +15,7 @@ type ProgramInBrief = Extract<RowInBrief, { readonly kind: "program" }>;
 const others = (host: Host, program: ProgramRecord): ProgramInBrief[] =>
   host.store.brief().filter((row): row is ProgramInBrief => row.kind === "program" && row.id !== program.id);
 
-/** Pins of the program's maps that bpfman made and that no other program uses. */
+/** Returns the pins of the program's maps that bpfman created and no other program uses. */
 function mapPinsToRemove(host: Host, program: ProgramRecord): Pin[] {
   const pins = program.maps.flatMap(({ id, pinPath, foreign }) =>
     pinPath === null || foreign ? [] : mapPin(pinPath, id),

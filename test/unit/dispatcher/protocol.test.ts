@@ -25,7 +25,7 @@ const SENTENCES = PROTOCOL.split(/\n\n|\n(?=- )/)
 
 const held = new Set<string>();
 
-/** The sentence that begins so. */
+/** Returns the sentence with that beginning. */
 function sentence(start: string): string {
   const found = SENTENCES.filter((candidate) => candidate.startsWith(start));
   expect({ start, found: found.length }).toEqual({ start, found: 1 });
@@ -37,7 +37,7 @@ const holds = (start: string, run: (text: string) => void): void => {
   test(start, () => run(sentence(start)));
 };
 
-/** Says which tests hold it, by a part of their names. */
+/** Names the tests that cover a sentence, by parts of their names. */
 const heldBy = (start: string, file: string, ...names: readonly string[]): void => {
   test(`${start} (${file})`, () => {
     sentence(start);
@@ -77,8 +77,8 @@ describe("introduction", () => {
 });
 
 describe("XDP", () => {
-  heldBy("The only program on a hook is attached", SERVICE, "of %s runs directly; a second makes a chain");
-  holds("Otherwise, and for more programs, a single program", () => {
+  heldBy("A program alone on its hook is attached", SERVICE, "of %s runs directly; a second makes a chain");
+  holds("Otherwise, and for several programs, a single program", () => {
     expect(readObject(objectOf("xdp")).programs).toMatchObject([{ name: "xdp_dispatcher", kind: "xdp" }]);
   });
   holds("It calls up to ten slots", () => {
@@ -137,12 +137,12 @@ describe("XDP", () => {
     expect(text).toContain(`0x${mask.toString(16)}.`);
   });
   heldBy("The dispatcher is loaded with BPF_F_XDP_HAS_FRAGS", KERNEL, "a dispatcher of members that take fragments");
-  heldBy("No XDP program here expects an attach type", TWINS, "twins share program arrays", "of any type");
+  heldBy("All XDP programs (members, twins and dispatchers)", TWINS, "twins share program arrays", "of any type");
 });
 
 describe("TC", () => {
-  heldBy("The only program on a hook is in the filter", SERVICE, "while somebody else's filter stands behind it");
-  heldBy("A filter that somebody adds later", SERVICE, "while somebody else's filter stands behind it");
+  heldBy("A program alone on its hook runs in the filter", SERVICE, "while somebody else's filter stands behind it");
+  heldBy("If somebody adds a filter later", SERVICE, "while somebody else's filter stands behind it");
   heldBy(
     "Otherwise, `tc_dispatcher` runs in a cls_bpf filter",
     TC,
@@ -190,12 +190,13 @@ describe("members", () => {
     expect([KINDS.xdp.programType, KINDS.tc.programType]).toEqual(["XDP", "SCHED_CLS"]);
     expect([KINDS.xdp.expectedAttachType, KINDS.tc.expectedAttachType]).toEqual([null, null]);
   });
-  heldBy("The kernel takes only extensions into slots", TWINS, "twins share program arrays with their programs");
-  heldBy("The initial values of its maps are left out", "test/unit/object/twin.test.ts", "whatever the program has");
+  heldBy("The kernel accepts only extensions in slots", TWINS, "twins share program arrays with their programs");
+  heldBy("Initial values of maps are left out", "test/unit/object/twin.test.ts", "whatever the program has");
   heldBy("A twin is verified once", SERVICE, "One for each program, whatever happens to the chain");
   heldBy("A program without BTF has no twin", SERVICE, "without BTF runs alone, and no other joins it");
-  heldBy("A program array takes members and not their twins.", TAIL_CALLS, "an array that is filled later");
-  heldBy("It can be filled by the object", TAIL_CALLS, "that the object fills", "jump as they did alone");
+  heldBy("A program array accepts members but not their twins.", TAIL_CALLS, "an array that is filled later");
+  heldBy("The object can fill it", TAIL_CALLS, "that the object fills");
+  heldBy("A twin uses the same array", TAIL_CALLS, "jump as they did alone");
   heldBy("It is attached to each new dispatcher", KERNEL, "without being loaded again", "what is in the slots");
   heldBy(
     "Members run in ascending order of priority;",
@@ -212,7 +213,7 @@ describe("changes", () => {
   heldBy("Then the hook is swapped:", SERVICE, "moves a live link by one swap");
   heldBy("XDP with BPF_LINK_UPDATE", XDP, "swap puts another program in its place, and only of the one that is there");
   heldBy("TC by replacing the program", TC, "runs its program, then another in its place");
-  heldBy("At no time does a hook have two dispatchers", KERNEL, "200 of them lose nothing");
+  heldBy("A hook never has two dispatchers", KERNEL, "200 of them lose nothing");
   heldBy(
     "Revision n is removed once no packet is inside it",
     KERNEL,
