@@ -65,13 +65,8 @@ featureTest("kprobe", "a function with its module, its address, and an offset be
 
 featureTest("kprobe", "one of several functions of a name, by its address", async () => {
   const { program } = await loaded();
-  const functions = kernelFunctions();
-  // What stands behind ran at boot, and is gone.
-  const end = functions.get("_etext")?.[0] ?? "";
-  expect(end).toMatch(/^f/);
-  const twice = [...functions].find(
-    ([name, places]) => name.endsWith("_show") && places.length > 1 && places.every((place) => place < end),
-  );
+  // Names such as __pfx_cmask_show are of the room in front of functions, where no probe can be.
+  const twice = [...kernelFunctions()].find(([name, places]) => /^[a-z]+_show$/.test(name) && places.length > 1);
   const [name = "", places = []] = twice ?? [];
   const refusal = await bpfman.refused(1, "ATTACH_FAILED", "attach", String(program), "kprobe", "--fn-name", name);
   expect(refusal.message).toContain(`${places.length} functions named "${name}"`);
