@@ -16,22 +16,18 @@ export const attachKprobe = defineCommand({
   },
   classic: {
     above: ["programId"],
-    examples: [
-      {
-        does: "Run it when the kernel enters the function (a kretprobe: when it returns)",
-        line: "bpfman attach 63178 kprobe --fn-name try_to_wake_up",
-      },
-    ],
+    examples: {
+      "Run it when the kernel enters the function (a kretprobe: when it returns)":
+        "bpfman attach 63178 kprobe --fn-name try_to_wake_up",
+    },
   },
   noun: {
     words: ["programId", "fnName"],
     options: ["offset", "metadata"],
-    examples: [
-      {
-        does: "Run it when the kernel enters the function (a kretprobe: when it returns)",
-        line: "bpfman link attach kprobe 63178 try_to_wake_up",
-      },
-    ],
+    examples: {
+      "Run it when the kernel enters the function (a kretprobe: when it returns)":
+        "bpfman link attach kprobe 63178 try_to_wake_up",
+    },
   },
   prepare: ({ fnName, offset, containerPid, ...link }, noun) =>
     attaching(link, { kind: "kprobe", fnName, offset, ...(noun ? {} : { containerPid }) }),

@@ -32,18 +32,14 @@ export const attachTc = defineCommand({
   },
   classic: {
     above: ["programId"],
-    examples: [
-      {
-        does: "Run it on every packet that eth0 receives",
-        line: "bpfman attach 63178 tc --direction ingress --iface eth0 --priority 50",
-      },
-    ],
+    examples: {
+      "Run it on every packet that eth0 receives":
+        "bpfman attach 63178 tc --direction ingress --iface eth0 --priority 50",
+    },
   },
   noun: {
     words: ["programId", "iface", "direction"],
-    examples: [
-      { does: "Run it on every packet that eth0 receives", line: "bpfman link attach tc 63178 eth0 ingress -p 50" },
-    ],
+    examples: { "Run it on every packet that eth0 receives": "bpfman link attach tc 63178 eth0 ingress -p 50" },
   },
   prepare: ({ iface, direction, priority, proceedOn: words, netns, ...link }) =>
     attaching(link, { kind: "tc", iface, priority, netns, direction, proceedOn: words }),

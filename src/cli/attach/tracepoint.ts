@@ -14,21 +14,15 @@ export const attachTracepoint = defineCommand({
   fields: { programId: PROGRAM_ID, tracepoint: TRACEPOINT, metadata: METADATA },
   classic: {
     above: ["programId"],
-    examples: [
-      {
-        does: "Run it whenever a process opens a file",
-        line: "bpfman attach 63178 tracepoint --tracepoint syscalls/sys_enter_openat",
-      },
-    ],
+    examples: {
+      "Run it whenever a process opens a file": "bpfman attach 63178 tracepoint --tracepoint syscalls/sys_enter_openat",
+    },
   },
   noun: {
     words: ["programId", "tracepoint"],
-    examples: [
-      {
-        does: "Run it whenever a process opens a file",
-        line: "bpfman link attach tracepoint 63178 syscalls/sys_enter_openat",
-      },
-    ],
+    examples: {
+      "Run it whenever a process opens a file": "bpfman link attach tracepoint 63178 syscalls/sys_enter_openat",
+    },
   },
   prepare: ({ tracepoint, ...link }) => attaching(link, { kind: "tracepoint", tracepoint }),
 });

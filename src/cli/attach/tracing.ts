@@ -8,18 +8,11 @@ const tracing = (kind: "fentry" | "fexit" | "lsm") =>
     fields: { programId: PROGRAM_ID, metadata: METADATA },
     classic: {
       above: ["programId"],
-      examples: [
-        { does: "Attach it to the function or hook named when it was loaded", line: `bpfman attach 63178 ${kind}` },
-      ],
+      examples: { "Attach it to the function or hook named when it was loaded": `bpfman attach 63178 ${kind}` },
     },
     noun: {
       words: ["programId"],
-      examples: [
-        {
-          does: "Attach it to the function or hook named when it was loaded",
-          line: `bpfman link attach ${kind} 63178`,
-        },
-      ],
+      examples: { "Attach it to the function or hook named when it was loaded": `bpfman link attach ${kind} 63178` },
     },
     prepare: (link) => attaching(link, { kind }),
   });

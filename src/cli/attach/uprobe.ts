@@ -50,29 +50,19 @@ export const attachUprobe = defineCommand({
   },
   classic: {
     above: ["programId"],
-    examples: [
-      {
-        does: "Run it when a process calls malloc (a uretprobe: when malloc returns)",
-        line: "bpfman attach 63178 uprobe --target libc --fn-name malloc",
-      },
-      {
-        does: "Run it in one process only",
-        line: "bpfman attach 63178 uprobe -t /usr/sbin/nginx -f main --pid 4711",
-      },
-    ],
+    examples: {
+      "Run it when a process calls malloc (a uretprobe: when malloc returns)":
+        "bpfman attach 63178 uprobe --target libc --fn-name malloc",
+      "Run it in one process only": "bpfman attach 63178 uprobe -t /usr/sbin/nginx -f main --pid 4711",
+    },
   },
   noun: {
     words: ["programId", "target"],
-    examples: [
-      {
-        does: "Run it when a process calls malloc (a uretprobe: when malloc returns)",
-        line: "bpfman link attach uprobe 63178 libc -f malloc",
-      },
-      {
-        does: "Run it in one process only",
-        line: "bpfman link attach uprobe 63178 /usr/sbin/nginx -f main --pid 4711",
-      },
-    ],
+    examples: {
+      "Run it when a process calls malloc (a uretprobe: when malloc returns)":
+        "bpfman link attach uprobe 63178 libc -f malloc",
+      "Run it in one process only": "bpfman link attach uprobe 63178 /usr/sbin/nginx -f main --pid 4711",
+    },
   },
   prepare: ({ target, fnName, offset, pid, containerPid, ...link }) =>
     attaching(link, { kind: "uprobe", target, fnName, offset, pid, containerPid }),

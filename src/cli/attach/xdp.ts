@@ -30,23 +30,19 @@ export const attachXdp = defineCommand({
   },
   classic: {
     above: ["programId"],
-    examples: [
-      { does: "Run it on every packet that eth0 receives", line: "bpfman attach 63178 xdp --iface eth0 --priority 50" },
-      {
-        does: "Continue with the next program even if this one drops the packet",
-        line: "bpfman attach 63178 xdp -i eth0 -p 50 --proceed-on pass drop",
-      },
-    ],
+    examples: {
+      "Run it on every packet that eth0 receives": "bpfman attach 63178 xdp --iface eth0 --priority 50",
+      "Continue with the next program even if this one drops the packet":
+        "bpfman attach 63178 xdp -i eth0 -p 50 --proceed-on pass drop",
+    },
   },
   noun: {
     words: ["programId", "iface"],
-    examples: [
-      { does: "Run it on every packet that eth0 receives", line: "bpfman link attach xdp 63178 eth0 -p 50" },
-      {
-        does: "Continue with the next program even if this one drops the packet",
-        line: "bpfman link attach xdp 63178 eth0 -p 50 --proceed-on pass,drop",
-      },
-    ],
+    examples: {
+      "Run it on every packet that eth0 receives": "bpfman link attach xdp 63178 eth0 -p 50",
+      "Continue with the next program even if this one drops the packet":
+        "bpfman link attach xdp 63178 eth0 -p 50 --proceed-on pass,drop",
+    },
   },
   prepare: ({ iface, priority, proceedOn: words, netns, ...link }) =>
     attaching(link, { kind: "xdp", iface, priority, netns, proceedOn: words }),

@@ -117,16 +117,12 @@ export const generateBuildArgs = defineCommand({
   fields: OBJECTS,
   classic: {
     words: ["files"],
-    examples: [
-      {
-        does: "Print the build arguments for two platforms",
-        line: "bpfman image generate-build-args --bc-amd64-el bpf_x86_bpfel.o --bc-s390x-eb bpf_s390_bpfeb.o",
-      },
-      {
-        does: "Use the noun-verb grammar",
-        line: "bpfman image generate-build-args linux/amd64=bpf_x86_bpfel.o linux/s390x=bpf_s390_bpfeb.o",
-      },
-    ],
+    examples: {
+      "Print the build arguments for two platforms":
+        "bpfman image generate-build-args --bc-amd64-el bpf_x86_bpfel.o --bc-s390x-eb bpf_s390_bpfeb.o",
+      "Use the noun-verb grammar":
+        "bpfman image generate-build-args linux/amd64=bpf_x86_bpfel.o linux/s390x=bpf_s390_bpfeb.o",
+    },
   },
   prepare: (values) =>
     asking("image/generateBuildArgs", { bytecode: readBytecode(values, values.files) }, renderBuildArgs),
@@ -187,24 +183,15 @@ export const buildImage = defineCommand({
   fields: { reference: REFERENCE, tag: TAG, containerFile: CONTAINER_FILE, runtime: RUNTIME, ...OBJECTS },
   classic: {
     words: ["reference", "files"],
-    examples: [
-      {
-        does: "Publish one object file, without a container tool",
-        line: "bpfman image build -t quay.io/acme/counter:v1 -b bpf_x86_bpfel.o",
-      },
-      {
-        does: "Publish for two platforms",
-        line: "bpfman image build -t quay.io/acme/counter:v1 --bc-amd64-el x86.o --bc-s390x-eb s390.o",
-      },
-      {
-        does: "Use the noun-verb grammar",
-        line: "bpfman image build quay.io/acme/counter:v1 linux/amd64=x86.o linux/s390x=s390.o",
-      },
-      {
-        does: "Build with podman from a Containerfile",
-        line: "bpfman image build -f Containerfile.bytecode -r podman -t quay.io/acme/counter:v1 -b bpf_x86_bpfel.o",
-      },
-    ],
+    examples: {
+      "Publish one object file, without a container tool":
+        "bpfman image build -t quay.io/acme/counter:v1 -b bpf_x86_bpfel.o",
+      "Publish for two platforms":
+        "bpfman image build -t quay.io/acme/counter:v1 --bc-amd64-el x86.o --bc-s390x-eb s390.o",
+      "Use the noun-verb grammar": "bpfman image build quay.io/acme/counter:v1 linux/amd64=x86.o linux/s390x=s390.o",
+      "Build with podman from a Containerfile":
+        "bpfman image build -f Containerfile.bytecode -r podman -t quay.io/acme/counter:v1 -b bpf_x86_bpfel.o",
+    },
   },
   prepare(values) {
     const { reference, runtime, containerFile } = values;
