@@ -129,7 +129,7 @@ export type Values<F extends Fields> = {
 };
 
 /** Command lines by what they do. */
-type Examples = Readonly<Record<string, string>>;
+export type Examples = Readonly<Record<string, string>>;
 
 export interface Example {
   readonly does: string;

@@ -1,7 +1,5 @@
 import { TC_ACTIONS } from "../../domain/actions.ts";
-import { defineCommand } from "../command.ts";
-import { PROGRAM_ID } from "../fields.ts";
-import { attaching, DIRECTION, IFACE, METADATA, NETNS, PRIORITY, proceedOn } from "./fields.ts";
+import { attachTo, DIRECTION, IFACE, NETNS, PRIORITY, proceedOn } from "./fields.ts";
 
 const PROCEED_ON = proceedOn({
   actions: Object.keys(TC_ACTIONS),
@@ -20,27 +18,12 @@ const PROCEED_ON = proceedOn({
   usual: ["pipe", "dispatcher_return"],
 });
 
-export const attachTc = defineCommand({
-  fields: {
-    programId: PROGRAM_ID,
-    direction: DIRECTION,
-    iface: IFACE,
-    priority: PRIORITY,
-    proceedOn: PROCEED_ON,
-    netns: NETNS,
-    metadata: METADATA,
-  },
+export const attachTc = attachTo("tc", {
+  target: { direction: DIRECTION, iface: IFACE, priority: PRIORITY, proceedOn: PROCEED_ON, netns: NETNS },
+  words: ["iface", "direction"],
   classic: {
-    above: ["programId"],
-    examples: {
-      "Run it on every packet that eth0 receives":
-        "bpfman attach 63178 tc --direction ingress --iface eth0 --priority 50",
-    },
+    "Run it on every packet that eth0 receives":
+      "bpfman attach 63178 tc --direction ingress --iface eth0 --priority 50",
   },
-  noun: {
-    words: ["programId", "iface", "direction"],
-    examples: { "Run it on every packet that eth0 receives": "bpfman link attach tc 63178 eth0 ingress -p 50" },
-  },
-  prepare: ({ iface, direction, priority, proceedOn: words, netns, ...link }) =>
-    attaching(link, { kind: "tc", iface, priority, netns, direction, proceedOn: words }),
+  noun: { "Run it on every packet that eth0 receives": "bpfman link attach tc 63178 eth0 ingress -p 50" },
 });
