@@ -70,29 +70,37 @@ export const PROCEED_ON = several(
 
 interface ChainRule {
   readonly actions: readonly string[];
-  readonly doc: readonly string[];
-  /** In the noun-verb grammar: an example, and the default. */
-  readonly example: string;
-  readonly usual: readonly string[];
+  /** For the examples. */
+  readonly two: readonly [string, string];
+  /** The defaults of the two grammars. */
+  readonly classic: readonly string[];
+  readonly noun: readonly string[];
 }
 
 /** The field for one kind of hook, at attach. */
-export const proceedOn = ({ actions, doc, example, usual }: ChainRule): typeof PROCEED_ON =>
+export const proceedOn = ({ actions, two, classic, noun }: ChainRule): typeof PROCEED_ON =>
   vary(PROCEED_ON, {
     choices: actions,
-    doc,
+    doc: [
+      ...PROCEED_ON.doc.slice(0, 2),
+      `Example: --proceed-on ${two.join(" --proceed-on ")}`,
+      "",
+      `[possible values: ${actions.join(", ")}]`,
+      "",
+      `[default: ${classic.join(", ")}]`,
+    ],
     parse: parseAction(actions),
     noun: {
       takes: "commas",
       anyCase: true,
       doc: [
-        "Return values after which the chain continues with the next program.",
+        ...PROCEED_ON.doc.slice(0, 1),
         "Separate several values with commas, or repeat the option.",
-        `Example: --proceed-on ${example}`,
+        `Example: --proceed-on ${two.join()}`,
         "",
-        `[default: ${usual.join(", ")}]`,
+        `[default: ${noun.join(", ")}]`,
       ],
-      gather: (words) => (words.length === 0 ? usual : (words as readonly string[])),
+      gather: (words) => (words.length === 0 ? noun : (words as readonly string[])),
     },
   });
 

@@ -1,21 +1,12 @@
-import { TC_ACTIONS } from "../../domain/actions.ts";
+import { TC_ACTIONS, TC_PROCEED_ON_DEFAULT } from "../../domain/actions.ts";
 import { attachTo, DIRECTION, IFACE, NETNS, PRIORITY, proceedOn } from "./fields.ts";
 
 const PROCEED_ON = proceedOn({
   actions: Object.keys(TC_ACTIONS),
-  doc: [
-    "Return values after which the chain continues with the next program.",
-    "Separate several values with spaces, or repeat the option.",
-    "Example: --proceed-on ok --proceed-on pipe",
-    "",
-    "[possible values: unspec, ok, reclassify, shot, pipe, stolen, queued,",
-    "repeat, redirect, trap, dispatcher_return]",
-    "",
-    "[default: ok, pipe, dispatcher_return]",
-  ],
-  example: "ok,pipe",
+  two: ["ok", "pipe"],
+  classic: TC_PROCEED_ON_DEFAULT,
   // Unlike in the classic grammar, a TC program that returns "ok" ends the chain.
-  usual: ["pipe", "dispatcher_return"],
+  noun: ["pipe", "dispatcher_return"],
 });
 
 export const attachTc = attachTo("tc", {

@@ -3,18 +3,9 @@ import { attachTo, IFACE, NETNS, PRIORITY, proceedOn } from "./fields.ts";
 
 const PROCEED_ON = proceedOn({
   actions: Object.keys(XDP_ACTIONS),
-  doc: [
-    "Return values after which the chain continues with the next program.",
-    "Separate several values with spaces, or repeat the option.",
-    "Example: --proceed-on pass --proceed-on drop",
-    "",
-    "[possible values: aborted, drop, pass, tx, redirect,",
-    "dispatcher_return]",
-    "",
-    "[default: pass, dispatcher_return]",
-  ],
-  example: "pass,drop",
-  usual: XDP_PROCEED_ON_DEFAULT,
+  two: ["pass", "drop"],
+  classic: XDP_PROCEED_ON_DEFAULT,
+  noun: XDP_PROCEED_ON_DEFAULT,
 });
 
 export const attachXdp = attachTo("xdp", {
