@@ -53,10 +53,8 @@ export const unload = defineCommand({
   prepare:
     ({ programIds, ignoreMissing }) =>
     async (session) => {
-      const unloaded = await forEachId(session, programIds, (programId) =>
-        session.invoke("program/unload", { programId, ignoreMissing }),
-      );
-      session.print({ unloaded }, nothing);
+      const unload = (programId: number) => session.invoke("program/unload", { programId, ignoreMissing });
+      session.print({ unloaded: await forEachId(session, programIds, unload) }, nothing);
     },
 });
 
@@ -87,10 +85,8 @@ export const detach = defineCommand({
   prepare:
     ({ linkIds, ignoreMissing }) =>
     async (session) => {
-      const detached = await forEachId(session, linkIds, (linkId) =>
-        session.invoke("link/detach", { linkId, ignoreMissing }),
-      );
-      session.print({ detached }, nothing);
+      const detach = (linkId: number) => session.invoke("link/detach", { linkId, ignoreMissing });
+      session.print({ detached: await forEachId(session, linkIds, detach) }, nothing);
     },
 });
 
