@@ -86,17 +86,16 @@ function readWords(words: readonly string[]) {
 /** Returns the `bytecode` of a request from options or words. Throws USAGE unless exactly one way is used. */
 function readBytecode(values: Values<typeof OBJECTS>, words: readonly string[]) {
   const { bytecode: file, project } = values;
-  const slots = SLOTS.flatMap(({ name, field, platform }) => {
-    const path = values[name] ?? null;
-    return path === null ? [] : [{ field, entry: { platform, file: path } }];
-  });
-  const given: Field[] = [...(file === null ? [] : [BYTECODE]), ...(project === null ? [] : [PROJECT])];
+  const slots = SLOTS.filter(({ name }) => (values[name] ?? null) !== null);
+  const [first, second]: Field[] = [
+    ...(file === null ? [] : [BYTECODE]),
+    ...(project === null ? [] : [PROJECT]),
+    ...slots.slice(0, 1).map(({ field }) => field),
+  ];
   if (words.length > 0) {
-    const option = [...given, ...slots.map(({ field }) => field)][0];
-    if (option === undefined) return readWords(words);
-    throw new BpfmanError("USAGE", `"${flagUsage(option)}" cannot be used with bytecode file "${words[0]}"`);
+    if (first === undefined) return readWords(words);
+    throw new BpfmanError("USAGE", `"${flagUsage(first)}" cannot be used with bytecode file "${words[0]}"`);
   }
-  const [first, second] = [...given, ...slots.slice(0, 1).map(({ field }) => field)];
   if (first === undefined) {
     throw new BpfmanError("USAGE", "no bytecode file was given", {
       hint: `name a file, or linux/ARCHITECTURE=FILE for each platform; or give ${flagUsage(PROJECT)}`,
@@ -105,7 +104,8 @@ function readBytecode(values: Values<typeof OBJECTS>, words: readonly string[]) 
   if (second !== undefined) {
     throw new BpfmanError("USAGE", `"${flagUsage(first)}" cannot be used with "${flagUsage(second)}"`);
   }
-  return { file, project, files: slots.length === 0 ? null : slots.map(({ entry }) => entry) };
+  const files = slots.map(({ name, platform }) => ({ platform, file: values[name] }));
+  return { file, project, files: files.length === 0 ? null : files };
 }
 
 export const generateBuildArgs = defineCommand({
