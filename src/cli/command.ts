@@ -128,10 +128,16 @@ export type Values<F extends Fields> = {
   readonly [Name in keyof F]: F[Name] extends Field<infer Value> ? Value : never;
 };
 
+/** Command lines by what they do. */
+export type Examples = Readonly<Record<string, string>>;
+
 export interface Example {
   readonly does: string;
   readonly line: string;
 }
+
+export const examplesIn = (examples: Examples): Example[] =>
+  Object.entries(examples).map(([does, line]) => ({ does, line }));
 
 /** How a grammar presents a command. */
 interface Projection<Name> {
@@ -142,7 +148,7 @@ interface Projection<Name> {
   readonly above?: readonly Name[];
   /** The options in the order of help. Defaults to all other fields. */
   readonly options?: readonly Name[];
-  readonly examples: readonly Example[];
+  readonly examples: Examples;
 }
 
 interface Definition<F extends Fields> {
@@ -187,12 +193,12 @@ export function defineCommand<F extends Fields>(definition: Definition<F>): { cl
 }
 
 function project<F extends Fields>(definition: Definition<F>, fields: F, projection?: Projection<keyof F>): Command {
-  const { words = [], above = [], examples = [], description = definition.description } = projection ?? {};
+  const { words = [], above = [], examples = {}, description = definition.description } = projection ?? {};
   const options = projection?.options ?? Object.keys(fields).filter((name) => ![...words, ...above].includes(name));
   return {
     description,
     output: definition.output,
-    examples,
+    examples: examplesIn(examples),
     fields,
     args: words.map((name) => fields[name] as Field),
     flags: options.map((name) => fields[name] as Field),
@@ -233,7 +239,7 @@ export interface Group {
   readonly children: readonly Node[];
   /** The group belongs to the noun-verb grammar, which has its own error format and a single exit code for errors. */
   readonly grammar?: "noun";
-  readonly examples?: readonly Example[];
+  readonly examples?: Examples;
   /** The default command. */
   readonly otherwise?: {
     readonly child: string;

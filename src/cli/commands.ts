@@ -5,95 +5,97 @@
 import type { Command, Group, Leaf } from "./command.ts";
 import { PROGRAM_ID } from "./fields.ts";
 
+/** A command of a file that is loaded to run or describe it. */
+const leaf = <Module>(
+  name: string,
+  summary: string,
+  file: () => Promise<Module>,
+  commandOf: (its: Module) => Command,
+  more: Partial<Leaf> = {},
+): Leaf => ({ name, summary, ...more, load: async () => commandOf(await file()) });
+
+// Files of several commands.
+const about = () => import("./about/about.ts");
+const tracing = () => import("./attach/tracing.ts");
+const dispatcher = () => import("./dispatcher/dispatcher.ts");
+const oneLink = () => import("./get/link.ts");
+const oneProgram = () => import("./get/program.ts");
+const imageBuild = () => import("./image/build.ts");
+const registry = () => import("./image/registry.ts");
+const linkList = () => import("./list/links.ts");
+const programList = () => import("./list/programs.ts");
+const loading = () => import("./load/load.ts");
+const removal = () => import("./remove/remove.ts");
+
 /** A leaf per hook that a program can be attached to, in both grammars. */
-const HOOKS: readonly {
-  readonly name: string;
-  readonly summary: string;
-  load(): Promise<{ readonly classic: Command; readonly noun: Command }>;
-}[] = [
-  {
-    name: "xdp",
-    summary: "Attach an XDP program to a network interface.",
-    load: async () => (await import("./attach/xdp.ts")).attachXdp,
-  },
-  {
-    name: "tc",
-    summary: "Attach a TC program to one direction of a network interface.",
-    load: async () => (await import("./attach/tc.ts")).attachTc,
-  },
-  {
-    name: "tcx",
-    summary: "Attach a TCX program to one direction of a network interface.",
-    load: async () => (await import("./attach/tcx.ts")).attachTcx,
-  },
-  {
-    name: "tracepoint",
-    summary: "Attach a program to a tracepoint.",
-    load: async () => (await import("./attach/tracepoint.ts")).attachTracepoint,
-  },
-  {
-    name: "kprobe",
-    summary: "Attach a kprobe or kretprobe program to a kernel function.",
-    load: async () => (await import("./attach/kprobe.ts")).attachKprobe,
-  },
-  {
-    name: "uprobe",
-    summary: "Attach a uprobe or uretprobe program to a binary or library.",
-    load: async () => (await import("./attach/uprobe.ts")).attachUprobe,
-  },
-  {
-    name: "fentry",
-    summary: "Attach an fentry program to the function it was loaded for.",
-    load: async () => (await import("./attach/tracing.ts")).attachFentry,
-  },
-  {
-    name: "fexit",
-    summary: "Attach an fexit program to the function it was loaded for.",
-    load: async () => (await import("./attach/tracing.ts")).attachFexit,
-  },
-  {
-    name: "lsm",
-    summary: "Attach an LSM program to the hook it was loaded for.",
-    load: async () => (await import("./attach/tracing.ts")).attachLsm,
-  },
+const hooks = (grammar: "classic" | "noun"): Leaf[] => [
+  leaf(
+    "xdp",
+    "Attach an XDP program to a network interface.",
+    () => import("./attach/xdp.ts"),
+    (its) => its.attachXdp[grammar],
+  ),
+  leaf(
+    "tc",
+    "Attach a TC program to one direction of a network interface.",
+    () => import("./attach/tc.ts"),
+    (its) => its.attachTc[grammar],
+  ),
+  leaf(
+    "tcx",
+    "Attach a TCX program to one direction of a network interface.",
+    () => import("./attach/tcx.ts"),
+    (its) => its.attachTcx[grammar],
+  ),
+  leaf(
+    "tracepoint",
+    "Attach a program to a tracepoint.",
+    () => import("./attach/tracepoint.ts"),
+    (its) => its.attachTracepoint[grammar],
+  ),
+  leaf(
+    "kprobe",
+    "Attach a kprobe or kretprobe program to a kernel function.",
+    () => import("./attach/kprobe.ts"),
+    (its) => its.attachKprobe[grammar],
+  ),
+  leaf(
+    "uprobe",
+    "Attach a uprobe or uretprobe program to a binary or library.",
+    () => import("./attach/uprobe.ts"),
+    (its) => its.attachUprobe[grammar],
+  ),
+  leaf(
+    "fentry",
+    "Attach an fentry program to the function it was loaded for.",
+    tracing,
+    (its) => its.attachFentry[grammar],
+  ),
+  leaf(
+    "fexit",
+    "Attach an fexit program to the function it was loaded for.",
+    tracing,
+    (its) => its.attachFexit[grammar],
+  ),
+  leaf("lsm", "Attach an LSM program to the hook it was loaded for.", tracing, (its) => its.attachLsm[grammar]),
 ];
 
-const hooks = (grammar: "classic" | "noun"): Leaf[] =>
-  HOOKS.map(({ name, summary, load }) => ({ name, summary, load: async () => (await load())[grammar] }));
-
-export const HELP_LEAF: Leaf = {
-  name: "help",
-  summary: "Show help for bpfman or for one command.",
-  load: async () => (await import("./about/about.ts")).help.classic,
-};
+export const HELP_LEAF = leaf("help", "Show help for bpfman or for one command.", about, (its) => its.help.classic);
 
 /** The command that `--version` runs. */
-export const VERSION_LINE_LEAF: Leaf = {
-  name: "version",
-  summary: "Print the version of bpfman on one line.",
-  load: async () => (await import("./about/about.ts")).versionLine.classic,
-};
-
-const VERSION_LEAF: Leaf = {
-  name: "version",
-  summary: "Print the versions of bpfman, Bun, libbpf and the kernel.",
-  load: async () => (await import("./about/about.ts")).version.classic,
-};
+export const VERSION_LINE_LEAF = leaf(
+  "version",
+  "Print the version of bpfman on one line.",
+  about,
+  (its) => its.versionLine.classic,
+);
 
 const LOAD: Group = {
   name: "load",
   summary: "Load eBPF programs into the kernel.",
   children: [
-    {
-      name: "file",
-      summary: "Load eBPF programs from an object file.",
-      load: async () => (await import("./load/load.ts")).loadFile.classic,
-    },
-    {
-      name: "image",
-      summary: "Load eBPF programs from an OCI image.",
-      load: async () => (await import("./load/load.ts")).loadImage.classic,
-    },
+    leaf("file", "Load eBPF programs from an object file.", loading, (its) => its.loadFile.classic),
+    leaf("image", "Load eBPF programs from an OCI image.", loading, (its) => its.loadImage.classic),
   ],
 };
 
@@ -109,18 +111,10 @@ const LIST: Group = {
   name: "list",
   summary: "List programs or links.",
   children: [
-    {
-      name: "programs",
-      summary: "List loaded programs.",
-      aliases: ["program"],
-      load: async () => (await import("./list/programs.ts")).listPrograms.classic,
-    },
-    {
-      name: "links",
-      summary: "List links: which program is attached where.",
+    leaf("programs", "List loaded programs.", programList, (its) => its.listPrograms.classic, { aliases: ["program"] }),
+    leaf("links", "List links: which program is attached where.", linkList, (its) => its.listLinks.classic, {
       aliases: ["link"],
-      load: async () => (await import("./list/links.ts")).listLinks.classic,
-    },
+    }),
   ],
 };
 
@@ -128,16 +122,8 @@ const GET: Group = {
   name: "get",
   summary: "Show one program or link in detail.",
   children: [
-    {
-      name: "program",
-      summary: "Show one program in detail.",
-      load: async () => (await import("./get/program.ts")).getProgram.classic,
-    },
-    {
-      name: "link",
-      summary: "Show one link in detail.",
-      load: async () => (await import("./get/link.ts")).getLink.classic,
-    },
+    leaf("program", "Show one program in detail.", oneProgram, (its) => its.getProgram.classic),
+    leaf("link", "Show one link in detail.", oneLink, (its) => its.getLink.classic),
   ],
 };
 
@@ -145,33 +131,25 @@ const IMAGE: Group = {
   name: "image",
   summary: "Pull, inspect, verify and build eBPF bytecode images.",
   children: [
-    {
-      name: "pull",
-      summary: "Pull an eBPF bytecode image into the local cache.",
-      load: async () => (await import("./image/registry.ts")).pullImage.classic,
-    },
-    {
-      name: "inspect",
+    leaf("pull", "Pull an eBPF bytecode image into the local cache.", registry, (its) => its.pullImage.classic),
+    leaf("inspect", "Show what an image in a registry contains.", registry, (its) => its.inspectImage.noun, {
       grammar: "noun",
-      summary: "Show what an image in a registry contains.",
-      load: async () => (await import("./image/registry.ts")).inspectImage.noun,
-    },
-    {
-      name: "verify",
+    }),
+    leaf("verify", "Verify the signatures of an image in a registry.", registry, (its) => its.verifyImage.noun, {
       grammar: "noun",
-      summary: "Verify the signatures of an image in a registry.",
-      load: async () => (await import("./image/registry.ts")).verifyImage.noun,
-    },
-    {
-      name: "build",
-      summary: "Build an eBPF bytecode image and push it to a registry.",
-      load: async () => (await import("./image/build.ts")).buildImage.classic,
-    },
-    {
-      name: "generate-build-args",
-      summary: "Print the build arguments for a bytecode image.",
-      load: async () => (await import("./image/build.ts")).generateBuildArgs.classic,
-    },
+    }),
+    leaf(
+      "build",
+      "Build an eBPF bytecode image and push it to a registry.",
+      imageBuild,
+      (its) => its.buildImage.classic,
+    ),
+    leaf(
+      "generate-build-args",
+      "Print the build arguments for a bytecode image.",
+      imageBuild,
+      (its) => its.generateBuildArgs.classic,
+    ),
   ],
 };
 
@@ -182,16 +160,8 @@ const PROGRAM_LOAD: Group = {
   summary: "Load eBPF programs from an object file or an image.",
   otherwise: { child: "file", takesWord: true },
   children: [
-    {
-      name: "file",
-      summary: "Load eBPF programs from an object file.",
-      load: async () => (await import("./load/load.ts")).loadFile.noun,
-    },
-    {
-      name: "image",
-      summary: "Load eBPF programs from an OCI image.",
-      load: async () => (await import("./load/load.ts")).loadImage.noun,
-    },
+    leaf("file", "Load eBPF programs from an object file.", loading, (its) => its.loadFile.noun),
+    leaf("image", "Load eBPF programs from an OCI image.", loading, (its) => its.loadImage.noun),
   ],
 };
 
@@ -202,26 +172,10 @@ const PROGRAM: Group = {
   otherwise: { child: "list" },
   children: [
     PROGRAM_LOAD,
-    {
-      name: "unload",
-      summary: "Unload programs after detaching their links.",
-      load: async () => (await import("./remove/remove.ts")).unload.noun,
-    },
-    {
-      name: "get",
-      summary: "Show one program in detail.",
-      load: async () => (await import("./get/program.ts")).getProgram.noun,
-    },
-    {
-      name: "list",
-      summary: "List programs.",
-      load: async () => (await import("./list/programs.ts")).listPrograms.noun,
-    },
-    {
-      name: "delete",
-      summary: "Delete programs together with their links.",
-      load: async () => (await import("./remove/remove.ts")).deletePrograms.noun,
-    },
+    leaf("unload", "Unload programs after detaching their links.", removal, (its) => its.unload.noun),
+    leaf("get", "Show one program in detail.", oneProgram, (its) => its.getProgram.noun),
+    leaf("list", "List programs.", programList, (its) => its.listPrograms.noun),
+    leaf("delete", "Delete programs together with their links.", removal, (its) => its.deletePrograms.noun),
   ],
 };
 
@@ -238,31 +192,16 @@ const LINK: Group = {
   otherwise: { child: "list" },
   children: [
     LINK_ATTACH,
-    {
-      name: "detach",
-      summary: "Detach links from their hooks.",
-      load: async () => (await import("./remove/remove.ts")).detach.noun,
-    },
-    {
-      name: "get",
-      summary: "Show one link in detail.",
-      load: async () => (await import("./get/link.ts")).getLink.noun,
-    },
-    {
-      name: "list",
-      summary: "List links.",
-      load: async () => (await import("./list/links.ts")).listLinks.noun,
-    },
-    {
-      name: "update",
-      summary: "Change the priority or proceed-on of a live XDP or TC link.",
-      load: async () => (await import("./attach/update.ts")).updateLink.noun,
-    },
-    {
-      name: "delete",
-      summary: "Delete links, and any program left without one.",
-      load: async () => (await import("./remove/remove.ts")).deleteLinks.noun,
-    },
+    leaf("detach", "Detach links from their hooks.", removal, (its) => its.detach.noun),
+    leaf("get", "Show one link in detail.", oneLink, (its) => its.getLink.noun),
+    leaf("list", "List links.", linkList, (its) => its.listLinks.noun),
+    leaf(
+      "update",
+      "Change the priority or proceed-on of a live XDP or TC link.",
+      () => import("./attach/update.ts"),
+      (its) => its.updateLink.noun,
+    ),
+    leaf("delete", "Delete links, and any program left without one.", removal, (its) => its.deleteLinks.noun),
   ],
 };
 
@@ -272,78 +211,62 @@ const DISPATCHER: Group = {
   grammar: "noun",
   otherwise: { child: "list" },
   children: [
-    {
-      name: "list",
-      summary: "List the hooks on which bpfman runs a chain.",
-      load: async () => (await import("./dispatcher/dispatcher.ts")).listDispatchers.noun,
-    },
-    {
-      name: "get",
-      summary: "Show the dispatcher of a hook and its members in order.",
-      load: async () => (await import("./dispatcher/dispatcher.ts")).getDispatcher.noun,
-    },
-    {
-      name: "delete",
-      summary: "Detach a whole chain from its hook; its programs stay loaded.",
-      load: async () => (await import("./dispatcher/dispatcher.ts")).deleteDispatcher.noun,
-    },
+    leaf("list", "List the hooks on which bpfman runs a chain.", dispatcher, (its) => its.listDispatchers.noun),
+    leaf("get", "Show the dispatcher of a hook and its members in order.", dispatcher, (its) => its.getDispatcher.noun),
+    leaf(
+      "delete",
+      "Detach a whole chain from its hook; its programs stay loaded.",
+      dispatcher,
+      (its) => its.deleteDispatcher.noun,
+    ),
   ],
 };
 
 export const ROOT: Group = {
   name: "bpfman",
   summary: "Load, attach and manage eBPF programs.",
-  examples: [
-    { does: "Load a program", line: "bpfman load file --path counter.o --programs tcx:count" },
-    { does: "Find its ID", line: "bpfman list programs" },
-    { does: "Attach it by that ID", line: "bpfman attach 63178 tcx --direction ingress --iface eth0 --priority 50" },
-    { does: "Attach it with the noun-verb grammar", line: "bpfman link attach tcx 63178 eth0 ingress --priority 50" },
-    { does: "Detach and unload it", line: "bpfman unload 63178" },
-    { does: "Enable tab completion of commands, IDs and names", line: "source <(bpfman completions bash)" },
-  ],
+  examples: {
+    "Load a program": "bpfman load file --path counter.o --programs tcx:count",
+    "Find its ID": "bpfman list programs",
+    "Attach it by that ID": "bpfman attach 63178 tcx --direction ingress --iface eth0 --priority 50",
+    "Attach it with the noun-verb grammar": "bpfman link attach tcx 63178 eth0 ingress --priority 50",
+    "Detach and unload it": "bpfman unload 63178",
+    "Enable tab completion of commands, IDs and names": "source <(bpfman completions bash)",
+  },
   children: [
     LOAD,
-    {
-      name: "unload",
-      summary: "Unload programs after detaching their links.",
-      load: async () => (await import("./remove/remove.ts")).unload.classic,
-    },
+    leaf("unload", "Unload programs after detaching their links.", removal, (its) => its.unload.classic),
     ATTACH,
-    {
-      name: "detach",
-      summary: "Detach links from their hooks.",
-      load: async () => (await import("./remove/remove.ts")).detach.classic,
-    },
+    leaf("detach", "Detach links from their hooks.", removal, (its) => its.detach.classic),
     LIST,
     GET,
     PROGRAM,
     LINK,
     DISPATCHER,
     IMAGE,
-    {
-      name: "rpc",
-      summary: "Serve all operations as JSON-RPC 2.0 over stdio.",
-      load: async () => (await import("./about/about.ts")).rpc.classic,
-    },
-    VERSION_LEAF,
-    {
-      name: "man",
-      summary: "Write the manual pages.",
-      hidden: true,
-      load: async () => (await import("./about/man.ts")).man.classic,
-    },
-    {
-      name: "completions",
-      summary: "Print or write shell completions.",
-      hidden: true,
-      load: async () => (await import("./complete/completions.ts")).completions.classic,
-    },
-    {
-      name: "__complete",
-      summary: "List candidates at the cursor; shell completions call this.",
-      hidden: true,
-      load: async () => (await import("./complete/complete.ts")).complete.classic,
-    },
+    leaf("rpc", "Serve all operations as JSON-RPC 2.0 over stdio.", about, (its) => its.rpc.classic),
+    leaf("version", "Print the versions of bpfman, Bun, libbpf and the kernel.", about, (its) => its.version.classic),
+    leaf(
+      "man",
+      "Write the manual pages.",
+      () => import("./about/man.ts"),
+      (its) => its.man.classic,
+      { hidden: true },
+    ),
+    leaf(
+      "completions",
+      "Print or write shell completions.",
+      () => import("./complete/completions.ts"),
+      (its) => its.completions.classic,
+      { hidden: true },
+    ),
+    leaf(
+      "__complete",
+      "List candidates at the cursor; shell completions call this.",
+      () => import("./complete/complete.ts"),
+      (its) => its.complete.classic,
+      { hidden: true },
+    ),
     HELP_LEAF,
   ],
 };

@@ -31,26 +31,24 @@ const ERROR_FORMAT = optional(
   },
   oneOf("error format", OUTPUT_FORMATS),
 );
+const DIRECTORY = { metavar: "DIR", completes: "directory" } as const;
 const RUNTIME_DIR = optional({
+  ...DIRECTORY,
   long: "runtime-dir",
-  metavar: "DIR",
-  completes: "directory",
   env: "BPFMAN_RUNTIME_DIR",
   default: "/run/bpfman",
   doc: ["Directory of pins and bytecode; lost at reboot.", "The lock is there as well."],
 });
 const STATE_DIR = optional({
+  ...DIRECTORY,
   long: "state-dir",
-  metavar: "DIR",
-  completes: "directory",
   env: "BPFMAN_STATE_DIR",
   default: "/var/lib/bpfman, or state/ in a given --runtime-dir",
   doc: ["Directory of the database; kept across reboots."],
 });
 const CACHE_DIR = optional({
+  ...DIRECTORY,
   long: "cache-dir",
-  metavar: "DIR",
-  completes: "directory",
   aliases: ["image-cache-dir"],
   env: "BPFMAN_CACHE_DIR",
   default: "/var/cache/bpfman, or cache/ in a given --runtime-dir",

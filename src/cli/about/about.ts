@@ -14,7 +14,7 @@ export const help = defineCommand({
   fields: { topic: TOPIC },
   classic: {
     words: ["topic"],
-    examples: [{ does: "Show everything about one command", line: "bpfman help attach tcx" }],
+    examples: { "Show everything about one command": "bpfman help attach tcx" },
   },
   prepare:
     ({ topic }) =>
@@ -25,7 +25,7 @@ export const help = defineCommand({
 export const version = defineCommand({
   fields: {},
   classic: {
-    examples: [{ does: "Print it for scripts, with the features of the kernel", line: "bpfman version -o json" }],
+    examples: { "Print it for scripts, with the features of the kernel": "bpfman version -o json" },
   },
   prepare: () => async (session) => {
     const request = { features: session.output === "json" };
@@ -35,7 +35,7 @@ export const version = defineCommand({
 
 export const versionLine = defineCommand({
   fields: {},
-  classic: { examples: [] },
+  classic: { examples: {} },
   prepare: () => async (session) => {
     const request = { features: session.output === "json" };
     session.print(await session.invoke("version", request), renderVersionLine);
@@ -71,7 +71,7 @@ export const rpc = defineCommand({
     "exit, or when the process named in initialize exits.",
   ],
   fields: { openrpc: OPENRPC, stdio: STDIO, clientProcessId: CLIENT_PROCESS_ID },
-  classic: { examples: [{ does: "Print every method and its parameters, as JSON", line: "bpfman rpc --openrpc" }] },
+  classic: { examples: { "Print every method and its parameters, as JSON": "bpfman rpc --openrpc" } },
   prepare:
     ({ openrpc, clientProcessId }) =>
     (session) =>

@@ -43,7 +43,7 @@ export const man = defineCommand({
   fields: { dir: DIR, date: DATE },
   classic: {
     words: ["dir"],
-    examples: [{ does: "Install the pages for every user", line: "bpfman man /usr/local/share/man/man1" }],
+    examples: { "Install the pages for every user": "bpfman man /usr/local/share/man/man1" },
   },
   prepare:
     ({ dir, date }) =>

@@ -4,8 +4,9 @@
  */
 import { TC_ACTIONS, XDP_ACTIONS } from "../../domain/actions.ts";
 import { DIRECTIONS } from "../../domain/link.ts";
+import type { AttachKind } from "../../domain/kinds.ts";
 import { PRIORITY_MAX, PRIORITY_WIDE_MAX } from "../../domain/limits.ts";
-import { type Action, asking, optional, required, several, type Values, vary } from "../command.ts";
+import { asking, defineCommand, type Examples, type Fields, optional, required, several, vary } from "../command.ts";
 import { PROGRAM_ID } from "../fields.ts";
 import { METADATA as PROGRAM_METADATA } from "../labels.ts";
 import { parseOffset, parsePid, parsePriority, zeroForNone } from "../parse/number.ts";
@@ -69,29 +70,37 @@ export const PROCEED_ON = several(
 
 interface ChainRule {
   readonly actions: readonly string[];
-  readonly doc: readonly string[];
-  /** In the noun-verb grammar: an example, and the default. */
-  readonly example: string;
-  readonly usual: readonly string[];
+  /** For the examples. */
+  readonly two: readonly [string, string];
+  /** The defaults of the two grammars. */
+  readonly classic: readonly string[];
+  readonly noun: readonly string[];
 }
 
 /** The field for one kind of hook, at attach. */
-export const proceedOn = ({ actions, doc, example, usual }: ChainRule): typeof PROCEED_ON =>
+export const proceedOn = ({ actions, two, classic, noun }: ChainRule): typeof PROCEED_ON =>
   vary(PROCEED_ON, {
     choices: actions,
-    doc,
+    doc: [
+      ...PROCEED_ON.doc.slice(0, 2),
+      `Example: --proceed-on ${two.join(" --proceed-on ")}`,
+      "",
+      `[possible values: ${actions.join(", ")}]`,
+      "",
+      `[default: ${classic.join(", ")}]`,
+    ],
     parse: parseAction(actions),
     noun: {
       takes: "commas",
       anyCase: true,
       doc: [
-        "Return values after which the chain continues with the next program.",
+        ...PROCEED_ON.doc.slice(0, 1),
         "Separate several values with commas, or repeat the option.",
-        `Example: --proceed-on ${example}`,
+        `Example: --proceed-on ${two.join()}`,
         "",
-        `[default: ${usual.join(", ")}]`,
+        `[default: ${noun.join(", ")}]`,
       ],
-      gather: (words) => (words.length === 0 ? usual : (words as readonly string[])),
+      gather: (words) => (words.length === 0 ? noun : (words as readonly string[])),
     },
   });
 
@@ -147,10 +156,36 @@ export const CONTAINER_PID = optional(
 );
 
 /** The fields of every attach command. */
-export const ATTACHING = { programId: PROGRAM_ID, metadata: METADATA };
+const ATTACHING = { programId: PROGRAM_ID, metadata: METADATA };
 
-/** Attaches the program to `attach`, a target in the form of the request schema. */
-export const attaching = (
-  { programId, metadata }: Values<typeof ATTACHING>,
-  attach: Readonly<Record<string, unknown>>,
-): Action => asking("link/attach", { programId, attach, metadata }, renderLink);
+interface Hook<F extends Fields> {
+  /** Where to attach, under the names of the request, in the order of help. */
+  readonly target: F;
+  /** Fields that are words in the noun-verb grammar, after the program's ID. */
+  readonly words?: readonly (keyof F & string)[];
+  /** Fields that only the classic grammar has. */
+  readonly classicOnly?: readonly (keyof F & string)[];
+  readonly classic: Examples;
+  readonly noun: Examples;
+}
+
+/** Defines the command that attaches a program to a kind of hook. */
+export function attachTo<F extends Fields>(kind: AttachKind, hook: Hook<F>) {
+  const { target, words = [], classicOnly = [], classic, noun: nounExamples } = hook;
+  const fields: Fields & typeof ATTACHING = { programId: PROGRAM_ID, ...target, metadata: METADATA };
+  const inNoun = ["programId", ...words];
+  return defineCommand({
+    fields,
+    classic: { above: ["programId"], examples: classic },
+    noun: {
+      words: inNoun,
+      options: Object.keys(fields).filter((name) => ![...inNoun, ...classicOnly].includes(name)),
+      examples: nounExamples,
+    },
+    prepare({ programId, metadata, ...place }, noun) {
+      const given = Object.entries(place).filter(([name]) => !noun || !classicOnly.includes(name));
+      const attach = { kind, ...Object.fromEntries(given) };
+      return asking("link/attach", { programId, attach, metadata }, renderLink);
+    },
+  });
+}

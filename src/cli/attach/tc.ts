@@ -1,50 +1,20 @@
-import { TC_ACTIONS } from "../../domain/actions.ts";
-import { defineCommand } from "../command.ts";
-import { PROGRAM_ID } from "../fields.ts";
-import { attaching, DIRECTION, IFACE, METADATA, NETNS, PRIORITY, proceedOn } from "./fields.ts";
+import { TC_ACTIONS, TC_PROCEED_ON_DEFAULT } from "../../domain/actions.ts";
+import { attachTo, DIRECTION, IFACE, NETNS, PRIORITY, proceedOn } from "./fields.ts";
 
 const PROCEED_ON = proceedOn({
   actions: Object.keys(TC_ACTIONS),
-  doc: [
-    "Return values after which the chain continues with the next program.",
-    "Separate several values with spaces, or repeat the option.",
-    "Example: --proceed-on ok --proceed-on pipe",
-    "",
-    "[possible values: unspec, ok, reclassify, shot, pipe, stolen, queued,",
-    "repeat, redirect, trap, dispatcher_return]",
-    "",
-    "[default: ok, pipe, dispatcher_return]",
-  ],
-  example: "ok,pipe",
+  two: ["ok", "pipe"],
+  classic: TC_PROCEED_ON_DEFAULT,
   // Unlike in the classic grammar, a TC program that returns "ok" ends the chain.
-  usual: ["pipe", "dispatcher_return"],
+  noun: ["pipe", "dispatcher_return"],
 });
 
-export const attachTc = defineCommand({
-  fields: {
-    programId: PROGRAM_ID,
-    direction: DIRECTION,
-    iface: IFACE,
-    priority: PRIORITY,
-    proceedOn: PROCEED_ON,
-    netns: NETNS,
-    metadata: METADATA,
-  },
+export const attachTc = attachTo("tc", {
+  target: { direction: DIRECTION, iface: IFACE, priority: PRIORITY, proceedOn: PROCEED_ON, netns: NETNS },
+  words: ["iface", "direction"],
   classic: {
-    above: ["programId"],
-    examples: [
-      {
-        does: "Run it on every packet that eth0 receives",
-        line: "bpfman attach 63178 tc --direction ingress --iface eth0 --priority 50",
-      },
-    ],
+    "Run it on every packet that eth0 receives":
+      "bpfman attach 63178 tc --direction ingress --iface eth0 --priority 50",
   },
-  noun: {
-    words: ["programId", "iface", "direction"],
-    examples: [
-      { does: "Run it on every packet that eth0 receives", line: "bpfman link attach tc 63178 eth0 ingress -p 50" },
-    ],
-  },
-  prepare: ({ iface, direction, priority, proceedOn: words, netns, ...link }) =>
-    attaching(link, { kind: "tc", iface, priority, netns, direction, proceedOn: words }),
+  noun: { "Run it on every packet that eth0 receives": "bpfman link attach tc 63178 eth0 ingress -p 50" },
 });

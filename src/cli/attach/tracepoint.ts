@@ -1,6 +1,5 @@
-import { defineCommand, required } from "../command.ts";
-import { PROGRAM_ID } from "../fields.ts";
-import { attaching, METADATA } from "./fields.ts";
+import { required } from "../command.ts";
+import { attachTo } from "./fields.ts";
 
 const TRACEPOINT = required({
   long: "tracepoint",
@@ -10,25 +9,13 @@ const TRACEPOINT = required({
   noun: { doc: ["Tracepoint to attach to, as GROUP/NAME.", "Example: sched/sched_switch"] },
 });
 
-export const attachTracepoint = defineCommand({
-  fields: { programId: PROGRAM_ID, tracepoint: TRACEPOINT, metadata: METADATA },
+export const attachTracepoint = attachTo("tracepoint", {
+  target: { tracepoint: TRACEPOINT },
+  words: ["tracepoint"],
   classic: {
-    above: ["programId"],
-    examples: [
-      {
-        does: "Run it whenever a process opens a file",
-        line: "bpfman attach 63178 tracepoint --tracepoint syscalls/sys_enter_openat",
-      },
-    ],
+    "Run it whenever a process opens a file": "bpfman attach 63178 tracepoint --tracepoint syscalls/sys_enter_openat",
   },
   noun: {
-    words: ["programId", "tracepoint"],
-    examples: [
-      {
-        does: "Run it whenever a process opens a file",
-        line: "bpfman link attach tracepoint 63178 syscalls/sys_enter_openat",
-      },
-    ],
+    "Run it whenever a process opens a file": "bpfman link attach tracepoint 63178 syscalls/sys_enter_openat",
   },
-  prepare: ({ tracepoint, ...link }) => attaching(link, { kind: "tracepoint", tracepoint }),
 });

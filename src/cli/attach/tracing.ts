@@ -1,27 +1,13 @@
-import { defineCommand } from "../command.ts";
-import { PROGRAM_ID } from "../fields.ts";
-import { attaching, METADATA } from "./fields.ts";
+import { attachTo } from "./fields.ts";
+
+const ATTACH = "Attach it to the function or hook named when it was loaded";
 
 /** The function or LSM hook was chosen at load time, so there is no target to specify. */
 const tracing = (kind: "fentry" | "fexit" | "lsm") =>
-  defineCommand({
-    fields: { programId: PROGRAM_ID, metadata: METADATA },
-    classic: {
-      above: ["programId"],
-      examples: [
-        { does: "Attach it to the function or hook named when it was loaded", line: `bpfman attach 63178 ${kind}` },
-      ],
-    },
-    noun: {
-      words: ["programId"],
-      examples: [
-        {
-          does: "Attach it to the function or hook named when it was loaded",
-          line: `bpfman link attach ${kind} 63178`,
-        },
-      ],
-    },
-    prepare: (link) => attaching(link, { kind }),
+  attachTo(kind, {
+    target: {},
+    classic: { [ATTACH]: `bpfman attach 63178 ${kind}` },
+    noun: { [ATTACH]: `bpfman link attach ${kind} 63178` },
   });
 
 export const attachFentry = tracing("fentry");

@@ -25,7 +25,7 @@ export const updateLink = defineCommand({
   },
   noun: {
     words: ["linkId"],
-    examples: [{ does: "Make the program of link 3 run first", line: "bpfman link update 3 --priority 0" }],
+    examples: { "Make the program of link 3 run first": "bpfman link update 3 --priority 0" },
   },
   prepare({ linkId, priority, proceedOn }) {
     if (priority === null && proceedOn.length === 0) {

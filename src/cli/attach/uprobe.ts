@@ -1,7 +1,6 @@
-import { defineCommand, ifGiven, optional, required, vary } from "../command.ts";
-import { PROGRAM_ID } from "../fields.ts";
+import { ifGiven, optional, required, vary } from "../command.ts";
 import { parsePid, zeroForNone } from "../parse/number.ts";
-import { attaching, CONTAINER_PID, FN_NAME, METADATA, OFFSET } from "./fields.ts";
+import { attachTo, CONTAINER_PID, FN_NAME, OFFSET } from "./fields.ts";
 
 const TARGET_FUNCTION = ifGiven(FN_NAME, {
   completes: "target-function",
@@ -38,42 +37,17 @@ const PID = optional(
   parsePid,
 );
 
-export const attachUprobe = defineCommand({
-  fields: {
-    programId: PROGRAM_ID,
-    fnName: TARGET_FUNCTION,
-    offset: TARGET_OFFSET,
-    target: TARGET,
-    pid: PID,
-    containerPid: CONTAINER_PID,
-    metadata: METADATA,
-  },
+export const attachUprobe = attachTo("uprobe", {
+  target: { fnName: TARGET_FUNCTION, offset: TARGET_OFFSET, target: TARGET, pid: PID, containerPid: CONTAINER_PID },
+  words: ["target"],
   classic: {
-    above: ["programId"],
-    examples: [
-      {
-        does: "Run it when a process calls malloc (a uretprobe: when malloc returns)",
-        line: "bpfman attach 63178 uprobe --target libc --fn-name malloc",
-      },
-      {
-        does: "Run it in one process only",
-        line: "bpfman attach 63178 uprobe -t /usr/sbin/nginx -f main --pid 4711",
-      },
-    ],
+    "Run it when a process calls malloc (a uretprobe: when malloc returns)":
+      "bpfman attach 63178 uprobe --target libc --fn-name malloc",
+    "Run it in one process only": "bpfman attach 63178 uprobe -t /usr/sbin/nginx -f main --pid 4711",
   },
   noun: {
-    words: ["programId", "target"],
-    examples: [
-      {
-        does: "Run it when a process calls malloc (a uretprobe: when malloc returns)",
-        line: "bpfman link attach uprobe 63178 libc -f malloc",
-      },
-      {
-        does: "Run it in one process only",
-        line: "bpfman link attach uprobe 63178 /usr/sbin/nginx -f main --pid 4711",
-      },
-    ],
+    "Run it when a process calls malloc (a uretprobe: when malloc returns)":
+      "bpfman link attach uprobe 63178 libc -f malloc",
+    "Run it in one process only": "bpfman link attach uprobe 63178 /usr/sbin/nginx -f main --pid 4711",
   },
-  prepare: ({ target, fnName, offset, pid, containerPid, ...link }) =>
-    attaching(link, { kind: "uprobe", target, fnName, offset, pid, containerPid }),
 });

@@ -1,53 +1,24 @@
 import { XDP_ACTIONS, XDP_PROCEED_ON_DEFAULT } from "../../domain/actions.ts";
-import { defineCommand } from "../command.ts";
-import { PROGRAM_ID } from "../fields.ts";
-import { attaching, IFACE, METADATA, NETNS, PRIORITY, proceedOn } from "./fields.ts";
+import { attachTo, IFACE, NETNS, PRIORITY, proceedOn } from "./fields.ts";
 
 const PROCEED_ON = proceedOn({
   actions: Object.keys(XDP_ACTIONS),
-  doc: [
-    "Return values after which the chain continues with the next program.",
-    "Separate several values with spaces, or repeat the option.",
-    "Example: --proceed-on pass --proceed-on drop",
-    "",
-    "[possible values: aborted, drop, pass, tx, redirect,",
-    "dispatcher_return]",
-    "",
-    "[default: pass, dispatcher_return]",
-  ],
-  example: "pass,drop",
-  usual: XDP_PROCEED_ON_DEFAULT,
+  two: ["pass", "drop"],
+  classic: XDP_PROCEED_ON_DEFAULT,
+  noun: XDP_PROCEED_ON_DEFAULT,
 });
 
-export const attachXdp = defineCommand({
-  fields: {
-    programId: PROGRAM_ID,
-    iface: IFACE,
-    priority: PRIORITY,
-    proceedOn: PROCEED_ON,
-    netns: NETNS,
-    metadata: METADATA,
-  },
+export const attachXdp = attachTo("xdp", {
+  target: { iface: IFACE, priority: PRIORITY, proceedOn: PROCEED_ON, netns: NETNS },
+  words: ["iface"],
   classic: {
-    above: ["programId"],
-    examples: [
-      { does: "Run it on every packet that eth0 receives", line: "bpfman attach 63178 xdp --iface eth0 --priority 50" },
-      {
-        does: "Continue with the next program even if this one drops the packet",
-        line: "bpfman attach 63178 xdp -i eth0 -p 50 --proceed-on pass drop",
-      },
-    ],
+    "Run it on every packet that eth0 receives": "bpfman attach 63178 xdp --iface eth0 --priority 50",
+    "Continue with the next program even if this one drops the packet":
+      "bpfman attach 63178 xdp -i eth0 -p 50 --proceed-on pass drop",
   },
   noun: {
-    words: ["programId", "iface"],
-    examples: [
-      { does: "Run it on every packet that eth0 receives", line: "bpfman link attach xdp 63178 eth0 -p 50" },
-      {
-        does: "Continue with the next program even if this one drops the packet",
-        line: "bpfman link attach xdp 63178 eth0 -p 50 --proceed-on pass,drop",
-      },
-    ],
+    "Run it on every packet that eth0 receives": "bpfman link attach xdp 63178 eth0 -p 50",
+    "Continue with the next program even if this one drops the packet":
+      "bpfman link attach xdp 63178 eth0 -p 50 --proceed-on pass,drop",
   },
-  prepare: ({ iface, priority, proceedOn: words, netns, ...link }) =>
-    attaching(link, { kind: "xdp", iface, priority, netns, proceedOn: words }),
 });

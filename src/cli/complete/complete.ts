@@ -37,7 +37,7 @@ export const complete = defineCommand({
   fields: { form: FORM, words: WORDS, at: AT },
   classic: {
     words: ["form", "words"],
-    examples: [{ does: "List what may follow", line: "bpfman __complete words -- attach 5 xdp --" }],
+    examples: { "List what may follow": "bpfman __complete words -- attach 5 xdp --" },
   },
   prepare({ form, words, at }) {
     const typed = form === "line" ? typedText(words) : typedWords(words, at ?? words.length);

@@ -51,11 +51,11 @@ export const completions = defineCommand({
   fields: { target: TARGET, shell: SHELL },
   classic: {
     words: ["target"],
-    examples: [
-      { does: "Print the completion for bash", line: "bpfman completions bash" },
-      { does: "Install the completion for every zsh", line: "bpfman completions -s zsh /usr/share/zsh/site-functions" },
-      { does: "Write all completions, for packaging", line: "bpfman completions out/completions" },
-    ],
+    examples: {
+      "Print the completion for bash": "bpfman completions bash",
+      "Install the completion for every zsh": "bpfman completions -s zsh /usr/share/zsh/site-functions",
+      "Write all completions, for packaging": "bpfman completions out/completions",
+    },
   },
   prepare({ target, shell }) {
     const printed = SHELLS.find((name) => name === (ALSO_CALLED[target] ?? target));

@@ -112,7 +112,7 @@ async function lookBehind(cursor: Cursor, current: string, behind: readonly stri
 async function atCursor(cursor: Cursor, current: string): Promise<Completions> {
   const { pending } = cursor;
   const isOption = !cursor.literal && current.startsWith("-");
-  if (pending !== null && !isOption) return valuesOf(pending, current, { cursor, before: "" });
+  if (pending !== null && !isOption) return valuesOf(pending, current, cursor);
   if (isOption) {
     if (isGroup(cursor.node)) await descend(cursor, otherwiseOf(cursor.node));
     return optionsAt(cursor, current);
@@ -141,8 +141,7 @@ function remember(cursor: Cursor, flag: Field, value: string): void {
 async function option(cursor: Cursor, word: string): Promise<void> {
   const [written = "", ...rest] = word.split("=");
   const isLong = written.startsWith("--");
-  const find = (): Field | undefined =>
-    knownAt(cursor).find((each) => (isLong ? `--${each.long}` === written : each.short === word[1]));
+  const find = (): Field | undefined => optionIn(knownAt(cursor), word, written);
   // An option that the group does not have may belong to its default command.
   if (find() === undefined && isGroup(cursor.node)) await descend(cursor, otherwiseOf(cursor.node));
   const flag = find();
@@ -161,14 +160,9 @@ async function place(cursor: Cursor, word: string): Promise<void> {
   if (isGroup(node)) {
     const child = childOf(node, word);
     if (child !== null) return descend(cursor, child);
-    if (cursor.words.length < cursor.slots.length) {
-      cursor.words = [...cursor.words, word];
-      return;
-    }
-    if (node.otherwise?.takesWord === true) await descend(cursor, otherwiseOf(node));
-    else {
-      cursor.lost = true;
-      return;
+    if (cursor.words.length >= cursor.slots.length) {
+      if (node.otherwise?.takesWord === true) await descend(cursor, otherwiseOf(node));
+      else cursor.lost = true;
     }
   }
   cursor.words = [...cursor.words, word];
@@ -184,6 +178,10 @@ async function descend(cursor: Cursor, node: Node | null): Promise<void> {
   }
 }
 
+/** Returns the option of a word: a long one by its name before `=`, else by its first letter. */
+const optionIn = (known: readonly Field[], word: string, long: string): Field | undefined =>
+  known.find((each) => (word.startsWith("--") ? `--${each.long}` === long : each.short === word[1]));
+
 function knownAt({ root, node, command }: Cursor): readonly Field[] {
   const own = command?.flags ?? [];
   return [...own, ...globalsBeside(own), ...(node === root ? [VERSION] : [])];
@@ -195,22 +193,27 @@ function slotAt({ slots, words }: Cursor): Field | null {
   return slots[words.length] ?? (last?.takes === "list" ? last : null);
 }
 
+const bare = (words: readonly string[], before: string): Candidate[] =>
+  words.map((word) => ({ value: before + word, description: "" }));
+
+const named = (nodes: readonly Node[], prefix: string): Candidate[] =>
+  beginning(
+    nodes.map(({ name, summary }) => ({ value: name, description: summary })),
+    prefix,
+  );
+
 const beginning = (candidates: readonly Candidate[], current: string): Candidate[] =>
   candidates.filter(({ value }) => value.startsWith(current));
 
 function wordsAt(cursor: Cursor, current: string): Completions {
   const { node } = cursor;
   const slot = slotAt(cursor);
-  if (!isGroup(node)) {
-    if (slot !== null) return valuesOf(slot, current, { cursor, before: "" });
-    // Only options can follow: show them without waiting for a dash.
-    return current === "" ? optionsAt(cursor, "") : NOTHING;
-  }
   // `attach ID kind`: the ID comes first.
-  if (slot !== null) return valuesOf(slot, current, { cursor, before: "" });
-  const candidates = shownBelow(node).map((each) => ({ value: each.name, description: each.summary }));
+  if (slot !== null) return valuesOf(slot, current, cursor);
+  // Only options can follow a command: show them without waiting for a dash.
+  if (!isGroup(node)) return current === "" ? optionsAt(cursor, "") : NOTHING;
   const live = node.completes === undefined ? null : wanted(node.completes, cursor, { prefix: current, narrows: true });
-  return { ...NOTHING, live, candidates: beginning(candidates, current) };
+  return { ...NOTHING, live, candidates: named(shownBelow(node), current) };
 }
 
 /** Returns the options that can still be given, required ones first. */
@@ -219,11 +222,9 @@ function optionsAt(cursor: Cursor, current: string): Completions {
   // An option with its value in one word: `--iface=e`, `-i=e`, `-ie`.
   const before = /^(--[^=]+=|-[^-](=|(?=.)))/.exec(current)?.[0];
   if (before !== undefined) {
-    const flag = known.find((each) =>
-      before.startsWith("--") ? `--${each.long}=` === before : each.short === before[1],
-    );
+    const flag = optionIn(known, before, before.slice(0, -1));
     if (flag === undefined || flag.takes === "nothing") return NOTHING;
-    return valuesOf(flag, current.slice(before.length), { cursor, before });
+    return valuesOf(flag, current.slice(before.length), cursor, before);
   }
   const isOpen = (flag: Field): boolean =>
     flag.takes === "list" || flag.takes === "commas" || !cursor.given.has(flag.long);
@@ -235,19 +236,8 @@ function optionsAt(cursor: Cursor, current: string): Completions {
   return { ...NOTHING, candidates: beginning(candidates, current) };
 }
 
-interface ValuePlace {
-  readonly cursor: Cursor;
-  /** The part of the word before the value, as `--iface=`. */
-  readonly before: string;
-}
-
-interface Valued {
-  readonly takes?: Field["takes"];
-  readonly choices?: readonly string[];
-  readonly completes?: Completion;
-}
-
-function valuesOf(what: Valued, current: string, { cursor, before: opening }: ValuePlace): Completions {
+/** Completes a value. `opening` is the part of the word before it, as `--iface=`. */
+function valuesOf(what: Field, current: string, cursor: Cursor, opening = ""): Completions {
   // In a comma-separated list, the last value is completed.
   const comma = what.takes === "commas" ? current.lastIndexOf(",") + 1 : 0;
   const before = opening + current.slice(0, comma);
@@ -255,8 +245,7 @@ function valuesOf(what: Valued, current: string, { cursor, before: opening }: Va
   if (what.choices !== undefined) {
     const there = new Set(current.slice(0, comma).split(","));
     const words = what.choices.filter((word) => word.startsWith(prefix) && !there.has(word));
-    if (words.length > 0 || what.completes === undefined)
-      return { ...NOTHING, candidates: words.map((word) => ({ value: before + word, description: "" })) };
+    if (words.length > 0 || what.completes === undefined) return { ...NOTHING, candidates: bare(words, before) };
   }
   const { completes } = what;
   switch (completes) {
@@ -301,14 +290,16 @@ function platformOrFile(before: string, prefix: string): Completions {
   const platforms = end > 0 || !prefix.startsWith("linux/") ? [] : PLATFORMS.map((platform) => `${platform}=`);
   const fitting = platforms.filter((word) => word.startsWith(prefix));
   if (fitting.length === 0) return { ...NOTHING, paths: { kind: "files", before: before + prefix.slice(0, end) } };
-  return { ...NOTHING, open: true, candidates: fitting.map((word) => ({ value: before + word, description: "" })) };
+  return { ...NOTHING, open: true, candidates: bare(fitting, before) };
 }
 
 /** Without an object to read, only the types of programs can be completed. */
 function typesFor({ what, prefix, before, file }: LiveWanted): Candidate[] {
   if (what !== "object-program" || file !== null) return [];
-  const types = PROGRAM_TYPES.map((type) => `${type}:`).filter((word) => word.startsWith(prefix));
-  return types.map((word) => ({ value: before + word, description: "" }));
+  return bare(
+    PROGRAM_TYPES.map((type) => `${type}:`).filter((word) => word.startsWith(prefix)),
+    before,
+  );
 }
 
 /** `help attach <TAB>`: the words so far name a group. */
@@ -316,8 +307,7 @@ function commandsBelow({ root, words }: Cursor, prefix: string): Completions {
   let group: Node | null = root;
   for (const word of words) group = group !== null && isGroup(group) ? childOf(group, word) : null;
   if (group === null || !isGroup(group)) return NOTHING;
-  const candidates = group.children.map((each) => ({ value: each.name, description: each.summary }));
-  return { ...NOTHING, candidates: beginning(candidates, prefix) };
+  return { ...NOTHING, candidates: named(group.children, prefix) };
 }
 
 /** Returns the last value of the field with that completion, given as an option or as a word. */

@@ -53,11 +53,11 @@ export const listDispatchers = defineCommand({
     }),
   },
   noun: {
-    examples: [
-      { does: "List every hook on which bpfman runs a chain", line: "bpfman dispatcher list" },
-      { does: "Include the dispatchers of xdp-loader", line: "bpfman dispatcher list --all" },
-      { does: "List chains of XDP programs, for scripts", line: "bpfman dispatcher list --type xdp -o json" },
-    ],
+    examples: {
+      "List every hook on which bpfman runs a chain": "bpfman dispatcher list",
+      "Include the dispatchers of xdp-loader": "bpfman dispatcher list --all",
+      "List chains of XDP programs, for scripts": "bpfman dispatcher list --type xdp -o json",
+    },
   },
   prepare: (request) =>
     // Like all empty lists in this grammar.
@@ -70,7 +70,7 @@ export const getDispatcher = defineCommand({
   fields: HOOK,
   noun: {
     words: ["type", "nsid", "ifindex"],
-    examples: [{ does: "Show the chain on a hook, in order", line: "bpfman dispatcher get xdp 4026531840 2" }],
+    examples: { "Show the chain on a hook, in order": "bpfman dispatcher get xdp 4026531840 2" },
   },
   prepare: (request) => asking("dispatcher/get", request, renderDispatcher),
 });
@@ -80,7 +80,7 @@ export const deleteDispatcher = defineCommand({
   fields: HOOK,
   noun: {
     words: ["type", "nsid", "ifindex"],
-    examples: [{ does: "Clear the XDP hook of an interface", line: "bpfman dispatcher delete xdp 4026531840 2" }],
+    examples: { "Clear the XDP hook of an interface": "bpfman dispatcher delete xdp 4026531840 2" },
   },
   prepare: (request) => asking("dispatcher/delete", request, () => ""),
 });

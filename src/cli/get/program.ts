@@ -6,11 +6,11 @@ export const getProgram = defineCommand({
   fields: { programId: vary(PROGRAM_ID, { doc: ["ID of the program to show.", "See `bpfman list programs`."] }) },
   classic: {
     words: ["programId"],
-    examples: [{ does: "Show a program with its maps and links", line: "bpfman get program 63178" }],
+    examples: { "Show a program with its maps and links": "bpfman get program 63178" },
   },
   noun: {
     words: ["programId"],
-    examples: [{ does: "Show everything known about a program, as JSON", line: "bpfman program get 63178 -o json" }],
+    examples: { "Show everything known about a program, as JSON": "bpfman program get 63178 -o json" },
   },
   prepare: (request) => asking("program/get", request, renderProgram),
 });

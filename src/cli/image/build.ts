@@ -86,17 +86,16 @@ function readWords(words: readonly string[]) {
 /** Returns the `bytecode` of a request from options or words. Throws USAGE unless exactly one way is used. */
 function readBytecode(values: Values<typeof OBJECTS>, words: readonly string[]) {
   const { bytecode: file, project } = values;
-  const slots = SLOTS.flatMap(({ name, field, platform }) => {
-    const path = values[name] ?? null;
-    return path === null ? [] : [{ field, entry: { platform, file: path } }];
-  });
-  const given: Field[] = [...(file === null ? [] : [BYTECODE]), ...(project === null ? [] : [PROJECT])];
+  const slots = SLOTS.filter(({ name }) => (values[name] ?? null) !== null);
+  const [first, second]: Field[] = [
+    ...(file === null ? [] : [BYTECODE]),
+    ...(project === null ? [] : [PROJECT]),
+    ...slots.slice(0, 1).map(({ field }) => field),
+  ];
   if (words.length > 0) {
-    const option = [...given, ...slots.map(({ field }) => field)][0];
-    if (option === undefined) return readWords(words);
-    throw new BpfmanError("USAGE", `"${flagUsage(option)}" cannot be used with bytecode file "${words[0]}"`);
+    if (first === undefined) return readWords(words);
+    throw new BpfmanError("USAGE", `"${flagUsage(first)}" cannot be used with bytecode file "${words[0]}"`);
   }
-  const [first, second] = [...given, ...slots.slice(0, 1).map(({ field }) => field)];
   if (first === undefined) {
     throw new BpfmanError("USAGE", "no bytecode file was given", {
       hint: `name a file, or linux/ARCHITECTURE=FILE for each platform; or give ${flagUsage(PROJECT)}`,
@@ -105,7 +104,8 @@ function readBytecode(values: Values<typeof OBJECTS>, words: readonly string[]) 
   if (second !== undefined) {
     throw new BpfmanError("USAGE", `"${flagUsage(first)}" cannot be used with "${flagUsage(second)}"`);
   }
-  return { file, project, files: slots.length === 0 ? null : slots.map(({ entry }) => entry) };
+  const files = slots.map(({ name, platform }) => ({ platform, file: values[name] }));
+  return { file, project, files: files.length === 0 ? null : files };
 }
 
 export const generateBuildArgs = defineCommand({
@@ -117,16 +117,12 @@ export const generateBuildArgs = defineCommand({
   fields: OBJECTS,
   classic: {
     words: ["files"],
-    examples: [
-      {
-        does: "Print the build arguments for two platforms",
-        line: "bpfman image generate-build-args --bc-amd64-el bpf_x86_bpfel.o --bc-s390x-eb bpf_s390_bpfeb.o",
-      },
-      {
-        does: "Use the noun-verb grammar",
-        line: "bpfman image generate-build-args linux/amd64=bpf_x86_bpfel.o linux/s390x=bpf_s390_bpfeb.o",
-      },
-    ],
+    examples: {
+      "Print the build arguments for two platforms":
+        "bpfman image generate-build-args --bc-amd64-el bpf_x86_bpfel.o --bc-s390x-eb bpf_s390_bpfeb.o",
+      "Use the noun-verb grammar":
+        "bpfman image generate-build-args linux/amd64=bpf_x86_bpfel.o linux/s390x=bpf_s390_bpfeb.o",
+    },
   },
   prepare: (values) =>
     asking("image/generateBuildArgs", { bytecode: readBytecode(values, values.files) }, renderBuildArgs),
@@ -187,24 +183,15 @@ export const buildImage = defineCommand({
   fields: { reference: REFERENCE, tag: TAG, containerFile: CONTAINER_FILE, runtime: RUNTIME, ...OBJECTS },
   classic: {
     words: ["reference", "files"],
-    examples: [
-      {
-        does: "Publish one object file, without a container tool",
-        line: "bpfman image build -t quay.io/acme/counter:v1 -b bpf_x86_bpfel.o",
-      },
-      {
-        does: "Publish for two platforms",
-        line: "bpfman image build -t quay.io/acme/counter:v1 --bc-amd64-el x86.o --bc-s390x-eb s390.o",
-      },
-      {
-        does: "Use the noun-verb grammar",
-        line: "bpfman image build quay.io/acme/counter:v1 linux/amd64=x86.o linux/s390x=s390.o",
-      },
-      {
-        does: "Build with podman from a Containerfile",
-        line: "bpfman image build -f Containerfile.bytecode -r podman -t quay.io/acme/counter:v1 -b bpf_x86_bpfel.o",
-      },
-    ],
+    examples: {
+      "Publish one object file, without a container tool":
+        "bpfman image build -t quay.io/acme/counter:v1 -b bpf_x86_bpfel.o",
+      "Publish for two platforms":
+        "bpfman image build -t quay.io/acme/counter:v1 --bc-amd64-el x86.o --bc-s390x-eb s390.o",
+      "Use the noun-verb grammar": "bpfman image build quay.io/acme/counter:v1 linux/amd64=x86.o linux/s390x=s390.o",
+      "Build with podman from a Containerfile":
+        "bpfman image build -f Containerfile.bytecode -r podman -t quay.io/acme/counter:v1 -b bpf_x86_bpfel.o",
+    },
   },
   prepare(values) {
     const { reference, runtime, containerFile } = values;

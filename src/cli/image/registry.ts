@@ -7,16 +7,12 @@ import { IMAGE_URL, imageRequest, PULLED, REGISTRY_AUTH } from "./fields.ts";
 export const pullImage = defineCommand({
   fields: PULLED,
   classic: {
-    examples: [
-      {
-        does: "Cache an image so that it can be loaded without network access",
-        line: "bpfman image pull --image-url quay.io/bpfman-bytecode/xdp_pass:latest",
-      },
-      {
-        does: "Pull even if the image is cached, with credentials",
-        line: "bpfman image pull -i localhost:5000/counter:v1 -p Always -r dXNlcjpwYXNzd29yZA==",
-      },
-    ],
+    examples: {
+      "Cache an image so that it can be loaded without network access":
+        "bpfman image pull --image-url quay.io/bpfman-bytecode/xdp_pass:latest",
+      "Pull even if the image is cached, with credentials":
+        "bpfman image pull -i localhost:5000/counter:v1 -p Always -r dXNlcjpwYXNzd29yZA==",
+    },
   },
   prepare: (values) => asking("image/pull", imageRequest(values), renderPulled),
 });
@@ -27,12 +23,10 @@ export const inspectImage = defineCommand({
   output: "json",
   noun: {
     words: ["url"],
-    examples: [
-      {
-        does: "Show the programs, maps and layers of an image, for each platform",
-        line: "bpfman image inspect quay.io/bpfman-bytecode/xdp_pass:latest",
-      },
-    ],
+    examples: {
+      "Show the programs, maps and layers of an image, for each platform":
+        "bpfman image inspect quay.io/bpfman-bytecode/xdp_pass:latest",
+    },
   },
   prepare: (request) => asking("image/inspect", request, renderInspected),
 });
@@ -105,17 +99,13 @@ export const verifyImage = defineCommand({
   },
   noun: {
     words: ["url"],
-    examples: [
-      {
-        does: "Check an image against the signers in the configuration",
-        line: "bpfman image verify quay.io/bpfman-bytecode/xdp_pass:latest",
-      },
-      {
-        does: "Check that a workflow of a project signed it",
-        line: 'bpfman image verify ghcr.io/acme/xdp:v1 --certificate-identity-regexp "https://github.com/acme/.*" --certificate-oidc-issuer https://token.actions.githubusercontent.com',
-      },
-      { does: "Check that a key signed it", line: "bpfman image verify localhost:5000/counter:v1 --key cosign.pub" },
-    ],
+    examples: {
+      "Check an image against the signers in the configuration":
+        "bpfman image verify quay.io/bpfman-bytecode/xdp_pass:latest",
+      "Check that a workflow of a project signed it":
+        'bpfman image verify ghcr.io/acme/xdp:v1 --certificate-identity-regexp "https://github.com/acme/.*" --certificate-oidc-issuer https://token.actions.githubusercontent.com',
+      "Check that a key signed it": "bpfman image verify localhost:5000/counter:v1 --key cosign.pub",
+    },
   },
   prepare({ identity: exactly, identityRegexp, issuer: from, issuerRegexp, ...request }) {
     const identity = match([IDENTITY, exactly], [IDENTITY_REGEXP, identityRegexp]);

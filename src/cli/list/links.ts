@@ -39,17 +39,17 @@ export const listLinks = defineCommand({
   },
   classic: {
     options: ["application", "programType", "metadataSelector"],
-    examples: [
-      { does: "List the links of one application", line: "bpfman list links --application go-app" },
-      { does: "List the links of XDP programs, for scripts", line: "bpfman list links --program-type xdp -o json" },
-    ],
+    examples: {
+      "List the links of one application": "bpfman list links --application go-app",
+      "List the links of XDP programs, for scripts": "bpfman list links --program-type xdp -o json",
+    },
   },
   noun: {
     options: ["quiet", "programId", "kinds", "programType", "application", "metadataSelector"],
-    examples: [
-      { does: "List the links of one program", line: "bpfman link list --program-id 63178" },
-      { does: "List the IDs of XDP links, for scripts", line: "bpfman link list -q --kind xdp" },
-    ],
+    examples: {
+      "List the links of one program": "bpfman link list --program-id 63178",
+      "List the IDs of XDP links, for scripts": "bpfman link list -q --kind xdp",
+    },
   },
   prepare({ quiet, programId, kinds, programType, ...filters }, noun) {
     if (!noun) return asking("link/list", { ...filters, programType: programType[0] ?? null }, renderLinkList);

@@ -48,23 +48,17 @@ export const listPrograms = defineCommand({
   },
   classic: {
     options: ["programType", "application", "metadataSelector", "all"],
-    examples: [
-      { does: "List the programs of one application", line: "bpfman list programs --application go-app" },
-      { does: "List every program in the kernel, whoever loaded it", line: "bpfman list programs --all" },
-    ],
+    examples: {
+      "List the programs of one application": "bpfman list programs --application go-app",
+      "List every program in the kernel, whoever loaded it": "bpfman list programs --all",
+    },
   },
   noun: {
-    examples: [
-      {
-        does: "List attached programs of two types",
-        line: "bpfman program list --type xdp,tc --attached",
-      },
-      {
-        does: "List the IDs of an application's programs, for scripts",
-        line: "bpfman program list -q --application go-app",
-      },
-      { does: "Filter by metadata", line: "bpfman program list -l app=web,tier!=1" },
-    ],
+    examples: {
+      "List attached programs of two types": "bpfman program list --type xdp,tc --attached",
+      "List the IDs of an application's programs, for scripts": "bpfman program list -q --application go-app",
+      "Filter by metadata": "bpfman program list -l app=web,tier!=1",
+    },
   },
   prepare({ quiet, attached, unattached, type, programType, selector, ...filters }, noun) {
     if (attached && unattached) {

@@ -6,7 +6,8 @@ import { IMAGE_URL, imageRequest, PULL_POLICY, REGISTRY_AUTH } from "../image/fi
 import { zeroForNone } from "../parse/number.ts";
 import {
   gatherGlobals,
-  gatherMaps,
+  gatherMapEntries,
+  gatherMapSources,
   gatherMetadata,
   lastOfEach,
   parseGlobal,
@@ -112,7 +113,7 @@ const MAP = several(
     noun: { takes: "commas" },
   },
   parseMapSource,
-  gatherMaps<string | number>,
+  gatherMapSources,
 );
 
 const MAP_ENTRIES = several(
@@ -132,7 +133,7 @@ const MAP_ENTRIES = several(
     noun: { takes: "commas" },
   },
   parseMapEntries,
-  gatherMaps<number>,
+  gatherMapEntries,
 );
 
 const PATH = required({
@@ -171,26 +172,19 @@ function loading(source: Readonly<Record<string, unknown>>, values: Loaded, noun
 export const loadFile = defineCommand({
   fields: { programs: PROGRAMS, path: PATH, ...LOADED },
   classic: {
-    examples: [
-      {
-        does: "Load one program",
-        line: "bpfman load file --path bpf_x86_bpfel.o --programs xdp:xdp_stats",
-      },
-      {
-        does: "Load two programs that share maps, with a global set to 10 (little-endian)",
-        line: "bpfman load file -p counter.o --programs tcx:count tracepoint:on_open -g LIMIT=0A000000 -a counter",
-      },
-    ],
+    examples: {
+      "Load one program": "bpfman load file --path bpf_x86_bpfel.o --programs xdp:xdp_stats",
+      "Load two programs that share maps, with a global set to 10 (little-endian)":
+        "bpfman load file -p counter.o --programs tcx:count tracepoint:on_open -g LIMIT=0A000000 -a counter",
+    },
   },
   noun: {
     words: ["path"],
-    examples: [
-      { does: "Load one program", line: "bpfman program load file counter.o --programs xdp:xdp_stats" },
-      {
-        does: "Load two programs that share maps, with a global set to 10 (little-endian)",
-        line: "bpfman program load counter.o --programs tcx:count,tracepoint:on_open -g LIMIT=0x0A000000 -a counter",
-      },
-    ],
+    examples: {
+      "Load one program": "bpfman program load file counter.o --programs xdp:xdp_stats",
+      "Load two programs that share maps, with a global set to 10 (little-endian)":
+        "bpfman program load counter.o --programs tcx:count,tracepoint:on_open -g LIMIT=0x0A000000 -a counter",
+    },
   },
   prepare: ({ path, ...loaded }, noun) => loading({ file: path }, loaded, noun),
 });
@@ -198,16 +192,12 @@ export const loadFile = defineCommand({
 export const loadImage = defineCommand({
   fields: { programs: PROGRAMS, url: IMAGE_URL, registryAuth: REGISTRY_AUTH, pullPolicy: PULL_POLICY, ...LOADED },
   classic: {
-    examples: [
-      {
-        does: "Load one program of an image, which is pulled unless it is cached",
-        line: "bpfman load image --image-url quay.io/bpfman-bytecode/xdp_pass:latest --programs xdp:pass",
-      },
-      {
-        does: "Load an image pulled earlier, without network access",
-        line: "bpfman load image -i localhost:5000/counter:v1 -p Never --programs tcx:count tracepoint:on_open -a counter",
-      },
-    ],
+    examples: {
+      "Load one program of an image, which is pulled unless it is cached":
+        "bpfman load image --image-url quay.io/bpfman-bytecode/xdp_pass:latest --programs xdp:pass",
+      "Load an image pulled earlier, without network access":
+        "bpfman load image -i localhost:5000/counter:v1 -p Never --programs tcx:count tracepoint:on_open -a counter",
+    },
   },
   noun: {
     words: ["url"],
@@ -222,16 +212,12 @@ export const loadImage = defineCommand({
       "pullPolicy",
       "registryAuth",
     ],
-    examples: [
-      {
-        does: "Load one program of an image, which is pulled unless it is cached",
-        line: "bpfman program load image quay.io/bpfman-bytecode/xdp_pass:latest --programs xdp:pass",
-      },
-      {
-        does: "Load an image pulled earlier, without network access",
-        line: "bpfman program load image localhost:5000/counter:v1 -p Never --programs tcx:count -a counter",
-      },
-    ],
+    examples: {
+      "Load one program of an image, which is pulled unless it is cached":
+        "bpfman program load image quay.io/bpfman-bytecode/xdp_pass:latest --programs xdp:pass",
+      "Load an image pulled earlier, without network access":
+        "bpfman program load image localhost:5000/counter:v1 -p Never --programs tcx:count -a counter",
+    },
   },
   prepare: ({ url, registryAuth, pullPolicy, ...loaded }, noun) =>
     loading({ image: imageRequest({ url, registryAuth, pullPolicy }) }, loaded, noun),

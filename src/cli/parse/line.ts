@@ -89,13 +89,12 @@ async function readLine(reading: Reading, env: Environment): Promise<Route> {
     const help = askedHelp(options);
     if (help !== null) return help;
     if (options.some(({ field }) => field === VERSION)) {
-      if (word !== null) throw new BpfmanError("USAGE", `"--version" takes no command, but got "${word}"`);
+      if (word !== null) throw usage(`"--version" takes no command, but got "${word}"`);
       node = VERSION_LINE_LEAF;
     } else if (word === null) {
       const meant = otherwiseOf(here);
       if (meant === null && words.length === 0 && !trail.noun) return { kind: "incomplete" };
-      if (meant === null)
-        throw new BpfmanError("USAGE", `"${pathOf(trail.nodes)}" needs a command: ${shownNames(here).join(", ")}`);
+      if (meant === null) throw usage(`"${pathOf(trail.nodes)}" needs a command: ${shownNames(here).join(", ")}`);
       node = meant;
     } else if (word === "help" && here !== ROOT) {
       // `bpfman load help file` means `bpfman help load file`.
@@ -213,8 +212,7 @@ function checkWhole(reading: Reading, command: Command, given: Given): void {
 const isGiven = (options: readonly Option[], flag: Field): boolean =>
   options.some(({ field }) => field?.long === flag.long);
 
-const usage = (message: string, hint: string | null = null): BpfmanError =>
-  new BpfmanError("USAGE", message, hint === null ? {} : { hint });
+const usage = (message: string, hint: string | null = null): BpfmanError => new BpfmanError("USAGE", message, { hint });
 
 /** Most superfluous words are meant for an option: explain how to write that. */
 function unexpectedWord(word: string, { tokens, options }: Reading, { flags }: Command): BpfmanError {

@@ -1,5 +1,5 @@
 /** Parses KEY=VALUE and NAME=HEX pairs. */
-import type { Metadata } from "../../domain/program.ts";
+import type { ErrorCode } from "../../errors/codes.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { parseEntries, parseMapId } from "./number.ts";
 
@@ -14,7 +14,7 @@ export function parseMetadata(text: string): Pair {
   if (equals >= 1) return [text.slice(0, equals), text.slice(equals + 1)];
   const [, before, after] = /^([^:=]+):([^:=]+)$/.exec(text) ?? [];
   throw new BpfmanError("INVALID_METADATA", `invalid metadata "${text}": must be KEY=VALUE`, {
-    ...(before === undefined ? {} : { hint: `write "${before}=${after}"` }),
+    hint: before === undefined ? null : `write "${before}=${after}"`,
   });
 }
 
@@ -22,23 +22,29 @@ export function parseMetadata(text: string): Pair {
 export const parseNounMetadata = (text: string): Pair =>
   parseMetadata(text.replace(/^([^=]*)=/, (_, key: string) => `${key.trim()}=`));
 
-/** Merges pairs. A key with two different values is an error. Throws INVALID_METADATA. */
-export function gatherMetadata(pairs: readonly Pair[]): Metadata {
-  const metadata = new Map<string, string>();
-  for (const [key, value] of pairs) {
-    const before = metadata.get(key);
-    if (before !== undefined && before !== value) {
-      throw new BpfmanError("INVALID_METADATA", `metadata key "${key}" is given twice: "${before}" and "${value}"`);
+/** Returns a function that merges pairs. A name with two different values is an error with that code. */
+const merging =
+  <Value>(what: string, code: ErrorCode) =>
+  (pairs: readonly (readonly [name: string, Value])[]): Readonly<Record<string, Value>> => {
+    const values = new Map<string, Value>();
+    for (const [name, value] of pairs) {
+      const before = values.get(name);
+      if (before !== undefined && before !== value) {
+        throw new BpfmanError(code, `${what} "${name}" is given twice: "${before}" and "${value}"`);
+      }
+      values.set(name, value);
     }
-    metadata.set(key, value);
-  }
-  return Object.fromEntries(metadata);
-}
+    return Object.fromEntries(values);
+  };
+
+export const gatherMetadata = merging<string>("metadata key", "INVALID_METADATA");
+export const gatherMapSources = merging<string | number>("map", "USAGE");
+export const gatherMapEntries = merging<number>("map", "USAGE");
 
 /** Parses `--global` values NAME=HEX; keeps the hex digits as written. Throws INVALID_GLOBAL. */
 export function parseGlobal(text: string): Pair {
-  const wrong = (why: string, hint?: string): BpfmanError =>
-    new BpfmanError("INVALID_GLOBAL", `invalid global "${text}": ${why}`, hint === undefined ? {} : { hint });
+  const wrong = (why: string, hint: string | null = null): BpfmanError =>
+    new BpfmanError("INVALID_GLOBAL", `invalid global "${text}": ${why}`, { hint });
 
   const equals = text.indexOf("=");
   if (equals < 0) throw wrong("must be NAME=HEX, as in LIMIT=0A000000");
@@ -71,19 +77,6 @@ export function parseMapSource(text: string): readonly [string, string | number]
 export function parseMapEntries(text: string): readonly [string, number] {
   const [name, entries] = parseNamed(text, "map-entries", "N");
   return [name, parseEntries(entries)];
-}
-
-/** Throws USAGE for a map that is given twice with different values. */
-export function gatherMaps<Value>(pairs: readonly (readonly [string, Value])[]): Readonly<Record<string, Value>> {
-  const values = new Map<string, Value>();
-  for (const [name, value] of pairs) {
-    const before = values.get(name);
-    if (before !== undefined && before !== value) {
-      throw new BpfmanError("USAGE", `map "${name}" is given twice: "${before}" and "${value}"`);
-    }
-    values.set(name, value);
-  }
-  return Object.fromEntries(values);
 }
 
 /** In the noun-verb grammar, `0x` and spaces may precede the digits. */

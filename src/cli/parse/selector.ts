@@ -12,8 +12,8 @@ export function parseSelector(text: string): ProgramSelector {
     throw new BpfmanError("INVALID_PROGRAM", `invalid program "${text}": must be TYPE:NAME, as in xdp:my_program`);
   }
   const type = oneOf("program type", PROGRAM_TYPES, "INVALID_PROGRAM")(typeText);
-  const wrong = (why: string, hint?: string): BpfmanError =>
-    new BpfmanError("INVALID_PROGRAM", `invalid program "${text}": ${why}`, hint === undefined ? {} : { hint });
+  const wrong = (why: string, hint: string | null = null): BpfmanError =>
+    new BpfmanError("INVALID_PROGRAM", `invalid program "${text}": ${why}`, { hint });
 
   if (name === "") throw wrong(`the name is missing; must be ${shapeOf(type)}`);
   if (name.includes(",")) throw wrong("a name cannot contain a comma", "separate several programs with spaces");

@@ -4,29 +4,20 @@ import type { ErrorCode } from "../../errors/codes.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { didYouMean } from "../../errors/suggest.ts";
 
-interface Choice<Word extends string> {
-  /** What the word is, for messages: `direction`. */
-  readonly what: string;
-  readonly words: readonly Word[];
-  readonly code: ErrorCode;
-}
-
-/** Parses one of the allowed words, exactly as written. The error lists them all. */
-export function parseWord<Word extends string>(text: string, { what, words, code }: Choice<Word>): Word {
-  const found = words.find((word) => word === text);
-  if (found !== undefined) return found;
-  const hint = text.includes(",") ? "one word is expected, without commas" : didYouMean(text, words);
-  throw new BpfmanError(code, `invalid ${what} "${text}": must be one of ${words.join(", ")}`, {
-    details: { value: text, expected: words },
-    ...(hint === null ? {} : { hint }),
-  });
-}
-
-/** Returns a parser for such words. */
+/**
+ * Returns a parser for one of these words, exactly as written. `what` is what the word is, for messages: `direction`.
+ * The error lists all words.
+ */
 export const oneOf =
   <Word extends string>(what: string, words: readonly Word[], code: ErrorCode = "USAGE") =>
-  (text: string, where = ""): Word =>
-    parseWord(text, { what: what + where, words, code });
+  (text: string, where = ""): Word => {
+    const found = words.find((word) => word === text);
+    if (found !== undefined) return found;
+    throw new BpfmanError(code, `invalid ${what}${where} "${text}": must be one of ${words.join(", ")}`, {
+      details: { value: text, expected: words },
+      hint: text.includes(",") ? "one word is expected, without commas" : didYouMean(text, words),
+    });
+  };
 
 export const LOG_LEVEL_DEFAULT: LogLevel = "warn";
 

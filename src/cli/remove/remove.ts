@@ -38,28 +38,23 @@ export const unload = defineCommand({
   },
   classic: {
     words: ["programIds"],
-    examples: [
-      { does: "Unload two programs", line: "bpfman unload 63178 63179" },
-      { does: "Clean up, whether or not the program still exists", line: "bpfman unload --ignore-missing 63178" },
-    ],
+    examples: {
+      "Unload two programs": "bpfman unload 63178 63179",
+      "Clean up, whether or not the program still exists": "bpfman unload --ignore-missing 63178",
+    },
   },
   noun: {
     words: ["programIds"],
-    examples: [
-      { does: "Unload two programs", line: "bpfman program unload 63178 63179" },
-      {
-        does: "Clean up, whether or not the program still exists",
-        line: "bpfman program unload --ignore-missing 63178",
-      },
-    ],
+    examples: {
+      "Unload two programs": "bpfman program unload 63178 63179",
+      "Clean up, whether or not the program still exists": "bpfman program unload --ignore-missing 63178",
+    },
   },
   prepare:
     ({ programIds, ignoreMissing }) =>
     async (session) => {
-      const unloaded = await forEachId(session, programIds, (programId) =>
-        session.invoke("program/unload", { programId, ignoreMissing }),
-      );
-      session.print({ unloaded }, nothing);
+      const unload = (programId: number) => session.invoke("program/unload", { programId, ignoreMissing });
+      session.print({ unloaded: await forEachId(session, programIds, unload) }, nothing);
     },
 });
 
@@ -75,25 +70,23 @@ export const detach = defineCommand({
   },
   classic: {
     words: ["linkIds"],
-    examples: [
-      { does: "Detach two links", line: "bpfman detach 3 4" },
-      { does: "Clean up, whether or not the link still exists", line: "bpfman detach --ignore-missing 3" },
-    ],
+    examples: {
+      "Detach two links": "bpfman detach 3 4",
+      "Clean up, whether or not the link still exists": "bpfman detach --ignore-missing 3",
+    },
   },
   noun: {
     words: ["linkIds"],
-    examples: [
-      { does: "Detach two links", line: "bpfman link detach 3 4" },
-      { does: "Clean up, whether or not the link still exists", line: "bpfman link detach --ignore-missing 3" },
-    ],
+    examples: {
+      "Detach two links": "bpfman link detach 3 4",
+      "Clean up, whether or not the link still exists": "bpfman link detach --ignore-missing 3",
+    },
   },
   prepare:
     ({ linkIds, ignoreMissing }) =>
     async (session) => {
-      const detached = await forEachId(session, linkIds, (linkId) =>
-        session.invoke("link/detach", { linkId, ignoreMissing }),
-      );
-      session.print({ detached }, nothing);
+      const detach = (linkId: number) => session.invoke("link/detach", { linkId, ignoreMissing });
+      session.print({ detached: await forEachId(session, linkIds, detach) }, nothing);
     },
 });
 
@@ -144,11 +137,11 @@ export const deletePrograms = defineCommand({
   },
   noun: {
     words: ["programIds"],
-    examples: [
-      { does: "Delete a program and those that share its maps", line: "bpfman program delete -r 63178" },
-      { does: "Delete everything that bpfman loaded", line: "bpfman program delete --all" },
-      { does: "Leave nothing behind, as after a test", line: "bpfman program delete --all --unmount" },
-    ],
+    examples: {
+      "Delete a program and those that share its maps": "bpfman program delete -r 63178",
+      "Delete everything that bpfman loaded": "bpfman program delete --all",
+      "Leave nothing behind, as after a test": "bpfman program delete --all --unmount",
+    },
   },
   prepare({ programIds, all, recursive, unmount }) {
     if (all && programIds.length > 0) throw new BpfmanError("USAGE", "--all and program ids are mutually exclusive");
@@ -179,7 +172,7 @@ export const deleteLinks = defineCommand({
   },
   noun: {
     words: ["linkIds"],
-    examples: [{ does: "Delete a link, and its program if it has no other link", line: "bpfman link delete 3" }],
+    examples: { "Delete a link, and its program if it has no other link": "bpfman link delete 3" },
   },
   prepare: ({ linkIds, recursive }) =>
     deletingEach(linkIds, "detached", (session, linkId) => session.invoke("link/delete", { linkId, recursive })),

@@ -2,22 +2,9 @@ import type { AttachmentAnswer, LinkRecordAnswer } from "../../domain/answer.ts"
 
 /** What has changed at the place, as it stands behind its name; nothing where it is as it was. */
 export function changeOf(attachment: AttachmentAnswer | null): string {
-  switch (attachment?.reason ?? null) {
-    case null:
-      return "";
-    case "interface-gone":
-      return " (gone)";
-    case "namespace-gone":
-      return " (namespace gone)";
-    case "filter-gone":
-      return " (filter gone)";
-    case "filter-replaced":
-      return " (filter replaced)";
-    case "file-gone":
-      return " (file gone)";
-    case "file-replaced":
-      return " (file replaced)";
-  }
+  const reason = attachment?.reason ?? null;
+  if (reason === null) return "";
+  return reason === "interface-gone" ? " (gone)" : ` (${reason.replace("-", " ")})`;
 }
 
 /** What the interface is called now; its name at the attach where that cannot be seen. */

@@ -1,5 +1,5 @@
 /** Texts that only long help and manual pages show, loaded for those. */
-import { type Command, type Example, isGroup, type Node, shownBelow } from "../command.ts";
+import { type Command, type Example, examplesIn, isGroup, type Node, shownBelow } from "../command.ts";
 
 /** What bpfman does, in general. */
 export const ABOUT: readonly string[] = [
@@ -31,7 +31,7 @@ export async function examplesOf(node: Node, command: Command | null): Promise<r
 async function allExamples(node: Node, command: Command | null): Promise<readonly Example[]> {
   if (command !== null) return command.examples;
   if (!isGroup(node)) return (await node.load()).examples;
-  if (node.examples !== undefined) return node.examples;
+  if (node.examples !== undefined) return examplesIn(node.examples);
   const found = await Promise.all(shownBelow(node).map((child) => allExamples(child, null)));
   return found.flatMap((examples) => examples.slice(0, 1));
 }

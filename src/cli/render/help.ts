@@ -5,6 +5,7 @@ import {
   type Field,
   flagUsage,
   isGroup,
+  metavarOf,
   type Node,
   pathOf,
   shownBelow,
@@ -14,30 +15,43 @@ import { globalsBeside, VERSION } from "../globals.ts";
 import type { ShownExample } from "./explained.ts";
 
 /** What is described: the nodes from the root down, and the command of the last one if it is a loaded leaf. */
-interface Subject {
+export interface Subject {
   readonly nodes: readonly Node[];
   readonly command: Command | null;
 }
 
 export type Detail = "short" | "long";
 
+/** How the names and values of a usage line look. */
+interface Style {
+  name(text: string): string;
+  /** A value whose brackets are part of the text. */
+  value(text: string): string;
+  metavar(text: string): string;
+}
+
+const asIs = (text: string): string => text;
+const PLAIN: Style = { name: asIs, value: asIs, metavar: (text) => `<${text}>` };
+
 /** Returns `bpfman attach <PROGRAM_ID> tcx [OPTIONS] --direction <DIRECTION> --iface <IFACE> --priority <PRIORITY>`. */
-export const usageOf = (subject: Subject): string => usageWords(subject).join(" ");
+export const usageOf = (subject: Subject): string => usageWords(subject, PLAIN).join(" ");
 
 /** Each option is one element with its value. */
-function usageWords({ nodes, command }: Subject): string[] {
+export function usageWords({ nodes, command }: Subject, { name, value, metavar }: Style): string[] {
   const last = nodes.at(-1);
-  const words = nodes.flatMap((node) => {
-    const args = isGroup(node) && node !== last ? (node.args ?? []) : [];
-    return [node.name, ...args.map(argumentUsage)];
-  });
-  words.push("[OPTIONS]");
+  const valuesOf = (args: readonly Field[] = []): string[] => args.map((arg) => value(argumentUsage(arg)));
+  const path = nodes.flatMap((node) => [
+    name(node.name),
+    ...(isGroup(node) && node !== last ? valuesOf(node.args) : []),
+  ]);
+  const words = [...path, `[${value("OPTIONS")}]`];
   if (last !== undefined && isGroup(last)) {
-    words.push(...(last.args ?? []).map(argumentUsage), last.otherwise === undefined ? "<COMMAND>" : "[COMMAND]");
+    words.push(...valuesOf(last.args), last.otherwise === undefined ? metavar("COMMAND") : `[${value("COMMAND")}]`);
   }
-  words.push(...(command?.flags.filter((flag) => flag.required) ?? []).map(flagUsage));
-  words.push(...(command?.args ?? []).map(argumentUsage));
-  return words;
+  for (const flag of command?.flags.filter((each) => each.required) ?? []) {
+    words.push(`${name(`--${flag.long}`)} ${metavar(metavarOf(flag))}${flag.takes === "list" ? "..." : ""}`);
+  }
+  return [...words, ...valuesOf(command?.args)];
 }
 
 /** Line width without a terminal, and the largest and smallest width to wrap for. */
@@ -54,16 +68,19 @@ export async function helpOf(subject: Subject, detail: Detail, terminal: number 
   return renderHelp(subject, { detail, columns, about: subject.nodes.length === 1 ? ABOUT : [], examples });
 }
 
-interface Told {
+interface Layout {
   readonly detail: Detail;
   readonly columns: number;
+}
+
+interface Told extends Layout {
   /** Text after the summary. */
   readonly about: readonly string[];
   readonly examples: readonly ShownExample[];
 }
 
 /** Wraps words to lines of at most `columns`, indenting all but the first. A longer word stays whole. */
-function broken(words: readonly string[], columns: number, indent = ""): string[] {
+export function broken(words: readonly string[], columns: number, indent = ""): string[] {
   const lines: string[] = [];
   for (const word of words) {
     const last = lines.at(-1);
@@ -114,7 +131,7 @@ function renderHelp(subject: Subject, { detail, columns, about, examples }: Told
   const sections = [
     filled(described, columns).join("\n"),
     ...(about.length === 0 ? [] : [filled(about, columns).join("\n")]),
-    broken(["Usage:", ...usageWords(subject)], columns, " ".repeat("Usage: ".length)).join("\n"),
+    broken(["Usage:", ...usageWords(subject, PLAIN)], columns, " ".repeat("Usage: ".length)).join("\n"),
   ];
   const layout = { detail, columns };
 
@@ -180,11 +197,6 @@ export function unsaidChoices({ choices = [], doc }: Field): string[] {
   if (choices.length > CHOICES_SAID_MAX || text.includes("[possible values")) return [];
   if (choices.every((word) => said.has(word))) return [];
   return [`[possible values: ${choices.join(", ")}]`];
-}
-
-interface Layout {
-  readonly detail: Detail;
-  readonly columns: number;
 }
 
 /** The largest part of a line that an entry's name may take if its text is shown next to it. */

@@ -21,41 +21,31 @@ const labelFacts = ({ programs, maps }: Labels): Facts => [
   ["Maps:", named(maps)],
 ];
 
-export function renderPulled(answer: ImagePullAnswer, look: Look): string {
-  const { reference, digest, media_type } = answer;
-  const facts: Facts = [
-    ["Image URL:", reference],
-    ["Digest:", digest],
-    ["Media Type:", media_type],
-    ...labelFacts(answer),
-  ];
-  return renderFacts("Bytecode Image", facts, look);
-}
+type Identity = Pick<ImagePullAnswer, "digest" | "media_type">;
+
+const identityFacts = (name: Facts[number], { digest, media_type }: Identity): Facts => [
+  name,
+  ["Digest:", digest],
+  ["Media Type:", media_type],
+];
+
+export const renderPulled = (answer: ImagePullAnswer, look: Look): string =>
+  renderFacts(
+    "Bytecode Image",
+    [...identityFacts(["Image URL:", answer.reference], answer), ...labelFacts(answer)],
+    look,
+  );
 
 /** For an index, a table per platform follows. */
 export function renderInspected(answer: ImageInspectAnswer, look: Look): string {
-  const { reference, digest, media_type } = answer;
-  const facts: Facts = [
-    ["Image URL:", reference],
-    ["Digest:", digest],
-    ["Media Type:", media_type],
-  ];
+  const facts = identityFacts(["Image URL:", answer.reference], answer);
   if ("layers" in answer) return renderFacts("Bytecode Image", [...facts, ...contentFacts(answer)], look);
-  const head = renderFacts(
-    "Image Index",
-    [...facts, ["Platforms:", answer.manifests.map(({ platform }) => platform)]],
-    look,
-  );
+  const platforms = answer.manifests.map(({ platform }) => platform);
   const tables = answer.manifests.map((entry) => {
-    const { digest: own, media_type: type, platform } = entry;
-    const about: Facts = [
-      ["Platform:", platform],
-      ["Digest:", own],
-      ["Media Type:", type],
-    ];
+    const about = identityFacts(["Platform:", entry.platform], entry);
     return renderFacts("Bytecode Image", [...about, ...contentFacts(entry)], look);
   });
-  return [head, ...tables].join("\n");
+  return [renderFacts("Image Index", [...facts, ["Platforms:", platforms]], look), ...tables].join("\n");
 }
 
 const contentFacts = (content: ImageContentAnswer): Facts => [

@@ -6,25 +6,20 @@ export const renderJson = (value: unknown): string => `${printableJson(JSON.stri
 /** Keys of answers whose objects contain users' own keys. */
 const FREE = new Set(["metadata", "global_data"]);
 
-/**
- * Reports whether newer bpfman's JSON lacks this key in an object with these keys. Its typed clients reject unknown
- * keys.
- */
-function isOurs(key: string, beside: object): boolean {
-  switch (key) {
-    case "prog_pin_present":
-    case "map_dir_present":
-    case "bytecode_present":
-    case "absolute_source_path":
-    case "attachment":
-      return true;
-    case "link_id":
-      return "id" in beside;
-    case "status":
-      return "managed" in beside;
-    default:
-      return false;
-  }
+/** Keys that newer bpfman's JSON lacks, and beside which other key if not everywhere. Its typed clients reject them. */
+const OURS = new Map([
+  ["prog_pin_present", null],
+  ["map_dir_present", null],
+  ["bytecode_present", null],
+  ["absolute_source_path", null],
+  ["attachment", null],
+  ["link_id", "id"],
+  ["status", "managed"],
+]);
+
+function isOurs(key: string, object: object): boolean {
+  const beside = OURS.get(key);
+  return beside === null || (beside !== undefined && beside in object);
 }
 
 /**

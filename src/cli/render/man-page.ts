@@ -1,26 +1,13 @@
 /** Renders manual pages in man(7) from the command tree, like help. */
-import {
-  argumentUsage,
-  type Command,
-  type Field,
-  isGroup,
-  isNoun,
-  metavarOf,
-  type Node,
-  shownBelow,
-  wordsOf,
-} from "../command.ts";
+import { argumentUsage, type Field, isNoun, metavarOf, type Node, shownBelow, wordsOf } from "../command.ts";
 import { globalsBeside, VERSION } from "../globals.ts";
 import { ABOUT, type ShownExample } from "./explained.ts";
-import { unsaidChoices } from "./help.ts";
+import { broken, type Subject, unsaidChoices, usageWords } from "./help.ts";
 
 /** The longest input line that is good style. */
 const COLUMNS_MAX = 78;
 
-/** A node with its path, its command if it is a loaded leaf, and its examples. */
-interface Page {
-  readonly nodes: readonly Node[];
-  readonly command: Command | null;
+interface Page extends Subject {
   readonly examples: readonly ShownExample[];
 }
 
@@ -37,18 +24,12 @@ function literal(text: string): string {
 const quoted = (text: string): string => `"${literal(text).replaceAll('"', "\\(dq")}"`;
 
 /** Fills running text to the line width. Lines that look like a request are protected. */
-function filled(text: string): string[] {
-  const lines: string[] = [];
-  for (const word of text.split(" ")) {
-    const last = lines.at(-1);
-    if (last === undefined || last.length + 1 + word.length > COLUMNS_MAX) lines.push(word);
-    else lines[lines.length - 1] = `${last} ${word}`;
-  }
-  return lines.map((line) => (/^[.']/.test(line) ? `\\&${line}` : line));
-}
+const filled = (text: string): string[] =>
+  broken(text.split(" "), COLUMNS_MAX).map((line) => (/^[.']/.test(line) ? `\\&${line}` : line));
 
 const bold = (text: string): string => `\\fB${literal(text)}\\fR`;
 const italic = (text: string): string => `\\fI${literal(text)}\\fR`;
+const STYLE = { name: bold, value: italic, metavar: italic };
 
 /** Renders running text. Paragraphs are filled; list items, examples and formats get their own line. */
 function paragraphs(doc: readonly string[]): string[] {
@@ -66,24 +47,6 @@ function paragraphs(doc: readonly string[]): string[] {
     fresh = false;
   }
   return lines.at(-1) === ".sp" ? lines.slice(0, -1) : lines;
-}
-
-function synopsis({ nodes, command }: Page): string[] {
-  const last = nodes.at(-1);
-  const words = nodes.flatMap((node) => {
-    const args = isGroup(node) && node !== last ? (node.args ?? []) : [];
-    return [bold(node.name), ...args.map((arg) => italic(argumentUsage(arg)))];
-  });
-  words.push(`[${italic("OPTIONS")}]`);
-  if (last !== undefined && isGroup(last)) {
-    words.push(...(last.args ?? []).map((arg) => italic(argumentUsage(arg))));
-    words.push(last.otherwise === undefined ? italic("COMMAND") : `[${italic("COMMAND")}]`);
-  }
-  for (const flag of command?.flags.filter((each) => each.required) ?? []) {
-    words.push(`${bold(`--${flag.long}`)} ${italic(metavarOf(flag))}${flag.takes === "list" ? "..." : ""}`);
-  }
-  words.push(...(command?.args ?? []).map((arg) => italic(argumentUsage(arg))));
-  return filled(words.join(" "));
 }
 
 const argumentItem = (arg: Field): string[] => [".TP", italic(argumentUsage(arg)), ...paragraphs(arg.doc)];
@@ -115,53 +78,45 @@ const exampleItem = ({ does, lines }: ShownExample): string[] => [
   ".RE",
 ];
 
-const CLASSIC_EXITS: readonly (readonly [code: string, meaning: string])[] = [
-  ["0", "success"],
-  ["1", "failure"],
-  ["2", "the command line is not valid"],
-  ["3", "something named does not exist"],
-  ["4", "permission denied"],
-  ["5", "conflict with the current state, or the system lacks something"],
-  ["130", "interrupted"],
-];
-const NOUN_EXITS: typeof CLASSIC_EXITS = [
-  ["0", "success"],
-  ["1", "failure"],
-  ["130", "interrupted"],
-];
+const NOUN_EXITS = { 0: "success", 1: "failure", 130: "interrupted" };
+const CLASSIC_EXITS = {
+  ...NOUN_EXITS,
+  2: "the command line is not valid",
+  3: "something named does not exist",
+  4: "permission denied",
+  5: "conflict with the current state, or the system lacks something",
+};
 
-const FILES: readonly (readonly [path: string, what: string])[] = [
-  ["/run/bpfman/fs", "Pins of programs, maps and links."],
-  ["/run/bpfman/programs", "Copies of loaded object files."],
-  ["/var/lib/bpfman/bpfman.db", "What is loaded and attached, and the history of operations."],
-  ["/var/cache/bpfman", "Pulled images."],
-  ["/etc/bpfman/bpfman.toml", "Configuration file, if it exists."],
-];
+const FILES = {
+  "/run/bpfman/fs": "Pins of programs, maps and links.",
+  "/run/bpfman/programs": "Copies of loaded object files.",
+  "/var/lib/bpfman/bpfman.db": "What is loaded and attached, and the history of operations.",
+  "/var/cache/bpfman": "Pulled images.",
+  "/etc/bpfman/bpfman.toml": "Configuration file, if it exists.",
+};
 
 /** Commands that do the same in the two grammars. Subcommands have the same names in both. */
-const TWINS: readonly (readonly [classic: string, noun: string])[] = [
-  ["bpfman-load", "bpfman-program-load"],
-  ["bpfman-unload", "bpfman-program-unload"],
-  ["bpfman-attach", "bpfman-link-attach"],
-  ["bpfman-detach", "bpfman-link-detach"],
-  ["bpfman-list-programs", "bpfman-program-list"],
-  ["bpfman-list-links", "bpfman-link-list"],
-  ["bpfman-get-program", "bpfman-program-get"],
-  ["bpfman-get-link", "bpfman-link-get"],
-];
+const TWINS = {
+  load: "program-load",
+  unload: "program-unload",
+  attach: "link-attach",
+  detach: "link-detach",
+  "list-programs": "program-list",
+  "list-links": "link-list",
+  "get-program": "program-get",
+  "get-link": "link-get",
+};
 
 function twinOf(name: string): string | null {
-  const pairs = TWINS.flatMap(([classic, noun]) => [[classic, noun] as const, [noun, classic] as const]);
-  const pair = pairs.find(([from]) => name === from || name.startsWith(`${from}-`));
-  return pair === undefined ? null : pair[1] + name.slice(pair[0].length);
+  for (const pair of Object.entries(TWINS).map((names) => names.map((each) => `bpfman-${each}`))) {
+    const from = pair.findIndex((each) => `${name}-`.startsWith(`${each}-`));
+    if (from >= 0) return pair[1 - from] + name.slice(pair[from]?.length);
+  }
+  return null;
 }
 
 /** Related pages of other programs. */
-const ELSEWHERE: readonly (readonly [name: string, section: number])[] = [
-  ["bpf", 2],
-  ["bpftool", 8],
-  ["tc-bpf", 8],
-];
+const ELSEWHERE = { bpf: 2, bpftool: 8, "tc-bpf": 8 };
 
 function seeAlso({ nodes }: Page): string[] {
   const name = pageName(nodes);
@@ -171,7 +126,7 @@ function seeAlso({ nodes }: Page): string[] {
   const own = [...above, ...(twin === null ? [] : [twin]), ...below].map((each) => `${bold(each)}(1)`);
   if (nodes.length > 1) return [own.join(",\n")];
   const hidden = ["bpfman-completions", "bpfman-man"].map((each) => `${bold(each)}(1)`);
-  const other = ELSEWHERE.map(([each, number]) => `${bold(each)}(${number})`);
+  const other = Object.entries(ELSEWHERE).map(([each, number]) => `${bold(each)}(${number})`);
   return [[...own, ...hidden, ...other].join(",\n")];
 }
 
@@ -206,7 +161,7 @@ export function manPage(page: Page, { version, date }: Edition): string {
     // Do not hyphenate names of commands and options.
     ".nh",
     ...section("NAME", filled(`${literal(pageName(nodes))} \\- ${literal(last.summary.replace(/\.$/, ""))}`)),
-    ...section("SYNOPSIS", synopsis(page)),
+    ...section("SYNOPSIS", filled(usageWords(page, STYLE).join(" "))),
     ...section("DESCRIPTION", paragraphs(isRoot ? ABOUT : (command?.description ?? [last.summary]))),
     ...section("ARGUMENTS", args.flatMap(argumentItem)),
     ...section(
@@ -217,12 +172,12 @@ export function manPage(page: Page, { version, date }: Edition): string {
     ...section("GLOBAL OPTIONS", globals.flatMap(flagItem)),
     ...section(
       "EXIT STATUS",
-      exits.flatMap(([code, meaning]) => [".TP", bold(code), literal(meaning)]),
+      Object.entries(exits).flatMap(([code, meaning]) => [".TP", bold(code), literal(meaning)]),
     ),
     ...section("ENVIRONMENT", environment([...own, ...globals])),
     ...section(
       "FILES",
-      FILES.flatMap(([path, what]) => [".TP", italic(path), literal(what)]),
+      Object.entries(FILES).flatMap(([path, what]) => [".TP", italic(path), literal(what)]),
     ),
     ...section("EXAMPLES", examples.flatMap(exampleItem).slice(1)),
     ...section("SEE ALSO", seeAlso(page)),
