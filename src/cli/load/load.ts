@@ -102,7 +102,7 @@ const MAP = several(
     completes: "object-map",
     metavar: "NAME=PIN|ID",
     doc: [
-      "Optional: Maps that are there already, to be used for maps of the object.",
+      "Maps that are there already, to be used for maps of the object.",
       "Format: <NAME>=<PIN> or <NAME>=<ID>",
       "",
       "PIN is a path in a BPF file system, whoever pinned it there; ID is the map's id",
@@ -122,7 +122,7 @@ const MAP_ENTRIES = several(
     completes: "object-map",
     metavar: "NAME=N",
     doc: [
-      "Optional: How many entries maps of the object are to have.",
+      "How many entries maps of the object are to have.",
       "Format: <NAME>=<N>",
       "",
       "For maps whose size the object leaves to its loader, or to make one larger or",
