@@ -32,7 +32,11 @@ export function pin(what: string, fd: number, path: string): void {
 function openPinFd(path: string): number | null {
   const explain = (sys: SysFailure): Meaning | null =>
     sys.name === "EACCES" || sys.name === "EPERM" || sys.name === "ENOTDIR"
-      ? { code: "STATE_CONFLICT", reason: "it is not a pin in a BPF file system" }
+      ? {
+          code: "STATE_CONFLICT",
+          reason: "it is not a pin in a BPF file system",
+          hint: 'a pin is a path in a BPF file system, such as /sys/fs/bpf; "bpftool -f map list" shows those of maps',
+        }
       : null;
   return attempt({ action: `open the pin "${path}"`, code: "IO_FAILED", explain }, () => openPinned(path));
 }

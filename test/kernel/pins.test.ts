@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { openPins } from "../../src/bpffs/open-pins.ts";
 import { linkId, programId } from "../../src/domain/ids.ts";
+import { openPin } from "../../src/kernel/pin.ts";
 import { failureOf } from "../expect/failure.ts";
 import { temporaryFolder } from "../labs/temporary-folder.ts";
 
@@ -161,4 +162,13 @@ test.skipIf(!isRoot)("without the capability to mount, the error says what is ne
   ]);
   expect(hint).toContain("CAP_SYS_ADMIN");
   expect(sys).toEqual({ call: "mount", errno: 1, name: "EPERM" });
+});
+
+test.skipIf(!isRoot)("a file elsewhere is no pin, and the hint says what is one", () => {
+  const file = folder.path("file");
+  fs.writeFileSync(file, "");
+  const { code, message, hint } = failureOf(() => openPin(file));
+  expect(code).toBe("STATE_CONFLICT");
+  expect(message).toContain("it is not a pin in a BPF file system");
+  expect(hint).toContain("a pin is a path in a BPF file system");
 });

@@ -49,8 +49,8 @@ export function renderTable({ heading, rows }: Table, { styled, columns }: Look)
 /** Shortens one column at a time, starting with the widest, and the cells wider than it. Updates `widths`. */
 function fitted(lines: readonly (readonly Cell[])[], widths: number[], columns: number): readonly (readonly Cell[])[] {
   const least = (lines[0] ?? []).map(({ width }) => Math.max(width, COLUMN_MIN));
-  // The space after the last cell may be beyond the edge.
-  let over = widths.reduce((sum, width) => sum + width + AROUND, -1) - columns;
+  // A space beyond the edge would wrap, and leave an empty line after each row.
+  let over = widths.reduce((sum, width) => sum + width + AROUND, 0) - columns;
   while (over > 0) {
     const room = widths.map((width, column) => (width > (least[column] ?? 0) ? width : 0));
     const widest = room.indexOf(Math.max(...room));
