@@ -1,5 +1,6 @@
 /** Commands about bpfman itself, and its JSON-RPC server. */
-import { defineCommand, optional, several, toggle } from "../command.ts";
+import type { VersionAnswer } from "../../domain/answer.ts";
+import { defineCommand, type Examples, optional, several, toggle } from "../command.ts";
 import { parsePid } from "../parse/number.ts";
 import { renderVersion, renderVersionLine } from "../render/version.ts";
 
@@ -22,25 +23,18 @@ export const help = defineCommand({
       session.help(topic),
 });
 
-export const version = defineCommand({
-  fields: {},
-  classic: {
-    examples: { "Print it for scripts, with the features of the kernel": "bpfman version -o json" },
-  },
-  prepare: () => async (session) => {
-    const request = { features: session.output === "json" };
-    session.print(await session.invoke("version", request), renderVersion);
-  },
-});
+const printing = (text: (answer: VersionAnswer) => string, examples: Examples) =>
+  defineCommand({
+    fields: {},
+    classic: { examples },
+    prepare: () => async (session) =>
+      session.print(await session.invoke("version", { features: session.output === "json" }), text),
+  });
 
-export const versionLine = defineCommand({
-  fields: {},
-  classic: { examples: {} },
-  prepare: () => async (session) => {
-    const request = { features: session.output === "json" };
-    session.print(await session.invoke("version", request), renderVersionLine);
-  },
+export const version = printing(renderVersion, {
+  "Print it for scripts, with the features of the kernel": "bpfman version -o json",
 });
+export const versionLine = printing(renderVersionLine, {});
 
 const OPENRPC = toggle({
   long: "openrpc",

@@ -47,15 +47,10 @@ export const complete = defineCommand({
 
 function typedText([before = "", behind = ""]: readonly string[]): TypedLine {
   const words = splitShellWords(before).slice(1);
-  return {
-    before: words.slice(0, -1),
-    current: words.at(-1) ?? "",
-    behind: wholeWords(splitShellWords(endOfWord(behind))),
-  };
+  // The rest of the word at the cursor does not count.
+  const rest = splitShellWords(behind.replace(/^\S+/, ""));
+  return { before: words.slice(0, -1), current: words.at(-1) ?? "", behind: wholeWords(rest) };
 }
-
-/** Removes the rest of the word at the cursor. */
-const endOfWord = (behind: string): string => behind.replace(/^\S+/, "");
 
 function typedWords(words: readonly string[], at: number): TypedLine {
   return { before: words.slice(0, at - 1), current: words[at - 1] ?? "", behind: wholeWords(words.slice(at)) };

@@ -63,14 +63,12 @@ function detailFacts({ kind, details }: LinkRecordAnswer, attachment: Attachment
 
 type Place = Extract<LinkRecordAnswer, { kind: "tcx" | "xdp" }>["details"];
 
-/** A name that the interface had when it was attached to, and has no longer. */
-const formerName = (details: Place, name: string): string =>
-  name === details.interface ? "" : ` (was ${details.interface})`;
-
-const interfaceFact = (details: Place, attachment: AttachmentAnswer | null): string => {
+/** The name of now, and the one that the interface had when it was attached to, if that is another. */
+function interfaceFact(details: Place, attachment: AttachmentAnswer | null): string {
   const name = nameNow(details.interface, attachment);
-  return `${name}${formerName(details, name)}${changeOf(attachment)}`;
-};
+  const former = name === details.interface ? "" : ` (was ${details.interface})`;
+  return name + former + changeOf(attachment);
+}
 
 const placeFacts = (details: Place, attachment: AttachmentAnswer | null, direction?: string): readonly Fact[] => [
   ["Interface:", interfaceFact(details, attachment)],
