@@ -39,7 +39,7 @@ export function counters(map: number): number[] {
 
 /** Waits until `condition` holds; fails the test when it does not within some seconds. */
 export async function until(condition: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 500; tries++) {
+  for (let tries = 0; tries < 2000; tries++) {
     if (condition()) return;
     await Bun.sleep(10);
   }
