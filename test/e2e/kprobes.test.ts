@@ -3,6 +3,7 @@ import { expect } from "bun:test";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
+import type { LinkAnswer } from "../../src/domain/answer.ts";
 import { executable, idOf, mapOf } from "../labs/executable.ts";
 import { featureTest } from "../labs/kernel-feature.ts";
 import { counters, sh } from "../labs/kernel-lab.ts";
@@ -66,19 +67,33 @@ featureTest("kprobe", "a function with its module, its address, and an offset be
 featureTest("kprobe", "one of several functions of a name, by its address", async () => {
   const { program } = await loaded();
   // Names such as __pfx_cmask_show are of the room in front of functions, where no probe can be.
-  const twice = [...kernelFunctions()].find(([name, places]) => /^[a-z]+_show$/.test(name) && places.length > 1);
-  const [name = "", places = []] = twice ?? [];
+  const twice = [...kernelFunctions()].filter(([name, places]) => /^[a-z]+_show$/.test(name) && places.length > 1);
+  const [name = "", places = []] = twice[0] ?? [];
   const refusal = await bpfman.refused(1, "ATTACH_FAILED", "attach", String(program), "kprobe", "--fn-name", name);
   expect(refusal.message).toContain(`${places.length} functions named "${name}"`);
   expect(refusal.hint).toContain(`0x${places[0]} (vmlinux)`);
-  for (const address of places.slice(0, 2)) {
-    const { record, status } = await bpfman.attach(program, "kprobe", "--fn-name", `0x${address}`);
+  // Some functions take no probe, and which they are differs from kernel to kernel: two that take one are enough.
+  const attached: string[] = [];
+  for (const address of twice.slice(0, 8).flatMap(([, addresses]) => addresses.slice(0, 2))) {
+    if (attached.length === 2) break;
+    const { code, out } = await bpfman.run(
+      "attach",
+      String(program),
+      "kprobe",
+      "--fn-name",
+      `0x${address}`,
+      "-o",
+      "json",
+    );
+    if (code !== 0) continue;
+    attached.push(address);
+    const { record, status }: LinkAnswer = JSON.parse(out);
     expect(record.details).toMatchObject({ fn_name: `0x${address}`, offset: 0 });
     expect(status.kernel_seen).toBe(true);
     const text = await bpfman.ok("get", "link", String(record.id), "-o", "json");
     const printed = /"kprobe_address": (\d+)/.exec(text)?.[1];
     // Linux 6.6 and newer say it; functions may begin with a landing pad of 4 bytes, behind which the probe sits.
-    if (printed === undefined) continue;
-    expect([0n, 4n]).toContain(BigInt(printed) - BigInt(`0x${address}`));
+    if (printed !== undefined) expect([0n, 4n]).toContain(BigInt(printed) - BigInt(`0x${address}`));
   }
+  expect(attached).toHaveLength(2);
 });
