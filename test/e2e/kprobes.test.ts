@@ -1,6 +1,7 @@
 /** How the function of a kprobe is named: with its module, with an offset, by its address, and which one of several. */
 import { expect } from "bun:test";
 import { readFileSync } from "node:fs";
+import { release } from "node:os";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import type { LinkAnswer } from "../../src/domain/answer.ts";
@@ -76,7 +77,7 @@ featureTest("kprobe", "one of several functions of a name, by its address", asyn
   const attached: string[] = [];
   for (const address of twice.slice(0, 8).flatMap(([, addresses]) => addresses.slice(0, 2))) {
     if (attached.length === 2) break;
-    const { code, out } = await bpfman.run(
+    const { code, out, error } = await bpfman.run(
       "attach",
       String(program),
       "kprobe",
@@ -85,7 +86,10 @@ featureTest("kprobe", "one of several functions of a name, by its address", asyn
       "-o",
       "json",
     );
-    if (code !== 0) continue;
+    if (code !== 0) {
+      expect(error).toContain("the kernel does not allow a probe there");
+      continue;
+    }
     attached.push(address);
     const { record, status }: LinkAnswer = JSON.parse(out);
     expect(record.details).toMatchObject({ fn_name: `0x${address}`, offset: 0 });
@@ -95,5 +99,6 @@ featureTest("kprobe", "one of several functions of a name, by its address", asyn
     // Linux 6.6 and newer say it; functions may begin with a landing pad of 4 bytes, behind which the probe sits.
     if (printed !== undefined) expect([0n, 4n]).toContain(BigInt(printed) - BigInt(`0x${address}`));
   }
-  expect(attached).toHaveLength(2);
+  // Linux 7.3 was seen to take no probe on any function of a name that is there twice; 6.1 and 6.12 do.
+  if (Number.parseInt(release(), 10) < 7) expect(attached).toHaveLength(2);
 });
