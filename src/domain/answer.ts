@@ -338,6 +338,8 @@ export interface UnloadAnswer {
   readonly detached: readonly number[];
   /** False if the ID did not exist and missing IDs are ignored. */
   readonly unloaded: boolean;
+  /** Only if the program had gone without bpfman, or an earlier unload was killed: this one removed what was left. */
+  readonly already_gone?: true;
 }
 /** What a deletion removed, in order of removal. */
 export interface DeleteAnswer {
@@ -354,6 +356,8 @@ export interface DeleteDispatcherAnswer {
 export interface DetachAnswer {
   readonly link_id: number;
   readonly detached: boolean;
+  /** As in the answer of an unload. */
+  readonly already_gone?: true;
 }
 
 /** The candidates for a word of a command line. */

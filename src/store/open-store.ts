@@ -5,16 +5,17 @@ import { DATABASE_BUSY_TIMEOUT_MS } from "../domain/limits.ts";
 import type { Pin } from "../domain/pin.ts";
 import type { RowState } from "../domain/program.ts";
 import { BpfmanError } from "../errors/error.ts";
-import type { OperationEntry, RowInBrief, StorePort } from "../platform/store.ts";
+import type { RowInBrief, StorePort } from "../platform/store.ts";
 import { disown, type Place, readerWarning, requireNotLost, takeOver } from "./belonging.ts";
 import { openReader, openWriter } from "./connection.ts";
 import { dispatcherRows } from "./dispatcher-rows.ts";
+import { historyRows } from "./history-rows.ts";
 import { LINKS, linkRows } from "./link-rows.ts";
 import { PROGRAMS, programRows } from "./program-rows.ts";
 import { readChanges } from "./read-changes.ts";
 import { type Opened, records, transaction } from "./rows.ts";
 import { named } from "./store-failure.ts";
-import { countConnection, vouchForLog } from "./whole.ts";
+import { countConnection } from "./whole.ts";
 
 export interface StoreOptions {
   /** The SQLite file. */
@@ -141,9 +142,6 @@ const SELECT_BRIEF = `SELECT 1 AS rank, program_id AS id, state, owner, pin_path
     FROM dispatchers WHERE boot_id = ?1
   ORDER BY rank, id`;
 
-const INSERT_OPERATION = `INSERT INTO operations
-  (boot_id, operation, started_at_ms, duration_ms, uid, parent_pid, result, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
-
 /** Matches a path and everything below it: paths from `PATH/` up to `PATH0`, as 0 is the character after the slash. */
 const AT_OR_BELOW = "boot_id = ? AND (path = ? OR (path > ? AND path < ?))";
 
@@ -155,6 +153,7 @@ function storeOn(database: Database, { path, bootId, mode, owner = null, runtime
     ...linkRows(on),
     ...dispatcherRows(on),
     ...pinRows(on),
+    ...historyRows(on),
 
     transaction: (work) => transaction(on, work),
 
@@ -168,18 +167,6 @@ function storeOn(database: Database, { path, bootId, mode, owner = null, runtime
       links: records(on, LINKS, "state = 'ready' AND owner = ?", process),
     }),
     changes: (after, limit) => named("read changes", path, () => readChanges(database, { bootId, after, limit })),
-
-    appendOperation(entry: OperationEntry): void {
-      const { operation, startedAt, durationMs, uid, parentPid, result, details } = entry;
-      const values = [operation, startedAt.getTime(), durationMs, uid, parentPid, result, JSON.stringify(details)];
-      named("append to the history", path, () => {
-        // The last commit of an operation waits until all of its commits are on disk.
-        database.run("PRAGMA synchronous = FULL");
-        database.query(INSERT_OPERATION).run(bootId, ...values);
-        database.run("PRAGMA synchronous = NORMAL");
-        vouchForLog(path);
-      });
-    },
 
     disown: () => disown({ runtimeDir: runtimeDir ?? null }),
     close: () => {

@@ -256,7 +256,7 @@ export function makeTestBed(): TestBed {
       log: { error: note("error"), warn: note("warn"), info: note("info"), debug: () => {} },
       lockTimeoutMs: 1000,
       privileged: () => bed.privileged,
-      identity: () => ({ uid: 0, parentPid: 1 }),
+      caller: () => ({ uid: 0, loginUid: 1000, sudoUid: null, parentPid: 1, parentCommand: "init" }),
       openVersions: async () => ({
         versions: () => ({ version: "0", commit: "c", bun: "1", libbpf: null, kernel: "6", arch: "x86_64" }),
         features: async () => null,
