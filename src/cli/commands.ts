@@ -244,6 +244,12 @@ export const ROOT: Group = {
     LINK,
     DISPATCHER,
     IMAGE,
+    leaf(
+      "history",
+      "Show what bpfman did: when, for whom, with which result.",
+      () => import("./list/history.ts"),
+      (its) => its.history.classic,
+    ),
     leaf("rpc", "Serve all operations as JSON-RPC 2.0 over stdio.", about, (its) => its.rpc.classic),
     leaf("version", "Print the versions of bpfman, Bun, libbpf and the kernel.", about, (its) => its.version.classic),
     leaf(

@@ -12,6 +12,7 @@ export interface ProgramSummary {
   readonly name: string;
   readonly type: ProgramType;
   readonly metadata: Metadata;
+  readonly createdAt: Date;
   /** Its links, ascending. */
   readonly links: readonly LinkId[];
 }

@@ -10,6 +10,7 @@ import type {
   DetachAnswer,
   DispatcherDetailAnswer,
   DispatcherListAnswer,
+  HistoryAnswer,
   LinkAnswer,
   LinkListAnswer,
   LoadAnswer,
@@ -68,6 +69,7 @@ export const OPERATIONS = {
     privilege: "root",
     module: () => import("./operations/delete-dispatcher.ts"),
   },
+  "history/list": { access: "read", privilege: "root", module: () => import("./operations/list-history.ts") },
   complete: { access: "read", privilege: "none", module: () => import("./operations/complete.ts") },
   version: { access: "none", privilege: "none", module: () => import("./operations/version.ts") },
 } as const satisfies Record<string, Row>;
@@ -95,6 +97,7 @@ export interface Answers {
   "image/inspect": ImageInspectAnswer;
   "image/verify": ImageVerifyAnswer;
   "dispatcher/delete": DeleteDispatcherAnswer;
+  "history/list": HistoryAnswer;
   complete: CompleteAnswer;
   version: VersionAnswer;
 }

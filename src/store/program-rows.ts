@@ -84,6 +84,7 @@ export function programSummary(row: Fields): ProgramSummary {
     name: text(row.name, "name"),
     type: programType(row.type, "type"),
     metadata: metadata(row.metadata, "metadata"),
+    createdAt: time(row.created_at_ms, "created_at_ms"),
     links: linkIds(row.links, "links").sort((a, b) => a - b),
   };
 }
@@ -120,7 +121,7 @@ export const PROGRAMS: Reading<ProgramRecord> = { table: "programs", key: "progr
 
 const SUMMARIES: Reading<ProgramSummary> = { table: "programs", key: "program_id", record: programSummary };
 
-const SELECT_SUMMARIES = `SELECT program_id, name, type, metadata, state, (
+const SELECT_SUMMARIES = `SELECT program_id, name, type, metadata, created_at_ms, state, (
     SELECT json_group_array(link_id) FROM links
     WHERE links.boot_id = programs.boot_id AND links.program_id = programs.program_id AND links.state = 'ready'
   ) AS links FROM programs WHERE boot_id = ? AND state = 'ready' ORDER BY program_id`;

@@ -14,6 +14,7 @@ import { openStore } from "../../src/store/open-store.ts";
 import { FakeKernel } from "./fake-kernel.ts";
 
 const ROOT = "/fake/fs";
+const NOW = new Date("2026-03-04T05:06:07.008Z");
 const FIRST_NSID = 4026531840;
 
 const paths: PinPaths = {
@@ -36,6 +37,7 @@ function fakePins(kernel: FakeKernel, folders: Set<string>): PinsPort {
     prepare: () => {},
     unmount: () => [...kernel.pins.keys()].sort(),
     exists: (path) => kernel.pins.has(path) || folders.has(path),
+    pinnedAt: (path) => (kernel.pins.has(path) ? NOW : null),
     makeFolder: (path) => void folders.add(path),
     openMap: () => {},
     remove: (path) => {
@@ -235,7 +237,7 @@ export function makeTestBed(): TestBed {
       network,
       processes,
       config: bed.config,
-      now: () => new Date("2026-03-04T05:06:07.008Z"),
+      now: () => NOW,
       sleep: async () => {},
       close: () => store.close(),
     };

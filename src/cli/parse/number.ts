@@ -11,7 +11,8 @@ interface Range {
   readonly seen?: string;
 }
 
-const whole =
+/** Returns a parser for a number in that range. */
+export const whole =
   (what: string, { min, max, code = "USAGE", seen }: Range) =>
   (text: string): number => {
     const value = /^[0-9]+$/.test(text) ? Number(text) : Number.NaN;
