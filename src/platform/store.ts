@@ -119,6 +119,8 @@ export interface StorePort {
   /** Returns at most `limit` entries of the change log after number `after`, without entries of earlier boots. */
   changes(after: number, limit: number): Changes;
 
+  /** Called before a removal: makes room for it if the disk is full. The next entry of the history gives it back. */
+  makeRoom(): void;
   /** Appends to the history, which keeps a bounded number of entries. */
   appendOperation(entry: OperationEntry): void;
   /** Returns the history of all boots, the newest entry first; only entries from `since` on, if given. */

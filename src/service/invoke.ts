@@ -201,6 +201,7 @@ async function warnOfStrays({ name, context }: Call, warned: Warned, host: Host)
 async function change(call: Call, host: Host, run: (host: Host) => unknown): Promise<unknown> {
   const { name, context } = call;
   const { recover } = await import("./recovery/recover.ts");
+  if ("removes" in OPERATIONS[name]) host.store.makeRoom();
   await recover(host, context);
   const finish = startEntry(host, context);
   let result = "ok";

@@ -62,9 +62,10 @@ export function createSessionService(runtime: Runtime): SessionService {
           ...{ progress: () => {}, relay: () => {}, note: () => {}, leave: () => {} },
           ...{ caller: runtime.caller(), recovered: { programs: new Set(), links: new Set() } },
         };
-        await withHost("write", (host) =>
-          recover(host, context, (each) => each === owner || host.processes.hasEnded(each)),
-        );
+        await withHost("write", (host) => {
+          host.store.makeRoom();
+          return recover(host, context, (each) => each === owner || host.processes.hasEnded(each));
+        });
       } finally {
         lock.release();
       }

@@ -3,6 +3,7 @@ import type { Facts, PastOperation } from "../domain/history.ts";
 import { OPERATION_IDS_MAX, OPERATION_TEXT_CHARS_MAX } from "../domain/limits.ts";
 import type { StorePort } from "../platform/store.ts";
 import { type Fields, fields, json } from "./decode.ts";
+import type { Reserve } from "./reserve.ts";
 import type { Opened } from "./rows.ts";
 import { named } from "./store-failure.ts";
 import { vouchForLog } from "./whole.ts";
@@ -12,19 +13,23 @@ const INSERT = `INSERT INTO operations (boot_id, operation, started_at_ms, durat
 const SELECT = "SELECT * FROM operations WHERE started_at_ms >= ? ORDER BY operation_id DESC";
 
 /** The history of operations. */
-export function historyRows({ database, path, bootId }: Opened) {
+export function historyRows({ database, path, bootId }: Opened, reserve: Reserve) {
   return {
     appendOperation({ operation, startedAt, durationMs, caller, result, facts }) {
       const { uid, loginUid, sudoUid, parentPid, parentCommand } = caller;
       const who = [uid, loginUid, sudoUid, parentPid, parentCommand];
       const values = [bootId, operation, startedAt.getTime(), durationMs, ...who, result, JSON.stringify(cut(facts))];
-      named("append to the history", path, () => {
-        // The last commit of an operation waits until all of its commits are on disk.
-        database.run("PRAGMA synchronous = FULL");
-        database.query(INSERT).run(...values);
-        database.run("PRAGMA synchronous = NORMAL");
-        vouchForLog(path);
-      });
+      try {
+        named("append to the history", path, () => {
+          // The last commit of an operation waits until all of its commits are on disk.
+          database.run("PRAGMA synchronous = FULL");
+          database.query(INSERT).run(...values);
+          database.run("PRAGMA synchronous = NORMAL");
+          vouchForLog(path);
+        });
+      } finally {
+        reserve.takeBack();
+      }
     },
 
     *operations(since) {

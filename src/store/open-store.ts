@@ -13,6 +13,7 @@ import { historyRows } from "./history-rows.ts";
 import { LINKS, linkRows } from "./link-rows.ts";
 import { PROGRAMS, programRows } from "./program-rows.ts";
 import { readChanges } from "./read-changes.ts";
+import { reserveOf, withReserve } from "./reserve.ts";
 import { type Opened, records, transaction } from "./rows.ts";
 import { named } from "./store-failure.ts";
 import { countConnection } from "./whole.ts";
@@ -47,7 +48,7 @@ export function openStore(options: StoreOptions): StorePort {
   const { path, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;
   if (options.mode === "read") return storeOn(openOwnForReading(options), options);
   requireNotLost(placeOf(options));
-  const database = openWriter({ ...options, busyTimeoutMs });
+  const database = withReserve(path, () => openWriter({ ...options, busyTimeoutMs }));
   try {
     takeOver(placeOf(options), idOf(database, path));
   } catch (thrown) {
@@ -64,7 +65,7 @@ export function openStore(options: StoreOptions): StorePort {
 function openOwnForReading(options: Omit<StoreOptions, "mode" | "owner">): Database {
   const { path, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;
   for (let again = false; ; again = true) {
-    const database = openReader({ ...options, busyTimeoutMs });
+    const database = withReserve(path, () => openReader({ ...options, busyTimeoutMs }));
     const standsIn = database.filename !== path;
     try {
       requireReadable(options, database);
@@ -147,13 +148,19 @@ const AT_OR_BELOW = "boot_id = ? AND (path = ? OR (path > ? AND path < ?))";
 
 function storeOn(database: Database, { path, bootId, mode, owner = null, runtimeDir }: StoreOptions): StorePort {
   const closed = countConnection();
+  const reserve = reserveOf(path);
+  // Then the WAL stays small, and keeps the space it has, so that nobody else takes it.
+  if (mode === "write" && reserve.keep()) {
+    database.run("PRAGMA journal_size_limit = -1; PRAGMA wal_autocheckpoint = 25");
+  }
   const on: Opened = { database, path, bootId, mode, owner };
   return {
     ...programRows(on),
     ...linkRows(on),
     ...dispatcherRows(on),
     ...pinRows(on),
-    ...historyRows(on),
+    ...historyRows(on, reserve),
+    makeRoom: () => reserve.release(),
 
     transaction: (work) => transaction(on, work),
 
@@ -170,6 +177,7 @@ function storeOn(database: Database, { path, bootId, mode, owner = null, runtime
 
     disown: () => disown({ runtimeDir: runtimeDir ?? null }),
     close: () => {
+      reserve.takeBack();
       database.close();
       closed();
     },
