@@ -246,6 +246,8 @@ export interface Group {
     /** An unknown word also selects the default command and is its first word. */
     readonly takesWord?: true;
   };
+  /** The command that `--version` runs, which only the root has. */
+  readonly version?: Leaf;
 }
 
 export type Node = Leaf | Group;

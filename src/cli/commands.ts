@@ -80,16 +80,6 @@ const hooks = (grammar: "classic" | "noun"): Leaf[] => [
   leaf("lsm", "Attach an LSM program to the hook it was loaded for.", tracing, (its) => its.attachLsm[grammar]),
 ];
 
-export const HELP_LEAF = leaf("help", "Show help for bpfman or for one command.", about, (its) => its.help.classic);
-
-/** The command that `--version` runs. */
-export const VERSION_LINE_LEAF = leaf(
-  "version",
-  "Print the version of bpfman on one line.",
-  about,
-  (its) => its.versionLine.classic,
-);
-
 const LOAD: Group = {
   name: "load",
   summary: "Load eBPF programs into the kernel.",
@@ -267,6 +257,7 @@ export const ROOT: Group = {
       (its) => its.complete.classic,
       { hidden: true },
     ),
-    HELP_LEAF,
+    leaf("help", "Show help for bpfman or for one command.", about, (its) => its.help.classic),
   ],
+  version: leaf("version", "Print the version of bpfman on one line.", about, (its) => its.versionLine.classic),
 };

@@ -54,14 +54,14 @@ const habits = () => require("./habits.ts") as typeof import("./habits.ts");
 export async function runCli(host: CliHost): Promise<number> {
   const run: Run = {
     host,
-    trail: newTrail(),
+    trail: newTrail(ROOT, host.args),
     globals: null,
     phase: "usage",
     operationId: madeOnce(() => crypto.randomUUID()),
     progressShown: false,
   };
   try {
-    const next = await route(host, run.trail);
+    const next = await route(run.trail, host.env);
     if (next.kind === "help") {
       host.out(await help().helpOf(run.trail, next.detail, host.stdoutColumns));
       return 0;
@@ -195,7 +195,7 @@ function openSession(
       host.out(renderJson(await host.describeRpc()));
     },
     async help(words) {
-      host.out(await help().helpOf(await topic(words), "long", host.stdoutColumns));
+      host.out(await help().helpOf(await topic(ROOT, words), "long", host.stdoutColumns));
     },
   };
   return { session, exitCode: () => code };

@@ -1,7 +1,9 @@
 import { defineCommand, optional, required, several, type Session } from "../command.ts";
 import { type Candidate, completeLine, type Completions, type TypedLine } from "./cursor.ts";
-import { placesIn } from "../globals.ts";
+import { GLOBALS } from "../globals.ts";
+import type { Option } from "../parse/canonical.ts";
 import { oneOf } from "../parse/word.ts";
+import type { Settings } from "../../domain/settings.ts";
 import { printable } from "../../domain/printable.ts";
 import { splitShellWords } from "./shell-words.ts";
 
@@ -61,8 +63,7 @@ const wholeWords = (words: readonly string[]): readonly string[] => (words.at(-1
 
 async function answer(session: Session, typed: TypedLine): Promise<string> {
   const found = await completeLine(session.tree, typed);
-  const given = new Map([...found.given].map(([name, value]) => [name, atHome(value)]));
-  session.moveTo(placesIn(given));
+  session.moveTo(placesIn(found.options));
   const values = await liveValues(session, found);
   const fits = ({ value }: Candidate): boolean => values.some((each) => each.value === value);
   const narrowed = found.candidates.some(fits) ? found.candidates.filter(fits) : found.candidates;
@@ -71,6 +72,16 @@ async function answer(session: Session, typed: TypedLine): Promise<string> {
   const first = `${kind}${found.open ? " open" : ""}\t${found.paths?.before ?? ""}`;
   const lines = candidates.map(({ value, description }) => `${printable(value)}\t${printable(description)}`);
   return `${[first, ...lines].join("\n")}\n`;
+}
+
+/** Extracts the directories where live values are found. */
+function placesIn(options: readonly Option[]): Partial<Settings> {
+  const { runtimeDir, stateDir, cacheDir, configFile } = GLOBALS;
+  const places = Object.entries({ runtimeDir, stateDir, cacheDir, configFile }).flatMap(([name, { long }]) => {
+    const value = options.findLast(({ field }) => field?.long === long)?.value;
+    return value ? [[name, atHome(value)]] : [];
+  });
+  return Object.fromEntries(places);
 }
 
 /** Expands `~`: shells pass words as they were typed. */

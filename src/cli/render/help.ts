@@ -11,7 +11,7 @@ import {
   shownBelow,
   wordsOf,
 } from "../command.ts";
-import { globalsBeside, VERSION } from "../globals.ts";
+import { globalsBeside } from "../globals.ts";
 import type { ShownExample } from "./explained.ts";
 
 /** What is described: the nodes from the root down, and the command of the last one if it is a loaded leaf. */
@@ -147,7 +147,7 @@ function renderHelp(subject: Subject, { detail, columns, about, examples }: Told
 
   const own = command?.flags ?? [];
   if (own.length > 0) sections.push(section("Options", own.map(flagEntry), layout));
-  const globals = [...globalsBeside(own), ...(nodes.length === 1 ? [VERSION] : [])];
+  const globals = globalsBeside(own, nodes.length === 1);
   // Shown in full only at the root: elsewhere they would bury the command's own.
   const brief = nodes.length === 1 ? detail : "short";
   sections.push(section("Global options", globals.map(flagEntry), { detail: brief, columns }));

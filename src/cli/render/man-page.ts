@@ -1,6 +1,6 @@
 /** Renders manual pages in man(7) from the command tree, like help. */
 import { argumentUsage, type Field, isNoun, metavarOf, type Node, shownBelow, wordsOf } from "../command.ts";
-import { globalsBeside, VERSION } from "../globals.ts";
+import { globalsBeside } from "../globals.ts";
 import { ABOUT, type ShownExample } from "./explained.ts";
 import { broken, type Subject, unsaidChoices, usageWords } from "./help.ts";
 
@@ -154,7 +154,7 @@ export function manPage(page: Page, { version, date }: Edition): string {
   const args = wordsOf(nodes, command);
   const own = command?.flags ?? [];
   const exits = isNoun(nodes) ? NOUN_EXITS : CLASSIC_EXITS;
-  const globals = [...globalsBeside(own), ...(isRoot ? [VERSION] : [])];
+  const globals = globalsBeside(own, isRoot);
   const lines = [
     `.TH ${quoted(pageName(nodes).toUpperCase())} 1 "${date}" ${quoted(`bpfman ${version}`)} "bpfman"`,
     ".ad l",
