@@ -131,6 +131,9 @@ export type Values<F extends Fields> = {
 /** Command lines by what they do. */
 export type Examples = Readonly<Record<string, string>>;
 
+/** Command lines of the two grammars by what they do; null for none. */
+export type TwinExamples = Readonly<Record<string, readonly [classic: string | null, noun: string | null]>>;
+
 export interface Example {
   readonly does: string;
   readonly line: string;
@@ -148,7 +151,7 @@ interface Projection<Name> {
   readonly above?: readonly Name[];
   /** The options in the order of help. Defaults to all other fields. */
   readonly options?: readonly Name[];
-  readonly examples: Examples;
+  readonly examples?: Examples;
 }
 
 interface Definition<F extends Fields> {
@@ -157,6 +160,8 @@ interface Definition<F extends Fields> {
   readonly description?: readonly string[];
   /** The default output format, if it is not text. */
   readonly output?: "json";
+  /** Examples that precede those of one grammar. */
+  readonly examples?: TwinExamples;
   readonly classic?: Projection<keyof F & string>;
   readonly noun?: Projection<keyof F & string>;
   /**
@@ -177,32 +182,35 @@ export interface Command {
   prepare(values: Values<Fields>): Action;
 }
 
-export function defineCommand<F extends Fields>(definition: Definition<F>): { classic: Command; noun: Command } {
-  return {
-    get classic() {
-      return project(definition, definition.fields, definition.classic);
-    },
-    get noun() {
-      const entries = Object.entries(definition.fields).map(([name, field]) => [
-        name,
-        field.noun === undefined ? field : vary(field, field.noun),
-      ]);
-      return project(definition, Object.fromEntries(entries), definition.noun);
-    },
-  };
-}
+export const defineCommand = <F extends Fields>(definition: Definition<F>) => ({
+  get classic() {
+    return project(definition, "classic");
+  },
+  get noun() {
+    return project(definition, "noun");
+  },
+});
 
-function project<F extends Fields>(definition: Definition<F>, fields: F, projection?: Projection<keyof F>): Command {
-  const { words = [], above = [], examples = {}, description = definition.description } = projection ?? {};
-  const options = projection?.options ?? Object.keys(fields).filter((name) => ![...words, ...above].includes(name));
+function project<F extends Fields>(definition: Definition<F>, grammar: "classic" | "noun"): Command {
+  const { words = [], above = [], options, examples, description = definition.description } = definition[grammar] ?? {};
+  const isNoun = grammar === "noun";
+  const entries = Object.entries(definition.fields).map(
+    ([name, field]) => [name, isNoun && field.noun !== undefined ? vary(field, field.noun) : field] as const,
+  );
+  const fields: Fields = Object.fromEntries(entries);
+  const others = Object.keys(fields).filter((name) => ![...words, ...above].includes(name));
+  const twins = Object.entries(definition.examples ?? {}).flatMap(([does, lines]) => {
+    const line = lines[isNoun ? 1 : 0];
+    return line === null ? [] : [{ does, line }];
+  });
   return {
     description,
     output: definition.output,
-    examples: examplesIn(examples),
+    examples: [...twins, ...examplesIn(examples ?? {})],
     fields,
     args: words.map((name) => fields[name] as Field),
-    flags: options.map((name) => fields[name] as Field),
-    prepare: (values) => definition.prepare(values as Values<F>, projection === definition.noun),
+    flags: (options ?? others).map((name) => fields[name] as Field),
+    prepare: (values) => definition.prepare(values as Values<F>, isNoun),
   };
 }
 

@@ -2,6 +2,7 @@
  * The tree of commands with both grammars. It contains only names and summaries; a command is loaded to run or describe
  * it.
  */
+import type { AttachKind } from "../domain/kinds.ts";
 import type { Command, Group, Leaf } from "./command.ts";
 import { PROGRAM_ID } from "./fields.ts";
 
@@ -16,7 +17,7 @@ const leaf = <Module>(
 
 // Files of several commands.
 const about = () => import("./about/about.ts");
-const tracing = () => import("./attach/tracing.ts");
+const attaching = () => import("./attach/hooks.ts");
 const dispatcher = () => import("./dispatcher/dispatcher.ts");
 const oneLink = () => import("./get/link.ts");
 const oneProgram = () => import("./get/program.ts");
@@ -27,58 +28,23 @@ const programList = () => import("./list/programs.ts");
 const loading = () => import("./load/load.ts");
 const removal = () => import("./remove/remove.ts");
 
-/** A leaf per hook that a program can be attached to, in both grammars. */
-const hooks = (grammar: "classic" | "noun"): Leaf[] => [
-  leaf(
-    "xdp",
-    "Attach an XDP program to a network interface.",
-    () => import("./attach/xdp.ts"),
-    (its) => its.attachXdp[grammar],
-  ),
-  leaf(
-    "tc",
-    "Attach a TC program to one direction of a network interface.",
-    () => import("./attach/tc.ts"),
-    (its) => its.attachTc[grammar],
-  ),
-  leaf(
-    "tcx",
-    "Attach a TCX program to one direction of a network interface.",
-    () => import("./attach/tcx.ts"),
-    (its) => its.attachTcx[grammar],
-  ),
-  leaf(
-    "tracepoint",
-    "Attach a program to a tracepoint.",
-    () => import("./attach/tracepoint.ts"),
-    (its) => its.attachTracepoint[grammar],
-  ),
-  leaf(
-    "kprobe",
-    "Attach a kprobe or kretprobe program to a kernel function.",
-    () => import("./attach/kprobe.ts"),
-    (its) => its.attachKprobe[grammar],
-  ),
-  leaf(
-    "uprobe",
-    "Attach a uprobe or uretprobe program to a binary or library.",
-    () => import("./attach/uprobe.ts"),
-    (its) => its.attachUprobe[grammar],
-  ),
-  leaf(
-    "fentry",
-    "Attach an fentry program to the function it was loaded for.",
-    tracing,
-    (its) => its.attachFentry[grammar],
-  ),
-  leaf(
-    "fexit",
-    "Attach an fexit program to the function it was loaded for.",
-    tracing,
-    (its) => its.attachFexit[grammar],
-  ),
-  leaf("lsm", "Attach an LSM program to the hook it was loaded for.", tracing, (its) => its.attachLsm[grammar]),
-];
+const HOOKS: Readonly<Record<AttachKind, string>> = {
+  xdp: "Attach an XDP program to a network interface.",
+  tc: "Attach a TC program to one direction of a network interface.",
+  tcx: "Attach a TCX program to one direction of a network interface.",
+  tracepoint: "Attach a program to a tracepoint.",
+  kprobe: "Attach a kprobe or kretprobe program to a kernel function.",
+  uprobe: "Attach a uprobe or uretprobe program to a binary or library.",
+  fentry: "Attach an fentry program to the function it was loaded for.",
+  fexit: "Attach an fexit program to the function it was loaded for.",
+  lsm: "Attach an LSM program to the hook it was loaded for.",
+};
+
+/** A leaf per hook that a program can be attached to. */
+const hooks = (grammar: "classic" | "noun"): Leaf[] =>
+  Object.entries(HOOKS).map(([kind, summary]) =>
+    leaf(kind, summary, attaching, (its) => its.HOOKS[kind as AttachKind][grammar]),
+  );
 
 const LOAD: Group = {
   name: "load",

@@ -4,7 +4,7 @@ import { asking, defineCommand, ifGiven, vary } from "../command.ts";
 import { LINK_ID } from "../fields.ts";
 import { parsePriority } from "../parse/number.ts";
 import { renderLink } from "../render/link.ts";
-import { PRIORITY, PROCEED_ON } from "./fields.ts";
+import { PRIORITY, PROCEED_ON } from "./hooks.ts";
 
 const NEW_PRIORITY = ifGiven(PRIORITY, {
   doc: ["New position in the chain; lower values run first.", "[possible values: 0-2147483647]"],

@@ -36,20 +36,15 @@ export const unload = defineCommand({
     }),
     ignoreMissing: IGNORE_MISSING,
   },
-  classic: {
-    words: ["programIds"],
-    examples: {
-      "Unload two programs": "bpfman unload 63178 63179",
-      "Clean up, whether or not the program still exists": "bpfman unload --ignore-missing 63178",
-    },
+  examples: {
+    "Unload two programs": ["bpfman unload 63178 63179", "bpfman program unload 63178 63179"],
+    "Clean up, whether or not the program still exists": [
+      "bpfman unload --ignore-missing 63178",
+      "bpfman program unload --ignore-missing 63178",
+    ],
   },
-  noun: {
-    words: ["programIds"],
-    examples: {
-      "Unload two programs": "bpfman program unload 63178 63179",
-      "Clean up, whether or not the program still exists": "bpfman program unload --ignore-missing 63178",
-    },
-  },
+  classic: { words: ["programIds"] },
+  noun: { words: ["programIds"] },
   prepare:
     ({ programIds, ignoreMissing }) =>
     async (session) => {
@@ -68,20 +63,15 @@ export const detach = defineCommand({
     }),
     ignoreMissing: IGNORE_MISSING,
   },
-  classic: {
-    words: ["linkIds"],
-    examples: {
-      "Detach two links": "bpfman detach 3 4",
-      "Clean up, whether or not the link still exists": "bpfman detach --ignore-missing 3",
-    },
+  examples: {
+    "Detach two links": ["bpfman detach 3 4", "bpfman link detach 3 4"],
+    "Clean up, whether or not the link still exists": [
+      "bpfman detach --ignore-missing 3",
+      "bpfman link detach --ignore-missing 3",
+    ],
   },
-  noun: {
-    words: ["linkIds"],
-    examples: {
-      "Detach two links": "bpfman link detach 3 4",
-      "Clean up, whether or not the link still exists": "bpfman link detach --ignore-missing 3",
-    },
-  },
+  classic: { words: ["linkIds"] },
+  noun: { words: ["linkIds"] },
   prepare:
     ({ linkIds, ignoreMissing }) =>
     async (session) => {
