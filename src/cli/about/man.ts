@@ -3,25 +3,6 @@ import { defineCommand, isGroup, type Node, optional, required } from "../comman
 import { examplesOf } from "../render/explained.ts";
 import { type Edition, manPage, pageName } from "../render/man-page.ts";
 
-const DIR = required({
-  long: "dir",
-  doc: ["Directory to write the pages to."],
-  completes: "directory",
-});
-
-const DATE = optional(
-  {
-    long: "date",
-    metavar: "YYYY-MM-DD",
-    default: "today",
-    doc: ["Date in the footers; set it to make the output reproducible."],
-  },
-  (date) => {
-    if (/^\d{4}-\d\d-\d\d$/.test(date)) return date;
-    throw new BpfmanError("USAGE", `invalid date "${date}": must be YYYY-MM-DD`);
-  },
-);
-
 interface File {
   readonly name: string;
   readonly text: string;
@@ -40,7 +21,25 @@ async function pagesOf(nodes: readonly Node[], edition: Edition): Promise<File[]
 
 export const man = defineCommand({
   description: ["Writes a manual page for every command."],
-  fields: { dir: DIR, date: DATE },
+  fields: {
+    dir: required({
+      long: "dir",
+      doc: ["Directory to write the pages to."],
+      completes: "directory",
+    }),
+    date: optional(
+      {
+        long: "date",
+        metavar: "YYYY-MM-DD",
+        default: "today",
+        doc: ["Date in the footers; set it to make the output reproducible."],
+      },
+      (date) => {
+        if (/^\d{4}-\d\d-\d\d$/.test(date)) return date;
+        throw new BpfmanError("USAGE", `invalid date "${date}": must be YYYY-MM-DD`);
+      },
+    ),
+  },
   classic: {
     words: ["dir"],
     examples: { "Install the pages for every user": "bpfman man /usr/local/share/man/man1" },

@@ -6,12 +6,6 @@ import { parsePriority } from "../parse/number.ts";
 import { renderLink } from "../render/link.ts";
 import { PRIORITY, PROCEED_ON } from "./hooks.ts";
 
-const NEW_PRIORITY = ifGiven(PRIORITY, {
-  doc: ["New position in the chain; lower values run first.", "[possible values: 0-2147483647]"],
-  parse: parsePriority(PRIORITY_WIDE_MAX),
-  noun: {},
-});
-
 export const updateLink = defineCommand({
   description: [
     "Changes the position of a live XDP or TC link in its chain, or the return values",
@@ -20,7 +14,11 @@ export const updateLink = defineCommand({
   ],
   fields: {
     linkId: vary(LINK_ID, { doc: ["ID of the link to change."] }),
-    priority: NEW_PRIORITY,
+    priority: ifGiven(PRIORITY, {
+      doc: ["New position in the chain; lower values run first.", "[possible values: 0-2147483647]"],
+      parse: parsePriority(PRIORITY_WIDE_MAX),
+      noun: {},
+    }),
     proceedOn: PROCEED_ON,
   },
   noun: {

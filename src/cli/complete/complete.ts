@@ -10,24 +10,6 @@ import { splitShellWords } from "./shell-words.ts";
 /** How the command line is passed: as words, or as text to be split. */
 const FORMS = ["words", "line"] as const;
 
-const FORM = required(
-  { long: "form", choices: FORMS, doc: ["Form of the command line: words or line."] },
-  oneOf("form", FORMS),
-);
-const WORDS = several({
-  takes: "list",
-  long: "words",
-  doc: ["After --: the line up to the cursor and, if any, the rest of it;", "or its words without the first."],
-});
-const AT = optional(
-  {
-    long: "at",
-    metavar: "N",
-    doc: ["The cursor is at the end of the Nth word; by default, of the last."],
-  },
-  Number,
-);
-
 /** Called by the shells' completion functions. It must not fail, or print anything but candidates. */
 export const complete = defineCommand({
   description: [
@@ -36,7 +18,25 @@ export const complete = defineCommand({
     "is to be added, then a tab and what precedes the file name in the same word.",
     "Each further line is a candidate, a tab, and its description.",
   ],
-  fields: { form: FORM, words: WORDS, at: AT },
+  fields: {
+    form: required(
+      { long: "form", choices: FORMS, doc: ["Form of the command line: words or line."] },
+      oneOf("form", FORMS),
+    ),
+    words: several({
+      takes: "list",
+      long: "words",
+      doc: ["After --: the line up to the cursor and, if any, the rest of it;", "or its words without the first."],
+    }),
+    at: optional(
+      {
+        long: "at",
+        metavar: "N",
+        doc: ["The cursor is at the end of the Nth word; by default, of the last."],
+      },
+      Number,
+    ),
+  },
   classic: {
     words: ["form", "words"],
     examples: { "List what may follow": "bpfman __complete words -- attach 5 xdp --" },

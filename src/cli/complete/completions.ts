@@ -4,22 +4,6 @@ import { defineCommand, optional, required } from "../command.ts";
 import { SCRIPTS, SHELLS } from "./scripts.ts";
 import { oneOf } from "../parse/word.ts";
 
-const TARGET = required({
-  long: "target",
-  doc: ["Shell to print the completion of, or directory to write all to."],
-  choices: SHELLS,
-  completes: "directory",
-});
-const SHELL = optional(
-  {
-    long: "shell",
-    short: "s",
-    choices: SHELLS,
-    doc: ["Write only the completion of this shell.", "", "[possible values: bash, zsh, fish, elvish, powershell]"],
-  },
-  oneOf("shell", SHELLS),
-);
-
 /** Common shells for which there is no completion. */
 const OTHER_SHELLS: readonly string[] = ["ash", "csh", "dash", "ksh", "nu", "nushell", "sh", "tcsh"];
 
@@ -48,7 +32,23 @@ export const completions = defineCommand({
     "In a running elvish: eval (bpfman completions elvish | slurp)",
     "In a running PowerShell: bpfman completions powershell | Out-String | iex",
   ],
-  fields: { target: TARGET, shell: SHELL },
+  fields: {
+    target: required({
+      long: "target",
+      doc: ["Shell to print the completion of, or directory to write all to."],
+      choices: SHELLS,
+      completes: "directory",
+    }),
+    shell: optional(
+      {
+        long: "shell",
+        short: "s",
+        choices: SHELLS,
+        doc: ["Write only the completion of this shell.", "", "[possible values: bash, zsh, fish, elvish, powershell]"],
+      },
+      oneOf("shell", SHELLS),
+    ),
+  },
   classic: {
     words: ["target"],
     examples: {

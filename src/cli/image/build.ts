@@ -42,20 +42,22 @@ const SLOTS = BYTECODE_SLOTS.map((slot) => {
   return { name, field, platform: platformOf(slot) };
 });
 
-/** The object files in the noun-verb grammar. */
-const FILES = several({
-  takes: "list",
-  long: "bytecode",
-  grammar: "noun",
-  completes: "platform-file",
-  doc: [
-    "Bytecode file for this machine's architecture, or PLATFORM=FILE pairs.",
-    "Example: linux/amd64=bpf_x86_bpfel.o linux/s390x=bpf_s390_bpfeb.o",
-  ],
-});
-
 const OBJECTS = Object.assign(
-  { files: FILES, bytecode: BYTECODE, project: PROJECT },
+  {
+    /** The object files in the noun-verb grammar. */
+    files: several({
+      takes: "list",
+      long: "bytecode",
+      grammar: "noun",
+      completes: "platform-file",
+      doc: [
+        "Bytecode file for this machine's architecture, or PLATFORM=FILE pairs.",
+        "Example: linux/amd64=bpf_x86_bpfel.o linux/s390x=bpf_s390_bpfeb.o",
+      ],
+    }),
+    bytecode: BYTECODE,
+    project: PROJECT,
+  },
   Object.fromEntries(SLOTS.map(({ name, field }) => [name, field])) as Record<SlotName, typeof BYTECODE>,
 );
 
@@ -137,38 +139,6 @@ const TAG = optional({
   ],
 });
 
-const CONTAINER_FILE = optional({
-  long: "container-file",
-  short: "f",
-  completes: "file",
-  doc: [
-    "Containerfile or Dockerfile to build from with docker or podman.",
-    "Without it, bpfman builds and pushes the image itself.",
-    "Example: --container-file Containerfile.bytecode",
-  ],
-});
-
-const RUNTIME = optional(
-  {
-    long: "runtime",
-    short: "r",
-    choices: CONTAINER_TOOLS,
-    doc: [
-      "Container tool for --container-file: docker or podman.",
-      "The default is docker if it has buildx, else podman.",
-      "Example: --runtime podman",
-    ],
-  },
-  oneOf("container runtime", CONTAINER_TOOLS),
-);
-
-/** The tag in the noun-verb grammar. */
-const REFERENCE = optional({
-  long: "image",
-  grammar: "noun",
-  doc: ["Name of the image to push, unless --tag gives it.", "Example: quay.io/bpfman-bytecode/xdp_pass:latest"],
-});
-
 export const buildImage = defineCommand({
   description: [
     "Builds an eBPF bytecode image from object files and pushes it to a registry,",
@@ -180,7 +150,39 @@ export const buildImage = defineCommand({
     "* --cilium-ebpf-project: the directory of a cilium/ebpf project",
     "* --bc-386-el to --bc-s390x-eb: one file for each architecture",
   ],
-  fields: { reference: REFERENCE, tag: TAG, containerFile: CONTAINER_FILE, runtime: RUNTIME, ...OBJECTS },
+  fields: {
+    /** The tag in the noun-verb grammar. */
+    reference: optional({
+      long: "image",
+      grammar: "noun",
+      doc: ["Name of the image to push, unless --tag gives it.", "Example: quay.io/bpfman-bytecode/xdp_pass:latest"],
+    }),
+    tag: TAG,
+    containerFile: optional({
+      long: "container-file",
+      short: "f",
+      completes: "file",
+      doc: [
+        "Containerfile or Dockerfile to build from with docker or podman.",
+        "Without it, bpfman builds and pushes the image itself.",
+        "Example: --container-file Containerfile.bytecode",
+      ],
+    }),
+    runtime: optional(
+      {
+        long: "runtime",
+        short: "r",
+        choices: CONTAINER_TOOLS,
+        doc: [
+          "Container tool for --container-file: docker or podman.",
+          "The default is docker if it has buildx, else podman.",
+          "Example: --runtime podman",
+        ],
+      },
+      oneOf("container runtime", CONTAINER_TOOLS),
+    ),
+    ...OBJECTS,
+  },
   classic: {
     words: ["reference", "files"],
     examples: {

@@ -31,13 +31,6 @@ export const inspectImage = defineCommand({
   prepare: (request) => asking("image/inspect", request, renderInspected),
 });
 
-const ALLOW_UNSIGNED = toggle({
-  long: "allow-unsigned",
-  doc: [
-    "Accept an image that has no signature, with a warning.",
-    "An image whose signatures are all untrusted is still rejected.",
-  ],
-});
 const IDENTITY = optional({
   long: "certificate-identity",
   doc: [
@@ -66,36 +59,39 @@ const ISSUER_REGEXP = optional({
   long: "certificate-oidc-issuer-regexp",
   doc: ["Regular expression that must match the whole issuer."],
 });
-const KEY = several({
-  takes: "list",
-  long: "key",
-  completes: "file",
-  doc: [
-    "Public keys in PEM; one of them must verify the signature.",
-    "Checking against a key needs no network access beyond the registry.",
-    "Example: --key cosign.pub",
-  ],
-});
-const TRUSTED_ROOT = optional({
-  long: "trusted-root",
-  completes: "file",
-  doc: [
-    "Trusted root: the authorities and logs to check certificates against.",
-    'A file from "cosign trusted-root create"; default: Sigstore\'s public root.',
-  ],
-});
-
 export const verifyImage = defineCommand({
   fields: {
     url: IMAGE_URL,
     registryAuth: REGISTRY_AUTH,
-    allowUnsigned: ALLOW_UNSIGNED,
+    allowUnsigned: toggle({
+      long: "allow-unsigned",
+      doc: [
+        "Accept an image that has no signature, with a warning.",
+        "An image whose signatures are all untrusted is still rejected.",
+      ],
+    }),
     identity: IDENTITY,
     identityRegexp: IDENTITY_REGEXP,
     issuer: ISSUER,
     issuerRegexp: ISSUER_REGEXP,
-    trustedKeys: KEY,
-    trustedRoot: TRUSTED_ROOT,
+    trustedKeys: several({
+      takes: "list",
+      long: "key",
+      completes: "file",
+      doc: [
+        "Public keys in PEM; one of them must verify the signature.",
+        "Checking against a key needs no network access beyond the registry.",
+        "Example: --key cosign.pub",
+      ],
+    }),
+    trustedRoot: optional({
+      long: "trusted-root",
+      completes: "file",
+      doc: [
+        "Trusted root: the authorities and logs to check certificates against.",
+        'A file from "cosign trusted-root create"; default: Sigstore\'s public root.',
+      ],
+    }),
   },
   noun: {
     words: ["url"],

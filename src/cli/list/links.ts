@@ -5,22 +5,20 @@ import { oneOf } from "../parse/word.ts";
 import { renderLinkList } from "../render/lists.ts";
 import { APPLICATION, METADATA_SELECTOR, printList, PROGRAM_TYPE, QUIET } from "./fields.ts";
 
-const KIND = several(
-  {
-    takes: "commas",
-    long: "kind",
-    choices: PROGRAM_TYPES,
-    anyCase: true,
-    doc: ["Show only links of these kinds.", "Example: --kind xdp,kretprobe"],
-  },
-  oneOf("link kind", PROGRAM_TYPES),
-);
-
 export const listLinks = defineCommand({
   fields: {
     quiet: QUIET,
     programId: ifGiven(PROGRAM_ID, { doc: ["Show only links of this program."] }),
-    kinds: KIND,
+    kinds: several(
+      {
+        takes: "commas",
+        long: "kind",
+        choices: PROGRAM_TYPES,
+        anyCase: true,
+        doc: ["Show only links of these kinds.", "Example: --kind xdp,kretprobe"],
+      },
+      oneOf("link kind", PROGRAM_TYPES),
+    ),
     application: vary(APPLICATION, {
       doc: ["Show only links of this application.", "Example: --application go-app"],
     }),

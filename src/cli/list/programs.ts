@@ -12,38 +12,34 @@ import {
   QUIET,
 } from "./fields.ts";
 
-const ATTACHED = toggle({ long: "attached", doc: ["Show only programs that have links."] });
-const UNATTACHED = toggle({ long: "unattached", doc: ["Show only programs without links."] });
-const TYPE = several(
-  {
-    takes: "commas",
-    long: "type",
-    choices: FILTER_WORDS,
-    anyCase: true,
-    doc: ["Another name for --program-type.", "Example: --type xdp,kprobe"],
-  },
-  parseFilterWord,
-);
-const SELECTOR = optional({
-  long: "selector",
-  short: "l",
-  doc: [
-    "Show only programs whose metadata matches all of these terms.",
-    "Terms are separated by commas: key=value, key!=value, key in (a,b),",
-    "key notin (a,b), key, !key, key>1, key<1.",
-    "Example: --selector 'app=web,tier!=1'",
-  ],
-});
 export const listPrograms = defineCommand({
   fields: {
     quiet: QUIET,
-    attached: ATTACHED,
-    unattached: UNATTACHED,
-    type: TYPE,
+    attached: toggle({ long: "attached", doc: ["Show only programs that have links."] }),
+    unattached: toggle({ long: "unattached", doc: ["Show only programs without links."] }),
+    type: several(
+      {
+        takes: "commas",
+        long: "type",
+        choices: FILTER_WORDS,
+        anyCase: true,
+        doc: ["Another name for --program-type.", "Example: --type xdp,kprobe"],
+      },
+      parseFilterWord,
+    ),
     programType: PROGRAM_TYPE,
     application: APPLICATION,
     metadataSelector: METADATA_SELECTOR,
-    selector: SELECTOR,
+    selector: optional({
+      long: "selector",
+      short: "l",
+      doc: [
+        "Show only programs whose metadata matches all of these terms.",
+        "Terms are separated by commas: key=value, key!=value, key in (a,b),",
+        "key notin (a,b), key, !key, key>1, key<1.",
+        "Example: --selector 'app=web,tier!=1'",
+      ],
+    }),
     all: ALL,
   },
   classic: {

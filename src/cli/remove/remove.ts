@@ -80,19 +80,10 @@ export const detach = defineCommand({
     },
 });
 
-const ALL_PROGRAMS = vary(ALL, { short: undefined, doc: ["Delete every program that bpfman loaded."], noun: {} });
 const RECURSIVE = toggle({
   long: "recursive",
   short: "r",
   doc: ["Also delete programs that share the maps of a deleted program."],
-});
-
-const UNMOUNT = toggle({
-  long: "unmount",
-  doc: [
-    "With --all, unmount the runtime directory's bpffs as well, and remove the",
-    "directory if nothing else is in it.",
-  ],
 });
 
 /** Deletes one by one. An ID that an earlier deletion already removed is skipped. */
@@ -121,9 +112,15 @@ export const deletePrograms = defineCommand({
       required: false,
       doc: ["IDs of the programs to delete, separated by spaces.", "A failure does not stop the rest."],
     }),
-    all: ALL_PROGRAMS,
+    all: vary(ALL, { short: undefined, doc: ["Delete every program that bpfman loaded."], noun: {} }),
     recursive: RECURSIVE,
-    unmount: UNMOUNT,
+    unmount: toggle({
+      long: "unmount",
+      doc: [
+        "With --all, unmount the runtime directory's bpffs as well, and remove the",
+        "directory if nothing else is in it.",
+      ],
+    }),
   },
   noun: {
     words: ["programIds"],
