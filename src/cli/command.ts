@@ -5,7 +5,7 @@
  */
 import type { LiveValue } from "../domain/completion.ts";
 import type { Settings } from "../domain/settings.ts";
-import type { BpfmanError } from "../errors/error.ts";
+import { BpfmanError } from "../errors/error.ts";
 import type { Invoke } from "../service/invoke.ts";
 import type { Answers, OperationName } from "../service/operations.ts";
 import type { Look } from "./render/table.ts";
@@ -16,8 +16,14 @@ import type { Look } from "./render/table.ts";
  */
 export type Completion = LiveValue | "command" | "directory" | "file" | "object" | "platform-file" | "target";
 
-/** Everything about a field except the type of its value. */
-export interface Facts {
+/**
+ * `nothing`: a switch. `one`: a single value, given once. `list`: values up to the next option, repeatable; as a word,
+ * all remaining words. `commas`: a comma-separated list, repeatable.
+ */
+export type Takes = "nothing" | "one" | "list" | "commas";
+
+/** A value of a command, given as an option or as a word. Defined once for all commands that have it. */
+export interface Field<Value = unknown> {
   /** In lower case with dashes: an option's long name without the leading dashes. Words are shown in capitals. */
   readonly long: string;
   /** One letter, without the dash. */
@@ -36,20 +42,9 @@ export interface Facts {
   readonly completes?: Completion;
   /** Environment variable that is read if the option is not given. */
   readonly env?: string;
-  /** Shown in help. */
   readonly default?: string;
   /** The field exists only in the noun-verb grammar: using it selects that grammar. */
   readonly grammar?: "noun";
-}
-
-/**
- * `nothing`: a switch. `one`: a single value, given once. `list`: values up to the next option, repeatable; as a word,
- * all remaining words. `commas`: a comma-separated list, repeatable.
- */
-export type Takes = "nothing" | "one" | "list" | "commas";
-
-/** A value of a command, given as an option or as a word. Defined once for all commands that have it. */
-export interface Field<Value = unknown> extends Facts {
   readonly takes: Takes;
   /** Parses each value. `where` names its source if that is not the command line: ` in BPFMAN_LOG`. */
   parse(text: string, where: string): unknown;
@@ -62,7 +57,7 @@ export interface Field<Value = unknown> extends Facts {
 }
 
 type Parse<Item> = (text: string, where: string) => Item;
-type Given<Value> = Facts & { readonly noun?: Partial<Field<Value>> };
+type Given<Value> = Omit<Field<Value>, "takes" | "parse" | "gather" | "of">;
 const asWritten = (text: string): string => text;
 
 export const toggle = (facts: Given<boolean>): Field<boolean> => ({
@@ -72,7 +67,6 @@ export const toggle = (facts: Given<boolean>): Field<boolean> => ({
   gather: (items) => items.length > 0,
 });
 
-/** A required value. */
 export function required(facts: Given<string>): Field<string>;
 export function required<Item>(facts: Given<Item>, parse: Parse<Item>): Field<Item>;
 export function required(facts: Given<unknown>, parse: Parse<unknown> = asWritten): Field {
@@ -89,7 +83,6 @@ export function optional(facts: Given<unknown>, parse: Parse<unknown> = asWritte
 
 type Several<Value> = Given<Value> & { readonly takes: Takes };
 
-/** Any number of values. */
 export function several(facts: Several<readonly string[]>): Field<readonly string[]>;
 export function several<Item>(facts: Several<readonly Item[]>, parse: Parse<Item>): Field<readonly Item[]>;
 export function several<Item, Value>(
@@ -128,7 +121,6 @@ export type Values<F extends Fields> = {
   readonly [Name in keyof F]: F[Name] extends Field<infer Value> ? Value : never;
 };
 
-/** Command lines by what they do. */
 export type Examples = Readonly<Record<string, string>>;
 
 /** Command lines of the two grammars by what they do; null for none. */
@@ -224,29 +216,28 @@ export const asking =
   async (session) =>
     session.print(await session.invoke(name, request), text);
 
-export interface Leaf {
+interface Named {
   readonly name: string;
   /** One line, shown in the list of commands. */
   readonly summary: string;
+  /** It belongs to the noun-verb grammar, which has its own error format and a single exit code for errors. */
+  readonly grammar?: "noun";
+}
+
+export interface Leaf extends Named {
   readonly hidden?: true;
   /** Other names that work but are not shown. */
   readonly aliases?: readonly string[];
-  /** As in Group. */
-  readonly grammar?: "noun";
   /** Loads the command, which is needed to run or describe it. */
   readonly load: () => Promise<Command>;
 }
 
-export interface Group {
-  readonly name: string;
-  readonly summary: string;
+export interface Group extends Named {
   /** Words between the group's name and the command's, as in `attach ID xdp`. */
   readonly args?: readonly Field[];
   /** For shell completion: which of its commands fit the object those words name. */
   readonly completes?: LiveValue;
   readonly children: readonly Node[];
-  /** The group belongs to the noun-verb grammar, which has its own error format and a single exit code for errors. */
-  readonly grammar?: "noun";
   readonly examples?: Examples;
   /** The default command. */
   readonly otherwise?: {
@@ -285,6 +276,10 @@ export const wordsOf = (nodes: readonly Node[], command: Command | null): readon
   ...(command?.args ?? []),
 ];
 
+/** An error in the command line. */
+export const usageError = (message: string, hint: string | null = null): BpfmanError =>
+  new BpfmanError("USAGE", message, { hint });
+
 /** `bpfman attach tcx` */
 export const pathOf = (nodes: readonly Node[]): string => nodes.map((node) => node.name).join(" ");
 
@@ -299,7 +294,6 @@ export type Action = (session: Session) => Promise<void>;
 export interface Session {
   /** The output format. A table needs less data than JSON. */
   readonly output: "text" | "json";
-  /** All commands. */
   readonly tree: Group;
   /** Connects on first use. */
   readonly invoke: Invoke;
@@ -315,13 +309,12 @@ export interface Session {
   fail(error: BpfmanError): void;
   /** Serves JSON-RPC over stdin and stdout until the session ends, which determines the exit code. */
   serve(options: ServeOptions): Promise<void>;
-  /** Writes the OpenRPC document. */
   describeRpc(): Promise<void>;
   /** Writes the long help of a command, given by its words. Throws USAGE for an unknown one. */
   help(words: readonly string[]): Promise<void>;
 }
 
-export const metavarOf = (flag: Facts): string => flag.metavar ?? flag.long.toUpperCase().replaceAll("-", "_");
+export const metavarOf = (flag: Field): string => flag.metavar ?? flag.long.toUpperCase().replaceAll("-", "_");
 
 /** Formats `<PATH>`, `<PROGRAM_ID>...`, `[COMMAND]...`. */
 export function argumentUsage(arg: Field): string {

@@ -22,13 +22,13 @@ const noun = leavesOf("noun");
 
 // Files of several commands.
 const about = () => import("./about/about.ts");
+const attaching = () => import("./attach/hooks.ts");
 const dispatcher = () => import("./dispatcher/dispatcher.ts");
 const oneLink = () => import("./get/link.ts");
 const oneProgram = () => import("./get/program.ts");
 const imageBuild = () => import("./image/build.ts");
 const registry = () => import("./image/registry.ts");
-const linkList = () => import("./list/links.ts");
-const programList = () => import("./list/programs.ts");
+const lists = () => import("./list/list.ts");
 const loading = () => import("./load/load.ts");
 const removal = () => import("./remove/remove.ts");
 
@@ -49,7 +49,7 @@ const hooks = (grammar: "classic" | "noun"): Leaf[] =>
   Object.entries(HOOKS).map(([name, summary]) => ({
     name,
     summary,
-    load: async () => (await import("./attach/hooks.ts")).HOOKS[name as AttachKind][grammar],
+    load: async () => (await attaching()).HOOKS[name as AttachKind][grammar],
   }));
 
 const loads = (leaf: typeof classic): Leaf[] => [
@@ -75,8 +75,8 @@ const LIST: Group = {
   name: "list",
   summary: "List programs or links.",
   children: [
-    classic("programs", "List loaded programs.", programList, "listPrograms", { aliases: ["program"] }),
-    classic("links", "List links: which program is attached where.", linkList, "listLinks", { aliases: ["link"] }),
+    classic("programs", "List loaded programs.", lists, "listPrograms", { aliases: ["program"] }),
+    classic("links", "List links: which program is attached where.", lists, "listLinks", { aliases: ["link"] }),
   ],
 };
 
@@ -117,7 +117,7 @@ const PROGRAM: Group = {
     },
     noun("unload", "Unload programs after detaching their links.", removal, "unload"),
     noun("get", "Show one program in detail.", oneProgram, "getProgram"),
-    noun("list", "List programs.", programList, "listPrograms"),
+    noun("list", "List programs.", lists, "listPrograms"),
     noun("delete", "Delete programs together with their links.", removal, "deletePrograms"),
   ],
 };
@@ -135,13 +135,8 @@ const LINK: Group = {
     },
     noun("detach", "Detach links from their hooks.", removal, "detach"),
     noun("get", "Show one link in detail.", oneLink, "getLink"),
-    noun("list", "List links.", linkList, "listLinks"),
-    noun(
-      "update",
-      "Change the priority or proceed-on of a live XDP or TC link.",
-      () => import("./attach/update.ts"),
-      "updateLink",
-    ),
+    noun("list", "List links.", lists, "listLinks"),
+    noun("update", "Change the priority or proceed-on of a live XDP or TC link.", attaching, "updateLink"),
     noun("delete", "Delete links, and any program left without one.", removal, "deleteLinks"),
   ],
 };

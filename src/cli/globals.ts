@@ -3,6 +3,8 @@ import { LOCK_TIMEOUT_DEFAULT_MS } from "../domain/limits.ts";
 import { LOG_LEVELS } from "../domain/log.ts";
 import { type Field, optional, toggle, type Values } from "./command.ts";
 import { parseDuration } from "./parse/number.ts";
+import type { Trail } from "./parse/line.ts";
+import type { Environment } from "./parse/values.ts";
 import { LOG_LEVEL_DEFAULT, oneOf, parseLogLevel } from "./parse/word.ts";
 
 const OUTPUT_FORMATS = ["text", "json"] as const;
@@ -133,25 +135,17 @@ export function globalsBeside(own: readonly Field[], isRoot = false): readonly F
   return all.map((flag) => (flag.short !== undefined && taken.has(flag.short) ? { ...flag, short: undefined } : flag));
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
 /** False if the user or the terminal disables colours. */
 export const showsColors = (env: Environment): boolean => !env.NO_COLOR && env.TERM !== "dumb";
 
-interface LineRead {
-  readonly args: readonly string[];
-  readonly env: Environment;
-  /** Null if the command line could not be parsed; its words are then inspected directly. */
-  readonly globals: Globals | null;
-  readonly noun: boolean;
-}
-
 /**
- * Returns the format of errors. Scripts for the noun-verb grammar look for `bpfman: error:` and quoted words even if
- * they requested JSON, so JSON errors need a separate option there.
+ * Returns the format of errors. Without parsed globals, the words of the line are inspected directly. Scripts for the
+ * noun-verb grammar look for `bpfman: error:` and quoted words even if they requested JSON, so JSON errors need a
+ * separate option there.
  */
-export function errorFormatOf({ args, env, globals, noun }: LineRead): OutputFormat {
-  const seen = args.slice(0, args.includes("--") ? args.indexOf("--") : args.length);
+export function errorFormatOf({ tokens, noun }: Trail, env: Environment, globals: Globals | null): OutputFormat {
+  const { all } = tokens;
+  const seen = all.slice(0, all.includes("--") ? all.indexOf("--") : all.length);
   const guess = ({ long, short }: Field): OutputFormat | undefined =>
     OUTPUT_FORMATS.find((format) =>
       seen.some((arg, at) => {

@@ -57,6 +57,7 @@ export async function cli(line: string | readonly string[], world: CliWorld = {}
     stdoutIsTerminal: world.terminal ?? false,
     stderrIsTerminal: world.terminal ?? false,
     stdoutColumns: world.columns ?? null,
+    stderrColumns: world.columns ?? null,
     out: (more) => {
       text.out += more;
     },

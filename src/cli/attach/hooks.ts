@@ -1,6 +1,6 @@
 /**
- * The commands that attach a program to a hook. The target is given by options in the classic grammar, by words in the
- * noun-verb grammar.
+ * The commands that attach a program to a hook, and the one that changes its place there. The target is given by options
+ * in the classic grammar, by words in the noun-verb grammar.
  */
 import { TC_ACTIONS, TC_PROCEED_ON_DEFAULT, XDP_ACTIONS, XDP_PROCEED_ON_DEFAULT } from "../../domain/actions.ts";
 import { DIRECTIONS } from "../../domain/link.ts";
@@ -16,8 +16,9 @@ import {
   several,
   type TwinExamples,
   vary,
+  usageError,
 } from "../command.ts";
-import { PROGRAM_ID } from "../fields.ts";
+import { LINK_ID, PROGRAM_ID } from "../fields.ts";
 import { METADATA as PROGRAM_METADATA } from "../labels.ts";
 import { parseOffset, parsePid, parsePriority, zeroForNone } from "../parse/number.ts";
 import { oneOf } from "../parse/word.ts";
@@ -41,7 +42,7 @@ const DIRECTION = required(
   oneOf("direction", DIRECTIONS, "INVALID_ATTACH"),
 );
 
-export const PRIORITY = required(
+const PRIORITY = required(
   {
     long: "priority",
     short: "p",
@@ -64,7 +65,7 @@ const NETNS = optional({
 const ACTIONS = [...new Set([...Object.keys(XDP_ACTIONS), ...Object.keys(TC_ACTIONS)])];
 const parseAction = (words: readonly string[]) => oneOf("proceed-on", words, "INVALID_ATTACH");
 
-export const PROCEED_ON = several(
+const PROCEED_ON = several(
   {
     takes: "list",
     long: "proceed-on",
@@ -115,12 +116,7 @@ const proceedOn = ({ actions, two, classic, noun }: ChainRule): typeof PROCEED_O
   });
 
 const METADATA = vary(PROGRAM_METADATA, {
-  doc: [
-    "Metadata to store with the link. Lists can filter by it.",
-    "Separate several pairs with commas, or repeat the option.",
-    "Format: <KEY>=<VALUE>",
-    "Example: --metadata owner=acme",
-  ],
+  doc: ["Metadata to store with the link. Lists can filter by it.", ...PROGRAM_METADATA.doc.slice(1)],
 });
 
 const FN_NAME = required({
@@ -342,3 +338,32 @@ export const HOOKS = {
   fexit: tracing("fexit"),
   lsm: tracing("lsm"),
 };
+
+export const updateLink = defineCommand({
+  description: [
+    "Changes the position of a live XDP or TC link in its chain, or the return values",
+    "after which the chain continues. The chain is swapped atomically, so the program",
+    "stays attached throughout.",
+  ],
+  fields: {
+    linkId: vary(LINK_ID, { doc: ["ID of the link to change."] }),
+    priority: ifGiven(PRIORITY, {
+      noun: {
+        ...PRIORITY.noun,
+        doc: ["New position in the chain; lower values run first.", "[possible values: 0-2147483647]"],
+      },
+    }),
+    proceedOn: PROCEED_ON,
+  },
+  noun: {
+    words: ["linkId"],
+    examples: { "Make the program of link 3 run first": "bpfman link update 3 --priority 0" },
+  },
+  prepare({ linkId, priority, proceedOn }) {
+    if (priority === null && proceedOn.length === 0) {
+      throw usageError("nothing to update: give --priority, --proceed-on, or both");
+    }
+    const request = { linkId, priority, proceedOn: proceedOn.length === 0 ? null : proceedOn };
+    return asking("link/update", request, renderLink);
+  },
+});

@@ -1,6 +1,5 @@
 /** Commands on images in registries. */
-import { BpfmanError } from "../../errors/error.ts";
-import { asking, defineCommand, type Field, optional, several, toggle } from "../command.ts";
+import { asking, defineCommand, type Field, optional, several, toggle, usageError } from "../command.ts";
 import { renderInspected, renderPulled, renderVerified } from "../render/image.ts";
 import { IMAGE_URL, imageRequest, PULLED, REGISTRY_AUTH } from "./fields.ts";
 
@@ -107,9 +106,10 @@ export const verifyImage = defineCommand({
     const identity = match([IDENTITY, exactly], [IDENTITY_REGEXP, identityRegexp]);
     const issuer = match([ISSUER, from], [ISSUER_REGEXP, issuerRegexp]);
     if ((identity === null) !== (issuer === null)) {
-      throw new BpfmanError("USAGE", "an identity needs an issuer, and an issuer an identity", {
-        hint: `give both --${IDENTITY.long} and --${ISSUER.long}, or their -regexp forms`,
-      });
+      throw usageError(
+        "an identity needs an issuer, and an issuer an identity",
+        `give both --${IDENTITY.long} and --${ISSUER.long}, or their -regexp forms`,
+      );
     }
     const trustedIdentities = identity === null ? [] : [{ identity, issuer }];
     return asking("image/verify", { ...request, trustedIdentities }, renderVerified);
@@ -120,7 +120,7 @@ type Stated = readonly [option: Field, value: string | null];
 
 function match([whole, exact]: Stated, [pattern, regexp]: Stated) {
   if (exact !== null && regexp !== null) {
-    throw new BpfmanError("USAGE", `--${whole.long} and --${pattern.long} cannot be given together`);
+    throw usageError(`--${whole.long} and --${pattern.long} cannot be given together`);
   }
   if (exact !== null) return { exact };
   return regexp === null ? null : { regexp };

@@ -1,3 +1,4 @@
+import { PROGRAM_TYPES } from "../../domain/kinds.ts";
 import { APPLICATION_KEY, NOUN_APPLICATION_KEY } from "../../domain/program.ts";
 import { asking, defineCommand, ifGiven, required, several, type Values } from "../command.ts";
 import { PROGRAM_ID } from "../fields.ts";
@@ -6,8 +7,7 @@ import { IMAGE_URL, imageRequest, PULL_POLICY, REGISTRY_AUTH } from "../image/fi
 import { zeroForNone } from "../parse/number.ts";
 import {
   gatherGlobals,
-  gatherMapEntries,
-  gatherMapSources,
+  gatherMaps,
   gatherMetadata,
   lastOfEach,
   parseGlobal,
@@ -48,8 +48,7 @@ const PROGRAMS = several(
         "Format for fentry, fexit and lsm: <TYPE>:<NAME>:<ATTACH_FUNC>",
         "Example: --programs xdp:xdp_stats,kprobe:kprobe_counter",
         "",
-        "[possible values for <TYPE>: xdp, tc, tcx, tracepoint, kprobe,",
-        "kretprobe, uprobe, uretprobe, fentry, fexit, lsm]",
+        `[possible values for <TYPE>: ${PROGRAM_TYPES.join(", ")}]`,
       ],
       parse: parseNounSelector,
     },
@@ -113,7 +112,7 @@ const MAP = several(
     noun: { takes: "commas" },
   },
   parseMapSource,
-  gatherMapSources,
+  gatherMaps,
 );
 
 const MAP_ENTRIES = several(
@@ -133,7 +132,7 @@ const MAP_ENTRIES = several(
     noun: { takes: "commas" },
   },
   parseMapEntries,
-  gatherMapEntries,
+  gatherMaps,
 );
 
 const PATH = required({

@@ -15,6 +15,7 @@ import {
   pathOf,
   shownBelow,
   wordsOf,
+  usageError,
 } from "../command.ts";
 import { GLOBALS, globalsBeside, VERSION } from "../globals.ts";
 import type { Subject } from "../render/help.ts";
@@ -71,7 +72,7 @@ export async function route(trail: Trail, env: Environment): Promise<Route> {
     if (help !== undefined) return { kind: "help", detail: help.written === "-h" ? "short" : "long" };
     if (command === null) {
       if (words.length === 0 && !noun) return { kind: "incomplete" };
-      throw usage(`"${pathOf(nodes)}" needs a command: ${shownNames(nodes.at(-1) as Node).join(", ")}`);
+      throw usageError(`"${pathOf(nodes)}" needs a command: ${shownNames(nodes.at(-1) as Node).join(", ")}`);
     }
     trail.given = { places: wordsOf(nodes, command), words, options, noun, env };
     checkWhole(trail, command, trail.given);
@@ -117,7 +118,7 @@ export async function read(trail: Trail, typed: "word" | "option" | null): Promi
     const word = nextWord(trail, isStrict, here.otherwise !== undefined);
     if (isStrict && options.some(isHelp)) return null;
     if (isStrict && options.some(({ field }) => field === VERSION)) {
-      if (word !== null) throw usage(`"--version" takes no command, but got "${word}"`);
+      if (word !== null) throw usageError(`"--version" takes no command, but got "${word}"`);
       node = root.version ?? root;
     } else if (word === null) {
       const meant = otherwiseOf(here);
@@ -188,20 +189,20 @@ function checkOptions(options: readonly Option[], before: readonly Option[], { k
     const { field, written, value, attached } = option;
     if (field === null) {
       const names = known.map((flag) => `--${flag.long}`);
-      throw usage(`unknown option "${written}"`, written.startsWith("--") ? didYouMean(written, names) : null);
+      throw usageError(`unknown option "${written}"`, written.startsWith("--") ? didYouMean(written, names) : null);
     }
     const once = field.takes === "nothing" || field.takes === "one";
     if (once && options.some((other) => other !== option && other.field?.long === field.long)) {
-      throw usage(`"${flagUsage(field)}" cannot be used multiple times`);
+      throw usageError(`"${flagUsage(field)}" cannot be used multiple times`);
     }
     if (field.takes === "nothing") {
       const may = noun ? "takes true or false" : "takes no value";
-      if (value !== null) throw usage(`"--${field.long}" ${may}, but got "${value}"`);
+      if (value !== null) throw usageError(`"--${field.long}" ${may}, but got "${value}"`);
     } else if (value === null || (value === "" && attached && !noun)) {
-      throw usage(`"${written}" needs a value: ${flagUsage(field)}`);
+      throw usageError(`"${written}" needs a value: ${flagUsage(field)}`);
     } else if (value === "" && field.completes !== undefined && field.takes !== "commas" && !noun) {
       // Names are never empty, and an empty directory name would silently mean another directory.
-      throw usage(
+      throw usageError(
         `"${written}" needs a value, but got an empty one: ${flagUsage(field)}`,
         "is a shell variable empty?",
       );
@@ -219,14 +220,14 @@ function checkWhole(trail: Trail, command: Command, { places, words, options }: 
   if (missing.length > 0) {
     trail.lacks = [...lackingWords, ...lackingOptions];
     const end = missing.pop();
-    throw usage(`"${pathOf(trail.nodes)}" needs ${missing.length === 0 ? end : `${missing.join(", ")} and ${end}`}`);
+    throw usageError(
+      `"${pathOf(trail.nodes)}" needs ${missing.length === 0 ? end : `${missing.join(", ")} and ${end}`}`,
+    );
   }
 }
 
 export const isGiven = (options: readonly Option[], flag: Field): boolean =>
   options.some(({ field }) => field?.long === flag.long);
-
-const usage = (message: string, hint: string | null = null): BpfmanError => new BpfmanError("USAGE", message, { hint });
 
 /** Most superfluous words are meant for an option: explain how to write that. */
 function unexpectedWord(word: string, { tokens, options }: Trail, { flags }: Command): BpfmanError {
@@ -243,7 +244,7 @@ function unexpectedWord(word: string, { tokens, options }: Trail, { flags }: Com
   if (list !== undefined) hint = `write several values without "=": --${list.long} FIRST SECOND`;
   else if (commas !== undefined) hint = `separate several values of --${commas.long} with commas, or repeat it`;
   else if (needed !== undefined) hint = `is it meant as an option? --${needed.long} ${word}`;
-  return usage(`unexpected argument "${word}"`, hint);
+  return usageError(`unexpected argument "${word}"`, hint);
 }
 
 /** Reports whether a word may be a value of an option, according to the option's parser. */
@@ -260,7 +261,7 @@ const shownNames = (node: Node): string[] => shownBelow(node).map((node) => node
 
 function unknownCommand(word: string, group: Group, path: string): BpfmanError {
   const names = shownNames(group);
-  return usage(
+  return usageError(
     `unknown command "${word}" for "${path}"`,
     didYouMean(word, names) ?? `commands are ${names.join(", ")}`,
   );
@@ -271,7 +272,7 @@ export async function topic(root: Group, words: readonly string[]): Promise<Subj
   const nodes: Node[] = [root];
   let node: Node = root;
   for (const word of words) {
-    if (!isGroup(node)) throw usage(`"${pathOf(nodes)}" has no command "${word}"`);
+    if (!isGroup(node)) throw usageError(`"${pathOf(nodes)}" has no command "${word}"`);
     const child = childOf(node, word);
     if (child === null) throw unknownCommand(word, node, pathOf(nodes));
     node = child;

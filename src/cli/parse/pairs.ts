@@ -24,8 +24,8 @@ export const parseNounMetadata = (text: string): Pair =>
 
 /** Returns a function that merges pairs. A name with two different values is an error with that code. */
 const merging =
-  <Value>(what: string, code: ErrorCode) =>
-  (pairs: readonly (readonly [name: string, Value])[]): Readonly<Record<string, Value>> => {
+  (what: string, code: ErrorCode) =>
+  <Value>(pairs: readonly (readonly [name: string, Value])[]): Readonly<Record<string, Value>> => {
     const values = new Map<string, Value>();
     for (const [name, value] of pairs) {
       const before = values.get(name);
@@ -37,9 +37,8 @@ const merging =
     return Object.fromEntries(values);
   };
 
-export const gatherMetadata = merging<string>("metadata key", "INVALID_METADATA");
-export const gatherMapSources = merging<string | number>("map", "USAGE");
-export const gatherMapEntries = merging<number>("map", "USAGE");
+export const gatherMetadata = merging("metadata key", "INVALID_METADATA");
+export const gatherMaps = merging("map", "USAGE");
 
 /** Parses `--global` values NAME=HEX; keeps the hex digits as written. Throws INVALID_GLOBAL. */
 export function parseGlobal(text: string): Pair {

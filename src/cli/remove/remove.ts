@@ -1,7 +1,7 @@
 /** Commands that remove programs and links. */
 import type { DeleteAnswer } from "../../domain/answer.ts";
 import { BpfmanError } from "../../errors/error.ts";
-import { type Action, defineCommand, each, type Session, toggle, vary } from "../command.ts";
+import { type Action, defineCommand, each, type Session, toggle, vary, usageError } from "../command.ts";
 import { ALL, IGNORE_MISSING, LINK_ID, PROGRAM_ID } from "../fields.ts";
 
 /** Performs an operation for each ID. Reports failures and continues with the next ID, unless the user interrupted. */
@@ -25,6 +25,12 @@ async function forEachId<Answer>(
 
 const nothing = (): string => "";
 
+/** Removes one by one, and prints the answers under that key. */
+const removingEach =
+  (key: string, ids: readonly number[], run: (session: Session, id: number) => Promise<unknown>): Action =>
+  async (session) =>
+    session.print({ [key]: await forEachId(session, ids, (id) => run(session, id)) }, nothing);
+
 export const unload = defineCommand({
   description: ["Unloads programs. Their links are detached first."],
   fields: {
@@ -45,12 +51,10 @@ export const unload = defineCommand({
   },
   classic: { words: ["programIds"] },
   noun: { words: ["programIds"] },
-  prepare:
-    ({ programIds, ignoreMissing }) =>
-    async (session) => {
-      const unload = (programId: number) => session.invoke("program/unload", { programId, ignoreMissing });
-      session.print({ unloaded: await forEachId(session, programIds, unload) }, nothing);
-    },
+  prepare: ({ programIds, ignoreMissing }) =>
+    removingEach("unloaded", programIds, (session, programId) =>
+      session.invoke("program/unload", { programId, ignoreMissing }),
+    ),
 });
 
 export const detach = defineCommand({
@@ -72,12 +76,8 @@ export const detach = defineCommand({
   },
   classic: { words: ["linkIds"] },
   noun: { words: ["linkIds"] },
-  prepare:
-    ({ linkIds, ignoreMissing }) =>
-    async (session) => {
-      const detach = (linkId: number) => session.invoke("link/detach", { linkId, ignoreMissing });
-      session.print({ detached: await forEachId(session, linkIds, detach) }, nothing);
-    },
+  prepare: ({ linkIds, ignoreMissing }) =>
+    removingEach("detached", linkIds, (session, linkId) => session.invoke("link/detach", { linkId, ignoreMissing })),
 });
 
 const RECURSIVE = toggle({
@@ -131,11 +131,11 @@ export const deletePrograms = defineCommand({
     },
   },
   prepare({ programIds, all, recursive, unmount }) {
-    if (all && programIds.length > 0) throw new BpfmanError("USAGE", "--all and program ids are mutually exclusive");
+    if (all && programIds.length > 0) throw usageError("--all and program ids are mutually exclusive");
     if (!all && programIds.length === 0) {
-      throw new BpfmanError("USAGE", '"bpfman program delete" needs <PROGRAM_ID>... or --all');
+      throw usageError('"bpfman program delete" needs <PROGRAM_ID>... or --all');
     }
-    if (unmount && !all) throw new BpfmanError("USAGE", "--unmount needs --all");
+    if (unmount && !all) throw usageError("--unmount needs --all");
     if (all) {
       const request = { all, recursive, ...(unmount ? { unmount } : {}) };
       return async (session) => session.print(await session.invoke("program/delete", request), nothing);
