@@ -43,8 +43,8 @@ export interface Field<Value = unknown> {
   /** Environment variable that is read if the option is not given. */
   readonly env?: string;
   readonly default?: string;
-  /** The field exists only in the noun-verb grammar: using it selects that grammar. */
-  readonly grammar?: "noun";
+  /** The only grammar that has the field. A word of the noun-verb grammar selects that grammar. */
+  readonly grammar?: "classic" | "noun";
   readonly takes: Takes;
   /** Parses each value. `where` names its source if that is not the command line: ` in BPFMAN_LOG`. */
   parse(text: string, where: string): unknown;
@@ -136,7 +136,6 @@ export const examplesIn = (examples: Examples): Example[] =>
 
 /** How a grammar presents a command. */
 interface Projection<Name> {
-  readonly description?: readonly string[];
   /** Fields that are words in this grammar. */
   readonly words?: readonly Name[];
   /** Fields that are words of the group, like the ID in `attach ID xdp`. */
@@ -184,11 +183,12 @@ export const defineCommand = <F extends Fields>(definition: Definition<F>) => ({
 });
 
 function project<F extends Fields>(definition: Definition<F>, grammar: "classic" | "noun"): Command {
-  const { words = [], above = [], options, examples, description = definition.description } = definition[grammar] ?? {};
+  const { words = [], above = [], options, examples } = definition[grammar] ?? {};
   const isNoun = grammar === "noun";
-  const entries = Object.entries(definition.fields).map(
-    ([name, field]) => [name, isNoun && field.noun !== undefined ? vary(field, field.noun) : field] as const,
-  );
+  const entries = Object.entries(definition.fields).flatMap(([name, field]) => {
+    if (isNoun && field.grammar === "classic") return [];
+    return [[name, isNoun && field.noun !== undefined ? vary(field, field.noun) : field]];
+  });
   const fields: Fields = Object.fromEntries(entries);
   const others = Object.keys(fields).filter((name) => ![...words, ...above].includes(name));
   const twins = Object.entries(definition.examples ?? {}).flatMap(([does, lines]) => {
@@ -196,7 +196,7 @@ function project<F extends Fields>(definition: Definition<F>, grammar: "classic"
     return line === null ? [] : [{ does, line }];
   });
   return {
-    description,
+    description: definition.description,
     output: definition.output,
     examples: [...twins, ...examplesIn(examples ?? {})],
     fields,

@@ -2,10 +2,9 @@
 import { LOCK_TIMEOUT_DEFAULT_MS } from "../domain/limits.ts";
 import { LOG_LEVELS } from "../domain/log.ts";
 import { type Field, optional, toggle, type Values } from "./command.ts";
-import { parseDuration } from "./parse/number.ts";
 import type { Trail } from "./parse/line.ts";
 import type { Environment } from "./parse/values.ts";
-import { LOG_LEVEL_DEFAULT, oneOf, parseLogLevel } from "./parse/word.ts";
+import { LOG_LEVEL_DEFAULT, oneOf, parseLogLevel, parseDuration } from "./parse/word.ts";
 
 const OUTPUT_FORMATS = ["text", "json"] as const;
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
@@ -117,11 +116,7 @@ export const GLOBALS = {
     env: "NO_COLOR",
     doc: ["Turn colours off.", "They are off anyway unless stdout is a terminal, or if TERM is dumb."],
   }),
-  help: toggle({
-    long: "help",
-    short: "h",
-    doc: ["Show help: -h in brief, --help in full."],
-  }),
+  help: toggle({ long: "help", short: "h", doc: ["Show help: -h in brief, --help in full."] }),
 };
 export type Globals = Values<typeof GLOBALS>;
 

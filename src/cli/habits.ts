@@ -56,7 +56,7 @@ const XDP_LOADER: Habits = {
   'type "bpfman version -o json" for the features of the kernel; xdp-loader shows those of the network card':
     /^features\b/,
   [LOAD_AND_ATTACH("xdp")]: /^load (?!file |image ).*\.o( |$)/,
-  'type "bpfman program delete --all"': /^unload (-a|--all)$/,
+  'type "bpfman program delete --all"': /^(unload (-a|--all)$|program unload\b.* (-a|--all)( |$))/,
   'type "bpfman dispatcher delete xdp NSID IFINDEX", as "bpfman dispatcher list" shows them, or "bpfman detach LINK_ID" for one program':
     /^unload (.* )?(-a|--all)( |$)/,
   [LINK_ID]: /^unload (-\S+ )*[A-Za-z]/,
@@ -135,7 +135,6 @@ const ANY_TOOL: Habits = {
     /^(images( |$)|(list|get) images?\b|image (list|ls|rm|remove|delete|prune)\b)/,
   'type "bpfman dispatcher delete TYPE NSID IFINDEX" for all links of a hook, "bpfman program delete --all" for everything; "bpfman link list -q" prints the ids for "bpfman detach LINK_ID"':
     /^(link )?(detach|delete)\b.* (-a|--all)( |$)/,
-  'type "bpfman program delete --all"': /^program unload\b.* (-a|--all)( |$)/,
   'type "bpfman list programs --program-type TYPE", or "bpfman program list --type TYPE", which takes several types':
     /^list programs?\b.* (-t|--types?)( |=|$)/,
   'type "bpfman link list --kind TYPE"': /^list links?\b.* (-t|--types?|--kinds?)( |=|$)/,

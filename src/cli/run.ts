@@ -170,7 +170,7 @@ function openSession(run: Run, globals: Globals, line: Line): { session: Session
           ? renderJson(run.trail.noun ? nounAnswer(answer) : answer)
           : text(answer, {
               styled: isColored(run) && host.stdoutIsTerminal,
-              columns: host.stdoutIsTerminal ? host.stdoutColumns : null,
+              columns: host.stdoutColumns,
             });
       if (shown !== "") host.out(shown);
     },
@@ -210,7 +210,7 @@ function report(cause: unknown, run: Run): number {
     const columns = host.stderrColumns;
     const wrap = (text: string): string =>
       columns === null ? text : help().broken(text.split(" "), help().columnsFor(columns)).join("\n");
-    host.err(renderError(error, { grammar: noun ? "noun" : "classic", styled, wrap }));
+    host.err(renderError(error, { noun, styled, wrap }));
     if (isUsage(error, phase))
       host.err(`\n${help().usageFor(trail, columns)}\n\ntry "${pathOf(trail.nodes)} --help"\n`);
   }

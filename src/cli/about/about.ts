@@ -1,7 +1,7 @@
 /** Commands about bpfman itself, and its JSON-RPC server. */
 import type { VersionAnswer } from "../../domain/answer.ts";
 import { defineCommand, type Examples, optional, several, toggle } from "../command.ts";
-import { parsePid } from "../parse/number.ts";
+import { parsePid } from "../parse/word.ts";
 import { renderVersion, renderVersionLine } from "../render/version.ts";
 
 export const help = defineCommand({
@@ -49,10 +49,7 @@ export const rpc = defineCommand({
       long: "openrpc",
       doc: ["Print the OpenRPC document, which describes every method, and exit."],
     }),
-    stdio: toggle({
-      long: "stdio",
-      doc: ["Use stdin and stdout, which is the default. LSP clients pass this."],
-    }),
+    stdio: toggle({ long: "stdio", doc: ["Use stdin and stdout, which is the default. LSP clients pass this."] }),
     /** Spelt as clients of language servers pass it. */
     clientProcessId: optional(
       {

@@ -214,11 +214,7 @@ async function pagesOf(nodes: readonly Node[], edition: Edition): Promise<File[]
 export const man = defineCommand({
   description: ["Writes a manual page for every command."],
   fields: {
-    dir: required({
-      long: "dir",
-      doc: ["Directory to write the pages to."],
-      completes: "directory",
-    }),
+    dir: required({ long: "dir", doc: ["Directory to write the pages to."], completes: "directory" }),
     date: optional(
       {
         long: "date",

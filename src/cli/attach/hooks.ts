@@ -20,8 +20,7 @@ import {
 } from "../command.ts";
 import { LINK_ID, PROGRAM_ID } from "../fields.ts";
 import { METADATA as PROGRAM_METADATA } from "../labels.ts";
-import { parseOffset, parsePid, parsePriority, zeroForNone } from "../parse/number.ts";
-import { oneOf } from "../parse/word.ts";
+import { oneOf, parseOffset, parsePid, parsePriority, zeroForNone } from "../parse/word.ts";
 import { renderLink } from "../render/link.ts";
 
 const IFACE = required({
@@ -162,6 +161,7 @@ const CONTAINER_PID = optional(
 );
 
 const UNSUPPORTED_PID = vary(CONTAINER_PID, {
+  grammar: "classic",
   doc: ["PID of a process in the container to attach in.", "Not supported yet: kprobes attach to the host's kernel."],
 });
 
@@ -213,20 +213,17 @@ interface Hook<F extends Fields> {
   readonly target: F;
   /** Fields that are words in the noun-verb grammar, after the program's ID. */
   readonly words?: readonly (keyof F & string)[];
-  /** Fields that only the classic grammar has. */
-  readonly classicOnly?: readonly (keyof F & string)[];
   /** What follows the kind of hook, and in the noun-verb grammar the program's ID. */
   readonly examples: TwinExamples;
 }
 
 /** Defines the command that attaches a program to a kind of hook. */
-function attachTo<F extends Fields>(kind: AttachKind, { target, words = [], classicOnly = [], examples }: Hook<F>) {
+function attachTo<F extends Fields>(kind: AttachKind, { target, words = [], examples }: Hook<F>) {
   const fields: Fields & { programId: typeof PROGRAM_ID; metadata: typeof METADATA } = {
     programId: PROGRAM_ID,
     ...target,
     metadata: METADATA,
   };
-  const inNoun = ["programId", ...words];
   const line = (start: string, end: string | null) => (end === null ? null : `${start} ${end}`.trimEnd());
   const lines = Object.entries(examples).map(([does, [classic, noun]]) => [
     does,
@@ -236,15 +233,9 @@ function attachTo<F extends Fields>(kind: AttachKind, { target, words = [], clas
     fields,
     examples: Object.fromEntries(lines),
     classic: { above: ["programId"] },
-    noun: {
-      words: inNoun,
-      options: Object.keys(fields).filter((name) => ![...inNoun, ...classicOnly].includes(name)),
-    },
-    prepare({ programId, metadata, ...place }, noun) {
-      const given = Object.entries(place).filter(([name]) => !noun || !classicOnly.includes(name));
-      const attach = { kind, ...Object.fromEntries(given) };
-      return asking("link/attach", { programId, attach, metadata }, renderLink);
-    },
+    noun: { words: ["programId", ...words] },
+    prepare: ({ programId, metadata, ...place }) =>
+      asking("link/attach", { programId, attach: { kind, ...place }, metadata }, renderLink),
   });
 }
 
@@ -315,7 +306,6 @@ export const HOOKS = {
   kprobe: attachTo("kprobe", {
     target: { fnName: FN_NAME, offset: OFFSET, containerPid: UNSUPPORTED_PID },
     words: ["fnName"],
-    classicOnly: ["containerPid"],
     examples: {
       "Run it when the kernel enters the function (a kretprobe: when it returns)": [
         "--fn-name try_to_wake_up",

@@ -5,7 +5,6 @@ import type { Option } from "../parse/canonical.ts";
 import { oneOf } from "../parse/word.ts";
 import type { Settings } from "../../domain/settings.ts";
 import { printable } from "../../domain/printable.ts";
-import { splitShellWords } from "./shell-words.ts";
 
 /** How the command line is passed: as words, or as text to be split. */
 const FORMS = ["words", "line"] as const;
@@ -29,11 +28,7 @@ export const complete = defineCommand({
       doc: ["After --: the line up to the cursor and, if any, the rest of it;", "or its words without the first."],
     }),
     at: optional(
-      {
-        long: "at",
-        metavar: "N",
-        doc: ["The cursor is at the end of the Nth word; by default, of the last."],
-      },
+      { long: "at", metavar: "N", doc: ["The cursor is at the end of the Nth word; by default, of the last."] },
       Number,
     ),
   },
@@ -42,24 +37,43 @@ export const complete = defineCommand({
     examples: { "List what may follow": "bpfman __complete words -- attach 5 xdp --" },
   },
   prepare({ form, words, at }) {
-    const typed = form === "line" ? typedText(words) : typedWords(words, at ?? words.length);
+    const typed = form === "line" ? splitLine(words) : { words, at: at ?? words.length };
     return async (session) => session.write(await answer(session, typed));
   },
 });
 
-function typedText([before = "", behind = ""]: readonly string[]): TypedLine {
+/**
+ * Splits the start of a command line into words like a shell: removes quotes and backslashes, but leaves variables and
+ * substitutions as they are. The last word may be incomplete; it is empty if the line ends between words.
+ */
+export function splitShellWords(line: string): string[] {
+  const words: string[] = [];
+  let word = "";
+  let quote: '"' | "'" | null = null;
+  for (let at = 0; at < line.length; at++) {
+    const character = line[at] as string;
+    const next = line[at + 1];
+    if (quote !== null && character === quote) quote = null;
+    else if (quote === "'") word += character;
+    else if (character === "\\" && next !== undefined && (quote === null || '"\\$`'.includes(next))) {
+      word += next;
+      at++;
+    } else if (quote === '"') word += character;
+    else if (character === '"' || character === "'") quote = character;
+    else if (/\s/.test(character)) {
+      if (word !== "" || (at > 0 && !/\s/.test(line[at - 1] as string))) words.push(word);
+      word = "";
+    } else word += character;
+  }
+  return [...words, word];
+}
+
+/** Splits a line, given as its parts before and after the cursor. */
+function splitLine([before = "", behind = ""]: readonly string[]): TypedLine {
   const words = splitShellWords(before).slice(1);
   // The rest of the word at the cursor does not count.
-  const rest = splitShellWords(behind.replace(/^\S+/, ""));
-  return { before: words.slice(0, -1), current: words.at(-1) ?? "", behind: wholeWords(rest) };
+  return { words: [...words, ...splitShellWords(behind.replace(/^\S+/, ""))], at: words.length };
 }
-
-function typedWords(words: readonly string[], at: number): TypedLine {
-  return { before: words.slice(0, at - 1), current: words[at - 1] ?? "", behind: wholeWords(words.slice(at)) };
-}
-
-/** A line that ends in a space has an empty last word. */
-const wholeWords = (words: readonly string[]): readonly string[] => (words.at(-1) === "" ? words.slice(0, -1) : words);
 
 async function answer(session: Session, typed: TypedLine): Promise<string> {
   const found = await completeLine(session.tree, typed);

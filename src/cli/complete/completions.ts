@@ -6,14 +6,6 @@ import { didYouMean } from "../../errors/suggest.ts";
 import { defineCommand, optional, required, usageError } from "../command.ts";
 import { oneOf } from "../parse/word.ts";
 
-const SHELLS = ["bash", "zsh", "fish", "elvish", "powershell"] as const;
-
-interface Script {
-  /** Path where the shell looks for it, relative to its completion directory. */
-  readonly file: string;
-  readonly text: string;
-}
-
 const BASH = `# bash completion for bpfman. Source it, or save it as /usr/share/bash-completion/completions/bpfman.
 _bpfman() {
   local line=\${COMP_LINE:0:COMP_POINT} first kind typed strip='' character candidate width=0
@@ -178,13 +170,15 @@ Register-ArgumentCompleter -Native -CommandName bpfman -ScriptBlock {
 }
 `;
 
-const SCRIPTS: Readonly<Record<(typeof SHELLS)[number], Script>> = {
-  bash: { file: "bpfman.bash", text: BASH },
-  zsh: { file: "_bpfman", text: ZSH },
-  fish: { file: "bpfman.fish", text: FISH },
-  elvish: { file: "bpfman.elv", text: ELVISH },
-  powershell: { file: "_bpfman.ps1", text: POWERSHELL },
+/** Names are paths where the shell looks for its script, relative to its completion directory. */
+const SCRIPTS = {
+  bash: { name: "bpfman.bash", text: BASH },
+  zsh: { name: "_bpfman", text: ZSH },
+  fish: { name: "bpfman.fish", text: FISH },
+  elvish: { name: "bpfman.elv", text: ELVISH },
+  powershell: { name: "_bpfman.ps1", text: POWERSHELL },
 };
+const SHELLS = Object.keys(SCRIPTS) as readonly (keyof typeof SCRIPTS)[];
 
 /** Common shells for which there is no completion. */
 const OTHER_SHELLS: readonly string[] = ["ash", "csh", "dash", "ksh", "nu", "nushell", "sh", "tcsh"];
@@ -224,7 +218,7 @@ export const completions = defineCommand({
         long: "shell",
         short: "s",
         choices: SHELLS,
-        doc: ["Write only the completion of this shell.", "", "[possible values: bash, zsh, fish, elvish, powershell]"],
+        doc: ["Write only the completion of this shell.", "", `[possible values: ${SHELLS.join(", ")}]`],
       },
       oneOf("shell", SHELLS),
     ),
@@ -239,14 +233,13 @@ export const completions = defineCommand({
   },
   prepare({ target, shell }) {
     const printed = SHELLS.find((name) => name === (target === "pwsh" ? "powershell" : target));
-    if (shell === null && printed === undefined) refuseShell(target);
-    return async (session) => {
-      if (printed !== undefined && shell === null) return session.write(SCRIPTS[printed].text);
-      const shells = shell === null ? SHELLS : [shell];
+    if (shell === null && printed !== undefined) return async (session) => session.write(SCRIPTS[printed].text);
+    if (shell === null) refuseShell(target);
+    const shells = shell === null ? SHELLS : [shell];
+    return async (session) =>
       session.save(
         target,
-        shells.map((name) => ({ name: SCRIPTS[name].file, text: SCRIPTS[name].text })),
+        shells.map((name) => SCRIPTS[name]),
       );
-    };
   },
 });

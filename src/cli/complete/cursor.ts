@@ -49,15 +49,15 @@ interface Cursor extends Trail {
 
 /** A command line being typed. */
 export interface TypedLine {
-  /** Complete words before the cursor. */
-  readonly before: readonly string[];
-  /** The part of the current word before the cursor. */
-  readonly current: string;
-  /** Complete words after the cursor. */
-  readonly behind: readonly string[];
+  readonly words: readonly string[];
+  /** The number of words up to the cursor, with the one that ends there. */
+  readonly at: number;
 }
 
-export async function completeLine(root: Group, { before, current, behind }: TypedLine): Promise<Completions> {
+export async function completeLine(root: Group, { words, at }: TypedLine): Promise<Completions> {
+  const [before, current = ""] = [words.slice(0, Math.max(at - 1, 0)), words[at - 1]];
+  // A line that ends in a space has an empty last word.
+  const behind = words.slice(at, words.at(-1) === "" ? -1 : undefined);
   const isOption = current.startsWith("-");
   const typed = isOption ? "option" : "word";
   const trail = newTrail(root, before);

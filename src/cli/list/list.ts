@@ -77,15 +77,12 @@ const METADATA_SELECTOR = vary(METADATA, {
   },
 });
 
-interface List<Answer> {
-  /** Print only the IDs. */
-  readonly quiet: boolean;
-  readonly ids: readonly number[];
-  text(answer: Answer, look: Look): string;
-}
-
 /** Prints a list for the noun-verb grammar: only IDs if requested; no text at all for an empty list. */
-function printList<Answer>(session: Session, answer: Answer, { quiet, ids, text }: List<Answer>): void {
+function printList<Answer>(
+  session: Session,
+  answer: Answer,
+  { quiet, ids, text }: { quiet: boolean; ids: readonly number[]; text(answer: Answer, look: Look): string },
+): void {
   if (quiet) session.write(ids.map((id) => `${id}\n`).join(""));
   else session.print(answer, (given, look) => (ids.length === 0 ? "" : text(given, look)));
 }

@@ -4,7 +4,7 @@ import { asking, defineCommand, ifGiven, required, several, type Values } from "
 import { PROGRAM_ID } from "../fields.ts";
 import { APPLICATION, METADATA } from "../labels.ts";
 import { IMAGE_URL, imageRequest, PULL_POLICY, REGISTRY_AUTH } from "../image/fields.ts";
-import { zeroForNone } from "../parse/number.ts";
+import { zeroForNone } from "../parse/word.ts";
 import {
   gatherGlobals,
   gatherMaps,
@@ -14,8 +14,10 @@ import {
   parseMapEntries,
   parseMapSource,
   parseNounGlobal,
+  parseNounSelector,
+  parseSelector,
+  settleType,
 } from "../parse/pairs.ts";
-import { parseNounSelector, parseSelector, settleType } from "../parse/selector.ts";
 import { renderLoad } from "../render/program.ts";
 
 const PROGRAMS = several(

@@ -117,9 +117,9 @@ export async function read(trail: Trail, typed: "word" | "option" | null): Promi
     // An option that is not global belongs to the omitted default command.
     const word = nextWord(trail, isStrict, here.otherwise !== undefined);
     if (isStrict && options.some(isHelp)) return null;
-    if (isStrict && options.some(({ field }) => field === VERSION)) {
+    if (isStrict && root.version !== undefined && options.some(({ field }) => field === VERSION)) {
       if (word !== null) throw usageError(`"--version" takes no command, but got "${word}"`);
-      node = root.version ?? root;
+      node = root.version;
     } else if (word === null) {
       const meant = otherwiseOf(here);
       // A word that is being typed may still name a command.
@@ -173,19 +173,17 @@ function nextWord(trail: Trail, isStrict: boolean, stop: boolean): string | null
       tokens.literal = true;
     } else {
       if (stop && begun(known, token) === null) return null;
-      const before = [...options];
       trail.awaiting = takeOption(tokens, { known, noun }, options);
       if (!isStrict) continue;
-      checkOptions(options, before, { known, noun });
+      checkOptions(options, { known, noun });
       if (options.some(isHelp)) return null;
     }
   }
 }
 
-/** Throws USAGE if the options just read are unknown, repeated, or lack a value. */
-function checkOptions(options: readonly Option[], before: readonly Option[], { known, noun }: Dialect): void {
+/** Throws USAGE if options are unknown, repeated, or lack a value. */
+function checkOptions(options: readonly Option[], { known, noun }: Dialect): void {
   for (const option of options) {
-    if (before.includes(option)) continue;
     const { field, written, value, attached } = option;
     if (field === null) {
       const names = known.map((flag) => `--${flag.long}`);
@@ -257,7 +255,7 @@ function couldBe(flag: Field, word: string): boolean {
   }
 }
 
-const shownNames = (node: Node): string[] => shownBelow(node).map((node) => node.name);
+const shownNames = (node: Node): string[] => shownBelow(node).map((child) => child.name);
 
 function unknownCommand(word: string, group: Group, path: string): BpfmanError {
   const names = shownNames(group);

@@ -2,7 +2,7 @@
 import type { DeleteAnswer } from "../../domain/answer.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { type Action, defineCommand, each, type Session, toggle, vary, usageError } from "../command.ts";
-import { ALL, IGNORE_MISSING, LINK_ID, PROGRAM_ID } from "../fields.ts";
+import { ALL, LINK_ID, PROGRAM_ID } from "../fields.ts";
 
 /** Performs an operation for each ID. Reports failures and continues with the next ID, unless the user interrupted. */
 async function forEachId<Answer>(
@@ -22,6 +22,8 @@ async function forEachId<Answer>(
   }
   return answers;
 }
+
+const IGNORE_MISSING = toggle({ long: "ignore-missing", doc: ["Ignore IDs that do not exist."] });
 
 const nothing = (): string => "";
 

@@ -2,8 +2,7 @@ import type { AttachmentAnswer, LinkAnswer, LinkRecordAnswer } from "../../domai
 import { ACTIONS, actionName } from "../../domain/actions.ts";
 import type { ChainedKind } from "../../domain/kinds.ts";
 import { changeOf, nameNow } from "./attachment.ts";
-import { metadataLines } from "./metadata.ts";
-import { type Fact, type Look, renderFacts } from "./table.ts";
+import { type Fact, type Look, metadataLines, renderFacts } from "./table.ts";
 
 export function renderLink({ record, status }: LinkAnswer, look: Look): string {
   return renderFacts(

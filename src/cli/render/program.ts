@@ -2,8 +2,7 @@ import type { KernelProgramAnswer, LoadAnswer, ProgramAnswer, ProgramRecordAnswe
 import { kernelWordOf, programTypeTextOfJson } from "../../domain/kernel-words.ts";
 import { attachmentOf } from "./attachment.ts";
 import { entryOf, renderProgramList } from "./lists.ts";
-import { metadataLines } from "./metadata.ts";
-import { type Fact, type Look, renderFacts } from "./table.ts";
+import { type Fact, type Look, metadataLines, renderFacts } from "./table.ts";
 
 /** Renders a single program in full, several as a list. */
 export function renderLoad(answer: LoadAnswer, look: Look): string {

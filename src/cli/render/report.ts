@@ -30,10 +30,9 @@ export const exitCodeOf = (error: BpfmanError, phase: Phase): number =>
 /** The noun-verb grammar distinguishes only success and failure. */
 export const nounExitCodeOf = (error: BpfmanError): number => (error.kind === "cancelled" ? EXIT_CODES.cancelled : 1);
 
-const PREFIXES = { classic: "error", noun: "bpfman: error" } as const;
-
 interface ErrorStyle {
-  readonly grammar: keyof typeof PREFIXES;
+  /** For the noun-verb grammar. */
+  readonly noun: boolean;
   /** Colours, for a terminal. */
   readonly styled: boolean;
   /** Wraps a text for the terminal. */
@@ -48,9 +47,9 @@ const RESET = "\x1b[0m";
  * Renders `error: …` (`bpfman: error: …` in the noun-verb grammar), the source of a rejected program, `hint: …`, then
  * the complete verifier log.
  */
-export function renderError(error: BpfmanError, { grammar, styled, wrap }: ErrorStyle): string {
+export function renderError(error: BpfmanError, { noun, styled, wrap }: ErrorStyle): string {
   const label = (text: string, colour: string): string => (styled ? `${colour}${text}:${RESET}` : `${text}:`);
-  const lines = [wrap(`${label(PREFIXES[grammar], RED)} ${error.message}`), ...renderSource(error)];
+  const lines = [wrap(`${label(noun ? "bpfman: error" : "error", RED)} ${error.message}`), ...renderSource(error)];
   if (error.hint !== null) lines.push(wrap(`${label("hint", CYAN)} ${error.hint}`));
   if (error.verifierLog !== null) lines.push("", error.verifierLog.trimEnd());
   return `${lines.join("\n")}\n`;

@@ -1,5 +1,6 @@
 /** Renders tables without borders: a space on each side of a cell, and columns as wide as their widest cell. */
 import { printable } from "../../domain/printable.ts";
+import type { Metadata } from "../../domain/program.ts";
 
 const HEADING = "\x1b[1;32m";
 const RESET = "\x1b[0m";
@@ -84,6 +85,12 @@ function renderRow(cells: readonly Cell[], widths: readonly number[], styled: bo
 /** A value that may be absent. */
 type Value = string | number | boolean | null;
 export type Fact = readonly [label: string, value: Value | readonly Value[]];
+
+/** The values of a fact: `key=value`, sorted. */
+export const metadataLines = (metadata: Metadata): string[] =>
+  Object.entries(metadata)
+    .map(([key, value]) => `${key}=${value}`)
+    .sort();
 
 /**
  * Renders a table of labelled facts: the label before its first value, further values below it, `None` for no value.

@@ -119,6 +119,8 @@ const LINES: readonly (readonly [line: string, instead: string])[] = [
   ["program load file --path x.o --programs xdp:a", "bpfman program load file PATH"],
   ["program load -p x.o --programs xdp:a", "bpfman program load file PATH"],
   ["program load image -i a --programs xdp:a", "bpfman program load image IMAGE"],
+  ["image inspect -i a", "bpfman image inspect IMAGE"],
+  ["image verify --key k.pub --image-url=a", "bpfman image verify IMAGE"],
   ["program attach 5 xdp", "bpfman link attach KIND ID"],
   ["program detach 5", "bpfman link detach LINK_ID"],
   ["link unload 5", "bpfman program unload ID"],
