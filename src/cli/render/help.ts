@@ -32,9 +32,6 @@ interface Style {
 const asIs = (text: string): string => text;
 const PLAIN: Style = { name: asIs, value: asIs, metavar: (text) => `<${text}>` };
 
-/** Returns `bpfman attach <PROGRAM_ID> tcx [OPTIONS] --direction <DIRECTION> --iface <IFACE> --priority <PRIORITY>`. */
-export const usageOf = (subject: Subject): string => usageWords(subject, PLAIN).join(" ");
-
 /** Each option is one element with its value. */
 export function usageWords({ nodes, command }: Subject, { name, value, metavar }: Style): string[] {
   const last = nodes.at(-1);
@@ -58,7 +55,7 @@ const COLUMNS = { usual: 80, most: 100, least: 50 } as const;
 
 export const columnsFor = (terminal: number): number => Math.max(COLUMNS.least, Math.min(terminal, COLUMNS.most));
 
-/** Returns the usage with its label, wrapped for a terminal of that width; null for no terminal. */
+/** Returns `Usage: bpfman attach <PROGRAM_ID> tcx [OPTIONS] --iface <IFACE>`, wrapped for a terminal of that width; null for no terminal. */
 export const usageFor = (subject: Subject, terminal: number | null): string =>
   broken(
     ["Usage:", ...usageWords(subject, PLAIN)],

@@ -152,7 +152,7 @@ const hintOf = (error: string): string | undefined => /^hint: (.*)$/m.exec(error
 describe("a line of another tool", () => {
   test.each(LINES)("%s", async (line, instead) => {
     const run = await cli(line);
-    const noun = /^(link|program)\b/.test(line);
+    const noun = /^(link|program|image (inspect|verify))\b/.test(line);
     expect([run.code, run.out, run.connected]).toEqual([noun ? 1 : 2, "", []]);
     expect(hintOf(run.err)).toContain(instead);
   });
