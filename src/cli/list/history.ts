@@ -1,8 +1,7 @@
 import { OPERATIONS_MAX } from "../../domain/limits.ts";
-import { BpfmanError } from "../../errors/error.ts";
-import { asking, defineCommand, ifGiven, optional, toggle } from "../command.ts";
+import { asking, defineCommand, ifGiven, optional, toggle, usageError } from "../command.ts";
 import { LINK_ID, PROGRAM_ID } from "../fields.ts";
-import { parseDuration, whole } from "../parse/number.ts";
+import { parseDuration, whole } from "../parse/word.ts";
 import { renderHistory } from "../render/history.ts";
 
 const DATE = /^([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]([0-9:.]+)(Z|[+-][0-9]{2}:?[0-9]{2})?)?$/;
@@ -15,9 +14,8 @@ function parseSince(text: string, where: string): string {
     const inHours = text.replace(/^([0-9]+)d/, (_, days) => `${Number(days) * 24}h`);
     return new Date(Date.now() - parseDuration(inHours, where)).toISOString();
   } catch {
-    throw new BpfmanError("USAGE", `invalid time${where} "${text}"`, {
-      hint: "give how long ago, as in 30m, 1h or 2d, or a time in UTC, as in 2026-01-31 or 2026-01-31T12:00",
-    });
+    const hint = "give how long ago, as in 30m, 1h or 2d, or a time in UTC, as in 2026-01-31 or 2026-01-31T12:00";
+    throw usageError(`invalid time${where} "${text}"`, hint);
   }
 }
 
