@@ -3,13 +3,9 @@
  * relocations, which refer to kernel types.
  */
 import { SOURCE_TEXT_BYTES_MAX } from "../domain/limits.ts";
-import { type Btf, typeOf } from "./btf.ts";
+import { type Btf, btfHeaderBytes, typeOf } from "./btf.ts";
 import type { Fields } from "./fields.ts";
 
-const MAGIC = 0xeb9f;
-const VERSION = 1;
-/** Up to and including the offset and length of the line information. */
-const HEADER_BYTES_MIN = 24;
 const COLUMN_BITS = 10;
 const I32_MAX = 0x7fff_ffff;
 
@@ -47,10 +43,7 @@ interface SectionRecords {
 /** Yields the records of a table by section. Throws if the table is malformed. */
 function* sectionRecords(ext: Fields, { pointer, bytesMin, what }: Table): Generator<SectionRecords> {
   const { refuse } = ext.format;
-  if (ext.u16(0) !== MAGIC) throw refuse("its BTF.ext does not begin with the magic number of BTF in its byte order");
-  if (ext.u8(2) !== VERSION) throw refuse(`its BTF.ext has version ${ext.u8(2)}; only ${VERSION} is known`);
-  const headerBytes = ext.u32(4);
-  if (headerBytes < HEADER_BYTES_MIN) throw refuse(`its BTF.ext header has ${headerBytes} bytes`);
+  const headerBytes = btfHeaderBytes(ext, "BTF.ext");
   if (headerBytes < pointer + 8) return;
   const table = ext.part(headerBytes + ext.u32(pointer), ext.u32(pointer + 4), what);
   if (table.length === 0) return;

@@ -1,7 +1,7 @@
 import { MAP_FIELDS_MAX, OBJECT_MAPS_MAX } from "../domain/limits.ts";
 import type { ObjectMap } from "../domain/object-file.ts";
 import type { BpfmanError } from "../errors/error.ts";
-import { type Btf, type BtfType, KIND, arrayOf, bareType, findDatasec, sizeOfType, typeOf } from "./btf.ts";
+import { type Btf, type BtfType, KIND, arrayOf, bareType, findDatasec, membersOf, sizeOfType, typeOf } from "./btf.ts";
 import type { Refuse } from "./fields.ts";
 
 /** The section of map definitions. */
@@ -23,7 +23,6 @@ const STRUCT_OPS = 26;
 const U32_MAX = 0xffff_ffff;
 /** Size of a value in a map-in-map or program array: the ID of the object it refers to. */
 const REFERENCE_BYTES = 4;
-const MEMBER_BYTES = 12;
 
 /**
  * Returns the maps of an object. Each variable in section .maps is a struct whose field types form the definition: a
@@ -36,8 +35,8 @@ export function readMaps(btf: Btf): ObjectMap[] {
   if (section === null) throw types.format.refuse(`its BTF does not describe section "${MAPS_SECTION}"`);
   if (section.count > OBJECT_MAPS_MAX)
     throw types.format.refuse(`it has ${section.count} maps, more than ${OBJECT_MAPS_MAX}`);
-  return Array.from({ length: section.count }, (_, index) => {
-    const variable = typeOf(btf, types.u32(section.tail + index * MEMBER_BYTES));
+  return membersOf(section).map((at, index) => {
+    const variable = typeOf(btf, types.u32(at));
     const name = btf.strings.name(variable.nameAt);
     if (variable.kind !== KIND.variable || name === "")
       throw types.format.refuse(`its map number ${index + 1} is not a named variable`);
@@ -50,22 +49,22 @@ export function readMapTypes(
   btf: Btf,
 ): ReadonlyMap<string, { readonly key: number | null; readonly value: number | null }> {
   const section = findDatasec(btf, MAPS_SECTION);
-  const members = Array.from({ length: section?.count ?? 0 }, (_, i) => (section?.tail ?? 0) + i * MEMBER_BYTES);
   return new Map(
-    members.map((at) => {
+    (section === null ? [] : membersOf(section)).map((at) => {
       const variable = typeOf(btf, btf.types.u32(at));
-      const { count, tail } = bareType(btf, variable.sizeOrType);
+      const fields = fieldsOf(btf, bareType(btf, variable.sizeOrType));
       const targetOf = (field: string): number | null => {
-        for (let member = tail; member < tail + count * MEMBER_BYTES; member += MEMBER_BYTES) {
-          if (btf.strings.name(btf.types.u32(member)) === field)
-            return bareType(btf, btf.types.u32(member + 4)).sizeOrType;
-        }
-        return null;
+        const pointer = fields.get(field);
+        return pointer === undefined ? null : bareType(btf, pointer).sizeOrType;
       };
       return [btf.strings.name(variable.nameAt), { key: targetOf("key"), value: targetOf("value") }] as const;
     }),
   );
 }
+
+/** Returns the types of a struct's fields. */
+const fieldsOf = (btf: Btf, struct: BtfType): ReadonlyMap<string, number> =>
+  new Map(membersOf(struct).map((at) => [btf.strings.name(btf.types.u32(at)), btf.types.u32(at + 4)]));
 
 interface Draft {
   readonly name: string;
@@ -78,11 +77,7 @@ function readMap(btf: Btf, { name, definition, inner }: Draft): ObjectMap {
   const bad = (reason: string) => btf.types.format.refuse(`its map "${name}" ${reason}`);
   if (definition.kind !== KIND.struct) throw bad("is not defined by a struct");
   if (definition.count > MAP_FIELDS_MAX) throw bad(`has ${definition.count} fields, more than ${MAP_FIELDS_MAX}`);
-  const fields = new Map<string, number>();
-  for (let i = 0; i < definition.count; i++) {
-    const at = definition.tail + i * MEMBER_BYTES;
-    fields.set(btf.strings.name(btf.types.u32(at)), btf.types.u32(at + 4));
-  }
+  const fields = fieldsOf(btf, definition);
 
   const number = (field: string): number | null => {
     const id = fields.get(field);

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { BpfmanError } from "../../src/errors/error.ts";
 import { memorySource } from "../../src/object/fields.ts";
 import { parseLinkerCache } from "../../src/object/linker-cache.ts";
-import { loadedAlong, objectForLibbpf, readObject, twinBytes } from "../../src/object/object-file.ts";
+import { objectForLibbpf, readObject, twinBytes } from "../../src/object/object-file.ts";
 import { sourceLines } from "../../src/object/source-line.ts";
 import { findSymbols, loadSegmentContains, symbolNames } from "../../src/object/symbols.ts";
 import { fixture } from "../objects/bpf-fixture.ts";
@@ -74,7 +74,7 @@ describe("damaged files", () => {
       const object = readObject(bytes);
       const names = object.programs.map(({ name }) => name);
       // What is made of a sound object is no less sound.
-      readObject(loadedAlong(bytes, names.slice(0, 1)).bytes);
+      readObject(objectForLibbpf(bytes, object, names.slice(0, 1)).bytes);
       for (const name of names) {
         const twin = twinBytes(bytes, name, "xdp");
         if (twin !== null) expect(readObject(twin).programs).toEqual(object.programs);

@@ -82,7 +82,11 @@ const CHANGES: readonly (readonly [what: string, reason: string, change: Change]
     "without a prototype",
     (its) => its.put(its.btfType(KIND.function, "pass") + 8, its.btfId(KIND.variable, "hits")),
   ],
-  ["an integer with members", "as its kind has not", (its) => its.put(its.btfType(KIND.int, "int") + 4, 0x0100_ffff)],
+  [
+    "an integer with members",
+    "which its kind cannot have",
+    (its) => its.put(its.btfType(KIND.int, "int") + 4, 0x0100_ffff),
+  ],
   [
     "a bit field of a struct",
     "bit field that is not a number",
