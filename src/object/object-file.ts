@@ -27,7 +27,7 @@ export interface ReadObjectOptions {
 export function readObject(bytes: Uint8Array, options: ReadObjectOptions = {}): ObjectFile {
   if (bytes.length > OBJECT_BYTES_MAX) throw refuse(`it has ${bytes.length} bytes, more than ${OBJECT_BYTES_MAX}`);
   checkKind(openElf(memorySource(bytes), refuse), options);
-  const object = opened(bytes);
+  const object = openForLibbpf(bytes);
   const entries = readEntries(object);
   checkForLibbpf(object);
   return {
@@ -41,10 +41,7 @@ export function readObject(bytes: Uint8Array, options: ReadObjectOptions = {}): 
 }
 
 /** Opens an object as libbpf is to see it (for-libbpf.ts). Throws INVALID_OBJECT. */
-const opened = (bytes: Uint8Array): OpenObject => forLibbpf(new OpenObject(bytes, refuse));
-
-/** The bytes of an object as libbpf is to see them. Throws INVALID_OBJECT. */
-export const bytesForLibbpf = (bytes: Uint8Array): Uint8Array => opened(bytes).bytes;
+export const openForLibbpf = (bytes: Uint8Array): OpenObject => forLibbpf(new OpenObject(bytes, refuse));
 
 /** What libbpf is given to load some of an object's programs. */
 export interface ObjectForLibbpf {
@@ -62,7 +59,7 @@ export interface ObjectForLibbpf {
  * INVALID_OBJECT.
  */
 export function objectForLibbpf(bytes: Uint8Array, { maps }: ObjectFile, programs: readonly string[]): ObjectForLibbpf {
-  const object = opened(bytes);
+  const object = openForLibbpf(bytes);
   const uses = readMapUses(object);
   const along = reachedByTailCalls(uses, programs, refuse);
   const loaded = new Set([...programs, ...[...along.values()].flat()]);
@@ -103,7 +100,7 @@ interface KernelTypes {
  * Answers the first difference of each. Throws INVALID_OBJECT.
  */
 export function layoutDifferences(bytes: Uint8Array, name: string, kernel: KernelTypes): LayoutDifference[] {
-  const ours = opened(bytes).btf();
+  const ours = openForLibbpf(bytes).btf();
   if (ours === null) return [];
   const types = readMapTypes(ours).get(name);
   const theirs = openBtf(new Fields(kernel.btf, ours.types.format, "BTF"));
@@ -123,7 +120,7 @@ export function layoutDifferences(bytes: Uint8Array, name: string, kernel: Kerne
  * the program was loaded, kernel functions and variables that only other programs use may be missing.
  */
 export function twinBytes(bytes: Uint8Array, program: string, hook: ChainedKind): Uint8Array | null {
-  const object = opened(bytes);
+  const object = openForLibbpf(bytes);
   const used = readMapUses(object).of([program]);
   return bytesForTwin(used === null ? object : withOptionalExterns(object, used.symbols), program, hook);
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { ObjectMap } from "../../../src/domain/object-file.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
-import { bytesForLibbpf, readObject } from "../../../src/object/object-file.ts";
+import { openForLibbpf, readObject } from "../../../src/object/object-file.ts";
 import { compileBpf } from "../../objects/compile.ts";
 
 const AYA = "struct record { unsigned type, key_size, value_size, max_entries, map_flags, id, pinning; };";
@@ -65,16 +65,16 @@ describe("maps in section maps", () => {
 
   test("what libbpf is given is read as the same again", () => {
     const bytes = compileBpf(source);
-    const changed = bytesForLibbpf(bytes);
+    const changed = openForLibbpf(bytes).bytes;
     expect(changed).not.toBe(bytes);
     expect(readObject(changed)).toEqual(readObject(bytes));
-    expect(bytesForLibbpf(changed)).toBe(changed);
+    expect(openForLibbpf(changed).bytes).toBe(changed);
   });
 
   test("a Buffer of bytes stays as it was", () => {
     const buffer = Buffer.from(compileBpf(source));
     const before = Buffer.copyBytesFrom(buffer);
-    bytesForLibbpf(buffer);
+    openForLibbpf(buffer);
     expect(buffer.equals(before)).toBe(true);
   });
 });

@@ -3,7 +3,7 @@ import { BpfmanError } from "../../../src/errors/error.ts";
 import { KIND, openBtf, typeOf } from "../../../src/object/btf.ts";
 import { namedSections, openElf, SHT, STB, sectionFields, symbols } from "../../../src/object/elf.ts";
 import { memorySource } from "../../../src/object/fields.ts";
-import { bytesForLibbpf, objectForLibbpf, readObject, twinBytes } from "../../../src/object/object-file.ts";
+import { objectForLibbpf, openForLibbpf, readObject, twinBytes } from "../../../src/object/object-file.ts";
 import { compileBpf } from "../../objects/compile.ts";
 
 const refuse = (reason: string) => new BpfmanError("INVALID_OBJECT", reason);
@@ -82,7 +82,7 @@ test.each(["xdp", "tc"] as const)("a twin of %s has the type of a slot, whatever
     const twin = twinBytes(bytes, name, hook) as Uint8Array;
     expect(prototypeOf(twin, name)).toEqual([1, "int", 1, context]);
     expect(readObject(twin).programs).toEqual(readObject(bytes).programs);
-    expect(bytesForLibbpf(twin)).toBe(twin);
+    expect(openForLibbpf(twin).bytes).toBe(twin);
   }
 });
 
