@@ -7,7 +7,7 @@ import type { BinaryFile, FilesPort } from "../platform/files.ts";
 import { absolute } from "./absolute.ts";
 import { bytecodeStore } from "./bytecode.ts";
 import { openRegular, unreadable } from "./regular.ts";
-import { mappedFiles } from "./mapped.ts";
+import { functionHere, mappedFiles } from "./mapped.ts";
 
 /** Largest /etc/ld.so.cache read; a full desktop's is 0.2 MiB. */
 const LINKER_CACHE_BYTES_MAX = 16 * 1024 * 1024;
@@ -25,6 +25,7 @@ export function openFiles(runtimeDir: string): FilesPort {
     processes,
     containerProcess,
     mappedFiles,
+    functionHere: (name, id) => functionHere(name, (path) => fileId(path) === id),
     linkerCache,
   };
 }

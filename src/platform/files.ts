@@ -66,6 +66,11 @@ export interface FilesPort {
   containerProcess(pid: number): string | null;
   /** Returns the files mapped into the process with that /proc directory; empty if they cannot be read. */
   mappedFiles(process: string): MappedFile[];
+  /**
+   * Returns where the function that a name refers to in this process is in the file with that ID, in bytes; null if it is
+   * not in that file.
+   */
+  functionHere(name: string, fileId: string): number | null;
   /** Returns the libraries in the dynamic linker's cache, of this system or below a root directory: soname -> path. */
   linkerCache(root: string | null): ReadonlyMap<string, string>;
 }

@@ -26,8 +26,8 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const bpfman = executable();
 
 /** A running target; `call` makes it call the function so many times and waits for that. */
-function startTarget() {
-  const child = Bun.spawn([binary], { stdin: "pipe", stdout: "pipe" });
+function startTarget(path = binary) {
+  const child = Bun.spawn([path], { stdin: "pipe", stdout: "pipe" });
   const answers = child.stdout.getReader();
   return {
     pid: child.pid,
@@ -193,6 +193,31 @@ test("an indirect function is refused: its resolver is not what programs call", 
   await attach(call, chosen, "-f", "work_fast");
   sh(chosen);
   expect(counted()[0]).toBe(2);
+});
+
+test("an indirect function of libc is refused with the place of the implementation that this machine uses", async () => {
+  const caller = built("caller", ["gcc", "-O1", "-fno-builtin"], {
+    "caller.c": `#include <string.h>
+      #include <unistd.h>
+      int main() { char c[2] = {}; while (read(0, c, 1) == 1) if (strlen(c) == 1) write(1, c, 1); return 0; }`,
+  });
+  const { call, counted } = await loaded();
+  for (const name of ["memcpy", "strlen"]) {
+    const words = ["attach", String(call), "uprobe", "--target", "libc", "-f", name] as const;
+    const refusal = await bpfman.refused(1, "ATTACH_FAILED", ...words);
+    expect(refusal.message).toContain("indirect function (IFUNC)");
+    expect(refusal.hint).toMatch(/this machine uses, --offset 0x[0-9a-f]+, without --fn-name$/);
+    if (name !== "strlen") continue;
+    const [, offset = ""] = /--offset (\w+)/.exec(refusal.hint ?? "") ?? [];
+    const target = startTarget(caller);
+    try {
+      await attach(call, "libc", "--offset", offset, "--pid", String(target.pid));
+      await target.call(3);
+      expect(counted()[0]).toBe(3);
+    } finally {
+      await target.stop();
+    }
+  }
 });
 
 test("C++ functions by the names in their source", async () => {

@@ -103,6 +103,7 @@ export class FakeFiles implements FilesPort {
   processes = () => [...this.running].map((pid) => ({ pid, name: `process-${pid}` }));
   processExists = (pid: number) => this.running.has(pid);
   mappedFiles = () => this.mapped;
+  functionHere = () => null;
   linkerCache = () => this.cache;
 }
 
