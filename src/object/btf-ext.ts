@@ -48,7 +48,8 @@ function* sectionRecords(ext: Fields, { pointer, bytesMin, what }: Table): Gener
   const table = ext.part(headerBytes + ext.u32(pointer), ext.u32(pointer + 4), what);
   if (table.length === 0) return;
   const recordBytes = table.u32(0);
-  if (recordBytes < bytesMin) throw refuse(`its ${what} has records of ${recordBytes} bytes`);
+  if (recordBytes < bytesMin)
+    throw refuse(`the records of its ${what} have ${recordBytes} bytes, fewer than ${bytesMin}`);
   for (let at = 4; at < table.length; ) {
     const records = table.part(at + 8, table.u32(at + 4) * recordBytes, what);
     yield { nameAt: table.u32(at), records, recordBytes };
@@ -90,7 +91,9 @@ export function checkRelocationRecords(ext: Fields, btf: Btf): void {
       const places = btf.strings.text(records.u32(record + 8), PLACES_CHARS_MAX) ?? "";
       const isSound = PLACES.test(places) && places.split(":").every((place) => Number(place) <= I32_MAX);
       if (!isSound)
-        throw ext.format.refuse(`its CO-RE relocations have one for ${JSON.stringify(places.slice(0, 32))} of a type`);
+        throw ext.format.refuse(
+          `one of its CO-RE relocations has the invalid access string ${JSON.stringify(places.slice(0, 32))}`,
+        );
     }
   }
 }

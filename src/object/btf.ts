@@ -78,7 +78,7 @@ export function openBtf(fields: Fields): Btf {
     const info = types.u32(at + 4);
     const tail = TAIL_BYTES[kindOf(info)];
     if (tail === undefined || kindOf(info) === 0)
-      throw refuse(`its BTF type ${id} is of kind ${kindOf(info)}, which is unknown`);
+      throw refuse(`its BTF type ${id} has the unknown kind ${kindOf(info)}`);
     at += TYPE_BYTES + tail[0] + tail[1] * countOf(info);
     if (at > types.length) throw refuse(`it is cut short in its BTF type ${id}`);
   }
@@ -189,4 +189,4 @@ export const arrayOf = (btf: Btf, array: BtfType) => ({
 export const isWrapper = (kind: number) => (kind >= KIND.typedef && kind <= KIND.restrict) || kind === KIND.typeTag;
 
 const tooDeep = (btf: Btf, id: number) =>
-  btf.types.format.refuse(`its BTF type ${id} goes through more than ${BTF_DEPTH_MAX} others, or in a circle`);
+  btf.types.format.refuse(`its BTF type ${id} leads through more than ${BTF_DEPTH_MAX} others, or back to itself`);

@@ -98,10 +98,9 @@ export class Fields {
   /** Returns a name that is properly terminated and printable. */
   name(at: number): string {
     const name = this.text(at, NAME_CHARS_MAX);
-    if (name === null)
-      throw this.format.refuse(`its ${this.what} have one that is not ended within ${NAME_CHARS_MAX} bytes`);
+    if (name === null) throw this.format.refuse(`one of its ${this.what} does not end within ${NAME_CHARS_MAX} bytes`);
     if (hasControlCharacters(name))
-      throw this.format.refuse(`its ${this.what} have one with control characters: ${JSON.stringify(name)}`);
+      throw this.format.refuse(`one of its ${this.what} contains control characters: ${JSON.stringify(name)}`);
     return name;
   }
 

@@ -127,7 +127,8 @@ function readLegacyMaps({ elf }: OpenObject, { all, legacy, starts }: Where): Le
       const field = FIELDS[at / 4];
       const value = record.u32(at);
       if (field !== undefined) fields.set(field, value);
-      else if (value !== 0) throw bad(`says ${value} in byte ${at} of its definition, where bpfman knows no field`);
+      else if (value !== 0)
+        throw bad(`has the value ${value} at byte ${at} of its definition, where bpfman knows no field`);
     }
     maps.push({ name, symbol, fields, offset: (starts.get(symbol.section) ?? 0) + symbol.value, size: symbol.size });
   }
@@ -135,7 +136,7 @@ function readLegacyMaps({ elf }: OpenObject, { all, legacy, starts }: Where): Le
   for (const [i, { name, offset }] of maps.entries()) {
     const last = maps[i - 1];
     if (last !== undefined && last.offset + last.size > offset)
-      throw elf.refuse(`its maps "${last.name}" and "${name}" stand in the same place`);
+      throw elf.refuse(`its maps "${last.name}" and "${name}" overlap`);
   }
   return maps;
 }

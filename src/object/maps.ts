@@ -14,8 +14,8 @@ const PIN_BY_NAME = 1;
 /** Other loaders have more pinning types: Cilium's CILIUM_PIN_REPLACE, iproute2's PIN_GLOBAL_NS. */
 const unknownPinning = (refuse: Refuse, map: string, pinning: number): BpfmanError =>
   refuse(
-    `its map "${map}" has pinning ${pinning}, a way of another loader: only ${PIN_NONE} (none) and ${PIN_BY_NAME} (LIBBPF_PIN_BY_NAME) are known`,
-    `compile it with LIBBPF_PIN_BY_NAME, or without pinning; --map ${map}=PIN takes a map that is pinned already`,
+    `its map "${map}" has pinning ${pinning}, which belongs to another loader: bpfman knows ${PIN_NONE} (none) and ${PIN_BY_NAME} (LIBBPF_PIN_BY_NAME)`,
+    `compile it with LIBBPF_PIN_BY_NAME or without pinning; to use a map that is already pinned, add --map ${map}=PIN`,
   );
 
 /** BPF_MAP_TYPE_STRUCT_OPS (enum bpf_map_type). */
@@ -97,7 +97,7 @@ function readMap(btf: Btf, { name, definition, inner }: Draft): ObjectMap {
   };
 
   const type = number("type");
-  if (type === null) throw bad("does not say its type");
+  if (type === null) throw bad("has no type");
   // libbpf would treat it as a map it created from section .struct_ops and dereference a NULL pointer.
   if (type === STRUCT_OPS) throw bad('is of type STRUCT_OPS, which cannot be defined in section ".maps"');
   const pinning = number("pinning") ?? PIN_NONE;
@@ -107,7 +107,8 @@ function readMap(btf: Btf, { name, definition, inner }: Draft): ObjectMap {
   if (element !== null && element.kind !== KIND.struct && element.kind !== KIND.functionProto) {
     throw bad("has values that are neither maps nor programs");
   }
-  if (element !== null && inner) throw bad("stands in a map and has maps in it: only two levels are possible");
+  if (element !== null && inner)
+    throw bad("is inside a map and contains maps itself, but only two levels are possible");
   return {
     name,
     type,

@@ -41,8 +41,7 @@ export function checkBtf(btf: Btf): number {
 }
 
 function checkName(btf: Btf, at: number): void {
-  if (at >= btf.strings.length)
-    throw btf.types.format.refuse(`its BTF has a name at ${at}, behind the end of its names`);
+  if (at >= btf.strings.length) throw btf.types.format.refuse(`its BTF has a name at ${at}, past the end of its names`);
 }
 
 function checkType(btf: Btf, id: number): void {
@@ -70,7 +69,7 @@ function checkReferences(btf: Btf, id: number, type: BtfType): void {
     if (kind === KIND.enum || kind === KIND.enum64) continue;
     checkType(btf, types.u32(at + 4));
     const bits = kind === KIND.functionProto ? 0 : memberPosition(btf, type, at).bits;
-    if (bits > 0 && !isCounted(bareType(btf, types.u32(at + 4)))) throw bad("has a bit field that is not a number");
+    if (bits > 0 && !isCounted(bareType(btf, types.u32(at + 4)))) throw bad("has a bit field that is not an integer");
   }
 }
 
@@ -85,7 +84,7 @@ function checkDatasec(btf: Btf, id: number, type: BtfType): number {
   for (const at of membersOf(type)) {
     const member = typeOf(btf, btf.types.u32(at));
     const fits = member.kind === KIND.variable || (member.kind === KIND.function && name === KSYMS);
-    if (!fits) throw bad("is a section with something else than variables");
+    if (!fits) throw bad("is a section that contains something other than variables");
     if (name === KCONFIG) bytes += sizeOfType(btf, member.sizeOrType) ?? 0;
   }
   // libbpf adds the sizes in 32 bits and allocates the sum.
@@ -110,7 +109,7 @@ function heightOf(btf: Btf, id: number, walk: { readonly heights: Uint8Array; re
     }
   }
   if (walk.depth >= BTF_NESTING_MAX || below >= BTF_NESTING_MAX) {
-    throw btf.types.format.refuse(`its BTF type ${id} has more than ${BTF_NESTING_MAX} others in it, or itself`);
+    throw btf.types.format.refuse(`its BTF type ${id} contains more than ${BTF_NESTING_MAX} others, or itself`);
   }
   walk.heights[id] = below + 1;
   return below + 1;

@@ -37,7 +37,8 @@ export function checkForLibbpf(object: OpenObject): void {
     if (section.name !== TEXT) checkCalls(elf, { section, bytes, relocated: relocated.get(section.index) });
   }
   const externs = all.filter(isExtern).length;
-  if (externs > EXTERNS_MAX) throw refuse(`it uses ${externs} names of the kernel, more than ${EXTERNS_MAX}`);
+  if (externs > EXTERNS_MAX)
+    throw refuse(`it uses ${externs} kernel functions and variables, more than ${EXTERNS_MAX}`);
   const { types, variables } = checkTypes(object);
   const looks = (all.length + types + sections.length) * (functions + code.size + externs + variables);
   if (looks > LIBBPF_LOOKS_MAX) throw refuse("it has so many symbols and types that loading it would take minutes");
@@ -60,7 +61,7 @@ function checkFunctions(elf: Elf, all: readonly ElfSymbol[], code: ReadonlyMap<n
     const bad = (reason: string) =>
       elf.refuse(`its function at ${value} of section "${section.name}" (name ${nameAt}) ${reason}`);
     if (size === 0 || value % INSTRUCTION_BYTES !== 0 || size % INSTRUCTION_BYTES !== 0)
-      throw bad("is cut within an instruction");
+      throw bad("does not begin and end between instructions");
     if (value + size > section.size) throw bad("reaches beyond it");
     if (bytes.u8(value + size - INSTRUCTION_BYTES) === LOAD_IMMEDIATE_64) throw bad("ends in half an instruction");
     functions++;
@@ -80,7 +81,7 @@ function checkRelocations(object: OpenObject): Map<number, Set<number>> {
     const bad = (reason: string) => elf.refuse(`its relocations "${table.name}" ${reason}`);
     const target = sections[table.info];
     if (target === undefined || target.type === SHT.null)
-      throw bad(`are for section ${table.info}, which is not there`);
+      throw bad(`are for section ${table.info}, which does not exist`);
     if (table.entrySize !== RELOCATION_BYTES)
       throw bad(`have ${table.entrySize} bytes each instead of ${RELOCATION_BYTES}`);
     const width = target.name === ".maps" ? MAP_SLOT_BYTES : 1;
@@ -88,7 +89,7 @@ function checkRelocations(object: OpenObject): Map<number, Set<number>> {
     relocated.set(target.index, places);
     for (const { at: offset } of object.relocations(table)) {
       if (offset + width > target.size)
-        throw bad(`have one for byte ${offset} of the ${target.size} of "${target.name}"`);
+        throw bad(`include one for byte ${offset} of section "${target.name}", which has ${target.size} bytes`);
       places.add(offset);
     }
   }

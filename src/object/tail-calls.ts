@@ -21,7 +21,7 @@ export function reachedByTailCalls(
     for (const program of calls.size === 0 ? [] : reached) {
       all.add(program);
       if (all.size > chosen.length + ALONGSIDE_MAX)
-        throw refuse(`its program arrays call more than ${ALONGSIDE_MAX} programs`);
+        throw refuse(`its program arrays lead to more than ${ALONGSIDE_MAX} programs`);
       for (const map of of([program])?.maps ?? []) {
         for (const { target } of calls.get(map) ?? []) reached.add(target);
       }

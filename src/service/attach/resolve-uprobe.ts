@@ -152,8 +152,8 @@ function whereNamesAre(source: BinaryFile, fnName: string): string {
     return "give a C++ function without its parameters, or its name as nm(1) shows it";
   }
   return symbolNames(source).next().done === true
-    ? "the file is stripped and names no functions; --offset alone needs no name"
-    : "a stripped file names its exported functions only; --offset alone needs no name";
+    ? "the file is stripped and names no functions; --offset works without a name"
+    : "a stripped file names only its exported functions; --offset works without a name";
 }
 
 /** Formats an offset as --offset takes it. */
@@ -168,7 +168,7 @@ function severalOf({ path, fnName, offset: more }: Named, places: readonly Found
   const rest = functions.length > shown.length ? `, and ${functions.length - shown.length} more` : "";
   return new BpfmanError("ATTACH_FAILED", `"${path}" has ${functions.length} functions named "${fnName}"`, {
     details: { target: path, function: fnName, functions },
-    hint: `choose one by its place in the file, without --fn-name: ${shown.join(", ")}${rest}`,
+    hint: `choose one by its place in the file, instead of --fn-name: ${shown.join(", ")}${rest}`,
   });
 }
 

@@ -166,7 +166,7 @@ function asMember(cause: unknown, { place, members }: Change): unknown {
   const member = members.find(({ programName }) => programName === cause.details.program);
   if (member === undefined) return cause;
   return cause.with({
-    message: `run program ${member.program} beside others on ${placeName(place)}, as an extension: ${cause.message}`,
+    message: `put program ${member.program} into the chain on ${placeName(place)}: ${cause.message}`,
     details: { program_id: member.program, link: member.link },
   });
 }

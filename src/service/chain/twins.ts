@@ -45,9 +45,9 @@ function bytecodeOf(host: Host, program: ProgramId): Uint8Array {
   } catch (cause) {
     if (!(cause instanceof BpfmanError)) throw cause;
     throw cause.with({
-      message: `run program ${program} beside others from its saved bytecode: ${cause.message}`,
+      message: `put program ${program} into a chain, using its saved bytecode: ${cause.message}`,
       details: { program_id: program },
-      hint: "load the program again, and attach that one in its place",
+      hint: "load the program again and attach the new one instead",
     });
   }
 }

@@ -109,9 +109,7 @@ describe("what symbols stand for", () => {
     const sections = [{ name: ".bss", type: 8, size: 64 }];
     const named = (name: string) => object({ sections, symbols: [symbol(name, { type: OBJECT })] });
     expect(named("v".repeat(512)).globals[0]?.name).toBe("v".repeat(512));
-    expect(refusalOf(() => named("v".repeat(513)))).toBe(
-      "its symbol names have one that is not ended within 512 bytes",
-    );
+    expect(refusalOf(() => named("v".repeat(513)))).toBe("one of its symbol names does not end within 512 bytes");
   });
 
   test("too many, and two symbol tables", () => {

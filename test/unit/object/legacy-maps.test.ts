@@ -86,12 +86,12 @@ describe("definitions that are none", () => {
     [
       "fields that nobody knows",
       'unsigned odd[9] SEC("maps") = { 12, 4, 4, 1, 0, 0, 0, 5, 0 };',
-      /its map "odd" says 5 in byte 28 of its definition/,
+      /its map "odd" has the value 5 at byte 28 of its definition/,
     ],
     [
       "another pinning",
       'unsigned odd[7] SEC("maps") = { 2, 4, 4, 1, 0, 0, 2 };',
-      /its map "odd" has pinning 2, a way of another loader/,
+      /its map "odd" has pinning 2, which belongs to another loader/,
     ],
   ])("%s", (_, definition, message) => {
     const { code, message: said } = refusalOf(`${definition}\n${USES.replace("MAP", "odd")}`);

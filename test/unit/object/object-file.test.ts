@@ -256,15 +256,15 @@ describe("what is no eBPF object", () => {
 
   test("section headers that are not there", () => {
     const size = object().length;
-    expect(message(patch(object(), { at: 40, u64: 0n }))).toBe("it has no names of sections");
+    expect(message(patch(object(), { at: 40, u64: 0n }))).toBe("it has no section names");
     expect(message(patch(object(), { at: 40, u64: BigInt(size) }))).toMatch(
       /^it is cut short: its section headers would end/,
     );
     expect(message(patch(object(), { at: 40, u64: 2n ** 64n - 64n }))).toMatch(/^it is cut short: its section headers/);
     expect(message(patch(object(), { at: 58, u16: 40 }))).toBe("its section headers have 40 bytes each instead of 64");
-    expect(message(patch(object(), { at: 60, u16: 0 }))).toBe("it has no names of sections");
+    expect(message(patch(object(), { at: 60, u16: 0 }))).toBe("it has no section names");
     expect(message(patch(object(), { at: 60, u16: 0xff00 }))).toBe("it has 65280 section headers or more");
-    expect(message(patch(object(), { at: 62, u16: 0xffff }))).toBe("it has no names of sections");
+    expect(message(patch(object(), { at: 62, u16: 0xffff }))).toBe("it has no section names");
   });
 
   test("sections and symbols that reach too far", () => {
@@ -272,10 +272,10 @@ describe("what is no eBPF object", () => {
     const { ".rodata": rodata, ".bss": bss, ".symtab": symtab, ".strtab": strtab } = sectionsByReadelf(bytes);
     const header = (index: number, field: number) => Number(readU64(bytes, 40)) + index * 64 + field;
     expect(message(patch(object(), { at: header(rodata!.index, 32), u64: 2n ** 63n }))).toBe(
-      'its section ".rodata" has no room for its 9223372036854776000 bytes',
+      'its section ".rodata" of 9223372036854776000 bytes does not fit',
     );
     expect(message(patch(object(), { at: header(bss!.index, 32), u64: 2n ** 32n }))).toBe(
-      'its section ".bss" has no room for its 4294967296 bytes',
+      'its section ".bss" of 4294967296 bytes does not fit',
     );
     expect(message(patch(object(), { at: header(rodata!.index, 32), u64: 2n }))).toMatch(
       /^its symbol "\S+" reaches beyond section "\.rodata"$/,
@@ -296,7 +296,7 @@ describe("what is no eBPF object", () => {
     expect(message(endless)).toMatch(/reaches beyond section/);
     const unended = object();
     unended.fill(0x61, strtab!.offset, strtab!.offset + strtab!.size);
-    expect(message(unended)).toBe("its section names have one that is not ended within 512 bytes");
+    expect(message(unended)).toBe("one of its section names does not end within 512 bytes");
   });
 
   test("names that could play with a terminal", () => {

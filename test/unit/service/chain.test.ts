@@ -377,7 +377,7 @@ describe("the only member", () => {
     await attach(a);
     bed.files.bytecode.delete(a as never);
     const error = await expectCode(attach(b), "FILE_NOT_FOUND");
-    expect(error.message).toStartWith(`run program ${a} beside others from its saved bytecode: `);
+    expect(error.message).toStartWith(`put program ${a} into a chain, using its saved bytecode: `);
     expect(error.hint).toContain("load the program again");
     expect(bed.kernel.chainOn(XDP_HOOK)).toEqual([a as never]);
   });
@@ -388,7 +388,7 @@ describe("the only member", () => {
     bed.kernel.refusedTwins.add("x_a");
     const before = bed.traces();
     const error = await expectCode(attach(b), "VERIFIER_REJECTED");
-    expect(error.message).toStartWith(`run program ${a} beside others on eth0, as an extension: load program "x_a"`);
+    expect(error.message).toStartWith(`put program ${a} into the chain on eth0: load program "x_a"`);
     expect(bed.traces()).toEqual(before);
   });
 });
@@ -431,7 +431,7 @@ describe("programs that an earlier version loaded as extensions", () => {
     bed.kernel.extensionsOnly = false;
     const c = await load("x_c");
     const error = await expectCode(attach(c), "STATE_CONFLICT");
-    expect(error.hint).toContain("load them again");
+    expect(error.hint).toContain("load and attach them again");
     expect(error.details).toMatchObject({ programs: [a, b] });
     await invoke("link/update", { linkId: 1, priority: 1 });
     expect(await chainNames(XDP_HOOK)).toEqual(["x_a", "x_b"]);
