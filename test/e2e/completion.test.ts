@@ -152,7 +152,7 @@ describe("fish", () => {
     expect(offers("bpfman attach 5 xdp --iface=l")).toEqual(["--iface=lo"]);
     expect(offers("bpfman attach 5 tcx -d ")).toEqual(["egress", "ingress"]);
   });
-  test("offers what is where the line says", async () => {
+  test("offers what exists where the line says", async () => {
     const id = idOf(await bpfman.load(bpfman.path("object.o"), "--programs", "xdp:passes"), "passes");
     const elsewhere = { ...env, BPFMAN_RUNTIME_DIR: bpfman.path("bin") };
     expect(fishOffers("bpfman get program ", elsewhere)).toEqual([]);

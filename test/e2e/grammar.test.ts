@@ -104,7 +104,7 @@ function settled(value: unknown, key = ""): unknown {
 }
 
 describe("scripts", () => {
-  test("have forty lines at least", () => {
+  test("have at least forty lines", () => {
     for (const grammar of ["classic", "nouns"]) {
       const script = readFileSync(resolve(import.meta.dir, `../fixtures/scripts/${grammar}.sh`), "utf8");
       const lines = script.split("\n").filter((line) => /^(fails \d+ \S+ |\w+=\$\()?bpfman /.test(line));

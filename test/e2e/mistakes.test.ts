@@ -149,7 +149,7 @@ describe("attach", () => {
 });
 
 describe("ids", () => {
-  test("the second time, several at once, and what is no id", async () => {
+  test("a second time, several at once, and an invalid ID", async () => {
     const programs = await bpfman.load(OBJECT, "--programs", "tracepoint:on_openat", "tcx:count");
     const [first, second] = [String(idOf(programs, "on_openat")), String(idOf(programs, "count"))];
     const { record } = await bpfman.attach(Number(first), "tracepoint", "-t", "syscalls/sys_enter_openat");
@@ -256,7 +256,7 @@ describe("output that nobody reads", () => {
     expect(shell('"$@" list programs >&-').error).toBe("");
   });
 
-  test("a full disk is a failure, and is not called a mistake of ours", () => {
+  test("a full disk is reported as such, not as an internal error", () => {
     for (const words of ["list programs", "--help"]) {
       const { code, error } = shell(`"$@" ${words} >/dev/full`);
       expect(code).toBe(1);

@@ -206,7 +206,7 @@ const LINK_LOCAL = [
 ];
 
 describe("redirects", () => {
-  test("round and round", async () => {
+  test("redirects in a circle", async () => {
     let asked = 0;
     const host = serve((request) => {
       asked++;
@@ -317,7 +317,7 @@ describe("redirects", () => {
     expect((await failureOfAsync(() => repositoryAt(none).manifest("v1"))).message).toContain("status 302");
   });
 
-  test("elsewhere: credentials stay, and are not given when that place asks for them", async () => {
+  test("elsewhere: credentials are not sent there, even if that server asks for them", async () => {
     const seen: { at: string; authorization: string | null }[] = [];
     const note = (at: string, request: Request) =>
       void seen.push({ at, authorization: request.headers.get("authorization") });
@@ -465,7 +465,7 @@ describe("logins", () => {
     for (const text of seen) expect(text).toContain(REFRESH);
   });
 
-  test("who refuses a token, or cannot be reached, is named", async () => {
+  test("a token service that refuses or cannot be reached is named", async () => {
     const { realm, host } = withTokenService(() => new Response(null, { status: 401 }));
     const error = await failureOfAsync(() => repositoryAt(host, { registryAuth: AUTH }).manifest("v1"));
     expect(error.code).toBe("REGISTRY_DENIED");
@@ -491,7 +491,7 @@ describe("logins", () => {
     expect(error.code).toBe("REGISTRY_FAILED");
   });
 
-  test("a registry that is never content asks only so often", async () => {
+  test("a registry that never accepts a token is asked a limited number of times", async () => {
     let asked = 0;
     const realm = serve(() => Response.json({ access_token: "token" }));
     const host = serve(() => {
@@ -526,7 +526,7 @@ describe("time", () => {
     }
   });
 
-  test("a body that never stops to drip", async () => {
+  test("a body that arrives drop by drop without end", async () => {
     const host = serveRaw((socket) => {
       socket.write("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n");
       const drip = setInterval(() => (socket.readyState > 0 ? socket.write("a") : clearInterval(drip)), 20);

@@ -54,7 +54,7 @@ test("map names that are not file names are rejected, up to 255 bytes are fine",
   }
 });
 
-test("without a mount there is nothing to see, and looking makes nothing", () => {
+test("without a mount there is nothing to see, and looking creates nothing", () => {
   const port = pins();
   expect(port.list(port.paths.root)).toEqual([]);
   expect(port.list(`${port.paths.root}/links`)).toEqual([]);
@@ -70,7 +70,7 @@ test("files of an ordinary directory are not pins", () => {
   expect(pins().list(folder.path("run/fs/links"))).toEqual([]);
 });
 
-test("nothing outside of the root is removed or made", () => {
+test("nothing outside the root is removed or created", () => {
   fs.writeFileSync(folder.path("precious"), "");
   const root = folder.path("run/fs");
   for (const path of [folder.path("precious"), `${root}/../../precious`, root, `${root}x/a`, "relative"]) {

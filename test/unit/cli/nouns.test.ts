@@ -146,7 +146,7 @@ describe("lists", () => {
     expect((await answered("program list -q -o json")).out).toBe("7\n9\n");
     expect((await answered("link -q")).out).toBe(LINKS.map((link) => `${link.id}\n`).join(""));
   });
-  test("an empty list is nothing as text, and a list as JSON", async () => {
+  test("an empty list prints nothing as text, and a list as JSON", async () => {
     const nothing = { answer: () => ({ programs: [], links: [] }) };
     expect((await cli("program list", nothing)).out).toBe("");
     expect((await cli("link list", nothing)).out).toBe("");

@@ -23,7 +23,7 @@ test.each([0o666, 0o664, 0o602])("a file that others can write to (mode %o) is n
   ]);
 });
 
-test("everything that can be said", async () => {
+test("every setting", async () => {
   const config = await read(`
     [interfaces.eth0]
     xdp_mode = "skb"
@@ -73,7 +73,7 @@ test("everything that can be said", async () => {
   expect(databaseWaitMs(config)).toBe(1_500);
 });
 
-test("what is not said has its default", async () => {
+test("a missing setting has its default", async () => {
   expect(await read("")).toEqual(CONFIG_DEFAULT);
   expect(await read("\ufeff# a comment\n[signing]\n")).toEqual(CONFIG_DEFAULT);
   expect(databaseWaitMs(CONFIG_DEFAULT)).toBe(DATABASE_BUSY_TIMEOUT_MS);

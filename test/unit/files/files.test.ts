@@ -21,7 +21,7 @@ test("an object is read whole, up to the limit", () => {
   expect(files().readObject(path, 10)).toEqual(new Uint8Array(0));
 });
 
-test("what is not there is not found, a directory and a file in a file's place alike", () => {
+test("a missing file is not found, whether a directory or a file is in the way", () => {
   fs.writeFileSync(folder.path("file"), "");
   for (const name of ["missing", "missing/x", "file/x"]) {
     const error = failureOf(() => files().readObject(folder.path(name), 10));
@@ -33,7 +33,7 @@ test("what is not there is not found, a directory and a file in a file's place a
   }
 });
 
-test("of what is not there, it is said where the path ends and what is near", () => {
+test("for a missing file, the error says where the path ends and what is similar", () => {
   fs.writeFileSync(folder.path("life.bpf.o"), "");
   const hintFor = (name: string) => failureOf(() => files().readObject(folder.path(name), 10)).hint;
   expect(hintFor("lief.bpf.o")).toBe('did you mean "life.bpf.o"?');

@@ -91,7 +91,7 @@ describe("podman", () => {
     ]);
   });
 
-  test("the list goes as well when the build fails, and the failure is the build's", async () => {
+  test("the list is also removed when the build fails, and the error is the build's", async () => {
     const podman = fakeTool(folder.path(), "podman", '[ "$1" != build ] || exit 125; [ "$2" != rm ] || exit 1');
     const error = await failureOfAsync(() => build("podman", podman.bin, { job: multi }));
     expect(error).toMatchObject({ code: "CONTAINER_BUILD_FAILED", details: { command: "build", exit_status: 125 } });
@@ -112,7 +112,7 @@ describe("a tool that fails", () => {
     expect(error.details).toMatchObject({ tool: "podman", command: "build", exit_status: 7 });
     expect([...(error.details.output as string[])].sort()).toEqual(["Error: no such host", "bye", "step 1"]);
   });
-  test("that a signal ends is no success", async () => {
+  test("that a signal ends has failed", async () => {
     const docker = fakeTool(folder.path(), "docker", "kill -KILL $$");
     const error = await failureOfAsync(() => build("docker", docker.bin));
     expect(error.message).toBe("docker buildx build was ended by a signal");
@@ -126,7 +126,7 @@ describe("a tool that fails", () => {
     const tools = openContainerTools({ PATH: `${docker.bin}:${podman.bin}` });
     expect(await tools.choose(null, NEVER)).toBe("podman");
   });
-  test("that does not say what it pushed is no success", async () => {
+  test("that does not say what it pushed has failed", async () => {
     const docker = fakeTool(folder.path(), "docker", "exit 0");
     expect((await failureOfAsync(() => build("docker", docker.bin))).code).toBe("CONTAINER_BUILD_FAILED");
     const podman = fakeTool(
@@ -223,7 +223,7 @@ describe("the choice", () => {
     });
     expect(await failureOfAsync(() => openContainerTools({}).choose(null, NEVER))).toMatchObject(none);
   });
-  test("never falls on the current directory, nor on what is not a program", async () => {
+  test("is never taken from the current directory, and is never a file that is not a program", async () => {
     const podman = fakeTool(folder.path(), "podman");
     writeFileSync(folder.path("docker"), "no program");
     const relative = `.:${podman.bin.slice(1)}::${folder.path()}`;

@@ -67,7 +67,7 @@ describe("--registry-auth", () => {
 });
 
 describe("files", () => {
-  test("the first that has an entry for the registry wins", async () => {
+  test("the first file with an entry for the registry wins", async () => {
     expect(await find()).toBeNull();
     const at = {
       docker: write("home/.docker/config.json", { auths: { "quay.io": auth("docker") } }),
@@ -138,7 +138,7 @@ describe("files", () => {
     expect(error.message).toContain("not a regular file");
   });
 
-  test("a file that is missing, empty or has strange parts says nothing", async () => {
+  test("a file that is missing, empty or partly unreadable says nothing", async () => {
     write("run/containers/auth.json", "");
     write("home/.docker/config.json", { auths: { "quay.io": 5, "other.io": null }, credHelpers: [], HttpHeaders: {} });
     expect(await find({ REGISTRY_AUTH_FILE: folder.path("missing") })).toBeNull();

@@ -79,7 +79,7 @@ async function putPlatforms(tag = "v1"): Promise<Digest> {
   });
 }
 
-describe("what comes of a pull", () => {
+describe("the result of a pull", () => {
   test("an image", async () => {
     const { digest } = await putImage(repository, "v1", { labels: LABELS });
     expect(await pull()).toEqual({
@@ -128,7 +128,7 @@ describe("what comes of a pull", () => {
     expect(error.hint).toContain("skopeo list-tags docker://registry.test/image");
   });
 
-  test("content larger than may be is not asked for", async () => {
+  test("content above the limit is not requested", async () => {
     await putImage(repository, "v1");
     const [key = ""] = repository.manifests.keys();
     const manifest = JSON.parse(new TextDecoder().decode(repository.manifests.get(key)));
@@ -145,7 +145,7 @@ describe("what comes of a pull", () => {
 });
 
 describe("policies", () => {
-  test("IfNotPresent asks nobody for what is in the cache", async () => {
+  test("IfNotPresent asks no registry for cached images", async () => {
     await putImage(repository, "v1", { labels: LABELS });
     const first = await pull();
     opened = 0;
@@ -166,7 +166,7 @@ describe("policies", () => {
     expect((await pull()).object.name).toBe("new.o");
   });
 
-  test("Never asks nobody, ever", async () => {
+  test("Never does not contact any registry", async () => {
     expect(await code(() => pull(NAME, "Never"))).toBe("IMAGE_NOT_CACHED");
     await putPlatforms();
     const { source, object } = await pull();

@@ -416,7 +416,7 @@ describe("keys", () => {
     }
   });
 
-  test("that are none", async () => {
+  test("that are invalid", async () => {
     const missing = await refusal({ trustedKeys: [folder.path("missing.pub")] });
     expect([missing.code, missing.message]).toEqual([
       "FILE_NOT_FOUND",

@@ -84,7 +84,7 @@ describe("names", () => {
   });
 });
 
-describe("devices and what nobody knows", () => {
+describe("devices and unknown types of entries", () => {
   test.each([
     ["3", "a character device"],
     ["4", "a block device"],
@@ -96,7 +96,7 @@ describe("devices and what nobody knows", () => {
   });
 });
 
-describe("archives that are not sound", () => {
+describe("malformed archives", () => {
   const entry = Buffer.from(tarEntry({ name: "a", bytes: bytesOf("content") }));
   const withSize = (size: string | Uint8Array) => {
     const header = Buffer.from(entry.subarray(0, 512));
@@ -106,7 +106,7 @@ describe("archives that are not sound", () => {
     return Buffer.concat([withSum(header), Buffer.alloc(1024)]);
   };
 
-  test("a wrong sum, and what is no archive at all", () => {
+  test("a wrong checksum, and files that are not archives", () => {
     const damaged = Buffer.from(entry);
     damaged[0] = 0x62;
     expect(() => read(damaged)).toThrow("not a tar archive");

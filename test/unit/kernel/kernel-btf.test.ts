@@ -24,7 +24,7 @@ describe("functions", () => {
     }
   });
 
-  test("a kind that is not known ends the search, and another magic number forbids it", () => {
+  test("an unknown kind ends the search, and a wrong magic number prevents it", () => {
     const unknownKind = CALLER_BTF.slice();
     // Type 2 follows the header and the 16 bytes of type 1; the kind is in the top byte of its second word.
     unknownKind[24 + 16 + 7] = 63;

@@ -43,7 +43,7 @@ test("a long command is cut", async () => {
   });
 });
 
-test("nobody is named by an empty file, by nonsense, by a pid that is gone, or without a file", () => {
+test("no holder is named for an empty file, for nonsense, for a pid that is gone, or without a file", () => {
   for (const content of ["", "nonsense\n", "-1\n", "0\n", "4194305\n", "99999999999999999999\n"]) {
     writeFileSync(folder.path("lock"), content);
     expect(describeHolder(folder.path("lock"))).toBeNull();

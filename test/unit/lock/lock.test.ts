@@ -12,7 +12,7 @@ const PROGRAM = join(import.meta.dir, "../../labs/lock-process.ts");
 const start = (...work: string[]) =>
   Bun.spawn([process.execPath, PROGRAM, path(), ...work], { stdout: "pipe", stderr: "pipe" });
 
-test("the lock is one at a time within a process, too", async () => {
+test("only one caller holds the lock, also within a process", async () => {
   const lock = openLock(path());
   const first = await lock.acquire(1_000, never);
   expect((await failureOfAsync(() => lock.acquire(30, never))).code).toBe("LOCK_TIMEOUT");
@@ -39,7 +39,7 @@ test("file 0600, directory 0750, closed to children, and holding the pid only wh
   expect(fs.readFileSync(path(), "utf8")).toBe("");
 });
 
-test("a release that fails says of which file, and frees the lock all the same", async () => {
+test("a release that fails names the file, and frees the lock nevertheless", async () => {
   const held = await openLock(path()).acquire(1_000, never);
   const isOurs = (fd: string) =>
     fs.existsSync(`/proc/self/fd/${fd}`) && fs.readlinkSync(`/proc/self/fd/${fd}`) === path();
@@ -60,7 +60,7 @@ test("a release can remove the file, and the directory if nothing else is in it"
   expect(fs.readdirSync(folder.path("run"))).toEqual(["other"]);
 });
 
-test("who waits while the file is removed takes the lock on the file that comes after it", async () => {
+test("a waiter whose lock file is removed takes the lock on the file that replaces it", async () => {
   const held = await openLock(path()).acquire(1_000, never);
   const waiting = [1, 2, 3].map(() => openLock(path()).acquire(5_000, never));
   await Bun.sleep(30);

@@ -136,7 +136,7 @@ describe("the licence", () => {
     expect(licenseOf("x".repeat(100))).toBe("x".repeat(63));
   });
 
-  test("is rejected when it could play with a terminal, or has no bytes in the file", () => {
+  test("is rejected if it has control characters, or no bytes in the file", () => {
     expect(refusalOf(() => licenseOf("GPL\x1b[2J\0"))).toBe('its licence has control characters: "GPL\\u001b[2J"');
     expect(refusalOf(() => object({ sections: [{ name: "license", type: 8, size: 4 }] }))).toBe(
       "it has no bytes for its licence",

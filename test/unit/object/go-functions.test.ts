@@ -81,7 +81,7 @@ describe.skipIf(go === null)("what Go made (skipped where there is no Go)", () =
   }, 120_000);
 });
 
-describe("layouts by hand", () => {
+describe("tables made by hand", () => {
   const TEXT = 0x1000;
   /** The table with two functions, 16 bytes each, as that version of Go has it. */
   function table(magic: number, changes: { readonly count?: number; readonly namesAt?: number } = {}): Uint8Array {
@@ -141,7 +141,7 @@ describe("layouts by hand", () => {
     }
   });
 
-  test("other layouts, and tables that promise more than they have, name nothing", () => {
+  test("unknown layouts, and tables larger than their section, name nothing", () => {
     for (const content of [
       table(0xffff_fffb),
       table(0xffff_fff1, { count: 1000 }),
@@ -155,7 +155,7 @@ describe("layouts by hand", () => {
     }
   });
 
-  test("what Go did not make is not searched", () => {
+  test("files that Go did not build are not searched", () => {
     const content = table(0xffff_fff1);
     const file = elfOf({ machine: 62, type: 2, sections: [{ name: ".gopclntab", type: 1, content }] });
     expect(findSymbols(memorySource(file), "first")).toEqual([]);

@@ -79,7 +79,7 @@ describe("maps in section maps", () => {
   });
 });
 
-describe("definitions that are none", () => {
+describe("invalid definitions", () => {
   test.each([
     ["too short", 'unsigned odd[3] SEC("maps") = { 2, 4, 8 };', /its map "odd" has 12 bytes at 0 of section "maps"/],
     ["no words", 'char odd[30] SEC("maps") = { 2 };', /its map "odd" has 30 bytes/],

@@ -59,7 +59,7 @@ describe("definitions of maps, as clang writes them", () => {
     ]);
   });
 
-  test("a way of pinning that only another loader has is an error that names the map", () => {
+  test("a pinning type of another loader is an error that names the map", () => {
     const source =
       'struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, int); __type(value, int); __uint(pinning, 16); } calls SEC(".maps");';
     expect(() => mapsOf(source)).toThrow(
@@ -71,7 +71,7 @@ describe("definitions of maps, as clang writes them", () => {
     );
   });
 
-  test("maps that say no sizes", () => {
+  test("maps without sizes", () => {
     const maps = both(`
       struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 4096); } events SEC(".maps");
       struct { __uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY); __uint(key_size, 4); __uint(value_size, 4); } samples SEC(".maps");
@@ -143,7 +143,7 @@ describe("definitions of maps, as clang writes them", () => {
   });
 });
 
-describe("BTF that nobody compiled", () => {
+describe("BTF made by hand", () => {
   const refuse = (reason: string) => new BpfmanError("INVALID_OBJECT", reason);
 
   /** BTF of `types`, each [name, kind, member count, size or type, …rest], names being offsets in `names`. */
@@ -164,7 +164,7 @@ describe("BTF that nobody compiled", () => {
   const [DATASEC_NAME, MAP_NAME, TYPE_NAME, VALUES_NAME] = [1, 7, 9, 14];
   const mapsOf = (types: readonly (readonly number[])[]) => refusalOf(() => readMaps(openBtf(btfOf(types))));
 
-  test("types that go in a circle, or through too many others", () => {
+  test("types that lead back to themselves, or through too many others", () => {
     const wrappers = [KIND.typedef, KIND.volatile, KIND.const, KIND.restrict, KIND.typeTag];
     const circle = wrappers.map((kind, i) => [0, kind, 0, ((i + 1) % wrappers.length) + 1]);
     expect(refusalOf(() => sizeOfType(openBtf(btfOf(circle)), 1))).toBe(

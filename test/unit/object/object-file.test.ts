@@ -94,7 +94,7 @@ describe("what a compiler made", () => {
     });
   });
 
-  test("the value of a variable stands where its offset says", () => {
+  test("a variable's value is at its offset", () => {
     const bytes = compileBpf(SOURCE);
     const limit = readObject(bytes).globals.find(({ name }) => name === "LIMIT")!;
     const { offset } = sectionsByReadelf(bytes)[".rodata"]!;
@@ -139,7 +139,7 @@ describe("what a compiler made", () => {
     });
   });
 
-  test("functions in .text are no programs", () => {
+  test("functions in .text are not programs", () => {
     expect(readObject(compileBpf("int f(void *ctx) { return 0; }")).programs).toEqual([]);
   });
 
@@ -217,7 +217,7 @@ describe("against other readers", () => {
   );
 });
 
-describe("what is no eBPF object", () => {
+describe("files that are not eBPF objects", () => {
   const message = (bytes: Uint8Array) => refusalOf(bytes).message.replace("cannot read the object file: ", "");
   const text = (value: string) => new TextEncoder().encode(value);
 
@@ -299,7 +299,7 @@ describe("what is no eBPF object", () => {
     expect(message(unended)).toBe("one of its section names does not end within 512 bytes");
   });
 
-  test("names that could play with a terminal", () => {
+  test("names with control characters", () => {
     const bytes = object();
     patchText(bytes, "on_openat\0", "on_\x1b[2Jat\0");
     expect(message(bytes)).toMatch(/control characters: "on_\\u001b\[2Jat"$/);

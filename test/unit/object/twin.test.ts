@@ -45,7 +45,7 @@ const MAPS = `
 
 const adapted = (bytes: Uint8Array, ...programs: string[]) => objectForLibbpf(bytes, readObject(bytes), programs);
 
-test("a program's arrays bring along what stands in them, and so on; arrays that nobody uses bring nothing", () => {
+test("the programs in a program's arrays are loaded along, and those in their arrays; unused arrays add nothing", () => {
   const bytes = compileBpf(MAPS);
   const along = adapted(bytes, "a", "c");
   expect(along.along).toEqual(

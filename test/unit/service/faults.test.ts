@@ -177,7 +177,7 @@ test("an interrupted load is undone", async () => {
   bed.close();
 });
 
-test("a row that cannot be understood is in the way of those alone who ask for it", async () => {
+test("a row that cannot be read stops only commands that need it", async () => {
   const { bed, invoke } = await bedFor(SCENARIOS[0] as Scenario);
   await loadTwo(invoke);
   await loadTwo(invoke);
