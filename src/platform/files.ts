@@ -30,7 +30,7 @@ export interface FilesPort {
   readObject(path: string, bytesMax: number): Uint8Array;
   absolute(path: string): string;
   /** Returns the names of the files in a directory, without subdirectories. Throws FILE_NOT_FOUND, FILE_UNREADABLE. */
-  listFolder(path: string): string[];
+  listDirectory(path: string): string[];
 
   bytecodePath(id: ProgramId): string;
   saveBytecode(id: ProgramId, bytes: Uint8Array): void;
@@ -45,7 +45,7 @@ export interface FilesPort {
   /** Returns the IDs of programs whose bytecode is stored. */
   bytecodeIds(): ProgramId[];
   /** Removes the directory of all copies, unless it contains anything. */
-  removeBytecodeFolder(): void;
+  removeBytecodeDirectory(): void;
 
   /**
    * Opens a file to look up symbols; returns null if it does not exist. If `root` is given, the path is resolved as in

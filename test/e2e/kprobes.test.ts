@@ -136,9 +136,6 @@ featureTest(
       await bpfman.attach(fentry.program, "fentry");
       addInterface();
       expect(fentry.hits()).toBe(1);
-      const file = ["load", "file", "--path", OBJECT, "--programs"] as const;
-      const qualified = await bpfman.refused(3, "SYMBOL_NOT_FOUND", ...file, `fentry:count_fentry:${module}:${name}`);
-      expect(qualified.hint).toBe(`did you mean "${name}"?`);
     } finally {
       deleteNamespaces(network);
     }

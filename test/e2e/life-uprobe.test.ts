@@ -14,14 +14,14 @@ const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/life.bpf.o");
 const CALLS = 3;
 const RETURNS = 4;
 
-let folder = "";
+let directory = "";
 let binary = "";
 beforeAll(() => {
-  folder = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-uprobe-")));
-  binary = join(folder, "target");
+  directory = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-uprobe-")));
+  binary = join(directory, "target");
   sh("gcc", "-O1", "-o", binary, resolve(import.meta.dir, "../fixtures/uprobe_library.c"));
 });
-afterAll(() => rmSync(folder, { recursive: true }));
+afterAll(() => rmSync(directory, { recursive: true }));
 
 const bpfman = executable();
 
@@ -144,11 +144,11 @@ test("offset: into a function, or into the file when none is named", async () =>
 /** A program made of these files, by that compiler. */
 function built(name: string, compiler: readonly string[], sources: Readonly<Record<string, string>>): string {
   const files = Object.entries(sources).map(([file, text]) => {
-    writeFileSync(join(folder, file), text);
-    return join(folder, file);
+    writeFileSync(join(directory, file), text);
+    return join(directory, file);
   });
-  sh(...compiler, "-o", join(folder, name), ...files);
-  return join(folder, name);
+  sh(...compiler, "-o", join(directory, name), ...files);
+  return join(directory, name);
 }
 
 test("a name that a binary has twice is refused with its places, and each can be chosen", async () => {
@@ -246,9 +246,9 @@ test("C++ functions by the names in their source", async () => {
 test.skipIf(Bun.which("go") === null)(
   "functions of a stripped Go program (skipped where there is no Go)",
   async () => {
-    writeFileSync(join(folder, "go.mod"), "module example\n\ngo 1.18\n");
+    writeFileSync(join(directory, "go.mod"), "module example\n\ngo 1.18\n");
     writeFileSync(
-      join(folder, "main.go"),
+      join(directory, "main.go"),
       `package main
     type server struct{ n int }
     //go:noinline
@@ -256,10 +256,12 @@ test.skipIf(Bun.which("go") === null)(
     func main() { s := &server{}; for i := 0; i < 6; i++ { s.handle(i) } }`,
     );
     for (const mode of ["exe", "pie"]) {
-      const made = Bun.spawnSync(["go", "build", `-buildmode=${mode}`, "-o", `go-${mode}`, "main.go"], { cwd: folder });
+      const made = Bun.spawnSync(["go", "build", `-buildmode=${mode}`, "-o", `go-${mode}`, "main.go"], {
+        cwd: directory,
+      });
       expect(made.stderr.toString()).toBe("");
-      const stripped = join(folder, `stripped-${mode}`);
-      sh("strip", "-o", stripped, join(folder, `go-${mode}`));
+      const stripped = join(directory, `stripped-${mode}`);
+      sh("strip", "-o", stripped, join(directory, `go-${mode}`));
       const { call, counted } = await loaded();
       await attach(call, stripped, "-f", "main.(*server).handle");
       sh(stripped);

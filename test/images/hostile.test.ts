@@ -410,18 +410,18 @@ describe("logins", () => {
 
   /** Files of docker's, with an identity token for a host. */
   function identityAt(host: string) {
-    const folder = mkdtempSync(join(tmpdir(), "bpfman-identity-"));
-    folders.push(folder);
+    const directory = mkdtempSync(join(tmpdir(), "bpfman-identity-"));
+    directories.push(directory);
     const entry = { auth: btoa("<token>:"), identitytoken: REFRESH };
-    writeFileSync(join(folder, "config.json"), JSON.stringify({ auths: { [host]: entry } }));
+    writeFileSync(join(directory, "config.json"), JSON.stringify({ auths: { [host]: entry } }));
     const { signal } = new AbortController();
-    const options = { signal, registryAuth: null, caFile: null, env: { DOCKER_CONFIG: folder } };
+    const options = { signal, registryAuth: null, caFile: null, env: { DOCKER_CONFIG: directory } };
     return openRepository(parseReference(`${host}/test/image:v1`), options);
   }
   const REFRESH = "refresh-7f3a91";
-  const folders: string[] = [];
+  const directories: string[] = [];
   afterEach(() => {
-    for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
+    for (const directory of directories.splice(0)) rmSync(directory, { recursive: true });
   });
 
   test.each([301, 302, 303, 307, 308])(

@@ -74,18 +74,18 @@ const LOOK: Readonly<Record<KernelFeature, () => string | null>> = {
 /** Lets bpftool load a program. Only a refusal by policy counts as missing: anything else is for the tests to find. */
 function refusedByKernel(trial: string): string | null {
   buildBpf();
-  const folder = mkdtempSync(join(tmpdir(), "bpfman-trial-"));
+  const directory = mkdtempSync(join(tmpdir(), "bpfman-trial-"));
   try {
-    sh("mount", "-t", "bpf", "bpf", folder);
+    sh("mount", "-t", "bpf", "bpf", directory);
     try {
       const object = resolve(import.meta.dir, `../../dist/bpf/fixtures/${trial}.bpf.o`);
-      const result = Bun.spawnSync(["bpftool", "prog", "load", object, join(folder, "trial")]);
+      const result = Bun.spawnSync(["bpftool", "prog", "load", object, join(directory, "trial")]);
       const refused = /Operation not permitted|-EPERM|\(-1\)/.test(result.stderr.toString());
       return result.exitCode !== 0 && refused ? `Linux ${release()} here refuses such programs with EPERM` : null;
     } finally {
-      sh("umount", folder);
+      sh("umount", directory);
     }
   } finally {
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   }
 }

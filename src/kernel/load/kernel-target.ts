@@ -56,12 +56,10 @@ function noFunction(program: BpfProgram, target: string): Explanation {
       hint: "BTF omits functions written in assembly or altered by the compiler; a kprobe can attach to them",
     };
   }
-  // A kprobe takes a module in front of the function; here, the name alone finds it.
-  const plain = target.slice(target.lastIndexOf(":") + 1);
-  const described = nearest(plain, kernelFunctions(), 10).filter((name) => refusal(program, name) === null);
+  const described = nearest(target, kernelFunctions(), 10).filter((name) => refusal(program, name) === null);
   return {
     reason: `no function "${target}" in this kernel`,
-    hint: didYouMean(plain, described) ?? `see: bpftool btf dump file ${KERNEL_BTF}; inlined functions are not listed`,
+    hint: didYouMean(target, described) ?? `see: bpftool btf dump file ${KERNEL_BTF}; inlined functions are not listed`,
   };
 }
 

@@ -186,7 +186,7 @@ function recordsOf(host: Host, plan: LoadPlan, loaded: LoadedObject): ProgramRec
       gplCompatible: program.kernel.gplCompatible,
       globals: Object.fromEntries(plan.globals),
       pinPath: paths.program(id),
-      mapPinPath: paths.mapFolder(owner),
+      mapPinPath: paths.mapDirectory(owner),
       mapOwnerId: owner === id ? null : owner,
       requestedMapOwnerId: plan.requestedOwner,
       maps: mapsOf(program),
@@ -213,13 +213,13 @@ async function pinMaps(host: Host, steps: Plan, { loaded, records, maps }: ToPin
     for (const { name, id, pinPath } of record.maps)
       if (pinPath !== null && unpinned.has(name)) pins.set(name, mapPin(pinPath, id));
   }
-  const folder = records[0]?.mapPinPath as string;
-  const needsFolder = [...pins.values()].some(({ path }) => path.startsWith(`${folder}/`));
-  if (needsFolder && !host.pins.exists(folder)) {
+  const directory = records[0]?.mapPinPath as string;
+  const needsDirectory = [...pins.values()].some(({ path }) => path.startsWith(`${directory}/`));
+  if (needsDirectory && !host.pins.exists(directory)) {
     await steps.step(
-      `make map directory ${folder}`,
-      () => host.pins.makeFolder(folder),
-      () => void host.pins.removeFolder(folder),
+      `make map directory ${directory}`,
+      () => host.pins.makeDirectory(directory),
+      () => void host.pins.removeDirectory(directory),
     );
   }
   for (const [name, pin] of pins) {

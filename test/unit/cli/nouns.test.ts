@@ -234,7 +234,7 @@ describe("link attach", () => {
 
 describe("images", () => {
   const pulled = { url: "h.io/a:1", registryAuth: null };
-  const build = { tag: "h.io/a:1", containerFile: null, runtime: null, contextFolder: null };
+  const build = { tag: "h.io/a:1", containerFile: null, runtime: null, contextDirectory: null };
   const host = { file: "x.o", project: null, files: null };
   const two = {
     file: null,

@@ -10,9 +10,9 @@ import type { Digest } from "../../../src/image/repository.ts";
 import type { ImageVerifier } from "../../../src/image/verifier.ts";
 import { failureOfAsync } from "../../expect/failure.ts";
 import { ELF, MemoryRepository, putImage, putIndex } from "../../objects/image.ts";
-import { temporaryFolder } from "../../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 
-const folder = temporaryFolder();
+const directory = temporaryDirectory();
 const NAME = "registry.test/image:v1";
 const LABELS = { "io.ebpf.programs": '{"count":"xdp"}', "io.ebpf.maps": '{"counts":"hash"}' };
 const warnings: string[] = [];
@@ -52,7 +52,7 @@ const pull = (reference = NAME, pullPolicy: PullPolicy = "IfNotPresent") =>
   pullImage(
     { reference, registryAuth: null, pullPolicy },
     {
-      cache: openCache(folder.path("cache")),
+      cache: openCache(directory.path("cache")),
       openRepository: async () => {
         opened++;
         return repository;
@@ -64,7 +64,7 @@ const pull = (reference = NAME, pullPolicy: PullPolicy = "IfNotPresent") =>
   );
 
 const code = async (run: () => Promise<unknown>) => (await failureOfAsync(run)).code;
-const blobs = () => readdirSync(folder.path("cache/blobs/sha256"));
+const blobs = () => readdirSync(directory.path("cache/blobs/sha256"));
 
 /** An index with an image for amd64 among others. */
 async function putPlatforms(tag = "v1"): Promise<Digest> {
@@ -189,7 +189,7 @@ describe("a cache with damage", () => {
     const names = blobs();
     expect(names.length).toBe(4);
     for (const name of names) {
-      writeFileSync(folder.path(`cache/blobs/sha256/${name}`), "damaged");
+      writeFileSync(directory.path(`cache/blobs/sha256/${name}`), "damaged");
       const error = await failureOfAsync(() => pull(NAME, "Never"));
       expect(error.code).toBe("IMAGE_NOT_CACHED");
       expect(error.message).toContain("damaged in the cache");
@@ -201,13 +201,13 @@ describe("a cache with damage", () => {
   test("a tag whose old image is gone everywhere stands for the new one", async () => {
     const old = await putImage(repository, "v1");
     await pull();
-    rmSync(folder.path("cache/blobs"), { recursive: true });
+    rmSync(directory.path("cache/blobs"), { recursive: true });
     repository.manifests.delete(old.digest);
     const { digest } = await putImage(repository, "v1", { files: [{ name: "new.o", bytes: ELF }] });
     expect((await pull()).source.digest).toBe(digest);
     expect(verified).toEqual([old.digest, digest]);
     repository.manifests.clear();
-    rmSync(folder.path("cache/blobs"), { recursive: true });
+    rmSync(directory.path("cache/blobs"), { recursive: true });
     expect(await code(() => pull(`registry.test/image@${digest}`))).toBe("IMAGE_NOT_FOUND");
   });
 });
@@ -250,7 +250,7 @@ describe("verification", () => {
     const pulled = await pullImage(
       { reference: NAME, registryAuth: null, pullPolicy: "Always" },
       {
-        cache: openCache(folder.path("cache")),
+        cache: openCache(directory.path("cache")),
         openRepository: async () => repository,
         verifier: swapping,
         architecture: "amd64",

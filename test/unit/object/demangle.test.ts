@@ -35,17 +35,17 @@ int plain(int x) { return x; }
 extern "C" int main() { return 0; }
 `;
 
-let folder = "";
+let directory = "";
 let binary = "";
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "bpfman-demangle-"));
-  binary = join(folder, "main");
-  writeFileSync(join(folder, "main.cc"), SOURCE);
+  directory = mkdtempSync(join(tmpdir(), "bpfman-demangle-"));
+  binary = join(directory, "main");
+  writeFileSync(join(directory, "main.cc"), SOURCE);
   const flags = ["-O1", "-nostdlib", "-fno-rtti", "-fno-exceptions", "-shared", "-fPIC", "-Wl,-z,undefs"];
-  const { exitCode, stderr } = Bun.spawnSync(["clang++", ...flags, "-o", binary, join(folder, "main.cc")]);
+  const { exitCode, stderr } = Bun.spawnSync(["clang++", ...flags, "-o", binary, join(directory, "main.cc")]);
   if (exitCode !== 0) throw new Error(`clang++ failed: ${stderr}`);
 });
-afterAll(() => rmSync(folder, { recursive: true }));
+afterAll(() => rmSync(directory, { recursive: true }));
 
 function find(name: string): string[] {
   const source = fileSource(binary);

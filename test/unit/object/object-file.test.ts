@@ -186,13 +186,13 @@ describe("against other readers", () => {
     },
   );
 
-  const folder = `/usr/lib/${arch() === "arm64" ? "aarch64" : "x86_64"}-linux-gnu/bpf`;
-  const others = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(".o")) : [];
+  const directory = `/usr/lib/${arch() === "arm64" ? "aarch64" : "x86_64"}-linux-gnu/bpf`;
+  const others = existsSync(directory) ? readdirSync(directory).filter((name) => name.endsWith(".o")) : [];
   test.skipIf(others.length === 0 || !Bun.which("bpftool"))(
     "objects that others compiled (skipped when xdp-tools or bpftool is missing)",
     () => {
       for (const name of others) {
-        const bytes = new Uint8Array(readFileSync(join(folder, name)));
+        const bytes = new Uint8Array(readFileSync(join(directory, name)));
         const object = readObject(bytes);
         const skeleton = skeletonOf(bytes);
         expect({ name, programs: object.programs.map((program) => program.name).sort() }).toEqual({
@@ -206,10 +206,10 @@ describe("against other readers", () => {
     },
   );
 
-  test.skipIf(!existsSync(join(folder, "xdpfilt_alw_ip.o")))(
+  test.skipIf(!existsSync(join(directory, "xdpfilt_alw_ip.o")))(
     "the maps of xdp-filter (skipped when xdp-tools is missing)",
     () => {
-      const { maps, license } = readObject(new Uint8Array(readFileSync(join(folder, "xdpfilt_alw_ip.o"))));
+      const { maps, license } = readObject(new Uint8Array(readFileSync(join(directory, "xdpfilt_alw_ip.o"))));
       expect(license).toBe("GPL");
       const filter = maps.find(({ name }) => name === "filter_ipv6")!;
       expect(filter).toMatchObject({ type: 5, keySize: 16, valueSize: 8, maxEntries: 10_000, pinByName: true });
@@ -359,15 +359,15 @@ const readU64 = (bytes: Uint8Array, at: number) => new DataView(bytes.buffer, by
 
 /** What a tool says of an object. */
 function ask(bytes: Uint8Array, command: (path: string) => string[]): string {
-  const folder = mkdtempSync(join(tmpdir(), "bpfman-object-"));
+  const directory = mkdtempSync(join(tmpdir(), "bpfman-object-"));
   try {
-    const path = join(folder, "object.o");
+    const path = join(directory, "object.o");
     writeFileSync(path, bytes);
     const { exitCode, stdout, stderr } = Bun.spawnSync(command(path));
     if (exitCode !== 0) throw new Error(stderr.toString());
     return stdout.toString();
   } finally {
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   }
 }
 

@@ -30,25 +30,25 @@ __asm__(".symver new_answer, answer@@V_2");
 /** Two files with a static function of the same name as another's global one. */
 const OTHER = "__attribute__((noinline, used)) static int exported(int x) { return x + 9; }\n";
 
-let folder = "";
-const at = (name: string) => join(folder, name);
+let directory = "";
+const at = (name: string) => join(directory, name);
 
 function compile(output: string, flags: readonly string[]): string {
   const { exitCode, stderr } = Bun.spawnSync(["clang", "-O1", "-nostdlib", ...flags, "-o", at(output)], {
-    cwd: folder,
+    cwd: directory,
   });
   if (exitCode !== 0) throw new Error(`clang failed: ${stderr}`);
   return at(output);
 }
 
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "bpfman-symbols-"));
+  directory = mkdtempSync(join(tmpdir(), "bpfman-symbols-"));
   writeFileSync(at("main.c"), SOURCE);
   writeFileSync(at("versioned.c"), VERSIONED);
   writeFileSync(at("other.c"), OTHER);
   writeFileSync(at("versions"), "V_1 { global: answer; local: *; }; V_2 { global: answer; } V_1;\n");
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 /** File offset and size of a function according to readelf: its address moved by its section's place in the file. */
 function byReadelf(path: string, name: string, table = "symtab"): { fileOffset: number; size: number }[] {

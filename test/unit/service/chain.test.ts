@@ -142,7 +142,7 @@ describe("a chain", () => {
     await invoke("program/unload", { programId: id });
     expect(bed.traces()).toEqual({
       kernel: { programs: [], maps: [], links: [], pins: [], filters: [] },
-      folders: [],
+      directories: [],
       bytecode: [],
     });
   });
@@ -474,7 +474,7 @@ function expectWhole(): void {
   bed.inspect((host) => {
     expect(host.store.unsettledLinks()).toEqual([]);
     const pins = new Set(host.store.programs().map((program) => program.pinPath));
-    const folders = new Set<string>();
+    const directories = new Set<string>();
     const proceedsOnDrops = host.store
       .links()
       .some(({ details }) => "proceedOn" in details && details.proceedOn.includes(1));
@@ -484,10 +484,10 @@ function expectWhole(): void {
       if (record.type === "xdp") pins.add(host.pins.paths.xdpLink(record));
       const isDirect = host.store.links().some((link) => link.programId === record.programId);
       if (!isDirect) {
-        const folder = host.pins.paths.revision(record, record.revision);
-        pins.add(`${folder}/dispatcher`);
-        for (const program of bed.kernel.chainOn(hookOf(record))) pins.add(`${folder}/twin_${program}`);
-        folders.add(folder);
+        const directory = host.pins.paths.revision(record, record.revision);
+        pins.add(`${directory}/dispatcher`);
+        for (const program of bed.kernel.chainOn(hookOf(record))) pins.add(`${directory}/twin_${program}`);
+        directories.add(directory);
       }
       const running = bed.kernel.chainOn(hookOf(record));
       expect(isDirect).toBe(running.length === 1 && !proceedsOnDrops);
@@ -500,7 +500,7 @@ function expectWhole(): void {
     expect(bed.traces().kernel.pins).toEqual([...pins].sort());
     const recorded = host.store.recordedPins(host.pins.paths.root).map((pin) => pin.path);
     expect(recorded).toEqual([...pins].filter((path) => /\/(xdp|tc-ingress)\//.test(path)).sort());
-    expect(bed.traces().folders.filter((path) => !path.includes("/maps/"))).toEqual([...folders].sort());
+    expect(bed.traces().directories.filter((path) => !path.includes("/maps/"))).toEqual([...directories].sort());
   });
 }
 

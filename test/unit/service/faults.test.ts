@@ -88,7 +88,7 @@ function expectConsistent(bed: TestBed): void {
     expect(traces.kernel.programs).toEqual(programs.map((program) => program.id as number));
     expect(traces.kernel.links).toEqual(links.map((link) => link.kernelLinkId as number));
     expect(traces.bytecode).toEqual(programs.map((program) => program.id as number));
-    expect(traces.folders).toEqual([...new Set(programs.map((program) => program.mapPinPath))].sort());
+    expect(traces.directories).toEqual([...new Set(programs.map((program) => program.mapPinPath))].sort());
   });
 }
 
