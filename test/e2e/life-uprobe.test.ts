@@ -206,7 +206,7 @@ test("an indirect function of libc is refused with the place of the implementati
     const words = ["attach", String(call), "uprobe", "--target", "libc", "-f", name] as const;
     const refusal = await bpfman.refused(1, "ATTACH_FAILED", ...words);
     expect(refusal.message).toContain("indirect function (IFUNC)");
-    expect(refusal.hint).toMatch(/this machine uses, --offset 0x[0-9a-f]+, without --fn-name$/);
+    expect(refusal.hint).toMatch(/this machine uses: --offset 0x[0-9a-f]+ instead of --fn-name$/);
     if (name !== "strlen") continue;
     const [, offset = ""] = /--offset (\w+)/.exec(refusal.hint ?? "") ?? [];
     const target = startTarget(caller);

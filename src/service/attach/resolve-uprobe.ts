@@ -185,16 +185,16 @@ function indirect(host: Host, source: BinaryFile, { path, fnName, offset }: Name
     .toArray();
   const which =
     here !== null
-      ? `--offset ${hex(here + offset)}, without --fn-name`
+      ? `: --offset ${hex(here + offset)} instead of --fn-name`
       : named.length > 0
-        ? `one of --fn-name ${named.join(", ")}`
-        : "by its --offset in the file, without --fn-name: the file names none of them";
+        ? `, one of: ${named.join(", ")}`
+        : ", by --offset instead of --fn-name: the file does not name it";
   return new BpfmanError(
     "ATTACH_FAILED",
     `"${fnName}" in "${path}" is an indirect function (IFUNC): the code with that name only chooses an implementation`,
     {
       details: { target: path, function: fnName, implementations: named, offset: here },
-      hint: `attach to the implementation that this machine uses, ${which}`,
+      hint: `attach to the implementation that this machine uses${which}`,
     },
   );
 }
