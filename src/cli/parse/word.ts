@@ -97,7 +97,7 @@ export const zeroForNone =
 
 const UNIT_MS: Readonly<Record<string, number>> = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1e3, m: 6e4, h: 3.6e6 };
 /** Sticky: it stops at the first character that does not fit, however long the text is. */
-const PART = /([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)/gyu;
+const PART = /([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)/guy;
 
 /**
  * Parses `500ms`, `30s`, `1.5m`, `1h30m`, or plain seconds; returns milliseconds. Rounds up, so a positive duration

@@ -8,7 +8,7 @@ export interface MapUsers {
   /** Returns the pins of the program's maps that bpfman created and no other program uses. */
   pinsToRemove(program: ProgramRecord): Pin[];
   /** Reports whether another program has the same directory for its maps. */
-  shareFolder(program: ProgramRecord): boolean;
+  shareDirectory(program: ProgramRecord): boolean;
   /** To be called when the row of a program was deleted. */
   forget(id: ProgramId): void;
 }
@@ -33,7 +33,7 @@ export function mapUsers(host: Host): MapUsers {
         pinPath === null || foreign || hasOthers(users.get(pinPath), id) ? [] : mapPin(pinPath, map),
       );
     },
-    shareFolder: ({ id, mapPinPath }) => hasOthers(users.get(mapPinPath), id),
+    shareDirectory: ({ id, mapPinPath }) => hasOthers(users.get(mapPinPath), id),
     forget(id) {
       for (const path of used.get(id) ?? []) users.get(path)?.delete(id);
       unclear.delete(id);

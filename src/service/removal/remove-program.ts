@@ -12,7 +12,7 @@ import type { MapUsers } from "./map-users.ts";
 /** Removes the map pins that no other program uses, their directory if it is unused, and the bytecode. */
 function removeFiles(host: Host, program: ProgramRecord, users: MapUsers): void {
   removePins(host, users.pinsToRemove(program));
-  if (!users.shareFolder(program)) host.pins.removeFolder(program.mapPinPath);
+  if (!users.shareDirectory(program)) host.pins.removeDirectory(program.mapPinPath);
   host.files.removeBytecode(program.id);
 }
 

@@ -24,7 +24,7 @@ function insertLost(count: number): void {
     for (let index = 0; index < count; index++) {
       const id = programId(1000 + index);
       const maps = [{ id: mapId(5000 + index), name: "m", pinPath: paths.map(id, "m") }];
-      const places = { pinPath: paths.program(id), mapPinPath: paths.mapFolder(id) };
+      const places = { pinPath: paths.program(id), mapPinPath: paths.mapDirectory(id) };
       store.insertProgram(programRecordOf(id, { ...places, maps }), "ready");
       const details = { kind: "tracepoint", group: "g", name: "n" } as const;
       const draft = { programId: id, details, metadata: {}, createdAt: new Date(0) };

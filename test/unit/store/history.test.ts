@@ -4,9 +4,9 @@ import type { OperationEntry } from "../../../src/domain/history.ts";
 import { OPERATION_IDS_MAX, OPERATION_TEXT_CHARS_MAX, OPERATIONS_MAX } from "../../../src/domain/limits.ts";
 import { MIGRATIONS } from "../../../src/store/migrations.ts";
 import { openStore } from "../../../src/store/open-store.ts";
-import { temporaryFolder } from "../../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 
-const folder = temporaryFolder();
+const directory = temporaryDirectory();
 const ENTRY: OperationEntry = {
   operation: "program/load",
   startedAt: new Date(1_767_323_045_678),
@@ -15,14 +15,14 @@ const ENTRY: OperationEntry = {
   result: "ok",
   facts: { programs: [5], links: [], verified_instructions: 12, load_ms: 1.5, source: "x.o" },
 };
-const open = (bootId = "boot-1") => openStore({ path: folder.path("bpfman.db"), mode: "write", bootId });
+const open = (bootId = "boot-1") => openStore({ path: directory.path("bpfman.db"), mode: "write", bootId });
 
 test("the history is appended to, and neither changed nor shortened", () => {
   const store = open();
   store.appendOperation(ENTRY);
   store.appendOperation({ ...ENTRY, result: "VERIFIER_REJECTED" });
   store.close();
-  const database = new Database(folder.path("bpfman.db"));
+  const database = new Database(directory.path("bpfman.db"));
   expect(() => database.run("UPDATE operations SET result = 'ok'")).toThrow("append-only");
   expect(() => database.run("DELETE FROM operations")).toThrow("append-only");
   database.close();
@@ -46,7 +46,7 @@ const extent = (database: Database) =>
 
 test("the oldest entries make room, those of failed operations too", () => {
   open().close();
-  const database = new Database(folder.path("bpfman.db"));
+  const database = new Database(directory.path("bpfman.db"));
   fill(database, OPERATIONS_MAX + 5);
   expect(extent(database)).toEqual({ rows: OPERATIONS_MAX, oldest: 6 });
   database.close();
@@ -54,13 +54,13 @@ test("the oldest entries make room, those of failed operations too", () => {
   store.appendOperation({ ...ENTRY, result: "INVALID_ATTACH" });
   expect([...store.operations(null)].map(({ id }) => id).slice(0, 2)).toEqual([OPERATIONS_MAX + 6, OPERATIONS_MAX + 5]);
   store.close();
-  const after = new Database(folder.path("bpfman.db"));
+  const after = new Database(directory.path("bpfman.db"));
   expect(extent(after)).toEqual({ rows: OPERATIONS_MAX, oldest: 7 });
   after.close();
 });
 
 test("a history that grew too long under an earlier version is cut, and its entries can be read", () => {
-  const database = new Database(folder.path("bpfman.db"), { create: true });
+  const database = new Database(directory.path("bpfman.db"), { create: true });
   for (const step of MIGRATIONS.slice(0, 5)) database.run(step);
   database.run("PRAGMA user_version = 5");
   fill(database, OPERATIONS_MAX + 100);
