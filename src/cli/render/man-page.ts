@@ -2,7 +2,7 @@
 import { argumentUsage, type Field, isNoun, metavarOf, type Node, shownBelow, wordsOf } from "../command.ts";
 import { globalsBeside, VERSION } from "../globals.ts";
 import { ABOUT, type ShownExample } from "./explained.ts";
-import { broken, type Subject, unsaidChoices, usageWords } from "./help.ts";
+import { type Subject, unsaidChoices, usageWords, wrapped } from "./help.ts";
 
 /** The longest input line that is good style. */
 const COLUMNS_MAX = 78;
@@ -25,7 +25,7 @@ const quoted = (text: string): string => `"${literal(text).replaceAll('"', "\\(d
 
 /** Fills running text to the line width. Lines that look like a request are protected. */
 const filled = (text: string): string[] =>
-  broken(text.split(" "), COLUMNS_MAX).map((line) => (/^[.']/.test(line) ? `\\&${line}` : line));
+  wrapped(text, COLUMNS_MAX).map((line) => (/^[.']/.test(line) ? `\\&${line}` : line));
 
 const bold = (text: string): string => `\\fB${literal(text)}\\fR`;
 const italic = (text: string): string => `\\fI${literal(text)}\\fR`;
