@@ -5,7 +5,7 @@ import { errnoName, failing } from "../errors/sys-failure.ts";
 import type { PinsPort } from "../platform/pins.ts";
 import { openDirectory, openMapPin } from "./access.ts";
 import { pinPaths } from "./paths.ts";
-import { isBpffs, prepareFolders, removeFolders, requireOwnDirectory } from "./prepare.ts";
+import { countMounts, isBpffs, prepareFolders, removeFolders, requireOwnDirectory, unmountTop } from "./prepare.ts";
 
 /** The file, or a component of its path, does not exist. */
 const ABSENT = ["ENOENT", "ENOTDIR"];
@@ -43,7 +43,11 @@ export function openPins(root: string, access: MapAccess = MAP_ACCESS_DEFAULT): 
     paths,
     prepare: () => prepareFolders(paths, access),
     unmount: () => removeFolders(paths),
+    mounts: () => countMounts(root),
+    isMounted: () => isBpffs(root),
+    unmountTop: () => unmountTop(root),
     exists: (path) => failing("look at", path, () => fs.lstatSync(path) !== undefined),
+    isFolder: (path) => failing("look at", path, () => fs.lstatSync(path)?.isDirectory() === true),
     makeFolder: (path) =>
       failing("make directory", own("make directory", path), () => {
         fs.mkdirSync(path, { recursive: true, mode: 0o700 });

@@ -17,6 +17,7 @@ const leaf = <Module>(
 // Files of several commands.
 const about = () => import("./about/about.ts");
 const tracing = () => import("./attach/tracing.ts");
+const doctor = () => import("./doctor/doctor.ts");
 const dispatcher = () => import("./dispatcher/dispatcher.ts");
 const oneLink = () => import("./get/link.ts");
 const oneProgram = () => import("./get/program.ts");
@@ -244,6 +245,8 @@ export const ROOT: Group = {
     LINK,
     DISPATCHER,
     IMAGE,
+    leaf("doctor", "Find what is not as bpfman recorded it.", doctor, (its) => its.doctor.classic),
+    leaf("repair", "Repair what doctor finds.", doctor, (its) => its.repair.classic),
     leaf("rpc", "Serve all operations as JSON-RPC 2.0 over stdio.", about, (its) => its.rpc.classic),
     leaf("version", "Print the versions of bpfman, Bun, libbpf and the kernel.", about, (its) => its.version.classic),
     leaf(

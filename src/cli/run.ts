@@ -188,6 +188,9 @@ function openSession(
       const own = report(error, run);
       if (code === 0) code = own;
     },
+    exitWith(own) {
+      if (code === 0) code = own;
+    },
     async serve(options) {
       code = await host.serve(given, options);
     },

@@ -10,11 +10,13 @@ import type {
   DetachAnswer,
   DispatcherDetailAnswer,
   DispatcherListAnswer,
+  DoctorAnswer,
   LinkAnswer,
   LinkListAnswer,
   LoadAnswer,
   ProgramAnswer,
   ProgramListAnswer,
+  RepairAnswer,
   UnloadAnswer,
   VersionAnswer,
 } from "../domain/answer.ts";
@@ -68,6 +70,8 @@ export const OPERATIONS = {
     privilege: "root",
     module: () => import("./operations/delete-dispatcher.ts"),
   },
+  doctor: { access: "read", privilege: "root", module: () => import("./operations/doctor.ts") },
+  repair: { access: "write", privilege: "root", module: () => import("./operations/repair.ts") },
   complete: { access: "read", privilege: "none", module: () => import("./operations/complete.ts") },
   version: { access: "none", privilege: "none", module: () => import("./operations/version.ts") },
 } as const satisfies Record<string, Row>;
@@ -95,6 +99,8 @@ export interface Answers {
   "image/inspect": ImageInspectAnswer;
   "image/verify": ImageVerifyAnswer;
   "dispatcher/delete": DeleteDispatcherAnswer;
+  doctor: DoctorAnswer;
+  repair: RepairAnswer;
   complete: CompleteAnswer;
   version: VersionAnswer;
 }

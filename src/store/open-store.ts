@@ -8,6 +8,7 @@ import { BpfmanError } from "../errors/error.ts";
 import type { OperationEntry, RowInBrief, StorePort } from "../platform/store.ts";
 import { disown, type Place, readerWarning, requireNotLost, takeOver } from "./belonging.ts";
 import { openReader, openWriter } from "./connection.ts";
+import { insertCopies, readCopies, withCopies } from "./copies.ts";
 import { dispatcherRows } from "./dispatcher-rows.ts";
 import { LINKS, linkRows } from "./link-rows.ts";
 import { PROGRAMS, programRows } from "./program-rows.ts";
@@ -150,7 +151,7 @@ const AT_OR_BELOW = "boot_id = ? AND (path = ? OR (path > ? AND path < ?))";
 function storeOn(database: Database, { path, bootId, mode, owner = null, runtimeDir }: StoreOptions): StorePort {
   const closed = countConnection();
   const on: Opened = { database, path, bootId, mode, owner };
-  return {
+  const store: StorePort = {
     ...programRows(on),
     ...linkRows(on),
     ...dispatcherRows(on),
@@ -168,6 +169,10 @@ function storeOn(database: Database, { path, bootId, mode, owner = null, runtime
       links: records(on, LINKS, "state = 'ready' AND owner = ?", process),
     }),
     changes: (after, limit) => named("read changes", path, () => readChanges(database, { bootId, after, limit })),
+
+    copies: () => (runtimeDir === undefined ? [] : readCopies(runtimeDir, bootId)),
+    restore: (copies) => insertCopies(on, copies),
+    refreshCopies: () => {},
 
     appendOperation(entry: OperationEntry): void {
       const { operation, startedAt, durationMs, uid, parentPid, result, details } = entry;
@@ -187,6 +192,7 @@ function storeOn(database: Database, { path, bootId, mode, owner = null, runtime
       closed();
     },
   };
+  return mode === "write" && runtimeDir !== undefined ? withCopies(on, runtimeDir, store) : store;
 }
 
 /** Pins that were created, or were about to be, outside the rows of programs and links. */

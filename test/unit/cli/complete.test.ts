@@ -32,6 +32,8 @@ describe("commands", () => {
         "link",
         "dispatcher",
         "image",
+        "doctor",
+        "repair",
         "rpc",
         "version",
         "help",
