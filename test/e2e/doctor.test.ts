@@ -6,6 +6,9 @@ import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { openPinned } from "../../ffi/safe/bpf.ts";
+import { replaceLinkProgram } from "../../ffi/safe/bpf-link.ts";
+import { closeFd } from "../../ffi/safe/libc.ts";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import type { DispatcherListAnswer, DoctorAnswer, LinkAnswer, RepairAnswer } from "../../src/domain/answer.ts";
 import type { FindingCode } from "../../src/domain/finding.ts";
@@ -69,7 +72,7 @@ async function repaired(...codes: readonly FindingCode[]): Promise<RepairAnswer>
     left: [],
   });
   // Said before it is done.
-  for (const { action } of answer.steps) expect(done.error).toContain(action);
+  for (const { action } of planned.steps) expect(done.error).toContain(action);
   expect((await doctor()).findings).toEqual([]);
   return answer;
 }
@@ -332,6 +335,22 @@ describe("hooks", () => {
     await repaired("hook-taken");
     expect(JSON.parse(holder())[0].xdp.prog.id).toBe(before);
     expect(await bpfman.links()).toEqual([]);
+  });
+
+  test("xdp: somebody put a program of theirs into bpfman's link, which runs ours again", async () => {
+    const { sent, ids } = await onHook("xdp");
+    const [theirs] = await bpfman.load(CHAIN, "--programs", "xdp:xdp_member_9");
+    const [first] = await hooks();
+    const pins = [
+      `xdp/dispatcher_${first?.key.nsid}_${first?.key.ifindex}_link`,
+      `prog_${ids[0]}`,
+      `prog_${theirs?.record?.program_id}`,
+    ];
+    const [link = -1, old = -1, next = -1] = pins.map((pin) => openPinned(fs(pin)) ?? -1);
+    replaceLinkProgram(link, { old, next });
+    for (const fd of [link, old, next]) closeFd(fd);
+    await repaired("dispatcher-differs");
+    expect(await sent(2)).toEqual([2]);
   });
 
   extensionTest("the dispatcher is not what the rows say", async () => {

@@ -326,7 +326,9 @@ export class FakeKernel implements KernelPort {
   async loadDispatcher(dispatcher: DispatcherToLoad): Promise<LoadedDispatcher> {
     const program = programId(this.#nextProgram++);
     const type = dispatcher.hook === "xdp" ? 6 : 3;
-    this.#programs.set(program, { ...TRIVIAL, id: program, name: `${dispatcher.hook}_dispatcher`, type });
+    // Its `.rodata`, for `firstValue`.
+    const mapIds = [mapId(program)];
+    this.#programs.set(program, { ...TRIVIAL, id: program, name: `${dispatcher.hook}_dispatcher`, type, mapIds });
     const refs = [this.#hold("program", program)];
     this.configs.set(program, dispatcher.config);
     const twins = new Map<TwinToLoad, Ref>();

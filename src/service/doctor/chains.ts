@@ -5,7 +5,7 @@ import type { ProgramId } from "../../domain/ids.ts";
 import { linkPin, type Pin } from "../../domain/pin.ts";
 import { attachmentsOf } from "../../inspect/attachment.ts";
 import type { Host } from "../../platform/host.ts";
-import { type ChainLink, linksOf, membersOf } from "../chain/members.ts";
+import { type ChainLink, linksOn, membersOf } from "../chain/members.ts";
 import { type ChainPlace, kernelHook, placeName } from "../chain/place.ts";
 import { currentProgram, rebuild, removeAtRest } from "../chain/rebuild.ts";
 import { seatOf } from "../chain/seat.ts";
@@ -33,7 +33,7 @@ export function checkChains(host: Host, { dispatchers, links }: Rows, context: C
     const place: ChainPlace = { key: record, interface: record.interface, netns: record.netns };
     return checking(`the chain on ${placeName(place)}`, () => {
       const name = placeName(place);
-      const members = linksOf(host, record);
+      const members = linksOn(links, record);
       if (members.length === 0) return [];
       const ids = members.map(({ id }) => id);
       const hook = { interface: record.interface, netns: record.netns, nsid: record.nsid, ifindex: record.ifindex };

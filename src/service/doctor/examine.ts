@@ -11,7 +11,7 @@ import { checkLinks } from "./links.ts";
 import { checkPrograms } from "./programs.ts";
 import { NO_ROWS, type Rows, readRows } from "./rows.ts";
 import { checkUnfinished } from "./unfinished.ts";
-import { checkUnrecorded } from "./unrecorded.ts";
+import { checkUnrecorded, confirmedCopies, restoration, restoreRows } from "./unrecorded.ts";
 
 export interface Examination {
   readonly found: readonly Found[];
@@ -44,8 +44,9 @@ export function examineAlone(host: Host, context: Context): Examination {
   const { path, problem } = host.machine.database();
   if (problem !== null) {
     const pins = countPins(host);
+    const besides: string[] = [];
     const action = `set ${path} aside, and write its rows again from the ${pins} pins and the kernel`;
-    const mend: Mend = { stage: "database", action, run: (steps) => newDatabase(host, steps) };
+    const mend: Mend = { stage: "database", action, run: (steps) => newDatabase(host, besides, steps), besides };
     return { found: [...places, checkDatabase({ path, pins }, problem, mend)], rows: NO_ROWS };
   }
   let rows: Rows = { ...NO_ROWS, copies: [] };
@@ -76,14 +77,23 @@ function countPins({ pins }: Host): number {
   return [...pins.list(root), ...pins.list(`${root}/links`)].filter((name) => /^(prog_)?[0-9]+$/.test(name)).length;
 }
 
-/** The rows are then found missing, and are written again. */
-async function newDatabase(host: Host, steps: Plan): Promise<void> {
+/** Writes the rows at once: whoever opens the new database must not take it for an empty one. */
+async function newDatabase(host: Host, besides: string[], steps: Plan): Promise<void> {
   await steps.step(
     "set the database aside",
     () => host.machine.setDatabaseAside(),
     ({ undo }) => undo(),
   );
-  await steps.step("make a new one", () => host.store.brief());
+  await steps.step("make a new one", () => {
+    const { store } = host;
+    const copies = confirmedCopies(host, {
+      brief: store.brief(),
+      dispatchers: store.dispatchers(),
+      copies: store.copies(),
+    });
+    restoreRows(host, copies);
+    besides.push(...copies.map(restoration));
+  });
 }
 
 /** The same finding without what `repair` needs. */

@@ -24,6 +24,8 @@ export interface Mend {
   readonly action: string;
   /** Does it, in steps that are undone if a later one fails. */
   run(steps: Plan): unknown;
+  /** Filled by `run` with what it did besides, in the form of `action`. */
+  readonly besides?: readonly string[];
 }
 
 export interface Found extends FindingAnswer {

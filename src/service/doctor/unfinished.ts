@@ -1,13 +1,13 @@
 /** Finds what commands that have ended left half done: what recovery finishes before the next change. */
 import { DISPATCHER_TYPES } from "../../domain/dispatcher.ts";
 import type { Host } from "../../platform/host.ts";
-import { linksOf } from "../chain/members.ts";
+import { linksOn } from "../chain/members.ts";
 import type { Context } from "../operation.ts";
 import { recover } from "../recovery/recover.ts";
 import { type Found, finding, type Mend } from "./finding.ts";
 import type { Rows } from "./rows.ts";
 
-export function checkUnfinished(host: Host, { brief, dispatchers }: Rows, context: Context): Found[] {
+export function checkUnfinished(host: Host, { brief, links, dispatchers }: Rows, context: Context): Found[] {
   // Whatever is half done now is being done by that process.
   const holder = host.machine.lockHolder();
   if (holder !== null && !holder.stopped) return [];
@@ -32,7 +32,7 @@ export function checkUnfinished(host: Host, { brief, dispatchers }: Rows, contex
       found.push(
         finding("change-unfinished", what, { ...evidence, pending_revision: record.pendingRevision }, { mend }),
       );
-    } else if (linksOf(host, record).length === 0) {
+    } else if (linksOn(links, record).length === 0) {
       found.push(finding("change-unfinished", `the chain on ${hook} has no members any more`, evidence, { mend }));
     }
   }

@@ -20,7 +20,7 @@ import { type Found, finding, type Mend } from "./finding.ts";
 import { isThere } from "./pinning.ts";
 import type { Rows } from "./rows.ts";
 
-type Known = Pick<Rows, "brief" | "programs" | "dispatchers" | "copies">;
+type Known = Pick<Rows, "brief" | "dispatchers" | "copies">;
 
 /** Returns the copies without a row whose object is in the kernel, in an order in which their rows can be written. */
 export function confirmedCopies(host: Host, { brief, dispatchers, copies }: Known): RowCopy[] {
@@ -130,10 +130,12 @@ function pathsOf(host: Host, copy: RowCopy): string[] {
   ];
 }
 
+export const restoration = (copy: RowCopy): string => `write the row of ${nameOf(copy)} again`;
+
 /** All rows are written at once, because they refer to each other. */
 function restoring(host: Host, copy: RowCopy, run: () => void): Found {
   const name = nameOf(copy);
-  const mend: Mend = { stage: "records", action: `write the row of ${name} again`, run };
+  const mend: Mend = { stage: "records", action: restoration(copy), run };
   const [pin = ""] = pathsOf(host, copy);
   return finding("pin-unrecorded", `${name} is in use, but its row is missing`, { pin }, { mend });
 }

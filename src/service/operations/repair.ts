@@ -28,12 +28,13 @@ async function plan(host: Host, context: Context): Promise<RepairAnswer> {
 }
 
 /** Makes one repair, undoes its steps if one of them fails, and says so. */
-async function make(found: Mendable, context: Context): Promise<RepairStepAnswer> {
+async function make(found: Mendable, context: Context): Promise<RepairStepAnswer[]> {
   try {
-    await carryOut(context, async (steps) => void (await found.mend.run(steps)));
-    return { ...stepOf(found), result: "done", reason: null };
+    await carryOut(context, async (steps) => found.mend.run(steps));
+    const actions = [found.mend.action, ...(found.mend.besides ?? [])];
+    return actions.map((action) => ({ ...stepOf(found), action, result: "done", reason: null }));
   } catch (thrown) {
-    return { ...stepOf(found), result: "failed", reason: reasonOf(thrown) };
+    return [{ ...stepOf(found), result: "failed", reason: reasonOf(thrown) }];
   }
 }
 
@@ -47,13 +48,13 @@ async function repair(host: Host, context: Context): Promise<RepairAnswer> {
     if (now.length === 0) break;
     for (const { mend } of now) context.relay(`repair: ${mend.action}`);
     // One repair can be that of several findings.
-    const made = new Map<unknown, RepairStepAnswer>();
+    const made = new Map<unknown, readonly RepairStepAnswer[]>();
     for (const found of now) {
-      const before = made.get(found.mend.run);
-      const step = before === undefined ? await make(found, context) : { ...before, ...stepOf(found) };
-      made.set(found.mend.run, step);
+      const before = made.get(found.mend.run)?.slice(0, 1);
+      const results = before?.map((step) => ({ ...step, ...stepOf(found) })) ?? (await make(found, context));
+      made.set(found.mend.run, results);
       tried.add(sameFinding(found));
-      steps.push(step);
+      steps.push(...results);
     }
   }
   const { found } = examineAlone(host, context);

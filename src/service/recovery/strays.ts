@@ -56,7 +56,7 @@ export function strayWarning(pins: readonly string[]): string | null {
   const more = pins.length > NAMED_MAX ? ` and ${pins.length - NAMED_MAX} more` : "";
   return (
     `pins that the database does not record: ${pins.slice(0, NAMED_MAX).join(", ")}${more}; rows were lost, or the pins belong to ` +
-    "another database: what they hold keeps running, unlisted, until the pins are removed"
+    'another database: what they hold keeps running, unlisted; "bpfman doctor" says more'
   );
 }
 
