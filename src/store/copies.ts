@@ -11,6 +11,7 @@ import type { LinkId, ProgramId } from "../domain/ids.ts";
 import { ROW_COPY_BYTES_MAX } from "../domain/limits.ts";
 import type { RowState } from "../domain/program.ts";
 import { requireOwn } from "../errors/ownership.ts";
+import { errnoName } from "../errors/sys-failure.ts";
 import type { RowCopy, StorePort } from "../platform/store.ts";
 import { type Fields, oneOf } from "./decode.ts";
 import { dispatcherRecord } from "./dispatcher-rows.ts";
@@ -47,9 +48,12 @@ export function withCopies(on: Opened, runtimeDir: string, store: StorePort): St
     for (const [name, [table, key]] of touched) {
       const where = TABLES[table].map((column) => `${column} = ?`).join(" AND ");
       const sql = `SELECT * FROM ${table} WHERE boot_id = ? AND ${where}`;
-      const row = database.query<Row, SQLQueryBindings[]>(sql).get(bootId, ...key);
-      if (row === null) remove(folder, name);
-      else write(folder, name, JSON.stringify(row));
+      // The change is committed, so nothing that happens to its copy may fail it.
+      quietly(() => {
+        const row = database.query<Row, SQLQueryBindings[]>(sql).get(bootId, ...key);
+        if (row === null) remove(folder, name);
+        else write(folder, name, JSON.stringify(row));
+      });
     }
     touched.clear();
   }
@@ -96,17 +100,15 @@ export function withCopies(on: Opened, runtimeDir: string, store: StorePort): St
         flush();
       }
     },
-    insertProgram: then(store.insertProgram, ({ id }) => program(id)),
+    // Pending rows need none: if the database is lost then, nothing has been pinned, or too little to be used.
+    insertProgram: (record, state) => {
+      store.insertProgram(record, state);
+      if (state !== "pending") program(record.id);
+    },
     setProgramState: then(store.setProgramState, program),
     setMaps: then(store.setMaps, program),
     forgetBytecode: then(store.forgetBytecode, program),
     deleteProgram: then(store.deleteProgram, program),
-    insertLink: (draft, pinPath) => {
-      const record = store.insertLink(draft, pinPath);
-      link(record.id);
-      return record;
-    },
-    expectLink: then(store.expectLink, link),
     settleLink: then(store.settleLink, link),
     setLinkState: then(store.setLinkState, link),
     deleteLink: then(store.deleteLink, link),
@@ -121,9 +123,7 @@ export function withCopies(on: Opened, runtimeDir: string, store: StorePort): St
 function write(folder: string, name: string, text: string): void {
   const path = `${folder}/${name}`;
   try {
-    fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = fs.constants;
-    const fd = fs.openSync(`${path}.new`, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
+    const fd = openNew(folder, `${path}.new`);
     try {
       for (let rest = new TextEncoder().encode(text); rest.length > 0; ) rest = rest.subarray(fs.writeSync(fd, rest));
     } finally {
@@ -136,6 +136,18 @@ function write(folder: string, name: string, text: string): void {
   }
 }
 
+function openNew(folder: string, path: string): number {
+  const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = fs.constants;
+  const open = () => fs.openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
+  try {
+    return open();
+  } catch (thrown) {
+    if (errnoName(thrown) !== "ENOENT") throw thrown;
+    fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    return open();
+  }
+}
+
 function remove(folder: string, name: string): void {
   for (const path of [`${folder}/${name}`, `${folder}/${name}.new`]) quietly(() => fs.unlinkSync(path));
   quietly(() => fs.rmdirSync(folder));
@@ -145,7 +157,7 @@ function quietly(work: () => void): void {
   try {
     work();
   } catch {
-    // It does not exist, or has other copies in it.
+    // What is to go does not exist, or a directory has other copies in it.
   }
 }
 
