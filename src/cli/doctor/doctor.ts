@@ -1,9 +1,24 @@
 /** Comparing what is recorded with what is there. */
-import { defineCommand, toggle } from "../command.ts";
+import { type Action, defineCommand, toggle } from "../command.ts";
 import { renderDoctor, renderRepair } from "../render/doctor.ts";
+import type { Answers } from "../../service/operations.ts";
+import type { Look } from "../render/table.ts";
 
-/** As the manual says: distinguishes what was found from what went wrong. */
+/** Distinguishes what was found from what went wrong. */
 const FOUND = 10;
+
+/** Like `asking`, and tells by the exit code whether anything is found. */
+const looking =
+  <Name extends "doctor" | "repair">(
+    name: Name,
+    request: unknown,
+    text: (answer: Answers[Name], look: Look) => string,
+  ): Action =>
+  async (session) => {
+    const answer = await session.invoke(name, request);
+    session.print(answer, text);
+    if (answer.findings.length > 0) session.exitWith(FOUND);
+  };
 
 export const doctor = defineCommand({
   description: [
@@ -16,14 +31,8 @@ export const doctor = defineCommand({
   ],
   fields: {},
   classic: { examples: { "Check everything": "bpfman doctor", "For a monitor": "bpfman doctor -o json" } },
-  prepare: () => async (session) => {
-    const answer = await session.invoke("doctor", {});
-    session.print(answer, renderDoctor);
-    if (answer.findings.length > 0) session.exitWith(FOUND);
-  },
+  prepare: (request) => looking("doctor", request, renderDoctor),
 });
-
-const DRY_RUN = toggle({ long: "dry-run", doc: ["Print what would be done, and change nothing."] });
 
 export const repair = defineCommand({
   description: [
@@ -35,11 +44,7 @@ export const repair = defineCommand({
     "Each step is printed on stderr before it is made, and is undone if it fails.",
     "The exit code is 10 if something is still found afterwards.",
   ],
-  fields: { dryRun: DRY_RUN },
+  fields: { dryRun: toggle({ long: "dry-run", doc: ["Print what would be done, and change nothing."] }) },
   classic: { examples: { "See what would be done": "bpfman repair --dry-run", "Do it": "bpfman repair" } },
-  prepare: (request) => async (session) => {
-    const answer = await session.invoke("repair", request);
-    session.print(answer, renderRepair);
-    if (answer.findings.length > 0) session.exitWith(FOUND);
-  },
+  prepare: (request) => looking("repair", request, renderRepair),
 });
