@@ -29,7 +29,7 @@ const TABLES = {
 type Table = keyof typeof TABLES;
 const TABLE_NAMES = Object.keys(TABLES) as Table[];
 
-const folderOf = (runtimeDir: string): string => `${runtimeDir}/records`;
+const directoryOf = (runtimeDir: string): string => `${runtimeDir}/records`;
 
 type Row = Readonly<Record<string, SQLQueryBindings>>;
 
@@ -38,7 +38,7 @@ const fileName = (table: Table, key: readonly unknown[]): string => `${table}_${
 /** Returns the store with methods that keep the copies up to date. Failures to write a copy are ignored: it is a spare. */
 export function withCopies(on: Opened, runtimeDir: string, store: StorePort): StorePort {
   const { database, bootId } = on;
-  const folder = folderOf(runtimeDir);
+  const directory = directoryOf(runtimeDir);
   /** The rows that were changed since the last commit: file name -> row. */
   const touched = new Map<string, readonly [Table, readonly (string | number)[]]>();
   let depth = 0;
@@ -51,8 +51,8 @@ export function withCopies(on: Opened, runtimeDir: string, store: StorePort): St
       // The change is committed, so nothing that happens to its copy may fail it.
       quietly(() => {
         const row = database.query<Row, SQLQueryBindings[]>(sql).get(bootId, ...key);
-        if (row === null) remove(folder, name);
-        else write(folder, name, JSON.stringify(row));
+        if (row === null) remove(directory, name);
+        else write(directory, name, JSON.stringify(row));
       });
     }
     touched.clear();
@@ -82,12 +82,12 @@ export function withCopies(on: Opened, runtimeDir: string, store: StorePort): St
       const keys = database.query(sql).values(bootId) as (string | number)[][];
       for (const key of keys) touched.set(fileName(table, key), [table, key]);
     }
-    for (const name of namesIn(folder)) if (!touched.has(name) && tableOf(name) !== null) remove(folder, name);
+    for (const name of namesIn(directory)) if (!touched.has(name) && tableOf(name) !== null) remove(directory, name);
     flush();
   }
 
   // An earlier version kept none.
-  if (fs.lstatSync(folder) === undefined) refreshCopies();
+  if (fs.lstatSync(directory) === undefined) refreshCopies();
   return {
     ...store,
     refreshCopies,
@@ -120,10 +120,10 @@ export function withCopies(on: Opened, runtimeDir: string, store: StorePort): St
   };
 }
 
-function write(folder: string, name: string, text: string): void {
-  const path = `${folder}/${name}`;
+function write(directory: string, name: string, text: string): void {
+  const path = `${directory}/${name}`;
   try {
-    const fd = openNew(folder, `${path}.new`);
+    const fd = openNew(directory, `${path}.new`);
     try {
       for (let rest = new TextEncoder().encode(text); rest.length > 0; ) rest = rest.subarray(fs.writeSync(fd, rest));
     } finally {
@@ -132,25 +132,25 @@ function write(folder: string, name: string, text: string): void {
     fs.renameSync(`${path}.new`, path);
   } catch {
     // An old copy would be worse than none.
-    remove(folder, name);
+    remove(directory, name);
   }
 }
 
-function openNew(folder: string, path: string): number {
+function openNew(directory: string, path: string): number {
   const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = fs.constants;
   const open = () => fs.openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
   try {
     return open();
   } catch (thrown) {
     if (errnoName(thrown) !== "ENOENT") throw thrown;
-    fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
     return open();
   }
 }
 
-function remove(folder: string, name: string): void {
-  for (const path of [`${folder}/${name}`, `${folder}/${name}.new`]) quietly(() => fs.unlinkSync(path));
-  quietly(() => fs.rmdirSync(folder));
+function remove(directory: string, name: string): void {
+  for (const path of [`${directory}/${name}`, `${directory}/${name}.new`]) quietly(() => fs.unlinkSync(path));
+  quietly(() => fs.rmdirSync(directory));
 }
 
 function quietly(work: () => void): void {
@@ -161,8 +161,8 @@ function quietly(work: () => void): void {
   }
 }
 
-function namesIn(folder: string): string[] {
-  return fs.lstatSync(folder) === undefined ? [] : fs.readdirSync(folder);
+function namesIn(directory: string): string[] {
+  return fs.lstatSync(directory) === undefined ? [] : fs.readdirSync(directory);
 }
 
 const tableOf = (name: string): Table | null => TABLE_NAMES.find((table) => name.startsWith(`${table}_`)) ?? null;
@@ -174,18 +174,18 @@ const rowState = oneOf<RowState>(["pending", "ready", "removing"]);
  * directory.
  */
 export function readCopies(runtimeDir: string, bootId: string): RowCopy[] {
-  const folder = folderOf(runtimeDir);
-  const stats = fs.lstatSync(folder);
+  const directory = directoryOf(runtimeDir);
+  const stats = fs.lstatSync(directory);
   if (stats === undefined) return [];
   const otherwise = "move it away";
   requireOwn(
-    { action: "read the copies in", path: folder, kind: "directory", code: "STATE_CONFLICT", otherwise },
+    { action: "read the copies in", path: directory, kind: "directory", code: "STATE_CONFLICT", otherwise },
     stats,
   );
   return TABLE_NAMES.flatMap((table) =>
-    namesIn(folder)
+    namesIn(directory)
       .filter((name) => tableOf(name) === table && name.endsWith(".json"))
-      .flatMap((name) => copyAt(`${folder}/${name}`, { table, bootId }) ?? []),
+      .flatMap((name) => copyAt(`${directory}/${name}`, { table, bootId }) ?? []),
   );
 }
 

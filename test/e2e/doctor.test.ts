@@ -359,9 +359,9 @@ describe("hooks", () => {
     await repaired("dispatcher-differs");
     expect(await sent(2)).toEqual([2, 2, 2]);
     const [first] = await hooks();
-    const folder = fs(`xdp/dispatcher_${first?.key.nsid}_${first?.key.ifindex}_${first?.revision}`);
-    rmSync(`${folder}/link_1`);
-    await until(() => readdirSync(folder).length < 7);
+    const directory = fs(`xdp/dispatcher_${first?.key.nsid}_${first?.key.ifindex}_${first?.revision}`);
+    rmSync(`${directory}/link_1`);
+    await until(() => readdirSync(directory).length < 7);
     await repaired("dispatcher-differs");
     expect(await sent(2)).toEqual([2, 2, 2]);
     for (const { id } of links) await bpfman.ok("detach", number(id));
@@ -370,9 +370,9 @@ describe("hooks", () => {
   extensionTest("a directory of an earlier revision is left", async () => {
     const { sent } = await onHook("xdp", 2);
     const [first] = await hooks();
-    const folder = fs(`xdp/dispatcher_${first?.key.nsid}_${first?.key.ifindex}_`);
-    const now = `${folder}${first?.revision}`;
-    sh("mkdir", `${folder}99`);
+    const directory = fs(`xdp/dispatcher_${first?.key.nsid}_${first?.key.ifindex}_`);
+    const now = `${directory}${first?.revision}`;
+    sh("mkdir", `${directory}99`);
     sh(
       "bpftool",
       "prog",
@@ -382,10 +382,10 @@ describe("hooks", () => {
         /twin_.*/,
         readdirSync(now).find((name) => name.startsWith("twin_")) ?? "",
       ),
-      `${folder}99/twin_1`,
+      `${directory}99/twin_1`,
     );
     await repaired("revision-left");
-    expect(existsSync(`${folder}99`)).toBe(false);
+    expect(existsSync(`${directory}99`)).toBe(false);
     expect(await sent(2)).toEqual([2, 2]);
   });
 });

@@ -36,7 +36,7 @@ export function adoptable(host: Host, id: ProgramId): ProgramRecord | null {
     return {
       ...{ id, name, type: program.kind, attachFunction, section: program.section, bytecodePath },
       ...{ sourcePath: null, absoluteSourcePath: null, image: null, license: object.license ?? "" },
-      ...{ gplCompatible: kernel.gplCompatible, globals: {}, pinPath, mapPinPath: host.pins.paths.mapFolder(owner) },
+      ...{ gplCompatible: kernel.gplCompatible, globals: {}, pinPath, mapPinPath: host.pins.paths.mapDirectory(owner) },
       ...{ mapOwnerId: owner === id ? null : owner, requestedMapOwnerId: null, maps, metadata: {} },
       ...{ createdAt: kernel.loadedAt, loadedAt: kernel.loadedAt, bytecodeDigest: host.files.digest(bytes) },
     };
@@ -49,13 +49,13 @@ export function adoptable(host: Host, id: ProgramId): ProgramRecord | null {
 /** Returns the pins of all maps: path -> ID. */
 function pinnedMaps(host: Host): Map<string, MapId> {
   const { root } = host.pins.paths;
-  const folders = [...host.pins.list(`${root}/maps`).map((owner) => `${root}/maps/${owner}`), `${root}/shared`];
+  const directories = [...host.pins.list(`${root}/maps`).map((owner) => `${root}/maps/${owner}`), `${root}/shared`];
   const pinned = new Map<string, MapId>();
-  for (const folder of folders) {
-    for (const name of host.pins.list(folder)) {
-      const handle = host.kernel.openPin(`${folder}/${name}`);
+  for (const directory of directories) {
+    for (const name of host.pins.list(directory)) {
+      const handle = host.kernel.openPin(`${directory}/${name}`);
       handle?.close();
-      if (handle?.kind === "map") pinned.set(`${folder}/${name}`, handle.id);
+      if (handle?.kind === "map") pinned.set(`${directory}/${name}`, handle.id);
     }
   }
   return pinned;

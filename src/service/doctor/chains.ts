@@ -128,8 +128,8 @@ function checkInside(host: Host, chain: Chain, context: Context): Found[] {
 
 /** Says how a dispatcher differs from its rows; null if it does not. */
 function difference(host: Host, { record, links }: Chain): string | null {
-  const folder = host.pins.paths.revision(record, record.revision);
-  const pins = host.store.recordedPins(folder);
+  const directory = host.pins.paths.revision(record, record.revision);
+  const pins = host.store.recordedPins(directory);
   const lost = pins.find((pin) => !isThere(host, pin));
   if (lost !== undefined) return `${lost.path} is missing, or is not what was pinned there`;
   if (!pins.some(({ id, kind }) => kind === "program" && id === record.programId)) return "its pin is not recorded";

@@ -19,8 +19,8 @@ export function mergeMounts(host: Host): void {
       if (!pins.isMounted()) pins.prepare();
       for (const { path, handle } of held) {
         if (pins.exists(path)) continue;
-        const folder = path.slice(0, path.lastIndexOf("/"));
-        if (folder !== pins.paths.root && !pins.exists(folder)) pins.makeFolder(folder);
+        const directory = path.slice(0, path.lastIndexOf("/"));
+        if (directory !== pins.paths.root && !pins.exists(directory)) pins.makeDirectory(directory);
         handle.pin(path);
       }
     } finally {
@@ -30,11 +30,11 @@ export function mergeMounts(host: Host): void {
 }
 
 /** Opens all pins below a directory. Names with a dot are the kernel's own. */
-function heldBelow(host: Host, folder: string): Held[] {
-  const names = host.pins.list(folder).filter((name) => !name.includes("."));
+function heldBelow(host: Host, directory: string): Held[] {
+  const names = host.pins.list(directory).filter((name) => !name.includes("."));
   return names.flatMap((name) => {
-    const path = `${folder}/${name}`;
-    if (host.pins.isFolder(path)) return heldBelow(host, path);
+    const path = `${directory}/${name}`;
+    if (host.pins.isDirectory(path)) return heldBelow(host, path);
     const handle = host.kernel.openPin(path);
     return handle === null ? [] : [{ path, handle }];
   });

@@ -26,13 +26,13 @@ export async function pinAgain(host: Host, pin: Pin, steps: Plan): Promise<void>
   const handle = host.kernel.openObject({ kind: pin.kind, id: pin.id } as PinnedId);
   if (handle === null)
     throw new BpfmanError("STATE_CONFLICT", `pin ${pin.kind} ${pin.id} again: it has gone meanwhile`);
-  const folder = pin.path.slice(0, pin.path.lastIndexOf("/"));
+  const directory = pin.path.slice(0, pin.path.lastIndexOf("/"));
   try {
-    if (!host.pins.exists(folder)) {
+    if (!host.pins.exists(directory)) {
       await steps.step(
-        `make directory ${folder}`,
-        () => host.pins.makeFolder(folder),
-        () => void host.pins.removeFolder(folder),
+        `make directory ${directory}`,
+        () => host.pins.makeDirectory(directory),
+        () => void host.pins.removeDirectory(directory),
       );
     }
     await steps.step(

@@ -39,13 +39,13 @@ export function checkUnfinished(host: Host, { brief, links, dispatchers }: Rows,
   const current = new Set(dispatchers.map((record) => paths.revision(record, record.revision)));
   const pending = new Set(dispatchers.map((record) => paths.revision(record, record.pendingRevision ?? 0)));
   for (const type of DISPATCHER_TYPES) {
-    const folders = host.store
+    const directories = host.store
       .recordedPins(paths.chains(type))
       .flatMap(({ path }) => /^(.*)\/dispatcher$/.exec(path)?.[1] ?? []);
-    for (const folder of folders) {
-      if (current.has(folder) || pending.has(folder)) continue;
-      const what = `${folder} is left of a chain's earlier revision`;
-      found.push(finding("revision-left", what, { path: folder }, { mend }));
+    for (const directory of directories) {
+      if (current.has(directory) || pending.has(directory)) continue;
+      const what = `${directory} is left of a chain's earlier revision`;
+      found.push(finding("revision-left", what, { path: directory }, { mend }));
     }
   }
   const ended = [...new Set(brief.flatMap(({ owner }) => owner ?? []))].filter((owner) =>

@@ -83,15 +83,15 @@ const OF_CHAIN = /^(dispatcher|link_[0-9]+|twin_[0-9]+)$/;
 function pinsOfChain(host: Host, key: DispatcherKey): Pin[] {
   const { paths } = host.pins;
   const prefix = `dispatcher_${key.nsid}_${key.ifindex}_`;
-  const folders = host.pins
+  const directories = host.pins
     .list(paths.chains(key.type))
     .filter((name) => name.startsWith(prefix) && /_[0-9]+$/.test(name));
-  const found = folders.flatMap((folder) => pinsIn(host, `${paths.chains(key.type)}/${folder}`));
+  const found = directories.flatMap((directory) => pinsIn(host, `${paths.chains(key.type)}/${directory}`));
   return key.type === "xdp" ? [...found, ...(pinAt(host, paths.xdpLink(key)) ?? [])] : found;
 }
 
-const pinsIn = (host: Host, folder: string): Pin[] =>
-  host.pins.list(folder).flatMap((name) => (OF_CHAIN.test(name) ? (pinAt(host, `${folder}/${name}`) ?? []) : []));
+const pinsIn = (host: Host, directory: string): Pin[] =>
+  host.pins.list(directory).flatMap((name) => (OF_CHAIN.test(name) ? (pinAt(host, `${directory}/${name}`) ?? []) : []));
 
 function pinAt(host: Host, path: string): [Pin] | null {
   const handle = host.kernel.openPin(path);
@@ -108,7 +108,7 @@ export function checkUnrecorded(host: Host, rows: Rows, context: Context): Found
   return [
     ...found,
     ...stray.map((path) => checkStray(host, path, rows, context)),
-    ...checkMapFolders(host, rows, confirmed),
+    ...checkMapDirectories(host, rows, confirmed),
   ];
 }
 
@@ -159,7 +159,7 @@ function checkStray(host: Host, path: string, rows: Rows, context: Context): Fou
     const names = host.pins.list(path);
     if (pins.length === names.length && isAtRest(host, { key, pins, rows })) {
       const run = (): void => {
-        context.log.info("removing a revision that nothing uses", { folder: path });
+        context.log.info("removing a revision that nothing uses", { directory: path });
         host.store.recordPins(pins);
         removeAtRest(host, path);
       };
@@ -199,49 +199,49 @@ function unknown(host: Host, path: string): Found {
 }
 
 /** Finds directories of maps that no program uses. Programs that are pinned without a row keep theirs. */
-function checkMapFolders(host: Host, { brief }: Rows, confirmed: readonly RowCopy[]): Found[] {
+function checkMapDirectories(host: Host, { brief }: Rows, confirmed: readonly RowCopy[]): Found[] {
   const { root, program } = host.pins.paths;
   const inUse = new Set([
     ...brief.flatMap((row) => (row.kind === "program" ? row.mapPinPath : [])),
     ...confirmed.flatMap((copy) => (copy.kind === "program" ? copy.record.mapPinPath : [])),
   ]);
   return host.pins.list(`${root}/maps`).flatMap((name) => {
-    const folder = `${root}/maps/${name}`;
-    if (!/^[0-9]+$/.test(name) || inUse.has(folder) || host.pins.exists(program(programId(Number(name))))) return [];
-    const maps = host.pins.list(folder);
+    const directory = `${root}/maps/${name}`;
+    if (!/^[0-9]+$/.test(name) || inUse.has(directory) || host.pins.exists(program(programId(Number(name))))) return [];
+    const maps = host.pins.list(directory);
     if (maps.length === 0) return [];
     const mend: Mend = {
       stage: "rest",
-      action: `remove the pins of ${maps.length} maps in ${folder}`,
-      run: (steps) => removeMaps(host, { folder, maps }, steps),
+      action: `remove the pins of ${maps.length} maps in ${directory}`,
+      run: (steps) => removeMaps(host, { directory, maps }, steps),
     };
-    const what = `${folder} has pins of maps of a program that is gone`;
-    return [finding("maps-left", what, { path: folder, maps }, { mend })];
+    const what = `${directory} has pins of maps of a program that is gone`;
+    return [finding("maps-left", what, { path: directory, maps }, { mend })];
   });
 }
 
 /** They are held open, so that they can be pinned again if one of them cannot be removed. */
 async function removeMaps(
   host: Host,
-  { folder, maps }: { readonly folder: string; readonly maps: readonly string[] },
+  { directory, maps }: { readonly directory: string; readonly maps: readonly string[] },
   steps: Plan,
 ): Promise<void> {
   const handles: PinnedHandle[] = [];
   try {
     for (const name of maps) {
-      const path = `${folder}/${name}`;
+      const path = `${directory}/${name}`;
       const handle = host.kernel.openPin(path);
       if (handle === null) continue;
       handles.push(handle);
       if (handle.kind !== "map")
-        throw new BpfmanError("STATE_CONFLICT", `remove the maps in ${folder}: "${name}" is a ${handle.kind}`);
+        throw new BpfmanError("STATE_CONFLICT", `remove the maps in ${directory}: "${name}" is a ${handle.kind}`);
       await steps.step(
         `unpin map ${handle.id}`,
         () => host.pins.remove(path),
         () => handle.pin(path),
       );
     }
-    host.pins.removeFolder(folder);
+    host.pins.removeDirectory(directory);
   } finally {
     for (const handle of handles) handle.close();
   }

@@ -6,12 +6,12 @@ import type { StorePort } from "../../../src/platform/store.ts";
 import { openStore } from "../../../src/store/open-store.ts";
 import { failureOf } from "../../expect/failure.ts";
 import { linkDraftOf, programRecordOf } from "../../fakes/records.ts";
-import { temporaryFolder } from "../../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 
-const folder = temporaryFolder();
-const records = (name = "") => folder.path(`run/records/${name}`);
+const directory = temporaryDirectory();
+const records = (name = "") => directory.path(`run/records/${name}`);
 const open = (bootId = "boot-1"): StorePort =>
-  openStore({ path: folder.path("state/bpfman.db"), mode: "write", bootId, runtimeDir: folder.path("run") });
+  openStore({ path: directory.path("state/bpfman.db"), mode: "write", bootId, runtimeDir: directory.path("run") });
 const names = (): string[] => (existsSync(records()) ? readdirSync(records()).sort() : []);
 const KEY = { type: "xdp", nsid: 4026531840, ifindex: 2 } as const;
 
@@ -63,8 +63,8 @@ describe("copies", () => {
     const before = [store.programs(), store.links(), store.dispatchers()];
     const copies = store.copies();
     store.close();
-    rmSync(folder.path("state"), { recursive: true });
-    rmSync(folder.path("run/database"));
+    rmSync(directory.path("state"), { recursive: true });
+    rmSync(directory.path("run/database"));
     store = open();
     expect(store.programs()).toEqual([]);
     store.restore(copies);
