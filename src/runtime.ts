@@ -144,6 +144,8 @@ async function loadConfig(named: string | null): Promise<Config> {
 const privileged = (): boolean => process.geteuid?.() === 0;
 
 interface Opened {
+  /** The process that the history names as having asked for the changes. */
+  readonly parentPid: number;
   /**
    * For a session: opens the store for reading, once for all operations. A command has none, and keeps the one store it
    * writes to open until the process ends (main.ts).
@@ -153,7 +155,7 @@ interface Opened {
   write(text: string): void;
 }
 
-async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime> {
+async function openRuntime({ settings, write, reader, parentPid }: Opened): Promise<Runtime> {
   const folders = foldersOf(settings);
   const config = await loadConfig(settings.configFile);
   const log = openLog(settings.logLevel, write);
@@ -178,7 +180,7 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
     log,
     lockTimeoutMs: settings.lockTimeoutMs,
     privileged,
-    identity: () => ({ uid: process.getuid?.() ?? 0, parentPid: process.ppid }),
+    identity: () => ({ uid: process.getuid?.() ?? 0, parentPid }),
     openVersions: async () => {
       const { versions } = await import("./kernel/versions.ts");
       const failure = whyNoLibc();
@@ -220,14 +222,21 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
 
 /** Connects the operations to this machine. `write` receives log lines. */
 export const connect = async (settings: Settings, write: (text: string) => void): Promise<Invoke> =>
-  createInvoke(await openRuntime({ settings, write, reader: null }));
+  createInvoke(await openRuntime({ settings, write, reader: null, parentPid: process.ppid }));
 
-/** Like `connect`, for a session of the JSON-RPC server, which also receives changes. */
-export async function connectSession(settings: Settings, write: (text: string) => void): Promise<SessionService> {
+/**
+ * Like `connect`, for a session of the JSON-RPC server, which also receives changes. `parentPid` is that of the server,
+ * whichever process of the session this is.
+ */
+export async function connectSession(
+  settings: Settings,
+  write: (text: string) => void,
+  parentPid: number,
+): Promise<SessionService> {
   const [{ createSessionService }, { keepReader }] = await Promise.all([
     import("./service/session.ts"),
     import("./store/kept-reader.ts"),
   ]);
   requireLibc();
-  return createSessionService(await openRuntime({ settings, write, reader: keepReader }));
+  return createSessionService(await openRuntime({ settings, write, reader: keepReader, parentPid }));
 }
