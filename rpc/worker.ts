@@ -83,7 +83,7 @@ class Worker {
       const { how } = thrown;
       const what = task.kind === "run" ? task.name : "clean up";
       const isClean = await this.#cleanUp();
-      const hint = `what it had begun ${isClean ? "was cleaned up" : "is cleaned up by the next change"}`;
+      const hint = `what it had not finished ${isClean ? "was cleaned up" : "is cleaned up by the next change"}`;
       const details = { worker: how };
       if (context.signal?.aborted !== true) {
         throw new BpfmanError("WORKER_LOST", `${what}: its process ${how}`, { details, hint: `${hint}; try again` });
@@ -138,6 +138,7 @@ class Worker {
       const started: Started = { process: this.#options.start(), ready: Promise.withResolvers(), task: null };
       tell(started, { kind: "begin", ...this.#options.beginning });
       void this.#listen(started);
+      void started.process.exited.then(() => this.#retire(started));
       return started;
     } catch (thrown) {
       const message = `start the process that makes the changes of this session: ${reasonOf(thrown)}`;
