@@ -142,7 +142,9 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal
 
 const args = process.argv.slice(2);
 if (args.length === WORKER.length && WORKER.every((word, index) => args[index] === word)) {
-  endAtOnce(await runWorker(interrupted.signal));
+  const code = await runWorker(interrupted.signal);
+  endAtOnce(code);
+  process.exit(code);
 }
 
 const code = await runCli({
