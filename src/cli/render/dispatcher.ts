@@ -5,7 +5,7 @@ import type {
   SeenDispatcherAnswer,
 } from "../../domain/answer.ts";
 import { changeOf, nameNow } from "./attachment.ts";
-import { type Field, type Look, renderFacts, renderTable } from "./table.ts";
+import { type Fact, type Look, renderFacts, renderTable } from "./table.ts";
 
 /** Its name of now, and what has gone. */
 const interfaceOf = ({ interface: name, attachment }: SeenDispatcherAnswer): string =>
@@ -32,7 +32,7 @@ const foreignMembers = (members: NonNullable<DispatcherAnswer["foreign_members"]
 };
 
 /** Describes what attaches the dispatcher to its hook. */
-function seatFacts({ runtime }: DispatcherAnswer): (readonly [string, Field])[] {
+function seatFacts({ runtime }: DispatcherAnswer): Fact[] {
   if (runtime.filter_handle === undefined) {
     return [
       ["Kernel Link ID:", runtime.kernel_link_id ?? null],
