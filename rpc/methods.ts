@@ -124,13 +124,13 @@ export class Methods {
     return true;
   }
 
-  /** Ends the session and removes what belongs to it. */
-  async end(): Promise<void> {
+  /** Ends the session and removes what belongs to it. Null waits for other processes as long as any change does. */
+  async end(lockTimeoutMs: number | null): Promise<void> {
     if (this.#parentPoll !== null) clearInterval(this.#parentPoll);
     await this.#events.unsubscribe();
     if (this.#owner === null) return;
     try {
-      await this.#options.service.release(this.#owner);
+      await this.#options.service.release(this.#owner, lockTimeoutMs);
     } catch (thrown) {
       this.#options.service.log.error("not all of the session could be removed; the next command tries again", {
         reason: reasonOf(thrown),

@@ -5,7 +5,11 @@ import {
   type MessageConnection,
   ResponseError,
 } from "vscode-jsonrpc/node";
-import { REQUESTS_IN_FLIGHT_MAX } from "../src/domain/limits.ts";
+import {
+  INTERRUPTED_REPLIES_TIMEOUT_MS,
+  REQUESTS_IN_FLIGHT_MAX,
+  WORKER_CANCEL_TIMEOUT_MS,
+} from "../src/domain/limits.ts";
 import { BpfmanError } from "../src/errors/error.ts";
 import type { SessionService } from "../src/service/session.ts";
 import { replyError } from "./errors.ts";
@@ -28,9 +32,12 @@ export interface RpcHost {
   readonly clientProcessId: number | null;
 }
 
-/** How a session ends: `finish` waits for running requests, `abort` cancels them. */
+/**
+ * How a session ends: `finish` waits for running requests, `abort` cancels them, and `interrupt` also waits neither for
+ * the client nor for other processes.
+ */
 interface Ending {
-  readonly how: "finish" | "abort";
+  readonly how: "finish" | "abort" | "interrupt";
   readonly exitCode: number;
 }
 
@@ -99,13 +106,15 @@ class Server {
       });
     }
     this.#listen();
-    const { exitCode } = await this.#ending.promise;
+    const { how, exitCode } = await this.#ending.promise;
     await this.#exchange.whenInFlight(0);
-    await this.#methods.end();
-    const flushed = await this.#writer.flushed();
+    const isHurried = how === "interrupt";
+    await this.#methods.end(isHurried ? WORKER_CANCEL_TIMEOUT_MS : null);
+    const late = () => Bun.sleep(INTERRUPTED_REPLIES_TIMEOUT_MS).then(() => false);
+    const flushed = await Promise.race([this.#writer.flushed(), ...(isHurried ? [late()] : [])]);
     this.#connection.dispose();
     if (!flushed) service.log.error("the client did not read the last replies");
-    return flushed ? exitCode : 1;
+    return flushed || isHurried ? exitCode : 1;
   }
 
   #listen(): void {
@@ -115,7 +124,7 @@ class Server {
     );
     this.#connection.onNotification((method: string, params: unknown) => this.#methods.notified(method, params));
     this.#connection.listen();
-    const interrupted = (): void => this.#stop({ how: "abort", exitCode: EXIT_INTERRUPTED });
+    const interrupted = (): void => this.#stop({ how: "interrupt", exitCode: EXIT_INTERRUPTED });
     if (signal.aborted) interrupted();
     signal.addEventListener("abort", interrupted, { once: true });
     this.#reader.ended.then((input) => this.#inputEnded(input));
@@ -176,7 +185,7 @@ class Server {
   }
 
   #end(ending: Ending): void {
-    if (ending.how === "abort") this.#abort.abort();
+    if (ending.how !== "finish") this.#abort.abort();
     this.#ending.resolve(ending);
   }
 }

@@ -45,7 +45,12 @@ const RINGS: readonly Ring[] = [
     root: true,
     named: true,
   },
-  { name: "machine-long", paths: ["chains-killed", "concurrency-killed", "doctor"].map(e2e), root: true, named: true },
+  {
+    name: "machine-long",
+    paths: ["chains-killed", "concurrency-killed", "doctor", "verification"].map(e2e),
+    root: true,
+    named: true,
+  },
 ];
 
 /** Signals that end a process if the emulation executes code incorrectly. */

@@ -102,13 +102,57 @@ function endAtOnce(code: number): void {
   }
 }
 
+/** The whole command line of a worker, which learns everything else from its server. */
+const WORKER = ["rpc", "--worker"] as const;
+
+/** Starts this very executable again, even if another one has replaced it since. */
+function startWorker(): Bun.Subprocess<"pipe", "pipe", "inherit"> {
+  const script = Bun.main.startsWith("/$bunfs/") ? [] : [Bun.main];
+  return Bun.spawn(["/proc/self/exe", ...script, ...WORKER], { argv0: "bpfman", stdio: ["pipe", "pipe", "inherit"] });
+}
+
+/** Unlike a command, a session runs its code often enough for compiling it to pay off (scripts/bundle.ts). */
+const compileEagerly = (): void => Bun.unsafe.setJITPolicy(1);
+
+/** Makes the changes of a session, for its server. Returns the exit code. */
+async function runWorker(signal: AbortSignal): Promise<number> {
+  compileEagerly();
+  try {
+    const { dieWithParent, setProcessName } = await import("../ffi/safe/signals.ts");
+    dieWithParent();
+    setProcessName("bpfman");
+    const [{ connectSession }, { work }] = await Promise.all([
+      import("./runtime.ts"),
+      import("../rpc/worker-process.ts"),
+    ]);
+    await work({
+      input: Bun.stdin.stream(),
+      write: (text) => writeAll(1, text),
+      signal,
+      connect: ({ settings, parentPid }) => connectSession(settings, (text) => writeAll(2, text), parentPid),
+    });
+    return 0;
+  } catch (thrown) {
+    const { reasonOf } = await import("./errors/sys-failure.ts");
+    writeAll(2, `error: work for a session: ${reasonOf(thrown)}\n`);
+    return 1;
+  }
+}
+
 /** A JSON-RPC session uses streams, which Bun flushes when it exits. */
 let served = false;
 const interrupted = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => interrupted.abort());
 
+const args = process.argv.slice(2);
+if (args.length === WORKER.length && WORKER.every((word, index) => args[index] === word)) {
+  const code = await runWorker(interrupted.signal);
+  endAtOnce(code);
+  process.exit(code);
+}
+
 const code = await runCli({
-  args: process.argv.slice(2),
+  args,
   env: process.env,
   get stdoutIsTerminal() {
     return isTerminal(1);
@@ -135,15 +179,20 @@ const code = await runCli({
   },
   serve: async (settings, { clientProcessId }) => {
     served = true;
-    // Unlike a command, a session runs its code often enough for compiling it to pay off (scripts/bundle.ts).
-    Bun.unsafe.setJITPolicy(1);
-    const [{ connectSession }, { serveStdio }] = await Promise.all([
+    compileEagerly();
+    const [{ connectSession }, { serveStdio }, { withWorker }] = await Promise.all([
       import("./runtime.ts"),
       import("../rpc/server.ts"),
+      import("../rpc/worker.ts"),
     ]);
-    const service = await connectSession(settings, (text) => writeAll(2, text));
+    const beginning = { settings, parentPid: process.ppid };
+    const service = await connectSession(settings, (text) => writeAll(2, text), beginning.parentPid);
     explainWaiting();
-    return serveStdio({ service, signal: interrupted.signal, clientProcessId });
+    return serveStdio({
+      service: withWorker(service, { beginning, start: startWorker }),
+      signal: interrupted.signal,
+      clientProcessId,
+    });
   },
   describeRpc: async () => {
     const { openRpcDocument } = await import("../rpc/openrpc.ts");

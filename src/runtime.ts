@@ -189,6 +189,8 @@ function openMachine({ directories, configFile, store }: MachineParts): MachineP
 }
 
 interface Opened {
+  /** The process that the history names as having asked for the changes. */
+  readonly parentPid: number;
   /**
    * For a session: opens the store for reading, once for all operations. A command has none, and keeps the one store it
    * writes to open until the process ends (main.ts).
@@ -198,7 +200,7 @@ interface Opened {
   write(text: string): void;
 }
 
-async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime> {
+async function openRuntime({ settings, write, reader, parentPid }: Opened): Promise<Runtime> {
   const directories = directoriesOf(settings);
   const config = await loadConfig(settings.configFile);
   const log = openLog(settings.logLevel, write);
@@ -225,7 +227,7 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
     lockTimeoutMs: settings.lockTimeoutMs,
     privileged,
     caller: () =>
-      (require("./files/open-processes.ts") as typeof import("./files/open-processes.ts")).callerOf(process),
+      (require("./files/open-processes.ts") as typeof import("./files/open-processes.ts")).callerOf(parentPid),
     openVersions: async () => {
       const failure = whyNoLibc();
       if (failure !== null) log.warn(`${failure.message}: libbpf and the kernel's features are unknown`);
@@ -266,14 +268,21 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
 
 /** Connects the operations to this machine. `write` receives log lines. */
 export const connect = async (settings: Settings, write: (text: string) => void): Promise<Invoke> =>
-  createInvoke(await openRuntime({ settings, write, reader: null }));
+  createInvoke(await openRuntime({ settings, write, reader: null, parentPid: process.ppid }));
 
-/** Like `connect`, for a session of the JSON-RPC server, which also receives changes. */
-export async function connectSession(settings: Settings, write: (text: string) => void): Promise<SessionService> {
+/**
+ * Like `connect`, for a session of the JSON-RPC server, which also receives changes. `parentPid` is that of the server,
+ * whichever process of the session this is.
+ */
+export async function connectSession(
+  settings: Settings,
+  write: (text: string) => void,
+  parentPid: number,
+): Promise<SessionService> {
   const [{ createSessionService }, { keepReader }] = await Promise.all([
     import("./service/session.ts"),
     import("./store/kept-reader.ts"),
   ]);
   requireLibc();
-  return createSessionService(await openRuntime({ settings, write, reader: keepReader }));
+  return createSessionService(await openRuntime({ settings, write, reader: keepReader, parentPid }));
 }

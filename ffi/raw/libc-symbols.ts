@@ -20,6 +20,7 @@ export const LIBC_SYMBOLS = {
   send: { args: ["i32", "ptr", "u64", "i32"], returns: "i64" },
   setns: { args: ["i32", "i32"], returns: "i32" },
   setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
+  sigaction: { args: ["i32", "ptr", "ptr"], returns: "i32" },
   socket: { args: ["i32", "i32", "i32"], returns: "i32" },
   /**
    * syscall(2) is variadic. Declaring it with fixed arguments works on x86-64 and arm64, which pass these in registers:

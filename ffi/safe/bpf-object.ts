@@ -5,6 +5,7 @@ import { addressOf, allocate, copyOf, cString, keepAlive } from "../memory.ts";
 import { lastErrno, textAt } from "./libc.ts";
 import { checkedLibbpf, libbpf, libbpfError } from "./libbpf.ts";
 import type { LogBuffer } from "./log-buffer.ts";
+import { withDefaultSignals } from "./signals.ts";
 
 export type ProgramTypeName = keyof typeof PROG_TYPE;
 export type AttachTypeName = keyof typeof ATTACH_TYPE;
@@ -14,7 +15,10 @@ export interface BpfObject {
   /** In file order, without the functions that are only called by other programs. */
   readonly programs: readonly BpfProgram[];
   readonly maps: readonly BpfMap[];
-  /** Creates the maps and loads the programs that have autoload on. Throws SysError, leaving nothing in the kernel. */
+  /**
+   * Creates the maps and loads the programs that have autoload on. Throws SysError, leaving nothing in the kernel. The
+   * verifier may take minutes; a signal to terminate ends the process meanwhile (withDefaultSignals).
+   */
   load(): void;
   /** Frees everything, including programs and maps that are not pinned. Idempotent. */
   close(): void;
@@ -87,7 +91,8 @@ export function openObject(bytes: Uint8Array, name: string): BpfObject {
     programs: walk((last) => library.bpf_object__next_program(handle, last)).map((it) => wrapProgram(it, live)),
     maps: walk((last) => library.bpf_object__next_map(handle, last)).map((it) => wrapMap(it, live)),
     load() {
-      checkedLibbpf("bpf_object__load", library.bpf_object__load(live(handle)));
+      const result = withDefaultSignals(() => library.bpf_object__load(live(handle)));
+      checkedLibbpf("bpf_object__load", result);
     },
     close() {
       if (closed) return;

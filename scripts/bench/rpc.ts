@@ -16,6 +16,13 @@ const SPAWNS = 20;
 const LIVES = 20;
 const LEAK_REQUESTS = 100_000;
 const LOAD = { source: { file: OBJECT }, programs: [{ type: "tracepoint", name: "count_openat" }] };
+/** The verifier works at it for seconds, up to its limit. */
+const SLOW_OBJECT = join(ROOT, "dist/bpf/fixtures/slow.bpf.o");
+const LOAD_SLOW = { source: { file: SLOW_OBJECT }, programs: [{ type: "xdp", name: "slow" }] };
+const VERIFICATIONS = 8;
+const READS = 50;
+/** After this time the verifier has begun, and has long to go. */
+const VERIFYING_MS = 700;
 const TRACEPOINT = "syscalls/sys_enter_openat";
 
 interface Reply {
@@ -43,19 +50,33 @@ class Peer {
   /** Throws if the peer answers with an error. */
   async call<T>(method: string, params: unknown): Promise<T> {
     const id = ++this.#lastId;
-    const body = JSON.stringify({ jsonrpc: "2.0", id, method, params });
     const { promise, resolve } = Promise.withResolvers<Reply>();
     this.#waiting.set(id, resolve);
-    this.#child.stdin.write(`Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
-    this.#child.stdin.flush();
+    this.#send({ jsonrpc: "2.0", id, method, params });
     const { result, error } = await promise;
     if (error !== undefined) throw new Error(`${method}: ${JSON.stringify(error)}`);
     return result as T;
   }
 
+  /** Cancels the request that was sent last. */
+  cancel(): void {
+    this.#send({ jsonrpc: "2.0", method: "$/cancelRequest", params: { id: this.#lastId } });
+  }
+
   async end(): Promise<void> {
     this.#child.stdin.end();
     await this.#child.exited;
+  }
+
+  async terminate(): Promise<void> {
+    this.#child.kill("SIGTERM");
+    await this.#child.exited;
+  }
+
+  #send(message: unknown): void {
+    const body = JSON.stringify(message);
+    this.#child.stdin.write(`Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+    this.#child.stdin.flush();
   }
 
   async #listen(): Promise<void> {
@@ -180,6 +201,37 @@ async function benchLife(env: Env): Promise<void> {
   await session.end();
 }
 
+/** What must not wait for the verifier, while it works. */
+async function benchVerification(env: Env): Promise<void> {
+  const subjects = ["version", "program/list", "cancel the load", "SIGTERM, until the server has ended"].map((name) =>
+    subject(name, async () => {}),
+  );
+  const [version, list, cancel, terminate] = subjects as [Subject, Subject, Subject, Subject];
+  async function time({ times }: Subject, run: () => Promise<unknown>): Promise<void> {
+    const beganMs = performance.now();
+    await run();
+    times.push(performance.now() - beganMs);
+  }
+  for (let round = 0; round < VERIFICATIONS; round++) {
+    const session = await startSession(env);
+    let load = session.call("program/load", LOAD_SLOW).catch(() => {});
+    await Bun.sleep(VERIFYING_MS);
+    // Nothing else may be sent before the load is cancelled: it is the last request.
+    await time(cancel, async () => {
+      session.cancel();
+      await load;
+    });
+    load = session.call("program/load", LOAD_SLOW).catch(() => {});
+    await Bun.sleep(VERIFYING_MS);
+    for (let request = 0; request < READS; request++) {
+      await time(version, () => session.call("version", { features: false }));
+      await time(list, () => session.call("program/list", {}));
+    }
+    await time(terminate, () => session.terminate());
+  }
+  print("While the kernel verifies a program for seconds", subjects);
+}
+
 async function benchMemory(env: Env): Promise<void> {
   const session = await startSession(env);
   const ask = async (count: number): Promise<void> => {
@@ -206,6 +258,7 @@ try {
   await benchSpawn(env("spawn"));
   await benchRequests(env);
   await benchLife(env("life"));
+  await benchVerification(env("verification"));
   await benchMemory(env("memory"));
 } finally {
   removeTree(directory);

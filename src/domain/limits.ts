@@ -120,6 +120,17 @@ export const NOTIFICATION_BACKLOG_BYTES_MAX = 1024 * 1024;
 export const REPLY_BACKLOG_BYTES_MAX = 4 * 1024 * 1024;
 /** How long replies wait at the end of a session for a client that has stopped reading. */
 export const LAST_REPLIES_TIMEOUT_MS = 10_000;
+/** How long replies wait for the client once a signal has ended the session. */
+export const INTERRUPTED_REPLIES_TIMEOUT_MS = 250;
+/** How long a session keeps the process that makes its changes without a change. */
+export const WORKER_IDLE_MS = 30_000;
+/**
+ * How long a cancelled change may take to notice that, before it counts as being inside a system call and its process is
+ * killed; and how long cleaning up after that waits for the writer lock. Together less than a second.
+ */
+export const WORKER_CANCEL_TIMEOUT_MS = 300;
+/** Largest message of that process: the verifier log of a refusal, with each character escaped. */
+export const WORKER_MESSAGE_BYTES_MAX = 128 * 1024 * 1024;
 /** How often to check whether the process a session is bound to still exists. */
 export const PARENT_POLL_MS = 250;
 /** How often to check the database for changes by other processes if no file event reports one. */

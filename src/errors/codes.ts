@@ -383,6 +383,11 @@ export const ERROR_CODES = {
     meaning: "a file could not be written or removed",
     hint: "check that there is free space and that this user may write there",
   },
+  WORKER_LOST: {
+    kind: "unavailable",
+    meaning: "the process that makes the changes of a session could not be started, or was killed during this change",
+    hint: "try again: the next change starts another one",
+  },
   CANCELLED: {
     kind: "cancelled",
     meaning: "the operation was interrupted; what it had done was undone",

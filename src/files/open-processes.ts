@@ -28,15 +28,15 @@ export function openProcesses(): ProcessesPort {
 /** The value of a login UID that was never set: (uid_t) -1. */
 const NO_UID = 0xffff_ffff;
 
-/** Returns who runs this process. Only what the process itself could change is taken from its environment. */
-export function callerOf({ ppid, env, getuid }: Pick<NodeJS.Process, "ppid" | "env" | "getuid">): Caller {
+/** Returns who runs this process for `parentPid`. Only what the process itself could change is taken from its environment. */
+export function callerOf(parentPid: number): Caller {
   const loginUid = numberIn(textOf("/proc/self/loginuid"));
   return {
-    uid: getuid?.() ?? 0,
+    uid: process.getuid?.() ?? 0,
     loginUid: loginUid === NO_UID ? null : loginUid,
-    sudoUid: numberIn(env.SUDO_UID),
-    parentPid: ppid,
-    parentCommand: textOf(`/proc/${ppid}/comm`)?.replace(/\n$/, "") ?? null,
+    sudoUid: numberIn(process.env.SUDO_UID),
+    parentPid,
+    parentCommand: textOf(`/proc/${parentPid}/comm`)?.replace(/\n$/, "") ?? null,
   };
 }
 

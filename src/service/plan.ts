@@ -36,6 +36,8 @@ export async function carryOut<T>(context: Context, work: (plan: Plan) => Promis
   const done: { readonly name: string; readonly undo: (clean: boolean) => void | Promise<void> }[] = [];
   const plan: Plan = {
     async step(name, act, undo) {
+      // A signal is only noticed, and a message only read, when the event loop runs. This takes microseconds.
+      await new Promise(setImmediate);
       if (context.signal.aborted) throw new BpfmanError("CANCELLED", `interrupted before: ${name}`);
       const startedAt = performance.now();
       const given = await act();

@@ -22,10 +22,10 @@ export interface SessionService {
   /** Calls `changed` when there may be new changes. */
   watch(changed: () => void): Promise<StoreWatch>;
   /**
-   * Detaches and unloads what belongs to `owner`. The next writing command removes what cannot be removed now. Throws
-   * LOCK_TIMEOUT, CANCELLED.
+   * Cleans up after dead commands, and detaches and unloads what belongs to `owner`. The next writing command removes
+   * what cannot be removed now. Null for the lock timeout is the session's. Throws LOCK_TIMEOUT.
    */
-  release(owner: ProcessIdentity): Promise<void>;
+  release(owner: ProcessIdentity | null, lockTimeoutMs: number | null): Promise<void>;
 }
 
 export function createSessionService(runtime: Runtime): SessionService {
@@ -50,10 +50,13 @@ export function createSessionService(runtime: Runtime): SessionService {
       });
     },
     watch: (changed) => runtime.watchStore(changed),
-    async release(owner) {
+    async release(owner, given) {
       // Creates, locks and mounts nothing for a session that left nothing.
-      if (!(await withHost("read", (host) => host.store.brief())).some((row) => row.owner === owner)) return;
-      const { log, lockTimeoutMs } = runtime;
+      if (runtime.isUntouched()) return;
+      if (owner !== null && !(await withHost("read", (host) => host.store.brief())).some((row) => row.owner === owner))
+        return;
+      const { log } = runtime;
+      const lockTimeoutMs = given ?? runtime.lockTimeoutMs;
       const { signal } = new AbortController();
       const lock = await (await runtime.openLock()).acquire(lockTimeoutMs, signal);
       try {
