@@ -6,7 +6,7 @@ import type { Host } from "../../platform/host.ts";
 import type { RowInBrief } from "../../platform/store.ts";
 import type { Context } from "../operation.ts";
 import { removePins, requireOwn } from "../own-pins.ts";
-import { carryOut } from "../plan.ts";
+import { carryOut, finish } from "../plan.ts";
 import { waitUntil } from "../wait.ts";
 
 type ProgramInBrief = Extract<RowInBrief, { readonly kind: "program" }>;
@@ -73,8 +73,10 @@ export async function removeProgram(host: Host, row: ProgramRow, context: Contex
     );
     await steps.step(`unpin program ${program.id}`, () => removePins(host, [programPin(program.pinPath, program.id)]));
   });
-  removeFiles(host, program);
-  host.store.deleteProgram(program.id);
+  await finish(`forget program ${program.id}`, () => {
+    removeFiles(host, program);
+    host.store.deleteProgram(program.id);
+  });
   // The kernel frees a program shortly after its last reference is gone. Wait, because users check right away; others
   // may hold it.
   const gone = await waitUntil(host, () => host.kernel.program(program.id) === null, PROGRAM_GONE_TIMEOUT_MS);
