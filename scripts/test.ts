@@ -39,6 +39,7 @@ const RINGS: readonly Ring[] = [
   { name: "kernel", paths: ["test/kernel/"], root: true },
   { name: "images", paths: ["test/images/"], root: true },
   { name: "e2e", paths: ["test/e2e/"], root: true },
+  { name: "crash", paths: ["test/crash/"], root: true },
   {
     name: "machine",
     paths: ["containers", "namespaces", "chains", "chains-foreign", "ownership", "kprobes", "places"].map(e2e),

@@ -6,6 +6,9 @@ const CLONE_NEWNET = 0x40000000;
 /** The calling thread's namespace; /proc/self would be the main thread's. */
 const OWN_NETNS = "/proc/thread-self/ns/net";
 
+/** How often a thread tries to return to its own namespace. */
+const GOING_BACK_TRIES = 100;
+
 /** O_NONBLOCK makes opening a FIFO fail later in setns instead of blocking. */
 const openNamespace = (path: string): number =>
   fileCall("open", () => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK));
@@ -30,11 +33,17 @@ export function withNetns<T>(path: string | null, run: () => T): T {
       if (result instanceof Promise) throw new TypeError("withNetns takes a synchronous function");
       return result;
     } finally {
-      checked("setns", libc().setns(own, CLONE_NEWNET));
+      goBack(own);
     }
   } finally {
     closeSync(own);
   }
+}
+
+/** Memory can be short for a moment (setns(2): ENOMEM), but a thread in the wrong namespace would do harm. */
+function goBack(own: number): void {
+  for (let left = GOING_BACK_TRIES; left > 1; left--) if (libc().setns(own, CLONE_NEWNET) === 0) return;
+  checked("setns", libc().setns(own, CLONE_NEWNET));
 }
 
 /** Inode of this thread's network namespace. */

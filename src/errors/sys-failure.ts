@@ -64,3 +64,17 @@ export function failing<T>(action: string, path: string, run: () => T): T {
     throw ioFailure(thrown, { action, path, code: "IO_FAILED" });
   }
 }
+
+/**
+ * What open(2) and setns(2) fail with if there is no network namespace at a path. Any other failure, such as ENOMEM, does not
+ * say that it has gone, and nothing may be forgotten because of it.
+ */
+export const NO_NAMESPACE: readonly string[] = [
+  "ENOENT",
+  "ENOTDIR",
+  "EINVAL",
+  "ELOOP",
+  "ENXIO",
+  "ESRCH",
+  "ENAMETOOLONG",
+];

@@ -54,6 +54,7 @@ export function attachmentsOf(host: Host, { dispatchers, links }: Asked): Attach
     if (link !== null && link.programId === hook.link?.program && index !== null) {
       return index === 0 ? gone("interface-gone") : { present: true, reason: null, interface: null };
     }
+    if (namespace === undefined) return unknown(null);
     return namespace?.nsid === hook.nsid ? gone("interface-gone") : unknown("namespace-gone");
   }
 
@@ -82,13 +83,13 @@ function remembered<Key, Value>(find: (key: Key) => Value): (key: Key) => Value 
   };
 }
 
-/** Returns null if there is no namespace at the path, or we may not enter it. */
-function lookInto(host: Host, netns: string | null, indexes: ReadonlySet<number>): InterfaceNames | null {
+/** Returns null if there is no namespace at the path, and undefined if it cannot be entered now. */
+function lookInto(host: Host, netns: string | null, indexes: ReadonlySet<number>): InterfaceNames | null | undefined {
   try {
     return host.network.names(netns, indexes);
   } catch (cause) {
-    if (cause instanceof BpfmanError) return null;
-    throw cause;
+    if (!(cause instanceof BpfmanError)) throw cause;
+    return cause.code === "NETNS_NOT_FOUND" ? null : undefined;
   }
 }
 

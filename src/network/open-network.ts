@@ -4,7 +4,7 @@ import { currentNetnsInode, withNetns } from "../../ffi/safe/netns.ts";
 import { COMPLETION_ENTRIES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { nearest, questionOf } from "../errors/suggest.ts";
-import { errnoName, reasonOf, sysPart } from "../errors/sys-failure.ts";
+import { errnoName, NO_NAMESPACE, reasonOf, sysPart } from "../errors/sys-failure.ts";
 import type { InterfaceNames, NetworkPort } from "../platform/host.ts";
 
 /** NSFS_MAGIC (include/uapi/linux/magic.h), which statfs(2) reports for namespace files and bind mounts of them. */
@@ -70,7 +70,8 @@ function refuseOrdinaryFile(path: string): void {
 /** setns(2): EINVAL if the file is a namespace of another type, EPERM without CAP_SYS_ADMIN. */
 function namespaceFailure(thrown: unknown, path: string): unknown {
   const parts = { ...sysPart(thrown), cause: thrown };
-  switch (errnoName(thrown)) {
+  const name = errnoName(thrown);
+  switch (name) {
     case null:
       return thrown;
     case "ENOENT":
@@ -87,7 +88,11 @@ function namespaceFailure(thrown: unknown, path: string): unknown {
         ...parts,
       });
     default:
-      return notFound(path, reasonOf(thrown), parts);
+      if (NO_NAMESPACE.includes(name)) return notFound(path, reasonOf(thrown), parts);
+      return new BpfmanError("KERNEL_CALL_FAILED", `enter network namespace "${path}": ${reasonOf(thrown)}`, {
+        details: { netns: path },
+        ...parts,
+      });
   }
 }
 

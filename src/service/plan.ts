@@ -21,10 +21,10 @@ export interface Plan {
 }
 
 /** Returns the same failure with the list of what it left behind. */
-function withLeftovers(failure: unknown, left: readonly Leftover[]): unknown {
+function withLeftovers(failure: unknown, what: "not undone" | "not finished", left: readonly Leftover[]): unknown {
   if (left.length === 0) return failure;
   const list = left.map((entry) => `${entry.step} (${entry.reason})`).join("; ");
-  const hint = `not undone: ${list}; the next command that changes something cleans it up`;
+  const hint = `${what}: ${list}; the next command that changes something cleans it up`;
   if (!(failure instanceof BpfmanError)) {
     return new BpfmanError("INTERNAL", reasonOf(failure), { cause: failure, details: { left }, hint });
   }
@@ -58,6 +58,18 @@ export async function carryOut<T>(context: Context, work: (plan: Plan) => Promis
         context.log.warn("undo failed", { step: name, reason: reasonOf(cause) });
       }
     }
-    throw withLeftovers(failure, left);
+    throw withLeftovers(failure, "not undone", left);
+  }
+}
+
+/**
+ * Performs the rest of a removal, from which there is no way back. A failure says so: the row still names what is to be
+ * removed, and the next command that changes something finishes it.
+ */
+export async function finish(step: string, act: () => void | Promise<void>): Promise<void> {
+  try {
+    await act();
+  } catch (failure) {
+    throw withLeftovers(failure, "not finished", [{ step, reason: reasonOf(failure) }]);
   }
 }

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { mountsUnder } from "../../scripts/residue.ts";
 import type {
+  DoctorAnswer,
   LinkAnswer,
   LinkListAnswer,
   LoadAnswer,
@@ -66,6 +67,8 @@ export interface Executable {
   attach(program: number, ...words: readonly string[]): Promise<LinkAnswer>;
   programs(): Promise<ProgramListAnswer["programs"]>;
   links(): Promise<LinkListAnswer["links"]>;
+  /** What `doctor` finds. */
+  findings(): Promise<DoctorAnswer["findings"]>;
   database<T>(look: (database: Database) => T): T;
   /** Fails unless rows, pins and bytecode are all gone, and the kernel has nothing that was loaded here. */
   expectNothingLeft(): Promise<void>;
@@ -220,6 +223,11 @@ export function executable(): Executable {
     },
     programs,
     links: async () => (await json("list", "links")).links,
+    async findings() {
+      const { out, error } = await run("doctor", "--output", "json");
+      if (out === "") throw new Error(`doctor answered nothing: ${error}`);
+      return JSON.parse(out).findings;
+    },
     database,
     expectNothingLeft,
   };

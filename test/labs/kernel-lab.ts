@@ -13,7 +13,7 @@ export function sh(...command: readonly string[]): string {
   return result.stdout.toString();
 }
 
-/** What others remove while bpftool walks its lists makes it fail, or leaves an error among the answers: then it asks again. */
+/** What others remove while bpftool walks its lists makes it fail, or leaves an error among the answers: then it asks again, later each time. */
 export function bpftool(...command: readonly string[]) {
   for (let left = 20; ; left--) {
     try {
@@ -22,6 +22,7 @@ export function bpftool(...command: readonly string[]) {
       // What is asked for by its name or id is not there.
       const isList = !command.some((word) => ["id", "pinned", "name", "file", "dev"].includes(word));
       if (!isList || left === 0) throw thrown;
+      Bun.sleepSync((20 - left) * 10);
     }
   }
 }

@@ -21,10 +21,10 @@ export interface Workload {
   runOther(times: number): Promise<void>;
 }
 
-/** To be called at the top of a test file. */
-export function workload(): Workload {
+/** To be called at the top of a test file; each that the file has needs another `suffix`. */
+export function workload(suffix = ""): Workload {
   let directory = "";
-  const name = `kinds-${process.pid}`;
+  const name = `kinds-${process.pid}${suffix}`;
   const binary = () => join(directory, name);
   const other = () => join(directory, "other");
   beforeAll(() => {

@@ -1,6 +1,6 @@
 import { withNetns } from "../../../ffi/safe/netns.ts";
 import type { SysFailure } from "../../errors/error.ts";
-import { sysFailure } from "../../errors/sys-failure.ts";
+import { NO_NAMESPACE, sysFailure } from "../../errors/sys-failure.ts";
 import type { InterfaceHook } from "../../platform/kernel.ts";
 import type { Meaning } from "../kernel-failure.ts";
 
@@ -20,7 +20,8 @@ export function commandFor(
 /** Explains failures that can occur when accessing any hook of an interface. */
 export function explainHook(sys: SysFailure): Meaning | null {
   if (sys.call === "open" || sys.call === "setns") {
-    return sys.name === "EPERM" ? null : { code: "NETNS_NOT_FOUND", reason: "the path is not a network namespace" };
+    const isNone = NO_NAMESPACE.includes(sys.name);
+    return isNone ? { code: "NETNS_NOT_FOUND", reason: "the path is not a network namespace" } : null;
   }
   if (sys.name === "ENODEV") return { code: "INTERFACE_NOT_FOUND", reason: "there is no such interface" };
   return null;

@@ -8,7 +8,7 @@ import { BpfmanError } from "../../errors/error.ts";
 import type { Host } from "../../platform/host.ts";
 import type { Context } from "../operation.ts";
 import { requireOwn } from "../own-pins.ts";
-import { carryOut } from "../plan.ts";
+import { carryOut, finish } from "../plan.ts";
 import { waitUntil } from "../wait.ts";
 import type { RowState } from "../../domain/program.ts";
 import { type ChainLink, linksOf, membersOf } from "./members.ts";
@@ -53,7 +53,7 @@ export async function removeFromChain(host: Host, row: ChainRow, context: Contex
       context.log.info(`${placeName(place)} has gone, and the chain with it`, { links_that_ran_there: others });
     }
   });
-  if (rest.length === 0 || gone) removeChain(host, { place, links: [link] }, context);
+  if (rest.length === 0 || gone) await removeChain(host, { place, links: [link] }, context);
   await untilGone();
 }
 
@@ -103,7 +103,7 @@ export async function removeWholeChain(host: Host, record: DispatcherRecord, con
   });
   const departures = links.map((link) => departure(host, link));
   // No rollback from here: the rows are `removing`, and the next command finishes the removal if this one fails.
-  removeChain(host, { place, links }, context);
+  await removeChain(host, { place, links }, context);
   for (const untilGone of departures) await untilGone();
   return links.map((link) => link.id);
 }
@@ -115,7 +115,12 @@ interface WholeChain {
 }
 
 /** Removes everything bpfman has on the hook. clsact stays, because others may use it. */
-function removeChain(host: Host, { place, links }: WholeChain, context: Context): void {
+function removeChain(host: Host, whole: WholeChain, context: Context): Promise<void> {
+  const links = whole.links.map((link) => link.id).join(", ");
+  return finish(`take link ${links} off ${placeName(whole.place)}`, () => leaveHook(host, whole, context));
+}
+
+function leaveHook(host: Host, { place, links }: WholeChain, context: Context): void {
   const record = host.store.dispatcher(place.key);
   if (record !== null) {
     try {

@@ -6,7 +6,7 @@ import type { RowState } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import type { Host } from "../../platform/host.ts";
 import type { Context } from "../operation.ts";
-import { carryOut } from "../plan.ts";
+import { carryOut, finish } from "../plan.ts";
 import { waitUntil } from "../wait.ts";
 
 /** Reports whether the kernel still has this link. It reuses IDs, so a link of another program is a different link. */
@@ -63,5 +63,5 @@ export async function removeLink(host: Host, row: LinkRow, context: Context): Pr
       hint: `find the holder with "bpftool link show id ${link.kernelLinkId}" and end it`,
     });
   }
-  host.store.deleteLink(link.id);
+  await finish(`forget link ${link.id}`, () => host.store.deleteLink(link.id));
 }

@@ -5,7 +5,7 @@ import type { ProgramRecord, RowState } from "../../domain/program.ts";
 import type { Host } from "../../platform/host.ts";
 import type { Context } from "../operation.ts";
 import { removePins, requireOwn } from "../own-pins.ts";
-import { carryOut } from "../plan.ts";
+import { carryOut, finish } from "../plan.ts";
 import { waitUntil } from "../wait.ts";
 import type { MapUsers } from "./map-users.ts";
 
@@ -55,9 +55,11 @@ export async function removeProgram(host: Host, row: ProgramRow, users: MapUsers
     );
     await steps.step(`unpin program ${program.id}`, () => removePins(host, [programPin(program.pinPath, program.id)]));
   });
-  removeFiles(host, program, users);
-  host.store.deleteProgram(program.id);
-  users.forget(program.id);
+  await finish(`forget program ${program.id}`, () => {
+    removeFiles(host, program, users);
+    host.store.deleteProgram(program.id);
+    users.forget(program.id);
+  });
   // The kernel frees a program shortly after its last reference is gone. Wait, because users check right away; others
   // may hold it.
   const gone = await waitUntil(host, () => host.kernel.program(program.id) === null, PROGRAM_GONE_TIMEOUT_MS);
