@@ -38,6 +38,7 @@ export function openKernel(): KernelPort {
     wholeName: (program) => names().wholeName(program),
     map: (id) => lookUp("map", id, readMap),
     mapContent: (id) => lookUp("map", id, content().readMapContent),
+    firstValue: (id) => lookUp("map", id, content().readFirstValue),
     linkIds: () =>
       attempt({ action: "list links", code: "KERNEL_CALL_FAILED" }, () => objectIds("link")).map(kernelLinkId),
     link: (id) => lookUp("link", id, readLink),
