@@ -41,11 +41,25 @@ const RINGS: readonly Ring[] = [
   { name: "e2e", paths: ["test/e2e/"], root: true },
   {
     name: "machine",
-    paths: ["containers", "namespaces", "chains", "chains-foreign", "ownership", "kprobes", "places"].map(e2e),
+    paths: [
+      "containers",
+      "namespaces",
+      "chains",
+      "chains-foreign",
+      "chains-earlier",
+      "ownership",
+      "kprobes",
+      "places",
+    ].map(e2e),
     root: true,
     named: true,
   },
-  { name: "machine-long", paths: ["chains-killed", "concurrency-killed"].map(e2e), root: true, named: true },
+  {
+    name: "machine-long",
+    paths: ["chains-killed", "chains-flood", "concurrency-killed"].map(e2e),
+    root: true,
+    named: true,
+  },
 ];
 
 /** Signals that end a process if the emulation executes code incorrectly. */
