@@ -5,8 +5,8 @@
  */
 import { Database } from "bun:sqlite";
 import { expect } from "bun:test";
-import { readFileSync, renameSync, unlinkSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { existsSync, readFileSync, renameSync, unlinkSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import { xdpConfig } from "../../src/dispatcher/dispatcher-config.ts";
 import type { DispatcherListAnswer, LinkAnswer, LoadAnswer, ProgramAnswer } from "../../src/domain/answer.ts";
@@ -68,11 +68,19 @@ async function makeExtension(programs: readonly ProgramAnswer[], name: string): 
   dispatcher.pinExtension(0, `${fs}/prog_${extension}`);
   dispatcher.close();
   unlinkSync(twin.program.path);
-  const bytecode = join(bpfman.runtimeDir, "programs", String(extension), "bytecode.o");
-  renameSync(join(bpfman.runtimeDir, "programs", String(id)), dirname(bytecode));
   const rows = new Database(join(bpfman.runtimeDir, "state/bpfman.db"));
-  rows.run("UPDATE programs SET program_id = ?, pin_path = ?, bytecode_path = ? WHERE program_id = ?", [
-    ...[extension, `${fs}/prog_${extension}`, bytecode, id],
+  for (const [folder, columns] of [
+    [`${bpfman.runtimeDir}/programs`, ["bytecode_path"]],
+    [`${fs}/maps`, ["map_pin_path", "maps"]],
+  ] as const) {
+    const [from, to] = [`${folder}/${id}`, `${folder}/${extension}`];
+    // The maps of those that were loaded together are below the first one's id.
+    if (!existsSync(from)) continue;
+    renameSync(from, to);
+    for (const column of columns) rows.run(`UPDATE programs SET ${column} = replace(${column}, ?, ?)`, [from, to]);
+  }
+  rows.run("UPDATE programs SET program_id = ?, pin_path = ? WHERE program_id = ?", [
+    ...[extension, `${fs}/prog_${extension}`, id],
   ]);
   rows.close();
   return extension;
@@ -131,6 +139,9 @@ extensionTest(
     await watch.follow([2]);
     expect(lab.received()).toBe(6);
     await bpfman.ok("unload", ...(await bpfman.programs()).map((program) => String(program.program_id)));
+    // Versions before commit 2b1314d did not record what they verified programs against, so it is not touched.
+    const unrecorded = join(bpfman.runtimeDir, "fs/dispatcher-test/xdp");
+    if (EARLIER !== undefined && existsSync(unrecorded)) unlinkSync(unrecorded);
     await bpfman.expectNothingLeft();
   },
 );
