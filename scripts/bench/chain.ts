@@ -15,7 +15,7 @@ const LENGTHS = [1, 2, 5, 10];
 const MEMBERS_MAX = 10;
 const RUNS = 7;
 /** How often a chain is made; the least duration of each attach counts. */
-const ROUNDS = 4;
+const ROUNDS = 3;
 const REPEATS = 200_000;
 const PACKET_BYTES = 64;
 const INTERFACE = "chain0";
@@ -69,13 +69,15 @@ interface Chain {
   readonly end: string | null;
 }
 
-/** Attaches members one by one, as many as possible. */
+/** Attaches members one by one, as many as possible, and measures at the lengths to show. */
 function grow(bench: Bench, hook: Hook, attach: (index: number) => Run): Chain {
   const lengths: Length[] = [];
   for (let index = 0; index < MEMBERS_MAX; index++) {
     try {
       const attachMs = attach(index).ms;
-      lengths.push({ members: index + 1, attachMs, ns: perPacket(bench, ["id", programOnHook(hook)]) });
+      const members = index + 1;
+      if (!LENGTHS.includes(members)) continue;
+      lengths.push({ members, attachMs, ns: perPacket(bench, ["id", programOnHook(hook)]) });
     } catch (cause) {
       return { lengths, end: cause instanceof Error ? cause.message : String(cause) };
     }
@@ -144,7 +146,6 @@ function print(title: string, chain: Chain, to: { readonly bareNs: number; reado
   const [first] = lengths;
   console.log(`bare    ${String(bareNs).padStart(11)}${"1.0".padStart(18)}`);
   for (const [index, { members, attachMs, ns }] of lengths.entries()) {
-    if (!LENGTHS.includes(members)) continue;
     const more = first === undefined || members === 1 ? "" : ((ns - first.ns) / (members - 1)).toFixed(1);
     const ownMs = own?.lengths[index]?.attachMs;
     const columns = [

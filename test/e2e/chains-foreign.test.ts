@@ -138,8 +138,18 @@ describe("XDP", () => {
       expect(there?.foreign_members).toEqual(
         noExtensions === null
           ? [
-              expect.objectContaining({ position: 0, program_name: "xdp_member_6", priority: 30, proceed_on: 0b1010 }),
-              expect.objectContaining({ position: 1, program_name: "xdp_member_5", priority: 50, proceed_on: 0b100 }),
+              expect.objectContaining({
+                position: 0,
+                program_name: "xdp_member_6",
+                priority: 30,
+                proceed_on: 0x8000_000a,
+              }),
+              expect.objectContaining({
+                position: 1,
+                program_name: "xdp_member_5",
+                priority: 50,
+                proceed_on: 0x8000_0004,
+              }),
             ]
           : undefined,
       );
@@ -147,7 +157,7 @@ describe("XDP", () => {
         // In the words of xdp-loader.
         expect(before).toMatch(/30 +xdp_member_6 .*XDP_DROP,XDP_TX\n.*50 +xdp_member_5 .*XDP_PASS/);
         expect(await bpfman.ok("dispatcher", "list", "--all")).toMatch(
-          / 0 +30 +\d+ +xdp_member_6 +0x0000000a *\n.* 1 +50 +\d+ +xdp_member_5 +0x00000004 /,
+          / 0 +30 +\d+ +xdp_member_6 +0x8000000a *\n.* 1 +50 +\d+ +xdp_member_5 +0x80000004 /,
         );
       }
       inside("xdp-loader", "unload", "--all", "veth0");
