@@ -10,8 +10,8 @@ import { extensionTest } from "../labs/extension-test.ts";
 
 buildBpf();
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/chain.bpf.o");
-/** There and back makes 200 swaps. */
-const TURNS = 100;
+/** There and back makes 100 swaps, and two floods 200. */
+const TURNS = 50;
 
 const bpfman = executable();
 const lab = wire();
@@ -40,10 +40,10 @@ describe.each([
       for (let turn = 0; turn < TURNS; turn++) {
         // In front of it, and behind it.
         const { record } = await attach(1, turn % 2 === 0 ? 0 : 100);
-        const chained = await mode();
+        expect(await mode()).toBe("chain");
         await session.call("link/detach", { linkId: record?.id ?? 0 });
-        expect([chained, await mode()]).toEqual(["chain", "direct"]);
       }
+      expect(await mode()).toBe("direct");
       await flood.stop();
     } finally {
       await session.dispose();
@@ -53,12 +53,12 @@ describe.each([
     return { sent, seen: watch.packets()[0], received: lab.received() };
   }
 
-  extensionTest(`${hook}: 200 swaps between direct and chain lose nothing`, async () => {
+  extensionTest(`${hook}: 100 swaps between direct and chain lose nothing`, async () => {
     const { sent, ...counts } = await swapUnderFlood(passes);
     expect(counts).toEqual({ seen: sent, received: sent });
   });
 
-  extensionTest(`${hook}: 200 swaps between direct and chain let nothing past a member that drops`, async () => {
+  extensionTest(`${hook}: 100 swaps between direct and chain let nothing past a member that drops`, async () => {
     const { sent, ...counts } = await swapUnderFlood(drops);
     expect(counts).toEqual({ seen: sent, received: 0 });
   });
