@@ -55,21 +55,30 @@ function traced(words: readonly string[], moment: Moment | null): number | null 
   return Bun.spawnSync([...strace, ...bpfman.command(...words)]).exitCode;
 }
 
+/** More calls of one kind in a row, as of ten members, are not all steps, but the first, the second and the last. */
+const ROW_MAX = 8;
+
 /** The steps in the trace of a command that was left alone. Of what it writes to the database at once, only the first. */
 function moments(): Moment[] {
   const lines = readFileSync(bpfman.path("trace"), "utf8").split("\n");
   const [main = ""] = (lines[0] ?? "").split(" ");
   const numbers = new Map<string, number>();
-  let last = "";
-  return lines.flatMap((line) => {
-    const call = /^(\d+) +(\w+)\(/.exec(line);
-    if (call?.[1] !== main) return [];
-    const [, , name = ""] = call;
-    const number = (numbers.get(name) ?? 0) + 1;
-    numbers.set(name, number);
-    const goesOn = name === "pwrite64" && last === name;
-    last = name;
-    return !goesOn && STEPS[name]?.test(line) ? [{ call: name, number }] : [];
+  const rows: { kind: string; steps: Moment[] }[] = [];
+  for (const line of lines) {
+    const [, process, call = "", command = ""] = /^(\d+) +(\w+)\((BPF_\w+)?/.exec(line) ?? [];
+    if (process !== main) continue;
+    const number = (numbers.get(call) ?? 0) + 1;
+    numbers.set(call, number);
+    const isStep = STEPS[call]?.test(line) === true;
+    if (!isStep && call !== "pwrite64" && rows.at(-1)?.kind === "pwrite64") rows.push({ kind: "", steps: [] });
+    if (!isStep) continue;
+    const kind = call + command;
+    if (rows.at(-1)?.kind !== kind) rows.push({ kind, steps: [] });
+    rows.at(-1)?.steps.push({ call, number });
+  }
+  return rows.flatMap(({ kind, steps }) => {
+    if (kind === "pwrite64") return steps.slice(0, 1);
+    return steps.length <= ROW_MAX ? steps : [...steps.slice(0, 2), ...steps.slice(-1)];
   });
 }
 
