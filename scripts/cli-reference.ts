@@ -11,7 +11,7 @@ import {
 } from "../src/cli/command.ts";
 import { ROOT } from "../src/cli/commands.ts";
 import { globalsBeside } from "../src/cli/globals.ts";
-import { usageOf } from "../src/cli/render/help.ts";
+import { usageFor } from "../src/cli/render/help.ts";
 
 const BEGIN = "<!-- From here on generated from the command table by `bun run docs`; do not edit. -->";
 
@@ -59,7 +59,7 @@ function section({ nodes, command }: Entry): string[] {
     ...(command.description ?? [last.summary]),
     "",
     "```text",
-    usageOf({ nodes, command }),
+    usageFor({ nodes, command }, null).replace("Usage: ", ""),
     "```",
     "",
     ...table([...wordsOf(nodes, command).map(argumentRow), ...command.flags.map(flagRow)]),

@@ -119,6 +119,9 @@ const code = await runCli({
   get stdoutColumns() {
     return isTerminal(1) ? columnsOf(1) : null;
   },
+  get stderrColumns() {
+    return isTerminal(2) ? columnsOf(2) : null;
+  },
   out: (text) => writeAll(1, text),
   err: (text) => writeAll(2, text),
   save: (path, text) => {

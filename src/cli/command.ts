@@ -5,7 +5,7 @@
  */
 import type { LiveValue } from "../domain/completion.ts";
 import type { Settings } from "../domain/settings.ts";
-import type { BpfmanError } from "../errors/error.ts";
+import { BpfmanError } from "../errors/error.ts";
 import type { Invoke } from "../service/invoke.ts";
 import type { Answers, OperationName } from "../service/operations.ts";
 import type { Look } from "./render/table.ts";
@@ -16,8 +16,14 @@ import type { Look } from "./render/table.ts";
  */
 export type Completion = LiveValue | "command" | "directory" | "file" | "object" | "platform-file" | "target";
 
-/** Everything about a field except the type of its value. */
-export interface Facts {
+/**
+ * `nothing`: a switch. `one`: a single value, given once. `list`: values up to the next option, repeatable; as a word,
+ * all remaining words. `commas`: a comma-separated list, repeatable.
+ */
+export type Takes = "nothing" | "one" | "list" | "commas";
+
+/** A value of a command, given as an option or as a word. Defined once for all commands that have it. */
+export interface Field<Value = unknown> {
   /** In lower case with dashes: an option's long name without the leading dashes. Words are shown in capitals. */
   readonly long: string;
   /** One letter, without the dash. */
@@ -36,20 +42,9 @@ export interface Facts {
   readonly completes?: Completion;
   /** Environment variable that is read if the option is not given. */
   readonly env?: string;
-  /** Shown in help. */
   readonly default?: string;
-  /** The field exists only in the noun-verb grammar: using it selects that grammar. */
-  readonly grammar?: "noun";
-}
-
-/**
- * `nothing`: a switch. `one`: a single value, given once. `list`: values up to the next option, repeatable; as a word,
- * all remaining words. `commas`: a comma-separated list, repeatable.
- */
-export type Takes = "nothing" | "one" | "list" | "commas";
-
-/** A value of a command, given as an option or as a word. Defined once for all commands that have it. */
-export interface Field<Value = unknown> extends Facts {
+  /** The only grammar that has the field. A word of the noun-verb grammar selects that grammar. */
+  readonly grammar?: "classic" | "noun";
   readonly takes: Takes;
   /** Parses each value. `where` names its source if that is not the command line: ` in BPFMAN_LOG`. */
   parse(text: string, where: string): unknown;
@@ -62,7 +57,7 @@ export interface Field<Value = unknown> extends Facts {
 }
 
 type Parse<Item> = (text: string, where: string) => Item;
-type Given<Value> = Facts & { readonly noun?: Partial<Field<Value>> };
+type Given<Value> = Omit<Field<Value>, "takes" | "parse" | "gather" | "of">;
 const asWritten = (text: string): string => text;
 
 export const toggle = (facts: Given<boolean>): Field<boolean> => ({
@@ -72,7 +67,6 @@ export const toggle = (facts: Given<boolean>): Field<boolean> => ({
   gather: (items) => items.length > 0,
 });
 
-/** A required value. */
 export function required(facts: Given<string>): Field<string>;
 export function required<Item>(facts: Given<Item>, parse: Parse<Item>): Field<Item>;
 export function required(facts: Given<unknown>, parse: Parse<unknown> = asWritten): Field {
@@ -89,7 +83,6 @@ export function optional(facts: Given<unknown>, parse: Parse<unknown> = asWritte
 
 type Several<Value> = Given<Value> & { readonly takes: Takes };
 
-/** Any number of values. */
 export function several(facts: Several<readonly string[]>): Field<readonly string[]>;
 export function several<Item>(facts: Several<readonly Item[]>, parse: Parse<Item>): Field<readonly Item[]>;
 export function several<Item, Value>(
@@ -128,8 +121,10 @@ export type Values<F extends Fields> = {
   readonly [Name in keyof F]: F[Name] extends Field<infer Value> ? Value : never;
 };
 
-/** Command lines by what they do. */
 export type Examples = Readonly<Record<string, string>>;
+
+/** Command lines of the two grammars by what they do; null for none. */
+export type TwinExamples = Readonly<Record<string, readonly [classic: string | null, noun: string | null]>>;
 
 export interface Example {
   readonly does: string;
@@ -141,14 +136,13 @@ export const examplesIn = (examples: Examples): Example[] =>
 
 /** How a grammar presents a command. */
 interface Projection<Name> {
-  readonly description?: readonly string[];
   /** Fields that are words in this grammar. */
   readonly words?: readonly Name[];
   /** Fields that are words of the group, like the ID in `attach ID xdp`. */
   readonly above?: readonly Name[];
   /** The options in the order of help. Defaults to all other fields. */
   readonly options?: readonly Name[];
-  readonly examples: Examples;
+  readonly examples?: Examples;
 }
 
 interface Definition<F extends Fields> {
@@ -157,6 +151,8 @@ interface Definition<F extends Fields> {
   readonly description?: readonly string[];
   /** The default output format, if it is not text. */
   readonly output?: "json";
+  /** Examples that precede those of one grammar. */
+  readonly examples?: TwinExamples;
   readonly classic?: Projection<keyof F & string>;
   readonly noun?: Projection<keyof F & string>;
   /**
@@ -177,32 +173,36 @@ export interface Command {
   prepare(values: Values<Fields>): Action;
 }
 
-export function defineCommand<F extends Fields>(definition: Definition<F>): { classic: Command; noun: Command } {
-  return {
-    get classic() {
-      return project(definition, definition.fields, definition.classic);
-    },
-    get noun() {
-      const entries = Object.entries(definition.fields).map(([name, field]) => [
-        name,
-        field.noun === undefined ? field : vary(field, field.noun),
-      ]);
-      return project(definition, Object.fromEntries(entries), definition.noun);
-    },
-  };
-}
+export const defineCommand = <F extends Fields>(definition: Definition<F>) => ({
+  get classic() {
+    return project(definition, "classic");
+  },
+  get noun() {
+    return project(definition, "noun");
+  },
+});
 
-function project<F extends Fields>(definition: Definition<F>, fields: F, projection?: Projection<keyof F>): Command {
-  const { words = [], above = [], examples = {}, description = definition.description } = projection ?? {};
-  const options = projection?.options ?? Object.keys(fields).filter((name) => ![...words, ...above].includes(name));
+function project<F extends Fields>(definition: Definition<F>, grammar: "classic" | "noun"): Command {
+  const { words = [], above = [], options, examples } = definition[grammar] ?? {};
+  const isNoun = grammar === "noun";
+  const entries = Object.entries(definition.fields).flatMap(([name, field]) => {
+    if (isNoun && field.grammar === "classic") return [];
+    return [[name, isNoun && field.noun !== undefined ? vary(field, field.noun) : field]];
+  });
+  const fields: Fields = Object.fromEntries(entries);
+  const others = Object.keys(fields).filter((name) => ![...words, ...above].includes(name));
+  const twins = Object.entries(definition.examples ?? {}).flatMap(([does, lines]) => {
+    const line = lines[isNoun ? 1 : 0];
+    return line === null ? [] : [{ does, line }];
+  });
   return {
-    description,
+    description: definition.description,
     output: definition.output,
-    examples: examplesIn(examples),
+    examples: [...twins, ...examplesIn(examples ?? {})],
     fields,
     args: words.map((name) => fields[name] as Field),
-    flags: options.map((name) => fields[name] as Field),
-    prepare: (values) => definition.prepare(values as Values<F>, projection === definition.noun),
+    flags: (options ?? others).map((name) => fields[name] as Field),
+    prepare: (values) => definition.prepare(values as Values<F>, isNoun),
   };
 }
 
@@ -216,29 +216,28 @@ export const asking =
   async (session) =>
     session.print(await session.invoke(name, request), text);
 
-export interface Leaf {
+interface Named {
   readonly name: string;
   /** One line, shown in the list of commands. */
   readonly summary: string;
+  /** It belongs to the noun-verb grammar, which has its own error format and a single exit code for errors. */
+  readonly grammar?: "noun";
+}
+
+export interface Leaf extends Named {
   readonly hidden?: true;
   /** Other names that work but are not shown. */
   readonly aliases?: readonly string[];
-  /** As in Group. */
-  readonly grammar?: "noun";
   /** Loads the command, which is needed to run or describe it. */
   readonly load: () => Promise<Command>;
 }
 
-export interface Group {
-  readonly name: string;
-  readonly summary: string;
+export interface Group extends Named {
   /** Words between the group's name and the command's, as in `attach ID xdp`. */
   readonly args?: readonly Field[];
   /** For shell completion: which of its commands fit the object those words name. */
   readonly completes?: LiveValue;
   readonly children: readonly Node[];
-  /** The group belongs to the noun-verb grammar, which has its own error format and a single exit code for errors. */
-  readonly grammar?: "noun";
   readonly examples?: Examples;
   /** The default command. */
   readonly otherwise?: {
@@ -246,6 +245,8 @@ export interface Group {
     /** An unknown word also selects the default command and is its first word. */
     readonly takesWord?: true;
   };
+  /** The command that `--version` runs, which only the root has. */
+  readonly version?: Leaf;
 }
 
 export type Node = Leaf | Group;
@@ -275,6 +276,10 @@ export const wordsOf = (nodes: readonly Node[], command: Command | null): readon
   ...(command?.args ?? []),
 ];
 
+/** An error in the command line. */
+export const usageError = (message: string, hint: string | null = null): BpfmanError =>
+  new BpfmanError("USAGE", message, { hint });
+
 /** `bpfman attach tcx` */
 export const pathOf = (nodes: readonly Node[]): string => nodes.map((node) => node.name).join(" ");
 
@@ -289,7 +294,6 @@ export type Action = (session: Session) => Promise<void>;
 export interface Session {
   /** The output format. A table needs less data than JSON. */
   readonly output: "text" | "json";
-  /** All commands. */
   readonly tree: Group;
   /** Connects on first use. */
   readonly invoke: Invoke;
@@ -305,13 +309,12 @@ export interface Session {
   fail(error: BpfmanError): void;
   /** Serves JSON-RPC over stdin and stdout until the session ends, which determines the exit code. */
   serve(options: ServeOptions): Promise<void>;
-  /** Writes the OpenRPC document. */
   describeRpc(): Promise<void>;
   /** Writes the long help of a command, given by its words. Throws USAGE for an unknown one. */
   help(words: readonly string[]): Promise<void>;
 }
 
-export const metavarOf = (flag: Facts): string => flag.metavar ?? flag.long.toUpperCase().replaceAll("-", "_");
+export const metavarOf = (flag: Field): string => flag.metavar ?? flag.long.toUpperCase().replaceAll("-", "_");
 
 /** Formats `<PATH>`, `<PROGRAM_ID>...`, `[COMMAND]...`. */
 export function argumentUsage(arg: Field): string {

@@ -2,101 +2,65 @@
  * The tree of commands with both grammars. It contains only names and summaries; a command is loaded to run or describe
  * it.
  */
-import type { Command, Group, Leaf } from "./command.ts";
+import type { AttachKind } from "../domain/kinds.ts";
+import type { defineCommand, Group, Leaf } from "./command.ts";
 import { PROGRAM_ID } from "./fields.ts";
 
-/** A command of a file that is loaded to run or describe it. */
-const leaf = <Module>(
-  name: string,
-  summary: string,
-  file: () => Promise<Module>,
-  commandOf: (its: Module) => Command,
-  more: Partial<Leaf> = {},
-): Leaf => ({ name, summary, ...more, load: async () => commandOf(await file()) });
+/** Creates leaves of a grammar. Their file is loaded to run or describe the command that it exports under that name. */
+const leavesOf =
+  (grammar: "classic" | "noun") =>
+  <Name extends string>(
+    name: string,
+    summary: string,
+    file: () => Promise<{ readonly [Each in Name]: ReturnType<typeof defineCommand> }>,
+    command: Name,
+    more: Partial<Leaf> = {},
+  ): Leaf => ({ name, summary, ...more, load: async () => (await file())[command][grammar] });
+
+const classic = leavesOf("classic");
+const noun = leavesOf("noun");
 
 // Files of several commands.
 const about = () => import("./about/about.ts");
-const tracing = () => import("./attach/tracing.ts");
+const attaching = () => import("./attach/hooks.ts");
 const dispatcher = () => import("./dispatcher/dispatcher.ts");
 const oneLink = () => import("./get/link.ts");
 const oneProgram = () => import("./get/program.ts");
 const imageBuild = () => import("./image/build.ts");
 const registry = () => import("./image/registry.ts");
-const linkList = () => import("./list/links.ts");
-const programList = () => import("./list/programs.ts");
+const lists = () => import("./list/list.ts");
 const loading = () => import("./load/load.ts");
 const removal = () => import("./remove/remove.ts");
 
-/** A leaf per hook that a program can be attached to, in both grammars. */
-const hooks = (grammar: "classic" | "noun"): Leaf[] => [
-  leaf(
-    "xdp",
-    "Attach an XDP program to a network interface.",
-    () => import("./attach/xdp.ts"),
-    (its) => its.attachXdp[grammar],
-  ),
-  leaf(
-    "tc",
-    "Attach a TC program to one direction of a network interface.",
-    () => import("./attach/tc.ts"),
-    (its) => its.attachTc[grammar],
-  ),
-  leaf(
-    "tcx",
-    "Attach a TCX program to one direction of a network interface.",
-    () => import("./attach/tcx.ts"),
-    (its) => its.attachTcx[grammar],
-  ),
-  leaf(
-    "tracepoint",
-    "Attach a program to a tracepoint.",
-    () => import("./attach/tracepoint.ts"),
-    (its) => its.attachTracepoint[grammar],
-  ),
-  leaf(
-    "kprobe",
-    "Attach a kprobe or kretprobe program to a kernel function.",
-    () => import("./attach/kprobe.ts"),
-    (its) => its.attachKprobe[grammar],
-  ),
-  leaf(
-    "uprobe",
-    "Attach a uprobe or uretprobe program to a binary or library.",
-    () => import("./attach/uprobe.ts"),
-    (its) => its.attachUprobe[grammar],
-  ),
-  leaf(
-    "fentry",
-    "Attach an fentry program to the function it was loaded for.",
-    tracing,
-    (its) => its.attachFentry[grammar],
-  ),
-  leaf(
-    "fexit",
-    "Attach an fexit program to the function it was loaded for.",
-    tracing,
-    (its) => its.attachFexit[grammar],
-  ),
-  leaf("lsm", "Attach an LSM program to the hook it was loaded for.", tracing, (its) => its.attachLsm[grammar]),
+const HOOKS: Readonly<Record<AttachKind, string>> = {
+  xdp: "Attach an XDP program to a network interface.",
+  tc: "Attach a TC program to one direction of a network interface.",
+  tcx: "Attach a TCX program to one direction of a network interface.",
+  tracepoint: "Attach a program to a tracepoint.",
+  kprobe: "Attach a kprobe or kretprobe program to a kernel function.",
+  uprobe: "Attach a uprobe or uretprobe program to a binary or library.",
+  fentry: "Attach an fentry program to the function it was loaded for.",
+  fexit: "Attach an fexit program to the function it was loaded for.",
+  lsm: "Attach an LSM program to the hook it was loaded for.",
+};
+
+/** A leaf per hook that a program can be attached to. */
+const hooks = (grammar: "classic" | "noun"): Leaf[] =>
+  Object.entries(HOOKS).map(([name, summary]) => ({
+    name,
+    summary,
+    load: async () => (await attaching()).HOOKS[name as AttachKind][grammar],
+  }));
+
+const loads = (leaf: typeof classic): Leaf[] => [
+  leaf("file", "Load eBPF programs from an object file.", loading, "loadFile"),
+  leaf("image", "Load eBPF programs from an OCI image.", loading, "loadImage"),
 ];
-
-export const HELP_LEAF = leaf("help", "Show help for bpfman or for one command.", about, (its) => its.help.classic);
-
-/** The command that `--version` runs. */
-export const VERSION_LINE_LEAF = leaf(
-  "version",
-  "Print the version of bpfman on one line.",
-  about,
-  (its) => its.versionLine.classic,
-);
 
 const LOAD: Group = {
   name: "load",
   summary: "Load eBPF programs into the kernel.",
-  children: [
-    leaf("file", "Load eBPF programs from an object file.", loading, (its) => its.loadFile.classic),
-    leaf("image", "Load eBPF programs from an OCI image.", loading, (its) => its.loadImage.classic),
-  ],
+  children: loads(classic),
 };
 
 const ATTACH: Group = {
@@ -111,10 +75,8 @@ const LIST: Group = {
   name: "list",
   summary: "List programs or links.",
   children: [
-    leaf("programs", "List loaded programs.", programList, (its) => its.listPrograms.classic, { aliases: ["program"] }),
-    leaf("links", "List links: which program is attached where.", linkList, (its) => its.listLinks.classic, {
-      aliases: ["link"],
-    }),
+    classic("programs", "List loaded programs.", lists, "listPrograms", { aliases: ["program"] }),
+    classic("links", "List links: which program is attached where.", lists, "listLinks", { aliases: ["link"] }),
   ],
 };
 
@@ -122,8 +84,8 @@ const GET: Group = {
   name: "get",
   summary: "Show one program or link in detail.",
   children: [
-    leaf("program", "Show one program in detail.", oneProgram, (its) => its.getProgram.classic),
-    leaf("link", "Show one link in detail.", oneLink, (its) => its.getLink.classic),
+    classic("program", "Show one program in detail.", oneProgram, "getProgram"),
+    classic("link", "Show one link in detail.", oneLink, "getLink"),
   ],
 };
 
@@ -131,39 +93,15 @@ const IMAGE: Group = {
   name: "image",
   summary: "Pull, inspect, verify and build eBPF bytecode images.",
   children: [
-    leaf("pull", "Pull an eBPF bytecode image into the local cache.", registry, (its) => its.pullImage.classic),
-    leaf("inspect", "Show what an image in a registry contains.", registry, (its) => its.inspectImage.noun, {
-      grammar: "noun",
-    }),
-    leaf("verify", "Verify the signatures of an image in a registry.", registry, (its) => its.verifyImage.noun, {
-      grammar: "noun",
-    }),
-    leaf(
-      "build",
-      "Build an eBPF bytecode image and push it to a registry.",
-      imageBuild,
-      (its) => its.buildImage.classic,
-    ),
-    leaf(
-      "generate-build-args",
-      "Print the build arguments for a bytecode image.",
-      imageBuild,
-      (its) => its.generateBuildArgs.classic,
-    ),
+    classic("pull", "Pull an eBPF bytecode image into the local cache.", registry, "pullImage"),
+    noun("inspect", "Show what an image in a registry contains.", registry, "inspectImage", { grammar: "noun" }),
+    noun("verify", "Verify the signatures of an image in a registry.", registry, "verifyImage", { grammar: "noun" }),
+    classic("build", "Build an eBPF bytecode image and push it to a registry.", imageBuild, "buildImage"),
+    classic("generate-build-args", "Print the build arguments for a bytecode image.", imageBuild, "generateBuildArgs"),
   ],
 };
 
 // The noun-verb grammar of newer bpfman. None of these groups' names is a classic command.
-
-const PROGRAM_LOAD: Group = {
-  name: "load",
-  summary: "Load eBPF programs from an object file or an image.",
-  otherwise: { child: "file", takesWord: true },
-  children: [
-    leaf("file", "Load eBPF programs from an object file.", loading, (its) => its.loadFile.noun),
-    leaf("image", "Load eBPF programs from an OCI image.", loading, (its) => its.loadImage.noun),
-  ],
-};
 
 const PROGRAM: Group = {
   name: "program",
@@ -171,18 +109,17 @@ const PROGRAM: Group = {
   grammar: "noun",
   otherwise: { child: "list" },
   children: [
-    PROGRAM_LOAD,
-    leaf("unload", "Unload programs after detaching their links.", removal, (its) => its.unload.noun),
-    leaf("get", "Show one program in detail.", oneProgram, (its) => its.getProgram.noun),
-    leaf("list", "List programs.", programList, (its) => its.listPrograms.noun),
-    leaf("delete", "Delete programs together with their links.", removal, (its) => its.deletePrograms.noun),
+    {
+      name: "load",
+      summary: "Load eBPF programs from an object file or an image.",
+      otherwise: { child: "file", takesWord: true },
+      children: loads(noun),
+    },
+    noun("unload", "Unload programs after detaching their links.", removal, "unload"),
+    noun("get", "Show one program in detail.", oneProgram, "getProgram"),
+    noun("list", "List programs.", lists, "listPrograms"),
+    noun("delete", "Delete programs together with their links.", removal, "deletePrograms"),
   ],
-};
-
-const LINK_ATTACH: Group = {
-  name: "attach",
-  summary: "Attach a loaded program to a hook.",
-  children: hooks("noun"),
 };
 
 const LINK: Group = {
@@ -191,17 +128,16 @@ const LINK: Group = {
   grammar: "noun",
   otherwise: { child: "list" },
   children: [
-    LINK_ATTACH,
-    leaf("detach", "Detach links from their hooks.", removal, (its) => its.detach.noun),
-    leaf("get", "Show one link in detail.", oneLink, (its) => its.getLink.noun),
-    leaf("list", "List links.", linkList, (its) => its.listLinks.noun),
-    leaf(
-      "update",
-      "Change the priority or proceed-on of a live XDP or TC link.",
-      () => import("./attach/update.ts"),
-      (its) => its.updateLink.noun,
-    ),
-    leaf("delete", "Delete links, and any program left without one.", removal, (its) => its.deleteLinks.noun),
+    {
+      name: "attach",
+      summary: "Attach a loaded program to a hook.",
+      children: hooks("noun"),
+    },
+    noun("detach", "Detach links from their hooks.", removal, "detach"),
+    noun("get", "Show one link in detail.", oneLink, "getLink"),
+    noun("list", "List links.", lists, "listLinks"),
+    noun("update", "Change the priority or proceed-on of a live XDP or TC link.", attaching, "updateLink"),
+    noun("delete", "Delete links, and any program left without one.", removal, "deleteLinks"),
   ],
 };
 
@@ -211,14 +147,9 @@ const DISPATCHER: Group = {
   grammar: "noun",
   otherwise: { child: "list" },
   children: [
-    leaf("list", "List the hooks on which bpfman runs a chain.", dispatcher, (its) => its.listDispatchers.noun),
-    leaf("get", "Show the dispatcher of a hook and its members in order.", dispatcher, (its) => its.getDispatcher.noun),
-    leaf(
-      "delete",
-      "Detach a whole chain from its hook; its programs stay loaded.",
-      dispatcher,
-      (its) => its.deleteDispatcher.noun,
-    ),
+    noun("list", "List the hooks on which bpfman runs a chain.", dispatcher, "listDispatchers"),
+    noun("get", "Show the dispatcher of a hook and its members in order.", dispatcher, "getDispatcher"),
+    noun("delete", "Detach a whole chain from its hook; its programs stay loaded.", dispatcher, "deleteDispatcher"),
   ],
 };
 
@@ -235,38 +166,33 @@ export const ROOT: Group = {
   },
   children: [
     LOAD,
-    leaf("unload", "Unload programs after detaching their links.", removal, (its) => its.unload.classic),
+    classic("unload", "Unload programs after detaching their links.", removal, "unload"),
     ATTACH,
-    leaf("detach", "Detach links from their hooks.", removal, (its) => its.detach.classic),
+    classic("detach", "Detach links from their hooks.", removal, "detach"),
     LIST,
     GET,
     PROGRAM,
     LINK,
     DISPATCHER,
     IMAGE,
-    leaf("rpc", "Serve all operations as JSON-RPC 2.0 over stdio.", about, (its) => its.rpc.classic),
-    leaf("version", "Print the versions of bpfman, Bun, libbpf and the kernel.", about, (its) => its.version.classic),
-    leaf(
-      "man",
-      "Write the manual pages.",
-      () => import("./about/man.ts"),
-      (its) => its.man.classic,
-      { hidden: true },
-    ),
-    leaf(
+    classic("rpc", "Serve all operations as JSON-RPC 2.0 over stdio.", about, "rpc"),
+    classic("version", "Print the versions of bpfman, Bun, libbpf and the kernel.", about, "version"),
+    classic("man", "Write the manual pages.", () => import("./about/man.ts"), "man", { hidden: true }),
+    classic(
       "completions",
       "Print or write shell completions.",
       () => import("./complete/completions.ts"),
-      (its) => its.completions.classic,
+      "completions",
       { hidden: true },
     ),
-    leaf(
+    classic(
       "__complete",
       "List candidates at the cursor; shell completions call this.",
       () => import("./complete/complete.ts"),
-      (its) => its.complete.classic,
+      "complete",
       { hidden: true },
     ),
-    HELP_LEAF,
+    classic("help", "Show help for bpfman or for one command.", about, "help"),
   ],
+  version: classic("version", "Print the version of bpfman on one line.", about, "versionLine"),
 };

@@ -1,6 +1,6 @@
 /** Fields used by several kinds of commands. Commands that need other help texts derive from them. */
 import { required, toggle } from "./command.ts";
-import { parseLinkId, parseProgramId } from "./parse/number.ts";
+import { parseLinkId, parseProgramId } from "./parse/word.ts";
 
 export const PROGRAM_ID = required(
   {
@@ -16,13 +16,4 @@ export const LINK_ID = required(
   parseLinkId,
 );
 
-export const IGNORE_MISSING = toggle({
-  long: "ignore-missing",
-  doc: ["Ignore IDs that do not exist."],
-});
-
-export const ALL = toggle({
-  long: "all",
-  short: "a",
-  doc: ["Include programs that bpfman did not load."],
-});
+export const ALL = toggle({ long: "all", short: "a", doc: ["Include programs that bpfman did not load."] });

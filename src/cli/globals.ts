@@ -1,117 +1,15 @@
 /** The options that every command accepts, before or after its name, merged with the environment. */
 import { LOCK_TIMEOUT_DEFAULT_MS } from "../domain/limits.ts";
 import { LOG_LEVELS } from "../domain/log.ts";
-import type { Settings } from "../domain/settings.ts";
 import { type Field, optional, toggle, type Values } from "./command.ts";
-import { parseDuration } from "./parse/number.ts";
-import { LOG_LEVEL_DEFAULT, oneOf, parseLogLevel } from "./parse/word.ts";
+import type { Trail } from "./parse/line.ts";
+import type { Environment } from "./parse/values.ts";
+import { LOG_LEVEL_DEFAULT, oneOf, parseLogLevel, parseDuration } from "./parse/word.ts";
 
 const OUTPUT_FORMATS = ["text", "json"] as const;
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
 
-const OUTPUT = optional(
-  {
-    long: "output",
-    short: "o",
-    metavar: "FORMAT",
-    choices: OUTPUT_FORMATS,
-    default: "text",
-    doc: ["Output format: text or json.", "In the classic grammar it also applies to errors."],
-  },
-  oneOf("output format", OUTPUT_FORMATS),
-);
-const ERROR_FORMAT = optional(
-  {
-    long: "error-format",
-    metavar: "FORMAT",
-    choices: OUTPUT_FORMATS,
-    env: "BPFMAN_ERROR_FORMAT",
-    default: "as --output in the classic grammar, else text",
-    doc: ["Error format: text or json."],
-  },
-  oneOf("error format", OUTPUT_FORMATS),
-);
 const DIRECTORY = { metavar: "DIR", completes: "directory" } as const;
-const RUNTIME_DIR = optional({
-  ...DIRECTORY,
-  long: "runtime-dir",
-  env: "BPFMAN_RUNTIME_DIR",
-  default: "/run/bpfman",
-  doc: ["Directory of pins and bytecode; lost at reboot.", "The lock is there as well."],
-});
-const STATE_DIR = optional({
-  ...DIRECTORY,
-  long: "state-dir",
-  env: "BPFMAN_STATE_DIR",
-  default: "/var/lib/bpfman, or state/ in a given --runtime-dir",
-  doc: ["Directory of the database; kept across reboots."],
-});
-const CACHE_DIR = optional({
-  ...DIRECTORY,
-  long: "cache-dir",
-  aliases: ["image-cache-dir"],
-  env: "BPFMAN_CACHE_DIR",
-  default: "/var/cache/bpfman, or cache/ in a given --runtime-dir",
-  doc: ["Directory for pulled bytecode images.", "Newer bpfman's name for it, --image-cache-dir, works too."],
-});
-const CA_FILE = optional({
-  long: "ca-file",
-  metavar: "FILE",
-  completes: "file",
-  env: "BPFMAN_CA_FILE",
-  doc: ["Extra CA certificates for registries, in PEM."],
-});
-const CONFIG = optional({
-  long: "config",
-  metavar: "FILE",
-  completes: "file",
-  env: "BPFMAN_CONFIG",
-  default: "/etc/bpfman/bpfman.toml",
-  doc: ["Configuration file."],
-});
-const LOCK_TIMEOUT = optional(
-  {
-    long: "lock-timeout",
-    metavar: "DURATION",
-    env: "BPFMAN_LOCK_TIMEOUT",
-    default: "30s",
-    doc: [
-      "How long to wait for another bpfman to finish.",
-      "Units are ms, s, m and h, as in 1m30s; a bare number is seconds.",
-      "0 waits forever.",
-    ],
-  },
-  parseDuration,
-  LOCK_TIMEOUT_DEFAULT_MS,
-);
-const LOG_LEVEL = optional(
-  {
-    long: "log-level",
-    metavar: "LEVEL",
-    choices: LOG_LEVELS,
-    aliases: ["log"],
-    env: "BPFMAN_LOG",
-    default: LOG_LEVEL_DEFAULT,
-    doc: [
-      "Log level on stderr, from off to trace.",
-      "The levels are off, error, warn, info, debug and trace.",
-      "Newer bpfman's name for it, --log, works too. Of several levels,",
-      "as in info,manager=debug, the most verbose one counts.",
-    ],
-  },
-  parseLogLevel,
-  LOG_LEVEL_DEFAULT,
-);
-const NO_COLOR = toggle({
-  long: "no-color",
-  env: "NO_COLOR",
-  doc: ["Turn colours off.", "They are off anyway unless stdout is a terminal, or if TERM is dumb."],
-});
-export const HELP = toggle({
-  long: "help",
-  short: "h",
-  doc: ["Show help: -h in brief, --help in full."],
-});
 /** Only accepted before any command. */
 export const VERSION = toggle({
   long: "version",
@@ -121,63 +19,128 @@ export const VERSION = toggle({
 
 /** Accepted by every command, in the order of help. */
 export const GLOBALS = {
-  output: OUTPUT,
-  errorFormat: ERROR_FORMAT,
-  runtimeDir: RUNTIME_DIR,
-  stateDir: STATE_DIR,
-  cacheDir: CACHE_DIR,
-  configFile: CONFIG,
-  caFile: CA_FILE,
-  lockTimeoutMs: LOCK_TIMEOUT,
-  logLevel: LOG_LEVEL,
-  noColor: NO_COLOR,
-  help: HELP,
+  output: optional(
+    {
+      long: "output",
+      short: "o",
+      metavar: "FORMAT",
+      choices: OUTPUT_FORMATS,
+      default: "text",
+      doc: ["Output format: text or json.", "In the classic grammar it also applies to errors."],
+    },
+    oneOf("output format", OUTPUT_FORMATS),
+  ),
+  errorFormat: optional(
+    {
+      long: "error-format",
+      metavar: "FORMAT",
+      choices: OUTPUT_FORMATS,
+      env: "BPFMAN_ERROR_FORMAT",
+      default: "as --output in the classic grammar, else text",
+      doc: ["Error format: text or json."],
+    },
+    oneOf("error format", OUTPUT_FORMATS),
+  ),
+  runtimeDir: optional({
+    ...DIRECTORY,
+    long: "runtime-dir",
+    env: "BPFMAN_RUNTIME_DIR",
+    default: "/run/bpfman",
+    doc: ["Directory of pins and bytecode; lost at reboot.", "The lock is there as well."],
+  }),
+  stateDir: optional({
+    ...DIRECTORY,
+    long: "state-dir",
+    env: "BPFMAN_STATE_DIR",
+    default: "/var/lib/bpfman, or state/ in a given --runtime-dir",
+    doc: ["Directory of the database; kept across reboots."],
+  }),
+  cacheDir: optional({
+    ...DIRECTORY,
+    long: "cache-dir",
+    aliases: ["image-cache-dir"],
+    env: "BPFMAN_CACHE_DIR",
+    default: "/var/cache/bpfman, or cache/ in a given --runtime-dir",
+    doc: ["Directory for pulled bytecode images.", "Newer bpfman's name for it, --image-cache-dir, works too."],
+  }),
+  configFile: optional({
+    long: "config",
+    metavar: "FILE",
+    completes: "file",
+    env: "BPFMAN_CONFIG",
+    default: "/etc/bpfman/bpfman.toml",
+    doc: ["Configuration file."],
+  }),
+  caFile: optional({
+    long: "ca-file",
+    metavar: "FILE",
+    completes: "file",
+    env: "BPFMAN_CA_FILE",
+    doc: ["Extra CA certificates for registries, in PEM."],
+  }),
+  lockTimeoutMs: optional(
+    {
+      long: "lock-timeout",
+      metavar: "DURATION",
+      env: "BPFMAN_LOCK_TIMEOUT",
+      default: "30s",
+      doc: [
+        "How long to wait for another bpfman to finish.",
+        "Units are ms, s, m and h, as in 1m30s; a bare number is seconds.",
+        "0 waits forever.",
+      ],
+    },
+    parseDuration,
+    LOCK_TIMEOUT_DEFAULT_MS,
+  ),
+  logLevel: optional(
+    {
+      long: "log-level",
+      metavar: "LEVEL",
+      choices: LOG_LEVELS,
+      aliases: ["log"],
+      env: "BPFMAN_LOG",
+      default: LOG_LEVEL_DEFAULT,
+      doc: [
+        "Log level on stderr, from off to trace.",
+        "The levels are off, error, warn, info, debug and trace.",
+        "Newer bpfman's name for it, --log, works too. Of several levels,",
+        "as in info,manager=debug, the most verbose one counts.",
+      ],
+    },
+    parseLogLevel,
+    LOG_LEVEL_DEFAULT,
+  ),
+  noColor: toggle({
+    long: "no-color",
+    env: "NO_COLOR",
+    doc: ["Turn colours off.", "They are off anyway unless stdout is a terminal, or if TERM is dumb."],
+  }),
+  help: toggle({ long: "help", short: "h", doc: ["Show help: -h in brief, --help in full."] }),
 };
 export type Globals = Values<typeof GLOBALS>;
 
 /**
- * Returns the global options beside a command's own, which take precedence if both use a letter (`-o` for a probe's
- * offset).
+ * Returns the global options beside the own ones of a command, or of the root. The own ones take precedence if both use
+ * a letter (`-o` for a probe's offset).
  */
-export function globalsBeside(own: readonly Field[]): readonly Field[] {
+export function globalsBeside(own: readonly Field[], isRoot = false): readonly Field[] {
   const taken = new Set(own.map((flag) => flag.short));
-  return Object.values(GLOBALS).map((flag) => {
-    if (flag.short === undefined || !taken.has(flag.short)) return flag;
-    const { short: _, ...withoutShort } = flag;
-    return withoutShort;
-  });
+  const all: readonly Field[] = [...Object.values(GLOBALS), ...(isRoot ? [VERSION] : [])];
+  return all.map((flag) => (flag.short !== undefined && taken.has(flag.short) ? { ...flag, short: undefined } : flag));
 }
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** False if the user or the terminal disables colours. */
 export const showsColors = (env: Environment): boolean => !env.NO_COLOR && env.TERM !== "dumb";
 
-/** Extracts the directories from option values by long name. */
-export function placesIn(given: ReadonlyMap<string, string>): Partial<Settings> {
-  const places = {
-    runtimeDir: given.get(RUNTIME_DIR.long),
-    stateDir: given.get(STATE_DIR.long),
-    cacheDir: given.get(CACHE_DIR.long),
-    configFile: given.get(CONFIG.long),
-  };
-  return Object.fromEntries(Object.entries(places).filter(([, value]) => value));
-}
-
-interface LineRead {
-  readonly args: readonly string[];
-  readonly env: Environment;
-  /** Null if the command line could not be parsed; its words are then inspected directly. */
-  readonly globals: Globals | null;
-  readonly noun: boolean;
-}
-
 /**
- * Returns the format of errors. Scripts for the noun-verb grammar look for `bpfman: error:` and quoted words even if
- * they requested JSON, so JSON errors need a separate option there.
+ * Returns the format of errors. Without parsed globals, the words of the line are inspected directly. Scripts for the
+ * noun-verb grammar look for `bpfman: error:` and quoted words even if they requested JSON, so JSON errors need a
+ * separate option there.
  */
-export function errorFormatOf({ args, env, globals, noun }: LineRead): OutputFormat {
-  const seen = args.slice(0, args.includes("--") ? args.indexOf("--") : args.length);
+export function errorFormatOf({ tokens, noun }: Trail, env: Environment, globals: Globals | null): OutputFormat {
+  const { all } = tokens;
+  const seen = all.slice(0, all.includes("--") ? all.indexOf("--") : all.length);
   const guess = ({ long, short }: Field): OutputFormat | undefined =>
     OUTPUT_FORMATS.find((format) =>
       seen.some((arg, at) => {
@@ -185,7 +148,7 @@ export function errorFormatOf({ args, env, globals, noun }: LineRead): OutputFor
         return (arg === `--${long}` || arg === `-${short}`) && seen[at + 1] === format;
       }),
     );
-  const asked = globals === null ? guess(ERROR_FORMAT) || env.BPFMAN_ERROR_FORMAT || null : globals.errorFormat;
-  const output = globals === null ? guess(OUTPUT) : globals.output;
+  const asked = globals === null ? guess(GLOBALS.errorFormat) || env.BPFMAN_ERROR_FORMAT || null : globals.errorFormat;
+  const output = globals === null ? guess(GLOBALS.output) : globals.output;
   return (asked ?? (noun ? null : output)) === "json" ? "json" : "text";
 }

@@ -15,6 +15,7 @@ const LOAD_AND_ATTACH = (type: string): string =>
   `type "bpfman load file --path OBJECT --programs ${type}:NAME", then "bpfman attach ID ${type} ${
     type === "xdp" ? "" : "--direction ingress "
   }--iface IFACE --priority 50"`;
+const LOAD_THEN_ATTACH = '"bpfman load file --path OBJECT --programs TYPE:NAME", then "bpfman attach ID KIND"';
 const FIND_AND_DETACH = 'type "bpfman list links" to find the id, then "bpfman detach LINK_ID"';
 const LINK_ID = `give an id: "bpfman list links" shows what is attached where; "bpfman detach LINK_ID" detaches it`;
 const NO_DAEMON = 'bpfman needs no daemon; "bpfman rpc" serves one parent process over stdio';
@@ -23,11 +24,10 @@ const NOTHING_TO_CLEAN =
 const KIND = `(${PROGRAM_TYPES.join("|")})`;
 
 /** bpftool accepts abbreviated objects and commands. */
-const ofBpftool = (): Habits => ({
+const BPFTOOL: Habits = {
   "use bpftool, which works on bpfman's programs too: they are pinned as /run/bpfman/fs/prog_ID":
     /^p(r|ro|rog)? (dump|tracelog|profile|run|pin)\b/,
-  'type "bpfman load file --path OBJECT --programs TYPE:NAME", then "bpfman attach ID KIND"':
-    /^p(r|ro|rog)? load(all)?\b/,
+  [`type ${LOAD_THEN_ATTACH}`]: /^p(r|ro|rog)? load(all)?\b/,
   'type "bpfman attach ID KIND" or "bpfman detach LINK_ID"; for sockets and socket maps use bpftool':
     /^p(r|ro|rog)? (at|de)tach\b/,
   'type "bpfman list programs --all" for every program in the kernel, "bpfman get program ID" for one':
@@ -48,21 +48,21 @@ const ofBpftool = (): Habits => ({
   'type "bpfman list links" for bpfman\'s probes and tracepoints; "bpftool perf" shows all': /^perf( |$)/,
   'put the commands into a script, or send them to one "bpfman rpc"': /^batch( |$)/,
   "use bpftool for that": /^(btf|iter|gen|struct_ops|token)( |$)/,
-});
+};
 
-const ofXdpLoader = (): Habits => ({
+const XDP_LOADER: Habits = {
   'type "bpfman list links --program-type xdp"; "bpfman dispatcher list --type xdp" shows the chains': /^status\b/,
   [NOTHING_TO_CLEAN]: /^clean\b/,
   'type "bpfman version -o json" for the features of the kernel; xdp-loader shows those of the network card':
     /^features\b/,
   [LOAD_AND_ATTACH("xdp")]: /^load (?!file |image ).*\.o( |$)/,
-  'type "bpfman program delete --all"': /^unload (-a|--all)$/,
+  'type "bpfman program delete --all"': /^(unload (-a|--all)$|program unload\b.* (-a|--all)( |$))/,
   'type "bpfman dispatcher delete xdp NSID IFINDEX", as "bpfman dispatcher list" shows them, or "bpfman detach LINK_ID" for one program':
     /^unload (.* )?(-a|--all)( |$)/,
   [LINK_ID]: /^unload (-\S+ )*[A-Za-z]/,
-});
+};
 
-const ofIproute2 = (): Habits => ({
+const IPROUTE2: Habits = {
   [FIND_AND_DETACH]: /^((ip )?link set .*\bxdp\S* (off|none)|(tc )?filter (del|delete|flush))\b/,
   [LOAD_AND_ATTACH("xdp")]: /^(ip )?link set\b/,
   'type "bpfman list links --program-type xdp" for the programs on interfaces': /^ip\b/,
@@ -70,12 +70,11 @@ const ofIproute2 = (): Habits => ({
   'type "bpfman list links --program-type tc"; "bpfman dispatcher list" shows the chains':
     /^(tc )?filter (show|list|ls|get)\b/,
   [LOAD_AND_ATTACH("tc")]: /^(tc )?filter\b/,
-});
+};
 
 /** Versions before 0.6 attached with `load`; the later implementation in Go has more commands. */
-const ofOtherBpfmans = (): Habits => ({
-  'loading and attaching are separate commands: "bpfman load file --path OBJECT --programs TYPE:NAME", then "bpfman attach ID KIND"':
-    /^load (file|image) .* (--name|-n)[ =]/,
+const OTHER_BPFMANS: Habits = {
+  [`loading and attaching are separate commands: ${LOAD_THEN_ATTACH}`]: /^load (file|image) .* (--name|-n)[ =]/,
   'type "bpfman get program ID" or "bpfman get link LINK_ID"': /^get \d+$/,
   'type "bpfman list programs" or "bpfman list links", followed by the options': /^list -/,
   'type "bpfman load file"': /^load-from-file\b/,
@@ -83,10 +82,10 @@ const ofOtherBpfmans = (): Habits => ({
   'type "bpfman image pull"': /^pull-bytecode\b/,
   [NO_DAEMON]: /^(serve|system|service|daemon|start|stop)\b/,
   [NOTHING_TO_CLEAN]: /^(gc|doctor|audit|repair|prune)\b/,
-});
+};
 
 /** Words of one bpfman grammar used in the other. */
-const ofTheOtherGrammar = (): Habits => ({
+const OTHER_GRAMMAR: Habits = {
   'the kind comes first: "bpfman link attach KIND ID ..."; or type "bpfman attach ID KIND"': /^link attach \d+ /,
   'the program\'s id comes before the place: "bpfman link attach KIND ID PLACE"':
     /^link attach [a-z]+ [^\d\s-]\S* \d+( |$)/,
@@ -104,16 +103,18 @@ const ofTheOtherGrammar = (): Habits => ({
     /^program load (?!image ).*(?<= )(-p|--path)( |=|$)/,
   'here, the image is a word, not an option: "bpfman program load image IMAGE --programs TYPE:NAME"':
     /^program load .*(?<= )(-i|--image-url)( |=|$)/,
+  'here, the image is a word, not an option: "bpfman image inspect IMAGE", "bpfman image verify IMAGE"':
+    /^image (inspect|verify) (.* )?(-i|--image-url)( |=|$)/,
   'type "bpfman link attach KIND ID ..." or "bpfman link detach LINK_ID"': /^program (at|de)tach\b/,
   'type "bpfman program load file PATH --programs TYPE:NAME" or "bpfman program unload ID"': /^link (un)?load\b/,
   'type "bpfman program load image IMAGE --programs TYPE:NAME"': /^image load\b/,
   'type "bpfman dispatcher list"': /^list (dispatchers?|chains?)\b/,
   'type "bpfman dispatcher get TYPE NSID IFINDEX", as "bpfman dispatcher list" shows them': /^get (dispatcher|chain)\b/,
   'type "get" with an id, or "list"': /^(program|link|dispatcher) show\b/,
-});
+};
 
 /** Words common to many tools. */
-const ofAnyTool = (): Habits => ({
+const ANY_TOOL: Habits = {
   'type "bpfman list programs" or "bpfman list links"': /^(show|ls|ps)( |$)/,
   'type "bpfman get program ID", "bpfman get link LINK_ID" or "bpfman image inspect IMAGE"':
     /^(info|inspect|describe)( |$)/,
@@ -134,7 +135,6 @@ const ofAnyTool = (): Habits => ({
     /^(images( |$)|(list|get) images?\b|image (list|ls|rm|remove|delete|prune)\b)/,
   'type "bpfman dispatcher delete TYPE NSID IFINDEX" for all links of a hook, "bpfman program delete --all" for everything; "bpfman link list -q" prints the ids for "bpfman detach LINK_ID"':
     /^(link )?(detach|delete)\b.* (-a|--all)( |$)/,
-  'type "bpfman program delete --all"': /^program unload\b.* (-a|--all)( |$)/,
   'type "bpfman list programs --program-type TYPE", or "bpfman program list --type TYPE", which takes several types':
     /^list programs?\b.* (-t|--types?)( |=|$)/,
   'type "bpfman link list --kind TYPE"': /^list links?\b.* (-t|--types?|--kinds?)( |=|$)/,
@@ -147,15 +147,15 @@ const ofAnyTool = (): Habits => ({
     /^((list links?|link list|link) .*(-i|--iface|--interface|--dev|dev)( |$)|list links? \w)/,
   'there is no need to force anything; "--ignore-missing" ignores ids that do not exist':
     /^(unload|detach|\w+ (unload|detach|delete))\b.* (-f|--force)\b/,
-});
+};
 
 /** Options that no command has, anywhere on the line. */
-const ofOptions = (): Habits => ({
+const OPTIONS: Habits = {
   [NO_DAEMON]: /^ (-\S+ )*--(csi-support|socket-path)\b/,
   'for JSON, type "-o json"': / (-j|-jp|--json|--pretty)( |$)/,
   'type "--version" for the version, "--log-level debug" for more output': /^ -v$/,
   'type "--log-level debug"': / (-vv?|--verbose|--debug)( |$)/,
-});
+};
 
 /** bpfman's own global options and their values, which can be anywhere. */
 const GLOBAL =
@@ -165,9 +165,9 @@ const GLOBAL =
 export function insteadOf(args: readonly string[]): string | null {
   const line = ` ${args.join(" ")}`.replaceAll(GLOBAL, "").trimStart();
   const words = line.replace(/^(-\S+ )+/, "");
-  const tools = [ofBpftool, ofXdpLoader, ofIproute2, ofOtherBpfmans, ofTheOtherGrammar, ofAnyTool];
-  const habit = tools.flatMap((habits) => Object.entries(habits())).find(([, typed]) => typed.test(words));
-  const option = Object.entries(ofOptions()).find(([, typed]) => typed.test(` ${line}`));
+  const tools = [BPFTOOL, XDP_LOADER, IPROUTE2, OTHER_BPFMANS, OTHER_GRAMMAR, ANY_TOOL];
+  const habit = tools.flatMap(Object.entries).find(([, typed]) => typed.test(words));
+  const option = Object.entries(OPTIONS).find(([, typed]) => typed.test(` ${line}`));
   const found = [habit, option].flatMap((each) => each?.[0] ?? []);
   return found.length === 0 ? null : found.join("; ");
 }

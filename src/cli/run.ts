@@ -19,6 +19,7 @@ import {
   renderStack,
 } from "./render/report.ts";
 import { newTrail, route, topic, type Trail } from "./parse/line.ts";
+import type { Line } from "./parse/origin.ts";
 import { readValues } from "./parse/values.ts";
 
 /** The process that runs a command. */
@@ -30,6 +31,7 @@ export interface CliHost {
   readonly stderrIsTerminal: boolean;
   /** Width of the terminal on stdout; null if there is none or its width is unknown. */
   readonly stdoutColumns: number | null;
+  readonly stderrColumns: number | null;
   out(text: string): void;
   err(text: string): void;
   /** Writes a file, creating its directories, and returns its path. */
@@ -40,7 +42,6 @@ export interface CliHost {
   connect(settings: Settings): Promise<Invoke>;
   /** Serves JSON-RPC over stdin and stdout until the session ends; returns the exit code. */
   serve(settings: Settings, options: ServeOptions): Promise<number>;
-  /** Returns the OpenRPC document. */
   describeRpc(): Promise<unknown>;
 }
 
@@ -54,14 +55,14 @@ const habits = () => require("./habits.ts") as typeof import("./habits.ts");
 export async function runCli(host: CliHost): Promise<number> {
   const run: Run = {
     host,
-    trail: newTrail(),
+    trail: newTrail(ROOT, host.args),
     globals: null,
     phase: "usage",
-    operationId: madeOnce(() => crypto.randomUUID()),
+    operationId: null,
     progressShown: false,
   };
   try {
-    const next = await route(host, run.trail);
+    const next = await route(run.trail, host.env);
     if (next.kind === "help") {
       host.out(await help().helpOf(run.trail, next.detail, host.stdoutColumns));
       return 0;
@@ -72,14 +73,12 @@ export async function runCli(host: CliHost): Promise<number> {
     }
     const { command, given } = next;
     const read = await readValues(GLOBALS, given);
-    const globals = { ...read, output: read.output ?? command.output ?? "text" };
-    run.globals = globals;
-    const values = await readValues(command.fields, given);
+    run.globals = { ...read, output: read.output ?? command.output ?? "text" };
+    const { fields } = command;
+    const values = await readValues(fields, given);
     const action = command.prepare(values);
     run.phase = "run";
-    const nameOf = (request: unknown) => (path: readonly unknown[]) =>
-      origin().originOf({ fields: command.fields, values, given }, request, path);
-    const { session, exitCode } = openSession(run, globals, nameOf);
+    const { session, exitCode } = openSession(run, run.globals, { fields, values, given });
     await action(session);
     return exitCode();
   } catch (error) {
@@ -94,18 +93,16 @@ async function withContents(error: unknown, { host, trail: { given, lacks } }: R
   if (!asks) return error;
   const { contentsHint } = await import("./complete/contents.ts");
   const hint = await contentsHint(given, async () => {
-    const { output: _, errorFormat: __, noColor: ___, help: ____, ...settings } = await readValues(GLOBALS, given);
-    return host.connect(settings);
+    return host.connect(settingsOf(await readValues(GLOBALS, given)));
   });
   return hint === null ? error : error.with({ hint });
 }
 
-/** The state of one run. */
 interface Run {
   readonly host: CliHost;
   readonly trail: Trail;
   /** Generated only if something fails, because the random number generator takes time to initialise. */
-  readonly operationId: () => string;
+  operationId: string | null;
   /** Null until they are parsed. */
   globals: Globals | null;
   phase: Phase;
@@ -113,12 +110,14 @@ interface Run {
   progressShown: boolean;
 }
 
-function madeOnce<T>(make: () => T): () => T {
-  let made: T | undefined;
-  return () => {
-    made ??= make();
-    return made;
-  };
+function operationIdOf(run: Run): string {
+  run.operationId ??= crypto.randomUUID();
+  return run.operationId;
+}
+
+/** What remains of the global options are settings. */
+function settingsOf({ output: _, errorFormat: __, noColor: ___, help: ____, ...settings }: Globals): Settings {
+  return settings;
 }
 
 const isColored = ({ globals, host }: Run): boolean => globals?.noColor !== true && showsColors(host.env);
@@ -130,27 +129,23 @@ function endProgress(run: Run): void {
   run.progressShown = false;
 }
 
-function openSession(
-  run: Run,
-  globals: Globals,
-  nameOf: (request: unknown) => (path: readonly unknown[]) => string | null,
-): { session: Session; exitCode(): number } {
+function openSession(run: Run, globals: Globals, line: Line): { session: Session; exitCode(): number } {
   const { host } = run;
   let connection: Promise<Invoke> | null = null;
-  const { output, errorFormat: _, noColor: __, help: ___, ...given } = globals;
-  let settings: Settings = given;
+  const output = globals.output ?? "text";
+  let settings = settingsOf(globals);
   let code = 0;
   const session: Session = {
-    output: output ?? "text",
+    output,
     tree: ROOT,
     async invoke(name, request) {
       connection ??= host.connect(settings);
       const invoke = await connection;
       return invoke(name, request, {
         calledAs: pathOf(run.trail.nodes),
-        nameOf: nameOf(request),
+        nameOf: (path) => origin().originOf(line, request, path),
         get operationId() {
-          return run.operationId();
+          return operationIdOf(run);
         },
         signal: host.signal,
         lockTimeoutMs: settings.lockTimeoutMs,
@@ -171,11 +166,11 @@ function openSession(
     print(answer, text) {
       endProgress(run);
       const shown =
-        globals.output === "json"
+        output === "json"
           ? renderJson(run.trail.noun ? nounAnswer(answer) : answer)
           : text(answer, {
               styled: isColored(run) && host.stdoutIsTerminal,
-              columns: host.stdoutIsTerminal ? host.stdoutColumns : null,
+              columns: host.stdoutColumns,
             });
       if (shown !== "") host.out(shown);
     },
@@ -189,13 +184,13 @@ function openSession(
       if (code === 0) code = own;
     },
     async serve(options) {
-      code = await host.serve(given, options);
+      code = await host.serve(settings, options);
     },
     async describeRpc() {
       host.out(renderJson(await host.describeRpc()));
     },
     async help(words) {
-      host.out(await help().helpOf(await topic(words), "long", host.stdoutColumns));
+      host.out(await help().helpOf(await topic(ROOT, words), "long", host.stdoutColumns));
     },
   };
   return { session, exitCode: () => code };
@@ -203,17 +198,21 @@ function openSession(
 
 /** Writes a failure to stderr and returns its exit code. */
 function report(cause: unknown, run: Run): number {
-  const { host, trail, globals, phase, operationId } = run;
+  const { host, trail, globals, phase } = run;
   endProgress(run);
-  const thrown = cause instanceof BpfmanError ? cause : mistake(cause, operationId());
+  const thrown = cause instanceof BpfmanError ? cause : mistake(cause, operationIdOf(run));
   const error = phase === "usage" ? withHabit(thrown, host.args) : thrown;
   const { noun } = trail;
-  if (errorFormatOf({ args: host.args, env: host.env, globals, noun }) === "json") host.err(renderErrorJson(error));
+  if (errorFormatOf(trail, host.env, globals) === "json") host.err(renderErrorJson(error));
   else if (error.kind === "internal") host.err(renderCrash(error));
   else {
     const styled = host.stderrIsTerminal && isColored(run);
-    host.err(renderError(error, { grammar: noun ? "noun" : "classic", styled }));
-    if (isUsage(error, phase)) host.err(`\nUsage: ${help().usageOf(trail)}\n\ntry "${pathOf(trail.nodes)} --help"\n`);
+    const columns = host.stderrColumns;
+    const wrap = (text: string): string =>
+      columns === null ? text : help().broken(text.split(" "), help().columnsFor(columns)).join("\n");
+    host.err(renderError(error, { noun, styled, wrap }));
+    if (isUsage(error, phase))
+      host.err(`\n${help().usageFor(trail, columns)}\n\ntry "${pathOf(trail.nodes)} --help"\n`);
   }
 
   const level = globals?.logLevel;
@@ -223,13 +222,10 @@ function report(cause: unknown, run: Run): number {
 
 /** If an unparsable line matches another tool's syntax, that is the most helpful hint. */
 function withHabit(error: BpfmanError, args: readonly string[]): BpfmanError {
-  const instead = error.kind === "invalid" ? habits().insteadOf(args) : null;
-  if (instead === null) return error;
-  return error.with({ hint: instead });
+  const hint = error.kind === "invalid" ? habits().insteadOf(args) : null;
+  return hint === null ? error : error.with({ hint });
 }
 
-/** Wraps an unexpected error. */
 function mistake(cause: unknown, operationId: string): BpfmanError {
-  const message = reasonOf(cause);
-  return new BpfmanError("INTERNAL", `${message} (operation ${operationId})`, { cause });
+  return new BpfmanError("INTERNAL", `${reasonOf(cause)} (operation ${operationId})`, { cause });
 }

@@ -51,12 +51,14 @@ export async function cli(line: string | readonly string[], world: CliWorld = {}
     calls.push(call);
     return world.answer?.(call) ?? null;
   }) as unknown as Invoke;
+  const columns = world.terminal === true ? (world.columns ?? null) : null;
   const host: CliHost = {
     args,
     env: world.env ?? {},
     stdoutIsTerminal: world.terminal ?? false,
     stderrIsTerminal: world.terminal ?? false,
-    stdoutColumns: world.columns ?? null,
+    stdoutColumns: columns,
+    stderrColumns: columns,
     out: (more) => {
       text.out += more;
     },

@@ -40,8 +40,8 @@ async function expectHarmless(textsOf: (name: string) => Texts | Promise<Texts>)
 function textsOfFailure(error: BpfmanError): Texts {
   const reply = replyError(error, "id");
   return {
-    classic: renderError(error, { grammar: "classic", styled: false }),
-    terminal: renderError(error, { grammar: "noun", styled: true }),
+    classic: renderError(error, { noun: false, styled: false, wrap: String }),
+    terminal: renderError(error, { noun: true, styled: true, wrap: String }),
     json: renderErrorJson(error),
     crash: renderCrash(error),
     message: reply.message,

@@ -1,18 +1,18 @@
 /** Commands about bpfman itself, and its JSON-RPC server. */
 import type { VersionAnswer } from "../../domain/answer.ts";
 import { defineCommand, type Examples, optional, several, toggle } from "../command.ts";
-import { parsePid } from "../parse/number.ts";
+import { parsePid } from "../parse/word.ts";
 import { renderVersion, renderVersionLine } from "../render/version.ts";
 
-const TOPIC = several({
-  takes: "list",
-  long: "command",
-  doc: ["Command to describe, word by word."],
-  completes: "command",
-});
-
 export const help = defineCommand({
-  fields: { topic: TOPIC },
+  fields: {
+    topic: several({
+      takes: "list",
+      long: "command",
+      doc: ["Command to describe, word by word."],
+      completes: "command",
+    }),
+  },
   classic: {
     words: ["topic"],
     examples: { "Show everything about one command": "bpfman help attach tcx" },
@@ -36,26 +36,6 @@ export const version = printing(renderVersion, {
 });
 export const versionLine = printing(renderVersionLine, {});
 
-const OPENRPC = toggle({
-  long: "openrpc",
-  doc: ["Print the OpenRPC document, which describes every method, and exit."],
-});
-
-const STDIO = toggle({
-  long: "stdio",
-  doc: ["Use stdin and stdout, which is the default. LSP clients pass this."],
-});
-/** Spelt as clients of language servers pass it. */
-const CLIENT_PROCESS_ID = optional(
-  {
-    long: "clientProcessId",
-    metavar: "PID",
-    completes: "pid",
-    doc: ["Exit when this process does, like processId in initialize."],
-  },
-  parsePid,
-);
-
 export const rpc = defineCommand({
   description: [
     "Serves all operations as JSON-RPC 2.0 over stdio, for editors and other parent",
@@ -64,7 +44,23 @@ export const rpc = defineCommand({
     "Logs go to stderr. The session ends when its input ends, after shutdown and",
     "exit, or when the process named in initialize exits.",
   ],
-  fields: { openrpc: OPENRPC, stdio: STDIO, clientProcessId: CLIENT_PROCESS_ID },
+  fields: {
+    openrpc: toggle({
+      long: "openrpc",
+      doc: ["Print the OpenRPC document, which describes every method, and exit."],
+    }),
+    stdio: toggle({ long: "stdio", doc: ["Use stdin and stdout, which is the default. LSP clients pass this."] }),
+    /** Spelt as clients of language servers pass it. */
+    clientProcessId: optional(
+      {
+        long: "clientProcessId",
+        metavar: "PID",
+        completes: "pid",
+        doc: ["Exit when this process does, like processId in initialize."],
+      },
+      parsePid,
+    ),
+  },
   classic: { examples: { "Print every method and its parameters, as JSON": "bpfman rpc --openrpc" } },
   prepare:
     ({ openrpc, clientProcessId }) =>

@@ -2,14 +2,7 @@
 import { LISTED_NAMES_MAX } from "../../domain/limits.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import type { Invoke } from "../../service/invoke.ts";
-import type { Field } from "../command.ts";
-import type { Given } from "../parse/values.ts";
-
-/** Returns the value of the field with that completion, given as an option or as a word. */
-function givenFor({ options, places, words }: Given, completes: Field["completes"]): string | null {
-  const option = options.find(({ field }) => field?.completes === completes);
-  return option?.value ?? words[places.findIndex((place) => place.completes === completes)] ?? null;
-}
+import { type Given, givenFor } from "../parse/values.ts";
 
 /**
  * Returns a hint for a command line without programs: the programs in the object, or what is wrong with it. Null if no

@@ -2,20 +2,11 @@
 import type { LiveValue } from "../../domain/completion.ts";
 import { PLATFORMS } from "../../domain/bytecode-slot.ts";
 import { ATTACH_KINDS, type AttachKind, PROGRAM_TYPES } from "../../domain/kinds.ts";
-import {
-  childOf,
-  type Command,
-  type Completion,
-  type Field,
-  type Group,
-  isGroup,
-  type Node,
-  otherwiseOf,
-  shownBelow,
-} from "../command.ts";
-import { globalsBeside, HELP, VERSION } from "../globals.ts";
+import { childOf, type Field, type Group, isGroup, type Node, shownBelow, wordsOf } from "../command.ts";
+import { begun, type Option } from "../parse/canonical.ts";
+import { isGiven, knownAt, newTrail, read, type Trail } from "../parse/line.ts";
+import { givenFor } from "../parse/values.ts";
 import { firstSentence } from "../render/help.ts";
-import { looksLikeFlag } from "../parse/canonical.ts";
 
 export interface Candidate {
   readonly value: string;
@@ -42,155 +33,45 @@ export interface Completions {
   readonly paths: { readonly kind: "files" | "directories"; readonly before: string } | null;
   /** No space must follow, because the value is incomplete. */
   readonly open: boolean;
-  /** Values of the options on the command line, by long name; the last one of each. */
-  readonly given: ReadonlyMap<string, string>;
+  /** The options on the command line. */
+  readonly options: readonly Option[];
 }
 
-const NOTHING: Completions = { candidates: [], live: null, paths: null, open: false, given: new Map() };
+const NOTHING: Completions = { candidates: [], live: null, paths: null, open: false, options: [] };
 
-/** How far a command line has been read. */
-interface Cursor {
-  readonly root: Group;
-  node: Node;
-  command: Command | null;
-  /** Fields for words so far, and the words given for them. */
-  slots: readonly Field[];
-  words: readonly string[];
-  /** All words on the line, including those after the cursor. */
-  allWords: readonly string[];
-  /** The option whose value comes next. */
-  pending: Field | null;
-  /** Values by long name. */
-  given: Map<string, string[]>;
-  literal: boolean;
-  /** There are unknown words, after which nothing can be completed. */
-  lost: boolean;
+/** A line as read up to the cursor. */
+interface Cursor extends Trail {
+  /** The fields for its words. */
+  readonly places: readonly Field[];
+  /** All of the line: what is behind the cursor is no longer missing, and may determine where values come from. */
+  readonly whole: Trail;
 }
 
 /** A command line being typed. */
 export interface TypedLine {
-  /** Complete words before the cursor. */
-  readonly before: readonly string[];
-  /** The part of the current word before the cursor. */
-  readonly current: string;
-  /** Complete words after the cursor. */
-  readonly behind: readonly string[];
+  readonly words: readonly string[];
+  /** The number of words up to the cursor, with the one that ends there. */
+  readonly at: number;
 }
 
-export async function completeLine(root: Group, { before, current, behind }: TypedLine): Promise<Completions> {
-  const cursor: Cursor = {
-    root,
-    node: root,
-    command: null,
-    slots: [],
-    words: [],
-    allWords: [],
-    pending: null,
-    given: new Map(),
-    literal: false,
-    lost: false,
-  };
-  for (const word of before) await step(cursor, word);
-  if (cursor.lost) return NOTHING;
-  await lookBehind(cursor, current, behind);
-  const given = new Map([...cursor.given].flatMap(([name, values]) => values.slice(-1).map((value) => [name, value])));
-  return { ...(await atCursor(cursor, current)), given };
+export async function completeLine(root: Group, { words, at }: TypedLine): Promise<Completions> {
+  const [before, current = ""] = [words.slice(0, Math.max(at - 1, 0)), words[at - 1]];
+  // A line that ends in a space has an empty last word.
+  const behind = words.slice(at, words.at(-1) === "" ? -1 : undefined);
+  const isOption = current.startsWith("-");
+  const typed = isOption ? "option" : "word";
+  const trail = newTrail(root, before);
+  await read(trail, typed);
+  if (trail.lost) return NOTHING;
+  const whole = newTrail(root, [...before, ...(isOption || behind.length === 0 ? [] : [current]), ...behind]);
+  await read(whole, typed);
+  const cursor = { ...trail, places: wordsOf(trail.nodes, trail.command), whole };
+  return { ...atCursor(cursor, current), options: whole.options };
 }
 
-/**
- * Reads the words after the cursor: they are no longer missing, and may determine where values come from (a namespace,
- * an object).
- */
-async function lookBehind(cursor: Cursor, current: string, behind: readonly string[]): Promise<void> {
-  const ahead: Cursor = { ...cursor, given: new Map(cursor.given) };
-  const inBetween = current.startsWith("-") ? [] : [current];
-  for (const word of behind.length === 0 ? [] : [...inBetween, ...behind]) await step(ahead, word);
-  cursor.allWords = ahead.words;
-  cursor.given = ahead.given;
-}
-
-async function atCursor(cursor: Cursor, current: string): Promise<Completions> {
-  const { pending } = cursor;
-  const isOption = !cursor.literal && current.startsWith("-");
-  if (pending !== null && !isOption) return valuesOf(pending, current, cursor);
-  if (isOption) {
-    if (isGroup(cursor.node)) await descend(cursor, otherwiseOf(cursor.node));
-    return optionsAt(cursor, current);
-  }
-  return wordsAt(cursor, current);
-}
-
-async function step(cursor: Cursor, word: string): Promise<void> {
-  if (!cursor.literal && word === "--") {
-    cursor.literal = true;
-    cursor.pending = null;
-  } else if (!cursor.literal && looksLikeFlag(word)) {
-    await option(cursor, word);
-  } else if (cursor.pending !== null) {
-    remember(cursor, cursor.pending, word);
-    if (cursor.pending.takes !== "list") cursor.pending = null;
-  } else {
-    await place(cursor, word);
-  }
-}
-
-function remember(cursor: Cursor, flag: Field, value: string): void {
-  cursor.given.set(flag.long, [...(cursor.given.get(flag.long) ?? []), value]);
-}
-
-async function option(cursor: Cursor, word: string): Promise<void> {
-  const [written = "", ...rest] = word.split("=");
-  const isLong = written.startsWith("--");
-  const find = (): Field | undefined => optionIn(knownAt(cursor), word, written);
-  // An option that the group does not have may belong to its default command.
-  if (find() === undefined && isGroup(cursor.node)) await descend(cursor, otherwiseOf(cursor.node));
-  const flag = find();
-  cursor.pending = null;
-  if (flag === undefined) return;
-  const attached = isLong ? rest.length > 0 : word.length > 2;
-  if (flag.takes === "nothing" || attached) remember(cursor, flag, isLong ? rest.join("=") : word.slice(2));
-  else {
-    cursor.pending = flag;
-    if (!cursor.given.has(flag.long)) cursor.given.set(flag.long, []);
-  }
-}
-
-async function place(cursor: Cursor, word: string): Promise<void> {
-  const { node } = cursor;
-  if (isGroup(node)) {
-    const child = childOf(node, word);
-    if (child !== null) return descend(cursor, child);
-    if (cursor.words.length >= cursor.slots.length) {
-      if (node.otherwise?.takesWord === true) await descend(cursor, otherwiseOf(node));
-      else cursor.lost = true;
-    }
-  }
-  cursor.words = [...cursor.words, word];
-}
-
-async function descend(cursor: Cursor, node: Node | null): Promise<void> {
-  if (node === null) return;
-  cursor.node = node;
-  if (isGroup(node)) cursor.slots = [...cursor.slots, ...(node.args ?? [])];
-  else {
-    cursor.command = await node.load();
-    cursor.slots = [...cursor.slots, ...cursor.command.args];
-  }
-}
-
-/** Returns the option of a word: a long one by its name before `=`, else by its first letter. */
-const optionIn = (known: readonly Field[], word: string, long: string): Field | undefined =>
-  known.find((each) => (word.startsWith("--") ? `--${each.long}` === long : each.short === word[1]));
-
-function knownAt({ root, node, command }: Cursor): readonly Field[] {
-  const own = command?.flags ?? [];
-  return [...own, ...globalsBeside(own), ...(node === root ? [VERSION] : [])];
-}
-
-/** Returns the field for the next word; the last one if it takes several. */
-function slotAt({ slots, words }: Cursor): Field | null {
-  const last = slots.at(-1);
-  return slots[words.length] ?? (last?.takes === "list" ? last : null);
+function atCursor(cursor: Cursor, current: string): Completions {
+  if (current.startsWith("-") && !cursor.tokens.literal) return optionsAt(cursor, current);
+  return cursor.awaiting === null ? wordsAt(cursor, current) : valuesOf(cursor.awaiting, current, cursor);
 }
 
 const bare = (words: readonly string[], before: string): Candidate[] =>
@@ -206,10 +87,12 @@ const beginning = (candidates: readonly Candidate[], current: string): Candidate
   candidates.filter(({ value }) => value.startsWith(current));
 
 function wordsAt(cursor: Cursor, current: string): Completions {
-  const { node } = cursor;
-  const slot = slotAt(cursor);
-  // `attach ID kind`: the ID comes first.
-  if (slot !== null) return valuesOf(slot, current, cursor);
+  const { nodes, places, words } = cursor;
+  const node = nodes.at(-1) as Node;
+  const last = places.at(-1);
+  // `attach ID kind`: the ID comes first. The last place may take several words.
+  const place = places[words.length] ?? (last?.takes === "list" ? last : undefined);
+  if (place !== undefined) return valuesOf(place, current, cursor);
   // Only options can follow a command: show them without waiting for a dash.
   if (!isGroup(node)) return current === "" ? optionsAt(cursor, "") : NOTHING;
   const live = node.completes === undefined ? null : wanted(node.completes, cursor, { prefix: current, narrows: true });
@@ -222,16 +105,17 @@ function optionsAt(cursor: Cursor, current: string): Completions {
   // An option with its value in one word: `--iface=e`, `-i=e`, `-ie`.
   const before = /^(--[^=]+=|-[^-](=|(?=.)))/.exec(current)?.[0];
   if (before !== undefined) {
-    const flag = optionIn(known, before, before.slice(0, -1));
-    if (flag === undefined || flag.takes === "nothing") return NOTHING;
+    const flag = begun(known, before);
+    if (flag === null || flag.takes === "nothing") return NOTHING;
     return valuesOf(flag, current.slice(before.length), cursor, before);
   }
-  const isOpen = (flag: Field): boolean =>
-    flag.takes === "list" || flag.takes === "commas" || !cursor.given.has(flag.long);
-  const missing = (flag: Field): boolean => flag.required === true && !cursor.given.has(flag.long);
-  const sorted = [...known.filter(missing), ...known.filter((flag) => !missing(flag) && flag.long !== HELP.long), HELP];
-  const candidates = sorted
+  const { options } = cursor.whole;
+  const isOpen = (flag: Field): boolean => flag.takes === "list" || flag.takes === "commas" || !isGiven(options, flag);
+  // Those that are missing first, help last.
+  const rank = (flag: Field): number => (flag.long === "help" ? 2 : Number(!flag.required || isGiven(options, flag)));
+  const candidates = known
     .filter(isOpen)
+    .toSorted((one, other) => rank(one) - rank(other))
     .map((flag) => ({ value: `--${flag.long}`, description: firstSentence(flag.doc) }));
   return { ...NOTHING, candidates: beginning(candidates, current) };
 }
@@ -270,16 +154,21 @@ function valuesOf(what: Field, current: string, cursor: Cursor, opening = ""): C
 }
 
 /** Creates a request for live values, narrowed by what the command line already contains. */
-function wanted(what: LiveValue, cursor: Cursor, asked: Pick<LiveWanted, "prefix"> & Partial<LiveWanted>): LiveWanted {
+function wanted(
+  what: LiveValue,
+  { nodes, places, whole }: Cursor,
+  asked: Pick<LiveWanted, "prefix"> & Partial<LiveWanted>,
+): LiveWanted {
+  const line = { ...whole, places };
   return {
     what,
     before: "",
     narrows: false,
-    netns: lastGiven(cursor, "netns"),
-    file: lastGiven(cursor, what === "target-function" ? "target" : "object"),
-    programId: Number(lastGiven(cursor, "program-id")) || null,
+    netns: givenFor(line, "netns"),
+    file: givenFor(line, what === "target-function" ? "target" : "object"),
+    programId: Number(givenFor(line, "program-id")) || null,
     // Attach commands are named after what they attach to.
-    attachKind: ATTACH_KINDS.find((kind) => kind === cursor.node.name) ?? null,
+    attachKind: ATTACH_KINDS.find((kind) => kind === nodes.at(-1)?.name) ?? null,
     ...asked,
   };
 }
@@ -303,17 +192,9 @@ function typesFor({ what, prefix, before, file }: LiveWanted): Candidate[] {
 }
 
 /** `help attach <TAB>`: the words so far name a group. */
-function commandsBelow({ root, words }: Cursor, prefix: string): Completions {
-  let group: Node | null = root;
+function commandsBelow({ nodes, words }: Cursor, prefix: string): Completions {
+  let group = nodes[0] ?? null;
   for (const word of words) group = group !== null && isGroup(group) ? childOf(group, word) : null;
   if (group === null || !isGroup(group)) return NOTHING;
   return { ...NOTHING, candidates: named(group.children, prefix) };
-}
-
-/** Returns the last value of the field with that completion, given as an option or as a word. */
-function lastGiven({ command, given, slots, allWords }: Cursor, completes: Completion): string | null {
-  const flag = command?.flags.find((each) => each.completes === completes);
-  if (flag !== undefined) return given.get(flag.long)?.at(-1) || null;
-  const at = slots.findIndex((slot) => slot.completes === completes);
-  return allWords[at] || null;
 }

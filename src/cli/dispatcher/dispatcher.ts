@@ -2,8 +2,7 @@
 import { DISPATCHER_TYPES } from "../../domain/dispatcher.ts";
 import { asking, defineCommand, ifGiven, required, vary } from "../command.ts";
 import { ALL } from "../fields.ts";
-import { parseIfindex, parseNsid, zeroForNone } from "../parse/number.ts";
-import { oneOf } from "../parse/word.ts";
+import { oneOf, parseIfindex, parseNsid, zeroForNone } from "../parse/word.ts";
 import { renderDispatcher, renderDispatcherList } from "../render/dispatcher.ts";
 
 const TYPE = required(
@@ -20,11 +19,7 @@ const NSID = required(
   parseNsid,
 );
 const IFINDEX = required(
-  {
-    long: "ifindex",
-    completes: "dispatcher-ifindex",
-    doc: ["Index of the interface in that namespace."],
-  },
+  { long: "ifindex", completes: "dispatcher-ifindex", doc: ["Index of the interface in that namespace."] },
   parseIfindex,
 );
 const HOOK = { type: TYPE, nsid: NSID, ifindex: IFINDEX };

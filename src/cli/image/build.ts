@@ -1,11 +1,19 @@
 /** Commands that build images from object files. */
 import { BYTECODE_SLOTS, PLATFORMS, platformOf, slotOfPlatform } from "../../domain/bytecode-slot.ts";
 import { CONTAINER_TOOLS } from "../../domain/container-tool.ts";
-import { BpfmanError } from "../../errors/error.ts";
 import { didYouMean } from "../../errors/suggest.ts";
-import { asking, defineCommand, type Field, flagUsage, optional, several, type Values } from "../command.ts";
+import {
+  asking,
+  defineCommand,
+  type Field,
+  flagUsage,
+  optional,
+  several,
+  type Values,
+  usageError,
+} from "../command.ts";
 import { oneOf } from "../parse/word.ts";
-import { renderBuildArgs, renderImageBuild } from "../render/image-build.ts";
+import { renderBuildArgs, renderImageBuild } from "../render/image.ts";
 
 const BYTECODE = optional({
   long: "bytecode",
@@ -42,20 +50,22 @@ const SLOTS = BYTECODE_SLOTS.map((slot) => {
   return { name, field, platform: platformOf(slot) };
 });
 
-/** The object files in the noun-verb grammar. */
-const FILES = several({
-  takes: "list",
-  long: "bytecode",
-  grammar: "noun",
-  completes: "platform-file",
-  doc: [
-    "Bytecode file for this machine's architecture, or PLATFORM=FILE pairs.",
-    "Example: linux/amd64=bpf_x86_bpfel.o linux/s390x=bpf_s390_bpfeb.o",
-  ],
-});
-
 const OBJECTS = Object.assign(
-  { files: FILES, bytecode: BYTECODE, project: PROJECT },
+  {
+    /** The object files in the noun-verb grammar. */
+    files: several({
+      takes: "list",
+      long: "bytecode",
+      grammar: "noun",
+      completes: "platform-file",
+      doc: [
+        "Bytecode file for this machine's architecture, or PLATFORM=FILE pairs.",
+        "Example: linux/amd64=bpf_x86_bpfel.o linux/s390x=bpf_s390_bpfeb.o",
+      ],
+    }),
+    bytecode: BYTECODE,
+    project: PROJECT,
+  },
   Object.fromEntries(SLOTS.map(({ name, field }) => [name, field])) as Record<SlotName, typeof BYTECODE>,
 );
 
@@ -66,21 +76,22 @@ function readWords(words: readonly string[]) {
     return platform === undefined || file === undefined ? [] : [{ platform, file }];
   });
   for (const [at, { platform, file }] of mapped.entries()) {
-    if (file === "") throw new BpfmanError("USAGE", `the bytecode file for ${platform} is missing`);
+    if (file === "") throw usageError(`the bytecode file for ${platform} is missing`);
     if (slotOfPlatform(platform) === null) {
       const hint = didYouMean(platform, PLATFORMS) ?? `platforms are ${PLATFORMS.join(", ")}`;
-      throw new BpfmanError("USAGE", `unknown platform "${platform}"`, { hint });
+      throw usageError(`unknown platform "${platform}"`, hint);
     }
     if (mapped.findIndex((other) => other.platform === platform) < at) {
-      throw new BpfmanError("USAGE", `platform ${platform} is given more than once`);
+      throw usageError(`platform ${platform} is given more than once`);
     }
   }
   if (mapped.length === words.length) return { file: null, project: null, files: mapped };
   const [file = "", second] = words;
   if (second === undefined) return { file, project: null, files: null };
-  throw new BpfmanError("USAGE", "several bytecode files need the platform of each", {
-    hint: "write linux/ARCHITECTURE=FILE for each: an object file does not record its target architecture",
-  });
+  throw usageError(
+    "several bytecode files need the platform of each",
+    "write linux/ARCHITECTURE=FILE for each: an object file does not record its target architecture",
+  );
 }
 
 /** Returns the `bytecode` of a request from options or words. Throws USAGE unless exactly one way is used. */
@@ -94,15 +105,16 @@ function readBytecode(values: Values<typeof OBJECTS>, words: readonly string[]) 
   ];
   if (words.length > 0) {
     if (first === undefined) return readWords(words);
-    throw new BpfmanError("USAGE", `"${flagUsage(first)}" cannot be used with bytecode file "${words[0]}"`);
+    throw usageError(`"${flagUsage(first)}" cannot be used with bytecode file "${words[0]}"`);
   }
   if (first === undefined) {
-    throw new BpfmanError("USAGE", "no bytecode file was given", {
-      hint: `name a file, or linux/ARCHITECTURE=FILE for each platform; or give ${flagUsage(PROJECT)}`,
-    });
+    throw usageError(
+      "no bytecode file was given",
+      `name a file, or linux/ARCHITECTURE=FILE for each platform; or give ${flagUsage(PROJECT)}`,
+    );
   }
   if (second !== undefined) {
-    throw new BpfmanError("USAGE", `"${flagUsage(first)}" cannot be used with "${flagUsage(second)}"`);
+    throw usageError(`"${flagUsage(first)}" cannot be used with "${flagUsage(second)}"`);
   }
   const files = slots.map(({ name, platform }) => ({ platform, file: values[name] }));
   return { file, project, files: files.length === 0 ? null : files };
@@ -137,38 +149,6 @@ const TAG = optional({
   ],
 });
 
-const CONTAINER_FILE = optional({
-  long: "container-file",
-  short: "f",
-  completes: "file",
-  doc: [
-    "Containerfile or Dockerfile to build from with docker or podman.",
-    "Without it, bpfman builds and pushes the image itself.",
-    "Example: --container-file Containerfile.bytecode",
-  ],
-});
-
-const RUNTIME = optional(
-  {
-    long: "runtime",
-    short: "r",
-    choices: CONTAINER_TOOLS,
-    doc: [
-      "Container tool for --container-file: docker or podman.",
-      "The default is docker if it has buildx, else podman.",
-      "Example: --runtime podman",
-    ],
-  },
-  oneOf("container runtime", CONTAINER_TOOLS),
-);
-
-/** The tag in the noun-verb grammar. */
-const REFERENCE = optional({
-  long: "image",
-  grammar: "noun",
-  doc: ["Name of the image to push, unless --tag gives it.", "Example: quay.io/bpfman-bytecode/xdp_pass:latest"],
-});
-
 export const buildImage = defineCommand({
   description: [
     "Builds an eBPF bytecode image from object files and pushes it to a registry,",
@@ -180,7 +160,39 @@ export const buildImage = defineCommand({
     "* --cilium-ebpf-project: the directory of a cilium/ebpf project",
     "* --bc-386-el to --bc-s390x-eb: one file for each architecture",
   ],
-  fields: { reference: REFERENCE, tag: TAG, containerFile: CONTAINER_FILE, runtime: RUNTIME, ...OBJECTS },
+  fields: {
+    /** The tag in the noun-verb grammar. */
+    reference: optional({
+      long: "image",
+      grammar: "noun",
+      doc: ["Name of the image to push, unless --tag gives it.", "Example: quay.io/bpfman-bytecode/xdp_pass:latest"],
+    }),
+    tag: TAG,
+    containerFile: optional({
+      long: "container-file",
+      short: "f",
+      completes: "file",
+      doc: [
+        "Containerfile or Dockerfile to build from with docker or podman.",
+        "Without it, bpfman builds and pushes the image itself.",
+        "Example: --container-file Containerfile.bytecode",
+      ],
+    }),
+    runtime: optional(
+      {
+        long: "runtime",
+        short: "r",
+        choices: CONTAINER_TOOLS,
+        doc: [
+          "Container tool for --container-file: docker or podman.",
+          "The default is docker if it has buildx, else podman.",
+          "Example: --runtime podman",
+        ],
+      },
+      oneOf("container runtime", CONTAINER_TOOLS),
+    ),
+    ...OBJECTS,
+  },
   classic: {
     words: ["reference", "files"],
     examples: {
@@ -198,9 +210,9 @@ export const buildImage = defineCommand({
     // With --tag, the first word is a file too.
     const files = [...(values.tag === null || reference === null ? [] : [reference]), ...values.files];
     const tag = values.tag ?? reference;
-    if (tag === null) throw new BpfmanError("USAGE", `"bpfman image build" needs ${flagUsage(TAG)}`);
+    if (tag === null) throw usageError(`"bpfman image build" needs ${flagUsage(TAG)}`);
     if (runtime !== null && containerFile === null) {
-      throw new BpfmanError("USAGE", '"--runtime <RUNTIME>" needs "--container-file <CONTAINER_FILE>"');
+      throw usageError('"--runtime <RUNTIME>" needs "--container-file <CONTAINER_FILE>"');
     }
     const request = { tag, bytecode: readBytecode(values, files), containerFile, runtime, contextFolder: null };
     return asking("image/build", request, renderImageBuild);

@@ -1,6 +1,5 @@
 /** Commands on images in registries. */
-import { BpfmanError } from "../../errors/error.ts";
-import { asking, defineCommand, type Field, optional, several, toggle } from "../command.ts";
+import { asking, defineCommand, type Field, optional, several, toggle, usageError } from "../command.ts";
 import { renderInspected, renderPulled, renderVerified } from "../render/image.ts";
 import { IMAGE_URL, imageRequest, PULLED, REGISTRY_AUTH } from "./fields.ts";
 
@@ -31,13 +30,6 @@ export const inspectImage = defineCommand({
   prepare: (request) => asking("image/inspect", request, renderInspected),
 });
 
-const ALLOW_UNSIGNED = toggle({
-  long: "allow-unsigned",
-  doc: [
-    "Accept an image that has no signature, with a warning.",
-    "An image whose signatures are all untrusted is still rejected.",
-  ],
-});
 const IDENTITY = optional({
   long: "certificate-identity",
   doc: [
@@ -66,36 +58,39 @@ const ISSUER_REGEXP = optional({
   long: "certificate-oidc-issuer-regexp",
   doc: ["Regular expression that must match the whole issuer."],
 });
-const KEY = several({
-  takes: "list",
-  long: "key",
-  completes: "file",
-  doc: [
-    "Public keys in PEM; one of them must verify the signature.",
-    "Checking against a key needs no network access beyond the registry.",
-    "Example: --key cosign.pub",
-  ],
-});
-const TRUSTED_ROOT = optional({
-  long: "trusted-root",
-  completes: "file",
-  doc: [
-    "Trusted root: the authorities and logs to check certificates against.",
-    'A file from "cosign trusted-root create"; default: Sigstore\'s public root.',
-  ],
-});
-
 export const verifyImage = defineCommand({
   fields: {
     url: IMAGE_URL,
     registryAuth: REGISTRY_AUTH,
-    allowUnsigned: ALLOW_UNSIGNED,
+    allowUnsigned: toggle({
+      long: "allow-unsigned",
+      doc: [
+        "Accept an image that has no signature, with a warning.",
+        "An image whose signatures are all untrusted is still rejected.",
+      ],
+    }),
     identity: IDENTITY,
     identityRegexp: IDENTITY_REGEXP,
     issuer: ISSUER,
     issuerRegexp: ISSUER_REGEXP,
-    trustedKeys: KEY,
-    trustedRoot: TRUSTED_ROOT,
+    trustedKeys: several({
+      takes: "list",
+      long: "key",
+      completes: "file",
+      doc: [
+        "Public keys in PEM; one of them must verify the signature.",
+        "Checking against a key needs no network access beyond the registry.",
+        "Example: --key cosign.pub",
+      ],
+    }),
+    trustedRoot: optional({
+      long: "trusted-root",
+      completes: "file",
+      doc: [
+        "Trusted root: the authorities and logs to check certificates against.",
+        'A file from "cosign trusted-root create"; default: Sigstore\'s public root.',
+      ],
+    }),
   },
   noun: {
     words: ["url"],
@@ -111,9 +106,10 @@ export const verifyImage = defineCommand({
     const identity = match([IDENTITY, exactly], [IDENTITY_REGEXP, identityRegexp]);
     const issuer = match([ISSUER, from], [ISSUER_REGEXP, issuerRegexp]);
     if ((identity === null) !== (issuer === null)) {
-      throw new BpfmanError("USAGE", "an identity needs an issuer, and an issuer an identity", {
-        hint: `give both --${IDENTITY.long} and --${ISSUER.long}, or their -regexp forms`,
-      });
+      throw usageError(
+        "an identity needs an issuer, and an issuer an identity",
+        `give both --${IDENTITY.long} and --${ISSUER.long}, or their -regexp forms`,
+      );
     }
     const trustedIdentities = identity === null ? [] : [{ identity, issuer }];
     return asking("image/verify", { ...request, trustedIdentities }, renderVerified);
@@ -124,7 +120,7 @@ type Stated = readonly [option: Field, value: string | null];
 
 function match([whole, exact]: Stated, [pattern, regexp]: Stated) {
   if (exact !== null && regexp !== null) {
-    throw new BpfmanError("USAGE", `--${whole.long} and --${pattern.long} cannot be given together`);
+    throw usageError(`--${whole.long} and --${pattern.long} cannot be given together`);
   }
   if (exact !== null) return { exact };
   return regexp === null ? null : { regexp };

@@ -1,21 +1,23 @@
+import { PROGRAM_TYPES } from "../../domain/kinds.ts";
 import { APPLICATION_KEY, NOUN_APPLICATION_KEY } from "../../domain/program.ts";
 import { asking, defineCommand, ifGiven, required, several, type Values } from "../command.ts";
 import { PROGRAM_ID } from "../fields.ts";
 import { APPLICATION, METADATA } from "../labels.ts";
 import { IMAGE_URL, imageRequest, PULL_POLICY, REGISTRY_AUTH } from "../image/fields.ts";
-import { zeroForNone } from "../parse/number.ts";
+import { zeroForNone } from "../parse/word.ts";
 import {
   gatherGlobals,
-  gatherMapEntries,
-  gatherMapSources,
+  gatherMaps,
   gatherMetadata,
   lastOfEach,
   parseGlobal,
   parseMapEntries,
   parseMapSource,
   parseNounGlobal,
+  parseNounSelector,
+  parseSelector,
+  settleType,
 } from "../parse/pairs.ts";
-import { parseNounSelector, parseSelector, settleType } from "../parse/selector.ts";
 import { renderLoad } from "../render/program.ts";
 
 const PROGRAMS = several(
@@ -48,8 +50,7 @@ const PROGRAMS = several(
         "Format for fentry, fexit and lsm: <TYPE>:<NAME>:<ATTACH_FUNC>",
         "Example: --programs xdp:xdp_stats,kprobe:kprobe_counter",
         "",
-        "[possible values for <TYPE>: xdp, tc, tcx, tracepoint, kprobe,",
-        "kretprobe, uprobe, uretprobe, fentry, fexit, lsm]",
+        `[possible values for <TYPE>: ${PROGRAM_TYPES.join(", ")}]`,
       ],
       parse: parseNounSelector,
     },
@@ -113,7 +114,7 @@ const MAP = several(
     noun: { takes: "commas" },
   },
   parseMapSource,
-  gatherMapSources,
+  gatherMaps,
 );
 
 const MAP_ENTRIES = several(
@@ -133,7 +134,7 @@ const MAP_ENTRIES = several(
     noun: { takes: "commas" },
   },
   parseMapEntries,
-  gatherMapEntries,
+  gatherMaps,
 );
 
 const PATH = required({
@@ -171,53 +172,35 @@ function loading(source: Readonly<Record<string, unknown>>, values: Loaded, noun
 
 export const loadFile = defineCommand({
   fields: { programs: PROGRAMS, path: PATH, ...LOADED },
-  classic: {
-    examples: {
-      "Load one program": "bpfman load file --path bpf_x86_bpfel.o --programs xdp:xdp_stats",
-      "Load two programs that share maps, with a global set to 10 (little-endian)":
-        "bpfman load file -p counter.o --programs tcx:count tracepoint:on_open -g LIMIT=0A000000 -a counter",
-    },
+  examples: {
+    "Load one program": [
+      "bpfman load file --path bpf_x86_bpfel.o --programs xdp:xdp_stats",
+      "bpfman program load file counter.o --programs xdp:xdp_stats",
+    ],
+    "Load two programs that share maps, with a global set to 10 (little-endian)": [
+      "bpfman load file -p counter.o --programs tcx:count tracepoint:on_open -g LIMIT=0A000000 -a counter",
+      "bpfman program load counter.o --programs tcx:count,tracepoint:on_open -g LIMIT=0x0A000000 -a counter",
+    ],
   },
-  noun: {
-    words: ["path"],
-    examples: {
-      "Load one program": "bpfman program load file counter.o --programs xdp:xdp_stats",
-      "Load two programs that share maps, with a global set to 10 (little-endian)":
-        "bpfman program load counter.o --programs tcx:count,tracepoint:on_open -g LIMIT=0x0A000000 -a counter",
-    },
-  },
+  noun: { words: ["path"] },
   prepare: ({ path, ...loaded }, noun) => loading({ file: path }, loaded, noun),
 });
 
 export const loadImage = defineCommand({
   fields: { programs: PROGRAMS, url: IMAGE_URL, registryAuth: REGISTRY_AUTH, pullPolicy: PULL_POLICY, ...LOADED },
-  classic: {
-    examples: {
-      "Load one program of an image, which is pulled unless it is cached":
-        "bpfman load image --image-url quay.io/bpfman-bytecode/xdp_pass:latest --programs xdp:pass",
-      "Load an image pulled earlier, without network access":
-        "bpfman load image -i localhost:5000/counter:v1 -p Never --programs tcx:count tracepoint:on_open -a counter",
-    },
+  examples: {
+    "Load one program of an image, which is pulled unless it is cached": [
+      "bpfman load image --image-url quay.io/bpfman-bytecode/xdp_pass:latest --programs xdp:pass",
+      "bpfman program load image quay.io/bpfman-bytecode/xdp_pass:latest --programs xdp:pass",
+    ],
+    "Load an image pulled earlier, without network access": [
+      "bpfman load image -i localhost:5000/counter:v1 -p Never --programs tcx:count tracepoint:on_open -a counter",
+      "bpfman program load image localhost:5000/counter:v1 -p Never --programs tcx:count -a counter",
+    ],
   },
   noun: {
     words: ["url"],
-    options: [
-      "programs",
-      "global",
-      "application",
-      "metadata",
-      "mapOwnerId",
-      "map",
-      "mapEntries",
-      "pullPolicy",
-      "registryAuth",
-    ],
-    examples: {
-      "Load one program of an image, which is pulled unless it is cached":
-        "bpfman program load image quay.io/bpfman-bytecode/xdp_pass:latest --programs xdp:pass",
-      "Load an image pulled earlier, without network access":
-        "bpfman program load image localhost:5000/counter:v1 -p Never --programs tcx:count -a counter",
-    },
+    options: ["programs", ...(Object.keys(LOADED) as (keyof typeof LOADED)[]), "pullPolicy", "registryAuth"],
   },
   prepare: ({ url, registryAuth, pullPolicy, ...loaded }, noun) =>
     loading({ image: imageRequest({ url, registryAuth, pullPolicy }) }, loaded, noun),

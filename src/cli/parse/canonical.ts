@@ -6,7 +6,7 @@
  *
  * Anything unknown is passed on unchanged: nothing is validated here.
  */
-import type { Field } from "../command.ts";
+import type { Field, Takes } from "../command.ts";
 
 /** A command line being read. */
 export interface Tokens {
@@ -41,7 +41,7 @@ export const looksLikeFlag = (token: string): boolean =>
   token.length > 1 && token.startsWith("-") && !"0123456789".includes(token.charAt(1));
 
 /** Returns the option with that name, the part before `=`. */
-export function named(known: readonly Field[], written: string): Field | null {
+function named(known: readonly Field[], written: string): Field | null {
   const isLong = written.startsWith("--");
   const name = written.slice(isLong ? 2 : 1);
   for (const field of known) {
@@ -50,6 +50,10 @@ export function named(known: readonly Field[], written: string): Field | null {
   return null;
 }
 
+/** Returns the option that a token begins with: `--path=x`, `-px`. */
+export const begun = (known: readonly Field[], token: string): Field | null =>
+  named(known, token.startsWith("--") ? (token.split("=", 1)[0] ?? "") : token.slice(0, 2));
+
 export const canonicalWord = ({ field, value }: Option): string =>
   value === null ? `--${field?.long}` : `--${field?.long}=${value}`;
 
@@ -57,9 +61,16 @@ export const canonicalWord = ({ field, value }: Option): string =>
 export const inAnyCase = (field: Field, value: string): string =>
   field.anyCase === true ? value.trim().toLowerCase() : value;
 
-/** Reads the option at the cursor and its values, and appends them to `options`. */
-export function takeOption(tokens: Tokens, { known, noun }: Dialect, options: Option[]): void {
+/** How many tokens after an option can be its values. */
+const VALUES_MAX: Readonly<Record<Takes, number>> = { nothing: 0, one: 1, commas: 1, list: Number.POSITIVE_INFINITY };
+
+/**
+ * Reads the option at the cursor and its values, and appends them to `options`. Returns the option if it takes the next
+ * token, too, unless that is an option.
+ */
+export function takeOption(tokens: Tokens, { known, noun }: Dialect, options: Option[]): Field | null {
   const token = tokens.all[tokens.next++] ?? "";
+  let awaiting: Field | null = null;
   /**
    * Reports whether another option follows in the same token, which is only possible after a switch without a value.
    */
@@ -70,8 +81,14 @@ export function takeOption(tokens: Tokens, { known, noun }: Dialect, options: Op
       return false;
     }
     const attached = attachedTo(field);
-    const given =
-      attached === null ? following(tokens, field, written) : [{ field, written, value: attached, attached: true }];
+    const values = attached === null ? following(tokens, VALUES_MAX[field.takes]) : [attached];
+    if (attached === null && values.length < VALUES_MAX[field.takes]) awaiting = field;
+    const given = (values.length > 0 ? values : [null]).map((value) => ({
+      field,
+      written,
+      value,
+      attached: attached !== null,
+    }));
     if (noun) addAsKong(options, field, given);
     else addAsClap(options, field, given);
     return field.takes === "nothing" && attached === null;
@@ -79,7 +96,7 @@ export function takeOption(tokens: Tokens, { known, noun }: Dialect, options: Op
   if (token.startsWith("--")) {
     const [written = ""] = token.split("=", 1);
     take(written, () => (token === written ? null : token.slice(written.length + 1)));
-    return;
+    return awaiting;
   }
   // `-abc`: switches, of which the last may be an option whose value is the rest or the next token.
   const letters = [...token.slice(1)];
@@ -88,21 +105,21 @@ export function takeOption(tokens: Tokens, { known, noun }: Dialect, options: Op
     const goesOn = take(`-${letter}`, ({ takes }) =>
       rest === "" || (takes === "nothing" && !rest.startsWith("=")) ? null : rest.replace(/^=/, ""),
     );
-    if (!goesOn) return;
+    if (!goesOn) break;
   }
+  return awaiting;
 }
 
-/** Returns the tokens after an option that are its values. */
-function following(tokens: Tokens, field: Field, written: string): Option[] {
-  const most = { nothing: 0, one: 1, commas: 1, list: Number.POSITIVE_INFINITY }[field.takes];
-  const values: Option[] = [];
+/** Takes tokens up to the next option, and at most that many. */
+function following(tokens: Tokens, most: number): string[] {
+  const values: string[] = [];
   while (values.length < most) {
     const value = tokens.all[tokens.next];
     if (value === undefined || looksLikeFlag(value)) break;
-    values.push({ field, written, value, attached: false });
+    values.push(value);
     tokens.next++;
   }
-  return values.length > 0 ? values : [{ field, written, value: null, attached: false }];
+  return values;
 }
 
 const pieces = (option: Option, values: readonly string[]): Option[] =>

@@ -6,7 +6,8 @@ import type { Given } from "./values.ts";
 /** The values given for the fields of a command, by field name. */
 type Values = Readonly<Record<string, unknown>>;
 
-interface Line {
+/** A line and what it gives. */
+export interface Line {
   readonly fields: Readonly<Record<string, Field>>;
   readonly values: Values;
   readonly given: Given;

@@ -1,7 +1,9 @@
-/** Parses KEY=VALUE and NAME=HEX pairs. */
+/** Parses KEY=VALUE and NAME=HEX pairs, and programs as TYPE:NAME. */
+import { KINDS, PROGRAM_TYPES, type ProgramType } from "../../domain/kinds.ts";
+import type { Metadata, ProgramSelector } from "../../domain/program.ts";
 import type { ErrorCode } from "../../errors/codes.ts";
 import { BpfmanError } from "../../errors/error.ts";
-import { parseEntries, parseMapId } from "./number.ts";
+import { oneOf, parseEntries, parseMapId } from "./word.ts";
 
 export type Pair = readonly [name: string, value: string];
 
@@ -24,8 +26,8 @@ export const parseNounMetadata = (text: string): Pair =>
 
 /** Returns a function that merges pairs. A name with two different values is an error with that code. */
 const merging =
-  <Value>(what: string, code: ErrorCode) =>
-  (pairs: readonly (readonly [name: string, Value])[]): Readonly<Record<string, Value>> => {
+  (what: string, code: ErrorCode) =>
+  <Value>(pairs: readonly (readonly [name: string, Value])[]): Readonly<Record<string, Value>> => {
     const values = new Map<string, Value>();
     for (const [name, value] of pairs) {
       const before = values.get(name);
@@ -37,9 +39,8 @@ const merging =
     return Object.fromEntries(values);
   };
 
-export const gatherMetadata = merging<string>("metadata key", "INVALID_METADATA");
-export const gatherMapSources = merging<string | number>("map", "USAGE");
-export const gatherMapEntries = merging<number>("map", "USAGE");
+export const gatherMetadata = merging("metadata key", "INVALID_METADATA");
+export const gatherMaps = merging("map", "USAGE");
 
 /** Parses `--global` values NAME=HEX; keeps the hex digits as written. Throws INVALID_GLOBAL. */
 export function parseGlobal(text: string): Pair {
@@ -97,4 +98,53 @@ export function gatherGlobals(pairs: readonly Pair[]): Readonly<Record<string, s
     globals.set(name, hex);
   }
   return Object.fromEntries(globals);
+}
+
+const shapeOf = (type: ProgramType): string => (KINDS[type].needsFunction ? `${type}:NAME:FUNCTION` : `${type}:NAME`);
+
+/** Parses a `--programs` value: TYPE:NAME, or TYPE:NAME:FUNCTION for fentry, fexit and lsm. Throws INVALID_PROGRAM. */
+export function parseSelector(text: string): ProgramSelector {
+  const [typeText = "", name, attachFunction, ...rest] = text.split(":");
+  if (name === undefined) {
+    throw new BpfmanError("INVALID_PROGRAM", `invalid program "${text}": must be TYPE:NAME, as in xdp:my_program`);
+  }
+  const type = oneOf("program type", PROGRAM_TYPES, "INVALID_PROGRAM")(typeText);
+  const wrong = (why: string, hint: string | null = null): BpfmanError =>
+    new BpfmanError("INVALID_PROGRAM", `invalid program "${text}": ${why}`, { hint });
+
+  if (name === "") throw wrong(`the name is missing; must be ${shapeOf(type)}`);
+  if (name.includes(",")) throw wrong("a name cannot contain a comma", "separate several programs with spaces");
+  if (KINDS[type].needsFunction) {
+    if (!attachFunction) throw wrong(`${type} needs the kernel function to attach to; must be ${shapeOf(type)}`);
+  } else if (attachFunction !== undefined) {
+    throw wrong(`${type} takes no function at load; must be ${shapeOf(type)}`);
+  }
+  if (rest.length > 0) throw wrong(`too many parts; must be ${shapeOf(type)}`);
+  return { type, name, attachFunction: attachFunction ?? null };
+}
+
+/** In the noun-verb grammar, spaces around the parts are ignored. */
+export const parseNounSelector = (text: string): ProgramSelector =>
+  parseSelector(
+    text
+      .split(":")
+      .map((part) => part.trim())
+      .join(":"),
+  );
+
+/** The metadata key with a program's actual type, for tools that do not know return probes. */
+const actualTypeKey = (name: string): string => `bpfman.io/actual-type:${name}`;
+
+const isReturnProbe = (type: ProgramType): boolean => type === "kretprobe" || type === "uretprobe";
+
+/**
+ * Settles a selector's type for the noun-verb grammar. Requesting a return probe creates one even if the section does
+ * not say so; the metadata override everything. Throws INVALID_PROGRAM.
+ */
+export function settleType(asked: ProgramSelector, metadata: Metadata): ProgramSelector {
+  const override = metadata[actualTypeKey(asked.name)];
+  const actualType =
+    override === undefined ? null : oneOf("actual program type", PROGRAM_TYPES, "INVALID_PROGRAM")(override);
+  const settled = actualType ?? (isReturnProbe(asked.type) ? asked.type : null);
+  return settled === null ? asked : { ...asked, actualType: settled };
 }

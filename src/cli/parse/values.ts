@@ -1,5 +1,5 @@
 /** Parses the fields of a command line to typed values with cleye, which reads canonical options and words. */
-import type { Field, Fields, Values } from "../command.ts";
+import type { Completion, Field, Fields, Values } from "../command.ts";
 import { canonicalWord, inAnyCase, type Option } from "./canonical.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -12,6 +12,17 @@ export interface Given {
   readonly options: readonly Option[];
   readonly noun: boolean;
   readonly env: Environment;
+}
+
+/** Returns the last value of the field with that completion, given as an option or as a word. */
+export function givenFor(
+  { options, places, words }: Pick<Given, "options" | "places" | "words">,
+  completes: Completion,
+): string | null {
+  const option = options.findLast(({ field }) => field?.completes === completes);
+  return (
+    (option === undefined ? words[places.findIndex((place) => place.completes === completes)] : option.value) || null
+  );
 }
 
 /**

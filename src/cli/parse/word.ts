@@ -1,4 +1,5 @@
-/** Parses words from a fixed list: directions, types, levels. */
+/** Parses single words: from a fixed list, numbers and durations. Numbers have decimal digits only unless stated otherwise. */
+import { ID_MAX, MAP_ENTRIES_MAX } from "../../domain/limits.ts";
 import { LOG_LEVELS, type LogLevel } from "../../domain/log.ts";
 import type { ErrorCode } from "../../errors/codes.ts";
 import { BpfmanError } from "../../errors/error.ts";
@@ -39,4 +40,75 @@ export function parseLogLevel(text: string, where: string): LogLevel {
 function levelOf(written: string, where: string): LogLevel {
   const word = written.trim().toLowerCase();
   return SPELLINGS[word] ?? oneOf("log level", LOG_LEVELS)(word, where);
+}
+
+interface Range {
+  readonly min: number;
+  readonly max: number;
+  readonly code?: ErrorCode;
+  /** Where such numbers are listed. */
+  readonly seen?: string;
+}
+
+const whole =
+  (what: string, { min, max, code = "USAGE", seen }: Range) =>
+  (text: string): number => {
+    const value = /^[0-9]+$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= min && value <= max) return value;
+    throw new BpfmanError(code, `invalid ${what} "${text}": must be a whole number from ${min} to ${max}`, {
+      hint: /^[0-9]+(,[0-9]+)+$/.test(text) ? "separate several numbers with spaces" : (seen ?? null),
+    });
+  };
+
+const id = (what: string, list: string) => whole(what, { min: 1, max: ID_MAX, seen: `see "${list}"` });
+
+export const parseProgramId = id("program id", "bpfman list programs");
+export const parseLinkId = id("link id", "bpfman list links");
+/** Of a map of the kernel. */
+export const parseMapId = id("map id", "bpftool map list");
+/** Inode of a network namespace. */
+export const parseNsid = id("namespace id", "bpfman dispatcher list");
+export const parseIfindex = id("interface index", "bpfman dispatcher list");
+
+/** max_entries of a map. */
+export const parseEntries = whole("number of entries", { min: 1, max: MAP_ENTRIES_MAX });
+
+/** pid_t is a signed 32-bit integer. */
+export const parsePid = whole("pid", { min: 1, max: 0x7fff_ffff, seen: "ps shows the PIDs of running processes" });
+
+export const parsePriority = (max: number) => whole("priority", { min: 0, max, code: "INVALID_PRIORITY" });
+
+/** Bytes, in decimal or as `0x` hex. */
+export function parseOffset(text: string): number {
+  const value = /^([0-9]+|0[xX][0-9a-fA-F]+)$/.test(text) ? Number(text) : Number.NaN;
+  if (Number.isSafeInteger(value)) return value;
+  throw new BpfmanError("USAGE", `invalid offset "${text}": must be a number of bytes, in decimal or as 0x hex`, {
+    // Elsewhere, -o is the output format.
+    hint: text === "json" || text === "text" ? `-o is the offset here; write "--output ${text}"` : null,
+  });
+}
+
+/** Converts 0 to null, where newer bpfman uses 0 for "none". */
+export const zeroForNone =
+  <T>(parse: (text: string, where: string) => T) =>
+  (text: string, where: string): T | null =>
+    text === "0" ? null : parse(text, where);
+
+const UNIT_MS: Readonly<Record<string, number>> = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1e3, m: 6e4, h: 3.6e6 };
+const PART = /([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)/gu;
+
+/**
+ * Parses `500ms`, `30s`, `1.5m`, `1h30m`, or plain seconds; returns milliseconds. Rounds up, so a positive duration
+ * never becomes zero.
+ */
+export function parseDuration(text: string, where: string): number {
+  const written = /^[0-9.]+$/.test(text) ? `${text}s` : text;
+  const parts = [...written.matchAll(PART)];
+  const isWhole = parts.length > 0 && parts.map(([part]) => part).join("") === written;
+  const ms = Math.ceil(parts.reduce((sum, [, digits, unit = ""]) => sum + Number(digits) * (UNIT_MS[unit] ?? 0), 0));
+  if (!isWhole || !Number.isSafeInteger(ms)) {
+    const why = "must be a number with ms, s, m or h, as in 30s";
+    throw new BpfmanError("USAGE", `invalid duration${where} "${text}": ${why}`);
+  }
+  return ms;
 }

@@ -1,8 +1,8 @@
 /** Commands that remove programs and links. */
 import type { DeleteAnswer } from "../../domain/answer.ts";
 import { BpfmanError } from "../../errors/error.ts";
-import { type Action, defineCommand, each, type Session, toggle, vary } from "../command.ts";
-import { ALL, IGNORE_MISSING, LINK_ID, PROGRAM_ID } from "../fields.ts";
+import { type Action, defineCommand, each, type Session, toggle, vary, usageError } from "../command.ts";
+import { ALL, LINK_ID, PROGRAM_ID } from "../fields.ts";
 
 /** Performs an operation for each ID. Reports failures and continues with the next ID, unless the user interrupted. */
 async function forEachId<Answer>(
@@ -23,7 +23,15 @@ async function forEachId<Answer>(
   return answers;
 }
 
+const IGNORE_MISSING = toggle({ long: "ignore-missing", doc: ["Ignore IDs that do not exist."] });
+
 const nothing = (): string => "";
+
+/** Removes one by one, and prints the answers under that key. */
+const removingEach =
+  (key: string, ids: readonly number[], run: (session: Session, id: number) => Promise<unknown>): Action =>
+  async (session) =>
+    session.print({ [key]: await forEachId(session, ids, (id) => run(session, id)) }, nothing);
 
 export const unload = defineCommand({
   description: ["Unloads programs. Their links are detached first."],
@@ -36,26 +44,19 @@ export const unload = defineCommand({
     }),
     ignoreMissing: IGNORE_MISSING,
   },
-  classic: {
-    words: ["programIds"],
-    examples: {
-      "Unload two programs": "bpfman unload 63178 63179",
-      "Clean up, whether or not the program still exists": "bpfman unload --ignore-missing 63178",
-    },
+  examples: {
+    "Unload two programs": ["bpfman unload 63178 63179", "bpfman program unload 63178 63179"],
+    "Clean up, whether or not the program still exists": [
+      "bpfman unload --ignore-missing 63178",
+      "bpfman program unload --ignore-missing 63178",
+    ],
   },
-  noun: {
-    words: ["programIds"],
-    examples: {
-      "Unload two programs": "bpfman program unload 63178 63179",
-      "Clean up, whether or not the program still exists": "bpfman program unload --ignore-missing 63178",
-    },
-  },
-  prepare:
-    ({ programIds, ignoreMissing }) =>
-    async (session) => {
-      const unload = (programId: number) => session.invoke("program/unload", { programId, ignoreMissing });
-      session.print({ unloaded: await forEachId(session, programIds, unload) }, nothing);
-    },
+  classic: { words: ["programIds"] },
+  noun: { words: ["programIds"] },
+  prepare: ({ programIds, ignoreMissing }) =>
+    removingEach("unloaded", programIds, (session, programId) =>
+      session.invoke("program/unload", { programId, ignoreMissing }),
+    ),
 });
 
 export const detach = defineCommand({
@@ -68,41 +69,23 @@ export const detach = defineCommand({
     }),
     ignoreMissing: IGNORE_MISSING,
   },
-  classic: {
-    words: ["linkIds"],
-    examples: {
-      "Detach two links": "bpfman detach 3 4",
-      "Clean up, whether or not the link still exists": "bpfman detach --ignore-missing 3",
-    },
+  examples: {
+    "Detach two links": ["bpfman detach 3 4", "bpfman link detach 3 4"],
+    "Clean up, whether or not the link still exists": [
+      "bpfman detach --ignore-missing 3",
+      "bpfman link detach --ignore-missing 3",
+    ],
   },
-  noun: {
-    words: ["linkIds"],
-    examples: {
-      "Detach two links": "bpfman link detach 3 4",
-      "Clean up, whether or not the link still exists": "bpfman link detach --ignore-missing 3",
-    },
-  },
-  prepare:
-    ({ linkIds, ignoreMissing }) =>
-    async (session) => {
-      const detach = (linkId: number) => session.invoke("link/detach", { linkId, ignoreMissing });
-      session.print({ detached: await forEachId(session, linkIds, detach) }, nothing);
-    },
+  classic: { words: ["linkIds"] },
+  noun: { words: ["linkIds"] },
+  prepare: ({ linkIds, ignoreMissing }) =>
+    removingEach("detached", linkIds, (session, linkId) => session.invoke("link/detach", { linkId, ignoreMissing })),
 });
 
-const ALL_PROGRAMS = vary(ALL, { short: undefined, doc: ["Delete every program that bpfman loaded."], noun: {} });
 const RECURSIVE = toggle({
   long: "recursive",
   short: "r",
   doc: ["Also delete programs that share the maps of a deleted program."],
-});
-
-const UNMOUNT = toggle({
-  long: "unmount",
-  doc: [
-    "With --all, unmount the runtime directory's bpffs as well, and remove the",
-    "directory if nothing else is in it.",
-  ],
 });
 
 /** Deletes one by one. An ID that an earlier deletion already removed is skipped. */
@@ -131,9 +114,15 @@ export const deletePrograms = defineCommand({
       required: false,
       doc: ["IDs of the programs to delete, separated by spaces.", "A failure does not stop the rest."],
     }),
-    all: ALL_PROGRAMS,
+    all: vary(ALL, { short: undefined, doc: ["Delete every program that bpfman loaded."], noun: {} }),
     recursive: RECURSIVE,
-    unmount: UNMOUNT,
+    unmount: toggle({
+      long: "unmount",
+      doc: [
+        "With --all, unmount the runtime directory's bpffs as well, and remove the",
+        "directory if nothing else is in it.",
+      ],
+    }),
   },
   noun: {
     words: ["programIds"],
@@ -144,11 +133,11 @@ export const deletePrograms = defineCommand({
     },
   },
   prepare({ programIds, all, recursive, unmount }) {
-    if (all && programIds.length > 0) throw new BpfmanError("USAGE", "--all and program ids are mutually exclusive");
+    if (all && programIds.length > 0) throw usageError("--all and program ids are mutually exclusive");
     if (!all && programIds.length === 0) {
-      throw new BpfmanError("USAGE", '"bpfman program delete" needs <PROGRAM_ID>... or --all');
+      throw usageError('"bpfman program delete" needs <PROGRAM_ID>... or --all');
     }
-    if (unmount && !all) throw new BpfmanError("USAGE", "--unmount needs --all");
+    if (unmount && !all) throw usageError("--unmount needs --all");
     if (all) {
       const request = { all, recursive, ...(unmount ? { unmount } : {}) };
       return async (session) => session.print(await session.invoke("program/delete", request), nothing);

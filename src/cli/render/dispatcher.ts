@@ -5,7 +5,7 @@ import type {
   SeenDispatcherAnswer,
 } from "../../domain/answer.ts";
 import { changeOf, nameNow } from "./attachment.ts";
-import { type Field, type Look, renderFacts, renderTable } from "./table.ts";
+import { type Fact, type Look, renderFacts, renderTable } from "./table.ts";
 
 /** Its name of now, and what has gone. */
 const interfaceOf = ({ interface: name, attachment }: SeenDispatcherAnswer): string =>
@@ -41,7 +41,7 @@ const FOREIGN = ["Dispatcher", "Position", "Priority", "Program ID", "Function N
 const maskOf = (proceedOn: number): string => `0x${proceedOn.toString(16).padStart(8, "0")}`;
 
 /** Describes what attaches the dispatcher to its hook. */
-function seatFacts({ runtime }: DispatcherAnswer): (readonly [string, Field])[] {
+function seatFacts({ runtime }: DispatcherAnswer): Fact[] {
   if (runtime.filter_handle === undefined) {
     return [
       ["Kernel Link ID:", runtime.kernel_link_id ?? null],

@@ -11,8 +11,7 @@ import {
   shownBelow,
   wordsOf,
 } from "../command.ts";
-import { globalsBeside, VERSION } from "../globals.ts";
-import type { ShownExample } from "./explained.ts";
+import { globalsBeside } from "../globals.ts";
 
 /** What is described: the nodes from the root down, and the command of the last one if it is a loaded leaf. */
 export interface Subject {
@@ -32,9 +31,6 @@ interface Style {
 
 const asIs = (text: string): string => text;
 const PLAIN: Style = { name: asIs, value: asIs, metavar: (text) => `<${text}>` };
-
-/** Returns `bpfman attach <PROGRAM_ID> tcx [OPTIONS] --direction <DIRECTION> --iface <IFACE> --priority <PRIORITY>`. */
-export const usageOf = (subject: Subject): string => usageWords(subject, PLAIN).join(" ");
 
 /** Each option is one element with its value. */
 export function usageWords({ nodes, command }: Subject, { name, value, metavar }: Style): string[] {
@@ -57,26 +53,19 @@ export function usageWords({ nodes, command }: Subject, { name, value, metavar }
 /** Line width without a terminal, and the largest and smallest width to wrap for. */
 const COLUMNS = { usual: 80, most: 100, least: 50 } as const;
 
-/** Returns the short help, or the long help with examples, for a terminal of that width; null for no terminal. */
-export async function helpOf(subject: Subject, detail: Detail, terminal: number | null): Promise<string> {
-  const last = subject.nodes.at(-1);
-  const columns = Math.max(COLUMNS.least, Math.min(terminal ?? COLUMNS.usual, COLUMNS.most));
-  if (detail === "short" || last === undefined)
-    return renderHelp(subject, { detail: "short", columns, about: [], examples: [] });
-  const { ABOUT, examplesOf } = await import("./explained.ts");
-  const examples = await examplesOf(last, subject.command);
-  return renderHelp(subject, { detail, columns, about: subject.nodes.length === 1 ? ABOUT : [], examples });
-}
+export const columnsFor = (terminal: number): number => Math.max(COLUMNS.least, Math.min(terminal, COLUMNS.most));
+
+/** Returns `Usage: bpfman attach <PROGRAM_ID> tcx [OPTIONS] --iface <IFACE>`, wrapped for a terminal of that width; null for no terminal. */
+export const usageFor = (subject: Subject, terminal: number | null): string =>
+  broken(
+    ["Usage:", ...usageWords(subject, PLAIN)],
+    terminal === null ? Number.POSITIVE_INFINITY : columnsFor(terminal),
+    " ".repeat("Usage: ".length),
+  ).join("\n");
 
 interface Layout {
   readonly detail: Detail;
   readonly columns: number;
-}
-
-interface Told extends Layout {
-  /** Text after the summary. */
-  readonly about: readonly string[];
-  readonly examples: readonly ShownExample[];
 }
 
 /** Wraps words to lines of at most `columns`, indenting all but the first. A longer word stays whole. */
@@ -85,7 +74,7 @@ export function broken(words: readonly string[], columns: number, indent = ""): 
   for (const word of words) {
     const last = lines.at(-1);
     if (last === undefined) lines.push(word);
-    else if (last.length + 1 + word.length > columns) lines.push(indent + word);
+    else if (Bun.stringWidth(`${last} ${word}`) > columns) lines.push(indent + word);
     else lines[lines.length - 1] = `${last} ${word}`;
   }
   return lines;
@@ -123,22 +112,23 @@ function brokenCommand(line: string, columns: number): string[] {
   return broken(parts, columns - 2, "  ").map((part, at, all) => (at < all.length - 1 ? `${part} \\` : part));
 }
 
-function renderHelp(subject: Subject, { detail, columns, about, examples }: Told): string {
+/** Returns the short help, or the long help with examples, for a terminal of that width; null for no terminal. */
+export async function helpOf(subject: Subject, detail: Detail, terminal: number | null): Promise<string> {
   const { nodes, command } = subject;
-  const last = nodes.at(-1);
-  const summary = last?.summary ?? "";
-  const described = (detail === "long" ? command?.description : undefined) ?? [summary];
-  const sections = [
-    filled(described, columns).join("\n"),
-    ...(about.length === 0 ? [] : [filled(about, columns).join("\n")]),
-    broken(["Usage:", ...usageWords(subject, PLAIN)], columns, " ".repeat("Usage: ".length)).join("\n"),
-  ];
+  const last = nodes.at(-1) as Node;
+  const isRoot = nodes.length === 1;
+  const columns = columnsFor(terminal ?? COLUMNS.usual);
   const layout = { detail, columns };
+  const explained = detail === "long" ? await import("./explained.ts") : null;
+  const described = (explained === null ? undefined : command?.description) ?? [last.summary];
+  const sections = [filled(described, columns).join("\n")];
+  if (explained !== null && isRoot) sections.push(filled(explained.ABOUT, columns).join("\n"));
+  sections.push(usageFor(subject, columns));
 
   const args = wordsOf(nodes, command);
   if (args.length > 0) sections.push(section("Arguments", args.map(argumentEntry), layout));
 
-  if (last !== undefined && isGroup(last)) {
+  if (isGroup(last)) {
     const entries = shownBelow(last).map((child) => ({ left: child.name, doc: [child.summary], notes: [] }));
     // Summaries are single lines, so both kinds of help show the same table.
     sections.push(section("Commands", entries, { detail: "short", columns }));
@@ -147,20 +137,19 @@ function renderHelp(subject: Subject, { detail, columns, about, examples }: Told
 
   const own = command?.flags ?? [];
   if (own.length > 0) sections.push(section("Options", own.map(flagEntry), layout));
-  const globals = [...globalsBeside(own), ...(nodes.length === 1 ? [VERSION] : [])];
   // Shown in full only at the root: elsewhere they would bury the command's own.
-  const brief = nodes.length === 1 ? detail : "short";
-  sections.push(section("Global options", globals.map(flagEntry), { detail: brief, columns }));
+  const brief = isRoot ? detail : "short";
+  sections.push(section("Global options", globalsBeside(own, isRoot).map(flagEntry), { detail: brief, columns }));
 
-  if (examples.length > 0) {
-    const shown = examples.map(({ does, lines }) => {
+  if (explained === null) sections.push(`More: ${pathOf(nodes)} --help`);
+  else {
+    const shown = (await explained.examplesOf(last, command)).map(({ does, lines }) => {
       const what = broken(`${does}:`.split(" "), columns - 2).map((line) => `  ${line}`);
       const how = lines.flatMap((line) => brokenCommand(line, columns - 4)).map((line) => `    ${line}`);
       return [...what, ...how].join("\n");
     });
-    sections.push(`Examples:\n${shown.join("\n\n")}`);
+    if (shown.length > 0) sections.push(`Examples:\n${shown.join("\n\n")}`);
   }
-  if (detail === "short") sections.push(`More: ${pathOf(nodes)} --help`);
   return `${sections.join("\n\n")}\n`;
 }
 

@@ -1,13 +1,15 @@
 import type {
+  BuildArgsAnswer,
+  ImageBuildAnswer,
   ImageContentAnswer,
   ImageInspectAnswer,
   ImagePullAnswer,
   ImageVerifyAnswer,
   SignatureAnswer,
 } from "../../domain/image-answer.ts";
-import { type Field, renderFacts, type Look } from "./table.ts";
+import { printable } from "../../domain/printable.ts";
+import { type Fact, type Look, renderFacts } from "./table.ts";
 
-type Facts = readonly (readonly [label: string, value: Field | readonly Field[]])[];
 type Labels = Pick<ImageContentAnswer, "programs" | "maps">;
 
 /** Renders `xdp_pass (xdp)`, sorted. */
@@ -16,14 +18,14 @@ const named = (table: Labels["programs"]): string[] =>
     .map(([name, type]) => `${name} (${type})`)
     .sort();
 
-const labelFacts = ({ programs, maps }: Labels): Facts => [
+const labelFacts = ({ programs, maps }: Labels): Fact[] => [
   ["Programs:", named(programs)],
   ["Maps:", named(maps)],
 ];
 
 type Identity = Pick<ImagePullAnswer, "digest" | "media_type">;
 
-const identityFacts = (name: Facts[number], { digest, media_type }: Identity): Facts => [
+const identityFacts = (name: Fact, { digest, media_type }: Identity): Fact[] => [
   name,
   ["Digest:", digest],
   ["Media Type:", media_type],
@@ -48,7 +50,7 @@ export function renderInspected(answer: ImageInspectAnswer, look: Look): string 
   return [renderFacts("Image Index", [...facts, ["Platforms:", platforms]], look), ...tables].join("\n");
 }
 
-const contentFacts = (content: ImageContentAnswer): Facts => [
+const contentFacts = (content: ImageContentAnswer): Fact[] => [
   ...labelFacts(content),
   ["Layers:", content.layers.map(({ digest, size }) => `${digest} (${size} bytes)`)],
 ];
@@ -71,7 +73,7 @@ export function renderVerified(answer: ImageVerifyAnswer, look: Look): string {
 
 function renderSignature(signature: SignatureAnswer, look: Look): string {
   const { verdict, reason, identity, issuer, key, signed_at, layout, manifest } = signature;
-  const signer: Facts =
+  const signer: Fact[] =
     key === null
       ? [
           ["Identity:", identity],
@@ -81,12 +83,20 @@ function renderSignature(signature: SignatureAnswer, look: Look): string {
           ["Key:", key.file],
           ["Fingerprint:", key.fingerprint],
         ];
-  const facts: Facts = [
+  const facts: Fact[] = [
     ["Verdict:", verdict],
-    ...(reason === null ? [] : ([["Reason:", reason]] as const)),
+    ...(reason === null ? [] : ([["Reason:", reason]] as Fact[])),
     ...signer,
     ["Signed At:", signed_at],
     ["Stored As:", `${layout} ${manifest}`],
   ];
   return renderFacts("Signature", facts, look);
 }
+
+/** Renders `NAME=VALUE` lines, as `--build-arg` takes them. */
+export const renderBuildArgs = ({ build_args }: BuildArgsAnswer): string =>
+  Object.entries(build_args)
+    .map(([name, value]) => `${name}=${printable(value)}\n`)
+    .join("");
+
+export const renderImageBuild = ({ published }: ImageBuildAnswer): string => `published: ${printable(published)}\n`;

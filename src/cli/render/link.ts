@@ -2,10 +2,7 @@ import type { AttachmentAnswer, LinkAnswer, LinkRecordAnswer } from "../../domai
 import { ACTIONS, actionName } from "../../domain/actions.ts";
 import type { ChainedKind } from "../../domain/kinds.ts";
 import { changeOf, nameNow } from "./attachment.ts";
-import { metadataLines } from "./metadata.ts";
-import { type Field, renderFacts, type Look } from "./table.ts";
-
-type Fact = readonly [label: string, value: Field];
+import { type Fact, type Look, metadataLines, renderFacts } from "./table.ts";
 
 export function renderLink({ record, status }: LinkAnswer, look: Look): string {
   return renderFacts(
@@ -22,18 +19,19 @@ export function renderLink({ record, status }: LinkAnswer, look: Look): string {
   );
 }
 
-function detailFacts({ kind, details }: LinkRecordAnswer, attachment: AttachmentAnswer | null): readonly Fact[] {
+function detailFacts({ kind, details }: LinkRecordAnswer, attachment: AttachmentAnswer | null): Fact[] {
   switch (kind) {
     case "xdp":
-      return [...placeFacts(details, attachment), proceedOn("xdp", details), ["Network Namespace:", details.netns]];
     case "tc":
+    case "tcx":
       return [
-        ...placeFacts(details, attachment, details.direction),
-        proceedOn("tc", details),
+        ["Interface:", interfaceFact(details.interface, attachment)],
+        ...fact("Direction:", kind === "xdp" ? null : details.direction),
+        ["Priority:", details.priority],
+        ["Position:", details.position],
+        ...fact("Proceed On:", kind === "tcx" ? null : actionNames(kind, details.proceed_on)),
         ["Network Namespace:", details.netns],
       ];
-    case "tcx":
-      return [...placeFacts(details, attachment, details.direction), ["Network Namespace:", details.netns]];
     case "tracepoint":
       return [["Tracepoint:", `${details.group}/${details.name}`]];
     case "uprobe":
@@ -61,23 +59,15 @@ function detailFacts({ kind, details }: LinkRecordAnswer, attachment: Attachment
   }
 }
 
-type Place = Extract<LinkRecordAnswer, { kind: "tcx" | "xdp" }>["details"];
+/** A line that only some kinds have. */
+const fact = (label: string, value: string | null): Fact[] => (value === null ? [] : [[label, value]]);
 
 /** The name of now, and the one that the interface had when it was attached to, if that is another. */
-function interfaceFact(details: Place, attachment: AttachmentAnswer | null): string {
-  const name = nameNow(details.interface, attachment);
-  const former = name === details.interface ? "" : ` (was ${details.interface})`;
+function interfaceFact(attached: string, attachment: AttachmentAnswer | null): string {
+  const name = nameNow(attached, attachment);
+  const former = name === attached ? "" : ` (was ${attached})`;
   return name + former + changeOf(attachment);
 }
 
-const placeFacts = (details: Place, attachment: AttachmentAnswer | null, direction?: string): readonly Fact[] => [
-  ["Interface:", interfaceFact(details, attachment)],
-  ...(direction === undefined ? [] : [["Direction:", direction] as const]),
-  ["Priority:", details.priority],
-  ["Position:", details.position],
-];
-
-const proceedOn = (kind: ChainedKind, details: { readonly proceed_on: readonly number[] }): Fact => [
-  "Proceed On:",
-  details.proceed_on.map((value) => actionName(ACTIONS[kind], value)).join(", "),
-];
+const actionNames = (kind: ChainedKind, values: readonly number[]): string =>
+  values.map((value) => actionName(ACTIONS[kind], value)).join(", ");

@@ -2,8 +2,7 @@ import type { KernelProgramAnswer, LoadAnswer, ProgramAnswer, ProgramRecordAnswe
 import { kernelWordOf, programTypeTextOfJson } from "../../domain/kernel-words.ts";
 import { attachmentOf } from "./attachment.ts";
 import { entryOf, renderProgramList } from "./lists.ts";
-import { metadataLines } from "./metadata.ts";
-import { renderFacts, type Look } from "./table.ts";
+import { type Fact, type Look, metadataLines, renderFacts } from "./table.ts";
 
 /** Renders a single program in full, several as a list. */
 export function renderLoad(answer: LoadAnswer, look: Look): string {
@@ -20,13 +19,14 @@ export function renderProgram(program: ProgramAnswer, look: Look): string {
 
 function renderState({ status }: ProgramAnswer, record: ProgramRecordAnswer, look: Look): string {
   const { load, handles, meta } = record;
-  const source =
-    load.image_source === null
-      ? ([["Path:", load.source_path ?? load.object_path]] as const)
-      : ([
-          ["Image URL:", load.image_source.url],
-          ["Pull Policy:", load.image_source.pull_policy],
-        ] as const);
+  const image = load.image_source;
+  const source: Fact[] =
+    image === null
+      ? [["Path:", load.source_path ?? load.object_path]]
+      : [
+          ["Image URL:", image.url],
+          ["Pull Policy:", image.pull_policy],
+        ];
   const globals = Object.entries(load.global_data).map(
     ([name, base64]) => `${name}=${Buffer.from(base64, "base64").toString("hex").toUpperCase()}`,
   );
@@ -58,7 +58,7 @@ function renderKernelState({ record, status: { kernel, stats, twin_of: twin } }:
       // The kernel truncates names to 15 characters; the record has the full name.
       ["BPF Function:", kernel === null ? null : (record?.load.program_name ?? kernel.name)],
       ["Kernel Type:", kernel === null ? null : kernelType(kernel, record)],
-      ...(twin === undefined ? [] : ([["Twin Of Program:", twin]] as const)),
+      ...(twin === undefined ? [] : ([["Twin Of Program:", twin]] as Fact[])),
       ["Loaded At:", kernel === null ? null : loadedAt(kernel.loaded_at)],
       ["Tag:", kernel?.tag ?? null],
       ["GPL Compatible:", kernel?.gpl_compatible ?? null],

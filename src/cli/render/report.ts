@@ -1,8 +1,8 @@
 /** Renders failures for stderr and determines the exit code. */
 import type { ErrorKind } from "../../errors/codes.ts";
 import type { BpfmanError } from "../../errors/error.ts";
-import { printableBlock } from "../../domain/printable.ts";
-import { renderSource } from "./source.ts";
+import type { SourceLine } from "../../domain/object-file.ts";
+import { printable, printableBlock } from "../../domain/printable.ts";
 import { renderJson } from "./json.ts";
 
 /** `usage`: while parsing the command line. `run`: afterwards. */
@@ -30,12 +30,13 @@ export const exitCodeOf = (error: BpfmanError, phase: Phase): number =>
 /** The noun-verb grammar distinguishes only success and failure. */
 export const nounExitCodeOf = (error: BpfmanError): number => (error.kind === "cancelled" ? EXIT_CODES.cancelled : 1);
 
-const PREFIXES = { classic: "error", noun: "bpfman: error" } as const;
-
 interface ErrorStyle {
-  readonly grammar: keyof typeof PREFIXES;
+  /** For the noun-verb grammar. */
+  readonly noun: boolean;
   /** Colours, for a terminal. */
   readonly styled: boolean;
+  /** Wraps a text for the terminal. */
+  wrap(text: string): string;
 }
 
 const RED = "\x1b[1;31m";
@@ -46,12 +47,35 @@ const RESET = "\x1b[0m";
  * Renders `error: …` (`bpfman: error: …` in the noun-verb grammar), the source of a rejected program, `hint: …`, then
  * the complete verifier log.
  */
-export function renderError(error: BpfmanError, { grammar, styled }: ErrorStyle): string {
+export function renderError(error: BpfmanError, { noun, styled, wrap }: ErrorStyle): string {
   const label = (text: string, colour: string): string => (styled ? `${colour}${text}:${RESET}` : `${text}:`);
-  const lines = [`${label(PREFIXES[grammar], RED)} ${error.message}`, ...renderSource(error)];
-  if (error.hint !== null) lines.push(`${label("hint", CYAN)} ${error.hint}`);
+  const lines = [wrap(`${label(noun ? "bpfman: error" : "error", RED)} ${error.message}`), ...renderSource(error)];
+  if (error.hint !== null) lines.push(wrap(`${label("hint", CYAN)} ${error.hint}`));
   if (error.verifierLog !== null) lines.push("", error.verifierLog.trimEnd());
   return `${lines.join("\n")}\n`;
+}
+
+/** Renders the source lines where a program was rejected; empty if the error has no source location. */
+function renderSource({ details }: BpfmanError): string[] {
+  const { source, acquired } = details as { readonly source?: SourceLine | null; readonly acquired?: SourceLine };
+  if (!source) return [];
+  return [...renderLine("at", source), ...(acquired === undefined ? [] : renderLine("reference taken at", acquired))];
+}
+
+function renderLine(word: string, source: SourceLine): string[] {
+  const { instruction, file, line, column, text } = source;
+  const inside = `function ${printable(source.function)}, instruction ${instruction}`;
+  if (line === null) return [`  ${word} ${inside} (compile with clang -g to see the line of source)`];
+  const place = [file ?? "?", line, ...(column === null ? [] : [column])].join(":");
+  const head = `  ${word} ${printable(place)} (${inside})`;
+  if (text === null) return [head];
+  const code = text.trimStart();
+  // The compiler counts a tab as one column.
+  const mark = column === null ? -1 : column - 1 - (text.length - code.length);
+  const shown = printable(code.replaceAll("\t", " "));
+  const number = String(line);
+  const marked = mark >= 0 && mark <= code.length ? [`  ${" ".repeat(number.length)} | ${" ".repeat(mark)}^`] : [];
+  return [head, `  ${number} | ${shown}`, ...marked];
 }
 
 export const renderErrorJson = (error: BpfmanError): string =>

@@ -1,5 +1,6 @@
 /** Renders tables without borders: a space on each side of a cell, and columns as wide as their widest cell. */
 import { printable } from "../../domain/printable.ts";
+import type { Metadata } from "../../domain/program.ts";
 
 const HEADING = "\x1b[1;32m";
 const RESET = "\x1b[0m";
@@ -18,13 +19,13 @@ export interface Table {
   readonly rows: readonly (readonly string[])[];
 }
 
-/** The text of a cell and its width in terminal columns. */
 interface Cell {
   readonly text: string;
+  /** In terminal columns. */
   readonly width: number;
 }
 
-/** The spaces around a cell. */
+/** Spaces. */
 const AROUND = 2;
 /** Columns are not shortened below this, or below their heading. */
 const COLUMN_MIN = 8;
@@ -82,22 +83,26 @@ function renderRow(cells: readonly Cell[], widths: readonly number[], styled: bo
 }
 
 /** A value that may be absent. */
-export type Field = string | number | boolean | null;
+type Value = string | number | boolean | null;
+export type Fact = readonly [label: string, value: Value | readonly Value[]];
+
+/** The values of a fact: `key=value`, sorted. */
+export const metadataLines = (metadata: Metadata): string[] =>
+  Object.entries(metadata)
+    .map(([key, value]) => `${key}=${value}`)
+    .sort();
 
 /**
  * Renders a table of labelled facts: the label before its first value, further values below it, `None` for no value.
  * Values are never shortened, because no other output shows them in full.
  */
-export function renderFacts(
-  title: string,
-  facts: readonly (readonly [label: string, value: Field | readonly Field[]])[],
-  { styled }: Look,
-): string {
+export function renderFacts(title: string, facts: readonly Fact[], { styled }: Look): string {
   const rows = facts.flatMap(([label, value]) => {
-    const values: readonly Field[] = isList(value) ? (value.length === 0 ? [null] : value) : [value];
-    return values.map((each, at) => [at === 0 ? label : "", each === null || each === "" ? "None" : String(each)]);
+    const values = [value].flat() as readonly Value[];
+    return (values.length === 0 ? [null] : values).map((each, at) => [
+      at === 0 ? label : "",
+      each === null || each === "" ? "None" : String(each),
+    ]);
   });
   return renderTable({ heading: [title], rows }, { styled, columns: null });
 }
-
-const isList = (value: Field | readonly Field[]): value is readonly Field[] => Array.isArray(value);

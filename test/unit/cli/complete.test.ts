@@ -3,7 +3,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { ROOT } from "../../../src/cli/commands.ts";
 import { completeLine } from "../../../src/cli/complete/cursor.ts";
-import { splitShellWords } from "../../../src/cli/complete/shell-words.ts";
+import { splitShellWords } from "../../../src/cli/complete/complete.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { cli } from "../../fakes/cli-host.ts";
 
@@ -12,7 +12,7 @@ const at = (line: string) => {
   const [typed = "", rest = ""] = line.split("|");
   const words = typed.split(" ");
   const behind = rest.split(" ").filter((word) => word !== "");
-  return completeLine(ROOT, { before: words.slice(0, -1), current: words.at(-1) ?? "", behind });
+  return completeLine(ROOT, { words: [...words, ...behind], at: words.length });
 };
 const valuesAt = async (line: string) => (await at(line)).candidates.map((candidate) => candidate.value);
 const liveAt = async (line: string) => (await at(line)).live;
@@ -45,6 +45,7 @@ describe("commands", () => {
     ["attach 5 t", ["tc", "tcx", "tracepoint"]],
     ["link attach f", ["fentry", "fexit"]],
     ["help attach tc", ["tc", "tcx"]],
+    ["attach help tc", ["tc", "tcx"]],
     ["help nothing ", []],
     ["nonsense ", []],
     ["list nonsense ", []],
@@ -70,6 +71,8 @@ describe("options and their words", () => {
     ["list programs -oj", ["-ojson"]],
     ["list programs -o=", ["-o=text", "-o=json"]],
     ["list programs -aj", []],
+    ["list programs -ao ", ["text", "json"]],
+    ["list programs --log=de", ["--log=debug"]],
     ["list programs -", ["--program-type"]],
     ["list programs -o ", ["text", "json"]],
     ["list programs --nonsense=", []],

@@ -119,6 +119,8 @@ const LINES: readonly (readonly [line: string, instead: string])[] = [
   ["program load file --path x.o --programs xdp:a", "bpfman program load file PATH"],
   ["program load -p x.o --programs xdp:a", "bpfman program load file PATH"],
   ["program load image -i a --programs xdp:a", "bpfman program load image IMAGE"],
+  ["image inspect -i a", "bpfman image inspect IMAGE"],
+  ["image verify --key k.pub --image-url=a", "bpfman image verify IMAGE"],
   ["program attach 5 xdp", "bpfman link attach KIND ID"],
   ["program detach 5", "bpfman link detach LINK_ID"],
   ["link unload 5", "bpfman program unload ID"],
@@ -150,7 +152,7 @@ const hintOf = (error: string): string | undefined => /^hint: (.*)$/m.exec(error
 describe("a line of another tool", () => {
   test.each(LINES)("%s", async (line, instead) => {
     const run = await cli(line);
-    const noun = /^(link|program)\b/.test(line);
+    const noun = /^(link|program|image (inspect|verify))\b/.test(line);
     expect([run.code, run.out, run.connected]).toEqual([noun ? 1 : 2, "", []]);
     expect(hintOf(run.err)).toContain(instead);
   });

@@ -220,3 +220,27 @@ describe("unload and detach", () => {
     expect(JSON.parse(await shown("detach 3 --ignore-missing -o json", detached))).toEqual({ detached: [detached] });
   });
 });
+
+describe("errors, hints and usage", () => {
+  const typed = "attach 5 tcx --direction ingress --iface eth0";
+  const widest = (text: string): number => Math.max(...text.split("\n").map((line) => Bun.stringWidth(line)));
+  const words = (text: string): string[] => text.split(/\s+/);
+
+  test("wrap at the width of the terminal, and say the same", async () => {
+    const { err: whole } = await cli(typed);
+    const { err } = await cli(typed, { terminal: true, columns: 60, env: { NO_COLOR: "1" } });
+    expect([widest(whole) > 60, widest(err) <= 60]).toEqual([true, true]);
+    expect(words(err)).toEqual(words(whole));
+    expect(err).toContain("\n       --");
+  });
+  test("count what is seen, not the colours", async () => {
+    const plain = await cli("show me all of it", { terminal: true, columns: 60, env: { NO_COLOR: "1" } });
+    const colored = await cli("show me all of it", { terminal: true, columns: 60 });
+    expect(Bun.stripANSI(colored.err)).toBe(plain.err);
+    expect(widest(plain.err)).toBeLessThanOrEqual(60);
+  });
+  test("stay whole in a pipe", async () => {
+    const { err } = await cli(typed, { columns: 60 });
+    expect(err).toContain("[OPTIONS] --direction <DIRECTION> --iface <IFACE> --priority <PRIORITY>\n");
+  });
+});

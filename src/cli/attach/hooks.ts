@@ -1,0 +1,359 @@
+/**
+ * The commands that attach a program to a hook, and the one that changes its place there. The target is given by options
+ * in the classic grammar, by words in the noun-verb grammar.
+ */
+import { TC_ACTIONS, TC_PROCEED_ON_DEFAULT, XDP_ACTIONS, XDP_PROCEED_ON_DEFAULT } from "../../domain/actions.ts";
+import { DIRECTIONS } from "../../domain/link.ts";
+import type { AttachKind } from "../../domain/kinds.ts";
+import { PRIORITY_MAX, PRIORITY_WIDE_MAX } from "../../domain/limits.ts";
+import {
+  asking,
+  defineCommand,
+  type Fields,
+  ifGiven,
+  optional,
+  required,
+  several,
+  type TwinExamples,
+  vary,
+  usageError,
+} from "../command.ts";
+import { LINK_ID, PROGRAM_ID } from "../fields.ts";
+import { METADATA as PROGRAM_METADATA } from "../labels.ts";
+import { oneOf, parseOffset, parsePid, parsePriority, zeroForNone } from "../parse/word.ts";
+import { renderLink } from "../render/link.ts";
+
+const IFACE = required({
+  long: "iface",
+  short: "i",
+  completes: "interface",
+  doc: ["Network interface to attach to."],
+});
+
+const DIRECTION = required(
+  {
+    long: "direction",
+    short: "d",
+    choices: DIRECTIONS,
+    anyCase: true,
+    doc: ["Which packets to see: received or sent.", "", "[possible values: ingress, egress]"],
+  },
+  oneOf("direction", DIRECTIONS, "INVALID_ATTACH"),
+);
+
+const PRIORITY = required(
+  {
+    long: "priority",
+    short: "p",
+    doc: ["Position in the chain: lower values run first.", "[possible values: 0-1000]"],
+    noun: {
+      doc: ["Position in the chain; lower values run first.", "[possible values: 0-2147483647]"],
+      parse: parsePriority(PRIORITY_WIDE_MAX),
+    },
+  },
+  parsePriority(PRIORITY_MAX),
+);
+
+const NETNS = optional({
+  long: "netns",
+  short: "n",
+  completes: "netns",
+  doc: ["File of the network namespace to attach in.", "Example: -n /var/run/netns/bpfman-test"],
+});
+
+const ACTIONS = [...new Set([...Object.keys(XDP_ACTIONS), ...Object.keys(TC_ACTIONS)])];
+const parseAction = (words: readonly string[]) => oneOf("proceed-on", words, "INVALID_ATTACH");
+
+const PROCEED_ON = several(
+  {
+    takes: "list",
+    long: "proceed-on",
+    choices: ACTIONS,
+    doc: [
+      "Return values after which the chain continues with the next program.",
+      "Separate several values with spaces, or repeat the option.",
+      "Example: --proceed-on pass --proceed-on drop",
+    ],
+  },
+  parseAction(ACTIONS),
+);
+
+interface ChainRule {
+  readonly actions: readonly string[];
+  /** For the examples. */
+  readonly two: readonly [string, string];
+  /** The defaults of the two grammars. */
+  readonly classic: readonly string[];
+  readonly noun: readonly string[];
+}
+
+/** The field for one kind of hook, at attach. */
+const proceedOn = ({ actions, two, classic, noun }: ChainRule): typeof PROCEED_ON =>
+  vary(PROCEED_ON, {
+    choices: actions,
+    doc: [
+      ...PROCEED_ON.doc.slice(0, 2),
+      `Example: --proceed-on ${two.join(" --proceed-on ")}`,
+      "",
+      `[possible values: ${actions.join(", ")}]`,
+      "",
+      `[default: ${classic.join(", ")}]`,
+    ],
+    parse: parseAction(actions),
+    noun: {
+      takes: "commas",
+      anyCase: true,
+      doc: [
+        ...PROCEED_ON.doc.slice(0, 1),
+        "Separate several values with commas, or repeat the option.",
+        `Example: --proceed-on ${two.join()}`,
+        "",
+        `[default: ${noun.join(", ")}]`,
+      ],
+      gather: (words) => (words.length === 0 ? noun : (words as readonly string[])),
+    },
+  });
+
+const METADATA = vary(PROGRAM_METADATA, {
+  doc: ["Metadata to store with the link. Lists can filter by it.", ...PROGRAM_METADATA.doc.slice(1)],
+});
+
+const FN_NAME = required({
+  long: "fn-name",
+  short: "f",
+  completes: "kernel-function",
+  doc: [
+    "Required: Function to attach the kprobe to, as FUNCTION, MODULE:FUNCTION",
+    "(vmlinux stands for the kernel itself) or 0xADDRESS, each with +OFFSET.",
+  ],
+  noun: {
+    doc: ["Required: The kernel function, as FUNCTION, MODULE:FUNCTION (vmlinux: the kernel) or 0xADDRESS; +OFFSET."],
+  },
+});
+
+/** Bytes. */
+const OFFSET = optional(
+  {
+    long: "offset",
+    short: "o",
+    doc: ["Offset from the start of the function, in bytes.", "A kretprobe cannot have one."],
+    noun: { short: undefined },
+  },
+  parseOffset,
+  0,
+);
+
+const CONTAINER_PID = optional(
+  {
+    long: "container-pid",
+    short: "c",
+    completes: "pid",
+    doc: [
+      "PID, as the host sees it, of a process in the container to attach in.",
+      "Paths and library names are looked up in its mount namespace.",
+    ],
+    noun: {
+      short: undefined,
+      parse: zeroForNone(parsePid),
+    },
+  },
+  parsePid,
+);
+
+const UNSUPPORTED_PID = vary(CONTAINER_PID, {
+  grammar: "classic",
+  doc: ["PID of a process in the container to attach in.", "Not supported yet: kprobes attach to the host's kernel."],
+});
+
+const TARGET_FUNCTION = ifGiven(FN_NAME, {
+  completes: "target-function",
+  doc: ["Function of the target to attach to.", "Without it, the offset counts from the start of the file."],
+});
+const TARGET_OFFSET = vary(OFFSET, {
+  doc: [
+    "Offset from the start of the function, or of the file, in bytes.",
+    "On a uretprobe, an offset past the entry can crash the target.",
+  ],
+});
+const TARGET = required({
+  long: "target",
+  short: "t",
+  completes: "target",
+  doc: ["Absolute path of a binary or library, or a library's name.", "Example: --target libc"],
+  noun: { doc: ["Absolute path of a binary or library, or a library's name.", "Example: libc"] },
+});
+const PID = optional(
+  {
+    long: "pid",
+    short: "p",
+    completes: "pid",
+    doc: [
+      "Run the program in this process only, given by its PID.",
+      "By default it runs in every process that maps the target.",
+    ],
+    noun: {
+      short: undefined,
+      doc: ["Run the program in this process only; 0 means in all of them."],
+      parse: zeroForNone(parsePid),
+    },
+  },
+  parsePid,
+);
+
+const TRACEPOINT = required({
+  long: "tracepoint",
+  short: "t",
+  completes: "tracepoint",
+  doc: ["Tracepoint to attach to, as GROUP/NAME.", "Example: --tracepoint sched/sched_switch"],
+  noun: { doc: ["Tracepoint to attach to, as GROUP/NAME.", "Example: sched/sched_switch"] },
+});
+
+interface Hook<F extends Fields> {
+  /** Where to attach, under the names of the request, in the order of help. */
+  readonly target: F;
+  /** Fields that are words in the noun-verb grammar, after the program's ID. */
+  readonly words?: readonly (keyof F & string)[];
+  /** What follows the kind of hook, and in the noun-verb grammar the program's ID. */
+  readonly examples: TwinExamples;
+}
+
+/** Defines the command that attaches a program to a kind of hook. */
+function attachTo<F extends Fields>(kind: AttachKind, { target, words = [], examples }: Hook<F>) {
+  const fields: Fields & { programId: typeof PROGRAM_ID; metadata: typeof METADATA } = {
+    programId: PROGRAM_ID,
+    ...target,
+    metadata: METADATA,
+  };
+  const line = (start: string, end: string | null) => (end === null ? null : `${start} ${end}`.trimEnd());
+  const lines = Object.entries(examples).map(([does, [classic, noun]]) => [
+    does,
+    [line(`bpfman attach 63178 ${kind}`, classic), line(`bpfman link attach ${kind} 63178`, noun)],
+  ]);
+  return defineCommand({
+    fields,
+    examples: Object.fromEntries(lines),
+    classic: { above: ["programId"] },
+    noun: { words: ["programId", ...words] },
+    prepare: ({ programId, metadata, ...place }) =>
+      asking("link/attach", { programId, attach: { kind, ...place }, metadata }, renderLink),
+  });
+}
+
+/** The function or LSM hook was chosen at load time, so there is no target to specify. */
+const tracing = (kind: "fentry" | "fexit" | "lsm") =>
+  attachTo(kind, { target: {}, examples: { "Attach it to the function or hook named when it was loaded": ["", ""] } });
+
+export const HOOKS = {
+  xdp: attachTo("xdp", {
+    target: {
+      iface: IFACE,
+      priority: PRIORITY,
+      proceedOn: proceedOn({
+        actions: Object.keys(XDP_ACTIONS),
+        two: ["pass", "drop"],
+        classic: XDP_PROCEED_ON_DEFAULT,
+        noun: XDP_PROCEED_ON_DEFAULT,
+      }),
+      netns: NETNS,
+    },
+    words: ["iface"],
+    examples: {
+      "Run it on every packet that eth0 receives": ["--iface eth0 --priority 50", "eth0 -p 50"],
+      "Continue with the next program even if this one drops the packet": [
+        "-i eth0 -p 50 --proceed-on pass drop",
+        "eth0 -p 50 --proceed-on pass,drop",
+      ],
+    },
+  }),
+  tc: attachTo("tc", {
+    target: {
+      direction: DIRECTION,
+      iface: IFACE,
+      priority: PRIORITY,
+      proceedOn: proceedOn({
+        actions: Object.keys(TC_ACTIONS),
+        two: ["ok", "pipe"],
+        classic: TC_PROCEED_ON_DEFAULT,
+        // Unlike in the classic grammar, a TC program that returns "ok" ends the chain.
+        noun: ["pipe", "dispatcher_return"],
+      }),
+      netns: NETNS,
+    },
+    words: ["iface", "direction"],
+    examples: {
+      "Run it on every packet that eth0 receives": [
+        "--direction ingress --iface eth0 --priority 50",
+        "eth0 ingress -p 50",
+      ],
+    },
+  }),
+  tcx: attachTo("tcx", {
+    target: { direction: DIRECTION, iface: IFACE, priority: PRIORITY, netns: NETNS },
+    words: ["iface", "direction"],
+    examples: {
+      "Run it on every packet that eth0 receives": ["--direction ingress --iface eth0 --priority 50", null],
+      "Attach it in another network namespace": ["-d egress -i veth0 -p 50 -n /var/run/netns/bpfman-test", null],
+      "Run it on every packet that eth0 sends": [null, "eth0 egress -p 50"],
+    },
+  }),
+  tracepoint: attachTo("tracepoint", {
+    target: { tracepoint: TRACEPOINT },
+    words: ["tracepoint"],
+    examples: {
+      "Run it whenever a process opens a file": ["--tracepoint syscalls/sys_enter_openat", "syscalls/sys_enter_openat"],
+    },
+  }),
+  kprobe: attachTo("kprobe", {
+    target: { fnName: FN_NAME, offset: OFFSET, containerPid: UNSUPPORTED_PID },
+    words: ["fnName"],
+    examples: {
+      "Run it when the kernel enters the function (a kretprobe: when it returns)": [
+        "--fn-name try_to_wake_up",
+        "try_to_wake_up",
+      ],
+    },
+  }),
+  uprobe: attachTo("uprobe", {
+    target: { fnName: TARGET_FUNCTION, offset: TARGET_OFFSET, target: TARGET, pid: PID, containerPid: CONTAINER_PID },
+    words: ["target"],
+    examples: {
+      "Run it when a process calls malloc (a uretprobe: when malloc returns)": [
+        "--target libc --fn-name malloc",
+        "libc -f malloc",
+      ],
+      "Run it in one process only": ["-t /usr/sbin/nginx -f main --pid 4711", "/usr/sbin/nginx -f main --pid 4711"],
+    },
+  }),
+  fentry: tracing("fentry"),
+  fexit: tracing("fexit"),
+  lsm: tracing("lsm"),
+};
+
+export const updateLink = defineCommand({
+  description: [
+    "Changes the position of a live XDP or TC link in its chain, or the return values",
+    "after which the chain continues. The chain is swapped atomically, so the program",
+    "stays attached throughout.",
+  ],
+  fields: {
+    linkId: vary(LINK_ID, { doc: ["ID of the link to change."] }),
+    priority: ifGiven(PRIORITY, {
+      noun: {
+        ...PRIORITY.noun,
+        doc: ["New position in the chain; lower values run first.", "[possible values: 0-2147483647]"],
+      },
+    }),
+    proceedOn: PROCEED_ON,
+  },
+  noun: {
+    words: ["linkId"],
+    examples: { "Make the program of link 3 run first": "bpfman link update 3 --priority 0" },
+  },
+  prepare({ linkId, priority, proceedOn }) {
+    if (priority === null && proceedOn.length === 0) {
+      throw usageError("nothing to update: give --priority, --proceed-on, or both");
+    }
+    const request = { linkId, priority, proceedOn: proceedOn.length === 0 ? null : proceedOn };
+    return asking("link/update", request, renderLink);
+  },
+});
