@@ -1,7 +1,7 @@
 /**
  * XDP programs that an earlier version loaded, as extensions. With BPFMAN_EARLIER, the path of the executable of such a
- * version (commit 619f192 is the last one), it loads and attaches them itself; otherwise the
- * state that it left is made: the rows of programs, and at their pins extensions for that version's dispatchers.
+ * version (commit 619f192 is the last one), it loads and attaches them itself; otherwise the state that it left is made:
+ * the rows of programs, and at their pins extensions for that version's dispatchers.
  */
 import { Database } from "bun:sqlite";
 import { expect } from "bun:test";
