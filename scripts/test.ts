@@ -56,7 +56,7 @@ const RINGS: readonly Ring[] = [
   },
   {
     name: "machine-long",
-    paths: ["chains-killed", "chains-flood", "concurrency-killed"].map(e2e),
+    paths: ["chains-killed", "chains-flood", "chains-earlier", "concurrency-killed"].map(e2e),
     root: true,
     named: true,
   },
