@@ -41,16 +41,7 @@ const RINGS: readonly Ring[] = [
   { name: "e2e", paths: ["test/e2e/"], root: true },
   {
     name: "machine",
-    paths: [
-      "containers",
-      "namespaces",
-      "chains",
-      "chains-foreign",
-      "chains-earlier",
-      "ownership",
-      "kprobes",
-      "places",
-    ].map(e2e),
+    paths: ["containers", "namespaces", "chains", "chains-foreign", "ownership", "kprobes", "places"].map(e2e),
     root: true,
     named: true,
   },
