@@ -21,7 +21,7 @@ const STATE_DIR = "/var/lib/bpfman";
 const CACHE_DIR = "/var/cache/bpfman";
 const CONFIG_FILE = "/etc/bpfman/bpfman.toml";
 
-interface Folders {
+interface Directories {
   readonly runtimeDir: string;
   readonly stateDir: string;
   readonly cacheDir: string;
@@ -31,7 +31,7 @@ interface Folders {
  * A non-default runtime directory includes state and cache directories, unless they are set too. Paths are absolute,
  * because the database stores pin paths, which must not depend on the current directory.
  */
-function foldersOf(settings: Settings): Folders {
+function directoriesOf(settings: Settings): Directories {
   const { runtimeDir } = settings;
   const besides = (usual: string, name: string) => (runtimeDir === null ? usual : `${runtimeDir}/${name}`);
   return {
@@ -58,8 +58,8 @@ function once<T>(make: () => T): () => T {
  * never uses the database, which needs root. Uses `require`, because a getter cannot await `import()`. With
  * `keepsStore`, the store stays open after the operation.
  */
-function openHost(folders: Folders, config: Config, openStore: () => StorePort, keepsStore: boolean): Host {
-  const pinFolder = `${folders.runtimeDir === "/" ? "" : folders.runtimeDir}/fs`;
+function openHost(directories: Directories, config: Config, openStore: () => StorePort, keepsStore: boolean): Host {
+  const pinDirectory = `${directories.runtimeDir === "/" ? "" : directories.runtimeDir}/fs`;
   let opened: StorePort | null = null;
   const store = once(() => {
     opened = openStore();
@@ -69,10 +69,10 @@ function openHost(folders: Folders, config: Config, openStore: () => StorePort, 
     (require("./kernel/open-kernel.ts") as typeof import("./kernel/open-kernel.ts")).openKernel(),
   );
   const pins = once(() =>
-    (require("./bpffs/open-pins.ts") as typeof import("./bpffs/open-pins.ts")).openPins(pinFolder, config.maps),
+    (require("./bpffs/open-pins.ts") as typeof import("./bpffs/open-pins.ts")).openPins(pinDirectory, config.maps),
   );
   const files = once(() =>
-    (require("./files/open-files.ts") as typeof import("./files/open-files.ts")).openFiles(folders.runtimeDir),
+    (require("./files/open-files.ts") as typeof import("./files/open-files.ts")).openFiles(directories.runtimeDir),
   );
   const processes = once(() =>
     (require("./files/open-processes.ts") as typeof import("./files/open-processes.ts")).openProcesses(),
@@ -154,11 +154,11 @@ interface Opened {
 }
 
 async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime> {
-  const folders = foldersOf(settings);
+  const directories = directoriesOf(settings);
   const config = await loadConfig(settings.configFile);
   const log = openLog(settings.logLevel, write);
   const store = once(() => {
-    const { runtimeDir, stateDir } = folders;
+    const { runtimeDir, stateDir } = directories;
     return {
       path: `${stateDir}/bpfman.db`,
       runtimeDir,
@@ -167,7 +167,7 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
       warn: (message: string) => log.warn(message),
       // Pins do not survive a reboot: without their bpffs, nothing is running that a row could describe.
       isLive: () =>
-        (require("./bpffs/prepare.ts") as typeof import("./bpffs/prepare.ts")).isBpffs(`${folders.runtimeDir}/fs`),
+        (require("./bpffs/prepare.ts") as typeof import("./bpffs/prepare.ts")).isBpffs(`${directories.runtimeDir}/fs`),
     };
   });
   const openStore = (mode: "read" | "write", owner: ProcessIdentity | null): StorePort =>
@@ -192,26 +192,29 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
       requireLibc();
       const { openFiles } = await import("./files/open-files.ts");
       const { openImageBuild } = await import("./image/open-image-build.ts");
-      return { files: openFiles(folders.runtimeDir), ...openImageBuild({ caFile: settings.caFile, env: process.env }) };
+      return {
+        files: openFiles(directories.runtimeDir),
+        ...openImageBuild({ caFile: settings.caFile, env: process.env }),
+      };
     },
     openImages: async () => {
       const { openImages } = await import("./image/open-images.ts");
-      const { cacheDir } = folders;
+      const { cacheDir } = directories;
       return openImages({ cacheDir, caFile: settings.caFile, env: process.env, signing: config.signing });
     },
     isUntouched: () => {
       requireLibc();
-      return (require("./bpffs/prepare.ts") as typeof import("./bpffs/prepare.ts")).isUntouched(folders.runtimeDir);
+      return (require("./bpffs/prepare.ts") as typeof import("./bpffs/prepare.ts")).isUntouched(directories.runtimeDir);
     },
     openLock: async () => {
       requireLibc();
-      return (await import("./lock/open-lock.ts")).openLock(`${folders.runtimeDir}/lock`);
+      return (await import("./lock/open-lock.ts")).openLock(`${directories.runtimeDir}/lock`);
     },
     openHost: async (mode, owner = null) => {
       requireLibc();
       const keepsStore = mode === "write" && kept === null;
       const opening = mode === "read" && kept !== null ? kept() : () => openStore(mode, owner);
-      return openHost(folders, config, keepsStore ? written : opening, keepsStore);
+      return openHost(directories, config, keepsStore ? written : opening, keepsStore);
     },
     openProcesses: async () => (await import("./files/open-processes.ts")).openProcesses(),
     watchStore: async (changed) => (await import("./store/watch.ts")).watchDatabase(store(), changed),

@@ -230,7 +230,7 @@ export const accessSync = (path: string, mode: number): void => {
 export function mkdirSync(path: string, { mode }: { readonly recursive: true; readonly mode: number }): void {
   // Usually it exists.
   if (statSync(path)?.isDirectory() === true) return;
-  const make = (folder: string): number => tryPath(folder, (address) => call("mkdirat", AT_FDCWD, address, mode));
+  const make = (directory: string): number => tryPath(directory, (address) => call("mkdirat", AT_FDCWD, address, mode));
   let result = make(path);
   if (result === -ERRNO.ENOENT) {
     const above = path.replace(/\/+[^/]*\/*$/, "");

@@ -182,22 +182,22 @@ function benchHook(bench: Bench, hook: Hook, tools: readonly Tool[]): void {
 function run(): void {
   for (const path of [BPFMAN, MEMBERS])
     if (!existsSync(path)) throw new Error(`${path} is missing: run "bun run build"`);
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-bench-")));
+  const directory = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-bench-")));
   try {
-    const packet = join(folder, "packet");
+    const packet = join(directory, "packet");
     writeFileSync(packet, new Uint8Array(PACKET_BYTES).fill(0xff));
-    const watch = new Stopwatch(folder);
+    const watch = new Stopwatch(directory);
     must(["ip", "link", "add", INTERFACE, "type", "veth", "peer", "name", "chain1"]);
     console.log(`\nChains on Linux ${release()}: the least of ${RUNS} means of ${REPEATS} runs`);
     const peer = process.env.BPFMAN_PEER;
     const named = [["bpfman", BPFMAN], ...(peer === undefined ? [] : [["peer", peer]])] as const;
     const tools = named.map(([name = "", program = ""]) => {
-      return { name, program, env: { BPFMAN_RUNTIME_DIR: join(folder, name) } };
+      return { name, program, env: { BPFMAN_RUNTIME_DIR: join(directory, name) } };
     });
     for (const hook of ["xdp", "tc"] as const) benchHook({ watch, packet }, hook, tools);
   } finally {
     Bun.spawnSync(["ip", "link", "del", INTERFACE], { stderr: "ignore" });
-    removeTree(folder);
+    removeTree(directory);
   }
 }
 

@@ -175,8 +175,8 @@ function openSession(run: Run, globals: Globals, line: Line): { session: Session
       if (shown !== "") host.out(shown);
     },
     write: (text) => host.out(text),
-    save(folder, files) {
-      const paths = files.map(({ name, text }) => host.save(`${folder}/${name}`, text));
+    save(directory, files) {
+      const paths = files.map(({ name, text }) => host.save(`${directory}/${name}`, text));
       session.print({ files: paths }, () => paths.map((path) => `${path}\n`).join(""));
     },
     fail(error) {

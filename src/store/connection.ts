@@ -194,8 +194,8 @@ function ownDirectory(path: string): fs.Stats | undefined {
 
 /** Reports whether a component of the path is a file, so that the path is not merely missing but cannot exist. */
 function endsAtFile(path: string): boolean {
-  const folder = path.slice(0, path.lastIndexOf("/"));
-  if (folder === "") return false;
-  const stat = fs.statSync(folder);
-  return stat === undefined ? endsAtFile(folder) : stat.isFile();
+  const directory = path.slice(0, path.lastIndexOf("/"));
+  if (directory === "") return false;
+  const stat = fs.statSync(directory);
+  return stat === undefined ? endsAtFile(directory) : stat.isFile();
 }

@@ -69,11 +69,11 @@ async function makeExtension(programs: readonly ProgramAnswer[], name: string): 
   dispatcher.close();
   unlinkSync(twin.program.path);
   const rows = new Database(join(bpfman.runtimeDir, "state/bpfman.db"));
-  for (const [folder, columns] of [
+  for (const [directory, columns] of [
     [`${bpfman.runtimeDir}/programs`, ["bytecode_path"]],
     [`${fs}/maps`, ["map_pin_path", "maps"]],
   ] as const) {
-    const [from, to] = [`${folder}/${id}`, `${folder}/${extension}`];
+    const [from, to] = [`${directory}/${id}`, `${directory}/${extension}`];
     // The maps of those that were loaded together are below the first one's id.
     if (!existsSync(from)) continue;
     renameSync(from, to);

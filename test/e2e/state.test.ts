@@ -30,11 +30,11 @@ const bpfman = executable();
 const state = (name = "") => `${bpfman.runtimeDir}/state${name}`;
 const SIDE_FILES = ["/bpfman.db", "/bpfman.db-wal", "/bpfman.db-shm"];
 
-const contentOf = (folder: string) =>
+const contentOf = (directory: string) =>
   Object.fromEntries(
-    readdirSync(folder)
+    readdirSync(directory)
       .sort()
-      .map((name) => [name, Bun.hash(readFileSync(`${folder}/${name}`))]),
+      .map((name) => [name, Bun.hash(readFileSync(`${directory}/${name}`))]),
   );
 
 /** What reads and what writes refuses once `spoil` is done, also in sessions; the files stay byte for byte. */

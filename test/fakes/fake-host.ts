@@ -20,7 +20,7 @@ const paths: PinPaths = {
   root: ROOT,
   testDispatchers: `${ROOT}/dispatcher-test`,
   program: (id) => `${ROOT}/prog_${id}`,
-  mapFolder: (owner) => `${ROOT}/maps/${owner}`,
+  mapDirectory: (owner) => `${ROOT}/maps/${owner}`,
   map: (owner, name) => `${ROOT}/maps/${owner}/${name}`,
   sharedMap: (name) => `${ROOT}/shared/${name}`,
   link: (id) => `${ROOT}/links/${id}`,
@@ -29,27 +29,28 @@ const paths: PinPaths = {
   xdpLink: ({ nsid, ifindex }) => `${ROOT}/xdp/dispatcher_${nsid}_${ifindex}_link`,
 };
 
-function fakePins(kernel: FakeKernel, folders: Set<string>): PinsPort {
-  const inside = (folder: string): string[] => [...kernel.pins.keys()].filter((path) => path.startsWith(`${folder}/`));
+function fakePins(kernel: FakeKernel, directories: Set<string>): PinsPort {
+  const inside = (directory: string): string[] =>
+    [...kernel.pins.keys()].filter((path) => path.startsWith(`${directory}/`));
   return {
     paths,
     prepare: () => {},
     unmount: () => [...kernel.pins.keys()].sort(),
-    exists: (path) => kernel.pins.has(path) || folders.has(path),
-    makeFolder: (path) => void folders.add(path),
+    exists: (path) => kernel.pins.has(path) || directories.has(path),
+    makeDirectory: (path) => void directories.add(path),
     openMap: () => {},
     remove: (path) => {
       const was = kernel.pins.delete(path);
       kernel.sweep();
       return was;
     },
-    removeFolder: (path) => {
+    removeDirectory: (path) => {
       if (inside(path).length > 0) return false;
-      return folders.delete(path);
+      return directories.delete(path);
     },
-    list: (folder) => {
-      const below = [...inside(folder), ...[...folders].filter((path) => path.startsWith(`${folder}/`))];
-      return [...new Set(below.map((path) => path.slice(folder.length + 1).split("/", 1)[0] as string))];
+    list: (directory) => {
+      const below = [...inside(directory), ...[...directories].filter((path) => path.startsWith(`${directory}/`))];
+      return [...new Set(below.map((path) => path.slice(directory.length + 1).split("/", 1)[0] as string))];
     },
   };
 }
@@ -79,7 +80,7 @@ export class FakeFiles implements FilesPort {
     return bytes;
   }
   absolute = (path: string) => resolve("/cwd", path);
-  listFolder = (path: string) =>
+  listDirectory = (path: string) =>
     [...this.contents.keys()]
       .filter((each) => each.startsWith(`${path}/`))
       .map((each) => each.slice(path.length + 1))
@@ -90,7 +91,7 @@ export class FakeFiles implements FilesPort {
   removeLeftover = (id: ProgramId) => this.bytecode.delete(id);
   bytecodeExists = (id: ProgramId) => this.bytecode.has(id);
   bytecodeIds = () => [...this.bytecode.keys()];
-  removeBytecodeFolder = () => {};
+  removeBytecodeDirectory = () => {};
   openBinary = (path: string, root: string | null) => {
     const bytes = this.contents.get(`${root ?? ""}${path}`);
     return bytes ? binaryFile(bytes, path) : null;
@@ -103,6 +104,7 @@ export class FakeFiles implements FilesPort {
   processes = () => [...this.running].map((pid) => ({ pid, name: `process-${pid}` }));
   processExists = (pid: number) => this.running.has(pid);
   mappedFiles = () => this.mapped;
+  functionHere = () => null;
   linkerCache = () => this.cache;
 }
 
@@ -203,7 +205,7 @@ export interface TestBed {
   /** None unless a test gives some. */
   images: ImagesPort | null;
   /** Everything outside the database that an operation may leave behind. */
-  traces(): { kernel: ReturnType<FakeKernel["snapshot"]>; folders: string[]; bytecode: number[] };
+  traces(): { kernel: ReturnType<FakeKernel["snapshot"]>; directories: string[]; bytecode: number[] };
   /** Looks at the host directly, as a reader. */
   inspect<T>(look: (host: Host) => T): T;
   close(): void;
@@ -211,15 +213,15 @@ export interface TestBed {
 
 export function makeTestBed(): TestBed {
   // In memory where that can be: these tests make hundreds of databases, and each commit waits for the disk.
-  const folder = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "bpfman-service-"));
-  const databasePath = join(folder, "bpfman.db");
+  const directory = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "bpfman-service-"));
+  const databasePath = join(directory, "bpfman.db");
   const kernel = new FakeKernel();
   const files = new FakeFiles();
   const network = new FakeNetwork();
   const faults = new Faults();
-  const folders = new Set<string>();
+  const directories = new Set<string>();
   const logged: string[] = [];
-  const pins = fakePins(kernel, folders);
+  const pins = fakePins(kernel, directories);
   const note = (level: string) => (message: string) => void logged.push(`${level} ${message}`);
 
   const ended = new Set<string>();
@@ -230,7 +232,7 @@ export function makeTestBed(): TestBed {
     return {
       kernel: faults.wrap(withFaultyHandles(kernel, faults), KERNEL_CHANGES, "kernel"),
       store: faults.wrap(store, STORE_CHANGES, "store"),
-      pins: faults.wrap(pins, ["makeFolder", "remove", "removeFolder"], "pins"),
+      pins: faults.wrap(pins, ["makeDirectory", "remove", "removeDirectory"], "pins"),
       files: faults.wrap(files, ["saveBytecode", "removeBytecode"], "files"),
       network,
       processes,
@@ -277,7 +279,7 @@ export function makeTestBed(): TestBed {
         return { close: () => clearInterval(timer) };
       },
     },
-    traces: () => ({ kernel: kernel.snapshot(), folders: [...folders].sort(), bytecode: files.bytecodeIds() }),
+    traces: () => ({ kernel: kernel.snapshot(), directories: [...directories].sort(), bytecode: files.bytecodeIds() }),
     inspect: (look) => {
       const host = openHost("read");
       try {
@@ -294,7 +296,7 @@ export function makeTestBed(): TestBed {
         host.close();
       }
     },
-    close: () => rmSync(folder, { recursive: true, force: true }),
+    close: () => rmSync(directory, { recursive: true, force: true }),
   };
   return bed;
 }

@@ -462,8 +462,8 @@ export class FakeKernel implements KernelPort {
     if (program === undefined) return [];
     const pin = [...this.pins].find(([, ref]) => ref.kind === "program" && ref.id === program)?.[0] ?? "";
     if (!pin.endsWith("/dispatcher")) return [program];
-    const folder = pin.slice(0, -"dispatcher".length);
-    const slots = [...this.pins].filter(([path, ref]) => ref.kind === "link" && path.startsWith(`${folder}link_`));
+    const directory = pin.slice(0, -"dispatcher".length);
+    const slots = [...this.pins].filter(([path, ref]) => ref.kind === "link" && path.startsWith(`${directory}link_`));
     const bySlot = slots.sort(([a], [b]) => Number(a.split("_").at(-1)) - Number(b.split("_").at(-1)));
     return bySlot.map(([, ref]) => {
       const program = this.#links.get(ref.id)?.programId as ProgramId;

@@ -64,7 +64,7 @@ function namedMap(host: Host, name: string, source: string | number): Found {
     if (map === null) {
       throw new BpfmanError("MAP_NOT_FOUND", `share map "${name}": the kernel has no map ${source}`, {
         details: { map: name, map_id: source },
-        hint: 'see "bpftool map list" for the maps that there are',
+        hint: 'see "bpftool map list" for all maps',
       });
     }
     return { pin: { kind: "map", id: map.id, path: null, foreign: false }, map, path: null, owner: `map ${source}` };
@@ -156,8 +156,8 @@ export function planMaps(host: Host, { bytes, object, unused, request }: Asked):
 
 function requireSize({ name, type, maxEntries }: ObjectMap): void {
   if ((maxEntries ?? 0) > 0 || !needsSize(type)) return;
-  throw new BpfmanError("MAP_SIZE_MISSING", `map "${name}" has no max_entries: its own loader sets them`, {
+  throw new BpfmanError("MAP_SIZE_MISSING", `map "${name}" has no max_entries: its own loader sets its size`, {
     details: { map: name },
-    hint: `say how many, for example --map-entries ${name}=65536`,
+    hint: `choose a size, for example --map-entries ${name}=65536`,
   });
 }

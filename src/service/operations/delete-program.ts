@@ -34,7 +34,7 @@ function unmount(host: Host, context: Context): boolean {
     );
     return false;
   }
-  host.files.removeBytecodeFolder();
+  host.files.removeBytecodeDirectory();
   host.store.disown();
   context.leave();
   return true;

@@ -11,8 +11,7 @@ import {
   type ProgramRecord,
   type ProgramSpec,
 } from "../../domain/program.ts";
-import { loadedAlong, type ObjectForLibbpf, objectForLibbpf } from "../../object/object-file.ts";
-import type { Alongside } from "../../object/tail-calls.ts";
+import { type ObjectForLibbpf, objectForLibbpf } from "../../object/object-file.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { programAnswer } from "../../inspect/program-answer.ts";
 import { readNamedObject } from "../read-object.ts";
@@ -50,7 +49,6 @@ interface LoadPlan {
   readonly image: ImageSource | null;
   readonly specs: readonly ProgramSpec[];
   /** What the programs reach by tail calls. */
-  readonly along: Alongside;
   readonly globals: ReadonlyMap<string, Uint8Array>;
   readonly maps: MapPlan;
   readonly metadata: Metadata;
@@ -96,17 +94,17 @@ function plan(host: Host, request: LoadInput): LoadPlan {
   const { bytes } = source;
   const object = readNamedObject({ bytes, path: source.fileName }, { nativeByteOrderOnly: true });
   const specs = selectPrograms(object, request.programs);
-  const names = specs.map(({ name }) => name);
-  const along = loadedAlong(bytes, names);
-  const loaded = [...new Set([...names, ...[...along.programs.values()].flat()])];
-  const forLibbpf = objectForLibbpf(along.bytes, object, loaded);
+  const forLibbpf = objectForLibbpf(
+    bytes,
+    object,
+    specs.map(({ name }) => name),
+  );
   const application = request.application === null ? {} : { [APPLICATION_KEY]: request.application };
   return {
     ...source,
     object,
     forLibbpf,
     specs,
-    along,
     globals: decodeGlobals(request.globalData),
     maps: planMaps(host, { bytes, object, unused: forLibbpf.unusedMaps, request }),
     metadata: { ...request.metadata, ...application },
@@ -129,7 +127,7 @@ function loadIntoKernel(host: Host, plan: LoadPlan): Promise<LoadedObject> {
     ...plan.forLibbpf,
     name: objectName(plan.fileName),
     programs: plan.specs,
-    alongside: loadedAlongside(plan.object, plan.specs, plan.along.programs),
+    alongside: loadedAlongside(plan.object, plan.specs, plan.forLibbpf.along),
     globals: placeGlobals(plan.object, plan.globals),
     ...plan.maps,
   });
@@ -164,7 +162,7 @@ function recordsOf(host: Host, plan: LoadPlan, loaded: LoadedObject): ProgramRec
   };
   const reached = new Map(loaded.alongside.map((program) => [program.name, program.kernel.mapIds]));
   const idsOf = ({ name, kernel }: LoadedProgram): Set<MapId> => {
-    const names = plan.along.programs.get(name) ?? [];
+    const names = plan.forLibbpf.along.get(name) ?? [];
     return new Set([...kernel.mapIds, ...names.flatMap((each) => reached.get(each) ?? [])]);
   };
   // A map that none of them uses exists for its pin, which stays as long as one of them does.
@@ -188,7 +186,7 @@ function recordsOf(host: Host, plan: LoadPlan, loaded: LoadedObject): ProgramRec
       gplCompatible: program.kernel.gplCompatible,
       globals: Object.fromEntries(plan.globals),
       pinPath: paths.program(id),
-      mapPinPath: paths.mapFolder(owner),
+      mapPinPath: paths.mapDirectory(owner),
       mapOwnerId: owner === id ? null : owner,
       requestedMapOwnerId: plan.requestedOwner,
       maps: mapsOf(program),
@@ -215,13 +213,13 @@ async function pinMaps(host: Host, steps: Plan, { loaded, records, maps }: ToPin
     for (const { name, id, pinPath } of record.maps)
       if (pinPath !== null && unpinned.has(name)) pins.set(name, mapPin(pinPath, id));
   }
-  const folder = records[0]?.mapPinPath as string;
-  const needsFolder = [...pins.values()].some(({ path }) => path.startsWith(`${folder}/`));
-  if (needsFolder && !host.pins.exists(folder)) {
+  const directory = records[0]?.mapPinPath as string;
+  const needsDirectory = [...pins.values()].some(({ path }) => path.startsWith(`${directory}/`));
+  if (needsDirectory && !host.pins.exists(directory)) {
     await steps.step(
-      `make map directory ${folder}`,
-      () => host.pins.makeFolder(folder),
-      () => void host.pins.removeFolder(folder),
+      `make map directory ${directory}`,
+      () => host.pins.makeDirectory(directory),
+      () => void host.pins.removeDirectory(directory),
     );
   }
   for (const [name, pin] of pins) {

@@ -76,11 +76,13 @@ async function finishWhatBegan(host: Host, context: Context): Promise<void> {
 
 /** Returns those pins of the rows that exist, with one listing per directory however many rows there are. */
 function pinnedPaths(host: Host, rows: readonly RowInBrief[]): ReadonlySet<string> {
-  const folders = new Set(rows.flatMap((row) => (row.kind === "dispatcher" ? [] : folderOf(row.pinPath))));
-  return new Set([...folders].flatMap((folder) => host.pins.list(folder).map((name) => `${folder}/${name}`)));
+  const directories = new Set(rows.flatMap((row) => (row.kind === "dispatcher" ? [] : directoryOf(row.pinPath))));
+  return new Set(
+    [...directories].flatMap((directory) => host.pins.list(directory).map((name) => `${directory}/${name}`)),
+  );
 }
 
-const folderOf = (path: string): string => path.slice(0, path.lastIndexOf("/"));
+const directoryOf = (path: string): string => path.slice(0, path.lastIndexOf("/"));
 
 /** Removes everything of a session that asked for cleanup and has ended, possibly killed. */
 async function endSession(host: Host, owner: ProcessIdentity, context: Context): Promise<void> {

@@ -33,8 +33,8 @@ export function strayPins(host: Host, readRows: () => readonly RowInBrief[]): st
 const CHAIN = /^dispatcher_[0-9]+_[0-9]+_([0-9]+|link)$/;
 
 /** Returns the paths whose names have the form of bpfman's. */
-const below = (host: Host, folder: string, ours: RegExp): string[] =>
-  host.pins.list(folder).flatMap((name) => (ours.test(name) ? `${folder}/${name}` : []));
+const below = (host: Host, directory: string, ours: RegExp): string[] =>
+  host.pins.list(directory).flatMap((name) => (ours.test(name) ? `${directory}/${name}` : []));
 
 /** Returns the paths that the rows of chains name: links, and directories of revisions. */
 function chainPins(host: Host): Set<string> {
@@ -74,12 +74,12 @@ export function removeLeftovers(host: Host, rows: readonly RowInBrief[], context
       context.log.info("removed bytecode that the database does not record", { program_id: id });
   }
   const inUse = new Set(rows.flatMap((row) => (row.kind === "program" ? row.mapPinPath : [])));
-  const mapFolders = below(host, `${paths.root}/maps`, /^[0-9]+$/).filter((folder) => !inUse.has(folder));
+  const mapDirectories = below(host, `${paths.root}/maps`, /^[0-9]+$/).filter((directory) => !inUse.has(directory));
   const revisions = DISPATCHER_TYPES.flatMap((type) =>
     below(host, paths.chains(type), CHAIN).filter((path) => !path.endsWith("_link")),
   );
   const current = revisions.length === 0 ? new Set<string>() : chainPins(host);
-  for (const folder of [...mapFolders, ...revisions.filter((each) => !current.has(each))]) {
-    if (host.pins.removeFolder(folder)) context.log.info("removed an empty directory", { folder });
+  for (const directory of [...mapDirectories, ...revisions.filter((each) => !current.has(each))]) {
+    if (host.pins.removeDirectory(directory)) context.log.info("removed an empty directory", { directory });
   }
 }

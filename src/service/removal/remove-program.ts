@@ -30,7 +30,7 @@ function mapPinsToRemove(host: Host, program: ProgramRecord): Pin[] {
 function removeFiles(host: Host, program: ProgramRecord): void {
   removePins(host, mapPinsToRemove(host, program));
   const rest = others(host, program);
-  if (!rest.some((other) => other.mapPinPath === program.mapPinPath)) host.pins.removeFolder(program.mapPinPath);
+  if (!rest.some((other) => other.mapPinPath === program.mapPinPath)) host.pins.removeDirectory(program.mapPinPath);
   host.files.removeBytecode(program.id);
 }
 

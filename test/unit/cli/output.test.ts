@@ -165,7 +165,7 @@ test("the kernel's type, in the words of the reference", async () => {
   expect(await kernelType(loaded({}, { ...kernelProgram, program_type: "brandnew(99)" }))).toBe("brandnew(99)");
 });
 
-test("a program that the kernel has no more is shown with what is known", async () => {
+test("a program that the kernel no longer has is shown with what is known", async () => {
   const gone = { ...programAnswer, status: { ...programAnswer.status, kernel: null } };
   const text = await shown("get program 6321", gone);
   expect(text).toContain(" BPF Function:  count_every_packet \n");
@@ -176,7 +176,7 @@ test("a program that the kernel has no more is shown with what is known", async 
 const controlsIn = (text: string): string[] =>
   [...text].filter((character) => character !== "\n" && /[\p{Cc}\p{Bidi_Control}]/u.test(character));
 
-test("what came from outside cannot act on the terminal", async () => {
+test("text from outside cannot control the terminal", async () => {
   const evil = "\x1b[2J\x07a\nb\u202e\x9b1m";
   const run = await cli("get program 6321", {
     terminal: true,

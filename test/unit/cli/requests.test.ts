@@ -238,7 +238,7 @@ test("unload and detach try every id, in order", async () => {
 
 describe("images are made from", () => {
   const none = { file: null, project: null, files: null };
-  const built = { tag: "example.com/a:v1", containerFile: null, runtime: null, contextFolder: null };
+  const built = { tag: "example.com/a:v1", containerFile: null, runtime: null, contextDirectory: null };
   test("one object", async () => {
     await expectRequest("image build -t example.com/a:v1 -b x.o", "image/build", {
       ...built,

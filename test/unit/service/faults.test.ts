@@ -88,7 +88,7 @@ function expectConsistent(bed: TestBed): void {
     expect(traces.kernel.programs).toEqual(programs.map((program) => program.id as number));
     expect(traces.kernel.links).toEqual(links.map((link) => link.kernelLinkId as number));
     expect(traces.bytecode).toEqual(programs.map((program) => program.id as number));
-    expect(traces.folders).toEqual([...new Set(programs.map((program) => program.mapPinPath))].sort());
+    expect(traces.directories).toEqual([...new Set(programs.map((program) => program.mapPinPath))].sort());
   });
 }
 
@@ -177,7 +177,7 @@ test("an interrupted load is undone", async () => {
   bed.close();
 });
 
-test("a row that cannot be understood is in the way of those alone who ask for it", async () => {
+test("a row that cannot be read stops only commands that need it", async () => {
   const { bed, invoke } = await bedFor(SCENARIOS[0] as Scenario);
   await loadTwo(invoke);
   await loadTwo(invoke);

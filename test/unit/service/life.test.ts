@@ -88,7 +88,7 @@ describe("load", () => {
           "/fake/fs/shared/shared_counts",
         ],
       },
-      folders: [`/fake/fs/maps/${id}`],
+      directories: [`/fake/fs/maps/${id}`],
       bytecode: [id, secondId],
     });
     expect(first?.status.stats).toBeNull();
@@ -176,7 +176,7 @@ describe("load", () => {
     expect(found.details.source).toMatchObject({ instruction: 0, function: "on_openat", line: expect.any(Number) });
     expect(bed.traces()).toEqual({
       kernel: { programs: [], maps: [], links: [], pins: [], filters: [] },
-      folders: [],
+      directories: [],
       bytecode: [],
     });
   });
@@ -209,7 +209,7 @@ describe("shared maps", () => {
     await invoke("program/unload", { programId: user });
     expect(bed.traces()).toEqual({
       kernel: { programs: [], maps: [], links: [], pins: [], filters: [] },
-      folders: [],
+      directories: [],
       bytecode: [],
     });
   });
@@ -365,7 +365,7 @@ describe("attach and detach", () => {
     });
     expect(bed.traces()).toEqual({
       kernel: { programs: [], maps: [], links: [], pins: [], filters: [] },
-      folders: [],
+      directories: [],
       bytecode: [],
     });
     await expectCode(invoke("program/unload", { programId: id }), "PROGRAM_NOT_FOUND");

@@ -2,9 +2,9 @@ import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import type { OperationEntry } from "../../../src/platform/store.ts";
 import { openStore } from "../../../src/store/open-store.ts";
-import { temporaryFolder } from "../../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 
-const folder = temporaryFolder();
+const directory = temporaryDirectory();
 const ENTRY: OperationEntry = {
   operation: "program/load",
   startedAt: new Date(1_767_323_045_678),
@@ -16,7 +16,7 @@ const ENTRY: OperationEntry = {
 };
 
 test("the history is appended to, and neither changed nor shortened", () => {
-  const path = folder.path("bpfman.db");
+  const path = directory.path("bpfman.db");
   const store = openStore({ path, mode: "write", bootId: "boot-1" });
   store.appendOperation(ENTRY);
   store.appendOperation({ ...ENTRY, result: "VERIFIER_REJECTED" });

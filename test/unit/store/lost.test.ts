@@ -6,10 +6,10 @@ import { programId } from "../../../src/domain/ids.ts";
 import { keepReader } from "../../../src/store/kept-reader.ts";
 import { openStore } from "../../../src/store/open-store.ts";
 import { failureOf } from "../../expect/failure.ts";
-import { temporaryFolder } from "../../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 
-const folder = temporaryFolder();
-const path = (ending = "") => folder.path(`state/bpfman.db${ending}`);
+const directory = temporaryDirectory();
+const path = (ending = "") => directory.path(`state/bpfman.db${ending}`);
 let isLive = true;
 const options = () => ({ path: path(), bootId: "boot-1", busyTimeoutMs: 1000, isLive: () => isLive });
 const OPENERS = {
@@ -22,9 +22,9 @@ const OPENERS = {
 const content = () =>
   Object.fromEntries(
     fs
-      .readdirSync(folder.path("state"))
+      .readdirSync(directory.path("state"))
       .sort()
-      .map((name) => [name, Bun.hash(fs.readFileSync(folder.path(`state/${name}`)))]),
+      .map((name) => [name, Bun.hash(fs.readFileSync(directory.path(`state/${name}`)))]),
   );
 
 /** As commands leave it, which end without closing the database: commits stand in the log alone. */
@@ -128,7 +128,7 @@ describe.each(Object.entries(OPENERS))("%s", (_name, open) => {
     isLive = false;
     flip(32 + FRAME * frames() - 1);
     open().close();
-    fs.rmSync(folder.path("state"), { recursive: true });
+    fs.rmSync(directory.path("state"), { recursive: true });
     useDatabase();
     fs.rmSync(path());
     expect(failureOf(() => open().close()).code).toBe("STATE_LOST");
