@@ -175,6 +175,12 @@ export const ROOT: Group = {
     LINK,
     DISPATCHER,
     IMAGE,
+    classic(
+      "history",
+      "Show what bpfman did: when, for whom, with which result.",
+      () => import("./list/history.ts"),
+      "history",
+    ),
     classic("rpc", "Serve all operations as JSON-RPC 2.0 over stdio.", about, "rpc"),
     classic("version", "Print the versions of bpfman, Bun, libbpf and the kernel.", about, "version"),
     classic("man", "Write the manual pages.", () => import("./about/man.ts"), "man", { hidden: true }),
