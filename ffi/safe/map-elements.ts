@@ -4,17 +4,21 @@ import { addressOf, allocate, keepAlive } from "../memory.ts";
 import { bpfOrNull } from "./bpf.ts";
 
 const ID_BYTES = 4;
+/** Of an index into an array map. */
+const INDEX_BYTES = 4;
 
-/** The value of an element of the array behind `fd`; null if there is none. Throws SysError. */
-export function valueAt(fd: number, { key, valueBytes }: { key: number; valueBytes: number }): Uint8Array | null {
-  const index = allocate(ID_BYTES);
-  new DataView(index.buffer).setUint32(0, key, true);
-  const value = allocate(valueBytes);
-  const look = { map_fd: fd, key: addressOf(index), value: addressOf(value) };
+/** The value at a key; null when there is none. `bytes` is the size of the map's values. */
+function lookUp(fd: number, key: ReturnType<typeof allocate>, bytes: number): Uint8Array | null {
+  const value = allocate(bytes);
+  const look = { map_fd: fd, key: addressOf(key), value: addressOf(value) };
   const found = bpfOrNull("MAP_LOOKUP_ELEM", encode(MAP_ELEMENT_ATTR, look)) !== null;
-  keepAlive(index);
-  return found ? value.slice(0, valueBytes) : null;
+  keepAlive(key);
+  return found ? value : null;
 }
+
+/** The first value of the array map behind `fd`, whose values have so many bytes. Throws SysError. */
+export const firstValueIn = (fd: number, valueBytes: number): Uint8Array | null =>
+  lookUp(fd, allocate(INDEX_BYTES), valueBytes);
 
 /**
  * The id of a map that stands in the map of maps behind `fd`; null when there is none under the first `keysMax` keys. Throws
@@ -28,12 +32,9 @@ export function firstMapIn(fd: number, { keyBytes, keysMax }: { keyBytes: number
     const isThere = bpfOrNull("MAP_GET_NEXT_KEY", encode(MAP_ELEMENT_ATTR, next)) !== null;
     if (last !== null) keepAlive(last);
     if (!isThere) return null;
-    const value = allocate(ID_BYTES);
-    const look = { map_fd: fd, key: addressOf(key), value: addressOf(value) };
-    const found = bpfOrNull("MAP_LOOKUP_ELEM", encode(MAP_ELEMENT_ATTR, look)) !== null;
-    keepAlive(key);
-    const id = new DataView(value.buffer).getUint32(0, true);
-    if (found && id !== 0) return id;
+    const value = lookUp(fd, key, ID_BYTES);
+    const id = value === null ? 0 : new DataView(value.buffer).getUint32(0, true);
+    if (id !== 0) return id;
     last = key;
   }
   return null;

@@ -307,12 +307,18 @@ export interface DispatcherAnswer {
   };
   readonly member_count: number;
   /** Only of a dispatcher that another tool put there: what is in its slots, in order. */
-  readonly foreign_members?: readonly {
-    readonly position: number;
-    readonly program_id: number;
-    readonly program_name: string;
-    readonly kernel_link_id: number;
-  }[];
+  readonly foreign_members?: readonly ForeignMemberAnswer[];
+}
+
+export interface ForeignMemberAnswer {
+  readonly position: number;
+  readonly program_id: number;
+  readonly program_name: string;
+  readonly kernel_link_id: number;
+  /** From the dispatcher's configuration, as is `proceed_on`. Null where its layout is not the known one. */
+  readonly priority: number | null;
+  /** The mask of actions (bit = action) after which the next member runs, unsigned: libxdp's chain call actions. */
+  readonly proceed_on: number | null;
 }
 
 /** With what is there now. */

@@ -337,6 +337,8 @@ export interface KernelPort {
   wholeName(program: KernelProgram): string;
   map(id: MapId): KernelMap | null;
   mapContent(id: MapId): KernelMapContent | null;
+  /** The bytes of an array's first value, such as those of a `.rodata`; null if there is no such map, or it is no array. */
+  firstValue(id: MapId): Uint8Array | null;
   link(id: KernelLinkId): KernelLink | null;
   linkIds(): KernelLinkId[];
   /** Reports whether the kernel currently collects run counts and times (kernel.bpf_stats_enabled, off by default). */
@@ -345,8 +347,6 @@ export interface KernelPort {
   openPin(pin: string | Pin): PinnedHandle | null;
   /** Opens an object by its ID, to pin it again; returns null if there is none. */
   openObject(object: PinnedId): PinnedHandle | null;
-  /** The value of an array's first element, such as a `.rodata`; null if there is no such map. */
-  firstValue(id: MapId): Uint8Array | null;
 
   /**
    * Attaches a pinned program. Throws HOOK_CHANGED if a TCX hook's revision differs from the expected one,

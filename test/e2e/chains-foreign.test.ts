@@ -123,7 +123,10 @@ describe("XDP", () => {
     });
 
     test("what it loaded is named, and stays", async () => {
-      inside("xdp-loader", "load", "-m", "native", "-n", "xdp_member_5", "veth0", OBJECT);
+      const load = ["xdp-loader", "load", "-m", "native", "-n"];
+      inside(...load, "xdp_member_5", "veth0", OBJECT);
+      // Without extension programs, xdp-loader attaches a program as it is.
+      if (noExtensions === null) inside(...load, "xdp_member_6", "-P", "30", "-A", "XDP_DROP,XDP_TX", "veth0", OBJECT);
       const before = inside("xdp-loader", "status", "veth0");
       await refused();
       expect(inside("xdp-loader", "status", "veth0")).toBe(before);
@@ -132,10 +135,31 @@ describe("XDP", () => {
         (each) => each.interface === "veth0" && each.runtime.netns_path === lab.netns(),
       );
       expect(others).toEqual([]);
-      // Without extension programs, xdp-loader attaches a program as it is.
-      expect(there?.foreign_members?.map(({ program_name: name }) => name)).toEqual(
-        noExtensions === null ? ["xdp_member_5"] : undefined,
+      expect(there?.foreign_members).toEqual(
+        noExtensions === null
+          ? [
+              expect.objectContaining({
+                position: 0,
+                program_name: "xdp_member_6",
+                priority: 30,
+                proceed_on: 0x8000_000a,
+              }),
+              expect.objectContaining({
+                position: 1,
+                program_name: "xdp_member_5",
+                priority: 50,
+                proceed_on: 0x8000_0004,
+              }),
+            ]
+          : undefined,
       );
+      if (noExtensions === null) {
+        // In the words of xdp-loader.
+        expect(before).toMatch(/30 +xdp_member_6 .*XDP_DROP,XDP_TX\n.*50 +xdp_member_5 .*XDP_PASS/);
+        expect(await bpfman.ok("dispatcher", "list", "--all")).toMatch(
+          / 0 +30 +\d+ +xdp_member_6 +0x8000000a *\n.* 1 +50 +\d+ +xdp_member_5 +0x80000004 /,
+        );
+      }
       inside("xdp-loader", "unload", "--all", "veth0");
       await live(await members("xdp"), xdpWords());
     });

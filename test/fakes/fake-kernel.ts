@@ -244,6 +244,10 @@ export class FakeKernel implements KernelPort {
   map = (id: MapId) => this.#maps.get(id) ?? null;
   linkIds = () => [...this.#links.keys()].map(kernelLinkId);
   mapContent = (id: MapId) => (this.#maps.has(id) ? { inner: null, types: null } : null);
+  firstValue(id: MapId): Uint8Array | null {
+    const program = [...this.#programs.values()].find(({ mapIds }) => mapIds.includes(id));
+    return (program && this.configs.get(program.id)) ?? null;
+  }
   link(id: KernelLinkId): KernelLink | null {
     const found = this.#links.get(id);
     if (found === undefined) return null;
@@ -278,11 +282,6 @@ export class FakeKernel implements KernelPort {
       pin: (where) => this.#pin(where, ref.kind, ref.id),
       close: () => this.#release([held]),
     };
-  }
-
-  firstValue(id: MapId): Uint8Array | null {
-    const dispatcher = [...this.#programs.values()].find(({ mapIds }) => mapIds.includes(id));
-    return (dispatcher && this.configs.get(dispatcher.id)) ?? null;
   }
 
   attach(pinned: Pin, attach: KernelAttach): AttachedLink {
@@ -326,9 +325,17 @@ export class FakeKernel implements KernelPort {
   async loadDispatcher(dispatcher: DispatcherToLoad): Promise<LoadedDispatcher> {
     const program = programId(this.#nextProgram++);
     const type = dispatcher.hook === "xdp" ? 6 : 3;
-    // Its `.rodata`, for `firstValue`.
-    const mapIds = [mapId(program)];
-    this.#programs.set(program, { ...TRIVIAL, id: program, name: `${dispatcher.hook}_dispatcher`, type, mapIds });
+    const { length } = dispatcher.config;
+    const rodata = this.#createMap({
+      name: ".rodata",
+      type: 2,
+      keySize: 4,
+      valueSize: length,
+      maxEntries: 1,
+      flags: 0,
+    });
+    const name = `${dispatcher.hook}_dispatcher`;
+    this.#programs.set(program, { ...TRIVIAL, id: program, name, type, mapIds: [rodata] });
     const refs = [this.#hold("program", program)];
     this.configs.set(program, dispatcher.config);
     const twins = new Map<TwinToLoad, Ref>();
@@ -524,7 +531,7 @@ export class FakeKernel implements KernelPort {
     this.sweep();
   }
 
-  #createMap(map: ObjectMap): MapId {
+  #createMap(map: Pick<ObjectMap, "name" | "type" | "keySize" | "valueSize" | "maxEntries" | "flags">): MapId {
     const id = mapId(this.#nextMap++);
     this.#maps.set(id, {
       id,

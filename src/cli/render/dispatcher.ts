@@ -19,17 +19,26 @@ export function renderDispatcherList({ dispatchers }: DispatcherListAnswer, look
       ...[key.type, key.nsid, key.ifindex, interfaceOf(answer)],
       ...[foreign_members === undefined ? revision : "foreign", mode],
       runtime.program_id ?? "None",
-      foreign_members === undefined ? member_count : foreignMembers(foreign_members),
+      member_count,
     ].map(String);
   });
-  return renderTable({ heading, rows }, look);
+  const foreign = dispatchers.flatMap(({ runtime, foreign_members: members = [] }) =>
+    members.map(({ position, priority, program_id, program_name, proceed_on }) =>
+      [
+        ...[runtime.program_id ?? "None", position, priority ?? "None", program_id, program_name],
+        proceed_on === null ? "None" : maskOf(proceed_on),
+      ].map(String),
+    ),
+  );
+  const table = renderTable({ heading, rows }, look);
+  return foreign.length === 0 ? table : `${table}\n${renderTable({ heading: FOREIGN, rows: foreign }, look)}`;
 }
 
-/** `2 (41 xdp_pass, 42 xdp_drop)`, in the order in which they run. */
-const foreignMembers = (members: NonNullable<DispatcherAnswer["foreign_members"]>): string => {
-  const names = members.map(({ program_id, program_name }) => `${program_id} ${program_name}`.trimEnd());
-  return names.length === 0 ? "0" : `${names.length} (${names.join(", ")})`;
-};
+/** Of the members of other tools' dispatchers, which are named by their program IDs. */
+const FOREIGN = ["Dispatcher", "Position", "Priority", "Program ID", "Function Name", "Proceed On"];
+
+/** `0x80000004`. */
+const maskOf = (proceedOn: number): string => `0x${proceedOn.toString(16).padStart(8, "0")}`;
 
 /** Describes what attaches the dispatcher to its hook. */
 function seatFacts({ runtime }: DispatcherAnswer): Fact[] {
@@ -65,7 +74,7 @@ export function renderDispatcher(answer: DispatcherDetailAnswer, look: Look): st
   const rows = answer.members.map((member) => [
     ...[member.position, member.priority, member.program_id, member.link_id].map(String),
     member.program_name,
-    `0x${member.proceed_on.toString(16).padStart(8, "0")}`,
+    maskOf(member.proceed_on),
   ]);
   return `${facts}\n${renderTable({ heading, rows }, look)}`;
 }

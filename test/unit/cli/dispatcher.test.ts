@@ -84,6 +84,28 @@ test("text", () => {
       "",
     ].join("\n"),
   );
+  const member = {
+    position: 0,
+    program_id: 5,
+    program_name: "xdp_pass",
+    kernel_link_id: 8,
+    priority: 50,
+    proceed_on: 4,
+  };
+  const unknown = { ...member, position: 1, program_id: 6, priority: null, proceed_on: null };
+  const foreign = { ...detail, member_count: 2, foreign_members: [member, unknown] };
+  expect(renderDispatcherList({ dispatchers: [detail, foreign] }, PLAIN)).toBe(
+    [
+      " Type  Namespace   Ifindex  Interface  Revision  Mode   Program ID  Members ",
+      " xdp   4026531840  2        eth0       3         chain  7           1 ",
+      " xdp   4026531840  2        eth0       foreign   chain  7           2 ",
+      "",
+      " Dispatcher  Position  Priority  Program ID  Function Name  Proceed On ",
+      " 7           0         50        5           xdp_pass       0x00000004 ",
+      " 7           1         None      6           xdp_pass       None ",
+      "",
+    ].join("\n"),
+  );
   const text = renderDispatcher(detail, PLAIN);
   expect(text).toContain(" Kernel Link ID:     9 \n XDP Mode:           drv \n");
   expect(text).toEndWith(

@@ -1,7 +1,9 @@
 /** Chains of XDP and TC programs: order, swaps, limits, and what is left after failures. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { DispatcherRecord } from "../../../src/domain/dispatcher.ts";
-import { readTcConfig, readXdpConfig } from "../../../src/dispatcher/dispatcher-config.ts";
+import { XDP_ACTIONS } from "../../../src/domain/actions.ts";
+import type { DispatcherListAnswer } from "../../../src/domain/answer.ts";
+import { readTcConfig, readXdpConfig, xdpConfig } from "../../../src/dispatcher/dispatcher-config.ts";
 import type { ErrorCode } from "../../../src/errors/codes.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
@@ -398,8 +400,13 @@ test("a dispatcher of another tool is listed with what is in its slots, if asked
   const [a, b] = [await load("x_a"), await load("x_b")];
   const pins = [a, b].map((id) => ({ path: `/fake/fs/prog_${id}`, kind: "program", id }) as const);
   const members = pins.map((extension) => ({ extension }));
+  const slots = [
+    { priority: 7, proceedOn: [XDP_ACTIONS.pass], frags: false },
+    { priority: 50, proceedOn: [XDP_ACTIONS.aborted, XDP_ACTIONS.dispatcher_return], frags: false },
+  ];
+  const config = xdpConfig({ members: slots, frags: false });
   const made = await kernel.loadDispatcher({
-    ...{ hook: "xdp", config: new Uint8Array(), members, frags: false, expectedAttachType: "XDP" },
+    ...{ hook: "xdp", config, members, frags: false, expectedAttachType: "XDP" },
   });
   made.pinProgram("/elsewhere");
   kernel.attachXdp({ path: "/elsewhere", kind: "program", id: made.program }, { ...XDP_HOOK, mode: "drv" });
@@ -414,10 +421,23 @@ test("a dispatcher of another tool is listed with what is in its slots, if asked
       member_count: 2,
     },
   ]);
-  expect(dispatchers[0]?.foreign_members?.map((member) => [member.position, member.program_id])).toEqual([
-    [0, a],
-    [1, b],
+  const slotsShown = ({ dispatchers: [there] }: DispatcherListAnswer) =>
+    there?.foreign_members?.map((member) => Object.values({ ...member, program_name: "", kernel_link_id: 0 }));
+  expect(slotsShown({ dispatchers })).toEqual([
+    [0, a, "", 0, 7, 0x4],
+    [1, b, "", 0, 50, 0x80000001],
   ]);
+  // One that says nothing that is known of its slots.
+  for (const unknown of [
+    config.map((byte, index) => (index === 1 ? 1 : byte)),
+    xdpConfig({ members: slots.slice(1), frags: false }),
+  ]) {
+    kernel.configs.set(made.program, unknown);
+    expect(slotsShown(await invoke("dispatcher/list", { all: true }))).toEqual([
+      [0, a, "", 0, null, null],
+      [1, b, "", 0, null, null],
+    ]);
+  }
   const busy = await expectCode(attach(a), "HOOK_BUSY");
   expect(busy.code).toBe("HOOK_BUSY");
 });
