@@ -82,7 +82,9 @@ export function strayWarning(pins: readonly string[]): string | null {
  */
 export function removeLeftovers(host: Host, list: Listing, rows: readonly RowInBrief[], context: Context): void {
   const { paths } = host.pins;
-  removeRecorded(host, paths.testDispatchers);
+  if (list(paths.root).some((name) => `${paths.root}/${name}` === paths.testDispatchers)) {
+    removeRecorded(host, paths.testDispatchers);
+  }
   const programs = new Set(rows.flatMap((row) => (row.kind === "program" ? row.id : [])));
   const unknown = host.files.bytecodeIds().filter((id) => !programs.has(id));
   const recorded = unknown.length === 0 ? programs : host.store.programIdsOfAllBoots();
