@@ -39,14 +39,17 @@ export const nested = (type: number, ...inner: readonly Uint8Array[]): Uint8Arra
 export const readAttributes = (bytes: Uint8Array): ReadonlyMap<number, Uint8Array> => new Map(eachAttribute(bytes));
 
 /** Type and value of all attributes in `bytes`; what is cut off or malformed at the end is left out. */
-export function* eachAttribute(bytes: Uint8Array): Generator<[type: number, value: Uint8Array]> {
+export function eachAttribute(bytes: Uint8Array): [type: number, value: Uint8Array][] {
+  const attributes: [type: number, value: Uint8Array][] = [];
   const view = viewOf(bytes);
   for (let at = 0; at + ATTRIBUTE_HEADER_BYTES <= bytes.length; ) {
     const length = view.getUint16(at, true);
     if (length < ATTRIBUTE_HEADER_BYTES || at + length > bytes.length) break;
-    yield [view.getUint16(at + 2, true) & TYPE_MASK, bytes.subarray(at + ATTRIBUTE_HEADER_BYTES, at + length)];
+    const type = view.getUint16(at + 2, true) & TYPE_MASK;
+    attributes.push([type, bytes.subarray(at + ATTRIBUTE_HEADER_BYTES, at + length)]);
     at += aligned(length);
   }
+  return attributes;
 }
 
 /** Returns the number in an attribute; null if the attribute is missing or shorter than four bytes. */

@@ -10,7 +10,7 @@ import { ERRNO, errnoName, errnoText } from "../errno.ts";
 import { DIRENT, STATFS, STATX } from "../layout/generated-files.ts";
 import { decode } from "../layout/struct.ts";
 import { addressOf, allocate, copyOf, cString, keepAlive, type Memory, textUntilNul } from "../memory.ts";
-import { closeFd, syscall } from "./libc.ts";
+import { closeFd, syscall, type Word } from "./libc.ts";
 import type { SyscallName } from "../raw/syscall-numbers.ts";
 
 const ARM = process.arch === "arm64";
@@ -48,16 +48,16 @@ function failure(call: string, errno: number, path: string | null): Error {
 }
 
 /** Makes a system call and retries on EINTR. Returns the negative errno on failure. */
-function call(name: SyscallName, ...args: readonly (number | bigint)[]): number {
+function call(name: SyscallName, a: Word = 0, b: Word = 0, c: Word = 0, d: Word = 0, e: Word = 0): number {
   for (;;) {
-    const result = syscall(name, ...args);
+    const result = syscall(name, a, b, c, d, e);
     if (result !== -ERRNO.EINTR) return result;
   }
 }
 
 /** Makes a system call on a descriptor. Errors name the call `said`. */
-function onFd(said: string, name: SyscallName, ...args: readonly (number | bigint)[]): number {
-  const result = call(name, ...args);
+function onFd(said: string, name: SyscallName, fd: number, b: Word = 0, c: Word = 0, d: Word = 0, e: Word = 0): number {
+  const result = call(name, fd, b, c, d, e);
   if (result < 0) throw failure(said, -result, null);
   return result;
 }
@@ -126,14 +126,22 @@ export const ftruncateSync = (fd: number, length: number): void => {
   onFd("ftruncate", "ftruncate", fd, length);
 };
 
-const TEXT_CHUNK_BYTES = 16 * 1024;
+/** Most that one call reads of a text or a directory. */
+const SCRATCH_BYTES = 32 * 1024;
+let scratch: Memory | undefined;
+
+/** Memory for the contents of one call, which are taken out of it before the next one. */
+function scratchMemory(): Memory {
+  scratch ??= allocate(SCRATCH_BYTES);
+  return scratch;
+}
 
 /** Reads a whole file. Meant for small files whose size is unknown in advance, such as those in /proc. */
 export function readTextSync(path: string): string {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NOCTTY);
   try {
     const decoder = new TextDecoder();
-    const chunk = allocate(TEXT_CHUNK_BYTES);
+    const chunk = scratchMemory();
     let text = "";
     for (let count = readSync(fd, chunk); count > 0; count = readSync(fd, chunk))
       text += decoder.decode(chunk.subarray(0, count), { stream: true });
@@ -295,16 +303,14 @@ export function statfsSync(path: string): FileSystem {
   return { type: Number(u64("f_type")), blockBytes: Number(u64("f_bsize")), freeBlocks: Number(u64("f_bavail")) };
 }
 
-const ENTRIES_BYTES = 32 * 1024;
-
 /** Returns the names in a directory, without `.` and `..`, in no particular order. */
 export function readdirSync(path: string): string[] {
   const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     const names: string[] = [];
-    const entries = allocate(ENTRIES_BYTES);
+    const entries = scratchMemory();
     for (;;) {
-      const filled = onFd("scandir", "getdents64", fd, addressOf(entries), ENTRIES_BYTES);
+      const filled = onFd("scandir", "getdents64", fd, addressOf(entries), SCRATCH_BYTES);
       if (filled === 0) return names.filter((name) => name !== "." && name !== "..");
       const view = new DataView(entries.buffer);
       for (let at = 0; at < filled; ) {

@@ -27,7 +27,7 @@ export function decodeNames(answer: Uint8Array): NetworkInterface | null {
   if (answer.length < IFINFOMSG.bytes) return null;
   const attributes = readAttributes(answer.subarray(IFINFOMSG.bytes));
   const list = attributes.get(IFLA.PROP_LIST) ?? new Uint8Array();
-  const names = [...eachAttribute(list)].filter(([type]) => type === IFLA.ALT_IFNAME);
+  const names = eachAttribute(list).filter(([type]) => type === IFLA.ALT_IFNAME);
   return {
     ifindex: new DataView(answer.buffer, answer.byteOffset).getInt32(IFINFOMSG.index, true),
     name: readText(attributes.get(IFLA.IFNAME)) ?? "",

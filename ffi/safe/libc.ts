@@ -29,9 +29,11 @@ export function checked(call: string, result: number): number {
   return result;
 }
 
+/** An argument of a system call: a number, a descriptor or an address. */
+export type Word = number | bigint;
+
 /** syscall(2). Arguments are truncated to 64 bits; missing ones are 0. Returns the negative errno on failure. */
-export function syscall(name: SyscallName, ...args: readonly (number | bigint)[]): number {
-  const [a = 0, b = 0, c = 0, d = 0, e = 0] = args;
+export function syscall(name: SyscallName, a: Word = 0, b: Word = 0, c: Word = 0, d: Word = 0, e: Word = 0): number {
   const result = Number(libc().syscall(syscallNumber(name), a, b, c, d, e));
   return result < 0 ? -lastErrno() : result;
 }

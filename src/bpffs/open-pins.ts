@@ -71,6 +71,8 @@ export function openPins(root: string, access: MapAccess = MAP_ACCESS_DEFAULT): 
     removeDirectory: (path) =>
       failing("remove directory", own("remove directory", path), () =>
         unless(["ENOENT", "ENOTDIR", "ENOTEMPTY"], false, () => {
+          // Usually a program has no maps. An error costs more than a look.
+          if (fs.lstatSync(path) === undefined) return false;
           fs.rmdirSync(path);
           return true;
         }),

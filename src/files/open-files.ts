@@ -2,12 +2,10 @@ import * as fs from "../../ffi/safe/file-system.ts";
 import { COMPLETION_ENTRIES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { errnoName } from "../errors/sys-failure.ts";
-import { parseLinkerCache } from "../object/linker-cache.ts";
 import type { BinaryFile, FilesPort } from "../platform/files.ts";
 import { absolute } from "./absolute.ts";
 import { bytecodeStore } from "./bytecode.ts";
 import { openRegular, unreadable } from "./regular.ts";
-import { functionHere, mappedFiles } from "./mapped.ts";
 
 /** Largest /etc/ld.so.cache read; a full desktop's is 0.2 MiB. */
 const LINKER_CACHE_BYTES_MAX = 16 * 1024 * 1024;
@@ -24,11 +22,15 @@ export function openFiles(runtimeDir: string): FilesPort {
     processExists: (pid) => processDirectory("/proc", pid) !== null,
     processes,
     containerProcess,
-    mappedFiles,
-    functionHere: (name, id) => functionHere(name, (path) => fileId(path) === id),
+    mappedFiles: (process) => mapped().mappedFiles(process),
+    functionHere: (name, id) => mapped().functionHere(name, (path) => fileId(path) === id),
     linkerCache,
   };
 }
+
+/** Only uprobes need these. */
+const mapped = () => require("./mapped.ts") as typeof import("./mapped.ts");
+const cache = () => require("../object/linker-cache.ts") as typeof import("../object/linker-cache.ts");
 
 /** Where a container without the host's PID namespace has the host's procfs mounted. */
 const HOST_PROC = "/host/proc";
@@ -145,7 +147,7 @@ function fileId(path: string): string | null {
 
 function linkerCache(root: string | null): ReadonlyMap<string, string> {
   try {
-    return parseLinkerCache(readObject("/etc/ld.so.cache", LINKER_CACHE_BYTES_MAX, root));
+    return cache().parseLinkerCache(readObject("/etc/ld.so.cache", LINKER_CACHE_BYTES_MAX, root));
   } catch (thrown) {
     // A system without a cache has no libraries to offer, but an unreadable cache is an error.
     if (thrown instanceof BpfmanError && thrown.code === "FILE_NOT_FOUND") return new Map();

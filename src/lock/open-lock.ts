@@ -4,7 +4,6 @@ import { BpfmanError } from "../errors/error.ts";
 import { requireOwn } from "../errors/ownership.ts";
 import { errnoName, ioFailure } from "../errors/sys-failure.ts";
 import type { HeldLock, LockPort } from "../platform/host.ts";
-import { describeHolder } from "./holder.ts";
 
 /** The first wait. Each further one is twice as long, so that short-lived holders cost little time. */
 const POLL_FIRST_MS = 1;
@@ -141,6 +140,8 @@ const cancelled = (path: string): BpfmanError =>
   new BpfmanError("CANCELLED", `wait for writer lock "${path}": interrupted`, { details: { path } });
 
 function timedOut(path: string, timeoutMs: number): BpfmanError {
+  // Loaded only to report the holder, because it needs node:fs.
+  const { describeHolder } = require("./holder.ts") as typeof import("./holder.ts");
   const holder = describeHolder(path);
   const who =
     holder === null ? "another process" : `pid ${holder.pid}${holder.command === null ? "" : ` (${holder.command})`}`;

@@ -206,7 +206,7 @@ function afterwards({ context }: Call, warning: string, work: () => void): void 
 async function warnOfStrays({ name, context }: Call, warned: Warned, host: Host): Promise<void> {
   if (OPERATIONS[name].privilege !== "root") return;
   const { strayPins, strayWarning } = await import("./recovery/strays.ts");
-  const warning = strayWarning(strayPins(host, () => host.store.brief()));
+  const warning = strayWarning(strayPins(host, host.pins.list, () => host.store.brief()));
   if (warning !== null && warning !== warned.last) context.log.warn(warning);
   warned.last = warning;
 }

@@ -3,6 +3,9 @@
  * does not know link IDs, priorities, metadata, or where a TC filter's interface is; `repair` reads them here if the
  * database is lost. Copies are written after each commit, and prove nothing by themselves: whoever uses one asks the kernel
  * first whether the object is there.
+ *
+ * The directory is there from the first writer on, until the runtime directory belongs to no database. Nothing fails on the
+ * usual way, because the first error that a command throws costs it 0.5 ms.
  */
 import type { SQLQueryBindings } from "bun:sqlite";
 import * as fs from "../../ffi/safe/file-system.ts";
@@ -77,6 +80,7 @@ export function withCopies(on: Opened, runtimeDir: string, store: StorePort): St
     };
 
   function refreshCopies(): void {
+    quietly(() => fs.mkdirSync(directory, { recursive: true, mode: 0o700 }));
     for (const table of TABLE_NAMES) {
       const sql = `SELECT ${TABLES[table].join(", ")} FROM ${table} WHERE boot_id = ?`;
       const keys = database.query(sql).values(bootId) as (string | number)[][];
@@ -105,18 +109,29 @@ export function withCopies(on: Opened, runtimeDir: string, store: StorePort): St
       store.insertProgram(record, state);
       if (state !== "pending") program(record.id);
     },
-    setProgramState: then(store.setProgramState, program),
+    // Nor does it matter that rows are being removed: `repair` would bring back what is still pinned.
+    setProgramState: (id, state) => {
+      store.setProgramState(id, state);
+      if (state !== "removing") program(id);
+    },
     setMaps: then(store.setMaps, program),
     forgetBytecode: then(store.forgetBytecode, program),
     deleteProgram: then(store.deleteProgram, program),
     settleLink: then(store.settleLink, link),
-    setLinkState: then(store.setLinkState, link),
+    setLinkState: (id, state) => {
+      store.setLinkState(id, state);
+      if (state !== "removing") link(id);
+    },
     deleteLink: then(store.deleteLink, link),
     moveLink: then(store.moveLink, link),
     beginRevision: then(store.beginRevision, chain),
     settleRevision: then(store.settleRevision, chain),
     abandonRevision: then(store.abandonRevision, chain),
     deleteDispatcher: then(store.deleteDispatcher, chain),
+    disown: () => {
+      store.disown();
+      quietly(() => fs.rmdirSync(directory));
+    },
   };
 }
 
@@ -149,15 +164,18 @@ function openNew(directory: string, path: string): number {
 }
 
 function remove(directory: string, name: string): void {
-  for (const path of [`${directory}/${name}`, `${directory}/${name}.new`]) quietly(() => fs.unlinkSync(path));
-  quietly(() => fs.rmdirSync(directory));
+  for (const path of [`${directory}/${name}`, `${directory}/${name}.new`]) {
+    quietly(() => {
+      if (fs.lstatSync(path) !== undefined) fs.unlinkSync(path);
+    });
+  }
 }
 
 function quietly(work: () => void): void {
   try {
     work();
   } catch {
-    // What is to go does not exist, or a directory has other copies in it.
+    // The copy is lost, or the directory has others in it.
   }
 }
 

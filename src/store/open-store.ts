@@ -141,8 +141,7 @@ const SELECT_BRIEF = `SELECT 1 AS rank, program_id AS id, state, owner, pin_path
     FROM programs WHERE boot_id = ?1
   UNION ALL SELECT 2, link_id, state, owner, pin_path, NULL, NULL FROM links WHERE boot_id = ?1
   UNION ALL SELECT 3, 0, iif(pending_revision IS NULL, 'ready', 'pending'), NULL, NULL, NULL, NULL
-    FROM dispatchers WHERE boot_id = ?1
-  ORDER BY rank, id`;
+    FROM dispatchers WHERE boot_id = ?1`;
 
 /** Matches a path and everything below it: paths from `PATH/` up to `PATH0`, as 0 is the character after the slash. */
 const AT_OR_BELOW = "boot_id = ? AND (path = ? OR (path > ? AND path < ?))";
@@ -167,7 +166,12 @@ function storeOn(database: Database, { path, bootId, mode, owner = null, runtime
 
     brief: () =>
       named("read what there is", path, () =>
-        database.query<BriefRow, SQLQueryBindings[]>(SELECT_BRIEF).all(bootId).map(rowInBrief),
+        database
+          .query<BriefRow, SQLQueryBindings[]>(SELECT_BRIEF)
+          .all(bootId)
+          // SQLite would sort each table by itself, and merge them.
+          .sort((a, b) => a.rank - b.rank || a.id - b.id)
+          .map(rowInBrief),
       ),
 
     ownedBy: (process) => ({
@@ -191,14 +195,15 @@ function storeOn(database: Database, { path, bootId, mode, owner = null, runtime
 }
 
 /** Pins that were created, or were about to be, outside the rows of programs and links. */
-function pinRows({ database, path, bootId }: Opened) {
+function pinRows(on: Opened) {
+  const { database, path, bootId } = on;
   return {
     recordPins(pins) {
       named("record pins", path, () => {
         const insert = database.query(
           "INSERT OR REPLACE INTO pins (boot_id, path, kind, object_id) VALUES (?, ?, ?, ?)",
         );
-        database.transaction(() => pins.forEach((pin) => insert.run(bootId, pin.path, pin.kind, pin.id)))();
+        transaction(on, () => pins.forEach((pin) => insert.run(bootId, pin.path, pin.kind, pin.id)));
       });
     },
     recordedPins: (place) =>

@@ -66,15 +66,28 @@ export function remove({ database, path, bootId }: Opened, { table, key }: Readi
 }
 
 /**
- * Readers get one snapshot. Writers take the write lock at the start, because upgrading a read lock can fail halfway.
+ * Readers get one snapshot. Writers take the write lock at the start, because upgrading a read lock can fail halfway. One
+ * within another is a savepoint. Bun's own transactions do the same, but prepare several statements first, which takes 0.14 ms.
  */
 export function transaction<T>({ database, path, mode }: Opened, work: () => T): T {
-  const run = database.transaction(() => {
-    const result = work();
-    if (result instanceof Promise) throw new TypeError("a transaction cannot wait: it would commit at the first await");
-    return result;
+  const isWithin = database.inTransaction;
+  const [begin, commit, rollBack] = isWithin
+    ? ["SAVEPOINT part", "RELEASE part", "ROLLBACK TO part; RELEASE part"]
+    : [mode === "read" ? "BEGIN" : "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"];
+  return named("run a transaction", path, () => {
+    database.run(begin);
+    try {
+      const result = work();
+      if (result instanceof Promise)
+        throw new TypeError("a transaction cannot wait: it would commit at the first await");
+      database.run(commit);
+      return result;
+    } catch (thrown) {
+      // Some failures end the transaction themselves, a full disk for one.
+      if (database.inTransaction) database.run(rollBack);
+      throw thrown;
+    }
   });
-  return named("run a transaction", path, () => (mode === "read" ? run.deferred() : run.immediate()));
 }
 
 /** Throws DATABASE_UNUSABLE. */

@@ -49,9 +49,10 @@ async function parse(
 ): Promise<ReadonlyMap<Field, readonly unknown[]>> {
   const entries = Object.entries(fields);
   const parameters = places.flatMap((place) => entries.filter(([, field]) => field === place));
-  const flags = Object.values(fields).filter((field) => !places.includes(field));
-  const names = new Set<string | undefined>(flags.map((field) => field.long));
-  const own = options.filter(({ field }) => names.has(field?.long));
+  const known = Object.values(fields).filter((field) => !places.includes(field));
+  const own = options.filter(({ field }) => known.some(({ long }) => long === field?.long));
+  // cleye need not know of options that are not given.
+  const flags = known.filter(({ long }) => own.some(({ field }) => field?.long === long));
   // Without options and words, cleye need not be loaded.
   if (own.length === 0 && (parameters.length === 0 || words.length === 0)) return new Map();
 

@@ -104,7 +104,7 @@ export function checkUnrecorded(host: Host, rows: Rows, context: Context): Found
   const run = (): void => restoreRows(host, confirmed);
   const found = confirmed.map((copy) => restoring(host, copy, run));
   const covered = new Set(confirmed.flatMap((copy) => pathsOf(host, copy)));
-  const stray = strayPins(host, () => rows.brief).filter((path) => !covered.has(path));
+  const stray = strayPins(host, host.pins.list, () => rows.brief).filter((path) => !covered.has(path));
   return [
     ...found,
     ...stray.map((path) => checkStray(host, path, rows, context)),

@@ -12,7 +12,7 @@ import { codeOf, startEntry } from "../history.ts";
 import type { Context } from "../operation.ts";
 import { type MapUsers, mapUsers } from "../removal/map-users.ts";
 import { isLive, type LinkRow, removeLink } from "../removal/remove-link.ts";
-import { inBrief, removeLeftovers, strayPins, strayWarning } from "./strays.ts";
+import { inBrief, type Listing, listedOnce, removeLeftovers, strayPins, strayWarning } from "./strays.ts";
 import { type ProgramRow, removeProgram } from "../removal/remove-program.ts";
 import { reasonOf } from "../../errors/sys-failure.ts";
 
@@ -42,7 +42,8 @@ export async function recover(
     await finishWhatBegan(host, users, context);
     rows = host.store.brief();
   }
-  const pinned = pinnedPaths(host, rows);
+  const list = listedOnce(host);
+  const pinned = pinnedPaths(list, rows);
   const unpinned = rows.filter((row) => row.kind !== "dispatcher" && !pinned.has(row.pinPath));
   for (const row of unpinned) {
     if (row.kind !== "link") continue;
@@ -58,7 +59,7 @@ export async function recover(
   warnOfLost(unpinned, rows, context);
   const gone = goneSince(found, rows);
   report(gone, context, () => finish(BY_ITSELF.recovery, "ok", gone));
-  lookForStrays(host, rows, context);
+  lookForStrays(host, list, rows, context);
   const owners = new Set(rows.flatMap(({ owner }) => owner ?? []));
   for (const owner of owners) if (isOver(owner)) await endSession(host, owner, users, context);
 }
@@ -94,10 +95,10 @@ function warnOfLost(unpinned: readonly RowInBrief[], now: readonly RowInBrief[],
 }
 
 /** Looks for what no row names: removes empty leftovers, and warns about pins, which may be another database's. */
-function lookForStrays(host: Host, rows: readonly RowInBrief[], context: Context): void {
+function lookForStrays(host: Host, list: Listing, rows: readonly RowInBrief[], context: Context): void {
   try {
-    removeLeftovers(host, rows, context);
-    const warning = strayWarning(strayPins(host, () => rows));
+    removeLeftovers(host, list, rows, context);
+    const warning = strayWarning(strayPins(host, list, () => rows));
     if (warning !== null) context.log.warn(warning);
   } catch (cause) {
     context.log.warn("could not look for unrecorded objects", { reason: reasonOf(cause) });
@@ -123,11 +124,9 @@ async function finishWhatBegan(host: Host, users: Users, context: Context): Prom
 }
 
 /** Returns those pins of the rows that exist, with one listing per directory however many rows there are. */
-function pinnedPaths(host: Host, rows: readonly RowInBrief[]): ReadonlySet<string> {
+function pinnedPaths(list: Listing, rows: readonly RowInBrief[]): ReadonlySet<string> {
   const directories = new Set(rows.flatMap((row) => (row.kind === "dispatcher" ? [] : directoryOf(row.pinPath))));
-  return new Set(
-    [...directories].flatMap((directory) => host.pins.list(directory).map((name) => `${directory}/${name}`)),
-  );
+  return new Set([...directories].flatMap((directory) => list(directory).map((name) => `${directory}/${name}`)));
 }
 
 const directoryOf = (path: string): string => path.slice(0, path.lastIndexOf("/"));

@@ -12,18 +12,31 @@ const NAMED_MAX = 5;
 export const inBrief = (names: readonly (string | number)[]): string =>
   `${names.slice(0, NAMED_MAX).join(", ")}${names.length > NAMED_MAX ? ` and ${names.length - NAMED_MAX} more` : ""}`;
 
+/** Returns the names in a directory of pins. */
+export type Listing = (directory: string) => readonly string[];
+
+/** Lists each directory once: under the writer lock, what is there later was there then, though it may have been removed. */
+export function listedOnce({ pins }: Host): Listing {
+  const listed = new Map<string, readonly string[]>();
+  return (directory) => {
+    const names = listed.get(directory) ?? pins.list(directory);
+    listed.set(directory, names);
+    return names;
+  };
+}
+
 /**
  * Returns the pins of programs, links and chains that no row names, ascending. An intact database has none, because
  * rows are written before pins and deleted after them: either rows were lost, or the pins are another database's.
  */
-export function strayPins(host: Host, readRows: () => readonly RowInBrief[]): string[] {
+export function strayPins(host: Host, list: Listing, readRows: () => readonly RowInBrief[]): string[] {
   const { paths } = host.pins;
   // Listed before the rows are read: any pin that exists now already had its row.
   const found = [
-    ...host.pins.list(paths.root).flatMap((name) => (/^prog_[0-9]+$/.test(name) ? `${paths.root}/${name}` : [])),
-    ...below(host, `${paths.root}/links`, /^[0-9]+$/),
+    ...list(paths.root).flatMap((name) => (/^prog_[0-9]+$/.test(name) ? `${paths.root}/${name}` : [])),
+    ...below(list, `${paths.root}/links`, /^[0-9]+$/),
   ];
-  const ofChains = DISPATCHER_TYPES.flatMap((type) => below(host, paths.chains(type), CHAIN));
+  const ofChains = DISPATCHER_TYPES.flatMap((type) => below(list, paths.chains(type), CHAIN));
   if (found.length + ofChains.length === 0) return [];
   const rows = readRows();
   const named = new Set(rows.flatMap((row) => (row.kind === "dispatcher" ? [] : row.pinPath)));
@@ -37,8 +50,8 @@ export function strayPins(host: Host, readRows: () => readonly RowInBrief[]): st
 const CHAIN = /^dispatcher_[0-9]+_[0-9]+_([0-9]+|link)$/;
 
 /** Returns the paths whose names have the form of bpfman's. */
-const below = (host: Host, directory: string, ours: RegExp): string[] =>
-  host.pins.list(directory).flatMap((name) => (ours.test(name) ? `${directory}/${name}` : []));
+const below = (list: Listing, directory: string, ours: RegExp): string[] =>
+  list(directory).flatMap((name) => (ours.test(name) ? `${directory}/${name}` : []));
 
 /** Returns the paths that the rows of chains name: links, and directories of revisions. */
 function chainPins(host: Host): Set<string> {
@@ -67,9 +80,11 @@ export function strayWarning(pins: readonly string[]): string | null {
  * Removes what a dead command left that holds nothing: directories of bytecode whose program has neither row nor pin, and
  * directories for pins that are empty; and what earlier versions verified programs against. To be called under the writer lock, when nobody is making any.
  */
-export function removeLeftovers(host: Host, rows: readonly RowInBrief[], context: Context): void {
+export function removeLeftovers(host: Host, list: Listing, rows: readonly RowInBrief[], context: Context): void {
   const { paths } = host.pins;
-  removeRecorded(host, paths.testDispatchers);
+  if (list(paths.root).some((name) => `${paths.root}/${name}` === paths.testDispatchers)) {
+    removeRecorded(host, paths.testDispatchers);
+  }
   const programs = new Set(rows.flatMap((row) => (row.kind === "program" ? row.id : [])));
   const unknown = host.files.bytecodeIds().filter((id) => !programs.has(id));
   const recorded = unknown.length === 0 ? programs : host.store.programIdsOfAllBoots();
@@ -79,9 +94,9 @@ export function removeLeftovers(host: Host, rows: readonly RowInBrief[], context
       context.log.info("removed bytecode that the database does not record", { program_id: id });
   }
   const inUse = new Set(rows.flatMap((row) => (row.kind === "program" ? row.mapPinPath : [])));
-  const mapDirectories = below(host, `${paths.root}/maps`, /^[0-9]+$/).filter((directory) => !inUse.has(directory));
+  const mapDirectories = below(list, `${paths.root}/maps`, /^[0-9]+$/).filter((directory) => !inUse.has(directory));
   const revisions = DISPATCHER_TYPES.flatMap((type) =>
-    below(host, paths.chains(type), CHAIN).filter((path) => !path.endsWith("_link")),
+    below(list, paths.chains(type), CHAIN).filter((path) => !path.endsWith("_link")),
   );
   const current = revisions.length === 0 ? new Set<string>() : chainPins(host);
   for (const directory of [...mapDirectories, ...revisions.filter((each) => !current.has(each))]) {

@@ -28,7 +28,7 @@ function fill(): void {
 }
 
 describe("copies", () => {
-  test("are those of the rows, and go with them, the directory last", () => {
+  test("are those of the rows, and go with them; the directory goes when it belongs to no database", () => {
     fill();
     expect(names()).toEqual(["dispatchers_xdp_4026531840_2.json", "links_1.json", "programs_5.json"]);
     expect([statSync(records()).mode & 0o777, statSync(records("links_1.json")).mode & 0o777]).toEqual([0o700, 0o600]);
@@ -41,6 +41,8 @@ describe("copies", () => {
     store.deleteDispatcher(KEY);
     store.deleteLink(store.links()[0]?.id as never);
     store.deleteProgram(programId(5));
+    expect(names()).toEqual([]);
+    store.disown();
     expect(existsSync(records())).toBe(false);
   });
 
