@@ -4,6 +4,7 @@ import { libc } from "../ffi/safe/libc.ts";
 import { LibraryError } from "../ffi/safe/library.ts";
 import { absolute } from "./files/absolute.ts";
 import { buildInfo } from "./build-info.ts";
+import { type Capability, effectiveCapabilities, missingCapabilities } from "./domain/capabilities.ts";
 import { CONFIG_DEFAULT, type Config, databaseWaitMs } from "./domain/config.ts";
 import type { ProcessIdentity } from "./domain/ids.ts";
 import type { Settings } from "./domain/settings.ts";
@@ -66,7 +67,7 @@ function openHost(directories: Directories, config: Config, openStore: () => Sto
     return opened;
   });
   const kernel = once(() =>
-    (require("./kernel/open-kernel.ts") as typeof import("./kernel/open-kernel.ts")).openKernel(),
+    (require("./kernel/open-kernel.ts") as typeof import("./kernel/open-kernel.ts")).openKernel(pinDirectory),
   );
   const pins = once(() =>
     (require("./bpffs/open-pins.ts") as typeof import("./bpffs/open-pins.ts")).openPins(pinDirectory, config.maps),
@@ -141,7 +142,8 @@ async function loadConfig(named: string | null): Promise<Config> {
   return readConfig(file, named !== null);
 }
 
-const privileged = (): boolean => process.geteuid?.() === 0;
+/** Asked once: bpfman changes neither its user nor its capabilities. */
+const capabilities = once((): readonly Capability[] => effectiveCapabilities(readTextSync("/proc/self/status")));
 
 interface Opened {
   /**
@@ -177,7 +179,7 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
   return {
     log,
     lockTimeoutMs: settings.lockTimeoutMs,
-    privileged,
+    capabilities,
     caller: () =>
       (require("./files/open-processes.ts") as typeof import("./files/open-processes.ts")).callerOf(process),
     openVersions: async () => {
@@ -186,7 +188,10 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
       if (failure !== null) log.warn(`${failure.message}: libbpf and the kernel's features are unknown`);
       return {
         versions: () => versions(buildInfo),
-        features: async () => (privileged() ? (await import("./kernel/explain/features.ts")).features() : null),
+        features: async () =>
+          missingCapabilities(["CAP_BPF"], capabilities()).length === 0
+            ? (await import("./kernel/explain/features.ts")).features()
+            : null,
       };
     },
     openBuild: async () => {

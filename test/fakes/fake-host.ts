@@ -2,6 +2,7 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import type { Capability } from "../../src/domain/capabilities.ts";
 import { CONFIG_DEFAULT, type Config } from "../../src/domain/config.ts";
 import type { ProgramId } from "../../src/domain/ids.ts";
 import { BpfmanError } from "../../src/errors/error.ts";
@@ -203,7 +204,7 @@ export interface TestBed {
   readonly logged: string[];
   /** Processes that count as ended. */
   readonly ended: Set<string>;
-  privileged: boolean;
+  capabilities: readonly Capability[];
   /** None unless a test gives some. */
   images: ImagesPort | null;
   /** Everything outside the database that an operation may leave behind. */
@@ -254,12 +255,12 @@ export function makeTestBed(): TestBed {
     logged,
     ended,
     config: CONFIG_DEFAULT,
-    privileged: true,
+    capabilities: ["CAP_SYS_ADMIN"],
     images: null,
     runtime: {
       log: { error: note("error"), warn: note("warn"), info: note("info"), debug: () => {} },
       lockTimeoutMs: 1000,
-      privileged: () => bed.privileged,
+      capabilities: () => bed.capabilities,
       caller: () => ({ uid: 0, loginUid: 1000, sudoUid: null, parentPid: 1, parentCommand: "init" }),
       openVersions: async () => ({
         versions: () => ({ version: "0", commit: "c", bun: "1", libbpf: null, kernel: "6", arch: "x86_64" }),

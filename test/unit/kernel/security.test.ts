@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { effectiveCapabilities, parseLockdown } from "../../../src/kernel/explain/security.ts";
+import { effectiveCapabilities } from "../../../src/domain/capabilities.ts";
+import { parseLockdown } from "../../../src/kernel/explain/security.ts";
 
 const states: [text: string, state: string | null][] = [
   ["[none] integrity confidentiality", "none"],
