@@ -1,9 +1,6 @@
 import type { Capability } from "../domain/capabilities.ts";
 import { BpfmanError } from "./error.ts";
 
-/** `net_admin`: as setpriv(1) writes a capability. */
-const short = (name: Capability): string => name.slice("CAP_".length).toLowerCase();
-
 /** Creates the error for a process that lacks capabilities. `what` says who needs them: `an XDP program`. */
 export function capabilitiesMissing(
   what: string,
@@ -24,6 +21,4 @@ const hintForRoot = (missing: readonly Capability[]): string =>
   `root lacks it here: add it to the container (--cap-add=${missing.map((name) => name.slice("CAP_".length)).join(",")}), or to CapabilityBoundingSet= of the service`;
 
 const hintForUser = (missing: readonly Capability[]): string =>
-  `run it with sudo, or with AmbientCapabilities=${missing.join(" ")} in a service, or "setpriv --inh-caps=${plus(missing)} --ambient-caps=${plus(missing)}"`;
-
-const plus = (names: readonly Capability[]): string => names.map((name) => `+${short(name)}`).join(",");
+  `run it with sudo, or as a service with AmbientCapabilities=${missing.join(" ")}`;
