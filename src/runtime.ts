@@ -4,7 +4,7 @@ import { libc } from "../ffi/safe/libc.ts";
 import { LibraryError } from "../ffi/safe/library.ts";
 import { absolute } from "./files/absolute.ts";
 import { buildInfo } from "./build-info.ts";
-import { type Capability, effectiveCapabilities, missingCapabilities } from "./domain/capabilities.ts";
+import { type Capability, effectiveCapabilities, hasRightsOfFile, missingCapabilities } from "./domain/capabilities.ts";
 import { CONFIG_DEFAULT, type Config, databaseWaitMs } from "./domain/config.ts";
 import type { ProcessIdentity } from "./domain/ids.ts";
 import type { Settings } from "./domain/settings.ts";
@@ -142,8 +142,18 @@ async function loadConfig(named: string | null): Promise<Config> {
   return readConfig(file, named !== null);
 }
 
-/** Asked once: bpfman changes neither its user nor its capabilities. */
-const capabilities = once((): readonly Capability[] => effectiveCapabilities(readTextSync("/proc/self/status")));
+/** Read once: bpfman changes neither its user nor its capabilities. */
+const processStatus = once(() => readTextSync("/proc/self/status"));
+
+/** Throws PERMISSION_DENIED if the rights are those of the executable file, which anybody can run with any options. */
+function capabilities(): readonly Capability[] {
+  requireLibc();
+  if (!hasRightsOfFile(processStatus())) return effectiveCapabilities(processStatus());
+  throw (require("./errors/capabilities.ts") as typeof import("./errors/capabilities.ts")).rightsOfFile();
+}
+
+const mayTryFeatures = (): boolean =>
+  !hasRightsOfFile(processStatus()) && missingCapabilities(["CAP_BPF"], capabilities()).length === 0;
 
 interface Opened {
   /**
@@ -189,9 +199,7 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
       return {
         versions: () => versions(buildInfo),
         features: async () =>
-          missingCapabilities(["CAP_BPF"], capabilities()).length === 0
-            ? (await import("./kernel/explain/features.ts")).features()
-            : null,
+          failure === null && mayTryFeatures() ? (await import("./kernel/explain/features.ts")).features() : null,
       };
     },
     openBuild: async () => {

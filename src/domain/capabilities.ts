@@ -5,10 +5,22 @@ const BITS = { CAP_NET_ADMIN: 12n, CAP_SYS_ADMIN: 21n, CAP_SYS_RESOURCE: 24n, CA
 
 export type Capability = keyof typeof BITS;
 
+const setOf = (status: string, line: "CapEff" | "CapAmb"): bigint =>
+  BigInt(`0x${new RegExp(`^${line}:\\s*([0-9a-f]+)$`, "m").exec(status)?.[1] ?? "0"}`);
+
 /** Returns the effective capabilities among those that BPF requires, from the text of /proc/PID/status. */
 export function effectiveCapabilities(status: string): Capability[] {
-  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0"}`);
+  const effective = setOf(status, "CapEff");
   return (Object.keys(BITS) as Capability[]).filter((name) => ((effective >> BITS[name]) & 1n) === 1n);
+}
+
+/**
+ * Reports whether the process owes its rights to its executable file, from the text of /proc/PID/status: the file is
+ * setuid, or has file capabilities. A user other than root has only ambient capabilities from whoever started it.
+ */
+export function hasRightsOfFile(status: string): boolean {
+  const [, real, effective] = /^Uid:\s*(\d+)\s+(\d+)/m.exec(status) ?? [];
+  return real !== effective || (effective !== "0" && (setOf(status, "CapEff") & ~setOf(status, "CapAmb")) !== 0n);
 }
 
 /**

@@ -22,3 +22,13 @@ const hintForRoot = (missing: readonly Capability[]): string =>
 
 const hintForUser = (missing: readonly Capability[]): string =>
   `run it with sudo, or as a service with AmbientCapabilities=${missing.join(" ")}`;
+
+/** Creates the error for an executable that is setuid or has file capabilities. */
+export const rightsOfFile = (): BpfmanError =>
+  new BpfmanError(
+    "PERMISSION_DENIED",
+    "the executable is setuid or has file capabilities, so that any user could load programs",
+    {
+      hint: `take them away (setcap -r FILE, chmod u-s FILE), and run it with sudo, or as a service with AmbientCapabilities=`,
+    },
+  );
