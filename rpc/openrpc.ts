@@ -84,6 +84,8 @@ const METHODS: Readonly<Record<Method, string>> = {
   "image/generateBuildArgs": "Returns the build arguments of a container file, derived from object files.",
   "image/verify": "Checks the signatures of an image, and returns what each of them proves.",
   "history/list": "Lists what was changed or failed to change: when, for whom, and with which result.",
+  doctor: "Compares everything that is recorded with what is there, and returns what differs.",
+  repair: "Repairs what doctor finds and can prove to be bpfman's; with dryRun, returns what it would do.",
   complete: "Completes a value: interfaces, tracepoints, programs of an object file, and more.",
   version: "Returns the versions of bpfman, Bun, libbpf and the kernel, and the features of the kernel.",
 };

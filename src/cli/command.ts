@@ -307,6 +307,8 @@ export interface Session {
   save(directory: string, files: readonly { readonly name: string; readonly text: string }[]): void;
   /** Reports a failure and continues. The first one determines the exit code. */
   fail(error: BpfmanError): void;
+  /** Ends with that exit code, unless something failed. */
+  exitWith(code: number): void;
   /** Serves JSON-RPC over stdin and stdout until the session ends, which determines the exit code. */
   serve(options: ServeOptions): Promise<void>;
   describeRpc(): Promise<void>;

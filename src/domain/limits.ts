@@ -198,3 +198,5 @@ export const IDENTITY_CHARS_MAX = 2048;
 export const TRUST_ROOT_TIMEOUT_MS = 5_000;
 /** How often a request for the trust root is retried. */
 export const TRUST_ROOT_RETRIES = 1;
+/** Largest copy of a row in the runtime directory: a program's, with its global data and metadata. */
+export const ROW_COPY_BYTES_MAX = 32 * 1024 * 1024;

@@ -5,7 +5,7 @@ import { sysFailure } from "../errors/sys-failure.ts";
 import type { Feature, FeatureName, KernelAttach, KernelPort } from "../platform/kernel.ts";
 import { attempt } from "./kernel-failure.ts";
 import { attachedLink, countsRuns, readLink, readMap, readProgram } from "./read-info.ts";
-import { detachWherePossible, openPin, withPinned } from "./pin.ts";
+import { detachWherePossible, openObject, openPin, withPinned } from "./pin.ts";
 
 /** Far longer than any program runs on a packet. Used on kernels that cannot report the end of a grace period. */
 const GRACE_MS = 100;
@@ -45,6 +45,8 @@ export function openKernel(pins: string | null = null): KernelPort {
     link: (id) => lookUp("link", id, readLink),
     countsRuns,
     openPin,
+    openObject,
+    firstValue: (id) => lookUp("map", id, content().firstValue),
     attach: (program, target) => withPinned("attach", program, (fd) => attachedLink(createLink(fd, target))),
     tcxState: (hook) => tcx().tcxState(hook),
     tracepoints: () => tracepoint().tracepoints(),

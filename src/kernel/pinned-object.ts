@@ -15,11 +15,10 @@ interface Wanted {
 }
 
 /**
- * Calls `read` with the object open that has this ID, then closes it. A map that is not pinned (those of global
- * variables are not) is null, like one that does not exist. Throws PERMISSION_DENIED for any other object: without
- * CAP_SYS_ADMIN, nobody can say whether it exists.
+ * Calls `read` with the object open that has this ID, then closes it. Throws PERMISSION_DENIED if it is not pinned:
+ * without CAP_SYS_ADMIN, nobody can say whether it exists.
  */
-export function withPinnedObject<T>(root: string, wanted: Wanted, read: (fd: number) => T): T | null {
+export function withPinnedObject<T>(root: string, wanted: Wanted, read: (fd: number) => T): T {
   for (const path of candidates(root, wanted)) {
     const fd = openOther(path);
     if (fd === null) continue;
@@ -30,7 +29,6 @@ export function withPinnedObject<T>(root: string, wanted: Wanted, read: (fd: num
       closeFd(fd);
     }
   }
-  if (wanted.kind === "map") return null;
   throw notAllowed(
     `open ${wanted.kind} ${wanted.id}: it is not pinned in "${root}", and opening it by its ID`,
     wanted.refusal,

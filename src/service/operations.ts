@@ -11,11 +11,13 @@ import type {
   DispatcherDetailAnswer,
   DispatcherListAnswer,
   HistoryAnswer,
+  DoctorAnswer,
   LinkAnswer,
   LinkListAnswer,
   LoadAnswer,
   ProgramAnswer,
   ProgramListAnswer,
+  RepairAnswer,
   UnloadAnswer,
   VersionAnswer,
 } from "../domain/answer.ts";
@@ -97,6 +99,8 @@ export const OPERATIONS = {
     module: () => import("./operations/delete-dispatcher.ts"),
   },
   "history/list": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/list-history.ts") },
+  doctor: { access: "read", privilege: "CAP_BPF", module: () => import("./operations/doctor.ts") },
+  repair: { access: "write", privilege: "CAP_BPF", module: () => import("./operations/repair.ts") },
   complete: { access: "read", privilege: "none", module: () => import("./operations/complete.ts") },
   version: { access: "none", privilege: "none", module: () => import("./operations/version.ts") },
 } as const satisfies Record<string, Row>;
@@ -125,6 +129,8 @@ export interface Answers {
   "image/verify": ImageVerifyAnswer;
   "dispatcher/delete": DeleteDispatcherAnswer;
   "history/list": HistoryAnswer;
+  doctor: DoctorAnswer;
+  repair: RepairAnswer;
   complete: CompleteAnswer;
   version: VersionAnswer;
 }

@@ -219,12 +219,15 @@ test("a program that lost its pin is not taken for gone by who cannot look for i
 });
 
 test.each([
-  ["file capabilities", "setcap", "cap_bpf,cap_net_admin,cap_sys_admin=ep"],
-  ["setuid", "chmod", "u+s"],
-])("an executable with %s refuses to work for anybody who runs it", (_what, ...change) => {
-  delegate();
-  sh(...change, bpfman.path("bpfman"));
-  const failure = refusedAs([`--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups"], "list", "programs");
-  expect(failure.message).toStartWith("the executable is setuid or has file capabilities");
-  expect(runAs([`--reuid=${NOBODY}`, "--clear-groups"], "version")).toMatchObject({ code: 0, error: "" });
-});
+  ["file capabilities", ["setcap", "cap_bpf,cap_net_admin,cap_sys_admin=ep"]],
+  ["setuid", ["chmod", "u+s"]],
+] as [what: string, change: string[]][])(
+  "an executable with %s refuses to work for anybody who runs it",
+  (_what, change) => {
+    delegate();
+    sh(...change, bpfman.path("bpfman"));
+    const failure = refusedAs([`--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups"], "list", "programs");
+    expect(failure.message).toStartWith("the executable is setuid or has file capabilities");
+    expect(runAs([`--reuid=${NOBODY}`, "--clear-groups"], "version")).toMatchObject({ code: 0, error: "" });
+  },
+);

@@ -33,6 +33,8 @@ describe("commands", () => {
         "dispatcher",
         "image",
         "history",
+        "doctor",
+        "repair",
         "rpc",
         "version",
         "help",
