@@ -4,6 +4,7 @@ import { libc } from "../ffi/safe/libc.ts";
 import { LibraryError } from "../ffi/safe/library.ts";
 import { absolute } from "./files/absolute.ts";
 import { buildInfo } from "./build-info.ts";
+import { type Capability, effectiveCapabilities, hasRightsOfFile, missingCapabilities } from "./domain/capabilities.ts";
 import { CONFIG_DEFAULT, type Config, databaseWaitMs } from "./domain/config.ts";
 import type { ProcessIdentity } from "./domain/ids.ts";
 import type { Settings } from "./domain/settings.ts";
@@ -75,7 +76,7 @@ function openHost({ directories, config, machine: openMachine, openStore, keepsS
     return opened;
   });
   const kernel = once(() =>
-    (require("./kernel/open-kernel.ts") as typeof import("./kernel/open-kernel.ts")).openKernel(),
+    (require("./kernel/open-kernel.ts") as typeof import("./kernel/open-kernel.ts")).openKernel(pinDirectory),
   );
   const pins = once(() =>
     (require("./bpffs/open-pins.ts") as typeof import("./bpffs/open-pins.ts")).openPins(pinDirectory, config.maps),
@@ -154,11 +155,24 @@ async function loadConfig(named: string | null): Promise<Config> {
   return readConfig(file, named !== null);
 }
 
-const privileged = (): boolean => process.geteuid?.() === 0;
+/** Read once: bpfman changes neither its user nor its capabilities. */
+const processStatus = once(() => readTextSync("/proc/self/status"));
+
+/** Throws PERMISSION_DENIED if the rights are those of the executable file, which anybody can run with any options. */
+function capabilities(): readonly Capability[] {
+  requireLibc();
+  if (!hasRightsOfFile(processStatus())) return effectiveCapabilities(processStatus());
+  throw (require("./errors/capabilities.ts") as typeof import("./errors/capabilities.ts")).rightsOfFile();
+}
+
+const mayTryFeatures = (): boolean =>
+  whyNoLibc() === null &&
+  !hasRightsOfFile(processStatus()) &&
+  missingCapabilities(["CAP_BPF"], capabilities()).length === 0;
 
 const VERSIONS: Versions = {
   versions: () => (require("./kernel/versions.ts") as typeof import("./kernel/versions.ts")).versions(buildInfo),
-  features: async () => (privileged() ? (await import("./kernel/explain/features.ts")).features() : null),
+  features: async () => (mayTryFeatures() ? (await import("./kernel/explain/features.ts")).features() : null),
 };
 
 interface MachineParts {
@@ -225,7 +239,7 @@ async function openRuntime({ settings, write, reader, parentPid }: Opened): Prom
   return {
     log,
     lockTimeoutMs: settings.lockTimeoutMs,
-    privileged,
+    capabilities,
     caller: () =>
       (require("./files/open-processes.ts") as typeof import("./files/open-processes.ts")).callerOf(parentPid),
     openVersions: async () => {

@@ -4,6 +4,8 @@ import { readFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { cliPage } from "../scripts/cli-reference.ts";
 import { errorsPage, findingsPage } from "../scripts/generate-docs.ts";
+import { KINDS } from "../src/domain/kinds.ts";
+import * as limits from "../src/domain/limits.ts";
 import { OPERATIONS } from "../src/service/operations.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
@@ -177,6 +179,18 @@ describe("documents", () => {
     for (const [name, { access, privilege }] of Object.entries(OPERATIONS)) {
       expect(rows).toContain(`| \`${name}\` | ${access} | ${privilege} |`);
     }
+  });
+
+  test("docs/security.md says what each operation and kind needs, and names every bound with its test", () => {
+    const page = read("docs/security.md");
+    for (const [name, { privilege }] of Object.entries(OPERATIONS))
+      expect(page).toContain(`| \`${name}\` | ${privilege} |`);
+    for (const [kind, { capability }] of Object.entries(KINDS))
+      expect(page).toContain(`| \`${kind}\` | ${capability} |`);
+    const [, bounds = ""] = page.split("| bound | test |");
+    const rows = [...bounds.matchAll(/^\| `(\w+)` \| (?:–|`(.+)`) \|$/gm)];
+    expect(rows.map(([, name]) => name).sort()).toEqual(Object.keys(limits).sort());
+    expect(rows.flatMap(([, , path]) => (path === undefined || FILES.includes(path) ? [] : path))).toEqual([]);
   });
 
   test("files that the documents name are there", () => {

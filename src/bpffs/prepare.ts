@@ -141,7 +141,7 @@ function hintFor(errno: string, what: "mount" | "unmount"): string | null {
   switch (errno) {
     case "EPERM":
     case "EACCES":
-      return "run it as root with CAP_SYS_ADMIN; in a container, mount a bpffs there from the host";
+      return "run it as root with CAP_SYS_ADMIN, or mount a bpffs there before, with mode 0700 and owned by the user who runs bpfman; for a container, from the host";
     case "ENODEV":
       return "the kernel has no BPF file system: it needs CONFIG_BPF_SYSCALL";
     case "EBUSY":

@@ -4,6 +4,7 @@
  * which do not compile while a kind is missing.
  */
 
+import type { Capability } from "./capabilities.ts";
 import type { KernelAttachType, KernelProgramType } from "./kernel-words.ts";
 
 /** What a section specifies beyond its kind. Missing facts are inherited from the kind. */
@@ -39,8 +40,11 @@ export interface KindFacts {
   readonly programType: KernelProgramType;
   /** The BPF_* attach type the program is loaded with; null for none. */
   readonly expectedAttachType: KernelAttachType | null;
-  /** The capability the kernel requires for loading, besides CAP_BPF (is_net_admin_prog_type, is_perfmon_prog_type). */
-  readonly capability: "CAP_NET_ADMIN" | "CAP_PERFMON" | null;
+  /**
+   * The capability the kernel requires for loading and attaching, besides CAP_BPF (is_net_admin_prog_type,
+   * is_perfmon_prog_type).
+   */
+  readonly capability: "CAP_NET_ADMIN" | "CAP_PERFMON";
   /**
    * ELF sections: full names (`xdp/devmap`), or the part before the first slash. libbpf does not need to know them,
    * because bpfman sets the types above explicitly.
@@ -189,6 +193,9 @@ export const ATTACH_KINDS = [
 
 /** Returns a kind's facts, for code that handles any kind. */
 export const factsOf = (kind: ProgramType): KindFacts => KINDS[kind];
+
+/** Returns the capabilities it takes to load and attach programs of a kind. */
+export const capabilitiesOf = (kind: ProgramType): readonly Capability[] => ["CAP_BPF", factsOf(kind).capability];
 
 /** Returns the kinds that a program in these sections can be loaded as. */
 export const kindsOfSection = (kind: ProgramType): readonly ProgramType[] =>

@@ -357,7 +357,11 @@ export const ERROR_CODES = {
     meaning: "the kernel rejected the attachment",
     hint: 'the kernel log may say more: "dmesg | tail"',
   },
-  PERMISSION_DENIED: { kind: "permission", meaning: "the command needs root", hint: "run it with sudo" },
+  PERMISSION_DENIED: {
+    kind: "permission",
+    meaning: "the process lacks root or a capability",
+    hint: "run it with sudo",
+  },
   KERNEL_REFUSED: {
     kind: "permission",
     meaning: "the kernel refused the operation by policy",

@@ -1,11 +1,23 @@
 import type { MapAnswer } from "../domain/answer.ts";
 import type { MapId } from "../domain/ids.ts";
 import { mapTypeJson } from "../domain/kernel-words.ts";
+import { BpfmanError } from "../errors/error.ts";
 import type { Host } from "../platform/host.ts";
+import type { KernelMap } from "../platform/kernel.ts";
+
+/** Maps of global variables have no pin, without which only CAP_SYS_ADMIN may look at a map: they are left out. */
+function seen(host: Host, id: MapId): KernelMap | null {
+  try {
+    return host.kernel.map(id);
+  } catch (thrown) {
+    if (thrown instanceof BpfmanError && thrown.code === "PERMISSION_DENIED") return null;
+    throw thrown;
+  }
+}
 
 /** A map's current state in the kernel; null if it no longer exists. `pinPath` is where bpfman pinned it, if it did. */
 export function mapAnswer(host: Host, id: MapId, pinPath: string | null): MapAnswer | null {
-  const map = host.kernel.map(id);
+  const map = seen(host, id);
   if (map === null) return null;
   return {
     id: map.id,

@@ -38,12 +38,15 @@ export function translate(thrown: unknown, { action, code, explain }: Attempt): 
   return new BpfmanError(found, `${action}: ${reason ?? thrown.message}`, { sys, cause: thrown, ...parts });
 }
 
+/** Calls that take CAP_NET_ADMIN. */
+const isOfNetwork = ({ call }: SysFailure): boolean => call.startsWith("rtnetlink") || call === "bpf(BPF_PROG_QUERY)";
+
 /** EPERM and EACCES always come from policy, and ENOSYS from a kernel without the call. */
 function generalMeaning(sys: SysFailure, code: ErrorCode): Meaning {
   switch (sys.name) {
     case "EPERM":
     case "EACCES":
-      return { code: "KERNEL_REFUSED", hint: permissionHint() };
+      return { code: "KERNEL_REFUSED", hint: permissionHint(isOfNetwork(sys) ? "tc" : null) };
     case "ENOSYS":
       return { code: "KERNEL_UNSUPPORTED", hint: "this kernel was built without that system call" };
     default:

@@ -1,12 +1,11 @@
 import { type BpfObjectKind, objectIds, withObject } from "../../ffi/safe/bpf.ts";
-import { detachLink } from "../../ffi/safe/bpf-link.ts";
 import { waitForRunningPrograms } from "../../ffi/safe/membarrier.ts";
 import { kernelLinkId, programId } from "../domain/ids.ts";
 import { sysFailure } from "../errors/sys-failure.ts";
 import type { Feature, FeatureName, KernelAttach, KernelPort } from "../platform/kernel.ts";
 import { attempt } from "./kernel-failure.ts";
 import { attachedLink, countsRuns, readLink, readMap, readProgram } from "./read-info.ts";
-import { openObject, openPin, withPinned } from "./pin.ts";
+import { detachWherePossible, openObject, openPin, withPinned } from "./pin.ts";
 
 /** Far longer than any program runs on a packet. Used on kernels that cannot report the end of a grace period. */
 const GRACE_MS = 100;
@@ -25,22 +24,25 @@ const tracing = () => require("./hooks/tracing-link.ts") as typeof import("./hoo
 const content = () => require("./load/map-content.ts") as typeof import("./load/map-content.ts");
 const names = () => require("./explain/whole-name.ts") as typeof import("./explain/whole-name.ts");
 const functions = () => require("./hooks/kernel-function.ts") as typeof import("./hooks/kernel-function.ts");
+const pinned = () => require("./pinned-object.ts") as typeof import("./pinned-object.ts");
 const security = () => require("./explain/security.ts") as typeof import("./explain/security.ts");
 
-/** The kernel this process runs on. Everything is opened on demand; libbpf only for loading. */
-export function openKernel(): KernelPort {
+/**
+ * The kernel this process runs on. Everything is opened on demand; libbpf only for loading. `pins` is bpfman's bpffs,
+ * where objects are found without CAP_SYS_ADMIN.
+ */
+export function openKernel(pins: string | null = null): KernelPort {
+  const lookUp = lookUpAmong(pins);
   return {
     feature,
     load: async (object) => (await import("./load/load-object.ts")).load(object),
-    programIds: () =>
-      attempt({ action: "list programs", code: "KERNEL_CALL_FAILED" }, () => objectIds("program")).map(programId),
+    programIds: () => allIds("program").map(programId),
     program: (id) => lookUp("program", id, readProgram),
     wholeName: (program) => names().wholeName(program),
     map: (id) => lookUp("map", id, readMap),
     mapContent: (id) => lookUp("map", id, content().readMapContent),
     firstValue: (id) => lookUp("map", id, content().readFirstValue),
-    linkIds: () =>
-      attempt({ action: "list links", code: "KERNEL_CALL_FAILED" }, () => objectIds("link")).map(kernelLinkId),
+    linkIds: () => allIds("link").map(kernelLinkId),
     link: (id) => lookUp("link", id, readLink),
     countsRuns,
     openPin,
@@ -94,18 +96,31 @@ function createLink(program: number, target: KernelAttach): number {
   }
 }
 
-/** Returns what `read` reads from the object with that ID; null if there is none. */
-const lookUp = <T>(kind: BpfObjectKind, id: number, read: (fd: number) => T): T | null =>
-  attempt({ action: `open ${kind} ${id}`, code: "KERNEL_CALL_FAILED" }, () => withObject(kind, id, read));
+const allIds = (kind: BpfObjectKind): number[] =>
+  attempt({ action: `list ${kind}s`, code: "KERNEL_CALL_FAILED" }, () => {
+    try {
+      return objectIds(kind);
+    } catch (thrown) {
+      if (sysFailure(thrown)?.name !== "EPERM") throw thrown;
+      throw pinned().notAllowed(`list ${kind}s: finding those of others`, thrown);
+    }
+  });
 
-/** Perf event links cannot be detached: they are released with their last reference. */
-function detachWherePossible(fd: number): void {
-  try {
-    detachLink(fd);
-  } catch (thrown) {
-    if (sysFailure(thrown)?.name !== "EOPNOTSUPP") throw thrown;
-  }
-}
+/**
+ * Returns what `read` reads from the object with that ID; null if there is none. Only CAP_SYS_ADMIN may open objects by
+ * ID; without it, they are looked for among the pins below `pins`.
+ */
+const lookUpAmong =
+  (pins: string | null) =>
+  <T>(kind: BpfObjectKind, id: number, read: (fd: number) => T): T | null =>
+    attempt({ action: `open ${kind} ${id}`, code: "KERNEL_CALL_FAILED" }, () => {
+      try {
+        return withObject(kind, id, read);
+      } catch (thrown) {
+        if (pins === null || sysFailure(thrown)?.name !== "EPERM") throw thrown;
+        return pinned().withPinnedObject(pins, { kind, id, refusal: thrown }, read);
+      }
+    });
 
 async function feature(name: FeatureName): Promise<Feature> {
   const trials = await import("./explain/features.ts");

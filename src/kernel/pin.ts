@@ -1,4 +1,5 @@
 import { type BpfObjectKind, objectKind, openById, openPinned, pinObject } from "../../ffi/safe/bpf.ts";
+import { detachLink } from "../../ffi/safe/bpf-link.ts";
 import { closeFd } from "../../ffi/safe/libc.ts";
 import { linkInfo, mapInfo, programInfo } from "../../ffi/safe/object-info.ts";
 import { kernelLinkId, mapId, programId } from "../domain/ids.ts";
@@ -6,6 +7,7 @@ import type { Pin } from "../domain/pin.ts";
 import { BpfmanError, type SysFailure } from "../errors/error.ts";
 import { anotherObject, NOT_OURS_HINT } from "../errors/another-object.ts";
 import type { PinnedHandle, PinnedId } from "../platform/kernel.ts";
+import { sysFailure } from "../errors/sys-failure.ts";
 import { attempt, type Meaning } from "./kernel-failure.ts";
 
 function explainPin(sys: SysFailure): Meaning | null {
@@ -113,6 +115,10 @@ function handleOf({ fd, ...pinned }: Found): PinnedHandle {
   return {
     ...pinned,
     pin: (target) => pin(`${pinned.kind} ${pinned.id}`, fd, target),
+    detach: () =>
+      attempt({ action: `detach ${pinned.kind} ${pinned.id}`, code: "KERNEL_CALL_FAILED" }, () =>
+        detachWherePossible(fd),
+      ),
     close: () => {
       if (open) closeFd(fd);
       open = false;
@@ -120,7 +126,16 @@ function handleOf({ fd, ...pinned }: Found): PinnedHandle {
   };
 }
 
-function pinnedId(kind: BpfObjectKind, fd: number): PinnedId {
+/** Perf event links cannot be detached: they are released with their last reference. */
+export function detachWherePossible(fd: number): void {
+  try {
+    detachLink(fd);
+  } catch (thrown) {
+    if (sysFailure(thrown)?.name !== "EOPNOTSUPP") throw thrown;
+  }
+}
+
+export function pinnedId(kind: BpfObjectKind, fd: number): PinnedId {
   switch (kind) {
     case "program":
       return { kind, id: programId(programInfo(fd).id) };

@@ -1,6 +1,7 @@
 import * as fs from "../../ffi/safe/file-system.ts";
 import { interfaceName } from "../../ffi/safe/interface-name.ts";
 import { currentNetnsInode, withNetns } from "../../ffi/safe/netns.ts";
+import { effectiveCapabilities } from "../domain/capabilities.ts";
 import { COMPLETION_ENTRIES_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { nearest, questionOf } from "../errors/suggest.ts";
@@ -24,7 +25,7 @@ function namesOf(indexes: Iterable<number>): InterfaceNames {
   return { nsid: currentNetnsInode(), names };
 }
 
-/** The network as the kernel shows it. Entering another namespace needs root. */
+/** The network as the kernel shows it. Entering another namespace needs CAP_SYS_ADMIN. */
 export function openNetwork(): NetworkPort {
   return {
     namespaceId: (netns) => inside(netns, currentNetnsInode),
@@ -81,12 +82,17 @@ function namespaceFailure(thrown: unknown, path: string): unknown {
     }
     case "EINVAL":
       return notFound(path, "the file is a namespace, but not a network namespace", parts);
-    case "EPERM":
+    case "EPERM": {
+      const effective = effectiveCapabilities(fs.readTextSync("/proc/self/status"));
+      if (!effective.includes("CAP_SYS_ADMIN")) {
+        const { capabilitiesMissing } =
+          require("../errors/capabilities.ts") as typeof import("../errors/capabilities.ts");
+        return capabilitiesMissing(`enter network namespace "${path}": it`, ["CAP_SYS_ADMIN"], effective);
+      }
+      return notAllowed(path, parts);
+    }
     case "EACCES":
-      return new BpfmanError("PERMISSION_DENIED", `enter network namespace "${path}": permission denied`, {
-        details: { netns: path },
-        ...parts,
-      });
+      return notAllowed(path, parts);
     default:
       if (NO_NAMESPACE.includes(name)) return notFound(path, reasonOf(thrown), parts);
       return new BpfmanError("KERNEL_CALL_FAILED", `enter network namespace "${path}": ${reasonOf(thrown)}`, {
@@ -95,6 +101,12 @@ function namespaceFailure(thrown: unknown, path: string): unknown {
       });
   }
 }
+
+const notAllowed = (path: string, parts: ConstructorParameters<typeof BpfmanError>[2]): BpfmanError =>
+  new BpfmanError("PERMISSION_DENIED", `enter network namespace "${path}": permission denied`, {
+    details: { netns: path },
+    ...parts,
+  });
 
 const baseName = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
 

@@ -205,6 +205,8 @@ export interface LoadedObject {
 /** A kernel object opened from its pin. It outlives the pin while the handle is open. */
 export type PinnedHandle = PinnedId & {
   pin(path: string): void;
+  /** Detaches a link immediately if the kernel supports that for it (not for perf-based links). */
+  detach(): void;
   close(): void;
 };
 export type PinnedId =

@@ -1,4 +1,5 @@
 import type { VersionAnswer } from "../domain/answer.ts";
+import type { Capability } from "../domain/capabilities.ts";
 import type { LogPort } from "../domain/log.ts";
 import type { Caller } from "../domain/history.ts";
 import type { ProcessIdentity } from "../domain/ids.ts";
@@ -11,7 +12,7 @@ import type { KernelFeatures } from "./kernel.ts";
 export interface Versions {
   /** Never throws: a missing libbpf is null. */
   versions(): Omit<VersionAnswer, "features">;
-  /** Returns null without root, and if no system call can be made. */
+  /** Returns null without CAP_BPF, and if no system call can be made. */
   features(): Promise<KernelFeatures | null>;
 }
 
@@ -29,8 +30,8 @@ export interface Sources {
 export interface Runtime extends Sources {
   readonly log: LogPort;
   readonly lockTimeoutMs: number;
-  /** Reports whether this process may perform operations that need root. */
-  privileged(): boolean;
+  /** Returns the effective capabilities of this process. */
+  capabilities(): readonly Capability[];
   /** Returns who runs this process, for the history. */
   caller(): Caller;
   openVersions(): Promise<Versions>;

@@ -5,6 +5,7 @@ import { BpfmanError } from "../errors/error.ts";
 import { reasonOf } from "../errors/sys-failure.ts";
 import type { Host } from "../platform/host.ts";
 import type { Runtime } from "../platform/runtime.ts";
+import { requireCapabilities } from "./capabilities.ts";
 import { codeOf, startEntry, withFacts } from "./history.ts";
 import type { Context, Operation } from "./operation.ts";
 import { type Access, type Answers, OPERATIONS, type OperationName } from "./operations.ts";
@@ -28,9 +29,6 @@ export async function parseRequest<Schema extends GenericSchema>(
 ): Promise<InferOutput<Schema>> {
   return (await import("./parse-request.ts")).parseRequest(schema, request);
 }
-
-const whyRoot = (access: Access): string =>
-  access === "images" ? "it fills the image cache" : "it talks to the kernel's BPF subsystem";
 
 /** A running call of an operation. */
 interface Call {
@@ -71,12 +69,10 @@ export function createInvoke(runtime: Runtime): Invoke {
       const { implementation } = module as unknown as Module;
       const request = parseRequest(implementation.request, raw, given.nameOf);
       call.facts = subjectOf(request);
-      if (row.privilege === "root" && !runtime.privileged()) {
-        throw new BpfmanError("PERMISSION_DENIED", `"${given.calledAs ?? name}" needs root: ${whyRoot(row.access)}`);
-      }
+      if (row.privilege !== "none") context.requireCapabilities([row.privilege], `"${given.calledAs ?? name}"`);
       const input = implementation.prepare ? await implementation.prepare(runtime, request, context) : request;
       const run = (needs: unknown): unknown => implementation.run(needs, input, context);
-      const check = implementation.check && ((host: Host) => implementation.check?.(host, input));
+      const check = implementation.check && ((host: Host) => implementation.check?.(host, input, context));
       const reads = implementation.onlyReads?.(request) === true;
       const how = { access: reads ? "read" : row.access, examines: implementation.examines === true } as const;
       const early = how.access === "write" && runtime.isUntouched() ? await onNothing(call, how, run, check) : null;
@@ -112,6 +108,7 @@ function newCall(name: OperationName, runtime: Runtime, given: Partial<Context>)
     lockTimeoutMs: given.lockTimeoutMs ?? runtime.lockTimeoutMs,
     owner: given.owner ?? null,
     log: given.log ?? runtime.log,
+    requireCapabilities: (needed, what) => requireCapabilities(runtime, needed, what),
     progress: (message) => given.progress?.(printable(message)),
     relay: (line) => (given.relay ?? given.progress)?.(printable(line)),
     get caller() {
@@ -204,7 +201,7 @@ function afterwards({ context }: Call, warning: string, work: () => void): void 
 
 /** A reader changes nothing, so it can only warn about pins without rows. */
 async function warnOfStrays({ name, context }: Call, warned: Warned, host: Host): Promise<void> {
-  if (OPERATIONS[name].privilege !== "root") return;
+  if (OPERATIONS[name].privilege === "none") return;
   const { strayPins, strayWarning } = await import("./recovery/strays.ts");
   const warning = strayWarning(strayPins(host, host.pins.list, () => host.store.brief()));
   if (warning !== null && warning !== warned.last) context.log.warn(warning);

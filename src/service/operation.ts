@@ -1,4 +1,5 @@
 import type { GenericSchema, InferOutput } from "valibot";
+import type { Capability } from "../domain/capabilities.ts";
 import type { LogPort } from "../domain/log.ts";
 import type { Caller, Facts } from "../domain/history.ts";
 import type { LinkId, ProcessIdentity, ProgramId } from "../domain/ids.ts";
@@ -28,6 +29,11 @@ export interface Context {
   /** The process whose exit removes what is created here; null if it stays. */
   readonly owner: ProcessIdentity | null;
   readonly log: LogPort;
+  /**
+   * Throws PERMISSION_DENIED if this process lacks one of these capabilities. `what` says who needs them: `an XDP
+   * program`.
+   */
+  requireCapabilities(needed: readonly Capability[], what: string): void;
   /** Reports the progress of a long-running step. */
   progress(message: string): void;
   /** Passes on a line printed by a program that the operation runs. */
@@ -55,7 +61,7 @@ export interface Operation<Schema extends GenericSchema, Answer, Needs = Host, I
    * effect. Called before anything is created where bpfman has no state yet. Other operations have nothing to change
    * there and simply run.
    */
-  check?(needs: Needs, input: Input): void;
+  check?(needs: Needs, input: Input, context: Context): void;
   /** For a `write` that some requests only ask about: those run like a `read`. */
   onlyReads?(request: InferOutput<Schema>): boolean;
   /** Examines state that can be broken itself, so nothing looks at it or cleans it up before. */

@@ -38,7 +38,11 @@ export type Access = "read" | "write" | "images" | "build" | "none";
 
 interface Row {
   readonly access: Access;
-  readonly privilege: "root" | "none";
+  /**
+   * What it takes before anything is opened. Kinds, namespaces and mounts can take more, which the operation asks for
+   * when it knows them (`requireCapabilities` in service/operation.ts).
+   */
+  readonly privilege: "CAP_BPF" | "none";
   /** It removes things, so it may take the space that is kept for when the disk is full. */
   readonly removes?: true;
   /** Loads the implementation (service/operation.ts). */
@@ -46,52 +50,57 @@ interface Row {
 }
 
 export const OPERATIONS = {
-  "program/load": { access: "write", privilege: "root", module: () => import("./operations/load.ts") },
+  "program/load": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/load.ts") },
   "program/unload": {
     access: "write",
-    privilege: "root",
+    privilege: "CAP_BPF",
     removes: true,
     module: () => import("./operations/unload.ts"),
   },
-  "program/list": { access: "read", privilege: "root", module: () => import("./operations/list-programs.ts") },
-  "program/get": { access: "read", privilege: "root", module: () => import("./operations/get-program.ts") },
+  "program/list": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/list-programs.ts") },
+  "program/get": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/get-program.ts") },
   "program/delete": {
     access: "write",
-    privilege: "root",
+    privilege: "CAP_BPF",
     removes: true,
     module: () => import("./operations/delete-program.ts"),
   },
-  "link/attach": { access: "write", privilege: "root", module: () => import("./operations/attach.ts") },
-  "link/detach": { access: "write", privilege: "root", removes: true, module: () => import("./operations/detach.ts") },
-  "link/list": { access: "read", privilege: "root", module: () => import("./operations/list-links.ts") },
-  "link/get": { access: "read", privilege: "root", module: () => import("./operations/get-link.ts") },
-  "link/update": { access: "write", privilege: "root", module: () => import("./operations/update-link.ts") },
+  "link/attach": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/attach.ts") },
+  "link/detach": {
+    access: "write",
+    privilege: "CAP_BPF",
+    removes: true,
+    module: () => import("./operations/detach.ts"),
+  },
+  "link/list": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/list-links.ts") },
+  "link/get": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/get-link.ts") },
+  "link/update": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/update-link.ts") },
   "link/delete": {
     access: "write",
-    privilege: "root",
+    privilege: "CAP_BPF",
     removes: true,
     module: () => import("./operations/delete-link.ts"),
   },
-  "dispatcher/list": { access: "read", privilege: "root", module: () => import("./operations/list-dispatchers.ts") },
-  "dispatcher/get": { access: "read", privilege: "root", module: () => import("./operations/get-dispatcher.ts") },
+  "dispatcher/list": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/list-dispatchers.ts") },
+  "dispatcher/get": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/get-dispatcher.ts") },
   "image/build": { access: "build", privilege: "none", module: () => import("./operations/build-image.ts") },
   "image/generateBuildArgs": {
     access: "build",
     privilege: "none",
     module: () => import("./operations/generate-build-args.ts"),
   },
-  "image/pull": { access: "images", privilege: "root", module: () => import("./operations/pull-image.ts") },
+  "image/pull": { access: "images", privilege: "CAP_BPF", module: () => import("./operations/pull-image.ts") },
   "image/inspect": { access: "images", privilege: "none", module: () => import("./operations/inspect-image.ts") },
   "image/verify": { access: "images", privilege: "none", module: () => import("./operations/verify-image.ts") },
   "dispatcher/delete": {
     access: "write",
-    privilege: "root",
+    privilege: "CAP_BPF",
     removes: true,
     module: () => import("./operations/delete-dispatcher.ts"),
   },
-  "history/list": { access: "read", privilege: "root", module: () => import("./operations/list-history.ts") },
-  doctor: { access: "read", privilege: "root", module: () => import("./operations/doctor.ts") },
-  repair: { access: "write", privilege: "root", module: () => import("./operations/repair.ts") },
+  "history/list": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/list-history.ts") },
+  doctor: { access: "read", privilege: "CAP_BPF", module: () => import("./operations/doctor.ts") },
+  repair: { access: "write", privilege: "CAP_BPF", module: () => import("./operations/repair.ts") },
   complete: { access: "read", privilege: "none", module: () => import("./operations/complete.ts") },
   version: { access: "none", privilege: "none", module: () => import("./operations/version.ts") },
 } as const satisfies Record<string, Row>;

@@ -4,7 +4,7 @@ import type { Changes } from "../domain/change.ts";
 import { CHANGES_PER_READ_MAX } from "../domain/limits.ts";
 import type { LogPort } from "../domain/log.ts";
 import type { ProcessIdentity } from "../domain/ids.ts";
-import { BpfmanError } from "../errors/error.ts";
+import { requireCapabilities } from "./capabilities.ts";
 import type { Host, ProcessesPort } from "../platform/host.ts";
 import type { Runtime, StoreWatch } from "../platform/runtime.ts";
 import { changeAnswers } from "./changes.ts";
@@ -43,7 +43,7 @@ export function createSessionService(runtime: Runtime): SessionService {
     log: runtime.log,
     processes: () => runtime.openProcesses(),
     async changes(after) {
-      if (!runtime.privileged()) throw new BpfmanError("PERMISSION_DENIED", "only root may subscribe to changes");
+      requireCapabilities(runtime, ["CAP_BPF"], "a subscription to changes");
       return withHost("read", (host) => {
         const { entries, complete, latest } = host.store.changes(after, CHANGES_PER_READ_MAX);
         return { entries: changeAnswers(host, entries), complete, latest };
@@ -62,6 +62,7 @@ export function createSessionService(runtime: Runtime): SessionService {
       try {
         const context: Context = {
           ...{ operationId: crypto.randomUUID(), signal, lockTimeoutMs, owner: null, log },
+          ...{ requireCapabilities: requireCapabilities.bind(null, runtime) },
           ...{ progress: () => {}, relay: () => {}, note: () => {}, leave: () => {} },
           ...{ caller: runtime.caller(), recovered: { programs: new Set(), links: new Set() } },
         };

@@ -1,3 +1,4 @@
+import { BpfmanError } from "../errors/error.ts";
 import type { Host } from "../platform/host.ts";
 
 const PAUSE_MS_MAX = 50;
@@ -9,5 +10,18 @@ export async function waitUntil(host: Host, done: () => boolean, timeoutMs: numb
     if (done()) return true;
     if (waitedMs >= timeoutMs) return false;
     await host.sleep(pauseMs);
+  }
+}
+
+/**
+ * Reports whether an object is gone whose last pin was just removed. Without CAP_SYS_ADMIN, nobody can see one that is
+ * not pinned, so it counts as gone.
+ */
+export function isGone(isThere: () => boolean): boolean {
+  try {
+    return !isThere();
+  } catch (thrown) {
+    if (thrown instanceof BpfmanError && thrown.code === "PERMISSION_DENIED") return true;
+    throw thrown;
   }
 }

@@ -223,7 +223,7 @@ describe("a user without rights", () => {
     expect({ code: result.exitCode, out: result.stdout.toString() }).toEqual({ code: 4, out: "" });
     const command = `bpfman ${line.startsWith("attach") ? "attach tracepoint" : line.replace(/ (\d+|--.*)$/, "")}`;
     const error = result.stderr.toString();
-    expect(error).toMatch(/^error: ".*" needs root: .*\nhint: run it with sudo\n$/);
+    expect(error).toMatch(/^error: ".*" needs root or CAP_BPF: .*\nhint: run it with sudo, or .*\n$/);
     expect(error).toStartWith(`error: "${command}`);
     expect(existsSync("/run/bpfman")).toBe(before);
   });

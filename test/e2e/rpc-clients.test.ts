@@ -132,7 +132,8 @@ test("a session without root sees what everybody may see, and is denied the rest
   expect(client.server).toMatchObject({ kernel: { btf: null, features: null }, sequence: null });
   expect(await client.call("version")).toMatchObject({ version: client.server.serverInfo.version, features: null });
   expect(await client.call("rpc.discover")).toMatchObject({ openrpc: "1.3.2" });
-  const refused = { code: -31005, data: { code: "PERMISSION_DENIED", kind: "permission", hint: "run it with sudo" } };
+  const hint = "run it with sudo, or as a service with AmbientCapabilities=CAP_BPF";
+  const refused = { code: -31005, data: { code: "PERMISSION_DENIED", kind: "permission", hint } };
   await expect(client.call("program/list")).rejects.toMatchObject(refused);
   await expect(client.events()).rejects.toMatchObject(refused);
   await client.dispose();

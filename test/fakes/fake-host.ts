@@ -2,6 +2,7 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import type { Capability } from "../../src/domain/capabilities.ts";
 import { CONFIG_DEFAULT, type Config } from "../../src/domain/config.ts";
 import type { ProgramId } from "../../src/domain/ids.ts";
 import { BpfmanError } from "../../src/errors/error.ts";
@@ -209,7 +210,7 @@ export interface TestBed {
   readonly logged: string[];
   /** Processes that count as ended. */
   readonly ended: Set<string>;
-  privileged: boolean;
+  capabilities: readonly Capability[];
   /** None unless a test gives some. */
   images: ImagesPort | null;
   /** Everything outside the database that an operation may leave behind. */
@@ -275,12 +276,12 @@ export function makeTestBed(): TestBed {
     logged,
     ended,
     config: CONFIG_DEFAULT,
-    privileged: true,
+    capabilities: ["CAP_SYS_ADMIN"],
     images: null,
     runtime: {
       log: { error: note("error"), warn: note("warn"), info: note("info"), debug: () => {} },
       lockTimeoutMs: 1000,
-      privileged: () => bed.privileged,
+      capabilities: () => bed.capabilities,
       caller: () => ({ uid: 0, loginUid: 1000, sudoUid: null, parentPid: 1, parentCommand: "init" }),
       openVersions: async () => ({ ...versions, versions: () => ({ ...versions.versions(), libbpf: null }) }),
       openBuild: async () => {
@@ -338,6 +339,12 @@ function withFaultyHandles(kernel: FakeKernel, faults: Faults): FakeKernel {
             ["pinProgram", "pinLink", "pinExtension"],
             "dispatcher",
           );
+      }
+      if (key === "openPin") {
+        return (...parameters: Parameters<FakeKernel["openPin"]>) => {
+          const handle = target.openPin(...parameters);
+          return handle && faults.wrap(handle, ["detach"], "handle");
+        };
       }
       if (key === "attachXdp") {
         return (...parameters: Parameters<FakeKernel["attachXdp"]>) =>

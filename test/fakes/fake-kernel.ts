@@ -280,6 +280,7 @@ export class FakeKernel implements KernelPort {
     return {
       ...(ref as PinnedId),
       pin: (where) => this.#pin(where, ref.kind, ref.id),
+      detach: () => this.#leave(ref.id as KernelLinkId),
       close: () => this.#release([held]),
     };
   }

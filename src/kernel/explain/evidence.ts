@@ -1,21 +1,10 @@
+import { type Capability, effectiveCapabilities, missingCapabilities } from "../../domain/capabilities.ts";
 import type { KernelProgramType } from "../../domain/kernel-words.ts";
-import { factsOf, KINDS, PROGRAM_TYPES, type ProgramType } from "../../domain/kinds.ts";
+import { capabilitiesOf, factsOf, KINDS, PROGRAM_TYPES, type ProgramType } from "../../domain/kinds.ts";
 import { readFileSync } from "node:fs";
 import type { FeatureName } from "../../platform/kernel.ts";
-import { type Capability, effectiveCapabilities, lockdown } from "./security.ts";
+import { lockdown } from "./security.ts";
 import { feature } from "./features.ts";
-
-/** Returns the capabilities the kernel requires for loading. CAP_SYS_ADMIN replaces all of them. */
-function needed(type: ProgramType | null): Capability[] {
-  const capability = type === null ? "CAP_PERFMON" : factsOf(type).capability;
-  return capability === null ? ["CAP_BPF"] : ["CAP_BPF", capability];
-}
-
-function missingCapabilities(status: string, type: ProgramType | null): Capability[] {
-  const effective = effectiveCapabilities(status);
-  if (effective.includes("CAP_SYS_ADMIN")) return [];
-  return needed(type).filter((name) => !effective.includes(name));
-}
 
 /** Program types that a kernel may reject although it accepts others, and the feature that tests it. */
 const REFUSABLE: Partial<Record<KernelProgramType, FeatureName>> = { TRACING: "tracing", LSM: "lsm" };
@@ -37,6 +26,18 @@ function refusedKind(type: ProgramType | null): string | null {
   return feature(trial).reason === "EPERM" && feature("jit").reason !== "EPERM" ? named(programType) : null;
 }
 
+/** TC filters are changed by netlink, where CAP_SYS_ADMIN does not stand for CAP_NET_ADMIN. */
+function missingOf(type: ProgramType | null, effective: readonly Capability[]): readonly Capability[] {
+  const missing = missingCapabilities(type === null ? ["CAP_BPF", "CAP_PERFMON"] : capabilitiesOf(type), effective);
+  return missing.length === 0 && type === "tc" && !effective.includes("CAP_NET_ADMIN") ? ["CAP_NET_ADMIN"] : missing;
+}
+
+/** user_namespaces(7): only the initial one maps all IDs to themselves. */
+function isInitialUserNamespace(): boolean {
+  const words = readFileSync("/proc/self/uid_map", "utf8").trim().split(/\s+/);
+  return words.join(" ") === "0 0 4294967295";
+}
+
 const lockdownText = (state: string | null): string =>
   state === null || state === "none" ? "it is not locked down" : `it is locked down (${state}), see kernel_lockdown(7)`;
 
@@ -46,15 +47,22 @@ const lockdownText = (state: string | null): string =>
  */
 export function permissionHint(type: ProgramType | null): string {
   const status = readFileSync("/proc/self/status", "utf8");
-  const missing = missingCapabilities(status, type);
+  const effective = effectiveCapabilities(status);
+  const missing = missingOf(type, effective);
   if (missing.length > 0)
     return `this process lacks ${missing.join(" and ")}: run it as root, or with these capabilities`;
+  if (!isInitialUserNamespace())
+    return "this process is in a user namespace, whose capabilities do not count for BPF: run it outside, as root";
   const state = lockdown();
+  const mightNeed = effective.includes("CAP_SYS_ADMIN")
+    ? ""
+    : "; with CAP_SYS_ADMIN, which some kernels want for that, it may work";
   const refused = refusedKind(type);
   if (refused !== null)
     return `this process has the capabilities, but a policy of this kernel forbids all ${refused}, even an empty one; ${lockdownText(state)}`;
-  if (state !== null && state !== "none") return `the kernel is locked down (${state}), see kernel_lockdown(7)`;
+  if (state !== null && state !== "none")
+    return `the kernel is locked down (${state}), see kernel_lockdown(7)${mightNeed}`;
   if (/^Seccomp:\s*2$/m.test(status))
     return "seccomp filters this process's system calls: allow bpf and perf_event_open in the container";
-  return "this process has the capabilities, so a policy of this kernel forbids it: a security module, or its build configuration";
+  return `this process has the usual capabilities, so a policy of this kernel forbids it: a security module, or its build configuration${mightNeed}`;
 }

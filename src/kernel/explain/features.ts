@@ -10,9 +10,10 @@ import { openFileSystem } from "../../../ffi/safe/mount.ts";
 import { programInfo } from "../../../ffi/safe/object-info.ts";
 import { openDummyEvent, openKprobe } from "../../../ffi/safe/perf.ts";
 import { loadBtf, loadProgram, type ProgramToLoad } from "../../../ffi/safe/bpf-program.ts";
+import { effectiveCapabilities } from "../../domain/capabilities.ts";
 import { sysFailure } from "../../errors/sys-failure.ts";
 import type { Feature, FeatureName, KernelFeatures } from "../../platform/kernel.ts";
-import { activeSecurityModules, effectiveCapabilities, lockdown } from "./security.ts";
+import { activeSecurityModules, lockdown } from "./security.ts";
 import { functionIds, hasKernelBtf, kernelBtf } from "./kernel-btf.ts";
 import {
   CALLER,

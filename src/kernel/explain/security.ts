@@ -1,4 +1,4 @@
-/** Reads the state of the kernel's security modules (securityfs), and the capabilities of this process. */
+/** Reads the state of the kernel's security modules (securityfs). */
 import { readFileSync } from "node:fs";
 import { openFileSystem } from "../../../ffi/safe/mount.ts";
 import { sysFailure } from "../../errors/sys-failure.ts";
@@ -30,15 +30,4 @@ export function lockdown(): Lockdown | null {
     if (sysFailure(thrown) === null) throw thrown;
     return null;
   }
-}
-
-/** Bit numbers of the capabilities BPF requires (include/uapi/linux/capability.h). */
-const BITS = { CAP_NET_ADMIN: 12n, CAP_SYS_ADMIN: 21n, CAP_SYS_RESOURCE: 24n, CAP_PERFMON: 38n, CAP_BPF: 39n } as const;
-
-export type Capability = keyof typeof BITS;
-
-/** Returns the effective capabilities among those that BPF requires, from the text of /proc/PID/status. */
-export function effectiveCapabilities(status: string): Capability[] {
-  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0"}`);
-  return (Object.keys(BITS) as Capability[]).filter((name) => ((effective >> BITS[name]) & 1n) === 1n);
 }

@@ -1,22 +1,26 @@
-import { existsSync, readTextSync } from "../../../ffi/safe/file-system.ts";
+import { readTextSync, statSync } from "../../../ffi/safe/file-system.ts";
 import { openFileSystem } from "../../../ffi/safe/mount.ts";
 import { openTracepoint } from "../../../ffi/safe/perf.ts";
-import { BpfmanError } from "../../errors/error.ts";
+import { BpfmanError, type SysFailure } from "../../errors/error.ts";
 import type { KernelAttach } from "../../platform/kernel.ts";
-import { permissionHint } from "../explain/on-demand.ts";
-import { attempt } from "../kernel-failure.ts";
+import { type Attempt, attempt, type Meaning } from "../kernel-failure.ts";
 import { explainPerfLink, linkPerfEvent } from "./perf-link.ts";
 
 export type TracepointAttach = Extract<KernelAttach, { kind: "tracepoint" }>;
 
 /** Calls `work` with the path of a tracefs. Throws TRACEFS_UNAVAILABLE. */
 function withTracefs<T>(work: (path: string) => T): T {
-  const open = {
+  const open: Attempt = {
     action: "open the tracing file system",
     code: "TRACEFS_UNAVAILABLE",
-    explain: (sys: { readonly name: string }) =>
-      sys.name === "EPERM" ? ({ code: "TRACEFS_UNAVAILABLE", hint: permissionHint() } as const) : null,
-  } as const;
+    explain: (sys: SysFailure): Meaning | null =>
+      sys.name === "EPERM"
+        ? {
+            code: "TRACEFS_UNAVAILABLE",
+            hint: "mounting it takes CAP_SYS_ADMIN: mount it at /sys/kernel/tracing before",
+          }
+        : null,
+  };
   const tracefs = attempt(open, () => openFileSystem("tracefs"));
   try {
     return work(tracefs.path);
@@ -27,7 +31,7 @@ function withTracefs<T>(work: (path: string) => T): T {
 
 /** Returns all tracepoints as `group/name`, in the kernel's order. Throws TRACEFS_UNAVAILABLE. */
 export function tracepoints(): string[] {
-  const list = { action: "list the tracepoints", code: "TRACEFS_UNAVAILABLE" } as const;
+  const list = { action: "list the tracepoints", code: "TRACEFS_UNAVAILABLE", explain: explainFile } as const;
   const events = withTracefs((path) => attempt(list, () => readTextSync(`${path}/available_events`)));
   // `group:name`, one per line. A name can contain a colon, a group cannot.
   return events.split("\n").flatMap((line) => (line === "" ? [] : [line.replace(":", "/")]));
@@ -38,9 +42,25 @@ const isName = (text: string): boolean => text !== "" && text !== "." && text !=
 
 const idPath = (tracefs: string, group: string, name: string): string => `${tracefs}/events/${group}/${name}/id`;
 
+/** Unlike access(2), stat(2) goes by the effective capabilities. */
+const isThere = (file: string): boolean =>
+  attempt({ action: "look for the tracepoint", code: "TRACEFS_UNAVAILABLE", explain: explainFile }, () =>
+    statSync(file),
+  ) !== undefined;
+
+/** Usually only root may enter a tracefs. */
+const explainFile = (sys: SysFailure): Meaning | null =>
+  sys.name === "EACCES"
+    ? {
+        code: "TRACEFS_UNAVAILABLE",
+        reason: "only root may read the tracing file system",
+        hint: "CAP_DAC_READ_SEARCH allows it, too; or open it to a group: mount -o remount,mode=750,gid=GROUP /sys/kernel/tracing",
+      }
+    : null;
+
 /** Throws TRACEFS_UNAVAILABLE. */
 export const tracepointExists = (group: string, name: string): boolean =>
-  isName(group) && isName(name) && withTracefs((path) => existsSync(idPath(path, group, name)));
+  isName(group) && isName(name) && withTracefs((path) => isThere(idPath(path, group, name)));
 
 /**
  * Returns the descriptor of the new link. Throws TRACEPOINT_NOT_FOUND, TRACEFS_UNAVAILABLE, ALREADY_ATTACHED,
@@ -49,7 +69,7 @@ export const tracepointExists = (group: string, name: string): boolean =>
 export function attachTracepoint(program: number, { group, name }: TracepointAttach): number {
   const action = `attach to tracepoint "${group}/${name}"`;
   return withTracefs((path) => {
-    if (!isName(group) || !isName(name) || !existsSync(idPath(path, group, name))) {
+    if (!isName(group) || !isName(name) || !isThere(idPath(path, group, name))) {
       throw new BpfmanError("TRACEPOINT_NOT_FOUND", `${action}: this kernel has no such tracepoint`, {
         details: { group, name },
       });

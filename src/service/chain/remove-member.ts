@@ -1,5 +1,6 @@
 /** Removes programs from a chain, for `detach`, `unload`, `delete` and recovery. */
 import type { DispatcherKey, DispatcherRecord } from "../../domain/dispatcher.ts";
+import { capabilitiesOf, type ChainedKind, KINDS } from "../../domain/kinds.ts";
 import type { LinkId, ProgramId } from "../../domain/ids.ts";
 import { LINK_GONE_TIMEOUT_MS } from "../../domain/limits.ts";
 import type { Pin } from "../../domain/pin.ts";
@@ -9,7 +10,7 @@ import type { Host } from "../../platform/host.ts";
 import type { Context } from "../operation.ts";
 import { requireOwn } from "../own-pins.ts";
 import { carryOut, finish } from "../plan.ts";
-import { waitUntil } from "../wait.ts";
+import { isGone, waitUntil } from "../wait.ts";
 import type { RowState } from "../../domain/program.ts";
 import { type ChainLink, linksOf, membersOf } from "./members.ts";
 import { type ChainPlace, hasLostHook, placeName, placeOf, withoutHook } from "./place.ts";
@@ -22,11 +23,16 @@ export interface ChainRow {
 }
 
 /** Reports whether the interface or its namespace no longer exists, so that nothing on it runs any more. */
-const isGone = (cause: unknown): boolean =>
+const hasHookGone = (cause: unknown): boolean =>
   cause instanceof BpfmanError && (cause.code === "INTERFACE_NOT_FOUND" || cause.code === "NETNS_NOT_FOUND");
+
+/** Those that stay are put into a new chain, and TC filters are removed by netlink: asked for before anything changes. */
+const requireForChains = (kind: ChainedKind, context: Context): void =>
+  context.requireCapabilities(capabilitiesOf(kind), `changing ${KINDS[kind].display} chain`);
 
 export async function removeFromChain(host: Host, row: ChainRow, context: Context): Promise<void> {
   const link = row.record;
+  requireForChains(link.details.kind, context);
   if (hasLostHook(link.details)) return host.store.deleteLink(link.id);
   const untilGone = departure(host, link);
   const place = placeOf(link.details);
@@ -45,7 +51,7 @@ export async function removeFromChain(host: Host, row: ChainRow, context: Contex
     try {
       await carryOut(context, (inner) => rebuild(host, { place, members, commit: forget }, { steps: inner, context }));
     } catch (cause) {
-      if (!isGone(cause)) throw cause;
+      if (!hasHookGone(cause)) throw cause;
       gone = true;
       // Before the pins are removed: if the command is killed in between, the next one finds a single link to remove.
       loseHook(host, place, link.id);
@@ -80,7 +86,7 @@ function departure(host: Host, { kernelLinkId }: ChainLink): () => Promise<void>
   const running = (): ProgramId | null => (kernelLinkId && host.kernel.link(kernelLinkId)?.programId) || null;
   const program = running();
   return async () => {
-    if (program !== null) await waitUntil(host, () => running() !== program, LINK_GONE_TIMEOUT_MS);
+    if (program !== null) await waitUntil(host, () => isGone(() => running() === program), LINK_GONE_TIMEOUT_MS);
   };
 }
 
@@ -89,6 +95,7 @@ function departure(host: Host, { kernelLinkId }: ChainLink): () => Promise<void>
  * the command is killed, the next writing command finishes the removal, as for any link in state `removing`.
  */
 export async function removeWholeChain(host: Host, record: DispatcherRecord, context: Context): Promise<LinkId[]> {
+  requireForChains(record.type === "xdp" ? "xdp" : "tc", context);
   const links = linksOf(host, record);
   const place: ChainPlace = { key: record, interface: record.interface, netns: record.netns };
   requireOwn(host, pinsOf(host, record));
@@ -129,7 +136,7 @@ function leaveHook(host: Host, { place, links }: WholeChain, context: Context): 
       if (running === null || running === record.programId) seat.leave();
       else context.log.warn("the hook runs a program that is not bpfman's; leaving it alone", { program_id: running });
     } catch (cause) {
-      if (!isGone(cause)) throw cause;
+      if (!hasHookGone(cause)) throw cause;
     }
     // These must be removed now, because the rows that name them are deleted next.
     if (record.revision > 0) removeAtRest(host, host.pins.paths.revision(record, record.revision));

@@ -1,4 +1,4 @@
-import { type AttachKind, isChainedKind, KINDS } from "../../domain/kinds.ts";
+import { type AttachKind, capabilitiesOf, isChainedKind, KINDS } from "../../domain/kinds.ts";
 import type { LinkAnswer } from "../../domain/answer.ts";
 import { TCX_ATTEMPTS_MAX } from "../../domain/limits.ts";
 import type { LinkDetails } from "../../domain/link.ts";
@@ -109,6 +109,7 @@ async function attach(host: Host, request: AttachRequest, context: Context): Pro
   const target = request.attach;
   context.note({ place: typedPlace(target) });
   requireKind(program, target);
+  context.requireCapabilities(capabilitiesOf(program.type), `attaching ${KINDS[program.type].display} program`);
   const metadata = { ...inherited(program), ...request.metadata };
   if (isChainTarget(target)) {
     const { attachToChain } = await import("../chain/attach-member.ts");

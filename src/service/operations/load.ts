@@ -1,5 +1,6 @@
 import type { LoadAnswer } from "../../domain/answer.ts";
 import { type MapId, type ProgramId, programId } from "../../domain/ids.ts";
+import { capabilitiesOf, factsOf } from "../../domain/kinds.ts";
 import { OBJECT_BYTES_MAX } from "../../domain/limits.ts";
 import type { ObjectFile } from "../../domain/object-file.ts";
 import { mapPin, type Pin, programPin } from "../../domain/pin.ts";
@@ -89,11 +90,14 @@ function sourceOf(host: Host, { source }: LoadInput) {
   return { bytes, fileName: absoluteSourcePath, sourcePath, absoluteSourcePath, image: null };
 }
 
-function plan(host: Host, request: LoadInput): LoadPlan {
+function plan(host: Host, request: LoadInput, context: Context): LoadPlan {
   const source = sourceOf(host, request);
   const { bytes } = source;
   const object = readNamedObject({ bytes, path: source.fileName }, { nativeByteOrderOnly: true });
   const specs = selectPrograms(object, request.programs);
+  for (const { type } of specs) {
+    context.requireCapabilities(capabilitiesOf(type), `loading ${factsOf(type).display} program`);
+  }
   const forLibbpf = objectForLibbpf(
     bytes,
     object,
@@ -240,7 +244,7 @@ async function pinMaps(host: Host, steps: Plan, { loaded, records, maps }: ToPin
  */
 async function load(host: Host, request: LoadInput, context: Context): Promise<LoadAnswer> {
   context.note({ source: "pulled" in request.source ? request.source.pulled.source.url : request.source.file });
-  const planned = plan(host, request);
+  const planned = plan(host, request, context);
   return carryOut(context, async (steps) => {
     const beganMs = performance.now();
     const loaded = await steps.step("load into the kernel", () => loadIntoKernel(host, planned));
@@ -286,6 +290,6 @@ async function load(host: Host, request: LoadInput, context: Context): Promise<L
 export const implementation = operation({
   request: loadRequest,
   prepare: fetchImage,
-  check: (host: Host, input: LoadInput) => void plan(host, input),
+  check: (host: Host, input: LoadInput, context: Context) => void plan(host, input, context),
   run: load,
 });

@@ -1,4 +1,4 @@
-import { KINDS } from "../../domain/kinds.ts";
+import { capabilitiesOf, KINDS } from "../../domain/kinds.ts";
 import { type ChainDetails, isChained, placeInBrief } from "../../domain/link.ts";
 import { ACTIONS } from "../../domain/actions.ts";
 import type { LinkAnswer } from "../../domain/answer.ts";
@@ -43,6 +43,7 @@ async function updateLink(host: Host, request: UpdateLinkRequest, context: Conte
       },
     );
   }
+  context.requireCapabilities(capabilitiesOf(details.kind), `changing ${KINDS[details.kind].display} chain`);
   if (hasLostHook(details)) {
     throw new BpfmanError("INTERFACE_NOT_FOUND", `link ${link.id} ran on ${details.interface}, which is gone`, {
       details: { link_id: link.id, interface: details.interface },

@@ -7,7 +7,7 @@ import { BpfmanError } from "../../errors/error.ts";
 import type { Host } from "../../platform/host.ts";
 import type { Context } from "../operation.ts";
 import { carryOut, finish } from "../plan.ts";
-import { waitUntil } from "../wait.ts";
+import { isGone, waitUntil } from "../wait.ts";
 
 /** Reports whether the kernel still has this link. It reuses IDs, so a link of another program is a different link. */
 export function isLive(host: Host, link: LinkRecord): boolean {
@@ -50,14 +50,15 @@ export async function removeLink(host: Host, row: LinkRow, context: Context): Pr
         },
       );
       await steps.step(`detach link ${link.id}`, () => {
-        if (link.kernelLinkId !== null && isLive(host, link)) host.kernel.forceDetach(link.kernelLinkId);
+        if (handle !== null) handle.detach();
+        else if (link.kernelLinkId !== null && isLive(host, link)) host.kernel.forceDetach(link.kernelLinkId);
       });
     });
   } finally {
     handle?.close();
   }
   // No rollback from here: the row is `removing`, and the next command finishes the removal if this one fails.
-  if (!(await waitUntil(host, () => !isLive(host, link), LINK_GONE_TIMEOUT_MS))) {
+  if (!(await waitUntil(host, () => isGone(() => isLive(host, link)), LINK_GONE_TIMEOUT_MS))) {
     throw new BpfmanError("LINK_STILL_HELD", `link ${link.id} was unpinned, but another process keeps it alive`, {
       details: { link_id: link.id, kernel_link_id: link.kernelLinkId },
       hint: `find the holder with "bpftool link show id ${link.kernelLinkId}" and end it`,

@@ -6,7 +6,7 @@ import type { Host } from "../../platform/host.ts";
 import type { Context } from "../operation.ts";
 import { removePins, requireOwn } from "../own-pins.ts";
 import { carryOut, finish } from "../plan.ts";
-import { waitUntil } from "../wait.ts";
+import { isGone, waitUntil } from "../wait.ts";
 import type { MapUsers } from "./map-users.ts";
 
 /** Removes the map pins that no other program uses, their directory if it is unused, and the bytecode. */
@@ -62,7 +62,11 @@ export async function removeProgram(host: Host, row: ProgramRow, users: MapUsers
   });
   // The kernel frees a program shortly after its last reference is gone. Wait, because users check right away; others
   // may hold it.
-  const gone = await waitUntil(host, () => host.kernel.program(program.id) === null, PROGRAM_GONE_TIMEOUT_MS);
+  const gone = await waitUntil(
+    host,
+    () => isGone(() => host.kernel.program(program.id) !== null),
+    PROGRAM_GONE_TIMEOUT_MS,
+  );
   if (!gone)
     context.log.info("the kernel still has the program: something else refers to it", { program_id: program.id });
 }

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { effectiveCapabilities, parseLockdown } from "../../../src/kernel/explain/security.ts";
+import { effectiveCapabilities, hasRightsOfFile, missingCapabilities } from "../../../src/domain/capabilities.ts";
+import { parseLockdown } from "../../../src/kernel/explain/security.ts";
 
 const states: [text: string, state: string | null][] = [
   ["[none] integrity confidentiality", "none"],
@@ -31,3 +32,28 @@ const cases: [bits: string, names: string[]][] = [
 test.each(cases)("CapEff %s", (bits, names) => expect<string[]>(effectiveCapabilities(status(bits))).toEqual(names));
 
 test("a text without the line has none", () => expect(effectiveCapabilities("Name:\tbun\n")).toEqual([]));
+
+const process = (uids: string, effective: string, ambient: string) =>
+  `Uid:\t${uids}\t0\t0\nCapPrm:\t${effective}\nCapEff:\t${effective}\nCapAmb:\t${ambient}\n`;
+
+const FULL = "000001ffffffffff";
+const NONE = "0000000000000000";
+const BPF = "0000008000000000";
+const origins: [what: string, status: string, ofFile: boolean][] = [
+  ["root", process("0\t0", FULL, NONE), false],
+  ["root without any", process("0\t0", NONE, NONE), false],
+  ["a user", process("1000\t1000", NONE, NONE), false],
+  ["a user with ambient capabilities", process("1000\t1000", BPF, BPF), false],
+  ["a user who runs a file with capabilities", process("1000\t1000", BPF, NONE), true],
+  ["who has ambient ones, too", process("1000\t1000", "000000c000000000", BPF), true],
+  ["a user who runs a setuid file", process("1000\t0", FULL, NONE), true],
+];
+test.each(origins)("%s", (_what, text, ofFile) => expect(hasRightsOfFile(text)).toBe(ofFile));
+
+test("CAP_SYS_ADMIN stands for the others", () => {
+  expect(missingCapabilities(["CAP_BPF", "CAP_PERFMON"], ["CAP_BPF"])).toEqual(["CAP_PERFMON"]);
+  expect(missingCapabilities(["CAP_BPF", "CAP_NET_ADMIN"], ["CAP_SYS_ADMIN"])).toEqual([]);
+  expect(missingCapabilities(["CAP_SYS_ADMIN"], ["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN"])).toEqual([
+    "CAP_SYS_ADMIN",
+  ]);
+});

@@ -295,7 +295,7 @@ describe("messages", () => {
   });
 
   test("without root", async () => {
-    bed.privileged = false;
+    bed.capabilities = [];
     expect(await session.failure("program/list")).toMatchObject({ code: -31005, data: { code: "PERMISSION_DENIED" } });
     expect((await session.failure("events/subscribe")).code).toBe(-31005);
     expect(await session.result("version", VERSION)).toMatchObject({ version: "0" });

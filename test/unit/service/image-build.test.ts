@@ -46,7 +46,7 @@ const host: ImageBuildHost = {
 const bed = makeTestBed();
 afterAll(() => bed.close());
 const log = { ...bed.runtime.log, warn: (message: string) => void warnings.push(message) };
-const invoke = createInvoke({ ...bed.runtime, log, privileged: () => false, openBuild: async () => host });
+const invoke = createInvoke({ ...bed.runtime, log, capabilities: () => [], openBuild: async () => host });
 const build = (request: object): Promise<ImageBuildAnswer> =>
   invoke("image/build", { tag: "acme/counter:v1", ...request });
 

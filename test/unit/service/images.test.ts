@@ -114,7 +114,7 @@ describe("program/load", () => {
   });
 
   test("without privileges, nothing is pulled", async () => {
-    bed.privileged = false;
+    bed.capabilities = [];
     expect((await failureOfAsync(() => load({ image: { url: URL } }))).code).toBe("PERMISSION_DENIED");
     expect(happened).toEqual([]);
   });
@@ -169,7 +169,7 @@ describe("image/pull", () => {
 });
 
 test("image/inspect needs no rights, and shows what is not there as null", async () => {
-  bed.privileged = false;
+  bed.capabilities = [];
   expect(await invoke("image/inspect", { url: URL })).toEqual({
     reference: URL,
     digest: DIGEST,

@@ -182,7 +182,7 @@ describe("load", () => {
   });
 
   test("needs root", async () => {
-    bed.privileged = false;
+    bed.capabilities = [];
     expect((await expectCode(load(["tcx:count"]), "PERMISSION_DENIED")).kind).toBe("permission");
   });
 });

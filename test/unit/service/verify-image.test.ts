@@ -25,7 +25,7 @@ beforeEach(() => {
   bed = makeTestBed();
   asked = [];
   verified = { unsigned: true, signatures: [], trustRoot: null };
-  invoke = createInvoke({ ...bed.runtime, privileged: () => false, openLock: unused, openImages: async () => images });
+  invoke = createInvoke({ ...bed.runtime, capabilities: () => [], openLock: unused, openImages: async () => images });
 });
 afterEach(() => bed.close());
 

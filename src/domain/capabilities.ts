@@ -1,0 +1,34 @@
+/** Linux capabilities (capabilities(7)): those that BPF requires, and which of them a process has. */
+
+/** Bit numbers (include/uapi/linux/capability.h). */
+const BITS = { CAP_NET_ADMIN: 12n, CAP_SYS_ADMIN: 21n, CAP_SYS_RESOURCE: 24n, CAP_PERFMON: 38n, CAP_BPF: 39n } as const;
+
+export type Capability = keyof typeof BITS;
+
+const setOf = (status: string, line: "CapEff" | "CapAmb"): bigint =>
+  BigInt(`0x${new RegExp(`^${line}:\\s*([0-9a-f]+)$`, "m").exec(status)?.[1] ?? "0"}`);
+
+/** Returns the effective capabilities among those that BPF requires, from the text of /proc/PID/status. */
+export function effectiveCapabilities(status: string): Capability[] {
+  const effective = setOf(status, "CapEff");
+  return (Object.keys(BITS) as Capability[]).filter((name) => ((effective >> BITS[name]) & 1n) === 1n);
+}
+
+/**
+ * Reports whether the process owes its rights to its executable file, from the text of /proc/PID/status: the file is
+ * setuid, or has file capabilities. A user other than root has only ambient capabilities from whoever started it.
+ */
+export function hasRightsOfFile(status: string): boolean {
+  const [, real, effective] = /^Uid:\s*(\d+)\s+(\d+)/m.exec(status) ?? [];
+  return real !== effective || (effective !== "0" && (setOf(status, "CapEff") & ~setOf(status, "CapAmb")) !== 0n);
+}
+
+/**
+ * Returns those of `needed` that are missing. CAP_SYS_ADMIN stands for all of them: the kernel accepts it in place of
+ * the others wherever BPF is concerned (bpf_token_capable), except for TC filters, where an EPERM says so.
+ */
+export const missingCapabilities = (
+  needed: readonly Capability[],
+  effective: readonly Capability[],
+): readonly Capability[] =>
+  effective.includes("CAP_SYS_ADMIN") ? [] : needed.filter((name) => !effective.includes(name));

@@ -1,0 +1,233 @@
+/** bpfman without uid 0, and uid 0 without capabilities: real processes that setpriv(1) starts. */
+import { beforeEach, describe, expect, test } from "bun:test";
+import { chmodSync, chownSync, cpSync, mkdirSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { mountBpffs } from "../../ffi/safe/mount.ts";
+import type { LinkAnswer, LinkListAnswer, LoadAnswer, ProgramListAnswer } from "../../src/domain/answer.ts";
+import { cleanUpAfterEach } from "../labs/clean-up.ts";
+import { BPFMAN, executable, type Failure, mapOf } from "../labs/executable.ts";
+import { bpftool, cable, counters, inKernel, sh, until } from "../labs/kernel-lab.ts";
+import { tcxTest } from "../labs/tcx-test.ts";
+
+const FIXTURES = resolve(import.meta.dir, "../../dist/bpf/fixtures");
+const NOBODY = 65534;
+
+// Registered first, so it is done before the lab unloads what is left, as root.
+cleanUpAfterEach(() => void sh("chown", "-R", "0:0", bpfman.runtimeDir));
+const bpfman = executable();
+const lab = cable();
+
+/** A place that nobody can reach, with a bpffs of nobody's, as root would prepare it for a service. */
+beforeEach(() => {
+  chmodSync(dirname(bpfman.runtimeDir), 0o755);
+  cpSync(BPFMAN, bpfman.path("bpfman"));
+  for (const name of ["life", "kinds"]) cpSync(join(FIXTURES, `${name}.bpf.o`), bpfman.path(`${name}.bpf.o`));
+});
+
+function delegate(uid = NOBODY): void {
+  const fs = join(bpfman.runtimeDir, "fs");
+  mkdirSync(fs, { mode: 0o700 });
+  mountBpffs(fs);
+  for (const path of [bpfman.runtimeDir, fs]) chownSync(path, uid, uid);
+}
+
+const listOf = (capabilities: readonly string[]) => ["-all", ...capabilities.map((name) => `+${name}`)].join(",");
+
+/** Words of setpriv for a user with exactly these capabilities, as a service has them. */
+function userWith(capabilities: readonly string[]): string[] {
+  const list = listOf(capabilities);
+  const user = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups"];
+  return [...user, `--inh-caps=${list}`, `--ambient-caps=${list}`, `--bounding-set=${list}`];
+}
+
+/** Root in a container that allows no more than these. */
+const rootWith = (capabilities: readonly string[]): string[] => [`--bounding-set=${listOf(capabilities)}`];
+
+function runAs(privileges: readonly string[], ...words: readonly string[]) {
+  const [, ...rest] = bpfman.command(...words);
+  const command = ["nsenter", `--net=${lab.netns}`, "setpriv", ...privileges, bpfman.path("bpfman"), ...rest];
+  const result = Bun.spawnSync(command, { cwd: "/", env: {}, stdout: "pipe", stderr: "pipe" });
+  return { code: result.exitCode, out: result.stdout.toString(), error: result.stderr.toString() };
+}
+
+function jsonAs<T>(privileges: readonly string[], ...words: readonly string[]): T {
+  const { code, out, error } = runAs(privileges, ...words, "-o", "json");
+  expect({ words, code, error }).toEqual({ words, code: 0, error: "" });
+  return JSON.parse(out);
+}
+
+function refusedAs(privileges: readonly string[], ...words: readonly string[]): Failure {
+  const { code, out, error } = runAs(privileges, ...words, "-o", "json", "--error-format", "json");
+  expect({ words, out: out.replace(/^\{\n {2}"(unloaded|detached)": \[\]\n\}\n$/, "") }).toEqual({ words, out: "" });
+  const failure = (JSON.parse(error) as { readonly error: Failure }).error;
+  expect({ words, code, message: failure.message }).toMatchObject({
+    words,
+    code: failure.kind === "permission" ? 4 : 5,
+  });
+  return failure;
+}
+
+const object = (name: string) => bpfman.path(`${name}.bpf.o`);
+const load = (privileges: readonly string[], name: string, program: string): LoadAnswer =>
+  jsonAs(privileges, "load", "file", "--path", object(name), "--programs", program);
+const idOf = ({ programs: [program] }: LoadAnswer): string => String(program?.record?.program_id);
+
+const ON_VETH = ["-i", "veth0", "-p", "50"];
+const HOOKS: Readonly<Record<string, readonly string[]>> = {
+  xdp: ["xdp", ...ON_VETH],
+  tc: ["tc", ...ON_VETH, "-d", "ingress"],
+  tcx: ["tcx", ...ON_VETH, "-d", "ingress"],
+};
+
+const NETWORK = ["bpf", "net_admin"];
+
+tcxTest("with CAP_BPF and CAP_NET_ADMIN, a user loads, attaches, lists, detaches and unloads", async () => {
+  delegate();
+  const user = userWith(NETWORK);
+  const loaded = load(user, "life", "tcx:count");
+  const id = idOf(loaded);
+  expect(loaded.programs[0]?.status.kernel).toMatchObject({ id: Number(id), uid: NOBODY, name: "count" });
+  const link: LinkAnswer = jsonAs(user, "attach", id, ...(HOOKS.tcx ?? []));
+  const counted = counters(mapOf(loaded.programs, "counters"));
+  expect(lab.ping(3)).toBe(3);
+  expect(counters(mapOf(loaded.programs, "counters"))).not.toEqual(counted);
+  expect(link.status).toMatchObject({ kernel_seen: true });
+
+  expect(jsonAs<ProgramListAnswer>(user, "list", "programs").programs).toMatchObject([
+    { program_id: Number(id), links: [link.record.id], state: null },
+  ]);
+  expect(jsonAs<LinkListAnswer>(user, "list", "links").links).toHaveLength(1);
+  expect(jsonAs<LoadAnswer["programs"][0]>(user, "get", "program", id).status.maps).not.toEqual([]);
+  expect(jsonAs<LinkAnswer>(user, "get", "link", String(link.record.id)).record).toEqual(link.record);
+
+  jsonAs(userWith(["bpf"]), "detach", String(link.record.id));
+  expect(bpftool("link").filter((each: { prog_id: number }) => each.prog_id === Number(id))).toEqual([]);
+  jsonAs(userWith(["bpf"]), "unload", id);
+  await until(() => !inKernel("prog", Number(id)));
+});
+
+test.each(["xdp", "tc"])("likewise for %s", async (kind) => {
+  delegate();
+  const user = userWith(NETWORK);
+  const id = idOf(load(user, "kinds", `${kind}:count_${kind}`));
+  const link: LinkAnswer = jsonAs(user, "attach", id, ...(HOOKS[kind] ?? []));
+  const [{ [kind]: seen }] = bpftoolNet();
+  expect(JSON.stringify(seen)).toContain(`"id":${id}`);
+
+  const without = refusedAs(userWith(["bpf"]), "detach", String(link.record.id));
+  expect(without).toMatchObject({ code: "PERMISSION_DENIED", details: { missing: ["CAP_NET_ADMIN"] } });
+  expect(jsonAs<LinkListAnswer>(user, "list", "links").links).toMatchObject([{ state: null }]);
+  jsonAs(user, "unload", id);
+  // Who has no CAP_SYS_ADMIN cannot see when the kernel has freed it.
+  await until(() => !inKernel("prog", Number(id)));
+});
+
+const bpftoolNet = () => JSON.parse(sh("nsenter", `--net=${lab.netns}`, "bpftool", "-j", "net"));
+
+describe("each capability that is missing is named, and nothing is left", () => {
+  const cases: [program: string, has: string[], missing: string[], what: string][] = [
+    ["tcx:count_tcx", [], ["CAP_BPF"], '"bpfman load file"'],
+    ["tcx:count_tcx", ["net_admin", "perfmon"], ["CAP_BPF"], '"bpfman load file"'],
+    ["tcx:count_tcx", ["bpf", "perfmon"], ["CAP_NET_ADMIN"], "loading a TCX program"],
+    ["tc:count_tc", ["bpf"], ["CAP_NET_ADMIN"], "loading a TC program"],
+    ["xdp:count_xdp", ["bpf"], ["CAP_NET_ADMIN"], "loading an XDP program"],
+    ["tracepoint:count_tracepoint", ["bpf", "net_admin"], ["CAP_PERFMON"], "loading a tracepoint program"],
+    ["uprobe:count_uprobe", ["bpf", "net_admin"], ["CAP_PERFMON"], "loading a uprobe program"],
+    ["kprobe:count_kprobe", ["bpf", "net_admin"], ["CAP_PERFMON"], "loading a kprobe program"],
+  ];
+  test.each(cases)("load %s with %p", (program, has, missing, what) => {
+    delegate();
+    const failure = refusedAs(userWith(has), "load", "file", "--path", object("kinds"), "--programs", program);
+    expect(failure).toMatchObject({ code: "PERMISSION_DENIED", details: { missing } });
+    expect(failure.message).toStartWith(
+      `${what} needs root or ${missing.join(" and ")}: this process runs as user ${NOBODY}`,
+    );
+    expect(failure.hint).toBe(`run it with sudo, or as a service with AmbientCapabilities=${missing.join(" ")}`);
+  });
+
+  test("attach", () => {
+    delegate();
+    const id = idOf(load(userWith(NETWORK), "kinds", "xdp:count_xdp"));
+    const failure = refusedAs(userWith(["bpf", "perfmon"]), "attach", id, ...(HOOKS.xdp ?? []));
+    expect(failure).toMatchObject({ code: "PERMISSION_DENIED", details: { missing: ["CAP_NET_ADMIN"] } });
+    expect(jsonAs<LinkListAnswer>(userWith(["bpf"]), "list", "links").links).toEqual([]);
+  });
+
+  test("what only CAP_SYS_ADMIN may do: see what others loaded, enter a namespace, mount", () => {
+    delegate();
+    const user = userWith(NETWORK);
+    const denied = { code: "PERMISSION_DENIED", details: { missing: ["CAP_SYS_ADMIN"] } };
+    expect(refusedAs(user, "list", "programs", "--all")).toMatchObject(denied);
+    expect(refusedAs(user, "get", "program", "999999999")).toMatchObject(denied);
+    const id = idOf(load(user, "kinds", "xdp:count_xdp"));
+    expect(refusedAs(user, "attach", id, ...(HOOKS.xdp ?? []), "--netns", lab.netns)).toMatchObject(denied);
+    jsonAs(user, "unload", id);
+    sh("umount", join(bpfman.runtimeDir, "fs"));
+    const unmounted = refusedAs(user, "load", "file", "--path", object("kinds"), "--programs", "xdp:count_xdp");
+    expect(unmounted.code).toBe("BPFFS_UNAVAILABLE");
+    expect(unmounted.hint).toContain("CAP_SYS_ADMIN");
+  });
+});
+
+test("root without the capabilities is told to add them to the container", () => {
+  const failure = refusedAs(
+    rootWith(["bpf", "sys_chroot"]),
+    "load",
+    "file",
+    "--path",
+    object("kinds"),
+    "--programs",
+    "xdp:count_xdp",
+  );
+  expect(failure.code).toBe("PERMISSION_DENIED");
+  expect(failure.message).toBe(
+    "loading an XDP program needs CAP_NET_ADMIN: this process runs as root with only CAP_BPF",
+  );
+  expect(failure.hint).toContain("--cap-add=NET_ADMIN");
+  const none = refusedAs(rootWith([]), "list", "programs");
+  expect(none.message).toBe(
+    '"bpfman list programs" needs CAP_BPF: this process runs as root with no capability for BPF',
+  );
+});
+
+test("root with no more than these works as a user does", () => {
+  delegate(0);
+  const root = rootWith(NETWORK);
+  const id = idOf(load(root, "kinds", "xdp:count_xdp"));
+  const link: LinkAnswer = jsonAs(root, "attach", id, ...(HOOKS.xdp ?? []));
+  jsonAs(root, "detach", String(link.record.id));
+  jsonAs(root, "unload", id);
+});
+
+test("a program that lost its pin is not taken for gone by who cannot look for it", () => {
+  delegate();
+  const user = userWith(NETWORK);
+  const id = idOf(load(user, "kinds", "xdp:count_xdp"));
+  const link: LinkAnswer = jsonAs(user, "attach", id, ...(HOOKS.xdp ?? []));
+  sh("rm", join(bpfman.runtimeDir, "fs", `prog_${id}`));
+  const { code, error } = runAs(user, "list", "programs");
+  expect({ code, error }).toMatchObject({ code: 4, error: expect.stringContaining("CAP_SYS_ADMIN") });
+  const other = idOf(
+    JSON.parse(runAs(user, "load", "file", "--path", object("kinds"), "--programs", "xdp:count_xdp", "-o", "json").out),
+  );
+  expect(inKernel("prog", Number(id))).toBe(true);
+  sh("chown", "-R", "0:0", bpfman.runtimeDir);
+  expect(
+    jsonAs<ProgramListAnswer>([], "list", "programs").programs.map(({ program_id }) => String(program_id)),
+  ).toEqual([id, other]);
+  expect(link.record.kernel_link_id).not.toBeNull();
+});
+
+test.each([
+  ["file capabilities", ["setcap", "cap_bpf,cap_net_admin,cap_sys_admin=ep"]],
+  ["setuid", ["chmod", "u+s"]],
+] as [what: string, change: string[]][])(
+  "an executable with %s refuses to work for anybody who runs it",
+  (_what, change) => {
+    delegate();
+    sh(...change, bpfman.path("bpfman"));
+    const failure = refusedAs([`--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups"], "list", "programs");
+    expect(failure.message).toStartWith("the executable is setuid or has file capabilities");
+    expect(runAs([`--reuid=${NOBODY}`, "--clear-groups"], "version")).toMatchObject({ code: 0, error: "" });
+  },
+);
