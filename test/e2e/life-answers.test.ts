@@ -169,7 +169,7 @@ test("load, get program and list programs", async () => {
   );
   expect(keys(listed)).toEqual(["programs"]);
   expect(listed.programs.map(keys)).toEqual([
-    ["program_id", "managed", "application", "type", "function_name", "links", "record", "kernel", "status"],
+    ["program_id", "managed", "application", "type", "function_name", "links", "state", "record", "kernel", "status"],
   ]);
   expect(listed.programs[0]!.status).toEqual({ kernel: listed.programs[0]!.kernel });
   expect(listed.programs[0]!.kernel).toEqual(program.status.kernel);
@@ -239,7 +239,7 @@ test("attach, get link and list links of a tracepoint", async () => {
 
   const listed: { links: Json[] } = await bpfman.json("list", "links");
   expect(listed).toEqual({
-    links: [{ ...link.record, application: null, function_name: "on_openat", attachment: null }],
+    links: [{ ...link.record, application: null, function_name: "on_openat", attachment: null, state: null }],
   });
   expect(await bpfman.json("detach", String(link.record.id))).toEqual({
     detached: [{ link_id: link.record.id, detached: true }],
