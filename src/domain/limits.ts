@@ -188,3 +188,7 @@ export const IDENTITY_CHARS_MAX = 2048;
 export const TRUST_ROOT_TIMEOUT_MS = 5_000;
 /** How often a request for the trust root is retried. */
 export const TRUST_ROOT_RETRIES = 1;
+/** Parts (members, elements) of a value that is shown by its type; larger ones are shown as hex. A page of globals has few. */
+export const VALUE_PARTS_MAX = 4 * 1024 * 1024;
+/** Members and enumerators of all types within one type that is shown; those of the kernel's largest have some thousands. */
+export const COMPILED_MEMBERS_MAX = 256 * 1024;

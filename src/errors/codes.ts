@@ -202,6 +202,41 @@ export const ERROR_CODES = {
     meaning: "no such map in the object, at that pin, or in the kernel",
     advice: "take one of the maps that the hint lists, or another pin or id",
   },
+  MAP_AMBIGUOUS: {
+    kind: "invalid",
+    meaning: "a name fits several maps",
+    advice: "name the map by its id, or as PROGRAM_ID/NAME: the hint lists the candidates",
+  },
+  MAP_NOT_MANAGED: {
+    kind: "permission",
+    meaning: "the map to be changed belongs to programs that bpfman did not load",
+    advice: "give --foreign to change it all the same",
+  },
+  MAP_FROZEN: {
+    kind: "conflict",
+    meaning: "the map cannot be changed from outside of programs: it is frozen, or was made read-only",
+    advice: "constants are set when the program is loaded",
+  },
+  MAP_FULL: {
+    kind: "conflict",
+    meaning: "the map has no room for another entry",
+    hint: "delete an entry first, or load the program with more: --map-entries NAME=N",
+  },
+  INVALID_VALUE: {
+    kind: "invalid",
+    meaning: "a key or value does not fit its type",
+    advice: "change the part that the message names",
+  },
+  ENTRY_NOT_FOUND: {
+    kind: "not-found",
+    meaning: "the map has no entry with that key",
+    hint: 'see "bpfman map dump MAP"',
+  },
+  ENTRY_EXISTS: {
+    kind: "conflict",
+    meaning: "the map has an entry with that key already, and was to get a new one",
+    advice: "change it without --create",
+  },
   MAP_SIZE_MISSING: {
     kind: "invalid",
     meaning: "the object leaves the size of a map to its loader",
