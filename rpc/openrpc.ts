@@ -83,6 +83,8 @@ const METHODS: Readonly<Record<Method, string>> = {
   "image/build": "Builds an image from object files, with or without a container file, and pushes it to a registry.",
   "image/generateBuildArgs": "Returns the build arguments of a container file, derived from object files.",
   "image/verify": "Checks the signatures of an image, and returns what each of them proves.",
+  "object/check": "Says whether this kernel's verifier accepts programs, and what they cost it. Nothing stays loaded.",
+  "object/inspect": "Returns what an object file or an image contains, read from its bytes alone.",
   complete: "Completes a value: interfaces, tracepoints, programs of an object file, and more.",
   version: "Returns the versions of bpfman, Bun, libbpf and the kernel, and the features of the kernel.",
 };

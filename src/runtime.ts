@@ -74,6 +74,9 @@ function openHost(directories: Directories, config: Config, openStore: () => Sto
   const files = once(() =>
     (require("./files/open-files.ts") as typeof import("./files/open-files.ts")).openFiles(directories.runtimeDir),
   );
+  const compiler = once(() =>
+    (require("./compiler/open-compiler.ts") as typeof import("./compiler/open-compiler.ts")).openCompiler(process.env),
+  );
   const processes = once(() =>
     (require("./files/open-processes.ts") as typeof import("./files/open-processes.ts")).openProcesses(),
   );
@@ -93,6 +96,9 @@ function openHost(directories: Directories, config: Config, openStore: () => Sto
     },
     get files() {
       return files();
+    },
+    get compiler() {
+      return compiler();
     },
     get network() {
       return network();

@@ -30,6 +30,7 @@ export const LIBBPF_SYMBOLS = {
   bpf_program__set_log_buf: { args: ["ptr", "ptr", "u64"], returns: "i32" },
   bpf_program__set_log_level: { args: ["ptr", "u32"], returns: "i32" },
   bpf_program__set_type: { args: ["ptr", "i32"], returns: "i32" },
+  bpf_program__type: { args: ["ptr"], returns: "u32" },
   btf__find_by_name_kind: { args: ["ptr", "ptr", "u32"], returns: "i32" },
   btf__free: { args: ["ptr"], returns: "void" },
   btf__load_from_kernel_by_id: { args: ["u32"], returns: "ptr" },

@@ -20,6 +20,9 @@ export interface BpfObject {
   close(): void;
 }
 
+/** How much goes into a verifier log. */
+export type LogDetail = "whole" | "path" | "brief";
+
 export interface BpfProgram {
   readonly name: string;
   readonly section: string;
@@ -34,10 +37,13 @@ export interface BpfProgram {
   /** Sets BPF_F_XDP_HAS_FRAGS, so that an XDP program or its extension accepts multi-buffer packets (Linux 5.18). */
   setFrags(): void;
   /**
-   * Sets the buffer for the verifier log, which must stay valid until `load` returns. It is only written if the
-   * verifier rejects the program: in full, or if `brief`, without instructions and register states (BPF_LOG_STATS).
+   * Sets the buffer for the verifier log, which must stay valid until `load` returns. `whole` and `path` have every
+   * instruction; `whole` is only written if the verifier rejects the program, which is then verified again for it.
+   * `brief` has only the reason and the statistics (BPF_LOG_STATS).
    */
-  setLog(log: LogBuffer, detail: "whole" | "brief"): void;
+  setLog(log: LogBuffer, detail: LogDetail): void;
+  /** BPF_PROG_TYPE_* number: what {@link setType} set, else what libbpf concluded from the section; 0 for nothing. */
+  readonly type: number;
   /** The descriptor of the loaded program; closing the object closes it. */
   fd(): number;
 }
@@ -107,8 +113,11 @@ function walk(next: (last: Pointer | null) => Pointer | bigint | null): Pointer[
 
 /** include/uapi/linux/bpf.h */
 const BPF_F_XDP_HAS_FRAGS = 1 << 5;
-/** include/linux/bpf_verifier.h: log errors and statistics only. */
-const BPF_LOG_STATS = 4;
+/**
+ * Levels of the verifier log (include/linux/bpf_verifier.h): BPF_LOG_LEVEL1, BPF_LOG_STATS. At level 0, libbpf loads without
+ * a log first and retries with one on failure.
+ */
+const LOG_LEVELS: Readonly<Record<LogDetail, number>> = { whole: 0, path: 1, brief: 4 };
 
 type Live = (pointer: Pointer) => Pointer;
 
@@ -142,9 +151,10 @@ function wrapProgram(pointer: Pointer, live: Live): BpfProgram {
     setLog(log, detail) {
       const result = library.bpf_program__set_log_buf(live(pointer), log.address, log.bytes);
       checkedLibbpf("bpf_program__set_log_buf", result);
-      // At level 0, libbpf loads without a log first and retries with one on failure.
-      const level = detail === "brief" ? BPF_LOG_STATS : 0;
-      checkedLibbpf("bpf_program__set_log_level", library.bpf_program__set_log_level(pointer, level));
+      checkedLibbpf("bpf_program__set_log_level", library.bpf_program__set_log_level(pointer, LOG_LEVELS[detail]));
+    },
+    get type() {
+      return library.bpf_program__type(live(pointer));
     },
     fd: () => checkedLibbpf("bpf_program__fd", library.bpf_program__fd(live(pointer))),
   };

@@ -305,6 +305,8 @@ export interface Session {
   write(text: string): void;
   /** Writes files into a directory, which is created if necessary, and prints their paths. Throws IO_FAILED. */
   save(directory: string, files: readonly { readonly name: string; readonly text: string }[]): void;
+  /** Sets the exit code of a command whose answer says that something is wrong, unless it fails besides. */
+  endWith(code: number): void;
   /** Reports a failure and continues. The first one determines the exit code. */
   fail(error: BpfmanError): void;
   /** Serves JSON-RPC over stdin and stdout until the session ends, which determines the exit code. */

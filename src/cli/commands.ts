@@ -23,6 +23,7 @@ const noun = leavesOf("noun");
 // Files of several commands.
 const about = () => import("./about/about.ts");
 const attaching = () => import("./attach/hooks.ts");
+const checking = () => import("./check/check.ts");
 const dispatcher = () => import("./dispatcher/dispatcher.ts");
 const oneLink = () => import("./get/link.ts");
 const oneProgram = () => import("./get/program.ts");
@@ -175,6 +176,8 @@ export const ROOT: Group = {
     LINK,
     DISPATCHER,
     IMAGE,
+    classic("check", "Check whether this kernel's verifier accepts programs, and at what cost.", checking, "check"),
+    classic("inspect", "Show what an object file or an image contains.", () => import("./check/inspect.ts"), "inspect"),
     classic("rpc", "Serve all operations as JSON-RPC 2.0 over stdio.", about, "rpc"),
     classic("version", "Print the versions of bpfman, Bun, libbpf and the kernel.", about, "version"),
     classic("man", "Write the manual pages.", () => import("./about/man.ts"), "man", { hidden: true }),

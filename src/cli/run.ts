@@ -72,10 +72,14 @@ export async function runCli(host: CliHost): Promise<number> {
       return 2;
     }
     const { command, given } = next;
-    const read = await readValues(GLOBALS, given);
-    run.globals = { ...read, output: read.output ?? command.output ?? "text" };
     const { fields } = command;
+    const { output: common, ...others } = GLOBALS;
+    const isOwn = Object.values(fields).some(({ long }) => long === common.long);
+    const read = { output: null, ...(await readValues(isOwn ? others : GLOBALS, given)) };
+    run.globals = { ...read, output: read.output ?? command.output ?? "text" };
     const values = await readValues(fields, given);
+    // Formats of one command only are text to everything else.
+    if (isOwn && values.output === "json") run.globals = { ...run.globals, output: "json" };
     const action = command.prepare(values);
     run.phase = "run";
     const { session, exitCode } = openSession(run, run.globals, { fields, values, given });
@@ -178,6 +182,9 @@ function openSession(run: Run, globals: Globals, line: Line): { session: Session
     save(directory, files) {
       const paths = files.map(({ name, text }) => host.save(`${directory}/${name}`, text));
       session.print({ files: paths }, () => paths.map((path) => `${path}\n`).join(""));
+    },
+    endWith(own) {
+      if (code === 0) code = own;
     },
     fail(error) {
       const own = report(error, run);

@@ -50,6 +50,21 @@ export const ERROR_CODES = {
     meaning: "a --global value is not NAME=HEX, or does not have the size of the variable",
     advice: "write NAME=HEX with two digits for each byte of the variable, as in LIMIT=0A000000",
   },
+  INVALID_BASELINE: {
+    kind: "invalid",
+    meaning: "the file given as a baseline does not hold the costs that `check --save` writes",
+    hint: "write one with: bpfman check FILE --save BASELINE",
+  },
+  COMPILE_FAILED: {
+    kind: "invalid",
+    meaning: "a C source does not compile, or the compiler failed",
+    hint: "fix the first error that the compiler reports; compile_commands.json above the source can give its flags",
+  },
+  COMPILATION_DATABASE_INVALID: {
+    kind: "invalid",
+    meaning: "a compile_commands.json above a C source cannot be read as a compilation database",
+    hint: "generate it again, or remove it",
+  },
   INVALID_METADATA: {
     kind: "invalid",
     meaning: "a metadata value is not KEY=VALUE",
@@ -412,6 +427,11 @@ export const ERROR_CODES = {
     kind: "unavailable",
     meaning: "a system call failed that rarely does",
     hint: "try again; if it keeps failing, report it with the command and --log-level debug",
+  },
+  COMPILER_MISSING: {
+    kind: "unavailable",
+    meaning: "there is no clang, or no tool to run it within bounds, so C sources cannot be checked",
+    hint: "install clang, or compile the source elsewhere and check the object",
   },
   IO_FAILED: {
     kind: "unavailable",

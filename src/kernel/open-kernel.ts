@@ -1,5 +1,6 @@
 import { type BpfObjectKind, objectIds, withObject } from "../../ffi/safe/bpf.ts";
 import { detachLink } from "../../ffi/safe/bpf-link.ts";
+import { readTextSync } from "../../ffi/safe/file-system.ts";
 import { waitForRunningPrograms } from "../../ffi/safe/membarrier.ts";
 import { kernelLinkId, programId } from "../domain/ids.ts";
 import { sysFailure } from "../errors/sys-failure.ts";
@@ -32,6 +33,8 @@ export function openKernel(): KernelPort {
   return {
     feature,
     load: async (object) => (await import("./load/load-object.ts")).load(object),
+    verify: async (object) => (await import("./load/verify-program.ts")).verify(object),
+    release: () => readTextSync("/proc/sys/kernel/osrelease").trim(),
     programIds: () =>
       attempt({ action: "list programs", code: "KERNEL_CALL_FAILED" }, () => objectIds("program")).map(programId),
     program: (id) => lookUp("program", id, readProgram),

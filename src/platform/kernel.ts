@@ -2,6 +2,7 @@ import type { XdpMode } from "../domain/config.ts";
 import type { FilterRef } from "../domain/dispatcher.ts";
 import type { KernelLinkId, MapId, ProgramId } from "../domain/ids.ts";
 import type { Direction, TcxAnchor, TcxState } from "../domain/link.ts";
+import type { BpfmanError } from "../errors/error.ts";
 import type { Pin } from "../domain/pin.ts";
 import type { ProgramType, ChainedKind } from "../domain/kinds.ts";
 
@@ -151,6 +152,32 @@ export interface ProgramToLoad {
   readonly type: ProgramType;
   /** The kernel function, for fentry and fexit. */
   readonly attachFunction: string | null;
+}
+
+/** A program as the verifier is to see it. */
+export interface ProgramToVerify extends Omit<ProgramToLoad, "type"> {
+  /** Null leaves it to libbpf, which goes by the section. */
+  readonly type: ProgramType | null;
+}
+
+/** An object of which one program is verified. */
+export interface ObjectToVerify extends Omit<ObjectToLoad, "programs" | "alongside" | "reuse"> {
+  readonly program: ProgramToVerify;
+}
+
+/** What the verifier of this kernel says to a program. */
+export interface Verification {
+  /** BPF_PROG_TYPE_* number; 0 if the section says nothing to libbpf. */
+  readonly type: number;
+  /**
+   * Null if it is accepted; else VERIFIER_REJECTED with the log of the path that was refused, KERNEL_REFUSED, LOAD_FAILED,
+   * SYMBOL_NOT_FOUND or the like.
+   */
+  readonly refusal: BpfmanError | null;
+  /** The statistics of the verifier, as text; empty if it was not reached. */
+  readonly statistics: string;
+  /** Bytes; null if it is refused. */
+  readonly jitedSize: number | null;
 }
 
 /** A map that is there. */
@@ -330,6 +357,10 @@ export interface KernelPort {
   feature(name: FeatureName): Promise<Feature>;
 
   load(object: ObjectToLoad): Promise<LoadedObject>;
+  /** Loads a program to see whether it can be, and leaves nothing. Throws what says nothing about it: LIBBPF_MISSING. */
+  verify(object: ObjectToVerify): Promise<Verification>;
+  /** As in `uname -r`. */
+  release(): string;
 
   programIds(): ProgramId[];
   program(id: ProgramId): KernelProgram | null;

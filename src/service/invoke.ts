@@ -122,6 +122,8 @@ async function withNeeds(call: Call, warned: Warned, run: (needs: unknown) => un
         await warnOfStrays(call, warned, host);
         return run(host);
       });
+    case "trial":
+      return withHost(call, "read", run);
     case "write": {
       const lock = await (await runtime.openLock()).acquire(context.lockTimeoutMs, context.signal);
       try {

@@ -18,6 +18,8 @@ import type {
   UnloadAnswer,
   VersionAnswer,
 } from "../domain/answer.ts";
+import type { CheckAnswer } from "../domain/check-answer.ts";
+import type { ObjectInspectAnswer } from "../domain/inspect-answer.ts";
 import type {
   BuildArgsAnswer,
   ImageBuildAnswer,
@@ -27,11 +29,11 @@ import type {
 } from "../domain/image-answer.ts";
 
 /**
- * `read` takes no lock and changes nothing; `write` runs exclusively, under the writer lock; `images` has registries
+ * `read` takes no lock and changes nothing; `trial` as well, but may be inside one system call for long; `write` runs exclusively, under the writer lock; `images` has registries
  * and the image cache; `build` has files, registries and container tools; `none` opens nothing. `images` and `build`
  * have neither kernel nor database.
  */
-export type Access = "read" | "write" | "images" | "build" | "none";
+export type Access = "read" | "trial" | "write" | "images" | "build" | "none";
 
 interface Row {
   readonly access: Access;
@@ -68,9 +70,14 @@ export const OPERATIONS = {
     privilege: "root",
     module: () => import("./operations/delete-dispatcher.ts"),
   },
+  "object/check": { access: "trial", privilege: "root", module: () => import("./operations/check.ts") },
+  "object/inspect": { access: "read", privilege: "none", module: () => import("./operations/inspect-object.ts") },
   complete: { access: "read", privilege: "none", module: () => import("./operations/complete.ts") },
   version: { access: "none", privilege: "none", module: () => import("./operations/version.ts") },
 } as const satisfies Record<string, Row>;
+
+/** Whether a process can do nothing else while it runs such an operation. A session runs them one at a time, in order. */
+export const isExclusive = (access: Access): boolean => access === "write" || access === "trial";
 
 export type OperationName = keyof typeof OPERATIONS;
 
@@ -95,6 +102,8 @@ export interface Answers {
   "image/inspect": ImageInspectAnswer;
   "image/verify": ImageVerifyAnswer;
   "dispatcher/delete": DeleteDispatcherAnswer;
+  "object/check": CheckAnswer;
+  "object/inspect": ObjectInspectAnswer;
   complete: CompleteAnswer;
   version: VersionAnswer;
 }

@@ -58,7 +58,7 @@ const PROGRAMS = several(
   parseSelector,
 );
 
-const GLOBAL = several(
+export const GLOBAL = several(
   {
     takes: "list",
     long: "global",

@@ -4,6 +4,7 @@ import {
   type BpfMap,
   type BpfObject,
   type BpfProgram,
+  type LogDetail,
   openObject,
   type ProgramTypeName,
 } from "../../../ffi/safe/bpf-object.ts";
@@ -22,6 +23,7 @@ import type {
   MapToReuse,
   ObjectToLoad,
   ProgramToLoad,
+  ProgramToVerify,
 } from "../../platform/kernel.ts";
 import { pin, withPinned } from "../pin.ts";
 import { readProgram } from "../read-info.ts";
@@ -56,7 +58,7 @@ interface Outcome {
   readonly log: string;
 }
 
-function tryToLoad({ object, detail }: Omit<Settings, "log">): Outcome {
+function tryToLoad({ object, detail }: { object: ObjectToLoad; detail: LogDetail }): Outcome {
   const messages: string[] = [];
   // libbpf only writes the log when a program is rejected, and stops there, so all programs can share one buffer.
   let log: LogBuffer | undefined;
@@ -65,7 +67,7 @@ function tryToLoad({ object, detail }: Omit<Settings, "log">): Outcome {
     const loaded = collectMessages(messages, () => {
       opened = openObject(object.bytes, libbpfName(object.name));
       log = new LogBuffer(VERIFIER_LOG_BYTES_MAX);
-      configure(opened, { object, log, detail });
+      configure(opened, { object, programs: allPrograms(object), log, detail });
       // Afterwards, a reused map has the kernel's truncated name.
       opened.load();
       return loadedObject(opened, object);
@@ -83,13 +85,16 @@ function tryToLoad({ object, detail }: Omit<Settings, "log">): Outcome {
 export const libbpfName = (name: string): string => name.replace(/[^A-Za-z0-9_]/g, "_") || "object";
 
 interface Settings {
-  readonly object: ObjectToLoad;
+  readonly object: Omit<ObjectToLoad, "programs" | "alongside">;
+  /** All that are loaded. */
+  readonly programs: readonly ProgramToVerify[];
   readonly log: LogBuffer;
-  readonly detail: "whole" | "brief";
+  readonly detail: LogDetail;
 }
 
-function configure(opened: BpfObject, { object, log, detail }: Settings): void {
-  const wanted = new Map(allPrograms(object).map((program) => [program.name, program]));
+/** Sets an object up to be loaded. Throws FUNCTION_NOT_FOUND, INVALID_GLOBAL, SYMBOL_NOT_FOUND and the like. */
+export function configure(opened: BpfObject, { object, programs, log, detail }: Settings): void {
+  const wanted = new Map(programs.map((program) => [program.name, program]));
   for (const program of opened.programs) {
     const settings = wanted.get(program.name);
     wanted.delete(program.name);
@@ -114,7 +119,8 @@ function configure(opened: BpfObject, { object, log, detail }: Settings): void {
   for (const [name, there] of object.reuse) reuse(opened.maps, name, there);
 }
 
-function setType(program: BpfProgram, settings: ProgramToLoad): void {
+function setType(program: BpfProgram, settings: ProgramToVerify): void {
+  if (settings.type === null) return;
   const { type, expectedAttachType } = kernelTypeOf(KINDS[settings.type], program.section);
   program.setType(type, expectedAttachType);
   if (settings.attachFunction === null) return;
