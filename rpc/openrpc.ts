@@ -85,6 +85,7 @@ const METHODS: Readonly<Record<Method, string>> = {
   "image/verify": "Checks the signatures of an image, and returns what each of them proves.",
   "object/check": "Says whether this kernel's verifier accepts programs, and what they cost it. Nothing stays loaded.",
   "object/inspect": "Returns what an object file or an image contains, read from its bytes alone.",
+  "history/list": "Lists what was changed or failed to change: when, for whom, and with which result.",
   complete: "Completes a value: interfaces, tracepoints, programs of an object file, and more.",
   version: "Returns the versions of bpfman, Bun, libbpf and the kernel, and the features of the kernel.",
 };

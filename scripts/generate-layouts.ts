@@ -191,7 +191,7 @@ const FILE_STRUCTS: readonly StructSource[] = [
       "stx_dev_minor",
     ],
   },
-  { name: "STATFS", type: "struct statfs", fields: ["f_type"] },
+  { name: "STATFS", type: "struct statfs", fields: ["f_type", "f_bsize", "f_bavail"] },
   { name: "DIRENT", type: "struct linux_dirent64", fields: ["d_reclen", "d_name"] },
 ];
 

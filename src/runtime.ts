@@ -184,7 +184,8 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
     log,
     lockTimeoutMs: settings.lockTimeoutMs,
     privileged,
-    identity: () => ({ uid: process.getuid?.() ?? 0, parentPid: process.ppid }),
+    caller: () =>
+      (require("./files/open-processes.ts") as typeof import("./files/open-processes.ts")).callerOf(process),
     openVersions: async () => {
       const { versions } = await import("./kernel/versions.ts");
       const failure = whyNoLibc();

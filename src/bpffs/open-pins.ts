@@ -46,6 +46,10 @@ export function openPins(root: string, access: MapAccess = MAP_ACCESS_DEFAULT): 
     prepare: () => prepareDirectories(paths, access),
     unmount: () => removeDirectories(paths),
     exists: (path) => failing("look at", path, () => fs.lstatSync(path) !== undefined),
+    pinnedAt: (path) => {
+      const stats = failing("look at", path, () => fs.lstatSync(path));
+      return stats === undefined ? null : new Date(Number(stats.changedAt() / 1_000_000n));
+    },
     makeDirectory: (path) =>
       failing("make directory", own("make directory", path), () => {
         fs.mkdirSync(path, { recursive: true, mode: 0o700 });

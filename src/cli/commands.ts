@@ -178,6 +178,12 @@ export const ROOT: Group = {
     IMAGE,
     classic("check", "Check whether this kernel's verifier accepts programs, and at what cost.", checking, "check"),
     classic("inspect", "Show what an object file or an image contains.", () => import("./check/inspect.ts"), "inspect"),
+    classic(
+      "history",
+      "Show what bpfman did: when, for whom, with which result.",
+      () => import("./list/history.ts"),
+      "history",
+    ),
     classic("rpc", "Serve all operations as JSON-RPC 2.0 over stdio.", about, "rpc"),
     classic("version", "Print the versions of bpfman, Bun, libbpf and the kernel.", about, "version"),
     classic("man", "Write the manual pages.", () => import("./about/man.ts"), "man", { hidden: true }),

@@ -121,7 +121,7 @@ const ANY_TOOL: Habits = {
   'type "bpfman unload ID", "bpfman detach LINK_ID" or "bpfman program delete ID"': /^(rm|remove|delete)( |$)/,
   'type "bpfman get program ID -o json": it shows run time and count if sysctl kernel.bpf_stats_enabled is 1':
     /^(top|stats)( |$)/,
-  '"bpftool prog tracelog" shows what programs print; "--log-level debug" shows what bpfman does':
+  '"bpfman history" shows what bpfman did, "--log-level debug" what it does, "bpftool prog tracelog" what programs print':
     /^(logs?|trace)( |$)/,
   "the configuration is /etc/bpfman/bpfman.toml, or the file given with --config": /^config( |$)/,
   'type "bpfman completions SHELL"': /^completion( |$)/,

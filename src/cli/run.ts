@@ -216,7 +216,7 @@ function report(cause: unknown, run: Run): number {
     const styled = host.stderrIsTerminal && isColored(run);
     const columns = host.stderrColumns;
     const wrap = (text: string): string =>
-      columns === null ? text : help().broken(text.split(" "), help().columnsFor(columns)).join("\n");
+      columns === null ? text : help().wrapped(text, help().columnsFor(columns)).join("\n");
     host.err(renderError(error, { noun, styled, wrap }));
     if (isUsage(error, phase))
       host.err(`\n${help().usageFor(trail, columns)}\n\ntry "${pathOf(trail.nodes)} --help"\n`);

@@ -250,6 +250,12 @@ export interface LoadAnswer {
   readonly programs: readonly ProgramAnswer[];
 }
 
+/**
+ * What is wrong with a program or link that should be pinned: it is neither pinned nor in the kernel; it is in the kernel,
+ * but its pin was removed; or another object is pinned in its place. Null if nothing is.
+ */
+export type PinState = "gone" | "unpinned" | "foreign" | null;
+
 export interface ProgramListEntry {
   readonly program_id: number;
   /** False for programs that bpfman did not load. */
@@ -259,6 +265,8 @@ export interface ProgramListEntry {
   readonly type: string;
   readonly function_name: string;
   readonly links: readonly number[];
+  /** Null for unmanaged programs. Not in the noun-verb grammar. */
+  readonly state: PinState;
   /** Null for unmanaged programs and in the summary view, as is `kernel`. */
   readonly record: ProgramRecordAnswer | null;
   readonly kernel: KernelProgramAnswer | null;
@@ -273,6 +281,8 @@ export interface LinkListAnswer {
   readonly links: readonly (LinkRecordAnswer & {
     readonly application: string | null;
     readonly function_name: string;
+    /** Null also for links without a pin of their own. Not in the noun-verb grammar. */
+    readonly state: PinState;
     /** Null for what cannot go from its place. Not in the noun-verb grammar. */
     readonly attachment: AttachmentAnswer | null;
   })[];
@@ -338,6 +348,8 @@ export interface UnloadAnswer {
   readonly detached: readonly number[];
   /** False if the ID did not exist and missing IDs are ignored. */
   readonly unloaded: boolean;
+  /** Only if the program had gone without bpfman, or an earlier unload was killed: this one removed what was left. */
+  readonly already_gone?: true;
 }
 /** What a deletion removed, in order of removal. */
 export interface DeleteAnswer {
@@ -354,6 +366,48 @@ export interface DeleteDispatcherAnswer {
 export interface DetachAnswer {
   readonly link_id: number;
   readonly detached: boolean;
+  /** As in the answer of an unload. */
+  readonly already_gone?: true;
+}
+
+/** What was changed, or failed to change; the newest entry last. */
+export interface HistoryAnswer {
+  readonly operations: readonly HistoryEntryAnswer[];
+}
+export interface HistoryEntryAnswer {
+  readonly id: number;
+  /** When it started. */
+  readonly at: string;
+  /** As in /proc/sys/kernel/random/boot_id. IDs of programs are only unique within a boot. */
+  readonly boot_id: string;
+  readonly user: {
+    /** The user the command ran as. */
+    readonly uid: number;
+    /** Who logged in, which sudo and su keep; null for services. */
+    readonly login_uid: number | null;
+    /** Who called sudo; null without it. */
+    readonly sudo_uid: number | null;
+  };
+  /** The process that started the command or the session. */
+  readonly parent: { readonly pid: number; readonly command: string | null };
+  /**
+   * As in `methods` of `initialize`; or `recovery`, for what was cleaned up after killed commands; or `session/end`.
+   */
+  readonly operation: string;
+  /** Programs and links that it named, made or removed. */
+  readonly programs: readonly number[];
+  readonly links: readonly number[];
+  /** The hook: `tcx eth0 ingress`. */
+  readonly place: string | null;
+  /** The file or image that programs were loaded from. */
+  readonly source: string | null;
+  /** `ok`, or the code of the error. */
+  readonly result: string;
+  readonly message: string | null;
+  /** In microseconds. */
+  readonly duration_us: number;
+  /** Of a load: instructions that the verifier processed, and the duration of the system calls in microseconds. */
+  readonly verification: { readonly instructions: number; readonly load_us: number | null } | null;
 }
 
 /** The candidates for a word of a command line. */

@@ -110,6 +110,16 @@ export const PROGRAM_GONE_TIMEOUT_MS = 250;
  * step.
  */
 export const CHANGES_MAX = 4096;
+/** Size of the file that takes up space for removals on a full disk: enough for several that are killed. */
+export const RESERVE_BYTES = 1024 * 1024;
+/** How much of it one removal gets: more than the WAL grows to on a nearly full disk, with a large transaction. */
+export const RESERVE_STEP_BYTES = 256 * 1024;
+/** Entries in the history of operations; older ones are deleted. As above, changing it takes a new schema step. */
+export const OPERATIONS_MAX = 10_000;
+/** IDs of each kind kept in an entry of the history: those of the largest load (PROGRAMS_PER_LOAD_MAX). */
+export const OPERATION_IDS_MAX = 1024;
+/** Length of a text in an entry of the history, in characters; that of a message or path is usually below 200. */
+export const OPERATION_TEXT_CHARS_MAX = 1024;
 /** Largest record stored with an entry of the change log. */
 export const CHANGE_RECORD_BYTES_MAX = 64 * 1024;
 /** Entries of the change log read at a time. */

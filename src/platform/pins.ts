@@ -30,6 +30,8 @@ export interface PinsPort {
    */
   unmount(): string[];
   exists(path: string): boolean;
+  /** Returns when the pin was made, as far as the kernel tells: null if it does not exist. */
+  pinnedAt(path: string): Date | null;
   /** Creates the directory for a map owner's pins. */
   makeDirectory(path: string): void;
   /** Removes one pin; returns false if it did not exist. */

@@ -1,9 +1,11 @@
 import type { GenericSchema, InferOutput } from "valibot";
 import { printable } from "../domain/printable.ts";
+import type { Facts } from "../domain/history.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { reasonOf } from "../errors/sys-failure.ts";
 import type { Host } from "../platform/host.ts";
 import type { Runtime } from "../platform/runtime.ts";
+import { codeOf, startEntry, withFacts } from "./history.ts";
 import type { Context, Operation } from "./operation.ts";
 import { type Access, type Answers, OPERATIONS, type OperationName } from "./operations.ts";
 
@@ -35,8 +37,8 @@ interface Call {
   readonly name: OperationName;
   readonly runtime: Runtime;
   readonly context: Context;
-  /** Facts that the operation recorded for the history. */
-  readonly facts: Readonly<Record<string, unknown>>;
+  /** What the operation recorded for the history. */
+  facts: Facts;
   /** Set when nothing is left in the runtime directory. */
   leaves: boolean;
 }
@@ -62,6 +64,7 @@ export function createInvoke(runtime: Runtime): Invoke {
       const [{ parseRequest }, module] = await Promise.all([import("./parse-request.ts"), row.module()]);
       const { implementation } = module as unknown as Module;
       const request = parseRequest(implementation.request, raw, given.nameOf);
+      call.facts = subjectOf(request);
       if (row.privilege === "root" && !runtime.privileged()) {
         throw new BpfmanError("PERMISSION_DENIED", `"${given.calledAs ?? name}" needs root: ${whyRoot(row.access)}`);
       }
@@ -80,8 +83,16 @@ export function createInvoke(runtime: Runtime): Invoke {
   };
 }
 
+/** The IDs that a request names. */
+function subjectOf(request: unknown): Facts {
+  const { programId, linkId } = request as { readonly programId?: unknown; readonly linkId?: unknown };
+  return {
+    programs: typeof programId === "number" ? [programId] : [],
+    links: typeof linkId === "number" ? [linkId] : [],
+  };
+}
+
 function newCall(name: OperationName, runtime: Runtime, given: Partial<Context>): Call {
-  const facts: Record<string, unknown> = {};
   let operationId: string | null = null;
   const context: Context = {
     // Only needed on errors, and the random number generator takes time to initialise.
@@ -95,15 +106,18 @@ function newCall(name: OperationName, runtime: Runtime, given: Partial<Context>)
     log: given.log ?? runtime.log,
     progress: (message) => given.progress?.(printable(message)),
     relay: (line) => (given.relay ?? given.progress)?.(printable(line)),
-    note: (more) => {
-      Object.assign(facts, more);
-      given.note?.(more);
+    get caller() {
+      return given.caller ?? runtime.caller();
     },
+    note: (more) => {
+      call.facts = withFacts(call.facts, more);
+    },
+    recovered: { programs: new Set(), links: new Set() },
     leave: () => {
       call.leaves = true;
     },
   };
-  const call: Call = { name, runtime, context, facts, leaves: false };
+  const call: Call = { name, runtime, context, facts: {}, leaves: false };
   return call;
 }
 
@@ -185,22 +199,21 @@ async function warnOfStrays({ name, context }: Call, warned: Warned, host: Host)
   warned.last = warning;
 }
 
-/** Runs a change: cleans up after killed commands, runs the operation, then writes the history row. */
+/** Runs a change: cleans up after killed commands, runs the operation, then appends it to the history. */
 async function change(call: Call, host: Host, run: (host: Host) => unknown): Promise<unknown> {
-  const { name, runtime, context, facts } = call;
+  const { name, context } = call;
   const { recover } = await import("./recovery/recover.ts");
+  if ("removes" in OPERATIONS[name]) host.store.makeRoom();
   await recover(host, context);
-  const began = host.now();
-  const beganMs = performance.now();
+  const finish = startEntry(host, context);
   let result = "ok";
   try {
     return await run(host);
   } catch (cause) {
-    result = cause instanceof BpfmanError ? cause.code : "INTERNAL";
+    result = codeOf(cause);
+    context.note({ message: reasonOf(cause) });
     throw cause;
   } finally {
-    const durationMs = performance.now() - beganMs;
-    const entry = { operation: name, startedAt: began, durationMs, ...runtime.identity(), result, details: facts };
-    afterwards(call, "history not written", () => host.store.appendOperation(entry));
+    finish(name, result, call.facts);
   }
 }

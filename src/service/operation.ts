@@ -1,11 +1,17 @@
 import type { GenericSchema, InferOutput } from "valibot";
 import type { LogPort } from "../domain/log.ts";
-import type { ProcessIdentity } from "../domain/ids.ts";
+import type { Caller, Facts } from "../domain/history.ts";
+import type { LinkId, ProcessIdentity, ProgramId } from "../domain/ids.ts";
 import type { Host } from "../platform/host.ts";
 import type { Sources } from "../platform/runtime.ts";
 
 /** Returns the user's name for the request field at a path; null to use the path itself. */
 export type NameOf = (path: readonly unknown[]) => string | null;
+
+export interface Recovered {
+  readonly programs: Set<ProgramId>;
+  readonly links: Set<LinkId>;
+}
 
 /** Everything an operation receives besides its request. */
 export interface Context {
@@ -26,8 +32,12 @@ export interface Context {
   progress(message: string): void;
   /** Passes on a line printed by a program that the operation runs. */
   relay(line: string): void;
-  /** Records facts for the operations history: IDs created or removed, counts, times. */
-  note(facts: Readonly<Record<string, unknown>>): void;
+  /** Who runs it, for the history. */
+  readonly caller: Caller;
+  /** Records facts for the history. IDs are added to those already recorded. */
+  note(facts: Facts): void;
+  /** What was found to be gone, and was removed, before the operation started. */
+  readonly recovered: Recovered;
   /** Reports that nothing is left in the runtime directory, which is then removed together with the writer lock. */
   leave(): void;
 }

@@ -10,6 +10,7 @@ import type {
   DetachAnswer,
   DispatcherDetailAnswer,
   DispatcherListAnswer,
+  HistoryAnswer,
   LinkAnswer,
   LinkListAnswer,
   LoadAnswer,
@@ -38,22 +39,39 @@ export type Access = "read" | "trial" | "write" | "images" | "build" | "none";
 interface Row {
   readonly access: Access;
   readonly privilege: "root" | "none";
+  /** It removes things, so it may take the space that is kept for when the disk is full. */
+  readonly removes?: true;
   /** Loads the implementation (service/operation.ts). */
   readonly module: () => Promise<{ readonly implementation: unknown }>;
 }
 
 export const OPERATIONS = {
   "program/load": { access: "write", privilege: "root", module: () => import("./operations/load.ts") },
-  "program/unload": { access: "write", privilege: "root", module: () => import("./operations/unload.ts") },
+  "program/unload": {
+    access: "write",
+    privilege: "root",
+    removes: true,
+    module: () => import("./operations/unload.ts"),
+  },
   "program/list": { access: "read", privilege: "root", module: () => import("./operations/list-programs.ts") },
   "program/get": { access: "read", privilege: "root", module: () => import("./operations/get-program.ts") },
-  "program/delete": { access: "write", privilege: "root", module: () => import("./operations/delete-program.ts") },
+  "program/delete": {
+    access: "write",
+    privilege: "root",
+    removes: true,
+    module: () => import("./operations/delete-program.ts"),
+  },
   "link/attach": { access: "write", privilege: "root", module: () => import("./operations/attach.ts") },
-  "link/detach": { access: "write", privilege: "root", module: () => import("./operations/detach.ts") },
+  "link/detach": { access: "write", privilege: "root", removes: true, module: () => import("./operations/detach.ts") },
   "link/list": { access: "read", privilege: "root", module: () => import("./operations/list-links.ts") },
   "link/get": { access: "read", privilege: "root", module: () => import("./operations/get-link.ts") },
   "link/update": { access: "write", privilege: "root", module: () => import("./operations/update-link.ts") },
-  "link/delete": { access: "write", privilege: "root", module: () => import("./operations/delete-link.ts") },
+  "link/delete": {
+    access: "write",
+    privilege: "root",
+    removes: true,
+    module: () => import("./operations/delete-link.ts"),
+  },
   "dispatcher/list": { access: "read", privilege: "root", module: () => import("./operations/list-dispatchers.ts") },
   "dispatcher/get": { access: "read", privilege: "root", module: () => import("./operations/get-dispatcher.ts") },
   "image/build": { access: "build", privilege: "none", module: () => import("./operations/build-image.ts") },
@@ -68,10 +86,12 @@ export const OPERATIONS = {
   "dispatcher/delete": {
     access: "write",
     privilege: "root",
+    removes: true,
     module: () => import("./operations/delete-dispatcher.ts"),
   },
   "object/check": { access: "trial", privilege: "root", module: () => import("./operations/check.ts") },
   "object/inspect": { access: "read", privilege: "none", module: () => import("./operations/inspect-object.ts") },
+  "history/list": { access: "read", privilege: "root", module: () => import("./operations/list-history.ts") },
   complete: { access: "read", privilege: "none", module: () => import("./operations/complete.ts") },
   version: { access: "none", privilege: "none", module: () => import("./operations/version.ts") },
 } as const satisfies Record<string, Row>;
@@ -104,6 +124,7 @@ export interface Answers {
   "dispatcher/delete": DeleteDispatcherAnswer;
   "object/check": CheckAnswer;
   "object/inspect": ObjectInspectAnswer;
+  "history/list": HistoryAnswer;
   complete: CompleteAnswer;
   version: VersionAnswer;
 }

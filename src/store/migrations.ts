@@ -1,4 +1,4 @@
-import { CHANGE_RECORD_BYTES_MAX, CHANGES_MAX } from "../domain/limits.ts";
+import { CHANGE_RECORD_BYTES_MAX, CHANGES_MAX, OPERATIONS_MAX } from "../domain/limits.ts";
 
 /** The columns of a row stored in the change log, as of step 3. */
 const LOGGED = {
@@ -210,5 +210,20 @@ export const MIGRATIONS: readonly string[] = [
     BEGIN ${announceProgram} ${logProgramWithPath("program/didLoad", "NEW")} END;
   CREATE TRIGGER programs_gone AFTER DELETE ON programs WHEN OLD.announced = 1
     BEGIN ${logProgramWithPath("program/didUnload", "OLD")} END;
+  `,
+  `
+  -- The history keeps its newest entries. These can be neither changed nor deleted.
+  DROP TRIGGER operations_stay;
+  DELETE FROM operations WHERE operation_id <= (SELECT max(operation_id) FROM operations) - ${OPERATIONS_MAX};
+  CREATE TRIGGER operations_stay BEFORE DELETE ON operations
+    WHEN OLD.operation_id > (SELECT max(operation_id) FROM operations) - ${OPERATIONS_MAX}
+    BEGIN SELECT RAISE(ABORT, 'the history of operations is append-only'); END;
+  CREATE TRIGGER operations_trim AFTER INSERT ON operations
+    BEGIN DELETE FROM operations WHERE operation_id <= NEW.operation_id - ${OPERATIONS_MAX}; END;
+
+  -- Null where it is not known, and in earlier rows.
+  ALTER TABLE operations ADD COLUMN login_uid INTEGER;
+  ALTER TABLE operations ADD COLUMN sudo_uid INTEGER;
+  ALTER TABLE operations ADD COLUMN parent_command TEXT;
   `,
 ];

@@ -23,6 +23,10 @@ export function databaseFailure(thrown: unknown, action: string, path: string): 
     case "SQLITE_CONSTRAINT":
       return new BpfmanError("STATE_CONFLICT", message, parts);
     case "SQLITE_FULL":
+      return new BpfmanError("IO_FAILED", message, {
+        ...parts,
+        hint: `free some space on the file system of "${path}"; detaching and unloading work meanwhile`,
+      });
     case "SQLITE_IOERR":
       return new BpfmanError("IO_FAILED", message, parts);
     case "SQLITE_CORRUPT":

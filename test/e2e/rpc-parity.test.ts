@@ -184,6 +184,16 @@ const STEPS: readonly Step[] = [
     (made) => ["unload", made.program],
     (made) => ({ programId: made.program }),
   ),
+  step(
+    "history/list",
+    (made) => ["history", "--program", made.program],
+    (made) => ({ programId: made.program }),
+  ),
+  step(
+    "history/list",
+    () => ["history", "--failed", "--link", MISSING],
+    () => ({ linkId: MISSING, failed: true }),
+  ),
   LOADED,
   ATTACHED,
   step(
@@ -233,7 +243,7 @@ test("there is a step for each operation", () => {
 });
 
 /** What two runs of the same cannot have in common: ids, times, sizes that the kernel rounds, digits in paths. */
-const DIFFERENT = /^(id|.*_id|.*_ids|links|map_used_by|detached|deleted|memlock|runtime|run_count)$/;
+const DIFFERENT = /^(id|.*_id|.*_ids|pid|programs|links|map_used_by|detached|deleted|memlock|runtime|run_count|.*_us)$/;
 
 function masked(value: unknown, key = ""): unknown {
   if (Array.isArray(value)) return value.map((part) => masked(part, key));

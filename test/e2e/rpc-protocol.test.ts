@@ -112,6 +112,7 @@ test("every request of the page is answered as the page says, and every change i
   const { dispatchers } = await ask<DispatcherListAnswer>("dispatcher/list");
   await ask("dispatcher/get", { ...dispatchers[0]?.key });
   await ask("link/detach", { linkId: record.id });
+  await ask("history/list", { linkId: record.id });
   await ask("program/unload", { programId });
   await remove();
   await until(() => CHANGE_KINDS.every((kind) => told.has(kind)));

@@ -14,6 +14,7 @@ import { openStore } from "../../src/store/open-store.ts";
 import { FakeKernel } from "./fake-kernel.ts";
 
 const ROOT = "/fake/fs";
+const NOW = new Date("2026-03-04T05:06:07.008Z");
 const FIRST_NSID = 4026531840;
 
 const paths: PinPaths = {
@@ -37,6 +38,7 @@ function fakePins(kernel: FakeKernel, directories: Set<string>): PinsPort {
     prepare: () => {},
     unmount: () => [...kernel.pins.keys()].sort(),
     exists: (path) => kernel.pins.has(path) || directories.has(path),
+    pinnedAt: (path) => (kernel.pins.has(path) ? NOW : null),
     makeDirectory: (path) => void directories.add(path),
     openMap: () => {},
     remove: (path) => {
@@ -246,7 +248,7 @@ export function makeTestBed(): TestBed {
       },
       processes,
       config: bed.config,
-      now: () => new Date("2026-03-04T05:06:07.008Z"),
+      now: () => NOW,
       sleep: async () => {},
       close: () => store.close(),
     };
@@ -267,7 +269,7 @@ export function makeTestBed(): TestBed {
       log: { error: note("error"), warn: note("warn"), info: note("info"), debug: () => {} },
       lockTimeoutMs: 1000,
       privileged: () => bed.privileged,
-      identity: () => ({ uid: 0, parentPid: 1 }),
+      caller: () => ({ uid: 0, loginUid: 1000, sudoUid: null, parentPid: 1, parentCommand: "init" }),
       openVersions: async () => ({
         versions: () => ({ version: "0", commit: "c", bun: "1", libbpf: null, kernel: "6", arch: "x86_64" }),
         features: async () => null,

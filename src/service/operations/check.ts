@@ -190,6 +190,11 @@ async function checkFile(file: OpenedFile, checking: Checking): Promise<CheckedF
   return { path, kind, diagnostics, refusal, programs };
 }
 
+function skippedProgram({ name, section, kind }: ObjectProgram, reason: string): CheckedProgramAnswer {
+  const type = kind === null || kind === "unmanaged" ? sectionParts(section).head : kind;
+  return { name, section, type, verdict: "skipped", reason, cost: null, refusal: null, baseline: null };
+}
+
 interface Subject {
   readonly path: string;
   readonly bytes: Uint8Array;
@@ -202,12 +207,11 @@ async function checkProgram(
   { host, request, room, baseline }: Checking,
 ): Promise<CheckedProgramAnswer> {
   const { name, section } = program;
-  if ("skipped" in toLoad) {
-    const type = program.kind === null || program.kind === "unmanaged" ? sectionParts(section).head : program.kind;
-    const nothing = { cost: null, refusal: null, baseline: null } as const;
-    return { name, section, type, verdict: "skipped", reason: toLoad.skipped, ...nothing };
-  }
+  if ("skipped" in toLoad) return skippedProgram(program, toLoad.skipped);
   const verification = await host.kernel.verify(toLoad);
+  if (verification.type === 0) {
+    return skippedProgram(program, `its section names no type: use --programs TYPE:${name}`);
+  }
   const { refusal } = verification;
   const cost = refusal === null ? costOf(verification) : null;
   const then = baseline?.(path, name) ?? null;

@@ -237,6 +237,7 @@ async function pinMaps(host: Host, steps: Plan, { loaded, records, maps }: ToPin
  * the load, which provides the IDs, and before the first pin, which is the first thing to outlive the process.
  */
 async function load(host: Host, request: LoadInput, context: Context): Promise<LoadAnswer> {
+  context.note({ source: "pulled" in request.source ? request.source.pulled.source.url : request.source.file });
   const planned = plan(host, request);
   return carryOut(context, async (steps) => {
     const beganMs = performance.now();
@@ -245,7 +246,7 @@ async function load(host: Host, request: LoadInput, context: Context): Promise<L
       const records = recordsOf(host, planned, loaded);
       context.note({
         programs: records.map((record) => record.id),
-        verified_instructions: loaded.programs.map((program) => program.kernel.verifiedInstructions),
+        verified_instructions: loaded.programs.reduce((sum, { kernel }) => sum + kernel.verifiedInstructions, 0),
         load_ms: Number((performance.now() - beganMs).toFixed(2)),
       });
       await steps.step(

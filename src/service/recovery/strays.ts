@@ -5,8 +5,12 @@ import type { RowInBrief } from "../../platform/store.ts";
 import type { Context } from "../operation.ts";
 import { removeRecorded } from "../own-pins.ts";
 
-/** How many paths a warning lists; the others are counted. */
+/** How many names a warning lists; the others are counted. */
 const NAMED_MAX = 5;
+
+/** Lists a few names: `a, b, c, d, e and 12 more`. */
+export const inBrief = (names: readonly (string | number)[]): string =>
+  `${names.slice(0, NAMED_MAX).join(", ")}${names.length > NAMED_MAX ? ` and ${names.length - NAMED_MAX} more` : ""}`;
 
 /**
  * Returns the pins of programs, links and chains that no row names, ascending. An intact database has none, because
@@ -53,9 +57,8 @@ function chainPins(host: Host): Set<string> {
 /** Returns a warning about pins without rows; null if there are none. */
 export function strayWarning(pins: readonly string[]): string | null {
   if (pins.length === 0) return null;
-  const more = pins.length > NAMED_MAX ? ` and ${pins.length - NAMED_MAX} more` : "";
   return (
-    `pins that the database does not record: ${pins.slice(0, NAMED_MAX).join(", ")}${more}; rows were lost, or the pins belong to ` +
+    `pins that the database does not record: ${inBrief(pins)}; rows were lost, or the pins belong to ` +
     "another database: what they hold keeps running, unlisted, until the pins are removed"
   );
 }
@@ -68,8 +71,10 @@ export function removeLeftovers(host: Host, rows: readonly RowInBrief[], context
   const { paths } = host.pins;
   removeRecorded(host, paths.testDispatchers);
   const programs = new Set(rows.flatMap((row) => (row.kind === "program" ? row.id : [])));
-  for (const id of host.files.bytecodeIds()) {
-    if (programs.has(id) || host.store.namesBytecode(id) || host.pins.exists(paths.program(id))) continue;
+  const unknown = host.files.bytecodeIds().filter((id) => !programs.has(id));
+  const recorded = unknown.length === 0 ? programs : host.store.programIdsOfAllBoots();
+  for (const id of unknown) {
+    if (recorded.has(id) || host.pins.exists(paths.program(id))) continue;
     if (host.files.removeLeftover(id))
       context.log.info("removed bytecode that the database does not record", { program_id: id });
   }

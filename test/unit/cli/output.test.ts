@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { ProgramAnswer, ProgramListEntry } from "../../../src/domain/answer.ts";
+import type { HistoryEntryAnswer, ProgramAnswer, ProgramListEntry } from "../../../src/domain/answer.ts";
 import { cli } from "../../fakes/cli-host.ts";
 import {
   everyLink,
@@ -34,6 +34,7 @@ const entry: ProgramListEntry = {
   type: "tcx",
   function_name: "count_every_packet",
   links: [3],
+  state: null,
   record: null,
   kernel: null,
   status: { kernel: null },
@@ -140,6 +141,69 @@ test("empty lists print the header alone", async () => {
     " Program ID  Link ID  Application  Type  Function Name  Attachment \n",
   );
   expect(await shown("list links -o json", { links: [] })).toBe('{\n  "links": []\n}\n');
+});
+
+test("lists say what is wrong with a pin, and only then have a column for it", async () => {
+  const programs = [entry, { ...entry, program_id: 6322, links: [], state: "gone" }];
+  expect(await shown("list programs", { programs })).toBe(
+    [
+      " Program ID  Application  Type  Function Name       State  Links \n",
+      " 6321        demo         tcx   count_every_packet         (1) 3 \n",
+      " 6322        demo         tcx   count_every_packet  gone \n",
+    ].join(""),
+  );
+  const links = linkList.links.slice(2, 3).map((link) => ({ ...link, state: "unpinned" }));
+  expect(await shown("link list", { links })).toBe(
+    [
+      " Program ID  Link ID  Application  Type  Function Name       State     Attachment \n",
+      " 6321        3        demo         tcx   count_every_packet  unpinned  eth0 ingress pos-0 \n",
+    ].join(""),
+  );
+  expect(JSON.parse(await shown("list programs -o json", { programs })).programs[1].state).toBe("gone");
+});
+
+describe("history", () => {
+  const done: HistoryEntryAnswer = {
+    id: 7,
+    at: "2026-01-02T03:04:05.678Z",
+    boot_id: "b",
+    user: { uid: 0, login_uid: 1000, sudo_uid: 1000 },
+    parent: { pid: 4711, command: "sudo" },
+    operation: "program/load",
+    programs: [5, 6, 7, 8, 9],
+    links: [],
+    place: null,
+    source: "x.o",
+    result: "ok",
+    message: null,
+    duration_us: 12_345,
+    verification: { instructions: 44, load_us: 3210 },
+  };
+  const failed: HistoryEntryAnswer = {
+    ...done,
+    ...{ user: { uid: 0, login_uid: null, sudo_uid: null }, parent: { pid: 1, command: null } },
+    ...{ operation: "link/attach", programs: [5], links: [3], place: "tcx eth0 ingress", source: null },
+    ...{ result: "HOOK_BUSY", message: "a\nb", duration_us: 1_234_000, verification: null },
+  };
+  const answer = { operations: [done, { ...failed, operation: "session/end", result: "ok", message: null }, failed] };
+
+  test("has one line for each operation", async () => {
+    expect(await shown("history", answer)).toBe(
+      [
+        " Time                  User         Operation    Subject                              Took       Result \n",
+        " 2026-01-02T03:04:05Z  1000 (sudo)  load         programs 5 6 7 and 2 more, x.o       12.3 ms    ok, 44 instructions verified in 3.2 ms \n",
+        " 2026-01-02T03:04:05Z  0            session/end  program 5, link 3, tcx eth0 ingress  1234.0 ms  ok \n",
+        " 2026-01-02T03:04:05Z  0            attach       program 5, link 3, tcx eth0 ingress  1234.0 ms  HOOK_BUSY: a\\nb \n",
+      ].join(""),
+    );
+  });
+  test("keeps its times whole on a terminal", async () => {
+    const { out } = await cli("history", { terminal: true, columns: 80, env: { NO_COLOR: "1" }, answer: () => answer });
+    for (const line of out.trimEnd().split("\n").slice(1)) {
+      expect(line).toStartWith(" 2026-01-02T03:04:05Z  ");
+      expect(Bun.stringWidth(line)).toBeLessThanOrEqual(80);
+    }
+  });
 });
 
 test("an image has its address and policy in place of the path", async () => {

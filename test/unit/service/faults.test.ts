@@ -2,8 +2,10 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { programId } from "../../../src/domain/ids.ts";
+import type { ProgramRecord } from "../../../src/domain/program.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
+import { mapUsers } from "../../../src/service/removal/map-users.ts";
 import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
 import { serviceObject } from "../../objects/service-object.ts";
 
@@ -185,7 +187,10 @@ test("a row that cannot be read stops only commands that need it", async () => {
   damage.run("UPDATE programs SET metadata = '{nonsense', maps = '[' WHERE program_id = 101");
   damage.close();
   // Which pins its maps have cannot be told any more, so none of another program's counts as unused.
-  bed.inspect((host) => expect(host.store.mapPinsOfOthers(programId(102))).toBeNull());
+  bed.inspect((host) => {
+    expect(host.store.mapUses().find(({ id }) => id === 101)?.mapPins).toBeNull();
+    expect(mapUsers(host).pinsToRemove(host.store.program(programId(102)) as ProgramRecord)).toEqual([]);
+  });
   for (const programId of [100, 102, 103]) {
     expect(await invoke("program/unload", { programId })).toMatchObject({ unloaded: true });
   }

@@ -269,7 +269,10 @@ describe("attach and detach", () => {
     expect(await invoke("link/get", { linkId: 1 })).toEqual(link);
     const { links } = await invoke("link/list", {});
     expect(links).toEqual([
-      { ...link.record, application: "demo", function_name: "count", attachment: link.status.attachment },
+      {
+        ...link.record,
+        ...{ application: "demo", function_name: "count", state: null, attachment: link.status.attachment },
+      },
     ]);
     expect((await invoke("program/list", {})).programs[0]?.links).toEqual([1]);
 

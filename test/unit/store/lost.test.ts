@@ -34,7 +34,8 @@ function useDatabase(): void {
     const { programRecordOf } = await import("${process.cwd()}/test/fakes/records.ts");
     const store = openStore({ path: "${path()}", mode: "write", bootId: "boot-1" });
     for (let id = 1; id <= 5; id++) store.insertProgram(programRecordOf(id), "ready");
-    store.appendOperation({ operation: "x", startedAt: new Date(), durationMs: 1, uid: 0, parentPid: 1, result: "ok", details: {} });
+    const caller = { uid: 0, loginUid: null, sudoUid: null, parentPid: 1, parentCommand: null };
+    store.appendOperation({ operation: "x", startedAt: new Date(), durationMs: 1, caller, result: "ok", facts: {} });
     process.kill(process.pid, "SIGKILL");`;
   const { signalCode, stderr } = Bun.spawnSync([process.execPath, "-e", script]);
   expect([signalCode as string, stderr.toString()]).toEqual(["SIGKILL", ""]);

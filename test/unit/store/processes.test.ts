@@ -1,5 +1,6 @@
 /** Several processes on one database, as when commands run concurrently or are killed. */
 import { expect, test } from "bun:test";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { programId } from "../../../src/domain/ids.ts";
 import { openStore } from "../../../src/store/open-store.ts";
@@ -29,6 +30,25 @@ test("20 processes create the database and write at once: nothing is lost, no id
     Array.from({ length: PROCESSES * EACH }, (_, index) => index + 1),
   );
   store.close();
+}, 60_000);
+
+test("a first writer waits for another process that is creating the database", async () => {
+  const path = directory.path("state/bpfman.db");
+  const work = `import { Database } from "bun:sqlite";
+    const database = new Database(${JSON.stringify(path)});
+    database.run("BEGIN IMMEDIATE");
+    process.stdout.write("holding\\n");
+    await Bun.stdin.text();
+    Bun.sleepSync(300);
+    database.run("ROLLBACK");`;
+  mkdirSync(directory.path("state"), { mode: 0o700 });
+  const holder = Bun.spawn([process.execPath, "-e", work], { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
+  await holder.stdout.getReader().read();
+  const impatient = { path, mode: "write", bootId: "boot-1", busyTimeoutMs: 20 } as const;
+  expect(() => openStore(impatient)).toThrow(expect.objectContaining({ code: "LOCK_TIMEOUT" }));
+  holder.stdin.end();
+  open("write").close();
+  expect(await holder.exited).toBe(0);
 }, 60_000);
 
 test("readers work while another process is in a transaction, and its death leaves nothing of it", async () => {

@@ -161,15 +161,20 @@ test("a transaction that would wait is rejected and leaves nothing", () => {
   store.close();
 });
 
-test("pins of maps are those of all other programs, each once, in whatever state", () => {
+test("which pins of maps programs use is told of all of them, in whatever state", () => {
   const store = writer();
   const map = (name: string, pinPath: string | null) => ({ id: mapId(1), name, pinPath });
   store.insertProgram(programRecordOf(1, { maps: [map("own", "/own"), map("shared", "/shared")] }), "ready");
   store.insertProgram(programRecordOf(2, { maps: [map("shared", "/shared"), map(".rodata", null)] }), "ready");
   store.insertProgram(programRecordOf(3, { maps: [map("shared", "/shared"), map("new", "/new")] }), "pending");
   store.insertProgram(programRecordOf(4, { maps: [] }), "removing");
-  expect(store.mapPinsOfOthers(programId(1))?.sort()).toEqual(["/new", "/shared"]);
-  expect(store.mapPinsOfOthers(programId(3))?.sort()).toEqual(["/own", "/shared"]);
+  const mapPinPath = (id: number) => programRecordOf(id).mapPinPath;
+  expect(store.mapUses()).toEqual([
+    { id: programId(1), mapPinPath: mapPinPath(1), mapPins: ["/own", "/shared"] },
+    { id: programId(2), mapPinPath: mapPinPath(2), mapPins: ["/shared"] },
+    { id: programId(3), mapPinPath: mapPinPath(3), mapPins: ["/shared", "/new"] },
+    { id: programId(4), mapPinPath: mapPinPath(4), mapPins: [] },
+  ]);
   store.close();
 });
 

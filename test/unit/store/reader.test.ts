@@ -47,7 +47,7 @@ test("a reader changes no file and makes none", () => {
   writer.insertProgram(programRecordOf(5), "ready");
   writer.close();
   const before = content();
-  expect(Object.keys(before)).toEqual(["bpfman.db", "bpfman.db-shm", "bpfman.db-wal"]);
+  expect(Object.keys(before)).toEqual(["bpfman.db", "bpfman.db-reserve", "bpfman.db-shm", "bpfman.db-wal"]);
   const reader = open("read");
   expect(reader.programs()).toStrictEqual([programRecordOf(5)]);
   expect(() => reader.deleteProgram(programId(5))).toThrow();
