@@ -116,8 +116,7 @@ const OTHER_GRAMMAR: Habits = {
 /** Words common to many tools. */
 const ANY_TOOL: Habits = {
   'type "bpfman list programs" or "bpfman list links"': /^(show|ls|ps)( |$)/,
-  'type "bpfman get program ID", "bpfman get link LINK_ID" or "bpfman image inspect IMAGE"':
-    /^(info|inspect|describe)( |$)/,
+  'type "bpfman get program ID", "bpfman get link LINK_ID" or "bpfman inspect FILE"': /^(info|describe)( |$)/,
   'type "bpfman unload ID", "bpfman detach LINK_ID" or "bpfman program delete ID"': /^(rm|remove|delete)( |$)/,
   'type "bpfman get program ID -o json": it shows run time and count if sysctl kernel.bpf_stats_enabled is 1':
     /^(top|stats)( |$)/,

@@ -1,5 +1,6 @@
 import { defineCommand, each, optional, required, several, vary } from "../command.ts";
-import { GLOBAL } from "../load/load.ts";
+import { GLOBALS } from "../globals.ts";
+import { GLOBAL, PROGRAMS } from "../load/load.ts";
 import { parseCheckedProgram } from "../parse/pairs.ts";
 import { oneOf, parsePercent } from "../parse/word.ts";
 import { renderCheck } from "../render/check.ts";
@@ -30,21 +31,24 @@ export const check = defineCommand({
     files: each(OBJECT, {
       doc: ["Object files, or C sources in files whose names end in .c.", "Example: counter.o filter.bpf.c"],
     }),
-    programs: several(
-      {
-        takes: "list",
-        long: "programs",
-        completes: "object-program",
-        metavar: "NAME",
-        doc: [
-          "Optional: Programs to check; all by default.",
-          "Format: <NAME>, or <TYPE>:<NAME> if its section names no type",
-          "Format for fentry, fexit and lsm: <TYPE>:<NAME>:<ATTACH_FUNC>",
-          "Example: --programs count_packets fentry:trace:do_unlinkat",
-        ],
-      },
-      parseCheckedProgram,
-    ),
+    programs: {
+      of: PROGRAMS,
+      ...several(
+        {
+          takes: "list",
+          long: "programs",
+          completes: "object-program",
+          metavar: "NAME",
+          doc: [
+            "Optional: Programs to check; all by default.",
+            "Format: <NAME>, or <TYPE>:<NAME> if its section names no type",
+            "Format for fentry, fexit and lsm: <TYPE>:<NAME>:<ATTACH_FUNC>",
+            "Example: --programs count_packets fentry:trace:do_unlinkat",
+          ],
+        },
+        parseCheckedProgram,
+      ),
+    },
     global: vary(GLOBAL, {
       doc: [
         "Optional: Global variables to set before the programs are checked.",
@@ -74,21 +78,24 @@ export const check = defineCommand({
       },
       parsePercent,
     ),
-    output: optional(
-      {
-        long: "output",
-        short: "o",
-        metavar: "FORMAT",
-        choices: FORMATS,
-        default: "text",
-        doc: [
-          "Output format: text, json, github or sarif.",
-          "github prints workflow commands, which GitHub shows beside the lines;",
-          "sarif is SARIF 2.1.0, which code scanning services read.",
-        ],
-      },
-      oneOf("output format", FORMATS),
-    ),
+    output: {
+      of: GLOBALS.output,
+      ...optional(
+        {
+          long: "output",
+          short: "o",
+          metavar: "FORMAT",
+          choices: FORMATS,
+          default: "text",
+          doc: [
+            "Output format: text, json, github or sarif.",
+            "github prints workflow commands, which GitHub shows beside the lines;",
+            "sarif is SARIF 2.1.0, which code scanning services read.",
+          ],
+        },
+        oneOf("output format", FORMATS),
+      ),
+    },
   },
   classic: {
     words: ["files"],

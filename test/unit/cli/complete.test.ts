@@ -32,6 +32,8 @@ describe("commands", () => {
         "link",
         "dispatcher",
         "image",
+        "check",
+        "inspect",
         "history",
         "rpc",
         "version",

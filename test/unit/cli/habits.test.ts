@@ -57,7 +57,6 @@ const LINES: readonly (readonly [line: string, instead: string])[] = [
   // Any tool.
   ["show", "bpfman list programs"],
   ["ls", "bpfman list programs"],
-  ["inspect 5", "bpfman get program ID"],
   ["delete 5", "bpfman program delete ID"],
   ["program show 5", '"get" with an id'],
   ["xdp", "bpfman attach ID KIND"],
