@@ -7,7 +7,7 @@
 import { existsSync, mkdtempSync, readFileSync, realpathSync } from "node:fs";
 import { availableParallelism, cpus, release, tmpdir } from "node:os";
 import { join } from "node:path";
-import { benchCycle, benchList, benchStart, benchXdp } from "./bench/commands.ts";
+import { benchCheck, benchCycle, benchList, benchStart, benchXdp } from "./bench/commands.ts";
 import { BPFMAN, MEMBERS, must, ROOT, Stopwatch } from "./bench/measure.ts";
 import { removeTree } from "./residue.ts";
 
@@ -41,6 +41,7 @@ function bench(directory: string, rounds: number): void {
   benchList(round);
   benchCycle(round);
   benchXdp(round);
+  benchCheck(round);
 }
 
 function inside(rounds: number): void {

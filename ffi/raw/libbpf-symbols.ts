@@ -15,6 +15,7 @@ export const LIBBPF_SYMBOLS = {
   bpf_map__set_max_entries: { args: ["ptr", "u32"], returns: "i32" },
   bpf_map__set_pin_path: { args: ["ptr", "ptr"], returns: "i32" },
   bpf_object__close: { args: ["ptr"], returns: "void" },
+  bpf_object__find_program_by_name: { args: ["ptr", "ptr"], returns: "ptr" },
   bpf_object__load: { args: ["ptr"], returns: "i32" },
   bpf_object__next_map: { args: ["ptr", "ptr"], returns: "ptr" },
   bpf_object__next_program: { args: ["ptr", "ptr"], returns: "ptr" },

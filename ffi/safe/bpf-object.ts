@@ -13,6 +13,8 @@ export type AttachTypeName = keyof typeof ATTACH_TYPE;
 export interface BpfObject {
   /** In file order, without the functions that are only called by other programs. */
   readonly programs: readonly BpfProgram[];
+  /** Turns autoload on for the program of that name and off for all others; null, and nothing is changed, if there is none. */
+  selectOnly(name: string): BpfProgram | null;
   readonly maps: readonly BpfMap[];
   /** Creates the maps and loads the programs that have autoload on. Throws SysError, leaving nothing in the kernel. */
   load(): void;
@@ -85,12 +87,26 @@ export function openObject(bytes: Uint8Array, name: string): BpfObject {
   const handle = Number(opened) as Pointer;
 
   let closed = false;
+  let programs: readonly BpfProgram[] | null = null;
+  const pointers = () => walk((last) => library.bpf_object__next_program(handle, last));
   const live = (pointer: Pointer): Pointer => {
     if (closed) throw new Error("the BPF object is closed");
     return pointer;
   };
   return {
-    programs: walk((last) => library.bpf_object__next_program(handle, last)).map((it) => wrapProgram(it, live)),
+    get programs() {
+      programs ??= pointers().map((it) => wrapProgram(it, live));
+      return programs;
+    },
+    selectOnly(name) {
+      const found = library.bpf_object__find_program_by_name(live(handle), cString(name));
+      if (found === null) return null;
+      const wanted = Number(found) as Pointer;
+      // Not by `programs`, since there can be many objects of many programs to check.
+      for (const each of pointers())
+        checkedLibbpf("bpf_program__set_autoload", library.bpf_program__set_autoload(each, each === wanted));
+      return wrapProgram(wanted, live);
+    },
     maps: walk((last) => library.bpf_object__next_map(handle, last)).map((it) => wrapMap(it, live)),
     load() {
       checkedLibbpf("bpf_object__load", library.bpf_object__load(live(handle)));

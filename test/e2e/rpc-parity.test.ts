@@ -12,6 +12,7 @@ import { RpcProcess } from "../labs/rpc-process.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
 const OBJECT = join(ROOT, "dist/bpf/fixtures/life.bpf.o");
+const REFUSED = join(ROOT, "dist/bpf/fixtures/refused.bpf.o");
 const MISSING = 4294967295;
 
 buildBpf();
@@ -226,6 +227,21 @@ const STEPS: readonly Step[] = [
     "image/build",
     () => ["image", "build", "--tag", NO_REGISTRY, "--bytecode", "/nowhere.o"],
     () => ({ tag: NO_REGISTRY, bytecode: { file: "/nowhere.o" } }),
+  ),
+  step(
+    "object/inspect",
+    () => ["inspect", OBJECT],
+    () => ({ file: OBJECT }),
+  ),
+  step(
+    "object/check",
+    () => ["check", REFUSED, "--programs", "reads_null", "harmless"],
+    () => ({ files: [REFUSED], programs: [{ name: "reads_null" }, { name: "harmless" }] }),
+  ),
+  step(
+    "object/check",
+    () => ["check", OBJECT, "--baseline", REFUSED],
+    () => ({ files: [OBJECT], baseline: REFUSED }),
   ),
   step(
     "image/generateBuildArgs",

@@ -105,6 +105,8 @@ test("every request of the page is answered as the page says, and every change i
   await ask("program/list");
   await ask("program/get", { programId });
   await ask("complete", { file: OBJECT });
+  await ask("object/check", { files: [REFUSED] });
+  await ask("object/inspect", { file: OBJECT });
   const { record } = await ask<LinkAnswer>("link/attach", { programId, attach });
   await ask("link/list");
   await ask("link/get", { linkId: record.id });

@@ -67,7 +67,7 @@ function tryToLoad({ object, detail }: { object: ObjectToLoad; detail: LogDetail
     const loaded = collectMessages(messages, () => {
       opened = openObject(object.bytes, libbpfName(object.name));
       log = new LogBuffer(VERIFIER_LOG_BYTES_MAX);
-      configure(opened, { object, programs: allPrograms(object), log, detail });
+      configure(opened, { object, log, detail });
       // Afterwards, a reused map has the kernel's truncated name.
       opened.load();
       return loadedObject(opened, object);
@@ -85,16 +85,13 @@ function tryToLoad({ object, detail }: { object: ObjectToLoad; detail: LogDetail
 export const libbpfName = (name: string): string => name.replace(/[^A-Za-z0-9_]/g, "_") || "object";
 
 interface Settings {
-  readonly object: Omit<ObjectToLoad, "programs" | "alongside">;
-  /** All that are loaded. */
-  readonly programs: readonly ProgramToVerify[];
+  readonly object: ObjectToLoad;
   readonly log: LogBuffer;
   readonly detail: LogDetail;
 }
 
-/** Sets an object up to be loaded. Throws FUNCTION_NOT_FOUND, INVALID_GLOBAL, SYMBOL_NOT_FOUND and the like. */
-export function configure(opened: BpfObject, { object, programs, log, detail }: Settings): void {
-  const wanted = new Map(programs.map((program) => [program.name, program]));
+function configure(opened: BpfObject, { object, log, detail }: Settings): void {
+  const wanted = new Map(allPrograms(object).map((program) => [program.name, program]));
   for (const program of opened.programs) {
     const settings = wanted.get(program.name);
     wanted.delete(program.name);
@@ -103,12 +100,15 @@ export function configure(opened: BpfObject, { object, programs, log, detail }: 
     program.setLog(log, detail);
     setType(program, settings);
   }
-  for (const name of wanted.keys()) {
-    throw new BpfmanError(
-      "FUNCTION_NOT_FOUND",
-      `load object "${object.name}": libbpf finds no program "${name}" in it`,
-    );
-  }
+  for (const name of wanted.keys()) throw notFound(object.name, name);
+  configureMaps(opened, object);
+}
+
+export const notFound = (object: string, name: string): BpfmanError =>
+  new BpfmanError("FUNCTION_NOT_FOUND", `load object "${object}": libbpf finds no program "${name}" in it`);
+
+/** Throws INVALID_GLOBAL and the like. */
+export function configureMaps(opened: BpfObject, object: Omit<ObjectToLoad, "programs" | "alongside">): void {
   for (const map of opened.maps) {
     map.clearPinPath();
     if (object.unusedMaps?.has(map.name) === true) map.leaveOut();
@@ -119,7 +119,8 @@ export function configure(opened: BpfObject, { object, programs, log, detail }: 
   for (const [name, there] of object.reuse) reuse(opened.maps, name, there);
 }
 
-function setType(program: BpfProgram, settings: ProgramToVerify): void {
+/** Throws SYMBOL_NOT_FOUND for a function that this kernel does not have. */
+export function setType(program: BpfProgram, settings: ProgramToVerify): void {
   if (settings.type === null) return;
   const { type, expectedAttachType } = kernelTypeOf(KINDS[settings.type], program.section);
   program.setType(type, expectedAttachType);

@@ -7,10 +7,12 @@ import { VERIFIER_LOG_BYTES_MAX } from "../../domain/limits.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { sysFailure } from "../../errors/sys-failure.ts";
 import { isWhole } from "../../errors/verifier-log.ts";
-import type { ObjectToVerify, Verification } from "../../platform/kernel.ts";
+import type { ObjectToLoad, ObjectToVerify, Verification } from "../../platform/kernel.ts";
 import { loadFailure } from "../explain/load-failure.ts";
 import { translate } from "../kernel-failure.ts";
-import { configure, libbpfName } from "./load-object.ts";
+import { configureMaps, libbpfName, notFound, setType } from "./load-object.ts";
+
+const NONE: ObjectToLoad["reuse"] = new Map();
 
 /**
  * Verifies one program of an object. The statistics cost nothing, so they are all that the first load asks for; the path to
@@ -58,11 +60,14 @@ function attempt(object: ObjectToVerify, detail: LogDetail): Outcome {
     collectMessages(messages, () => {
       opened = openObject(object.bytes, libbpfName(object.name));
       log = new LogBuffer(VERIFIER_LOG_BYTES_MAX);
-      const program = opened.programs.find(({ name }) => name === object.program.name);
-      configure(opened, { object: { ...object, reuse: new Map() }, programs: [object.program], log, detail });
-      outcome = { ...outcome, type: program?.type ?? 0 };
+      const program = opened.selectOnly(object.program.name);
+      if (program === null) throw notFound(object.name, object.program.name);
+      program.setLog(log, detail);
+      setType(program, object.program);
+      configureMaps(opened, { ...object, reuse: NONE });
+      outcome = { ...outcome, type: program.type };
       opened.load();
-      outcome = { ...outcome, jitedSize: program === undefined ? 0 : programInfo(program.fd()).jitedSize };
+      outcome = { ...outcome, jitedSize: programInfo(program.fd()).jitedSize };
     });
   } catch (thrown) {
     outcome = { ...outcome, thrown };
