@@ -30,6 +30,8 @@ export const ID_MAX = 0xffff_ffff;
 export const VERIFIER_LOG_BYTES_MAX = 0xff_ffff;
 /** Largest initial value of a variable that `inspect` shows, in bytes. */
 export const INSPECTED_VALUE_BYTES_MAX = 4096;
+/** How much more than in a baseline a program may cost: from one instruction to the kernel's limit of a million. */
+export const TOLERANCE_PERCENT_MAX = 100_000_000;
 /** Files per `check`. */
 export const CHECK_FILES_MAX = 256;
 /** Verifier logs that one `check` answers in full, in bytes; of later ones, only the end is kept. */

@@ -267,7 +267,7 @@ function masked(value: unknown, key = ""): unknown {
     return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, masked(part, name)]));
   }
   if (typeof value === "number" && DIFFERENT.test(key)) return "N";
-  return typeof value === "string" ? value.replaceAll(/\d+/g, "N") : value;
+  return typeof value === "string" ? value.replaceAll(/0x[0-9a-f]+|\d+/g, "N") : value;
 }
 
 interface Result {
@@ -278,7 +278,8 @@ interface Result {
 async function byCommand({ words, unwrap }: Step, made: Made): Promise<Result> {
   const asked = ["--output", "json", "--error-format", "json"];
   const { code, out, error } = await bpfman.run(...words(made).map(String), ...asked);
-  if (code !== 0) return { error: JSON.parse(error).error };
+  // 10: it was answered, and the answer is that something is refused.
+  if (code !== 0 && code !== 10) return { error: JSON.parse(error).error };
   const answer = JSON.parse(out);
   return { answer: unwrap === undefined ? answer : answer[unwrap][0] };
 }

@@ -28,6 +28,7 @@ import { startRegistry } from "../servers/registry.ts";
 import { differences } from "../expect/same-shape.ts";
 
 buildBpf();
+const REFUSED = resolve(import.meta.dir, "../../dist/bpf/fixtures/refused.bpf.o");
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/examples/packet_counter.bpf.o");
 const page = readProtocolPage();
 const bpfman = executable();

@@ -1,11 +1,11 @@
 import * as v from "valibot";
-import { CHECK_FILES_MAX, PROGRAMS_PER_LOAD_MAX } from "../../domain/limits.ts";
+import { CHECK_FILES_MAX, PROGRAMS_PER_LOAD_MAX, TOLERANCE_PERCENT_MAX } from "../../domain/limits.ts";
 import { PROGRAM_TYPES } from "../../domain/kinds.ts";
 import { inspectImageRequest } from "./image-requests.ts";
 import { globalData } from "./load-request.ts";
 import { name, path } from "./request-fields.ts";
 
-const TOLERANCE = "a percentage of at least 0";
+const TOLERANCE = `a percentage from 0 to ${TOLERANCE_PERCENT_MAX}`;
 
 export const checkRequest = v.strictObject({
   /** Objects, and C sources by their ending `.c`. */
@@ -30,7 +30,10 @@ export const checkRequest = v.strictObject({
   /** Where the costs are written to. */
   save: v.optional(v.nullable(path), null),
   /** How many percent more instructions than in the baseline are accepted. */
-  tolerancePercent: v.optional(v.pipe(v.number(TOLERANCE), v.finite(TOLERANCE), v.minValue(0, TOLERANCE)), 10),
+  tolerancePercent: v.optional(
+    v.pipe(v.number(TOLERANCE), v.minValue(0, TOLERANCE), v.maxValue(TOLERANCE_PERCENT_MAX, TOLERANCE)),
+    10,
+  ),
 });
 export type CheckRequest = v.InferOutput<typeof checkRequest>;
 
