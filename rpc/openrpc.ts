@@ -86,6 +86,8 @@ const METHODS: Readonly<Record<Method, string>> = {
   "object/check": "Says whether this kernel's verifier accepts programs, and what they cost it. Nothing stays loaded.",
   "object/inspect": "Returns what an object file or an image contains, read from its bytes alone.",
   "history/list": "Lists what was changed or failed to change: when, for whom, and with which result.",
+  doctor: "Compares everything that is recorded with what is there, and returns what differs.",
+  repair: "Repairs what doctor finds and can prove to be bpfman's; with dryRun, returns what it would do.",
   complete: "Completes a value: interfaces, tracepoints, programs of an object file, and more.",
   version: "Returns the versions of bpfman, Bun, libbpf and the kernel, and the features of the kernel.",
 };

@@ -45,7 +45,7 @@ const RINGS: readonly Ring[] = [
     root: true,
     named: true,
   },
-  { name: "machine-long", paths: ["chains-killed", "concurrency-killed"].map(e2e), root: true, named: true },
+  { name: "machine-long", paths: ["chains-killed", "concurrency-killed", "doctor"].map(e2e), root: true, named: true },
 ];
 
 /** Signals that end a process if the emulation executes code incorrectly. */

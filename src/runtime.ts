@@ -10,7 +10,8 @@ import type { Settings } from "./domain/settings.ts";
 import type { BpfmanError } from "./errors/error.ts";
 import { openLog } from "./log/open-log.ts";
 import type { Host } from "./platform/host.ts";
-import type { Runtime } from "./platform/runtime.ts";
+import type { MachinePort } from "./platform/machine.ts";
+import type { Runtime, Versions } from "./platform/runtime.ts";
 import type { StorePort } from "./platform/store.ts";
 import type { StoreOptions } from "./store/open-store.ts";
 import { createInvoke, type Invoke } from "./service/invoke.ts";
@@ -53,12 +54,20 @@ function once<T>(make: () => T): () => T {
   };
 }
 
+interface HostParts {
+  readonly directories: Directories;
+  readonly config: Config;
+  readonly machine: () => MachinePort;
+  readonly openStore: () => StorePort;
+  readonly keepsStore: boolean;
+}
+
 /**
  * Loads each adapter when an operation first uses it. A listing never uses the kernel, and completing an interface name
  * never uses the database, which needs root. Uses `require`, because a getter cannot await `import()`. With
  * `keepsStore`, the store stays open after the operation.
  */
-function openHost(directories: Directories, config: Config, openStore: () => StorePort, keepsStore: boolean): Host {
+function openHost({ directories, config, machine: openMachine, openStore, keepsStore }: HostParts): Host {
   const pinDirectory = `${directories.runtimeDir === "/" ? "" : directories.runtimeDir}/fs`;
   let opened: StorePort | null = null;
   const store = once(() => {
@@ -83,6 +92,7 @@ function openHost(directories: Directories, config: Config, openStore: () => Sto
   const network = once(() =>
     (require("./network/open-network.ts") as typeof import("./network/open-network.ts")).openNetwork(),
   );
+  const machine = once(openMachine);
   return {
     get store() {
       return store();
@@ -105,6 +115,9 @@ function openHost(directories: Directories, config: Config, openStore: () => Sto
     },
     get processes() {
       return processes();
+    },
+    get machine() {
+      return machine();
     },
     now: () => new Date(),
     sleep: (ms) => Bun.sleep(ms),
@@ -149,6 +162,38 @@ async function loadConfig(named: string | null): Promise<Config> {
 
 const privileged = (): boolean => process.geteuid?.() === 0;
 
+const VERSIONS: Versions = {
+  versions: () => (require("./kernel/versions.ts") as typeof import("./kernel/versions.ts")).versions(buildInfo),
+  features: async () => (privileged() ? (await import("./kernel/explain/features.ts")).features() : null),
+};
+
+interface MachineParts {
+  readonly directories: Directories;
+  readonly configFile: string | null;
+  readonly store: () => Omit<StoreOptions, "mode" | "owner">;
+}
+
+function openMachine({ directories, configFile, store }: MachineParts): MachinePort {
+  const places = () => require("./files/places.ts") as typeof import("./files/places.ts");
+  const database = () => require("./store/look.ts") as typeof import("./store/look.ts");
+  const { runtimeDir, stateDir, cacheDir } = directories;
+  const own = [runtimeDir, `${runtimeDir}/fs`, `${runtimeDir}/programs`, stateDir, cacheDir];
+  const files = [`${runtimeDir}/lock`, ...["", "-wal", "-shm"].map((ending) => `${stateDir}/bpfman.db${ending}`)];
+  return {
+    ...VERSIONS,
+    unsafePlaces: () =>
+      places().unsafePlaces([
+        ...own.map((path) => ({ path, kind: "directory" }) as const),
+        ...files.map((path) => ({ path, kind: "file" }) as const),
+      ]),
+    otherTools: () => places().otherTools(),
+    lockHolder: () => (require("./lock/look.ts") as typeof import("./lock/look.ts")).lockHolder(`${runtimeDir}/lock`),
+    database: () => database().lookAtDatabase(store()),
+    setDatabaseAside: () => database().setDatabaseAside(store(), new Date()),
+    configFile: configFile ?? (isThere(CONFIG_FILE) ? CONFIG_FILE : null),
+  };
+}
+
 interface Opened {
   /**
    * For a session: opens the store for reading, once for all operations. A command has none, and keeps the one store it
@@ -178,6 +223,7 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
   });
   const openStore = (mode: "read" | "write", owner: ProcessIdentity | null): StorePort =>
     (require("./store/open-store.ts") as typeof import("./store/open-store.ts")).openStore({ ...store(), mode, owner });
+  const machine = () => openMachine({ directories, configFile: settings.configFile, store });
   const kept = reader === null ? null : once(() => reader(store()));
   const written = once(() => openStore("write", null));
   return {
@@ -187,13 +233,9 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
     caller: () =>
       (require("./files/open-processes.ts") as typeof import("./files/open-processes.ts")).callerOf(process),
     openVersions: async () => {
-      const { versions } = await import("./kernel/versions.ts");
       const failure = whyNoLibc();
       if (failure !== null) log.warn(`${failure.message}: libbpf and the kernel's features are unknown`);
-      return {
-        versions: () => versions(buildInfo),
-        features: async () => (privileged() ? (await import("./kernel/explain/features.ts")).features() : null),
-      };
+      return VERSIONS;
     },
     openBuild: async () => {
       requireLibc();
@@ -221,7 +263,7 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
       requireLibc();
       const keepsStore = mode === "write" && kept === null;
       const opening = mode === "read" && kept !== null ? kept() : () => openStore(mode, owner);
-      return openHost(directories, config, keepsStore ? written : opening, keepsStore);
+      return openHost({ directories, config, machine, openStore: keepsStore ? written : opening, keepsStore });
     },
     openProcesses: async () => (await import("./files/open-processes.ts")).openProcesses(),
     watchStore: async (changed) => (await import("./store/watch.ts")).watchDatabase(store(), changed),

@@ -5,6 +5,17 @@ import { bpfOrNull } from "./bpf.ts";
 
 const ID_BYTES = 4;
 
+/** The value of an element of the array behind `fd`; null if there is none. Throws SysError. */
+export function valueAt(fd: number, { key, valueBytes }: { key: number; valueBytes: number }): Uint8Array | null {
+  const index = allocate(ID_BYTES);
+  new DataView(index.buffer).setUint32(0, key, true);
+  const value = allocate(valueBytes);
+  const look = { map_fd: fd, key: addressOf(index), value: addressOf(value) };
+  const found = bpfOrNull("MAP_LOOKUP_ELEM", encode(MAP_ELEMENT_ATTR, look)) !== null;
+  keepAlive(index);
+  return found ? value.slice(0, valueBytes) : null;
+}
+
 /**
  * The id of a map that stands in the map of maps behind `fd`; null when there is none under the first `keysMax` keys. Throws
  * SysError.

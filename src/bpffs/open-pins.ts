@@ -5,7 +5,14 @@ import { errnoName, failing } from "../errors/sys-failure.ts";
 import type { PinsPort } from "../platform/pins.ts";
 import { openDirectory, openMapPin } from "./access.ts";
 import { pinPaths } from "./paths.ts";
-import { isBpffs, prepareDirectories, removeDirectories, requireOwnDirectory } from "./prepare.ts";
+import {
+  countMounts,
+  isBpffs,
+  prepareDirectories,
+  removeDirectories,
+  requireOwnDirectory,
+  unmountTop,
+} from "./prepare.ts";
 
 /** The file, or a component of its path, does not exist. */
 const ABSENT = ["ENOENT", "ENOTDIR"];
@@ -45,11 +52,15 @@ export function openPins(root: string, access: MapAccess = MAP_ACCESS_DEFAULT): 
     paths,
     prepare: () => prepareDirectories(paths, access),
     unmount: () => removeDirectories(paths),
+    mounts: () => countMounts(root),
+    isMounted: () => isBpffs(root),
+    unmountTop: () => unmountTop(root),
     exists: (path) => failing("look at", path, () => fs.lstatSync(path) !== undefined),
     pinnedAt: (path) => {
       const stats = failing("look at", path, () => fs.lstatSync(path));
       return stats === undefined ? null : new Date(Number(stats.changedAt() / 1_000_000n));
     },
+    isDirectory: (path) => failing("look at", path, () => fs.lstatSync(path)?.isDirectory() === true),
     makeDirectory: (path) =>
       failing("make directory", own("make directory", path), () => {
         fs.mkdirSync(path, { recursive: true, mode: 0o700 });

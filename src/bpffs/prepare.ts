@@ -66,6 +66,23 @@ export function removeDirectories({ root, testDispatchers }: PinPaths): string[]
   }
 }
 
+/** Counts the mounts at exactly that path (proc_pid_mountinfo(5), where blanks are escaped in octal). */
+export function countMounts(path: string): number {
+  const escaped = path.replaceAll(/[\s\\]/g, (char) => `\\${char.charCodeAt(0).toString(8).padStart(3, "0")}`);
+  const lines = fs.readTextSync("/proc/self/mountinfo").split("\n");
+  return lines.filter((line) => line.split(" ")[4] === escaped).length;
+}
+
+/** Throws BPFFS_UNAVAILABLE. */
+export function unmountTop(path: string): void {
+  try {
+    unmount(path);
+  } catch (thrown) {
+    const hint = hintFor(errnoName(thrown) ?? "", "unmount");
+    throw ioFailure(thrown, { action: "unmount", path, code: "BPFFS_UNAVAILABLE", hint });
+  }
+}
+
 /** EINVAL: it is not a mount point, but a directory in a bpffs mounted by somebody else. */
 function unmountIfMounted(root: string): void {
   try {

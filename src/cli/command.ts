@@ -309,6 +309,8 @@ export interface Session {
   endWith(code: number): void;
   /** Reports a failure and continues. The first one determines the exit code. */
   fail(error: BpfmanError): void;
+  /** Ends with that exit code, unless something failed. */
+  exitWith(code: number): void;
   /** Serves JSON-RPC over stdin and stdout until the session ends, which determines the exit code. */
   serve(options: ServeOptions): Promise<void>;
   describeRpc(): Promise<void>;

@@ -24,6 +24,7 @@ const noun = leavesOf("noun");
 const about = () => import("./about/about.ts");
 const attaching = () => import("./attach/hooks.ts");
 const checking = () => import("./check/check.ts");
+const doctor = () => import("./doctor/doctor.ts");
 const dispatcher = () => import("./dispatcher/dispatcher.ts");
 const oneLink = () => import("./get/link.ts");
 const oneProgram = () => import("./get/program.ts");
@@ -184,6 +185,8 @@ export const ROOT: Group = {
       () => import("./list/history.ts"),
       "history",
     ),
+    classic("doctor", "Find what is not as bpfman recorded it.", doctor, "doctor"),
+    classic("repair", "Repair what doctor finds.", doctor, "repair"),
     classic("rpc", "Serve all operations as JSON-RPC 2.0 over stdio.", about, "rpc"),
     classic("version", "Print the versions of bpfman, Bun, libbpf and the kernel.", about, "version"),
     classic("man", "Write the manual pages.", () => import("./about/man.ts"), "man", { hidden: true }),

@@ -81,7 +81,8 @@ const OTHER_BPFMANS: Habits = {
   'type "bpfman load image"': /^load-from-image\b/,
   'type "bpfman image pull"': /^pull-bytecode\b/,
   [NO_DAEMON]: /^(serve|system|service|daemon|start|stop)\b/,
-  [NOTHING_TO_CLEAN]: /^(gc|doctor|audit|repair|prune)\b/,
+  'type "bpfman doctor"': /^audit\b/,
+  [NOTHING_TO_CLEAN]: /^(gc|prune)\b/,
 };
 
 /** Words of one bpfman grammar used in the other. */

@@ -190,6 +190,9 @@ function openSession(run: Run, globals: Globals, line: Line): { session: Session
       const own = report(error, run);
       if (code === 0) code = own;
     },
+    exitWith(own) {
+      if (code === 0) code = own;
+    },
     async serve(options) {
       code = await host.serve(settings, options);
     },

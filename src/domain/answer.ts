@@ -3,6 +3,7 @@
  * part of the contract (docs/cli.md), so snake_case is used here and nowhere else. Absent values are null and empty
  * collections are empty; times are RFC 3339 in UTC with milliseconds.
  */
+import type { FindingCode, Severity } from "./finding.ts";
 import type { LinkKind } from "./link.ts";
 import type { ProgramType } from "./kinds.ts";
 import type { Metadata } from "./program.ts";
@@ -448,4 +449,53 @@ export interface VersionAnswer {
   readonly arch: string;
   /** Null if not requested, without root, or if no system call can be made. */
   readonly features: FeaturesAnswer | null;
+}
+
+/** Something that is not as it should be (src/domain/finding.ts). */
+export interface FindingAnswer {
+  readonly code: FindingCode;
+  readonly severity: Severity;
+  /** What was found, as in `link 5 is recorded on eth0, which no longer exists`. */
+  readonly what: string;
+  /** IDs, paths and values that were compared. */
+  readonly evidence: Readonly<Record<string, EvidenceAnswer>>;
+  readonly consequence: string;
+  /** What to do. */
+  readonly remedy: string;
+  /** What `repair` does about it; null if it leaves it to the user. */
+  readonly repair: string | null;
+}
+export type EvidenceAnswer = string | number | boolean | null | readonly (string | number)[];
+
+/** A fact about the machine or about what is recorded that is no fault. */
+export interface NoteAnswer {
+  /** `features`, `other-tool`, `unknown-bytecode`, …: what it is about. */
+  readonly subject: string;
+  readonly what: string;
+}
+export interface DoctorAnswer {
+  readonly findings: readonly FindingAnswer[];
+  readonly notes: readonly NoteAnswer[];
+  /** How much was looked at. */
+  readonly checked: { readonly programs: number; readonly links: number; readonly dispatchers: number };
+  readonly machine: VersionAnswer;
+}
+
+/** One thing that `repair` did, or would do. */
+export interface RepairStepAnswer {
+  readonly code: FindingCode;
+  readonly what: string;
+  /** What was done about it. */
+  readonly action: string;
+  readonly result: "planned" | "done" | "failed";
+  /** Why it failed. */
+  readonly reason: string | null;
+}
+export interface RepairAnswer {
+  readonly dry_run: boolean;
+  readonly steps: readonly RepairStepAnswer[];
+  /** What could not be brought back, and other things to know about the steps. */
+  readonly notes: readonly NoteAnswer[];
+  /** What `doctor` finds now. */
+  readonly findings: readonly FindingAnswer[];
 }

@@ -26,7 +26,7 @@ export interface Facts {
   readonly verified_instructions?: number;
   /** Duration of the calls that load them. */
   readonly load_ms?: number;
-  /** The message of the error. */
+  /** The message of the error, or what was repaired. */
   readonly message?: string;
 }
 

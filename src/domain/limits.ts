@@ -230,3 +230,5 @@ export const TRUST_ROOT_RETRIES = 1;
 export const VALUE_PARTS_MAX = 4 * 1024 * 1024;
 /** Members and enumerators of all types within one type that is shown; those of the kernel's largest have some thousands. */
 export const COMPILED_MEMBERS_MAX = 256 * 1024;
+/** Largest copy of a row in the runtime directory: a program's, with its global data and metadata. */
+export const ROW_COPY_BYTES_MAX = 32 * 1024 * 1024;

@@ -14,6 +14,7 @@ export function bytecodeStore(
 ): Pick<
   FilesPort,
   | "bytecodePath"
+  | "digest"
   | "saveBytecode"
   | "removeBytecode"
   | "removeLeftover"
@@ -27,6 +28,7 @@ export function bytecodeStore(
 
   return {
     bytecodePath,
+    digest: (bytes) => new Bun.CryptoHasher("sha256").update(bytes).digest("hex"),
 
     saveBytecode(id, bytes) {
       const path = bytecodePath(id);

@@ -35,6 +35,8 @@ export interface FilesPort {
   listDirectory(path: string): string[];
 
   bytecodePath(id: ProgramId): string;
+  /** SHA-256 in hexadecimal, by which the copy of an object file is known. */
+  digest(bytes: Uint8Array): string;
   saveBytecode(id: ProgramId, bytes: Uint8Array): void;
   /** Returns false if there was none. */
   removeBytecode(id: ProgramId): boolean;

@@ -3,6 +3,7 @@ import type { Config } from "../domain/config.ts";
 import type { CompilerPort } from "./compiler.ts";
 import type { FilesPort } from "./files.ts";
 import type { KernelPort } from "./kernel.ts";
+import type { MachinePort } from "./machine.ts";
 import type { PinsPort } from "./pins.ts";
 import type { StorePort } from "./store.ts";
 
@@ -15,6 +16,7 @@ export interface Host {
   readonly compiler: CompilerPort;
   readonly network: NetworkPort;
   readonly processes: ProcessesPort;
+  readonly machine: MachinePort;
   readonly config: Config;
   now(): Date;
   /** Used to wait until the kernel has finished something. */

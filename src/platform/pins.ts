@@ -29,12 +29,18 @@ export interface PinsPort {
    * was removed.
    */
   unmount(): string[];
+  /** How many file systems are mounted on the root, one above the other. */
+  mounts(): number;
+  /** Reports whether the root is in a bpffs. */
+  isMounted(): boolean;
+  /** Unmounts the uppermost file system on the root. Throws BPFFS_UNAVAILABLE. */
+  unmountTop(): void;
   exists(path: string): boolean;
   /** Returns when the pin was made, as far as the kernel tells: null if it does not exist. */
   pinnedAt(path: string): Date | null;
+  isDirectory(path: string): boolean;
   /** Creates the directory for a map owner's pins. */
   makeDirectory(path: string): void;
-  /** Removes one pin; returns false if it did not exist. */
   /** Gives a map's pin the group and mode that the configuration says. Throws INVALID_CONFIG as well. */
   openMap(path: string): void;
   /** Removes one pin; returns false if it did not exist. */

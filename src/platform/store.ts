@@ -4,7 +4,7 @@ import type { DispatcherKey, DispatcherRecord, FilterRef, SettledRevision } from
 import type { KernelLinkId, LinkId, MapId, ProcessIdentity, ProgramId } from "../domain/ids.ts";
 import type { LinkDetails, LinkRecord } from "../domain/link.ts";
 import type { Pin } from "../domain/pin.ts";
-import type { Metadata, ProgramRecord, RowState } from "../domain/program.ts";
+import type { Metadata, ProgramMap, ProgramRecord, RowState } from "../domain/program.ts";
 import type { ProgramType } from "../domain/kinds.ts";
 
 export interface ProgramSummary {
@@ -42,6 +42,13 @@ export interface LinkDraft {
   readonly createdAt: Date;
 }
 
+/** A copy of a row that is kept in the runtime directory. `row` has its columns. */
+export type RowCopy = { readonly row: Readonly<Record<string, unknown>> } & (
+  | { readonly kind: "program"; readonly record: ProgramRecord; readonly state: RowState }
+  | { readonly kind: "link"; readonly record: LinkRecord; readonly state: RowState }
+  | { readonly kind: "dispatcher"; readonly record: DispatcherRecord }
+);
+
 /**
  * bpfman's persistent state. Rows belong to a boot, and every method sees only rows of the current one. Reads return
  * rows in state `ready` unless stated otherwise. All calls are synchronous. Updating a missing row throws
@@ -57,6 +64,10 @@ export interface StorePort {
   insertProgram(record: ProgramRecord, state: RowState): void;
   setProgramState(id: ProgramId, state: RowState): void;
   deleteProgram(id: ProgramId): void;
+  /** Records which maps a program has. */
+  setMaps(id: ProgramId, maps: readonly ProgramMap[]): void;
+  /** Records that the copy of the program's object file is lost. */
+  forgetBytecode(id: ProgramId): void;
   program(id: ProgramId): ProgramRecord | null;
   /** Ascending by ID. */
   programs(): ProgramRecord[];
@@ -118,6 +129,13 @@ export interface StorePort {
 
   /** Returns at most `limit` entries of the change log after number `after`, without entries of earlier boots. */
   changes(after: number, limit: number): Changes;
+
+  /** Returns the copies of rows in the runtime directory, without comparing them to the rows. Throws STATE_CONFLICT. */
+  copies(): RowCopy[];
+  /** Writes the rows of copies, over those that there are. */
+  restore(copies: readonly RowCopy[]): void;
+  /** Writes all copies again, and removes those without a row. */
+  refreshCopies(): void;
 
   /** Called before a removal: makes room for it if the disk is full. The next entry of the history gives it back. */
   makeRoom(): void;

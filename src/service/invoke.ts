@@ -43,6 +43,12 @@ interface Call {
   leaves: boolean;
 }
 
+/** What an operation does with the state, on this request. */
+interface How {
+  readonly access: Access;
+  readonly examines: boolean;
+}
+
 /** The last warning of a reader: a session reads often but warns once. */
 interface Warned {
   last: string | null;
@@ -71,8 +77,10 @@ export function createInvoke(runtime: Runtime): Invoke {
       const input = implementation.prepare ? await implementation.prepare(runtime, request, context) : request;
       const run = (needs: unknown): unknown => implementation.run(needs, input, context);
       const check = implementation.check && ((host: Host) => implementation.check?.(host, input));
-      const early = row.access === "write" && runtime.isUntouched() ? await onNothing(call, run, check) : null;
-      const answer = early === null ? await withNeeds(call, warned, run) : early.answer;
+      const reads = implementation.onlyReads?.(request) === true;
+      const how = { access: reads ? "read" : row.access, examines: implementation.examines === true } as const;
+      const early = how.access === "write" && runtime.isUntouched() ? await onNothing(call, how, run, check) : null;
+      const answer = early === null ? await withNeeds(call, how, warned, run) : early.answer;
       context.log.debug(`${name} done`, { ms: Number((performance.now() - startedAt).toFixed(2)) });
       return answer as Answers[Name];
     } catch (cause) {
@@ -122,9 +130,14 @@ function newCall(name: OperationName, runtime: Runtime, given: Partial<Context>)
 }
 
 /** Calls `run` with the ports the operation's row declares. A write holds the lock meanwhile. */
-async function withNeeds(call: Call, warned: Warned, run: (needs: unknown) => unknown): Promise<unknown> {
+async function withNeeds(
+  call: Call,
+  { access, examines }: How,
+  warned: Warned,
+  run: (needs: unknown) => unknown,
+): Promise<unknown> {
   const { runtime, context } = call;
-  switch (OPERATIONS[call.name].access) {
+  switch (access) {
     case "none":
       return run(await runtime.openVersions());
     case "build":
@@ -133,7 +146,7 @@ async function withNeeds(call: Call, warned: Warned, run: (needs: unknown) => un
       return run(await runtime.openImages());
     case "read":
       return withHost(call, "read", async (host) => {
-        await warnOfStrays(call, warned, host);
+        if (!examines) await warnOfStrays(call, warned, host);
         return run(host);
       });
     case "trial":
@@ -141,7 +154,7 @@ async function withNeeds(call: Call, warned: Warned, run: (needs: unknown) => un
     case "write": {
       const lock = await (await runtime.openLock()).acquire(context.lockTimeoutMs, context.signal);
       try {
-        return await withHost(call, "write", (host) => change(call, host, run));
+        return await withHost(call, "write", (host) => change(call, host, examines, run));
       } finally {
         afterwards(call, "lock not released cleanly", () => lock.release({ remove: call.leaves }));
       }
@@ -155,6 +168,7 @@ async function withNeeds(call: Call, warned: Warned, run: (needs: unknown) => un
  */
 async function onNothing(
   call: Call,
+  { examines }: How,
   run: (host: Host) => unknown,
   check: ((host: Host) => void) | undefined,
 ): Promise<{ readonly answer: unknown } | null> {
@@ -167,7 +181,7 @@ async function onNothing(
     });
   } catch (cause) {
     // Unless another process has begun meanwhile: then what was found missing may be there.
-    if (call.runtime.isUntouched()) throw cause;
+    if (!examines && call.runtime.isUntouched()) throw cause;
   }
   return early;
 }
@@ -200,11 +214,13 @@ async function warnOfStrays({ name, context }: Call, warned: Warned, host: Host)
 }
 
 /** Runs a change: cleans up after killed commands, runs the operation, then appends it to the history. */
-async function change(call: Call, host: Host, run: (host: Host) => unknown): Promise<unknown> {
+async function change(call: Call, host: Host, examines: boolean, run: (host: Host) => unknown): Promise<unknown> {
   const { name, context } = call;
-  const { recover } = await import("./recovery/recover.ts");
   if ("removes" in OPERATIONS[name]) host.store.makeRoom();
-  await recover(host, context);
+  if (!examines) {
+    const { recover } = await import("./recovery/recover.ts");
+    await recover(host, context);
+  }
   const finish = startEntry(host, context);
   let result = "ok";
   try {

@@ -56,6 +56,10 @@ export interface Operation<Schema extends GenericSchema, Answer, Needs = Host, I
    * there and simply run.
    */
   check?(needs: Needs, input: Input): void;
+  /** For a `write` that some requests only ask about: those run like a `read`. */
+  onlyReads?(request: InferOutput<Schema>): boolean;
+  /** Examines state that can be broken itself, so nothing looks at it or cleans it up before. */
+  readonly examines?: true;
   run(needs: Needs, input: Input, context: Context): Promise<Answer> | Answer;
 }
 

@@ -11,11 +11,13 @@ import type {
   DispatcherDetailAnswer,
   DispatcherListAnswer,
   HistoryAnswer,
+  DoctorAnswer,
   LinkAnswer,
   LinkListAnswer,
   LoadAnswer,
   ProgramAnswer,
   ProgramListAnswer,
+  RepairAnswer,
   UnloadAnswer,
   VersionAnswer,
 } from "../domain/answer.ts";
@@ -92,6 +94,8 @@ export const OPERATIONS = {
   "object/check": { access: "trial", privilege: "root", module: () => import("./operations/check.ts") },
   "object/inspect": { access: "read", privilege: "none", module: () => import("./operations/inspect-object.ts") },
   "history/list": { access: "read", privilege: "root", module: () => import("./operations/list-history.ts") },
+  doctor: { access: "read", privilege: "root", module: () => import("./operations/doctor.ts") },
+  repair: { access: "write", privilege: "root", module: () => import("./operations/repair.ts") },
   complete: { access: "read", privilege: "none", module: () => import("./operations/complete.ts") },
   version: { access: "none", privilege: "none", module: () => import("./operations/version.ts") },
 } as const satisfies Record<string, Row>;
@@ -125,6 +129,8 @@ export interface Answers {
   "object/check": CheckAnswer;
   "object/inspect": ObjectInspectAnswer;
   "history/list": HistoryAnswer;
+  doctor: DoctorAnswer;
+  repair: RepairAnswer;
   complete: CompleteAnswer;
   version: VersionAnswer;
 }

@@ -23,14 +23,14 @@ const log = (entry: { kind: string; row: "OLD" | "NEW"; subject: readonly string
 
 const logProgram = (kind: string, row: "OLD" | "NEW"): string =>
   log({ kind, row, subject: ["program_id"], record: rowAsJson("programs", row) });
+const logProgramWith =
+  (columns: string) =>
+  (kind: string, row: "OLD" | "NEW"): string =>
+    log({ kind, row, subject: ["program_id"], record: rowAsJson("programs", row, `${LOGGED.programs} ${columns}`) });
 /** As of step 4. */
-const logProgramWithPath = (kind: string, row: "OLD" | "NEW"): string =>
-  log({
-    kind,
-    row,
-    subject: ["program_id"],
-    record: rowAsJson("programs", row, `${LOGGED.programs} absolute_source_path loaded_at_ms`),
-  });
+const logProgramWithPath = logProgramWith("absolute_source_path loaded_at_ms");
+/** As of step 5. */
+const logProgramWithDigest = logProgramWith("absolute_source_path loaded_at_ms bytecode_digest");
 const logLink = (kind: string, row: "OLD" | "NEW"): string =>
   log({ kind, row, subject: ["link_id", "program_id"], record: rowAsJson("links", row) });
 const logDispatcher = (row: "OLD" | "NEW", record: string): string =>
@@ -225,5 +225,18 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE operations ADD COLUMN login_uid INTEGER;
   ALTER TABLE operations ADD COLUMN sudo_uid INTEGER;
   ALTER TABLE operations ADD COLUMN parent_command TEXT;
+  `,
+  `
+  ALTER TABLE programs ADD COLUMN bytecode_digest TEXT; -- SHA-256 in hexadecimal; null in earlier rows
+
+  DROP TRIGGER programs_came;
+  DROP TRIGGER programs_settled;
+  DROP TRIGGER programs_gone;
+  CREATE TRIGGER programs_came AFTER INSERT ON programs WHEN NEW.state = 'ready'
+    BEGIN ${announceProgram} ${logProgramWithDigest("program/didLoad", "NEW")} END;
+  CREATE TRIGGER programs_settled AFTER UPDATE ON programs WHEN NEW.state = 'ready' AND NEW.announced = 0
+    BEGIN ${announceProgram} ${logProgramWithDigest("program/didLoad", "NEW")} END;
+  CREATE TRIGGER programs_gone AFTER DELETE ON programs WHEN OLD.announced = 1
+    BEGIN ${logProgramWithDigest("program/didUnload", "OLD")} END;
   `,
 ];

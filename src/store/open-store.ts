@@ -8,6 +8,7 @@ import { BpfmanError } from "../errors/error.ts";
 import type { RowInBrief, StorePort } from "../platform/store.ts";
 import { disown, type Place, readerWarning, requireNotLost, takeOver } from "./belonging.ts";
 import { openReader, openWriter } from "./connection.ts";
+import { insertCopies, readCopies, withCopies } from "./copies.ts";
 import { dispatcherRows } from "./dispatcher-rows.ts";
 import { historyRows } from "./history-rows.ts";
 import { LINKS, linkRows } from "./link-rows.ts";
@@ -154,7 +155,7 @@ function storeOn(database: Database, { path, bootId, mode, owner = null, runtime
     database.run("PRAGMA journal_size_limit = -1; PRAGMA wal_autocheckpoint = 25");
   }
   const on: Opened = { database, path, bootId, mode, owner };
-  return {
+  const store: StorePort = {
     ...programRows(on),
     ...linkRows(on),
     ...dispatcherRows(on),
@@ -175,6 +176,10 @@ function storeOn(database: Database, { path, bootId, mode, owner = null, runtime
     }),
     changes: (after, limit) => named("read changes", path, () => readChanges(database, { bootId, after, limit })),
 
+    copies: () => (runtimeDir === undefined ? [] : readCopies(runtimeDir, bootId)),
+    restore: (copies) => insertCopies(on, copies),
+    refreshCopies: () => {},
+
     disown: () => disown({ runtimeDir: runtimeDir ?? null }),
     close: () => {
       reserve.takeBack();
@@ -182,6 +187,7 @@ function storeOn(database: Database, { path, bootId, mode, owner = null, runtime
       closed();
     },
   };
+  return mode === "write" && runtimeDir !== undefined ? withCopies(on, runtimeDir, store) : store;
 }
 
 /** Pins that were created, or were about to be, outside the rows of programs and links. */

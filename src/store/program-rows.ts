@@ -31,6 +31,7 @@ export const PROGRAM_COLUMNS = [
   "created_at_ms",
   "absolute_source_path",
   "loaded_at_ms",
+  "bytecode_digest",
 ] as const;
 
 export function programColumns(record: ProgramRecord): (string | number | null)[] {
@@ -56,6 +57,7 @@ export function programColumns(record: ProgramRecord): (string | number | null)[
     record.createdAt.getTime(),
     record.absoluteSourcePath,
     record.loadedAt?.getTime() ?? null,
+    record.bytecodeDigest,
   ];
 }
 
@@ -114,6 +116,7 @@ export function programRecord(row: Fields): ProgramRecord {
     createdAt: time(row.created_at_ms, "created_at_ms"),
     // Missing in those entries as well.
     loadedAt: optionalTime(row.loaded_at_ms ?? null, "loaded_at_ms"),
+    bytecodeDigest: optionalText(row.bytecode_digest ?? null, "bytecode_digest"),
   };
 }
 
@@ -151,6 +154,8 @@ export function programRows(on: Opened) {
       });
     },
     setProgramState: (id, state) => update(on, PROGRAMS, id, { state }),
+    setMaps: (id, maps) => update(on, PROGRAMS, id, { maps: JSON.stringify(maps) }),
+    forgetBytecode: (id) => update(on, PROGRAMS, id, { bytecode_digest: null }),
     deleteProgram: (id) => remove(on, PROGRAMS, id),
     program: (id) => records(on, PROGRAMS, "state = 'ready' AND program_id = ?", id)[0] ?? null,
     programs: () => records(on, PROGRAMS, "state = 'ready'"),

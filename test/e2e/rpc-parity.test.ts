@@ -209,6 +209,21 @@ const STEPS: readonly Step[] = [
     (made) => ({ programId: made.program }),
   ),
   step(
+    "doctor",
+    () => ["doctor"],
+    () => ({}),
+  ),
+  step(
+    "repair",
+    () => ["repair", "--dry-run"],
+    () => ({ dryRun: true }),
+  ),
+  step(
+    "repair",
+    () => ["repair"],
+    () => ({}),
+  ),
+  step(
     "image/pull",
     () => ["image", "pull", "--image-url", NO_REGISTRY],
     () => ({ url: NO_REGISTRY }),

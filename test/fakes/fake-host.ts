@@ -8,6 +8,7 @@ import { BpfmanError } from "../../src/errors/error.ts";
 import type { BinaryFile, FilesPort, MappedFile } from "../../src/platform/files.ts";
 import type { Host, NetworkPort, ProcessesPort } from "../../src/platform/host.ts";
 import type { ImagesPort } from "../../src/platform/images.ts";
+import type { MachinePort } from "../../src/platform/machine.ts";
 import type { PinPaths, PinsPort } from "../../src/platform/pins.ts";
 import type { Runtime } from "../../src/platform/runtime.ts";
 import { openStore } from "../../src/store/open-store.ts";
@@ -37,8 +38,12 @@ function fakePins(kernel: FakeKernel, directories: Set<string>): PinsPort {
     paths,
     prepare: () => {},
     unmount: () => [...kernel.pins.keys()].sort(),
+    mounts: () => 1,
+    isMounted: () => true,
+    unmountTop: () => {},
     exists: (path) => kernel.pins.has(path) || directories.has(path),
     pinnedAt: (path) => (kernel.pins.has(path) ? NOW : null),
+    isDirectory: (path) => directories.has(path),
     makeDirectory: (path) => void directories.add(path),
     openMap: () => {},
     remove: (path) => {
@@ -91,6 +96,7 @@ export class FakeFiles implements FilesPort {
       .filter((each) => each.startsWith(`${path}/`))
       .map((each) => each.slice(path.length + 1))
       .filter((name) => !name.includes("/"));
+  digest = (bytes: Uint8Array) => new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
   bytecodePath = (id: ProgramId) => `/fake/programs/${id}/bytecode.o`;
   saveBytecode = (id: ProgramId, bytes: Uint8Array) => void this.bytecode.set(id, bytes);
   removeBytecode = (id: ProgramId) => this.bytecode.delete(id);
@@ -233,6 +239,20 @@ export function makeTestBed(): TestBed {
   const ended = new Set<string>();
   const processes: ProcessesPort = { identity: (pid) => `${pid}:1:1`, hasEnded: (process) => ended.has(process) };
 
+  const versions = {
+    versions: () => ({ version: "0", commit: "c", bun: "1", libbpf: "1.1", kernel: "6", arch: "x86_64" }),
+    features: async () => null,
+  };
+  const machine: MachinePort = {
+    ...versions,
+    unsafePlaces: () => [],
+    lockHolder: () => null,
+    database: () => ({ path: databasePath, problem: null }),
+    setDatabaseAside: () => ({ moved: [], undo: () => {} }),
+    otherTools: () => [],
+    configFile: null,
+  };
+
   const openHost = (mode: "read" | "write", owner: string | null = null): Host => {
     const store = openStore({ path: databasePath, mode, bootId: "boot-1", owner });
     return {
@@ -247,6 +267,7 @@ export function makeTestBed(): TestBed {
         },
       },
       processes,
+      machine,
       config: bed.config,
       now: () => NOW,
       sleep: async () => {},
@@ -270,10 +291,7 @@ export function makeTestBed(): TestBed {
       lockTimeoutMs: 1000,
       privileged: () => bed.privileged,
       caller: () => ({ uid: 0, loginUid: 1000, sudoUid: null, parentPid: 1, parentCommand: "init" }),
-      openVersions: async () => ({
-        versions: () => ({ version: "0", commit: "c", bun: "1", libbpf: null, kernel: "6", arch: "x86_64" }),
-        features: async () => null,
-      }),
+      openVersions: async () => ({ ...versions, versions: () => ({ ...versions.versions(), libbpf: null }) }),
       openBuild: async () => {
         throw new Error("images are built in tests of their own");
       },

@@ -154,6 +154,7 @@ function recordsOf(host: Host, plan: LoadPlan, loaded: LoadedObject): ProgramRec
   const owner = plan.requestedOwner ?? (programs[0] as LoadedProgram).kernel.id;
   const pinByName = new Set(plan.object.maps.filter((map) => map.pinByName).map((map) => map.name));
   const createdAt = host.now();
+  const bytecodeDigest = host.files.digest(plan.bytes);
 
   const pinOf = (name: string): Pick<ProgramMap, "pinPath" | "foreign"> => {
     const shared = plan.maps.reuse.get(name);
@@ -193,6 +194,7 @@ function recordsOf(host: Host, plan: LoadPlan, loaded: LoadedObject): ProgramRec
       metadata: plan.metadata,
       createdAt,
       loadedAt: program.kernel.loadedAt,
+      bytecodeDigest,
     };
   });
 }

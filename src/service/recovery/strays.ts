@@ -58,8 +58,8 @@ function chainPins(host: Host): Set<string> {
 export function strayWarning(pins: readonly string[]): string | null {
   if (pins.length === 0) return null;
   return (
-    `pins that the database does not record: ${inBrief(pins)}; rows were lost, or the pins belong to ` +
-    "another database: what they hold keeps running, unlisted, until the pins are removed"
+    `pins that the database does not record: ${inBrief(pins)}; rows were lost, or the pins belong to another ` +
+    'database: what they hold keeps running, unlisted; "bpfman doctor" says more'
   );
 }
 

@@ -35,6 +35,8 @@ describe("commands", () => {
         "check",
         "inspect",
         "history",
+        "doctor",
+        "repair",
         "rpc",
         "version",
         "help",

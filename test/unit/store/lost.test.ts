@@ -91,7 +91,7 @@ describe.each(Object.entries(OPENERS))("%s", (_name, open) => {
       const error = failureOf(() => open().close());
       expect([error.code, error.message]).toEqual(["STATE_LOST", expect.stringContaining(says)]);
       expect(error.message).toStartWith(`open database "${path()}": `);
-      expect(error.hint).toContain(`remove "${path("-wal")}" and "${path("-shm")}"`);
+      expect(error.hint).toContain("bpfman repair");
       expect(content()).toEqual(before);
     }
   });
