@@ -152,7 +152,7 @@ describe("packages", () => {
     );
     const decisions = read("docs/decisions.md");
     for (const [name, version] of Object.entries({ ...manifest.dependencies, ...manifest.devDependencies })) {
-      expect(version).toMatch(/^\d+\.\d+\.\d+$/);
+      expect(version).toMatch(/^\d+\.\d+\.\d+(-[a-z]+\.\d+)?$/);
       expect({ name, explained: decisions.includes(`\`${name}\``) }).toEqual({ name, explained: true });
     }
   });

@@ -2,7 +2,7 @@
 
 /** Lines that end the log or repeat the state: `processed 9 insns (limit 1000000) …`, `verification time 81 usec`. */
 const STATISTICS =
-  /^(processed \d+ insns|verification time \d|stack depth |max_states_per_insn|total_states|peak_states|mark_read)/;
+  /^(processed \d+ insns|verification time \d|stack depth |subprog \d+ \(|max_states_per_insn|total_states|peak_states|mark_read)/;
 /** Some reasons lack a line break at the end: `expected prog array map for tail callprocessed 3 insns …`. */
 const GLUED = /(?<=[^\n])processed \d+ insns \(limit/;
 /** An instruction as it is verified, `12: (95) exit`, or only the state before it: `12: R0=1 R10=fp0`. */
@@ -80,6 +80,8 @@ function numberIn(pattern: RegExp, text: string): number | null {
 const PROCESSED = /^processed (\d+) insns .*max_states_per_insn (\d+) total_states (\d+) peak_states (\d+)/m;
 /** One number for each function: `stack depth 16+8`. */
 const STACK_DEPTH = /^stack depth (\d+(?:\+\d+)*)/m;
+/** Since Linux 7.3, a line for each: `subprog 1 (name) static insns_self 10 insns_total 10 stack 8`. */
+const STACK_OF_FUNCTION = /^subprog \d+ \(.* stack (\d+)$/gm;
 const TIME = /^verification time (\d+) usec/m;
 
 export interface VerifierStatistics {
@@ -99,15 +101,20 @@ export function readStatistics(log: string): VerifierStatistics | null {
   const found = PROCESSED.exec(end);
   if (found === null) return null;
   const [instructions = 0, maxStatesPerInstruction = 0, totalStates = 0, peakStates = 0] = found.slice(1).map(Number);
-  const stack = STACK_DEPTH.exec(end)?.[1];
   return {
     instructions,
     maxStatesPerInstruction,
     totalStates,
     peakStates,
-    stackBytes: stack === undefined ? null : stack.split("+").reduce((sum, depth) => sum + Number(depth), 0),
+    stackBytes: stackIn(end),
     microseconds: numberIn(TIME, end),
   };
+}
+
+function stackIn(statistics: string): number | null {
+  const one = STACK_DEPTH.exec(statistics)?.[1]?.split("+") ?? [];
+  const depths = [...one, ...[...statistics.matchAll(STACK_OF_FUNCTION)].map(([, depth]) => depth)];
+  return depths.length === 0 ? null : depths.reduce((sum, depth) => sum + Number(depth), 0);
 }
 
 /** An instruction that was verified, and the one before it on the path. */
