@@ -83,6 +83,13 @@ const METHODS: Readonly<Record<Method, string>> = {
   "image/build": "Builds an image from object files, with or without a container file, and pushes it to a registry.",
   "image/generateBuildArgs": "Returns the build arguments of a container file, derived from object files.",
   "image/verify": "Checks the signatures of an image, and returns what each of them proves.",
+  "map/list": "Lists the maps of bpfman's programs, of one program, or of all.",
+  "map/get": "Returns everything about one map, but its entries.",
+  "map/dump": "Returns a page of a map's entries, and where the next page begins.",
+  "map/lookup": "Returns one entry of a map, or the next value of a queue or stack, which stays there.",
+  "map/update": "Writes one entry of a map.",
+  "map/delete": "Removes one entry of a map.",
+  "map/clear": "Removes all entries of a map; those of an array become zero.",
   complete: "Completes a value: interfaces, tracepoints, programs of an object file, and more.",
   version: "Returns the versions of bpfman, Bun, libbpf and the kernel, and the features of the kernel.",
 };

@@ -285,8 +285,9 @@ function floatType(name: string, bytes: number, little: boolean): Compiled {
       out.json(Number.isFinite(value) ? (Object.is(value, -0) ? "-0" : String(value)) : `"${value}"`);
     },
     read: (value, into, at, path) => {
-      const isNumber = typeof value === "number" || typeof value === "bigint" || NOT_NUMBERS.includes(String(value));
-      if (!isNumber) throw mismatch(path, "a number", value);
+      const isText =
+        typeof value === "string" && (NOT_NUMBERS.includes(value) || /^-?\d+(\.\d+)?(e[-+]?\d+)?$/i.test(value));
+      if (!isText && typeof value !== "number" && typeof value !== "bigint") throw mismatch(path, "a number", value);
       set(into, at, Number(value));
     },
     add: (from, into, at) => set(into, at, get(into, at) + get(from, at)),
@@ -488,6 +489,19 @@ function objectType({ name, bytes, members, overlaps }: Layout): Compiled & { re
     },
   };
 }
+
+/** A struct of which no BTF is at hand. */
+export const recordType = (
+  name: string,
+  bytes: number,
+  members: readonly { readonly name: string; readonly at: number; readonly type: ValueType }[],
+): ValueType =>
+  objectType({
+    name,
+    bytes,
+    members: members.map((each) => ({ ...each, type: { ...each.type, parts: 1 } })),
+    overlaps: false,
+  });
 
 function jsonOf(type: ValueType, from: DataView, at: number): string {
   const out = new JsonText();

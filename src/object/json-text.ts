@@ -103,13 +103,3 @@ export class JsonText {
     return new TextDecoder().decode(this.#bytes.subarray(0, this.#length));
   }
 }
-
-/**
- * Parses JSON without losing a digit: integers that a double does not hold exactly become bigints. Throws SyntaxError.
- */
-export const parseExactJson = (text: string): unknown =>
-  JSON.parse(text, (_name, value: unknown, { source }: { readonly source?: string } = {}) =>
-    typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value) && /^-?\d+$/.test(source ?? "")
-      ? BigInt(source ?? "")
-      : value,
-  );

@@ -7,6 +7,14 @@ import type { Sources } from "../platform/runtime.ts";
 /** Returns the user's name for the request field at a path; null to use the path itself. */
 export type NameOf = (path: readonly unknown[]) => string | null;
 
+/** Takes results as JSON while an operation finds them. */
+export interface Sink {
+  /** What stands between two results. */
+  readonly separator: string;
+  /** Takes bytes that may be overwritten afterwards. Returns false if nobody wants more. */
+  write(bytes: Uint8Array): boolean;
+}
+
 /** Everything an operation receives besides its request. */
 export interface Context {
   /** The user's name for this operation, for messages: `bpfman list programs`. Defaults to its own name. */
@@ -26,6 +34,8 @@ export interface Context {
   progress(message: string): void;
   /** Passes on a line printed by a program that the operation runs. */
   relay(line: string): void;
+  /** Where results go one by one, instead of all of them into the answer; null if the caller wants an answer. */
+  readonly sink: Sink | null;
   /** Records facts for the operations history: IDs created or removed, counts, times. */
   note(facts: Readonly<Record<string, unknown>>): void;
   /** Reports that nothing is left in the runtime directory, which is then removed together with the writer lock. */

@@ -13,6 +13,11 @@ import type {
   LinkAnswer,
   LinkListAnswer,
   LoadAnswer,
+  MapChangeAnswer,
+  MapDumpAnswer,
+  MapListAnswer,
+  MapLookupAnswer,
+  MapStatusAnswer,
   ProgramAnswer,
   ProgramListAnswer,
   UnloadAnswer,
@@ -68,6 +73,13 @@ export const OPERATIONS = {
     privilege: "root",
     module: () => import("./operations/delete-dispatcher.ts"),
   },
+  "map/list": { access: "read", privilege: "root", module: () => import("./operations/list-maps.ts") },
+  "map/get": { access: "read", privilege: "root", module: () => import("./operations/get-map.ts") },
+  "map/dump": { access: "read", privilege: "root", module: () => import("./operations/dump-map.ts") },
+  "map/lookup": { access: "read", privilege: "root", module: () => import("./operations/lookup-map.ts") },
+  "map/update": { access: "write", privilege: "root", module: () => import("./operations/update-map.ts") },
+  "map/delete": { access: "write", privilege: "root", module: () => import("./operations/delete-entry.ts") },
+  "map/clear": { access: "write", privilege: "root", module: () => import("./operations/clear-map.ts") },
   complete: { access: "read", privilege: "none", module: () => import("./operations/complete.ts") },
   version: { access: "none", privilege: "none", module: () => import("./operations/version.ts") },
 } as const satisfies Record<string, Row>;
@@ -95,6 +107,13 @@ export interface Answers {
   "image/inspect": ImageInspectAnswer;
   "image/verify": ImageVerifyAnswer;
   "dispatcher/delete": DeleteDispatcherAnswer;
+  "map/list": MapListAnswer;
+  "map/get": MapStatusAnswer;
+  "map/dump": MapDumpAnswer;
+  "map/lookup": MapLookupAnswer;
+  "map/update": MapChangeAnswer;
+  "map/delete": MapChangeAnswer;
+  "map/clear": MapChangeAnswer;
   complete: CompleteAnswer;
   version: VersionAnswer;
 }

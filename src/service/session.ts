@@ -57,7 +57,7 @@ export function createSessionService(runtime: Runtime): SessionService {
       const lock = await (await runtime.openLock()).acquire(lockTimeoutMs, signal);
       try {
         const context = {
-          ...{ operationId: crypto.randomUUID(), signal, lockTimeoutMs, owner: null, log },
+          ...{ operationId: crypto.randomUUID(), signal, lockTimeoutMs, owner: null, log, sink: null },
           ...{ progress: () => {}, relay: () => {}, note: () => {}, leave: () => {} },
         };
         await withHost("write", (host) =>

@@ -1,12 +1,13 @@
 /** Values of types that clang describes, as JSON, both ways. */
 import { describe, expect, test } from "bun:test";
+import { parseExactJson } from "../../../src/domain/exact-json.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { type Btf, openBtf, typeOf } from "../../../src/object/btf.ts";
 import { type ValueType, valueTypes } from "../../../src/object/btf-value.ts";
 import { namedSections, openElf, sectionFields } from "../../../src/object/elf.ts";
 import { memorySource, type Refuse } from "../../../src/object/fields.ts";
 import { btfIn } from "../../../src/object/layout.ts";
-import { JsonText, parseExactJson } from "../../../src/object/json-text.ts";
+import { JsonText } from "../../../src/object/json-text.ts";
 import { compileBpf } from "../../objects/compile.ts";
 
 const SOURCE = `
