@@ -8,7 +8,6 @@ import type { MapId } from "../domain/ids.ts";
 import { mapKind } from "../domain/map-kinds.ts";
 import { MAP_BATCH_BYTES_MAX, MAP_BATCH_ENTRIES_MAX, MAP_VALUE_BYTES_MAX } from "../domain/limits.ts";
 import { BpfmanError, type SysFailure } from "../errors/error.ts";
-import { sysFailure } from "../errors/sys-failure.ts";
 import type { KernelMapContent, MapBatch, MapReference, OpenMap, UpdateMode } from "../platform/kernel.ts";
 import { attempt, type Meaning } from "./kernel-failure.ts";
 import { readMap } from "./read-info.ts";

@@ -47,6 +47,8 @@ interface Member {
   readonly name: string;
   readonly at: number;
   readonly type: Compiled;
+  /** It is a member of a union: others lie in the same place. */
+  readonly shared?: boolean;
 }
 
 const MEMBER_BYTES = 12;
@@ -430,11 +432,10 @@ interface Layout {
   readonly bytes: number;
   /** Those of unnamed structs and unions in it are among them; unnamed bit fields are padding. */
   readonly members: readonly Member[];
-  /** Members may lie in the same place. */
-  readonly overlaps: boolean;
 }
 
-function objectType({ name, bytes, members, overlaps }: Layout): Compiled & { readonly layout: Layout } {
+function objectType({ name, bytes, members }: Layout): Compiled & { readonly layout: Layout } {
+  const overlaps = members.some(({ shared }) => shared);
   const heads = members.map((member, i) => encoder.encode(`${i === 0 ? "{" : ","}${quoted(member.name)}:`));
   const byName = new Map(members.map((member) => [member.name, member]));
   const memberOf = (key: string, path: string): Member => {
@@ -447,7 +448,7 @@ function objectType({ name, bytes, members, overlaps }: Layout): Compiled & { re
     name,
     bytes,
     parts: members.reduce((sum, { type }) => sum + type.parts, 1),
-    layout: { name, bytes, members, overlaps },
+    layout: { name, bytes, members },
     write: (from, at, out) => {
       if (members.length === 0) out.byte(0x7b);
       for (let i = 0; i < members.length; i++) {
@@ -485,7 +486,7 @@ function objectType({ name, bytes, members, overlaps }: Layout): Compiled & { re
     },
     add: (from, into, at) => {
       // What a union holds is not known.
-      if (!overlaps) for (const member of members) member.type.add(from, into, at + member.at);
+      for (const member of members) if (!member.shared) member.type.add(from, into, at + member.at);
     },
   };
 }
@@ -500,7 +501,6 @@ export const recordType = (
     name,
     bytes,
     members: members.map((each) => ({ ...each, type: { ...each.type, parts: 1 } })),
-    overlaps: false,
   });
 
 function jsonOf(type: ValueType, from: DataView, at: number): string {
@@ -652,7 +652,7 @@ export function valueTypes(btf: Btf): (id: number) => ValueType | null {
     if (OF_KERNEL.test(own)) return kernelType(own, size);
     if ((own === "in_addr" && size === 4) || (own === "in6_addr" && size === 16)) return addressType(name, size);
     const members: Member[] = [];
-    let overlaps = type.kind === KIND.union;
+    const shared = type.kind === KIND.union;
     spend(id, type.count);
     for (let i = 0; i < type.count; i++) {
       const at = type.tail + i * MEMBER_BYTES;
@@ -661,12 +661,12 @@ export function valueTypes(btf: Btf): (id: number) => ValueType | null {
       if (member.at + member.type.bytes > size) throw bad(id, `has a member behind its end, of ${size} bytes`);
       const inside = member.name === "" && "layout" in member.type ? (member.type.layout as Layout) : null;
       if (inside !== null) {
-        overlaps ||= inside.overlaps;
         spend(id, inside.members.length);
-        for (const each of inside.members) members.push({ ...each, at: member.at + each.at });
-      } else if (member.name !== "") members.push(member);
+        for (const each of inside.members)
+          members.push({ ...each, at: member.at + each.at, shared: shared || each.shared === true });
+      } else if (member.name !== "") members.push({ ...member, shared });
     }
-    return objectType({ name, bytes: size, members, overlaps });
+    return objectType({ name, bytes: size, members });
   };
 
   const memberAt = (id: number, type: BtfType, at: number, depth: number): Member | null => {
@@ -714,7 +714,7 @@ export function valueTypes(btf: Btf): (id: number) => ValueType | null {
       if (place + compiled.bytes > type.sizeOrType) return null;
       members.push({ name, at: place, type: compiled });
     }
-    return objectType({ name: typeName(btf, id), bytes: type.sizeOrType, members, overlaps: false });
+    return objectType({ name: typeName(btf, id), bytes: type.sizeOrType, members });
   };
 
   return (id) => (id === 0 ? null : compile(id, 0));

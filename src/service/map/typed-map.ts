@@ -296,7 +296,8 @@ export function keyBytes({ key, open }: TypedMap, written: unknown): Uint8Array 
     if (written === undefined) return null;
     throw wrongValue("key", `a ${mapTypeJson(open.map.type)} has no keys`, "leave the key out");
   }
-  if (written === undefined) throw wrongValue("key", `it is missing: entries of a ${mapTypeJson(open.map.type)} have one`);
+  if (written === undefined)
+    throw wrongValue("key", `it is missing: entries of a ${mapTypeJson(open.map.type)} have one`);
   const bytes = new Uint8Array(key.bytes);
   key.read(written, viewOf(bytes), 0, "key");
   return bytes;
