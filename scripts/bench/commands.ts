@@ -34,7 +34,7 @@ function peers(): Tool[] {
 
 const installed = (program: string): boolean => Bun.which(program) !== null;
 
-function emptyProgram(folder: string): string {
+export function emptyProgram(folder: string): string {
   const [source, output] = [join(folder, "empty.ts"), join(folder, "empty")];
   writeFileSync(source, "export {};\n");
   const flags = [
