@@ -6,7 +6,6 @@ import { applicationOf, type ProgramMap, type ProgramRecord } from "../../domain
 import { BpfmanError } from "../../errors/error.ts";
 import { whatThereIs } from "../../errors/suggest.ts";
 import type { Host } from "../../platform/host.ts";
-import { programMissing } from "../require-record.ts";
 
 /** A map as bpfman's programs have it. */
 export interface KnownMap {
@@ -97,7 +96,9 @@ function ofProgram(host: Host, id: number, known: ReadonlyMap<MapId, KnownMap>):
   const record = host.store.program(programId(id));
   if (record !== null) return record.maps.flatMap((map) => ({ ...(known.get(map.id) as KnownMap), name: map.name }));
   const program = host.kernel.program(programId(id));
-  if (program === null) throw programMissing(host, programId(id));
+  // Loaded only for a mistake.
+  const failure = () => require("../require-record.ts") as typeof import("../require-record.ts");
+  if (program === null) throw failure().programMissing(host, programId(id));
   return program.mapIds.map((map) => byId(host, map, known));
 }
 

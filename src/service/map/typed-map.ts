@@ -55,9 +55,9 @@ export async function withMap<T>(
 const refuse = (reason: string): BpfmanError => new BpfmanError("INVALID_OBJECT", reason);
 
 /** Compiles the type if it has the size that the map needs. */
-function compiled(btf: Btf, id: number | null, bytes: number): ValueType | null {
+function compiled(compile: (id: number) => ValueType | null, id: number, bytes: number): ValueType | null {
   try {
-    const type = id === null ? null : valueTypes(btf)(id);
+    const type = compile(id);
     return type?.bytes === bytes ? type : null;
   } catch (thrown) {
     // BTF that contradicts itself: the bytes can still be shown.
@@ -93,10 +93,9 @@ export function typesOf(
   if (raw) return { ...plain, typed: { key: false, value: false } };
   const own = open.types();
   const found = own === null ? declaredTypes(host, known) : { ...own, btf: btfIn(own.btf, refuse, true) };
-  const [key, value] = [
-    found && compiled(found.btf, found.key, map.keySize),
-    found && compiled(found.btf, found.value, map.valueSize),
-  ];
+  const compile = found && valueTypes(found.btf);
+  const key = compile && compiled(compile, found.key, map.keySize);
+  const value = compile && compiled(compile, found.value, map.valueSize);
   const ownKey = indexed && map.keySize === 4 ? indexType(map, key) : key;
   const ownValue = kernelValue(map) ?? value;
   return {
