@@ -90,6 +90,9 @@ const METHODS: Readonly<Record<Method, string>> = {
   "map/update": "Writes one entry of a map.",
   "map/delete": "Removes one entry of a map.",
   "map/clear": "Removes all entries of a map; those of an array become zero.",
+  "history/list": "Lists what was changed or failed to change: when, for whom, and with which result.",
+  doctor: "Compares everything that is recorded with what is there, and returns what differs.",
+  repair: "Repairs what doctor finds and can prove to be bpfman's; with dryRun, returns what it would do.",
   complete: "Completes a value: interfaces, tracepoints, programs of an object file, and more.",
   version: "Returns the versions of bpfman, Bun, libbpf and the kernel, and the features of the kernel.",
 };

@@ -30,8 +30,8 @@ function describeMachine(): void {
   console.log(must([BPFMAN, "version"]).trim().split("\n").join(", "));
 }
 
-function bench(folder: string, rounds: number): void {
-  const watch = new Stopwatch(folder);
+function bench(directory: string, rounds: number): void {
+  const watch = new Stopwatch(directory);
   const round = { watch, rounds };
   describeMachine();
   benchStart(round);
@@ -46,12 +46,12 @@ function bench(folder: string, rounds: number): void {
 function inside(rounds: number): void {
   // Another bpfman keeps its state in its usual place; in this mount namespace, nothing else is there.
   if (process.env.BPFMAN_PEER !== undefined && process.getuid?.() === 0)
-    for (const folder of ["/run", "/var/lib", "/var/cache"]) must(["mount", "-t", "tmpfs", "tmpfs", folder]);
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-bench-")));
+    for (const directory of ["/run", "/var/lib", "/var/cache"]) must(["mount", "-t", "tmpfs", "tmpfs", directory]);
+  const directory = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-bench-")));
   try {
-    bench(folder, rounds);
+    bench(directory, rounds);
   } finally {
-    removeTree(folder);
+    removeTree(directory);
   }
 }
 

@@ -9,7 +9,7 @@ import { basename, dirname, join, relative, resolve } from "node:path";
 const ROOT = resolve(import.meta.dir, "..");
 const SOURCE_ENDING = ".bpf.c";
 
-const FOLDERS = [
+const DIRECTORIES = [
   { sources: "src/dispatcher/bpf", objects: "dist/bpf" },
   { sources: "examples/bpf", objects: "dist/bpf/examples" },
   { sources: "test/fixtures/bpf", objects: "dist/bpf/fixtures" },
@@ -60,11 +60,11 @@ interface Job {
 }
 
 function jobs(): Job[] {
-  return FOLDERS.flatMap(({ sources, objects }) => {
-    const folder = join(ROOT, sources);
-    const names = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(SOURCE_ENDING)) : [];
+  return DIRECTORIES.flatMap(({ sources, objects }) => {
+    const directory = join(ROOT, sources);
+    const names = existsSync(directory) ? readdirSync(directory).filter((name) => name.endsWith(SOURCE_ENDING)) : [];
     return names.map((name) => ({
-      source: join(folder, name),
+      source: join(directory, name),
       object: join(ROOT, objects, `${basename(name, SOURCE_ENDING)}.bpf.o`),
     }));
   });

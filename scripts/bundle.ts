@@ -19,9 +19,11 @@ const withoutTerminal: Bun.BunPlugin = {
 type Target = { readonly executable: string } | { readonly directory: string };
 
 /**
- * Throws with what the bundler says. The options and why: `splitting` keeps each `import()` a chunk that is read when it is called; `bytecode` spares
- * parsing; the `autoload` pair keeps the executable, which runs as root, from executing a bunfig.toml or reading a .env
- * file in the current directory.
+ * Throws with what the bundler says. The options and why: `splitting` keeps each `import()` a chunk that is read when it
+ * is called; `bytecode` spares parsing; `jitPolicy` makes the JIT wait twenty times as long, because a command runs most
+ * of its code once, and compiling it takes a fifth of a load's CPU time (in main.ts, a session sets it back); the
+ * `autoload` pair keeps the executable, which runs as root, from executing a bunfig.toml or reading a .env file in the
+ * current directory.
  */
 export async function bundle(target: Target, commit: string): Promise<Bun.BuildOutput> {
   const output = await Bun.build({
@@ -36,7 +38,10 @@ export async function bundle(target: Target, commit: string): Promise<Bun.BuildO
     define: { BPFMAN_VERSION: JSON.stringify(packageJson.version), BPFMAN_COMMIT: JSON.stringify(commit) },
     ...("directory" in target
       ? { outdir: target.directory }
-      : { bytecode: true, compile: { outfile: target.executable, autoloadBunfig: false, autoloadDotenv: false } }),
+      : {
+          bytecode: true,
+          compile: { outfile: target.executable, autoloadBunfig: false, autoloadDotenv: false, jitPolicy: 20 },
+        }),
   });
   if (!output.success) throw new Error(output.logs.join("\n"));
   return output;

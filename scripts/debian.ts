@@ -8,7 +8,7 @@ import { dirname, join } from "node:path";
 import { run } from "./vm/run.ts";
 
 /** A directory outside of the repository, for downloads that all checkouts share. */
-export const cacheFolder = (name: string): string =>
+export const cacheDirectory = (name: string): string =>
   join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), name);
 
 /** The mirror that this machine's apt uses for Debian; null if it has no Debian source, or has not fetched its lists. */
@@ -31,16 +31,16 @@ function mirror(): string {
 }
 
 /** Options that isolate apt: one suite, its own lists, its own cache. */
-function privateApt(folder: string, suite: string): string[] {
-  for (const sub of ["lists/partial", "cache/archives/partial"]) mkdirSync(join(folder, sub), { recursive: true });
-  const sources = join(folder, "sources.list");
+function privateApt(directory: string, suite: string): string[] {
+  for (const sub of ["lists/partial", "cache/archives/partial"]) mkdirSync(join(directory, sub), { recursive: true });
+  const sources = join(directory, "sources.list");
   const keys = ["/usr/share/keyrings/debian-archive-keyring.gpg"];
   writeFileSync(sources, `deb [signed-by=${keys}] ${mirror()} ${suite} main\n`);
   return [
     `Dir::Etc::sourcelist=${sources}`,
     "Dir::Etc::sourceparts=/dev/null",
-    `Dir::State::lists=${join(folder, "lists")}`,
-    `Dir::Cache=${join(folder, "cache")}`,
+    `Dir::State::lists=${join(directory, "lists")}`,
+    `Dir::Cache=${join(directory, "cache")}`,
     "APT::Sandbox::User=root",
     // Only package lists: no translated descriptions, no data for software centres.
     "Acquire::Languages=none",
@@ -56,9 +56,9 @@ export interface Wanted {
   finish?(tree: string): void;
 }
 
-/** Unpacks packages into `folder/tree`, all or nothing, even if several processes do so at once. Throws if apt fails. */
-export function fetchPackages(folder: string, { suite, packages, finish }: Wanted): void {
-  const work = `${folder}.${process.pid}`;
+/** Unpacks packages into `directory/tree`, all or nothing, even if several processes do so at once. Throws if apt fails. */
+export function fetchPackages(directory: string, { suite, packages, finish }: Wanted): void {
+  const work = `${directory}.${process.pid}`;
   mkdirSync(join(work, "tree"), { recursive: true });
   try {
     const apt = privateApt(work, suite);
@@ -69,9 +69,9 @@ export function fetchPackages(folder: string, { suite, packages, finish }: Wante
     for (const leftover of ["lists", "cache"]) rmSync(join(work, leftover), { recursive: true });
     for (const file of readdirSync(work)) if (file.endsWith(".deb")) rmSync(join(work, file));
     writeFileSync(join(work, "complete"), "");
-    mkdirSync(dirname(folder), { recursive: true });
-    rmSync(folder, { recursive: true, force: true });
-    renameSync(work, folder);
+    mkdirSync(dirname(directory), { recursive: true });
+    rmSync(directory, { recursive: true, force: true });
+    renameSync(work, directory);
   } finally {
     rmSync(work, { recursive: true, force: true });
   }

@@ -29,7 +29,7 @@ class Stop extends Error {
   }
 }
 
-let folder = "";
+let directory = "";
 let running: Bun.Subprocess | null = null;
 let interruptedBy: "SIGINT" | "SIGTERM" | null = null;
 
@@ -83,7 +83,7 @@ function sweep(): void {
 
 function cleanUp(): void {
   for (const name of [LEFT, RIGHT]) if (existsSync(`/run/netns/${name}`)) removeNamespace(name);
-  if (folder !== "") removeTree(folder);
+  if (directory !== "") removeTree(directory);
 }
 
 async function makeNetwork(): Promise<void> {
@@ -161,14 +161,14 @@ async function main(): Promise<number> {
     return 1;
   }
   sweep();
-  folder = realpathSync(mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-`)));
-  mkdirSync(join(folder, "run"));
+  directory = realpathSync(mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-`)));
+  mkdirSync(join(directory, "run"));
   for (const [name, part] of [
     ["BPFMAN_RUNTIME_DIR", "run"],
     ["BPFMAN_STATE_DIR", "state"],
   ] as const) {
-    process.env[name] = join(folder, part);
-    console.log(`${faint("$")} export ${name}=${join(folder, part)}`);
+    process.env[name] = join(directory, part);
+    console.log(`${faint("$")} export ${name}=${join(directory, part)}`);
   }
   await demo();
   return 0;

@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { cliPage } from "./cli-reference.ts";
+import { type FindingCode, FINDINGS, findingRow } from "../src/domain/finding.ts";
 import { ERROR_CODES, type ErrorCode, type ErrorKind, rowOf } from "../src/errors/codes.ts";
 import { writeSchemas } from "./generate-schemas.ts";
 
@@ -49,7 +50,29 @@ export function errorsPage(): string {
   ].join("\n");
 }
 
+/** The text of docs/findings.md. */
+export function findingsPage(): string {
+  const rows = (Object.keys(FINDINGS) as FindingCode[]).map((code) => {
+    const { severity, meaning, consequence, advice } = findingRow(code);
+    return `| \`${code}\` | ${severity} | ${cell(meaning)} | ${cell(consequence)} | ${cell(advice)} |`;
+  });
+  return [
+    "# Findings",
+    "",
+    "Generated from `src/domain/finding.ts` by `bun run docs`; do not edit.",
+    "",
+    "`bpfman doctor` reports these, and exits with 10 if there is any. An error is something that does not run as it was",
+    "asked for; with a warning, it runs, but not for sure. [howto/repair.md](howto/repair.md) shows how they are repaired.",
+    "",
+    "| code | severity | meaning | so | what to do |",
+    "|---|---|---|---|---|",
+    ...rows,
+    "",
+  ].join("\n");
+}
+
 if (import.meta.main) {
+  writeFileSync(join(ROOT, "docs/findings.md"), findingsPage());
   writeFileSync(join(ROOT, "docs/errors.md"), errorsPage());
   const cli = join(ROOT, "docs/cli.md");
   writeFileSync(cli, await cliPage(readFileSync(cli, "utf8")));

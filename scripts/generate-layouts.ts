@@ -205,7 +205,7 @@ const FILE_STRUCTS: readonly StructSource[] = [
       "stx_dev_minor",
     ],
   },
-  { name: "STATFS", type: "struct statfs", fields: ["f_type"] },
+  { name: "STATFS", type: "struct statfs", fields: ["f_type", "f_bsize", "f_bavail"] },
   { name: "DIRENT", type: "struct linux_dirent64", fields: ["d_reclen", "d_name"] },
 ];
 
@@ -438,11 +438,11 @@ static void bit(const char *name, const void *memory, unsigned long size) {
 static void close_struct(void) { printf("  size: %lu,\\n} as const;\\n", last); }
 `;
 
-function compileAndRun(folder: string, program: { name: string; include: string; body: string }): string {
-  const source = join(folder, `${program.name}.c`);
-  const binary = join(folder, program.name);
+function compileAndRun(directory: string, program: { name: string; include: string; body: string }): string {
+  const source = join(directory, `${program.name}.c`);
+  const binary = join(directory, program.name);
   writeFileSync(source, `${program.include}\n${C_SUPPORT}\nint main(void) {\n${program.body}\n  return 0;\n}\n`);
-  must(["gcc", "-w", "-std=gnu11", "-I", folder, "-o", binary, source]);
+  must(["gcc", "-w", "-std=gnu11", "-I", directory, "-o", binary, source]);
   return must([binary]);
 }
 
@@ -453,17 +453,17 @@ function printEnum(source: (typeof KERNEL_ENUMS)[number]): string {
 
 /** The contents of generated.ts and generated-files.ts in ffi/layout, by name. Throws if {@link obstacle} is not null. */
 export function generateLayouts(): Readonly<Record<string, string>> {
-  const folder = mkdtempSync(join(tmpdir(), "bpfman-layouts-"));
+  const directory = mkdtempSync(join(tmpdir(), "bpfman-layouts-"));
   try {
-    writeFileSync(join(folder, "vmlinux.h"), must(["bpftool", "btf", "dump", "file", BTF, "format", "c"]));
+    writeFileSync(join(directory, "vmlinux.h"), must(["bpftool", "btf", "dump", "file", BTF, "format", "c"]));
     const include = '#define BPF_NO_PRESERVE_ACCESS_INDEX\n#include "vmlinux.h"';
-    const kernel = compileAndRun(folder, {
+    const kernel = compileAndRun(directory, {
       name: "kernel",
       include,
       body: [...KERNEL_ENUMS.map(printEnum), ...KERNEL_STRUCTS.map(printStruct)].join("\n"),
     });
-    const files = compileAndRun(folder, { name: "files", include, body: FILE_STRUCTS.map(printStruct).join("\n") });
-    const libbpf = compileAndRun(folder, {
+    const files = compileAndRun(directory, { name: "files", include, body: FILE_STRUCTS.map(printStruct).join("\n") });
+    const libbpf = compileAndRun(directory, {
       name: "libbpf",
       include: "#include <bpf/libbpf.h>",
       body: LIBBPF_STRUCTS.map(printStruct).join("\n"),
@@ -475,7 +475,7 @@ export function generateLayouts(): Readonly<Record<string, string>> {
     const text = (body: string) => `${header.join("\n")}\n${body}`;
     return { "generated.ts": text(`${kernel}${libbpf}`), "generated-files.ts": text(files) };
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true });
   }
 }
 

@@ -131,12 +131,12 @@ async function main(directories: readonly string[]): Promise<number> {
     console.error("usage: bun scripts/sweep.ts DIRECTORY…");
     return 2;
   }
-  const folder = mkdtempSync(join(tmpdir(), "bpfman-sweep-"));
-  const sweep = join(folder, "sweep");
+  const scratch = mkdtempSync(join(tmpdir(), "bpfman-sweep-"));
+  const sweep = join(scratch, "sweep");
   const compiled = Bun.spawnSync(["gcc", "-O2", "-o", sweep, join(import.meta.dir, "sweep.c"), "-lbpf"]);
   if (compiled.exitCode !== 0) throw new Error(`gcc failed: ${compiled.stderr}`);
   const client = await startClient({
-    command: [join(ROOT, "dist/bpfman"), "--runtime-dir", join(folder, "run"), "rpc"],
+    command: [join(ROOT, "dist/bpfman"), "--runtime-dir", join(scratch, "run"), "rpc"],
     cleanup: true,
   });
   try {
@@ -144,8 +144,8 @@ async function main(directories: readonly string[]): Promise<number> {
       for (const path of [...objectFiles(resolve(directory))].sort()) await compare(path, sweep, client);
   } finally {
     await client.dispose();
-    for (const point of mountsUnder(folder)) Bun.spawnSync(["umount", point]);
-    rmSync(folder, { recursive: true, force: true });
+    for (const point of mountsUnder(scratch)) Bun.spawnSync(["umount", point]);
+    rmSync(scratch, { recursive: true, force: true });
   }
   for (const { file, program, libbpf, bpfman } of differences)
     console.log(`${file}: ${program}\n  libbpf: ${told(libbpf)}\n  bpfman: ${told(bpfman)}`);

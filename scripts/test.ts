@@ -41,11 +41,13 @@ const RINGS: readonly Ring[] = [
   { name: "e2e", paths: ["test/e2e/"], root: true },
   {
     name: "machine",
-    paths: ["containers", "namespaces", "chains", "chains-foreign", "ownership", "kprobes", "places"].map(e2e),
+    paths: ["containers", "map-values", "namespaces", "chains", "chains-foreign", "ownership", "kprobes", "places"].map(
+      e2e,
+    ),
     root: true,
     named: true,
   },
-  { name: "machine-long", paths: ["chains-killed", "concurrency-killed"].map(e2e), root: true, named: true },
+  { name: "machine-long", paths: ["chains-killed", "concurrency-killed", "doctor"].map(e2e), root: true, named: true },
 ];
 
 /** Signals that end a process if the emulation executes code incorrectly. */
@@ -132,9 +134,9 @@ function readSummary(stderr: string): (Tally & { readonly skipped: number }) | n
 async function runRing(ring: Ring): Promise<void> {
   const startedAt = performance.now();
   // Whatever the tests mount or write goes below this directory, so that it can be checked and removed here.
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), `bpfman-${ring.name}-`)));
+  const directory = realpathSync(mkdtempSync(join(tmpdir(), `bpfman-${ring.name}-`)));
   // Some tests run the executable as an unprivileged user, who must be able to enter this directory.
-  chmodSync(folder, 0o711);
+  chmodSync(directory, 0o711);
   const namespaces = new Set(namedNamespaces());
   const failures: string[] = [];
   try {
@@ -147,10 +149,10 @@ async function runRing(ring: Ring): Promise<void> {
       `--timeout=${TEST_LIMIT_MS}`,
       ...paths,
     ];
-    let ended = await run(command, { env: { TMPDIR: folder } });
+    let ended = await run(command, { env: { TMPDIR: directory } });
     if (IN_MACHINE && ended.signal !== null && CRASHES.includes(ended.signal)) {
       console.log(`${ring.name}: ${ended.signal} ended the test runner under emulation; running the ring once more`);
-      ended = await run(command, { env: { TMPDIR: folder } });
+      ended = await run(command, { env: { TMPDIR: directory } });
     }
     const { code, stderr } = ended;
     const sums = readSummary(stderr);
@@ -159,8 +161,8 @@ async function runRing(ring: Ring): Promise<void> {
     else if (code !== 0)
       failures.push(`the test runner ended ${code === null ? "by a signal" : `with exit code ${code}`}`);
     else if (sums === null || sums.passed === 0) failures.push("no test ran");
-    if (!interrupted && mountsUnder(folder).length > 0)
-      failures.push(`left mounted: ${mountsUnder(folder).join(", ")}`);
+    if (!interrupted && mountsUnder(directory).length > 0)
+      failures.push(`left mounted: ${mountsUnder(directory).join(", ")}`);
     const left = namedNamespaces().filter((name) => !namespaces.has(name) && isOrphan(name));
     if (!interrupted && left.length > 0) failures.push(`left network namespaces: ${left.join(", ")}`);
     left.forEach(removeNamespace);
@@ -169,7 +171,7 @@ async function runRing(ring: Ring): Promise<void> {
     const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
     report(ring.name, { failures, note: `${sums?.passed ?? 0} tests passed${skipped} in ${seconds} s` });
   } finally {
-    removeTree(folder);
+    removeTree(directory);
   }
 }
 

@@ -50,14 +50,14 @@ function scriptFor(kernel: UnpackedKernel, path: string, { command }: Job): stri
  */
 async function runOn(kernel: UnpackedKernel, job: Job, signal: AbortSignal): Promise<number> {
   mkdirSync(join(ROOT, "dist"), { recursive: true });
-  const folder = mkdtempSync(join(ROOT, "dist/vm-"));
-  const script = join(folder, "script.sh");
+  const directory = mkdtempSync(join(ROOT, "dist/vm-"));
+  const script = join(directory, "script.sh");
   writeFileSync(script, scriptFor(kernel, script, job));
-  const folders = [ROOT, kernel.root];
+  const directories = [ROOT, kernel.root];
   const print = (line: string) => void process.stdout.write(`[${kernel.name}] ${line}\n`);
   try {
     for (let attempt = 1; ; attempt++) {
-      const result = await boot(kernel, { script, folders, timeoutMs: job.timeoutMs, print, signal });
+      const result = await boot(kernel, { script, directories, timeoutMs: job.timeoutMs, print, signal });
       if (signal.aborted) return 130;
       if (result.status !== null) return result.status;
       const again = result.died && attempt === 1;
@@ -65,7 +65,7 @@ async function runOn(kernel: UnpackedKernel, job: Job, signal: AbortSignal): Pro
       if (!again) return 1;
     }
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true });
   }
 }
 

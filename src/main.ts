@@ -136,6 +136,8 @@ const code = await runCli({
   },
   serve: async (settings, { clientProcessId }) => {
     served = true;
+    // Unlike a command, a session runs its code often enough for compiling it to pay off (scripts/bundle.ts).
+    Bun.unsafe.setJITPolicy(1);
     const [{ connectSession }, { serveStdio }] = await Promise.all([
       import("./runtime.ts"),
       import("../rpc/server.ts"),

@@ -10,7 +10,8 @@ import type { Settings } from "./domain/settings.ts";
 import type { BpfmanError } from "./errors/error.ts";
 import { openLog } from "./log/open-log.ts";
 import type { Host } from "./platform/host.ts";
-import type { Runtime } from "./platform/runtime.ts";
+import type { MachinePort } from "./platform/machine.ts";
+import type { Runtime, Versions } from "./platform/runtime.ts";
 import type { StorePort } from "./platform/store.ts";
 import type { StoreOptions } from "./store/open-store.ts";
 import { createInvoke, type Invoke } from "./service/invoke.ts";
@@ -21,7 +22,7 @@ const STATE_DIR = "/var/lib/bpfman";
 const CACHE_DIR = "/var/cache/bpfman";
 const CONFIG_FILE = "/etc/bpfman/bpfman.toml";
 
-interface Folders {
+interface Directories {
   readonly runtimeDir: string;
   readonly stateDir: string;
   readonly cacheDir: string;
@@ -31,7 +32,7 @@ interface Folders {
  * A non-default runtime directory includes state and cache directories, unless they are set too. Paths are absolute,
  * because the database stores pin paths, which must not depend on the current directory.
  */
-function foldersOf(settings: Settings): Folders {
+function directoriesOf(settings: Settings): Directories {
   const { runtimeDir } = settings;
   const besides = (usual: string, name: string) => (runtimeDir === null ? usual : `${runtimeDir}/${name}`);
   return {
@@ -53,13 +54,21 @@ function once<T>(make: () => T): () => T {
   };
 }
 
+interface HostParts {
+  readonly directories: Directories;
+  readonly config: Config;
+  readonly machine: () => MachinePort;
+  readonly openStore: () => StorePort;
+  readonly keepsStore: boolean;
+}
+
 /**
  * Loads each adapter when an operation first uses it. A listing never uses the kernel, and completing an interface name
  * never uses the database, which needs root. Uses `require`, because a getter cannot await `import()`. With
  * `keepsStore`, the store stays open after the operation.
  */
-function openHost(folders: Folders, config: Config, openStore: () => StorePort, keepsStore: boolean): Host {
-  const pinFolder = `${folders.runtimeDir === "/" ? "" : folders.runtimeDir}/fs`;
+function openHost({ directories, config, machine: openMachine, openStore, keepsStore }: HostParts): Host {
+  const pinDirectory = `${directories.runtimeDir === "/" ? "" : directories.runtimeDir}/fs`;
   let opened: StorePort | null = null;
   const store = once(() => {
     opened = openStore();
@@ -69,10 +78,10 @@ function openHost(folders: Folders, config: Config, openStore: () => StorePort, 
     (require("./kernel/open-kernel.ts") as typeof import("./kernel/open-kernel.ts")).openKernel(),
   );
   const pins = once(() =>
-    (require("./bpffs/open-pins.ts") as typeof import("./bpffs/open-pins.ts")).openPins(pinFolder, config.maps),
+    (require("./bpffs/open-pins.ts") as typeof import("./bpffs/open-pins.ts")).openPins(pinDirectory, config.maps),
   );
   const files = once(() =>
-    (require("./files/open-files.ts") as typeof import("./files/open-files.ts")).openFiles(folders.runtimeDir),
+    (require("./files/open-files.ts") as typeof import("./files/open-files.ts")).openFiles(directories.runtimeDir),
   );
   const processes = once(() =>
     (require("./files/open-processes.ts") as typeof import("./files/open-processes.ts")).openProcesses(),
@@ -80,6 +89,7 @@ function openHost(folders: Folders, config: Config, openStore: () => StorePort, 
   const network = once(() =>
     (require("./network/open-network.ts") as typeof import("./network/open-network.ts")).openNetwork(),
   );
+  const machine = once(openMachine);
   return {
     get store() {
       return store();
@@ -99,6 +109,9 @@ function openHost(folders: Folders, config: Config, openStore: () => StorePort, 
     },
     get processes() {
       return processes();
+    },
+    get machine() {
+      return machine();
     },
     now: () => new Date(),
     sleep: (ms) => Bun.sleep(ms),
@@ -143,6 +156,38 @@ async function loadConfig(named: string | null): Promise<Config> {
 
 const privileged = (): boolean => process.geteuid?.() === 0;
 
+const VERSIONS: Versions = {
+  versions: () => (require("./kernel/versions.ts") as typeof import("./kernel/versions.ts")).versions(buildInfo),
+  features: async () => (privileged() ? (await import("./kernel/explain/features.ts")).features() : null),
+};
+
+interface MachineParts {
+  readonly directories: Directories;
+  readonly configFile: string | null;
+  readonly store: () => Omit<StoreOptions, "mode" | "owner">;
+}
+
+function openMachine({ directories, configFile, store }: MachineParts): MachinePort {
+  const places = () => require("./files/places.ts") as typeof import("./files/places.ts");
+  const database = () => require("./store/look.ts") as typeof import("./store/look.ts");
+  const { runtimeDir, stateDir, cacheDir } = directories;
+  const own = [runtimeDir, `${runtimeDir}/fs`, `${runtimeDir}/programs`, stateDir, cacheDir];
+  const files = [`${runtimeDir}/lock`, ...["", "-wal", "-shm"].map((ending) => `${stateDir}/bpfman.db${ending}`)];
+  return {
+    ...VERSIONS,
+    unsafePlaces: () =>
+      places().unsafePlaces([
+        ...own.map((path) => ({ path, kind: "directory" }) as const),
+        ...files.map((path) => ({ path, kind: "file" }) as const),
+      ]),
+    otherTools: () => places().otherTools(),
+    lockHolder: () => (require("./lock/look.ts") as typeof import("./lock/look.ts")).lockHolder(`${runtimeDir}/lock`),
+    database: () => database().lookAtDatabase(store()),
+    setDatabaseAside: () => database().setDatabaseAside(store(), new Date()),
+    configFile: configFile ?? (isThere(CONFIG_FILE) ? CONFIG_FILE : null),
+  };
+}
+
 interface Opened {
   /**
    * For a session: opens the store for reading, once for all operations. A command has none, and keeps the one store it
@@ -154,11 +199,11 @@ interface Opened {
 }
 
 async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime> {
-  const folders = foldersOf(settings);
+  const directories = directoriesOf(settings);
   const config = await loadConfig(settings.configFile);
   const log = openLog(settings.logLevel, write);
   const store = once(() => {
-    const { runtimeDir, stateDir } = folders;
+    const { runtimeDir, stateDir } = directories;
     return {
       path: `${stateDir}/bpfman.db`,
       runtimeDir,
@@ -167,51 +212,52 @@ async function openRuntime({ settings, write, reader }: Opened): Promise<Runtime
       warn: (message: string) => log.warn(message),
       // Pins do not survive a reboot: without their bpffs, nothing is running that a row could describe.
       isLive: () =>
-        (require("./bpffs/prepare.ts") as typeof import("./bpffs/prepare.ts")).isBpffs(`${folders.runtimeDir}/fs`),
+        (require("./bpffs/prepare.ts") as typeof import("./bpffs/prepare.ts")).isBpffs(`${directories.runtimeDir}/fs`),
     };
   });
   const openStore = (mode: "read" | "write", owner: ProcessIdentity | null): StorePort =>
     (require("./store/open-store.ts") as typeof import("./store/open-store.ts")).openStore({ ...store(), mode, owner });
+  const machine = () => openMachine({ directories, configFile: settings.configFile, store });
   const kept = reader === null ? null : once(() => reader(store()));
   const written = once(() => openStore("write", null));
   return {
     log,
     lockTimeoutMs: settings.lockTimeoutMs,
     privileged,
-    identity: () => ({ uid: process.getuid?.() ?? 0, parentPid: process.ppid }),
+    caller: () =>
+      (require("./files/open-processes.ts") as typeof import("./files/open-processes.ts")).callerOf(process),
     openVersions: async () => {
-      const { versions } = await import("./kernel/versions.ts");
       const failure = whyNoLibc();
       if (failure !== null) log.warn(`${failure.message}: libbpf and the kernel's features are unknown`);
-      return {
-        versions: () => versions(buildInfo),
-        features: async () => (privileged() ? (await import("./kernel/explain/features.ts")).features() : null),
-      };
+      return VERSIONS;
     },
     openBuild: async () => {
       requireLibc();
       const { openFiles } = await import("./files/open-files.ts");
       const { openImageBuild } = await import("./image/open-image-build.ts");
-      return { files: openFiles(folders.runtimeDir), ...openImageBuild({ caFile: settings.caFile, env: process.env }) };
+      return {
+        files: openFiles(directories.runtimeDir),
+        ...openImageBuild({ caFile: settings.caFile, env: process.env }),
+      };
     },
     openImages: async () => {
       const { openImages } = await import("./image/open-images.ts");
-      const { cacheDir } = folders;
+      const { cacheDir } = directories;
       return openImages({ cacheDir, caFile: settings.caFile, env: process.env, signing: config.signing });
     },
     isUntouched: () => {
       requireLibc();
-      return (require("./bpffs/prepare.ts") as typeof import("./bpffs/prepare.ts")).isUntouched(folders.runtimeDir);
+      return (require("./bpffs/prepare.ts") as typeof import("./bpffs/prepare.ts")).isUntouched(directories.runtimeDir);
     },
     openLock: async () => {
       requireLibc();
-      return (await import("./lock/open-lock.ts")).openLock(`${folders.runtimeDir}/lock`);
+      return (await import("./lock/open-lock.ts")).openLock(`${directories.runtimeDir}/lock`);
     },
     openHost: async (mode, owner = null) => {
       requireLibc();
       const keepsStore = mode === "write" && kept === null;
       const opening = mode === "read" && kept !== null ? kept() : () => openStore(mode, owner);
-      return openHost(folders, config, keepsStore ? written : opening, keepsStore);
+      return openHost({ directories, config, machine, openStore: keepsStore ? written : opening, keepsStore });
     },
     openProcesses: async () => (await import("./files/open-processes.ts")).openProcesses(),
     watchStore: async (changed) => (await import("./store/watch.ts")).watchDatabase(store(), changed),

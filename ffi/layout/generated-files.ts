@@ -21,8 +21,10 @@ export const STATX = {
 export const STATFS = {
   fields: {
     f_type: { offset: 0, size: 8 },
+    f_bsize: { offset: 8, size: 8 },
+    f_bavail: { offset: 32, size: 8 },
   },
-  size: 8,
+  size: 40,
 } as const;
 
 /** struct linux_dirent64 */

@@ -10,6 +10,7 @@ export const LIBC_SYMBOLS = {
   close: { args: ["i32"], returns: "i32" },
   dlerror: { args: [], returns: "ptr" },
   dlopen: { args: ["ptr", "i32"], returns: "ptr" },
+  dlsym: { args: ["ptr", "ptr"], returns: "ptr" },
   flock: { args: ["i32", "i32"], returns: "i32" },
   if_indextoname: { args: ["u32", "ptr"], returns: "ptr" },
   mmap: { args: ["ptr", "u64", "i32", "i32", "i32", "i64"], returns: "i64" },

@@ -19,6 +19,7 @@ export const constants = {
   O_RDONLY: 0,
   O_WRONLY: 1,
   O_RDWR: 2,
+  O_APPEND: 0o2000,
   O_CREAT: 0o100,
   O_EXCL: 0o200,
   O_NOCTTY: 0o400,
@@ -230,7 +231,7 @@ export const accessSync = (path: string, mode: number): void => {
 export function mkdirSync(path: string, { mode }: { readonly recursive: true; readonly mode: number }): void {
   // Usually it exists.
   if (statSync(path)?.isDirectory() === true) return;
-  const make = (folder: string): number => tryPath(folder, (address) => call("mkdirat", AT_FDCWD, address, mode));
+  const make = (directory: string): number => tryPath(directory, (address) => call("mkdirat", AT_FDCWD, address, mode));
   let result = make(path);
   if (result === -ERRNO.ENOENT) {
     const above = path.replace(/\/+[^/]*\/*$/, "");
@@ -276,13 +277,22 @@ export function readlinkSync(path: string): string {
 /** struct statfs, the same on 64-bit machines (include/uapi/asm-generic/statfs.h). */
 const STATFS_BYTES = 120;
 
-/** Returns the magic number of the file system that holds `path`. */
-export function statfsSync(path: string): { readonly type: number } {
+export interface FileSystem {
+  /** The magic number. */
+  readonly type: number;
+  readonly blockBytes: number;
+  /** Blocks that users other than root may take. */
+  readonly freeBlocks: number;
+}
+
+/** Returns what the kernel tells about the file system that holds `path`. */
+export function statfsSync(path: string): FileSystem {
   const memory = allocate(STATFS_BYTES);
   const into = addressOf(memory);
   onPath("statfs", path, (address) => call("statfs", address, into));
   keepAlive(memory);
-  return { type: Number(decode(STATFS, memory).u64("f_type")) };
+  const { u64 } = decode(STATFS, memory);
+  return { type: Number(u64("f_type")), blockBytes: Number(u64("f_bsize")), freeBlocks: Number(u64("f_bavail")) };
 }
 
 const ENTRIES_BYTES = 32 * 1024;

@@ -54,6 +54,15 @@ export function findLibrary(library: string): void {
   throw new LibraryError("missing", library, { text });
 }
 
+/**
+ * Returns the address of the function that a name refers to in this process; null if there is none. For an indirect
+ * function (IFUNC), that is the implementation that its resolver chose.
+ */
+export function functionAddress(name: string): number | null {
+  const address = libc().dlsym(null, cString(name));
+  return address === null ? null : Number(address);
+}
+
 const CLOCK_REALTIME = 0;
 const CLOCK_BOOTTIME = 7;
 

@@ -151,6 +151,10 @@ export class MapElements {
   }
 }
 
+/** The value of an element of the array behind `fd`; null if there is none. Throws SysError. */
+export const valueAt = (fd: number, { key, valueBytes }: { key: number; valueBytes: number }): Uint8Array | null =>
+  new MapElements(fd, { keyBytes: ID_BYTES, valueBytes }).lookup(new Uint8Array(Uint32Array.of(key).buffer));
+
 /**
  * The id of a map that stands in the map of maps behind `fd`; null when there is none under the first `keysMax` keys. Throws
  * SysError.

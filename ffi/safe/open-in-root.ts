@@ -15,18 +15,18 @@ const RESOLVE_IN_ROOT = 0x10n;
  * Linux 5.6. Throws SysError.
  */
 export function openInRoot(root: string, path: string, flags: number): number {
-  const folder = fileCall("open", () => openSync(root, constants.O_RDONLY | constants.O_DIRECTORY));
+  const directory = fileCall("open", () => openSync(root, constants.O_RDONLY | constants.O_DIRECTORY));
   const how = allocate(OPEN_HOW_BYTES);
   const view = new DataView(how.buffer);
   view.setBigUint64(0, BigInt(flags | O_CLOEXEC), true);
   view.setBigUint64(16, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS, true);
   const name = cString(path);
   try {
-    const fd = syscall("openat2", folder, addressOf(name), addressOf(how), OPEN_HOW_BYTES);
+    const fd = syscall("openat2", directory, addressOf(name), addressOf(how), OPEN_HOW_BYTES);
     keepAlive(name, how);
     if (fd < 0) throw new SysError("openat2", -fd);
     return fd;
   } finally {
-    closeFd(folder);
+    closeFd(directory);
   }
 }

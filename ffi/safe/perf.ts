@@ -71,12 +71,12 @@ export function openKprobe(target: KprobeTarget): number {
 
 /** The PMU of a dynamic probe, whose numbers the kernel assigns at boot. */
 function probePmu(name: "uprobe" | "kprobe"): { readonly type: number; readonly returnBit: number } {
-  const folder = `/sys/bus/event_source/devices/${name}`;
-  const read = (file: string) => fileCall("open", () => readTextSync(`${folder}/${file}`).trim());
+  const directory = `/sys/bus/event_source/devices/${name}`;
+  const read = (file: string) => fileCall("open", () => readTextSync(`${directory}/${file}`).trim());
   const type = Number(read("type"));
   const returnBit = Number(/^config:(\d+)$/.exec(read("format/retprobe"))?.[1]);
   if (!Number.isSafeInteger(type) || !Number.isSafeInteger(returnBit)) {
-    throw new Error(`"${folder}" has a format unknown to bpfman`);
+    throw new Error(`"${directory}" has a format unknown to bpfman`);
   }
   return { type, returnBit };
 }

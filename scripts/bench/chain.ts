@@ -98,7 +98,7 @@ function loaderChain(bench: Bench): Chain {
 
 /** A member that the kernel runs without a dispatcher. */
 function bare(bench: Bench, hook: Hook): number {
-  const pins = join(bench.watch.folder, `bare-${hook}`);
+  const pins = join(bench.watch.directory, `bare-${hook}`);
   mkdirSync(pins);
   must(["mount", "-t", "bpf", "bpf", pins]);
   // Below the mount, because bpftool mounts its own bpffs over the parent directory if that is not one.
@@ -136,18 +136,18 @@ function benchHook(bench: Bench, hook: Hook): void {
 function run(): void {
   for (const path of [BPFMAN, MEMBERS])
     if (!existsSync(path)) throw new Error(`${path} is missing: run "bun run build"`);
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-bench-")));
+  const directory = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-bench-")));
   try {
-    const packet = join(folder, "packet");
+    const packet = join(directory, "packet");
     writeFileSync(packet, new Uint8Array(PACKET_BYTES).fill(0xff));
-    const watch = new Stopwatch(folder);
+    const watch = new Stopwatch(directory);
     must(["ip", "link", "add", INTERFACE, "type", "veth", "peer", "name", "chain1"]);
     console.log(`\nChains on Linux ${release()}: the least of ${RUNS} means of ${REPEATS} runs`);
-    const bench = { watch, packet, env: { BPFMAN_RUNTIME_DIR: join(folder, "run") } };
+    const bench = { watch, packet, env: { BPFMAN_RUNTIME_DIR: join(directory, "run") } };
     for (const hook of ["xdp", "tc"] as const) benchHook(bench, hook);
   } finally {
     Bun.spawnSync(["ip", "link", "del", INTERFACE], { stderr: "ignore" });
-    removeTree(folder);
+    removeTree(directory);
   }
 }
 

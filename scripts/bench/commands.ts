@@ -24,7 +24,7 @@ interface Tool {
 const ours = (watch: Stopwatch, name: string): Tool => ({
   name: "bpfman",
   program: BPFMAN,
-  env: { BPFMAN_RUNTIME_DIR: join(watch.folder, name) },
+  env: { BPFMAN_RUNTIME_DIR: join(watch.directory, name) },
 });
 
 function peers(): Tool[] {
@@ -34,8 +34,8 @@ function peers(): Tool[] {
 
 const installed = (program: string): boolean => Bun.which(program) !== null;
 
-export function emptyProgram(folder: string): string {
-  const [source, output] = [join(folder, "empty.ts"), join(folder, "empty")];
+export function emptyProgram(directory: string): string {
+  const [source, output] = [join(directory, "empty.ts"), join(directory, "empty")];
   writeFileSync(source, "export {};\n");
   const flags = [
     "--minify",
@@ -49,7 +49,7 @@ export function emptyProgram(folder: string): string {
 }
 
 export function benchStart({ watch, rounds }: Round): void {
-  const empty = emptyProgram(watch.folder);
+  const empty = emptyProgram(watch.directory);
   const command = (name: string, ...words: readonly string[]) => ({ name, run: () => watch.run(words) });
   const contenders = [
     command("empty Bun program: the floor", empty),
@@ -93,7 +93,7 @@ export function benchList({ watch, rounds }: Round): void {
     printRuns(`List, with ${count} programs in the kernel and the database`, subjects);
     fastest.push(least(subjects[0]?.runs.map(({ ms }) => ms) ?? []));
     // Removing the pins unloads the programs.
-    must(["umount", join(watch.folder, `list-${count}`, "fs")]);
+    must(["umount", join(watch.directory, `list-${count}`, "fs")]);
   }
   const [few = 0, , many = 0] = fastest;
   const [fewest = 0, , most = 1] = LISTED;
@@ -156,7 +156,7 @@ export function benchCycle({ watch, rounds }: Round): void {
 
 function bpftoolLoad(watch: Stopwatch): Run {
   // The previous contender mounted the directory's bpffs.
-  const pin = join(watch.folder, "cycle/fs/bench_by_bpftool");
+  const pin = join(watch.directory, "cycle/fs/bench_by_bpftool");
   const load = watch.run(["bpftool", "prog", "load", join(MEMBERS, "../../examples/packet_counter.bpf.o"), pin]);
   return total([load, watch.run(["rm", pin])]);
 }

@@ -27,20 +27,20 @@ export interface Subject {
 
 /** Runs commands, each in its own process, in a directory for the files that they leave. */
 export class Stopwatch {
-  readonly folder: string;
+  readonly directory: string;
   readonly #program: string;
 
-  /** Compiles stopwatch.c into `folder`. */
-  constructor(folder: string) {
-    this.folder = folder;
-    this.#program = join(folder, "stopwatch");
-    mkdirSync(folder, { recursive: true });
+  /** Compiles stopwatch.c into `directory`. */
+  constructor(directory: string) {
+    this.directory = directory;
+    this.#program = join(directory, "stopwatch");
+    mkdirSync(directory, { recursive: true });
     must(["gcc", "-O2", "-o", this.#program, join(import.meta.dir, "stopwatch.c")]);
   }
 
   /** Throws with the command's output if it fails. */
   run(command: readonly string[], env: Env = {}): Run {
-    const report = join(this.folder, "report");
+    const report = join(this.directory, "report");
     const out = must([this.#program, report, ...command], env, command);
     const [us = 0, cpuUs = 0, peakKiB = 0] = readFileSync(report, "utf8").trim().split(" ").map(Number);
     return { ms: us / 1000, cpuMs: cpuUs / 1000, peakMiB: peakKiB / 1024, out };

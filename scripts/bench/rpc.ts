@@ -197,13 +197,16 @@ async function benchMemory(env: Env): Promise<void> {
   await session.end();
 }
 
-const folder = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-bench-rpc-")));
-const env = (name: number | string): Env => ({ BPFMAN_RUNTIME_DIR: join(folder, `run-${name}`), BPFMAN_STATE_DIR: "" });
+const directory = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-bench-rpc-")));
+const env = (name: number | string): Env => ({
+  BPFMAN_RUNTIME_DIR: join(directory, `run-${name}`),
+  BPFMAN_STATE_DIR: "",
+});
 try {
   await benchSpawn(env("spawn"));
   await benchRequests(env);
   await benchLife(env("life"));
   await benchMemory(env("memory"));
 } finally {
-  removeTree(folder);
+  removeTree(directory);
 }

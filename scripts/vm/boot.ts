@@ -61,7 +61,7 @@ const secondsOf = (ms: number): string => `${(ms / 1000).toFixed(0)} s`;
 
 function makeInitrd(kernel: UnpackedKernel, work: string): string {
   const root = join(work, "initrd");
-  for (const folder of ["bin", "proc", "newroot", "modules"]) mkdirSync(join(root, folder), { recursive: true });
+  for (const directory of ["bin", "proc", "newroot", "modules"]) mkdirSync(join(root, directory), { recursive: true });
   copyFileSync("/bin/busybox", join(root, "bin/busybox"));
   copyFileSync(join(import.meta.dir, "init.sh"), join(root, "init"));
   chmodSync(join(root, "init"), 0o755);
@@ -119,13 +119,13 @@ async function follow(
 
 /**
  * Runs `script` with bash as root in the guest. The guest's /tmp and /run are empty, except for those of the host's
- * `folders` that are in there.
+ * `directories` that are in there.
  */
 export async function boot(
   kernel: UnpackedKernel,
   options: {
     readonly script: string;
-    readonly folders: readonly string[];
+    readonly directories: readonly string[];
     readonly timeoutMs: number;
     readonly print: (line: string) => void;
     readonly signal: AbortSignal;
@@ -138,7 +138,9 @@ export async function boot(
   const append = [
     `console=ttyS0 panic=-1 quiet audit=0 ${SPEED} lsm=landlock,lockdown,yama,bpf`,
     ...[`vm.script=${options.script}`, `vm.exit=${exitFile}`],
-    ...options.folders.filter((folder) => /^\/(tmp|run)\//.test(folder)).map((folder) => `vm.keep=${folder}`),
+    ...options.directories
+      .filter((directory) => /^\/(tmp|run)\//.test(directory))
+      .map((directory) => `vm.keep=${directory}`),
   ].join(" ");
   for (const file of [exitFile, alive]) rmSync(file, { force: true });
   const children: Bun.Subprocess[] = [];

@@ -25,7 +25,7 @@ for path in $keep; do
   $b mkdir -p "/kept$path"
   $b mount --bind "/newroot$path" "/kept$path"
 done
-for folder in proc sys dev tmp run; do $b mount -t tmpfs -o mode=755,size=70% "$folder" "$folder"; done
+for directory in proc sys dev tmp run; do $b mount -t tmpfs -o mode=755,size=70% "$directory" "$directory"; done
 $b chmod 1777 tmp
 for path in $keep; do
   $b mkdir -p "/newroot$path"

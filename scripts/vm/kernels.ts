@@ -1,7 +1,7 @@
 /** Debian's kernels, downloaded as packages and unpacked. */
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { cacheFolder, fetchPackages } from "../debian.ts";
+import { cacheDirectory, fetchPackages } from "../debian.ts";
 import { run } from "./run.ts";
 
 /** A kernel of the test matrix, and the Debian suite that contains it. */
@@ -27,7 +27,7 @@ export interface UnpackedKernel {
 }
 
 const PACKAGE = "linux-image-cloud-amd64";
-const CACHE = cacheFolder("bpfman-vm");
+const CACHE = cacheDirectory("bpfman-vm");
 
 /** The kernel packages that the metapackage pulls in: the image, and since 7.x also binary and modules. */
 function packagesOf(apt: readonly string[]): string[] {
@@ -38,9 +38,9 @@ function packagesOf(apt: readonly string[]): string[] {
   return [...names].filter((name) => !name.endsWith("-unsigned"));
 }
 
-function find(folder: string, wanted: (name: string) => boolean): string | null {
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    const path = join(folder, entry.name);
+function find(directory: string, wanted: (name: string) => boolean): string | null {
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
     if (entry.isFile() && wanted(entry.name)) return path;
     const inside = entry.isDirectory() ? find(path, wanted) : null;
     if (inside) return inside;
@@ -49,11 +49,11 @@ function find(folder: string, wanted: (name: string) => boolean): string | null 
 }
 
 /** Describes an unpacked tree; null if it is incomplete. */
-function describe(name: string, folder: string): UnpackedKernel | null {
-  if (!existsSync(join(folder, "complete"))) return null;
-  const root = existsSync(join(folder, "tree/lib/modules")) ? join(folder, "tree") : join(folder, "tree/usr");
+function describe(name: string, directory: string): UnpackedKernel | null {
+  if (!existsSync(join(directory, "complete"))) return null;
+  const root = existsSync(join(directory, "tree/lib/modules")) ? join(directory, "tree") : join(directory, "tree/usr");
   const release = readdirSync(join(root, "lib/modules"))[0];
-  const image = find(join(folder, "tree"), (file) => file.startsWith("vmlinuz"));
+  const image = find(join(directory, "tree"), (file) => file.startsWith("vmlinuz"));
   return release && image ? { name, release, root, image } : null;
 }
 
@@ -73,9 +73,9 @@ export function fetchKernel(source: KernelSource): UnpackedKernel {
 }
 
 function fetchFromArchive(source: KernelSource): UnpackedKernel {
-  const folder = join(CACHE, source.name);
+  const directory = join(CACHE, source.name);
   process.stderr.write(`vm: downloading kernel ${source.name} from ${source.suite}\n`);
-  fetchPackages(folder, {
+  fetchPackages(directory, {
     suite: source.suite,
     packages(apt) {
       const packages = packagesOf(apt);
@@ -87,7 +87,7 @@ function fetchFromArchive(source: KernelSource): UnpackedKernel {
       run(["depmod", "-b", root, readdirSync(join(root, "lib/modules"))[0] as string]);
     },
   });
-  const fetched = describe(source.name, folder);
+  const fetched = describe(source.name, directory);
   if (!fetched) throw new Error(`the packages of kernel ${source.name} contain no kernel image`);
   return fetched;
 }

@@ -5,7 +5,14 @@ import { errnoName, failing } from "../errors/sys-failure.ts";
 import type { PinsPort } from "../platform/pins.ts";
 import { openDirectory, openMapPin } from "./access.ts";
 import { pinPaths } from "./paths.ts";
-import { isBpffs, prepareFolders, removeFolders, requireOwnDirectory } from "./prepare.ts";
+import {
+  countMounts,
+  isBpffs,
+  prepareDirectories,
+  removeDirectories,
+  requireOwnDirectory,
+  unmountTop,
+} from "./prepare.ts";
 
 /** The file, or a component of its path, does not exist. */
 const ABSENT = ["ENOENT", "ENOTDIR"];
@@ -28,8 +35,10 @@ export function openPins(root: string, access: MapAccess = MAP_ACCESS_DEFAULT): 
     });
   };
 
-  const list = (folder: string): string[] =>
-    failing("list", folder, () => (isBpffs(folder) ? unless<string[]>(ABSENT, [], () => fs.readdirSync(folder)) : []));
+  const list = (directory: string): string[] =>
+    failing("list", directory, () =>
+      isBpffs(directory) ? unless<string[]>(ABSENT, [], () => fs.readdirSync(directory)) : [],
+    );
 
   const remove = (path: string): boolean =>
     failing("remove pin", own("remove pin", path), () =>
@@ -41,17 +50,25 @@ export function openPins(root: string, access: MapAccess = MAP_ACCESS_DEFAULT): 
 
   return {
     paths,
-    prepare: () => prepareFolders(paths, access),
-    unmount: () => removeFolders(paths),
+    prepare: () => prepareDirectories(paths, access),
+    unmount: () => removeDirectories(paths),
+    mounts: () => countMounts(root),
+    isMounted: () => isBpffs(root),
+    unmountTop: () => unmountTop(root),
     exists: (path) => failing("look at", path, () => fs.lstatSync(path) !== undefined),
-    makeFolder: (path) =>
+    pinnedAt: (path) => {
+      const stats = failing("look at", path, () => fs.lstatSync(path));
+      return stats === undefined ? null : new Date(Number(stats.changedAt() / 1_000_000n));
+    },
+    isDirectory: (path) => failing("look at", path, () => fs.lstatSync(path)?.isDirectory() === true),
+    makeDirectory: (path) =>
       failing("make directory", own("make directory", path), () => {
         fs.mkdirSync(path, { recursive: true, mode: 0o700 });
         if (path.startsWith(`${root}/maps/`)) openDirectory(path, access);
       }),
     openMap: (path) => openMapPin(own("open map pin", path), access),
     remove,
-    removeFolder: (path) =>
+    removeDirectory: (path) =>
       failing("remove directory", own("remove directory", path), () =>
         unless(["ENOENT", "ENOTDIR", "ENOTEMPTY"], false, () => {
           fs.rmdirSync(path);

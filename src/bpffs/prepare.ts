@@ -21,7 +21,7 @@ export function isBpffs(path: string): boolean {
   }
 }
 
-const FOLDERS = ["maps", "shared", "links", ...DISPATCHER_TYPES];
+const DIRECTORIES = ["maps", "shared", "links", ...DISPATCHER_TYPES];
 
 /** Reports whether a runtime directory is missing, or contains nothing that a writer creates first. */
 export function isUntouched(runtimeDir: string): boolean {
@@ -39,20 +39,20 @@ const PRELOADED = ["maps.debug", "progs.debug"];
  * Removes the pin directories and unmounts the bpffs, unless there is a pin or anything else; then nothing is removed
  * and the paths found are returned. Throws BPFFS_UNAVAILABLE.
  */
-export function removeFolders({ root, testDispatchers }: PinPaths): string[] {
-  const ours = [...FOLDERS.map((folder) => `${root}/${folder}`), testDispatchers];
+export function removeDirectories({ root, testDispatchers }: PinPaths): string[] {
+  const ours = [...DIRECTORIES.map((directory) => `${root}/${directory}`), testDispatchers];
   try {
     if (fs.lstatSync(root) === undefined) return [];
-    const folders = fs
+    const directories = fs
       .readdirSync(root)
       .filter((name) => !PRELOADED.includes(name))
       .map((name) => `${root}/${name}`);
-    const inTheWay = folders.flatMap((path) => {
+    const inTheWay = directories.flatMap((path) => {
       if (!ours.includes(path) || fs.lstatSync(path)?.isDirectory() !== true) return [path];
       return fs.readdirSync(path).map((name) => `${path}/${name}`);
     });
     if (inTheWay.length > 0) return inTheWay.sort();
-    for (const folder of folders) fs.rmdirSync(folder);
+    for (const directory of directories) fs.rmdirSync(directory);
     unmountIfMounted(root);
     fs.rmdirSync(root);
     return [];
@@ -63,6 +63,23 @@ export function removeFolders({ root, testDispatchers }: PinPaths): string[] {
       code: "BPFFS_UNAVAILABLE",
       hint: hintFor(errnoName(thrown) ?? "", "unmount"),
     });
+  }
+}
+
+/** Counts the mounts at exactly that path (proc_pid_mountinfo(5), where blanks are escaped in octal). */
+export function countMounts(path: string): number {
+  const escaped = path.replaceAll(/[\s\\]/g, (char) => `\\${char.charCodeAt(0).toString(8).padStart(3, "0")}`);
+  const lines = fs.readTextSync("/proc/self/mountinfo").split("\n");
+  return lines.filter((line) => line.split(" ")[4] === escaped).length;
+}
+
+/** Throws BPFFS_UNAVAILABLE. */
+export function unmountTop(path: string): void {
+  try {
+    unmount(path);
+  } catch (thrown) {
+    const hint = hintFor(errnoName(thrown) ?? "", "unmount");
+    throw ioFailure(thrown, { action: "unmount", path, code: "BPFFS_UNAVAILABLE", hint });
   }
 }
 
@@ -79,7 +96,7 @@ function unmountIfMounted(root: string): void {
  * Creates the runtime directory (0750), mounts a bpffs in it, and creates the directories for pins. Existing ones are
  * left unchanged, except for the configured group and mode. Throws STATE_CONFLICT, BPFFS_UNAVAILABLE, INVALID_CONFIG.
  */
-export function prepareFolders(paths: PinPaths, access: MapAccess): void {
+export function prepareDirectories(paths: PinPaths, access: MapAccess): void {
   const { root } = paths;
   const runtimeDir = root.slice(0, root.lastIndexOf("/")) || "/";
   try {
@@ -88,7 +105,7 @@ export function prepareFolders(paths: PinPaths, access: MapAccess): void {
     fs.mkdirSync(root, { recursive: true, mode: 0o700 });
     requireOwnDirectory(root);
     if (!isBpffs(root)) mount(root);
-    for (const folder of FOLDERS) fs.mkdirSync(`${root}/${folder}`, { recursive: true, mode: 0o700 });
+    for (const directory of DIRECTORIES) fs.mkdirSync(`${root}/${directory}`, { recursive: true, mode: 0o700 });
     openDirectories(paths, access);
   } catch (thrown) {
     throw ioFailure(thrown, { action: "prepare", path: root, code: "BPFFS_UNAVAILABLE" });

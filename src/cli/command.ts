@@ -306,9 +306,11 @@ export interface Session {
   /** Writes text to stdout, whatever the output format. */
   write(text: string): void;
   /** Writes files into a directory, which is created if necessary, and prints their paths. Throws IO_FAILED. */
-  save(folder: string, files: readonly { readonly name: string; readonly text: string }[]): void;
+  save(directory: string, files: readonly { readonly name: string; readonly text: string }[]): void;
   /** Reports a failure and continues. The first one determines the exit code. */
   fail(error: BpfmanError): void;
+  /** Ends with that exit code, unless something failed. */
+  exitWith(code: number): void;
   /** Serves JSON-RPC over stdin and stdout until the session ends, which determines the exit code. */
   serve(options: ServeOptions): Promise<void>;
   describeRpc(): Promise<void>;

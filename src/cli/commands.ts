@@ -23,6 +23,7 @@ const noun = leavesOf("noun");
 // Files of several commands.
 const about = () => import("./about/about.ts");
 const attaching = () => import("./attach/hooks.ts");
+const doctor = () => import("./doctor/doctor.ts");
 const dispatcher = () => import("./dispatcher/dispatcher.ts");
 const oneLink = () => import("./get/link.ts");
 const oneProgram = () => import("./get/program.ts");
@@ -192,6 +193,14 @@ export const ROOT: Group = {
     LINK,
     DISPATCHER,
     IMAGE,
+    classic(
+      "history",
+      "Show what bpfman did: when, for whom, with which result.",
+      () => import("./list/history.ts"),
+      "history",
+    ),
+    classic("doctor", "Find what is not as bpfman recorded it.", doctor, "doctor"),
+    classic("repair", "Repair what doctor finds.", doctor, "repair"),
     classic("rpc", "Serve all operations as JSON-RPC 2.0 over stdio.", about, "rpc"),
     classic("version", "Print the versions of bpfman, Bun, libbpf and the kernel.", about, "version"),
     classic("man", "Write the manual pages.", () => import("./about/man.ts"), "man", { hidden: true }),

@@ -86,7 +86,8 @@ const OTHER_BPFMANS: Habits = {
   'type "bpfman load image"': /^load-from-image\b/,
   'type "bpfman image pull"': /^pull-bytecode\b/,
   [NO_DAEMON]: /^(serve|system|service|daemon|start|stop)\b/,
-  [NOTHING_TO_CLEAN]: /^(gc|doctor|audit|repair|prune)\b/,
+  'type "bpfman doctor"': /^audit\b/,
+  [NOTHING_TO_CLEAN]: /^(gc|prune)\b/,
 };
 
 /** Words of one bpfman grammar used in the other. */
@@ -126,7 +127,7 @@ const ANY_TOOL: Habits = {
   'type "bpfman unload ID", "bpfman detach LINK_ID" or "bpfman program delete ID"': /^(rm|remove|delete)( |$)/,
   'type "bpfman get program ID -o json": it shows run time and count if sysctl kernel.bpf_stats_enabled is 1':
     /^(top|stats)( |$)/,
-  '"bpftool prog tracelog" shows what programs print; "--log-level debug" shows what bpfman does':
+  '"bpfman history" shows what bpfman did, "--log-level debug" what it does, "bpftool prog tracelog" what programs print':
     /^(logs?|trace)( |$)/,
   "the configuration is /etc/bpfman/bpfman.toml, or the file given with --config": /^config( |$)/,
   'type "bpfman completions SHELL"': /^completion( |$)/,

@@ -197,12 +197,15 @@ function openSession(run: Run, globals: Globals, line: Line): { session: Session
       if (shown !== "") host.out(shown);
     },
     write: (text) => host.out(text),
-    save(folder, files) {
-      const paths = files.map(({ name, text }) => host.save(`${folder}/${name}`, text));
+    save(directory, files) {
+      const paths = files.map(({ name, text }) => host.save(`${directory}/${name}`, text));
       session.print({ files: paths }, () => paths.map((path) => `${path}\n`).join(""));
     },
     fail(error) {
       const own = report(error, run);
+      if (code === 0) code = own;
+    },
+    exitWith(own) {
       if (code === 0) code = own;
     },
     async serve(options) {
@@ -231,7 +234,7 @@ function report(cause: unknown, run: Run): number {
     const styled = host.stderrIsTerminal && isColored(run);
     const columns = host.stderrColumns;
     const wrap = (text: string): string =>
-      columns === null ? text : help().broken(text.split(" "), help().columnsFor(columns)).join("\n");
+      columns === null ? text : help().wrapped(text, help().columnsFor(columns)).join("\n");
     host.err(renderError(error, { noun, styled, wrap }));
     if (isUsage(error, phase))
       host.err(`\n${help().usageFor(trail, columns)}\n\ntry "${pathOf(trail.nodes)} --help"\n`);

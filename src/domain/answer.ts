@@ -3,6 +3,7 @@
  * part of the contract (docs/cli.md), so snake_case is used here and nowhere else. Absent values are null and empty
  * collections are empty; times are RFC 3339 in UTC with milliseconds.
  */
+import type { FindingCode, Severity } from "./finding.ts";
 import type { LinkKind } from "./link.ts";
 import type { ProgramType } from "./kinds.ts";
 import type { Metadata } from "./program.ts";
@@ -294,6 +295,12 @@ export interface LoadAnswer {
   readonly programs: readonly ProgramAnswer[];
 }
 
+/**
+ * What is wrong with a program or link that should be pinned: it is neither pinned nor in the kernel; it is in the kernel,
+ * but its pin was removed; or another object is pinned in its place. Null if nothing is.
+ */
+export type PinState = "gone" | "unpinned" | "foreign" | null;
+
 export interface ProgramListEntry {
   readonly program_id: number;
   /** False for programs that bpfman did not load. */
@@ -303,6 +310,8 @@ export interface ProgramListEntry {
   readonly type: string;
   readonly function_name: string;
   readonly links: readonly number[];
+  /** Null for unmanaged programs. Not in the noun-verb grammar. */
+  readonly state: PinState;
   /** Null for unmanaged programs and in the summary view, as is `kernel`. */
   readonly record: ProgramRecordAnswer | null;
   readonly kernel: KernelProgramAnswer | null;
@@ -317,6 +326,8 @@ export interface LinkListAnswer {
   readonly links: readonly (LinkRecordAnswer & {
     readonly application: string | null;
     readonly function_name: string;
+    /** Null also for links without a pin of their own. Not in the noun-verb grammar. */
+    readonly state: PinState;
     /** Null for what cannot go from its place. Not in the noun-verb grammar. */
     readonly attachment: AttachmentAnswer | null;
   })[];
@@ -382,6 +393,8 @@ export interface UnloadAnswer {
   readonly detached: readonly number[];
   /** False if the ID did not exist and missing IDs are ignored. */
   readonly unloaded: boolean;
+  /** Only if the program had gone without bpfman, or an earlier unload was killed: this one removed what was left. */
+  readonly already_gone?: true;
 }
 /** What a deletion removed, in order of removal. */
 export interface DeleteAnswer {
@@ -398,6 +411,48 @@ export interface DeleteDispatcherAnswer {
 export interface DetachAnswer {
   readonly link_id: number;
   readonly detached: boolean;
+  /** As in the answer of an unload. */
+  readonly already_gone?: true;
+}
+
+/** What was changed, or failed to change; the newest entry last. */
+export interface HistoryAnswer {
+  readonly operations: readonly HistoryEntryAnswer[];
+}
+export interface HistoryEntryAnswer {
+  readonly id: number;
+  /** When it started. */
+  readonly at: string;
+  /** As in /proc/sys/kernel/random/boot_id. IDs of programs are only unique within a boot. */
+  readonly boot_id: string;
+  readonly user: {
+    /** The user the command ran as. */
+    readonly uid: number;
+    /** Who logged in, which sudo and su keep; null for services. */
+    readonly login_uid: number | null;
+    /** Who called sudo; null without it. */
+    readonly sudo_uid: number | null;
+  };
+  /** The process that started the command or the session. */
+  readonly parent: { readonly pid: number; readonly command: string | null };
+  /**
+   * As in `methods` of `initialize`; or `recovery`, for what was cleaned up after killed commands; or `session/end`.
+   */
+  readonly operation: string;
+  /** Programs and links that it named, made or removed. */
+  readonly programs: readonly number[];
+  readonly links: readonly number[];
+  /** The hook: `tcx eth0 ingress`. */
+  readonly place: string | null;
+  /** The file or image that programs were loaded from. */
+  readonly source: string | null;
+  /** `ok`, or the code of the error. */
+  readonly result: string;
+  readonly message: string | null;
+  /** In microseconds. */
+  readonly duration_us: number;
+  /** Of a load: instructions that the verifier processed, and the duration of the system calls in microseconds. */
+  readonly verification: { readonly instructions: number; readonly load_us: number | null } | null;
 }
 
 /** The candidates for a word of a command line. */
@@ -438,4 +493,53 @@ export interface VersionAnswer {
   readonly arch: string;
   /** Null if not requested, without root, or if no system call can be made. */
   readonly features: FeaturesAnswer | null;
+}
+
+/** Something that is not as it should be (src/domain/finding.ts). */
+export interface FindingAnswer {
+  readonly code: FindingCode;
+  readonly severity: Severity;
+  /** What was found, as in `link 5 is recorded on eth0, which no longer exists`. */
+  readonly what: string;
+  /** IDs, paths and values that were compared. */
+  readonly evidence: Readonly<Record<string, EvidenceAnswer>>;
+  readonly consequence: string;
+  /** What to do. */
+  readonly remedy: string;
+  /** What `repair` does about it; null if it leaves it to the user. */
+  readonly repair: string | null;
+}
+export type EvidenceAnswer = string | number | boolean | null | readonly (string | number)[];
+
+/** A fact about the machine or about what is recorded that is no fault. */
+export interface NoteAnswer {
+  /** `features`, `other-tool`, `unknown-bytecode`, …: what it is about. */
+  readonly subject: string;
+  readonly what: string;
+}
+export interface DoctorAnswer {
+  readonly findings: readonly FindingAnswer[];
+  readonly notes: readonly NoteAnswer[];
+  /** How much was looked at. */
+  readonly checked: { readonly programs: number; readonly links: number; readonly dispatchers: number };
+  readonly machine: VersionAnswer;
+}
+
+/** One thing that `repair` did, or would do. */
+export interface RepairStepAnswer {
+  readonly code: FindingCode;
+  readonly what: string;
+  /** What was done about it. */
+  readonly action: string;
+  readonly result: "planned" | "done" | "failed";
+  /** Why it failed. */
+  readonly reason: string | null;
+}
+export interface RepairAnswer {
+  readonly dry_run: boolean;
+  readonly steps: readonly RepairStepAnswer[];
+  /** What could not be brought back, and other things to know about the steps. */
+  readonly notes: readonly NoteAnswer[];
+  /** What `doctor` finds now. */
+  readonly findings: readonly FindingAnswer[];
 }

@@ -84,6 +84,16 @@ export const PROGRAM_GONE_TIMEOUT_MS = 250;
  * step.
  */
 export const CHANGES_MAX = 4096;
+/** Size of the file that takes up space for removals on a full disk: enough for several that are killed. */
+export const RESERVE_BYTES = 1024 * 1024;
+/** How much of it one removal gets: more than the WAL grows to on a nearly full disk, with a large transaction. */
+export const RESERVE_STEP_BYTES = 256 * 1024;
+/** Entries in the history of operations; older ones are deleted. As above, changing it takes a new schema step. */
+export const OPERATIONS_MAX = 10_000;
+/** IDs of each kind kept in an entry of the history: those of the largest load (PROGRAMS_PER_LOAD_MAX). */
+export const OPERATION_IDS_MAX = 1024;
+/** Length of a text in an entry of the history, in characters; that of a message or path is usually below 200. */
+export const OPERATION_TEXT_CHARS_MAX = 1024;
 /** Largest record stored with an entry of the change log. */
 export const CHANGE_RECORD_BYTES_MAX = 64 * 1024;
 /** Entries of the change log read at a time. */
@@ -202,3 +212,5 @@ export const MAP_VALUE_BYTES_MAX = 64 * 1024 * 1024;
 export const MAP_ENTRIES_COUNTED_MAX = 65_536;
 /** Entries in one answer of map/dump. */
 export const MAP_PAGE_ENTRIES_MAX = 10_000;
+/** Largest copy of a row in the runtime directory: a program's, with its global data and metadata. */
+export const ROW_COPY_BYTES_MAX = 32 * 1024 * 1024;

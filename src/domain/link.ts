@@ -109,3 +109,26 @@ export interface TcxState {
   readonly revision: bigint;
   readonly members: readonly { readonly program: ProgramId; readonly link: KernelLinkId | null }[];
 }
+
+/** Describes briefly where a link is attached, with its kind: `tcx eth0 ingress`. */
+export function placeInBrief(details: LinkDetails): string {
+  const { kind } = details;
+  switch (kind) {
+    case "xdp":
+      return `${kind} ${details.interface}`;
+    case "tc":
+    case "tcx":
+      return `${kind} ${details.interface} ${details.direction}`;
+    case "tracepoint":
+      return `${kind} ${details.group}/${details.name}`;
+    case "uprobe":
+    case "uretprobe":
+      return `${kind} ${details.target} ${details.fnName ?? `+0x${details.offset.toString(16)}`}`;
+    case "kprobe":
+    case "kretprobe":
+    case "fentry":
+    case "fexit":
+    case "lsm":
+      return `${kind} ${details.fnName}`;
+  }
+}

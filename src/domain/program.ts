@@ -84,6 +84,11 @@ export interface ProgramRecord {
    * another result whenever the clock is set. Null in rows of versions that did not store it.
    */
   readonly loadedAt: Date | null;
+  /**
+   * SHA-256 of the object file, in hexadecimal. Null in rows of versions that did not store it, and after `repair` found the
+   * copy lost.
+   */
+  readonly bytecodeDigest: string | null;
 }
 
 /**

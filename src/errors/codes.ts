@@ -335,7 +335,7 @@ export const ERROR_CODES = {
   STATE_LOST: {
     kind: "precondition",
     meaning: "bpfman's records of running programs are missing or damaged",
-    hint: "restore the database together with its -wal; nothing was changed",
+    hint: "restore the database together with its -wal, or run: bpfman repair; nothing was changed",
   },
   STATE_FOREIGN: {
     kind: "precondition",

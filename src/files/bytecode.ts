@@ -14,24 +14,26 @@ export function bytecodeStore(
 ): Pick<
   FilesPort,
   | "bytecodePath"
+  | "digest"
   | "saveBytecode"
   | "removeBytecode"
   | "removeLeftover"
   | "bytecodeExists"
   | "bytecodeIds"
-  | "removeBytecodeFolder"
+  | "removeBytecodeDirectory"
 > {
   const programs = `${runtimeDir}/programs`;
-  const folderOf = (id: ProgramId): string => `${programs}/${id}`;
-  const bytecodePath = (id: ProgramId): string => `${folderOf(id)}/${FILE}`;
+  const directoryOf = (id: ProgramId): string => `${programs}/${id}`;
+  const bytecodePath = (id: ProgramId): string => `${directoryOf(id)}/${FILE}`;
 
   return {
     bytecodePath,
+    digest: (bytes) => new Bun.CryptoHasher("sha256").update(bytes).digest("hex"),
 
     saveBytecode(id, bytes) {
       const path = bytecodePath(id);
       failing("save", path, () => {
-        fs.mkdirSync(folderOf(id), { recursive: true, mode: 0o700 });
+        fs.mkdirSync(directoryOf(id), { recursive: true, mode: 0o700 });
         try {
           write(`${path}${UNFINISHED}`, bytes);
           // Renaming is atomic, so under its final name the file is complete or absent.
@@ -39,39 +41,39 @@ export function bytecodeStore(
         } catch (thrown) {
           discard(() => fs.unlinkSync(`${path}${UNFINISHED}`));
           // The directory stays if it contains anything else.
-          discard(() => fs.rmdirSync(folderOf(id)));
+          discard(() => fs.rmdirSync(directoryOf(id)));
           throw thrown;
         }
       });
     },
 
     removeBytecode: (id) =>
-      failing("remove", folderOf(id), () => {
-        const folder = folderOf(id);
-        const stat = fs.lstatSync(folder);
+      failing("remove", directoryOf(id), () => {
+        const directory = directoryOf(id);
+        const stat = fs.lstatSync(directory);
         if (stat === undefined) return false;
-        if (!stat.isDirectory() || !removedAsUsual(folder)) {
+        if (!stat.isDirectory() || !removedAsUsual(directory)) {
           const { rmSync } = require("node:fs") as typeof import("node:fs");
-          rmSync(folder, { recursive: true, force: true });
+          rmSync(directory, { recursive: true, force: true });
         }
         return true;
       }),
 
     removeLeftover: (id) =>
-      failing("remove", folderOf(id), () => {
-        const folder = folderOf(id);
+      failing("remove", directoryOf(id), () => {
+        const directory = directoryOf(id);
         // Symlinks are not followed: their targets do not belong to bpfman.
-        if (fs.lstatSync(folder)?.isDirectory() !== true) return false;
-        const names = fs.readdirSync(folder);
+        if (fs.lstatSync(directory)?.isDirectory() !== true) return false;
+        const names = fs.readdirSync(directory);
         const isOurs = (name: string) =>
-          (name === FILE || name === `${FILE}${UNFINISHED}`) && fs.lstatSync(`${folder}/${name}`)?.isFile() === true;
+          (name === FILE || name === `${FILE}${UNFINISHED}`) && fs.lstatSync(`${directory}/${name}`)?.isFile() === true;
         if (!names.every(isOurs)) return false;
-        for (const name of names) fs.unlinkSync(`${folder}/${name}`);
-        fs.rmdirSync(folder);
+        for (const name of names) fs.unlinkSync(`${directory}/${name}`);
+        fs.rmdirSync(directory);
         return true;
       }),
 
-    removeBytecodeFolder: () => discard(() => fs.rmdirSync(programs)),
+    removeBytecodeDirectory: () => discard(() => fs.rmdirSync(programs)),
 
     bytecodeExists: (id) => fs.existsSync(bytecodePath(id)),
 
@@ -108,10 +110,10 @@ function discard(undo: () => void): void {
 }
 
 /** Removes the directory if it contains only bpfman's file; returns false if it contains anything else. */
-function removedAsUsual(folder: string): boolean {
+function removedAsUsual(directory: string): boolean {
   try {
-    fs.unlinkSync(`${folder}/${FILE}`);
-    fs.rmdirSync(folder);
+    fs.unlinkSync(`${directory}/${FILE}`);
+    fs.rmdirSync(directory);
     return true;
   } catch (thrown) {
     if (["ENOENT", "EISDIR", "ENOTEMPTY"].includes(errnoName(thrown) ?? "")) return false;
@@ -119,9 +121,9 @@ function removedAsUsual(folder: string): boolean {
   }
 }
 
-function namesIn(folder: string): string[] {
+function namesIn(directory: string): string[] {
   try {
-    return fs.readdirSync(folder);
+    return fs.readdirSync(directory);
   } catch (thrown) {
     if (errnoName(thrown) === "ENOENT") return [];
     throw thrown;

@@ -1,4 +1,5 @@
 import { readTextSync } from "../../ffi/safe/file-system.ts";
+import { functionAddress } from "../../ffi/safe/libc.ts";
 import type { MappedFile } from "../platform/files.ts";
 
 /** proc_pid_maps(5): addresses, permissions, offset, device, inode, and the path up to the end of the line. */
@@ -15,6 +16,19 @@ export function mappedFiles(process: string): MappedFile[] {
   } catch {
     return [];
   }
+}
+
+/** Returns the offset in its file of the function that a name refers to in this process, if `isWanted` accepts the file. */
+export function functionHere(name: string, isWanted: (path: string) => boolean): number | null {
+  const address = functionAddress(name);
+  if (address === null) return null;
+  for (const line of readTextSync("/proc/self/maps").split("\n")) {
+    const [, start = "", end = "", offset = "", path] = /^(\w+)-(\w+) \S+ (\w+) \S+ \d+ +(\/.*)$/.exec(line) ?? [];
+    const from = Number.parseInt(start, 16);
+    if (path === undefined || address < from || address >= Number.parseInt(end, 16)) continue;
+    return isWanted(path) ? address - from + Number.parseInt(offset, 16) : null;
+  }
+  return null;
 }
 
 /** Returns the paths in the text of /proc/PID/maps, each with the address range of its first mapping. */

@@ -6,7 +6,7 @@ import { BpfmanError } from "../errors/error.ts";
 import { didYouMean } from "../errors/suggest.ts";
 
 /** Returns FILE_NOT_FOUND for an absolute path. */
-export function missing(path: string, kind: "file" | "folder"): BpfmanError {
+export function missing(path: string, kind: "file" | "directory"): BpfmanError {
   const hint = whereItEnds(path);
   const reason = kind === "file" ? "the file does not exist" : "there is no such directory";
   return new BpfmanError("FILE_NOT_FOUND", `read "${path}": ${reason}`, {
@@ -17,13 +17,13 @@ export function missing(path: string, kind: "file" | "folder"): BpfmanError {
 
 /** Names the first directory in the path that does not exist, or similar names in the last one. */
 function whereItEnds(path: string): string | null {
-  const folder = dirname(path);
+  const directory = dirname(path);
   try {
-    const names = fs.readdirSync(folder).slice(0, COMPLETION_ENTRIES_MAX);
+    const names = fs.readdirSync(directory).slice(0, COMPLETION_ENTRIES_MAX);
     return didYouMean(basename(path), names);
   } catch {
-    const above = dirname(folder);
-    if (above === folder) return null;
-    return fs.existsSync(above) ? `there is no directory "${folder}"` : whereItEnds(folder);
+    const above = dirname(directory);
+    if (above === directory) return null;
+    return fs.existsSync(above) ? `there is no directory "${directory}"` : whereItEnds(directory);
   }
 }

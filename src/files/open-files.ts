@@ -7,7 +7,7 @@ import type { BinaryFile, FilesPort } from "../platform/files.ts";
 import { absolute } from "./absolute.ts";
 import { bytecodeStore } from "./bytecode.ts";
 import { openRegular, unreadable } from "./regular.ts";
-import { mappedFiles } from "./mapped.ts";
+import { functionHere, mappedFiles } from "./mapped.ts";
 
 /** Largest /etc/ld.so.cache read; a full desktop's is 0.2 MiB. */
 const LINKER_CACHE_BYTES_MAX = 16 * 1024 * 1024;
@@ -18,13 +18,14 @@ export function openFiles(runtimeDir: string): FilesPort {
     ...bytecodeStore(runtimeDir),
     readObject: (path, bytesMax) => readObject(path, bytesMax),
     absolute,
-    listFolder,
+    listDirectory,
     openBinary,
     fileId,
-    processExists: (pid) => processFolder("/proc", pid) !== null,
+    processExists: (pid) => processDirectory("/proc", pid) !== null,
     processes,
     containerProcess,
     mappedFiles,
+    functionHere: (name, id) => functionHere(name, (path) => fileId(path) === id),
     linkerCache,
   };
 }
@@ -34,15 +35,15 @@ const HOST_PROC = "/host/proc";
 /** PROC_SUPER_MAGIC (include/uapi/linux/magic.h). */
 const PROC_MAGIC = 0x9fa0;
 
-function processFolder(proc: string, pid: number): string | null {
+function processDirectory(proc: string, pid: number): string | null {
   if (!Number.isSafeInteger(pid) || pid <= 0) return null;
-  const folder = `${proc}/${pid}`;
-  return fs.existsSync(folder) ? folder : null;
+  const directory = `${proc}/${pid}`;
+  return fs.existsSync(directory) ? directory : null;
 }
 
 function containerProcess(pid: number): string | null {
-  const ofHost = isProc(HOST_PROC) ? processFolder(HOST_PROC, pid) : null;
-  return ofHost ?? processFolder("/proc", pid);
+  const ofHost = isProc(HOST_PROC) ? processDirectory(HOST_PROC, pid) : null;
+  return ofHost ?? processDirectory("/proc", pid);
 }
 
 /** An ordinary directory at that path could describe processes that do not exist. */
@@ -66,7 +67,7 @@ function processes(): { readonly pid: number; readonly name: string }[] {
   });
 }
 
-function whatIsMissing(path: string, kind: "file" | "folder"): BpfmanError {
+function whatIsMissing(path: string, kind: "file" | "directory"): BpfmanError {
   // Loaded only if a file is missing.
   const { missing } = require("./missing.ts") as typeof import("./missing.ts");
   return missing(path, kind);
@@ -94,14 +95,14 @@ function readObject(path: string, bytesMax: number, root: string | null = null):
   }
 }
 
-function listFolder(path: string): string[] {
+function listDirectory(path: string): string[] {
   try {
     // readdir also returns the file types, so a directory can be listed without access to its entries.
     const { readdirSync } = require("node:fs") as typeof import("node:fs");
     const entries = readdirSync(path, { withFileTypes: true });
     return entries.filter((entry) => !entry.isDirectory()).map((entry) => entry.name);
   } catch (thrown) {
-    if (errnoName(thrown) === "ENOENT") throw whatIsMissing(path, "folder");
+    if (errnoName(thrown) === "ENOENT") throw whatIsMissing(path, "directory");
     throw unreadable(path, errnoName(thrown) === "ENOTDIR" ? "it is not a directory" : thrown);
   }
 }

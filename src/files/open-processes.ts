@@ -1,4 +1,5 @@
 import { readTextSync, statSync } from "../../ffi/safe/file-system.ts";
+import type { Caller } from "../domain/history.ts";
 import type { ProcessIdentity } from "../domain/ids.ts";
 import type { ProcessesPort } from "../platform/host.ts";
 
@@ -22,6 +23,36 @@ export function openProcesses(): ProcessesPort {
       return identity(pid) !== process;
     },
   };
+}
+
+/** The value of a login UID that was never set: (uid_t) -1. */
+const NO_UID = 0xffff_ffff;
+
+/** Returns who runs this process. Only what the process itself could change is taken from its environment. */
+export function callerOf({ ppid, env, getuid }: Pick<NodeJS.Process, "ppid" | "env" | "getuid">): Caller {
+  const loginUid = numberIn(textOf("/proc/self/loginuid"));
+  return {
+    uid: getuid?.() ?? 0,
+    loginUid: loginUid === NO_UID ? null : loginUid,
+    sudoUid: numberIn(env.SUDO_UID),
+    parentPid: ppid,
+    parentCommand: textOf(`/proc/${ppid}/comm`)?.replace(/\n$/, "") ?? null,
+  };
+}
+
+/** Null for anything but a user ID. */
+function numberIn(text: string | null | undefined): number | null {
+  const number = /^[0-9]{1,10}\n?$/.test(text ?? "") ? Number(text) : Number.NaN;
+  return number <= NO_UID ? number : null;
+}
+
+/** Null if the file does not exist: without audit there are no login UIDs, and the parent may have exited. */
+function textOf(path: string): string | null {
+  try {
+    return readTextSync(path);
+  } catch {
+    return null;
+  }
 }
 
 /** Field 22 of proc_pid_stat(5), in clock ticks since boot; null for a process that has exited. */

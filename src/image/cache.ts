@@ -45,7 +45,7 @@ interface Place {
  * Creates nothing until something is saved. Every method throws IO_FAILED, or STATE_CONFLICT if others own the
  * directory.
  */
-export function openCache(folder: string): Cache {
+export function openCache(directory: string): Cache {
   const blobPlace = (digest: Digest): Place => {
     const [algorithm = "", hex = ""] = digest.split(":");
     return { names: ["blobs", algorithm], file: hex };
@@ -60,14 +60,14 @@ export function openCache(folder: string): Cache {
   function read({ names, file }: Place): Uint8Array | null {
     let fd: number | null = null;
     try {
-      return inOwnDirectory({ root: folder, names, make: false }, (path) => {
+      return inOwnDirectory({ root: directory, names, make: false }, (path) => {
         fd = fs.openSync(join(path, file), fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
         // A file larger than anything bpfman saves was not written by bpfman.
         return fs.fstatSync(fd).size > LAYER_BYTES_MAX ? null : fs.readFileSync(fd);
       });
     } catch (thrown) {
       if (thrown instanceof BpfmanError) throw thrown;
-      throw failed("read", join(folder, ...names, file), thrown);
+      throw failed("read", join(directory, ...names, file), thrown);
     } finally {
       if (fd !== null) fs.closeSync(fd);
     }
@@ -75,8 +75,8 @@ export function openCache(folder: string): Cache {
 
   function save({ names, file }: Place, bytes: Uint8Array): void {
     try {
-      inOwnDirectory({ root: folder, names, make: true }, (path) =>
-        inOwnDirectory({ root: folder, names: ["new"], make: true }, (drafts) => {
+      inOwnDirectory({ root: directory, names, make: true }, (path) =>
+        inOwnDirectory({ root: directory, names: ["new"], make: true }, (drafts) => {
           if (!swept) sweep(drafts);
           swept = true;
           const draft = join(drafts, `${process.pid}-${startOf(process.pid)}-${crypto.randomUUID()}`);
@@ -90,7 +90,7 @@ export function openCache(folder: string): Cache {
         }),
       );
     } catch (thrown) {
-      throw thrown instanceof BpfmanError ? thrown : failed("save", join(folder, ...names, file), thrown);
+      throw thrown instanceof BpfmanError ? thrown : failed("save", join(directory, ...names, file), thrown);
     }
   }
 

@@ -24,8 +24,8 @@ export async function askHelper({ helper, server, source }: Question, env: Envir
   }
   const name = `docker-credential-${helper}`;
   // Skip relative directories: root must not run a helper from the current directory.
-  const folders = (env.PATH ?? "").split(":").filter(isAbsolute).join(":");
-  const program = Bun.which(name, { PATH: folders });
+  const directories = (env.PATH ?? "").split(":").filter(isAbsolute).join(":");
+  const program = Bun.which(name, { PATH: directories });
   if (program === null) {
     throw new BpfmanError("INVALID_CREDENTIALS", `ask "${name}" for credentials: there is no such program in PATH`, {
       details: { helper: name, source },

@@ -42,12 +42,12 @@ export async function findCredentials(wanted: CredentialsWanted, env: Environmen
 
 /** In order of precedence. */
 function authFiles(env: Environment): string[] {
-  const below = (folder: string | undefined, ...names: string[]) => (folder ? [join(folder, ...names)] : []);
+  const below = (directory: string | undefined, ...names: string[]) => (directory ? [join(directory, ...names)] : []);
   // podman's location without XDG_RUNTIME_DIR, which sudo unsets.
-  const runtimeFolder = env.XDG_RUNTIME_DIR || `/run/containers/${process.geteuid?.() ?? 0}`;
+  const runtimeDirectory = env.XDG_RUNTIME_DIR || `/run/containers/${process.geteuid?.() ?? 0}`;
   return [
     ...below(env.REGISTRY_AUTH_FILE),
-    ...below(runtimeFolder, ...(env.XDG_RUNTIME_DIR ? ["containers"] : []), "auth.json"),
+    ...below(runtimeDirectory, ...(env.XDG_RUNTIME_DIR ? ["containers"] : []), "auth.json"),
     ...below(env.HOME, ".config", "containers", "auth.json"),
     ...below(env.DOCKER_CONFIG, "config.json"),
     ...below(env.HOME, ".docker", "config.json"),

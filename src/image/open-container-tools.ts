@@ -43,7 +43,7 @@ export function openContainerTools(env: Environment): ContainerToolPort {
       throw missing(null);
     },
     async buildAndPush(tool, build, work) {
-      const folder = mkdtempSync(join(tmpdir(), "bpfman-build-"));
+      const directory = mkdtempSync(join(tmpdir(), "bpfman-build-"));
       const must = async (...args: readonly string[]): Promise<void> => {
         const { code, lastLines } = await run(tool, args, work);
         if (code !== 0) throw failed({ tool, args, code, lastLines });
@@ -53,11 +53,11 @@ export function openContainerTools(env: Environment): ContainerToolPort {
         const { code } = await run(tool, args, patient).catch(() => ({ code: null }));
         if (code !== 0) work.relay(`left behind; to remove it: ${tool} ${args.join(" ")}`);
       };
-      const parts = { folder, must, tidy };
+      const parts = { directory, must, tidy };
       try {
         return tool === "docker" ? await withDocker(build, parts) : await withPodman(build, parts);
       } finally {
-        rmSync(folder, { recursive: true, force: true });
+        rmSync(directory, { recursive: true, force: true });
       }
     },
   };
@@ -65,7 +65,7 @@ export function openContainerTools(env: Environment): ContainerToolPort {
 
 interface Tool {
   /** Directory for files the tool writes. */
-  readonly folder: string;
+  readonly directory: string;
   /** Runs the tool. Throws CONTAINER_BUILD_FAILED unless it exits with 0. */
   must(...args: readonly string[]): Promise<void>;
   /** Runs the tool to clean up, even after an interruption. Never throws: an earlier failure is what matters. */
@@ -73,16 +73,16 @@ interface Tool {
 }
 
 /** Options that docker and podman share. */
-const argumentsOf = ({ containerFile, contextFolder, platforms, buildArgs }: ContainerBuild): string[] => [
+const argumentsOf = ({ containerFile, contextDirectory, platforms, buildArgs }: ContainerBuild): string[] => [
   ...Object.entries(buildArgs).flatMap(([name, value]) => ["--build-arg", `${name}=${value}`]),
   ...(platforms.length === 0 ? [] : ["--platform", platforms.join(",")]),
   "-f",
   containerFile,
-  contextFolder,
+  contextDirectory,
 ];
 
-async function withDocker(build: ContainerBuild, { folder, must }: Tool): Promise<string> {
-  const metadata = join(folder, "metadata.json");
+async function withDocker(build: ContainerBuild, { directory, must }: Tool): Promise<string> {
+  const metadata = join(directory, "metadata.json");
   const own = ["--push", "--progress", "plain", "--metadata-file", metadata, "--tag", build.tag];
   await must("buildx", "build", ...own, ...argumentsOf(build));
   return pushedDigest(metadata, (text) => JSON.parse(text)["containerimage.digest"]);
@@ -92,8 +92,8 @@ async function withDocker(build: ContainerBuild, { folder, must }: Tool): Promis
  * podman 4 appends to an existing manifest list and rejects one whose tag is an image's. The list therefore gets a
  * unique name and is removed after the push.
  */
-async function withPodman(build: ContainerBuild, { folder, must, tidy }: Tool): Promise<string> {
-  const digestFile = join(folder, "digest");
+async function withPodman(build: ContainerBuild, { directory, must, tidy }: Tool): Promise<string> {
+  const digestFile = join(directory, "digest");
   const destination = `docker://${build.tag}`;
   if (build.platforms.length === 0) {
     await must("build", "--tag", build.tag, ...argumentsOf(build));
@@ -126,8 +126,8 @@ function pushedDigest(file: string, read: (text: string) => unknown): string {
 
 /** Looks it up in PATH, skipping relative directories: root must not run a program from the current directory. */
 function executable(name: string, env: Environment): string | null {
-  for (const folder of (env.PATH ?? "").split(":").filter(isAbsolute)) {
-    const path = join(folder, name);
+  for (const directory of (env.PATH ?? "").split(":").filter(isAbsolute)) {
+    const path = join(directory, name);
     try {
       accessSync(path, constants.X_OK);
       if (statSync(path).isFile()) return path;

@@ -20,7 +20,7 @@ const PROGRESS_MS = 100;
 
 /** Opens neither a connection nor the cache until an image is requested. */
 export function openImages({ cacheDir, caFile, env, signing }: ImagesOptions): ImagesPort {
-  const rootFolder = join(cacheDir, "sigstore");
+  const rootDirectory = join(cacheDir, "sigstore");
   /** Returns an image's repository, loading the HTTP client on first use. */
   function repositoryOf(access: RegistryAccess, work: ImageWork): () => Promise<Repository> {
     const reference = parseReference(access.reference);
@@ -43,7 +43,7 @@ export function openImages({ cacheDir, caFile, env, signing }: ImagesOptions): I
       const { openVerifier } = await import("./signature/open-verifier.ts");
       const openRepository = repositoryOf(request, work);
       const architecture = hostArchitecture();
-      const verifier = openVerifier(signing, rootFolder);
+      const verifier = openVerifier(signing, rootDirectory);
       return pullImage(request, { cache: openCache(cacheDir), openRepository, verifier, architecture }, work);
     },
     async inspect(request, work) {
@@ -64,7 +64,7 @@ export function openImages({ cacheDir, caFile, env, signing }: ImagesOptions): I
           details: { reference: name },
         });
       }
-      const options = { ...work, rules, rootFolder, thorough: true };
+      const options = { ...work, rules, rootDirectory, thorough: true };
       return { reference: name, digest: manifest.digest, ...(await verify(repository, manifest.digest, options)) };
     },
   };

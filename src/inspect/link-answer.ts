@@ -191,6 +191,12 @@ function isOf({ programId, facts }: KernelLink, record: LinkRecord, { dispatcher
   return facts.targetObjectId !== 0 && facts.targetObjectId === dispatcherOf(record.details, dispatchers).dispatcher_id;
 }
 
+/** Returns the kernel's link; null if it is gone. The kernel reuses IDs, so a link of another program is not this one. */
+export function ownKernelLink(host: Host, record: LinkRecord, around: Surroundings): KernelLink | null {
+  const kernel = record.kernelLinkId === null ? null : host.kernel.link(record.kernelLinkId);
+  return kernel !== null && isOf(kernel, record, around) ? kernel : null;
+}
+
 /** Reports whether the hook's filter runs a TC program: one that runs directly has no link in the kernel. */
 function isInFilter(host: Host, { programId, details }: LinkRecord, { dispatchers }: Surroundings): boolean {
   if (details.kind !== "tc") return false;
@@ -204,9 +210,7 @@ export function linkAnswers(host: Host, records: readonly LinkRecord[]): LinkAns
   if (records.length === 0) return [];
   const around = surroundingsOf(host, host.store.links());
   return records.map((record) => {
-    const kernel = record.kernelLinkId === null ? null : host.kernel.link(record.kernelLinkId);
-    // The kernel reuses IDs, so a link that runs another program is not this one.
-    const ours = kernel !== null && isOf(kernel, record, around) ? kernel : null;
+    const ours = ownKernelLink(host, record, around);
     return {
       record: linkRecordAnswer(record, around),
       status: {

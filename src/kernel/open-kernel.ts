@@ -6,7 +6,7 @@ import { sysFailure } from "../errors/sys-failure.ts";
 import type { Feature, FeatureName, KernelAttach, KernelPort } from "../platform/kernel.ts";
 import { attempt } from "./kernel-failure.ts";
 import { attachedLink, countsRuns, readLink, readMap, readProgram } from "./read-info.ts";
-import { openPin, withPinned } from "./pin.ts";
+import { openObject, openPin, withPinned } from "./pin.ts";
 
 /** Far longer than any program runs on a packet. Used on kernels that cannot report the end of a grace period. */
 const GRACE_MS = 100;
@@ -47,6 +47,8 @@ export function openKernel(): KernelPort {
     link: (id) => lookUp("link", id, readLink),
     countsRuns,
     openPin,
+    openObject,
+    firstValue: (id) => lookUp("map", id, content().firstValue),
     attach: (program, target) => withPinned("attach", program, (fd) => attachedLink(createLink(fd, target))),
     tcxState: (hook) => tcx().tcxState(hook),
     tracepoints: () => tracepoint().tracepoints(),

@@ -1,4 +1,4 @@
-import { type BpfObjectKind, objectKind, openPinned, pinObject } from "../../ffi/safe/bpf.ts";
+import { type BpfObjectKind, objectKind, openById, openPinned, pinObject } from "../../ffi/safe/bpf.ts";
 import { closeFd } from "../../ffi/safe/libc.ts";
 import { linkInfo, mapInfo, programInfo } from "../../ffi/safe/object-info.ts";
 import { kernelLinkId, mapId, programId } from "../domain/ids.ts";
@@ -99,8 +99,16 @@ export function withPinned<T>(action: string, pin: Pin, work: (fd: number) => T)
  */
 export function openPin(wanted: string | Pin): PinnedHandle | null {
   const found = typeof wanted === "string" ? lookAt(wanted) : lookAtOwn(wanted);
-  if (found === null) return null;
-  const { fd, ...pinned } = found;
+  return found === null ? null : handleOf(found);
+}
+
+/** Opens an object by its ID; returns null if there is none. */
+export function openObject({ kind, id }: PinnedId): PinnedHandle | null {
+  const fd = attempt({ action: `open ${kind} ${id}`, code: "KERNEL_CALL_FAILED" }, () => openById(kind, id));
+  return fd === null ? null : handleOf({ fd, kind, id } as Found);
+}
+
+function handleOf({ fd, ...pinned }: Found): PinnedHandle {
   let open = true;
   return {
     ...pinned,

@@ -16,7 +16,7 @@ export function describeHolder(lockPath: string): Holder | null {
 }
 
 /** proc_pid_cmdline(5): NUL-terminated arguments; empty for kernel threads and zombies, which only have a name. */
-function commandOf(pid: number): string | null {
+export function commandOf(pid: number): string | null {
   const words = contentOf(`/proc/${pid}/cmdline`).split("\0");
   const program = (words[0] ?? "").split("/").at(-1) ?? "";
   const options = words.findIndex((word, index) => index > 0 && (word === "" || word.startsWith("-")));

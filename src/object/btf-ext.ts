@@ -3,13 +3,9 @@
  * relocations, which refer to kernel types.
  */
 import { SOURCE_TEXT_BYTES_MAX } from "../domain/limits.ts";
-import { type Btf, typeOf } from "./btf.ts";
+import { type Btf, btfHeaderBytes, typeOf } from "./btf.ts";
 import type { Fields } from "./fields.ts";
 
-const MAGIC = 0xeb9f;
-const VERSION = 1;
-/** Up to and including the offset and length of the line information. */
-const HEADER_BYTES_MIN = 24;
 const COLUMN_BITS = 10;
 const I32_MAX = 0x7fff_ffff;
 
@@ -47,15 +43,13 @@ interface SectionRecords {
 /** Yields the records of a table by section. Throws if the table is malformed. */
 function* sectionRecords(ext: Fields, { pointer, bytesMin, what }: Table): Generator<SectionRecords> {
   const { refuse } = ext.format;
-  if (ext.u16(0) !== MAGIC) throw refuse("its BTF.ext does not begin with the magic number of BTF in its byte order");
-  if (ext.u8(2) !== VERSION) throw refuse(`its BTF.ext has version ${ext.u8(2)}; only ${VERSION} is known`);
-  const headerBytes = ext.u32(4);
-  if (headerBytes < HEADER_BYTES_MIN) throw refuse(`its BTF.ext header has ${headerBytes} bytes`);
+  const headerBytes = btfHeaderBytes(ext, "BTF.ext");
   if (headerBytes < pointer + 8) return;
   const table = ext.part(headerBytes + ext.u32(pointer), ext.u32(pointer + 4), what);
   if (table.length === 0) return;
   const recordBytes = table.u32(0);
-  if (recordBytes < bytesMin) throw refuse(`its ${what} has records of ${recordBytes} bytes`);
+  if (recordBytes < bytesMin)
+    throw refuse(`the records of its ${what} have ${recordBytes} bytes, fewer than ${bytesMin}`);
   for (let at = 4; at < table.length; ) {
     const records = table.part(at + 8, table.u32(at + 4) * recordBytes, what);
     yield { nameAt: table.u32(at), records, recordBytes };
@@ -97,7 +91,9 @@ export function checkRelocationRecords(ext: Fields, btf: Btf): void {
       const places = btf.strings.text(records.u32(record + 8), PLACES_CHARS_MAX) ?? "";
       const isSound = PLACES.test(places) && places.split(":").every((place) => Number(place) <= I32_MAX);
       if (!isSound)
-        throw ext.format.refuse(`its CO-RE relocations have one for ${JSON.stringify(places.slice(0, 32))} of a type`);
+        throw ext.format.refuse(
+          `one of its CO-RE relocations has the invalid access string ${JSON.stringify(places.slice(0, 32))}`,
+        );
     }
   }
 }

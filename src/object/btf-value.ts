@@ -18,7 +18,18 @@ import {
 } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { whatThereIs } from "../errors/suggest.ts";
-import { arrayOf, bareType, type Btf, type BtfType, isWrapper, KIND, sizeOfType, typeOf } from "./btf.ts";
+import {
+  arrayOf,
+  bareType,
+  type Btf,
+  type BtfType,
+  isWrapper,
+  KIND,
+  memberPosition,
+  membersOf,
+  sizeOfType,
+  typeOf,
+} from "./btf.ts";
 import { ipv4Bytes, ipv4Text, ipv6Bytes, ipv6Text } from "./ip-address.ts";
 import { JsonText, quoted } from "./json-text.ts";
 
@@ -51,8 +62,6 @@ interface Member {
   readonly shared?: boolean;
 }
 
-const MEMBER_BYTES = 12;
-const BITFIELD_SHIFT = 24;
 const BYTE_BITS = 8;
 const POINTER_BYTES = 8;
 
@@ -237,10 +246,8 @@ const BOOL_WORDS: Words = {
 
 function enumWords(btf: Btf, type: BtfType): Words & { readonly signed: boolean } {
   const isWide = type.kind === KIND.enum64;
-  const each = isWide ? 12 : 8;
   const bits = type.sizeOrType * BYTE_BITS;
-  const values = Array.from({ length: type.count }, (_, i) => {
-    const at = type.tail + i * each;
+  const values = membersOf(type).map((at) => {
     const low = BigInt(btf.types.u32(at + 4));
     return {
       name: btf.strings.name(btf.types.u32(at)),
@@ -654,8 +661,7 @@ export function valueTypes(btf: Btf): (id: number) => ValueType | null {
     const members: Member[] = [];
     const shared = type.kind === KIND.union;
     spend(id, type.count);
-    for (let i = 0; i < type.count; i++) {
-      const at = type.tail + i * MEMBER_BYTES;
+    for (const at of membersOf(type)) {
       const member = memberAt(id, type, at, depth);
       if (member === null) return null;
       if (member.at + member.type.bytes > size) throw bad(id, `has a member behind its end, of ${size} bytes`);
@@ -672,11 +678,9 @@ export function valueTypes(btf: Btf): (id: number) => ValueType | null {
   const memberAt = (id: number, type: BtfType, at: number, depth: number): Member | null => {
     const name = btf.strings.name(btf.types.u32(at));
     const typeId = btf.types.u32(at + 4);
-    const offset = btf.types.u32(at + 8);
+    const { at: place, bits } = memberPosition(btf, type, at);
     const compiled = compile(typeId, depth + 1);
     if (compiled === null) return null;
-    const bits = type.hasBitfields ? offset >>> BITFIELD_SHIFT : 0;
-    const place = type.hasBitfields ? offset & (2 ** BITFIELD_SHIFT - 1) : offset;
     const skip = place % BYTE_BITS;
     if (bits === 0 && skip === 0) return { name, at: place / BYTE_BITS, type: compiled };
     const bare = bareType(btf, typeId);
@@ -703,8 +707,7 @@ export function valueTypes(btf: Btf): (id: number) => ValueType | null {
   const sectionType = (id: number, type: BtfType, depth: number): Compiled | null => {
     const members: Member[] = [];
     spend(id, type.count);
-    for (let i = 0; i < type.count; i++) {
-      const at = type.tail + i * MEMBER_BYTES;
+    for (const at of membersOf(type)) {
       const variable = typeOf(btf, btf.types.u32(at));
       const compiled = compile(btf.types.u32(at), depth + 1);
       const name = btf.strings.name(variable.nameAt);

@@ -1,6 +1,6 @@
 /** Reads the parts of BTF (Documentation/bpf/btf.rst) that bpfman needs. */
 import { BTF_DEPTH_MAX } from "../domain/limits.ts";
-import type { Fields } from "./fields.ts";
+import { Fields, type Refuse } from "./fields.ts";
 
 export const KIND = {
   int: 1,
@@ -24,9 +24,11 @@ export const KIND = {
   enum64: 19,
 } as const;
 
-const MAGIC = 0xeb9f;
-const VERSION = 1;
-const HEADER_BYTES_MIN = 24;
+export const BTF_MAGIC = 0xeb9f;
+export const BTF_VERSION = 1;
+/** Up to and including the first two tables; a header may be larger. */
+export const BTF_HEADER_BYTES = 24;
+const BITFIELD_SHIFT = 24;
 const TYPE_BYTES = 12;
 const POINTER_BYTES = 8;
 
@@ -65,10 +67,7 @@ const VOID: BtfType = { nameAt: 0, kind: 0, count: 0, hasBitfields: false, sizeO
 /** Indexes the types in the bytes of section .BTF. */
 export function openBtf(fields: Fields): Btf {
   const { refuse } = fields.format;
-  if (fields.u16(0) !== MAGIC) throw refuse("its BTF does not begin with the magic number of BTF in its byte order");
-  if (fields.u8(2) !== VERSION) throw refuse(`its BTF has version ${fields.u8(2)}; only ${VERSION} is known`);
-  const start = fields.u32(4);
-  if (start < HEADER_BYTES_MIN) throw refuse(`its BTF header has ${start} bytes instead of ${HEADER_BYTES_MIN}`);
+  const start = btfHeaderBytes(fields, "BTF");
   const types = fields.part(start + fields.u32(8), fields.u32(12), "BTF types");
   const strings = fields.part(start + fields.u32(16), fields.u32(20), "BTF names");
 
@@ -79,15 +78,31 @@ export function openBtf(fields: Fields): Btf {
     const info = types.u32(at + 4);
     const tail = TAIL_BYTES[kindOf(info)];
     if (tail === undefined || kindOf(info) === 0)
-      throw refuse(`its BTF type ${id} is of kind ${kindOf(info)}, which is unknown`);
+      throw refuse(`its BTF type ${id} has the unknown kind ${kindOf(info)}`);
     at += TYPE_BYTES + tail[0] + tail[1] * countOf(info);
     if (at > types.length) throw refuse(`it is cut short in its BTF type ${id}`);
   }
   return { types, strings, places: places.subarray(0, id) };
 }
 
+/** Checks the header that BTF and BTF.ext have in common, and returns its size. */
+export function btfHeaderBytes(fields: Fields, what: "BTF" | "BTF.ext"): number {
+  const { refuse } = fields.format;
+  if (fields.u16(0) !== BTF_MAGIC)
+    throw refuse(`its ${what} does not begin with the magic number of BTF in its byte order`);
+  if (fields.u8(2) !== BTF_VERSION)
+    throw refuse(`its ${what} has version ${fields.u8(2)}; only ${BTF_VERSION} is known`);
+  const bytes = fields.u32(4);
+  if (bytes < BTF_HEADER_BYTES) throw refuse(`its ${what} header has ${bytes} bytes instead of ${BTF_HEADER_BYTES}`);
+  return bytes;
+}
+
 const kindOf = (info: number) => (info >>> 24) & 0x1f;
 const countOf = (info: number) => info & 0xffff;
+
+/** Opens BTF that is by itself, as the kernel gives it, in this machine's byte order. Throws the error of `refuse`. */
+export const btfOf = (bytes: Uint8Array, refuse: Refuse): Btf =>
+  openBtf(new Fields(bytes, { littleEndian: true, wide: true, refuse }, "BTF"));
 
 export function typeOf(btf: Btf, id: number): BtfType {
   if (id === 0) return VOID;
@@ -102,6 +117,22 @@ export function typeOf(btf: Btf, id: number): BtfType {
     sizeOrType: btf.types.u32(at + 8),
     tail: at + TYPE_BYTES,
   };
+}
+
+/** Returns the offsets in `types` of a type's members, parameters, enumerators or variables. */
+export function membersOf({ kind, count, tail }: BtfType): readonly number[] {
+  const bytes = TAIL_BYTES[kind]?.[1] ?? 0;
+  const places: number[] = [];
+  for (let at = tail; places.length < count; at += bytes) places.push(at);
+  return places;
+}
+
+/** Returns the position of a struct's or union's member in bits, and its size if it is a bit field, otherwise 0. */
+export function memberPosition(btf: Btf, { hasBitfields }: BtfType, member: number): { at: number; bits: number } {
+  const offset = btf.types.u32(member + 8);
+  return hasBitfields
+    ? { at: offset & (2 ** BITFIELD_SHIFT - 1), bits: offset >>> BITFIELD_SHIFT }
+    : { at: offset, bits: 0 };
 }
 
 /** Returns the DATASEC with that name, which lists the variables of an ELF section. */
@@ -162,4 +193,4 @@ export const arrayOf = (btf: Btf, array: BtfType) => ({
 export const isWrapper = (kind: number) => (kind >= KIND.typedef && kind <= KIND.restrict) || kind === KIND.typeTag;
 
 const tooDeep = (btf: Btf, id: number) =>
-  btf.types.format.refuse(`its BTF type ${id} goes through more than ${BTF_DEPTH_MAX} others, or in a circle`);
+  btf.types.format.refuse(`its BTF type ${id} leads through more than ${BTF_DEPTH_MAX} others, or back to itself`);

@@ -1,6 +1,7 @@
-/** A modified copy of a 64-bit ELF file. Sections keep their indexes, so references to them stay valid. */
-import type { Elf } from "./elf.ts";
-import { Fields } from "./fields.ts";
+/** A modified copy of an object. Sections and symbols keep their indexes, so references to them stay valid. */
+import { type NamedSection, SHT, sectionFields } from "./elf.ts";
+import { Bytes, Fields, joined } from "./fields.ts";
+import { OpenObject, RELOCATION_BYTES } from "./open-object.ts";
 
 /** Fields of the ELF header. */
 const SECTION_HEADERS_AT = 40;
@@ -10,55 +11,36 @@ const HEADER_BYTES = 64;
 const FIELDS = { nameAt: 0, type: 4, flags: 8, offset: 24, size: 32, alignment: 48 } as const;
 const WIDE: ReadonlySet<string> = new Set(["flags", "offset", "size", "alignment"]);
 const ALIGNMENT = 8;
+/** Fields of a symbol. */
+const SYMBOL_BYTES = 24;
+const SYMBOL = { info: 4, section: 6, value: 8 } as const;
 
-export type HeaderChange = Partial<Readonly<Record<keyof typeof FIELDS, number>>>;
+type HeaderChange = Partial<Readonly<Record<keyof typeof FIELDS, number>>>;
 
-/** Bytes to write numbers to, in a file's byte order. */
-export class Bytes {
-  readonly bytes: Uint8Array;
-  private readonly view: DataView;
-  private readonly littleEndian: boolean;
-
-  constructor(bytes: Uint8Array, littleEndian: boolean) {
-    this.bytes = bytes;
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.littleEndian = littleEndian;
-  }
-
-  u8(at: number, value: number): void {
-    this.view.setUint8(at, value);
-  }
-
-  u16(at: number, value: number): void {
-    this.view.setUint16(at, value, this.littleEndian);
-  }
-
-  u32(at: number, value: number): void {
-    this.view.setUint32(at, value, this.littleEndian);
-  }
-
-  u64(at: number, value: number): void {
-    this.view.setBigUint64(at, BigInt(value), this.littleEndian);
-  }
+interface SymbolChange {
+  /** STB_*, STT_* */
+  readonly binding: number;
+  readonly type: number;
+  /** Where it is now, if that changes: the section's index, and the offset in it. */
+  readonly place?: readonly [section: number, offset: number];
 }
 
 export class ElfDraft {
+  private readonly object: OpenObject;
   /** A copy of the original file, modified in place. */
-  readonly file: Bytes;
+  private readonly file: Bytes;
   private readonly headers: Bytes[];
   private readonly appended: Uint8Array[] = [];
   private end: number;
   private readonly headersAt: number;
-  private readonly littleEndian: boolean;
-  private readonly countBefore: number;
 
-  constructor(original: Uint8Array, elf: Elf) {
-    this.littleEndian = elf.littleEndian;
+  constructor(object: OpenObject) {
+    const { bytes, elf } = object;
+    this.object = object;
     // A Buffer's slice() does not copy.
-    this.file = new Bytes(new Uint8Array(original), elf.littleEndian);
-    this.end = original.length;
-    this.headersAt = new Fields(original, elf, "ELF header fields").u64(SECTION_HEADERS_AT);
-    this.countBefore = elf.sections.length;
+    this.file = new Bytes(new Uint8Array(bytes), elf.littleEndian);
+    this.end = bytes.length;
+    this.headersAt = new Fields(bytes, elf, "ELF header fields").u64(SECTION_HEADERS_AT);
     this.headers = elf.sections.map((_, index) => {
       const at = this.headersAt + index * HEADER_BYTES;
       return new Bytes(this.file.bytes.slice(at, at + HEADER_BYTES), elf.littleEndian);
@@ -81,25 +63,47 @@ export class ElfDraft {
     this.change(index, { offset: this.append(content), size: content.length });
   }
 
-  /** Adds a section and returns its index. */
-  add(header: HeaderChange, content: Uint8Array): number {
+  /** Adds a section. */
+  add(header: HeaderChange, content: Uint8Array): void {
     const index = this.headers.length;
-    this.headers.push(new Bytes(new Uint8Array(HEADER_BYTES), this.littleEndian));
+    this.headers.push(new Bytes(new Uint8Array(HEADER_BYTES), this.object.elf.littleEndian));
     this.change(index, { ...header, alignment: ALIGNMENT });
     this.replace(index, content);
-    return index;
   }
 
-  /** Returns the modified file. */
-  finish(): Uint8Array {
-    const grows = this.headers.length > this.countBefore;
+  /** Changes the symbol `index`. */
+  changeSymbol(index: number, { binding, type, place }: SymbolChange): void {
+    const at = this.object.symbols.table.offset + index * SYMBOL_BYTES;
+    this.file.u8(at + SYMBOL.info, (binding << 4) | type);
+    if (place === undefined) return;
+    this.file.u16(at + SYMBOL.section, place[0]);
+    this.file.u64(at + SYMBOL.value, place[1]);
+  }
+
+  /** Removes from a table the relocations that `isGone` selects by their index and their symbol's index. */
+  dropRelocations(table: NamedSection, isGone: (index: number, symbol: number) => boolean): void {
+    const { bytes } = sectionFields(this.object.elf, table, "relocations");
+    const all = [...this.object.relocations(table)];
+    const kept = all.flatMap(({ symbol }, index) => {
+      const at = index * RELOCATION_BYTES;
+      return isGone(index, symbol) ? [] : [bytes.subarray(at, at + RELOCATION_BYTES)];
+    });
+    if (kept.length === all.length) return;
+    this.replace(table.index, joined(kept));
+    // No library should have to handle an empty relocation table.
+    if (kept.length === 0) this.change(table.index, { type: SHT.strtab });
+  }
+
+  /** Returns the modified object. */
+  finish(): OpenObject {
+    const grows = this.headers.length > this.object.sections.length;
     const headers = joined(this.headers.map(({ bytes }) => bytes));
     const headersAt = grows ? this.append(headers) : this.headersAt;
-    const result = new Bytes(joined([this.file.bytes, ...this.appended]), this.littleEndian);
+    const result = new Bytes(joined([this.file.bytes, ...this.appended]), this.object.elf.littleEndian);
     result.bytes.set(headers, headersAt);
     result.u64(SECTION_HEADERS_AT, headersAt);
     result.u16(SECTION_COUNT_AT, this.headers.length);
-    return result.bytes;
+    return new OpenObject(result.bytes, this.object.elf.refuse);
   }
 
   /** Returns the file offset that the contents will have. */
@@ -110,14 +114,4 @@ export class ElfDraft {
     this.end = at + content.length;
     return at;
   }
-}
-
-export function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

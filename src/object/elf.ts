@@ -188,13 +188,13 @@ function decodeCode(headers: Fields, fileSize: number): Segment[] {
 export function namedSections(elf: Elf): NamedSection[] {
   const { sections, refuse, source } = elf;
   const namesSection = sections[elf.namesSection];
-  if (namesSection?.type !== SHT.strtab) throw refuse("it has no names of sections");
+  if (namesSection?.type !== SHT.strtab) throw refuse("it has no section names");
   const names = sectionFields(elf, namesSection, "section names");
   return sections.map((section, index) => {
     const { type, offset, size } = section;
     const name = names.name(section.nameAt);
     const outside = type === SHT.nobits ? size > U32_MAX : type !== SHT.null && offset + size > source.size;
-    if (outside) throw refuse(`its section "${name}" has no room for its ${size} bytes`);
+    if (outside) throw refuse(`its section "${name}" of ${size} bytes does not fit`);
     return { ...section, index, name };
   });
 }

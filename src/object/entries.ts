@@ -1,6 +1,8 @@
 import { OBJECT_ENTRIES_MAX } from "../domain/limits.ts";
 import type { ObjectGlobal, ObjectProgram } from "../domain/object-file.ts";
-import { type Elf, type ElfSymbol, type NamedSection, SHF_EXECINSTR, SHT, STT, sectionFields, symbols } from "./elf.ts";
+import { type ElfSymbol, type NamedSection, SHT, STT } from "./elf.ts";
+import { isCode, type OpenObject } from "./open-object.ts";
+import { TEXT } from "./program-layout.ts";
 import { parseSectionName } from "./section-name.ts";
 
 /** Sections that libbpf turns into maps of global variables. String literals (.rodata.str1.1) are not variables. */
@@ -19,27 +21,17 @@ export interface Entries {
  * Programs are the global functions in executable sections other than .text; functions that are static or in .text are
  * called by them. Global variables are the objects in data sections. Neither requires BTF.
  */
-export function readEntries(elf: Elf, sections: readonly NamedSection[]): Entries {
-  const { refuse } = elf;
-  const tables = sections.filter((section) => section.type === SHT.symtab);
-  const [table] = tables;
-  if (table === undefined) throw refuse("it has no symbol table; was it stripped?");
-  if (tables.length > 1) throw refuse(`it has ${tables.length} symbol tables instead of one`);
-  const strings = sections[table.link];
-  if (strings?.type !== SHT.strtab)
-    throw refuse(`the names of its symbols are said to be in section ${table.link}, which has none`);
-  const names = sectionFields(elf, strings, "symbol names");
-
+export function readEntries({ elf: { refuse }, sections, symbols }: OpenObject): Entries {
   const roles = sections.map(roleOf);
   const programs: Placed<ObjectProgram>[] = [];
   const globals: Placed<ObjectGlobal>[] = [];
-  for (const symbol of symbols(elf, table)) {
+  for (const symbol of symbols.all) {
     const section = symbol.section === null ? undefined : sections[symbol.section];
     if (section === undefined) continue;
     const role = roles[section.index];
     if (!(role === "code" ? isEntryPoint(symbol) : role === "data" && isVariable(symbol))) continue;
 
-    const name = names.name(symbol.nameAt);
+    const name = symbols.nameOf(symbol);
     if (name === "" || name.startsWith(".")) continue;
     const { value: offset, size } = symbol;
     if (offset + size > section.size) throw refuse(`its symbol "${name}" reaches beyond section "${section.name}"`);
@@ -53,8 +45,9 @@ export function readEntries(elf: Elf, sections: readonly NamedSection[]): Entrie
   return { programs: inOrder(programs), globals: inOrder(globals) };
 }
 
-function roleOf({ name, type, flags, size }: NamedSection): "code" | "data" | null {
-  if (type === SHT.progbits && (flags & SHF_EXECINSTR) !== 0) return name !== ".text" && size > 0 ? "code" : null;
+function roleOf(section: NamedSection): "code" | "data" | null {
+  const { name, type, size } = section;
+  if (isCode(section)) return name !== TEXT && size > 0 ? "code" : null;
   return (type === SHT.progbits || type === SHT.nobits) && isDataSection(name) ? "data" : null;
 }
 

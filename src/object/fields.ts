@@ -98,14 +98,52 @@ export class Fields {
   /** Returns a name that is properly terminated and printable. */
   name(at: number): string {
     const name = this.text(at, NAME_CHARS_MAX);
-    if (name === null)
-      throw this.format.refuse(`its ${this.what} have one that is not ended within ${NAME_CHARS_MAX} bytes`);
+    if (name === null) throw this.format.refuse(`one of its ${this.what} does not end within ${NAME_CHARS_MAX} bytes`);
     if (hasControlCharacters(name))
-      throw this.format.refuse(`its ${this.what} have one with control characters: ${JSON.stringify(name)}`);
+      throw this.format.refuse(`one of its ${this.what} contains control characters: ${JSON.stringify(name)}`);
     return name;
   }
 
   private cutShort(): BpfmanError {
     return this.format.refuse(`it is cut short in its ${this.what}, of ${this.length} bytes`);
   }
+}
+
+/** Bytes to write numbers to, in a file's byte order. */
+export class Bytes {
+  readonly bytes: Uint8Array;
+  private readonly view: DataView;
+  private readonly littleEndian: boolean;
+
+  constructor(bytes: Uint8Array, littleEndian: boolean) {
+    this.bytes = bytes;
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.littleEndian = littleEndian;
+  }
+
+  u8(at: number, value: number): void {
+    this.view.setUint8(at, value);
+  }
+
+  u16(at: number, value: number): void {
+    this.view.setUint16(at, value, this.littleEndian);
+  }
+
+  u32(at: number, ...values: number[]): void {
+    for (const [index, value] of values.entries()) this.view.setUint32(at + 4 * index, value, this.littleEndian);
+  }
+
+  u64(at: number, value: number): void {
+    this.view.setBigUint64(at, BigInt(value), this.littleEndian);
+  }
+}
+
+export function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }

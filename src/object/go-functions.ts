@@ -5,7 +5,7 @@
  */
 import { GO_TABLE_BYTES_MAX, NAME_CHARS_MAX, SYMBOL_CANDIDATES_MAX, SYMBOL_PLACES_MAX } from "../domain/limits.ts";
 import { type Elf, type NamedSection, SHT, namedSections, readFields } from "./elf.ts";
-import type { Fields } from "./fields.ts";
+import { Bytes, type Fields } from "./fields.ts";
 
 /** A function, its address and its size in bytes. */
 export interface GoFunction {
@@ -218,14 +218,6 @@ function* boundsInRelocations(fields: Fields, pointer: Buffer): Generator<Bounds
 /** Encodes a number as the file does. */
 function wordBytes({ littleEndian }: { readonly littleEndian: boolean }, value: number, bytes: number): Buffer {
   const buffer = Buffer.alloc(bytes);
-  const [low, high] = [value % 0x1_0000_0000, Math.floor(value / 0x1_0000_0000)];
-  if (bytes === 4) buffer[littleEndian ? "writeUInt32LE" : "writeUInt32BE"](low);
-  else if (littleEndian) {
-    buffer.writeUInt32LE(low, 0);
-    buffer.writeUInt32LE(high >>> 0, 4);
-  } else {
-    buffer.writeUInt32BE(high >>> 0, 0);
-    buffer.writeUInt32BE(low, 4);
-  }
+  new Bytes(buffer, littleEndian)[bytes === 4 ? "u32" : "u64"](0, value);
   return buffer;
 }

@@ -1,7 +1,7 @@
 import { MAP_FIELDS_MAX, OBJECT_MAPS_MAX } from "../domain/limits.ts";
 import type { ObjectMap } from "../domain/object-file.ts";
 import type { BpfmanError } from "../errors/error.ts";
-import { type Btf, type BtfType, KIND, arrayOf, bareType, findDatasec, sizeOfType, typeOf } from "./btf.ts";
+import { type Btf, type BtfType, KIND, arrayOf, bareType, findDatasec, membersOf, sizeOfType, typeOf } from "./btf.ts";
 import type { Refuse } from "./fields.ts";
 
 /** The section of map definitions. */
@@ -14,8 +14,8 @@ const PIN_BY_NAME = 1;
 /** Other loaders have more pinning types: Cilium's CILIUM_PIN_REPLACE, iproute2's PIN_GLOBAL_NS. */
 const unknownPinning = (refuse: Refuse, map: string, pinning: number): BpfmanError =>
   refuse(
-    `its map "${map}" has pinning ${pinning}, a way of another loader: only ${PIN_NONE} (none) and ${PIN_BY_NAME} (LIBBPF_PIN_BY_NAME) are known`,
-    `compile it with LIBBPF_PIN_BY_NAME, or without pinning; --map ${map}=PIN takes a map that is pinned already`,
+    `its map "${map}" has pinning ${pinning}, which belongs to another loader: bpfman knows ${PIN_NONE} (none) and ${PIN_BY_NAME} (LIBBPF_PIN_BY_NAME)`,
+    `compile it with LIBBPF_PIN_BY_NAME or without pinning; to use a map that is already pinned, add --map ${map}=PIN`,
   );
 
 /** BPF_MAP_TYPE_STRUCT_OPS (enum bpf_map_type). */
@@ -23,7 +23,6 @@ const STRUCT_OPS = 26;
 const U32_MAX = 0xffff_ffff;
 /** Size of a value in a map-in-map or program array: the ID of the object it refers to. */
 const REFERENCE_BYTES = 4;
-const MEMBER_BYTES = 12;
 
 /**
  * Returns the maps of an object. Each variable in section .maps is a struct whose field types form the definition: a
@@ -36,8 +35,8 @@ export function readMaps(btf: Btf): ObjectMap[] {
   if (section === null) throw types.format.refuse(`its BTF does not describe section "${MAPS_SECTION}"`);
   if (section.count > OBJECT_MAPS_MAX)
     throw types.format.refuse(`it has ${section.count} maps, more than ${OBJECT_MAPS_MAX}`);
-  return Array.from({ length: section.count }, (_, index) => {
-    const variable = typeOf(btf, types.u32(section.tail + index * MEMBER_BYTES));
+  return membersOf(section).map((at, index) => {
+    const variable = typeOf(btf, types.u32(at));
     const name = btf.strings.name(variable.nameAt);
     if (variable.kind !== KIND.variable || name === "")
       throw types.format.refuse(`its map number ${index + 1} is not a named variable`);
@@ -50,22 +49,22 @@ export function readMapTypes(
   btf: Btf,
 ): ReadonlyMap<string, { readonly key: number | null; readonly value: number | null }> {
   const section = findDatasec(btf, MAPS_SECTION);
-  const members = Array.from({ length: section?.count ?? 0 }, (_, i) => (section?.tail ?? 0) + i * MEMBER_BYTES);
   return new Map(
-    members.map((at) => {
+    (section === null ? [] : membersOf(section)).map((at) => {
       const variable = typeOf(btf, btf.types.u32(at));
-      const { count, tail } = bareType(btf, variable.sizeOrType);
+      const fields = fieldsOf(btf, bareType(btf, variable.sizeOrType));
       const targetOf = (field: string): number | null => {
-        for (let member = tail; member < tail + count * MEMBER_BYTES; member += MEMBER_BYTES) {
-          if (btf.strings.name(btf.types.u32(member)) === field)
-            return bareType(btf, btf.types.u32(member + 4)).sizeOrType;
-        }
-        return null;
+        const pointer = fields.get(field);
+        return pointer === undefined ? null : bareType(btf, pointer).sizeOrType;
       };
       return [btf.strings.name(variable.nameAt), { key: targetOf("key"), value: targetOf("value") }] as const;
     }),
   );
 }
+
+/** Returns the types of a struct's fields. */
+const fieldsOf = (btf: Btf, struct: BtfType): ReadonlyMap<string, number> =>
+  new Map(membersOf(struct).map((at) => [btf.strings.name(btf.types.u32(at)), btf.types.u32(at + 4)]));
 
 interface Draft {
   readonly name: string;
@@ -78,11 +77,7 @@ function readMap(btf: Btf, { name, definition, inner }: Draft): ObjectMap {
   const bad = (reason: string) => btf.types.format.refuse(`its map "${name}" ${reason}`);
   if (definition.kind !== KIND.struct) throw bad("is not defined by a struct");
   if (definition.count > MAP_FIELDS_MAX) throw bad(`has ${definition.count} fields, more than ${MAP_FIELDS_MAX}`);
-  const fields = new Map<string, number>();
-  for (let i = 0; i < definition.count; i++) {
-    const at = definition.tail + i * MEMBER_BYTES;
-    fields.set(btf.strings.name(btf.types.u32(at)), btf.types.u32(at + 4));
-  }
+  const fields = fieldsOf(btf, definition);
 
   const number = (field: string): number | null => {
     const id = fields.get(field);
@@ -102,7 +97,7 @@ function readMap(btf: Btf, { name, definition, inner }: Draft): ObjectMap {
   };
 
   const type = number("type");
-  if (type === null) throw bad("does not say its type");
+  if (type === null) throw bad("has no type");
   // libbpf would treat it as a map it created from section .struct_ops and dereference a NULL pointer.
   if (type === STRUCT_OPS) throw bad('is of type STRUCT_OPS, which cannot be defined in section ".maps"');
   const pinning = number("pinning") ?? PIN_NONE;
@@ -112,7 +107,8 @@ function readMap(btf: Btf, { name, definition, inner }: Draft): ObjectMap {
   if (element !== null && element.kind !== KIND.struct && element.kind !== KIND.functionProto) {
     throw bad("has values that are neither maps nor programs");
   }
-  if (element !== null && inner) throw bad("stands in a map and has maps in it: only two levels are possible");
+  if (element !== null && inner)
+    throw bad("is inside a map and contains maps itself, but only two levels are possible");
   return {
     name,
     type,

@@ -3,25 +3,16 @@ import { LICENSE_BYTES_MAX, OBJECT_BYTES_MAX } from "../domain/limits.ts";
 import type { ObjectFile, ObjectMap } from "../domain/object-file.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { openBtf } from "./btf.ts";
-import {
-  EM_BPF,
-  ET_REL,
-  type Elf,
-  type NamedSection,
-  machineName,
-  namedSections,
-  openElf,
-  sectionFields,
-  typeName,
-} from "./elf.ts";
+import { EM_BPF, ET_REL, type Elf, machineName, openElf, typeName } from "./elf.ts";
 import { readEntries } from "./entries.ts";
-import { type Refuse, hasControlCharacters, memorySource } from "./fields.ts";
-import { forLibbpf, type Original, withOptionalExterns } from "./for-libbpf.ts";
-import { btfIn, layoutOf } from "./layout.ts";
-import { type InitialValue, readMapUses, withInitialValues } from "./map-uses.ts";
+import { Fields, hasControlCharacters, memorySource, type Refuse } from "./fields.ts";
+import { forLibbpf, withOptionalExterns } from "./for-libbpf.ts";
+import { layoutOf } from "./layout.ts";
+import { readMapUses, withoutInitialValues } from "./map-uses.ts";
 import { MAPS_SECTION, readMaps, readMapTypes } from "./maps.ts";
+import { OpenObject } from "./open-object.ts";
 import { checkForLibbpf } from "./sound.ts";
-import { type Alongside, alongside } from "./tail-calls.ts";
+import { reachedByTailCalls } from "./tail-calls.ts";
 import { bytesForTwin } from "./twin.ts";
 
 export interface ReadObjectOptions {
@@ -36,35 +27,29 @@ export interface ReadObjectOptions {
 export function readObject(bytes: Uint8Array, options: ReadObjectOptions = {}): ObjectFile {
   if (bytes.length > OBJECT_BYTES_MAX) throw refuse(`it has ${bytes.length} bytes, more than ${OBJECT_BYTES_MAX}`);
   checkKind(openElf(memorySource(bytes), refuse), options);
-  const elf = openElf(memorySource(bytesForLibbpf(bytes)), refuse);
-  const sections = namedSections(elf);
-  const byName = (name: string) => sections.find((section) => section.name === name && section.size > 0);
-  const btf = byName(".BTF");
-  const entries = readEntries(elf, sections);
-  checkForLibbpf(elf, sections);
+  const object = openForLibbpf(bytes);
+  const entries = readEntries(object);
+  checkForLibbpf(object);
   return {
-    byteOrder: byteOrderOf(elf.littleEndian),
-    license: readLicense(elf, byName("license")),
+    byteOrder: byteOrderOf(object.elf.littleEndian),
+    license: readLicense(object),
     ...entries,
-    maps: readDefinedMaps(elf, { maps: byName(MAPS_SECTION), btf }),
-    hasBtf: btf !== undefined,
-    hasBtfExt: byName(".BTF.ext") !== undefined,
+    maps: readDefinedMaps(object),
+    hasBtf: object.section(".BTF") !== undefined,
+    hasBtfExt: object.section(".BTF.ext") !== undefined,
   };
 }
 
-/** The bytes of an object as libbpf is to see them (for-libbpf.ts). Throws INVALID_OBJECT. */
-export const bytesForLibbpf = (bytes: Uint8Array): Uint8Array => forLibbpf(bytes, refuse);
-
-function opened(bytes: Uint8Array): Original {
-  const elf = openElf(memorySource(bytes), refuse);
-  return { bytes, elf, sections: namedSections(elf) };
-}
+/** Opens an object as libbpf is to see it (for-libbpf.ts). Throws INVALID_OBJECT. */
+export const openForLibbpf = (bytes: Uint8Array): OpenObject => forLibbpf(new OpenObject(bytes, refuse));
 
 /** What libbpf is given to load some of an object's programs. */
 export interface ObjectForLibbpf {
   readonly bytes: Uint8Array;
   /** Maps that need not be made: none of the programs uses them, and they are not pinned by name. */
   readonly unusedMaps: ReadonlySet<string>;
+  /** By requested program: the other programs that must be loaded, because it reaches them by tail calls. */
+  readonly along: ReadonlyMap<string, readonly string[]>;
 }
 
 /**
@@ -74,20 +59,25 @@ export interface ObjectForLibbpf {
  * INVALID_OBJECT.
  */
 export function objectForLibbpf(bytes: Uint8Array, { maps }: ObjectFile, programs: readonly string[]): ObjectForLibbpf {
-  const original = opened(bytesForLibbpf(bytes));
-  const uses = readMapUses(original);
-  const used = uses.of(programs);
-  if (used === null) return { bytes: original.bytes, unusedMaps: new Set() };
-  const made = new Set([...used.maps, ...maps.filter(({ pinByName }) => pinByName).map(({ name }) => name)]);
+  const object = openForLibbpf(bytes);
+  const uses = readMapUses(object);
+  const along = reachedByTailCalls(uses, programs, refuse);
+  const loaded = new Set([...programs, ...[...along.values()].flat()]);
+  const used = uses.of([...loaded]);
+  const needed = maps.filter(({ name, pinByName }) => used === null || used.maps.has(name) || pinByName);
+  const made = new Set(needed.map(({ name }) => name));
   // What they hold may hold maps itself; a value that is added comes later in this loop.
   for (const name of made) {
     for (const { map, target, kind } of uses.initialValues) if (map === name && kind === "map") made.add(target);
   }
-  const keep = ({ map, target, kind }: InitialValue) =>
-    made.has(map) && (kind === "map" || used.maps.has(map) || programs.includes(target));
+  const gone = uses.initialValues.filter(
+    ({ map, target, kind }) => !made.has(map) || (kind === "program" && !loaded.has(target)),
+  );
+  const filled = withoutInitialValues(object, gone);
   return {
-    bytes: withInitialValues(opened(withOptionalExterns(original, used.symbols)), keep),
+    bytes: (used === null ? filled : withOptionalExterns(filled, used.symbols)).bytes,
     unusedMaps: new Set(maps.map(({ name }) => name).filter((name) => !made.has(name))),
+    along,
   };
 }
 
@@ -110,12 +100,10 @@ interface KernelTypes {
  * Answers the first difference of each. Throws INVALID_OBJECT.
  */
 export function layoutDifferences(bytes: Uint8Array, name: string, kernel: KernelTypes): LayoutDifference[] {
-  const elf = openElf(memorySource(bytesForLibbpf(bytes)), refuse);
-  const section = namedSections(elf).find((each) => each.name === ".BTF" && each.size > 0);
-  if (section === undefined) return [];
-  const ours = openBtf(sectionFields(elf, section, "BTF"));
+  const ours = openForLibbpf(bytes).btf();
+  if (ours === null) return [];
   const types = readMapTypes(ours).get(name);
-  const theirs = btfIn(kernel.btf, refuse, elf.littleEndian);
+  const theirs = openBtf(new Fields(kernel.btf, ours.types.format, "BTF"));
   return (["key", "value"] as const).flatMap((field) => {
     const [mine, other] = [types?.[field] ?? 0, kernel[field]];
     const [object, there] = mine === 0 || other === 0 ? [null, null] : [layoutOf(ours, mine), layoutOf(theirs, other)];
@@ -127,19 +115,14 @@ export function layoutDifferences(bytes: Uint8Array, name: string, kernel: Kerne
   });
 }
 
-/** What has to be loaded along with these programs of a sound object ({@link alongside}). */
-export const loadedAlong = (bytes: Uint8Array, chosen: readonly string[]): Alongside =>
-  alongside(bytes, chosen, refuse);
-
 /**
  * The bytes of a sound object as the twin of a program is loaded from them ({@link bytesForTwin}); null without BTF. As when
  * the program was loaded, kernel functions and variables that only other programs use may be missing.
  */
 export function twinBytes(bytes: Uint8Array, program: string, hook: ChainedKind): Uint8Array | null {
-  const original = opened(bytesForLibbpf(bytes));
-  const used = readMapUses(original).of([program]);
-  const needed = used === null ? original.bytes : withOptionalExterns(original, used.symbols);
-  return bytesForTwin(needed, { program, hook }, refuse);
+  const object = openForLibbpf(bytes);
+  const used = readMapUses(object).of([program]);
+  return bytesForTwin(used === null ? object : withOptionalExterns(object, used.symbols), program, hook);
 }
 
 const refuse: Refuse = (reason, hint) =>
@@ -164,19 +147,19 @@ function checkKind(elf: Elf, { nativeByteOrderOnly = false }: ReadObjectOptions)
   }
 }
 
-function readLicense(elf: Elf, section: NamedSection | undefined): string | null {
-  if (section === undefined) return null;
-  const { bytes } = sectionFields(elf, section, "licence");
+function readLicense(object: OpenObject): string | null {
+  const fields = object.fields("license", "licence");
+  if (fields === null) return null;
+  const { bytes } = fields;
   const end = bytes.indexOf(0);
   const text = new TextDecoder().decode(bytes.subarray(0, Math.min(end < 0 ? bytes.length : end, LICENSE_BYTES_MAX)));
   if (hasControlCharacters(text)) throw refuse(`its licence has control characters: ${JSON.stringify(text)}`);
   return text;
 }
 
-type MapSections = Readonly<Record<"maps" | "btf", NamedSection | undefined>>;
-
-function readDefinedMaps(elf: Elf, { maps, btf }: MapSections): ObjectMap[] {
-  if (maps === undefined) return [];
-  if (btf === undefined) throw refuse("it has maps, but no BTF to describe them", "compile with clang -g");
-  return readMaps(openBtf(sectionFields(elf, btf, "BTF")));
+function readDefinedMaps(object: OpenObject): ObjectMap[] {
+  if (object.section(MAPS_SECTION) === undefined) return [];
+  const btf = object.btf();
+  if (btf === null) throw refuse("it has maps, but no BTF to describe them", "compile with clang -g");
+  return readMaps(btf);
 }

@@ -4,20 +4,22 @@
  * the kind it expects.
  */
 import { BTF_NESTING_MAX, KCONFIG_BYTES_MAX } from "../domain/limits.ts";
-import { type Btf, type BtfType, KIND, bareType, isWrapper, sizeOfType, typeOf } from "./btf.ts";
+import {
+  type Btf,
+  type BtfType,
+  KIND,
+  bareType,
+  isWrapper,
+  memberPosition,
+  membersOf,
+  sizeOfType,
+  typeOf,
+} from "./btf.ts";
 
-/** Size of each member, parameter, enumerator or variable, by kind. */
-const MEMBER_BYTES: ReadonlyMap<number, number> = new Map([
-  [KIND.struct, 12],
-  [KIND.union, 12],
-  [KIND.datasec, 12],
-  [KIND.enum64, 12],
-  [KIND.enum, 8],
-  [KIND.functionProto, 8],
-]);
+/** Kinds with members, parameters or enumerators. */
+const WITH_MEMBERS: readonly number[] = [KIND.struct, KIND.union, KIND.enum, KIND.enum64, KIND.functionProto];
 const KSYMS = ".ksyms";
 const KCONFIG = ".kconfig";
-const BITFIELD_SHIFT = 24;
 
 /** Throws the error of `refuse` for the first problem. Returns how many variables its sections have. */
 export function checkBtf(btf: Btf): number {
@@ -39,8 +41,7 @@ export function checkBtf(btf: Btf): number {
 }
 
 function checkName(btf: Btf, at: number): void {
-  if (at >= btf.strings.length)
-    throw btf.types.format.refuse(`its BTF has a name at ${at}, behind the end of its names`);
+  if (at >= btf.strings.length) throw btf.types.format.refuse(`its BTF has a name at ${at}, past the end of its names`);
 }
 
 function checkType(btf: Btf, id: number): void {
@@ -50,8 +51,9 @@ function checkType(btf: Btf, id: number): void {
 /** Kinds whose common header refers to another type. For a function it must be a prototype. */
 const REFERRING: readonly number[] = [KIND.pointer, KIND.variable, KIND.declTag, KIND.functionProto];
 
-function checkReferences(btf: Btf, id: number, { kind, count, sizeOrType, tail, hasBitfields }: BtfType): void {
+function checkReferences(btf: Btf, id: number, type: BtfType): void {
   const { types } = btf;
+  const { kind, count, sizeOrType, tail } = type;
   const bad = (reason: string) => types.format.refuse(`its BTF type ${id} ${reason}`);
   if (isWrapper(kind) || REFERRING.includes(kind)) checkType(btf, sizeOrType);
   if (kind === KIND.function) {
@@ -61,14 +63,13 @@ function checkReferences(btf: Btf, id: number, { kind, count, sizeOrType, tail, 
   }
   if (kind === KIND.array) for (const at of [0, 4]) checkType(btf, types.u32(tail + at));
   if (count === 0 || kind === KIND.datasec) return;
-  const memberBytes = MEMBER_BYTES.get(kind);
-  if (memberBytes === undefined) throw bad("has members, as its kind has not");
-  for (let at = tail; at < tail + count * memberBytes; at += memberBytes) {
+  if (!WITH_MEMBERS.includes(kind)) throw bad("has members, which its kind cannot have");
+  for (const at of membersOf(type)) {
     checkName(btf, types.u32(at));
     if (kind === KIND.enum || kind === KIND.enum64) continue;
     checkType(btf, types.u32(at + 4));
-    const bits = hasBitfields && memberBytes === 12 ? types.u32(at + 8) >>> BITFIELD_SHIFT : 0;
-    if (bits > 0 && !isCounted(bareType(btf, types.u32(at + 4)))) throw bad("has a bit field that is not a number");
+    const bits = kind === KIND.functionProto ? 0 : memberPosition(btf, type, at).bits;
+    if (bits > 0 && !isCounted(bareType(btf, types.u32(at + 4)))) throw bad("has a bit field that is not an integer");
   }
 }
 
@@ -80,10 +81,10 @@ function checkDatasec(btf: Btf, id: number, type: BtfType): number {
   const bad = (reason: string) => btf.types.format.refuse(`its BTF type ${id} ${reason}`);
   const name = btf.strings.text(type.nameAt, KCONFIG.length) ?? "";
   let bytes = 0;
-  for (let i = 0; i < type.count; i++) {
-    const member = typeOf(btf, btf.types.u32(type.tail + i * 12));
+  for (const at of membersOf(type)) {
+    const member = typeOf(btf, btf.types.u32(at));
     const fits = member.kind === KIND.variable || (member.kind === KIND.function && name === KSYMS);
-    if (!fits) throw bad("is a section with something else than variables");
+    if (!fits) throw bad("is a section that contains something other than variables");
     if (name === KCONFIG) bytes += sizeOfType(btf, member.sizeOrType) ?? 0;
   }
   // libbpf adds the sizes in 32 bits and allocates the sum.
@@ -96,20 +97,19 @@ function checkDatasec(btf: Btf, id: number, type: BtfType): number {
 function heightOf(btf: Btf, id: number, walk: { readonly heights: Uint8Array; readonly depth: number }): number {
   const known = walk.heights[id] ?? 0;
   if (known > 0 || id === 0) return known;
-  const { kind, count, sizeOrType, tail } = typeOf(btf, id);
+  const type = typeOf(btf, id);
+  const { kind, sizeOrType, tail } = type;
   let below = 0;
   if (walk.depth < BTF_NESTING_MAX) {
     const deeper = { heights: walk.heights, depth: walk.depth + 1 };
     if (isWrapper(kind) || kind === KIND.variable) below = heightOf(btf, sizeOrType, deeper);
     else if (kind === KIND.array) below = heightOf(btf, btf.types.u32(tail), deeper);
     else if (kind === KIND.struct || kind === KIND.union) {
-      for (let at = tail; at < tail + count * 12; at += 12) {
-        below = Math.max(below, heightOf(btf, btf.types.u32(at + 4), deeper));
-      }
+      for (const at of membersOf(type)) below = Math.max(below, heightOf(btf, btf.types.u32(at + 4), deeper));
     }
   }
   if (walk.depth >= BTF_NESTING_MAX || below >= BTF_NESTING_MAX) {
-    throw btf.types.format.refuse(`its BTF type ${id} has more than ${BTF_NESTING_MAX} others in it, or itself`);
+    throw btf.types.format.refuse(`its BTF type ${id} contains more than ${BTF_NESTING_MAX} others, or itself`);
   }
   walk.heights[id] = below + 1;
   return below + 1;

@@ -5,19 +5,9 @@
  */
 import { EXTERNS_MAX, LIBBPF_LOOKS_MAX, TEXT_FUNCTIONS_MAX } from "../domain/limits.ts";
 import { checkRelocationRecords } from "./btf-ext.ts";
-import { openBtf } from "./btf.ts";
-import {
-  type Elf,
-  type ElfSymbol,
-  type NamedSection,
-  SHF_EXECINSTR,
-  SHT,
-  STB,
-  STT,
-  sectionFields,
-  symbols,
-} from "./elf.ts";
-import { CALL, INSTRUCTION_BYTES, LOAD_IMMEDIATE_64, PSEUDO_CALL, RELOCATION_BYTES, TEXT } from "./program-layout.ts";
+import { type Elf, type ElfSymbol, type NamedSection, SHT, STB, STT, sectionFields } from "./elf.ts";
+import { isCode, type OpenObject, RELOCATION_BYTES } from "./open-object.ts";
+import { CALL, INSTRUCTION_BYTES, LOAD_IMMEDIATE_64, PSEUDO_CALL, TEXT } from "./program-layout.ts";
 import { checkBtf } from "./sound-btf.ts";
 
 /** If there are several sections with one of these names, libbpf uses the last and bpfman the first. */
@@ -29,7 +19,8 @@ const UNREAD = /^\.rel\.(debug_|BTF$|BTF\.ext$)/;
 const MAP_SLOT_BYTES = 8;
 
 /** Throws INVALID_OBJECT for anything that could crash the process in libbpf or keep it busy indefinitely. */
-export function checkForLibbpf(elf: Elf, sections: readonly NamedSection[]): void {
+export function checkForLibbpf(object: OpenObject): void {
+  const { elf, sections } = object;
   const { refuse } = elf;
   for (const name of SINGLE) {
     const named = sections.filter((section) => section.name === name);
@@ -37,23 +28,21 @@ export function checkForLibbpf(elf: Elf, sections: readonly NamedSection[]): voi
     if (WITH_BYTES.includes(name) && named.some(({ type }) => type !== SHT.progbits))
       throw refuse(`its section "${name}" has no bytes in the file`);
   }
-  const table = sections.find(({ type }) => type === SHT.symtab);
-  const all = table === undefined ? [] : [...symbols(elf, table)];
-  const code = new Map(sections.filter(isCode).map((section) => [section.index, readCode(elf, section)]));
+  const { all } = object.symbols;
+  const filled = sections.filter((section) => isCode(section) && section.size > 0);
+  const code = new Map(filled.map((section) => [section.index, readCode(elf, section)]));
   const functions = checkFunctions(elf, all, code);
-  const relocated = checkRelocations(elf, sections);
+  const relocated = checkRelocations(object);
   for (const { section, bytes } of code.values()) {
     if (section.name !== TEXT) checkCalls(elf, { section, bytes, relocated: relocated.get(section.index) });
   }
   const externs = all.filter(isExtern).length;
-  if (externs > EXTERNS_MAX) throw refuse(`it uses ${externs} names of the kernel, more than ${EXTERNS_MAX}`);
-  const { types, variables } = checkTypes(elf, sections);
+  if (externs > EXTERNS_MAX)
+    throw refuse(`it uses ${externs} kernel functions and variables, more than ${EXTERNS_MAX}`);
+  const { types, variables } = checkTypes(object);
   const looks = (all.length + types + sections.length) * (functions + code.size + externs + variables);
   if (looks > LIBBPF_LOOKS_MAX) throw refuse("it has so many symbols and types that loading it would take minutes");
 }
-
-const isCode = ({ type, flags, size }: NamedSection) =>
-  type === SHT.progbits && (flags & SHF_EXECINSTR) !== 0 && size > 0;
 
 /** Externs as libbpf defines them: kernel variables and functions. */
 const isExtern = ({ undefined: nowhere, type, binding }: ElfSymbol) =>
@@ -72,7 +61,7 @@ function checkFunctions(elf: Elf, all: readonly ElfSymbol[], code: ReadonlyMap<n
     const bad = (reason: string) =>
       elf.refuse(`its function at ${value} of section "${section.name}" (name ${nameAt}) ${reason}`);
     if (size === 0 || value % INSTRUCTION_BYTES !== 0 || size % INSTRUCTION_BYTES !== 0)
-      throw bad("is cut within an instruction");
+      throw bad("does not begin and end between instructions");
     if (value + size > section.size) throw bad("reaches beyond it");
     if (bytes.u8(value + size - INSTRUCTION_BYTES) === LOAD_IMMEDIATE_64) throw bad("ends in half an instruction");
     functions++;
@@ -84,24 +73,23 @@ function checkFunctions(elf: Elf, all: readonly ElfSymbol[], code: ReadonlyMap<n
 }
 
 /** Returns, by section, the offsets that relocations apply to. */
-function checkRelocations(elf: Elf, sections: readonly NamedSection[]): Map<number, Set<number>> {
+function checkRelocations(object: OpenObject): Map<number, Set<number>> {
+  const { elf, sections } = object;
   const relocated = new Map<number, Set<number>>();
   for (const table of sections) {
     if (table.type !== SHT.rel || UNREAD.test(table.name)) continue;
     const bad = (reason: string) => elf.refuse(`its relocations "${table.name}" ${reason}`);
     const target = sections[table.info];
     if (target === undefined || target.type === SHT.null)
-      throw bad(`are for section ${table.info}, which is not there`);
+      throw bad(`are for section ${table.info}, which does not exist`);
     if (table.entrySize !== RELOCATION_BYTES)
       throw bad(`have ${table.entrySize} bytes each instead of ${RELOCATION_BYTES}`);
     const width = target.name === ".maps" ? MAP_SLOT_BYTES : 1;
-    const entries = sectionFields(elf, table, "relocations");
     const places = relocated.get(target.index) ?? new Set();
     relocated.set(target.index, places);
-    for (let at = 0; at + RELOCATION_BYTES <= entries.length; at += RELOCATION_BYTES) {
-      const offset = entries.u64(at);
+    for (const { at: offset } of object.relocations(table)) {
       if (offset + width > target.size)
-        throw bad(`have one for byte ${offset} of the ${target.size} of "${target.name}"`);
+        throw bad(`include one for byte ${offset} of section "${target.name}", which has ${target.size} bytes`);
       places.add(offset);
     }
   }
@@ -123,15 +111,10 @@ function checkCalls(elf: Elf, { section, bytes, relocated }: Calls): void {
   }
 }
 
-function checkTypes(
-  elf: Elf,
-  sections: readonly NamedSection[],
-): { readonly types: number; readonly variables: number } {
-  const byName = (name: string) => sections.find((section) => section.name === name && section.size > 0);
-  const [types, ext] = [byName(".BTF"), byName(".BTF.ext")];
-  if (types === undefined) return { types: 0, variables: 0 };
-  const btf = openBtf(sectionFields(elf, types, "BTF"));
+function checkTypes(object: OpenObject): { readonly types: number; readonly variables: number } {
+  const [btf, ext] = [object.btf(), object.fields(".BTF.ext", "BTF.ext")];
+  if (btf === null) return { types: 0, variables: 0 };
   const variables = checkBtf(btf);
-  if (ext !== undefined) checkRelocationRecords(sectionFields(elf, ext, "BTF.ext"), btf);
+  if (ext !== null) checkRelocationRecords(ext, btf);
   return { types: btf.places.length, variables };
 }

@@ -1,9 +1,9 @@
 import type { SourceLine } from "../domain/object-file.ts";
-import { type Btf, openBtf } from "./btf.ts";
+import type { Btf } from "./btf.ts";
 import { type LineRecord, lineRecords, sourceText } from "./btf-ext.ts";
-import { type Elf, type NamedSection, namedSections, openElf, sectionFields } from "./elf.ts";
-import { memorySource, type Refuse } from "./fields.ts";
-import { INSTRUCTION_BYTES, type PlacedFunction, programLayout } from "./program-layout.ts";
+import type { Refuse } from "./fields.ts";
+import { OpenObject } from "./open-object.ts";
+import { INSTRUCTION_BYTES, type PlacedFunction, programLayouts } from "./program-layout.ts";
 
 /** The information that maps instructions to source lines. */
 interface Lines {
@@ -23,10 +23,9 @@ type FindLine = (instruction: number, named?: string | null) => SourceLine | nul
  * error of `refuse` for a malformed file.
  */
 export function sourceLines(bytes: Uint8Array, program: string, refuse: Refuse): FindLine {
-  const elf = openElf(memorySource(bytes), refuse);
-  const sections = namedSections(elf);
-  const layout = programLayout(elf, sections, program) ?? [];
-  const lines = openLines(elf, sections);
+  const object = new OpenObject(bytes, refuse);
+  const layout = programLayouts(object)(program) ?? [];
+  const lines = openLines(object);
   return (instruction, named = null) => {
     const inside = layout.find(({ start, count }) => instruction >= start && instruction < start + count);
     if (inside === undefined) return null;
@@ -34,13 +33,9 @@ export function sourceLines(bytes: Uint8Array, program: string, refuse: Refuse):
   };
 }
 
-function openLines(elf: Elf, sections: readonly NamedSection[]): Lines | null {
-  const byName = (name: string) => sections.find((section) => section.name === name && section.size > 0);
-  const [types, ext] = [byName(".BTF"), byName(".BTF.ext")];
-  if (types === undefined || ext === undefined) return null;
-  const btf = openBtf(sectionFields(elf, types, "BTF"));
-  const fields = sectionFields(elf, ext, "BTF.ext");
-  return { btf, of: (section) => lineRecords(fields, btf, section) };
+function openLines(object: OpenObject): Lines | null {
+  const [btf, ext] = [object.btf(), object.fields(".BTF.ext", "BTF.ext")];
+  return btf && ext && { btf, of: (section) => lineRecords(ext, btf, section) };
 }
 
 type Place = Pick<SourceLine, "file" | "line" | "column" | "text">;

@@ -30,9 +30,11 @@ export interface FilesPort {
   readObject(path: string, bytesMax: number): Uint8Array;
   absolute(path: string): string;
   /** Returns the names of the files in a directory, without subdirectories. Throws FILE_NOT_FOUND, FILE_UNREADABLE. */
-  listFolder(path: string): string[];
+  listDirectory(path: string): string[];
 
   bytecodePath(id: ProgramId): string;
+  /** SHA-256 in hexadecimal, by which the copy of an object file is known. */
+  digest(bytes: Uint8Array): string;
   saveBytecode(id: ProgramId, bytes: Uint8Array): void;
   /** Returns false if there was none. */
   removeBytecode(id: ProgramId): boolean;
@@ -45,7 +47,7 @@ export interface FilesPort {
   /** Returns the IDs of programs whose bytecode is stored. */
   bytecodeIds(): ProgramId[];
   /** Removes the directory of all copies, unless it contains anything. */
-  removeBytecodeFolder(): void;
+  removeBytecodeDirectory(): void;
 
   /**
    * Opens a file to look up symbols; returns null if it does not exist. If `root` is given, the path is resolved as in
@@ -66,6 +68,11 @@ export interface FilesPort {
   containerProcess(pid: number): string | null;
   /** Returns the files mapped into the process with that /proc directory; empty if they cannot be read. */
   mappedFiles(process: string): MappedFile[];
+  /**
+   * Returns where the function that a name refers to in this process is in the file with that ID, in bytes; null if it is
+   * not in that file.
+   */
+  functionHere(name: string, fileId: string): number | null;
   /** Returns the libraries in the dynamic linker's cache, of this system or below a root directory: soname -> path. */
   linkerCache(root: string | null): ReadonlyMap<string, string>;
 }

@@ -2,6 +2,7 @@ import type { ProcessIdentity } from "../domain/ids.ts";
 import type { Config } from "../domain/config.ts";
 import type { FilesPort } from "./files.ts";
 import type { KernelPort } from "./kernel.ts";
+import type { MachinePort } from "./machine.ts";
 import type { PinsPort } from "./pins.ts";
 import type { StorePort } from "./store.ts";
 
@@ -13,6 +14,7 @@ export interface Host {
   readonly files: FilesPort;
   readonly network: NetworkPort;
   readonly processes: ProcessesPort;
+  readonly machine: MachinePort;
   readonly config: Config;
   now(): Date;
   /** Used to wait until the kernel has finished something. */

@@ -26,7 +26,7 @@ export interface PublishPort {
 
 /** The ports for building an image, which needs neither kernel nor database. */
 export interface ImageBuildHost {
-  readonly files: Pick<FilesPort, "absolute" | "listFolder" | "readObject">;
+  readonly files: Pick<FilesPort, "absolute" | "listDirectory" | "readObject">;
   readonly publisher: PublishPort;
   readonly containers: ContainerToolPort;
   /** GOARCH of this machine. */
@@ -47,7 +47,7 @@ export interface ContainerBuild {
   readonly tag: string;
   /** Absolute, like the build context directory. */
   readonly containerFile: string;
-  readonly contextFolder: string;
+  readonly contextDirectory: string;
   /** `linux/amd64`, …, combined into an index; empty to build a single image for this machine's platform. */
   readonly platforms: readonly string[];
   readonly buildArgs: Readonly<Record<string, string>>;

@@ -398,6 +398,10 @@ export interface KernelPort {
   countsRuns(): boolean;
   /** Opens whatever is pinned at a path, or exactly the object a Pin names; returns null if there is no pin. */
   openPin(pin: string | Pin): PinnedHandle | null;
+  /** Opens an object by its ID, to pin it again; returns null if there is none. */
+  openObject(object: PinnedId): PinnedHandle | null;
+  /** The value of an array's first element, such as a `.rodata`; null if there is no such map. */
+  firstValue(id: MapId): Uint8Array | null;
 
   /**
    * Attaches a pinned program. Throws HOOK_CHANGED if a TCX hook's revision differs from the expected one,
@@ -436,10 +440,11 @@ export interface KernelPort {
    */
   attachXdp(program: Pin, hook: InterfaceHook & { readonly mode: XdpMode }): AttachedLink;
   /**
-   * Replaces program `old` of a pinned XDP link with `next` (pins of programs): BPF_LINK_UPDATE with BPF_F_REPLACE.
+   * Replaces program `old` of a pinned XDP link with `next` (pins of programs): BPF_LINK_UPDATE with BPF_F_REPLACE. `old`
+   * is an ID for a program that somebody else put there.
    * Throws STATE_CONFLICT if the link does not run `old`, INTERFACE_NOT_FOUND if the interface no longer exists.
    */
-  swapXdp(link: Pin, programs: { readonly old: Pin; readonly next: Pin }): void;
+  swapXdp(link: Pin, programs: { readonly old: Pin | ProgramId; readonly next: Pin }): void;
 
   /**
    * Attaches a pinned program with a new filter on clsact, which is created if missing. Throws HOOK_BUSY if the filter

@@ -4,10 +4,10 @@ import type { LinkId, ProgramId } from "../domain/ids.ts";
 /** Paths in the runtime directory. The layout is part of bpfman's public contract (docs/decisions.md). */
 export interface PinPaths {
   readonly root: string;
-  /** Folder of the empty dispatchers that earlier versions verified XDP and TC programs against. */
+  /** Directory of the empty dispatchers that earlier versions verified XDP and TC programs against. */
   readonly testDispatchers: string;
   program(id: ProgramId): string;
-  mapFolder(owner: ProgramId): string;
+  mapDirectory(owner: ProgramId): string;
   map(owner: ProgramId, name: string): string;
   sharedMap(name: string): string;
   link(id: LinkId): string;
@@ -29,16 +29,24 @@ export interface PinsPort {
    * was removed.
    */
   unmount(): string[];
+  /** How many file systems are mounted on the root, one above the other. */
+  mounts(): number;
+  /** Reports whether the root is in a bpffs. */
+  isMounted(): boolean;
+  /** Unmounts the uppermost file system on the root. Throws BPFFS_UNAVAILABLE. */
+  unmountTop(): void;
   exists(path: string): boolean;
+  /** Returns when the pin was made, as far as the kernel tells: null if it does not exist. */
+  pinnedAt(path: string): Date | null;
+  isDirectory(path: string): boolean;
   /** Creates the directory for a map owner's pins. */
-  makeFolder(path: string): void;
-  /** Removes one pin; returns false if it did not exist. */
+  makeDirectory(path: string): void;
   /** Gives a map's pin the group and mode that the configuration says. Throws INVALID_CONFIG as well. */
   openMap(path: string): void;
   /** Removes one pin; returns false if it did not exist. */
   remove(path: string): boolean;
   /** Removes a directory of pins; returns false if it did not exist or is not empty. */
-  removeFolder(path: string): boolean;
+  removeDirectory(path: string): boolean;
   /** Returns the names in a directory of the bpffs; empty if the directory or the mount does not exist. */
-  list(folder: string): string[];
+  list(directory: string): string[];
 }

@@ -1,5 +1,6 @@
 import type { VersionAnswer } from "../domain/answer.ts";
 import type { LogPort } from "../domain/log.ts";
+import type { Caller } from "../domain/history.ts";
 import type { ProcessIdentity } from "../domain/ids.ts";
 import type { Host, LockPort, ProcessesPort } from "./host.ts";
 import type { ImageBuildHost } from "./image-build.ts";
@@ -31,7 +32,7 @@ export interface Runtime extends Sources {
   /** Reports whether this process may perform operations that need root. */
   privileged(): boolean;
   /** Returns who runs this process, for the history. */
-  identity(): { readonly uid: number; readonly parentPid: number };
+  caller(): Caller;
   openVersions(): Promise<Versions>;
   openBuild(): Promise<ImageBuildHost>;
   /** Reports whether no writing command has ever used this runtime directory, so that nothing is pinned there. */

@@ -1,29 +1,18 @@
 import type { Changes } from "../domain/change.ts";
+import type { OperationEntry, PastOperation } from "../domain/history.ts";
 import type { DispatcherKey, DispatcherRecord, FilterRef, SettledRevision } from "../domain/dispatcher.ts";
 import type { KernelLinkId, LinkId, MapId, ProcessIdentity, ProgramId } from "../domain/ids.ts";
 import type { LinkDetails, LinkRecord } from "../domain/link.ts";
 import type { Pin } from "../domain/pin.ts";
-import type { Metadata, ProgramRecord, RowState } from "../domain/program.ts";
+import type { Metadata, ProgramMap, ProgramRecord, RowState } from "../domain/program.ts";
 import type { ProgramType } from "../domain/kinds.ts";
-
-/** A row of the append-only history. */
-export interface OperationEntry {
-  readonly operation: string;
-  readonly startedAt: Date;
-  readonly durationMs: number;
-  readonly uid: number;
-  readonly parentPid: number;
-  /** `ok`, or the error code. */
-  readonly result: string;
-  /** IDs created or removed, instruction counts, times: plain JSON. */
-  readonly details: Readonly<Record<string, unknown>>;
-}
 
 export interface ProgramSummary {
   readonly id: ProgramId;
   readonly name: string;
   readonly type: ProgramType;
   readonly metadata: Metadata;
+  readonly createdAt: Date;
   /** Its links, ascending. */
   readonly links: readonly LinkId[];
 }
@@ -53,6 +42,13 @@ export interface LinkDraft {
   readonly createdAt: Date;
 }
 
+/** A copy of a row that is kept in the runtime directory. `row` has its columns. */
+export type RowCopy = { readonly row: Readonly<Record<string, unknown>> } & (
+  | { readonly kind: "program"; readonly record: ProgramRecord; readonly state: RowState }
+  | { readonly kind: "link"; readonly record: LinkRecord; readonly state: RowState }
+  | { readonly kind: "dispatcher"; readonly record: DispatcherRecord }
+);
+
 /**
  * bpfman's persistent state. Rows belong to a boot, and every method sees only rows of the current one. Reads return
  * rows in state `ready` unless stated otherwise. All calls are synchronous. Updating a missing row throws
@@ -68,15 +64,19 @@ export interface StorePort {
   insertProgram(record: ProgramRecord, state: RowState): void;
   setProgramState(id: ProgramId, state: RowState): void;
   deleteProgram(id: ProgramId): void;
+  /** Records which maps a program has. */
+  setMaps(id: ProgramId, maps: readonly ProgramMap[]): void;
+  /** Records that the copy of the program's object file is lost. */
+  forgetBytecode(id: ProgramId): void;
   program(id: ProgramId): ProgramRecord | null;
   /** Ascending by ID. */
   programs(): ProgramRecord[];
   /** Returns the columns of a program listing, ascending by ID. Much cheaper than complete records. */
   programSummaries(): ProgramSummary[];
-  /** Returns the map pins of all other programs, in any state; null if a row does not say which maps it has. */
-  mapPinsOfOthers(id: ProgramId): string[] | null;
-  /** Reports whether a row of any boot, in any state, has this program ID; its bytecode is kept until none does. */
-  namesBytecode(id: ProgramId): boolean;
+  /** Returns which map pins each program in any state uses; null if its row does not say which maps it has. */
+  mapUses(): { readonly id: ProgramId; readonly mapPinPath: string; readonly mapPins: readonly string[] | null }[];
+  /** Returns the IDs in all rows of any boot, in any state; bytecode is kept until none has its program's. */
+  programIdsOfAllBoots(): ReadonlySet<ProgramId>;
   /** Returns the map that a program in any state records at a path; null if no decodable row names one. */
   mapPinnedAt(path: string): { readonly id: MapId; readonly foreign: boolean } | null;
   /** Returns rows that a running or killed command left unfinished. */
@@ -130,7 +130,19 @@ export interface StorePort {
   /** Returns at most `limit` entries of the change log after number `after`, without entries of earlier boots. */
   changes(after: number, limit: number): Changes;
 
+  /** Returns the copies of rows in the runtime directory, without comparing them to the rows. Throws STATE_CONFLICT. */
+  copies(): RowCopy[];
+  /** Writes the rows of copies, over those that there are. */
+  restore(copies: readonly RowCopy[]): void;
+  /** Writes all copies again, and removes those without a row. */
+  refreshCopies(): void;
+
+  /** Called before a removal: makes room for it if the disk is full. The next entry of the history gives it back. */
+  makeRoom(): void;
+  /** Appends to the history, which keeps a bounded number of entries. */
   appendOperation(entry: OperationEntry): void;
+  /** Returns the history of all boots, the newest entry first; only entries from `since` on, if given. */
+  operations(since: Date | null): Iterable<PastOperation>;
   /** Gives up the runtime directory, which then belongs to no database. */
   disown(): void;
   close(): void;

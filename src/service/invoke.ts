@@ -1,9 +1,11 @@
 import type { GenericSchema, InferOutput } from "valibot";
 import { printable } from "../domain/printable.ts";
+import type { Facts } from "../domain/history.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { reasonOf } from "../errors/sys-failure.ts";
 import type { Host } from "../platform/host.ts";
 import type { Runtime } from "../platform/runtime.ts";
+import { codeOf, startEntry, withFacts } from "./history.ts";
 import type { Context, Operation } from "./operation.ts";
 import { type Access, type Answers, OPERATIONS, type OperationName } from "./operations.ts";
 
@@ -37,10 +39,16 @@ interface Call {
   readonly name: OperationName;
   readonly runtime: Runtime;
   readonly context: Context;
-  /** Facts that the operation recorded for the history. */
-  readonly facts: Readonly<Record<string, unknown>>;
+  /** What the operation recorded for the history. */
+  facts: Facts;
   /** Set when nothing is left in the runtime directory. */
   leaves: boolean;
+}
+
+/** What an operation does with the state, on this request. */
+interface How {
+  readonly access: Access;
+  readonly examines: boolean;
 }
 
 /** The last warning of a reader: a session reads often but warns once. */
@@ -64,14 +72,17 @@ export function createInvoke(runtime: Runtime): Invoke {
       const [{ parseRequest }, module] = await Promise.all([import("./parse-request.ts"), row.module()]);
       const { implementation } = module as unknown as Module;
       const request = parseRequest(implementation.request, raw, given.nameOf);
+      call.facts = subjectOf(request);
       if (row.privilege === "root" && !runtime.privileged()) {
         throw new BpfmanError("PERMISSION_DENIED", `"${given.calledAs ?? name}" needs root: ${whyRoot(row.access)}`);
       }
       const input = implementation.prepare ? await implementation.prepare(runtime, request, context) : request;
       const run = (needs: unknown): unknown => implementation.run(needs, input, context);
       const check = implementation.check && ((host: Host) => implementation.check?.(host, input));
-      const early = row.access === "write" && runtime.isUntouched() ? await onNothing(call, run, check) : null;
-      const answer = early === null ? await withNeeds(call, warned, run) : early.answer;
+      const reads = implementation.onlyReads?.(request) === true;
+      const how = { access: reads ? "read" : row.access, examines: implementation.examines === true } as const;
+      const early = how.access === "write" && runtime.isUntouched() ? await onNothing(call, how, run, check) : null;
+      const answer = early === null ? await withNeeds(call, how, warned, run) : early.answer;
       context.log.debug(`${name} done`, { ms: Number((performance.now() - startedAt).toFixed(2)) });
       return answer as Answers[Name];
     } catch (cause) {
@@ -82,8 +93,16 @@ export function createInvoke(runtime: Runtime): Invoke {
   };
 }
 
+/** The IDs that a request names. */
+function subjectOf(request: unknown): Facts {
+  const { programId, linkId } = request as { readonly programId?: unknown; readonly linkId?: unknown };
+  return {
+    programs: typeof programId === "number" ? [programId] : [],
+    links: typeof linkId === "number" ? [linkId] : [],
+  };
+}
+
 function newCall(name: OperationName, runtime: Runtime, given: Partial<Context>): Call {
-  const facts: Record<string, unknown> = {};
   let operationId: string | null = null;
   const context: Context = {
     // Only needed on errors, and the random number generator takes time to initialise.
@@ -98,22 +117,30 @@ function newCall(name: OperationName, runtime: Runtime, given: Partial<Context>)
     sink: given.sink ?? null,
     progress: (message) => given.progress?.(printable(message)),
     relay: (line) => (given.relay ?? given.progress)?.(printable(line)),
-    note: (more) => {
-      Object.assign(facts, more);
-      given.note?.(more);
+    get caller() {
+      return given.caller ?? runtime.caller();
     },
+    note: (more) => {
+      call.facts = withFacts(call.facts, more);
+    },
+    recovered: { programs: new Set(), links: new Set() },
     leave: () => {
       call.leaves = true;
     },
   };
-  const call: Call = { name, runtime, context, facts, leaves: false };
+  const call: Call = { name, runtime, context, facts: {}, leaves: false };
   return call;
 }
 
 /** Calls `run` with the ports the operation's row declares. A write holds the lock meanwhile. */
-async function withNeeds(call: Call, warned: Warned, run: (needs: unknown) => unknown): Promise<unknown> {
+async function withNeeds(
+  call: Call,
+  { access, examines }: How,
+  warned: Warned,
+  run: (needs: unknown) => unknown,
+): Promise<unknown> {
   const { runtime, context } = call;
-  switch (OPERATIONS[call.name].access) {
+  switch (access) {
     case "none":
       return run(await runtime.openVersions());
     case "build":
@@ -122,13 +149,13 @@ async function withNeeds(call: Call, warned: Warned, run: (needs: unknown) => un
       return run(await runtime.openImages());
     case "read":
       return withHost(call, "read", async (host) => {
-        await warnOfStrays(call, warned, host);
+        if (!examines) await warnOfStrays(call, warned, host);
         return run(host);
       });
     case "write": {
       const lock = await (await runtime.openLock()).acquire(context.lockTimeoutMs, context.signal);
       try {
-        return await withHost(call, "write", (host) => change(call, host, run));
+        return await withHost(call, "write", (host) => change(call, host, examines, run));
       } finally {
         afterwards(call, "lock not released cleanly", () => lock.release({ remove: call.leaves }));
       }
@@ -142,6 +169,7 @@ async function withNeeds(call: Call, warned: Warned, run: (needs: unknown) => un
  */
 async function onNothing(
   call: Call,
+  { examines }: How,
   run: (host: Host) => unknown,
   check: ((host: Host) => void) | undefined,
 ): Promise<{ readonly answer: unknown } | null> {
@@ -154,7 +182,7 @@ async function onNothing(
     });
   } catch (cause) {
     // Unless another process has begun meanwhile: then what was found missing may be there.
-    if (call.runtime.isUntouched()) throw cause;
+    if (!examines && call.runtime.isUntouched()) throw cause;
   }
   return early;
 }
@@ -186,22 +214,23 @@ async function warnOfStrays({ name, context }: Call, warned: Warned, host: Host)
   warned.last = warning;
 }
 
-/** Runs a change: cleans up after killed commands, runs the operation, then writes the history row. */
-async function change(call: Call, host: Host, run: (host: Host) => unknown): Promise<unknown> {
-  const { name, runtime, context, facts } = call;
-  const { recover } = await import("./recovery/recover.ts");
-  await recover(host, context);
-  const began = host.now();
-  const beganMs = performance.now();
+/** Runs a change: cleans up after killed commands, runs the operation, then appends it to the history. */
+async function change(call: Call, host: Host, examines: boolean, run: (host: Host) => unknown): Promise<unknown> {
+  const { name, context } = call;
+  if ("removes" in OPERATIONS[name]) host.store.makeRoom();
+  if (!examines) {
+    const { recover } = await import("./recovery/recover.ts");
+    await recover(host, context);
+  }
+  const finish = startEntry(host, context);
   let result = "ok";
   try {
     return await run(host);
   } catch (cause) {
-    result = cause instanceof BpfmanError ? cause.code : "INTERNAL";
+    result = codeOf(cause);
+    context.note({ message: reasonOf(cause) });
     throw cause;
   } finally {
-    const durationMs = performance.now() - beganMs;
-    const entry = { operation: name, startedAt: began, durationMs, ...runtime.identity(), result, details: facts };
-    afterwards(call, "history not written", () => host.store.appendOperation(entry));
+    finish(name, result, call.facts);
   }
 }

@@ -1,6 +1,7 @@
 import type { GenericSchema, InferOutput } from "valibot";
 import type { LogPort } from "../domain/log.ts";
-import type { ProcessIdentity } from "../domain/ids.ts";
+import type { Caller, Facts } from "../domain/history.ts";
+import type { LinkId, ProcessIdentity, ProgramId } from "../domain/ids.ts";
 import type { Host } from "../platform/host.ts";
 import type { Sources } from "../platform/runtime.ts";
 
@@ -13,6 +14,11 @@ export interface Sink {
   readonly separator: string;
   /** Takes bytes that may be overwritten afterwards. Returns false if nobody wants more. */
   write(bytes: Uint8Array): boolean;
+}
+
+export interface Recovered {
+  readonly programs: Set<ProgramId>;
+  readonly links: Set<LinkId>;
 }
 
 /** Everything an operation receives besides its request. */
@@ -36,8 +42,12 @@ export interface Context {
   relay(line: string): void;
   /** Where results go one by one, instead of all of them into the answer; null if the caller wants an answer. */
   readonly sink: Sink | null;
-  /** Records facts for the operations history: IDs created or removed, counts, times. */
-  note(facts: Readonly<Record<string, unknown>>): void;
+  /** Who runs it, for the history. */
+  readonly caller: Caller;
+  /** Records facts for the history. IDs are added to those already recorded. */
+  note(facts: Facts): void;
+  /** What was found to be gone, and was removed, before the operation started. */
+  readonly recovered: Recovered;
   /** Reports that nothing is left in the runtime directory, which is then removed together with the writer lock. */
   leave(): void;
 }
@@ -56,6 +66,10 @@ export interface Operation<Schema extends GenericSchema, Answer, Needs = Host, I
    * there and simply run.
    */
   check?(needs: Needs, input: Input): void;
+  /** For a `write` that some requests only ask about: those run like a `read`. */
+  onlyReads?(request: InferOutput<Schema>): boolean;
+  /** Examines state that can be broken itself, so nothing looks at it or cleans it up before. */
+  readonly examines?: true;
   run(needs: Needs, input: Input, context: Context): Promise<Answer> | Answer;
 }
 

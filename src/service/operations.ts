@@ -10,6 +10,8 @@ import type {
   DetachAnswer,
   DispatcherDetailAnswer,
   DispatcherListAnswer,
+  HistoryAnswer,
+  DoctorAnswer,
   LinkAnswer,
   LinkListAnswer,
   LoadAnswer,
@@ -20,6 +22,7 @@ import type {
   MapStatusAnswer,
   ProgramAnswer,
   ProgramListAnswer,
+  RepairAnswer,
   UnloadAnswer,
   VersionAnswer,
 } from "../domain/answer.ts";
@@ -41,22 +44,39 @@ export type Access = "read" | "write" | "images" | "build" | "none";
 interface Row {
   readonly access: Access;
   readonly privilege: "root" | "none";
+  /** It removes things, so it may take the space that is kept for when the disk is full. */
+  readonly removes?: true;
   /** Loads the implementation (service/operation.ts). */
   readonly module: () => Promise<{ readonly implementation: unknown }>;
 }
 
 export const OPERATIONS = {
   "program/load": { access: "write", privilege: "root", module: () => import("./operations/load.ts") },
-  "program/unload": { access: "write", privilege: "root", module: () => import("./operations/unload.ts") },
+  "program/unload": {
+    access: "write",
+    privilege: "root",
+    removes: true,
+    module: () => import("./operations/unload.ts"),
+  },
   "program/list": { access: "read", privilege: "root", module: () => import("./operations/list-programs.ts") },
   "program/get": { access: "read", privilege: "root", module: () => import("./operations/get-program.ts") },
-  "program/delete": { access: "write", privilege: "root", module: () => import("./operations/delete-program.ts") },
+  "program/delete": {
+    access: "write",
+    privilege: "root",
+    removes: true,
+    module: () => import("./operations/delete-program.ts"),
+  },
   "link/attach": { access: "write", privilege: "root", module: () => import("./operations/attach.ts") },
-  "link/detach": { access: "write", privilege: "root", module: () => import("./operations/detach.ts") },
+  "link/detach": { access: "write", privilege: "root", removes: true, module: () => import("./operations/detach.ts") },
   "link/list": { access: "read", privilege: "root", module: () => import("./operations/list-links.ts") },
   "link/get": { access: "read", privilege: "root", module: () => import("./operations/get-link.ts") },
   "link/update": { access: "write", privilege: "root", module: () => import("./operations/update-link.ts") },
-  "link/delete": { access: "write", privilege: "root", module: () => import("./operations/delete-link.ts") },
+  "link/delete": {
+    access: "write",
+    privilege: "root",
+    removes: true,
+    module: () => import("./operations/delete-link.ts"),
+  },
   "dispatcher/list": { access: "read", privilege: "root", module: () => import("./operations/list-dispatchers.ts") },
   "dispatcher/get": { access: "read", privilege: "root", module: () => import("./operations/get-dispatcher.ts") },
   "image/build": { access: "build", privilege: "none", module: () => import("./operations/build-image.ts") },
@@ -71,6 +91,7 @@ export const OPERATIONS = {
   "dispatcher/delete": {
     access: "write",
     privilege: "root",
+    removes: true,
     module: () => import("./operations/delete-dispatcher.ts"),
   },
   "map/list": { access: "read", privilege: "root", module: () => import("./operations/list-maps.ts") },
@@ -80,6 +101,9 @@ export const OPERATIONS = {
   "map/update": { access: "write", privilege: "root", module: () => import("./operations/update-map.ts") },
   "map/delete": { access: "write", privilege: "root", module: () => import("./operations/delete-entry.ts") },
   "map/clear": { access: "write", privilege: "root", module: () => import("./operations/clear-map.ts") },
+  "history/list": { access: "read", privilege: "root", module: () => import("./operations/list-history.ts") },
+  doctor: { access: "read", privilege: "root", module: () => import("./operations/doctor.ts") },
+  repair: { access: "write", privilege: "root", module: () => import("./operations/repair.ts") },
   complete: { access: "read", privilege: "none", module: () => import("./operations/complete.ts") },
   version: { access: "none", privilege: "none", module: () => import("./operations/version.ts") },
 } as const satisfies Record<string, Row>;
@@ -114,6 +138,9 @@ export interface Answers {
   "map/update": MapChangeAnswer;
   "map/delete": MapChangeAnswer;
   "map/clear": MapChangeAnswer;
+  "history/list": HistoryAnswer;
+  doctor: DoctorAnswer;
+  repair: RepairAnswer;
   complete: CompleteAnswer;
   version: VersionAnswer;
 }

@@ -59,6 +59,6 @@ export function removeRecorded(host: Host, directory: string): void {
     (pin) => openIfOwn(host, pin),
     (there) => unpin(host, there),
   );
-  host.pins.removeFolder(directory);
+  host.pins.removeDirectory(directory);
   host.store.forgetPins(directory);
 }

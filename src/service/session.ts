@@ -8,6 +8,7 @@ import { BpfmanError } from "../errors/error.ts";
 import type { Host, ProcessesPort } from "../platform/host.ts";
 import type { Runtime, StoreWatch } from "../platform/runtime.ts";
 import { changeAnswers } from "./changes.ts";
+import type { Context } from "./operation.ts";
 import { createInvoke, type Invoke } from "./invoke.ts";
 import { recover } from "./recovery/recover.ts";
 
@@ -56,13 +57,15 @@ export function createSessionService(runtime: Runtime): SessionService {
       const { signal } = new AbortController();
       const lock = await (await runtime.openLock()).acquire(lockTimeoutMs, signal);
       try {
-        const context = {
+        const context: Context = {
           ...{ operationId: crypto.randomUUID(), signal, lockTimeoutMs, owner: null, log, sink: null },
           ...{ progress: () => {}, relay: () => {}, note: () => {}, leave: () => {} },
+          ...{ caller: runtime.caller(), recovered: { programs: new Set(), links: new Set() } },
         };
-        await withHost("write", (host) =>
-          recover(host, context, (each) => each === owner || host.processes.hasEnded(each)),
-        );
+        await withHost("write", (host) => {
+          host.store.makeRoom();
+          return recover(host, context, (each) => each === owner || host.processes.hasEnded(each));
+        });
       } finally {
         lock.release();
       }

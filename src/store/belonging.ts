@@ -127,9 +127,7 @@ function lost({ path, runtimeDir }: Place): BpfmanError {
     `database "${path}" is missing or empty, but its pins are still in "${runtimeDir}"`,
     {
       details: { path, runtime_dir: runtimeDir },
-      hint:
-        `restore it from a copy; or give it up: after rm "${recordIn(runtimeDir ?? "")}" the next command starts an empty one, ` +
-        `and pinned programs keep running until umount "${runtimeDir}/fs"`,
+      hint: "restore it from a copy; or run: bpfman repair, which writes a new one from the pins and the kernel, while programs keep running",
     },
   );
 }

@@ -1,4 +1,4 @@
-import { constants, Database } from "bun:sqlite";
+import { constants, Database, SQLiteError } from "bun:sqlite";
 import * as fs from "../../ffi/safe/file-system.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { errnoName } from "../errors/sys-failure.ts";
@@ -9,6 +9,8 @@ import { requireWhole } from "./whole.ts";
 
 /** WAL size that triggers a checkpoint, in pages of 4 KiB: about ten commands. */
 const WAL_PAGES_MAX = 100;
+/** Pause between attempts to switch to WAL mode. */
+const WAL_PAUSE_MS = 5;
 
 export interface OpenOptions {
   /** Where the database is or, for a writer, will be created. */
@@ -38,7 +40,8 @@ export function openWriter(options: OpenOptions): Database {
     const version = ownVersion(database, schema, path);
     // Commits do not wait for the disk, except for the last one of an operation (open-store.ts). The first process to
     // open the database reads the WAL again, so it is kept short, and truncated after a checkpoint.
-    database.run(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
+    switchToWal(database, options.busyTimeoutMs);
+    database.run(`PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
       PRAGMA wal_autocheckpoint = ${WAL_PAGES_MAX}; PRAGMA journal_size_limit = 0`);
     // Keep the WAL and its index when the last writer closes, so that readers find them and never create files.
     database.fileControl(constants.SQLITE_FCNTL_PERSIST_WAL, 1);
@@ -47,6 +50,23 @@ export function openWriter(options: OpenOptions): Database {
     // Makes the main file identifiable on its own, whatever happens to the WAL.
     database.run("PRAGMA wal_checkpoint(PASSIVE)");
   });
+}
+
+/**
+ * Several processes may do this to a new database at once. Each upgrades a read lock, where SQLite fails immediately
+ * instead of waiting for `busy_timeout`, as two that waited for each other would never finish. One that fails has given
+ * its read lock up and tries again.
+ */
+function switchToWal(database: Database, timeoutMs: number): void {
+  for (const startedAt = performance.now(); ; Bun.sleepSync(WAL_PAUSE_MS)) {
+    try {
+      database.run("PRAGMA journal_mode = WAL");
+      return;
+    } catch (thrown) {
+      const isBusy = thrown instanceof SQLiteError && thrown.code === "SQLITE_BUSY";
+      if (!isBusy || performance.now() - startedAt >= timeoutMs) throw thrown;
+    }
+  }
 }
 
 /**
@@ -194,8 +214,8 @@ function ownDirectory(path: string): fs.Stats | undefined {
 
 /** Reports whether a component of the path is a file, so that the path is not merely missing but cannot exist. */
 function endsAtFile(path: string): boolean {
-  const folder = path.slice(0, path.lastIndexOf("/"));
-  if (folder === "") return false;
-  const stat = fs.statSync(folder);
-  return stat === undefined ? endsAtFile(folder) : stat.isFile();
+  const directory = path.slice(0, path.lastIndexOf("/"));
+  if (directory === "") return false;
+  const stat = fs.statSync(directory);
+  return stat === undefined ? endsAtFile(directory) : stat.isFile();
 }

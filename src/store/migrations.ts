@@ -1,4 +1,4 @@
-import { CHANGE_RECORD_BYTES_MAX, CHANGES_MAX } from "../domain/limits.ts";
+import { CHANGE_RECORD_BYTES_MAX, CHANGES_MAX, OPERATIONS_MAX } from "../domain/limits.ts";
 
 /** The columns of a row stored in the change log, as of step 3. */
 const LOGGED = {
@@ -23,14 +23,14 @@ const log = (entry: { kind: string; row: "OLD" | "NEW"; subject: readonly string
 
 const logProgram = (kind: string, row: "OLD" | "NEW"): string =>
   log({ kind, row, subject: ["program_id"], record: rowAsJson("programs", row) });
+const logProgramWith =
+  (columns: string) =>
+  (kind: string, row: "OLD" | "NEW"): string =>
+    log({ kind, row, subject: ["program_id"], record: rowAsJson("programs", row, `${LOGGED.programs} ${columns}`) });
 /** As of step 4. */
-const logProgramWithPath = (kind: string, row: "OLD" | "NEW"): string =>
-  log({
-    kind,
-    row,
-    subject: ["program_id"],
-    record: rowAsJson("programs", row, `${LOGGED.programs} absolute_source_path loaded_at_ms`),
-  });
+const logProgramWithPath = logProgramWith("absolute_source_path loaded_at_ms");
+/** As of step 5. */
+const logProgramWithDigest = logProgramWith("absolute_source_path loaded_at_ms bytecode_digest");
 const logLink = (kind: string, row: "OLD" | "NEW"): string =>
   log({ kind, row, subject: ["link_id", "program_id"], record: rowAsJson("links", row) });
 const logDispatcher = (row: "OLD" | "NEW", record: string): string =>
@@ -210,5 +210,33 @@ export const MIGRATIONS: readonly string[] = [
     BEGIN ${announceProgram} ${logProgramWithPath("program/didLoad", "NEW")} END;
   CREATE TRIGGER programs_gone AFTER DELETE ON programs WHEN OLD.announced = 1
     BEGIN ${logProgramWithPath("program/didUnload", "OLD")} END;
+  `,
+  `
+  -- The history keeps its newest entries. These can be neither changed nor deleted.
+  DROP TRIGGER operations_stay;
+  DELETE FROM operations WHERE operation_id <= (SELECT max(operation_id) FROM operations) - ${OPERATIONS_MAX};
+  CREATE TRIGGER operations_stay BEFORE DELETE ON operations
+    WHEN OLD.operation_id > (SELECT max(operation_id) FROM operations) - ${OPERATIONS_MAX}
+    BEGIN SELECT RAISE(ABORT, 'the history of operations is append-only'); END;
+  CREATE TRIGGER operations_trim AFTER INSERT ON operations
+    BEGIN DELETE FROM operations WHERE operation_id <= NEW.operation_id - ${OPERATIONS_MAX}; END;
+
+  -- Null where it is not known, and in earlier rows.
+  ALTER TABLE operations ADD COLUMN login_uid INTEGER;
+  ALTER TABLE operations ADD COLUMN sudo_uid INTEGER;
+  ALTER TABLE operations ADD COLUMN parent_command TEXT;
+  `,
+  `
+  ALTER TABLE programs ADD COLUMN bytecode_digest TEXT; -- SHA-256 in hexadecimal; null in earlier rows
+
+  DROP TRIGGER programs_came;
+  DROP TRIGGER programs_settled;
+  DROP TRIGGER programs_gone;
+  CREATE TRIGGER programs_came AFTER INSERT ON programs WHEN NEW.state = 'ready'
+    BEGIN ${announceProgram} ${logProgramWithDigest("program/didLoad", "NEW")} END;
+  CREATE TRIGGER programs_settled AFTER UPDATE ON programs WHEN NEW.state = 'ready' AND NEW.announced = 0
+    BEGIN ${announceProgram} ${logProgramWithDigest("program/didLoad", "NEW")} END;
+  CREATE TRIGGER programs_gone AFTER DELETE ON programs WHEN OLD.announced = 1
+    BEGIN ${logProgramWithDigest("program/didUnload", "OLD")} END;
   `,
 ];

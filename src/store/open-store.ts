@@ -5,16 +5,19 @@ import { DATABASE_BUSY_TIMEOUT_MS } from "../domain/limits.ts";
 import type { Pin } from "../domain/pin.ts";
 import type { RowState } from "../domain/program.ts";
 import { BpfmanError } from "../errors/error.ts";
-import type { OperationEntry, RowInBrief, StorePort } from "../platform/store.ts";
+import type { RowInBrief, StorePort } from "../platform/store.ts";
 import { disown, type Place, readerWarning, requireNotLost, takeOver } from "./belonging.ts";
 import { openReader, openWriter } from "./connection.ts";
+import { insertCopies, readCopies, withCopies } from "./copies.ts";
 import { dispatcherRows } from "./dispatcher-rows.ts";
+import { historyRows } from "./history-rows.ts";
 import { LINKS, linkRows } from "./link-rows.ts";
 import { PROGRAMS, programRows } from "./program-rows.ts";
 import { readChanges } from "./read-changes.ts";
+import { reserveOf, withReserve } from "./reserve.ts";
 import { type Opened, records, transaction } from "./rows.ts";
 import { named } from "./store-failure.ts";
-import { countConnection, vouchForLog } from "./whole.ts";
+import { countConnection } from "./whole.ts";
 
 export interface StoreOptions {
   /** The SQLite file. */
@@ -46,7 +49,7 @@ export function openStore(options: StoreOptions): StorePort {
   const { path, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;
   if (options.mode === "read") return storeOn(openOwnForReading(options), options);
   requireNotLost(placeOf(options));
-  const database = openWriter({ ...options, busyTimeoutMs });
+  const database = withReserve(path, () => openWriter({ ...options, busyTimeoutMs }));
   try {
     takeOver(placeOf(options), idOf(database, path));
   } catch (thrown) {
@@ -63,7 +66,7 @@ export function openStore(options: StoreOptions): StorePort {
 function openOwnForReading(options: Omit<StoreOptions, "mode" | "owner">): Database {
   const { path, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;
   for (let again = false; ; again = true) {
-    const database = openReader({ ...options, busyTimeoutMs });
+    const database = withReserve(path, () => openReader({ ...options, busyTimeoutMs }));
     const standsIn = database.filename !== path;
     try {
       requireReadable(options, database);
@@ -141,20 +144,24 @@ const SELECT_BRIEF = `SELECT 1 AS rank, program_id AS id, state, owner, pin_path
     FROM dispatchers WHERE boot_id = ?1
   ORDER BY rank, id`;
 
-const INSERT_OPERATION = `INSERT INTO operations
-  (boot_id, operation, started_at_ms, duration_ms, uid, parent_pid, result, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
-
 /** Matches a path and everything below it: paths from `PATH/` up to `PATH0`, as 0 is the character after the slash. */
 const AT_OR_BELOW = "boot_id = ? AND (path = ? OR (path > ? AND path < ?))";
 
 function storeOn(database: Database, { path, bootId, mode, owner = null, runtimeDir }: StoreOptions): StorePort {
   const closed = countConnection();
+  const reserve = reserveOf(path);
+  // Then the WAL stays small, and keeps the space it has, so that nobody else takes it.
+  if (mode === "write" && reserve.keep()) {
+    database.run("PRAGMA journal_size_limit = -1; PRAGMA wal_autocheckpoint = 25");
+  }
   const on: Opened = { database, path, bootId, mode, owner };
-  return {
+  const store: StorePort = {
     ...programRows(on),
     ...linkRows(on),
     ...dispatcherRows(on),
     ...pinRows(on),
+    ...historyRows(on, reserve),
+    makeRoom: () => reserve.release(),
 
     transaction: (work) => transaction(on, work),
 
@@ -169,24 +176,18 @@ function storeOn(database: Database, { path, bootId, mode, owner = null, runtime
     }),
     changes: (after, limit) => named("read changes", path, () => readChanges(database, { bootId, after, limit })),
 
-    appendOperation(entry: OperationEntry): void {
-      const { operation, startedAt, durationMs, uid, parentPid, result, details } = entry;
-      const values = [operation, startedAt.getTime(), durationMs, uid, parentPid, result, JSON.stringify(details)];
-      named("append to the history", path, () => {
-        // The last commit of an operation waits until all of its commits are on disk.
-        database.run("PRAGMA synchronous = FULL");
-        database.query(INSERT_OPERATION).run(bootId, ...values);
-        database.run("PRAGMA synchronous = NORMAL");
-        vouchForLog(path);
-      });
-    },
+    copies: () => (runtimeDir === undefined ? [] : readCopies(runtimeDir, bootId)),
+    restore: (copies) => insertCopies(on, copies),
+    refreshCopies: () => {},
 
     disown: () => disown({ runtimeDir: runtimeDir ?? null }),
     close: () => {
+      reserve.takeBack();
       database.close();
       closed();
     },
   };
+  return mode === "write" && runtimeDir !== undefined ? withCopies(on, runtimeDir, store) : store;
 }
 
 /** Pins that were created, or were about to be, outside the rows of programs and links. */

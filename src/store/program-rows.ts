@@ -31,6 +31,7 @@ export const PROGRAM_COLUMNS = [
   "created_at_ms",
   "absolute_source_path",
   "loaded_at_ms",
+  "bytecode_digest",
 ] as const;
 
 export function programColumns(record: ProgramRecord): (string | number | null)[] {
@@ -56,6 +57,7 @@ export function programColumns(record: ProgramRecord): (string | number | null)[
     record.createdAt.getTime(),
     record.absoluteSourcePath,
     record.loadedAt?.getTime() ?? null,
+    record.bytecodeDigest,
   ];
 }
 
@@ -84,6 +86,7 @@ export function programSummary(row: Fields): ProgramSummary {
     name: text(row.name, "name"),
     type: programType(row.type, "type"),
     metadata: metadata(row.metadata, "metadata"),
+    createdAt: time(row.created_at_ms, "created_at_ms"),
     links: linkIds(row.links, "links").sort((a, b) => a - b),
   };
 }
@@ -113,6 +116,7 @@ export function programRecord(row: Fields): ProgramRecord {
     createdAt: time(row.created_at_ms, "created_at_ms"),
     // Missing in those entries as well.
     loadedAt: optionalTime(row.loaded_at_ms ?? null, "loaded_at_ms"),
+    bytecodeDigest: optionalText(row.bytecode_digest ?? null, "bytecode_digest"),
   };
 }
 
@@ -120,19 +124,25 @@ export const PROGRAMS: Reading<ProgramRecord> = { table: "programs", key: "progr
 
 const SUMMARIES: Reading<ProgramSummary> = { table: "programs", key: "program_id", record: programSummary };
 
-const SELECT_SUMMARIES = `SELECT program_id, name, type, metadata, state, (
+const SELECT_SUMMARIES = `SELECT program_id, name, type, metadata, created_at_ms, state, (
     SELECT json_group_array(link_id) FROM links
     WHERE links.boot_id = programs.boot_id AND links.program_id = programs.program_id AND links.state = 'ready'
   ) AS links FROM programs WHERE boot_id = ? AND state = 'ready' ORDER BY program_id`;
-const SELECT_MAP_PINS = `SELECT DISTINCT map.value ->> 'pinPath' AS pin
-    FROM programs, json_each(iif(json_valid(maps), maps, '[]')) AS map
-    WHERE boot_id = ?1 AND program_id <> ?2 AND map.type = 'object' AND pin IS NOT NULL
-  UNION ALL SELECT NULL FROM programs WHERE boot_id = ?1 AND program_id <> ?2 AND NOT json_valid(maps)`;
+const SELECT_MAP_USES = `SELECT program_id, map_pin_path, iif(json_valid(maps), (
+    SELECT json_group_array(map.value ->> 'pinPath') FROM json_each(maps) AS map
+    WHERE map.type = 'object' AND map.value ->> 'pinPath' IS NOT NULL
+  ), NULL) AS map_pins FROM programs WHERE boot_id = ?`;
 const SELECT_MAP_AT = `SELECT map.value ->> 'id' AS id, map.value ->> 'foreign' AS "foreign"
     FROM programs, json_each(iif(json_valid(maps), maps, '[]')) AS map
     WHERE boot_id = ? AND map.type = 'object' AND map.value ->> 'pinPath' = ? LIMIT 1`;
 const INSERT_PROGRAM = `INSERT INTO programs (boot_id, owner, state, ${PROGRAM_COLUMNS.join(", ")})
   VALUES (?, ?, ?, ${PROGRAM_COLUMNS.map(() => "?").join(", ")})`;
+
+interface MapUseRow {
+  readonly program_id: number;
+  readonly map_pin_path: string;
+  readonly map_pins: string | null;
+}
 
 /** Programs and their maps. */
 export function programRows(on: Opened) {
@@ -144,6 +154,8 @@ export function programRows(on: Opened) {
       });
     },
     setProgramState: (id, state) => update(on, PROGRAMS, id, { state }),
+    setMaps: (id, maps) => update(on, PROGRAMS, id, { maps: JSON.stringify(maps) }),
+    forgetBytecode: (id) => update(on, PROGRAMS, id, { bytecode_digest: null }),
     deleteProgram: (id) => remove(on, PROGRAMS, id),
     program: (id) => records(on, PROGRAMS, "state = 'ready' AND program_id = ?", id)[0] ?? null,
     programs: () => records(on, PROGRAMS, "state = 'ready'"),
@@ -152,12 +164,11 @@ export function programRows(on: Opened) {
         const rows = database.query<Fields, SQLQueryBindings[]>(SELECT_SUMMARIES).all(bootId);
         return rows.map((row) => decoded(row, SUMMARIES, path).record);
       }),
-    namesBytecode: (id) =>
-      named(
-        "read programs",
-        path,
-        () => database.query("SELECT 1 FROM programs WHERE program_id = ? LIMIT 1").get(id) !== null,
-      ),
+    programIdsOfAllBoots: () =>
+      named("read programs", path, () => {
+        const rows = database.query<{ program_id: number }, []>("SELECT program_id FROM programs").all();
+        return new Set(rows.map((row) => programId(row.program_id)));
+      }),
     unsettledPrograms: () => select(on, PROGRAMS, "state <> 'ready'"),
     mapUsers(owner: ProgramId): ProgramId[] {
       const sql = `SELECT program_id FROM programs WHERE boot_id = ? AND (program_id = ? OR map_owner_id = ?) ORDER BY 1`;
@@ -167,11 +178,14 @@ export function programRows(on: Opened) {
       return rows.map((row) => programId(row.program_id));
     },
 
-    mapPinsOfOthers: (id) =>
+    mapUses: () =>
       named("read map pins", path, () => {
-        const rows = database.query<{ pin: string | null }, SQLQueryBindings[]>(SELECT_MAP_PINS).all(bootId, id);
-        const pins = rows.flatMap(({ pin }) => pin ?? []);
-        return pins.length < rows.length ? null : pins;
+        const rows = database.query<MapUseRow, SQLQueryBindings[]>(SELECT_MAP_USES).all(bootId);
+        return rows.map(({ program_id, map_pin_path, map_pins }) => ({
+          id: programId(program_id),
+          mapPinPath: map_pin_path,
+          mapPins: map_pins === null ? null : (JSON.parse(map_pins) as string[]),
+        }));
       }),
 
     mapPinnedAt: (pin) =>

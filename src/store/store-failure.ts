@@ -23,6 +23,10 @@ export function databaseFailure(thrown: unknown, action: string, path: string): 
     case "SQLITE_CONSTRAINT":
       return new BpfmanError("STATE_CONFLICT", message, parts);
     case "SQLITE_FULL":
+      return new BpfmanError("IO_FAILED", message, {
+        ...parts,
+        hint: `free some space on the file system of "${path}"; detaching and unloading work meanwhile`,
+      });
     case "SQLITE_IOERR":
       return new BpfmanError("IO_FAILED", message, parts);
     case "SQLITE_CORRUPT":
@@ -30,8 +34,8 @@ export function databaseFailure(thrown: unknown, action: string, path: string): 
       return new BpfmanError("DATABASE_UNUSABLE", message, {
         ...parts,
         hint:
-          "nothing was changed; it belongs with the files of its name that end in -wal and -shm: restore them together, " +
-          "or move them all away to start with an empty database",
+          "nothing was changed; it belongs with the files of its name that end in -wal and -shm: restore them together; " +
+          "or run: bpfman repair, which writes a new one from the pins and the kernel, while programs keep running",
       });
     default:
       return new BpfmanError("DATABASE_UNUSABLE", message, parts);

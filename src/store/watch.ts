@@ -18,11 +18,11 @@ const LOOKS_AFTER_WRITE_MS = [1, 5, 25, 100];
  */
 export function watchDatabase(options: Omit<OpenOptions, "schema">, changed: () => void): { close(): void } {
   const { path } = options;
-  const folder = dirname(path);
+  const directory = dirname(path);
   let database: Database | null = null;
   let closed = (): void => {};
   let seen = "";
-  let folderWatch: fs.FSWatcher | null = null;
+  let directoryWatch: fs.FSWatcher | null = null;
   let writtenAgain = false;
   const looks = new Set<NodeJS.Timeout>();
 
@@ -74,13 +74,13 @@ export function watchDatabase(options: Omit<OpenOptions, "schema">, changed: () 
     }
   }
 
-  function watchFolder(): void {
-    if (folderWatch !== null) return;
+  function watchDirectory(): void {
+    if (directoryWatch !== null) return;
     try {
-      folderWatch = fs.watch(folder, lookSoon);
-      folderWatch.on("error", () => {
-        folderWatch?.close();
-        folderWatch = null;
+      directoryWatch = fs.watch(directory, lookSoon);
+      directoryWatch.on("error", () => {
+        directoryWatch?.close();
+        directoryWatch = null;
       });
     } catch {
       // The directory does not exist yet, or there are too many watches. The poll continues.
@@ -89,16 +89,16 @@ export function watchDatabase(options: Omit<OpenOptions, "schema">, changed: () 
 
   let poll: NodeJS.Timeout;
   function watchOn(): void {
-    watchFolder();
+    watchDirectory();
     look();
-    poll = setTimeout(watchOn, folderWatch === null ? CHANGES_POLL_UNWATCHED_MS : CHANGES_POLL_MS);
+    poll = setTimeout(watchOn, directoryWatch === null ? CHANGES_POLL_UNWATCHED_MS : CHANGES_POLL_MS);
   }
   watchOn();
   return {
     close() {
       clearTimeout(poll);
       for (const timer of looks) clearTimeout(timer);
-      folderWatch?.close();
+      directoryWatch?.close();
       closeDatabase();
     },
   };

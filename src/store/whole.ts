@@ -253,6 +253,6 @@ const lost = (path: string, problem: string): BpfmanError =>
   new BpfmanError("STATE_LOST", `open database "${path}": ${problem}`, {
     details: { path },
     hint:
-      `nothing was changed; put "${path}" and "${path}-wal" back together as they were; to go on without what they recorded, ` +
-      `remove "${path}-wal" and "${path}-shm": those programs keep running, but bpfman no longer knows them`,
+      `nothing was changed; put "${path}" and "${path}-wal" back together as they were; or run: bpfman repair, which writes a ` +
+      "new one from the pins and the kernel, while programs keep running",
   });

@@ -398,7 +398,7 @@ function kernelPort(makeBed: () => Bed, hasTcx: boolean): void {
       await until(() => members(direction).length === 0);
     });
 
-    test("members stand where their anchors say, and each change makes the revision grow", async () => {
+    test("members are where their anchors say, and each change increases the revision", async () => {
       const bed = makeBed();
       const ids: ProgramId[] = [];
       for (const name of ["a", "b", "c", "d"]) ids.push(idOf(await pinned(bed, "tcx:count_packets", name)));

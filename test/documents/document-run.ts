@@ -68,28 +68,28 @@ left=$(bpfman program list)
 [ -z "$left" ] || { printf '%s\n' "the document leaves programs loaded:" "$left"; exit 1; }
 `;
 
-/** Folders that are the document's own while it runs, in a mount namespace that goes with it. */
+/** Directories that are the document's own while it runs, in a mount namespace that goes with it. */
 const AROUND = `
 set -euo pipefail
 mount -t tmpfs tmpfs /run
 # dpkg's list of what is installed stays to be seen.
-mkdir "$DOCUMENT_FOLDER/dpkg"
-[ ! -d /var/lib/dpkg ] || mount --bind -o ro /var/lib/dpkg "$DOCUMENT_FOLDER/dpkg"
+mkdir "$DOCUMENT_DIRECTORY/dpkg"
+[ ! -d /var/lib/dpkg ] || mount --bind -o ro /var/lib/dpkg "$DOCUMENT_DIRECTORY/dpkg"
 mount -t tmpfs tmpfs /var/lib
 mkdir /var/lib/dpkg
-mount --rbind "$DOCUMENT_FOLDER/dpkg" /var/lib/dpkg
+mount --rbind "$DOCUMENT_DIRECTORY/dpkg" /var/lib/dpkg
 mount -t tmpfs tmpfs /var/cache
 mount -t tmpfs tmpfs /usr/local
-cp -a /etc "$DOCUMENT_FOLDER/etc"
-mount --bind "$DOCUMENT_FOLDER/etc" /etc
+cp -a /etc "$DOCUMENT_DIRECTORY/etc"
+mount --bind "$DOCUMENT_DIRECTORY/etc" /etc
 mkdir -p /usr/local/bin /usr/local/sbin
 if [ -n "\${DOCUMENT_SERVICES-}" ]; then
   cat "$DOCUMENT_SERVICES/hosts" >>/etc/hosts
   cat "$DOCUMENT_SERVICES/authority.pem" >>/etc/ssl/certs/ca-certificates.crt
   cosign initialize --mirror https://tuf.example.com --root "$DOCUMENT_SERVICES/root.json" >/dev/null
 fi
-cd "$DOCUMENT_FOLDER/work"
-exec bash "$DOCUMENT_FOLDER/script.sh"
+cd "$DOCUMENT_DIRECTORY/work"
+exec bash "$DOCUMENT_DIRECTORY/script.sh"
 `;
 
 /** What stands in for programs that cannot do their work in a test. */
@@ -117,28 +117,28 @@ exec "$@"
 };
 
 export async function runDocument(path: string, { has, netns, services }: Surroundings): Promise<DocumentRun> {
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-document-")));
-  const inFolder = (...names: readonly string[]): string => join(folder, ...names);
+  const directory = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-document-")));
+  const inDirectory = (...names: readonly string[]): string => join(directory, ...names);
   try {
-    for (const name of ["work", "bin"]) mkdirSync(inFolder(name));
+    for (const name of ["work", "bin"]) mkdirSync(inDirectory(name));
     for (const name of ["dist", "examples", "src", "node_modules"])
-      symlinkSync(join(ROOT, name), inFolder("work", name));
+      symlinkSync(join(ROOT, name), inDirectory("work", name));
     // Where a workflow checks the project out.
-    symlinkSync(ROOT, inFolder("work/bpfman"));
-    symlinkSync(join(ROOT, "dist/bpfman"), inFolder("bin/bpfman"));
+    symlinkSync(ROOT, inDirectory("work/bpfman"));
+    symlinkSync(join(ROOT, "dist/bpfman"), inDirectory("bin/bpfman"));
     for (const [name, text] of Object.entries(STAND_INS))
-      writeFileSync(inFolder("bin", name), `#!/bin/bash\nset -euo pipefail\n${text}`, { mode: 0o755 });
-    if (services !== undefined) symlinkSync(services.cosign, inFolder("bin/cosign"));
-    writeFileSync(inFolder("script.sh"), scriptOf(path, has));
-    writeFileSync(inFolder("around.sh"), AROUND);
-    const words = ["unshare", "--mount", "--propagation", "private", "bash", inFolder("around.sh")];
+      writeFileSync(inDirectory("bin", name), `#!/bin/bash\nset -euo pipefail\n${text}`, { mode: 0o755 });
+    if (services !== undefined) symlinkSync(services.cosign, inDirectory("bin/cosign"));
+    writeFileSync(inDirectory("script.sh"), scriptOf(path, has));
+    writeFileSync(inDirectory("around.sh"), AROUND);
+    const words = ["unshare", "--mount", "--propagation", "private", "bash", inDirectory("around.sh")];
     const child = Bun.spawn(["nsenter", `--net=${netns}`, ...words], {
       env: {
         ...services?.env,
-        ...(services === undefined ? {} : { DOCUMENT_SERVICES: services.folder }),
-        PATH: `${folder}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
-        HOME: folder,
-        DOCUMENT_FOLDER: folder,
+        ...(services === undefined ? {} : { DOCUMENT_SERVICES: services.directory }),
+        PATH: `${directory}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
+        HOME: directory,
+        DOCUMENT_DIRECTORY: directory,
         TERM: "dumb",
       },
       stdio: ["ignore", "pipe", "pipe"],
@@ -146,7 +146,7 @@ export async function runDocument(path: string, { has, netns, services }: Surrou
     const [out, error, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
     return { code, output: `${error}${out}`, printed: byBlock(path, out) };
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true });
   }
 }
 

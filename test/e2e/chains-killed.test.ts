@@ -50,7 +50,7 @@ function moments(): Moment[] {
   });
 }
 
-const namesIn = (folder: string): string[] => (existsSync(folder) ? readdirSync(folder) : []);
+const namesIn = (directory: string): string[] => (existsSync(directory) ? readdirSync(directory) : []);
 
 describe.each([
   ["xdp", 2],

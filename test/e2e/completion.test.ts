@@ -152,7 +152,7 @@ describe("fish", () => {
     expect(offers("bpfman attach 5 xdp --iface=l")).toEqual(["--iface=lo"]);
     expect(offers("bpfman attach 5 tcx -d ")).toEqual(["egress", "ingress"]);
   });
-  test("offers what is where the line says", async () => {
+  test("offers what exists where the line says", async () => {
     const id = idOf(await bpfman.load(bpfman.path("object.o"), "--programs", "xdp:passes"), "passes");
     const elsewhere = { ...env, BPFMAN_RUNTIME_DIR: bpfman.path("bin") };
     expect(fishOffers("bpfman get program ", elsewhere)).toEqual([]);
@@ -204,8 +204,8 @@ describe("elvish", () => {
     expect(await offers("bpfman load file --path obj")).toContain("object.o ");
     expect(await offers("bpfman load file --path=obj")).toContain("--path=object.o ");
     // elvish itself leaves out what does not begin so.
-    const folders = await offers("bpfman completions ./b");
-    expect([folders.includes("./bin/"), folders.includes("./object.o ")]).toEqual([true, false]);
+    const directories = await offers("bpfman completions ./b");
+    expect([directories.includes("./bin/"), directories.includes("./object.o ")]).toEqual([true, false]);
     expect(await offers("bpfman load file -p object.o --programs xdp")).toEqual(["xdp:passes "]);
     expect(await offers("bpfman load file -p object.o -g BO")).toEqual(["BOUND="]);
   });
@@ -276,20 +276,20 @@ describe("__complete", () => {
 
 describe("completions and man", () => {
   test("write files into a directory", async () => {
-    const folder = bpfman.path("out");
-    const files = (await bpfman.ok("completions", folder)).trimEnd().split("\n");
+    const directory = bpfman.path("out");
+    const files = (await bpfman.ok("completions", directory)).trimEnd().split("\n");
     expect(files).toEqual(
-      ["bpfman.bash", "_bpfman", "bpfman.fish", "bpfman.elv", "_bpfman.ps1"].map((name) => `${folder}/${name}`),
+      ["bpfman.bash", "_bpfman", "bpfman.fish", "bpfman.elv", "_bpfman.ps1"].map((name) => `${directory}/${name}`),
     );
-    expect(await Bun.file(`${folder}/bpfman.fish`).text()).toBe(await bpfman.ok("completions", "fish"));
+    expect(await Bun.file(`${directory}/bpfman.fish`).text()).toBe(await bpfman.ok("completions", "fish"));
     expect(await bpfman.ok("completions", bpfman.path("one"), "-s", "zsh")).toBe(`${bpfman.path("one/_bpfman")}\n`);
-    await bpfman.refused(2, "USAGE", "completions", folder, "-s", "tcsh");
-    await bpfman.refused(1, "IO_FAILED", "completions", `${folder}/_bpfman`, "--shell", "bash");
+    await bpfman.refused(2, "USAGE", "completions", directory, "-s", "tcsh");
+    await bpfman.refused(1, "IO_FAILED", "completions", `${directory}/_bpfman`, "--shell", "bash");
   });
 
   test("have no mistakes that mandoc, groff or the shells could find", async () => {
-    const folder = bpfman.path("man");
-    const pages = (await bpfman.ok("man", folder, "--date", "2026-01-02")).trimEnd().split("\n");
+    const directory = bpfman.path("man");
+    const pages = (await bpfman.ok("man", directory, "--date", "2026-01-02")).trimEnd().split("\n");
     expect(pages.length).toBeGreaterThan(40);
     const check = (...command: string[]): void => {
       const result = Bun.spawnSync(command, { env: { PATH: process.env.PATH ?? "", LC_ALL: "C.UTF-8" } });
@@ -304,11 +304,11 @@ describe("completions and man", () => {
       expect([page, titles.filter((title) => wanted.includes(title ?? ""))]).toEqual([page, wanted]);
       // What it refers to is there.
       for (const [, name] of text.matchAll(/^\\fB(bpfman\S*)\\fR\(1\)/gm)) {
-        expect(pages).toContain(`${folder}/${name?.replaceAll("\\-", "-")}.1`);
+        expect(pages).toContain(`${directory}/${name?.replaceAll("\\-", "-")}.1`);
       }
     }
     check("groff", "-man", "-ww", "-Tutf8", ...pages);
-    const shown = Bun.spawnSync(["man", "-l", `${folder}/bpfman-attach-tcx.1`], {
+    const shown = Bun.spawnSync(["man", "-l", `${directory}/bpfman-attach-tcx.1`], {
       env: { PATH: process.env.PATH ?? "", MANPAGER: "col -bx", MANWIDTH: "80", LC_ALL: "C.UTF-8" },
     });
     const text = shown.stdout.toString();

@@ -16,7 +16,7 @@ const TRIES = 20;
 
 const bpfman = executable();
 
-const namesIn = (folder: string): string[] => (existsSync(folder) ? readdirSync(folder) : []);
+const namesIn = (directory: string): string[] => (existsSync(directory) ? readdirSync(directory) : []);
 
 /** Rows that some command has not finished. */
 const unsettled = (): number =>

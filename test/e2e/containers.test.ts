@@ -29,10 +29,10 @@ const LIBRARY = "/opt/lib/libprobed.so.1";
 
 let root = "";
 
-/** A root folder with one program, what it is linked with, and a linker cache of its own. */
+/** A root directory with one program, what it is linked with, and a linker cache of its own. */
 beforeAll(() => {
   root = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-container-")));
-  for (const folder of ["old", "etc", "opt/lib", "proc"]) mkdirSync(join(root, folder), { recursive: true });
+  for (const directory of ["old", "etc", "opt/lib", "proc"]) mkdirSync(join(root, directory), { recursive: true });
   const soname = ["-shared", "-fPIC", "-O1", "-Wl,-soname,libprobed.so.1"];
   sh("gcc", ...soname, "-o", join(root, LIBRARY), fixture("container_library.c"));
   // In the cache, but mapped by nobody.
@@ -192,7 +192,7 @@ test("each mistake has its message", async () => {
 });
 
 /**
- * Makes a root folder of the host's, with something at /host, and runs a command in there: with mounts and pids of its
+ * Makes a root directory of the host's, with something at /host, and runs a command in there: with mounts and pids of its
  * own, as a pod has them that is not given the host's PID namespace.
  */
 const POD = `set -e
@@ -225,9 +225,9 @@ test("in a pod with the host's processes at /host/proc, a pid is one of the host
   const attach = (target: string) =>
     ["attach", String(call), "uprobe", "-c", pid, "-t", target, "-f", "probed_in_library"] as const;
   try {
-    // Without that mount the pod knows no such process, whatever an ordinary folder says.
-    for (const folder of ["self", pid]) {
-      const alone = inPod(folder, ...attach("libprobed"));
+    // Without that mount the pod knows no such process, whatever an ordinary directory says.
+    for (const directory of ["self", pid]) {
+      const alone = inPod(directory, ...attach("libprobed"));
       expect(alone).toMatchObject({ code: 3, error: expect.stringContaining(`no process has pid ${pid}`) });
     }
     for (const [index, target] of ["libprobed", LIBRARY].entries()) {

@@ -8,18 +8,18 @@ import { blocksOf } from "../documents/document.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
 
-let folder = "";
+let directory = "";
 let namespaces = new Set<string>();
 beforeEach(() => {
   namespaces = new Set(namedNamespaces());
-  folder = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-demo-test-")));
+  directory = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-demo-test-")));
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 const start = (...command: readonly string[]) =>
   Bun.spawn([...command], {
     cwd: ROOT,
-    env: { ...process.env, TMPDIR: folder, NO_COLOR: "1", npm_config_update_notifier: "false" },
+    env: { ...process.env, TMPDIR: directory, NO_COLOR: "1", npm_config_update_notifier: "false" },
     stdio: ["ignore", "pipe", "pipe"],
   });
 
@@ -34,8 +34,8 @@ async function expectUnloaded(out: string): Promise<void> {
 
 /** What a demo that has ended left behind. */
 const traces = () => ({
-  files: readdirSync(folder),
-  mounts: mountsUnder(folder),
+  files: readdirSync(directory),
+  mounts: mountsUnder(directory),
   namespaces: namedNamespaces().filter(
     (name) => name.startsWith("bpfman-demo-") && !namespaces.has(name) && isOrphan(name),
   ),

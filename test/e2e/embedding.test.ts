@@ -5,7 +5,7 @@ import { join, resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import { executable } from "../labs/executable.ts";
 import { realNode } from "../labs/node.ts";
-import { temporaryFolder } from "../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../labs/temporary-directory.ts";
 
 buildBpf();
 const ROOT = resolve(import.meta.dir, "../..");
@@ -15,7 +15,7 @@ const BLOCKS = [...readFileSync(join(ROOT, "docs/embedding.md"), "utf8").matchAl
 );
 
 const bpfman = executable();
-const folder = temporaryFolder();
+const directory = temporaryDirectory();
 
 /** The block of that language in which these words stand. */
 function block(language: string, words: string): string {
@@ -35,7 +35,7 @@ async function run(...command: readonly string[]): Promise<string> {
 
 /** Writes a block to a file of its own, with paths that are true here. */
 function write(name: string, code: string): string {
-  const path = folder.path(name);
+  const path = directory.path(name);
   writeFileSync(path, code.replace('"../', `"${ROOT}/`).replace("/srv/packet_counter.bpf.o", OBJECT));
   return path;
 }
@@ -64,8 +64,8 @@ test("TypeScript: it has the right types, and does what it says", async () => {
     include: [path],
     compilerOptions: { typeRoots: [join(ROOT, "node_modules/@types")] },
   };
-  writeFileSync(folder.path("tsconfig.json"), JSON.stringify(config));
-  await run(join(ROOT, "node_modules/.bin/tsc"), "-p", folder.path());
+  writeFileSync(directory.path("tsconfig.json"), JSON.stringify(config));
+  await run(join(ROOT, "node_modules/.bin/tsc"), "-p", directory.path());
   expect((await run(process.execPath, path)).replaceAll(/\d+/g, "N")).toBe("loaded N\nprogram/didLoad, change N\n");
   await bpfman.expectNothingLeft();
 });

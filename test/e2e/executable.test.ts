@@ -9,12 +9,12 @@ const BPFMAN = resolve(import.meta.dir, "../../dist/bpfman");
 /** Debian's user without rights. */
 const NOBODY = { uid: 65534, gid: 65534 };
 
-let folder = "";
+let directory = "";
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "bpfman-executable-"));
-  chmodSync(folder, 0o755);
+  directory = mkdtempSync(join(tmpdir(), "bpfman-executable-"));
+  chmodSync(directory, 0o755);
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 interface Run {
   readonly code: number | null;
@@ -26,7 +26,7 @@ function run(
   command: readonly string[],
   options: { readonly uid?: number; readonly gid?: number; cwd?: string } = {},
 ): Run {
-  const result = Bun.spawnSync([...command], { cwd: folder, ...options, env: { PATH: process.env.PATH ?? "" } });
+  const result = Bun.spawnSync([...command], { cwd: directory, ...options, env: { PATH: process.env.PATH ?? "" } });
   return { code: result.exitCode, out: result.stdout.toString(), error: result.stderr.toString() };
 }
 
@@ -34,7 +34,7 @@ describe("without rights, from any directory", () => {
   /** A copy that everybody can reach, wherever the sources are. */
   let copy = "";
   beforeAll(() => {
-    copy = join(folder, "bpfman");
+    copy = join(directory, "bpfman");
     cpSync(BPFMAN, copy);
     chmodSync(copy, 0o755);
   });
@@ -80,7 +80,7 @@ describe("without rights, from any directory", () => {
 
 describe("the current directory is not trusted", () => {
   test("a bunfig.toml there is not obeyed", () => {
-    const place = join(folder, "bunfig");
+    const place = join(directory, "bunfig");
     mkdirSync(place);
     writeFileSync(join(place, "preload.ts"), 'console.log("PRELOADED");\n');
     writeFileSync(join(place, "bunfig.toml"), 'preload = ["./preload.ts"]\n');
@@ -90,7 +90,7 @@ describe("the current directory is not trusted", () => {
   });
 
   test("a .env there is not read", () => {
-    const place = join(folder, "dotenv");
+    const place = join(directory, "dotenv");
     mkdirSync(place);
     writeFileSync(join(place, ".env"), "BPFMAN_LOG=nonsense\n");
     const { code, error } = run([BPFMAN, "version"], { cwd: place });
@@ -98,7 +98,7 @@ describe("the current directory is not trusted", () => {
   });
 
   test("a tsconfig.json or package.json there that does not parse is no matter", () => {
-    const place = join(folder, "broken");
+    const place = join(directory, "broken");
     mkdirSync(place);
     for (const name of ["tsconfig.json", "package.json"]) writeFileSync(join(place, name), "{");
     expect(run([BPFMAN, "version"], { cwd: place }).code).toBe(0);

@@ -47,18 +47,18 @@ const work = workload();
 
 type Grammar = "classic" | "nouns";
 
-/** Runs a script in the test's network namespace, with a runtime folder of its own. */
+/** Runs a script in the test's network namespace, with a runtime directory of its own. */
 async function tell(grammar: Grammar): Promise<Answers> {
-  const folder = bpfman.path(grammar);
-  for (const part of ["", "/answers", "/bin"]) mkdirSync(`${folder}${part}`);
+  const directory = bpfman.path(grammar);
+  for (const part of ["", "/answers", "/bin"]) mkdirSync(`${directory}${part}`);
   writeFileSync(bpfman.path("grammar.o"), compileBpf(SOURCE));
-  symlinkSync(BPFMAN, `${folder}/bin/bpfman`);
+  symlinkSync(BPFMAN, `${directory}/bin/bpfman`);
   const script = resolve(import.meta.dir, `../fixtures/scripts/${grammar}.sh`);
   const child = Bun.spawn(["nsenter", `--net=${net.netns}`, "bash", script], {
     env: {
-      PATH: `${folder}/bin:${process.env.PATH}`,
-      BPFMAN_RUNTIME_DIR: `${folder}/run`,
-      ANSWERS: `${folder}/answers`,
+      PATH: `${directory}/bin:${process.env.PATH}`,
+      BPFMAN_RUNTIME_DIR: `${directory}/run`,
+      ANSWERS: `${directory}/answers`,
       OBJECT: bpfman.path("grammar.o"),
       TARGET: work.binary,
     },
@@ -67,7 +67,7 @@ async function tell(grammar: Grammar): Promise<Answers> {
   const [out, error, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
   expect({ grammar, code, error }).toEqual({ grammar, code: 0, error: "" });
   expect(out).toContain("count");
-  const text = (name: string): string => readFileSync(`${folder}/answers/${name}`, "utf8");
+  const text = (name: string): string => readFileSync(`${directory}/answers/${name}`, "utf8");
   return { text, json: <T>(name: string): T => JSON.parse(text(`${name}.json`)) };
 }
 
@@ -104,7 +104,7 @@ function settled(value: unknown, key = ""): unknown {
 }
 
 describe("scripts", () => {
-  test("have forty lines at least", () => {
+  test("have at least forty lines", () => {
     for (const grammar of ["classic", "nouns"]) {
       const script = readFileSync(resolve(import.meta.dir, `../fixtures/scripts/${grammar}.sh`), "utf8");
       const lines = script.split("\n").filter((line) => /^(fails \d+ \S+ |\w+=\$\()?bpfman /.test(line));

@@ -5,8 +5,8 @@ import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import type { LinkAnswer } from "../../src/domain/answer.ts";
 import { executable, idOf, mapOf } from "../labs/executable.ts";
-import { featureTest } from "../labs/kernel-feature.ts";
-import { counters, sh } from "../labs/kernel-lab.ts";
+import { featureTest, MODULE_FUNCTION } from "../labs/kernel-feature.ts";
+import { counters, deleteNamespaces, sh } from "../labs/kernel-lab.ts";
 import { KERNEL_FUNCTION, workload } from "../labs/workload.ts";
 
 buildBpf();
@@ -25,13 +25,19 @@ function kernelFunctions(): Map<string, string[]> {
   return found;
 }
 
-async function loaded(): Promise<{ readonly program: number; hits(): number }> {
-  const programs = await bpfman.load(OBJECT, "-g", `WORKLOAD=${work.nameHex}`, "--programs", "kprobe:count_kprobe");
+interface Loaded {
+  readonly program: number;
+  /** How often it ran since the last call. */
+  hits(): number;
+}
+
+async function loaded(selector = "kprobe:count_kprobe", process = work.nameHex): Promise<Loaded> {
+  const programs = await bpfman.load(OBJECT, "-g", `WORKLOAD=${process}`, "--programs", selector);
   const map = mapOf(programs, "events");
   const total = (): number => counters(map).reduce((sum, each) => sum + each, 0);
   let before = total();
   return {
-    program: idOf(programs, "count_kprobe"),
+    program: idOf(programs, selector.split(":")[1] ?? ""),
     hits() {
       const now = total();
       const since = now - before;
@@ -100,3 +106,38 @@ featureTest("kprobe", "one of several functions of a name, by its address", asyn
   }
   expect(attached).toHaveLength(2);
 });
+
+featureTest(
+  "module",
+  "a function of a module, which a kprobe names with or without it, and fentry without",
+  async () => {
+    const { module, name } = MODULE_FUNCTION;
+    const network = `bpfman-module-${process.pid}`;
+    const ip = Buffer.from("ip".padEnd(16, "\0")).toString("hex");
+    sh("ip", "netns", "add", network);
+    try {
+      let interfaces = 0;
+      const addInterface = () => void sh("ip", "-n", network, "link", "add", `dummy${interfaces++}`, "type", "dummy");
+      const kprobe = await loaded("kprobe:count_kprobe", ip);
+      for (const written of [`${module}:${name}`, name]) {
+        const link = await bpfman.attach(kprobe.program, "kprobe", "--fn-name", written);
+        expect(link.record.details).toMatchObject({ fn_name: written, offset: 0 });
+        addInterface();
+        expect([written, kprobe.hits()]).toEqual([written, 1]);
+        await bpfman.ok("detach", String(link.record.id));
+        addInterface();
+        expect(kprobe.hits()).toBe(0);
+      }
+      const words = ["attach", String(kprobe.program), "kprobe", "--fn-name"] as const;
+      const elsewhere = await bpfman.refused(3, "SYMBOL_NOT_FOUND", ...words, `vmlinux:${name}`);
+      expect(elsewhere.hint).toContain(`${module}:${name}`);
+
+      const fentry = await loaded(`fentry:count_fentry:${name}`, ip);
+      await bpfman.attach(fentry.program, "fentry");
+      addInterface();
+      expect(fentry.hits()).toBe(1);
+    } finally {
+      deleteNamespaces(network);
+    }
+  },
+);

@@ -14,20 +14,20 @@ const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/life.bpf.o");
 const CALLS = 3;
 const RETURNS = 4;
 
-let folder = "";
+let directory = "";
 let binary = "";
 beforeAll(() => {
-  folder = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-uprobe-")));
-  binary = join(folder, "target");
+  directory = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-uprobe-")));
+  binary = join(directory, "target");
   sh("gcc", "-O1", "-o", binary, resolve(import.meta.dir, "../fixtures/uprobe_library.c"));
 });
-afterAll(() => rmSync(folder, { recursive: true }));
+afterAll(() => rmSync(directory, { recursive: true }));
 
 const bpfman = executable();
 
 /** A running target; `call` makes it call the function so many times and waits for that. */
-function startTarget() {
-  const child = Bun.spawn([binary], { stdin: "pipe", stdout: "pipe" });
+function startTarget(path = binary) {
+  const child = Bun.spawn([path], { stdin: "pipe", stdout: "pipe" });
   const answers = child.stdout.getReader();
   return {
     pid: child.pid,
@@ -144,11 +144,11 @@ test("offset: into a function, or into the file when none is named", async () =>
 /** A program made of these files, by that compiler. */
 function built(name: string, compiler: readonly string[], sources: Readonly<Record<string, string>>): string {
   const files = Object.entries(sources).map(([file, text]) => {
-    writeFileSync(join(folder, file), text);
-    return join(folder, file);
+    writeFileSync(join(directory, file), text);
+    return join(directory, file);
   });
-  sh(...compiler, "-o", join(folder, name), ...files);
-  return join(folder, name);
+  sh(...compiler, "-o", join(directory, name), ...files);
+  return join(directory, name);
 }
 
 test("a name that a binary has twice is refused with its places, and each can be chosen", async () => {
@@ -195,6 +195,31 @@ test("an indirect function is refused: its resolver is not what programs call", 
   expect(counted()[0]).toBe(2);
 });
 
+test("an indirect function of libc is refused with the place of the implementation that this machine uses", async () => {
+  const caller = built("caller", ["gcc", "-O1", "-fno-builtin"], {
+    "caller.c": `#include <string.h>
+      #include <unistd.h>
+      int main() { char c[2] = {}; while (read(0, c, 1) == 1) if (strlen(c) == 1) write(1, c, 1); return 0; }`,
+  });
+  const { call, counted } = await loaded();
+  for (const name of ["memcpy", "strlen"]) {
+    const words = ["attach", String(call), "uprobe", "--target", "libc", "-f", name] as const;
+    const refusal = await bpfman.refused(1, "ATTACH_FAILED", ...words);
+    expect(refusal.message).toContain("indirect function (IFUNC)");
+    expect(refusal.hint).toMatch(/this machine uses: --offset 0x[0-9a-f]+ instead of --fn-name$/);
+    if (name !== "strlen") continue;
+    const [, offset = ""] = /--offset (\w+)/.exec(refusal.hint ?? "") ?? [];
+    const target = startTarget(caller);
+    try {
+      await attach(call, "libc", "--offset", offset, "--pid", String(target.pid));
+      await target.call(3);
+      expect(counted()[0]).toBe(3);
+    } finally {
+      await target.stop();
+    }
+  }
+});
+
 test("C++ functions by the names in their source", async () => {
   const cpp = built("cpp", ["g++", "-O1"], {
     "main.cc": `namespace app { struct Server { int n; int handle(int x); void stop(int); void stop(long); }; }
@@ -221,9 +246,9 @@ test("C++ functions by the names in their source", async () => {
 test.skipIf(Bun.which("go") === null)(
   "functions of a stripped Go program (skipped where there is no Go)",
   async () => {
-    writeFileSync(join(folder, "go.mod"), "module example\n\ngo 1.18\n");
+    writeFileSync(join(directory, "go.mod"), "module example\n\ngo 1.18\n");
     writeFileSync(
-      join(folder, "main.go"),
+      join(directory, "main.go"),
       `package main
     type server struct{ n int }
     //go:noinline
@@ -231,10 +256,12 @@ test.skipIf(Bun.which("go") === null)(
     func main() { s := &server{}; for i := 0; i < 6; i++ { s.handle(i) } }`,
     );
     for (const mode of ["exe", "pie"]) {
-      const made = Bun.spawnSync(["go", "build", `-buildmode=${mode}`, "-o", `go-${mode}`, "main.go"], { cwd: folder });
+      const made = Bun.spawnSync(["go", "build", `-buildmode=${mode}`, "-o", `go-${mode}`, "main.go"], {
+        cwd: directory,
+      });
       expect(made.stderr.toString()).toBe("");
-      const stripped = join(folder, `stripped-${mode}`);
-      sh("strip", "-o", stripped, join(folder, `go-${mode}`));
+      const stripped = join(directory, `stripped-${mode}`);
+      sh("strip", "-o", stripped, join(directory, `go-${mode}`));
       const { call, counted } = await loaded();
       await attach(call, stripped, "-f", "main.(*server).handle");
       sh(stripped);

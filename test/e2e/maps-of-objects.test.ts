@@ -71,7 +71,7 @@ describe("a map to be shared that has another shape", () => {
     await bpfman.load(object(using({ entries: 10, extra: BY_NAME })), "--programs", "tcx:use");
     const larger = object(using({ entries: 4096, extra: BY_NAME }));
     const failure = await bpfman.refused(5, "MAP_MISMATCH", ...load(larger), "--programs", "tcx:use");
-    expect(failure.hint).toStartWith("take it as it is with --map-entries conns=10");
+    expect(failure.hint).toStartWith("accept its size with --map-entries conns=10");
     await bpfman.load(larger, "--programs", "tcx:use", "--map-entries", "conns=10");
   });
 
@@ -199,7 +199,7 @@ describe("maps whose size the object leaves open", () => {
   test("the error names the map, and the size can be given", async () => {
     const path = object(using({}));
     const failure = await bpfman.refused(1, "MAP_SIZE_MISSING", ...load(path), "--programs", "tcx:use");
-    expect(failure.message).toBe('map "conns" has no max_entries: its own loader sets them');
+    expect(failure.message).toBe('map "conns" has no max_entries: its own loader sets its size');
     expect(failure.hint).toContain("--map-entries conns=65536");
     const sizes = async (...words: string[]) => {
       const { programs } = await bpfman.json<{ programs: { record: { program_id: number } }[] }>(...words);

@@ -149,7 +149,7 @@ describe("attach", () => {
 });
 
 describe("ids", () => {
-  test("the second time, several at once, and what is no id", async () => {
+  test("a second time, several at once, and an invalid ID", async () => {
     const programs = await bpfman.load(OBJECT, "--programs", "tracepoint:on_openat", "tcx:count");
     const [first, second] = [String(idOf(programs, "on_openat")), String(idOf(programs, "count"))];
     const { record } = await bpfman.attach(Number(first), "tracepoint", "-t", "syscalls/sys_enter_openat");
@@ -198,14 +198,14 @@ describe("errors as JSON", () => {
 
 describe("a user without rights", () => {
   /** A copy that everybody can reach, wherever the sources are. */
-  let folder = "";
+  let directory = "";
   beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), "bpfman-nobody-"));
-    chmodSync(folder, 0o755);
-    cpSync(BPFMAN, join(folder, "bpfman"));
-    chmodSync(join(folder, "bpfman"), 0o755);
+    directory = mkdtempSync(join(tmpdir(), "bpfman-nobody-"));
+    chmodSync(directory, 0o755);
+    cpSync(BPFMAN, join(directory, "bpfman"));
+    chmodSync(join(directory, "bpfman"), 0o755);
   });
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
   test.each([
     ["load file --path /bin/true --programs tcx:count"],
@@ -219,7 +219,7 @@ describe("a user without rights", () => {
   ])("%s", (line) => {
     const before = existsSync("/run/bpfman");
     const nobody = { uid: 65534, gid: 65534, cwd: "/", env: {} };
-    const result = Bun.spawnSync([join(folder, "bpfman"), ...line.split(" ")], nobody);
+    const result = Bun.spawnSync([join(directory, "bpfman"), ...line.split(" ")], nobody);
     expect({ code: result.exitCode, out: result.stdout.toString() }).toEqual({ code: 4, out: "" });
     const command = `bpfman ${line.startsWith("attach") ? "attach tracepoint" : line.replace(/ (\d+|--.*)$/, "")}`;
     const error = result.stderr.toString();
@@ -256,7 +256,7 @@ describe("output that nobody reads", () => {
     expect(shell('"$@" list programs >&-').error).toBe("");
   });
 
-  test("a full disk is a failure, and is not called a mistake of ours", () => {
+  test("a full disk is reported as such, not as an internal error", () => {
     for (const words of ["list programs", "--help"]) {
       const { code, error } = shell(`"$@" ${words} >/dev/full`);
       expect(code).toBe(1);
@@ -327,10 +327,10 @@ describe("a database that cannot be used", () => {
 });
 
 describe("directories that cannot be used", () => {
-  /** Runs the command line in a mount namespace in which `folder` can only be read. */
-  const readOnly = (folder: string, ...words: string[]) => {
+  /** Runs the command line in a mount namespace in which `directory` can only be read. */
+  const readOnly = (directory: string, ...words: string[]) => {
     const script = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"';
-    const command = ["unshare", "--mount", "sh", "-c", script, "sh", folder, ...bpfman.command(...words)];
+    const command = ["unshare", "--mount", "sh", "-c", script, "sh", directory, ...bpfman.command(...words)];
     const result = Bun.spawnSync(command);
     return { code: result.exitCode, out: result.stdout.toString(), error: result.stderr.toString() };
   };
@@ -360,7 +360,7 @@ describe("directories that cannot be used", () => {
 
   test("a runtime directory that is a file, or open to everybody", async () => {
     writeFileSync(bpfman.path("file"), "");
-    const elsewhere = (folder: string) => Bun.spawnSync([BPFMAN, "--runtime-dir", folder, ...LOAD, "tcx:count"]);
+    const elsewhere = (directory: string) => Bun.spawnSync([BPFMAN, "--runtime-dir", directory, ...LOAD, "tcx:count"]);
     const file = elsewhere(bpfman.path("file"));
     expect(file.exitCode).toBe(1);
     expect(file.stderr.toString()).toMatch(/^error: use lock file /);

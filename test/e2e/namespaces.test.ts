@@ -73,8 +73,8 @@ for (const kind of KINDS) {
       const before = ownNamespace();
       const missing = await bpfman.refused(3, "NETNS_NOT_FOUND", ...attach, ...words(kind, "veth0", "/run/netns/none"));
       expect(missing.message).toContain('"/run/netns/none"');
-      mkdirSync(bpfman.path("folder"));
-      for (const path of [bpfman.path("net.o"), bpfman.path("folder"), "/proc/self/ns/uts"]) {
+      mkdirSync(bpfman.path("directory"));
+      for (const path of [bpfman.path("net.o"), bpfman.path("directory"), "/proc/self/ns/uts"]) {
         const error = await bpfman.refused(3, "NETNS_NOT_FOUND", ...attach, ...words(kind, "veth0", path));
         expect(error.message).toContain(path);
       }

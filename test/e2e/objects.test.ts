@@ -60,15 +60,15 @@ describe("beside a struct of kernel hooks", () => {
 });
 
 describe("xdp-tools of Debian", () => {
-  const folder = "/usr/lib/x86_64-linux-gnu/bpf";
-  const names = readdirSync(folder).filter((name) => name.endsWith(".o"));
+  const directory = "/usr/lib/x86_64-linux-gnu/bpf";
+  const names = readdirSync(directory).filter((name) => name.endsWith(".o"));
 
   test("there are such objects", () => {
     expect(names.length).toBeGreaterThan(10);
   });
 
   test.each(names)("%s", async (name) => {
-    const path = join(folder, name);
+    const path = join(directory, name);
     const { programs } = readObject(readFileSync(path));
     expect(programs.length).toBeGreaterThan(0);
     const selectors = programs.map(({ name: program, kind }) => {
@@ -257,8 +257,8 @@ describe("what is no object for this machine", () => {
   });
 
   test("a directory, a FIFO, a device, nothing at all", async () => {
-    mkdirSync(bpfman.path("folder.o"));
-    expect(await refused(bpfman.path("folder.o"), 1, "FILE_UNREADABLE")).toContain("it is a directory");
+    mkdirSync(bpfman.path("directory.o"));
+    expect(await refused(bpfman.path("directory.o"), 1, "FILE_UNREADABLE")).toContain("it is a directory");
     sh("mkfifo", bpfman.path("fifo.o"));
     expect(await refused(bpfman.path("fifo.o"), 1, "FILE_UNREADABLE")).toContain("not a regular file");
     expect(await refused("/dev/zero", 1, "FILE_UNREADABLE")).toContain("not a regular file");

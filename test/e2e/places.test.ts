@@ -157,21 +157,21 @@ test("a filter that somebody deleted", async () => {
 });
 
 describe("a file with a uprobe", () => {
-  let folder = "";
+  let directory = "";
   beforeEach(() => {
-    folder = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-places-")));
+    directory = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-places-")));
   });
-  cleanUpAfterEach(() => rmSync(folder, { recursive: true }));
+  cleanUpAfterEach(() => rmSync(directory, { recursive: true }));
 
   test("that was replaced, and one that went", async () => {
-    const target = join(folder, "target");
+    const target = join(directory, "target");
     copyFileSync(work.binary, target);
     const program = idOf(await bpfman.load(OBJECT, "--programs", "uprobe:count_uprobe"), "count_uprobe");
     const link = await bpfman.attach(program, "uprobe", "--target", target, "-f", USER_FUNCTION);
     expect(link.status.attachment).toEqual({ present: true, reason: null, interface: null });
     expect(await row(link)).not.toContain("(");
-    copyFileSync(work.binary, join(folder, "new"));
-    renameSync(join(folder, "new"), target);
+    copyFileSync(work.binary, join(directory, "new"));
+    renameSync(join(directory, "new"), target);
     expect((await get(link)).status.attachment?.reason).toBe("file-replaced");
     expect(await row(link)).toContain(`${target} ${USER_FUNCTION} (file replaced)`);
     expect(await text(link)).toContain(`${target} (file replaced)`);

@@ -8,7 +8,7 @@ import { type Conversation, converse } from "../labs/conversation.ts";
 import { BPFMAN, executable } from "../labs/executable.ts";
 import { bpftool, counters, inKernel, until } from "../labs/kernel-lab.ts";
 import { realNode } from "../labs/node.ts";
-import { temporaryFolder } from "../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../labs/temporary-directory.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
 const OBJECT = join(ROOT, "dist/bpf/examples/packet_counter.bpf.o");
@@ -18,7 +18,7 @@ const ENV = { PATH: process.env.PATH ?? "" };
 
 buildBpf();
 const bpfman = executable();
-const folder = temporaryFolder();
+const directory = temporaryDirectory();
 
 function openFiles(times: number): void {
   for (let time = 0; time < times; time++) closeSync(openSync("/dev/null", "r"));
@@ -124,8 +124,8 @@ describe("the client in Bun", () => {
 });
 
 test("a session without root sees what everybody may see, and is denied the rest", async () => {
-  const copy = folder.path("bpfman");
-  chmodSync(folder.path(), 0o755);
+  const copy = directory.path("bpfman");
+  chmodSync(directory.path(), 0o755);
   cpSync(BPFMAN, copy);
   const asNobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] as const;
   const client = await startClient({ command: [...asNobody, copy, "rpc"], env: ENV });
@@ -140,7 +140,7 @@ test("a session without root sees what everybody may see, and is denied the rest
 });
 
 /** The examples say the same; only how they are started differs. */
-const bundle = () => folder.path("parent.mjs");
+const bundle = () => directory.path("parent.mjs");
 const PARENTS: readonly (readonly [name: string, command: () => string[]])[] = [
   ["TypeScript, in Bun", () => [process.execPath, join(ROOT, "examples/parent-process/parent.ts")]],
   ["TypeScript, bundled for Node.js", () => [realNode(), bundle()]],
@@ -150,7 +150,7 @@ const PARENTS: readonly (readonly [name: string, command: () => string[]])[] = [
 describe.each(PARENTS)("the parent process in %s", (_name, command) => {
   beforeEach(async () => {
     const entrypoints = [join(ROOT, "examples/parent-process/parent.ts")];
-    const built = await Bun.build({ entrypoints, target: "node", outdir: folder.path(), naming: "parent.mjs" });
+    const built = await Bun.build({ entrypoints, target: "node", outdir: directory.path(), naming: "parent.mjs" });
     expect(built.success).toBe(true);
   });
 
@@ -190,7 +190,7 @@ describe.each(PARENTS)("the parent process in %s", (_name, command) => {
   });
 
   test("shows what went wrong, and what to do", async () => {
-    const missing = folder.path("missing.o");
+    const missing = directory.path("missing.o");
     const { code, out, error } = await converse([...command(), missing, ...bpfman.command("rpc")], ENV).end();
     expect({ code, out: out.split("\n").length }).toEqual({ code: 1, out: 2 });
     expect(error).toContain("missing.o");

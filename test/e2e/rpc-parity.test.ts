@@ -229,6 +229,16 @@ const STEPS: readonly Step[] = [
     (made) => ["unload", made.program],
     (made) => ({ programId: made.program }),
   ),
+  step(
+    "history/list",
+    (made) => ["history", "--program", made.program],
+    (made) => ({ programId: made.program }),
+  ),
+  step(
+    "history/list",
+    () => ["history", "--failed", "--link", MISSING],
+    () => ({ linkId: MISSING, failed: true }),
+  ),
   LOADED,
   ATTACHED,
   step(
@@ -241,6 +251,21 @@ const STEPS: readonly Step[] = [
     "program/delete",
     (made) => ["program", "delete", made.program],
     (made) => ({ programId: made.program }),
+  ),
+  step(
+    "doctor",
+    () => ["doctor"],
+    () => ({}),
+  ),
+  step(
+    "repair",
+    () => ["repair", "--dry-run"],
+    () => ({ dryRun: true }),
+  ),
+  step(
+    "repair",
+    () => ["repair"],
+    () => ({}),
   ),
   step(
     "image/pull",
@@ -278,7 +303,7 @@ test("there is a step for each operation", () => {
 });
 
 /** What two runs of the same cannot have in common: ids, times, sizes that the kernel rounds, digits in paths. */
-const DIFFERENT = /^(id|programs|.*_id|.*_ids|links|map_used_by|detached|deleted|memlock|runtime|run_count)$/;
+const DIFFERENT = /^(id|.*_id|.*_ids|pid|programs|links|map_used_by|detached|deleted|memlock|runtime|run_count|.*_us)$/;
 
 function masked(value: unknown, key = ""): unknown {
   if (Array.isArray(value)) return value.map((part) => masked(part, key));

@@ -4,6 +4,7 @@
  */
 import { expect, test } from "bun:test";
 import { spawn } from "node:child_process";
+import { rmSync } from "node:fs";
 import { resolve } from "node:path";
 import {
   createMessageConnection,
@@ -119,7 +120,11 @@ test("every request of the page is answered as the page says, and every change i
   await ask("link/update", { linkId: record.id });
   const { dispatchers } = await ask<DispatcherListAnswer>("dispatcher/list");
   await ask("dispatcher/get", { ...dispatchers[0]?.key });
+  rmSync(`${bpfman.runtimeDir}/fs/prog_${programId}`);
+  await ask("doctor");
+  await ask("repair");
   await ask("link/detach", { linkId: record.id });
+  await ask("history/list", { linkId: record.id });
   await ask("program/unload", { programId });
   await remove();
   await until(() => CHANGE_KINDS.every((kind) => told.has(kind)));

@@ -30,11 +30,11 @@ const bpfman = executable();
 const state = (name = "") => `${bpfman.runtimeDir}/state${name}`;
 const SIDE_FILES = ["/bpfman.db", "/bpfman.db-wal", "/bpfman.db-shm"];
 
-const contentOf = (folder: string) =>
+const contentOf = (directory: string) =>
   Object.fromEntries(
-    readdirSync(folder)
+    readdirSync(directory)
       .sort()
-      .map((name) => [name, Bun.hash(readFileSync(`${folder}/${name}`))]),
+      .map((name) => [name, Bun.hash(readFileSync(`${directory}/${name}`))]),
   );
 
 /** What reads and what writes refuses once `spoil` is done, also in sessions; the files stay byte for byte. */
@@ -160,6 +160,37 @@ describe("a full disk", () => {
     await bpfman.ok(...elsewhere, "unload", String(id));
     expect(inKernel("prog", id)).toBe(false);
     rmSync(`${bpfman.runtimeDir}/filler`);
+  });
+
+  test("has no room for the database either, and what runs is detached and unloaded; nothing new is made", async () => {
+    // One file system for both, which is unmounted at the end of the test.
+    const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=6m,mode=0750", "tmpfs", bpfman.runtimeDir]);
+    expect(mounted.stderr.toString()).toBe("");
+    const ids: number[] = [];
+    for (let round = 0; round < 4; round++) {
+      const { programs } = await bpfman.json<LoadAnswer>(...LOAD);
+      ids.push(idOf(programs, "on_openat"));
+    }
+    const [first = 0, second = 0, ...rest] = ids.map(String);
+    const attach = (id: string | number) => ["attach", String(id), "tracepoint", "--tracepoint"];
+    await bpfman.ok(...attach(first), "syscalls/sys_enter_openat");
+    await bpfman.ok(...attach(second), "syscalls/sys_enter_openat");
+    const fill = (name: string) =>
+      Bun.spawnSync(["dd", "if=/dev/zero", `of=${bpfman.runtimeDir}/${name}`, "bs=4096"], { stderr: "ignore" });
+    fill("filler");
+    expect((await bpfman.run(...attach(second), "syscalls/sys_exit_openat")).error).toContain("disk is full");
+    await bpfman.ok("unload", String(first));
+    await bpfman.ok("detach", "2");
+    for (const id of [second, ...rest]) {
+      fill(`filler-of-${id}`);
+      await bpfman.ok("unload", String(id));
+    }
+    for (const id of ids) expect(inKernel("prog", id)).toBe(false);
+    for (const name of readdirSync(bpfman.runtimeDir)) {
+      if (name.startsWith("filler")) rmSync(`${bpfman.runtimeDir}/${name}`);
+    }
+    const { programs } = await bpfman.json<LoadAnswer>(...LOAD);
+    await bpfman.ok("unload", String(idOf(programs, "on_openat")));
   });
 
   test("a load that cannot save its bytecode leaves nothing, and no later one", async () => {

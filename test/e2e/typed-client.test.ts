@@ -22,20 +22,23 @@ const typedTest =
 
 const bpfman = executable();
 const work = workload();
-let folder = "";
+let directory = "";
 
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "bpfman-typed-"));
+  directory = mkdtempSync(join(tmpdir(), "bpfman-typed-"));
   if (noGo !== null) return;
-  const built = Bun.spawnSync(["go", "build", "-o", join(folder, "client"), SOURCE], { cwd: folder, stderr: "pipe" });
+  const built = Bun.spawnSync(["go", "build", "-o", join(directory, "client"), SOURCE], {
+    cwd: directory,
+    stderr: "pipe",
+  });
   expect([built.exitCode, built.stderr.toString()]).toEqual([0, ""]);
 }, BUILD_LIMIT_MS);
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 /** Fails unless the client takes what the command prints; answers that. */
 async function decoded<T>(kind: string, ...words: readonly string[]): Promise<T> {
   const out = await bpfman.ok(...words, "-o", "json");
-  const client = Bun.spawnSync([join(folder, "client"), kind], { stdin: Buffer.from(out), stderr: "pipe" });
+  const client = Bun.spawnSync([join(directory, "client"), kind], { stdin: Buffer.from(out), stderr: "pipe" });
   expect([words.join(" "), client.exitCode, client.stderr.toString()]).toEqual([words.join(" "), 0, ""]);
   return JSON.parse(out);
 }
@@ -58,6 +61,6 @@ typedTest("a typed client decodes every answer of the noun-verb grammar", async 
 typedTest("and would refuse what the classic grammar says besides", async () => {
   const [program] = await bpfman.load(OBJECT, "--programs", "tracepoint:count_tracepoint");
   const stdin = Buffer.from(JSON.stringify(program));
-  const client = Bun.spawnSync([join(folder, "client"), "program"], { stdin, stderr: "pipe" });
+  const client = Bun.spawnSync([join(directory, "client"), "program"], { stdin, stderr: "pipe" });
   expect(client.stderr.toString()).toContain('unknown field "absolute_source_path"');
 });

@@ -11,7 +11,7 @@ import { blocksOf } from "../documents/document.ts";
 import { executable } from "../labs/executable.ts";
 import { bpftool, inKernel } from "../labs/kernel-lab.ts";
 import { realNode } from "../labs/node.ts";
-import { temporaryFolder } from "../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../labs/temporary-directory.ts";
 
 buildBpf();
 const ROOT = resolve(import.meta.dir, "../..");
@@ -25,17 +25,19 @@ interface Shown {
 }
 
 const bpfman = executable();
-const folder = temporaryFolder();
+const directory = temporaryDirectory();
 let editor: Conversation;
 
-/** Runs what the README says, where the editor is a program that keeps what it is to open. Answers that folder. */
+/** Runs what the README says, where the editor is a program that keeps what it is to open. Answers that directory. */
 function openAsInReadme(): string {
   const [block] = blocksOf("examples/vscode/README.md");
-  writeFileSync(folder.path("code"), `#!/bin/sh\nprintf '%s' "$*" >'${folder.path("opened")}'\n`, { mode: 0o755 });
-  const env = { ...process.env, PATH: `${folder.path()}:${process.env.PATH}` };
+  writeFileSync(directory.path("code"), `#!/bin/sh\nprintf '%s' "$*" >'${directory.path("opened")}'\n`, {
+    mode: 0o755,
+  });
+  const env = { ...process.env, PATH: `${directory.path()}:${process.env.PATH}` };
   const ran = Bun.spawnSync(["bash", "-euc", block?.text ?? "false"], { cwd: ROOT, env, stderr: "pipe" });
   expect({ code: ran.exitCode, error: String(ran.stderr) }).toMatchObject({ code: 0 });
-  return readFileSync(folder.path("opened"), "utf8").replace(/^--extensionDevelopmentPath=/, "");
+  return readFileSync(directory.path("opened"), "utf8").replace(/^--extensionDevelopmentPath=/, "");
 }
 
 beforeEach(() => {

@@ -2,11 +2,11 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect } from "bun:test";
 
-const FOLDER = join(import.meta.dir, "..", "golden");
+const DIRECTORY = join(import.meta.dir, "..", "golden");
 
 /** Compares with test/golden/NAME. With UPDATE_GOLDEN=1 it writes the file instead: read the difference before you commit. */
 export function expectGolden(name: string, text: string): void {
-  const path = join(FOLDER, name);
+  const path = join(DIRECTORY, name);
   if (process.env.UPDATE_GOLDEN === "1") {
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, text);

@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "n
 import { join } from "node:path";
 
 export interface FakeTool {
-  /** A folder for PATH that holds the program and nothing else. */
+  /** A directory for PATH that holds the program and nothing else. */
   readonly bin: string;
   /** The words of each call in order, without the program's name. */
   calls(): string[][];
@@ -11,10 +11,10 @@ export interface FakeTool {
 
 export const FAKE_DIGEST = `sha256:${"ab".repeat(32)}`;
 
-/** Installs `name` below `folder`. `does` is shell code for each call, whose words are in "$@"; it may exit. */
-export function fakeTool(folder: string, name: "docker" | "podman", does = ""): FakeTool {
-  const bin = join(folder, `${name}-bin`);
-  const log = join(folder, `${name}.log`);
+/** Installs `name` below `directory`. `does` is shell code for each call, whose words are in "$@"; it may exit. */
+export function fakeTool(directory: string, name: "docker" | "podman", does = ""): FakeTool {
+  const bin = join(directory, `${name}-bin`);
+  const log = join(directory, `${name}.log`);
   mkdirSync(bin);
   const script = `#!/bin/sh
 for word in "$@"; do printf '%s\\0' "$word" >>'${log}'; done

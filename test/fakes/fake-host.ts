@@ -8,19 +8,21 @@ import { BpfmanError } from "../../src/errors/error.ts";
 import type { BinaryFile, FilesPort, MappedFile } from "../../src/platform/files.ts";
 import type { Host, NetworkPort, ProcessesPort } from "../../src/platform/host.ts";
 import type { ImagesPort } from "../../src/platform/images.ts";
+import type { MachinePort } from "../../src/platform/machine.ts";
 import type { PinPaths, PinsPort } from "../../src/platform/pins.ts";
 import type { Runtime } from "../../src/platform/runtime.ts";
 import { openStore } from "../../src/store/open-store.ts";
 import { FakeKernel } from "./fake-kernel.ts";
 
 const ROOT = "/fake/fs";
+const NOW = new Date("2026-03-04T05:06:07.008Z");
 const FIRST_NSID = 4026531840;
 
 const paths: PinPaths = {
   root: ROOT,
   testDispatchers: `${ROOT}/dispatcher-test`,
   program: (id) => `${ROOT}/prog_${id}`,
-  mapFolder: (owner) => `${ROOT}/maps/${owner}`,
+  mapDirectory: (owner) => `${ROOT}/maps/${owner}`,
   map: (owner, name) => `${ROOT}/maps/${owner}/${name}`,
   sharedMap: (name) => `${ROOT}/shared/${name}`,
   link: (id) => `${ROOT}/links/${id}`,
@@ -29,27 +31,33 @@ const paths: PinPaths = {
   xdpLink: ({ nsid, ifindex }) => `${ROOT}/xdp/dispatcher_${nsid}_${ifindex}_link`,
 };
 
-function fakePins(kernel: FakeKernel, folders: Set<string>): PinsPort {
-  const inside = (folder: string): string[] => [...kernel.pins.keys()].filter((path) => path.startsWith(`${folder}/`));
+function fakePins(kernel: FakeKernel, directories: Set<string>): PinsPort {
+  const inside = (directory: string): string[] =>
+    [...kernel.pins.keys()].filter((path) => path.startsWith(`${directory}/`));
   return {
     paths,
     prepare: () => {},
     unmount: () => [...kernel.pins.keys()].sort(),
-    exists: (path) => kernel.pins.has(path) || folders.has(path),
-    makeFolder: (path) => void folders.add(path),
+    mounts: () => 1,
+    isMounted: () => true,
+    unmountTop: () => {},
+    exists: (path) => kernel.pins.has(path) || directories.has(path),
+    pinnedAt: (path) => (kernel.pins.has(path) ? NOW : null),
+    isDirectory: (path) => directories.has(path),
+    makeDirectory: (path) => void directories.add(path),
     openMap: () => {},
     remove: (path) => {
       const was = kernel.pins.delete(path);
       kernel.sweep();
       return was;
     },
-    removeFolder: (path) => {
+    removeDirectory: (path) => {
       if (inside(path).length > 0) return false;
-      return folders.delete(path);
+      return directories.delete(path);
     },
-    list: (folder) => {
-      const below = [...inside(folder), ...[...folders].filter((path) => path.startsWith(`${folder}/`))];
-      return [...new Set(below.map((path) => path.slice(folder.length + 1).split("/", 1)[0] as string))];
+    list: (directory) => {
+      const below = [...inside(directory), ...[...directories].filter((path) => path.startsWith(`${directory}/`))];
+      return [...new Set(below.map((path) => path.slice(directory.length + 1).split("/", 1)[0] as string))];
     },
   };
 }
@@ -79,18 +87,19 @@ export class FakeFiles implements FilesPort {
     return bytes;
   }
   absolute = (path: string) => resolve("/cwd", path);
-  listFolder = (path: string) =>
+  listDirectory = (path: string) =>
     [...this.contents.keys()]
       .filter((each) => each.startsWith(`${path}/`))
       .map((each) => each.slice(path.length + 1))
       .filter((name) => !name.includes("/"));
+  digest = (bytes: Uint8Array) => new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
   bytecodePath = (id: ProgramId) => `/fake/programs/${id}/bytecode.o`;
   saveBytecode = (id: ProgramId, bytes: Uint8Array) => void this.bytecode.set(id, bytes);
   removeBytecode = (id: ProgramId) => this.bytecode.delete(id);
   removeLeftover = (id: ProgramId) => this.bytecode.delete(id);
   bytecodeExists = (id: ProgramId) => this.bytecode.has(id);
   bytecodeIds = () => [...this.bytecode.keys()];
-  removeBytecodeFolder = () => {};
+  removeBytecodeDirectory = () => {};
   openBinary = (path: string, root: string | null) => {
     const bytes = this.contents.get(`${root ?? ""}${path}`);
     return bytes ? binaryFile(bytes, path) : null;
@@ -103,6 +112,7 @@ export class FakeFiles implements FilesPort {
   processes = () => [...this.running].map((pid) => ({ pid, name: `process-${pid}` }));
   processExists = (pid: number) => this.running.has(pid);
   mappedFiles = () => this.mapped;
+  functionHere = () => null;
   linkerCache = () => this.cache;
 }
 
@@ -203,7 +213,7 @@ export interface TestBed {
   /** None unless a test gives some. */
   images: ImagesPort | null;
   /** Everything outside the database that an operation may leave behind. */
-  traces(): { kernel: ReturnType<FakeKernel["snapshot"]>; folders: string[]; bytecode: number[] };
+  traces(): { kernel: ReturnType<FakeKernel["snapshot"]>; directories: string[]; bytecode: number[] };
   /** Looks at the host directly, as a reader. */
   inspect<T>(look: (host: Host) => T): T;
   close(): void;
@@ -211,31 +221,46 @@ export interface TestBed {
 
 export function makeTestBed(): TestBed {
   // In memory where that can be: these tests make hundreds of databases, and each commit waits for the disk.
-  const folder = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "bpfman-service-"));
-  const databasePath = join(folder, "bpfman.db");
+  const directory = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "bpfman-service-"));
+  const databasePath = join(directory, "bpfman.db");
   const kernel = new FakeKernel();
   const files = new FakeFiles();
   const network = new FakeNetwork();
   const faults = new Faults();
-  const folders = new Set<string>();
+  const directories = new Set<string>();
   const logged: string[] = [];
-  const pins = fakePins(kernel, folders);
+  const pins = fakePins(kernel, directories);
   const note = (level: string) => (message: string) => void logged.push(`${level} ${message}`);
 
   const ended = new Set<string>();
   const processes: ProcessesPort = { identity: (pid) => `${pid}:1:1`, hasEnded: (process) => ended.has(process) };
+
+  const versions = {
+    versions: () => ({ version: "0", commit: "c", bun: "1", libbpf: "1.1", kernel: "6", arch: "x86_64" }),
+    features: async () => null,
+  };
+  const machine: MachinePort = {
+    ...versions,
+    unsafePlaces: () => [],
+    lockHolder: () => null,
+    database: () => ({ path: databasePath, problem: null }),
+    setDatabaseAside: () => ({ moved: [], undo: () => {} }),
+    otherTools: () => [],
+    configFile: null,
+  };
 
   const openHost = (mode: "read" | "write", owner: string | null = null): Host => {
     const store = openStore({ path: databasePath, mode, bootId: "boot-1", owner });
     return {
       kernel: faults.wrap(withFaultyHandles(kernel, faults), KERNEL_CHANGES, "kernel"),
       store: faults.wrap(store, STORE_CHANGES, "store"),
-      pins: faults.wrap(pins, ["makeFolder", "remove", "removeFolder"], "pins"),
+      pins: faults.wrap(pins, ["makeDirectory", "remove", "removeDirectory"], "pins"),
       files: faults.wrap(files, ["saveBytecode", "removeBytecode"], "files"),
       network,
       processes,
+      machine,
       config: bed.config,
-      now: () => new Date("2026-03-04T05:06:07.008Z"),
+      now: () => NOW,
       sleep: async () => {},
       close: () => store.close(),
     };
@@ -256,11 +281,8 @@ export function makeTestBed(): TestBed {
       log: { error: note("error"), warn: note("warn"), info: note("info"), debug: () => {} },
       lockTimeoutMs: 1000,
       privileged: () => bed.privileged,
-      identity: () => ({ uid: 0, parentPid: 1 }),
-      openVersions: async () => ({
-        versions: () => ({ version: "0", commit: "c", bun: "1", libbpf: null, kernel: "6", arch: "x86_64" }),
-        features: async () => null,
-      }),
+      caller: () => ({ uid: 0, loginUid: 1000, sudoUid: null, parentPid: 1, parentCommand: "init" }),
+      openVersions: async () => ({ ...versions, versions: () => ({ ...versions.versions(), libbpf: null }) }),
       openBuild: async () => {
         throw new Error("images are built in tests of their own");
       },
@@ -277,7 +299,7 @@ export function makeTestBed(): TestBed {
         return { close: () => clearInterval(timer) };
       },
     },
-    traces: () => ({ kernel: kernel.snapshot(), folders: [...folders].sort(), bytecode: files.bytecodeIds() }),
+    traces: () => ({ kernel: kernel.snapshot(), directories: [...directories].sort(), bytecode: files.bytecodeIds() }),
     inspect: (look) => {
       const host = openHost("read");
       try {
@@ -294,7 +316,7 @@ export function makeTestBed(): TestBed {
         host.close();
       }
     },
-    close: () => rmSync(folder, { recursive: true, force: true }),
+    close: () => rmSync(directory, { recursive: true, force: true }),
   };
   return bed;
 }

@@ -266,12 +266,26 @@ export class FakeKernel implements KernelPort {
     const ref = this.pins.get(typeof pin === "string" ? pin : pin.path);
     if (!ref) return null;
     if (typeof pin !== "string") this.#behind(pin);
+    return this.#handleOf(ref);
+  }
+
+  openObject(object: PinnedId): PinnedHandle | null {
+    const of = { program: this.#programs, map: this.#maps, link: this.#links };
+    return of[object.kind].has(object.id) ? this.#handleOf(object) : null;
+  }
+
+  #handleOf(ref: Ref): PinnedHandle {
     const held = this.#hold(ref.kind, ref.id);
     return {
       ...(ref as PinnedId),
       pin: (where) => this.#pin(where, ref.kind, ref.id),
       close: () => this.#release([held]),
     };
+  }
+
+  firstValue(id: MapId): Uint8Array | null {
+    const dispatcher = [...this.#programs.values()].find(({ mapIds }) => mapIds.includes(id));
+    return (dispatcher && this.configs.get(dispatcher.id)) ?? null;
   }
 
   attach(pinned: Pin, attach: KernelAttach): AttachedLink {
@@ -315,7 +329,9 @@ export class FakeKernel implements KernelPort {
   async loadDispatcher(dispatcher: DispatcherToLoad): Promise<LoadedDispatcher> {
     const program = programId(this.#nextProgram++);
     const type = dispatcher.hook === "xdp" ? 6 : 3;
-    this.#programs.set(program, { ...TRIVIAL, id: program, name: `${dispatcher.hook}_dispatcher`, type });
+    // Its `.rodata`, for `firstValue`.
+    const mapIds = [mapId(program)];
+    this.#programs.set(program, { ...TRIVIAL, id: program, name: `${dispatcher.hook}_dispatcher`, type, mapIds });
     const refs = [this.#hold("program", program)];
     this.configs.set(program, dispatcher.config);
     const twins = new Map<TwinToLoad, Ref>();
@@ -396,12 +412,13 @@ export class FakeKernel implements KernelPort {
     return { id, pin: (path) => this.#pin(path, "link", id), close: () => this.#release([held]) };
   }
 
-  swapXdp(pinned: Pin, programs: { readonly old: Pin; readonly next: Pin }): void {
+  swapXdp(pinned: Pin, programs: { readonly old: Pin | ProgramId; readonly next: Pin }): void {
     const link = this.#links.get(this.#behind(pinned).id);
-    const [old, next] = [this.#behind(programs.old), this.#behind(programs.next)];
+    const next = this.#behind(programs.next);
+    const old = typeof programs.old === "number" ? programs.old : this.#behind(programs.old).id;
     if (!link) throw new BpfmanError("STATE_CONFLICT", "the link has gone");
     if (this.goneInterfaces.has(Number(link.hook?.split(":").at(-1)))) throw gone();
-    if (link.programId !== old.id) throw new BpfmanError("STATE_CONFLICT", "the link runs another program");
+    if (link.programId !== old) throw new BpfmanError("STATE_CONFLICT", "the link runs another program");
     this.#links.set(link.id, { ...link, programId: programId(next.id) });
   }
 
@@ -451,8 +468,8 @@ export class FakeKernel implements KernelPort {
     if (program === undefined) return [];
     const pin = [...this.pins].find(([, ref]) => ref.kind === "program" && ref.id === program)?.[0] ?? "";
     if (!pin.endsWith("/dispatcher")) return [program];
-    const folder = pin.slice(0, -"dispatcher".length);
-    const slots = [...this.pins].filter(([path, ref]) => ref.kind === "link" && path.startsWith(`${folder}link_`));
+    const directory = pin.slice(0, -"dispatcher".length);
+    const slots = [...this.pins].filter(([path, ref]) => ref.kind === "link" && path.startsWith(`${directory}link_`));
     const bySlot = slots.sort(([a], [b]) => Number(a.split("_").at(-1)) - Number(b.split("_").at(-1)));
     return bySlot.map(([, ref]) => {
       const program = this.#links.get(ref.id)?.programId as ProgramId;

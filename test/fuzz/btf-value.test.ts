@@ -9,7 +9,7 @@ import { valueTypes } from "../../src/object/btf-value.ts";
 import { namedSections, openElf, sectionFields } from "../../src/object/elf.ts";
 import { memorySource, type Refuse } from "../../src/object/fields.ts";
 import { JsonText } from "../../src/object/json-text.ts";
-import { btfIn } from "../../src/object/layout.ts";
+import { btfOf } from "../../src/object/btf.ts";
 import { fixture } from "../objects/bpf-fixture.ts";
 import { damageFields, randomFrom, ROUNDS, SEED } from "../objects/damage.ts";
 
@@ -54,7 +54,7 @@ function attempt(run: () => void): void {
 
 test("types of sound BTF: every value is written and read back", () => {
   const random = randomFrom(SEED);
-  const btf = btfIn(original, refuse, true);
+  const btf = btfOf(original, refuse);
   const compile = valueTypes(btf);
   for (let round = 0; round < 50; round++) {
     for (let id = 1; id < btf.places.length; id++) written(compile, id, random);
@@ -66,7 +66,7 @@ test("damaged BTF: refused, or types that hold", () => {
   for (let round = 0; round < ROUNDS / 8; round++) {
     const { user } = process.cpuUsage();
     attempt(() => {
-      const btf = btfIn(damageFields(original, places, random), refuse, true);
+      const btf = btfOf(damageFields(original, places, random), refuse);
       const compile = valueTypes(btf);
       for (let id = 1; id < btf.places.length; id++) attempt(() => written(compile, id, random));
     });
@@ -78,10 +78,9 @@ test("types that multiply or go in circles are refused in little time", () => {
   const words = (...numbers: readonly number[]): Uint8Array => new Uint8Array(Uint32Array.from(numbers).buffer);
   const names = new TextEncoder().encode("\0a\0");
   const open = (types: Uint8Array) =>
-    btfIn(
+    btfOf(
       new Uint8Array([...words(0x0001_eb9f, 24, 0, types.length, types.length, names.length), ...types, ...names]),
       refuse,
-      true,
     );
   const struct = (name: number, size: number, ...members: readonly number[]): number[] => [
     ...[name, ((4 << 24) | members.length) >>> 0, size],

@@ -32,9 +32,9 @@ test.skipIf(!isRoot)(
       ...OURS.map((each) => join(FIXTURES, `${each}.bpf.o`)),
       ...THEIRS.filter((path) => existsSync(path)),
     ];
-    const folder = bpfman.path("");
+    const directory = bpfman.path("");
     const { runtimeDir } = bpfman;
-    const storm = { runtimeDir, folder, objects, seed: SEED, milliseconds: SECONDS * 1000 };
+    const storm = { runtimeDir, directory, objects, seed: SEED, milliseconds: SECONDS * 1000 };
     const { rounds, crashes, counts } = await loadStorm(storm);
     console.log(`fuzz: seed ${SEED}, ${rounds} rounds, ${JSON.stringify(counts)}`);
     expect(crashes).toEqual([]);

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { BpfmanError } from "../../src/errors/error.ts";
 import { memorySource } from "../../src/object/fields.ts";
 import { parseLinkerCache } from "../../src/object/linker-cache.ts";
-import { loadedAlong, objectForLibbpf, readObject, twinBytes } from "../../src/object/object-file.ts";
+import { objectForLibbpf, readObject, twinBytes } from "../../src/object/object-file.ts";
 import { sourceLines } from "../../src/object/source-line.ts";
 import { findSymbols, loadSegmentContains, symbolNames } from "../../src/object/symbols.ts";
 import { fixture } from "../objects/bpf-fixture.ts";
@@ -53,11 +53,11 @@ const specialPlaces: Places = (bytes) => {
 };
 
 const multiarch = `${arch() === "arm64" ? "aarch64" : "x86_64"}-linux-gnu`;
-let folder = "";
+let directory = "";
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "bpfman-fuzz-"));
+  directory = mkdtempSync(join(tmpdir(), "bpfman-fuzz-"));
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 describe("damaged files", () => {
   test("objects", () => {
@@ -74,7 +74,7 @@ describe("damaged files", () => {
       const object = readObject(bytes);
       const names = object.programs.map(({ name }) => name);
       // What is made of a sound object is no less sound.
-      readObject(loadedAlong(bytes, names.slice(0, 1)).bytes);
+      readObject(objectForLibbpf(bytes, object, names.slice(0, 1)).bytes);
       for (const name of names) {
         const twin = twinBytes(bytes, name, "xdp");
         if (twin !== null) expect(readObject(twin).programs).toEqual(object.programs);
@@ -115,15 +115,15 @@ describe("damaged files", () => {
 
   test("executables and libraries", () => {
     writeFileSync(
-      join(folder, "main.c"),
+      join(directory, "main.c"),
       "int one(void) { return 1; }\nint two(int x) { return x; }\nint __attribute__((weak)) three(void) { return 3; }\n",
     );
     const build = (output: string, flags: readonly string[]) => {
-      const result = Bun.spawnSync(["clang", "-nostdlib", ...flags, "main.c", "-o", output], { cwd: folder });
+      const result = Bun.spawnSync(["clang", "-nostdlib", ...flags, "main.c", "-o", output], { cwd: directory });
       expect(result.exitCode).toBe(0);
-      return new Uint8Array(readFileSync(join(folder, output)));
+      return new Uint8Array(readFileSync(join(directory, output)));
     };
-    writeFileSync(join(folder, "versions"), "V_1 { global: one; }; V_2 { global: two; } V_1;\n");
+    writeFileSync(join(directory, "versions"), "V_1 { global: one; }; V_2 { global: two; } V_1;\n");
     const seeds = [
       build("fixed", ["-static", "-no-pie", "-Wl,-e,one"]),
       build("shared", ["-shared", "-fPIC", "-Wl,--version-script=versions"]),
@@ -142,11 +142,11 @@ describe("damaged files", () => {
   test.skipIf(Bun.which("go") === null)(
     "stripped Go programs (skipped where there is no Go)",
     () => {
-      writeFileSync(join(folder, "main.go"), "package main\nfunc main() { println(1) }\n");
+      writeFileSync(join(directory, "main.go"), "package main\nfunc main() { println(1) }\n");
       const seeds = ["exe", "pie"].map((mode) => {
-        const output = join(folder, mode);
+        const output = join(directory, mode);
         const flags = [`-buildmode=${mode}`, "-ldflags=-s -w", "-o", output];
-        const made = Bun.spawnSync(["go", "build", ...flags, join(folder, "main.go")], { cwd: folder });
+        const made = Bun.spawnSync(["go", "build", ...flags, join(directory, "main.go")], { cwd: directory });
         expect(made.stderr.toString()).toBe("");
         return new Uint8Array(readFileSync(output));
       });

@@ -7,7 +7,7 @@ import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { FrameDecoder } from "../../rpc/frame-decoder.ts";
-import { temporaryFolder } from "../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../labs/temporary-directory.ts";
 
 const SEED = Number(process.env.BPFMAN_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 32));
 const ROUNDS = Number(process.env.BPFMAN_FUZZ_ROUNDS ?? 40);
@@ -16,7 +16,7 @@ const BPFMAN = resolve(import.meta.dir, "../../dist/bpfman");
 const ENV = { PATH: process.env.PATH ?? "" };
 
 if (!existsSync(BPFMAN)) throw new Error(`nothing built yet: run "bun run build"`);
-const folder = temporaryFolder();
+const directory = temporaryDirectory();
 
 /** Mulberry32: numbers from 0 to 1, the same for the same seed. */
 function randomFrom(seed: number): () => number {
@@ -93,7 +93,7 @@ class Fuzzer {
 }
 
 async function converse(input: readonly Buffer[]) {
-  const child = Bun.spawn([BPFMAN, "--runtime-dir", join(folder.path(), "run"), "rpc"], {
+  const child = Bun.spawn([BPFMAN, "--runtime-dir", join(directory.path(), "run"), "rpc"], {
     env: ENV,
     stdio: ["pipe", "pipe", "pipe"],
   });

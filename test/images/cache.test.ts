@@ -123,10 +123,10 @@ test("a blob that the registry has damaged is rejected, and nothing of it kept",
   try {
     const damaged = await putLife(own, "life:1");
     const pulled = await bpfman.json<ImagePullAnswer>("image", "pull", "-i", damaged);
-    const folder = join(own.folder, "docker/registry/v2/blobs/sha256");
-    const all = readdirSync(folder).flatMap((part) => readdirSync(join(folder, part)));
+    const directory = join(own.directory, "docker/registry/v2/blobs/sha256");
+    const all = readdirSync(directory).flatMap((part) => readdirSync(join(directory, part)));
     for (const hex of all.filter((each) => `sha256:${each}` !== pulled.digest)) {
-      const path = join(folder, hex.slice(0, 2), hex, "data");
+      const path = join(directory, hex.slice(0, 2), hex, "data");
       // What came before the damaged part would be taken from there.
       rmSync(cache(), { recursive: true, force: true });
       const content = readFileSync(path);

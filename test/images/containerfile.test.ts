@@ -17,23 +17,23 @@ const MULTI = join(ROOT, "examples/images/Containerfile.bytecode.multi.arch");
 const SOURCE = 'SEC("xdp") int pass(void *ctx) { return 2; } SEC("tc") int other(void *ctx) { return 0; }';
 const LABELS = { "io.ebpf.maps": "{}", "io.ebpf.programs": '{"other":"tc","pass":"xdp"}' };
 
-let folder = "";
+let directory = "";
 let registry: TestRegistry;
 let env: Readonly<Record<string, string>> = {};
 
 beforeAll(async () => {
-  folder = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-containerfile-")));
+  directory = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-containerfile-")));
   registry = await startRegistry();
-  env = containerStorage(join(folder, "containers"), [registry.host]);
-  mkdirSync(join(folder, "objects"));
-  writeFileSync(join(folder, "objects/little x86.o"), compileBpf(SOURCE, ["-target", "bpfel"]));
-  writeFileSync(join(folder, "objects/big.o"), compileBpf(SOURCE, ["-target", "bpfeb"]));
-  writeFileSync(join(folder, "secret"), "not for the image");
+  env = containerStorage(join(directory, "containers"), [registry.host]);
+  mkdirSync(join(directory, "objects"));
+  writeFileSync(join(directory, "objects/little x86.o"), compileBpf(SOURCE, ["-target", "bpfel"]));
+  writeFileSync(join(directory, "objects/big.o"), compileBpf(SOURCE, ["-target", "bpfeb"]));
+  writeFileSync(join(directory, "secret"), "not for the image");
 });
 afterAll(async () => {
   await registry?.close();
-  expect(mountsUnder(folder)).toEqual([]);
-  rmSync(folder, { recursive: true, force: true });
+  expect(mountsUnder(directory)).toEqual([]);
+  rmSync(directory, { recursive: true, force: true });
 });
 
 interface Run {
@@ -43,7 +43,7 @@ interface Run {
 
 async function bpfman({ words, path }: Run) {
   const child = Bun.spawn([...APART, BPFMAN, ...words], {
-    cwd: folder,
+    cwd: directory,
     env: { ...env, PATH: path ?? env.PATH ?? "" },
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -74,7 +74,7 @@ async function published(name: string, architecture = "amd64") {
   const files: string[] = [];
   for (const layer of Layers) {
     const answer = await fetch(`http://${registry.host}/v2/${name.split(/[:@]/)[0]}/blobs/${layer}`);
-    const archive = join(folder, "layer");
+    const archive = join(directory, "layer");
     writeFileSync(archive, await answer.bytes());
     files.push(...(await output(["tar", "-tzf", archive], { PATH: env.PATH ?? "" })).split("\n").slice(0, -1));
   }
@@ -139,14 +139,14 @@ describe("by hand, with what generate-build-args prints", () => {
 
   test.each(["podman", "buildah"])("%s builds one image", async (tool) => {
     const args = await buildArgs("-b", "objects/little x86.o");
-    await output([tool, "build", "-q", "-t", `${registry.host}/hand:${tool}`, "-f", SINGLE, ...args, folder], env);
+    await output([tool, "build", "-q", "-t", `${registry.host}/hand:${tool}`, "-f", SINGLE, ...args, directory], env);
     await output([tool, "push", "-q", `${registry.host}/hand:${tool}`], env);
     expect(await published(`hand:${tool}`)).toMatchObject({ labels: LABELS, files: ["little x86.o"] });
   });
 
   test.each(["podman", "buildah"])("%s builds for two platforms", async (tool) => {
     const args = await buildArgs(...OBJECTS);
-    const platforms = ["--platform", "linux/amd64,linux/s390x", "-f", MULTI, ...args, folder];
+    const platforms = ["--platform", "linux/amd64,linux/s390x", "-f", MULTI, ...args, directory];
     const list = `hands-${tool}`;
     await output([tool, "build", "-q", "--manifest", list, ...platforms], env);
     const destination = `docker://${registry.host}/hands:${tool}`;
@@ -155,7 +155,7 @@ describe("by hand, with what generate-build-args prints", () => {
   });
 
   test("podman refuses to build without them, instead of copying the whole context", async () => {
-    const child = Bun.spawn([...APART, "podman", "build", "-f", SINGLE, folder], {
+    const child = Bun.spawn([...APART, "podman", "build", "-f", SINGLE, directory], {
       env,
       stdio: ["ignore", "ignore", "pipe"],
     });
@@ -183,7 +183,7 @@ describe("by hand, with what generate-build-args prints", () => {
 });
 
 test("docker is preferred where its buildx works, and gets everything as one argument each", async () => {
-  const place = mkdtempSync(join(folder, "docker-"));
+  const place = mkdtempSync(join(directory, "docker-"));
   const docker = fakeTool(place, "docker", "echo 'building \u001b[31mred'");
   const path = `${docker.bin}:${env.PATH}`;
   const words = ["image", "build", "-t", "acme/counter", "-f", MULTI, ...OBJECTS];
@@ -195,15 +195,15 @@ test("docker is preferred where its buildx works, and gets everything as one arg
   expect(build?.slice(0, 5)).toEqual(["buildx", "build", "--push", "--progress", "plain"]);
   expect(build).toContain("BC_AMD64_EL=objects/little x86.o");
   expect(build).toContain("docker.io/acme/counter:latest");
-  expect(build?.at(-1)).toBe(folder);
+  expect(build?.at(-1)).toBe(directory);
 });
 
 test("an interrupted build ends the tool, and says so", async () => {
-  const place = mkdtempSync(join(folder, "slow-"));
+  const place = mkdtempSync(join(directory, "slow-"));
   const slow = fakeTool(place, "podman", `echo begun; exec sleep 1000`);
   const words = ["image", "build", "-r", "podman", "-t", "acme/counter", "-f", SINGLE, "-b", "objects/little x86.o"];
   const child = Bun.spawn([...APART, BPFMAN, ...words], {
-    cwd: folder,
+    cwd: directory,
     env: { ...env, PATH: `${slow.bin}:${env.PATH}` },
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -34,18 +34,18 @@ import { type SigstoreServer, startSigstore } from "../servers/sigstore-server.t
 const FETCH_LIMIT_MS = 10 * 60_000;
 const PASSWORD = "";
 
-let folder: string;
+let directory: string;
 let registry: TestRegistry;
 let services: SigstoreServer;
 let repository: Repository;
 let executables: Record<CosignSeries, string>;
-const path = (name: string): string => join(folder, name);
+const path = (name: string): string => join(directory, name);
 
 beforeAll(async () => {
   executables = { "2": fetchCosign("2"), "3": fetchCosign("3") };
-  folder = mkdtempSync(join(tmpdir(), "bpfman-cosign-"));
+  directory = mkdtempSync(join(tmpdir(), "bpfman-cosign-"));
   registry = await startRegistry();
-  services = await startSigstore(folder);
+  services = await startSigstore(directory);
   repository = openRepository(parseReference(`${registry.host}/acme/tools`), {
     signal: new AbortController().signal,
     registryAuth: null,
@@ -66,7 +66,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await services?.close();
   await registry?.close();
-  if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+  if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
 });
 
 interface Ended {
@@ -78,9 +78,9 @@ interface Ended {
 async function tryCosign(series: CosignSeries, args: readonly string[], env = {}): Promise<Ended> {
   const { authority, logKey, certificateLogKey } = services.files;
   const child = Bun.spawn([executables[series], ...args], {
-    cwd: folder,
+    cwd: directory,
     env: {
-      HOME: folder,
+      HOME: directory,
       COSIGN_PASSWORD: PASSWORD,
       SIGSTORE_ROOT_FILE: authority,
       SIGSTORE_REKOR_PUBLIC_KEY: logKey,

@@ -39,7 +39,8 @@ test.each(["classic", "nouns"])(
     symlinkSync(BPFMAN, path("bin/bpfman"));
     writeFileSync(path("auth.json"), JSON.stringify({ auths: { [registry.host]: { auth: AUTH } } }));
     const [little, big] = ["bpfel", "bpfeb"].map((target) => compileBpf(SOURCE, ["-target", target]));
-    for (const folder of ["project", "mixed"]) writeFileSync(path(`${folder}/bpf_x86_bpfel.o`), little as Uint8Array);
+    for (const directory of ["project", "mixed"])
+      writeFileSync(path(`${directory}/bpf_x86_bpfel.o`), little as Uint8Array);
     writeFileSync(path("project/bpf_s390_bpfeb.o"), big as Uint8Array);
     writeFileSync(path("mixed/bpf_future_bpfel.o"), little as Uint8Array);
 

@@ -206,7 +206,7 @@ const LINK_LOCAL = [
 ];
 
 describe("redirects", () => {
-  test("round and round", async () => {
+  test("redirects in a circle", async () => {
     let asked = 0;
     const host = serve((request) => {
       asked++;
@@ -317,7 +317,7 @@ describe("redirects", () => {
     expect((await failureOfAsync(() => repositoryAt(none).manifest("v1"))).message).toContain("status 302");
   });
 
-  test("elsewhere: credentials stay, and are not given when that place asks for them", async () => {
+  test("elsewhere: credentials are not sent there, even if that server asks for them", async () => {
     const seen: { at: string; authorization: string | null }[] = [];
     const note = (at: string, request: Request) =>
       void seen.push({ at, authorization: request.headers.get("authorization") });
@@ -410,18 +410,18 @@ describe("logins", () => {
 
   /** Files of docker's, with an identity token for a host. */
   function identityAt(host: string) {
-    const folder = mkdtempSync(join(tmpdir(), "bpfman-identity-"));
-    folders.push(folder);
+    const directory = mkdtempSync(join(tmpdir(), "bpfman-identity-"));
+    directories.push(directory);
     const entry = { auth: btoa("<token>:"), identitytoken: REFRESH };
-    writeFileSync(join(folder, "config.json"), JSON.stringify({ auths: { [host]: entry } }));
+    writeFileSync(join(directory, "config.json"), JSON.stringify({ auths: { [host]: entry } }));
     const { signal } = new AbortController();
-    const options = { signal, registryAuth: null, caFile: null, env: { DOCKER_CONFIG: folder } };
+    const options = { signal, registryAuth: null, caFile: null, env: { DOCKER_CONFIG: directory } };
     return openRepository(parseReference(`${host}/test/image:v1`), options);
   }
   const REFRESH = "refresh-7f3a91";
-  const folders: string[] = [];
+  const directories: string[] = [];
   afterEach(() => {
-    for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
+    for (const directory of directories.splice(0)) rmSync(directory, { recursive: true });
   });
 
   test.each([301, 302, 303, 307, 308])(
@@ -465,7 +465,7 @@ describe("logins", () => {
     for (const text of seen) expect(text).toContain(REFRESH);
   });
 
-  test("who refuses a token, or cannot be reached, is named", async () => {
+  test("a token service that refuses or cannot be reached is named", async () => {
     const { realm, host } = withTokenService(() => new Response(null, { status: 401 }));
     const error = await failureOfAsync(() => repositoryAt(host, { registryAuth: AUTH }).manifest("v1"));
     expect(error.code).toBe("REGISTRY_DENIED");
@@ -491,7 +491,7 @@ describe("logins", () => {
     expect(error.code).toBe("REGISTRY_FAILED");
   });
 
-  test("a registry that is never content asks only so often", async () => {
+  test("a registry that never accepts a token is asked a limited number of times", async () => {
     let asked = 0;
     const realm = serve(() => Response.json({ access_token: "token" }));
     const host = serve(() => {
@@ -526,7 +526,7 @@ describe("time", () => {
     }
   });
 
-  test("a body that never stops to drip", async () => {
+  test("a body that arrives drop by drop without end", async () => {
     const host = serveRaw((socket) => {
       socket.write("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n");
       const drip = setInterval(() => (socket.readyState > 0 ? socket.write("a") : clearInterval(drip)), 20);

@@ -25,9 +25,9 @@ const WRONG = Buffer.from(`${USER}:not-the-password`).toString("base64");
 const LOAD = ["--programs", "tracepoint:on_openat"];
 
 /** Contents of all files below a directory, as text, and where its symbolic links lead; pins have none. */
-function filesBelow(folder: string): string {
-  return readdirSync(folder)
-    .map((name) => join(folder, name))
+function filesBelow(directory: string): string {
+  return readdirSync(directory)
+    .map((name) => join(directory, name))
     .filter((path) => !path.endsWith("/fs"))
     .map((path) => {
       const stats = lstatSync(path);

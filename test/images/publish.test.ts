@@ -16,13 +16,13 @@ SEC("xdp") int pass(void *ctx) { __u32 key = 0; return bpf_map_lookup_elem(&coun
 const LABELS = { "io.ebpf.maps": '{"counts":"array"}', "io.ebpf.programs": '{"pass":"xdp"}' };
 const ARCHITECTURE = { x64: "amd64" }[process.arch as string] ?? process.arch;
 
-let folder = "";
+let directory = "";
 let registry: TestRegistry;
 let env: Readonly<Record<string, string>> = {};
-const path = (name: string) => join(folder, name);
+const path = (name: string) => join(directory, name);
 
 beforeAll(async () => {
-  folder = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-publish-")));
+  directory = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-publish-")));
   registry = await startRegistry();
   env = containerStorage(path("containers"), [registry.host]);
   mkdirSync(path("project"));
@@ -31,13 +31,13 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await registry?.close();
-  expect(mountsUnder(folder)).toEqual([]);
-  rmSync(folder, { recursive: true, force: true });
+  expect(mountsUnder(directory)).toEqual([]);
+  rmSync(directory, { recursive: true, force: true });
 });
 
 async function bpfman(words: readonly string[], more: Readonly<Record<string, string>> = {}) {
   const command = [BPFMAN, "--runtime-dir", path("run"), ...words];
-  const child = Bun.spawn(command, { cwd: folder, env: { ...env, ...more }, stdio: ["ignore", "pipe", "pipe"] });
+  const child = Bun.spawn(command, { cwd: directory, env: { ...env, ...more }, stdio: ["ignore", "pipe", "pipe"] });
   const [out, error, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
   return { out, error, code };
 }
@@ -143,7 +143,7 @@ describe("a project of several platforms", () => {
 
 test("two builds of the same input have the same digest, wherever they go and whatever the time", async () => {
   const first = await build("again:v1", "-c", "project");
-  const second = await build("elsewhere/again:v2", "-c", `${folder}/project`);
+  const second = await build("elsewhere/again:v2", "-c", `${directory}/project`);
   expect(second.digest).toBe(first.digest);
   const { out } = await bpfman(["image", "build", "-o", "json", "-t", `${registry.host}/again:v3`, "-c", "project"], {
     SOURCE_DATE_EPOCH: "1700000000",

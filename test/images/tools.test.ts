@@ -48,11 +48,20 @@ beforeAll(async () => {
   tools.write("Containerfile", CONTAINERFILE);
   tools.write("older", OLDER);
 
-  const plain = ["--isolation", "chroot", "-f", `${tools.folder}/Containerfile`, tools.folder];
+  const plain = ["--isolation", "chroot", "-f", `${tools.directory}/Containerfile`, tools.directory];
   await tools.buildah("bud", "-t", at("buildah:oci"), ...plain);
   await tools.buildah("push", at("buildah:oci"));
   await tools.buildah("push", "--format", "v2s2", at("buildah:oci"), `docker://${at("buildah:v2s2")}`);
-  await tools.buildah("bud", "-t", at("older:1"), "--isolation", "chroot", "-f", `${tools.folder}/older`, tools.folder);
+  await tools.buildah(
+    "bud",
+    "-t",
+    at("older:1"),
+    "--isolation",
+    "chroot",
+    "-f",
+    `${tools.directory}/older`,
+    tools.directory,
+  );
   await tools.buildah("push", at("older:1"));
   await tools.podman("build", "-t", at("podman:1"), ...plain);
   await tools.podman("push", at("podman:1"));
@@ -70,11 +79,11 @@ beforeAll(async () => {
   await tools.skopeo("copy", source, `docker://${at("copy:1")}`);
   await tools.skopeo("copy", "--format", "v2s2", source, `docker://${at("copy:v2s2")}`);
   await tools.skopeo("copy", "--all", `docker://${at("list:oci")}`, `docker://${at("copy:list")}`);
-  await tools.skopeo("copy", source, `dir:${tools.folder}/plain`, "--dest-decompress");
+  await tools.skopeo("copy", source, `dir:${tools.directory}/plain`, "--dest-decompress");
   // skopeo packs anew what it sends to a registry, unless the digests must stay.
-  await tools.skopeo("copy", "--preserve-digests", `dir:${tools.folder}/plain`, `docker://${at("copy:raw")}`);
-  const zstd = `oci:${tools.folder}/zstd:1`;
-  await tools.skopeo("copy", "--dest-compress-format", "zstd", `dir:${tools.folder}/plain`, zstd);
+  await tools.skopeo("copy", "--preserve-digests", `dir:${tools.directory}/plain`, `docker://${at("copy:raw")}`);
+  const zstd = `oci:${tools.directory}/zstd:1`;
+  await tools.skopeo("copy", "--dest-compress-format", "zstd", `dir:${tools.directory}/plain`, zstd);
   await tools.skopeo("copy", "--preserve-digests", zstd, `docker://${at("copy:zstd")}`);
 }, 120_000);
 afterAll(async () => {
@@ -201,8 +210,8 @@ describe("what cannot be", () => {
       "--isolation",
       "chroot",
       "-f",
-      `${tools.folder}/empty`,
-      tools.folder,
+      `${tools.directory}/empty`,
+      tools.directory,
     );
     await tools.buildah("push", at("empty:1"));
     const error = await bpfman.refused(1, "INVALID_IMAGE", "image", "pull", "-i", at("empty:1"));

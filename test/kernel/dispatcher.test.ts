@@ -113,7 +113,7 @@ const tenMembers = (hook: Hook): Promise<Members> =>
   loadMembers(kernel(), {
     fixture: "chain",
     programs: Array.from({ length: 10 }, (_, number) => `${hook}:${hook}_member_${number}`),
-    folder: bpffs.path,
+    directory: bpffs.path,
   });
 
 const isDispatcher = (id: ProgramId): boolean => kernel().program(id)?.name.endsWith("_dispatcher") === true;
@@ -278,7 +278,7 @@ describe("members that change packets", () => {
       const changer = await loadMembers(kernel(), {
         fixture: "chain_changes",
         programs: [`${hook}:${name}`],
-        folder: bpffs.path,
+        directory: bpffs.path,
       });
       const members = await tenMembers(hook);
       members.setVerdicts({ 0: PASSES[hook] });
@@ -403,7 +403,7 @@ describe("the dispatcher", () => {
 
 describe("frags", () => {
   const withFrags = (programs: readonly string[]) =>
-    loadMembers(kernel(), { fixture: "chain", programs, folder: bpffs.path });
+    loadMembers(kernel(), { fixture: "chain", programs, directory: bpffs.path });
 
   extensionTest("a dispatcher of members that take fragments takes large packets", async () => {
     const members = await withFrags(["xdp:xdp_frags_member", "xdp:xdp_frags_member_too"]);

@@ -13,10 +13,10 @@ import { readObject } from "../../src/object/object-file.ts";
 import type { Feature, KernelFeatures } from "../../src/platform/kernel.ts";
 import { featureTest, withoutFeatureTest } from "../labs/kernel-feature.ts";
 import { bpfDescriptors, bpftool, inKernel, sh, until } from "../labs/kernel-lab.ts";
-import { temporaryFolder } from "../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../labs/temporary-directory.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
-const folder = temporaryFolder();
+const directory = temporaryDirectory();
 
 /** Name of the kernel in the virtual machine; undefined on the machine's own. */
 const KNOWN_KERNEL = process.env.BPFMAN_TEST_KERNEL;
@@ -125,7 +125,7 @@ anywhere("functions of the kernel have the ids that bpftool gives them", () => {
 
 /** Runs a script of TypeScript without these capabilities, and answers what it prints. */
 function without(capabilities: readonly string[], script: string) {
-  const file = folder.path("script.ts");
+  const file = directory.path("script.ts");
   writeFileSync(file, script);
   const bounds = capabilities.map((name) => `-${name}`).join(",");
   return JSON.parse(sh("setpriv", "--bounding-set", bounds, process.execPath, file));
@@ -213,7 +213,7 @@ describe("hints", () => {
 
 /** `bpfman version` with the words given, and its calls of the kernel as strace sees them. */
 function version(...words: readonly string[]): { readonly out: string; readonly calls: readonly string[] } {
-  const trace = folder.path("trace");
+  const trace = directory.path("trace");
   const command = [process.execPath, `${ROOT}/src/main.ts`, "version", ...words];
   const out = sh("strace", "-f", "--seccomp-bpf", "-qq", "-o", trace, "-e", "trace=bpf,perf_event_open", ...command);
   const calls = readFileSync(trace, "utf8").split("\n");
@@ -244,9 +244,9 @@ describe("bpfman version", () => {
 
   anywhere("without root there are no features, and no error", () => {
     // A copy that everybody can reach, wherever the sources are.
-    const copy = folder.path("bpfman");
+    const copy = directory.path("bpfman");
     sh("cp", resolve(ROOT, "dist/bpfman"), copy);
-    sh("chmod", "-R", "a+rX", folder.path());
+    sh("chmod", "-R", "a+rX", directory.path());
     const nobody = ["setpriv", "--reuid=65534", "--clear-groups"];
     const answer: VersionAnswer = JSON.parse(sh(...nobody, copy, "version", "-o", "json"));
     expect(answer).toMatchObject({ features: null, libbpf: expect.stringMatching(/^\d/) });

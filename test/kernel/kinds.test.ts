@@ -189,6 +189,7 @@ async function expectShown(kinds: readonly Kind[], links: readonly LinkAnswer[])
         ...record,
         application: "kinds",
         function_name: status.function_name ?? "",
+        state: null,
         attachment: status.attachment,
       };
     }),

@@ -5,9 +5,9 @@ import { resolve } from "node:path";
 import { BPFMAN } from "../labs/executable.ts";
 import { featureTest } from "../labs/kernel-feature.ts";
 import { sh } from "../labs/kernel-lab.ts";
-import { temporaryFolder } from "../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../labs/temporary-directory.ts";
 
-const folder = temporaryFolder();
+const directory = temporaryDirectory();
 const ROOT = resolve(import.meta.dir, "../..");
 
 /** Prints the error that loading an object gives, and the version of libbpf. */
@@ -37,11 +37,11 @@ interface Outcome {
   readonly list: Outcome["load"];
 }
 
-/** Runs the script in the test's folder, behind `wrapper`. */
+/** Runs the script in the test's directory, behind `wrapper`. */
 function outcome(wrapper: readonly string[]): Outcome {
-  const script = folder.path("script.ts");
+  const script = directory.path("script.ts");
   writeFileSync(script, SCRIPT);
-  const result = Bun.spawnSync([...wrapper, process.execPath, script], { cwd: folder.path(), stderr: "pipe" });
+  const result = Bun.spawnSync([...wrapper, process.execPath, script], { cwd: directory.path(), stderr: "pipe" });
   expect(result.stderr.toString()).toBe("");
   return JSON.parse(result.stdout.toString());
 }
@@ -59,18 +59,18 @@ test("with the installed libbpf everything works", () => {
 });
 
 test("without libbpf only loading fails; a file of its name in the current directory is not run", () => {
-  copyFileSync(installed(), folder.path("libbpf.so.1"));
-  expect(readdirSync(folder.path())).toContain("libbpf.so.1");
+  copyFileSync(installed(), directory.path("libbpf.so.1"));
+  expect(readdirSync(directory.path())).toContain("libbpf.so.1");
   const found = outcome(inPlaceOfLibbpf("/dev/null"));
   const missing = ["LIBBPF_MISSING", expect.stringContaining("libbpf.so.1")];
   expect(found).toMatchObject({ version: null, list: "ok", load: missing, feature: "ok", features: "ok" });
 });
 
 test("a libbpf without a function that is needed is too old, and the function is named", () => {
-  const source = folder.path("old.c");
+  const source = directory.path("old.c");
   writeFileSync(source, 'const char *libbpf_version_string(void) { return "v0.9"; }\n');
-  sh("gcc", "-shared", "-fPIC", "-Wl,-soname,libbpf.so.1", "-o", folder.path("old.so"), source);
-  expect(outcome(inPlaceOfLibbpf(folder.path("old.so")))).toMatchObject({
+  sh("gcc", "-shared", "-fPIC", "-Wl,-soname,libbpf.so.1", "-o", directory.path("old.so"), source);
+  expect(outcome(inPlaceOfLibbpf(directory.path("old.so")))).toMatchObject({
     version: "0.9",
     list: "ok",
     load: ["LIBBPF_TOO_OLD", expect.stringMatching(/"bpf_\w+"/)],
@@ -83,7 +83,7 @@ const NO_CALL = { version: null, load: code, list: code, feature: code, features
 /** What needs no system call of ours works, and so does every error message; the rest says what is missing. */
 function sayWhatIsMissing(bpfman: (...words: string[]) => ReturnType<typeof Bun.spawnSync>): void {
   const run = (...words: string[]) => {
-    const { exitCode, stdout, stderr } = bpfman("--runtime-dir", folder.path("run"), ...words);
+    const { exitCode, stdout, stderr } = bpfman("--runtime-dir", directory.path("run"), ...words);
     return [exitCode, String(stdout), String(stderr)];
   };
   expect(run("--help")).toEqual([0, expect.stringContaining("Usage: bpfman"), ""]);
@@ -103,12 +103,12 @@ function sayWhatIsMissing(bpfman: (...words: string[]) => ReturnType<typeof Bun.
     expect([words, run(...words)]).toEqual([words, [5, "", says]]);
   }
   expect(run("lst")).toEqual([2, "", expect.stringContaining('did you mean "list"?')]);
-  const configured = run("--config", folder.path("none.toml"), "version");
-  expect(configured).toEqual([expect.any(Number), "", expect.stringContaining(folder.path("none.toml"))]);
+  const configured = run("--config", directory.path("none.toml"), "version");
+  expect(configured).toEqual([expect.any(Number), "", expect.stringContaining(directory.path("none.toml"))]);
 }
 
 featureTest("mdwe", "where memory may not be made executable, help, version and errors still work", () => {
-  const source = folder.path("launch.c");
+  const source = directory.path("launch.c");
   writeFileSync(
     source,
     `#include <sys/prctl.h>
@@ -117,9 +117,9 @@ featureTest("mdwe", "where memory may not be made executable, help, version and 
 int main(int argc, char **argv) { return prctl(65, 1, 0, 0, 0) ? 1 : execv(argv[1], argv + 1); }
 `,
   );
-  sh("gcc", "-o", folder.path("launch"), source);
-  expect(outcome([folder.path("launch")])).toMatchObject(NO_CALL);
-  sayWhatIsMissing((...words) => Bun.spawnSync([folder.path("launch"), BPFMAN, ...words]));
+  sh("gcc", "-o", directory.path("launch"), source);
+  expect(outcome([directory.path("launch")])).toMatchObject(NO_CALL);
+  sayWhatIsMissing((...words) => Bun.spawnSync([directory.path("launch"), BPFMAN, ...words]));
 });
 
 test("where the JIT is switched off, help, version and errors still work", () => {

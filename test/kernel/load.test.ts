@@ -144,15 +144,15 @@ describe("load", () => {
     const pinTo = (path: string) => () => loaded.pinProgram("count_packets", path);
     expect(pinTo(bpffs.path("program"))).toThrow(expect.objectContaining({ code: "STATE_CONFLICT" }));
     expect(pinTo("/tmp/bpfman-no-bpffs")).toThrow(expect.objectContaining({ code: "BPFFS_UNAVAILABLE" }));
-    expect(pinTo(bpffs.path("no/folder"))).toThrow(expect.objectContaining({ code: "IO_FAILED" }));
+    expect(pinTo(bpffs.path("no/directory"))).toThrow(expect.objectContaining({ code: "IO_FAILED" }));
     expect(() => kernel.openPin("/etc/passwd")).toThrow(expect.objectContaining({ code: "STATE_CONFLICT" }));
     loaded.close();
   });
 
   test("Debian's xdp-tools objects load", async () => {
-    const folder = "/usr/lib/x86_64-linux-gnu/bpf";
-    for (const name of readdirSync(folder)) {
-      const bytes = readFileSync(join(folder, name));
+    const directory = "/usr/lib/x86_64-linux-gnu/bpf";
+    for (const name of readdirSync(directory)) {
+      const bytes = readFileSync(join(directory, name));
       // Functions in sections that name no type are programs of xdpdump: fentry and fexit by another name.
       const names = readObject(bytes).programs.flatMap((entry) => (entry.kind === "xdp" ? [`xdp:${entry.name}`] : []));
       const loaded = await kernel.load({

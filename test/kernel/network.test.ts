@@ -70,7 +70,7 @@ test.skipIf(!isRoot)("a namespace of another type is rejected", () => {
 test.skipIf(!isRoot)("a bare name that ip-netns knows leads to its path", () => {
   const error = failureOf(() => openNetwork().namespaceId(NAME));
   expect([error.code, error.hint]).toEqual(["NETNS_NOT_FOUND", `did you mean "${PATH}"?`]);
-  // So does one that is nearly right, with its folder or without.
+  // So does one that is nearly right, with its directory or without.
   for (const near of [`${NAME}x`, `${PATH}x`]) {
     expect(failureOf(() => openNetwork().namespaceId(near)).hint).toContain(`"${PATH}"`);
   }

@@ -5,20 +5,20 @@ import { openPins } from "../../src/bpffs/open-pins.ts";
 import { linkId, programId } from "../../src/domain/ids.ts";
 import { openPin } from "../../src/kernel/pin.ts";
 import { failureOf } from "../expect/failure.ts";
-import { temporaryFolder } from "../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../labs/temporary-directory.ts";
 
 const isRoot = process.geteuid?.() === 0;
-const folder = temporaryFolder(() => {
+const directory = temporaryDirectory(() => {
   for (const [, target = ""] of mounts().reverse()) Bun.spawnSync(["umount", target]);
   expect(mounts()).toEqual([]);
 });
-const root = () => folder.path("run/fs");
-/** Mounts at or below the test's folder, as source, target, type, options. */
+const root = () => directory.path("run/fs");
+/** Mounts at or below the test's directory, as source, target, type, options. */
 const mounts = () =>
   fs
     .readFileSync("/proc/self/mounts", "utf8")
     .split("\n")
-    .filter((line) => line.includes(folder.path()))
+    .filter((line) => line.includes(directory.path()))
     .map((line) => line.split(" "));
 /** A pin that holds a real kernel object: a map that bpftool makes. */
 function pinMap(path: string): void {
@@ -52,7 +52,7 @@ test.skipIf(!isRoot)("prepare mounts once, with the options and directories agre
   expect([target, type]).toEqual([root(), "bpf"]);
   expect(options.split(",")).toEqual(expect.arrayContaining(["nosuid", "nodev", "noexec", "mode=700"]));
   expect(fs.statfsSync(root()).type).toBe(0xcafe4a11);
-  expect(fs.statSync(folder.path("run")).mode & 0o777).toBe(0o750);
+  expect(fs.statSync(directory.path("run")).mode & 0o777).toBe(0o750);
   for (const name of ["", "maps", "shared", "links"]) expect(fs.statSync(`${root()}/${name}`).mode & 0o777).toBe(0o700);
   expect(pins.list(root())).toEqual(expect.arrayContaining(["maps", "shared", "links"]));
 });
@@ -61,21 +61,21 @@ test.skipIf(!isRoot)("pins come, are seen, and go; a pin that was not there says
   const pins = openPins(root());
   const { paths } = pins;
   pins.prepare();
-  pins.makeFolder(paths.mapFolder(programId(5)));
-  pins.makeFolder(paths.mapFolder(programId(5)));
+  pins.makeDirectory(paths.mapDirectory(programId(5)));
+  pins.makeDirectory(paths.mapDirectory(programId(5)));
   const pin = paths.map(programId(5), "counters");
   expect(pins.exists(pin)).toBe(false);
   pinMap(pin);
   pinMap(paths.map(programId(5), "x".repeat(255)));
   expect(pins.exists(pin)).toBe(true);
-  expect(pins.list(paths.mapFolder(programId(5))).sort()).toEqual(["counters", "x".repeat(255)]);
+  expect(pins.list(paths.mapDirectory(programId(5))).sort()).toEqual(["counters", "x".repeat(255)]);
   expect([pins.remove(pin), pins.remove(pin), pins.exists(pin)]).toEqual([true, false, false]);
   expect(pins.remove(paths.link(linkId(1)))).toBe(false);
-  expect(pins.removeFolder(paths.mapFolder(programId(5)))).toBe(false);
+  expect(pins.removeDirectory(paths.mapDirectory(programId(5)))).toBe(false);
   expect(pins.remove(paths.map(programId(5), "x".repeat(255)))).toBe(true);
-  expect(pins.removeFolder(paths.mapFolder(programId(5)))).toBe(true);
-  expect(pins.removeFolder(paths.mapFolder(programId(5)))).toBe(false);
-  expect(pins.exists(paths.mapFolder(programId(5)))).toBe(false);
+  expect(pins.removeDirectory(paths.mapDirectory(programId(5)))).toBe(true);
+  expect(pins.removeDirectory(paths.mapDirectory(programId(5)))).toBe(false);
+  expect(pins.exists(paths.mapDirectory(programId(5)))).toBe(false);
 });
 
 test.skipIf(!isRoot)("the kernel rejects dots in names, as the paths assume", () => {
@@ -87,56 +87,56 @@ test.skipIf(!isRoot)("a directory in the place of a pin is an error, and stays, 
   const pins = openPins(root());
   pins.prepare();
   const path = pins.paths.program(programId(5));
-  pins.makeFolder(path);
+  pins.makeDirectory(path);
   expect(failureOf(() => pins.remove(path)).code).toBe("IO_FAILED");
   expect(pins.exists(path)).toBe(true);
-  pins.makeFolder(`${path}/below`);
-  expect([pins.removeFolder(path), pins.exists(`${path}/below`)]).toEqual([false, true]);
+  pins.makeDirectory(`${path}/below`);
+  expect([pins.removeDirectory(path), pins.exists(`${path}/below`)]).toEqual([false, true]);
 });
 
 test.skipIf(!isRoot)("a bpffs that is mounted already is taken as it is", () => {
   fs.mkdirSync(root(), { recursive: true, mode: 0o700 });
-  fs.chmodSync(folder.path("run"), 0o700);
+  fs.chmodSync(directory.path("run"), 0o700);
   expect(Bun.spawnSync(["mount", "-t", "bpf", "-o", "mode=0700", "own", root()]).exitCode).toBe(0);
   openPins(root()).prepare();
   expect(mounts().map(([source]) => source)).toEqual(["own"]);
-  expect(fs.statSync(folder.path("run")).mode & 0o777).toBe(0o700);
+  expect(fs.statSync(directory.path("run")).mode & 0o777).toBe(0o700);
 });
 
 test.skipIf(!isRoot)("directories that others could change are rejected, and nothing is mounted", () => {
   const cases: readonly [string, () => void, string][] = [
-    ["run", () => fs.chmodSync(folder.path("run"), 0o777), "other users can write to it (mode 777)"],
-    ["run", () => fs.chmodSync(folder.path("run"), 0o770), "other users can write to it (mode 770)"],
-    ["run", () => fs.chownSync(folder.path("run"), 1234, 0), "it belongs to user 1234"],
+    ["run", () => fs.chmodSync(directory.path("run"), 0o777), "other users can write to it (mode 777)"],
+    ["run", () => fs.chmodSync(directory.path("run"), 0o770), "other users can write to it (mode 770)"],
+    ["run", () => fs.chownSync(directory.path("run"), 1234, 0), "it belongs to user 1234"],
     [
       "run",
       () => {
-        fs.renameSync(folder.path("run"), folder.path("elsewhere"));
-        fs.symlinkSync(folder.path("elsewhere"), folder.path("run"));
+        fs.renameSync(directory.path("run"), directory.path("elsewhere"));
+        fs.symlinkSync(directory.path("elsewhere"), directory.path("run"));
       },
       "it is a symbolic link",
     ],
     ["run/fs", () => fs.symlinkSync("/tmp", root()), "it is a symbolic link"],
   ];
   for (const [name, spoil, problem] of cases) {
-    fs.mkdirSync(folder.path("run"), { mode: 0o750 });
+    fs.mkdirSync(directory.path("run"), { mode: 0o750 });
     spoil();
     const error = failureOf(() => openPins(root()).prepare());
     if (name === "run") expect(failureOf(() => openPins(root())).code).toBe("STATE_CONFLICT");
     expect([error.code, error.message]).toEqual([
       "STATE_CONFLICT",
-      `use the runtime directory "${folder.path(name)}": ${problem}`,
+      `use the runtime directory "${directory.path(name)}": ${problem}`,
     ]);
     expect(mounts()).toEqual([]);
-    fs.rmSync(folder.path("run"), { recursive: true, force: true });
-    fs.rmSync(folder.path("elsewhere"), { recursive: true, force: true });
+    fs.rmSync(directory.path("run"), { recursive: true, force: true });
+    fs.rmSync(directory.path("elsewhere"), { recursive: true, force: true });
   }
 });
 
 test.skipIf(!isRoot)("a file in the directory's place is said to be there", () => {
-  fs.writeFileSync(folder.path("run"), "");
+  fs.writeFileSync(directory.path("run"), "");
   const error = failureOf(() => openPins(root()).prepare());
-  expect([error.code, error.details.path]).toEqual(["STATE_CONFLICT", folder.path("run")]);
+  expect([error.code, error.details.path]).toEqual(["STATE_CONFLICT", directory.path("run")]);
 });
 
 test.skipIf(!isRoot)("without the capability to mount, the error says what is needed", () => {
@@ -165,7 +165,7 @@ test.skipIf(!isRoot)("without the capability to mount, the error says what is ne
 });
 
 test.skipIf(!isRoot)("a file elsewhere is no pin, and the hint says what is one", () => {
-  const file = folder.path("file");
+  const file = directory.path("file");
   fs.writeFileSync(file, "");
   const { code, message, hint } = failureOf(() => openPin(file));
   expect(code).toBe("STATE_CONFLICT");

@@ -1,34 +1,36 @@
-/** The database on a read-only file system. */
+/** The database on a read-only file system, and on a full one. */
 import { expect, test } from "bun:test";
 import * as fs from "node:fs";
+import { programId } from "../../src/domain/ids.ts";
+import { RESERVE_BYTES } from "../../src/domain/limits.ts";
 import { openStore } from "../../src/store/open-store.ts";
 import { failureOf } from "../expect/failure.ts";
 import { programRecordOf } from "../fakes/records.ts";
-import { temporaryFolder } from "../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../labs/temporary-directory.ts";
 
 const isRoot = process.geteuid?.() === 0;
-const folder = temporaryFolder((path) => {
+const directory = temporaryDirectory((path) => {
   if (isRoot) Bun.spawnSync(["umount", `${path}/state`]);
 });
 const open = (mode: "read" | "write") =>
-  openStore({ path: folder.path("state/odd name?#%41.db"), mode, bootId: "boot-1" });
+  openStore({ path: directory.path("state/odd name?#%41.db"), mode, bootId: "boot-1" });
 const mount = (...words: string[]) => {
   const result = Bun.spawnSync(["mount", ...words], { stderr: "pipe" });
   if (result.exitCode !== 0) throw new Error(`mount ${words.join(" ")}: ${result.stderr}`);
 };
 for (const sideFiles of [true, false]) {
   test.skipIf(!isRoot)(`a read-only file system is read ${sideFiles ? "with" : "without"} the WAL's files`, () => {
-    fs.mkdirSync(folder.path("state"));
-    mount("-t", "tmpfs", "-o", "mode=0700,size=4m", "tmpfs", folder.path("state"));
+    fs.mkdirSync(directory.path("state"));
+    mount("-t", "tmpfs", "-o", "mode=0700,size=4m", "tmpfs", directory.path("state"));
     const writer = open("write");
     writer.insertProgram(programRecordOf(5), "ready");
     writer.close();
     if (!sideFiles) {
-      for (const name of fs.readdirSync(folder.path("state"))) {
-        if (!name.endsWith(".db")) fs.rmSync(folder.path(`state/${name}`));
+      for (const name of fs.readdirSync(directory.path("state"))) {
+        if (!name.endsWith(".db")) fs.rmSync(directory.path(`state/${name}`));
       }
     }
-    mount("-o", "remount,ro", folder.path("state"));
+    mount("-o", "remount,ro", directory.path("state"));
     const reader = open("read");
     expect(reader.programs()).toStrictEqual([programRecordOf(5)]);
     reader.close();
@@ -38,8 +40,8 @@ for (const sideFiles of [true, false]) {
 }
 
 test.skipIf(!isRoot)("a full disk is an error, and what was committed before stays", () => {
-  fs.mkdirSync(folder.path("state"));
-  mount("-t", "tmpfs", "-o", "mode=0700,size=1m", "tmpfs", folder.path("state"));
+  fs.mkdirSync(directory.path("state"));
+  mount("-t", "tmpfs", "-o", "mode=0700,size=1m", "tmpfs", directory.path("state"));
   const writer = open("write");
   let written = 0;
   const error = failureOf(() => {
@@ -54,4 +56,50 @@ test.skipIf(!isRoot)("a full disk is an error, and what was committed before sta
   const reader = open("read");
   expect(reader.programs()).toHaveLength(written);
   reader.close();
+});
+
+const RESERVE = "state/odd name?#%41.db-reserve";
+/** Takes all the space there is. */
+const fill = (): void =>
+  void Bun.spawnSync(["dd", "if=/dev/zero", `of=${directory.path("state/filler")}`, "bs=4096"], { stderr: "ignore" });
+const caller = { uid: 0, loginUid: null, sudoUid: null, parentPid: 1, parentCommand: null };
+const ENDED = { operation: "program/unload", startedAt: new Date(0), durationMs: 1, caller, result: "ok", facts: {} };
+
+test.skipIf(!isRoot)("a full disk has room for removals, again and again, and for nothing else", () => {
+  fs.mkdirSync(directory.path("state"));
+  mount("-t", "tmpfs", "-o", "mode=0700,size=4m", "tmpfs", directory.path("state"));
+  const PROGRAMS = 150;
+  const first = open("write");
+  for (let id = 1; id <= PROGRAMS; id++) first.insertProgram(programRecordOf(id), "ready");
+  first.close();
+  fill();
+  expect(fs.statfsSync(directory.path("state")).bavail).toBe(0);
+  const other = open("write");
+  const refused = failureOf(() => {
+    for (let id = 1001; id <= 2000; id++) other.insertProgram(programRecordOf(id), "ready");
+  });
+  other.close();
+  expect(refused).toMatchObject({ code: "IO_FAILED", details: { sqlite: "SQLITE_FULL" } });
+  expect(refused.hint).toContain("detaching and unloading work meanwhile");
+  for (let id = 1; id <= PROGRAMS; id++) {
+    const store = open("write");
+    store.makeRoom();
+    store.setProgramState(programId(id), "removing");
+    store.deleteProgram(programId(id));
+    store.appendOperation(ENDED);
+    store.close();
+    // Others take what they can get.
+    Bun.spawnSync(["dd", "if=/dev/zero", `of=${directory.path(`state/filler-${id}`)}`, "bs=4096"], {
+      stderr: "ignore",
+    });
+  }
+  const after = open("write");
+  expect(after.programs().filter(({ id }) => id <= PROGRAMS)).toEqual([]);
+  after.close();
+  expect(fs.statSync(directory.path(RESERVE)).size).toBeGreaterThan(RESERVE_BYTES / 2);
+  for (const name of fs.readdirSync(directory.path("state"))) {
+    if (name.startsWith("filler")) fs.rmSync(directory.path(`state/${name}`));
+  }
+  open("write").close();
+  expect(fs.statSync(directory.path(RESERVE)).size).toBe(RESERVE_BYTES);
 });

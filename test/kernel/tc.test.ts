@@ -25,7 +25,7 @@ const plain = () =>
   loadMembers(kernel, {
     fixture: "chain",
     programs: ["tc:tc_member_0", "tc:tc_member_1"],
-    folder: bpffs.path,
+    directory: bpffs.path,
   });
 
 const tc = (...command: readonly string[]): string => sh("tc", "-n", lab.name(), ...command);

@@ -6,11 +6,11 @@ import type { AttachedLink, TcxAnchor, TcHook } from "../../src/platform/kernel.
 import { pinAt, toLoad } from "../objects/bpf-fixture.ts";
 import { bpftool, cable, counters, sh, temporaryBpffs, until } from "../labs/kernel-lab.ts";
 import { tcxTest } from "../labs/tcx-test.ts";
-import { temporaryFolder } from "../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../labs/temporary-directory.ts";
 
 const bpffs = temporaryBpffs();
 const wire = cable();
-const folder = temporaryFolder();
+const directory = temporaryDirectory();
 const kernel = openKernel();
 const LAST: TcxAnchor = { side: "last" };
 
@@ -187,7 +187,7 @@ tcxTest("an attach makes the link without asking the hook once more", async () =
   const script = `import { openKernel } from ${JSON.stringify(`${import.meta.dir}/../../src/kernel/open-kernel.ts`)};
     const target = { ...${JSON.stringify(target)}, revision: ${kernel.tcxState(hook()).revision}n };
     openKernel().attach(${JSON.stringify(pinAt(kernel, pin))}, target).close();`;
-  const trace = folder.path("trace");
+  const trace = directory.path("trace");
   sh("strace", "-f", "-qq", "-o", trace, "-e", "trace=bpf", process.execPath, "-e", script);
   const calls = readFileSync(trace, "utf8");
   expect(calls.match(/BPF_LINK_CREATE|bpf\(0x1c,/g)).toHaveLength(1);

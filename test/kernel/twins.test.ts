@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { tcConfig, xdpConfig } from "../../src/dispatcher/dispatcher-config.ts";
 import { openKernel } from "../../src/kernel/open-kernel.ts";
-import { loadedAlong, readObject, twinBytes } from "../../src/object/object-file.ts";
+import { objectForLibbpf, readObject, twinBytes } from "../../src/object/object-file.ts";
 import type { LoadedObject, ProgramToLoad, TwinToLoad } from "../../src/platform/kernel.ts";
 import { PACKET } from "../labs/chain-lab.ts";
 import { compileBpf } from "../objects/compile.ts";
@@ -114,9 +114,9 @@ for (const hook of ["xdp", "tc"] as const) {
         SEC("${section}") int nested(${context} *ctx) { return jump(ctx); }
         SEC("${section}") int last(${context} *ctx) { return 7; }`);
       const names = ["entry", "nested", "last"];
-      const along = loadedAlong(bytes, names);
-      expect(along.programs.get("entry")).toEqual(["target"]);
-      const loaded = await load(along.bytes, hook, { names, along: ["target"] });
+      const { bytes: adapted, along } = objectForLibbpf(bytes, readObject(bytes), names);
+      expect(along.get("entry")).toEqual(["target"]);
+      const loaded = await load(adapted, hook, { names, along: ["target"] });
       const array = loaded.maps.find(({ name }) => name === "jumps")!;
       loaded.pinMap("jumps", bpffs.path("jumps"));
       const values = () => JSON.stringify(bpftool("map", "dump", "id", String(array.id)));

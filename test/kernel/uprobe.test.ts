@@ -9,14 +9,14 @@ import { counters, sh, temporaryBpffs, until } from "../labs/kernel-lab.ts";
 const bpffs = temporaryBpffs();
 const kernel = openKernel();
 
-let folder = "";
+let directory = "";
 let binary = "";
 /** Where probed_function stands in the file. */
 let fileOffset = 0;
 
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "bpfman-uprobe-"));
-  binary = join(folder, "target");
+  directory = mkdtempSync(join(tmpdir(), "bpfman-uprobe-"));
+  binary = join(directory, "target");
   sh("gcc", "-O1", "-o", binary, resolve(import.meta.dir, "../fixtures/uprobe_target.c"));
   const address = Number.parseInt(/^([0-9a-f]+) T probed_function$/m.exec(sh("nm", binary))?.[1] ?? "", 16);
   // The segment that holds it: file offset and address are the 2nd and 3rd column.
@@ -28,7 +28,7 @@ beforeAll(() => {
   }
   expect(fileOffset).toBeGreaterThan(0);
 });
-afterAll(() => rmSync(folder, { recursive: true }));
+afterAll(() => rmSync(directory, { recursive: true }));
 
 /** A running target; `call` makes it call the function so many times and waits for that. */
 function startTarget() {

@@ -25,7 +25,7 @@ const plain = () =>
   loadMembers(kernel, {
     fixture: "chain",
     programs: ["xdp:xdp_member_0", "xdp:xdp_member_1"],
-    folder: bpffs.path,
+    directory: bpffs.path,
   });
 
 for (const mode of ["drv", "skb"] as const) {

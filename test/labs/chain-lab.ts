@@ -214,11 +214,11 @@ export const twinPin = (pin: string): string => `${pin}_twin`;
 /** Loads programs of a fixture and pins them, each by its name. */
 export async function loadMembers(
   kernel: KernelPort,
-  from: { fixture: string; programs: readonly string[]; folder: (name: string) => string },
+  from: { fixture: string; programs: readonly string[]; directory: (name: string) => string },
 ): Promise<Members> {
   const selected = toLoad(from.fixture, ...from.programs);
   const loaded = await kernel.load(selected);
-  const pins = loaded.programs.map(({ name }) => from.folder(name));
+  const pins = loaded.programs.map(({ name }) => from.directory(name));
   for (const [index, { name }] of loaded.programs.entries()) loaded.pinProgram(name, pins[index] ?? "");
   const map = (name: string): number => loaded.maps.find((entry) => entry.name === name)?.id ?? 0;
   const mapsById = new Map(loaded.maps.map((each) => [each.id, each.name]));

@@ -2,29 +2,32 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** Environment by which they, and whoever runs them, keep to `folder`. The registries named are spoken to without TLS. */
-export function containerStorage(folder: string, plainRegistries: readonly string[]): Readonly<Record<string, string>> {
-  mkdirSync(folder, { recursive: true });
+/** Environment by which they, and whoever runs them, keep to `directory`. The registries named are spoken to without TLS. */
+export function containerStorage(
+  directory: string,
+  plainRegistries: readonly string[],
+): Readonly<Record<string, string>> {
+  mkdirSync(directory, { recursive: true });
   const file = (name: string, text: string): string => {
-    writeFileSync(join(folder, name), text);
-    return join(folder, name);
+    writeFileSync(join(directory, name), text);
+    return join(directory, name);
   };
-  const inFolder = (name: string) => JSON.stringify(join(folder, name));
+  const inDirectory = (name: string) => JSON.stringify(join(directory, name));
   const registries = plainRegistries.map((host) => `[[registry]]\nlocation = "${host}"\ninsecure = true\n`);
   return {
     PATH: process.env.PATH ?? "",
-    HOME: folder,
-    TMPDIR: folder,
+    HOME: directory,
+    TMPDIR: directory,
     BUILDAH_ISOLATION: "chroot",
     CONTAINERS_STORAGE_CONF: file(
       "storage.conf",
-      `[storage]\ndriver = "vfs"\ngraphroot = ${inFolder("graph")}\nrunroot = ${inFolder("run")}\n`,
+      `[storage]\ndriver = "vfs"\ngraphroot = ${inDirectory("graph")}\nrunroot = ${inDirectory("run")}\n`,
     ),
     CONTAINERS_REGISTRIES_CONF: file("registries.conf", `unqualified-search-registries = []\n${registries.join("")}`),
     CONTAINERS_CONF: file(
       "containers.conf",
       // Locks in a file: the default is one piece of memory for all that root's podman ever runs.
-      `[engine]\nimage_copy_tmp_dir = ${inFolder(".")}\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\nlock_type = "file"\ntmp_dir = ${inFolder("tmp")}\n`,
+      `[engine]\nimage_copy_tmp_dir = ${inDirectory(".")}\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\nlock_type = "file"\ntmp_dir = ${inDirectory("tmp")}\n`,
     ),
   };
 }

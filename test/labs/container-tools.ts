@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 export interface ContainerTools {
-  readonly folder: string;
+  readonly directory: string;
   /** Where `podman login` writes. */
   readonly authFile: string;
-  /** A file in the folder, which is the context of builds. */
+  /** A file in the directory, which is the context of builds. */
   write(name: string, content: string | Uint8Array): void;
   /** Must succeed; answers what it printed. */
   podman(...words: readonly string[]): Promise<string>;
@@ -27,8 +27,8 @@ async function run(...command: readonly string[]): Promise<string> {
 /** Registries at `hosts` are talked to without TLS, or without asking for their certificate. */
 export function containerTools(...hosts: readonly string[]): ContainerTools {
   // A short name: podman refuses a --runroot of more than 50 characters.
-  const folder = mkdtempSync(join(tmpdir(), "c-"));
-  const path = (name: string) => join(folder, name);
+  const directory = mkdtempSync(join(tmpdir(), "c-"));
+  const path = (name: string) => join(directory, name);
   writeFileSync(
     path("registries.conf"),
     hosts.map((host) => `[[registry]]\nlocation = "${host}"\ninsecure = true\n`).join("\n"),
@@ -39,18 +39,18 @@ export function containerTools(...hosts: readonly string[]): ContainerTools {
     "env",
     `CONTAINERS_REGISTRIES_CONF=${path("registries.conf")}`,
     `REGISTRY_AUTH_FILE=${path("auth.json")}`,
-    `XDG_RUNTIME_DIR=${folder}`,
-    `TMPDIR=${folder}`,
+    `XDG_RUNTIME_DIR=${directory}`,
+    `TMPDIR=${directory}`,
   ];
   // No container is ever run: files are put into empty images, so nothing needs to be mounted.
   const store = ["--root", path("store"), "--runroot", path("run"), "--storage-driver", "vfs"];
   return {
-    folder,
+    directory,
     authFile: path("auth.json"),
     write: (name, content) => writeFileSync(path(name), content),
     podman: (...words) => run(...env, "podman", ...store, "--cgroup-manager=cgroupfs", ...words),
     buildah: (...words) => run(...env, "buildah", ...store, ...words),
     skopeo: (...words) => run(...env, "skopeo", "--policy", path("policy.json"), "--tls-verify=false", ...words),
-    close: () => rmSync(folder, { recursive: true, force: true }),
+    close: () => rmSync(directory, { recursive: true, force: true }),
   };
 }

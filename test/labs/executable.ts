@@ -47,7 +47,7 @@ export interface Executable {
   readonly runtimeDir: string;
   /** Environment of the commands that follow in this test, besides PATH. */
   readonly env: Record<string, string>;
-  /** A file of the test's own, beside the runtime folder. */
+  /** A file of the test's own, beside the runtime directory. */
   path(name: string): string;
   /** The command line with its words as they go to the executable. */
   command(...words: readonly string[]): string[];
@@ -73,11 +73,11 @@ export interface Executable {
 
 /** To be called at the top of a test file. What a test does not unload itself is unloaded after it. */
 export function executable(): Executable {
-  let folder = "";
+  let directory = "";
   let seen = newSeen();
   let env: Record<string, string> = {};
   const running = new Set<Bun.Subprocess>();
-  const runtimeDir = () => join(folder, "run");
+  const runtimeDir = () => join(directory, "run");
   const databasePath = () => join(runtimeDir(), "state/bpfman.db");
 
   cleanUpAfterEach(async () => {
@@ -88,13 +88,13 @@ export function executable(): Executable {
       if (left.length > 0) await ok("unload", ...left.map((program) => String(program.program_id)));
       await expectNothingLeft();
     } finally {
-      for (const point of mountsUnder(folder)) Bun.spawnSync(["umount", point]);
-      expect(mountsUnder(folder)).toEqual([]);
-      rmSync(folder, { recursive: true, force: true });
+      for (const point of mountsUnder(directory)) Bun.spawnSync(["umount", point]);
+      expect(mountsUnder(directory)).toEqual([]);
+      rmSync(directory, { recursive: true, force: true });
     }
   });
   beforeEach(() => {
-    folder = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-e2e-")));
+    directory = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-e2e-")));
     mkdirSync(runtimeDir(), { mode: 0o750 });
     seen = newSeen();
     env = {};
@@ -153,7 +153,7 @@ export function executable(): Executable {
     }
   }
 
-  /** Rows, files and pins; the folders that are always there do not count. */
+  /** Rows, files and pins; the directories that are always there do not count. */
   function traces() {
     const count = (table: string) =>
       existsSync(databasePath())
@@ -163,13 +163,13 @@ export function executable(): Executable {
       programs: count("programs"),
       links: count("links"),
       pins: filesBelow(join(runtimeDir(), "fs")),
-      mapFolders: namesIn(join(runtimeDir(), "fs/maps")),
+      mapDirectories: namesIn(join(runtimeDir(), "fs/maps")),
       bytecode: namesIn(join(runtimeDir(), "programs")),
     };
   }
 
   async function expectNothingLeft(): Promise<void> {
-    expect(traces()).toEqual({ programs: 0, links: 0, pins: [], mapFolders: [], bytecode: [] });
+    expect(traces()).toEqual({ programs: 0, links: 0, pins: [], mapDirectories: [], bytecode: [] });
     if (existsSync(databasePath())) for (const id of database(loadedPrograms)) seen.programs.add(id);
     // Links first: they hold programs, which hold maps.
     const links: { id: number; prog_id: number }[] = bpftool("link");
@@ -186,7 +186,7 @@ export function executable(): Executable {
     get env() {
       return env;
     },
-    path: (name) => join(folder, name),
+    path: (name) => join(directory, name),
     command,
     start,
     run,
@@ -239,14 +239,14 @@ function loadedPrograms(database: Database): number[] {
   return rows.all().flatMap(({ details }): number[] => JSON.parse(details).programs ?? []);
 }
 
-const namesIn = (folder: string): string[] => (existsSync(folder) ? readdirSync(folder) : []);
+const namesIn = (directory: string): string[] => (existsSync(directory) ? readdirSync(directory) : []);
 
 /** Pins below a bpffs, without the two that the kernel itself puts into the root of each. */
-function filesBelow(folder: string): string[] {
-  return namesIn(folder)
+function filesBelow(directory: string): string[] {
+  return namesIn(directory)
     .filter((name) => !name.endsWith(".debug"))
     .flatMap((name) => {
-      const path = join(folder, name);
+      const path = join(directory, name);
       return statSync(path).isDirectory() ? filesBelow(path) : [path];
     });
 }

@@ -6,8 +6,14 @@ import { join, resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import { sh } from "./kernel-lab.ts";
 
-/** `mdwe` is prctl(PR_SET_MDWE), which forbids a process to make memory executable. */
-export type KernelFeature = "kprobe" | "tracing" | "lsm" | "mdwe";
+/**
+ * `module` is MODULE_FUNCTION, and that a probe can be put there. `mdwe` is prctl(PR_SET_MDWE), which forbids a process to
+ * make memory executable.
+ */
+export type KernelFeature = "kprobe" | "tracing" | "module" | "lsm" | "mdwe";
+
+/** A function that the kernel calls once for each network interface of type dummy that is added, if it is in a module. */
+export const MODULE_FUNCTION = { module: "dummy", name: "dummy_dev_init" } as const;
 
 /** Whether this is a kernel of the virtual machine: they have all of it but what is too new for them. */
 const inMachine = process.env.BPFMAN_TEST_KERNEL !== undefined;
@@ -45,6 +51,13 @@ const LOOK: Readonly<Record<KernelFeature, () => string | null>> = {
     return compiledIn ? null : `Linux ${release()} was built without kprobes`;
   },
   tracing: () => refusedByKernel("trial_tracing"),
+  module() {
+    const { module, name } = MODULE_FUNCTION;
+    const loaded = readFileSync("/proc/kallsyms", "utf8").includes(` ${name}\t[${module}]`);
+    return (
+      missingFeature("kprobe") ?? missingFeature("tracing") ?? (loaded ? null : `module "${module}" is not loaded`)
+    );
+  },
   lsm() {
     const modules = "/sys/kernel/security/lsm";
     if (existsSync(modules) && !readFileSync(modules, "utf8").trim().split(",").includes("bpf")) {
@@ -61,18 +74,18 @@ const LOOK: Readonly<Record<KernelFeature, () => string | null>> = {
 /** Lets bpftool load a program. Only a refusal by policy counts as missing: anything else is for the tests to find. */
 function refusedByKernel(trial: string): string | null {
   buildBpf();
-  const folder = mkdtempSync(join(tmpdir(), "bpfman-trial-"));
+  const directory = mkdtempSync(join(tmpdir(), "bpfman-trial-"));
   try {
-    sh("mount", "-t", "bpf", "bpf", folder);
+    sh("mount", "-t", "bpf", "bpf", directory);
     try {
       const object = resolve(import.meta.dir, `../../dist/bpf/fixtures/${trial}.bpf.o`);
-      const result = Bun.spawnSync(["bpftool", "prog", "load", object, join(folder, "trial")]);
+      const result = Bun.spawnSync(["bpftool", "prog", "load", object, join(directory, "trial")]);
       const refused = /Operation not permitted|-EPERM|\(-1\)/.test(result.stderr.toString());
       return result.exitCode !== 0 && refused ? `Linux ${release()} here refuses such programs with EPERM` : null;
     } finally {
-      sh("umount", folder);
+      sh("umount", directory);
     }
   } finally {
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   }
 }

@@ -73,22 +73,22 @@ export const heldPrograms = (): number[] =>
 
 /** Each test gets a BPF file system of its own; afterwards nothing of BPF may be open that was not before. */
 export function temporaryBpffs(): { path(name?: string): string; unpin(name: string): void } {
-  let folder = "";
+  let directory = "";
   let before: string[] = [];
   cleanUpAfterEach(() => {
-    sh("umount", folder);
-    rmSync(folder, { recursive: true });
-    expect(readFileSync("/proc/self/mountinfo", "utf8")).not.toContain(folder);
+    sh("umount", directory);
+    rmSync(directory, { recursive: true });
+    expect(readFileSync("/proc/self/mountinfo", "utf8")).not.toContain(directory);
     expect(bpfDescriptors()).toEqual(before);
   });
   beforeEach(() => {
     before = bpfDescriptors();
-    folder = mkdtempSync(join(tmpdir(), "bpfman-test-"));
-    mountBpffs(folder);
+    directory = mkdtempSync(join(tmpdir(), "bpfman-test-"));
+    mountBpffs(directory);
     // The root of a bpffs has files of the kernel's own.
-    mkdirSync(join(folder, "pins"));
+    mkdirSync(join(directory, "pins"));
   });
-  const path = (name = "") => join(folder, "pins", name);
+  const path = (name = "") => join(directory, "pins", name);
   return { path, unpin: (name) => unlinkSync(path(name)) };
 }
 

@@ -1,6 +1,6 @@
 /**
  * Loads damaged object files as `program/load` does, one after the other, and unloads what the kernel took: RUNTIME_DIR
- * FOLDER SEED FROM TO, then the files to damage. Each round's number goes into the file `round` before it begins, so that who
+ * DIRECTORY SEED FROM TO, then the files to damage. Each round's number goes into the file `round` before it begins, so that who
  * started this knows which one ended it. At its end it prints what became of the rounds.
  */
 import { readFileSync, writeFileSync } from "node:fs";
@@ -17,7 +17,7 @@ import { KERNEL_FUNCTION, LSM_HOOK } from "./load-storm.ts";
 /** What a damaged file may ask of the kernel: memory is not what is tested here. */
 const BYTES_MAX = 32 * 1024 * 1024;
 
-const [runtimeDir = "", folder = "", seed = "", from = "", to = "", ...paths] = process.argv.slice(2);
+const [runtimeDir = "", directory = "", seed = "", from = "", to = "", ...paths] = process.argv.slice(2);
 const settings = { stateDir: null, cacheDir: null, configFile: null, caFile: null, lockTimeoutMs: 0 };
 const invoke = await connect({ ...settings, runtimeDir, logLevel: "error" }, (text) => process.stderr.write(text));
 const seeds = paths.map((path) => {
@@ -39,7 +39,7 @@ function tooLarge({ maps, globals }: ObjectFile): boolean {
 }
 
 const counts = { refused: 0, left: 0, loaded: 0, failed: {} as Record<string, number> };
-const file = join(folder, "damaged.o");
+const file = join(directory, "damaged.o");
 for (let round = Number(from); round < Number(to); round++) {
   const random = randomFrom(Number(seed) + round);
   const { bytes, places } = seeds[random(seeds.length)]!;
@@ -60,7 +60,7 @@ for (let round = Number(from); round < Number(to); round++) {
     counts.left++;
     continue;
   }
-  writeFileSync(join(folder, "round"), String(round));
+  writeFileSync(join(directory, "round"), String(round));
   writeFileSync(file, damaged);
   try {
     const answer = await invoke("program/load", { source: { file }, programs: chosen });

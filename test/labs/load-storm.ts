@@ -13,7 +13,7 @@ const PROCESS_LIMIT_MS = 300_000;
 export interface LoadStorm {
   readonly runtimeDir: string;
   /** For the damaged file and the number of the round. */
-  readonly folder: string;
+  readonly directory: string;
   readonly objects: readonly string[];
   readonly seed: number;
   /** Stops between two processes when this time is over. */
@@ -29,14 +29,23 @@ export interface LoadStormResult {
 
 /** Runs the rounds; a process that dies is started again behind the round that it died in. */
 export async function loadStorm(storm: LoadStorm): Promise<LoadStormResult> {
-  const { runtimeDir, folder, objects, seed } = storm;
+  const { runtimeDir, directory, objects, seed } = storm;
   const result: LoadStormResult = { rounds: 0, crashes: [], counts: {} };
   const end = performance.now() + storm.milliseconds;
-  const roundFile = join(folder, "round");
+  const roundFile = join(directory, "round");
   for (let from = 0; performance.now() < end; ) {
     const to = from + ROUNDS_PER_PROCESS;
     rmSync(roundFile, { force: true });
-    const command = [process.execPath, PROCESS, runtimeDir, folder, String(seed), String(from), String(to), ...objects];
+    const command = [
+      process.execPath,
+      PROCESS,
+      runtimeDir,
+      directory,
+      String(seed),
+      String(from),
+      String(to),
+      ...objects,
+    ];
     const child = Bun.spawn(command, {
       stdio: ["ignore", "pipe", "pipe"],
       timeout: PROCESS_LIMIT_MS,

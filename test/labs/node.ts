@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 /** Path of the first Node.js in PATH. Throws when there is none. */
 export function realNode(): string {
-  const candidates = (process.env.PATH ?? "").split(":").map((folder) => join(folder, "node"));
+  const candidates = (process.env.PATH ?? "").split(":").map((directory) => join(directory, "node"));
   const found = candidates.filter(existsSync).find((path) => {
     const said = Bun.spawnSync([path, "-p", "process.versions.bun === undefined"]);
     return said.stdout.toString().trim() === "true";

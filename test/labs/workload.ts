@@ -23,16 +23,16 @@ export interface Workload {
 
 /** To be called at the top of a test file. */
 export function workload(): Workload {
-  let folder = "";
+  let directory = "";
   const name = `kinds-${process.pid}`;
-  const binary = () => join(folder, name);
-  const other = () => join(folder, "other");
+  const binary = () => join(directory, name);
+  const other = () => join(directory, "other");
   beforeAll(() => {
-    folder = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-workload-")));
+    directory = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-workload-")));
     sh("gcc", "-O1", "-o", binary(), resolve(import.meta.dir, "../fixtures/kinds_workload.c"));
     symlinkSync(binary(), other());
   });
-  afterAll(() => rmSync(folder, { recursive: true }));
+  afterAll(() => rmSync(directory, { recursive: true }));
 
   async function runAs(path: string, times: number): Promise<void> {
     const child = Bun.spawn([path], { stdin: new Blob(["x".repeat(times)]), stdout: "pipe" });

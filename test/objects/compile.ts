@@ -11,9 +11,9 @@ export function compileBpf(source: string, flags: readonly string[] = []): Uint8
   const key = [source, ...flags].join("\0");
   const known = cache.get(key);
   if (known) return known;
-  const folder = mkdtempSync(join(tmpdir(), "bpfman-bpf-"));
+  const directory = mkdtempSync(join(tmpdir(), "bpfman-bpf-"));
   try {
-    const output = join(folder, "object.o");
+    const output = join(directory, "object.o");
     const text = `#include <linux/bpf.h>\n#include <bpf/bpf_helpers.h>\n${source}\nchar LICENSE[] SEC("license") = "GPL";\n`;
     const command = [
       "clang",
@@ -35,6 +35,6 @@ export function compileBpf(source: string, flags: readonly string[] = []): Uint8
     cache.set(key, bytes);
     return bytes;
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true });
   }
 }

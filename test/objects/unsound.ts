@@ -37,17 +37,17 @@ type Change = (parts: Parts) => void;
 const CHANGES: readonly (readonly [what: string, reason: string, change: Change])[] = [
   [
     "a name behind the end of the names",
-    "behind the end of its names",
+    "past the end of its names",
     (its) => its.put(its.btfType(KIND.datasec), 0x7f_ffff),
   ],
   [
     "a variable's name behind the end",
-    "behind the end of its names",
+    "past the end of its names",
     (its) => its.put(its.btfType(KIND.variable, "hits"), 0x7f_ffff),
   ],
   [
     "a member's name behind the end",
-    "behind the end of its names",
+    "past the end of its names",
     (its) => its.put(its.btfType(KIND.struct, "outside") + 12, 0x7f_ffff),
   ],
   ["names without an end", "begin and end with an empty one", (its) => its.putByte(its.btfStringsEnd() - 1, 65)],
@@ -82,21 +82,25 @@ const CHANGES: readonly (readonly [what: string, reason: string, change: Change]
     "without a prototype",
     (its) => its.put(its.btfType(KIND.function, "pass") + 8, its.btfId(KIND.variable, "hits")),
   ],
-  ["an integer with members", "as its kind has not", (its) => its.put(its.btfType(KIND.int, "int") + 4, 0x0100_ffff)],
+  [
+    "an integer with members",
+    "which its kind cannot have",
+    (its) => its.put(its.btfType(KIND.int, "int") + 4, 0x0100_ffff),
+  ],
   [
     "a bit field of a struct",
-    "bit field that is not a number",
+    "bit field that is not an integer",
     (its) => its.put(its.btfType(KIND.struct, "outside") + 28, its.btfId(KIND.struct, "inside")),
   ],
   [
     "a section with a type in it",
-    "something else than variables",
+    "something other than variables",
     (its) => its.put(its.btfType(KIND.datasec, ".maps") + 12, its.btfId(KIND.struct, "outside")),
   ],
-  ["a place before the first member", "CO-RE relocations have one", (its) => its.putText(its.text("0:1"), "0:-")],
+  ["a place before the first member", "of its CO-RE relocations has", (its) => its.putText(its.text("0:1"), "0:-")],
   [
     "a place that is negative in 32 bits",
-    "CO-RE relocations have one",
+    "of its CO-RE relocations has",
     (its) => its.put(its.relocationRecord() + 8, its.addText("0:4294967295")),
   ],
   [
@@ -113,7 +117,7 @@ const CHANGES: readonly (readonly [what: string, reason: string, change: Change]
   ],
   [
     "a relocation of the section that is none",
-    "is not there",
+    "does not exist",
     (its) => {
       its.put(its.header(".relxdp") + 44, 0);
       its.put(its.header("") + 8, 4);
@@ -121,7 +125,7 @@ const CHANGES: readonly (readonly [what: string, reason: string, change: Change]
   ],
   [
     "a first value of a map behind the last",
-    "have one for byte",
+    "include one for byte",
     (its) => its.putWide(its.section(".rel.maps"), 2n ** 64n - 8n),
   ],
   ["definitions of maps without bytes", "has no bytes in the file", (its) => its.put(its.header(".maps") + 4, 8)],

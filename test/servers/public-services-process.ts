@@ -24,8 +24,8 @@ const ADDRESSES = {
   [ISSUER]: SIGSTORE,
 };
 
-const [folder = ""] = process.argv.slice(2);
-const path = (name: string): string => join(folder, name);
+const [directory = ""] = process.argv.slice(2);
+const path = (name: string): string => join(directory, name);
 const tls = { key: path("key.pem"), certificate: path("authority.pem") };
 makeCertificate(tls, [...Object.keys(ADDRESSES).map((name) => `DNS:${name}`), `IP:${PUBLIC}`]);
 writeFileSync(

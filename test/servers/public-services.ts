@@ -8,7 +8,7 @@ import { PASSWORD, USER } from "./registry.ts";
 
 export interface PublicServices {
   /** `hosts` and `authority.pem`, which belong into /etc; `root.json`, from which cosign goes on. */
-  readonly folder: string;
+  readonly directory: string;
   /** Path of the executable. */
   readonly cosign: string;
   /** What a workflow of GitHub's finds in its environment, and where podman keeps to itself. */
@@ -17,17 +17,17 @@ export interface PublicServices {
 }
 
 export async function startPublicServices(netns: string): Promise<PublicServices> {
-  // A short name: podman refuses folders of more than 50 characters.
-  const folder = mkdtempSync(join(tmpdir(), "bpfman-p-"));
+  // A short name: podman refuses directories of more than 50 characters.
+  const directory = mkdtempSync(join(tmpdir(), "bpfman-p-"));
   const script = join(import.meta.dir, "public-services-process.ts");
-  const child = Bun.spawn(["nsenter", `--net=${netns}`, process.execPath, script, folder], {
+  const child = Bun.spawn(["nsenter", `--net=${netns}`, process.execPath, script, directory], {
     stdio: ["pipe", "pipe", "inherit"],
   });
   const first = await child.stdout.getReader().read();
   if (first.done) throw new Error(`the public services ended before they were ready: ${await child.exited}`);
-  const { PATH: _, HOME: __, ...storage } = containerStorage(join(folder, "c"), []);
+  const { PATH: _, HOME: __, ...storage } = containerStorage(join(directory, "c"), []);
   return {
-    folder,
+    directory,
     cosign: fetchCosign("3"),
     env: {
       ...storage,
@@ -40,7 +40,7 @@ export async function startPublicServices(netns: string): Promise<PublicServices
     async close() {
       await child.stdin.end();
       await child.exited;
-      rmSync(folder, { recursive: true, force: true });
+      rmSync(directory, { recursive: true, force: true });
     },
   };
 }

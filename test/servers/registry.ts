@@ -30,7 +30,7 @@ export interface TestRegistry {
   /** Its certificate in PEM; null without TLS. */
   readonly caFile: string | null;
   /** Where it keeps blobs: `docker/registry/v2/blobs/sha256/ab/abcd…/data`. */
-  readonly folder: string;
+  readonly directory: string;
   /** Scopes that tokens were asked for, in order. */
   readonly scopes: readonly string[];
   /** What it has written. */
@@ -45,8 +45,8 @@ export async function startRegistry({
   tls = false,
   address = "127.0.0.1:0",
 }: RegistryOptions = {}): Promise<TestRegistry> {
-  const folder = mkdtempSync(join(tmpdir(), "bpfman-registry-"));
-  const path = (name: string) => join(folder, name);
+  const directory = mkdtempSync(join(tmpdir(), "bpfman-registry-"));
+  const path = (name: string) => join(directory, name);
   const own: Certificate = { key: path("key.pem"), certificate: path("certificate.pem") };
   if (tls === true || login === "token") makeCertificate(own);
   const shown = tls === true ? own : tls || null;
@@ -57,7 +57,7 @@ export async function startRegistry({
     version: 0.1,
     log: { level: "info", accesslog: { disabled: true } },
     storage: {
-      filesystem: { rootdirectory: folder },
+      filesystem: { rootdirectory: directory },
       delete: { enabled: true },
       maintenance: { uploadpurging: { enabled: false } },
     },
@@ -90,14 +90,14 @@ export async function startRegistry({
   return {
     host,
     caFile: shown?.certificate ?? null,
-    folder,
+    directory,
     scopes: tokens?.scopes ?? [],
     log,
     async close() {
       child.kill("SIGKILL");
       await child.exited;
       await tokens?.server.stop(true);
-      rmSync(folder, { recursive: true, force: true });
+      rmSync(directory, { recursive: true, force: true });
     },
   };
 }

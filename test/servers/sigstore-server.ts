@@ -18,18 +18,18 @@ export interface SigstoreServer {
   close(): Promise<void>;
 }
 
-/** Writes its files into a folder of the caller's. */
-export async function startSigstore(folder: string): Promise<SigstoreServer> {
+/** Writes its files into a directory of the caller's. */
+export async function startSigstore(directory: string): Promise<SigstoreServer> {
   let answer: (request: Request) => Promise<Response> = async () => new Response("not yet", { status: 503 });
   const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: (request) => answer(request) });
   const url = `http://127.0.0.1:${server.port}`;
   const sigstore = await openSigstore(url);
   answer = sigstoreService(sigstore);
   const files = {
-    trustedRoot: join(folder, "trusted_root.json"),
-    authority: join(folder, "authority.pem"),
-    logKey: join(folder, "log.pub"),
-    certificateLogKey: join(folder, "certificate-log.pub"),
+    trustedRoot: join(directory, "trusted_root.json"),
+    authority: join(directory, "authority.pem"),
+    logKey: join(directory, "log.pub"),
+    certificateLogKey: join(directory, "certificate-log.pub"),
   };
   const { tlogs, ctlogs } = JSON.parse(sigstore.trustedRoot);
   writeFileSync(files.trustedRoot, sigstore.trustedRoot);

@@ -110,7 +110,7 @@ describe("parts of a failure", () => {
     expect(error.verifierLog).toStartWith("0: exit\n\tx\\r\t\\x07");
   });
 
-  test("a method that there is not", async () => {
+  test("an unknown method", async () => {
     await expectHarmless((name) => ({ message: unknownMethod(name, [name]).message }));
   });
 });

@@ -176,8 +176,8 @@ const LAYERS: readonly Layer[] = [
     ],
     refused: ["bun:ffi", "../service/x.ts", "../kernel/x.ts", "../../ffi/safe/x.ts", "valibot"],
   },
-  ...["config", "image", "log"].map((folder) => ({
-    file: `src/${folder}/probe.ts`,
+  ...["config", "image", "log"].map((directory) => ({
+    file: `src/${directory}/probe.ts`,
     allowed: ["./x.ts", "../domain/ids.ts", "../errors/error.ts", "../platform/files.ts", "node:fs", "smol-toml"],
     refused: ["bun:ffi", "bun:sqlite", "../service/x.ts", "../kernel/x.ts", "../../ffi/safe/x.ts"],
   })),
@@ -315,13 +315,13 @@ const FORMS = [
   (path: string) => `export const load = () => import("${path}");`,
 ];
 
-let folder = "";
+let directory = "";
 /** `file:line` of every finding of the import rule. */
 let findings = new Set<string>();
 
-/** Writes the files below a folder of its own, and answers where the linter finds a forbidden import in them. */
+/** Writes the files below a directory of its own, and answers where the linter finds a forbidden import in them. */
 function lintImports(name: string, files: ReadonlyMap<string, readonly string[]>): Set<string> {
-  const root = join(folder, name);
+  const root = join(directory, name);
   mkdirSync(root);
   copyFileSync(join(ROOT, "biome.json"), join(root, "biome.json"));
   for (const [file, lines] of files) {
@@ -342,7 +342,7 @@ function lintImports(name: string, files: ReadonlyMap<string, readonly string[]>
 }
 
 beforeAll(() => {
-  folder = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-layers-")));
+  directory = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-layers-")));
   const probes = LAYERS.map((layer): [string, readonly string[]] => [
     layer.file,
     [...layer.allowed, ...layer.refused].flatMap((target) => FORMS.map((form) => form(target))),
@@ -350,7 +350,7 @@ beforeAll(() => {
   findings = lintImports("probes", new Map(probes));
 });
 
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 test.each(LAYERS.map((layer) => [layer.file, layer] as const))("%s", (file, layer) => {
   const expected: string[] = [];

@@ -15,7 +15,7 @@ import {
 } from "../command.ts";
 import { globalsBeside } from "../globals.ts";
 import { ABOUT, examplesOf, type ShownExample } from "../render/explained.ts";
-import { broken, type Subject, unsaidChoices, usageWords } from "../render/help.ts";
+import { type Subject, unsaidChoices, usageWords, wrapped } from "../render/help.ts";
 
 /** The longest input line that is good style. */
 const COLUMNS_MAX = 78;
@@ -37,7 +37,7 @@ const quoted = (text: string): string => `"${literal(text).replaceAll('"', "\\(d
 
 /** Fills running text to the line width. Lines that look like a request are protected. */
 const filled = (text: string): string[] =>
-  broken(text.split(" "), COLUMNS_MAX).map((line) => (/^[.']/.test(line) ? `\\&${line}` : line));
+  wrapped(text, COLUMNS_MAX).map((line) => (/^[.']/.test(line) ? `\\&${line}` : line));
 
 const bold = (text: string): string => `\\fB${literal(text)}\\fR`;
 const italic = (text: string): string => `\\fI${literal(text)}\\fR`;

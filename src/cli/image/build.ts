@@ -214,7 +214,7 @@ export const buildImage = defineCommand({
     if (runtime !== null && containerFile === null) {
       throw usageError('"--runtime <RUNTIME>" needs "--container-file <CONTAINER_FILE>"');
     }
-    const request = { tag, bytecode: readBytecode(values, files), containerFile, runtime, contextFolder: null };
+    const request = { tag, bytecode: readBytecode(values, files), containerFile, runtime, contextDirectory: null };
     return asking("image/build", request, renderImageBuild);
   },
 });

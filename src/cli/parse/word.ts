@@ -50,7 +50,8 @@ interface Range {
   readonly seen?: string;
 }
 
-const whole =
+/** Returns a parser for a number in that range. */
+export const whole =
   (what: string, { min, max, code = "USAGE", seen }: Range) =>
   (text: string): number => {
     const value = /^[0-9]+$/.test(text) ? Number(text) : Number.NaN;
@@ -95,7 +96,8 @@ export const zeroForNone =
     text === "0" ? null : parse(text, where);
 
 const UNIT_MS: Readonly<Record<string, number>> = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1e3, m: 6e4, h: 3.6e6 };
-const PART = /([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)/gu;
+/** Sticky: it stops at the first character that does not fit, however long the text is. */
+const PART = /([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)/guy;
 
 /**
  * Parses `500ms`, `30s`, `1.5m`, `1h30m`, or plain seconds; returns milliseconds. Rounds up, so a positive duration

@@ -69,7 +69,7 @@ interface Layout {
 }
 
 /** Wraps words to lines of at most `columns`, indenting all but the first. A longer word stays whole. */
-export function broken(words: readonly string[], columns: number, indent = ""): string[] {
+function broken(words: readonly string[], columns: number, indent = ""): string[] {
   const lines: string[] = [];
   for (const word of words) {
     const last = lines.at(-1);
@@ -79,6 +79,10 @@ export function broken(words: readonly string[], columns: number, indent = ""): 
   }
   return lines;
 }
+
+/** Wraps a text, which usually fits on one line. */
+export const wrapped = (text: string, columns: number, indent = ""): string[] =>
+  text.length <= columns ? [text] : broken(text.split(" "), columns, indent);
 
 /** Lines of a text that begin something of their own; all others go on with what the line before them says. */
 const BEGINS = /^(Format|Example|\[|\* |In a running )/;
@@ -92,9 +96,8 @@ function filled(doc: readonly string[], columns: number): string[] {
     else blocks[blocks.length - 1] = `${last} ${line.trim()}`;
   }
   return blocks.flatMap((block) => {
-    if (block === "") return [""];
     const item = /^(\* |\[)/.exec(block)?.[0].length ?? 0;
-    return broken(block.split(" "), columns, " ".repeat(item));
+    return wrapped(block, columns, " ".repeat(item));
   });
 }
 
@@ -144,7 +147,7 @@ export async function helpOf(subject: Subject, detail: Detail, terminal: number 
   if (explained === null) sections.push(`More: ${pathOf(nodes)} --help`);
   else {
     const shown = (await explained.examplesOf(last, command)).map(({ does, lines }) => {
-      const what = broken(`${does}:`.split(" "), columns - 2).map((line) => `  ${line}`);
+      const what = wrapped(`${does}:`, columns - 2).map((line) => `  ${line}`);
       const how = lines.flatMap((line) => brokenCommand(line, columns - 4)).map((line) => `    ${line}`);
       return [...what, ...how].join("\n");
     });
@@ -181,10 +184,10 @@ const CHOICES_SAID_MAX = 20;
 
 /** Returns the choices of an option, unless its help text names them or there are too many. */
 export function unsaidChoices({ choices = [], doc }: Field): string[] {
+  if (choices.length === 0 || choices.length > CHOICES_SAID_MAX) return [];
   const text = doc.join(" ");
   const said = new Set(text.split(/[^A-Za-z0-9_-]+/));
-  if (choices.length > CHOICES_SAID_MAX || text.includes("[possible values")) return [];
-  if (choices.every((word) => said.has(word))) return [];
+  if (text.includes("[possible values") || choices.every((word) => said.has(word))) return [];
   return [`[possible values: ${choices.join(", ")}]`];
 }
 
@@ -198,7 +201,7 @@ function section(title: string, entries: readonly Entry[], { detail, columns }: 
     const width = Math.max(...entries.map(({ left }) => (left.length > most ? 0 : left.length)));
     const indent = " ".repeat(width + 4);
     const lines = entries.flatMap(({ left, doc }) => {
-      const text = broken(firstSentence(doc).split(" "), columns - indent.length).map((line) => indent + line);
+      const text = wrapped(firstSentence(doc), columns - indent.length).map((line) => indent + line);
       if (left.length > width) return [`  ${left}`, ...text];
       return [`  ${left.padEnd(width)}  ${text[0]?.slice(indent.length) ?? ""}`.trimEnd(), ...text.slice(1)];
     });

@@ -1,13 +1,19 @@
-import type { LinkListAnswer, ProgramAnswer, ProgramListAnswer, ProgramListEntry } from "../../domain/answer.ts";
+import type {
+  LinkListAnswer,
+  PinState,
+  ProgramAnswer,
+  ProgramListAnswer,
+  ProgramListEntry,
+} from "../../domain/answer.ts";
 import { programTypeTextOfJson } from "../../domain/kernel-words.ts";
 import { applicationOf } from "../../domain/program.ts";
 import { attachmentOf } from "./attachment.ts";
-import { renderTable, type Look } from "./table.ts";
+import { renderTable, type Look, type Table } from "./table.ts";
 
 /** How many link IDs a cell shows. The total precedes them. */
 const LINKS_SHOWN_MAX = 3;
 
-type ProgramRow = Pick<ProgramListEntry, "program_id" | "managed" | "application" | "type" | "function_name" | "links">;
+type ProgramRow = Omit<ProgramListEntry, "record" | "kernel" | "status" | "state"> & { readonly state?: PinState };
 
 export function renderProgramList({ programs }: { readonly programs: readonly ProgramRow[] }, look: Look): string {
   const rows = programs.map((program) => [
@@ -17,7 +23,8 @@ export function renderProgramList({ programs }: { readonly programs: readonly Pr
     program.function_name || "None",
     program.managed ? linksCell(program.links) : "(not managed)",
   ]);
-  return renderTable({ heading: ["Program ID", "Application", "Type", "Function Name", "Links"], rows }, look);
+  const heading = ["Program ID", "Application", "Type", "Function Name", "Links"];
+  return renderTable(withStates({ heading, rows }, programs), look);
 }
 
 /** Renders `(4) 1, 2, 3, ...`, or nothing. */
@@ -49,5 +56,15 @@ export function renderLinkList({ links }: LinkListAnswer, look: Look): string {
     attachmentOf(link, link.attachment),
   ]);
   const heading = ["Program ID", "Link ID", "Application", "Type", "Function Name", "Attachment"];
-  return renderTable({ heading, rows }, look);
+  return renderTable(withStates({ heading, rows }, links), look);
+}
+
+/** Adds a column if anything is wrong, before the last one, which is often wide. */
+function withStates({ heading, rows }: Table, entries: readonly { readonly state?: PinState }[]): Table {
+  const states = entries.map(({ state }) => state ?? "");
+  if (states.every((state) => state === "")) return { heading, rows };
+  return {
+    heading: heading.toSpliced(-1, 0, "State"),
+    rows: rows.map((cells, at) => cells.toSpliced(-1, 0, states[at] as string)),
+  };
 }

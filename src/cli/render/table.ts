@@ -17,6 +17,8 @@ export interface Table {
   /** Cells of the first line, bold and green if styled. */
   readonly heading: readonly string[];
   readonly rows: readonly (readonly string[])[];
+  /** How many columns at the start are never shortened. */
+  readonly uncut?: number;
 }
 
 interface Cell {
@@ -34,7 +36,7 @@ const COLUMN_MIN = 8;
  * Renders one line per row, each with a newline. Cells are untrusted: characters that affect a terminal are escaped. On
  * a terminal, the widest columns are shortened until the lines fit.
  */
-export function renderTable({ heading, rows }: Table, { styled, columns }: Look): string {
+export function renderTable({ heading, rows, uncut = 0 }: Table, { styled, columns }: Look): string {
   const widths: number[] = [];
   const measured = (text: string, column: number): Cell => {
     const shown = printable(text);
@@ -43,13 +45,17 @@ export function renderTable({ heading, rows }: Table, { styled, columns }: Look)
     return { text: shown, width };
   };
   const lines = [heading, ...rows].map((cells) => cells.map(measured));
-  const shown = columns === null ? lines : fitted(lines, widths, columns);
+  const shown = columns === null ? lines : fitted(lines, widths, { columns, uncut });
   return shown.map((cells, at) => `${renderRow(cells, widths, styled && at === 0)}\n`).join("");
 }
 
 /** Shortens one column at a time, starting with the widest, and the cells wider than it. Updates `widths`. */
-function fitted(lines: readonly (readonly Cell[])[], widths: number[], columns: number): readonly (readonly Cell[])[] {
-  const least = (lines[0] ?? []).map(({ width }) => Math.max(width, COLUMN_MIN));
+function fitted(
+  lines: readonly (readonly Cell[])[],
+  widths: number[],
+  { columns, uncut }: { readonly columns: number; readonly uncut: number },
+): readonly (readonly Cell[])[] {
+  const least = (lines[0] ?? []).map(({ width }, at) => (at < uncut ? (widths[at] ?? 0) : Math.max(width, COLUMN_MIN)));
   // A space beyond the edge would wrap, and leave an empty line after each row.
   let over = widths.reduce((sum, width) => sum + width + AROUND, 0) - columns;
   while (over > 0) {

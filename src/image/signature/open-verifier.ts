@@ -17,7 +17,7 @@ interface Work {
 export interface VerifyOptions extends Work {
   readonly rules: SigningRules;
   /** Where the public trusted root is cached. */
-  readonly rootFolder: string;
+  readonly rootDirectory: string;
   /** Examines every signature instead of stopping at the first trusted one. */
   readonly thorough: boolean;
 }
@@ -28,24 +28,24 @@ export interface VerifyOptions extends Work {
 export async function verify(
   repository: Repository,
   digest: Digest,
-  { rules, rootFolder, thorough, log, signal }: VerifyOptions,
+  { rules, rootDirectory, thorough, log, signal }: VerifyOptions,
 ): Promise<ImageVerification> {
   const keys = rules.trustedKeys.map(readKey);
   const { verifyImage } = await import("./verify.ts");
   const openTrustRoot = async () => {
     const trust = await import("./trust-root.ts");
-    return trust.openTrustRoot({ file: rules.trustedRoot, cacheFolder: rootFolder }, { signal, log });
+    return trust.openTrustRoot({ file: rules.trustedRoot, cacheDirectory: rootDirectory }, { signal, log });
   };
   return verifyImage(repository, digest, { rules, keys, openTrustRoot, thorough, log });
 }
 
 /** Verifies pulled images against the configuration. Reads only the key files until it is used. */
-export function openVerifier(signing: SigningConfig, rootFolder: string): ImageVerifier {
+export function openVerifier(signing: SigningConfig, rootDirectory: string): ImageVerifier {
   if (!signing.verifyEnabled) return { policy: "none", verify: async () => {} };
   return {
     policy: policyOf(signing),
     async verify(repository, digest, work) {
-      await verify(repository, digest, { ...work, rules: signing, rootFolder, thorough: false });
+      await verify(repository, digest, { ...work, rules: signing, rootDirectory, thorough: false });
     },
   };
 }

@@ -20,7 +20,7 @@ export interface TrustRootPlaces {
   /** A user's file, which is then used exclusively; null for the public trusted root. */
   readonly file: string | null;
   /** Where the public one is cached. */
-  readonly cacheFolder: string;
+  readonly cacheDirectory: string;
   /** A TUF repository and its initial root, in place of the public one. */
   readonly mirror?: { readonly url: string; readonly root: string };
 }
@@ -96,8 +96,11 @@ async function fetchRoot(places: TrustRootPlaces): Promise<TrustedRoot> {
 }
 
 /** Uses the cache, or a temporary directory if only root may write to the cache. */
-async function inWritableDirectory<T>({ cacheFolder }: TrustRootPlaces, use: (path: string) => Promise<T>): Promise<T> {
-  const inCache = { root: dirname(cacheFolder), names: [basename(cacheFolder)] };
+async function inWritableDirectory<T>(
+  { cacheDirectory }: TrustRootPlaces,
+  use: (path: string) => Promise<T>,
+): Promise<T> {
+  const inCache = { root: dirname(cacheDirectory), names: [basename(cacheDirectory)] };
   let isWritable = false;
   try {
     inOwnDirectory({ ...inCache, make: true }, (path) => accessSync(path, constants.W_OK));
@@ -122,13 +125,13 @@ function repositoryName({ mirror }: TrustRootPlaces): string {
 
 /** Returns null if none was ever fetched, or it is damaged. */
 function lastFetched(places: TrustRootPlaces): TrustRoot | null {
-  const { cacheFolder } = places;
+  const { cacheDirectory } = places;
   try {
-    return inOwnDirectory({ root: dirname(cacheFolder), names: [basename(cacheFolder)], make: false }, (path) => {
-      const folder = join(path, repositoryName(places));
+    return inOwnDirectory({ root: dirname(cacheDirectory), names: [basename(cacheDirectory)], make: false }, (path) => {
+      const directory = join(path, repositoryName(places));
       // The client also stores the embedded root here, before it fetches anything; timestamp.json is only ever fetched.
-      if (!existsSync(join(folder, "timestamp.json"))) return null;
-      const text = readSmallFile(join(folder, "targets", TARGET), "trusted root", TRUST_ROOT_BYTES_MAX);
+      if (!existsSync(join(directory, "timestamp.json"))) return null;
+      const text = readSmallFile(join(directory, "targets", TARGET), "trusted root", TRUST_ROOT_BYTES_MAX);
       return { material: material(text), origin: "outdated" as const };
     });
   } catch {

@@ -6,7 +6,7 @@ import { createXdpLink, replaceLinkProgram } from "../../../ffi/safe/bpf-link.ts
 import { withNetns } from "../../../ffi/safe/netns.ts";
 import { linkInfo, programInfo } from "../../../ffi/safe/object-info.ts";
 import { loadProgram } from "../../../ffi/safe/bpf-program.ts";
-import { type KernelLinkId, kernelLinkId, programId } from "../../domain/ids.ts";
+import { type KernelLinkId, kernelLinkId, type ProgramId, programId } from "../../domain/ids.ts";
 import type { Pin } from "../../domain/pin.ts";
 import type { SysFailure } from "../../errors/error.ts";
 import type { AttachedLink, InterfaceHook, XdpHolder } from "../../platform/kernel.ts";
@@ -140,10 +140,14 @@ export function attachXdp(program: Pin, hook: InterfaceHook & { readonly mode: X
 }
 
 /** Throws STATE_CONFLICT if the link does not run `old`, INTERFACE_NOT_FOUND, ATTACH_FAILED. */
-export function swapXdp(xdpLink: Pin, programs: { readonly old: Pin; readonly next: Pin }): void {
+export function swapXdp(xdpLink: Pin, programs: { readonly old: Pin | ProgramId; readonly next: Pin }): void {
   const action = `swap the program of the XDP link "${xdpLink.path}"`;
+  const withOld = (work: (old: number) => void): void => {
+    if (typeof programs.old !== "number") withPinned(action, programs.old, work);
+    else attempt({ action, code: "KERNEL_CALL_FAILED" }, () => withObject("program", programs.old as ProgramId, work));
+  };
   withPinned(action, xdpLink, (link) =>
-    withPinned(action, programs.old, (old) =>
+    withOld((old) =>
       withPinned(action, programs.next, (next) => {
         const explain = (sys: SysFailure): Meaning | null => {
           if (sys.name === "ENOLINK") return { code: "INTERFACE_NOT_FOUND", reason: "the interface has gone" };

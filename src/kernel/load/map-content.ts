@@ -1,5 +1,5 @@
 import { withObject } from "../../../ffi/safe/bpf.ts";
-import { firstMapIn } from "../../../ffi/safe/map-elements.ts";
+import { firstMapIn, valueAt } from "../../../ffi/safe/map-elements.ts";
 import { mapInfo } from "../../../ffi/safe/object-info.ts";
 import { MAP_KEYS_MAX } from "../../domain/limits.ts";
 import type { KernelMapContent } from "../../platform/kernel.ts";
@@ -8,6 +8,9 @@ import { readMap } from "../read-info.ts";
 
 /** BPF_MAP_TYPE_ARRAY_OF_MAPS, BPF_MAP_TYPE_HASH_OF_MAPS (include/uapi/linux/bpf.h). */
 const MAPS_OF_MAPS = [12, 13];
+
+/** Returns the value of an array's first element; null if it has none. */
+export const firstValue = (fd: number): Uint8Array | null => valueAt(fd, { key: 0, valueBytes: mapInfo(fd).valueSize });
 
 /** Returns what the kernel reports about the contents of a map: an inner map, and the types of keys and values. */
 export function readMapContent(fd: number): KernelMapContent {

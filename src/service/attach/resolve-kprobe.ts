@@ -49,8 +49,9 @@ function theOne(host: Host, { written, module, name, address }: Wanted, kind: st
   const modules = new Set(all.map((each) => each.module));
   const hidden = all.every((each) => each.address === 0n);
   const byModule = `name the module: ${[...modules].map((each) => `${each ?? KERNEL}:${name}`).join(", ")}`;
-  const byAddress = `choose one by its address of this boot: ${all.slice(0, LISTED_NAMES_MAX).map(shown).join(", ")}`;
-  const restricted = "this process cannot see their addresses, to choose one: see the sysctl kernel.kptr_restrict";
+  const byAddress = `choose one by its address, which is valid until the next boot: ${all.slice(0, LISTED_NAMES_MAX).map(shown).join(", ")}`;
+  const restricted =
+    "only an address tells them apart, and the kernel hides addresses from this process: see the sysctl kernel.kptr_restrict";
   throw new BpfmanError("ATTACH_FAILED", `attach ${kind}: this kernel has ${all.length} functions named "${written}"`, {
     details: {
       function: written,

@@ -101,7 +101,7 @@ function named<T>(path: string, read: () => T): T {
 }
 
 /** Returns the probe's offset in the file, in bytes. Throws SYMBOL_NOT_FOUND, ATTACH_FAILED, INVALID_ATTACH. */
-function fileOffsetOf(source: BinaryFile, target: UprobeTarget): number {
+function fileOffsetOf(host: Host, source: BinaryFile, target: UprobeTarget): number {
   const { fnName, offset } = target;
   const path = target.target;
   if (fnName === null) {
@@ -111,7 +111,7 @@ function fileOffsetOf(source: BinaryFile, target: UprobeTarget): number {
       hint: "without --fn-name the offset counts from the start of the file",
     });
   }
-  const symbol = theOne(source, { path, fnName, offset });
+  const symbol = theOne(host, source, { path, fnName, offset });
   if (symbol.size > 0 && offset >= symbol.size) {
     throw new BpfmanError(
       "INVALID_ATTACH",
@@ -134,7 +134,7 @@ interface Named {
 }
 
 /** Returns the function with that name if it is unambiguous. Throws SYMBOL_NOT_FOUND, ATTACH_FAILED, INVALID_ATTACH. */
-function theOne(source: BinaryFile, { path, fnName, offset }: Named): FoundSymbol {
+function theOne(host: Host, source: BinaryFile, { path, fnName, offset }: Named): FoundSymbol {
   const [first, ...others] = named(path, () => findSymbols(source, fnName));
   if (first === undefined) {
     throw new BpfmanError("SYMBOL_NOT_FOUND", `no function "${fnName}" in "${path}"`, {
@@ -143,7 +143,7 @@ function theOne(source: BinaryFile, { path, fnName, offset }: Named): FoundSymbo
     });
   }
   if (others.length > 0) throw severalOf({ path, fnName, offset }, [first, ...others]);
-  if (first.indirect) throw indirect(source, path, fnName);
+  if (first.indirect) throw indirect(host, source, { path, fnName, offset });
   return first;
 }
 
@@ -152,8 +152,8 @@ function whereNamesAre(source: BinaryFile, fnName: string): string {
     return "give a C++ function without its parameters, or its name as nm(1) shows it";
   }
   return symbolNames(source).next().done === true
-    ? "the file is stripped and names no functions; --offset alone needs no name"
-    : "a stripped file names its exported functions only; --offset alone needs no name";
+    ? "the file is stripped and names no functions; --offset works without a name"
+    : "a stripped file names only its exported functions; --offset works without a name";
 }
 
 /** Formats an offset as --offset takes it. */
@@ -168,26 +168,35 @@ function severalOf({ path, fnName, offset: more }: Named, places: readonly Found
   const rest = functions.length > shown.length ? `, and ${functions.length - shown.length} more` : "";
   return new BpfmanError("ATTACH_FAILED", `"${path}" has ${functions.length} functions named "${fnName}"`, {
     details: { target: path, function: fnName, functions },
-    hint: `choose one by its place in the file, without --fn-name: ${shown.join(", ")}${rest}`,
+    hint: `choose one by its place in the file, instead of --fn-name: ${shown.join(", ")}${rest}`,
   });
 }
 
 /** The dynamic linker calls an indirect function once, to choose which of its implementations the program calls. */
-function indirect(source: BinaryFile, path: string, fnName: string): BpfmanError {
+function indirect(host: Host, source: BinaryFile, { path, fnName, offset }: Named): BpfmanError {
+  const id = host.files.fileId(source.kernelPath);
+  // bpfman has libc and libm too, and the choice depends on the processor alone.
+  const here = id === null ? null : host.files.functionHere(fnName, id);
   // The naming convention of C libraries: __strlen_avx2.
   const own = fnName.replace(/@.*$/s, "").replace(/^_+/, "");
   const named = Iterator.from(symbolNames(source))
     .filter((name) => name.replace(/^_+/, "").startsWith(`${own}_`))
     .take(LISTED_NAMES_MAX)
     .toArray();
-  const resolver = `"${fnName}" in "${path}" is an indirect function (IFUNC): what bears the name only chooses an implementation`;
-  return new BpfmanError("ATTACH_FAILED", resolver, {
-    details: { target: path, function: fnName, implementations: named },
-    hint:
-      named.length > 0
-        ? `attach to the implementation that this machine uses, one of: ${named.join(", ")}`
-        : "attach to the implementation that this machine uses, by its --offset alone: the file does not name any",
-  });
+  const which =
+    here !== null
+      ? `: --offset ${hex(here + offset)} instead of --fn-name`
+      : named.length > 0
+        ? `, one of: ${named.join(", ")}`
+        : ", by --offset instead of --fn-name: the file does not name it";
+  return new BpfmanError(
+    "ATTACH_FAILED",
+    `"${fnName}" in "${path}" is an indirect function (IFUNC): the code with that name only chooses an implementation`,
+    {
+      details: { target: path, function: fnName, implementations: named, offset: here },
+      hint: `attach to the implementation that this machine uses${which}`,
+    },
+  );
 }
 
 const noProcess = (pid: number): BpfmanError =>
@@ -199,7 +208,7 @@ export const resolveUprobe: Resolve<UprobeTarget> = (host, program, target) => {
   if (target.containerPid !== null && container === null) throw noProcess(target.containerPid);
   const file = openTarget(host, { ...target, container });
   try {
-    const fileOffset = fileOffsetOf(file, target);
+    const fileOffset = fileOffsetOf(host, file, target);
     const kind = program.type === "uretprobe" ? "uretprobe" : "uprobe";
     const { target: asked, fnName, offset, pid, containerPid } = target;
     const path = file.kernelPath;

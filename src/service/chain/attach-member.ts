@@ -57,7 +57,7 @@ export async function attachToChain(host: Host, request: ChainAttach, context: C
         if (clean) host.store.deleteLink(row.id);
       },
     );
-    context.note({ program: program.id, link: pending.id });
+    context.note({ links: [pending.id] });
     const members = orderChain([...there, memberOf(host, pending, program)], pending.id);
     await rebuild(host, { place, members }, { steps, context });
     return linkAnswer(host, requireLink(host, pending.id));

@@ -13,12 +13,14 @@ export type ChainLink = LinkRecord & { readonly details: ChainDetails };
 const isChainLink = (link: LinkRecord): link is ChainLink => isChained(link.details);
 
 /** Returns the links on a hook by position. */
-export function linksOf(host: Host, key: DispatcherKey): ChainLink[] {
-  const links = host.store.links().filter(isChainLink);
-  return links
+export const linksOf = (host: Host, key: DispatcherKey): ChainLink[] => linksOn(host.store.links(), key);
+
+/** The same, among those links. */
+export const linksOn = (links: readonly LinkRecord[], key: DispatcherKey): ChainLink[] =>
+  links
+    .filter(isChainLink)
     .filter((link) => sameKey(placeOf(link.details).key, key))
     .sort((a, b) => a.details.position - b.details.position);
-}
 
 /** A member with the details of its link. */
 export interface Member extends ChainMember {

@@ -43,8 +43,8 @@ function pathsOf(host: Host, { change, slots, record }: Omit<Making, "paths">): 
   if (slots === null && only !== undefined) {
     return { program: only.programPin, links: [place.key.type === "xdp" ? host.pins.paths.xdpLink(place.key) : ""] };
   }
-  const folder = host.pins.paths.revision(place.key, record.revision + 1);
-  return { program: `${folder}/dispatcher`, links: members.map((_, slot) => `${folder}/link_${slot}`) };
+  const directory = host.pins.paths.revision(place.key, record.revision + 1);
+  return { program: `${directory}/dispatcher`, links: members.map((_, slot) => `${directory}/link_${slot}`) };
 }
 
 /**
@@ -120,7 +120,7 @@ async function makeDispatcher(
   const hook = key.type === "xdp" ? "xdp" : "tc";
   const frags = hook === "xdp" && members.every((member) => member.frags);
   const config = hook === "xdp" ? xdpConfig({ members, frags }) : tcConfig({ members });
-  const folder = host.pins.paths.revision(key, record.revision + 1);
+  const directory = host.pins.paths.revision(key, record.revision + 1);
   // Members that an earlier version loaded as extensions need the attach type of that version's dispatchers.
   const expectedAttachType = hook === "xdp" && members.every((member) => member.extension) ? "XDP" : null;
   const dispatcher = await steps.step("load the dispatcher", () =>
@@ -131,11 +131,11 @@ async function makeDispatcher(
   /** The pin of each slot's extension; null for further slots of the same program. */
   const twins = members.map(({ program, extension }, slot) => {
     const isFirst = members.findIndex((member) => member.program === program) === slot;
-    return extension || !isFirst ? null : twinPath(folder, program);
+    return extension || !isFirst ? null : twinPath(directory, program);
   });
   try {
     await steps.step(
-      `record the pins in ${folder}`,
+      `record the pins in ${directory}`,
       () => {
         const links = paths.links.map((path, slot) => linkPin(path, dispatcher.links[slot] as KernelLinkId));
         const extensions = twins.flatMap((path, slot) =>
@@ -143,9 +143,9 @@ async function makeDispatcher(
         );
         host.store.recordPins([programPin(paths.program, dispatcher.program), ...links, ...extensions]);
       },
-      () => removeAtRest(host, folder),
+      () => removeAtRest(host, directory),
     );
-    await steps.step(`make directory ${folder}`, () => host.pins.makeFolder(folder));
+    await steps.step(`make directory ${directory}`, () => host.pins.makeDirectory(directory));
     await steps.step("pin the dispatcher", () => dispatcher.pinProgram(paths.program));
     for (const [slot, pin] of paths.links.entries()) {
       await steps.step(`pin slot ${slot}`, () => dispatcher.pinLink(slot, pin));
@@ -166,7 +166,7 @@ function asMember(cause: unknown, { place, members }: Change): unknown {
   const member = members.find(({ programName }) => programName === cause.details.program);
   if (member === undefined) return cause;
   return cause.with({
-    message: `run program ${member.program} beside others on ${placeName(place)}, as an extension: ${cause.message}`,
+    message: `put program ${member.program} into the chain on ${placeName(place)}: ${cause.message}`,
     details: { program_id: member.program, link: member.link },
   });
 }
@@ -191,9 +191,9 @@ function moveMember(host: Host, member: Member, { slot, paths, kernelLinkId }: N
 }
 
 /** Removes the pins of a revision that is no longer on its hook, once no packet is inside it. */
-export function removeAtRest(host: Host, folder: string): void {
-  if (host.pins.exists(folder)) host.kernel.waitForRunningPrograms();
-  removeRecorded(host, folder);
+export function removeAtRest(host: Host, directory: string): void {
+  if (host.pins.exists(directory)) host.kernel.waitForRunningPrograms();
+  removeRecorded(host, directory);
 }
 
 /** Removes the pins of a revision that no longer runs. On failure, the next change removes them. */

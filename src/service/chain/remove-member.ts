@@ -61,8 +61,8 @@ export async function removeFromChain(host: Host, row: ChainRow, context: Contex
 function pinsOf(host: Host, key: DispatcherKey): Pin[] {
   const { paths } = host.pins;
   const revision = host.store.dispatcher(key)?.revision ?? 0;
-  const folder = host.store.recordedPins(paths.revision(key, revision));
-  return key.type === "xdp" ? [...host.store.recordedPins(paths.xdpLink(key)), ...folder] : folder;
+  const directory = host.store.recordedPins(paths.revision(key, revision));
+  return key.type === "xdp" ? [...host.store.recordedPins(paths.xdpLink(key)), ...directory] : directory;
 }
 
 /** The chain's other links no longer run. Their rows stay, so that they can be detached like any other. */

@@ -122,7 +122,7 @@ const filterTaken = (place: ChainPlace, programs: { readonly runs: number; reado
     `change the chain on ${placeName(place)}: its filter runs program ${programs.runs}, not bpfman's ${programs.expected}`,
     {
       details: { ...place.key, interface: place.interface, ...programs },
-      hint: 'somebody replaced the program of that filter: see "tc filter show"; "bpfman dispatcher delete" forgets the chain',
+      hint: 'another process replaced that program: see "tc filter show"; "bpfman dispatcher delete" makes bpfman forget the chain',
     },
   );
 
@@ -132,7 +132,7 @@ const filterTaken = (place: ChainPlace, programs: { readonly runs: number; reado
  */
 function requireNamespace(host: Host, { key, netns }: ChainPlace): void {
   if (netns === null || host.network.namespaceId(netns) === key.nsid) return;
-  throw new BpfmanError("NETNS_NOT_FOUND", `network namespace "${netns}" is no longer the one it was`, {
+  throw new BpfmanError("NETNS_NOT_FOUND", `"${netns}" is now a different network namespace`, {
     details: { netns, nsid: key.nsid },
   });
 }

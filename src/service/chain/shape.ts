@@ -51,7 +51,7 @@ export async function shapeOf(host: Host, wanted: Wanted, context: Context): Pro
   if (alone === null) throw cannotChain(place, members, slots);
   if (!endsTheSame(alone)) {
     const why = slots.reason === "no BTF" ? "it was compiled without BTF" : "this kernel has no extension programs";
-    const what = `program ${alone.program} runs on ${placeName(place)} without a dispatcher, and does not proceed`;
+    const what = `program ${alone.program} runs on ${placeName(place)} without a dispatcher, so its proceed-on has no effect`;
     context.log.warn(what, { reason: why });
   }
   return { slots: null };
@@ -81,10 +81,10 @@ function requireOneAge(place: ChainPlace, members: readonly Member[]): void {
   const programs = [...new Set(old.map(({ program }) => program))].sort((a, b) => a - b);
   throw new BpfmanError(
     "STATE_CONFLICT",
-    `an earlier version of bpfman loaded ${kindOf(place)} program ${programs.join(", ")} as an extension, which shares ${placeName(place)} with no program of this version`,
+    `an earlier version of bpfman loaded ${kindOf(place)} program ${programs.join(", ")}, which cannot share ${placeName(place)} with programs that this version loaded`,
     {
       details: { ...place.key, interface: place.interface, programs },
-      hint: "load them again, and attach those in their place",
+      hint: "detach the programs named, then load and attach them again",
     },
   );
 }
@@ -96,7 +96,7 @@ function cannotChain(place: ChainPlace, members: readonly Member[], { member, re
     return new BpfmanError(
       "INVALID_PROGRAM",
       `program ${member.program} "${member.programName}" (link ${member.link}) cannot share ${where} with others: it was compiled without BTF`,
-      { details, hint: "compile it with clang -g and load it again; alone on a hook it runs as it is" },
+      { details, hint: "compile it with clang -g and load it again; without BTF it can only run alone on a hook" },
     );
   }
   // IDs ascend, so the lowest was there first.
@@ -106,7 +106,7 @@ function cannotChain(place: ChainPlace, members: readonly Member[], { member, re
     `${where} already runs ${kindOf(place)} program ${holder.program} as link ${holder.link}, and this kernel cannot chain`,
     {
       details: { ...details, program: holder.program, link: holder.link },
-      hint: "chaining needs extension programs (BPF_PROG_TYPE_EXT), which this kernel does not support; detach the other program first",
+      hint: "detach that program first: chains need extension programs (BPF_PROG_TYPE_EXT), which this kernel does not support",
     },
   );
 }

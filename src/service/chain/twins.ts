@@ -14,7 +14,7 @@ import type { SlotMember, TwinToLoad } from "../../platform/kernel.ts";
 import type { Member } from "./members.ts";
 
 /** Path of a program's twin in a revision's directory. */
-export const twinPath = (folder: string, program: ProgramId): string => `${folder}/twin_${program}`;
+export const twinPath = (directory: string, program: ProgramId): string => `${directory}/twin_${program}`;
 
 /** Says why a member cannot have a twin, and what to do about it. */
 export interface Obstacle {
@@ -25,8 +25,8 @@ export interface Obstacle {
 /** Returns a program's twin in the current revision; null if there is none. */
 function twinOf(host: Host, record: DispatcherRecord | null, program: ProgramId): Pin | null {
   if (record === null) return null;
-  const folder = host.pins.paths.revision(record, record.revision);
-  return host.store.recordedPins(twinPath(folder, program)).find(({ path }) => host.pins.exists(path)) ?? null;
+  const directory = host.pins.paths.revision(record, record.revision);
+  return host.store.recordedPins(twinPath(directory, program)).find(({ path }) => host.pins.exists(path)) ?? null;
 }
 
 /** Returns all maps of a program, from the kernel. */
@@ -45,9 +45,9 @@ function bytecodeOf(host: Host, program: ProgramId): Uint8Array {
   } catch (cause) {
     if (!(cause instanceof BpfmanError)) throw cause;
     throw cause.with({
-      message: `run program ${program} beside others from its saved bytecode: ${cause.message}`,
+      message: `put program ${program} into a chain, using its saved bytecode: ${cause.message}`,
       details: { program_id: program },
-      hint: "load the program again, and attach that one in its place",
+      hint: "load the program again and attach the new one instead",
     });
   }
 }

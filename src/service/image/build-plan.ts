@@ -18,11 +18,11 @@ export interface PlannedObject extends BytecodeInput {
 /** The objects of an image in order, at least one. */
 export type Plan = readonly [PlannedObject, ...PlannedObject[]];
 
-type Files = Pick<FilesPort, "readObject" | "listFolder">;
+type Files = Pick<FilesPort, "readObject" | "listDirectory">;
 
 /** Reads and validates all inputs. Throws INVALID_BUILD, INVALID_OBJECT, FILE_NOT_FOUND, FILE_UNREADABLE. */
 export function planOf(bytecode: Bytecode, files: Files): Plan {
-  const [first, ...others] = inputsOf(bytecode, files.listFolder).map((input) => planned(input, files));
+  const [first, ...others] = inputsOf(bytecode, files.listDirectory).map((input) => planned(input, files));
   return [first as PlannedObject, ...others];
 }
 

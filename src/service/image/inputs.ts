@@ -20,7 +20,7 @@ export interface BytecodeInput {
 }
 
 /** `list` returns the names of the files in a directory. Throws INVALID_BUILD, and whatever `list` throws. */
-export function inputsOf(bytecode: Bytecode, list: (folder: string) => readonly string[]): BytecodeInput[] {
+export function inputsOf(bytecode: Bytecode, list: (directory: string) => readonly string[]): BytecodeInput[] {
   const { file, project, files } = bytecode;
   if (file !== null) return [{ slot: null, buildArg: SINGLE_BUILD_ARG, path: file }];
   if (project !== null) return projectInputs(project, list(project));
@@ -32,14 +32,14 @@ export function inputsOf(bytecode: Bytecode, list: (folder: string) => readonly 
 const inputFor = (slot: BytecodeSlot, path: string): BytecodeInput => ({ slot, buildArg: slot.buildArg, path });
 
 /** Each object file in a project directory must name its platform, as bpf2go's do. */
-function projectInputs(folder: string, names: readonly string[]): BytecodeInput[] {
+function projectInputs(directory: string, names: readonly string[]): BytecodeInput[] {
   const inputs = names
     .filter((name) => extname(name) === ".o")
     .sort()
-    .map((name) => inputFor(slotOfName(join(folder, name)), join(folder, name)));
+    .map((name) => inputFor(slotOfName(join(directory, name)), join(directory, name)));
   if (inputs.length === 0) {
-    throw new BpfmanError("INVALID_BUILD", `read project "${folder}": there is no object file (*.o) in it`, {
-      details: { folder },
+    throw new BpfmanError("INVALID_BUILD", `read project "${directory}": there is no object file (*.o) in it`, {
+      details: { directory },
       hint: 'generate them with "go generate", or name files one by one',
     });
   }

@@ -149,7 +149,7 @@ export function requireSameShape(wanted: ObjectMap, { map, path, owner }: There,
   throw new BpfmanError("MAP_MISMATCH", `map "${wanted.name}" cannot be shared with ${owner}: ${told.join("; ")}`, {
     details: { map: wanted.name, map_id: map.id, pin: path, differences },
     hint: onlySize
-      ? `take it as it is with --map-entries ${wanted.name}=${map.maxEntries}, or remove ${path ?? "it"} when nobody needs it`
+      ? `accept its size with --map-entries ${wanted.name}=${map.maxEntries}, or remove ${path ?? "it"} if nothing uses it any more`
       : "make both definitions agree, or load without sharing",
   });
 }

@@ -156,8 +156,8 @@ export function planMaps(host: Host, { bytes, object, unused, request }: Asked):
 
 function requireSize({ name, type, maxEntries }: ObjectMap): void {
   if ((maxEntries ?? 0) > 0 || !needsSize(type)) return;
-  throw new BpfmanError("MAP_SIZE_MISSING", `map "${name}" has no max_entries: its own loader sets them`, {
+  throw new BpfmanError("MAP_SIZE_MISSING", `map "${name}" has no max_entries: its own loader sets its size`, {
     details: { map: name },
-    hint: `say how many, for example --map-entries ${name}=65536`,
+    hint: `choose a size, for example --map-entries ${name}=65536`,
   });
 }

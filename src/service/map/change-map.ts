@@ -1,3 +1,4 @@
+import type { Facts } from "../../domain/history.ts";
 import { mapKind } from "../../domain/map-kinds.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import type { Host } from "../../platform/host.ts";
@@ -45,3 +46,9 @@ export function requireDeletable({ known, open }: TypedMap): void {
       : `"bpfman map clear" takes all out`,
   });
 }
+
+/** What the history says of a change. */
+export const factsOf = ({ known }: TypedMap, key: Uint8Array | null): Facts => ({
+  programs: known.programs.map(({ id }) => id),
+  place: `map ${known.id} ${known.name}${key === null ? "" : ` ${key.toHex()}`}`,
+});

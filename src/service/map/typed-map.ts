@@ -3,10 +3,9 @@ import { mapKind } from "../../domain/map-kinds.ts";
 import { mapTypeJson } from "../../domain/kernel-words.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { bytesType, integerType, recordType, type ValueType, valueTypes, wrongValue } from "../../object/btf-value.ts";
-import type { Btf } from "../../object/btf.ts";
+import { type Btf, btfOf } from "../../object/btf.ts";
 import { ipv4Bytes, ipv4Text, ipv6Bytes, ipv6Text } from "../../object/ip-address.ts";
 import type { JsonText } from "../../object/json-text.ts";
-import { btfIn } from "../../object/layout.ts";
 import { readMapTypes } from "../../object/maps.ts";
 import type { Host } from "../../platform/host.ts";
 import type { KernelMap, OpenMap, MapReference } from "../../platform/kernel.ts";
@@ -75,7 +74,7 @@ function declaredTypes(
   const kernel = program === undefined ? null : host.kernel.program(program.id);
   const bytes = kernel === null ? null : host.kernel.programBtf(kernel);
   if (bytes === null) return null;
-  const btf = btfIn(bytes, refuse, true);
+  const btf = btfOf(bytes, refuse);
   const types = readMapTypes(btf).get(known.name);
   return types === undefined ? null : { btf, key: types.key ?? 0, value: types.value ?? 0 };
 }
@@ -92,7 +91,7 @@ export function typesOf(
   const plain = { key: bytesType("bytes", map.keySize), value: bytesType("bytes", map.valueSize) };
   if (raw) return { ...plain, typed: { key: false, value: false } };
   const own = open.types();
-  const found = own === null ? declaredTypes(host, known) : { ...own, btf: btfIn(own.btf, refuse, true) };
+  const found = own === null ? declaredTypes(host, known) : { ...own, btf: btfOf(own.btf, refuse) };
   const compile = found && valueTypes(found.btf);
   const key = compile && compiled(compile, found.key, map.keySize);
   const value = compile && compiled(compile, found.value, map.valueSize);

@@ -97,9 +97,17 @@ function namingLink(host: Host, refusal: BpfmanError, program: ProgramRecord, sp
   });
 }
 
+/** Describes the hook as it was named: `tcx eth0 ingress`. It may not exist. */
+function typedPlace({ kind, ...rest }: AttachTarget): string {
+  const named = rest as Partial<Record<"iface" | "direction" | "tracepoint" | "target" | "fnName", string | null>>;
+  const words = [kind, named.iface, named.direction, named.tracepoint, named.target, named.fnName];
+  return words.filter((word) => word).join(" ");
+}
+
 async function attach(host: Host, request: AttachRequest, context: Context): Promise<LinkAnswer> {
   const program = requireProgram(host, request.programId);
   const target = request.attach;
+  context.note({ place: typedPlace(target) });
   requireKind(program, target);
   const metadata = { ...inherited(program), ...request.metadata };
   if (isChainTarget(target)) {
@@ -133,7 +141,7 @@ function attachByItself(
         if (clean) host.store.deleteLink(row.id);
       },
     );
-    context.note({ program: program.id, link: pending.id });
+    context.note({ links: [pending.id] });
     const attached = await steps.step("attach", () => attachToHook(host, program, spec));
     try {
       await steps.step("say which link it is", () => host.store.expectLink(pending.id, attached.id));

@@ -50,12 +50,12 @@ function publish(host: ImageBuildHost, { reference, plan, request }: Job, contex
 async function buildInContainer(host: ImageBuildHost, { reference, plan, request }: Job, context: Context) {
   const containerFile = host.files.absolute(request.containerFile as string);
   requireDeclared(plan, { containerFile, text: host.files.readObject(containerFile, CONTAINER_FILE_BYTES_MAX) });
-  const contextFolder = host.files.absolute(request.contextFolder ?? ".");
-  const buildArgs = buildArgsOf(plan, (path) => pathInside(contextFolder, host.files.absolute(path)));
+  const contextDirectory = host.files.absolute(request.contextDirectory ?? ".");
+  const buildArgs = buildArgsOf(plan, (path) => pathInside(contextDirectory, host.files.absolute(path)));
   warnOfDifferences(plan, context.log);
   const runtime = await host.containers.choose(request.runtime, context.signal);
   const platforms = platformsOf(plan);
-  const job = { tag: reference, containerFile, contextFolder, platforms, buildArgs };
+  const job = { tag: reference, containerFile, contextDirectory, platforms, buildArgs };
   return { digest: await host.containers.buildAndPush(runtime, job, context), runtime };
 }
 
@@ -75,13 +75,17 @@ function requireDeclared(plan: Plan, { containerFile, text }: { containerFile: s
 }
 
 /** A Containerfile can only copy from its context. Throws INVALID_BUILD for a file outside of it. */
-function pathInside(folder: string, path: string): string {
-  const inside = relative(folder, path);
+function pathInside(directory: string, path: string): string {
+  const inside = relative(directory, path);
   if (!isAbsolute(inside) && inside !== ".." && !inside.startsWith("../")) return inside;
-  throw new BpfmanError("INVALID_BUILD", `copy "${path}" into the image: it is outside the build context "${folder}"`, {
-    details: { path, context: folder },
-    hint: "start the build in a directory that contains the object files, or build without a container file",
-  });
+  throw new BpfmanError(
+    "INVALID_BUILD",
+    `copy "${path}" into the image: it is outside the build context "${directory}"`,
+    {
+      details: { path, context: directory },
+      hint: "start the build in a directory that contains the object files, or build without a container file",
+    },
+  );
 }
 
 export const implementation = operation({ request: buildImageRequest, run: build });

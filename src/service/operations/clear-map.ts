@@ -4,7 +4,7 @@ import { mapKind } from "../../domain/map-kinds.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import type { Host } from "../../platform/host.ts";
 import type { OpenMap } from "../../platform/kernel.ts";
-import { changingMap } from "../map/change-map.ts";
+import { changingMap, factsOf } from "../map/change-map.ts";
 import { type Context, operation } from "../operation.ts";
 import { type ClearMapRequest, clearMapRequest } from "../requests/map-requests.ts";
 
@@ -34,7 +34,8 @@ function takeAll({ map, take }: OpenMap): number {
 
 /** Removes all entries; those of an array, which are always there, become zero. */
 const clearMap = (host: Host, request: ClearMapRequest, context: Context): Promise<MapChangeAnswer> =>
-  changingMap(host, request, ({ known, open }) => {
+  changingMap(host, request, (map) => {
+    const { known, open } = map;
     const { shape, fixed } = mapKind(open.map);
     if (shape === "filter") {
       throw new BpfmanError(
@@ -46,7 +47,7 @@ const clearMap = (host: Host, request: ClearMapRequest, context: Context): Promi
       );
     }
     const changed = shape === "queue" ? takeAll(open) : fixed ? zeroAll(open) : removeAll(open);
-    context.note({ map_id: known.id, map: known.name, changed });
+    context.note(factsOf(map, null));
     return { map_id: known.id, name: known.name, changed };
   });
 

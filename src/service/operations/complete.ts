@@ -6,7 +6,7 @@ import { id, path } from "../requests/request-fields.ts";
 import type { CompleteAnswer } from "../../domain/answer.ts";
 import type { DispatcherKey } from "../../domain/dispatcher.ts";
 import { mapTypeJson } from "../../domain/kernel-words.ts";
-import type { LinkDetails } from "../../domain/link.ts";
+import { placeInBrief } from "../../domain/link.ts";
 import type { ObjectFile, ObjectProgram } from "../../domain/object-file.ts";
 import { applicationOf, type Metadata } from "../../domain/program.ts";
 import type { Host } from "../../platform/host.ts";
@@ -34,32 +34,11 @@ type Value = CompleteAnswer["values"][number];
 
 const plain = (value: string): Value => ({ value, description: "" });
 
-/** Describes briefly where a link is attached. */
-function place(details: LinkDetails): string {
-  switch (details.kind) {
-    case "xdp":
-    case "tc":
-    case "tcx":
-      return details.interface;
-    case "tracepoint":
-      return `${details.group}/${details.name}`;
-    case "uprobe":
-    case "uretprobe":
-      return details.fnName === null ? details.target : `${details.target} ${details.fnName}`;
-    case "kprobe":
-    case "kretprobe":
-    case "fentry":
-    case "fexit":
-    case "lsm":
-      return details.fnName;
-  }
-}
-
 function links(host: Host): Value[] {
   const names = new Map(host.store.programSummaries().map((program) => [program.id, program.name]));
   return host.store.links().map(({ id, programId, details }) => {
-    const description = `${names.get(programId) ?? ""} (${details.kind}) ${place(details)}`;
-    return { value: String(id), description: description.trimStart() };
+    const description = `${names.get(programId) ?? "?"}: ${placeInBrief(details)}`;
+    return { value: String(id), description };
   });
 }
 

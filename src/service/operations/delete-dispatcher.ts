@@ -12,8 +12,9 @@ async function deleteDispatcher(
   context: Context,
 ): Promise<DeleteDispatcherAnswer> {
   const record = requireDispatcher(host, key);
+  context.note({ place: `${record.type} ${record.interface}` });
   const detached = await removeWholeChain(host, record, context);
-  context.note({ dispatcher: { ...key }, detached });
+  context.note({ links: detached });
   const { type, nsid, ifindex } = key;
   return { key: { type, nsid, ifindex }, detached };
 }

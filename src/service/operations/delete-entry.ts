@@ -1,7 +1,7 @@
 import type { MapChangeAnswer } from "../../domain/answer.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import type { Host } from "../../platform/host.ts";
-import { changingMap, requireDeletable } from "../map/change-map.ts";
+import { changingMap, factsOf, requireDeletable } from "../map/change-map.ts";
 import { keyBytes } from "../map/typed-map.ts";
 import { type Context, operation } from "../operation.ts";
 import { type DeleteEntryRequest, deleteEntryRequest } from "../requests/map-requests.ts";
@@ -21,7 +21,7 @@ const deleteEntry = (host: Host, request: DeleteEntryRequest, context: Context):
         },
       );
     }
-    context.note({ map_id: known.id, map: known.name, key: key.toHex() });
+    context.note(factsOf(map, key));
     return { map_id: known.id, name: known.name, changed: 1 };
   });
 

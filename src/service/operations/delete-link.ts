@@ -1,21 +1,27 @@
 import type { DeleteAnswer } from "../../domain/answer.ts";
+import { linkId } from "../../domain/ids.ts";
+import { placeInBrief } from "../../domain/link.ts";
 import type { ProgramRecord } from "../../domain/program.ts";
 import type { Host } from "../../platform/host.ts";
 import { deletePrograms, withDependants } from "../removal/delete.ts";
 import { type Context, operation } from "../operation.ts";
 import { requireLink } from "../require-record.ts";
+import { mapUsers } from "../removal/map-users.ts";
 import { removeLink } from "../removal/remove-link.ts";
 import { requireOwnPins } from "../removal/remove-program.ts";
 import { type DeleteLinkRequest, deleteLinkRequest } from "../requests/link-requests.ts";
 
 /** Detaches the link, and unloads its program if that was its last link. */
 async function deleteLink(host: Host, request: DeleteLinkRequest, context: Context): Promise<DeleteAnswer> {
-  const link = requireLink(host, request.linkId);
+  const id = linkId(request.linkId);
+  if (context.recovered.links.has(id)) return { deleted: [], detached: [id] };
+  const link = requireLink(host, id);
   const program = host.store.program(link.programId);
   const isLast = host.store.links(link.programId).every((other) => other.id === link.id);
   const programs: ProgramRecord[] = program !== null && isLast ? withDependants(host, program, request) : [];
-  context.note({ program: link.programId, link: link.id });
-  for (const each of programs) requireOwnPins(host, each);
+  context.note({ programs: [link.programId], place: placeInBrief(link.details) });
+  const users = mapUsers(host);
+  for (const each of programs) requireOwnPins(host, each, users);
   await removeLink(host, { record: link, state: "ready" }, context);
   return deletePrograms(host, programs, [link.id], context);
 }

@@ -1,7 +1,9 @@
 import type { DeleteAnswer } from "../../domain/answer.ts";
+import { programId } from "../../domain/ids.ts";
 import type { ProgramRecord } from "../../domain/program.ts";
 import type { Host } from "../../platform/host.ts";
 import { deletePrograms, withDependants } from "../removal/delete.ts";
+import { inBrief } from "../recovery/strays.ts";
 import { type Context, operation } from "../operation.ts";
 import { requireProgram } from "../require-record.ts";
 import { type DeleteProgramRequest, deleteProgramRequest } from "../requests/program-requests.ts";
@@ -14,12 +16,11 @@ function targets(host: Host, request: DeleteProgramRequest): ProgramRecord[] {
 }
 
 async function deleteProgram(host: Host, request: DeleteProgramRequest, context: Context): Promise<DeleteAnswer> {
+  const { programId: named } = request;
+  if (named !== null && context.recovered.programs.has(programId(named))) return { deleted: [named], detached: [] };
   const answer = await deletePrograms(host, targets(host, request), [], context);
   return request.unmount ? { ...answer, unmounted: unmount(host, context) } : answer;
 }
-
-/** How many paths a warning names. */
-const NAMED_MAX = 5;
 
 /**
  * Gives up the runtime directory. Returns false, with a warning, if something is pinned there that bpfman does not
@@ -28,13 +29,10 @@ const NAMED_MAX = 5;
 function unmount(host: Host, context: Context): boolean {
   const left = host.pins.unmount();
   if (left.length > 0) {
-    const more = left.length > NAMED_MAX ? ` and ${left.length - NAMED_MAX} more` : "";
-    context.log.warn(
-      `not unmounted, because of what bpfman did not put there: ${left.slice(0, NAMED_MAX).join(", ")}${more}`,
-    );
+    context.log.warn(`not unmounted, because of what bpfman did not put there: ${inBrief(left)}`);
     return false;
   }
-  host.files.removeBytecodeFolder();
+  host.files.removeBytecodeDirectory();
   host.store.disown();
   context.leave();
   return true;

@@ -1,5 +1,6 @@
 import type { DetachAnswer } from "../../domain/answer.ts";
 import { linkId } from "../../domain/ids.ts";
+import { placeInBrief } from "../../domain/link.ts";
 import type { Host } from "../../platform/host.ts";
 import { type Context, operation } from "../operation.ts";
 import { linkMissing } from "../require-record.ts";
@@ -10,10 +11,14 @@ async function detach(host: Host, request: DetachRequest, context: Context): Pro
   const id = linkId(request.linkId);
   const link = host.store.link(id);
   if (link === null) {
+    if (context.recovered.links.has(id)) {
+      context.log.warn(`link ${id} was gone already: only what was left of it has been removed`);
+      return { link_id: id, detached: true, already_gone: true };
+    }
     if (request.ignoreMissing) return { link_id: id, detached: false };
     throw linkMissing(id);
   }
-  context.note({ program: link.programId, link: id });
+  context.note({ programs: [link.programId], place: placeInBrief(link.details) });
   await removeLink(host, { record: link, state: "ready" }, context);
   return { link_id: id, detached: true };
 }

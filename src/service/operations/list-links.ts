@@ -1,7 +1,9 @@
-import type { LinkListAnswer } from "../../domain/answer.ts";
-import type { LinkRecord } from "../../domain/link.ts";
+import type { LinkListAnswer, PinState } from "../../domain/answer.ts";
+import { isChained, type LinkRecord } from "../../domain/link.ts";
+import { linkPin } from "../../domain/pin.ts";
 import { applicationOf, type Metadata } from "../../domain/program.ts";
-import { linkRecordAnswer, surroundingsOf } from "../../inspect/link-answer.ts";
+import { linkRecordAnswer, ownKernelLink, surroundingsOf } from "../../inspect/link-answer.ts";
+import { pinState } from "../../inspect/pin-state.ts";
 import type { Host } from "../../platform/host.ts";
 import { hasApplication, hasMetadata, isOfKind, requireTypeWords } from "../filter.ts";
 import { operation } from "../operation.ts";
@@ -15,6 +17,14 @@ function listLinks(host: Host, request: ListLinksRequest): LinkListAnswer {
   /** A link matches by its own metadata or its program's. */
   const either = (link: LinkRecord, holds: (metadata: Metadata) => boolean): boolean =>
     holds(link.metadata) || holds(programs.get(link.programId)?.metadata ?? {});
+  const linkState = (link: LinkRecord): PinState => {
+    const { pinPath, kernelLinkId: id, details, createdAt } = link;
+    // A TC filter has no pin, nor has a link that lost its hook: the attachment says what became of them.
+    if (pinPath === "" || id === null) return null;
+    // Each change of a chain pins its members anew.
+    const since = isChained(details) ? new Date() : createdAt;
+    return pinState(host, linkPin(pinPath, id), since, () => ownKernelLink(host, link, around) !== null);
+  };
   const pairs = Object.entries(request.metadataSelector);
   const links = all
     .filter(({ programId }) => (request.programId ?? programId) === programId)
@@ -28,6 +38,7 @@ function listLinks(host: Host, request: ListLinksRequest): LinkListAnswer {
       ...linkRecordAnswer(link, around),
       application: applicationOf(link.metadata),
       function_name: programs.get(link.programId)?.name ?? "",
+      state: linkState(link),
       attachment: around.attachments.ofLink(link),
     }));
   return { links };

@@ -1,7 +1,9 @@
 import type { ProgramListAnswer, ProgramListEntry } from "../../domain/answer.ts";
 import { programId } from "../../domain/ids.ts";
+import { programPin } from "../../domain/pin.ts";
 import { programTypeJson } from "../../domain/kernel-words.ts";
 import { applicationOf, type Metadata } from "../../domain/program.ts";
+import { pinState } from "../../inspect/pin-state.ts";
 import { kernelProgramAnswer, programRecordAnswer } from "../../inspect/program-answer.ts";
 import type { Host } from "../../platform/host.ts";
 import { hasApplication, hasMetadata, isOfKernelType, isOfType, requireTypeWords } from "../filter.ts";
@@ -27,13 +29,19 @@ function managed(host: Host, request: ListProgramsRequest): ProgramListEntry[] {
         matches(metadata) &&
         (request.attached ?? links.length > 0) === links.length > 0,
     );
-  const entries = wanted.map(({ id, name, type, metadata, links }) => ({
+  const entries = wanted.map(({ id, name, type, metadata, links, createdAt }) => ({
     program_id: id,
     managed: true,
     application: applicationOf(metadata),
     type,
     function_name: name,
     links,
+    state: pinState(
+      host,
+      programPin(host.pins.paths.program(id), id),
+      createdAt,
+      () => host.kernel.program(id) !== null,
+    ),
     record: null,
     kernel: null,
     status: { kernel: null },
@@ -71,6 +79,7 @@ function foreign(host: Host, request: ListProgramsRequest): ProgramListEntry[] {
       type: programTypeJson(found.type),
       function_name: host.kernel.wholeName(found),
       links: [],
+      state: null,
       record: null,
       kernel,
       status: { kernel },

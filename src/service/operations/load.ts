@@ -11,8 +11,7 @@ import {
   type ProgramRecord,
   type ProgramSpec,
 } from "../../domain/program.ts";
-import { loadedAlong, type ObjectForLibbpf, objectForLibbpf } from "../../object/object-file.ts";
-import type { Alongside } from "../../object/tail-calls.ts";
+import { type ObjectForLibbpf, objectForLibbpf } from "../../object/object-file.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { programAnswer } from "../../inspect/program-answer.ts";
 import { readNamedObject } from "../read-object.ts";
@@ -50,7 +49,6 @@ interface LoadPlan {
   readonly image: ImageSource | null;
   readonly specs: readonly ProgramSpec[];
   /** What the programs reach by tail calls. */
-  readonly along: Alongside;
   readonly globals: ReadonlyMap<string, Uint8Array>;
   readonly maps: MapPlan;
   readonly metadata: Metadata;
@@ -96,17 +94,17 @@ function plan(host: Host, request: LoadInput): LoadPlan {
   const { bytes } = source;
   const object = readNamedObject({ bytes, path: source.fileName }, { nativeByteOrderOnly: true });
   const specs = selectPrograms(object, request.programs);
-  const names = specs.map(({ name }) => name);
-  const along = loadedAlong(bytes, names);
-  const loaded = [...new Set([...names, ...[...along.programs.values()].flat()])];
-  const forLibbpf = objectForLibbpf(along.bytes, object, loaded);
+  const forLibbpf = objectForLibbpf(
+    bytes,
+    object,
+    specs.map(({ name }) => name),
+  );
   const application = request.application === null ? {} : { [APPLICATION_KEY]: request.application };
   return {
     ...source,
     object,
     forLibbpf,
     specs,
-    along,
     globals: decodeGlobals(request.globalData),
     maps: planMaps(host, { bytes, object, unused: forLibbpf.unusedMaps, request }),
     metadata: { ...request.metadata, ...application },
@@ -129,7 +127,7 @@ function loadIntoKernel(host: Host, plan: LoadPlan): Promise<LoadedObject> {
     ...plan.forLibbpf,
     name: objectName(plan.fileName),
     programs: plan.specs,
-    alongside: loadedAlongside(plan.object, plan.specs, plan.along.programs),
+    alongside: loadedAlongside(plan.object, plan.specs, plan.forLibbpf.along),
     globals: placeGlobals(plan.object, plan.globals),
     ...plan.maps,
   });
@@ -156,6 +154,7 @@ function recordsOf(host: Host, plan: LoadPlan, loaded: LoadedObject): ProgramRec
   const owner = plan.requestedOwner ?? (programs[0] as LoadedProgram).kernel.id;
   const pinByName = new Set(plan.object.maps.filter((map) => map.pinByName).map((map) => map.name));
   const createdAt = host.now();
+  const bytecodeDigest = host.files.digest(plan.bytes);
 
   const pinOf = (name: string): Pick<ProgramMap, "pinPath" | "foreign"> => {
     const shared = plan.maps.reuse.get(name);
@@ -164,7 +163,7 @@ function recordsOf(host: Host, plan: LoadPlan, loaded: LoadedObject): ProgramRec
   };
   const reached = new Map(loaded.alongside.map((program) => [program.name, program.kernel.mapIds]));
   const idsOf = ({ name, kernel }: LoadedProgram): Set<MapId> => {
-    const names = plan.along.programs.get(name) ?? [];
+    const names = plan.forLibbpf.along.get(name) ?? [];
     return new Set([...kernel.mapIds, ...names.flatMap((each) => reached.get(each) ?? [])]);
   };
   // A map that none of them uses exists for its pin, which stays as long as one of them does.
@@ -188,13 +187,14 @@ function recordsOf(host: Host, plan: LoadPlan, loaded: LoadedObject): ProgramRec
       gplCompatible: program.kernel.gplCompatible,
       globals: Object.fromEntries(plan.globals),
       pinPath: paths.program(id),
-      mapPinPath: paths.mapFolder(owner),
+      mapPinPath: paths.mapDirectory(owner),
       mapOwnerId: owner === id ? null : owner,
       requestedMapOwnerId: plan.requestedOwner,
       maps: mapsOf(program),
       metadata: plan.metadata,
       createdAt,
       loadedAt: program.kernel.loadedAt,
+      bytecodeDigest,
     };
   });
 }
@@ -215,13 +215,13 @@ async function pinMaps(host: Host, steps: Plan, { loaded, records, maps }: ToPin
     for (const { name, id, pinPath } of record.maps)
       if (pinPath !== null && unpinned.has(name)) pins.set(name, mapPin(pinPath, id));
   }
-  const folder = records[0]?.mapPinPath as string;
-  const needsFolder = [...pins.values()].some(({ path }) => path.startsWith(`${folder}/`));
-  if (needsFolder && !host.pins.exists(folder)) {
+  const directory = records[0]?.mapPinPath as string;
+  const needsDirectory = [...pins.values()].some(({ path }) => path.startsWith(`${directory}/`));
+  if (needsDirectory && !host.pins.exists(directory)) {
     await steps.step(
-      `make map directory ${folder}`,
-      () => host.pins.makeFolder(folder),
-      () => void host.pins.removeFolder(folder),
+      `make map directory ${directory}`,
+      () => host.pins.makeDirectory(directory),
+      () => void host.pins.removeDirectory(directory),
     );
   }
   for (const [name, pin] of pins) {
@@ -239,6 +239,7 @@ async function pinMaps(host: Host, steps: Plan, { loaded, records, maps }: ToPin
  * the load, which provides the IDs, and before the first pin, which is the first thing to outlive the process.
  */
 async function load(host: Host, request: LoadInput, context: Context): Promise<LoadAnswer> {
+  context.note({ source: "pulled" in request.source ? request.source.pulled.source.url : request.source.file });
   const planned = plan(host, request);
   return carryOut(context, async (steps) => {
     const beganMs = performance.now();
@@ -247,7 +248,7 @@ async function load(host: Host, request: LoadInput, context: Context): Promise<L
       const records = recordsOf(host, planned, loaded);
       context.note({
         programs: records.map((record) => record.id),
-        verified_instructions: loaded.programs.map((program) => program.kernel.verifiedInstructions),
+        verified_instructions: loaded.programs.reduce((sum, { kernel }) => sum + kernel.verifiedInstructions, 0),
         load_ms: Number((performance.now() - beganMs).toFixed(2)),
       });
       await steps.step(

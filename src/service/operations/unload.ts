@@ -3,6 +3,7 @@ import { programId } from "../../domain/ids.ts";
 import type { Host } from "../../platform/host.ts";
 import { type Context, operation } from "../operation.ts";
 import { programMissing } from "../require-record.ts";
+import { mapUsers } from "../removal/map-users.ts";
 import { removeLink } from "../removal/remove-link.ts";
 import { removeProgram, requireOwnPins } from "../removal/remove-program.ts";
 import { type UnloadRequest, unloadRequest } from "../requests/program-requests.ts";
@@ -11,6 +12,10 @@ async function unload(host: Host, request: UnloadRequest, context: Context): Pro
   const id = programId(request.programId);
   const program = host.store.program(id);
   if (program === null) {
+    if (context.recovered.programs.has(id)) {
+      context.log.warn(`program ${id} was gone already: only what was left of it has been removed`);
+      return { program_id: id, detached: [], unloaded: true, already_gone: true };
+    }
     const missing = programMissing(host, id);
     if (request.ignoreMissing && missing.code === "PROGRAM_NOT_FOUND") {
       return { program_id: id, detached: [], unloaded: false };
@@ -18,10 +23,11 @@ async function unload(host: Host, request: UnloadRequest, context: Context): Pro
     throw missing;
   }
   const links = host.store.links(id);
-  context.note({ program: id, links: links.map((link) => link.id) });
-  requireOwnPins(host, program);
+  context.note({ links: links.map((link) => link.id) });
+  const users = mapUsers(host);
+  requireOwnPins(host, program, users);
   for (const record of links) await removeLink(host, { record, state: "ready" }, context);
-  await removeProgram(host, { record: program, state: "ready" }, context);
+  await removeProgram(host, { record: program, state: "ready" }, users, context);
   return { program_id: id, detached: links.map((link) => link.id), unloaded: true };
 }
 

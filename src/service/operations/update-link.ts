@@ -1,5 +1,5 @@
 import { KINDS } from "../../domain/kinds.ts";
-import { type ChainDetails, isChained } from "../../domain/link.ts";
+import { type ChainDetails, isChained, placeInBrief } from "../../domain/link.ts";
 import { ACTIONS } from "../../domain/actions.ts";
 import type { LinkAnswer } from "../../domain/answer.ts";
 import { orderChain } from "../../dispatcher/order.ts";
@@ -57,7 +57,7 @@ async function updateLink(host: Host, request: UpdateLinkRequest, context: Conte
   );
   // A moved member is new at its position; one that stays is ordered by name.
   const members = orderChain(changed, priority === details.priority ? null : link.id);
-  context.note({ program: link.programId, link: link.id });
+  context.note({ programs: [link.programId], place: placeInBrief(details) });
   return carryOut(context, async (steps) => {
     await rebuild(host, { place, members }, { steps, context });
     return linkAnswer(host, requireLink(host, link.id));

@@ -2,7 +2,7 @@ import type { MapChangeAnswer } from "../../domain/answer.ts";
 import { mapKind } from "../../domain/map-kinds.ts";
 import { wrongValue } from "../../object/btf-value.ts";
 import type { Host } from "../../platform/host.ts";
-import { changingMap } from "../map/change-map.ts";
+import { changingMap, factsOf } from "../map/change-map.ts";
 import { keyBytes, referenceOf, valueBytes } from "../map/typed-map.ts";
 import { type Context, operation } from "../operation.ts";
 import { type UpdateMapRequest, updateMapRequest } from "../requests/map-requests.ts";
@@ -18,7 +18,7 @@ const updateMap = (host: Host, request: UpdateMapRequest, context: Context): Pro
     const value = valueBytes(map, request.value);
     const reference = referenceOf(map, value);
     open.update(key, value, { mode: request.mode, ...(reference === undefined ? {} : { reference }) });
-    context.note({ map_id: known.id, map: known.name, key: key?.toHex() ?? null });
+    context.note(factsOf(map, key));
     return { map_id: known.id, name: known.name, changed: 1 };
   });
 

@@ -21,17 +21,17 @@ export function rollBack(host: Host, record: DispatcherRecord, context: Context)
   if (pending === null) return;
   const place: ChainPlace = { key: record, interface: record.interface, netns: record.netns };
   const seat = seatOf(host, { place, record, context });
-  const folder = host.pins.paths.revision(record, pending);
+  const directory = host.pins.paths.revision(record, pending);
   const before = currentProgram(host, record);
   const running = seat.running();
-  const made = pendingProgram(host, record, { dispatcher: `${folder}/dispatcher`, running });
+  const made = pendingProgram(host, record, { dispatcher: `${directory}/dispatcher`, running });
   if (made !== null && running === made.id && running !== record.programId) {
     if (before === null) seat.leave();
     else seat.swap(made, before);
   }
   // Without a previous revision, a recorded link that was never attached does not exist, and its record is void.
   if (before === null && record.type === "xdp") host.store.forgetPins(host.pins.paths.xdpLink(record));
-  removeAtRest(host, folder);
+  removeAtRest(host, directory);
   host.store.abandonRevision(record);
 }
 
@@ -74,10 +74,10 @@ export function removeOldRevisions(host: Host, context: Context): void {
   for (const type of DISPATCHER_TYPES) {
     const recorded = host.store.recordedPins(paths.chains(type)).filter(({ path }) => path.endsWith("/dispatcher"));
     for (const { path } of recorded) {
-      const folder = path.slice(0, path.lastIndexOf("/"));
-      if (current.has(folder)) continue;
-      context.log.info("removing an old revision", { folder });
-      removeAtRest(host, folder);
+      const directory = path.slice(0, path.lastIndexOf("/"));
+      if (current.has(directory)) continue;
+      context.log.info("removing an old revision", { directory });
+      removeAtRest(host, directory);
     }
   }
 }

@@ -3,15 +3,21 @@
  * first pin and deleted after the last, so they name everything that can exist. Pins without a row may belong to
  * another database and are therefore left alone.
  */
+import { BY_ITSELF } from "../../domain/history.ts";
 import type { LinkId, ProcessIdentity, ProgramId } from "../../domain/ids.ts";
 import { isChained } from "../../domain/link.ts";
 import type { Host } from "../../platform/host.ts";
 import type { RowInBrief } from "../../platform/store.ts";
+import { codeOf, startEntry } from "../history.ts";
 import type { Context } from "../operation.ts";
+import { type MapUsers, mapUsers } from "../removal/map-users.ts";
 import { isLive, type LinkRow, removeLink } from "../removal/remove-link.ts";
-import { removeLeftovers, strayPins, strayWarning } from "./strays.ts";
+import { inBrief, removeLeftovers, strayPins, strayWarning } from "./strays.ts";
 import { type ProgramRow, removeProgram } from "../removal/remove-program.ts";
 import { reasonOf } from "../../errors/sys-failure.ts";
+
+/** Read on first use: usually, there is nothing to remove. */
+type Users = () => MapUsers;
 
 /**
  * Runs under the writer lock, so every row that is not `ready` belongs to a command that has ended. `isOver` reports
@@ -23,25 +29,67 @@ export async function recover(
   isOver: (owner: ProcessIdentity) => boolean = host.processes.hasEnded,
 ): Promise<void> {
   host.pins.prepare();
-  let rows = host.store.brief();
+  const finish = startEntry(host, context);
+  const found = host.store.brief();
+  let rows = found;
+  let read: MapUsers | null = null;
+  const users = (): MapUsers => {
+    read ??= mapUsers(host);
+    return read;
+  };
   // Usually there is nothing to repair, which one query shows.
   if (rows.some(({ kind, state }) => kind === "dispatcher" || state !== "ready")) {
-    await finishWhatBegan(host, context);
+    await finishWhatBegan(host, users, context);
     rows = host.store.brief();
   }
   const pinned = pinnedPaths(host, rows);
-  for (const row of rows) {
-    if (row.kind !== "link" || pinned.has(row.pinPath)) continue;
-    await tryTo(context, `check link ${row.id}, which has no pin`, async () => dropLostLink(host, row.id, context));
+  const unpinned = rows.filter((row) => row.kind !== "dispatcher" && !pinned.has(row.pinPath));
+  for (const row of unpinned) {
+    if (row.kind !== "link") continue;
+    await tryTo(context, `check link ${row.id}, which has no pin`, async () => dropLostLink(host, row.id));
   }
-  for (const row of rows) {
-    if (row.kind !== "program" || pinned.has(row.pinPath)) continue;
-    await tryTo(context, `check program ${row.id}, which has no pin`, () => dropLostProgram(host, row.id, context));
+  for (const row of unpinned) {
+    if (row.kind !== "program") continue;
+    await tryTo(context, `check program ${row.id}, which has no pin`, () =>
+      dropLostProgram(host, row.id, users, context),
+    );
   }
+  if (unpinned.length > 0) rows = host.store.brief();
+  warnOfLost(unpinned, rows, context);
+  const gone = goneSince(found, rows);
+  report(gone, context, () => finish(BY_ITSELF.recovery, "ok", gone));
   lookForStrays(host, rows, context);
   const owners = new Set(rows.flatMap(({ owner }) => owner ?? []));
-  for (const owner of owners) {
-    if (isOver(owner)) await tryTo(context, `end session ${owner}`, () => endSession(host, owner, context));
+  for (const owner of owners) if (isOver(owner)) await endSession(host, owner, users, context);
+}
+
+interface Gone {
+  readonly programs: ProgramId[];
+  readonly links: LinkId[];
+}
+
+/** Tells the operation that follows, and the history, what is gone. */
+function report({ programs, links }: Gone, { recovered }: Context, finish: () => void): void {
+  for (const id of programs) recovered.programs.add(id);
+  for (const id of links) recovered.links.add(id);
+  if (programs.length + links.length > 0) finish();
+}
+
+/** Returns the programs and links that had a row before and have none now. */
+function goneSince(before: readonly RowInBrief[], now: readonly RowInBrief[]): Gone {
+  const left = { program: new Set<number>(), link: new Set<number>() };
+  for (const row of now) if (row.kind !== "dispatcher") left[row.kind].add(row.id);
+  return {
+    programs: before.flatMap((row) => (row.kind === "program" && !left.program.has(row.id) ? row.id : [])),
+    links: before.flatMap((row) => (row.kind === "link" && !left.link.has(row.id) ? row.id : [])),
+  };
+}
+
+/** Somebody removed the pins, or the bpffs: users should know. */
+function warnOfLost(unpinned: readonly RowInBrief[], now: readonly RowInBrief[], { log }: Context): void {
+  const { programs, links } = goneSince(unpinned, now);
+  for (const [what, ids] of Object.entries({ programs, links })) {
+    if (ids.length > 0) log.warn(`${what} that lost their pins are gone; forgetting ${inBrief(ids)}`);
   }
 }
 
@@ -57,7 +105,7 @@ function lookForStrays(host: Host, rows: readonly RowInBrief[], context: Context
 }
 
 /** Finishes rows in mid-change, and chains, which can leave more behind than rows describe. */
-async function finishWhatBegan(host: Host, context: Context): Promise<void> {
+async function finishWhatBegan(host: Host, users: Users, context: Context): Promise<void> {
   const { dropEmptyChains, removeOldRevisions, rollBack } = await import("./recover-chains.ts");
   for (const record of host.store.dispatchers()) {
     if (record.pendingRevision === null) continue;
@@ -68,7 +116,7 @@ async function finishWhatBegan(host: Host, context: Context): Promise<void> {
     await tryTo(context, `finish removing link ${row.record.id}`, () => finishLink(host, row, context));
   }
   for (const row of host.store.unsettledPrograms()) {
-    await tryTo(context, `finish removing program ${row.record.id}`, () => finishProgram(host, row, context));
+    await tryTo(context, `finish removing program ${row.record.id}`, () => finishProgram(host, row, users, context));
   }
   dropEmptyChains(host);
   removeOldRevisions(host, context);
@@ -76,34 +124,47 @@ async function finishWhatBegan(host: Host, context: Context): Promise<void> {
 
 /** Returns those pins of the rows that exist, with one listing per directory however many rows there are. */
 function pinnedPaths(host: Host, rows: readonly RowInBrief[]): ReadonlySet<string> {
-  const folders = new Set(rows.flatMap((row) => (row.kind === "dispatcher" ? [] : folderOf(row.pinPath))));
-  return new Set([...folders].flatMap((folder) => host.pins.list(folder).map((name) => `${folder}/${name}`)));
+  const directories = new Set(rows.flatMap((row) => (row.kind === "dispatcher" ? [] : directoryOf(row.pinPath))));
+  return new Set(
+    [...directories].flatMap((directory) => host.pins.list(directory).map((name) => `${directory}/${name}`)),
+  );
 }
 
-const folderOf = (path: string): string => path.slice(0, path.lastIndexOf("/"));
+const directoryOf = (path: string): string => path.slice(0, path.lastIndexOf("/"));
 
 /** Removes everything of a session that asked for cleanup and has ended, possibly killed. */
-async function endSession(host: Host, owner: ProcessIdentity, context: Context): Promise<void> {
+async function endSession(host: Host, owner: ProcessIdentity, users: Users, context: Context): Promise<void> {
+  const finish = startEntry(host, context);
   const { links, programs } = host.store.ownedBy(owner);
+  const gone: Gone = { programs: [], links: [] };
+  let result = "ok";
   for (const record of links) {
-    await tryTo(context, `detach link ${record.id} of an ended session`, () =>
-      removeLink(host, { record, state: "ready" }, context),
-    );
+    const what = `detach link ${record.id} of an ended session`;
+    const code = await tryTo(context, what, () => removeLink(host, { record, state: "ready" }, context));
+    if (code === "ok") gone.links.push(record.id);
+    else result = code;
   }
   for (const record of programs) {
-    await tryTo(context, `unload program ${record.id} of an ended session`, () =>
-      finishProgram(host, { record, state: "ready" }, context),
-    );
+    const what = `unload program ${record.id} of an ended session`;
+    const remove = () => finishProgram(host, { record, state: "ready" }, users, context);
+    const code = await tryTo(context, what, remove);
+    if (code === "ok") gone.programs.push(record.id);
+    else result = code;
   }
+  report(gone, context, () => finish(BY_ITSELF.sessionEnd, result, gone));
 }
 
-/** A problem that cannot be repaired must not block other repairs or the user's command. */
-async function tryTo(context: Context, what: string, act: () => Promise<void>): Promise<void> {
+/**
+ * A problem that cannot be repaired must not block other repairs or the user's command. Returns `ok`, or the error code.
+ */
+async function tryTo(context: Context, what: string, act: () => Promise<void>): Promise<string> {
   context.log.info(what);
   try {
     await act();
+    return "ok";
   } catch (cause) {
     context.log.warn(`could not ${what}`, { reason: reasonOf(cause) });
+    return codeOf(cause);
   }
 }
 
@@ -124,24 +185,22 @@ async function finishLink(host: Host, row: LinkRow, context: Context): Promise<v
   await removeLink(host, { record, state: row.state }, context);
 }
 
-async function finishProgram(host: Host, row: ProgramRow, context: Context): Promise<void> {
+async function finishProgram(host: Host, row: ProgramRow, users: Users, context: Context): Promise<void> {
   for (const record of host.store.links(row.record.id)) await removeLink(host, { record, state: "ready" }, context);
-  await removeProgram(host, row, context);
+  await removeProgram(host, row, users(), context);
 }
 
 /** A link whose pin was removed by somebody: if the kernel released it too, its row is deleted. */
-function dropLostLink(host: Host, id: LinkId, context: Context): void {
+function dropLostLink(host: Host, id: LinkId): void {
   const link = host.store.link(id);
   // A chain's links are handled with their dispatcher.
   if (link === null || isChained(link.details) || isLive(host, link)) return;
-  context.log.warn("a link has lost its pin and is gone; forgetting it", { link_id: link.id, pin: link.pinPath });
   host.store.deleteLink(link.id);
 }
 
 /** Likewise for a program that is neither pinned nor in the kernel. */
-async function dropLostProgram(host: Host, id: ProgramId, context: Context): Promise<void> {
+async function dropLostProgram(host: Host, id: ProgramId, users: Users, context: Context): Promise<void> {
   const record = host.store.program(id);
   if (record === null || host.kernel.program(id) !== null) return;
-  context.log.warn("a program has lost its pin and is gone; forgetting it", { program_id: id });
-  await removeProgram(host, { record, state: "ready" }, context);
+  await removeProgram(host, { record, state: "ready" }, users(), context);
 }

@@ -5,8 +5,12 @@ import type { RowInBrief } from "../../platform/store.ts";
 import type { Context } from "../operation.ts";
 import { removeRecorded } from "../own-pins.ts";
 
-/** How many paths a warning lists; the others are counted. */
+/** How many names a warning lists; the others are counted. */
 const NAMED_MAX = 5;
+
+/** Lists a few names: `a, b, c, d, e and 12 more`. */
+export const inBrief = (names: readonly (string | number)[]): string =>
+  `${names.slice(0, NAMED_MAX).join(", ")}${names.length > NAMED_MAX ? ` and ${names.length - NAMED_MAX} more` : ""}`;
 
 /**
  * Returns the pins of programs, links and chains that no row names, ascending. An intact database has none, because
@@ -33,8 +37,8 @@ export function strayPins(host: Host, readRows: () => readonly RowInBrief[]): st
 const CHAIN = /^dispatcher_[0-9]+_[0-9]+_([0-9]+|link)$/;
 
 /** Returns the paths whose names have the form of bpfman's. */
-const below = (host: Host, folder: string, ours: RegExp): string[] =>
-  host.pins.list(folder).flatMap((name) => (ours.test(name) ? `${folder}/${name}` : []));
+const below = (host: Host, directory: string, ours: RegExp): string[] =>
+  host.pins.list(directory).flatMap((name) => (ours.test(name) ? `${directory}/${name}` : []));
 
 /** Returns the paths that the rows of chains name: links, and directories of revisions. */
 function chainPins(host: Host): Set<string> {
@@ -53,10 +57,9 @@ function chainPins(host: Host): Set<string> {
 /** Returns a warning about pins without rows; null if there are none. */
 export function strayWarning(pins: readonly string[]): string | null {
   if (pins.length === 0) return null;
-  const more = pins.length > NAMED_MAX ? ` and ${pins.length - NAMED_MAX} more` : "";
   return (
-    `pins that the database does not record: ${pins.slice(0, NAMED_MAX).join(", ")}${more}; rows were lost, or the pins belong to ` +
-    "another database: what they hold keeps running, unlisted, until the pins are removed"
+    `pins that the database does not record: ${inBrief(pins)}; rows were lost, or the pins belong to another ` +
+    'database: what they hold keeps running, unlisted; "bpfman doctor" says more'
   );
 }
 
@@ -68,18 +71,20 @@ export function removeLeftovers(host: Host, rows: readonly RowInBrief[], context
   const { paths } = host.pins;
   removeRecorded(host, paths.testDispatchers);
   const programs = new Set(rows.flatMap((row) => (row.kind === "program" ? row.id : [])));
-  for (const id of host.files.bytecodeIds()) {
-    if (programs.has(id) || host.store.namesBytecode(id) || host.pins.exists(paths.program(id))) continue;
+  const unknown = host.files.bytecodeIds().filter((id) => !programs.has(id));
+  const recorded = unknown.length === 0 ? programs : host.store.programIdsOfAllBoots();
+  for (const id of unknown) {
+    if (recorded.has(id) || host.pins.exists(paths.program(id))) continue;
     if (host.files.removeLeftover(id))
       context.log.info("removed bytecode that the database does not record", { program_id: id });
   }
   const inUse = new Set(rows.flatMap((row) => (row.kind === "program" ? row.mapPinPath : [])));
-  const mapFolders = below(host, `${paths.root}/maps`, /^[0-9]+$/).filter((folder) => !inUse.has(folder));
+  const mapDirectories = below(host, `${paths.root}/maps`, /^[0-9]+$/).filter((directory) => !inUse.has(directory));
   const revisions = DISPATCHER_TYPES.flatMap((type) =>
     below(host, paths.chains(type), CHAIN).filter((path) => !path.endsWith("_link")),
   );
   const current = revisions.length === 0 ? new Set<string>() : chainPins(host);
-  for (const folder of [...mapFolders, ...revisions.filter((each) => !current.has(each))]) {
-    if (host.pins.removeFolder(folder)) context.log.info("removed an empty directory", { folder });
+  for (const directory of [...mapDirectories, ...revisions.filter((each) => !current.has(each))]) {
+    if (host.pins.removeDirectory(directory)) context.log.info("removed an empty directory", { directory });
   }
 }

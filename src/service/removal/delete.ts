@@ -5,6 +5,7 @@ import type { ProgramRecord } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import type { Host } from "../../platform/host.ts";
 import type { Context } from "../operation.ts";
+import { mapUsers } from "./map-users.ts";
 import { removeLink } from "./remove-link.ts";
 import { removeProgram, requireOwnPins } from "./remove-program.ts";
 
@@ -31,23 +32,24 @@ export async function deletePrograms(
   before: readonly LinkId[],
   context: Context,
 ): Promise<DeleteAnswer> {
+  const users = mapUsers(host);
   const deleted: ProgramId[] = [];
   const detached = [...before];
   try {
     for (const program of programs) {
-      requireOwnPins(host, program);
+      requireOwnPins(host, program, users);
       for (const record of host.store.links(program.id)) {
         await removeLink(host, { record, state: "ready" }, context);
         detached.push(record.id);
       }
-      await removeProgram(host, { record: program, state: "ready" }, context);
+      await removeProgram(host, { record: program, state: "ready" }, users, context);
       deleted.push(program.id);
     }
   } catch (cause) {
     if (!(cause instanceof BpfmanError) || deleted.length + detached.length === 0) throw cause;
     throw cause.with({ details: { deleted, detached } });
   } finally {
-    context.note({ deleted, detached });
+    context.note({ programs: deleted, links: detached });
   }
   return { deleted, detached };
 }

@@ -1,54 +1,36 @@
 /** Removes a program, for `unload` and recovery. Its links must have been removed before. */
 import { PROGRAM_GONE_TIMEOUT_MS } from "../../domain/limits.ts";
-import { linkPin, mapPin, type Pin, programPin } from "../../domain/pin.ts";
+import { linkPin, type Pin, programPin } from "../../domain/pin.ts";
 import type { ProgramRecord, RowState } from "../../domain/program.ts";
 import type { Host } from "../../platform/host.ts";
-import type { RowInBrief } from "../../platform/store.ts";
 import type { Context } from "../operation.ts";
 import { removePins, requireOwn } from "../own-pins.ts";
 import { carryOut } from "../plan.ts";
 import { waitUntil } from "../wait.ts";
-
-type ProgramInBrief = Extract<RowInBrief, { readonly kind: "program" }>;
-
-/** Returns every other program, whatever its row's state. */
-const others = (host: Host, program: ProgramRecord): ProgramInBrief[] =>
-  host.store.brief().filter((row): row is ProgramInBrief => row.kind === "program" && row.id !== program.id);
-
-/** Returns the pins of the program's maps that bpfman created and no other program uses. */
-function mapPinsToRemove(host: Host, program: ProgramRecord): Pin[] {
-  const pins = program.maps.flatMap(({ id, pinPath, foreign }) =>
-    pinPath === null || foreign ? [] : mapPin(pinPath, id),
-  );
-  if (pins.length === 0) return [];
-  // A row that cannot be decoded might use any of them: then all pins stay.
-  const inUse = host.store.mapPinsOfOthers(program.id);
-  return inUse === null ? [] : pins.filter(({ path }) => !inUse.includes(path));
-}
+import type { MapUsers } from "./map-users.ts";
 
 /** Removes the map pins that no other program uses, their directory if it is unused, and the bytecode. */
-function removeFiles(host: Host, program: ProgramRecord): void {
-  removePins(host, mapPinsToRemove(host, program));
-  const rest = others(host, program);
-  if (!rest.some((other) => other.mapPinPath === program.mapPinPath)) host.pins.removeFolder(program.mapPinPath);
+function removeFiles(host: Host, program: ProgramRecord, users: MapUsers): void {
+  removePins(host, users.pinsToRemove(program));
+  if (!users.shareDirectory(program)) host.pins.removeDirectory(program.mapPinPath);
   host.files.removeBytecode(program.id);
 }
 
-const ownPins = (host: Host, program: ProgramRecord): Pin[] => [
+const ownPins = (program: ProgramRecord, users: MapUsers): Pin[] => [
   programPin(program.pinPath, program.id),
-  ...mapPinsToRemove(host, program),
+  ...users.pinsToRemove(program),
 ];
 
 /**
  * Called before the first link of a program is detached, so that a pin that holds another object does not leave the
  * unload half done. Throws STATE_CONFLICT.
  */
-export function requireOwnPins(host: Host, program: ProgramRecord): void {
+export function requireOwnPins(host: Host, program: ProgramRecord, users: MapUsers): void {
   const links = host.store.links(program.id).flatMap(({ pinPath, kernelLinkId }) =>
     // A TC filter has no pin.
     pinPath === "" || kernelLinkId === null ? [] : linkPin(pinPath, kernelLinkId),
   );
-  requireOwn(host, [...ownPins(host, program), ...links]);
+  requireOwn(host, [...ownPins(program, users), ...links]);
 }
 
 /** A row and its previous state, which is restored if nothing could be done. */
@@ -62,9 +44,9 @@ export interface ProgramRow {
  * leaves a row in state `removing`, which the next writing command finishes. Throws STATE_CONFLICT, and changes
  * nothing, if another object is pinned at the path of the program or one of its maps.
  */
-export async function removeProgram(host: Host, row: ProgramRow, context: Context): Promise<void> {
+export async function removeProgram(host: Host, row: ProgramRow, users: MapUsers, context: Context): Promise<void> {
   const program = row.record;
-  requireOwn(host, ownPins(host, program));
+  requireOwn(host, ownPins(program, users));
   await carryOut(context, async (steps) => {
     await steps.step(
       `mark program ${program.id}`,
@@ -73,8 +55,9 @@ export async function removeProgram(host: Host, row: ProgramRow, context: Contex
     );
     await steps.step(`unpin program ${program.id}`, () => removePins(host, [programPin(program.pinPath, program.id)]));
   });
-  removeFiles(host, program);
+  removeFiles(host, program, users);
   host.store.deleteProgram(program.id);
+  users.forget(program.id);
   // The kernel frees a program shortly after its last reference is gone. Wait, because users check right away; others
   // may hold it.
   const gone = await waitUntil(host, () => host.kernel.program(program.id) === null, PROGRAM_GONE_TIMEOUT_MS);

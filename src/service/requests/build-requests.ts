@@ -34,6 +34,6 @@ export const buildImageRequest = v.strictObject({
   /** Only with a Containerfile. Null uses docker if it can build, else podman. */
   runtime: v.optional(v.nullable(v.picklist(CONTAINER_TOOLS)), null),
   /** Build context directory, which must contain all object files; null for the current directory. */
-  contextFolder: v.optional(v.nullable(path), null),
+  contextDirectory: v.optional(v.nullable(path), null),
 });
 export type BuildImageRequest = v.InferOutput<typeof buildImageRequest>;

@@ -68,7 +68,7 @@ describe("requests", () => {
   });
 });
 
-test("an empty list is nothing as text, and an empty list as JSON", async () => {
+test("an empty list prints nothing as text, and an empty list as JSON", async () => {
   const answer = () => ({ dispatchers: [] });
   expect((await cli("dispatcher list", { answer })).out).toBe("");
   expect(JSON.parse((await cli("dispatcher list -o json", { answer })).out)).toEqual({ dispatchers: [] });

@@ -71,7 +71,7 @@ test("the hint of the code stands in", async () => {
   expect(run.err).toBe('error: program 1 does not exist\nhint: see "bpfman list programs"\n');
 });
 
-test("no line for what there is not", async () => {
+test("missing parts have no line", async () => {
   expect((await cli("get program 1", failing("INVALID_ATTACH", "no"))).err).toBe("error: no\n");
 });
 
@@ -139,10 +139,10 @@ describe("JSON", () => {
       expect(err.startsWith("{")).toBe(json);
     });
   });
-  test("is not what a word behind -- asks for", async () => {
+  test("is not requested by a word after --", async () => {
     expect((await cli("lod -- -o json")).err).toStartWith("error: ");
   });
-  test("of a mistake of ours", async () => {
+  test("of an internal error", async () => {
     const world: CliWorld = {
       answer() {
         throw new TypeError("undefined is not a function");
@@ -154,7 +154,7 @@ describe("JSON", () => {
   });
 });
 
-describe("a mistake of ours", () => {
+describe("an internal error", () => {
   const world: CliWorld = {
     answer() {
       throw new TypeError("undefined is not\na function");
@@ -197,7 +197,7 @@ describe("a mistake of ours", () => {
   });
 });
 
-test("a message from outside cannot act on the terminal", async () => {
+test("a message from outside cannot control the terminal", async () => {
   const run = await cli("get program 1", failing("INVALID_ATTACH", "a\x1b[2J\nb", { verifierLog: "c\x1b[2J\n\x9bd" }));
   expect(run.err).toBe("error: a\\x1b[2J\\nb\n\nc\\x1b[2J\n\\x9bd\n");
   expect((await cli(["\x1b[2J"])).err).toStartWith('error: unknown command "\\x1b[2J" for "bpfman"\n');
@@ -240,7 +240,7 @@ describe("several ids", () => {
     expect(run.calls).toHaveLength(2);
     expect(run.code).toBe(130);
   });
-  test("a mistake of ours ends it", async () => {
+  test("an internal error ends it", async () => {
     const run = await cli("unload 1 2", {
       answer() {
         throw new Error("oops");

@@ -150,7 +150,18 @@ describe("the table itself", () => {
     for (const { line } of command.examples) {
       const run = await cli(
         `${line.replace(/^bpfman /, "")} --output json`.replace(/-o json --output json$/, "-o json"),
-        { answer: () => ({ programs: [], links: [], deleted: [], detached: [] }) },
+        {
+          answer: () => ({
+            programs: [],
+            links: [],
+            deleted: [],
+            detached: [],
+            findings: [],
+            steps: [],
+            notes: [],
+            checked: {},
+          }),
+        },
       );
       expect([line, run.err, run.code]).toEqual([line, "", 0]);
     }

@@ -71,6 +71,7 @@ test("a list of programs", async () => {
     type: "tcx",
     function_name: "f",
     links: [],
+    state: null,
     record: programRecord,
     kernel: kernelProgram,
     status: { kernel: kernelProgram },

@@ -146,7 +146,7 @@ describe("lists", () => {
     expect((await answered("program list -q -o json")).out).toBe("7\n9\n");
     expect((await answered("link -q")).out).toBe(LINKS.map((link) => `${link.id}\n`).join(""));
   });
-  test("an empty list is nothing as text, and a list as JSON", async () => {
+  test("an empty list prints nothing as text, and a list as JSON", async () => {
     const nothing = { answer: () => ({ programs: [], links: [] }) };
     expect((await cli("program list", nothing)).out).toBe("");
     expect((await cli("link list", nothing)).out).toBe("");
@@ -234,7 +234,7 @@ describe("link attach", () => {
 
 describe("images", () => {
   const pulled = { url: "h.io/a:1", registryAuth: null };
-  const build = { tag: "h.io/a:1", containerFile: null, runtime: null, contextFolder: null };
+  const build = { tag: "h.io/a:1", containerFile: null, runtime: null, contextDirectory: null };
   const host = { file: "x.o", project: null, files: null };
   const two = {
     file: null,

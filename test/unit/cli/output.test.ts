@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { ProgramAnswer, ProgramListEntry } from "../../../src/domain/answer.ts";
+import type { HistoryEntryAnswer, ProgramAnswer, ProgramListEntry } from "../../../src/domain/answer.ts";
 import { cli } from "../../fakes/cli-host.ts";
 import {
   everyLink,
@@ -34,6 +34,7 @@ const entry: ProgramListEntry = {
   type: "tcx",
   function_name: "count_every_packet",
   links: [3],
+  state: null,
   record: null,
   kernel: null,
   status: { kernel: null },
@@ -142,6 +143,69 @@ test("empty lists print the header alone", async () => {
   expect(await shown("list links -o json", { links: [] })).toBe('{\n  "links": []\n}\n');
 });
 
+test("lists say what is wrong with a pin, and only then have a column for it", async () => {
+  const programs = [entry, { ...entry, program_id: 6322, links: [], state: "gone" }];
+  expect(await shown("list programs", { programs })).toBe(
+    [
+      " Program ID  Application  Type  Function Name       State  Links \n",
+      " 6321        demo         tcx   count_every_packet         (1) 3 \n",
+      " 6322        demo         tcx   count_every_packet  gone \n",
+    ].join(""),
+  );
+  const links = linkList.links.slice(2, 3).map((link) => ({ ...link, state: "unpinned" }));
+  expect(await shown("link list", { links })).toBe(
+    [
+      " Program ID  Link ID  Application  Type  Function Name       State     Attachment \n",
+      " 6321        3        demo         tcx   count_every_packet  unpinned  eth0 ingress pos-0 \n",
+    ].join(""),
+  );
+  expect(JSON.parse(await shown("list programs -o json", { programs })).programs[1].state).toBe("gone");
+});
+
+describe("history", () => {
+  const done: HistoryEntryAnswer = {
+    id: 7,
+    at: "2026-01-02T03:04:05.678Z",
+    boot_id: "b",
+    user: { uid: 0, login_uid: 1000, sudo_uid: 1000 },
+    parent: { pid: 4711, command: "sudo" },
+    operation: "program/load",
+    programs: [5, 6, 7, 8, 9],
+    links: [],
+    place: null,
+    source: "x.o",
+    result: "ok",
+    message: null,
+    duration_us: 12_345,
+    verification: { instructions: 44, load_us: 3210 },
+  };
+  const failed: HistoryEntryAnswer = {
+    ...done,
+    ...{ user: { uid: 0, login_uid: null, sudo_uid: null }, parent: { pid: 1, command: null } },
+    ...{ operation: "link/attach", programs: [5], links: [3], place: "tcx eth0 ingress", source: null },
+    ...{ result: "HOOK_BUSY", message: "a\nb", duration_us: 1_234_000, verification: null },
+  };
+  const answer = { operations: [done, { ...failed, operation: "session/end", result: "ok", message: null }, failed] };
+
+  test("has one line for each operation", async () => {
+    expect(await shown("history", answer)).toBe(
+      [
+        " Time                  User         Operation    Subject                              Took       Result \n",
+        " 2026-01-02T03:04:05Z  1000 (sudo)  load         programs 5 6 7 and 2 more, x.o       12.3 ms    ok, 44 instructions verified in 3.2 ms \n",
+        " 2026-01-02T03:04:05Z  0            session/end  program 5, link 3, tcx eth0 ingress  1234.0 ms  ok \n",
+        " 2026-01-02T03:04:05Z  0            attach       program 5, link 3, tcx eth0 ingress  1234.0 ms  HOOK_BUSY: a\\nb \n",
+      ].join(""),
+    );
+  });
+  test("keeps its times whole on a terminal", async () => {
+    const { out } = await cli("history", { terminal: true, columns: 80, env: { NO_COLOR: "1" }, answer: () => answer });
+    for (const line of out.trimEnd().split("\n").slice(1)) {
+      expect(line).toStartWith(" 2026-01-02T03:04:05Z  ");
+      expect(Bun.stringWidth(line)).toBeLessThanOrEqual(80);
+    }
+  });
+});
+
 test("an image has its address and policy in place of the path", async () => {
   const image = { url: "quay.io/a/b:latest", digest: "sha256:00", pull_policy: "IfNotPresent" };
   const text = await shown("get program 6321", loaded({ image_source: image, source_path: null }));
@@ -165,7 +229,7 @@ test("the kernel's type, in the words of the reference", async () => {
   expect(await kernelType(loaded({}, { ...kernelProgram, program_type: "brandnew(99)" }))).toBe("brandnew(99)");
 });
 
-test("a program that the kernel has no more is shown with what is known", async () => {
+test("a program that the kernel no longer has is shown with what is known", async () => {
   const gone = { ...programAnswer, status: { ...programAnswer.status, kernel: null } };
   const text = await shown("get program 6321", gone);
   expect(text).toContain(" BPF Function:  count_every_packet \n");
@@ -176,7 +240,7 @@ test("a program that the kernel has no more is shown with what is known", async 
 const controlsIn = (text: string): string[] =>
   [...text].filter((character) => character !== "\n" && /[\p{Cc}\p{Bidi_Control}]/u.test(character));
 
-test("what came from outside cannot act on the terminal", async () => {
+test("text from outside cannot control the terminal", async () => {
   const evil = "\x1b[2J\x07a\nb\u202e\x9b1m";
   const run = await cli("get program 6321", {
     terminal: true,

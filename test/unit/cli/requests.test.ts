@@ -25,6 +25,7 @@ const ANSWERS: Readonly<Record<string, unknown>> = {
   "link/get": everyLink[0],
   "image/build": { published: "example.com/a@sha256:0" },
   "image/generateBuildArgs": { build_args: {} },
+  "history/list": { operations: [] },
   version: versionAnswer,
 };
 
@@ -238,7 +239,7 @@ test("unload and detach try every id, in order", async () => {
 
 describe("images are made from", () => {
   const none = { file: null, project: null, files: null };
-  const built = { tag: "example.com/a:v1", containerFile: null, runtime: null, contextFolder: null };
+  const built = { tag: "example.com/a:v1", containerFile: null, runtime: null, contextDirectory: null };
   test("one object", async () => {
     await expectRequest("image build -t example.com/a:v1 -b x.o", "image/build", {
       ...built,
@@ -287,5 +288,36 @@ describe("images are made from", () => {
     const run = await cli(line);
     expect(run).toMatchObject({ code: 2, out: "", calls: [] });
     expect(run.err).toStartWith(`error: ${message}`);
+  });
+});
+
+describe("history", () => {
+  const all = { programId: null, linkId: null, since: null, failed: false, limit: null };
+  test.each([
+    ["history", all],
+    ["history --program 5 --link 6 --failed -n 10", { ...all, programId: 5, linkId: 6, failed: true, limit: 10 }],
+    ["history --since 2026-01-31", { ...all, since: "2026-01-31T00:00:00.000Z" }],
+    ["history --since 2026-01-31T12:30", { ...all, since: "2026-01-31T12:30:00.000Z" }],
+    ["history --since 2026-01-31T12:30:15+0200 --limit=1", { ...all, since: "2026-01-31T10:30:15.000Z", limit: 1 }],
+  ])("%s", async (line, request) => expectRequest(line, "history/list", request));
+
+  test("a duration is how long ago", async () => {
+    for (const [words, ms] of [
+      ["90s", 90_000],
+      ["1h30m", 5_400_000],
+      ["2d", 172_800_000],
+      ["1d12h", 129_600_000],
+    ] as const) {
+      const before = Date.now();
+      const { calls } = await cli(["history", "--since", words], { answer: () => ({ operations: [] }) });
+      const since = new Date(String((calls[0]?.request as { since?: string })?.since)).getTime() + ms;
+      expect(since).toBeGreaterThanOrEqual(before);
+      expect(since).toBeLessThanOrEqual(Date.now());
+    }
+  });
+  test.each(["foo", "2026-13-01", "2026-01-31T25:00", "1x", "1h2d"])("no time: %s", async (words) => {
+    const { code, err, calls } = await cli(["history", "--since", words]);
+    expect([code, calls.length]).toEqual([2, 0]);
+    expect(err).toStartWith(`error: invalid time "${words}"\nhint: give how long ago, as in 30m, 1h or 2d, or a time`);
   });
 });

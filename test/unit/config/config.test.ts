@@ -4,26 +4,26 @@ import { readConfig } from "../../../src/config/read-config.ts";
 import { CONFIG_DEFAULT, databaseWaitMs } from "../../../src/domain/config.ts";
 import { DATABASE_BUSY_TIMEOUT_MS } from "../../../src/domain/limits.ts";
 import { failureOfAsync } from "../../expect/failure.ts";
-import { temporaryFolder } from "../../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 
-const folder = temporaryFolder();
-const path = () => folder.path("bpfman.toml");
+const directory = temporaryDirectory();
+const path = () => directory.path("bpfman.toml");
 function read(text: string | Uint8Array) {
   fs.writeFileSync(path(), text);
   return readConfig(path(), true);
 }
 
 test.each([0o666, 0o664, 0o602])("a file that others can write to (mode %o) is not believed", async (mode) => {
-  fs.writeFileSync(folder.path("open.toml"), "");
-  fs.chmodSync(folder.path("open.toml"), mode);
-  const error = await failureOfAsync(() => readConfig(folder.path("open.toml"), true));
+  fs.writeFileSync(directory.path("open.toml"), "");
+  fs.chmodSync(directory.path("open.toml"), mode);
+  const error = await failureOfAsync(() => readConfig(directory.path("open.toml"), true));
   expect([error.code, error.hint]).toEqual([
     "FILE_UNREADABLE",
-    `chmod go-w "${folder.path("open.toml")}", or give another --config`,
+    `chmod go-w "${directory.path("open.toml")}", or give another --config`,
   ]);
 });
 
-test("everything that can be said", async () => {
+test("every setting", async () => {
   const config = await read(`
     [interfaces.eth0]
     xdp_mode = "skb"
@@ -73,7 +73,7 @@ test("everything that can be said", async () => {
   expect(databaseWaitMs(config)).toBe(1_500);
 });
 
-test("what is not said has its default", async () => {
+test("a missing setting has its default", async () => {
   expect(await read("")).toEqual(CONFIG_DEFAULT);
   expect(await read("\ufeff# a comment\n[signing]\n")).toEqual(CONFIG_DEFAULT);
   expect(databaseWaitMs(CONFIG_DEFAULT)).toBe(DATABASE_BUSY_TIMEOUT_MS);
@@ -100,23 +100,23 @@ test("a wait beyond what SQLite takes is cut to that", async () => {
 });
 
 test("a file that is missing is an error only when it was asked for", async () => {
-  expect(await readConfig(folder.path("missing.toml"), false)).toBe(CONFIG_DEFAULT);
-  expect(await readConfig(folder.path("missing/bpfman.toml"), false)).toBe(CONFIG_DEFAULT);
-  const error = await failureOfAsync(() => readConfig(folder.path("missing.toml"), true));
+  expect(await readConfig(directory.path("missing.toml"), false)).toBe(CONFIG_DEFAULT);
+  expect(await readConfig(directory.path("missing/bpfman.toml"), false)).toBe(CONFIG_DEFAULT);
+  const error = await failureOfAsync(() => readConfig(directory.path("missing.toml"), true));
   expect([error.code, error.message]).toEqual([
     "FILE_NOT_FOUND",
-    `read configuration "${folder.path("missing.toml")}": there is no such file`,
+    `read configuration "${directory.path("missing.toml")}": there is no such file`,
   ]);
 });
 
 test("a directory and a FIFO are rejected, also as the default", async () => {
-  fs.mkdirSync(folder.path("folder"));
-  Bun.spawnSync(["mkfifo", folder.path("fifo")]);
-  for (const name of ["folder", "fifo"]) {
-    const error = await failureOfAsync(() => readConfig(folder.path(name), false));
+  fs.mkdirSync(directory.path("directory"));
+  Bun.spawnSync(["mkfifo", directory.path("fifo")]);
+  for (const name of ["directory", "fifo"]) {
+    const error = await failureOfAsync(() => readConfig(directory.path(name), false));
     expect([error.code, error.message]).toEqual([
       "FILE_UNREADABLE",
-      `read configuration "${folder.path(name)}": it is not a regular file`,
+      `read configuration "${directory.path(name)}": it is not a regular file`,
     ]);
   }
   fs.writeFileSync(path(), "#".repeat(1024 * 1024 + 1));

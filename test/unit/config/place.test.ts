@@ -30,7 +30,7 @@ test("quoted keys, with dots and escapes inside", () => {
   expect(at(text, "a.b", "x]=", "y")).toBe("4:9");
 });
 
-test("what looks like keys inside of strings and comments is none", () => {
+test("text in strings and comments is not taken for keys", () => {
   const text = [
     "# x = 0",
     'a = """',

@@ -17,7 +17,7 @@ test("with more details it keeps the code, the log, the hint, and what the syste
   expect(told.cause).toBe(FAILURE);
 });
 
-test("another message and hint stand in for its own", () => {
+test("another message and hint replace its own", () => {
   const told = FAILURE.with({ message: 'check "/x.o": load program', hint: "read it" });
   expect([told.message, told.hint, told.details]).toEqual(['check "/x.o": load program', "read it", FAILURE.details]);
   expect(new BpfmanError("IO_FAILED", "x").with({ details: { path: "/" } }).verifierLog).toBeNull();

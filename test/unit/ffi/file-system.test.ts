@@ -2,10 +2,10 @@
 import { expect, test } from "bun:test";
 import * as node from "node:fs";
 import * as own from "../../../ffi/safe/file-system.ts";
-import { temporaryFolder } from "../../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 
-const folder = temporaryFolder();
-const at = (name: string): string => folder.path(name);
+const directory = temporaryDirectory();
+const at = (name: string): string => directory.path(name);
 
 /** A failure of either, as far as callers look at it. */
 function failure(run: () => unknown): Readonly<Record<string, unknown>> | null {
@@ -21,10 +21,10 @@ function failure(run: () => unknown): Readonly<Record<string, unknown>> | null {
 test("statuses are those of node:fs", () => {
   node.writeFileSync(at("file"), "four", { mode: 0o640 });
   node.linkSync(at("file"), at("second name"));
-  node.mkdirSync(at("folder"), { mode: 0o751 });
+  node.mkdirSync(at("directory"), { mode: 0o751 });
   node.symlinkSync("file", at("link"));
   node.symlinkSync("nowhere", at("broken"));
-  for (const path of [at("file"), at("folder"), at("link"), "/dev/null", "/proc/self/stat"]) {
+  for (const path of [at("file"), at("directory"), at("link"), "/dev/null", "/proc/self/stat"]) {
     for (const [mine, theirs] of [
       [own.statSync(path), node.statSync(path, { bigint: true })],
       [own.lstatSync(path), node.lstatSync(path, { bigint: true })],

@@ -3,14 +3,14 @@ import * as fs from "node:fs";
 import { programId } from "../../../src/domain/ids.ts";
 import { openFiles } from "../../../src/files/open-files.ts";
 import { failureOf } from "../../expect/failure.ts";
-import { temporaryFolder } from "../../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 
-const folder = temporaryFolder();
-const files = () => openFiles(folder.path("run"));
+const directory = temporaryDirectory();
+const files = () => openFiles(directory.path("run"));
 const random = (size: number) => crypto.getRandomValues(new Uint8Array(size));
 
 test("an object is read whole, up to the limit", () => {
-  const path = folder.path("x.o");
+  const path = directory.path("x.o");
   const bytes = random(5_000);
   fs.writeFileSync(path, bytes);
   expect(files().readObject(path, 5_000)).toEqual(bytes);
@@ -21,33 +21,35 @@ test("an object is read whole, up to the limit", () => {
   expect(files().readObject(path, 10)).toEqual(new Uint8Array(0));
 });
 
-test("what is not there is not found, a directory and a file in a file's place alike", () => {
-  fs.writeFileSync(folder.path("file"), "");
+test("a missing file is not found, whether a directory or a file is in the way", () => {
+  fs.writeFileSync(directory.path("file"), "");
   for (const name of ["missing", "missing/x", "file/x"]) {
-    const error = failureOf(() => files().readObject(folder.path(name), 10));
+    const error = failureOf(() => files().readObject(directory.path(name), 10));
     expect([error.code, error.message]).toEqual([
       "FILE_NOT_FOUND",
-      `read "${folder.path(name)}": the file does not exist`,
+      `read "${directory.path(name)}": the file does not exist`,
     ]);
-    expect(files().openBinary(folder.path(name), null)).toBeNull();
+    expect(files().openBinary(directory.path(name), null)).toBeNull();
   }
 });
 
-test("of what is not there, it is said where the path ends and what is near", () => {
-  fs.writeFileSync(folder.path("life.bpf.o"), "");
-  const hintFor = (name: string) => failureOf(() => files().readObject(folder.path(name), 10)).hint;
+test("for a missing file, the error says where the path ends and what is similar", () => {
+  fs.writeFileSync(directory.path("life.bpf.o"), "");
+  const hintFor = (name: string) => failureOf(() => files().readObject(directory.path(name), 10)).hint;
   expect(hintFor("lief.bpf.o")).toBe('did you mean "life.bpf.o"?');
   expect(hintFor("nothing-like-it")).toContain("a relative one starts at the current directory");
-  expect(hintFor("no/such/file.o")).toBe(`there is no directory "${folder.path("no")}"`);
-  expect(failureOf(() => files().listFolder(folder.path("projcet"))).message).toContain("there is no such directory");
+  expect(hintFor("no/such/file.o")).toBe(`there is no directory "${directory.path("no")}"`);
+  expect(failureOf(() => files().listDirectory(directory.path("projcet"))).message).toContain(
+    "there is no such directory",
+  );
 });
 
 test("directories, FIFOs, devices and sockets are rejected at once", () => {
-  fs.mkdirSync(folder.path("folder"));
-  Bun.spawnSync(["mkfifo", folder.path("fifo")]);
+  fs.mkdirSync(directory.path("directory"));
+  Bun.spawnSync(["mkfifo", directory.path("fifo")]);
   for (const [path, reason] of [
-    [folder.path("folder"), "it is a directory"],
-    [folder.path("fifo"), "it is not a regular file"],
+    [directory.path("directory"), "it is a directory"],
+    [directory.path("fifo"), "it is not a regular file"],
     ["/dev/zero", "it is not a regular file"],
     ["/dev/null", "it is not a regular file"],
   ] as const) {
@@ -59,11 +61,11 @@ test("directories, FIFOs, devices and sockets are rejected at once", () => {
 });
 
 test("a symbolic link is followed, one that forms a loop is rejected", () => {
-  fs.writeFileSync(folder.path("real"), "abc");
-  fs.symlinkSync("real", folder.path("link"));
-  expect(files().readObject(folder.path("link"), 10)).toEqual(new Uint8Array([97, 98, 99]));
-  fs.symlinkSync("circle", folder.path("circle"));
-  const error = failureOf(() => files().readObject(folder.path("circle"), 10));
+  fs.writeFileSync(directory.path("real"), "abc");
+  fs.symlinkSync("real", directory.path("link"));
+  expect(files().readObject(directory.path("link"), 10)).toEqual(new Uint8Array([97, 98, 99]));
+  fs.symlinkSync("circle", directory.path("circle"));
+  const error = failureOf(() => files().readObject(directory.path("circle"), 10));
   expect([error.code, error.sys?.name]).toEqual(["FILE_UNREADABLE", "ELOOP"]);
 });
 
@@ -76,7 +78,7 @@ test("a file that hides its size is rejected", () => {
 });
 
 test("a binary is read at any place, and short at its end", () => {
-  const path = folder.path("binary");
+  const path = directory.path("binary");
   const bytes = random(3_000);
   fs.writeFileSync(path, bytes);
   const source = files().openBinary(path, null);
@@ -94,7 +96,7 @@ test("a binary is read at any place, and short at its end", () => {
 });
 
 test("a place beyond 4 GiB is reached", () => {
-  const path = folder.path("sparse");
+  const path = directory.path("sparse");
   const fd = fs.openSync(path, "w");
   fs.writeSync(fd, new Uint8Array([1, 2, 3]), 0, 3, 5 * 2 ** 30);
   fs.closeSync(fd);
@@ -106,7 +108,7 @@ test("a place beyond 4 GiB is reached", () => {
 test("bytecode is saved whole, for its owner alone, and taken away again", () => {
   const port = files();
   const id = programId(7);
-  expect(port.bytecodePath(id)).toBe(folder.path("run/programs/7/bytecode.o"));
+  expect(port.bytecodePath(id)).toBe(directory.path("run/programs/7/bytecode.o"));
   expect([port.bytecodeExists(id), port.bytecodeIds(), port.removeBytecode(id)]).toEqual([false, [], false]);
   const bytes = random(100_000);
   port.saveBytecode(id, bytes);
@@ -115,11 +117,11 @@ test("bytecode is saved whole, for its owner alone, and taken away again", () =>
   expect(new Uint8Array(fs.readFileSync(port.bytecodePath(id)))).toEqual(bytes);
   expect(fs.readFileSync(port.bytecodePath(programId(12))).length).toBe(2);
   expect(fs.statSync(port.bytecodePath(id)).mode & 0o777).toBe(0o600);
-  expect(fs.statSync(folder.path("run/programs/7")).mode & 0o777).toBe(0o700);
-  expect(fs.readdirSync(folder.path("run/programs/7"))).toEqual(["bytecode.o"]);
-  fs.mkdirSync(folder.path("run/programs/not-an-id"));
-  fs.mkdirSync(folder.path("run/programs/0"));
-  fs.mkdirSync(folder.path("run/programs/99999999999"));
+  expect(fs.statSync(directory.path("run/programs/7")).mode & 0o777).toBe(0o700);
+  expect(fs.readdirSync(directory.path("run/programs/7"))).toEqual(["bytecode.o"]);
+  fs.mkdirSync(directory.path("run/programs/not-an-id"));
+  fs.mkdirSync(directory.path("run/programs/0"));
+  fs.mkdirSync(directory.path("run/programs/99999999999"));
   expect(port.bytecodeIds().map(Number)).toEqual([7, 12]);
   expect(port.removeBytecode(id)).toBe(true);
   expect([port.bytecodeExists(id), port.bytecodeIds().map(Number), port.removeBytecode(id)]).toEqual([
@@ -132,47 +134,47 @@ test("bytecode is saved whole, for its owner alone, and taken away again", () =>
 test("what a dead process began to save does not count as saved, and is no obstacle", () => {
   const port = files();
   const id = programId(7);
-  fs.mkdirSync(folder.path("run/programs/7"), { recursive: true });
-  fs.writeFileSync(folder.path("run/programs/7/bytecode.o.new"), "half");
+  fs.mkdirSync(directory.path("run/programs/7"), { recursive: true });
+  fs.writeFileSync(directory.path("run/programs/7/bytecode.o.new"), "half");
   expect(port.bytecodeExists(id)).toBe(false);
   expect(port.bytecodeIds().map(Number)).toEqual([7]);
   port.saveBytecode(id, new Uint8Array([1, 2, 3]));
-  expect(fs.readdirSync(folder.path("run/programs/7"))).toEqual(["bytecode.o"]);
+  expect(fs.readdirSync(directory.path("run/programs/7"))).toEqual(["bytecode.o"]);
   expect(port.removeBytecode(id)).toBe(true);
 });
 
 test("whatever stands in the place of saved bytecode goes, and nothing that it leads to", () => {
-  const place = (id: number) => folder.path(`run/programs/${id}`);
-  fs.mkdirSync(folder.path("run/programs"), { recursive: true });
-  fs.mkdirSync(folder.path("elsewhere"));
-  fs.writeFileSync(folder.path("elsewhere/bytecode.o"), "mine");
-  fs.symlinkSync(folder.path("elsewhere"), place(1));
+  const place = (id: number) => directory.path(`run/programs/${id}`);
+  fs.mkdirSync(directory.path("run/programs"), { recursive: true });
+  fs.mkdirSync(directory.path("elsewhere"));
+  fs.writeFileSync(directory.path("elsewhere/bytecode.o"), "mine");
+  fs.symlinkSync(directory.path("elsewhere"), place(1));
   fs.writeFileSync(place(2), "a file");
-  fs.mkdirSync(`${place(3)}/folder`, { recursive: true });
-  fs.writeFileSync(`${place(3)}/folder/deep`, "");
+  fs.mkdirSync(`${place(3)}/directory`, { recursive: true });
+  fs.writeFileSync(`${place(3)}/directory/deep`, "");
   fs.mkdirSync(`${place(4)}/bytecode.o`, { recursive: true });
   fs.mkdirSync(place(5));
   fs.symlinkSync("nowhere", place(6));
   for (const id of [1, 2, 3, 4, 5, 6]) {
     expect([id, files().removeBytecode(programId(id))]).toEqual([id, true]);
-    expect([id, fs.readdirSync(folder.path("run/programs")).includes(String(id))]).toEqual([id, false]);
+    expect([id, fs.readdirSync(directory.path("run/programs")).includes(String(id))]).toEqual([id, false]);
   }
-  expect(fs.readFileSync(folder.path("elsewhere/bytecode.o"), "utf8")).toBe("mine");
+  expect(fs.readFileSync(directory.path("elsewhere/bytecode.o"), "utf8")).toBe("mine");
 });
 
 test("bytecode that cannot be saved says why", () => {
-  fs.writeFileSync(folder.path("run"), "");
+  fs.writeFileSync(directory.path("run"), "");
   const error = failureOf(() => files().saveBytecode(programId(7), new Uint8Array(1)));
   expect([error.code, error.sys?.name]).toEqual(["IO_FAILED", "ENOTDIR"]);
-  expect(error.message).toStartWith(`save "${folder.path("run/programs/7/bytecode.o")}": `);
+  expect(error.message).toStartWith(`save "${directory.path("run/programs/7/bytecode.o")}": `);
 });
 
 test("bytecode that could not be saved leaves nothing, and what was saved before", () => {
   const port = files();
-  const place = (name: string) => folder.path(`run/programs/${name}`);
+  const place = (name: string) => directory.path(`run/programs/${name}`);
   fs.mkdirSync(place("7/bytecode.o.new"), { recursive: true });
   expect(failureOf(() => port.saveBytecode(programId(7), new Uint8Array(9))).sys?.name).toBe("EISDIR");
-  // Not ours: a folder in the place of the file that is being written.
+  // Not ours: a directory in the place of the file that is being written.
   expect(fs.readdirSync(place("7"))).toEqual(["bytecode.o.new"]);
   fs.mkdirSync(place("8/bytecode.o/full"), { recursive: true });
   expect(failureOf(() => port.saveBytecode(programId(8), new Uint8Array(9))).code).toBe("IO_FAILED");
@@ -185,13 +187,13 @@ test("paths become absolute", () => {
 });
 
 test("a directory lists its files, links among them, and no directories", () => {
-  fs.mkdirSync(folder.path("list/inner"), { recursive: true });
-  fs.writeFileSync(folder.path("list/b.o"), "");
-  fs.symlinkSync("b.o", folder.path("list/a.o"));
-  expect(files().listFolder(folder.path("list")).sort()).toEqual(["a.o", "b.o"]);
-  const absent = failureOf(() => files().listFolder(folder.path("absent")));
-  expect(absent).toMatchObject({ code: "FILE_NOT_FOUND", details: { path: folder.path("absent") } });
-  const file = failureOf(() => files().listFolder(folder.path("list/b.o")));
+  fs.mkdirSync(directory.path("list/inner"), { recursive: true });
+  fs.writeFileSync(directory.path("list/b.o"), "");
+  fs.symlinkSync("b.o", directory.path("list/a.o"));
+  expect(files().listDirectory(directory.path("list")).sort()).toEqual(["a.o", "b.o"]);
+  const absent = failureOf(() => files().listDirectory(directory.path("absent")));
+  expect(absent).toMatchObject({ code: "FILE_NOT_FOUND", details: { path: directory.path("absent") } });
+  const file = failureOf(() => files().listDirectory(directory.path("list/b.o")));
   expect(file).toMatchObject({ code: "FILE_UNREADABLE", message: expect.stringContaining("it is not a directory") });
 });
 
@@ -214,10 +216,10 @@ test("this process has its own executable mapped, a missing one nothing", () => 
 test("the linker's cache of a root is found, a missing one is empty", () => {
   const libc = [...files().linkerCache(null)].find(([soname]) => soname.startsWith("libc.so."));
   expect(fs.existsSync(libc?.[1] ?? "")).toBe(true);
-  expect(files().linkerCache(folder.path("empty-root")).size).toBe(0);
-  fs.mkdirSync(folder.path("root/etc"), { recursive: true });
-  fs.copyFileSync("/etc/ld.so.cache", folder.path("root/etc/ld.so.cache"));
-  expect(files().linkerCache(folder.path("root"))).toEqual(files().linkerCache(null));
-  fs.writeFileSync(folder.path("root/etc/ld.so.cache"), "nonsense");
-  expect(files().linkerCache(folder.path("root")).size).toBe(0);
+  expect(files().linkerCache(directory.path("empty-root")).size).toBe(0);
+  fs.mkdirSync(directory.path("root/etc"), { recursive: true });
+  fs.copyFileSync("/etc/ld.so.cache", directory.path("root/etc/ld.so.cache"));
+  expect(files().linkerCache(directory.path("root"))).toEqual(files().linkerCache(null));
+  fs.writeFileSync(directory.path("root/etc/ld.so.cache"), "nonsense");
+  expect(files().linkerCache(directory.path("root")).size).toBe(0);
 });

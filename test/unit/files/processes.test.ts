@@ -30,11 +30,11 @@ test("one that waits to be reaped has ended", async () => {
   }
 });
 
-test("another that has the same pid is another", () => {
+test("a later process with the same pid is a different one", () => {
   const [pid, start, namespace] = (processes.identity(process.pid) ?? "").split(":");
   expect(processes.hasEnded(`${pid}:${Number(start) + 1}:${namespace}`)).toBe(true);
 });
 
-test("who lives in another PID namespace cannot be judged", () => {
+test("a process in another PID namespace cannot be judged", () => {
   expect(processes.hasEnded("4194304:1:1")).toBe(false);
 });

@@ -8,9 +8,9 @@ import type { ContainerToolName } from "../../../src/domain/container-tool.ts";
 import type { ContainerBuild } from "../../../src/platform/image-build.ts";
 import { FAKE_DIGEST, fakeTool } from "../../fakes/container-tool.ts";
 import { failureOfAsync } from "../../expect/failure.ts";
-import { temporaryFolder } from "../../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 
-const folder = temporaryFolder();
+const directory = temporaryDirectory();
 /** For the shell of the programs that are faked. */
 const SYSTEM = "/usr/bin:/bin";
 
@@ -19,7 +19,7 @@ const NEVER = new AbortController().signal;
 const single: ContainerBuild = {
   tag: "example.com/acme/counter:v1",
   containerFile: "/cwd/Containerfile",
-  contextFolder: "/cwd",
+  contextDirectory: "/cwd",
   platforms: [],
   buildArgs: { BYTECODE_FILE: "with blank; $(touch evil).o", PROGRAMS: '{"pass":"xdp"}', MAPS: "{}" },
 };
@@ -57,7 +57,7 @@ describe("docker", () => {
     ["several platforms", multi, MULTI_ARGS],
   ])("%s: built by buildx, which also pushes", async (_, job, args) => {
     const before = ours();
-    const docker = fakeTool(folder.path(), "docker");
+    const docker = fakeTool(directory.path(), "docker");
     expect((await build("docker", docker.bin, { job })).digest).toBe(FAKE_DIGEST);
     const metadata = expect.stringMatching(/\/bpfman-build-[^/]+\/metadata\.json$/);
     const own = ["--push", "--progress", "plain", "--metadata-file", metadata, "--tag", "example.com/acme/counter:v1"];
@@ -70,7 +70,7 @@ describe("podman", () => {
   const digestFile = expect.stringMatching(/\/bpfman-build-[^/]+\/digest$/);
 
   test("one image is built, then pushed", async () => {
-    const podman = fakeTool(folder.path(), "podman");
+    const podman = fakeTool(directory.path(), "podman");
     expect((await build("podman", podman.bin)).digest).toBe(FAKE_DIGEST);
     expect(podman.calls()).toEqual([
       ["build", "--tag", "example.com/acme/counter:v1", ...SINGLE_ARGS],
@@ -79,7 +79,7 @@ describe("podman", () => {
   });
 
   test("several platforms go into a new list, which is removed when it was pushed", async () => {
-    const podman = fakeTool(folder.path(), "podman");
+    const podman = fakeTool(directory.path(), "podman");
     expect((await build("podman", podman.bin, { job: multi })).digest).toBe(FAKE_DIGEST);
     const list = podman.calls()[0]?.[2] ?? "";
     expect(list).toMatch(/^localhost\/bpfman-build-[0-9a-f-]{36}$/);
@@ -91,8 +91,8 @@ describe("podman", () => {
     ]);
   });
 
-  test("the list goes as well when the build fails, and the failure is the build's", async () => {
-    const podman = fakeTool(folder.path(), "podman", '[ "$1" != build ] || exit 125; [ "$2" != rm ] || exit 1');
+  test("the list is also removed when the build fails, and the error is the build's", async () => {
+    const podman = fakeTool(directory.path(), "podman", '[ "$1" != build ] || exit 125; [ "$2" != rm ] || exit 1');
     const error = await failureOfAsync(() => build("podman", podman.bin, { job: multi }));
     expect(error).toMatchObject({ code: "CONTAINER_BUILD_FAILED", details: { command: "build", exit_status: 125 } });
     expect(podman.calls().map((words) => words.slice(0, 2))).toEqual([
@@ -105,32 +105,36 @@ describe("podman", () => {
 
 describe("a tool that fails", () => {
   test("is reported with its exit status and what it said", async () => {
-    const podman = fakeTool(folder.path(), "podman", "echo step 1; echo 'Error: no such host' >&2; echo bye; exit 7");
+    const podman = fakeTool(
+      directory.path(),
+      "podman",
+      "echo step 1; echo 'Error: no such host' >&2; echo bye; exit 7",
+    );
     const error = await failureOfAsync(() => build("podman", podman.bin));
     expect(error).toMatchObject({ code: "CONTAINER_BUILD_FAILED", kind: "unavailable" });
     expect(error.message).toBe("podman build ended with exit status 7: Error: no such host");
     expect(error.details).toMatchObject({ tool: "podman", command: "build", exit_status: 7 });
     expect([...(error.details.output as string[])].sort()).toEqual(["Error: no such host", "bye", "step 1"]);
   });
-  test("that a signal ends is no success", async () => {
-    const docker = fakeTool(folder.path(), "docker", "kill -KILL $$");
+  test("that a signal ends has failed", async () => {
+    const docker = fakeTool(directory.path(), "docker", "kill -KILL $$");
     const error = await failureOfAsync(() => build("docker", docker.bin));
     expect(error.message).toBe("docker buildx build was ended by a signal");
   });
   test("that cannot be started is named, and another one is chosen", async () => {
-    const docker = fakeTool(folder.path(), "docker");
-    const podman = fakeTool(folder.path(), "podman");
+    const docker = fakeTool(directory.path(), "docker");
+    const podman = fakeTool(directory.path(), "podman");
     writeFileSync(join(docker.bin, "docker"), "#!/absent/interpreter\n");
     const error = await failureOfAsync(() => build("docker", docker.bin));
     expect(error).toMatchObject({ code: "CONTAINER_BUILD_FAILED", message: expect.stringContaining("/docker") });
     const tools = openContainerTools({ PATH: `${docker.bin}:${podman.bin}` });
     expect(await tools.choose(null, NEVER)).toBe("podman");
   });
-  test("that does not say what it pushed is no success", async () => {
-    const docker = fakeTool(folder.path(), "docker", "exit 0");
+  test("that does not say what it pushed has failed", async () => {
+    const docker = fakeTool(directory.path(), "docker", "exit 0");
     expect((await failureOfAsync(() => build("docker", docker.bin))).code).toBe("CONTAINER_BUILD_FAILED");
     const podman = fakeTool(
-      folder.path(),
+      directory.path(),
       "podman",
       'while [ $# -gt 1 ]; do shift; [ "$1" != --digestfile ] || echo no >"$2"; done; exit 0',
     );
@@ -141,7 +145,7 @@ describe("a tool that fails", () => {
 
 test("output is passed on line by line, in pieces when a line does not end", async () => {
   const podman = fakeTool(
-    folder.path(),
+    directory.path(),
     "podman",
     `[ "$1" = build ] || exit 0
 echo one; echo; printf 'two, without an end'; head -c 100000 /dev/zero | tr '\\0' x >&2
@@ -164,9 +168,9 @@ while [ $# -gt 0 ]; do shift; done`,
 
 describe("interrupted", () => {
   test("the tool and what it started are told to stop, and the list is removed", async () => {
-    const children = folder.path("children");
+    const children = directory.path("children");
     const podman = fakeTool(
-      folder.path(),
+      directory.path(),
       "podman",
       `[ "$1" = build ] || exit 0
 sleep 1000 & echo $! >>'${children}'; echo $$ >>'${children}'; echo started; wait`,
@@ -185,7 +189,7 @@ sleep 1000 & echo $! >>'${children}'; echo $$ >>'${children}'; echo started; wai
     expect(podman.calls().at(-1)?.slice(0, 2)).toEqual(["manifest", "rm"]);
   });
   test("before it began, nothing runs", async () => {
-    const docker = fakeTool(folder.path(), "docker");
+    const docker = fakeTool(directory.path(), "docker");
     const error = await failureOfAsync(() => build("docker", docker.bin, { signal: AbortSignal.abort() }));
     expect(error.code).toBe("CANCELLED");
     expect(docker.calls()).toEqual([]);
@@ -197,24 +201,24 @@ describe("the choice", () => {
     openContainerTools({ PATH: path }).choose(wanted, NEVER);
 
   test("is docker when its buildx works", async () => {
-    const docker = fakeTool(folder.path(), "docker");
-    const podman = fakeTool(folder.path(), "podman");
+    const docker = fakeTool(directory.path(), "docker");
+    const podman = fakeTool(directory.path(), "podman");
     expect(await choose(`${podman.bin}:${docker.bin}`)).toBe("docker");
     expect(docker.calls()).toEqual([["buildx", "version"]]);
   });
   test("is podman when docker has no buildx, or is not there", async () => {
-    const docker = fakeTool(folder.path(), "docker", "exit 1");
-    const podman = fakeTool(folder.path(), "podman");
+    const docker = fakeTool(directory.path(), "docker", "exit 1");
+    const podman = fakeTool(directory.path(), "podman");
     expect(await choose(`${docker.bin}:${podman.bin}`)).toBe("podman");
     expect(await choose(podman.bin)).toBe("podman");
   });
   test("is the one that is wanted, without asking it", async () => {
-    const docker = fakeTool(folder.path(), "docker", "exit 1");
+    const docker = fakeTool(directory.path(), "docker", "exit 1");
     expect(await choose(docker.bin, "docker")).toBe("docker");
     expect(docker.calls()).toEqual([]);
   });
   test("is said when there is none", async () => {
-    const docker = fakeTool(folder.path(), "docker", "exit 1");
+    const docker = fakeTool(directory.path(), "docker", "exit 1");
     const none = { code: "CONTAINER_TOOL_MISSING", kind: "precondition" };
     expect(await failureOfAsync(() => choose(docker.bin))).toMatchObject(none);
     expect(await failureOfAsync(() => choose(docker.bin, "podman"))).toMatchObject({
@@ -223,10 +227,10 @@ describe("the choice", () => {
     });
     expect(await failureOfAsync(() => openContainerTools({}).choose(null, NEVER))).toMatchObject(none);
   });
-  test("never falls on the current directory, nor on what is not a program", async () => {
-    const podman = fakeTool(folder.path(), "podman");
-    writeFileSync(folder.path("docker"), "no program");
-    const relative = `.:${podman.bin.slice(1)}::${folder.path()}`;
+  test("is never taken from the current directory, and is never a file that is not a program", async () => {
+    const podman = fakeTool(directory.path(), "podman");
+    writeFileSync(directory.path("docker"), "no program");
+    const relative = `.:${podman.bin.slice(1)}::${directory.path()}`;
     expect((await failureOfAsync(() => choose(relative))).code).toBe("CONTAINER_TOOL_MISSING");
   });
 });

@@ -4,30 +4,30 @@ import { dirname } from "node:path";
 import type { Credentials } from "../../../src/image/credential.ts";
 import { findCredentials } from "../../../src/image/credentials.ts";
 import { failureOfAsync } from "../../expect/failure.ts";
-import { temporaryFolder } from "../../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 
-const folder = temporaryFolder();
+const directory = temporaryDirectory();
 const base64 = (text: string) => Buffer.from(text).toString("base64");
 const auth = (user: string, password = "word") => ({ auth: base64(`${user}:${password}`) });
 
 function write(name: string, content: unknown): string {
-  const path = folder.path(name);
+  const path = directory.path(name);
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, typeof content === "string" ? content : JSON.stringify(content));
   return path;
 }
 
-/** A helper in a folder of its own, which says `answer` and writes down what it was asked. */
+/** A helper in a directory of its own, which says `answer` and writes down what it was asked. */
 function helper(name: string, script: string): string {
   const path = write(`bin/docker-credential-${name}`, `#!/bin/sh\n${script}\n`);
   chmodSync(path, 0o755);
-  return `${folder.path("bin")}:${process.env.PATH}`;
+  return `${directory.path("bin")}:${process.env.PATH}`;
 }
 
 const env = (more: Record<string, string> = {}) => ({
   // None of the real ones.
-  XDG_RUNTIME_DIR: folder.path("run"),
-  HOME: folder.path("home"),
+  XDG_RUNTIME_DIR: directory.path("run"),
+  HOME: directory.path("home"),
   PATH: process.env.PATH ?? "",
   ...more,
 });
@@ -67,7 +67,7 @@ describe("--registry-auth", () => {
 });
 
 describe("files", () => {
-  test("the first that has an entry for the registry wins", async () => {
+  test("the first file with an entry for the registry wins", async () => {
     expect(await find()).toBeNull();
     const at = {
       docker: write("home/.docker/config.json", { auths: { "quay.io": auth("docker") } }),
@@ -76,7 +76,7 @@ describe("files", () => {
       run: write("run/containers/auth.json", { auths: { "quay.io": auth("run") } }),
       file: write("file.json", { auths: { "quay.io": auth("file") } }),
     };
-    const all = { REGISTRY_AUTH_FILE: at.file, DOCKER_CONFIG: folder.path("docker") };
+    const all = { REGISTRY_AUTH_FILE: at.file, DOCKER_CONFIG: directory.path("docker") };
     for (const [user, path] of Object.entries(at).reverse()) {
       expect(await find(all)).toEqual({ username: user, password: "word", source: `"${path}"` });
       writeFileSync(path, JSON.stringify({ auths: { "other.io": auth("other") } }));
@@ -131,23 +131,23 @@ describe("files", () => {
   });
 
   test("neither a FIFO nor a directory hangs or passes", async () => {
-    mkdirSync(folder.path("run/containers/auth.json"), { recursive: true });
+    mkdirSync(directory.path("run/containers/auth.json"), { recursive: true });
     expect((await failureOfAsync(() => find())).code).toBe("INVALID_CREDENTIALS");
-    Bun.spawnSync(["mkfifo", folder.path("fifo")]);
-    const error = await failureOfAsync(() => find({ REGISTRY_AUTH_FILE: folder.path("fifo") }));
+    Bun.spawnSync(["mkfifo", directory.path("fifo")]);
+    const error = await failureOfAsync(() => find({ REGISTRY_AUTH_FILE: directory.path("fifo") }));
     expect(error.message).toContain("not a regular file");
   });
 
-  test("a file that is missing, empty or has strange parts says nothing", async () => {
+  test("a file that is missing, empty or partly unreadable says nothing", async () => {
     write("run/containers/auth.json", "");
     write("home/.docker/config.json", { auths: { "quay.io": 5, "other.io": null }, credHelpers: [], HttpHeaders: {} });
-    expect(await find({ REGISTRY_AUTH_FILE: folder.path("missing") })).toBeNull();
+    expect(await find({ REGISTRY_AUTH_FILE: directory.path("missing") })).toBeNull();
   });
 });
 
 describe("credential helpers", () => {
   test("credHelpers names one for a registry, credsStore one for all others", async () => {
-    const asked = folder.path("asked");
+    const asked = directory.path("asked");
     const answer = (user: string) => `cat >>${asked}; echo '{"Username":"${user}","Secret":"word"}'`;
     helper("one", answer("one"));
     const path = helper("all", answer("all"));
@@ -201,7 +201,7 @@ describe("credential helpers", () => {
     helper("x", `echo '{"Username":"me","Secret":"word"}'`);
     write("home/.docker/config.json", { credsStore: "x" });
     const before = process.cwd();
-    process.chdir(folder.path("bin"));
+    process.chdir(directory.path("bin"));
     try {
       for (const PATH of ["", ".", ":/nowhere", "relative"]) {
         expect((await failureOfAsync(() => find({ PATH }))).message).toContain("no such program in PATH");

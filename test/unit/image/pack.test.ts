@@ -2,9 +2,9 @@ import { describe, expect, test } from "bun:test";
 import { gunzipSync } from "node:zlib";
 import { writeFileSync } from "node:fs";
 import { layerOf } from "../../../src/image/pack.ts";
-import { temporaryFolder } from "../../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 
-const folder = temporaryFolder();
+const directory = temporaryDirectory();
 const bytes = new TextEncoder().encode("an object file, or so");
 const file = { name: "x.o", bytes, modifiedAt: 0 };
 
@@ -12,8 +12,8 @@ const sha256 = (content: Uint8Array) => new Bun.CryptoHasher("sha256").update(co
 
 /** What tar(1) makes of a layer. */
 function tar(packed: Uint8Array, ...words: readonly string[]): string {
-  writeFileSync(folder.path("layer.tar.gz"), packed);
-  const command = ["tar", ...words, "-f", folder.path("layer.tar.gz")];
+  writeFileSync(directory.path("layer.tar.gz"), packed);
+  const command = ["tar", ...words, "-f", directory.path("layer.tar.gz")];
   const { exitCode, stdout, stderr } = Bun.spawnSync(command, { env: { PATH: process.env.PATH ?? "", TZ: "UTC" } });
   expect([exitCode, stderr.toString()]).toEqual([0, ""]);
   return stdout.toString();

@@ -10,9 +10,9 @@ import type { Digest } from "../../../src/image/repository.ts";
 import type { ImageVerifier } from "../../../src/image/verifier.ts";
 import { failureOfAsync } from "../../expect/failure.ts";
 import { ELF, MemoryRepository, putImage, putIndex } from "../../objects/image.ts";
-import { temporaryFolder } from "../../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 
-const folder = temporaryFolder();
+const directory = temporaryDirectory();
 const NAME = "registry.test/image:v1";
 const LABELS = { "io.ebpf.programs": '{"count":"xdp"}', "io.ebpf.maps": '{"counts":"hash"}' };
 const warnings: string[] = [];
@@ -52,7 +52,7 @@ const pull = (reference = NAME, pullPolicy: PullPolicy = "IfNotPresent") =>
   pullImage(
     { reference, registryAuth: null, pullPolicy },
     {
-      cache: openCache(folder.path("cache")),
+      cache: openCache(directory.path("cache")),
       openRepository: async () => {
         opened++;
         return repository;
@@ -64,7 +64,7 @@ const pull = (reference = NAME, pullPolicy: PullPolicy = "IfNotPresent") =>
   );
 
 const code = async (run: () => Promise<unknown>) => (await failureOfAsync(run)).code;
-const blobs = () => readdirSync(folder.path("cache/blobs/sha256"));
+const blobs = () => readdirSync(directory.path("cache/blobs/sha256"));
 
 /** An index with an image for amd64 among others. */
 async function putPlatforms(tag = "v1"): Promise<Digest> {
@@ -79,7 +79,7 @@ async function putPlatforms(tag = "v1"): Promise<Digest> {
   });
 }
 
-describe("what comes of a pull", () => {
+describe("the result of a pull", () => {
   test("an image", async () => {
     const { digest } = await putImage(repository, "v1", { labels: LABELS });
     expect(await pull()).toEqual({
@@ -128,7 +128,7 @@ describe("what comes of a pull", () => {
     expect(error.hint).toContain("skopeo list-tags docker://registry.test/image");
   });
 
-  test("content larger than may be is not asked for", async () => {
+  test("content above the limit is not requested", async () => {
     await putImage(repository, "v1");
     const [key = ""] = repository.manifests.keys();
     const manifest = JSON.parse(new TextDecoder().decode(repository.manifests.get(key)));
@@ -145,7 +145,7 @@ describe("what comes of a pull", () => {
 });
 
 describe("policies", () => {
-  test("IfNotPresent asks nobody for what is in the cache", async () => {
+  test("IfNotPresent asks no registry for cached images", async () => {
     await putImage(repository, "v1", { labels: LABELS });
     const first = await pull();
     opened = 0;
@@ -166,7 +166,7 @@ describe("policies", () => {
     expect((await pull()).object.name).toBe("new.o");
   });
 
-  test("Never asks nobody, ever", async () => {
+  test("Never does not contact any registry", async () => {
     expect(await code(() => pull(NAME, "Never"))).toBe("IMAGE_NOT_CACHED");
     await putPlatforms();
     const { source, object } = await pull();
@@ -189,7 +189,7 @@ describe("a cache with damage", () => {
     const names = blobs();
     expect(names.length).toBe(4);
     for (const name of names) {
-      writeFileSync(folder.path(`cache/blobs/sha256/${name}`), "damaged");
+      writeFileSync(directory.path(`cache/blobs/sha256/${name}`), "damaged");
       const error = await failureOfAsync(() => pull(NAME, "Never"));
       expect(error.code).toBe("IMAGE_NOT_CACHED");
       expect(error.message).toContain("damaged in the cache");
@@ -201,13 +201,13 @@ describe("a cache with damage", () => {
   test("a tag whose old image is gone everywhere stands for the new one", async () => {
     const old = await putImage(repository, "v1");
     await pull();
-    rmSync(folder.path("cache/blobs"), { recursive: true });
+    rmSync(directory.path("cache/blobs"), { recursive: true });
     repository.manifests.delete(old.digest);
     const { digest } = await putImage(repository, "v1", { files: [{ name: "new.o", bytes: ELF }] });
     expect((await pull()).source.digest).toBe(digest);
     expect(verified).toEqual([old.digest, digest]);
     repository.manifests.clear();
-    rmSync(folder.path("cache/blobs"), { recursive: true });
+    rmSync(directory.path("cache/blobs"), { recursive: true });
     expect(await code(() => pull(`registry.test/image@${digest}`))).toBe("IMAGE_NOT_FOUND");
   });
 });
@@ -250,7 +250,7 @@ describe("verification", () => {
     const pulled = await pullImage(
       { reference: NAME, registryAuth: null, pullPolicy: "Always" },
       {
-        cache: openCache(folder.path("cache")),
+        cache: openCache(directory.path("cache")),
         openRepository: async () => repository,
         verifier: swapping,
         architecture: "amd64",

@@ -33,14 +33,14 @@ describe("names", () => {
     expect(parseReference(formatReference(reference))).toEqual(reference);
   });
 
-  test("written out, nothing is left to guess", () => {
+  test("a full name has no implied parts", () => {
     expect(formatReference(parseReference("debian"))).toBe("docker.io/library/debian:latest");
     expect(formatReference(parseReference(`h.io/a:t@${DIGEST}`))).toBe(`h.io/a:t@${DIGEST}`);
     expect(formatReference(parseReference(`h.io/a@${DIGEST}`))).toBe(`h.io/a@${DIGEST}`);
   });
 });
 
-describe("what is no name", () => {
+describe("invalid names", () => {
   const cases: [text: string, reason: string][] = [
     ["", "it names no image"],
     ["docker.io/", "it names no image"],

@@ -23,9 +23,9 @@ import {
   signSimply,
   signSimplyByKey,
 } from "../../servers/sigstore.ts";
-import { temporaryFolder } from "../../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 
-const folder = temporaryFolder();
+const directory = temporaryDirectory();
 const MINUTE_MS = 60_000;
 
 let sigstore: Sigstore;
@@ -62,10 +62,10 @@ interface Rules extends Partial<SigningRules> {
 
 /** Verifies with the test's own trusted root unless the rules name another. */
 function check({ thorough = false, ...rules }: Rules = {}) {
-  writeFileSync(folder.path("root.json"), sigstore.trustedRoot);
+  writeFileSync(directory.path("root.json"), sigstore.trustedRoot);
   return verify(repository, digest, {
-    rules: { ...SIGNING_DEFAULT, allowUnsigned: false, trustedRoot: folder.path("root.json"), ...rules },
-    rootFolder: folder.path("cache"),
+    rules: { ...SIGNING_DEFAULT, allowUnsigned: false, trustedRoot: directory.path("root.json"), ...rules },
+    rootDirectory: directory.path("cache"),
     thorough,
     log,
     signal: new AbortController().signal,
@@ -77,8 +77,8 @@ function keyPair(curve: "P-256" | "P-384" = "P-256") {
   return generateKeyPairSync("ec", { namedCurve: curve });
 }
 function keyFile(key: KeyObject, name = "key.pub"): string {
-  writeFileSync(folder.path(name), key.export({ type: "spki", format: "pem" }));
-  return folder.path(name);
+  writeFileSync(directory.path(name), key.export({ type: "spki", format: "pem" }));
+  return directory.path(name);
 }
 
 const trustAcme = { trustedIdentities: [{ identity: { exact: IDENTITY }, issuer: { exact: ISSUER } }] };
@@ -157,9 +157,12 @@ for (const { name, layout, sign, signByKey, publish } of LAYOUTS) {
       const pair = keyPair();
       await publish(signByKey(pair, digest));
       const trustedKeys = [keyFile(keyPair().publicKey, "a.pub"), keyFile(pair.publicKey, "b.pub")];
-      const { signatures, trustRoot } = await check({ trustedKeys, trustedRoot: folder.path("missing.json") });
+      const { signatures, trustRoot } = await check({ trustedKeys, trustedRoot: directory.path("missing.json") });
       expect(trustRoot).toBeNull();
-      expect(signatures[0]).toMatchObject({ verdict: "trusted", signer: { kind: "key", file: folder.path("b.pub") } });
+      expect(signatures[0]).toMatchObject({
+        verdict: "trusted",
+        signer: { kind: "key", file: directory.path("b.pub") },
+      });
     });
 
     test("another key is rejected, and so is any key when none is trusted", async () => {
@@ -320,7 +323,7 @@ function emptyIndex(): Uint8Array {
 
 describe("images without a signature", () => {
   test("are rejected when signatures are required, and nothing is asked of a trusted root", async () => {
-    const error = await refusal({ trustedRoot: folder.path("missing.json") });
+    const error = await refusal({ trustedRoot: directory.path("missing.json") });
     expect([error.code, error.message]).toEqual([
       "IMAGE_UNSIGNED",
       `verify "registry.test/image@${digest}": it has no signature, and signatures are required`,
@@ -328,7 +331,7 @@ describe("images without a signature", () => {
   });
 
   test("are accepted with a warning otherwise", async () => {
-    const answer = await check({ allowUnsigned: true, trustedRoot: folder.path("missing.json"), ...trustAcme });
+    const answer = await check({ allowUnsigned: true, trustedRoot: directory.path("missing.json"), ...trustAcme });
     expect(answer).toEqual({ unsigned: true, signatures: [], trustRoot: null });
     expect(warnings).toEqual(["the image is not signed, but is accepted anyway"]);
     expect(repository.asked).toEqual([`manifest ${digest.replace(":", "-")}.sig`, `referrers ${digest}`]);
@@ -416,19 +419,19 @@ describe("keys", () => {
     }
   });
 
-  test("that are none", async () => {
-    const missing = await refusal({ trustedKeys: [folder.path("missing.pub")] });
+  test("that are invalid", async () => {
+    const missing = await refusal({ trustedKeys: [directory.path("missing.pub")] });
     expect([missing.code, missing.message]).toEqual([
       "FILE_NOT_FOUND",
-      `read trusted key "${folder.path("missing.pub")}": there is no such file`,
+      `read trusted key "${directory.path("missing.pub")}": there is no such file`,
     ]);
     const secret = keyPair().privateKey.export({ type: "pkcs8", format: "pem" });
     for (const text of [secret, "", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"]) {
-      writeFileSync(folder.path("bad.pub"), text);
-      const error = await refusal({ trustedKeys: [folder.path("bad.pub")] });
+      writeFileSync(directory.path("bad.pub"), text);
+      const error = await refusal({ trustedKeys: [directory.path("bad.pub")] });
       expect(error.code).toBe("INVALID_KEY");
-      expect(error.message).toStartWith(`read trusted key "${folder.path("bad.pub")}": `);
+      expect(error.message).toStartWith(`read trusted key "${directory.path("bad.pub")}": `);
     }
-    expect((await refusal({ trustedKeys: [folder.path()] })).code).toBe("FILE_UNREADABLE");
+    expect((await refusal({ trustedKeys: [directory.path()] })).code).toBe("FILE_UNREADABLE");
   });
 });

@@ -3,21 +3,21 @@ import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { LAYER_ENTRIES_MAX } from "../../../src/domain/limits.ts";
 import { readTar } from "../../../src/image/tar.ts";
 import { bytesOf, tarEntry, tarOf, withSum } from "../../objects/image.ts";
-import { temporaryFolder } from "../../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 
-const folder = temporaryFolder();
+const directory = temporaryDirectory();
 const refuse = (reason: string) => new Error(reason);
 const read = (archive: Uint8Array) =>
   readTar(archive, refuse).map(({ name, bytes }) => [name, new TextDecoder().decode(bytes)]);
 
 describe("what tar(1) writes", () => {
   test.each(["gnu", "oldgnu", "pax", "posix", "ustar", "v7"])("%s", (format) => {
-    const long = `${"folder-with-a-name/".repeat(4)}file`;
-    mkdirSync(folder.path(`in/${long.slice(0, -5)}`), { recursive: true });
-    writeFileSync(folder.path(`in/${long}`), "deep");
-    writeFileSync(folder.path("in/program.o"), "x".repeat(1000));
-    writeFileSync(folder.path("in/empty"), "");
-    const args = ["tar", `--format=${format}`, "--sort=name", "-C", folder.path("in"), "-cf", "-", "."];
+    const long = `${"long-directory-name/".repeat(4)}file`;
+    mkdirSync(directory.path(`in/${long.slice(0, -5)}`), { recursive: true });
+    writeFileSync(directory.path(`in/${long}`), "deep");
+    writeFileSync(directory.path("in/program.o"), "x".repeat(1000));
+    writeFileSync(directory.path("in/empty"), "");
+    const args = ["tar", `--format=${format}`, "--sort=name", "-C", directory.path("in"), "-cf", "-", "."];
     const made = Bun.spawnSync(args);
     expect(made.stderr.toString()).toBe("");
     expect(read(made.stdout)).toEqual([
@@ -29,17 +29,17 @@ describe("what tar(1) writes", () => {
 
   test.each(["gnu", "pax"])("names of more than 100 characters, and in other scripts (%s)", (format) => {
     const name = `${"ü".repeat(100)}.o`;
-    writeFileSync(folder.path(name), "content");
-    const { stdout } = Bun.spawnSync(["tar", `--format=${format}`, "-C", folder.path(), "-cf", "-", name]);
+    writeFileSync(directory.path(name), "content");
+    const { stdout } = Bun.spawnSync(["tar", `--format=${format}`, "-C", directory.path(), "-cf", "-", name]);
     expect(read(stdout)).toEqual([[name, "content"]]);
   });
 
   test("links and FIFOs are rejected by name", () => {
-    writeFileSync(folder.path("a"), "a");
-    symlinkSync("/etc/passwd", folder.path("soft"));
-    Bun.spawnSync(["ln", folder.path("a"), folder.path("hard")]);
-    Bun.spawnSync(["mkfifo", folder.path("fifo")]);
-    const pack = (...names: string[]) => Bun.spawnSync(["tar", "-C", folder.path(), "-cf", "-", ...names]).stdout;
+    writeFileSync(directory.path("a"), "a");
+    symlinkSync("/etc/passwd", directory.path("soft"));
+    Bun.spawnSync(["ln", directory.path("a"), directory.path("hard")]);
+    Bun.spawnSync(["mkfifo", directory.path("fifo")]);
+    const pack = (...names: string[]) => Bun.spawnSync(["tar", "-C", directory.path(), "-cf", "-", ...names]).stdout;
     expect(() => read(pack("soft"))).toThrow('"soft" is a symbolic link');
     expect(() => read(pack("a", "hard"))).toThrow('"hard" is a hard link');
     expect(() => read(pack("fifo"))).toThrow('"fifo" is a FIFO');
@@ -47,8 +47,8 @@ describe("what tar(1) writes", () => {
 
   test("a sparse file is rejected", () => {
     const pack = (...args: string[]) => {
-      Bun.spawnSync(["truncate", "-s", "10M", folder.path("hole")]);
-      return Bun.spawnSync(["tar", "-S", ...args, "-C", folder.path(), "-cf", "-", "hole"]).stdout;
+      Bun.spawnSync(["truncate", "-s", "10M", directory.path("hole")]);
+      return Bun.spawnSync(["tar", "-S", ...args, "-C", directory.path(), "-cf", "-", "hole"]).stdout;
     };
     expect(() => read(pack("--format=gnu"))).toThrow("sparse");
     expect(() => read(pack("--format=pax"))).toThrow("sparse");
@@ -84,7 +84,7 @@ describe("names", () => {
   });
 });
 
-describe("devices and what nobody knows", () => {
+describe("devices and unknown types of entries", () => {
   test.each([
     ["3", "a character device"],
     ["4", "a block device"],
@@ -96,7 +96,7 @@ describe("devices and what nobody knows", () => {
   });
 });
 
-describe("archives that are not sound", () => {
+describe("malformed archives", () => {
   const entry = Buffer.from(tarEntry({ name: "a", bytes: bytesOf("content") }));
   const withSize = (size: string | Uint8Array) => {
     const header = Buffer.from(entry.subarray(0, 512));
@@ -106,7 +106,7 @@ describe("archives that are not sound", () => {
     return Buffer.concat([withSum(header), Buffer.alloc(1024)]);
   };
 
-  test("a wrong sum, and what is no archive at all", () => {
+  test("a wrong checksum, and files that are not archives", () => {
     const damaged = Buffer.from(entry);
     damaged[0] = 0x62;
     expect(() => read(damaged)).toThrow("not a tar archive");

@@ -4,10 +4,10 @@ import { chownSync, existsSync, readdirSync, readFileSync, writeFileSync } from 
 import { openTrustRoot } from "../../../src/image/signature/trust-root.ts";
 import { failureOfAsync } from "../../expect/failure.ts";
 import { openSigstore } from "../../servers/sigstore.ts";
-import { temporaryFolder } from "../../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 import { startTuf, type TufServer } from "../../servers/tuf-server.ts";
 
-const folder = temporaryFolder();
+const directory = temporaryDirectory();
 const warnings: string[] = [];
 const log = {
   error: () => {},
@@ -31,7 +31,7 @@ let tuf: TufServer;
 beforeEach(() => {
   warnings.length = 0;
   tuf = startTuf(one);
-  writeFileSync(folder.path("root.json"), tuf.root);
+  writeFileSync(directory.path("root.json"), tuf.root);
 });
 afterEach(async () => {
   setSystemTime();
@@ -39,23 +39,26 @@ afterEach(async () => {
 });
 const twoDaysLater = () => setSystemTime(new Date(Date.now() + 2 * 24 * 3_600_000));
 
-const cacheFolder = () => folder.path("cache/sigstore");
+const cacheDirectory = () => directory.path("cache/sigstore");
 /** The log's address and the origin of the root. */
 async function open(signal = new AbortController().signal) {
-  const mirror = { url: tuf.url, root: folder.path("root.json") };
-  const { material, origin } = await openTrustRoot({ file: null, cacheFolder: cacheFolder(), mirror }, { signal, log });
+  const mirror = { url: tuf.url, root: directory.path("root.json") };
+  const { material, origin } = await openTrustRoot(
+    { file: null, cacheDirectory: cacheDirectory(), mirror },
+    { signal, log },
+  );
   return [material.tlogs[0]?.baseURL, origin];
 }
-const repository = () => `${cacheFolder()}/${readdirSync(cacheFolder())[0]}`;
+const repository = () => `${cacheDirectory()}/${readdirSync(cacheDirectory())[0]}`;
 const fromFile = (text: string | null) => {
-  const file = folder.path("trusted_root.json");
+  const file = directory.path("trusted_root.json");
   if (text !== null) writeFileSync(file, text);
-  return openTrustRoot({ file, cacheFolder: cacheFolder() }, { signal: new AbortController().signal, log });
+  return openTrustRoot({ file, cacheDirectory: cacheDirectory() }, { signal: new AbortController().signal, log });
 };
 
 test.skipIf(process.geteuid?.() !== 0)("what lies in another user's directory is trusted by nobody", async () => {
   await open();
-  for (const path of [folder.path("cache"), cacheFolder()]) {
+  for (const path of [directory.path("cache"), cacheDirectory()]) {
     chownSync(path, 1234, 1234);
     const error = await failureOfAsync(open);
     expect([error.code, error.details.path]).toEqual(["STATE_CONFLICT", path]);
@@ -66,11 +69,11 @@ test.skipIf(process.geteuid?.() !== 0)("what lies in another user's directory is
 test("a file is all that counts when it is configured, and nothing is fetched", async () => {
   const { material, origin } = await fromFile(two);
   expect([material.tlogs[0]?.baseURL, origin]).toEqual(["http://two.test", "file"]);
-  expect(existsSync(cacheFolder())).toBe(false);
+  expect(existsSync(cacheDirectory())).toBe(false);
 });
 
 test("a file that is missing or no trusted root is an error, not a reason to take another", async () => {
-  const path = folder.path("trusted_root.json");
+  const path = directory.path("trusted_root.json");
   const wrong = ["", "{}", "[]", "null", '{"certificateAuthorities":[{}]}', one.replace("rawBytes", "bytes")];
   for (const text of [null, ...wrong]) {
     const error = await failureOfAsync(() => fromFile(text));
@@ -125,7 +128,7 @@ test("the embedded root is used with a warning when none could ever be fetched",
 test("a root that somebody else signed is not taken", async () => {
   const other = startTuf(two);
   try {
-    writeFileSync(folder.path("root.json"), other.root);
+    writeFileSync(directory.path("root.json"), other.root);
     expect((await open())[1]).toBe("embedded");
     expect(warnings).toEqual([EMBEDDED]);
   } finally {
@@ -134,7 +137,7 @@ test("a root that somebody else signed is not taken", async () => {
 });
 
 test("where the cache cannot be written, the root is fetched all the same and kept nowhere", async () => {
-  writeFileSync(folder.path("cache"), "no folder");
+  writeFileSync(directory.path("cache"), "no directory");
   expect(await open()).toEqual(["http://one.test", "current"]);
   expect(warnings).toEqual([]);
 });
@@ -143,9 +146,9 @@ test("an interrupt ends the wait for a server that says nothing", async () => {
   const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Promise<Response>(() => {}) });
   try {
     const interrupted = new AbortController();
-    const mirror = { url: `http://127.0.0.1:${server.port}`, root: folder.path("root.json") };
+    const mirror = { url: `http://127.0.0.1:${server.port}`, root: directory.path("root.json") };
     const opening = failureOfAsync(() =>
-      openTrustRoot({ file: null, cacheFolder: cacheFolder(), mirror }, { signal: interrupted.signal, log }),
+      openTrustRoot({ file: null, cacheDirectory: cacheDirectory(), mirror }, { signal: interrupted.signal, log }),
     );
     setTimeout(() => interrupted.abort(), 50);
     expect((await opening).code).toBe("CANCELLED");

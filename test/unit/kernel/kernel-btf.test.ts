@@ -3,9 +3,9 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { functionIds, functionName } from "../../../src/kernel/explain/kernel-btf.ts";
 import { CALLER_BTF } from "../../../src/kernel/explain/trial-programs.ts";
 import { sh } from "../../labs/kernel-lab.ts";
-import { temporaryFolder } from "../../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 
-const folder = temporaryFolder();
+const directory = temporaryDirectory();
 
 describe("functions", () => {
   test("by name; a type of that name, or part of a name, is none", () => {
@@ -24,7 +24,7 @@ describe("functions", () => {
     }
   });
 
-  test("a kind that is not known ends the search, and another magic number forbids it", () => {
+  test("an unknown kind ends the search, and a wrong magic number prevents it", () => {
     const unknownKind = CALLER_BTF.slice();
     // Type 2 follows the header and the 16 bytes of type 1; the kind is in the top byte of its second word.
     unknownKind[24 + 16 + 7] = 63;
@@ -36,7 +36,7 @@ describe("functions", () => {
 
   test("every kind has the length that bpftool gives it: the ids agree with its own", () => {
     // Compiled C has all kinds but those of BPF declarations; the object's own BTF is read back by bpftool.
-    const source = folder.path("kinds.c");
+    const source = directory.path("kinds.c");
     writeFileSync(
       source,
       `struct one { int a[3]; const char *b; enum { RED, BLUE } c; enum { BIG = 1ULL << 40 } d; };
@@ -47,14 +47,14 @@ __attribute__((noinline)) int first(struct one *x, union two *y, callback z) { r
 int last(void) { return (int)limit + counter; }
 `,
     );
-    sh("clang", "-g", "-O1", "-target", "bpf", "-c", source, "-o", folder.path("kinds.o"));
-    sh("llvm-objcopy", "--dump-section", `.BTF=${folder.path("kinds.btf")}`, folder.path("kinds.o"), "/dev/null");
-    const dump = JSON.parse(sh("bpftool", "-j", "btf", "dump", "file", folder.path("kinds.o")));
+    sh("clang", "-g", "-O1", "-target", "bpf", "-c", source, "-o", directory.path("kinds.o"));
+    sh("llvm-objcopy", "--dump-section", `.BTF=${directory.path("kinds.btf")}`, directory.path("kinds.o"), "/dev/null");
+    const dump = JSON.parse(sh("bpftool", "-j", "btf", "dump", "file", directory.path("kinds.o")));
     const expected = (dump.types as { id: number; kind: string; name: string }[])
       .filter(({ kind }) => kind === "FUNC")
       .map(({ id, name }) => [name, id]);
     expect(expected.map(([name]) => name).toSorted()).toEqual(["first", "last"]);
-    const bytes = readFileSync(folder.path("kinds.btf"));
+    const bytes = readFileSync(directory.path("kinds.btf"));
     expect([...functionIds(bytes, ["first", "last", "one", "counter"])]).toEqual(expected as [string, number][]);
     for (const { id, kind, name } of dump.types as { id: number; kind: string; name: string }[]) {
       expect([id, functionName(bytes, id)]).toEqual([id, kind === "FUNC" ? name : null]);

@@ -29,7 +29,7 @@ describe("hints for what libbpf or the kernel refuse", () => {
     expect(hint).toContain(`/boot/config-${release()} or /proc/config.gz`);
   });
 
-  test("a program that stands in an array, and was not loaded: its name", () => {
+  test("a program in an array that was not loaded is named", () => {
     const message = "map 'jumps': failed to initialize slot [0] to prog 'target' fd=-2: -9";
     expect(hintOf(9, message)).toBe('name program "target" as well: it is an initial value of "jumps"');
     // It was loaded, and the kernel did not take it.
@@ -40,7 +40,7 @@ describe("hints for what libbpf or the kernel refuse", () => {
     expect(hintOf(EMFILE, "map 'm': failed to create: Too many open files(-24)")).toContain("ulimit -n");
   });
 
-  test("what the kernel says that it lacks", () => {
+  test("features that the kernel reports as missing", () => {
     expect(hintOf(ENOTSUPP, "prog 'p': failed to load: -524")).toContain("this kernel lacks");
   });
 });

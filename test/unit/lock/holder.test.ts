@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { describeHolder } from "../../../src/lock/holder.ts";
-import { temporaryFolder } from "../../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 
-const folder = temporaryFolder();
+const directory = temporaryDirectory();
 
 /** A sleeping process that shows itself with this command line. */
 async function withCommand(words: readonly string[], check: (pid: number) => void): Promise<void> {
@@ -24,29 +24,29 @@ async function withCommand(words: readonly string[], check: (pid: number) => voi
 
 test("the holder's command is shown up to its first option", async () => {
   await withCommand(["/usr/local/bin/bpfman", "1", "--", "2"], (pid) => {
-    writeFileSync(folder.path("lock"), `${pid}\n`);
-    expect(describeHolder(folder.path("lock"))).toEqual({ pid, command: "bpfman 30 1" });
+    writeFileSync(directory.path("lock"), `${pid}\n`);
+    expect(describeHolder(directory.path("lock"))).toEqual({ pid, command: "bpfman 30 1" });
   });
 });
 
 test("control characters in a command do not come out", async () => {
   await withCommand(["evil\u001b[2J\n"], (pid) => {
-    writeFileSync(folder.path("lock"), `${pid}\n`);
-    expect(describeHolder(folder.path("lock"))).toEqual({ pid, command: "evil?[2J? 30" });
+    writeFileSync(directory.path("lock"), `${pid}\n`);
+    expect(describeHolder(directory.path("lock"))).toEqual({ pid, command: "evil?[2J? 30" });
   });
 });
 
 test("a long command is cut", async () => {
   await withCommand(["x".repeat(300)], (pid) => {
-    writeFileSync(folder.path("lock"), `${pid}\n`);
-    expect(describeHolder(folder.path("lock"))?.command).toHaveLength(80);
+    writeFileSync(directory.path("lock"), `${pid}\n`);
+    expect(describeHolder(directory.path("lock"))?.command).toHaveLength(80);
   });
 });
 
-test("nobody is named by an empty file, by nonsense, by a pid that is gone, or without a file", () => {
+test("no holder is named for an empty file, for nonsense, for a pid that is gone, or without a file", () => {
   for (const content of ["", "nonsense\n", "-1\n", "0\n", "4194305\n", "99999999999999999999\n"]) {
-    writeFileSync(folder.path("lock"), content);
-    expect(describeHolder(folder.path("lock"))).toBeNull();
+    writeFileSync(directory.path("lock"), content);
+    expect(describeHolder(directory.path("lock"))).toBeNull();
   }
-  expect(describeHolder(folder.path("missing"))).toBeNull();
+  expect(describeHolder(directory.path("missing"))).toBeNull();
 });

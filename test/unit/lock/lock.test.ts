@@ -3,16 +3,16 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { openLock } from "../../../src/lock/open-lock.ts";
 import { failureOf, failureOfAsync } from "../../expect/failure.ts";
-import { temporaryFolder } from "../../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 
-const folder = temporaryFolder();
-const path = () => folder.path("run/lock");
+const directory = temporaryDirectory();
+const path = () => directory.path("run/lock");
 const never = new AbortController().signal;
 const PROGRAM = join(import.meta.dir, "../../labs/lock-process.ts");
 const start = (...work: string[]) =>
   Bun.spawn([process.execPath, PROGRAM, path(), ...work], { stdout: "pipe", stderr: "pipe" });
 
-test("the lock is one at a time within a process, too", async () => {
+test("only one caller holds the lock, also within a process", async () => {
   const lock = openLock(path());
   const first = await lock.acquire(1_000, never);
   expect((await failureOfAsync(() => lock.acquire(30, never))).code).toBe("LOCK_TIMEOUT");
@@ -27,7 +27,7 @@ test("the lock is one at a time within a process, too", async () => {
 test("file 0600, directory 0750, closed to children, and holding the pid only while it is locked", async () => {
   const held = await openLock(path()).acquire(1_000, never);
   expect(fs.statSync(path()).mode & 0o777).toBe(0o600);
-  expect(fs.statSync(folder.path("run")).mode & 0o777).toBe(0o750);
+  expect(fs.statSync(directory.path("run")).mode & 0o777).toBe(0o750);
   expect(fs.readFileSync(path(), "utf8")).toBe(`${process.pid}\n`);
   const isOurs = (fd: string) => fs.readlinkSync(`/proc/self/fd/${fd}`) === path();
   const fds = fs.readdirSync("/proc/self/fd").filter((fd) => fs.existsSync(`/proc/self/fd/${fd}`) && isOurs(fd));
@@ -39,7 +39,7 @@ test("file 0600, directory 0750, closed to children, and holding the pid only wh
   expect(fs.readFileSync(path(), "utf8")).toBe("");
 });
 
-test("a release that fails says of which file, and frees the lock all the same", async () => {
+test("a release that fails names the file, and frees the lock nevertheless", async () => {
   const held = await openLock(path()).acquire(1_000, never);
   const isOurs = (fd: string) =>
     fs.existsSync(`/proc/self/fd/${fd}`) && fs.readlinkSync(`/proc/self/fd/${fd}`) === path();
@@ -53,14 +53,14 @@ test("a release that fails says of which file, and frees the lock all the same",
 test("a release can remove the file, and the directory if nothing else is in it", async () => {
   const lock = openLock(path());
   (await lock.acquire(1_000, never)).release({ remove: true });
-  expect(fs.existsSync(folder.path("run"))).toBe(false);
+  expect(fs.existsSync(directory.path("run"))).toBe(false);
   const held = await lock.acquire(1_000, never);
-  fs.writeFileSync(folder.path("run/other"), "");
+  fs.writeFileSync(directory.path("run/other"), "");
   held.release({ remove: true });
-  expect(fs.readdirSync(folder.path("run"))).toEqual(["other"]);
+  expect(fs.readdirSync(directory.path("run"))).toEqual(["other"]);
 });
 
-test("who waits while the file is removed takes the lock on the file that comes after it", async () => {
+test("a waiter whose lock file is removed takes the lock on the file that replaces it", async () => {
   const held = await openLock(path()).acquire(1_000, never);
   const waiting = [1, 2, 3].map(() => openLock(path()).acquire(5_000, never));
   await Bun.sleep(30);
@@ -76,7 +76,7 @@ test("who waits while the file is removed takes the lock on the file that comes 
       lock.release({ remove: true });
     }),
   );
-  expect(fs.existsSync(folder.path("run"))).toBe(false);
+  expect(fs.existsSync(directory.path("run"))).toBe(false);
 });
 
 test("a time-out names the holder's pid and command, and death frees the lock", async () => {
@@ -119,13 +119,13 @@ test("an abort ends the waiting at once, and stops one that has not begun", asyn
 });
 
 test("ten processes never hold it together", async () => {
-  fs.writeFileSync(folder.path("counter"), "0");
-  const all = Array.from({ length: 10 }, () => start("add", folder.path("counter"), "10"));
+  fs.writeFileSync(directory.path("counter"), "0");
+  const all = Array.from({ length: 10 }, () => start("add", directory.path("counter"), "10"));
   const ends = await Promise.all(
     all.map(async (one) => ({ exit: await one.exited, said: await new Response(one.stderr).text() })),
   );
   expect(ends).toEqual(Array.from({ length: 10 }, () => ({ exit: 0, said: "" })));
-  expect(fs.readFileSync(folder.path("counter"), "utf8")).toBe("100");
+  expect(fs.readFileSync(directory.path("counter"), "utf8")).toBe("100");
 }, 60_000);
 
 test("a lock file that was taken away meanwhile does not count", async () => {
@@ -139,16 +139,16 @@ test("a lock file that was taken away meanwhile does not count", async () => {
 });
 
 test("links and other kinds of files are rejected, and what they lead to is left alone", async () => {
-  fs.mkdirSync(folder.path("run"));
-  fs.writeFileSync(folder.path("precious"), "data");
-  fs.symlinkSync(folder.path("precious"), path());
+  fs.mkdirSync(directory.path("run"));
+  fs.writeFileSync(directory.path("precious"), "data");
+  fs.symlinkSync(directory.path("precious"), path());
   const symlink = await failureOfAsync(() => openLock(path()).acquire(1_000, never));
   expect([symlink.code, symlink.sys?.name]).toEqual(["IO_FAILED", "ELOOP"]);
   fs.rmSync(path());
-  fs.linkSync(folder.path("precious"), path());
+  fs.linkSync(directory.path("precious"), path());
   expect((await failureOfAsync(() => openLock(path()).acquire(1_000, never))).code).toBe("STATE_CONFLICT");
   fs.rmSync(path());
   Bun.spawnSync(["mkfifo", path()]);
   expect((await failureOfAsync(() => openLock(path()).acquire(1_000, never))).code).toBe("STATE_CONFLICT");
-  expect(fs.readFileSync(folder.path("precious"), "utf8")).toBe("data");
+  expect(fs.readFileSync(directory.path("precious"), "utf8")).toBe("data");
 });

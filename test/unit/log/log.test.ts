@@ -16,7 +16,7 @@ test("a message is one line with time, level, text and facts", () => {
   expect(line).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO loaded program=5 name=count path=\/x\/y\.o\n$/);
 });
 
-test("each level shows itself and what is graver", () => {
+test("each level shows itself and the more severe ones", () => {
   const shown = LOG_LEVELS.map((level) =>
     lines(level, (log) => {
       log.error("e");
@@ -48,7 +48,7 @@ test("errors give their message, big integers their digits, and what is undefine
   );
 });
 
-test("nothing steers the terminal or starts a new line", () => {
+test("a message cannot control the terminal or start a new line", () => {
   const line = said("one\ntwo\u001b[2J\r", { "k\n": "v\u0007\u009b\u202e", lone: "\ud800" });
   expect(line).toBe('one\\ntwo\\x1b[2J\\r k\\n="v\\u0007\\u009b\\u202e" lone="\\ud800"\n');
 });

@@ -3,9 +3,9 @@ import { expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { openNetwork } from "../../../src/network/open-network.ts";
 import { failureOf } from "../../expect/failure.ts";
-import { temporaryFolder } from "../../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 
-const folder = temporaryFolder();
+const directory = temporaryDirectory();
 
 test("this process's own namespace", () => {
   const network = openNetwork();
@@ -18,14 +18,14 @@ test("this process's own namespace", () => {
 });
 
 test("what is not a namespace is rejected, naming path and reason", () => {
-  fs.writeFileSync(folder.path("file"), "");
-  Bun.spawnSync(["mkfifo", folder.path("fifo")]);
+  fs.writeFileSync(directory.path("file"), "");
+  Bun.spawnSync(["mkfifo", directory.path("fifo")]);
   for (const [path, reason] of [
-    [folder.path("missing"), "there is no such file"],
-    [folder.path("file/x"), "there is no such file"],
-    [folder.path("file"), "the file is not a namespace"],
-    [folder.path("fifo"), "the file is not a namespace"],
-    [folder.path(), "the file is not a namespace"],
+    [directory.path("missing"), "there is no such file"],
+    [directory.path("file/x"), "there is no such file"],
+    [directory.path("file"), "the file is not a namespace"],
+    [directory.path("fifo"), "the file is not a namespace"],
+    [directory.path(), "the file is not a namespace"],
     ["/proc/self/status", "the file is not a namespace"],
   ] as const) {
     const network = openNetwork();

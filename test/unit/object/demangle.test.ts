@@ -35,17 +35,17 @@ int plain(int x) { return x; }
 extern "C" int main() { return 0; }
 `;
 
-let folder = "";
+let directory = "";
 let binary = "";
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "bpfman-demangle-"));
-  binary = join(folder, "main");
-  writeFileSync(join(folder, "main.cc"), SOURCE);
+  directory = mkdtempSync(join(tmpdir(), "bpfman-demangle-"));
+  binary = join(directory, "main");
+  writeFileSync(join(directory, "main.cc"), SOURCE);
   const flags = ["-O1", "-nostdlib", "-fno-rtti", "-fno-exceptions", "-shared", "-fPIC", "-Wl,-z,undefs"];
-  const { exitCode, stderr } = Bun.spawnSync(["clang++", ...flags, "-o", binary, join(folder, "main.cc")]);
+  const { exitCode, stderr } = Bun.spawnSync(["clang++", ...flags, "-o", binary, join(directory, "main.cc")]);
   if (exitCode !== 0) throw new Error(`clang++ failed: ${stderr}`);
 });
-afterAll(() => rmSync(folder, { recursive: true }));
+afterAll(() => rmSync(directory, { recursive: true }));
 
 function find(name: string): string[] {
   const source = fileSource(binary);
@@ -70,7 +70,7 @@ test("functions of a C++ library, by the names in its source", () => {
   expect(find("Server::handle")).toEqual([]);
 });
 
-test("several of a name are several places, told apart by what the compiler calls them", () => {
+test("functions with the same name are told apart by their mangled names", () => {
   expect(find("app::Server::handle").sort()).toEqual(["_ZN3app6Server6handleEi", "_ZNK3app6Server6handleElPKc"]);
   expect(find("app::Server::call").sort()).toEqual(["_ZN3app6Server4callIcEEiT_", "_ZN3app6Server4callIiEEiT_"]);
   expect(find("Box::get").sort()).toEqual(["_ZN3BoxILi42EcE3getEc", "_ZN3BoxILin1ElE3getEl"]);
@@ -90,7 +90,7 @@ test("Rust's older names lose their hash", () => {
   );
 });
 
-test("what is no function's name, or is cut short, has none", () => {
+test("a name that is not a function's, or is cut short, has no such form", () => {
   const others = ["", "_Z", "_ZN", "_ZN3app", "_ZN3appE", "_ZN99999app3fooEi", "main", "_ZN3app5valueE", "_ZplRK1AS1_"];
   others.push("_ZZN3app3fooEvENKUlvE_clEv", "_ZN3app6ServerpLEi", "_ZN3app3fooEi.isra.0", "_ZTV6Server", "_ZN3BoxI");
   for (const name of others) expect([name, qualifiedName(name)]).toEqual([name, null]);
@@ -98,7 +98,7 @@ test("what is no function's name, or is cut short, has none", () => {
   expect(mangledPart("")).toBeNull();
 });
 
-test("any other text is read in time, or not at all", () => {
+test("any other text is read quickly, or given up", () => {
   const random = randomFrom(SEED);
   const letters = "NIELSTDCJXFA_Zt0123456789abcKrB$.h";
   const begin = performance.now();

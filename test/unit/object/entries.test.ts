@@ -109,9 +109,7 @@ describe("what symbols stand for", () => {
     const sections = [{ name: ".bss", type: 8, size: 64 }];
     const named = (name: string) => object({ sections, symbols: [symbol(name, { type: OBJECT })] });
     expect(named("v".repeat(512)).globals[0]?.name).toBe("v".repeat(512));
-    expect(refusalOf(() => named("v".repeat(513)))).toBe(
-      "its symbol names have one that is not ended within 512 bytes",
-    );
+    expect(refusalOf(() => named("v".repeat(513)))).toBe("one of its symbol names does not end within 512 bytes");
   });
 
   test("too many, and two symbol tables", () => {
@@ -138,7 +136,7 @@ describe("the licence", () => {
     expect(licenseOf("x".repeat(100))).toBe("x".repeat(63));
   });
 
-  test("is rejected when it could play with a terminal, or has no bytes in the file", () => {
+  test("is rejected if it has control characters, or no bytes in the file", () => {
     expect(refusalOf(() => licenseOf("GPL\x1b[2J\0"))).toBe('its licence has control characters: "GPL\\u001b[2J"');
     expect(refusalOf(() => object({ sections: [{ name: "license", type: 8, size: 4 }] }))).toBe(
       "it has no bytes for its licence",

@@ -20,18 +20,18 @@ func main() { s := &server{}; os.Exit(twice(s.handle(0))) }
 const NAMES = ["main.main", "main.twice", "main.(*server).handle", "os.Exit"];
 const go = Bun.which("go");
 
-let folder = "";
+let directory = "";
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "bpfman-go-"));
-  writeFileSync(join(folder, "main.go"), SOURCE);
-  writeFileSync(join(folder, "go.mod"), "module example\ngo 1.18\n");
+  directory = mkdtempSync(join(tmpdir(), "bpfman-go-"));
+  writeFileSync(join(directory, "main.go"), SOURCE);
+  writeFileSync(join(directory, "go.mod"), "module example\ngo 1.18\n");
 });
-afterAll(() => rmSync(folder, { recursive: true }));
+afterAll(() => rmSync(directory, { recursive: true }));
 
 function run(environment: Record<string, string>, ...words: string[]): void {
   const caches = { GOFLAGS: "-mod=mod", GOTOOLCHAIN: "local", CGO_ENABLED: "0" };
   const env = { ...process.env, ...caches, ...environment };
-  const { exitCode, stderr } = Bun.spawnSync(words, { cwd: folder, env });
+  const { exitCode, stderr } = Bun.spawnSync(words, { cwd: directory, env });
   if (exitCode !== 0) throw new Error(`${words.join(" ")} failed: ${stderr}`);
 }
 
@@ -48,7 +48,7 @@ describe.skipIf(go === null)("what Go made (skipped where there is no Go)", () =
       run(environment, "go", "build", ...flags, "-o", "whole", ".");
       // Go's own linker strips for every machine.
       run(environment, "go", "build", ...flags, "-ldflags=-s -w", "-o", "stripped", ".");
-      const [whole, stripped] = [fileSource(join(folder, "whole")), fileSource(join(folder, "stripped"))];
+      const [whole, stripped] = [fileSource(join(directory, "whole")), fileSource(join(directory, "stripped"))];
       const code = (source: typeof whole, name: string) => {
         const [only, ...others] = findSymbols(source, name);
         expect([name, only === undefined, others]).toEqual([name, false, []]);
@@ -70,7 +70,7 @@ describe.skipIf(go === null)("what Go made (skipped where there is no Go)", () =
   test("by strip(1), each function stands where the symbol table said", () => {
     run({}, "go", "build", "-o", "whole", ".");
     run({}, "strip", "-o", "bare", "whole");
-    const [whole, bare] = [fileSource(join(folder, "whole")), fileSource(join(folder, "bare"))];
+    const [whole, bare] = [fileSource(join(directory, "whole")), fileSource(join(directory, "bare"))];
     for (const name of NAMES) {
       const [before, after] = [findSymbols(whole, name), findSymbols(bare, name)];
       expect(after.map(({ fileOffset }) => fileOffset)).toEqual(before.map(({ fileOffset }) => fileOffset));
@@ -81,7 +81,7 @@ describe.skipIf(go === null)("what Go made (skipped where there is no Go)", () =
   }, 120_000);
 });
 
-describe("layouts by hand", () => {
+describe("tables made by hand", () => {
   const TEXT = 0x1000;
   /** The table with two functions, 16 bytes each, as that version of Go has it. */
   function table(magic: number, changes: { readonly count?: number; readonly namesAt?: number } = {}): Uint8Array {
@@ -141,7 +141,7 @@ describe("layouts by hand", () => {
     }
   });
 
-  test("other layouts, and tables that promise more than they have, name nothing", () => {
+  test("unknown layouts, and tables larger than their section, name nothing", () => {
     for (const content of [
       table(0xffff_fffb),
       table(0xffff_fff1, { count: 1000 }),
@@ -155,7 +155,7 @@ describe("layouts by hand", () => {
     }
   });
 
-  test("what Go did not make is not searched", () => {
+  test("files that Go did not build are not searched", () => {
     const content = table(0xffff_fff1);
     const file = elfOf({ machine: 62, type: 2, sections: [{ name: ".gopclntab", type: 1, content }] });
     expect(findSymbols(memorySource(file), "first")).toEqual([]);

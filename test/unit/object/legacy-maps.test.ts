@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { ObjectMap } from "../../../src/domain/object-file.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
-import { bytesForLibbpf, readObject } from "../../../src/object/object-file.ts";
+import { openForLibbpf, readObject } from "../../../src/object/object-file.ts";
 import { compileBpf } from "../../objects/compile.ts";
 
 const AYA = "struct record { unsigned type, key_size, value_size, max_entries, map_flags, id, pinning; };";
@@ -65,33 +65,33 @@ describe("maps in section maps", () => {
 
   test("what libbpf is given is read as the same again", () => {
     const bytes = compileBpf(source);
-    const changed = bytesForLibbpf(bytes);
+    const changed = openForLibbpf(bytes).bytes;
     expect(changed).not.toBe(bytes);
     expect(readObject(changed)).toEqual(readObject(bytes));
-    expect(bytesForLibbpf(changed)).toBe(changed);
+    expect(openForLibbpf(changed).bytes).toBe(changed);
   });
 
   test("a Buffer of bytes stays as it was", () => {
     const buffer = Buffer.from(compileBpf(source));
     const before = Buffer.copyBytesFrom(buffer);
-    bytesForLibbpf(buffer);
+    openForLibbpf(buffer);
     expect(buffer.equals(before)).toBe(true);
   });
 });
 
-describe("definitions that are none", () => {
+describe("invalid definitions", () => {
   test.each([
     ["too short", 'unsigned odd[3] SEC("maps") = { 2, 4, 8 };', /its map "odd" has 12 bytes at 0 of section "maps"/],
     ["no words", 'char odd[30] SEC("maps") = { 2 };', /its map "odd" has 30 bytes/],
     [
       "fields that nobody knows",
       'unsigned odd[9] SEC("maps") = { 12, 4, 4, 1, 0, 0, 0, 5, 0 };',
-      /its map "odd" says 5 in byte 28 of its definition/,
+      /its map "odd" has the value 5 at byte 28 of its definition/,
     ],
     [
       "another pinning",
       'unsigned odd[7] SEC("maps") = { 2, 4, 4, 1, 0, 0, 2 };',
-      /its map "odd" has pinning 2, a way of another loader/,
+      /its map "odd" has pinning 2, which belongs to another loader/,
     ],
   ])("%s", (_, definition, message) => {
     const { code, message: said } = refusalOf(`${definition}\n${USES.replace("MAP", "odd")}`);

@@ -59,19 +59,19 @@ describe("definitions of maps, as clang writes them", () => {
     ]);
   });
 
-  test("a way of pinning that only another loader has is an error that names the map", () => {
+  test("a pinning type of another loader is an error that names the map", () => {
     const source =
       'struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, int); __type(value, int); __uint(pinning, 16); } calls SEC(".maps");';
     expect(() => mapsOf(source)).toThrow(
       expect.objectContaining({
         code: "INVALID_OBJECT",
-        message: expect.stringContaining('its map "calls" has pinning 16, a way of another loader'),
+        message: expect.stringContaining('its map "calls" has pinning 16, which belongs to another loader'),
         hint: expect.stringContaining("--map calls=PIN"),
       }),
     );
   });
 
-  test("maps that say no sizes", () => {
+  test("maps without sizes", () => {
     const maps = both(`
       struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 4096); } events SEC(".maps");
       struct { __uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY); __uint(key_size, 4); __uint(value_size, 4); } samples SEC(".maps");
@@ -115,7 +115,7 @@ describe("definitions of maps, as clang writes them", () => {
   });
 
   test.each([
-    ["struct { __uint(max_entries, 1); } m", 'its map "m" does not say its type'],
+    ["struct { __uint(max_entries, 1); } m", 'its map "m" has no type'],
     ["struct { int type; } m", 'its map "m" has a field "type" that was not made with __uint'],
     ["int m", 'its map "m" is not defined by a struct'],
     [
@@ -132,7 +132,7 @@ describe("definitions of maps, as clang writes them", () => {
     ["struct { __uint(type, 12); int *values[2]; } m", 'its map "m" has values that are neither maps nor programs'],
     [
       "struct { __uint(type, 12); __array(values, struct { __uint(type, 12); __array(values, struct { __uint(type, 1); }); }); } m",
-      'its map "m.inner" stands in a map and has maps in it: only two levels are possible',
+      'its map "m.inner" is inside a map and contains maps itself, but only two levels are possible',
     ],
     [
       `struct { ${Array.from({ length: 33 }, (_, i) => `int f${i};`).join(" ")} } m`,
@@ -143,7 +143,7 @@ describe("definitions of maps, as clang writes them", () => {
   });
 });
 
-describe("BTF that nobody compiled", () => {
+describe("BTF made by hand", () => {
   const refuse = (reason: string) => new BpfmanError("INVALID_OBJECT", reason);
 
   /** BTF of `types`, each [name, kind, member count, size or type, …rest], names being offsets in `names`. */
@@ -164,21 +164,21 @@ describe("BTF that nobody compiled", () => {
   const [DATASEC_NAME, MAP_NAME, TYPE_NAME, VALUES_NAME] = [1, 7, 9, 14];
   const mapsOf = (types: readonly (readonly number[])[]) => refusalOf(() => readMaps(openBtf(btfOf(types))));
 
-  test("types that go in a circle, or through too many others", () => {
+  test("types that lead back to themselves, or through too many others", () => {
     const wrappers = [KIND.typedef, KIND.volatile, KIND.const, KIND.restrict, KIND.typeTag];
     const circle = wrappers.map((kind, i) => [0, kind, 0, ((i + 1) % wrappers.length) + 1]);
     expect(refusalOf(() => sizeOfType(openBtf(btfOf(circle)), 1))).toBe(
-      "its BTF type 1 goes through more than 32 others, or in a circle",
+      "its BTF type 1 leads through more than 32 others, or back to itself",
     );
     const itself = [[0, KIND.array, 0, 0, 1, 1, 2]];
-    expect(refusalOf(() => sizeOfType(openBtf(btfOf(itself)), 1))).toMatch(/in a circle$/);
+    expect(refusalOf(() => sizeOfType(openBtf(btfOf(itself)), 1))).toMatch(/back to itself$/);
     expect(
       mapsOf([
         [MAP_NAME, KIND.variable, 0, 2, 0],
         [0, KIND.typedef, 0, 2],
         [DATASEC_NAME, KIND.datasec, 1, 0, 1, 0, 8],
       ]),
-    ).toBe("its BTF type 2 goes through more than 32 others, or in a circle");
+    ).toBe("its BTF type 2 leads through more than 32 others, or back to itself");
   });
 
   test("a map whose inner map is itself", () => {
@@ -191,7 +191,9 @@ describe("BTF that nobody compiled", () => {
       [0, KIND.pointer, 0, 2],
       [DATASEC_NAME, KIND.datasec, 1, 0, 1, 0, 8],
     ];
-    expect(mapsOf(types)).toBe('its map "m.inner" stands in a map and has maps in it: only two levels are possible');
+    expect(mapsOf(types)).toBe(
+      'its map "m.inner" is inside a map and contains maps itself, but only two levels are possible',
+    );
   });
 
   test("ids, kinds, counts and headers out of range", () => {
@@ -201,8 +203,8 @@ describe("BTF that nobody compiled", () => {
     expect(mapsOf([[DATASEC_NAME, KIND.datasec, 1025, 0, ...new Array(1025 * 3).fill(0)]])).toBe(
       "it has 1025 maps, more than 1024",
     );
-    expect(mapsOf([[0, 20, 0, 0]])).toBe("its BTF type 1 is of kind 20, which is unknown");
-    expect(mapsOf([[0, 0, 0, 0]])).toBe("its BTF type 1 is of kind 0, which is unknown");
+    expect(mapsOf([[0, 20, 0, 0]])).toBe("its BTF type 1 has the unknown kind 20");
+    expect(mapsOf([[0, 0, 0, 0]])).toBe("its BTF type 1 has the unknown kind 0");
     expect(mapsOf([])).toBe('its BTF does not describe section ".maps"');
 
     const header = (at: number, value: number) => {

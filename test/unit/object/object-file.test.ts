@@ -94,7 +94,7 @@ describe("what a compiler made", () => {
     });
   });
 
-  test("the value of a variable stands where its offset says", () => {
+  test("a variable's value is at its offset", () => {
     const bytes = compileBpf(SOURCE);
     const limit = readObject(bytes).globals.find(({ name }) => name === "LIMIT")!;
     const { offset } = sectionsByReadelf(bytes)[".rodata"]!;
@@ -139,7 +139,7 @@ describe("what a compiler made", () => {
     });
   });
 
-  test("functions in .text are no programs", () => {
+  test("functions in .text are not programs", () => {
     expect(readObject(compileBpf("int f(void *ctx) { return 0; }")).programs).toEqual([]);
   });
 
@@ -186,13 +186,13 @@ describe("against other readers", () => {
     },
   );
 
-  const folder = `/usr/lib/${arch() === "arm64" ? "aarch64" : "x86_64"}-linux-gnu/bpf`;
-  const others = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(".o")) : [];
+  const directory = `/usr/lib/${arch() === "arm64" ? "aarch64" : "x86_64"}-linux-gnu/bpf`;
+  const others = existsSync(directory) ? readdirSync(directory).filter((name) => name.endsWith(".o")) : [];
   test.skipIf(others.length === 0 || !Bun.which("bpftool"))(
     "objects that others compiled (skipped when xdp-tools or bpftool is missing)",
     () => {
       for (const name of others) {
-        const bytes = new Uint8Array(readFileSync(join(folder, name)));
+        const bytes = new Uint8Array(readFileSync(join(directory, name)));
         const object = readObject(bytes);
         const skeleton = skeletonOf(bytes);
         expect({ name, programs: object.programs.map((program) => program.name).sort() }).toEqual({
@@ -206,10 +206,10 @@ describe("against other readers", () => {
     },
   );
 
-  test.skipIf(!existsSync(join(folder, "xdpfilt_alw_ip.o")))(
+  test.skipIf(!existsSync(join(directory, "xdpfilt_alw_ip.o")))(
     "the maps of xdp-filter (skipped when xdp-tools is missing)",
     () => {
-      const { maps, license } = readObject(new Uint8Array(readFileSync(join(folder, "xdpfilt_alw_ip.o"))));
+      const { maps, license } = readObject(new Uint8Array(readFileSync(join(directory, "xdpfilt_alw_ip.o"))));
       expect(license).toBe("GPL");
       const filter = maps.find(({ name }) => name === "filter_ipv6")!;
       expect(filter).toMatchObject({ type: 5, keySize: 16, valueSize: 8, maxEntries: 10_000, pinByName: true });
@@ -217,7 +217,7 @@ describe("against other readers", () => {
   );
 });
 
-describe("what is no eBPF object", () => {
+describe("files that are not eBPF objects", () => {
   const message = (bytes: Uint8Array) => refusalOf(bytes).message.replace("cannot read the object file: ", "");
   const text = (value: string) => new TextEncoder().encode(value);
 
@@ -256,15 +256,15 @@ describe("what is no eBPF object", () => {
 
   test("section headers that are not there", () => {
     const size = object().length;
-    expect(message(patch(object(), { at: 40, u64: 0n }))).toBe("it has no names of sections");
+    expect(message(patch(object(), { at: 40, u64: 0n }))).toBe("it has no section names");
     expect(message(patch(object(), { at: 40, u64: BigInt(size) }))).toMatch(
       /^it is cut short: its section headers would end/,
     );
     expect(message(patch(object(), { at: 40, u64: 2n ** 64n - 64n }))).toMatch(/^it is cut short: its section headers/);
     expect(message(patch(object(), { at: 58, u16: 40 }))).toBe("its section headers have 40 bytes each instead of 64");
-    expect(message(patch(object(), { at: 60, u16: 0 }))).toBe("it has no names of sections");
+    expect(message(patch(object(), { at: 60, u16: 0 }))).toBe("it has no section names");
     expect(message(patch(object(), { at: 60, u16: 0xff00 }))).toBe("it has 65280 section headers or more");
-    expect(message(patch(object(), { at: 62, u16: 0xffff }))).toBe("it has no names of sections");
+    expect(message(patch(object(), { at: 62, u16: 0xffff }))).toBe("it has no section names");
   });
 
   test("sections and symbols that reach too far", () => {
@@ -272,10 +272,10 @@ describe("what is no eBPF object", () => {
     const { ".rodata": rodata, ".bss": bss, ".symtab": symtab, ".strtab": strtab } = sectionsByReadelf(bytes);
     const header = (index: number, field: number) => Number(readU64(bytes, 40)) + index * 64 + field;
     expect(message(patch(object(), { at: header(rodata!.index, 32), u64: 2n ** 63n }))).toBe(
-      'its section ".rodata" has no room for its 9223372036854776000 bytes',
+      'its section ".rodata" of 9223372036854776000 bytes does not fit',
     );
     expect(message(patch(object(), { at: header(bss!.index, 32), u64: 2n ** 32n }))).toBe(
-      'its section ".bss" has no room for its 4294967296 bytes',
+      'its section ".bss" of 4294967296 bytes does not fit',
     );
     expect(message(patch(object(), { at: header(rodata!.index, 32), u64: 2n }))).toMatch(
       /^its symbol "\S+" reaches beyond section "\.rodata"$/,
@@ -296,10 +296,10 @@ describe("what is no eBPF object", () => {
     expect(message(endless)).toMatch(/reaches beyond section/);
     const unended = object();
     unended.fill(0x61, strtab!.offset, strtab!.offset + strtab!.size);
-    expect(message(unended)).toBe("its section names have one that is not ended within 512 bytes");
+    expect(message(unended)).toBe("one of its section names does not end within 512 bytes");
   });
 
-  test("names that could play with a terminal", () => {
+  test("names with control characters", () => {
     const bytes = object();
     patchText(bytes, "on_openat\0", "on_\x1b[2Jat\0");
     expect(message(bytes)).toMatch(/control characters: "on_\\u001b\[2Jat"$/);
@@ -359,15 +359,15 @@ const readU64 = (bytes: Uint8Array, at: number) => new DataView(bytes.buffer, by
 
 /** What a tool says of an object. */
 function ask(bytes: Uint8Array, command: (path: string) => string[]): string {
-  const folder = mkdtempSync(join(tmpdir(), "bpfman-object-"));
+  const directory = mkdtempSync(join(tmpdir(), "bpfman-object-"));
   try {
-    const path = join(folder, "object.o");
+    const path = join(directory, "object.o");
     writeFileSync(path, bytes);
     const { exitCode, stdout, stderr } = Bun.spawnSync(command(path));
     if (exitCode !== 0) throw new Error(stderr.toString());
     return stdout.toString();
   } finally {
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   }
 }
 

@@ -19,7 +19,7 @@ describe("an instruction's line", () => {
     expect(line?.text).toContain("return (int)*value; /* REFUSED after_callees");
   });
 
-  test("in a function that is called: each stands behind the program once, before those that are called later", () => {
+  test("in a called function: each follows the program once, in the order of the calls", () => {
     expect(lineOf("in_callee", 25)).toMatchObject({ function: "reads_unchecked", line: 25 });
     // first_step, second_step, and what only second_step calls.
     expect(lineOf("in_deep_callee", 39)).toMatchObject({ function: "reads_unchecked" });
@@ -27,17 +27,17 @@ describe("an instruction's line", () => {
     expect(lineOf("in_deep_callee", 15)?.function).toBe("first_step");
   });
 
-  test("in one that is called for by address, and in a global one", () => {
+  test("in a function whose address is taken, and in a global one", () => {
     expect(lineOf("in_callback", 31)).toMatchObject({ function: "reads_in_turn" });
     expect(lineOf("in_global", 10)).toMatchObject({ function: "reads_beyond" });
   });
 
-  test("of code that was put in by the compiler is the line before", () => {
+  test("of code that the compiler inserted is the line before it", () => {
     expect(lineOf("in_inlined", 3)?.line).toBe(lineOf("in_inlined", 2)?.line as number);
     expect(lineOf("in_inlined", 3)?.line).toBeGreaterThan(0);
   });
 
-  test("for a name is the next one that has it, when the compiler put the instruction before its line", () => {
+  test("for a name is the next line that contains it, if the compiler moved the instruction before that line", () => {
     const find = sourceLines(fixture("refusals"), "after_callees", refuse);
     expect(find(0)?.text).not.toContain("bpf_map_lookup_elem");
     expect(find(0, "bpf_map_lookup_elem")?.text).toContain("bpf_map_lookup_elem");
@@ -76,7 +76,7 @@ describe("a refusal", () => {
     hint: "mend it",
   });
 
-  test("gets its place, and keeps all else", () => {
+  test("gets its source line, and keeps everything else", () => {
     const found = withSource(refused, fixture("refusals")) as BpfmanError;
     expect(found).toMatchObject({
       code: "VERIFIER_REJECTED",
@@ -88,14 +88,14 @@ describe("a refusal", () => {
     });
   });
 
-  test("of an object whose line information is not sound has none", () => {
+  test("about an object with malformed line information has no source line", () => {
     const bytes = fixture("refusals").slice();
     const ext = namedSections(openElf(memorySource(bytes), refuse)).find(({ name }) => name === ".BTF.ext");
     bytes.fill(0xff, ext?.offset, (ext?.offset ?? 0) + 32);
     expect((withSource(refused, bytes) as BpfmanError).details.source).toBeNull();
   });
 
-  test("of another kind stays as it is", () => {
+  test("of another kind is left unchanged", () => {
     const other = new BpfmanError("LOAD_FAILED", "load: failed");
     expect(withSource(other, fixture("refusals"))).toBe(other);
   });

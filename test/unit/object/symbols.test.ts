@@ -30,25 +30,25 @@ __asm__(".symver new_answer, answer@@V_2");
 /** Two files with a static function of the same name as another's global one. */
 const OTHER = "__attribute__((noinline, used)) static int exported(int x) { return x + 9; }\n";
 
-let folder = "";
-const at = (name: string) => join(folder, name);
+let directory = "";
+const at = (name: string) => join(directory, name);
 
 function compile(output: string, flags: readonly string[]): string {
   const { exitCode, stderr } = Bun.spawnSync(["clang", "-O1", "-nostdlib", ...flags, "-o", at(output)], {
-    cwd: folder,
+    cwd: directory,
   });
   if (exitCode !== 0) throw new Error(`clang failed: ${stderr}`);
   return at(output);
 }
 
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "bpfman-symbols-"));
+  directory = mkdtempSync(join(tmpdir(), "bpfman-symbols-"));
   writeFileSync(at("main.c"), SOURCE);
   writeFileSync(at("versioned.c"), VERSIONED);
   writeFileSync(at("other.c"), OTHER);
   writeFileSync(at("versions"), "V_1 { global: answer; local: *; }; V_2 { global: answer; } V_1;\n");
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 /** File offset and size of a function according to readelf: its address moved by its section's place in the file. */
 function byReadelf(path: string, name: string, table = "symtab"): { fileOffset: number; size: number }[] {
@@ -85,7 +85,7 @@ function using<Answer>(path: string, action: (source: ReturnType<typeof fileSour
   }
 }
 
-describe("functions in what a compiler made", () => {
+describe("functions in compiled files", () => {
   const layouts: readonly [string, readonly string[]][] = [
     ["an executable at a fixed place", ["-static", "-no-pie"]],
     ["a position-independent executable", ["-pie"]],
@@ -121,7 +121,7 @@ describe("functions in what a compiler made", () => {
     expect(code.length).toBeGreaterThan(0);
   });
 
-  test("a name that the file has twice is two places, each with its source file where it is static", () => {
+  test("a name that occurs twice in the file gives two places, with the source files of static functions", () => {
     const path = compile("both", ["other.c", "main.c", "-static", "-no-pie", "-Wl,-e,entry"]);
     const places = byReadelf(path, "exported").sort((a, b) => a.fileOffset - b.fileOffset);
     expect(places).toHaveLength(2);
@@ -238,7 +238,7 @@ describe("functions in libraries of this system", () => {
   });
 });
 
-describe("what cannot be searched", () => {
+describe("files that cannot be searched", () => {
   function refusalOf(bytes: Uint8Array): string {
     const messages = [
       () => findSymbols(memorySource(bytes), "main"),
@@ -258,7 +258,7 @@ describe("what cannot be searched", () => {
     return messages[0]!;
   }
 
-  test("a script, an empty file, a cut one", () => {
+  test("a script, an empty file, a file that is cut short", () => {
     expect(refusalOf(Buffer.from("#!/bin/sh\n"))).toBe(
       'cannot read the target\'s symbols: it is not an ELF file: it begins with "#!/bin/s"',
     );
@@ -344,7 +344,7 @@ describe("symbols that no linker writes", () => {
     }
   });
 
-  test("names that could play with a terminal are not suggested", () => {
+  test("names with control characters are not suggested", () => {
     const bytes = library({ symbols: [symbol("f\x1b[2J", {}), symbol("g", {})], sections: [] });
     expect([...symbolNames(memorySource(bytes))]).toEqual(["g"]);
   });

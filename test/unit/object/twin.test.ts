@@ -3,7 +3,7 @@ import { BpfmanError } from "../../../src/errors/error.ts";
 import { KIND, openBtf, typeOf } from "../../../src/object/btf.ts";
 import { namedSections, openElf, SHT, STB, sectionFields, symbols } from "../../../src/object/elf.ts";
 import { memorySource } from "../../../src/object/fields.ts";
-import { bytesForLibbpf, loadedAlong, readObject, twinBytes } from "../../../src/object/object-file.ts";
+import { objectForLibbpf, openForLibbpf, readObject, twinBytes } from "../../../src/object/object-file.ts";
 import { compileBpf } from "../../objects/compile.ts";
 
 const refuse = (reason: string) => new BpfmanError("INVALID_OBJECT", reason);
@@ -43,10 +43,12 @@ const MAPS = `
   SEC("xdp") int other(struct xdp_md *ctx) { bpf_tail_call(ctx, &unused, 0); return 1; }
 `;
 
-test("a program's arrays bring along what stands in them, and so on; arrays that nobody uses bring nothing", () => {
+const adapted = (bytes: Uint8Array, ...programs: string[]) => objectForLibbpf(bytes, readObject(bytes), programs);
+
+test("the programs in a program's arrays are loaded along, and those in their arrays; unused arrays add nothing", () => {
   const bytes = compileBpf(MAPS);
-  const along = loadedAlong(bytes, ["a", "c"]);
-  expect(along.programs).toEqual(
+  const along = adapted(bytes, "a", "c");
+  expect(along.along).toEqual(
     new Map([
       ["a", ["b", "c"]],
       ["c", []],
@@ -55,16 +57,16 @@ test("a program's arrays bring along what stands in them, and so on; arrays that
   // Three of four values are of arrays in use.
   expect([sizeOf(bytes, ".rel.maps"), sizeOf(along.bytes, ".rel.maps")]).toEqual([64, 48]);
   expect(readObject(along.bytes)).toEqual(readObject(bytes));
-  expect(loadedAlong(bytes, ["c"]).programs).toEqual(new Map([["c", []]]));
-  expect(sizeOf(loadedAlong(bytes, ["c"]).bytes, ".rel.maps")).toBe(0);
-  const all = loadedAlong(bytes, ["a", "other"]);
+  expect(adapted(bytes, "c").along).toEqual(new Map([["c", []]]));
+  expect(sizeOf(adapted(bytes, "c").bytes, ".rel.maps")).toBe(0);
+  const all = adapted(bytes, "a", "other");
   expect(all.bytes).toBe(bytes);
-  expect(all.programs.get("other")).toEqual([]);
+  expect(all.along.get("other")).toEqual([]);
 });
 
 test("an object without such arrays stays as it is", () => {
   const bytes = compileBpf('SEC("xdp") int a(struct xdp_md *ctx) { return 2; }');
-  expect(loadedAlong(bytes, ["a"])).toEqual({ bytes, programs: new Map([["a", []]]) });
+  expect(adapted(bytes, "a")).toEqual({ bytes, unusedMaps: new Set(), along: new Map([["a", []]]) });
 });
 
 test.each(["xdp", "tc"] as const)("a twin of %s has the type of a slot, whatever the program has", (hook) => {
@@ -80,7 +82,7 @@ test.each(["xdp", "tc"] as const)("a twin of %s has the type of a slot, whatever
     const twin = twinBytes(bytes, name, hook) as Uint8Array;
     expect(prototypeOf(twin, name)).toEqual([1, "int", 1, context]);
     expect(readObject(twin).programs).toEqual(readObject(bytes).programs);
-    expect(bytesForLibbpf(twin)).toBe(twin);
+    expect(openForLibbpf(twin).bytes).toBe(twin);
   }
 });
 

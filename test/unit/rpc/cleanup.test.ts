@@ -55,7 +55,7 @@ test.each(["the input ends", "exit", "a signal", "the client goes"])("when %s", 
   expect([...bed.kernel.pins.keys()].filter((pin) => pin.includes("prog_"))).toEqual([`/fake/fs/prog_${foreign}`]);
 });
 
-test("what others took away before is no mistake", async () => {
+test("something that others have already removed is not an error", async () => {
   const { session, foreign, own, kept } = await busySession();
   await other("program/unload", { programId: own });
   session.end();

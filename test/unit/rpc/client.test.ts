@@ -242,7 +242,7 @@ describe("events", () => {
     await client.dispose();
   });
 
-  test("that nobody takes are dropped at the bound, counted, and the loop is told", async () => {
+  test("that nobody reads are dropped at the limit and counted, and the loop is told", async () => {
     const stream = new EventStream(async () => {});
     const event = (sequence: number): ChangeEvent => ({ kind: "program/didLoad", ...didLoad(sequence) });
     for (let sequence = 1; sequence <= EVENTS_QUEUED_MAX + 3; sequence++) stream.push(event(sequence));
@@ -264,7 +264,7 @@ describe("an executable", () => {
     expect(String(refused)).toContain('"/nowhere/bpfman" cannot be started');
   });
 
-  test("that ends at once has its last words in the error", async () => {
+  test("that ends at once has its last output in the error", async () => {
     const log: string[] = [];
     const command = ["sh", "-c", "echo 'sudo: a password is required' >&2; exit 7"] as const;
     const refused = await failure(startClient({ command, onLog: (text) => log.push(text) }));

@@ -26,7 +26,7 @@ test("kinds have numbers of their own, outside of those that are reserved but fo
   expect(numbers.filter((number) => number < -32000).sort()).toEqual([-32603, -32800]);
 });
 
-test("a mistake of ours says its operation and no stack", () => {
+test("an internal error names its operation, without a stack", () => {
   for (const thrown of [new TypeError("x is not a function"), "odd", null]) {
     const error = replyError(thrown, "op-1");
     expect(error).toMatchObject({ code: -32603, data: { code: "INTERNAL", details: { operation_id: "op-1" } } });

@@ -40,7 +40,7 @@ const events = () =>
 const arrived = (count: number) =>
   session.heard.when(`${count} events`, () => (events().length >= count ? events() : undefined));
 
-test("nothing is told to who did not ask", async () => {
+test("a client that did not subscribe gets no notifications", async () => {
   await load();
   await Bun.sleep(20);
   expect(events()).toEqual([]);
@@ -93,7 +93,7 @@ test("a chain tells of its dispatcher and of the members that move", async () =>
   });
 });
 
-test("a failed load and a failed unload tell of nothing", async () => {
+test("a failed load and a failed unload send no notification", async () => {
   const program = await load();
   await session.result("events/subscribe");
   bed.faults.reset();
@@ -113,7 +113,7 @@ test("a failed load and a failed unload tell of nothing", async () => {
   expect(events().map((each) => each.method)).toEqual(["program/didLoad"]);
 });
 
-test("kinds that were not asked for are not told; the last subscription counts", async () => {
+test("only the requested kinds are sent; the last subscription counts", async () => {
   await session.result("events/subscribe", { kinds: ["link/didAttach"] });
   await session.result("events/subscribe", { kinds: ["program/didUnload"] });
   const program = await load();

@@ -108,7 +108,7 @@ const HOSTILE: readonly unknown[] = [
 const LIBRARY =
   /\bnever\b|\b[Ee]xpected\b|\bReceived\b|Invalid |\bObject\b|Array|undefined|NaN|null\b| \| |unknown(?! field)|symbol|bigint|\bFunction\b|\[object/;
 
-describe("hostile values: an error in words for people", () => {
+describe("hostile values give errors that people can read", () => {
   test.each(METHODS)("%s", (_name, { schema, places }) => {
     for (const { path, filled } of places) {
       for (const value of HOSTILE) {

@@ -61,7 +61,7 @@ test("the document has what we want of one", () => {
   }
 });
 
-test("each name stands once, and each reference leads somewhere", () => {
+test("each name occurs once, and each reference resolves", () => {
   const names = [...sent.methods, ...sent["x-notifications"]].map((each) => each.name);
   expect(new Set(names).size).toBe(names.length);
   const found = references(sent);

@@ -23,7 +23,7 @@ test("one at a time, in the order in which they came", async () => {
   expect(order).toEqual(["a begins", "a ends", "b begins", "b ends", "c begins", "c ends"]);
 });
 
-test("a failure stops nobody behind it", async () => {
+test("a failure does not stop those behind it", async () => {
   const queue = new ChangeQueue();
   const failed = queue.run(() => Promise.reject(new Error("no")), never);
   const next = queue.run(async () => 2, never);
@@ -60,7 +60,7 @@ test("what runs is told by its signal alone", async () => {
   expect(await result).toBe("done all the same");
 });
 
-test("one that comes cancelled is rejected", async () => {
+test("one that is already cancelled is rejected", async () => {
   const result = new ChangeQueue().run(async () => 1, AbortSignal.abort());
   expect(await result.catch(code)).toBe("CANCELLED");
 });

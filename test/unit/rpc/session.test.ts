@@ -390,7 +390,7 @@ describe("cancellation", () => {
     expect(await held.exitCode).toBe(0);
   });
 
-  test("of what is done or unknown means nothing", async () => {
+  test("of finished or unknown requests has no effect", async () => {
     await session.initialize();
     for (const id of ["init", 99, null, {}]) session.notify("$/cancelRequest", { id });
     session.send(request("init", "version", VERSION));

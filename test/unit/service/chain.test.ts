@@ -142,7 +142,7 @@ describe("a chain", () => {
     await invoke("program/unload", { programId: id });
     expect(bed.traces()).toEqual({
       kernel: { programs: [], maps: [], links: [], pins: [], filters: [] },
-      folders: [],
+      directories: [],
       bytecode: [],
     });
   });
@@ -377,7 +377,7 @@ describe("the only member", () => {
     await attach(a);
     bed.files.bytecode.delete(a as never);
     const error = await expectCode(attach(b), "FILE_NOT_FOUND");
-    expect(error.message).toStartWith(`run program ${a} beside others from its saved bytecode: `);
+    expect(error.message).toStartWith(`put program ${a} into a chain, using its saved bytecode: `);
     expect(error.hint).toContain("load the program again");
     expect(bed.kernel.chainOn(XDP_HOOK)).toEqual([a as never]);
   });
@@ -388,7 +388,7 @@ describe("the only member", () => {
     bed.kernel.refusedTwins.add("x_a");
     const before = bed.traces();
     const error = await expectCode(attach(b), "VERIFIER_REJECTED");
-    expect(error.message).toStartWith(`run program ${a} beside others on eth0, as an extension: load program "x_a"`);
+    expect(error.message).toStartWith(`put program ${a} into the chain on eth0: load program "x_a"`);
     expect(bed.traces()).toEqual(before);
   });
 });
@@ -431,7 +431,7 @@ describe("programs that an earlier version loaded as extensions", () => {
     bed.kernel.extensionsOnly = false;
     const c = await load("x_c");
     const error = await expectCode(attach(c), "STATE_CONFLICT");
-    expect(error.hint).toContain("load them again");
+    expect(error.hint).toContain("load and attach them again");
     expect(error.details).toMatchObject({ programs: [a, b] });
     await invoke("link/update", { linkId: 1, priority: 1 });
     expect(await chainNames(XDP_HOOK)).toEqual(["x_a", "x_b"]);
@@ -474,7 +474,7 @@ function expectWhole(): void {
   bed.inspect((host) => {
     expect(host.store.unsettledLinks()).toEqual([]);
     const pins = new Set(host.store.programs().map((program) => program.pinPath));
-    const folders = new Set<string>();
+    const directories = new Set<string>();
     const proceedsOnDrops = host.store
       .links()
       .some(({ details }) => "proceedOn" in details && details.proceedOn.includes(1));
@@ -484,10 +484,10 @@ function expectWhole(): void {
       if (record.type === "xdp") pins.add(host.pins.paths.xdpLink(record));
       const isDirect = host.store.links().some((link) => link.programId === record.programId);
       if (!isDirect) {
-        const folder = host.pins.paths.revision(record, record.revision);
-        pins.add(`${folder}/dispatcher`);
-        for (const program of bed.kernel.chainOn(hookOf(record))) pins.add(`${folder}/twin_${program}`);
-        folders.add(folder);
+        const directory = host.pins.paths.revision(record, record.revision);
+        pins.add(`${directory}/dispatcher`);
+        for (const program of bed.kernel.chainOn(hookOf(record))) pins.add(`${directory}/twin_${program}`);
+        directories.add(directory);
       }
       const running = bed.kernel.chainOn(hookOf(record));
       expect(isDirect).toBe(running.length === 1 && !proceedsOnDrops);
@@ -500,7 +500,7 @@ function expectWhole(): void {
     expect(bed.traces().kernel.pins).toEqual([...pins].sort());
     const recorded = host.store.recordedPins(host.pins.paths.root).map((pin) => pin.path);
     expect(recorded).toEqual([...pins].filter((path) => /\/(xdp|tc-ingress)\//.test(path)).sort());
-    expect(bed.traces().folders.filter((path) => !path.includes("/maps/"))).toEqual([...folders].sort());
+    expect(bed.traces().directories.filter((path) => !path.includes("/maps/"))).toEqual([...directories].sort());
   });
 }
 

@@ -59,12 +59,12 @@ const picture = ({ bed }: Lab) =>
 const NOTHING = { programs: [], links: [], dispatchers: 0, unsettled: 0 };
 
 function expectNoTrace({ bed }: Lab): void {
-  const { kernel, folders, bytecode } = bed.traces();
-  expect({ pins: kernel.pins, programs: kernel.programs, links: kernel.links, folders, bytecode }).toEqual({
+  const { kernel, directories, bytecode } = bed.traces();
+  expect({ pins: kernel.pins, programs: kernel.programs, links: kernel.links, directories, bytecode }).toEqual({
     pins: [],
     programs: [],
     links: [],
-    folders: [],
+    directories: [],
     bytecode: [],
   });
 }

@@ -204,7 +204,7 @@ describe("with a container file", () => {
     const answer = await build({ bytecode: { file: "./sub/x.o" }, containerFile: "Containerfile" });
     expect(answer).toMatchObject({ runtime: "docker", published: `example.com/acme/counter@${DIGEST}` });
     const buildArgs = { BYTECODE_FILE: "sub/x.o", PROGRAMS: '{"pass":"xdp"}', MAPS: '{"counts":"lru_per_cpu_hash"}' };
-    const context = { containerFile: "/cwd/Containerfile", contextFolder: "/cwd" };
+    const context = { containerFile: "/cwd/Containerfile", contextDirectory: "/cwd" };
     expect(built).toEqual([{ tool: "docker", build: { tag: REFERENCE, ...context, platforms: [], buildArgs } }]);
   });
 
@@ -212,13 +212,13 @@ describe("with a container file", () => {
     const request = {
       bytecode: { files: [{ platform: "linux/amd64", file: "/elsewhere/x.o" }] },
       containerFile: "Multi",
-      contextFolder: "/elsewhere",
+      contextDirectory: "/elsewhere",
       runtime: "podman",
     };
     await build(request);
     expect(built[0]).toMatchObject({
       tool: "podman",
-      build: { platforms: ["linux/amd64"], contextFolder: "/elsewhere", buildArgs: { BC_AMD64_EL: "x.o" } },
+      build: { platforms: ["linux/amd64"], contextDirectory: "/elsewhere", buildArgs: { BC_AMD64_EL: "x.o" } },
     });
   });
 

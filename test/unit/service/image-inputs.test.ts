@@ -4,12 +4,12 @@ import { inputsOf } from "../../../src/service/image/inputs.ts";
 import { failureOf } from "../../expect/failure.ts";
 
 const none = (): string[] => {
-  throw new Error("no folder is to be read");
+  throw new Error("no directory is to be read");
 };
 
 const nothing = { file: null, project: null, files: null };
 
-/** Platform and path of each input of a folder with these files. */
+/** Platform and path of each input of a directory with these files. */
 const project = (...names: readonly string[]) =>
   inputsOf({ ...nothing, project: "./p/" }, () => names).map(({ slot, buildArg, path }) => [
     slot?.architecture,

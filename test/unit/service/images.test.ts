@@ -113,7 +113,7 @@ describe("program/load", () => {
     expect(happened).toEqual(["pull"]);
   });
 
-  test("nobody without rights pulls anything", async () => {
+  test("without privileges, nothing is pulled", async () => {
     bed.privileged = false;
     expect((await failureOfAsync(() => load({ image: { url: URL } }))).code).toBe("PERMISSION_DENIED");
     expect(happened).toEqual([]);

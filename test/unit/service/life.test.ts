@@ -88,7 +88,7 @@ describe("load", () => {
           "/fake/fs/shared/shared_counts",
         ],
       },
-      folders: [`/fake/fs/maps/${id}`],
+      directories: [`/fake/fs/maps/${id}`],
       bytecode: [id, secondId],
     });
     expect(first?.status.stats).toBeNull();
@@ -176,7 +176,7 @@ describe("load", () => {
     expect(found.details.source).toMatchObject({ instruction: 0, function: "on_openat", line: expect.any(Number) });
     expect(bed.traces()).toEqual({
       kernel: { programs: [], maps: [], links: [], pins: [], filters: [] },
-      folders: [],
+      directories: [],
       bytecode: [],
     });
   });
@@ -209,7 +209,7 @@ describe("shared maps", () => {
     await invoke("program/unload", { programId: user });
     expect(bed.traces()).toEqual({
       kernel: { programs: [], maps: [], links: [], pins: [], filters: [] },
-      folders: [],
+      directories: [],
       bytecode: [],
     });
   });
@@ -269,7 +269,10 @@ describe("attach and detach", () => {
     expect(await invoke("link/get", { linkId: 1 })).toEqual(link);
     const { links } = await invoke("link/list", {});
     expect(links).toEqual([
-      { ...link.record, application: "demo", function_name: "count", attachment: link.status.attachment },
+      {
+        ...link.record,
+        ...{ application: "demo", function_name: "count", state: null, attachment: link.status.attachment },
+      },
     ]);
     expect((await invoke("program/list", {})).programs[0]?.links).toEqual([1]);
 
@@ -365,7 +368,7 @@ describe("attach and detach", () => {
     });
     expect(bed.traces()).toEqual({
       kernel: { programs: [], maps: [], links: [], pins: [], filters: [] },
-      folders: [],
+      directories: [],
       bytecode: [],
     });
     await expectCode(invoke("program/unload", { programId: id }), "PROGRAM_NOT_FOUND");

@@ -61,10 +61,12 @@ test("pins without rows, and their bytecode, stay, and readers and writers tell 
 test("empty directories of programs and revisions that no row names go", async () => {
   await load();
   bed.inspect((host) => {
-    host.pins.makeFolder(`${host.pins.paths.root}/maps/7`);
-    host.pins.makeFolder(`${host.pins.paths.root}/xdp/dispatcher_4026531840_2_3`);
-    host.pins.makeFolder(`${host.pins.paths.root}/tc-ingress/somebody`);
+    host.pins.makeDirectory(`${host.pins.paths.root}/maps/7`);
+    host.pins.makeDirectory(`${host.pins.paths.root}/xdp/dispatcher_4026531840_2_3`);
+    host.pins.makeDirectory(`${host.pins.paths.root}/tc-ingress/somebody`);
   });
   await anyChange();
-  expect(bed.traces().folders.filter((folder) => !folder.endsWith("/100"))).toEqual(["/fake/fs/tc-ingress/somebody"]);
+  expect(bed.traces().directories.filter((directory) => !directory.endsWith("/100"))).toEqual([
+    "/fake/fs/tc-ingress/somebody",
+  ]);
 });

@@ -5,15 +5,15 @@ import type { ErrorCode } from "../../../src/errors/codes.ts";
 import { keepReader } from "../../../src/store/kept-reader.ts";
 import { openReadable, openStore } from "../../../src/store/open-store.ts";
 import { failureOf } from "../../expect/failure.ts";
-import { temporaryFolder } from "../../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 
-const folder = temporaryFolder();
-const record = () => folder.path("run/database");
+const directory = temporaryDirectory();
+const record = () => directory.path("run/database");
 let warnings: string[] = [];
 const warn = (message: string) => void warnings.push(message);
 
 const optionsOf = (name: string, bootId = "boot-1") => ({
-  ...{ path: folder.path(`${name}/bpfman.db`), runtimeDir: folder.path("run"), bootId, warn },
+  ...{ path: directory.path(`${name}/bpfman.db`), runtimeDir: directory.path("run"), bootId, warn },
 });
 function use(mode: "read" | "write", name: string, bootId?: string): void {
   warnings = [];
@@ -23,13 +23,13 @@ const refused = (mode: "read" | "write", name: string): ErrorCode => failureOf((
 
 test("the first writer takes the directory, a reader does not", () => {
   use("read", "a");
-  expect(fs.existsSync(folder.path("run"))).toBe(false);
+  expect(fs.existsSync(directory.path("run"))).toBe(false);
   use("write", "a");
   const [id, boot, path] = fs.readlinkSync(record()).split(" ");
-  const database = new Database(folder.path("a/bpfman.db"), { readonly: true });
+  const database = new Database(directory.path("a/bpfman.db"), { readonly: true });
   expect(database.query("SELECT * FROM identity").all()).toEqual([{ database_id: id }]);
   database.close();
-  expect([boot, path]).toEqual(["boot-1", folder.path("a/bpfman.db")]);
+  expect([boot, path]).toEqual(["boot-1", directory.path("a/bpfman.db")]);
   use("write", "a");
   use("read", "a");
   expect(warnings).toEqual([]);
@@ -37,40 +37,40 @@ test("the first writer takes the directory, a reader does not", () => {
 
 test("another database is refused, and not even made; in the next boot it may come first", () => {
   use("write", "a");
-  expect([refused("write", "b"), refused("read", "b"), fs.existsSync(folder.path("b"))]).toEqual([
+  expect([refused("write", "b"), refused("read", "b"), fs.existsSync(directory.path("b"))]).toEqual([
     ...(["STATE_FOREIGN", "STATE_FOREIGN"] as const),
     false,
   ]);
   use("read", "b", "boot-2");
   use("write", "b", "boot-2");
-  expect(fs.readlinkSync(record())).toEndWith(` boot-2 ${folder.path("b/bpfman.db")}`);
+  expect(fs.readlinkSync(record())).toEndWith(` boot-2 ${directory.path("b/bpfman.db")}`);
 });
 
 test("a missing or empty database is lost: readers warn, writers stop; restored or moved it is the one", () => {
   use("write", "a");
-  fs.renameSync(folder.path("a"), folder.path("b"));
+  fs.renameSync(directory.path("a"), directory.path("b"));
   // Who names a third place where none is has lost it as well, as long as it is not where it was.
   for (const name of ["a", "c"]) {
     use("read", name);
     expect(warnings).toEqual([expect.stringContaining("is missing or empty")]);
     expect(refused("write", name)).toBe("STATE_LOST");
-    expect(fs.existsSync(folder.path(name))).toBe(false);
+    expect(fs.existsSync(directory.path(name))).toBe(false);
   }
-  fs.mkdirSync(folder.path("a"));
-  fs.writeFileSync(folder.path("a/bpfman.db"), "");
+  fs.mkdirSync(directory.path("a"));
+  fs.writeFileSync(directory.path("a/bpfman.db"), "");
   expect(refused("write", "a")).toBe("STATE_LOST");
-  expect(fs.statSync(folder.path("a/bpfman.db")).size).toBe(0);
+  expect(fs.statSync(directory.path("a/bpfman.db")).size).toBe(0);
   use("read", "b");
   expect(warnings).toEqual([]);
   use("write", "b");
-  expect(fs.readlinkSync(record())).toEndWith(` ${folder.path("b/bpfman.db")}`);
+  expect(fs.readlinkSync(record())).toEndWith(` ${directory.path("b/bpfman.db")}`);
 });
 
 test("a copy is another one while the original is there, the same file by another name is not", () => {
   use("write", "a");
-  fs.cpSync(folder.path("a"), folder.path("b"), { recursive: true });
+  fs.cpSync(directory.path("a"), directory.path("b"), { recursive: true });
   expect([refused("write", "b"), refused("read", "b")]).toEqual(["STATE_FOREIGN", "STATE_FOREIGN"]);
-  fs.symlinkSync(folder.path("a"), folder.path("c"));
+  fs.symlinkSync(directory.path("a"), directory.path("c"));
   use("read", "c");
   use("write", "c");
 });
@@ -99,11 +99,11 @@ test("a reader that stays open is refused once the directory is another's", () =
 });
 
 test("what is not bpfman's in the place of the record is named; a half-made one is in nobody's way", () => {
-  fs.mkdirSync(folder.path("run"));
+  fs.mkdirSync(directory.path("run"));
   fs.writeFileSync(record(), "");
   expect([refused("read", "a"), refused("write", "a")]).toEqual(["STATE_CONFLICT", "STATE_CONFLICT"]);
   fs.rmSync(record());
   fs.symlinkSync("/etc/passwd", `${record()}.new`);
   use("write", "a");
-  expect(fs.readdirSync(folder.path("run"))).toEqual(["database"]);
+  expect(fs.readdirSync(directory.path("run"))).toEqual(["database"]);
 });

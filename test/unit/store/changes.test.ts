@@ -7,10 +7,10 @@ import type { StorePort } from "../../../src/platform/store.ts";
 import { openStore } from "../../../src/store/open-store.ts";
 import { keepReader } from "../../../src/store/kept-reader.ts";
 import { linkDraftOf, programRecordOf } from "../../fakes/records.ts";
-import { temporaryFolder } from "../../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 
-const folder = temporaryFolder();
-const path = () => folder.path("bpfman.db");
+const directory = temporaryDirectory();
+const path = () => directory.path("bpfman.db");
 const open = (mode: "read" | "write", bootId = "boot-1"): StorePort => openStore({ path: path(), mode, bootId });
 let writer: StorePort;
 

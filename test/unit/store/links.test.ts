@@ -3,11 +3,11 @@ import { kernelLinkId, linkId, programId } from "../../../src/domain/ids.ts";
 import type { LinkDetails } from "../../../src/domain/link.ts";
 import { openStore } from "../../../src/store/open-store.ts";
 import { linkDraftOf, programRecordOf } from "../../fakes/records.ts";
-import { temporaryFolder } from "../../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 
-const folder = temporaryFolder();
+const directory = temporaryDirectory();
 function writer(bootId = "boot-1") {
-  const store = openStore({ path: folder.path("bpfman.db"), mode: "write", bootId });
+  const store = openStore({ path: directory.path("bpfman.db"), mode: "write", bootId });
   for (const id of [1, 2]) if (store.program(programId(id)) === null) store.insertProgram(programRecordOf(id), "ready");
   return store;
 }

@@ -6,10 +6,10 @@ import { programId } from "../../../src/domain/ids.ts";
 import { keepReader } from "../../../src/store/kept-reader.ts";
 import { openStore } from "../../../src/store/open-store.ts";
 import { failureOf } from "../../expect/failure.ts";
-import { temporaryFolder } from "../../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 
-const folder = temporaryFolder();
-const path = (ending = "") => folder.path(`state/bpfman.db${ending}`);
+const directory = temporaryDirectory();
+const path = (ending = "") => directory.path(`state/bpfman.db${ending}`);
 let isLive = true;
 const options = () => ({ path: path(), bootId: "boot-1", busyTimeoutMs: 1000, isLive: () => isLive });
 const OPENERS = {
@@ -22,9 +22,9 @@ const OPENERS = {
 const content = () =>
   Object.fromEntries(
     fs
-      .readdirSync(folder.path("state"))
+      .readdirSync(directory.path("state"))
       .sort()
-      .map((name) => [name, Bun.hash(fs.readFileSync(folder.path(`state/${name}`)))]),
+      .map((name) => [name, Bun.hash(fs.readFileSync(directory.path(`state/${name}`)))]),
   );
 
 /** As commands leave it, which end without closing the database: commits stand in the log alone. */
@@ -34,7 +34,8 @@ function useDatabase(): void {
     const { programRecordOf } = await import("${process.cwd()}/test/fakes/records.ts");
     const store = openStore({ path: "${path()}", mode: "write", bootId: "boot-1" });
     for (let id = 1; id <= 5; id++) store.insertProgram(programRecordOf(id), "ready");
-    store.appendOperation({ operation: "x", startedAt: new Date(), durationMs: 1, uid: 0, parentPid: 1, result: "ok", details: {} });
+    const caller = { uid: 0, loginUid: null, sudoUid: null, parentPid: 1, parentCommand: null };
+    store.appendOperation({ operation: "x", startedAt: new Date(), durationMs: 1, caller, result: "ok", facts: {} });
     process.kill(process.pid, "SIGKILL");`;
   const { signalCode, stderr } = Bun.spawnSync([process.execPath, "-e", script]);
   expect([signalCode as string, stderr.toString()]).toEqual(["SIGKILL", ""]);
@@ -90,7 +91,7 @@ describe.each(Object.entries(OPENERS))("%s", (_name, open) => {
       const error = failureOf(() => open().close());
       expect([error.code, error.message]).toEqual(["STATE_LOST", expect.stringContaining(says)]);
       expect(error.message).toStartWith(`open database "${path()}": `);
-      expect(error.hint).toContain(`remove "${path("-wal")}" and "${path("-shm")}"`);
+      expect(error.hint).toContain("bpfman repair");
       expect(content()).toEqual(before);
     }
   });
@@ -128,7 +129,7 @@ describe.each(Object.entries(OPENERS))("%s", (_name, open) => {
     isLive = false;
     flip(32 + FRAME * frames() - 1);
     open().close();
-    fs.rmSync(folder.path("state"), { recursive: true });
+    fs.rmSync(directory.path("state"), { recursive: true });
     useDatabase();
     fs.rmSync(path());
     expect(failureOf(() => open().close()).code).toBe("STATE_LOST");

@@ -6,10 +6,10 @@ import { openWriter } from "../../../src/store/connection.ts";
 import { SCHEMA } from "../../../src/store/migrate.ts";
 import { openStore } from "../../../src/store/open-store.ts";
 import { linkDraftOf, programRecordOf } from "../../fakes/records.ts";
-import { temporaryFolder } from "../../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 
-const folder = temporaryFolder();
-const path = () => folder.path("bpfman.db");
+const directory = temporaryDirectory();
+const path = () => directory.path("bpfman.db");
 const open = (bootId = "boot-1") => openStore({ path: path(), mode: "write", bootId });
 
 test("pins are remembered by their path, found with those below it, and forgotten; those of other boots are not seen", () => {

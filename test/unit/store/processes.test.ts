@@ -1,16 +1,20 @@
 /** Several processes on one database, as when commands run concurrently or are killed. */
 import { expect, test } from "bun:test";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { programId } from "../../../src/domain/ids.ts";
 import { openStore } from "../../../src/store/open-store.ts";
 import { programRecordOf } from "../../fakes/records.ts";
-import { temporaryFolder } from "../../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 
-const folder = temporaryFolder();
+const directory = temporaryDirectory();
 const PROGRAM = join(import.meta.dir, "../../labs/store-process.ts");
 const start = (...work: string[]) =>
-  Bun.spawn([process.execPath, PROGRAM, folder.path("state/bpfman.db"), ...work], { stdout: "pipe", stderr: "pipe" });
-const open = (mode: "read" | "write") => openStore({ path: folder.path("state/bpfman.db"), mode, bootId: "boot-1" });
+  Bun.spawn([process.execPath, PROGRAM, directory.path("state/bpfman.db"), ...work], {
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+const open = (mode: "read" | "write") => openStore({ path: directory.path("state/bpfman.db"), mode, bootId: "boot-1" });
 
 test("20 processes create the database and write at once: nothing is lost, no id is given twice", async () => {
   const PROCESSES = 20;
@@ -28,6 +32,25 @@ test("20 processes create the database and write at once: nothing is lost, no id
   store.close();
 }, 60_000);
 
+test("a first writer waits for another process that is creating the database", async () => {
+  const path = directory.path("state/bpfman.db");
+  const work = `import { Database } from "bun:sqlite";
+    const database = new Database(${JSON.stringify(path)});
+    database.run("BEGIN IMMEDIATE");
+    process.stdout.write("holding\\n");
+    await Bun.stdin.text();
+    Bun.sleepSync(300);
+    database.run("ROLLBACK");`;
+  mkdirSync(directory.path("state"), { mode: 0o700 });
+  const holder = Bun.spawn([process.execPath, "-e", work], { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
+  await holder.stdout.getReader().read();
+  const impatient = { path, mode: "write", bootId: "boot-1", busyTimeoutMs: 20 } as const;
+  expect(() => openStore(impatient)).toThrow(expect.objectContaining({ code: "LOCK_TIMEOUT" }));
+  holder.stdin.end();
+  open("write").close();
+  expect(await holder.exited).toBe(0);
+}, 60_000);
+
 test("readers work while another process is in a transaction, and its death leaves nothing of it", async () => {
   const before = open("write");
   before.insertProgram(programRecordOf(5), "ready");
@@ -39,7 +62,7 @@ test("readers work while another process is in a transaction, and its death leav
     const reader = open("read");
     expect(reader.programs().map(({ id }) => Number(id))).toEqual([5]);
     reader.close();
-    const impatient = { path: folder.path("state/bpfman.db"), bootId: "boot-1", busyTimeoutMs: 50 };
+    const impatient = { path: directory.path("state/bpfman.db"), bootId: "boot-1", busyTimeoutMs: 50 };
     const writer = openStore({ ...impatient, mode: "write" });
     expect(() => writer.setProgramState(programId(5), "removing")).toThrow(
       expect.objectContaining({ code: "LOCK_TIMEOUT" }),
@@ -68,7 +91,7 @@ test("what was committed survives the process that is killed with the database o
       "-e",
       `import { openStore } from ${JSON.stringify(join(import.meta.dir, "../../../src/store/open-store.ts"))};
        import { programRecordOf } from ${JSON.stringify(join(import.meta.dir, "../../fakes/records.ts"))};
-       const store = openStore({ path: ${JSON.stringify(folder.path("state/bpfman.db"))}, mode: "write", bootId: "boot-1" });
+       const store = openStore({ path: ${JSON.stringify(directory.path("state/bpfman.db"))}, mode: "write", bootId: "boot-1" });
        store.insertProgram(programRecordOf(5), "ready");
        process.kill(process.pid, "SIGKILL");`,
     ],

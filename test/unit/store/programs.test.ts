@@ -4,10 +4,10 @@ import { mapId, programId } from "../../../src/domain/ids.ts";
 import { MIGRATIONS } from "../../../src/store/migrations.ts";
 import { openStore } from "../../../src/store/open-store.ts";
 import { linkDraftOf, programRecordOf } from "../../fakes/records.ts";
-import { temporaryFolder } from "../../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 
-const folder = temporaryFolder();
-const writer = (bootId = "boot-1") => openStore({ path: folder.path("state/bpfman.db"), mode: "write", bootId });
+const directory = temporaryDirectory();
+const writer = (bootId = "boot-1") => openStore({ path: directory.path("state/bpfman.db"), mode: "write", bootId });
 
 test("a program's record comes back as it was, every field", () => {
   const store = writer();
@@ -87,7 +87,7 @@ test("changing a row that is not of this boot is a conflict that names it", () =
   expect(() => next.setProgramState(programId(5), "removing")).toThrow(
     expect.objectContaining({
       code: "STATE_CONFLICT",
-      details: { path: folder.path("state/bpfman.db"), table: "programs", id: 5 },
+      details: { path: directory.path("state/bpfman.db"), table: "programs", id: 5 },
     }),
   );
   next.deleteProgram(programId(5));
@@ -161,20 +161,25 @@ test("a transaction that would wait is rejected and leaves nothing", () => {
   store.close();
 });
 
-test("pins of maps are those of all other programs, each once, in whatever state", () => {
+test("which pins of maps programs use is told of all of them, in whatever state", () => {
   const store = writer();
   const map = (name: string, pinPath: string | null) => ({ id: mapId(1), name, pinPath });
   store.insertProgram(programRecordOf(1, { maps: [map("own", "/own"), map("shared", "/shared")] }), "ready");
   store.insertProgram(programRecordOf(2, { maps: [map("shared", "/shared"), map(".rodata", null)] }), "ready");
   store.insertProgram(programRecordOf(3, { maps: [map("shared", "/shared"), map("new", "/new")] }), "pending");
   store.insertProgram(programRecordOf(4, { maps: [] }), "removing");
-  expect(store.mapPinsOfOthers(programId(1))?.sort()).toEqual(["/new", "/shared"]);
-  expect(store.mapPinsOfOthers(programId(3))?.sort()).toEqual(["/own", "/shared"]);
+  const mapPinPath = (id: number) => programRecordOf(id).mapPinPath;
+  expect(store.mapUses()).toEqual([
+    { id: programId(1), mapPinPath: mapPinPath(1), mapPins: ["/own", "/shared"] },
+    { id: programId(2), mapPinPath: mapPinPath(2), mapPins: ["/shared"] },
+    { id: programId(3), mapPinPath: mapPinPath(3), mapPins: ["/shared", "/new"] },
+    { id: programId(4), mapPinPath: mapPinPath(4), mapPins: [] },
+  ]);
   store.close();
 });
 
 test("rows from before there was a typed path have the absolute one, and their time is the kernel's to say", () => {
-  const path = folder.path("bpfman.db");
+  const path = directory.path("bpfman.db");
   const database = new Database(path, { create: true });
   for (const step of MIGRATIONS.slice(0, 3)) database.run(step);
   database.run("PRAGMA user_version = 3");

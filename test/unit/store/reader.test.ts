@@ -7,17 +7,17 @@ import { SCHEMA } from "../../../src/store/migrate.ts";
 import { openStore } from "../../../src/store/open-store.ts";
 import { linkDraftOf, programRecordOf } from "../../fakes/records.ts";
 import { schemaOf } from "../../fakes/schema.ts";
-import { temporaryFolder } from "../../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 
-const folder = temporaryFolder();
-const open = (mode: "read" | "write") => openStore({ path: folder.path("state/bpfman.db"), mode, bootId: "boot-1" });
-/** Name and content of every file of the state folder; the index of the WAL holds locks and read marks only. */
+const directory = temporaryDirectory();
+const open = (mode: "read" | "write") => openStore({ path: directory.path("state/bpfman.db"), mode, bootId: "boot-1" });
+/** Name and content of every file of the state directory; the index of the WAL holds locks and read marks only. */
 const content = () =>
   Object.fromEntries(
     fs
-      .readdirSync(folder.path("state"))
+      .readdirSync(directory.path("state"))
       .sort()
-      .map((name) => [name, name.endsWith("-shm") ? "" : fs.readFileSync(folder.path(`state/${name}`)).toHex()]),
+      .map((name) => [name, name.endsWith("-shm") ? "" : fs.readFileSync(directory.path(`state/${name}`)).toHex()]),
   );
 
 test("a missing database reads as an empty one, and stays missing", () => {
@@ -30,12 +30,12 @@ test("a missing database reads as an empty one, and stays missing", () => {
   expect(store.transaction(() => store.programs())).toEqual([]);
   expect(() => store.insertProgram(programRecordOf(1), "ready")).toThrow();
   store.close();
-  expect(fs.readdirSync(folder.path())).toEqual([]);
+  expect(fs.readdirSync(directory.path())).toEqual([]);
 });
 
 test("an empty file reads as an empty database and stays empty", () => {
-  fs.mkdirSync(folder.path("state"));
-  fs.writeFileSync(folder.path("state/bpfman.db"), "");
+  fs.mkdirSync(directory.path("state"));
+  fs.writeFileSync(directory.path("state/bpfman.db"), "");
   const store = open("read");
   expect(store.programs()).toEqual([]);
   store.close();
@@ -47,7 +47,7 @@ test("a reader changes no file and makes none", () => {
   writer.insertProgram(programRecordOf(5), "ready");
   writer.close();
   const before = content();
-  expect(Object.keys(before)).toEqual(["bpfman.db", "bpfman.db-shm", "bpfman.db-wal"]);
+  expect(Object.keys(before)).toEqual(["bpfman.db", "bpfman.db-reserve", "bpfman.db-shm", "bpfman.db-wal"]);
   const reader = open("read");
   expect(reader.programs()).toStrictEqual([programRecordOf(5)]);
   expect(() => reader.deleteProgram(programId(5))).toThrow();
@@ -85,15 +85,15 @@ test("a copy of the main file alone can be read", () => {
   const writer = open("write");
   writer.insertProgram(programRecordOf(5), "ready");
   writer.close();
-  fs.rmSync(folder.path("state/bpfman.db-shm"));
-  fs.rmSync(folder.path("state/bpfman.db-wal"));
+  fs.rmSync(directory.path("state/bpfman.db-shm"));
+  fs.rmSync(directory.path("state/bpfman.db-wal"));
   const reader = open("read");
   expect(reader.programs()).toStrictEqual([programRecordOf(5)]);
   reader.close();
 });
 
 test("an older schema is read through a copy in memory", () => {
-  const path = folder.path("bpfman.db");
+  const path = directory.path("bpfman.db");
   const first = ["CREATE TABLE things (a INTEGER) STRICT; INSERT INTO things VALUES (1)"];
   const both = [...first, "ALTER TABLE things ADD COLUMN b INTEGER; UPDATE things SET b = a + 1"];
   openWriter({ path, busyTimeoutMs: 100, schema: schemaOf(first) }).close();
@@ -107,7 +107,7 @@ test("an older schema is read through a copy in memory", () => {
 
 test("file and directory are for their owner alone", () => {
   open("write").close();
-  const mode = (name: string) => fs.statSync(folder.path(name)).mode & 0o777;
+  const mode = (name: string) => fs.statSync(directory.path(name)).mode & 0o777;
   expect(mode("state")).toBe(0o700);
   for (const name of ["bpfman.db", "bpfman.db-wal", "bpfman.db-shm"]) expect(mode(`state/${name}`)).toBe(0o600);
 });
@@ -117,7 +117,7 @@ test("the schema's number is that of its steps", () => {
 });
 
 test("the schema is strict, and writers sync at checkpoints, wait and check references", () => {
-  const database = openWriter({ path: folder.path("bpfman.db"), busyTimeoutMs: 123, schema: SCHEMA });
+  const database = openWriter({ path: directory.path("bpfman.db"), busyTimeoutMs: 123, schema: SCHEMA });
   const pragma = (name: string) =>
     Object.values(database.query<Record<string, unknown>, []>(`PRAGMA ${name}`).get() ?? {})[0];
   expect(["journal_mode", "synchronous", "foreign_keys", "busy_timeout", "user_version"].map(pragma)).toEqual([
@@ -152,7 +152,7 @@ test("1000 programs are listed in one query each, fast", () => {
 
 test("bun:sqlite leaves the database readable to others", () => {
   open("write").close();
-  const other = new Database(folder.path("state/bpfman.db"), { readonly: true });
+  const other = new Database(directory.path("state/bpfman.db"), { readonly: true });
   expect(other.query("PRAGMA integrity_check").get()).toEqual({ integrity_check: "ok" });
   other.close();
 });

@@ -8,10 +8,10 @@ import { openStore } from "../../../src/store/open-store.ts";
 import { failureOf } from "../../expect/failure.ts";
 import { linkDraftOf, programRecordOf } from "../../fakes/records.ts";
 import { schemaOf } from "../../fakes/schema.ts";
-import { temporaryFolder } from "../../labs/temporary-folder.ts";
+import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 
-const folder = temporaryFolder();
-const path = () => folder.path("bpfman.db");
+const directory = temporaryDirectory();
+const path = () => directory.path("bpfman.db");
 const open = (mode: "read" | "write") => openStore({ path: path(), mode, bootId: "boot-1" });
 
 for (const mode of ["read", "write"] as const) {
@@ -37,7 +37,7 @@ for (const mode of ["read", "write"] as const) {
     expect(error.message).toBe(`open database "${path()}": file is not a database`);
     expect(error.details).toEqual({ path: path(), sqlite: "SQLITE_NOTADB" });
     expect(fs.readFileSync(path(), "utf8")).toBe(text);
-    expect(fs.readdirSync(folder.path())).toEqual(["bpfman.db"]);
+    expect(fs.readdirSync(directory.path())).toEqual(["bpfman.db"]);
   });
 
   test(`a database of another program is rejected and left as it is (${mode})`, () => {
@@ -87,36 +87,36 @@ for (const mode of ["read", "write"] as const) {
 }
 
 test("a directory that cannot be made is rejected with the call's errno", () => {
-  fs.writeFileSync(folder.path("file"), "");
-  const error = failureOf(() => openStore({ path: folder.path("file/x/bpfman.db"), mode: "write", bootId: "b" }));
+  fs.writeFileSync(directory.path("file"), "");
+  const error = failureOf(() => openStore({ path: directory.path("file/x/bpfman.db"), mode: "write", bootId: "b" }));
   expect([error.code, error.sys?.name]).toEqual(["DATABASE_UNUSABLE", "ENOTDIR"]);
 });
 
 test("a directory may be a symbolic link of one's own, which has to lead to one", () => {
-  fs.mkdirSync(folder.path("real"), { mode: 0o700 });
-  fs.symlinkSync("real", folder.path("link"));
-  const options = { path: folder.path("link/bpfman.db"), bootId: "boot-1" };
+  fs.mkdirSync(directory.path("real"), { mode: 0o700 });
+  fs.symlinkSync("real", directory.path("link"));
+  const options = { path: directory.path("link/bpfman.db"), bootId: "boot-1" };
   openStore({ ...options, mode: "write" }).close();
-  expect(fs.existsSync(folder.path("real/bpfman.db"))).toBe(true);
-  fs.renameSync(folder.path("real"), folder.path("elsewhere"));
+  expect(fs.existsSync(directory.path("real/bpfman.db"))).toBe(true);
+  fs.renameSync(directory.path("real"), directory.path("elsewhere"));
   for (const mode of ["read", "write"] as const) {
     const error = failureOf(() => openStore({ ...options, mode }));
     expect([error.code, error.message]).toEqual([
       "DATABASE_UNUSABLE",
-      `use the state directory "${folder.path("link")}": it is a dangling symbolic link`,
+      `use the state directory "${directory.path("link")}": it is a dangling symbolic link`,
     ]);
     expect(error.hint).toContain("make the directory");
   }
-  expect(fs.existsSync(folder.path("real"))).toBe(false);
+  expect(fs.existsSync(directory.path("real"))).toBe(false);
 });
 
 test("a directory that others can write to is rejected", () => {
-  fs.mkdirSync(folder.path("open"));
-  fs.chmodSync(folder.path("open"), 0o777);
-  const error = failureOf(() => openStore({ path: folder.path("open/bpfman.db"), mode: "write", bootId: "b" }));
+  fs.mkdirSync(directory.path("open"));
+  fs.chmodSync(directory.path("open"), 0o777);
+  const error = failureOf(() => openStore({ path: directory.path("open/bpfman.db"), mode: "write", bootId: "b" }));
   expect(error.code).toBe("DATABASE_UNUSABLE");
   expect(error.message).toContain("other users can write to it (mode 777)");
-  expect(fs.readdirSync(folder.path("open"))).toEqual([]);
+  expect(fs.readdirSync(directory.path("open"))).toEqual([]);
 });
 
 test("a migration that fails is undone as a whole", () => {
