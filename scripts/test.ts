@@ -41,7 +41,9 @@ const RINGS: readonly Ring[] = [
   { name: "e2e", paths: ["test/e2e/"], root: true },
   {
     name: "machine",
-    paths: ["containers", "namespaces", "chains", "chains-foreign", "ownership", "kprobes", "places"].map(e2e),
+    paths: ["containers", "map-values", "namespaces", "chains", "chains-foreign", "ownership", "kprobes", "places"].map(
+      e2e,
+    ),
     root: true,
     named: true,
   },

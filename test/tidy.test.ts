@@ -173,9 +173,13 @@ describe("documents", () => {
   });
 
   test("ARCHITECTURE.md lists every operation with its access and privilege", () => {
-    const rows = read("ARCHITECTURE.md");
+    // Operations of one subject and access may share a row.
+    const rows = [...read("ARCHITECTURE.md").matchAll(/^\| (`[^|]+`) \| (\w+) \| (\w+) \|/gm)];
+    const listed = rows.flatMap(([, names = "", access, privilege]) =>
+      names.split(", ").map((name) => `${name} ${access} ${privilege}`),
+    );
     for (const [name, { access, privilege }] of Object.entries(OPERATIONS)) {
-      expect(rows).toContain(`| \`${name}\` | ${access} | ${privilege} |`);
+      expect(listed).toContain(`\`${name}\` ${access} ${privilege}`);
     }
   });
 

@@ -46,7 +46,7 @@ function peers(): Tool[] {
 
 const installed = (program: string): boolean => Bun.which(program) !== null;
 
-function emptyProgram(directory: string): string {
+export function emptyProgram(directory: string): string {
   const [source, output] = [join(directory, "empty.ts"), join(directory, "empty")];
   writeFileSync(source, "export {};\n");
   const flags = [

@@ -230,5 +230,15 @@ export const TRUST_ROOT_RETRIES = 1;
 export const VALUE_PARTS_MAX = 4 * 1024 * 1024;
 /** Members and enumerators of all types within one type that is shown; those of the kernel's largest have some thousands. */
 export const COMPILED_MEMBERS_MAX = 256 * 1024;
+/** Bytes of entries read from a map at once: a few system calls for a million small entries, little memory for large ones. */
+export const MAP_BATCH_BYTES_MAX = 256 * 1024;
+/** Entries read from a map at once. */
+export const MAP_BATCH_ENTRIES_MAX = 4096;
+/** Largest value of a map that is read, for all processors together; a map of global variables has some KiB. */
+export const MAP_VALUE_BYTES_MAX = 64 * 1024 * 1024;
+/** Entries that a list of maps counts in each: some milliseconds. */
+export const MAP_ENTRIES_COUNTED_MAX = 65_536;
+/** Entries in one answer of map/dump. */
+export const MAP_PAGE_ENTRIES_MAX = 10_000;
 /** Largest copy of a row in the runtime directory: a program's, with its global data and metadata. */
 export const ROW_COPY_BYTES_MAX = 32 * 1024 * 1024;

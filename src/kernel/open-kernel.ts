@@ -2,7 +2,7 @@ import { type BpfObjectKind, objectIds, withObject } from "../../ffi/safe/bpf.ts
 import { detachLink } from "../../ffi/safe/bpf-link.ts";
 import { readTextSync } from "../../ffi/safe/file-system.ts";
 import { waitForRunningPrograms } from "../../ffi/safe/membarrier.ts";
-import { kernelLinkId, programId } from "../domain/ids.ts";
+import { kernelLinkId, mapId, programId } from "../domain/ids.ts";
 import { sysFailure } from "../errors/sys-failure.ts";
 import type { Feature, FeatureName, KernelAttach, KernelPort } from "../platform/kernel.ts";
 import { attempt } from "./kernel-failure.ts";
@@ -24,6 +24,7 @@ const kprobe = () => require("./hooks/kprobe-link.ts") as typeof import("./hooks
 const uprobe = () => require("./hooks/uprobe-link.ts") as typeof import("./hooks/uprobe-link.ts");
 const tracing = () => require("./hooks/tracing-link.ts") as typeof import("./hooks/tracing-link.ts");
 const content = () => require("./load/map-content.ts") as typeof import("./load/map-content.ts");
+const maps = () => require("./open-map.ts") as typeof import("./open-map.ts");
 const names = () => require("./explain/whole-name.ts") as typeof import("./explain/whole-name.ts");
 const functions = () => require("./hooks/kernel-function.ts") as typeof import("./hooks/kernel-function.ts");
 const security = () => require("./explain/security.ts") as typeof import("./explain/security.ts");
@@ -40,6 +41,9 @@ export function openKernel(): KernelPort {
     program: (id) => lookUp("program", id, readProgram),
     wholeName: (program) => names().wholeName(program),
     map: (id) => lookUp("map", id, readMap),
+    mapIds: () => attempt({ action: "list maps", code: "KERNEL_CALL_FAILED" }, () => objectIds("map")).map(mapId),
+    openMap: (id) => maps().openMap(id),
+    programBtf: ({ btfId }) => maps().readBtf(btfId),
     mapContent: (id) => lookUp("map", id, content().readMapContent),
     linkIds: () =>
       attempt({ action: "list links", code: "KERNEL_CALL_FAILED" }, () => objectIds("link")).map(kernelLinkId),

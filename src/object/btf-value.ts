@@ -18,7 +18,18 @@ import {
 } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { whatThereIs } from "../errors/suggest.ts";
-import { arrayOf, bareType, type Btf, type BtfType, isWrapper, KIND, sizeOfType, typeOf } from "./btf.ts";
+import {
+  arrayOf,
+  bareType,
+  type Btf,
+  type BtfType,
+  isWrapper,
+  KIND,
+  memberPosition,
+  membersOf,
+  sizeOfType,
+  typeOf,
+} from "./btf.ts";
 import { ipv4Bytes, ipv4Text, ipv6Bytes, ipv6Text } from "./ip-address.ts";
 import { JsonText, quoted } from "./json-text.ts";
 
@@ -47,10 +58,10 @@ interface Member {
   readonly name: string;
   readonly at: number;
   readonly type: Compiled;
+  /** It is a member of a union: others lie in the same place. */
+  readonly shared?: boolean;
 }
 
-const MEMBER_BYTES = 12;
-const BITFIELD_SHIFT = 24;
 const BYTE_BITS = 8;
 const POINTER_BYTES = 8;
 
@@ -235,10 +246,8 @@ const BOOL_WORDS: Words = {
 
 function enumWords(btf: Btf, type: BtfType): Words & { readonly signed: boolean } {
   const isWide = type.kind === KIND.enum64;
-  const each = isWide ? 12 : 8;
   const bits = type.sizeOrType * BYTE_BITS;
-  const values = Array.from({ length: type.count }, (_, i) => {
-    const at = type.tail + i * each;
+  const values = membersOf(type).map((at) => {
     const low = BigInt(btf.types.u32(at + 4));
     return {
       name: btf.strings.name(btf.types.u32(at)),
@@ -430,11 +439,10 @@ interface Layout {
   readonly bytes: number;
   /** Those of unnamed structs and unions in it are among them; unnamed bit fields are padding. */
   readonly members: readonly Member[];
-  /** Members may lie in the same place. */
-  readonly overlaps: boolean;
 }
 
-function objectType({ name, bytes, members, overlaps }: Layout): Compiled & { readonly layout: Layout } {
+function objectType({ name, bytes, members }: Layout): Compiled & { readonly layout: Layout } {
+  const overlaps = members.some(({ shared }) => shared);
   const heads = members.map((member, i) => encoder.encode(`${i === 0 ? "{" : ","}${quoted(member.name)}:`));
   const byName = new Map(members.map((member) => [member.name, member]));
   const memberOf = (key: string, path: string): Member => {
@@ -447,7 +455,7 @@ function objectType({ name, bytes, members, overlaps }: Layout): Compiled & { re
     name,
     bytes,
     parts: members.reduce((sum, { type }) => sum + type.parts, 1),
-    layout: { name, bytes, members, overlaps },
+    layout: { name, bytes, members },
     write: (from, at, out) => {
       if (members.length === 0) out.byte(0x7b);
       for (let i = 0; i < members.length; i++) {
@@ -485,7 +493,7 @@ function objectType({ name, bytes, members, overlaps }: Layout): Compiled & { re
     },
     add: (from, into, at) => {
       // What a union holds is not known.
-      if (!overlaps) for (const member of members) member.type.add(from, into, at + member.at);
+      for (const member of members) if (!member.shared) member.type.add(from, into, at + member.at);
     },
   };
 }
@@ -500,7 +508,6 @@ export const recordType = (
     name,
     bytes,
     members: members.map((each) => ({ ...each, type: { ...each.type, parts: 1 } })),
-    overlaps: false,
   });
 
 function jsonOf(type: ValueType, from: DataView, at: number): string {
@@ -652,31 +659,28 @@ export function valueTypes(btf: Btf): (id: number) => ValueType | null {
     if (OF_KERNEL.test(own)) return kernelType(own, size);
     if ((own === "in_addr" && size === 4) || (own === "in6_addr" && size === 16)) return addressType(name, size);
     const members: Member[] = [];
-    let overlaps = type.kind === KIND.union;
+    const shared = type.kind === KIND.union;
     spend(id, type.count);
-    for (let i = 0; i < type.count; i++) {
-      const at = type.tail + i * MEMBER_BYTES;
+    for (const at of membersOf(type)) {
       const member = memberAt(id, type, at, depth);
       if (member === null) return null;
       if (member.at + member.type.bytes > size) throw bad(id, `has a member behind its end, of ${size} bytes`);
       const inside = member.name === "" && "layout" in member.type ? (member.type.layout as Layout) : null;
       if (inside !== null) {
-        overlaps ||= inside.overlaps;
         spend(id, inside.members.length);
-        for (const each of inside.members) members.push({ ...each, at: member.at + each.at });
-      } else if (member.name !== "") members.push(member);
+        for (const each of inside.members)
+          members.push({ ...each, at: member.at + each.at, shared: shared || each.shared === true });
+      } else if (member.name !== "") members.push({ ...member, shared });
     }
-    return objectType({ name, bytes: size, members, overlaps });
+    return objectType({ name, bytes: size, members });
   };
 
   const memberAt = (id: number, type: BtfType, at: number, depth: number): Member | null => {
     const name = btf.strings.name(btf.types.u32(at));
     const typeId = btf.types.u32(at + 4);
-    const offset = btf.types.u32(at + 8);
+    const { at: place, bits } = memberPosition(btf, type, at);
     const compiled = compile(typeId, depth + 1);
     if (compiled === null) return null;
-    const bits = type.hasBitfields ? offset >>> BITFIELD_SHIFT : 0;
-    const place = type.hasBitfields ? offset & (2 ** BITFIELD_SHIFT - 1) : offset;
     const skip = place % BYTE_BITS;
     if (bits === 0 && skip === 0) return { name, at: place / BYTE_BITS, type: compiled };
     const bare = bareType(btf, typeId);
@@ -703,8 +707,7 @@ export function valueTypes(btf: Btf): (id: number) => ValueType | null {
   const sectionType = (id: number, type: BtfType, depth: number): Compiled | null => {
     const members: Member[] = [];
     spend(id, type.count);
-    for (let i = 0; i < type.count; i++) {
-      const at = type.tail + i * MEMBER_BYTES;
+    for (const at of membersOf(type)) {
       const variable = typeOf(btf, btf.types.u32(at));
       const compiled = compile(btf.types.u32(at), depth + 1);
       const name = btf.strings.name(variable.nameAt);
@@ -714,7 +717,7 @@ export function valueTypes(btf: Btf): (id: number) => ValueType | null {
       if (place + compiled.bytes > type.sizeOrType) return null;
       members.push({ name, at: place, type: compiled });
     }
-    return objectType({ name: typeName(btf, id), bytes: type.sizeOrType, members, overlaps: false });
+    return objectType({ name: typeName(btf, id), bytes: type.sizeOrType, members });
   };
 
   return (id) => (id === 0 ? null : compile(id, 0));

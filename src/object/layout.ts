@@ -1,17 +1,20 @@
 /** The memory layout of types, to compare types with different names or from different compilers. */
 import { LAYOUT_PARTS_MAX } from "../domain/limits.ts";
-import { arrayOf, type Btf, type BtfType, KIND, isWrapper, openBtf, sizeOfType, typeOf } from "./btf.ts";
-import { Fields, type Refuse } from "./fields.ts";
+import {
+  arrayOf,
+  type Btf,
+  type BtfType,
+  KIND,
+  isWrapper,
+  memberPosition,
+  membersOf,
+  sizeOfType,
+  typeOf,
+} from "./btf.ts";
 
-const MEMBER_BYTES = 12;
-const BITFIELD_SHIFT = 24;
 const BYTE_BITS = 8;
 /** Structs that the kernel recognises in values by name: bpf_spin_lock, bpf_timer. */
 const OF_KERNEL = /^bpf_/;
-
-/** Opens BTF in this machine's byte order. Throws the error of `refuse`. */
-export const btfIn = (bytes: Uint8Array, refuse: Refuse, littleEndian: boolean): Btf =>
-  openBtf(new Fields(bytes, { littleEndian, wide: true, refuse }, "BTF"));
 
 /**
  * Returns the scalar parts of a value in order, each with kind, size in bytes and position: `number4 at byte 8`. Names and
@@ -76,14 +79,10 @@ function addMembers(btf: Btf, type: BtfType, { at, parts }: Walk): boolean {
     parts.push(part(at, name));
     return true;
   }
-  const count = type.kind === KIND.union ? Math.min(type.count, 1) : type.count;
-  for (let i = 0; i < count; i++) {
-    const member = type.tail + i * MEMBER_BYTES;
-    const offset = btf.types.u32(member + 8);
-    const bits = type.hasBitfields ? offset >>> BITFIELD_SHIFT : 0;
-    const place = at + (type.hasBitfields ? offset & (2 ** BITFIELD_SHIFT - 1) : offset);
-    if (bits > 0) parts.push(part(place, `bits${bits}`));
-    else if (!addParts(btf, btf.types.u32(member + 4), { at: place, parts })) return false;
+  for (const member of membersOf(type).slice(0, type.kind === KIND.union ? 1 : type.count)) {
+    const { at: offset, bits } = memberPosition(btf, type, member);
+    if (bits > 0) parts.push(part(at + offset, `bits${bits}`));
+    else if (!addParts(btf, btf.types.u32(member + 4), { at: at + offset, parts })) return false;
   }
   return true;
 }

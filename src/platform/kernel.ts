@@ -61,6 +61,57 @@ export interface KernelMapContent {
   readonly types: { readonly btf: Uint8Array; readonly key: number; readonly value: number } | null;
 }
 
+/** Entries of a map that were read at once; the next batch may overwrite them. */
+export interface MapBatch {
+  /** One after the other. */
+  readonly keys: Uint8Array;
+  /** Null where the kernel does not tell them. */
+  readonly values: Uint8Array | null;
+  readonly count: number;
+  /** Where the next batch begins; null behind the last one. */
+  readonly next: string | null;
+}
+
+/** Adds an entry or changes it, only adds, or only changes one. */
+export type UpdateMode = "any" | "create" | "existing";
+
+/** A map that is open, so that its ID cannot be reused meanwhile. Missing entries are null or false. */
+export interface OpenMap {
+  readonly map: KernelMap;
+  /** The possible processors, if each has a value of its own: the values are in their order, each padded to 8 bytes. */
+  readonly processors: readonly number[] | null;
+  /** Of all that belongs to one key. */
+  readonly valueBytes: number;
+  /** BTF, and the types of key (0 where nothing is said) and value in it. */
+  types(): KernelMapContent["types"];
+  /** Without a key: the next value of a queue or stack, which stays there. */
+  lookup(key: Uint8Array | null): Uint8Array | null;
+  /** Whether a bloom filter may have the value. */
+  contains(value: Uint8Array): boolean;
+  /**
+   * `reference` is a map or program that the entry is to hold; its descriptor goes to that place of the value. Throws ENTRY_EXISTS, ENTRY_NOT_FOUND, MAP_FULL,
+   * MAP_FROZEN.
+   */
+  update(
+    key: Uint8Array | null,
+    value: Uint8Array,
+    how: { readonly mode: UpdateMode; readonly reference?: MapReference },
+  ): void;
+  delete(key: Uint8Array): boolean;
+  /** Takes the next value out of a queue or stack. */
+  take(): boolean;
+  /** All entries after `from` (`MapBatch.next`), about `count` at a time. Throws INVALID_REQUEST for another `from`. */
+  batches(from: string | null, count: number): Iterable<MapBatch>;
+  close(): void;
+}
+
+export interface MapReference {
+  readonly kind: "map" | "program";
+  readonly id: number;
+  /** In the value. */
+  readonly at: number;
+}
+
 /** struct bpf_link_info. */
 export interface KernelLink {
   readonly id: KernelLinkId;
@@ -367,7 +418,11 @@ export interface KernelPort {
   /** The program's name as its BTF has it: `KernelProgram.name` is cut at 15 characters. */
   wholeName(program: KernelProgram): string;
   map(id: MapId): KernelMap | null;
+  mapIds(): MapId[];
   mapContent(id: MapId): KernelMapContent | null;
+  openMap(id: MapId): OpenMap | null;
+  /** BTF of a program, null if it has none. */
+  programBtf(program: KernelProgram): Uint8Array | null;
   link(id: KernelLinkId): KernelLink | null;
   linkIds(): KernelLinkId[];
   /** Reports whether the kernel currently collects run counts and times (kernel.bpf_stats_enabled, off by default). */

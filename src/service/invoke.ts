@@ -9,6 +9,8 @@ import { codeOf, startEntry, withFacts } from "./history.ts";
 import type { Context, Operation } from "./operation.ts";
 import { type Access, type Answers, OPERATIONS, type OperationName } from "./operations.ts";
 
+export type { Context };
+
 /** Runs one operation on an untrusted request. The only way from an edge to the service. */
 export type Invoke = <Name extends OperationName>(
   name: Name,
@@ -112,6 +114,7 @@ function newCall(name: OperationName, runtime: Runtime, given: Partial<Context>)
     lockTimeoutMs: given.lockTimeoutMs ?? runtime.lockTimeoutMs,
     owner: given.owner ?? null,
     log: given.log ?? runtime.log,
+    sink: given.sink ?? null,
     progress: (message) => given.progress?.(printable(message)),
     relay: (line) => (given.relay ?? given.progress)?.(printable(line)),
     get caller() {

@@ -15,6 +15,11 @@ import type {
   LinkAnswer,
   LinkListAnswer,
   LoadAnswer,
+  MapChangeAnswer,
+  MapDumpAnswer,
+  MapListAnswer,
+  MapLookupAnswer,
+  MapStatusAnswer,
   ProgramAnswer,
   ProgramListAnswer,
   RepairAnswer,
@@ -93,6 +98,13 @@ export const OPERATIONS = {
   },
   "object/check": { access: "trial", privilege: "root", module: () => import("./operations/check.ts") },
   "object/inspect": { access: "read", privilege: "none", module: () => import("./operations/inspect-object.ts") },
+  "map/list": { access: "read", privilege: "root", module: () => import("./operations/list-maps.ts") },
+  "map/get": { access: "read", privilege: "root", module: () => import("./operations/get-map.ts") },
+  "map/dump": { access: "read", privilege: "root", module: () => import("./operations/dump-map.ts") },
+  "map/lookup": { access: "read", privilege: "root", module: () => import("./operations/lookup-map.ts") },
+  "map/update": { access: "write", privilege: "root", module: () => import("./operations/update-map.ts") },
+  "map/delete": { access: "write", privilege: "root", module: () => import("./operations/delete-entry.ts") },
+  "map/clear": { access: "write", privilege: "root", module: () => import("./operations/clear-map.ts") },
   "history/list": { access: "read", privilege: "root", module: () => import("./operations/list-history.ts") },
   doctor: { access: "read", privilege: "root", module: () => import("./operations/doctor.ts") },
   repair: { access: "write", privilege: "root", module: () => import("./operations/repair.ts") },
@@ -128,6 +140,13 @@ export interface Answers {
   "dispatcher/delete": DeleteDispatcherAnswer;
   "object/check": CheckAnswer;
   "object/inspect": ObjectInspectAnswer;
+  "map/list": MapListAnswer;
+  "map/get": MapStatusAnswer;
+  "map/dump": MapDumpAnswer;
+  "map/lookup": MapLookupAnswer;
+  "map/update": MapChangeAnswer;
+  "map/delete": MapChangeAnswer;
+  "map/clear": MapChangeAnswer;
   "history/list": HistoryAnswer;
   doctor: DoctorAnswer;
   repair: RepairAnswer;

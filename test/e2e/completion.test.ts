@@ -178,7 +178,7 @@ describe("fish", () => {
     const link = await bpfman.attach(id, "tracepoint", "--tracepoint", "syscalls/sys_enter_getpgid");
     expect(offers("bpfman program unload ")).toEqual([`${id}\tsees_getpgid (tracepoint)`]);
     expect(offers("bpfman detach ")).toEqual([
-      `${link.record.id}\tsees_getpgid (tracepoint) syscalls/sys_enter_getpgid`,
+      `${link.record.id}\tsees_getpgid: tracepoint syscalls/sys_enter_getpgid`,
     ]);
   });
 });

@@ -30,6 +30,8 @@ interface Step {
   readonly params: (made: Made) => unknown;
   /** Takes what the command answers for one id out of the list that it prints for several. */
   readonly unwrap?: string;
+  /** The part of the answer that the command prints, one by one. */
+  readonly part?: string;
   readonly keep?: (answer: never, made: Made) => void;
 }
 
@@ -154,6 +156,49 @@ const STEPS: readonly Step[] = [
     () => ["dispatcher", "delete", "xdp", 1, 1],
     () => ({ type: "xdp", nsid: 1, ifindex: 1 }),
   ),
+  step(
+    "map/list",
+    (made) => ["map", "list", "--program", made.program],
+    (made) => ({ programId: made.program }),
+  ),
+  step(
+    "map/get",
+    (made) => ["map", "get", `${made.program}/counters_of_life`],
+    (made) => ({ map: `${made.program}/counters_of_life` }),
+  ),
+  step(
+    "map/update",
+    (made) => ["map", "update", `${made.program}/counters_of_life`, 0, 7],
+    (made) => ({ map: `${made.program}/counters_of_life`, key: 0, value: "7" }),
+  ),
+  step(
+    "map/update",
+    (made) => ["map", "update", `${made.program}/counters_of_life`, 99, 7],
+    (made) => ({ map: `${made.program}/counters_of_life`, key: 99, value: 7 }),
+  ),
+  step(
+    "map/lookup",
+    (made) => ["map", "lookup", `${made.program}/counters_of_life`, 0],
+    (made) => ({ map: `${made.program}/counters_of_life`, key: 0 }),
+  ),
+  step(
+    "map/delete",
+    (made) => ["map", "delete", `${made.program}/counters_of_life`, 0],
+    (made) => ({ map: `${made.program}/counters_of_life`, key: 0 }),
+  ),
+  step(
+    "map/clear",
+    (made) => ["map", "clear", `${made.program}/counters_of_life`],
+    (made) => ({ map: `${made.program}/counters_of_life` }),
+  ),
+  {
+    ...step(
+      "map/dump",
+      (made) => ["map", "dump", `${made.program}/.rodata`],
+      (made) => ({ map: `${made.program}/.rodata` }),
+    ),
+    part: "entries",
+  },
   {
     ...step(
       "link/detach",
@@ -299,9 +344,9 @@ async function byCommand({ words, unwrap }: Step, made: Made): Promise<Result> {
   return { answer: unwrap === undefined ? answer : answer[unwrap][0] };
 }
 
-async function byRequest(server: RpcProcess, { operation, params }: Step, made: Made): Promise<Result> {
+async function byRequest(server: RpcProcess, { operation, params, part }: Step, made: Made): Promise<Result> {
   const { result, error } = await server.call(operation, params(made));
-  if (error === undefined) return { answer: result };
+  if (error === undefined) return { answer: part === undefined ? result : (result as Record<string, unknown>)[part] };
   const { data, message } = error;
   return {
     error: {

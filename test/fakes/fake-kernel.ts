@@ -266,6 +266,9 @@ export class FakeKernel implements KernelPort {
   program = (id: ProgramId) => this.#programs.get(id) ?? null;
   map = (id: MapId) => this.#maps.get(id) ?? null;
   linkIds = () => [...this.#links.keys()].map(kernelLinkId);
+  mapIds = () => [...this.#maps.keys()].map(mapId);
+  openMap = () => null;
+  programBtf = () => null;
   mapContent = (id: MapId) => (this.#maps.has(id) ? { inner: null, types: null } : null);
   link(id: KernelLinkId): KernelLink | null {
     const found = this.#links.get(id);

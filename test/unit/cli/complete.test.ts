@@ -28,6 +28,7 @@ describe("commands", () => {
         "detach",
         "list",
         "get",
+        "map",
         "program",
         "link",
         "dispatcher",

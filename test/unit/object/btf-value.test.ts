@@ -2,11 +2,10 @@
 import { describe, expect, test } from "bun:test";
 import { parseExactJson } from "../../../src/domain/exact-json.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
-import { type Btf, openBtf, typeOf } from "../../../src/object/btf.ts";
+import { type Btf, btfOf, openBtf, typeOf } from "../../../src/object/btf.ts";
 import { type ValueType, valueTypes } from "../../../src/object/btf-value.ts";
 import { namedSections, openElf, sectionFields } from "../../../src/object/elf.ts";
 import { memorySource, type Refuse } from "../../../src/object/fields.ts";
-import { btfIn } from "../../../src/object/layout.ts";
 import { JsonText } from "../../../src/object/json-text.ts";
 import { compileBpf } from "../../objects/compile.ts";
 
@@ -37,7 +36,7 @@ char v_text[8]; char v_names[2][4]; __u64 v_list[3]; const volatile __u16 v_cons
 
 const refuse: Refuse = (reason) => new BpfmanError("INVALID_OBJECT", reason);
 
-function btfOf(flags: readonly string[] = []): Btf {
+function compiledBtf(flags: readonly string[] = []): Btf {
   const elf = openElf(memorySource(compileBpf(SOURCE, flags)), refuse);
   const section = namedSections(elf).find(({ name }) => name === ".BTF");
   if (section === undefined) throw new Error("no BTF");
@@ -51,8 +50,8 @@ function typesOf(btf: Btf): ReadonlyMap<string, ValueType | null> {
   return new Map(ids.map((id) => [btf.strings.name(typeOf(btf, id).nameAt), compile(id)]));
 }
 
-const types = typesOf(btfOf());
-const big = typesOf(btfOf(["-target", "bpfeb"]));
+const types = typesOf(compiledBtf());
+const big = typesOf(compiledBtf(["-target", "bpfeb"]));
 
 function typed(name: string, from = types): ValueType {
   const type = from.get(name);
@@ -166,7 +165,7 @@ describe("bytes and JSON are the same value", () => {
     ];
     const types = words(...enum64(0), ...enum64(isSigned));
     const header = words(0x0001_eb9f, 24, 0, types.length, types.length, names.length);
-    const btf = btfIn(new Uint8Array([...header, ...types, ...names]), refuse, true);
+    const btf = btfOf(new Uint8Array([...header, ...types, ...names]), refuse);
     const [unsigned, signed] = [1, 2].map(valueTypes(btf)) as [ValueType, ValueType];
     for (const [type, bytes, json] of [
       [unsigned, "8877665544332211", '"WIDE"'],
