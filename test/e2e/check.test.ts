@@ -1,158 +1,18 @@
-/** `check` and `inspect` as users call them. The marks in fifty.bpf.c say which line a refusal must be blamed on. */
-import { beforeAll, describe, expect, test } from "bun:test";
+/** `check` and `inspect` as users call them. test/kernel/check.test.ts has the refusals. */
+import { describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { release, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import Ajv from "ajv";
-import draft4 from "ajv/lib/refs/json-schema-draft-04.json";
-import sarifSchema from "@microsoft/jest-sarif/lib/schemas/sarif-2.1.0-rtm.5.json";
 import { buildBpf } from "../../scripts/build-bpf.ts";
-import type { CheckAnswer, CheckedProgramAnswer, SavedCosts } from "../../src/domain/check-answer.ts";
+import type { CheckAnswer, SavedCosts } from "../../src/domain/check-answer.ts";
 import type { ObjectInspectAnswer } from "../../src/domain/inspect-answer.ts";
+import { sarifErrors } from "../expect/sarif.ts";
 import { executable } from "../labs/executable.ts";
 
 buildBpf();
 const ROOT = resolve(import.meta.dir, "../..");
 const object = (name: string): string => join(ROOT, `dist/bpf/fixtures/${name}.bpf.o`);
-const SOURCE = "test/fixtures/bpf/fifty.bpf.c";
 const bpfman = executable();
-
-const isAtLeast = (major: number, minor: number): boolean => {
-  const [here = 0, its = 0] = release().split(".").map(Number);
-  return here > major || (here === major && its >= minor);
-};
-/** What some kernels accept. */
-const ACCEPTED: Readonly<Record<string, boolean>> = {
-  // Programs of root may read stack that was not written.
-  key_unset: isAtLeast(6, 3),
-};
-
-/** What the schema of SARIF 2.1.0 objects to. */
-function sarifErrors(log: unknown): unknown {
-  const ajv = new Ajv({ schemaId: "id", meta: false, missingRefs: "fail" });
-  ajv.addMetaSchema(draft4);
-  const validate = ajv.compile(sarifSchema);
-  validate(log);
-  return validate.errors ?? null;
-}
-
-interface SarifResult {
-  readonly level: string;
-  readonly locations: readonly [
-    {
-      readonly physicalLocation: {
-        readonly artifactLocation: { readonly uri: string };
-        readonly region: { readonly startLine: number; readonly startColumn: number };
-      };
-      readonly logicalLocations: readonly [{ readonly name: string }];
-    },
-  ];
-}
-
-/** The lines that are marked, by program: in it, or with its name behind the mark. */
-function markedLines(file: string): Map<string, Set<number>> {
-  const marked = new Map<string, Set<number>>();
-  let program = "";
-  for (const [index, text] of readFileSync(join(ROOT, file), "utf8").split("\n").entries()) {
-    program = /^int (\w+)\(/.exec(text)?.[1] ?? program;
-    const [mark, named = program] = /\/\/ refused here(?:: (\w+))?/.exec(text) ?? [];
-    if (mark !== undefined) marked.set(named, (marked.get(named) ?? new Set()).add(index + 1));
-  }
-  return marked;
-}
-
-/** Checks the fixtures in one format, and expects that something is refused. */
-async function refusals(format: string): Promise<string> {
-  const { code, out, error } = await bpfman.run("check", object("fifty"), object("proprietary"), "--output", format);
-  expect({ code, error }).toEqual({ code: 10, error: "" });
-  return out;
-}
-
-const MARKED = new Map([...markedLines(SOURCE), ...markedLines("test/fixtures/bpf/proprietary.bpf.c")]);
-const refused = [...MARKED.keys()].filter((name) => ACCEPTED[name] !== true);
-
-test("there are more than fifty refusals", () => expect(refused.length).toBeGreaterThan(50));
-
-describe("the offending line of each refusal", () => {
-  let places: ReadonlyMap<string, string>;
-  const programs = ({ files }: CheckAnswer): CheckedProgramAnswer[] => files.flatMap((file) => file.programs);
-
-  beforeAll(async () => {
-    const answer: CheckAnswer = JSON.parse(
-      Bun.spawnSync([
-        join(ROOT, "dist/bpfman"),
-        "check",
-        object("fifty"),
-        object("proprietary"),
-        "-o",
-        "json",
-      ]).stdout.toString(),
-    );
-    for (const { name, verdict, refusal, cost } of programs(answer)) {
-      expect({ name, verdict }).toEqual({ name, verdict: ACCEPTED[name] === true ? "accepted" : "refused" });
-      if (verdict === "accepted") expect(cost?.verified_instructions).toBeGreaterThan(0);
-      else {
-        expect({ name, code: refusal?.code }).toEqual({ name, code: "VERIFIER_REJECTED" });
-        expect(refusal?.reason).not.toBe("");
-        expect(refusal?.verifier_log).toMatch(/processed \d+ insns/);
-      }
-    }
-    const found = programs(answer).flatMap(({ name, refusal }) =>
-      refusal === null ? [] : [[name, refusal.source] as const],
-    );
-    for (const [name, source] of found) {
-      expect({ name, line: source?.line, isMarked: MARKED.get(name)?.has(source?.line ?? 0) }).toMatchObject({
-        name,
-        isMarked: true,
-      });
-      expect({ name, column: source?.column }).toEqual({ name, column: expect.any(Number) });
-    }
-    places = new Map(
-      found.map(([name, source]) => [
-        name,
-        `${source?.file?.replace(`${ROOT}/`, "")}:${source?.line}:${source?.column}`,
-      ]),
-    );
-    expect([...places.keys()].sort()).toEqual([...refused].sort());
-  }, 300_000);
-
-  test("as text", async () => {
-    const text = await refusals("text");
-    for (const [name, place] of places) {
-      expect(text).toMatch(
-        new RegExp(`^${name}: refused \\(VERIFIER_REJECTED\\): .+\n  at \\S*${RegExp.escape(place)} `, "m"),
-      );
-    }
-  }, 300_000);
-
-  test("as workflow commands", async () => {
-    const lines = (await refusals("github")).trimEnd().split("\n");
-    expect(lines.pop()).toMatch(/^::notice title=bpfman check::Linux .* refused$/);
-    const found = new Map(
-      lines.map((line) => {
-        const [, file, at, column, name] =
-          /^::error file=([^,:]+),line=(\d+),col=(\d+),title=(\w+)%3A VERIFIER_REJECTED::Linux .+ refuses \4: .+$/.exec(
-            line,
-          ) ?? [line];
-        return [name ?? line, `${file}:${at}:${column}`];
-      }),
-    );
-    expect(found).toEqual(new Map(places));
-  }, 300_000);
-
-  test("as SARIF that its schema accepts", async () => {
-    const log = JSON.parse(await refusals("sarif"));
-    expect(sarifErrors(log)).toBeNull();
-    const results: readonly SarifResult[] = log.runs[0].results;
-    const found = results.map(({ level, locations: [location] }) => {
-      expect(level).toBe("error");
-      const { artifactLocation, region } = location.physicalLocation;
-      const place = `${artifactLocation.uri}:${region.startLine}:${region.startColumn}`;
-      return [location.logicalLocations[0].name, place] as const;
-    });
-    expect(new Map(found)).toEqual(new Map(places));
-  }, 300_000);
-});
 
 describe("costs", () => {
   const counter = object("life");
