@@ -1,7 +1,7 @@
 import { type Pointer, toArrayBuffer } from "bun:ffi";
 import { ATTACH_TYPE, OBJECT_OPEN_OPTS, PROG_TYPE } from "../layout/generated.ts";
 import { encode } from "../layout/struct.ts";
-import { addressOf, allocate, copyOf, cString, keepAlive } from "../memory.ts";
+import { addressOf, allocate, copyOf, cString, keepAlive, type Memory } from "../memory.ts";
 import { lastErrno, textAt } from "./libc.ts";
 import { checkedLibbpf, libbpf, libbpfError } from "./libbpf.ts";
 import type { LogBuffer } from "./log-buffer.ts";
@@ -72,13 +72,24 @@ export interface BpfMap {
   clearPinPath(): void;
 }
 
+/** The memory of an object that is closed, for the next one of its size: a check opens the same file again and again. */
+let spare: Memory | null = null;
+
+function copied(bytes: Uint8Array): Memory {
+  const memory = spare;
+  spare = null;
+  if (memory?.length !== bytes.length) return copyOf(bytes);
+  memory.set(bytes);
+  return memory;
+}
+
 /**
  * Parses an object file in memory. libbpf is not hardened against malicious files: pass only bytes that `src/object`
  * has accepted. The names of internal maps are derived from `name`. Throws SysError, LibraryError.
  */
 export function openObject(bytes: Uint8Array, name: string): BpfObject {
   const library = libbpf();
-  const file = copyOf(bytes);
+  const file = copied(bytes);
   const objectName = cString(name);
   const options = encode(OBJECT_OPEN_OPTS, { sz: OBJECT_OPEN_OPTS.size, object_name: addressOf(objectName) });
   const opened = library.bpf_object__open_mem(file, file.length, options);
@@ -115,7 +126,7 @@ export function openObject(bytes: Uint8Array, name: string): BpfObject {
       if (closed) return;
       closed = true;
       library.bpf_object__close(handle);
-      keepAlive(file);
+      spare = file;
     },
   };
 }
