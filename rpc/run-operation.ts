@@ -1,9 +1,9 @@
-/** Runs one operation for a request: queues it if it changes something, and reports its progress. */
+/** Runs one operation for a request: queues it if it occupies the process, and reports its progress. */
 import type { LogPort } from "../src/domain/log.ts";
 import type { ProcessIdentity } from "../src/domain/ids.ts";
 import { BpfmanError } from "../src/errors/error.ts";
 import { parseRequest } from "../src/service/invoke.ts";
-import { OPERATIONS, type OperationName } from "../src/service/operations.ts";
+import { isExclusive, OPERATIONS, type OperationName } from "../src/service/operations.ts";
 import type { SessionService } from "../src/service/session.ts";
 import { wrongField } from "./errors.ts";
 import type { ProgressToken, ServerNotifications } from "./protocol.ts";
@@ -54,7 +54,7 @@ export class OperationRunner {
       });
     progress({ kind: "begin", title: name });
     try {
-      return OPERATIONS[name].access === "write" ? await this.#changes.run(run, call.signal) : await run();
+      return isExclusive(OPERATIONS[name].access) ? await this.#changes.run(run, call.signal) : await run();
     } finally {
       progress({ kind: "end" });
     }

@@ -7,7 +7,7 @@ import { WORKER_CANCEL_TIMEOUT_MS, WORKER_IDLE_MS } from "../src/domain/limits.t
 import { BpfmanError } from "../src/errors/error.ts";
 import { reasonOf, sysPart } from "../src/errors/sys-failure.ts";
 import type { Invoke } from "../src/service/invoke.ts";
-import { OPERATIONS } from "../src/service/operations.ts";
+import { isExclusive, OPERATIONS } from "../src/service/operations.ts";
 import type { SessionService } from "../src/service/session.ts";
 import { type Beginning, encoded, messages, type Order, type Report, type Task } from "./worker-messages.ts";
 
@@ -27,7 +27,7 @@ type Context = Omit<NonNullable<Parameters<Invoke>[2]>, "owner">;
 export function withWorker(service: SessionService, options: WorkerOptions): SessionService {
   const worker = new Worker(service, options);
   const invoke = (name: keyof typeof OPERATIONS, request: unknown, given: Parameters<Invoke>[2] = {}) => {
-    if (OPERATIONS[name].access !== "write") return service.invoke(name, request, given);
+    if (!isExclusive(OPERATIONS[name].access)) return service.invoke(name, request, given);
     const { operationId: id = crypto.randomUUID(), owner = null } = given;
     return worker.run({ kind: "run", id, name, request, owner }, given);
   };

@@ -7,13 +7,13 @@
 import { existsSync, mkdtempSync, readFileSync, realpathSync } from "node:fs";
 import { availableParallelism, cpus, release, tmpdir } from "node:os";
 import { join } from "node:path";
-import { benchCycle, benchList, benchStart, benchXdp } from "./bench/commands.ts";
+import { benchCheck, benchCycle, benchList, benchStart, benchXdp } from "./bench/commands.ts";
 import { BPFMAN, MEMBERS, must, ROOT, Stopwatch } from "./bench/measure.ts";
 import { removeTree } from "./residue.ts";
 
 const INSIDE = "BPFMAN_BENCH_INSIDE";
 /** Scripts that print tables of their own and also work standalone; they run after the commands. */
-const OTHERS = ["chain.ts", "rpc.ts"];
+const OTHERS = ["chain.ts", "maps.ts", "rpc.ts"];
 
 function describeMachine(): void {
   const memory = /MemTotal:\s+(\d+)/.exec(readFileSync("/proc/meminfo", "utf8"))?.[1] ?? "0";
@@ -41,6 +41,7 @@ function bench(directory: string, rounds: number): void {
   benchList(round);
   benchCycle(round);
   benchXdp(round);
+  benchCheck(round);
 }
 
 function inside(rounds: number): void {

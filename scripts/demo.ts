@@ -59,8 +59,8 @@ async function show(command: string): Promise<string> {
 /** The first missing requirement, in one line; null if there is none. */
 async function whatIsMissing(): Promise<string | null> {
   if (process.getuid?.() !== 0) return 'loading eBPF programs needs root: run "sudo npm run demo"';
-  const tool = ["ip", "ping", "bpftool"].find((name) => Bun.which(name) === null);
-  if (tool !== undefined) return `${tool} is missing: install iproute2, iputils-ping and bpftool`;
+  const tool = ["ip", "ping"].find((name) => Bun.which(name) === null);
+  if (tool !== undefined) return `${tool} is missing: install iproute2 and iputils-ping`;
   if (!existsSync(join(ROOT, "dist/bpfman"))) return 'dist/bpfman is missing: run "npm run demo", which builds it';
   if (!/\bbpf$/m.test(readFileSync("/proc/filesystems", "utf8"))) return "this kernel has no BPF file system (bpffs)";
   const version: { readonly libbpf: string | null } = JSON.parse(await capture("bpfman version -o json"));
@@ -97,14 +97,11 @@ async function makeNetwork(): Promise<void> {
   }
 }
 
-/** Reads the program's map with bpftool, which knows nothing about bpfman. */
 async function showCounters(map: string): Promise<void> {
-  const command = `bpftool -j map dump pinned ${map}`;
+  const command = `bpfman map dump ${map} -o json`;
   console.log(`${faint("$")} ${command}`);
-  const rows: { readonly formatted: { readonly key: number; readonly value: number } }[] = JSON.parse(
-    await capture(command),
-  );
-  for (const { formatted } of rows) console.log(`  ${(COUNTERS[formatted.key] ?? "").padEnd(16)} ${formatted.value}`);
+  const entries: { readonly key: number; readonly value: number }[] = JSON.parse(await capture(command));
+  for (const { key, value } of entries) console.log(`  ${(COUNTERS[key] ?? "").padEnd(16)} ${value}`);
 }
 
 const ping = () => show(`ip netns exec ${RIGHT} ping -q -c ${PACKETS} -i 0.2 192.0.2.1`);
@@ -140,10 +137,7 @@ async function demo(): Promise<void> {
 
   say("Send packets, and read the counters from the map");
   await ping();
-  const owner: { readonly record: { readonly handles: { readonly map_pin_path: string } } } = JSON.parse(
-    await capture(`bpfman get program ${idOf("count_openat")} -o json`),
-  );
-  const map = join(owner.record.handles.map_pin_path, "counters");
+  const map = `${idOf("count_openat")}/counters`;
   await showCounters(map);
 
   say("Detach, and send again: the counters no longer change");

@@ -2,7 +2,8 @@
  * Writes rpc/answers.schema.json: the JSON Schemas of JSON-RPC answers and notifications, generated from the TypeScript
  * types by the compiler itself. test/unit/rpc/schemas.test.ts checks the file against the types. Part of `bun run docs`.
  *
- * Every number in an answer is an ID, a count, a size or a time in nanoseconds, so numbers become integers.
+ * Every number in an answer is an ID, a count, a size or a time in nanoseconds, so numbers become integers, except for
+ * percentages.
  */
 import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -127,7 +128,9 @@ class Reader {
     const required: string[] = [];
     for (const member of await this.#checker.getPropertiesOfType(type)) {
       const memberType = await this.#typeOf(member);
-      properties[member.name] = { ...(await this.schemaOf(memberType)), ...(await this.#description(member)) };
+      const schema = await this.schemaOf(memberType);
+      const own = member.name.endsWith("_percent") ? asFraction(schema) : schema;
+      properties[member.name] = { ...own, ...(await this.#description(member)) };
       if (!(await this.#isOptional(memberType))) required.push(member.name);
     }
     return { type: "object", properties, required };
@@ -138,6 +141,12 @@ class Reader {
     return members.some((member) => member.isIntrinsicType() && member.intrinsicName === "undefined");
   }
 }
+
+/** Of a number, or of a number or null. */
+const asFraction = ({ type, ...rest }: Schema): Schema => ({
+  ...rest,
+  type: Array.isArray(type) ? type.map((each) => (each === "integer" ? "number" : each)) : "number",
+});
 
 function intrinsic(name: string): Schema {
   switch (name) {

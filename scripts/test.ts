@@ -42,7 +42,9 @@ const RINGS: readonly Ring[] = [
   { name: "crash", paths: ["test/crash/"], root: true },
   {
     name: "machine",
-    paths: ["containers", "namespaces", "chains", "chains-foreign", "ownership", "kprobes", "places"].map(e2e),
+    paths: ["containers", "map-values", "namespaces", "chains", "chains-foreign", "ownership", "kprobes", "places"].map(
+      e2e,
+    ),
     root: true,
     named: true,
   },

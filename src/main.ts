@@ -20,16 +20,16 @@ function writeSome(fd: number, bytes: Uint8Array): number {
 
 /**
  * Writes all of it before returning, even to a pipe that is currently full. If the reader has closed the pipe (`|
- * head`), the rest is dropped without an error.
+ * head`), the rest is dropped without an error, and the answer is false.
  */
-function writeAll(fd: number, text: string): void {
-  let rest: Uint8Array = new TextEncoder().encode(text);
+function writeAll(fd: number, text: string | Uint8Array): boolean {
+  let rest: Uint8Array = typeof text === "string" ? new TextEncoder().encode(text) : text;
   while (rest.length > 0) {
     try {
       rest = rest.subarray(writeSome(fd, rest));
     } catch (cause) {
       const { code } = cause as { readonly code?: string };
-      if (code === "EPIPE") return;
+      if (code === "EPIPE") return false;
       if (code !== "EAGAIN") {
         const { reasonOf } = require("./errors/sys-failure.ts") as typeof import("./errors/sys-failure.ts");
         const what = fd === 1 ? "output" : "error";
@@ -38,6 +38,7 @@ function writeAll(fd: number, text: string): void {
       Bun.sleepSync(BUSY_PAUSE_MS);
     }
   }
+  return true;
 }
 
 /**

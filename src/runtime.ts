@@ -84,6 +84,9 @@ function openHost({ directories, config, machine: openMachine, openStore, keepsS
   const files = once(() =>
     (require("./files/open-files.ts") as typeof import("./files/open-files.ts")).openFiles(directories.runtimeDir),
   );
+  const compiler = once(() =>
+    (require("./compiler/open-compiler.ts") as typeof import("./compiler/open-compiler.ts")).openCompiler(process.env),
+  );
   const processes = once(() =>
     (require("./files/open-processes.ts") as typeof import("./files/open-processes.ts")).openProcesses(),
   );
@@ -104,6 +107,9 @@ function openHost({ directories, config, machine: openMachine, openStore, keepsS
     },
     get files() {
       return files();
+    },
+    get compiler() {
+      return compiler();
     },
     get network() {
       return network();

@@ -11,7 +11,11 @@ export const BPF_CMD = {
   MAP_GET_FD_BY_ID: 14,
   BTF_GET_FD_BY_ID: 19,
   MAP_LOOKUP_ELEM: 1,
+  MAP_UPDATE_ELEM: 2,
+  MAP_DELETE_ELEM: 3,
   MAP_GET_NEXT_KEY: 4,
+  MAP_LOOKUP_AND_DELETE_ELEM: 21,
+  MAP_LOOKUP_BATCH: 24,
   LINK_GET_FD_BY_ID: 30,
   OBJ_GET_INFO_BY_FD: 15,
   PROG_QUERY: 16,
@@ -253,8 +257,23 @@ export const MAP_ELEMENT_ATTR = {
     map_fd: { offset: 0, size: 4 },
     key: { offset: 8, size: 8 },
     value: { offset: 16, size: 8 },
+    flags: { offset: 24, size: 8 },
   },
-  size: 24,
+  size: 32,
+} as const;
+
+/** union bpf_attr */
+export const MAP_BATCH_ATTR = {
+  fields: {
+    in_batch: { offset: 0, size: 8 },
+    out_batch: { offset: 8, size: 8 },
+    keys: { offset: 16, size: 8 },
+    values: { offset: 24, size: 8 },
+    count: { offset: 32, size: 4 },
+    map_fd: { offset: 36, size: 4 },
+    flags: { offset: 48, size: 8 },
+  },
+  size: 56,
 } as const;
 
 /** struct bpf_btf_info */
@@ -338,6 +357,7 @@ export const MAP_INFO = {
     max_entries: { offset: 16, size: 4 },
     map_flags: { offset: 20, size: 4 },
     name: { offset: 24, size: 16 },
+    btf_vmlinux_value_type_id: { offset: 44, size: 4 },
     btf_id: { offset: 64, size: 4 },
     btf_key_type_id: { offset: 68, size: 4 },
     btf_value_type_id: { offset: 72, size: 4 },

@@ -1,7 +1,7 @@
 import { type Pointer, toArrayBuffer } from "bun:ffi";
 import { ATTACH_TYPE, OBJECT_OPEN_OPTS, PROG_TYPE } from "../layout/generated.ts";
 import { encode } from "../layout/struct.ts";
-import { addressOf, allocate, copyOf, cString, keepAlive } from "../memory.ts";
+import { addressOf, allocate, copyOf, cString, keepAlive, type Memory } from "../memory.ts";
 import { lastErrno, textAt } from "./libc.ts";
 import { checkedLibbpf, libbpf, libbpfError } from "./libbpf.ts";
 import type { LogBuffer } from "./log-buffer.ts";
@@ -14,6 +14,8 @@ export type AttachTypeName = keyof typeof ATTACH_TYPE;
 export interface BpfObject {
   /** In file order, without the functions that are only called by other programs. */
   readonly programs: readonly BpfProgram[];
+  /** Turns autoload on for the program of that name and off for all others; null, and nothing is changed, if there is none. */
+  selectOnly(name: string): BpfProgram | null;
   readonly maps: readonly BpfMap[];
   /**
    * Creates the maps and loads the programs that have autoload on. Throws SysError, leaving nothing in the kernel. The
@@ -23,6 +25,9 @@ export interface BpfObject {
   /** Frees everything, including programs and maps that are not pinned. Idempotent. */
   close(): void;
 }
+
+/** How much goes into a verifier log. */
+export type LogDetail = "whole" | "path" | "brief";
 
 export interface BpfProgram {
   readonly name: string;
@@ -38,10 +43,13 @@ export interface BpfProgram {
   /** Sets BPF_F_XDP_HAS_FRAGS, so that an XDP program or its extension accepts multi-buffer packets (Linux 5.18). */
   setFrags(): void;
   /**
-   * Sets the buffer for the verifier log, which must stay valid until `load` returns. It is only written if the
-   * verifier rejects the program: in full, or if `brief`, without instructions and register states (BPF_LOG_STATS).
+   * Sets the buffer for the verifier log, which must stay valid until `load` returns. `whole` and `path` have every
+   * instruction; `whole` is only written if the verifier rejects the program, which is then verified again for it.
+   * `brief` has only the reason and the statistics (BPF_LOG_STATS).
    */
-  setLog(log: LogBuffer, detail: "whole" | "brief"): void;
+  setLog(log: LogBuffer, detail: LogDetail): void;
+  /** BPF_PROG_TYPE_* number: what {@link setType} set, else what libbpf concluded from the section; 0 for nothing. */
+  readonly type: number;
   /** The descriptor of the loaded program; closing the object closes it. */
   fd(): number;
 }
@@ -68,13 +76,24 @@ export interface BpfMap {
   clearPinPath(): void;
 }
 
+/** The memory of an object that is closed, for the next one of its size: a check opens the same file again and again. */
+let spare: Memory | null = null;
+
+function copied(bytes: Uint8Array): Memory {
+  const memory = spare;
+  spare = null;
+  if (memory?.length !== bytes.length) return copyOf(bytes);
+  memory.set(bytes);
+  return memory;
+}
+
 /**
  * Parses an object file in memory. libbpf is not hardened against malicious files: pass only bytes that `src/object`
  * has accepted. The names of internal maps are derived from `name`. Throws SysError, LibraryError.
  */
 export function openObject(bytes: Uint8Array, name: string): BpfObject {
   const library = libbpf();
-  const file = copyOf(bytes);
+  const file = copied(bytes);
   const objectName = cString(name);
   const options = encode(OBJECT_OPEN_OPTS, { sz: OBJECT_OPEN_OPTS.size, object_name: addressOf(objectName) });
   const opened = library.bpf_object__open_mem(file, file.length, options);
@@ -83,12 +102,26 @@ export function openObject(bytes: Uint8Array, name: string): BpfObject {
   const handle = Number(opened) as Pointer;
 
   let closed = false;
+  let programs: readonly BpfProgram[] | null = null;
+  const pointers = () => walk((last) => library.bpf_object__next_program(handle, last));
   const live = (pointer: Pointer): Pointer => {
     if (closed) throw new Error("the BPF object is closed");
     return pointer;
   };
   return {
-    programs: walk((last) => library.bpf_object__next_program(handle, last)).map((it) => wrapProgram(it, live)),
+    get programs() {
+      programs ??= pointers().map((it) => wrapProgram(it, live));
+      return programs;
+    },
+    selectOnly(name) {
+      const found = library.bpf_object__find_program_by_name(live(handle), cString(name));
+      if (found === null) return null;
+      const wanted = Number(found) as Pointer;
+      // Not by `programs`, since there can be many objects of many programs to check.
+      for (const each of pointers())
+        checkedLibbpf("bpf_program__set_autoload", library.bpf_program__set_autoload(each, each === wanted));
+      return wrapProgram(wanted, live);
+    },
     maps: walk((last) => library.bpf_object__next_map(handle, last)).map((it) => wrapMap(it, live)),
     load() {
       const result = withDefaultSignals(() => library.bpf_object__load(live(handle)));
@@ -98,7 +131,7 @@ export function openObject(bytes: Uint8Array, name: string): BpfObject {
       if (closed) return;
       closed = true;
       library.bpf_object__close(handle);
-      keepAlive(file);
+      spare = file;
     },
   };
 }
@@ -112,8 +145,11 @@ function walk(next: (last: Pointer | null) => Pointer | bigint | null): Pointer[
 
 /** include/uapi/linux/bpf.h */
 const BPF_F_XDP_HAS_FRAGS = 1 << 5;
-/** include/linux/bpf_verifier.h: log errors and statistics only. */
-const BPF_LOG_STATS = 4;
+/**
+ * Levels of the verifier log (include/linux/bpf_verifier.h): BPF_LOG_LEVEL1, BPF_LOG_STATS. At level 0, libbpf loads without
+ * a log first and retries with one on failure.
+ */
+const LOG_LEVELS: Readonly<Record<LogDetail, number>> = { whole: 0, path: 1, brief: 4 };
 
 type Live = (pointer: Pointer) => Pointer;
 
@@ -147,9 +183,10 @@ function wrapProgram(pointer: Pointer, live: Live): BpfProgram {
     setLog(log, detail) {
       const result = library.bpf_program__set_log_buf(live(pointer), log.address, log.bytes);
       checkedLibbpf("bpf_program__set_log_buf", result);
-      // At level 0, libbpf loads without a log first and retries with one on failure.
-      const level = detail === "brief" ? BPF_LOG_STATS : 0;
-      checkedLibbpf("bpf_program__set_log_level", library.bpf_program__set_log_level(pointer, level));
+      checkedLibbpf("bpf_program__set_log_level", library.bpf_program__set_log_level(pointer, LOG_LEVELS[detail]));
+    },
+    get type() {
+      return library.bpf_program__type(live(pointer));
     },
     fd: () => checkedLibbpf("bpf_program__fd", library.bpf_program__fd(live(pointer))),
   };

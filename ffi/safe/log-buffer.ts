@@ -9,6 +9,8 @@ const MAP_PRIVATE = 0x02;
 const MAP_ANONYMOUS = 0x20;
 const MAP_NORESERVE = 0x4000;
 
+const SHORT_BYTES = 4096;
+
 /**
  * Buffer for the verifier log, which few loads need: anonymous mmap pages, which cost nothing until they are written.
  * An ArrayBuffer of this size would be zeroed first, which takes several milliseconds.
@@ -30,6 +32,9 @@ export class LogBuffer {
   /** Empty if nothing was written. */
   text(): string {
     if (this.#freed) throw new Error("the log is freed");
+    // A view costs time by its size, and most logs are short.
+    const begin = new Uint8Array(toArrayBuffer(this.address, 0, Math.min(SHORT_BYTES, this.bytes)));
+    if (begin.includes(0)) return textUntilNul(begin);
     return textUntilNul(new Uint8Array(toArrayBuffer(this.address, 0, this.bytes)));
   }
 

@@ -86,6 +86,8 @@ export interface MapInfo {
   /** Types of key and value in that BTF; 0 where nothing is said. */
   readonly keyTypeId: number;
   readonly valueTypeId: number;
+  /** Of struct_ops: the type of its value in the kernel's own BTF. */
+  readonly kernelValueTypeId: number;
   readonly extra: bigint;
 }
 
@@ -103,6 +105,7 @@ export function mapInfo(fd: number): MapInfo {
     btfId: info.u32("btf_id"),
     keyTypeId: info.u32("btf_key_type_id"),
     valueTypeId: info.u32("btf_value_type_id"),
+    kernelValueTypeId: info.u32("btf_vmlinux_value_type_id"),
     extra: info.u64("map_extra"),
   };
 }

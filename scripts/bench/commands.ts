@@ -1,7 +1,19 @@
 /** Compares the time and memory of one-shot commands with an empty Bun program and other tools. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { BPFMAN, type Env, MEMBERS, least, must, printRuns, race, type Run, type Stopwatch } from "./measure.ts";
+import {
+  BPFMAN,
+  CHECKED,
+  type Env,
+  MEMBERS,
+  least,
+  must,
+  printRuns,
+  race,
+  ROOT,
+  type Run,
+  type Stopwatch,
+} from "./measure.ts";
 
 const LISTED = [10, 100, 1000];
 /** Programs of members.bpf.o that the listings contain. */
@@ -34,7 +46,7 @@ function peers(): Tool[] {
 
 const installed = (program: string): boolean => Bun.which(program) !== null;
 
-function emptyProgram(directory: string): string {
+export function emptyProgram(directory: string): string {
   const [source, output] = [join(directory, "empty.ts"), join(directory, "empty")];
   writeFileSync(source, "export {};\n");
   const flags = [
@@ -159,6 +171,23 @@ function bpftoolLoad(watch: Stopwatch): Run {
   const pin = join(watch.directory, "cycle/fs/bench_by_bpftool");
   const load = watch.run(["bpftool", "prog", "load", join(MEMBERS, "../../examples/packet_counter.bpf.o"), pin]);
   return total([load, watch.run(["rm", pin])]);
+}
+
+/** Checks fifty programs, as plain libbpf does that opens the object anew for each (scripts/sweep.c). */
+export function benchCheck({ watch, rounds }: Round): void {
+  const plain = join(watch.directory, "sweep");
+  must(["gcc", "-O2", "-o", plain, join(ROOT, "scripts/sweep.c"), "-lbpf"]);
+  const empty = emptyProgram(watch.directory);
+  const tool = ours(watch, "check");
+  const contenders = [
+    { name: "plain libbpf, an open for each program", run: () => watch.run([plain, CHECKED]) },
+    { name: "bpfman check", run: () => watch.run([BPFMAN, "check", CHECKED], tool.env) },
+    { name: "empty Bun program", run: () => watch.run([empty]) },
+  ];
+  const subjects = race(contenders, rounds);
+  printRuns("Check 50 programs", subjects);
+  const [libbpf = 1, check = 0, start = 0] = subjects.map(({ runs }) => least(runs.map(({ ms }) => ms)));
+  console.log(`without the start of an empty Bun program, ${((check - start) / libbpf).toFixed(2)} times plain libbpf`);
 }
 
 export function benchXdp({ watch, rounds }: Round): void {

@@ -6,6 +6,8 @@ export const ROOT = resolve(import.meta.dir, "../..");
 export const BPFMAN = join(ROOT, "dist/bpfman");
 export const MEMBERS = join(ROOT, "dist/bpf/bench/members.bpf.o");
 
+export const CHECKED = join(ROOT, "dist/bpf/bench/checked.bpf.o");
+
 export type Env = Readonly<Record<string, string>>;
 
 /** One run of a command. */

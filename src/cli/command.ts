@@ -301,10 +301,14 @@ export interface Session {
   moveTo(places: Partial<Settings>): void;
   /** Writes an answer to stdout, as JSON or as the text that `text` returns. */
   print<Answer>(answer: Answer, text: (answer: Answer, look: Look) => string): void;
+  /** Performs an operation that finds many results, and prints each as it is found: a list as JSON, a line for each as text. */
+  stream(name: OperationName, request: unknown): Promise<void>;
   /** Writes text to stdout, whatever the output format. */
   write(text: string): void;
   /** Writes files into a directory, which is created if necessary, and prints their paths. Throws IO_FAILED. */
   save(directory: string, files: readonly { readonly name: string; readonly text: string }[]): void;
+  /** Sets the exit code of a command whose answer says that something is wrong, unless it fails besides. */
+  endWith(code: number): void;
   /** Reports a failure and continues. The first one determines the exit code. */
   fail(error: BpfmanError): void;
   /** Ends with that exit code, unless something failed. */

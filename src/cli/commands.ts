@@ -23,6 +23,7 @@ const noun = leavesOf("noun");
 // Files of several commands.
 const about = () => import("./about/about.ts");
 const attaching = () => import("./attach/hooks.ts");
+const checking = () => import("./check/check.ts");
 const doctor = () => import("./doctor/doctor.ts");
 const dispatcher = () => import("./dispatcher/dispatcher.ts");
 const oneLink = () => import("./get/link.ts");
@@ -31,6 +32,7 @@ const imageBuild = () => import("./image/build.ts");
 const registry = () => import("./image/registry.ts");
 const lists = () => import("./list/list.ts");
 const loading = () => import("./load/load.ts");
+const maps = () => import("./map/map.ts");
 const removal = () => import("./remove/remove.ts");
 
 const HOOKS: Readonly<Record<AttachKind, string>> = {
@@ -99,6 +101,21 @@ const IMAGE: Group = {
     noun("verify", "Verify the signatures of an image in a registry.", registry, "verifyImage", { grammar: "noun" }),
     classic("build", "Build an eBPF bytecode image and push it to a registry.", imageBuild, "buildImage"),
     classic("generate-build-args", "Print the build arguments for a bytecode image.", imageBuild, "generateBuildArgs"),
+  ],
+};
+
+const MAP: Group = {
+  name: "map",
+  summary: "Show and change maps and their entries.",
+  otherwise: { child: "list" },
+  children: [
+    classic("list", "List the maps of bpfman's programs.", maps, "listMaps"),
+    classic("get", "Show one map: its types, size, pins and programs.", maps, "getMap"),
+    classic("dump", "Print all entries of a map.", maps, "dumpMap"),
+    classic("lookup", "Print one entry of a map.", maps, "lookupMap"),
+    classic("update", "Write one entry of a map.", maps, "updateMap"),
+    classic("delete", "Delete one entry of a map.", maps, "deleteEntry"),
+    classic("clear", "Delete all entries of a map.", maps, "clearMap"),
   ],
 };
 
@@ -172,10 +189,13 @@ export const ROOT: Group = {
     classic("detach", "Detach links from their hooks.", removal, "detach"),
     LIST,
     GET,
+    MAP,
     PROGRAM,
     LINK,
     DISPATCHER,
     IMAGE,
+    classic("check", "Check whether this kernel's verifier accepts programs, and at what cost.", checking, "check"),
+    classic("inspect", "Show what an object file or an image contains.", () => import("./check/inspect.ts"), "inspect"),
     classic(
       "history",
       "Show what bpfman did: when, for whom, with which result.",

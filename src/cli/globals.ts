@@ -122,12 +122,15 @@ export type Globals = Values<typeof GLOBALS>;
 
 /**
  * Returns the global options beside the own ones of a command, or of the root. The own ones take precedence if both use
- * a letter (`-o` for a probe's offset).
+ * a letter (`-o` for a probe's offset); a command with more output formats has an option of its own for them.
  */
 export function globalsBeside(own: readonly Field[], isRoot = false): readonly Field[] {
   const taken = new Set(own.map((flag) => flag.short));
   const all: readonly Field[] = [...Object.values(GLOBALS), ...(isRoot ? [VERSION] : [])];
-  return all.map((flag) => (flag.short !== undefined && taken.has(flag.short) ? { ...flag, short: undefined } : flag));
+  const named = all.filter((flag) => own.every(({ long }) => long !== flag.long));
+  return named.map((flag) =>
+    flag.short !== undefined && taken.has(flag.short) ? { ...flag, short: undefined } : flag,
+  );
 }
 
 /** False if the user or the terminal disables colours. */

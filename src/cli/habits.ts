@@ -36,9 +36,14 @@ const BPFTOOL: Habits = {
     /^n(et?)? attach\b/,
   [FIND_AND_DETACH]: /^n(et?)? detach\b/,
   'type "bpfman list links" for what bpfman attached, "bpfman dispatcher list" for its chains': /^n(et?)?( |$)/,
-  'use bpftool, which works on bpfman\'s maps too: "bpftool map dump pinned MAP_PIN_PATH/NAME"; "bpfman get program ID" shows the path':
-    /^m(ap?)? (?!(sh?o?w?|li?s?t?|help)( |$))[a-z]/,
-  'type "bpfman get program ID" for the maps of a program; "bpftool map" lists and reads all maps': /^m(ap?)?( |$)/,
+  'type "bpfman map get MAP" for one map, "bpfman map list --all" for all': /^m(ap?)? (sh?o?w?)( |$)/,
+  'type "bpfman map lookup QUEUE" for the next value, which stays there; "bpfman map clear QUEUE" takes all out':
+    /^m(ap?)? (peek|pop|dequeue|getnext)( |$)/,
+  'type "bpfman map update QUEUE VALUE"': /^m(ap?)? (push|enqueue)( |$)/,
+  "use bpftool for that; bpfman pins the maps of its programs": /^m(ap?)? (pin|create|freeze|event_pipe)( |$)/,
+  'here, a map is one word, without "id", "pinned" or "name", and so are a key and a value: "bpfman map lookup 12 0"':
+    /^m(ap?)? [a-z]+ (id|pinned|name) /,
+  'type "bpfman map"': /^m(a)? /,
   'type "bpfman list links", or "bpfman get link LINK_ID" for one': /^l(i|in|ink)? (show|dump|list (id|pinned))\b/,
   'every link of bpfman is pinned: "bpfman get link LINK_ID -o json" shows its pin_path; use bpftool to pin other links':
     /^l(i|in|ink)? pin\b/,
@@ -117,8 +122,7 @@ const OTHER_GRAMMAR: Habits = {
 /** Words common to many tools. */
 const ANY_TOOL: Habits = {
   'type "bpfman list programs" or "bpfman list links"': /^(show|ls|ps)( |$)/,
-  'type "bpfman get program ID", "bpfman get link LINK_ID" or "bpfman image inspect IMAGE"':
-    /^(info|inspect|describe)( |$)/,
+  'type "bpfman get program ID", "bpfman get link LINK_ID" or "bpfman inspect FILE"': /^(info|describe)( |$)/,
   'type "bpfman unload ID", "bpfman detach LINK_ID" or "bpfman program delete ID"': /^(rm|remove|delete)( |$)/,
   'type "bpfman get program ID -o json": it shows run time and count if sysctl kernel.bpf_stats_enabled is 1':
     /^(top|stats)( |$)/,
@@ -143,7 +147,7 @@ const ANY_TOOL: Habits = {
   'type "bpfman program list", followed by that option': /^list programs?\b.* (--(un)?attached|-l|--selector)( |=|$)/,
   'type "bpfman link list -q"': /^list links?\b.* (-q|--quiet)( |$)/,
   'type "bpfman link list --program-id ID"': /^list links?\b.* --program-id( |=|$)/,
-  'maps belong to programs: "bpfman get program ID" shows them, "bpftool map" reads them': /^(list|get) maps?\b/,
+  'type "bpfman map list", or "bpfman map get MAP"': /^(list|get|show) maps?\b/,
   'type "bpfman list links" and look at the Attachment column; with "-o json" it is .links[].details.interface':
     /^((list links?|link list|link) .*(-i|--iface|--interface|--dev|dev)( |$)|list links? \w)/,
   'there is no need to force anything; "--ignore-missing" ignores ids that do not exist':

@@ -2,7 +2,7 @@
 import type { Settings } from "../domain/settings.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { reasonOf } from "../errors/sys-failure.ts";
-import type { Invoke } from "../service/invoke.ts";
+import type { Context, Invoke } from "../service/invoke.ts";
 import { pathOf, type ServeOptions, type Session } from "./command.ts";
 import { ROOT } from "./commands.ts";
 import { errorFormatOf, GLOBALS, type Globals, showsColors } from "./globals.ts";
@@ -32,7 +32,8 @@ export interface CliHost {
   /** Width of the terminal on stdout; null if there is none or its width is unknown. */
   readonly stdoutColumns: number | null;
   readonly stderrColumns: number | null;
-  out(text: string): void;
+  /** Returns false if the reader has closed its end. */
+  out(text: string | Uint8Array): boolean;
   err(text: string): void;
   /** Writes a file, creating its directories, and returns its path. */
   save(path: string, text: string): string;
@@ -72,10 +73,14 @@ export async function runCli(host: CliHost): Promise<number> {
       return 2;
     }
     const { command, given } = next;
-    const read = await readValues(GLOBALS, given);
-    run.globals = { ...read, output: read.output ?? command.output ?? "text" };
     const { fields } = command;
+    const { output: common, ...others } = GLOBALS;
+    const isOwn = Object.values(fields).some(({ long }) => long === common.long);
+    const read = { output: null, ...(await readValues(isOwn ? others : GLOBALS, given)) };
+    run.globals = { ...read, output: read.output ?? command.output ?? "text" };
     const values = await readValues(fields, given);
+    // Formats of one command only are text to everything else.
+    if (isOwn && values.output === "json") run.globals = { ...run.globals, output: "json" };
     const action = command.prepare(values);
     run.phase = "run";
     const { session, exitCode } = openSession(run, run.globals, { fields, values, given });
@@ -135,30 +140,51 @@ function openSession(run: Run, globals: Globals, line: Line): { session: Session
   const output = globals.output ?? "text";
   let settings = settingsOf(globals);
   let code = 0;
+  const contextOf = (request: unknown): Partial<Context> => ({
+    calledAs: pathOf(run.trail.nodes),
+    nameOf: (path) => origin().originOf(line, request, path),
+    get operationId() {
+      return operationIdOf(run);
+    },
+    signal: host.signal,
+    lockTimeoutMs: settings.lockTimeoutMs,
+    progress: (message) => {
+      if (!host.stderrIsTerminal) return;
+      run.progressShown = true;
+      host.err(`${CLEAR_LINE}${printable(message)}`);
+    },
+    relay: (line) => {
+      endProgress(run);
+      host.err(`${printable(line)}\n`);
+    },
+  });
+  const call: Invoke = async (name, request, more = {}) => {
+    connection ??= host.connect(settings);
+    const context = Object.defineProperties(contextOf(request), Object.getOwnPropertyDescriptors(more));
+    return (await connection)(name, request, context);
+  };
   const session: Session = {
     output,
     tree: ROOT,
-    async invoke(name, request) {
-      connection ??= host.connect(settings);
-      const invoke = await connection;
-      return invoke(name, request, {
-        calledAs: pathOf(run.trail.nodes),
-        nameOf: (path) => origin().originOf(line, request, path),
-        get operationId() {
-          return operationIdOf(run);
-        },
-        signal: host.signal,
-        lockTimeoutMs: settings.lockTimeoutMs,
-        progress: (message) => {
-          if (!host.stderrIsTerminal) return;
-          run.progressShown = true;
-          host.err(`${CLEAR_LINE}${printable(message)}`);
-        },
-        relay: (line) => {
-          endProgress(run);
-          host.err(`${printable(line)}\n`);
-        },
-      });
+    invoke: call,
+    async stream(name, request) {
+      const isJson = output === "json";
+      let begun = false;
+      const write = (bytes: Uint8Array): boolean => {
+        if (!begun && isJson) host.out("[\n");
+        begun = true;
+        return host.out(bytes);
+      };
+      try {
+        await call(name, request, { sink: { separator: isJson ? ",\n" : "\n", write } });
+        if (!begun && isJson) host.out("[");
+      } catch (thrown) {
+        // What was printed is to be valid, whatever follows.
+        if (begun) host.out(isJson ? "\n]\n" : "\n");
+        throw thrown;
+      }
+      if (isJson) host.out(begun ? "\n]\n" : "]\n");
+      else if (begun) host.out("\n");
     },
     moveTo(places) {
       settings = { ...settings, ...places };
@@ -178,6 +204,9 @@ function openSession(run: Run, globals: Globals, line: Line): { session: Session
     save(directory, files) {
       const paths = files.map(({ name, text }) => host.save(`${directory}/${name}`, text));
       session.print({ files: paths }, () => paths.map((path) => `${path}\n`).join(""));
+    },
+    endWith(own) {
+      if (code === 0) code = own;
     },
     fail(error) {
       const own = report(error, run);

@@ -105,6 +105,50 @@ export interface MapAnswer {
   readonly present: boolean;
 }
 
+/** A map with all that bpfman knows about it. `name` is the full one of maps of its programs. */
+export interface MapStatusAnswer extends MapAnswer {
+  /** One of bpfman's programs made it. */
+  readonly managed: boolean;
+  /** As C spells them: `struct flow`. Null if the types are not known, and in the summary view. */
+  readonly key_type: string | null;
+  readonly value_type: string | null;
+  /** How many there are now; null if the kernel does not tell, or it would take long. */
+  readonly entries: number | null;
+  /** Those that bpfman knows. */
+  readonly pins: readonly string[];
+  /** All programs that use it. */
+  readonly programs: readonly number[];
+}
+export interface MapListAnswer {
+  readonly maps: readonly MapStatusAnswer[];
+}
+
+/**
+ * Keys and values are JSON by their types (docs/howto/maps.md), or bytes in hex. Queues and stacks have no keys; values are null
+ * where the kernel does not tell them.
+ */
+export interface MapEntryAnswer {
+  readonly key?: unknown;
+  readonly value?: unknown;
+  /** Instead of `value`, for maps with a value for each possible processor. */
+  readonly values?: readonly { readonly cpu: number; readonly value: unknown }[];
+}
+export interface MapLookupAnswer extends MapEntryAnswer {
+  readonly map_id: number;
+}
+export interface MapDumpAnswer {
+  readonly map_id: number;
+  readonly entries: readonly MapEntryAnswer[];
+  /** The cursor of the request for the next page; null if this is the last one. */
+  readonly next: string | null;
+}
+export interface MapChangeAnswer {
+  readonly map_id: number;
+  readonly name: string;
+  /** How many entries were written or removed. */
+  readonly changed: number;
+}
+
 interface NetworkDetailsAnswer {
   readonly interface: string;
   readonly ifindex: number;

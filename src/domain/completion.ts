@@ -7,6 +7,7 @@ export const LIVE_VALUES = [
   "interface",
   "kernel-function",
   "link-id",
+  "map",
   "metadata",
   "netns",
   "object-global",

@@ -18,7 +18,7 @@ export interface Facts {
   /** Programs loaded, removed or used. */
   readonly programs?: readonly number[];
   readonly links?: readonly number[];
-  /** The hook, as in `tcx eth0 ingress`. */
+  /** The hook, as in `tcx eth0 ingress`; or the map and its key in hex, as in `map 17 counters 01000000`. */
   readonly place?: string;
   /** The file or image that programs were loaded from. */
   readonly source?: string;

@@ -176,6 +176,9 @@ const unknown = (value: number): string => `unknown(${value})`;
 
 export const programTypeJson = (type: number): string => PROGRAM_TYPE_WORDS[type]?.json ?? unknown(type);
 export const programTypeText = (type: number): string => PROGRAM_TYPE_WORDS[type]?.text ?? unknown(type);
+/** Returns the text word for a constant without its prefix: `SCHED_CLS`. */
+export const programTypeWord = (name: KernelProgramType): string =>
+  PROGRAM_TYPE_WORDS.find((words) => words.name === name)?.text ?? name;
 export const mapTypeJson = (type: number): string => MAP_TYPE_WORDS[type] ?? unknown(type);
 export const linkTypeWord = (type: number): string => LINK_TYPE_WORDS[type] ?? unknown(type);
 /** Returns the name of the constant in lower case. */

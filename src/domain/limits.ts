@@ -28,6 +28,34 @@ export const ALTERNATIVE_NAME_CHARS_MAX = 127;
 export const ID_MAX = 0xffff_ffff;
 /** Verifier log kept per program: the kernel's maximum (UINT_MAX >> 8, kernel/bpf/verifier.c). */
 export const VERIFIER_LOG_BYTES_MAX = 0xff_ffff;
+/** Largest initial value of a variable that `inspect` shows, in bytes. */
+export const INSPECTED_VALUE_BYTES_MAX = 4096;
+/** How much more than in a baseline a program may cost: from one instruction to the kernel's limit of a million. */
+export const TOLERANCE_PERCENT_MAX = 100_000_000;
+/** Files per `check`. */
+export const CHECK_FILES_MAX = 256;
+/** Verifier logs that one `check` answers in full, in bytes; of later ones, only the end is kept. */
+export const CHECK_LOGS_BYTES_MAX = 32 * 1024 * 1024;
+/** What is kept of those: enough for a reason and the last of the path. */
+export const CHECK_LOG_END_BYTES = 16 * 1024;
+/** Lines that led to a refusal: about a screenful. */
+export const PATH_LINES_MAX = 24;
+/** Largest file of costs that is read: some 100,000 programs. */
+export const COSTS_BYTES_MAX = 32 * 1024 * 1024;
+/** Largest compilation database; that of a Linux kernel is about 12 MiB. */
+export const COMPILATION_DATABASE_BYTES_MAX = 64 * 1024 * 1024;
+/** Address space of a compiler: several times what the largest generated sources take. */
+export const COMPILER_MEMORY_BYTES_MAX = 4 * 1024 * 1024 * 1024;
+/** Processor time of a compiler. */
+export const COMPILER_SECONDS_MAX = 120;
+/** How long a compiler may take. */
+export const COMPILER_TIMEOUT_MS = 300_000;
+/** Largest file that a compiler may write. */
+export const COMPILER_FILE_BYTES_MAX = 64 * 1024 * 1024;
+/** What is kept of a compiler's messages. */
+export const COMPILER_OUTPUT_BYTES_MAX = 256 * 1024;
+/** Diagnostics of one source. */
+export const DIAGNOSTICS_MAX = 1000;
 /** How long `detach` waits for the kernel to release a link. */
 export const LINK_GONE_TIMEOUT_MS = 5_000;
 /** How often an attach is retried when other processes change the same TCX hook concurrently. */
@@ -209,5 +237,19 @@ export const IDENTITY_CHARS_MAX = 2048;
 export const TRUST_ROOT_TIMEOUT_MS = 5_000;
 /** How often a request for the trust root is retried. */
 export const TRUST_ROOT_RETRIES = 1;
+/** Parts (members, elements) of a value that is shown by its type; larger ones are shown as hex. A page of globals has few. */
+export const VALUE_PARTS_MAX = 4 * 1024 * 1024;
+/** Members and enumerators of all types within one type that is shown; those of the kernel's largest have some thousands. */
+export const COMPILED_MEMBERS_MAX = 256 * 1024;
+/** Bytes of entries read from a map at once: a few system calls for a million small entries, little memory for large ones. */
+export const MAP_BATCH_BYTES_MAX = 256 * 1024;
+/** Entries read from a map at once. */
+export const MAP_BATCH_ENTRIES_MAX = 4096;
+/** Largest value of a map that is read, for all processors together; a map of global variables has some KiB. */
+export const MAP_VALUE_BYTES_MAX = 64 * 1024 * 1024;
+/** Entries that a list of maps counts in each: some milliseconds. */
+export const MAP_ENTRIES_COUNTED_MAX = 65_536;
+/** Entries in one answer of map/dump. */
+export const MAP_PAGE_ENTRIES_MAX = 10_000;
 /** Largest copy of a row in the runtime directory: a program's, with its global data and metadata. */
 export const ROW_COPY_BYTES_MAX = 32 * 1024 * 1024;

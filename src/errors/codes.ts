@@ -50,6 +50,21 @@ export const ERROR_CODES = {
     meaning: "a --global value is not NAME=HEX, or does not have the size of the variable",
     advice: "write NAME=HEX with two digits for each byte of the variable, as in LIMIT=0A000000",
   },
+  INVALID_BASELINE: {
+    kind: "invalid",
+    meaning: "the file given as a baseline does not hold the costs that `check --save` writes",
+    hint: "write one with: bpfman check FILE --save BASELINE",
+  },
+  COMPILE_FAILED: {
+    kind: "invalid",
+    meaning: "a C source does not compile, or the compiler failed",
+    hint: "fix the first error that the compiler reports; compile_commands.json above the source can give its flags",
+  },
+  COMPILATION_DATABASE_INVALID: {
+    kind: "invalid",
+    meaning: "a compile_commands.json above a C source cannot be read as a compilation database",
+    hint: "generate it again, or remove it",
+  },
   INVALID_METADATA: {
     kind: "invalid",
     meaning: "a metadata value is not KEY=VALUE",
@@ -201,6 +216,41 @@ export const ERROR_CODES = {
     kind: "not-found",
     meaning: "no such map in the object, at that pin, or in the kernel",
     advice: "take one of the maps that the hint lists, or another pin or id",
+  },
+  MAP_AMBIGUOUS: {
+    kind: "invalid",
+    meaning: "a name fits several maps",
+    advice: "name the map by its id, or as PROGRAM_ID/NAME: the hint lists the candidates",
+  },
+  MAP_NOT_MANAGED: {
+    kind: "permission",
+    meaning: "the map to be changed belongs to programs that bpfman did not load",
+    advice: "give --foreign to change it all the same",
+  },
+  MAP_FROZEN: {
+    kind: "conflict",
+    meaning: "the map cannot be changed from outside of programs: it is frozen, or was made read-only",
+    advice: "constants are set when the program is loaded",
+  },
+  MAP_FULL: {
+    kind: "conflict",
+    meaning: "the map has no room for another entry",
+    hint: "delete an entry first, or load the program with more: --map-entries NAME=N",
+  },
+  INVALID_VALUE: {
+    kind: "invalid",
+    meaning: "a key or value does not fit its type",
+    advice: "change the part that the message names",
+  },
+  ENTRY_NOT_FOUND: {
+    kind: "not-found",
+    meaning: "the map has no entry with that key",
+    hint: 'see "bpfman map dump MAP"',
+  },
+  ENTRY_EXISTS: {
+    kind: "conflict",
+    meaning: "the map has an entry with that key already, and was to get a new one",
+    advice: "change it without --create",
   },
   MAP_SIZE_MISSING: {
     kind: "invalid",
@@ -381,6 +431,11 @@ export const ERROR_CODES = {
     kind: "unavailable",
     meaning: "a system call failed that rarely does",
     hint: "try again; if it keeps failing, report it with the command and --log-level debug",
+  },
+  COMPILER_MISSING: {
+    kind: "unavailable",
+    meaning: "there is no clang, or no tool to run it within bounds, so C sources cannot be checked",
+    hint: "install clang, or compile the source elsewhere and check the object",
   },
   IO_FAILED: {
     kind: "unavailable",

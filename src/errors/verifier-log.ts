@@ -2,7 +2,7 @@
 
 /** Lines that end the log or repeat the state: `processed 9 insns (limit 1000000) …`, `verification time 81 usec`. */
 const STATISTICS =
-  /^(processed \d+ insns|verification time \d|stack depth |max_states_per_insn|total_states|peak_states|mark_read)/;
+  /^(processed \d+ insns|verification time \d|stack depth |subprog \d+ \(|max_states_per_insn|total_states|peak_states|mark_read)/;
 /** Some reasons lack a line break at the end: `expected prog array map for tail callprocessed 3 insns …`. */
 const GLUED = /(?<=[^\n])processed \d+ insns \(limit/;
 /** An instruction as it is verified, `12: (95) exit`, or only the state before it: `12: R0=1 R10=fp0`. */
@@ -74,6 +74,79 @@ function instructionOf(all: readonly string[], classic: readonly string[], reaso
 function numberIn(pattern: RegExp, text: string): number | null {
   const digits = pattern.exec(text)?.[1];
   return digits === undefined ? null : Number(digits);
+}
+
+/** `processed 9 insns (limit 1000000) max_states_per_insn 0 total_states 1 peak_states 1 mark_read 0` */
+const PROCESSED = /^processed (\d+) insns .*max_states_per_insn (\d+) total_states (\d+) peak_states (\d+)/m;
+/** One number for each function: `stack depth 16+8`. */
+const STACK_DEPTH = /^stack depth (\d+(?:\+\d+)*)/m;
+/** Since Linux 7.3, a line for each: `subprog 1 (name) static insns_self 10 insns_total 10 stack 8`. */
+const STACK_OF_FUNCTION = /^subprog \d+ \(.* stack (\d+)$/gm;
+const TIME = /^verification time (\d+) usec/m;
+
+export interface VerifierStatistics {
+  /** Instructions processed, over all paths. */
+  readonly instructions: number;
+  readonly maxStatesPerInstruction: number;
+  readonly totalStates: number;
+  readonly peakStates: number;
+  /** Bytes, of all functions together; null if the kernel does not say. */
+  readonly stackBytes: number | null;
+  readonly microseconds: number | null;
+}
+
+/** Extracts the statistics at the end of a log; null if there are none. */
+export function readStatistics(log: string): VerifierStatistics | null {
+  const end = log.slice(-TAIL_CHARS);
+  const found = PROCESSED.exec(end);
+  if (found === null) return null;
+  const [instructions = 0, maxStatesPerInstruction = 0, totalStates = 0, peakStates = 0] = found.slice(1).map(Number);
+  return {
+    instructions,
+    maxStatesPerInstruction,
+    totalStates,
+    peakStates,
+    stackBytes: stackIn(end),
+    microseconds: numberIn(TIME, end),
+  };
+}
+
+function stackIn(statistics: string): number | null {
+  const one = STACK_DEPTH.exec(statistics)?.[1]?.split("+") ?? [];
+  const depths = [...one, ...[...statistics.matchAll(STACK_OF_FUNCTION)].map(([, depth]) => depth)];
+  return depths.length === 0 ? null : depths.reduce((sum, depth) => sum + Number(depth), 0);
+}
+
+/** An instruction that was verified, and the one before it on the path. */
+interface Step {
+  readonly instruction: number;
+  readonly before: Step | null;
+}
+
+/**
+ * Returns the instructions on the path to the end of a log, oldest first, as far as the log has them. The verifier follows a
+ * branch to its end and then takes up the one that it left last: `from 3 to 7: …`.
+ */
+export function pathIn(log: string): number[] {
+  const left = new Map<number, Step[]>();
+  let last: Step | null = null;
+  for (const [, at, from, whole] of log.matchAll(/^(?:(\d+): \([0-9a-f]{2}\) |from (\d+) to \d+|(Validating ))/gm)) {
+    if (whole !== undefined) {
+      // A global function is verified by itself.
+      left.clear();
+      last = null;
+    } else if (from !== undefined) last = left.get(Number(from))?.pop() ?? null;
+    else {
+      const step: Step = { instruction: Number(at), before: last };
+      last = step;
+      const steps = left.get(step.instruction);
+      if (steps === undefined) left.set(step.instruction, [step]);
+      else steps.push(step);
+    }
+  }
+  const path: number[] = [];
+  for (let step = last; step !== null; step = step.before) path.push(step.instruction);
+  return path.reverse();
 }
 
 /** What to do about the most common reasons. */

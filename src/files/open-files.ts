@@ -16,6 +16,7 @@ export function openFiles(runtimeDir: string): FilesPort {
     ...bytecodeStore(runtimeDir),
     readObject: (path, bytesMax) => readObject(path, bytesMax),
     absolute,
+    saveText: (path, text) => (require("./save-text.ts") as typeof import("./save-text.ts")).saveText(path, text),
     listDirectory,
     openBinary,
     fileId,

@@ -2,10 +2,11 @@ import { join } from "node:path";
 import type { SigningConfig } from "../domain/signing.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { ImagesPort, ImageWork, RegistryAccess } from "../platform/images.ts";
-import { openCache } from "./cache.ts";
+import { type Cache, openCache } from "./cache.ts";
 import { hostArchitecture } from "./platform.ts";
 import { formatReference, manifestKey, parseReference } from "./reference.ts";
 import type { Descriptor, Repository } from "./repository.ts";
+import type { ImageVerifier } from "./verifier.ts";
 
 export interface ImagesOptions {
   readonly cacheDir: string;
@@ -14,6 +15,10 @@ export interface ImagesOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly signing: SigningConfig;
 }
+
+const NO_CACHE: Cache = { resolved: () => null, saveResolved: () => {}, blob: () => null, saveBlob: () => {} };
+/** Accepts all signers, since what is fetched is only looked at. */
+const ANYBODY: ImageVerifier = { policy: "", verify: async () => {} };
 
 /** Interval between progress reports of a transfer. */
 const PROGRESS_MS = 100;
@@ -45,6 +50,12 @@ export function openImages({ cacheDir, caFile, env, signing }: ImagesOptions): I
       const architecture = hostArchitecture();
       const verifier = openVerifier(signing, rootDirectory);
       return pullImage(request, { cache: openCache(cacheDir), openRepository, verifier, architecture }, work);
+    },
+    async fetch(request, work) {
+      const { pullImage } = await import("./pull.ts");
+      const needs = { cache: NO_CACHE, openRepository: repositoryOf(request, work), verifier: ANYBODY };
+      const pull = { ...request, pullPolicy: "Always" } as const;
+      return pullImage(pull, { ...needs, architecture: hostArchitecture() }, work);
     },
     async inspect(request, work) {
       const { inspectImage } = await import("./inspect.ts");

@@ -1,6 +1,7 @@
 import { type BpfObjectKind, objectIds, withObject } from "../../ffi/safe/bpf.ts";
+import { readTextSync } from "../../ffi/safe/file-system.ts";
 import { waitForRunningPrograms } from "../../ffi/safe/membarrier.ts";
-import { kernelLinkId, programId } from "../domain/ids.ts";
+import { kernelLinkId, mapId, programId } from "../domain/ids.ts";
 import { sysFailure } from "../errors/sys-failure.ts";
 import type { Feature, FeatureName, KernelAttach, KernelPort } from "../platform/kernel.ts";
 import { attempt } from "./kernel-failure.ts";
@@ -22,6 +23,7 @@ const kprobe = () => require("./hooks/kprobe-link.ts") as typeof import("./hooks
 const uprobe = () => require("./hooks/uprobe-link.ts") as typeof import("./hooks/uprobe-link.ts");
 const tracing = () => require("./hooks/tracing-link.ts") as typeof import("./hooks/tracing-link.ts");
 const content = () => require("./load/map-content.ts") as typeof import("./load/map-content.ts");
+const maps = () => require("./open-map.ts") as typeof import("./open-map.ts");
 const names = () => require("./explain/whole-name.ts") as typeof import("./explain/whole-name.ts");
 const functions = () => require("./hooks/kernel-function.ts") as typeof import("./hooks/kernel-function.ts");
 const pinned = () => require("./pinned-object.ts") as typeof import("./pinned-object.ts");
@@ -36,10 +38,15 @@ export function openKernel(pins: string | null = null): KernelPort {
   return {
     feature,
     load: async (object) => (await import("./load/load-object.ts")).load(object),
+    verify: async (object) => (await import("./load/verify-program.ts")).verify(object),
+    release: () => readTextSync("/proc/sys/kernel/osrelease").trim(),
     programIds: () => allIds("program").map(programId),
     program: (id) => lookUp("program", id, readProgram),
     wholeName: (program) => names().wholeName(program),
     map: (id) => lookUp("map", id, readMap),
+    mapIds: () => allIds("map").map(mapId),
+    openMap: (id) => maps().openMap(id),
+    programBtf: ({ btfId }) => maps().readBtf(btfId),
     mapContent: (id) => lookUp("map", id, content().readMapContent),
     firstValue: (id) => lookUp("map", id, content().readFirstValue),
     linkIds: () => allIds("link").map(kernelLinkId),

@@ -37,7 +37,7 @@ function openPinFd(path: string): number | null {
       ? {
           code: "STATE_CONFLICT",
           reason: "it is not a pin in a BPF file system",
-          hint: 'a pin is a path in a BPF file system, such as /sys/fs/bpf; "bpftool -f map list" shows those of maps',
+          hint: 'a pin is a path in a BPF file system, such as /sys/fs/bpf; "bpfman map list -o json" shows those of maps',
         }
       : null;
   return attempt({ action: `open the pin "${path}"`, code: "IO_FAILED", explain }, () => openPinned(path));

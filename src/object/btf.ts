@@ -1,6 +1,6 @@
 /** Reads the parts of BTF (Documentation/bpf/btf.rst) that bpfman needs. */
 import { BTF_DEPTH_MAX } from "../domain/limits.ts";
-import type { Fields } from "./fields.ts";
+import { Fields, type Refuse } from "./fields.ts";
 
 export const KIND = {
   int: 1,
@@ -99,6 +99,10 @@ export function btfHeaderBytes(fields: Fields, what: "BTF" | "BTF.ext"): number 
 
 const kindOf = (info: number) => (info >>> 24) & 0x1f;
 const countOf = (info: number) => info & 0xffff;
+
+/** Opens BTF that is by itself, as the kernel gives it, in this machine's byte order. Throws the error of `refuse`. */
+export const btfOf = (bytes: Uint8Array, refuse: Refuse): Btf =>
+  openBtf(new Fields(bytes, { littleEndian: true, wide: true, refuse }, "BTF"));
 
 export function typeOf(btf: Btf, id: number): BtfType {
   if (id === 0) return VOID;

@@ -8,7 +8,7 @@ import { readEntries } from "./entries.ts";
 import { Fields, hasControlCharacters, memorySource, type Refuse } from "./fields.ts";
 import { forLibbpf, withOptionalExterns } from "./for-libbpf.ts";
 import { layoutOf } from "./layout.ts";
-import { readMapUses, withoutInitialValues } from "./map-uses.ts";
+import { type MapUses, readMapUses, withoutInitialValues } from "./map-uses.ts";
 import { MAPS_SECTION, readMaps, readMapTypes } from "./maps.ts";
 import { OpenObject } from "./open-object.ts";
 import { checkForLibbpf } from "./sound.ts";
@@ -58,13 +58,40 @@ export interface ObjectForLibbpf {
  * made for their pin alone where the program is not loaded. Names of the kernel that only others use may be missing. Throws
  * INVALID_OBJECT.
  */
-export function objectForLibbpf(bytes: Uint8Array, { maps }: ObjectFile, programs: readonly string[]): ObjectForLibbpf {
+export function objectForLibbpf(bytes: Uint8Array, file: ObjectFile, programs: readonly string[]): ObjectForLibbpf {
   const object = openForLibbpf(bytes);
   const uses = readMapUses(object);
   const along = reachedByTailCalls(uses, programs, refuse);
   const loaded = new Set([...programs, ...[...along.values()].flat()]);
+  return { ...reducedTo({ object, uses, file }, loaded, ({ pinByName }) => pinByName), along };
+}
+
+type BytesForLibbpf = Pick<ObjectForLibbpf, "bytes" | "unusedMaps">;
+
+/**
+ * Returns a function that makes the bytes to verify one program from, which is loaded for nobody: without maps that it does
+ * not use, and without other programs. The object is read once for all of them. Throws INVALID_OBJECT.
+ */
+export function objectForVerifier(bytes: Uint8Array, file: ObjectFile): (program: string) => BytesForLibbpf {
+  const object = openForLibbpf(bytes);
+  const parts = { object, uses: readMapUses(object), file };
+  return (program) => reducedTo(parts, new Set([program]), () => false);
+}
+
+interface Parts {
+  readonly object: OpenObject;
+  readonly uses: MapUses;
+  readonly file: ObjectFile;
+}
+
+/** Takes out what none of the programs in `loaded` needs. */
+function reducedTo(
+  { object, uses, file: { maps } }: Parts,
+  loaded: ReadonlySet<string>,
+  isMadeAnyway: (map: ObjectMap) => boolean,
+): BytesForLibbpf {
   const used = uses.of([...loaded]);
-  const needed = maps.filter(({ name, pinByName }) => used === null || used.maps.has(name) || pinByName);
+  const needed = maps.filter((map) => used === null || used.maps.has(map.name) || isMadeAnyway(map));
   const made = new Set(needed.map(({ name }) => name));
   // What they hold may hold maps itself; a value that is added comes later in this loop.
   for (const name of made) {
@@ -77,7 +104,6 @@ export function objectForLibbpf(bytes: Uint8Array, { maps }: ObjectFile, program
   return {
     bytes: (used === null ? filled : withOptionalExterns(filled, used.symbols)).bytes,
     unusedMaps: new Set(maps.map(({ name }) => name).filter((name) => !made.has(name))),
-    along,
   };
 }
 

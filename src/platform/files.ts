@@ -29,6 +29,8 @@ export interface FilesPort {
   /** Reads a regular file of at most `bytesMax` bytes. Throws FILE_NOT_FOUND, FILE_UNREADABLE. */
   readObject(path: string, bytesMax: number): Uint8Array;
   absolute(path: string): string;
+  /** Writes a file, of which others see nothing or all. Throws IO_FAILED. */
+  saveText(path: string, text: string): void;
   /** Returns the names of the files in a directory, without subdirectories. Throws FILE_NOT_FOUND, FILE_UNREADABLE. */
   listDirectory(path: string): string[];
 

@@ -1,5 +1,6 @@
 import type { ProcessIdentity } from "../domain/ids.ts";
 import type { Config } from "../domain/config.ts";
+import type { CompilerPort } from "./compiler.ts";
 import type { FilesPort } from "./files.ts";
 import type { KernelPort } from "./kernel.ts";
 import type { MachinePort } from "./machine.ts";
@@ -12,6 +13,7 @@ export interface Host {
   readonly store: StorePort;
   readonly pins: PinsPort;
   readonly files: FilesPort;
+  readonly compiler: CompilerPort;
   readonly network: NetworkPort;
   readonly processes: ProcessesPort;
   readonly machine: MachinePort;

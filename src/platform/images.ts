@@ -85,6 +85,8 @@ export interface ImagesPort {
    * object.
    */
   pull(request: PullRequest, work: ImageWork): Promise<PulledImage>;
+  /** Returns the same object file from its registry, of whoever it is, and leaves nothing in the cache. */
+  fetch(request: RegistryAccess, work: ImageWork): Promise<PulledImage>;
   /** Returns what the registry knows about an image, without fetching its layers. */
   inspect(
     request: RegistryAccess,

@@ -2,6 +2,7 @@ import type { XdpMode } from "../domain/config.ts";
 import type { FilterRef } from "../domain/dispatcher.ts";
 import type { KernelLinkId, MapId, ProgramId } from "../domain/ids.ts";
 import type { Direction, TcxAnchor, TcxState } from "../domain/link.ts";
+import type { BpfmanError } from "../errors/error.ts";
 import type { Pin } from "../domain/pin.ts";
 import type { ProgramType, ChainedKind } from "../domain/kinds.ts";
 
@@ -58,6 +59,57 @@ export interface KernelMapContent {
   readonly inner: KernelMap | null;
   /** BTF, and the types of key (0 where nothing is said) and value in it. */
   readonly types: { readonly btf: Uint8Array; readonly key: number; readonly value: number } | null;
+}
+
+/** Entries of a map that were read at once; the next batch may overwrite them. */
+export interface MapBatch {
+  /** One after the other. */
+  readonly keys: Uint8Array;
+  /** Null where the kernel does not tell them. */
+  readonly values: Uint8Array | null;
+  readonly count: number;
+  /** Where the next batch begins; null behind the last one. */
+  readonly next: string | null;
+}
+
+/** Adds an entry or changes it, only adds, or only changes one. */
+export type UpdateMode = "any" | "create" | "existing";
+
+/** A map that is open, so that its ID cannot be reused meanwhile. Missing entries are null or false. */
+export interface OpenMap {
+  readonly map: KernelMap;
+  /** The possible processors, if each has a value of its own: the values are in their order, each padded to 8 bytes. */
+  readonly processors: readonly number[] | null;
+  /** Of all that belongs to one key. */
+  readonly valueBytes: number;
+  /** BTF, and the types of key (0 where nothing is said) and value in it. */
+  types(): KernelMapContent["types"];
+  /** Without a key: the next value of a queue or stack, which stays there. */
+  lookup(key: Uint8Array | null): Uint8Array | null;
+  /** Whether a bloom filter may have the value. */
+  contains(value: Uint8Array): boolean;
+  /**
+   * `reference` is a map or program that the entry is to hold; its descriptor goes to that place of the value. Throws ENTRY_EXISTS, ENTRY_NOT_FOUND, MAP_FULL,
+   * MAP_FROZEN.
+   */
+  update(
+    key: Uint8Array | null,
+    value: Uint8Array,
+    how: { readonly mode: UpdateMode; readonly reference?: MapReference },
+  ): void;
+  delete(key: Uint8Array): boolean;
+  /** Takes the next value out of a queue or stack. */
+  take(): boolean;
+  /** All entries after `from` (`MapBatch.next`), about `count` at a time. Throws INVALID_REQUEST for another `from`. */
+  batches(from: string | null, count: number): Iterable<MapBatch>;
+  close(): void;
+}
+
+export interface MapReference {
+  readonly kind: "map" | "program";
+  readonly id: number;
+  /** In the value. */
+  readonly at: number;
 }
 
 /** struct bpf_link_info. */
@@ -151,6 +203,32 @@ export interface ProgramToLoad {
   readonly type: ProgramType;
   /** The kernel function, for fentry and fexit. */
   readonly attachFunction: string | null;
+}
+
+/** A program as the verifier is to see it. */
+export interface ProgramToVerify extends Omit<ProgramToLoad, "type"> {
+  /** Null leaves it to libbpf, which goes by the section. */
+  readonly type: ProgramType | null;
+}
+
+/** An object of which one program is verified. */
+export interface ObjectToVerify extends Omit<ObjectToLoad, "programs" | "alongside" | "reuse"> {
+  readonly program: ProgramToVerify;
+}
+
+/** What the verifier of this kernel says to a program. */
+export interface Verification {
+  /** BPF_PROG_TYPE_* number; 0 if the section says nothing to libbpf. */
+  readonly type: number;
+  /**
+   * Null if it is accepted; else VERIFIER_REJECTED with the log of the path that was refused, KERNEL_REFUSED, LOAD_FAILED,
+   * SYMBOL_NOT_FOUND or the like.
+   */
+  readonly refusal: BpfmanError | null;
+  /** The statistics of the verifier, as text; empty if it was not reached. */
+  readonly statistics: string;
+  /** Bytes; null if it is refused. */
+  readonly jitedSize: number | null;
 }
 
 /** A map that is there. */
@@ -332,15 +410,23 @@ export interface KernelPort {
   feature(name: FeatureName): Promise<Feature>;
 
   load(object: ObjectToLoad): Promise<LoadedObject>;
+  /** Loads a program to see whether it can be, and leaves nothing. Throws what says nothing about it: LIBBPF_MISSING. */
+  verify(object: ObjectToVerify): Promise<Verification>;
+  /** As in `uname -r`. */
+  release(): string;
 
   programIds(): ProgramId[];
   program(id: ProgramId): KernelProgram | null;
   /** The program's name as its BTF has it: `KernelProgram.name` is cut at 15 characters. */
   wholeName(program: KernelProgram): string;
   map(id: MapId): KernelMap | null;
+  mapIds(): MapId[];
   mapContent(id: MapId): KernelMapContent | null;
   /** The bytes of an array's first value, such as those of a `.rodata`; null if there is no such map, or it is no array. */
   firstValue(id: MapId): Uint8Array | null;
+  openMap(id: MapId): OpenMap | null;
+  /** BTF of a program, null if it has none. */
+  programBtf(program: KernelProgram): Uint8Array | null;
   link(id: KernelLinkId): KernelLink | null;
   linkIds(): KernelLinkId[];
   /** Reports whether the kernel currently collects run counts and times (kernel.bpf_stats_enabled, off by default). */

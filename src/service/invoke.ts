@@ -10,6 +10,8 @@ import { codeOf, startEntry, withFacts } from "./history.ts";
 import type { Context, Operation } from "./operation.ts";
 import { type Access, type Answers, OPERATIONS, type OperationName } from "./operations.ts";
 
+export type { Context };
+
 /** Runs one operation on an untrusted request. The only way from an edge to the service. */
 export type Invoke = <Name extends OperationName>(
   name: Name,
@@ -109,6 +111,7 @@ function newCall(name: OperationName, runtime: Runtime, given: Partial<Context>)
     owner: given.owner ?? null,
     log: given.log ?? runtime.log,
     requireCapabilities: (needed, what) => requireCapabilities(runtime, needed, what),
+    sink: given.sink ?? null,
     progress: (message) => given.progress?.(printable(message)),
     relay: (line) => (given.relay ?? given.progress)?.(printable(line)),
     get caller() {
@@ -146,6 +149,8 @@ async function withNeeds(
         if (!examines) await warnOfStrays(call, warned, host);
         return run(host);
       });
+    case "trial":
+      return withHost(call, "read", run);
     case "write": {
       const lock = await (await runtime.openLock()).acquire(context.lockTimeoutMs, context.signal);
       try {

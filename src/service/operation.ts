@@ -9,6 +9,14 @@ import type { Sources } from "../platform/runtime.ts";
 /** Returns the user's name for the request field at a path; null to use the path itself. */
 export type NameOf = (path: readonly unknown[]) => string | null;
 
+/** Takes results as JSON while an operation finds them. */
+export interface Sink {
+  /** What stands between two results. */
+  readonly separator: string;
+  /** Takes bytes that may be overwritten afterwards. Returns false if nobody wants more. */
+  write(bytes: Uint8Array): boolean;
+}
+
 export interface Recovered {
   readonly programs: Set<ProgramId>;
   readonly links: Set<LinkId>;
@@ -38,6 +46,8 @@ export interface Context {
   progress(message: string): void;
   /** Passes on a line printed by a program that the operation runs. */
   relay(line: string): void;
+  /** Where results go one by one, instead of all of them into the answer; null if the caller wants an answer. */
+  readonly sink: Sink | null;
   /** Who runs it, for the history. */
   readonly caller: Caller;
   /** Records facts for the history. IDs are added to those already recorded. */

@@ -15,12 +15,19 @@ import type {
   LinkAnswer,
   LinkListAnswer,
   LoadAnswer,
+  MapChangeAnswer,
+  MapDumpAnswer,
+  MapListAnswer,
+  MapLookupAnswer,
+  MapStatusAnswer,
   ProgramAnswer,
   ProgramListAnswer,
   RepairAnswer,
   UnloadAnswer,
   VersionAnswer,
 } from "../domain/answer.ts";
+import type { CheckAnswer } from "../domain/check-answer.ts";
+import type { ObjectInspectAnswer } from "../domain/inspect-answer.ts";
 import type {
   BuildArgsAnswer,
   ImageBuildAnswer,
@@ -30,11 +37,11 @@ import type {
 } from "../domain/image-answer.ts";
 
 /**
- * `read` takes no lock and changes nothing; `write` runs exclusively, under the writer lock; `images` has registries
+ * `read` takes no lock and changes nothing; `trial` as well, but may be inside one system call for long; `write` runs exclusively, under the writer lock; `images` has registries
  * and the image cache; `build` has files, registries and container tools; `none` opens nothing. `images` and `build`
  * have neither kernel nor database.
  */
-export type Access = "read" | "write" | "images" | "build" | "none";
+export type Access = "read" | "trial" | "write" | "images" | "build" | "none";
 
 interface Row {
   readonly access: Access;
@@ -98,12 +105,24 @@ export const OPERATIONS = {
     removes: true,
     module: () => import("./operations/delete-dispatcher.ts"),
   },
+  "object/check": { access: "trial", privilege: "CAP_BPF", module: () => import("./operations/check.ts") },
+  "object/inspect": { access: "read", privilege: "none", module: () => import("./operations/inspect-object.ts") },
+  "map/list": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/list-maps.ts") },
+  "map/get": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/get-map.ts") },
+  "map/dump": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/dump-map.ts") },
+  "map/lookup": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/lookup-map.ts") },
+  "map/update": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/update-map.ts") },
+  "map/delete": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/delete-entry.ts") },
+  "map/clear": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/clear-map.ts") },
   "history/list": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/list-history.ts") },
   doctor: { access: "read", privilege: "CAP_BPF", module: () => import("./operations/doctor.ts") },
   repair: { access: "write", privilege: "CAP_BPF", module: () => import("./operations/repair.ts") },
   complete: { access: "read", privilege: "none", module: () => import("./operations/complete.ts") },
   version: { access: "none", privilege: "none", module: () => import("./operations/version.ts") },
 } as const satisfies Record<string, Row>;
+
+/** Whether a process can do nothing else while it runs such an operation. A session runs them one at a time, in order. */
+export const isExclusive = (access: Access): boolean => access === "write" || access === "trial";
 
 export type OperationName = keyof typeof OPERATIONS;
 
@@ -128,6 +147,15 @@ export interface Answers {
   "image/inspect": ImageInspectAnswer;
   "image/verify": ImageVerifyAnswer;
   "dispatcher/delete": DeleteDispatcherAnswer;
+  "object/check": CheckAnswer;
+  "object/inspect": ObjectInspectAnswer;
+  "map/list": MapListAnswer;
+  "map/get": MapStatusAnswer;
+  "map/dump": MapDumpAnswer;
+  "map/lookup": MapLookupAnswer;
+  "map/update": MapChangeAnswer;
+  "map/delete": MapChangeAnswer;
+  "map/clear": MapChangeAnswer;
   "history/list": HistoryAnswer;
   doctor: DoctorAnswer;
   repair: RepairAnswer;

@@ -7,7 +7,9 @@ export function parseRequest<Schema extends GenericSchema>(
   request: unknown,
   nameOf?: NameOf,
 ): InferOutput<Schema> {
-  const result = safeParse(schema, request, { abortEarly: true });
+  // An empty list is an empty table; as a list it would have members of its own, such as `map`.
+  const given = Array.isArray(request) && request.length === 0 ? {} : request;
+  const result = safeParse(schema, given, { abortEarly: true });
   if (result.success) return result.output;
   // Loaded only for an invalid request.
   const { requestProblem } = require("./request-problem.ts") as typeof import("./request-problem.ts");

@@ -61,7 +61,7 @@ export function createSessionService(runtime: Runtime): SessionService {
       const lock = await (await runtime.openLock()).acquire(lockTimeoutMs, signal);
       try {
         const context: Context = {
-          ...{ operationId: crypto.randomUUID(), signal, lockTimeoutMs, owner: null, log },
+          ...{ operationId: crypto.randomUUID(), signal, lockTimeoutMs, owner: null, log, sink: null },
           ...{ requireCapabilities: requireCapabilities.bind(null, runtime) },
           ...{ progress: () => {}, relay: () => {}, note: () => {}, leave: () => {} },
           ...{ caller: runtime.caller(), recovered: { programs: new Set(), links: new Set() } },

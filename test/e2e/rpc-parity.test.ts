@@ -12,6 +12,7 @@ import { RpcProcess } from "../labs/rpc-process.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
 const OBJECT = join(ROOT, "dist/bpf/fixtures/life.bpf.o");
+const REFUSED = join(ROOT, "dist/bpf/fixtures/refused.bpf.o");
 const MISSING = 4294967295;
 
 buildBpf();
@@ -29,6 +30,8 @@ interface Step {
   readonly params: (made: Made) => unknown;
   /** Takes what the command answers for one id out of the list that it prints for several. */
   readonly unwrap?: string;
+  /** The part of the answer that the command prints, one by one. */
+  readonly part?: string;
   readonly keep?: (answer: never, made: Made) => void;
 }
 
@@ -153,6 +156,49 @@ const STEPS: readonly Step[] = [
     () => ["dispatcher", "delete", "xdp", 1, 1],
     () => ({ type: "xdp", nsid: 1, ifindex: 1 }),
   ),
+  step(
+    "map/list",
+    (made) => ["map", "list", "--program", made.program],
+    (made) => ({ programId: made.program }),
+  ),
+  step(
+    "map/get",
+    (made) => ["map", "get", `${made.program}/counters_of_life`],
+    (made) => ({ map: `${made.program}/counters_of_life` }),
+  ),
+  step(
+    "map/update",
+    (made) => ["map", "update", `${made.program}/counters_of_life`, 0, 7],
+    (made) => ({ map: `${made.program}/counters_of_life`, key: 0, value: "7" }),
+  ),
+  step(
+    "map/update",
+    (made) => ["map", "update", `${made.program}/counters_of_life`, 99, 7],
+    (made) => ({ map: `${made.program}/counters_of_life`, key: 99, value: 7 }),
+  ),
+  step(
+    "map/lookup",
+    (made) => ["map", "lookup", `${made.program}/counters_of_life`, 0],
+    (made) => ({ map: `${made.program}/counters_of_life`, key: 0 }),
+  ),
+  step(
+    "map/delete",
+    (made) => ["map", "delete", `${made.program}/counters_of_life`, 0],
+    (made) => ({ map: `${made.program}/counters_of_life`, key: 0 }),
+  ),
+  step(
+    "map/clear",
+    (made) => ["map", "clear", `${made.program}/counters_of_life`],
+    (made) => ({ map: `${made.program}/counters_of_life` }),
+  ),
+  {
+    ...step(
+      "map/dump",
+      (made) => ["map", "dump", `${made.program}/.rodata`],
+      (made) => ({ map: `${made.program}/.rodata` }),
+    ),
+    part: "entries",
+  },
   {
     ...step(
       "link/detach",
@@ -243,6 +289,21 @@ const STEPS: readonly Step[] = [
     () => ({ tag: NO_REGISTRY, bytecode: { file: "/nowhere.o" } }),
   ),
   step(
+    "object/inspect",
+    () => ["inspect", OBJECT],
+    () => ({ file: OBJECT }),
+  ),
+  step(
+    "object/check",
+    () => ["check", REFUSED, "--programs", "reads_null", "harmless"],
+    () => ({ files: [REFUSED], programs: [{ name: "reads_null" }, { name: "harmless" }] }),
+  ),
+  step(
+    "object/check",
+    () => ["check", OBJECT, "--baseline", REFUSED],
+    () => ({ files: [OBJECT], baseline: REFUSED }),
+  ),
+  step(
     "image/generateBuildArgs",
     () => ["image", "generate-build-args", "--bytecode", OBJECT],
     () => ({ bytecode: { file: OBJECT } }),
@@ -266,7 +327,7 @@ function masked(value: unknown, key = ""): unknown {
     return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, masked(part, name)]));
   }
   if (typeof value === "number" && DIFFERENT.test(key)) return "N";
-  return typeof value === "string" ? value.replaceAll(/\d+/g, "N") : value;
+  return typeof value === "string" ? value.replaceAll(/0x[0-9a-f]+|\d+/g, "N") : value;
 }
 
 interface Result {
@@ -277,14 +338,15 @@ interface Result {
 async function byCommand({ words, unwrap }: Step, made: Made): Promise<Result> {
   const asked = ["--output", "json", "--error-format", "json"];
   const { code, out, error } = await bpfman.run(...words(made).map(String), ...asked);
-  if (code !== 0) return { error: JSON.parse(error).error };
+  // 10: it was answered, and the answer is that something is refused.
+  if (code !== 0 && code !== 10) return { error: JSON.parse(error).error };
   const answer = JSON.parse(out);
   return { answer: unwrap === undefined ? answer : answer[unwrap][0] };
 }
 
-async function byRequest(server: RpcProcess, { operation, params }: Step, made: Made): Promise<Result> {
+async function byRequest(server: RpcProcess, { operation, params, part }: Step, made: Made): Promise<Result> {
   const { result, error } = await server.call(operation, params(made));
-  if (error === undefined) return { answer: result };
+  if (error === undefined) return { answer: part === undefined ? result : (result as Record<string, unknown>)[part] };
   const { data, message } = error;
   return {
     error: {

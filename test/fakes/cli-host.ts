@@ -60,7 +60,8 @@ export async function cli(line: string | readonly string[], world: CliWorld = {}
     stdoutColumns: columns,
     stderrColumns: columns,
     out: (more) => {
-      text.out += more;
+      text.out += typeof more === "string" ? more : new TextDecoder().decode(more);
+      return true;
     },
     err: (more) => {
       text.err += more;

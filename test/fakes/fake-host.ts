@@ -81,6 +81,10 @@ export class FakeFiles implements FilesPort {
   mapped: MappedFile[] = [];
   cache = new Map<string, string>();
 
+  saveText(path: string, text: string): void {
+    this.contents.set(path, new TextEncoder().encode(text));
+  }
+
   readObject(path: string): Uint8Array {
     const bytecode = [...this.bytecode].find(([id]) => this.bytecodePath(id) === path);
     const bytes = this.contents.get(path) ?? bytecode?.[1];
@@ -258,6 +262,11 @@ export function makeTestBed(): TestBed {
       pins: faults.wrap(pins, ["makeDirectory", "remove", "removeDirectory"], "pins"),
       files: faults.wrap(files, ["saveBytecode", "removeBytecode"], "files"),
       network,
+      compiler: {
+        compile: () => {
+          throw new Error("sources are compiled in tests of their own");
+        },
+      },
       processes,
       machine,
       config: bed.config,

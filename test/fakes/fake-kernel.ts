@@ -28,12 +28,14 @@ import type {
   LoadedMap,
   LoadedObject,
   ObjectToLoad,
+  ObjectToVerify,
   PinnedHandle,
   PinnedId,
   ProgramToLoad,
   SlotMember,
   TcxState,
   TwinToLoad,
+  Verification,
 } from "../../src/platform/kernel.ts";
 
 type Kind = PinnedKind;
@@ -115,6 +117,8 @@ const hookName = (hook: TcHook): string => `${hook.netns}:${hook.ifindex}:${hook
 const tracepointName = (attach: KernelAttach): string | null =>
   attach.kind === "tracepoint" ? `tracepoint ${attach.group}/${attach.name}` : null;
 
+const PROCESSED = "processed 9 insns (limit 1000000) max_states_per_insn 1 total_states 2 peak_states 3 mark_read 1\n";
+
 export class FakeKernel implements KernelPort {
   ext = false;
   /** XDP and TC programs are loaded as an earlier version did. */
@@ -162,6 +166,25 @@ export class FakeKernel implements KernelPort {
   /** Everything is available but `ext` where a test switches it off. */
   feature = async (name: FeatureName): Promise<Feature> =>
     name === "ext" && !this.ext ? { available: false, reason: "EPERM" } : { available: true, reason: null };
+
+  release = (): string => "6.18.0";
+
+  /** Every instruction is verified once; programs of `refused` are refused. */
+  async verify(object: ObjectToVerify): Promise<Verification> {
+    const { name } = object.program;
+    try {
+      (
+        await this.load({ ...object, programs: [{ ...object.program, type: "tc" }], alongside: [], reuse: new Map() })
+      ).close();
+      const statistics = `verification time 5 usec\nstack depth 8+16\n${this.processed.get(name) ?? PROCESSED}`;
+      return { type: 3, refusal: null, statistics, jitedSize: 100 };
+    } catch (refusal) {
+      if (!(refusal instanceof BpfmanError)) throw refusal;
+      return { type: 3, refusal, statistics: "", jitedSize: null };
+    }
+  }
+  /** The last line of the statistics, by program. */
+  readonly processed = new Map<string, string>();
 
   async load(object: ObjectToLoad): Promise<LoadedObject> {
     const file = readObject(object.bytes);
@@ -243,6 +266,9 @@ export class FakeKernel implements KernelPort {
   program = (id: ProgramId) => this.#programs.get(id) ?? null;
   map = (id: MapId) => this.#maps.get(id) ?? null;
   linkIds = () => [...this.#links.keys()].map(kernelLinkId);
+  mapIds = () => [...this.#maps.keys()].map(mapId);
+  openMap = () => null;
+  programBtf = () => null;
   mapContent = (id: MapId) => (this.#maps.has(id) ? { inner: null, types: null } : null);
   firstValue(id: MapId): Uint8Array | null {
     const program = [...this.#programs.values()].find(({ mapIds }) => mapIds.includes(id));

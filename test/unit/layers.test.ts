@@ -176,7 +176,7 @@ const LAYERS: readonly Layer[] = [
     ],
     refused: ["bun:ffi", "../service/x.ts", "../kernel/x.ts", "../../ffi/safe/x.ts", "valibot"],
   },
-  ...["config", "image", "log"].map((directory) => ({
+  ...["compiler", "config", "image", "log"].map((directory) => ({
     file: `src/${directory}/probe.ts`,
     allowed: ["./x.ts", "../domain/ids.ts", "../errors/error.ts", "../platform/files.ts", "node:fs", "smol-toml"],
     refused: ["bun:ffi", "bun:sqlite", "../service/x.ts", "../kernel/x.ts", "../../ffi/safe/x.ts"],

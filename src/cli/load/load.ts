@@ -20,7 +20,7 @@ import {
 } from "../parse/pairs.ts";
 import { renderLoad } from "../render/program.ts";
 
-const PROGRAMS = several(
+export const PROGRAMS = several(
   {
     takes: "list",
     long: "programs",
@@ -58,7 +58,7 @@ const PROGRAMS = several(
   parseSelector,
 );
 
-const GLOBAL = several(
+export const GLOBAL = several(
   {
     takes: "list",
     long: "global",

@@ -123,6 +123,16 @@ export function parseSelector(text: string): ProgramSelector {
   return { type, name, attachFunction: attachFunction ?? null };
 }
 
+/** Parses a program to check: NAME, and what its section may not say: TYPE:NAME, TYPE:NAME:FUNCTION. Throws INVALID_PROGRAM. */
+export function parseCheckedProgram(text: string): Partial<ProgramSelector> & Pick<ProgramSelector, "name"> {
+  const [first = "", name, attachFunction] = text.split(":");
+  if (name === undefined && first !== "") return { name: first };
+  const type = PROGRAM_TYPES.find((each) => each === first);
+  // Without a function, it is the one that the section names.
+  if (type !== undefined && KINDS[type].needsFunction && name && attachFunction === undefined) return { type, name };
+  return parseSelector(text);
+}
+
 /** In the noun-verb grammar, spaces around the parts are ignored. */
 export const parseNounSelector = (text: string): ProgramSelector =>
   parseSelector(

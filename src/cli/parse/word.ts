@@ -79,6 +79,13 @@ export const parsePid = whole("pid", { min: 1, max: 0x7fff_ffff, seen: "ps shows
 
 export const parsePriority = (max: number) => whole("priority", { min: 0, max, code: "INVALID_PRIORITY" });
 
+/** `10%`, `2.5` */
+export function parsePercent(text: string): number {
+  const value = /^[0-9]+(\.[0-9]+)?%?$/.test(text) ? Number.parseFloat(text) : Number.NaN;
+  if (Number.isFinite(value)) return value;
+  throw new BpfmanError("USAGE", `invalid percentage "${text}": must be a number, as in 10%`);
+}
+
 /** Bytes, in decimal or as `0x` hex. */
 export function parseOffset(text: string): number {
   const value = /^([0-9]+|0[xX][0-9a-fA-F]+)$/.test(text) ? Number(text) : Number.NaN;

@@ -1,6 +1,7 @@
 import type { ProgramType } from "../../domain/kinds.ts";
 import { BpfmanError, type ErrorParts, type SysFailure } from "../../errors/error.ts";
 import { sysFailure } from "../../errors/sys-failure.ts";
+import { didYouMean } from "../../errors/suggest.ts";
 import { adviceFor, readVerifierLog } from "../../errors/verifier-log.ts";
 import { existsSync, readFileSync } from "node:fs";
 import { permissionHint } from "./on-demand.ts";
@@ -9,7 +10,7 @@ import { translate } from "../kernel-failure.ts";
 /** The evidence collected when libbpf or the kernel rejects an object. */
 export interface LoadEvidence {
   readonly object: string;
-  readonly programs: readonly { readonly name: string; readonly type: ProgramType }[];
+  readonly programs: readonly { readonly name: string; readonly type: ProgramType | null }[];
   /** libbpf's warnings, oldest first. */
   readonly messages: readonly string[];
   /** Verifier log of the rejected program; empty if the verifier did not get to it. */
@@ -77,6 +78,14 @@ const HINTS: readonly (readonly [message: RegExp, hint: (...found: string[]) => 
   [
     /^map '(.+)': failed to initialize slot \[\d+\] to prog '(.+)' fd=-/,
     (_, map = "", program = "") => `name program "${program}" as well: it is an initial value of "${map}"`,
+  ],
+  [
+    /failed to find kernel BTF type ID of '(.+)'/,
+    (_, name = "") => {
+      if (!existsSync("/sys/kernel/btf/vmlinux")) return null;
+      const { kernelNames } = require("./kernel-names.ts") as typeof import("./kernel-names.ts");
+      return didYouMean(name, kernelNames()) ?? `this kernel has no "${name}" to attach to`;
+    },
   ],
   [/BTF/, () => (existsSync("/sys/kernel/btf/vmlinux") ? null : "this kernel provides no BTF (CONFIG_DEBUG_INFO_BTF)")],
   [

@@ -4,6 +4,7 @@ import {
   type BpfMap,
   type BpfObject,
   type BpfProgram,
+  type LogDetail,
   openObject,
   type ProgramTypeName,
 } from "../../../ffi/safe/bpf-object.ts";
@@ -22,6 +23,7 @@ import type {
   MapToReuse,
   ObjectToLoad,
   ProgramToLoad,
+  ProgramToVerify,
 } from "../../platform/kernel.ts";
 import { pin, withPinned } from "../pin.ts";
 import { readProgram } from "../read-info.ts";
@@ -56,7 +58,7 @@ interface Outcome {
   readonly log: string;
 }
 
-function tryToLoad({ object, detail }: Omit<Settings, "log">): Outcome {
+function tryToLoad({ object, detail }: { object: ObjectToLoad; detail: LogDetail }): Outcome {
   const messages: string[] = [];
   // libbpf only writes the log when a program is rejected, and stops there, so all programs can share one buffer.
   let log: LogBuffer | undefined;
@@ -85,7 +87,7 @@ export const libbpfName = (name: string): string => name.replace(/[^A-Za-z0-9_]/
 interface Settings {
   readonly object: ObjectToLoad;
   readonly log: LogBuffer;
-  readonly detail: "whole" | "brief";
+  readonly detail: LogDetail;
 }
 
 function configure(opened: BpfObject, { object, log, detail }: Settings): void {
@@ -98,12 +100,15 @@ function configure(opened: BpfObject, { object, log, detail }: Settings): void {
     program.setLog(log, detail);
     setType(program, settings);
   }
-  for (const name of wanted.keys()) {
-    throw new BpfmanError(
-      "FUNCTION_NOT_FOUND",
-      `load object "${object.name}": libbpf finds no program "${name}" in it`,
-    );
-  }
+  for (const name of wanted.keys()) throw notFound(object.name, name);
+  configureMaps(opened, object);
+}
+
+export const notFound = (object: string, name: string): BpfmanError =>
+  new BpfmanError("FUNCTION_NOT_FOUND", `load object "${object}": libbpf finds no program "${name}" in it`);
+
+/** Throws INVALID_GLOBAL and the like. */
+export function configureMaps(opened: BpfObject, object: Omit<ObjectToLoad, "programs" | "alongside">): void {
   for (const map of opened.maps) {
     map.clearPinPath();
     if (object.unusedMaps?.has(map.name) === true) map.leaveOut();
@@ -114,7 +119,9 @@ function configure(opened: BpfObject, { object, log, detail }: Settings): void {
   for (const [name, there] of object.reuse) reuse(opened.maps, name, there);
 }
 
-function setType(program: BpfProgram, settings: ProgramToLoad): void {
+/** Throws SYMBOL_NOT_FOUND for a function that this kernel does not have. */
+export function setType(program: BpfProgram, settings: ProgramToVerify): void {
+  if (settings.type === null) return;
   const { type, expectedAttachType } = kernelTypeOf(KINDS[settings.type], program.section);
   program.setType(type, expectedAttachType);
   if (settings.attachFunction === null) return;

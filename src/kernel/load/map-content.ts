@@ -1,9 +1,9 @@
-import { openBtfById, withObject } from "../../../ffi/safe/bpf.ts";
-import { closeFd } from "../../../ffi/safe/libc.ts";
+import { withObject } from "../../../ffi/safe/bpf.ts";
 import { firstMapIn, firstValueIn } from "../../../ffi/safe/map-elements.ts";
-import { btfBytes, mapInfo } from "../../../ffi/safe/object-info.ts";
+import { mapInfo } from "../../../ffi/safe/object-info.ts";
 import { MAP_KEYS_MAX } from "../../domain/limits.ts";
 import type { KernelMapContent } from "../../platform/kernel.ts";
+import { readBtf } from "../open-map.ts";
 import { readMap } from "../read-info.ts";
 
 /** BPF_MAP_TYPE_ARRAY_OF_MAPS, BPF_MAP_TYPE_HASH_OF_MAPS (include/uapi/linux/bpf.h). */
@@ -23,11 +23,6 @@ export function readMapContent(fd: number): KernelMapContent {
   const id = MAPS_OF_MAPS.includes(type) ? firstMapIn(fd, { keyBytes: keySize, keysMax: MAP_KEYS_MAX }) : null;
   const inner = id === null ? null : withObject("map", id, readMap);
   if (btfId === 0 || valueTypeId === 0) return { inner, types: null };
-  const btf = openBtfById(btfId);
-  if (btf === null) return { inner, types: null };
-  try {
-    return { inner, types: { btf: btfBytes(btf), key: keyTypeId, value: valueTypeId } };
-  } finally {
-    closeFd(btf);
-  }
+  const btf = readBtf(btfId);
+  return { inner, types: btf && { btf, key: keyTypeId, value: valueTypeId } };
 }

@@ -64,7 +64,7 @@ function namedMap(host: Host, name: string, source: string | number): Found {
     if (map === null) {
       throw new BpfmanError("MAP_NOT_FOUND", `share map "${name}": the kernel has no map ${source}`, {
         details: { map: name, map_id: source },
-        hint: 'see "bpftool map list" for all maps',
+        hint: 'see "bpfman map list --all" for the maps that there are',
       });
     }
     return { pin: { kind: "map", id: map.id, path: null, foreign: false }, map, path: null, owner: `map ${source}` };
@@ -74,7 +74,7 @@ function namedMap(host: Host, name: string, source: string | number): Found {
   if (found !== null) return found;
   throw new BpfmanError("MAP_NOT_FOUND", `share map "${name}": nothing is pinned at "${path}"`, {
     details: { map: name, path },
-    hint: 'see "bpftool -f map list" for maps and their pins',
+    hint: 'see "bpfman map list", which names the pins with -o json',
   });
 }
 

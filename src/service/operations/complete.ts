@@ -12,6 +12,7 @@ import { applicationOf, type Metadata } from "../../domain/program.ts";
 import type { Host } from "../../platform/host.ts";
 import { symbolNames } from "../../object/symbols.ts";
 import { openNamedTarget } from "../attach/resolve-uprobe.ts";
+import { knownMaps } from "../map/find-map.ts";
 import { operation } from "../operation.ts";
 import { readNamedObject } from "../read-object.ts";
 
@@ -84,6 +85,19 @@ function labels(host: Host, of: (metadata: Metadata) => readonly string[]): Valu
 const pairs = (metadata: Metadata): string[] =>
   Object.entries(metadata).flatMap(([key, value]) => (`${key}${value}`.includes(",") ? [] : `${key}=${value}`));
 
+/** Names of maps, with the program's ID where several have one name; IDs once a digit is typed. */
+function* maps(host: Host, prefix: string): Iterable<Value> {
+  const known = [...knownMaps(host).values()];
+  for (const { id, name, programs } of known) {
+    const description = programs.map((program) => `${program.id} ${program.name}`).join(", ");
+    const isUnique = known.filter((other) => other.name === name).length === 1;
+    if (isUnique) yield { value: name, description };
+    if (/^\d/.test(prefix)) yield { value: String(id), description: name };
+    if (/^\d/.test(prefix) || !isUnique)
+      for (const program of programs) yield { value: `${program.id}/${name}`, description: program.name };
+  }
+}
+
 function* candidates(host: Host, request: CompleteRequest): Iterable<Value> {
   const { what, prefix, netns, file, programId, attachKind } = request;
   switch (what) {
@@ -125,6 +139,8 @@ function* candidates(host: Host, request: CompleteRequest): Iterable<Value> {
       return yield* labels(host, pairs);
     case "link-id":
       return yield* links(host);
+    case "map":
+      return yield* maps(host, prefix);
     case "object-program":
       for (const program of objectFile(host, file)?.programs ?? []) yield* selectors(program);
       return;

@@ -20,6 +20,9 @@ const globalValue = v.union(
   'hex digits, two for each byte, or an object with "base64"',
 );
 
+/** Initial values of global variables, by name. */
+export const globalData = v.optional(v.pipe(table, v.record(name, globalValue)), {});
+
 const mapSource = v.union([path, id], "the path of a pin, or the id of a map");
 const ENTRIES = `a whole number from 1 to ${MAP_ENTRIES_MAX}`;
 const entries = v.pipe(
@@ -39,7 +42,7 @@ const source = v.pipe(
 export const loadRequest = v.strictObject({
   source,
   programs: v.pipe(v.array(programSelector), v.minLength(1), v.maxLength(PROGRAMS_PER_LOAD_MAX)),
-  globalData: v.optional(v.pipe(table, v.record(name, globalValue)), {}),
+  globalData,
   metadata,
   application: v.optional(v.nullable(v.pipe(text, v.minLength(1))), null),
   mapOwnerId: v.optional(v.nullable(id), null),

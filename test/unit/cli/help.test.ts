@@ -149,7 +149,7 @@ describe("the table itself", () => {
     expect(command.examples.length).toBeGreaterThan(0);
     for (const { line } of command.examples) {
       const run = await cli(
-        `${line.replace(/^bpfman /, "")} --output json`.replace(/-o json --output json$/, "-o json"),
+        `${line.replace(/^bpfman /, "")} --output json`.replace(/-o \w+ --output json$/, "-o json"),
         {
           answer: () => ({
             programs: [],
@@ -160,6 +160,8 @@ describe("the table itself", () => {
             steps: [],
             notes: [],
             checked: {},
+            files: [],
+            passed: true,
           }),
         },
       );

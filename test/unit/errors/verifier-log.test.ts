@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { adviceFor, isWhole, readVerifierLog } from "../../../src/errors/verifier-log.ts";
+import { adviceFor, isWhole, pathIn, readStatistics, readVerifierLog } from "../../../src/errors/verifier-log.ts";
 
 const verifierReason = (log: string) => readVerifierLog(log).reason;
 
@@ -209,4 +209,53 @@ test("the usual reasons come with advice", () => {
   );
   expect(adviceFor("R1 type=ctx expected=map_ptr")).toContain("another type");
   expect(adviceFor("At program exit the register R0 has smin=17")).toBeNull();
+});
+
+describe("statistics", () => {
+  test.each([
+    ["before Linux 7.3", "verification time 81 usec\nstack depth 16+8+0\n", 24],
+    [
+      "since",
+      "verification time 81 usec\nstack depth max 24\nsubprog 0 (main) main insns_self 4 insns_total 9 stack 16\nsubprog 1 (inner) static insns_self 5 insns_total 5 stack 8\n",
+      24,
+    ],
+  ])("%s", (_, head, stackBytes) => {
+    expect(readStatistics(`${head}${STATISTICS}`)).toEqual({
+      instructions: 7,
+      maxStatesPerInstruction: 0,
+      totalStates: 0,
+      peakStates: 0,
+      stackBytes,
+      microseconds: 81,
+    });
+    expect(verifierReason(`0: (95) exit\nR0 !read_ok\n${head}${STATISTICS}`)).toBe("R0 !read_ok");
+  });
+
+  test("that are not there", () => expect(readStatistics("R0 !read_ok\n")).toBeNull());
+});
+
+describe("the path to the end", () => {
+  test("goes back over branches that ended elsewhere, the last one first", () => {
+    const log = `0: (b7) r0 = 0
+1: (15) if r1 == 0x0 goto pc+3
+2: (15) if r2 == 0x0 goto pc+1
+3: (95) exit
+
+from 2 to 4: R0=0 R10=fp0
+4: (95) exit
+
+from 1 to 5: R0=0 R10=fp0
+5: (79) r0 = *(u64 *)(r0 +0)
+R0 invalid mem access 'scalar'
+${STATISTICS}`;
+    expect(pathIn(log)).toEqual([0, 1, 5]);
+  });
+
+  test("begins with the global function that is verified by itself", () => {
+    expect(pathIn("0: (b7) r0 = 0\n1: (95) exit\nValidating f() func#1...\n4: (b7) r0 = 0\n5: (95) exit\n")).toEqual([
+      4, 5,
+    ]);
+  });
+
+  test("of a log without instructions is empty", () => expect(pathIn(STATISTICS)).toEqual([]));
 });

@@ -55,6 +55,9 @@ const images: ImagesPort = {
       ...image,
     };
   },
+  async fetch(request) {
+    return images.pull({ ...request, pullPolicy: "Always" }, {} as never);
+  },
   async inspect(request) {
     asked.push(request);
     return { reference: URL, image: { digest: DIGEST, mediaType: "m", programs: null, maps: {}, layers: [] } };

@@ -15,6 +15,7 @@ let verified: Omit<VerifiedImage, "reference" | "digest">;
 const unused = () => Promise.reject(new Error("it was not to be asked for"));
 const images: ImagesPort = {
   pull: unused,
+  fetch: unused,
   inspect: unused,
   async verify(request) {
     asked.push(request);

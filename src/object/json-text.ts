@@ -1,0 +1,105 @@
+import { printableJson } from "../domain/printable.ts";
+
+const CHUNK_BYTES = 64 * 1024;
+const ZERO = 0x30;
+const MINUS = 0x2d;
+/** Digits of 2^53. */
+const NUMBER_DIGITS_MAX = 16;
+const encoder = new TextEncoder();
+
+export interface JsonTextOptions {
+  /** Receives the text in pieces of about 64 KiB, which are overwritten afterwards. Without it, all text is kept. */
+  readonly flush?: (bytes: Uint8Array) => void;
+  /** Integers that a double does not hold exactly become strings of digits, for parsers that have only doubles. */
+  readonly quotesLargeIntegers?: boolean;
+}
+
+/** Text for the characters of a JSON string, with quotes; nothing in it affects a terminal. */
+export const quoted = (text: string): string => printableJson(JSON.stringify(text));
+
+/**
+ * JSON text that is written piece by piece into one buffer, without an object for each value: a dump has millions of them.
+ */
+export class JsonText {
+  readonly #flush: ((bytes: Uint8Array) => void) | null;
+  readonly #quotesLarge: boolean;
+  #bytes = new Uint8Array(CHUNK_BYTES);
+  #length = 0;
+
+  constructor({ flush, quotesLargeIntegers = false }: JsonTextOptions = {}) {
+    this.#flush = flush ?? null;
+    this.#quotesLarge = quotesLargeIntegers;
+  }
+
+  /** Makes room for that many bytes. */
+  #reserve(bytes: number): void {
+    if (this.#length + bytes <= this.#bytes.length) return;
+    if (this.#flush !== null) this.flush();
+    if (this.#length + bytes <= this.#bytes.length) return;
+    const larger = new Uint8Array(Math.max(2 * this.#bytes.length, this.#length + bytes));
+    larger.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = larger;
+  }
+
+  /** Hands over what has been written since the last time. */
+  flush(): void {
+    const written = this.#bytes.subarray(0, this.#length);
+    this.#length = 0;
+    if (written.length > 0) this.#flush?.(written);
+  }
+
+  /** Appends bytes of JSON as they are: punctuation, names that were encoded before. */
+  raw(text: Uint8Array): void {
+    const { length } = text;
+    this.#reserve(length);
+    for (let i = 0; i < length; i++) this.#bytes[this.#length + i] = text[i] as number;
+    this.#length += length;
+  }
+
+  byte(code: number): void {
+    this.#reserve(1);
+    this.#bytes[this.#length++] = code;
+  }
+
+  /** Appends JSON. */
+  json(text: string): void {
+    this.raw(encoder.encode(text));
+  }
+
+  /** Appends a text as a string. */
+  string(text: string): void {
+    this.json(quoted(text));
+  }
+
+  /** Appends an integer that a double holds exactly. */
+  integer(value: number): void {
+    this.#reserve(NUMBER_DIGITS_MAX + 1);
+    const bytes = this.#bytes;
+    let rest = value;
+    if (rest < 0) {
+      bytes[this.#length++] = MINUS;
+      rest = -rest;
+    }
+    let digits = 1;
+    for (let power = 10; power <= rest; power *= 10) digits++;
+    let at = this.#length + digits;
+    this.#length = at;
+    while (rest > 0x7fff_ffff) {
+      const tens = Math.floor(rest / 10);
+      bytes[--at] = ZERO + (rest - tens * 10);
+      rest = tens;
+    }
+    for (; at > this.#length - digits; rest = (rest / 10) | 0) bytes[--at] = ZERO + (rest % 10);
+  }
+
+  /** Appends an integer of any size. */
+  bigInteger(value: bigint): void {
+    if (value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER) this.integer(Number(value));
+    else this.json(this.#quotesLarge ? `"${value}"` : String(value));
+  }
+
+  /** Returns the text that was not handed over. */
+  toString(): string {
+    return new TextDecoder().decode(this.#bytes.subarray(0, this.#length));
+  }
+}

@@ -1,0 +1,268 @@
+import type {
+  CheckAnswer,
+  CheckedFileAnswer,
+  CheckedProgramAnswer,
+  CostAnswer,
+  DiagnosticAnswer,
+  RefusalAnswer,
+  SavedCosts,
+} from "../../domain/check-answer.ts";
+import { KINDS, sectionParts } from "../../domain/kinds.ts";
+import { programTypeText } from "../../domain/kernel-words.ts";
+import { CHECK_LOGS_BYTES_MAX, OBJECT_BYTES_MAX } from "../../domain/limits.ts";
+import type { ObjectFile, ObjectProgram } from "../../domain/object-file.ts";
+import { BpfmanError } from "../../errors/error.ts";
+import { whatThereIs } from "../../errors/suggest.ts";
+import { readStatistics } from "../../errors/verifier-log.ts";
+import { objectForVerifier } from "../../object/object-file.ts";
+import type { Host } from "../../platform/host.ts";
+import type { ObjectToVerify, ProgramToVerify, Verification } from "../../platform/kernel.ts";
+import { compared, openBaseline, readCosts, savedOf } from "../check/costs.ts";
+import { type LogRoom, refusalAnswer } from "../check/refusal-answer.ts";
+import { decodeGlobals, placeGlobals } from "../load/globals.ts";
+import { type Context, operation } from "../operation.ts";
+import { readNamedObject } from "../read-object.ts";
+import { type CheckRequest, checkRequest } from "../requests/object-requests.ts";
+
+interface OpenedFile {
+  /** As it was given. */
+  readonly path: string;
+  readonly kind: "object" | "source";
+  readonly diagnostics: readonly DiagnosticAnswer[];
+  /** Null if it does not compile. */
+  readonly contents: { readonly bytes: Uint8Array; readonly object: ObjectFile } | null;
+  readonly refusal: RefusalAnswer | null;
+}
+
+const isSource = (path: string): boolean => path.endsWith(".c");
+
+/** Throws what is wrong with the file itself; a source that does not compile is an answer. */
+async function open(host: Host, path: string, { signal }: Context): Promise<OpenedFile> {
+  const absolute = host.files.absolute(path);
+  const bytes = host.files.readObject(absolute, OBJECT_BYTES_MAX);
+  if (!isSource(path)) {
+    return { path, kind: "object", diagnostics: [], refusal: null, contents: contentsOf(bytes, path) };
+  }
+  const compiled = await host.compiler.compile(absolute, signal);
+  const { diagnostics } = compiled;
+  if (compiled.bytes !== null) {
+    const contents = contentsOf(compiled.bytes, path);
+    return { path, kind: "source", diagnostics, refusal: null, contents };
+  }
+  const first = diagnostics.find(({ severity }) => severity === "error");
+  const reason = first?.message ?? "clang says why";
+  const { message, hint } = new BpfmanError("COMPILE_FAILED", `compile "${path}": ${reason}`);
+  const refusal = {
+    code: "COMPILE_FAILED",
+    message,
+    reason,
+    hint,
+    source: null,
+    path: [],
+    acquired: null,
+    verifier_log: null,
+  };
+  return { path, kind: "source", diagnostics, refusal, contents: null };
+}
+
+function contentsOf(bytes: Uint8Array, path: string): NonNullable<OpenedFile["contents"]> {
+  const object = asObject(bytes, path);
+  if (object.programs.length > 0) return { bytes, object };
+  throw new BpfmanError("FUNCTION_NOT_FOUND", `check "${path}": it has no programs`, {
+    details: { path, programs: [] },
+    hint: 'programs are functions in sections of their own, as in SEC("xdp"); functions in .text are called by them',
+  });
+}
+
+function asObject(bytes: Uint8Array, path: string): ObjectFile {
+  try {
+    return readNamedObject({ bytes, path }, { nativeByteOrderOnly: true });
+  } catch (cause) {
+    const isElf = bytes[0] === 0x7f && bytes[1] === 0x45;
+    if (!(cause instanceof BpfmanError) || isElf) throw cause;
+    throw cause.with({ hint: "give an object file, or C source in a file whose name ends in .c" });
+  }
+}
+
+/** Throws FUNCTION_NOT_FOUND unless each named program is in one of the files. */
+function requireNamed(files: readonly OpenedFile[], { programs }: CheckRequest): void {
+  const known = files.flatMap(({ contents }) => contents?.object.programs.map(({ name }) => name) ?? []);
+  // What does not compile may have it.
+  if (files.some(({ contents }) => contents === null)) return;
+  const missing = programs.find(({ name }) => !known.includes(name));
+  if (missing === undefined) return;
+  const [where, there] = files.length === 1 ? ["the object", "the object has"] : ["any of the files", "they have"];
+  throw new BpfmanError("FUNCTION_NOT_FOUND", `no program "${missing.name}" in ${where}`, {
+    details: { program: missing.name, programs: known },
+    hint: whatThereIs(missing.name, known, { there, none: "there are no programs" }),
+  });
+}
+
+/** Each file gets those of the variables that it has; each variable must be in one of them. */
+function globalsOf(files: readonly OpenedFile[], { globalData }: CheckRequest) {
+  const globals = decodeGlobals(globalData);
+  const all = files.flatMap(({ contents }) => contents?.object.globals ?? []);
+  const isWhole = files.every(({ contents }) => contents !== null);
+  const here = ({ globals: own }: ObjectFile) =>
+    new Map([...globals].filter(([name]) => own.some((each) => each.name === name)));
+  const nowhere = [...globals].filter(([name]) => all.every((each) => each.name !== name));
+  const [only] = files;
+  if (isWhole && nowhere.length > 0 && only?.contents)
+    placeGlobals({ ...only.contents.object, globals: all }, new Map(nowhere));
+  return (object: ObjectFile) => placeGlobals(object, here(object));
+}
+
+/** Maps that leave their size to the loader: what the size is makes no difference to the verifier. */
+function sizesOf({ maps }: ObjectFile): ReadonlyMap<string, number> {
+  const unsized = maps.filter(({ maxEntries, type }) => (maxEntries ?? 0) === 0 && !SIZED_OTHERWISE.has(type));
+  return new Map(unsized.map(({ name, type }) => [name, RINGS.has(type) ? RING_BYTES : 1]));
+}
+
+/** BPF_MAP_TYPE_*: PERF_EVENT_ARRAY, which libbpf gives as many entries as there are processors, and those that have none. */
+const SIZED_OTHERWISE: ReadonlySet<number> = new Set([4, 19, 21, 24, 26, 28, 29, 32]);
+/** RINGBUF, USER_RINGBUF: a power of two, and whole pages of any machine. */
+const RINGS: ReadonlySet<number> = new Set([27, 31]);
+const RING_BYTES = 65_536;
+
+type Selector = CheckRequest["programs"][number];
+
+/** What is given to the verifier, or why that cannot be done. */
+function toVerify(program: ObjectProgram, asked: Selector | undefined): ProgramToVerify | { readonly skipped: string } {
+  const { name, kind, section, target } = program;
+  const { head } = sectionParts(section);
+  const type = asked?.type ?? (kind === "unmanaged" ? null : kind);
+  if (head === "freplace") return { skipped: "it is checked against the program that it replaces part of" };
+  if (head.startsWith("struct_ops"))
+    return { skipped: "it is checked as a member of its struct, which bpfman does not load" };
+  if (type === null || !KINDS[type].needsFunction) return { name, type, attachFunction: null };
+  const attachFunction = asked?.attachFunction ?? target;
+  if (attachFunction !== null) return { name, type, attachFunction };
+  return { skipped: `its section names no function to check it against: use --programs ${type}:${name}:FUNCTION` };
+}
+
+function costOf({ statistics, jitedSize }: Verification): CostAnswer {
+  const found = readStatistics(statistics);
+  return {
+    verified_instructions: found?.instructions ?? 0,
+    total_states: found?.totalStates ?? 0,
+    peak_states: found?.peakStates ?? 0,
+    max_states_per_instruction: found?.maxStatesPerInstruction ?? 0,
+    stack_bytes: found?.stackBytes ?? null,
+    verification_time_us: found?.microseconds ?? null,
+    jited_bytes: jitedSize ?? 0,
+  };
+}
+
+/** Throws CANCELLED. */
+async function pause({ signal }: Context): Promise<void> {
+  // A signal is only noticed when the event loop runs.
+  await new Promise(setImmediate);
+  if (signal.aborted) throw new BpfmanError("CANCELLED", "interrupted between two programs");
+}
+
+interface Checking {
+  readonly host: Host;
+  readonly request: CheckRequest;
+  readonly context: Context;
+  readonly room: LogRoom;
+  readonly globals: (object: ObjectFile) => ObjectToVerify["globals"];
+  readonly baseline: ReturnType<typeof openBaseline> | null;
+}
+
+async function checkFile(file: OpenedFile, checking: Checking): Promise<CheckedFileAnswer> {
+  const { path, kind, diagnostics, refusal, contents } = file;
+  const programs: CheckedProgramAnswer[] = [];
+  if (contents !== null) {
+    const { bytes, object } = contents;
+    const reduced = objectForVerifier(bytes, object);
+    const given = { name: objectName(path), globals: checking.globals(object), maxEntries: sizesOf(object) };
+    const { request, context } = checking;
+    const wanted = new Map(request.programs.map((program) => [program.name, program]));
+    const chosen = object.programs.filter(({ name }) => wanted.size === 0 || wanted.has(name));
+    for (const [index, program] of chosen.entries()) {
+      await pause(context);
+      context.progress(`check ${path}: ${program.name} (${index + 1} of ${chosen.length})`);
+      const settled = toVerify(program, wanted.get(program.name));
+      const toLoad = "skipped" in settled ? settled : { ...given, ...reduced(program.name), program: settled };
+      programs.push(await checkProgram({ path, bytes, program }, toLoad, checking));
+    }
+  }
+  return { path, kind, diagnostics, refusal, programs };
+}
+
+function skippedProgram({ name, section, kind }: ObjectProgram, reason: string): CheckedProgramAnswer {
+  const type = kind === null || kind === "unmanaged" ? sectionParts(section).head : kind;
+  return { name, section, type, verdict: "skipped", reason, cost: null, refusal: null, baseline: null };
+}
+
+interface Subject {
+  readonly path: string;
+  readonly bytes: Uint8Array;
+  readonly program: ObjectProgram;
+}
+
+async function checkProgram(
+  { path, bytes, program }: Subject,
+  toLoad: ObjectToVerify | { readonly skipped: string },
+  { host, request, room, baseline }: Checking,
+): Promise<CheckedProgramAnswer> {
+  const { name, section } = program;
+  if ("skipped" in toLoad) return skippedProgram(program, toLoad.skipped);
+  const verification = await host.kernel.verify(toLoad);
+  if (verification.type === 0) {
+    return skippedProgram(program, `its section names no type: use --programs TYPE:${name}`);
+  }
+  const { refusal } = verification;
+  const cost = refusal === null ? costOf(verification) : null;
+  const then = baseline?.(path, name) ?? null;
+  return {
+    name,
+    section,
+    type: toLoad.program.type ?? programTypeText(verification.type),
+    verdict: refusal === null ? "accepted" : "refused",
+    reason: null,
+    cost,
+    refusal: refusal === null ? null : refusalAnswer(refusal, { bytes, program: name, room }),
+    baseline: then === null ? null : compared(then.cost, cost, request.tolerancePercent),
+  };
+}
+
+/** The name of the file up to its first dot: libbpf derives names of maps from it. */
+const objectName = (path: string): string => path.slice(path.lastIndexOf("/") + 1).replace(/\..*$/, "") || "object";
+
+const isPassed = ({ refusal, programs }: CheckedFileAnswer): boolean =>
+  refusal === null && programs.every(({ verdict, baseline }) => verdict !== "refused" && baseline?.worse !== true);
+
+async function check(host: Host, request: CheckRequest, context: Context): Promise<CheckAnswer> {
+  const { baseline: path, save, tolerancePercent } = request;
+  // What can be wrong with the request is found before anything is loaded.
+  const costs: SavedCosts | null = path === null ? null : readCosts(host.files, path);
+  const opened: OpenedFile[] = [];
+  for (const file of request.files) {
+    await pause(context);
+    opened.push(await open(host, file, context));
+  }
+  requireNamed(opened, request);
+  const checking: Checking = {
+    host,
+    request,
+    context,
+    room: { left: CHECK_LOGS_BYTES_MAX },
+    globals: globalsOf(opened, request),
+    baseline: costs && openBaseline(costs),
+  };
+  const files: CheckedFileAnswer[] = [];
+  for (const file of opened) files.push(await checkFile(file, checking));
+  const kernel = host.kernel.release();
+  const answer: CheckAnswer = {
+    kernel,
+    passed: files.every(isPassed),
+    baseline: costs && path !== null ? { path, kernel: costs.kernel, tolerance_percent: tolerancePercent } : null,
+    files,
+  };
+  if (save !== null)
+    host.files.saveText(host.files.absolute(save), `${JSON.stringify(savedOf(kernel, files), null, 2)}\n`);
+  return answer;
+}
+
+export const implementation = operation({ request: checkRequest, run: check });

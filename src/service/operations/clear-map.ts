@@ -1,0 +1,54 @@
+import type { MapChangeAnswer } from "../../domain/answer.ts";
+import { MAP_BATCH_ENTRIES_MAX } from "../../domain/limits.ts";
+import { mapKind } from "../../domain/map-kinds.ts";
+import { BpfmanError } from "../../errors/error.ts";
+import type { Host } from "../../platform/host.ts";
+import type { OpenMap } from "../../platform/kernel.ts";
+import { changingMap, factsOf } from "../map/change-map.ts";
+import { type Context, operation } from "../operation.ts";
+import { type ClearMapRequest, clearMapRequest } from "../requests/map-requests.ts";
+
+/** Removes what is there now. Entries that programs add meanwhile may stay. */
+function removeAll({ map: { keySize }, batches, delete: remove }: OpenMap): number {
+  let removed = 0;
+  for (const { keys, count } of batches(null, MAP_BATCH_ENTRIES_MAX)) {
+    for (let i = 0; i < count; i++) if (remove(keys.subarray(i * keySize, (i + 1) * keySize))) removed++;
+  }
+  return removed;
+}
+
+function zeroAll({ map, valueBytes, update }: OpenMap): number {
+  const [key, value] = [new Uint8Array(map.keySize), new Uint8Array(valueBytes)];
+  for (let i = 0; i < map.maxEntries; i++) {
+    new DataView(key.buffer).setUint32(0, i, true);
+    update(key, value, { mode: "any" });
+  }
+  return map.maxEntries;
+}
+
+function takeAll({ map, take }: OpenMap): number {
+  let taken = 0;
+  while (taken < map.maxEntries && take()) taken++;
+  return taken;
+}
+
+/** Removes all entries; those of an array, which are always there, become zero. */
+const clearMap = (host: Host, request: ClearMapRequest, context: Context): Promise<MapChangeAnswer> =>
+  changingMap(host, request, (map) => {
+    const { known, open } = map;
+    const { shape, fixed } = mapKind(open.map);
+    if (shape === "filter") {
+      throw new BpfmanError(
+        "NOT_SUPPORTED",
+        `cannot clear map ${known.id} (${known.name}): a bloom filter never forgets`,
+        {
+          details: { map_id: known.id },
+        },
+      );
+    }
+    const changed = shape === "queue" ? takeAll(open) : fixed ? zeroAll(open) : removeAll(open);
+    context.note(factsOf(map, null));
+    return { map_id: known.id, name: known.name, changed };
+  });
+
+export const implementation = operation({ request: clearMapRequest, run: clearMap });

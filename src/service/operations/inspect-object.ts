@@ -1,0 +1,88 @@
+import type { InspectedMapAnswer, ObjectInspectAnswer } from "../../domain/inspect-answer.ts";
+import { mapTypeJson, programTypeWord } from "../../domain/kernel-words.ts";
+import { OBJECT_BYTES_MAX } from "../../domain/limits.ts";
+import type { ObjectMap } from "../../domain/object-file.ts";
+import { readContents } from "../../object/contents.ts";
+import { requirementsOf } from "../../object/requirements.ts";
+import { sectionType } from "../../object/section-type.ts";
+import type { Host } from "../../platform/host.ts";
+import type { Sources } from "../../platform/runtime.ts";
+import type { PulledImage } from "../../platform/images.ts";
+import { type Context, operation } from "../operation.ts";
+import { readNamedObject } from "../read-object.ts";
+import { type InspectObjectRequest, inspectObjectRequest } from "../requests/object-requests.ts";
+
+type Subject = { readonly file: string } | { readonly fetched: PulledImage };
+
+async function fetchImage(sources: Sources, { file, image }: InspectObjectRequest, context: Context): Promise<Subject> {
+  if (image === undefined) return { file: file ?? "" };
+  const { url, registryAuth } = image;
+  return { fetched: await (await sources.openImages()).fetch({ reference: url, registryAuth }, context) };
+}
+
+/** Licences that the kernel takes for compatible (include/linux/license.h). */
+const GPL_COMPATIBLE = new Set([
+  "GPL",
+  "GPL v2",
+  "GPL and additional rights",
+  "Dual BSD/GPL",
+  "Dual MIT/GPL",
+  "Dual MPL/GPL",
+]);
+
+const shapeOf = ({ type, keySize, valueSize, maxEntries, flags }: ObjectMap) => ({
+  type: mapTypeJson(type),
+  key_size: keySize,
+  value_size: valueSize,
+  max_entries: maxEntries,
+  flags,
+});
+
+function inspect(host: Host, subject: Subject): ObjectInspectAnswer {
+  const isFile = "file" in subject;
+  const bytes = isFile
+    ? host.files.readObject(host.files.absolute(subject.file), OBJECT_BYTES_MAX)
+    : subject.fetched.object.bytes;
+  const object = readNamedObject({ bytes, path: isFile ? subject.file : subject.fetched.reference }, {});
+  const { globals, externs, mapTypes } = readContents(bytes, object);
+  const mapAnswer = (map: ObjectMap): InspectedMapAnswer => ({
+    name: map.name,
+    ...shapeOf(map),
+    key_type: mapTypes.get(map.name)?.key ?? null,
+    value_type: mapTypes.get(map.name)?.value ?? null,
+    pinning: map.pinByName ? "by_name" : "none",
+    inner: map.inner === null ? null : shapeOf(map.inner),
+  });
+  return {
+    path: isFile ? subject.file : null,
+    image: isFile
+      ? null
+      : {
+          reference: subject.fetched.reference,
+          digest: subject.fetched.source.digest,
+          file: subject.fetched.object.name,
+        },
+    byte_order: object.byteOrder,
+    license: object.license,
+    gpl_compatible: GPL_COMPATIBLE.has(object.license ?? ""),
+    btf: object.hasBtf,
+    line_info: object.hasBtfExt,
+    programs: object.programs.map((program) => {
+      const { name, section, kind, target } = program;
+      const type = sectionType(program);
+      return {
+        name,
+        section,
+        type: type === null ? null : programTypeWord(type),
+        target,
+        load_as: kind === "unmanaged" ? null : kind,
+      };
+    }),
+    maps: object.maps.map(mapAnswer),
+    globals: globals.map(({ name, section, size, type, value }) => ({ name, section, size, type, value })),
+    externs,
+    requires: requirementsOf(object, externs),
+  };
+}
+
+export const implementation = operation({ request: inspectObjectRequest, prepare: fetchImage, run: inspect });

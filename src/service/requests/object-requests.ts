@@ -1,0 +1,44 @@
+import * as v from "valibot";
+import { CHECK_FILES_MAX, PROGRAMS_PER_LOAD_MAX, TOLERANCE_PERCENT_MAX } from "../../domain/limits.ts";
+import { PROGRAM_TYPES } from "../../domain/kinds.ts";
+import { inspectImageRequest } from "./image-requests.ts";
+import { globalData } from "./load-request.ts";
+import { name, path } from "./request-fields.ts";
+
+const TOLERANCE = `a percentage from 0 to ${TOLERANCE_PERCENT_MAX}`;
+
+export const checkRequest = v.strictObject({
+  /** Objects, and C sources by their ending `.c`. */
+  files: v.pipe(v.array(path), v.minLength(1), v.maxLength(CHECK_FILES_MAX)),
+  /** All programs if empty. The type is needed where the section says nothing. */
+  programs: v.optional(
+    v.pipe(
+      v.array(
+        v.strictObject({
+          name,
+          type: v.optional(v.nullable(v.picklist(PROGRAM_TYPES)), null),
+          attachFunction: v.optional(v.nullable(name), null),
+        }),
+      ),
+      v.maxLength(PROGRAMS_PER_LOAD_MAX),
+    ),
+    [],
+  ),
+  globalData,
+  /** A file that `save` wrote earlier. */
+  baseline: v.optional(v.nullable(path), null),
+  /** Where the costs are written to. */
+  save: v.optional(v.nullable(path), null),
+  /** How many percent more instructions than in the baseline are accepted. */
+  tolerancePercent: v.optional(
+    v.pipe(v.number(TOLERANCE), v.minValue(0, TOLERANCE), v.maxValue(TOLERANCE_PERCENT_MAX, TOLERANCE)),
+    10,
+  ),
+});
+export type CheckRequest = v.InferOutput<typeof checkRequest>;
+
+export const inspectObjectRequest = v.pipe(
+  v.strictObject({ file: v.optional(path), image: v.optional(inspectImageRequest) }),
+  v.check(({ file, image }) => (file === undefined) !== (image === undefined), "either a file or an image is needed"),
+);
+export type InspectObjectRequest = v.InferOutput<typeof inspectObjectRequest>;
