@@ -95,7 +95,7 @@ test.skipIf(!isRoot)("who may not enter is told so", () => {
   const result = Bun.spawnSync(bounded, { stdout: "pipe", stderr: "pipe" });
   expect(JSON.parse(result.stdout.toString() || "[]")).toEqual([
     "PERMISSION_DENIED",
-    `enter network namespace "${PATH}": permission denied`,
-    { call: "setns", errno: 1, name: "EPERM" },
+    expect.stringContaining(`enter network namespace "${PATH}": it needs CAP_SYS_ADMIN`),
+    null,
   ]);
 });
