@@ -17,12 +17,15 @@ import { KERNEL_FUNCTION, LSM_HOOK, TRACEPOINT, USER_FUNCTION, type Workload } f
 const fixture = (name: string): string => resolve(import.meta.dir, `../../dist/bpf/fixtures/${name}.bpf.o`);
 const CHAIN = fixture("chain");
 const KINDS = fixture("kinds");
+const MAP_VALUES = fixture("map_values");
 
 /** What can be seen of a machine: the lists of bpfman, and what ran when there was something to run for. */
 export interface Picture {
   readonly programs: readonly string[];
   readonly links: readonly string[];
   readonly running: readonly string[];
+  /** Keys and values of the map that a scenario is about. */
+  readonly entries: readonly string[];
   readonly cached: boolean;
 }
 
@@ -97,6 +100,7 @@ export class Lane {
   readonly #ids = new Map<string, number>();
   readonly #events = new Map<number, number[]>();
   #watch: Watch | null = null;
+  #map: string | null = null;
   #spare: number | null = null;
 
   constructor({ bpfman, wire, work, image }: Equipment) {
@@ -124,6 +128,23 @@ export class Lane {
     const programs = await this.bpfman.load(KINDS, "--programs", selector, "-g", `WORKLOAD=${this.work.nameHex}`);
     this.#ids.set(kind, idOf(programs, `count_${kind}`));
     this.#events.set(mapOf(programs, "events"), []);
+  }
+
+  /** A program with a map that has these entries. */
+  async loadMap(entries: readonly string[]): Promise<void> {
+    const programs = await this.bpfman.load(MAP_VALUES, "--programs", "xdp:use_all");
+    this.#map = `${idOf(programs, "use_all")}/names`;
+    for (const key of entries) await this.bpfman.ok("map", "update", this.#map, `"${key}"`, "1");
+  }
+
+  onMap(verb: string, ...words: readonly string[]): string[] {
+    return ["map", verb, String(this.#map), ...words];
+  }
+
+  async #entries(): Promise<string[]> {
+    if (this.#map === null) return [];
+    const entries: unknown[] = await this.bpfman.json(...this.onMap("dump"));
+    return entries.map((entry) => JSON.stringify(entry)).sort();
   }
 
   attachMember(hook: Hook, member: number, priority: number): string[] {
@@ -158,6 +179,7 @@ export class Lane {
     this.#ids.clear();
     this.#events.clear();
     this.#watch = null;
+    this.#map = null;
     this.#spare = null;
     const { runtimeDir } = this.bpfman;
     if (existsSync(join(runtimeDir, "state/bpfman.db"))) {
@@ -228,6 +250,7 @@ export class Lane {
           return `${kind} ${name}${place}${"proceed_on" in details ? ` ${details.proceed_on}` : ""}`;
         })
         .sort(),
+      entries: await this.#entries(),
       cached: await this.#isCached(),
     };
   }
@@ -401,6 +424,14 @@ function ofEvent(kind: Event): Scenario[] {
     },
   ];
 }
+
+const ENTRIES = ["a", "b", "c"] as const;
+
+/** A change of a map with {@link ENTRIES}. */
+const onMap = (name: string, change: Pick<Scenario, "operation" | "words" | "undo" | "interrupted">): Scenario => ({
+  ...{ name, obstacle: null, before: alone, after: alone, ...change },
+  prepare: (lane) => lane.loadMap(ENTRIES),
+});
 
 const loadWords = (...words: string[]): string[] => ["load", "file", "--path", LIFE_OBJECT, "--programs", ...words];
 const alone = [BYSTANDER];
@@ -583,6 +614,26 @@ export const SCENARIOS: readonly Scenario[] = [
     finish: repaired,
     undo: async (lane) => removeFilter(lane),
   },
+  onMap("map update", {
+    operation: "map/update",
+    interrupted: "after",
+    words: async (lane) => lane.onMap("update", '"a"', "2"),
+    undo: async (lane) => void (await lane.bpfman.ok(...lane.onMap("update", '"a"', "1"))),
+  }),
+  onMap("map delete", {
+    operation: "map/delete",
+    interrupted: "after",
+    words: async (lane) => lane.onMap("delete", '"a"'),
+    undo: async (lane) => void (await lane.bpfman.ok(...lane.onMap("update", '"a"', "1"))),
+  }),
+  onMap("map clear", {
+    operation: "map/clear",
+    interrupted: "partly",
+    words: async (lane) => lane.onMap("clear"),
+    async undo(lane) {
+      for (const key of ENTRIES) await lane.bpfman.ok(...lane.onMap("update", `"${key}"`, "1"));
+    },
+  }),
   {
     name: "rpc, a session that cleans up after itself",
     operation: "rpc",
