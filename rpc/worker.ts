@@ -82,7 +82,8 @@ class Worker {
       if (!(thrown instanceof Lost)) throw thrown;
       const { how } = thrown;
       const what = task.kind === "run" ? task.name : "clean up";
-      const isClean = await this.#cleanUp();
+      const isClean = await this.#cleanUp(task);
+      if (isClean && task.kind === "release") return null;
       const hint = `what it had not finished ${isClean ? "was cleaned up" : "is cleaned up by the next change"}`;
       const details = { worker: how };
       if (context.signal?.aborted !== true) {
@@ -92,11 +93,15 @@ class Worker {
     }
   }
 
-  /** Removes what a lost process left, unless another process is making changes. */
-  async #cleanUp(): Promise<boolean> {
-    const task = { kind: "release", id: crypto.randomUUID(), owner: null } as const;
+  /**
+   * Removes what a lost process left, unless another process is making changes. A release is repeated for that: a signal
+   * to the whole process group, as by Ctrl-C, also ends the process that it was given to.
+   */
+  async #cleanUp(lost: Task): Promise<boolean> {
+    const { owner, lockTimeoutMs } =
+      lost.kind === "release" ? lost : { owner: null, lockTimeoutMs: WORKER_CANCEL_TIMEOUT_MS };
     try {
-      await this.#perform({ ...task, lockTimeoutMs: WORKER_CANCEL_TIMEOUT_MS }, {});
+      await this.#perform({ kind: "release", id: crypto.randomUUID(), owner, lockTimeoutMs }, {});
       return true;
     } catch (thrown) {
       const reason = thrown instanceof Lost ? thrown.how : reasonOf(thrown);

@@ -164,6 +164,18 @@ test("only a session that changes something has a worker; it inherits no files, 
   expect(await server.close()).toMatchObject({ code: 0, error: "" });
 });
 
+test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
+  "%s to a session and its worker, as from a terminal, removes what it owns",
+  async (signal) => {
+    const server = new RpcProcess(["setsid", ...bpfman.command("rpc")]);
+    await server.initialize({ session: { cleanup: true } });
+    await server.result("program/load", LOAD);
+    process.kill(-server.pid, signal);
+    expect(await server.ended).toMatchObject({ code: 130, error: "" });
+    await bpfman.expectNothingLeft();
+  },
+);
+
 test("a signal ends a session with 130 although its client reads nothing", async () => {
   const pipe = bpfman.path("pipe");
   sh("mkfifo", pipe);

@@ -105,6 +105,16 @@ test("one that does not is killed, and what it left is cleaned up", async () => 
   expect(await change({ answer: 1 })).toBe(1);
 });
 
+test("a release that loses its worker is given to another one", async () => {
+  const { service, change, logged } = session();
+  await change({});
+  logged.length = 0;
+  processes[0]?.kill("SIGKILL");
+  await service.release("owner", null);
+  expect(processes).toHaveLength(2);
+  expect(logged).toEqual([]);
+});
+
 test("a change is cancelled for certain before it began", async () => {
   const { change } = session();
   expect(await failure(change({ undoMs: 0 }, { signal: AbortSignal.abort() }))).toMatchObject({ code: "CANCELLED" });
