@@ -44,10 +44,9 @@ export function withCopies(on: Opened, runtimeDir: string, store: StorePort): St
   const directory = directoryOf(runtimeDir);
   /** The rows that were changed since the last commit: file name -> row. */
   const touched = new Map<string, readonly [Table, readonly (string | number)[]]>();
-  let depth = 0;
 
   function flush(): void {
-    if (depth > 0) return;
+    if (database.inTransaction) return;
     for (const [name, [table, key]] of touched) {
       const where = TABLES[table].map((column) => `${column} = ?`).join(" AND ");
       const sql = `SELECT * FROM ${table} WHERE boot_id = ? AND ${where}`;
@@ -96,11 +95,9 @@ export function withCopies(on: Opened, runtimeDir: string, store: StorePort): St
     ...store,
     refreshCopies,
     transaction: (work) => {
-      depth++;
       try {
         return store.transaction(work);
       } finally {
-        depth--;
         flush();
       }
     },
@@ -200,8 +197,9 @@ export function readCopies(runtimeDir: string, bootId: string): RowCopy[] {
     { action: "read the copies in", path: directory, kind: "directory", code: "STATE_CONFLICT", otherwise },
     stats,
   );
+  const names = namesIn(directory);
   return TABLE_NAMES.flatMap((table) =>
-    namesIn(directory)
+    names
       .filter((name) => tableOf(name) === table && name.endsWith(".json"))
       .flatMap((name) => copyAt(`${directory}/${name}`, { table, bootId }) ?? []),
   );

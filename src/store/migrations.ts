@@ -21,22 +21,28 @@ const log = (entry: { kind: string; row: "OLD" | "NEW"; subject: readonly string
     VALUES (${entry.row}.boot_id, CAST(unixepoch('subsec') * 1000 AS INTEGER), '${entry.kind}',
       json_object(${entry.subject.map((column) => `'${column}', ${entry.row}.${column}`).join(", ")}), ${entry.record});`;
 
-const logProgram = (kind: string, row: "OLD" | "NEW"): string =>
-  log({ kind, row, subject: ["program_id"], record: rowAsJson("programs", row) });
-const logProgramWith =
-  (columns: string) =>
-  (kind: string, row: "OLD" | "NEW"): string =>
-    log({ kind, row, subject: ["program_id"], record: rowAsJson("programs", row, `${LOGGED.programs} ${columns}`) });
-/** As of step 4. */
-const logProgramWithPath = logProgramWith("absolute_source_path loaded_at_ms");
-/** As of step 5. */
-const logProgramWithDigest = logProgramWith("absolute_source_path loaded_at_ms bytecode_digest");
+const logProgram = (kind: string, row: "OLD" | "NEW", columns?: string): string =>
+  log({ kind, row, subject: ["program_id"], record: rowAsJson("programs", row, columns) });
 const logLink = (kind: string, row: "OLD" | "NEW"): string =>
   log({ kind, row, subject: ["link_id", "program_id"], record: rowAsJson("links", row) });
 const logDispatcher = (row: "OLD" | "NEW", record: string): string =>
   log({ kind: "dispatcher/didChange", row, subject: ["type", "nsid", "ifindex"], record });
 const announceProgram = `UPDATE programs SET announced = 1 WHERE boot_id = NEW.boot_id AND program_id = NEW.program_id;`;
 const announceLink = `UPDATE links SET announced = 1 WHERE link_id = NEW.link_id;`;
+
+/** Returns SQL after which the change log has these columns of programs as well, besides those of step 3. */
+function logProgramsWith(more: string): string {
+  const columns = `${LOGGED.programs} ${more}`;
+  return `DROP TRIGGER programs_came;
+  DROP TRIGGER programs_settled;
+  DROP TRIGGER programs_gone;
+  CREATE TRIGGER programs_came AFTER INSERT ON programs WHEN NEW.state = 'ready'
+    BEGIN ${announceProgram} ${logProgram("program/didLoad", "NEW", columns)} END;
+  CREATE TRIGGER programs_settled AFTER UPDATE ON programs WHEN NEW.state = 'ready' AND NEW.announced = 0
+    BEGIN ${announceProgram} ${logProgram("program/didLoad", "NEW", columns)} END;
+  CREATE TRIGGER programs_gone AFTER DELETE ON programs WHEN OLD.announced = 1
+    BEGIN ${logProgram("program/didUnload", "OLD", columns)} END;`;
+}
 
 /**
  * The schema as numbered, forward-only steps: step n takes a database from `user_version` n-1 to n. Released steps are
@@ -201,15 +207,7 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE programs ADD COLUMN loaded_at_ms INTEGER; -- since 1970, UTC; null in earlier rows
   UPDATE programs SET absolute_source_path = source_path;
 
-  DROP TRIGGER programs_came;
-  DROP TRIGGER programs_settled;
-  DROP TRIGGER programs_gone;
-  CREATE TRIGGER programs_came AFTER INSERT ON programs WHEN NEW.state = 'ready'
-    BEGIN ${announceProgram} ${logProgramWithPath("program/didLoad", "NEW")} END;
-  CREATE TRIGGER programs_settled AFTER UPDATE ON programs WHEN NEW.state = 'ready' AND NEW.announced = 0
-    BEGIN ${announceProgram} ${logProgramWithPath("program/didLoad", "NEW")} END;
-  CREATE TRIGGER programs_gone AFTER DELETE ON programs WHEN OLD.announced = 1
-    BEGIN ${logProgramWithPath("program/didUnload", "OLD")} END;
+  ${logProgramsWith("absolute_source_path loaded_at_ms")}
   `,
   `
   -- The history keeps its newest entries. These can be neither changed nor deleted.
@@ -229,14 +227,6 @@ export const MIGRATIONS: readonly string[] = [
   `
   ALTER TABLE programs ADD COLUMN bytecode_digest TEXT; -- SHA-256 in hexadecimal; null in earlier rows
 
-  DROP TRIGGER programs_came;
-  DROP TRIGGER programs_settled;
-  DROP TRIGGER programs_gone;
-  CREATE TRIGGER programs_came AFTER INSERT ON programs WHEN NEW.state = 'ready'
-    BEGIN ${announceProgram} ${logProgramWithDigest("program/didLoad", "NEW")} END;
-  CREATE TRIGGER programs_settled AFTER UPDATE ON programs WHEN NEW.state = 'ready' AND NEW.announced = 0
-    BEGIN ${announceProgram} ${logProgramWithDigest("program/didLoad", "NEW")} END;
-  CREATE TRIGGER programs_gone AFTER DELETE ON programs WHEN OLD.announced = 1
-    BEGIN ${logProgramWithDigest("program/didUnload", "OLD")} END;
+  ${logProgramsWith("absolute_source_path loaded_at_ms bytecode_digest")}
   `,
 ];

@@ -41,23 +41,24 @@ async function make(found: Mendable, context: Context): Promise<RepairStepAnswer
 async function repair(host: Host, context: Context): Promise<RepairAnswer> {
   const steps: RepairStepAnswer[] = [];
   const tried = new Set<string>();
+  let { found } = examineAlone(host, context);
   for (let round = 0; round < ROUNDS_MAX && !context.signal.aborted; round++) {
-    const todo = inOrder(examineAlone(host, context).found).filter((found) => !tried.has(sameFinding(found)));
+    const todo = inOrder(found).filter((each) => !tried.has(sameFinding(each)));
     const stage = todo[0]?.mend.stage;
     const now = todo.filter(({ mend }) => mend.stage === stage);
     if (now.length === 0) break;
     for (const { mend } of now) context.relay(`repair: ${mend.action}`);
     // One repair can be that of several findings.
     const made = new Map<unknown, readonly RepairStepAnswer[]>();
-    for (const found of now) {
-      const before = made.get(found.mend.run)?.slice(0, 1);
-      const results = before?.map((step) => ({ ...step, ...stepOf(found) })) ?? (await make(found, context));
-      made.set(found.mend.run, results);
-      tried.add(sameFinding(found));
+    for (const each of now) {
+      const before = made.get(each.mend.run)?.slice(0, 1);
+      const results = before?.map((step) => ({ ...step, ...stepOf(each) })) ?? (await make(each, context));
+      made.set(each.mend.run, results);
+      tried.add(sameFinding(each));
       steps.push(...results);
     }
+    ({ found } = examineAlone(host, context));
   }
-  const { found } = examineAlone(host, context);
   if (!found.some(({ code }) => code.startsWith("database-"))) host.store.refreshCopies();
   const done = steps.flatMap(({ result, action }) => (result === "done" ? [action] : []));
   if (done.length > 0) context.note({ message: done.join("; ") });

@@ -9,7 +9,7 @@ import { type Pin, programPin } from "../../domain/pin.ts";
 import type { Host } from "../../platform/host.ts";
 import type { Context } from "../operation.ts";
 import type { LinkRow } from "../removal/remove-link.ts";
-import { linksOf } from "../chain/members.ts";
+import { linksOn } from "../chain/members.ts";
 import { type ChainPlace, placeOf, sameKey } from "../chain/place.ts";
 import { currentProgram, removeAtRest } from "../chain/rebuild.ts";
 import { removeFromChain } from "../chain/remove-member.ts";
@@ -84,8 +84,9 @@ export function removeOldRevisions(host: Host, context: Context): void {
 
 /** Drops chains without members: the command was killed after removing the last link and before deleting the row. */
 export function dropEmptyChains(host: Host): void {
+  const links = host.store.links();
   for (const record of host.store.dispatchers()) {
-    if (record.pendingRevision === null && linksOf(host, record).length === 0) {
+    if (record.pendingRevision === null && linksOn(links, record).length === 0) {
       removeAtRest(host, host.pins.paths.revision(record, record.revision));
       host.store.deleteDispatcher(record);
     }
