@@ -3,7 +3,7 @@
  * are part of the contract; docs/findings.md is generated from this table.
  */
 
-/** `error`: something that was asked for does not run as it was asked for. `warning`: it runs, but not for sure. */
+/** `error`: something does not run as it was asked to. `warning`: it runs, but something around it is wrong. */
 export type Severity = "error" | "warning";
 
 interface FindingRow {
@@ -34,7 +34,7 @@ export const FINDINGS = {
   },
   "database-unusable": {
     severity: "error",
-    meaning: "the database is there, but this command may not or cannot use it",
+    meaning: "the database exists, but this command cannot use it, or is not allowed to",
     consequence: "no command can read or change what is recorded",
     advice: "do what the evidence names, then run: bpfman doctor",
   },
@@ -52,33 +52,33 @@ export const FINDINGS = {
   },
   "pin-unknown": {
     severity: "warning",
-    meaning: "in bpfman's pin directory is a pin that nothing proves to be bpfman's",
+    meaning: "bpfman's pin directory has a pin that nothing proves to be bpfman's",
     consequence: "what it holds stays in the kernel as long as the pin does, and no command of bpfman removes it",
-    advice: "see what it is with bpftool; if nobody needs it, remove the pin with rm",
+    advice: "find out with bpftool what it is; if nobody needs it, remove the pin with rm",
   },
   "pin-foreign": {
     severity: "error",
-    meaning: "at the path of a recorded pin is another object, or a file",
+    meaning: "the path of a recorded pin holds another object, or a file",
     consequence: "commands on that program or link refuse to run, so that nobody else's object is touched",
-    advice: "see what it is with bpftool and move it away, then run: bpfman repair",
+    advice: "find out with bpftool what it is, and move it away; then run: bpfman repair",
   },
   "change-unfinished": {
     severity: "warning",
     meaning: "a command that has ended left a change half done, or a session that has ended left what it owned",
     consequence:
-      "what was in the middle of being changed is there in part; the next command that changes something finishes it",
+      "what was being changed may be incomplete; the next command that changes something finishes it or takes it back",
     advice: REPAIR,
   },
   "program-gone": {
     severity: "error",
     meaning: "a recorded program is no longer in the kernel",
-    consequence: "it does not run, and its links do nothing",
+    consequence: "it does not run, and its links have no effect",
     advice: "run: bpfman repair, which forgets it; then load and attach it again",
   },
   "program-unpinned": {
     severity: "warning",
     meaning: "a recorded program is in the kernel, but its pin is missing",
-    consequence: "it is gone as soon as nothing else holds it, and cannot be attached until then",
+    consequence: "it disappears as soon as nothing else holds it, and cannot be attached in the meantime",
     advice: REPAIR,
   },
   "map-unpinned": {
@@ -103,7 +103,7 @@ export const FINDINGS = {
     severity: "error",
     meaning: "the interface or the network namespace of a link or chain no longer exists",
     consequence:
-      "its programs see no packets there, and never will again: an interface of the same name is another one",
+      "its programs see no packets there, and never will again: a new interface of the same name is a different one",
     advice: "run: bpfman repair, which forgets those links; the programs stay loaded",
   },
   "target-replaced": {
@@ -158,7 +158,7 @@ export const FINDINGS = {
   "bpffs-unmounted": {
     severity: "error",
     meaning: "programs are recorded, but the BPF file system with their pins is not mounted",
-    consequence: "pins are gone: whatever only they held no longer runs",
+    consequence: "the pins are gone: whatever only they held no longer runs",
     advice: REPAIR,
   },
   "bpffs-stacked": {
@@ -177,7 +177,7 @@ export const FINDINGS = {
     severity: "error",
     meaning: "a directory or file of bpfman belongs to another user, or others can write to it",
     consequence: "commands refuse to use it, because whoever can write there could make them do anything",
-    advice: "look what was put there, then run the command that the evidence names",
+    advice: "find out what was put there, then run the command that the evidence names",
   },
   "libbpf-missing": {
     severity: "error",
@@ -187,7 +187,7 @@ export const FINDINGS = {
   },
   "check-failed": {
     severity: "warning",
-    meaning: "one of the checks could not be made",
+    meaning: "one of the checks could not be carried out",
     consequence: "there may be more than is shown",
     advice: "do what the evidence says, then run: bpfman doctor",
   },

@@ -229,7 +229,7 @@ export const ERROR_CODES = {
   },
   MAP_FROZEN: {
     kind: "conflict",
-    meaning: "the map cannot be changed from outside of programs: it is frozen, or was made read-only",
+    meaning: "only programs can change the map: it is frozen, or was created read-only for everything else",
     advice: "constants are set when the program is loaded",
   },
   MAP_FULL: {
@@ -249,7 +249,7 @@ export const ERROR_CODES = {
   },
   ENTRY_EXISTS: {
     kind: "conflict",
-    meaning: "the map has an entry with that key already, and was to get a new one",
+    meaning: "the map already has an entry with that key, and the request was to add a new one",
     advice: "change it without --create",
   },
   MAP_SIZE_MISSING: {
@@ -434,7 +434,7 @@ export const ERROR_CODES = {
   },
   COMPILER_MISSING: {
     kind: "unavailable",
-    meaning: "there is no clang, or no tool to run it within bounds, so C sources cannot be checked",
+    meaning: "clang, or a tool that limits it (prlimit, setpriv), is not installed, so C sources cannot be checked",
     hint: "install clang, or compile the source elsewhere and check the object",
   },
   IO_FAILED: {

@@ -7,7 +7,7 @@ import type { Look } from "../render/table.ts";
 /** Distinguishes what was found from what went wrong. */
 const FOUND = 10;
 
-/** Like `asking`, and tells by the exit code whether anything is found. */
+/** Like `asking`, but the exit code says whether there are findings. */
 const looking =
   <Name extends "doctor" | "repair">(
     name: Name,
@@ -27,7 +27,7 @@ export const doctor = defineCommand({
     "files, mounts, directories, and the writer lock. Changes nothing.",
     "",
     "Each finding has a code (docs/findings.md), and says what follows from it and",
-    "what to do. The exit code is 10 if there is any. Notes are no findings.",
+    "what to do. The exit code is 10 if there are any findings; notes do not count.",
   ],
   fields: {},
   classic: { examples: { "Check everything": "bpfman doctor", "For a monitor": "bpfman doctor -o json" } },
@@ -41,8 +41,8 @@ export const repair = defineCommand({
     "stopped is not started again, except that a chain is put back on its free hook.",
     "Objects of others are left alone.",
     "",
-    "Each step is printed on stderr before it is made, and is undone if it fails.",
-    "The exit code is 10 if something is still found afterwards.",
+    "Each step is printed on stderr before it is taken, and is undone if it fails.",
+    "The exit code is 10 if any findings are left afterwards.",
   ],
   fields: { dryRun: toggle({ long: "dry-run", doc: ["Print what would be done, and change nothing."] }) },
   classic: { examples: { "See what would be done": "bpfman repair --dry-run", "Do it": "bpfman repair" } },

@@ -39,7 +39,7 @@ const KEY = required({
 const RAW = toggle({ long: "raw", doc: ["Keys and values are bytes in hex, whatever their types."] });
 const SUM = toggle({
   long: "sum",
-  doc: ["Show the sum of the values of all processors.", "Only for maps with a value for each of them."],
+  doc: ["Show the sum of the values of all processors.", "Only for maps that keep a value for each processor."],
 });
 const FOREIGN = toggle({ long: "foreign", doc: ["Change the map even if another tool made it."] });
 
@@ -79,7 +79,7 @@ export const getMap = defineCommand({
 export const dumpMap = defineCommand({
   description: [
     "Prints all entries of a map: a line of JSON for each, or with -o json a list.",
-    "Of a queue or stack, prints the next value; nothing is taken out.",
+    "For a queue or stack, prints the next value and leaves it there.",
   ],
   fields: { map: MAP, sum: SUM, raw: RAW },
   classic: {
@@ -122,8 +122,8 @@ export const updateMap = defineCommand({
       long: "value",
       doc: ["The value, written like a key.", "Maps and programs are given by their IDs."],
     }),
-    create: toggle({ long: "create", doc: ["Fail if there is an entry with that key."] }),
-    existing: toggle({ long: "existing", doc: ["Fail if there is no entry with that key."] }),
+    create: toggle({ long: "create", doc: ["Fail if the map already has an entry with that key."] }),
+    existing: toggle({ long: "existing", doc: ["Fail unless the map has an entry with that key."] }),
     raw: RAW,
     foreign: FOREIGN,
   },
@@ -140,7 +140,7 @@ export const updateMap = defineCommand({
     if (create && existing) throw usageError("--create and --existing are mutually exclusive");
     const mode = create ? "create" : existing ? "existing" : "any";
     const { raw } = request;
-    // Of a queue, the only word is the value.
+    // For a queue, the only word is the value.
     const entry =
       value === null
         ? { value: wordOf(key, raw, "value") }
@@ -160,7 +160,7 @@ export const deleteEntry = defineCommand({
 });
 
 export const clearMap = defineCommand({
-  description: ["Deletes all entries of a map. Those of an array become 0."],
+  description: ["Deletes all entries of a map. The entries of an array are set to 0 instead."],
   fields: { map: MAP, foreign: FOREIGN },
   classic: {
     words: ["map"],
