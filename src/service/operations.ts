@@ -96,7 +96,7 @@ export const OPERATIONS = {
     privilege: "none",
     module: () => import("./operations/generate-build-args.ts"),
   },
-  "image/pull": { access: "images", privilege: "CAP_BPF", module: () => import("./operations/pull-image.ts") },
+  "image/pull": { access: "images", privilege: "none", module: () => import("./operations/pull-image.ts") },
   "image/inspect": { access: "images", privilege: "none", module: () => import("./operations/inspect-image.ts") },
   "image/verify": { access: "images", privilege: "none", module: () => import("./operations/verify-image.ts") },
   "dispatcher/delete": {

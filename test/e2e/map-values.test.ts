@@ -1,7 +1,7 @@
 /** What `map` commands write is what bpftool reads, and the other way round, for maps and values of many kinds. */
 import { describe, expect, test } from "bun:test";
 import { resolve } from "node:path";
-import type { MapListAnswer, MapStatusAnswer } from "../../src/domain/answer.ts";
+import type { HistoryAnswer, MapListAnswer, MapStatusAnswer } from "../../src/domain/answer.ts";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import { executable } from "../labs/executable.ts";
 import { bpftool, sh } from "../labs/kernel-lab.ts";
@@ -195,6 +195,16 @@ test("what cannot be, is refused, and nothing is changed or printed", async () =
   await refused("PROGRAM_NOT_FOUND", 3, "dump", "4294967295/totals");
   await refused("MAP_NOT_FOUND", 3, "dump", "/run/nowhere");
   expect(await dump("flows")).toEqual([]);
+
+  const keyless = await refused("INVALID_VALUE", 1, "lookup", "totals");
+  expect(keyless.message).toBe("invalid key: it is missing: each entry of a map of type array has one");
+  expect(keyless.hint).toStartWith("give an index from 0 to 3; ");
+
+  // The history says which map it was.
+  const { operations } = await bpfman.json<HistoryAnswer>("history", "--failed");
+  const totals = await idOf("totals");
+  expect(operations.map(({ place }) => place)).toContain(`map ${totals} totals`);
+  expect(operations.filter(({ place }) => place === null)).toEqual([]);
 
   const again = await load();
   const failure = await refused("MAP_AMBIGUOUS", 1, "dump", "totals");

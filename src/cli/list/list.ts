@@ -1,5 +1,5 @@
 /** Commands that list programs and links. */
-import { KERNEL_TYPE_WORDS } from "../../domain/kernel-words.ts";
+import { KERNEL_TYPE_WORDS, kernelWordOf } from "../../domain/kernel-words.ts";
 import { PROGRAM_TYPES } from "../../domain/kinds.ts";
 import {
   asking,
@@ -20,6 +20,10 @@ import type { Look } from "../render/table.ts";
 
 /** The kernel's words, and bpfman's own types. */
 const FILTER_WORDS: readonly string[] = [...new Set([...KERNEL_TYPE_WORDS, ...PROGRAM_TYPES])];
+/** Those of bpfman's own types that are not the kernel's words too. */
+const OWN_WORDS = PROGRAM_TYPES.filter((type) => !KERNEL_TYPE_WORDS.some((word) => word === type));
+/** The kernel's words for programs that can have links. */
+const LINKED_WORDS = [...new Set(PROGRAM_TYPES.map(kernelWordOf))];
 const parseFilterWord = oneOf("program type", FILTER_WORDS);
 
 const QUIET = toggle({ long: "quiet", short: "q", doc: ["Print only IDs, one per line."] });
@@ -35,15 +39,9 @@ const PROGRAM_TYPE = several(
       "Show only programs of this type.",
       "Example: --program-type xdp",
       "",
-      "[possible values: unspec, socket-filter, probe, tc, sched-act,",
-      "tracepoint, xdp, perf-event, cgroup-skb, cgroup-sock, lwt-in, lwt-out,",
-      "lwt-xmit, sock-ops, sk-skb, cgroup-device, sk-msg, raw-tracepoint,",
-      "cgroup-sock-addr, lwt-seg6-local, lirc-mode2, sk-reuseport,",
-      "flow-dissector, cgroup-sysctl, raw-tracepoint-writable,",
-      "cgroup-sockopt, tracing, struct-ops, ext, lsm, sk-lookup, syscall]",
+      `[possible values: ${KERNEL_TYPE_WORDS.join(", ")}]`,
       "",
-      "bpfman's own types are accepted too: tcx, kprobe, kretprobe, uprobe,",
-      "uretprobe, fentry, fexit.",
+      `bpfman's own types are accepted too: ${OWN_WORDS.join(", ")}.`,
     ],
     noun: {
       takes: "commas",
@@ -172,12 +170,13 @@ export const listLinks = defineCommand({
       doc: ["Show only links of this application.", "Example: --application go-app"],
     }),
     programType: vary(PROGRAM_TYPE, {
+      choices: [...new Set([...LINKED_WORDS, ...PROGRAM_TYPES])],
       doc: [
         "Show only links of programs of this type.",
         "Example: --program-type xdp",
         "",
-        "[possible values: probe, tc, tracing, tracepoint, xdp]",
-        ...PROGRAM_TYPE.doc.slice(-3),
+        `[possible values: ${LINKED_WORDS.join(", ")}]`,
+        ...PROGRAM_TYPE.doc.slice(-2),
       ],
     }),
     metadataSelector: METADATA_SELECTOR,

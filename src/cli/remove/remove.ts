@@ -4,14 +4,16 @@ import { BpfmanError } from "../../errors/error.ts";
 import { type Action, defineCommand, each, type Session, toggle, vary, usageError } from "../command.ts";
 import { ALL, LINK_ID, PROGRAM_ID } from "../fields.ts";
 
-/** Performs an operation for each ID. Reports failures and continues with the next ID, unless the user interrupted. */
+/**
+ * Performs an operation for each ID, once. Reports failures and continues with the next ID, unless the user interrupted.
+ */
 async function forEachId<Answer>(
   session: Session,
   ids: readonly number[],
   run: (id: number) => Promise<Answer>,
 ): Promise<Answer[]> {
   const answers: Answer[] = [];
-  for (const id of ids) {
+  for (const id of new Set(ids)) {
     try {
       answers.push(await run(id));
     } catch (error) {
