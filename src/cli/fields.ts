@@ -17,3 +17,5 @@ export const LINK_ID = required(
 );
 
 export const ALL = toggle({ long: "all", short: "a", doc: ["Include programs that bpfman did not load."] });
+
+export const QUIET = toggle({ long: "quiet", short: "q", doc: ["Print only IDs, one per line."] });

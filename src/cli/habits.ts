@@ -143,9 +143,7 @@ const ANY_TOOL: Habits = {
   'type "bpfman list programs --program-type TYPE", or "bpfman program list --type TYPE", which takes several types':
     /^list programs?\b.* (-t|--types?)( |=|$)/,
   'type "bpfman link list --kind TYPE"': /^list links?\b.* (-t|--types?|--kinds?)( |=|$)/,
-  'type "bpfman program list -q"': /^list programs?\b.* (-q|--quiet)( |$)/,
   'type "bpfman program list", followed by that option': /^list programs?\b.* (--(un)?attached|-l|--selector)( |=|$)/,
-  'type "bpfman link list -q"': /^list links?\b.* (-q|--quiet)( |$)/,
   'type "bpfman link list --program-id ID"': /^list links?\b.* --program-id( |=|$)/,
   'type "bpfman map list", or "bpfman map get MAP"': /^(list|get|show) maps?\b/,
   'type "bpfman list links" and look at the Attachment column; with "-o json" it is .links[].details.interface':

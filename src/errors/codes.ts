@@ -47,8 +47,8 @@ export const ERROR_CODES = {
   },
   INVALID_GLOBAL: {
     kind: "invalid",
-    meaning: "a --global value is not NAME=HEX, or does not have the size of the variable",
-    advice: "write NAME=HEX with two digits for each byte of the variable, as in LIMIT=0A000000",
+    meaning: "the value of a global variable does not have its type, or its bytes not its size",
+    advice: "write --set NAME=VALUE, as in LIMIT=10; or --global NAME=HEX with two digits for each byte of the variable, as in LIMIT=0A000000",
   },
   INVALID_BASELINE: {
     kind: "invalid",

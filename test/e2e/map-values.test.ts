@@ -215,6 +215,31 @@ test("what cannot be, is refused, and nothing is changed or printed", async () =
   expect(await dump(`${bpfman.runtimeDir}/fs/maps/${again}/totals`)).toHaveLength(4);
 });
 
+test("global variables are set by their values, in both grammars", async () => {
+  const words = ["--set", "limit=18446744073709551615", "level=-7", `last=${USAGE}`];
+  const id = (await bpfman.ok("load", "file", "-q", "-p", OBJECT, "--programs", "xdp:use_all", ...words)).trim();
+  const noun = ["-q", OBJECT, "--programs", "xdp:use_all", "--set", "level=-7", "--set", "last={}"];
+  const other = (await bpfman.ok("program", "load", ...noun)).trim();
+  const value = async (program: string, section: string) => seen(await idOf(`${program}/${section}`))[0]?.value;
+  expect(await value(id, ".rodata")).toBe("ff".repeat(8));
+  for (const program of [id, other]) expect(await value(program, ".data")).toBe("f9ffffff");
+  expect([await value(id, ".bss"), await value(other, ".bss")]).toEqual([USAGE_HEX, "00".repeat(40)]);
+  await bpfman.refused(
+    1,
+    "INVALID_GLOBAL",
+    "load",
+    "file",
+    "-p",
+    OBJECT,
+    "--programs",
+    "xdp:use_all",
+    "--set",
+    "level=x",
+  );
+  await bpfman.refused(1, "INVALID_GLOBAL", "check", OBJECT, "--set", "level=1", "-g", "level=01000000");
+  expect(await bpfman.ok("list", "programs", "-q")).toBe(`${id}\n${other}\n`);
+});
+
 test("maps of other tools are shown, and changed only on demand", async () => {
   await load();
   const pin = `${bpfman.runtimeDir}/fs/others`;

@@ -49,11 +49,11 @@ const NO_REGISTRY = "127.0.0.1:1/x/y:z";
 const LOADED: Step = {
   ...step(
     "program/load",
-    () => [...load, "--programs", "tracepoint:on_openat", "-g", "LIMIT=0A000000", "-a", "app", "-m", "k=v"],
+    () => [...load, "--programs", "tracepoint:on_openat", "--set", "LIMIT=10", "-a", "app", "-m", "k=v"],
     () => ({
       source: { file: OBJECT },
       programs: [openat],
-      globalData: { LIMIT: { base64: "CgAAAA==" } },
+      globals: { LIMIT: 10 },
       application: "app",
       metadata: { k: "v" },
     }),
@@ -94,6 +94,11 @@ const STEPS: readonly Step[] = [
     "program/load",
     () => [...load, "--programs", "tracepoint:on_openat", "-g", "LIMIT=0A"],
     () => ({ source: { file: OBJECT }, programs: [openat], globalData: { LIMIT: "0A" } }),
+  ),
+  step(
+    "program/load",
+    () => [...load, "--programs", "tracepoint:on_openat", "--set", "LIMIT=-1"],
+    () => ({ source: { file: OBJECT }, programs: [openat], globals: { LIMIT: -1 } }),
   ),
   ATTACHED,
   step(

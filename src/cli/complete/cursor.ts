@@ -110,7 +110,7 @@ function optionsAt(cursor: Cursor, current: string): Completions {
     return valuesOf(flag, current.slice(before.length), cursor, before);
   }
   const { options } = cursor.whole;
-  const isOpen = (flag: Field): boolean => flag.takes === "list" || flag.takes === "commas" || !isGiven(options, flag);
+  const isOpen = (flag: Field): boolean => ["list", "commas", "each"].includes(flag.takes) || !isGiven(options, flag);
   // Those that are missing first, help last.
   const rank = (flag: Field): number => (flag.long === "help" ? 2 : Number(!flag.required || isGiven(options, flag)));
   const candidates = known

@@ -28,7 +28,7 @@ export const changingMap = <T>(
     if (open.map.frozen) {
       throw new BpfmanError("MAP_FROZEN", `map ${known.id} (${known.name}) is frozen: it cannot be changed any more`, {
         details: { map_id: known.id },
-        hint: known.name.includes(".rodata") ? "constants are set at load, with --global NAME=HEX" : null,
+        hint: known.name.includes(".rodata") ? "constants are set at load, with --set NAME=VALUE" : null,
       });
     }
     return work(map);

@@ -109,7 +109,7 @@ function plan(host: Host, request: LoadInput, context: Context): LoadPlan {
     object,
     forLibbpf,
     specs,
-    globals: decodeGlobals(request.globalData),
+    globals: decodeGlobals(request, { bytes, object }),
     maps: planMaps(host, { bytes, object, unused: forLibbpf.unusedMaps, request }),
     metadata: { ...request.metadata, ...application },
     requestedOwner: request.mapOwnerId === null ? null : programId(request.mapOwnerId),

@@ -23,6 +23,9 @@ const globalValue = v.union(
 /** Initial values of global variables, by name. */
 export const globalData = v.optional(v.pipe(table, v.record(name, globalValue)), {});
 
+/** Initial values of global variables, by name: JSON of their types, as in docs/howto/maps.md. */
+export const globals = v.optional(v.pipe(table, v.record(name, v.unknown())), {});
+
 const mapSource = v.union([path, id], "the path of a pin, or the id of a map");
 const ENTRIES = `a whole number from 1 to ${MAP_ENTRIES_MAX}`;
 const entries = v.pipe(
@@ -43,6 +46,7 @@ export const loadRequest = v.strictObject({
   source,
   programs: v.pipe(v.array(programSelector), v.minLength(1), v.maxLength(PROGRAMS_PER_LOAD_MAX)),
   globalData,
+  globals,
   metadata,
   application: v.optional(v.nullable(v.pipe(text, v.minLength(1))), null),
   mapOwnerId: v.optional(v.nullable(id), null),

@@ -42,6 +42,7 @@ const load = {
   source: { file: "x.o" },
   programs: [{ type: "xdp", name: "a", attachFunction: null }],
   globalData: {},
+  globals: {},
   metadata: {},
   application: null,
   mapOwnerId: null,
@@ -68,6 +69,14 @@ describe("load file", () => {
     [
       "load file --programs xdp:a -g A=01 B=0a0B -p x.o --global C=ff",
       { ...load, globalData: { A: "01", B: "0a0B", C: "ff" } },
+    ],
+    [
+      'load file --programs xdp:a -p x.o --set A=10 B=eth0 C="eth1"',
+      { ...load, globals: { A: 10, B: "eth0", C: "eth1" } },
+    ],
+    [
+      'load file --programs xdp:a -p x.o --set A={"b":[1,true]} --set B=18446744073709551615 --set C==',
+      { ...load, globals: { A: { b: [1, true] }, B: 18446744073709551615n, C: "=" } },
     ],
     ["load file --programs xdp:a -p x.o -gA=01", { ...load, globalData: { A: "01" } }],
     ["load file --programs xdp:a -p x.o --global=A=01", { ...load, globalData: { A: "01" } }],
