@@ -1,6 +1,6 @@
 /**
  * Suggests the right command for what users of other tools type. Only consulted when a command line could not be
- * parsed, so patterns may be broad.
+ * parsed, or names what is not there, so patterns may be broad.
  */
 
 import { PROGRAM_TYPES } from "../domain/kinds.ts";

@@ -122,6 +122,16 @@ const STEPS: readonly Step[] = [
     () => ({ programId: MISSING }),
   ),
   step(
+    "program/get",
+    () => ["get", "program", "app/on_openat"],
+    () => ({ programId: "app/on_openat" }),
+  ),
+  step(
+    "program/get",
+    () => ["get", "program", "on_opena"],
+    () => ({ programId: "on_opena" }),
+  ),
+  step(
     "program/list",
     () => ["list", "programs", "-p", "tracepoint"],
     () => ({ programType: "tracepoint" }),
@@ -135,6 +145,11 @@ const STEPS: readonly Step[] = [
     "link/get",
     (made) => ["get", "link", made.link],
     (made) => ({ linkId: made.link }),
+  ),
+  step(
+    "link/get",
+    () => ["get", "link", "on_openat"],
+    () => ({ linkId: "on_openat" }),
   ),
   step(
     "link/get",
@@ -219,8 +234,8 @@ const STEPS: readonly Step[] = [
   ),
   step(
     "link/delete",
-    (made) => ["link", "delete", made.link],
-    (made) => ({ linkId: made.link }),
+    () => ["link", "delete", "on_openat"],
+    () => ({ linkId: "on_openat" }),
   ),
   {
     ...step(

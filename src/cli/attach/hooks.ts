@@ -338,7 +338,7 @@ export const updateLink = defineCommand({
     "stays attached throughout.",
   ],
   fields: {
-    linkId: vary(LINK_ID, { doc: ["ID of the link to change."] }),
+    linkId: vary(LINK_ID, { doc: ["Link to change: its ID, or the name of its program."] }),
     priority: ifGiven(PRIORITY, {
       noun: {
         ...PRIORITY.noun,

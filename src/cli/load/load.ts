@@ -115,7 +115,7 @@ export const SET = several(
 
 const MAP_OWNER_ID = ifGiven(PROGRAM_ID, {
   long: "map-owner-id",
-  doc: ["Share the maps of this loaded program, given by its ID.", "Example: --map-owner-id 63178"],
+  doc: ["Share the maps of this loaded program, given by its ID or name.", "Example: --map-owner-id 63178"],
   noun: { parse: zeroForNone(PROGRAM_ID.parse) },
 });
 

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { MAP_ENTRIES_MAX, PROGRAMS_PER_LOAD_MAX } from "../../domain/limits.ts";
 import { PROGRAM_TYPES } from "../../domain/kinds.ts";
 import { pullImageRequest } from "./image-requests.ts";
-import { id, metadata, name, path, table, text } from "./request-fields.ts";
+import { id, idOrName, metadata, name, path, table, text } from "./request-fields.ts";
 
 export const programSelector = v.strictObject({
   type: v.picklist(PROGRAM_TYPES),
@@ -49,7 +49,7 @@ export const loadRequest = v.strictObject({
   globals,
   metadata,
   application: v.optional(v.nullable(v.pipe(text, v.minLength(1))), null),
-  mapOwnerId: v.optional(v.nullable(id), null),
+  mapOwnerId: v.optional(v.nullable(idOrName), null),
   /** Maps of the object, by name, and what they are: the pin or the id of one that is there. */
   maps: v.optional(v.pipe(table, v.record(name, mapSource)), {}),
   /** How many entries maps of the object are to have, by name. */

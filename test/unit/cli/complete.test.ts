@@ -122,8 +122,8 @@ describe("live values", () => {
   test.each([
     ["attach ", { ...live, what: "program-id", prefix: "", attachKind: null }],
     ["link attach tcx 6", { ...live, what: "program-id", prefix: "6", attachKind: "tcx" }],
-    ["attach 5 ", { ...live, what: "attach-kind", prefix: "", programId: 5, narrows: true }],
-    ["attach 5 t", { ...live, what: "attach-kind", prefix: "t", programId: 5, narrows: true }],
+    ["attach 5 ", { ...live, what: "attach-kind", prefix: "", programId: "5", narrows: true }],
+    ["attach 5 t", { ...live, what: "attach-kind", prefix: "t", programId: "5", narrows: true }],
     ["link attach ", null],
     ["load file -a ap", { ...live, what: "application", prefix: "ap" }],
     ["program list --application=", { ...live, what: "application", prefix: "", before: "--application=" }],

@@ -142,11 +142,6 @@ describe("wrong lines", () => {
     ["list links -m a", 'invalid metadata "a": must be KEY=VALUE', null],
     // Numbers
     [
-      "get program x",
-      'invalid program id "x": must be a whole number from 1 to 4294967295',
-      'see "bpfman list programs"',
-    ],
-    [
       "get program 0",
       'invalid program id "0": must be a whole number from 1 to 4294967295',
       'see "bpfman list programs"',
@@ -171,16 +166,20 @@ describe("wrong lines", () => {
       'invalid link id "4294967296": must be a whole number from 1 to 4294967295',
       'see "bpfman list links"',
     ],
-    ["unload 1 x", 'invalid program id "x": must be a whole number from 1 to 4294967295', 'see "bpfman list programs"'],
-    ["detach 1 x", 'invalid link id "x": must be a whole number from 1 to 4294967295', 'see "bpfman list links"'],
     [
-      `${LOAD} --map-owner-id x`,
-      'invalid program id "x": must be a whole number from 1 to 4294967295',
+      "unload 1 0x2",
+      'invalid program id "0x2": must be a whole number from 1 to 4294967295',
+      'see "bpfman list programs"',
+    ],
+    ["detach 1 +2", 'invalid link id "+2": must be a whole number from 1 to 4294967295', 'see "bpfman list links"'],
+    [
+      `${LOAD} --map-owner-id 0x5`,
+      'invalid program id "0x5": must be a whole number from 1 to 4294967295',
       'see "bpfman list programs"',
     ],
     [
-      "attach x fentry",
-      'invalid program id "x": must be a whole number from 1 to 4294967295',
+      "attach 5x fentry",
+      'invalid program id "5x": must be a whole number from 1 to 4294967295',
       'see "bpfman list programs"',
     ],
     ["attach 5 xdp -i e -p 1001", 'invalid priority "1001": must be a whole number from 0 to 1000', null],
@@ -245,7 +244,7 @@ test("mistakes of the noun-verb grammar have hints as well", async () => {
   );
   expect(await hintOf("dispatcher get tc 1 2")).toBe('hint: did you mean "tc-egress" or "tc-ingress"?');
   expect(await hintOf("program delete 5,6")).toBe("hint: separate several numbers with spaces");
-  expect(await hintOf("link get x")).toBe('hint: see "bpfman list links"');
+  expect(await hintOf("link get 1x")).toBe('hint: see "bpfman list links"');
 });
 
 describe("an empty value", () => {
