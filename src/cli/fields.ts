@@ -29,3 +29,5 @@ export const LINK_ID = required(
 export const ALL = toggle({ long: "all", short: "a", doc: ["Include programs that bpfman did not load."] });
 
 export const QUIET = toggle({ long: "quiet", short: "q", doc: ["Print only IDs, one per line."] });
+
+export const DRY_RUN = toggle({ long: "dry-run", doc: ["Print what would be done, and change nothing."] });

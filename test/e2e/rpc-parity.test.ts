@@ -294,6 +294,16 @@ const STEPS: readonly Step[] = [
     () => ({ url: NO_REGISTRY }),
   ),
   step(
+    "image/list",
+    () => ["image", "list"],
+    () => ({}),
+  ),
+  step(
+    "image/prune",
+    () => ["image", "prune", "--dry-run"],
+    () => ({ dryRun: true }),
+  ),
+  step(
     "image/inspect",
     () => ["image", "inspect", NO_REGISTRY],
     () => ({ url: NO_REGISTRY }),

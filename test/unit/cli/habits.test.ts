@@ -77,7 +77,7 @@ const LINES: readonly (readonly [line: string, instead: string])[] = [
   ["list programs --attached", "bpfman program list"],
   ["list links --program-id 5", "bpfman link list --program-id ID"],
   ["image push quay.io/a/b", "bpfman image build"],
-  ["image ls", "bpfman image inspect IMAGE"],
+  ["image ls", "bpfman image list"],
   ["list maps", "bpfman map list"],
   ["list links --iface eth0", "bpfman list links"],
   ["link list -i eth0", "bpfman list links"],
