@@ -245,7 +245,7 @@ describe("what is no object for this machine", () => {
   });
 
   test("an empty file, text, random bytes", async () => {
-    expect(await refused(write("empty.o", ""), 1, "INVALID_OBJECT")).toContain("read the object file");
+    expect(await refused(write("empty.o", ""), 1, "INVALID_OBJECT")).toContain("cannot read object file");
     await refused(write("text.o", 'SEC("tc")\n'.repeat(100)), 1, "INVALID_OBJECT");
     await refused(write("random.o", crypto.getRandomValues(new Uint8Array(5000))), 1, "INVALID_OBJECT");
   });
