@@ -155,7 +155,7 @@ export function openCache(directory: string, tryLock: TryLock): Cache {
       try {
         fd = inOwnDirectory({ root: directory, make }, (path) => fs.openSync(path, flags));
       } catch (thrown) {
-        throw thrown instanceof BpfmanError ? thrown : failed(make ? "save" : "read", directory, thrown);
+        throw thrown instanceof BpfmanError ? thrown : failed("lock", directory, thrown);
       }
       if (fd === null) return () => {};
       try {
@@ -172,7 +172,7 @@ export function openCache(directory: string, tryLock: TryLock): Cache {
         }
       } catch (thrown) {
         fs.closeSync(fd);
-        throw thrown;
+        throw thrown instanceof BpfmanError ? thrown : failed("lock", directory, thrown);
       }
       return () => fs.closeSync(fd);
     },
@@ -250,7 +250,7 @@ function startOf(pid: number): string {
   }
 }
 
-function failed(action: "read" | "save" | "remove", path: string, thrown: unknown): BpfmanError {
+function failed(action: "read" | "save" | "remove" | "lock", path: string, thrown: unknown): BpfmanError {
   const name = errnoName(thrown);
   const full = name === "ENOSPC" || name === "EDQUOT";
   const denied = name === "EACCES" || name === "EPERM";
