@@ -15,24 +15,25 @@ interface Wanted {
 }
 
 /**
- * Calls `read` with the object open that has this ID, then closes it. Throws PERMISSION_DENIED if it is not pinned:
+ * Opens the object that has this ID; the caller closes the descriptor. Throws PERMISSION_DENIED if it is not pinned:
  * without CAP_SYS_ADMIN, nobody can say whether it exists.
  */
-export function withPinnedObject<T>(root: string, wanted: Wanted, read: (fd: number) => T): T {
+export function openPinnedObject(root: string, wanted: Wanted): number {
   for (const path of candidates(root, wanted)) {
     const fd = openOther(path);
     if (fd === null) continue;
-    try {
-      const kind = objectKind(fd);
-      if (kind === wanted.kind && pinnedId(kind, fd).id === wanted.id) return read(fd);
-    } finally {
-      closeFd(fd);
-    }
+    if (isWanted(fd, wanted)) return fd;
+    closeFd(fd);
   }
   throw notAllowed(
     `open ${wanted.kind} ${wanted.id}: it is not pinned in "${root}", and opening it by its ID`,
     wanted.refusal,
   );
+}
+
+function isWanted(fd: number, wanted: Wanted): boolean {
+  const kind = objectKind(fd);
+  return kind === wanted.kind && pinnedId(kind, fd).id === wanted.id;
 }
 
 /** Creates the error for a call that takes CAP_SYS_ADMIN; returns `refusal` itself if this process has it. */

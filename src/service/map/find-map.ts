@@ -5,6 +5,7 @@ import { mapPin } from "../../domain/pin.ts";
 import { applicationOf, type ProgramMap, type ProgramRecord } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { whatThereIs } from "../../errors/suggest.ts";
+import { ifPermitted } from "../../inspect/map-answer.ts";
 import type { Host } from "../../platform/host.ts";
 
 /** A map as bpfman's programs have it. */
@@ -40,7 +41,8 @@ export function knownMaps(host: Host): ReadonlyMap<MapId, KnownMap> {
   );
 }
 
-const stranger = (id: MapId, name: string): KnownMap => ({ id, name, programs: [], pins: [], managed: false });
+/** A map that none of bpfman's programs uses. */
+export const stranger = (id: MapId, name: string): KnownMap => ({ id, name, programs: [], pins: [], managed: false });
 
 const missing = (named: string, hint: string): BpfmanError =>
   new BpfmanError("MAP_NOT_FOUND", `no map "${named}"`, { details: { map: named }, hint });
@@ -142,7 +144,7 @@ export function findMap(host: Host, named: string | number): KnownMap {
 /** Those of that name; if none has it in full, those that the kernel calls so. */
 function mapsNamed(host: Host, maps: readonly KnownMap[], name: string): readonly KnownMap[] {
   const exact = maps.filter((map) => map.name === name);
-  return exact.length > 0 ? exact : maps.filter((map) => host.kernel.map(map.id)?.name === name);
+  return exact.length > 0 ? exact : maps.filter((map) => ifPermitted(() => host.kernel.map(map.id))?.name === name);
 }
 
 /** Throws MAP_NOT_MANAGED for a map that is not bpfman's, unless the user insists. */

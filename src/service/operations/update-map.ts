@@ -17,8 +17,8 @@ const updateMap = (host: Host, request: UpdateMapRequest, context: Context): Pro
     const key = keyBytes(map, request.key);
     const value = valueBytes(map, request.value);
     const reference = referenceOf(map, value);
-    open.update(key, value, { mode: request.mode, ...(reference === undefined ? {} : { reference }) });
     context.note(factsOf(map, key));
+    open.update(key, value, { mode: request.mode, ...(reference === undefined ? {} : { reference }) });
     return { map_id: known.id, name: known.name, changed: 1 };
   });
 
