@@ -18,8 +18,10 @@ interface DeclaredTypes {
  * Returns the types that the program declares for a map of which the kernel has none, or shows none: libbpf does not tell
  * it those of queues, maps of maps and others, and it shows BTF only to CAP_SYS_ADMIN. Null if there are none.
  */
-export function declaredTypes(host: Host, { name, programs: [program] }: KnownMap): DeclaredTypes | null {
+export function declaredTypes(host: Host, { id, programs: [program] }: KnownMap): DeclaredTypes | null {
   const btf = program === undefined ? null : btfOfProgram(host, program.id);
+  // Programs that share a map may each have their own name for it.
+  const name = program?.maps.find((map) => map.id === id)?.name ?? "";
   const types = btf === null ? undefined : readMapTypes(btf).get(name);
   return btf === null || types === undefined ? null : { btf, key: types.key ?? 0, value: types.value ?? 0 };
 }

@@ -37,7 +37,7 @@ function statusOf(host: Host, { id, known, users }: Subject, view: ListMapsReque
 }
 
 function listMaps(host: Host, { programId: only, all, view }: ListMapsRequest): MapListAnswer {
-  const known = knownMaps(host);
+  const known = knownMaps(host.store.programs());
   const program = only === null ? null : host.kernel.program(programId(only));
   if (only !== null && program === null) throw programMissing(host, programId(only));
   const ours = [...known.keys()].sort((a, b) => a - b);

@@ -1,6 +1,6 @@
 /** What map commands print and say when the kernel fails them midway: the real service behind the real command line. */
 import { beforeEach, expect, test } from "bun:test";
-import type { MapId } from "../../../src/domain/ids.ts";
+import { type MapId, programId } from "../../../src/domain/ids.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import type { KernelMap, MapBatch, OpenMap } from "../../../src/platform/kernel.ts";
 import type { Invoke } from "../../../src/service/invoke.ts";
@@ -203,4 +203,20 @@ test("a clear that fails midway says how far it came, and so does the history", 
     result: "KERNEL_CALL_FAILED",
     place: `map ${counters()} counters`,
   });
+});
+
+test("a map that programs share is found by each of their names for it", async () => {
+  const id = counters();
+  await invoke("program/load", { source: { file: "/x.o" }, programs: [{ type: "xdp", name: "filter" }] });
+  const [one, other] = (await invoke("program/list", {})).programs.map(({ program_id }) => program_id);
+  bed.write(({ store }) => store.setMaps(programId(Number(other)), [{ id, name: "totals", pinPath: null }]));
+  letOpen({ batches: () => [{ ...batch(0, 1), next: null }] });
+  for (const named of ["counters", "totals", `${one}/counters`, `${other}/totals`, String(id)]) {
+    // With the types of the first one.
+    expect(await run(`map dump ${named}`)).toMatchObject({ code: 0, out: '{"key":0,"value":100}\n' });
+    expect(JSON.parse((await run(`map get ${named} -o json`)).out).programs).toEqual([one, other]);
+  }
+  for (const named of [`${one}/totals`, "total"]) {
+    expect(await run(`map dump ${named}`)).toMatchObject({ code: 3, out: "" });
+  }
 });
