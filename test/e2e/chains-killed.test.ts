@@ -5,10 +5,9 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { type Client, startClient } from "../../rpc/client/client.ts";
-import type { ParamsOf } from "../../rpc/protocol.ts";
+import type { Client } from "../../rpc/client/client.ts";
 import { buildBpf } from "../../scripts/build-bpf.ts";
-import { watchMembers, wire } from "../labs/chain-lab.ts";
+import { placeOn, watchMembers, wire } from "../labs/chain-lab.ts";
 import { executable, idOf, mapOf } from "../labs/executable.ts";
 import { extensionTest } from "../labs/extension-test.ts";
 import { bpftool, sh, until } from "../labs/kernel-lab.ts";
@@ -158,11 +157,9 @@ describe.each([
   }
 
   async function attach(chain: Chain, member: number): Promise<void> {
-    const place = { iface: "veth0", netns: lab.netns(), priority: 100 * (member + 1) };
-    const target = hook === "xdp" ? { kind: "xdp", ...place } : { kind: "tc", direction: "ingress", ...place };
     await chain.session.call("link/attach", {
       programId: chain.ids[member] ?? 0,
-      attach: target as ParamsOf<"link/attach">["attach"],
+      attach: placeOn(hook, { netns: lab.netns(), priority: 100 * (member + 1) }),
     });
   }
   const detach = async (chain: Chain, member: number) =>
@@ -285,13 +282,7 @@ describe.each([
     const needsExtensions = Math.max(verb.old.length, verb.next.length) > 1 || name.includes("link update");
     const check = needsExtensions ? extensionTest : test;
     check(`${hook}: ${name}, killed at each step`, async () => {
-      const [command, ...words] = bpfman.command("rpc");
-      const session = await startClient({ command: [command as string, ...words] });
-      try {
-        await killAtEachStep(session, verb);
-      } finally {
-        await session.dispose();
-      }
+      await killAtEachStep(await bpfman.session(), verb);
     });
   }
 });

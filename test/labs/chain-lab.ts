@@ -4,6 +4,7 @@ import { readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { withNetns } from "../../ffi/safe/netns.ts";
+import type { ParamsOf } from "../../rpc/protocol.ts";
 import type { ChainedKind } from "../../src/domain/kinds.ts";
 import { readObject, twinBytes } from "../../src/object/object-file.ts";
 import type { KernelPort, SlotMember, TwinToLoad } from "../../src/platform/kernel.ts";
@@ -45,6 +46,15 @@ export interface Wire {
   /** Datagrams that have come to UDP at an end since the test began. */
   received(end?: End): number;
 }
+
+/** A place at the near end's hook, for `link/attach`. */
+export const placeOn = (
+  hook: ChainedKind,
+  place: { readonly netns: string; readonly priority: number },
+): ParamsOf<"link/attach">["attach"] =>
+  hook === "xdp"
+    ? { kind: "xdp", iface: DEVICE.near, ...place }
+    : { kind: "tc", direction: "ingress", iface: DEVICE.near, ...place };
 
 let made = 0;
 
