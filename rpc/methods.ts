@@ -25,7 +25,14 @@ import {
   type ServerNotifications,
 } from "./protocol.ts";
 import { type Call, isOperation, OperationRunner } from "./run-operation.ts";
-import { initializeParams, noParams, SESSION_SCHEMAS, setTraceParams, subscribeParams } from "./schemas.ts";
+import {
+  initializeParams,
+  noParams,
+  SESSION_SCHEMAS,
+  setTraceParams,
+  streamParam,
+  subscribeParams,
+} from "./schemas.ts";
 
 export interface MethodsOptions {
   readonly service: SessionService;
@@ -101,10 +108,9 @@ export class Methods {
    * error.
    */
   async notified(method: string, params: unknown): Promise<void> {
-    if (method !== "$/setTrace") return;
     try {
-      const { value } = await parseRequest(setTraceParams, params ?? {});
-      this.#trace = value;
+      if (method === "$/setTrace") this.#trace = (await parseRequest(setTraceParams, params ?? {})).value;
+      if (method === "stream/allow") this.#operations.streams.allow(await parseRequest(streamParam, params ?? {}));
     } catch (thrown) {
       this.#options.service.log.warn(`the notification ${method} was ignored`, { reason: reasonOf(thrown) });
     }

@@ -185,7 +185,18 @@ const KERNEL_STRUCTS: readonly StructSource[] = [
   {
     name: "PERF_EVENT_ATTR",
     type: "struct perf_event_attr",
-    fields: ["type", "size", "config", "uprobe_path", "kprobe_func", "probe_offset"],
+    fields: [
+      "type",
+      "size",
+      "config",
+      "sample_period",
+      "sample_type",
+      "read_format",
+      "wakeup_events",
+      "uprobe_path",
+      "kprobe_func",
+      "probe_offset",
+    ],
   },
 ];
 
@@ -370,7 +381,7 @@ const KERNEL_ENUMS: readonly { readonly name: string; readonly prefix: string; r
       ],
     },
     { name: "PERF_TYPE", prefix: "PERF_TYPE_", values: ["PERF_TYPE_SOFTWARE", "PERF_TYPE_TRACEPOINT"] },
-    { name: "PERF_SOFTWARE", prefix: "PERF_COUNT_SW_", values: ["PERF_COUNT_SW_DUMMY"] },
+    { name: "PERF_SOFTWARE", prefix: "PERF_COUNT_SW_", values: ["PERF_COUNT_SW_DUMMY", "PERF_COUNT_SW_BPF_OUTPUT"] },
   ];
 
 interface Command {

@@ -146,6 +146,7 @@ export const PERF_TYPE = {
 
 export const PERF_SOFTWARE = {
   DUMMY: 9,
+  BPF_OUTPUT: 10,
 } as const;
 
 /** union bpf_attr */
@@ -402,6 +403,10 @@ export const PERF_EVENT_ATTR = {
     type: { offset: 0, size: 4 },
     size: { offset: 4, size: 4 },
     config: { offset: 8, size: 8 },
+    sample_period: { offset: 16, size: 8 },
+    sample_type: { offset: 24, size: 8 },
+    read_format: { offset: 32, size: 8 },
+    wakeup_events: { offset: 48, size: 4 },
     uprobe_path: { offset: 56, size: 8 },
     kprobe_func: { offset: 56, size: 8 },
     probe_offset: { offset: 64, size: 8 },

@@ -26,7 +26,8 @@ const KIND = `(${PROGRAM_TYPES.join("|")})`;
 /** bpftool accepts abbreviated objects and commands. */
 const BPFTOOL: Habits = {
   "use bpftool, which works on bpfman's programs too: they are pinned as /run/bpfman/fs/prog_ID":
-    /^p(r|ro|rog)? (dump|tracelog|profile|run|pin)\b/,
+    /^p(r|ro|rog)? (dump|profile|run|pin)\b/,
+  'type "bpfman trace"': /^p(r|ro|rog)? tracelog\b/,
   [`type ${LOAD_THEN_ATTACH}`]: /^p(r|ro|rog)? load(all)?\b/,
   'type "bpfman attach ID KIND" or "bpfman detach LINK_ID"; for sockets and socket maps use bpftool':
     /^p(r|ro|rog)? (at|de)tach\b/,
@@ -40,7 +41,8 @@ const BPFTOOL: Habits = {
   'type "bpfman map lookup QUEUE" for the next value, which stays there; "bpfman map clear QUEUE" takes all out':
     /^m(ap?)? (peek|pop|dequeue|getnext)( |$)/,
   'type "bpfman map update QUEUE VALUE"': /^m(ap?)? (push|enqueue)( |$)/,
-  "use bpftool for that; bpfman pins the maps of its programs": /^m(ap?)? (pin|create|freeze|event_pipe)( |$)/,
+  "use bpftool for that; bpfman pins the maps of its programs": /^m(ap?)? (pin|create|freeze)( |$)/,
+  'type "bpfman map events MAP"': /^m(ap?)? event_pipe( |$)/,
   'here, a map is one word, without "id", "pinned" or "name", and so are a key and a value: "bpfman map lookup 12 0"':
     /^m(ap?)? [a-z]+ (id|pinned|name) /,
   'type "bpfman map"': /^m(a)? /,
@@ -126,8 +128,10 @@ const ANY_TOOL: Habits = {
   'type "bpfman unload ID", "bpfman detach LINK_ID" or "bpfman program delete ID"': /^(rm|remove|delete)( |$)/,
   'type "bpfman get program ID -o json": it shows run time and count if sysctl kernel.bpf_stats_enabled is 1':
     /^(top|stats)( |$)/,
-  '"bpfman history" shows what bpfman did, "--log-level debug" what it does, "bpftool prog tracelog" what programs print':
-    /^(logs?|trace)( |$)/,
+  '"bpfman history" shows what bpfman did, "--log-level debug" what it does, "bpfman trace" what programs print':
+    /^(logs?|printk|trace_pipe|tracelog)( |$)/,
+  'type "bpfman events PROGRAM" for what a program reports, "bpfman watch" for what bpfman changes':
+    /^(event|tail|subscribe|follow|monitor|ringbuf|perfbuf)( |$)/,
   "the configuration is /etc/bpfman/bpfman.toml, or the file given with --config": /^config( |$)/,
   'type "bpfman completions SHELL"': /^completion( |$)/,
   'type "bpfman attach ID KIND", or "bpfman list links --program-type TYPE"': RegExp(`^${KIND}( |$)`),

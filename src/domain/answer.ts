@@ -142,6 +142,46 @@ export interface MapDumpAnswer {
   /** The cursor of the request for the next page; null if this is the last one. */
   readonly next: string | null;
 }
+/**
+ * One event, by its type as JSON; as bytes in hex if there is no type, or it does not have that size. Or how many events were
+ * lost in this place: null if the kernel does not count them, so that it may have been none.
+ */
+export interface MapEventAnswer {
+  /** The processor that put it out, for perf buffers. */
+  readonly cpu?: number;
+  readonly event?: unknown;
+  readonly raw?: string;
+  readonly lost?: number | null;
+}
+/** How reading a source that has no end was ended: by a number or a time that was given, or because nobody wanted more. */
+interface FollowedAnswer {
+  readonly ended: "count" | "time" | "closed";
+  readonly read: number;
+  /** How many were lost; null if the kernel does not count them, and some may be. */
+  readonly lost: number | null;
+}
+export interface MapEventsAnswer extends FollowedAnswer {
+  readonly map_id: number;
+  /** As C spells it; null if there is none. */
+  readonly type: string | null;
+  /** Other processes that read the same buffer: each event goes to one of them. */
+  readonly readers: readonly { readonly pid: number; readonly name: string }[];
+  /** Empty if they were streamed. */
+  readonly events: readonly MapEventAnswer[];
+}
+/** What a program printed, by which task, and when by the trace clock, which begins at boot. Or how many lines were lost. */
+export interface TraceLineAnswer {
+  readonly task?: string;
+  readonly pid?: number;
+  readonly cpu: number;
+  readonly at_seconds?: number;
+  readonly message?: string;
+  readonly lost?: number;
+}
+export interface TraceAnswer extends FollowedAnswer {
+  /** Empty if they were streamed. */
+  readonly lines: readonly TraceLineAnswer[];
+}
 export interface MapChangeAnswer {
   readonly map_id: number;
   readonly name: string;

@@ -8,6 +8,7 @@ export const LIVE_VALUES = [
   "kernel-function",
   "link-id",
   "map",
+  "event-source",
   "metadata",
   "netns",
   "object-global",

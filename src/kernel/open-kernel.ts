@@ -23,7 +23,9 @@ const kprobe = () => require("./hooks/kprobe-link.ts") as typeof import("./hooks
 const uprobe = () => require("./hooks/uprobe-link.ts") as typeof import("./hooks/uprobe-link.ts");
 const tracing = () => require("./hooks/tracing-link.ts") as typeof import("./hooks/tracing-link.ts");
 const content = () => require("./load/map-content.ts") as typeof import("./load/map-content.ts");
+const events = () => require("./open-events.ts") as typeof import("./open-events.ts");
 const maps = () => require("./open-map.ts") as typeof import("./open-map.ts");
+const trace = () => require("./open-trace.ts") as typeof import("./open-trace.ts");
 const names = () => require("./explain/whole-name.ts") as typeof import("./explain/whole-name.ts");
 const functions = () => require("./hooks/kernel-function.ts") as typeof import("./hooks/kernel-function.ts");
 const pinned = () => require("./pinned-object.ts") as typeof import("./pinned-object.ts");
@@ -46,6 +48,8 @@ export function openKernel(pins: string | null = null): KernelPort {
     map: (id) => lookUp("map", id, readMap),
     mapIds: () => allIds("map").map(mapId),
     openMap: (id) => maps().openMap(id),
+    openEvents: (id) => events().openEvents(id),
+    openTrace: () => trace().openTrace(),
     programBtf: ({ btfId }) => maps().readBtf(btfId),
     mapContent: (id) => lookUp("map", id, content().readMapContent),
     firstValue: (id) => lookUp("map", id, content().readFirstValue),

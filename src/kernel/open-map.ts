@@ -10,7 +10,7 @@ import { MAP_BATCH_BYTES_MAX, MAP_BATCH_ENTRIES_MAX, MAP_VALUE_BYTES_MAX } from 
 import { BpfmanError, type SysFailure } from "../errors/error.ts";
 import type { KernelMapContent, MapBatch, MapReference, OpenMap, UpdateMode } from "../platform/kernel.ts";
 import { attempt, type Meaning } from "./kernel-failure.ts";
-import { readMap } from "./read-info.ts";
+import { processorsIn, readMap } from "./read-info.ts";
 
 const KERNEL_BTF = "/sys/kernel/btf/vmlinux";
 const POSSIBLE = "/sys/devices/system/cpu/possible";
@@ -27,15 +27,6 @@ export function readBtf(id: number): Uint8Array | null {
   } finally {
     closeFd(fd);
   }
-}
-
-/** Parses `0-3,5`. */
-function possibleProcessors(): number[] {
-  const ranges = readTextSync(POSSIBLE).trim().split(",");
-  return ranges.flatMap((range) => {
-    const [first = 0, last = first] = range.split("-").map(Number);
-    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
-  });
 }
 
 /** Opens a map; null if there is none of that ID. */
@@ -55,7 +46,7 @@ function opened(fd: number): OpenMap {
   const map = readMap(fd);
   const { keySize: keyBytes, valueSize, maxEntries } = map;
   const { perProcessor, keysOnly } = mapKind(map);
-  const processors = perProcessor ? possibleProcessors() : null;
+  const processors = perProcessor ? processorsIn(readTextSync(POSSIBLE)) : null;
   const step = Math.ceil(valueSize / PROCESSOR_VALUE_STEP) * PROCESSOR_VALUE_STEP;
   const valueBytes = processors === null ? valueSize : step * processors.length;
   if (valueBytes > MAP_VALUE_BYTES_MAX) {

@@ -105,6 +105,35 @@ export interface OpenMap {
   close(): void;
 }
 
+/** Receives what is read from a buffer of events. */
+export interface EventTaker {
+  /** The bytes may be overwritten after the call. The processor is null for a buffer that all share. */
+  event(from: DataView, at: number, bytes: number, cpu: number | null): void;
+  /** Events were lost here; null if the kernel does not count them, so that it may have been none. */
+  lost(count: number | null, cpu: number | null): void;
+}
+
+/** A source that is read as it fills, and what is read is taken out. */
+export interface OpenSource {
+  /** Blocks the process until there is something to read, a signal arrives, or the time is over. */
+  wait(ms: number): void;
+  close(): void;
+}
+
+/** A ring buffer or perf buffer. */
+export interface OpenEvents extends OpenSource {
+  /** Reads up to `most` events, as many as are there now. */
+  read(most: number, take: EventTaker): void;
+  /** Tells what was lost and was not told yet, as far as the kernel counts it. */
+  tellLost(take: EventTaker): void;
+}
+
+/** What all programs print (bpf_printk). */
+export interface OpenTrace extends OpenSource {
+  /** Bytes of text, as many as are there now; empty if there are none. */
+  read(): Uint8Array;
+}
+
 export interface MapReference {
   readonly kind: "map" | "program";
   readonly id: number;
@@ -425,6 +454,10 @@ export interface KernelPort {
   /** The bytes of an array's first value, such as those of a `.rodata`; null if there is no such map, or it is no array. */
   firstValue(id: MapId): Uint8Array | null;
   openMap(id: MapId): OpenMap | null;
+  /** Opens a ring buffer or perf buffer to read from it. Throws NOT_SUPPORTED. */
+  openEvents(id: MapId): OpenEvents | null;
+  /** Opens trace_pipe. Throws TRACEFS_UNAVAILABLE, TRACE_BUSY. */
+  openTrace(): OpenTrace;
   /** BTF of a program, null if it has none. */
   programBtf(program: KernelProgram): Uint8Array | null;
   link(id: KernelLinkId): KernelLink | null;

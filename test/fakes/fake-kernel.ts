@@ -268,6 +268,10 @@ export class FakeKernel implements KernelPort {
   linkIds = () => [...this.#links.keys()].map(kernelLinkId);
   mapIds = () => [...this.#maps.keys()].map(mapId);
   openMap = () => null;
+  openEvents = () => null;
+  openTrace = (): never => {
+    throw new BpfmanError("TRACEFS_UNAVAILABLE", "the fake kernel has no trace");
+  };
   programBtf = () => null;
   mapContent = (id: MapId) => (this.#maps.has(id) ? { inner: null, types: null } : null);
   firstValue(id: MapId): Uint8Array | null {
