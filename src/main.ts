@@ -179,7 +179,11 @@ const code = await runCli({
     const { connect } = await import("./runtime.ts");
     return connect(settings, (text) => writeAll(2, text));
   },
-  settleIn: compileEagerly,
+  settleIn: () => {
+    compileEagerly();
+    const { widenPipe } = require("../ffi/safe/ready.ts") as typeof import("../ffi/safe/ready.ts");
+    widenPipe(1);
+  },
   isAbandoned: () => {
     const { isAbandoned } = require("../ffi/safe/ready.ts") as typeof import("../ffi/safe/ready.ts");
     return isAbandoned(1);

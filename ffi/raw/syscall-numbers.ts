@@ -2,6 +2,7 @@
 const X86_64 = {
   bpf: 321,
   faccessat: 269,
+  fcntl: 72,
   ftruncate: 77,
   getdents64: 217,
   ioctl: 16,
@@ -30,6 +31,7 @@ const X86_64 = {
 const ARM64 = {
   bpf: 280,
   faccessat: 48,
+  fcntl: 25,
   ftruncate: 46,
   getdents64: 61,
   ioctl: 29,

@@ -1,4 +1,4 @@
-/** Waits until there is something to read, and reads as much as there is. */
+/** Waits until there is something to read, reads as much as there is, and makes room for what is written. */
 import { ERRNO } from "../errno.ts";
 import { addressOf, allocate, keepAlive } from "../memory.ts";
 import { SysError } from "../sys-error.ts";
@@ -41,4 +41,13 @@ export function readSome(fd: number, length: number): Uint8Array | null {
   if (count === -ERRNO.EAGAIN || count === -ERRNO.EINTR) return null;
   if (count < 0) throw new SysError("read", -count);
   return bytes.subarray(0, count);
+}
+
+/** F_SETPIPE_SZ (include/uapi/linux/fcntl.h), and the most that users other than root get (/proc/sys/fs/pipe-max-size). */
+const SET_PIPE_SIZE = 1031;
+const PIPE_BYTES = 1024 * 1024;
+
+/** Lets a pipe hold 1 MiB instead of 64 KiB, so that a reader that pauses does not stop the writer. Anything else stays as it is. */
+export function widenPipe(fd: number): void {
+  syscall("fcntl", fd, SET_PIPE_SIZE, PIPE_BYTES);
 }

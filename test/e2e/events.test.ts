@@ -356,6 +356,8 @@ describe("over JSON-RPC", () => {
     expect(cause).toBeInstanceOf(RpcError);
     expect(cause).toMatchObject({ code: -32800, data: { details: { read: made - refused, lost: null } } });
 
+    const failing = { source: id, stream: { token: "t", credits: -1 } };
+    await expect(client.call("map/events", failing)).rejects.toMatchObject({ code: -32602 });
     // Without a stream, the answer has all of them.
     run(2);
     const answer = await client.call("map/events", { source: id, count: 2 });

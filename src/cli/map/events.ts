@@ -9,7 +9,9 @@ const SOURCE = required({
   long: "source",
   completes: "event-source",
   doc: [
-    "A program that fills one buffer: its ID, name or application. Or the ring buffer or perf buffer itself: its ID, PROGRAM_ID/NAME, APPLICATION/NAME, a name, or a pin's path.",
+    "A program that fills one buffer: its ID, name or application.",
+    "Or the ring buffer or perf buffer, named like a map: its ID, PROGRAM_ID/NAME,",
+    "APPLICATION/NAME, a name, or a pin's path.",
   ],
 });
 const TYPE = optional({
@@ -45,16 +47,12 @@ const ENDING = [
 export const events = defineCommand({
   description: [
     "Prints what a program passes to user space through a ring buffer or perf buffer, a",
-    "line of JSON for each event, as it comes:",
+    "line of JSON for each event, as it comes. A line has the `event`; or, of an event that",
+    "does not have the size of the type, its bytes in hex as `raw`; or how many events were",
+    "`lost` there. For a perf buffer, it also has the `cpu`.",
     "",
-    '  {"event":{"pid":4711,"comm":"bash"}}         from a ring buffer',
-    '  {"cpu":1,"event":{"pid":4711,"comm":"bash"}}  from a perf buffer',
-    '  {"raw":"67120000"}                           of another size than the type',
-    '  {"cpu":1,"lost":5}                           five were lost here',
-    '  {"lost":null}                                some may be lost here: the buffer is full',
-    "",
-    "The kernel does not count what does not fit into a ring buffer. What is read is taken",
-    "out of the buffer: another reader does not get it.",
+    "The kernel does not count what finds no room in a ring buffer: where it was full, `lost`",
+    "is null. What is read is taken out of the buffer, so another reader does not get it.",
     "",
     ...ENDING,
   ],
