@@ -81,7 +81,10 @@ export class Methods {
       if (this.#phase === "open") throw new RefusedRequest(INVALID_REQUEST, "the session is initialized already");
       this.#phase = "open";
     } else if (this.#phase === "new") throw notInitialized();
-    else if (method === "shutdown") this.#phase = "shut";
+    else if (method === "shutdown") {
+      this.#phase = "shut";
+      this.clientLeft();
+    }
   }
 
   /** Answers an admitted request. Throws BpfmanError, RefusedRequest. */
@@ -128,6 +131,11 @@ export class Methods {
       if (this.#parents.some((each) => processes.hasEnded(each))) this.#options.parentDied();
     }, PARENT_POLL_MS);
     return true;
+  }
+
+  /** The client sends nothing any more. Requests that end by themselves are still answered. */
+  clientLeft(): void {
+    this.#operations.clientLeft();
   }
 
   /** Ends the session and removes what belongs to it. Null waits for other processes as long as any change does. */

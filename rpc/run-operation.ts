@@ -39,10 +39,16 @@ export class OperationRunner {
   readonly #options: OperationsOptions;
   readonly #changes = new ChangeQueue();
   readonly streams: Streams;
+  readonly #clientLeft = new AbortController();
 
   constructor(options: OperationsOptions) {
     this.#options = options;
     this.streams = new Streams(options);
+  }
+
+  /** Ends what would go on for ever: nobody can cancel it any more. */
+  clientLeft(): void {
+    this.#clientLeft.abort();
   }
 
   /** Throws BpfmanError. */
@@ -52,9 +58,13 @@ export class OperationRunner {
     const progress = (value: ServerNotifications["$/progress"]["value"]): void => {
       if (token !== null && !this.#options.isBehind()) this.#options.notify("$/progress", { token, value });
     };
+    const { forMs = null } = request as { readonly forMs?: unknown };
+    const isEndless = "streams" in OPERATIONS[name] && forMs === null;
+    const signal = isEndless ? AbortSignal.any([call.signal, this.#clientLeft.signal]) : call.signal;
     const runTo = (sink: Context["sink"]): Promise<unknown> =>
       this.#options.service.invoke(name, request, {
         ...call,
+        signal,
         sink,
         progress: (message) => progress({ kind: "report", message }),
       });

@@ -7,6 +7,7 @@ import type { MapEventAnswer, TraceLineAnswer } from "../../src/domain/answer.ts
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import { executable, type Started } from "../labs/executable.ts";
 import { counters, sh, until } from "../labs/kernel-lab.ts";
+import { RpcProcess } from "../labs/rpc-process.ts";
 
 buildBpf();
 const fixture = (name: string): string => resolve(import.meta.dir, `../../dist/bpf/fixtures/${name}.bpf.o`);
@@ -364,6 +365,23 @@ describe("over JSON-RPC", () => {
     expect(answer).toMatchObject({ type: "struct event", ended: "count", read: 2, lost: 0, readers: [] });
     expect(answer.events).toEqual([made, made + 1].map((number) => ({ event: numbered(number) })));
     await client.dispose();
+  });
+
+  test("a request without an end ends with the session, one with a time is answered first", async () => {
+    const { id, run } = await load("to_ring");
+    const server = new RpcProcess(bpfman.command("rpc"));
+    await server.initialize();
+    const stream = { token: 1, credits: 10 };
+    const endless = server.call("map/events", { source: id, stream });
+    run(1);
+    await until(() => server.heard.notifications("stream/didRead").length > 0);
+    await expect(server.call("trace", { stream })).resolves.toMatchObject({ error: { code: -32602 } });
+    const timed = server.call("map/events", { source: id, forMs: 300 });
+    await server.call("version", {});
+    const ended = server.close();
+    expect(await endless).toMatchObject({ error: { code: -32800, data: { code: "CANCELLED", details: { read: 1 } } } });
+    expect(await timed).toMatchObject({ result: { ended: "time", read: 0 } });
+    expect(await ended).toMatchObject({ code: 0 });
   });
 
   test("lines of the trace come in the same way", async () => {

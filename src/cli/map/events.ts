@@ -75,6 +75,8 @@ export const trace = defineCommand({
     "behalf the program ran, its PID, the CPU, the time in seconds, and the text. With",
     "-o json, a line of JSON for each.",
     "",
+    "What was printed before, and nobody has read, comes first.",
+    "",
     "It reads trace_pipe of the tracing file system, which need not be mounted. What is",
     "read is taken out of it: another reader does not get it.",
     "",
