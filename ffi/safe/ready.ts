@@ -36,11 +36,11 @@ export const isAbandoned = (fd: number): boolean => waitFor([fd], 0, 0);
 /** Reads up to `length` bytes of what there is now; null if there is nothing yet (O_NONBLOCK). Throws SysError. */
 export function readSome(fd: number, length: number): Uint8Array | null {
   const bytes = allocate(length);
-  const count = syscall("read", fd, addressOf(bytes), length);
+  const result = syscall("read", fd, addressOf(bytes), length);
   keepAlive(bytes);
-  if (count === -ERRNO.EAGAIN || count === -ERRNO.EINTR) return null;
-  if (count < 0) throw new SysError("read", -count);
-  return bytes.subarray(0, count);
+  if (result === -ERRNO.EAGAIN || result === -ERRNO.EINTR) return null;
+  if (result < 0) throw new SysError("read", -result);
+  return bytes.subarray(0, result);
 }
 
 /** F_SETPIPE_SZ (include/uapi/linux/fcntl.h), and the most that users other than root get (/proc/sys/fs/pipe-max-size). */
