@@ -456,7 +456,7 @@ export interface KernelPort {
   openMap(id: MapId): OpenMap | null;
   /** Opens a ring buffer or perf buffer to read from it. Throws NOT_SUPPORTED. */
   openEvents(id: MapId): OpenEvents | null;
-  /** Opens trace_pipe. Throws TRACEFS_UNAVAILABLE, TRACE_BUSY. */
+  /** Opens trace_pipe. Throws TRACEFS_UNAVAILABLE, EVENTS_TAKEN. */
   openTrace(): OpenTrace;
   /** BTF of a program, null if it has none. */
   programBtf(program: KernelProgram): Uint8Array | null;
