@@ -4,7 +4,6 @@
  */
 import { closeFd } from "../../ffi/safe/libc.ts";
 import { MapElements } from "../../ffi/safe/map-elements.ts";
-import { openById } from "../../ffi/safe/bpf.ts";
 import { readTextSync } from "../../ffi/safe/file-system.ts";
 import { openBpfOutput } from "../../ffi/safe/perf.ts";
 import { readSome, waitFor } from "../../ffi/safe/ready.ts";
@@ -16,6 +15,7 @@ import { BpfmanError } from "../errors/error.ts";
 import { errnoName } from "../errors/sys-failure.ts";
 import type { EventTaker, OpenEvents } from "../platform/kernel.ts";
 import { attempt } from "./kernel-failure.ts";
+import type { Opener } from "./open-map.ts";
 import { processorsIn, readMap } from "./read-info.ts";
 
 const ONLINE = "/sys/devices/system/cpu/online";
@@ -25,9 +25,9 @@ const PRESERVE_ELEMENTS = 1 << 11;
 const OVERWRITES = 1 << 19;
 
 /** Opens a ring buffer or perf buffer to read from it; null if there is no such map. */
-export function openEvents(id: MapId): OpenEvents | null {
+export function openEvents(id: MapId, open: Opener): OpenEvents | null {
   const trying = { action: `read the events of map ${id}`, code: "KERNEL_CALL_FAILED" } as const;
-  const fd = attempt(trying, () => openById("map", id));
+  const fd = attempt(trying, () => open("map", id));
   if (fd === null) return null;
   try {
     return attempt(trying, () => {

@@ -267,7 +267,7 @@ export class FakeKernel implements KernelPort {
   map = (id: MapId) => this.#maps.get(id) ?? null;
   linkIds = () => [...this.#links.keys()].map(kernelLinkId);
   mapIds = () => [...this.#maps.keys()].map(mapId);
-  openMap = () => null;
+  openMap: KernelPort["openMap"] = () => null;
   openEvents = () => null;
   openTrace = (): never => {
     throw new BpfmanError("TRACEFS_UNAVAILABLE", "the fake kernel has no trace");
