@@ -115,6 +115,7 @@ export function parseSelector(text: string): ProgramSelector {
 
   const shape = type === null ? "NAME or TYPE:NAME" : shapeOf(type);
   if (name === "") throw wrong(`the name is missing; must be ${shape}`);
+  if (type === null && /\/|\.o$/.test(name)) throw wrong(`it looks like a file; must be ${shape}`);
   if (name.includes(",")) throw wrong("a name cannot contain a comma", "separate several programs with spaces");
   if (attachFunction !== null && type !== null && !KINDS[type].needsFunction)
     throw wrong(`${type} takes no function at load; must be ${shape}`);

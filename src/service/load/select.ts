@@ -19,9 +19,15 @@ function settleType(asked: ProgramSelector, { name, kind, section }: ObjectProgr
       hint: `use --programs TYPE:${name}`,
     });
   }
+  const { family, sectionDecides, loads, display, loadOnly } = factsOf(kind ?? wanted);
+  if (!loads) {
+    throw new BpfmanError("NOT_SUPPORTED", `program "${name}" is ${display} program, which bpfman does not load`, {
+      details: { program: name, section },
+      hint: loadOnly,
+    });
+  }
   if (kind === null || kind === wanted) return wanted;
-  const { family, sectionDecides } = factsOf(wanted);
-  if (family !== null && family === factsOf(kind).family) {
+  if (family !== null && family === factsOf(wanted).family) {
     const isChosen = (asked.actualType ?? null) !== null || !sectionDecides;
     return isChosen ? wanted : kind;
   }

@@ -10,10 +10,7 @@ export const checkRequest = v.strictObject({
   /** Objects, and C sources by their ending `.c`. */
   files: v.pipe(v.array(path), v.minLength(1), v.maxLength(CHECK_FILES_MAX)),
   /** All programs if empty, or with the name `all`. The type is needed where the section says nothing. */
-  programs: v.optional(
-    v.pipe(v.array(programSelector), v.maxLength(PROGRAMS_PER_LOAD_MAX)),
-    [],
-  ),
+  programs: v.optional(v.pipe(v.array(programSelector), v.maxLength(PROGRAMS_PER_LOAD_MAX)), []),
   globalData,
   /** A file that `save` wrote earlier. */
   baseline: v.optional(v.nullable(path), null),
