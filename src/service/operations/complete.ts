@@ -9,7 +9,7 @@ import { hasEvents } from "../../domain/map-kinds.ts";
 import { mapTypeJson } from "../../domain/kernel-words.ts";
 import { placeInBrief } from "../../domain/link.ts";
 import type { ObjectFile, ObjectProgram } from "../../domain/object-file.ts";
-import { applicationOf, type Metadata } from "../../domain/program.ts";
+import { applicationOf, EVERY_PROGRAM, type Metadata } from "../../domain/program.ts";
 import type { Host } from "../../platform/host.ts";
 import { symbolNames } from "../../object/symbols.ts";
 import { openNamedTarget } from "../attach/resolve-uprobe.ts";
@@ -79,7 +79,7 @@ function objectFile(host: Host, file: string | null): ObjectFile | null {
 
 /** Returns the ways to request a program. A program in a TC section can be loaded for either hook. */
 function selectors({ name, kind, section, target }: ObjectProgram): Value[] {
-  if (kind === null || kind === "unmanaged") return [];
+  if (kind === null) return [];
   const rest = KINDS[kind].needsFunction && target !== null ? `${name}:${target}` : name;
   return kindsOfSection(kind).map((type) => ({ value: `${type}:${rest}`, description: section }));
 }
@@ -188,7 +188,11 @@ function* candidates(host: Host, request: CompleteRequest): Iterable<Value> {
     case "event-source":
       return yield* eventSources(host, prefix);
     case "object-program":
-      for (const program of objectFile(host, file)?.programs ?? []) yield* selectors(program);
+      for (const program of objectFile(host, file)?.programs ?? []) {
+        yield* selectors(program);
+        if (prefix !== "") yield { value: program.name, description: program.section };
+      }
+      if (prefix !== "") yield { value: EVERY_PROGRAM, description: "every program" };
       return;
     case "object-global":
       for (const { name, size } of objectFile(host, file)?.globals ?? []) {

@@ -1,6 +1,7 @@
 /** Errors for malformed requests: mistakes of people who write JSON-RPC, and options that nothing else checks. */
 import { expect, test } from "bun:test";
 import type { GenericSchema } from "valibot";
+import { PROGRAM_TYPES } from "../../../src/domain/kinds.ts";
 import { parseRequest } from "../../../src/service/parse-request.ts";
 import { attachRequest } from "../../../src/service/requests/attach-request.ts";
 import { buildImageRequest } from "../../../src/service/requests/build-requests.ts";
@@ -18,7 +19,7 @@ function expectProblem(
 }
 
 const LOAD = { source: { file: "/x" }, programs: [{ type: "tcx", name: "count" }] };
-const TYPES = "xdp, tc, tcx, tracepoint, kprobe, kretprobe, uprobe, uretprobe, fentry, fexit, lsm";
+const TYPES = PROGRAM_TYPES.join(", ");
 
 const LOADS: readonly (readonly [request: object, message: string, hint: string | null])[] = [
   [{ ...LOAD, global: {} }, 'unknown field "global"', 'did you mean "globals" or "globalData"?'],
