@@ -6,7 +6,7 @@ import { describe, expect, test } from "bun:test";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import { kernelLinkId, mapId, type ProgramId, programId } from "../../src/domain/ids.ts";
 import { openKernel } from "../../src/kernel/open-kernel.ts";
-import type { AttachedLink, KernelPort, LoadedObject, TcxAnchor, TcHook } from "../../src/platform/kernel.ts";
+import type { AttachedLink, KernelPort, LoadedObject, HookAnchor, TcHook } from "../../src/platform/kernel.ts";
 import { pinAt, toLoad } from "../objects/bpf-fixture.ts";
 import { failureOf, failureOfAsync } from "../expect/failure.ts";
 import { FakeKernel } from "../fakes/fake-kernel.ts";
@@ -26,7 +26,7 @@ interface Bed {
 }
 
 const OPENAT = { kind: "tracepoint", group: "syscalls", name: "sys_enter_openat" } as const;
-const LAST: TcxAnchor = { side: "last" };
+const LAST: HookAnchor = { side: "last" };
 /** Larger than any id that either kernel has given. */
 const NO_ID = 0x7fff_fff0;
 /** BPF_MPROG_MAX - 1 (kernel/bpf/mprog.c). */
