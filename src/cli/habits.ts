@@ -34,7 +34,7 @@ const BPFTOOL: Habits = {
     /^p(r|ro|rog)?( |$)/,
   'type "bpfman attach ID xdp --iface IFACE --priority 50", or "bpfman attach ID KIND" for another hook':
     /^n(et?)? attach\b/,
-  [FIND_AND_DETACH]: /^n(et?)? detach\b/,
+  [FIND_AND_DETACH]: /^(n(et?)?|cgroup) detach\b/,
   'type "bpfman list links" for what bpfman attached, "bpfman dispatcher list" for its chains': /^n(et?)?( |$)/,
   'type "bpfman map get MAP" for one map, "bpfman map list --all" for all': /^m(ap?)? (sh?o?w?)( |$)/,
   'type "bpfman map lookup QUEUE" for the next value, which stays there; "bpfman map clear QUEUE" takes all out':
@@ -49,7 +49,9 @@ const BPFTOOL: Habits = {
     /^l(i|in|ink)? pin\b/,
   'type "bpfman detach LINK_ID", with an id from "bpfman list links"': /^l(i|in|ink)? detach (id|pinned)\b/,
   'type "bpfman version -o json", which probes the features of this kernel': /^f(eature)?( probe)?( |$)/,
-  "bpfman does not attach to cgroups; use bpftool": /^cgroup( |$)/,
+  'type "bpfman attach ID cgroup --cgroup PATH": the program\'s section says what it is attached as':
+    /^cgroup attach\b/,
+  'type "bpfman list links" for what bpfman attached; "bpftool cgroup show PATH" shows all': /^cgroup( |$)/,
   'type "bpfman list links" for bpfman\'s probes and tracepoints; "bpftool perf" shows all': /^perf( |$)/,
   'put the commands into a script, or send them to one "bpfman rpc"': /^batch( |$)/,
   "use bpftool for that": /^(btf|iter|gen|struct_ops|token)( |$)/,

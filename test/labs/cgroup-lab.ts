@@ -1,6 +1,6 @@
 /** Cgroups of a test's own, in a mount of its own, and a process in them that makes a known number of events. */
 import { afterAll, beforeAll } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmdirSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, realpathSync, rmdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { cleanUpAfterEach } from "./clean-up.ts";
@@ -33,6 +33,8 @@ export function cgroupLab(): CgroupLab {
   };
   beforeAll(() => {
     directory = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-cgroup-")));
+    // Tests without uid 0 go through it.
+    chmodSync(directory, 0o755);
     mkdirSync(root());
     sh("mount", "-t", "cgroup2", "none", root());
     sh("gcc", "-O1", "-o", join(directory, "workload"), resolve(import.meta.dir, "../fixtures/cgroup_workload.c"));
