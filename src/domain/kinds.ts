@@ -400,14 +400,11 @@ export const KINDS = {
     sections: { sockops: {} },
   },
   lsm_cgroup: {
-    ...TRACING,
+    ...LOADED_TRACING,
     display: "an lsm_cgroup",
-    attachKind: "cgroup",
-    loadOnly: null,
+    loadOnly: NOT_YET,
     programType: "LSM",
     expectedAttachType: "LSM_CGROUP",
-    // Its cgroup's programs are queried as those of others.
-    capabilities: ["CAP_NET_ADMIN", "CAP_PERFMON"],
     sections: { lsm_cgroup: {} },
   },
   sk_lookup: {

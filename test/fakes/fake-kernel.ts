@@ -364,6 +364,7 @@ export class FakeKernel implements KernelPort {
 
   attach(pinned: Pin, attach: KernelAttach): AttachedLink {
     this.attached.push(attach);
+    if ("cgroupId" in attach) this.cgroup(attach.cgroup);
     const ref = this.#behind(pinned);
     if (attach.kind === "tracepoint" && !this.tracepointExists(attach.group, attach.name)) {
       throw new BpfmanError("TRACEPOINT_NOT_FOUND", `attach to tracepoint "${attach.group}/${attach.name}": not there`);

@@ -9,7 +9,7 @@ import { resolve } from "node:path";
 import { startClient } from "../../rpc/client/client.ts";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import type { LinkAnswer, LoadAnswer } from "../../src/domain/answer.ts";
-import { cgroupLab } from "../labs/cgroup-lab.ts";
+import { cgroupLab, cgroupOrderAvailable } from "../labs/cgroup-lab.ts";
 import { executable, idOf, mapOf } from "../labs/executable.ts";
 import { bpftool, counters, inKernel, sh, until } from "../labs/kernel-lab.ts";
 
@@ -18,7 +18,7 @@ const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/cgroup.bpf.o");
 const version = release().replace(/-.*/, "");
 const since = (linux: string): boolean => Bun.semver.satisfies(version, `>=${linux}`);
 const HAS_UNIX = since("6.7.0");
-const HAS_ORDER = since("6.17.0");
+const HAS_ORDER = cgroupOrderAvailable;
 
 const bpfman = executable();
 const lab = cgroupLab();

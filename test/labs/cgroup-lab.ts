@@ -1,10 +1,13 @@
 /** Cgroups of a test's own, in a mount of its own, and a process in them that makes a known number of events. */
 import { afterAll, beforeAll } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, realpathSync, rmdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { release, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { cleanUpAfterEach } from "./clean-up.ts";
 import { deleteNamespaces, ipBatch, sh } from "./kernel-lab.ts";
+
+/** Programs can be put between those of a cgroup since Linux 6.17. */
+export const cgroupOrderAvailable = Bun.semver.satisfies(release().replace(/-.*/, ""), ">=6.17.0");
 
 export interface CgroupLab {
   /** The root of the hierarchy. */

@@ -25,7 +25,7 @@ const CGROUP: Question = { name: "cgroup", prompt: "Directory of the cgroup", va
 const HOOKS = ["prerouting", "input", "forward", "output", "postrouting"] as const;
 
 /** The section of such a program says at which of a cgroup's points it runs. */
-const isOnCgroup = (programType: string): boolean => /^(cgroup_\w+|lsm_cgroup|sockops)$/.test(programType);
+const isOnCgroup = (programType: string): boolean => /^(cgroup_\w+|sockops)$/.test(programType);
 
 /** Takes bpfman's name of the type, as in a listing of programs. */
 export function questionsFor(programType: string): readonly Question[] {
@@ -98,4 +98,4 @@ export function selectorOf(word: string): Selector {
 }
 
 /** Whether the user must name the function to attach to before the load. */
-export const lacksFunction = (word: string): boolean => /^(fentry|fexit|lsm|lsm_cgroup):[^:]+$/.test(word);
+export const lacksFunction = (word: string): boolean => /^(fentry|fexit|lsm):[^:]+$/.test(word);
