@@ -3,7 +3,7 @@
  * those of its kind. What the kernel lacks must be refused by a sentence that says so.
  */
 import { describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, statSync, symlinkSync } from "node:fs";
 import { release } from "node:os";
 import { resolve } from "node:path";
 import { startClient } from "../../rpc/client/client.ts";
@@ -155,7 +155,9 @@ test("in both grammars, as text", async () => {
   expect(await bpfman.ok("list", "links")).toContain(`${cgroup} cgroup_inet_egress pos-0`);
   const twice = await bpfman.refused(1, "ALREADY_ATTACHED", "link", "attach", "cgroup", id, cgroup, "-d", "egress");
   expect(twice.message).toBe(`program ${id} is already attached to cgroup "${cgroup}" as link 1`);
-  await bpfman.ok("link", "attach", "cgroup", id, cgroup, "-d", "ingress");
+  // Another name for it; the link has its own.
+  symlinkSync(cgroup, bpfman.path("named"));
+  expect(await bpfman.ok("link", "attach", "cgroup", id, bpfman.path("named"), "-d", "ingress")).toContain(cgroup);
   await lab.run(cgroup, 1);
   expect(counters(mapOf(programs, "events"))[2]).toBe(4);
   const missing = await bpfman.refused(1, "INVALID_ATTACH", "attach", id, "cgroup", "-c", cgroup);

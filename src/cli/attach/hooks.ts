@@ -264,25 +264,13 @@ const CGROUP_PRIORITY = vary(PRIORITY, {
   },
 });
 
-/** A required field with a fixed list of words. */
-const PROTOCOL = required(
-  {
-    long: "protocol",
-    choices: Object.keys(NETFILTER_PROTOCOLS),
-    anyCase: true,
-    doc: ["Which packets to see.", "", "[possible values: ipv4, ipv6]"],
-  },
-  oneOf("protocol", Object.keys(NETFILTER_PROTOCOLS), "INVALID_ATTACH"),
-);
-const NETFILTER_HOOK = required(
-  {
-    long: "hook",
-    choices: Object.keys(NETFILTER_HOOKS),
-    anyCase: true,
-    doc: ["Where on their way to see them.", "", "[possible values: prerouting, input, forward, output, postrouting]"],
-  },
-  oneOf("hook", Object.keys(NETFILTER_HOOKS), "INVALID_ATTACH"),
-);
+/** A required word of a netfilter hook. */
+function netfilterWord(long: string, words: readonly string[], asks: string) {
+  const doc = [asks, "", `[possible values: ${words.join(", ")}]`];
+  return required({ long, choices: words, anyCase: true, doc }, oneOf(long, words, "INVALID_ATTACH"));
+}
+const PROTOCOL = netfilterWord("protocol", Object.keys(NETFILTER_PROTOCOLS), "Which packets to see.");
+const NETFILTER_HOOK = netfilterWord("hook", Object.keys(NETFILTER_HOOKS), "Where on their way to see them.");
 const NETFILTER_PRIORITY = vary(PRIORITY, {
   required: false,
   default: "0",
