@@ -3,7 +3,7 @@
  * parsed, so patterns may be broad.
  */
 
-import { ATTACHABLE_TYPES } from "../domain/kinds.ts";
+import { ATTACHABLE_TYPES, factsOf } from "../domain/kinds.ts";
 
 /**
  * What is typed, by what to type instead. A pattern is matched against the words of the line, joined by spaces, without
@@ -92,6 +92,16 @@ const OTHER_BPFMANS: Habits = {
   [NOTHING_TO_CLEAN]: /^(gc|prune)\b/,
 };
 
+/** Types of programs in place of the word to attach, which several types can have. */
+const TYPES: Habits = Object.fromEntries(
+  ATTACHABLE_TYPES.flatMap((type) => {
+    const { attachKind, display } = factsOf(type);
+    if (attachKind === type) return [];
+    const typed = RegExp(`^(link )?attach (\\d+ )?${type.replaceAll(".", "\\.")}( |$)`);
+    return [[`the word for ${display} program is "${attachKind}": see "bpfman help attach ${attachKind}"`, typed]];
+  }),
+);
+
 /** Words of one bpfman grammar used in the other. */
 const OTHER_GRAMMAR: Habits = {
   'the kind comes first: "bpfman link attach KIND ID ..."; or type "bpfman attach ID KIND"': /^link attach \d+ /,
@@ -172,7 +182,7 @@ const GLOBAL =
 export function insteadOf(args: readonly string[]): string | null {
   const line = ` ${args.join(" ")}`.replaceAll(GLOBAL, "").trimStart();
   const words = line.replace(/^(-\S+ )+/, "");
-  const tools = [BPFTOOL, XDP_LOADER, IPROUTE2, OTHER_BPFMANS, OTHER_GRAMMAR, ANY_TOOL];
+  const tools = [BPFTOOL, XDP_LOADER, IPROUTE2, OTHER_BPFMANS, TYPES, OTHER_GRAMMAR, ANY_TOOL];
   const habit = tools.flatMap(Object.entries).find(([, typed]) => typed.test(words));
   const option = Object.entries(OPTIONS).find(([, typed]) => typed.test(` ${line}`));
   const found = [habit, option].flatMap((each) => each?.[0] ?? []);

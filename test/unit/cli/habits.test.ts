@@ -29,6 +29,11 @@ const LINES: readonly (readonly [line: string, instead: string])[] = [
   ["btf dump id 1", "use bpftool"],
   ["gen skeleton x.o", "use bpftool"],
   ["cgroup tree", '"bpftool cgroup show PATH" shows all'],
+  ["attach 5 sockops -c /x", 'the word for a sockops program is "cgroup": see "bpfman help attach cgroup"'],
+  [
+    "link attach cgroup_device 5 /x",
+    'the word for a cgroup_device program is "cgroup": see "bpfman help attach cgroup"',
+  ],
   ["cgroup attach /sys/fs/cgroup connect4 id 5", "bpfman attach ID cgroup --cgroup PATH"],
   ["cgroup detach /sys/fs/cgroup connect4 id 5", "bpfman detach LINK_ID"],
   ["perf show", "bpfman list links"],
