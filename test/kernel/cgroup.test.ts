@@ -9,6 +9,8 @@ import { resolve } from "node:path";
 import { startClient } from "../../rpc/client/client.ts";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import type { LinkAnswer, LoadAnswer } from "../../src/domain/answer.ts";
+import { openKernel } from "../../src/kernel/open-kernel.ts";
+import { failureOf } from "../expect/failure.ts";
 import { cgroupLab, cgroupOrderAvailable } from "../labs/cgroup-lab.ts";
 import { executable, idOf, mapOf } from "../labs/executable.ts";
 import { bpftool, counters, inKernel, sh, until } from "../labs/kernel-lab.ts";
@@ -134,16 +136,7 @@ test("every attach type counts its events, and those alone, until it is detached
   expect(sh("bpftool", "-j", "cgroup", "show", cgroup).trim()).toBe("");
 });
 
-test("a program on a cgroup sees the processes of those below", async () => {
-  const programs = await load("cgroup_sock_addr:on_connect4");
-  const above = lab.make("above");
-  const below = lab.make("above/below");
-  await bpfman.attach(idOf(programs, "on_connect4"), "cgroup", "--cgroup", above);
-  await lab.run(below, 2);
-  expect(counters(mapOf(programs, "events"))[9]).toBe(4);
-});
-
-test("in both grammars, as text", async () => {
+test("in both grammars, as text; a program also sees the processes of the cgroups below", async () => {
   const programs = await load("cgroup_skb:on_either");
   const id = String(idOf(programs, "on_either"));
   const cgroup = lab.make("text");
@@ -158,101 +151,85 @@ test("in both grammars, as text", async () => {
   // Another name for it; the link has its own.
   symlinkSync(cgroup, bpfman.path("named"));
   expect(await bpfman.ok("link", "attach", "cgroup", id, bpfman.path("named"), "-d", "ingress")).toContain(cgroup);
-  await lab.run(cgroup, 1);
+  await lab.run(lab.make("text/below"), 1);
   expect(counters(mapOf(programs, "events"))[2]).toBe(4);
   const missing = await bpfman.refused(1, "INVALID_ATTACH", "attach", id, "cgroup", "-c", cgroup);
   expect(missing.message).toContain("give its direction");
 });
 
-describe("order", () => {
+/** What another tool does with a program of its own, which keeps its place. */
+function attachOther(cgroup: string, ...flags: readonly string[]): void {
+  const pin = `${bpfman.runtimeDir}/fs/other`;
+  sh("bpftool", "prog", "load", OBJECT.replace("cgroup.bpf.o", "cgroup_other.bpf.o"), pin);
+  sh("bpftool", "cgroup", "attach", cgroup, "connect4", "pinned", pin, ...flags);
+  sh("rm", pin);
+}
+
+test(`the order is that of priority, ${HAS_ORDER ? "beside others" : "or the attach is refused"}; then that of the attaches`, async () => {
   const ORDER = 40;
-  const attach = (programs: LoadAnswer["programs"], name: string, cgroup: string, priority: string) =>
+  const programs = await load("first", "second", "third");
+  const cgroup = lab.make("order");
+  const attach = (name: string, priority: string) =>
     bpfman.attach(idOf(programs, name), "cgroup", "-c", cgroup, "-p", priority);
-
-  test("in which they were attached, at one priority", async () => {
-    const programs = await load("second", "first");
-    const cgroup = lab.make("order");
-    await attach(programs, "second", cgroup, "1000");
-    await attach(programs, "first", cgroup, "1000");
-    await lab.run(cgroup, 1);
-    expect(counters(mapOf(programs, "events"))[ORDER]).toBe(2121);
-  });
-
-  test(`of priority (${HAS_ORDER ? "by the kernel" : "refused where that would take another kernel"})`, async () => {
-    const programs = await load("first", "second", "third");
-    const cgroup = lab.make("order");
-    // Somebody else's program keeps its place.
-    const pin = `${bpfman.runtimeDir}/fs/other`;
-    sh("bpftool", "prog", "load", OBJECT.replace("cgroup.bpf.o", "cgroup_other.bpf.o"), pin);
-    sh("bpftool", "cgroup", "attach", cgroup, "connect4", "pinned", pin, "multi");
-    sh("rm", pin);
-    await attach(programs, "second", cgroup, "20");
-    if (HAS_ORDER) {
-      await attach(programs, "first", cgroup, "10");
-    } else {
-      const id = String(idOf(programs, "first"));
-      const refused = await bpfman.refused(1, "KERNEL_UNSUPPORTED", "attach", id, "cgroup", "-c", cgroup, "-p", "10");
-      expect(refused.message).toBe("attach to a cgroup with priority 10, before link 1 with 20: this needs Linux 6.17");
-    }
-    await attach(programs, "third", cgroup, "30");
-    await lab.run(cgroup, 1);
-    expect(counters(mapOf(programs, "events"))[ORDER]).toBe(HAS_ORDER ? 123123 : 2323);
-    const ids: { id: number }[] = bpftool("cgroup", "show", cgroup);
-    expect(ids.map(({ id }) => programs.find(({ record }) => record?.program_id === id)?.record?.meta.name)).toEqual(
-      HAS_ORDER ? [undefined, "first", "second", "third"] : [undefined, "second", "third"],
-    );
-  });
+  attachOther(cgroup, "multi");
+  await attach("second", "20");
+  if (HAS_ORDER) {
+    await attach("first", "10");
+  } else {
+    const id = String(idOf(programs, "first"));
+    const refused = await bpfman.refused(1, "KERNEL_UNSUPPORTED", "attach", id, "cgroup", "-c", cgroup, "-p", "10");
+    expect(refused.message).toBe("attach to a cgroup with priority 10, before link 1 with 20: this needs Linux 6.17");
+  }
+  await attach("third", "20");
+  await lab.run(cgroup, 1);
+  expect(counters(mapOf(programs, "events"))[ORDER]).toBe(HAS_ORDER ? 123123 : 2323);
+  const ids: { id: number }[] = bpftool("cgroup", "show", cgroup);
+  expect(ids.map(({ id }) => programs.find(({ record }) => record?.program_id === id)?.record?.meta.name)).toEqual(
+    HAS_ORDER ? [undefined, "first", "second", "third"] : [undefined, "second", "third"],
+  );
 });
 
 describe("refused", () => {
   const attachRefused = (exit: number, code: Parameters<typeof bpfman.refused>[1], id: number, cgroup: string) =>
     bpfman.refused(exit, code, "attach", String(id), "cgroup", "--cgroup", cgroup);
 
-  test("what is no cgroup, with what is near", async () => {
-    const id = idOf(await load("sockops:on_sockops"), "on_sockops");
+  test("what is no cgroup of version 2, with what is near", async () => {
     const cgroup = lab.make("near");
-    mkdirSync(bpfman.path("directory"));
-    sh("mkfifo", bpfman.path("fifo"));
-    const cases: readonly (readonly [path: string, reason: string])[] = [
-      [`${cgroup}x`, "there is no such directory"],
-      [bpfman.path("directory"), "the directory is not a cgroup"],
-      [bpfman.path("fifo"), "it is not a directory"],
-      [`${cgroup}/cgroup.procs`, "it is not a directory"],
-      // As systemd names them.
-      [cgroup.slice(lab.root.length), "there is no such directory"],
-    ];
-    for (const [path, reason] of cases) {
-      const { message, hint } = await attachRefused(3, "CGROUP_NOT_FOUND", id, path);
-      expect(message).toBe(`open cgroup "${path}": ${reason}`);
-      if (path.includes("near") && !path.endsWith(".procs")) expect(hint).toContain(`"${cgroup}"`);
-      else expect(hint).toContain(lab.root);
-    }
-    expect(await bpfman.links()).toEqual([]);
-  });
-
-  test("a cgroup of version 1", async () => {
-    const id = idOf(await load("sockops:on_sockops"), "on_sockops");
     const first = bpfman.path("version1");
-    mkdirSync(first);
+    for (const name of ["directory", "version1"]) mkdirSync(bpfman.path(name));
+    sh("mkfifo", bpfman.path("fifo"));
+    const near = expect.stringContaining(`"${cgroup}"`);
+    const roots = expect.stringContaining(lab.root);
+    const cases: readonly (readonly [path: string, reason: string, hint: unknown])[] = [
+      [`${cgroup}x`, "there is no such directory", near],
+      // As systemd names them.
+      [cgroup.slice(lab.root.length), "there is no such directory", near],
+      [bpfman.path("directory"), "the directory is not a cgroup", roots],
+      [bpfman.path("fifo"), "it is not a directory", roots],
+      [`${cgroup}/cgroup.procs`, "it is not a directory", roots],
+      [first, "it is a cgroup of version 1, which takes no programs", roots],
+    ];
     // A hierarchy with a name needs no controller.
     sh("mount", "-t", "cgroup", "-o", `none,name=bpfman${process.pid}`, "none", first);
     try {
-      const { message, hint } = await attachRefused(3, "CGROUP_NOT_FOUND", id, first);
-      expect(message).toBe(`open cgroup "${first}": it is a cgroup of version 1, which takes no programs`);
-      expect(hint).toContain(lab.root);
+      for (const [path, reason, hint] of cases) {
+        const failure = failureOf(() => openKernel().cgroup(path));
+        const message = `open cgroup "${path}": ${reason}`;
+        expect(failure).toMatchObject({ code: "CGROUP_NOT_FOUND", message, hint });
+      }
     } finally {
       sh("umount", first);
     }
+    const id = idOf(await load("sockops:on_sockops"), "on_sockops");
+    await attachRefused(3, "CGROUP_NOT_FOUND", id, `${cgroup}x`);
+    expect(await bpfman.links()).toEqual([]);
   });
 
   test("beside a program that was attached for itself alone", async () => {
     const programs = await load("cgroup_sock_addr:on_connect4");
     const above = lab.make("alone");
     const below = lab.make("alone/below");
-    const pin = `${bpfman.runtimeDir}/fs/other`;
-    sh("bpftool", "prog", "load", OBJECT.replace("cgroup.bpf.o", "cgroup_other.bpf.o"), pin);
-    sh("bpftool", "cgroup", "attach", above, "connect4", "pinned", pin);
-    sh("rm", pin);
+    attachOther(above);
     for (const cgroup of [above, below]) {
       const { message } = await attachRefused(5, "HOOK_BUSY", idOf(programs, "on_connect4"), cgroup);
       expect(message).toContain(`is attached to "${above}" without BPF_F_ALLOW_MULTI`);
