@@ -3,7 +3,7 @@ import { TC_ACTIONS, XDP_ACTIONS } from "../../domain/actions.ts";
 import { XDP_MODES } from "../../domain/config.ts";
 import { ALTERNATIVE_NAME_CHARS_MAX } from "../../domain/limits.ts";
 import { CGROUP_PRIORITY_DEFAULT, DIRECTIONS, NETFILTER_HOOKS, NETFILTER_PROTOCOLS } from "../../domain/link.ts";
-import { id, metadata, name, offset, path, pid, priority, signedPriority } from "./request-fields.ts";
+import { idOrName, metadata, name, offset, path, pid, priority, signedPriority } from "./request-fields.ts";
 
 const network = {
   iface: v.pipe(v.string(), v.minLength(1), v.maxLength(ALTERNATIVE_NAME_CHARS_MAX)),
@@ -66,5 +66,5 @@ export const attachTarget = v.variant("kind", [
 ]);
 export type AttachTarget = v.InferOutput<typeof attachTarget>;
 
-export const attachRequest = v.strictObject({ programId: id, attach: attachTarget, metadata });
+export const attachRequest = v.strictObject({ programId: idOrName, attach: attachTarget, metadata });
 export type AttachRequest = v.InferOutput<typeof attachRequest>;
