@@ -46,6 +46,9 @@ const HOOKS: Readonly<Record<AttachKind, string>> = {
   fentry: "Attach an fentry program to the function it was loaded for.",
   fexit: "Attach an fexit program to the function it was loaded for.",
   lsm: "Attach an LSM program to the hook it was loaded for.",
+  cgroup: "Attach a program to a cgroup, for its processes and those of the cgroups below.",
+  sk_lookup: "Attach an sk_lookup program to a network namespace.",
+  netfilter: "Attach a netfilter program to a hook of a network namespace.",
 };
 
 /** A leaf per hook that a program can be attached to. */

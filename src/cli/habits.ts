@@ -3,7 +3,7 @@
  * parsed, or names what is not there, so patterns may be broad.
  */
 
-import { ATTACHABLE_TYPES } from "../domain/kinds.ts";
+import { ATTACHABLE_TYPES, factsOf } from "../domain/kinds.ts";
 
 /**
  * What is typed, by what to type instead. A pattern is matched against the words of the line, joined by spaces, without
@@ -35,7 +35,7 @@ const BPFTOOL: Habits = {
     /^p(r|ro|rog)?( |$)/,
   'type "bpfman attach ID xdp --iface IFACE --priority 50", or "bpfman attach ID KIND" for another hook':
     /^n(et?)? attach\b/,
-  [FIND_AND_DETACH]: /^n(et?)? detach\b/,
+  [FIND_AND_DETACH]: /^(n(et?)?|cgroup) detach\b/,
   'type "bpfman list links" for what bpfman attached, "bpfman dispatcher list" for its chains': /^n(et?)?( |$)/,
   'type "bpfman map get MAP" for one map, "bpfman map list --all" for all': /^m(ap?)? (sh?o?w?)( |$)/,
   'type "bpfman map lookup QUEUE" for the next value, which stays there; "bpfman map clear QUEUE" takes all out':
@@ -51,7 +51,9 @@ const BPFTOOL: Habits = {
     /^l(i|in|ink)? pin\b/,
   'type "bpfman detach LINK_ID", with an id from "bpfman list links"': /^l(i|in|ink)? detach (id|pinned)\b/,
   'type "bpfman version -o json", which probes the features of this kernel': /^f(eature)?( probe)?( |$)/,
-  "bpfman does not attach to cgroups; use bpftool": /^cgroup( |$)/,
+  'type "bpfman attach ID cgroup --cgroup PATH": the program\'s section says what it is attached as':
+    /^cgroup attach\b/,
+  'type "bpfman list links" for what bpfman attached; "bpftool cgroup show PATH" shows all': /^cgroup( |$)/,
   'type "bpfman list links" for bpfman\'s probes and tracepoints; "bpftool perf" shows all': /^perf( |$)/,
   'put the commands into a script, or send them to one "bpfman rpc"': /^batch( |$)/,
   "use bpftool for that": /^(btf|iter|gen|struct_ops|token)( |$)/,
@@ -91,6 +93,16 @@ const OTHER_BPFMANS: Habits = {
   'type "bpfman doctor"': /^audit\b/,
   [`${NOTHING_TO_CLEAN}; "bpfman image prune" removes images that nothing uses`]: /^(gc|prune)\b/,
 };
+
+/** Types of programs in place of the word to attach, which several types can have. */
+const TYPES: Habits = Object.fromEntries(
+  ATTACHABLE_TYPES.flatMap((type) => {
+    const { attachKind, display } = factsOf(type);
+    if (attachKind === type) return [];
+    const typed = RegExp(`^(link )?attach (\\d+ )?${type.replaceAll(".", "\\.")}( |$)`);
+    return [[`the word for ${display} program is "${attachKind}": see "bpfman help attach ${attachKind}"`, typed]];
+  }),
+);
 
 /** Words of one bpfman grammar used in the other. */
 const OTHER_GRAMMAR: Habits = {
@@ -172,7 +184,7 @@ const GLOBAL =
 export function insteadOf(args: readonly string[]): string | null {
   const line = ` ${args.join(" ")}`.replaceAll(GLOBAL, "").trimStart();
   const words = line.replace(/^(-\S+ )+/, "");
-  const tools = [BPFTOOL, XDP_LOADER, IPROUTE2, OTHER_BPFMANS, OTHER_GRAMMAR, ANY_TOOL];
+  const tools = [BPFTOOL, XDP_LOADER, IPROUTE2, OTHER_BPFMANS, TYPES, OTHER_GRAMMAR, ANY_TOOL];
   const habit = tools.flatMap(Object.entries).find(([, typed]) => typed.test(words));
   const option = Object.entries(OPTIONS).find(([, typed]) => typed.test(` ${line}`));
   const found = [habit, option].flatMap((each) => each?.[0] ?? []);

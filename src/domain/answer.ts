@@ -6,7 +6,7 @@
 import type { XdpMode } from "./config.ts";
 import type { FindingCode, Severity } from "./finding.ts";
 import type { LinkKind } from "./link.ts";
-import type { ProgramType } from "./kinds.ts";
+import type { CgroupKind, ProgramType } from "./kinds.ts";
 import type { Metadata } from "./program.ts";
 
 export interface ProgramAnswer {
@@ -212,6 +212,30 @@ interface ProbeDetailsAnswer {
   readonly retprobe: boolean;
 }
 
+interface CgroupDetailsAnswer {
+  /** The directory, when it was attached to. */
+  readonly cgroup: string;
+  /** The inode of that directory. */
+  readonly cgroup_id: number;
+  /** In lower case, as in `kernel`: `cgroup_inet4_connect`. */
+  readonly attach_type: string;
+  readonly priority: number;
+  /** Position among bpfman's own links of this type on the cgroup, from 0. */
+  readonly position: number;
+}
+
+interface NetfilterDetailsAnswer {
+  /** `ipv4` or `ipv6`. */
+  readonly protocol: string;
+  /** `prerouting`, `input`, `forward`, `output`, `postrouting`. */
+  readonly hook: string;
+  /** Signed. */
+  readonly priority: number;
+  readonly defrag: boolean;
+  readonly netns: string | null;
+  readonly nsid: number;
+}
+
 interface UserProbeDetailsAnswer {
   readonly target: string;
   readonly fn_name: string | null;
@@ -236,6 +260,7 @@ export interface AttachmentAnswer {
     | "filter-replaced"
     | "file-gone"
     | "file-replaced"
+    | "cgroup-gone"
     | null;
   /** What the interface is called now; null for other places, and where the name cannot be seen. */
   readonly interface: string | null;
@@ -266,7 +291,10 @@ export type LinkRecordAnswer =
   | LinkRecordOf<"uprobe" | "uretprobe", UserProbeDetailsAnswer>
   | LinkRecordOf<"fentry" | "fexit", { readonly fn_name: string }>
   /** Without the `bpf_lsm_` prefix. */
-  | LinkRecordOf<"lsm", { readonly hook_name: string }>;
+  | LinkRecordOf<"lsm", { readonly hook_name: string }>
+  | LinkRecordOf<CgroupKind, CgroupDetailsAnswer>
+  | LinkRecordOf<"sk_lookup", { readonly netns: string | null; readonly nsid: number }>
+  | LinkRecordOf<"netfilter", NetfilterDetailsAnswer>;
 
 /** What the kernel reports for every link. */
 interface AnyKernelLinkAnswer {
@@ -318,6 +346,17 @@ export type KernelLinkAnswer =
       readonly perf_event_type: "tracepoint";
       readonly tracepoint: string;
       readonly cookie: number;
+    })
+  /** Cgroups. The ID is 0 once the cgroup has been removed; the program of such a link no longer runs. */
+  | (AnyKernelLinkAnswer & { readonly cgroup_id: number })
+  /** Network namespaces. The inode is 0 once the namespace is gone. */
+  | (AnyKernelLinkAnswer & { readonly netns_ino: number })
+  /** The numbers of NFPROTO_* and NF_INET_*. */
+  | (AnyKernelLinkAnswer & {
+      readonly pf: number;
+      readonly hooknum: number;
+      readonly priority: number;
+      readonly flags: number;
     });
 
 export interface LinkAnswer {

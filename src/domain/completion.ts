@@ -2,6 +2,7 @@
 export const LIVE_VALUES = [
   "application",
   "attach-kind",
+  "cgroup",
   "dispatcher-ifindex",
   "dispatcher-nsid",
   "interface",

@@ -6,6 +6,9 @@ export const OBJECT_BYTES_MAX = 16 * 1024 * 1024;
 export const PRIORITY_MAX = 1000;
 /** Largest priority in requests and in the noun-verb grammar: newer bpfman accepts any non-negative int32. */
 export const PRIORITY_WIDE_MAX = 0x7fff_ffff;
+/** Priorities on netfilter hooks: a signed int32, of which the kernel keeps the first and the last (net/netfilter/nf_bpf_link.c). */
+export const NETFILTER_PRIORITY_MIN = -0x7fff_ffff;
+export const NETFILTER_PRIORITY_MAX = 0x7fff_fffe;
 /** Programs per `load`: several times what the largest known objects contain, few enough to bound the work. */
 export const PROGRAMS_PER_LOAD_MAX = 1024;
 /** Keys of a map of maps that are searched for an inner map. */

@@ -306,6 +306,11 @@ export const ERROR_CODES = {
     meaning: "the given path is not a network namespace",
     hint: "give a file such as /run/netns/NAME or /proc/PID/ns/net",
   },
+  CGROUP_NOT_FOUND: {
+    kind: "not-found",
+    meaning: "the given path is not a cgroup of version 2",
+    hint: "give the directory of a cgroup, such as /sys/fs/cgroup/system.slice",
+  },
   TRACEPOINT_NOT_FOUND: {
     kind: "not-found",
     meaning: "the kernel has no tracepoint of that name",

@@ -1,12 +1,12 @@
 import type { XdpMode } from "../domain/config.ts";
 import type { FilterRef } from "../domain/dispatcher.ts";
 import type { KernelLinkId, MapId, ProgramId } from "../domain/ids.ts";
-import type { Direction, TcxAnchor, TcxState } from "../domain/link.ts";
+import type { CgroupHook, Direction, HookAnchor, HookState, NetfilterHook } from "../domain/link.ts";
 import type { BpfmanError } from "../errors/error.ts";
 import type { Pin } from "../domain/pin.ts";
-import type { ProgramType, ChainedKind } from "../domain/kinds.ts";
+import type { CgroupKind, ProgramType, ChainedKind } from "../domain/kinds.ts";
 
-export type { TcxAnchor, TcxState };
+export type { HookAnchor, HookState };
 
 /** A program as the kernel reports it: BPF_OBJ_GET_INFO_BY_FD, struct bpf_prog_info. */
 export interface KernelProgram {
@@ -183,7 +183,20 @@ export type KernelLinkFacts =
       readonly offset: number;
       readonly cookie: bigint;
     }
-  | { readonly kind: "tracepoint"; readonly name: string; readonly cookie: bigint };
+  | { readonly kind: "tracepoint"; readonly name: string; readonly cookie: bigint }
+  /** The ID is 0 if the cgroup has been removed. */
+  | { readonly kind: "cgroup"; readonly cgroupId: bigint }
+  /** The inode is 0 if the namespace no longer exists. */
+  | { readonly kind: "netns"; readonly inode: number }
+  | {
+      readonly kind: "netfilter";
+      /** NFPROTO_* and NF_INET_* (include/uapi/linux/netfilter.h). */
+      readonly protocol: number;
+      readonly hook: number;
+      readonly priority: number;
+      /** BPF_F_NETFILTER_IP_DEFRAG; 0 on kernels that do not report it. */
+      readonly flags: number;
+    };
 
 /** Whether a feature works here. Determined by using it, never inferred from a version. */
 export interface Feature {
@@ -339,7 +352,16 @@ export type KernelAttach =
       readonly address: bigint | null;
     }
   | { readonly kind: "fentry" | "fexit" | "lsm" }
-  | ({ readonly kind: "tcx"; readonly anchor: TcxAnchor; readonly revision: bigint } & TcHook);
+  | ({ readonly kind: "tcx"; readonly anchor: HookAnchor; readonly revision: bigint } & TcHook)
+  | CgroupAttach
+  | { readonly kind: "sk_lookup"; readonly netns: string | null }
+  | ({ readonly kind: "netfilter"; readonly netns: string | null } & NetfilterHook);
+
+export interface CgroupAttach extends CgroupHook {
+  readonly kind: CgroupKind;
+  readonly anchor: HookAnchor;
+  readonly revision: bigint;
+}
 
 /** A function of the kernel or of a module: several may have one name. */
 export interface KernelFunction {
@@ -476,7 +498,13 @@ export interface KernelPort {
    */
   attach(program: Pin, attach: KernelAttach): AttachedLink;
   /** Throws KERNEL_UNSUPPORTED before Linux 6.6. */
-  tcxState(hook: TcHook): TcxState;
+  tcxState(hook: TcHook): HookState;
+  /** Finds a cgroup of version 2 by its directory; the answer has its path without symbolic links. Throws CGROUP_NOT_FOUND. */
+  cgroup(path: string): Omit<CgroupHook, "attachType">;
+  /** Returns the paths of cgroups of version 2 that start with `prefix`: each before those below it. */
+  cgroups(prefix: string): Iterable<string>;
+  /** Throws CGROUP_NOT_FOUND. */
+  cgroupState(hook: CgroupHook): HookState;
   /** Returns all tracepoints as `group/name`, for checks and suggestions. Throws TRACEFS_UNAVAILABLE. */
   tracepoints(): string[];
   tracepointExists(group: string, name: string): boolean;

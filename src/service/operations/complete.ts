@@ -148,6 +148,9 @@ function* candidates(host: Host, request: CompleteRequest): Iterable<Value> {
         .map(plain);
     case "netns":
       return yield* host.network.namedNamespaces().map(plain);
+    case "cgroup":
+      for (const path of host.kernel.cgroups(prefix)) yield plain(path);
+      return;
     case "kernel-function":
       // A list of all functions would not help.
       return prefix === "" ? undefined : yield* [...new Set(host.kernel.kernelFunctions(prefix))].sort().map(plain);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { PROGRAM_TYPES } from "../../../src/domain/kinds.ts";
+import { ATTACH_KINDS, PROGRAM_TYPES } from "../../../src/domain/kinds.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { cli } from "../../fakes/cli-host.ts";
 
@@ -29,7 +29,7 @@ describe("wrong lines", () => {
     ["list porgrams", 'unknown command "porgrams" for "bpfman list"', 'did you mean "programs"?'],
     ["get zzz", 'unknown command "zzz" for "bpfman get"', "commands are program, link"],
     ["attach 5 xpd", 'unknown command "xpd" for "bpfman attach"', 'did you mean "xdp"?'],
-    ["attach 5", '"bpfman attach" needs a command: xdp, tc, tcx, tracepoint, kprobe, uprobe, fentry, fexit, lsm', null],
+    ["attach 5", `"bpfman attach" needs a command: ${ATTACH_KINDS.join(", ")}`, null],
     ["help attach tcz", 'unknown command "tcz" for "bpfman attach"', 'did you mean "tc" or "tcx"?'],
     ["help unload now", '"bpfman unload" has no command "now"', null],
     ["--version list", '"--version" takes no command, but got "list"', null],
