@@ -68,6 +68,7 @@ const METHODS: Readonly<Record<Method, string>> = {
   "program/unload": "Detaches a program's links and unloads it.",
   "program/list": "Lists programs.",
   "program/get": "Returns everything about one program, with its maps and links.",
+  "program/stats": "Counts runs of all or some programs for a while, and those of each member of a chain.",
   "program/delete": "Detaches and unloads one program or all; recursive includes programs that share its maps.",
   "link/attach": "Attaches a loaded program to a hook.",
   "link/detach": "Detaches a link from its hook.",
@@ -92,6 +93,8 @@ const METHODS: Readonly<Record<Method, string>> = {
   "map/update": "Writes one entry of a map.",
   "map/delete": "Removes one entry of a map.",
   "map/clear": "Removes all entries of a map; those of an array become zero.",
+  metrics:
+    "Returns counts and sizes of everything that bpfman keeps, for monitoring, and writes them to a file if wanted.",
   "history/list": "Lists what was changed or failed to change: when, for whom, and with which result.",
   doctor: "Compares everything that is recorded with what is there, and returns what differs.",
   repair: "Repairs what doctor finds and can prove to be bpfman's; with dryRun, returns what it would do.",

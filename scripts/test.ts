@@ -42,9 +42,17 @@ const RINGS: readonly Ring[] = [
   { name: "crash", paths: ["test/crash/"], root: true },
   {
     name: "machine",
-    paths: ["containers", "map-values", "namespaces", "chains", "chains-foreign", "ownership", "kprobes", "places"].map(
-      e2e,
-    ),
+    paths: [
+      "containers",
+      "map-values",
+      "namespaces",
+      "chains",
+      "chains-foreign",
+      "ownership",
+      "kprobes",
+      "places",
+      "stats-members",
+    ].map(e2e),
     root: true,
     named: true,
   },

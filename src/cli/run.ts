@@ -3,7 +3,7 @@ import type { Settings } from "../domain/settings.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { reasonOf } from "../errors/sys-failure.ts";
 import type { Context, Invoke } from "../service/invoke.ts";
-import { pathOf, type ServeOptions, type Session } from "./command.ts";
+import { pathOf, type Screen, type ScreenEvents, type ServeOptions, type Session } from "./command.ts";
 import { ROOT } from "./commands.ts";
 import { errorFormatOf, GLOBALS, type Globals, showsColors } from "./globals.ts";
 import { printable } from "../domain/printable.ts";
@@ -41,6 +41,8 @@ export interface CliHost {
   readonly signal: AbortSignal;
   /** Connects to the operations. Not called for help or an invalid command line. */
   connect(settings: Settings): Promise<Invoke>;
+  /** Takes over the terminal; null if stdin or stdout is none. */
+  openScreen(events: ScreenEvents): Screen | null;
   /** Serves JSON-RPC over stdin and stdout until the session ends; returns the exit code. */
   serve(settings: Settings, options: ServeOptions): Promise<number>;
   describeRpc(): Promise<unknown>;
@@ -215,6 +217,8 @@ function openSession(run: Run, globals: Globals, line: Line): { session: Session
     exitWith(own) {
       if (code === 0) code = own;
     },
+    signal: host.signal,
+    openScreen: (events) => host.openScreen(events),
     async serve(options) {
       code = await host.serve(settings, options);
     },

@@ -24,6 +24,7 @@ const uprobe = () => require("./hooks/uprobe-link.ts") as typeof import("./hooks
 const tracing = () => require("./hooks/tracing-link.ts") as typeof import("./hooks/tracing-link.ts");
 const content = () => require("./load/map-content.ts") as typeof import("./load/map-content.ts");
 const maps = () => require("./open-map.ts") as typeof import("./open-map.ts");
+const runs = () => require("./run-counts.ts") as typeof import("./run-counts.ts");
 const names = () => require("./explain/whole-name.ts") as typeof import("./explain/whole-name.ts");
 const functions = () => require("./hooks/kernel-function.ts") as typeof import("./hooks/kernel-function.ts");
 const pinned = () => require("./pinned-object.ts") as typeof import("./pinned-object.ts");
@@ -52,6 +53,9 @@ export function openKernel(pins: string | null = null): KernelPort {
     linkIds: () => allIds("link").map(kernelLinkId),
     link: (id) => lookUp("link", id, readLink),
     countsRuns,
+    countRuns: () => runs().countRuns(),
+    programRuns: (id) => lookUp("program", id, runs().readRuns),
+    watchProgram: async (id) => (await import("./load/watch-program.ts")).watchProgram(id),
     openPin,
     openObject,
     attach: (program, target) => withPinned("attach", program, (fd) => attachedLink(createLink(fd, target))),

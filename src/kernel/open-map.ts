@@ -30,7 +30,7 @@ export function readBtf(id: number): Uint8Array | null {
 }
 
 /** Parses `0-3,5`. */
-function possibleProcessors(): number[] {
+export function possibleProcessors(): number[] {
   const ranges = readTextSync(POSSIBLE).trim().split(",");
   return ranges.flatMap((range) => {
     const [first = 0, last = first] = range.split("-").map(Number);

@@ -1,4 +1,4 @@
-import type { ProcessIdentity } from "../domain/ids.ts";
+import type { ProcessIdentity, ProgramId } from "../domain/ids.ts";
 import type { Config } from "../domain/config.ts";
 import type { CompilerPort } from "./compiler.ts";
 import type { FilesPort } from "./files.ts";
@@ -83,4 +83,15 @@ export interface ProcessesPort {
    * visible.
    */
   hasEnded(process: ProcessIdentity): boolean;
+  /**
+   * Returns which other processes hold which programs, directly or by a link, as far as /proc shows them. Other work goes on
+   * meanwhile.
+   */
+  programHolders(): Promise<ReadonlyMap<ProgramId, readonly ProgramHolder[]>>;
+}
+
+export interface ProgramHolder {
+  readonly pid: number;
+  /** Name of the process: 15 bytes at most. */
+  readonly name: string;
 }

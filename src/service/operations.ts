@@ -27,6 +27,7 @@ import type {
   VersionAnswer,
 } from "../domain/answer.ts";
 import type { CheckAnswer } from "../domain/check-answer.ts";
+import type { MetricsAnswer, StatsAnswer } from "../domain/stats-answer.ts";
 import type { ObjectInspectAnswer } from "../domain/inspect-answer.ts";
 import type {
   BuildArgsAnswer,
@@ -66,6 +67,7 @@ export const OPERATIONS = {
   },
   "program/list": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/list-programs.ts") },
   "program/get": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/get-program.ts") },
+  "program/stats": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/stats.ts") },
   "program/delete": {
     access: "write",
     privilege: "CAP_BPF",
@@ -114,6 +116,7 @@ export const OPERATIONS = {
   "map/update": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/update-map.ts") },
   "map/delete": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/delete-entry.ts") },
   "map/clear": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/clear-map.ts") },
+  metrics: { access: "read", privilege: "CAP_BPF", module: () => import("./operations/metrics.ts") },
   "history/list": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/list-history.ts") },
   doctor: { access: "read", privilege: "CAP_BPF", module: () => import("./operations/doctor.ts") },
   repair: { access: "write", privilege: "CAP_BPF", module: () => import("./operations/repair.ts") },
@@ -132,6 +135,7 @@ export interface Answers {
   "program/unload": UnloadAnswer;
   "program/list": ProgramListAnswer;
   "program/get": ProgramAnswer;
+  "program/stats": StatsAnswer;
   "program/delete": DeleteAnswer;
   "link/attach": LinkAnswer;
   "link/detach": DetachAnswer;
@@ -156,6 +160,7 @@ export interface Answers {
   "map/update": MapChangeAnswer;
   "map/delete": MapChangeAnswer;
   "map/clear": MapChangeAnswer;
+  metrics: MetricsAnswer;
   "history/list": HistoryAnswer;
   doctor: DoctorAnswer;
   repair: RepairAnswer;
