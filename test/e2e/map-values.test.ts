@@ -1,7 +1,7 @@
 /** What `map` commands write is what bpftool reads, and the other way round, for maps and values of many kinds. */
 import { describe, expect, test } from "bun:test";
 import { resolve } from "node:path";
-import type { MapListAnswer, MapStatusAnswer } from "../../src/domain/answer.ts";
+import type { HistoryAnswer, MapListAnswer, MapStatusAnswer } from "../../src/domain/answer.ts";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import { executable } from "../labs/executable.ts";
 import { bpftool, sh } from "../labs/kernel-lab.ts";
@@ -192,9 +192,23 @@ test("what cannot be, is refused, and nothing is changed or printed", async () =
   await refused("MAP_NOT_FOUND", 3, "dump", "total");
   await refused("MAP_NOT_FOUND", 3, "dump", `${program}/total`);
   await refused("MAP_NOT_FOUND", 3, "dump", "4294967295");
+  for (const verb of ["lookup", "delete"]) {
+    const { message } = await refused("ENTRY_NOT_FOUND", 3, verb, "recent", "9223372036854775809");
+    expect(message).toContain("has no entry with key 9223372036854775809");
+  }
   await refused("PROGRAM_NOT_FOUND", 3, "dump", "4294967295/totals");
   await refused("MAP_NOT_FOUND", 3, "dump", "/run/nowhere");
   expect(await dump("flows")).toEqual([]);
+
+  const keyless = await refused("INVALID_VALUE", 1, "lookup", "totals");
+  expect(keyless.message).toBe("invalid key: it is missing: each entry of a map of type array has one");
+  expect(keyless.hint).toStartWith("give an index from 0 to 3; ");
+
+  // The history says which map it was.
+  const { operations } = await bpfman.json<HistoryAnswer>("history", "--failed");
+  const totals = await idOf("totals");
+  expect(operations.map(({ place }) => place)).toContain(`map ${totals} totals`);
+  expect(operations.filter(({ place }) => place === null)).toEqual([]);
 
   const again = await load();
   const failure = await refused("MAP_AMBIGUOUS", 1, "dump", "totals");
@@ -203,6 +217,31 @@ test("what cannot be, is refused, and nothing is changed or printed", async () =
   await refused("MAP_AMBIGUOUS", 1, "dump", "shop/totals");
   expect(await dump(`${again}/totals`)).toHaveLength(4);
   expect(await dump(`${bpfman.runtimeDir}/fs/maps/${again}/totals`)).toHaveLength(4);
+});
+
+test("global variables are set by their values, in both grammars", async () => {
+  const words = ["--set", "limit=18446744073709551615", "level=-7", `last=${USAGE}`];
+  const id = (await bpfman.ok("load", "file", "-q", "-p", OBJECT, "--programs", "xdp:use_all", ...words)).trim();
+  const noun = ["-q", OBJECT, "--programs", "xdp:use_all", "--set", "level=-7", "--set", "last={}"];
+  const other = (await bpfman.ok("program", "load", ...noun)).trim();
+  const value = async (program: string, section: string) => seen(await idOf(`${program}/${section}`))[0]?.value;
+  expect(await value(id, ".rodata")).toBe("ff".repeat(8));
+  for (const program of [id, other]) expect(await value(program, ".data")).toBe("f9ffffff");
+  expect([await value(id, ".bss"), await value(other, ".bss")]).toEqual([USAGE_HEX, "00".repeat(40)]);
+  await bpfman.refused(
+    1,
+    "INVALID_GLOBAL",
+    "load",
+    "file",
+    "-p",
+    OBJECT,
+    "--programs",
+    "xdp:use_all",
+    "--set",
+    "level=x",
+  );
+  await bpfman.refused(1, "INVALID_GLOBAL", "check", OBJECT, "--set", "level=1", "-g", "level=01000000");
+  expect(await bpfman.ok("list", "programs", "-q")).toBe(`${id}\n${other}\n`);
 });
 
 test("maps of other tools are shown, and changed only on demand", async () => {
@@ -218,7 +257,40 @@ test("maps of other tools are shown, and changed only on demand", async () => {
     await bpfman.ok("map", "update", pin, key, "0000", "--foreign");
   await bpfman.refused(5, "MAP_FULL", "map", "update", pin, "06000000", "0000", "--foreign");
   sh("bpftool", "map", "freeze", "id", String(id));
-  await bpfman.refused(5, "MAP_FROZEN", "map", "delete", pin, "01020304", "--foreign");
+  for (const words of [
+    ["update", pin, "01020304", "0708"],
+    ["delete", pin, "01020304"],
+    ["clear", pin],
+  ])
+    await bpfman.refused(5, "MAP_FROZEN", "map", ...words, "--foreign");
+  expect(await bpfman.ok("map", "lookup", pin, "01020304")).toBe('"0506"\n');
+  expect(await dump(pin)).toHaveLength(5);
+  sh("rm", pin);
+
+  const large = 64 * 1024 * 1024 + 8;
+  sh(
+    "bpftool",
+    "map",
+    "create",
+    pin,
+    "type",
+    "array",
+    "key",
+    "4",
+    "value",
+    String(large),
+    "entries",
+    "1",
+    "name",
+    "large",
+  );
+  expect(await bpfman.json("map", "get", pin)).toMatchObject({ value_size: large, entries: 1 });
+  for (const words of [
+    ["dump", pin],
+    ["lookup", pin, "0"],
+    ["clear", pin, "--foreign"],
+  ])
+    expect((await bpfman.refused(1, "NOT_SUPPORTED", "map", ...words)).message).toContain(`${large} bytes`);
   sh("rm", pin);
 });
 

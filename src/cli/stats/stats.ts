@@ -36,7 +36,7 @@ const FIELDS = {
 };
 
 interface Given {
-  readonly programIds: readonly number[];
+  readonly programIds: readonly (number | string)[];
   readonly interval: number | null;
   readonly members: boolean;
 }

@@ -6,8 +6,7 @@ import { closeFd } from "../../../ffi/safe/libc.ts";
 import { collectMessages } from "../../../ffi/safe/libbpf.ts";
 import { LogBuffer } from "../../../ffi/safe/log-buffer.ts";
 import { MapElements } from "../../../ffi/safe/map-elements.ts";
-import { programInfo } from "../../../ffi/safe/object-info.ts";
-import { btfBytes, programFunction } from "../../../ffi/safe/program-function.ts";
+import { programFunction, programInfo } from "../../../ffi/safe/object-info.ts";
 import { type ProgramId, programId } from "../../domain/ids.ts";
 import { VERIFIER_LOG_BYTES_MAX } from "../../domain/limits.ts";
 import { BpfmanError } from "../../errors/error.ts";
@@ -16,6 +15,7 @@ import { functionName } from "../explain/kernel-btf.ts";
 import { loadFailure } from "../explain/load-failure.ts";
 import { attempt } from "../kernel-failure.ts";
 import { possibleProcessors } from "../open-map.ts";
+import { readBtf } from "../read-info.ts";
 import { embeddedObject } from "./embedded.ts";
 
 /** The programs of src/dispatcher/bpf/member_watch.bpf.c, in the order in which they are attached. */
@@ -36,7 +36,8 @@ const KEY = new Uint8Array(4);
 function functionOf(id: ProgramId, fd: number): string {
   const { btfId } = programInfo(fd);
   const typeId = btfId === 0 ? null : programFunction(fd);
-  const name = typeId === null ? null : functionName(btfBytes(btfId), typeId);
+  const btf = typeId === null ? null : readBtf(btfId);
+  const name = typeId === null || btf === null ? null : functionName(btf, typeId);
   if (name !== null) return name;
   throw new BpfmanError("NOT_SUPPORTED", `watch program ${id}: it has no BTF, which names its function`);
 }

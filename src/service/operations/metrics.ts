@@ -1,10 +1,12 @@
 import { MAP_ENTRIES_COUNTED_MAX } from "../../domain/limits.ts";
+import { mapTypeJson } from "../../domain/kernel-words.ts";
 import { applicationOf } from "../../domain/program.ts";
 import { prometheusText } from "../../domain/prometheus.ts";
 import type { MetricAnswer, MetricSampleAnswer, MetricsAnswer } from "../../domain/stats-answer.ts";
+import { ifPermitted } from "../../inspect/map-answer.ts";
 import type { Host } from "../../platform/host.ts";
 import { knownMaps } from "../map/find-map.ts";
-import { countEntries, mapStatus } from "../map/map-status.ts";
+import { countEntries } from "../map/map-status.ts";
 import { operation } from "../operation.ts";
 import { type MetricsRequest, metricsRequest } from "../requests/stats-requests.ts";
 import { chainsOf } from "../stats/chains.ts";
@@ -82,21 +84,22 @@ function programMetrics(host: Host): MetricAnswer[] {
 }
 
 function mapMetrics(host: Host): MetricAnswer[] {
-  const [memory, entries, room]: [MetricSampleAnswer[], MetricSampleAnswer[], MetricSampleAnswer[]] = [[], [], []];
-  for (const known of knownMaps(host).values()) {
-    const open = host.kernel.openMap(known.id);
+  const [memory, used, room]: [MetricSampleAnswer[], MetricSampleAnswer[], MetricSampleAnswer[]] = [[], [], []];
+  for (const { id, name, programs } of knownMaps(host.store.programs()).values()) {
+    // Without CAP_SYS_ADMIN, maps of global variables cannot be looked at.
+    const open = ifPermitted(() => host.kernel.openMap(id));
+    if (open === null) continue;
     try {
-      const counted = open === null ? null : countEntries(open, MAP_ENTRIES_COUNTED_MAX);
-      const status = mapStatus(host, known, { entries: counted, key_type: null, value_type: null });
-      if (status === null) continue;
-      const [owner] = known.programs;
+      const { type, memlock, maxEntries } = open.map;
+      const entries = countEntries(open, MAP_ENTRIES_COUNTED_MAX);
+      const [owner] = programs;
       const application = owner === undefined ? "" : (applicationOf(owner.metadata) ?? "");
-      const labels = { map_id: String(known.id), name: known.name, type: status.map_type, application };
-      if (status.has_memlock) memory.push(sample(labels, status.memlock));
-      if (counted !== null) entries.push(sample(labels, counted));
-      room.push(sample(labels, status.max_entries));
+      const labels = { map_id: String(id), name, type: mapTypeJson(type), application };
+      if (memlock !== null) memory.push(sample(labels, memlock));
+      if (entries !== null) used.push(sample(labels, entries));
+      room.push(sample(labels, maxEntries));
     } finally {
-      open?.close();
+      open.close();
     }
   }
   return [
@@ -105,7 +108,7 @@ function mapMetrics(host: Host): MetricAnswer[] {
       name: "bpfman_map_entries",
       type: "gauge",
       help: `Entries in a map; missing for maps with more than ${MAP_ENTRIES_COUNTED_MAX}.`,
-      samples: entries,
+      samples: used,
     },
     { name: "bpfman_map_max_entries", type: "gauge", help: "Entries for which a map has room.", samples: room },
   ];

@@ -7,7 +7,7 @@ import { BpfmanError } from "../../errors/error.ts";
 import type { Host, ProgramHolder } from "../../platform/host.ts";
 import type { ProgramRuns, RunCounts } from "../../platform/kernel.ts";
 import { type Context, operation } from "../operation.ts";
-import { programMissing } from "../require-record.ts";
+import { programIdOf, programMissing } from "../require-record.ts";
 import { type StatsRequest, statsRequest } from "../requests/stats-requests.ts";
 import { type Chain, chainAnswers, chainsOf, type MemberRuns, MemberWatches, runsInChains } from "../stats/chains.ts";
 import { runsAnswer } from "../stats/runs-answer.ts";
@@ -49,10 +49,13 @@ function programIds(host: Host): readonly ProgramId[] {
   }
 }
 
+/** The request, with the IDs of programs that were named. */
+type Wanted = Omit<StatsRequest, "programIds"> & { readonly programIds: readonly ProgramId[] };
+
 /** Measures intervals, one after the other. */
 class Meter {
   readonly #host: Host;
-  readonly #request: StatsRequest;
+  readonly #request: Wanted;
   readonly #wanted: ReadonlySet<number>;
   /** Of programs that bpfman did not load. */
   readonly #names = new Map<ProgramId, string>();
@@ -64,7 +67,7 @@ class Meter {
   #startedAt = 0;
   readonly #watches: MemberWatches | null;
 
-  constructor(host: Host, request: StatsRequest) {
+  constructor(host: Host, request: Wanted) {
     this.#host = host;
     this.#request = request;
     this.#wanted = new Set(request.programIds);
@@ -73,8 +76,8 @@ class Meter {
 
   async begin(signal: AbortSignal): Promise<void> {
     const host = this.#host;
-    const missing = this.#request.programIds.find((id) => host.kernel.programRuns(programId(id)) === null);
-    if (missing !== undefined) throw programMissing(host, programId(missing));
+    const missing = this.#request.programIds.find((id) => host.kernel.programRuns(id) === null);
+    if (missing !== undefined) throw programMissing(host, missing);
     await this.#follow(signal);
     this.#startedAt = performance.now();
     this.#before = this.#read();
@@ -225,8 +228,9 @@ class Meter {
 
 async function stats(host: Host, request: StatsRequest, context: Context): Promise<StatsAnswer> {
   const { sink, signal } = context;
+  const ids = request.programIds.map((named) => programIdOf(host, named, context));
   const counting = startCounting(host);
-  const meter = new Meter(host, request);
+  const meter = new Meter(host, { ...request, programIds: ids });
   try {
     await meter.begin(signal);
     for (;;) {

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { TC_ACTIONS, XDP_ACTIONS } from "../../domain/actions.ts";
 import { ALTERNATIVE_NAME_CHARS_MAX } from "../../domain/limits.ts";
 import { DIRECTIONS } from "../../domain/link.ts";
-import { id, metadata, name, offset, path, pid, priority } from "./request-fields.ts";
+import { idOrName, metadata, name, offset, path, pid, priority } from "./request-fields.ts";
 
 const network = {
   iface: v.pipe(v.string(), v.minLength(1), v.maxLength(ALTERNATIVE_NAME_CHARS_MAX)),
@@ -42,5 +42,5 @@ export const attachTarget = v.variant("kind", [
 ]);
 export type AttachTarget = v.InferOutput<typeof attachTarget>;
 
-export const attachRequest = v.strictObject({ programId: id, attach: attachTarget, metadata });
+export const attachRequest = v.strictObject({ programId: idOrName, attach: attachTarget, metadata });
 export type AttachRequest = v.InferOutput<typeof attachRequest>;

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { MAP_PAGE_ENTRIES_MAX } from "../../domain/limits.ts";
-import { id, path } from "./request-fields.ts";
+import { id, idOrName, path } from "./request-fields.ts";
 
 /** An ID, `PROGRAM_ID/NAME`, `APPLICATION/NAME`, a name that only one map has, or the path of a pin. */
 const map = v.union([id, path]);
@@ -23,7 +23,7 @@ const shown = {
 
 export const listMapsRequest = v.strictObject({
   /** Only the maps that this program uses. */
-  programId: v.optional(v.nullable(id), null),
+  programId: v.optional(v.nullable(idOrName), null),
   /** Also the maps of programs that bpfman did not load. */
   all: v.optional(v.boolean(), false),
   /** `summary` leaves out the types, which take time to find. */

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { CHECK_FILES_MAX, PROGRAMS_PER_LOAD_MAX, TOLERANCE_PERCENT_MAX } from "../../domain/limits.ts";
 import { PROGRAM_TYPES } from "../../domain/kinds.ts";
 import { inspectImageRequest } from "./image-requests.ts";
-import { globalData } from "./load-request.ts";
+import { globalData, globals } from "./load-request.ts";
 import { name, path } from "./request-fields.ts";
 
 const TOLERANCE = `a percentage from 0 to ${TOLERANCE_PERCENT_MAX}`;
@@ -25,6 +25,7 @@ export const checkRequest = v.strictObject({
     [],
   ),
   globalData,
+  globals,
   /** A file that `save` wrote earlier. */
   baseline: v.optional(v.nullable(path), null),
   /** Where the costs are written to. */

@@ -1,10 +1,10 @@
 import * as v from "valibot";
 import { STATS_INTERVAL_MS_MAX, STATS_PROGRAMS_MAX } from "../../domain/limits.ts";
-import { id, path } from "./request-fields.ts";
+import { idOrName, path } from "./request-fields.ts";
 
 export const statsRequest = v.strictObject({
   /** Only these programs; empty for all in the kernel. */
-  programIds: v.optional(v.pipe(v.array(id), v.maxLength(STATS_PROGRAMS_MAX)), []),
+  programIds: v.optional(v.pipe(v.array(idOrName), v.maxLength(STATS_PROGRAMS_MAX)), []),
   /** How long to count. */
   intervalMs: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(STATS_INTERVAL_MS_MAX)), 1000),
   /** Also count each member of bpfman's chains, and its verdicts. */

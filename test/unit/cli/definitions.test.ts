@@ -80,3 +80,16 @@ test("each kind of program can be attached in both grammars", () => {
   expect(below("bpfman attach ")).toEqual([...hooks]);
   expect(below("bpfman link attach ")).toEqual([...hooks]);
 });
+
+test("help lists the words that are accepted, and no others", () => {
+  const wrong = fields.flatMap(({ path, field: { long, doc, choices } }) => {
+    const text = doc.join(" ");
+    const [, listed] = /\[possible values: ([^\]]*)\]/.exec(text) ?? [];
+    if (choices === undefined || listed === undefined) return [];
+    const said = text.split(/[^\w-]+/);
+    const unsaid = choices.filter((word) => !said.includes(word));
+    const unknown = listed.split(", ").filter((word) => !choices.includes(word));
+    return [...unsaid, ...unknown].map((word) => `${path} --${long}: ${word}`);
+  });
+  expect(wrong).toEqual([]);
+});
