@@ -3,7 +3,7 @@
  * types by the compiler itself. test/unit/rpc/schemas.test.ts checks the file against the types. Part of `bun run docs`.
  *
  * Every number in an answer is an ID, a count, a size or a time in nanoseconds, so numbers become integers, except for
- * percentages, rates and values of metrics.
+ * percentages, rates, seconds and values of metrics.
  */
 import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -143,7 +143,7 @@ class Reader {
 }
 
 /** Names of numbers that need not be whole. */
-const FRACTION = /^(value|.*_(percent|per_second))$/;
+const FRACTION = /^(value|.*_(percent|per_second|seconds))$/;
 
 /** Of a number, or of a number or null; other schemas are unchanged. */
 function asFraction(schema: Schema): Schema {

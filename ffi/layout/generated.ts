@@ -120,6 +120,8 @@ export const ATTACH_TYPE = {
   CGROUP_UNIX_GETSOCKNAME: 53,
   NETKIT_PRIMARY: 54,
   NETKIT_PEER: 55,
+  TRACE_KPROBE_SESSION: 56,
+  TRACE_UPROBE_SESSION: 57,
 } as const;
 
 export const LINK_TYPE = {
@@ -128,6 +130,7 @@ export const LINK_TYPE = {
   NETNS: 5,
   XDP: 6,
   PERF_EVENT: 7,
+  NETFILTER: 10,
   TCX: 11,
   NETKIT: 13,
 } as const;
@@ -147,6 +150,7 @@ export const PERF_TYPE = {
 
 export const PERF_SOFTWARE = {
   DUMMY: 9,
+  BPF_OUTPUT: 10,
 } as const;
 
 /** union bpf_attr */
@@ -183,9 +187,11 @@ export const INFO_ATTR = {
 export const QUERY_ATTR = {
   fields: {
     target_ifindex: { offset: 0, size: 4 },
+    target_fd: { offset: 0, size: 4 },
     attach_type: { offset: 4, size: 4 },
     prog_ids: { offset: 16, size: 8 },
     count: { offset: 24, size: 4 },
+    attach_flags: { offset: 12, size: 4 },
     link_ids: { offset: 40, size: 8 },
     revision: { offset: 56, size: 8 },
   },
@@ -237,6 +243,44 @@ export const TCX_LINK_ATTR = {
     target_ifindex: { offset: 4, size: 4 },
     relative_id: { offset: 16, size: 4 },
     expected_revision: { offset: 24, size: 8 },
+  },
+  size: 32,
+} as const;
+
+/** union bpf_attr */
+export const CGROUP_LINK_ATTR = {
+  fields: {
+    prog_fd: { offset: 0, size: 4 },
+    attach_type: { offset: 8, size: 4 },
+    flags: { offset: 12, size: 4 },
+    target_fd: { offset: 4, size: 4 },
+    relative_id: { offset: 16, size: 4 },
+    expected_revision: { offset: 24, size: 8 },
+  },
+  size: 32,
+} as const;
+
+/** union bpf_attr */
+export const NETNS_LINK_ATTR = {
+  fields: {
+    prog_fd: { offset: 0, size: 4 },
+    attach_type: { offset: 8, size: 4 },
+    flags: { offset: 12, size: 4 },
+    target_fd: { offset: 4, size: 4 },
+  },
+  size: 16,
+} as const;
+
+/** union bpf_attr */
+export const NETFILTER_LINK_ATTR = {
+  fields: {
+    prog_fd: { offset: 0, size: 4 },
+    attach_type: { offset: 8, size: 4 },
+    flags: { offset: 12, size: 4 },
+    pf: { offset: 16, size: 4 },
+    hooknum: { offset: 20, size: 4 },
+    priority: { offset: 24, size: 4 },
+    netfilter_flags: { offset: 28, size: 4 },
   },
   size: 32,
 } as const;
@@ -385,8 +429,14 @@ export const LINK_INFO = {
     tracing_target_obj_id: { offset: 20, size: 4 },
     tracing_target_btf_id: { offset: 24, size: 4 },
     tracing_cookie: { offset: 32, size: 8 },
+    cgroup_id: { offset: 16, size: 8 },
     cgroup_attach_type: { offset: 24, size: 4 },
+    netns_ino: { offset: 16, size: 4 },
     netns_attach_type: { offset: 20, size: 4 },
+    netfilter_pf: { offset: 16, size: 4 },
+    netfilter_hooknum: { offset: 20, size: 4 },
+    netfilter_priority: { offset: 24, size: 4 },
+    netfilter_flags: { offset: 28, size: 4 },
     xdp_ifindex: { offset: 16, size: 4 },
     perf_event_type: { offset: 16, size: 4 },
     perf_event_name: { offset: 24, size: 8 },
@@ -411,6 +461,10 @@ export const PERF_EVENT_ATTR = {
     type: { offset: 0, size: 4 },
     size: { offset: 4, size: 4 },
     config: { offset: 8, size: 8 },
+    sample_period: { offset: 16, size: 8 },
+    sample_type: { offset: 24, size: 8 },
+    read_format: { offset: 32, size: 8 },
+    wakeup_events: { offset: 48, size: 4 },
     uprobe_path: { offset: 56, size: 8 },
     kprobe_func: { offset: 56, size: 8 },
     probe_offset: { offset: 64, size: 8 },

@@ -8,11 +8,13 @@ import { syscall } from "./libc.ts";
 const PERF_FLAG_FD_CLOEXEC = 8;
 const NO_GROUP = -1;
 
-/** perf_event_open(2) for one process, or for all processes if null. Throws SysError. */
-function openEvent(values: FieldValues<typeof PERF_EVENT_ATTR>, pid: number | null): number {
+/**
+ * perf_event_open(2) for one process, or for all processes if null. Throws SysError. Without a PID, the event needs a CPU.
+ * For most, any will do: BPF programs on a tracepoint or probe run on all of them.
+ */
+function openEvent(values: FieldValues<typeof PERF_EVENT_ATTR>, pid: number | null, cpu = 0): number {
   const attr = encode(PERF_EVENT_ATTR, { ...values, size: PERF_EVENT_ATTR.size });
-  // Without a PID, the event needs a CPU. Any will do: BPF programs on a tracepoint or probe run on all of them.
-  const target = pid === null ? [-1, 0] : [pid, -1];
+  const target = pid === null ? [-1, cpu] : [pid, -1];
   const fd = syscall("perf_event_open", addressOf(attr), ...target, NO_GROUP, PERF_FLAG_FD_CLOEXEC);
   keepAlive(attr);
   if (fd < 0) throw new SysError("perf_event_open", -fd);
@@ -24,6 +26,29 @@ export const openTracepoint = (id: number): number => openEvent({ type: PERF_TYP
 
 /** Opens an event that never fires. Throws SysError. */
 export const openDummyEvent = (): number => openEvent({ type: PERF_TYPE.SOFTWARE, config: PERF_SOFTWARE.DUMMY }, null);
+
+/** PERF_SAMPLE_RAW, PERF_FORMAT_LOST (include/uapi/linux/perf_event.h). */
+const SAMPLE_RAW = 1 << 10;
+const FORMAT_LOST = 1 << 4;
+
+/**
+ * Opens what receives the bytes that BPF programs put out on that CPU (bpf_perf_event_output). Reading the descriptor
+ * gives two numbers, of which the second counts those that were lost (Linux 6.0). Throws SysError; EINVAL on a kernel
+ * that cannot count them, unless `counts` is false.
+ */
+export const openBpfOutput = (cpu: number, counts: boolean): number =>
+  openEvent(
+    {
+      type: PERF_TYPE.SOFTWARE,
+      config: PERF_SOFTWARE.BPF_OUTPUT,
+      sample_type: SAMPLE_RAW,
+      sample_period: 1,
+      wakeup_events: 1,
+      read_format: counts ? FORMAT_LOST : 0,
+    },
+    null,
+    cpu,
+  );
 
 export interface UprobeTarget {
   readonly path: string;

@@ -23,6 +23,7 @@ export function openProcesses(): ProcessesPort {
       return identity(pid) !== process;
     },
     programHolders: async () => (await import("./program-holders.ts")).programHolders(),
+    readersOf: (source) => (require("./readers.ts") as typeof import("./readers.ts")).readersOf(source),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { ProcessIdentity, ProgramId } from "../domain/ids.ts";
+import type { MapId, ProcessIdentity, ProgramId } from "../domain/ids.ts";
 import type { Config } from "../domain/config.ts";
 import type { CompilerPort } from "./compiler.ts";
 import type { FilesPort } from "./files.ts";
@@ -88,10 +88,18 @@ export interface ProcessesPort {
    * meanwhile.
    */
   programHolders(): Promise<ReadonlyMap<ProgramId, readonly ProgramHolder[]>>;
+  /** Other processes that read the events of a ring buffer or perf buffer, or trace_pipe; those that can be seen. */
+  readersOf(source: MapId | "trace_pipe"): Reader[];
 }
 
 export interface ProgramHolder {
   readonly pid: number;
   /** Name of the process: 15 bytes at most. */
+  readonly name: string;
+}
+
+/** A process that takes events out of a buffer. */
+export interface Reader {
+  readonly pid: number;
   readonly name: string;
 }

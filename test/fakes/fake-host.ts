@@ -245,6 +245,7 @@ export function makeTestBed(): TestBed {
     identity: (pid) => `${pid}:1:1`,
     hasEnded: (process) => ended.has(process),
     programHolders: async () => holders,
+    readersOf: () => [],
   };
 
   const versions = {

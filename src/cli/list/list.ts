@@ -1,6 +1,6 @@
 /** Commands that list programs and links. */
 import { KERNEL_TYPE_WORDS, kernelWordOf } from "../../domain/kernel-words.ts";
-import { PROGRAM_TYPES } from "../../domain/kinds.ts";
+import { ATTACHABLE_TYPES, PROGRAM_TYPES, type ProgramType } from "../../domain/kinds.ts";
 import {
   defineCommand,
   ifGiven,
@@ -20,10 +20,11 @@ import type { Look } from "../render/table.ts";
 
 /** The kernel's words, and bpfman's own types. */
 const FILTER_WORDS: readonly string[] = [...new Set([...KERNEL_TYPE_WORDS, ...PROGRAM_TYPES])];
-/** Those of bpfman's own types that are not the kernel's words too. */
-const OWN_WORDS = PROGRAM_TYPES.filter((type) => !KERNEL_TYPE_WORDS.some((word) => word === type));
+/** Names those of bpfman's own types that are not the kernel's words too. */
+const ownWords = (types: readonly ProgramType[]): string =>
+  `bpfman's own types are accepted too: ${types.filter((type) => !KERNEL_TYPE_WORDS.includes(type)).join(", ")}.`;
 /** The kernel's words for programs that can have links. */
-const LINKED_WORDS = [...new Set(PROGRAM_TYPES.map(kernelWordOf))];
+const LINKED_WORDS = [...new Set(ATTACHABLE_TYPES.map(kernelWordOf))];
 const parseFilterWord = oneOf("program type", FILTER_WORDS);
 
 const PROGRAM_TYPE = several(
@@ -39,7 +40,7 @@ const PROGRAM_TYPE = several(
       "",
       `[possible values: ${KERNEL_TYPE_WORDS.join(", ")}]`,
       "",
-      `bpfman's own types are accepted too: ${OWN_WORDS.join(", ")}.`,
+      ownWords(PROGRAM_TYPES),
     ],
     noun: {
       takes: "commas",
@@ -161,23 +162,24 @@ export const listLinks = defineCommand({
       {
         takes: "commas",
         long: "kind",
-        choices: PROGRAM_TYPES,
+        choices: ATTACHABLE_TYPES,
         anyCase: true,
         doc: ["Show only links of these kinds.", "Example: --kind xdp,kretprobe"],
       },
-      oneOf("link kind", PROGRAM_TYPES),
+      oneOf("link kind", ATTACHABLE_TYPES),
     ),
     application: vary(APPLICATION, {
       doc: ["Show only links of this application.", "Example: --application go-app"],
     }),
     programType: vary(PROGRAM_TYPE, {
-      choices: [...new Set([...LINKED_WORDS, ...PROGRAM_TYPES])],
+      choices: [...new Set([...LINKED_WORDS, ...ATTACHABLE_TYPES])],
       doc: [
         "Show only links of programs of this type.",
         "Example: --program-type xdp",
         "",
         `[possible values: ${LINKED_WORDS.join(", ")}]`,
-        ...PROGRAM_TYPE.doc.slice(-2),
+        "",
+        ownWords(ATTACHABLE_TYPES),
       ],
     }),
     metadataSelector: METADATA_SELECTOR,

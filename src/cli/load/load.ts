@@ -1,5 +1,5 @@
 import type { LoadAnswer } from "../../domain/answer.ts";
-import { PROGRAM_TYPES } from "../../domain/kinds.ts";
+import { ATTACHABLE_TYPES, factsOf, PROGRAM_TYPES } from "../../domain/kinds.ts";
 import { APPLICATION_KEY, NOUN_APPLICATION_KEY } from "../../domain/program.ts";
 import { type Action, asking, defineCommand, ifGiven, required, several, type Values } from "../command.ts";
 import { PROGRAM_ID, QUIET } from "../fields.ts";
@@ -22,6 +22,18 @@ import {
 } from "../parse/pairs.ts";
 import { renderLoad } from "../render/program.ts";
 
+const TYPES = [
+  'TYPE can be left out where the program\'s section says it, as SEC("xdp") does.',
+  "So can FUNCTION, to which some types are bound when they are loaded:",
+  'SEC("fentry/do_unlinkat"). The name "all" stands for every program.',
+  "",
+  "Types of programs to attach:",
+  ATTACHABLE_TYPES.join(", "),
+  "",
+  "Types of programs that are loaded and pinned, for others to run:",
+  PROGRAM_TYPES.filter((type) => factsOf(type).attachKind === null && factsOf(type).loads).join(", "),
+];
+
 export const PROGRAMS = several(
   {
     takes: "list",
@@ -29,30 +41,24 @@ export const PROGRAMS = several(
     required: true,
     completes: "object-program",
     doc: [
-      "Programs to load, each as its type and the name of its function.",
+      "Programs to load, by the names of their functions.",
       "Separate several programs with spaces.",
-      "Format: <TYPE>:<NAME>",
+      "Format: <NAME>, <TYPE>:<NAME> or <TYPE>:<NAME>:<FUNCTION>",
       "",
-      "fentry, fexit and lsm programs are bound to a function or LSM hook",
-      "when they are loaded, so it is named here as well.",
-      "Format: <TYPE>:<NAME>:<ATTACH_FUNC>",
-      "",
-      "Example: --programs xdp:xdp_stats kprobe:kprobe_counter",
+      "Example: --programs xdp_stats kprobe:kprobe_counter",
       "Example: --programs fentry:test_fentry:do_unlinkat",
       "",
-      "[possible values for <TYPE>: fentry, fexit, kprobe, lsm, tc, tcx,",
-      "tracepoint, uprobe, xdp]",
+      ...TYPES,
     ],
     noun: {
       takes: "commas",
       doc: [
-        "Programs to load, each as its type and the name of its function.",
+        "Programs to load, by the names of their functions.",
         "Separate several programs with commas, or repeat the option.",
-        "Format: <TYPE>:<NAME>",
-        "Format for fentry, fexit and lsm: <TYPE>:<NAME>:<ATTACH_FUNC>",
-        "Example: --programs xdp:xdp_stats,kprobe:kprobe_counter",
+        "Format: <NAME>, <TYPE>:<NAME> or <TYPE>:<NAME>:<FUNCTION>",
+        "Example: --programs xdp_stats,kprobe:kprobe_counter",
         "",
-        `[possible values for <TYPE>: ${PROGRAM_TYPES.join(", ")}]`,
+        ...TYPES,
       ],
       parse: parseNounSelector,
     },
@@ -204,6 +210,10 @@ export const loadFile = defineCommand({
     "Load one program": [
       "bpfman load file --path bpf_x86_bpfel.o --programs xdp:xdp_stats",
       "bpfman program load file counter.o --programs xdp:xdp_stats",
+    ],
+    "Load every program of an object": [
+      "bpfman load file --path counter.o --programs all",
+      "bpfman program load counter.o --programs all",
     ],
     "Load two programs that share maps, with a global variable set to 10": [
       "bpfman load file -p counter.o --programs tcx:count tracepoint:on_open --set LIMIT=10 -a counter",

@@ -2,6 +2,7 @@
 import { createTracingLink } from "../../../ffi/safe/bpf-link.ts";
 import { openById } from "../../../ffi/safe/bpf.ts";
 import { type BpfObject, openObject } from "../../../ffi/safe/bpf-object.ts";
+import { readTextSync } from "../../../ffi/safe/file-system.ts";
 import { closeFd } from "../../../ffi/safe/libc.ts";
 import { collectMessages } from "../../../ffi/safe/libbpf.ts";
 import { LogBuffer } from "../../../ffi/safe/log-buffer.ts";
@@ -14,10 +15,11 @@ import type { ProgramWatch, WatchedRuns } from "../../platform/kernel.ts";
 import { functionName } from "../explain/kernel-btf.ts";
 import { loadFailure } from "../explain/load-failure.ts";
 import { attempt } from "../kernel-failure.ts";
-import { possibleProcessors } from "../open-map.ts";
-import { readBtf } from "../read-info.ts";
+import { processorsIn, readBtf } from "../read-info.ts";
 import { embeddedObject } from "./embedded.ts";
 
+/** Each of these processors has counts of its own. */
+const POSSIBLE = "/sys/devices/system/cpu/possible";
 /** The programs of src/dispatcher/bpf/member_watch.bpf.c, in the order in which they are attached. */
 const PAIR = [
   { name: "bpfman_enter", attachType: "TRACE_FENTRY" },
@@ -94,7 +96,7 @@ export async function watchProgram(id: ProgramId): Promise<ProgramWatch | null> 
     });
     const map = opened.maps.find((each) => each.name === "counts")?.fd() ?? null;
     if (map === null) throw new Error('the embedded object has no map "counts"');
-    const valueBytes = COUNTS_BYTES * possibleProcessors().length;
+    const valueBytes = COUNTS_BYTES * processorsIn(readTextSync(POSSIBLE)).length;
     const elements = new MapElements(map, { keyBytes: KEY.length, valueBytes });
     const attach = { action: `${action}: attach to its function`, code: "ATTACH_FAILED" } as const;
     for (const { program, attachType } of programs) {

@@ -11,6 +11,7 @@ import { KINDS, sectionParts } from "../../domain/kinds.ts";
 import { programTypeText } from "../../domain/kernel-words.ts";
 import { CHECK_LOGS_BYTES_MAX, OBJECT_BYTES_MAX } from "../../domain/limits.ts";
 import type { ObjectFile, ObjectProgram } from "../../domain/object-file.ts";
+import { EVERY_PROGRAM, isEveryProgram } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { whatThereIs } from "../../errors/suggest.ts";
 import { readStatistics } from "../../errors/verifier-log.ts";
@@ -89,7 +90,7 @@ function requireNamed(files: readonly OpenedFile[], { programs }: CheckRequest):
   const known = files.flatMap(({ contents }) => contents?.object.programs.map(({ name }) => name) ?? []);
   // What does not compile may have it.
   if (files.some(({ contents }) => contents === null)) return;
-  const missing = programs.find(({ name }) => !known.includes(name));
+  const missing = programs.find((asked) => !known.includes(asked.name) && !isEveryProgram(asked));
   if (missing === undefined) return;
   const [where, there] = files.length === 1 ? ["the object", "the object has"] : ["any of the files", "they have"];
   throw new BpfmanError("FUNCTION_NOT_FOUND", `no program "${missing.name}" in ${where}`, {
@@ -126,12 +127,10 @@ type Selector = CheckRequest["programs"][number];
 
 /** What is given to the verifier, or why that cannot be done. */
 function toVerify(program: ObjectProgram, asked: Selector | undefined): ProgramToVerify | { readonly skipped: string } {
-  const { name, kind, section, target } = program;
-  const { head } = sectionParts(section);
-  const type = asked?.type ?? (kind === "unmanaged" ? null : kind);
-  if (head === "freplace") return { skipped: "it is checked against the program that it replaces part of" };
-  if (head.startsWith("struct_ops"))
-    return { skipped: "it is checked as a member of its struct, which bpfman does not load" };
+  const { name, kind, target } = program;
+  const type = asked?.type ?? kind;
+  if (type === "freplace") return { skipped: "it is checked against the program that it replaces part of" };
+  if (type === "struct_ops") return { skipped: "it is checked as a member of its struct, which bpfman does not load" };
   if (type === null || !KINDS[type].needsFunction) return { name, type, attachFunction: null };
   const attachFunction = asked?.attachFunction ?? target;
   if (attachFunction !== null) return { name, type, attachFunction };
@@ -176,7 +175,8 @@ async function checkFile(file: OpenedFile, checking: Checking): Promise<CheckedF
     const given = { name: objectName(path), globals: checking.globals(contents), maxEntries: sizesOf(object) };
     const { request, context } = checking;
     const wanted = new Map(request.programs.map((program) => [program.name, program]));
-    const chosen = object.programs.filter(({ name }) => wanted.size === 0 || wanted.has(name));
+    const isEvery = wanted.size === 0 || (request.programs.some(isEveryProgram) && !isNamed(object, EVERY_PROGRAM));
+    const chosen = object.programs.filter(({ name }) => isEvery || wanted.has(name));
     for (const [index, program] of chosen.entries()) {
       await pause(context);
       context.progress(`check ${path}: ${program.name} (${index + 1} of ${chosen.length})`);
@@ -188,8 +188,10 @@ async function checkFile(file: OpenedFile, checking: Checking): Promise<CheckedF
   return { path, kind, diagnostics, refusal, programs };
 }
 
+const isNamed = ({ programs }: ObjectFile, name: string) => programs.some((program) => program.name === name);
+
 function skippedProgram({ name, section, kind }: ObjectProgram, reason: string): CheckedProgramAnswer {
-  const type = kind === null || kind === "unmanaged" ? sectionParts(section).head : kind;
+  const type = kind ?? sectionParts(section).head;
   return { name, section, type, verdict: "skipped", reason, cost: null, refusal: null, baseline: null };
 }
 

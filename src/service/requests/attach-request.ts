@@ -1,8 +1,9 @@
 import * as v from "valibot";
 import { TC_ACTIONS, XDP_ACTIONS } from "../../domain/actions.ts";
+import { XDP_MODES } from "../../domain/config.ts";
 import { ALTERNATIVE_NAME_CHARS_MAX } from "../../domain/limits.ts";
-import { DIRECTIONS } from "../../domain/link.ts";
-import { idOrName, metadata, name, offset, path, pid, priority } from "./request-fields.ts";
+import { CGROUP_PRIORITY_DEFAULT, DIRECTIONS, NETFILTER_HOOKS, NETFILTER_PROTOCOLS } from "../../domain/link.ts";
+import { idOrName, metadata, name, offset, path, pid, priority, signedPriority } from "./request-fields.ts";
 
 const network = {
   iface: v.pipe(v.string(), v.minLength(1), v.maxLength(ALTERNATIVE_NAME_CHARS_MAX)),
@@ -10,11 +11,18 @@ const network = {
   netns: v.optional(v.nullable(path), null),
 };
 const direction = v.picklist(DIRECTIONS);
-const names = <const T extends Record<string, number>>(actions: T) =>
-  v.optional(v.array(v.picklist(Object.keys(actions) as (keyof T & string)[])), []);
+const wordOf = <const T extends Record<string, number>>(numbers: T) =>
+  v.picklist(Object.keys(numbers) as (keyof T & string)[]);
+const names = <const T extends Record<string, number>>(actions: T) => v.optional(v.array(wordOf(actions)), []);
 
 export const attachTarget = v.variant("kind", [
-  v.strictObject({ kind: v.literal("xdp"), ...network, proceedOn: names(XDP_ACTIONS) }),
+  v.strictObject({
+    kind: v.literal("xdp"),
+    ...network,
+    proceedOn: names(XDP_ACTIONS),
+    /** Null takes the mode of the chain that is there, or the configured one, or the best that works. */
+    xdpMode: v.optional(v.nullable(v.picklist(XDP_MODES)), null),
+  }),
   v.strictObject({ kind: v.literal("tc"), ...network, direction, proceedOn: names(TC_ACTIONS) }),
   v.strictObject({ kind: v.literal("tcx"), ...network, direction }),
   v.strictObject({
@@ -39,6 +47,22 @@ export const attachTarget = v.variant("kind", [
   v.strictObject({ kind: v.literal("fentry") }),
   v.strictObject({ kind: v.literal("fexit") }),
   v.strictObject({ kind: v.literal("lsm") }),
+  v.strictObject({
+    kind: v.literal("cgroup"),
+    cgroup: path,
+    priority: v.optional(priority, CGROUP_PRIORITY_DEFAULT),
+    /** For programs whose section does not say it. */
+    direction: v.optional(v.nullable(direction), null),
+  }),
+  v.strictObject({ kind: v.literal("sk_lookup"), netns: v.optional(v.nullable(path), null) }),
+  v.strictObject({
+    kind: v.literal("netfilter"),
+    protocol: wordOf(NETFILTER_PROTOCOLS),
+    hook: wordOf(NETFILTER_HOOKS),
+    priority: v.optional(signedPriority, 0),
+    defrag: v.optional(v.boolean(), false),
+    netns: v.optional(v.nullable(path), null),
+  }),
 ]);
 export type AttachTarget = v.InferOutput<typeof attachTarget>;
 

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { ROOT } from "../../../src/cli/commands.ts";
 import { completeLine } from "../../../src/cli/complete/cursor.ts";
 import { splitShellWords } from "../../../src/cli/complete/complete.ts";
+import { ATTACH_KINDS } from "../../../src/domain/kinds.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { cli } from "../../fakes/cli-host.ts";
 
@@ -33,6 +34,9 @@ describe("commands", () => {
         "link",
         "dispatcher",
         "image",
+        "events",
+        "trace",
+        "watch",
         "check",
         "inspect",
         "history",
@@ -68,8 +72,9 @@ describe("commands", () => {
 
 describe("options and their words", () => {
   test.each([
-    ["attach 5 xdp --", ["--iface", "--priority", "--proceed-on", "--netns", "--metadata", "--quiet"]],
-    ["attach 5 xdp --iface eth0 --", ["--priority", "--proceed-on", "--netns", "--metadata", "--quiet"]],
+    ["attach 5 xdp --", ["--iface", "--priority", "--proceed-on", "--xdp-mode", "--netns", "--metadata", "--quiet"]],
+    ["attach 5 xdp --iface eth0 --", ["--priority", "--proceed-on", "--xdp-mode", "--netns", "--metadata", "--quiet"]],
+    ["attach 5 xdp --xdp-mode ", ["drv", "skb", "hw"]],
     ["link --ki", ["--kind"]],
     ["link --kind x", ["xdp"]],
     ["program -q --at", ["--attached"]],
@@ -211,13 +216,12 @@ describe("__complete", () => {
     };
     const fits = (...kinds: string[]) => ({ values: kinds.map((value) => ({ value, description: "" })) });
     expect(await offered(() => fits("tcx"))).toEqual(["tcx"]);
-    const all = ["xdp", "tc", "tcx", "tracepoint", "kprobe", "uprobe", "fentry", "fexit", "lsm"];
-    expect(await offered(() => fits())).toEqual(all);
+    expect(await offered(() => fits())).toEqual(ATTACH_KINDS);
     expect(
       await offered(() => {
         throw new BpfmanError("PERMISSION_DENIED", "no");
       }),
-    ).toEqual(all);
+    ).toEqual(ATTACH_KINDS);
   });
   test("asks where the options on the line say", async () => {
     const placed = async (...words: string[]) =>

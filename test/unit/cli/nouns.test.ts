@@ -1,4 +1,5 @@
 /** The noun-verb grammar: each line becomes one request to the same operations; errors have their own format. */
+import { ATTACH_KINDS } from "../../../src/domain/kinds.ts";
 import { describe, expect, test } from "bun:test";
 import { type GenericSchema, parse } from "valibot";
 import { BpfmanError } from "../../../src/errors/error.ts";
@@ -185,14 +186,25 @@ describe("one thing, or several", () => {
 describe("link attach", () => {
   const network = { iface: "eth0", priority: 50, netns: null };
   test.each<[string, object]>([
-    ["xdp 7 eth0 -p 50", { kind: "xdp", ...network, proceedOn: ["pass", "dispatcher_return"] }],
+    [
+      "xdp 7 eth0 -p 50 --xdp-mode=drv",
+      { kind: "xdp", ...network, proceedOn: ["pass", "dispatcher_return"], xdpMode: "drv" },
+    ],
+    ["xdp 7 eth0 -p 50", { kind: "xdp", ...network, proceedOn: ["pass", "dispatcher_return"], xdpMode: null }],
     [
       "xdp 7 eth0 -p 0 --proceed-on pass,drop --proceed-on tx -n /run/netns/a",
-      { kind: "xdp", iface: "eth0", priority: 0, netns: "/run/netns/a", proceedOn: ["pass", "drop", "tx"] },
+      {
+        kind: "xdp",
+        iface: "eth0",
+        priority: 0,
+        netns: "/run/netns/a",
+        proceedOn: ["pass", "drop", "tx"],
+        xdpMode: null,
+      },
     ],
     [
       "xdp 7 eth0 --priority=2147483647",
-      { kind: "xdp", ...network, priority: 2147483647, proceedOn: ["pass", "dispatcher_return"] },
+      { kind: "xdp", ...network, priority: 2147483647, proceedOn: ["pass", "dispatcher_return"], xdpMode: null },
     ],
     [
       "tc 7 eth0 ingress -p 50",
@@ -213,6 +225,16 @@ describe("link attach", () => {
     ["fentry 7", { kind: "fentry" }],
     ["fexit 7", { kind: "fexit" }],
     ["lsm 7", { kind: "lsm" }],
+    ["cgroup 7 /sys/fs/cgroup/a", { kind: "cgroup", cgroup: "/sys/fs/cgroup/a", priority: 1000, direction: null }],
+    [
+      "cgroup 7 /sys/fs/cgroup/a -p 2147483647",
+      { kind: "cgroup", cgroup: "/sys/fs/cgroup/a", priority: 2147483647, direction: null },
+    ],
+    ["sk_lookup 7", { kind: "sk_lookup", netns: null }],
+    [
+      "netfilter 7 IPv4 Input -p -10",
+      { kind: "netfilter", protocol: "ipv4", hook: "input", priority: -10, defrag: false, netns: null },
+    ],
   ])("%s", (line, attach) =>
     expectRequests(`link attach ${line} -m owner=me`, [
       "link/attach",
@@ -327,10 +349,7 @@ describe("errors", () => {
     ["program load file x.o", '"bpfman program load file" needs --programs <PROGRAMS>'],
     ["program load", '"bpfman program load file" needs <PATH> and --programs <PROGRAMS>'],
     ["program lsit", 'unknown command "lsit" for "bpfman program"'],
-    [
-      "link attach",
-      '"bpfman link attach" needs a command: xdp, tc, tcx, tracepoint, kprobe, uprobe, fentry, fexit, lsm',
-    ],
+    ["link attach", `"bpfman link attach" needs a command: ${ATTACH_KINDS.join(", ")}`],
     ["link attach xdp 7 eth0", '"bpfman link attach xdp" needs --priority <PRIORITY>'],
     ["link attach xdp 7 eth0 -p -1", 'invalid priority "-1": must be a whole number from 0 to 2147483647'],
     ["link attach tc 7 eth0 up -p 1", 'invalid direction "up": must be one of ingress, egress'],

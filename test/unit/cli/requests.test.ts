@@ -55,6 +55,18 @@ describe("load file", () => {
   const cases: [line: string, request: unknown][] = [
     ["load file --programs xdp:a --path x.o", load],
     ["load file --programs xdp:a -p x.o", load],
+    ["load file --programs a -p x.o", { ...load, programs: [{ type: null, name: "a", attachFunction: null }] }],
+    [
+      "load file --programs fentry:a tp_btf:b:sched_switch all -p x.o",
+      {
+        ...load,
+        programs: [
+          { type: "fentry", name: "a", attachFunction: null },
+          { type: "tp_btf", name: "b", attachFunction: "sched_switch" },
+          { type: null, name: "all", attachFunction: null },
+        ],
+      },
+    ],
     ["load file --programs xdp:a -px.o", load],
     ["load file --programs xdp:a -p=x.o", load],
     ["load file --programs=xdp:a --path=x.o", load],
@@ -108,20 +120,24 @@ describe("load file", () => {
 describe("attach", () => {
   const network = { iface: "eth0", priority: 50, netns: null };
   const cases: [line: string, attach: unknown, metadata?: unknown][] = [
-    ["xdp -i eth0 -p 50", { kind: "xdp", ...network, proceedOn: [] }],
-    ["xdp --iface eth0 --priority 50", { kind: "xdp", ...network, proceedOn: [] }],
-    ["xdp --iface=eth0 --priority=50", { kind: "xdp", ...network, proceedOn: [] }],
-    ["xdp -ieth0 -p0", { kind: "xdp", ...network, priority: 0, proceedOn: [] }],
+    ["xdp -i eth0 -p 50", { kind: "xdp", ...network, proceedOn: [], xdpMode: null }],
+    ["xdp --iface eth0 --priority 50", { kind: "xdp", ...network, proceedOn: [], xdpMode: null }],
+    ["xdp --iface=eth0 --priority=50", { kind: "xdp", ...network, proceedOn: [], xdpMode: null }],
+    ["xdp -ieth0 -p0", { kind: "xdp", ...network, priority: 0, proceedOn: [], xdpMode: null }],
     [
       "xdp -i eth0 -p 1000 --proceed-on pass drop",
-      { kind: "xdp", ...network, priority: 1000, proceedOn: ["pass", "drop"] },
+      { kind: "xdp", ...network, priority: 1000, proceedOn: ["pass", "drop"], xdpMode: null },
     ],
     [
       "xdp -i eth0 --proceed-on aborted --proceed-on tx redirect dispatcher_return -p 50",
-      { kind: "xdp", ...network, proceedOn: ["aborted", "tx", "redirect", "dispatcher_return"] },
+      { kind: "xdp", ...network, proceedOn: ["aborted", "tx", "redirect", "dispatcher_return"], xdpMode: null },
     ],
-    ["xdp -i eth0 -p 50 -n /run/netns/a", { kind: "xdp", ...network, netns: "/run/netns/a", proceedOn: [] }],
-    ["xdp -i eth0 -p 50 -m a=1,b=2", { kind: "xdp", ...network, proceedOn: [] }, { a: "1", b: "2" }],
+    ["xdp -i eth0 -p 50 --xdp-mode skb", { kind: "xdp", ...network, proceedOn: [], xdpMode: "skb" }],
+    [
+      "xdp -i eth0 -p 50 -n /run/netns/a",
+      { kind: "xdp", ...network, netns: "/run/netns/a", proceedOn: [], xdpMode: null },
+    ],
+    ["xdp -i eth0 -p 50 -m a=1,b=2", { kind: "xdp", ...network, proceedOn: [], xdpMode: null }, { a: "1", b: "2" }],
     ["tc -d ingress -i eth0 -p 50", { kind: "tc", ...network, direction: "ingress", proceedOn: [] }],
     [
       "tc --direction egress --iface eth0 --priority 50 --proceed-on unspec ok reclassify shot pipe stolen queued repeat redirect trap dispatcher_return --netns /n",
@@ -179,6 +195,22 @@ describe("attach", () => {
     ["fentry -m a=b", { kind: "fentry" }, { a: "b" }],
     ["fexit", { kind: "fexit" }],
     ["lsm", { kind: "lsm" }],
+    ["cgroup --cgroup /c", { kind: "cgroup", cgroup: "/c", priority: 1000, direction: null }],
+    ["cgroup -c c -p 5 -d egress", { kind: "cgroup", cgroup: "c", priority: 5, direction: "egress" }],
+    ["sk_lookup", { kind: "sk_lookup", netns: null }],
+    ["sk_lookup -n /run/netns/a -m a=b", { kind: "sk_lookup", netns: "/run/netns/a" }, { a: "b" }],
+    [
+      "netfilter --protocol ipv4 --hook prerouting",
+      { kind: "netfilter", protocol: "ipv4", hook: "prerouting", priority: 0, defrag: false, netns: null },
+    ],
+    [
+      "netfilter --protocol ipv6 --hook postrouting -p -2147483647 --defrag --netns /n",
+      { kind: "netfilter", protocol: "ipv6", hook: "postrouting", priority: -2147483647, defrag: true, netns: "/n" },
+    ],
+    [
+      "netfilter --protocol=ipv6 --hook=output --priority=2147483646",
+      { kind: "netfilter", protocol: "ipv6", hook: "output", priority: 2147483646, defrag: false, netns: null },
+    ],
     ["fexit --metadata a=b", { kind: "fexit" }, { a: "b" }],
   ];
   test.each(cases)("attach 5 %s", (line, attach, metadata = {}) =>

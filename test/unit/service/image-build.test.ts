@@ -72,11 +72,13 @@ test("labels name the programs that bpfman loads and the maps that are declared,
     ["count_more", "tc"],
     ["filter", "xdp"],
     ["on_call", "uprobe"],
+    ["on_connect", "cgroup_sock_addr"],
     ["on_entry", "fentry"],
     ["on_openat", "tracepoint"],
     ["on_return", "uretprobe"],
     ["on_unlink", "kprobe"],
     ["on_unlinked", "kretprobe"],
+    ["sock", "socket_filter"],
   ]);
   expect(Object.entries(labels.maps)).toEqual([
     ["counters", "array"],
@@ -141,7 +143,7 @@ describe("generate-build-args", () => {
     [{ file: "socket.o" }, "INVALID_BUILD", 'check "socket.o": it has no program of a type that bpfman loads'],
   ])("rejects %j", async (bytecode, code, message) => {
     files.contents.set("text.o", new TextEncoder().encode("int main() {}"));
-    files.contents.set("socket.o", compileBpf('SEC("socket") int sock(void *ctx) { return 0; }'));
+    files.contents.set("socket.o", compileBpf('SEC("odd") int sock(void *ctx) { return 0; }'));
     const error = await failureOfAsync(() => generate(bytecode));
     expect(error.code as string).toBe(code);
     expect(error.message).toStartWith(message);

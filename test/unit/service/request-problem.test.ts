@@ -1,8 +1,9 @@
 /** Errors for malformed requests: mistakes of people who write JSON-RPC, and options that nothing else checks. */
 import { expect, test } from "bun:test";
 import type { GenericSchema } from "valibot";
+import { PROGRAM_TYPES } from "../../../src/domain/kinds.ts";
 import { parseRequest } from "../../../src/service/parse-request.ts";
-import { attachRequest } from "../../../src/service/requests/attach-request.ts";
+import { attachRequest, attachTarget } from "../../../src/service/requests/attach-request.ts";
 import { buildImageRequest } from "../../../src/service/requests/build-requests.ts";
 import { loadRequest } from "../../../src/service/requests/load-request.ts";
 import { getProgramRequest, listProgramsRequest } from "../../../src/service/requests/program-requests.ts";
@@ -18,7 +19,7 @@ function expectProblem(
 }
 
 const LOAD = { source: { file: "/x" }, programs: [{ type: "tcx", name: "count" }] };
-const TYPES = "xdp, tc, tcx, tracepoint, kprobe, kretprobe, uprobe, uretprobe, fentry, fexit, lsm";
+const TYPES = PROGRAM_TYPES.join(", ");
 
 const LOADS: readonly (readonly [request: object, message: string, hint: string | null])[] = [
   [{ ...LOAD, global: {} }, 'unknown field "global"', 'did you mean "globals" or "globalData"?'],
@@ -68,7 +69,7 @@ const ATTACHES: typeof LOADS = [
   [
     { iface: "lo" },
     'field "attach.kind" is missing',
-    "it is one of xdp, tc, tcx, tracepoint, kprobe, uprobe, fentry, fexit, lsm",
+    `it is one of ${attachTarget.options.map((option) => option.entries.kind.literal).join(", ")}`,
   ],
   [
     { kind: "tcx", iface: "lo", direction: "ingress", priority: 1, proceed_on: [] },
