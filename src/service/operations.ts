@@ -29,6 +29,7 @@ import type {
   VersionAnswer,
 } from "../domain/answer.ts";
 import type { CheckAnswer } from "../domain/check-answer.ts";
+import type { MetricsAnswer, StatsAnswer } from "../domain/stats-answer.ts";
 import type { ObjectInspectAnswer } from "../domain/inspect-answer.ts";
 import type {
   BuildArgsAnswer,
@@ -72,6 +73,7 @@ export const OPERATIONS = {
   },
   "program/list": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/list-programs.ts") },
   "program/get": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/get-program.ts") },
+  "program/stats": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/stats.ts") },
   "program/delete": {
     access: "write",
     privilege: "CAP_BPF",
@@ -122,6 +124,7 @@ export const OPERATIONS = {
   "map/update": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/update-map.ts") },
   "map/delete": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/delete-entry.ts") },
   "map/clear": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/clear-map.ts") },
+  metrics: { access: "read", privilege: "CAP_BPF", module: () => import("./operations/metrics.ts") },
   "map/events": {
     access: "read",
     privilege: "CAP_BPF",
@@ -147,6 +150,7 @@ export interface Answers {
   "program/unload": UnloadAnswer;
   "program/list": ProgramListAnswer;
   "program/get": ProgramAnswer;
+  "program/stats": StatsAnswer;
   "program/delete": DeleteAnswer;
   "link/attach": LinkAnswer;
   "link/detach": DetachAnswer;
@@ -173,6 +177,7 @@ export interface Answers {
   "map/update": MapChangeAnswer;
   "map/delete": MapChangeAnswer;
   "map/clear": MapChangeAnswer;
+  metrics: MetricsAnswer;
   "map/events": MapEventsAnswer;
   trace: TraceAnswer;
   "history/list": HistoryAnswer;
