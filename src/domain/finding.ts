@@ -113,6 +113,13 @@ export const FINDINGS = {
       "its program does not run there, and never will again: a new cgroup of the same name is a different one",
     advice: "run: bpfman repair, which forgets those links; the programs stay loaded",
   },
+  "namespace-held": {
+    severity: "warning",
+    meaning: "a netfilter link keeps a network namespace alive that is no longer at the path where it was",
+    consequence:
+      "the namespace and its interfaces stay until the link is detached, and a new one at the path has no such program",
+    advice: "detach the link, unless processes still run in that namespace",
+  },
   "target-replaced": {
     severity: "warning",
     meaning: "the file that a uprobe is attached to was removed or replaced",

@@ -5,7 +5,7 @@
 import type { AttachmentAnswer } from "../domain/answer.ts";
 import { type DispatcherKey, type DispatcherRecord, dispatcherTypeOf } from "../domain/dispatcher.ts";
 import type { KernelLinkId, ProgramId } from "../domain/ids.ts";
-import { isChained, type LinkRecord, type UprobeDetails } from "../domain/link.ts";
+import { isChained, type LinkRecord, type NetfilterDetails, type UprobeDetails } from "../domain/link.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { InterfaceNames } from "../platform/host.ts";
 import type { Host } from "../platform/host.ts";
@@ -58,6 +58,13 @@ export function attachmentsOf(host: Host, { dispatchers, links }: Asked): Attach
     return namespace?.nsid === hook.nsid ? gone("interface-gone") : unknown("namespace-gone");
   }
 
+  /** Its link keeps the namespace alive, whatever becomes of the path. */
+  function ofNetfilter({ netns, nsid }: NetfilterDetails): AttachmentAnswer {
+    const namespace = netns === null ? undefined : namespaceAt(netns);
+    const isElsewhere = namespace !== undefined && namespace?.nsid !== nsid;
+    return { present: true, reason: isElsewhere ? "namespace-gone" : null, interface: null };
+  }
+
   return {
     ofDispatcher,
     ofLink({ details, kernelLinkId, programId }) {
@@ -68,6 +75,7 @@ export function attachmentsOf(host: Host, { dispatchers, links }: Asked): Attach
         return gone("interface-gone");
       }
       if (details.kind === "sk_lookup" || "cgroupId" in details) return ofKernelLink(host, kernelLinkId, programId);
+      if (details.kind === "netfilter") return ofNetfilter(details);
       if (details.kind !== "tcx") return null;
       return onInterface({ ...details, link: kernelLinkId && { id: kernelLinkId, program: programId } });
     },

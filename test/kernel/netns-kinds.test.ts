@@ -137,7 +137,16 @@ describe.skipIf(!HAS_NETFILTER)(
       } finally {
         deleteNamespaces(name);
       }
-      expect((await bpfman.findings()).filter(({ severity }) => severity === "error")).toEqual([]);
+      const held = await bpfman.findings();
+      expect(held.map(({ code, evidence }) => [code, evidence.link_id])).toEqual([["namespace-held", link.record.id]]);
+      expect(await bpfman.ok("list", "links")).toContain(`ipv6 forward 0 /run/netns/${name} (namespace gone)`);
+      // Another namespace at the path is not the one that the link is in.
+      ipBatch([], `netns add ${name}`);
+      try {
+        expect(await bpfman.ok("get", "link", String(link.record.id))).toContain(`/run/netns/${name} (namespace gone)`);
+      } finally {
+        deleteNamespaces(name);
+      }
       await expectDetached(link);
     });
   },

@@ -45,9 +45,9 @@ export function attachmentOf({ kind, details }: LinkRecordAnswer, attachment: At
     case "sk_lookup":
       return `${details.netns ?? "own network namespace"}${changeOf(attachment)}`;
     case "netfilter":
-      return [details.protocol, details.hook, details.priority, details.netns]
+      return `${[details.protocol, details.hook, details.priority, details.netns]
         .filter((word) => word !== null)
-        .join(" ");
+        .join(" ")}${changeOf(attachment)}`;
     default: {
       const change = changeOf(attachment);
       return `${details.cgroup} ${details.attach_type}${change === "" ? ` pos-${details.position}` : change}`;

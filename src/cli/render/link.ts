@@ -65,7 +65,7 @@ function detailFacts({ kind, details }: LinkRecordAnswer, attachment: Attachment
         ["Hook:", details.hook],
         ["Priority:", details.priority],
         ["Defragmentation:", details.defrag ? "yes" : "no"],
-        ["Network Namespace:", details.netns],
+        ["Network Namespace:", details.netns === null ? null : `${details.netns}${changeOf(attachment)}`],
       ];
     default:
       return [

@@ -70,6 +70,12 @@ export function checkLinks(host: Host, { links }: Rows, context: Context): Found
       const mend = pinningAgain(host, linkPin(pinPath, kernelLinkId));
       return [finding("link-unpinned", `link ${id} of program ${programId} has lost its pin`, evidence, { mend })];
     }
+    if (details.kind === "netfilter" && attachment?.reason === "namespace-gone") {
+      const { netns, nsid } = details;
+      const what = `link ${id} keeps a network namespace alive that is no longer at "${netns}"`;
+      const remedy = `run: bpfman detach ${id}, unless processes still run in that namespace`;
+      return [finding("namespace-held", what, { ...evidence, netns, nsid }, { remedy })];
+    }
     if (attachment?.present !== false) return [];
     const what = `link ${id} probes a file that was at ${where} and is no longer there`;
     const remedy = `run: bpfman detach ${id}; then attach program ${programId} again`;

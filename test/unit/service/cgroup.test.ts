@@ -152,4 +152,20 @@ describe("on a network namespace", () => {
     }
     expect((await failure(attach("look", { kind: "sk_lookup", netns: "/nowhere" }))).code).toBe("NETNS_NOT_FOUND");
   });
+
+  test("netfilter keeps it alive: that it is no longer at its path is shown, and found by doctor", async () => {
+    const netns = "/run/netns/blue";
+    bed.network.namespaces.set(netns, ["lo"]);
+    await attach("filter", { kind: "netfilter", protocol: "ipv4", hook: "input", netns });
+    const attachment = async () => (await invoke("link/list", {})).links[0]?.attachment;
+    expect(await attachment()).toEqual({ present: true, reason: null, interface: null });
+    expect((await invoke("doctor", {})).findings).toEqual([]);
+    bed.network.namespaces.delete(netns);
+    expect(await attachment()).toEqual({ present: true, reason: "namespace-gone", interface: null });
+    const { findings } = await invoke("doctor", {});
+    expect(findings.map(({ code, evidence }) => [code, evidence.netns])).toEqual([["namespace-held", netns]]);
+    // A new namespace with the same name.
+    bed.network.namespaces.set("/run/netns/other", []).set(netns, []);
+    expect((await attachment())?.reason).toBe("namespace-gone");
+  });
 });
