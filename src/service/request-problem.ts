@@ -40,7 +40,8 @@ function problemOf(schema: GenericSchema, issue: Issue, named: Named): Problem {
   const keys = path.map(({ key }) => key);
   const last = path.at(-1);
   // The object in which a field is missing or unknown; otherwise the invalid value.
-  const isAboutField = last !== undefined && ["strict_object", "object", "variant"].includes(issue.type);
+  const isAboutField =
+    last !== undefined && issue.expected !== "Object" && ["strict_object", "object", "variant"].includes(issue.type);
   const place = { keys: isAboutField ? keys.slice(0, -1) : keys, value: isAboutField ? last.input : issue.input };
   if (isAboutField && Array.isArray(place.value) && place.value.length > 0) {
     return { keys: place.keys, message: invalid(place.keys, "must be an object, not a list"), hint: null };

@@ -70,10 +70,15 @@ function settleFunction(
       });
 }
 
+const namedTwice = (name: string, hint: string): BpfmanError =>
+  new BpfmanError("INVALID_PROGRAM", `program "${name}" is named twice`, { details: { program: name }, hint });
+
 /** Puts each program that is not named in the place of `all`. */
 function withEvery({ programs }: ObjectFile, selectors: readonly ProgramSelector[]): readonly ProgramSelector[] {
   const names = new Set(programs.map(({ name }) => name));
-  if (names.has(EVERY_PROGRAM) || !selectors.some(isEveryProgram)) return selectors;
+  const every = selectors.filter(isEveryProgram);
+  if (names.has(EVERY_PROGRAM) || every.length === 0) return selectors;
+  if (every.length > 1) throw namedTwice(EVERY_PROGRAM, "name it once");
   const others = names.difference(new Set(selectors.map(({ name }) => name)));
   const all = selectors.flatMap((asked): ProgramSelector[] =>
     isEveryProgram(asked) ? [...others].map((name) => ({ ...asked, name })) : [asked],
@@ -98,16 +103,17 @@ export function selectPrograms(object: ObjectFile, selectors: readonly ProgramSe
   const seen = new Set<string>();
   return withEvery(object, selectors).map((asked) => {
     if (seen.has(asked.name))
-      throw new BpfmanError("INVALID_PROGRAM", `program "${asked.name}" is named twice`, {
-        hint: "name it once; one program can be attached to several hooks",
-      });
+      throw namedTwice(asked.name, "name it once; one program can be attached to several hooks");
     seen.add(asked.name);
     const program = byName.get(asked.name);
     if (!program) {
       const names = [...new Set(object.programs.map(({ name }) => name))];
       throw new BpfmanError("FUNCTION_NOT_FOUND", `no program "${asked.name}" in the object`, {
         details: { program: asked.name, programs: names },
-        hint: whatThereIs(asked.name, names, { there: "the object has", none: "the object has no programs" }),
+        hint:
+          asked.name.toLowerCase() === EVERY_PROGRAM && names.length > 0
+            ? `every program is "${EVERY_PROGRAM}", without a type and in small letters: --programs ${EVERY_PROGRAM}`
+            : whatThereIs(asked.name, names, { there: "the object has", none: "the object has no programs" }),
       });
     }
     const type = settleType(asked, program);

@@ -144,6 +144,21 @@ describe("load", () => {
     expect(all).toContainEqual(["on_entry", "fentry"]);
   });
 
+  test("all is said once, without a type and in small letters", async () => {
+    const refusal = async (...programs: object[]) => {
+      const work = invoke("program/load", { source: { file: "/x.o" }, programs });
+      const { message, hint } = await work.then(
+        () => ({ message: "", hint: "" }),
+        (cause: unknown) => cause as { message: string; hint: string | null },
+      );
+      return [message, hint];
+    };
+    expect(await refusal({ name: "all" }, { name: "all" })).toEqual(['program "all" is named twice', "name it once"]);
+    const hint = 'every program is "all", without a type and in small letters: --programs all';
+    expect(await refusal({ name: "all", type: "tc" })).toEqual(['no program "all" in the object', hint]);
+    expect(await refusal({ name: "ALL" })).toEqual(['no program "ALL" in the object', hint]);
+  });
+
   test("a program called all is the one that is meant", async () => {
     bed.files.contents.set(
       "/all.o",

@@ -37,6 +37,8 @@ const LOADS: readonly (readonly [request: object, message: string, hint: string 
   [{ source: LOAD.source }, 'field "programs" is missing', null],
   [{ ...LOAD, programs: [{ type: "tcx", nam: "x" }] }, 'unknown field "programs.0.nam"', 'did you mean "name"?'],
   [{ ...LOAD, programs: [["tcx", "x"]] }, 'invalid value for "programs.0": must be an object, not a list', null],
+  [{ ...LOAD, programs: ["all"] }, 'invalid value for "programs.0": must be an object, not "all"', null],
+  [{ ...LOAD, source: "/x" }, 'invalid value for "source": must be an object, not "/x"', null],
   [{ ...LOAD, source: { file: "" } }, 'invalid value for "source.file": must not be empty', null],
   [{ ...LOAD, programs: [] }, 'invalid value for "programs": must not be empty', null],
   [{ ...LOAD, programs: "tcx:count" }, 'invalid value for "programs": must be a list, not "tcx:count"', null],
