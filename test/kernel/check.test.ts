@@ -1,7 +1,7 @@
 /** What the verifier of this kernel refuses. The marks in fifty.bpf.c say which line a refusal must be blamed on. */
 import { beforeAll, describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { release } from "node:os";
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { release, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import { renderCheck } from "../../src/cli/render/check.ts";
@@ -11,6 +11,7 @@ import type { CheckAnswer, CheckedProgramAnswer } from "../../src/domain/check-a
 import type { Settings } from "../../src/domain/settings.ts";
 import { connect } from "../../src/runtime.ts";
 import { sarifErrors } from "../expect/sarif.ts";
+import { compileBpf } from "../objects/compile.ts";
 
 buildBpf();
 const ROOT = resolve(import.meta.dir, "../..");
@@ -69,6 +70,19 @@ const MARKED = new Map([
 const refused = [...MARKED.keys()].filter((name) => ACCEPTED[name] !== true);
 
 test("there are more than fifty refusals", () => expect(refused.length).toBeGreaterThan(50));
+
+test("a function that this kernel does not have is what is refused, not the program's section", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "bpfman-check-"));
+  try {
+    const path = join(directory, "x.o");
+    writeFileSync(path, compileBpf('SEC("fentry/no_function_of_any_kernel") int on_entry(void *ctx) { return 0; }'));
+    const { files } = await (await connect(SETTINGS, () => {}))("object/check", { files: [path] });
+    const [program] = files[0]?.programs ?? [];
+    expect(program).toMatchObject({ type: "fentry", verdict: "refused", refusal: { code: "SYMBOL_NOT_FOUND" } });
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
 
 describe("the offending line of each refusal", () => {
   let answer: CheckAnswer;

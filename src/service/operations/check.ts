@@ -209,7 +209,8 @@ async function checkProgram(
   const { name, section } = program;
   if ("skipped" in toLoad) return skippedProgram(program, toLoad.skipped);
   const verification = await host.kernel.verify(toLoad);
-  if (verification.type === 0) {
+  // A program whose type was set may not have got as far as being declared.
+  if (verification.type === 0 && toLoad.program.type === null) {
     return skippedProgram(program, `its section names no type: use --programs TYPE:${name}`);
   }
   const { refusal } = verification;
