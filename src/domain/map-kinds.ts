@@ -17,6 +17,8 @@ export interface MapKind {
     readonly at: number;
     readonly required: boolean;
     readonly takes: string;
+    /** Where what it takes is listed. */
+    readonly seen: string | null;
   } | null;
   /** Keys are prefixes, of which the longest counts. */
   readonly prefixes: boolean;
@@ -39,18 +41,27 @@ const ENTRIES: MapKind = {
 };
 
 const state = (what: string): Partial<MapKind> => ({ unreadable: what, unwritable: what });
-const INNER_MAP = { kind: "map", at: 0, required: true, takes: "maps of the type and sizes of its inner map" } as const;
+const INNER_MAP = {
+  kind: "map",
+  at: 0,
+  required: true,
+  takes: "maps of the type and sizes of its inner map",
+  seen: null,
+} as const;
 const DEVICE = {
   kind: "program",
   at: 4,
   required: false,
   takes: "the index of an interface of this network namespace, and no program but one of type xdp_devmap",
+  seen: '"ip link" shows the indexes, "bpfman list programs" the types',
 } as const;
 const PROCESSOR = {
   kind: "program",
   at: 4,
   required: false,
-  takes: "a queue size, and no program but one of type xdp_cpumap",
+  // kernel/bpf/cpumap.c
+  takes: "a queue size of at most 16384, and no program but one of type xdp_cpumap",
+  seen: '"bpfman list programs" shows the types',
 } as const;
 const SOCKETS = "sockets are put in by the process that has them open";
 const STORAGE = "its values belong to objects of the kernel, and are found only through a descriptor of one";
@@ -60,7 +71,13 @@ const KINDS: Readonly<Record<number, Partial<MapKind>>> = {
   2: { indexed: true, fixed: true },
   3: {
     indexed: true,
-    reference: { kind: "program", at: 0, required: true, takes: "programs of the type of its first one" },
+    reference: {
+      kind: "program",
+      at: 0,
+      required: true,
+      takes: "programs of the type of its first one",
+      seen: '"bpfman list programs" shows the types',
+    },
   },
   4: state("it passes events to whoever reads them, and keeps none"),
   5: { perProcessor: true },

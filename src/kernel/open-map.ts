@@ -185,13 +185,25 @@ function update(elements: MapElements, open: Opener, { key, value, mode, referen
   }
 }
 
-/** A cpumap answers ENOMEM to a program that it does not take (Linux 6.18). */
+/**
+ * A cpumap answers ENOMEM to a program that it does not take (Linux 6.18), EOVERFLOW to too long a queue, and ENODEV to a
+ * processor that is not there.
+ */
 const explainUpdate =
   (reference: MapKind["reference"]) =>
-  (sys: SysFailure): Meaning | null =>
-    reference !== null && (sys.name === "EINVAL" || sys.name === "ENOMEM")
-      ? { code: "INVALID_VALUE", reason: `it takes ${reference.takes}` }
-      : explainElement(sys);
+  (sys: SysFailure): Meaning | null => {
+    if (reference === null) return explainElement(sys);
+    switch (sys.name) {
+      case "EINVAL":
+      case "ENOMEM":
+      case "EOVERFLOW":
+        return { code: "INVALID_VALUE", reason: `it takes ${reference.takes}`, hint: reference.seen };
+      case "ENODEV":
+        return { code: "INVALID_VALUE", reason: "its key is no processor of this machine", hint: '"lscpu" shows them' };
+      default:
+        return explainElement(sys);
+    }
+  };
 
 function explainElement(sys: SysFailure): Meaning | null {
   switch (sys.name) {

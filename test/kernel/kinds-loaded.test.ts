@@ -200,6 +200,10 @@ describe("programs in maps", () => {
       expect(refusal.message).toContain(`no program but one of type xdp_${map === "devices" ? "devmap" : "cpumap"}`);
     }
 
+    const long = JSON.stringify({ qsize: 16_385 });
+    const tooLong = await bpfman.refused(1, "INVALID_VALUE", "map", "update", "processors", "0", long);
+    expect(tooLong.message).toContain("a queue size of at most 16384");
+
     inNamespace("map", "update", "devices", "0", value("ifindex", net.ifindex, "in_devmap"));
     inNamespace("map", "update", "processors", "0", value("qsize", 128, "in_cpumap"));
     expect(await bpfman.ok("map", "dump", "devices")).toContain(String(id("in_devmap")));
