@@ -75,7 +75,15 @@ const XDP_MODE = optional(
       "[possible values: skb, drv, hw]",
     ],
   },
-  oneOf("XDP mode", XDP_MODES, "INVALID_ATTACH"),
+  oneOf("XDP mode", XDP_MODES, "INVALID_ATTACH", {
+    native: "drv",
+    driver: "drv",
+    xdpdrv: "drv",
+    generic: "skb",
+    xdpgeneric: "skb",
+    offload: "hw",
+    xdpoffload: "hw",
+  }),
 );
 
 const ACTIONS = [...new Set([...Object.keys(XDP_ACTIONS), ...Object.keys(TC_ACTIONS)])];

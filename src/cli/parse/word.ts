@@ -7,16 +7,23 @@ import { didYouMean } from "../../errors/suggest.ts";
 
 /**
  * Returns a parser for one of these words, exactly as written. `what` is what the word is, for messages: `direction`.
- * The error lists all words.
+ * The error lists all words. `elsewhere` has what other tools call them.
  */
 export const oneOf =
-  <Word extends string>(what: string, words: readonly Word[], code: ErrorCode = "USAGE") =>
+  <Word extends string>(
+    what: string,
+    words: readonly Word[],
+    code: ErrorCode = "USAGE",
+    elsewhere: Readonly<Record<string, Word>> = {},
+  ) =>
   (text: string, where = ""): Word => {
     const found = words.find((word) => word === text);
     if (found !== undefined) return found;
+    const meant = Object.entries(elsewhere).find(([word]) => word === text.toLowerCase());
+    const near = meant === undefined ? didYouMean(text, words) : `here, it is called "${meant[1]}"`;
     throw new BpfmanError(code, `invalid ${what}${where} "${text}": must be one of ${words.join(", ")}`, {
       details: { value: text, expected: words },
-      hint: text.includes(",") ? "one word is expected, without commas" : didYouMean(text, words),
+      hint: text.includes(",") ? "one word is expected, without commas" : near,
     });
   };
 

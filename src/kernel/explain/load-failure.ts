@@ -2,7 +2,7 @@ import type { ProgramType } from "../../domain/kinds.ts";
 import { BpfmanError, type ErrorParts, type SysFailure } from "../../errors/error.ts";
 import { sysFailure } from "../../errors/sys-failure.ts";
 import { didYouMean } from "../../errors/suggest.ts";
-import { adviceFor, readVerifierLog } from "../../errors/verifier-log.ts";
+import { adviceFor, isWhole, readVerifierLog } from "../../errors/verifier-log.ts";
 import { existsSync, readFileSync } from "node:fs";
 import { permissionHint } from "./on-demand.ts";
 import { translate } from "../kernel-failure.ts";
@@ -29,8 +29,16 @@ export function loadFailure(thrown: unknown, evidence: LoadEvidence): unknown {
     cause: thrown,
     details: { object: evidence.object, program, libbpf: evidence.messages },
   };
+  const { reason: refusal } = readVerifierLog(evidence.log);
+  if (refusal === null && sys.name === "EINVAL" && isWhole(evidence.log)) {
+    // What is checked after that is the program against its program arrays (bpf_check_tail_call).
+    return new BpfmanError("LOAD_FAILED", `load ${what}: the kernel refused it after the verifier had accepted it`, {
+      ...parts,
+      hint: "programs that share a program array must be of one type, and all or none of them xdp.frags: load the others apart from them",
+    });
+  }
   if (evidence.log.trim() !== "") {
-    const reason = readVerifierLog(evidence.log).reason ?? thrown.message;
+    const reason = refusal ?? thrown.message;
     const hint = adviceFor(reason);
     return new BpfmanError("VERIFIER_REJECTED", `load ${what}: the verifier rejected it: ${reason}`, {
       ...parts,

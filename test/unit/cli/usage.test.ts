@@ -81,6 +81,16 @@ describe("wrong lines", () => {
     // Programs
     ["load file -p x.o --programs y.o", 'invalid program "y.o": it looks like a file; must be NAME or TYPE:NAME', null],
     ["load file -p x.o --programs xpd:a", `invalid program type "xpd": must be one of ${TYPES}`, 'did you mean "xdp"?'],
+    [
+      "attach 5 xdp -i eth0 -p 5 --xdp-mode native",
+      'invalid XDP mode "native": must be one of drv, skb, hw',
+      'here, it is called "drv"',
+    ],
+    [
+      "attach 5 xdp -i eth0 -p 5 --xdp-mode SKB",
+      'invalid XDP mode "SKB": must be one of drv, skb, hw',
+      'did you mean "skb"?',
+    ],
     ["load file -p x.o --programs :a", `invalid program type "": must be one of ${TYPES}`, null],
     ["load file -p x.o --programs xdp:", 'invalid program "xdp:": the name is missing; must be xdp:NAME', null],
     [

@@ -15,6 +15,24 @@ function hintOf(errno: number, ...messages: string[]): string | null {
   return failure.hint;
 }
 
+test("what is refused behind the verifier, as for a program array, is not said to be refused by it", () => {
+  const evidence = { object: "x", programs: [{ name: "p", type: "tc" as const }], messages: ["prog 'p': failed"] };
+  const log =
+    "0: R1=ctx() R10=fp0\nprocessed 5 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0";
+  const failure = loadFailure(new SysError("bpf_object__load", EINVAL), { ...evidence, log }) as BpfmanError;
+  expect([failure.code, failure.message]).toEqual([
+    "LOAD_FAILED",
+    'load program "p": the kernel refused it after the verifier had accepted it',
+  ]);
+  expect(failure.hint).toContain("program array");
+  const refused = log.replace("processed", "R0 !read_ok\nprocessed");
+  const refusal = loadFailure(new SysError("bpf_object__load", EINVAL), { ...evidence, log: refused }) as BpfmanError;
+  expect([refusal.code, refusal.message]).toEqual([
+    "VERIFIER_REJECTED",
+    'load program "p": the verifier rejected it: R0 !read_ok',
+  ]);
+});
+
 describe("hints for what libbpf or the kernel refuse", () => {
   test.each([
     ["a map that the kernel does not take", EINVAL, "map 'flows': failed to create: Invalid argument(-22)"],
