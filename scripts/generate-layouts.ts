@@ -66,6 +66,11 @@ const KERNEL_STRUCTS: readonly StructSource[] = [
     fields: linkFields("target_ifindex", "relative_id=tcx.relative_id", "expected_revision=tcx.expected_revision"),
   },
   {
+    name: "RAW_TRACEPOINT_ATTR",
+    type: "union bpf_attr",
+    fields: ["name=raw_tracepoint.name", "prog_fd=raw_tracepoint.prog_fd", "cookie=raw_tracepoint.cookie"],
+  },
+  {
     name: "LINK_UPDATE_ATTR",
     type: "union bpf_attr",
     fields: [
@@ -166,6 +171,9 @@ const KERNEL_STRUCTS: readonly StructSource[] = [
       "cgroup_attach_type=cgroup.attach_type",
       "netns_attach_type=netns.attach_type",
       "xdp_ifindex=xdp.ifindex",
+      "raw_tp_name=raw_tracepoint.tp_name",
+      "raw_tp_name_len=raw_tracepoint.tp_name_len",
+      "raw_tp_cookie=raw_tracepoint.cookie",
       "perf_event_type=perf_event.type",
       // The name and its length stand at one place for uprobes, kprobes and tracepoints.
       "perf_event_name=perf_event.kprobe.func_name",
@@ -238,6 +246,7 @@ const KERNEL_ENUMS: readonly { readonly name: string; readonly prefix: string; r
         "BPF_OBJ_GET_INFO_BY_FD",
         "BPF_PROG_QUERY",
         "BPF_LINK_CREATE",
+        "BPF_RAW_TRACEPOINT_OPEN",
         "BPF_LINK_UPDATE",
         "BPF_LINK_DETACH",
         "BPF_PROG_LOAD",
@@ -349,6 +358,7 @@ const KERNEL_ENUMS: readonly { readonly name: string; readonly prefix: string; r
       name: "LINK_TYPE",
       prefix: "BPF_LINK_TYPE_",
       values: [
+        "BPF_LINK_TYPE_RAW_TRACEPOINT",
         "BPF_LINK_TYPE_TRACING",
         "BPF_LINK_TYPE_CGROUP",
         "BPF_LINK_TYPE_NETNS",

@@ -20,6 +20,7 @@ export const BPF_CMD = {
   OBJ_GET_INFO_BY_FD: 15,
   PROG_QUERY: 16,
   LINK_CREATE: 28,
+  RAW_TRACEPOINT_OPEN: 17,
   LINK_UPDATE: 29,
   LINK_DETACH: 34,
   PROG_LOAD: 5,
@@ -122,6 +123,7 @@ export const ATTACH_TYPE = {
 } as const;
 
 export const LINK_TYPE = {
+  RAW_TRACEPOINT: 1,
   TRACING: 2,
   CGROUP: 3,
   NETNS: 5,
@@ -238,6 +240,16 @@ export const TCX_LINK_ATTR = {
     expected_revision: { offset: 24, size: 8 },
   },
   size: 32,
+} as const;
+
+/** union bpf_attr */
+export const RAW_TRACEPOINT_ATTR = {
+  fields: {
+    name: { offset: 0, size: 8 },
+    prog_fd: { offset: 8, size: 4 },
+    cookie: { offset: 16, size: 8 },
+  },
+  size: 24,
 } as const;
 
 /** union bpf_attr */
@@ -379,6 +391,9 @@ export const LINK_INFO = {
     cgroup_attach_type: { offset: 24, size: 4 },
     netns_attach_type: { offset: 20, size: 4 },
     xdp_ifindex: { offset: 16, size: 4 },
+    raw_tp_name: { offset: 16, size: 8 },
+    raw_tp_name_len: { offset: 24, size: 4 },
+    raw_tp_cookie: { offset: 32, size: 8 },
     perf_event_type: { offset: 16, size: 4 },
     perf_event_name: { offset: 24, size: 8 },
     perf_event_name_len: { offset: 32, size: 4 },

@@ -4,12 +4,13 @@ import {
   LINK_UPDATE_ATTR,
   PERF_LINK_ATTR,
   QUERY_ATTR,
+  RAW_TRACEPOINT_ATTR,
   TCX_LINK_ATTR,
   TRACING_LINK_ATTR,
   XDP_LINK_ATTR,
 } from "../layout/generated.ts";
 import { decode, encode, type FieldValues, type StructLayout } from "../layout/struct.ts";
-import { addressOf, allocate, keepAlive } from "../memory.ts";
+import { addressOf, allocate, cString, keepAlive } from "../memory.ts";
 import { bpf } from "./bpf.ts";
 
 // Each create function returns the link's file descriptor. Closing it detaches the program unless the link is pinned.
@@ -39,6 +40,17 @@ export function createExtensionLink(
     target_fd: target?.programFd ?? 0,
     target_btf_id: target?.btfId ?? 0,
   });
+}
+
+/**
+ * BPF_RAW_TRACEPOINT_OPEN: attaches a raw tracepoint program to the tracepoint of that name (a link since Linux 5.8).
+ * BPF_LINK_CREATE takes no such programs. Throws SysError: ENOENT if there is no such tracepoint.
+ */
+export function openRawTracepoint(program: number, name: string): number {
+  const text = cString(name);
+  const fd = bpf("RAW_TRACEPOINT_OPEN", encode(RAW_TRACEPOINT_ATTR, { name: addressOf(text), prog_fd: program }));
+  keepAlive(text);
+  return fd;
 }
 
 /** XDP_FLAGS_* (include/uapi/linux/if_link.h) that select one of an interface's XDP hooks. */

@@ -152,7 +152,7 @@ export type LinkFacts =
       readonly offset: number;
       readonly cookie: bigint;
     }
-  | { readonly kind: "tracepoint"; readonly name: string; readonly cookie: bigint };
+  | { readonly kind: "tracepoint" | "raw_tp"; readonly name: string; readonly cookie: bigint };
 
 /** struct bpf_link_info. */
 export interface LinkInfo {
@@ -193,6 +193,8 @@ function factsOf(fd: number, type: number, info: LinkReader): LinkFacts | null {
         targetBtfId: info.u32("tracing_target_btf_id"),
         cookie: info.u64("tracing_cookie"),
       };
+    case LINK_TYPE.RAW_TRACEPOINT:
+      return { kind: "raw_tp", name: rawTracepointName(fd), cookie: info.u64("raw_tp_cookie") };
     case LINK_TYPE.PERF_EVENT:
       return perfFacts(fd, info);
     default:
@@ -235,6 +237,16 @@ const PERF_EVENT_NAME_BYTES = 4096;
 function perfEventName(fd: number): string {
   const name = allocate(PERF_EVENT_NAME_BYTES);
   objectInfo(fd, LINK_INFO, { perf_event_name: addressOf(name), perf_event_name_len: name.length });
+  return textUntilNul(name);
+}
+
+/** Far more than any tracepoint's name has; the kernel cuts a longer one and says ENOSPC. */
+const RAW_TRACEPOINT_NAME_BYTES = 256;
+
+/** Returns the tracepoint of a raw tracepoint link, in the same manner. */
+function rawTracepointName(fd: number): string {
+  const name = allocate(RAW_TRACEPOINT_NAME_BYTES);
+  objectInfo(fd, LINK_INFO, { raw_tp_name: addressOf(name), raw_tp_name_len: name.length });
   return textUntilNul(name);
 }
 

@@ -45,6 +45,7 @@ const HOOKS: Readonly<Record<AttachKind, string>> = {
   fentry: "Attach an fentry program to the function it was loaded for.",
   fexit: "Attach an fexit program to the function it was loaded for.",
   lsm: "Attach an LSM program to the hook it was loaded for.",
+  raw_tp: "Attach a program to a raw tracepoint.",
 };
 
 /** A leaf per hook that a program can be attached to. */

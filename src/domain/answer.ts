@@ -220,6 +220,7 @@ export type LinkRecordAnswer =
   | LinkRecordOf<"tc", ChainDetailsAnswer & { readonly direction: string }>
   | LinkRecordOf<"tcx", NetworkDetailsAnswer & { readonly direction: string }>
   | LinkRecordOf<"tracepoint", { readonly group: string; readonly name: string }>
+  | LinkRecordOf<"raw_tp", { readonly tracepoint: string }>
   | LinkRecordOf<"kprobe" | "kretprobe", ProbeDetailsAnswer>
   | LinkRecordOf<"uprobe" | "uretprobe", UserProbeDetailsAnswer>
   | LinkRecordOf<"fentry" | "fexit", { readonly fn_name: string }>
@@ -276,7 +277,9 @@ export type KernelLinkAnswer =
       readonly perf_event_type: "tracepoint";
       readonly tracepoint: string;
       readonly cookie: number;
-    });
+    })
+  /** Raw tracepoints. */
+  | (AnyKernelLinkAnswer & { readonly tracepoint: string; readonly cookie: number });
 
 export interface LinkAnswer {
   readonly record: LinkRecordAnswer;

@@ -17,5 +17,6 @@ export const LIVE_VALUES = [
   "program-id",
   "target-function",
   "tracepoint",
+  "raw-tracepoint",
 ] as const;
 export type LiveValue = (typeof LIVE_VALUES)[number];

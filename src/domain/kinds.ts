@@ -171,6 +171,22 @@ export const KINDS = {
     expectedAttachType: "LSM_MAC",
     sections: { lsm: {}, "lsm.s": {} },
   },
+  raw_tp: {
+    ...ALONE,
+    display: "a raw tracepoint",
+    attachKind: "raw_tp",
+    chained: false,
+    needsFunction: false,
+    programType: "RAW_TRACEPOINT",
+    expectedAttachType: null,
+    capability: "CAP_PERFMON",
+    sections: {
+      raw_tp: {},
+      raw_tracepoint: {},
+      "raw_tp.w": { programType: "RAW_TRACEPOINT_WRITABLE" },
+      "raw_tracepoint.w": { programType: "RAW_TRACEPOINT_WRITABLE" },
+    },
+  },
 } as const satisfies Readonly<Record<string, KindFacts>>;
 
 /** The kinds of program that bpfman manages, as named on the command line. */

@@ -40,6 +40,11 @@ export interface TracepointDetails {
   readonly group: string;
   readonly name: string;
 }
+export interface RawTpDetails {
+  readonly kind: "raw_tp";
+  /** Without a group. */
+  readonly name: string;
+}
 export interface KprobeDetails {
   readonly kind: "kprobe" | "kretprobe";
   readonly fnName: string;
@@ -74,6 +79,7 @@ export type LinkDetails =
   | TcDetails
   | TcxDetails
   | TracepointDetails
+  | RawTpDetails
   | KprobeDetails
   | UprobeDetails
   | TracingDetails;
@@ -121,6 +127,8 @@ export function placeInBrief(details: LinkDetails): string {
       return `${kind} ${details.interface} ${details.direction}`;
     case "tracepoint":
       return `${kind} ${details.group}/${details.name}`;
+    case "raw_tp":
+      return `${kind} ${details.name}`;
     case "uprobe":
     case "uretprobe":
       return `${kind} ${details.target} ${details.fnName ?? `+0x${details.offset.toString(16)}`}`;

@@ -97,6 +97,8 @@ export function linkRecordAnswer(record: LinkRecord, around: Surroundings): Link
       });
     case "tracepoint":
       return answer(details.kind, { group: details.group, name: details.name });
+    case "raw_tp":
+      return answer(details.kind, { tracepoint: details.name });
     case "kprobe":
     case "kretprobe": {
       const { kind, fnName, offset } = details;
@@ -171,6 +173,8 @@ function factsAnswer(host: Host, facts: KernelLinkFacts | null, details: LinkDet
       };
     case "tracepoint":
       return { perf_event_type: facts.kind, tracepoint: facts.name, cookie: exact(facts.cookie) };
+    case "raw_tp":
+      return { tracepoint: facts.name, cookie: exact(facts.cookie) };
   }
 }
 

@@ -19,6 +19,7 @@ const tcx = () => require("./hooks/tcx-link.ts") as typeof import("./hooks/tcx-l
 const xdp = () => require("./hooks/xdp-link.ts") as typeof import("./hooks/xdp-link.ts");
 const tc = () => require("./hooks/tc-filter.ts") as typeof import("./hooks/tc-filter.ts");
 const tracepoint = () => require("./hooks/tracepoint-link.ts") as typeof import("./hooks/tracepoint-link.ts");
+const rawTp = () => require("./hooks/raw-tp-link.ts") as typeof import("./hooks/raw-tp-link.ts");
 const kprobe = () => require("./hooks/kprobe-link.ts") as typeof import("./hooks/kprobe-link.ts");
 const uprobe = () => require("./hooks/uprobe-link.ts") as typeof import("./hooks/uprobe-link.ts");
 const tracing = () => require("./hooks/tracing-link.ts") as typeof import("./hooks/tracing-link.ts");
@@ -57,6 +58,7 @@ export function openKernel(pins: string | null = null): KernelPort {
     attach: (program, target) => withPinned("attach", program, (fd) => attachedLink(createLink(fd, target))),
     tcxState: (hook) => tcx().tcxState(hook),
     tracepoints: () => tracepoint().tracepoints(),
+    rawTracepoints: () => tracepoint().rawTracepoints(),
     tracepointExists: (group, name) => tracepoint().tracepointExists(group, name),
     functionsNamed: (name) => functions().functionsNamed(name),
     functionsAt: (address) => functions().functionsAt(address),
@@ -90,6 +92,8 @@ function createLink(program: number, target: KernelAttach): number {
       return tcx().attachTcx(program, target);
     case "tracepoint":
       return tracepoint().attachTracepoint(program, target);
+    case "raw_tp":
+      return rawTp().attachRawTp(program, target);
     case "kprobe":
     case "kretprobe":
       return kprobe().attachKprobe(program, target);

@@ -9,7 +9,7 @@ export const UNMANAGED_SECTIONS = (
   "xdp/devmap xdp/cpumap xdp.frags/devmap xdp.frags/cpumap " +
   "kprobe.multi kretprobe.multi kprobe.session usdt usdt.s " +
   "uprobe.multi uprobe.multi.s uretprobe.multi uretprobe.multi.s uprobe.session uprobe.session.s " +
-  "raw_tp raw_tp.w raw_tracepoint raw_tracepoint.w tp_btf perf_event " +
+  "tp_btf perf_event " +
   "fmod_ret fmod_ret.s fsession fsession.s freplace iter iter.s struct_ops struct_ops.s syscall"
 ).split(" ");
 

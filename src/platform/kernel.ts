@@ -154,7 +154,7 @@ export type KernelLinkFacts =
       readonly offset: number;
       readonly cookie: bigint;
     }
-  | { readonly kind: "tracepoint"; readonly name: string; readonly cookie: bigint };
+  | { readonly kind: "tracepoint" | "raw_tp"; readonly name: string; readonly cookie: bigint };
 
 /** Whether a feature works here. Determined by using it, never inferred from a version. */
 export interface Feature {
@@ -295,6 +295,7 @@ export type PinnedId =
 /** Everything the kernel needs to attach a program, with all names resolved. */
 export type KernelAttach =
   | { readonly kind: "tracepoint"; readonly group: string; readonly name: string }
+  | { readonly kind: "raw_tp"; readonly name: string }
   | {
       readonly kind: "uprobe" | "uretprobe";
       readonly path: string;
@@ -445,6 +446,8 @@ export interface KernelPort {
   tcxState(hook: TcHook): TcxState;
   /** Returns all tracepoints as `group/name`, for checks and suggestions. Throws TRACEFS_UNAVAILABLE. */
   tracepoints(): string[];
+  /** Their names without a group, for completions. Throws TRACEFS_UNAVAILABLE. */
+  rawTracepoints(): string[];
   tracepointExists(group: string, name: string): boolean;
   /** The functions of that name in the kernel and its modules (/proc/kallsyms), or those that begin at that address. */
   functionsNamed(name: string): KernelFunction[];

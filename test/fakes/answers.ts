@@ -109,6 +109,7 @@ export const everyLink: readonly LinkAnswer[] = [
   linkAnswer(2, "tc", { ...HOOK, direction: "egress", proceed_on: [-1, 3, 30], ...CHAIN, netns: "/run/netns/a" }),
   tcxLink,
   linkAnswer(4, "tracepoint", { group: "sched", name: "sched_switch" }),
+  linkAnswer(9, "raw_tp", { tracepoint: "sched_switch" }),
   linkAnswer(5, "kretprobe", { fn_name: "try_to_wake_up", offset: 0, retprobe: true }),
   linkAnswer(6, "uprobe", {
     target: "libc.so.6",

@@ -64,6 +64,8 @@ function linkTypeOf(attach: KernelAttach): Pick<KernelLink, "type" | "attachType
       return { type: 2, attachType: 27, facts: FUNCTION };
     case "tracepoint":
       return { type: 7, attachType: null, facts: { kind: "tracepoint", name: attach.name, cookie: 0n } };
+    case "raw_tp":
+      return { type: 1, attachType: null, facts: { kind: "raw_tp", name: attach.name, cookie: 0n } };
     case "uprobe":
     case "uretprobe": {
       const { kind, path: file, fileOffset: offset } = attach;
@@ -282,6 +284,7 @@ export class FakeKernel implements KernelPort {
   }
   countsRuns = () => this.counting;
   tracepoints = () => this.knownTracepoints;
+  rawTracepoints = () => this.knownTracepoints.map((name) => name.slice(name.indexOf("/") + 1));
   wholeName = ({ name }: KernelProgram) => name;
   functionsNamed = (name: string) => this.functions.get(name) ?? [];
   functionsAt = (address: bigint) => [...this.functions.values()].flat().filter((each) => each.address === address);

@@ -28,6 +28,29 @@ const loadRefused = (exitCode: number, code: ErrorCode, selector: string) =>
 const attachRefused = (expected: readonly [exitCode: number, code: ErrorCode], program: number, ...words: string[]) =>
   bpfman.refused(...expected, "attach", String(program), ...words);
 
+describe("raw_tp", () => {
+  test("a name that no tracepoint has, or that is not one", async () => {
+    const id = await load("raw_tp:count_raw_tp", "raw_tp:count_raw_tp_w");
+    const attach = (expected: readonly [number, ErrorCode], name: string) =>
+      attachRefused(expected, id("count_raw_tp"), "raw_tp", "--tracepoint", name);
+
+    const misspelt = await attach([3, "TRACEPOINT_NOT_FOUND"], "sched_swtich");
+    expect(misspelt.message).toBe('attach to raw tracepoint "sched_swtich": this kernel has no such tracepoint');
+    expect(misspelt.hint).toStartWith('did you mean "sched_switch"');
+    const call = await attach([3, "TRACEPOINT_NOT_FOUND"], "sys_enter_openat");
+    expect(call.hint).toBe('all system calls share the raw tracepoint "sys_enter"');
+    const inTwoParts = await attach([2, "INVALID_REQUEST"], "sched/sched_switch");
+    expect(inTwoParts.message).toBe('invalid raw tracepoint "sched/sched_switch": must be a name without category');
+    expect(inTwoParts.hint).toBe('did you mean "sched_switch"?');
+
+    const notWritable = await attachRefused([1, "ATTACH_FAILED"], id("count_raw_tp_w"), "raw_tp", "-t", "sched_switch");
+    expect(notWritable.message).toBe(
+      'attach to raw tracepoint "sched_switch": the program reads more arguments than the tracepoint has, or writes where it cannot be written',
+    );
+    expect(await bpfman.links()).toEqual([]);
+  });
+});
+
 describe("kprobe", () => {
   // These are decided before the kernel is asked, so that they hold where it has no kprobes as well.
   test("function, offset and container", async () => {

@@ -51,6 +51,17 @@ const tracepoint = (): Kind => ({
   attachment: TRACEPOINT,
 });
 
+const rawTp = (): Kind => ({
+  selector: "raw_tp:count_raw_tp",
+  slot: 13,
+  attach: ["raw_tp", "--tracepoint", "sys_enter"],
+  kind: "raw_tp",
+  details: { tracepoint: "sys_enter" },
+  kernel: { link_type: "raw_tracepoint", attach_type: null },
+  rows: { "Tracepoint:": "sys_enter" },
+  attachment: "sys_enter",
+});
+
 const kprobe = (program: string, slot: number, offset = 0): Kind => ({
   selector: `kprobe:${program}`,
   slot,
@@ -222,7 +233,26 @@ async function trigger(times: number): Promise<void> {
   await work.runOther(2);
 }
 
-test("tracepoint, uprobe, uretprobe", () => live([tracepoint(), uprobe("uprobe", 4), uprobe("uretprobe", 5)], trigger));
+test("tracepoint, raw tracepoint, uprobe, uretprobe", () =>
+  live([tracepoint(), rawTp(), uprobe("uprobe", 4), uprobe("uretprobe", 5)], trigger));
+
+/** Lets the kernel run a program of packets once; the exit code is that of the test run. */
+const testRun = (program: number): number =>
+  Bun.spawnSync(["bpftool", "prog", "run", "id", String(program), "data_in", "-"], { stdin: Buffer.alloc(64) })
+    .exitCode;
+
+test("a raw tracepoint that may be written to changes what the kernel reads from it", async () => {
+  const programs = await bpfman.load(OBJECT, "--programs", "raw_tp:count_raw_tp_w", "xdp:count_xdp");
+  const [id, packets] = [idOf(programs, "count_raw_tp_w"), idOf(programs, "count_xdp")];
+  const map = mapOf(programs, "events");
+  expect(testRun(packets)).toBe(0);
+  const { record } = await bpfman.attach(id, "raw_tp", "--tracepoint", "bpf_test_finish");
+  expect([testRun(packets), testRun(packets)]).not.toContain(0);
+  expect(counters(map)[14]).toBe(2);
+  await bpfman.ok("detach", String(record.id));
+  expect(testRun(packets)).toBe(0);
+  expect(counters(map)[14]).toBe(2);
+});
 
 featureTest("kprobe", "kprobe, two kretprobes", () =>
   live([kprobe("count_kprobe", 1), kprobe("count_kretprobe", 2), kprobe("count_kretprobe_too", 3)], trigger),

@@ -31,6 +31,8 @@ export function questionsFor(programType: string): readonly Question[] {
       return [IFACE, DIRECTION, PRIORITY];
     case "tracepoint":
       return [{ name: "tracepoint", prompt: "Tracepoint, as CATEGORY/NAME", value: "syscalls/sys_enter_openat" }];
+    case "raw_tp":
+      return [{ name: "tracepoint", prompt: "Raw tracepoint, by its name alone", value: "sched_switch" }];
     case "kprobe":
     case "kretprobe":
       return [FUNCTION];
@@ -54,7 +56,8 @@ export function targetOf(programType: string, answers: Readonly<Record<string, s
     case "tcx":
       return { kind: programType, iface, priority, direction };
     case "tracepoint":
-      return { kind: "tracepoint", tracepoint };
+    case "raw_tp":
+      return { kind: programType, tracepoint };
     case "kprobe":
     case "kretprobe":
       return { kind: "kprobe", fnName };

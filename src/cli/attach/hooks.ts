@@ -208,6 +208,12 @@ const TRACEPOINT = required({
   noun: { doc: ["Tracepoint to attach to, as GROUP/NAME.", "Example: sched/sched_switch"] },
 });
 
+const RAW_TRACEPOINT = vary(TRACEPOINT, {
+  completes: "raw-tracepoint",
+  doc: ["Tracepoint to attach to, by its name without the group.", "Example: --tracepoint sched_switch"],
+  noun: { doc: ["Tracepoint to attach to, by its name without the group.", "Example: sched_switch"] },
+});
+
 interface Hook<F extends Fields> {
   /** Where to attach, under the names of the request, in the order of help. */
   readonly target: F;
@@ -301,6 +307,13 @@ export const HOOKS = {
     words: ["tracepoint"],
     examples: {
       "Run it whenever a process opens a file": ["--tracepoint syscalls/sys_enter_openat", "syscalls/sys_enter_openat"],
+    },
+  }),
+  raw_tp: attachTo("raw_tp", {
+    target: { tracepoint: RAW_TRACEPOINT },
+    words: ["tracepoint"],
+    examples: {
+      "Run it whenever the scheduler switches to another task": ["--tracepoint sched_switch", "sched_switch"],
     },
   }),
   kprobe: attachTo("kprobe", {

@@ -43,7 +43,7 @@ const PROGRAM_TYPE = several(
       "cgroup-sockopt, tracing, struct-ops, ext, lsm, sk-lookup, syscall]",
       "",
       "bpfman's own types are accepted too: tcx, kprobe, kretprobe, uprobe,",
-      "uretprobe, fentry, fexit.",
+      "uretprobe, fentry, fexit, raw_tp.",
     ],
     noun: {
       takes: "commas",
@@ -176,7 +176,7 @@ export const listLinks = defineCommand({
         "Show only links of programs of this type.",
         "Example: --program-type xdp",
         "",
-        "[possible values: probe, tc, tracing, tracepoint, xdp]",
+        "[possible values: probe, raw-tracepoint, tc, tracing, tracepoint, xdp]",
         ...PROGRAM_TYPE.doc.slice(-3),
       ],
     }),

@@ -38,8 +38,8 @@ export const PROGRAMS = several(
       "Example: --programs xdp:xdp_stats kprobe:kprobe_counter",
       "Example: --programs fentry:test_fentry:do_unlinkat",
       "",
-      "[possible values for <TYPE>: fentry, fexit, kprobe, lsm, tc, tcx,",
-      "tracepoint, uprobe, xdp]",
+      "[possible values for <TYPE>: fentry, fexit, kprobe, lsm, raw_tp, tc,",
+      "tcx, tracepoint, uprobe, xdp]",
     ],
     noun: {
       takes: "commas",

@@ -32,6 +32,8 @@ export function attachmentOf({ kind, details }: LinkRecordAnswer, attachment: At
       return placeOn(details, ` ${details.direction}`, attachment);
     case "tracepoint":
       return `${details.group}/${details.name}`;
+    case "raw_tp":
+      return details.tracepoint;
     case "uprobe":
     case "uretprobe":
       return `${details.target} ${details.fn_name ?? `+0x${details.offset.toString(16)}`}${changeOf(attachment)}`;

@@ -34,6 +34,8 @@ function detailFacts({ kind, details }: LinkRecordAnswer, attachment: Attachment
       ];
     case "tracepoint":
       return [["Tracepoint:", `${details.group}/${details.name}`]];
+    case "raw_tp":
+      return [["Tracepoint:", details.tracepoint]];
     case "uprobe":
     case "uretprobe":
       return [

@@ -37,6 +37,13 @@ export function tracepoints(): string[] {
   return events.split("\n").flatMap((line) => (line === "" ? [] : [line.replace(":", "/")]));
 }
 
+/**
+ * Returns the names under which raw tracepoints are attached to: those that have no event are not among them, and events of
+ * single system calls have none. Throws TRACEFS_UNAVAILABLE.
+ */
+export const rawTracepoints = (): string[] =>
+  tracepoints().flatMap((each) => (each.startsWith("syscalls/") ? [] : each.slice(each.indexOf("/") + 1)));
+
 /** Reports whether the text is a single path component that does not lead elsewhere. */
 const isName = (text: string): boolean => text !== "" && text !== "." && text !== ".." && !/[/\0]/.test(text);
 

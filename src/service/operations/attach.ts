@@ -39,6 +39,8 @@ async function resolve(host: Host, program: ProgramRecord, target: SimpleTarget)
       return (await import("../attach/resolve-tcx.ts")).resolveTcx(host, program, target);
     case "tracepoint":
       return (await import("../attach/resolve-tracepoint.ts")).resolveTracepoint(host, program, target);
+    case "raw_tp":
+      return (await import("../attach/resolve-raw-tp.ts")).resolveRawTp(host, program, target);
     case "uprobe":
       return (await import("../attach/resolve-uprobe.ts")).resolveUprobe(host, program, target);
     case "kprobe":

@@ -119,6 +119,8 @@ function* candidates(host: Host, request: CompleteRequest): Iterable<Value> {
       return yield* dispatchers(host, ({ ifindex }) => ifindex);
     case "tracepoint":
       return yield* host.kernel.tracepoints().sort().map(plain);
+    case "raw-tracepoint":
+      return yield* host.kernel.rawTracepoints().sort().map(plain);
     case "pid":
       return yield* host.files.processes().map(({ pid, name }) => ({ value: String(pid), description: name }));
     case "program-id":

@@ -39,6 +39,11 @@ export const attachTarget = v.variant("kind", [
   v.strictObject({ kind: v.literal("fentry") }),
   v.strictObject({ kind: v.literal("fexit") }),
   v.strictObject({ kind: v.literal("lsm") }),
+  v.strictObject({
+    kind: v.literal("raw_tp"),
+    /** The name alone. Checked where the tracepoints are known. */
+    tracepoint: name,
+  }),
 ]);
 export type AttachTarget = v.InferOutput<typeof attachTarget>;
 

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { ROOT } from "../../../src/cli/commands.ts";
 import { completeLine } from "../../../src/cli/complete/cursor.ts";
 import { splitShellWords } from "../../../src/cli/complete/complete.ts";
+import { ATTACH_KINDS, PROGRAM_TYPES } from "../../../src/domain/kinds.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { cli } from "../../fakes/cli-host.ts";
 
@@ -89,22 +90,7 @@ describe("options and their words", () => {
     ["attach 5 tcx |-i lo -d ingress", ["--priority", "--netns", "--metadata", "--output"]],
     ["link attach tc 5 lo |-p 1", ["ingress", "egress"]],
     ["dispatcher get |4026531840 2", ["xdp", "tc-ingress", "tc-egress"]],
-    [
-      "load file --programs ",
-      [
-        "xdp:",
-        "tc:",
-        "tcx:",
-        "tracepoint:",
-        "kprobe:",
-        "kretprobe:",
-        "uprobe:",
-        "uretprobe:",
-        "fentry:",
-        "fexit:",
-        "lsm:",
-      ],
-    ],
+    ["load file --programs ", PROGRAM_TYPES.map((type) => `${type}:`)],
   ])("%j", async (line, wanted) => expect((await valuesAt(line)).slice(0, Math.max(wanted.length, 1))).toEqual(wanted));
 
   test("descriptions are the first sentence of their help", async () => {
@@ -204,7 +190,7 @@ describe("__complete", () => {
     };
     const fits = (...kinds: string[]) => ({ values: kinds.map((value) => ({ value, description: "" })) });
     expect(await offered(() => fits("tcx"))).toEqual(["tcx"]);
-    const all = ["xdp", "tc", "tcx", "tracepoint", "kprobe", "uprobe", "fentry", "fexit", "lsm"];
+    const all = [...ATTACH_KINDS];
     expect(await offered(() => fits())).toEqual(all);
     expect(
       await offered(() => {

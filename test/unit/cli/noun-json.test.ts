@@ -29,6 +29,7 @@ const DETAILS: Readonly<Record<string, readonly string[]>> = {
   tc: [...NETWORK, "direction", "proceed_on", "dispatcher_id", "revision"],
   tcx: [...NETWORK, "direction"],
   tracepoint: ["group", "name"],
+  raw_tp: ["tracepoint"],
   kretprobe: ["fn_name", "offset", "retprobe"],
   uprobe: ["target", "fn_name", "offset", "pid", "retprobe", "container_pid"],
   fentry: ["fn_name"],

@@ -1,6 +1,7 @@
 /** The noun-verb grammar: each line becomes one request to the same operations; errors have their own format. */
 import { describe, expect, test } from "bun:test";
 import { type GenericSchema, parse } from "valibot";
+import { ATTACH_KINDS } from "../../../src/domain/kinds.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { OPERATIONS, type OperationName } from "../../../src/service/operations.ts";
 import { everyLink, programAnswer, tcxLink, versionAnswer } from "../../fakes/answers.ts";
@@ -323,10 +324,7 @@ describe("errors", () => {
     ["program load file x.o", '"bpfman program load file" needs --programs <PROGRAMS>'],
     ["program load", '"bpfman program load file" needs <PATH> and --programs <PROGRAMS>'],
     ["program lsit", 'unknown command "lsit" for "bpfman program"'],
-    [
-      "link attach",
-      '"bpfman link attach" needs a command: xdp, tc, tcx, tracepoint, kprobe, uprobe, fentry, fexit, lsm',
-    ],
+    ["link attach", `"bpfman link attach" needs a command: ${ATTACH_KINDS.join(", ")}`],
     ["link attach xdp 7 eth0", '"bpfman link attach xdp" needs --priority <PRIORITY>'],
     ["link attach xdp 7 eth0 -p -1", 'invalid priority "-1": must be a whole number from 0 to 2147483647'],
     ["link attach tc 7 eth0 up -p 1", 'invalid direction "up": must be one of ingress, egress'],

@@ -148,6 +148,7 @@ describe("attach", () => {
       { kind: "tracepoint", tracepoint: "sched/sched_switch" },
       { a: "b" },
     ],
+    ["raw_tp -t sched_switch", { kind: "raw_tp", tracepoint: "sched_switch" }],
     ["kprobe -f vfs_read", { kind: "kprobe", fnName: "vfs_read", offset: 0, containerPid: null }],
     ["kprobe --fn-name vfs_read --offset 16", { kind: "kprobe", fnName: "vfs_read", offset: 16, containerPid: null }],
     [

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { ATTACH_KINDS, PROGRAM_TYPES } from "../../../src/domain/kinds.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { cli } from "../../fakes/cli-host.ts";
 
@@ -17,7 +18,7 @@ async function expectUsage(line: string | string[], message: string, hint: strin
 
 const LOAD = "load file --programs xdp:a -p x.o";
 const XDP_WORDS = "aborted, drop, pass, tx, redirect, dispatcher_return";
-const TYPES = "xdp, tc, tcx, tracepoint, kprobe, kretprobe, uprobe, uretprobe, fentry, fexit, lsm";
+const TYPES = PROGRAM_TYPES.join(", ");
 
 const TWO_DASHES = (option: string): string => `an option's long name has two dashes: "${option}"`;
 
@@ -28,7 +29,7 @@ describe("wrong lines", () => {
     ["list porgrams", 'unknown command "porgrams" for "bpfman list"', 'did you mean "programs"?'],
     ["get zzz", 'unknown command "zzz" for "bpfman get"', "commands are program, link"],
     ["attach 5 xpd", 'unknown command "xpd" for "bpfman attach"', 'did you mean "xdp"?'],
-    ["attach 5", '"bpfman attach" needs a command: xdp, tc, tcx, tracepoint, kprobe, uprobe, fentry, fexit, lsm', null],
+    ["attach 5", `"bpfman attach" needs a command: ${ATTACH_KINDS.join(", ")}`, null],
     ["help attach tcz", 'unknown command "tcz" for "bpfman attach"', 'did you mean "tc" or "tcx"?'],
     ["help unload now", '"bpfman unload" has no command "now"', null],
     ["--version list", '"--version" takes no command, but got "list"', null],
@@ -267,7 +268,7 @@ test("the proceed-on words of tc are its own", async () => {
 test("an unknown program type lists them all", async () => {
   const { err, code } = await cli("list programs -p zzz");
   expect(err).toContain('invalid program type "zzz": must be one of unspec, socket-filter, probe, tc, ');
-  expect(err).toContain("syscall, netfilter, tcx, kprobe, kretprobe, uprobe, uretprobe, fentry, fexit\n");
+  expect(err).toContain("syscall, netfilter, tcx, kprobe, kretprobe, uprobe, uretprobe, fentry, fexit, raw_tp\n");
   expect(code).toBe(2);
 });
 

@@ -34,7 +34,7 @@ describe("section names", () => {
     ["kprobe.multi/vfs_*", "unmanaged", "vfs_*"],
     ["uprobe.session", "unmanaged", null],
     ["usdt/app:provider:name", "unmanaged", "app:provider:name"],
-    ["raw_tp.w/sched_switch", "unmanaged", "sched_switch"],
+    ["raw_tp.w/sched_switch", "raw_tp", "sched_switch"],
     ["lsm.s/file_open", "lsm", "file_open"],
     ["lsm_cgroup/socket_bind", "unmanaged", "socket_bind"],
     ["cgroup/connect4", "unmanaged", "connect4"],

@@ -1,6 +1,7 @@
 /** Errors for malformed requests: mistakes of people who write JSON-RPC, and options that nothing else checks. */
 import { expect, test } from "bun:test";
 import type { GenericSchema } from "valibot";
+import { ATTACH_KINDS, PROGRAM_TYPES } from "../../../src/domain/kinds.ts";
 import { parseRequest } from "../../../src/service/parse-request.ts";
 import { attachRequest } from "../../../src/service/requests/attach-request.ts";
 import { buildImageRequest } from "../../../src/service/requests/build-requests.ts";
@@ -18,7 +19,7 @@ function expectProblem(
 }
 
 const LOAD = { source: { file: "/x" }, programs: [{ type: "tcx", name: "count" }] };
-const TYPES = "xdp, tc, tcx, tracepoint, kprobe, kretprobe, uprobe, uretprobe, fentry, fexit, lsm";
+const TYPES = PROGRAM_TYPES.join(", ");
 
 const LOADS: readonly (readonly [request: object, message: string, hint: string | null])[] = [
   [{ ...LOAD, global: {} }, 'unknown field "global"', 'did you mean "globalData"?'],
@@ -65,11 +66,7 @@ test.each(LOADS)("of a load: %j", (request, message, hint) => expectProblem(load
 
 const ATTACHES: typeof LOADS = [
   [{ kind: "tcx" }, 'field "attach.iface" is missing', null],
-  [
-    { iface: "lo" },
-    'field "attach.kind" is missing',
-    "it is one of xdp, tc, tcx, tracepoint, kprobe, uprobe, fentry, fexit, lsm",
-  ],
+  [{ iface: "lo" }, 'field "attach.kind" is missing', `it is one of ${ATTACH_KINDS.join(", ")}`],
   [
     { kind: "tcx", iface: "lo", direction: "ingress", priority: 1, proceed_on: [] },
     'unknown field "attach.proceed_on"',
