@@ -352,6 +352,8 @@ const KERNEL_ENUMS: readonly { readonly name: string; readonly prefix: string; r
         "BPF_CGROUP_UNIX_GETSOCKNAME",
         "BPF_NETKIT_PRIMARY",
         "BPF_NETKIT_PEER",
+        "BPF_TRACE_KPROBE_SESSION",
+        "BPF_TRACE_UPROBE_SESSION",
       ],
     },
     {

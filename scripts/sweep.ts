@@ -73,7 +73,7 @@ interface Selector {
 
 /** Returns the selector to request a program with; null if only other tools load it. */
 function selectorOf({ name, kind, target }: ObjectProgram): Selector | null {
-  if (kind === null || kind === "unmanaged") return null;
+  if (kind === null) return null;
   const { needsFunction } = KINDS[kind];
   if (needsFunction && target === null) return null;
   return { type: kind, name, attachFunction: needsFunction ? target : null };

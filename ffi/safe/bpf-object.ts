@@ -40,8 +40,11 @@ export interface BpfProgram {
    * kernel if null. Call it after setType. Throws SysError (ENOENT or ESRCH if the BTF has no such function).
    */
   setAttachTarget(target: { readonly programFd: number | null; readonly function: string }): void;
-  /** Sets BPF_F_XDP_HAS_FRAGS, so that an XDP program or its extension accepts multi-buffer packets (Linux 5.18). */
-  setFrags(): void;
+  /**
+   * `frags` is BPF_F_XDP_HAS_FRAGS: an XDP program or its extension accepts multi-buffer packets (Linux 5.18). `sleepable` is
+   * BPF_F_SLEEPABLE: the program may sleep.
+   */
+  setFlag(flag: keyof typeof LOAD_FLAGS): void;
   /**
    * Sets the buffer for the verifier log, which must stay valid until `load` returns. `whole` and `path` have every
    * instruction; `whole` is only written if the verifier rejects the program, which is then verified again for it.
@@ -143,8 +146,8 @@ function walk(next: (last: Pointer | null) => Pointer | bigint | null): Pointer[
   return found;
 }
 
-/** include/uapi/linux/bpf.h */
-const BPF_F_XDP_HAS_FRAGS = 1 << 5;
+/** BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS (include/uapi/linux/bpf.h) */
+const LOAD_FLAGS = { sleepable: 1 << 4, frags: 1 << 5 } as const;
 /**
  * Levels of the verifier log (include/linux/bpf_verifier.h): BPF_LOG_LEVEL1, BPF_LOG_STATS. At level 0, libbpf loads without
  * a log first and retries with one on failure.
@@ -176,8 +179,8 @@ function wrapProgram(pointer: Pointer, live: Live): BpfProgram {
       const result = library.bpf_program__set_attach_target(live(pointer), fd, cString(target.function));
       checkedLibbpf("bpf_program__set_attach_target", result);
     },
-    setFrags() {
-      const flags = library.bpf_program__flags(live(pointer)) | BPF_F_XDP_HAS_FRAGS;
+    setFlag(flag) {
+      const flags = library.bpf_program__flags(live(pointer)) | LOAD_FLAGS[flag];
       checkedLibbpf("bpf_program__set_flags", library.bpf_program__set_flags(pointer, flags));
     },
     setLog(log, detail) {

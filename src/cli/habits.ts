@@ -3,7 +3,7 @@
  * parsed, so patterns may be broad.
  */
 
-import { PROGRAM_TYPES } from "../domain/kinds.ts";
+import { ATTACHABLE_TYPES } from "../domain/kinds.ts";
 
 /**
  * What is typed, by what to type instead. A pattern is matched against the words of the line, joined by spaces, without
@@ -21,7 +21,7 @@ const LINK_ID = `give an id: "bpfman list links" shows what is attached where; "
 const NO_DAEMON = 'bpfman needs no daemon; "bpfman rpc" serves one parent process over stdio';
 const NOTHING_TO_CLEAN =
   'no cleanup is needed: the next command that changes something removes any leftovers; "bpfman program delete --all" removes everything that bpfman loaded';
-const KIND = `(${PROGRAM_TYPES.join("|")})`;
+const KIND = `(${ATTACHABLE_TYPES.join("|").replaceAll(".", "\\.")})`;
 
 /** bpftool accepts abbreviated objects and commands. */
 const BPFTOOL: Habits = {

@@ -169,6 +169,8 @@ const ATTACH_TYPES = [
   "CGROUP_UNIX_GETSOCKNAME",
   "NETKIT_PRIMARY",
   "NETKIT_PEER",
+  "TRACE_KPROBE_SESSION",
+  "TRACE_UPROBE_SESSION",
 ] as const;
 export type KernelAttachType = (typeof ATTACH_TYPES)[number];
 

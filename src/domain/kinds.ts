@@ -14,15 +14,17 @@ export interface SectionFacts {
   readonly expectedAttachType?: KernelAttachType;
   /** XDP: the program supports multi-buffer packets (BPF_F_XDP_HAS_FRAGS). */
   readonly frags?: true;
+  /** The program may sleep (BPF_F_SLEEPABLE). */
+  readonly sleepable?: true;
 }
 
 export interface KindFacts {
   /** With its article, as in "an XDP program" and "an XDP link". */
   readonly display: string;
-  /**
-   * The word after `attach ID`; null for kinds that are only loaded, because a kernel map or another program runs them.
-   */
+  /** The word after `attach ID`; null for kinds that are only loaded. */
   readonly attachKind: string | null;
+  /** For kinds that are only loaded: what runs such programs, as a sentence without its period; null for the others. */
+  readonly loadOnly: string | null;
   /** Several programs can share a hook, run by bpfman's dispatcher as extensions. */
   readonly chained: boolean;
   /**
@@ -41,10 +43,9 @@ export interface KindFacts {
   /** The BPF_* attach type the program is loaded with; null for none. */
   readonly expectedAttachType: KernelAttachType | null;
   /**
-   * The capability the kernel requires for loading and attaching, besides CAP_BPF (is_net_admin_prog_type,
-   * is_perfmon_prog_type).
+   * What the kernel requires for loading and attaching, besides CAP_BPF (is_net_admin_prog_type, is_perfmon_prog_type).
    */
-  readonly capability: "CAP_NET_ADMIN" | "CAP_PERFMON";
+  readonly capabilities: readonly ("CAP_NET_ADMIN" | "CAP_PERFMON")[];
   /**
    * ELF sections: full names (`xdp/devmap`), or the part before the first slash. libbpf does not need to know them,
    * because bpfman sets the types above explicitly.
@@ -63,15 +64,26 @@ const PROBE = {
   sectionDecides: true,
   programType: "KPROBE",
   expectedAttachType: null,
-  capability: "CAP_PERFMON",
+  capabilities: ["CAP_PERFMON"],
 } as const;
+const SLEEPABLE = { sleepable: true } as const;
 const TRACING = {
   ...ALONE,
   chained: false,
   needsFunction: true,
   programType: "TRACING",
-  capability: "CAP_PERFMON",
+  capabilities: ["CAP_PERFMON"],
 } as const;
+/** Kinds that are only loaded. */
+const LOADED = { ...ALONE, attachKind: null, chained: false, needsFunction: false, expectedAttachType: null } as const;
+const LOADED_TRACING = { ...TRACING, attachKind: null } as const;
+const LOADED_PROBE = { ...PROBE, attachKind: null } as const;
+const LOADED_CGROUP = { ...LOADED, capabilities: ["CAP_NET_ADMIN"] } as const;
+const LWT = {
+  ...LOADED_CGROUP,
+  loadOnly: "a route with lightweight tunnel encapsulation runs it: ip route add … encap bpf in|out|xmit pinned PIN",
+} as const;
+const NOT_YET = "bpfman does not attach such programs";
 
 /**
  * Keyed by the word on the command line. Sections follow libbpf (1.1 to 1.7) and the longer forms older loaders
@@ -82,22 +94,24 @@ export const KINDS = {
     ...ALONE,
     display: "an XDP",
     attachKind: "xdp",
+    loadOnly: null,
     chained: true,
     needsFunction: false,
     programType: "XDP",
     // None, for all of them: programs share a program array, take each other's place on a hook, and have twins in a
     // dispatcher only with those that expect the same.
     expectedAttachType: null,
-    capability: "CAP_NET_ADMIN",
+    capabilities: ["CAP_NET_ADMIN"],
     sections: { xdp: {}, "xdp.frags": { frags: true } },
   },
   tc: {
     ...TC_FAMILY,
     display: "a TC",
     attachKind: "tc",
+    loadOnly: null,
     chained: true,
     needsFunction: false,
-    capability: "CAP_NET_ADMIN",
+    capabilities: ["CAP_NET_ADMIN"],
     // `action` holds TC programs, too.
     sections: { tc: {}, classifier: {}, action: {} },
   },
@@ -105,20 +119,22 @@ export const KINDS = {
     ...TC_FAMILY,
     display: "a TCX",
     attachKind: "tcx",
+    loadOnly: null,
     chained: false,
     needsFunction: false,
-    capability: "CAP_NET_ADMIN",
+    capabilities: ["CAP_NET_ADMIN"],
     sections: { tcx: {} },
   },
   tracepoint: {
     ...ALONE,
     display: "a tracepoint",
     attachKind: "tracepoint",
+    loadOnly: null,
     chained: false,
     needsFunction: false,
     programType: "TRACEPOINT",
     expectedAttachType: null,
-    capability: "CAP_PERFMON",
+    capabilities: ["CAP_PERFMON"],
     sections: { tracepoint: {}, tp: {} },
   },
   kprobe: {
@@ -126,6 +142,7 @@ export const KINDS = {
     family: "kprobe",
     display: "a kprobe",
     attachKind: "kprobe",
+    loadOnly: null,
     sections: { kprobe: {}, ksyscall: {} },
   },
   kretprobe: {
@@ -133,6 +150,7 @@ export const KINDS = {
     family: "kprobe",
     display: "a kretprobe",
     attachKind: "kprobe",
+    loadOnly: null,
     sections: { kretprobe: {}, kretsyscall: {} },
   },
   uprobe: {
@@ -140,52 +158,375 @@ export const KINDS = {
     family: "uprobe",
     display: "a uprobe",
     attachKind: "uprobe",
-    sections: { uprobe: {}, "uprobe.s": {} },
+    loadOnly: null,
+    sections: { uprobe: {}, "uprobe.s": SLEEPABLE },
   },
   uretprobe: {
     ...PROBE,
     family: "uprobe",
     display: "a uretprobe",
     attachKind: "uprobe",
-    sections: { uretprobe: {}, "uretprobe.s": {} },
+    loadOnly: null,
+    sections: { uretprobe: {}, "uretprobe.s": SLEEPABLE },
   },
   fentry: {
     ...TRACING,
     display: "an fentry",
     attachKind: "fentry",
+    loadOnly: null,
     expectedAttachType: "TRACE_FENTRY",
-    sections: { fentry: {}, "fentry.s": {} },
+    sections: { fentry: {}, "fentry.s": SLEEPABLE },
   },
   fexit: {
     ...TRACING,
     display: "an fexit",
     attachKind: "fexit",
+    loadOnly: null,
     expectedAttachType: "TRACE_FEXIT",
-    sections: { fexit: {}, "fexit.s": {} },
+    sections: { fexit: {}, "fexit.s": SLEEPABLE },
   },
   lsm: {
     ...TRACING,
     display: "an LSM",
     attachKind: "lsm",
+    loadOnly: null,
     programType: "LSM",
     expectedAttachType: "LSM_MAC",
-    sections: { lsm: {}, "lsm.s": {} },
+    sections: { lsm: {}, "lsm.s": SLEEPABLE },
   },
   raw_tp: {
-    ...ALONE,
+    ...LOADED,
     display: "a raw tracepoint",
     attachKind: "raw_tp",
-    chained: false,
-    needsFunction: false,
+    loadOnly: null,
     programType: "RAW_TRACEPOINT",
-    expectedAttachType: null,
-    capability: "CAP_PERFMON",
+    capabilities: ["CAP_PERFMON"],
     sections: {
       raw_tp: {},
       raw_tracepoint: {},
       "raw_tp.w": { programType: "RAW_TRACEPOINT_WRITABLE" },
       "raw_tracepoint.w": { programType: "RAW_TRACEPOINT_WRITABLE" },
     },
+  },
+  tp_btf: {
+    ...LOADED_TRACING,
+    display: "a tp_btf",
+    loadOnly: NOT_YET,
+    expectedAttachType: "TRACE_RAW_TP",
+    sections: { tp_btf: {} },
+  },
+  fmod_ret: {
+    ...LOADED_TRACING,
+    display: "an fmod_ret",
+    loadOnly: NOT_YET,
+    expectedAttachType: "MODIFY_RETURN",
+    sections: { fmod_ret: {}, "fmod_ret.s": SLEEPABLE },
+  },
+  iter: {
+    ...LOADED_TRACING,
+    display: "an iter",
+    loadOnly: NOT_YET,
+    expectedAttachType: "TRACE_ITER",
+    sections: { iter: {}, "iter.s": SLEEPABLE },
+  },
+  freplace: {
+    ...LOADED_TRACING,
+    display: "an freplace",
+    loadOnly: NOT_YET,
+    programType: "EXT",
+    expectedAttachType: null,
+    capabilities: ["CAP_NET_ADMIN", "CAP_PERFMON"],
+    sections: { freplace: {} },
+  },
+  perf_event: {
+    ...LOADED,
+    display: "a perf_event",
+    loadOnly: NOT_YET,
+    programType: "PERF_EVENT",
+    capabilities: ["CAP_PERFMON"],
+    sections: { perf_event: {} },
+  },
+  "kprobe.multi": {
+    ...LOADED_PROBE,
+    family: "kprobe.multi",
+    display: "a kprobe.multi",
+    loadOnly: NOT_YET,
+    expectedAttachType: "TRACE_KPROBE_MULTI",
+    sections: { "kprobe.multi": {} },
+  },
+  "kretprobe.multi": {
+    ...LOADED_PROBE,
+    family: "kprobe.multi",
+    display: "a kretprobe.multi",
+    loadOnly: NOT_YET,
+    expectedAttachType: "TRACE_KPROBE_MULTI",
+    sections: { "kretprobe.multi": {} },
+  },
+  "kprobe.session": {
+    ...LOADED_PROBE,
+    ...ALONE,
+    display: "a kprobe.session",
+    loadOnly: NOT_YET,
+    expectedAttachType: "TRACE_KPROBE_SESSION",
+    sections: { "kprobe.session": {} },
+  },
+  "uprobe.multi": {
+    ...LOADED_PROBE,
+    family: "uprobe.multi",
+    display: "a uprobe.multi",
+    loadOnly: NOT_YET,
+    expectedAttachType: "TRACE_UPROBE_MULTI",
+    sections: { "uprobe.multi": {}, "uprobe.multi.s": SLEEPABLE },
+  },
+  "uretprobe.multi": {
+    ...LOADED_PROBE,
+    family: "uprobe.multi",
+    display: "a uretprobe.multi",
+    loadOnly: NOT_YET,
+    expectedAttachType: "TRACE_UPROBE_MULTI",
+    sections: { "uretprobe.multi": {}, "uretprobe.multi.s": SLEEPABLE },
+  },
+  "uprobe.session": {
+    ...LOADED_PROBE,
+    ...ALONE,
+    display: "a uprobe.session",
+    loadOnly: NOT_YET,
+    expectedAttachType: "TRACE_UPROBE_SESSION",
+    sections: { "uprobe.session": {}, "uprobe.session.s": SLEEPABLE },
+  },
+  usdt: {
+    ...LOADED_PROBE,
+    ...ALONE,
+    display: "a USDT",
+    loadOnly: "its arguments are described by notes in the executable, which libbpf's bpf_program__attach_usdt reads",
+    sections: { usdt: {}, "usdt.s": SLEEPABLE },
+  },
+  cgroup_skb: {
+    ...LOADED_CGROUP,
+    display: "a cgroup_skb",
+    loadOnly: NOT_YET,
+    programType: "CGROUP_SKB",
+    sections: {
+      "cgroup_skb/ingress": { expectedAttachType: "CGROUP_INET_INGRESS" },
+      "cgroup_skb/egress": { expectedAttachType: "CGROUP_INET_EGRESS" },
+      "cgroup/skb": {},
+    },
+  },
+  cgroup_sock: {
+    ...LOADED_CGROUP,
+    display: "a cgroup_sock",
+    loadOnly: NOT_YET,
+    programType: "CGROUP_SOCK",
+    expectedAttachType: "CGROUP_INET_SOCK_CREATE",
+    sections: {
+      "cgroup/sock": {},
+      "cgroup/sock_create": {},
+      "cgroup/sock_release": { expectedAttachType: "CGROUP_INET_SOCK_RELEASE" },
+      "cgroup/post_bind4": { expectedAttachType: "CGROUP_INET4_POST_BIND" },
+      "cgroup/post_bind6": { expectedAttachType: "CGROUP_INET6_POST_BIND" },
+    },
+  },
+  cgroup_sock_addr: {
+    ...LOADED_CGROUP,
+    display: "a cgroup_sock_addr",
+    loadOnly: NOT_YET,
+    programType: "CGROUP_SOCK_ADDR",
+    sections: {
+      "cgroup/bind4": { expectedAttachType: "CGROUP_INET4_BIND" },
+      "cgroup/bind6": { expectedAttachType: "CGROUP_INET6_BIND" },
+      "cgroup/connect4": { expectedAttachType: "CGROUP_INET4_CONNECT" },
+      "cgroup/connect6": { expectedAttachType: "CGROUP_INET6_CONNECT" },
+      "cgroup/connect_unix": { expectedAttachType: "CGROUP_UNIX_CONNECT" },
+      "cgroup/sendmsg4": { expectedAttachType: "CGROUP_UDP4_SENDMSG" },
+      "cgroup/sendmsg6": { expectedAttachType: "CGROUP_UDP6_SENDMSG" },
+      "cgroup/sendmsg_unix": { expectedAttachType: "CGROUP_UNIX_SENDMSG" },
+      "cgroup/recvmsg4": { expectedAttachType: "CGROUP_UDP4_RECVMSG" },
+      "cgroup/recvmsg6": { expectedAttachType: "CGROUP_UDP6_RECVMSG" },
+      "cgroup/recvmsg_unix": { expectedAttachType: "CGROUP_UNIX_RECVMSG" },
+      "cgroup/getpeername4": { expectedAttachType: "CGROUP_INET4_GETPEERNAME" },
+      "cgroup/getpeername6": { expectedAttachType: "CGROUP_INET6_GETPEERNAME" },
+      "cgroup/getpeername_unix": { expectedAttachType: "CGROUP_UNIX_GETPEERNAME" },
+      "cgroup/getsockname4": { expectedAttachType: "CGROUP_INET4_GETSOCKNAME" },
+      "cgroup/getsockname6": { expectedAttachType: "CGROUP_INET6_GETSOCKNAME" },
+      "cgroup/getsockname_unix": { expectedAttachType: "CGROUP_UNIX_GETSOCKNAME" },
+    },
+  },
+  cgroup_sockopt: {
+    ...LOADED_CGROUP,
+    display: "a cgroup_sockopt",
+    loadOnly: NOT_YET,
+    programType: "CGROUP_SOCKOPT",
+    sections: {
+      "cgroup/getsockopt": { expectedAttachType: "CGROUP_GETSOCKOPT" },
+      "cgroup/setsockopt": { expectedAttachType: "CGROUP_SETSOCKOPT" },
+    },
+  },
+  cgroup_sysctl: {
+    ...LOADED_CGROUP,
+    display: "a cgroup_sysctl",
+    loadOnly: NOT_YET,
+    programType: "CGROUP_SYSCTL",
+    expectedAttachType: "CGROUP_SYSCTL",
+    sections: { "cgroup/sysctl": {} },
+  },
+  cgroup_device: {
+    ...LOADED_CGROUP,
+    display: "a cgroup_device",
+    loadOnly: NOT_YET,
+    programType: "CGROUP_DEVICE",
+    expectedAttachType: "CGROUP_DEVICE",
+    sections: { "cgroup/dev": {} },
+  },
+  sockops: {
+    ...LOADED_CGROUP,
+    display: "a sockops",
+    loadOnly: NOT_YET,
+    programType: "SOCK_OPS",
+    expectedAttachType: "CGROUP_SOCK_OPS",
+    sections: { sockops: {} },
+  },
+  lsm_cgroup: {
+    ...LOADED_TRACING,
+    display: "an lsm_cgroup",
+    loadOnly: NOT_YET,
+    programType: "LSM",
+    expectedAttachType: "LSM_CGROUP",
+    sections: { lsm_cgroup: {} },
+  },
+  sk_lookup: {
+    ...LOADED,
+    display: "an sk_lookup",
+    loadOnly: NOT_YET,
+    programType: "SK_LOOKUP",
+    expectedAttachType: "SK_LOOKUP",
+    capabilities: ["CAP_NET_ADMIN"],
+    sections: { sk_lookup: {} },
+  },
+  netfilter: {
+    ...LOADED,
+    display: "a netfilter",
+    loadOnly: NOT_YET,
+    programType: "NETFILTER",
+    expectedAttachType: "NETFILTER",
+    capabilities: ["CAP_NET_ADMIN"],
+    sections: { netfilter: {} },
+  },
+  xdp_devmap: {
+    ...LOADED,
+    display: "an XDP devmap",
+    loadOnly: "an entry of a devmap runs it for the packets that it redirects: bpfman map update",
+    programType: "XDP",
+    expectedAttachType: "XDP_DEVMAP",
+    capabilities: ["CAP_NET_ADMIN"],
+    sections: { "xdp/devmap": {}, "xdp.frags/devmap": { frags: true } },
+  },
+  xdp_cpumap: {
+    ...LOADED,
+    display: "an XDP cpumap",
+    loadOnly: "an entry of a cpumap runs it for the packets that it redirects: bpfman map update",
+    programType: "XDP",
+    expectedAttachType: "XDP_CPUMAP",
+    capabilities: ["CAP_NET_ADMIN"],
+    sections: { "xdp/cpumap": {}, "xdp.frags/cpumap": { frags: true } },
+  },
+  netkit: {
+    ...LOADED,
+    display: "a netkit",
+    loadOnly:
+      "a netkit device runs it, whose links bpfman does not create: bpftool net attach, or the owner of the device",
+    programType: "SCHED_CLS",
+    capabilities: ["CAP_NET_ADMIN"],
+    sections: {
+      "netkit/primary": { expectedAttachType: "NETKIT_PRIMARY" },
+      "netkit/peer": { expectedAttachType: "NETKIT_PEER" },
+    },
+  },
+  socket_filter: {
+    ...LOADED,
+    display: "a socket filter",
+    loadOnly: "a process sets it on its own socket: setsockopt with SO_ATTACH_BPF",
+    programType: "SOCKET_FILTER",
+    capabilities: [],
+    sections: { socket: {} },
+  },
+  sk_reuseport: {
+    ...LOADED,
+    display: "an sk_reuseport",
+    loadOnly: "a process sets it on its own socket: setsockopt with SO_ATTACH_REUSEPORT_EBPF",
+    programType: "SK_REUSEPORT",
+    expectedAttachType: "SK_REUSEPORT_SELECT",
+    capabilities: [],
+    sections: {
+      sk_reuseport: {},
+      "sk_reuseport/migrate": { expectedAttachType: "SK_REUSEPORT_SELECT_OR_MIGRATE" },
+    },
+  },
+  sk_msg: {
+    ...LOADED,
+    display: "an sk_msg",
+    loadOnly: "a sockmap runs it: bpftool prog attach pinned PIN msg_verdict id MAP_ID",
+    programType: "SK_MSG",
+    expectedAttachType: "SK_MSG_VERDICT",
+    capabilities: ["CAP_NET_ADMIN"],
+    sections: { sk_msg: {} },
+  },
+  sk_skb: {
+    ...LOADED,
+    display: "an sk_skb",
+    loadOnly: "a sockmap runs it: bpftool prog attach pinned PIN stream_verdict id MAP_ID",
+    programType: "SK_SKB",
+    capabilities: ["CAP_NET_ADMIN"],
+    sections: {
+      sk_skb: {},
+      "sk_skb/stream_parser": { expectedAttachType: "SK_SKB_STREAM_PARSER" },
+      "sk_skb/stream_verdict": { expectedAttachType: "SK_SKB_STREAM_VERDICT" },
+      "sk_skb/verdict": { expectedAttachType: "SK_SKB_VERDICT" },
+    },
+  },
+  flow_dissector: {
+    ...LOADED,
+    display: "a flow_dissector",
+    loadOnly: "a network namespace runs one: bpftool prog attach pinned PIN flow_dissector",
+    programType: "FLOW_DISSECTOR",
+    expectedAttachType: "FLOW_DISSECTOR",
+    capabilities: ["CAP_NET_ADMIN"],
+    sections: { flow_dissector: {} },
+  },
+  lwt_in: { ...LWT, display: "an lwt_in", programType: "LWT_IN", sections: { lwt_in: {} } },
+  lwt_out: { ...LWT, display: "an lwt_out", programType: "LWT_OUT", sections: { lwt_out: {} } },
+  lwt_xmit: { ...LWT, display: "an lwt_xmit", programType: "LWT_XMIT", sections: { lwt_xmit: {} } },
+  lwt_seg6local: {
+    ...LWT,
+    display: "an lwt_seg6local",
+    loadOnly:
+      "a route with a segment routing action runs it: ip route add … encap seg6local action End.BPF endpoint pinned PIN",
+    programType: "LWT_SEG6LOCAL",
+    sections: { lwt_seg6local: {} },
+  },
+  lirc_mode2: {
+    ...LOADED,
+    display: "a lirc_mode2",
+    loadOnly: "an infrared receiver runs it: ir-keytable, or BPF_PROG_ATTACH on its /dev/lirc device",
+    programType: "LIRC_MODE2",
+    expectedAttachType: "LIRC_MODE2",
+    capabilities: [],
+    sections: { lirc_mode2: {} },
+  },
+  syscall: {
+    ...LOADED,
+    display: "a syscall",
+    loadOnly: "a process runs it with BPF_PROG_TEST_RUN",
+    programType: "SYSCALL",
+    capabilities: [],
+    sections: { syscall: SLEEPABLE },
+  },
+  struct_ops: {
+    ...LOADED,
+    display: "a struct_ops",
+    loadOnly: "the kernel runs it as a member of its struct, once that is registered: bpftool struct_ops register",
+    programType: "STRUCT_OPS",
+    capabilities: ["CAP_PERFMON"],
+    sections: { struct_ops: {}, "struct_ops.s": SLEEPABLE },
   },
 } as const satisfies Readonly<Record<string, KindFacts>>;
 
@@ -210,8 +551,11 @@ export const ATTACH_KINDS = [
 /** Returns a kind's facts, for code that handles any kind. */
 export const factsOf = (kind: ProgramType): KindFacts => KINDS[kind];
 
+/** The kinds that are not only loaded: those that links have. */
+export const ATTACHABLE_TYPES = PROGRAM_TYPES.filter((kind) => factsOf(kind).attachKind !== null);
+
 /** Returns the capabilities it takes to load and attach programs of a kind. */
-export const capabilitiesOf = (kind: ProgramType): readonly Capability[] => ["CAP_BPF", factsOf(kind).capability];
+export const capabilitiesOf = (kind: ProgramType): readonly Capability[] => ["CAP_BPF", ...factsOf(kind).capabilities];
 
 /** Returns the kinds that a program in these sections can be loaded as. */
 export const kindsOfSection = (kind: ProgramType): readonly ProgramType[] =>
@@ -238,4 +582,21 @@ export function sectionFacts({ sections }: Pick<KindFacts, "sections">, section:
   const { name, head } = sectionParts(section);
   const known = [name, head].find((each) => Object.hasOwn(sections, each));
   return known === undefined ? {} : (sections[known] ?? {});
+}
+
+/** How a program is declared to the kernel. */
+export interface KernelType {
+  readonly type: KernelProgramType;
+  readonly expectedAttachType: KernelAttachType | null;
+  readonly sleepable: boolean;
+}
+
+/** Returns how a program of that kind in this section is declared. */
+export function kernelTypeOf(facts: KindFacts, section: string): KernelType {
+  const {
+    programType: type = facts.programType,
+    expectedAttachType = facts.expectedAttachType,
+    sleepable = false,
+  } = sectionFacts(facts, section);
+  return { type, expectedAttachType, sleepable };
 }

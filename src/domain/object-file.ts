@@ -18,13 +18,10 @@ export interface ObjectProgram {
   /** Section name as written, e.g. `kretprobe/do_unlinkat`, `xdp.frags`, `?tc`. */
   readonly section: string;
   /** The kind the section name implies; null if its prefix belongs to no type that bpfman manages. */
-  readonly kind: SectionKind | null;
+  readonly kind: ProgramType | null;
   /** The part of the section name after the prefix (`do_unlinkat`); null if there is none. */
   readonly target: string | null;
 }
-
-/** A type, or `unmanaged` for a libbpf section whose program type bpfman does not attach (cgroup, …). */
-export type SectionKind = ProgramType | "unmanaged";
 
 export interface ObjectMap {
   readonly name: string;

@@ -1,8 +1,7 @@
 /** What a kernel must have for an object, and since which version of Linux it has (its release notes, and bpf(2)). */
 import { type KernelProgramType, mapTypeJson, programTypeWord } from "../domain/kernel-words.ts";
-import { sectionParts } from "../domain/kinds.ts";
+import { kernelTypeOf, KINDS, sectionParts } from "../domain/kinds.ts";
 import type { ObjectFile, ObjectMap } from "../domain/object-file.ts";
-import { sectionType } from "./section-type.ts";
 
 export interface Requirement {
   readonly feature: string;
@@ -81,7 +80,7 @@ export function requirementsOf(
 ): Requirement[] {
   const found: Requirement[] = maps.flatMap(ofMap);
   for (const program of programs) {
-    const type = sectionType(program);
+    const type = program.kind === null ? null : kernelTypeOf(KINDS[program.kind], program.section).type;
     const since = type === null ? undefined : PROGRAM_TYPES[type];
     if (type !== null && since !== undefined) found.push({ feature: `program type ${programTypeWord(type)}`, since });
     const { head } = sectionParts(program.section);

@@ -1,6 +1,6 @@
 /** Commands that list programs and links. */
 import { KERNEL_TYPE_WORDS } from "../../domain/kernel-words.ts";
-import { PROGRAM_TYPES } from "../../domain/kinds.ts";
+import { ATTACHABLE_TYPES, PROGRAM_TYPES } from "../../domain/kinds.ts";
 import {
   asking,
   defineCommand,
@@ -162,11 +162,11 @@ export const listLinks = defineCommand({
       {
         takes: "commas",
         long: "kind",
-        choices: PROGRAM_TYPES,
+        choices: ATTACHABLE_TYPES,
         anyCase: true,
         doc: ["Show only links of these kinds.", "Example: --kind xdp,kretprobe"],
       },
-      oneOf("link kind", PROGRAM_TYPES),
+      oneOf("link kind", ATTACHABLE_TYPES),
     ),
     application: vary(APPLICATION, {
       doc: ["Show only links of this application.", "Example: --application go-app"],

@@ -1,4 +1,4 @@
-import { PROGRAM_TYPES } from "../../domain/kinds.ts";
+import { ATTACHABLE_TYPES, PROGRAM_TYPES } from "../../domain/kinds.ts";
 import { APPLICATION_KEY, NOUN_APPLICATION_KEY } from "../../domain/program.ts";
 import { asking, defineCommand, ifGiven, required, several, type Values } from "../command.ts";
 import { PROGRAM_ID } from "../fields.ts";
@@ -20,6 +20,17 @@ import {
 } from "../parse/pairs.ts";
 import { renderLoad } from "../render/program.ts";
 
+/** Joins words with commas, in lines of 72 characters at most, which is what the text around them has. */
+const inLines = (words: readonly string[]): string[] =>
+  (words.join(", ").match(/.{1,71}(,|$)/g) ?? []).map((line) => line.trim());
+
+const TYPES = [
+  "<TYPE> is one of:",
+  ...inLines(ATTACHABLE_TYPES),
+  "or, for programs that are loaded, pinned and not attached:",
+  ...inLines(PROGRAM_TYPES.filter((type) => !ATTACHABLE_TYPES.includes(type))),
+];
+
 export const PROGRAMS = several(
   {
     takes: "list",
@@ -38,8 +49,7 @@ export const PROGRAMS = several(
       "Example: --programs xdp:xdp_stats kprobe:kprobe_counter",
       "Example: --programs fentry:test_fentry:do_unlinkat",
       "",
-      "[possible values for <TYPE>: fentry, fexit, kprobe, lsm, raw_tp, tc,",
-      "tcx, tracepoint, uprobe, xdp]",
+      ...TYPES,
     ],
     noun: {
       takes: "commas",
@@ -50,7 +60,7 @@ export const PROGRAMS = several(
         "Format for fentry, fexit and lsm: <TYPE>:<NAME>:<ATTACH_FUNC>",
         "Example: --programs xdp:xdp_stats,kprobe:kprobe_counter",
         "",
-        `[possible values for <TYPE>: ${PROGRAM_TYPES.join(", ")}]`,
+        ...TYPES,
       ],
       parse: parseNounSelector,
     },

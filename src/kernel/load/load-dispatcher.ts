@@ -43,7 +43,7 @@ async function loadEmptyDispatcher({
       program.setLog(log, "whole");
       // libbpf sets an attach type for XDP programs by default.
       program.setType(KINDS[hook].programType, expectedAttachType);
-      if (frags) program.setFrags();
+      if (frags) program.setFlag("frags");
       // libbpf freezes the map before it loads the program, so that the verifier knows the values.
       object.maps.find((map) => map.name.endsWith(".rodata"))?.writeInitialValue(0, config);
       object.load();

@@ -1,12 +1,10 @@
-import { type KindFacts, KINDS, sectionFacts } from "../../domain/kinds.ts";
+import { KINDS, kernelTypeOf } from "../../domain/kinds.ts";
 import {
-  type AttachTypeName,
   type BpfMap,
   type BpfObject,
   type BpfProgram,
   type LogDetail,
   openObject,
-  type ProgramTypeName,
 } from "../../../ffi/safe/bpf-object.ts";
 import { withObject } from "../../../ffi/safe/bpf.ts";
 import { collectMessages } from "../../../ffi/safe/libbpf.ts";
@@ -122,8 +120,9 @@ export function configureMaps(opened: BpfObject, object: Omit<ObjectToLoad, "pro
 /** Throws SYMBOL_NOT_FOUND for a function that this kernel does not have. */
 export function setType(program: BpfProgram, settings: ProgramToVerify): void {
   if (settings.type === null) return;
-  const { type, expectedAttachType } = kernelTypeOf(KINDS[settings.type], program.section);
+  const { type, expectedAttachType, sleepable } = kernelTypeOf(KINDS[settings.type], program.section);
   program.setType(type, expectedAttachType);
+  if (sleepable) program.setFlag("sleepable");
   if (settings.attachFunction === null) return;
   const { setKernelTarget } = require("./kernel-target.ts") as typeof import("./kernel-target.ts");
   setKernelTarget(program, settings.type, settings.attachFunction);
@@ -195,19 +194,4 @@ function loadedObject(opened: BpfObject, object: ObjectToLoad): LoadedObject {
 function inOrder(found: readonly LoadedProgram[], asked: readonly ProgramToLoad[]): LoadedProgram[] {
   const byName = new Map(found.map(({ name, kernel }) => [name, { name, kernel }]));
   return asked.flatMap(({ name }) => byName.get(name) ?? []);
-}
-
-/** How a program is declared to the kernel. */
-interface KernelType {
-  readonly type: ProgramTypeName;
-  readonly expectedAttachType: AttachTypeName | null;
-}
-
-/** Returns the type of a program of that kind in this section. */
-export function kernelTypeOf(facts: KindFacts, section: string): KernelType {
-  const { programType = facts.programType, expectedAttachType = facts.expectedAttachType } = sectionFacts(
-    facts,
-    section,
-  );
-  return { type: programType, expectedAttachType };
 }

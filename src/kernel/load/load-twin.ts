@@ -44,7 +44,7 @@ export function loadTwin(twin: TwinToLoad, hook: ChainedKind, slot: Slot): Loade
         program.setLog(log, "whole");
         program.setType("EXT", null);
         // Setting the type clears this flag.
-        if (twin.frags) program.setFrags();
+        if (twin.frags) program.setFlag("frags");
         program.setAttachTarget(slot);
         for (const map of object.maps) takeOver(map, twin, action);
         object.load();

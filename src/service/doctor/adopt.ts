@@ -25,8 +25,7 @@ export function adoptable(host: Host, id: ProgramId): ProgramRecord | null {
     const object = readObject(bytes);
     const name = host.kernel.wholeName(kernel);
     const [program, another] = object.programs.filter((each) => each.name === name);
-    if (program === undefined || another !== undefined || program.kind === null || program.kind === "unmanaged")
-      return null;
+    if (program === undefined || another !== undefined || program.kind === null) return null;
     const attachFunction = KINDS[program.kind].needsFunction ? program.target : null;
     if (KINDS[program.kind].needsFunction && attachFunction === null) return null;
     const pinned = pinnedMaps(host);

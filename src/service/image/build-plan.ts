@@ -70,7 +70,7 @@ function wrongByteOrder({ path, slot }: BytecodeInput, object: ObjectFile): Bpfm
 /** Returns the programs of types that bpfman manages, and the declared maps, without those of global variables. */
 export function labelsOf(object: ObjectFile): BytecodeLabels {
   const programs = object.programs.flatMap(({ name, kind }): [string, string][] =>
-    kind === null || kind === "unmanaged" ? [] : [[name, kind]],
+    kind === null ? [] : [[name, kind]],
   );
   const maps = object.maps.map(({ name, type }): [string, string] => [name, mapTypeLabel(type)]);
   return { programs: sorted(programs), maps: sorted(maps) };

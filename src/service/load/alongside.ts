@@ -19,8 +19,8 @@ export function loadedAlongside(
   for (const { name: asked, type: itsType, attachFunction } of specs) {
     for (const name of reached.get(asked) ?? []) {
       const kind = sections.get(name);
-      // If it is not a program of the object, or of no known type, libbpf rejects the load.
-      if (chosen.has(name) || kind === undefined || kind === "unmanaged") continue;
+      // If it is not a program of the object, libbpf rejects the load.
+      if (chosen.has(name) || kind === undefined) continue;
       const type = kind ?? itsType;
       found.set(name, { name, type, attachFunction: KINDS[type].needsFunction ? attachFunction : null });
     }

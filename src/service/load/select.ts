@@ -1,5 +1,5 @@
 /** Matches the requested programs with the contents of an object. */
-import { type ProgramType, PROGRAM_TYPES, KINDS, factsOf } from "../../domain/kinds.ts";
+import { type ProgramType, KINDS, factsOf } from "../../domain/kinds.ts";
 import type { ProgramSelector, ProgramSpec } from "../../domain/program.ts";
 import type { ObjectFile, ObjectProgram } from "../../domain/object-file.ts";
 import { BpfmanError } from "../../errors/error.ts";
@@ -15,17 +15,16 @@ function settleType(asked: ProgramSelector, program: ObjectProgram): ProgramType
   const wanted = asked.actualType ?? asked.type;
   if (kind === null || kind === wanted) return wanted;
   const { family, sectionDecides } = factsOf(wanted);
-  if (kind !== "unmanaged" && family !== null && family === factsOf(kind).family) {
+  if (family !== null && family === factsOf(kind).family) {
     const isChosen = (asked.actualType ?? null) !== null || !sectionDecides;
     return isChosen ? wanted : kind;
   }
-  const found = kind === "unmanaged" ? "of a type that bpfman does not attach" : kind;
   throw new BpfmanError(
     "PROGRAM_TYPE_MISMATCH",
-    `program type mismatch: asked for ${wanted}, but section "${program.section}" of ${asked.name} is ${found}`,
+    `program type mismatch: asked for ${wanted}, but section "${program.section}" of ${asked.name} is ${kind}`,
     {
       details: { program: asked.name, asked: wanted, section: program.section, found: kind },
-      hint: kind === "unmanaged" ? `bpfman loads ${PROGRAM_TYPES.join(", ")}` : `use --programs ${kind}:${asked.name}`,
+      hint: `use --programs ${kind}:${asked.name}`,
     },
   );
 }

@@ -1,4 +1,4 @@
-import { type AttachKind, capabilitiesOf, isChainedKind, KINDS } from "../../domain/kinds.ts";
+import { capabilitiesOf, factsOf, isChainedKind, KINDS } from "../../domain/kinds.ts";
 import type { LinkAnswer } from "../../domain/answer.ts";
 import { TCX_ATTEMPTS_MAX } from "../../domain/limits.ts";
 import type { LinkDetails } from "../../domain/link.ts";
@@ -18,15 +18,21 @@ import { type AttachRequest, type AttachTarget, attachRequest } from "../request
 
 /** Throws PROGRAM_TYPE_MISMATCH if the program belongs on another kind of hook. */
 function requireKind(program: ProgramRecord, target: AttachTarget): void {
-  const { display, ...facts } = KINDS[program.type];
-  const kind: AttachKind = facts.attachKind;
-  if (kind !== target.kind) {
+  const { display, attachKind, loadOnly } = factsOf(program.type);
+  if (attachKind === target.kind) return;
+  const details = { program_id: program.id, type: program.type, asked: target.kind };
+  if (loadOnly === null) {
     throw new BpfmanError(
       "PROGRAM_TYPE_MISMATCH",
-      `program ${program.id} is ${display} program; attach it with "attach ${program.id} ${kind}"`,
-      { details: { program_id: program.id, type: program.type, asked: target.kind } },
+      `program ${program.id} is ${display} program; attach it with "attach ${program.id} ${attachKind}"`,
+      { details },
     );
   }
+  throw new BpfmanError(
+    "PROGRAM_TYPE_MISMATCH",
+    `program ${program.id} is ${display} program, which bpfman only loads and pins`,
+    { details, hint: `${loadOnly.replaceAll("PIN", program.pinPath).replaceAll(" ID", ` ${program.id}`)}` },
+  );
 }
 
 type SimpleTarget = Exclude<AttachTarget, ChainTarget>;

@@ -128,12 +128,10 @@ type Selector = CheckRequest["programs"][number];
 
 /** What is given to the verifier, or why that cannot be done. */
 function toVerify(program: ObjectProgram, asked: Selector | undefined): ProgramToVerify | { readonly skipped: string } {
-  const { name, kind, section, target } = program;
-  const { head } = sectionParts(section);
-  const type = asked?.type ?? (kind === "unmanaged" ? null : kind);
-  if (head === "freplace") return { skipped: "it is checked against the program that it replaces part of" };
-  if (head.startsWith("struct_ops"))
-    return { skipped: "it is checked as a member of its struct, which bpfman does not load" };
+  const { name, kind, target } = program;
+  const type = asked?.type ?? kind;
+  if (type === "freplace") return { skipped: "it is checked against the program that it replaces part of" };
+  if (type === "struct_ops") return { skipped: "it is checked as a member of its struct, which bpfman does not load" };
   if (type === null || !KINDS[type].needsFunction) return { name, type, attachFunction: null };
   const attachFunction = asked?.attachFunction ?? target;
   if (attachFunction !== null) return { name, type, attachFunction };
@@ -191,7 +189,7 @@ async function checkFile(file: OpenedFile, checking: Checking): Promise<CheckedF
 }
 
 function skippedProgram({ name, section, kind }: ObjectProgram, reason: string): CheckedProgramAnswer {
-  const type = kind === null || kind === "unmanaged" ? sectionParts(section).head : kind;
+  const type = kind ?? sectionParts(section).head;
   return { name, section, type, verdict: "skipped", reason, cost: null, refusal: null, baseline: null };
 }
 

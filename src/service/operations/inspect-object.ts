@@ -1,10 +1,10 @@
 import type { InspectedMapAnswer, ObjectInspectAnswer } from "../../domain/inspect-answer.ts";
 import { mapTypeJson, programTypeWord } from "../../domain/kernel-words.ts";
+import { kernelTypeOf, KINDS } from "../../domain/kinds.ts";
 import { OBJECT_BYTES_MAX } from "../../domain/limits.ts";
 import type { ObjectMap } from "../../domain/object-file.ts";
 import { readContents } from "../../object/contents.ts";
 import { requirementsOf } from "../../object/requirements.ts";
-import { sectionType } from "../../object/section-type.ts";
 import type { Host } from "../../platform/host.ts";
 import type { Sources } from "../../platform/runtime.ts";
 import type { PulledImage } from "../../platform/images.ts";
@@ -67,17 +67,13 @@ function inspect(host: Host, subject: Subject): ObjectInspectAnswer {
     gpl_compatible: GPL_COMPATIBLE.has(object.license ?? ""),
     btf: object.hasBtf,
     line_info: object.hasBtfExt,
-    programs: object.programs.map((program) => {
-      const { name, section, kind, target } = program;
-      const type = sectionType(program);
-      return {
-        name,
-        section,
-        type: type === null ? null : programTypeWord(type),
-        target,
-        load_as: kind === "unmanaged" ? null : kind,
-      };
-    }),
+    programs: object.programs.map(({ name, section, kind, target }) => ({
+      name,
+      section,
+      type: kind === null ? null : programTypeWord(kernelTypeOf(KINDS[kind], section).type),
+      target,
+      load_as: kind,
+    })),
     maps: object.maps.map(mapAnswer),
     globals: globals.map(({ name, section, size, type, value }) => ({ name, section, size, type, value })),
     externs,

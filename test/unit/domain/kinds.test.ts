@@ -6,25 +6,31 @@ import {
   ATTACH_KINDS,
   factsOf,
   isChainedKind,
+  kernelTypeOf,
   type KindFacts,
   kindsOfSection,
   PROGRAM_TYPES,
 } from "../../../src/domain/kinds.ts";
-import { kernelTypeOf } from "../../../src/kernel/load/load-object.ts";
-import { UNMANAGED_SECTIONS } from "../../../src/object/section-name.ts";
 import { attachTarget } from "../../../src/service/requests/attach-request.ts";
 import { cli } from "../../fakes/cli-host.ts";
 
-test("no section belongs to two kinds, or to a kind and to those that bpfman does not load", () => {
-  const all = [...PROGRAM_TYPES.flatMap((kind) => Object.keys(factsOf(kind).sections)), ...UNMANAGED_SECTIONS];
+test("no section belongs to two kinds", () => {
+  const all = PROGRAM_TYPES.flatMap((kind) => Object.keys(factsOf(kind).sections));
   expect(all.filter((section, place) => all.indexOf(section) !== place)).toEqual([]);
 });
 
 describe.each(PROGRAM_TYPES.map((kind) => [kind, factsOf(kind)] as const))("%s", (kind, facts) => {
   test("is called something that stands in a sentence", () => {
-    // As it is said aloud: an X-D-P, an f-entry, a U-probe.
-    const [, article, name = ""] = /^(an?) ([A-Za-z_ ]+)$/.exec(facts.display) ?? [];
-    expect([name, article]).toEqual([name, /^(XDP|LSM|f[a-z]|[aeio])/.test(name) ? "an" : "a"]);
+    // As it is said aloud: an X-D-P, an f-entry, a U-probe, an S-K-lookup, an L-W-T.
+    const [, article, name = ""] = /^(an?) ([A-Za-z0-9_. ]+)$/.exec(facts.display) ?? [];
+    expect([name, article]).toEqual([
+      name,
+      /^(XDP|lsm|f(entry|exit|mod|replace)|sk_|lwt|[aeio])/i.test(name) ? "an" : "a",
+    ]);
+  });
+
+  test("is attached, or what runs it is said", () => {
+    expect([facts.attachKind === null, kind]).toEqual([facts.loadOnly !== null, kind]);
   });
 
   test("has sections, and a family that is there and is one program to the kernel", () => {
@@ -37,8 +43,11 @@ describe.each(PROGRAM_TYPES.map((kind) => [kind, factsOf(kind)] as const))("%s",
   });
 
   test("is known to the kernel by the number of its name", () => {
-    expect(PROG_TYPE[facts.programType]).toBeNumber();
-    if (facts.expectedAttachType !== null) expect(ATTACH_TYPE[facts.expectedAttachType]).toBeNumber();
+    for (const section of Object.keys(facts.sections)) {
+      const { type, expectedAttachType } = kernelTypeOf(facts, section);
+      expect(PROG_TYPE[type]).toBeNumber();
+      if (expectedAttachType !== null) expect(ATTACH_TYPE[expectedAttachType]).toBeNumber();
+    }
   });
 
   test("is attached in both grammars and over JSON-RPC, if it is attached at all", async () => {
@@ -58,7 +67,8 @@ describe.each(PROGRAM_TYPES.map((kind) => [kind, factsOf(kind)] as const))("%s",
     }
   });
 
-  test("is what a line begins with that the habits explain", async () => {
+  test("is what a line begins with that the habits explain, if it is attached", async () => {
+    if (facts.attachKind === null) return;
     const { err } = await cli(`${kind} 5`);
     expect(err).toContain('type "bpfman attach ID KIND"');
   });
@@ -91,7 +101,7 @@ test("a TC section can be loaded for either hook, any other for its own", () => 
   expect(PROGRAM_TYPES.filter(isChainedKind)).toEqual(["xdp", "tc"]);
 });
 
-/** A kind as they are still to come: several sections, some with a type or an attach type of their own, loaded only. */
+/** A kind of several sections, some with a type or an attach type of their own. */
 const MADE_UP: KindFacts = {
   ...factsOf("tracepoint"),
   attachKind: null,
@@ -109,5 +119,5 @@ test.each([
   ["cgroup/other", "RAW_TRACEPOINT", null],
   ["constructor", "RAW_TRACEPOINT", null],
 ] as const)("a section may have types of its own: %s", (section, type, expectedAttachType) => {
-  expect(kernelTypeOf(MADE_UP, section)).toEqual({ type, expectedAttachType });
+  expect(kernelTypeOf(MADE_UP, section)).toEqual({ type, expectedAttachType, sleepable: false });
 });

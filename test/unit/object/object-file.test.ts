@@ -45,7 +45,7 @@ const PROGRAMS: ObjectFile["programs"] = [
     target: "syscalls/sys_enter_openat",
   },
   { name: "after_unlink", section: "?kretprobe/do_unlinkat", kind: "kretprobe", target: "do_unlinkat" },
-  { name: "egress", section: "cgroup_skb/egress", kind: "unmanaged", target: "egress" },
+  { name: "egress", section: "cgroup_skb/egress", kind: "cgroup_skb", target: null },
   { name: "own", section: "my/own", kind: null, target: "own" },
   { name: "weak_one", section: "uprobe", kind: "uprobe", target: null },
 ];
