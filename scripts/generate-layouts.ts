@@ -66,6 +66,17 @@ const KERNEL_STRUCTS: readonly StructSource[] = [
     fields: linkFields("target_ifindex", "relative_id=tcx.relative_id", "expected_revision=tcx.expected_revision"),
   },
   {
+    name: "ITER_LINK_ATTR",
+    type: "union bpf_attr",
+    fields: linkFields("iter_info", "iter_info_len"),
+  },
+  { name: "ITER_LINK_INFO", type: "union bpf_iter_link_info", fields: ["map_fd=map.map_fd"] },
+  {
+    name: "ITER_CREATE_ATTR",
+    type: "union bpf_attr",
+    fields: ["link_fd=iter_create.link_fd", "flags=iter_create.flags"],
+  },
+  {
     name: "RAW_TRACEPOINT_ATTR",
     type: "union bpf_attr",
     fields: ["name=raw_tracepoint.name", "prog_fd=raw_tracepoint.prog_fd", "cookie=raw_tracepoint.cookie"],
@@ -185,6 +196,12 @@ const KERNEL_STRUCTS: readonly StructSource[] = [
       "uprobe_offset=perf_event.uprobe.offset",
       "uprobe_cookie=perf_event.uprobe.cookie",
       "tracepoint_cookie=perf_event.tracepoint.cookie",
+      "event_config=perf_event.event.config",
+      "event_type=perf_event.event.type",
+      "event_cookie=perf_event.event.cookie",
+      "iter_target_name=iter.target_name",
+      "iter_target_name_len=iter.target_name_len",
+      "iter_map_id=iter.map.map_id",
       "tcx_ifindex=tcx.ifindex",
       "tcx_attach_type=tcx.attach_type",
       "netkit_attach_type=netkit.attach_type",
@@ -193,7 +210,8 @@ const KERNEL_STRUCTS: readonly StructSource[] = [
   {
     name: "PERF_EVENT_ATTR",
     type: "struct perf_event_attr",
-    fields: ["type", "size", "config", "uprobe_path", "kprobe_func", "probe_offset"],
+    fields: ["type", "size", "config", "sample_period", "uprobe_path", "kprobe_func", "probe_offset"],
+    bits: ["freq"],
   },
 ];
 
@@ -247,6 +265,7 @@ const KERNEL_ENUMS: readonly { readonly name: string; readonly prefix: string; r
         "BPF_PROG_QUERY",
         "BPF_LINK_CREATE",
         "BPF_RAW_TRACEPOINT_OPEN",
+        "BPF_ITER_CREATE",
         "BPF_LINK_UPDATE",
         "BPF_LINK_DETACH",
         "BPF_PROG_LOAD",
@@ -363,6 +382,7 @@ const KERNEL_ENUMS: readonly { readonly name: string; readonly prefix: string; r
         "BPF_LINK_TYPE_RAW_TRACEPOINT",
         "BPF_LINK_TYPE_TRACING",
         "BPF_LINK_TYPE_CGROUP",
+        "BPF_LINK_TYPE_ITER",
         "BPF_LINK_TYPE_NETNS",
         "BPF_LINK_TYPE_XDP",
         "BPF_LINK_TYPE_PERF_EVENT",
@@ -379,9 +399,14 @@ const KERNEL_ENUMS: readonly { readonly name: string; readonly prefix: string; r
         "BPF_PERF_EVENT_KPROBE",
         "BPF_PERF_EVENT_KRETPROBE",
         "BPF_PERF_EVENT_TRACEPOINT",
+        "BPF_PERF_EVENT_EVENT",
       ],
     },
-    { name: "PERF_TYPE", prefix: "PERF_TYPE_", values: ["PERF_TYPE_SOFTWARE", "PERF_TYPE_TRACEPOINT"] },
+    {
+      name: "PERF_TYPE",
+      prefix: "PERF_TYPE_",
+      values: ["PERF_TYPE_HARDWARE", "PERF_TYPE_SOFTWARE", "PERF_TYPE_TRACEPOINT"],
+    },
     { name: "PERF_SOFTWARE", prefix: "PERF_COUNT_SW_", values: ["PERF_COUNT_SW_DUMMY"] },
   ];
 

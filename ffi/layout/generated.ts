@@ -21,6 +21,7 @@ export const BPF_CMD = {
   PROG_QUERY: 16,
   LINK_CREATE: 28,
   RAW_TRACEPOINT_OPEN: 17,
+  ITER_CREATE: 33,
   LINK_UPDATE: 29,
   LINK_DETACH: 34,
   PROG_LOAD: 5,
@@ -128,6 +129,7 @@ export const LINK_TYPE = {
   RAW_TRACEPOINT: 1,
   TRACING: 2,
   CGROUP: 3,
+  ITER: 4,
   NETNS: 5,
   XDP: 6,
   PERF_EVENT: 7,
@@ -141,9 +143,11 @@ export const PERF_EVENT_KIND = {
   KPROBE: 3,
   KRETPROBE: 4,
   TRACEPOINT: 5,
+  EVENT: 6,
 } as const;
 
 export const PERF_TYPE = {
+  HARDWARE: 0,
   SOFTWARE: 1,
   TRACEPOINT: 2,
 } as const;
@@ -242,6 +246,35 @@ export const TCX_LINK_ATTR = {
     expected_revision: { offset: 24, size: 8 },
   },
   size: 32,
+} as const;
+
+/** union bpf_attr */
+export const ITER_LINK_ATTR = {
+  fields: {
+    prog_fd: { offset: 0, size: 4 },
+    attach_type: { offset: 8, size: 4 },
+    flags: { offset: 12, size: 4 },
+    iter_info: { offset: 16, size: 8 },
+    iter_info_len: { offset: 24, size: 4 },
+  },
+  size: 28,
+} as const;
+
+/** union bpf_iter_link_info */
+export const ITER_LINK_INFO = {
+  fields: {
+    map_fd: { offset: 0, size: 4 },
+  },
+  size: 4,
+} as const;
+
+/** union bpf_attr */
+export const ITER_CREATE_ATTR = {
+  fields: {
+    link_fd: { offset: 0, size: 4 },
+    flags: { offset: 4, size: 4 },
+  },
+  size: 8,
 } as const;
 
 /** union bpf_attr */
@@ -406,6 +439,12 @@ export const LINK_INFO = {
     uprobe_offset: { offset: 36, size: 4 },
     uprobe_cookie: { offset: 40, size: 8 },
     tracepoint_cookie: { offset: 40, size: 8 },
+    event_config: { offset: 24, size: 8 },
+    event_type: { offset: 32, size: 4 },
+    event_cookie: { offset: 40, size: 8 },
+    iter_target_name: { offset: 16, size: 8 },
+    iter_target_name_len: { offset: 24, size: 4 },
+    iter_map_id: { offset: 28, size: 4 },
     tcx_ifindex: { offset: 16, size: 4 },
     tcx_attach_type: { offset: 20, size: 4 },
     netkit_attach_type: { offset: 20, size: 4 },
@@ -419,10 +458,12 @@ export const PERF_EVENT_ATTR = {
     type: { offset: 0, size: 4 },
     size: { offset: 4, size: 4 },
     config: { offset: 8, size: 8 },
+    sample_period: { offset: 16, size: 8 },
     uprobe_path: { offset: 56, size: 8 },
     kprobe_func: { offset: 56, size: 8 },
     probe_offset: { offset: 64, size: 8 },
   },
+  freq: { offset: 41, mask: 4 },
   size: 72,
 } as const;
 

@@ -1,5 +1,8 @@
 import {
   ATTACH_TYPE,
+  ITER_CREATE_ATTR,
+  ITER_LINK_ATTR,
+  ITER_LINK_INFO,
   LINK_DETACH_ATTR,
   LINK_UPDATE_ATTR,
   PERF_LINK_ATTR,
@@ -23,8 +26,10 @@ const createLink = <Layout extends StructLayout>(layout: Layout, values: FieldVa
 export const createPerfLink = (program: number, event: number): number =>
   createLink(PERF_LINK_ATTR, { prog_fd: program, target_fd: event, attach_type: ATTACH_TYPE.PERF_EVENT });
 
-/** Attaches a tracing or LSM program to the function it was loaded for (Linux 5.11). Throws SysError. */
-export const createTracingLink = (program: number, attachType: "TRACE_FENTRY" | "TRACE_FEXIT" | "LSM_MAC"): number =>
+export type TracingType = "TRACE_FENTRY" | "TRACE_FEXIT" | "LSM_MAC" | "TRACE_RAW_TP" | "MODIFY_RETURN";
+
+/** Attaches a tracing or LSM program to what it was loaded for (Linux 5.11; tracepoints 5.18). Throws SysError. */
+export const createTracingLink = (program: number, attachType: TracingType): number =>
   createLink(TRACING_LINK_ATTR, { prog_fd: program, attach_type: ATTACH_TYPE[attachType] });
 
 /**
@@ -41,6 +46,21 @@ export function createExtensionLink(
     target_btf_id: target?.btfId ?? 0,
   });
 }
+
+/**
+ * Attaches an iterator program to what it was loaded for (Linux 5.8); `map` is the descriptor of the map whose entries it
+ * visits. Throws SysError: EBADF or EINVAL if it needs a map, or another one.
+ */
+export function createIteratorLink(program: number, map: number | null): number {
+  const info = map === null ? null : encode(ITER_LINK_INFO, { map_fd: map });
+  const about = info === null ? {} : { iter_info: addressOf(info), iter_info_len: info.length };
+  const link = createLink(ITER_LINK_ATTR, { prog_fd: program, attach_type: ATTACH_TYPE.TRACE_ITER, ...about });
+  if (info !== null) keepAlive(info);
+  return link;
+}
+
+/** BPF_ITER_CREATE: returns a descriptor from which what the link's program writes is read, once. Throws SysError. */
+export const openIterator = (link: number): number => bpf("ITER_CREATE", encode(ITER_CREATE_ATTR, { link_fd: link }));
 
 /**
  * BPF_RAW_TRACEPOINT_OPEN: attaches a raw tracepoint program to the tracepoint of that name (a link since Linux 5.8).

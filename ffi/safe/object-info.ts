@@ -152,7 +152,20 @@ export type LinkFacts =
       readonly offset: number;
       readonly cookie: bigint;
     }
-  | { readonly kind: "tracepoint" | "raw_tp"; readonly name: string; readonly cookie: bigint };
+  | { readonly kind: "tracepoint" | "raw_tp"; readonly name: string; readonly cookie: bigint }
+  | {
+      /** Of a counter: PERF_TYPE_* and PERF_COUNT_*. */
+      readonly kind: "event";
+      readonly type: number;
+      readonly config: bigint;
+      readonly cookie: bigint;
+    }
+  | {
+      readonly kind: "iter";
+      readonly target: string;
+      /** Null for iterators that visit no map's entries. */
+      readonly mapId: number | null;
+    };
 
 /** struct bpf_link_info. */
 export interface LinkInfo {
@@ -195,6 +208,10 @@ function factsOf(fd: number, type: number, info: LinkReader): LinkFacts | null {
       };
     case LINK_TYPE.RAW_TRACEPOINT:
       return { kind: "raw_tp", name: rawTracepointName(fd), cookie: info.u64("raw_tp_cookie") };
+    case LINK_TYPE.ITER: {
+      const target = iteratorName(fd);
+      return { kind: "iter", target, mapId: VISITS_MAP.includes(target) ? info.u32("iter_map_id") : null };
+    }
     case LINK_TYPE.PERF_EVENT:
       return perfFacts(fd, info);
     default:
@@ -225,6 +242,10 @@ function perfFacts(fd: number, info: LinkReader): LinkFacts | null {
       };
     case PERF_EVENT_KIND.TRACEPOINT:
       return { kind: "tracepoint", name: perfEventName(fd), cookie: info.u64("tracepoint_cookie") };
+    case PERF_EVENT_KIND.EVENT: {
+      const [type, config, cookie] = [info.u32("event_type"), info.u64("event_config"), info.u64("event_cookie")];
+      return { kind: "event", type, config, cookie };
+    }
     default:
       return null;
   }
@@ -240,13 +261,23 @@ function perfEventName(fd: number): string {
   return textUntilNul(name);
 }
 
-/** Far more than any tracepoint's name has; the kernel cuts a longer one and says ENOSPC. */
-const RAW_TRACEPOINT_NAME_BYTES = 256;
+/** Far more than the name of any tracepoint or iterator has; the kernel cuts a longer one and says ENOSPC. */
+const NAME_BYTES = 256;
 
 /** Returns the tracepoint of a raw tracepoint link, in the same manner. */
 function rawTracepointName(fd: number): string {
-  const name = allocate(RAW_TRACEPOINT_NAME_BYTES);
+  const name = allocate(NAME_BYTES);
   objectInfo(fd, LINK_INFO, { raw_tp_name: addressOf(name), raw_tp_name_len: name.length });
+  return textUntilNul(name);
+}
+
+/** Iterators over the entries of one map: only of them the kernel says which. */
+const VISITS_MAP = ["bpf_map_elem", "bpf_sk_storage_map", "sockmap"];
+
+/** Returns what the iterator of a link visits, in the same manner. */
+function iteratorName(fd: number): string {
+  const name = allocate(NAME_BYTES);
+  objectInfo(fd, LINK_INFO, { iter_target_name: addressOf(name), iter_target_name_len: name.length });
   return textUntilNul(name);
 }
 

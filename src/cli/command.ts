@@ -303,6 +303,11 @@ export interface Session {
   print<Answer>(answer: Answer, text: (answer: Answer, look: Look) => string): void;
   /** Performs an operation that finds many results, and prints each as it is found: a list as JSON, a line for each as text. */
   stream(name: OperationName, request: unknown): Promise<void>;
+  /**
+   * Performs an operation that finds text, and prints it as it is found: as JSON, as one string; on a terminal, with what
+   * could affect it escaped.
+   */
+  streamText(name: OperationName, request: unknown): Promise<void>;
   /** Writes text to stdout, whatever the output format. */
   write(text: string): void;
   /** Writes files into a directory, which is created if necessary, and prints their paths. Throws IO_FAILED. */

@@ -46,6 +46,10 @@ const HOOKS: Readonly<Record<AttachKind, string>> = {
   fexit: "Attach an fexit program to the function it was loaded for.",
   lsm: "Attach an LSM program to the hook it was loaded for.",
   raw_tp: "Attach a program to a raw tracepoint.",
+  tp_btf: "Attach a tp_btf program to the tracepoint it was loaded for.",
+  fmod_ret: "Attach an fmod_ret program to the function it was loaded for.",
+  iter: "Attach an iterator, whose output `bpfman iter` prints.",
+  perf_event: "Attach a program to a counter of the kernel or the processor.",
 };
 
 /** A leaf per hook that a program can be attached to. */
@@ -155,6 +159,7 @@ const LINK: Group = {
     noun("detach", "Detach links from their hooks.", removal, "detach"),
     noun("get", "Show one link in detail.", oneLink, "getLink"),
     noun("list", "List links.", lists, "listLinks"),
+    noun("read", "Print what the program of an iterator link writes.", () => import("./get/iter.ts"), "readIterator"),
     noun("update", "Change the priority or proceed-on of a live XDP or TC link.", attaching, "updateLink"),
     noun("delete", "Delete links, and any program left without one.", removal, "deleteLinks"),
   ],
@@ -190,6 +195,12 @@ export const ROOT: Group = {
     classic("detach", "Detach links from their hooks.", removal, "detach"),
     LIST,
     GET,
+    classic(
+      "iter",
+      "Print what the program of an iterator link writes.",
+      () => import("./get/iter.ts"),
+      "readIterator",
+    ),
     MAP,
     PROGRAM,
     LINK,

@@ -171,6 +171,16 @@ interface ProbeDetailsAnswer {
   readonly retprobe: boolean;
 }
 
+interface PerfEventDetailsAnswer {
+  /** As perf list shows it: `page-faults`. */
+  readonly event: string;
+  readonly cpu: number | null;
+  readonly pid: number | null;
+  /** The program runs after so many events, or so many times per second; the other is null. */
+  readonly period: number | null;
+  readonly frequency: number | null;
+}
+
 interface UserProbeDetailsAnswer {
   readonly target: string;
   readonly fn_name: string | null;
@@ -223,7 +233,10 @@ export type LinkRecordAnswer =
   | LinkRecordOf<"raw_tp", { readonly tracepoint: string }>
   | LinkRecordOf<"kprobe" | "kretprobe", ProbeDetailsAnswer>
   | LinkRecordOf<"uprobe" | "uretprobe", UserProbeDetailsAnswer>
-  | LinkRecordOf<"fentry" | "fexit", { readonly fn_name: string }>
+  | LinkRecordOf<"fentry" | "fexit" | "fmod_ret", { readonly fn_name: string }>
+  | LinkRecordOf<"tp_btf", { readonly tracepoint: string }>
+  | LinkRecordOf<"iter", { readonly iterator: string; readonly map_id: number | null }>
+  | LinkRecordOf<"perf_event", PerfEventDetailsAnswer>
   /** Without the `bpf_lsm_` prefix. */
   | LinkRecordOf<"lsm", { readonly hook_name: string }>;
 
@@ -278,6 +291,13 @@ export type KernelLinkAnswer =
       readonly tracepoint: string;
       readonly cookie: number;
     })
+  /** The event's name in bpfman; null for one that it does not know. */
+  | (AnyKernelLinkAnswer & {
+      readonly perf_event_type: "event";
+      readonly event: string | null;
+      readonly cookie: number;
+    })
+  | (AnyKernelLinkAnswer & { readonly iterator: string; readonly map_id: number | null })
   /** Raw tracepoints. */
   | (AnyKernelLinkAnswer & { readonly tracepoint: string; readonly cookie: number });
 
@@ -292,6 +312,14 @@ export interface LinkAnswer {
     /** Null for what cannot go from its place. Not in the noun-verb grammar. */
     readonly attachment: AttachmentAnswer | null;
   };
+}
+
+export interface LinkReadAnswer {
+  readonly link_id: number;
+  /** Base64. */
+  readonly output: string;
+  /** The offset of the next page; null at the end. */
+  readonly next: number | null;
 }
 
 export interface LoadAnswer {

@@ -18,5 +18,6 @@ export const LIVE_VALUES = [
   "target-function",
   "tracepoint",
   "raw-tracepoint",
+  "perf-event",
 ] as const;
 export type LiveValue = (typeof LIVE_VALUES)[number];

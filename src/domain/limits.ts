@@ -251,5 +251,9 @@ export const MAP_VALUE_BYTES_MAX = 64 * 1024 * 1024;
 export const MAP_ENTRIES_COUNTED_MAX = 65_536;
 /** Entries in one answer of map/dump. */
 export const MAP_PAGE_ENTRIES_MAX = 10_000;
+/** Bytes that are read from an iterator at once: four times what the kernel keeps ready (bpf_iter). */
+export const ITERATOR_CHUNK_BYTES = 128 * 1024;
+/** Bytes of an iterator in one answer of link/read. */
+export const ITERATOR_PAGE_BYTES_MAX = 1024 * 1024;
 /** Largest copy of a row in the runtime directory: a program's, with its global data and metadata. */
 export const ROW_COPY_BYTES_MAX = 32 * 1024 * 1024;

@@ -1,5 +1,6 @@
-import type { KernelLinkId, LinkId, ProgramId } from "./ids.ts";
+import type { KernelLinkId, LinkId, MapId, ProgramId } from "./ids.ts";
 import { type ChainedKind, isChainedKind } from "./kinds.ts";
+import type { PerfEventName } from "./perf-events.ts";
 import type { Metadata } from "./program.ts";
 
 export const DIRECTIONS = ["ingress", "egress"] as const;
@@ -68,9 +69,28 @@ export interface UprobeDetails {
   readonly fileId: string | null;
 }
 export interface TracingDetails {
-  readonly kind: "fentry" | "fexit" | "lsm";
-  /** The kernel function, or the LSM hook without its `bpf_lsm_` prefix. */
+  readonly kind: "fentry" | "fexit" | "lsm" | "tp_btf" | "fmod_ret";
+  /** The kernel function, the LSM hook without its `bpf_lsm_` prefix, or the tracepoint without its group. */
   readonly fnName: string;
+}
+
+export interface IterDetails {
+  readonly kind: "iter";
+  /** What the kernel visits: `task`, `bpf_map_elem`. */
+  readonly target: string;
+  /** The map whose entries are visited; null for iterators that visit something else. */
+  readonly mapId: MapId | null;
+}
+export interface PerfEventDetails {
+  readonly kind: "perf_event";
+  readonly event: PerfEventName;
+  /** Null for all processors, of one process. */
+  readonly cpu: number | null;
+  /** Null for all processes, on one processor. */
+  readonly pid: number | null;
+  /** Runs after so many events, or so many times per second: one of them is null. */
+  readonly period: number | null;
+  readonly frequency: number | null;
 }
 
 /** Where a link is attached, with one shape per kind. */
@@ -82,7 +102,9 @@ export type LinkDetails =
   | RawTpDetails
   | KprobeDetails
   | UprobeDetails
-  | TracingDetails;
+  | TracingDetails
+  | IterDetails
+  | PerfEventDetails;
 
 /** Details of a link that a dispatcher runs. */
 export type ChainDetails = Extract<LinkDetails, { readonly kind: ChainedKind }>;
@@ -137,6 +159,12 @@ export function placeInBrief(details: LinkDetails): string {
     case "fentry":
     case "fexit":
     case "lsm":
+    case "tp_btf":
+    case "fmod_ret":
       return `${kind} ${details.fnName}`;
+    case "iter":
+      return `${kind} ${details.target}`;
+    case "perf_event":
+      return `${kind} ${details.event}`;
   }
 }

@@ -4,6 +4,7 @@ import { type DispatcherRecord, dispatcherTypeOf } from "../domain/dispatcher.ts
 import type { LinkId } from "../domain/ids.ts";
 import { attachTypeWord, linkTypeWord } from "../domain/kernel-words.ts";
 import { type ChainDetails, type InterfaceRef, isChained, type LinkDetails, type LinkRecord } from "../domain/link.ts";
+import { perfEventName } from "../domain/perf-events.ts";
 import { type Attachments, attachmentsOf } from "./attachment.ts";
 import { comparePlaces } from "../dispatcher/order.ts";
 import type { Host } from "../platform/host.ts";
@@ -114,8 +115,17 @@ export function linkRecordAnswer(record: LinkRecord, around: Surroundings): Link
         retprobe: details.kind === "uretprobe",
         container_pid: details.containerPid,
       });
+    case "tp_btf":
+      return answer(details.kind, { tracepoint: details.fnName });
+    case "iter":
+      return answer(details.kind, { iterator: details.target, map_id: details.mapId });
+    case "perf_event": {
+      const { kind, ...about } = details;
+      return answer(kind, about);
+    }
     case "fentry":
     case "fexit":
+    case "fmod_ret":
       return answer(details.kind, { fn_name: details.fnName });
     case "lsm":
       return answer(details.kind, { hook_name: details.fnName });
@@ -175,6 +185,14 @@ function factsAnswer(host: Host, facts: KernelLinkFacts | null, details: LinkDet
       return { perf_event_type: facts.kind, tracepoint: facts.name, cookie: exact(facts.cookie) };
     case "raw_tp":
       return { tracepoint: facts.name, cookie: exact(facts.cookie) };
+    case "iter":
+      return { iterator: facts.target, map_id: facts.mapId };
+    case "event":
+      return {
+        perf_event_type: facts.kind,
+        event: perfEventName(facts.type, facts.config),
+        cookie: exact(facts.cookie),
+      };
   }
 }
 

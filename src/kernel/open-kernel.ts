@@ -20,6 +20,8 @@ const xdp = () => require("./hooks/xdp-link.ts") as typeof import("./hooks/xdp-l
 const tc = () => require("./hooks/tc-filter.ts") as typeof import("./hooks/tc-filter.ts");
 const tracepoint = () => require("./hooks/tracepoint-link.ts") as typeof import("./hooks/tracepoint-link.ts");
 const rawTp = () => require("./hooks/raw-tp-link.ts") as typeof import("./hooks/raw-tp-link.ts");
+const perfEvent = () => require("./hooks/perf-event-link.ts") as typeof import("./hooks/perf-event-link.ts");
+const iter = () => require("./hooks/iter-link.ts") as typeof import("./hooks/iter-link.ts");
 const kprobe = () => require("./hooks/kprobe-link.ts") as typeof import("./hooks/kprobe-link.ts");
 const uprobe = () => require("./hooks/uprobe-link.ts") as typeof import("./hooks/uprobe-link.ts");
 const tracing = () => require("./hooks/tracing-link.ts") as typeof import("./hooks/tracing-link.ts");
@@ -56,6 +58,7 @@ export function openKernel(pins: string | null = null): KernelPort {
     openPin,
     openObject,
     attach: (program, target) => withPinned("attach", program, (fd) => attachedLink(createLink(fd, target))),
+    openIterator: (link) => iter().openIterator(link),
     tcxState: (hook) => tcx().tcxState(hook),
     tracepoints: () => tracepoint().tracepoints(),
     rawTracepoints: () => tracepoint().rawTracepoints(),
@@ -94,6 +97,10 @@ function createLink(program: number, target: KernelAttach): number {
       return tracepoint().attachTracepoint(program, target);
     case "raw_tp":
       return rawTp().attachRawTp(program, target);
+    case "perf_event":
+      return perfEvent().attachPerfEvent(program, target);
+    case "iter":
+      return iter().attachIter(program, target);
     case "kprobe":
     case "kretprobe":
       return kprobe().attachKprobe(program, target);
@@ -103,6 +110,8 @@ function createLink(program: number, target: KernelAttach): number {
     case "fentry":
     case "fexit":
     case "lsm":
+    case "tp_btf":
+    case "fmod_ret":
       return tracing().attachTracing(program, target);
   }
 }

@@ -1,7 +1,7 @@
 import type { XdpMode } from "../domain/config.ts";
 import type { FilterRef } from "../domain/dispatcher.ts";
 import type { KernelLinkId, MapId, ProgramId } from "../domain/ids.ts";
-import type { Direction, TcxAnchor, TcxState } from "../domain/link.ts";
+import type { Direction, IterDetails, PerfEventDetails, TcxAnchor, TcxState, TracingDetails } from "../domain/link.ts";
 import type { BpfmanError } from "../errors/error.ts";
 import type { Pin } from "../domain/pin.ts";
 import type { ProgramType, ChainedKind } from "../domain/kinds.ts";
@@ -154,7 +154,20 @@ export type KernelLinkFacts =
       readonly offset: number;
       readonly cookie: bigint;
     }
-  | { readonly kind: "tracepoint" | "raw_tp"; readonly name: string; readonly cookie: bigint };
+  | { readonly kind: "tracepoint" | "raw_tp"; readonly name: string; readonly cookie: bigint }
+  | {
+      /** Of a counter: PERF_TYPE_* and PERF_COUNT_*. */
+      readonly kind: "event";
+      readonly type: number;
+      readonly config: bigint;
+      readonly cookie: bigint;
+    }
+  | {
+      readonly kind: "iter";
+      readonly target: string;
+      /** Null for iterators that visit no map's entries. */
+      readonly mapId: number | null;
+    };
 
 /** Whether a feature works here. Determined by using it, never inferred from a version. */
 export interface Feature {
@@ -310,7 +323,9 @@ export type KernelAttach =
       /** Where the function begins, when its name alone does not say which one is meant. */
       readonly address: bigint | null;
     }
-  | { readonly kind: "fentry" | "fexit" | "lsm" }
+  | { readonly kind: TracingDetails["kind"] }
+  | IterDetails
+  | PerfEventDetails
   | ({ readonly kind: "tcx"; readonly anchor: TcxAnchor; readonly revision: bigint } & TcHook);
 
 /** A function of the kernel or of a module: several may have one name. */
@@ -328,6 +343,13 @@ export interface KernelFunction {
 export interface AttachedLink {
   readonly id: KernelLinkId;
   pin(path: string): void;
+  close(): void;
+}
+
+/** What the program of an iterator link writes, while it runs. */
+export interface IteratorOutput {
+  /** Null at the end; nothing yet if it is empty. Valid until the next call. */
+  read(): Uint8Array | null;
   close(): void;
 }
 
@@ -442,6 +464,8 @@ export interface KernelPort {
    * KERNEL_UNSUPPORTED if the kernel does not support the kind, ATTACH_FAILED otherwise.
    */
   attach(program: Pin, attach: KernelAttach): AttachedLink;
+  /** Runs the program of a pinned iterator link from the beginning. Throws KERNEL_CALL_FAILED. */
+  openIterator(link: Pin): IteratorOutput;
   /** Throws KERNEL_UNSUPPORTED before Linux 6.6. */
   tcxState(hook: TcHook): TcxState;
   /** Returns all tracepoints as `group/name`, for checks and suggestions. Throws TRACEFS_UNAVAILABLE. */

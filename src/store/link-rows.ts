@@ -2,13 +2,16 @@ import type { SQLQueryBindings } from "bun:sqlite";
 import type { LinkId } from "../domain/ids.ts";
 import type { LinkDraft, StorePort } from "../platform/store.ts";
 import { type Opened, type Reading, records, remove, select, transaction, update } from "./rows.ts";
-import { kernelLinkId, linkId, programId } from "../domain/ids.ts";
+import { kernelLinkId, linkId, mapId, programId } from "../domain/ids.ts";
+import { PERF_EVENTS } from "../domain/perf-events.ts";
 import {
   DIRECTIONS,
+  type IterDetails,
   type KprobeDetails,
   type LinkDetails,
   type LinkKind,
   type LinkRecord,
+  type PerfEventDetails,
   type RawTpDetails,
   type TcDetails,
   type TcxDetails,
@@ -52,7 +55,7 @@ const uprobe = shape<UprobeDetails>({
   // Rows of before it was kept have none.
   fileId: (value, place) => (value === undefined ? null : nullable(text)(value, place)),
 });
-const tracing = shape<TracingDetails>({ kind: oneOf(["fentry", "fexit", "lsm"]), fnName: text });
+const tracing = shape<TracingDetails>({ kind: oneOf(["fentry", "fexit", "lsm", "tp_btf", "fmod_ret"]), fnName: text });
 
 const DETAILS: { readonly [Kind in LinkKind]: Check<LinkDetails> } = {
   xdp: shape<XdpDetails>({ kind: oneOf(["xdp"]), ...network, position: whole(0), proceedOn }),
@@ -67,6 +70,17 @@ const DETAILS: { readonly [Kind in LinkKind]: Check<LinkDetails> } = {
   fentry: tracing,
   lsm: tracing,
   fexit: tracing,
+  tp_btf: tracing,
+  fmod_ret: tracing,
+  iter: shape<IterDetails>({ kind: oneOf(["iter"]), target: text, mapId: nullable((...at) => mapId(id(...at))) }),
+  perf_event: shape<PerfEventDetails>({
+    kind: oneOf(["perf_event"]),
+    event: oneOf(PERF_EVENTS),
+    cpu: nullable(whole(0)),
+    pid,
+    period: nullable(whole(1)),
+    frequency: nullable(whole(1)),
+  }),
 };
 const kind = oneOf(Object.keys(DETAILS) as LinkKind[]);
 const details = json((value, place) => DETAILS[kind(fields(value, place).kind, `${place}.kind`)](value, place));

@@ -14,6 +14,7 @@ import type {
   AttachedLink,
   DispatcherToLoad,
   InterfaceHook,
+  IteratorOutput,
   LoadedDispatcher,
   TcHook,
   XdpHolder,
@@ -64,6 +65,16 @@ function linkTypeOf(attach: KernelAttach): Pick<KernelLink, "type" | "attachType
       return { type: 2, attachType: 27, facts: FUNCTION };
     case "tracepoint":
       return { type: 7, attachType: null, facts: { kind: "tracepoint", name: attach.name, cookie: 0n } };
+    case "fmod_ret":
+      return { type: 2, attachType: 26, facts: FUNCTION };
+    case "tp_btf":
+      return { type: 1, attachType: null, facts: { kind: "raw_tp", name: "sched_switch", cookie: 0n } };
+    case "iter": {
+      const { kind, target, mapId } = attach;
+      return { type: 4, attachType: null, facts: { kind, target, mapId } };
+    }
+    case "perf_event":
+      return { type: 7, attachType: null, facts: { kind: "event", type: 1, config: 2n, cookie: 0n } };
     case "raw_tp":
       return { type: 1, attachType: null, facts: { kind: "raw_tp", name: attach.name, cookie: 0n } };
     case "uprobe":
@@ -284,6 +295,19 @@ export class FakeKernel implements KernelPort {
   }
   countsRuns = () => this.counting;
   tracepoints = () => this.knownTracepoints;
+  /** What the programs of iterators write, in the parts in which it is read. */
+  iterated: readonly string[] = ["pid name\n", "", "1 init\n"];
+  openIterator(link: Pin): IteratorOutput {
+    this.#behind(link);
+    const parts = this.iterated.values();
+    return {
+      read: () => {
+        const { value } = parts.next();
+        return value === undefined ? null : Buffer.from(value);
+      },
+      close: () => {},
+    };
+  }
   rawTracepoints = () => this.knownTracepoints.map((name) => name.slice(name.indexOf("/") + 1));
   wholeName = ({ name }: KernelProgram) => name;
   functionsNamed = (name: string) => this.functions.get(name) ?? [];

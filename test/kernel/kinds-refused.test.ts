@@ -51,6 +51,21 @@ describe("raw_tp", () => {
   });
 });
 
+featureTest("tracing", "tracepoints, iterators and functions that this kernel does not have", async () => {
+  for (const [selector, message, near] of [
+    ["tp_btf:count_tp_btf:sched_swtich", 'no tracepoint "sched_swtich" in this kernel', '"sched_switch"'],
+    ["iter:write_maps:bpf_mapp", 'this kernel has no iterator "bpf_mapp"', '"bpf_map"'],
+    [`fmod_ret:count_fmod_ret:${MISSPELT}`, `no function "${MISSPELT}" in this kernel`, `"${KERNEL_FUNCTION}"`],
+  ] as const) {
+    const failure = await loadRefused(3, "SYMBOL_NOT_FOUND", selector);
+    expect(failure.message).toEndWith(`: ${message}`);
+    expect(failure.hint).toStartWith(`did you mean ${near}`);
+  }
+  // It can be traced, but what it returns cannot be changed.
+  const failure = await loadRefused(1, "VERIFIER_REJECTED", "fmod_ret:count_fmod_ret:vfs_read");
+  expect(failure.hint).toContain("CONFIG_FUNCTION_ERROR_INJECTION");
+});
+
 describe("kprobe", () => {
   // These are decided before the kernel is asked, so that they hold where it has no kprobes as well.
   test("function, offset and container", async () => {

@@ -62,6 +62,17 @@ const rawTp = (): Kind => ({
   attachment: "sys_enter",
 });
 
+const tpBtf = (): Kind => ({
+  selector: "tp_btf:count_tp_btf:sys_enter",
+  slot: 15,
+  attach: ["tp_btf"],
+  kind: "tp_btf",
+  details: { tracepoint: "sys_enter" },
+  kernel: { link_type: "raw_tracepoint", attach_type: null },
+  rows: { "Tracepoint:": "sys_enter" },
+  attachment: "sys_enter",
+});
+
 const kprobe = (program: string, slot: number, offset = 0): Kind => ({
   selector: `kprobe:${program}`,
   slot,
@@ -73,8 +84,8 @@ const kprobe = (program: string, slot: number, offset = 0): Kind => ({
   attachment: KERNEL_FUNCTION,
 });
 
-const uprobe = (kind: "uprobe" | "uretprobe", slot: number): Kind => ({
-  selector: `${kind}:count_${kind}`,
+const uprobe = (kind: "uprobe" | "uretprobe", slot: number, program = `count_${kind}`): Kind => ({
+  selector: `${kind}:${program}`,
   slot,
   attach: ["uprobe", "--target", work.binary, "--fn-name", USER_FUNCTION],
   kind,
@@ -97,15 +108,23 @@ const uprobe = (kind: "uprobe" | "uretprobe", slot: number): Kind => ({
   attachment: `${work.binary} ${USER_FUNCTION}`,
 });
 
-const tracing = (kind: "fentry" | "fexit" | "lsm", program: string, slot: number): Kind => {
-  const target = kind === "lsm" ? LSM_HOOK : KERNEL_FUNCTION;
+const TRACING = {
+  fentry: { target: KERNEL_FUNCTION, attach_type: "trace_fentry" },
+  fexit: { target: KERNEL_FUNCTION, attach_type: "trace_fexit" },
+  fmod_ret: { target: KERNEL_FUNCTION, attach_type: "modify_return" },
+  lsm: { target: LSM_HOOK, attach_type: "lsm_mac" },
+} as const;
+
+const tracing = (kind: keyof typeof TRACING, program: string, slot: number, on: string | null = null): Kind => {
+  const { attach_type } = TRACING[kind];
+  const target = on ?? TRACING[kind].target;
   return {
     selector: `${kind}:${program}:${target}`,
     slot,
     attach: [kind],
     kind,
     details: kind === "lsm" ? { hook_name: target } : { fn_name: target },
-    kernel: { link_type: "tracing", attach_type: kind === "lsm" ? "lsm_mac" : `trace_${kind}` },
+    kernel: { link_type: "tracing", attach_type },
     rows: { "Attach Function:": target },
     attachment: target,
   };
@@ -234,7 +253,17 @@ async function trigger(times: number): Promise<void> {
 }
 
 test("tracepoint, raw tracepoint, uprobe, uretprobe", () =>
-  live([tracepoint(), rawTp(), uprobe("uprobe", 4), uprobe("uretprobe", 5)], trigger));
+  live(
+    [
+      tracepoint(),
+      rawTp(),
+      uprobe("uprobe", 4),
+      uprobe("uretprobe", 5),
+      // One that may sleep.
+      uprobe("uprobe", 18, "count_uprobe_s"),
+    ],
+    trigger,
+  ));
 
 /** Lets the kernel run a program of packets once; the exit code is that of the test run. */
 const testRun = (program: number): number =>
@@ -258,16 +287,38 @@ featureTest("kprobe", "kprobe, two kretprobes", () =>
   live([kprobe("count_kprobe", 1), kprobe("count_kretprobe", 2), kprobe("count_kretprobe_too", 3)], trigger),
 );
 
-featureTest("tracing", "two fentry and a fexit on one function", () =>
+featureTest("tracing", "two fentry, a fexit and a fmod_ret on one function; a tracepoint by its BTF", () =>
   live(
     [
       tracing("fentry", "count_fentry", 6),
       tracing("fentry", "count_fentry_too", 7),
       tracing("fexit", "count_fexit", 8),
+      tracing("fmod_ret", "count_fmod_ret", 16),
+      tpBtf(),
     ],
     trigger,
   ),
 );
+
+const SYSTEM_CALL = `__${process.arch === "arm64" ? "arm64" : "x64"}_sys_getpgid`;
+/** Functions in which programs may sleep, and whose result they may change. */
+const INJECTABLE = "/sys/kernel/debug/error_injection/list";
+const mayInject = existsSync(INJECTABLE) && readFileSync(INJECTABLE, "utf8").includes(`${SYSTEM_CALL}\t`);
+
+featureTest("tracing", "programs that may sleep, where the kernel lets them", async () => {
+  const kinds = ["fentry:count_fentry_s", "fmod_ret:count_fmod_ret_s"];
+  if (mayInject) {
+    return live(
+      [tracing("fentry", "count_fentry_s", 19, SYSTEM_CALL), tracing("fmod_ret", "count_fmod_ret_s", 20, SYSTEM_CALL)],
+      trigger,
+    );
+  }
+  for (const kind of kinds) {
+    const words = ["load", "file", "--path", OBJECT, "--programs", `${kind}:${SYSTEM_CALL}`];
+    const { hint } = await bpfman.refused(1, "VERIFIER_REJECTED", ...words);
+    expect(hint).toContain("CONFIG_FUNCTION_ERROR_INJECTION");
+  }
+});
 
 featureTest("lsm", "lsm", () => live([tracing("lsm", "count_lsm", 9)], trigger));
 

@@ -39,6 +39,12 @@ export function questionsFor(programType: string): readonly Question[] {
     case "uprobe":
     case "uretprobe":
       return [{ name: "target", prompt: "Executable or library", value: "" }, FUNCTION];
+    case "perf_event":
+      return [
+        { name: "event", prompt: "Event", value: "cpu-clock" },
+        { name: "cpu", prompt: "Processor, by its number", value: "0" },
+        { name: "frequency", prompt: "How often per second", value: "99" },
+      ];
     default:
       return [];
   }
@@ -46,7 +52,7 @@ export function questionsFor(programType: string): readonly Question[] {
 
 /** Puts the answers into the right fields; the server checks their values. */
 export function targetOf(programType: string, answers: Readonly<Record<string, string>>): AttachTarget {
-  const { iface = "", fnName = "", target = "", tracepoint = "" } = answers;
+  const { iface = "", fnName = "", target = "", tracepoint = "", event = "" } = answers;
   const priority = Number(answers.priority);
   const direction = answers.direction === "egress" ? "egress" : "ingress";
   switch (programType) {
@@ -67,7 +73,12 @@ export function targetOf(programType: string, answers: Readonly<Record<string, s
     case "fentry":
     case "fexit":
     case "lsm":
+    case "tp_btf":
+    case "fmod_ret":
+    case "iter":
       return { kind: programType };
+    case "perf_event":
+      return { kind: "perf_event", event, cpu: Number(answers.cpu), frequency: Number(answers.frequency) };
     default:
       throw new Error(`programs of type "${programType}" cannot be attached from here`);
   }
@@ -82,4 +93,4 @@ export function selectorOf(word: string): Selector {
 }
 
 /** Whether the user must name the function to attach to before the load. */
-export const lacksFunction = (word: string): boolean => /^(fentry|fexit|lsm):[^:]+$/.test(word);
+export const lacksFunction = (word: string): boolean => /^(fentry|fexit|lsm|tp_btf|fmod_ret|iter):[^:]+$/.test(word);

@@ -127,6 +127,8 @@ export function placeOf({ kind, details }: LinkEntry): string {
     return `${kind} on ${details.interface}${direction}, priority ${details.priority}`;
   }
   if ("group" in details) return `${kind} ${details.group}/${details.name}`;
+  if ("iterator" in details) return `${kind} ${details.iterator}`;
+  if ("event" in details) return `${kind} ${details.event}`;
   if ("tracepoint" in details) return `${kind} ${details.tracepoint}`;
   if ("target" in details) return `${kind} ${details.target} ${details.fn_name ?? `+${details.offset}`}`;
   return `${kind} ${"hook_name" in details ? details.hook_name : details.fn_name}`;

@@ -5,6 +5,7 @@
 import { TC_ACTIONS, TC_PROCEED_ON_DEFAULT, XDP_ACTIONS, XDP_PROCEED_ON_DEFAULT } from "../../domain/actions.ts";
 import { DIRECTIONS } from "../../domain/link.ts";
 import type { AttachKind } from "../../domain/kinds.ts";
+import { HARDWARE_EVENTS, SOFTWARE_EVENTS } from "../../domain/perf-events.ts";
 import { PRIORITY_MAX, PRIORITY_WIDE_MAX } from "../../domain/limits.ts";
 import {
   asking,
@@ -18,9 +19,9 @@ import {
   vary,
   usageError,
 } from "../command.ts";
-import { LINK_ID, PROGRAM_ID } from "../fields.ts";
+import { LINK_ID, MAP, PROGRAM_ID } from "../fields.ts";
 import { METADATA as PROGRAM_METADATA } from "../labels.ts";
-import { oneOf, parseOffset, parsePid, parsePriority, zeroForNone } from "../parse/word.ts";
+import { oneOf, parseCount, parseCpu, parseOffset, parsePid, parsePriority, zeroForNone } from "../parse/word.ts";
 import { renderLink } from "../render/link.ts";
 
 const IFACE = required({
@@ -214,6 +215,39 @@ const RAW_TRACEPOINT = vary(TRACEPOINT, {
   noun: { doc: ["Tracepoint to attach to, by its name without the group.", "Example: sched_switch"] },
 });
 
+const VISITED_MAP = ifGiven(MAP, {
+  doc: [
+    "The map whose entries the program visits: its ID, PROGRAM_ID/NAME or a name.",
+    "Only for iterators over entries.",
+  ],
+});
+
+const EVENT = required({
+  long: "event",
+  short: "e",
+  completes: "perf-event",
+  doc: [
+    "Event that is counted, as `perf list` names it.",
+    `Software: ${SOFTWARE_EVENTS.join(", ")}`,
+    `Hardware: ${HARDWARE_EVENTS.join(", ")}`,
+  ],
+});
+const CPU = optional(
+  {
+    long: "cpu",
+    doc: ["Count on this processor only, of all processes.", "For all processors, attach once for each."],
+  },
+  parseCpu,
+);
+const EVENT_PID = vary(PID, {
+  doc: ["Count in this process only: its thread with that ID.", "Without --cpu, on all processors."],
+});
+const PERIOD = optional({ long: "period", doc: ["Run the program after so many events."] }, parseCount("period"));
+const FREQUENCY = optional(
+  { long: "frequency", doc: ["Run the program so often per second, as long as there are events."] },
+  parseCount("frequency"),
+);
+
 interface Hook<F extends Fields> {
   /** Where to attach, under the names of the request, in the order of help. */
   readonly target: F;
@@ -245,9 +279,9 @@ function attachTo<F extends Fields>(kind: AttachKind, { target, words = [], exam
   });
 }
 
-/** The function or LSM hook was chosen at load time, so there is no target to specify. */
-const tracing = (kind: "fentry" | "fexit" | "lsm") =>
-  attachTo(kind, { target: {}, examples: { "Attach it to the function or hook named when it was loaded": ["", ""] } });
+/** The function, LSM hook or tracepoint was chosen at load time, so there is no target to specify. */
+const tracing = (kind: "fentry" | "fexit" | "lsm" | "tp_btf" | "fmod_ret", what = "function or hook") =>
+  attachTo(kind, { target: {}, examples: { [`Attach it to the ${what} named when it was loaded`]: ["", ""] } });
 
 export const HOOKS = {
   xdp: attachTo("xdp", {
@@ -340,6 +374,29 @@ export const HOOKS = {
   fentry: tracing("fentry"),
   fexit: tracing("fexit"),
   lsm: tracing("lsm"),
+  tp_btf: tracing("tp_btf", "tracepoint"),
+  fmod_ret: tracing("fmod_ret", "function"),
+  iter: attachTo("iter", {
+    target: { map: VISITED_MAP },
+    examples: {
+      "Attach it, to read it by the ID of its link: bpfman iter LINK_ID": ["", ""],
+      "Let it visit the entries of a map": ["--map 63178/flows", "--map 63178/flows"],
+    },
+  }),
+  perf_event: attachTo("perf_event", {
+    target: { event: EVENT, cpu: CPU, pid: EVENT_PID, period: PERIOD, frequency: FREQUENCY },
+    words: ["event"],
+    examples: {
+      "Run it 99 times per second on the first processor": [
+        "--event cpu-clock --cpu 0 --frequency 99",
+        "cpu-clock --cpu 0 --frequency 99",
+      ],
+      "Run it on each page fault of a process": [
+        "--event page-faults --pid 4711 --period 1",
+        "page-faults --pid 4711 --period 1",
+      ],
+    },
+  }),
 };
 
 export const updateLink = defineCommand({

@@ -2,17 +2,8 @@
 import { parseExactJson } from "../../domain/exact-json.ts";
 import { reasonOf } from "../../errors/sys-failure.ts";
 import { asking, defineCommand, ifGiven, optional, required, toggle, usageError, vary } from "../command.ts";
-import { ALL, PROGRAM_ID } from "../fields.ts";
+import { ALL, MAP, PROGRAM_ID } from "../fields.ts";
 import { renderEntryValue, renderMap, renderMapChange, renderMapList } from "../render/map.ts";
-
-const MAP = required({
-  long: "map",
-  completes: "map",
-  doc: [
-    "The map: its ID, PROGRAM_ID/NAME, APPLICATION/NAME, a name, or a pin's path.",
-    "A name is enough if only one of bpfman's maps has it. See `bpfman map list`.",
-  ],
-});
 
 /** What looks like JSON is parsed as JSON, with all digits; any other word is text: an address, a name. */
 function jsonOf(word: string, what: string): unknown {

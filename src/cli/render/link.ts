@@ -34,7 +34,20 @@ function detailFacts({ kind, details }: LinkRecordAnswer, attachment: Attachment
       ];
     case "tracepoint":
       return [["Tracepoint:", `${details.group}/${details.name}`]];
+    case "iter":
+      return [
+        ["Iterator:", details.iterator],
+        ...(details.map_id === null ? [] : [["Map ID:", details.map_id] as Fact]),
+      ];
+    case "perf_event":
+      return [
+        ["Event:", details.event],
+        ["CPU:", details.cpu],
+        ["PID:", details.pid],
+        details.period === null ? ["Frequency:", details.frequency] : ["Period:", details.period],
+      ];
     case "raw_tp":
+    case "tp_btf":
       return [["Tracepoint:", details.tracepoint]];
     case "uprobe":
     case "uretprobe":
@@ -55,6 +68,7 @@ function detailFacts({ kind, details }: LinkRecordAnswer, attachment: Attachment
       ];
     case "fentry":
     case "fexit":
+    case "fmod_ret":
       return [["Attach Function:", details.fn_name]];
     case "lsm":
       return [["Attach Function:", details.hook_name]];

@@ -51,9 +51,15 @@ async function resolve(host: Host, program: ProgramRecord, target: SimpleTarget)
       return (await import("../attach/resolve-uprobe.ts")).resolveUprobe(host, program, target);
     case "kprobe":
       return (await import("../attach/resolve-kprobe.ts")).resolveKprobe(host, program, target);
+    case "perf_event":
+      return (await import("../attach/resolve-perf-event.ts")).resolvePerfEvent(host, program, target);
+    case "iter":
+      return (await import("../attach/resolve-iter.ts")).resolveIter(host, program, target);
     case "fentry":
     case "fexit":
     case "lsm":
+    case "tp_btf":
+    case "fmod_ret":
       return (await import("../attach/resolve-tracing.ts")).resolveTracing(host, program, target);
   }
 }

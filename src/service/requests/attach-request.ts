@@ -2,13 +2,15 @@ import * as v from "valibot";
 import { TC_ACTIONS, XDP_ACTIONS } from "../../domain/actions.ts";
 import { ALTERNATIVE_NAME_CHARS_MAX } from "../../domain/limits.ts";
 import { DIRECTIONS } from "../../domain/link.ts";
-import { id, metadata, name, offset, path, pid, priority } from "./request-fields.ts";
+import { count, id, mapName, metadata, name, offset, path, pid, priority } from "./request-fields.ts";
 
 const network = {
   iface: v.pipe(v.string(), v.minLength(1), v.maxLength(ALTERNATIVE_NAME_CHARS_MAX)),
   priority,
   netns: v.optional(v.nullable(path), null),
 };
+/** By its number, from 0. */
+const processor = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0x7fff_ffff));
 const direction = v.picklist(DIRECTIONS);
 const names = <const T extends Record<string, number>>(actions: T) =>
   v.optional(v.array(v.picklist(Object.keys(actions) as (keyof T & string)[])), []);
@@ -43,6 +45,21 @@ export const attachTarget = v.variant("kind", [
     kind: v.literal("raw_tp"),
     /** The name alone. Checked where the tracepoints are known. */
     tracepoint: name,
+  }),
+  v.strictObject({ kind: v.literal("tp_btf") }),
+  v.strictObject({ kind: v.literal("fmod_ret") }),
+  v.strictObject({
+    kind: v.literal("iter"),
+    /** The map whose entries it visits, for iterators that visit a map's. */
+    map: v.optional(v.nullable(mapName), null),
+  }),
+  v.strictObject({
+    kind: v.literal("perf_event"),
+    event: name,
+    cpu: v.optional(v.nullable(processor), null),
+    pid: v.optional(v.nullable(pid), null),
+    period: v.optional(v.nullable(count), null),
+    frequency: v.optional(v.nullable(count), null),
   }),
 ]);
 export type AttachTarget = v.InferOutput<typeof attachTarget>;

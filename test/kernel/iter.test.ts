@@ -1,0 +1,60 @@
+/** Iterators, with the executable: what their programs write, against what bpftool says of the same things. */
+import { expect } from "bun:test";
+import { resolve } from "node:path";
+import { buildBpf } from "../../scripts/build-bpf.ts";
+import { executable, idOf, mapOf } from "../labs/executable.ts";
+import { featureTest } from "../labs/kernel-feature.ts";
+import { bpftool, counters, inKernel } from "../labs/kernel-lab.ts";
+
+buildBpf();
+const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/kinds.bpf.o");
+
+const bpfman = executable();
+
+featureTest("tracing", "the entries of a map are written anew each time", async () => {
+  const programs = await bpfman.load(OBJECT, "--programs", "iter:write_entries:bpf_map_elem", "raw_tp:count_raw_tp");
+  const owner = idOf(programs, "count_raw_tp");
+  const id = idOf(programs, "write_entries");
+  const lacking = await bpfman.refused(1, "INVALID_ATTACH", "attach", String(id), "iter");
+  expect(lacking.message).toBe(
+    'attach to iterator "bpf_map_elem": the kernel does not visit "bpf_map_elem" without being told whose',
+  );
+  const events = mapOf(programs, "events");
+  const { record, status } = await bpfman.attach(id, "iter", "--map", `${owner}/events`);
+  expect(record).toMatchObject({ kind: "iter", details: { iterator: "bpf_map_elem", map_id: events } });
+  expect(status.kernel).toMatchObject({ link_type: "iter", iterator: "bpf_map_elem", map_id: events });
+  expect(bpftool("link", "show", "id", String(record.kernel_link_id))).toMatchObject({ type: "iter", map_id: events });
+  const written = () =>
+    counters(events)
+      .map((value, slot) => `${slot} ${value}\n`)
+      .join("");
+  expect(await bpfman.ok("iter", String(record.id))).toBe(written());
+  await bpfman.ok("map", "update", `${owner}/events`, "3", "18446744073709551615");
+  const now = await bpfman.ok("link", "read", String(record.id));
+  expect(now).toContain("\n3 18446744073709551615\n");
+  expect(now.split("\n").length).toBe(counters(events).length + 1);
+  expect(await bpfman.ok("list", "links")).toContain(`bpf_map_elem map ${events}`);
+
+  await bpfman.ok("detach", String(record.id));
+  expect(inKernel("link", record.kernel_link_id ?? 0)).toBe(false);
+  await bpfman.refused(3, "LINK_NOT_FOUND", "iter", String(record.id));
+  await bpfman.ok("unload", String(id), String(owner));
+  await bpfman.expectNothingLeft();
+});
+
+featureTest("tracing", "all maps of the kernel, to the last line", async () => {
+  const programs = await bpfman.load(OBJECT, "--programs", "iter:write_maps:bpf_map", "-g", "LINES=e8030000");
+  const id = idOf(programs, "write_maps");
+  const { record } = await bpfman.attach(id, "iter");
+  const text = await bpfman.ok("iter", String(record.id));
+  const maps = bpftool("map", "show").map((map: { readonly id: number }) => map.id);
+  expect(text.split("\n").length).toBe(1000 * maps.length + 1);
+  expect([...new Set(text.trimEnd().split("\n"))]).toEqual(maps.map((each: number) => `map ${each}`));
+  // Nobody reads to the end.
+  const pipe = `${bpfman.command("iter", String(record.id)).join(" ")} | head -n 1`;
+  const first = Bun.spawnSync(["bash", "-o", "pipefail", "-c", pipe], { env: { ...process.env, ...bpfman.env } });
+  expect([first.exitCode, first.stdout.toString(), first.stderr.toString()]).toEqual([0, `map ${maps[0]}\n`, ""]);
+  expect(await bpfman.json<string>("iter", String(record.id))).toBe(text);
+  await bpfman.ok("unload", String(id));
+  await bpfman.expectNothingLeft();
+});
