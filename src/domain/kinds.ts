@@ -23,8 +23,13 @@ export interface KindFacts {
   readonly display: string;
   /** The word after `attach ID`; null for kinds that are only loaded. */
   readonly attachKind: string | null;
-  /** For kinds that are only loaded: what runs such programs, as a sentence without its period; null for the others. */
+  /**
+   * For kinds that are only loaded: what runs such programs, as a sentence without its period, in which PIN stands for the
+   * program's pin; null for the others.
+   */
   readonly loadOnly: string | null;
+  /** False for programs that the kernel takes only as a part of something that bpfman does not make. */
+  readonly loads: boolean;
   /** Several programs can share a hook, run by bpfman's dispatcher as extensions. */
   readonly chained: boolean;
   /**
@@ -54,14 +59,21 @@ export interface KindFacts {
 }
 
 /** For kinds without a family. */
-const ALONE = { family: null, sectionDecides: true } as const;
+const ALONE = { family: null, sectionDecides: true, loads: true } as const;
 /** A program without an expected attach type can be attached both to clsact and to either side of TCX. */
-const TC_FAMILY = { family: "tc", sectionDecides: false, programType: "SCHED_CLS", expectedAttachType: null } as const;
+const TC_FAMILY = {
+  family: "tc",
+  sectionDecides: false,
+  loads: true,
+  programType: "SCHED_CLS",
+  expectedAttachType: null,
+} as const;
 /** With the attach type of a multi-probe, they could not be attached to anything else. */
 const PROBE = {
   chained: false,
   needsFunction: false,
   sectionDecides: true,
+  loads: true,
   programType: "KPROBE",
   expectedAttachType: null,
   capabilities: ["CAP_PERFMON"],
@@ -527,7 +539,9 @@ export const KINDS = {
   struct_ops: {
     ...LOADED,
     display: "a struct_ops",
-    loadOnly: "the kernel runs it as a member of its struct, once that is registered: bpftool struct_ops register",
+    loads: false,
+    loadOnly:
+      "the kernel runs it as a member of its struct, which is loaded with it: bpftool struct_ops register OBJECT",
     programType: "STRUCT_OPS",
     capabilities: ["CAP_PERFMON"],
     sections: { struct_ops: {}, "struct_ops.s": SLEEPABLE },

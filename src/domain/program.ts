@@ -1,14 +1,22 @@
 import type { MapId, ProgramId } from "./ids.ts";
 import type { ProgramType } from "./kinds.ts";
 
-/** A `TYPE:NAME[:FUNCTION]` as requested. */
+/** A `[TYPE:]NAME[:FUNCTION]` as requested. */
 export interface ProgramSelector {
-  readonly type: ProgramType;
+  /** Null if the section says it. */
+  readonly type: ProgramType | null;
   readonly name: string;
+  /** Null if the section says it, or the type needs none. */
   readonly attachFunction: string | null;
   /** The type within the family that overrides what the section says; if absent, the section decides. */
   readonly actualType?: ProgramType | null | undefined;
 }
+
+/** Stands for every program of an object, unless one is called that. */
+export const EVERY_PROGRAM = "all";
+
+export const isEveryProgram = ({ type, name }: Pick<ProgramSelector, "type" | "name">): boolean =>
+  type === null && name === EVERY_PROGRAM;
 
 /** A selector checked against the object file: `type` is the program's actual type. */
 export interface ProgramSpec {

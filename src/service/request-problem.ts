@@ -14,7 +14,7 @@ const cut = (text: string): string =>
 /** Returns INVALID_REQUEST for the first invalid field: what it is called, and what it should be. */
 export function requestProblem(schema: GenericSchema, issue: Issue, called: NameOf = pathOf): BpfmanError {
   const { keys, message, hint } = problemOf(schema, issue, (path) => cut(called(path) ?? pathOf(path)));
-  return new BpfmanError("INVALID_REQUEST", cut(message), {
+  return new BpfmanError("INVALID_REQUEST", message, {
     details: { field: cut(called(keys) ?? pathOf(keys)) },
     ...(hint === null ? {} : { hint: cut(hint) }),
   });

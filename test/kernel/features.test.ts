@@ -185,7 +185,7 @@ describe("hints", () => {
   withoutFeatureTest("tracing", "of a refused fentry program: the kind is refused, and the lockdown", async () => {
     const { code, hint } = await refusal("fentry", "bpf_fentry_test1");
     expect(code).toBe("KERNEL_REFUSED");
-    expect(hint).toContain("forbids all TRACING programs (fentry, fexit), even an empty one");
+    expect(hint).toContain("forbids all TRACING programs (fentry, fexit, fmod_ret), even an empty one");
     expect(hint).toContain(found().lockdown ?? "not locked down");
   });
 

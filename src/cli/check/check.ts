@@ -1,7 +1,7 @@
 import { defineCommand, each, optional, required, several, vary } from "../command.ts";
 import { GLOBALS } from "../globals.ts";
 import { GLOBAL, PROGRAMS } from "../load/load.ts";
-import { parseCheckedProgram } from "../parse/pairs.ts";
+import { parseSelector } from "../parse/pairs.ts";
 import { oneOf, parsePercent } from "../parse/word.ts";
 import { renderCheck } from "../render/check.ts";
 
@@ -42,11 +42,11 @@ export const check = defineCommand({
           doc: [
             "Optional: Programs to check; all by default.",
             "Format: <NAME>, or <TYPE>:<NAME> if its section names no type",
-            "Format for fentry, fexit and lsm: <TYPE>:<NAME>:<ATTACH_FUNC>",
+            "Format with a function that the section does not name: <TYPE>:<NAME>:<FUNCTION>",
             "Example: --programs count_packets fentry:trace:do_unlinkat",
           ],
         },
-        parseCheckedProgram,
+        parseSelector,
       ),
     },
     global: vary(GLOBAL, {

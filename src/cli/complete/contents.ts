@@ -14,7 +14,7 @@ export async function contentsHint(given: Given, connect: () => Promise<Invoke>)
   try {
     const invoke = await connect();
     const { values } = await invoke("complete", { what: "object-program", prefix: "", file });
-    if (values.length === 0) return `"${file}" holds no program that bpfman attaches`;
+    if (values.length === 0) return `"${file}" holds no program whose section names its type`;
     const more = values.length > LISTED_NAMES_MAX ? `, and ${values.length - LISTED_NAMES_MAX} more` : "";
     const names = values.slice(0, LISTED_NAMES_MAX).map(({ value }) => value);
     return `"${file}" holds ${names.join(", ")}${more}`;

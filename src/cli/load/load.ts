@@ -1,5 +1,5 @@
-import { ATTACHABLE_TYPES, PROGRAM_TYPES } from "../../domain/kinds.ts";
-import { APPLICATION_KEY, NOUN_APPLICATION_KEY } from "../../domain/program.ts";
+import { ATTACHABLE_TYPES, factsOf, PROGRAM_TYPES } from "../../domain/kinds.ts";
+import { APPLICATION_KEY, EVERY_PROGRAM, NOUN_APPLICATION_KEY } from "../../domain/program.ts";
 import { asking, defineCommand, ifGiven, required, several, type Values } from "../command.ts";
 import { PROGRAM_ID } from "../fields.ts";
 import { APPLICATION, METADATA } from "../labels.ts";
@@ -24,11 +24,17 @@ import { renderLoad } from "../render/program.ts";
 const inLines = (words: readonly string[]): string[] =>
   (words.join(", ").match(/.{1,71}(,|$)/g) ?? []).map((line) => line.trim());
 
+/** What of a program its section usually says. */
 const TYPES = [
-  "<TYPE> is one of:",
+  'TYPE can be left out where the program\'s section says it, as SEC("xdp") does:',
+  "Format: <NAME>",
+  `Format for all programs of the object: ${EVERY_PROGRAM}`,
+  "",
+  "Types of programs to attach:",
   ...inLines(ATTACHABLE_TYPES),
-  "or, for programs that are loaded, pinned and not attached:",
-  ...inLines(PROGRAM_TYPES.filter((type) => !ATTACHABLE_TYPES.includes(type))),
+  "",
+  "Types of programs that bpfman loads and pins, for others to run:",
+  ...inLines(PROGRAM_TYPES.filter((type) => factsOf(type).attachKind === null && factsOf(type).loads)),
 ];
 
 export const PROGRAMS = several(

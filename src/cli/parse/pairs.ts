@@ -100,37 +100,28 @@ export function gatherGlobals(pairs: readonly Pair[]): Readonly<Record<string, s
   return Object.fromEntries(globals);
 }
 
-const shapeOf = (type: ProgramType): string => (KINDS[type].needsFunction ? `${type}:NAME:FUNCTION` : `${type}:NAME`);
+const shapeOf = (type: ProgramType): string => (KINDS[type].needsFunction ? `${type}:NAME[:FUNCTION]` : `${type}:NAME`);
 
-/** Parses a `--programs` value: TYPE:NAME, or TYPE:NAME:FUNCTION for fentry, fexit and lsm. Throws INVALID_PROGRAM. */
+/**
+ * Parses a `--programs` value: NAME, TYPE:NAME, or for kinds that are bound to a function when they are loaded,
+ * TYPE:NAME:FUNCTION. What is left out is null. Throws INVALID_PROGRAM.
+ */
 export function parseSelector(text: string): ProgramSelector {
-  const [typeText = "", name, attachFunction, ...rest] = text.split(":");
-  if (name === undefined) {
-    throw new BpfmanError("INVALID_PROGRAM", `invalid program "${text}": must be TYPE:NAME, as in xdp:my_program`);
-  }
-  const type = oneOf("program type", PROGRAM_TYPES, "INVALID_PROGRAM")(typeText);
+  const parts = text.split(":");
+  const type = parts.length === 1 ? null : oneOf("program type", PROGRAM_TYPES, "INVALID_PROGRAM")(parts[0] ?? "");
+  const [name = "", attachFunction = null, ...rest] = type === null ? parts : parts.slice(1);
   const wrong = (why: string, hint: string | null = null): BpfmanError =>
     new BpfmanError("INVALID_PROGRAM", `invalid program "${text}": ${why}`, { hint });
 
-  if (name === "") throw wrong(`the name is missing; must be ${shapeOf(type)}`);
+  const shape = type === null ? "NAME or TYPE:NAME" : shapeOf(type);
+  if (name === "") throw wrong(`the name is missing; must be ${shape}`);
+  if (type === null && /\/|\.o$/.test(name)) throw wrong(`it looks like a file; must be ${shape}`);
   if (name.includes(",")) throw wrong("a name cannot contain a comma", "separate several programs with spaces");
-  if (KINDS[type].needsFunction) {
-    if (!attachFunction) throw wrong(`${type} needs the kernel function to attach to; must be ${shapeOf(type)}`);
-  } else if (attachFunction !== undefined) {
-    throw wrong(`${type} takes no function at load; must be ${shapeOf(type)}`);
-  }
-  if (rest.length > 0) throw wrong(`too many parts; must be ${shapeOf(type)}`);
-  return { type, name, attachFunction: attachFunction ?? null };
-}
-
-/** Parses a program to check: NAME, and what its section may not say: TYPE:NAME, TYPE:NAME:FUNCTION. Throws INVALID_PROGRAM. */
-export function parseCheckedProgram(text: string): Partial<ProgramSelector> & Pick<ProgramSelector, "name"> {
-  const [first = "", name, attachFunction] = text.split(":");
-  if (name === undefined && first !== "") return { name: first };
-  const type = PROGRAM_TYPES.find((each) => each === first);
-  // Without a function, it is the one that the section names.
-  if (type !== undefined && KINDS[type].needsFunction && name && attachFunction === undefined) return { type, name };
-  return parseSelector(text);
+  if (attachFunction !== null && type !== null && !KINDS[type].needsFunction)
+    throw wrong(`${type} takes no function at load; must be ${shape}`);
+  if (attachFunction === "") throw wrong(`the function is missing; must be ${shape}`);
+  if (rest.length > 0) throw wrong(`too many parts; must be ${shape}`);
+  return { type, name, attachFunction };
 }
 
 /** In the noun-verb grammar, spaces around the parts are ignored. */
@@ -145,7 +136,7 @@ export const parseNounSelector = (text: string): ProgramSelector =>
 /** The metadata key with a program's actual type, for tools that do not know return probes. */
 const actualTypeKey = (name: string): string => `bpfman.io/actual-type:${name}`;
 
-const isReturnProbe = (type: ProgramType): boolean => type === "kretprobe" || type === "uretprobe";
+const isReturnProbe = (type: ProgramType | null): boolean => type === "kretprobe" || type === "uretprobe";
 
 /**
  * Settles a selector's type for the noun-verb grammar. Requesting a return probe creates one even if the section does

@@ -1,29 +1,30 @@
 import { type Capability, effectiveCapabilities, missingCapabilities } from "../../domain/capabilities.ts";
-import type { KernelProgramType } from "../../domain/kernel-words.ts";
-import { capabilitiesOf, factsOf, KINDS, PROGRAM_TYPES, type ProgramType } from "../../domain/kinds.ts";
+import { capabilitiesOf, factsOf, PROGRAM_TYPES, type ProgramType } from "../../domain/kinds.ts";
 import { readFileSync } from "node:fs";
 import type { FeatureName } from "../../platform/kernel.ts";
 import { lockdown } from "./security.ts";
 import { feature } from "./features.ts";
 
-/** Program types that a kernel may reject although it accepts others, and the feature that tests it. */
-const REFUSABLE: Partial<Record<KernelProgramType, FeatureName>> = { TRACING: "tracing", LSM: "lsm" };
-
-/** Formats `TRACING programs (fentry, fexit)`, `LSM programs`. */
-function named(programType: KernelProgramType): string {
-  const kinds = PROGRAM_TYPES.filter((kind) => KINDS[kind].programType === programType);
-  return `${programType} programs${kinds.length > 1 ? ` (${kinds.join(", ")})` : ""}`;
-}
+/** Kinds that a kernel may reject although it accepts others, and the feature that tests them. */
+const REFUSABLE: Partial<Record<ProgramType, FeatureName>> = {
+  fentry: "tracing",
+  fexit: "tracing",
+  fmod_ret: "tracing",
+  lsm: "lsm",
+  lsm_cgroup: "lsm",
+};
 
 /**
- * Returns the kind if this kernel rejects it entirely but accepts other programs; null if that cannot be determined.
+ * Returns the kinds that this kernel rejects together with this one although it accepts other programs, as in
+ * `TRACING programs (fentry, fexit)`; null if that cannot be determined.
  */
-function refusedKind(type: ProgramType | null): string | null {
-  if (type === null) return null;
-  const { programType } = factsOf(type);
-  const trial = REFUSABLE[programType];
-  if (trial === undefined) return null;
-  return feature(trial).reason === "EPERM" && feature("jit").reason !== "EPERM" ? named(programType) : null;
+function refusedKinds(type: ProgramType | null): string | null {
+  const trial = type === null ? undefined : REFUSABLE[type];
+  if (type === null || trial === undefined) return null;
+  const kinds = PROGRAM_TYPES.filter((kind) => REFUSABLE[kind] === trial);
+  return feature(trial).reason === "EPERM" && feature("jit").reason !== "EPERM"
+    ? `${factsOf(type).programType} programs (${kinds.join(", ")})`
+    : null;
 }
 
 /** TC filters are changed by netlink, where CAP_SYS_ADMIN does not stand for CAP_NET_ADMIN. */
@@ -57,7 +58,7 @@ export function permissionHint(type: ProgramType | null): string {
   const mightNeed = effective.includes("CAP_SYS_ADMIN")
     ? ""
     : "; with CAP_SYS_ADMIN, which some kernels want for that, it may work";
-  const refused = refusedKind(type);
+  const refused = refusedKinds(type);
   if (refused !== null)
     return `this process has the capabilities, but a policy of this kernel forbids all ${refused}, even an empty one; ${lockdownText(state)}`;
   if (state !== null && state !== "none")

@@ -87,6 +87,12 @@ const HINTS: readonly (readonly [message: RegExp, hint: (...found: string[]) => 
       return didYouMean(name, kernelNames()) ?? `this kernel has no "${name}" to attach to`;
     },
   ],
+  [
+    // The verifier would have said more.
+    /^prog '.+': failed to load: -(22|EINVAL)/,
+    () =>
+      'this kernel may lack programs of this kind: "bpfman inspect OBJECT" says which version of Linux has them, and its build configuration may leave them out',
+  ],
   [/BTF/, () => (existsSync("/sys/kernel/btf/vmlinux") ? null : "this kernel provides no BTF (CONFIG_DEBUG_INFO_BTF)")],
   [
     /^extern .*not found/,

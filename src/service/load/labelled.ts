@@ -1,4 +1,4 @@
-import type { ProgramSelector } from "../../domain/program.ts";
+import { isEveryProgram, type ProgramSelector } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { whatThereIs } from "../../errors/suggest.ts";
 import type { PulledImage } from "../../platform/images.ts";
@@ -11,7 +11,7 @@ export function checkLabelled(image: PulledImage, selectors: readonly ProgramSel
   const { programs, reference } = image;
   if (programs === null) return;
   const names = Object.keys(programs);
-  const missing = selectors.find(({ name }) => !names.includes(name));
+  const missing = selectors.find((asked) => !names.includes(asked.name) && !isEveryProgram(asked));
   if (missing === undefined) return;
   throw new BpfmanError("PROGRAM_NOT_IN_IMAGE", `no program "${missing.name}" in image ${reference}`, {
     details: { program: missing.name, reference, programs: names },

@@ -1,6 +1,7 @@
 /** Matches the requested programs with the contents of an object. */
-import { type ProgramType, KINDS, factsOf } from "../../domain/kinds.ts";
-import type { ProgramSelector, ProgramSpec } from "../../domain/program.ts";
+import { type ProgramType, factsOf } from "../../domain/kinds.ts";
+import { PROGRAMS_PER_LOAD_MAX } from "../../domain/limits.ts";
+import { EVERY_PROGRAM, isEveryProgram, type ProgramSelector, type ProgramSpec } from "../../domain/program.ts";
 import type { ObjectFile, ObjectProgram } from "../../domain/object-file.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { whatThereIs } from "../../errors/suggest.ts";
@@ -10,22 +11,62 @@ import { whatThereIs } from "../../errors/suggest.ts";
  * request insists; between tc and tcx, the user decides, since the program is the same. If the section name belongs to
  * no type, the user decides.
  */
-function settleType(asked: ProgramSelector, program: ObjectProgram): ProgramType {
-  const { kind } = program;
-  const wanted = asked.actualType ?? asked.type;
+function settleType(asked: ProgramSelector, { name, kind, section }: ObjectProgram): ProgramType {
+  const wanted = asked.actualType ?? asked.type ?? kind;
+  if (wanted === null) {
+    throw new BpfmanError("INVALID_PROGRAM", `section "${section}" of program "${name}" does not say its type`, {
+      details: { program: name, section },
+      hint: `use --programs TYPE:${name}`,
+    });
+  }
+  const { family, sectionDecides, loads, display, loadOnly } = factsOf(kind ?? wanted);
+  if (!loads) {
+    throw new BpfmanError("NOT_SUPPORTED", `program "${name}" is ${display} program, which bpfman does not load`, {
+      details: { program: name, section },
+      hint: loadOnly,
+    });
+  }
   if (kind === null || kind === wanted) return wanted;
-  const { family, sectionDecides } = factsOf(wanted);
-  if (family !== null && family === factsOf(kind).family) {
+  if (family !== null && family === factsOf(wanted).family) {
     const isChosen = (asked.actualType ?? null) !== null || !sectionDecides;
     return isChosen ? wanted : kind;
   }
   throw new BpfmanError(
     "PROGRAM_TYPE_MISMATCH",
-    `program type mismatch: asked for ${wanted}, but section "${program.section}" of ${asked.name} is ${kind}`,
-    {
-      details: { program: asked.name, asked: wanted, section: program.section, found: kind },
-      hint: `use --programs ${kind}:${asked.name}`,
-    },
+    `program type mismatch: asked for ${wanted}, but section "${section}" of ${name} is ${kind}`,
+    { details: { program: name, asked: wanted, section, found: kind }, hint: `use --programs ${kind}:${name}` },
+  );
+}
+
+/** Returns what the program is checked against: what was asked for, or what its section names. Throws INVALID_PROGRAM. */
+function settleFunction(type: ProgramType, asked: ProgramSelector, { name, target }: ObjectProgram): string | null {
+  const { needsFunction } = factsOf(type);
+  const found = asked.attachFunction ?? (needsFunction ? target : null);
+  if (needsFunction === (found !== null)) return found;
+  throw needsFunction
+    ? new BpfmanError("INVALID_PROGRAM", `program "${name}" of type ${type} needs the kernel function to attach to`, {
+        hint: `use --programs ${type}:${name}:FUNCTION`,
+      })
+    : new BpfmanError("INVALID_PROGRAM", `program "${name}" of type ${type} takes no third part "${found}"`, {
+        hint: `use --programs ${type}:${name}`,
+      });
+}
+
+/** Puts each program that is not named in the place of `all`. */
+function withEvery({ programs }: ObjectFile, selectors: readonly ProgramSelector[]): readonly ProgramSelector[] {
+  const names = new Set(programs.map(({ name }) => name));
+  if (names.has(EVERY_PROGRAM) || !selectors.some(isEveryProgram)) return selectors;
+  const others = names.difference(new Set(selectors.map(({ name }) => name)));
+  const all = selectors.flatMap((asked): ProgramSelector[] =>
+    isEveryProgram(asked) ? [...others].map((name) => ({ ...asked, name })) : [asked],
+  );
+  if (all.length > 0 && all.length <= PROGRAMS_PER_LOAD_MAX) return all;
+  throw new BpfmanError(
+    "INVALID_PROGRAM",
+    all.length === 0
+      ? "the object has no programs"
+      : `the object has ${all.length} programs, and ${PROGRAMS_PER_LOAD_MAX} can be loaded at once`,
+    { details: { programs: all.length } },
   );
 }
 
@@ -37,7 +78,7 @@ export function selectPrograms(object: ObjectFile, selectors: readonly ProgramSe
   // If several static functions have this name, libbpf gets the first.
   const byName = new Map(object.programs.toReversed().map((program) => [program.name, program]));
   const seen = new Set<string>();
-  return selectors.map((asked) => {
+  return withEvery(object, selectors).map((asked) => {
     if (seen.has(asked.name))
       throw new BpfmanError("INVALID_PROGRAM", `program "${asked.name}" is named twice`, {
         hint: "name it once; one program can be attached to several hooks",
@@ -52,24 +93,7 @@ export function selectPrograms(object: ObjectFile, selectors: readonly ProgramSe
       });
     }
     const type = settleType(asked, program);
-    if (KINDS[type].needsFunction && asked.attachFunction === null) {
-      throw new BpfmanError(
-        "INVALID_PROGRAM",
-        `program "${asked.name}" of type ${type} needs the kernel function to attach to`,
-        {
-          hint: `use --programs ${type}:${asked.name}:FUNCTION`,
-        },
-      );
-    }
-    if (!KINDS[type].needsFunction && asked.attachFunction !== null) {
-      throw new BpfmanError(
-        "INVALID_PROGRAM",
-        `program "${asked.name}" of type ${type} takes no third part "${asked.attachFunction}"`,
-        {
-          hint: `use --programs ${type}:${asked.name}`,
-        },
-      );
-    }
-    return Object.freeze({ name: asked.name, type, section: program.section, attachFunction: asked.attachFunction });
+    const attachFunction = settleFunction(type, asked, program);
+    return Object.freeze({ name: asked.name, type, section: program.section, attachFunction });
   });
 }

@@ -11,6 +11,7 @@ import { KINDS, sectionParts } from "../../domain/kinds.ts";
 import { programTypeText } from "../../domain/kernel-words.ts";
 import { CHECK_LOGS_BYTES_MAX, OBJECT_BYTES_MAX } from "../../domain/limits.ts";
 import type { ObjectFile, ObjectProgram } from "../../domain/object-file.ts";
+import { EVERY_PROGRAM, isEveryProgram } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { whatThereIs } from "../../errors/suggest.ts";
 import { readStatistics } from "../../errors/verifier-log.ts";
@@ -89,7 +90,7 @@ function requireNamed(files: readonly OpenedFile[], { programs }: CheckRequest):
   const known = files.flatMap(({ contents }) => contents?.object.programs.map(({ name }) => name) ?? []);
   // What does not compile may have it.
   if (files.some(({ contents }) => contents === null)) return;
-  const missing = programs.find(({ name }) => !known.includes(name));
+  const missing = programs.find((asked) => !known.includes(asked.name) && !isEveryProgram(asked));
   if (missing === undefined) return;
   const [where, there] = files.length === 1 ? ["the object", "the object has"] : ["any of the files", "they have"];
   throw new BpfmanError("FUNCTION_NOT_FOUND", `no program "${missing.name}" in ${where}`, {
@@ -176,7 +177,8 @@ async function checkFile(file: OpenedFile, checking: Checking): Promise<CheckedF
     const given = { name: objectName(path), globals: checking.globals(object), maxEntries: sizesOf(object) };
     const { request, context } = checking;
     const wanted = new Map(request.programs.map((program) => [program.name, program]));
-    const chosen = object.programs.filter(({ name }) => wanted.size === 0 || wanted.has(name));
+    const isEvery = wanted.size === 0 || (request.programs.some(isEveryProgram) && !isNamed(object, EVERY_PROGRAM));
+    const chosen = object.programs.filter(({ name }) => isEvery || wanted.has(name));
     for (const [index, program] of chosen.entries()) {
       await pause(context);
       context.progress(`check ${path}: ${program.name} (${index + 1} of ${chosen.length})`);
@@ -187,6 +189,8 @@ async function checkFile(file: OpenedFile, checking: Checking): Promise<CheckedF
   }
   return { path, kind, diagnostics, refusal, programs };
 }
+
+const isNamed = ({ programs }: ObjectFile, name: string) => programs.some((program) => program.name === name);
 
 function skippedProgram({ name, section, kind }: ObjectProgram, reason: string): CheckedProgramAnswer {
   const type = kind ?? sectionParts(section).head;

@@ -9,7 +9,7 @@ import { mapTypeJson } from "../../domain/kernel-words.ts";
 import { PERF_EVENTS } from "../../domain/perf-events.ts";
 import { placeInBrief } from "../../domain/link.ts";
 import type { ObjectFile, ObjectProgram } from "../../domain/object-file.ts";
-import { applicationOf, type Metadata } from "../../domain/program.ts";
+import { applicationOf, EVERY_PROGRAM, type Metadata } from "../../domain/program.ts";
 import type { Host } from "../../platform/host.ts";
 import { symbolNames } from "../../object/symbols.ts";
 import { openNamedTarget } from "../attach/resolve-uprobe.ts";
@@ -147,7 +147,11 @@ function* candidates(host: Host, request: CompleteRequest): Iterable<Value> {
     case "map":
       return yield* maps(host, prefix);
     case "object-program":
-      for (const program of objectFile(host, file)?.programs ?? []) yield* selectors(program);
+      for (const program of objectFile(host, file)?.programs ?? []) {
+        yield* selectors(program);
+        if (prefix !== "") yield { value: program.name, description: program.section };
+      }
+      if (prefix !== "") yield { value: EVERY_PROGRAM, description: "every program" };
       return;
     case "object-global":
       for (const { name, size } of objectFile(host, file)?.globals ?? []) {

@@ -4,10 +4,14 @@ import { PROGRAM_TYPES } from "../../domain/kinds.ts";
 import { pullImageRequest } from "./image-requests.ts";
 import { id, metadata, name, path, table, text } from "./request-fields.ts";
 
+/** The name `all`, without a type, stands for every program of the object, unless one is called that. */
 export const programSelector = v.strictObject({
-  type: v.picklist(PROGRAM_TYPES),
+  type: v.optional(v.nullable(v.picklist(PROGRAM_TYPES)), null),
   name,
   attachFunction: v.optional(v.nullable(name), null),
+});
+const loadedSelector = v.strictObject({
+  ...programSelector.entries,
   actualType: v.optional(v.nullable(v.picklist(PROGRAM_TYPES))),
 });
 
@@ -41,7 +45,7 @@ const source = v.pipe(
 
 export const loadRequest = v.strictObject({
   source,
-  programs: v.pipe(v.array(programSelector), v.minLength(1), v.maxLength(PROGRAMS_PER_LOAD_MAX)),
+  programs: v.pipe(v.array(loadedSelector), v.minLength(1), v.maxLength(PROGRAMS_PER_LOAD_MAX)),
   globalData,
   metadata,
   application: v.optional(v.nullable(v.pipe(text, v.minLength(1))), null),

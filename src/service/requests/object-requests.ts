@@ -1,29 +1,16 @@
 import * as v from "valibot";
 import { CHECK_FILES_MAX, PROGRAMS_PER_LOAD_MAX, TOLERANCE_PERCENT_MAX } from "../../domain/limits.ts";
-import { PROGRAM_TYPES } from "../../domain/kinds.ts";
 import { inspectImageRequest } from "./image-requests.ts";
-import { globalData } from "./load-request.ts";
-import { name, path } from "./request-fields.ts";
+import { globalData, programSelector } from "./load-request.ts";
+import { path } from "./request-fields.ts";
 
 const TOLERANCE = `a percentage from 0 to ${TOLERANCE_PERCENT_MAX}`;
 
 export const checkRequest = v.strictObject({
   /** Objects, and C sources by their ending `.c`. */
   files: v.pipe(v.array(path), v.minLength(1), v.maxLength(CHECK_FILES_MAX)),
-  /** All programs if empty. The type is needed where the section says nothing. */
-  programs: v.optional(
-    v.pipe(
-      v.array(
-        v.strictObject({
-          name,
-          type: v.optional(v.nullable(v.picklist(PROGRAM_TYPES)), null),
-          attachFunction: v.optional(v.nullable(name), null),
-        }),
-      ),
-      v.maxLength(PROGRAMS_PER_LOAD_MAX),
-    ),
-    [],
-  ),
+  /** All programs if empty, or with the name `all`. The type is needed where the section says nothing. */
+  programs: v.optional(v.pipe(v.array(programSelector), v.maxLength(PROGRAMS_PER_LOAD_MAX)), []),
   globalData,
   /** A file that `save` wrote earlier. */
   baseline: v.optional(v.nullable(path), null),

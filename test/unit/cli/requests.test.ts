@@ -54,6 +54,18 @@ describe("load file", () => {
   const cases: [line: string, request: unknown][] = [
     ["load file --programs xdp:a --path x.o", load],
     ["load file --programs xdp:a -p x.o", load],
+    ["load file --programs a -p x.o", { ...load, programs: [{ type: null, name: "a", attachFunction: null }] }],
+    [
+      "load file --programs fentry:a tp_btf:b:sched_switch all -p x.o",
+      {
+        ...load,
+        programs: [
+          { type: "fentry", name: "a", attachFunction: null },
+          { type: "tp_btf", name: "b", attachFunction: "sched_switch" },
+          { type: null, name: "all", attachFunction: null },
+        ],
+      },
+    ],
     ["load file --programs xdp:a -px.o", load],
     ["load file --programs xdp:a -p=x.o", load],
     ["load file --programs=xdp:a --path=x.o", load],

@@ -77,6 +77,7 @@ test("labels name the programs that bpfman loads and the maps that are declared,
     ["on_return", "uretprobe"],
     ["on_unlink", "kprobe"],
     ["on_unlinked", "kretprobe"],
+    ["sock", "socket_filter"],
   ]);
   expect(Object.entries(labels.maps)).toEqual([
     ["counters", "array"],
@@ -145,7 +146,7 @@ describe("generate-build-args", () => {
     [{ file: "socket.o" }, "INVALID_BUILD", 'check "socket.o": it has no program of a type that bpfman loads'],
   ])("rejects %j", async (bytecode, code, message) => {
     files.contents.set("text.o", new TextEncoder().encode("int main() {}"));
-    files.contents.set("socket.o", compileBpf('SEC("socket") int sock(void *ctx) { return 0; }'));
+    files.contents.set("socket.o", compileBpf('SEC("odd") int sock(void *ctx) { return 0; }'));
     const error = await failureOfAsync(() => generate(bytecode));
     expect(error.code as string).toBe(code);
     expect(error.message).toStartWith(message);

@@ -4,6 +4,7 @@ import { BpfmanError } from "../../../src/errors/error.ts";
 import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
 import { compileBpf } from "../../objects/compile.ts";
 import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
+import { readObject } from "../../../src/object/object-file.ts";
 import { serviceObject } from "../../objects/service-object.ts";
 
 let bed: TestBed;
@@ -19,7 +20,7 @@ afterEach(() => bed.close());
 const select = (...names: string[]) =>
   names.map((text) => {
     const [type, name, attachFunction = null] = text.split(":");
-    return { type, name, attachFunction };
+    return { type: type || null, name, attachFunction };
   });
 
 const load = (programs: string[], more: Record<string, unknown> = {}) =>
@@ -126,6 +127,34 @@ describe("load", () => {
     expect(await types("fentry:on_entry:do_unlinkat")).toBe("fentry");
   });
 
+  test("the section says what the request leaves out", async () => {
+    const loaded = async (...programs: object[]) =>
+      (await invoke("program/load", { source: { file: "/x.o" }, programs })).programs.map(({ record }) => [
+        record?.meta.name,
+        record?.load.program_type,
+      ]);
+    expect(await loaded({ name: "count" }, { name: "on_return", type: null })).toEqual([
+      ["count", "tc"],
+      ["on_return", "uretprobe"],
+    ]);
+    const all = await loaded({ name: "count", type: "tcx" }, { name: "odd", type: "xdp" }, { name: "all" });
+    expect(all).toHaveLength(readObject(serviceObject()).programs.length);
+    expect(all.slice(0, 2)).toEqual([
+      ["count", "tcx"],
+      ["odd", "xdp"],
+    ]);
+    expect(all).toContainEqual(["on_entry", "fentry"]);
+  });
+
+  test("a program called all is the one that is meant", async () => {
+    bed.files.contents.set(
+      "/all.o",
+      compileBpf('SEC("xdp") int all(void *c) { return 2; } SEC("tc") int b(void *c) { return 0; }'),
+    );
+    const { programs } = await invoke("program/load", { source: { file: "/all.o" }, programs: [{ name: "all" }] });
+    expect(programs.map(({ record }) => record?.load.program_type)).toEqual(["xdp"]);
+  });
+
   test("xdp and tc are to the kernel what they are", async () => {
     const kernelType = async () => (await load(["xdp:filter"])).programs[0]?.status.kernel?.program_type;
     expect(await kernelType()).toBe("xdp");
@@ -138,11 +167,14 @@ describe("load", () => {
     expect((await expectCode(load(["xdp:count"]), "PROGRAM_TYPE_MISMATCH")).message).toBe(
       'program type mismatch: asked for xdp, but section "tc" of count is tc',
     );
-    expect((await expectCode(load(["xdp:sock"]), "PROGRAM_TYPE_MISMATCH")).message).toContain('section "socket"');
+    expect((await expectCode(load(["xdp:sock"]), "PROGRAM_TYPE_MISMATCH")).hint).toBe(
+      "use --programs socket_filter:sock",
+    );
+    expect((await expectCode(load([":odd"]), "INVALID_PROGRAM")).hint).toBe("use --programs TYPE:odd");
     const unknown = await expectCode(load(["tcx:cuont"]), "FUNCTION_NOT_FOUND");
     expect(unknown.hint).toContain('did you mean "count"');
     expect(unknown.hint).toContain("on_openat");
-    await expectCode(load(["fentry:on_entry"]), "INVALID_PROGRAM");
+    await expectCode(load(["fentry:odd"]), "INVALID_PROGRAM");
     await expectCode(load(["tcx:count:eth0"]), "INVALID_PROGRAM");
     await expectCode(load(["tcx:count", "tcx:count"]), "INVALID_PROGRAM");
     const two = { application: "one", metadata: { bpfman_application: "two" } };
