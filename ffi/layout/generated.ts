@@ -133,6 +133,8 @@ export const LINK_TYPE = {
   NETNS: 5,
   XDP: 6,
   PERF_EVENT: 7,
+  KPROBE_MULTI: 8,
+  UPROBE_MULTI: 12,
   TCX: 11,
   NETKIT: 13,
 } as const;
@@ -246,6 +248,34 @@ export const TCX_LINK_ATTR = {
     expected_revision: { offset: 24, size: 8 },
   },
   size: 32,
+} as const;
+
+/** union bpf_attr */
+export const KPROBE_MULTI_LINK_ATTR = {
+  fields: {
+    prog_fd: { offset: 0, size: 4 },
+    attach_type: { offset: 8, size: 4 },
+    flags: { offset: 12, size: 4 },
+    multi_flags: { offset: 16, size: 4 },
+    cnt: { offset: 20, size: 4 },
+    syms: { offset: 24, size: 8 },
+  },
+  size: 32,
+} as const;
+
+/** union bpf_attr */
+export const UPROBE_MULTI_LINK_ATTR = {
+  fields: {
+    prog_fd: { offset: 0, size: 4 },
+    attach_type: { offset: 8, size: 4 },
+    flags: { offset: 12, size: 4 },
+    path: { offset: 16, size: 8 },
+    offsets: { offset: 24, size: 8 },
+    cnt: { offset: 48, size: 4 },
+    multi_flags: { offset: 52, size: 4 },
+    pid: { offset: 56, size: 4 },
+  },
+  size: 60,
 } as const;
 
 /** union bpf_attr */
@@ -442,6 +472,13 @@ export const LINK_INFO = {
     event_config: { offset: 24, size: 8 },
     event_type: { offset: 32, size: 4 },
     event_cookie: { offset: 40, size: 8 },
+    kprobe_multi_count: { offset: 24, size: 4 },
+    kprobe_multi_flags: { offset: 28, size: 4 },
+    kprobe_multi_missed: { offset: 32, size: 8 },
+    uprobe_multi_path: { offset: 16, size: 8 },
+    uprobe_multi_path_size: { offset: 48, size: 4 },
+    uprobe_multi_count: { offset: 52, size: 4 },
+    uprobe_multi_flags: { offset: 56, size: 4 },
     iter_target_name: { offset: 16, size: 8 },
     iter_target_name_len: { offset: 24, size: 4 },
     iter_map_id: { offset: 28, size: 4 },

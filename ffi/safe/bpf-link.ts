@@ -3,6 +3,7 @@ import {
   ITER_CREATE_ATTR,
   ITER_LINK_ATTR,
   ITER_LINK_INFO,
+  KPROBE_MULTI_LINK_ATTR,
   LINK_DETACH_ATTR,
   LINK_UPDATE_ATTR,
   PERF_LINK_ATTR,
@@ -10,10 +11,11 @@ import {
   RAW_TRACEPOINT_ATTR,
   TCX_LINK_ATTR,
   TRACING_LINK_ATTR,
+  UPROBE_MULTI_LINK_ATTR,
   XDP_LINK_ATTR,
 } from "../layout/generated.ts";
 import { decode, encode, type FieldValues, type StructLayout } from "../layout/struct.ts";
-import { addressOf, allocate, cString, keepAlive } from "../memory.ts";
+import { addressOf, allocate, copyOf, cString, keepAlive } from "../memory.ts";
 import { bpf } from "./bpf.ts";
 
 // Each create function returns the link's file descriptor. Closing it detaches the program unless the link is pinned.
@@ -45,6 +47,58 @@ export function createExtensionLink(
     target_fd: target?.programFd ?? 0,
     target_btf_id: target?.btfId ?? 0,
   });
+}
+
+/** Of both kinds of links with many probes. */
+const BPF_F_MULTI_RETURN = 1;
+
+/**
+ * Attaches to the entry or return of all these functions of the kernel (Linux 5.18, CONFIG_FPROBE). Throws SysError:
+ * EOPNOTSUPP without it, ESRCH if one of them cannot be traced.
+ */
+export function createKprobeMultiLink(
+  program: number,
+  { functions, atReturn }: { readonly functions: readonly string[]; readonly atReturn: boolean },
+): number {
+  const names = functions.map(cString);
+  const addresses = copyOf(new Uint8Array(BigUint64Array.from(names, (name) => BigInt(addressOf(name))).buffer));
+  const link = createLink(KPROBE_MULTI_LINK_ATTR, {
+    prog_fd: program,
+    attach_type: ATTACH_TYPE.TRACE_KPROBE_MULTI,
+    multi_flags: atReturn ? BPF_F_MULTI_RETURN : 0,
+    cnt: names.length,
+    syms: addressOf(addresses),
+  });
+  keepAlive(addresses, ...names);
+  return link;
+}
+
+export interface UprobeMultiTarget {
+  readonly path: string;
+  /** In the file, in bytes. */
+  readonly offsets: readonly number[];
+  readonly atReturn: boolean;
+  readonly pid: number | null;
+}
+
+/**
+ * Attaches to all these places in a file (Linux 6.6). Throws SysError: EINVAL before that, ENOENT for a missing file, ESRCH
+ * for a missing process.
+ */
+export function createUprobeMultiLink(program: number, { path, offsets, atReturn, pid }: UprobeMultiTarget): number {
+  const name = cString(path);
+  const places = copyOf(new Uint8Array(BigUint64Array.from(offsets, BigInt).buffer));
+  const link = createLink(UPROBE_MULTI_LINK_ATTR, {
+    prog_fd: program,
+    attach_type: ATTACH_TYPE.TRACE_UPROBE_MULTI,
+    path: addressOf(name),
+    offsets: addressOf(places),
+    cnt: offsets.length,
+    multi_flags: atReturn ? BPF_F_MULTI_RETURN : 0,
+    pid: pid ?? 0,
+  });
+  keepAlive(name, places);
+  return link;
 }
 
 /**

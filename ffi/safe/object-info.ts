@@ -161,6 +161,20 @@ export type LinkFacts =
       readonly cookie: bigint;
     }
   | {
+      readonly kind: "kprobe.multi";
+      /** How many functions. */
+      readonly count: number;
+      readonly atReturn: boolean;
+      /** How many hits were missed because the program could not run. */
+      readonly missed: bigint;
+    }
+  | {
+      readonly kind: "uprobe.multi";
+      readonly file: string;
+      readonly count: number;
+      readonly atReturn: boolean;
+    }
+  | {
       readonly kind: "iter";
       readonly target: string;
       /** Null for iterators that visit no map's entries. */
@@ -208,6 +222,20 @@ function factsOf(fd: number, type: number, info: LinkReader): LinkFacts | null {
       };
     case LINK_TYPE.RAW_TRACEPOINT:
       return { kind: "raw_tp", name: rawTracepointName(fd), cookie: info.u64("raw_tp_cookie") };
+    case LINK_TYPE.KPROBE_MULTI:
+      return {
+        kind: "kprobe.multi",
+        count: info.u32("kprobe_multi_count"),
+        atReturn: (info.u32("kprobe_multi_flags") & MULTI_RETURN) !== 0,
+        missed: info.u64("kprobe_multi_missed"),
+      };
+    case LINK_TYPE.UPROBE_MULTI:
+      return {
+        kind: "uprobe.multi",
+        file: uprobeMultiPath(fd),
+        count: info.u32("uprobe_multi_count"),
+        atReturn: (info.u32("uprobe_multi_flags") & MULTI_RETURN) !== 0,
+      };
     case LINK_TYPE.ITER: {
       const target = iteratorName(fd);
       return { kind: "iter", target, mapId: VISITS_MAP.includes(target) ? info.u32("iter_map_id") : null };
@@ -268,6 +296,16 @@ const NAME_BYTES = 256;
 function rawTracepointName(fd: number): string {
   const name = allocate(NAME_BYTES);
   objectInfo(fd, LINK_INFO, { raw_tp_name: addressOf(name), raw_tp_name_len: name.length });
+  return textUntilNul(name);
+}
+
+/** BPF_F_KPROBE_MULTI_RETURN, BPF_F_UPROBE_MULTI_RETURN */
+const MULTI_RETURN = 1;
+
+/** Returns the file of a link with many probes, in the same manner. */
+function uprobeMultiPath(fd: number): string {
+  const name = allocate(PERF_EVENT_NAME_BYTES);
+  objectInfo(fd, LINK_INFO, { uprobe_multi_path: addressOf(name), uprobe_multi_path_size: name.length });
   return textUntilNul(name);
 }
 

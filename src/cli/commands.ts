@@ -50,6 +50,8 @@ const HOOKS: Readonly<Record<AttachKind, string>> = {
   fmod_ret: "Attach an fmod_ret program to the function it was loaded for.",
   iter: "Attach an iterator, whose output `bpfman iter` prints.",
   perf_event: "Attach a program to a counter of the kernel or the processor.",
+  "kprobe.multi": "Attach a program to all kernel functions that a pattern matches.",
+  "uprobe.multi": "Attach a program to all functions of a binary that a pattern matches.",
 };
 
 /** A leaf per hook that a program can be attached to. */

@@ -171,6 +171,13 @@ interface ProbeDetailsAnswer {
   readonly retprobe: boolean;
 }
 
+/** Probes of all functions that a pattern matched when they were attached. */
+interface ProbesDetailsAnswer {
+  readonly pattern: string;
+  readonly functions: number;
+  readonly retprobe: boolean;
+}
+
 interface PerfEventDetailsAnswer {
   /** As perf list shows it: `page-faults`. */
   readonly event: string;
@@ -235,6 +242,15 @@ export type LinkRecordAnswer =
   | LinkRecordOf<"uprobe" | "uretprobe", UserProbeDetailsAnswer>
   | LinkRecordOf<"fentry" | "fexit" | "fmod_ret", { readonly fn_name: string }>
   | LinkRecordOf<"tp_btf", { readonly tracepoint: string }>
+  | LinkRecordOf<"kprobe.multi" | "kretprobe.multi", ProbesDetailsAnswer>
+  | LinkRecordOf<
+      "uprobe.multi" | "uretprobe.multi",
+      ProbesDetailsAnswer & {
+        readonly target: string;
+        readonly pid: number | null;
+        readonly container_pid: number | null;
+      }
+    >
   | LinkRecordOf<"iter", { readonly iterator: string; readonly map_id: number | null }>
   | LinkRecordOf<"perf_event", PerfEventDetailsAnswer>
   /** Without the `bpf_lsm_` prefix. */
@@ -298,6 +314,9 @@ export type KernelLinkAnswer =
       readonly cookie: number;
     })
   | (AnyKernelLinkAnswer & { readonly iterator: string; readonly map_id: number | null })
+  /** Probes of several functions, in Linux 6.6 and 6.8 and newer; `missed` as for kprobes. */
+  | (AnyKernelLinkAnswer & { readonly functions: number; readonly retprobe: boolean; readonly missed: number })
+  | (AnyKernelLinkAnswer & { readonly functions: number; readonly retprobe: boolean; readonly file: string })
   /** Raw tracepoints. */
   | (AnyKernelLinkAnswer & { readonly tracepoint: string; readonly cookie: number });
 

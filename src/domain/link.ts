@@ -52,21 +52,36 @@ export interface KprobeDetails {
   /** Bytes from the start of the function. */
   readonly offset: number;
 }
-export interface UprobeDetails {
-  readonly kind: "uprobe" | "uretprobe";
+/** The file that a uprobe is in, and whose events it sees. */
+interface UprobeFile {
   /** Absolute path the target resolved to, as seen by this process. */
   readonly path: string;
   /** What the user specified: a path or a library name. */
   readonly target: string;
+  readonly pid: number | null;
+  readonly containerPid: number | null;
+  /** Which file it was (`FilesPort.fileId`); null when the path does not lead to it, and in rows of before it was kept. */
+  readonly fileId: string | null;
+}
+export interface UprobeDetails extends UprobeFile {
+  readonly kind: "uprobe" | "uretprobe";
   readonly fnName: string | null;
   /** Bytes from the start of the function, or from the start of the file if there is no function. */
   readonly offset: number;
   /** Offset of the probe in the file, in bytes, as passed to the kernel. */
   readonly fileOffset: number;
-  readonly pid: number | null;
-  readonly containerPid: number | null;
-  /** Which file it was (`FilesPort.fileId`); null when the path does not lead to it, and in rows of before it was kept. */
-  readonly fileId: string | null;
+}
+export interface KprobeMultiDetails {
+  readonly kind: "kprobe.multi" | "kretprobe.multi";
+  readonly pattern: string;
+  /** How many functions matched. */
+  readonly count: number;
+}
+export interface UprobeMultiDetails extends UprobeFile {
+  readonly kind: "uprobe.multi" | "uretprobe.multi";
+  readonly pattern: string;
+  /** How many functions matched. */
+  readonly count: number;
 }
 export interface TracingDetails {
   readonly kind: "fentry" | "fexit" | "lsm" | "tp_btf" | "fmod_ret";
@@ -103,6 +118,8 @@ export type LinkDetails =
   | KprobeDetails
   | UprobeDetails
   | TracingDetails
+  | KprobeMultiDetails
+  | UprobeMultiDetails
   | IterDetails
   | PerfEventDetails;
 
@@ -162,6 +179,12 @@ export function placeInBrief(details: LinkDetails): string {
     case "tp_btf":
     case "fmod_ret":
       return `${kind} ${details.fnName}`;
+    case "kprobe.multi":
+    case "kretprobe.multi":
+      return `${kind} ${details.pattern}`;
+    case "uprobe.multi":
+    case "uretprobe.multi":
+      return `${kind} ${details.target} ${details.pattern}`;
     case "iter":
       return `${kind} ${details.target}`;
     case "perf_event":

@@ -117,6 +117,16 @@ export function linkRecordAnswer(record: LinkRecord, around: Surroundings): Link
       });
     case "tp_btf":
       return answer(details.kind, { tracepoint: details.fnName });
+    case "kprobe.multi":
+    case "kretprobe.multi": {
+      const { kind, pattern, count: functions } = details;
+      return answer(kind, { pattern, functions, retprobe: kind === "kretprobe.multi" });
+    }
+    case "uprobe.multi":
+    case "uretprobe.multi": {
+      const { kind, target, pattern, count: functions, pid, containerPid: container_pid } = details;
+      return answer(kind, { target, pattern, functions, pid, retprobe: kind === "uretprobe.multi", container_pid });
+    }
     case "iter":
       return answer(details.kind, { iterator: details.target, map_id: details.mapId });
     case "perf_event": {
@@ -185,6 +195,10 @@ function factsAnswer(host: Host, facts: KernelLinkFacts | null, details: LinkDet
       return { perf_event_type: facts.kind, tracepoint: facts.name, cookie: exact(facts.cookie) };
     case "raw_tp":
       return { tracepoint: facts.name, cookie: exact(facts.cookie) };
+    case "kprobe.multi":
+      return { functions: facts.count, retprobe: facts.atReturn, missed: exact(facts.missed) };
+    case "uprobe.multi":
+      return { functions: facts.count, retprobe: facts.atReturn, file: facts.file };
     case "iter":
       return { iterator: facts.target, map_id: facts.mapId };
     case "event":

@@ -20,6 +20,8 @@ const xdp = () => require("./hooks/xdp-link.ts") as typeof import("./hooks/xdp-l
 const tc = () => require("./hooks/tc-filter.ts") as typeof import("./hooks/tc-filter.ts");
 const tracepoint = () => require("./hooks/tracepoint-link.ts") as typeof import("./hooks/tracepoint-link.ts");
 const rawTp = () => require("./hooks/raw-tp-link.ts") as typeof import("./hooks/raw-tp-link.ts");
+const kprobeMulti = () => require("./hooks/kprobe-multi-link.ts") as typeof import("./hooks/kprobe-multi-link.ts");
+const uprobeMulti = () => require("./hooks/uprobe-multi-link.ts") as typeof import("./hooks/uprobe-multi-link.ts");
 const perfEvent = () => require("./hooks/perf-event-link.ts") as typeof import("./hooks/perf-event-link.ts");
 const iter = () => require("./hooks/iter-link.ts") as typeof import("./hooks/iter-link.ts");
 const kprobe = () => require("./hooks/kprobe-link.ts") as typeof import("./hooks/kprobe-link.ts");
@@ -66,6 +68,7 @@ export function openKernel(pins: string | null = null): KernelPort {
     functionsNamed: (name) => functions().functionsNamed(name),
     functionsAt: (address) => functions().functionsAt(address),
     kernelFunctions: (prefix) => functions().kernelFunctions(prefix),
+    traceableFunctions: () => tracepoint().traceableFunctions(),
     lsmActive: () =>
       attempt({ action: "read the list of security modules", code: "KERNEL_UNSUPPORTED" }, () =>
         security().activeSecurityModules().includes("bpf"),
@@ -97,6 +100,12 @@ function createLink(program: number, target: KernelAttach): number {
       return tracepoint().attachTracepoint(program, target);
     case "raw_tp":
       return rawTp().attachRawTp(program, target);
+    case "kprobe.multi":
+    case "kretprobe.multi":
+      return kprobeMulti().attachKprobeMulti(program, target);
+    case "uprobe.multi":
+    case "uretprobe.multi":
+      return uprobeMulti().attachUprobeMulti(program, target);
     case "perf_event":
       return perfEvent().attachPerfEvent(program, target);
     case "iter":

@@ -1,7 +1,16 @@
 import type { XdpMode } from "../domain/config.ts";
 import type { FilterRef } from "../domain/dispatcher.ts";
 import type { KernelLinkId, MapId, ProgramId } from "../domain/ids.ts";
-import type { Direction, IterDetails, PerfEventDetails, TcxAnchor, TcxState, TracingDetails } from "../domain/link.ts";
+import type {
+  Direction,
+  IterDetails,
+  KprobeMultiDetails,
+  PerfEventDetails,
+  TcxAnchor,
+  TcxState,
+  TracingDetails,
+  UprobeMultiDetails,
+} from "../domain/link.ts";
 import type { BpfmanError } from "../errors/error.ts";
 import type { Pin } from "../domain/pin.ts";
 import type { ProgramType, ChainedKind } from "../domain/kinds.ts";
@@ -161,6 +170,20 @@ export type KernelLinkFacts =
       readonly type: number;
       readonly config: bigint;
       readonly cookie: bigint;
+    }
+  | {
+      readonly kind: "kprobe.multi";
+      /** How many functions. */
+      readonly count: number;
+      readonly atReturn: boolean;
+      /** How many hits were missed because the program could not run. */
+      readonly missed: bigint;
+    }
+  | {
+      readonly kind: "uprobe.multi";
+      readonly file: string;
+      readonly count: number;
+      readonly atReturn: boolean;
     }
   | {
       readonly kind: "iter";
@@ -324,6 +347,19 @@ export type KernelAttach =
       readonly address: bigint | null;
     }
   | { readonly kind: TracingDetails["kind"] }
+  | {
+      readonly kind: KprobeMultiDetails["kind"];
+      /** As it was asked for, for messages. */
+      readonly pattern: string;
+      readonly functions: readonly string[];
+    }
+  | {
+      readonly kind: UprobeMultiDetails["kind"];
+      readonly path: string;
+      /** In the file, in bytes. */
+      readonly offsets: readonly number[];
+      readonly pid: number | null;
+    }
   | IterDetails
   | PerfEventDetails
   | ({ readonly kind: "tcx"; readonly anchor: TcxAnchor; readonly revision: bigint } & TcHook);
@@ -478,6 +514,8 @@ export interface KernelPort {
   functionsAt(address: bigint): KernelFunction[];
   /** Returns the names of all functions, or of those that start with `prefix`, for suggestions. */
   kernelFunctions(prefix?: string): Iterable<string>;
+  /** Returns the names of the functions that can be traced, those of modules included. */
+  traceableFunctions(): Iterable<string>;
   /** Reports whether the BPF LSM is active (`lsm=…,bpf` on the kernel command line). */
   lsmActive(): boolean;
   /**

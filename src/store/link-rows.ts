@@ -8,6 +8,7 @@ import {
   DIRECTIONS,
   type IterDetails,
   type KprobeDetails,
+  type KprobeMultiDetails,
   type LinkDetails,
   type LinkKind,
   type LinkRecord,
@@ -18,6 +19,7 @@ import {
   type TracepointDetails,
   type TracingDetails,
   type UprobeDetails,
+  type UprobeMultiDetails,
   type XdpDetails,
 } from "../domain/link.ts";
 import {
@@ -43,17 +45,27 @@ const proceedOn = listOf(whole(-1));
 const pid = nullable(whole(1));
 
 const kprobe = shape<KprobeDetails>({ kind: oneOf(["kprobe", "kretprobe"]), fnName: text, offset: whole(0) });
-const uprobe = shape<UprobeDetails>({
-  kind: oneOf(["uprobe", "uretprobe"]),
+const uprobeFile = {
   path: text,
   target: text,
-  fnName: nullable(text),
-  offset: whole(0),
-  fileOffset: whole(0),
   pid,
   containerPid: pid,
   // Rows of before it was kept have none.
-  fileId: (value, place) => (value === undefined ? null : nullable(text)(value, place)),
+  fileId: (value: unknown, place: string) => (value === undefined ? null : nullable(text)(value, place)),
+};
+const uprobe = shape<UprobeDetails>({
+  kind: oneOf(["uprobe", "uretprobe"]),
+  ...uprobeFile,
+  fnName: nullable(text),
+  offset: whole(0),
+  fileOffset: whole(0),
+});
+const matched = { pattern: text, count: whole(1) };
+const kprobeMulti = shape<KprobeMultiDetails>({ kind: oneOf(["kprobe.multi", "kretprobe.multi"]), ...matched });
+const uprobeMulti = shape<UprobeMultiDetails>({
+  kind: oneOf(["uprobe.multi", "uretprobe.multi"]),
+  ...uprobeFile,
+  ...matched,
 });
 const tracing = shape<TracingDetails>({ kind: oneOf(["fentry", "fexit", "lsm", "tp_btf", "fmod_ret"]), fnName: text });
 
@@ -71,6 +83,10 @@ const DETAILS: { readonly [Kind in LinkKind]: Check<LinkDetails> } = {
   lsm: tracing,
   fexit: tracing,
   tp_btf: tracing,
+  "kprobe.multi": kprobeMulti,
+  "kretprobe.multi": kprobeMulti,
+  "uprobe.multi": uprobeMulti,
+  "uretprobe.multi": uprobeMulti,
   fmod_ret: tracing,
   iter: shape<IterDetails>({ kind: oneOf(["iter"]), target: text, mapId: nullable((...at) => mapId(id(...at))) }),
   perf_event: shape<PerfEventDetails>({

@@ -114,6 +114,15 @@ export const everyLink: readonly LinkAnswer[] = [
   linkAnswer(11, "fmod_ret", { fn_name: "security_file_open" }),
   linkAnswer(12, "iter", { iterator: "bpf_map_elem", map_id: 46 }),
   linkAnswer(13, "perf_event", { event: "page-faults", cpu: null, pid: 4711, period: 1, frequency: null }),
+  linkAnswer(14, "kprobe.multi", { pattern: "tcp_v4_*", functions: 52, retprobe: false }),
+  linkAnswer(15, "uretprobe.multi", {
+    target: "libc",
+    pattern: "pthread_mutex_*",
+    functions: 12,
+    pid: null,
+    retprobe: true,
+    container_pid: null,
+  }),
   linkAnswer(5, "kretprobe", { fn_name: "try_to_wake_up", offset: 0, retprobe: true }),
   linkAnswer(6, "uprobe", {
     target: "libc.so.6",

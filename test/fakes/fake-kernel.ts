@@ -73,6 +73,16 @@ function linkTypeOf(attach: KernelAttach): Pick<KernelLink, "type" | "attachType
       const { kind, target, mapId } = attach;
       return { type: 4, attachType: null, facts: { kind, target, mapId } };
     }
+    case "kprobe.multi":
+    case "kretprobe.multi": {
+      const facts = { count: attach.functions.length, atReturn: attach.kind === "kretprobe.multi", missed: 0n };
+      return { type: 8, attachType: null, facts: { kind: "kprobe.multi", ...facts } };
+    }
+    case "uprobe.multi":
+    case "uretprobe.multi": {
+      const facts = { file: attach.path, count: attach.offsets.length, atReturn: attach.kind === "uretprobe.multi" };
+      return { type: 12, attachType: null, facts: { kind: "uprobe.multi", ...facts } };
+    }
     case "perf_event":
       return { type: 7, attachType: null, facts: { kind: "event", type: 1, config: 2n, cookie: 0n } };
     case "raw_tp":
@@ -313,6 +323,7 @@ export class FakeKernel implements KernelPort {
   functionsNamed = (name: string) => this.functions.get(name) ?? [];
   functionsAt = (address: bigint) => [...this.functions.values()].flat().filter((each) => each.address === address);
   kernelFunctions = () => this.functions.keys();
+  traceableFunctions = () => this.functions.keys();
   lsmActive = () => this.lsm;
   tracepointExists = (group: string, name: string) => this.knownTracepoints.includes(`${group}/${name}`);
 

@@ -2,9 +2,13 @@
 import { expect } from "bun:test";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
+import type { LinkReadAnswer } from "../../src/domain/answer.ts";
+import { readProtocolPage } from "../documents/protocol-page.ts";
+import { differences } from "../expect/same-shape.ts";
 import { executable, idOf, mapOf } from "../labs/executable.ts";
 import { featureTest } from "../labs/kernel-feature.ts";
 import { bpftool, counters, inKernel } from "../labs/kernel-lab.ts";
+import { RpcProcess } from "../labs/rpc-process.ts";
 
 buildBpf();
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/kinds.bpf.o");
@@ -55,6 +59,21 @@ featureTest("tracing", "all maps of the kernel, to the last line", async () => {
   const first = Bun.spawnSync(["bash", "-o", "pipefail", "-c", pipe], { env: { ...process.env, ...bpfman.env } });
   expect([first.exitCode, first.stdout.toString(), first.stderr.toString()]).toEqual([0, `map ${maps[0]}\n`, ""]);
   expect(await bpfman.json<string>("iter", String(record.id))).toBe(text);
+  // JSON-RPC gives it in pages, as its page shows.
+  const rpc = new RpcProcess(bpfman.command("rpc"));
+  await rpc.initialize();
+  const { request, response } = readProtocolPage().exchange("link/read");
+  const pages: string[] = [];
+  for (let offset: number | null = 0; offset !== null && pages.length < 3; ) {
+    const params = { ...request.params, linkId: record.id, offset };
+    const result: LinkReadAnswer = await rpc.result("link/read", params);
+    if (offset === 0) expect(differences(response.result, result)).toEqual([]);
+    pages.push(Buffer.from(result.output, "base64").toString());
+    offset = result.next;
+  }
+  await rpc.close();
+  expect(pages.map((each) => each.length)).toEqual([8, 8, 8]);
+  expect(text).toStartWith(pages.join(""));
   await bpfman.ok("unload", String(id));
   await bpfman.expectNothingLeft();
 });

@@ -4,6 +4,7 @@
  * bpftool shows what the kernel has.
  */
 import { describe, expect, test } from "bun:test";
+import { release } from "node:os";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
@@ -60,6 +61,47 @@ const rawTp = (): Kind => ({
   kernel: { link_type: "raw_tracepoint", attach_type: null },
   rows: { "Tracepoint:": "sys_enter" },
   attachment: "sys_enter",
+});
+
+/** Two of the functions that match are there, of which the workload calls one. */
+const uprobes = (kind: "uprobe.multi" | "uretprobe.multi", slot: number): Kind => ({
+  selector: `${kind}:count_${kind.replace(".", "_")}`,
+  slot,
+  attach: ["uprobe.multi", "--target", work.binary, "--fn-name", "probed_*"],
+  kind,
+  details: {
+    target: work.binary,
+    pattern: "probed_*",
+    functions: 2,
+    pid: null,
+    retprobe: kind === "uretprobe.multi",
+    container_pid: null,
+  },
+  kernel: { link_type: "uprobe_multi", attach_type: null },
+  rows: {
+    "Target:": work.binary,
+    "Pattern:": "probed_*",
+    "Functions:": "2",
+    "PID:": "None",
+    "Container PID:": "None",
+  },
+  attachment: `${work.binary} probed_* (2)`,
+});
+
+const KERNEL_PATTERN = "security_task_get*";
+/** As the kernel lists them for its own tracers. */
+const traceable = (): number =>
+  new Set(readFileSync("/sys/kernel/tracing/available_filter_functions", "utf8").match(/^security_task_get\w*/gm)).size;
+
+const kprobes = (kind: "kprobe.multi" | "kretprobe.multi", slot: number): Kind => ({
+  selector: `${kind}:count_${kind.replace(".", "_")}`,
+  slot,
+  attach: ["kprobe.multi", "--fn-name", KERNEL_PATTERN],
+  kind,
+  details: { pattern: KERNEL_PATTERN, functions: traceable(), retprobe: kind === "kretprobe.multi" },
+  kernel: { link_type: "kprobe_multi", attach_type: null },
+  rows: { "Pattern:": KERNEL_PATTERN, "Functions:": String(traceable()) },
+  attachment: `${KERNEL_PATTERN} (${traceable()})`,
 });
 
 const tpBtf = (): Kind => ({
@@ -143,7 +185,7 @@ const functionOf = (kind: Kind): string => kind.selector.split(":")[1] ?? "";
 function expectInKernel(link: number, program: number, word: string): void {
   const shown = bpftool("link", "show", "id", String(link));
   expect(shown).toMatchObject({ id: link, prog_id: program });
-  expect([word, 11]).toContain(shown.type);
+  expect([word, 11, 12]).toContain(shown.type);
 }
 
 /** Loads them together, attaches them one by one, and takes them off one by one. `trigger` makes so many events of each. */
@@ -299,6 +341,29 @@ featureTest("tracing", "two fentry, a fexit and a fmod_ret on one function; a tr
     trigger,
   ),
 );
+
+const [major = 0, minor = 0] = release().split(".").map(Number);
+const isSince = (...[first, second]: readonly [number, number]) =>
+  major > first || (major === first && minor >= second);
+
+test("many functions of a file at once", async () => {
+  if (isSince(6, 6)) return live([uprobes("uprobe.multi", 23), uprobes("uretprobe.multi", 24)], trigger);
+  const load = ["load", "file", "--path", OBJECT, "--programs", "uprobe.multi:count_uprobe_multi"];
+  const failure = await bpfman.refused(1, "KERNEL_UNSUPPORTED", ...load);
+  expect(failure.message).toContain("6.6");
+});
+
+test("many functions of the kernel at once", async () => {
+  if (/ T register_fprobe$/m.test(readFileSync("/proc/kallsyms", "utf8"))) {
+    expect(traceable()).toBeGreaterThan(1);
+    return live([kprobes("kprobe.multi", 21), kprobes("kretprobe.multi", 22)], trigger);
+  }
+  const [program] = await bpfman.load(OBJECT, "--programs", "kprobe.multi:count_kprobe_multi");
+  const attach = ["attach", String(program?.record?.program_id), "kprobe.multi", "--fn-name", KERNEL_PATTERN];
+  const failure = await bpfman.refused(1, "KERNEL_UNSUPPORTED", ...attach);
+  expect(failure.message).toContain("CONFIG_FPROBE");
+  expect(await bpfman.links()).toEqual([]);
+});
 
 const SYSTEM_CALL = `__${process.arch === "arm64" ? "arm64" : "x64"}_sys_getpgid`;
 /** Functions in which programs may sleep, and whose result they may change. */

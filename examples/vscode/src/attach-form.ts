@@ -19,6 +19,7 @@ const DIRECTION: Question = {
   value: "ingress",
   choices: ["ingress", "egress"],
 };
+const PATTERN: Question = { name: "fnName", prompt: "Functions, as a pattern with * and ?", value: "" };
 const FUNCTION: Question = { name: "fnName", prompt: "Function", value: "" };
 
 /** Takes bpfman's name of the type, as in a listing of programs. */
@@ -39,6 +40,12 @@ export function questionsFor(programType: string): readonly Question[] {
     case "uprobe":
     case "uretprobe":
       return [{ name: "target", prompt: "Executable or library", value: "" }, FUNCTION];
+    case "kprobe.multi":
+    case "kretprobe.multi":
+      return [PATTERN];
+    case "uprobe.multi":
+    case "uretprobe.multi":
+      return [{ name: "target", prompt: "Executable or library", value: "" }, PATTERN];
     case "perf_event":
       return [
         { name: "event", prompt: "Event", value: "cpu-clock" },
@@ -77,6 +84,12 @@ export function targetOf(programType: string, answers: Readonly<Record<string, s
     case "fmod_ret":
     case "iter":
       return { kind: programType };
+    case "kprobe.multi":
+    case "kretprobe.multi":
+      return { kind: "kprobe.multi", fnName };
+    case "uprobe.multi":
+    case "uretprobe.multi":
+      return { kind: "uprobe.multi", target, fnName };
     case "perf_event":
       return { kind: "perf_event", event, cpu: Number(answers.cpu), frequency: Number(answers.frequency) };
     default:

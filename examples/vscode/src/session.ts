@@ -127,6 +127,7 @@ export function placeOf({ kind, details }: LinkEntry): string {
     return `${kind} on ${details.interface}${direction}, priority ${details.priority}`;
   }
   if ("group" in details) return `${kind} ${details.group}/${details.name}`;
+  if ("pattern" in details) return `${kind} ${"target" in details ? `${details.target} ` : ""}${details.pattern}`;
   if ("iterator" in details) return `${kind} ${details.iterator}`;
   if ("event" in details) return `${kind} ${details.event}`;
   if ("tracepoint" in details) return `${kind} ${details.tracepoint}`;

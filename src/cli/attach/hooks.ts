@@ -215,6 +215,18 @@ const RAW_TRACEPOINT = vary(TRACEPOINT, {
   noun: { doc: ["Tracepoint to attach to, by its name without the group.", "Example: sched_switch"] },
 });
 
+const FN_PATTERN = vary(FN_NAME, {
+  doc: ["Functions to attach to, as a pattern: * stands for any characters, ? for one.", "Quote it for the shell."],
+  noun: { doc: ["Functions, as a pattern: * stands for any characters, ? for one. Quote it for the shell."] },
+});
+const TARGET_PATTERN = vary(FN_PATTERN, {
+  completes: "target-function",
+  doc: ["Functions of the target, as a pattern: * stands for any characters, ? for one.", "Quote it for the shell."],
+  noun: {
+    doc: ["Functions of the target, as a pattern: * stands for any characters, ? for one.", "Quote it for the shell."],
+  },
+});
+
 const VISITED_MAP = ifGiven(MAP, {
   doc: [
     "The map whose entries the program visits: its ID, PROGRAM_ID/NAME or a name.",
@@ -376,6 +388,26 @@ export const HOOKS = {
   lsm: tracing("lsm"),
   tp_btf: tracing("tp_btf", "tracepoint"),
   fmod_ret: tracing("fmod_ret", "function"),
+  "kprobe.multi": attachTo("kprobe.multi", {
+    target: { fnName: FN_PATTERN },
+    words: ["fnName"],
+    examples: {
+      "Run it when the kernel enters any of the functions (a kretprobe.multi: when it returns)": [
+        "--fn-name 'tcp_v4_*'",
+        "'tcp_v4_*'",
+      ],
+    },
+  }),
+  "uprobe.multi": attachTo("uprobe.multi", {
+    target: { fnName: TARGET_PATTERN, target: TARGET, pid: PID, containerPid: CONTAINER_PID },
+    words: ["target"],
+    examples: {
+      "Run it when a process calls any of the functions (a uretprobe.multi: when it returns)": [
+        "--target libc --fn-name 'pthread_mutex_*'",
+        "libc -f 'pthread_mutex_*'",
+      ],
+    },
+  }),
   iter: attachTo("iter", {
     target: { map: VISITED_MAP },
     examples: {

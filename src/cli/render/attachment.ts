@@ -32,6 +32,12 @@ export function attachmentOf({ kind, details }: LinkRecordAnswer, attachment: At
       return placeOn(details, ` ${details.direction}`, attachment);
     case "tracepoint":
       return `${details.group}/${details.name}`;
+    case "kprobe.multi":
+    case "kretprobe.multi":
+      return `${details.pattern} (${details.functions})`;
+    case "uprobe.multi":
+    case "uretprobe.multi":
+      return `${details.target} ${details.pattern} (${details.functions})${changeOf(attachment)}`;
     case "raw_tp":
     case "tp_btf":
       return details.tracepoint;

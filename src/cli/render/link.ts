@@ -46,6 +46,21 @@ function detailFacts({ kind, details }: LinkRecordAnswer, attachment: Attachment
         ["PID:", details.pid],
         details.period === null ? ["Frequency:", details.frequency] : ["Period:", details.period],
       ];
+    case "kprobe.multi":
+    case "kretprobe.multi":
+      return [
+        ["Pattern:", details.pattern],
+        ["Functions:", details.functions],
+      ];
+    case "uprobe.multi":
+    case "uretprobe.multi":
+      return [
+        ["Target:", `${details.target}${changeOf(attachment)}`],
+        ["Pattern:", details.pattern],
+        ["Functions:", details.functions],
+        ["PID:", details.pid],
+        ["Container PID:", details.container_pid],
+      ];
     case "raw_tp":
     case "tp_btf":
       return [["Tracepoint:", details.tracepoint]];

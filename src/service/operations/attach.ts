@@ -55,6 +55,10 @@ async function resolve(host: Host, program: ProgramRecord, target: SimpleTarget)
       return (await import("../attach/resolve-perf-event.ts")).resolvePerfEvent(host, program, target);
     case "iter":
       return (await import("../attach/resolve-iter.ts")).resolveIter(host, program, target);
+    case "kprobe.multi":
+      return (await import("../attach/resolve-kprobe-multi.ts")).resolveKprobeMulti(host, program, target);
+    case "uprobe.multi":
+      return (await import("../attach/resolve-uprobe.ts")).resolveUprobeMulti(host, program, target);
     case "fentry":
     case "fexit":
     case "lsm":

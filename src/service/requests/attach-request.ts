@@ -61,6 +61,19 @@ export const attachTarget = v.variant("kind", [
     period: v.optional(v.nullable(count), null),
     frequency: v.optional(v.nullable(count), null),
   }),
+  v.strictObject({
+    kind: v.literal("kprobe.multi"),
+    /** A pattern: * stands for any characters, ? for one. */
+    fnName: name,
+  }),
+  v.strictObject({
+    kind: v.literal("uprobe.multi"),
+    target: path,
+    /** A pattern: * stands for any characters, ? for one. */
+    fnName: name,
+    pid: v.optional(v.nullable(pid), null),
+    containerPid: v.optional(v.nullable(pid), null),
+  }),
 ]);
 export type AttachTarget = v.InferOutput<typeof attachTarget>;
 

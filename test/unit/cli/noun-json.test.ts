@@ -32,6 +32,8 @@ const DETAILS: Readonly<Record<string, readonly string[]>> = {
   raw_tp: ["tracepoint"],
   tp_btf: ["tracepoint"],
   fmod_ret: ["fn_name"],
+  "kprobe.multi": ["pattern", "functions", "retprobe"],
+  "uretprobe.multi": ["target", "pattern", "functions", "pid", "retprobe", "container_pid"],
   iter: ["iterator", "map_id"],
   perf_event: ["event", "cpu", "pid", "period", "frequency"],
   kretprobe: ["fn_name", "offset", "retprobe"],

@@ -162,6 +162,11 @@ describe("attach", () => {
     ],
     ["tp_btf", { kind: "tp_btf" }],
     ["fmod_ret -m a=b", { kind: "fmod_ret" }, { a: "b" }],
+    ["kprobe.multi -f tcp_*", { kind: "kprobe.multi", fnName: "tcp_*" }],
+    [
+      "uprobe.multi --target libc -f malloc*",
+      { kind: "uprobe.multi", target: "libc", fnName: "malloc*", pid: null, containerPid: null },
+    ],
     ["iter", { kind: "iter", map: null }],
     ["iter --map 5/flows", { kind: "iter", map: "5/flows" }],
     [

@@ -69,6 +69,8 @@ describe.each(PROGRAM_TYPES.map((kind) => [kind, factsOf(kind)] as const))("%s",
 
   test("is what a line begins with that the habits explain, if it is attached", async () => {
     if (facts.attachKind === null) return;
+    // A command of its own, which reads what such programs write.
+    if (kind === "iter") return;
     const { err } = await cli(`${kind} 5`);
     expect(err).toContain('type "bpfman attach ID KIND"');
   });
