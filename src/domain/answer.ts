@@ -3,6 +3,7 @@
  * part of the contract (docs/cli.md), so snake_case is used here and nowhere else. Absent values are null and empty
  * collections are empty; times are RFC 3339 in UTC with milliseconds.
  */
+import type { XdpMode } from "./config.ts";
 import type { FindingCode, Severity } from "./finding.ts";
 import type { LinkKind } from "./link.ts";
 import type { ProgramType } from "./kinds.ts";
@@ -233,7 +234,8 @@ type LinkRecordOf<Kind extends LinkKind, Details> = {
 
 /** `kind` determines the details. */
 export type LinkRecordAnswer =
-  | LinkRecordOf<"xdp", ChainDetailsAnswer>
+  /** The mode is the hook's; null if it is not attached. Not in the noun-verb grammar. */
+  | LinkRecordOf<"xdp", ChainDetailsAnswer & { readonly xdp_mode: XdpMode | null }>
   | LinkRecordOf<"tc", ChainDetailsAnswer & { readonly direction: string }>
   | LinkRecordOf<"tcx", NetworkDetailsAnswer & { readonly direction: string }>
   | LinkRecordOf<"tracepoint", { readonly group: string; readonly name: string }>

@@ -11,8 +11,13 @@ export interface MapKind {
   readonly keysOnly: boolean;
   /** Entries with keys; a queue or stack of values; or values that can only be looked for. */
   readonly shape: "entries" | "queue" | "filter";
-  /** What values hold by its ID, and where in the value. */
-  readonly reference: { readonly kind: "map" | "program"; readonly at: number; readonly required: boolean } | null;
+  /** What values hold by its ID, where in the value, and what the kernel wants there, as in "it takes …". */
+  readonly reference: {
+    readonly kind: "map" | "program";
+    readonly at: number;
+    readonly required: boolean;
+    readonly takes: string;
+  } | null;
   /** Keys are prefixes, of which the longest counts. */
   readonly prefixes: boolean;
   /** Why entries cannot be read; null if they can. */
@@ -34,13 +39,29 @@ const ENTRIES: MapKind = {
 };
 
 const state = (what: string): Partial<MapKind> => ({ unreadable: what, unwritable: what });
+const INNER_MAP = { kind: "map", at: 0, required: true, takes: "maps of the type and sizes of its inner map" } as const;
+const DEVICE = {
+  kind: "program",
+  at: 4,
+  required: false,
+  takes: "the index of an interface of this network namespace, and no program but one of type xdp_devmap",
+} as const;
+const PROCESSOR = {
+  kind: "program",
+  at: 4,
+  required: false,
+  takes: "a queue size, and no program but one of type xdp_cpumap",
+} as const;
 const SOCKETS = "sockets are put in by the process that has them open";
 const STORAGE = "its values belong to objects of the kernel, and are found only through a descriptor of one";
 
 /** By BPF_MAP_TYPE_* number. */
 const KINDS: Readonly<Record<number, Partial<MapKind>>> = {
   2: { indexed: true, fixed: true },
-  3: { indexed: true, reference: { kind: "program", at: 0, required: true } },
+  3: {
+    indexed: true,
+    reference: { kind: "program", at: 0, required: true, takes: "programs of the type of its first one" },
+  },
   4: state("it passes events to whoever reads them, and keeps none"),
   5: { perProcessor: true },
   6: { indexed: true, fixed: true, perProcessor: true },
@@ -48,11 +69,11 @@ const KINDS: Readonly<Record<number, Partial<MapKind>>> = {
   8: state("the kernel does not tell which cgroups are in it"),
   10: { perProcessor: true },
   11: { prefixes: true },
-  12: { indexed: true, reference: { kind: "map", at: 0, required: true } },
-  13: { reference: { kind: "map", at: 0, required: true } },
-  14: { indexed: true, reference: { kind: "program", at: 4, required: false } },
+  12: { indexed: true, reference: INNER_MAP },
+  13: { reference: INNER_MAP },
+  14: { indexed: true, reference: DEVICE },
   15: { indexed: true, unwritable: SOCKETS },
-  16: { indexed: true, reference: { kind: "program", at: 4, required: false } },
+  16: { indexed: true, reference: PROCESSOR },
   17: state("the kernel does not tell which sockets are in it"),
   18: { unwritable: SOCKETS },
   20: { indexed: true, unwritable: SOCKETS },
@@ -60,7 +81,7 @@ const KINDS: Readonly<Record<number, Partial<MapKind>>> = {
   22: { shape: "queue" },
   23: { shape: "queue" },
   24: state(STORAGE),
-  25: { reference: { kind: "program", at: 4, required: false } },
+  25: { reference: DEVICE },
   26: { indexed: true, fixed: true, unwritable: "its functions are set when it is loaded" },
   27: state("it passes events to whoever reads them, and reading takes them out"),
   28: state(STORAGE),

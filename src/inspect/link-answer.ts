@@ -59,6 +59,11 @@ function dispatcherOf(details: ChainDetails, dispatchers: readonly DispatcherRec
   return { dispatcher_id: found?.programId ?? 0, revision: found?.revision ?? 0 };
 }
 
+function modeOf(details: ChainDetails, dispatchers: readonly DispatcherRecord[]) {
+  const found = dispatcherRecordOf(details, dispatchers);
+  return found?.type === "xdp" ? found.mode : null;
+}
+
 function networkDetails(details: InterfaceRef & { readonly priority: number }, position: number) {
   const { interface: name, ifindex, priority, netns, nsid } = details;
   return { interface: name, ifindex, priority, position, netns, nsid };
@@ -87,6 +92,7 @@ export function linkRecordAnswer(record: LinkRecord, around: Surroundings): Link
       return answer(details.kind, {
         ...networkDetails(details, details.position),
         proceed_on: details.proceedOn,
+        xdp_mode: modeOf(details, around.dispatchers),
         ...dispatcherOf(details, around.dispatchers),
       });
     case "tc":

@@ -5,7 +5,7 @@ import { type ElementBatch, MapElements } from "../../ffi/safe/map-elements.ts";
 import { readTextSync } from "../../ffi/safe/file-system.ts";
 import { btfBytes, mapInfo } from "../../ffi/safe/object-info.ts";
 import type { MapId } from "../domain/ids.ts";
-import { mapKind } from "../domain/map-kinds.ts";
+import { type MapKind, mapKind } from "../domain/map-kinds.ts";
 import { MAP_BATCH_BYTES_MAX, MAP_BATCH_ENTRIES_MAX, MAP_VALUE_BYTES_MAX } from "../domain/limits.ts";
 import { BpfmanError, type SysFailure } from "../errors/error.ts";
 import type { KernelMapContent, MapBatch, MapReference, OpenMap, UpdateMode } from "../platform/kernel.ts";
@@ -54,7 +54,7 @@ export function openMap(id: MapId): OpenMap | null {
 function opened(fd: number): OpenMap {
   const map = readMap(fd);
   const { keySize: keyBytes, valueSize, maxEntries } = map;
-  const { perProcessor, keysOnly } = mapKind(map);
+  const { perProcessor, keysOnly, reference: takes } = mapKind(map);
   const processors = perProcessor ? possibleProcessors() : null;
   const step = Math.ceil(valueSize / PROCESSOR_VALUE_STEP) * PROCESSOR_VALUE_STEP;
   const valueBytes = processors === null ? valueSize : step * processors.length;
@@ -76,7 +76,10 @@ function opened(fd: number): OpenMap {
     lookup: (key) => trying("read an entry of", () => elements.lookup(key)),
     contains: (value) => trying("read", () => elements.contains(value)),
     update: (key, value, { mode, reference }) =>
-      trying("change an entry of", () => update(elements, { key, value, mode, reference })),
+      attempt(
+        { action: `change an entry of map ${map.id}`, code: "KERNEL_CALL_FAILED", explain: explainUpdate(takes) },
+        () => update(elements, { key, value, mode, reference }),
+      ),
     delete: (key) => trying("delete an entry of", () => elements.delete(key)),
     take: () => trying("take a value out of", () => elements.take()),
     batches: (from, count) => batches(from, count),
@@ -187,6 +190,14 @@ function update(elements: MapElements, { key, value, mode, reference }: Update):
     closeFd(fd);
   }
 }
+
+/** A cpumap answers ENOMEM to a program that it does not take (Linux 6.18). */
+const explainUpdate =
+  (reference: MapKind["reference"]) =>
+  (sys: SysFailure): Meaning | null =>
+    reference !== null && (sys.name === "EINVAL" || sys.name === "ENOMEM")
+      ? { code: "INVALID_VALUE", reason: `it takes ${reference.takes}` }
+      : explainElement(sys);
 
 function explainElement(sys: SysFailure): Meaning | null {
   switch (sys.name) {

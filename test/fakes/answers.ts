@@ -105,7 +105,7 @@ export const tcxLink = linkAnswer(3, "tcx", { ...HOOK, direction: "ingress" });
 
 /** One link of each shape. */
 export const everyLink: readonly LinkAnswer[] = [
-  linkAnswer(1, "xdp", { ...HOOK, proceed_on: [2, 31], ...CHAIN }),
+  linkAnswer(1, "xdp", { ...HOOK, proceed_on: [2, 31], xdp_mode: "drv", ...CHAIN }),
   linkAnswer(2, "tc", { ...HOOK, direction: "egress", proceed_on: [-1, 3, 30], ...CHAIN, netns: "/run/netns/a" }),
   tcxLink,
   linkAnswer(4, "tracepoint", { group: "sched", name: "sched_switch" }),

@@ -3,6 +3,7 @@
  * in the classic grammar, by words in the noun-verb grammar.
  */
 import { TC_ACTIONS, TC_PROCEED_ON_DEFAULT, XDP_ACTIONS, XDP_PROCEED_ON_DEFAULT } from "../../domain/actions.ts";
+import { XDP_MODES } from "../../domain/config.ts";
 import { DIRECTIONS } from "../../domain/link.ts";
 import type { AttachKind } from "../../domain/kinds.ts";
 import { HARDWARE_EVENTS, SOFTWARE_EVENTS } from "../../domain/perf-events.ts";
@@ -61,6 +62,21 @@ const NETNS = optional({
   completes: "netns",
   doc: ["File of the network namespace to attach in.", "Example: -n /var/run/netns/bpfman-test"],
 });
+
+const XDP_MODE = optional(
+  {
+    long: "xdp-mode",
+    choices: XDP_MODES,
+    doc: [
+      "Where to run: in the driver (drv), in the network stack (skb), or on the card (hw).",
+      "All programs on an interface share one mode. By default, it is that of the programs",
+      "there, else the configured one, else drv, or skb if the driver does not support XDP.",
+      "",
+      "[possible values: skb, drv, hw]",
+    ],
+  },
+  oneOf("XDP mode", XDP_MODES, "INVALID_ATTACH"),
+);
 
 const ACTIONS = [...new Set([...Object.keys(XDP_ACTIONS), ...Object.keys(TC_ACTIONS)])];
 const parseAction = (words: readonly string[]) => oneOf("proceed-on", words, "INVALID_ATTACH");
@@ -306,6 +322,7 @@ export const HOOKS = {
         classic: XDP_PROCEED_ON_DEFAULT,
         noun: XDP_PROCEED_ON_DEFAULT,
       }),
+      xdpMode: XDP_MODE,
       netns: NETNS,
     },
     words: ["iface"],

@@ -13,6 +13,7 @@ const OURS = new Map([
   ["bytecode_present", null],
   ["absolute_source_path", null],
   ["attachment", null],
+  ["xdp_mode", null],
   ["state", null],
   ["link_id", "id"],
   ["status", "managed"],

@@ -30,6 +30,7 @@ function detailFacts({ kind, details }: LinkRecordAnswer, attachment: Attachment
         ["Priority:", details.priority],
         ["Position:", details.position],
         ...fact("Proceed On:", kind === "tcx" ? null : actionNames(kind, details.proceed_on)),
+        ...fact("XDP Mode:", kind === "xdp" ? details.xdp_mode : null),
         ["Network Namespace:", details.netns],
       ];
     case "tracepoint":

@@ -98,7 +98,9 @@ function explainBusy(hook: InterfaceHook): Meaning {
 const unsupported = (mode: XdpMode): Meaning => ({
   code: "KERNEL_UNSUPPORTED",
   reason: MODE_WORDS[mode],
-  ...(mode === "skb" ? {} : { hint: 'configure xdp_mode = "skb" for this interface, or omit xdp_mode' }),
+  ...(mode === "skb"
+    ? {}
+    : { hint: 'use mode skb: --xdp-mode skb, or xdp_mode = "skb" for this interface in the configuration' }),
 });
 
 const TOO_LARGE: Meaning = {

@@ -1,8 +1,10 @@
+import type { XdpMode } from "../../domain/config.ts";
 import type { ChainDetails } from "../../domain/link.ts";
 import type { ChainedKind } from "../../domain/kinds.ts";
 import { TC_ACTIONS, TC_PROCEED_ON_DEFAULT, XDP_ACTIONS, XDP_PROCEED_ON_DEFAULT } from "../../domain/actions.ts";
 import type { LinkAnswer } from "../../domain/answer.ts";
 import type { Metadata, ProgramRecord } from "../../domain/program.ts";
+import { BpfmanError } from "../../errors/error.ts";
 import { orderChain } from "../../dispatcher/order.ts";
 import { linkAnswer } from "../../inspect/link-answer.ts";
 import type { Host } from "../../platform/host.ts";
@@ -12,7 +14,7 @@ import { carryOut } from "../plan.ts";
 import { requireLink } from "../require-record.ts";
 import type { AttachTarget } from "../requests/attach-request.ts";
 import { type ChainLink, memberOf, membersOf } from "./members.ts";
-import { placeOf } from "./place.ts";
+import { type ChainPlace, placeName, placeOf } from "./place.ts";
 import { rebuild } from "./rebuild.ts";
 
 export type ChainTarget = Extract<AttachTarget, { kind: ChainedKind }>;
@@ -31,6 +33,20 @@ function detailsOf(host: Host, target: ChainTarget): ChainDetails {
   return { kind: "tc", direction: target.direction, ...place, proceedOn: numbersOf(TC_ACTIONS, names) };
 }
 
+/** Throws INVALID_ATTACH if the chain on the hook runs in another mode. */
+function requireSameMode(host: Host, place: ChainPlace, mode: XdpMode): void {
+  const chain = host.store.dispatcher(place.key);
+  if (chain?.type !== "xdp" || chain.mode === null || chain.mode === mode) return;
+  throw new BpfmanError(
+    "INVALID_ATTACH",
+    `attach to ${placeName(place)} in XDP mode ${mode}: its chain runs in mode ${chain.mode}, which all its programs share`,
+    {
+      details: { ...place.key, interface: place.interface, mode, chain_mode: chain.mode },
+      hint: "leave the mode out to join the chain, or detach its programs first",
+    },
+  );
+}
+
 export interface ChainAttach {
   readonly program: ProgramRecord;
   readonly target: ChainTarget;
@@ -38,7 +54,7 @@ export interface ChainAttach {
 }
 
 /**
- * Adds a program to the chain of a hook. Throws DISPATCHER_FULL, HOOK_BUSY, KERNEL_UNSUPPORTED, INTERFACE_NOT_FOUND.
+ * Adds a program to the chain of a hook. Throws INVALID_ATTACH (another XDP mode), DISPATCHER_FULL, HOOK_BUSY, KERNEL_UNSUPPORTED, INTERFACE_NOT_FOUND.
  */
 export async function attachToChain(host: Host, request: ChainAttach, context: Context): Promise<LinkAnswer> {
   const { program, target, metadata } = request;
@@ -46,6 +62,8 @@ export async function attachToChain(host: Host, request: ChainAttach, context: C
   const place = placeOf(details);
   const draft = { programId: program.id, details, metadata, createdAt: host.now() };
   const there = membersOf(host, place.key);
+  const mode = target.kind === "xdp" ? target.xdpMode : null;
+  if (mode !== null && there.length > 0) requireSameMode(host, place, mode);
   return carryOut(context, async (steps) => {
     const pending = await steps.step(
       "write the pending row",
@@ -59,7 +77,7 @@ export async function attachToChain(host: Host, request: ChainAttach, context: C
     );
     context.note({ links: [pending.id] });
     const members = orderChain([...there, memberOf(host, pending, program)], pending.id);
-    await rebuild(host, { place, members }, { steps, context });
+    await rebuild(host, { place, members, mode }, { steps, context });
     return linkAnswer(host, requireLink(host, pending.id));
   });
 }

@@ -3,6 +3,7 @@
  * the two. At any moment, the hook runs one complete chain: the old one or the new one.
  */
 import { tcConfig, xdpConfig } from "../../dispatcher/dispatcher-config.ts";
+import type { XdpMode } from "../../domain/config.ts";
 import type { DispatcherRecord, DispatcherSeat } from "../../domain/dispatcher.ts";
 import type { KernelLinkId, ProgramId } from "../../domain/ids.ts";
 import { linkPin, type Pin, programPin } from "../../domain/pin.ts";
@@ -23,6 +24,8 @@ export interface Change {
   readonly place: ChainPlace;
   /** The desired chain, in order. At least one member. */
   readonly members: readonly Member[];
+  /** For XDP hooks: the mode that was asked for. */
+  readonly mode?: XdpMode | null;
   /** Row changes that belong in the transaction that makes the new chain current. */
   commit?(): void;
 }
@@ -68,7 +71,7 @@ export async function rebuild(host: Host, change: Change, run: { steps: Plan; co
   const paths = pathsOf(host, { change, slots, record });
   const dispatcher = slots === null ? null : await makeDispatcher(host, { change, slots, record, paths }, steps);
   try {
-    const seat = seatOf(host, { place, record, context });
+    const seat = seatOf(host, { place, record, context, mode: change.mode ?? null });
     const running = dispatcher?.program ?? (members[0] as Member).program;
     const next = programPin(paths.program, running);
     const old = currentProgram(host, record);

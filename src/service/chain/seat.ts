@@ -29,8 +29,8 @@ export interface Seat {
   leave(): void;
 }
 
-export function seatOf(host: Host, { place, record, context }: SeatParts): Seat {
-  return record.type === "xdp" ? xdpSeat(host, { place, record, context }) : tcSeat(host, { place, record });
+export function seatOf(host: Host, { record, ...parts }: SeatParts): Seat {
+  return record.type === "xdp" ? xdpSeat(host, { record, ...parts }) : tcSeat(host, { record, ...parts });
 }
 
 type XdpRecord = Extract<DispatcherRecord, { type: "xdp" }>;
@@ -40,9 +40,14 @@ export interface SeatParts {
   readonly place: ChainPlace;
   readonly record: DispatcherRecord;
   readonly context: Context;
+  /** The mode that was asked for. */
+  readonly mode?: XdpMode | null;
 }
 
-function xdpSeat(host: Host, { place, record, context }: SeatParts & { readonly record: XdpRecord }): Seat {
+function xdpSeat(
+  host: Host,
+  { place, record, context, mode: asked }: SeatParts & { readonly record: XdpRecord },
+): Seat {
   const path = host.pins.paths.xdpLink(place.key);
   /** A pin at that path is only bpfman's if it was recorded beforehand. */
   const recorded = (): Pin | null => host.store.recordedPins(path)[0] ?? null;
@@ -81,14 +86,18 @@ function xdpSeat(host: Host, { place, record, context }: SeatParts & { readonly 
     },
   };
 
-  /** Uses the configured mode; by default driver mode, or generic mode if the driver does not support it. */
+  /**
+   * Uses the mode that was asked for, and no other; else the chain's, or the configured one, which is driver mode by default
+   * and generic mode if the driver does not support that.
+   */
   function attachInMode(program: Pin): { readonly link: AttachedLink; readonly mode: XdpMode } {
     const configured = host.config.interfaces.get(place.interface)?.xdpMode ?? null;
-    const wanted = record.mode ?? configured ?? "drv";
+    const wanted = asked ?? record.mode ?? configured ?? "drv";
     try {
       return { link: host.kernel.attachXdp(program, { ...hook, mode: wanted }), mode: wanted };
     } catch (cause) {
-      const fallBack = wanted === "drv" && cause instanceof BpfmanError && cause.code === "KERNEL_UNSUPPORTED";
+      const isRefused = cause instanceof BpfmanError && cause.code === "KERNEL_UNSUPPORTED";
+      const fallBack = isRefused && wanted === "drv" && asked !== "drv";
       if (!fallBack) throw cause;
       context.log.warn("the driver does not support XDP; using generic mode", { interface: place.interface });
       return { link: host.kernel.attachXdp(program, { ...hook, mode: "skb" }), mode: "skb" };

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { TC_ACTIONS, XDP_ACTIONS } from "../../domain/actions.ts";
+import { XDP_MODES } from "../../domain/config.ts";
 import { ALTERNATIVE_NAME_CHARS_MAX } from "../../domain/limits.ts";
 import { DIRECTIONS } from "../../domain/link.ts";
 import { count, id, mapName, metadata, name, offset, path, pid, priority } from "./request-fields.ts";
@@ -16,7 +17,13 @@ const names = <const T extends Record<string, number>>(actions: T) =>
   v.optional(v.array(v.picklist(Object.keys(actions) as (keyof T & string)[])), []);
 
 export const attachTarget = v.variant("kind", [
-  v.strictObject({ kind: v.literal("xdp"), ...network, proceedOn: names(XDP_ACTIONS) }),
+  v.strictObject({
+    kind: v.literal("xdp"),
+    ...network,
+    proceedOn: names(XDP_ACTIONS),
+    /** Null takes the mode of the chain that is there, or the configured one, or the best that works. */
+    xdpMode: v.optional(v.nullable(v.picklist(XDP_MODES)), null),
+  }),
   v.strictObject({ kind: v.literal("tc"), ...network, direction, proceedOn: names(TC_ACTIONS) }),
   v.strictObject({ kind: v.literal("tcx"), ...network, direction }),
   v.strictObject({

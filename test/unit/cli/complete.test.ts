@@ -67,8 +67,9 @@ describe("commands", () => {
 
 describe("options and their words", () => {
   test.each([
-    ["attach 5 xdp --", ["--iface", "--priority", "--proceed-on", "--netns", "--metadata", "--output"]],
-    ["attach 5 xdp --iface eth0 --", ["--priority", "--proceed-on", "--netns", "--metadata", "--output"]],
+    ["attach 5 xdp --", ["--iface", "--priority", "--proceed-on", "--xdp-mode", "--netns", "--metadata", "--output"]],
+    ["attach 5 xdp --iface eth0 --", ["--priority", "--proceed-on", "--xdp-mode", "--netns", "--metadata", "--output"]],
+    ["attach 5 xdp --xdp-mode ", ["drv", "skb", "hw"]],
     ["link --ki", ["--kind"]],
     ["link --kind x", ["xdp"]],
     ["program -q --at", ["--attached"]],

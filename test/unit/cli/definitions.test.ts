@@ -5,7 +5,7 @@ import { join, resolve } from "node:path";
 import { type Command, type Field, isGroup, type Node, pathOf, wordsOf } from "../../../src/cli/command.ts";
 import { ROOT } from "../../../src/cli/commands.ts";
 import { GLOBALS } from "../../../src/cli/globals.ts";
-import { PROGRAM_TYPES } from "../../../src/domain/kinds.ts";
+import { ATTACH_KINDS } from "../../../src/domain/kinds.ts";
 
 interface Place {
   readonly path: string;
@@ -74,9 +74,8 @@ test("a function that renders is exported once, and nothing is rendered elsewher
 });
 
 test("each kind of program can be attached in both grammars", () => {
-  const hooks = PROGRAM_TYPES.filter((type) => type !== "kretprobe" && type !== "uretprobe");
   const below = (path: string) =>
     places.flatMap((place) => (place.path.startsWith(path) ? [place.path.slice(path.length)] : []));
-  expect(below("bpfman attach ")).toEqual([...hooks]);
-  expect(below("bpfman link attach ")).toEqual([...hooks]);
+  expect(below("bpfman attach ")).toEqual([...ATTACH_KINDS]);
+  expect(below("bpfman link attach ")).toEqual([...ATTACH_KINDS]);
 });

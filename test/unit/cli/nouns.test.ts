@@ -182,14 +182,25 @@ describe("one thing, or several", () => {
 describe("link attach", () => {
   const network = { iface: "eth0", priority: 50, netns: null };
   test.each<[string, object]>([
-    ["xdp 7 eth0 -p 50", { kind: "xdp", ...network, proceedOn: ["pass", "dispatcher_return"] }],
+    [
+      "xdp 7 eth0 -p 50 --xdp-mode=drv",
+      { kind: "xdp", ...network, proceedOn: ["pass", "dispatcher_return"], xdpMode: "drv" },
+    ],
+    ["xdp 7 eth0 -p 50", { kind: "xdp", ...network, proceedOn: ["pass", "dispatcher_return"], xdpMode: null }],
     [
       "xdp 7 eth0 -p 0 --proceed-on pass,drop --proceed-on tx -n /run/netns/a",
-      { kind: "xdp", iface: "eth0", priority: 0, netns: "/run/netns/a", proceedOn: ["pass", "drop", "tx"] },
+      {
+        kind: "xdp",
+        iface: "eth0",
+        priority: 0,
+        netns: "/run/netns/a",
+        proceedOn: ["pass", "drop", "tx"],
+        xdpMode: null,
+      },
     ],
     [
       "xdp 7 eth0 --priority=2147483647",
-      { kind: "xdp", ...network, priority: 2147483647, proceedOn: ["pass", "dispatcher_return"] },
+      { kind: "xdp", ...network, priority: 2147483647, proceedOn: ["pass", "dispatcher_return"], xdpMode: null },
     ],
     [
       "tc 7 eth0 ingress -p 50",

@@ -111,20 +111,24 @@ describe("load file", () => {
 describe("attach", () => {
   const network = { iface: "eth0", priority: 50, netns: null };
   const cases: [line: string, attach: unknown, metadata?: unknown][] = [
-    ["xdp -i eth0 -p 50", { kind: "xdp", ...network, proceedOn: [] }],
-    ["xdp --iface eth0 --priority 50", { kind: "xdp", ...network, proceedOn: [] }],
-    ["xdp --iface=eth0 --priority=50", { kind: "xdp", ...network, proceedOn: [] }],
-    ["xdp -ieth0 -p0", { kind: "xdp", ...network, priority: 0, proceedOn: [] }],
+    ["xdp -i eth0 -p 50", { kind: "xdp", ...network, proceedOn: [], xdpMode: null }],
+    ["xdp --iface eth0 --priority 50", { kind: "xdp", ...network, proceedOn: [], xdpMode: null }],
+    ["xdp --iface=eth0 --priority=50", { kind: "xdp", ...network, proceedOn: [], xdpMode: null }],
+    ["xdp -ieth0 -p0", { kind: "xdp", ...network, priority: 0, proceedOn: [], xdpMode: null }],
     [
       "xdp -i eth0 -p 1000 --proceed-on pass drop",
-      { kind: "xdp", ...network, priority: 1000, proceedOn: ["pass", "drop"] },
+      { kind: "xdp", ...network, priority: 1000, proceedOn: ["pass", "drop"], xdpMode: null },
     ],
     [
       "xdp -i eth0 --proceed-on aborted --proceed-on tx redirect dispatcher_return -p 50",
-      { kind: "xdp", ...network, proceedOn: ["aborted", "tx", "redirect", "dispatcher_return"] },
+      { kind: "xdp", ...network, proceedOn: ["aborted", "tx", "redirect", "dispatcher_return"], xdpMode: null },
     ],
-    ["xdp -i eth0 -p 50 -n /run/netns/a", { kind: "xdp", ...network, netns: "/run/netns/a", proceedOn: [] }],
-    ["xdp -i eth0 -p 50 -m a=1,b=2", { kind: "xdp", ...network, proceedOn: [] }, { a: "1", b: "2" }],
+    ["xdp -i eth0 -p 50 --xdp-mode skb", { kind: "xdp", ...network, proceedOn: [], xdpMode: "skb" }],
+    [
+      "xdp -i eth0 -p 50 -n /run/netns/a",
+      { kind: "xdp", ...network, netns: "/run/netns/a", proceedOn: [], xdpMode: null },
+    ],
+    ["xdp -i eth0 -p 50 -m a=1,b=2", { kind: "xdp", ...network, proceedOn: [], xdpMode: null }, { a: "1", b: "2" }],
     ["tc -d ingress -i eth0 -p 50", { kind: "tc", ...network, direction: "ingress", proceedOn: [] }],
     [
       "tc --direction egress --iface eth0 --priority 50 --proceed-on unspec ok reclassify shot pipe stolen queued repeat redirect trap dispatcher_return --netns /n",

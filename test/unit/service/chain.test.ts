@@ -206,6 +206,32 @@ describe("the hook", () => {
     expect(bed.logged.some((line) => line.startsWith("warn the driver does not support XDP"))).toBe(true);
   });
 
+  test("runs in the mode that is asked for, all of its chain", async () => {
+    const ids = [await load("x_a"), await load("x_b")] as const;
+    const first = await attach(ids[0], { xdpMode: "skb" });
+    expect(first.record.details).toMatchObject({ xdp_mode: "skb" });
+    const other = await expectCode(attach(ids[1], { xdpMode: "drv" }), "INVALID_ATTACH");
+    expect(other.message).toBe(
+      "attach to eth0 in XDP mode drv: its chain runs in mode skb, which all its programs share",
+    );
+    expect((await invoke("link/list", {})).links).toHaveLength(1);
+    // The same mode, or none, joins.
+    await attach(ids[1], { xdpMode: "skb" });
+    await attach(ids[1]);
+    expect((await invoke("dispatcher/get", XDP_KEY)).runtime.mode).toBe("skb");
+    for (const linkId of [1, 2, 3]) await invoke("link/detach", { linkId });
+    expect((await attach(ids[1], { xdpMode: "drv" })).record.details).toMatchObject({ xdp_mode: "drv" });
+  });
+
+  test("falls back to no other mode than the one asked for", async () => {
+    bed.kernel.xdpInDriver = false;
+    const id = await load("x_a");
+    await expectCode(attach(id, { xdpMode: "drv" }), "KERNEL_UNSUPPORTED");
+    expect((await invoke("dispatcher/list", {})).dispatchers).toEqual([]);
+    expect((await attach(id)).record.details).toMatchObject({ xdp_mode: "skb" });
+    await expectCode(attach(id, { xdpMode: "fast" }), "INVALID_REQUEST");
+  });
+
   test("whose interface has gone is cleaned up by detach", async () => {
     const ids = [await load("x_a"), await load("x_b"), await load("t_a")];
     await attach(ids[0] as number);
