@@ -235,12 +235,14 @@ const FN_PATTERN = vary(FN_NAME, {
   doc: ["Functions to attach to, as a pattern: * stands for any characters, ? for one.", "Quote it for the shell."],
   noun: { doc: ["Functions, as a pattern: * stands for any characters, ? for one. Quote it for the shell."] },
 });
+const TARGET_PATTERN_DOC = [
+  "Functions of the target, as a pattern: * stands for any characters, ? for one.",
+  "Quote it for the shell.",
+];
 const TARGET_PATTERN = vary(FN_PATTERN, {
   completes: "target-function",
-  doc: ["Functions of the target, as a pattern: * stands for any characters, ? for one.", "Quote it for the shell."],
-  noun: {
-    doc: ["Functions of the target, as a pattern: * stands for any characters, ? for one.", "Quote it for the shell."],
-  },
+  doc: TARGET_PATTERN_DOC,
+  noun: { doc: TARGET_PATTERN_DOC },
 });
 
 const VISITED_MAP = ifGiven(MAP, {
@@ -308,8 +310,8 @@ function attachTo<F extends Fields>(kind: AttachKind, { target, words = [], exam
 }
 
 /** The function, LSM hook or tracepoint was chosen at load time, so there is no target to specify. */
-const tracing = (kind: "fentry" | "fexit" | "lsm" | "tp_btf" | "fmod_ret", what = "function or hook") =>
-  attachTo(kind, { target: {}, examples: { [`Attach it to the ${what} named when it was loaded`]: ["", ""] } });
+const tracing = (kind: "fentry" | "fexit" | "lsm" | "tp_btf" | "fmod_ret") =>
+  attachTo(kind, { target: {}, examples: { "Attach it to what was named when it was loaded": ["", ""] } });
 
 export const HOOKS = {
   xdp: attachTo("xdp", {
@@ -403,13 +405,13 @@ export const HOOKS = {
   fentry: tracing("fentry"),
   fexit: tracing("fexit"),
   lsm: tracing("lsm"),
-  tp_btf: tracing("tp_btf", "tracepoint"),
-  fmod_ret: tracing("fmod_ret", "function"),
+  tp_btf: tracing("tp_btf"),
+  fmod_ret: tracing("fmod_ret"),
   "kprobe.multi": attachTo("kprobe.multi", {
     target: { fnName: FN_PATTERN },
     words: ["fnName"],
     examples: {
-      "Run it when the kernel enters any of the functions (a kretprobe.multi: when it returns)": [
+      "Run it when any of these functions is entered (kretprobe.multi: left)": [
         "--fn-name 'tcp_v4_*'",
         "'tcp_v4_*'",
       ],
@@ -419,7 +421,7 @@ export const HOOKS = {
     target: { fnName: TARGET_PATTERN, target: TARGET, pid: PID, containerPid: CONTAINER_PID },
     words: ["target"],
     examples: {
-      "Run it when a process calls any of the functions (a uretprobe.multi: when it returns)": [
+      "Run it when a process calls any of these (uretprobe.multi: when it returns)": [
         "--target libc --fn-name 'pthread_mutex_*'",
         "libc -f 'pthread_mutex_*'",
       ],
@@ -428,7 +430,7 @@ export const HOOKS = {
   iter: attachTo("iter", {
     target: { map: VISITED_MAP },
     examples: {
-      "Attach it, to read it by the ID of its link: bpfman iter LINK_ID": ["", ""],
+      "Attach it, to read it with `bpfman iter LINK_ID`": ["", ""],
       "Let it visit the entries of a map": ["--map 63178/flows", "--map 63178/flows"],
     },
   }),
