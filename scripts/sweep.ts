@@ -8,7 +8,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { type Client, RpcError, startClient } from "../rpc/client/client.ts";
-import { KINDS, type ProgramType } from "../src/domain/kinds.ts";
+import { KINDS } from "../src/domain/kinds.ts";
 import type { ObjectProgram } from "../src/domain/object-file.ts";
 import { readObject } from "../src/object/object-file.ts";
 import { mountsUnder } from "./residue.ts";
@@ -27,7 +27,7 @@ interface Difference {
   readonly bpfman: Outcome;
 }
 
-const counts = { objects: 0, programs: 0, both: 0, neither: 0, more: 0, unmanaged: 0 };
+const counts = { objects: 0, programs: 0, both: 0, neither: 0, more: 0, others: 0 };
 const differences: Difference[] = [];
 
 function* objectFiles(directory: string): Generator<string> {
@@ -52,9 +52,9 @@ function withLibbpf(sweep: string, path: string): ReadonlyMap<string, Outcome> {
   );
 }
 
-async function withBpfman(client: Client, path: string, selector: Selector): Promise<Outcome> {
+async function withBpfman(client: Client, path: string, name: string): Promise<Outcome> {
   try {
-    const { programs } = await client.call("program/load", { source: { file: path }, programs: [selector] });
+    const { programs } = await client.call("program/load", { source: { file: path }, programs: [{ name }] });
     const [program] = programs;
     if (program === undefined) throw new Error("bpfman loaded nothing");
     await client.call("program/unload", { programId: program.record?.program_id ?? 0 });
@@ -63,20 +63,6 @@ async function withBpfman(client: Client, path: string, selector: Selector): Pro
     if (!(thrown instanceof RpcError)) throw thrown;
     return { refused: `${thrown.data?.code}: ${thrown.message}` };
   }
-}
-
-interface Selector {
-  readonly type: ProgramType;
-  readonly name: string;
-  readonly attachFunction: string | null;
-}
-
-/** Returns the selector to request a program with; null if only other tools load it. */
-function selectorOf({ name, kind, target }: ObjectProgram): Selector | null {
-  if (kind === null) return null;
-  const { needsFunction } = KINDS[kind];
-  if (needsFunction && target === null) return null;
-  return { type: kind, name, attachFunction: needsFunction ? target : null };
 }
 
 /** Returns an object's programs, or why it cannot be read: it is invalid, or not for this machine. */
@@ -107,14 +93,13 @@ async function compare(path: string, sweep: string, client: Client): Promise<voi
     return;
   }
   for (const program of programs) {
-    const selector = selectorOf(program);
-    if (selector === null) {
-      counts.unmanaged++;
+    if (program.kind === null || !KINDS[program.kind].loads) {
+      counts.others++;
       continue;
     }
     counts.programs++;
     const libbpf = plain.get(`${program.name} ${program.section}`) ?? { refused: unopened };
-    const bpfman = await withBpfman(client, path, selector);
+    const bpfman = await withBpfman(client, path, program.name);
     if (isLoaded(libbpf) && isLoaded(bpfman) && libbpf.tag === bpfman.tag) counts.both++;
     else if (isLoaded(libbpf)) differences.push({ file, program: program.name, libbpf, bpfman });
     else if (isLoaded(bpfman)) counts.more++;
@@ -149,10 +134,10 @@ async function main(directories: readonly string[]): Promise<number> {
   }
   for (const { file, program, libbpf, bpfman } of differences)
     console.log(`${file}: ${program}\n  libbpf: ${told(libbpf)}\n  bpfman: ${told(bpfman)}`);
-  const { objects, programs, both, neither, more, unmanaged } = counts;
+  const { objects, programs, both, neither, more, others } = counts;
   console.log(
     `${objects} objects, ${programs} programs: ${both} loaded by both, ${more} by bpfman alone, ${neither} by neither, ` +
-      `${differences.length} differences; ${unmanaged} programs of kinds that bpfman does not load`,
+      `${differences.length} differences; ${others} programs of kinds that bpfman does not load`,
   );
   return differences.length > 0 ? 1 : 0;
 }

@@ -24,8 +24,8 @@ export interface KindFacts {
   /** The word after `attach ID`; null for kinds that are only loaded. */
   readonly attachKind: string | null;
   /**
-   * For kinds that are only loaded: what runs such programs, as a sentence without its period, in which PIN stands for the
-   * program's pin; null for the others.
+   * For kinds that are only loaded: what runs such programs, as a sentence without its period, in which PIN and ID stand for
+   * the program's; null for the others.
    */
   readonly loadOnly: string | null;
   /** False for programs that the kernel takes only as a part of something that bpfman does not make. */
@@ -434,7 +434,7 @@ export const KINDS = {
   xdp_devmap: {
     ...LOADED,
     display: "an XDP devmap",
-    loadOnly: "an entry of a devmap runs it for the packets that it redirects: bpfman map update",
+    loadOnly: 'an entry of a devmap runs it: bpfman map update MAP KEY \'{"ifindex":2,"prog_id":ID}\'',
     programType: "XDP",
     expectedAttachType: "XDP_DEVMAP",
     capabilities: ["CAP_NET_ADMIN"],
@@ -443,7 +443,7 @@ export const KINDS = {
   xdp_cpumap: {
     ...LOADED,
     display: "an XDP cpumap",
-    loadOnly: "an entry of a cpumap runs it for the packets that it redirects: bpfman map update",
+    loadOnly: 'an entry of a cpumap runs it: bpfman map update MAP KEY \'{"qsize":192,"prog_id":ID}\'',
     programType: "XDP",
     expectedAttachType: "XDP_CPUMAP",
     capabilities: ["CAP_NET_ADMIN"],

@@ -21,7 +21,8 @@ const lab = cable();
 beforeEach(() => {
   chmodSync(dirname(bpfman.runtimeDir), 0o755);
   cpSync(BPFMAN, bpfman.path("bpfman"));
-  for (const name of ["life", "kinds"]) cpSync(join(FIXTURES, `${name}.bpf.o`), bpfman.path(`${name}.bpf.o`));
+  for (const name of ["life", "kinds", "every_kind"])
+    cpSync(join(FIXTURES, `${name}.bpf.o`), bpfman.path(`${name}.bpf.o`));
 });
 
 function delegate(uid = NOBODY): void {
@@ -120,6 +121,36 @@ test.each(["xdp", "tc"])("likewise for %s", async (kind) => {
   jsonAs(user, "unload", id);
   // Who has no CAP_SYS_ADMIN cannot see when the kernel has freed it.
   await until(() => !inKernel("prog", Number(id)));
+});
+
+test.each([
+  [[], ["socket_filter", "sk_reuseport", "syscall"]],
+  [
+    ["net_admin"],
+    [
+      "cgroup_skb",
+      "cgroup_connect4",
+      "sockops",
+      "sk_lookup",
+      "xdp_devmap",
+      "netkit_peer",
+      "sk_msg",
+      "sk_skb",
+      "lwt_in",
+    ],
+  ],
+  [["perfmon"], ["raw_tp", "perf_event", "kprobe_multi", "usdt", "tp_btf", "iter"]],
+])("with CAP_BPF and %j, a user loads the kinds that take no more", (more, names) => {
+  delegate();
+  const user = userWith(["bpf", ...more]);
+  const words = ["load", "file", "--path", object("every_kind"), "--programs", ...names.map((name) => `on_${name}`)];
+  const { programs } = jsonAs<LoadAnswer>(user, ...words);
+  expect(programs).toHaveLength(names.length);
+  jsonAs(user, "unload", ...programs.map(({ record }) => String(record?.program_id)));
+  if (more.length > 0) {
+    const missing = more.map((name) => `CAP_${name.toUpperCase()}`);
+    expect(refusedAs(userWith(["bpf"]), ...words)).toMatchObject({ code: "PERMISSION_DENIED", details: { missing } });
+  }
 });
 
 const bpftoolNet = () => JSON.parse(sh("nsenter", `--net=${lab.netns}`, "bpftool", "-j", "net"));

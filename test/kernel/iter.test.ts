@@ -1,5 +1,5 @@
 /** Iterators, with the executable: what their programs write, against what bpftool says of the same things. */
-import { expect } from "bun:test";
+import { expect, test } from "bun:test";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import type { LinkReadAnswer } from "../../src/domain/answer.ts";
@@ -46,7 +46,7 @@ featureTest("tracing", "the entries of a map are written anew each time", async 
   await bpfman.expectNothingLeft();
 });
 
-featureTest("tracing", "all maps of the kernel, to the last line", async () => {
+test("all maps of the kernel, to the last line", async () => {
   const programs = await bpfman.load(OBJECT, "--programs", "iter:write_maps:bpf_map", "-g", "LINES=e8030000");
   const id = idOf(programs, "write_maps");
   const { record } = await bpfman.attach(id, "iter");

@@ -294,11 +294,12 @@ async function trigger(times: number): Promise<void> {
   await work.runOther(2);
 }
 
-test("tracepoint, raw tracepoint, uprobe, uretprobe", () =>
+test("tracepoint, raw tracepoint, the same by its BTF, uprobe, uretprobe", () =>
   live(
     [
       tracepoint(),
       rawTp(),
+      tpBtf(),
       uprobe("uprobe", 4),
       uprobe("uretprobe", 5),
       // One that may sleep.
@@ -329,14 +330,13 @@ featureTest("kprobe", "kprobe, two kretprobes", () =>
   live([kprobe("count_kprobe", 1), kprobe("count_kretprobe", 2), kprobe("count_kretprobe_too", 3)], trigger),
 );
 
-featureTest("tracing", "two fentry, a fexit and a fmod_ret on one function; a tracepoint by its BTF", () =>
+featureTest("tracing", "two fentry, a fexit and a fmod_ret on one function", () =>
   live(
     [
       tracing("fentry", "count_fentry", 6),
       tracing("fentry", "count_fentry_too", 7),
       tracing("fexit", "count_fexit", 8),
       tracing("fmod_ret", "count_fmod_ret", 16),
-      tpBtf(),
     ],
     trigger,
   ),

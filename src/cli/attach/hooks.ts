@@ -411,10 +411,7 @@ export const HOOKS = {
     target: { fnName: FN_PATTERN },
     words: ["fnName"],
     examples: {
-      "Run it when any of these functions is entered (kretprobe.multi: left)": [
-        "--fn-name 'tcp_v4_*'",
-        "'tcp_v4_*'",
-      ],
+      "Run it when any of these functions is entered (kretprobe.multi: left)": ["--fn-name 'tcp_v4_*'", "'tcp_v4_*'"],
     },
   }),
   "uprobe.multi": attachTo("uprobe.multi", {

@@ -1,5 +1,5 @@
 import { ATTACHABLE_TYPES, factsOf, PROGRAM_TYPES } from "../../domain/kinds.ts";
-import { APPLICATION_KEY, EVERY_PROGRAM, NOUN_APPLICATION_KEY } from "../../domain/program.ts";
+import { APPLICATION_KEY, NOUN_APPLICATION_KEY } from "../../domain/program.ts";
 import { asking, defineCommand, ifGiven, required, several, type Values } from "../command.ts";
 import { PROGRAM_ID } from "../fields.ts";
 import { APPLICATION, METADATA } from "../labels.ts";
@@ -20,21 +20,16 @@ import {
 } from "../parse/pairs.ts";
 import { renderLoad } from "../render/program.ts";
 
-/** Joins words with commas, in lines of 72 characters at most, which is what the text around them has. */
-const inLines = (words: readonly string[]): string[] =>
-  (words.join(", ").match(/.{1,71}(,|$)/g) ?? []).map((line) => line.trim());
-
-/** What of a program its section usually says. */
 const TYPES = [
-  'TYPE can be left out where the program\'s section says it, as SEC("xdp") does:',
-  "Format: <NAME>",
-  `Format for all programs of the object: ${EVERY_PROGRAM}`,
+  'TYPE can be left out where the program\'s section says it, as SEC("xdp") does.',
+  "So can FUNCTION, to which some types are bound when they are loaded:",
+  'SEC("fentry/do_unlinkat"). The name "all" stands for every program.',
   "",
   "Types of programs to attach:",
-  ...inLines(ATTACHABLE_TYPES),
+  ATTACHABLE_TYPES.join(", "),
   "",
-  "Types of programs that bpfman loads and pins, for others to run:",
-  ...inLines(PROGRAM_TYPES.filter((type) => factsOf(type).attachKind === null && factsOf(type).loads)),
+  "Types of programs that are loaded and pinned, for others to run:",
+  PROGRAM_TYPES.filter((type) => factsOf(type).attachKind === null && factsOf(type).loads).join(", "),
 ];
 
 export const PROGRAMS = several(
@@ -44,15 +39,11 @@ export const PROGRAMS = several(
     required: true,
     completes: "object-program",
     doc: [
-      "Programs to load, each as its type and the name of its function.",
+      "Programs to load, by the names of their functions.",
       "Separate several programs with spaces.",
-      "Format: <TYPE>:<NAME>",
+      "Format: <NAME>, <TYPE>:<NAME> or <TYPE>:<NAME>:<FUNCTION>",
       "",
-      "fentry, fexit and lsm programs are bound to a function or LSM hook",
-      "when they are loaded, so it is named here as well.",
-      "Format: <TYPE>:<NAME>:<ATTACH_FUNC>",
-      "",
-      "Example: --programs xdp:xdp_stats kprobe:kprobe_counter",
+      "Example: --programs xdp_stats kprobe:kprobe_counter",
       "Example: --programs fentry:test_fentry:do_unlinkat",
       "",
       ...TYPES,
@@ -60,11 +51,10 @@ export const PROGRAMS = several(
     noun: {
       takes: "commas",
       doc: [
-        "Programs to load, each as its type and the name of its function.",
+        "Programs to load, by the names of their functions.",
         "Separate several programs with commas, or repeat the option.",
-        "Format: <TYPE>:<NAME>",
-        "Format for fentry, fexit and lsm: <TYPE>:<NAME>:<ATTACH_FUNC>",
-        "Example: --programs xdp:xdp_stats,kprobe:kprobe_counter",
+        "Format: <NAME>, <TYPE>:<NAME> or <TYPE>:<NAME>:<FUNCTION>",
+        "Example: --programs xdp_stats,kprobe:kprobe_counter",
         "",
         ...TYPES,
       ],
@@ -192,6 +182,10 @@ export const loadFile = defineCommand({
     "Load one program": [
       "bpfman load file --path bpf_x86_bpfel.o --programs xdp:xdp_stats",
       "bpfman program load file counter.o --programs xdp:xdp_stats",
+    ],
+    "Load every program of an object": [
+      "bpfman load file --path counter.o --programs all",
+      "bpfman program load counter.o --programs all",
     ],
     "Load two programs that share maps, with a global set to 10 (little-endian)": [
       "bpfman load file -p counter.o --programs tcx:count tracepoint:on_open -g LIMIT=0A000000 -a counter",

@@ -5,23 +5,24 @@ import type { FeatureName } from "../../platform/kernel.ts";
 import { lockdown } from "./security.ts";
 import { feature } from "./features.ts";
 
-/** Kinds that a kernel may reject although it accepts others, and the feature that tests them. */
-const REFUSABLE: Partial<Record<ProgramType, FeatureName>> = {
-  fentry: "tracing",
-  fexit: "tracing",
-  fmod_ret: "tracing",
-  lsm: "lsm",
-  lsm_cgroup: "lsm",
-};
+/** The attach types of programs that run from a trampoline, which a kernel may lack or forbid. */
+const TRAMPOLINES: readonly unknown[] = ["TRACE_FENTRY", "TRACE_FEXIT", "MODIFY_RETURN"];
+
+/** Returns the feature that tests a kind which a kernel may reject although it accepts others; null for other kinds. */
+function trialOf(kind: ProgramType): FeatureName | null {
+  const { programType, expectedAttachType } = factsOf(kind);
+  if (programType === "LSM") return "lsm";
+  return TRAMPOLINES.includes(expectedAttachType) ? "tracing" : null;
+}
 
 /**
  * Returns the kinds that this kernel rejects together with this one although it accepts other programs, as in
  * `TRACING programs (fentry, fexit)`; null if that cannot be determined.
  */
 function refusedKinds(type: ProgramType | null): string | null {
-  const trial = type === null ? undefined : REFUSABLE[type];
-  if (type === null || trial === undefined) return null;
-  const kinds = PROGRAM_TYPES.filter((kind) => REFUSABLE[kind] === trial);
+  const trial = type === null ? null : trialOf(type);
+  if (type === null || trial === null) return null;
+  const kinds = PROGRAM_TYPES.filter((kind) => trialOf(kind) === trial);
   return feature(trial).reason === "EPERM" && feature("jit").reason !== "EPERM"
     ? `${factsOf(type).programType} programs (${kinds.join(", ")})`
     : null;

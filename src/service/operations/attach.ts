@@ -31,7 +31,7 @@ function requireKind(program: ProgramRecord, target: AttachTarget): void {
   throw new BpfmanError(
     "PROGRAM_TYPE_MISMATCH",
     `program ${program.id} is ${display} program, which bpfman only loads and pins`,
-    { details, hint: `${loadOnly.replaceAll("PIN", program.pinPath).replaceAll(" ID", ` ${program.id}`)}` },
+    { details, hint: loadOnly.replace(/\bPIN\b/, () => program.pinPath).replace(/\bID\b/, String(program.id)) },
   );
 }
 

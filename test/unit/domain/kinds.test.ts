@@ -60,7 +60,8 @@ describe.each(PROGRAM_TYPES.map((kind) => [kind, factsOf(kind)] as const))("%s",
     }
   });
 
-  test("is named where the help says what can be loaded", async () => {
+  test("is named where the help says what can be loaded, if it is loaded", async () => {
+    if (!facts.loads) return;
     for (const command of ["load file --help", "program load file --help"]) {
       const { out } = await cli(command);
       expect([command, out]).toEqual([command, expect.stringMatching(RegExp(`\\b${facts.attachKind ?? kind}\\b`))]);

@@ -28,6 +28,15 @@ afterEach(() => bed.close());
 const offered = async (request: object): Promise<string[]> =>
   (await invoke("complete", { prefix: "", ...request })).values.map(({ value }) => value);
 
+test("the programs of an object, as their types and names, or by their names alone", async () => {
+  const programs = (prefix: string) => offered({ what: "object-program", file: "/x.o", prefix });
+  expect(await programs("")).toContain("tcx:count_more");
+  expect(await programs("")).not.toContain("all");
+  expect(await programs("count")).toEqual(["count", "count_more"]);
+  expect(await programs("socket_")).toEqual(["socket_filter:sock"]);
+  expect(await programs("al")).toEqual(["all"]);
+});
+
 test("the kind of hook that fits a program", async () => {
   expect(await offered({ what: "attach-kind", programId: ids[0] })).toEqual(["tcx"]);
   expect(await offered({ what: "attach-kind", programId: ids[1] })).toEqual(["kprobe"]);
