@@ -145,8 +145,10 @@ describe("fentry, fexit, lsm", () => {
     );
     expect(undescribed.hint).toContain("a kprobe can attach to them");
 
-    const unnamed = await loadRefused(2, "INVALID_PROGRAM", "fentry:count_fentry");
-    expect(unnamed.message).toContain("fentry needs the kernel function to attach to");
+    const unnamed = await loadRefused(1, "INVALID_PROGRAM", "count_fentry");
+    expect(unnamed.message).toContain(
+      'type fentry needs the function or hook to attach to, and section "fentry" names none',
+    );
   });
 
   test("an LSM hook that is not there", async () => {

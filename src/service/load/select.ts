@@ -39,14 +39,20 @@ function settleType(asked: ProgramSelector, { name, kind, section }: ObjectProgr
 }
 
 /** Returns what the program is checked against: what was asked for, or what its section names. Throws INVALID_PROGRAM. */
-function settleFunction(type: ProgramType, asked: ProgramSelector, { name, target }: ObjectProgram): string | null {
+function settleFunction(
+  type: ProgramType,
+  asked: ProgramSelector,
+  { name, section, target }: ObjectProgram,
+): string | null {
   const { needsFunction } = factsOf(type);
   const found = asked.attachFunction ?? (needsFunction ? target : null);
   if (needsFunction === (found !== null)) return found;
   throw needsFunction
-    ? new BpfmanError("INVALID_PROGRAM", `program "${name}" of type ${type} needs the kernel function to attach to`, {
-        hint: `use --programs ${type}:${name}:FUNCTION`,
-      })
+    ? new BpfmanError(
+        "INVALID_PROGRAM",
+        `program "${name}" of type ${type} needs the function or hook to attach to, and section "${section}" names none`,
+        { hint: `use --programs ${type}:${name}:FUNCTION` },
+      )
     : new BpfmanError("INVALID_PROGRAM", `program "${name}" of type ${type} takes no third part "${found}"`, {
         hint: `use --programs ${type}:${name}`,
       });
