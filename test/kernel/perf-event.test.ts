@@ -67,14 +67,18 @@ test("page faults of one process are counted to the last one, until it is detach
 });
 
 test("a clock of a processor goes on after the command has ended", async () => {
-  child = Bun.spawn(["sh", "-c", "while :; do :; done"], { stdin: "pipe", stdout: "pipe" });
+  child = Bun.spawn(["sh", "-c", "read go; while :; do :; done"], { stdin: "pipe", stdout: "pipe" });
   const name = Buffer.from("sh".padEnd(16, "\0")).toString("hex");
   const { id, count } = await load("-g", `WORKLOAD=${name}`);
   const cpus = readFileSync("/sys/devices/system/cpu/online", "utf8").trim().split("-").map(Number);
   for (let cpu = cpus[0] ?? 0; cpu <= (cpus.at(-1) ?? 0); cpu++) {
     await bpfman.ok("attach", id, "perf_event", "-e", "cpu-clock", "--cpu", String(cpu), "--frequency", "99");
   }
+  expect(count()).toBe(0);
+  child.stdin.write("\n");
+  await child.stdin.flush();
   await until(() => count() > 2);
+  child.kill();
   await bpfman.ok("unload", id);
   await bpfman.expectNothingLeft();
 });
