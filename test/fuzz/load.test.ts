@@ -17,7 +17,19 @@ const MORE_MS = 300_000;
 buildBpf();
 const FIXTURES = resolve(import.meta.dir, "../../dist/bpf/fixtures");
 // The one that has something of everything is worth the most damage.
-const OURS = ["loader", "loader", "loader", "legacy", "counters", "kinds", "life", "maps", "sections", "chain"];
+const OURS = [
+  "loader",
+  "loader",
+  "loader",
+  "legacy",
+  "counters",
+  "kinds",
+  "life",
+  "maps",
+  "sections",
+  "chain",
+  "every_kind",
+];
 const SHIPPED = "/usr/lib/x86_64-linux-gnu/bpf";
 const THEIRS = ["xdpfilt_alw_all.o", "xdpdump_bpf.o", "xsk_def_xdp_prog.o"].map((name) => join(SHIPPED, name));
 

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import type { ObjectFile } from "../../src/domain/object-file.ts";
 import { BpfmanError } from "../../src/errors/error.ts";
 
-import { PROGRAM_TYPES, type ProgramType } from "../../src/domain/kinds.ts";
+import { factsOf, type ProgramType } from "../../src/domain/kinds.ts";
 import { readObject } from "../../src/object/object-file.ts";
 import { connect } from "../../src/runtime.ts";
 import { damageFields, elfPlaces, randomFrom } from "../objects/damage.ts";
@@ -24,7 +24,6 @@ const seeds = paths.map((path) => {
   const bytes = new Uint8Array(readFileSync(path));
   return { bytes, places: elfPlaces(bytes) };
 });
-const isManaged = (kind: string | null): kind is ProgramType => PROGRAM_TYPES.includes(kind as ProgramType);
 const functionFor = (type: ProgramType) => {
   if (type === "lsm") return LSM_HOOK;
   return type === "fentry" || type === "fexit" ? KERNEL_FUNCTION : null;
@@ -53,7 +52,7 @@ for (let round = Number(from); round < Number(to); round++) {
     continue;
   }
   const programs = object.programs.flatMap(({ name, kind }) =>
-    isManaged(kind) ? [{ type: kind, name, attachFunction: functionFor(kind) }] : [],
+    kind !== null && factsOf(kind).loads ? [{ type: kind, name, attachFunction: functionFor(kind) }] : [],
   );
   const chosen = random(3) === 0 ? programs : programs.slice(random(programs.length)).slice(0, 1);
   if (chosen.length === 0 || tooLarge(object)) {
