@@ -236,10 +236,8 @@ function factsOf(fd: number, type: number, info: LinkReader): LinkFacts | null {
         count: info.u32("uprobe_multi_count"),
         atReturn: (info.u32("uprobe_multi_flags") & MULTI_RETURN) !== 0,
       };
-    case LINK_TYPE.ITER: {
-      const target = iteratorName(fd);
-      return { kind: "iter", target, mapId: VISITS_MAP.includes(target) ? info.u32("iter_map_id") : null };
-    }
+    case LINK_TYPE.ITER:
+      return { kind: "iter", target: iteratorName(fd), mapId: info.u32("iter_map_id") || null };
     case LINK_TYPE.PERF_EVENT:
       return perfFacts(fd, info);
     default:
@@ -308,9 +306,6 @@ function uprobeMultiPath(fd: number): string {
   objectInfo(fd, LINK_INFO, { uprobe_multi_path: addressOf(name), uprobe_multi_path_size: name.length });
   return textUntilNul(name);
 }
-
-/** Iterators over the entries of one map: only of them the kernel says which. */
-const VISITS_MAP = ["bpf_map_elem", "bpf_sk_storage_map", "sockmap"];
 
 /** Returns what the iterator of a link visits, in the same manner. */
 function iteratorName(fd: number): string {

@@ -52,7 +52,8 @@ const BPFTOOL: Habits = {
   "bpfman does not attach to cgroups; use bpftool": /^cgroup( |$)/,
   'type "bpfman list links" for bpfman\'s probes and tracepoints; "bpftool perf" shows all': /^perf( |$)/,
   'put the commands into a script, or send them to one "bpfman rpc"': /^batch( |$)/,
-  "use bpftool for that": /^(btf|iter|gen|struct_ops|token)( |$)/,
+  'load and attach the program, then type "bpfman iter LINK_ID"': /^iter pin\b/,
+  "use bpftool for that": /^(btf|gen|struct_ops|token)( |$)/,
 };
 
 const XDP_LOADER: Habits = {

@@ -67,6 +67,14 @@ test("a sink gets the parts as they come, until it wants no more or somebody int
   expect(await code(invoke("link/read", { linkId }, { sink: sink(9), signal }))).toBe("CANCELLED");
 });
 
+test("a map is for iterators over the entries of one", async () => {
+  const programs = [{ type: "iter", name: "tasks", attachFunction: "task" }];
+  const { programs: loaded } = await invoke("program/load", { source: { file: "/x.o" }, programs });
+  const programId = loaded[0]?.record?.program_id as number;
+  expect(await code(invoke("link/attach", { programId, attach: { kind: "iter", map: 500 } }))).toBe("INVALID_ATTACH");
+  expect((await invoke("link/list", {})).links).toEqual([]);
+});
+
 test("only an iterator can be read", async () => {
   const programs = [{ type: "tcx", name: "count" }];
   const { programs: loaded } = await invoke("program/load", { source: { file: "/x.o" }, programs });
