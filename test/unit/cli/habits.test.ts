@@ -28,6 +28,7 @@ const LINES: readonly (readonly [line: string, instead: string])[] = [
   ["feature probe", "bpfman version -o json"],
   ["btf dump id 1", "use bpftool"],
   ["gen skeleton x.o", "use bpftool"],
+  ["iter pin x.o /sys/fs/bpf/x", "bpfman iter LINK_ID"],
   ["cgroup tree", "bpfman does not attach to cgroups"],
   ["perf show", "bpfman list links"],
   ["batch file x", "bpfman rpc"],
