@@ -102,6 +102,19 @@ export function createUprobeMultiLink(program: number, { path, offsets, atReturn
 }
 
 /**
+ * Asks for more uprobes than any kernel takes (MAX_UPROBE_MULTI_CNT). Throws SysError: EINVAL if the kernel does not know
+ * such links (before Linux 6.6), E2BIG or another if it does.
+ */
+export function createTooManyUprobes(program: number): number {
+  const place = allocate(8);
+  const [path, offsets] = [addressOf(place), addressOf(place)];
+  const about = { path, offsets, cnt: 0xffff_ffff, attach_type: ATTACH_TYPE.TRACE_UPROBE_MULTI };
+  const link = createLink(UPROBE_MULTI_LINK_ATTR, { prog_fd: program, ...about });
+  keepAlive(place);
+  return link;
+}
+
+/**
  * Attaches an iterator program to what it was loaded for (Linux 5.8); `map` is the descriptor of the map whose entries it
  * visits. Throws SysError: EBADF or EINVAL if it needs a map, or another one.
  */

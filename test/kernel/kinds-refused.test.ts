@@ -51,14 +51,10 @@ describe("raw_tp", () => {
   });
 });
 
-test("patterns that match nothing, or nearly everything", async () => {
+test("a pattern that matches nearly everything", async () => {
   const id = await load("kprobe.multi:count_kprobe_multi");
-  const attach = (expected: readonly [number, ErrorCode], pattern: string) =>
-    attachRefused(expected, id("count_kprobe_multi"), "kprobe.multi", "--fn-name", pattern);
-  const none = await attach([3, "SYMBOL_NOT_FOUND"], `${MISSPELT}*`);
-  expect(none.message).toBe(`no function in this kernel matches "${MISSPELT}*"`);
-  expect(none.hint).toStartWith(`did you mean "${KERNEL_FUNCTION}"`);
-  const all = await attach([1, "INVALID_ATTACH"], "*");
+  const words = ["kprobe.multi", "--fn-name", "*"];
+  const all = await attachRefused([1, "INVALID_ATTACH"], id("count_kprobe_multi"), ...words);
   expect(all.message).toMatch(/^attach kprobe\.multi: \d{5,} functions in this kernel match "\*"$/);
   expect(all.hint).toStartWith("choose at most 10000, ");
   expect(await bpfman.links()).toEqual([]);
