@@ -247,7 +247,9 @@ export const KINDS = {
   freplace: {
     ...LOADED_TRACING,
     display: "an freplace",
-    loadOnly: NOT_YET,
+    loads: false,
+    loadOnly:
+      "it replaces a function of a loaded program, which it is checked against: libbpf's bpf_program__set_attach_target",
     programType: "EXT",
     expectedAttachType: null,
     capabilities: ["CAP_NET_ADMIN", "CAP_PERFMON"],
@@ -284,7 +286,7 @@ export const KINDS = {
     ...LOADED_PROBE,
     ...ALONE,
     display: "a kprobe.session",
-    loadOnly: NOT_YET,
+    loadOnly: "libbpf attaches it to many functions at once: bpf_program__attach_kprobe_multi_opts",
     expectedAttachType: "TRACE_KPROBE_SESSION",
     sections: { "kprobe.session": {} },
   },
@@ -310,7 +312,7 @@ export const KINDS = {
     ...LOADED_PROBE,
     ...ALONE,
     display: "a uprobe.session",
-    loadOnly: NOT_YET,
+    loadOnly: "libbpf attaches it to many functions at once: bpf_program__attach_uprobe_multi",
     expectedAttachType: "TRACE_UPROBE_SESSION",
     sections: { "uprobe.session": {}, "uprobe.session.s": SLEEPABLE },
   },
@@ -408,7 +410,7 @@ export const KINDS = {
   lsm_cgroup: {
     ...LOADED_TRACING,
     display: "an lsm_cgroup",
-    loadOnly: NOT_YET,
+    loadOnly: "a cgroup runs it: libbpf's bpf_program__attach_cgroup",
     programType: "LSM",
     expectedAttachType: "LSM_CGROUP",
     sections: { lsm_cgroup: {} },
