@@ -80,6 +80,8 @@ const METHODS: Readonly<Record<Method, string>> = {
   "dispatcher/get": "Returns one chain with its members in order.",
   "dispatcher/delete": "Detaches a whole chain from its hook. Its programs stay loaded.",
   "image/pull": "Pulls an image from a registry, checks it, and caches it for later loads.",
+  "image/list": "Returns the images in the cache, and which programs came from them.",
+  "image/prune": "Removes images from the cache that no loaded program came from.",
   "image/inspect": "Returns what a registry says about an image, without pulling its layers.",
   "image/build": "Builds an image from object files, with or without a container file, and pushes it to a registry.",
   "image/generateBuildArgs": "Returns the build arguments of a container file, derived from object files.",

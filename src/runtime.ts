@@ -265,7 +265,14 @@ async function openRuntime({ settings, write, reader, parentPid }: Opened): Prom
     openImages: async () => {
       const { openImages } = await import("./image/open-images.ts");
       const { cacheDir } = directories;
-      return openImages({ cacheDir, caFile: settings.caFile, env: process.env, signing: config.signing });
+      return openImages({
+        ...{ cacheDir, caFile: settings.caFile, env: process.env, signing: config.signing },
+        tryLock: (fd, mode) => {
+          requireLibc();
+          const flock = require("../ffi/safe/flock.ts") as typeof import("../ffi/safe/flock.ts");
+          return mode === "alone" ? flock.tryLockExclusive(fd) : flock.tryLockShared(fd);
+        },
+      });
     },
     isUntouched: () => {
       requireLibc();

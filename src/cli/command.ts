@@ -18,9 +18,9 @@ export type Completion = LiveValue | "command" | "directory" | "file" | "object"
 
 /**
  * `nothing`: a switch. `one`: a single value, given once. `list`: values up to the next option, repeatable; as a word,
- * all remaining words. `commas`: a comma-separated list, repeatable.
+ * all remaining words. `commas`: a comma-separated list, repeatable. `each`: a single value, repeatable.
  */
-export type Takes = "nothing" | "one" | "list" | "commas";
+export type Takes = "nothing" | "one" | "list" | "commas" | "each";
 
 /** A value of a command, given as an option or as a word. Defined once for all commands that have it. */
 export interface Field<Value = unknown> {
@@ -206,15 +206,22 @@ function project<F extends Fields>(definition: Definition<F>, grammar: "classic"
   };
 }
 
-/** Performs one operation and prints its answer, as most commands do. */
+/** Performs one operation and prints its answer, as most commands do; or only the IDs that `ids` returns, one per line. */
 export const asking =
   <Name extends OperationName>(
     name: Name,
     request: unknown,
     text: (answer: Answers[Name], look: Look) => string,
+    ids: ((answer: Answers[Name]) => readonly number[]) | null = null,
   ): Action =>
-  async (session) =>
-    session.print(await session.invoke(name, request), text);
+  async (session) => {
+    const answer = await session.invoke(name, request);
+    if (ids === null) session.print(answer, text);
+    else session.write(linesOf(ids(answer)));
+  };
+
+/** IDs as `--quiet` prints them. */
+export const linesOf = (ids: readonly number[]): string => ids.map((id) => `${id}\n`).join("");
 
 interface Named {
   readonly name: string;

@@ -101,9 +101,11 @@ const GET: Group = {
 
 const IMAGE: Group = {
   name: "image",
-  summary: "Pull, inspect, verify and build eBPF bytecode images.",
+  summary: "Pull, list, inspect, verify and build eBPF bytecode images.",
   children: [
     classic("pull", "Pull an eBPF bytecode image into the local cache.", registry, "pullImage"),
+    classic("list", "List the images in the local cache.", registry, "listImages"),
+    classic("prune", "Remove images from the local cache that nothing uses.", registry, "pruneImages"),
     noun("inspect", "Show what an image in a registry contains.", registry, "inspectImage", { grammar: "noun" }),
     noun("verify", "Verify the signatures of an image in a registry.", registry, "verifyImage", { grammar: "noun" }),
     classic("build", "Build an eBPF bytecode image and push it to a registry.", imageBuild, "buildImage"),

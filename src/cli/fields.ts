@@ -1,19 +1,29 @@
 /** Fields used by several kinds of commands. Commands that need other help texts derive from them. */
 import { required, toggle } from "./command.ts";
-import { parseLinkId, parseProgramId } from "./parse/word.ts";
+import { parseLink, parseProgram } from "./parse/word.ts";
 
 export const PROGRAM_ID = required(
   {
     long: "program-id",
     completes: "program-id",
-    doc: ["ID of the program to attach.", "See the first column of `bpfman list programs`."],
+    doc: [
+      "Program to attach: its ID, or its name if no other program has it.",
+      "Also as APPLICATION/NAME. See `bpfman list programs`.",
+    ],
   },
-  parseProgramId,
+  parseProgram,
 );
 
 export const LINK_ID = required(
-  { long: "link-id", completes: "link-id", doc: ["ID of the link to show.", "See `bpfman list links`."] },
-  parseLinkId,
+  {
+    long: "link-id",
+    completes: "link-id",
+    doc: [
+      "Link to show: its ID, or the name of its program if that has only one link.",
+      "Also as APPLICATION/NAME. See `bpfman list links`.",
+    ],
+  },
+  parseLink,
 );
 
 export const ALL = toggle({ long: "all", short: "a", doc: ["Include programs that bpfman did not load."] });
@@ -26,3 +36,7 @@ export const MAP = required({
     "A name is enough if only one of bpfman's maps has it. See `bpfman map list`.",
   ],
 });
+
+export const QUIET = toggle({ long: "quiet", short: "q", doc: ["Print only IDs, one per line."] });
+
+export const DRY_RUN = toggle({ long: "dry-run", doc: ["Print what would be done, and change nothing."] });

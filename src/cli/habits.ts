@@ -1,6 +1,6 @@
 /**
  * Suggests the right command for what users of other tools type. Only consulted when a command line could not be
- * parsed, so patterns may be broad.
+ * parsed, or names what is not there, so patterns may be broad.
  */
 
 import { ATTACHABLE_TYPES } from "../domain/kinds.ts";
@@ -88,7 +88,7 @@ const OTHER_BPFMANS: Habits = {
   'type "bpfman image pull"': /^pull-bytecode\b/,
   [NO_DAEMON]: /^(serve|system|service|daemon|start|stop)\b/,
   'type "bpfman doctor"': /^audit\b/,
-  [NOTHING_TO_CLEAN]: /^(gc|prune)\b/,
+  [`${NOTHING_TO_CLEAN}; "bpfman image prune" removes images that nothing uses`]: /^(gc|prune)\b/,
 };
 
 /** Words of one bpfman grammar used in the other. */
@@ -137,16 +137,14 @@ const ANY_TOOL: Habits = {
   'type "bpfman image verify IMAGE"': /^verify( |$)/,
   'sign with cosign; type "bpfman image verify IMAGE" to check signatures': /^sign( |$)/,
   '"bpfman image build" also pushes the image; sign it with cosign': /^image (push|sign)\b/,
-  'type "bpfman image inspect IMAGE" for an image in a registry; pulled images are in /var/cache/bpfman and can be deleted':
-    /^(images( |$)|(list|get) images?\b|image (list|ls|rm|remove|delete|prune)\b)/,
+  'type "bpfman image list" for the images in the cache, "bpfman image prune" to remove those that nothing uses':
+    /^(images( |$)|(list|get) images?\b|image (ls|rm|remove|delete)\b)/,
   'type "bpfman dispatcher delete TYPE NSID IFINDEX" for all links of a hook, "bpfman program delete --all" for everything; "bpfman link list -q" prints the ids for "bpfman detach LINK_ID"':
     /^(link )?(detach|delete)\b.* (-a|--all)( |$)/,
   'type "bpfman list programs --program-type TYPE", or "bpfman program list --type TYPE", which takes several types':
     /^list programs?\b.* (-t|--types?)( |=|$)/,
   'type "bpfman link list --kind TYPE"': /^list links?\b.* (-t|--types?|--kinds?)( |=|$)/,
-  'type "bpfman program list -q"': /^list programs?\b.* (-q|--quiet)( |$)/,
   'type "bpfman program list", followed by that option': /^list programs?\b.* (--(un)?attached|-l|--selector)( |=|$)/,
-  'type "bpfman link list -q"': /^list links?\b.* (-q|--quiet)( |$)/,
   'type "bpfman link list --program-id ID"': /^list links?\b.* --program-id( |=|$)/,
   'type "bpfman map list", or "bpfman map get MAP"': /^(list|get|show) maps?\b/,
   'type "bpfman list links" and look at the Attachment column; with "-o json" it is .links[].details.interface':

@@ -256,7 +256,8 @@ function report(cause: unknown, run: Run): number {
   const { host, trail, globals, phase } = run;
   endProgress(run);
   const thrown = cause instanceof BpfmanError ? cause : mistake(cause, operationIdOf(run));
-  const error = phase === "usage" ? withHabit(thrown, host.args) : thrown;
+  const isMistaken = phase === "usage" ? thrown.kind === "invalid" : isStranger(thrown);
+  const error = isMistaken ? withHabit(thrown, host.args) : thrown;
   const { noun } = trail;
   if (errorFormatOf(trail, host.env, globals) === "json") host.err(renderErrorJson(error));
   else if (error.kind === "internal") host.err(renderCrash(error));
@@ -275,9 +276,13 @@ function report(cause: unknown, run: Run): number {
   return noun ? nounExitCodeOf(error) : exitCodeOf(error, phase);
 }
 
-/** If an unparsable line matches another tool's syntax, that is the most helpful hint. */
+/** What stands for a name is unlike any there is: perhaps an interface, or a word of another tool. */
+const isStranger = ({ kind, details, hint }: BpfmanError): boolean =>
+  kind === "not-found" && typeof details.named === "string" && hint?.startsWith("did you mean") !== true;
+
+/** If a line that is not understood matches another tool's syntax, that is the most helpful hint. */
 function withHabit(error: BpfmanError, args: readonly string[]): BpfmanError {
-  const hint = error.kind === "invalid" ? habits().insteadOf(args) : null;
+  const hint = habits().insteadOf(args);
   return hint === null ? error : error.with({ hint });
 }
 

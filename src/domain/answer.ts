@@ -447,7 +447,8 @@ export interface DispatcherDetailAnswer extends SeenDispatcherAnswer {
 }
 
 export interface UnloadAnswer {
-  readonly program_id: number;
+  /** Null if it was given by a name that no program has, and missing ones are ignored. */
+  readonly program_id: number | null;
   readonly detached: readonly number[];
   /** False if the ID did not exist and missing IDs are ignored. */
   readonly unloaded: boolean;
@@ -467,7 +468,8 @@ export interface DeleteDispatcherAnswer {
   readonly detached: readonly number[];
 }
 export interface DetachAnswer {
-  readonly link_id: number;
+  /** Null if it was given by a name that fits no link, and missing ones are ignored. */
+  readonly link_id: number | null;
   readonly detached: boolean;
   /** As in the answer of an unload. */
   readonly already_gone?: true;

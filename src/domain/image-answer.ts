@@ -14,6 +14,37 @@ export interface ImagePullAnswer {
   readonly maps: Labelled;
 }
 
+/** An image in the cache. */
+export interface CachedImageAnswer {
+  /** Names it was pulled by. */
+  readonly references: readonly string[];
+  readonly digest: string;
+  /** Bytes of its files, some of which other images may have too. */
+  readonly size: number;
+  /** When it was last pulled or loaded from. */
+  readonly used_at: string;
+}
+
+export interface ListedImageAnswer extends CachedImageAnswer {
+  /** IDs of the loaded programs that came from it. */
+  readonly programs: readonly number[];
+}
+
+export interface ImageListAnswer {
+  readonly images: readonly ListedImageAnswer[];
+  /** Bytes of all files in the cache. */
+  readonly size: number;
+}
+
+export interface ImagePruneAnswer {
+  /** Nothing was removed. */
+  readonly dry_run: boolean;
+  readonly images: readonly CachedImageAnswer[];
+  /** How many files, also those that belonged to no image, and their bytes. */
+  readonly files: number;
+  readonly size: number;
+}
+
 export interface ImageLayerAnswer {
   readonly media_type: string;
   readonly digest: string;

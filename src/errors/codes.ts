@@ -47,8 +47,9 @@ export const ERROR_CODES = {
   },
   INVALID_GLOBAL: {
     kind: "invalid",
-    meaning: "a --global value is not NAME=HEX, or does not have the size of the variable",
-    advice: "write NAME=HEX with two digits for each byte of the variable, as in LIMIT=0A000000",
+    meaning: "the value of a global variable does not have its type, or its bytes not its size",
+    advice:
+      "write --set NAME=VALUE, as in LIMIT=10; or --global NAME=HEX with two digits for each byte of the variable, as in LIMIT=0A000000",
   },
   INVALID_BASELINE: {
     kind: "invalid",
@@ -205,13 +206,31 @@ export const ERROR_CODES = {
     meaning: "a file named by the user cannot be read, or is not a regular file",
     hint: "give a regular file that this user may read",
   },
-  PROGRAM_NOT_FOUND: { kind: "not-found", meaning: "no program has that id", hint: 'see "bpfman list programs"' },
+  PROGRAM_NOT_FOUND: {
+    kind: "not-found",
+    meaning: "no program has that id or name",
+    hint: 'see "bpfman list programs"',
+  },
   PROGRAM_NOT_MANAGED: {
     kind: "not-found",
     meaning: "the kernel has a program of that id, but bpfman did not load it",
     hint: 'see "bpfman list programs"',
   },
-  LINK_NOT_FOUND: { kind: "not-found", meaning: "no link has that id", hint: 'see "bpfman list links"' },
+  PROGRAM_AMBIGUOUS: {
+    kind: "invalid",
+    meaning: "a name fits several programs",
+    advice: "name the program by its id, or as APPLICATION/NAME: the message lists the candidates",
+  },
+  LINK_AMBIGUOUS: {
+    kind: "invalid",
+    meaning: "a program's name stands for its only link, and fits several",
+    advice: "name the link by its id: the message lists the candidates",
+  },
+  LINK_NOT_FOUND: {
+    kind: "not-found",
+    meaning: "no link has that id, or no program of that name has a link",
+    hint: 'see "bpfman list links"',
+  },
   MAP_NOT_FOUND: {
     kind: "not-found",
     meaning: "no such map in the object, at that pin, or in the kernel",

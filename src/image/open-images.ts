@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { SigningConfig } from "../domain/signing.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { ImagesPort, ImageWork, RegistryAccess } from "../platform/images.ts";
-import { type Cache, openCache } from "./cache.ts";
+import { type Cache, openCache, type TryLock } from "./cache.ts";
 import { hostArchitecture } from "./platform.ts";
 import { formatReference, manifestKey, parseReference } from "./reference.ts";
 import type { Descriptor, Repository } from "./repository.ts";
@@ -14,9 +14,21 @@ export interface ImagesOptions {
   readonly caFile: string | null;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly signing: SigningConfig;
+  readonly tryLock: TryLock;
 }
 
-const NO_CACHE: Cache = { resolved: () => null, saveResolved: () => {}, blob: () => null, saveBlob: () => {} };
+const NO_CACHE: Cache = {
+  lock: async () => () => {},
+  touch: () => {},
+  references: () => [],
+  blobs: () => new Map(),
+  removeReference: () => {},
+  removeBlob: () => {},
+  resolved: () => null,
+  saveResolved: () => {},
+  blob: () => null,
+  saveBlob: () => {},
+};
 /** Accepts all signers, since what is fetched is only looked at. */
 const ANYBODY: ImageVerifier = { policy: "", verify: async () => {} };
 
@@ -24,7 +36,7 @@ const ANYBODY: ImageVerifier = { policy: "", verify: async () => {} };
 const PROGRESS_MS = 100;
 
 /** Opens neither a connection nor the cache until an image is requested. */
-export function openImages({ cacheDir, caFile, env, signing }: ImagesOptions): ImagesPort {
+export function openImages({ cacheDir, caFile, env, signing, tryLock }: ImagesOptions): ImagesPort {
   const rootDirectory = join(cacheDir, "sigstore");
   /** Returns an image's repository, loading the HTTP client on first use. */
   function repositoryOf(access: RegistryAccess, work: ImageWork): () => Promise<Repository> {
@@ -49,13 +61,19 @@ export function openImages({ cacheDir, caFile, env, signing }: ImagesOptions): I
       const openRepository = repositoryOf(request, work);
       const architecture = hostArchitecture();
       const verifier = openVerifier(signing, rootDirectory);
-      return pullImage(request, { cache: openCache(cacheDir), openRepository, verifier, architecture }, work);
+      return pullImage(request, { cache: openCache(cacheDir, tryLock), openRepository, verifier, architecture }, work);
     },
     async fetch(request, work) {
       const { pullImage } = await import("./pull.ts");
       const needs = { cache: NO_CACHE, openRepository: repositoryOf(request, work), verifier: ANYBODY };
       const pull = { ...request, pullPolicy: "Always" } as const;
       return pullImage(pull, { ...needs, architecture: hostArchitecture() }, work);
+    },
+    async stored() {
+      return (await import("./stored.ts")).storedImages(openCache(cacheDir, tryLock));
+    },
+    async prune(request, work) {
+      return (await import("./stored.ts")).pruneImages(openCache(cacheDir, tryLock), request, work);
     },
     async inspect(request, work) {
       const { inspectImage } = await import("./inspect.ts");

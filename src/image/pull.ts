@@ -45,14 +45,20 @@ export async function pullImage(request: PullRequest, needs: PullNeeds, work: Im
   const pull: Pull = { ...needs, request, reference, name, work };
   const known = pullPolicy === "Always" ? null : cache.resolved(keyOf(reference));
 
+  const wait = { signal: work.signal, timeoutMs: 0, progress: (message: string) => work.progress(message) };
   if (known !== null) {
+    const release = await cache.lock("shared", false, wait);
     try {
       if (known.rules !== verifier.policy) await acceptAgain(pull, known.digest);
-      return await contentOf(pull, known.digest);
+      const image = await contentOf(pull, known.digest);
+      cache.touch(keyOf(reference));
+      return image;
     } catch (thrown) {
       // If the image a tag referred to is gone from both cache and registry, the tag refers to another one by now.
       const gone = thrown instanceof BpfmanError && thrown.code === "IMAGE_NOT_FOUND" && reference.digest === null;
       if (pullPolicy === "Never" || !gone) throw thrown;
+    } finally {
+      release();
     }
   }
   if (pullPolicy === "Never") throw notCached(name, "it is not in the cache");
@@ -61,11 +67,16 @@ export async function pullImage(request: PullRequest, needs: PullNeeds, work: Im
   const manifest = await repository.manifest(manifestKey(reference));
   if (manifest === null) throw notFound(pull);
   await verifier.verify(repository, manifest.digest, work);
-  cache.saveBlob(manifest.digest, manifest.bytes);
-  const image = await contentOf(pull, manifest.digest);
-  // Saved last, so that everything a saved reference needs is in the cache.
-  saveResolved(pull, manifest.digest);
-  return image;
+  const release = await cache.lock("shared", true, wait);
+  try {
+    cache.saveBlob(manifest.digest, manifest.bytes);
+    const image = await contentOf(pull, manifest.digest);
+    // Saved last, so that everything a saved reference needs is in the cache.
+    saveResolved(pull, manifest.digest);
+    return image;
+  } finally {
+    release();
+  }
 }
 
 function saveResolved({ cache, verifier, reference }: Pull, digest: Digest): void {

@@ -47,7 +47,23 @@ function mapTypesOf(btf: Btf): Contents["mapTypes"] {
   );
 }
 
-function valuesOf(object: OpenObject, btf: Btf | null): (global: ObjectGlobal) => GlobalValue {
+/** A global variable with its type. */
+export interface TypedGlobal {
+  /** In C; null without BTF. */
+  readonly typeName: string | null;
+  /** How its values are written and read; null if that is not known, or it is too large. */
+  readonly type: ValueType | null;
+  /** The bytes that it has in the object. */
+  initial(): Uint8Array;
+}
+
+/** Returns what finds the types of the global variables of a sound object. Throws INVALID_OBJECT. */
+export function globalTypes(bytes: Uint8Array): (global: ObjectGlobal) => TypedGlobal {
+  const object = openForLibbpf(bytes);
+  return typesOf(object, object.btf());
+}
+
+function typesOf(object: OpenObject, btf: Btf | null): (global: ObjectGlobal) => TypedGlobal {
   const typeOfVariable = new Map<string, number>();
   for (const section of new Set(object.sections.map(({ name }) => name))) {
     const variables = btf && findDatasec(btf, section);
@@ -59,17 +75,26 @@ function valuesOf(object: OpenObject, btf: Btf | null): (global: ObjectGlobal) =
   const compile = btf === null ? null : valueTypes(btf);
   return (global) => {
     const id = typeOfVariable.get(`${global.section}\0${global.name}`);
-    const type = btf === null || id === undefined ? null : typeName(btf, id);
-    const initial = bytesOf(object, global);
-    if (initial === null) return { ...global, type, value: null };
     const compiled = id === undefined ? null : (compile?.(id) ?? null);
-    return { ...global, type, value: compiled?.bytes === global.size ? jsonOf(compiled, initial) : initial.toHex() };
+    return {
+      typeName: btf === null || id === undefined ? null : typeName(btf, id),
+      type: compiled?.bytes === global.size ? compiled : null,
+      initial: () => bytesOf(object, global),
+    };
   };
 }
 
-/** Null if it is too large to show. */
-function bytesOf({ sections, elf }: OpenObject, { section: name, offset, size }: ObjectGlobal): Uint8Array | null {
-  if (size > INSPECTED_VALUE_BYTES_MAX) return null;
+function valuesOf(object: OpenObject, btf: Btf | null): (global: ObjectGlobal) => GlobalValue {
+  const find = typesOf(object, btf);
+  return (global) => {
+    const { typeName: type, type: compiled, initial } = find(global);
+    if (global.size > INSPECTED_VALUE_BYTES_MAX) return { ...global, type, value: null };
+    const bytes = initial();
+    return { ...global, type, value: compiled === null ? bytes.toHex() : jsonOf(compiled, bytes) };
+  };
+}
+
+function bytesOf({ sections, elf }: OpenObject, { section: name, offset, size }: ObjectGlobal): Uint8Array {
   const section = sections.find((each) => each.name === name && each.size > 0);
   if (section === undefined || section.type === SHT.nobits) return new Uint8Array(size);
   return sectionFields(elf, section, "variables").part(offset, size, "variables").bytes;

@@ -77,6 +77,41 @@ export interface VerifiedImage extends ImageVerification {
   readonly digest: string;
 }
 
+/** An image in the cache. */
+export interface StoredImage {
+  /** Complete, with registry and tag; with digests only if there is no other. Sorted. */
+  readonly references: readonly string[];
+  readonly digest: string;
+  /** Bytes of its files, some of which others may have too. */
+  readonly bytes: number;
+  /** When it was last pulled or used. */
+  readonly usedAt: Date;
+}
+
+/** The cache. */
+export interface StoredImages {
+  /** By reference. */
+  readonly images: readonly StoredImage[];
+  /** Of all files, also of those that belong to no image. */
+  readonly bytes: number;
+}
+
+export interface PruneRequest {
+  /** Digests of images that stay. */
+  readonly keep: ReadonlySet<string>;
+  /** Only find out. */
+  readonly dryRun: boolean;
+  /** How long to wait for pulls; 0 waits indefinitely. */
+  readonly timeoutMs: number;
+}
+
+/** What is removed: images, and files that belong to none. */
+export interface PrunedImages {
+  readonly images: readonly StoredImage[];
+  readonly files: number;
+  readonly bytes: number;
+}
+
 /** Bytecode images: registries, cache, signatures. All methods can take long and honour `work.signal`. */
 export interface ImagesPort {
   /**
@@ -92,6 +127,10 @@ export interface ImagesPort {
     request: RegistryAccess,
     work: ImageWork,
   ): Promise<{ readonly reference: string; readonly image: ImageDescription | IndexDescription }>;
+  /** Returns what is in the cache, without checking digests of layers. */
+  stored(): Promise<StoredImages>;
+  /** Removes images from the cache. Excludes pulls while it does. Throws LOCK_TIMEOUT. */
+  prune(request: PruneRequest, work: ImageWork): Promise<PrunedImages>;
   /**
    * Verifies all signatures of what the reference resolves to now, ignoring the cache. Throws if it may not be used.
    */

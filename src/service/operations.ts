@@ -33,12 +33,14 @@ import type {
   BuildArgsAnswer,
   ImageBuildAnswer,
   ImageInspectAnswer,
+  ImageListAnswer,
+  ImagePruneAnswer,
   ImagePullAnswer,
   ImageVerifyAnswer,
 } from "../domain/image-answer.ts";
 
 /**
- * `read` takes no lock and changes nothing; `trial` as well, but may be inside one system call for long; `write` runs exclusively, under the writer lock; `images` has registries
+ * `read` takes no lock and changes nothing that is recorded (`image/prune` removes files of the cache); `trial` as well, but may be inside one system call for long; `write` runs exclusively, under the writer lock; `images` has registries
  * and the image cache; `build` has files, registries and container tools; `none` opens nothing. `images` and `build`
  * have neither kernel nor database.
  */
@@ -98,7 +100,9 @@ export const OPERATIONS = {
     privilege: "none",
     module: () => import("./operations/generate-build-args.ts"),
   },
-  "image/pull": { access: "images", privilege: "CAP_BPF", module: () => import("./operations/pull-image.ts") },
+  "image/pull": { access: "images", privilege: "none", module: () => import("./operations/pull-image.ts") },
+  "image/list": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/list-images.ts") },
+  "image/prune": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/prune-images.ts") },
   "image/inspect": { access: "images", privilege: "none", module: () => import("./operations/inspect-image.ts") },
   "image/verify": { access: "images", privilege: "none", module: () => import("./operations/verify-image.ts") },
   "dispatcher/delete": {
@@ -147,6 +151,8 @@ export interface Answers {
   "image/build": ImageBuildAnswer;
   "image/generateBuildArgs": BuildArgsAnswer;
   "image/pull": ImagePullAnswer;
+  "image/list": ImageListAnswer;
+  "image/prune": ImagePruneAnswer;
   "image/inspect": ImageInspectAnswer;
   "image/verify": ImageVerifyAnswer;
   "dispatcher/delete": DeleteDispatcherAnswer;

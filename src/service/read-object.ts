@@ -14,6 +14,7 @@ export function readNamedObject({ bytes, path }: NamedBytes, options: ReadObject
     return readObject(bytes, options);
   } catch (cause) {
     if (!(cause instanceof BpfmanError)) throw cause;
-    throw cause.with({ message: `check "${path}": ${cause.message}`, details: { path } });
+    const message = cause.message.replace("the object file", `object file "${path}"`);
+    throw cause.with({ message, details: { path } });
   }
 }

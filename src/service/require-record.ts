@@ -4,7 +4,60 @@ import type { LinkRecord } from "../domain/link.ts";
 import type { ProgramRecord } from "../domain/program.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { programOfTwin } from "../inspect/program-answer.ts";
+import type { Facts } from "../domain/history.ts";
 import type { Host } from "../platform/host.ts";
+import type { Context } from "./operation.ts";
+
+type Noting = Pick<Context, "note">;
+
+/** Loaded only for names. */
+const names = () => require("./find-named.ts") as typeof import("./find-named.ts");
+
+/** Tells the history what was found, or else what was looked for. */
+function noted<Id>(what: string, named: string, find: () => Id, found: (id: Id) => Facts, { note }: Noting): Id {
+  try {
+    const id = find();
+    note(found(id));
+    return id;
+  } catch (thrown) {
+    note({ place: `${what} ${named}` });
+    throw thrown;
+  }
+}
+
+/** Returns the ID of a program that is given by its ID or a name. Throws PROGRAM_NOT_FOUND, PROGRAM_AMBIGUOUS. */
+export const programIdOf = (host: Host, named: number | string, context: Noting): ProgramId =>
+  typeof named === "number"
+    ? programId(named)
+    : noted(
+        "program",
+        named,
+        () => names().programNamed(host, named),
+        (id) => ({ programs: [id] }),
+        context,
+      );
+
+/** Returns the ID of a link that is given by its ID or its program's name. Throws LINK_NOT_FOUND, LINK_AMBIGUOUS. */
+export const linkIdOf = (host: Host, named: number | string, context: Noting): LinkId =>
+  typeof named === "number"
+    ? linkId(named)
+    : noted(
+        "link of",
+        named,
+        () => names().linkNamed(host, named),
+        (id) => ({ links: [id] }),
+        context,
+      );
+
+/** Returns null if what is looked for is not there, and that is to be ignored. */
+export function unlessMissing<T>(ignored: boolean, find: () => T): T | null {
+  try {
+    return find();
+  } catch (thrown) {
+    if (ignored && thrown instanceof BpfmanError && thrown.kind === "not-found") return null;
+    throw thrown;
+  }
+}
 
 /** Creates the error for a program ID without a row. It depends on whether the kernel knows the ID. */
 export function programMissing(host: Host, id: ProgramId): BpfmanError {

@@ -3,7 +3,13 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, chownSync, cpSync, mkdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { mountBpffs } from "../../ffi/safe/mount.ts";
-import type { LinkAnswer, LinkListAnswer, LoadAnswer, ProgramListAnswer } from "../../src/domain/answer.ts";
+import type {
+  DoctorAnswer,
+  LinkAnswer,
+  LinkListAnswer,
+  LoadAnswer,
+  ProgramListAnswer,
+} from "../../src/domain/answer.ts";
 import { cleanUpAfterEach } from "../labs/clean-up.ts";
 import { BPFMAN, executable, type Failure, mapOf } from "../labs/executable.ts";
 import { bpftool, cable, counters, inKernel, sh, until } from "../labs/kernel-lab.ts";
@@ -193,11 +199,24 @@ describe("each capability that is missing is named, and nothing is left", () => 
     const id = idOf(load(user, "kinds", "xdp:count_xdp"));
     expect(refusedAs(user, "attach", id, ...(HOOKS.xdp ?? []), "--netns", lab.netns)).toMatchObject(denied);
     jsonAs(user, "unload", id);
+    const pinning = () =>
+      (JSON.parse(runAs(user, "doctor", "-o", "json").out) as DoctorAnswer).notes.flatMap(({ what }) =>
+        what.includes("EPERM") || what.includes("mount") ? [what] : [],
+      );
+    expect(pinning()).toEqual([]);
     sh("umount", join(bpfman.runtimeDir, "fs"));
+    expect(pinning()).toEqual([expect.stringContaining("to mount one takes CAP_SYS_ADMIN")]);
     const unmounted = refusedAs(user, "load", "file", "--path", object("kinds"), "--programs", "xdp:count_xdp");
     expect(unmounted.code).toBe("BPFFS_UNAVAILABLE");
     expect(unmounted.hint).toContain("CAP_SYS_ADMIN");
   });
+});
+
+test("a pull takes none: the cache may be the user's own", () => {
+  const nobody = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups"];
+  const image = ["image", "pull", "-i", "localhost:1/none:v1", "-p", "Never", "--cache-dir", bpfman.path("cache")];
+  delegate();
+  expect(runAs(nobody, ...image).error).toContain("it is not in the cache");
 });
 
 test("root without the capabilities is told to add them to the container", () => {

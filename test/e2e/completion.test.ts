@@ -177,9 +177,10 @@ describe("fish", () => {
     const id = idOf(programs, "sees_getpgid");
     const link = await bpfman.attach(id, "tracepoint", "--tracepoint", "syscalls/sys_enter_getpgid");
     expect(offers("bpfman program unload ")).toEqual([`${id}\tsees_getpgid (tracepoint)`]);
-    expect(offers("bpfman detach ")).toEqual([
-      `${link.record.id}\tsees_getpgid: tracepoint syscalls/sys_enter_getpgid`,
-    ]);
+    const about = "sees_getpgid: tracepoint syscalls/sys_enter_getpgid";
+    expect(offers("bpfman detach ")).toEqual([`${link.record.id}\t${about}`]);
+    expect(offers("bpfman detach se")).toEqual([`sees_getpgid\t${link.record.id}: ${about}`]);
+    expect(offers("bpfman attach sees_getpgid t")).toEqual(["tracepoint\tAttach a program to a tracepoint."]);
   });
 });
 

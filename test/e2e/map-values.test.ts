@@ -1,7 +1,7 @@
 /** What `map` commands write is what bpftool reads, and the other way round, for maps and values of many kinds. */
 import { describe, expect, test } from "bun:test";
 import { resolve } from "node:path";
-import type { MapListAnswer, MapStatusAnswer } from "../../src/domain/answer.ts";
+import type { HistoryAnswer, MapListAnswer, MapStatusAnswer } from "../../src/domain/answer.ts";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import { executable } from "../labs/executable.ts";
 import { bpftool, sh } from "../labs/kernel-lab.ts";
@@ -196,6 +196,16 @@ test("what cannot be, is refused, and nothing is changed or printed", async () =
   await refused("MAP_NOT_FOUND", 3, "dump", "/run/nowhere");
   expect(await dump("flows")).toEqual([]);
 
+  const keyless = await refused("INVALID_VALUE", 1, "lookup", "totals");
+  expect(keyless.message).toBe("invalid key: it is missing: each entry of a map of type array has one");
+  expect(keyless.hint).toStartWith("give an index from 0 to 3; ");
+
+  // The history says which map it was.
+  const { operations } = await bpfman.json<HistoryAnswer>("history", "--failed");
+  const totals = await idOf("totals");
+  expect(operations.map(({ place }) => place)).toContain(`map ${totals} totals`);
+  expect(operations.filter(({ place }) => place === null)).toEqual([]);
+
   const again = await load();
   const failure = await refused("MAP_AMBIGUOUS", 1, "dump", "totals");
   expect(failure.message).toContain(`${program}/totals`);
@@ -203,6 +213,31 @@ test("what cannot be, is refused, and nothing is changed or printed", async () =
   await refused("MAP_AMBIGUOUS", 1, "dump", "shop/totals");
   expect(await dump(`${again}/totals`)).toHaveLength(4);
   expect(await dump(`${bpfman.runtimeDir}/fs/maps/${again}/totals`)).toHaveLength(4);
+});
+
+test("global variables are set by their values, in both grammars", async () => {
+  const words = ["--set", "limit=18446744073709551615", "level=-7", `last=${USAGE}`];
+  const id = (await bpfman.ok("load", "file", "-q", "-p", OBJECT, "--programs", "xdp:use_all", ...words)).trim();
+  const noun = ["-q", OBJECT, "--programs", "xdp:use_all", "--set", "level=-7", "--set", "last={}"];
+  const other = (await bpfman.ok("program", "load", ...noun)).trim();
+  const value = async (program: string, section: string) => seen(await idOf(`${program}/${section}`))[0]?.value;
+  expect(await value(id, ".rodata")).toBe("ff".repeat(8));
+  for (const program of [id, other]) expect(await value(program, ".data")).toBe("f9ffffff");
+  expect([await value(id, ".bss"), await value(other, ".bss")]).toEqual([USAGE_HEX, "00".repeat(40)]);
+  await bpfman.refused(
+    1,
+    "INVALID_GLOBAL",
+    "load",
+    "file",
+    "-p",
+    OBJECT,
+    "--programs",
+    "xdp:use_all",
+    "--set",
+    "level=x",
+  );
+  await bpfman.refused(1, "INVALID_GLOBAL", "check", OBJECT, "--set", "level=1", "-g", "level=01000000");
+  expect(await bpfman.ok("list", "programs", "-q")).toBe(`${id}\n${other}\n`);
 });
 
 test("maps of other tools are shown, and changed only on demand", async () => {

@@ -49,11 +49,11 @@ const NO_REGISTRY = "127.0.0.1:1/x/y:z";
 const LOADED: Step = {
   ...step(
     "program/load",
-    () => [...load, "--programs", "tracepoint:on_openat", "-g", "LIMIT=0A000000", "-a", "app", "-m", "k=v"],
+    () => [...load, "--programs", "tracepoint:on_openat", "--set", "LIMIT=10", "-a", "app", "-m", "k=v"],
     () => ({
       source: { file: OBJECT },
       programs: [openat],
-      globalData: { LIMIT: { base64: "CgAAAA==" } },
+      globals: { LIMIT: 10 },
       application: "app",
       metadata: { k: "v" },
     }),
@@ -95,6 +95,11 @@ const STEPS: readonly Step[] = [
     () => [...load, "--programs", "tracepoint:on_openat", "-g", "LIMIT=0A"],
     () => ({ source: { file: OBJECT }, programs: [openat], globalData: { LIMIT: "0A" } }),
   ),
+  step(
+    "program/load",
+    () => [...load, "--programs", "tracepoint:on_openat", "--set", "LIMIT=-1"],
+    () => ({ source: { file: OBJECT }, programs: [openat], globals: { LIMIT: -1 } }),
+  ),
   ATTACHED,
   step(
     "link/attach",
@@ -117,6 +122,16 @@ const STEPS: readonly Step[] = [
     () => ({ programId: MISSING }),
   ),
   step(
+    "program/get",
+    () => ["get", "program", "app/on_openat"],
+    () => ({ programId: "app/on_openat" }),
+  ),
+  step(
+    "program/get",
+    () => ["get", "program", "on_opena"],
+    () => ({ programId: "on_opena" }),
+  ),
+  step(
     "program/list",
     () => ["list", "programs", "-p", "tracepoint"],
     () => ({ programType: "tracepoint" }),
@@ -130,6 +145,11 @@ const STEPS: readonly Step[] = [
     "link/get",
     (made) => ["get", "link", made.link],
     (made) => ({ linkId: made.link }),
+  ),
+  step(
+    "link/get",
+    () => ["get", "link", "on_openat"],
+    () => ({ linkId: "on_openat" }),
   ),
   step(
     "link/get",
@@ -219,8 +239,8 @@ const STEPS: readonly Step[] = [
   ),
   step(
     "link/delete",
-    (made) => ["link", "delete", made.link],
-    (made) => ({ linkId: made.link }),
+    () => ["link", "delete", "on_openat"],
+    () => ({ linkId: "on_openat" }),
   ),
   {
     ...step(
@@ -277,6 +297,16 @@ const STEPS: readonly Step[] = [
     "image/pull",
     () => ["image", "pull", "--image-url", NO_REGISTRY],
     () => ({ url: NO_REGISTRY }),
+  ),
+  step(
+    "image/list",
+    () => ["image", "list"],
+    () => ({}),
+  ),
+  step(
+    "image/prune",
+    () => ["image", "prune", "--dry-run"],
+    () => ({ dryRun: true }),
   ),
   step(
     "image/inspect",

@@ -144,6 +144,7 @@ test("every request of the page is answered as the page says, and every change i
     await ask("image/generateBuildArgs", { bytecode });
     await ask("image/build", { tag: url, bytecode });
     for (const method of ["image/inspect", "image/pull", "image/verify"]) await ask(method, { url });
+    for (const method of ["image/list", "image/prune"]) await ask(method);
   } finally {
     await registry.close();
   }

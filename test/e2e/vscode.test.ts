@@ -108,7 +108,7 @@ test("tells what went wrong with a hint, and nothing when the user changes his m
   const refused = await order({ ...load, argument: { fsPath: "/bin/true" } });
   expect(refused.messages).toHaveLength(1);
   expect(refused.messages[0]).toMatch(
-    /^error: bpfman: check ".*true": cannot read the object file: .*not for eBPF\. Hint: compile with clang/,
+    /^error: bpfman: cannot read object file ".*true": .*not for eBPF\. Hint: compile with clang/,
   );
   for (const answers of [[], [[]]]) expect((await order({ ...load, answers })).messages).toHaveLength(1);
   expect((await order({ run: "bpfman.refresh" })).tree).toEqual([]);

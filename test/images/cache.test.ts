@@ -12,7 +12,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import type { ImagePullAnswer } from "../../src/domain/image-answer.ts";
+import type { LoadAnswer } from "../../src/domain/answer.ts";
+import type { ImageListAnswer, ImagePruneAnswer, ImagePullAnswer } from "../../src/domain/image-answer.ts";
 import { BPFMAN, executable } from "../labs/executable.ts";
 import { tarOf } from "../objects/image.ts";
 import { sh } from "../labs/kernel-lab.ts";
@@ -44,6 +45,43 @@ function withoutNetwork(...words: string[]) {
   });
   return { code: child.exitCode, out: child.stdout.toString(), error: child.stderr.toString() };
 }
+
+describe("list and prune", () => {
+  const list = async () => (await bpfman.json<ImageListAnswer>("image", "list")).images;
+
+  test("an image stays as long as a program came from it, and its space is told", async () => {
+    expect(await list()).toEqual([]);
+    const [program] = await bpfman
+      .json<LoadAnswer>("load", "image", "-i", image, ...LOAD)
+      .then((answer) => answer.programs);
+    const id = String(program?.record?.program_id);
+    expect(await list()).toMatchObject([{ references: [image], programs: [Number(id)] }]);
+    expect(await bpfman.ok("image", "list")).toContain(id);
+    expect(await bpfman.ok("image", "prune")).toBe("removed 0 images (0 files): 0.0 KiB\n");
+    await bpfman.ok("unload", id);
+    expect(await bpfman.ok("image", "prune", "--dry-run")).toContain("would remove 1 image (3 files)");
+    expect(blobs()).toHaveLength(3);
+    const { size } = await bpfman.json<ImageListAnswer>("image", "list");
+    expect(await bpfman.json<ImagePruneAnswer>("image", "prune")).toMatchObject({ dry_run: false, files: 3, size });
+    expect([blobs(), await list()]).toEqual([[], []]);
+  });
+
+  test("beside pulls and loads, and killed, it leaves each image whole or gone", async () => {
+    for (let round = 0; round < 4; round++) {
+      const pruning = bpfman.start("image", "prune");
+      const loading = bpfman.start("load", "image", "-i", image, ...LOAD);
+      const pulling = bpfman.start("image", "pull", "-i", image);
+      if (round % 2 === 1) pruning.kill("SIGKILL");
+      for (const { ended } of [loading, pulling]) expect(await ended).toMatchObject({ code: 0, error: "" });
+      await pruning.ended;
+      await bpfman.ok("program", "delete", "--all");
+      const { code, error } = await bpfman.run("image", "pull", "-i", image, "-p", "Never");
+      if (code !== 0) expect(error).toContain("it is not in the cache");
+      await bpfman.ok("image", "prune");
+      expect(blobs()).toEqual([]);
+    }
+  });
+});
 
 describe("without a network", () => {
   test("Never and IfNotPresent do with what is there; Always and what was never pulled say that there is none", async () => {
@@ -231,12 +269,19 @@ test("the environment places the cache", async () => {
   expect(statSync(bpfman.path("elsewhere")).mode & 0o777).toBe(0o700);
 });
 
-test("a user without rights may look at images, and pull none", async () => {
+test("a user without rights may look at images, and pull them into a cache of his own", async () => {
   const nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
   const copy = bpfman.path("bpfman");
   sh("cp", BPFMAN, copy);
   const inspect = Bun.spawnSync([...nobody, copy, "image", "inspect", image], { env: { PATH: "/usr/bin" } });
   expect({ code: inspect.exitCode, error: inspect.stderr.toString() }).toEqual({ code: 0, error: "" });
-  const pulled = Bun.spawnSync([...nobody, copy, "image", "pull", "-i", image], { env: { PATH: "/usr/bin" } });
-  expect(pulled.exitCode).toBe(4);
+  const pullInto = (place: string) =>
+    Bun.spawnSync([...nobody, copy, "image", "pull", "-i", image, "--cache-dir", place], { env: { PATH: "/usr/bin" } });
+  const [roots, own] = [bpfman.path("roots"), bpfman.path("own")];
+  mkdirSync(roots, { mode: 0o700 });
+  mkdirSync(own, { mode: 0o700 });
+  sh("chown", "65534:65534", own);
+  chmodSync(bpfman.path(""), 0o755);
+  expect(pullInto(roots).stderr.toString()).toContain("hint: give a directory of your own with --cache-dir");
+  expect(pullInto(own).exitCode).toBe(0);
 });

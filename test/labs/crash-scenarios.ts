@@ -442,6 +442,8 @@ const onMap = (name: string, change: Pick<Scenario, "operation" | "words" | "und
 const loadWords = (...words: string[]): string[] => ["load", "file", "--path", LIFE_OBJECT, "--programs", ...words];
 const alone = [BYSTANDER];
 const nothingToDo = async (): Promise<void> => {};
+const pullImage = async (lane: Lane): Promise<void> =>
+  void (await lane.bpfman.ok("image", "pull", "-i", await lane.image()));
 
 /** Whoever is interrupted while repairing repairs again, as often as it takes. */
 async function repaired({ bpfman }: Lane): Promise<void> {
@@ -513,6 +515,17 @@ export const SCENARIOS: readonly Scenario[] = [
     before: alone,
     after: alone,
     undo: async (lane) => lane.forgetImages(),
+  },
+  {
+    name: "image prune",
+    operation: "image/prune",
+    obstacle: null,
+    prepare: pullImage,
+    words: async () => ["image", "prune"],
+    interrupted: "partly",
+    before: alone,
+    after: alone,
+    undo: pullImage,
   },
   {
     name: "unload of one with two links",

@@ -20,7 +20,7 @@ import {
   vary,
   usageError,
 } from "../command.ts";
-import { LINK_ID, MAP, PROGRAM_ID } from "../fields.ts";
+import { LINK_ID, MAP, PROGRAM_ID, QUIET } from "../fields.ts";
 import { METADATA as PROGRAM_METADATA } from "../labels.ts";
 import { oneOf, parseCount, parseCpu, parseOffset, parsePid, parsePriority, zeroForNone } from "../parse/word.ts";
 import { renderLink } from "../render/link.ts";
@@ -289,11 +289,8 @@ interface Hook<F extends Fields> {
 
 /** Defines the command that attaches a program to a kind of hook. */
 function attachTo<F extends Fields>(kind: AttachKind, { target, words = [], examples }: Hook<F>) {
-  const fields: Fields & { programId: typeof PROGRAM_ID; metadata: typeof METADATA } = {
-    programId: PROGRAM_ID,
-    ...target,
-    metadata: METADATA,
-  };
+  const common = { programId: PROGRAM_ID, metadata: METADATA, quiet: QUIET };
+  const fields: Fields & typeof common = { programId: PROGRAM_ID, ...target, metadata: METADATA, quiet: QUIET };
   const line = (start: string, end: string | null) => (end === null ? null : `${start} ${end}`.trimEnd());
   const lines = Object.entries(examples).map(([does, [classic, noun]]) => [
     does,
@@ -304,8 +301,13 @@ function attachTo<F extends Fields>(kind: AttachKind, { target, words = [], exam
     examples: Object.fromEntries(lines),
     classic: { above: ["programId"] },
     noun: { words: ["programId", ...words] },
-    prepare: ({ programId, metadata, ...place }) =>
-      asking("link/attach", { programId, attach: { kind, ...place }, metadata }, renderLink),
+    prepare: ({ programId, metadata, quiet, ...place }) =>
+      asking(
+        "link/attach",
+        { programId, attach: { kind, ...place }, metadata },
+        renderLink,
+        quiet ? ({ record }) => [record.id] : null,
+      ),
   });
 }
 
@@ -454,7 +456,7 @@ export const updateLink = defineCommand({
     "stays attached throughout.",
   ],
   fields: {
-    linkId: vary(LINK_ID, { doc: ["ID of the link to change."] }),
+    linkId: vary(LINK_ID, { doc: ["Link to change: its ID, or the name of its program."] }),
     priority: ifGiven(PRIORITY, {
       noun: {
         ...PRIORITY.noun,

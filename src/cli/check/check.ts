@@ -1,6 +1,6 @@
 import { defineCommand, each, optional, required, several, vary } from "../command.ts";
 import { GLOBALS } from "../globals.ts";
-import { GLOBAL, PROGRAMS } from "../load/load.ts";
+import { GLOBAL, PROGRAMS, SET } from "../load/load.ts";
 import { parseSelector } from "../parse/pairs.ts";
 import { oneOf, parsePercent } from "../parse/word.ts";
 import { renderCheck } from "../render/check.ts";
@@ -49,6 +49,7 @@ export const check = defineCommand({
         parseSelector,
       ),
     },
+    set: SET,
     global: vary(GLOBAL, {
       doc: [
         "Optional: Global variables to set before the programs are checked.",
@@ -107,8 +108,8 @@ export const check = defineCommand({
       "Mark refused lines in a pull request": "bpfman check counter.bpf.c -o github",
     },
   },
-  prepare: ({ files, programs, global: globalData, baseline, save, tolerance, output }) => {
-    const given = { files, programs, globalData, baseline, save };
+  prepare: ({ files, programs, global: globalData, set: globals, baseline, save, tolerance, output }) => {
+    const given = { files, programs, globalData, globals, baseline, save };
     const request = tolerance === null ? given : { ...given, tolerancePercent: tolerance };
     return async (session) => {
       const answer = await session.invoke("object/check", request);

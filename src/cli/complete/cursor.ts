@@ -20,7 +20,7 @@ export interface LiveWanted {
   readonly before: string;
   readonly netns: string | null;
   readonly file: string | null;
-  readonly programId: number | null;
+  readonly programId: number | string | null;
   readonly attachKind: AttachKind | null;
   /** The values only filter the candidates; they are not candidates themselves. */
   readonly narrows: boolean;
@@ -110,7 +110,7 @@ function optionsAt(cursor: Cursor, current: string): Completions {
     return valuesOf(flag, current.slice(before.length), cursor, before);
   }
   const { options } = cursor.whole;
-  const isOpen = (flag: Field): boolean => flag.takes === "list" || flag.takes === "commas" || !isGiven(options, flag);
+  const isOpen = (flag: Field): boolean => ["list", "commas", "each"].includes(flag.takes) || !isGiven(options, flag);
   // Those that are missing first, help last.
   const rank = (flag: Field): number => (flag.long === "help" ? 2 : Number(!flag.required || isGiven(options, flag)));
   const candidates = known
@@ -166,7 +166,7 @@ function wanted(
     narrows: false,
     netns: givenFor(line, "netns"),
     file: givenFor(line, what === "target-function" ? "target" : "object"),
-    programId: Number(givenFor(line, "program-id")) || null,
+    programId: givenFor(line, "program-id"),
     // Attach commands are named after what they attach to.
     attachKind: ATTACH_KINDS.find((kind) => kind === nodes.at(-1)?.name) ?? null,
     ...asked,

@@ -1,5 +1,6 @@
 /** Comparing what is recorded with what is there. */
-import { type Action, defineCommand, toggle } from "../command.ts";
+import { type Action, defineCommand } from "../command.ts";
+import { DRY_RUN } from "../fields.ts";
 import { renderDoctor, renderRepair } from "../render/doctor.ts";
 import type { Answers } from "../../service/operations.ts";
 import type { Look } from "../render/table.ts";
@@ -44,7 +45,7 @@ export const repair = defineCommand({
     "Each step is printed on stderr before it is taken, and is undone if it fails.",
     "The exit code is 10 if any findings are left afterwards.",
   ],
-  fields: { dryRun: toggle({ long: "dry-run", doc: ["Print what would be done, and change nothing."] }) },
+  fields: { dryRun: DRY_RUN },
   classic: { examples: { "See what would be done": "bpfman repair --dry-run", "Do it": "bpfman repair" } },
   prepare: (request) => looking("repair", request, renderRepair),
 });

@@ -6,7 +6,11 @@ export const readIterator = defineCommand({
     "Runs the program of an iterator link, and prints what it writes.",
     "Each time the program visits everything anew. With -o json: one JSON string.",
   ],
-  fields: { linkId: vary(LINK_ID, { doc: ["ID of the iterator's link.", "See `bpfman list links`."] }) },
+  fields: {
+    linkId: vary(LINK_ID, {
+      doc: ["Link of the iterator: its ID, or the name of its program.", "See `bpfman list links`."],
+    }),
+  },
   classic: {
     words: ["linkId"],
     examples: { "Print what the program of link 3 writes": "bpfman iter 3" },

@@ -1,6 +1,7 @@
-/** Commands on images in registries. */
+/** Commands on images in registries, and in the cache. */
 import { asking, defineCommand, type Field, optional, several, toggle, usageError } from "../command.ts";
-import { renderInspected, renderPulled, renderVerified } from "../render/image.ts";
+import { DRY_RUN } from "../fields.ts";
+import { renderImageList, renderInspected, renderPruned, renderPulled, renderVerified } from "../render/image.ts";
 import { IMAGE_URL, imageRequest, PULLED, REGISTRY_AUTH } from "./fields.ts";
 
 export const pullImage = defineCommand({
@@ -14,6 +15,37 @@ export const pullImage = defineCommand({
     },
   },
   prepare: (values) => asking("image/pull", imageRequest(values), renderPulled),
+});
+
+export const listImages = defineCommand({
+  description: [
+    "Lists the images in the cache: when each was last pulled or loaded from, and the",
+    "programs that came from it. Images share files, so their sizes can overlap.",
+  ],
+  fields: {},
+  classic: {
+    examples: {
+      "List the images in the cache": "bpfman image list",
+      "List them for scripts, with whole digests": "bpfman image list -o json",
+    },
+  },
+  prepare: (request) => asking("image/list", request, renderImageList),
+});
+
+export const pruneImages = defineCommand({
+  description: [
+    "Removes images from the cache that no loaded program came from, and files that",
+    "belong to no image. Programs keep running without their image. Pulls that run",
+    "are waited for, at most as long as --lock-timeout says.",
+  ],
+  fields: { dryRun: DRY_RUN },
+  classic: {
+    examples: {
+      "See what would be removed, and how much space that makes": "bpfman image prune --dry-run",
+      "Remove unused images": "bpfman image prune",
+    },
+  },
+  prepare: (request) => asking("image/prune", request, renderPruned),
 });
 
 export const inspectImage = defineCommand({

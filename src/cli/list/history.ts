@@ -44,8 +44,14 @@ export const history = defineCommand({
     "cost of verification.",
   ],
   fields: {
-    programId: ifGiven(PROGRAM_ID, { long: "program", doc: ["Show only what was about the program with this ID."] }),
-    linkId: ifGiven(LINK_ID, { long: "link", doc: ["Show only what was about the link with this ID."] }),
+    programId: ifGiven(PROGRAM_ID, {
+      long: "program",
+      doc: ["Show only what was about this program: an ID, or the name of one that is loaded."],
+    }),
+    linkId: ifGiven(LINK_ID, {
+      long: "link",
+      doc: ["Show only what was about this link: an ID, or the name of its program."],
+    }),
     since: SINCE,
     failed: FAILED,
     limit: LIMIT,

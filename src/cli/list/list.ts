@@ -1,10 +1,10 @@
 /** Commands that list programs and links. */
-import { KERNEL_TYPE_WORDS } from "../../domain/kernel-words.ts";
-import { ATTACHABLE_TYPES, PROGRAM_TYPES } from "../../domain/kinds.ts";
+import { KERNEL_TYPE_WORDS, kernelWordOf } from "../../domain/kernel-words.ts";
+import { ATTACHABLE_TYPES, PROGRAM_TYPES, type ProgramType } from "../../domain/kinds.ts";
 import {
-  asking,
   defineCommand,
   ifGiven,
+  linesOf,
   optional,
   several,
   type Session,
@@ -12,7 +12,7 @@ import {
   vary,
   usageError,
 } from "../command.ts";
-import { ALL, PROGRAM_ID } from "../fields.ts";
+import { ALL, PROGRAM_ID, QUIET } from "../fields.ts";
 import { APPLICATION as LOADED_APPLICATION, METADATA } from "../labels.ts";
 import { oneOf } from "../parse/word.ts";
 import { renderLinkList, renderProgramList } from "../render/lists.ts";
@@ -20,9 +20,12 @@ import type { Look } from "../render/table.ts";
 
 /** The kernel's words, and bpfman's own types. */
 const FILTER_WORDS: readonly string[] = [...new Set([...KERNEL_TYPE_WORDS, ...PROGRAM_TYPES])];
+/** Names those of bpfman's own types that are not the kernel's words too. */
+const ownWords = (types: readonly ProgramType[]): string =>
+  `bpfman's own types are accepted too: ${types.filter((type) => !KERNEL_TYPE_WORDS.includes(type)).join(", ")}.`;
+/** The kernel's words for programs that can have links. */
+const LINKED_WORDS = [...new Set(ATTACHABLE_TYPES.map(kernelWordOf))];
 const parseFilterWord = oneOf("program type", FILTER_WORDS);
-
-const QUIET = toggle({ long: "quiet", short: "q", doc: ["Print only IDs, one per line."] });
 
 const PROGRAM_TYPE = several(
   {
@@ -35,15 +38,9 @@ const PROGRAM_TYPE = several(
       "Show only programs of this type.",
       "Example: --program-type xdp",
       "",
-      "[possible values: unspec, socket-filter, probe, tc, sched-act,",
-      "tracepoint, xdp, perf-event, cgroup-skb, cgroup-sock, lwt-in, lwt-out,",
-      "lwt-xmit, sock-ops, sk-skb, cgroup-device, sk-msg, raw-tracepoint,",
-      "cgroup-sock-addr, lwt-seg6-local, lirc-mode2, sk-reuseport,",
-      "flow-dissector, cgroup-sysctl, raw-tracepoint-writable,",
-      "cgroup-sockopt, tracing, struct-ops, ext, lsm, sk-lookup, syscall]",
+      `[possible values: ${KERNEL_TYPE_WORDS.join(", ")}]`,
       "",
-      "bpfman's own types are accepted too: tcx, kprobe, kretprobe, uprobe,",
-      "uretprobe, fentry, fexit, raw_tp.",
+      ownWords(PROGRAM_TYPES),
     ],
     noun: {
       takes: "commas",
@@ -77,14 +74,17 @@ const METADATA_SELECTOR = vary(METADATA, {
   },
 });
 
-/** Prints a list for the noun-verb grammar: only IDs if requested; no text at all for an empty list. */
-function printList<Answer>(
-  session: Session,
-  answer: Answer,
-  { quiet, ids, text }: { quiet: boolean; ids: readonly number[]; text(answer: Answer, look: Look): string },
-): void {
-  if (quiet) session.write(ids.map((id) => `${id}\n`).join(""));
-  else session.print(answer, (given, look) => (ids.length === 0 ? "" : text(given, look)));
+interface Listed<Answer> {
+  readonly quiet: boolean;
+  readonly noun: boolean;
+  readonly ids: readonly number[];
+  text(answer: Answer, look: Look): string;
+}
+
+/** Prints a list: only IDs if requested. In the noun-verb grammar, an empty list has no text at all. */
+function printList<Answer>(session: Session, answer: Answer, { quiet, noun, ids, text }: Listed<Answer>): void {
+  if (quiet) session.write(linesOf(ids));
+  else session.print(answer, (given, look) => (noun && ids.length === 0 ? "" : text(given, look)));
 }
 
 export const listPrograms = defineCommand({
@@ -118,9 +118,10 @@ export const listPrograms = defineCommand({
     all: ALL,
   },
   classic: {
-    options: ["programType", "application", "metadataSelector", "all"],
+    options: ["programType", "application", "metadataSelector", "all", "quiet"],
     examples: {
       "List the programs of one application": "bpfman list programs --application go-app",
+      "List only their IDs, for scripts": "bpfman list programs -q --application go-app",
       "List every program in the kernel, whoever loaded it": "bpfman list programs --all",
     },
   },
@@ -148,8 +149,7 @@ export const listPrograms = defineCommand({
       const view = session.output === "json" && !quiet ? "full" : "summary";
       const answer = await session.invoke("program/list", { ...request, view });
       const ids = answer.programs.map((program) => program.program_id);
-      if (noun) printList(session, answer, { quiet, ids, text: renderProgramList });
-      else session.print(answer, renderProgramList);
+      printList(session, answer, { quiet, noun, ids, text: renderProgramList });
     };
   },
 });
@@ -172,18 +172,20 @@ export const listLinks = defineCommand({
       doc: ["Show only links of this application.", "Example: --application go-app"],
     }),
     programType: vary(PROGRAM_TYPE, {
+      choices: [...new Set([...LINKED_WORDS, ...ATTACHABLE_TYPES])],
       doc: [
         "Show only links of programs of this type.",
         "Example: --program-type xdp",
         "",
-        "[possible values: probe, raw-tracepoint, tc, tracing, tracepoint, xdp]",
-        ...PROGRAM_TYPE.doc.slice(-3),
+        `[possible values: ${LINKED_WORDS.join(", ")}]`,
+        "",
+        ownWords(ATTACHABLE_TYPES),
       ],
     }),
     metadataSelector: METADATA_SELECTOR,
   },
   classic: {
-    options: ["application", "programType", "metadataSelector"],
+    options: ["application", "programType", "metadataSelector", "quiet"],
     examples: {
       "List the links of one application": "bpfman list links --application go-app",
       "List the links of XDP programs, for scripts": "bpfman list links --program-type xdp -o json",
@@ -197,11 +199,12 @@ export const listLinks = defineCommand({
     },
   },
   prepare({ quiet, programId, kinds, programType, ...filters }, noun) {
-    if (!noun) return asking("link/list", { ...filters, programType: programType[0] ?? null }, renderLinkList);
-    const request = { ...filters, programId, programType, exactTypes: true, ...(kinds.length === 0 ? {} : { kinds }) };
+    const request = noun
+      ? { ...filters, programId, programType, exactTypes: true, ...(kinds.length === 0 ? {} : { kinds }) }
+      : { ...filters, programType: programType[0] ?? null };
     return async (session) => {
       const answer = await session.invoke("link/list", request);
-      printList(session, answer, { quiet, ids: answer.links.map((link) => link.id), text: renderLinkList });
+      printList(session, answer, { quiet, noun, ids: answer.links.map((link) => link.id), text: renderLinkList });
     };
   },
 });

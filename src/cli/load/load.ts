@@ -1,7 +1,8 @@
+import type { LoadAnswer } from "../../domain/answer.ts";
 import { ATTACHABLE_TYPES, factsOf, PROGRAM_TYPES } from "../../domain/kinds.ts";
 import { APPLICATION_KEY, NOUN_APPLICATION_KEY } from "../../domain/program.ts";
-import { asking, defineCommand, ifGiven, required, several, type Values } from "../command.ts";
-import { PROGRAM_ID } from "../fields.ts";
+import { type Action, asking, defineCommand, ifGiven, required, several, type Values } from "../command.ts";
+import { PROGRAM_ID, QUIET } from "../fields.ts";
 import { APPLICATION, METADATA } from "../labels.ts";
 import { IMAGE_URL, imageRequest, PULL_POLICY, REGISTRY_AUTH } from "../image/fields.ts";
 import { zeroForNone } from "../parse/word.ts";
@@ -16,6 +17,7 @@ import {
   parseNounGlobal,
   parseNounSelector,
   parseSelector,
+  parseSetGlobal,
   settleType,
 } from "../parse/pairs.ts";
 import { renderLoad } from "../render/program.ts";
@@ -97,9 +99,29 @@ export const GLOBAL = several(
   gatherGlobals,
 );
 
+export const SET = several(
+  {
+    takes: "list",
+    long: "set",
+    completes: "object-global",
+    metavar: "NAME=VALUE",
+    doc: [
+      "Optional: Values of global variables, by their types.",
+      "Format: <NAME>=<VALUE>",
+      "",
+      "VALUE is JSON, or a plain word: a number, the name of an enumerator, text for an",
+      "array of char. Structs and arrays are JSON; members left out keep their values.",
+      "Example: --set LIMIT=10 IFACE=eth0 --set 'PORTS=[53,853]'",
+    ],
+    noun: { takes: "each", gather: lastOfEach },
+  },
+  parseSetGlobal,
+  gatherGlobals,
+);
+
 const MAP_OWNER_ID = ifGiven(PROGRAM_ID, {
   long: "map-owner-id",
-  doc: ["Share the maps of this loaded program, given by its ID.", "Example: --map-owner-id 63178"],
+  doc: ["Share the maps of this loaded program, given by its ID or name.", "Example: --map-owner-id 63178"],
   noun: { parse: zeroForNone(PROGRAM_ID.parse) },
 });
 
@@ -152,28 +174,34 @@ const PATH = required({
 });
 
 const LOADED = {
+  set: SET,
   global: GLOBAL,
   application: APPLICATION,
   metadata: METADATA,
   mapOwnerId: MAP_OWNER_ID,
   map: MAP,
   mapEntries: MAP_ENTRIES,
+  quiet: QUIET,
 };
+
+const idsOf = ({ programs }: LoadAnswer): readonly number[] =>
+  programs.flatMap(({ record }) => record?.program_id ?? []);
 
 type Loaded = Values<typeof LOADED & { programs: typeof PROGRAMS }>;
 
 function loading(source: Readonly<Record<string, unknown>>, values: Loaded, noun: boolean) {
-  const { global: globalData, application, mapOwnerId, map: maps, mapEntries } = values;
-  const given = { source, globalData, mapOwnerId, maps, mapEntries };
+  const { global: globalData, set: globals, application, mapOwnerId, map: maps, mapEntries } = values;
+  const given = { source, globalData, globals, mapOwnerId, maps, mapEntries };
+  const load = (request: object): Action => asking("program/load", request, renderLoad, values.quiet ? idsOf : null);
   if (!noun) {
     const { programs, metadata } = values;
     // The option sets one key of the metadata. Two different values are an error, as for any key given twice.
     if (application !== null) gatherMetadata([...Object.entries(metadata), [APPLICATION_KEY, application]]);
-    return asking("program/load", { ...given, programs, metadata, application }, renderLoad);
+    return load({ ...given, programs, metadata, application });
   }
   const metadata = { ...values.metadata, ...(application === null ? {} : { [NOUN_APPLICATION_KEY]: application }) };
   const programs = values.programs.map((selector) => settleType(selector, metadata));
-  return asking("program/load", { ...given, programs, metadata }, renderLoad);
+  return load({ ...given, programs, metadata });
 }
 
 export const loadFile = defineCommand({
@@ -187,7 +215,15 @@ export const loadFile = defineCommand({
       "bpfman load file --path counter.o --programs all",
       "bpfman program load counter.o --programs all",
     ],
-    "Load two programs that share maps, with a global set to 10 (little-endian)": [
+    "Load two programs that share maps, with a global variable set to 10": [
+      "bpfman load file -p counter.o --programs tcx:count tracepoint:on_open --set LIMIT=10 -a counter",
+      "bpfman program load counter.o --programs tcx:count,tracepoint:on_open --set LIMIT=10 -a counter",
+    ],
+    "Print only the ID of the program, for scripts": [
+      "bpfman load file -q -p counter.o --programs tcx:count",
+      "bpfman program load -q counter.o --programs tcx:count",
+    ],
+    "Set the global variable by its bytes (little-endian)": [
       "bpfman load file -p counter.o --programs tcx:count tracepoint:on_open -g LIMIT=0A000000 -a counter",
       "bpfman program load counter.o --programs tcx:count,tracepoint:on_open -g LIMIT=0x0A000000 -a counter",
     ],

@@ -1,22 +1,8 @@
 /** Commands on maps and their entries. */
-import { parseExactJson } from "../../domain/exact-json.ts";
-import { reasonOf } from "../../errors/sys-failure.ts";
 import { asking, defineCommand, ifGiven, optional, required, toggle, usageError, vary } from "../command.ts";
 import { ALL, MAP, PROGRAM_ID } from "../fields.ts";
+import { parseJsonWord } from "../parse/json-word.ts";
 import { renderEntryValue, renderMap, renderMapChange, renderMapList } from "../render/map.ts";
-
-/** What looks like JSON is parsed as JSON, with all digits; any other word is text: an address, a name. */
-function jsonOf(word: string, what: string): unknown {
-  if (!/^\s*([[{"]|(-?(0|[1-9]\d*)(\.\d+)?|true|false|null)\s*$)/.test(word)) return word;
-  try {
-    return parseExactJson(word);
-  } catch (thrown) {
-    throw usageError(
-      `invalid ${what} "${word}": it is not valid JSON: ${reasonOf(thrown)}`,
-      "quote it for the shell, as in '{\"port\":53}'",
-    );
-  }
-}
 
 const KEY = required({
   long: "key",
@@ -35,7 +21,7 @@ const SUM = toggle({
 const FOREIGN = toggle({ long: "foreign", doc: ["Change the map even if another tool made it."] });
 
 const wordOf = (word: string | null, raw: boolean, what: string): unknown =>
-  word === null ? undefined : raw ? word : jsonOf(word, what);
+  word === null ? undefined : raw ? word : parseJsonWord(word, what);
 
 export const listMaps = defineCommand({
   fields: {

@@ -62,7 +62,13 @@ export const inAnyCase = (field: Field, value: string): string =>
   field.anyCase === true ? value.trim().toLowerCase() : value;
 
 /** How many tokens after an option can be its values. */
-const VALUES_MAX: Readonly<Record<Takes, number>> = { nothing: 0, one: 1, commas: 1, list: Number.POSITIVE_INFINITY };
+const VALUES_MAX: Readonly<Record<Takes, number>> = {
+  nothing: 0,
+  one: 1,
+  commas: 1,
+  each: 1,
+  list: Number.POSITIVE_INFINITY,
+};
 
 /**
  * Reads the option at the cursor and its values, and appends them to `options`. Returns the option if it takes the next

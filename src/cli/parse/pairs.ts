@@ -3,12 +3,14 @@ import { KINDS, PROGRAM_TYPES, type ProgramType } from "../../domain/kinds.ts";
 import type { Metadata, ProgramSelector } from "../../domain/program.ts";
 import type { ErrorCode } from "../../errors/codes.ts";
 import { BpfmanError } from "../../errors/error.ts";
+import { parseJsonWord } from "./json-word.ts";
 import { oneOf, parseEntries, parseMapId } from "./word.ts";
 
-export type Pair = readonly [name: string, value: string];
+export type Pair<Value = string> = readonly [name: string, value: Value];
 
 /** Returns all pairs, of which the last with a key wins, as in the noun-verb grammar. */
-export const lastOfEach = (pairs: readonly Pair[]): Readonly<Record<string, string>> => Object.fromEntries(pairs);
+export const lastOfEach = <Value>(pairs: readonly Pair<Value>[]): Readonly<Record<string, Value>> =>
+  Object.fromEntries(pairs);
 
 /** Parses a metadata pair, split at the first `=`. Throws INVALID_METADATA. */
 export function parseMetadata(text: string): Pair {
@@ -54,11 +56,23 @@ export function parseGlobal(text: string): Pair {
   if (hex === "") throw wrong("the value is missing; must be NAME=HEX");
   if (/^0[xX]/.test(hex)) throw wrong("hex digits are written without 0x", `write "${name}=${hex.slice(2)}"`);
   const foreign = /[^0-9a-fA-F]/u.exec(hex);
-  if (foreign !== null) throw wrong(`"${foreign[0]}" is not a hex digit`);
+  if (foreign !== null)
+    throw wrong(`"${foreign[0]}" is not a hex digit`, `to give a value, type "--set ${name}=VALUE"`);
   if (hex.length % 2 === 1) {
-    throw wrong("an odd number of hex digits; each byte takes two", "write two digits for each byte of the variable");
+    throw wrong(
+      "an odd number of hex digits; each byte takes two",
+      `write two digits for each byte of the variable; or to give a value, type "--set ${name}=${hex}"`,
+    );
   }
   return [name, hex];
+}
+
+/** Parses `--set` values NAME=VALUE. Throws INVALID_GLOBAL, USAGE. */
+export function parseSetGlobal(text: string): Pair<unknown> {
+  const equals = text.indexOf("=");
+  const name = text.slice(0, equals).trim();
+  if (equals >= 0 && name !== "") return [name, parseJsonWord(text.slice(equals + 1), `value of global "${name}"`)];
+  throw new BpfmanError("INVALID_GLOBAL", `invalid global "${text}": must be NAME=VALUE, as in LIMIT=10`);
 }
 
 /** NAME and VALUE of `--OPTION NAME=VALUE`, split at the first `=`. Throws USAGE. */
@@ -91,11 +105,11 @@ export function parseNounGlobal(text: string): Pair {
 }
 
 /** Throws INVALID_GLOBAL if a name is given twice. */
-export function gatherGlobals(pairs: readonly Pair[]): Readonly<Record<string, string>> {
-  const globals = new Map<string, string>();
-  for (const [name, hex] of pairs) {
+export function gatherGlobals<Value>(pairs: readonly Pair<Value>[]): Readonly<Record<string, Value>> {
+  const globals = new Map<string, Value>();
+  for (const [name, value] of pairs) {
     if (globals.has(name)) throw new BpfmanError("INVALID_GLOBAL", `global "${name}" is given more than once`);
-    globals.set(name, hex);
+    globals.set(name, value);
   }
   return Object.fromEntries(globals);
 }

@@ -63,8 +63,18 @@ export const whole =
 
 const id = (what: string, list: string) => whole(what, { min: 1, max: ID_MAX, seen: `see "${list}"` });
 
-export const parseProgramId = id("program id", "bpfman list programs");
-export const parseLinkId = id("link id", "bpfman list links");
+/**
+ * A name is told from a number by its first character, and `APPLICATION/NAME` by the slash. `id` and `pinned` are words before
+ * IDs of other tools.
+ */
+const idOrName =
+  (parseId: (text: string) => number) =>
+  (text: string): number | string =>
+    /^([-+.0-9][^/]*|id|pinned|)$/.test(text) ? parseId(text) : text;
+
+/** An ID, or for the service to find, a name. */
+export const parseProgram = idOrName(id("program id", "bpfman list programs"));
+export const parseLink = idOrName(id("link id", "bpfman list links"));
 /** Of a map of the kernel. */
 export const parseMapId = id("map id", "bpftool map list");
 /** Inode of a network namespace. */

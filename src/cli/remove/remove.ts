@@ -4,14 +4,16 @@ import { BpfmanError } from "../../errors/error.ts";
 import { type Action, defineCommand, each, type Session, toggle, vary, usageError } from "../command.ts";
 import { ALL, LINK_ID, PROGRAM_ID } from "../fields.ts";
 
-/** Performs an operation for each ID. Reports failures and continues with the next ID, unless the user interrupted. */
+/**
+ * Performs an operation for each ID, once. Reports failures and continues with the next ID, unless the user interrupted.
+ */
 async function forEachId<Answer>(
   session: Session,
-  ids: readonly number[],
-  run: (id: number) => Promise<Answer>,
+  ids: readonly (number | string)[],
+  run: (id: number | string) => Promise<Answer>,
 ): Promise<Answer[]> {
   const answers: Answer[] = [];
-  for (const id of ids) {
+  for (const id of new Set(ids)) {
     try {
       answers.push(await run(id));
     } catch (error) {
@@ -23,13 +25,17 @@ async function forEachId<Answer>(
   return answers;
 }
 
-const IGNORE_MISSING = toggle({ long: "ignore-missing", doc: ["Ignore IDs that do not exist."] });
+const IGNORE_MISSING = toggle({ long: "ignore-missing", doc: ["Ignore what does not exist."] });
 
 const nothing = (): string => "";
 
 /** Removes one by one, and prints the answers under that key. */
 const removingEach =
-  (key: string, ids: readonly number[], run: (session: Session, id: number) => Promise<unknown>): Action =>
+  (
+    key: string,
+    ids: readonly (number | string)[],
+    run: (session: Session, id: number | string) => Promise<unknown>,
+  ): Action =>
   async (session) =>
     session.print({ [key]: await forEachId(session, ids, (id) => run(session, id)) }, nothing);
 
@@ -38,7 +44,7 @@ export const unload = defineCommand({
   fields: {
     programIds: each(PROGRAM_ID, {
       doc: [
-        "IDs of the programs to unload, separated by spaces.",
+        "Programs to unload: IDs, names, or APPLICATION/NAME, separated by spaces.",
         "A failure does not stop the rest. See `bpfman list programs`.",
       ],
     }),
@@ -46,6 +52,7 @@ export const unload = defineCommand({
   },
   examples: {
     "Unload two programs": ["bpfman unload 63178 63179", "bpfman program unload 63178 63179"],
+    "Unload a program by its name": ["bpfman unload xdp_stats", "bpfman program unload xdp_stats"],
     "Clean up, whether or not the program still exists": [
       "bpfman unload --ignore-missing 63178",
       "bpfman program unload --ignore-missing 63178",
@@ -63,7 +70,7 @@ export const detach = defineCommand({
   fields: {
     linkIds: each(LINK_ID, {
       doc: [
-        "IDs of the links to detach, separated by spaces.",
+        "Links to detach: IDs, or names of programs with one link, separated by spaces.",
         "A failure does not stop the rest. See `bpfman list links`.",
       ],
     }),
@@ -71,6 +78,7 @@ export const detach = defineCommand({
   },
   examples: {
     "Detach two links": ["bpfman detach 3 4", "bpfman link detach 3 4"],
+    "Detach the only link of a program": ["bpfman detach xdp_stats", "bpfman link detach xdp_stats"],
     "Clean up, whether or not the link still exists": [
       "bpfman detach --ignore-missing 3",
       "bpfman link detach --ignore-missing 3",
@@ -91,14 +99,14 @@ const RECURSIVE = toggle({
 /** Deletes one by one. An ID that an earlier deletion already removed is skipped. */
 const deletingEach =
   (
-    ids: readonly number[],
+    ids: readonly (number | string)[],
     goes: "deleted" | "detached",
-    run: (session: Session, id: number) => Promise<DeleteAnswer>,
+    run: (session: Session, id: number | string) => Promise<DeleteAnswer>,
   ): Action =>
   async (session) => {
     const answers: DeleteAnswer[] = [];
     await forEachId(session, ids, async (id) => {
-      if (!answers.flatMap((answer) => answer[goes]).includes(id)) answers.push(await run(session, id));
+      if (!answers.some((answer) => answer[goes].some((gone) => gone === id))) answers.push(await run(session, id));
     });
     const deleted = answers.flatMap((answer) => answer.deleted);
     session.print({ deleted, detached: answers.flatMap((answer) => answer.detached) }, nothing);
@@ -112,7 +120,10 @@ export const deletePrograms = defineCommand({
   fields: {
     programIds: each(PROGRAM_ID, {
       required: false,
-      doc: ["IDs of the programs to delete, separated by spaces.", "A failure does not stop the rest."],
+      doc: [
+        "Programs to delete: IDs, names, or APPLICATION/NAME, separated by spaces.",
+        "A failure does not stop the rest.",
+      ],
     }),
     all: vary(ALL, { short: undefined, doc: ["Delete every program that bpfman loaded."], noun: {} }),
     recursive: RECURSIVE,
@@ -155,7 +166,10 @@ export const deleteLinks = defineCommand({
   ],
   fields: {
     linkIds: each(LINK_ID, {
-      doc: ["IDs of the links to delete, separated by spaces.", "A failure does not stop the rest."],
+      doc: [
+        "Links to delete: IDs, or names of programs with one link, separated by spaces.",
+        "A failure does not stop the rest.",
+      ],
     }),
     recursive: RECURSIVE,
   },

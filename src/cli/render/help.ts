@@ -80,9 +80,14 @@ function broken(words: readonly string[], columns: number, indent = ""): string[
   return lines;
 }
 
-/** Wraps a text, which usually fits on one line. */
-export const wrapped = (text: string, columns: number, indent = ""): string[] =>
-  text.length <= columns ? [text] : broken(text.split(" "), columns, indent);
+/** Wraps a text, which usually fits on one line. What is quoted, such as a command, stays together if it fits on one. */
+export function wrapped(text: string, columns: number, indent = ""): string[] {
+  if (text.length <= columns) return [text];
+  const words = text.match(/"[^"]*"\S*|\S+/g) ?? [];
+  const fits = (word: string): boolean => Bun.stringWidth(indent + word) <= columns;
+  const parts = words.flatMap((word) => (fits(word) ? [word] : word.split(" ")));
+  return broken(parts, columns, indent);
+}
 
 /** Lines of a text that begin something of their own; all others go on with what the line before them says. */
 const BEGINS = /^(Format|Example|\[|\* |In a running )/;

@@ -3,12 +3,14 @@ import type {
   ImageBuildAnswer,
   ImageContentAnswer,
   ImageInspectAnswer,
+  ImageListAnswer,
+  ImagePruneAnswer,
   ImagePullAnswer,
   ImageVerifyAnswer,
   SignatureAnswer,
 } from "../../domain/image-answer.ts";
 import { printable } from "../../domain/printable.ts";
-import { type Fact, type Look, renderFacts } from "./table.ts";
+import { type Fact, type Look, renderFacts, renderTable } from "./table.ts";
 
 type Labels = Pick<ImageContentAnswer, "programs" | "maps">;
 
@@ -37,6 +39,29 @@ export const renderPulled = (answer: ImagePullAnswer, look: Look): string =>
     [...identityFacts(["Image URL:", answer.reference], answer), ...labelFacts(answer)],
     look,
   );
+
+/** `12.3 KiB` */
+const kib = (bytes: number): string => `${(bytes / 1024).toFixed(1)} KiB`;
+
+/** As docker shows it; JSON has the whole. */
+const shortDigest = (digest: string): string => digest.slice(0, "sha256:".length + 12);
+
+export function renderImageList({ images }: ImageListAnswer, look: Look): string {
+  const rows = images.map(({ references, digest, size, used_at, programs }) => [
+    references.join(", "),
+    shortDigest(digest),
+    kib(size),
+    used_at.replace(/\.[0-9]+Z$/, "Z"),
+    programs.join(", "),
+  ]);
+  return renderTable({ heading: ["Image", "Digest", "Size", "Last Used", "Programs"], rows }, look);
+}
+
+export function renderPruned({ dry_run: dryRun, images, files, size }: ImagePruneAnswer): string {
+  const each = images.map(({ references, digest }) => `${printable(references.join(", "))} ${shortDigest(digest)}\n`);
+  const what = `${images.length} image${images.length === 1 ? "" : "s"} (${files} file${files === 1 ? "" : "s"})`;
+  return `${each.join("")}${dryRun ? "would remove" : "removed"} ${what}: ${kib(size)}\n`;
+}
 
 /** For an index, a table per platform follows. */
 export function renderInspected(answer: ImageInspectAnswer, look: Look): string {

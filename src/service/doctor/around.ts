@@ -54,12 +54,17 @@ export function notesOf(host: Host, machine: VersionAnswer, { programs }: Pick<R
   const note = (subject: string, what: string): void => void notes.push({ subject, what });
   const { features } = machine;
   if (features !== null) {
+    const wanted = ["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN", "CAP_SYS_ADMIN"];
+    const lacks = wanted.filter((name) => !features.capabilities.includes(name));
+    const untried: string[] = [];
     const missing = (
       name: string,
       feature: { readonly available: boolean; readonly reason: string | null },
       so: string,
     ) => {
-      if (!feature.available) note("feature", `${name}: not available (${feature.reason ?? "unknown"}), so ${so}`);
+      if (feature.available) return;
+      if (feature.reason === "EPERM" && lacks.length > 0) untried.push(name);
+      else note("feature", `${name}: not available (${feature.reason ?? "unknown"}), so ${so}`);
     };
     missing("extension programs", features.ext, "only one XDP or TC program can run on a hook");
     missing("fentry and fexit", features.tracing, "programs of these kinds cannot be attached");
@@ -69,17 +74,20 @@ export function notesOf(host: Host, machine: VersionAnswer, { programs }: Pick<R
     missing("BPF links for perf events", features.perf_link, "tracepoints and probes cannot be attached");
     missing("kernel BTF", features.btf, "programs that use it cannot be loaded");
     missing("JIT", features.jit, "programs are interpreted, which is slower");
-    missing("BPF file system", features.bpffs, "nothing can be pinned");
+    if (!lacks.includes("CAP_SYS_ADMIN")) missing("BPF file system", features.bpffs, "nothing can be pinned");
     if (features.lockdown !== null && features.lockdown !== "none") {
       note(
         "lockdown",
         `the kernel is locked down (${features.lockdown}), which forbids some programs to read kernel memory`,
       );
     }
-    const wanted = ["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN", "CAP_SYS_ADMIN"];
-    const lacks = wanted.filter((name) => !features.capabilities.includes(name));
-    if (lacks.length > 0)
-      note("capabilities", `this process lacks ${lacks.join(", ")}; operations that need one fail and say so`);
+    if (lacks.length > 0) {
+      const so = untried.length === 0 ? "" : `; it cannot find out whether there are: ${untried.join(", ")}`;
+      note("capabilities", `this process lacks ${lacks.join(", ")}; operations that need one fail and say so${so}`);
+    }
+    const { root } = host.pins.paths;
+    if (lacks.includes("CAP_SYS_ADMIN") && !host.pins.isMounted())
+      note("feature", `no BPF file system is mounted on ${root}, and to mount one takes CAP_SYS_ADMIN`);
   }
   for (const { path, tool } of host.machine.otherTools()) note("other-tool", `${path} is there: it belongs to ${tool}`);
   const { configFile } = host.machine;

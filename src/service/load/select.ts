@@ -1,5 +1,5 @@
 /** Matches the requested programs with the contents of an object. */
-import { type ProgramType, factsOf } from "../../domain/kinds.ts";
+import { factsOf, kernelTypeOf, type ProgramType } from "../../domain/kinds.ts";
 import { PROGRAMS_PER_LOAD_MAX } from "../../domain/limits.ts";
 import { EVERY_PROGRAM, isEveryProgram, type ProgramSelector, type ProgramSpec } from "../../domain/program.ts";
 import type { ObjectFile, ObjectProgram } from "../../domain/object-file.ts";
@@ -35,6 +35,18 @@ function settleType(asked: ProgramSelector, { name, kind, section }: ObjectProgr
     "PROGRAM_TYPE_MISMATCH",
     `program type mismatch: asked for ${wanted}, but section "${section}" of ${name} is ${kind}`,
     { details: { program: name, asked: wanted, section, found: kind }, hint: `use --programs ${kind}:${name}` },
+  );
+}
+
+/** Throws INVALID_PROGRAM for a kind whose sections say where it is to be attached, if this one says nothing. */
+function requireAttachType(type: ProgramType, { name, section }: ObjectProgram): void {
+  const facts = factsOf(type);
+  if (kernelTypeOf(facts, section).expectedAttachType !== null) return;
+  if (Object.values(facts.sections).some(({ expectedAttachType }) => expectedAttachType === undefined)) return;
+  throw new BpfmanError(
+    "INVALID_PROGRAM",
+    `section "${section}" of program "${name}" does not say where ${facts.display} program is to be attached`,
+    { details: { program: name, section }, hint: `its section can be ${Object.keys(facts.sections).join(", ")}` },
   );
 }
 
@@ -99,6 +111,7 @@ export function selectPrograms(object: ObjectFile, selectors: readonly ProgramSe
       });
     }
     const type = settleType(asked, program);
+    requireAttachType(type, program);
     const attachFunction = settleFunction(type, asked, program);
     return Object.freeze({ name: asked.name, type, section: program.section, attachFunction });
   });

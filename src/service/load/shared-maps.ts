@@ -1,5 +1,5 @@
 /** Finds the existing maps that a load uses: maps named in the request, a map owner's, and maps pinned by name. */
-import { mapId, type ProgramId, programId } from "../../domain/ids.ts";
+import { mapId, type ProgramId } from "../../domain/ids.ts";
 import type { ObjectFile, ObjectMap } from "../../domain/object-file.ts";
 import { mapPin } from "../../domain/pin.ts";
 import { BpfmanError } from "../../errors/error.ts";
@@ -98,7 +98,7 @@ interface Asked {
   readonly object: ObjectFile;
   /** Maps that are not created. */
   readonly unused: ReadonlySet<string>;
-  readonly request: Pick<LoadRequest, "maps" | "mapEntries" | "mapOwnerId">;
+  readonly request: Pick<LoadRequest, "maps" | "mapEntries"> & { readonly mapOwnerId: ProgramId | null };
 }
 
 /** Throws MAP_NOT_FOUND if the object lacks one of the names. */
@@ -128,7 +128,7 @@ export interface MapPlan {
 export function planMaps(host: Host, { bytes, object, unused, request }: Asked): MapPlan {
   const { maps: named, mapEntries, mapOwnerId } = request;
   requireKnown(object, [...Object.keys(named), ...Object.keys(mapEntries)]);
-  const owned = mapOwnerId === null ? new Map<string, string>() : ownedMaps(host, programId(mapOwnerId));
+  const owned = mapOwnerId === null ? new Map<string, string>() : ownedMaps(host, mapOwnerId);
 
   const find = ({ name, pinByName }: ObjectMap): Found | null => {
     const source = named[name];

@@ -294,8 +294,12 @@ export function keyBytes({ key, open }: TypedMap, written: unknown): Uint8Array 
     if (written === undefined) return null;
     throw wrongValue("key", `a ${mapTypeJson(open.map.type)} has no keys`, "leave the key out");
   }
-  if (written === undefined)
-    throw wrongValue("key", `it is missing: entries of a ${mapTypeJson(open.map.type)} have one`);
+  if (written === undefined) {
+    const { id, maxEntries, type } = open.map;
+    const which = mapKind(open.map).indexed ? `give an index from 0 to ${maxEntries - 1}; ` : "";
+    const what = `it is missing: each entry of a map of type ${mapTypeJson(type)} has one`;
+    throw wrongValue("key", what, `${which}"bpfman map dump ${id}" shows all entries`);
+  }
   const bytes = new Uint8Array(key.bytes);
   key.read(written, viewOf(bytes), 0, "key");
   return bytes;
@@ -358,7 +362,7 @@ export function requireKind({ known, open }: TypedMap, what: "unreadable" | "unw
   const details = { map_id: known.id };
   throw new BpfmanError(
     "NOT_SUPPORTED",
-    `cannot ${verb} map ${known.id} (${known.name}), a ${mapTypeJson(open.map.type)}: ${why}`,
+    `cannot ${verb} map ${known.id} (${known.name}) of type ${mapTypeJson(open.map.type)}: ${why}`,
     {
       details,
       hint: `"bpfman map get ${known.id}" shows its state`,

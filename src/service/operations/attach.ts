@@ -13,7 +13,7 @@ import type { ChainTarget } from "../chain/attach-member.ts";
 import { type Context, operation } from "../operation.ts";
 import { removePins } from "../own-pins.ts";
 import { carryOut } from "../plan.ts";
-import { requireProgram } from "../require-record.ts";
+import { programIdOf, requireProgram } from "../require-record.ts";
 import { type AttachRequest, type AttachTarget, attachRequest } from "../requests/attach-request.ts";
 
 /** Throws PROGRAM_TYPE_MISMATCH if the program belongs on another kind of hook. */
@@ -123,7 +123,7 @@ function typedPlace({ kind, ...rest }: AttachTarget): string {
 }
 
 async function attach(host: Host, request: AttachRequest, context: Context): Promise<LinkAnswer> {
-  const program = requireProgram(host, request.programId);
+  const program = requireProgram(host, programIdOf(host, request.programId, context));
   const target = request.attach;
   context.note({ place: typedPlace(target) });
   requireKind(program, target);

@@ -20,7 +20,7 @@ import type { Host } from "../../platform/host.ts";
 import type { ObjectToVerify, ProgramToVerify, Verification } from "../../platform/kernel.ts";
 import { compared, openBaseline, readCosts, savedOf } from "../check/costs.ts";
 import { type LogRoom, refusalAnswer } from "../check/refusal-answer.ts";
-import { decodeGlobals, placeGlobals } from "../load/globals.ts";
+import { decodeGlobals, namedGlobals, onlyGlobals, placeGlobals, variableNamed } from "../load/globals.ts";
 import { type Context, operation } from "../operation.ts";
 import { readNamedObject } from "../read-object.ts";
 import { type CheckRequest, checkRequest } from "../requests/object-requests.ts";
@@ -100,17 +100,15 @@ function requireNamed(files: readonly OpenedFile[], { programs }: CheckRequest):
 }
 
 /** Each file gets those of the variables that it has; each variable must be in one of them. */
-function globalsOf(files: readonly OpenedFile[], { globalData }: CheckRequest) {
-  const globals = decodeGlobals(globalData);
+function globalsOf(files: readonly OpenedFile[], request: CheckRequest) {
   const all = files.flatMap(({ contents }) => contents?.object.globals ?? []);
-  const isWhole = files.every(({ contents }) => contents !== null);
-  const here = ({ globals: own }: ObjectFile) =>
-    new Map([...globals].filter(([name]) => own.some((each) => each.name === name)));
-  const nowhere = [...globals].filter(([name]) => all.every((each) => each.name !== name));
-  const [only] = files;
-  if (isWhole && nowhere.length > 0 && only?.contents)
-    placeGlobals({ ...only.contents.object, globals: all }, new Map(nowhere));
-  return (object: ObjectFile) => placeGlobals(object, here(object));
+  // What does not compile may have it.
+  if (files.every(({ contents }) => contents !== null))
+    for (const name of namedGlobals(request)) variableNamed(name, all);
+  return (contents: NonNullable<OpenedFile["contents"]>) => {
+    const own = onlyGlobals(request, new Set(contents.object.globals.map(({ name }) => name)));
+    return placeGlobals(contents.object, decodeGlobals(own, contents));
+  };
 }
 
 /** Maps that leave their size to the loader: what the size is makes no difference to the verifier. */
@@ -164,7 +162,7 @@ interface Checking {
   readonly request: CheckRequest;
   readonly context: Context;
   readonly room: LogRoom;
-  readonly globals: (object: ObjectFile) => ObjectToVerify["globals"];
+  readonly globals: (contents: NonNullable<OpenedFile["contents"]>) => ObjectToVerify["globals"];
   readonly baseline: ReturnType<typeof openBaseline> | null;
 }
 
@@ -174,7 +172,7 @@ async function checkFile(file: OpenedFile, checking: Checking): Promise<CheckedF
   if (contents !== null) {
     const { bytes, object } = contents;
     const reduced = objectForVerifier(bytes, object);
-    const given = { name: objectName(path), globals: checking.globals(object), maxEntries: sizesOf(object) };
+    const given = { name: objectName(path), globals: checking.globals(contents), maxEntries: sizesOf(object) };
     const { request, context } = checking;
     const wanted = new Map(request.programs.map((program) => [program.name, program]));
     const isEvery = wanted.size === 0 || (request.programs.some(isEveryProgram) && !isNamed(object, EVERY_PROGRAM));

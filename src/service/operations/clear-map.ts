@@ -4,7 +4,7 @@ import { mapKind } from "../../domain/map-kinds.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import type { Host } from "../../platform/host.ts";
 import type { OpenMap } from "../../platform/kernel.ts";
-import { changingMap, factsOf } from "../map/change-map.ts";
+import { changingMap } from "../map/change-map.ts";
 import { type Context, operation } from "../operation.ts";
 import { type ClearMapRequest, clearMapRequest } from "../requests/map-requests.ts";
 
@@ -34,7 +34,7 @@ function takeAll({ map, take }: OpenMap): number {
 
 /** Removes all entries; those of an array, which are always there, become zero. */
 const clearMap = (host: Host, request: ClearMapRequest, context: Context): Promise<MapChangeAnswer> =>
-  changingMap(host, request, (map) => {
+  changingMap(host, request, context, (map) => {
     const { known, open } = map;
     const { shape, fixed } = mapKind(open.map);
     if (shape === "filter") {
@@ -47,7 +47,6 @@ const clearMap = (host: Host, request: ClearMapRequest, context: Context): Promi
       );
     }
     const changed = shape === "queue" ? takeAll(open) : fixed ? zeroAll(open) : removeAll(open);
-    context.note(factsOf(map, null));
     return { map_id: known.id, name: known.name, changed };
   });
 

@@ -2,7 +2,7 @@ import { ATTACH_KINDS, factsOf, KINDS, kindsOfSection } from "../../domain/kinds
 import * as v from "valibot";
 import { LIVE_VALUES } from "../../domain/completion.ts";
 import { COMPLETIONS_MAX, NAME_CHARS_MAX, OBJECT_BYTES_MAX } from "../../domain/limits.ts";
-import { id, path } from "../requests/request-fields.ts";
+import { idOrName, path } from "../requests/request-fields.ts";
 import type { CompleteAnswer } from "../../domain/answer.ts";
 import type { DispatcherKey } from "../../domain/dispatcher.ts";
 import { mapTypeJson } from "../../domain/kernel-words.ts";
@@ -15,6 +15,7 @@ import { symbolNames } from "../../object/symbols.ts";
 import { openNamedTarget } from "../attach/resolve-uprobe.ts";
 import { knownMaps } from "../map/find-map.ts";
 import { operation } from "../operation.ts";
+import { programIdOf } from "../require-record.ts";
 import { readNamedObject } from "../read-object.ts";
 
 const completeRequest = v.strictObject({
@@ -25,7 +26,7 @@ const completeRequest = v.strictObject({
   /** The object file of the programs or variables, or the target of the functions. */
   file: v.optional(v.nullable(path), null),
   /** The program whose kind of hook to complete. */
-  programId: v.optional(v.nullable(id), null),
+  programId: v.optional(v.nullable(idOrName), null),
   /** The kind of hook that programs must fit; null for all programs. */
   attachKind: v.optional(v.nullable(v.picklist(ATTACH_KINDS)), null),
 });
@@ -35,11 +36,39 @@ type Value = CompleteAnswer["values"][number];
 
 const plain = (value: string): Value => ({ value, description: "" });
 
-function links(host: Host): Value[] {
-  const names = new Map(host.store.programSummaries().map((program) => [program.id, program.name]));
-  return host.store.links().map(({ id, programId, details }) => {
-    const description = `${names.get(programId) ?? "?"}: ${placeInBrief(details)}`;
-    return { value: String(id), description };
+/** A program, or a link by its program. */
+interface Named {
+  readonly id: number;
+  readonly name: string;
+  readonly application: string | null;
+  readonly about: string;
+  /** Others are only there to tell whether a name is the only one. */
+  readonly fits: boolean;
+}
+
+/** IDs; once a letter is typed, the names that only one has, with its application if that is typed or needed. */
+function* namedOrById(prefix: string, all: readonly Named[]): Iterable<Value> {
+  const byName = Map.groupBy(all, ({ name }) => name);
+  const isOnly = ({ name, application }: Named, inApplication: boolean): boolean =>
+    byName.get(name)?.filter((other) => !inApplication || other.application === application).length === 1;
+  const fitting = all.filter(({ fits }) => fits);
+  for (const { id, about } of fitting) yield { value: String(id), description: about };
+  if (prefix === "") return;
+  for (const one of fitting) {
+    const { id, name, application, about } = one;
+    const description = `${id}: ${about}`;
+    const unique = isOnly(one, false);
+    if (unique) yield { value: name, description };
+    const asksFor = !unique || prefix.includes("/");
+    if (application !== null && asksFor && isOnly(one, true)) yield { value: `${application}/${name}`, description };
+  }
+}
+
+function links(host: Host): Named[] {
+  const programs = new Map(host.store.programSummaries().map((program) => [program.id, program]));
+  return host.store.links().map(({ id, programId, metadata, details }) => {
+    const name = programs.get(programId)?.name ?? "?";
+    return { id, name, application: applicationOf(metadata), about: `${name}: ${placeInBrief(details)}`, fits: true };
   });
 }
 
@@ -127,23 +156,27 @@ function* candidates(host: Host, request: CompleteRequest): Iterable<Value> {
     case "pid":
       return yield* host.files.processes().map(({ pid, name }) => ({ value: String(pid), description: name }));
     case "program-id":
-      for (const { id, name, type } of host.store.programSummaries()) {
-        if (attachKind !== null && factsOf(type).attachKind !== attachKind) continue;
-        yield { value: String(id), description: `${name} (${type})` };
+      return yield* namedOrById(
+        prefix,
+        host.store.programSummaries().map(({ id, name, type, metadata }) => ({
+          ...{ id, name, application: applicationOf(metadata), about: `${name} (${type})` },
+          fits: attachKind === null || factsOf(type).attachKind === attachKind,
+        })),
+      );
+    case "attach-kind": {
+      const id = programId === null ? null : programIdOf(host, programId, { note: () => {} });
+      for (const program of host.store.programSummaries()) {
+        const { attachKind: kind } = factsOf(program.type);
+        if (program.id === id && kind !== null) yield plain(kind);
       }
       return;
-    case "attach-kind":
-      for (const { id, type } of host.store.programSummaries()) {
-        const { attachKind: kind } = factsOf(type);
-        if (id === programId && kind !== null) yield plain(kind);
-      }
-      return;
+    }
     case "application":
       return yield* labels(host, (metadata) => [applicationOf(metadata) ?? []].flat());
     case "metadata":
       return yield* labels(host, pairs);
     case "link-id":
-      return yield* links(host);
+      return yield* namedOrById(prefix, links(host));
     case "map":
       return yield* maps(host, prefix);
     case "object-program":

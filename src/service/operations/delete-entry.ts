@@ -8,10 +8,11 @@ import { type DeleteEntryRequest, deleteEntryRequest } from "../requests/map-req
 
 /** Removes one entry. */
 const deleteEntry = (host: Host, request: DeleteEntryRequest, context: Context): Promise<MapChangeAnswer> =>
-  changingMap(host, request, (map) => {
+  changingMap(host, request, context, (map) => {
     const { known, open } = map;
     requireDeletable(map);
     const key = keyBytes(map, request.key);
+    context.note(factsOf(map, key));
     if (key === null || !open.delete(key)) {
       throw new BpfmanError(
         "ENTRY_NOT_FOUND",
@@ -21,7 +22,6 @@ const deleteEntry = (host: Host, request: DeleteEntryRequest, context: Context):
         },
       );
     }
-    context.note(factsOf(map, key));
     return { map_id: known.id, name: known.name, changed: 1 };
   });
 

@@ -1,11 +1,10 @@
 import type { DeleteAnswer } from "../../domain/answer.ts";
-import { linkId } from "../../domain/ids.ts";
 import { placeInBrief } from "../../domain/link.ts";
 import type { ProgramRecord } from "../../domain/program.ts";
 import type { Host } from "../../platform/host.ts";
 import { deletePrograms, withDependants } from "../removal/delete.ts";
 import { type Context, operation } from "../operation.ts";
-import { requireLink } from "../require-record.ts";
+import { linkIdOf, requireLink } from "../require-record.ts";
 import { mapUsers } from "../removal/map-users.ts";
 import { removeLink } from "../removal/remove-link.ts";
 import { requireOwnPins } from "../removal/remove-program.ts";
@@ -13,7 +12,7 @@ import { type DeleteLinkRequest, deleteLinkRequest } from "../requests/link-requ
 
 /** Detaches the link, and unloads its program if that was its last link. */
 async function deleteLink(host: Host, request: DeleteLinkRequest, context: Context): Promise<DeleteAnswer> {
-  const id = linkId(request.linkId);
+  const id = linkIdOf(host, request.linkId, context);
   if (context.recovered.links.has(id)) return { deleted: [], detached: [id] };
   const link = requireLink(host, id);
   const program = host.store.program(link.programId);

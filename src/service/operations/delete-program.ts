@@ -1,24 +1,24 @@
 import type { DeleteAnswer } from "../../domain/answer.ts";
-import { programId } from "../../domain/ids.ts";
+import type { ProgramId } from "../../domain/ids.ts";
 import type { ProgramRecord } from "../../domain/program.ts";
 import type { Host } from "../../platform/host.ts";
 import { deletePrograms, withDependants } from "../removal/delete.ts";
 import { inBrief } from "../recovery/strays.ts";
 import { type Context, operation } from "../operation.ts";
-import { requireProgram } from "../require-record.ts";
+import { programIdOf, requireProgram } from "../require-record.ts";
 import { type DeleteProgramRequest, deleteProgramRequest } from "../requests/program-requests.ts";
 
 /** Programs that use the maps of others come first, as with `recursive`. */
-function targets(host: Host, request: DeleteProgramRequest): ProgramRecord[] {
-  if (request.programId !== null) return withDependants(host, requireProgram(host, request.programId), request);
+function targets(host: Host, named: ProgramId | null, request: DeleteProgramRequest): ProgramRecord[] {
+  if (named !== null) return withDependants(host, requireProgram(host, named), request);
   const all = host.store.programs();
   return [...all.filter((each) => each.mapOwnerId !== null), ...all.filter((each) => each.mapOwnerId === null)];
 }
 
 async function deleteProgram(host: Host, request: DeleteProgramRequest, context: Context): Promise<DeleteAnswer> {
-  const { programId: named } = request;
-  if (named !== null && context.recovered.programs.has(programId(named))) return { deleted: [named], detached: [] };
-  const answer = await deletePrograms(host, targets(host, request), [], context);
+  const named = request.programId === null ? null : programIdOf(host, request.programId, context);
+  if (named !== null && context.recovered.programs.has(named)) return { deleted: [named], detached: [] };
+  const answer = await deletePrograms(host, targets(host, named, request), [], context);
   return request.unmount ? { ...answer, unmounted: unmount(host, context) } : answer;
 }
 

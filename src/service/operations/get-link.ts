@@ -1,9 +1,9 @@
 import { linkAnswer } from "../../inspect/link-answer.ts";
 import { operation } from "../operation.ts";
-import { requireLink } from "../require-record.ts";
+import { linkIdOf, requireLink } from "../require-record.ts";
 import { getLinkRequest } from "../requests/link-requests.ts";
 
 export const implementation = operation({
   request: getLinkRequest,
-  run: (host, request) => linkAnswer(host, requireLink(host, request.linkId)),
+  run: (host, request, context) => linkAnswer(host, requireLink(host, linkIdOf(host, request.linkId, context))),
 });

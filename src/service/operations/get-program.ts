@@ -1,13 +1,12 @@
 import type { ProgramAnswer } from "../../domain/answer.ts";
-import { programId } from "../../domain/ids.ts";
 import { foreignProgramAnswer, programAnswer } from "../../inspect/program-answer.ts";
 import type { Host } from "../../platform/host.ts";
-import { operation } from "../operation.ts";
-import { programMissing } from "../require-record.ts";
+import { type Context, operation } from "../operation.ts";
+import { programIdOf, programMissing } from "../require-record.ts";
 import { type GetProgramRequest, getProgramRequest } from "../requests/program-requests.ts";
 
-function getProgram(host: Host, request: GetProgramRequest): ProgramAnswer {
-  const id = programId(request.programId);
+function getProgram(host: Host, request: GetProgramRequest, context: Context): ProgramAnswer {
+  const id = programIdOf(host, request.programId, context);
   const record = host.store.program(id);
   const answer = record === null ? foreignProgramAnswer(host, id) : programAnswer(host, record, "current");
   if (answer === null) throw programMissing(host, id);

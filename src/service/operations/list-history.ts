@@ -1,7 +1,8 @@
 import type { HistoryAnswer, HistoryEntryAnswer } from "../../domain/answer.ts";
 import type { PastOperation } from "../../domain/history.ts";
 import type { Host } from "../../platform/host.ts";
-import { operation } from "../operation.ts";
+import { type Context, operation } from "../operation.ts";
+import { linkIdOf, programIdOf } from "../require-record.ts";
 import { type HistoryRequest, historyRequest } from "../requests/history-request.ts";
 
 const microseconds = (ms: number): number => Math.round(ms * 1000);
@@ -27,8 +28,10 @@ function entryAnswer({ caller, facts, ...entry }: PastOperation): HistoryEntryAn
   };
 }
 
-function listHistory(host: Host, request: HistoryRequest): HistoryAnswer {
-  const { programId, linkId, since, failed, limit } = request;
+function listHistory(host: Host, request: HistoryRequest, context: Context): HistoryAnswer {
+  const { since, failed, limit } = request;
+  const programId = request.programId === null ? null : programIdOf(host, request.programId, context);
+  const linkId = request.linkId === null ? null : linkIdOf(host, request.linkId, context);
   const operations: HistoryEntryAnswer[] = [];
   for (const entry of host.store.operations(since === null ? null : new Date(since))) {
     if (programId !== null && !entry.facts.programs?.includes(programId)) continue;

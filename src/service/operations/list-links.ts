@@ -6,11 +6,16 @@ import { linkRecordAnswer, ownKernelLink, surroundingsOf } from "../../inspect/l
 import { pinState } from "../../inspect/pin-state.ts";
 import type { Host } from "../../platform/host.ts";
 import { hasApplication, hasMetadata, isOfKind, requireTypeWords } from "../filter.ts";
-import { operation } from "../operation.ts";
+import { type Context, operation } from "../operation.ts";
+import { programIdOf } from "../require-record.ts";
 import { type ListLinksRequest, listLinksRequest } from "../requests/link-requests.ts";
 
-function listLinks(host: Host, request: ListLinksRequest): LinkListAnswer {
+function listLinks(host: Host, request: ListLinksRequest, context: Context): LinkListAnswer {
   requireTypeWords(request);
+  const only =
+    request.programId === undefined || request.programId === null
+      ? null
+      : programIdOf(host, request.programId, context);
   const all = host.store.links();
   const around = surroundingsOf(host, all);
   const programs = new Map(host.store.programSummaries().map((program) => [program.id, program]));
@@ -27,7 +32,7 @@ function listLinks(host: Host, request: ListLinksRequest): LinkListAnswer {
   };
   const pairs = Object.entries(request.metadataSelector);
   const links = all
-    .filter(({ programId }) => (request.programId ?? programId) === programId)
+    .filter(({ programId }) => (only ?? programId) === programId)
     .filter(({ details }) => isOfKind(details.kind, request))
     .filter(({ details }) => (request.kinds ?? [details.kind]).includes(details.kind))
     .filter((link) => either(link, (metadata) => hasApplication(metadata, request.application)))

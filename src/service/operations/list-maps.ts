@@ -1,12 +1,12 @@
 import type { MapListAnswer, MapStatusAnswer } from "../../domain/answer.ts";
-import { type MapId, programId } from "../../domain/ids.ts";
+import type { MapId } from "../../domain/ids.ts";
 import { MAP_ENTRIES_COUNTED_MAX } from "../../domain/limits.ts";
 import type { Host } from "../../platform/host.ts";
 import { type KnownMap, knownMaps } from "../map/find-map.ts";
 import { countEntries, mapStatus } from "../map/map-status.ts";
 import { typesOf } from "../map/typed-map.ts";
-import { operation } from "../operation.ts";
-import { programMissing } from "../require-record.ts";
+import { type Context, operation } from "../operation.ts";
+import { programIdOf, programMissing } from "../require-record.ts";
 import { type ListMapsRequest, listMapsRequest } from "../requests/map-requests.ts";
 
 /** The programs of each map, also those that bpfman did not load. */
@@ -34,10 +34,11 @@ function statusOf(host: Host, known: KnownMap, view: ListMapsRequest["view"]): M
   }
 }
 
-function listMaps(host: Host, { programId: only, all, view }: ListMapsRequest): MapListAnswer {
+function listMaps(host: Host, { programId: named, all, view }: ListMapsRequest, context: Context): MapListAnswer {
   const known = knownMaps(host);
-  const program = only === null ? null : host.kernel.program(programId(only));
-  if (only !== null && program === null) throw programMissing(host, programId(only));
+  const only = named === null ? null : programIdOf(host, named, context);
+  const program = only === null ? null : host.kernel.program(only);
+  if (only !== null && program === null) throw programMissing(host, only);
   const ours = [...known.keys()].sort((a, b) => a - b);
   const ids = program?.mapIds ?? (all ? host.kernel.mapIds() : ours);
   const byMap = all || program !== null ? users(host) : null;

@@ -1,5 +1,5 @@
 import type { LoadAnswer } from "../../domain/answer.ts";
-import { type MapId, type ProgramId, programId } from "../../domain/ids.ts";
+import type { MapId, ProgramId } from "../../domain/ids.ts";
 import { capabilitiesOf, factsOf } from "../../domain/kinds.ts";
 import { OBJECT_BYTES_MAX } from "../../domain/limits.ts";
 import type { ObjectFile } from "../../domain/object-file.ts";
@@ -26,6 +26,7 @@ import { decodeGlobals, placeGlobals } from "../load/globals.ts";
 import { selectPrograms } from "../load/select.ts";
 import { type MapPlan, planMaps } from "../load/shared-maps.ts";
 import { type Context, operation } from "../operation.ts";
+import { programIdOf } from "../require-record.ts";
 import { removePins } from "../own-pins.ts";
 import { carryOut, type Plan } from "../plan.ts";
 import { type LoadRequest, loadRequest } from "../requests/load-request.ts";
@@ -90,7 +91,9 @@ function sourceOf(host: Host, { source }: LoadInput) {
   return { bytes, fileName: absoluteSourcePath, sourcePath, absoluteSourcePath, image: null };
 }
 
-function plan(host: Host, request: LoadInput, context: Context): LoadPlan {
+function plan(host: Host, input: LoadInput, context: Context): LoadPlan {
+  const requestedOwner = input.mapOwnerId === null ? null : programIdOf(host, input.mapOwnerId, context);
+  const request = { ...input, mapOwnerId: requestedOwner };
   const source = sourceOf(host, request);
   const { bytes } = source;
   const object = readNamedObject({ bytes, path: source.fileName }, { nativeByteOrderOnly: true });
@@ -109,10 +112,10 @@ function plan(host: Host, request: LoadInput, context: Context): LoadPlan {
     object,
     forLibbpf,
     specs,
-    globals: decodeGlobals(request.globalData),
+    globals: decodeGlobals(request, { bytes, object }),
     maps: planMaps(host, { bytes, object, unused: forLibbpf.unusedMaps, request }),
     metadata: { ...request.metadata, ...application },
-    requestedOwner: request.mapOwnerId === null ? null : programId(request.mapOwnerId),
+    requestedOwner,
   };
 }
 

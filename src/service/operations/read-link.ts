@@ -5,7 +5,7 @@ import { BpfmanError } from "../../errors/error.ts";
 import type { Host } from "../../platform/host.ts";
 import type { IteratorOutput } from "../../platform/kernel.ts";
 import { type Context, operation, type Sink } from "../operation.ts";
-import { requireLink } from "../require-record.ts";
+import { linkIdOf, requireLink } from "../require-record.ts";
 import { type ReadLinkRequest, readLinkRequest } from "../requests/link-requests.ts";
 
 function openLink(host: Host, { id, details, kernelLinkId, pinPath }: LinkRecord): IteratorOutput {
@@ -54,8 +54,9 @@ async function page(
 }
 
 /** Runs the program of an iterator link, which writes anew each time. */
-async function readLink(host: Host, request: ReadLinkRequest, { sink, signal }: Context): Promise<LinkReadAnswer> {
-  const link = requireLink(host, request.linkId);
+async function readLink(host: Host, request: ReadLinkRequest, context: Context): Promise<LinkReadAnswer> {
+  const { sink, signal } = context;
+  const link = requireLink(host, linkIdOf(host, request.linkId, context));
   const iterator = openLink(host, link);
   try {
     const output = parts(host, iterator, signal);

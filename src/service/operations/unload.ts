@@ -1,15 +1,16 @@
 import type { UnloadAnswer } from "../../domain/answer.ts";
-import { programId } from "../../domain/ids.ts";
 import type { Host } from "../../platform/host.ts";
 import { type Context, operation } from "../operation.ts";
-import { programMissing } from "../require-record.ts";
+import { programIdOf, programMissing, unlessMissing } from "../require-record.ts";
 import { mapUsers } from "../removal/map-users.ts";
 import { removeLink } from "../removal/remove-link.ts";
 import { removeProgram, requireOwnPins } from "../removal/remove-program.ts";
 import { type UnloadRequest, unloadRequest } from "../requests/program-requests.ts";
 
 async function unload(host: Host, request: UnloadRequest, context: Context): Promise<UnloadAnswer> {
-  const id = programId(request.programId);
+  const { ignoreMissing } = request;
+  const id = unlessMissing(ignoreMissing, () => programIdOf(host, request.programId, context));
+  if (id === null) return { program_id: null, detached: [], unloaded: false };
   const program = host.store.program(id);
   if (program === null) {
     if (context.recovered.programs.has(id)) {
@@ -17,7 +18,7 @@ async function unload(host: Host, request: UnloadRequest, context: Context): Pro
       return { program_id: id, detached: [], unloaded: true, already_gone: true };
     }
     const missing = programMissing(host, id);
-    if (request.ignoreMissing && missing.code === "PROGRAM_NOT_FOUND") {
+    if (ignoreMissing && missing.code === "PROGRAM_NOT_FOUND") {
       return { program_id: id, detached: [], unloaded: false };
     }
     throw missing;

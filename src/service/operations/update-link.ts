@@ -12,7 +12,7 @@ import { hasLostHook, placeOf } from "../chain/place.ts";
 import { rebuild } from "../chain/rebuild.ts";
 import { type Context, operation } from "../operation.ts";
 import { carryOut } from "../plan.ts";
-import { requireLink } from "../require-record.ts";
+import { linkIdOf, requireLink } from "../require-record.ts";
 import { type UpdateLinkRequest, updateLinkRequest } from "../requests/link-requests.ts";
 
 /** Throws INVALID_ATTACH for an action that the link's hook does not have. */
@@ -31,7 +31,7 @@ function proceedOnOf({ kind }: ChainDetails, words: readonly string[]): number[]
 
 /** Changes a live link by swapping its chain atomically: it keeps running throughout. */
 async function updateLink(host: Host, request: UpdateLinkRequest, context: Context): Promise<LinkAnswer> {
-  const link = requireLink(host, request.linkId);
+  const link = requireLink(host, linkIdOf(host, request.linkId, context));
   const { details } = link;
   if (!isChained(details)) {
     throw new BpfmanError(

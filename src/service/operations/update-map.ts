@@ -9,16 +9,16 @@ import { type UpdateMapRequest, updateMapRequest } from "../requests/map-request
 
 /** Writes one entry. */
 const updateMap = (host: Host, request: UpdateMapRequest, context: Context): Promise<MapChangeAnswer> =>
-  changingMap(host, request, (map) => {
+  changingMap(host, request, context, (map) => {
     const { known, open } = map;
     const { shape } = mapKind(open.map);
     if (shape !== "entries" && request.mode !== "any")
       throw wrongValue("mode", "values without keys are only added", "leave --create and --existing out");
     const key = keyBytes(map, request.key);
+    context.note(factsOf(map, key));
     const value = valueBytes(map, request.value);
     const reference = referenceOf(map, value);
     open.update(key, value, { mode: request.mode, ...(reference === undefined ? {} : { reference }) });
-    context.note(factsOf(map, key));
     return { map_id: known.id, name: known.name, changed: 1 };
   });
 

@@ -3,7 +3,7 @@ import { TC_ACTIONS, XDP_ACTIONS } from "../../domain/actions.ts";
 import { XDP_MODES } from "../../domain/config.ts";
 import { ALTERNATIVE_NAME_CHARS_MAX } from "../../domain/limits.ts";
 import { DIRECTIONS } from "../../domain/link.ts";
-import { count, id, mapName, metadata, name, offset, path, pid, priority } from "./request-fields.ts";
+import { count, idOrName, mapName, metadata, name, offset, path, pid, priority } from "./request-fields.ts";
 
 const network = {
   iface: v.pipe(v.string(), v.minLength(1), v.maxLength(ALTERNATIVE_NAME_CHARS_MAX)),
@@ -84,5 +84,5 @@ export const attachTarget = v.variant("kind", [
 ]);
 export type AttachTarget = v.InferOutput<typeof attachTarget>;
 
-export const attachRequest = v.strictObject({ programId: id, attach: attachTarget, metadata });
+export const attachRequest = v.strictObject({ programId: idOrName, attach: attachTarget, metadata });
 export type AttachRequest = v.InferOutput<typeof attachRequest>;

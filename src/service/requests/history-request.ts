@@ -1,11 +1,11 @@
 import * as v from "valibot";
 import { OPERATIONS_MAX } from "../../domain/limits.ts";
-import { id } from "./request-fields.ts";
+import { idOrName } from "./request-fields.ts";
 
 export const historyRequest = v.strictObject({
   /** Only what was about this program, which may be long gone. */
-  programId: v.optional(v.nullable(id), null),
-  linkId: v.optional(v.nullable(id), null),
+  programId: v.optional(v.nullable(idOrName), null),
+  linkId: v.optional(v.nullable(idOrName), null),
   /** Only what started at this time or later (RFC 3339). */
   since: v.optional(v.nullable(v.pipe(v.string(), v.isoTimestamp("a time like 2026-01-31T12:00:00Z is needed"))), null),
   /** Only what failed. */

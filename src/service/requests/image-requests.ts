@@ -22,6 +22,13 @@ export const inspectImageRequest = v.strictObject(registry);
 
 export const pullImageRequest = v.strictObject({ ...registry, pullPolicy: v.optional(pullPolicy, "IfNotPresent") });
 
+export const listImagesRequest = v.strictObject({});
+
+export const pruneImagesRequest = v.strictObject({
+  /** Only find out what would be removed. */
+  dryRun: v.optional(v.boolean(), false),
+});
+
 const ONE_MATCH = 'either "exact" or "regexp", with text';
 const text = v.pipe(v.string(), v.minLength(1), v.maxLength(IDENTITY_CHARS_MAX));
 const match = v.union([v.strictObject({ exact: text }), v.strictObject({ regexp: text })], ONE_MATCH);

@@ -1,22 +1,22 @@
 import * as v from "valibot";
 import { PROGRAM_TYPES } from "../../domain/kinds.ts";
 import { ITERATOR_PAGE_BYTES_MAX } from "../../domain/limits.ts";
-import { application, exactTypes, id, metadata, offset, priority, programType } from "./request-fields.ts";
+import { application, exactTypes, idOrName, metadata, offset, priority, programType } from "./request-fields.ts";
 
-export const detachRequest = v.strictObject({ linkId: id, ignoreMissing: v.optional(v.boolean(), false) });
+export const detachRequest = v.strictObject({ linkId: idOrName, ignoreMissing: v.optional(v.boolean(), false) });
 export type DetachRequest = v.InferOutput<typeof detachRequest>;
 
 export const deleteLinkRequest = v.strictObject({
-  linkId: id,
+  linkId: idOrName,
   /** If its program is unloaded too, also delete the programs that use that program's maps. */
   recursive: v.optional(v.boolean(), false),
 });
 export type DeleteLinkRequest = v.InferOutput<typeof deleteLinkRequest>;
 
-export const getLinkRequest = v.strictObject({ linkId: id });
+export const getLinkRequest = v.strictObject({ linkId: idOrName });
 
 export const readLinkRequest = v.strictObject({
-  linkId: id,
+  linkId: idOrName,
   /** Bytes to skip: `next` of the page before. */
   offset: v.optional(offset, 0),
   /** Bytes in the answer, at most. */
@@ -30,7 +30,7 @@ export const listLinksRequest = v.strictObject({
   application,
   /** Pairs that the link or its program must have. */
   metadataSelector: metadata,
-  programId: v.optional(v.nullable(id)),
+  programId: v.optional(v.nullable(idOrName)),
   /** Exact kinds; none for all. */
   kinds: v.optional(v.array(v.picklist(PROGRAM_TYPES))),
 });
@@ -39,7 +39,7 @@ export type ListLinksRequest = v.InferOutput<typeof listLinksRequest>;
 /** The changeable properties of a live chain link. Proceed-on words are checked against the link's kind. */
 export const updateLinkRequest = v.pipe(
   v.strictObject({
-    linkId: id,
+    linkId: idOrName,
     priority: v.optional(v.nullable(priority), null),
     proceedOn: v.optional(v.nullable(v.pipe(v.array(v.string()), v.minLength(1))), null),
   }),

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { MAP_ENTRIES_MAX, PROGRAMS_PER_LOAD_MAX } from "../../domain/limits.ts";
 import { PROGRAM_TYPES } from "../../domain/kinds.ts";
 import { pullImageRequest } from "./image-requests.ts";
-import { id, metadata, name, path, table, text } from "./request-fields.ts";
+import { id, idOrName, metadata, name, path, table, text } from "./request-fields.ts";
 
 /** The name `all`, without a type, stands for every program of the object, unless one is called that. */
 export const programSelector = v.strictObject({
@@ -27,6 +27,9 @@ const globalValue = v.union(
 /** Initial values of global variables, by name. */
 export const globalData = v.optional(v.pipe(table, v.record(name, globalValue)), {});
 
+/** Initial values of global variables, by name: JSON of their types, as in docs/howto/maps.md. */
+export const globals = v.optional(v.pipe(table, v.record(name, v.unknown())), {});
+
 const mapSource = v.union([path, id], "the path of a pin, or the id of a map");
 const ENTRIES = `a whole number from 1 to ${MAP_ENTRIES_MAX}`;
 const entries = v.pipe(
@@ -47,9 +50,10 @@ export const loadRequest = v.strictObject({
   source,
   programs: v.pipe(v.array(loadedSelector), v.minLength(1), v.maxLength(PROGRAMS_PER_LOAD_MAX)),
   globalData,
+  globals,
   metadata,
   application: v.optional(v.nullable(v.pipe(text, v.minLength(1))), null),
-  mapOwnerId: v.optional(v.nullable(id), null),
+  mapOwnerId: v.optional(v.nullable(idOrName), null),
   /** Maps of the object, by name, and what they are: the pin or the id of one that is there. */
   maps: v.optional(v.pipe(table, v.record(name, mapSource)), {}),
   /** How many entries maps of the object are to have, by name. */

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { MAP_PAGE_ENTRIES_MAX } from "../../domain/limits.ts";
-import { id, mapName as map } from "./request-fields.ts";
+import { id, idOrName, mapName as map } from "./request-fields.ts";
 
 /** JSON of the key's or value's type: docs/howto/maps.md. Queues and stacks have no keys. */
 const written = v.optional(v.unknown());
@@ -21,7 +21,7 @@ const shown = {
 
 export const listMapsRequest = v.strictObject({
   /** Only the maps that this program uses. */
-  programId: v.optional(v.nullable(id), null),
+  programId: v.optional(v.nullable(idOrName), null),
   /** Also the maps of programs that bpfman did not load. */
   all: v.optional(v.boolean(), false),
   /** `summary` leaves out the types, which take time to find. */

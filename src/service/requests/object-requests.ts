@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { CHECK_FILES_MAX, PROGRAMS_PER_LOAD_MAX, TOLERANCE_PERCENT_MAX } from "../../domain/limits.ts";
 import { inspectImageRequest } from "./image-requests.ts";
-import { globalData, programSelector } from "./load-request.ts";
+import { globalData, globals, programSelector } from "./load-request.ts";
 import { path } from "./request-fields.ts";
 
 const TOLERANCE = `a percentage from 0 to ${TOLERANCE_PERCENT_MAX}`;
@@ -12,6 +12,7 @@ export const checkRequest = v.strictObject({
   /** All programs if empty, or with the name `all`. The type is needed where the section says nothing. */
   programs: v.optional(v.pipe(v.array(programSelector), v.maxLength(PROGRAMS_PER_LOAD_MAX)), []),
   globalData,
+  globals,
   /** A file that `save` wrote earlier. */
   baseline: v.optional(v.nullable(path), null),
   /** Where the costs are written to. */

@@ -1,14 +1,14 @@
 import * as v from "valibot";
 import { SELECTOR_CHARS_MAX } from "../../domain/limits.ts";
-import { application, exactTypes, id, metadata, programType } from "./request-fields.ts";
+import { application, exactTypes, idOrName, metadata, programType } from "./request-fields.ts";
 
-export const unloadRequest = v.strictObject({ programId: id, ignoreMissing: v.optional(v.boolean(), false) });
+export const unloadRequest = v.strictObject({ programId: idOrName, ignoreMissing: v.optional(v.boolean(), false) });
 export type UnloadRequest = v.InferOutput<typeof unloadRequest>;
 
 /** One program, or all that bpfman manages. */
 export const deleteProgramRequest = v.pipe(
   v.strictObject({
-    programId: v.optional(v.nullable(id), null),
+    programId: v.optional(v.nullable(idOrName), null),
     all: v.optional(v.boolean(), false),
     /** Also delete the programs that use its maps. */
     recursive: v.optional(v.boolean(), false),
@@ -20,7 +20,7 @@ export const deleteProgramRequest = v.pipe(
 );
 export type DeleteProgramRequest = v.InferOutput<typeof deleteProgramRequest>;
 
-export const getProgramRequest = v.strictObject({ programId: id });
+export const getProgramRequest = v.strictObject({ programId: idOrName });
 export type GetProgramRequest = v.InferOutput<typeof getProgramRequest>;
 
 export const listProgramsRequest = v.strictObject({

@@ -16,6 +16,11 @@ export const path = v.pipe(
   v.regex(/^[^\0]*$/, "a path cannot hold a NUL byte"),
 );
 export const id = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(ID_MAX));
+/** A program, or a link by its program: an ID, `NAME`, or `APPLICATION/NAME`. A string of digits is an ID. */
+export const idOrName = v.union(
+  [id, v.pipe(v.string(), v.minLength(1), v.maxLength(METADATA_CHARS_MAX + 1 + NAME_CHARS_MAX))],
+  "an id, a name, or APPLICATION/NAME",
+);
 export const pid = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(0x7fff_ffff));
 export const offset = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER));
 export const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(Number.MAX_SAFE_INTEGER));

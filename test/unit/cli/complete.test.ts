@@ -67,8 +67,8 @@ describe("commands", () => {
 
 describe("options and their words", () => {
   test.each([
-    ["attach 5 xdp --", ["--iface", "--priority", "--proceed-on", "--xdp-mode", "--netns", "--metadata", "--output"]],
-    ["attach 5 xdp --iface eth0 --", ["--priority", "--proceed-on", "--xdp-mode", "--netns", "--metadata", "--output"]],
+    ["attach 5 xdp --", ["--iface", "--priority", "--proceed-on", "--xdp-mode", "--netns", "--metadata", "--quiet"]],
+    ["attach 5 xdp --iface eth0 --", ["--priority", "--proceed-on", "--xdp-mode", "--netns", "--metadata", "--quiet"]],
     ["attach 5 xdp --xdp-mode ", ["drv", "skb", "hw"]],
     ["link --ki", ["--kind"]],
     ["link --kind x", ["xdp"]],
@@ -88,8 +88,8 @@ describe("options and their words", () => {
     ["link attach tc 5 eth0 ", ["ingress", "egress"]],
     ["attach 5 xdp -- --", []],
     // What stands behind the cursor is given as well.
-    ["attach 5 tcx -|-n /x --iface lo", ["--direction", "--priority", "--metadata", "--output"]],
-    ["attach 5 tcx |-i lo -d ingress", ["--priority", "--netns", "--metadata", "--output"]],
+    ["attach 5 tcx -|-n /x --iface lo", ["--direction", "--priority", "--metadata", "--quiet"]],
+    ["attach 5 tcx |-i lo -d ingress", ["--priority", "--netns", "--metadata", "--quiet"]],
     ["link attach tc 5 lo |-p 1", ["ingress", "egress"]],
     ["dispatcher get |4026531840 2", ["xdp", "tc-ingress", "tc-egress"]],
     ["load file --programs ", PROGRAM_TYPES.map((type) => `${type}:`)],
@@ -110,8 +110,8 @@ describe("live values", () => {
   test.each([
     ["attach ", { ...live, what: "program-id", prefix: "", attachKind: null }],
     ["link attach tcx 6", { ...live, what: "program-id", prefix: "6", attachKind: "tcx" }],
-    ["attach 5 ", { ...live, what: "attach-kind", prefix: "", programId: 5, narrows: true }],
-    ["attach 5 t", { ...live, what: "attach-kind", prefix: "t", programId: 5, narrows: true }],
+    ["attach 5 ", { ...live, what: "attach-kind", prefix: "", programId: "5", narrows: true }],
+    ["attach 5 t", { ...live, what: "attach-kind", prefix: "t", programId: "5", narrows: true }],
     ["link attach ", null],
     ["load file -a ap", { ...live, what: "application", prefix: "ap" }],
     ["program list --application=", { ...live, what: "application", prefix: "", before: "--application=" }],
@@ -141,6 +141,9 @@ describe("live values", () => {
       "program load x.o --programs xdp:a,tc",
       { ...live, what: "object-program", prefix: "tc", file: "x.o", before: "xdp:a," },
     ],
+    ["load file -p x.o --set A=1 B", { ...live, what: "object-global", prefix: "B", file: "x.o" }],
+    ["program load x.o --set B", { ...live, what: "object-global", prefix: "B", file: "x.o" }],
+    ["check x.o --set B", { ...live, what: "object-global", prefix: "B", file: "x.o" }],
     ["program load file x.o -g A=1,B", { ...live, what: "object-global", prefix: "B", file: "x.o", before: "A=1," }],
     ["get link 5 x", null],
   ])("%j", async (line, wanted) => {

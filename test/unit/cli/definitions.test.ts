@@ -79,3 +79,16 @@ test("each kind of program can be attached in both grammars", () => {
   expect(below("bpfman attach ")).toEqual([...ATTACH_KINDS]);
   expect(below("bpfman link attach ")).toEqual([...ATTACH_KINDS]);
 });
+
+test("help lists the words that are accepted, and no others", () => {
+  const wrong = fields.flatMap(({ path, field: { long, doc, choices } }) => {
+    const text = doc.join(" ");
+    const [, listed] = /\[possible values: ([^\]]*)\]/.exec(text) ?? [];
+    if (choices === undefined || listed === undefined) return [];
+    const said = text.split(/\.?[^\w.-]+|\.$/);
+    const unsaid = choices.filter((word) => !said.includes(word));
+    const unknown = listed.split(", ").filter((word) => !choices.includes(word));
+    return [...unsaid, ...unknown].map((word) => `${path} --${long}: ${word}`);
+  });
+  expect(wrong).toEqual([]);
+});

@@ -1,5 +1,6 @@
 /** Commands of other tools are rejected with what to type instead, and that command exists. */
 import { describe, expect, test } from "bun:test";
+import { BpfmanError } from "../../../src/errors/error.ts";
 import { insteadOf } from "../../../src/cli/habits.ts";
 import { cli } from "../../fakes/cli-host.ts";
 import { read } from "../../documents/document.ts";
@@ -74,12 +75,10 @@ const LINES: readonly (readonly [line: string, instead: string])[] = [
   ["list programs --type xdp", "bpfman list programs --program-type TYPE"],
   ["list programs --type=xdp", "bpfman program list --type TYPE"],
   ["list links --kind xdp", "bpfman link list --kind TYPE"],
-  ["list programs -q", "bpfman program list -q"],
   ["list programs --attached", "bpfman program list"],
-  ["list links -q", "bpfman link list -q"],
   ["list links --program-id 5", "bpfman link list --program-id ID"],
   ["image push quay.io/a/b", "bpfman image build"],
-  ["image ls", "bpfman image inspect IMAGE"],
+  ["image ls", "bpfman image list"],
   ["list maps", "bpfman map list"],
   ["list links --iface eth0", "bpfman list links"],
   ["link list -i eth0", "bpfman list links"],
@@ -108,8 +107,6 @@ const LINES: readonly (readonly [line: string, instead: string])[] = [
   ["system service", "bpfman rpc"],
   ["gc", "no cleanup is needed"],
   ["link attach 5 xdp eth0", "bpfman link attach KIND ID"],
-  ["link attach xdp eth0 5 -p 50", "bpfman link attach KIND ID PLACE"],
-  ["link attach tracepoint sched/sched_switch 5", "bpfman link attach KIND ID PLACE"],
   ["link attach xdp 5 --iface eth0 -p 50", "bpfman link attach tc ID IFACE DIRECTION"],
   ["link attach tc 5 eth0 -d ingress -p 50", "bpfman link attach tc ID IFACE DIRECTION"],
   ["link attach uprobe 5 --target=libc", "bpfman link attach uprobe ID TARGET"],
@@ -197,6 +194,20 @@ describe("a line of another tool", () => {
       expect([line, insteadOf(line.split(" "))]).toEqual([line, null]);
     }
     expect((await cli("unload 5")).err).toBe("");
+  });
+
+  test("that names what is there for another tool gets its advice; a misspelt name does not", async () => {
+    const failing = (hint: string) => () => {
+      throw new BpfmanError("PROGRAM_NOT_FOUND", "no", { details: { named: "eth0" }, hint });
+    };
+    for (const [line, instead] of [
+      ["unload eth0", "bpfman detach LINK_ID"],
+      ["link attach xdp eth0 5 -p 50", "bpfman link attach KIND ID PLACE"],
+      ["link attach tracepoint sched/sched_switch 5", "bpfman link attach KIND ID PLACE"],
+    ] as const) {
+      expect(hintOf((await cli(line, { answer: failing("there are: a") })).err)).toContain(`"${instead}"`);
+    }
+    expect((await cli("unload eth0", { answer: failing('did you mean "eth1"?') })).err).not.toContain("LINK_ID");
   });
 
   test("with another mistake in it keeps the hint for that", async () => {

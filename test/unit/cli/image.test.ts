@@ -6,7 +6,15 @@ import { cli } from "../../fakes/cli-host.ts";
 const DIGEST = `sha256:${"a".repeat(64)}`;
 
 describe("requests", () => {
-  const load = { globalData: {}, metadata: {}, application: null, mapOwnerId: null, maps: {}, mapEntries: {} };
+  const load = {
+    globalData: {},
+    globals: {},
+    metadata: {},
+    application: null,
+    mapOwnerId: null,
+    maps: {},
+    mapEntries: {},
+  };
   const cases: [line: string, name: string, request: object][] = [
     [
       "load image --image-url h.io/a:1 --programs xdp:pass",
@@ -27,6 +35,7 @@ describe("requests", () => {
           { type: "tc", name: "b", attachFunction: null },
         ],
         globalData: { A: "01" },
+        globals: {},
         metadata: { k: "v" },
         application: "app",
         mapOwnerId: 5,

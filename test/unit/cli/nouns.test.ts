@@ -62,6 +62,7 @@ const load = {
   source: { file: "x.o" },
   programs: [{ type: "xdp", name: "a", attachFunction: null }],
   globalData: {},
+  globals: {},
   metadata: {},
   mapOwnerId: null,
   maps: {},
@@ -82,6 +83,7 @@ describe("program load", () => {
       { ...load, programs: [{ type: "fexit", name: "f", attachFunction: "do_unlinkat" }] },
     ],
     ["program load file x.o --programs xdp:a -g A=0x0A0B,B=01", { ...load, globalData: { A: "0A0B", B: "01" } }],
+    ["program load --programs xdp:a --set A=1 x.o --set B=eth0 --set A=2", { ...load, globals: { A: 2, B: "eth0" } }],
     ["program load file x.o --programs xdp:a -a app", { ...load, metadata: { "bpfman.io/application": "app" } }],
     [
       "program load file x.o --programs xdp:a -a app -m owner=me -m tier=1,zone=b",
@@ -145,6 +147,8 @@ describe("lists", () => {
   test("-q prints ids alone, also with JSON", async () => {
     expect((await answered("program list -q")).out).toBe("7\n9\n");
     expect((await answered("program list -q -o json")).out).toBe("7\n9\n");
+    expect((await answered("list programs -q -o json")).out).toBe("7\n9\n");
+    expect((await answered("list links --quiet")).out).toBe((await answered("link -q")).out);
     expect((await answered("link -q")).out).toBe(LINKS.map((link) => `${link.id}\n`).join(""));
   });
   test("an empty list prints nothing as text, and a list as JSON", async () => {

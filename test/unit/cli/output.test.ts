@@ -277,9 +277,15 @@ describe("unload and detach", () => {
     expect(await shown("unload 1 2", { program_id: 1, detached: [], unloaded: true })).toBe("");
     expect(await shown("detach 1 2", { link_id: 1, detached: true })).toBe("");
   });
+  test("take an ID that is given twice once", async () => {
+    const unloaded = { program_id: 1, detached: [], unloaded: true };
+    expect(JSON.parse(await shown("unload 1 1 -o json", unloaded))).toEqual({ unloaded: [unloaded] });
+    const detached = { link_id: 3, detached: true };
+    expect(JSON.parse(await shown("link detach 3 3 -o json", detached))).toMatchObject({ detached: [{ link_id: 3 }] });
+  });
   test("print the answers as JSON", async () => {
     const unloaded = { program_id: 1, detached: [3], unloaded: true };
-    expect(JSON.parse(await shown("unload 1 1 -o json", unloaded))).toEqual({ unloaded: [unloaded, unloaded] });
+    expect(JSON.parse(await shown("unload 1 2 -o json", unloaded))).toEqual({ unloaded: [unloaded, unloaded] });
     const detached = { link_id: 3, detached: false };
     expect(JSON.parse(await shown("detach 3 --ignore-missing -o json", detached))).toEqual({ detached: [detached] });
   });
@@ -296,6 +302,11 @@ describe("errors, hints and usage", () => {
     expect([widest(whole) > 60, widest(err) <= 60]).toEqual([true, true]);
     expect(words(err)).toEqual(words(whole));
     expect(err).toContain("\n       --");
+  });
+  test("do not break within a command that can be copied", async () => {
+    const { err } = await cli("program attach 5", { terminal: true, columns: 60, env: { NO_COLOR: "1" } });
+    expect(err).toMatch(/"bpfman [^"\n]+"/);
+    expect(err).not.toMatch(/"bpfman [^"]*\n/);
   });
   test("count what is seen, not the colours", async () => {
     const plain = await cli("show me all of it", { terminal: true, columns: 60, env: { NO_COLOR: "1" } });

@@ -42,6 +42,7 @@ const load = {
   source: { file: "x.o" },
   programs: [{ type: "xdp", name: "a", attachFunction: null }],
   globalData: {},
+  globals: {},
   metadata: {},
   application: null,
   mapOwnerId: null,
@@ -80,6 +81,14 @@ describe("load file", () => {
     [
       "load file --programs xdp:a -g A=01 B=0a0B -p x.o --global C=ff",
       { ...load, globalData: { A: "01", B: "0a0B", C: "ff" } },
+    ],
+    [
+      'load file --programs xdp:a -p x.o --set A=10 B=eth0 C="eth1"',
+      { ...load, globals: { A: 10, B: "eth0", C: "eth1" } },
+    ],
+    [
+      'load file --programs xdp:a -p x.o --set A={"b":[1,true]} --set B=18446744073709551615 --set C==',
+      { ...load, globals: { A: { b: [1, true] }, B: 18446744073709551615n, C: "=" } },
     ],
     ["load file --programs xdp:a -p x.o -gA=01", { ...load, globalData: { A: "01" } }],
     ["load file --programs xdp:a -p x.o --global=A=01", { ...load, globalData: { A: "01" } }],
@@ -241,6 +250,10 @@ describe("list, get, version", () => {
     ["list links -m a=1 --metadata-selector b=2", "link/list", { ...links, metadataSelector: { a: "1", b: "2" } }],
     ["get program 6321", "program/get", { programId: 6321 }],
     ["get program -- 6321", "program/get", { programId: 6321 }],
+    ["get program count", "program/get", { programId: "count" }],
+    ["get program 5g/count", "program/get", { programId: "5g/count" }],
+    ["get link count", "link/get", { linkId: "count" }],
+    ["unload app/count", "program/unload", { programId: "app/count", ignoreMissing: false }],
     ["get link 4294967295", "link/get", { linkId: 4294967295 }],
     ["version", "version", { features: false }],
     ["version -o json", "version", { features: true }],

@@ -108,14 +108,17 @@ describe("wrong lines", () => {
     [`${LOAD} -g =01`, 'invalid global "=01": the name is missing; must be NAME=HEX', null],
     [`${LOAD} -g A=`, 'invalid global "A=": the value is missing; must be NAME=HEX', null],
     [`${LOAD} -g A=0x01`, 'invalid global "A=0x01": hex digits are written without 0x', 'write "A=01"'],
-    [`${LOAD} -g A=0g`, 'invalid global "A=0g": "g" is not a hex digit', null],
-    [`${LOAD} -g A=01=02`, 'invalid global "A=01=02": "=" is not a hex digit', null],
+    [`${LOAD} -g A=0g`, 'invalid global "A=0g": "g" is not a hex digit', 'to give a value, type "--set A=VALUE"'],
+    [`${LOAD} -g A=01=02`, 'invalid global "A=01=02": "=" is not a hex digit', 'to give a value, type "--set A=VALUE"'],
     [
       `${LOAD} -g A=123`,
       'invalid global "A=123": an odd number of hex digits; each byte takes two',
-      "write two digits for each byte of the variable",
+      'write two digits for each byte of the variable; or to give a value, type "--set A=123"',
     ],
     [`${LOAD} -g A=01 A=02`, 'global "A" is given more than once', null],
+    [`${LOAD} --set A`, 'invalid global "A": must be NAME=VALUE, as in LIMIT=10', null],
+    [`${LOAD} --set =1`, 'invalid global "=1": must be NAME=VALUE, as in LIMIT=10', null],
+    [`${LOAD} --set A=1 A=1`, 'global "A" is given more than once', null],
     // Metadata
     [`${LOAD} -m a`, 'invalid metadata "a": must be KEY=VALUE', null],
     [`${LOAD} -m owner:acme`, 'invalid metadata "owner:acme": must be KEY=VALUE', 'write "owner=acme"'],
@@ -129,11 +132,6 @@ describe("wrong lines", () => {
     ],
     ["list links -m a", 'invalid metadata "a": must be KEY=VALUE', null],
     // Numbers
-    [
-      "get program x",
-      'invalid program id "x": must be a whole number from 1 to 4294967295',
-      'see "bpfman list programs"',
-    ],
     [
       "get program 0",
       'invalid program id "0": must be a whole number from 1 to 4294967295',
@@ -159,16 +157,20 @@ describe("wrong lines", () => {
       'invalid link id "4294967296": must be a whole number from 1 to 4294967295',
       'see "bpfman list links"',
     ],
-    ["unload 1 x", 'invalid program id "x": must be a whole number from 1 to 4294967295', 'see "bpfman list programs"'],
-    ["detach 1 x", 'invalid link id "x": must be a whole number from 1 to 4294967295', 'see "bpfman list links"'],
     [
-      `${LOAD} --map-owner-id x`,
-      'invalid program id "x": must be a whole number from 1 to 4294967295',
+      "unload 1 0x2",
+      'invalid program id "0x2": must be a whole number from 1 to 4294967295',
+      'see "bpfman list programs"',
+    ],
+    ["detach 1 +2", 'invalid link id "+2": must be a whole number from 1 to 4294967295', 'see "bpfman list links"'],
+    [
+      `${LOAD} --map-owner-id 0x5`,
+      'invalid program id "0x5": must be a whole number from 1 to 4294967295',
       'see "bpfman list programs"',
     ],
     [
-      "attach x fentry",
-      'invalid program id "x": must be a whole number from 1 to 4294967295',
+      "attach 5x fentry",
+      'invalid program id "5x": must be a whole number from 1 to 4294967295',
       'see "bpfman list programs"',
     ],
     ["attach 5 xdp -i e -p 1001", 'invalid priority "1001": must be a whole number from 0 to 1000', null],
@@ -233,7 +235,7 @@ test("mistakes of the noun-verb grammar have hints as well", async () => {
   );
   expect(await hintOf("dispatcher get tc 1 2")).toBe('hint: did you mean "tc-egress" or "tc-ingress"?');
   expect(await hintOf("program delete 5,6")).toBe("hint: separate several numbers with spaces");
-  expect(await hintOf("link get x")).toBe('hint: see "bpfman list links"');
+  expect(await hintOf("link get 1x")).toBe('hint: see "bpfman list links"');
 });
 
 describe("an empty value", () => {

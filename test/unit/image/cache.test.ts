@@ -18,7 +18,7 @@ import { bytesOf } from "../../objects/image.ts";
 import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 
 const directory = temporaryDirectory();
-const open = () => openCache(directory.path("cache"));
+const open = () => openCache(directory.path("cache"), () => true);
 const CONTENT = bytesOf("content");
 const DIGEST = digestOf(CONTENT);
 const blobPath = () => directory.path(`cache/blobs/${DIGEST.replace(":", "/")}`);

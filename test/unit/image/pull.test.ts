@@ -52,7 +52,7 @@ const pull = (reference = NAME, pullPolicy: PullPolicy = "IfNotPresent") =>
   pullImage(
     { reference, registryAuth: null, pullPolicy },
     {
-      cache: openCache(directory.path("cache")),
+      cache: openCache(directory.path("cache"), () => true),
       openRepository: async () => {
         opened++;
         return repository;
@@ -250,7 +250,7 @@ describe("verification", () => {
     const pulled = await pullImage(
       { reference: NAME, registryAuth: null, pullPolicy: "Always" },
       {
-        cache: openCache(directory.path("cache")),
+        cache: openCache(directory.path("cache"), () => true),
         openRepository: async () => repository,
         verifier: swapping,
         architecture: "amd64",

@@ -196,7 +196,7 @@ describe("messages", () => {
   });
 
   test.each([
-    ["program/get", { programId: "x" }, "programId"],
+    ["program/get", { programId: true }, "programId"],
     ["program/get", { programId: -1 }, "programId"],
     ["program/get", {}, "programId"],
     ["program/get", { programId: 1, more: 1 }, "more"],

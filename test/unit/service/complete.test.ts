@@ -46,8 +46,13 @@ test("the kind of hook that fits a program", async () => {
 
 test("the programs that fit a kind of hook", async () => {
   expect(await offered({ what: "program-id", attachKind: "kprobe" })).toEqual([String(ids[1])]);
+  expect(await offered({ what: "program-id", attachKind: "kprobe", prefix: "o" })).toEqual(["on_unlink"]);
+  expect(await offered({ what: "program-id", attachKind: "kprobe", prefix: "c" })).toEqual([]);
   expect(await offered({ what: "program-id", attachKind: "xdp" })).toEqual([]);
   expect(await offered({ what: "program-id" })).toEqual(ids.map(String));
+  expect(await offered({ what: "program-id", prefix: "o" })).toEqual(["on_unlink"]);
+  expect(await offered({ what: "program-id", prefix: "web/" })).toEqual(["web/count", "web/on_unlink"]);
+  expect(await offered({ what: "attach-kind", programId: "on_unlink" })).toEqual(["kprobe"]);
 });
 
 test("applications and metadata of programs and links", async () => {

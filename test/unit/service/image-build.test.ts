@@ -133,15 +133,11 @@ describe("generate-build-args", () => {
       "INVALID_BUILD",
       'check "big.o" for linux/arm64: it is big-endian (ELFDATA2MSB), expected ELFDATA2LSB',
     ],
-    [
-      { file: "big.o" },
-      "INVALID_OBJECT",
-      'open bytecode ELF: check "big.o": cannot read the object file: it is big-endian',
-    ],
+    [{ file: "big.o" }, "INVALID_OBJECT", 'open bytecode ELF: cannot read object file "big.o": it is big-endian'],
     [
       { file: "text.o" },
       "INVALID_OBJECT",
-      'open bytecode ELF: check "text.o": cannot read the object file: it is not an ELF file',
+      'open bytecode ELF: cannot read object file "text.o": it is not an ELF file',
     ],
     [{ file: "socket.o" }, "INVALID_BUILD", 'check "socket.o": it has no program of a type that bpfman loads'],
   ])("rejects %j", async (bytecode, code, message) => {

@@ -1,6 +1,12 @@
 /** Operations on existing images: what they ask for, when, and what becomes of it. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import type { ImagesPort, PulledImage, PullRequest, RegistryAccess } from "../../../src/platform/images.ts";
+import type {
+  ImagesPort,
+  PruneRequest,
+  PulledImage,
+  PullRequest,
+  RegistryAccess,
+} from "../../../src/platform/images.ts";
 import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { failureOfAsync } from "../../expect/failure.ts";
@@ -40,7 +46,15 @@ beforeEach(() => {
 });
 afterEach(() => bed.close());
 
+const STORED = { references: [URL], digest: DIGEST, bytes: 12, usedAt: new Date(0) };
+let pruned: PruneRequest[] = [];
+
 const images: ImagesPort = {
+  stored: async () => ({ images: [STORED], bytes: 12 }),
+  async prune(request) {
+    pruned.push(request);
+    return { images: [STORED], files: 3, bytes: 9 };
+  },
   async pull(request) {
     happened.push("pull");
     asked.push(request);
@@ -136,6 +150,25 @@ describe("program/load", () => {
     expect(error.code).toBe("INVALID_REQUEST");
     expect(error.details.field).toBe(field);
     expect(JSON.stringify([error.message, error.details])).not.toContain("secret");
+  });
+});
+
+describe("the cache", () => {
+  const listed = { references: [URL], digest: DIGEST, size: 12, used_at: "1970-01-01T00:00:00.000Z" };
+
+  test("is listed with the programs that came from an image, which stays as long as one is loaded", async () => {
+    pruned = [];
+    expect(await invoke("image/list", {})).toEqual({ images: [{ ...listed, programs: [] }], size: 12 });
+    const { programs } = await load({ image: { url: URL } });
+    const id = programs[0]?.record?.program_id ?? 0;
+    expect((await invoke("image/list", {})).images).toEqual([{ ...listed, programs: [id] }]);
+    await invoke("image/prune", { dryRun: true });
+    await invoke("program/unload", { programId: id });
+    expect(await invoke("image/prune", {})).toEqual({ dry_run: false, images: [listed], files: 3, size: 9 });
+    expect(pruned.map(({ keep, dryRun }) => [[...keep], dryRun])).toEqual([
+      [[DIGEST], true],
+      [[], false],
+    ]);
   });
 });
 

@@ -170,6 +170,8 @@ describe("load", () => {
     expect((await expectCode(load(["xdp:sock"]), "PROGRAM_TYPE_MISMATCH")).hint).toBe(
       "use --programs socket_filter:sock",
     );
+    const nowhere = await expectCode(load(["cgroup_sockopt:odd"]), "INVALID_PROGRAM");
+    expect(nowhere.hint).toBe("its section can be cgroup/getsockopt, cgroup/setsockopt");
     expect((await expectCode(load([":odd"]), "INVALID_PROGRAM")).hint).toBe("use --programs TYPE:odd");
     const unknown = await expectCode(load(["tcx:cuont"]), "FUNCTION_NOT_FOUND");
     expect(unknown.hint).toContain('did you mean "count"');

@@ -22,11 +22,11 @@ const LOAD = { source: { file: "/x" }, programs: [{ type: "tcx", name: "count" }
 const TYPES = PROGRAM_TYPES.join(", ");
 
 const LOADS: readonly (readonly [request: object, message: string, hint: string | null])[] = [
-  [{ ...LOAD, global: {} }, 'unknown field "global"', 'did you mean "globalData"?'],
+  [{ ...LOAD, global: {} }, 'unknown field "global"', 'did you mean "globals" or "globalData"?'],
   [
     { ...LOAD, x: {} },
     'unknown field "x"',
-    "fields are source, programs, globalData, metadata, application, mapOwnerId, maps, mapEntries",
+    "fields are source, programs, globalData, globals, metadata, application, mapOwnerId, maps, mapEntries",
   ],
   [{ ...LOAD, source: { fil: "/x" } }, 'unknown field "source.fil"', 'did you mean "file"?'],
   [

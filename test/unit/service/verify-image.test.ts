@@ -14,6 +14,8 @@ let asked: VerifyRequest[];
 let verified: Omit<VerifiedImage, "reference" | "digest">;
 const unused = () => Promise.reject(new Error("it was not to be asked for"));
 const images: ImagesPort = {
+  stored: () => expect.unreachable(),
+  prune: () => expect.unreachable(),
   pull: unused,
   fetch: unused,
   inspect: unused,
