@@ -20,14 +20,16 @@ const DEFAULT_KERNELS = ["6.1", "newest"];
 /** Modules that the tests' networks need; harmless on kernels that have them built in. */
 const MODULES = ["veth", "sch_ingress", "cls_bpf", "cls_u32", "act_bpf", "dummy", "bridge"];
 
-/** Runs in the guest if no command is given. scripts/test.ts reads its last line, `N passed, N failed`. */
-const TESTS = [process.execPath, "scripts/test.ts", "--rings-only", "contract", "kernel", "machine"];
-const LONG_TESTS = [...TESTS, "machine-long"];
+/** Run in the guest if no command is given. scripts/test.ts reads their last line, `N passed, N failed`. */
+const TESTS = [process.execPath, "scripts/test.ts", "--rings-only", "contract", "machine-kernel", "machine"];
+const testsOf = (kernel: UnpackedKernel): readonly string[] => [...TESTS, `machine-${kernel.name}`];
+/** Variable as test/labs/brief.ts reads it. */
+const LONG_TESTS = ["env", "BPFMAN_TEST_LONG=1", ...TESTS, "machine-6.1", "machine-newest", "machine-long"];
 
 const quote = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
 
 interface Job {
-  readonly command: readonly string[];
+  readonly command: (kernel: UnpackedKernel) => readonly string[];
   readonly timeoutMs: number;
 }
 
@@ -40,7 +42,7 @@ function scriptFor(kernel: UnpackedKernel, path: string, { command }: Job): stri
     ...modules,
     `export PATH=${quote(join(ROOT, "node_modules/.bin"))}:"$PATH"`,
     `export BPFMAN_TEST_KERNEL=${quote(kernel.name)}`,
-    command.map(quote).join(" "),
+    command(kernel).map(quote).join(" "),
   ].join("\n");
 }
 
@@ -85,7 +87,7 @@ const named = before.filter((word) => word !== "--all");
 const all = before.includes("--all");
 const long = all || named.length > 0;
 const job: Job = {
-  command: border >= 0 ? words.slice(border + 1) : long ? LONG_TESTS : TESTS,
+  command: (kernel) => (border >= 0 ? words.slice(border + 1) : long ? LONG_TESTS : testsOf(kernel)),
   timeoutMs: long ? LONG_TIMEOUT_MS : TIMEOUT_MS,
 };
 const interrupted = new AbortController();

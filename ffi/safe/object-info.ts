@@ -9,7 +9,8 @@ import {
 } from "../layout/generated.ts";
 import { decode, encode, type FieldValues, type StructLayout, type StructReader } from "../layout/struct.ts";
 import { addressOf, allocate, keepAlive, textUntilNul } from "../memory.ts";
-import { bpf } from "./bpf.ts";
+import { bpf, openBtfById } from "./bpf.ts";
+import { closeFd } from "./libc.ts";
 
 /**
  * BPF_OBJ_GET_INFO_BY_FD. `request` holds fields to set before the call (pointers and lengths of arrays); everything
@@ -73,6 +74,21 @@ export function programInfo(fd: number): ProgramInfo {
   };
 }
 
+/** struct bpf_func_info begins with the function's instruction and its type ID. */
+const FUNC_INFO = { typeId: 4, bytes: 8 } as const;
+
+/** Returns the type ID, in its BTF, of the function that the program behind `fd` begins with; null if it has none. Throws SysError. */
+export function programFunction(fd: number): number | null {
+  const info = objectInfo(fd, PROG_INFO);
+  const [count, size] = [info.u32("nr_func_info"), info.u32("func_info_rec_size")];
+  if (count === 0 || size < FUNC_INFO.bytes) return null;
+  // The kernel writes as many as there is room for, the program itself first.
+  const record = allocate(size);
+  objectInfo(fd, PROG_INFO, { nr_func_info: 1, func_info_rec_size: size, func_info: addressOf(record) });
+  keepAlive(record);
+  return new DataView(record.buffer).getUint32(FUNC_INFO.typeId, true);
+}
+
 /** struct bpf_map_info; sizes in bytes. */
 export interface MapInfo {
   readonly type: number;
@@ -110,13 +126,19 @@ export function mapInfo(fd: number): MapInfo {
   };
 }
 
-/** The bytes of the BTF behind `fd`, as it was given to the kernel. Throws SysError. */
-export function btfBytes(fd: number): Uint8Array {
-  const size = objectInfo(fd, BTF_INFO).u32("btf_size");
-  const bytes = allocate(Math.max(size, 1));
-  objectInfo(fd, BTF_INFO, { btf: addressOf(bytes), btf_size: size });
-  keepAlive(bytes);
-  return bytes.subarray(0, size);
+/** Returns the BTF with that ID, as it was given to the kernel; null if there is none. Throws SysError. */
+export function btfBytes(id: number): Uint8Array | null {
+  const fd = openBtfById(id);
+  if (fd === null) return null;
+  try {
+    const size = objectInfo(fd, BTF_INFO).u32("btf_size");
+    const bytes = allocate(Math.max(size, 1));
+    objectInfo(fd, BTF_INFO, { btf: addressOf(bytes), btf_size: size });
+    keepAlive(bytes);
+    return bytes.subarray(0, size);
+  } finally {
+    closeFd(fd);
+  }
 }
 
 /**

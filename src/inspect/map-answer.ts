@@ -5,10 +5,10 @@ import { BpfmanError } from "../errors/error.ts";
 import type { Host } from "../platform/host.ts";
 import type { KernelMap } from "../platform/kernel.ts";
 
-/** Maps of global variables have no pin, without which only CAP_SYS_ADMIN may look at a map: they are left out. */
-function seen(host: Host, id: MapId): KernelMap | null {
+/** Maps of global variables have no pin, without which only CAP_SYS_ADMIN may look at a map: null for those. */
+export function ifPermitted<T>(look: () => T | null): T | null {
   try {
-    return host.kernel.map(id);
+    return look();
   } catch (thrown) {
     if (thrown instanceof BpfmanError && thrown.code === "PERMISSION_DENIED") return null;
     throw thrown;
@@ -17,8 +17,11 @@ function seen(host: Host, id: MapId): KernelMap | null {
 
 /** A map's current state in the kernel; null if it no longer exists. `pinPath` is where bpfman pinned it, if it did. */
 export function mapAnswer(host: Host, id: MapId, pinPath: string | null): MapAnswer | null {
-  const map = seen(host, id);
-  if (map === null) return null;
+  const map = ifPermitted(() => host.kernel.map(id));
+  return map && answerOf(host, map, pinPath);
+}
+
+export function answerOf(host: Host, map: KernelMap, pinPath: string | null): MapAnswer {
   return {
     id: map.id,
     name: map.name,

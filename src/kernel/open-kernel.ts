@@ -1,11 +1,13 @@
-import { type BpfObjectKind, objectIds, withObject } from "../../ffi/safe/bpf.ts";
+import { type BpfObjectKind, objectIds, openById } from "../../ffi/safe/bpf.ts";
 import { readTextSync } from "../../ffi/safe/file-system.ts";
+import { closeFd } from "../../ffi/safe/libc.ts";
 import { waitForRunningPrograms } from "../../ffi/safe/membarrier.ts";
 import { kernelLinkId, mapId, programId } from "../domain/ids.ts";
 import { sysFailure } from "../errors/sys-failure.ts";
 import type { Feature, FeatureName, KernelAttach, KernelPort } from "../platform/kernel.ts";
 import { attempt } from "./kernel-failure.ts";
-import { attachedLink, countsRuns, readLink, readMap, readProgram } from "./read-info.ts";
+import type { Opener } from "./open-map.ts";
+import { attachedLink, countsRuns, readBtf, readLink, readMap, readProgram } from "./read-info.ts";
 import { detachWherePossible, openObject, openPin, withPinned } from "./pin.ts";
 
 /** Far longer than any program runs on a packet. Used on kernels that cannot report the end of a grace period. */
@@ -39,7 +41,8 @@ const security = () => require("./explain/security.ts") as typeof import("./expl
  * where objects are found without CAP_SYS_ADMIN.
  */
 export function openKernel(pins: string | null = null): KernelPort {
-  const lookUp = lookUpAmong(pins);
+  const open = openerWith(pins);
+  const lookUp = lookUpWith(open);
   return {
     feature,
     load: async (object) => (await import("./load/load-object.ts")).load(object),
@@ -50,8 +53,9 @@ export function openKernel(pins: string | null = null): KernelPort {
     wholeName: (program) => names().wholeName(program),
     map: (id) => lookUp("map", id, readMap),
     mapIds: () => allIds("map").map(mapId),
-    openMap: (id) => maps().openMap(id),
-    programBtf: ({ btfId }) => maps().readBtf(btfId),
+    openMap: (id) => maps().openMap(id, open),
+    programBtf: ({ id, btfId }) =>
+      attempt({ action: `read the BTF of program ${id}`, code: "KERNEL_CALL_FAILED" }, () => readBtf(btfId)),
     mapContent: (id) => lookUp("map", id, content().readMapContent),
     firstValue: (id) => lookUp("map", id, content().readFirstValue),
     linkIds: () => allIds("link").map(kernelLinkId),
@@ -135,19 +139,29 @@ const allIds = (kind: BpfObjectKind): number[] =>
     }
   });
 
-/**
- * Returns what `read` reads from the object with that ID; null if there is none. Only CAP_SYS_ADMIN may open objects by
- * ID; without it, they are looked for among the pins below `pins`.
- */
-const lookUpAmong =
-  (pins: string | null) =>
+/** Only CAP_SYS_ADMIN may open objects by ID; without it, they are looked for among the pins below `pins`. */
+const openerWith =
+  (pins: string | null): Opener =>
+  (kind, id) => {
+    try {
+      return openById(kind, id);
+    } catch (thrown) {
+      if (pins === null || sysFailure(thrown)?.name !== "EPERM") throw thrown;
+      return pinned().openPinnedObject(pins, { kind, id, refusal: thrown });
+    }
+  };
+
+/** Returns what `read` reads from the object with that ID; null if there is none. */
+const lookUpWith =
+  (open: Opener) =>
   <T>(kind: BpfObjectKind, id: number, read: (fd: number) => T): T | null =>
     attempt({ action: `open ${kind} ${id}`, code: "KERNEL_CALL_FAILED" }, () => {
+      const fd = open(kind, id);
+      if (fd === null) return null;
       try {
-        return withObject(kind, id, read);
-      } catch (thrown) {
-        if (pins === null || sysFailure(thrown)?.name !== "EPERM") throw thrown;
-        return pinned().withPinnedObject(pins, { kind, id, refusal: thrown }, read);
+        return read(fd);
+      } finally {
+        closeFd(fd);
       }
     });
 

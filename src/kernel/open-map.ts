@@ -1,16 +1,16 @@
 /** Opens maps to read and change their entries. */
-import { openBtfById, openById } from "../../ffi/safe/bpf.ts";
+import type { BpfObjectKind } from "../../ffi/safe/bpf.ts";
 import { closeFd } from "../../ffi/safe/libc.ts";
 import { type ElementBatch, MapElements } from "../../ffi/safe/map-elements.ts";
 import { readTextSync } from "../../ffi/safe/file-system.ts";
-import { btfBytes, mapInfo } from "../../ffi/safe/object-info.ts";
+import { mapInfo } from "../../ffi/safe/object-info.ts";
 import type { MapId } from "../domain/ids.ts";
 import { type MapKind, mapKind } from "../domain/map-kinds.ts";
 import { MAP_BATCH_BYTES_MAX, MAP_BATCH_ENTRIES_MAX, MAP_VALUE_BYTES_MAX } from "../domain/limits.ts";
 import { BpfmanError, type SysFailure } from "../errors/error.ts";
 import type { KernelMapContent, MapBatch, MapReference, OpenMap, UpdateMode } from "../platform/kernel.ts";
 import { attempt, type Meaning } from "./kernel-failure.ts";
-import { readMap } from "./read-info.ts";
+import { readBtf, readMap } from "./read-info.ts";
 
 const KERNEL_BTF = "/sys/kernel/btf/vmlinux";
 const POSSIBLE = "/sys/devices/system/cpu/possible";
@@ -18,16 +18,8 @@ const PROCESSOR_VALUE_STEP = 8;
 /** More entries than the map can have, by this factor, mean that it changes while it is read, and reading begins anew. */
 const READ_AGAIN_MAX = 4;
 
-/** The bytes of a BTF object; null if there is none of that ID. */
-export function readBtf(id: number): Uint8Array | null {
-  const fd = id === 0 ? null : openBtfById(id);
-  if (fd === null) return null;
-  try {
-    return btfBytes(fd);
-  } finally {
-    closeFd(fd);
-  }
-}
+/** Opens an object; null if there is none of that ID. The caller closes the descriptor. */
+export type Opener = (kind: BpfObjectKind, id: number) => number | null;
 
 /** Parses `0-3,5`. */
 function possibleProcessors(): number[] {
@@ -39,54 +31,64 @@ function possibleProcessors(): number[] {
 }
 
 /** Opens a map; null if there is none of that ID. */
-export function openMap(id: MapId): OpenMap | null {
+export function openMap(id: MapId, open: Opener): OpenMap | null {
   const action = `open map ${id}`;
-  const fd = attempt({ action, code: "KERNEL_CALL_FAILED" }, () => openById("map", id));
+  const fd = attempt({ action, code: "KERNEL_CALL_FAILED" }, () => open("map", id));
   if (fd === null) return null;
   try {
-    return attempt({ action, code: "KERNEL_CALL_FAILED" }, () => opened(fd));
+    return attempt({ action, code: "KERNEL_CALL_FAILED" }, () => opened(fd, open));
   } catch (thrown) {
     closeFd(fd);
     throw thrown;
   }
 }
 
-function opened(fd: number): OpenMap {
+function opened(fd: number, open: Opener): OpenMap {
   const map = readMap(fd);
   const { keySize: keyBytes, valueSize, maxEntries } = map;
   const { perProcessor, keysOnly, reference: takes } = mapKind(map);
   const processors = perProcessor ? possibleProcessors() : null;
   const step = Math.ceil(valueSize / PROCESSOR_VALUE_STEP) * PROCESSOR_VALUE_STEP;
   const valueBytes = processors === null ? valueSize : step * processors.length;
-  if (valueBytes > MAP_VALUE_BYTES_MAX) {
-    throw new BpfmanError(
-      "NOT_SUPPORTED",
-      `map ${map.id} has values of ${valueBytes} bytes, more than ${MAP_VALUE_BYTES_MAX}`,
-    );
-  }
   const elements = new MapElements(fd, { keyBytes, valueBytes });
   const trying = <T>(verb: string, run: () => T): T =>
     attempt({ action: `${verb} map ${map.id}`, code: "KERNEL_CALL_FAILED", explain: explainElement }, run);
+  /** Checked here, so that a map with larger values can still be listed. */
+  const requireRoom = (verb: string): void => {
+    if (valueBytes <= MAP_VALUE_BYTES_MAX) return;
+    throw new BpfmanError(
+      "NOT_SUPPORTED",
+      `${verb} map ${map.id}: its values have ${valueBytes} bytes; at most ${MAP_VALUE_BYTES_MAX} are read or written`,
+      { hint: `"bpfman map get ${map.id}" shows its state` },
+    );
+  };
+  const tryingEntry = <T>(verb: string, run: () => T): T => {
+    requireRoom(verb);
+    return trying(verb, run);
+  };
 
   return {
     map,
     processors,
     valueBytes,
     types: () => trying("read the types of", () => typesOf(fd)),
-    lookup: (key) => trying("read an entry of", () => elements.lookup(key)),
-    contains: (value) => trying("read", () => elements.contains(value)),
-    update: (key, value, { mode, reference }) =>
+    lookup: (key) => tryingEntry("read an entry of", () => elements.lookup(key)),
+    contains: (value) => tryingEntry("read", () => elements.contains(value)),
+    update: (key, value, { mode, reference }) => {
+      requireRoom("change an entry of");
       attempt(
         { action: `change an entry of map ${map.id}`, code: "KERNEL_CALL_FAILED", explain: explainUpdate(takes) },
-        () => update(elements, { key, value, mode, reference }),
-      ),
+        () => update(elements, open, { key, value, mode, reference }),
+      );
+    },
     delete: (key) => trying("delete an entry of", () => elements.delete(key)),
-    take: () => trying("take a value out of", () => elements.take()),
+    take: () => tryingEntry("take a value out of", () => elements.take()),
     batches: (from, count) => batches(from, count),
     close: () => closeFd(fd),
   };
 
   function* batches(from: string | null, wanted: number): Iterable<MapBatch> {
+    requireRoom("read");
     const entryBytes = Math.max(1, keyBytes + valueBytes);
     const count = Math.max(
       1,
@@ -96,7 +98,9 @@ function opened(fd: number): OpenMap {
     const read =
       keysOnly || place?.kind === "key"
         ? null
-        : trying("read", () => elements.batches(place?.bytes ?? null, { count, most: Math.max(count, maxEntries) }));
+        : tryingEntry("read", () =>
+            elements.batches(place?.bytes ?? null, { count, most: Math.max(count, maxEntries) }),
+          );
     let left = READ_AGAIN_MAX * Math.max(maxEntries, count);
     const next = read === null ? oneByOne(place?.bytes ?? null, count) : () => inBatches(read);
     for (let batch = trying("read", next); ; batch = trying("read", next)) {
@@ -170,13 +174,13 @@ interface Update {
 }
 
 /** The kernel takes descriptors of maps and programs, and answers their IDs. */
-function update(elements: MapElements, { key, value, mode, reference }: Update): void {
+function update(elements: MapElements, open: Opener, { key, value, mode, reference }: Update): void {
   if (reference === undefined) {
     elements.update(key, value, mode);
     return;
   }
   const { kind, id, at } = reference;
-  const fd = openById(kind, id);
+  const fd = open(kind, id);
   if (fd === null) {
     throw new BpfmanError(kind === "map" ? "MAP_NOT_FOUND" : "PROGRAM_NOT_FOUND", `the kernel has no ${kind} ${id}`, {
       details: { [`${kind}_id`]: id },

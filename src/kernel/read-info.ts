@@ -1,7 +1,8 @@
 import { bootRealtimeNs, closeFd } from "../../ffi/safe/libc.ts";
-import { linkInfo, mapInfo, programInfo } from "../../ffi/safe/object-info.ts";
+import { btfBytes, linkInfo, mapInfo, programInfo } from "../../ffi/safe/object-info.ts";
 import { kernelLinkId, mapId, programId } from "../domain/ids.ts";
 import type { AttachedLink, KernelLink, KernelMap, KernelProgram } from "../platform/kernel.ts";
+import { sysFailure } from "../errors/sys-failure.ts";
 import { pin } from "./pin.ts";
 import { readTextSync } from "../../ffi/safe/file-system.ts";
 
@@ -104,6 +105,17 @@ export function attachedLink(fd: number): AttachedLink {
     return { id, pin: (path) => pin(`link ${id}`, fd, path), close };
   } catch (thrown) {
     close();
+    throw thrown;
+  }
+}
+
+/** Returns the BTF with that ID; null if there is none, or only CAP_SYS_ADMIN may read it. */
+export function readBtf(id: number): Uint8Array | null {
+  if (id === 0) return null;
+  try {
+    return btfBytes(id);
+  } catch (thrown) {
+    if (sysFailure(thrown)?.name === "EPERM") return null;
     throw thrown;
   }
 }

@@ -483,8 +483,9 @@ export interface KernelPort {
   mapContent(id: MapId): KernelMapContent | null;
   /** The bytes of an array's first value, such as those of a `.rodata`; null if there is no such map, or it is no array. */
   firstValue(id: MapId): Uint8Array | null;
+  /** Throws PERMISSION_DENIED for maps that bpfman did not pin, without CAP_SYS_ADMIN. */
   openMap(id: MapId): OpenMap | null;
-  /** BTF of a program, null if it has none. */
+  /** BTF of a program; null if it has none, or the kernel does not show it to this process. */
   programBtf(program: KernelProgram): Uint8Array | null;
   link(id: KernelLinkId): KernelLink | null;
   linkIds(): KernelLinkId[];

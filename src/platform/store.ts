@@ -70,6 +70,8 @@ export interface StorePort {
   forgetBytecode(id: ProgramId): void;
   program(id: ProgramId): ProgramRecord | null;
   /** Ascending by ID. */
+  /** The programs that use the map with that ID, or have one of that name. */
+  programsWithMap(key: "id" | "name", value: number | string): ProgramRecord[];
   programs(): ProgramRecord[];
   /** Returns the columns of a program listing, ascending by ID. Much cheaper than complete records. */
   programSummaries(): ProgramSummary[];

@@ -135,6 +135,8 @@ const SELECT_MAP_USES = `SELECT program_id, map_pin_path, iif(json_valid(maps), 
 const SELECT_MAP_AT = `SELECT map.value ->> 'id' AS id, map.value ->> 'foreign' AS "foreign"
     FROM programs, json_each(iif(json_valid(maps), maps, '[]')) AS map
     WHERE boot_id = ? AND map.type = 'object' AND map.value ->> 'pinPath' = ? LIMIT 1`;
+const HAS_MAP = `EXISTS (SELECT 1 FROM json_each(iif(json_valid(maps), maps, '[]')) AS map
+    WHERE map.type = 'object' AND map.value ->> ? = ?)`;
 const INSERT_PROGRAM = `INSERT INTO programs (boot_id, owner, state, ${PROGRAM_COLUMNS.join(", ")})
   VALUES (?, ?, ?, ${PROGRAM_COLUMNS.map(() => "?").join(", ")})`;
 
@@ -159,6 +161,7 @@ export function programRows(on: Opened) {
     deleteProgram: (id) => remove(on, PROGRAMS, id),
     program: (id) => records(on, PROGRAMS, "state = 'ready' AND program_id = ?", id)[0] ?? null,
     programs: () => records(on, PROGRAMS, "state = 'ready'"),
+    programsWithMap: (key, value) => records(on, PROGRAMS, `state = 'ready' AND ${HAS_MAP}`, key, value),
     programSummaries: () =>
       named("read programs", path, () => {
         const rows = database.query<Fields, SQLQueryBindings[]>(SELECT_SUMMARIES).all(bootId);

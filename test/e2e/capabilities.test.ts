@@ -8,6 +8,8 @@ import type {
   LinkAnswer,
   LinkListAnswer,
   LoadAnswer,
+  MapListAnswer,
+  MapStatusAnswer,
   ProgramListAnswer,
 } from "../../src/domain/answer.ts";
 import { cleanUpAfterEach } from "../labs/clean-up.ts";
@@ -27,7 +29,7 @@ const lab = cable();
 beforeEach(() => {
   chmodSync(dirname(bpfman.runtimeDir), 0o755);
   cpSync(BPFMAN, bpfman.path("bpfman"));
-  for (const name of ["life", "kinds", "every_kind"])
+  for (const name of ["life", "kinds", "every_kind", "map_values"])
     cpSync(join(FIXTURES, `${name}.bpf.o`), bpfman.path(`${name}.bpf.o`));
 });
 
@@ -217,6 +219,107 @@ test("a pull takes none: the cache may be the user's own", () => {
   const image = ["image", "pull", "-i", "localhost:1/none:v1", "-p", "Never", "--cache-dir", bpfman.path("cache")];
   delegate();
   expect(runAs(nobody, ...image).error).toContain("it is not in the cache");
+});
+
+describe("maps", () => {
+  const FLOW = '{"saddr":"10.0.0.1","port":53,"zone":258}';
+  const all = userWith([...NETWORK, "sys_admin"]);
+  const USED = '{"packets":9007199254740993,"verdict":"DENY"}';
+
+  test("are listed, read and changed by their types, as with CAP_SYS_ADMIN", () => {
+    delegate();
+    const user = userWith(NETWORK);
+    const program = idOf(load(user, "map_values", "xdp:use_all"));
+    const bpf = userWith(["bpf"]);
+    const ok = (...words: string[]): string => {
+      const { code, out, error } = runAs(bpf, "map", ...words);
+      expect({ words, code, error }).toEqual({ words, code: 0, error: "" });
+      return out;
+    };
+    ok("update", "flows", FLOW, USED);
+    ok("update", "names", "eth0", "-5");
+    ok("update", "routes4", "10.0.0.0/8", "7");
+    ok("update", "per_cpu", "1", "18446744073709551615");
+    ok("update", "jobs", FLOW);
+    ok("update", "outer", "a", String(jsonAs<MapStatusAnswer>(bpf, "map", "get", "second").id));
+    ok("update", "jumps", "2", program);
+    for (const name of ["one", "two"]) ok("update", "recent", name === "one" ? "1" : "2", "1");
+    ok("delete", "recent", "1");
+    expect(ok("lookup", "names", "eth0")).toBe("-5\n");
+    expect(ok("dump", "recent")).toBe('{"key":2,"value":1}\n');
+    ok("clear", "recent");
+    expect(ok("dump", "recent")).toBe("");
+
+    const { maps } = jsonAs<MapListAnswer>(bpf, "map", "list");
+    const expected = jsonAs<MapListAnswer>(all, "map", "list").maps.filter(({ pins }) => pins.length > 0);
+    expect(maps).toEqual(expected);
+    expect(maps.length).toBeGreaterThan(15);
+    for (const { name } of maps) {
+      const { out, error, code } = runAs(all, "map", "dump", name);
+      expect({ name, ...runAs(bpf, "map", "dump", name) }).toEqual({ name, out, error, code });
+    }
+    expect(jsonAs<MapStatusAnswer>(bpf, "map", "get", "flows")).toEqual(jsonAs(all, "map", "get", "flows"));
+    expect(ok("dump", "flows")).toContain('"verdict":"DENY"');
+    const [
+      {
+        pins: [pin = ""],
+      } = { pins: [] },
+    ] = maps.filter(({ name }) => name === "flows");
+    expect(ok("dump", pin)).toBe(ok("dump", `${program}/flows`));
+  });
+
+  test("without a pin, or of others, need CAP_SYS_ADMIN, and say so", () => {
+    delegate();
+    const user = userWith(NETWORK);
+    const program = idOf(load(user, "map_values", "xdp:use_all"));
+    const denied = { code: "PERMISSION_DENIED", details: { missing: ["CAP_SYS_ADMIN"] } };
+    const { maps } = jsonAs<MapListAnswer>(all, "map", "list", "--all");
+    const globals = maps.find(({ name }) => name === ".data")?.id ?? 0;
+    const pin = join(bpfman.runtimeDir, "others");
+    mkdirSync(pin);
+    mountBpffs(pin);
+    try {
+      const others = join(pin, "others");
+      sh(
+        "bpftool",
+        "map",
+        "create",
+        others,
+        "type",
+        "hash",
+        "key",
+        "4",
+        "value",
+        "2",
+        "entries",
+        "5",
+        "name",
+        "others",
+      );
+      const { id } = bpftool("map", "show", "pinned", others);
+      for (const named of [String(globals), `${program}/.data`, String(id), "4294967295", "others"]) {
+        const verbs = [["get"], ["dump"], ["lookup", "1"], ["update", "1", "1"], ["delete", "1"], ["clear"]];
+        for (const [verb = "", ...rest] of verbs) {
+          const failure = refusedAs(user, "map", verb, named, ...rest);
+          expect({ verb, named, ...failure }).toMatchObject(denied);
+          expect(failure.hint).toContain("CAP_SYS_ADMIN");
+        }
+      }
+      expect(refusedAs(user, "map", "list", "--all")).toMatchObject(denied);
+    } finally {
+      sh("umount", pin);
+    }
+  });
+
+  test("show bytes where the saved bytecode is lost", () => {
+    delegate();
+    const user = userWith(NETWORK);
+    const program = idOf(load(user, "map_values", "xdp:use_all"));
+    sh("rm", join(bpfman.runtimeDir, "programs", program, "bytecode.o"));
+    expect(runAs(user, "map", "update", "names", "6574683000000000", "fbff")).toMatchObject({ code: 0, error: "" });
+    expect(runAs(user, "map", "dump", "names").out).toBe('{"key":"6574683000000000","value":"fbff"}\n');
+    expect(runAs(all, "map", "dump", "names").out).toBe('{"key":"eth0","value":-5}\n');
+  });
 });
 
 test("root without the capabilities is told to add them to the container", () => {

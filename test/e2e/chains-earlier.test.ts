@@ -120,7 +120,7 @@ extensionTest(
     const refused = async (programs: readonly number[]) => {
       const failure = await bpfman.refused(5, "STATE_CONFLICT", "attach", String(newcomer), ...words(300));
       expect(failure.details).toMatchObject({ programs });
-      expect(failure.hint).toBe("load them again, and attach those in their place");
+      expect(failure.hint).toBe("detach the programs named, then load and attach them again");
     };
     await refused(ids);
     await follow([0, 1]);

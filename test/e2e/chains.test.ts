@@ -3,13 +3,8 @@ import { describe, expect } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
-import type {
-  DispatcherDetailAnswer,
-  DispatcherListAnswer,
-  LinkAnswer,
-  ProgramAnswer,
-} from "../../src/domain/answer.ts";
-import { watchMembers, wire } from "../labs/chain-lab.ts";
+import type { DispatcherDetailAnswer, LinkAnswer } from "../../src/domain/answer.ts";
+import { placeOn, watchMembers, wire } from "../labs/chain-lab.ts";
 import { compileBpf } from "../objects/compile.ts";
 import { executable, idOf, mapOf } from "../labs/executable.ts";
 import { extensionTest } from "../labs/extension-test.ts";
@@ -23,6 +18,11 @@ const ORDER = [7, 2, 9, 0, 4, 1, 8, 3, 6, 5];
 
 const bpfman = executable();
 const lab = wire();
+
+const linksNow = async () => (await (await bpfman.session()).call("link/list", {})).links;
+const linkNow = async (linkId: number) => (await bpfman.session()).call("link/get", { linkId });
+const programNow = async (programId: number) => (await bpfman.session()).call("program/get", { programId });
+const dispatchersNow = async () => (await (await bpfman.session()).call("dispatcher/list", {})).dispatchers;
 
 describe.each([
   ["xdp", 2, 1],
@@ -44,11 +44,19 @@ describe.each([
     return { ...watch, id: (number: number) => idOf(programs, `${hook}_member_${number}`) };
   }
 
+  /** Attaches it by the session; the commands under test are run as such. */
+  const attach = async (programId: number, priority: number, metadata = {}): Promise<LinkAnswer> =>
+    (await bpfman.session()).call("link/attach", {
+      programId,
+      attach: placeOn(hook, { netns: lab.netns(), priority }),
+      metadata,
+    });
+
   async function dispatcher(): Promise<DispatcherDetailAnswer> {
-    const { dispatchers }: DispatcherListAnswer = await bpfman.json("dispatcher", "list");
+    const dispatchers = await dispatchersNow();
     expect(dispatchers.map((each) => [each.key.type, each.interface])).toEqual([[type, "veth0"]]);
     const { nsid, ifindex } = dispatchers[0]?.key ?? { nsid: 0, ifindex: 0 };
-    return bpfman.json("dispatcher", "get", type, String(nsid), String(ifindex));
+    return (await bpfman.session()).call("dispatcher/get", { type, nsid, ifindex });
   }
 
   /** What holds the chain on its hook, which must be the same over all changes. */
@@ -60,13 +68,12 @@ describe.each([
       const chain = await members(...TEN);
       const links: LinkAnswer[] = [];
       for (const member of TEN) {
-        const priority = 100 * ORDER.indexOf(member);
-        links.push(await bpfman.attach(chain.id(member), ...words(priority), "-m", `member=${member}`));
+        links.push(await attach(chain.id(member), 100 * ORDER.indexOf(member), { member: String(member) }));
       }
       lab.send(1);
       await chain.follow(ORDER);
 
-      const listed = await bpfman.links();
+      const listed = await linksNow();
       const facts = ({ id, program_id, created_at, metadata }: LinkAnswer["record"]) => {
         return { id, program_id, created_at, metadata };
       };
@@ -93,8 +100,8 @@ describe.each([
       lab.send(1);
       await chain.follow(rest);
       const trace = bpfman.path("trace");
-      const attach = bpfman.command("attach", String(chain.id(4)), ...words(0));
-      sh("strace", "-f", "-qq", "-o", trace, "-e", "trace=bpf", ...attach);
+      const command = bpfman.command("attach", String(chain.id(4)), ...words(0));
+      sh("strace", "-f", "--seccomp-bpf", "-qq", "-o", trace, "-e", "trace=bpf", ...command);
       const loads = readFileSync(trace, "utf8").match(/BPF_PROG_LOAD, .*/g) ?? [];
       expect(loads.filter((load) => load.includes(`prog_name="${hook}_dispatcher"`))).toHaveLength(1);
       // Its twin went with it; those of the others stayed.
@@ -115,7 +122,7 @@ describe.each([
   extensionTest(`${hook}: link update moves a link, and changes after what the chain goes on`, async () => {
     const chain = await members(0, 1, 2);
     const links: LinkAnswer[] = [];
-    for (const member of [0, 1, 2]) links.push(await bpfman.attach(chain.id(member), ...words(100 * (member + 1))));
+    for (const member of [0, 1, 2]) links.push(await attach(chain.id(member), 100 * (member + 1)));
     const seat = seatOf(await dispatcher());
     const update = (member: number, ...change: string[]): Promise<LinkAnswer> =>
       bpfman.json("link", "update", String(links[member]?.record.id), ...change);
@@ -149,8 +156,8 @@ describe.each([
     const chain = await members(0);
     const names = ["any", "words", "nothing"];
     const others = await bpfman.load(object, "--programs", ...names.map((name) => `${hook}:${name}`));
-    for (const [index, name] of names.entries()) await bpfman.attach(idOf(others, name), ...words(index));
-    await bpfman.attach(chain.id(0), ...words(100));
+    for (const [index, name] of names.entries()) await attach(idOf(others, name), index);
+    await attach(chain.id(0), 100);
     expect((await dispatcher()).members.map((member) => member.program_name)).toEqual([...names, `${hook}_member_0`]);
     lab.send(1);
     await chain.follow([0]);
@@ -169,9 +176,9 @@ describe.each([
     expect([both.mode, seatOf(both)]).toEqual(["chain", seatOf(alone)]);
     lab.send(1);
     await chain.follow([1, 0]);
-    const status: LinkAnswer = await bpfman.json("get", "link", String(before.record.id));
+    const status = await linkNow(before.record.id);
     expect(status.status).toMatchObject({ kernel_seen: true, pin_present: true });
-    const twin: ProgramAnswer = await bpfman.json("get", "program", String(status.status.kernel?.program_id));
+    const twin = await programNow(status.status.kernel?.program_id ?? 0);
     expect([twin.record, twin.status.twin_of, twin.status.kernel?.program_type]).toEqual([
       null,
       chain.id(0),
@@ -189,8 +196,8 @@ describe.each([
   extensionTest(`${hook}: a program that is unloaded leaves the chain to the others`, async () => {
     const staying = await members(0, 2);
     const going = await members(1);
-    for (const member of [0, 2]) await bpfman.attach(staying.id(member), ...words(100 * (member + 1)));
-    await bpfman.attach(going.id(1), ...words(200));
+    for (const member of [0, 2]) await attach(staying.id(member), 100 * (member + 1));
+    await attach(going.id(1), 200);
     lab.send(1);
     await staying.follow([0, 2]);
     await going.follow([1]);
@@ -203,20 +210,18 @@ describe.each([
 
   extensionTest(`${hook}: a chain whose namespace was deleted ends with the first of its links`, async () => {
     const chain = await members(0, 1, 2);
-    for (const member of [0, 1, 2]) await bpfman.attach(chain.id(member), ...words(member));
-    const [first, ...others] = await bpfman.links();
+    for (const member of [0, 1, 2]) await attach(chain.id(member), member);
+    const [first, ...others] = await linksNow();
     sh("ip", "netns", "delete", lab.name());
     await bpfman.ok("detach", String(first?.id));
-    const { dispatchers }: DispatcherListAnswer = await bpfman.json("dispatcher", "list");
-    expect(dispatchers).toEqual([]);
+    expect(await dispatchersNow()).toEqual([]);
     for (const { id, kernel_link_id } of others) {
-      const link: LinkAnswer = await bpfman.json("get", "link", String(id));
-      expect(link.status).toMatchObject({ kernel_seen: false, pin_present: false });
+      expect((await linkNow(id)).status).toMatchObject({ kernel_seen: false, pin_present: false });
       expect(inKernel("link", kernel_link_id ?? 0)).toBe(false);
     }
     // One way out is detach, another to unload.
     await bpfman.ok("detach", String(others[0]?.id));
-    for (const member of [0, 1, 2]) await bpfman.ok("unload", String(chain.id(member)));
+    await bpfman.ok("unload", ...[0, 1, 2].map((member) => String(chain.id(member))));
     await bpfman.expectNothingLeft();
   });
 
@@ -224,28 +229,24 @@ describe.each([
     const chain = await members(0, 1);
     const far = ["-i", "veth1", "-n", lab.netns("far")];
     const other = await bpfman.attach(chain.id(0), hook, ...far, "-p", "1", ...(hook === "tc" ? ["-d", "egress"] : []));
-    for (const member of [0, 1]) await bpfman.attach(chain.id(member), ...words(member));
+    for (const member of [0, 1]) await attach(chain.id(member), member);
     // The far end of the cable goes with the near one.
     sh("ip", "-n", lab.name(), "link", "delete", "veth0");
-    expect(await bpfman.links()).toHaveLength(3);
-    const [, first, second] = await bpfman.links();
+    const [, first, second, ...more] = await linksNow();
+    expect([second === undefined, more]).toEqual([false, []]);
     await bpfman.ok("dispatcher", "list");
     await bpfman.ok("detach", String(first?.id));
     // Nothing of the chain that has gone is left as if it lived; the other chain runs on.
-    const lost: LinkAnswer = await bpfman.json("get", "link", String(second?.id));
+    const lost = await linkNow(second?.id ?? 0);
     expect(lost.status).toMatchObject({ kernel: null, kernel_seen: false, pin_present: false });
     expect(lost.record).toMatchObject({ kernel_link_id: null, details: { nsid: 0, dispatcher_id: 0, revision: 0 } });
     expect(await bpfman.ok("list", "links")).toContain("(gone)");
     expect(inKernel("link", second?.kernel_link_id ?? 0)).toBe(false);
-    const left: DispatcherListAnswer = await bpfman.json("dispatcher", "list");
-    expect(left.dispatchers.map((each) => each.interface)).toEqual(["veth1"]);
-    const { record }: ProgramAnswer = await bpfman.json("get", "program", String(chain.id(1)));
-    expect(record?.program_id).toBe(chain.id(1));
+    expect((await dispatchersNow()).map((each) => each.interface)).toEqual(["veth1"]);
+    expect((await programNow(chain.id(1))).record?.program_id).toBe(chain.id(1));
     sh("ip", "netns", "delete", lab.name("far"));
     await bpfman.ok("detach", String(other.record.id), String(second?.id));
-    expect(await bpfman.links()).toEqual([]);
-    const { dispatchers }: DispatcherListAnswer = await bpfman.json("dispatcher", "list");
-    expect(dispatchers).toEqual([]);
+    expect([await linksNow(), await dispatchersNow()]).toEqual([[], []]);
     await bpfman.ok("unload", String(chain.id(0)), String(chain.id(1)));
     await bpfman.expectNothingLeft();
   });

@@ -192,6 +192,10 @@ test("what cannot be, is refused, and nothing is changed or printed", async () =
   await refused("MAP_NOT_FOUND", 3, "dump", "total");
   await refused("MAP_NOT_FOUND", 3, "dump", `${program}/total`);
   await refused("MAP_NOT_FOUND", 3, "dump", "4294967295");
+  for (const verb of ["lookup", "delete"]) {
+    const { message } = await refused("ENTRY_NOT_FOUND", 3, verb, "recent", "9223372036854775809");
+    expect(message).toContain("has no entry with key 9223372036854775809");
+  }
   await refused("PROGRAM_NOT_FOUND", 3, "dump", "4294967295/totals");
   await refused("MAP_NOT_FOUND", 3, "dump", "/run/nowhere");
   expect(await dump("flows")).toEqual([]);
@@ -253,7 +257,40 @@ test("maps of other tools are shown, and changed only on demand", async () => {
     await bpfman.ok("map", "update", pin, key, "0000", "--foreign");
   await bpfman.refused(5, "MAP_FULL", "map", "update", pin, "06000000", "0000", "--foreign");
   sh("bpftool", "map", "freeze", "id", String(id));
-  await bpfman.refused(5, "MAP_FROZEN", "map", "delete", pin, "01020304", "--foreign");
+  for (const words of [
+    ["update", pin, "01020304", "0708"],
+    ["delete", pin, "01020304"],
+    ["clear", pin],
+  ])
+    await bpfman.refused(5, "MAP_FROZEN", "map", ...words, "--foreign");
+  expect(await bpfman.ok("map", "lookup", pin, "01020304")).toBe('"0506"\n');
+  expect(await dump(pin)).toHaveLength(5);
+  sh("rm", pin);
+
+  const large = 64 * 1024 * 1024 + 8;
+  sh(
+    "bpftool",
+    "map",
+    "create",
+    pin,
+    "type",
+    "array",
+    "key",
+    "4",
+    "value",
+    String(large),
+    "entries",
+    "1",
+    "name",
+    "large",
+  );
+  expect(await bpfman.json("map", "get", pin)).toMatchObject({ value_size: large, entries: 1 });
+  for (const words of [
+    ["dump", pin],
+    ["lookup", pin, "0"],
+    ["clear", pin, "--foreign"],
+  ])
+    expect((await bpfman.refused(1, "NOT_SUPPORTED", "map", ...words)).message).toContain(`${large} bytes`);
   sh("rm", pin);
 });
 

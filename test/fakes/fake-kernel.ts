@@ -290,7 +290,7 @@ export class FakeKernel implements KernelPort {
   map = (id: MapId) => this.#maps.get(id) ?? null;
   linkIds = () => [...this.#links.keys()].map(kernelLinkId);
   mapIds = () => [...this.#maps.keys()].map(mapId);
-  openMap = () => null;
+  openMap: KernelPort["openMap"] = () => null;
   programBtf = () => null;
   mapContent = (id: MapId) => (this.#maps.has(id) ? { inner: null, types: null } : null);
   firstValue(id: MapId): Uint8Array | null {

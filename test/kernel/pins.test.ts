@@ -3,7 +3,10 @@ import { expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { openPins } from "../../src/bpffs/open-pins.ts";
 import { linkId, programId } from "../../src/domain/ids.ts";
+import { closeFd } from "../../ffi/safe/libc.ts";
+import { mapInfo } from "../../ffi/safe/object-info.ts";
 import { openPin } from "../../src/kernel/pin.ts";
+import { openPinnedObject } from "../../src/kernel/pinned-object.ts";
 import { failureOf } from "../expect/failure.ts";
 import { temporaryDirectory } from "../labs/temporary-directory.ts";
 
@@ -171,4 +174,36 @@ test.skipIf(!isRoot)("a file elsewhere is no pin, and the hint says what is one"
   expect(code).toBe("STATE_CONFLICT");
   expect(message).toContain("it is not a pin in a BPF file system");
   expect(hint).toContain("a pin is a path in a BPF file system");
+});
+
+test.skipIf(!isRoot)("an object is found by its pins, also after these have changed", () => {
+  openPins(root()).prepare();
+  const refusal = new Error("the refusal of the kernel");
+  const pinned = (path: string): number => {
+    pinMap(path);
+    const handle = openPin(path);
+    handle?.close();
+    return Number(handle?.id);
+  };
+  const find = (id: number): number => {
+    const fd = openPinnedObject(root(), { kind: "map", id, refusal });
+    try {
+      return mapInfo(fd).id;
+    } finally {
+      closeFd(fd);
+    }
+  };
+  const [one, other] = [`${root()}/shared/one`, `${root()}/maps/other`];
+  const first = pinned(one);
+  expect(find(first)).toBe(first);
+  const second = pinned(other);
+  expect([find(second), find(first)]).toEqual([second, first]);
+  // Another map in the place of the first, which then is elsewhere, then nowhere.
+  fs.renameSync(one, `${one}_moved`);
+  const third = pinned(one);
+  expect([find(third), find(first)]).toEqual([third, first]);
+  fs.rmSync(`${one}_moved`);
+  expect(() => find(first)).toThrow(refusal);
+  expect(() => openPinnedObject(root(), { kind: "program", id: second, refusal })).toThrow(refusal);
+  expect([find(third), find(second)]).toEqual([third, second]);
 });

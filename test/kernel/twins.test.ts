@@ -1,13 +1,10 @@
 /** Programs whose twins the kernel would not take as they are, and those that call others by way of program arrays. */
 import { expect } from "bun:test";
-import { unlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { tcConfig, xdpConfig } from "../../src/dispatcher/dispatcher-config.ts";
 import { openKernel } from "../../src/kernel/open-kernel.ts";
 import { objectForLibbpf, readObject, twinBytes } from "../../src/object/object-file.ts";
 import type { LoadedObject, ProgramToLoad, TwinToLoad } from "../../src/platform/kernel.ts";
-import { PACKET } from "../labs/chain-lab.ts";
+import { verdictOf } from "../labs/chain-lab.ts";
 import { compileBpf } from "../objects/compile.ts";
 import { extensionTest } from "../labs/extension-test.ts";
 import { bpftool, temporaryBpffs } from "../labs/kernel-lab.ts";
@@ -49,16 +46,6 @@ async function dispatcherOf(hook: Hook, twins: readonly TwinToLoad[], frags = fa
   const config = hook === "xdp" ? xdpConfig({ members, frags }) : tcConfig({ members });
   const slots = twins.map((twin) => ({ twin }));
   return kernel.loadDispatcher({ hook, config, members: slots, frags, expectedAttachType: null });
-}
-
-function verdictOf(program: number): number {
-  const file = join(tmpdir(), `bpfman-packet-${process.pid}`);
-  writeFileSync(file, PACKET);
-  try {
-    return bpftool("prog", "run", "id", String(program), "data_in", file, "repeat", "1").retval;
-  } finally {
-    unlinkSync(file);
-  }
 }
 
 for (const hook of ["xdp", "tc"] as const) {

@@ -1,13 +1,16 @@
 /** Two namespaces connected by a cable without other traffic, the chain members of test/fixtures/bpf, and what they saw. */
 import { beforeEach, expect } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { withNetns } from "../../ffi/safe/netns.ts";
+import type { ParamsOf } from "../../rpc/protocol.ts";
 import type { ChainedKind } from "../../src/domain/kinds.ts";
 import { readObject, twinBytes } from "../../src/object/object-file.ts";
 import type { KernelPort, SlotMember, TwinToLoad } from "../../src/platform/kernel.ts";
 import { pinAt, toLoad } from "../objects/bpf-fixture.ts";
 import { cleanUpAfterEach } from "./clean-up.ts";
-import { counters, deleteNamespaces, ipBatch, NEAR_INDEX, sh, until } from "./kernel-lab.ts";
+import { bpftoolBatch, counters, deleteNamespaces, ipBatch, NEAR_INDEX, sh, until } from "./kernel-lab.ts";
 
 const PORT = 9999;
 /** Column of /proc/net/dev. */
@@ -18,7 +21,7 @@ const DEVICE = { near: "veth0", far: "veth1" } as const;
 type End = keyof typeof ADDRESS;
 
 /** A packet that the members look at: Ethernet, IPv4 without options, UDP to their port. */
-export const PACKET: Uint8Array = new Uint8Array(64);
+const PACKET: Uint8Array = new Uint8Array(64);
 PACKET.set([0x08, 0x00, 0x45], 12);
 PACKET[23] = 17;
 PACKET.set([PORT >> 8, PORT & 0xff], 36);
@@ -43,6 +46,15 @@ export interface Wire {
   /** Datagrams that have come to UDP at an end since the test began. */
   received(end?: End): number;
 }
+
+/** A place at the near end's hook, for `link/attach`. */
+export const placeOn = (
+  hook: ChainedKind,
+  place: { readonly netns: string; readonly priority: number },
+): ParamsOf<"link/attach">["attach"] =>
+  hook === "xdp"
+    ? { kind: "xdp", iface: DEVICE.near, ...place }
+    : { kind: "tc", direction: "ingress", iface: DEVICE.near, ...place };
 
 let made = 0;
 
@@ -159,6 +171,8 @@ export interface Watch {
   follow(members: readonly number[]): Promise<void>;
   /** What members return from now on, by number; the others go on as they were, at first with 0. */
   setVerdicts(verdicts: Readonly<Record<number, number>>): void;
+  /** What a program says of a packet after each of these verdicts of member 0. */
+  answers(program: number, verdicts: readonly number[]): number[];
 }
 
 export interface Members extends Watch {
@@ -169,15 +183,29 @@ export interface Members extends Watch {
   changes(): number;
 }
 
+/** The command of bpftool that writes an entry of a map of 64-bit numbers. */
+const update = (map: number, key: number, value: number): string =>
+  ["map update id", map, "key", ...bytesOf(key, 4), "value", ...bytesOf(value, 8)].join(" ");
+
 /** Writes entries of a map of 64-bit numbers. */
 function setEntries(map: number, entries: Readonly<Record<number, number>>): void {
-  const lines = Object.entries(entries).map(([key, value]) =>
-    ["map update id", map, "key", ...bytesOf(Number(key), 4), "value", ...bytesOf(value, 8)].join(" "),
-  );
-  const stdin = Buffer.from(`${lines.join("\n")}\n`);
-  const result = Bun.spawnSync(["bpftool", "batch", "file", "-"], { stdin, stdout: "pipe", stderr: "pipe" });
-  if (result.exitCode !== 0) throw new Error(`bpftool: ${result.stderr}${result.stdout}`);
+  bpftoolBatch(Object.entries(entries).map(([key, value]) => update(map, Number(key), value)));
 }
+
+/** Lets bpftool run a program on a packet (BPF_PROG_TEST_RUN), by the commands of `lines`, and answers what it says. */
+function verdictsOf(program: number, lines: (run: string) => readonly string[]): number[] {
+  const file = join(tmpdir(), `bpfman-packet-${process.pid}`);
+  writeFileSync(file, PACKET);
+  try {
+    const printed = bpftoolBatch(lines(`prog run id ${program} data_in ${file} repeat 1`));
+    return printed.flatMap((each: { readonly retval: number } | null) => (each === null ? [] : [each.retval | 0]));
+  } finally {
+    unlinkSync(file);
+  }
+}
+
+/** What a program says of a packet that the members look at. */
+export const verdictOf = (program: number): number => verdictsOf(program, (run) => [run])[0] ?? Number.NaN;
 
 /** Watches the programs of one load by the ids of their maps. */
 export function watchMembers(map: (name: string) => number): Watch {
@@ -196,6 +224,8 @@ export function watchMembers(map: (name: string) => number): Watch {
       clear();
     },
     setVerdicts: (verdicts) => setEntries(map("verdicts"), verdicts),
+    answers: (program, verdicts) =>
+      verdictsOf(program, (run) => verdicts.flatMap((verdict) => [update(map("verdicts"), 0, verdict), run])),
   };
 }
 

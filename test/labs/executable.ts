@@ -4,6 +4,7 @@ import { Database } from "bun:sqlite";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { type Client, startClient } from "../../rpc/client/client.ts";
 import { mountsUnder } from "../../scripts/residue.ts";
 import type {
   DoctorAnswer,
@@ -15,7 +16,7 @@ import type {
 } from "../../src/domain/answer.ts";
 import type { ErrorCode } from "../../src/errors/codes.ts";
 import { cleanUpAfterEach } from "./clean-up.ts";
-import { bpftool, inKernel, until } from "./kernel-lab.ts";
+import { kernelObjects, until } from "./kernel-lab.ts";
 
 export const BPFMAN = resolve(import.meta.dir, "../../dist/bpfman");
 const ROOT = resolve(import.meta.dir, "../..");
@@ -61,6 +62,11 @@ export interface Executable {
   json<T>(...words: readonly string[]): Promise<T>;
   /** Must fail with this exit code and this error code, and answer nothing. */
   refused(exitCode: number, code: ErrorCode, ...words: readonly string[]): Promise<Failure>;
+  /**
+   * `bpfman rpc`, which begins with the first call in a test and ends with the test: for what is not about the command
+   * line, because each start of a process takes seconds in a virtual machine.
+   */
+  session(): Promise<Client>;
   /** Makes what the first change on a machine makes: directories, mount, database. `options` say where. */
   begin(...options: readonly string[]): Promise<void>;
   load(object: string, ...words: readonly string[]): Promise<readonly ProgramAnswer[]>;
@@ -79,16 +85,18 @@ export function executable(): Executable {
   let directory = "";
   let seen = newSeen();
   let env: Record<string, string> = {};
+  let client: Promise<Client> | null = null;
   const running = new Set<Bun.Subprocess>();
   const runtimeDir = () => join(directory, "run");
   const databasePath = () => join(runtimeDir(), "state/bpfman.db");
 
   cleanUpAfterEach(async () => {
+    await client?.then((each) => each.dispose());
     for (const child of running) child.kill("SIGKILL");
     await Promise.all([...running].map((child) => child.exited));
     try {
-      const left = existsSync(databasePath()) ? await programs() : [];
-      if (left.length > 0) await ok("unload", ...left.map((program) => String(program.program_id)));
+      const left = existsSync(databasePath()) ? database(programRows) : [];
+      if (left.length > 0) await ok("unload", ...left.map(String));
       await expectNothingLeft();
     } finally {
       for (const point of mountsUnder(directory)) Bun.spawnSync(["umount", point]);
@@ -101,6 +109,7 @@ export function executable(): Executable {
     mkdirSync(runtimeDir(), { mode: 0o750 });
     seen = newSeen();
     env = {};
+    client = null;
   });
 
   const command = (...words: readonly string[]) => [BPFMAN, "--runtime-dir", runtimeDir(), ...words];
@@ -174,12 +183,20 @@ export function executable(): Executable {
   async function expectNothingLeft(): Promise<void> {
     expect(traces()).toEqual({ programs: 0, links: 0, pins: [], mapDirectories: [], bytecode: [] });
     if (existsSync(databasePath())) for (const id of database(loadedPrograms)) seen.programs.add(id);
-    // Links first: they hold programs, which hold maps.
-    const links: { id: number; prog_id: number }[] = bpftool("link");
-    for (const link of links) if (seen.programs.has(link.prog_id)) seen.links.add(link.id);
-    for (const id of seen.links) await until(() => !inKernel("link", id));
-    for (const id of seen.programs) await until(() => !inKernel("prog", id));
-    for (const id of seen.maps) await until(() => !inKernel("map", id));
+    if (seen.programs.size + seen.maps.size + seen.links.size === 0) return;
+    let left: readonly string[] = [];
+    await until(() => {
+      const { prog, map, link } = kernelObjects();
+      left = [
+        ...link
+          .filter(({ id, prog_id }) => seen.links.has(id) || seen.programs.has(prog_id ?? 0))
+          .map(({ id }) => `link ${id}`),
+        ...prog.filter(({ id }) => seen.programs.has(id)).map(({ id }) => `program ${id}`),
+        ...map.filter(({ id }) => seen.maps.has(id)).map(({ id }) => `map ${id}`),
+      ];
+      return left.length === 0;
+    });
+    expect(left).toEqual([]);
   }
 
   return {
@@ -196,6 +213,13 @@ export function executable(): Executable {
     ok,
     json,
     refused,
+    session() {
+      client ??= startClient({
+        command: command("rpc") as [string, ...string[]],
+        env: { PATH: process.env.PATH, ...env },
+      });
+      return client;
+    },
     async begin(...options) {
       await ok(
         "load",
@@ -240,6 +264,13 @@ interface Seen {
   readonly maps: Set<number>;
 }
 const newSeen = (): Seen => ({ programs: new Set(), links: new Set(), maps: new Set() });
+
+/** Programs that a command has finished loading. */
+const programRows = (database: Database): number[] =>
+  database
+    .query<{ id: number }, []>("SELECT DISTINCT program_id AS id FROM programs WHERE state <> 'pending'")
+    .all()
+    .map(({ id }) => id);
 
 /** What the history says was loaded, also by loads that failed afterwards. */
 function loadedPrograms(database: Database): number[] {

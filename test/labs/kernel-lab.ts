@@ -14,17 +14,38 @@ export function sh(...command: readonly string[]): string {
 }
 
 /** What others remove while bpftool walks its lists makes it fail, or leaves an error among the answers: then it asks again, later each time. */
-export function bpftool(...command: readonly string[]) {
+function askAgain<T>(ask: () => T): T {
   for (let left = 20; ; left--) {
     try {
-      return JSON.parse(sh("bpftool", "-j", ...command));
+      return ask();
     } catch (thrown) {
-      // What is asked for by its name or id is not there.
-      const isList = !command.some((word) => ["id", "pinned", "name", "file", "dev"].includes(word));
-      if (!isList || left === 0) throw thrown;
+      if (left === 0) throw thrown;
       Bun.sleepSync((20 - left) * 10);
     }
   }
+}
+
+export function bpftool(...command: readonly string[]) {
+  const ask = () => JSON.parse(sh("bpftool", "-j", ...command));
+  // What is asked for by its name or id is not there.
+  const isList = !command.some((word) => ["id", "pinned", "name", "file", "dev"].includes(word));
+  return isList ? askAgain(ask) : ask();
+}
+
+/** Runs commands of bpftool(8) in one process, and answers what each printed, as JSON; null for one that prints nothing. */
+export function bpftoolBatch(lines: readonly string[]) {
+  const stdin = Buffer.from(`${lines.join("\n")}\n`);
+  const result = Bun.spawnSync(["bpftool", "-j", "batch", "file", "-"], { stdin, stdout: "pipe", stderr: "pipe" });
+  if (result.exitCode !== 0) throw new Error(`bpftool: ${result.stderr}${result.stdout}`);
+  return JSON.parse(result.stdout.toString()).map((each: { readonly output?: unknown }) => each.output ?? null);
+}
+
+/** All that the kernel has, by one process of bpftool. */
+export function kernelObjects(): Record<"prog" | "map" | "link", readonly { id: number; prog_id?: number }[]> {
+  return askAgain(() => {
+    const [prog, map, link] = bpftoolBatch(["prog show", "map show", "link show"]);
+    return { prog, map, link };
+  });
 }
 
 /** Whether bpftool finds a program, map or link of that id. */

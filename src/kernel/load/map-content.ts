@@ -3,8 +3,7 @@ import { firstMapIn, firstValueIn } from "../../../ffi/safe/map-elements.ts";
 import { mapInfo } from "../../../ffi/safe/object-info.ts";
 import { MAP_KEYS_MAX } from "../../domain/limits.ts";
 import type { KernelMapContent } from "../../platform/kernel.ts";
-import { readBtf } from "../open-map.ts";
-import { readMap } from "../read-info.ts";
+import { readBtf, readMap } from "../read-info.ts";
 
 /** BPF_MAP_TYPE_ARRAY_OF_MAPS, BPF_MAP_TYPE_HASH_OF_MAPS (include/uapi/linux/bpf.h). */
 const MAPS_OF_MAPS = [12, 13];

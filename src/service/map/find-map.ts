@@ -5,13 +5,17 @@ import { mapPin } from "../../domain/pin.ts";
 import { applicationOf, type ProgramMap, type ProgramRecord } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { whatThereIs } from "../../errors/suggest.ts";
+import { ifPermitted } from "../../inspect/map-answer.ts";
 import type { Host } from "../../platform/host.ts";
 
-/** A map as bpfman's programs have it. */
-export interface KnownMap {
+interface Named {
   readonly id: MapId;
   /** In full; of a map that none of bpfman's programs uses, up to 15 characters. */
   readonly name: string;
+}
+
+/** A map as bpfman's programs have it. */
+export interface KnownMap extends Named {
   /** bpfman's programs that use it. Ascending. */
   readonly programs: readonly ProgramRecord[];
   /** Where bpfman knows it to be pinned. */
@@ -20,10 +24,10 @@ export interface KnownMap {
   readonly managed: boolean;
 }
 
-/** All maps of bpfman's programs, by ID. */
-export function knownMaps(host: Host): ReadonlyMap<MapId, KnownMap> {
+/** The maps of these programs of bpfman's, by ID. */
+export function knownMaps(records: readonly ProgramRecord[]): ReadonlyMap<MapId, KnownMap> {
   const uses = new Map<MapId, { readonly record: ProgramRecord; readonly map: ProgramMap }[]>();
-  for (const record of host.store.programs()) {
+  for (const record of records) {
     for (const map of record.maps) uses.set(map.id, [...(uses.get(map.id) ?? []), { record, map }]);
   }
   return new Map(
@@ -40,16 +44,17 @@ export function knownMaps(host: Host): ReadonlyMap<MapId, KnownMap> {
   );
 }
 
-const stranger = (id: MapId, name: string): KnownMap => ({ id, name, programs: [], pins: [], managed: false });
+/** A map that none of bpfman's programs uses. */
+export const stranger = (id: MapId, name: string): KnownMap => ({ id, name, programs: [], pins: [], managed: false });
 
 const missing = (named: string, hint: string): BpfmanError =>
   new BpfmanError("MAP_NOT_FOUND", `no map "${named}"`, { details: { map: named }, hint });
 
 const SEE_LIST = 'see "bpfman map list --all"';
 
-function byId(host: Host, id: MapId, known: ReadonlyMap<MapId, KnownMap>): KnownMap {
-  const map = known.get(id) ?? null;
-  if (map !== null) return map;
+function byId(host: Host, id: MapId): KnownMap {
+  const known = knownMaps(host.store.programsWithMap("id", id)).get(id);
+  if (known !== undefined) return known;
   const kernel = host.kernel.map(id);
   if (kernel === null) throw missing(String(id), SEE_LIST);
   return stranger(id, kernel.name);
@@ -77,7 +82,7 @@ function only(named: string, found: readonly KnownMap[], others: readonly string
 }
 
 /** The map pinned at a path. Throws MAP_NOT_FOUND, STATE_CONFLICT. */
-function byPin(host: Host, path: string, known: ReadonlyMap<MapId, KnownMap>): KnownMap {
+function byPin(host: Host, path: string): KnownMap {
   const recorded = host.store.mapPinnedAt(path);
   const handle = host.kernel.openPin(recorded === null ? path : mapPin(path, recorded.id));
   if (handle === null) throw missing(path, 'nothing is pinned there; see "bpfman map list"');
@@ -85,21 +90,21 @@ function byPin(host: Host, path: string, known: ReadonlyMap<MapId, KnownMap>): K
     if (handle.kind !== "map") {
       throw new BpfmanError("STATE_CONFLICT", `pin "${path}" holds a ${handle.kind}, not a map`, { details: { path } });
     }
-    return byId(host, handle.id, known);
+    return byId(host, handle.id);
   } finally {
     handle.close();
   }
 }
 
 /** Maps of a program of bpfman's, or of another. The kernel's names are shorter, but unique within most programs. */
-function ofProgram(host: Host, id: number, known: ReadonlyMap<MapId, KnownMap>): readonly KnownMap[] {
+function ofProgram(host: Host, id: number): readonly Named[] {
   const record = host.store.program(programId(id));
-  if (record !== null) return record.maps.flatMap((map) => ({ ...(known.get(map.id) as KnownMap), name: map.name }));
+  if (record !== null) return record.maps;
   const program = host.kernel.program(programId(id));
   // Loaded only for a mistake.
   const failure = () => require("../require-record.ts") as typeof import("../require-record.ts");
   if (program === null) throw failure().programMissing(host, programId(id));
-  return program.mapIds.map((map) => byId(host, map, known));
+  return program.mapIds.map((map) => byId(host, map));
 }
 
 /**
@@ -108,18 +113,17 @@ function ofProgram(host: Host, id: number, known: ReadonlyMap<MapId, KnownMap>):
  */
 export function findMap(host: Host, named: string | number): KnownMap {
   const word = String(named);
-  const known = knownMaps(host);
   if (/^\d+$/.test(word)) {
     if (Number(word) > ID_MAX) throw missing(word, SEE_LIST);
-    return byId(host, mapId(Number(word)), known);
+    return byId(host, mapId(Number(word)));
   }
-  if (/^\.{0,2}\//.test(word)) return byPin(host, host.files.absolute(word), known);
+  if (/^\.{0,2}\//.test(word)) return byPin(host, host.files.absolute(word));
   const slash = word.lastIndexOf("/");
   const [owner, name] = [word.slice(0, Math.max(slash, 0)), word.slice(slash + 1)];
   if (slash >= 0) {
     const maps = /^\d+$/.test(owner)
-      ? ofProgram(host, Number(owner), known)
-      : [...known.values()].filter(({ programs }) =>
+      ? ofProgram(host, Number(owner))
+      : [...knownMaps(host.store.programs()).values()].filter(({ programs }) =>
           programs.some(({ metadata }) => applicationOf(metadata) === owner),
         );
     return only(
@@ -128,21 +132,26 @@ export function findMap(host: Host, named: string | number): KnownMap {
       maps.map((map) => `${owner}/${map.name}`),
     );
   }
-  const ours = mapsNamed(host, [...known.values()], name);
+  const exact = host.store.programsWithMap("name", name).flatMap(({ maps }) => maps);
+  const known = exact.length > 0 ? exact : [...knownMaps(host.store.programs()).values()];
+  const ours = mapsNamed(host, known, name);
   if (ours.length > 0) return only(word, ours, []);
   const all = host.kernel.mapIds().flatMap((id) => host.kernel.map(id) ?? []);
   const others = all.filter((map) => map.name === name).map((map) => stranger(map.id, map.name));
   return only(
     word,
     others,
-    [...known.values()].map((map) => map.name),
+    known.map((map) => map.name),
   );
 }
 
 /** Those of that name; if none has it in full, those that the kernel calls so. */
-function mapsNamed(host: Host, maps: readonly KnownMap[], name: string): readonly KnownMap[] {
+function mapsNamed(host: Host, maps: readonly Named[], name: string): readonly KnownMap[] {
   const exact = maps.filter((map) => map.name === name);
-  return exact.length > 0 ? exact : maps.filter((map) => host.kernel.map(map.id)?.name === name);
+  const found =
+    exact.length > 0 ? exact : maps.filter((map) => ifPermitted(() => host.kernel.map(map.id))?.name === name);
+  const unique = new Map(found.map((map) => [map.id, map.name]));
+  return [...unique].map(([id, own]) => ({ ...byId(host, id), name: own }));
 }
 
 /** Throws MAP_NOT_MANAGED for a map that is not bpfman's, unless the user insists. */

@@ -1,7 +1,8 @@
 import type { MapStatusAnswer } from "../../domain/answer.ts";
 import { mapKind } from "../../domain/map-kinds.ts";
 import { MAP_BATCH_ENTRIES_MAX } from "../../domain/limits.ts";
-import { mapAnswer } from "../../inspect/map-answer.ts";
+import type { MapId } from "../../domain/ids.ts";
+import { answerOf, ifPermitted } from "../../inspect/map-answer.ts";
 import type { Host } from "../../platform/host.ts";
 import type { OpenMap } from "../../platform/kernel.ts";
 import type { KnownMap } from "./find-map.ts";
@@ -21,14 +22,28 @@ export function countEntries({ map, batches }: OpenMap, most = Number.POSITIVE_I
   return entries;
 }
 
-/** Null if the map does not exist any more. */
+/** Programs that use each map, including those that bpfman did not load: it takes CAP_SYS_ADMIN to see any. */
+export function usersOfMaps(host: Host): ReadonlyMap<MapId, readonly number[]> {
+  const found = new Map<MapId, number[]>();
+  for (const id of ifPermitted(() => host.kernel.programIds()) ?? []) {
+    for (const map of host.kernel.program(id)?.mapIds ?? []) found.set(map, [...(found.get(map) ?? []), id]);
+  }
+  return found;
+}
+
 export function mapStatus(
   host: Host,
-  { id, name, programs, pins, managed }: KnownMap,
-  { entries, key_type, value_type }: Pick<MapStatusAnswer, "entries" | "key_type" | "value_type">,
-): MapStatusAnswer | null {
-  const map = mapAnswer(host, id, pins[0] ?? null);
-  return (
-    map && { ...map, name, managed, key_type, value_type, entries, pins, programs: programs.map((each) => each.id) }
-  );
+  { name, programs, pins, managed }: KnownMap,
+  { map }: OpenMap,
+  {
+    users = [],
+    ...facts
+  }: Pick<MapStatusAnswer, "entries" | "key_type" | "value_type"> & { readonly users?: readonly number[] | undefined },
+): MapStatusAnswer {
+  const ids = new Set([...programs.map(({ id }) => id), ...users]);
+  return {
+    ...answerOf(host, map, pins[0] ?? null),
+    ...{ name, managed, pins, ...facts },
+    programs: [...ids].sort((a, b) => a - b),
+  };
 }

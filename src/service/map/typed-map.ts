@@ -3,10 +3,9 @@ import { mapKind } from "../../domain/map-kinds.ts";
 import { mapTypeJson } from "../../domain/kernel-words.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { bytesType, integerType, recordType, type ValueType, valueTypes, wrongValue } from "../../object/btf-value.ts";
-import { type Btf, btfOf } from "../../object/btf.ts";
+import { btfOf } from "../../object/btf.ts";
 import { ipv4Bytes, ipv4Text, ipv6Bytes, ipv6Text } from "../../object/ip-address.ts";
-import type { JsonText } from "../../object/json-text.ts";
-import { readMapTypes } from "../../object/maps.ts";
+import { JsonText } from "../../object/json-text.ts";
 import type { Host } from "../../platform/host.ts";
 import type { KernelMap, OpenMap, MapReference } from "../../platform/kernel.ts";
 import { findMap, type KnownMap } from "./find-map.ts";
@@ -51,6 +50,9 @@ export async function withMap<T>(
   }
 }
 
+/** Most maps have types in the kernel: this reads object files, and is loaded for the others. */
+const declared = () => require("./declared-types.ts") as typeof import("./declared-types.ts");
+
 const refuse = (reason: string): BpfmanError => new BpfmanError("INVALID_OBJECT", reason);
 
 /** Compiles the type if it has the size that the map needs. */
@@ -65,20 +67,6 @@ function compiled(compile: (id: number) => ValueType | null, id: number, bytes: 
   }
 }
 
-/** Types that the program declares for maps of which libbpf tells the kernel none: queues, maps of maps and others. */
-function declaredTypes(
-  host: Host,
-  known: KnownMap,
-): { readonly btf: Btf; readonly key: number; readonly value: number } | null {
-  const [program] = known.programs;
-  const kernel = program === undefined ? null : host.kernel.program(program.id);
-  const bytes = kernel === null ? null : host.kernel.programBtf(kernel);
-  if (bytes === null) return null;
-  const btf = btfOf(bytes, refuse);
-  const types = readMapTypes(btf).get(known.name);
-  return types === undefined ? null : { btf, key: types.key ?? 0, value: types.value ?? 0 };
-}
-
 /** How keys and values of an open map are read and written. */
 export function typesOf(
   host: Host,
@@ -91,7 +79,7 @@ export function typesOf(
   const plain = { key: bytesType("bytes", map.keySize), value: bytesType("bytes", map.valueSize) };
   if (raw) return { ...plain, typed: { key: false, value: false } };
   const own = open.types();
-  const found = own === null ? declaredTypes(host, known) : { ...own, btf: btfOf(own.btf, refuse) };
+  const found = own === null ? declared().declaredTypes(host, known) : { ...own, btf: btfOf(own.btf, refuse) };
   const compile = found && valueTypes(found.btf);
   const key = compile && compiled(compile, found.key, map.keySize);
   const value = compile && compiled(compile, found.value, map.valueSize);
@@ -303,6 +291,14 @@ export function keyBytes({ key, open }: TypedMap, written: unknown): Uint8Array 
   const bytes = new Uint8Array(key.bytes);
   key.read(written, viewOf(bytes), 0, "key");
   return bytes;
+}
+
+/** The error for an entry that is not there; `bytes` are its key, if it has one. */
+export function entryMissing({ known: { id, name }, key }: TypedMap, bytes: Uint8Array | null): BpfmanError {
+  const out = new JsonText();
+  if (bytes !== null) key.write(viewOf(bytes), 0, out);
+  const what = bytes === null ? "is empty" : `has no entry with key ${out}`;
+  return new BpfmanError("ENTRY_NOT_FOUND", `map ${id} (${name}) ${what}`, { details: { map_id: id } });
 }
 
 /**

@@ -117,7 +117,7 @@ const pairs = (metadata: Metadata): string[] =>
 
 /** Names of maps, with the program's ID where several have one name; IDs once a digit is typed. */
 function* maps(host: Host, prefix: string): Iterable<Value> {
-  const known = [...knownMaps(host).values()];
+  const known = [...knownMaps(host.store.programs()).values()];
   for (const { id, name, programs } of known) {
     const description = programs.map((program) => `${program.id} ${program.name}`).join(", ");
     const isUnique = known.filter((other) => other.name === name).length === 1;

@@ -1,8 +1,7 @@
 import type { MapChangeAnswer } from "../../domain/answer.ts";
-import { BpfmanError } from "../../errors/error.ts";
 import type { Host } from "../../platform/host.ts";
 import { changingMap, factsOf, requireDeletable } from "../map/change-map.ts";
-import { keyBytes } from "../map/typed-map.ts";
+import { entryMissing, keyBytes } from "../map/typed-map.ts";
 import { type Context, operation } from "../operation.ts";
 import { type DeleteEntryRequest, deleteEntryRequest } from "../requests/map-requests.ts";
 
@@ -13,15 +12,7 @@ const deleteEntry = (host: Host, request: DeleteEntryRequest, context: Context):
     requireDeletable(map);
     const key = keyBytes(map, request.key);
     context.note(factsOf(map, key));
-    if (key === null || !open.delete(key)) {
-      throw new BpfmanError(
-        "ENTRY_NOT_FOUND",
-        `map ${known.id} (${known.name}) has no entry with key ${JSON.stringify(request.key)}`,
-        {
-          details: { map_id: known.id },
-        },
-      );
-    }
+    if (key === null || !open.delete(key)) throw entryMissing(map, key);
     return { map_id: known.id, name: known.name, changed: 1 };
   });
 

@@ -32,23 +32,34 @@ async function stream(
   const out = new JsonText({ flush, quotesLargeIntegers: request.integers === "strings" });
   const separator = new TextEncoder().encode(sink.separator);
   const write = entryWriter(map, request);
-  if (mapKind(map.open.map).shape === "queue") peeked(map, write, out);
-  else {
-    let isFirst = true;
+  if (mapKind(map.open.map).shape === "queue") {
+    peeked(map, write, out);
+    out.flush();
+    return;
+  }
+  let written = 0;
+  try {
     for (const { keys, values, count } of map.open.batches(request.cursor, MAP_BATCH_ENTRIES_MAX)) {
       const writeEntry = write(keys, values);
       for (let i = 0; i < count; i++) {
-        if (!isFirst) out.raw(separator);
-        isFirst = false;
+        if (written > 0) out.raw(separator);
         writeEntry(i, out);
+        written++;
       }
       // Lets signals in.
       await host.sleep(0);
-      if (signal.aborted) throw new BpfmanError("CANCELLED", "interrupted: not all entries were read");
+      if (signal.aborted) throw new BpfmanError("CANCELLED", "interrupted");
       if (!isWanted) return;
     }
+    out.flush();
+  } catch (thrown) {
+    // What was handed over may end in the middle of an entry.
+    out.flush();
+    if (!(thrown instanceof BpfmanError) || written === 0) throw thrown;
+    const entries = written === 1 ? "1 entry" : `${written} entries`;
+    const message = `${thrown.message}; the output is not complete: it ends after ${entries}`;
+    throw thrown.with({ message, details: { entries: written } });
   }
-  out.flush();
 }
 
 /** Entries up to the limit, and where the next page begins. */

@@ -1,10 +1,17 @@
 import type { MapEntryAnswer, MapLookupAnswer } from "../../domain/answer.ts";
 import { parseForWriting } from "../../domain/exact-json.ts";
 import { mapKind } from "../../domain/map-kinds.ts";
-import { BpfmanError } from "../../errors/error.ts";
 import { JsonText } from "../../object/json-text.ts";
 import type { Host } from "../../platform/host.ts";
-import { entryWriter, keyBytes, requireKind, type TypedMap, valueBytes, withMap } from "../map/typed-map.ts";
+import {
+  entryMissing,
+  entryWriter,
+  keyBytes,
+  requireKind,
+  type TypedMap,
+  valueBytes,
+  withMap,
+} from "../map/typed-map.ts";
 import { operation } from "../operation.ts";
 import { type LookupMapRequest, lookupMapRequest } from "../requests/map-requests.ts";
 
@@ -17,12 +24,7 @@ function lookUp(map: TypedMap, { key: written, integers, ...shown }: LookupMapRe
   const { open, known } = map;
   const key = keyBytes(map, written);
   const value = open.lookup(key);
-  if (value === null) {
-    const what = key === null ? "is empty" : `has no entry with key ${JSON.stringify(written)}`;
-    throw new BpfmanError("ENTRY_NOT_FOUND", `map ${known.id} (${known.name}) ${what}`, {
-      details: { map_id: known.id },
-    });
-  }
+  if (value === null) throw entryMissing(map, key);
   const out = new JsonText({ quotesLargeIntegers: integers === "strings" });
   entryWriter(map, shown)(key ?? new Uint8Array(0), value)(0, out);
   return { map_id: known.id, ...(parseForWriting(out.toString()) as MapEntryAnswer) };

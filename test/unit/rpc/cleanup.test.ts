@@ -1,20 +1,17 @@
 /** What a session with `cleanup` created is removed with it, however it ends; everything else stays. */
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import type { LoadAnswer } from "../../../src/domain/answer.ts";
-import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
-import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
+import type { Invoke } from "../../../src/service/invoke.ts";
+import type { TestBed } from "../../fakes/fake-host.ts";
+import { beforeEachServiceBed } from "../../fakes/service-bed.ts";
 import { Served } from "../../fakes/served.ts";
-import { serviceObject } from "../../objects/service-object.ts";
 
 let bed: TestBed;
 let other: Invoke;
 
-beforeEach(() => {
-  bed = makeTestBed();
-  bed.files.contents.set("/x.o", serviceObject());
-  other = createInvoke(bed.runtime);
+beforeEachServiceBed((made, call) => {
+  [bed, other] = [made, call];
 });
-afterEach(() => bed.close());
 
 const LOAD = { source: { file: "/x.o" }, programs: [{ type: "tracepoint", name: "on_openat" }] } as const;
 const attach = { kind: "tracepoint", tracepoint: "sched/sched_switch" } as const;

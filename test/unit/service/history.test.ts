@@ -1,18 +1,13 @@
-import { afterEach, beforeEach, expect, test } from "bun:test";
-import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
-import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
-import { serviceObject } from "../../objects/service-object.ts";
+import { expect, test } from "bun:test";
+import type { Invoke } from "../../../src/service/invoke.ts";
+import { beforeEachServiceBed } from "../../fakes/service-bed.ts";
 
 const LOAD = { source: { file: "/x.o" }, programs: [{ type: "tcx", name: "count" }], application: "demo" };
 const TCX = { kind: "tcx", iface: "eth0", direction: "ingress", priority: 50 };
-let bed: TestBed;
 let invoke: Invoke;
-beforeEach(() => {
-  bed = makeTestBed();
-  bed.files.contents.set("/x.o", serviceObject());
-  invoke = createInvoke(bed.runtime);
+beforeEachServiceBed((_bed, call) => {
+  invoke = call;
 });
-afterEach(() => bed.close());
 
 test("what was done and what failed, with who, on what, and at what cost; the newest last", async () => {
   const { programs } = await invoke("program/load", LOAD);

@@ -1,21 +1,19 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import type { ErrorCode } from "../../../src/errors/codes.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
-import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
+import type { Invoke } from "../../../src/service/invoke.ts";
 import { compileBpf } from "../../objects/compile.ts";
-import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
 import { readObject } from "../../../src/object/object-file.ts";
+import type { TestBed } from "../../fakes/fake-host.ts";
+import { beforeEachServiceBed } from "../../fakes/service-bed.ts";
 import { serviceObject } from "../../objects/service-object.ts";
 
 let bed: TestBed;
 let invoke: Invoke;
 
-beforeEach(() => {
-  bed = makeTestBed();
-  bed.files.contents.set("/x.o", serviceObject());
-  invoke = createInvoke(bed.runtime);
+beforeEachServiceBed((made, call) => {
+  [bed, invoke] = [made, call];
 });
-afterEach(() => bed.close());
 
 const select = (...names: string[]) =>
   names.map((text) => {

@@ -1,18 +1,15 @@
 /** Lists say what is wrong with a pin. */
 import { Database } from "bun:sqlite";
-import { afterEach, beforeEach, expect, test } from "bun:test";
-import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
-import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
-import { serviceObject } from "../../objects/service-object.ts";
+import { expect, test } from "bun:test";
+import type { Invoke } from "../../../src/service/invoke.ts";
+import type { TestBed } from "../../fakes/fake-host.ts";
+import { beforeEachServiceBed } from "../../fakes/service-bed.ts";
 
 let bed: TestBed;
 let invoke: Invoke;
-beforeEach(() => {
-  bed = makeTestBed();
-  bed.files.contents.set("/x.o", serviceObject());
-  invoke = createInvoke(bed.runtime);
+beforeEachServiceBed((made, call) => {
+  [bed, invoke] = [made, call];
 });
-afterEach(() => bed.close());
 
 /** Exchanges what is behind pins, long after they were made. */
 function tamper(work: (pins: TestBed["kernel"]["pins"]) => void): void {

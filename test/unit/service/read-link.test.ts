@@ -1,21 +1,20 @@
 /** Pages and streams of what an iterator's program writes; who it belongs to is what every link's tests look at. */
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { ITERATOR_PAGE_BYTES_MAX } from "../../../src/domain/limits.ts";
 import type { BpfmanError } from "../../../src/errors/error.ts";
-import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
-import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
+import type { Invoke } from "../../../src/service/invoke.ts";
+import type { TestBed } from "../../fakes/fake-host.ts";
+import { beforeEachServiceBed } from "../../fakes/service-bed.ts";
 import { compileBpf } from "../../objects/compile.ts";
 
 let bed: TestBed;
 let invoke: Invoke;
 
-beforeEach(() => {
-  bed = makeTestBed();
-  const source = `SEC("iter/task") int tasks(void *ctx) { return 0; } SEC("tcx") int count(void *ctx) { return 0; }`;
-  bed.files.contents.set("/x.o", compileBpf(source));
-  invoke = createInvoke(bed.runtime);
+const SOURCE = `SEC("iter/task") int tasks(void *ctx) { return 0; } SEC("tcx") int count(void *ctx) { return 0; }`;
+beforeEachServiceBed((made, call) => {
+  [bed, invoke] = [made, call];
+  bed.files.contents.set("/x.o", compileBpf(SOURCE));
 });
-afterEach(() => bed.close());
 
 async function attached(): Promise<number> {
   const programs = [{ type: "iter", name: "tasks", attachFunction: "task" }];

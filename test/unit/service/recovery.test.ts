@@ -1,22 +1,19 @@
 /** What a command finds to be gone: pins that somebody removed, and what belonged to sessions that have ended. */
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { BY_ITSELF } from "../../../src/domain/history.ts";
 import { mapId, programId } from "../../../src/domain/ids.ts";
 import type { Host } from "../../../src/platform/host.ts";
 import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
-import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
+import type { TestBed } from "../../fakes/fake-host.ts";
+import { beforeEachServiceBed } from "../../fakes/service-bed.ts";
 import { programRecordOf } from "../../fakes/records.ts";
-import { serviceObject } from "../../objects/service-object.ts";
 
 const TRACEPOINT = { kind: "tracepoint", tracepoint: "sched/sched_switch" };
 let bed: TestBed;
 let invoke: Invoke;
-beforeEach(() => {
-  bed = makeTestBed();
-  bed.files.contents.set("/x.o", serviceObject());
-  invoke = createInvoke(bed.runtime);
+beforeEachServiceBed((made, call) => {
+  [bed, invoke] = [made, call];
 });
-afterEach(() => bed.close());
 
 /** Rows of programs and links whose pins are gone, and which the kernel does not know. */
 function insertLost(count: number): void {

@@ -1,19 +1,16 @@
 /** What no row names: bytecode and empty directories go with the next change, pins are told of and stay. */
 import { Database } from "bun:sqlite";
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { programId } from "../../../src/domain/ids.ts";
-import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
-import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
-import { serviceObject } from "../../objects/service-object.ts";
+import type { Invoke } from "../../../src/service/invoke.ts";
+import type { TestBed } from "../../fakes/fake-host.ts";
+import { beforeEachServiceBed } from "../../fakes/service-bed.ts";
 
 let bed: TestBed;
 let invoke: Invoke;
-beforeEach(() => {
-  bed = makeTestBed();
-  bed.files.contents.set("/x.o", serviceObject());
-  invoke = createInvoke(bed.runtime);
+beforeEachServiceBed((made, call) => {
+  [bed, invoke] = [made, call];
 });
-afterEach(() => bed.close());
 
 const load = () =>
   invoke("program/load", { source: { file: "/x.o" }, programs: [{ type: "tracepoint", name: "on_openat" }] });
