@@ -1,7 +1,6 @@
 /** The subscription of a session: changes to the store, made by any process, as notifications. */
 import type { ChangeAnswer } from "../src/domain/change-answer.ts";
-import { reasonOf } from "../src/errors/sys-failure.ts";
-import type { SessionService } from "../src/service/session.ts";
+import type { FollowedChanges, SessionService } from "../src/service/session.ts";
 import type { EventKind, ServerNotification, ServerNotifications, SubscribeResult } from "./protocol.ts";
 
 export interface EventsOptions {
@@ -19,13 +18,11 @@ interface Wanted {
 
 export class Events {
   readonly #options: EventsOptions;
-  #watch: { close(): void } | null = null;
+  #followed: FollowedChanges | null = null;
   #kinds: ReadonlySet<EventKind> = new Set();
-  /** Sequence number of the last change that was reported, dropped, or not subscribed to. */
-  #last = 0;
   #dropped = 0;
-  #reading: Promise<void> | null = null;
-  #readAgain = false;
+  /** Sequence number of the last change that was dropped. */
+  #lastDropped = 0;
 
   constructor(options: EventsOptions) {
     this.#options = options;
@@ -37,79 +34,47 @@ export class Events {
     await this.unsubscribe();
     const { complete, latest } = await service.changes(since ?? 0);
     this.#kinds = new Set(kinds);
-    this.#last = Math.min(since ?? latest, latest);
-    this.#watch = await service.watch(() => this.look());
+    this.#followed = await service.follow(Math.min(since ?? latest, latest), {
+      change: (entry) => this.#tell(entry),
+      missed: (count, sequence) => this.#drop(count, sequence),
+    });
     // Runs after the reply, and catches changes made between reading the log and starting the watch.
     setImmediate(() => this.look());
     return { sequence: latest, complete: since === null || complete };
   }
 
   async unsubscribe(): Promise<void> {
-    this.#watch?.close();
-    this.#watch = null;
+    const followed = this.#followed;
+    this.#followed = null;
     this.#dropped = 0;
-    await this.#reading;
+    await followed?.close();
   }
 
   /** Checks for new changes. */
   look(): void {
-    if (this.#watch === null) return;
-    this.#readAgain = true;
-    this.#reading ??= this.#readAll().finally(() => {
-      this.#reading = null;
-    });
-  }
-
-  async #readAll(): Promise<void> {
-    const { service } = this.#options;
-    try {
-      while (this.#readAgain && this.#watch !== null) {
-        this.#readAgain = false;
-        const { entries, complete, latest } = await service.changes(this.#last);
-        const [first] = entries;
-        if (latest < this.#last) {
-          // The database was replaced by another one.
-          this.#last = 0;
-          this.#readAgain = latest > 0;
-        } else if (!complete && first !== undefined) {
-          // The log was trimmed before it could be read.
-          const missed = first.change.sequence - 1 - this.#last;
-          this.#last += missed;
-          this.#drop(missed);
-        }
-        for (const entry of entries) this.#tell(entry);
-        if (entries.length > 0) this.#readAgain = true;
-      }
-    } catch (thrown) {
-      // The next change or poll tries again.
-      service.log.warn("cannot read changes", { reason: reasonOf(thrown) });
-    }
+    this.#followed?.look();
   }
 
   #tell({ kind, change }: ChangeAnswer): void {
-    if (this.#watch === null) return;
     const { notify, isBehind } = this.#options;
-    if (!this.#kinds.has(kind)) this.#last = change.sequence;
-    else if (isBehind()) {
-      this.#last = change.sequence;
-      this.#drop(1);
-    } else {
+    if (!this.#kinds.has(kind)) return;
+    if (isBehind()) this.#drop(1, change.sequence);
+    else {
       this.#tellDropped();
-      this.#last = change.sequence;
       notify(kind, change as never);
     }
   }
 
-  #drop(count: number): void {
-    if (count <= 0) return;
+  #drop(count: number, sequence: number): void {
     if (this.#dropped === 0) this.#options.caughtUp().then(() => this.#tellDropped());
     this.#dropped += count;
+    this.#lastDropped = sequence;
   }
 
   #tellDropped(): void {
-    if (this.#dropped === 0 || this.#watch === null) return;
+    if (this.#dropped === 0 || this.#followed === null) return;
     const count = this.#dropped;
     this.#dropped = 0;
-    this.#options.notify("events/didDrop", { count, sequence: this.#last });
+    this.#options.notify("events/didDrop", { count, sequence: this.#lastDropped });
   }
 }

@@ -25,7 +25,14 @@ import {
   type ServerNotifications,
 } from "./protocol.ts";
 import { type Call, isOperation, OperationRunner } from "./run-operation.ts";
-import { initializeParams, noParams, SESSION_SCHEMAS, setTraceParams, subscribeParams } from "./schemas.ts";
+import {
+  initializeParams,
+  noParams,
+  SESSION_SCHEMAS,
+  setTraceParams,
+  streamParam,
+  subscribeParams,
+} from "./schemas.ts";
 
 export interface MethodsOptions {
   readonly service: SessionService;
@@ -74,7 +81,10 @@ export class Methods {
       if (this.#phase === "open") throw new RefusedRequest(INVALID_REQUEST, "the session is initialized already");
       this.#phase = "open";
     } else if (this.#phase === "new") throw notInitialized();
-    else if (method === "shutdown") this.#phase = "shut";
+    else if (method === "shutdown") {
+      this.#phase = "shut";
+      this.clientLeft();
+    }
   }
 
   /** Answers an admitted request. Throws BpfmanError, RefusedRequest. */
@@ -101,10 +111,9 @@ export class Methods {
    * error.
    */
   async notified(method: string, params: unknown): Promise<void> {
-    if (method !== "$/setTrace") return;
     try {
-      const { value } = await parseRequest(setTraceParams, params ?? {});
-      this.#trace = value;
+      if (method === "$/setTrace") this.#trace = (await parseRequest(setTraceParams, params ?? {})).value;
+      if (method === "stream/allow") this.#operations.streams.allow(await parseRequest(streamParam, params ?? {}));
     } catch (thrown) {
       this.#options.service.log.warn(`the notification ${method} was ignored`, { reason: reasonOf(thrown) });
     }
@@ -122,6 +131,11 @@ export class Methods {
       if (this.#parents.some((each) => processes.hasEnded(each))) this.#options.parentDied();
     }, PARENT_POLL_MS);
     return true;
+  }
+
+  /** The client sends nothing any more. Requests that end by themselves are still answered. */
+  clientLeft(): void {
+    this.#operations.clientLeft();
   }
 
   /** Ends the session and removes what belongs to it. Null waits for other processes as long as any change does. */

@@ -4,6 +4,7 @@
  * OpenRPC has no server notifications; they are listed under `x-notifications`.
  */
 import type { GenericSchema } from "valibot";
+import { EVENTS_ALLOWED_MAX } from "../src/domain/limits.ts";
 import type { ErrorKind } from "../src/errors/codes.ts";
 import { OPERATIONS, type OperationName } from "../src/service/operations.ts";
 import {
@@ -95,6 +96,8 @@ const METHODS: Readonly<Record<Method, string>> = {
   "map/update": "Writes one entry of a map.",
   "map/delete": "Removes one entry of a map.",
   "map/clear": "Removes all entries of a map; those of an array become zero.",
+  "map/events": "Reads what a program passes through a ring buffer or perf buffer, as it comes.",
+  trace: "Reads what programs print with bpf_printk, as it comes.",
   "history/list": "Lists what was changed or failed to change: when, for whom, and with which result.",
   doctor: "Compares everything that is recorded with what is there, and returns what differs.",
   repair: "Repairs what doctor finds and can prove to be bpfman's; with dryRun, returns what it would do.",
@@ -111,6 +114,13 @@ const CLIENT_NOTIFICATIONS: Readonly<
     summary: "Cancels a request, which then fails with -32800 and is undone, unless it has already finished.",
     params: [{ name: "id", required: true, schema: { type: ["integer", "string"] } }],
   },
+  "stream/allow": {
+    summary: "Takes that many more results of a request that was sent with that token in its stream.",
+    params: [
+      { name: "token", required: true, schema: { type: ["integer", "string"] } },
+      { name: "credits", required: true, schema: { type: "integer", minimum: 0, maximum: EVENTS_ALLOWED_MAX } },
+    ],
+  },
   "$/setTrace": {
     summary: "Sets how much of the session's own activity $/logTrace reports.",
     params: [{ name: "value", required: true, schema: { enum: ["off", "messages", "compact", "verbose"] } }],
@@ -125,6 +135,8 @@ const SERVER_NOTIFICATIONS: Readonly<Record<ServerNotification, string>> = {
   "link/didDetach": "A link was detached.",
   "dispatcher/didChange": "A chain has a new revision, or was removed.",
   "events/didDrop": "The client read too slowly, and notifications were dropped.",
+  "stream/didRead":
+    "Results of a request that came with a stream, each for a credit, and how many were lost between them.",
   "$/progress": "Progress of a request that came with a workDoneToken.",
   "$/logTrace": "Activity of the session; see $/setTrace.",
 };
@@ -164,16 +176,23 @@ async function requestSchema(method: Method): Promise<GenericSchema> {
 
 async function methodOf(method: Method, results: Readonly<Record<Method, JsonSchema>>): Promise<OpenRpcMethod> {
   const params = await paramsOf(await requestSchema(method));
-  const { workDoneToken } = await import("./schemas.ts");
+  const { streamParam, workDoneToken } = await import("./schemas.ts");
   const { toJsonSchema } = await import("@valibot/to-json-schema");
-  const { $schema: _, ...token } = toJsonSchema(workDoneToken);
+  const optional = (name: string, schema: GenericSchema): ContentDescriptor => {
+    const { $schema: _, ...shape } = toJsonSchema(schema);
+    return { name, required: false, schema: shape };
+  };
   const isOperation = Object.hasOwn(OPERATIONS, method);
   const kinds = isOperation ? ERROR_KINDS : [];
   return {
     name: method,
     summary: METHODS[method],
     paramStructure: "by-name",
-    params: isOperation ? [...params, { name: "workDoneToken", required: false, schema: token }] : params,
+    params: [
+      ...params,
+      ...(isOperation ? [optional("workDoneToken", workDoneToken)] : []),
+      ...(isOperation && "streams" in OPERATIONS[method as OperationName] ? [optional("stream", streamParam)] : []),
+    ],
     result: { name: "result", schema: results[method] },
     errors: ["invalidParams", ...(method === "initialize" ? [] : ["notInitialized"]), ...kinds].map((name) => ({
       $ref: `#/components/errors/${name}`,

@@ -9,8 +9,8 @@ import type { ChangeAnswers } from "../src/domain/change-answer.ts";
 import type { ChangeKind } from "../src/domain/change.ts";
 import type { ErrorCode, ErrorKind } from "../src/errors/codes.ts";
 import type { SysFailure } from "../src/errors/error.ts";
-import type { Answers, OperationName, Requests } from "../src/service/operations.ts";
-import type { initializeParams, setTraceParams, subscribeParams, workDoneToken } from "./schemas.ts";
+import type { Answers, OPERATIONS, OperationName, Requests } from "../src/service/operations.ts";
+import type { initializeParams, setTraceParams, streamParam, subscribeParams, workDoneToken } from "./schemas.ts";
 
 export const PROTOCOL_VERSION = 1;
 
@@ -71,8 +71,24 @@ export interface WorkDoneParams {
   readonly workDoneToken?: ProgressToken;
 }
 
+/** Where results go one by one, and how many the client takes. */
+export type StreamParam = InferInput<typeof streamParam>;
+
+/** Operations that go on until they are ended. */
+export type StreamName = {
+  [Name in OperationName]: (typeof OPERATIONS)[Name] extends { readonly streams: true } ? Name : never;
+}[OperationName];
+
+/** The params of such an operation may say where its results go. Without it, all of them are in the answer. */
+export interface StreamParams {
+  readonly stream?: StreamParam;
+}
+
 type OperationMethods = {
-  [Name in OperationName]: { readonly params: Requests[Name] & WorkDoneParams; readonly result: Answers[Name] };
+  [Name in OperationName]: {
+    readonly params: Requests[Name] & WorkDoneParams & (Name extends StreamName ? StreamParams : unknown);
+    readonly result: Answers[Name];
+  };
 };
 
 /** Requests from the client, by method. */
@@ -88,6 +104,8 @@ export interface ClientNotifications {
   /** Cancels a request in flight, which is then answered with -32800 unless it has already finished. */
   "$/cancelRequest": { readonly id: string | number };
   "$/setTrace": InferInput<typeof setTraceParams>;
+  /** Takes that many more results of a request. */
+  "stream/allow": StreamParam;
 }
 
 export type ProgressValue =
@@ -102,6 +120,8 @@ export interface ServerNotifications extends ChangeAnswers {
    * Subscribing again with the last number seen as `since` delivers them.
    */
   "events/didDrop": { readonly count: number; readonly sequence: number };
+  /** Results of a request, in order. Each takes one of the client's credits, but for those that say how many others were lost. */
+  "stream/didRead": { readonly token: ProgressToken; readonly results: readonly unknown[] };
   "$/progress": { readonly token: ProgressToken; readonly value: ProgressValue };
   "$/logTrace": { readonly message: string; readonly verbose?: string };
 }

@@ -2,18 +2,20 @@
 import type { LogPort } from "../src/domain/log.ts";
 import type { ProcessIdentity } from "../src/domain/ids.ts";
 import { BpfmanError } from "../src/errors/error.ts";
-import { parseRequest } from "../src/service/invoke.ts";
+import { reasonOf } from "../src/errors/sys-failure.ts";
+import { type Context, parseRequest } from "../src/service/invoke.ts";
 import { isExclusive, OPERATIONS, type OperationName } from "../src/service/operations.ts";
 import type { SessionService } from "../src/service/session.ts";
 import { wrongField } from "./errors.ts";
-import type { ProgressToken, ServerNotifications } from "./protocol.ts";
-import { workDoneToken } from "./schemas.ts";
+import type { ProgressToken, ServerNotifications, StreamParam } from "./protocol.ts";
+import { streamParam, workDoneToken } from "./schemas.ts";
+import { Streams } from "./streams.ts";
 
 export const isOperation = (method: string): method is OperationName => Object.hasOwn(OPERATIONS, method);
 
 export interface OperationsOptions {
   readonly service: SessionService;
-  notify<Name extends "$/progress">(name: Name, params: ServerNotifications[Name]): void;
+  notify<Name extends "$/progress" | "stream/didRead">(name: Name, params: ServerNotifications[Name]): void;
   /** True while the client reads too slowly and notifications are dropped. */
   isBehind(): boolean;
 }
@@ -36,22 +38,37 @@ export interface SessionContext {
 export class OperationRunner {
   readonly #options: OperationsOptions;
   readonly #changes = new ChangeQueue();
+  readonly streams: Streams;
+  readonly #clientLeft = new AbortController();
 
   constructor(options: OperationsOptions) {
     this.#options = options;
+    this.streams = new Streams(options);
+  }
+
+  /** Ends what would go on for ever: nobody can cancel it any more. */
+  clientLeft(): void {
+    this.#clientLeft.abort();
   }
 
   /** Throws BpfmanError. */
   async run(name: OperationName, params: unknown, call: Call & SessionContext): Promise<unknown> {
-    const { token, request } = await splitToken(params);
+    const { token, request: whole } = await splitToken(params);
+    const { stream, request } = await splitStream(name, whole);
     const progress = (value: ServerNotifications["$/progress"]["value"]): void => {
       if (token !== null && !this.#options.isBehind()) this.#options.notify("$/progress", { token, value });
     };
-    const run = (): Promise<unknown> =>
+    const { forMs = null } = request as { readonly forMs?: unknown };
+    const isEndless = "streams" in OPERATIONS[name] && forMs === null;
+    const signal = isEndless ? AbortSignal.any([call.signal, this.#clientLeft.signal]) : call.signal;
+    const runTo = (sink: Context["sink"]): Promise<unknown> =>
       this.#options.service.invoke(name, request, {
         ...call,
+        signal,
+        sink,
         progress: (message) => progress({ kind: "report", message }),
       });
+    const run = (): Promise<unknown> => (stream === null ? runTo(null) : this.streams.during(stream, runTo));
     progress({ kind: "begin", title: name });
     try {
       return isExclusive(OPERATIONS[name].access) ? await this.#changes.run(run, call.signal) : await run();
@@ -84,6 +101,20 @@ export class ChangeQueue {
       }
     });
     return promise;
+  }
+}
+
+/** Separates where results go, which belongs to the session, from the request of an operation that goes on until it is ended. */
+async function splitStream(
+  name: OperationName,
+  request: unknown,
+): Promise<{ readonly stream: StreamParam | null; readonly request: unknown }> {
+  const { stream, ...others } = request as Readonly<Record<string, unknown>>;
+  if (!("streams" in OPERATIONS[name]) || stream === undefined) return { stream: null, request };
+  try {
+    return { stream: await parseRequest(streamParam, stream), request: others };
+  } catch (thrown) {
+    throw wrongField("stream", reasonOf(thrown));
   }
 }
 

@@ -1,6 +1,7 @@
 /** Params of the session's own methods. Those of the operations are defined with the operations. */
 import * as v from "valibot";
 import { CHANGE_KINDS } from "../src/domain/change.ts";
+import { EVENTS_ALLOWED_MAX } from "../src/domain/limits.ts";
 
 /** `compact` is a shorter form of `messages` in some editors' clients; here both behave alike. */
 const TRACE_VALUES = ["off", "messages", "compact", "verbose"] as const;
@@ -12,6 +13,15 @@ const processId = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(0x7f
 
 /** Identifies the progress of one request. Accepted in the params of any operation. */
 export const workDoneToken = v.union([text, v.pipe(v.number(), v.integer())]);
+
+/**
+ * Where results of a request go one by one: under that token, and at most as many as the client allows. Accepted in the params of
+ * operations that go on until they are ended, and in the notification that allows more.
+ */
+export const streamParam = v.strictObject({
+  token: workDoneToken,
+  credits: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(EVENTS_ALLOWED_MAX)),
+});
 
 /**
  * Clients of language servers send more about themselves than is needed here, so unknown fields are ignored. In

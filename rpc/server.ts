@@ -175,6 +175,7 @@ class Server {
       const message = `the session ends because frames can no longer be told apart: ${input.reason}`;
       this.#writer.put({ jsonrpc: "2.0", id: null, error: { code: PARSE_ERROR, message } });
     }
+    this.#methods.clientLeft();
     this.#end({ how: "finish", exitCode: input.kind === "broken" ? 1 : 0 });
   }
 

@@ -41,9 +41,12 @@ const KERNEL_STRUCTS: readonly StructSource[] = [
     type: "union bpf_attr",
     fields: [
       "target_ifindex=query.target_ifindex",
+      // The same place, for a cgroup.
+      "target_fd=query.target_fd",
       "attach_type=query.attach_type",
       "prog_ids=query.prog_ids",
       "count=query.count",
+      "attach_flags=query.attach_flags",
       "link_ids=query.link_ids",
       "revision=query.revision",
     ],
@@ -96,6 +99,22 @@ const KERNEL_STRUCTS: readonly StructSource[] = [
     name: "RAW_TRACEPOINT_ATTR",
     type: "union bpf_attr",
     fields: ["name=raw_tracepoint.name", "prog_fd=raw_tracepoint.prog_fd", "cookie=raw_tracepoint.cookie"],
+  },
+  {
+    name: "CGROUP_LINK_ATTR",
+    type: "union bpf_attr",
+    fields: linkFields("target_fd", "relative_id=cgroup.relative_id", "expected_revision=cgroup.expected_revision"),
+  },
+  { name: "NETNS_LINK_ATTR", type: "union bpf_attr", fields: linkFields("target_fd") },
+  {
+    name: "NETFILTER_LINK_ATTR",
+    type: "union bpf_attr",
+    fields: linkFields(
+      "pf=netfilter.pf",
+      "hooknum=netfilter.hooknum",
+      "priority=netfilter.priority",
+      "netfilter_flags=netfilter.flags",
+    ),
   },
   {
     name: "LINK_UPDATE_ATTR",
@@ -195,8 +214,14 @@ const KERNEL_STRUCTS: readonly StructSource[] = [
       "tracing_target_obj_id=tracing.target_obj_id",
       "tracing_target_btf_id=tracing.target_btf_id",
       "tracing_cookie=tracing.cookie",
+      "cgroup_id=cgroup.cgroup_id",
       "cgroup_attach_type=cgroup.attach_type",
+      "netns_ino=netns.netns_ino",
       "netns_attach_type=netns.attach_type",
+      "netfilter_pf=netfilter.pf",
+      "netfilter_hooknum=netfilter.hooknum",
+      "netfilter_priority=netfilter.priority",
+      "netfilter_flags=netfilter.flags",
       "xdp_ifindex=xdp.ifindex",
       "raw_tp_name=raw_tracepoint.tp_name",
       "raw_tp_name_len=raw_tracepoint.tp_name_len",
@@ -233,7 +258,18 @@ const KERNEL_STRUCTS: readonly StructSource[] = [
   {
     name: "PERF_EVENT_ATTR",
     type: "struct perf_event_attr",
-    fields: ["type", "size", "config", "sample_period", "uprobe_path", "kprobe_func", "probe_offset"],
+    fields: [
+      "type",
+      "size",
+      "config",
+      "sample_period",
+      "sample_type",
+      "read_format",
+      "wakeup_events",
+      "uprobe_path",
+      "kprobe_func",
+      "probe_offset",
+    ],
     bits: ["freq"],
   },
 ];
@@ -411,6 +447,7 @@ const KERNEL_ENUMS: readonly { readonly name: string; readonly prefix: string; r
         "BPF_LINK_TYPE_PERF_EVENT",
         "BPF_LINK_TYPE_KPROBE_MULTI",
         "BPF_LINK_TYPE_UPROBE_MULTI",
+        "BPF_LINK_TYPE_NETFILTER",
         "BPF_LINK_TYPE_TCX",
         "BPF_LINK_TYPE_NETKIT",
       ],
@@ -432,7 +469,7 @@ const KERNEL_ENUMS: readonly { readonly name: string; readonly prefix: string; r
       prefix: "PERF_TYPE_",
       values: ["PERF_TYPE_HARDWARE", "PERF_TYPE_SOFTWARE", "PERF_TYPE_TRACEPOINT"],
     },
-    { name: "PERF_SOFTWARE", prefix: "PERF_COUNT_SW_", values: ["PERF_COUNT_SW_DUMMY"] },
+    { name: "PERF_SOFTWARE", prefix: "PERF_COUNT_SW_", values: ["PERF_COUNT_SW_DUMMY", "PERF_COUNT_SW_BPF_OUTPUT"] },
   ];
 
 interface Command {

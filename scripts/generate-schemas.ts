@@ -3,7 +3,7 @@
  * types by the compiler itself. test/unit/rpc/schemas.test.ts checks the file against the types. Part of `bun run docs`.
  *
  * Every number in an answer is an ID, a count, a size or a time in nanoseconds, so numbers become integers, except for
- * percentages.
+ * percentages and seconds.
  */
 import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -129,7 +129,7 @@ class Reader {
     for (const member of await this.#checker.getPropertiesOfType(type)) {
       const memberType = await this.#typeOf(member);
       const schema = await this.schemaOf(memberType);
-      const own = member.name.endsWith("_percent") ? asFraction(schema) : schema;
+      const own = /_(percent|seconds)$/.test(member.name) ? asFraction(schema) : schema;
       properties[member.name] = { ...own, ...(await this.#description(member)) };
       if (!(await this.#isOptional(memberType))) required.push(member.name);
     }

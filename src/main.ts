@@ -3,6 +3,7 @@ import { exitAtOnce } from "../ffi/safe/exit.ts";
 import { fstatSync, writeSync } from "../ffi/safe/file-system.ts";
 import { LibraryError } from "../ffi/safe/library.ts";
 import { buildInfo } from "./build-info.ts";
+import type { WatchedChange } from "./cli/command.ts";
 import { runCli } from "./cli/run.ts";
 import { BpfmanError } from "./errors/error.ts";
 
@@ -112,7 +113,7 @@ function startWorker(): Bun.Subprocess<"pipe", "pipe", "inherit"> {
   return Bun.spawn(["/proc/self/exe", ...script, ...WORKER], { argv0: "bpfman", stdio: ["pipe", "pipe", "inherit"] });
 }
 
-/** Unlike a command, a session runs its code often enough for compiling it to pay off (scripts/bundle.ts). */
+/** Unlike most commands, a session runs its code often enough for compiling it to pay off (scripts/bundle.ts). */
 const compileEagerly = (): void => Bun.unsafe.setJITPolicy(1);
 
 /** Makes the changes of a session, for its server. Returns the exit code. */
@@ -177,6 +178,26 @@ const code = await runCli({
   connect: async (settings) => {
     const { connect } = await import("./runtime.ts");
     return connect(settings, (text) => writeAll(2, text));
+  },
+  settleIn: () => {
+    compileEagerly();
+    const { widenPipe } = require("../ffi/safe/ready.ts") as typeof import("../ffi/safe/ready.ts");
+    widenPipe(1);
+  },
+  isAbandoned: () => {
+    const { isAbandoned } = require("../ffi/safe/ready.ts") as typeof import("../ffi/safe/ready.ts");
+    return isAbandoned(1);
+  },
+  watch: async (settings, after, changed) => {
+    const { connectSession } = await import("./runtime.ts");
+    const service = await connectSession(settings, (text) => writeAll(2, text), process.ppid);
+    const { latest } = await service.changes(Number.MAX_SAFE_INTEGER);
+    const followed = await service.follow(after ?? latest, {
+      change: ({ kind, change }) => changed({ kind, ...change } as WatchedChange),
+      missed: (count, sequence) => changed({ kind: "events/didDrop", count, sequence }),
+    });
+    followed.look();
+    return followed;
   },
   serve: async (settings, { clientProcessId }) => {
     served = true;

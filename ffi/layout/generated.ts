@@ -135,6 +135,7 @@ export const LINK_TYPE = {
   PERF_EVENT: 7,
   KPROBE_MULTI: 8,
   UPROBE_MULTI: 12,
+  NETFILTER: 10,
   TCX: 11,
   NETKIT: 13,
 } as const;
@@ -156,6 +157,7 @@ export const PERF_TYPE = {
 
 export const PERF_SOFTWARE = {
   DUMMY: 9,
+  BPF_OUTPUT: 10,
 } as const;
 
 /** union bpf_attr */
@@ -192,9 +194,11 @@ export const INFO_ATTR = {
 export const QUERY_ATTR = {
   fields: {
     target_ifindex: { offset: 0, size: 4 },
+    target_fd: { offset: 0, size: 4 },
     attach_type: { offset: 4, size: 4 },
     prog_ids: { offset: 16, size: 8 },
     count: { offset: 24, size: 4 },
+    attach_flags: { offset: 12, size: 4 },
     link_ids: { offset: 40, size: 8 },
     revision: { offset: 56, size: 8 },
   },
@@ -315,6 +319,44 @@ export const RAW_TRACEPOINT_ATTR = {
     cookie: { offset: 16, size: 8 },
   },
   size: 24,
+} as const;
+
+/** union bpf_attr */
+export const CGROUP_LINK_ATTR = {
+  fields: {
+    prog_fd: { offset: 0, size: 4 },
+    attach_type: { offset: 8, size: 4 },
+    flags: { offset: 12, size: 4 },
+    target_fd: { offset: 4, size: 4 },
+    relative_id: { offset: 16, size: 4 },
+    expected_revision: { offset: 24, size: 8 },
+  },
+  size: 32,
+} as const;
+
+/** union bpf_attr */
+export const NETNS_LINK_ATTR = {
+  fields: {
+    prog_fd: { offset: 0, size: 4 },
+    attach_type: { offset: 8, size: 4 },
+    flags: { offset: 12, size: 4 },
+    target_fd: { offset: 4, size: 4 },
+  },
+  size: 16,
+} as const;
+
+/** union bpf_attr */
+export const NETFILTER_LINK_ATTR = {
+  fields: {
+    prog_fd: { offset: 0, size: 4 },
+    attach_type: { offset: 8, size: 4 },
+    flags: { offset: 12, size: 4 },
+    pf: { offset: 16, size: 4 },
+    hooknum: { offset: 20, size: 4 },
+    priority: { offset: 24, size: 4 },
+    netfilter_flags: { offset: 28, size: 4 },
+  },
+  size: 32,
 } as const;
 
 /** union bpf_attr */
@@ -453,8 +495,14 @@ export const LINK_INFO = {
     tracing_target_obj_id: { offset: 20, size: 4 },
     tracing_target_btf_id: { offset: 24, size: 4 },
     tracing_cookie: { offset: 32, size: 8 },
+    cgroup_id: { offset: 16, size: 8 },
     cgroup_attach_type: { offset: 24, size: 4 },
+    netns_ino: { offset: 16, size: 4 },
     netns_attach_type: { offset: 20, size: 4 },
+    netfilter_pf: { offset: 16, size: 4 },
+    netfilter_hooknum: { offset: 20, size: 4 },
+    netfilter_priority: { offset: 24, size: 4 },
+    netfilter_flags: { offset: 28, size: 4 },
     xdp_ifindex: { offset: 16, size: 4 },
     raw_tp_name: { offset: 16, size: 8 },
     raw_tp_name_len: { offset: 24, size: 4 },
@@ -496,6 +544,9 @@ export const PERF_EVENT_ATTR = {
     size: { offset: 4, size: 4 },
     config: { offset: 8, size: 8 },
     sample_period: { offset: 16, size: 8 },
+    sample_type: { offset: 24, size: 8 },
+    read_format: { offset: 32, size: 8 },
+    wakeup_events: { offset: 48, size: 4 },
     uprobe_path: { offset: 56, size: 8 },
     kprobe_func: { offset: 56, size: 8 },
     probe_offset: { offset: 64, size: 8 },

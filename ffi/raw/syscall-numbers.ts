@@ -2,6 +2,7 @@
 const X86_64 = {
   bpf: 321,
   faccessat: 269,
+  fcntl: 72,
   ftruncate: 77,
   getdents64: 217,
   ioctl: 16,
@@ -9,6 +10,7 @@ const X86_64 = {
   mkdirat: 258,
   openat: 257,
   perf_event_open: 298,
+  ppoll: 271,
   prctl: 157,
   fsopen: 430,
   fsconfig: 431,
@@ -29,6 +31,7 @@ const X86_64 = {
 const ARM64 = {
   bpf: 280,
   faccessat: 48,
+  fcntl: 25,
   ftruncate: 46,
   getdents64: 61,
   ioctl: 29,
@@ -36,6 +39,7 @@ const ARM64 = {
   mkdirat: 34,
   openat: 56,
   perf_event_open: 241,
+  ppoll: 73,
   prctl: 167,
   fsopen: 430,
   fsconfig: 431,

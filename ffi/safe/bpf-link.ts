@@ -1,11 +1,14 @@
 import {
   ATTACH_TYPE,
+  CGROUP_LINK_ATTR,
   ITER_CREATE_ATTR,
   ITER_LINK_ATTR,
   ITER_LINK_INFO,
   KPROBE_MULTI_LINK_ATTR,
   LINK_DETACH_ATTR,
   LINK_UPDATE_ATTR,
+  NETFILTER_LINK_ATTR,
+  NETNS_LINK_ATTR,
   PERF_LINK_ATTR,
   QUERY_ATTR,
   RAW_TRACEPOINT_ATTR,
@@ -17,6 +20,7 @@ import {
 import { decode, encode, type FieldValues, type StructLayout } from "../layout/struct.ts";
 import { addressOf, allocate, copyOf, cString, keepAlive } from "../memory.ts";
 import { bpf } from "./bpf.ts";
+import type { AttachTypeName } from "./bpf-object.ts";
 
 // Each create function returns the link's file descriptor. Closing it detaches the program unless the link is pinned.
 
@@ -161,6 +165,8 @@ export function createXdpLink(program: number, hook: { readonly ifindex: number;
 export type HookName = "TCX_INGRESS" | "TCX_EGRESS";
 
 /** include/uapi/linux/bpf.h */
+const BPF_F_ALLOW_OVERRIDE = 1;
+const BPF_F_ALLOW_MULTI = 2;
 const BPF_F_BEFORE = 8;
 const BPF_F_AFTER = 16;
 const BPF_F_ID = 32;
@@ -176,22 +182,85 @@ export interface TcxPlace {
   readonly revision: bigint;
 }
 
+const flagsOf = (beside: TcxPlace["beside"]): number =>
+  beside === null ? 0 : (beside.side === "before" ? BPF_F_BEFORE : BPF_F_AFTER) | BPF_F_ID | BPF_F_LINK;
+
 /**
  * Attaches to the TCX hook of an interface in the current network namespace (Linux 6.6). Throws SysError: ESTALE if the
  * hook's revision differs, ENOENT if the neighbour no longer exists, EEXIST if the program is already attached to the
  * hook, ERANGE if the hook is full, ENODEV if the interface does not exist, EINVAL if the kernel does not support TCX.
  */
 export function createTcxLink(program: number, place: TcxPlace): number {
-  const side = place.beside?.side === "before" ? BPF_F_BEFORE : BPF_F_AFTER;
   return createLink(TCX_LINK_ATTR, {
     prog_fd: program,
     target_ifindex: place.ifindex,
     attach_type: ATTACH_TYPE[place.hook],
-    flags: place.beside === null ? 0 : side | BPF_F_ID | BPF_F_LINK,
+    flags: flagsOf(place.beside),
     relative_id: place.beside?.linkId ?? 0,
     expected_revision: place.revision,
   });
 }
+
+export interface CgroupPlace {
+  /** Of the cgroup's directory. */
+  readonly cgroup: number;
+  readonly attachType: AttachTypeName;
+  /** Null appends to the list; anything else takes Linux 6.17. */
+  readonly beside: TcxPlace["beside"];
+  /** 0 for any. */
+  readonly revision: bigint;
+}
+
+/**
+ * Attaches to a cgroup beside the programs that it has: always with BPF_F_ALLOW_MULTI (Linux 5.7). Throws SysError: ESTALE
+ * and ENOENT as for TCX, EPERM if a program without BPF_F_ALLOW_MULTI is in the way, here or above, E2BIG if there are 64
+ * programs, EINVAL if the program cannot be attached as that type, EBADF if `cgroup` is of another version.
+ */
+export function createCgroupLink(program: number, place: CgroupPlace): number {
+  return createLink(CGROUP_LINK_ATTR, {
+    prog_fd: program,
+    target_fd: place.cgroup,
+    attach_type: ATTACH_TYPE[place.attachType],
+    flags: flagsOf(place.beside),
+    relative_id: place.beside?.linkId ?? 0,
+    expected_revision: place.revision,
+  });
+}
+
+/**
+ * Attaches to the network namespace behind that descriptor (Linux 5.9 for SK_LOOKUP). Throws SysError: E2BIG if it has as
+ * many programs as the kernel allows, EINVAL if it is no network namespace.
+ */
+export const createNetnsLink = (program: number, netns: number, attachType: "SK_LOOKUP"): number =>
+  createLink(NETNS_LINK_ATTR, { prog_fd: program, target_fd: netns, attach_type: ATTACH_TYPE[attachType] });
+
+/** BPF_F_NETFILTER_IP_DEFRAG (include/uapi/linux/bpf.h, Linux 6.6). */
+const NETFILTER_DEFRAG = 1;
+
+export interface NetfilterPlace {
+  /** NFPROTO_* and NF_INET_* (include/uapi/linux/netfilter.h). */
+  readonly protocol: number;
+  readonly hook: number;
+  /** Signed, 32 bits. */
+  readonly priority: number;
+  /** Packets are put together again before the program sees them. */
+  readonly defrag: boolean;
+}
+
+/**
+ * Attaches to a netfilter hook of the current network namespace (Linux 6.4). Throws SysError: EINVAL before 6.4 or without
+ * CONFIG_NETFILTER_BPF_LINK, EBUSY or EEXIST if a program has this priority, ERANGE for the first and the last priority, or one
+ * too low for `defrag`, EOPNOTSUPP if `defrag` is not known, EAFNOSUPPORT and ENOENT if defragmentation is not built in.
+ */
+export const createNetfilterLink = (program: number, place: NetfilterPlace): number =>
+  createLink(NETFILTER_LINK_ATTR, {
+    prog_fd: program,
+    attach_type: ATTACH_TYPE.NETFILTER,
+    pf: place.protocol,
+    hooknum: place.hook,
+    priority: place.priority >>> 0,
+    netfilter_flags: place.defrag ? NETFILTER_DEFRAG : 0,
+  });
 
 /** Capacity of a hook (BPF_MPROG_MAX, include/linux/bpf_mprog.h). The kernel uses at most 63 of the 64 slots. */
 const MPROG_MAX = 64;
@@ -225,6 +294,41 @@ export function queryHook(ifindex: number, hook: HookName): HookState {
     linkId: linkIds[index] ?? 0,
   }));
   return { revision: answer.u64("revision"), members };
+}
+
+/** Programs that a cgroup takes for one attach type (BPF_CGROUP_MAX_PROGS, kernel/bpf/cgroup.c). */
+const CGROUP_PROGRAMS_MAX = 64;
+
+export interface CgroupHookState {
+  /** 0 if the kernel keeps none, which is before Linux 6.17. */
+  readonly revision: bigint;
+  /** Those attached to this very cgroup, in execution order. */
+  readonly programIds: readonly number[];
+  /** Others may be attached beside these (BPF_F_ALLOW_MULTI). */
+  readonly multi: boolean;
+  /** Cgroups below may have programs of their own instead (BPF_F_ALLOW_OVERRIDE). */
+  readonly override: boolean;
+}
+
+/** BPF_PROG_QUERY for one attach type of the cgroup behind that descriptor (Linux 4.15). Throws SysError. */
+export function queryCgroup(cgroup: number, attachType: AttachTypeName): CgroupHookState {
+  const programs = allocate(CGROUP_PROGRAMS_MAX * 4);
+  const attr = encode(QUERY_ATTR, {
+    target_fd: cgroup,
+    attach_type: ATTACH_TYPE[attachType],
+    prog_ids: addressOf(programs),
+    count: CGROUP_PROGRAMS_MAX,
+  });
+  bpf("PROG_QUERY", attr);
+  keepAlive(programs);
+  const answer = decode(QUERY_ATTR, attr);
+  const flags = answer.u32("attach_flags");
+  return {
+    revision: answer.u64("revision"),
+    programIds: [...new Uint32Array(programs.buffer).subarray(0, answer.u32("count"))],
+    multi: (flags & BPF_F_ALLOW_MULTI) !== 0,
+    override: (flags & BPF_F_ALLOW_OVERRIDE) !== 0,
+  };
 }
 
 /**

@@ -40,6 +40,16 @@ export function withNetns<T>(path: string | null, run: () => T): T {
   }
 }
 
+/** Calls `work` with the file of the namespace at `path` open, or of the current one if null. Throws SysError: open ENOENT… */
+export function withNetnsFile<T>(path: string | null, work: (file: number) => T): T {
+  const file = openNamespace(path ?? OWN_NETNS);
+  try {
+    return work(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
 /** Memory can be short for a moment (setns(2): ENOMEM), but a thread in the wrong namespace would do harm. */
 function goBack(own: number): void {
   for (let left = GOING_BACK_TRIES; left > 1; left--) if (libc().setns(own, CLONE_NEWNET) === 0) return;

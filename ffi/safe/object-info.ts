@@ -201,6 +201,18 @@ export type LinkFacts =
       readonly target: string;
       /** Null for iterators that visit no map's entries. */
       readonly mapId: number | null;
+    }
+  /** The ID is 0 if the cgroup has been removed. */
+  | { readonly kind: "cgroup"; readonly cgroupId: bigint }
+  /** The inode is 0 if the namespace no longer exists. */
+  | { readonly kind: "netns"; readonly inode: number }
+  | {
+      readonly kind: "netfilter";
+      /** NFPROTO_* and NF_INET_*. */
+      readonly protocol: number;
+      readonly hook: number;
+      readonly priority: number;
+      readonly flags: number;
     };
 
 /** struct bpf_link_info. */
@@ -262,6 +274,18 @@ function factsOf(fd: number, type: number, info: LinkReader): LinkFacts | null {
       return { kind: "iter", target: iteratorName(fd), mapId: info.u32("iter_map_id") || null };
     case LINK_TYPE.PERF_EVENT:
       return perfFacts(fd, info);
+    case LINK_TYPE.CGROUP:
+      return { kind: "cgroup", cgroupId: info.u64("cgroup_id") };
+    case LINK_TYPE.NETNS:
+      return { kind: "netns", inode: info.u32("netns_ino") };
+    case LINK_TYPE.NETFILTER:
+      return {
+        kind: "netfilter",
+        protocol: info.u32("netfilter_pf"),
+        hook: info.u32("netfilter_hooknum"),
+        priority: info.u32("netfilter_priority") | 0,
+        flags: info.u32("netfilter_flags"),
+      };
     default:
       return null;
   }

@@ -9,11 +9,12 @@ const PERF_FLAG_FD_CLOEXEC = 8;
 const NO_GROUP = -1;
 
 /**
- * perf_event_open(2) for one process, or for all processes if null. Without a PID, the event needs a CPU. Any will do for a
- * tracepoint or probe, of which BPF programs run on all of them. Throws SysError.
+/**
+ * perf_event_open(2) for one process, or for all processes if null. Without a PID, the event needs a CPU. For most, any will
+ * do: BPF programs on a tracepoint or probe run on all of them. Throws SysError.
  */
-const openEvent = (values: FieldValues<typeof PERF_EVENT_ATTR>, pid: number | null): number =>
-  openOn(encode(PERF_EVENT_ATTR, { ...values, size: PERF_EVENT_ATTR.size }), pid ?? -1, pid === null ? 0 : -1);
+const openEvent = (values: FieldValues<typeof PERF_EVENT_ATTR>, pid: number | null, cpu = 0): number =>
+  openOn(encode(PERF_EVENT_ATTR, { ...values, size: PERF_EVENT_ATTR.size }), pid ?? -1, pid === null ? cpu : -1);
 
 function openOn(attr: Memory, pid: number, cpu: number): number {
   const fd = syscall("perf_event_open", addressOf(attr), pid, cpu, NO_GROUP, PERF_FLAG_FD_CLOEXEC);
@@ -57,6 +58,29 @@ export function openCountedEvent({ hardware, config, cpu, pid, period, frequency
   if (frequency !== null) attr[offset] = (attr[offset] ?? 0) | mask;
   return openOn(attr, pid ?? -1, cpu ?? -1);
 }
+
+/** PERF_SAMPLE_RAW, PERF_FORMAT_LOST (include/uapi/linux/perf_event.h). */
+const SAMPLE_RAW = 1 << 10;
+const FORMAT_LOST = 1 << 4;
+
+/**
+ * Opens what receives the bytes that BPF programs put out on that CPU (bpf_perf_event_output). Reading the descriptor
+ * gives two numbers, of which the second counts those that were lost (Linux 6.0). Throws SysError; EINVAL on a kernel
+ * that cannot count them, unless `counts` is false.
+ */
+export const openBpfOutput = (cpu: number, counts: boolean): number =>
+  openEvent(
+    {
+      type: PERF_TYPE.SOFTWARE,
+      config: PERF_SOFTWARE.BPF_OUTPUT,
+      sample_type: SAMPLE_RAW,
+      sample_period: 1,
+      wakeup_events: 1,
+      read_format: counts ? FORMAT_LOST : 0,
+    },
+    null,
+    cpu,
+  );
 
 export interface UprobeTarget {
   readonly path: string;

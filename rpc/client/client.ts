@@ -16,6 +16,7 @@ import {
   StreamMessageReader,
   StreamMessageWriter,
 } from "vscode-jsonrpc/node";
+import type { MapEventAnswer, TraceLineAnswer } from "../../src/domain/answer.ts";
 import { CHANGE_KINDS } from "../../src/domain/change.ts";
 import { type ChangeEvent, EventStream } from "./event-stream.ts";
 import {
@@ -25,9 +26,12 @@ import {
   type Method,
   type ParamsOf,
   type ProgressValue,
+  type ProgressToken,
   PROTOCOL_VERSION,
   REQUEST_CANCELLED,
   type ResultOf,
+  type ServerNotifications,
+  type StreamName,
   type SubscribeParams,
   type SubscribeResult,
 } from "../protocol.ts";
@@ -35,6 +39,7 @@ import {
 /** How long `dispose` waits for the server to exit before killing it. The server finishes a running change first. */
 const DISPOSE_LIMIT_MS = 30_000;
 const LAST_WORDS_LIMIT_MS = 1000;
+const STREAM_WINDOW = 1000;
 /** How much of the end of the server's stderr is kept, to explain why it exited. */
 const STDERR_KEPT_CHARS = 4096;
 
@@ -92,6 +97,17 @@ export interface CallOptions {
    */
   readonly signal?: AbortSignal;
   readonly onProgress?: (value: ProgressValue) => void;
+}
+
+export interface StreamOptions extends CallOptions {
+  /** How many results may be under way, up to 10,000. */
+  readonly window?: number;
+}
+
+/** One result of each method that goes on until it is ended. */
+export interface StreamResults {
+  readonly "map/events": MapEventAnswer;
+  readonly trace: TraceLineAnswer;
 }
 
 /** The methods `call` accepts. The client calls the others itself. */
@@ -185,6 +201,9 @@ export class Client {
   readonly #requests: Requests;
   #listener: ((event: ChangeEvent) => void) | null = null;
   #disposing: Promise<void> | null = null;
+  /** Where results go, by token. */
+  readonly #streams = new Map<ProgressToken, (results: readonly unknown[]) => void>();
+  #streamed = 0;
 
   constructor(server: InitializeResult, requests: Requests) {
     this.server = server;
@@ -193,12 +212,49 @@ export class Client {
     for (const kind of [...CHANGE_KINDS, "events/didDrop"] as const) {
       requests.rpc.onNotification(kind, (params) => this.#listener?.({ kind, ...params }));
     }
+    requests.rpc.onNotification("stream/didRead", ({ token, results }: ServerNotifications["stream/didRead"]) =>
+      this.#streams.get(token)?.(results),
+    );
   }
 
   /** Calls a method. Throws RpcError if the server answers with an error, DisconnectedError if it has exited. */
   call<Name extends CallableMethod>(method: Name, ...rest: CallArguments<Name>): Promise<ResultOf<Name>> {
     const [params, options] = rest;
     return this.#requests.send(method, params, options);
+  }
+
+  /**
+   * Calls a method that goes on until it is ended: by its own params, or by the signal, when it throws. Its results come as they
+   * are found, at most `window` of them ahead of the listener, and are empty in the answer.
+   */
+  async stream<Name extends StreamName>(
+    method: Name,
+    params: Omit<ParamsOf<Name>, "stream">,
+    listener: (results: readonly StreamResults[Name][]) => void | Promise<void>,
+    { window = STREAM_WINDOW, ...options }: StreamOptions = {},
+  ): Promise<ResultOf<Name>> {
+    const { rpc } = this.#requests;
+    const token = `${method} ${this.#streamed++}`;
+    let handled = Promise.resolve();
+    this.#streams.set(token, (results) => {
+      handled = handled.then(async () => {
+        const own = results as readonly StreamResults[Name][];
+        await listener(own);
+        const credits = own.filter(({ lost }) => lost === undefined).length;
+        if (credits > 0 && this.#requests.isOpen) await rpc.sendNotification("stream/allow", { token, credits });
+      });
+    });
+    try {
+      const answer = await this.#requests.send<ResultOf<Name>>(
+        method,
+        { ...params, stream: { token, credits: window } },
+        options,
+      );
+      await handled;
+      return answer;
+    } finally {
+      this.#streams.delete(token);
+    }
   }
 
   /**

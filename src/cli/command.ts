@@ -3,6 +3,7 @@
  * grammar specifies which fields are words in it, and its own examples. Parsing, help, completion, manual pages and
  * docs/cli.md are all derived from these definitions.
  */
+import type { ChangeAnswers } from "../domain/change-answer.ts";
 import type { LiveValue } from "../domain/completion.ts";
 import type { Settings } from "../domain/settings.ts";
 import { BpfmanError } from "../errors/error.ts";
@@ -295,6 +296,18 @@ export interface ServeOptions {
   readonly clientProcessId: number | null;
 }
 
+export interface WatchOptions {
+  /** Begins after the change of that number; null begins now. */
+  readonly after: number | null;
+  readonly count: number | null;
+  readonly forMs: number | null;
+}
+
+/** A change, or how many were missed, as clients of JSON-RPC get them. */
+export type WatchedChange =
+  | { [Kind in keyof ChangeAnswers]: { readonly kind: Kind } & ChangeAnswers[Kind] }[keyof ChangeAnswers]
+  | { readonly kind: "events/didDrop"; readonly count: number; readonly sequence: number };
+
 export type Action = (session: Session) => Promise<void>;
 
 /** What an action can use. */
@@ -315,6 +328,17 @@ export interface Session {
    * could affect it escaped.
    */
   streamText(name: OperationName, request: unknown): Promise<void>;
+  /**
+   * Performs an operation that goes on until it is ended, and prints each result as it comes, on a line: JSON, or what `text`
+   * makes of it. A signal ends it with exit code 130, and the answer is null.
+   */
+  follow<Name extends OperationName>(
+    name: Name,
+    request: unknown,
+    text?: (result: never) => string,
+  ): Promise<Answers[Name] | null>;
+  /** Prints changes on this host as they happen, on a line each, until as many were printed, the time is over, or a signal comes. */
+  watch(how: WatchOptions, text: (change: WatchedChange) => string): Promise<void>;
   /** Writes text to stdout, whatever the output format. */
   write(text: string): void;
   /** Writes files into a directory, which is created if necessary, and prints their paths. Throws IO_FAILED. */

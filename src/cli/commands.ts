@@ -29,6 +29,7 @@ const dispatcher = () => import("./dispatcher/dispatcher.ts");
 const oneLink = () => import("./get/link.ts");
 const oneProgram = () => import("./get/program.ts");
 const imageBuild = () => import("./image/build.ts");
+const following = () => import("./map/events.ts");
 const registry = () => import("./image/registry.ts");
 const lists = () => import("./list/list.ts");
 const loading = () => import("./load/load.ts");
@@ -52,6 +53,9 @@ const HOOKS: Readonly<Record<AttachKind, string>> = {
   perf_event: "Attach a program to a counter of the kernel or the processor.",
   "kprobe.multi": "Attach a program to all kernel functions that a pattern matches.",
   "uprobe.multi": "Attach a program to all functions of a binary that a pattern matches.",
+  cgroup: "Attach a program to a cgroup, for its processes and those of the cgroups below.",
+  sk_lookup: "Attach an sk_lookup program to a network namespace.",
+  netfilter: "Attach a netfilter program to a hook of a network namespace.",
 };
 
 /** A leaf per hook that a program can be attached to. */
@@ -113,6 +117,8 @@ const IMAGE: Group = {
   ],
 };
 
+const EVENTS = classic("events", "Print the events that a program reports, as they come.", following, "events");
+
 const MAP: Group = {
   name: "map",
   summary: "Show and change maps and their entries.",
@@ -125,6 +131,7 @@ const MAP: Group = {
     classic("update", "Write one entry of a map.", maps, "updateMap"),
     classic("delete", "Delete one entry of a map.", maps, "deleteEntry"),
     classic("clear", "Delete all entries of a map.", maps, "clearMap"),
+    EVENTS,
   ],
 };
 
@@ -210,6 +217,9 @@ export const ROOT: Group = {
     LINK,
     DISPATCHER,
     IMAGE,
+    EVENTS,
+    classic("trace", "Print what programs print with bpf_printk, as it comes.", following, "trace"),
+    classic("watch", "Print what bpfman changes on this host, as it happens.", following, "watch"),
     classic("check", "Check whether this kernel's verifier accepts programs, and at what cost.", checking, "check"),
     classic("inspect", "Show what an object file or an image contains.", () => import("./check/inspect.ts"), "inspect"),
     classic(

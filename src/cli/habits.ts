@@ -3,7 +3,7 @@
  * parsed, or names what is not there, so patterns may be broad.
  */
 
-import { ATTACHABLE_TYPES } from "../domain/kinds.ts";
+import { ATTACHABLE_TYPES, factsOf } from "../domain/kinds.ts";
 
 /**
  * What is typed, by what to type instead. A pattern is matched against the words of the line, joined by spaces, without
@@ -26,7 +26,8 @@ const KIND = `(${ATTACHABLE_TYPES.join("|").replaceAll(".", "\\.")})`;
 /** bpftool accepts abbreviated objects and commands. */
 const BPFTOOL: Habits = {
   "use bpftool, which works on bpfman's programs too: they are pinned as /run/bpfman/fs/prog_ID":
-    /^p(r|ro|rog)? (dump|tracelog|profile|run|pin)\b/,
+    /^p(r|ro|rog)? (dump|profile|run|pin)\b/,
+  'type "bpfman trace"': /^p(r|ro|rog)? tracelog\b/,
   [`type ${LOAD_THEN_ATTACH}`]: /^p(r|ro|rog)? load(all)?\b/,
   'type "bpfman attach ID KIND" or "bpfman detach LINK_ID"; for sockets and socket maps use bpftool':
     /^p(r|ro|rog)? (at|de)tach\b/,
@@ -34,13 +35,14 @@ const BPFTOOL: Habits = {
     /^p(r|ro|rog)?( |$)/,
   'type "bpfman attach ID xdp --iface IFACE --priority 50", or "bpfman attach ID KIND" for another hook':
     /^n(et?)? attach\b/,
-  [FIND_AND_DETACH]: /^n(et?)? detach\b/,
+  [FIND_AND_DETACH]: /^(n(et?)?|cgroup) detach\b/,
   'type "bpfman list links" for what bpfman attached, "bpfman dispatcher list" for its chains': /^n(et?)?( |$)/,
   'type "bpfman map get MAP" for one map, "bpfman map list --all" for all': /^m(ap?)? (sh?o?w?)( |$)/,
   'type "bpfman map lookup QUEUE" for the next value, which stays there; "bpfman map clear QUEUE" takes all out':
     /^m(ap?)? (peek|pop|dequeue|getnext)( |$)/,
   'type "bpfman map update QUEUE VALUE"': /^m(ap?)? (push|enqueue)( |$)/,
-  "use bpftool for that; bpfman pins the maps of its programs": /^m(ap?)? (pin|create|freeze|event_pipe)( |$)/,
+  "use bpftool for that; bpfman pins the maps of its programs": /^m(ap?)? (pin|create|freeze)( |$)/,
+  'type "bpfman map events MAP"': /^m(ap?)? event_pipe( |$)/,
   'here, a map is one word, without "id", "pinned" or "name", and so are a key and a value: "bpfman map lookup 12 0"':
     /^m(ap?)? [a-z]+ (id|pinned|name) /,
   'type "bpfman map"': /^m(a)? /,
@@ -49,7 +51,9 @@ const BPFTOOL: Habits = {
     /^l(i|in|ink)? pin\b/,
   'type "bpfman detach LINK_ID", with an id from "bpfman list links"': /^l(i|in|ink)? detach (id|pinned)\b/,
   'type "bpfman version -o json", which probes the features of this kernel': /^f(eature)?( probe)?( |$)/,
-  "bpfman does not attach to cgroups; use bpftool": /^cgroup( |$)/,
+  'type "bpfman attach ID cgroup --cgroup PATH": the program\'s section says what it is attached as':
+    /^cgroup attach\b/,
+  'type "bpfman list links" for what bpfman attached; "bpftool cgroup show PATH" shows all': /^cgroup( |$)/,
   'type "bpfman list links" for bpfman\'s probes and tracepoints; "bpftool perf" shows all': /^perf( |$)/,
   'put the commands into a script, or send them to one "bpfman rpc"': /^batch( |$)/,
   'load and attach the program, then type "bpfman iter LINK_ID"': /^iter pin\b/,
@@ -91,6 +95,16 @@ const OTHER_BPFMANS: Habits = {
   [`${NOTHING_TO_CLEAN}; "bpfman image prune" removes images that nothing uses`]: /^(gc|prune)\b/,
 };
 
+/** Types of programs in place of the word to attach, which several types can have. */
+const TYPES: Habits = Object.fromEntries(
+  ATTACHABLE_TYPES.flatMap((type) => {
+    const { attachKind, display } = factsOf(type);
+    if (attachKind === type) return [];
+    const typed = RegExp(`^(link )?attach (\\d+ )?${type.replaceAll(".", "\\.")}( |$)`);
+    return [[`the word for ${display} program is "${attachKind}": see "bpfman help attach ${attachKind}"`, typed]];
+  }),
+);
+
 /** Words of one bpfman grammar used in the other. */
 const OTHER_GRAMMAR: Habits = {
   'the kind comes first: "bpfman link attach KIND ID ..."; or type "bpfman attach ID KIND"': /^link attach \d+ /,
@@ -127,8 +141,10 @@ const ANY_TOOL: Habits = {
   'type "bpfman unload ID", "bpfman detach LINK_ID" or "bpfman program delete ID"': /^(rm|remove|delete)( |$)/,
   'type "bpfman get program ID -o json": it shows run time and count if sysctl kernel.bpf_stats_enabled is 1':
     /^(top|stats)( |$)/,
-  '"bpfman history" shows what bpfman did, "--log-level debug" what it does, "bpftool prog tracelog" what programs print':
-    /^(logs?|trace)( |$)/,
+  '"bpfman history" shows what bpfman did, "--log-level debug" what it does, "bpfman trace" what programs print':
+    /^(logs?|printk|trace_pipe|tracelog)( |$)/,
+  'type "bpfman events PROGRAM" for what a program reports, "bpfman watch" for what bpfman changes':
+    /^(event|tail|subscribe|follow|monitor|ringbuf|perfbuf)( |$)/,
   "the configuration is /etc/bpfman/bpfman.toml, or the file given with --config": /^config( |$)/,
   'type "bpfman completions SHELL"': /^completion( |$)/,
   'type "bpfman attach ID KIND", or "bpfman list links --program-type TYPE"': RegExp(`^${KIND}( |$)`),
@@ -169,7 +185,7 @@ const GLOBAL =
 export function insteadOf(args: readonly string[]): string | null {
   const line = ` ${args.join(" ")}`.replaceAll(GLOBAL, "").trimStart();
   const words = line.replace(/^(-\S+ )+/, "");
-  const tools = [BPFTOOL, XDP_LOADER, IPROUTE2, OTHER_BPFMANS, OTHER_GRAMMAR, ANY_TOOL];
+  const tools = [BPFTOOL, XDP_LOADER, IPROUTE2, OTHER_BPFMANS, TYPES, OTHER_GRAMMAR, ANY_TOOL];
   const habit = tools.flatMap(Object.entries).find(([, typed]) => typed.test(words));
   const option = Object.entries(OPTIONS).find(([, typed]) => typed.test(` ${line}`));
   const found = [habit, option].flatMap((each) => each?.[0] ?? []);

@@ -3,10 +3,10 @@ import type { Settings } from "../domain/settings.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { reasonOf } from "../errors/sys-failure.ts";
 import type { Context, Invoke } from "../service/invoke.ts";
-import { pathOf, type ServeOptions, type Session } from "./command.ts";
+import { pathOf, type ServeOptions, type Session, type WatchedChange } from "./command.ts";
 import { ROOT } from "./commands.ts";
 import { errorFormatOf, GLOBALS, type Globals, showsColors } from "./globals.ts";
-import { printable, printableBlock } from "../domain/printable.ts";
+import { printable, printableBlock, printableJson } from "../domain/printable.ts";
 import { nounAnswer, renderJson } from "./render/json.ts";
 import {
   exitCodeOf,
@@ -35,15 +35,25 @@ export interface CliHost {
   /** Returns false if the reader has closed its end. */
   out(text: string | Uint8Array): boolean;
   err(text: string): void;
+  /** Called by a command that goes on for long, which runs its code often. */
+  settleIn(): void;
+  /** Whether the reader of stdout has closed its end. */
+  isAbandoned(): boolean;
   /** Writes a file, creating its directories, and returns its path. */
   save(path: string, text: string): string;
   /** Aborted when the user interrupts the command. */
   readonly signal: AbortSignal;
   /** Connects to the operations. Not called for help or an invalid command line. */
   connect(settings: Settings): Promise<Invoke>;
+  /** Reports changes on this host after number `after`, or from now on, until it is closed. */
+  watch(settings: Settings, after: number | null, changed: (change: WatchedChange) => void): Promise<Watch>;
   /** Serves JSON-RPC over stdin and stdout until the session ends; returns the exit code. */
   serve(settings: Settings, options: ServeOptions): Promise<number>;
   describeRpc(): Promise<unknown>;
+}
+
+export interface Watch {
+  close(): Promise<void>;
 }
 
 // Only loaded when needed, so that a successful command does not pay for it. Uses `require`, because error reporting
@@ -209,6 +219,30 @@ function openSession(run: Run, globals: Globals, line: Line): { session: Session
         if (begun && isJson) host.out('"\n');
       }
     },
+    async follow(name, request, text) {
+      const lines = text === undefined || output === "json" ? null : linesOf(text as (result: unknown) => string);
+      const write = (bytes: Uint8Array): boolean => {
+        endProgress(run);
+        return host.out(lines === null ? bytes : lines(bytes));
+      };
+      host.settleIn();
+      try {
+        const isAbandoned = (): boolean => host.isAbandoned();
+        return await call(name, request, { sink: { separator: "\n", mayBlock: true, isAbandoned, write } });
+      } catch (thrown) {
+        if (!(thrown instanceof BpfmanError) || thrown.code !== "CANCELLED") throw thrown;
+        session.exitWith(exitCodeOf(thrown, "run"));
+        return null;
+      } finally {
+        endProgress(run);
+      }
+    },
+    async watch(how, text) {
+      const { followChanges } = await import("./list/follow-changes.ts");
+      const write = (change: WatchedChange): boolean =>
+        host.out(output === "json" ? `${printableJson(JSON.stringify(change))}\n` : text(change));
+      session.exitWith(await followChanges(host, settings, how, write));
+    },
     moveTo(places) {
       settings = { ...settings, ...places };
     },
@@ -249,6 +283,17 @@ function openSession(run: Run, globals: Globals, line: Line): { session: Session
     },
   };
   return { session, exitCode: () => code };
+}
+
+/** Turns lines of JSON, which may come in pieces, into text. */
+function linesOf(text: (result: unknown) => string): (bytes: Uint8Array) => string {
+  const decoder = new TextDecoder();
+  let rest = "";
+  return (bytes) => {
+    const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
+    rest = lines.pop() ?? "";
+    return lines.map((line) => text(JSON.parse(line))).join("");
+  };
 }
 
 /** Writes a failure to stderr and returns its exit code. */

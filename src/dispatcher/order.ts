@@ -1,7 +1,7 @@
 /** Determines the order of programs that share a hook. */
 import type { ChainMember } from "../domain/dispatcher.ts";
 import type { KernelLinkId, LinkId } from "../domain/ids.ts";
-import type { TcxAnchor, TcxState } from "../domain/link.ts";
+import type { HookAnchor, HookState } from "../domain/link.ts";
 
 export interface Place {
   readonly id: LinkId;
@@ -26,7 +26,7 @@ export function orderChain<M extends ChainMember>(members: readonly M[], newcome
 /** By code unit, independent of the locale. */
 const compareNames = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
 
-export interface TcxMember extends Place {
+export interface OrderedLink extends Place {
   readonly kernelLinkId: KernelLinkId;
 }
 
@@ -35,7 +35,7 @@ export interface TcxMember extends Place {
  * their positions: after the last own link with the same or a lower priority, else before the first own link, else at
  * the end.
  */
-export function tcxAnchor(state: TcxState, ours: readonly TcxMember[], priority: number): TcxAnchor {
+export function anchorAt(state: HookState, ours: readonly OrderedLink[], priority: number): HookAnchor {
   const priorityOf = new Map(ours.map((member) => [member.kernelLinkId, member.priority]));
   let first: KernelLinkId | null = null;
   let before: KernelLinkId | null = null;

@@ -6,7 +6,7 @@
 import type { XdpMode } from "./config.ts";
 import type { FindingCode, Severity } from "./finding.ts";
 import type { LinkKind } from "./link.ts";
-import type { ProgramType } from "./kinds.ts";
+import type { CgroupKind, ProgramType } from "./kinds.ts";
 import type { Metadata } from "./program.ts";
 
 export interface ProgramAnswer {
@@ -143,6 +143,46 @@ export interface MapDumpAnswer {
   /** The cursor of the request for the next page; null if this is the last one. */
   readonly next: string | null;
 }
+/**
+ * One event, by its type as JSON; as bytes in hex if there is no type, or it does not have that size. Or how many events were
+ * lost in this place: null if the kernel does not count them, so that it may have been none.
+ */
+export interface MapEventAnswer {
+  /** The processor that put it out, for perf buffers. */
+  readonly cpu?: number;
+  readonly event?: unknown;
+  readonly raw?: string;
+  readonly lost?: number | null;
+}
+/** How reading a source that has no end was ended: by a number or a time that was given, or because nobody wanted more. */
+interface FollowedAnswer {
+  readonly ended: "count" | "time" | "closed";
+  readonly read: number;
+  /** How many were lost; null if the kernel does not count them, and some may be. */
+  readonly lost: number | null;
+}
+export interface MapEventsAnswer extends FollowedAnswer {
+  readonly map_id: number;
+  /** As C spells it; null if there is none. */
+  readonly type: string | null;
+  /** Other processes that read the same buffer: each event goes to one of them. */
+  readonly readers: readonly { readonly pid: number; readonly name: string }[];
+  /** Empty if they were streamed. */
+  readonly events: readonly MapEventAnswer[];
+}
+/** What a program printed, by which task, and when by the trace clock, which begins at boot. Or how many lines were lost. */
+export interface TraceLineAnswer {
+  readonly task?: string;
+  readonly pid?: number;
+  readonly cpu: number;
+  readonly at_seconds?: number;
+  readonly message?: string;
+  readonly lost?: number;
+}
+export interface TraceAnswer extends FollowedAnswer {
+  /** Empty if they were streamed. */
+  readonly lines: readonly TraceLineAnswer[];
+}
 export interface MapChangeAnswer {
   readonly map_id: number;
   readonly name: string;
@@ -189,6 +229,30 @@ interface PerfEventDetailsAnswer {
   readonly frequency: number | null;
 }
 
+interface CgroupDetailsAnswer {
+  /** The directory, when it was attached to. */
+  readonly cgroup: string;
+  /** The inode of that directory. */
+  readonly cgroup_id: number;
+  /** In lower case, as in `kernel`: `cgroup_inet4_connect`. */
+  readonly attach_type: string;
+  readonly priority: number;
+  /** Position among bpfman's own links of this type on the cgroup, from 0. */
+  readonly position: number;
+}
+
+interface NetfilterDetailsAnswer {
+  /** `ipv4` or `ipv6`. */
+  readonly protocol: string;
+  /** `prerouting`, `input`, `forward`, `output`, `postrouting`. */
+  readonly hook: string;
+  /** Signed. */
+  readonly priority: number;
+  readonly defrag: boolean;
+  readonly netns: string | null;
+  readonly nsid: number;
+}
+
 interface UserProbeDetailsAnswer {
   readonly target: string;
   readonly fn_name: string | null;
@@ -213,6 +277,7 @@ export interface AttachmentAnswer {
     | "filter-replaced"
     | "file-gone"
     | "file-replaced"
+    | "cgroup-gone"
     | null;
   /** What the interface is called now; null for other places, and where the name cannot be seen. */
   readonly interface: string | null;
@@ -256,7 +321,10 @@ export type LinkRecordAnswer =
   | LinkRecordOf<"iter", { readonly iterator: string; readonly map_id: number | null }>
   | LinkRecordOf<"perf_event", PerfEventDetailsAnswer>
   /** Without the `bpf_lsm_` prefix. */
-  | LinkRecordOf<"lsm", { readonly hook_name: string }>;
+  | LinkRecordOf<"lsm", { readonly hook_name: string }>
+  | LinkRecordOf<CgroupKind, CgroupDetailsAnswer>
+  | LinkRecordOf<"sk_lookup", { readonly netns: string | null; readonly nsid: number }>
+  | LinkRecordOf<"netfilter", NetfilterDetailsAnswer>;
 
 /** What the kernel reports for every link. */
 interface AnyKernelLinkAnswer {
@@ -320,7 +388,18 @@ export type KernelLinkAnswer =
   | (AnyKernelLinkAnswer & { readonly functions: number; readonly retprobe: boolean; readonly missed: number })
   | (AnyKernelLinkAnswer & { readonly functions: number; readonly retprobe: boolean; readonly file: string })
   /** Raw tracepoints. */
-  | (AnyKernelLinkAnswer & { readonly tracepoint: string; readonly cookie: number });
+  | (AnyKernelLinkAnswer & { readonly tracepoint: string; readonly cookie: number })
+  /** Cgroups. The ID is 0 once the cgroup has been removed; the program of such a link no longer runs. */
+  | (AnyKernelLinkAnswer & { readonly cgroup_id: number })
+  /** Network namespaces. The inode is 0 once the namespace is gone. */
+  | (AnyKernelLinkAnswer & { readonly netns_ino: number })
+  /** The numbers of NFPROTO_* and NF_INET_*. */
+  | (AnyKernelLinkAnswer & {
+      readonly pf: number;
+      readonly hooknum: number;
+      readonly priority: number;
+      readonly flags: number;
+    });
 
 export interface LinkAnswer {
   readonly record: LinkRecordAnswer;

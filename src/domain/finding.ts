@@ -106,6 +106,13 @@ export const FINDINGS = {
       "its programs see no packets there, and never will again: a new interface of the same name is a different one",
     advice: "run: bpfman repair, which forgets those links; the programs stay loaded",
   },
+  "target-gone": {
+    severity: "error",
+    meaning: "the cgroup that a link is attached to has been removed",
+    consequence:
+      "its program does not run there, and never will again: a new cgroup of the same name is a different one",
+    advice: "run: bpfman repair, which forgets those links; the programs stay loaded",
+  },
   "target-replaced": {
     severity: "warning",
     meaning: "the file that a uprobe is attached to was removed or replaced",

@@ -90,12 +90,21 @@ const TRACING = {
 const LOADED = { ...ALONE, attachKind: null, chained: false, needsFunction: false, expectedAttachType: null } as const;
 const LOADED_TRACING = { ...TRACING, attachKind: null } as const;
 const LOADED_PROBE = { ...PROBE, attachKind: null } as const;
-const LOADED_CGROUP = { ...LOADED, capabilities: ["CAP_NET_ADMIN"] } as const;
 const LWT = {
-  ...LOADED_CGROUP,
+  ...LOADED,
+  capabilities: ["CAP_NET_ADMIN"],
   loadOnly: "a route with lightweight tunnel encapsulation runs it: ip route add … encap bpf in|out|xmit pinned PIN",
 } as const;
-const NOT_YET = "bpfman does not attach such programs";
+/** All are attached alike: the section says at which of the cgroup's points the program runs. */
+const CGROUP = {
+  ...ALONE,
+  attachKind: "cgroup",
+  loadOnly: null,
+  chained: false,
+  needsFunction: false,
+  expectedAttachType: null,
+  capabilities: ["CAP_NET_ADMIN"],
+} as const;
 
 /**
  * Keyed by the word on the command line. Sections follow libbpf (1.1 to 1.7) and the longer forms older loaders
@@ -324,9 +333,8 @@ export const KINDS = {
     sections: { usdt: {}, "usdt.s": SLEEPABLE },
   },
   cgroup_skb: {
-    ...LOADED_CGROUP,
+    ...CGROUP,
     display: "a cgroup_skb",
-    loadOnly: NOT_YET,
     programType: "CGROUP_SKB",
     sections: {
       "cgroup_skb/ingress": { expectedAttachType: "CGROUP_INET_INGRESS" },
@@ -335,9 +343,8 @@ export const KINDS = {
     },
   },
   cgroup_sock: {
-    ...LOADED_CGROUP,
+    ...CGROUP,
     display: "a cgroup_sock",
-    loadOnly: NOT_YET,
     programType: "CGROUP_SOCK",
     expectedAttachType: "CGROUP_INET_SOCK_CREATE",
     sections: {
@@ -349,9 +356,8 @@ export const KINDS = {
     },
   },
   cgroup_sock_addr: {
-    ...LOADED_CGROUP,
+    ...CGROUP,
     display: "a cgroup_sock_addr",
-    loadOnly: NOT_YET,
     programType: "CGROUP_SOCK_ADDR",
     sections: {
       "cgroup/bind4": { expectedAttachType: "CGROUP_INET4_BIND" },
@@ -374,9 +380,8 @@ export const KINDS = {
     },
   },
   cgroup_sockopt: {
-    ...LOADED_CGROUP,
+    ...CGROUP,
     display: "a cgroup_sockopt",
-    loadOnly: NOT_YET,
     programType: "CGROUP_SOCKOPT",
     sections: {
       "cgroup/getsockopt": { expectedAttachType: "CGROUP_GETSOCKOPT" },
@@ -384,25 +389,22 @@ export const KINDS = {
     },
   },
   cgroup_sysctl: {
-    ...LOADED_CGROUP,
+    ...CGROUP,
     display: "a cgroup_sysctl",
-    loadOnly: NOT_YET,
     programType: "CGROUP_SYSCTL",
     expectedAttachType: "CGROUP_SYSCTL",
     sections: { "cgroup/sysctl": {} },
   },
   cgroup_device: {
-    ...LOADED_CGROUP,
+    ...CGROUP,
     display: "a cgroup_device",
-    loadOnly: NOT_YET,
     programType: "CGROUP_DEVICE",
     expectedAttachType: "CGROUP_DEVICE",
     sections: { "cgroup/dev": {} },
   },
   sockops: {
-    ...LOADED_CGROUP,
+    ...CGROUP,
     display: "a sockops",
-    loadOnly: NOT_YET,
     programType: "SOCK_OPS",
     expectedAttachType: "CGROUP_SOCK_OPS",
     sections: { sockops: {} },
@@ -416,18 +418,24 @@ export const KINDS = {
     sections: { lsm_cgroup: {} },
   },
   sk_lookup: {
-    ...LOADED,
+    ...ALONE,
     display: "an sk_lookup",
-    loadOnly: NOT_YET,
+    attachKind: "sk_lookup",
+    loadOnly: null,
+    chained: false,
+    needsFunction: false,
     programType: "SK_LOOKUP",
     expectedAttachType: "SK_LOOKUP",
     capabilities: ["CAP_NET_ADMIN"],
     sections: { sk_lookup: {} },
   },
   netfilter: {
-    ...LOADED,
+    ...ALONE,
     display: "a netfilter",
-    loadOnly: NOT_YET,
+    attachKind: "netfilter",
+    loadOnly: null,
+    chained: false,
+    needsFunction: false,
     programType: "NETFILTER",
     expectedAttachType: "NETFILTER",
     capabilities: ["CAP_NET_ADMIN"],
@@ -565,6 +573,10 @@ type KindsWith<Fact extends keyof KindFacts, Value> = {
 /** Kinds whose programs a dispatcher runs. */
 export type ChainedKind = KindsWith<"chained", true>;
 export const isChainedKind = (kind: ProgramType): kind is ChainedKind => KINDS[kind].chained;
+
+/** Kinds that are attached to a cgroup. */
+export type CgroupKind = KindsWith<"attachKind", "cgroup">;
+export const CGROUP_KINDS = PROGRAM_TYPES.filter((kind): kind is CgroupKind => KINDS[kind].attachKind === "cgroup");
 
 /** The word after `attach ID` on the command line. */
 export type AttachKind = NonNullable<(typeof KINDS)[ProgramType]["attachKind"]>;

@@ -6,6 +6,9 @@ export const OBJECT_BYTES_MAX = 16 * 1024 * 1024;
 export const PRIORITY_MAX = 1000;
 /** Largest priority in requests and in the noun-verb grammar: newer bpfman accepts any non-negative int32. */
 export const PRIORITY_WIDE_MAX = 0x7fff_ffff;
+/** Priorities on netfilter hooks: a signed int32, of which the kernel keeps the first and the last (net/netfilter/nf_bpf_link.c). */
+export const NETFILTER_PRIORITY_MIN = -0x7fff_ffff;
+export const NETFILTER_PRIORITY_MAX = 0x7fff_fffe;
 /** Programs per `load`: several times what the largest known objects contain, few enough to bound the work. */
 export const PROGRAMS_PER_LOAD_MAX = 1024;
 /** Keys of a map of maps that are searched for an inner map. */
@@ -257,5 +260,23 @@ export const PROBED_FUNCTIONS_MAX = 10_000;
 export const ITERATOR_CHUNK_BYTES = 128 * 1024;
 /** Bytes of an iterator in one answer of link/read. */
 export const ITERATOR_PAGE_BYTES_MAX = 1024 * 1024;
+/** Bytes of events that are read at once, before anything else has its turn. */
+export const EVENT_BATCH_BYTES_MAX = 256 * 1024;
+/** Events that are read at once. */
+export const EVENT_BATCH_MAX = 1024;
+/** Pages of the perf buffer of a processor: a power of two. */
+export const PERF_BUFFER_PAGES = 64;
+/** How long a command waits for events before it looks whether anybody still reads its output. */
+export const EVENTS_WAIT_MS = 100;
+/** How long a reader that has read all there was leaves a source alone: waking up for each event would cost more than reading it. */
+export const EVENTS_PAUSE_MS = 1;
+/** How often a session looks for events. */
+export const EVENTS_POLL_MS = 5;
+/** How often a reader looks whether its source is still there. */
+export const EVENTS_CHECK_MS = 1000;
+/** Characters of events in one answer, which then ends. */
+export const EVENTS_ANSWER_CHARS_MAX = 8 * 1024 * 1024;
+/** Events in one answer, and events that a client can allow a session to send it. */
+export const EVENTS_ALLOWED_MAX = 10_000;
 /** Largest copy of a row in the runtime directory: a program's, with its global data and metadata. */
 export const ROW_COPY_BYTES_MAX = 32 * 1024 * 1024;

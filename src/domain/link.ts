@@ -1,5 +1,6 @@
 import type { KernelLinkId, LinkId, MapId, ProgramId } from "./ids.ts";
-import { type ChainedKind, isChainedKind } from "./kinds.ts";
+import type { KernelAttachType } from "./kernel-words.ts";
+import { type CgroupKind, type ChainedKind, isChainedKind } from "./kinds.ts";
 import type { PerfEventName } from "./perf-events.ts";
 import type { Metadata } from "./program.ts";
 
@@ -108,6 +109,49 @@ export interface PerfEventDetails {
   readonly frequency: number | null;
 }
 
+/** One of the points of a cgroup at which the kernel runs programs. */
+export interface CgroupHook {
+  /** Absolute path of the cgroup's directory, as it was when it was attached to. */
+  readonly cgroup: string;
+  /** The kernel's number of the cgroup, which is the inode of its directory and is not given to another one. */
+  readonly cgroupId: number;
+  readonly attachType: KernelAttachType;
+}
+/** Behind what has a priority of its own: newer bpfman's default elsewhere. */
+export const CGROUP_PRIORITY_DEFAULT = 1000;
+export interface CgroupDetails extends CgroupHook {
+  readonly kind: CgroupKind;
+  readonly priority: number;
+}
+
+/** A network namespace: its file as given (null for the caller's own), and its inode. */
+export interface NetnsRef {
+  readonly netns: string | null;
+  readonly nsid: number;
+}
+export interface SkLookupDetails extends NetnsRef {
+  readonly kind: "sk_lookup";
+}
+
+/** NFPROTO_* and NF_INET_* (include/uapi/linux/netfilter.h), of those on which the kernel runs programs. */
+export const NETFILTER_PROTOCOLS = { ipv4: 2, ipv6: 10 } as const;
+export const NETFILTER_HOOKS = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const;
+
+/** What puts fragments together has NF_IP_PRI_CONNTRACK_DEFRAG, -400 (include/uapi/linux/netfilter_ipv4.h). */
+export const NETFILTER_DEFRAG_PRIORITY_MIN = -399;
+
+export interface NetfilterHook {
+  readonly protocol: keyof typeof NETFILTER_PROTOCOLS;
+  readonly hook: keyof typeof NETFILTER_HOOKS;
+  /** Signed. The kernel runs lower ones first, among those of iptables and nftables; a program has it for itself. */
+  readonly priority: number;
+  /** Packets are put together again before the program sees them (Linux 6.6). */
+  readonly defrag: boolean;
+}
+export interface NetfilterDetails extends NetnsRef, NetfilterHook {
+  readonly kind: "netfilter";
+}
+
 /** Where a link is attached, with one shape per kind. */
 export type LinkDetails =
   | XdpDetails
@@ -121,7 +165,10 @@ export type LinkDetails =
   | KprobeMultiDetails
   | UprobeMultiDetails
   | IterDetails
-  | PerfEventDetails;
+  | PerfEventDetails
+  | CgroupDetails
+  | SkLookupDetails
+  | NetfilterDetails;
 
 /** Details of a link that a dispatcher runs. */
 export type ChainDetails = Extract<LinkDetails, { readonly kind: ChainedKind }>;
@@ -145,22 +192,33 @@ export interface LinkRecord {
   readonly createdAt: Date;
 }
 
-/** A position in a TCX hook's list: next to a link, or at the end. */
-export type TcxAnchor = { readonly side: "before" | "after"; readonly link: KernelLinkId } | { readonly side: "last" };
+/** A position in the list of a TCX hook, or of a cgroup: next to a link, or at the end. */
+export type HookAnchor = { readonly side: "before" | "after"; readonly link: KernelLinkId } | { readonly side: "last" };
 
-/** The programs on a TCX hook, first to last. `link` is null for programs attached without one. */
-export interface TcxState {
-  /** Grows with each change of the hook. The kernel rejects an attach that expects an older revision. */
+/**
+ * The programs on a TCX hook, or attached to a cgroup, first to last. `link` is null for programs attached without one; of a
+ * cgroup, the kernel does not tell the links.
+ */
+export interface HookState {
+  /**
+   * Grows with each change of the hook. The kernel rejects an attach that expects an older revision. 0 for a cgroup before
+   * Linux 6.17, which can only append.
+   */
   readonly revision: bigint;
   readonly members: readonly { readonly program: ProgramId; readonly link: KernelLinkId | null }[];
 }
 
 /** Describes briefly where a link is attached, with its kind: `tcx eth0 ingress`. */
 export function placeInBrief(details: LinkDetails): string {
+  if ("cgroupId" in details) return `${details.kind} ${details.cgroup} ${details.attachType.toLowerCase()}`;
   const { kind } = details;
   switch (kind) {
     case "xdp":
       return `${kind} ${details.interface}`;
+    case "sk_lookup":
+      return `${kind} ${details.netns ?? "here"}`;
+    case "netfilter":
+      return `${kind} ${details.protocol} ${details.hook}`;
     case "tc":
     case "tcx":
       return `${kind} ${details.interface} ${details.direction}`;

@@ -108,3 +108,10 @@ export function mapKind({ type, valueSize }: { readonly type: number; readonly v
     reference: lacksRoom ? null : kind.reference,
   };
 }
+
+const PERF_BUFFER = 4;
+const RING_BUFFER = 27;
+
+export const isRingBuffer = ({ type }: { readonly type: number }): boolean => type === RING_BUFFER;
+/** Whether programs pass events to user space through such a map. */
+export const hasEvents = ({ type }: { readonly type: number }): boolean => type === RING_BUFFER || type === PERF_BUFFER;

@@ -241,6 +241,16 @@ export const ERROR_CODES = {
     meaning: "a name fits several maps",
     advice: "name the map by its id, or as PROGRAM_ID/NAME: the hint lists the candidates",
   },
+  TYPE_NOT_FOUND: {
+    kind: "not-found",
+    meaning: "the program's type information (BTF) has no struct of that name",
+    advice: "take one of the structs that the hint lists",
+  },
+  TYPE_AMBIGUOUS: {
+    kind: "invalid",
+    meaning: "several structs could be the type of a program's events",
+    advice: "choose one of those that the message lists: --type STRUCT",
+  },
   MAP_NOT_MANAGED: {
     kind: "permission",
     meaning: "the map to be changed belongs to programs that bpfman did not load",
@@ -300,6 +310,11 @@ export const ERROR_CODES = {
     kind: "not-found",
     meaning: "there is no perf event of that name",
     hint: "see bpfman attach perf_event --help",
+  },
+  CGROUP_NOT_FOUND: {
+    kind: "not-found",
+    meaning: "the given path is not a cgroup of version 2",
+    hint: "give the directory of a cgroup, such as /sys/fs/cgroup/system.slice",
   },
   TRACEPOINT_NOT_FOUND: {
     kind: "not-found",
@@ -400,6 +415,11 @@ export const ERROR_CODES = {
     kind: "precondition",
     meaning: "the tracing file system cannot be mounted",
     hint: "check that the kernel has CONFIG_TRACING and that mounting is allowed here",
+  },
+  EVENTS_TAKEN: {
+    kind: "conflict",
+    meaning: "another process reads these events, and only one can",
+    hint: "stop that process first",
   },
   JIT_UNAVAILABLE: {
     kind: "precondition",

@@ -67,6 +67,7 @@ export function attachmentsOf(host: Host, { dispatchers, links }: Asked): Attach
         if (record !== undefined) return ofDispatcher(record);
         return gone("interface-gone");
       }
+      if (details.kind === "sk_lookup" || "cgroupId" in details) return ofKernelLink(host, kernelLinkId, programId);
       if (details.kind !== "tcx") return null;
       return onInterface({ ...details, link: kernelLinkId && { id: kernelLinkId, program: programId } });
     },
@@ -109,6 +110,15 @@ function chainAttachment(
   const runs = host.kernel.tcFilterProgram({ netns, ifindex, direction }, record.filter);
   if (runs === program) return found;
   return { ...found, present: false, reason: runs === null ? "filter-gone" : "filter-replaced" };
+}
+
+/** The kernel itself takes a link off what is removed, and says so. */
+function ofKernelLink(host: Host, id: KernelLinkId | null, program: ProgramId): AttachmentAnswer {
+  const link = id === null ? null : host.kernel.link(id);
+  const facts = link?.programId === program ? link.facts : null;
+  if (facts?.kind === "cgroup" && facts.cgroupId === 0n) return gone("cgroup-gone");
+  if (facts?.kind === "netns" && facts.inode === 0) return gone("namespace-gone");
+  return facts === null ? unknown(null) : { present: true, reason: null, interface: null };
 }
 
 function fileAttachment(host: Host, { path, fileId }: UprobeDetails | UprobeMultiDetails): AttachmentAnswer | null {

@@ -3,26 +3,41 @@ import type { KernelLinkAnswer, LinkAnswer, LinkRecordAnswer } from "../domain/a
 import { type DispatcherRecord, dispatcherTypeOf } from "../domain/dispatcher.ts";
 import type { LinkId } from "../domain/ids.ts";
 import { attachTypeWord, linkTypeWord } from "../domain/kernel-words.ts";
-import { type ChainDetails, type InterfaceRef, isChained, type LinkDetails, type LinkRecord } from "../domain/link.ts";
+import {
+  type CgroupDetails,
+  type ChainDetails,
+  type InterfaceRef,
+  isChained,
+  type LinkDetails,
+  type LinkRecord,
+  type TcxDetails,
+} from "../domain/link.ts";
 import { perfEventName } from "../domain/perf-events.ts";
 import { type Attachments, attachmentsOf } from "./attachment.ts";
 import { comparePlaces } from "../dispatcher/order.ts";
 import type { Host } from "../platform/host.ts";
 import type { KernelLink, KernelLinkFacts } from "../platform/kernel.ts";
 
-/** Identifies the TCX hook of a link; null for other kinds. */
-export const tcxHookKey = (details: LinkDetails): string | null =>
-  details.kind === "tcx" ? `${details.nsid}:${details.ifindex}:${details.direction}` : null;
+/** A link of a kind of which the kernel keeps several on one hook, in an order that bpfman asks for. */
+const isOrdered = (details: LinkDetails): details is TcxDetails | CgroupDetails =>
+  details.kind === "tcx" || "cgroupId" in details;
+
+/** Identifies the hook of a link that takes a program once; null for other kinds. */
+export function hookKey(details: LinkDetails): string | null {
+  if ("cgroupId" in details) return `cgroup:${details.cgroupId}:${details.attachType}`;
+  if (details.kind === "sk_lookup") return `sk_lookup:${details.nsid}`;
+  return details.kind === "tcx" ? `tcx:${details.nsid}:${details.ifindex}:${details.direction}` : null;
+}
 
 /**
- * Returns the position of each TCX link among bpfman's own links on its hook, from 0. It is computed rather than
+ * Returns the position of each such link among bpfman's own links on its hook, from 0. It is computed rather than
  * stored, because the kernel keeps the order. XDP and TC links store their position, which is their slot.
  */
-function tcxPositions(links: readonly LinkRecord[]): ReadonlyMap<LinkId, number> {
+function positionsOf(links: readonly LinkRecord[]): ReadonlyMap<LinkId, number> {
   const hooks = new Map<string, { readonly id: LinkId; readonly priority: number }[]>();
   for (const { id, details } of links) {
-    const key = tcxHookKey(details);
-    if (key === null || details.kind !== "tcx") continue;
+    const key = hookKey(details);
+    if (key === null || !isOrdered(details)) continue;
     const places = hooks.get(key) ?? [];
     places.push({ id, priority: details.priority });
     hooks.set(key, places);
@@ -44,7 +59,7 @@ export interface Surroundings {
 export function surroundingsOf(host: Host, links: readonly LinkRecord[]): Surroundings {
   const chained = links.some(({ details }) => isChained(details));
   const dispatchers = chained ? host.store.dispatchers() : [];
-  return { positions: tcxPositions(links), dispatchers, attachments: attachmentsOf(host, { dispatchers, links }) };
+  return { positions: positionsOf(links), dispatchers, attachments: attachmentsOf(host, { dispatchers, links }) };
 }
 
 function dispatcherRecordOf(details: ChainDetails, dispatchers: readonly DispatcherRecord[]) {
@@ -82,6 +97,15 @@ export function linkRecordAnswer(record: LinkRecord, around: Surroundings): Link
     created_at: record.createdAt.toISOString(),
     metadata: record.metadata,
   });
+  if ("cgroupId" in details) {
+    return answer(details.kind, {
+      cgroup: details.cgroup,
+      cgroup_id: details.cgroupId,
+      attach_type: details.attachType.toLowerCase(),
+      priority: details.priority,
+      position: around.positions.get(record.id) ?? 0,
+    });
+  }
   switch (details.kind) {
     case "tcx":
       return answer(details.kind, {
@@ -145,6 +169,12 @@ export function linkRecordAnswer(record: LinkRecord, around: Surroundings): Link
       return answer(details.kind, { fn_name: details.fnName });
     case "lsm":
       return answer(details.kind, { hook_name: details.fnName });
+    case "sk_lookup":
+      return answer(details.kind, { netns: details.netns, nsid: details.nsid });
+    case "netfilter": {
+      const { kind, protocol, hook, priority, defrag, netns, nsid } = details;
+      return answer(kind, { protocol, hook, priority, defrag, netns, nsid });
+    }
   }
 }
 
@@ -213,6 +243,12 @@ function factsAnswer(host: Host, facts: KernelLinkFacts | null, details: LinkDet
         event: perfEventName(facts.type, facts.config),
         cookie: exact(facts.cookie),
       };
+    case "cgroup":
+      return { cgroup_id: exact(facts.cgroupId) };
+    case "netns":
+      return { netns_ino: facts.inode };
+    case "netfilter":
+      return { pf: facts.protocol, hooknum: facts.hook, priority: facts.priority, flags: facts.flags };
   }
 }
 

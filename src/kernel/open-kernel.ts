@@ -29,8 +29,14 @@ const iter = () => require("./hooks/iter-link.ts") as typeof import("./hooks/ite
 const kprobe = () => require("./hooks/kprobe-link.ts") as typeof import("./hooks/kprobe-link.ts");
 const uprobe = () => require("./hooks/uprobe-link.ts") as typeof import("./hooks/uprobe-link.ts");
 const tracing = () => require("./hooks/tracing-link.ts") as typeof import("./hooks/tracing-link.ts");
+const cgroup = () => require("./hooks/cgroup-link.ts") as typeof import("./hooks/cgroup-link.ts");
+const directories = () => require("./hooks/cgroup-directory.ts") as typeof import("./hooks/cgroup-directory.ts");
+const netns = () => require("./hooks/netns-link.ts") as typeof import("./hooks/netns-link.ts");
+const netfilter = () => require("./hooks/netfilter-link.ts") as typeof import("./hooks/netfilter-link.ts");
 const content = () => require("./load/map-content.ts") as typeof import("./load/map-content.ts");
+const events = () => require("./open-events.ts") as typeof import("./open-events.ts");
 const maps = () => require("./open-map.ts") as typeof import("./open-map.ts");
+const trace = () => require("./open-trace.ts") as typeof import("./open-trace.ts");
 const names = () => require("./explain/whole-name.ts") as typeof import("./explain/whole-name.ts");
 const functions = () => require("./hooks/kernel-function.ts") as typeof import("./hooks/kernel-function.ts");
 const pinned = () => require("./pinned-object.ts") as typeof import("./pinned-object.ts");
@@ -54,6 +60,8 @@ export function openKernel(pins: string | null = null): KernelPort {
     map: (id) => lookUp("map", id, readMap),
     mapIds: () => allIds("map").map(mapId),
     openMap: (id) => maps().openMap(id, open),
+    openEvents: (id) => events().openEvents(id, open),
+    openTrace: () => trace().openTrace(),
     programBtf: ({ id, btfId }) =>
       attempt({ action: `read the BTF of program ${id}`, code: "KERNEL_CALL_FAILED" }, () => readBtf(btfId)),
     mapContent: (id) => lookUp("map", id, content().readMapContent),
@@ -66,6 +74,9 @@ export function openKernel(pins: string | null = null): KernelPort {
     attach: (program, target) => withPinned("attach", program, (fd) => attachedLink(createLink(fd, target))),
     openIterator: (link) => iter().openIterator(link),
     tcxState: (hook) => tcx().tcxState(hook),
+    cgroup: (path) => directories().findCgroup(path),
+    cgroups: (prefix) => directories().cgroups(prefix),
+    cgroupState: (hook) => cgroup().cgroupState(hook),
     tracepoints: () => tracepoint().tracepoints(),
     rawTracepoints: () => tracepoint().rawTracepoints(),
     tracepointExists: (group, name) => tracepoint().tracepointExists(group, name),
@@ -97,7 +108,12 @@ export function openKernel(pins: string | null = null): KernelPort {
 
 /** Creates a link of any kind and returns its descriptor. */
 function createLink(program: number, target: KernelAttach): number {
+  if ("cgroupId" in target) return cgroup().attachCgroup(program, target);
   switch (target.kind) {
+    case "sk_lookup":
+      return netns().attachSkLookup(program, target);
+    case "netfilter":
+      return netfilter().attachNetfilter(program, target);
     case "tcx":
       return tcx().attachTcx(program, target);
     case "tracepoint":

@@ -10,7 +10,7 @@ import { MAP_BATCH_BYTES_MAX, MAP_BATCH_ENTRIES_MAX, MAP_VALUE_BYTES_MAX } from 
 import { BpfmanError, type SysFailure } from "../errors/error.ts";
 import type { KernelMapContent, MapBatch, MapReference, OpenMap, UpdateMode } from "../platform/kernel.ts";
 import { attempt, type Meaning } from "./kernel-failure.ts";
-import { readBtf, readMap } from "./read-info.ts";
+import { processorsIn, readBtf, readMap } from "./read-info.ts";
 
 const KERNEL_BTF = "/sys/kernel/btf/vmlinux";
 const POSSIBLE = "/sys/devices/system/cpu/possible";
@@ -20,15 +20,6 @@ const READ_AGAIN_MAX = 4;
 
 /** Opens an object; null if there is none of that ID. The caller closes the descriptor. */
 export type Opener = (kind: BpfObjectKind, id: number) => number | null;
-
-/** Parses `0-3,5`. */
-function possibleProcessors(): number[] {
-  const ranges = readTextSync(POSSIBLE).trim().split(",");
-  return ranges.flatMap((range) => {
-    const [first = 0, last = first] = range.split("-").map(Number);
-    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
-  });
-}
 
 /** Opens a map; null if there is none of that ID. */
 export function openMap(id: MapId, open: Opener): OpenMap | null {
@@ -47,12 +38,12 @@ function opened(fd: number, open: Opener): OpenMap {
   const map = readMap(fd);
   const { keySize: keyBytes, valueSize, maxEntries } = map;
   const { perProcessor, keysOnly, reference: takes } = mapKind(map);
-  const processors = perProcessor ? possibleProcessors() : null;
+  const processors = perProcessor ? processorsIn(readTextSync(POSSIBLE)) : null;
   const step = Math.ceil(valueSize / PROCESSOR_VALUE_STEP) * PROCESSOR_VALUE_STEP;
   const valueBytes = processors === null ? valueSize : step * processors.length;
   const elements = new MapElements(fd, { keyBytes, valueBytes });
-  const trying = <T>(verb: string, run: () => T): T =>
-    attempt({ action: `${verb} map ${map.id}`, code: "KERNEL_CALL_FAILED", explain: explainElement }, run);
+  const trying = <T>(verb: string, run: () => T, explain = explainElement): T =>
+    attempt({ action: `${verb} map ${map.id}`, code: "KERNEL_CALL_FAILED", explain }, run);
   /** Checked here, so that a map with larger values can still be listed. */
   const requireRoom = (verb: string): void => {
     if (valueBytes <= MAP_VALUE_BYTES_MAX) return;
@@ -62,9 +53,9 @@ function opened(fd: number, open: Opener): OpenMap {
       { hint: `"bpfman map get ${map.id}" shows its state` },
     );
   };
-  const tryingEntry = <T>(verb: string, run: () => T): T => {
+  const tryingEntry = <T>(verb: string, run: () => T, explain = explainElement): T => {
     requireRoom(verb);
-    return trying(verb, run);
+    return trying(verb, run, explain);
   };
 
   return {
@@ -74,13 +65,12 @@ function opened(fd: number, open: Opener): OpenMap {
     types: () => trying("read the types of", () => typesOf(fd)),
     lookup: (key) => tryingEntry("read an entry of", () => elements.lookup(key)),
     contains: (value) => tryingEntry("read", () => elements.contains(value)),
-    update: (key, value, { mode, reference }) => {
-      requireRoom("change an entry of");
-      attempt(
-        { action: `change an entry of map ${map.id}`, code: "KERNEL_CALL_FAILED", explain: explainUpdate(takes) },
+    update: (key, value, { mode, reference }) =>
+      tryingEntry(
+        "change an entry of",
         () => update(elements, open, { key, value, mode, reference }),
-      );
-    },
+        explainUpdate(takes),
+      ),
     delete: (key) => trying("delete an entry of", () => elements.delete(key)),
     take: () => tryingEntry("take a value out of", () => elements.take()),
     batches: (from, count) => batches(from, count),

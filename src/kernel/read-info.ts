@@ -6,6 +6,16 @@ import { sysFailure } from "../errors/sys-failure.ts";
 import { pin } from "./pin.ts";
 import { readTextSync } from "../../ffi/safe/file-system.ts";
 
+/** Parses a list of processors as sysfs has it: `0-3,5`. */
+export const processorsIn = (text: string): number[] =>
+  text
+    .trim()
+    .split(",")
+    .flatMap((range) => {
+      const [first = 0, last = first] = range.split("-").map(Number);
+      return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+    });
+
 /** Returns the fields of /proc/self/fdinfo for a descriptor: `memlock`, `frozen`, … Empty if it cannot be read. */
 export function descriptorFacts(fd: number): ReadonlyMap<string, string> {
   try {

@@ -388,6 +388,7 @@ function textType(name: string, bytes: number, numbers: Compiled): Compiled {
     bytes,
     parts: Math.max(1, Math.ceil(bytes / BYTE_BITS)),
     write: (from, at, out) => {
+      if (out.plainText(from, at, bytes)) return;
       const text = textIn(bytesAt(from, at, bytes));
       if (text === null) numbers.write(from, at, out);
       else out.string(text);

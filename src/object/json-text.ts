@@ -3,6 +3,8 @@ import { printableJson } from "../domain/printable.ts";
 const CHUNK_BYTES = 64 * 1024;
 const ZERO = 0x30;
 const MINUS = 0x2d;
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
 /** Digits of 2^53. */
 const NUMBER_DIGITS_MAX = 16;
 const encoder = new TextEncoder();
@@ -69,6 +71,27 @@ export class JsonText {
   /** Appends a text as a string. */
   string(text: string): void {
     this.json(quoted(text));
+  }
+
+  /**
+   * Appends text that is at most `length` bytes long, up to its trailing NULs, if that needs no decoding and no escapes, as
+   * names mostly do; else appends nothing and returns false.
+   */
+  plainText(from: DataView, at: number, length: number): boolean {
+    let end = at + length;
+    while (end > at && from.getUint8(end - 1) === 0) end--;
+    this.#reserve(end - at + 2);
+    const bytes = this.#bytes;
+    let to = this.#length;
+    bytes[to++] = QUOTE;
+    for (let i = at; i < end; i++) {
+      const code = from.getUint8(i);
+      if (code < 0x20 || code > 0x7e || code === QUOTE || code === BACKSLASH) return false;
+      bytes[to++] = code;
+    }
+    bytes[to++] = QUOTE;
+    this.#length = to;
+    return true;
   }
 
   /** Appends an integer that a double holds exactly. */

@@ -50,12 +50,13 @@ const MAP_TYPES = (
   "4.20 4.20 4.20 5.2 5.4 5.6 5.8 5.10 5.11 5.16 6.1 6.2 6.9"
 ).split(" ");
 
-/** By the part of the section before its slash. */
+/** By the section, or the part before its slash. */
 const SECTIONS: readonly (readonly [RegExp, Requirement])[] = [
   [/^k(ret)?probe\.(multi|session)/, { feature: "probes of many kernel functions at once", since: "5.18" }],
   [/^u(ret)?probe\.(multi|session)/, { feature: "probes of many user functions at once", since: "6.6" }],
   [/^tcx$/, { feature: "TCX hooks", since: "6.6" }],
   [/^netkit$/, { feature: "netkit hooks", since: "6.7" }],
+  [/^cgroup\/\w+_unix$/, { feature: "cgroup programs for Unix sockets", since: "6.7" }],
   [/^lsm_cgroup/, { feature: "LSM programs of cgroups", since: "6.0" }],
   [/^xdp\.frags/, { feature: "XDP programs for packets in several buffers", since: "5.18" }],
   [/^(fentry|fexit|lsm|fmod_ret|iter)\.s$/, { feature: "sleepable programs", since: "5.10" }],
@@ -83,8 +84,8 @@ export function requirementsOf(
     const type = program.kind === null ? null : kernelTypeOf(KINDS[program.kind], program.section).type;
     const since = type === null ? undefined : PROGRAM_TYPES[type];
     if (type !== null && since !== undefined) found.push({ feature: `program type ${programTypeWord(type)}`, since });
-    const { head } = sectionParts(program.section);
-    found.push(...SECTIONS.flatMap(([section, needed]) => (section.test(head) ? needed : [])));
+    const { head, name } = sectionParts(program.section);
+    found.push(...SECTIONS.flatMap(([section, needed]) => (section.test(head) || section.test(name) ? needed : [])));
   }
   if (globals.length > 0) found.push({ feature: "global variables", since: "5.2" });
   if (externs.some(({ kind }) => kind === "function")) found.push({ feature: "kernel functions", since: "5.13" });

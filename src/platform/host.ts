@@ -1,4 +1,4 @@
-import type { ProcessIdentity } from "../domain/ids.ts";
+import type { MapId, ProcessIdentity } from "../domain/ids.ts";
 import type { Config } from "../domain/config.ts";
 import type { CompilerPort } from "./compiler.ts";
 import type { FilesPort } from "./files.ts";
@@ -83,4 +83,12 @@ export interface ProcessesPort {
    * visible.
    */
   hasEnded(process: ProcessIdentity): boolean;
+  /** Other processes that read the events of a ring buffer or perf buffer, or trace_pipe; those that can be seen. */
+  readersOf(source: MapId | "trace_pipe"): Reader[];
+}
+
+/** A process that takes events out of a buffer. */
+export interface Reader {
+  readonly pid: number;
+  readonly name: string;
 }

@@ -2,20 +2,22 @@ import type { XdpMode } from "../domain/config.ts";
 import type { FilterRef } from "../domain/dispatcher.ts";
 import type { KernelLinkId, MapId, ProgramId } from "../domain/ids.ts";
 import type {
+  CgroupHook,
   Direction,
+  HookAnchor,
+  HookState,
   IterDetails,
   KprobeMultiDetails,
+  NetfilterHook,
   PerfEventDetails,
-  TcxAnchor,
-  TcxState,
   TracingDetails,
   UprobeMultiDetails,
 } from "../domain/link.ts";
 import type { BpfmanError } from "../errors/error.ts";
 import type { Pin } from "../domain/pin.ts";
-import type { ProgramType, ChainedKind } from "../domain/kinds.ts";
+import type { CgroupKind, ProgramType, ChainedKind } from "../domain/kinds.ts";
 
-export type { TcxAnchor, TcxState };
+export type { HookAnchor, HookState };
 
 /** A program as the kernel reports it: BPF_OBJ_GET_INFO_BY_FD, struct bpf_prog_info. */
 export interface KernelProgram {
@@ -114,6 +116,35 @@ export interface OpenMap {
   close(): void;
 }
 
+/** Receives what is read from a buffer of events. */
+export interface EventTaker {
+  /** The bytes may be overwritten after the call. The processor is null for a buffer that all share. */
+  event(from: DataView, at: number, bytes: number, cpu: number | null): void;
+  /** Events were lost here; null if the kernel does not count them, so that it may have been none. */
+  lost(count: number | null, cpu: number | null): void;
+}
+
+/** A source that is read as it fills, and what is read is taken out. */
+export interface OpenSource {
+  /** Blocks the process until there is something to read, a signal arrives, or the time is over. */
+  wait(ms: number): void;
+  close(): void;
+}
+
+/** A ring buffer or perf buffer. */
+export interface OpenEvents extends OpenSource {
+  /** Reads up to `most` events, as many as are there now. */
+  read(most: number, take: EventTaker): void;
+  /** Tells what was lost and was not told yet, as far as the kernel counts it. */
+  tellLost(take: EventTaker): void;
+}
+
+/** What all programs print (bpf_printk). */
+export interface OpenTrace extends OpenSource {
+  /** Bytes of text, as many as are there now; empty if there are none. */
+  read(): Uint8Array;
+}
+
 export interface MapReference {
   readonly kind: "map" | "program";
   readonly id: number;
@@ -190,6 +221,19 @@ export type KernelLinkFacts =
       readonly target: string;
       /** Null for iterators that visit no map's entries. */
       readonly mapId: number | null;
+    }
+  /** The ID is 0 if the cgroup has been removed. */
+  | { readonly kind: "cgroup"; readonly cgroupId: bigint }
+  /** The inode is 0 if the namespace no longer exists. */
+  | { readonly kind: "netns"; readonly inode: number }
+  | {
+      readonly kind: "netfilter";
+      /** NFPROTO_* and NF_INET_* (include/uapi/linux/netfilter.h). */
+      readonly protocol: number;
+      readonly hook: number;
+      readonly priority: number;
+      /** BPF_F_NETFILTER_IP_DEFRAG; 0 on kernels that do not report it. */
+      readonly flags: number;
     };
 
 /** Whether a feature works here. Determined by using it, never inferred from a version. */
@@ -362,7 +406,16 @@ export type KernelAttach =
     }
   | IterDetails
   | PerfEventDetails
-  | ({ readonly kind: "tcx"; readonly anchor: TcxAnchor; readonly revision: bigint } & TcHook);
+  | ({ readonly kind: "tcx"; readonly anchor: HookAnchor; readonly revision: bigint } & TcHook)
+  | CgroupAttach
+  | { readonly kind: "sk_lookup"; readonly netns: string | null }
+  | ({ readonly kind: "netfilter"; readonly netns: string | null } & NetfilterHook);
+
+export interface CgroupAttach extends CgroupHook {
+  readonly kind: CgroupKind;
+  readonly anchor: HookAnchor;
+  readonly revision: bigint;
+}
 
 /** A function of the kernel or of a module: several may have one name. */
 export interface KernelFunction {
@@ -485,6 +538,10 @@ export interface KernelPort {
   firstValue(id: MapId): Uint8Array | null;
   /** Throws PERMISSION_DENIED for maps that bpfman did not pin, without CAP_SYS_ADMIN. */
   openMap(id: MapId): OpenMap | null;
+  /** Opens a ring buffer or perf buffer to read from it. Throws NOT_SUPPORTED. */
+  openEvents(id: MapId): OpenEvents | null;
+  /** Opens trace_pipe. Throws TRACEFS_UNAVAILABLE, EVENTS_TAKEN. */
+  openTrace(): OpenTrace;
   /** BTF of a program; null if it has none, or the kernel does not show it to this process. */
   programBtf(program: KernelProgram): Uint8Array | null;
   link(id: KernelLinkId): KernelLink | null;
@@ -504,7 +561,13 @@ export interface KernelPort {
   /** Runs the program of a pinned iterator link from the beginning. Throws KERNEL_CALL_FAILED. */
   openIterator(link: Pin): IteratorOutput;
   /** Throws KERNEL_UNSUPPORTED before Linux 6.6. */
-  tcxState(hook: TcHook): TcxState;
+  tcxState(hook: TcHook): HookState;
+  /** Finds a cgroup of version 2 by its directory; the answer has its path without symbolic links. Throws CGROUP_NOT_FOUND. */
+  cgroup(path: string): Omit<CgroupHook, "attachType">;
+  /** Returns the paths of cgroups of version 2 that start with `prefix`: each before those below it. */
+  cgroups(prefix: string): Iterable<string>;
+  /** Throws CGROUP_NOT_FOUND. */
+  cgroupState(hook: CgroupHook): HookState;
   /** Returns all tracepoints as `group/name`, for checks and suggestions. Throws TRACEFS_UNAVAILABLE. */
   tracepoints(): string[];
   /** Their names without a group, for completions. Throws TRACEFS_UNAVAILABLE. */

@@ -15,6 +15,14 @@ export interface Sink {
   readonly separator: string;
   /** Takes bytes that may be overwritten afterwards. Returns false if nobody wants more. */
   write(bytes: Uint8Array): boolean;
+  /** How many results it takes now; any number if absent. */
+  room?(): number;
+  /** Says that what was written since the last time is whole: that many results, and what was lost between them. */
+  deliver?(results: number): void;
+  /** Whether nobody wants more, although nothing was written. */
+  isAbandoned?(): boolean;
+  /** Nothing else happens in this process, which may be blocked for moments. */
+  readonly mayBlock?: true;
 }
 
 export interface Recovered {

@@ -18,12 +18,14 @@ import type {
   LoadAnswer,
   MapChangeAnswer,
   MapDumpAnswer,
+  MapEventsAnswer,
   MapListAnswer,
   MapLookupAnswer,
   MapStatusAnswer,
   ProgramAnswer,
   ProgramListAnswer,
   RepairAnswer,
+  TraceAnswer,
   UnloadAnswer,
   VersionAnswer,
 } from "../domain/answer.ts";
@@ -55,6 +57,8 @@ interface Row {
   readonly privilege: "CAP_BPF" | "none";
   /** It removes things, so it may take the space that is kept for when the disk is full. */
   readonly removes?: true;
+  /** It goes on until it is ended, and its results can be taken one by one (`Sink` in service/operation.ts). */
+  readonly streams?: true;
   /** Loads the implementation (service/operation.ts). */
   readonly module: () => Promise<{ readonly implementation: unknown }>;
 }
@@ -120,6 +124,13 @@ export const OPERATIONS = {
   "map/update": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/update-map.ts") },
   "map/delete": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/delete-entry.ts") },
   "map/clear": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/clear-map.ts") },
+  "map/events": {
+    access: "read",
+    privilege: "CAP_BPF",
+    streams: true,
+    module: () => import("./operations/follow-events.ts"),
+  },
+  trace: { access: "read", privilege: "CAP_BPF", streams: true, module: () => import("./operations/trace.ts") },
   "history/list": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/list-history.ts") },
   doctor: { access: "read", privilege: "CAP_BPF", module: () => import("./operations/doctor.ts") },
   repair: { access: "write", privilege: "CAP_BPF", module: () => import("./operations/repair.ts") },
@@ -165,6 +176,8 @@ export interface Answers {
   "map/update": MapChangeAnswer;
   "map/delete": MapChangeAnswer;
   "map/clear": MapChangeAnswer;
+  "map/events": MapEventsAnswer;
+  trace: TraceAnswer;
   "history/list": HistoryAnswer;
   doctor: DoctorAnswer;
   repair: RepairAnswer;

@@ -6,11 +6,24 @@ import type { LogPort } from "../domain/log.ts";
 import type { ProcessIdentity } from "../domain/ids.ts";
 import { requireCapabilities } from "./capabilities.ts";
 import type { Host, ProcessesPort } from "../platform/host.ts";
-import type { Runtime, StoreWatch } from "../platform/runtime.ts";
+import type { Runtime } from "../platform/runtime.ts";
 import { changeAnswers } from "./changes.ts";
+import { followChanges } from "./follow-changes.ts";
 import type { Context } from "./operation.ts";
 import { createInvoke, type Invoke } from "./invoke.ts";
 import { recover } from "./recovery/recover.ts";
+
+export interface ChangeListener {
+  change(entry: ChangeAnswer): void;
+  /** That many changes, up to that number, are not known any more. */
+  missed(count: number, sequence: number): void;
+}
+
+export interface FollowedChanges {
+  /** Looks for new changes now. */
+  look(): void;
+  close(): Promise<void>;
+}
 
 export interface SessionService {
   readonly invoke: Invoke;
@@ -19,8 +32,8 @@ export interface SessionService {
   processes(): Promise<ProcessesPort>;
   /** Returns the next few changes after number `after`. Call it again with the last number until there are none. */
   changes(after: number): Promise<Changes<ChangeAnswer>>;
-  /** Calls `changed` when there may be new changes. */
-  watch(changed: () => void): Promise<StoreWatch>;
+  /** Tells the listener of each change after number `after`, in order, until it is closed. */
+  follow(after: number, listener: ChangeListener): Promise<FollowedChanges>;
   /**
    * Cleans up after dead commands, and detaches and unloads what belongs to `owner`. The next writing command removes
    * what cannot be removed now. Null for the lock timeout is the session's. Throws LOCK_TIMEOUT.
@@ -38,18 +51,20 @@ export function createSessionService(runtime: Runtime): SessionService {
     }
   }
 
+  async function changes(after: number): Promise<Changes<ChangeAnswer>> {
+    requireCapabilities(runtime, ["CAP_BPF"], "a subscription to changes");
+    return withHost("read", (host) => {
+      const { entries, complete, latest } = host.store.changes(after, CHANGES_PER_READ_MAX);
+      return { entries: changeAnswers(host, entries), complete, latest };
+    });
+  }
+
   return {
     invoke: createInvoke(runtime),
     log: runtime.log,
     processes: () => runtime.openProcesses(),
-    async changes(after) {
-      requireCapabilities(runtime, ["CAP_BPF"], "a subscription to changes");
-      return withHost("read", (host) => {
-        const { entries, complete, latest } = host.store.changes(after, CHANGES_PER_READ_MAX);
-        return { entries: changeAnswers(host, entries), complete, latest };
-      });
-    },
-    watch: (changed) => runtime.watchStore(changed),
+    changes,
+    follow: (after, listener) => followChanges(runtime, changes, after, listener),
     async release(owner, given) {
       // Creates, locks and mounts nothing for a session that left nothing.
       if (runtime.isUntouched()) return;

@@ -23,6 +23,9 @@ export const whole =
       ? (value as number)
       : refuse(place, `a whole number from ${least}`);
 
+export const truth: Check<boolean> = (value, place) =>
+  typeof value === "boolean" ? value : refuse(place, "true or false");
+
 /** An ID of the kernel or of bpfman: 1 to 2^32 - 1. */
 export const id: Check<number> = (value, place) =>
   Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 0xffff_ffff

@@ -3,8 +3,11 @@ import type { LinkId } from "../domain/ids.ts";
 import type { LinkDraft, StorePort } from "../platform/store.ts";
 import { type Opened, type Reading, records, remove, select, transaction, update } from "./rows.ts";
 import { kernelLinkId, linkId, mapId, programId } from "../domain/ids.ts";
+import type { KernelAttachType } from "../domain/kernel-words.ts";
+import { CGROUP_KINDS, type CgroupKind } from "../domain/kinds.ts";
 import { PERF_EVENTS } from "../domain/perf-events.ts";
 import {
+  type CgroupDetails,
   DIRECTIONS,
   type IterDetails,
   type KprobeDetails,
@@ -14,6 +17,10 @@ import {
   type LinkRecord,
   type PerfEventDetails,
   type RawTpDetails,
+  NETFILTER_HOOKS,
+  NETFILTER_PROTOCOLS,
+  type NetfilterDetails,
+  type SkLookupDetails,
   type TcDetails,
   type TcxDetails,
   type TracepointDetails,
@@ -34,6 +41,7 @@ import {
   shape,
   text,
   time,
+  truth,
   whole,
 } from "./decode.ts";
 import { metadata } from "./program-rows.ts";
@@ -69,6 +77,17 @@ const uprobeMulti = shape<UprobeMultiDetails>({
 });
 const tracing = shape<TracingDetails>({ kind: oneOf(["fentry", "fexit", "lsm", "tp_btf", "fmod_ret"]), fnName: text });
 
+/** The names of the kernel's constants that are in a row were there when it was written. */
+const attachType = text as Check<KernelAttachType>;
+const cgroup = shape<CgroupDetails>({
+  kind: oneOf(CGROUP_KINDS),
+  cgroup: text,
+  cgroupId: whole(1),
+  attachType,
+  priority: whole(0),
+});
+const wordOf = <Word extends string>(numbers: Readonly<Record<Word, number>>) => oneOf(Object.keys(numbers) as Word[]);
+
 const DETAILS: { readonly [Kind in LinkKind]: Check<LinkDetails> } = {
   xdp: shape<XdpDetails>({ kind: oneOf(["xdp"]), ...network, position: whole(0), proceedOn }),
   tc: shape<TcDetails>({ kind: oneOf(["tc"]), ...network, direction, position: whole(0), proceedOn }),
@@ -96,6 +115,17 @@ const DETAILS: { readonly [Kind in LinkKind]: Check<LinkDetails> } = {
     pid,
     period: nullable(whole(1)),
     frequency: nullable(whole(1)),
+  }),
+  ...(Object.fromEntries(CGROUP_KINDS.map((kind) => [kind, cgroup])) as Record<CgroupKind, Check<CgroupDetails>>),
+  sk_lookup: shape<SkLookupDetails>({ kind: oneOf(["sk_lookup"]), netns: nullable(text), nsid: whole(0) }),
+  netfilter: shape<NetfilterDetails>({
+    kind: oneOf(["netfilter"]),
+    netns: nullable(text),
+    nsid: whole(0),
+    protocol: wordOf(NETFILTER_PROTOCOLS),
+    hook: wordOf(NETFILTER_HOOKS),
+    priority: whole(-0x8000_0000),
+    defrag: truth,
   }),
 };
 const kind = oneOf(Object.keys(DETAILS) as LinkKind[]);

@@ -2,14 +2,23 @@
  * Checks what every KernelPort must do, on the fake and on the host's kernel, so that service tests on the fake are
  * meaningful. Effects on packets and the like are tested in test/kernel.
  */
-import { describe, expect, test } from "bun:test";
+import { beforeEach, describe, expect, test } from "bun:test";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import { kernelLinkId, mapId, type ProgramId, programId } from "../../src/domain/ids.ts";
 import { openKernel } from "../../src/kernel/open-kernel.ts";
-import type { AttachedLink, KernelPort, LoadedObject, TcxAnchor, TcHook } from "../../src/platform/kernel.ts";
+import type { CgroupHook } from "../../src/domain/link.ts";
+import type {
+  AttachedLink,
+  CgroupAttach,
+  HookAnchor,
+  KernelPort,
+  LoadedObject,
+  TcHook,
+} from "../../src/platform/kernel.ts";
 import { pinAt, toLoad } from "../objects/bpf-fixture.ts";
 import { failureOf, failureOfAsync } from "../expect/failure.ts";
 import { FakeKernel } from "../fakes/fake-kernel.ts";
+import { cgroupLab, cgroupOrderAvailable } from "../labs/cgroup-lab.ts";
 import { cable, heldPrograms, temporaryBpffs, until } from "../labs/kernel-lab.ts";
 import { tcxAvailable } from "../labs/tcx-test.ts";
 
@@ -21,12 +30,15 @@ interface Bed {
   pin(name: string): string;
   unpin(name: string): void;
   hook(direction?: TcHook["direction"]): TcHook;
+  /** One point of a cgroup that nobody else uses, and that cgroup's end. */
+  cgroup(): CgroupHook;
+  removeCgroup(): void;
   /** Ids of the programs that were loaded here and are held by nothing but this process. */
   held(): readonly number[];
 }
 
 const OPENAT = { kind: "tracepoint", group: "syscalls", name: "sys_enter_openat" } as const;
-const LAST: TcxAnchor = { side: "last" };
+const LAST: HookAnchor = { side: "last" };
 /** Larger than any id that either kernel has given. */
 const NO_ID = 0x7fff_fff0;
 /** BPF_MPROG_MAX - 1 (kernel/bpf/mprog.c). */
@@ -34,6 +46,8 @@ const HOOK_MEMBERS_MAX = 63;
 const NO_INTERFACE = 4_000_000;
 /** BPF_PROG_TYPE_*, BPF_LINK_TYPE_* and BPF_TCX_* of include/uapi/linux/bpf.h. */
 const [SCHED_CLS, TRACEPOINT, PERF_EVENT, TCX, TCX_INGRESS, TCX_EGRESS] = [3, 5, 7, 11, 46, 47];
+/** BPF_LINK_TYPE_CGROUP, BPF_CGROUP_INET4_CONNECT. */
+const [CGROUP, CGROUP_INET4_CONNECT] = [3, 10];
 
 describe("fake", () => {
   let kernel = new FakeKernel();
@@ -49,30 +63,50 @@ describe("fake", () => {
         kernel.sweep();
       },
       hook: (direction = "ingress") => ({ netns: null, ifindex: 2, direction }),
+      cgroup: () => ({ cgroup: "/sys/fs/cgroup/system.slice", cgroupId: 42, attachType: "CGROUP_INET4_CONNECT" }),
+      removeCgroup: () => kernel.removeCgroup("/sys/fs/cgroup/system.slice"),
       held: () => kernel.programIds(),
     };
   };
-  kernelPort(bed, true);
+  kernelPort(bed, { hasTcx: true, ordersCgroups: true });
 });
 
 // Skipped without root, which mounting a BPF file system and loading programs needs.
 describe.skipIf(process.geteuid?.() !== 0)("kernel of this machine", () => {
   const bpffs = temporaryBpffs();
   const wire = cable();
+  const lab = cgroupLab();
+  let cgroup: CgroupHook;
+  beforeEach(() => {
+    cgroup = { ...openKernel().cgroup(lab.make("contract")), attachType: "CGROUP_INET4_CONNECT" };
+  });
   const bed = (): Bed => ({
     kernel: openKernel(),
     pin: (name) => bpffs.path(name),
     unpin: (name) => bpffs.unpin(name),
     hook: (direction = "ingress") => ({ netns: wire.netns, ifindex: wire.ifindex, direction }),
+    cgroup: () => cgroup,
+    removeCgroup: () => lab.remove(cgroup.cgroup),
     held: heldPrograms,
   });
-  kernelPort(bed, tcxAvailable);
+  kernelPort(bed, { hasTcx: tcxAvailable, ordersCgroups: cgroupOrderAvailable });
 });
 
-function kernelPort(makeBed: () => Bed, hasTcx: boolean): void {
+interface Abilities {
+  readonly hasTcx: boolean;
+  readonly ordersCgroups: boolean;
+}
+
+function kernelPort(makeBed: () => Bed, { hasTcx, ordersCgroups }: Abilities): void {
   /** Loads one program of the counters and pins it under `name`; only the pin holds it then. */
-  async function pinned({ kernel, pin }: Bed, selector: string, name: string): Promise<LoadedObject> {
-    const loaded = await kernel.load(toLoad("counters", selector));
+  const pinned = (bed: Bed, selector: string, name: string) => pinnedFrom("counters", bed, selector, name);
+  async function pinnedFrom(
+    object: string,
+    { kernel, pin }: Bed,
+    selector: string,
+    name: string,
+  ): Promise<LoadedObject> {
+    const loaded = await kernel.load(toLoad(object, selector));
     loaded.pinProgram(selector.split(":")[1] ?? "", pin(name));
     loaded.close();
     return loaded;
@@ -264,6 +298,68 @@ function kernelPort(makeBed: () => Bed, hasTcx: boolean): void {
     const { kernel } = makeBed();
     const { available, reason } = await kernel.feature("ext");
     expect(available).toBe(reason === null);
+  });
+
+  describe("attach to a cgroup", () => {
+    async function loadAll(bed: Bed): Promise<ProgramId[]> {
+      const names = ["first", "second", "third"];
+      const loaded = await Promise.all(
+        names.map((name) => pinnedFrom("cgroup", bed, `cgroup_sock_addr:${name}`, name)),
+      );
+      return loaded.map(idOf);
+    }
+    const attach = ({ kernel, pin, cgroup }: Bed, name: string, more: Partial<CgroupAttach> = {}) => {
+      const target = { kind: "cgroup_sock_addr", ...cgroup(), anchor: LAST, revision: 0n, ...more } as const;
+      return kernel.attach(pinAt(kernel, pin(name)), target);
+    };
+    const membersOf = ({ kernel, cgroup }: Bed) => kernel.cgroupState(cgroup()).members.map(({ program }) => program);
+
+    test("appends, and the link says where it is", async () => {
+      const bed = makeBed();
+      const [first, second] = await loadAll(bed);
+      const links = [attach(bed, "first"), attach(bed, "second")];
+      const { members, revision } = bed.kernel.cgroupState(bed.cgroup());
+      expect(members).toEqual([first!, second!].map((program) => ({ program, link: null })));
+      expect(revision > 0n).toBe(ordersCgroups);
+      expect(bed.kernel.link(links[0]!.id)).toMatchObject({
+        ...{ programId: first, type: CGROUP, attachType: CGROUP_INET4_CONNECT },
+        facts: { kind: "cgroup", cgroupId: BigInt(bed.cgroup().cgroupId) },
+      });
+      for (const link of links) link.close();
+      await until(() => membersOf(bed).length === 0);
+    });
+
+    test.skipIf(!ordersCgroups)("puts one before or behind another, unless the cgroup has changed", async () => {
+      const bed = makeBed();
+      const programs = await loadAll(bed);
+      const { revision } = bed.kernel.cgroupState(bed.cgroup());
+      const link = attach(bed, "second", { revision });
+      expect(failureOf(() => attach(bed, "first", { revision })).code).toBe("HOOK_CHANGED");
+      const others = [
+        attach(bed, "third", { anchor: { side: "after", link: link.id } }),
+        attach(bed, "first", { anchor: { side: "before", link: link.id } }),
+      ];
+      expect(membersOf(bed)).toEqual(programs);
+      for (const each of [link, ...others]) each.close();
+      await gone(() => bed.kernel.link(link.id));
+      const beside = { side: "after", link: link.id } as const;
+      expect(failureOf(() => attach(bed, "first", { anchor: beside })).code).toBe("HOOK_CHANGED");
+      await until(() => membersOf(bed).length === 0);
+    });
+
+    test("a removed cgroup takes nothing, and the link says that it is gone", async () => {
+      const bed = makeBed();
+      await loadAll(bed);
+      const link = attach(bed, "first");
+      bed.removeCgroup();
+      await until(() => {
+        const facts = bed.kernel.link(link.id)?.facts;
+        return facts?.kind === "cgroup" && facts.cgroupId === 0n;
+      });
+      expect(failureOf(() => membersOf(bed)).code).toBe("CGROUP_NOT_FOUND");
+      expect(failureOf(() => attach(bed, "second")).code).toBe("CGROUP_NOT_FOUND");
+      link.close();
+    });
   });
 
   describe("attach to a tracepoint", () => {

@@ -12,6 +12,7 @@ import type {
   MapStatusAnswer,
   ProgramListAnswer,
 } from "../../src/domain/answer.ts";
+import { cgroupLab } from "../labs/cgroup-lab.ts";
 import { cleanUpAfterEach } from "../labs/clean-up.ts";
 import { BPFMAN, executable, type Failure, mapOf } from "../labs/executable.ts";
 import { bpftool, cable, counters, inKernel, sh, until } from "../labs/kernel-lab.ts";
@@ -24,12 +25,13 @@ const NOBODY = 65534;
 cleanUpAfterEach(() => void sh("chown", "-R", "0:0", bpfman.runtimeDir));
 const bpfman = executable();
 const lab = cable();
+const cgroups = cgroupLab();
 
 /** A place that nobody can reach, with a bpffs of nobody's, as root would prepare it for a service. */
 beforeEach(() => {
   chmodSync(dirname(bpfman.runtimeDir), 0o755);
   cpSync(BPFMAN, bpfman.path("bpfman"));
-  for (const name of ["life", "kinds", "every_kind", "map_values"])
+  for (const name of ["life", "kinds", "cgroup", "every_kind", "map_values"])
     cpSync(join(FIXTURES, `${name}.bpf.o`), bpfman.path(`${name}.bpf.o`));
 });
 
@@ -129,6 +131,27 @@ test.each(["xdp", "tc"])("likewise for %s", async (kind) => {
   jsonAs(user, "unload", id);
   // Who has no CAP_SYS_ADMIN cannot see when the kernel has freed it.
   await until(() => !inKernel("prog", Number(id)));
+});
+
+test("likewise for a cgroup, and a network namespace", () => {
+  delegate();
+  const user = userWith(NETWORK);
+  const cgroup = cgroups.make("user");
+  const loaded: LoadAnswer = jsonAs(
+    user,
+    ...["load", "file", "--path", object("cgroup"), "--programs", "cgroup_sysctl:on_sysctl", "sk_lookup:on_lookup"],
+  );
+  const [sysctl = "", lookup = ""] = loaded.programs.map(({ record }) => String(record?.program_id));
+  const onCgroup: LinkAnswer = jsonAs(user, "attach", sysctl, "cgroup", "--cgroup", cgroup);
+  expect(onCgroup.status).toMatchObject({ kernel: { link_type: "cgroup" }, attachment: { present: true } });
+  const inNetns: LinkAnswer = jsonAs(user, "attach", lookup, "sk_lookup");
+  expect(inNetns.status).toMatchObject({ kernel: { link_type: "netns" }, attachment: { present: true } });
+  const without = refusedAs(userWith(["bpf"]), "attach", lookup, "sk_lookup");
+  expect(without).toMatchObject({ code: "PERMISSION_DENIED", details: { missing: ["CAP_NET_ADMIN"] } });
+  jsonAs(userWith(["bpf"]), "detach", String(onCgroup.record.id));
+  jsonAs(userWith(["bpf"]), "detach", String(inNetns.record.id));
+  jsonAs(userWith(["bpf"]), "unload", sysctl);
+  jsonAs(userWith(["bpf"]), "unload", lookup);
 });
 
 test.each([

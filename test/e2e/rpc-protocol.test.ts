@@ -4,7 +4,7 @@
  */
 import { expect, test } from "bun:test";
 import { spawn } from "node:child_process";
-import { rmSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import {
   createMessageConnection,
@@ -31,6 +31,7 @@ import { differences } from "../expect/same-shape.ts";
 buildBpf();
 const REFUSED = resolve(import.meta.dir, "../../dist/bpf/fixtures/refused.bpf.o");
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/examples/packet_counter.bpf.o");
+const EVENTS = resolve(import.meta.dir, "../../dist/bpf/fixtures/events.bpf.o");
 const page = readProtocolPage();
 const bpfman = executable();
 const wire = cable();
@@ -89,6 +90,23 @@ test("every request of the page is answered as the page says, and every change i
     await ask("program/delete", { programId });
   }
 
+  /** Lets programs report events and print. */
+  async function report(): Promise<void> {
+    const names = ["to_ring", "prints"];
+    const programs = names.map((name) => ({ type: "xdp", name }));
+    const loaded = await connection.sendRequest<LoadAnswer>("program/load", { source: { file: EVENTS }, programs });
+    const packet = bpfman.path("packet");
+    writeFileSync(packet, Buffer.alloc(64));
+    for (const { record } of loaded.programs) {
+      sh("bpftool", "prog", "run", "id", String(record?.program_id), "data_in", packet);
+    }
+    await ask("map/events", { source: loaded.programs[0]?.record?.program_id });
+    await ask("trace");
+    for (const { record } of loaded.programs) {
+      await connection.sendRequest("program/unload", { programId: record?.program_id });
+    }
+  }
+
   const { sequence } = await ask<{ readonly sequence: number }>("initialize", { processId: process.pid });
   await connection.sendNotification("initialized", page.notification("initialized").params);
   const discovered = await ask<typeof document>("rpc.discover");
@@ -117,6 +135,7 @@ test("every request of the page is answered as the page says, and every change i
   sh("bpftool", "map", "update", "pinned", flows, "key", "1", "2", "3", "4", "value", "5");
   await ask("map/delete", { map: flows, key: "01020304", foreign: true });
   sh("rm", flows);
+  await report();
   const { record } = await ask<LinkAnswer>("link/attach", { programId, attach });
   await ask("link/list");
   await ask("link/get", { linkId: record.id });
@@ -160,6 +179,9 @@ test("every request of the page is answered as the page says, and every change i
     const differing = differences(page.notification(kind).params, told.get(kind));
     expect({ kind, differing }).toEqual({ kind, differing: [] });
   }
+  const results = document["x-notifications"].find((each) => each.name === "stream/didRead")?.schema ?? {};
+  expect(misfits(told.get("stream/didRead"), results, root)).toEqual([]);
+  expect(told.get("stream/didRead")).toMatchObject({ token: "events-1", results: [{ event: { number: 0 } }] });
   expect(progress.at(0)).toEqual({ kind: "begin", title: "image/pull" });
   expect(differences(example, progress.at(1))).toEqual([]);
   expect(progress.at(-1)).toEqual({ kind: "end" });

@@ -74,7 +74,7 @@ const KERNEL_LINK = {
 /** As long as nothing has gone. */
 function attachmentAnswer(details: LinkRecordAnswer["details"]): AttachmentAnswer | null {
   if ("interface" in details) return { present: true, reason: null, interface: details.interface };
-  return "target" in details ? { present: true, reason: null, interface: null } : null;
+  return "target" in details || "cgroup" in details ? { present: true, reason: null, interface: null } : null;
 }
 
 /** A link of program 6321. */
@@ -141,6 +141,22 @@ export const everyLink: readonly LinkAnswer[] = [
     container_pid: 815,
   }),
   linkAnswer(8, "fentry", { fn_name: "do_unlinkat" }),
+  linkAnswer(9, "cgroup_sock_addr", {
+    cgroup: "/sys/fs/cgroup/system.slice",
+    cgroup_id: 42,
+    attach_type: "cgroup_inet4_connect",
+    priority: 1000,
+    position: 0,
+  }),
+  linkAnswer(10, "sk_lookup", { netns: "/run/netns/blue", nsid: 4026532193 }),
+  linkAnswer(11, "netfilter", {
+    protocol: "ipv4",
+    hook: "prerouting",
+    priority: -128,
+    defrag: true,
+    netns: null,
+    nsid: 4026531840,
+  }),
 ];
 
 export const programAnswer: ProgramAnswer = {

@@ -66,6 +66,9 @@ export async function cli(line: string | readonly string[], world: CliWorld = {}
     err: (more) => {
       text.err += more;
     },
+    settleIn: () => {},
+    isAbandoned: () => true,
+    watch: async () => ({ close: async () => {} }),
     save: (path, more) => {
       saved[path] = more;
       return path;

@@ -238,7 +238,11 @@ export function makeTestBed(): TestBed {
   const note = (level: string) => (message: string) => void logged.push(`${level} ${message}`);
 
   const ended = new Set<string>();
-  const processes: ProcessesPort = { identity: (pid) => `${pid}:1:1`, hasEnded: (process) => ended.has(process) };
+  const processes: ProcessesPort = {
+    identity: (pid) => `${pid}:1:1`,
+    hasEnded: (process) => ended.has(process),
+    readersOf: () => [],
+  };
 
   const versions = {
     versions: () => ({ version: "0", commit: "c", bun: "1", libbpf: "1.1", kernel: "6", arch: "x86_64" }),

@@ -1,11 +1,12 @@
 /** A kernel in memory, with pins, reference counting and TCX hooks: what the service can see of the real one. */
-import { PROG_TYPE } from "../../ffi/layout/generated.ts";
+import { ATTACH_TYPE, PROG_TYPE } from "../../ffi/layout/generated.ts";
 import type { XdpMode } from "../../src/domain/config.ts";
 import { type KernelLinkId, kernelLinkId, type MapId, mapId, type ProgramId, programId } from "../../src/domain/ids.ts";
 import type { ObjectMap } from "../../src/domain/object-file.ts";
 import type { Pin, PinnedKind } from "../../src/domain/pin.ts";
 import { anotherObject } from "../../src/errors/another-object.ts";
 import { type ProgramType, KINDS } from "../../src/domain/kinds.ts";
+import { type CgroupHook, NETFILTER_HOOKS, NETFILTER_PROTOCOLS } from "../../src/domain/link.ts";
 import { BpfmanError } from "../../src/errors/error.ts";
 import { readObject } from "../../src/object/object-file.ts";
 import { usedMaps } from "./used-maps.ts";
@@ -34,7 +35,7 @@ import type {
   PinnedId,
   ProgramToLoad,
   SlotMember,
-  TcxState,
+  HookState,
   TwinToLoad,
   Verification,
 } from "../../src/platform/kernel.ts";
@@ -52,7 +53,18 @@ const HOOK_MEMBERS_MAX = 63;
 
 /** BPF_LINK_TYPE_* and BPF_* attach type of the link that an attach makes (include/uapi/linux/bpf.h). */
 function linkTypeOf(attach: KernelAttach): Pick<KernelLink, "type" | "attachType" | "facts"> {
+  if ("cgroupId" in attach) {
+    const facts = { kind: "cgroup", cgroupId: BigInt(attach.cgroupId) } as const;
+    return { type: 3, attachType: ATTACH_TYPE[attach.attachType], facts };
+  }
   switch (attach.kind) {
+    case "sk_lookup":
+      return { type: 5, attachType: ATTACH_TYPE.SK_LOOKUP, facts: { kind: "netns", inode: 4026531840 } };
+    case "netfilter": {
+      const { protocol, hook, priority, defrag } = attach;
+      const numbers = { protocol: NETFILTER_PROTOCOLS[protocol], hook: NETFILTER_HOOKS[hook] };
+      return { type: 10, attachType: null, facts: { kind: "netfilter", ...numbers, priority, flags: defrag ? 1 : 0 } };
+    }
     case "tcx": {
       const { ifindex, direction } = attach;
       return { type: 11, attachType: direction === "ingress" ? 46 : 47, facts: { kind: "tcx", ifindex } };
@@ -136,9 +148,16 @@ export const kernelFunction = (name: string, parts: Partial<KernelFunction> = {}
 });
 
 const hookName = (hook: TcHook): string => `${hook.netns}:${hook.ifindex}:${hook.direction}`;
+const cgroupName = (hook: CgroupHook): string => `cgroup:${hook.cgroupId}:${hook.attachType}`;
+
+/** The hook of an attach whose links have an order; null for others. */
+const orderedName = (attach: KernelAttach): string | null =>
+  attach.kind === "tcx" ? hookName(attach) : "cgroupId" in attach ? cgroupName(attach) : null;
 
 const tracepointName = (attach: KernelAttach): string | null =>
   attach.kind === "tracepoint" ? `tracepoint ${attach.group}/${attach.name}` : null;
+
+type OrderedAttach = Extract<KernelAttach, { anchor: unknown }>;
 
 const PROCESSED = "processed 9 insns (limit 1000000) max_states_per_insn 1 total_states 2 peak_states 3 mark_read 1\n";
 
@@ -158,6 +177,14 @@ export class FakeKernel implements KernelPort {
     ["do_unlinkat", [kernelFunction("do_unlinkat", { size: 100 })]],
     ["do_sys_open", [kernelFunction("do_sys_open")]],
   ]);
+  /** Cgroups by the paths of their directories. */
+  readonly knownCgroups = new Map([
+    ["/sys/fs/cgroup", 1],
+    ["/sys/fs/cgroup/system.slice", 42],
+    ["/sys/fs/cgroup/system.slice/web.service", 4711],
+  ]);
+  /** Programs can be placed between those of a cgroup (Linux 6.17). */
+  cgroupOrder = true;
   lsm = true;
   counting = true;
   xdpInDriver = true;
@@ -291,6 +318,10 @@ export class FakeKernel implements KernelPort {
   linkIds = () => [...this.#links.keys()].map(kernelLinkId);
   mapIds = () => [...this.#maps.keys()].map(mapId);
   openMap: KernelPort["openMap"] = () => null;
+  openEvents = () => null;
+  openTrace = (): never => {
+    throw new BpfmanError("TRACEFS_UNAVAILABLE", "the fake kernel has no trace");
+  };
   programBtf = () => null;
   mapContent = (id: MapId) => (this.#maps.has(id) ? { inner: null, types: null } : null);
   firstValue(id: MapId): Uint8Array | null {
@@ -325,6 +356,30 @@ export class FakeKernel implements KernelPort {
   kernelFunctions = () => this.functions.keys();
   traceableFunctions = () => this.functions.keys();
   lsmActive = () => this.lsm;
+  cgroup(path: string): Omit<CgroupHook, "attachType"> {
+    const cgroupId = this.knownCgroups.get(path);
+    if (cgroupId !== undefined) return { cgroup: path, cgroupId };
+    throw new BpfmanError("CGROUP_NOT_FOUND", `open cgroup "${path}": there is no such directory`);
+  }
+  cgroups = (prefix: string) => [...this.knownCgroups.keys()].filter((path) => path.startsWith(prefix));
+  cgroupState(hook: CgroupHook): HookState {
+    this.cgroup(hook.cgroup);
+    const { revision = 1n, members = [] } = this.#hooks.get(cgroupName(hook)) ?? {};
+    return {
+      revision: this.cgroupOrder ? revision : 0n,
+      members: members.map(({ program }) => ({ program, link: null })),
+    };
+  }
+  /** What rmdir does: the kernel takes the programs off. */
+  removeCgroup(path: string): void {
+    const { cgroupId } = this.cgroup(path);
+    this.knownCgroups.delete(path);
+    for (const [id, link] of this.#links) {
+      if (link.facts?.kind !== "cgroup" || link.facts.cgroupId !== BigInt(cgroupId)) continue;
+      this.#leave(link.id);
+      this.#links.set(id, { ...link, facts: { kind: "cgroup", cgroupId: 0n } });
+    }
+  }
   tracepointExists = (group: string, name: string) => this.knownTracepoints.includes(`${group}/${name}`);
 
   openPin(pin: string | Pin): PinnedHandle | null {
@@ -351,6 +406,7 @@ export class FakeKernel implements KernelPort {
 
   attach(pinned: Pin, attach: KernelAttach): AttachedLink {
     this.attached.push(attach);
+    if ("cgroupId" in attach) this.cgroup(attach.cgroup);
     const ref = this.#behind(pinned);
     if (attach.kind === "tracepoint" && !this.tracepointExists(attach.group, attach.name)) {
       throw new BpfmanError("TRACEPOINT_NOT_FOUND", `attach to tracepoint "${attach.group}/${attach.name}": not there`);
@@ -359,18 +415,19 @@ export class FakeKernel implements KernelPort {
     if (this.#programs.get(ref.id)?.type !== kernelTypeOf(attach.kind)) {
       throw new BpfmanError("ATTACH_FAILED", `attach: program ${ref.id} is of another type`);
     }
-    if (attach.kind === "tcx") this.beforeAttach();
+    const ordered = orderedName(attach);
+    if (ordered !== null) this.beforeAttach();
     const id = kernelLinkId(this.#nextLink++);
     const program = programId(ref.id);
-    const hook = attach.kind === "tcx" ? hookName(attach) : tracepointName(attach);
-    if (attach.kind === "tcx") this.#join(attach, program, id);
+    const hook = ordered ?? tracepointName(attach);
+    if (ordered !== null) this.#join(ordered, attach as OrderedAttach, { program, link: id });
     if (attach.kind === "tracepoint") this.#requireNew(program, hook);
     this.#links.set(id, { id, programId: program, ...linkTypeOf(attach), hook });
     const held = this.#hold("link", id);
     return { id, pin: (path) => this.#pin(path, "link", id), close: () => this.#release([held]) };
   }
 
-  tcxState(hook: TcHook): TcxState {
+  tcxState(hook: TcHook): HookState {
     this.#requireHook(hook);
     const state = this.#hooks.get(hookName(hook));
     return { revision: state?.revision ?? 1n, members: [...(state?.members ?? [])] };
@@ -551,8 +608,8 @@ export class FakeKernel implements KernelPort {
   }
 
   /** What somebody else does: puts a program on a hook without a link, at its end. */
-  joinForeign(hook: TcHook, program: number): void {
-    const state = this.#hook(hookName(hook));
+  joinForeign(hook: TcHook | CgroupHook, program: number): void {
+    const state = this.#hook("cgroupId" in hook ? cgroupName(hook) : hookName(hook));
     state.members.push({ program: programId(program), link: null });
     state.revision += 1n;
   }
@@ -620,10 +677,11 @@ export class FakeKernel implements KernelPort {
     return state;
   }
 
-  #join(attach: Extract<KernelAttach, { kind: "tcx" }>, program: ProgramId, link: KernelLinkId): void {
+  #join(name: string, attach: OrderedAttach, { program, link }: { program: ProgramId; link: KernelLinkId }): void {
     const { anchor } = attach;
-    const state = this.#hook(hookName(attach));
-    if (state.revision !== attach.revision) throw new BpfmanError("HOOK_CHANGED", "the hook has another revision");
+    const state = this.#hook(name);
+    if (attach.revision !== 0n && state.revision !== attach.revision)
+      throw new BpfmanError("HOOK_CHANGED", "the hook has another revision");
     const at =
       anchor.side === "last" ? state.members.length : state.members.findIndex((entry) => entry.link === anchor.link);
     if (at < 0) throw new BpfmanError("HOOK_CHANGED", "its neighbour in the chain is gone");

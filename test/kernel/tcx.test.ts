@@ -2,7 +2,7 @@ import { expect } from "bun:test";
 import { readFileSync } from "node:fs";
 import type { KernelLinkId, ProgramId } from "../../src/domain/ids.ts";
 import { openKernel } from "../../src/kernel/open-kernel.ts";
-import type { AttachedLink, TcxAnchor, TcHook } from "../../src/platform/kernel.ts";
+import type { AttachedLink, HookAnchor, TcHook } from "../../src/platform/kernel.ts";
 import { pinAt, toLoad } from "../objects/bpf-fixture.ts";
 import { bpftool, cable, counters, sh, temporaryBpffs, until } from "../labs/kernel-lab.ts";
 import { tcxTest } from "../labs/tcx-test.ts";
@@ -12,7 +12,7 @@ const bpffs = temporaryBpffs();
 const wire = cable();
 const directory = temporaryDirectory();
 const kernel = openKernel();
-const LAST: TcxAnchor = { side: "last" };
+const LAST: HookAnchor = { side: "last" };
 
 const hook = (direction: TcHook["direction"] = "ingress"): TcHook => ({
   netns: wire.netns,
@@ -28,7 +28,7 @@ async function counterPinned(name: string): Promise<{ pin: string; map: number; 
   return { pin: bpffs.path(name), map: loaded.maps[0]!.id, id: loaded.programs[0]!.kernel.id };
 }
 
-const attach = (pin: string, anchor: TcxAnchor = LAST, direction: TcHook["direction"] = "ingress"): AttachedLink =>
+const attach = (pin: string, anchor: HookAnchor = LAST, direction: TcHook["direction"] = "ingress"): AttachedLink =>
   kernel.attach(pinAt(kernel, pin), {
     kind: "tcx",
     ...hook(direction),

@@ -18,6 +18,7 @@ SEC("uprobe") int on_call(void *ctx) { return touch(); }
 SEC("uretprobe") int on_return(void *ctx) { return touch(); }
 SEC("fentry/do_unlinkat") int on_entry(void *ctx) { return touch(); }
 SEC("xdp") int filter(void *ctx) { return 2; }
+SEC("cgroup/connect4") int on_connect(void *ctx) { return touch(); }
 SEC("custom") int odd(void *ctx) { return 0; }
 SEC("socket") int sock(void *ctx) { return 0; }
 `;

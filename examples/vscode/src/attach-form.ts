@@ -22,6 +22,12 @@ const DIRECTION: Question = {
 const PATTERN: Question = { name: "fnName", prompt: "Functions, as a pattern with * and ?", value: "" };
 const FUNCTION: Question = { name: "fnName", prompt: "Function", value: "" };
 
+const CGROUP: Question = { name: "cgroup", prompt: "Directory of the cgroup", value: "/sys/fs/cgroup/system.slice" };
+const HOOKS = ["prerouting", "input", "forward", "output", "postrouting"] as const;
+
+/** The section of such a program says at which of a cgroup's points it runs. */
+const isOnCgroup = (programType: string): boolean => /^(cgroup_\w+|sockops)$/.test(programType);
+
 /** Takes bpfman's name of the type, as in a listing of programs. */
 export function questionsFor(programType: string): readonly Question[] {
   switch (programType) {
@@ -52,14 +58,20 @@ export function questionsFor(programType: string): readonly Question[] {
         { name: "cpu", prompt: "Processor, by its number", value: "0" },
         { name: "frequency", prompt: "How often per second", value: "99" },
       ];
+    case "netfilter":
+      return [
+        { name: "protocol", prompt: "Protocol", value: "ipv4", choices: ["ipv4", "ipv6"] },
+        { name: "hook", prompt: "Hook", value: "input", choices: HOOKS },
+        { name: "priority", prompt: "Priority: lower runs first, among iptables and nftables", value: "0" },
+      ];
     default:
-      return [];
+      return isOnCgroup(programType) ? [CGROUP] : [];
   }
 }
 
 /** Puts the answers into the right fields; the server checks their values. */
 export function targetOf(programType: string, answers: Readonly<Record<string, string>>): AttachTarget {
-  const { iface = "", fnName = "", target = "", tracepoint = "", event = "" } = answers;
+  const { iface = "", fnName = "", target = "", tracepoint = "", event = "", cgroup = "" } = answers;
   const priority = Number(answers.priority);
   const direction = answers.direction === "egress" ? "egress" : "ingress";
   switch (programType) {
@@ -92,7 +104,14 @@ export function targetOf(programType: string, answers: Readonly<Record<string, s
       return { kind: "uprobe.multi", target, fnName };
     case "perf_event":
       return { kind: "perf_event", event, cpu: Number(answers.cpu), frequency: Number(answers.frequency) };
+    case "sk_lookup":
+      return { kind: "sk_lookup" };
+    case "netfilter": {
+      const hook = HOOKS.find((each) => each === answers.hook) ?? "input";
+      return { kind: "netfilter", protocol: answers.protocol === "ipv6" ? "ipv6" : "ipv4", hook, priority };
+    }
     default:
+      if (isOnCgroup(programType)) return { kind: "cgroup", cgroup };
       throw new Error(`programs of type "${programType}" cannot be attached from here`);
   }
 }

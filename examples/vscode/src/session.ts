@@ -132,5 +132,8 @@ export function placeOf({ kind, details }: LinkEntry): string {
   if ("event" in details) return `${kind} ${details.event}`;
   if ("tracepoint" in details) return `${kind} ${details.tracepoint}`;
   if ("target" in details) return `${kind} ${details.target} ${details.fn_name ?? `+${details.offset}`}`;
+  if ("cgroup" in details) return `${kind} on ${details.cgroup}`;
+  if ("hook" in details) return `${kind} on ${details.protocol} ${details.hook}, priority ${details.priority}`;
+  if ("netns" in details) return `${kind} in ${details.netns ?? "this network namespace"}`;
   return `${kind} ${"hook_name" in details ? details.hook_name : details.fn_name}`;
 }

@@ -4,7 +4,7 @@
  */
 import { TC_ACTIONS, TC_PROCEED_ON_DEFAULT, XDP_ACTIONS, XDP_PROCEED_ON_DEFAULT } from "../../domain/actions.ts";
 import { XDP_MODES } from "../../domain/config.ts";
-import { DIRECTIONS } from "../../domain/link.ts";
+import { CGROUP_PRIORITY_DEFAULT, DIRECTIONS, NETFILTER_HOOKS, NETFILTER_PROTOCOLS } from "../../domain/link.ts";
 import type { AttachKind } from "../../domain/kinds.ts";
 import { HARDWARE_EVENTS, SOFTWARE_EVENTS } from "../../domain/perf-events.ts";
 import { PRIORITY_MAX, PRIORITY_WIDE_MAX } from "../../domain/limits.ts";
@@ -16,13 +16,23 @@ import {
   optional,
   required,
   several,
+  toggle,
   type TwinExamples,
   vary,
   usageError,
 } from "../command.ts";
 import { LINK_ID, MAP, PROGRAM_ID, QUIET } from "../fields.ts";
 import { METADATA as PROGRAM_METADATA } from "../labels.ts";
-import { oneOf, parseCount, parseCpu, parseOffset, parsePid, parsePriority, zeroForNone } from "../parse/word.ts";
+import {
+  oneOf,
+  parseCount,
+  parseCpu,
+  parseOffset,
+  parsePid,
+  parsePriority,
+  parseSignedPriority,
+  zeroForNone,
+} from "../parse/word.ts";
 import { renderLink } from "../render/link.ts";
 
 const IFACE = required({
@@ -277,6 +287,70 @@ const FREQUENCY = optional(
   { long: "frequency", doc: ["Run the program so often per second, as long as there are events."] },
   parseCount("frequency"),
 );
+const CGROUP = required({
+  long: "cgroup",
+  short: "c",
+  completes: "cgroup",
+  doc: [
+    "Directory of the cgroup (version 2) whose processes to watch.",
+    "Example: --cgroup /sys/fs/cgroup/system.slice",
+  ],
+  noun: {
+    doc: ["Directory of the cgroup (version 2) whose processes to watch.", "Example: /sys/fs/cgroup/system.slice"],
+  },
+});
+const CGROUP_DIRECTION = ifGiven(DIRECTION, {
+  doc: [
+    "Which packets to see, for a program in section cgroup/skb.",
+    "The sections of all others say it.",
+    "",
+    "[possible values: ingress, egress]",
+  ],
+});
+const CGROUP_PRIORITY = vary(PRIORITY, {
+  required: false,
+  default: String(CGROUP_PRIORITY_DEFAULT),
+  gather: ([item = CGROUP_PRIORITY_DEFAULT]) => item as number,
+  doc: [
+    "Position among the programs on the cgroup: lower values run first.",
+    "Before Linux 6.17, programs run in the order in which they are attached.",
+    "[possible values: 0-1000]",
+  ],
+  noun: {
+    ...PRIORITY.noun,
+    doc: [
+      "Position among the programs on the cgroup; lower values run first.",
+      "Before Linux 6.17, programs run in the order in which they are attached.",
+      "[possible values: 0-2147483647]",
+    ],
+  },
+});
+
+/** A required word of a netfilter hook. */
+function netfilterWord(long: string, words: readonly string[], asks: string) {
+  const doc = [asks, "", `[possible values: ${words.join(", ")}]`];
+  return required({ long, choices: words, anyCase: true, doc }, oneOf(long, words, "INVALID_ATTACH"));
+}
+const PROTOCOL = netfilterWord("protocol", Object.keys(NETFILTER_PROTOCOLS), "Which packets to see.");
+const NETFILTER_HOOK = netfilterWord("hook", Object.keys(NETFILTER_HOOKS), "Where on their way to see them.");
+const NETFILTER_PRIORITY = vary(PRIORITY, {
+  required: false,
+  default: "0",
+  gather: ([item = 0]) => item as number,
+  doc: [
+    "Position on the hook, among iptables and nftables: lower values run first.",
+    "The kernel gives a priority to one program.",
+    "Example: --priority -128",
+    "",
+    "[possible values: -2147483647 to 2147483646]",
+  ],
+  parse: parseSignedPriority,
+  noun: {},
+});
+const DEFRAG = toggle({
+  long: "defrag",
+  doc: ["Put IP fragments together before the program sees them (Linux 6.6)."],
+});
 
 interface Hook<F extends Fields> {
   /** Where to attach, under the names of the request, in the order of help. */
@@ -444,6 +518,47 @@ export const HOOKS = {
       "Run it on each page fault of a process": [
         "--event page-faults --pid 4711 --period 1",
         "page-faults --pid 4711 --period 1",
+      ],
+    },
+  }),
+  cgroup: attachTo("cgroup", {
+    target: { cgroup: CGROUP, priority: CGROUP_PRIORITY, direction: CGROUP_DIRECTION },
+    words: ["cgroup"],
+    examples: {
+      "Run it for the processes of all services, at the point that its section says": [
+        "--cgroup /sys/fs/cgroup/system.slice",
+        "/sys/fs/cgroup/system.slice",
+      ],
+      "Run it before others on the same cgroup": [
+        "-c /sys/fs/cgroup/system.slice -p 10",
+        "/sys/fs/cgroup/system.slice -p 10",
+      ],
+    },
+  }),
+  sk_lookup: attachTo("sk_lookup", {
+    target: { netns: NETNS },
+    examples: {
+      "Choose the socket for each new connection to this network namespace": ["", ""],
+      "Do so in another network namespace": ["--netns /run/netns/blue", "--netns /run/netns/blue"],
+    },
+  }),
+  netfilter: attachTo("netfilter", {
+    target: {
+      protocol: PROTOCOL,
+      hook: NETFILTER_HOOK,
+      priority: NETFILTER_PRIORITY,
+      defrag: DEFRAG,
+      netns: NETNS,
+    },
+    words: ["protocol", "hook"],
+    examples: {
+      "Run it on every IPv4 packet for this machine, before the packet filter": [
+        "--protocol ipv4 --hook input --priority -10",
+        "ipv4 input -p -10",
+      ],
+      "Run it on whole packets, before they are routed": [
+        "--protocol ipv6 --hook prerouting --priority -128 --defrag",
+        "ipv6 prerouting -p -128 --defrag",
       ],
     },
   }),

@@ -13,12 +13,12 @@ const KEY = required({
   ],
 });
 
-const RAW = toggle({ long: "raw", doc: ["Keys and values are bytes in hex, whatever their types."] });
+export const RAW = toggle({ long: "raw", doc: ["Keys and values are bytes in hex, whatever their types."] });
 const SUM = toggle({
   long: "sum",
   doc: ["Show the sum of the values of all processors.", "Only for maps that keep a value for each processor."],
 });
-const FOREIGN = toggle({ long: "foreign", doc: ["Change the map even if another tool made it."] });
+export const FOREIGN = toggle({ long: "foreign", doc: ["Change the map even if another tool made it."] });
 
 const wordOf = (word: string | null, raw: boolean, what: string): unknown =>
   word === null ? undefined : raw ? word : parseJsonWord(word, what);

@@ -1,5 +1,5 @@
 /** Parses single words: from a fixed list, numbers and durations. Numbers have decimal digits only unless stated otherwise. */
-import { ID_MAX, MAP_ENTRIES_MAX } from "../../domain/limits.ts";
+import { ID_MAX, MAP_ENTRIES_MAX, NETFILTER_PRIORITY_MAX, NETFILTER_PRIORITY_MIN } from "../../domain/limits.ts";
 import { LOG_LEVELS, type LogLevel } from "../../domain/log.ts";
 import type { ErrorCode } from "../../errors/codes.ts";
 import { BpfmanError } from "../../errors/error.ts";
@@ -92,6 +92,16 @@ export const parseCpu = whole("processor", { min: 0, max: 0x7fff_ffff, seen: "se
 export const parseCount = (what: string) => whole(what, { min: 1, max: Number.MAX_SAFE_INTEGER });
 
 export const parsePriority = (max: number) => whole("priority", { min: 0, max, code: "INVALID_PRIORITY" });
+
+/** Of a netfilter hook. */
+export function parseSignedPriority(text: string): number {
+  const value = /^[-+]?[0-9]+$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= NETFILTER_PRIORITY_MIN && value <= NETFILTER_PRIORITY_MAX) return value + 0;
+  const range = `${NETFILTER_PRIORITY_MIN} to ${NETFILTER_PRIORITY_MAX}`;
+  throw new BpfmanError("INVALID_PRIORITY", `invalid priority "${text}": must be a whole number from ${range}`, {
+    hint: "iptables and nftables use -300 (raw), -150 (mangle), -100 (dstnat), 0 (filter), 50 (security), 100 (srcnat)",
+  });
+}
 
 /** `10%`, `2.5` */
 export function parsePercent(text: string): number {

@@ -60,5 +60,15 @@ export function attachmentOf({ kind, details }: LinkRecordAnswer, attachment: At
       return details.fn_name;
     case "lsm":
       return details.hook_name;
+    case "sk_lookup":
+      return `${details.netns ?? "own network namespace"}${changeOf(attachment)}`;
+    case "netfilter":
+      return [details.protocol, details.hook, details.priority, details.netns]
+        .filter((word) => word !== null)
+        .join(" ");
+    default: {
+      const change = changeOf(attachment);
+      return `${details.cgroup} ${details.attach_type}${change === "" ? ` pos-${details.position}` : change}`;
+    }
   }
 }

@@ -88,6 +88,24 @@ function detailFacts({ kind, details }: LinkRecordAnswer, attachment: Attachment
       return [["Attach Function:", details.fn_name]];
     case "lsm":
       return [["Attach Function:", details.hook_name]];
+    case "sk_lookup":
+      return [["Network Namespace:", `${details.netns ?? "None"}${changeOf(attachment)}`]];
+    case "netfilter":
+      return [
+        ["Protocol:", details.protocol],
+        ["Hook:", details.hook],
+        ["Priority:", details.priority],
+        ["Defragmentation:", details.defrag ? "yes" : "no"],
+        ["Network Namespace:", details.netns],
+      ];
+    default:
+      return [
+        ["Cgroup:", `${details.cgroup}${changeOf(attachment)}`],
+        ["Cgroup ID:", details.cgroup_id],
+        ["Attach Type:", details.attach_type],
+        ["Priority:", details.priority],
+        ["Position:", details.position],
+      ];
   }
 }
 

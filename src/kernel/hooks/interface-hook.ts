@@ -9,6 +9,9 @@ export function describeInterface({ interface: name, ifindex, netns }: Interface
   return `interface ${name === undefined ? ifindex : `"${name}"`}${netns === null ? "" : ` in "${netns}"`}`;
 }
 
+export const describeNetns = (netns: string | null): string =>
+  netns === null ? "this network namespace" : `network namespace "${netns}"`;
+
 /** Formats a command of another tool to run in the hook's namespace, on its interface. */
 export function commandFor(
   { interface: name = "NAME", netns }: InterfaceHook,

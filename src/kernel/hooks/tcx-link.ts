@@ -3,7 +3,7 @@ import { withNetns } from "../../../ffi/safe/netns.ts";
 import { kernelLinkId, programId } from "../../domain/ids.ts";
 import type { SysFailure } from "../../errors/error.ts";
 import { sysFailure } from "../../errors/sys-failure.ts";
-import type { KernelAttach, TcHook, TcxState } from "../../platform/kernel.ts";
+import type { KernelAttach, TcHook, HookState } from "../../platform/kernel.ts";
 import { attempt, type Meaning } from "../kernel-failure.ts";
 import { describeInterface, explainHook } from "./interface-hook.ts";
 
@@ -23,7 +23,7 @@ function explainQuery(sys: SysFailure): Meaning | null {
 }
 
 /** Throws KERNEL_UNSUPPORTED, NETNS_NOT_FOUND, INTERFACE_NOT_FOUND. */
-export function tcxState(hook: TcHook): TcxState {
+export function tcxState(hook: TcHook): HookState {
   const query = { action: `read ${describe(hook)}`, code: "KERNEL_CALL_FAILED", explain: explainQuery } as const;
   const state = attempt(query, () => withNetns(hook.netns, () => queryHook(hook.ifindex, hookOf(hook))));
   return {

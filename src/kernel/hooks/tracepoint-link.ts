@@ -10,7 +10,7 @@ import { explainPerfLink, linkPerfEvent } from "./perf-link.ts";
 export type TracepointAttach = Extract<KernelAttach, { kind: "tracepoint" }>;
 
 /** Calls `work` with the path of a tracefs. Throws TRACEFS_UNAVAILABLE. */
-function withTracefs<T>(work: (path: string) => T): T {
+export function withTracefs<T>(work: (path: string) => T): T {
   const open: Attempt = {
     action: "open the tracing file system",
     code: "TRACEFS_UNAVAILABLE",
@@ -79,7 +79,7 @@ const isThere = (file: string): boolean =>
   ) !== undefined;
 
 /** Usually only root may enter a tracefs. */
-const explainFile = (sys: SysFailure): Meaning | null =>
+export const explainFile = (sys: SysFailure): Meaning | null =>
   sys.name === "EACCES"
     ? {
         code: "TRACEFS_UNAVAILABLE",

@@ -50,6 +50,15 @@ export function checkLinks(host: Host, { links }: Rows, context: Context): Found
       ];
     }
     const attachment = attachments.ofLink(record);
+    if ("cgroupId" in details && attachment?.present === false) {
+      const { cgroup, cgroupId } = details;
+      const what = `link ${id} was attached to cgroup "${cgroup}", which has been removed`;
+      return [finding("target-gone", what, { ...evidence, cgroup, cgroup_id: cgroupId }, { mend: forgetting })];
+    }
+    if (details.kind === "sk_lookup" && attachment?.present === false) {
+      const what = `link ${id} was attached to a network namespace that no longer exists`;
+      return [finding("hook-gone", what, { ...evidence, netns: details.netns }, { mend: forgetting })];
+    }
     const where = "interface" in details ? details.interface : "path" in details ? details.path : "";
     if (attachment?.present === false && attachment.reason === "interface-gone") {
       const what = `link ${id} is on ${where}, which no longer exists`;

@@ -1,4 +1,4 @@
-import { capabilitiesOf, factsOf, isChainedKind, KINDS } from "../../domain/kinds.ts";
+import { capabilitiesOf, factsOf, KINDS } from "../../domain/kinds.ts";
 import type { LinkAnswer } from "../../domain/answer.ts";
 import { TCX_ATTEMPTS_MAX } from "../../domain/limits.ts";
 import type { LinkDetails } from "../../domain/link.ts";
@@ -36,11 +36,17 @@ function requireKind(program: ProgramRecord, target: AttachTarget): void {
 }
 
 type SimpleTarget = Exclude<AttachTarget, ChainTarget>;
-const isChainTarget = (target: AttachTarget): target is ChainTarget => isChainedKind(target.kind);
+const isChainTarget = (target: AttachTarget): target is ChainTarget => "proceedOn" in target;
 
 /** Resolves the target of a program that is attached without a dispatcher. Each kind's code is loaded on demand. */
 async function resolve(host: Host, program: ProgramRecord, target: SimpleTarget): Promise<AttachSpec> {
   switch (target.kind) {
+    case "cgroup":
+      return (await import("../attach/resolve-cgroup.ts")).resolveCgroup(host, program, target);
+    case "sk_lookup":
+      return (await import("../attach/resolve-netns.ts")).resolveSkLookup(host, program, target);
+    case "netfilter":
+      return (await import("../attach/resolve-netns.ts")).resolveNetfilter(host, program, target);
     case "tcx":
       return (await import("../attach/resolve-tcx.ts")).resolveTcx(host, program, target);
     case "tracepoint":
@@ -117,8 +123,10 @@ function namingLink(host: Host, refusal: BpfmanError, program: ProgramRecord, sp
 
 /** Describes the hook as it was named: `tcx eth0 ingress`. It may not exist. */
 function typedPlace({ kind, ...rest }: AttachTarget): string {
-  const named = rest as Partial<Record<"iface" | "direction" | "tracepoint" | "target" | "fnName", string | null>>;
-  const words = [kind, named.iface, named.direction, named.tracepoint, named.target, named.fnName];
+  const { iface, direction, tracepoint, target, fnName, cgroup, protocol, hook } = rest as Readonly<
+    Record<string, unknown>
+  >;
+  const words = [kind, iface, tracepoint, target, fnName, cgroup, direction, protocol, hook];
   return words.filter((word) => word).join(" ");
 }
 

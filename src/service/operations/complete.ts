@@ -5,6 +5,7 @@ import { COMPLETIONS_MAX, NAME_CHARS_MAX, OBJECT_BYTES_MAX } from "../../domain/
 import { idOrName, path } from "../requests/request-fields.ts";
 import type { CompleteAnswer } from "../../domain/answer.ts";
 import type { DispatcherKey } from "../../domain/dispatcher.ts";
+import { hasEvents } from "../../domain/map-kinds.ts";
 import { mapTypeJson } from "../../domain/kernel-words.ts";
 import { PERF_EVENTS } from "../../domain/perf-events.ts";
 import { placeInBrief } from "../../domain/link.ts";
@@ -13,7 +14,7 @@ import { applicationOf, EVERY_PROGRAM, type Metadata } from "../../domain/progra
 import type { Host } from "../../platform/host.ts";
 import { symbolNames } from "../../object/symbols.ts";
 import { openNamedTarget } from "../attach/resolve-uprobe.ts";
-import { knownMaps } from "../map/find-map.ts";
+import { type KnownMap, knownMaps } from "../map/find-map.ts";
 import { operation } from "../operation.ts";
 import { programIdOf } from "../require-record.ts";
 import { readNamedObject } from "../read-object.ts";
@@ -116,8 +117,7 @@ const pairs = (metadata: Metadata): string[] =>
   Object.entries(metadata).flatMap(([key, value]) => (`${key}${value}`.includes(",") ? [] : `${key}=${value}`));
 
 /** Names of maps, with the program's ID where several have one name; IDs once a digit is typed. */
-function* maps(host: Host, prefix: string): Iterable<Value> {
-  const known = [...knownMaps(host.store.programs()).values()];
+function* maps(known: readonly KnownMap[], prefix: string): Iterable<Value> {
   for (const { id, name, programs } of known) {
     const description = programs.map((program) => `${program.id} ${program.name}`).join(", ");
     const isUnique = known.filter((other) => other.name === name).length === 1;
@@ -126,6 +126,17 @@ function* maps(host: Host, prefix: string): Iterable<Value> {
     if (/^\d/.test(prefix) || !isUnique)
       for (const program of programs) yield { value: `${program.id}/${name}`, description: program.name };
   }
+}
+
+/** Ring buffers and perf buffers like other maps, and the programs that use them. */
+function* eventSources(host: Host, prefix: string): Iterable<Value> {
+  const buffers = [...knownMaps(host.store.programs()).values()].filter(({ id }) => {
+    const map = host.kernel.map(id);
+    return map !== null && hasEvents(map);
+  });
+  yield* maps(buffers, prefix);
+  const programs = new Map(buffers.flatMap((map) => map.programs.map((program) => [program.id, program])));
+  for (const { id, name, type } of programs.values()) yield { value: String(id), description: `${name} (${type})` };
 }
 
 function* candidates(host: Host, request: CompleteRequest): Iterable<Value> {
@@ -138,6 +149,9 @@ function* candidates(host: Host, request: CompleteRequest): Iterable<Value> {
         .map(plain);
     case "netns":
       return yield* host.network.namedNamespaces().map(plain);
+    case "cgroup":
+      for (const path of host.kernel.cgroups(prefix)) yield plain(path);
+      return;
     case "kernel-function":
       // A list of all functions would not help.
       return prefix === "" ? undefined : yield* [...new Set(host.kernel.kernelFunctions(prefix))].sort().map(plain);
@@ -178,7 +192,9 @@ function* candidates(host: Host, request: CompleteRequest): Iterable<Value> {
     case "link-id":
       return yield* namedOrById(prefix, links(host));
     case "map":
-      return yield* maps(host, prefix);
+      return yield* maps([...knownMaps(host.store.programs()).values()], prefix);
+    case "event-source":
+      return yield* eventSources(host, prefix);
     case "object-program":
       for (const program of objectFile(host, file)?.programs ?? []) {
         yield* selectors(program);

@@ -2,8 +2,19 @@ import * as v from "valibot";
 import { TC_ACTIONS, XDP_ACTIONS } from "../../domain/actions.ts";
 import { XDP_MODES } from "../../domain/config.ts";
 import { ALTERNATIVE_NAME_CHARS_MAX } from "../../domain/limits.ts";
-import { DIRECTIONS } from "../../domain/link.ts";
-import { count, idOrName, mapName, metadata, name, offset, path, pid, priority } from "./request-fields.ts";
+import { CGROUP_PRIORITY_DEFAULT, DIRECTIONS, NETFILTER_HOOKS, NETFILTER_PROTOCOLS } from "../../domain/link.ts";
+import {
+  count,
+  idOrName,
+  mapName,
+  metadata,
+  name,
+  offset,
+  path,
+  pid,
+  priority,
+  signedPriority,
+} from "./request-fields.ts";
 
 const network = {
   iface: v.pipe(v.string(), v.minLength(1), v.maxLength(ALTERNATIVE_NAME_CHARS_MAX)),
@@ -13,8 +24,9 @@ const network = {
 /** By its number, from 0. */
 const processor = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0x7fff_ffff));
 const direction = v.picklist(DIRECTIONS);
-const names = <const T extends Record<string, number>>(actions: T) =>
-  v.optional(v.array(v.picklist(Object.keys(actions) as (keyof T & string)[])), []);
+const wordOf = <const T extends Record<string, number>>(numbers: T) =>
+  v.picklist(Object.keys(numbers) as (keyof T & string)[]);
+const names = <const T extends Record<string, number>>(actions: T) => v.optional(v.array(wordOf(actions)), []);
 
 export const attachTarget = v.variant("kind", [
   v.strictObject({
@@ -80,6 +92,22 @@ export const attachTarget = v.variant("kind", [
     fnName: name,
     pid: v.optional(v.nullable(pid), null),
     containerPid: v.optional(v.nullable(pid), null),
+  }),
+  v.strictObject({
+    kind: v.literal("cgroup"),
+    cgroup: path,
+    priority: v.optional(priority, CGROUP_PRIORITY_DEFAULT),
+    /** For programs whose section does not say it. */
+    direction: v.optional(v.nullable(direction), null),
+  }),
+  v.strictObject({ kind: v.literal("sk_lookup"), netns: v.optional(v.nullable(path), null) }),
+  v.strictObject({
+    kind: v.literal("netfilter"),
+    protocol: wordOf(NETFILTER_PROTOCOLS),
+    hook: wordOf(NETFILTER_HOOKS),
+    priority: v.optional(signedPriority, 0),
+    defrag: v.optional(v.boolean(), false),
+    netns: v.optional(v.nullable(path), null),
   }),
 ]);
 export type AttachTarget = v.InferOutput<typeof attachTarget>;

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { MAP_PAGE_ENTRIES_MAX } from "../../domain/limits.ts";
-import { id, idOrName, mapName as map } from "./request-fields.ts";
+import { id, idOrName, mapName as map, name, offset, path } from "./request-fields.ts";
 
 /** JSON of the key's or value's type: docs/howto/maps.md. Queues and stacks have no keys. */
 const written = v.optional(v.unknown());
@@ -61,3 +61,30 @@ export type DeleteEntryRequest = v.InferOutput<typeof deleteEntryRequest>;
 
 export const clearMapRequest = v.strictObject({ map, foreign });
 export type ClearMapRequest = v.InferOutput<typeof clearMapRequest>;
+
+/** How long to go on; null until it is cancelled. */
+const extent = {
+  /** Ends after so many. */
+  count: v.optional(
+    v.nullable(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(Number.MAX_SAFE_INTEGER))),
+    null,
+  ),
+  /** Ends after so many milliseconds. */
+  forMs: v.optional(v.nullable(offset), null),
+};
+
+export const followEventsRequest = v.strictObject({
+  /** A ring buffer or perf buffer, named like a map; or a program that has only one, by its ID, name or application. */
+  source: v.union([id, path]),
+  /** The struct that events are; null for the only one that it can be. */
+  type: v.optional(v.nullable(name), null),
+  ...extent,
+  raw,
+  integers: shown.integers,
+  /** Read a perf buffer that another tool made or reads, which then gets no more events. */
+  foreign,
+});
+export type FollowEventsRequest = v.InferOutput<typeof followEventsRequest>;
+
+export const traceRequest = v.strictObject(extent);
+export type TraceRequest = v.InferOutput<typeof traceRequest>;

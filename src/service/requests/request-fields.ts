@@ -5,6 +5,8 @@ import {
   METADATA_CHARS_MAX,
   METADATA_PAIRS_MAX,
   NAME_CHARS_MAX,
+  NETFILTER_PRIORITY_MAX,
+  NETFILTER_PRIORITY_MIN,
   PRIORITY_WIDE_MAX,
 } from "../../domain/limits.ts";
 
@@ -62,6 +64,14 @@ export const programType = v.optional(v.nullable(v.union([typeWord, v.array(type
 /** If set, bpfman's own words match only that type: `tc` excludes tcx, unlike the kernel's word. */
 export const exactTypes = v.optional(v.boolean());
 export const application = v.optional(v.nullable(text), null);
+
+const SIGNED_SHAPE = `a priority is a whole number from ${NETFILTER_PRIORITY_MIN} to ${NETFILTER_PRIORITY_MAX}`;
+export const signedPriority = v.pipe(
+  v.number(SIGNED_SHAPE),
+  v.integer(SIGNED_SHAPE),
+  v.minValue(NETFILTER_PRIORITY_MIN, SIGNED_SHAPE),
+  v.maxValue(NETFILTER_PRIORITY_MAX, SIGNED_SHAPE),
+);
 
 const PRIORITY_SHAPE = `a priority is a whole number from 0 to ${PRIORITY_WIDE_MAX}`;
 /** The classic grammar has a smaller limit (PRIORITY_MAX), which it enforces itself. */

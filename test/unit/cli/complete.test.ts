@@ -35,6 +35,9 @@ describe("commands", () => {
         "link",
         "dispatcher",
         "image",
+        "events",
+        "trace",
+        "watch",
         "check",
         "inspect",
         "history",
@@ -195,13 +198,12 @@ describe("__complete", () => {
     };
     const fits = (...kinds: string[]) => ({ values: kinds.map((value) => ({ value, description: "" })) });
     expect(await offered(() => fits("tcx"))).toEqual(["tcx"]);
-    const all = [...ATTACH_KINDS];
-    expect(await offered(() => fits())).toEqual(all);
+    expect(await offered(() => fits())).toEqual(ATTACH_KINDS);
     expect(
       await offered(() => {
         throw new BpfmanError("PERMISSION_DENIED", "no");
       }),
-    ).toEqual(all);
+    ).toEqual(ATTACH_KINDS);
   });
   test("asks where the options on the line say", async () => {
     const placed = async (...words: string[]) =>

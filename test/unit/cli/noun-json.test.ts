@@ -39,6 +39,9 @@ const DETAILS: Readonly<Record<string, readonly string[]>> = {
   kretprobe: ["fn_name", "offset", "retprobe"],
   uprobe: ["target", "fn_name", "offset", "pid", "retprobe", "container_pid"],
   fentry: ["fn_name"],
+  cgroup_sock_addr: ["cgroup", "cgroup_id", "attach_type", "priority", "position"],
+  sk_lookup: ["netns", "nsid"],
+  netfilter: ["protocol", "hook", "priority", "defrag", "netns", "nsid"],
 };
 
 async function printed(line: string, answer: unknown): Promise<Json> {

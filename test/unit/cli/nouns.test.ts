@@ -225,6 +225,16 @@ describe("link attach", () => {
     ["fentry 7", { kind: "fentry" }],
     ["fexit 7", { kind: "fexit" }],
     ["lsm 7", { kind: "lsm" }],
+    ["cgroup 7 /sys/fs/cgroup/a", { kind: "cgroup", cgroup: "/sys/fs/cgroup/a", priority: 1000, direction: null }],
+    [
+      "cgroup 7 /sys/fs/cgroup/a -p 2147483647",
+      { kind: "cgroup", cgroup: "/sys/fs/cgroup/a", priority: 2147483647, direction: null },
+    ],
+    ["sk_lookup 7", { kind: "sk_lookup", netns: null }],
+    [
+      "netfilter 7 IPv4 Input -p -10",
+      { kind: "netfilter", protocol: "ipv4", hook: "input", priority: -10, defrag: false, netns: null },
+    ],
   ])("%s", (line, attach) =>
     expectRequests(`link attach ${line} -m owner=me`, [
       "link/attach",

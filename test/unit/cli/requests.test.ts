@@ -213,6 +213,22 @@ describe("attach", () => {
     ["fentry -m a=b", { kind: "fentry" }, { a: "b" }],
     ["fexit", { kind: "fexit" }],
     ["lsm", { kind: "lsm" }],
+    ["cgroup --cgroup /c", { kind: "cgroup", cgroup: "/c", priority: 1000, direction: null }],
+    ["cgroup -c c -p 5 -d egress", { kind: "cgroup", cgroup: "c", priority: 5, direction: "egress" }],
+    ["sk_lookup", { kind: "sk_lookup", netns: null }],
+    ["sk_lookup -n /run/netns/a -m a=b", { kind: "sk_lookup", netns: "/run/netns/a" }, { a: "b" }],
+    [
+      "netfilter --protocol ipv4 --hook prerouting",
+      { kind: "netfilter", protocol: "ipv4", hook: "prerouting", priority: 0, defrag: false, netns: null },
+    ],
+    [
+      "netfilter --protocol ipv6 --hook postrouting -p -2147483647 --defrag --netns /n",
+      { kind: "netfilter", protocol: "ipv6", hook: "postrouting", priority: -2147483647, defrag: true, netns: "/n" },
+    ],
+    [
+      "netfilter --protocol=ipv6 --hook=output --priority=2147483646",
+      { kind: "netfilter", protocol: "ipv6", hook: "output", priority: 2147483646, defrag: false, netns: null },
+    ],
     ["fexit --metadata a=b", { kind: "fexit" }, { a: "b" }],
   ];
   test.each(cases)("attach 5 %s", (line, attach, metadata = {}) =>

@@ -77,7 +77,7 @@ test("every operation and every method of the session is there; only what has a 
   const requests = sent.methods.filter((each) => each.result !== undefined).map((each) => each.name);
   expect(requests.sort()).toEqual([...Object.keys(SESSION_SCHEMAS), ...Object.keys(OPERATIONS)].sort());
   const notifications = sent.methods.filter((each) => each.result === undefined).map((each) => each.name);
-  expect(notifications.sort()).toEqual(["$/cancelRequest", "$/setTrace", "exit", "initialized"]);
+  expect(notifications.sort()).toEqual(["$/cancelRequest", "$/setTrace", "exit", "initialized", "stream/allow"]);
 });
 
 test("params are those of the schemas that check requests, with defaults and limits", () => {

@@ -21,24 +21,32 @@ interface Scenario {
 const PROGRAMS = [
   { type: "tcx", name: "count" },
   { type: "tracepoint", name: "on_openat" },
+  { type: "cgroup_sock_addr", name: "on_connect" },
 ];
-const loadTwo = (invoke: Invoke) => invoke("program/load", { source: { file: "/x.o" }, programs: PROGRAMS });
+const loadAll = (invoke: Invoke) => invoke("program/load", { source: { file: "/x.o" }, programs: PROGRAMS });
 const attachTcx = (invoke: Invoke) =>
   invoke("link/attach", { programId: 100, attach: { kind: "tcx", iface: "eth0", direction: "ingress", priority: 1 } });
 
 const SCENARIOS: readonly Scenario[] = [
-  { name: "load", prepare: async () => {}, act: loadTwo, stepsMin: 10 },
+  { name: "load", prepare: async () => {}, act: loadAll, stepsMin: 10 },
   {
     name: "load beside another",
-    prepare: async (invoke) => void (await loadTwo(invoke)),
+    prepare: async (invoke) => void (await loadAll(invoke)),
     act: (invoke) => invoke("program/load", { source: { file: "/x.o" }, programs: PROGRAMS, mapOwnerId: 100 }),
     stepsMin: 8,
   },
-  { name: "attach", prepare: async (invoke) => void (await loadTwo(invoke)), act: attachTcx, stepsMin: 4 },
+  { name: "attach", prepare: async (invoke) => void (await loadAll(invoke)), act: attachTcx, stepsMin: 4 },
+  {
+    name: "attach to a cgroup",
+    prepare: async (invoke) => void (await loadAll(invoke)),
+    act: (invoke) =>
+      invoke("link/attach", { programId: 102, attach: { kind: "cgroup", cgroup: "/sys/fs/cgroup/system.slice" } }),
+    stepsMin: 4,
+  },
   {
     name: "detach",
     prepare: async (invoke) => {
-      await loadTwo(invoke);
+      await loadAll(invoke);
       await attachTcx(invoke);
     },
     act: (invoke) => invoke("link/detach", { linkId: 1 }),
@@ -47,7 +55,7 @@ const SCENARIOS: readonly Scenario[] = [
   {
     name: "unload",
     prepare: async (invoke) => {
-      await loadTwo(invoke);
+      await loadAll(invoke);
       await attachTcx(invoke);
     },
     act: (invoke) => invoke("program/unload", { programId: 100 }),
@@ -127,7 +135,7 @@ for (const scenario of SCENARIOS) {
         expect(outcome).toBeInstanceOf(BpfmanError);
         expect((outcome as BpfmanError).message).toBe(`injected failure in ${failed}`);
         bed.faults.reset();
-        if (scenario.name.startsWith("load") || scenario.name === "attach") {
+        if (scenario.name.startsWith("load") || scenario.name.startsWith("attach")) {
           // What makes things is taken back whole, at once.
           expectConsistent(bed);
           expect(picture(bed)).toEqual(before);
@@ -181,8 +189,8 @@ test("an interrupted load is undone", async () => {
 
 test("a row that cannot be read stops only commands that need it", async () => {
   const { bed, invoke } = await bedFor(SCENARIOS[0] as Scenario);
-  await loadTwo(invoke);
-  await loadTwo(invoke);
+  await loadAll(invoke);
+  await loadAll(invoke);
   const damage = new Database(bed.databasePath);
   damage.run("UPDATE programs SET metadata = '{nonsense', maps = '[' WHERE program_id = 101");
   damage.close();
@@ -198,7 +206,7 @@ test("a row that cannot be read stops only commands that need it", async () => {
   expect(await asked.catch((cause: BpfmanError) => cause.code)).toBe("DATABASE_UNUSABLE");
   // Nor when it has lost its pin, so that each command looks after it.
   bed.inspect((host) => host.pins.remove(host.pins.paths.program(programId(101))));
-  await loadTwo(invoke);
+  await loadAll(invoke);
   bed.close();
 });
 
@@ -207,10 +215,10 @@ test("what could not be undone is said, and its row stays until it is", async ()
   const finish = 10;
   await countSteps(SCENARIOS[0] as Scenario);
   bed.faults.dieAt = finish;
-  const outcome = (await loadTwo(invoke).catch((cause: unknown) => cause)) as BpfmanError;
+  const outcome = (await loadAll(invoke).catch((cause: unknown) => cause)) as BpfmanError;
   expect(outcome.hint).toContain("not undone");
   expect(outcome.details.left).not.toEqual([]);
-  expect(bed.inspect((host) => host.store.unsettledPrograms().length)).toBe(2);
+  expect(bed.inspect((host) => host.store.unsettledPrograms().length)).toBe(PROGRAMS.length);
   bed.faults.reset();
   await nextCommand(invoke);
   expectConsistent(bed);

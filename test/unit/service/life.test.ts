@@ -3,9 +3,9 @@ import type { ErrorCode } from "../../../src/errors/codes.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import type { Invoke } from "../../../src/service/invoke.ts";
 import { compileBpf } from "../../objects/compile.ts";
-import { readObject } from "../../../src/object/object-file.ts";
 import type { TestBed } from "../../fakes/fake-host.ts";
 import { beforeEachServiceBed } from "../../fakes/service-bed.ts";
+import { readObject } from "../../../src/object/object-file.ts";
 import { serviceObject } from "../../objects/service-object.ts";
 
 let bed: TestBed;

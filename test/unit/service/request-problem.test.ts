@@ -1,9 +1,9 @@
 /** Errors for malformed requests: mistakes of people who write JSON-RPC, and options that nothing else checks. */
 import { expect, test } from "bun:test";
 import type { GenericSchema } from "valibot";
-import { ATTACH_KINDS, PROGRAM_TYPES } from "../../../src/domain/kinds.ts";
+import { PROGRAM_TYPES } from "../../../src/domain/kinds.ts";
 import { parseRequest } from "../../../src/service/parse-request.ts";
-import { attachRequest } from "../../../src/service/requests/attach-request.ts";
+import { attachRequest, attachTarget } from "../../../src/service/requests/attach-request.ts";
 import { buildImageRequest } from "../../../src/service/requests/build-requests.ts";
 import { loadRequest } from "../../../src/service/requests/load-request.ts";
 import { getProgramRequest, listProgramsRequest } from "../../../src/service/requests/program-requests.ts";
@@ -66,7 +66,11 @@ test.each(LOADS)("of a load: %j", (request, message, hint) => expectProblem(load
 
 const ATTACHES: typeof LOADS = [
   [{ kind: "tcx" }, 'field "attach.iface" is missing', null],
-  [{ iface: "lo" }, 'field "attach.kind" is missing', `it is one of ${ATTACH_KINDS.join(", ")}`],
+  [
+    { iface: "lo" },
+    'field "attach.kind" is missing',
+    `it is one of ${attachTarget.options.map((option) => option.entries.kind.literal).join(", ")}`,
+  ],
   [
     { kind: "tcx", iface: "lo", direction: "ingress", priority: 1, proceed_on: [] },
     'unknown field "attach.proceed_on"',

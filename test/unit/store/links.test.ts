@@ -45,6 +45,17 @@ const EVERY_KIND: readonly LinkDetails[] = [
   },
   { kind: "fentry", fnName: "tcp_connect" },
   { kind: "fexit", fnName: "tcp_connect" },
+  { kind: "sockops", cgroup: "/sys/fs/cgroup/a b", cgroupId: 42, attachType: "CGROUP_SOCK_OPS", priority: 1000 },
+  { kind: "sk_lookup", netns: "/run/netns/blue", nsid: 4026532193 },
+  {
+    kind: "netfilter",
+    netns: null,
+    nsid: 4026531840,
+    protocol: "ipv6",
+    hook: "output",
+    priority: -2_147_483_647,
+    defrag: true,
+  },
 ];
 
 test("a link of every kind comes back as it was", () => {

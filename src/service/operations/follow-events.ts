@@ -1,0 +1,149 @@
+import type { MapEventAnswer, MapEventsAnswer } from "../../domain/answer.ts";
+import { isRingBuffer } from "../../domain/map-kinds.ts";
+import { BpfmanError } from "../../errors/error.ts";
+import { bytesType, type ValueType } from "../../object/btf-value.ts";
+import type { JsonText } from "../../object/json-text.ts";
+import type { Host } from "../../platform/host.ts";
+import type { EventTaker, OpenEvents } from "../../platform/kernel.ts";
+import { eventType, usersOf } from "../events/event-type.ts";
+import { findSource } from "../events/find-source.ts";
+import { follow, type Put } from "../events/follow.ts";
+import type { KnownMap } from "../map/find-map.ts";
+import { requireOurs } from "../map/find-map.ts";
+import { type Context, operation } from "../operation.ts";
+import { type FollowEventsRequest, followEventsRequest } from "../requests/map-requests.ts";
+
+const encoder = new TextEncoder();
+const CLOSE = 0x7d;
+const CPU = encoder.encode('{"cpu":');
+const [EVENT, RAW] = ["event", "raw"].map((name) => ({
+  alone: encoder.encode(`{"${name}":`),
+  after: encoder.encode(`,"${name}":`),
+}));
+
+/** The kernel pads what goes through a perf buffer, with the size in front, to 8 bytes. */
+const paddedForPerf = (bytes: number): number => Math.ceil((bytes + 4) / 8) * 8 - 4;
+
+/** Puts out events by their type. `unfit` is called with the size of each that does not have the type's. */
+function takerOf(type: ValueType | null, put: Put, unfit: (bytes: number) => void): EventTaker {
+  let [view, at, bytes, cpu]: Parameters<EventTaker["event"]> = [new DataView(new ArrayBuffer(0)), 0, 0, null];
+  const asBytes = new Map<number, ValueType>();
+  const write = (out: JsonText): void => {
+    const fits = type !== null && bytes === (cpu === null ? type.bytes : paddedForPerf(type.bytes));
+    if (type !== null && !fits) unfit(bytes);
+    const { alone, after } = (fits ? EVENT : RAW) as NonNullable<typeof EVENT>;
+    if (cpu === null) out.raw(alone);
+    else {
+      out.raw(CPU);
+      out.integer(cpu);
+      out.raw(after);
+    }
+    if (fits) type.write(view, at, out);
+    else {
+      if (!asBytes.has(bytes)) asBytes.set(bytes, bytesType("bytes", bytes));
+      asBytes.get(bytes)?.write(view, at, out);
+    }
+    out.byte(CLOSE);
+  };
+  return {
+    event(...given) {
+      [view, at, bytes, cpu] = given;
+      put.result(write);
+    },
+    lost: (count, processor) =>
+      put.lost(count, (out) =>
+        out.json(JSON.stringify(processor === null ? { lost: count } : { cpu: processor, lost: count })),
+      ),
+  };
+}
+
+/** Throws EVENTS_TAKEN, MAP_NOT_MANAGED: a perf buffer has one reader, and the last that comes stays. */
+function requireUnread(host: Host, known: KnownMap, foreign: boolean): void {
+  requireOurs(known, foreign);
+  const [reader] = foreign ? [] : host.processes.readersOf(known.id);
+  if (reader === undefined) return;
+  throw new BpfmanError(
+    "EVENTS_TAKEN",
+    `perf buffer ${known.id} (${known.name}) is read by process ${reader.pid} (${reader.name}), and only one can read it`,
+    {
+      details: { map_id: known.id, pid: reader.pid },
+      hint: "stop it first, or give --foreign: it then gets no more events, even afterwards",
+    },
+  );
+}
+
+/** Throws MAP_NOT_FOUND as soon as no program uses the map any more, if one did. */
+function presence(host: Host, known: KnownMap): () => void {
+  let users = usersOf(host, known).map(({ id }) => id);
+  return () => {
+    if (users.length === 0 || users.some((id) => host.kernel.program(id) !== null)) return;
+    users = usersOf(host, { ...known, programs: [] }).map(({ id }) => id);
+    if (users.length > 0) return;
+    throw new BpfmanError("MAP_NOT_FOUND", `map ${known.id} (${known.name}) is gone: no program uses it any more`, {
+      details: { map_id: known.id },
+    });
+  };
+}
+
+function opened(host: Host, known: KnownMap): OpenEvents {
+  const events = host.kernel.openEvents(known.id);
+  if (events !== null) return events;
+  throw new BpfmanError("MAP_NOT_FOUND", `map ${known.id} (${known.name}) does not exist any more`, {
+    details: { map_id: known.id },
+  });
+}
+
+async function followEvents(host: Host, request: FollowEventsRequest, context: Context): Promise<MapEventsAnswer> {
+  const { log } = context;
+  const known = findSource(host, request.source);
+  const map = host.kernel.map(known.id);
+  const isRing = map !== null && isRingBuffer(map);
+  const type = request.raw ? null : eventType(host, known, request.type);
+  if (!isRing) {
+    context.requireCapabilities(["CAP_PERFMON"], "reading a perf buffer");
+    requireUnread(host, known, request.foreign);
+  }
+  const readers = host.processes.readersOf(known.id);
+  for (const { pid, name } of readers) {
+    log.warn(
+      `process ${pid} (${name}) reads map ${known.id} (${known.name}), too: each event goes to one of the readers`,
+    );
+  }
+  if (type === null && !request.raw) {
+    log.warn(
+      `the type of the events of map ${known.id} (${known.name}) is not known: they are shown as bytes; --type names a struct`,
+    );
+  }
+  const check = presence(host, known);
+  const events = opened(host, known);
+  let warned = false;
+  let taker: EventTaker | null = null;
+  const takerFor = (put: Put): EventTaker => {
+    taker ??= takerOf(type, put, (bytes) => {
+      if (!warned)
+        log.warn(`an event has ${bytes} bytes, but ${type?.name} has ${type?.bytes}: such events are shown as bytes`);
+      warned = true;
+    });
+    return taker;
+  };
+  try {
+    context.progress(`reading the events of map ${known.id} (${known.name})${type === null ? "" : ` as ${type.name}`}`);
+    const { results, ...followed } = await follow(host, context, request, request.integers, {
+      noun: "events",
+      read: (most, put) => events.read(most, takerFor(put)),
+      wait: (ms) => events.wait(ms),
+      check(put) {
+        events.tellLost(takerFor(put));
+        check();
+      },
+    });
+    return {
+      ...{ map_id: known.id, type: type?.name ?? null, readers },
+      ...{ ...followed, events: results as readonly MapEventAnswer[] },
+    };
+  } finally {
+    events.close();
+  }
+}
+
+export const implementation = operation({ request: followEventsRequest, run: followEvents });
