@@ -69,6 +69,7 @@ const METHODS: Readonly<Record<Method, string>> = {
   "program/unload": "Detaches a program's links and unloads it.",
   "program/list": "Lists programs.",
   "program/get": "Returns everything about one program, with its maps and links.",
+  "program/stats": "Counts runs of all or some programs for a while, and those of each member of a chain.",
   "program/delete": "Detaches and unloads one program or all; recursive includes programs that share its maps.",
   "link/attach": "Attaches a loaded program to a hook.",
   "link/detach": "Detaches a link from its hook.",
@@ -96,6 +97,8 @@ const METHODS: Readonly<Record<Method, string>> = {
   "map/update": "Writes one entry of a map.",
   "map/delete": "Removes one entry of a map.",
   "map/clear": "Removes all entries of a map; those of an array become zero.",
+  metrics:
+    "Returns counts and sizes of everything that bpfman keeps, for monitoring, and writes them to a file if wanted.",
   "map/events": "Reads what a program passes through a ring buffer or perf buffer, as it comes.",
   trace: "Reads what programs print with bpf_printk, as it comes.",
   "history/list": "Lists what was changed or failed to change: when, for whom, and with which result.",

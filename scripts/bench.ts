@@ -13,7 +13,7 @@ import { removeTree } from "./residue.ts";
 
 const INSIDE = "BPFMAN_BENCH_INSIDE";
 /** Scripts that print tables of their own and also work standalone; they run after the commands. */
-const OTHERS = ["chain.ts", "maps.ts", "rpc.ts"];
+const OTHERS = ["chain.ts", "maps.ts", "rpc.ts", "stats.ts"];
 
 function describeMachine(): void {
   const memory = /MemTotal:\s+(\d+)/.exec(readFileSync("/proc/meminfo", "utf8"))?.[1] ?? "0";

@@ -142,6 +142,7 @@ const KERNEL_STRUCTS: readonly StructSource[] = [
   },
   { name: "BTF_INFO", type: "struct bpf_btf_info", fields: ["btf", "btf_size", "id"] },
   { name: "LINK_DETACH_ATTR", type: "union bpf_attr", fields: ["link_fd=link_detach.link_fd"] },
+  { name: "ENABLE_STATS_ATTR", type: "union bpf_attr", fields: ["type=enable_stats.type"] },
   {
     name: "PROG_LOAD_ATTR",
     type: "union bpf_attr",
@@ -327,6 +328,7 @@ const KERNEL_ENUMS: readonly { readonly name: string; readonly prefix: string; r
         "BPF_ITER_CREATE",
         "BPF_LINK_UPDATE",
         "BPF_LINK_DETACH",
+        "BPF_ENABLE_STATS",
         "BPF_PROG_LOAD",
         "BPF_BTF_LOAD",
       ],

@@ -3,7 +3,7 @@
  * types by the compiler itself. test/unit/rpc/schemas.test.ts checks the file against the types. Part of `bun run docs`.
  *
  * Every number in an answer is an ID, a count, a size or a time in nanoseconds, so numbers become integers, except for
- * percentages and seconds.
+ * percentages, rates, seconds and values of metrics.
  */
 import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -129,7 +129,7 @@ class Reader {
     for (const member of await this.#checker.getPropertiesOfType(type)) {
       const memberType = await this.#typeOf(member);
       const schema = await this.schemaOf(memberType);
-      const own = /_(percent|seconds)$/.test(member.name) ? asFraction(schema) : schema;
+      const own = FRACTION.test(member.name) ? asFraction(schema) : schema;
       properties[member.name] = { ...own, ...(await this.#description(member)) };
       if (!(await this.#isOptional(memberType))) required.push(member.name);
     }
@@ -142,11 +142,15 @@ class Reader {
   }
 }
 
-/** Of a number, or of a number or null. */
-const asFraction = ({ type, ...rest }: Schema): Schema => ({
-  ...rest,
-  type: Array.isArray(type) ? type.map((each) => (each === "integer" ? "number" : each)) : "number",
-});
+/** Names of numbers that need not be whole. */
+const FRACTION = /^(value|.*_(percent|per_second|seconds))$/;
+
+/** Of a number, or of a number or null; other schemas are unchanged. */
+function asFraction(schema: Schema): Schema {
+  const { type } = schema;
+  const fraction = (word: unknown): unknown => (word === "integer" ? "number" : word);
+  return type === undefined ? schema : { ...schema, type: Array.isArray(type) ? type.map(fraction) : fraction(type) };
+}
 
 function intrinsic(name: string): Schema {
   switch (name) {

@@ -49,7 +49,12 @@ const RINGS: readonly Ring[] = [
   { name: "e2e", paths: ["test/e2e/"], root: true },
   { name: "crash", paths: ["test/crash/"], root: true },
   { name: "machine-kernel", paths: kernelTests(), root: true, named: true },
-  { name: "machine", paths: ["chains", "chains-foreign", "kprobes"].map(e2e), root: true, named: true },
+  {
+    name: "machine",
+    paths: ["chains", "chains-foreign", "kprobes", "stats-members"].map(e2e),
+    root: true,
+    named: true,
+  },
   // What hardly depends on the kernel runs on this one, and on one of the two of ring `vm`.
   { name: "machine-6.1", paths: ["map-values", "namespaces", "places"].map(e2e), root: true, named: true },
   { name: "machine-newest", paths: ["containers", "ownership"].map(e2e), root: true, named: true },

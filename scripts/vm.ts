@@ -23,7 +23,7 @@ const MODULES = ["veth", "sch_ingress", "cls_bpf", "cls_u32", "act_bpf", "dummy"
 /** Run in the guest if no command is given. scripts/test.ts reads their last line, `N passed, N failed`. */
 const TESTS = [process.execPath, "scripts/test.ts", "--rings-only", "contract", "machine-kernel", "machine"];
 const testsOf = (kernel: UnpackedKernel): readonly string[] => [...TESTS, `machine-${kernel.name}`];
-/** Variable as test/labs/brief.ts reads it. */
+/** Everything, and as often as it should be (test/labs/brief.ts). */
 const LONG_TESTS = ["env", "BPFMAN_TEST_LONG=1", ...TESTS, "machine-6.1", "machine-newest", "machine-long"];
 
 const quote = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;

@@ -175,6 +175,10 @@ const code = await runCli({
     return path;
   },
   signal: interrupted.signal,
+  openScreen: (events) => {
+    const { openScreen } = require("./cli/stats/screen.ts") as typeof import("./cli/stats/screen.ts");
+    return openScreen((text) => writeAll(1, text), events);
+  },
   connect: async (settings) => {
     const { connect } = await import("./runtime.ts");
     return connect(settings, (text) => writeAll(2, text));

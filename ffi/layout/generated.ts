@@ -24,6 +24,7 @@ export const BPF_CMD = {
   ITER_CREATE: 33,
   LINK_UPDATE: 29,
   LINK_DETACH: 34,
+  ENABLE_STATS: 32,
   PROG_LOAD: 5,
   BTF_LOAD: 18,
 } as const;
@@ -409,6 +410,14 @@ export const BTF_INFO = {
 export const LINK_DETACH_ATTR = {
   fields: {
     link_fd: { offset: 0, size: 4 },
+  },
+  size: 4,
+} as const;
+
+/** union bpf_attr */
+export const ENABLE_STATS_ATTR = {
+  fields: {
+    type: { offset: 0, size: 4 },
   },
   size: 4,
 } as const;

@@ -19,9 +19,10 @@ export interface BpfObject {
   readonly maps: readonly BpfMap[];
   /**
    * Creates the maps and loads the programs that have autoload on. Throws SysError, leaving nothing in the kernel. The
-   * verifier may take minutes; a signal to terminate ends the process meanwhile (withDefaultSignals).
+   * verifier may take minutes; a signal to terminate ends the process meanwhile (withDefaultSignals), unless the object is
+   * known to be `quick`.
    */
-  load(): void;
+  load(how?: { readonly quick: boolean }): void;
   /** Frees everything, including programs and maps that are not pinned. Idempotent. */
   close(): void;
 }
@@ -126,8 +127,9 @@ export function openObject(bytes: Uint8Array, name: string): BpfObject {
       return wrapProgram(wanted, live);
     },
     maps: walk((last) => library.bpf_object__next_map(handle, last)).map((it) => wrapMap(it, live)),
-    load() {
-      const result = withDefaultSignals(() => library.bpf_object__load(live(handle)));
+    load({ quick } = { quick: false }) {
+      const load = () => library.bpf_object__load(live(handle));
+      const result = quick ? load() : withDefaultSignals(load);
       checkedLibbpf("bpf_object__load", result);
     },
     close() {

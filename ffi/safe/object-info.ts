@@ -16,7 +16,7 @@ import { closeFd } from "./libc.ts";
  * BPF_OBJ_GET_INFO_BY_FD. `request` holds fields to set before the call (pointers and lengths of arrays); everything
  * else is zero, because the kernel reads those fields as input. Throws SysError.
  */
-function objectInfo<Layout extends StructLayout>(
+export function objectInfo<Layout extends StructLayout>(
   fd: number,
   layout: Layout,
   request: FieldValues<Layout> = {},

@@ -310,6 +310,23 @@ export type WatchedChange =
 
 export type Action = (session: Session) => Promise<void>;
 
+/** The whole terminal, until it is closed. */
+export interface Screen {
+  size(): { readonly columns: number; readonly rows: number };
+  /** Shows these lines, each cut at the edge, and nothing else. */
+  draw(lines: readonly string[]): void;
+  /** Makes the terminal what it was. Idempotent. */
+  close(): void;
+}
+
+export interface ScreenEvents {
+  /** Keys were typed. Control characters arrive as such. */
+  typed(keys: string): void;
+  /** There will be no more keys, or nothing can be shown any more. */
+  ended(): void;
+  resized(): void;
+}
+
 /** What an action can use. */
 export interface Session {
   /** The output format. A table needs less data than JSON. */
@@ -349,6 +366,10 @@ export interface Session {
   fail(error: BpfmanError): void;
   /** Ends with that exit code, unless something failed. */
   exitWith(code: number): void;
+  /** Aborted when the user interrupts the command. */
+  readonly signal: AbortSignal;
+  /** Takes over the terminal; null if stdin or stdout is none. */
+  openScreen(events: ScreenEvents): Screen | null;
   /** Serves JSON-RPC over stdin and stdout until the session ends, which determines the exit code. */
   serve(options: ServeOptions): Promise<void>;
   describeRpc(): Promise<void>;

@@ -34,6 +34,7 @@ const registry = () => import("./image/registry.ts");
 const lists = () => import("./list/list.ts");
 const loading = () => import("./load/load.ts");
 const maps = () => import("./map/map.ts");
+const stats = () => import("./stats/stats.ts");
 const removal = () => import("./remove/remove.ts");
 
 const HOOKS: Readonly<Record<AttachKind, string>> = {
@@ -230,6 +231,9 @@ export const ROOT: Group = {
     ),
     classic("doctor", "Find what is not as bpfman recorded it.", doctor, "doctor"),
     classic("repair", "Repair what doctor finds.", doctor, "repair"),
+    classic("stats", "Count how often programs run, how long, and what they cost.", stats, "stats"),
+    classic("top", "Show what programs cost on a screen, until you quit.", stats, "top"),
+    classic("metrics", "Print or write metrics for Prometheus.", () => import("./stats/metrics.ts"), "metrics"),
     classic("rpc", "Serve all operations as JSON-RPC 2.0 over stdio.", about, "rpc"),
     classic("version", "Print the versions of bpfman, Bun, libbpf and the kernel.", about, "version"),
     classic("man", "Write the manual pages.", () => import("./about/man.ts"), "man", { hidden: true }),

@@ -139,8 +139,6 @@ const ANY_TOOL: Habits = {
   'type "bpfman list programs" or "bpfman list links"': /^(show|ls|ps)( |$)/,
   'type "bpfman get program ID", "bpfman get link LINK_ID" or "bpfman inspect FILE"': /^(info|describe)( |$)/,
   'type "bpfman unload ID", "bpfman detach LINK_ID" or "bpfman program delete ID"': /^(rm|remove|delete)( |$)/,
-  'type "bpfman get program ID -o json": it shows run time and count if sysctl kernel.bpf_stats_enabled is 1':
-    /^(top|stats)( |$)/,
   '"bpfman history" shows what bpfman did, "--log-level debug" what it does, "bpfman trace" what programs print':
     /^(logs?|printk|trace_pipe|tracelog)( |$)/,
   'type "bpfman events PROGRAM" for what a program reports, "bpfman watch" for what bpfman changes':

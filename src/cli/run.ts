@@ -3,7 +3,14 @@ import type { Settings } from "../domain/settings.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { reasonOf } from "../errors/sys-failure.ts";
 import type { Context, Invoke } from "../service/invoke.ts";
-import { pathOf, type ServeOptions, type Session, type WatchedChange } from "./command.ts";
+import {
+  pathOf,
+  type Screen,
+  type ScreenEvents,
+  type ServeOptions,
+  type Session,
+  type WatchedChange,
+} from "./command.ts";
 import { ROOT } from "./commands.ts";
 import { errorFormatOf, GLOBALS, type Globals, showsColors } from "./globals.ts";
 import { printable, printableBlock, printableJson } from "../domain/printable.ts";
@@ -45,6 +52,8 @@ export interface CliHost {
   readonly signal: AbortSignal;
   /** Connects to the operations. Not called for help or an invalid command line. */
   connect(settings: Settings): Promise<Invoke>;
+  /** Takes over the terminal; null if stdin or stdout is none. */
+  openScreen(events: ScreenEvents): Screen | null;
   /** Reports changes on this host after number `after`, or from now on, until it is closed. */
   watch(settings: Settings, after: number | null, changed: (change: WatchedChange) => void): Promise<Watch>;
   /** Serves JSON-RPC over stdin and stdout until the session ends; returns the exit code. */
@@ -272,6 +281,8 @@ function openSession(run: Run, globals: Globals, line: Line): { session: Session
     exitWith(own) {
       if (code === 0) code = own;
     },
+    signal: host.signal,
+    openScreen: (events) => host.openScreen(events),
     async serve(options) {
       code = await host.serve(settings, options);
     },

@@ -280,3 +280,9 @@ export const EVENTS_ANSWER_CHARS_MAX = 8 * 1024 * 1024;
 export const EVENTS_ALLOWED_MAX = 10_000;
 /** Largest copy of a row in the runtime directory: a program's, with its global data and metadata. */
 export const ROW_COPY_BYTES_MAX = 32 * 1024 * 1024;
+/** Programs that one request can ask `stats` for by their IDs: more than any known kernel has at a time. */
+export const STATS_PROGRAMS_MAX = 10_000;
+/** Longest interval of `stats`: an hour, for which a session goes on whose client asked for it and closed its end. */
+export const STATS_INTERVAL_MS_MAX = 3_600_000;
+/** Descriptors of processes that are looked at to find who holds a program: about a second. */
+export const HOLDER_DESCRIPTORS_MAX = 200_000;

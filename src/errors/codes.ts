@@ -466,6 +466,11 @@ export const ERROR_CODES = {
     meaning: "this version of bpfman cannot do that",
     advice: "do without it; the hint says how",
   },
+  NO_TERMINAL: {
+    kind: "precondition",
+    meaning: "the command shows a screen, and standard input or output is not a terminal",
+    advice: "run it on a terminal, or use the command that the hint names",
+  },
   KERNEL_UNSUPPORTED: {
     kind: "unsupported",
     meaning: "this kernel cannot do that",

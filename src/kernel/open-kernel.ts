@@ -36,6 +36,7 @@ const netfilter = () => require("./hooks/netfilter-link.ts") as typeof import(".
 const content = () => require("./load/map-content.ts") as typeof import("./load/map-content.ts");
 const events = () => require("./open-events.ts") as typeof import("./open-events.ts");
 const maps = () => require("./open-map.ts") as typeof import("./open-map.ts");
+const runs = () => require("./run-counts.ts") as typeof import("./run-counts.ts");
 const trace = () => require("./open-trace.ts") as typeof import("./open-trace.ts");
 const names = () => require("./explain/whole-name.ts") as typeof import("./explain/whole-name.ts");
 const functions = () => require("./hooks/kernel-function.ts") as typeof import("./hooks/kernel-function.ts");
@@ -69,6 +70,9 @@ export function openKernel(pins: string | null = null): KernelPort {
     linkIds: () => allIds("link").map(kernelLinkId),
     link: (id) => lookUp("link", id, readLink),
     countsRuns,
+    countRuns: () => runs().countRuns(),
+    programRuns: (id) => lookUp("program", id, runs().readRuns),
+    watchProgram: async (id) => (await import("./load/watch-program.ts")).watchProgram(id),
     openPin,
     openObject,
     attach: (program, target) => withPinned("attach", program, (fd) => attachedLink(createLink(fd, target))),

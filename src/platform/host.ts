@@ -1,4 +1,4 @@
-import type { MapId, ProcessIdentity } from "../domain/ids.ts";
+import type { MapId, ProcessIdentity, ProgramId } from "../domain/ids.ts";
 import type { Config } from "../domain/config.ts";
 import type { CompilerPort } from "./compiler.ts";
 import type { FilesPort } from "./files.ts";
@@ -83,8 +83,19 @@ export interface ProcessesPort {
    * visible.
    */
   hasEnded(process: ProcessIdentity): boolean;
+  /**
+   * Returns which other processes hold which programs, directly or by a link, as far as /proc shows them. Other work goes on
+   * meanwhile.
+   */
+  programHolders(): Promise<ReadonlyMap<ProgramId, readonly ProgramHolder[]>>;
   /** Other processes that read the events of a ring buffer or perf buffer, or trace_pipe; those that can be seen. */
   readersOf(source: MapId | "trace_pipe"): Reader[];
+}
+
+export interface ProgramHolder {
+  readonly pid: number;
+  /** Name of the process: 15 bytes at most. */
+  readonly name: string;
 }
 
 /** A process that takes events out of a buffer. */

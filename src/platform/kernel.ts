@@ -48,6 +48,29 @@ export interface KernelProgram {
   readonly restricted: boolean;
 }
 
+/** What was counted of a program. */
+export interface RunCounts {
+  readonly runs: number;
+  readonly timeNs: number;
+}
+
+/** With what is to be known of the program to show it; all that {@link KernelProgram} has takes several times as long. */
+export type ProgramRuns = RunCounts & Pick<KernelProgram, "name" | "type" | "btfId">;
+
+/** Counts the runs of one program while it is open. */
+export interface ProgramWatch {
+  /** The programs that count. */
+  readonly programs: readonly ProgramId[];
+  /** Everything since it was opened. Throws KERNEL_CALL_FAILED. */
+  read(): WatchedRuns;
+  close(): void;
+}
+
+export interface WatchedRuns extends RunCounts {
+  /** How many runs returned which value: -1 to 8, and null for all other values. */
+  readonly verdicts: ReadonlyMap<number | null, number>;
+}
+
 /** struct bpf_map_info. Sizes are in bytes. */
 export interface KernelMap {
   readonly id: MapId;
@@ -530,7 +553,7 @@ export interface KernelPort {
   programIds(): ProgramId[];
   program(id: ProgramId): KernelProgram | null;
   /** The program's name as its BTF has it: `KernelProgram.name` is cut at 15 characters. */
-  wholeName(program: KernelProgram): string;
+  wholeName(program: Pick<KernelProgram, "id" | "name" | "btfId">): string;
   map(id: MapId): KernelMap | null;
   mapIds(): MapId[];
   mapContent(id: MapId): KernelMapContent | null;
@@ -548,6 +571,21 @@ export interface KernelPort {
   linkIds(): KernelLinkId[];
   /** Reports whether the kernel currently collects run counts and times (kernel.bpf_stats_enabled, off by default). */
   countsRuns(): boolean;
+  /**
+   * Has the kernel count the runs of all programs until it is closed, or this process ends (Linux 5.8). Throws
+   * PERMISSION_DENIED without CAP_SYS_ADMIN, KERNEL_UNSUPPORTED.
+   */
+  countRuns(): { close(): void };
+  /**
+   * What the kernel counted of a program since it was loaded, while it counted at all; null if there is no such program.
+   * Extensions are never counted: their runs belong to the program that they extend.
+   */
+  programRuns(id: ProgramId): ProgramRuns | null;
+  /**
+   * Counts the runs of one XDP or TC program, also of an extension, with a pair of fentry and fexit programs, which only this
+   * process holds. Returns null if there is no such program. Throws if this kernel cannot do that.
+   */
+  watchProgram(id: ProgramId): Promise<ProgramWatch | null>;
   /** Opens whatever is pinned at a path, or exactly the object a Pin names; returns null if there is no pin. */
   openPin(pin: string | Pin): PinnedHandle | null;
   /** Opens an object by its ID, to pin it again; returns null if there is none. */

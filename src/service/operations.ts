@@ -30,6 +30,7 @@ import type {
   VersionAnswer,
 } from "../domain/answer.ts";
 import type { CheckAnswer } from "../domain/check-answer.ts";
+import type { MetricsAnswer, StatsAnswer } from "../domain/stats-answer.ts";
 import type { ObjectInspectAnswer } from "../domain/inspect-answer.ts";
 import type {
   BuildArgsAnswer,
@@ -73,6 +74,7 @@ export const OPERATIONS = {
   },
   "program/list": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/list-programs.ts") },
   "program/get": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/get-program.ts") },
+  "program/stats": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/stats.ts") },
   "program/delete": {
     access: "write",
     privilege: "CAP_BPF",
@@ -124,6 +126,7 @@ export const OPERATIONS = {
   "map/update": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/update-map.ts") },
   "map/delete": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/delete-entry.ts") },
   "map/clear": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/clear-map.ts") },
+  metrics: { access: "read", privilege: "CAP_BPF", module: () => import("./operations/metrics.ts") },
   "map/events": {
     access: "read",
     privilege: "CAP_BPF",
@@ -149,6 +152,7 @@ export interface Answers {
   "program/unload": UnloadAnswer;
   "program/list": ProgramListAnswer;
   "program/get": ProgramAnswer;
+  "program/stats": StatsAnswer;
   "program/delete": DeleteAnswer;
   "link/attach": LinkAnswer;
   "link/detach": DetachAnswer;
@@ -176,6 +180,7 @@ export interface Answers {
   "map/update": MapChangeAnswer;
   "map/delete": MapChangeAnswer;
   "map/clear": MapChangeAnswer;
+  metrics: MetricsAnswer;
   "map/events": MapEventsAnswer;
   trace: TraceAnswer;
   "history/list": HistoryAnswer;

@@ -13,6 +13,20 @@ export async function waitUntil(host: Host, done: () => boolean, timeoutMs: numb
   }
 }
 
+/** Waits so long. Throws CANCELLED as soon as the signal fires; `what` is then what was interrupted. */
+export async function pause(
+  host: Host,
+  ms: number,
+  { signal, what }: { signal: AbortSignal; what: string },
+): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const stop = (): void => resolve();
+  signal.addEventListener("abort", stop, { once: true });
+  if (!signal.aborted) await Promise.race([host.sleep(ms), promise]);
+  signal.removeEventListener("abort", stop);
+  if (signal.aborted) throw new BpfmanError("CANCELLED", `interrupted: ${what}`);
+}
+
 /**
  * Reports whether an object is gone whose last pin was just removed. Without CAP_SYS_ADMIN, nobody can see one that is
  * not pinned, so it counts as gone.

@@ -135,6 +135,8 @@ test("every request of the page is answered as the page says, and every change i
   sh("bpftool", "map", "update", "pinned", flows, "key", "1", "2", "3", "4", "value", "5");
   await ask("map/delete", { map: flows, key: "01020304", foreign: true });
   sh("rm", flows);
+  await ask("program/stats", { programIds: [programId] });
+  await ask("metrics");
   await report();
   const { record } = await ask<LinkAnswer>("link/attach", { programId, attach });
   await ask("link/list");

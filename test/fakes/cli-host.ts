@@ -1,5 +1,5 @@
 import type { Settings } from "../../src/domain/settings.ts";
-import type { ServeOptions } from "../../src/cli/command.ts";
+import type { ScreenEvents, ServeOptions } from "../../src/cli/command.ts";
 import { type CliHost, runCli } from "../../src/cli/run.ts";
 import type { Invoke } from "../../src/service/invoke.ts";
 import type { Context } from "../../src/service/operation.ts";
@@ -16,6 +16,8 @@ export interface CliRun {
   readonly err: string;
   /** Files that were written: text by path. */
   readonly saved: Readonly<Record<string, string>>;
+  /** What became of the terminal. */
+  readonly screens: readonly string[];
   /** How each session was to be served. */
   readonly served: readonly ServeOptions[];
   /** What was invoked, in order. */
@@ -34,6 +36,8 @@ export interface CliWorld {
   answer?(call: Call): unknown;
   /** Exit code of a session of the JSON-RPC server. */
   readonly sessionEnds?: number;
+  /** Types when the screen opens, and whenever it was drawn: what is drawn is the argument. Without it there is no terminal. */
+  types?(events: ScreenEvents, shown: readonly string[]): void;
   /** Called in place of a connect that works. */
   refuse?(): never;
 }
@@ -45,6 +49,7 @@ export async function cli(line: string | readonly string[], world: CliWorld = {}
   const connected: Settings[] = [];
   const served: ServeOptions[] = [];
   const saved: Record<string, string> = {};
+  const screens: string[] = [];
   const text = { out: "", err: "" };
   const invoke = (async (name: string, request: unknown, context: Partial<Context> = {}) => {
     const call = { name, request, context };
@@ -74,6 +79,16 @@ export async function cli(line: string | readonly string[], world: CliWorld = {}
       return path;
     },
     signal: world.signal ?? new AbortController().signal,
+    openScreen: (events) => {
+      const { types } = world;
+      if (types === undefined) return null;
+      screens.push("opened");
+      return {
+        size: () => ({ columns: 80, rows: 24 }),
+        draw: (lines) => types(events, lines),
+        close: () => void screens.push("closed"),
+      };
+    },
     async connect(settings) {
       connected.push(settings);
       world.refuse?.();
@@ -87,5 +102,5 @@ export async function cli(line: string | readonly string[], world: CliWorld = {}
     describeRpc: async () => ({ openrpc: "1.3.2" }),
   };
   const code = await runCli(host);
-  return { code, ...text, saved, calls, connected, served };
+  return { code, ...text, saved, calls, connected, served, screens };
 }

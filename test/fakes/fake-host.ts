@@ -7,7 +7,7 @@ import { CONFIG_DEFAULT, type Config } from "../../src/domain/config.ts";
 import type { ProgramId } from "../../src/domain/ids.ts";
 import { BpfmanError } from "../../src/errors/error.ts";
 import type { BinaryFile, FilesPort, MappedFile } from "../../src/platform/files.ts";
-import type { Host, NetworkPort, ProcessesPort } from "../../src/platform/host.ts";
+import type { Host, NetworkPort, ProcessesPort, ProgramHolder } from "../../src/platform/host.ts";
 import type { ImagesPort } from "../../src/platform/images.ts";
 import type { MachinePort } from "../../src/platform/machine.ts";
 import type { PinPaths, PinsPort } from "../../src/platform/pins.ts";
@@ -214,6 +214,8 @@ export interface TestBed {
   readonly logged: string[];
   /** Processes that count as ended. */
   readonly ended: Set<string>;
+  /** Processes that hold programs. */
+  readonly holders: Map<ProgramId, readonly ProgramHolder[]>;
   capabilities: readonly Capability[];
   /** None unless a test gives some. */
   images: ImagesPort | null;
@@ -238,9 +240,11 @@ export function makeTestBed(): TestBed {
   const note = (level: string) => (message: string) => void logged.push(`${level} ${message}`);
 
   const ended = new Set<string>();
+  const holders = new Map<ProgramId, readonly ProgramHolder[]>();
   const processes: ProcessesPort = {
     identity: (pid) => `${pid}:1:1`,
     hasEnded: (process) => ended.has(process),
+    programHolders: async () => holders,
     readersOf: () => [],
   };
 
@@ -288,6 +292,7 @@ export function makeTestBed(): TestBed {
     databasePath,
     logged,
     ended,
+    holders,
     config: CONFIG_DEFAULT,
     capabilities: ["CAP_SYS_ADMIN"],
     images: null,

@@ -34,10 +34,14 @@ import type {
   PinnedHandle,
   PinnedId,
   ProgramToLoad,
+  ProgramRuns,
+  ProgramWatch,
+  RunCounts,
   SlotMember,
   HookState,
   TwinToLoad,
   Verification,
+  WatchedRuns,
 } from "../../src/platform/kernel.ts";
 
 type Kind = PinnedKind;
@@ -187,6 +191,14 @@ export class FakeKernel implements KernelPort {
   cgroupOrder = true;
   lsm = true;
   counting = true;
+  /** What the kernel has counted of a program, at each reading. */
+  readonly runs = new Map<number, () => RunCounts>();
+  /** The same of a program that is watched. */
+  readonly watched = new Map<number, () => WatchedRuns>();
+  countingRefused: BpfmanError | null = null;
+  watchRefused: BpfmanError | null = null;
+  /** What is open: counting of all programs, and watches of single ones. */
+  readonly open = { counting: 0, watches: 0 };
   xdpInDriver = true;
   /** Interfaces that were deleted. */
   readonly goneInterfaces = new Set<number>();
@@ -335,6 +347,28 @@ export class FakeKernel implements KernelPort {
     return link;
   }
   countsRuns = () => this.counting;
+  countRuns() {
+    if (this.countingRefused !== null) throw this.countingRefused;
+    this.open.counting++;
+    return { close: () => void this.open.counting-- };
+  }
+  programRuns(id: ProgramId): ProgramRuns | null {
+    const program = this.#programs.get(id);
+    if (program === undefined) return null;
+    const counts = this.runs.get(id)?.() ?? { runs: program.runCount, timeNs: program.runTimeNs };
+    return { ...program, ...counts };
+  }
+  watchProgram(id: ProgramId): Promise<ProgramWatch | null> {
+    if (this.watchRefused !== null) return Promise.reject(this.watchRefused);
+    if (!this.#programs.has(id)) return Promise.resolve(null);
+    this.open.watches++;
+    const nothing: WatchedRuns = { runs: 0, timeNs: 0, verdicts: new Map() };
+    return Promise.resolve({
+      programs: [],
+      read: () => this.watched.get(id)?.() ?? nothing,
+      close: () => void this.open.watches--,
+    });
+  }
   tracepoints = () => this.knownTracepoints;
   /** What the programs of iterators write, in the parts in which it is read. */
   iterated: readonly string[] = ["pid name\n", "", "1 init\n"];
@@ -350,7 +384,7 @@ export class FakeKernel implements KernelPort {
     };
   }
   rawTracepoints = () => this.knownTracepoints.map((name) => name.slice(name.indexOf("/") + 1));
-  wholeName = ({ name }: KernelProgram) => name;
+  wholeName = ({ name }: { readonly name: string }) => name;
   functionsNamed = (name: string) => this.functions.get(name) ?? [];
   functionsAt = (address: bigint) => [...this.functions.values()].flat().filter((each) => each.address === address);
   kernelFunctions = () => this.functions.keys();

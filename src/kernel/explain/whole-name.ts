@@ -14,7 +14,7 @@ const CUT_AT = 15;
 let last: { readonly id: number; readonly bytes: Uint8Array | null } | null = null;
 
 /** The program's name as its source has it, where its BTF says so, and what the kernel kept of it otherwise. */
-export function wholeName({ id, name, btfId }: KernelProgram): string {
+export function wholeName({ id, name, btfId }: Pick<KernelProgram, "id" | "name" | "btfId">): string {
   if (Buffer.byteLength(name) < CUT_AT || btfId === 0) return name;
   try {
     const typeId = withObject("program", id, programFunction);

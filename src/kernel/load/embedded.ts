@@ -1,7 +1,8 @@
+import memberWatch from "../../../dist/bpf/member_watch.bpf.o" with { type: "file" };
 import tcDispatcher from "../../../dist/bpf/tc_dispatcher.bpf.o" with { type: "file" };
 import xdpDispatcher from "../../../dist/bpf/xdp_dispatcher.bpf.o" with { type: "file" };
 
-const PATHS = { tc_dispatcher: tcDispatcher, xdp_dispatcher: xdpDispatcher } as const;
+const PATHS = { member_watch: memberWatch, tc_dispatcher: tcDispatcher, xdp_dispatcher: xdpDispatcher } as const;
 
 export type EmbeddedObject = keyof typeof PATHS;
 

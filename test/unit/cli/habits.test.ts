@@ -91,7 +91,6 @@ const LINES: readonly (readonly [line: string, instead: string])[] = [
   ["link list -i eth0", "bpfman list links"],
   ["list links eth0", "bpfman list links"],
   ["unload 5 --force", "--ignore-missing"],
-  ["top", "bpfman get program ID -o json"],
   ["logs", "--log-level debug"],
   ["config show", "/etc/bpfman/bpfman.toml"],
   ["completion bash", "bpfman completions SHELL"],

@@ -148,23 +148,25 @@ describe("the table itself", () => {
     expect(new Set(shorts).size).toBe(shorts.length);
     expect(command.examples.length).toBeGreaterThan(0);
     for (const { line } of command.examples) {
-      const run = await cli(
-        `${line.replace(/^bpfman /, "")} --output json`.replace(/-o \w+ --output json$/, "-o json"),
-        {
-          answer: () => ({
-            programs: [],
-            links: [],
-            deleted: [],
-            detached: [],
-            findings: [],
-            steps: [],
-            notes: [],
-            checked: {},
-            files: [],
-            passed: true,
-          }),
-        },
-      );
+      const words = line.replace(/^bpfman /, "");
+      const hasOutput = words.startsWith("top") || words.includes(" --output ");
+      const run = await cli(hasOutput ? words : `${words} --output json`.replace(/-o \w+ --output json$/, "-o json"), {
+        types: (events) => events.typed("q"),
+        answer: () => ({
+          programs: [],
+          links: [],
+          deleted: [],
+          detached: [],
+          findings: [],
+          steps: [],
+          notes: [],
+          checked: {},
+          files: [],
+          metrics: [],
+          file: null,
+          passed: true,
+        }),
+      });
       expect([line, run.err, run.code]).toEqual([line, "", 0]);
     }
   });

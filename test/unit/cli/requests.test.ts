@@ -354,6 +354,41 @@ describe("images are made from", () => {
   });
 });
 
+describe("stats and metrics", () => {
+  const all = { programIds: [], members: false };
+  test.each([
+    ["stats", all],
+    ["stats 5 shop/count --members", { programIds: [5, "shop/count"], members: true }],
+    ["stats --interval 500ms", { ...all, intervalMs: 500 }],
+    ["stats --interval 1h", { ...all, intervalMs: 3_600_000 }],
+    ["stats --interval=2", { ...all, intervalMs: 2000 }],
+  ])("%s", async (line, request) => {
+    const { calls, err } = await cli(line, { answer: () => ({ programs: [], not_counted: null }) });
+    expect([err, calls.map((call) => [call.name, call.request])]).toEqual(["", [["program/stats", request]]]);
+    expect(parse(SCHEMAS["program/stats"]!, request)).toEqual({ intervalMs: 1000, ...request });
+  });
+  test.each([
+    ["stats --interval 0", 'invalid interval "0": must be from 1ms to 1h'],
+    ["stats --interval 61m", 'invalid interval "61m": must be from 1ms to 1h'],
+    ["stats --interval soon", 'invalid duration "soon"'],
+    ["metrics --output jsno", 'invalid output "jsno": must be text, json, or the path of a file'],
+  ])("and not %s", async (line, message) => {
+    const run = await cli(line);
+    expect(run).toMatchObject({ code: 2, out: "", calls: [] });
+    expect(run.err).toStartWith(`error: ${message}`);
+  });
+  test.each([
+    ["metrics", null],
+    ["metrics -o json", null],
+    ["metrics --output text", null],
+    ["metrics --output ./json", "./json"],
+    ["metrics -o /x/bpfman.prom", "/x/bpfman.prom"],
+  ])("%s", async (line, output) => {
+    const { calls } = await cli(line, { answer: () => ({ metrics: [], file: null }) });
+    expect(calls.map((call) => [call.name, call.request])).toEqual([["metrics", { output }]]);
+  });
+});
+
 describe("history", () => {
   const all = { programId: null, linkId: null, since: null, failed: false, limit: null };
   test.each([

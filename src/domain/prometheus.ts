@@ -1,0 +1,23 @@
+/** Metrics in Prometheus's text format 0.0.4 (https://prometheus.io/docs/instrumenting/exposition_formats/). */
+import type { MetricAnswer } from "./stats-answer.ts";
+
+const escapedHelp = (text: string): string => text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n");
+const escapedLabel = (text: string): string => escapedHelp(text).replaceAll('"', '\\"');
+
+/** `{kind="xdp",application="web"}`; nothing without labels. */
+function labelled(labels: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escapedLabel(value)}"`);
+  return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
+}
+
+/** Metrics without samples are left out. */
+export function prometheusText(metrics: readonly MetricAnswer[]): string {
+  const lines = metrics
+    .filter(({ samples }) => samples.length > 0)
+    .flatMap(({ name, type, help, samples }) => [
+      `# HELP ${name} ${escapedHelp(help)}`,
+      `# TYPE ${name} ${type}`,
+      ...samples.map(({ labels, value }) => `${name}${labelled(labels)} ${value}`),
+    ]);
+  return lines.map((line) => `${line}\n`).join("");
+}
