@@ -6,7 +6,7 @@ export interface InspectedProgramAnswer {
   readonly type: string | null;
   /** What it attaches to, as far as its section says: `sys_enter_openat`. */
   readonly target: string | null;
-  /** The type to name in `load`; null for programs that bpfman does not attach. */
+  /** bpfman's type, to name in `load`; null if the section says nothing. */
   readonly load_as: string | null;
 }
 

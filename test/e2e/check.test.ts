@@ -211,6 +211,10 @@ describe("inspect", () => {
     expect(answer.globals).toContainEqual({ name: "LIMIT", section: ".rodata", size: 4, type: "__u32", value: 3 });
   });
 
+  test("prints the types that load takes", async () => {
+    expect(await bpfman.ok("inspect", object("cgroup"))).toMatch(/on_connect4 +cgroup_sock_addr +cgroup\/connect4/);
+  });
+
   test("reads whatever else there is", async () => {
     for (const name of readdirSync(join(ROOT, "dist/bpf/fixtures")).filter((each) => each.endsWith(".o"))) {
       const path = join(ROOT, "dist/bpf/fixtures", name);

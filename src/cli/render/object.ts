@@ -28,7 +28,12 @@ export function renderObject(answer: ObjectInspectAnswer, look: Look): string {
     ["From the Kernel:", externs.map(({ name, kind, optional }) => `${name} (${optional ? "optional " : ""}${kind})`)],
     ["Needs:", requires.map(({ feature, since }) => `${feature} (Linux ${since})`)],
   ];
-  const programs = answer.programs.map(({ name, section, type, target }) => [name, text(type), section, text(target)]);
+  const programs = answer.programs.map(({ name, section, load_as, target }) => [
+    name,
+    text(load_as),
+    section,
+    text(target),
+  ]);
   const maps = answer.maps.map(
     ({ name, type, key_size, value_size, key_type, value_type, max_entries, pinning, inner }) => [
       name,
