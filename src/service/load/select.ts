@@ -1,29 +1,29 @@
 /** Matches the requested programs with the contents of an object. */
-import { factsOf, kernelTypeOf, type ProgramType } from "../../domain/kinds.ts";
+import { factsOf, kernelTypeOf, PROGRAM_TYPES, type ProgramType, sectionParts } from "../../domain/kinds.ts";
 import { PROGRAMS_PER_LOAD_MAX } from "../../domain/limits.ts";
 import { EVERY_PROGRAM, isEveryProgram, type ProgramSelector, type ProgramSpec } from "../../domain/program.ts";
 import type { ObjectFile, ObjectProgram } from "../../domain/object-file.ts";
 import { BpfmanError } from "../../errors/error.ts";
-import { whatThereIs } from "../../errors/suggest.ts";
+import { didYouMean, whatThereIs } from "../../errors/suggest.ts";
 
 /**
  * Returns the type a program is loaded with. For probes, the section decides whether it is a return probe, unless the
  * request insists; between tc and tcx, the user decides, since the program is the same. If the section name belongs to
  * no type, the user decides.
  */
-function settleType(asked: ProgramSelector, { name, kind, section }: ObjectProgram): ProgramType {
+function settleType(asked: ProgramSelector, { name, kind, section }: ObjectProgram, isOneOfAll: boolean): ProgramType {
   const wanted = asked.actualType ?? asked.type ?? kind;
   if (wanted === null) {
     throw new BpfmanError("INVALID_PROGRAM", `section "${section}" of program "${name}" does not say its type`, {
       details: { program: name, section },
-      hint: `use --programs TYPE:${name}`,
+      hint: `${sectionLike(section)}use --programs TYPE:${name}`,
     });
   }
   const { family, sectionDecides, loads, display, loadOnly } = factsOf(kind ?? wanted);
   if (!loads) {
     throw new BpfmanError("NOT_SUPPORTED", `program "${name}" is ${display} program, which bpfman does not load`, {
       details: { program: name, section },
-      hint: loadOnly,
+      hint: isOneOfAll ? `${loadOnly}; to load the others, name them in place of "${EVERY_PROGRAM}"` : loadOnly,
     });
   }
   if (kind === null || kind === wanted) return wanted;
@@ -36,6 +36,13 @@ function settleType(asked: ProgramSelector, { name, kind, section }: ObjectProgr
     `program type mismatch: asked for ${wanted}, but section "${section}" of ${name} is ${kind}`,
     { details: { program: name, asked: wanted, section, found: kind }, hint: `use --programs ${kind}:${name}` },
   );
+}
+
+/** Names the sections of which this one may be a misspelling. */
+function sectionLike(section: string): string {
+  const known = PROGRAM_TYPES.flatMap((kind) => Object.keys(factsOf(kind).sections));
+  const question = didYouMean(sectionParts(section).name, known);
+  return question === null ? "" : `${question} If not, `;
 }
 
 /** Throws INVALID_PROGRAM for a kind whose sections say where it is to be attached, if this one says nothing. */
@@ -100,6 +107,7 @@ function withEvery({ programs }: ObjectFile, selectors: readonly ProgramSelector
 export function selectPrograms(object: ObjectFile, selectors: readonly ProgramSelector[]): ProgramSpec[] {
   // If several static functions have this name, libbpf gets the first.
   const byName = new Map(object.programs.toReversed().map((program) => [program.name, program]));
+  const named = new Set(selectors.map(({ name }) => name));
   const seen = new Set<string>();
   return withEvery(object, selectors).map((asked) => {
     if (seen.has(asked.name))
@@ -116,7 +124,7 @@ export function selectPrograms(object: ObjectFile, selectors: readonly ProgramSe
             : whatThereIs(asked.name, names, { there: "the object has", none: "the object has no programs" }),
       });
     }
-    const type = settleType(asked, program);
+    const type = settleType(asked, program, !named.has(asked.name));
     requireAttachType(type, program);
     const attachFunction = settleFunction(type, asked, program);
     return Object.freeze({ name: asked.name, type, section: program.section, attachFunction });

@@ -80,7 +80,7 @@ function objectFile(host: Host, file: string | null): ObjectFile | null {
 
 /** Returns the ways to request a program. A program in a TC section can be loaded for either hook. */
 function selectors({ name, kind, section, target }: ObjectProgram): Value[] {
-  if (kind === null) return [];
+  if (kind === null || !KINDS[kind].loads) return [];
   const rest = KINDS[kind].needsFunction && target !== null ? `${name}:${target}` : name;
   return kindsOfSection(kind).map((type) => ({ value: `${type}:${rest}`, description: section }));
 }

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
 import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
+import { compileBpf } from "../../objects/compile.ts";
 import { serviceObject } from "../../objects/service-object.ts";
 
 let bed: TestBed;
@@ -35,6 +36,9 @@ test("the programs of an object, as their types and names, or by their names alo
   expect(await programs("count")).toEqual(["count", "count_more"]);
   expect(await programs("socket_")).toEqual(["socket_filter:sock"]);
   expect(await programs("al")).toEqual(["all"]);
+  const source = 'SEC("freplace/x") int part(void *c) { return 0; } SEC("tc") int whole(void *c) { return 0; }';
+  bed.files.contents.set("/part.o", compileBpf(source));
+  expect(await offered({ what: "object-program", file: "/part.o" })).toEqual(["tc:whole", "tcx:whole"]);
 });
 
 test("the kind of hook that fits a program", async () => {

@@ -159,6 +159,29 @@ describe("load", () => {
     expect(await refusal({ name: "ALL" })).toEqual(['no program "ALL" in the object', hint]);
   });
 
+  test("what cannot be loaded says what to do about it", async () => {
+    const source = [
+      'SEC("tc") int whole(void *c) { return 0; }',
+      'SEC("cgroup/conect4") int misspelt(void *c) { return 1; }',
+      'SEC("freplace/x") int part(void *c) { return 0; }',
+    ].join("\n");
+    bed.files.contents.set("/odd.o", compileBpf(source));
+    const hint = async (...programs: object[]) => {
+      const work = invoke("program/load", { source: { file: "/odd.o" }, programs });
+      return work.then(
+        () => "loaded",
+        (cause: unknown) => (cause as { hint: string | null }).hint,
+      );
+    };
+    const misspelt = 'did you mean "cgroup/connect4" or "cgroup/connect6"? If not, use --programs TYPE:misspelt';
+    expect(await hint({ name: "misspelt" })).toBe(misspelt);
+    const alone = await hint({ name: "part" });
+    expect(alone).not.toContain("the others");
+    const others = `${alone}; to load the others, name them in place of "all"`;
+    expect(await hint({ name: "all" }, { name: "misspelt", type: "tc" })).toBe(others);
+    expect(await hint({ name: "whole" })).toBe("loaded");
+  });
+
   test("a program called all is the one that is meant", async () => {
     bed.files.contents.set(
       "/all.o",
