@@ -269,7 +269,7 @@ interface UserProbeDetailsAnswer {
 export interface AttachmentAnswer {
   /** Null when that cannot be told: the namespace cannot be reached by its path, and the kernel has no link to ask. */
   readonly present: boolean | null;
-  /** What has changed: the interface went, the path leads to another namespace or to none, the filter or file is not ours. */
+  /** What has changed: the interface went, the path leads to another namespace or to none, the filter or file is not ours, another tool took the link off. */
   readonly reason:
     | "interface-gone"
     | "namespace-gone"
@@ -278,6 +278,7 @@ export interface AttachmentAnswer {
     | "file-gone"
     | "file-replaced"
     | "cgroup-gone"
+    | "detached"
     | null;
   /** What the interface is called now; null for other places, and where the name cannot be seen. */
   readonly interface: string | null;

@@ -93,6 +93,12 @@ export const FINDINGS = {
     consequence: "its program does not run on that hook",
     advice: "run: bpfman repair, which forgets it; then attach the program again",
   },
+  "link-detached": {
+    severity: "error",
+    meaning: "another tool took a link off its cgroup or network namespace; the link itself is still in the kernel",
+    consequence: "its program does not run on that hook",
+    advice: "run: bpfman repair, which forgets it; then attach the program again",
+  },
   "link-unpinned": {
     severity: "warning",
     meaning: "a recorded link is in the kernel, but its pin is missing",

@@ -6,6 +6,7 @@ import type { AttachmentAnswer } from "../domain/answer.ts";
 import { type DispatcherKey, type DispatcherRecord, dispatcherTypeOf } from "../domain/dispatcher.ts";
 import type { KernelLinkId, ProgramId } from "../domain/ids.ts";
 import {
+  type CgroupDetails,
   isChained,
   type LinkRecord,
   type NetfilterDetails,
@@ -28,6 +29,13 @@ interface Hook {
   readonly netns: string | null;
   /** The link that attaches our program; null for filters. */
   readonly link: { readonly id: KernelLinkId; readonly program: ProgramId } | null;
+}
+
+interface KernelLinkOn {
+  readonly id: KernelLinkId | null;
+  readonly programId: ProgramId;
+  /** Whether what it was attached to still exists. */
+  readonly isThere: () => boolean;
 }
 
 const gone = (reason: AttachmentAnswer["reason"]): AttachmentAnswer => ({ present: false, reason, interface: null });
@@ -64,6 +72,15 @@ export function attachmentsOf(host: Host, { dispatchers, links }: Asked): Attach
     return namespace?.nsid === hook.nsid ? gone("interface-gone") : unknown("namespace-gone");
   }
 
+  /** The kernel itself takes a link off what is removed, or if somebody asks for that (BPF_LINK_DETACH), and says so. */
+  function ofKernelLink({ id, programId, isThere }: KernelLinkOn): AttachmentAnswer {
+    const link = id === null ? null : host.kernel.link(id);
+    const facts = link?.programId === programId ? link.facts : null;
+    if (facts?.kind === "cgroup" && facts.cgroupId === 0n) return gone(isThere() ? "detached" : "cgroup-gone");
+    if (facts?.kind === "netns" && facts.inode === 0) return gone(isThere() ? "detached" : "namespace-gone");
+    return facts === null ? unknown(null) : { present: true, reason: null, interface: null };
+  }
+
   /** Its link keeps the namespace alive, whatever becomes of the path. */
   function ofNetfilter({ netns, nsid }: NetfilterDetails): AttachmentAnswer {
     const namespace = netns === null ? undefined : namespaceAt(netns);
@@ -80,7 +97,13 @@ export function attachmentsOf(host: Host, { dispatchers, links }: Asked): Attach
         if (record !== undefined) return ofDispatcher(record);
         return gone("interface-gone");
       }
-      if (details.kind === "sk_lookup" || "cgroupId" in details) return ofKernelLink(host, kernelLinkId, programId);
+      if (details.kind === "sk_lookup") {
+        const isThere = () => namespaceAt(details.netns)?.nsid === details.nsid;
+        return ofKernelLink({ id: kernelLinkId, programId, isThere });
+      }
+      if ("cgroupId" in details) {
+        return ofKernelLink({ id: kernelLinkId, programId, isThere: () => isCgroup(host, details) });
+      }
       if (details.kind === "netfilter") return ofNetfilter(details);
       if (details.kind !== "tcx") return null;
       return onInterface({ ...details, link: kernelLinkId && { id: kernelLinkId, program: programId } });
@@ -126,13 +149,14 @@ function chainAttachment(
   return { ...found, present: false, reason: runs === null ? "filter-gone" : "filter-replaced" };
 }
 
-/** The kernel itself takes a link off what is removed, and says so. */
-function ofKernelLink(host: Host, id: KernelLinkId | null, program: ProgramId): AttachmentAnswer {
-  const link = id === null ? null : host.kernel.link(id);
-  const facts = link?.programId === program ? link.facts : null;
-  if (facts?.kind === "cgroup" && facts.cgroupId === 0n) return gone("cgroup-gone");
-  if (facts?.kind === "netns" && facts.inode === 0) return gone("namespace-gone");
-  return facts === null ? unknown(null) : { present: true, reason: null, interface: null };
+/** Whether the cgroup is still at its path. */
+function isCgroup(host: Host, { cgroup, cgroupId }: CgroupDetails): boolean {
+  try {
+    return host.kernel.cgroup(cgroup).cgroupId === cgroupId;
+  } catch (cause) {
+    if (!(cause instanceof BpfmanError)) throw cause;
+    return false;
+  }
 }
 
 function fileAttachment(host: Host, { path, fileId }: UprobeDetails | UprobeMultiDetails): AttachmentAnswer | null {

@@ -247,6 +247,18 @@ describe("refused", () => {
   );
 });
 
+test("a link that another tool detached is said to be that, and its cgroup not to be gone", async () => {
+  const programs = await load("cgroup_sysctl:on_sysctl");
+  const cgroup = lab.make("detached");
+  const { record } = await bpfman.attach(idOf(programs, "on_sysctl"), "cgroup", "-c", cgroup);
+  sh("bpftool", "link", "detach", "id", String(record.kernel_link_id));
+  expect(await bpfman.ok("list", "links")).toContain(`${cgroup} cgroup_sysctl (detached)`);
+  const ours = async () => (await bpfman.findings()).map(({ code, evidence }) => [code, evidence.link_id]);
+  expect(await ours()).toEqual([["link-detached", record.id]]);
+  expect((await bpfman.run("repair")).code).toBe(0);
+  expect([await ours(), await bpfman.links()]).toEqual([[], []]);
+});
+
 test("a removed cgroup is gone: in lists, for doctor, and after repair", async () => {
   const programs = await load("cgroup_sysctl:on_sysctl", "cgroup_device:on_device");
   const [cgroup, other] = [lab.make("removed"), lab.make("kept")];

@@ -7,7 +7,7 @@ import { buildBpf } from "../../scripts/build-bpf.ts";
 import type { LinkAnswer } from "../../src/domain/answer.ts";
 import { cgroupLab } from "../labs/cgroup-lab.ts";
 import { executable, idOf, mapOf } from "../labs/executable.ts";
-import { bpftool, counters, deleteNamespaces, inKernel, ipBatch, until } from "../labs/kernel-lab.ts";
+import { bpftool, counters, deleteNamespaces, inKernel, ipBatch, sh, until } from "../labs/kernel-lab.ts";
 
 buildBpf();
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/cgroup.bpf.o");
@@ -49,6 +49,18 @@ describe("sk_lookup", () => {
     await expectDetached(link);
     await lab.run(cgroup, 1);
     expect(count(SLOT)).toBe(3);
+  });
+
+  test("a link that another tool detached is said to be that, and its namespace not to be gone", async () => {
+    const { id } = await load("on_lookup");
+    const { record } = await bpfman.attach(id, "sk_lookup", "-n", lab.netns);
+    sh("bpftool", "link", "detach", "id", String(record.kernel_link_id));
+    expect(await bpfman.ok("list", "links")).toContain(`${lab.netns} (detached)`);
+    expect((await bpfman.findings()).map(({ code }) => code)).toEqual(["link-detached"]);
+    // It is no obstacle to the next.
+    await bpfman.attach(id, "sk_lookup", "-n", lab.netns);
+    expect((await bpfman.run("repair")).code).toBe(0);
+    expect((await bpfman.links()).map((link) => link.id)).toEqual([record.id + 1]);
   });
 
   test("a namespace that has gone is shown as gone, and what is none is refused", async () => {

@@ -1,5 +1,5 @@
 /** Compares the rows of links outside chains with the kernel, their pins, and what they are attached to. */
-import { isChained, type LinkRecord } from "../../domain/link.ts";
+import { isChained, type LinkRecord, placeInBrief } from "../../domain/link.ts";
 import { linkPin } from "../../domain/pin.ts";
 import { attachmentsOf } from "../../inspect/attachment.ts";
 import type { Host } from "../../platform/host.ts";
@@ -50,6 +50,10 @@ export function checkLinks(host: Host, { links }: Rows, context: Context): Found
       ];
     }
     const attachment = attachments.ofLink(record);
+    if (attachment?.reason === "detached") {
+      const what = `link ${id} of program ${programId} was detached by another tool: ${placeInBrief(details)}`;
+      return [finding("link-detached", what, evidence, { mend: forgetting })];
+    }
     if ("cgroupId" in details && attachment?.present === false) {
       const { cgroup, cgroupId } = details;
       const what = `link ${id} was attached to cgroup "${cgroup}", which has been removed`;
