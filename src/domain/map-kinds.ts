@@ -11,15 +11,14 @@ export interface MapKind {
   readonly keysOnly: boolean;
   /** Entries with keys; a queue or stack of values; or values that can only be looked for. */
   readonly shape: "entries" | "queue" | "filter";
-  /** What values hold by its ID, where in the value, and what the kernel wants there, as in "it takes …". */
+  /** What values hold by its ID, and where in the value. */
   readonly reference: {
     readonly kind: "map" | "program";
     readonly at: number;
     readonly required: boolean;
-    readonly takes: string;
-    /** Where what it takes is listed. */
-    readonly seen: string | null;
   } | null;
+  /** Which values the kernel wants, as in "it takes …", and where those are listed; null if it takes any. */
+  readonly wanted: { readonly takes: string; readonly seen: string | null } | null;
   /** Keys are prefixes, of which the longest counts. */
   readonly prefixes: boolean;
   /** Why entries cannot be read; null if they can. */
@@ -35,34 +34,31 @@ const ENTRIES: MapKind = {
   keysOnly: false,
   shape: "entries",
   reference: null,
+  wanted: null,
   prefixes: false,
   unreadable: null,
   unwritable: null,
 };
 
 const state = (what: string): Partial<MapKind> => ({ unreadable: what, unwritable: what });
-const INNER_MAP = {
-  kind: "map",
-  at: 0,
-  required: true,
-  takes: "maps of the type and sizes of its inner map",
-  seen: null,
-} as const;
-const DEVICE = {
-  kind: "program",
-  at: 4,
-  required: false,
-  takes: "the index of an interface of this network namespace, and no program but one of type xdp_devmap",
-  seen: '"ip link" shows the indexes, "bpfman list programs" the types',
-} as const;
-const PROCESSOR = {
-  kind: "program",
-  at: 4,
-  required: false,
+const INNER_MAP: Partial<MapKind> = {
+  reference: { kind: "map", at: 0, required: true },
+  wanted: { takes: "maps of the type and sizes of its inner map", seen: null },
+};
+const TYPES_SEEN = '"bpfman list programs" shows the types';
+const PROGRAM_BEHIND = { kind: "program", at: 4, required: false } as const;
+const DEVICE: Partial<MapKind> = {
+  reference: PROGRAM_BEHIND,
+  wanted: {
+    takes: "the index of an interface of this network namespace, and no program but one of type xdp_devmap",
+    seen: '"ip link" shows the indexes, "bpfman list programs" the types',
+  },
+};
+const PROCESSOR: Partial<MapKind> = {
+  reference: PROGRAM_BEHIND,
   // kernel/bpf/cpumap.c
-  takes: "a queue size of at most 16384, and no program but one of type xdp_cpumap",
-  seen: '"bpfman list programs" shows the types',
-} as const;
+  wanted: { takes: "a queue size of at most 16384, and no program but one of type xdp_cpumap", seen: TYPES_SEEN },
+};
 const SOCKETS = "sockets are put in by the process that has them open";
 const STORAGE = "its values belong to objects of the kernel, and are found only through a descriptor of one";
 
@@ -71,13 +67,8 @@ const KINDS: Readonly<Record<number, Partial<MapKind>>> = {
   2: { indexed: true, fixed: true },
   3: {
     indexed: true,
-    reference: {
-      kind: "program",
-      at: 0,
-      required: true,
-      takes: "programs of the type of its first one",
-      seen: '"bpfman list programs" shows the types',
-    },
+    reference: { kind: "program", at: 0, required: true },
+    wanted: { takes: "programs of the type of its first one", seen: TYPES_SEEN },
   },
   4: state("it passes events to whoever reads them, and keeps none"),
   5: { perProcessor: true },
@@ -86,11 +77,11 @@ const KINDS: Readonly<Record<number, Partial<MapKind>>> = {
   8: state("the kernel does not tell which cgroups are in it"),
   10: { perProcessor: true },
   11: { prefixes: true },
-  12: { indexed: true, reference: INNER_MAP },
-  13: { reference: INNER_MAP },
-  14: { indexed: true, reference: DEVICE },
+  12: { indexed: true, ...INNER_MAP },
+  13: INNER_MAP,
+  14: { indexed: true, ...DEVICE },
   15: { indexed: true, unwritable: SOCKETS },
-  16: { indexed: true, reference: PROCESSOR },
+  16: { indexed: true, ...PROCESSOR },
   17: state("the kernel does not tell which sockets are in it"),
   18: { unwritable: SOCKETS },
   20: { indexed: true, unwritable: SOCKETS },
@@ -98,7 +89,7 @@ const KINDS: Readonly<Record<number, Partial<MapKind>>> = {
   22: { shape: "queue" },
   23: { shape: "queue" },
   24: state(STORAGE),
-  25: { reference: DEVICE },
+  25: DEVICE,
   26: { indexed: true, fixed: true, unwritable: "its functions are set when it is loaded" },
   27: state("it passes events to whoever reads them, and reading takes them out"),
   28: state(STORAGE),

@@ -37,7 +37,7 @@ export function openMap(id: MapId, open: Opener): OpenMap | null {
 function opened(fd: number, open: Opener): OpenMap {
   const map = readMap(fd);
   const { keySize: keyBytes, valueSize, maxEntries } = map;
-  const { perProcessor, keysOnly, reference: takes } = mapKind(map);
+  const { perProcessor, keysOnly, wanted } = mapKind(map);
   const processors = perProcessor ? processorsIn(readTextSync(POSSIBLE)) : null;
   const step = Math.ceil(valueSize / PROCESSOR_VALUE_STEP) * PROCESSOR_VALUE_STEP;
   const valueBytes = processors === null ? valueSize : step * processors.length;
@@ -69,7 +69,7 @@ function opened(fd: number, open: Opener): OpenMap {
       tryingEntry(
         "change an entry of",
         () => update(elements, open, { key, value, mode, reference }),
-        explainUpdate(takes),
+        explainUpdate(wanted),
       ),
     delete: (key) => trying("delete an entry of", () => elements.delete(key)),
     take: () => tryingEntry("take a value out of", () => elements.take()),
@@ -190,14 +190,14 @@ function update(elements: MapElements, open: Opener, { key, value, mode, referen
  * processor that is not there.
  */
 const explainUpdate =
-  (reference: MapKind["reference"]) =>
+  (wanted: MapKind["wanted"]) =>
   (sys: SysFailure): Meaning | null => {
-    if (reference === null) return explainElement(sys);
+    if (wanted === null) return explainElement(sys);
     switch (sys.name) {
       case "EINVAL":
       case "ENOMEM":
       case "EOVERFLOW":
-        return { code: "INVALID_VALUE", reason: `it takes ${reference.takes}`, hint: reference.seen };
+        return { code: "INVALID_VALUE", reason: `it takes ${wanted.takes}`, hint: wanted.seen };
       case "ENODEV":
         return { code: "INVALID_VALUE", reason: "its key is no processor of this machine", hint: '"lscpu" shows them' };
       default:

@@ -4,13 +4,14 @@
  * for maps their IDs.
  */
 import { describe, expect, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { release } from "node:os";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import { missingFeature } from "../labs/kernel-feature.ts";
 import { executable, idOf, mapOf } from "../labs/executable.ts";
 import { bpftool, cable, counters, sh, until } from "../labs/kernel-lab.ts";
+import { compileBpf } from "../objects/compile.ts";
 import type { CheckAnswer } from "../../src/domain/check-answer.ts";
 import { readObject } from "../../src/object/object-file.ts";
 
@@ -172,6 +173,16 @@ describe("programs in maps", () => {
 
   /** In the namespace, since a devmap looks its interface up where the process is. */
   const inNamespace = (...words: string[]) => sh("nsenter", `--net=${net.netns}`, ...bpfman.command(...words));
+
+  test("a devmap of interfaces alone says which values it takes", async () => {
+    const source = `struct { __uint(type, BPF_MAP_TYPE_DEVMAP); __uint(max_entries, 1); __type(key, __u32);
+      __type(value, __u32); } ports SEC(".maps");
+      SEC("xdp") int to_port(void *ctx) { return bpf_redirect_map(&ports, 0, XDP_ABORTED); }`;
+    writeFileSync(bpfman.path("ports.o"), compileBpf(source));
+    await bpfman.load(bpfman.path("ports.o"), "--programs", "to_port");
+    const none = await bpfman.refused(1, "INVALID_VALUE", "map", "update", "ports", "0", "2147483647");
+    expect(none.message).toContain("it takes the index of an interface");
+  });
 
   test("an entry of a devmap and one of a cpumap run the program that its ID names", async () => {
     const programs = await bpfman.load(object("redirects"), "--programs", "all");
