@@ -30,12 +30,9 @@ export function loadFailure(thrown: unknown, evidence: LoadEvidence): unknown {
     details: { object: evidence.object, program, libbpf: evidence.messages },
   };
   const { reason: refusal } = readVerifierLog(evidence.log);
-  if (refusal === null && sys.name === "EINVAL" && isWhole(evidence.log)) {
-    // What is checked after that is the program against its program arrays (bpf_check_tail_call).
-    return new BpfmanError("LOAD_FAILED", `load ${what}: the kernel refused it after the verifier had accepted it`, {
-      ...parts,
-      hint: "programs that share a program array must be of one type, and all or none of them xdp.frags: load the others apart from them",
-    });
+  if (refusal === null && AFTER_VERIFIER.includes(sys.name) && isWhole(evidence.log)) {
+    const after = `load ${what}: the kernel refused it after the verifier had accepted it (${sys.name})`;
+    return new BpfmanError("LOAD_FAILED", after, { ...parts, hint: errnoHint(sys.name) ?? PROGRAM_ARRAYS });
   }
   if (evidence.log.trim() !== "") {
     const reason = refusal ?? thrown.message;
@@ -56,6 +53,12 @@ export function loadFailure(thrown: unknown, evidence: LoadEvidence): unknown {
   const reason = tellingMessage(evidence.messages) ?? thrown.message;
   return new BpfmanError("LOAD_FAILED", `load ${what}: ${reason}`, { ...parts, ...hintFor(sys, reason) });
 }
+
+/** What a program can fail with that the verifier has accepted: its program arrays, the JIT compiler, its descriptor. */
+const AFTER_VERIFIER: readonly string[] = ["EINVAL", "ENOTSUPP", "ENOMEM", "EMFILE"];
+/** bpf_check_tail_call (kernel/bpf/core.c) */
+const PROGRAM_ARRAYS =
+  "programs that share a program array must be of one type, and all or none of them xdp.frags: load the others apart from them";
 
 /** Finds the program that libbpf failed to load. It only names it in a message. */
 function programNamed({ messages, programs }: LoadEvidence): LoadEvidence["programs"][number] | null {

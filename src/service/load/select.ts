@@ -96,7 +96,10 @@ function withEvery({ programs }: ObjectFile, selectors: readonly ProgramSelector
     all.length === 0
       ? "the object has no programs"
       : `the object has ${all.length} programs, and ${PROGRAMS_PER_LOAD_MAX} can be loaded at once`,
-    { details: { programs: all.length } },
+    {
+      details: { programs: all.length },
+      hint: all.length === 0 ? null : "name the programs to load, in as many commands as it takes",
+    },
   );
 }
 

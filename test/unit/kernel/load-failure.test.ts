@@ -22,9 +22,11 @@ test("what is refused behind the verifier, as for a program array, is not said t
   const failure = loadFailure(new SysError("bpf_object__load", EINVAL), { ...evidence, log }) as BpfmanError;
   expect([failure.code, failure.message]).toEqual([
     "LOAD_FAILED",
-    'load program "p": the kernel refused it after the verifier had accepted it',
+    'load program "p": the kernel refused it after the verifier had accepted it (EINVAL)',
   ]);
   expect(failure.hint).toContain("program array");
+  const files = loadFailure(new SysError("bpf_object__load", EMFILE), { ...evidence, log }) as BpfmanError;
+  expect([files.code, files.hint]).toEqual(["LOAD_FAILED", expect.stringContaining("ulimit -n")]);
   const refused = log.replace("processed", "R0 !read_ok\nprocessed");
   const refusal = loadFailure(new SysError("bpf_object__load", EINVAL), { ...evidence, log: refused }) as BpfmanError;
   expect([refusal.code, refusal.message]).toEqual([

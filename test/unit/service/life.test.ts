@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { PROGRAMS_PER_LOAD_MAX } from "../../../src/domain/limits.ts";
 import type { ErrorCode } from "../../../src/errors/codes.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import type { Invoke } from "../../../src/service/invoke.ts";
@@ -180,6 +181,12 @@ describe("load", () => {
     const others = `${alone}; to load the others, name them in place of "all"`;
     expect(await hint({ name: "all" }, { name: "misspelt", type: "tc" })).toBe(others);
     expect(await hint({ name: "whole" })).toBe("loaded");
+    const many = Array.from(
+      { length: PROGRAMS_PER_LOAD_MAX + 1 },
+      (_, at) => `SEC("tc") int p${at}(void *c) { return 0; }`,
+    );
+    bed.files.contents.set("/odd.o", compileBpf(many.join("\n")));
+    expect(await hint({ name: "all" })).toBe("name the programs to load, in as many commands as it takes");
   });
 
   test("a program called all is the one that is meant", async () => {
