@@ -18,6 +18,7 @@ function obstacle(path: string): { readonly reason: string; readonly hint: strin
  */
 export function saveText(path: string, text: string): void {
   const partial = `${path}.${process.pid}.partial`;
+  let isBegun = false;
   let hint: string | undefined;
   try {
     const found = obstacle(path);
@@ -25,6 +26,7 @@ export function saveText(path: string, text: string): void {
     if (found !== null) throw found.reason;
     const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
     const fd = fs.openSync(partial, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644);
+    isBegun = true;
     try {
       fs.writeFileSync(fd, text);
       fs.fsyncSync(fd);
@@ -33,7 +35,7 @@ export function saveText(path: string, text: string): void {
     }
     fs.renameSync(partial, path);
   } catch (thrown) {
-    fs.rmSync(partial, { force: true });
+    if (isBegun) fs.rmSync(partial, { force: true });
     if (errnoName(thrown) === "ENOENT") hint = "its directory does not exist: create it, or give another path";
     throw ioFailure(thrown, { action: "write", path, code: "IO_FAILED", ...(hint === undefined ? {} : { hint }) });
   }

@@ -81,6 +81,8 @@ test("a report replaces a regular file at once; anything else stays, and the err
     [directory.path("reports"), "it is a directory", "the path of a file"],
     ["/dev/full", "it is not a regular file", "a regular file, or of a new one"],
     [directory.path("nowhere/report"), "ENOENT: no such file or directory", "its directory does not exist"],
+    [`${file}/report`, "part of the path is not a directory", ""],
+    [directory.path("x".repeat(255)), "ENAMETOOLONG: name too long", ""],
   ] as const) {
     const error = failureOf(() => files().saveText(path, "text"));
     expect([error.code, error.message]).toEqual(["IO_FAILED", `write "${path}": ${reason}`]);
