@@ -1,6 +1,6 @@
 /** Events of programs, what they print, and changes, as `events`, `trace` and `watch` and JSON-RPC clients get them: exact numbers. */
 import { describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { closeSync, constants, openSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { type Client, RpcError, startClient } from "../../rpc/client/client.ts";
 import type { MapEventAnswer, TraceLineAnswer } from "../../src/domain/answer.ts";
@@ -332,6 +332,27 @@ describe("watch", () => {
     const { exitCode, stderr } = Bun.spawnSync(["sh", "-c", '"$@" > /dev/full', "sh", ...words]);
     expect([exitCode, JSON.parse(stderr.toString()).error.code]).toEqual([1, "IO_FAILED"]);
   });
+});
+
+test("a reader that pauses does not keep signals from ending the command", async () => {
+  // More than the 64 KiB of a pipe.
+  for (let i = 0; i < 5; i++) await bpfman.load(OBJECT, "--programs", "all", "-m", `note=${"x".repeat(4000)}`);
+  const pipe = bpfman.path("pipe");
+  sh("mkfifo", pipe);
+  const reader = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
+  const words = bpfman.command("watch", "--after", "0", "-o", "json");
+  const child = Bun.spawn(["sh", "-c", `exec "$@" > '${pipe}'`, "sh", ...words]);
+  try {
+    // Not in epoll_wait(2), as while it waits for changes.
+    await until(() => /sys_poll|poll_schedule|pipe_write/.test(readFileSync(`/proc/${child.pid}/wchan`, "utf8")));
+    child.kill("SIGTERM");
+    await child.exited;
+    expect(child.signalCode).toBe("SIGTERM");
+  } finally {
+    child.kill("SIGKILL");
+    await child.exited;
+    closeSync(reader);
+  }
 });
 
 describe("over JSON-RPC", () => {
