@@ -75,6 +75,7 @@ const METHODS: Readonly<Record<Method, string>> = {
   "link/detach": "Detaches a link from its hook.",
   "link/list": "Lists links.",
   "link/get": "Returns everything about one link.",
+  "link/read": "Runs the program of an iterator link, and returns a page of what it writes.",
   "link/update": "Changes the priority of a live XDP or TC link, or the return values after which its chain continues.",
   "link/delete": "Detaches a link from its hook, and unloads its program if it has no other link.",
   "dispatcher/list": "Lists the hooks on which programs run in a chain.",

@@ -15,13 +15,13 @@ import { usageFor } from "../src/cli/render/help.ts";
 
 const BEGIN = "<!-- From here on generated from the command table by `bun run docs`; do not edit. -->";
 
-/** Text for a table cell: on one line, with Markdown syntax escaped. */
+/** Text for a table cell: one line in the source, with a break before each paragraph, and Markdown syntax escaped. */
 const cell = (doc: readonly string[]): string =>
   doc
-    .map((line) => (/^(Example|Format|\[)/.test(line) ? `<br>${escapedText(line)}` : escapedText(line)))
+    .map((line) => (/^(Example|Format|\[|$)/.test(line) ? `<br>${escapedText(line)}` : escapedText(line)))
     .join(" ")
     .replaceAll(/\s+/g, " ")
-    .replaceAll(" <br>", "<br>")
+    .replaceAll(/\s*(<br>\s*)+/g, "<br>")
     .trim();
 
 const escapedText = (line: string): string => line.replaceAll("|", "\\|").replaceAll("<", "\\<").replaceAll("[", "\\[");

@@ -20,6 +20,8 @@ export const BPF_CMD = {
   OBJ_GET_INFO_BY_FD: 15,
   PROG_QUERY: 16,
   LINK_CREATE: 28,
+  RAW_TRACEPOINT_OPEN: 17,
+  ITER_CREATE: 33,
   LINK_UPDATE: 29,
   LINK_DETACH: 34,
   ENABLE_STATS: 32,
@@ -125,11 +127,15 @@ export const ATTACH_TYPE = {
 } as const;
 
 export const LINK_TYPE = {
+  RAW_TRACEPOINT: 1,
   TRACING: 2,
   CGROUP: 3,
+  ITER: 4,
   NETNS: 5,
   XDP: 6,
   PERF_EVENT: 7,
+  KPROBE_MULTI: 8,
+  UPROBE_MULTI: 12,
   NETFILTER: 10,
   TCX: 11,
   NETKIT: 13,
@@ -141,9 +147,11 @@ export const PERF_EVENT_KIND = {
   KPROBE: 3,
   KRETPROBE: 4,
   TRACEPOINT: 5,
+  EVENT: 6,
 } as const;
 
 export const PERF_TYPE = {
+  HARDWARE: 0,
   SOFTWARE: 1,
   TRACEPOINT: 2,
 } as const;
@@ -245,6 +253,73 @@ export const TCX_LINK_ATTR = {
     expected_revision: { offset: 24, size: 8 },
   },
   size: 32,
+} as const;
+
+/** union bpf_attr */
+export const KPROBE_MULTI_LINK_ATTR = {
+  fields: {
+    prog_fd: { offset: 0, size: 4 },
+    attach_type: { offset: 8, size: 4 },
+    flags: { offset: 12, size: 4 },
+    multi_flags: { offset: 16, size: 4 },
+    cnt: { offset: 20, size: 4 },
+    syms: { offset: 24, size: 8 },
+  },
+  size: 32,
+} as const;
+
+/** union bpf_attr */
+export const UPROBE_MULTI_LINK_ATTR = {
+  fields: {
+    prog_fd: { offset: 0, size: 4 },
+    attach_type: { offset: 8, size: 4 },
+    flags: { offset: 12, size: 4 },
+    path: { offset: 16, size: 8 },
+    offsets: { offset: 24, size: 8 },
+    cnt: { offset: 48, size: 4 },
+    multi_flags: { offset: 52, size: 4 },
+    pid: { offset: 56, size: 4 },
+  },
+  size: 60,
+} as const;
+
+/** union bpf_attr */
+export const ITER_LINK_ATTR = {
+  fields: {
+    prog_fd: { offset: 0, size: 4 },
+    attach_type: { offset: 8, size: 4 },
+    flags: { offset: 12, size: 4 },
+    iter_info: { offset: 16, size: 8 },
+    iter_info_len: { offset: 24, size: 4 },
+  },
+  size: 28,
+} as const;
+
+/** union bpf_iter_link_info */
+export const ITER_LINK_INFO = {
+  fields: {
+    map_fd: { offset: 0, size: 4 },
+  },
+  size: 4,
+} as const;
+
+/** union bpf_attr */
+export const ITER_CREATE_ATTR = {
+  fields: {
+    link_fd: { offset: 0, size: 4 },
+    flags: { offset: 4, size: 4 },
+  },
+  size: 8,
+} as const;
+
+/** union bpf_attr */
+export const RAW_TRACEPOINT_ATTR = {
+  fields: {
+    name: { offset: 0, size: 8 },
+    prog_fd: { offset: 8, size: 4 },
+    cookie: { offset: 16, size: 8 },
+  },
+  size: 24,
 } as const;
 
 /** union bpf_attr */
@@ -438,6 +513,9 @@ export const LINK_INFO = {
     netfilter_priority: { offset: 24, size: 4 },
     netfilter_flags: { offset: 28, size: 4 },
     xdp_ifindex: { offset: 16, size: 4 },
+    raw_tp_name: { offset: 16, size: 8 },
+    raw_tp_name_len: { offset: 24, size: 4 },
+    raw_tp_cookie: { offset: 32, size: 8 },
     perf_event_type: { offset: 16, size: 4 },
     perf_event_name: { offset: 24, size: 8 },
     perf_event_name_len: { offset: 32, size: 4 },
@@ -448,6 +526,19 @@ export const LINK_INFO = {
     uprobe_offset: { offset: 36, size: 4 },
     uprobe_cookie: { offset: 40, size: 8 },
     tracepoint_cookie: { offset: 40, size: 8 },
+    event_config: { offset: 24, size: 8 },
+    event_type: { offset: 32, size: 4 },
+    event_cookie: { offset: 40, size: 8 },
+    kprobe_multi_count: { offset: 24, size: 4 },
+    kprobe_multi_flags: { offset: 28, size: 4 },
+    kprobe_multi_missed: { offset: 32, size: 8 },
+    uprobe_multi_path: { offset: 16, size: 8 },
+    uprobe_multi_path_size: { offset: 48, size: 4 },
+    uprobe_multi_count: { offset: 52, size: 4 },
+    uprobe_multi_flags: { offset: 56, size: 4 },
+    iter_target_name: { offset: 16, size: 8 },
+    iter_target_name_len: { offset: 24, size: 4 },
+    iter_map_id: { offset: 28, size: 4 },
     tcx_ifindex: { offset: 16, size: 4 },
     tcx_attach_type: { offset: 20, size: 4 },
     netkit_attach_type: { offset: 20, size: 4 },
@@ -469,6 +560,7 @@ export const PERF_EVENT_ATTR = {
     kprobe_func: { offset: 56, size: 8 },
     probe_offset: { offset: 64, size: 8 },
   },
+  freq: { offset: 41, mask: 4 },
   size: 72,
 } as const;
 

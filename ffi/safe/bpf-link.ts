@@ -1,18 +1,24 @@
 import {
   ATTACH_TYPE,
   CGROUP_LINK_ATTR,
+  ITER_CREATE_ATTR,
+  ITER_LINK_ATTR,
+  ITER_LINK_INFO,
+  KPROBE_MULTI_LINK_ATTR,
   LINK_DETACH_ATTR,
   LINK_UPDATE_ATTR,
   NETFILTER_LINK_ATTR,
   NETNS_LINK_ATTR,
   PERF_LINK_ATTR,
   QUERY_ATTR,
+  RAW_TRACEPOINT_ATTR,
   TCX_LINK_ATTR,
   TRACING_LINK_ATTR,
+  UPROBE_MULTI_LINK_ATTR,
   XDP_LINK_ATTR,
 } from "../layout/generated.ts";
 import { decode, encode, type FieldValues, type StructLayout } from "../layout/struct.ts";
-import { addressOf, allocate, keepAlive } from "../memory.ts";
+import { addressOf, allocate, copyOf, cString, keepAlive } from "../memory.ts";
 import { bpf } from "./bpf.ts";
 import type { AttachTypeName } from "./bpf-object.ts";
 
@@ -26,8 +32,10 @@ const createLink = <Layout extends StructLayout>(layout: Layout, values: FieldVa
 export const createPerfLink = (program: number, event: number): number =>
   createLink(PERF_LINK_ATTR, { prog_fd: program, target_fd: event, attach_type: ATTACH_TYPE.PERF_EVENT });
 
-/** Attaches a tracing or LSM program to the function it was loaded for (Linux 5.11). Throws SysError. */
-export const createTracingLink = (program: number, attachType: "TRACE_FENTRY" | "TRACE_FEXIT" | "LSM_MAC"): number =>
+export type TracingType = "TRACE_FENTRY" | "TRACE_FEXIT" | "LSM_MAC" | "TRACE_RAW_TP" | "MODIFY_RETURN";
+
+/** Attaches a tracing or LSM program to what it was loaded for (Linux 5.11; tracepoints 5.18). Throws SysError. */
+export const createTracingLink = (program: number, attachType: TracingType): number =>
   createLink(TRACING_LINK_ATTR, { prog_fd: program, attach_type: ATTACH_TYPE[attachType] });
 
 /**
@@ -43,6 +51,97 @@ export function createExtensionLink(
     target_fd: target?.programFd ?? 0,
     target_btf_id: target?.btfId ?? 0,
   });
+}
+
+/** Of both kinds of links with many probes. */
+const BPF_F_MULTI_RETURN = 1;
+
+/**
+ * Attaches to the entry or return of all these functions of the kernel (Linux 5.18, CONFIG_FPROBE). Throws SysError:
+ * EOPNOTSUPP without it, ESRCH if one of them cannot be traced.
+ */
+export function createKprobeMultiLink(
+  program: number,
+  { functions, atReturn }: { readonly functions: readonly string[]; readonly atReturn: boolean },
+): number {
+  const names = functions.map(cString);
+  const addresses = copyOf(new Uint8Array(BigUint64Array.from(names, (name) => BigInt(addressOf(name))).buffer));
+  const link = createLink(KPROBE_MULTI_LINK_ATTR, {
+    prog_fd: program,
+    attach_type: ATTACH_TYPE.TRACE_KPROBE_MULTI,
+    multi_flags: atReturn ? BPF_F_MULTI_RETURN : 0,
+    cnt: names.length,
+    syms: addressOf(addresses),
+  });
+  keepAlive(addresses, ...names);
+  return link;
+}
+
+export interface UprobeMultiTarget {
+  readonly path: string;
+  /** In the file, in bytes. */
+  readonly offsets: readonly number[];
+  readonly atReturn: boolean;
+  readonly pid: number | null;
+}
+
+/**
+ * Attaches to all these places in a file (Linux 6.6). Throws SysError: EINVAL before that, ENOENT for a missing file, ESRCH
+ * for a missing process.
+ */
+export function createUprobeMultiLink(program: number, { path, offsets, atReturn, pid }: UprobeMultiTarget): number {
+  const name = cString(path);
+  const places = copyOf(new Uint8Array(BigUint64Array.from(offsets, BigInt).buffer));
+  const link = createLink(UPROBE_MULTI_LINK_ATTR, {
+    prog_fd: program,
+    attach_type: ATTACH_TYPE.TRACE_UPROBE_MULTI,
+    path: addressOf(name),
+    offsets: addressOf(places),
+    cnt: offsets.length,
+    multi_flags: atReturn ? BPF_F_MULTI_RETURN : 0,
+    pid: pid ?? 0,
+  });
+  keepAlive(name, places);
+  return link;
+}
+
+/**
+ * Asks for more uprobes than any kernel takes (MAX_UPROBE_MULTI_CNT). Throws SysError: EINVAL if the kernel does not know
+ * such links (before Linux 6.6), E2BIG or another if it does.
+ */
+export function createTooManyUprobes(program: number): number {
+  const place = allocate(8);
+  const [path, offsets] = [addressOf(place), addressOf(place)];
+  const about = { path, offsets, cnt: 0xffff_ffff, attach_type: ATTACH_TYPE.TRACE_UPROBE_MULTI };
+  const link = createLink(UPROBE_MULTI_LINK_ATTR, { prog_fd: program, ...about });
+  keepAlive(place);
+  return link;
+}
+
+/**
+ * Attaches an iterator program to what it was loaded for (Linux 5.8); `map` is the descriptor of the map whose entries it
+ * visits. Throws SysError: EBADF or EINVAL if it needs a map, or another one.
+ */
+export function createIteratorLink(program: number, map: number | null): number {
+  const info = map === null ? null : encode(ITER_LINK_INFO, { map_fd: map });
+  const about = info === null ? {} : { iter_info: addressOf(info), iter_info_len: info.length };
+  const link = createLink(ITER_LINK_ATTR, { prog_fd: program, attach_type: ATTACH_TYPE.TRACE_ITER, ...about });
+  if (info !== null) keepAlive(info);
+  return link;
+}
+
+/** BPF_ITER_CREATE: returns a descriptor from which what the link's program writes is read, once. Throws SysError. */
+export const openIterator = (link: number): number => bpf("ITER_CREATE", encode(ITER_CREATE_ATTR, { link_fd: link }));
+
+/**
+ * BPF_RAW_TRACEPOINT_OPEN: attaches a raw tracepoint program to the tracepoint of that name (a link since Linux 5.8).
+ * BPF_LINK_CREATE takes no such programs. Throws SysError: ENOENT if there is no such tracepoint.
+ */
+export function openRawTracepoint(program: number, name: string): number {
+  const text = cString(name);
+  const fd = bpf("RAW_TRACEPOINT_OPEN", encode(RAW_TRACEPOINT_ATTR, { name: addressOf(text), prog_fd: program }));
+  keepAlive(text);
+  return fd;
 }
 
 /** XDP_FLAGS_* (include/uapi/linux/if_link.h) that select one of an interface's XDP hooks. */

@@ -174,7 +174,34 @@ export type LinkFacts =
       readonly offset: number;
       readonly cookie: bigint;
     }
-  | { readonly kind: "tracepoint"; readonly name: string; readonly cookie: bigint }
+  | { readonly kind: "tracepoint" | "raw_tp"; readonly name: string; readonly cookie: bigint }
+  | {
+      /** Of a counter: PERF_TYPE_* and PERF_COUNT_*. */
+      readonly kind: "event";
+      readonly type: number;
+      readonly config: bigint;
+      readonly cookie: bigint;
+    }
+  | {
+      readonly kind: "kprobe.multi";
+      /** How many functions. */
+      readonly count: number;
+      readonly atReturn: boolean;
+      /** How many hits were missed because the program could not run. */
+      readonly missed: bigint;
+    }
+  | {
+      readonly kind: "uprobe.multi";
+      readonly file: string;
+      readonly count: number;
+      readonly atReturn: boolean;
+    }
+  | {
+      readonly kind: "iter";
+      readonly target: string;
+      /** Null for iterators that visit no map's entries. */
+      readonly mapId: number | null;
+    }
   /** The ID is 0 if the cgroup has been removed. */
   | { readonly kind: "cgroup"; readonly cgroupId: bigint }
   /** The inode is 0 if the namespace no longer exists. */
@@ -227,6 +254,24 @@ function factsOf(fd: number, type: number, info: LinkReader): LinkFacts | null {
         targetBtfId: info.u32("tracing_target_btf_id"),
         cookie: info.u64("tracing_cookie"),
       };
+    case LINK_TYPE.RAW_TRACEPOINT:
+      return { kind: "raw_tp", name: rawTracepointName(fd), cookie: info.u64("raw_tp_cookie") };
+    case LINK_TYPE.KPROBE_MULTI:
+      return {
+        kind: "kprobe.multi",
+        count: info.u32("kprobe_multi_count"),
+        atReturn: (info.u32("kprobe_multi_flags") & MULTI_RETURN) !== 0,
+        missed: info.u64("kprobe_multi_missed"),
+      };
+    case LINK_TYPE.UPROBE_MULTI:
+      return {
+        kind: "uprobe.multi",
+        file: uprobeMultiPath(fd),
+        count: info.u32("uprobe_multi_count"),
+        atReturn: (info.u32("uprobe_multi_flags") & MULTI_RETURN) !== 0,
+      };
+    case LINK_TYPE.ITER:
+      return { kind: "iter", target: iteratorName(fd), mapId: info.u32("iter_map_id") || null };
     case LINK_TYPE.PERF_EVENT:
       return perfFacts(fd, info);
     case LINK_TYPE.CGROUP:
@@ -269,6 +314,10 @@ function perfFacts(fd: number, info: LinkReader): LinkFacts | null {
       };
     case PERF_EVENT_KIND.TRACEPOINT:
       return { kind: "tracepoint", name: perfEventName(fd), cookie: info.u64("tracepoint_cookie") };
+    case PERF_EVENT_KIND.EVENT: {
+      const [type, config, cookie] = [info.u32("event_type"), info.u64("event_config"), info.u64("event_cookie")];
+      return { kind: "event", type, config, cookie };
+    }
     default:
       return null;
   }
@@ -281,6 +330,33 @@ const PERF_EVENT_NAME_BYTES = 4096;
 function perfEventName(fd: number): string {
   const name = allocate(PERF_EVENT_NAME_BYTES);
   objectInfo(fd, LINK_INFO, { perf_event_name: addressOf(name), perf_event_name_len: name.length });
+  return textUntilNul(name);
+}
+
+/** Far more than the name of any tracepoint or iterator has; the kernel cuts a longer one and says ENOSPC. */
+const NAME_BYTES = 256;
+
+/** Returns the tracepoint of a raw tracepoint link, in the same manner. */
+function rawTracepointName(fd: number): string {
+  const name = allocate(NAME_BYTES);
+  objectInfo(fd, LINK_INFO, { raw_tp_name: addressOf(name), raw_tp_name_len: name.length });
+  return textUntilNul(name);
+}
+
+/** BPF_F_KPROBE_MULTI_RETURN, BPF_F_UPROBE_MULTI_RETURN */
+const MULTI_RETURN = 1;
+
+/** Returns the file of a link with many probes, in the same manner. */
+function uprobeMultiPath(fd: number): string {
+  const name = allocate(PERF_EVENT_NAME_BYTES);
+  objectInfo(fd, LINK_INFO, { uprobe_multi_path: addressOf(name), uprobe_multi_path_size: name.length });
+  return textUntilNul(name);
+}
+
+/** Returns what the iterator of a link visits, in the same manner. */
+function iteratorName(fd: number): string {
+  const name = allocate(NAME_BYTES);
+  objectInfo(fd, LINK_INFO, { iter_target_name: addressOf(name), iter_target_name_len: name.length });
   return textUntilNul(name);
 }
 

@@ -1,6 +1,6 @@
 import { PERF_EVENT_ATTR, PERF_SOFTWARE, PERF_TYPE } from "../layout/generated.ts";
 import { encode, type FieldValues } from "../layout/struct.ts";
-import { addressOf, cString, keepAlive } from "../memory.ts";
+import { addressOf, cString, keepAlive, type Memory } from "../memory.ts";
 import { fileCall, SysError } from "../sys-error.ts";
 import { readTextSync } from "./file-system.ts";
 import { syscall } from "./libc.ts";
@@ -9,13 +9,15 @@ const PERF_FLAG_FD_CLOEXEC = 8;
 const NO_GROUP = -1;
 
 /**
- * perf_event_open(2) for one process, or for all processes if null. Throws SysError. Without a PID, the event needs a CPU.
- * For most, any will do: BPF programs on a tracepoint or probe run on all of them.
+/**
+ * perf_event_open(2) for one process, or for all processes if null. Without a PID, the event needs a CPU. For most, any will
+ * do: BPF programs on a tracepoint or probe run on all of them. Throws SysError.
  */
-function openEvent(values: FieldValues<typeof PERF_EVENT_ATTR>, pid: number | null, cpu = 0): number {
-  const attr = encode(PERF_EVENT_ATTR, { ...values, size: PERF_EVENT_ATTR.size });
-  const target = pid === null ? [-1, cpu] : [pid, -1];
-  const fd = syscall("perf_event_open", addressOf(attr), ...target, NO_GROUP, PERF_FLAG_FD_CLOEXEC);
+const openEvent = (values: FieldValues<typeof PERF_EVENT_ATTR>, pid: number | null, cpu = 0): number =>
+  openOn(encode(PERF_EVENT_ATTR, { ...values, size: PERF_EVENT_ATTR.size }), pid ?? -1, pid === null ? cpu : -1);
+
+function openOn(attr: Memory, pid: number, cpu: number): number {
+  const fd = syscall("perf_event_open", addressOf(attr), pid, cpu, NO_GROUP, PERF_FLAG_FD_CLOEXEC);
   keepAlive(attr);
   if (fd < 0) throw new SysError("perf_event_open", -fd);
   return fd;
@@ -26,6 +28,36 @@ export const openTracepoint = (id: number): number => openEvent({ type: PERF_TYP
 
 /** Opens an event that never fires. Throws SysError. */
 export const openDummyEvent = (): number => openEvent({ type: PERF_TYPE.SOFTWARE, config: PERF_SOFTWARE.DUMMY }, null);
+
+export interface CountedEvent {
+  readonly hardware: boolean;
+  /** PERF_COUNT_* */
+  readonly config: number;
+  /** Null for all processors, of one process. */
+  readonly cpu: number | null;
+  /** Null for all processes, on one processor. */
+  readonly pid: number | null;
+  /** Overflows after so many events, or so many times per second: one of them is null. */
+  readonly period: number | null;
+  readonly frequency: number | null;
+}
+
+/**
+ * Opens a counter of the kernel or of the processor. Throws SysError: ENOENT or EOPNOTSUPP if there is none, EINVAL for a
+ * CPU that does not exist or too high a frequency, ENODEV for one that is offline.
+ */
+export function openCountedEvent({ hardware, config, cpu, pid, period, frequency }: CountedEvent): number {
+  const attr = encode(PERF_EVENT_ATTR, {
+    type: hardware ? PERF_TYPE.HARDWARE : PERF_TYPE.SOFTWARE,
+    size: PERF_EVENT_ATTR.size,
+    config,
+    // Its place is also that of sample_freq.
+    sample_period: period ?? frequency ?? 0,
+  });
+  const { offset, mask } = PERF_EVENT_ATTR.freq;
+  if (frequency !== null) attr[offset] = (attr[offset] ?? 0) | mask;
+  return openOn(attr, pid ?? -1, cpu ?? -1);
+}
 
 /** PERF_SAMPLE_RAW, PERF_FORMAT_LOST (include/uapi/linux/perf_event.h). */
 const SAMPLE_RAW = 1 << 10;

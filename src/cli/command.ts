@@ -341,6 +341,11 @@ export interface Session {
   /** Performs an operation that finds many results, and prints each as it is found: a list as JSON, a line for each as text. */
   stream(name: OperationName, request: unknown): Promise<void>;
   /**
+   * Performs an operation that finds text, and prints it as it is found: as JSON, as one string; on a terminal, with what
+   * could affect it escaped.
+   */
+  streamText(name: OperationName, request: unknown): Promise<void>;
+  /**
    * Performs an operation that goes on until it is ended, and prints each result as it comes, on a line: JSON, or what `text`
    * makes of it. A signal ends it with exit code 130, and the answer is null.
    */

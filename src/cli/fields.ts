@@ -28,6 +28,15 @@ export const LINK_ID = required(
 
 export const ALL = toggle({ long: "all", short: "a", doc: ["Include programs that bpfman did not load."] });
 
+export const MAP = required({
+  long: "map",
+  completes: "map",
+  doc: [
+    "The map: its ID, PROGRAM_ID/NAME, APPLICATION/NAME, a name, or a pin's path.",
+    "A name is enough if only one of bpfman's maps has it. See `bpfman map list`.",
+  ],
+});
+
 export const QUIET = toggle({ long: "quiet", short: "q", doc: ["Print only IDs, one per line."] });
 
 export const DRY_RUN = toggle({ long: "dry-run", doc: ["Print what would be done, and change nothing."] });

@@ -56,7 +56,8 @@ const BPFTOOL: Habits = {
   'type "bpfman list links" for what bpfman attached; "bpftool cgroup show PATH" shows all': /^cgroup( |$)/,
   'type "bpfman list links" for bpfman\'s probes and tracepoints; "bpftool perf" shows all': /^perf( |$)/,
   'put the commands into a script, or send them to one "bpfman rpc"': /^batch( |$)/,
-  "use bpftool for that": /^(btf|iter|gen|struct_ops|token)( |$)/,
+  'load and attach the program, then type "bpfman iter LINK_ID"': /^iter pin\b/,
+  "use bpftool for that": /^(btf|gen|struct_ops|token)( |$)/,
 };
 
 const XDP_LOADER: Habits = {

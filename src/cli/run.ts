@@ -13,7 +13,7 @@ import {
 } from "./command.ts";
 import { ROOT } from "./commands.ts";
 import { errorFormatOf, GLOBALS, type Globals, showsColors } from "./globals.ts";
-import { printable, printableJson } from "../domain/printable.ts";
+import { printable, printableBlock, printableJson } from "../domain/printable.ts";
 import { nounAnswer, renderJson } from "./render/json.ts";
 import {
   exitCodeOf,
@@ -204,6 +204,29 @@ function openSession(run: Run, globals: Globals, line: Line): { session: Session
       }
       if (isJson) host.out(begun ? "\n]\n" : "]\n");
       else if (begun) host.out("\n");
+    },
+    async streamText(name, request) {
+      const decoder = new TextDecoder();
+      const isJson = output === "json";
+      const shown = (bytes: Uint8Array): string | Uint8Array => {
+        if (!isJson && !host.stdoutIsTerminal) return bytes;
+        const text = decoder.decode(bytes, { stream: true });
+        return isJson ? JSON.stringify(text).slice(1, -1) : printableBlock(text);
+      };
+      let begun = false;
+      const write = (bytes: Uint8Array): boolean => {
+        if (!begun && isJson) host.out('"');
+        begun = true;
+        return host.out(shown(bytes));
+      };
+      try {
+        await call(name, request, { sink: { separator: "", write } });
+        if (!begun && isJson) host.out('"');
+        begun = true;
+      } finally {
+        // What was printed is to be valid, whatever follows.
+        if (begun && isJson) host.out('"\n');
+      }
     },
     async follow(name, request, text) {
       const lines = text === undefined || output === "json" ? null : linesOf(text as (result: unknown) => string);

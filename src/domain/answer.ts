@@ -212,6 +212,23 @@ interface ProbeDetailsAnswer {
   readonly retprobe: boolean;
 }
 
+/** Probes of all functions that a pattern matched when they were attached. */
+interface ProbesDetailsAnswer {
+  readonly pattern: string;
+  readonly functions: number;
+  readonly retprobe: boolean;
+}
+
+interface PerfEventDetailsAnswer {
+  /** As perf list shows it: `page-faults`. */
+  readonly event: string;
+  readonly cpu: number | null;
+  readonly pid: number | null;
+  /** The program runs after so many events, or so many times per second; the other is null. */
+  readonly period: number | null;
+  readonly frequency: number | null;
+}
+
 interface CgroupDetailsAnswer {
   /** The directory, when it was attached to. */
   readonly cgroup: string;
@@ -287,9 +304,22 @@ export type LinkRecordAnswer =
   | LinkRecordOf<"tc", ChainDetailsAnswer & { readonly direction: string }>
   | LinkRecordOf<"tcx", NetworkDetailsAnswer & { readonly direction: string }>
   | LinkRecordOf<"tracepoint", { readonly group: string; readonly name: string }>
+  | LinkRecordOf<"raw_tp", { readonly tracepoint: string }>
   | LinkRecordOf<"kprobe" | "kretprobe", ProbeDetailsAnswer>
   | LinkRecordOf<"uprobe" | "uretprobe", UserProbeDetailsAnswer>
-  | LinkRecordOf<"fentry" | "fexit", { readonly fn_name: string }>
+  | LinkRecordOf<"fentry" | "fexit" | "fmod_ret", { readonly fn_name: string }>
+  | LinkRecordOf<"tp_btf", { readonly tracepoint: string }>
+  | LinkRecordOf<"kprobe.multi" | "kretprobe.multi", ProbesDetailsAnswer>
+  | LinkRecordOf<
+      "uprobe.multi" | "uretprobe.multi",
+      ProbesDetailsAnswer & {
+        readonly target: string;
+        readonly pid: number | null;
+        readonly container_pid: number | null;
+      }
+    >
+  | LinkRecordOf<"iter", { readonly iterator: string; readonly map_id: number | null }>
+  | LinkRecordOf<"perf_event", PerfEventDetailsAnswer>
   /** Without the `bpf_lsm_` prefix. */
   | LinkRecordOf<"lsm", { readonly hook_name: string }>
   | LinkRecordOf<CgroupKind, CgroupDetailsAnswer>
@@ -347,6 +377,18 @@ export type KernelLinkAnswer =
       readonly tracepoint: string;
       readonly cookie: number;
     })
+  /** The event's name in bpfman; null for one that it does not know. */
+  | (AnyKernelLinkAnswer & {
+      readonly perf_event_type: "event";
+      readonly event: string | null;
+      readonly cookie: number;
+    })
+  | (AnyKernelLinkAnswer & { readonly iterator: string; readonly map_id: number | null })
+  /** Probes of several functions, in Linux 6.6 and 6.8 and newer; `missed` as for kprobes. */
+  | (AnyKernelLinkAnswer & { readonly functions: number; readonly retprobe: boolean; readonly missed: number })
+  | (AnyKernelLinkAnswer & { readonly functions: number; readonly retprobe: boolean; readonly file: string })
+  /** Raw tracepoints. */
+  | (AnyKernelLinkAnswer & { readonly tracepoint: string; readonly cookie: number })
   /** Cgroups. The ID is 0 once the cgroup has been removed; the program of such a link no longer runs. */
   | (AnyKernelLinkAnswer & { readonly cgroup_id: number })
   /** Network namespaces. The inode is 0 once the namespace is gone. */
@@ -370,6 +412,14 @@ export interface LinkAnswer {
     /** Null for what cannot go from its place. Not in the noun-verb grammar. */
     readonly attachment: AttachmentAnswer | null;
   };
+}
+
+export interface LinkReadAnswer {
+  readonly link_id: number;
+  /** Base64. */
+  readonly output: string;
+  /** The offset of the next page; null at the end. */
+  readonly next: number | null;
 }
 
 export interface LoadAnswer {

@@ -19,5 +19,7 @@ export const LIVE_VALUES = [
   "program-id",
   "target-function",
   "tracepoint",
+  "raw-tracepoint",
+  "perf-event",
 ] as const;
 export type LiveValue = (typeof LIVE_VALUES)[number];

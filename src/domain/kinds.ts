@@ -105,7 +105,6 @@ const CGROUP = {
   expectedAttachType: null,
   capabilities: ["CAP_NET_ADMIN"],
 } as const;
-const NOT_YET = "bpfman does not attach such programs";
 
 /**
  * Keyed by the word on the command line. Sections follow libbpf (1.1 to 1.7) and the longer forms older loaders
@@ -218,8 +217,9 @@ export const KINDS = {
   },
   raw_tp: {
     ...LOADED,
-    display: "a raw_tp",
-    loadOnly: NOT_YET,
+    display: "a raw tracepoint",
+    attachKind: "raw_tp",
+    loadOnly: null,
     programType: "RAW_TRACEPOINT",
     capabilities: ["CAP_PERFMON"],
     sections: {
@@ -232,21 +232,24 @@ export const KINDS = {
   tp_btf: {
     ...LOADED_TRACING,
     display: "a tp_btf",
-    loadOnly: NOT_YET,
+    attachKind: "tp_btf",
+    loadOnly: null,
     expectedAttachType: "TRACE_RAW_TP",
     sections: { tp_btf: {} },
   },
   fmod_ret: {
     ...LOADED_TRACING,
     display: "an fmod_ret",
-    loadOnly: NOT_YET,
+    attachKind: "fmod_ret",
+    loadOnly: null,
     expectedAttachType: "MODIFY_RETURN",
     sections: { fmod_ret: {}, "fmod_ret.s": SLEEPABLE },
   },
   iter: {
     ...LOADED_TRACING,
     display: "an iter",
-    loadOnly: NOT_YET,
+    attachKind: "iter",
+    loadOnly: null,
     expectedAttachType: "TRACE_ITER",
     sections: { iter: {}, "iter.s": SLEEPABLE },
   },
@@ -264,7 +267,8 @@ export const KINDS = {
   perf_event: {
     ...LOADED,
     display: "a perf_event",
-    loadOnly: NOT_YET,
+    attachKind: "perf_event",
+    loadOnly: null,
     programType: "PERF_EVENT",
     capabilities: ["CAP_PERFMON"],
     sections: { perf_event: {} },
@@ -273,7 +277,8 @@ export const KINDS = {
     ...LOADED_PROBE,
     family: "kprobe.multi",
     display: "a kprobe.multi",
-    loadOnly: NOT_YET,
+    attachKind: "kprobe.multi",
+    loadOnly: null,
     expectedAttachType: "TRACE_KPROBE_MULTI",
     sections: { "kprobe.multi": {} },
   },
@@ -281,7 +286,8 @@ export const KINDS = {
     ...LOADED_PROBE,
     family: "kprobe.multi",
     display: "a kretprobe.multi",
-    loadOnly: NOT_YET,
+    attachKind: "kprobe.multi",
+    loadOnly: null,
     expectedAttachType: "TRACE_KPROBE_MULTI",
     sections: { "kretprobe.multi": {} },
   },
@@ -297,7 +303,8 @@ export const KINDS = {
     ...LOADED_PROBE,
     family: "uprobe.multi",
     display: "a uprobe.multi",
-    loadOnly: NOT_YET,
+    attachKind: "uprobe.multi",
+    loadOnly: null,
     expectedAttachType: "TRACE_UPROBE_MULTI",
     sections: { "uprobe.multi": {}, "uprobe.multi.s": SLEEPABLE },
   },
@@ -305,7 +312,8 @@ export const KINDS = {
     ...LOADED_PROBE,
     family: "uprobe.multi",
     display: "a uretprobe.multi",
-    loadOnly: NOT_YET,
+    attachKind: "uprobe.multi",
+    loadOnly: null,
     expectedAttachType: "TRACE_UPROBE_MULTI",
     sections: { "uretprobe.multi": {}, "uretprobe.multi.s": SLEEPABLE },
   },

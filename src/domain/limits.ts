@@ -254,6 +254,12 @@ export const MAP_VALUE_BYTES_MAX = 64 * 1024 * 1024;
 export const MAP_ENTRIES_COUNTED_MAX = 65_536;
 /** Entries in one answer of map/dump. */
 export const MAP_PAGE_ENTRIES_MAX = 10_000;
+/** Functions that one attach puts probes on: more is a pattern that says nothing. A kernel has some 60,000. */
+export const PROBED_FUNCTIONS_MAX = 10_000;
+/** Bytes that are read from an iterator at once: four times what the kernel keeps ready (bpf_iter). */
+export const ITERATOR_CHUNK_BYTES = 128 * 1024;
+/** Bytes of an iterator in one answer of link/read. */
+export const ITERATOR_PAGE_BYTES_MAX = 1024 * 1024;
 /** Bytes of events that are read at once, before anything else has its turn. */
 export const EVENT_BATCH_BYTES_MAX = 256 * 1024;
 /** Events that are read at once. */

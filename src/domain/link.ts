@@ -1,6 +1,7 @@
-import type { KernelLinkId, LinkId, ProgramId } from "./ids.ts";
+import type { KernelLinkId, LinkId, MapId, ProgramId } from "./ids.ts";
 import type { KernelAttachType } from "./kernel-words.ts";
 import { type CgroupKind, type ChainedKind, isChainedKind } from "./kinds.ts";
+import type { PerfEventName } from "./perf-events.ts";
 import type { Metadata } from "./program.ts";
 
 export const DIRECTIONS = ["ingress", "egress"] as const;
@@ -41,32 +42,71 @@ export interface TracepointDetails {
   readonly group: string;
   readonly name: string;
 }
+export interface RawTpDetails {
+  readonly kind: "raw_tp";
+  /** Without a group. */
+  readonly name: string;
+}
 export interface KprobeDetails {
   readonly kind: "kprobe" | "kretprobe";
   readonly fnName: string;
   /** Bytes from the start of the function. */
   readonly offset: number;
 }
-export interface UprobeDetails {
-  readonly kind: "uprobe" | "uretprobe";
+/** The file that a uprobe is in, and whose events it sees. */
+interface UprobeFile {
   /** Absolute path the target resolved to, as seen by this process. */
   readonly path: string;
   /** What the user specified: a path or a library name. */
   readonly target: string;
-  readonly fnName: string | null;
-  /** Bytes from the start of the function, or from the start of the file if there is no function. */
-  readonly offset: number;
-  /** Offset of the probe in the file, in bytes, as passed to the kernel. */
-  readonly fileOffset: number;
   readonly pid: number | null;
   readonly containerPid: number | null;
   /** Which file it was (`FilesPort.fileId`); null when the path does not lead to it, and in rows of before it was kept. */
   readonly fileId: string | null;
 }
+export interface UprobeDetails extends UprobeFile {
+  readonly kind: "uprobe" | "uretprobe";
+  readonly fnName: string | null;
+  /** Bytes from the start of the function, or from the start of the file if there is no function. */
+  readonly offset: number;
+  /** Offset of the probe in the file, in bytes, as passed to the kernel. */
+  readonly fileOffset: number;
+}
+export interface KprobeMultiDetails {
+  readonly kind: "kprobe.multi" | "kretprobe.multi";
+  readonly pattern: string;
+  /** How many functions matched. */
+  readonly count: number;
+}
+export interface UprobeMultiDetails extends UprobeFile {
+  readonly kind: "uprobe.multi" | "uretprobe.multi";
+  readonly pattern: string;
+  /** How many functions matched. */
+  readonly count: number;
+}
 export interface TracingDetails {
-  readonly kind: "fentry" | "fexit" | "lsm";
-  /** The kernel function, or the LSM hook without its `bpf_lsm_` prefix. */
+  readonly kind: "fentry" | "fexit" | "lsm" | "tp_btf" | "fmod_ret";
+  /** The kernel function, the LSM hook without its `bpf_lsm_` prefix, or the tracepoint without its group. */
   readonly fnName: string;
+}
+
+export interface IterDetails {
+  readonly kind: "iter";
+  /** What the kernel visits: `task`, `bpf_map_elem`. */
+  readonly target: string;
+  /** The map whose entries are visited; null for iterators that visit something else. */
+  readonly mapId: MapId | null;
+}
+export interface PerfEventDetails {
+  readonly kind: "perf_event";
+  readonly event: PerfEventName;
+  /** Null for all processors, of one process. */
+  readonly cpu: number | null;
+  /** Null for all processes, on one processor. */
+  readonly pid: number | null;
+  /** Runs after so many events, or so many times per second: one of them is null. */
+  readonly period: number | null;
+  readonly frequency: number | null;
 }
 
 /** One of the points of a cgroup at which the kernel runs programs. */
@@ -118,9 +158,14 @@ export type LinkDetails =
   | TcDetails
   | TcxDetails
   | TracepointDetails
+  | RawTpDetails
   | KprobeDetails
   | UprobeDetails
   | TracingDetails
+  | KprobeMultiDetails
+  | UprobeMultiDetails
+  | IterDetails
+  | PerfEventDetails
   | CgroupDetails
   | SkLookupDetails
   | NetfilterDetails;
@@ -179,6 +224,8 @@ export function placeInBrief(details: LinkDetails): string {
       return `${kind} ${details.interface} ${details.direction}`;
     case "tracepoint":
       return `${kind} ${details.group}/${details.name}`;
+    case "raw_tp":
+      return `${kind} ${details.name}`;
     case "uprobe":
     case "uretprobe":
       return `${kind} ${details.target} ${details.fnName ?? `+0x${details.offset.toString(16)}`}`;
@@ -187,6 +234,18 @@ export function placeInBrief(details: LinkDetails): string {
     case "fentry":
     case "fexit":
     case "lsm":
+    case "tp_btf":
+    case "fmod_ret":
       return `${kind} ${details.fnName}`;
+    case "kprobe.multi":
+    case "kretprobe.multi":
+      return `${kind} ${details.pattern}`;
+    case "uprobe.multi":
+    case "uretprobe.multi":
+      return `${kind} ${details.target} ${details.pattern}`;
+    case "iter":
+      return `${kind} ${details.target}`;
+    case "perf_event":
+      return `${kind} ${details.event}`;
   }
 }

@@ -306,6 +306,11 @@ export const ERROR_CODES = {
     meaning: "the given path is not a network namespace",
     hint: "give a file such as /run/netns/NAME or /proc/PID/ns/net",
   },
+  EVENT_NOT_FOUND: {
+    kind: "not-found",
+    meaning: "there is no perf event of that name",
+    hint: "see bpfman attach perf_event --help",
+  },
   CGROUP_NOT_FOUND: {
     kind: "not-found",
     meaning: "the given path is not a cgroup of version 2",

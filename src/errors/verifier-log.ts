@@ -168,6 +168,14 @@ const ADVICE_BY_REASON: readonly (readonly [RegExp, string])[] = [
   ],
   [/invalid func|unknown func|cannot use helper/, "this kernel has no such helper for programs of this type"],
   [/GPL/, 'give the object a GPL-compatible licence: char _license[] SEC("license") = "GPL"'],
+  [
+    /is not sleepable/,
+    "a program can sleep in the functions of /sys/kernel/debug/error_injection/list (CONFIG_FUNCTION_ERROR_INJECTION) and in LSM hooks that may sleep: choose one of them, or a section whose name does not end in .s",
+  ],
+  [
+    /is not modifiable/,
+    "a program can change the result of the functions of /sys/kernel/debug/error_injection/list (CONFIG_FUNCTION_ERROR_INJECTION), and of those whose names begin with security_",
+  ],
   [/might sleep/, "only sleepable programs may call it: use a section whose name ends in .s"],
   [
     /CO-RE relocation/,

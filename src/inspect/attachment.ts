@@ -5,7 +5,7 @@
 import type { AttachmentAnswer } from "../domain/answer.ts";
 import { type DispatcherKey, type DispatcherRecord, dispatcherTypeOf } from "../domain/dispatcher.ts";
 import type { KernelLinkId, ProgramId } from "../domain/ids.ts";
-import { isChained, type LinkRecord, type UprobeDetails } from "../domain/link.ts";
+import { isChained, type LinkRecord, type UprobeDetails, type UprobeMultiDetails } from "../domain/link.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { InterfaceNames } from "../platform/host.ts";
 import type { Host } from "../platform/host.ts";
@@ -61,7 +61,7 @@ export function attachmentsOf(host: Host, { dispatchers, links }: Asked): Attach
   return {
     ofDispatcher,
     ofLink({ details, kernelLinkId, programId }) {
-      if (details.kind === "uprobe" || details.kind === "uretprobe") return fileAttachment(host, details);
+      if ("fileId" in details) return fileAttachment(host, details);
       if (isChained(details)) {
         const record = byHook.get(keyOf({ ...details, type: dispatcherTypeOf(details) }));
         if (record !== undefined) return ofDispatcher(record);
@@ -121,7 +121,7 @@ function ofKernelLink(host: Host, id: KernelLinkId | null, program: ProgramId): 
   return facts === null ? unknown(null) : { present: true, reason: null, interface: null };
 }
 
-function fileAttachment(host: Host, { path, fileId }: UprobeDetails): AttachmentAnswer | null {
+function fileAttachment(host: Host, { path, fileId }: UprobeDetails | UprobeMultiDetails): AttachmentAnswer | null {
   if (fileId === null) return null;
   const now = host.files.fileId(path);
   if (now === fileId) return { present: true, reason: null, interface: null };

@@ -12,6 +12,7 @@ import {
   type LinkRecord,
   type TcxDetails,
 } from "../domain/link.ts";
+import { perfEventName } from "../domain/perf-events.ts";
 import { type Attachments, attachmentsOf } from "./attachment.ts";
 import { comparePlaces } from "../dispatcher/order.ts";
 import type { Host } from "../platform/host.ts";
@@ -127,6 +128,8 @@ export function linkRecordAnswer(record: LinkRecord, around: Surroundings): Link
       });
     case "tracepoint":
       return answer(details.kind, { group: details.group, name: details.name });
+    case "raw_tp":
+      return answer(details.kind, { tracepoint: details.name });
     case "kprobe":
     case "kretprobe": {
       const { kind, fnName, offset } = details;
@@ -142,8 +145,27 @@ export function linkRecordAnswer(record: LinkRecord, around: Surroundings): Link
         retprobe: details.kind === "uretprobe",
         container_pid: details.containerPid,
       });
+    case "tp_btf":
+      return answer(details.kind, { tracepoint: details.fnName });
+    case "kprobe.multi":
+    case "kretprobe.multi": {
+      const { kind, pattern, count: functions } = details;
+      return answer(kind, { pattern, functions, retprobe: kind === "kretprobe.multi" });
+    }
+    case "uprobe.multi":
+    case "uretprobe.multi": {
+      const { kind, target, pattern, count: functions, pid, containerPid: container_pid } = details;
+      return answer(kind, { target, pattern, functions, pid, retprobe: kind === "uretprobe.multi", container_pid });
+    }
+    case "iter":
+      return answer(details.kind, { iterator: details.target, map_id: details.mapId });
+    case "perf_event": {
+      const { kind, ...about } = details;
+      return answer(kind, about);
+    }
     case "fentry":
     case "fexit":
+    case "fmod_ret":
       return answer(details.kind, { fn_name: details.fnName });
     case "lsm":
       return answer(details.kind, { hook_name: details.fnName });
@@ -207,6 +229,20 @@ function factsAnswer(host: Host, facts: KernelLinkFacts | null, details: LinkDet
       };
     case "tracepoint":
       return { perf_event_type: facts.kind, tracepoint: facts.name, cookie: exact(facts.cookie) };
+    case "raw_tp":
+      return { tracepoint: facts.name, cookie: exact(facts.cookie) };
+    case "kprobe.multi":
+      return { functions: facts.count, retprobe: facts.atReturn, missed: exact(facts.missed) };
+    case "uprobe.multi":
+      return { functions: facts.count, retprobe: facts.atReturn, file: facts.file };
+    case "iter":
+      return { iterator: facts.target, map_id: facts.mapId };
+    case "event":
+      return {
+        perf_event_type: facts.kind,
+        event: perfEventName(facts.type, facts.config),
+        cookie: exact(facts.cookie),
+      };
     case "cgroup":
       return { cgroup_id: exact(facts.cgroupId) };
     case "netns":

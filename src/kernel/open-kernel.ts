@@ -21,6 +21,11 @@ const tcx = () => require("./hooks/tcx-link.ts") as typeof import("./hooks/tcx-l
 const xdp = () => require("./hooks/xdp-link.ts") as typeof import("./hooks/xdp-link.ts");
 const tc = () => require("./hooks/tc-filter.ts") as typeof import("./hooks/tc-filter.ts");
 const tracepoint = () => require("./hooks/tracepoint-link.ts") as typeof import("./hooks/tracepoint-link.ts");
+const rawTp = () => require("./hooks/raw-tp-link.ts") as typeof import("./hooks/raw-tp-link.ts");
+const kprobeMulti = () => require("./hooks/kprobe-multi-link.ts") as typeof import("./hooks/kprobe-multi-link.ts");
+const uprobeMulti = () => require("./hooks/uprobe-multi-link.ts") as typeof import("./hooks/uprobe-multi-link.ts");
+const perfEvent = () => require("./hooks/perf-event-link.ts") as typeof import("./hooks/perf-event-link.ts");
+const iter = () => require("./hooks/iter-link.ts") as typeof import("./hooks/iter-link.ts");
 const kprobe = () => require("./hooks/kprobe-link.ts") as typeof import("./hooks/kprobe-link.ts");
 const uprobe = () => require("./hooks/uprobe-link.ts") as typeof import("./hooks/uprobe-link.ts");
 const tracing = () => require("./hooks/tracing-link.ts") as typeof import("./hooks/tracing-link.ts");
@@ -71,15 +76,18 @@ export function openKernel(pins: string | null = null): KernelPort {
     openPin,
     openObject,
     attach: (program, target) => withPinned("attach", program, (fd) => attachedLink(createLink(fd, target))),
+    openIterator: (link) => iter().openIterator(link),
     tcxState: (hook) => tcx().tcxState(hook),
     cgroup: (path) => directories().findCgroup(path),
     cgroups: (prefix) => directories().cgroups(prefix),
     cgroupState: (hook) => cgroup().cgroupState(hook),
     tracepoints: () => tracepoint().tracepoints(),
+    rawTracepoints: () => tracepoint().rawTracepoints(),
     tracepointExists: (group, name) => tracepoint().tracepointExists(group, name),
     functionsNamed: (name) => functions().functionsNamed(name),
     functionsAt: (address) => functions().functionsAt(address),
     kernelFunctions: (prefix) => functions().kernelFunctions(prefix),
+    traceableFunctions: () => tracepoint().traceableFunctions(),
     lsmActive: () =>
       attempt({ action: "read the list of security modules", code: "KERNEL_UNSUPPORTED" }, () =>
         security().activeSecurityModules().includes("bpf"),
@@ -114,6 +122,18 @@ function createLink(program: number, target: KernelAttach): number {
       return tcx().attachTcx(program, target);
     case "tracepoint":
       return tracepoint().attachTracepoint(program, target);
+    case "raw_tp":
+      return rawTp().attachRawTp(program, target);
+    case "kprobe.multi":
+    case "kretprobe.multi":
+      return kprobeMulti().attachKprobeMulti(program, target);
+    case "uprobe.multi":
+    case "uretprobe.multi":
+      return uprobeMulti().attachUprobeMulti(program, target);
+    case "perf_event":
+      return perfEvent().attachPerfEvent(program, target);
+    case "iter":
+      return iter().attachIter(program, target);
     case "kprobe":
     case "kretprobe":
       return kprobe().attachKprobe(program, target);
@@ -123,6 +143,8 @@ function createLink(program: number, target: KernelAttach): number {
     case "fentry":
     case "fexit":
     case "lsm":
+    case "tp_btf":
+    case "fmod_ret":
       return tracing().attachTracing(program, target);
   }
 }

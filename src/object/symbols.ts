@@ -147,20 +147,39 @@ export function* symbolNames(source: ByteSource): Generator<string> {
     seen.add(name);
     return true;
   };
+  for (const { name } of namedSymbols(elf)) {
+    const qualified = name.startsWith("_Z") ? qualifiedName(name) : null;
+    for (const each of qualified === null ? [name] : [name, qualified]) if (isNew(each)) yield each;
+    if (seen.size >= SYMBOL_NAMES_MAX) return;
+  }
+  for (const name of goFunctionNames(elf)) {
+    if (isNew(name)) yield name;
+    if (seen.size >= SYMBOL_NAMES_MAX) return;
+  }
+}
+
+/** Yields the functions of the symbol tables with their names without versions, as far as the names are searched. */
+function* namedSymbols(elf: Elf): Generator<{ readonly name: string; readonly symbol: ElfSymbol }> {
   for (const { table, strings } of symbolTables(elf)) {
     const size = Math.min(strings.size, SUGGESTED_STRINGS_BYTES_MAX);
     const names = readFields(elf, { offset: strings.offset, size }, "symbol names");
     for (const symbol of symbols(elf, table)) {
       if (!isFunction(symbol) || symbol.nameAt >= names.length) continue;
-      const name = names.text(symbol.nameAt, NAME_CHARS_MAX)?.replace(/@.*$/s, "") ?? "";
-      const qualified = name.startsWith("_Z") ? qualifiedName(name) : null;
-      for (const each of qualified === null ? [name] : [name, qualified]) if (isNew(each)) yield each;
-      if (seen.size >= SYMBOL_NAMES_MAX) return;
+      yield { name: names.text(symbol.nameAt, NAME_CHARS_MAX)?.replace(/@.*$/s, "") ?? "", symbol };
     }
   }
-  for (const name of goFunctionNames(elf)) {
-    if (isNew(name)) yield name;
-    if (seen.size >= SYMBOL_NAMES_MAX) return;
+}
+
+/**
+ * Yields the functions that have code in the file, under the names that its symbol tables give them. Indirect functions are
+ * left out: they only choose others. Throws like {@link findSymbols}.
+ */
+export function* namedFunctions(source: ByteSource): Generator<{ readonly name: string; readonly fileOffset: number }> {
+  const elf = openElf(source, refuse);
+  for (const { name, symbol } of namedSymbols(elf)) {
+    if (name === "" || hasControlCharacters(name) || symbol.type === STT.gnuIfunc) continue;
+    const fileOffset = fileOffsetOf(elf, symbol.value);
+    if (fileOffset !== null) yield { name, fileOffset };
   }
 }
 

@@ -1,7 +1,18 @@
 import type { XdpMode } from "../domain/config.ts";
 import type { FilterRef } from "../domain/dispatcher.ts";
 import type { KernelLinkId, MapId, ProgramId } from "../domain/ids.ts";
-import type { CgroupHook, Direction, HookAnchor, HookState, NetfilterHook } from "../domain/link.ts";
+import type {
+  CgroupHook,
+  Direction,
+  HookAnchor,
+  HookState,
+  IterDetails,
+  KprobeMultiDetails,
+  NetfilterHook,
+  PerfEventDetails,
+  TracingDetails,
+  UprobeMultiDetails,
+} from "../domain/link.ts";
 import type { BpfmanError } from "../errors/error.ts";
 import type { Pin } from "../domain/pin.ts";
 import type { CgroupKind, ProgramType, ChainedKind } from "../domain/kinds.ts";
@@ -206,7 +217,34 @@ export type KernelLinkFacts =
       readonly offset: number;
       readonly cookie: bigint;
     }
-  | { readonly kind: "tracepoint"; readonly name: string; readonly cookie: bigint }
+  | { readonly kind: "tracepoint" | "raw_tp"; readonly name: string; readonly cookie: bigint }
+  | {
+      /** Of a counter: PERF_TYPE_* and PERF_COUNT_*. */
+      readonly kind: "event";
+      readonly type: number;
+      readonly config: bigint;
+      readonly cookie: bigint;
+    }
+  | {
+      readonly kind: "kprobe.multi";
+      /** How many functions. */
+      readonly count: number;
+      readonly atReturn: boolean;
+      /** How many hits were missed because the program could not run. */
+      readonly missed: bigint;
+    }
+  | {
+      readonly kind: "uprobe.multi";
+      readonly file: string;
+      readonly count: number;
+      readonly atReturn: boolean;
+    }
+  | {
+      readonly kind: "iter";
+      readonly target: string;
+      /** Null for iterators that visit no map's entries. */
+      readonly mapId: number | null;
+    }
   /** The ID is 0 if the cgroup has been removed. */
   | { readonly kind: "cgroup"; readonly cgroupId: bigint }
   /** The inode is 0 if the namespace no longer exists. */
@@ -360,6 +398,7 @@ export type PinnedId =
 /** Everything the kernel needs to attach a program, with all names resolved. */
 export type KernelAttach =
   | { readonly kind: "tracepoint"; readonly group: string; readonly name: string }
+  | { readonly kind: "raw_tp"; readonly name: string }
   | {
       readonly kind: "uprobe" | "uretprobe";
       readonly path: string;
@@ -374,7 +413,22 @@ export type KernelAttach =
       /** Where the function begins, when its name alone does not say which one is meant. */
       readonly address: bigint | null;
     }
-  | { readonly kind: "fentry" | "fexit" | "lsm" }
+  | { readonly kind: TracingDetails["kind"] }
+  | {
+      readonly kind: KprobeMultiDetails["kind"];
+      /** As it was asked for, for messages. */
+      readonly pattern: string;
+      readonly functions: readonly string[];
+    }
+  | {
+      readonly kind: UprobeMultiDetails["kind"];
+      readonly path: string;
+      /** In the file, in bytes. */
+      readonly offsets: readonly number[];
+      readonly pid: number | null;
+    }
+  | IterDetails
+  | PerfEventDetails
   | ({ readonly kind: "tcx"; readonly anchor: HookAnchor; readonly revision: bigint } & TcHook)
   | CgroupAttach
   | { readonly kind: "sk_lookup"; readonly netns: string | null }
@@ -401,6 +455,13 @@ export interface KernelFunction {
 export interface AttachedLink {
   readonly id: KernelLinkId;
   pin(path: string): void;
+  close(): void;
+}
+
+/** What the program of an iterator link writes, while it runs. */
+export interface IteratorOutput {
+  /** Null at the end; nothing yet if it is empty. Valid until the next call. */
+  read(): Uint8Array | null;
   close(): void;
 }
 
@@ -535,6 +596,8 @@ export interface KernelPort {
    * KERNEL_UNSUPPORTED if the kernel does not support the kind, ATTACH_FAILED otherwise.
    */
   attach(program: Pin, attach: KernelAttach): AttachedLink;
+  /** Runs the program of a pinned iterator link from the beginning. Throws KERNEL_CALL_FAILED. */
+  openIterator(link: Pin): IteratorOutput;
   /** Throws KERNEL_UNSUPPORTED before Linux 6.6. */
   tcxState(hook: TcHook): HookState;
   /** Finds a cgroup of version 2 by its directory; the answer has its path without symbolic links. Throws CGROUP_NOT_FOUND. */
@@ -545,12 +608,16 @@ export interface KernelPort {
   cgroupState(hook: CgroupHook): HookState;
   /** Returns all tracepoints as `group/name`, for checks and suggestions. Throws TRACEFS_UNAVAILABLE. */
   tracepoints(): string[];
+  /** Their names without a group, for completions. Throws TRACEFS_UNAVAILABLE. */
+  rawTracepoints(): string[];
   tracepointExists(group: string, name: string): boolean;
   /** The functions of that name in the kernel and its modules (/proc/kallsyms), or those that begin at that address. */
   functionsNamed(name: string): KernelFunction[];
   functionsAt(address: bigint): KernelFunction[];
   /** Returns the names of all functions, or of those that start with `prefix`, for suggestions. */
   kernelFunctions(prefix?: string): Iterable<string>;
+  /** Returns the names of the functions that can be traced, those of modules included. */
+  traceableFunctions(): Iterable<string>;
   /** Reports whether the BPF LSM is active (`lsm=…,bpf` on the kernel command line). */
   lsmActive(): boolean;
   /**

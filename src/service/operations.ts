@@ -14,6 +14,7 @@ import type {
   DoctorAnswer,
   LinkAnswer,
   LinkListAnswer,
+  LinkReadAnswer,
   LoadAnswer,
   MapChangeAnswer,
   MapDumpAnswer,
@@ -89,6 +90,7 @@ export const OPERATIONS = {
   },
   "link/list": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/list-links.ts") },
   "link/get": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/get-link.ts") },
+  "link/read": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/read-link.ts") },
   "link/update": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/update-link.ts") },
   "link/delete": {
     access: "write",
@@ -156,6 +158,7 @@ export interface Answers {
   "link/detach": DetachAnswer;
   "link/list": LinkListAnswer;
   "link/get": LinkAnswer;
+  "link/read": LinkReadAnswer;
   "link/update": LinkAnswer;
   "link/delete": DeleteAnswer;
   "dispatcher/list": DispatcherListAnswer;

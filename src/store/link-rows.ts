@@ -2,16 +2,21 @@ import type { SQLQueryBindings } from "bun:sqlite";
 import type { LinkId } from "../domain/ids.ts";
 import type { LinkDraft, StorePort } from "../platform/store.ts";
 import { type Opened, type Reading, records, remove, select, transaction, update } from "./rows.ts";
-import { kernelLinkId, linkId, programId } from "../domain/ids.ts";
+import { kernelLinkId, linkId, mapId, programId } from "../domain/ids.ts";
 import type { KernelAttachType } from "../domain/kernel-words.ts";
 import { CGROUP_KINDS, type CgroupKind } from "../domain/kinds.ts";
+import { PERF_EVENTS } from "../domain/perf-events.ts";
 import {
   type CgroupDetails,
   DIRECTIONS,
+  type IterDetails,
   type KprobeDetails,
+  type KprobeMultiDetails,
   type LinkDetails,
   type LinkKind,
   type LinkRecord,
+  type PerfEventDetails,
+  type RawTpDetails,
   NETFILTER_HOOKS,
   NETFILTER_PROTOCOLS,
   type NetfilterDetails,
@@ -21,6 +26,7 @@ import {
   type TracepointDetails,
   type TracingDetails,
   type UprobeDetails,
+  type UprobeMultiDetails,
   type XdpDetails,
 } from "../domain/link.ts";
 import {
@@ -47,19 +53,29 @@ const proceedOn = listOf(whole(-1));
 const pid = nullable(whole(1));
 
 const kprobe = shape<KprobeDetails>({ kind: oneOf(["kprobe", "kretprobe"]), fnName: text, offset: whole(0) });
-const uprobe = shape<UprobeDetails>({
-  kind: oneOf(["uprobe", "uretprobe"]),
+const uprobeFile = {
   path: text,
   target: text,
-  fnName: nullable(text),
-  offset: whole(0),
-  fileOffset: whole(0),
   pid,
   containerPid: pid,
   // Rows of before it was kept have none.
-  fileId: (value, place) => (value === undefined ? null : nullable(text)(value, place)),
+  fileId: (value: unknown, place: string) => (value === undefined ? null : nullable(text)(value, place)),
+};
+const uprobe = shape<UprobeDetails>({
+  kind: oneOf(["uprobe", "uretprobe"]),
+  ...uprobeFile,
+  fnName: nullable(text),
+  offset: whole(0),
+  fileOffset: whole(0),
 });
-const tracing = shape<TracingDetails>({ kind: oneOf(["fentry", "fexit", "lsm"]), fnName: text });
+const matched = { pattern: text, count: whole(1) };
+const kprobeMulti = shape<KprobeMultiDetails>({ kind: oneOf(["kprobe.multi", "kretprobe.multi"]), ...matched });
+const uprobeMulti = shape<UprobeMultiDetails>({
+  kind: oneOf(["uprobe.multi", "uretprobe.multi"]),
+  ...uprobeFile,
+  ...matched,
+});
+const tracing = shape<TracingDetails>({ kind: oneOf(["fentry", "fexit", "lsm", "tp_btf", "fmod_ret"]), fnName: text });
 
 /** The names of the kernel's constants that are in a row were there when it was written. */
 const attachType = text as Check<KernelAttachType>;
@@ -77,6 +93,7 @@ const DETAILS: { readonly [Kind in LinkKind]: Check<LinkDetails> } = {
   tc: shape<TcDetails>({ kind: oneOf(["tc"]), ...network, direction, position: whole(0), proceedOn }),
   tcx: shape<TcxDetails>({ kind: oneOf(["tcx"]), ...network, direction }),
   tracepoint: shape<TracepointDetails>({ kind: oneOf(["tracepoint"]), group: text, name: text }),
+  raw_tp: shape<RawTpDetails>({ kind: oneOf(["raw_tp"]), name: text }),
   kprobe,
   kretprobe: kprobe,
   uprobe,
@@ -84,6 +101,21 @@ const DETAILS: { readonly [Kind in LinkKind]: Check<LinkDetails> } = {
   fentry: tracing,
   lsm: tracing,
   fexit: tracing,
+  tp_btf: tracing,
+  "kprobe.multi": kprobeMulti,
+  "kretprobe.multi": kprobeMulti,
+  "uprobe.multi": uprobeMulti,
+  "uretprobe.multi": uprobeMulti,
+  fmod_ret: tracing,
+  iter: shape<IterDetails>({ kind: oneOf(["iter"]), target: text, mapId: nullable((...at) => mapId(id(...at))) }),
+  perf_event: shape<PerfEventDetails>({
+    kind: oneOf(["perf_event"]),
+    event: oneOf(PERF_EVENTS),
+    cpu: nullable(whole(0)),
+    pid,
+    period: nullable(whole(1)),
+    frequency: nullable(whole(1)),
+  }),
   ...(Object.fromEntries(CGROUP_KINDS.map((kind) => [kind, cgroup])) as Record<CgroupKind, Check<CgroupDetails>>),
   sk_lookup: shape<SkLookupDetails>({ kind: oneOf(["sk_lookup"]), netns: nullable(text), nsid: whole(0) }),
   netfilter: shape<NetfilterDetails>({

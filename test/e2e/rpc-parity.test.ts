@@ -159,6 +159,11 @@ const STEPS: readonly Step[] = [
     () => ({ linkId: MISSING }),
   ),
   step(
+    "link/read",
+    (made) => ["iter", made.link],
+    (made) => ({ linkId: made.link }),
+  ),
+  step(
     "link/update",
     (made) => ["link", "update", made.link, "--priority", 7],
     (made) => ({ linkId: made.link, priority: 7 }),

@@ -141,6 +141,12 @@ test("every request of the page is answered as the page says, and every change i
   const { record } = await ask<LinkAnswer>("link/attach", { programId, attach });
   await ask("link/list");
   await ask("link/get", { linkId: record.id });
+  // No program of the page is an iterator: test/kernel/iter.test.ts reads one as the page does.
+  const unreadable = connection.sendRequest("link/read", { linkId: record.id });
+  expect((await unreadable.catch((cause: ResponseError<unknown>) => cause)) as object).toMatchObject({
+    data: { code: "NOT_SUPPORTED" },
+  });
+  asked.add("link/read");
   await ask("link/update", { linkId: record.id });
   const { dispatchers } = await ask<DispatcherListAnswer>("dispatcher/list");
   await ask("dispatcher/get", { ...dispatchers[0]?.key });

@@ -15,6 +15,7 @@ import type {
   AttachedLink,
   DispatcherToLoad,
   InterfaceHook,
+  IteratorOutput,
   LoadedDispatcher,
   TcHook,
   XdpHolder,
@@ -80,6 +81,28 @@ function linkTypeOf(attach: KernelAttach): Pick<KernelLink, "type" | "attachType
       return { type: 2, attachType: 27, facts: FUNCTION };
     case "tracepoint":
       return { type: 7, attachType: null, facts: { kind: "tracepoint", name: attach.name, cookie: 0n } };
+    case "fmod_ret":
+      return { type: 2, attachType: 26, facts: FUNCTION };
+    case "tp_btf":
+      return { type: 1, attachType: null, facts: { kind: "raw_tp", name: "sched_switch", cookie: 0n } };
+    case "iter": {
+      const { kind, target, mapId } = attach;
+      return { type: 4, attachType: null, facts: { kind, target, mapId } };
+    }
+    case "kprobe.multi":
+    case "kretprobe.multi": {
+      const facts = { count: attach.functions.length, atReturn: attach.kind === "kretprobe.multi", missed: 0n };
+      return { type: 8, attachType: null, facts: { kind: "kprobe.multi", ...facts } };
+    }
+    case "uprobe.multi":
+    case "uretprobe.multi": {
+      const facts = { file: attach.path, count: attach.offsets.length, atReturn: attach.kind === "uretprobe.multi" };
+      return { type: 12, attachType: null, facts: { kind: "uprobe.multi", ...facts } };
+    }
+    case "perf_event":
+      return { type: 7, attachType: null, facts: { kind: "event", type: 1, config: 2n, cookie: 0n } };
+    case "raw_tp":
+      return { type: 1, attachType: null, facts: { kind: "raw_tp", name: attach.name, cookie: 0n } };
     case "uprobe":
     case "uretprobe": {
       const { kind, path: file, fileOffset: offset } = attach;
@@ -347,10 +370,25 @@ export class FakeKernel implements KernelPort {
     });
   }
   tracepoints = () => this.knownTracepoints;
+  /** What the programs of iterators write, in the parts in which it is read. */
+  iterated: readonly string[] = ["pid name\n", "", "1 init\n"];
+  openIterator(link: Pin): IteratorOutput {
+    this.#behind(link);
+    const parts = this.iterated.values();
+    return {
+      read: () => {
+        const { value } = parts.next();
+        return value === undefined ? null : Buffer.from(value);
+      },
+      close: () => {},
+    };
+  }
+  rawTracepoints = () => this.knownTracepoints.map((name) => name.slice(name.indexOf("/") + 1));
   wholeName = ({ name }: { readonly name: string }) => name;
   functionsNamed = (name: string) => this.functions.get(name) ?? [];
   functionsAt = (address: bigint) => [...this.functions.values()].flat().filter((each) => each.address === address);
   kernelFunctions = () => this.functions.keys();
+  traceableFunctions = () => this.functions.keys();
   lsmActive = () => this.lsm;
   cgroup(path: string): Omit<CgroupHook, "attachType"> {
     const cgroupId = this.knownCgroups.get(path);

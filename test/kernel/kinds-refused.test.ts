@@ -28,6 +28,55 @@ const loadRefused = (exitCode: number, code: ErrorCode, selector: string) =>
 const attachRefused = (expected: readonly [exitCode: number, code: ErrorCode], program: number, ...words: string[]) =>
   bpfman.refused(...expected, "attach", String(program), ...words);
 
+describe("raw_tp", () => {
+  test("a name that no tracepoint has, or that is not one", async () => {
+    const id = await load("raw_tp:count_raw_tp", "raw_tp:count_raw_tp_w");
+    const attach = (expected: readonly [number, ErrorCode], name: string) =>
+      attachRefused(expected, id("count_raw_tp"), "raw_tp", "--tracepoint", name);
+
+    const misspelt = await attach([3, "TRACEPOINT_NOT_FOUND"], "sched_swtich");
+    expect(misspelt.message).toBe('attach to raw tracepoint "sched_swtich": this kernel has no such tracepoint');
+    expect(misspelt.hint).toStartWith('did you mean "sched_switch"');
+    const call = await attach([3, "TRACEPOINT_NOT_FOUND"], "sys_enter_openat");
+    expect(call.hint).toBe('all system calls share the raw tracepoint "sys_enter"');
+    const inTwoParts = await attach([2, "INVALID_REQUEST"], "sched/sched_switch");
+    expect(inTwoParts.message).toBe('invalid raw tracepoint "sched/sched_switch": must be a name without category');
+    expect(inTwoParts.hint).toBe('did you mean "sched_switch"?');
+
+    const notWritable = await attachRefused([1, "ATTACH_FAILED"], id("count_raw_tp_w"), "raw_tp", "-t", "sched_switch");
+    expect(notWritable.message).toBe(
+      'attach to raw tracepoint "sched_switch": the program reads more arguments than the tracepoint has, or writes where it cannot be written',
+    );
+    expect(await bpfman.links()).toEqual([]);
+  });
+});
+
+test("a pattern that matches nearly everything", async () => {
+  const id = await load("kprobe.multi:count_kprobe_multi");
+  const words = ["kprobe.multi", "--fn-name", "*"];
+  const all = await attachRefused([1, "INVALID_ATTACH"], id("count_kprobe_multi"), ...words);
+  expect(all.message).toMatch(/^attach kprobe\.multi: \d{5,} functions in this kernel match "\*"$/);
+  expect(all.hint).toStartWith("choose at most 10000, ");
+  expect(await bpfman.links()).toEqual([]);
+});
+
+test("tracepoints, iterators and functions that this kernel does not have", async () => {
+  for (const [selector, message, near] of [
+    ["tp_btf:count_tp_btf:sched_swtich", 'no tracepoint "sched_swtich" in this kernel', '"sched_switch"'],
+    ["iter:write_maps:bpf_mapp", 'this kernel has no iterator "bpf_mapp"', '"bpf_map"'],
+    [`fmod_ret:count_fmod_ret:${MISSPELT}`, `no function "${MISSPELT}" in this kernel`, `"${KERNEL_FUNCTION}"`],
+  ] as const) {
+    const failure = await loadRefused(3, "SYMBOL_NOT_FOUND", selector);
+    expect(failure.message).toEndWith(`: ${message}`);
+    expect(failure.hint).toStartWith(`did you mean ${near}`);
+  }
+});
+
+featureTest("tracing", "a function whose result cannot be changed, that can be traced", async () => {
+  const failure = await loadRefused(1, "VERIFIER_REJECTED", "fmod_ret:count_fmod_ret:vfs_read");
+  expect(failure.hint).toContain("CONFIG_FUNCTION_ERROR_INJECTION");
+});
+
 describe("kprobe", () => {
   // These are decided before the kernel is asked, so that they hold where it has no kprobes as well.
   test("function, offset and container", async () => {

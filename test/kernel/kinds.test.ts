@@ -4,6 +4,7 @@
  * bpftool shows what the kernel has.
  */
 import { describe, expect, test } from "bun:test";
+import { release } from "node:os";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
@@ -52,6 +53,69 @@ const tracepoint = (): Kind => ({
   attachment: TRACEPOINT,
 });
 
+const rawTp = (): Kind => ({
+  selector: "raw_tp:count_raw_tp",
+  slot: 13,
+  attach: ["raw_tp", "--tracepoint", "sys_enter"],
+  kind: "raw_tp",
+  details: { tracepoint: "sys_enter" },
+  kernel: { link_type: "raw_tracepoint", attach_type: null },
+  rows: { "Tracepoint:": "sys_enter" },
+  attachment: "sys_enter",
+});
+
+/** Two of the functions that match are there, of which the workload calls one. */
+const uprobes = (kind: "uprobe.multi" | "uretprobe.multi", slot: number): Kind => ({
+  selector: `${kind}:count_${kind.replace(".", "_")}`,
+  slot,
+  attach: ["uprobe.multi", "--target", work.binary, "--fn-name", "probed_*"],
+  kind,
+  details: {
+    target: work.binary,
+    pattern: "probed_*",
+    functions: 2,
+    pid: null,
+    retprobe: kind === "uretprobe.multi",
+    container_pid: null,
+  },
+  kernel: { link_type: "uprobe_multi", attach_type: null },
+  rows: {
+    "Target:": work.binary,
+    "Pattern:": "probed_*",
+    "Functions:": "2",
+    "PID:": "None",
+    "Container PID:": "None",
+  },
+  attachment: `${work.binary} probed_* (2)`,
+});
+
+const KERNEL_PATTERN = "security_task_get*";
+/** As the kernel lists them for its own tracers. */
+const traceable = (): number =>
+  new Set(readFileSync("/sys/kernel/tracing/available_filter_functions", "utf8").match(/^security_task_get\w*/gm)).size;
+
+const kprobes = (kind: "kprobe.multi" | "kretprobe.multi", slot: number): Kind => ({
+  selector: `${kind}:count_${kind.replace(".", "_")}`,
+  slot,
+  attach: ["kprobe.multi", "--fn-name", KERNEL_PATTERN],
+  kind,
+  details: { pattern: KERNEL_PATTERN, functions: traceable(), retprobe: kind === "kretprobe.multi" },
+  kernel: { link_type: "kprobe_multi", attach_type: null },
+  rows: { "Pattern:": KERNEL_PATTERN, "Functions:": String(traceable()) },
+  attachment: `${KERNEL_PATTERN} (${traceable()})`,
+});
+
+const tpBtf = (): Kind => ({
+  selector: "tp_btf:count_tp_btf:sys_enter",
+  slot: 15,
+  attach: ["tp_btf"],
+  kind: "tp_btf",
+  details: { tracepoint: "sys_enter" },
+  kernel: { link_type: "raw_tracepoint", attach_type: null },
+  rows: { "Tracepoint:": "sys_enter" },
+  attachment: "sys_enter",
+});
+
 const kprobe = (program: string, slot: number, offset = 0): Kind => ({
   selector: `kprobe:${program}`,
   slot,
@@ -63,8 +127,8 @@ const kprobe = (program: string, slot: number, offset = 0): Kind => ({
   attachment: KERNEL_FUNCTION,
 });
 
-const uprobe = (kind: "uprobe" | "uretprobe", slot: number): Kind => ({
-  selector: `${kind}:count_${kind}`,
+const uprobe = (kind: "uprobe" | "uretprobe", slot: number, program = `count_${kind}`): Kind => ({
+  selector: `${kind}:${program}`,
   slot,
   attach: ["uprobe", "--target", work.binary, "--fn-name", USER_FUNCTION],
   kind,
@@ -87,15 +151,23 @@ const uprobe = (kind: "uprobe" | "uretprobe", slot: number): Kind => ({
   attachment: `${work.binary} ${USER_FUNCTION}`,
 });
 
-const tracing = (kind: "fentry" | "fexit" | "lsm", program: string, slot: number): Kind => {
-  const target = kind === "lsm" ? LSM_HOOK : KERNEL_FUNCTION;
+const TRACING = {
+  fentry: { target: KERNEL_FUNCTION, attach_type: "trace_fentry" },
+  fexit: { target: KERNEL_FUNCTION, attach_type: "trace_fexit" },
+  fmod_ret: { target: KERNEL_FUNCTION, attach_type: "modify_return" },
+  lsm: { target: LSM_HOOK, attach_type: "lsm_mac" },
+} as const;
+
+const tracing = (kind: keyof typeof TRACING, program: string, slot: number, on: string | null = null): Kind => {
+  const { attach_type } = TRACING[kind];
+  const target = on ?? TRACING[kind].target;
   return {
     selector: `${kind}:${program}:${target}`,
     slot,
     attach: [kind],
     kind,
     details: kind === "lsm" ? { hook_name: target } : { fn_name: target },
-    kernel: { link_type: "tracing", attach_type: kind === "lsm" ? "lsm_mac" : `trace_${kind}` },
+    kernel: { link_type: "tracing", attach_type },
     rows: { "Attach Function:": target },
     attachment: target,
   };
@@ -114,7 +186,7 @@ const functionOf = (kind: Kind): string => kind.selector.split(":")[1] ?? "";
 function expectInKernel(link: number, program: number, word: string): void {
   const shown = bpftool("link", "show", "id", String(link));
   expect(shown).toMatchObject({ id: link, prog_id: program });
-  expect([word, 11]).toContain(shown.type);
+  expect([word, 11, 12]).toContain(shown.type);
 }
 
 /** Loads them together, attaches them one by one, and takes them off one by one. `trigger` makes so many events of each. */
@@ -224,22 +296,100 @@ async function trigger(times: number): Promise<void> {
   await work.runOther(2);
 }
 
-test("tracepoint, uprobe, uretprobe", () => live([tracepoint(), uprobe("uprobe", 4), uprobe("uretprobe", 5)], trigger));
+test("tracepoint, raw tracepoint, the same by its BTF, uprobe, uretprobe", () =>
+  live(
+    [
+      tracepoint(),
+      rawTp(),
+      tpBtf(),
+      uprobe("uprobe", 4),
+      uprobe("uretprobe", 5),
+      // One that may sleep.
+      uprobe("uprobe", 18, "count_uprobe_s"),
+    ],
+    trigger,
+  ));
+
+/** Lets the kernel run a program of packets once; the exit code is that of the test run. */
+const testRun = (program: number): number =>
+  Bun.spawnSync(["bpftool", "prog", "run", "id", String(program), "data_in", "-"], { stdin: Buffer.alloc(64) })
+    .exitCode;
+
+test("a raw tracepoint that may be written to changes what the kernel reads from it", async () => {
+  const programs = await bpfman.load(OBJECT, "--programs", "raw_tp:count_raw_tp_w", "xdp:count_xdp");
+  const [id, packets] = [idOf(programs, "count_raw_tp_w"), idOf(programs, "count_xdp")];
+  const map = mapOf(programs, "events");
+  expect(testRun(packets)).toBe(0);
+  const { record } = await bpfman.attach(id, "raw_tp", "--tracepoint", "bpf_test_finish");
+  expect([testRun(packets), testRun(packets)]).not.toContain(0);
+  expect(counters(map)[14]).toBe(2);
+  await bpfman.ok("detach", String(record.id));
+  expect(testRun(packets)).toBe(0);
+  expect(counters(map)[14]).toBe(2);
+});
 
 featureTest("kprobe", "kprobe, two kretprobes", () =>
   live([kprobe("count_kprobe", 1), kprobe("count_kretprobe", 2), kprobe("count_kretprobe_too", 3)], trigger),
 );
 
-featureTest("tracing", "two fentry and a fexit on one function", () =>
+featureTest("tracing", "two fentry, a fexit and a fmod_ret on one function", () =>
   live(
     [
       tracing("fentry", "count_fentry", 6),
       tracing("fentry", "count_fentry_too", 7),
       tracing("fexit", "count_fexit", 8),
+      tracing("fmod_ret", "count_fmod_ret", 16),
     ],
     trigger,
   ),
 );
+
+const [major = 0, minor = 0] = release().split(".").map(Number);
+const isSince = (...[first, second]: readonly [number, number]) =>
+  major > first || (major === first && minor >= second);
+
+test("many functions of a file at once", async () => {
+  if (isSince(6, 6)) return live([uprobes("uprobe.multi", 23), uprobes("uretprobe.multi", 24)], trigger);
+  const [program] = await bpfman.load(OBJECT, "--programs", "uprobe.multi:count_uprobe_multi");
+  const place = ["--target", work.binary, "--fn-name", "probed_*"];
+  const attach = ["attach", String(program?.record?.program_id), "uprobe.multi", ...place];
+  const failure = await bpfman.refused(1, "KERNEL_UNSUPPORTED", ...attach);
+  expect(failure.message).toEndWith("need Linux 6.6 or newer");
+  expect(await bpfman.links()).toEqual([]);
+});
+
+test("many functions of the kernel at once", async () => {
+  if (/ T register_fprobe$/m.test(readFileSync("/proc/kallsyms", "utf8"))) {
+    expect(traceable()).toBeGreaterThan(1);
+    return live([kprobes("kprobe.multi", 21), kprobes("kretprobe.multi", 22)], trigger);
+  }
+  const [program] = await bpfman.load(OBJECT, "--programs", "kprobe.multi:count_kprobe_multi");
+  const attach = ["attach", String(program?.record?.program_id), "kprobe.multi", "--fn-name", KERNEL_PATTERN];
+  const failure = await bpfman.refused(1, "KERNEL_UNSUPPORTED", ...attach);
+  expect(failure.message).toContain("CONFIG_FPROBE");
+  expect(await bpfman.links()).toEqual([]);
+});
+
+const SYSTEM_CALL = `__${process.arch === "arm64" ? "arm64" : "x64"}_sys_getpgid`;
+featureTest("tracing", "programs that may sleep, where the kernel lets them", async () => {
+  const accepted: Kind[] = [];
+  for (const kind of [
+    tracing("fentry", "count_fentry_s", 19, SYSTEM_CALL),
+    tracing("fmod_ret", "count_fmod_ret_s", 20, SYSTEM_CALL),
+  ]) {
+    const words = ["--programs", kind.selector, "-o", "json", "--error-format", "json"];
+    const { code, error } = await bpfman.run("load", "file", "--path", OBJECT, ...words);
+    if (code === 0) accepted.push(kind);
+    else {
+      const refusal = (JSON.parse(error) as { readonly error: Record<string, string> }).error;
+      expect(refusal.code).toBe("VERIFIER_REJECTED");
+      expect(refusal.hint).toContain("CONFIG_FUNCTION_ERROR_INJECTION");
+    }
+  }
+  if (accepted.length === 0) return;
+  await bpfman.ok("program", "delete", "--all");
+  await live(accepted, trigger);
+});
 
 featureTest("lsm", "lsm", () => live([tracing("lsm", "count_lsm", 9)], trigger));
 

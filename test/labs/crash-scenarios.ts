@@ -78,6 +78,10 @@ const SLOTS = [
   null,
   "fexit",
   "lsm",
+  null,
+  null,
+  null,
+  "raw_tp",
 ] as const;
 type Event = NonNullable<(typeof SLOTS)[number]>;
 const BYSTANDER = "tracepoint";
@@ -163,6 +167,7 @@ export class Lane {
       fentry: ["fentry"],
       fexit: ["fexit"],
       lsm: ["lsm"],
+      raw_tp: ["raw_tp", "--tracepoint", "sys_enter"],
     };
     return ["attach", this.id(kind), ...words[kind]];
   }
@@ -280,6 +285,7 @@ const EVENTS: Readonly<Record<Event, string | null>> = {
   fentry: missingFeature("tracing"),
   fexit: missingFeature("tracing"),
   lsm: missingFeature("lsm"),
+  raw_tp: null,
 };
 
 interface OnHook {

@@ -19,6 +19,7 @@ const DIRECTION: Question = {
   value: "ingress",
   choices: ["ingress", "egress"],
 };
+const PATTERN: Question = { name: "fnName", prompt: "Functions, as a pattern with * and ?", value: "" };
 const FUNCTION: Question = { name: "fnName", prompt: "Function", value: "" };
 
 const CGROUP: Question = { name: "cgroup", prompt: "Directory of the cgroup", value: "/sys/fs/cgroup/system.slice" };
@@ -37,12 +38,26 @@ export function questionsFor(programType: string): readonly Question[] {
       return [IFACE, DIRECTION, PRIORITY];
     case "tracepoint":
       return [{ name: "tracepoint", prompt: "Tracepoint, as CATEGORY/NAME", value: "syscalls/sys_enter_openat" }];
+    case "raw_tp":
+      return [{ name: "tracepoint", prompt: "Raw tracepoint, by its name alone", value: "sched_switch" }];
     case "kprobe":
     case "kretprobe":
       return [FUNCTION];
     case "uprobe":
     case "uretprobe":
       return [{ name: "target", prompt: "Executable or library", value: "" }, FUNCTION];
+    case "kprobe.multi":
+    case "kretprobe.multi":
+      return [PATTERN];
+    case "uprobe.multi":
+    case "uretprobe.multi":
+      return [{ name: "target", prompt: "Executable or library", value: "" }, PATTERN];
+    case "perf_event":
+      return [
+        { name: "event", prompt: "Event", value: "cpu-clock" },
+        { name: "cpu", prompt: "Processor, by its number", value: "0" },
+        { name: "frequency", prompt: "How often per second", value: "99" },
+      ];
     case "netfilter":
       return [
         { name: "protocol", prompt: "Protocol", value: "ipv4", choices: ["ipv4", "ipv6"] },
@@ -56,7 +71,7 @@ export function questionsFor(programType: string): readonly Question[] {
 
 /** Puts the answers into the right fields; the server checks their values. */
 export function targetOf(programType: string, answers: Readonly<Record<string, string>>): AttachTarget {
-  const { iface = "", fnName = "", target = "", tracepoint = "", cgroup = "" } = answers;
+  const { iface = "", fnName = "", target = "", tracepoint = "", event = "", cgroup = "" } = answers;
   const priority = Number(answers.priority);
   const direction = answers.direction === "egress" ? "egress" : "ingress";
   switch (programType) {
@@ -66,7 +81,8 @@ export function targetOf(programType: string, answers: Readonly<Record<string, s
     case "tcx":
       return { kind: programType, iface, priority, direction };
     case "tracepoint":
-      return { kind: "tracepoint", tracepoint };
+    case "raw_tp":
+      return { kind: programType, tracepoint };
     case "kprobe":
     case "kretprobe":
       return { kind: "kprobe", fnName };
@@ -76,7 +92,18 @@ export function targetOf(programType: string, answers: Readonly<Record<string, s
     case "fentry":
     case "fexit":
     case "lsm":
+    case "tp_btf":
+    case "fmod_ret":
+    case "iter":
       return { kind: programType };
+    case "kprobe.multi":
+    case "kretprobe.multi":
+      return { kind: "kprobe.multi", fnName };
+    case "uprobe.multi":
+    case "uretprobe.multi":
+      return { kind: "uprobe.multi", target, fnName };
+    case "perf_event":
+      return { kind: "perf_event", event, cpu: Number(answers.cpu), frequency: Number(answers.frequency) };
     case "sk_lookup":
       return { kind: "sk_lookup" };
     case "netfilter": {
@@ -98,4 +125,4 @@ export function selectorOf(word: string): Selector {
 }
 
 /** Whether the user must name the function to attach to before the load. */
-export const lacksFunction = (word: string): boolean => /^(fentry|fexit|lsm):[^:]+$/.test(word);
+export const lacksFunction = (word: string): boolean => /^(fentry|fexit|lsm|tp_btf|fmod_ret|iter):[^:]+$/.test(word);

@@ -127,6 +127,10 @@ export function placeOf({ kind, details }: LinkEntry): string {
     return `${kind} on ${details.interface}${direction}, priority ${details.priority}`;
   }
   if ("group" in details) return `${kind} ${details.group}/${details.name}`;
+  if ("pattern" in details) return `${kind} ${"target" in details ? `${details.target} ` : ""}${details.pattern}`;
+  if ("iterator" in details) return `${kind} ${details.iterator}`;
+  if ("event" in details) return `${kind} ${details.event}`;
+  if ("tracepoint" in details) return `${kind} ${details.tracepoint}`;
   if ("target" in details) return `${kind} ${details.target} ${details.fn_name ?? `+${details.offset}`}`;
   if ("cgroup" in details) return `${kind} on ${details.cgroup}`;
   if ("hook" in details) return `${kind} on ${details.protocol} ${details.hook}, priority ${details.priority}`;

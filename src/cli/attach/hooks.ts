@@ -6,6 +6,7 @@ import { TC_ACTIONS, TC_PROCEED_ON_DEFAULT, XDP_ACTIONS, XDP_PROCEED_ON_DEFAULT 
 import { XDP_MODES } from "../../domain/config.ts";
 import { CGROUP_PRIORITY_DEFAULT, DIRECTIONS, NETFILTER_HOOKS, NETFILTER_PROTOCOLS } from "../../domain/link.ts";
 import type { AttachKind } from "../../domain/kinds.ts";
+import { HARDWARE_EVENTS, SOFTWARE_EVENTS } from "../../domain/perf-events.ts";
 import { PRIORITY_MAX, PRIORITY_WIDE_MAX } from "../../domain/limits.ts";
 import {
   asking,
@@ -20,9 +21,18 @@ import {
   vary,
   usageError,
 } from "../command.ts";
-import { LINK_ID, PROGRAM_ID, QUIET } from "../fields.ts";
+import { LINK_ID, MAP, PROGRAM_ID, QUIET } from "../fields.ts";
 import { METADATA as PROGRAM_METADATA } from "../labels.ts";
-import { oneOf, parseOffset, parsePid, parsePriority, parseSignedPriority, zeroForNone } from "../parse/word.ts";
+import {
+  oneOf,
+  parseCount,
+  parseCpu,
+  parseOffset,
+  parsePid,
+  parsePriority,
+  parseSignedPriority,
+  zeroForNone,
+} from "../parse/word.ts";
 import { renderLink } from "../render/link.ts";
 
 const IFACE = required({
@@ -225,6 +235,58 @@ const TRACEPOINT = required({
   noun: { doc: ["Tracepoint to attach to, as GROUP/NAME.", "Example: sched/sched_switch"] },
 });
 
+const RAW_TRACEPOINT = vary(TRACEPOINT, {
+  completes: "raw-tracepoint",
+  doc: ["Tracepoint to attach to, by its name without the group.", "Example: --tracepoint sched_switch"],
+  noun: { doc: ["Tracepoint to attach to, by its name without the group.", "Example: sched_switch"] },
+});
+
+const FN_PATTERN = vary(FN_NAME, {
+  doc: ["Functions to attach to, as a pattern: * stands for any characters, ? for one.", "Quote it for the shell."],
+  noun: { doc: ["Functions, as a pattern: * stands for any characters, ? for one. Quote it for the shell."] },
+});
+const TARGET_PATTERN_DOC = [
+  "Functions of the target, as a pattern: * stands for any characters, ? for one.",
+  "Quote it for the shell.",
+];
+const TARGET_PATTERN = vary(FN_PATTERN, {
+  completes: "target-function",
+  doc: TARGET_PATTERN_DOC,
+  noun: { doc: TARGET_PATTERN_DOC },
+});
+
+const VISITED_MAP = ifGiven(MAP, {
+  doc: [
+    "The map whose entries the program visits: its ID, PROGRAM_ID/NAME or a name.",
+    "Only for iterators over entries.",
+  ],
+});
+
+const EVENT = required({
+  long: "event",
+  short: "e",
+  completes: "perf-event",
+  doc: [
+    "Event that is counted, as `perf list` names it.",
+    `Software: ${SOFTWARE_EVENTS.join(", ")}`,
+    `Hardware: ${HARDWARE_EVENTS.join(", ")}`,
+  ],
+});
+const CPU = optional(
+  {
+    long: "cpu",
+    doc: ["Count on this processor only, of all processes.", "For all processors, attach once for each."],
+  },
+  parseCpu,
+);
+const EVENT_PID = vary(PID, {
+  doc: ["Count in this process only: its thread with that ID.", "Without --cpu, on all processors."],
+});
+const PERIOD = optional({ long: "period", doc: ["Run the program after so many events."] }, parseCount("period"));
+const FREQUENCY = optional(
+  { long: "frequency", doc: ["Run the program so often per second, as long as there are events."] },
+  parseCount("frequency"),
+);
 const CGROUP = required({
   long: "cgroup",
   short: "c",
@@ -323,9 +385,9 @@ function attachTo<F extends Fields>(kind: AttachKind, { target, words = [], exam
   });
 }
 
-/** The function or LSM hook was chosen at load time, so there is no target to specify. */
-const tracing = (kind: "fentry" | "fexit" | "lsm") =>
-  attachTo(kind, { target: {}, examples: { "Attach it to the function or hook named when it was loaded": ["", ""] } });
+/** The function, LSM hook or tracepoint was chosen at load time, so there is no target to specify. */
+const tracing = (kind: "fentry" | "fexit" | "lsm" | "tp_btf" | "fmod_ret") =>
+  attachTo(kind, { target: {}, examples: { "Attach it to what was named when it was loaded": ["", ""] } });
 
 export const HOOKS = {
   xdp: attachTo("xdp", {
@@ -388,6 +450,13 @@ export const HOOKS = {
       "Run it whenever a process opens a file": ["--tracepoint syscalls/sys_enter_openat", "syscalls/sys_enter_openat"],
     },
   }),
+  raw_tp: attachTo("raw_tp", {
+    target: { tracepoint: RAW_TRACEPOINT },
+    words: ["tracepoint"],
+    examples: {
+      "Run it whenever the scheduler switches to another task": ["--tracepoint sched_switch", "sched_switch"],
+    },
+  }),
   kprobe: attachTo("kprobe", {
     target: { fnName: FN_NAME, offset: OFFSET, containerPid: UNSUPPORTED_PID },
     words: ["fnName"],
@@ -412,6 +481,46 @@ export const HOOKS = {
   fentry: tracing("fentry"),
   fexit: tracing("fexit"),
   lsm: tracing("lsm"),
+  tp_btf: tracing("tp_btf"),
+  fmod_ret: tracing("fmod_ret"),
+  "kprobe.multi": attachTo("kprobe.multi", {
+    target: { fnName: FN_PATTERN },
+    words: ["fnName"],
+    examples: {
+      "Run it when any of these functions is entered (kretprobe.multi: left)": ["--fn-name 'tcp_v4_*'", "'tcp_v4_*'"],
+    },
+  }),
+  "uprobe.multi": attachTo("uprobe.multi", {
+    target: { fnName: TARGET_PATTERN, target: TARGET, pid: PID, containerPid: CONTAINER_PID },
+    words: ["target"],
+    examples: {
+      "Run it when a process calls any of these (uretprobe.multi: when it returns)": [
+        "--target libc --fn-name 'pthread_mutex_*'",
+        "libc -f 'pthread_mutex_*'",
+      ],
+    },
+  }),
+  iter: attachTo("iter", {
+    target: { map: VISITED_MAP },
+    examples: {
+      "Attach it, to read it with `bpfman iter LINK_ID`": ["", ""],
+      "Let it visit the entries of a map": ["--map 63178/flows", "--map 63178/flows"],
+    },
+  }),
+  perf_event: attachTo("perf_event", {
+    target: { event: EVENT, cpu: CPU, pid: EVENT_PID, period: PERIOD, frequency: FREQUENCY },
+    words: ["event"],
+    examples: {
+      "Run it 99 times per second on the first processor": [
+        "--event cpu-clock --cpu 0 --frequency 99",
+        "cpu-clock --cpu 0 --frequency 99",
+      ],
+      "Run it on each page fault of a process": [
+        "--event page-faults --pid 4711 --period 1",
+        "page-faults --pid 4711 --period 1",
+      ],
+    },
+  }),
   cgroup: attachTo("cgroup", {
     target: { cgroup: CGROUP, priority: CGROUP_PRIORITY, direction: CGROUP_DIRECTION },
     words: ["cgroup"],

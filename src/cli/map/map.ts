@@ -1,17 +1,8 @@
 /** Commands on maps and their entries. */
 import { asking, defineCommand, ifGiven, optional, required, toggle, usageError, vary } from "../command.ts";
-import { ALL, PROGRAM_ID } from "../fields.ts";
+import { ALL, MAP, PROGRAM_ID } from "../fields.ts";
 import { parseJsonWord } from "../parse/json-word.ts";
 import { renderEntryValue, renderMap, renderMapChange, renderMapList } from "../render/map.ts";
-
-const MAP = required({
-  long: "map",
-  completes: "map",
-  doc: [
-    "The map: its ID, PROGRAM_ID/NAME, APPLICATION/NAME, a name, or a pin's path.",
-    "A name is enough if only one of bpfman's maps has it. See `bpfman map list`.",
-  ],
-});
 
 const KEY = required({
   long: "key",

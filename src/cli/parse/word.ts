@@ -87,6 +87,10 @@ export const parseEntries = whole("number of entries", { min: 1, max: MAP_ENTRIE
 /** pid_t is a signed 32-bit integer. */
 export const parsePid = whole("pid", { min: 1, max: 0x7fff_ffff, seen: "ps shows the PIDs of running processes" });
 
+export const parseCpu = whole("processor", { min: 0, max: 0x7fff_ffff, seen: "see /sys/devices/system/cpu/online" });
+
+export const parseCount = (what: string) => whole(what, { min: 1, max: Number.MAX_SAFE_INTEGER });
+
 export const parsePriority = (max: number) => whole("priority", { min: 0, max, code: "INVALID_PRIORITY" });
 
 /** Of a netfilter hook. */

@@ -32,6 +32,23 @@ export function attachmentOf({ kind, details }: LinkRecordAnswer, attachment: At
       return placeOn(details, ` ${details.direction}`, attachment);
     case "tracepoint":
       return `${details.group}/${details.name}`;
+    case "kprobe.multi":
+    case "kretprobe.multi":
+      return `${details.pattern} (${details.functions})`;
+    case "uprobe.multi":
+    case "uretprobe.multi":
+      return `${details.target} ${details.pattern} (${details.functions})${changeOf(attachment)}`;
+    case "raw_tp":
+    case "tp_btf":
+      return details.tracepoint;
+    case "iter":
+      return `${details.iterator}${details.map_id === null ? "" : ` map ${details.map_id}`}`;
+    case "perf_event":
+      return [
+        details.event,
+        ...(details.cpu === null ? [] : [`cpu ${details.cpu}`]),
+        ...(details.pid === null ? [] : [`pid ${details.pid}`]),
+      ].join(" ");
     case "uprobe":
     case "uretprobe":
       return `${details.target} ${details.fn_name ?? `+0x${details.offset.toString(16)}`}${changeOf(attachment)}`;
@@ -39,6 +56,7 @@ export function attachmentOf({ kind, details }: LinkRecordAnswer, attachment: At
     case "kretprobe":
     case "fentry":
     case "fexit":
+    case "fmod_ret":
       return details.fn_name;
     case "lsm":
       return details.hook_name;

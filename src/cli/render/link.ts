@@ -35,6 +35,36 @@ function detailFacts({ kind, details }: LinkRecordAnswer, attachment: Attachment
       ];
     case "tracepoint":
       return [["Tracepoint:", `${details.group}/${details.name}`]];
+    case "iter":
+      return [
+        ["Iterator:", details.iterator],
+        ...(details.map_id === null ? [] : [["Map ID:", details.map_id] as Fact]),
+      ];
+    case "perf_event":
+      return [
+        ["Event:", details.event],
+        ["CPU:", details.cpu],
+        ["PID:", details.pid],
+        details.period === null ? ["Frequency:", details.frequency] : ["Period:", details.period],
+      ];
+    case "kprobe.multi":
+    case "kretprobe.multi":
+      return [
+        ["Pattern:", details.pattern],
+        ["Functions:", details.functions],
+      ];
+    case "uprobe.multi":
+    case "uretprobe.multi":
+      return [
+        ["Target:", `${details.target}${changeOf(attachment)}`],
+        ["Pattern:", details.pattern],
+        ["Functions:", details.functions],
+        ["PID:", details.pid],
+        ["Container PID:", details.container_pid],
+      ];
+    case "raw_tp":
+    case "tp_btf":
+      return [["Tracepoint:", details.tracepoint]];
     case "uprobe":
     case "uretprobe":
       return [
@@ -54,6 +84,7 @@ function detailFacts({ kind, details }: LinkRecordAnswer, attachment: Attachment
       ];
     case "fentry":
     case "fexit":
+    case "fmod_ret":
       return [["Attach Function:", details.fn_name]];
     case "lsm":
       return [["Attach Function:", details.hook_name]];

@@ -4,6 +4,7 @@ import { openTracepoint } from "../../../ffi/safe/perf.ts";
 import { BpfmanError, type SysFailure } from "../../errors/error.ts";
 import type { KernelAttach } from "../../platform/kernel.ts";
 import { type Attempt, attempt, type Meaning } from "../kernel-failure.ts";
+import { kernelFunctions } from "./kernel-function.ts";
 import { explainPerfLink, linkPerfEvent } from "./perf-link.ts";
 
 export type TracepointAttach = Extract<KernelAttach, { kind: "tracepoint" }>;
@@ -35,6 +36,35 @@ export function tracepoints(): string[] {
   const events = withTracefs((path) => attempt(list, () => readTextSync(`${path}/available_events`)));
   // `group:name`, one per line. A name can contain a colon, a group cannot.
   return events.split("\n").flatMap((line) => (line === "" ? [] : [line.replace(":", "/")]));
+}
+
+/**
+ * Returns the names under which raw tracepoints are attached to: those that have no event are not among them, and events of
+ * single system calls have none. Throws TRACEFS_UNAVAILABLE.
+ */
+export const rawTracepoints = (): string[] =>
+  tracepoints().flatMap((each) => (each.startsWith("syscalls/") ? [] : each.slice(each.indexOf("/") + 1)));
+
+/**
+ * Yields the names of the functions that the kernel can trace (available_filter_functions), or of all where that list cannot
+ * be read: the kernel refuses those that it cannot trace. Throws KERNEL_CALL_FAILED.
+ */
+export function* traceableFunctions(): Generator<string> {
+  const list = traceableList();
+  if (list === null) return yield* kernelFunctions();
+  for (const line of list.split("\n")) {
+    const [name = ""] = line.split(" ", 1);
+    // Weak functions that others replaced have a place, and this name.
+    if (name !== "" && !name.startsWith("__ftrace_invalid_address__")) yield name;
+  }
+}
+
+function traceableList(): string | null {
+  try {
+    return withTracefs((path) => readTextSync(`${path}/available_filter_functions`));
+  } catch {
+    return null;
+  }
 }
 
 /** Reports whether the text is a single path component that does not lead elsewhere. */

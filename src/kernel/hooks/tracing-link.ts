@@ -1,12 +1,19 @@
 import { createTracingLink } from "../../../ffi/safe/bpf-link.ts";
+import type { TracingDetails } from "../../domain/link.ts";
 import type { SysFailure } from "../../errors/error.ts";
 import type { KernelAttach } from "../../platform/kernel.ts";
 import { permissionHint } from "../explain/on-demand.ts";
 import { attempt, type Meaning } from "../kernel-failure.ts";
 
-export type TracingAttach = Extract<KernelAttach, { kind: "fentry" | "fexit" | "lsm" }>;
+export type TracingAttach = Extract<KernelAttach, { kind: TracingDetails["kind"] }>;
 
-const ATTACH_TYPES = { fentry: "TRACE_FENTRY", fexit: "TRACE_FEXIT", lsm: "LSM_MAC" } as const;
+const ATTACH_TYPES = {
+  fentry: "TRACE_FENTRY",
+  fexit: "TRACE_FEXIT",
+  lsm: "LSM_MAC",
+  tp_btf: "TRACE_RAW_TP",
+  fmod_ret: "MODIFY_RETURN",
+} as const;
 
 function explain(sys: SysFailure, kind: TracingAttach["kind"]): Meaning | null {
   switch (sys.name) {

@@ -3,7 +3,7 @@ import { BpfmanError } from "../../errors/error.ts";
 import type { AttachTarget } from "../requests/attach-request.ts";
 import type { Resolve } from "./target.ts";
 
-type TracingTarget = Extract<AttachTarget, { kind: "fentry" | "fexit" | "lsm" }>;
+type TracingTarget = Extract<AttachTarget, { kind: TracingDetails["kind"] }>;
 
 /** The target of these programs was chosen at load time: the kernel verified them against that function. */
 export const resolveTracing: Resolve<TracingTarget> = (host, program, { kind }) => {

@@ -1,12 +1,19 @@
-import type { UprobeDetails } from "../../domain/link.ts";
+import type { UprobeDetails, UprobeMultiDetails } from "../../domain/link.ts";
 import { LISTED_NAMES_MAX } from "../../domain/limits.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { didYouMean } from "../../errors/suggest.ts";
-import { type FoundSymbol, findSymbols, loadSegmentContains, symbolNames } from "../../object/symbols.ts";
+import {
+  type FoundSymbol,
+  findSymbols,
+  loadSegmentContains,
+  namedFunctions,
+  symbolNames,
+} from "../../object/symbols.ts";
 import type { BinaryFile } from "../../platform/files.ts";
 import type { Host } from "../../platform/host.ts";
 import type { AttachTarget } from "../requests/attach-request.ts";
-import type { Resolve } from "./target.ts";
+import { functionsMatching } from "./pattern.ts";
+import type { AttachSpec, Resolve } from "./target.ts";
 
 type UprobeTarget = Extract<AttachTarget, { kind: "uprobe" }>;
 type Wanted = Pick<UprobeTarget, "target" | "pid" | "containerPid"> & {
@@ -202,21 +209,51 @@ function indirect(host: Host, source: BinaryFile, { path, fnName, offset }: Name
 const noProcess = (pid: number): BpfmanError =>
   new BpfmanError("PROCESS_NOT_FOUND", `no process has pid ${pid}`, { details: { pid } });
 
-export const resolveUprobe: Resolve<UprobeTarget> = (host, program, target) => {
+/** The file of a request, open. Throws TARGET_NOT_FOUND, FILE_UNREADABLE, INVALID_ATTACH, PROCESS_NOT_FOUND. */
+function fileOf(host: Host, target: Omit<Wanted, "container">): BinaryFile {
   if (target.pid !== null && !host.files.processExists(target.pid)) throw noProcess(target.pid);
   const container = target.containerPid === null ? null : host.files.containerProcess(target.containerPid);
   if (target.containerPid !== null && container === null) throw noProcess(target.containerPid);
-  const file = openTarget(host, { ...target, container });
+  return openTarget(host, { ...target, container });
+}
+
+/** Closes the file if the rest fails; the result closes it otherwise. */
+function withFile(file: BinaryFile, work: () => Omit<AttachSpec, "close">): AttachSpec {
   try {
+    return { ...work(), close: () => file.close() };
+  } catch (cause) {
+    file.close();
+    throw cause;
+  }
+}
+
+export const resolveUprobe: Resolve<UprobeTarget> = (host, program, target) => {
+  const file = fileOf(host, target);
+  return withFile(file, () => {
     const fileOffset = fileOffsetOf(host, file, target);
     const kind = program.type === "uretprobe" ? "uretprobe" : "uprobe";
     const { target: asked, fnName, offset, pid, containerPid } = target;
     const path = file.kernelPath;
     const place = { path, target: asked, fnName, offset, fileOffset, fileId: file.id };
     const details: UprobeDetails = { kind, ...place, pid, containerPid };
-    return { details, kernelAttach: () => ({ kind, path, fileOffset, pid }), close: () => file.close() };
-  } catch (cause) {
-    file.close();
-    throw cause;
-  }
+    return { details, kernelAttach: () => ({ kind, path, fileOffset, pid }) };
+  });
+};
+
+type UprobeMultiTarget = Extract<AttachTarget, { kind: "uprobe.multi" }>;
+
+export const resolveUprobeMulti: Resolve<UprobeMultiTarget> = (host, program, request) => {
+  const file = fileOf(host, request);
+  return withFile(file, () => {
+    const { target, fnName: pattern, pid, containerPid } = request;
+    const kind = program.type === "uretprobe.multi" ? "uretprobe.multi" : "uprobe.multi";
+    const all = () => named(target, () => [...namedFunctions(file)]);
+    const found = functionsMatching(all, { pattern, kind, where: `"${target}"` });
+    // Several names may stand for one place.
+    const offsets = [...new Set(found.map(({ fileOffset }) => fileOffset))];
+    const path = file.kernelPath;
+    const place = { path, target, fileId: file.id, pid, containerPid };
+    const details: UprobeMultiDetails = { kind, ...place, pattern, count: offsets.length };
+    return { details, kernelAttach: () => ({ kind, path, offsets, pid }) };
+  });
 };

@@ -85,9 +85,11 @@ export function notesOf(host: Host, machine: VersionAnswer, { programs }: Pick<R
       const so = untried.length === 0 ? "" : `; it cannot find out whether there are: ${untried.join(", ")}`;
       note("capabilities", `this process lacks ${lacks.join(", ")}; operations that need one fail and say so${so}`);
     }
-    const { root } = host.pins.paths;
-    if (lacks.includes("CAP_SYS_ADMIN") && !host.pins.isMounted())
+    // Pins are not looked at in a directory that others can write to.
+    if (lacks.includes("CAP_SYS_ADMIN") && host.machine.unsafePlaces().length === 0 && !host.pins.isMounted()) {
+      const { root } = host.pins.paths;
       note("feature", `no BPF file system is mounted on ${root}, and to mount one takes CAP_SYS_ADMIN`);
+    }
   }
   for (const { path, tool } of host.machine.otherTools()) note("other-tool", `${path} is there: it belongs to ${tool}`);
   const { configFile } = host.machine;

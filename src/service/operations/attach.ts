@@ -51,13 +51,25 @@ async function resolve(host: Host, program: ProgramRecord, target: SimpleTarget)
       return (await import("../attach/resolve-tcx.ts")).resolveTcx(host, program, target);
     case "tracepoint":
       return (await import("../attach/resolve-tracepoint.ts")).resolveTracepoint(host, program, target);
+    case "raw_tp":
+      return (await import("../attach/resolve-raw-tp.ts")).resolveRawTp(host, program, target);
     case "uprobe":
       return (await import("../attach/resolve-uprobe.ts")).resolveUprobe(host, program, target);
     case "kprobe":
       return (await import("../attach/resolve-kprobe.ts")).resolveKprobe(host, program, target);
+    case "perf_event":
+      return (await import("../attach/resolve-perf-event.ts")).resolvePerfEvent(host, program, target);
+    case "iter":
+      return (await import("../attach/resolve-iter.ts")).resolveIter(host, program, target);
+    case "kprobe.multi":
+      return (await import("../attach/resolve-kprobe-multi.ts")).resolveKprobeMulti(host, program, target);
+    case "uprobe.multi":
+      return (await import("../attach/resolve-uprobe.ts")).resolveUprobeMulti(host, program, target);
     case "fentry":
     case "fexit":
     case "lsm":
+    case "tp_btf":
+    case "fmod_ret":
       return (await import("../attach/resolve-tracing.ts")).resolveTracing(host, program, target);
   }
 }

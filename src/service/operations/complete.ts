@@ -7,6 +7,7 @@ import type { CompleteAnswer } from "../../domain/answer.ts";
 import type { DispatcherKey } from "../../domain/dispatcher.ts";
 import { hasEvents } from "../../domain/map-kinds.ts";
 import { mapTypeJson } from "../../domain/kernel-words.ts";
+import { PERF_EVENTS } from "../../domain/perf-events.ts";
 import { placeInBrief } from "../../domain/link.ts";
 import type { ObjectFile, ObjectProgram } from "../../domain/object-file.ts";
 import { applicationOf, EVERY_PROGRAM, type Metadata } from "../../domain/program.ts";
@@ -162,6 +163,10 @@ function* candidates(host: Host, request: CompleteRequest): Iterable<Value> {
       return yield* dispatchers(host, ({ ifindex }) => ifindex);
     case "tracepoint":
       return yield* host.kernel.tracepoints().sort().map(plain);
+    case "raw-tracepoint":
+      return yield* host.kernel.rawTracepoints().sort().map(plain);
+    case "perf-event":
+      return yield* PERF_EVENTS.map(plain);
     case "pid":
       return yield* host.files.processes().map(({ pid, name }) => ({ value: String(pid), description: name }));
     case "program-id":

@@ -3,13 +3,26 @@ import { TC_ACTIONS, XDP_ACTIONS } from "../../domain/actions.ts";
 import { XDP_MODES } from "../../domain/config.ts";
 import { ALTERNATIVE_NAME_CHARS_MAX } from "../../domain/limits.ts";
 import { CGROUP_PRIORITY_DEFAULT, DIRECTIONS, NETFILTER_HOOKS, NETFILTER_PROTOCOLS } from "../../domain/link.ts";
-import { idOrName, metadata, name, offset, path, pid, priority, signedPriority } from "./request-fields.ts";
+import {
+  count,
+  idOrName,
+  mapName,
+  metadata,
+  name,
+  offset,
+  path,
+  pid,
+  priority,
+  signedPriority,
+} from "./request-fields.ts";
 
 const network = {
   iface: v.pipe(v.string(), v.minLength(1), v.maxLength(ALTERNATIVE_NAME_CHARS_MAX)),
   priority,
   netns: v.optional(v.nullable(path), null),
 };
+/** By its number, from 0. */
+const processor = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0x7fff_ffff));
 const direction = v.picklist(DIRECTIONS);
 const wordOf = <const T extends Record<string, number>>(numbers: T) =>
   v.picklist(Object.keys(numbers) as (keyof T & string)[]);
@@ -47,6 +60,39 @@ export const attachTarget = v.variant("kind", [
   v.strictObject({ kind: v.literal("fentry") }),
   v.strictObject({ kind: v.literal("fexit") }),
   v.strictObject({ kind: v.literal("lsm") }),
+  v.strictObject({
+    kind: v.literal("raw_tp"),
+    /** The name alone. Checked where the tracepoints are known. */
+    tracepoint: name,
+  }),
+  v.strictObject({ kind: v.literal("tp_btf") }),
+  v.strictObject({ kind: v.literal("fmod_ret") }),
+  v.strictObject({
+    kind: v.literal("iter"),
+    /** The map whose entries it visits, for iterators that visit a map's. */
+    map: v.optional(v.nullable(mapName), null),
+  }),
+  v.strictObject({
+    kind: v.literal("perf_event"),
+    event: name,
+    cpu: v.optional(v.nullable(processor), null),
+    pid: v.optional(v.nullable(pid), null),
+    period: v.optional(v.nullable(count), null),
+    frequency: v.optional(v.nullable(count), null),
+  }),
+  v.strictObject({
+    kind: v.literal("kprobe.multi"),
+    /** A pattern: * stands for any characters, ? for one. */
+    fnName: name,
+  }),
+  v.strictObject({
+    kind: v.literal("uprobe.multi"),
+    target: path,
+    /** A pattern: * stands for any characters, ? for one. */
+    fnName: name,
+    pid: v.optional(v.nullable(pid), null),
+    containerPid: v.optional(v.nullable(pid), null),
+  }),
   v.strictObject({
     kind: v.literal("cgroup"),
     cgroup: path,

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { PROGRAM_TYPES } from "../../domain/kinds.ts";
-import { application, exactTypes, idOrName, metadata, priority, programType } from "./request-fields.ts";
+import { ITERATOR_PAGE_BYTES_MAX } from "../../domain/limits.ts";
+import { application, exactTypes, idOrName, metadata, offset, priority, programType } from "./request-fields.ts";
 
 export const detachRequest = v.strictObject({ linkId: idOrName, ignoreMissing: v.optional(v.boolean(), false) });
 export type DetachRequest = v.InferOutput<typeof detachRequest>;
@@ -13,6 +14,15 @@ export const deleteLinkRequest = v.strictObject({
 export type DeleteLinkRequest = v.InferOutput<typeof deleteLinkRequest>;
 
 export const getLinkRequest = v.strictObject({ linkId: idOrName });
+
+export const readLinkRequest = v.strictObject({
+  linkId: idOrName,
+  /** Bytes to skip: `next` of the page before. */
+  offset: v.optional(offset, 0),
+  /** Bytes in the answer, at most. */
+  limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(ITERATOR_PAGE_BYTES_MAX)), 65_536),
+});
+export type ReadLinkRequest = v.InferOutput<typeof readLinkRequest>;
 
 export const listLinksRequest = v.strictObject({
   programType,

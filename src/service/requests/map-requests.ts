@@ -1,9 +1,7 @@
 import * as v from "valibot";
 import { MAP_PAGE_ENTRIES_MAX } from "../../domain/limits.ts";
-import { id, idOrName, name, offset, path } from "./request-fields.ts";
+import { id, idOrName, mapName as map, name, offset, path } from "./request-fields.ts";
 
-/** An ID, `PROGRAM_ID/NAME`, `APPLICATION/NAME`, a name that only one map has, or the path of a pin. */
-const map = v.union([id, path]);
 /** JSON of the key's or value's type: docs/howto/maps.md. Queues and stacks have no keys. */
 const written = v.optional(v.unknown());
 /** Keys and values as bytes in hex, whatever their types. */

@@ -25,6 +25,9 @@ export const idOrName = v.union(
 );
 export const pid = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(0x7fff_ffff));
 export const offset = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER));
+export const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(Number.MAX_SAFE_INTEGER));
+/** An ID, `PROGRAM_ID/NAME`, `APPLICATION/NAME`, a name that only one map has, or the path of a pin. */
+export const mapName = v.union([id, path]);
 export const text = v.pipe(v.string(), v.maxLength(METADATA_CHARS_MAX));
 
 /** Keys that a plain object cannot hold safely. The schema library silently drops them. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { ROOT } from "../../../src/cli/commands.ts";
 import { completeLine } from "../../../src/cli/complete/cursor.ts";
 import { splitShellWords } from "../../../src/cli/complete/complete.ts";
-import { ATTACH_KINDS } from "../../../src/domain/kinds.ts";
+import { ATTACH_KINDS, PROGRAM_TYPES } from "../../../src/domain/kinds.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { cli } from "../../fakes/cli-host.ts";
 
@@ -29,6 +29,7 @@ describe("commands", () => {
         "detach",
         "list",
         "get",
+        "iter",
         "map",
         "program",
         "link",
@@ -55,8 +56,8 @@ describe("commands", () => {
     ["program load ", ["file", "image"]],
     ["-o json list pr", ["programs"]],
     ["--runtime-dir /x list pr", ["programs"]],
-    ["attach 5 t", ["tc", "tcx", "tracepoint"]],
-    ["link attach f", ["fentry", "fexit"]],
+    ["attach 5 tc", ["tc", "tcx"]],
+    ["link attach f", ["fentry", "fexit", "fmod_ret"]],
     ["help attach tc", ["tc", "tcx"]],
     ["attach help tc", ["tc", "tcx"]],
     ["help nothing ", []],
@@ -97,22 +98,7 @@ describe("options and their words", () => {
     ["attach 5 tcx |-i lo -d ingress", ["--priority", "--netns", "--metadata", "--quiet"]],
     ["link attach tc 5 lo |-p 1", ["ingress", "egress"]],
     ["dispatcher get |4026531840 2", ["xdp", "tc-ingress", "tc-egress"]],
-    [
-      "load file --programs ",
-      [
-        "xdp:",
-        "tc:",
-        "tcx:",
-        "tracepoint:",
-        "kprobe:",
-        "kretprobe:",
-        "uprobe:",
-        "uretprobe:",
-        "fentry:",
-        "fexit:",
-        "lsm:",
-      ],
-    ],
+    ["load file --programs ", PROGRAM_TYPES.map((type) => `${type}:`)],
   ])("%j", async (line, wanted) => expect((await valuesAt(line)).slice(0, Math.max(wanted.length, 1))).toEqual(wanted));
 
   test("descriptions are the first sentence of their help", async () => {

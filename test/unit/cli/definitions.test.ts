@@ -28,8 +28,8 @@ const options = [
 ];
 const fields = [...options, ...places.flatMap(({ path, words }) => words.map((field) => ({ path, field })))];
 
-/** In one list `--type` is a program's type, in the other a kind of hook. */
-const TWO_MEANINGS = ["type"];
+/** In one list `--type` is a program's type, in the other a kind of hook; a load takes several maps, each for a name. */
+const TWO_MEANINGS = ["type", "map"];
 
 test("options of one name are one field, or vary it", () => {
   const origins = new Map<string, Set<unknown>>();

@@ -29,6 +29,7 @@ const LINES: readonly (readonly [line: string, instead: string])[] = [
   ["feature probe", "bpfman version -o json"],
   ["btf dump id 1", "use bpftool"],
   ["gen skeleton x.o", "use bpftool"],
+  ["iter pin x.o /sys/fs/bpf/x", "bpfman iter LINK_ID"],
   ["cgroup tree", '"bpftool cgroup show PATH" shows all'],
   ["attach 5 sockops -c /x", 'the word for a sockops program is "cgroup": see "bpfman help attach cgroup"'],
   [

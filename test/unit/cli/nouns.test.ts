@@ -1,7 +1,7 @@
 /** The noun-verb grammar: each line becomes one request to the same operations; errors have their own format. */
-import { ATTACH_KINDS } from "../../../src/domain/kinds.ts";
 import { describe, expect, test } from "bun:test";
 import { type GenericSchema, parse } from "valibot";
+import { ATTACH_KINDS } from "../../../src/domain/kinds.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { OPERATIONS, type OperationName } from "../../../src/service/operations.ts";
 import { everyLink, programAnswer, tcxLink, versionAnswer } from "../../fakes/answers.ts";

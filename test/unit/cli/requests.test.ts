@@ -173,6 +173,24 @@ describe("attach", () => {
       { kind: "tracepoint", tracepoint: "sched/sched_switch" },
       { a: "b" },
     ],
+    ["tp_btf", { kind: "tp_btf" }],
+    ["fmod_ret -m a=b", { kind: "fmod_ret" }, { a: "b" }],
+    ["kprobe.multi -f tcp_*", { kind: "kprobe.multi", fnName: "tcp_*" }],
+    [
+      "uprobe.multi --target libc -f malloc*",
+      { kind: "uprobe.multi", target: "libc", fnName: "malloc*", pid: null, containerPid: null },
+    ],
+    ["iter", { kind: "iter", map: null }],
+    ["iter --map 5/flows", { kind: "iter", map: "5/flows" }],
+    [
+      "perf_event --event page-faults --pid 4711 --period 1",
+      { kind: "perf_event", event: "page-faults", cpu: null, pid: 4711, period: 1, frequency: null },
+    ],
+    [
+      "perf_event -e cpu-clock --cpu 0 --frequency 99",
+      { kind: "perf_event", event: "cpu-clock", cpu: 0, pid: null, period: null, frequency: 99 },
+    ],
+    ["raw_tp -t sched_switch", { kind: "raw_tp", tracepoint: "sched_switch" }],
     ["kprobe -f vfs_read", { kind: "kprobe", fnName: "vfs_read", offset: 0, containerPid: null }],
     ["kprobe --fn-name vfs_read --offset 16", { kind: "kprobe", fnName: "vfs_read", offset: 16, containerPid: null }],
     [
