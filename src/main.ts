@@ -8,6 +8,7 @@ import { runCli } from "./cli/run.ts";
 import { BpfmanError } from "./errors/error.ts";
 
 const BUSY_PAUSE_MS = 2;
+const READY_POLL_MS = 1000;
 
 /** If libc cannot be called, the error that says so must still be written. */
 function writeSome(fd: number, bytes: Uint8Array): number {
@@ -19,6 +20,23 @@ function writeSome(fd: number, bytes: Uint8Array): number {
   }
 }
 
+/** What a pipe that can be written to takes without blocking (PIPE_BUF, pipe(7)). */
+const PIPE_BUF = 4096;
+/** The command goes on until it is ended, which a reader that pauses must not prevent. */
+let isEndless = false;
+
+/** Writes some of it to standard output, as soon as there is room. Meanwhile signals end the process at once. */
+function writeWhenReady(bytes: Uint8Array): number {
+  const { POLLOUT, waitFor } = require("../ffi/safe/ready.ts") as typeof import("../ffi/safe/ready.ts");
+  if (!waitFor([1], 0, POLLOUT)) {
+    const { withDefaultSignals } = require("../ffi/safe/signals.ts") as typeof import("../ffi/safe/signals.ts");
+    withDefaultSignals(() => {
+      while (!waitFor([1], READY_POLL_MS, POLLOUT));
+    });
+  }
+  return writeSome(1, bytes.subarray(0, PIPE_BUF));
+}
+
 /**
  * Writes all of it before returning, even to a pipe that is currently full. If the reader has closed the pipe (`|
  * head`), the rest is dropped without an error, and the answer is false.
@@ -27,7 +45,7 @@ function writeAll(fd: number, text: string | Uint8Array): boolean {
   let rest: Uint8Array = typeof text === "string" ? new TextEncoder().encode(text) : text;
   while (rest.length > 0) {
     try {
-      rest = rest.subarray(writeSome(fd, rest));
+      rest = rest.subarray(isEndless && fd === 1 ? writeWhenReady(rest) : writeSome(fd, rest));
     } catch (cause) {
       const { code } = cause as { readonly code?: string };
       if (code === "EPIPE") return false;
@@ -184,6 +202,7 @@ const code = await runCli({
     return connect(settings, (text) => writeAll(2, text));
   },
   settleIn: () => {
+    isEndless = true;
     compileEagerly();
     const { widenPipe } = require("../ffi/safe/ready.ts") as typeof import("../ffi/safe/ready.ts");
     widenPipe(1);
@@ -193,6 +212,7 @@ const code = await runCli({
     return isAbandoned(1);
   },
   watch: async (settings, after, changed) => {
+    isEndless = true;
     const { connectSession } = await import("./runtime.ts");
     const service = await connectSession(settings, (text) => writeAll(2, text), process.ppid);
     const { latest } = await service.changes(Number.MAX_SAFE_INTEGER);

@@ -5,6 +5,8 @@ import { SysError } from "../sys-error.ts";
 import { syscall } from "./libc.ts";
 
 const POLLIN = 1;
+/** There is room to write. */
+export const POLLOUT = 4;
 const POLLFD_BYTES = 8;
 const NS_PER_MS = 1_000_000n;
 

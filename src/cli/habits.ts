@@ -17,7 +17,7 @@ const LOAD_AND_ATTACH = (type: string): string =>
   }--iface IFACE --priority 50"`;
 const LOAD_THEN_ATTACH = '"bpfman load file --path OBJECT --programs TYPE:NAME", then "bpfman attach ID KIND"';
 const FIND_AND_DETACH = 'type "bpfman list links" to find the id, then "bpfman detach LINK_ID"';
-const LINK_ID = `give an id: "bpfman list links" shows what is attached where; "bpfman detach LINK_ID" detaches it`;
+const LINK_ID = `for an interface, "bpfman list links" shows what is attached where, and "bpfman detach LINK_ID" detaches it`;
 const NO_DAEMON = 'bpfman needs no daemon; "bpfman rpc" serves one parent process over stdio';
 const NOTHING_TO_CLEAN =
   'no cleanup is needed: the next command that changes something removes any leftovers; "bpfman program delete --all" removes everything that bpfman loaded';

@@ -313,7 +313,7 @@ function report(cause: unknown, run: Run): number {
   endProgress(run);
   const thrown = cause instanceof BpfmanError ? cause : mistake(cause, operationIdOf(run));
   const isMistaken = phase === "usage" ? thrown.kind === "invalid" : isStranger(thrown);
-  const error = isMistaken ? withHabit(thrown, host.args) : thrown;
+  const error = isMistaken ? withHabit(thrown, host.args, phase === "usage") : thrown;
   const { noun } = trail;
   if (errorFormatOf(trail, host.env, globals) === "json") host.err(renderErrorJson(error));
   else if (error.kind === "internal") host.err(renderCrash(error));
@@ -336,10 +336,14 @@ function report(cause: unknown, run: Run): number {
 const isStranger = ({ kind, details, hint }: BpfmanError): boolean =>
   kind === "not-found" && typeof details.named === "string" && hint?.startsWith("did you mean") !== true;
 
-/** If a line that is not understood matches another tool's syntax, that is the most helpful hint. */
-function withHabit(error: BpfmanError, args: readonly string[]): BpfmanError {
-  const hint = habits().insteadOf(args);
-  return hint === null ? error : error.with({ hint });
+/**
+ * If a line that is not understood matches another tool's syntax, that is the most helpful hint. A line that is understood
+ * keeps its own, which says what names there are.
+ */
+function withHabit(error: BpfmanError, args: readonly string[], isUsage: boolean): BpfmanError {
+  const habit = habits().insteadOf(args);
+  if (habit === null) return error;
+  return error.with({ hint: isUsage || error.hint === null ? habit : `${error.hint}; ${habit}` });
 }
 
 function mistake(cause: unknown, operationId: string): BpfmanError {

@@ -1,8 +1,10 @@
 /** Metrics in Prometheus's text format 0.0.4 (https://prometheus.io/docs/instrumenting/exposition_formats/). */
+import { printableBlock } from "./printable.ts";
 import type { MetricAnswer } from "./stats-answer.ts";
 
 const escapedHelp = (text: string): string => text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n");
-const escapedLabel = (text: string): string => escapedHelp(text).replaceAll('"', '\\"');
+/** What affects a terminal is shown as in all other output, since metrics are printed, too. */
+const escapedLabel = (text: string): string => escapedHelp(printableBlock(text)).replaceAll('"', '\\"');
 
 /** `{kind="xdp",application="web"}`; nothing without labels. */
 function labelled(labels: Readonly<Record<string, string>>): string {

@@ -46,8 +46,10 @@ export interface FileWork extends Pick<ErrorParts, "hint"> {
 }
 
 /** `ACTION "PATH": reason`. `thrown` is an error or a sentence; a BpfmanError is returned unchanged. */
-export function ioFailure(thrown: unknown, { action, path, code, hint }: FileWork): BpfmanError {
+export function ioFailure(thrown: unknown, { action, path, code, hint: given }: FileWork): BpfmanError {
   if (thrown instanceof BpfmanError) return thrown;
+  const isDenied = code === "IO_FAILED" && errnoName(thrown) === "EACCES";
+  const hint = given ?? (isDenied ? "run it with sudo, or as the user whose file or directory it is" : undefined);
   return new BpfmanError(code, `${action} "${path}": ${reasonOf(thrown)}`, {
     details: { path },
     ...(hint === undefined ? {} : { hint }),

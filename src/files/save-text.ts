@@ -1,18 +1,32 @@
 import * as fs from "node:fs";
-import { ioFailure } from "../errors/sys-failure.ts";
+import { errnoName, ioFailure } from "../errors/sys-failure.ts";
+
+/** Returns why nothing is written to a path, and what to give instead; null if there is nothing or a regular file. */
+function obstacle(path: string): { readonly reason: string; readonly hint: string } | null {
+  const there = fs.lstatSync(path, { throwIfNoEntry: false });
+  if (there === undefined || there.isFile()) return null;
+  if (there.isDirectory()) return { reason: "it is a directory", hint: "give the path of a file, such as one in it" };
+  if (!there.isSymbolicLink())
+    return { reason: "it is not a regular file", hint: "give the path of a regular file, or of a new one" };
+  // Renaming would replace it, as /dev/stdout, and following it could write anywhere.
+  return { reason: "it is a symbolic link", hint: "give the path of the file itself" };
+}
 
 /**
- * Writes a new file beside the wanted one and renames it, so that others see nothing or all of it. What is at the path is
- * replaced, a symbolic link as well, unless it is neither. Throws IO_FAILED.
+ * Writes a new file beside the wanted one and renames it, so that others see nothing or all of it. Only a regular file is
+ * replaced: what others made of its name stays. Throws IO_FAILED.
  */
 export function saveText(path: string, text: string): void {
   const partial = `${path}.${process.pid}.partial`;
+  let isBegun = false;
+  let hint: string | undefined;
   try {
-    const there = fs.lstatSync(path, { throwIfNoEntry: false });
-    if (there?.isDirectory()) throw "it is a directory";
-    if (there !== undefined && !there.isFile() && !there.isSymbolicLink()) throw "it is not a regular file";
+    const found = obstacle(path);
+    hint = found?.hint;
+    if (found !== null) throw found.reason;
     const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
     const fd = fs.openSync(partial, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644);
+    isBegun = true;
     try {
       fs.writeFileSync(fd, text);
       fs.fsyncSync(fd);
@@ -21,7 +35,8 @@ export function saveText(path: string, text: string): void {
     }
     fs.renameSync(partial, path);
   } catch (thrown) {
-    fs.rmSync(partial, { force: true });
-    throw ioFailure(thrown, { action: "write", path, code: "IO_FAILED" });
+    if (isBegun) fs.rmSync(partial, { force: true });
+    if (errnoName(thrown) === "ENOENT") hint = "its directory does not exist: create it, or give another path";
+    throw ioFailure(thrown, { action: "write", path, code: "IO_FAILED", ...(hint === undefined ? {} : { hint }) });
   }
 }

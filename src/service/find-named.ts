@@ -38,11 +38,10 @@ function only(what: keyof typeof WHAT, named: string, candidates: () => readonly
   );
   const [first, ...more] = found;
   if (first === undefined) {
-    const names = all.flatMap((each) =>
-      application === null
-        ? [each.name]
-        : each.applications.flatMap((its) => (its === null ? [] : [`${its}/${each.name}`])),
+    const qualified = all.flatMap((each) =>
+      each.applications.flatMap((its) => (its === null ? [] : [`${its}/${each.name}`])),
     );
+    const names = application !== null && qualified.length > 0 ? qualified : all.map((each) => each.name);
     const there = whatThereIs(named, [...new Set(names)], { there: "there are", none: "there are none" });
     const problem = what === "program" ? `no program is named "${named}"` : `no program named "${named}" has a link`;
     throw new BpfmanError(notFound, problem, { details: { named }, hint: `${there}; ${see}` });

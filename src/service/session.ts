@@ -52,7 +52,7 @@ export function createSessionService(runtime: Runtime): SessionService {
   }
 
   async function changes(after: number): Promise<Changes<ChangeAnswer>> {
-    requireCapabilities(runtime, ["CAP_BPF"], "a subscription to changes");
+    requireCapabilities(runtime, ["CAP_BPF"], "following changes");
     return withHost("read", (host) => {
       const { entries, complete, latest } = host.store.changes(after, CHANGES_PER_READ_MAX);
       return { entries: changeAnswers(host, entries), complete, latest };

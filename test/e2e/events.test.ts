@@ -1,6 +1,6 @@
 /** Events of programs, what they print, and changes, as `events`, `trace` and `watch` and JSON-RPC clients get them: exact numbers. */
 import { describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { closeSync, constants, openSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { type Client, RpcError, startClient } from "../../rpc/client/client.ts";
 import type { MapEventAnswer, TraceLineAnswer } from "../../src/domain/answer.ts";
@@ -200,7 +200,10 @@ describe("a perf buffer", () => {
     const second = bpfman.start("events", String(id), "--foreign", "--count", "1");
     await reading(second);
     run(1, 0);
-    expect(linesOf((await second.ended).out)).toEqual([{ cpu: 0, event: numbered(1) }]);
+    const { out, error } = await second.ended;
+    expect(linesOf(out)).toEqual([{ cpu: 0, event: numbered(1) }]);
+    expect(error).toContain(`process ${first.pid} (bpfman) reads map`);
+    expect(error).toContain("it gets no more events");
     first.kill("SIGKILL");
     await first.ended;
     // Nobody is there to take it.
@@ -245,7 +248,13 @@ test("what has no events is refused, and says what has", async () => {
   const { id } = await load("prints");
   expect((await bpfman.refused(1, "NOT_SUPPORTED", "events", `${id}/tally`)).hint).toContain("map dump");
   expect((await bpfman.refused(3, "MAP_NOT_FOUND", "events", String(id))).hint).toContain("bpfman trace");
+  for (const named of [String(id), "prints"])
+    expect((await bpfman.refused(3, "MAP_NOT_FOUND", "events", named)).message).toContain(
+      `program ${id} (prints) has no`,
+    );
   await bpfman.refused(3, "MAP_NOT_FOUND", "events", "nothing");
+  const pin = `${bpfman.runtimeDir}/fs/prog_${id}`;
+  expect((await bpfman.refused(5, "STATE_CONFLICT", "events", pin)).hint).toContain("bpfman map list");
   const { id: both } = await load("to_both");
   bpfman.env.BPFMAN_RUNTIME_DIR = bpfman.runtimeDir;
   const offered = (await bpfman.ok("__complete", "words", "--", "events", "")).split("\n");
@@ -283,7 +292,10 @@ describe("trace", () => {
     await until(() => descriptors(reader.pid).some((link) => link.endsWith("/trace_pipe")));
     // Some kernels let only one process read, others give each line to one of them.
     const other = await bpfman.run("trace", "--for", "0");
-    expect(other.error).toMatch(/reads trace_pipe, too|another process reads it/);
+    const reading = `process ${reader.pid} (bpfman)`;
+    expect(
+      [`${reading} reads trace_pipe, too`, `stop ${reading} first`].filter((words) => other.error.includes(words)),
+    ).toEqual([other.code === 0 ? `${reading} reads trace_pipe, too` : `stop ${reading} first`]);
     reader.kill("SIGINT");
     expect(await reader.ended).toMatchObject({ code: 130, out: "", error: "" });
     expect(mounts()).toEqual(before);
@@ -313,6 +325,34 @@ describe("watch", () => {
     expect(linesOf<unknown>(again)).toEqual([changes[1]]);
     expect(await bpfman.ok("watch", "--for", "50ms")).toBe("");
   });
+
+  test("ends with an error where nothing can be written, rather than go on unheard", async () => {
+    await load("prints");
+    const words = bpfman.command("watch", "--after", "0", "--for", "1m", "--error-format", "json");
+    const { exitCode, stderr } = Bun.spawnSync(["sh", "-c", '"$@" > /dev/full', "sh", ...words]);
+    expect([exitCode, JSON.parse(stderr.toString()).error.code]).toEqual([1, "IO_FAILED"]);
+  });
+});
+
+test("a reader that pauses does not keep signals from ending the command", async () => {
+  // More than the 64 KiB of a pipe.
+  for (let i = 0; i < 5; i++) await bpfman.load(OBJECT, "--programs", "all", "-m", `note=${"x".repeat(4000)}`);
+  const pipe = bpfman.path("pipe");
+  sh("mkfifo", pipe);
+  const reader = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
+  const words = bpfman.command("watch", "--after", "0", "-o", "json");
+  const child = Bun.spawn(["sh", "-c", `exec "$@" > '${pipe}'`, "sh", ...words]);
+  try {
+    // Not in epoll_wait(2), as while it waits for changes.
+    await until(() => /sys_poll|poll_schedule|pipe_write/.test(readFileSync(`/proc/${child.pid}/wchan`, "utf8")));
+    child.kill("SIGTERM");
+    await child.exited;
+    expect(child.signalCode).toBe("SIGTERM");
+  } finally {
+    child.kill("SIGKILL");
+    await child.exited;
+    closeSync(reader);
+  }
 });
 
 describe("over JSON-RPC", () => {

@@ -100,15 +100,13 @@ test("a measurement holds up no other request, and can be cancelled", async () =
   expect(await server.close()).toMatchObject({ code: 0, error: "" });
 });
 
-test("metrics: a file is replaced at once, whatever stood at its path, or not at all", async () => {
+test("metrics: a file is replaced at once; a link or directory in its place stays", async () => {
   await load(0);
   const directory = bpfman.path("textfile");
   mkdirSync(directory);
   const [file, victim] = [`${directory}/bpfman.prom`, bpfman.path("victim")];
-  writeFileSync(victim, "kept");
-  symlinkSync(victim, file);
+  writeFileSync(file, "old");
   expect(await bpfman.ok("metrics", "--output", file)).toMatch(/^wrote \d+ metrics to .*\/bpfman\.prom\n$/);
-  expect(readFileSync(victim, "utf8")).toBe("kept");
   const text = readFileSync(file, "utf8");
   expect(text).toContain('\nbpfman_programs{type="xdp",application=""} 1\n');
   expect(readdirSync(directory)).toEqual(["bpfman.prom"]);
@@ -117,10 +115,18 @@ test("metrics: a file is replaced at once, whatever stood at its path, or not at
   expect(metrics.filter(({ samples }) => samples.length > 0).map(({ name }) => name)).toEqual(names as string[]);
 
   mkdirSync(`${directory}/taken.prom`);
-  const failed = await bpfman.run("metrics", "--output", `${directory}/taken.prom`);
-  expect([failed.code, failed.out]).toEqual([1, ""]);
-  expect(failed.error).toContain("it is a directory");
-  expect(readdirSync(directory).sort()).toEqual(["bpfman.prom", "taken.prom"]);
+  writeFileSync(victim, "kept");
+  symlinkSync(victim, `${directory}/link.prom`);
+  for (const [name, reason] of [
+    ["taken.prom", "it is a directory"],
+    ["link.prom", "it is a symbolic link"],
+  ]) {
+    const failed = await bpfman.run("metrics", "--output", `${directory}/${name}`);
+    expect([failed.code, failed.out]).toEqual([1, ""]);
+    expect(failed.error).toContain(String(reason));
+  }
+  expect(readFileSync(victim, "utf8")).toBe("kept");
+  expect(readdirSync(directory).sort()).toEqual(["bpfman.prom", "link.prom", "taken.prom"]);
 });
 
 const promtool = Bun.which("promtool");

@@ -17,9 +17,14 @@ export async function followChanges(
   let left = count ?? Number.POSITIVE_INFINITY;
   const changed = (change: WatchedChange): void => {
     if (left === 0) return;
-    if (!write(change)) left = 0;
-    else if (change.kind !== "events/didDrop") left--;
-    if (left === 0) end.resolve(0);
+    try {
+      if (!write(change)) left = 0;
+      else if (change.kind !== "events/didDrop") left--;
+      if (left === 0) end.resolve(0);
+    } catch (thrown) {
+      left = 0;
+      end.reject(thrown);
+    }
   };
   const interrupt = (): void => end.resolve(EXIT_INTERRUPTED);
   host.signal.addEventListener("abort", interrupt, { once: true });

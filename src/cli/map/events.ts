@@ -60,9 +60,9 @@ export const events = defineCommand({
   classic: {
     words: ["source"],
     examples: {
-      "Print the events of a program": "bpfman map events 63178",
-      "Print ten of them as a certain struct": "bpfman map events 63178/connections --type connection --count 10",
-      "Keep what comes in a minute": "bpfman map events 63178 --for 1m",
+      "Print the events of a program": "bpfman events 63178",
+      "Print ten of them as a certain struct": "bpfman events 63178/connections --type connection --count 10",
+      "Keep what comes in a minute": "bpfman events 63178 --for 1m",
     },
   },
   prepare: (request) => async (session) =>

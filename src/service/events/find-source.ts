@@ -20,6 +20,12 @@ const buffersOf = (host: Host, program: number): readonly MapId[] =>
 const ambiguous = (named: string, reason: string, hint: string, ids: readonly MapId[]): BpfmanError =>
   new BpfmanError("MAP_AMBIGUOUS", `"${named}" ${reason}`, { details: { map: named, map_ids: ids }, hint });
 
+const bufferless = (whose: string, details: Record<string, unknown>): BpfmanError =>
+  new BpfmanError("MAP_NOT_FOUND", `${whose} has no ring buffer and no perf buffer`, {
+    details,
+    hint: '"bpfman trace" prints what programs say with bpf_printk',
+  });
+
 /** The only buffer of programs. Throws MAP_AMBIGUOUS. */
 function only(host: Host, named: string, programs: readonly number[]): KnownMap | null {
   const ids = [...new Set(programs.flatMap((program) => buffersOf(host, program)))];
@@ -58,14 +64,7 @@ function byNumber(host: Host, number: number): KnownMap {
   if (isBuffer(host, map)) return findMap(host, number);
   const program = host.kernel.program(programId(number));
   if (program !== null) {
-    throw new BpfmanError(
-      "MAP_NOT_FOUND",
-      `program ${number} (${program.name}) has no ring buffer and no perf buffer`,
-      {
-        details: { program_id: number },
-        hint: '"bpfman trace" prints what it says with bpf_printk',
-      },
-    );
+    throw bufferless(`program ${number} (${program.name})`, { program_id: number });
   }
   return requireBuffer(host, findMap(host, number));
 }
@@ -89,7 +88,11 @@ export function findSource(host: Host, named: string | number): KnownMap {
       word,
       programs.map(({ id }) => id),
     );
-    if (found === null) throw thrown;
-    return found;
+    if (found !== null) return found;
+    const [program, ...more] = programs;
+    if (program === undefined) throw thrown;
+    throw bufferless(more.length === 0 ? `program ${program.id} (${program.name})` : `application "${word}"`, {
+      program_ids: programs.map(({ id }) => id),
+    });
   }
 }

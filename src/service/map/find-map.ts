@@ -88,7 +88,10 @@ function byPin(host: Host, path: string): KnownMap {
   if (handle === null) throw missing(path, 'nothing is pinned there; see "bpfman map list"');
   try {
     if (handle.kind !== "map") {
-      throw new BpfmanError("STATE_CONFLICT", `pin "${path}" holds a ${handle.kind}, not a map`, { details: { path } });
+      throw new BpfmanError("STATE_CONFLICT", `pin "${path}" holds a ${handle.kind}, not a map`, {
+        details: { path },
+        hint: '"bpfman map list -o json" shows the pins of maps',
+      });
     }
     return byId(host, handle.id);
   } finally {
@@ -121,16 +124,13 @@ export function findMap(host: Host, named: string | number): KnownMap {
   const slash = word.lastIndexOf("/");
   const [owner, name] = [word.slice(0, Math.max(slash, 0)), word.slice(slash + 1)];
   if (slash >= 0) {
+    const all = /^\d+$/.test(owner) ? [] : [...knownMaps(host.store.programs()).values()];
     const maps = /^\d+$/.test(owner)
       ? ofProgram(host, Number(owner))
-      : [...knownMaps(host.store.programs()).values()].filter(({ programs }) =>
-          programs.some(({ metadata }) => applicationOf(metadata) === owner),
-        );
-    return only(
-      word,
-      mapsNamed(host, maps, name),
-      maps.map((map) => `${owner}/${map.name}`),
-    );
+      : all.filter(({ programs }) => programs.some(({ metadata }) => applicationOf(metadata) === owner));
+    // What is no application is perhaps a program's name: its maps have names of their own.
+    const others = maps.length > 0 ? maps.map((map) => `${owner}/${map.name}`) : all.map((map) => map.name);
+    return only(word, mapsNamed(host, maps, name), others);
   }
   const exact = host.store.programsWithMap("name", name).flatMap(({ maps }) => maps);
   const known = exact.length > 0 ? exact : [...knownMaps(host.store.programs()).values()];

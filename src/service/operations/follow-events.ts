@@ -105,9 +105,8 @@ async function followEvents(host: Host, request: FollowEventsRequest, context: C
   }
   const readers = host.processes.readersOf(known.id);
   for (const { pid, name } of readers) {
-    log.warn(
-      `process ${pid} (${name}) reads map ${known.id} (${known.name}), too: each event goes to one of the readers`,
-    );
+    const what = isRing ? "each event goes to one of the readers" : "it gets no more events, even afterwards";
+    log.warn(`process ${pid} (${name}) reads map ${known.id} (${known.name}), too: ${what}`);
   }
   if (type === null && !request.raw) {
     log.warn(

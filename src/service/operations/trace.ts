@@ -1,16 +1,28 @@
 import type { TraceAnswer, TraceLineAnswer } from "../../domain/answer.ts";
 import { printableJson } from "../../domain/printable.ts";
+import { BpfmanError } from "../../errors/error.ts";
 import type { Host } from "../../platform/host.ts";
+import type { OpenTrace } from "../../platform/kernel.ts";
 import { follow } from "../events/follow.ts";
 import { TraceText } from "../events/trace-text.ts";
 import { type Context, operation } from "../operation.ts";
 import { type TraceRequest, traceRequest } from "../requests/map-requests.ts";
 
-async function trace(host: Host, request: TraceRequest, context: Context): Promise<TraceAnswer> {
-  for (const { pid, name } of host.processes.readersOf("trace_pipe")) {
-    context.log.warn(`process ${pid} (${name}) reads trace_pipe, too: each line goes to one of the readers`);
+/** Opens trace_pipe, which since Linux 6.6 only one process can read. Throws EVENTS_TAKEN, TRACEFS_UNAVAILABLE. */
+function opened(host: Host, readers: readonly string[]): OpenTrace {
+  try {
+    return host.kernel.openTrace();
+  } catch (thrown) {
+    if (!(thrown instanceof BpfmanError) || thrown.code !== "EVENTS_TAKEN" || readers.length === 0) throw thrown;
+    throw thrown.with({ hint: `stop ${readers.join(", ")} first` });
   }
-  const pipe = host.kernel.openTrace();
+}
+
+async function trace(host: Host, request: TraceRequest, context: Context): Promise<TraceAnswer> {
+  const readers = host.processes.readersOf("trace_pipe").map(({ pid, name }) => `process ${pid} (${name})`);
+  const pipe = opened(host, readers);
+  for (const reader of readers)
+    context.log.warn(`${reader} reads trace_pipe, too: each line goes to one of the readers`);
   const text = new TraceText();
   const waiting: TraceLineAnswer[] = [];
   try {

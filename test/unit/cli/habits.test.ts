@@ -211,7 +211,9 @@ describe("a line of another tool", () => {
       ["link attach xdp eth0 5 -p 50", "bpfman link attach KIND ID PLACE"],
       ["link attach tracepoint sched/sched_switch 5", "bpfman link attach KIND ID PLACE"],
     ] as const) {
-      expect(hintOf((await cli(line, { answer: failing("there are: a") })).err)).toContain(`"${instead}"`);
+      const hint = hintOf((await cli(line, { answer: failing("there are: a") })).err);
+      expect(hint).toStartWith("there are: a; ");
+      expect(hint).toContain(`"${instead}"`);
     }
     expect((await cli("unload eth0", { answer: failing('did you mean "eth1"?') })).err).not.toContain("LINK_ID");
   });

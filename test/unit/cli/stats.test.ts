@@ -161,6 +161,12 @@ describe("metrics", () => {
       ].join("\n"),
     );
   });
+  test("a label value affects no terminal", () => {
+    const samples = [{ labels: { name: "a\x1b[31m\u202e\nb" }, value: 1 }];
+    expect(prometheusText([{ name: "a", type: "gauge", help: "A.", samples }])).toEndWith(
+      'a{name="a\\\\x1b[31m\\\\u202e\\nb"} 1\n',
+    );
+  });
   test("are printed, or the file is named that they went to", async () => {
     const print = (file: string | null) => cli("metrics", { answer: () => ({ metrics, file }) });
     expect((await print(null)).out).toBe(prometheusText(metrics));

@@ -60,6 +60,38 @@ test("directories, FIFOs, devices and sockets are rejected at once", () => {
   }
 });
 
+test("a report replaces a regular file at once; anything else stays, and the error says what to give", () => {
+  const [file, victim, link] = ["report", "victim", "report-link"].map((name) => directory.path(name)) as [
+    string,
+    string,
+    string,
+  ];
+  for (const text of ["one", "two"]) {
+    files().saveText(file, text);
+    expect(fs.readFileSync(file, "utf8")).toBe(text);
+  }
+  fs.writeFileSync(victim, "kept");
+  fs.symlinkSync(victim, link);
+  fs.symlinkSync("/proc/self/fd/1", directory.path("stdout"));
+  fs.mkdirSync(directory.path("reports"));
+  const before = fs.readdirSync(directory.path("")).sort();
+  for (const [path, reason, hint] of [
+    [link, "it is a symbolic link", "the file itself"],
+    [directory.path("stdout"), "it is a symbolic link", "the file itself"],
+    [directory.path("reports"), "it is a directory", "the path of a file"],
+    ["/dev/full", "it is not a regular file", "a regular file, or of a new one"],
+    [directory.path("nowhere/report"), "ENOENT: no such file or directory", "its directory does not exist"],
+    [`${file}/report`, "part of the path is not a directory", ""],
+    [directory.path("x".repeat(255)), "ENAMETOOLONG: name too long", ""],
+  ] as const) {
+    const error = failureOf(() => files().saveText(path, "text"));
+    expect([error.code, error.message]).toEqual(["IO_FAILED", `write "${path}": ${reason}`]);
+    expect(error.hint).toContain(hint);
+  }
+  expect(fs.readdirSync(directory.path("")).sort()).toEqual(before);
+  expect([fs.readFileSync(victim, "utf8"), fs.readlinkSync(link)]).toEqual(["kept", victim]);
+});
+
 test("a symbolic link is followed, one that forms a loop is rejected", () => {
   fs.writeFileSync(directory.path("real"), "abc");
   fs.symlinkSync("real", directory.path("link"));

@@ -219,4 +219,6 @@ test("a map that programs share is found by each of their names for it", async (
   for (const named of [`${one}/totals`, "total"]) {
     expect(await run(`map dump ${named}`)).toMatchObject({ code: 3, out: "" });
   }
+  // A program's name is no application, and the hint says what the maps are called.
+  expect((await run("map dump filter/counters")).err).toContain("there are: counters");
 });

@@ -49,6 +49,8 @@ test("what is not there is told with what there is", async () => {
   expect(near.hint).toBe('did you mean "on_unlink"? there are: count, on_unlink; see "bpfman list programs"');
   expect((await failureOfAsync(() => idOf("shp/count"))).hint).toStartWith('did you mean "shop/count"?');
   // Without an application.
+  for (const programId of [web, shop]) await invoke("program/unload", { programId });
+  expect((await failureOfAsync(() => idOf("web/count"))).hint).toContain("there are: on_unlink;");
   expect((await failureOfAsync(() => idOf("web/on_unlink"))).code).toBe("PROGRAM_NOT_FOUND");
 });
 
