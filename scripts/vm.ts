@@ -18,7 +18,7 @@ const TIMEOUT_MS = 40 * 60_000;
 const LONG_TIMEOUT_MS = 120 * 60_000;
 const DEFAULT_KERNELS = ["6.1", "newest"];
 /** Modules that the tests' networks need; harmless on kernels that have them built in. */
-const MODULES = ["veth", "sch_ingress", "cls_bpf", "cls_u32", "act_bpf", "dummy", "bridge"];
+const MODULES = ["veth", "sch_ingress", "cls_bpf", "cls_u32", "act_bpf", "dummy", "bridge", "nf_defrag_ipv4"];
 
 /** Run in the guest if no command is given. scripts/test.ts reads their last line, `N passed, N failed`. */
 const TESTS = [process.execPath, "scripts/test.ts", "--rings-only", "contract", "machine-kernel", "machine"];

@@ -29,6 +29,14 @@ function explain(sys: SysFailure, { protocol, priority, defrag }: NetfilterAttac
         code: "KERNEL_UNSUPPORTED",
         reason: `this kernel cannot put fragments together: it lacks nf_defrag_${protocol} (CONFIG_NF_DEFRAG_${protocol.toUpperCase()})`,
       };
+    case "EINVAL":
+      if (!defrag) return null;
+      // What request_module returns when modprobe fails (bpf_nf_enable_defrag, net/netfilter/nf_bpf_link.c).
+      return {
+        code: "KERNEL_UNSUPPORTED",
+        reason: `the kernel could not load its module nf_defrag_${protocol}, which puts fragments together`,
+        hint: `run "modprobe nf_defrag_${protocol}" to see why`,
+      };
     default:
       return null;
   }
