@@ -309,6 +309,7 @@ export type LinkRecordAnswer =
   | LinkRecordOf<"kprobe" | "kretprobe", ProbeDetailsAnswer>
   | LinkRecordOf<"uprobe" | "uretprobe", UserProbeDetailsAnswer>
   | LinkRecordOf<"fentry" | "fexit" | "fmod_ret", { readonly fn_name: string }>
+  | LinkRecordOf<"freplace", { readonly target_program_id: number; readonly fn_name: string }>
   | LinkRecordOf<"tp_btf", { readonly tracepoint: string }>
   | LinkRecordOf<"kprobe.multi" | "kretprobe.multi", ProbesDetailsAnswer>
   | LinkRecordOf<

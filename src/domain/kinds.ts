@@ -34,7 +34,7 @@ export interface KindFacts {
   readonly chained: boolean;
   /**
    * The target function is chosen at load time (third part of `--programs`): the verifier checks the program against
-   * it.
+   * it. For freplace, it is one of another program (`partReplaced`).
    */
   readonly needsFunction: boolean;
   /** Kinds that are the same program type to the kernel. Named after the kind whose sections stand for all of them. */
@@ -256,9 +256,8 @@ export const KINDS = {
   freplace: {
     ...LOADED_TRACING,
     display: "an freplace",
-    loads: false,
-    loadOnly:
-      "it replaces a function of a loaded program, which it is checked against: libbpf's bpf_program__set_attach_target",
+    attachKind: "freplace",
+    loadOnly: null,
     programType: "EXT",
     expectedAttachType: null,
     capabilities: ["CAP_NET_ADMIN", "CAP_PERFMON"],

@@ -361,6 +361,11 @@ export const ERROR_CODES = {
     meaning: "all ten slots of the hook's dispatcher are occupied",
     hint: 'see "bpfman dispatcher list"; detach a program first',
   },
+  PROGRAM_IN_USE: {
+    kind: "conflict",
+    meaning: "other programs are loaded that replace functions of the program",
+    hint: "unload those first",
+  },
   LOCK_TIMEOUT: {
     kind: "conflict",
     meaning: "another bpfman is making changes and did not finish in time",

@@ -8,11 +8,12 @@ import { type Context, operation } from "../operation.ts";
 import { programIdOf, requireProgram } from "../require-record.ts";
 import { type DeleteProgramRequest, deleteProgramRequest } from "../requests/program-requests.ts";
 
-/** Programs that use the maps of others come first, as with `recursive`. */
+/** Programs that use the maps of others or replace functions of them come first, as with `recursive`. */
 function targets(host: Host, named: ProgramId | null, request: DeleteProgramRequest): ProgramRecord[] {
   if (named !== null) return withDependants(host, requireProgram(host, named), request);
   const all = host.store.programs();
-  return [...all.filter((each) => each.mapOwnerId !== null), ...all.filter((each) => each.mapOwnerId === null)];
+  const rank = ({ type, mapOwnerId }: ProgramRecord) => (type === "freplace" ? 0 : mapOwnerId === null ? 2 : 1);
+  return all.toSorted((a, b) => rank(a) - rank(b));
 }
 
 async function deleteProgram(host: Host, request: DeleteProgramRequest, context: Context): Promise<DeleteAnswer> {

@@ -1,16 +1,16 @@
 /** Deletes programs with whatever depends on them: links first, and programs before the owner of their maps. */
 import type { DeleteAnswer } from "../../domain/answer.ts";
 import type { LinkId, ProgramId } from "../../domain/ids.ts";
-import type { ProgramRecord } from "../../domain/program.ts";
+import { type ProgramRecord, replacesPartOf } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import type { Host } from "../../platform/host.ts";
 import type { Context } from "../operation.ts";
 import { mapUsers } from "./map-users.ts";
 import { removeLink } from "./remove-link.ts";
-import { removeProgram, requireOwnPins } from "./remove-program.ts";
+import { removeProgram, requireNotReplaced, requireOwnPins } from "./remove-program.ts";
 
 /**
- * Returns a program and, with `recursive`, those that use its maps, in the order of removal. Programs that stay keep
+ * Returns a program and, with `recursive`, those that use its maps or replace functions of it, in the order of removal. Programs that stay keep
  * the maps.
  */
 export function withDependants(
@@ -18,7 +18,9 @@ export function withDependants(
   program: ProgramRecord,
   { recursive }: { readonly recursive: boolean },
 ): ProgramRecord[] {
-  const dependants = host.store.programs().filter((other) => recursive && other.mapOwnerId === program.id);
+  const dependants = host.store
+    .programs()
+    .filter((other) => recursive && (other.mapOwnerId === program.id || replacesPartOf(other, program.id)));
   return [...dependants, program];
 }
 
@@ -37,6 +39,7 @@ export async function deletePrograms(
   const detached = [...before];
   try {
     for (const program of programs) {
+      requireNotReplaced(host, program);
       requireOwnPins(host, program, users);
       for (const record of host.store.links(program.id)) {
         await removeLink(host, { record, state: "ready" }, context);

@@ -1,7 +1,8 @@
 /** Removes a program, for `unload` and recovery. Its links must have been removed before. */
 import { PROGRAM_GONE_TIMEOUT_MS } from "../../domain/limits.ts";
 import { linkPin, type Pin, programPin } from "../../domain/pin.ts";
-import type { ProgramRecord, RowState } from "../../domain/program.ts";
+import { type ProgramRecord, replacesPartOf, type RowState } from "../../domain/program.ts";
+import { BpfmanError } from "../../errors/error.ts";
 import type { Host } from "../../platform/host.ts";
 import type { Context } from "../operation.ts";
 import { removePins, requireOwn } from "../own-pins.ts";
@@ -31,6 +32,21 @@ export function requireOwnPins(host: Host, program: ProgramRecord, users: MapUse
     pinPath === "" || kernelLinkId === null ? [] : linkPin(pinPath, kernelLinkId),
   );
   requireOwn(host, [...ownPins(program, users), ...links]);
+}
+
+/** Throws PROGRAM_IN_USE if programs are loaded that replace functions of it: they would keep it in the kernel. */
+export function requireNotReplaced(host: Host, { id }: ProgramRecord): void {
+  const holders = host.store.programs().filter((each) => replacesPartOf(each, id));
+  const [first] = holders;
+  if (first === undefined) return;
+  const ids = holders.map((each) => each.id);
+  const links = ids.flatMap((each) => host.store.links(each).map((link) => link.id));
+  const held = links.length === 0 ? "" : `, now by link ${links.join(", ")}`;
+  throw new BpfmanError(
+    "PROGRAM_IN_USE",
+    `program ${id} is held by program ${ids.join(", ")}, loaded to replace functions of it${held}`,
+    { details: { program_id: id, programs: ids, links }, hint: `unload those first: bpfman unload ${ids.join(" ")}` },
+  );
 }
 
 /** A row and its previous state, which is restored if nothing could be done. */
