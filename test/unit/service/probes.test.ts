@@ -11,6 +11,8 @@ SEC("kprobe") int on_call(void *ctx) { return 0; }
 SEC("kretprobe") int on_return(void *ctx) { return 0; }
 SEC("fentry") int on_entry(void *ctx) { return 0; }
 SEC("lsm") int on_decision(void *ctx) { return 0; }
+SEC("xdp") int whole(struct xdp_md *ctx) { return 2; }
+SEC("freplace/decide") int part(struct xdp_md *ctx) { return 1; }
 `;
 
 let bed: TestBed;
@@ -23,7 +25,7 @@ beforeEach(() => {
 });
 afterEach(() => bed.close());
 
-async function load(type: string, name: string, attachFunction: string | null = null): Promise<number> {
+async function load(type: string | null, name: string, attachFunction: string | null = null): Promise<number> {
   const programs = [{ type, name, attachFunction }];
   const answer = await invoke("program/load", { source: { file: "/x.o" }, programs });
   return answer.programs[0]?.record?.program_id ?? 0;
@@ -158,5 +160,78 @@ describe("fentry and lsm", () => {
     expect((await invoke("link/list", {})).links).toEqual([]);
     bed.kernel.lsm = true;
     expect((await attach(id, { kind: "lsm" })).record.details).toEqual({ hook_name: "file_open" });
+  });
+});
+
+describe("freplace", () => {
+  test("replaces a function of the program that was named at the load, by its id or name", async () => {
+    const whole = await load("xdp", "whole");
+    for (const named of ["whole", `${whole}`, `${whole}/decide`, "whole/decide"]) {
+      const part = await load("freplace", "part", named);
+      const { programs } = await invoke("program/list", {});
+      expect(programs.find(({ record }) => record?.program_id === part)?.record?.load.attach_func).toBe(
+        `${whole}/decide`,
+      );
+      const { record } = await attach(part, { kind: "freplace" });
+      expect(record).toMatchObject({ kind: "freplace", details: { target_program_id: whole, fn_name: "decide" } });
+      await invoke("program/unload", { programId: part });
+    }
+    await invoke("program/unload", { programId: whole });
+  });
+
+  test("needs a managed program that is none itself", async () => {
+    const whole = await load("xdp", "whole");
+    const part = await load("freplace", "part", `${whole}`);
+    for (const [code, named] of [
+      ["INVALID_PROGRAM", null],
+      ["INVALID_PROGRAM", "/decide"],
+      ["INVALID_PROGRAM", "whole/"],
+      ["INVALID_PROGRAM", `${part}/part`],
+      ["PROGRAM_NOT_FOUND", "nobody"],
+      ["PROGRAM_NOT_FOUND", "4294967295"],
+    ] as const) {
+      expect([named, (await failureOfAsync(() => load("freplace", "part", named))).code]).toEqual([named, code]);
+    }
+    const { programs } = await invoke("program/list", {});
+    expect(programs).toHaveLength(2);
+  });
+
+  test("a function is replaced once, and its program stays until then", async () => {
+    const whole = await load("xdp", "whole");
+    const [part, another] = [await load("freplace", "part", "whole"), await load("freplace", "part", "whole")];
+    const { record } = await attach(part, { kind: "freplace" });
+    expect(await failureOfAsync(() => attach(part, { kind: "freplace" }))).toMatchObject({
+      code: "ALREADY_ATTACHED",
+      details: { link_id: record.id },
+    });
+    expect(await failureOfAsync(() => attach(another, { kind: "freplace" }))).toMatchObject({
+      code: "HOOK_BUSY",
+      details: { link_id: record.id, program_id: part },
+    });
+    const held = { code: "PROGRAM_IN_USE", details: { programs: [part, another], links: [record.id] } };
+    expect(await failureOfAsync(() => invoke("program/unload", { programId: whole }))).toMatchObject(held);
+    expect(await failureOfAsync(() => invoke("program/delete", { programId: whole }))).toMatchObject(held);
+    expect((await invoke("program/delete", { programId: whole, recursive: true })).deleted).toEqual([
+      part,
+      another,
+      whole,
+    ] as number[]);
+  });
+
+  test("all programs can be deleted at once, those that replace functions first", async () => {
+    const whole = await load("xdp", "whole");
+    const part = await load("freplace", "part", "whole");
+    expect((await invoke("program/delete", { all: true })).deleted).toEqual([part, whole] as number[]);
+  });
+
+  test("a kernel without extensions is said to be one", async () => {
+    await load("xdp", "whole");
+    bed.kernel.refused.add("part");
+    expect(await failureOfAsync(() => load(null, "part", "whole"))).toMatchObject({
+      code: "KERNEL_UNSUPPORTED",
+      message: "load freplace: this kernel has no extension programs (BPF_PROG_TYPE_EXT: EPERM)",
+    });
+    bed.kernel.ext = true;
+    expect(await failureOfAsync(() => load(null, "part", "whole"))).toMatchObject({ code: "VERIFIER_REJECTED" });
   });
 });
