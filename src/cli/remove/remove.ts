@@ -93,7 +93,7 @@ export const detach = defineCommand({
 const RECURSIVE = toggle({
   long: "recursive",
   short: "r",
-  doc: ["Also delete programs that share the maps of a deleted program."],
+  doc: ["Also delete programs that share the maps of a deleted program, or replace functions of it."],
 });
 
 /** Deletes one by one. An ID that an earlier deletion already removed is skipped. */
@@ -115,7 +115,8 @@ const deletingEach =
 export const deletePrograms = defineCommand({
   description: [
     "Deletes programs after detaching their links. Maps that other programs share",
-    "stay until the last of these is deleted; --recursive deletes those first.",
+    "stay until the last of these is deleted; --recursive deletes those first, and",
+    "programs that replace functions of a deleted one, which would not be deleted else.",
   ],
   fields: {
     programIds: each(PROGRAM_ID, {
