@@ -25,12 +25,6 @@ export function partReplaced(attachFunction: string): PartReplaced {
   return { program: attachFunction.slice(0, Math.max(0, slash)), fnName: attachFunction.slice(slash + 1) };
 }
 
-/** Whether a function of the program with that ID is what this one replaces. */
-export const replacesPartOf = (
-  { type, attachFunction }: Pick<ProgramRecord, "type" | "attachFunction">,
-  target: ProgramId,
-): boolean => type === "freplace" && partReplaced(attachFunction ?? "").program === String(target);
-
 /** Stands for every program of an object, unless one is called that. */
 export const EVERY_PROGRAM = "all";
 

@@ -32,11 +32,9 @@ function requireNoTwin(host: Host, { id }: ProgramRecord): void {
 /** Throws ALREADY_ATTACHED or HOOK_BUSY if one of our links replaces the function. */
 function requireFree(host: Host, program: ProgramRecord, { targetProgramId, fnName }: FreplaceDetails): void {
   const holder = host.store
-    .links()
-    .find(
-      ({ details }) =>
-        details.kind === "freplace" && details.targetProgramId === targetProgramId && details.fnName === fnName,
-    );
+    .programsReplacing(targetProgramId)
+    .flatMap(({ id }) => host.store.links(id))
+    .find(({ details }) => details.kind === "freplace" && details.fnName === fnName);
   if (holder === undefined) return;
   const isItself = holder.programId === program.id;
   throw new BpfmanError(

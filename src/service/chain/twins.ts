@@ -68,9 +68,7 @@ function twinToLoad(host: Host, member: Member): TwinToLoad | null {
 
 /** Throws STATE_CONFLICT if a function of the program is replaced: in the twin, it would not be. */
 function requireWhole(host: Host, { program }: Member): void {
-  const by = host.store
-    .links()
-    .find(({ details }) => details.kind === "freplace" && details.targetProgramId === program);
+  const [by] = host.store.programsReplacing(program).flatMap(({ id }) => host.store.links(id));
   if (by?.details.kind !== "freplace") return;
   throw new BpfmanError(
     "STATE_CONFLICT",

@@ -1,7 +1,7 @@
 /** Deletes programs with whatever depends on them: links first, and programs before the owner of their maps. */
 import type { DeleteAnswer } from "../../domain/answer.ts";
 import type { LinkId, ProgramId } from "../../domain/ids.ts";
-import { type ProgramRecord, replacesPartOf } from "../../domain/program.ts";
+import type { ProgramRecord } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import type { Host } from "../../platform/host.ts";
 import type { Context } from "../operation.ts";
@@ -18,10 +18,11 @@ export function withDependants(
   program: ProgramRecord,
   { recursive }: { readonly recursive: boolean },
 ): ProgramRecord[] {
-  const dependants = host.store
-    .programs()
-    .filter((other) => recursive && (other.mapOwnerId === program.id || replacesPartOf(other, program.id)));
-  return [...dependants, program];
+  if (!recursive) return [program];
+  const replacing = host.store.programsReplacing(program.id);
+  const known = new Set(replacing.map(({ id }) => id));
+  const sharing = host.store.programs().filter(({ id, mapOwnerId }) => mapOwnerId === program.id && !known.has(id));
+  return [...replacing, ...sharing, program];
 }
 
 /**

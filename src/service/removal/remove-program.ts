@@ -1,7 +1,7 @@
 /** Removes a program, for `unload` and recovery. Its links must have been removed before. */
 import { PROGRAM_GONE_TIMEOUT_MS } from "../../domain/limits.ts";
 import { linkPin, type Pin, programPin } from "../../domain/pin.ts";
-import { type ProgramRecord, replacesPartOf, type RowState } from "../../domain/program.ts";
+import type { ProgramRecord, RowState } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import type { Host } from "../../platform/host.ts";
 import type { Context } from "../operation.ts";
@@ -36,7 +36,7 @@ export function requireOwnPins(host: Host, program: ProgramRecord, users: MapUse
 
 /** Throws PROGRAM_IN_USE if programs are loaded that replace functions of it: they would keep it in the kernel. */
 export function requireNotReplaced(host: Host, { id }: ProgramRecord): void {
-  const holders = host.store.programs().filter((each) => replacesPartOf(each, id));
+  const holders = host.store.programsReplacing(id);
   const [first] = holders;
   if (first === undefined) return;
   const ids = holders.map((each) => each.id);
