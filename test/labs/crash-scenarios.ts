@@ -5,7 +5,7 @@ import { join, resolve } from "node:path";
 import type { DispatcherListAnswer, LoadAnswer, ProgramAnswer } from "../../src/domain/answer.ts";
 import type { OperationName } from "../../src/service/operations.ts";
 import { LIFE_OBJECT } from "../servers/put-bytecode.ts";
-import { type Watch, type Wire, watchMembers } from "./chain-lab.ts";
+import { verdictOf, type Watch, type Wire, watchMembers } from "./chain-lab.ts";
 import { type Executable, idOf, mapOf } from "./executable.ts";
 import { noExtensions } from "./extension-test.ts";
 import { missingFeature } from "./kernel-feature.ts";
@@ -18,6 +18,9 @@ const fixture = (name: string): string => resolve(import.meta.dir, `../../dist/b
 const CHAIN = fixture("chain");
 const KINDS = fixture("kinds");
 const MAP_VALUES = fixture("map_values");
+const REPLACED = fixture("freplace");
+/** The verdict of the program in it that replaces a function. */
+const XDP_DROP = 1;
 
 /** What can be seen of a machine: the lists of bpfman, and what ran when there was something to run for. */
 export interface Picture {
@@ -106,6 +109,7 @@ export class Lane {
   #watch: Watch | null = null;
   #map: string | null = null;
   #spare: number | null = null;
+  #whole: number | null = null;
 
   constructor({ bpfman, wire, work, image }: Equipment) {
     this.bpfman = bpfman;
@@ -139,6 +143,14 @@ export class Lane {
     const programs = await this.bpfman.load(MAP_VALUES, "--programs", "xdp:use_all");
     this.#map = `${idOf(programs, "use_all")}/names`;
     for (const key of entries) await this.bpfman.ok("map", "update", this.#map, `"${key}"`, "1");
+  }
+
+  /** A program with a function that another one replaces, and that one unless it is yet to be loaded. */
+  async loadReplaced(parts: "whole" | "both"): Promise<void> {
+    this.#whole = idOf(await this.bpfman.load(REPLACED, "--programs", "xdp:whole"), "whole");
+    if (parts === "whole") return;
+    const programs = await this.bpfman.load(REPLACED, "--programs", `freplace:drop:${this.#whole}/decide`);
+    this.#ids.set("drop", idOf(programs, "drop"));
   }
 
   onMap(verb: string, ...words: readonly string[]): string[] {
@@ -186,6 +198,7 @@ export class Lane {
     this.#watch = null;
     this.#map = null;
     this.#spare = null;
+    this.#whole = null;
     const { runtimeDir } = this.bpfman;
     if (existsSync(join(runtimeDir, "state/bpfman.db"))) {
       await this.bpfman.ok("program", "delete", "--all", ...(untouched ? ["--unmount"] : []));
@@ -227,6 +240,7 @@ export class Lane {
       await until(() => this.wire.received() === before + 1);
       ran.push(...watch.seen().map(String));
     }
+    if (this.#whole !== null && verdictOf(this.#whole) === XDP_DROP) ran.push("drop");
     await this.work.run(1);
     for (const [map, old] of this.#events) {
       const now = countersIfThere(map);
@@ -431,6 +445,45 @@ function ofEvent(kind: Event): Scenario[] {
   ];
 }
 
+/** Its program is what the load is checked against, and what the link holds. */
+function ofReplaced(): Scenario[] {
+  const attach = async (lane: Lane) => ["attach", lane.id("drop"), "freplace"];
+  const detach = async (lane: Lane) => ["detach", await lane.link("drop")];
+  const common = { obstacle: noExtensions, before: alone, after: alone } as const;
+  return [
+    {
+      ...common,
+      name: "load freplace",
+      operation: "program/load",
+      prepare: (lane) => lane.loadReplaced("whole"),
+      words: async () => ["load", "file", "--path", REPLACED, "--programs", "freplace:drop:whole/decide"],
+      undo: async (lane) => void (await lane.bpfman.ok("unload", "drop")),
+    },
+    {
+      ...common,
+      name: "attach freplace",
+      operation: "link/attach",
+      prepare: (lane) => lane.loadReplaced("both"),
+      words: attach,
+      after: ["drop", BYSTANDER],
+      undo: async (lane) => void (await lane.bpfman.ok(...(await detach(lane)))),
+    },
+    {
+      ...common,
+      name: "detach freplace",
+      operation: "link/detach",
+      interrupted: "after",
+      async prepare(lane) {
+        await lane.loadReplaced("both");
+        await lane.bpfman.ok(...(await attach(lane)));
+      },
+      words: detach,
+      before: ["drop", BYSTANDER],
+      undo: async (lane) => void (await lane.bpfman.ok(...(await attach(lane)))),
+    },
+  ];
+}
+
 const ENTRIES = ["a", "b", "c"] as const;
 
 /** A change of a map with {@link ENTRIES}. */
@@ -595,6 +648,7 @@ export const SCENARIOS: readonly Scenario[] = [
     }),
   ),
   ...(Object.keys(EVENTS) as Event[]).filter((kind) => kind !== BYSTANDER).flatMap(ofEvent),
+  ...ofReplaced(),
   ...(["xdp", "tc", "tcx"] as const).flatMap((hook) => [0, 1, 2, 9].flatMap((others) => changesBeside(hook, others))),
   ...(["xdp", "tc"] as const).flatMap((hook) => [1, 2, 10].map((size) => reorder(hook, size))),
   ...(["xdp", "tc"] as const).flatMap((hook) => [proceed(hook, "chain"), proceed(hook, "direct")]),
