@@ -35,12 +35,12 @@ export async function deletePrograms(
   before: readonly LinkId[],
   context: Context,
 ): Promise<DeleteAnswer> {
+  for (const program of programs) requireNotReplaced(host, program, programs);
   const users = mapUsers(host);
   const deleted: ProgramId[] = [];
   const detached = [...before];
   try {
     for (const program of programs) {
-      requireNotReplaced(host, program);
       requireOwnPins(host, program, users);
       for (const record of host.store.links(program.id)) {
         await removeLink(host, { record, state: "ready" }, context);

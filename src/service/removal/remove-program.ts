@@ -34,9 +34,12 @@ export function requireOwnPins(host: Host, program: ProgramRecord, users: MapUse
   requireOwn(host, [...ownPins(program, users), ...links]);
 }
 
-/** Throws PROGRAM_IN_USE if programs are loaded that replace functions of it: they would keep it in the kernel. */
-export function requireNotReplaced(host: Host, { id }: ProgramRecord): void {
-  const holders = host.store.programsReplacing(id);
+/**
+ * Throws PROGRAM_IN_USE if programs are loaded that replace functions of it, besides those that go first: they would keep it
+ * in the kernel. Called before anything is removed.
+ */
+export function requireNotReplaced(host: Host, { id }: ProgramRecord, before: readonly ProgramRecord[] = []): void {
+  const holders = host.store.programsReplacing(id).filter((each) => before.every((other) => other.id !== each.id));
   const [first] = holders;
   if (first === undefined) return;
   const ids = holders.map((each) => each.id);

@@ -210,6 +210,9 @@ describe("freplace", () => {
     });
     const held = { code: "PROGRAM_IN_USE", details: { programs: [part, another], links: [record.id] } };
     expect(await failureOfAsync(() => invoke("program/unload", { programId: whole }))).toMatchObject(held);
+    const hook = await attach(whole, { kind: "xdp", iface: "eth0", priority: 50 });
+    expect(await failureOfAsync(() => invoke("link/delete", { linkId: hook.record.id }))).toMatchObject(held);
+    expect((await invoke("link/list", {})).links).toHaveLength(2);
     expect(await failureOfAsync(() => invoke("program/delete", { programId: whole }))).toMatchObject(held);
     expect((await invoke("program/delete", { programId: whole, recursive: true })).deleted).toEqual([
       part,
