@@ -42,8 +42,10 @@ export const ERROR_CODES = {
   },
   INVALID_PROGRAM: {
     kind: "invalid",
-    meaning: "a --programs value is not TYPE:NAME, or TYPE:NAME:FUNCTION for fentry, fexit and lsm",
-    advice: "write TYPE:NAME, as in xdp:my_program; fentry, fexit and lsm also need :FUNCTION",
+    meaning:
+      "a --programs value is not TYPE:NAME, or TYPE:NAME:FUNCTION for fentry, fexit and lsm, or TYPE:NAME:PROGRAM/FUNCTION for freplace",
+    advice:
+      "write TYPE:NAME, as in xdp:my_program; fentry, fexit and lsm also need :FUNCTION, and freplace :PROGRAM/FUNCTION",
   },
   INVALID_GLOBAL: {
     kind: "invalid",
