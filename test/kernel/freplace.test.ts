@@ -116,8 +116,10 @@ describe("what cannot be replaced", () => {
     expect(misspelt.hint).toContain('"decide"');
     const hidden = await loadRefused(1, "VERIFIER_REJECTED", `freplace:drop:${whole}/hidden`);
     expect(hidden.message).toContain("static");
+    expect(hidden.hint).toContain("remove static");
     const another = await loadRefused(1, "VERIFIER_REJECTED", `freplace:with_more:${whole}`);
-    expect(another.message).toContain("arg");
+    expect(another.message).toContain("args");
+    expect(another.hint).toContain("arguments");
     const drop = await load(`freplace:drop:${whole}/decide`);
     const itself = await loadRefused(1, "INVALID_PROGRAM", `freplace:send_back:${drop}/drop`);
     expect(itself.message).toContain(`program ${drop} is an freplace program itself`);
