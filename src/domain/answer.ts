@@ -26,6 +26,7 @@ export interface ProgramRecordAnswer {
     readonly program_type: ProgramType;
     readonly global_data: Readonly<Record<string, string>>;
     readonly image_source: { readonly url: string; readonly digest: string; readonly pull_policy: string } | null;
+    /** For freplace, `PROGRAM_ID/FUNCTION`. */
     readonly attach_func: string | null;
     readonly map_owner_id: number | null;
   };
