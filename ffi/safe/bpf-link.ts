@@ -135,7 +135,7 @@ export const openIterator = (link: number): number => bpf("ITER_CREATE", encode(
 
 /**
  * BPF_RAW_TRACEPOINT_OPEN: attaches a raw tracepoint program to the tracepoint of that name (a link since Linux 5.8).
- * BPF_LINK_CREATE takes no such programs. Throws SysError: ENOENT if there is no such tracepoint.
+ * BPF_LINK_CREATE does not accept these programs. Throws SysError: ENOENT if there is no such tracepoint.
  */
 export function openRawTracepoint(program: number, name: string): number {
   const text = cString(name);
@@ -202,7 +202,7 @@ export function createTcxLink(program: number, place: TcxPlace): number {
 }
 
 export interface CgroupPlace {
-  /** Of the cgroup's directory. */
+  /** Descriptor of the cgroup's directory. */
   readonly cgroup: number;
   readonly attachType: AttachTypeName;
   /** Null appends to the list; anything else takes Linux 6.17. */
@@ -229,7 +229,7 @@ export function createCgroupLink(program: number, place: CgroupPlace): number {
 
 /**
  * Attaches to the network namespace behind that descriptor (Linux 5.9 for SK_LOOKUP). Throws SysError: E2BIG if it has as
- * many programs as the kernel allows, EINVAL if it is no network namespace.
+ * many programs as the kernel allows, EINVAL if the descriptor is of something else.
  */
 export const createNetnsLink = (program: number, netns: number, attachType: "SK_LOOKUP"): number =>
   createLink(NETNS_LINK_ATTR, { prog_fd: program, target_fd: netns, attach_type: ATTACH_TYPE[attachType] });

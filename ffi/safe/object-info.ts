@@ -176,7 +176,7 @@ export type LinkFacts =
     }
   | { readonly kind: "tracepoint" | "raw_tp"; readonly name: string; readonly cookie: bigint }
   | {
-      /** Of a counter: PERF_TYPE_* and PERF_COUNT_*. */
+      /** `type` is a PERF_TYPE_* and `config` a PERF_COUNT_*. */
       readonly kind: "event";
       readonly type: number;
       readonly config: bigint;

@@ -121,9 +121,9 @@ export const FINDINGS = {
   },
   "namespace-held": {
     severity: "warning",
-    meaning: "a netfilter link keeps a network namespace alive that is no longer at the path where it was",
+    meaning: "a netfilter link keeps a network namespace alive whose path is gone or leads to another one",
     consequence:
-      "the namespace and its interfaces stay until the link is detached, and a new one at the path has no such program",
+      "the namespace and its interfaces stay until the link is detached, and a new namespace at that path runs without the program",
     advice: "detach the link, unless processes still run in that namespace",
   },
   "target-replaced": {

@@ -40,7 +40,7 @@ export interface ImagePruneAnswer {
   /** Nothing was removed. */
   readonly dry_run: boolean;
   readonly images: readonly CachedImageAnswer[];
-  /** How many files, also those that belonged to no image, and their bytes. */
+  /** How many files, including those that belonged to no image, and their bytes. */
   readonly files: number;
   readonly size: number;
 }

@@ -311,7 +311,7 @@ export const ERROR_CODES = {
   EVENT_NOT_FOUND: {
     kind: "not-found",
     meaning: "there is no perf event of that name",
-    hint: "see bpfman attach perf_event --help",
+    hint: '"bpfman attach perf_event --help" lists the events',
   },
   CGROUP_NOT_FOUND: {
     kind: "not-found",

@@ -7,7 +7,7 @@ import { parseReference } from "./reference.ts";
 import type { Digest } from "./repository.ts";
 
 interface Found extends StoredImage {
-  /** All of them, also those that only repeat the digest. */
+  /** All of them, including those that only repeat the digest. */
   readonly keys: readonly string[];
   readonly blobs: ReadonlySet<Digest>;
 }
@@ -67,7 +67,7 @@ function blobsOf(cache: Cache, digest: Digest, sizes: ReadonlyMap<Digest, number
         for (const each of blobsOf(cache, entry.digest, sizes, true)) found.add(each);
     }
   } catch (thrown) {
-    // What cannot be read is no part of an image that can be used.
+    // A file that cannot be read is not part of a usable image.
     if (!(thrown instanceof BpfmanError)) throw thrown;
   }
   return found;

@@ -219,7 +219,7 @@ export type KernelLinkFacts =
     }
   | { readonly kind: "tracepoint" | "raw_tp"; readonly name: string; readonly cookie: bigint }
   | {
-      /** Of a counter: PERF_TYPE_* and PERF_COUNT_*. */
+      /** `type` is a PERF_TYPE_* and `config` a PERF_COUNT_*. */
       readonly kind: "event";
       readonly type: number;
       readonly config: bigint;
@@ -584,7 +584,7 @@ export interface KernelPort {
    */
   countRuns(): { close(): void };
   /**
-   * What the kernel counted of a program since it was loaded, while it counted at all; null if there is no such program.
+   * What the kernel counted for a program since it was loaded, while counting was on; null if there is no such program.
    * Extensions are never counted: their runs belong to the program that they extend.
    */
   programRuns(id: ProgramId): ProgramRuns | null;

@@ -128,7 +128,7 @@ export function findMap(host: Host, named: string | number): KnownMap {
     const maps = /^\d+$/.test(owner)
       ? ofProgram(host, Number(owner))
       : all.filter(({ programs }) => programs.some(({ metadata }) => applicationOf(metadata) === owner));
-    // What is no application is perhaps a program's name: its maps have names of their own.
+    // A word that names no application may be the name of a program, whose maps have names of their own.
     const others = maps.length > 0 ? maps.map((map) => `${owner}/${map.name}`) : all.map((map) => map.name);
     return only(word, mapsNamed(host, maps, name), others);
   }
