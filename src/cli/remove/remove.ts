@@ -5,7 +5,8 @@ import { type Action, defineCommand, each, type Session, toggle, vary, usageErro
 import { ALL, LINK_ID, PROGRAM_ID } from "../fields.ts";
 
 /**
- * Performs an operation for each ID, once. Reports failures and continues with the next ID, unless the user interrupted.
+ * Performs an operation for each ID, once. Reports failures and continues with the next ID, unless the user interrupted. A
+ * program that another one holds is tried again after the others, which may hold it.
  */
 async function forEachId<Answer>(
   session: Session,
@@ -13,11 +14,17 @@ async function forEachId<Answer>(
   run: (id: number | string) => Promise<Answer>,
 ): Promise<Answer[]> {
   const answers: Answer[] = [];
-  for (const id of new Set(ids)) {
+  const queue = [...new Set(ids)];
+  const first = queue.length;
+  for (const [turn, id] of queue.entries()) {
     try {
       answers.push(await run(id));
     } catch (error) {
       if (!(error instanceof BpfmanError)) throw error;
+      if (error.code === "PROGRAM_IN_USE" && turn < first - 1) {
+        queue.push(id);
+        continue;
+      }
       session.fail(error);
       if (error.kind === "cancelled") break;
     }

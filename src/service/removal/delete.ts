@@ -10,8 +10,8 @@ import { removeLink } from "./remove-link.ts";
 import { removeProgram, requireNotReplaced, requireOwnPins } from "./remove-program.ts";
 
 /**
- * Returns a program and, with `recursive`, those that use its maps or replace functions of it, in the order of removal. Programs that stay keep
- * the maps.
+ * Returns a program and, with `recursive`, those that use its maps or replace functions of it, and in turn what depends on
+ * those, in the order of removal. Programs that stay keep the maps.
  */
 export function withDependants(
   host: Host,
@@ -19,10 +19,15 @@ export function withDependants(
   { recursive }: { readonly recursive: boolean },
 ): ProgramRecord[] {
   if (!recursive) return [program];
-  const replacing = host.store.programsReplacing(program.id);
-  const known = new Set(replacing.map(({ id }) => id));
-  const sharing = host.store.programs().filter(({ id, mapOwnerId }) => mapOwnerId === program.id && !known.has(id));
-  return [...replacing, ...sharing, program];
+  const all = host.store.programs();
+  const seen = new Set<ProgramId>();
+  const inOrder = (each: ProgramRecord): ProgramRecord[] => {
+    if (seen.has(each.id)) return [];
+    seen.add(each.id);
+    const sharing = all.filter(({ mapOwnerId }) => mapOwnerId === each.id);
+    return [...[...host.store.programsReplacing(each.id), ...sharing].flatMap(inOrder), each];
+  };
+  return inOrder(program);
 }
 
 /**

@@ -52,6 +52,15 @@ export function requireNotReplaced(host: Host, { id }: ProgramRecord, before: re
   );
 }
 
+/**
+ * Returns them in the order in which they can be removed together: those that replace functions of others first, and those
+ * that use the maps of others before these.
+ */
+export function inOrderOfRemoval(programs: readonly ProgramRecord[]): ProgramRecord[] {
+  const rank = ({ type, mapOwnerId }: ProgramRecord) => (type === "freplace" ? 0 : mapOwnerId === null ? 2 : 1);
+  return programs.toSorted((a, b) => rank(a) - rank(b));
+}
+
 /** A row and its previous state, which is restored if nothing could be done. */
 export interface ProgramRow {
   readonly record: ProgramRecord;

@@ -227,6 +227,44 @@ describe("freplace", () => {
     expect((await invoke("program/delete", { all: true })).deleted).toEqual([part, whole] as number[]);
   });
 
+  test("what depends on a program that goes along goes first", async () => {
+    const owner = await load("kprobe", "on_call");
+    const programs = [{ type: "xdp", name: "whole" }];
+    const answer = await invoke("program/load", { source: { file: "/x.o" }, programs, mapOwnerId: owner });
+    const whole = answer.programs[0]?.record?.program_id ?? 0;
+    const part = await load("freplace", "part", "whole");
+    const { deleted } = await invoke("program/delete", { programId: owner, recursive: true });
+    expect(deleted).toEqual([part, whole, owner] as number[]);
+  });
+
+  test("the end of a session unloads what it loaded, but what another's program holds only after that one", async () => {
+    const whole = async (owner: string) =>
+      (await invoke("program/load", { source: { file: "/x.o" }, programs: [{ name: "whole" }] }, { owner })).programs;
+    const replacing = async (owner: string) => {
+      const programs = [{ name: "part", attachFunction: "whole" }];
+      const { record } = (await invoke("program/load", { source: { file: "/x.o" }, programs }, { owner }))
+        .programs[0] as { record: { program_id: number } };
+      await invoke("link/attach", { programId: record.program_id, attach: { kind: "freplace" } }, { owner });
+      return record.program_id;
+    };
+    const left = async () => (await invoke("program/list", {})).programs.map(({ record }) => record?.program_id);
+    const ending = async (...owners: string[]) => {
+      for (const owner of owners) bed.ended.add(owner as never);
+      await invoke("program/unload", { programId: 1, ignoreMissing: true });
+      return left();
+    };
+    await whole("77:1:1");
+    await replacing("77:1:1");
+    expect(await ending("77:1:1")).toEqual([]);
+    const held = (await whole("78:1:1"))[0]?.record?.program_id;
+    const holder = await replacing("79:1:1");
+    expect(await ending("78:1:1")).toEqual([held, holder]);
+    expect(bed.logged.at(-1)).toContain(`could not unload program ${held} of an ended session`);
+    expect((await invoke("link/list", {})).links).toHaveLength(1);
+    await invoke("program/unload", { programId: holder });
+    expect(await ending()).toEqual([]);
+  });
+
   test("a kernel without extensions is said to be one", async () => {
     await load("xdp", "whole");
     bed.kernel.refused.add("part");
