@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { release } from "node:os";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
+import type { CheckAnswer } from "../../src/domain/check-answer.ts";
 import type { ErrorCode } from "../../src/errors/codes.ts";
 import { verdictOf, wire } from "../labs/chain-lab.ts";
 import { executable, idOf } from "../labs/executable.ts";
@@ -119,6 +120,16 @@ describe("what cannot be replaced", () => {
     const another = await loadRefused(1, "VERIFIER_REJECTED", `freplace:with_more:${whole}`);
     expect(another.message).toContain("args");
     expect(another.hint).toContain("arguments");
+    const checked = await bpfman.run(
+      ...["check", OBJECT, "-o", "json", "--programs"],
+      ...[`freplace:drop:${whole}/decide`, `freplace:send_back:${whole}`, `freplace:with_more:${whole}`],
+    );
+    const { files }: CheckAnswer = JSON.parse(checked.out);
+    expect(files[0]?.programs.map(({ name, verdict }) => [name, verdict])).toEqual([
+      ["drop", "accepted"],
+      ["send_back", "accepted"],
+      ["with_more", "refused"],
+    ]);
     const drop = await load(`freplace:drop:${whole}/decide`);
     const itself = await loadRefused(1, "INVALID_PROGRAM", `freplace:send_back:${drop}/drop`);
     expect(itself.message).toContain(`program ${drop} is an freplace program itself`);

@@ -89,7 +89,6 @@ interface Settings {
   readonly object: ObjectToLoad;
   readonly log: LogBuffer;
   readonly detail: LogDetail;
-  /** Receives the descriptors that are to stay open until the programs are loaded. */
   readonly held: number[];
 }
 
@@ -101,11 +100,7 @@ function configure(opened: BpfObject, { object, log, detail, held }: Settings): 
     program.setAutoload(settings !== undefined);
     if (settings === undefined) continue;
     program.setLog(log, detail);
-    setType(program, settings);
-    if (settings.type === "freplace") {
-      const { openTarget } = require("./program-target.ts") as typeof import("./program-target.ts");
-      held.push(openTarget(program, settings));
-    }
+    setType(program, settings, held);
   }
   for (const name of wanted.keys()) throw notFound(object.name, name);
   configureMaps(opened, object);
@@ -126,13 +121,21 @@ export function configureMaps(opened: BpfObject, object: Omit<ObjectToLoad, "pro
   for (const [name, there] of object.reuse) reuse(opened.maps, name, there);
 }
 
-/** Throws SYMBOL_NOT_FOUND for a function that this kernel does not have. */
-export function setType(program: BpfProgram, settings: ProgramToVerify): void {
+/**
+ * `held` receives the descriptors that are to stay open until the program is loaded. Throws SYMBOL_NOT_FOUND for a function
+ * that this kernel or program does not have.
+ */
+export function setType(program: BpfProgram, settings: ProgramToVerify, held: number[]): void {
   if (settings.type === null) return;
   const { type, expectedAttachType, sleepable } = kernelTypeOf(KINDS[settings.type], program.section);
   program.setType(type, expectedAttachType);
   if (sleepable) program.setFlag("sleepable");
-  if (settings.attachFunction === null || settings.type === "freplace") return;
+  if (settings.type === "freplace") {
+    const { openTarget } = require("./program-target.ts") as typeof import("./program-target.ts");
+    held.push(openTarget(program, settings));
+    return;
+  }
+  if (settings.attachFunction === null) return;
   const { setKernelTarget } = require("./kernel-target.ts") as typeof import("./kernel-target.ts");
   setKernelTarget(program, settings.type, settings.attachFunction);
 }

@@ -5,7 +5,7 @@ import { programInfo } from "../../../ffi/safe/object-info.ts";
 import { BpfmanError, type SysFailure } from "../../errors/error.ts";
 import { whatThereIs } from "../../errors/suggest.ts";
 import { sysFailure } from "../../errors/sys-failure.ts";
-import type { ProgramToLoad } from "../../platform/kernel.ts";
+import type { ProgramToVerify } from "../../platform/kernel.ts";
 import { globalFunctions } from "../explain/kernel-btf.ts";
 import { openOwnFd } from "../pin.ts";
 import { readBtf } from "../read-info.ts";
@@ -15,7 +15,7 @@ import { readBtf } from "../read-info.ts";
  * has to stay open until this one is loaded: libbpf only keeps its number. Throws SYMBOL_NOT_FOUND, INVALID_PROGRAM,
  * STATE_CONFLICT.
  */
-export function openTarget(program: BpfProgram, { name, target, attachFunction }: ProgramToLoad): number {
+export function openTarget(program: BpfProgram, { name, target, attachFunction }: ProgramToVerify): number {
   const action = `load program "${name}"`;
   if (target === undefined || attachFunction === null) {
     throw new BpfmanError(

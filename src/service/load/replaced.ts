@@ -30,10 +30,8 @@ export function toReplace(host: Host, spec: ProgramSpec): ProgramToLoad {
 }
 
 /** Names what is missing, if that is why the kernel refused to load a program that replaces another's function. */
-export async function explained(host: Host, refusal: unknown): Promise<unknown> {
-  const isTheKernels =
-    refusal instanceof BpfmanError && ["KERNEL_REFUSED", "LOAD_FAILED", "VERIFIER_REJECTED"].includes(refusal.code);
-  if (!isTheKernels) return refusal;
+export async function explained(host: Host, refusal: BpfmanError): Promise<BpfmanError> {
+  if (!["KERNEL_REFUSED", "LOAD_FAILED", "VERIFIER_REJECTED"].includes(refusal.code)) return refusal;
   const { available, reason } = await host.kernel.feature("ext");
   if (available) return refusal;
   return new BpfmanError(

@@ -71,8 +71,8 @@ function requireAttachType(type: ProgramType, { name, section }: ObjectProgram):
  * Returns `PROGRAM/FUNCTION`: what an freplace program replaces. The function may be left out where the section says it.
  * Throws INVALID_PROGRAM.
  */
-function settlePart(
-  asked: ProgramSelector,
+export function settlePart(
+  asked: Pick<ProgramSelector, "attachFunction">,
   { name, target }: Pick<ObjectProgram, "name" | "target">,
   isOneOfAll: boolean,
 ): string {

@@ -24,7 +24,7 @@ function requireKind(program: ProgramRecord, target: AttachTarget): void {
   if (loadOnly === null) {
     throw new BpfmanError(
       "PROGRAM_TYPE_MISMATCH",
-      `program ${program.id} is ${display} program; attach it with "attach ${program.id} ${attachKind}"`,
+      `program ${program.id} is ${display} program; attach it with "bpfman attach ${program.id} ${attachKind}"`,
       { details },
     );
   }

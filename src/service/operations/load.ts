@@ -145,7 +145,8 @@ function loadIntoKernel(host: Host, plan: LoadPlan): Promise<LoadedObject> {
   return loading.catch(async (thrown: unknown) => {
     const { withSource } = await import("../load/refusal.ts");
     const refusal = withSource(thrown, plan.bytes);
-    throw plan.specs.some(({ type }) => type === "freplace") ? await replaced().explained(host, refusal) : refusal;
+    const isReplacing = refusal instanceof BpfmanError && plan.specs.some(({ type }) => type === "freplace");
+    throw isReplacing ? await replaced().explained(host, refusal) : refusal;
   });
 }
 

@@ -265,9 +265,28 @@ describe("freplace", () => {
     expect(await ending()).toEqual([]);
   });
 
+  const checked = async (attachFunction: string | null) => {
+    const programs = [{ type: "freplace", name: "part", attachFunction }];
+    const { files } = await invoke("object/check", { files: ["/x.o"], programs });
+    return files.flatMap((file) => file.programs)[0];
+  };
+
+  test("is checked against a loaded program that is named, and skipped without", async () => {
+    const reason =
+      "it is checked against the loaded program of which it replaces a function: use --programs freplace:part:PROGRAM/decide";
+    expect(await checked(null)).toMatchObject({ verdict: "skipped", reason });
+    const whole = await load("xdp", "whole");
+    for (const named of ["whole", `${whole}/decide`]) {
+      expect(await checked(named)).toMatchObject({ verdict: "accepted", type: "freplace" });
+    }
+    expect(await failureOfAsync(() => checked("nobody/decide"))).toMatchObject({ code: "PROGRAM_NOT_FOUND" });
+    expect(await failureOfAsync(() => checked("/decide"))).toMatchObject({ code: "INVALID_PROGRAM" });
+  });
+
   test("a kernel without extensions is said to be one", async () => {
     await load("xdp", "whole");
     bed.kernel.refused.add("part");
+    expect((await checked("whole"))?.refusal).toMatchObject({ code: "KERNEL_UNSUPPORTED" });
     expect(await failureOfAsync(() => load(null, "part", "whole"))).toMatchObject({
       code: "KERNEL_UNSUPPORTED",
       message: "load freplace: this kernel has no extension programs (BPF_PROG_TYPE_EXT: EPERM)",
