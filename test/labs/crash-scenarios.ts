@@ -22,7 +22,7 @@ const CGROUP = fixture("cgroup");
 const MAP_VALUES = fixture("map_values");
 const REPLACED = fixture("freplace");
 /** The verdict of the program in it that replaces a function. */
-const XDP_DROP = 1;
+const XDP_TX = 3;
 
 /** What can be seen of a machine: the lists of bpfman, and what ran when there was something to run for. */
 export interface Picture {
@@ -175,8 +175,8 @@ export class Lane {
   async loadReplaced(parts: "whole" | "both"): Promise<void> {
     this.#whole = idOf(await this.bpfman.load(REPLACED, "--programs", "xdp:whole"), "whole");
     if (parts === "whole") return;
-    const programs = await this.bpfman.load(REPLACED, "--programs", `freplace:drop:${this.#whole}/decide`);
-    this.#ids.set("drop", idOf(programs, "drop"));
+    const programs = await this.bpfman.load(REPLACED, "--programs", `freplace:send_back:${this.#whole}/decide`);
+    this.#ids.set("send_back", idOf(programs, "send_back"));
   }
 
   onMap(verb: string, ...words: readonly string[]): string[] {
@@ -272,7 +272,7 @@ export class Lane {
       await until(() => this.wire.received() === before + 1);
       ran.push(...watch.seen().map(String));
     }
-    if (this.#whole !== null && verdictOf(this.#whole) === XDP_DROP) ran.push("drop");
+    if (this.#whole !== null && verdictOf(this.#whole) === XDP_TX) ran.push("send_back");
     await this.work.run(1);
     if (this.#cgroup !== null)
       sh("sh", "-c", 'echo $$ >"$1/cgroup.procs" && cat /proc/sys/kernel/ostype', "sh", this.#cgroup);
@@ -506,8 +506,8 @@ function ofEvent(kind: Event): Scenario[] {
 
 /** Its program is what the load is checked against, and what the link holds. */
 function ofReplaced(): Scenario[] {
-  const attach = async (lane: Lane) => ["attach", lane.id("drop"), "freplace"];
-  const detach = async (lane: Lane) => ["detach", await lane.link("drop")];
+  const attach = async (lane: Lane) => ["attach", lane.id("send_back"), "freplace"];
+  const detach = async (lane: Lane) => ["detach", await lane.link("send_back")];
   const common = { obstacle: noExtensions, before: alone, after: alone } as const;
   return [
     {
@@ -515,8 +515,8 @@ function ofReplaced(): Scenario[] {
       name: "load freplace",
       operation: "program/load",
       prepare: (lane) => lane.loadReplaced("whole"),
-      words: async () => ["load", "file", "--path", REPLACED, "--programs", "freplace:drop:whole/decide"],
-      undo: async (lane) => void (await lane.bpfman.ok("unload", "drop")),
+      words: async () => ["load", "file", "--path", REPLACED, "--programs", "freplace:send_back:whole/decide"],
+      undo: async (lane) => void (await lane.bpfman.ok("unload", "send_back")),
     },
     {
       ...common,
@@ -524,7 +524,7 @@ function ofReplaced(): Scenario[] {
       operation: "link/attach",
       prepare: (lane) => lane.loadReplaced("both"),
       words: attach,
-      after: ["drop", BYSTANDER],
+      after: ["send_back", BYSTANDER],
       undo: async (lane) => void (await lane.bpfman.ok(...(await detach(lane)))),
     },
     {
@@ -537,7 +537,7 @@ function ofReplaced(): Scenario[] {
         await lane.bpfman.ok(...(await attach(lane)));
       },
       words: detach,
-      before: ["drop", BYSTANDER],
+      before: ["send_back", BYSTANDER],
       undo: async (lane) => void (await lane.bpfman.ok(...(await attach(lane)))),
     },
   ];
