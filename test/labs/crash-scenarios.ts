@@ -276,7 +276,6 @@ export class Lane {
     await this.work.run(1);
     if (this.#cgroup !== null)
       sh("sh", "-c", 'echo $$ >"$1/cgroup.procs" && cat /proc/sys/kernel/ostype', "sh", this.#cgroup);
-    if (isIteratorPinned(join(this.bpfman.runtimeDir, "fs/links"))) ran.push("iter");
     for (const [map, old] of this.#events) {
       const now = countersIfThere(map);
       ran.push(
@@ -287,6 +286,7 @@ export class Lane {
       );
       this.#events.set(map, now);
     }
+    if (isIteratorPinned(join(this.bpfman.runtimeDir, "fs/links"))) ran.push("iter");
     return ran;
   }
 
