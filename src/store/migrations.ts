@@ -229,4 +229,21 @@ export const MIGRATIONS: readonly string[] = [
 
   ${logProgramsWith("absolute_source_path loaded_at_ms bytecode_digest")}
   `,
+  `
+  -- What became of a program: another one was put in its place, or it was loaded again after a reboot.
+  CREATE TABLE successors (
+    boot_id           TEXT    NOT NULL,
+    program_id        INTEGER NOT NULL,
+    successor_boot_id TEXT    NOT NULL,
+    successor_id      INTEGER NOT NULL,
+    PRIMARY KEY (boot_id, program_id)
+  ) STRICT;
+
+  -- Whether it is to come back after a reboot by itself.
+  ALTER TABLE programs ADD COLUMN keep INTEGER NOT NULL DEFAULT 0 CHECK (keep IN (0, 1));
+
+  -- What made it: the name of the desired state that was applied. Null for what was made one by one.
+  ALTER TABLE programs ADD COLUMN applied TEXT;
+  ALTER TABLE links ADD COLUMN applied TEXT;
+  `,
 ];
