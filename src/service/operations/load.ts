@@ -34,7 +34,7 @@ import { type LoadRequest, loadRequest } from "../requests/load-request.ts";
 type Source = LoadRequest["source"];
 
 /** A request, with its image already pulled. */
-interface LoadInput extends Omit<LoadRequest, "source"> {
+export interface LoadInput extends Omit<LoadRequest, "source"> {
   readonly source: Extract<Source, { file: string }> | { readonly pulled: PulledImage };
 }
 
@@ -69,7 +69,7 @@ function requireOneApplication({ application, metadata }: LoadRequest): void {
 }
 
 /** Pulls the image before the lock is taken, so that no other command waits for the network. */
-async function fetchImage(sources: Sources, request: LoadRequest, context: Context): Promise<LoadInput> {
+export async function fetchImage(sources: Sources, request: LoadRequest, context: Context): Promise<LoadInput> {
   requireOneApplication(request);
   const { source } = request;
   if (source.image === undefined) return { ...request, source };
@@ -245,7 +245,7 @@ async function pinMaps(host: Host, steps: Plan, { loaded, records, maps }: ToPin
  * Loads and pins. An unpinned program disappears with this process, so the rows that state the intent are written after
  * the load, which provides the IDs, and before the first pin, which is the first thing to outlive the process.
  */
-async function load(host: Host, request: LoadInput, context: Context): Promise<LoadAnswer> {
+export async function load(host: Host, request: LoadInput, context: Context): Promise<LoadAnswer> {
   context.note({ source: "pulled" in request.source ? request.source.pulled.source.url : request.source.file });
   const planned = plan(host, request, context);
   return carryOut(context, async (steps) => {
@@ -290,9 +290,12 @@ async function load(host: Host, request: LoadInput, context: Context): Promise<L
   });
 }
 
+/** Throws what can be found before the first effect. */
+export const checkLoad = (host: Host, input: LoadInput, context: Context): void => void plan(host, input, context);
+
 export const implementation = operation({
   request: loadRequest,
   prepare: fetchImage,
-  check: (host: Host, input: LoadInput, context: Context) => void plan(host, input, context),
+  check: checkLoad,
   run: load,
 });
