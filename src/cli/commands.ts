@@ -202,6 +202,7 @@ export const ROOT: Group = {
   },
   children: [
     LOAD,
+    classic("run", "Load programs and attach them, in one line.", () => import("./load/run.ts"), "run"),
     classic("unload", "Unload programs after detaching their links.", removal, "unload"),
     ATTACH,
     classic("detach", "Detach links from their hooks.", removal, "detach"),

@@ -427,6 +427,12 @@ export interface LoadAnswer {
   readonly programs: readonly ProgramAnswer[];
 }
 
+/** The programs in the order in which they were named, and the link of each. */
+export interface RunAnswer {
+  readonly programs: readonly ProgramAnswer[];
+  readonly links: readonly LinkAnswer[];
+}
+
 /**
  * What is wrong with a program or link that should be pinned: it is neither pinned nor in the kernel; it is in the kernel,
  * but its pin was removed; or another object is pinned in its place. Null if nothing is.

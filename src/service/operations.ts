@@ -16,6 +16,7 @@ import type {
   LinkListAnswer,
   LinkReadAnswer,
   LoadAnswer,
+  RunAnswer,
   MapChangeAnswer,
   MapDumpAnswer,
   MapEventsAnswer,
@@ -66,6 +67,7 @@ interface Row {
 
 export const OPERATIONS = {
   "program/load": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/load.ts") },
+  "program/run": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/run.ts") },
   "program/unload": {
     access: "write",
     privilege: "CAP_BPF",
@@ -149,6 +151,7 @@ export type OperationName = keyof typeof OPERATIONS;
 /** The answer of each operation. */
 export interface Answers {
   "program/load": LoadAnswer;
+  "program/run": RunAnswer;
   "program/unload": UnloadAnswer;
   "program/list": ProgramListAnswer;
   "program/get": ProgramAnswer;
