@@ -150,6 +150,12 @@ const PROGRAM: Group = {
       otherwise: { child: "file", takesWord: true },
       children: loads(noun),
     },
+    noun(
+      "replace",
+      "Put new programs in the place of loaded ones, under the same links.",
+      () => import("./load/replace.ts"),
+      "replaceProgram",
+    ),
     noun("unload", "Unload programs after detaching their links.", removal, "unload"),
     noun("get", "Show one program in detail.", oneProgram, "getProgram"),
     noun("list", "List programs.", lists, "listPrograms"),

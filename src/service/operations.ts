@@ -26,6 +26,7 @@ import type {
   ProgramAnswer,
   ProgramListAnswer,
   RepairAnswer,
+  ReplaceAnswer,
   TraceAnswer,
   UnloadAnswer,
   VersionAnswer,
@@ -68,6 +69,11 @@ interface Row {
 export const OPERATIONS = {
   "program/load": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/load.ts") },
   "program/run": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/run.ts") },
+  "program/replace": {
+    access: "write",
+    privilege: "CAP_BPF",
+    module: () => import("./operations/replace-program.ts"),
+  },
   "program/unload": {
     access: "write",
     privilege: "CAP_BPF",
@@ -152,6 +158,7 @@ export type OperationName = keyof typeof OPERATIONS;
 export interface Answers {
   "program/load": LoadAnswer;
   "program/run": RunAnswer;
+  "program/replace": ReplaceAnswer;
   "program/unload": UnloadAnswer;
   "program/list": ProgramListAnswer;
   "program/get": ProgramAnswer;

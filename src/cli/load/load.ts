@@ -145,7 +145,7 @@ const MAP = several(
   gatherMaps,
 );
 
-const MAP_ENTRIES = several(
+export const MAP_ENTRIES = several(
   {
     takes: "list",
     long: "map-entries",
