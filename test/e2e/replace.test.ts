@@ -6,9 +6,10 @@ import { buildBpf } from "../../scripts/build-bpf.ts";
 import type { ReplaceAnswer } from "../../src/domain/answer.ts";
 import { BRIEF } from "../labs/brief.ts";
 import { watchMembers, wire } from "../labs/chain-lab.ts";
+import { cgroupLab } from "../labs/cgroup-lab.ts";
 import { executable, idOf, mapOf } from "../labs/executable.ts";
 import { extensionTest } from "../labs/extension-test.ts";
-import { counters, inKernel } from "../labs/kernel-lab.ts";
+import { bpftool, counters, inKernel } from "../labs/kernel-lab.ts";
 import { tcxTest } from "../labs/tcx-test.ts";
 import { compileBpf } from "../objects/compile.ts";
 
@@ -20,6 +21,7 @@ const SWAPS = Number(process.env.BPFMAN_STEPS ?? (BRIEF ? 6 : 40));
 
 const bpfman = executable();
 const lab = wire();
+const cgroups = cgroupLab();
 
 type Hook = "xdp" | "tc" | "tcx";
 /** What lets a packet through. */
@@ -91,6 +93,39 @@ test("a tracepoint's link and counts stay; both programs run for a moment, and t
   const [link] = await bpfman.links();
   expect(link).toMatchObject({ id: record.id, application: "app" });
   expect(await bpfman.findings()).toEqual([]);
+});
+
+test("links of cgroups, namespaces and iterators keep running, each with another program", async () => {
+  const [group, gone] = [cgroups.make("replaced"), cgroups.make("gone")];
+  const [CGROUP, EVERY] = [fixture("cgroup"), fixture("every_kind")];
+  const session = await bpfman.session();
+  const run = async (
+    file: string,
+    name: string,
+    attach: Record<string, unknown>,
+  ): Promise<{ id: number; link: number }> => {
+    const { programs, links } = await session.call("program/run", { source: { file }, programs: [{ name }], attach });
+    return { id: programs[0]?.record?.program_id ?? 0, link: links[0]?.record.kernel_link_id ?? 0 };
+  };
+  const ran = [
+    [CGROUP, await run(CGROUP, "on_connect4", { cgroup: group })],
+    [EVERY, await run(EVERY, "on_sk_lookup", { netns: lab.netns() })],
+    [EVERY, await run(EVERY, "on_iter", {})],
+  ] as const;
+  for (const [file, { id, link }] of ran) {
+    const { replaced } = await session.call("program/replace", { programIds: [id], source: { file } });
+    expect(replaced[0]?.swapped_links).toHaveLength(1);
+    const next = replaced[0]?.program.record?.program_id;
+    expect(bpftool("link", "show", "id", String(link))).toMatchObject({ id: link, prog_id: next });
+  }
+  const { id } = await run(CGROUP, "on_connect4", { cgroup: gone });
+  cgroups.remove(gone);
+  const refused = await bpfman.refused(1, "CGROUP_NOT_FOUND", "program", "replace", String(id), "--path", CGROUP);
+  expect([refused.message, refused.hint]).toEqual([
+    expect.stringContaining("the cgroup has gone"),
+    expect.stringContaining("detach the link"),
+  ]);
+  expect((await bpfman.programs()).filter(({ program_id: each }) => each === id)).toHaveLength(1);
 });
 
 test("a program that the verifier refuses, or whose map has another shape, changes nothing", async () => {
