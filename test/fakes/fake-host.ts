@@ -7,7 +7,7 @@ import { CONFIG_DEFAULT, type Config } from "../../src/domain/config.ts";
 import type { ProgramId } from "../../src/domain/ids.ts";
 import { BpfmanError } from "../../src/errors/error.ts";
 import type { BinaryFile, FilesPort, MappedFile } from "../../src/platform/files.ts";
-import type { Host, NetworkPort, ProcessesPort, ProgramHolder } from "../../src/platform/host.ts";
+import type { Host, NetworkPort, ProcessesPort, NamedProcess } from "../../src/platform/host.ts";
 import type { ImagesPort } from "../../src/platform/images.ts";
 import type { MachinePort } from "../../src/platform/machine.ts";
 import type { PinPaths, PinsPort } from "../../src/platform/pins.ts";
@@ -223,7 +223,7 @@ export interface TestBed {
   /** Processes that count as ended. */
   readonly ended: Set<string>;
   /** Processes that hold programs. */
-  readonly holders: Map<ProgramId, readonly ProgramHolder[]>;
+  readonly holders: Map<ProgramId, readonly NamedProcess[]>;
   capabilities: readonly Capability[];
   /** None unless a test gives some. */
   images: ImagesPort | null;
@@ -248,7 +248,7 @@ export function makeTestBed(): TestBed {
   const note = (level: string) => (message: string) => void logged.push(`${level} ${message}`);
 
   const ended = new Set<string>();
-  const holders = new Map<ProgramId, readonly ProgramHolder[]>();
+  const holders = new Map<ProgramId, readonly NamedProcess[]>();
   const processes: ProcessesPort = {
     identity: (pid) => `${pid}:1:1`,
     hasEnded: (process) => ended.has(process),
