@@ -5,6 +5,7 @@ import { decoded, type Opened, type Reading, records, remove, select, update } f
 import { named } from "./store-failure.ts";
 import { linkId, mapId, programId } from "../domain/ids.ts";
 import { PROGRAM_TYPES } from "../domain/kinds.ts";
+import { SUCCESSORS_MAX } from "../domain/limits.ts";
 import { type ImageSource, PULL_POLICIES, type ProgramMap, type ProgramRecord } from "../domain/program.ts";
 import type { ProgramSummary } from "../platform/store.ts";
 import { bytes, type Fields, fields, id, json, listOf, mapOf, nullable, oneOf, shape, text, time } from "./decode.ts";
@@ -146,13 +147,20 @@ interface MapUseRow {
   readonly map_pins: string | null;
 }
 
+function oneId({ database, path }: Opened, sql: string, ...bindings: SQLQueryBindings[]): ProgramId | null {
+  const row = named("read successors", path, () =>
+    database.query<{ id: number }, SQLQueryBindings[]>(sql).get(...bindings),
+  );
+  return row && programId(row.id);
+}
+
 /** Programs and their maps. */
 export function programRows(on: Opened) {
-  const { database, path, bootId, owner } = on;
+  const { database, path, bootId } = on;
   return {
     insertProgram(record, state) {
       named("insert a program", path, () => {
-        database.query(INSERT_PROGRAM).run(bootId, owner, state, ...programColumns(record));
+        database.query(INSERT_PROGRAM).run(bootId, on.owner, state, ...programColumns(record));
       });
     },
     setProgramState: (id, state) => update(on, PROGRAMS, id, { state }),
@@ -182,6 +190,41 @@ export function programRows(on: Opened) {
       );
       return rows.map((row) => programId(row.program_id));
     },
+
+    addSuccessor: (id, next) =>
+      named("record a successor", path, () => {
+        const sql = "INSERT OR REPLACE INTO successors VALUES (?, ?, ?, ?)";
+        database.query(sql).run(bootId, id, bootId, next);
+        const trim = "DELETE FROM successors WHERE rowid <= (SELECT max(rowid) FROM successors) - ?";
+        database.query(trim).run(SUCCESSORS_MAX);
+      }),
+    dropSuccessor: (id) =>
+      named("forget a successor", path, () => {
+        database.query("DELETE FROM successors WHERE boot_id = ? AND program_id = ?").run(bootId, id);
+      }),
+    successor: (id) => {
+      const sql = `SELECT successor_id AS id FROM successors WHERE program_id = ? AND successor_boot_id = ?
+        ORDER BY boot_id = successor_boot_id DESC, rowid DESC LIMIT 1`;
+      return oneId(on, sql, id, bootId);
+    },
+    predecessor: (id) => {
+      const sql =
+        "SELECT program_id AS id FROM successors WHERE successor_id = ? AND boot_id = ? AND successor_boot_id = ?";
+      return oneId(on, sql, id, bootId, bootId);
+    },
+    takeOver: (id, next, { maps }) =>
+      named("update programs", path, () => {
+        const columns = ["owner", "keep", "applied", ...(maps ? ["map_owner_id", "requested_map_owner_id"] : [])];
+        const set = columns.map((column) => `${column} = old.${column}`).join(", ");
+        const sql = `UPDATE programs SET ${set} FROM programs AS old
+          WHERE programs.boot_id = ?1 AND programs.program_id = ?2 AND old.boot_id = ?1 AND old.program_id = ?3`;
+        database.query(sql).run(bootId, next, id);
+        if (!maps) return;
+        for (const column of ["map_owner_id", "requested_map_owner_id"]) {
+          const rename = `UPDATE programs SET ${column} = ?2 WHERE boot_id = ?1 AND ${column} = ?3`;
+          database.query(rename).run(bootId, next, id);
+        }
+      }),
 
     mapUses: () =>
       named("read map pins", path, () => {

@@ -35,11 +35,11 @@ function requireKind(program: ProgramRecord, target: AttachTarget): void {
   );
 }
 
-type SimpleTarget = Exclude<AttachTarget, ChainTarget>;
+export type SimpleTarget = Exclude<AttachTarget, ChainTarget>;
 const isChainTarget = (target: AttachTarget): target is ChainTarget => "proceedOn" in target;
 
 /** Resolves the target of a program that is attached without a dispatcher. Each kind's code is loaded on demand. */
-async function resolve(host: Host, program: ProgramRecord, target: SimpleTarget): Promise<AttachSpec> {
+export async function resolve(host: Host, program: ProgramRecord, target: SimpleTarget): Promise<AttachSpec> {
   switch (target.kind) {
     case "cgroup":
       return (await import("../attach/resolve-cgroup.ts")).resolveCgroup(host, program, target);
@@ -132,7 +132,7 @@ function typedPlace({ kind, ...rest }: AttachTarget): string {
   return words.filter((word) => word).join(" ");
 }
 
-async function attach(host: Host, request: AttachRequest, context: Context): Promise<LinkAnswer> {
+export async function attach(host: Host, request: AttachRequest, context: Context): Promise<LinkAnswer> {
   const program = requireProgram(host, programIdOf(host, request.programId, context));
   const target = request.attach;
   context.note({ place: typedPlace(target) });

@@ -24,7 +24,7 @@ import { checkLabelled } from "../load/labelled.ts";
 import { loadedAlongside } from "../load/alongside.ts";
 import { decodeGlobals, placeGlobals } from "../load/globals.ts";
 import { selectPrograms } from "../load/select.ts";
-import { type MapPlan, planMaps } from "../load/shared-maps.ts";
+import { type MapPlan, type OwnedMaps, planMaps } from "../load/shared-maps.ts";
 import { type Context, operation } from "../operation.ts";
 import { programIdOf } from "../require-record.ts";
 import { removePins } from "../own-pins.ts";
@@ -36,12 +36,14 @@ const replaced = () => require("../load/replaced.ts") as typeof import("../load/
 type Source = LoadRequest["source"];
 
 /** A request, with its image already pulled. */
-interface LoadInput extends Omit<LoadRequest, "source"> {
+export interface LoadInput extends Omit<LoadRequest, "source"> {
   readonly source: Extract<Source, { file: string }> | { readonly pulled: PulledImage };
+  /** Maps of a program whose place is taken. */
+  readonly kept?: OwnedMaps | null;
 }
 
 /** Everything that is determined before the first effect. */
-interface LoadPlan {
+export interface LoadPlan {
   readonly bytes: Uint8Array;
   readonly object: ObjectFile;
   readonly forLibbpf: ObjectForLibbpf;
@@ -56,6 +58,7 @@ interface LoadPlan {
   readonly globals: ReadonlyMap<string, Uint8Array>;
   readonly maps: MapPlan;
   readonly metadata: Metadata;
+  /** Whose maps are shared; null for the first of the programs. */
   readonly requestedOwner: ProgramId | null;
 }
 
@@ -71,7 +74,7 @@ function requireOneApplication({ application, metadata }: LoadRequest): void {
 }
 
 /** Pulls the image before the lock is taken, so that no other command waits for the network. */
-async function fetchImage(sources: Sources, request: LoadRequest, context: Context): Promise<LoadInput> {
+export async function fetchImage(sources: Sources, request: LoadRequest, context: Context): Promise<LoadInput> {
   requireOneApplication(request);
   const { source } = request;
   if (source.image === undefined) return { ...request, source };
@@ -93,7 +96,9 @@ function sourceOf(host: Host, { source }: LoadInput) {
   return { bytes, fileName: absoluteSourcePath, sourcePath, absoluteSourcePath, image: null };
 }
 
-function plan(host: Host, input: LoadInput, context: Context): LoadPlan {
+/** Throws what can be found before the first effect. */
+export function planLoad(host: Host, input: LoadInput, context: Context): LoadPlan {
+  context.note({ source: "pulled" in input.source ? input.source.pulled.source.url : input.source.file });
   const requestedOwner = input.mapOwnerId === null ? null : programIdOf(host, input.mapOwnerId, context);
   const request = { ...input, mapOwnerId: requestedOwner };
   const source = sourceOf(host, request);
@@ -251,9 +256,7 @@ async function pinMaps(host: Host, steps: Plan, { loaded, records, maps }: ToPin
  * Loads and pins. An unpinned program disappears with this process, so the rows that state the intent are written after
  * the load, which provides the IDs, and before the first pin, which is the first thing to outlive the process.
  */
-async function load(host: Host, request: LoadInput, context: Context): Promise<LoadAnswer> {
-  context.note({ source: "pulled" in request.source ? request.source.pulled.source.url : request.source.file });
-  const planned = plan(host, request, context);
+export async function load(host: Host, planned: LoadPlan, context: Context): Promise<LoadAnswer> {
   return carryOut(context, async (steps) => {
     const beganMs = performance.now();
     const loaded = await steps.step("load into the kernel", () => loadIntoKernel(host, planned));
@@ -299,6 +302,6 @@ async function load(host: Host, request: LoadInput, context: Context): Promise<L
 export const implementation = operation({
   request: loadRequest,
   prepare: fetchImage,
-  check: (host: Host, input: LoadInput, context: Context) => void plan(host, input, context),
-  run: load,
+  check: (host: Host, input: LoadInput, context: Context) => void planLoad(host, input, context),
+  run: (host: Host, input: LoadInput, context: Context) => load(host, planLoad(host, input, context), context),
 });
