@@ -67,7 +67,7 @@ export interface ProgramRecord {
   readonly type: ProgramType;
   readonly attachFunction: string | null;
   readonly section: string;
-  /** bpfman's own copy of the object file. */
+  /** bpfman's own copy of the object file, which all programs of the same file share. */
   readonly bytecodePath: string;
   /** The path as the user gave it; null for images. */
   readonly sourcePath: string | null;

@@ -74,7 +74,7 @@ export function programAnswer(host: Host, record: ProgramRecord, view: "loaded" 
       bytecode: record.bytecodePath,
       prog_pin_present: host.pins.exists(record.pinPath),
       map_dir_present: host.pins.exists(record.mapPinPath),
-      bytecode_present: host.files.bytecodeExists(record.id),
+      bytecode_present: host.files.bytecodeExists(record.bytecodePath),
       links: view === "loaded" ? [] : linkAnswers(host, host.store.links(record.id)),
       maps: maps.filter((map): map is MapAnswer => map !== null),
       map_used_by: host.store.mapUsers(record.mapOwnerId ?? record.id),

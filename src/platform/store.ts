@@ -29,6 +29,7 @@ export type RowInBrief = {
       readonly id: ProgramId;
       readonly pinPath: string;
       readonly mapPinPath: string;
+      readonly bytecodePath: string;
       readonly type: ProgramType;
     }
   | { readonly kind: "link"; readonly id: LinkId; readonly pinPath: string }
@@ -69,7 +70,6 @@ export interface StorePort {
   /** Records that the copy of the program's object file is lost. */
   forgetBytecode(id: ProgramId): void;
   program(id: ProgramId): ProgramRecord | null;
-  /** Ascending by ID. */
   /** The programs that use the map with that ID, or have one of that name. */
   programsWithMap(key: "id" | "name", value: number | string): ProgramRecord[];
   programs(): ProgramRecord[];
@@ -77,8 +77,10 @@ export interface StorePort {
   programSummaries(): ProgramSummary[];
   /** Returns which map pins each program in any state uses; null if its row does not say which maps it has. */
   mapUses(): { readonly id: ProgramId; readonly mapPinPath: string; readonly mapPins: readonly string[] | null }[];
-  /** Returns the IDs in all rows of any boot, in any state; bytecode is kept until none has its program's. */
-  programIdsOfAllBoots(): ReadonlySet<ProgramId>;
+  /** Returns how many rows of any boot, in any state, name that copy of an object file, which is kept until none does. */
+  bytecodeUses(path: string): number;
+  /** Returns all copies that they name. */
+  bytecodePaths(): ReadonlySet<string>;
   /** Returns the map that a program in any state records at a path; null if no decodable row names one. */
   mapPinnedAt(path: string): { readonly id: MapId; readonly foreign: boolean } | null;
   /** Returns rows that a running or killed command left unfinished. */

@@ -167,10 +167,20 @@ export function programRows(on: Opened) {
         const rows = database.query<Fields, SQLQueryBindings[]>(SELECT_SUMMARIES).all(bootId);
         return rows.map((row) => decoded(row, SUMMARIES, path).record);
       }),
-    programIdsOfAllBoots: () =>
+    bytecodeUses: (bytecode) =>
       named("read programs", path, () => {
-        const rows = database.query<{ program_id: number }, []>("SELECT program_id FROM programs").all();
-        return new Set(rows.map((row) => programId(row.program_id)));
+        const sql = "SELECT count(*) AS uses FROM programs WHERE bytecode_path = ?";
+        return database.query<{ uses: number }, SQLQueryBindings[]>(sql).get(bytecode)?.uses ?? 0;
+      }),
+    bytecodePaths: () =>
+      named("read programs", path, () => {
+        const sql = "SELECT DISTINCT bytecode_path FROM programs";
+        return new Set(
+          database
+            .query<{ bytecode_path: string }, []>(sql)
+            .values()
+            .map(([each]) => String(each)),
+        );
       }),
     unsettledPrograms: () => select(on, PROGRAMS, "state <> 'ready'"),
     mapUsers(owner: ProgramId): ProgramId[] {

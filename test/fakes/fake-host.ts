@@ -76,7 +76,8 @@ function binaryFile(bytes: Uint8Array, path: string): BinaryFile {
 /** Files by path, besides the bytecode that the service saves. */
 export class FakeFiles implements FilesPort {
   readonly contents = new Map<string, Uint8Array>();
-  readonly bytecode = new Map<ProgramId, Uint8Array>();
+  /** By path. */
+  readonly bytecode = new Map<string, Uint8Array>();
   readonly running = new Set([1]);
   mapped: MappedFile[] = [];
   cache = new Map<string, string>();
@@ -86,8 +87,7 @@ export class FakeFiles implements FilesPort {
   }
 
   readObject(path: string): Uint8Array {
-    const bytecode = [...this.bytecode].find(([id]) => this.bytecodePath(id) === path);
-    const bytes = this.contents.get(path) ?? bytecode?.[1];
+    const bytes = this.contents.get(path) ?? this.bytecode.get(path);
     if (!bytes) throw new BpfmanError("FILE_NOT_FOUND", `no file "${path}"`);
     return bytes;
   }
@@ -98,13 +98,11 @@ export class FakeFiles implements FilesPort {
       .map((each) => each.slice(path.length + 1))
       .filter((name) => !name.includes("/"));
   digest = (bytes: Uint8Array) => new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
-  bytecodePath = (id: ProgramId) => `/fake/programs/${id}/bytecode.o`;
-  saveBytecode = (id: ProgramId, bytes: Uint8Array) => void this.bytecode.set(id, bytes);
-  removeBytecode = (id: ProgramId) => this.bytecode.delete(id);
-  removeLeftover = (id: ProgramId) => this.bytecode.delete(id);
-  bytecodeExists = (id: ProgramId) => this.bytecode.has(id);
-  bytecodeIds = () => [...this.bytecode.keys()];
-  removeBytecodeDirectory = () => {};
+  bytecodePath = (digest: string) => `/fake/bytecode/${digest}`;
+  saveBytecode = (path: string, bytes: Uint8Array) => void this.bytecode.set(path, bytes);
+  removeBytecode = (path: string) => void this.bytecode.delete(path);
+  bytecodeExists = (path: string) => this.bytecode.has(path);
+  storedBytecode = () => [...this.bytecode.keys()].map((path) => path.slice(path.lastIndexOf("/") + 1));
   openBinary = (path: string, root: string | null) => {
     const bytes = this.contents.get(`${root ?? ""}${path}`);
     return bytes ? binaryFile(bytes, path) : null;
@@ -220,7 +218,7 @@ export interface TestBed {
   /** None unless a test gives some. */
   images: ImagesPort | null;
   /** Everything outside the database that an operation may leave behind. */
-  traces(): { kernel: ReturnType<FakeKernel["snapshot"]>; directories: string[]; bytecode: number[] };
+  traces(): { kernel: ReturnType<FakeKernel["snapshot"]>; directories: string[]; bytecode: string[] };
   /** Looks at the host directly, as a reader. */
   inspect<T>(look: (host: Host) => T): T;
   close(): void;
@@ -318,7 +316,11 @@ export function makeTestBed(): TestBed {
         return { close: () => clearInterval(timer) };
       },
     },
-    traces: () => ({ kernel: kernel.snapshot(), directories: [...directories].sort(), bytecode: files.bytecodeIds() }),
+    traces: () => ({
+      kernel: kernel.snapshot(),
+      directories: [...directories].sort(),
+      bytecode: files.storedBytecode(),
+    }),
     inspect: (look) => {
       const host = openHost("read");
       try {

@@ -11,7 +11,7 @@ export function programRecordOf(id: number, changes: Partial<ProgramRecord> = {}
     type: "tcx",
     attachFunction: null,
     section: "tcx/ingress",
-    bytecodePath: `/run/bpfman/programs/${id}/bytecode.o`,
+    bytecodePath: `/var/lib/bpfman/bytecode/sha256/${"0f".repeat(32)}`,
     sourcePath: "counter.o",
     absoluteSourcePath: "/home/me/counter.o",
     image: null,

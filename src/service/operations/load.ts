@@ -162,6 +162,7 @@ function recordsOf(host: Host, plan: LoadPlan, loaded: LoadedObject): ProgramRec
   const pinByName = new Set(plan.object.maps.filter((map) => map.pinByName).map((map) => map.name));
   const createdAt = host.now();
   const bytecodeDigest = host.files.digest(plan.bytes);
+  const bytecodePath = host.files.bytecodePath(bytecodeDigest);
 
   const pinOf = (name: string): Pick<ProgramMap, "pinPath" | "foreign"> => {
     const shared = plan.maps.reuse.get(name);
@@ -186,7 +187,7 @@ function recordsOf(host: Host, plan: LoadPlan, loaded: LoadedObject): ProgramRec
     return {
       ...spec,
       id,
-      bytecodePath: host.files.bytecodePath(id),
+      bytecodePath,
       sourcePath: plan.sourcePath,
       absoluteSourcePath: plan.absoluteSourcePath,
       image: plan.image,
@@ -265,13 +266,14 @@ export async function load(host: Host, request: LoadInput, context: Context): Pr
           if (clean) host.store.transaction(() => records.forEach((record) => host.store.deleteProgram(record.id)));
         },
       );
-      for (const record of records) {
-        await steps.step(
-          `save the bytecode of program ${record.id}`,
-          () => host.files.saveBytecode(record.id, planned.bytes),
-          () => void host.files.removeBytecode(record.id),
-        );
-      }
+      const [{ bytecodePath }] = records as [ProgramRecord];
+      await steps.step(
+        "save the bytecode",
+        () => host.files.saveBytecode(bytecodePath, planned.bytes),
+        () => {
+          if (host.store.bytecodeUses(bytecodePath) <= records.length) host.files.removeBytecode(bytecodePath);
+        },
+      );
       await pinMaps(host, steps, { loaded, records, maps: planned.maps });
       for (const record of records) {
         await steps.step(
