@@ -4,7 +4,7 @@ import { linkId, programId } from "../domain/ids.ts";
 import type { Host } from "../platform/host.ts";
 import type { Context } from "./operation.ts";
 import { attach } from "./operations/attach.ts";
-import { type LoadInput, load } from "./operations/load.ts";
+import { type LoadPlan, load } from "./operations/load.ts";
 import { carryOut, type Plan } from "./plan.ts";
 import { mapUsers } from "./removal/map-users.ts";
 import { removeLink } from "./removal/remove-link.ts";
@@ -15,7 +15,7 @@ import type { AttachRequest } from "./requests/attach-request.ts";
 /** What a change can consist of. A failure of a later part undoes the earlier ones. */
 export interface Parts {
   readonly steps: Plan;
-  load(input: LoadInput): Promise<LoadAnswer>;
+  load(planned: LoadPlan): Promise<LoadAnswer>;
   attach(request: AttachRequest): Promise<LinkAnswer>;
 }
 
@@ -44,7 +44,7 @@ export function oneChange<T>(host: Host, context: Context, work: (parts: Parts) 
     );
     const result = await work({
       steps,
-      load: (input) => steps.step("load", () => load(host, input, context), unload),
+      load: (planned) => steps.step("load", () => load(host, planned, context), unload),
       attach: (request) => steps.step("attach", () => attach(host, request, context), detach),
     });
     await steps.step("finish all parts of the change", () => host.store.settleChange());
