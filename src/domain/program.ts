@@ -58,6 +58,8 @@ export interface ProgramMap {
   readonly pinPath: string | null;
   /** The map was already pinned by somebody else: bpfman uses the pin but never removes it. */
   readonly foreign?: true;
+  /** How many entries it was asked to have, in place of what the object says. */
+  readonly entries?: number;
 }
 
 /** The stored state of a program: what was requested and what bpfman did. */
@@ -97,6 +99,8 @@ export interface ProgramRecord {
    * copy lost.
    */
   readonly bytecodeDigest: string | null;
+  /** Whether it is to come back by itself after a reboot. */
+  readonly keep: boolean;
 }
 
 /**

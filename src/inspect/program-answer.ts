@@ -17,6 +17,7 @@ export function programRecordAnswer(record: ProgramRecord): ProgramRecordAnswer 
       absolute_source_path: record.absoluteSourcePath,
       program_name: record.name,
       program_type: record.type,
+      keep: record.keep,
       global_data: Object.fromEntries(Object.entries(record.globals).map(([name, bytes]) => [name, bytes.toBase64()])),
       image_source: record.image && {
         url: record.image.url,

@@ -1,3 +1,4 @@
+import type { XdpMode } from "../domain/config.ts";
 import type { Changes } from "../domain/change.ts";
 import type { OperationEntry, PastOperation } from "../domain/history.ts";
 import type { DispatcherKey, DispatcherRecord, FilterRef, SettledRevision } from "../domain/dispatcher.ts";
@@ -41,6 +42,47 @@ export interface LinkDraft {
   readonly details: LinkDetails;
   readonly metadata: Metadata;
   readonly createdAt: Date;
+  /** Of a link that is restored: the ID it had. */
+  readonly id?: LinkId;
+}
+
+/** A program of an earlier boot. */
+export interface EarlierRef {
+  readonly bootId: string;
+  /** The ID it had then. */
+  readonly id: ProgramId;
+}
+/** A link that can be restored, under the ID it had. */
+export interface EarlierLink {
+  readonly record: LinkRecord;
+  /** In which its chain ran; null for other kinds of links. */
+  readonly xdpMode: XdpMode | null;
+}
+export interface EarlierProgram extends EarlierRef {
+  readonly record: ProgramRecord;
+  /** Ascending by ID. */
+  readonly links: readonly EarlierLink[];
+}
+
+/** Programs and links of earlier boots, and what became of them. */
+export interface EarlierBoots {
+  /**
+   * Returns the programs that can be restored, with their links, in the order in which they were loaded: all of the newest
+   * earlier boot that has any, without those of sessions; and older ones that could not be restored.
+   */
+  programs(): EarlierProgram[];
+  /** Returns the links of programs of this boot that are still to be restored. */
+  wishes(): EarlierLink[];
+  /** Puts a program in the place of one of an earlier boot, whose links wait from then on for this one. */
+  comeBack(was: EarlierRef, now: ProgramId): void;
+  /** Records that a program could not be restored, and is still to be. */
+  want(what: EarlierRef): void;
+  forgetProgram(what: EarlierRef): void;
+  forgetLink(id: LinkId): void;
+  /** Deletes what is left of earlier boots and cannot be restored any more. */
+  dropOutdated(): void;
+  /** Returns the program of this boot that is in the place of one that had this ID; null if there is none. */
+  successor(id: ProgramId): { readonly id: ProgramId; readonly restored: boolean } | null;
 }
 
 /** A copy of a row that is kept in the runtime directory. `row` has its columns. */
@@ -147,6 +189,9 @@ export interface StorePort {
   restore(copies: readonly RowCopy[]): void;
   /** Writes all copies again, and removes those without a row. */
   refreshCopies(): void;
+
+  /** What is recorded of earlier boots. */
+  earlierBoots(): EarlierBoots;
 
   /** Called before a removal: makes room for it if the disk is full. The next entry of the history gives it back. */
   makeRoom(): void;

@@ -25,6 +25,7 @@ import type {
   ProgramAnswer,
   ProgramListAnswer,
   RepairAnswer,
+  RestoreAnswer,
   TraceAnswer,
   UnloadAnswer,
   VersionAnswer,
@@ -137,6 +138,7 @@ export const OPERATIONS = {
   "history/list": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/list-history.ts") },
   doctor: { access: "read", privilege: "CAP_BPF", module: () => import("./operations/doctor.ts") },
   repair: { access: "write", privilege: "CAP_BPF", module: () => import("./operations/repair.ts") },
+  restore: { access: "write", privilege: "CAP_BPF", module: () => import("./operations/restore.ts") },
   complete: { access: "read", privilege: "none", module: () => import("./operations/complete.ts") },
   version: { access: "none", privilege: "none", module: () => import("./operations/version.ts") },
 } as const satisfies Record<string, Row>;
@@ -186,6 +188,7 @@ export interface Answers {
   "history/list": HistoryAnswer;
   doctor: DoctorAnswer;
   repair: RepairAnswer;
+  restore: RestoreAnswer;
   complete: CompleteAnswer;
   version: VersionAnswer;
 }

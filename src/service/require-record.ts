@@ -59,8 +59,28 @@ export function unlessMissing<T>(ignored: boolean, find: () => T): T | null {
   }
 }
 
+/** Creates the error for an ID that a program had before another one took its place, or before a reboot; null for others. */
+function programBefore(host: Host, id: ProgramId): BpfmanError | null {
+  const past = host.store.earlierBoots();
+  const next = past.successor(id);
+  if (next !== null) {
+    const how = next.restored ? "restored as" : "replaced by";
+    return new BpfmanError("PROGRAM_NOT_FOUND", `program ${id} was ${how} program ${next.id}`, {
+      details: { program_id: id, successor_id: next.id },
+      hint: `name the new one: bpfman get program ${next.id}`,
+    });
+  }
+  if (!past.programs().some((program) => program.id === id)) return null;
+  return new BpfmanError("PROGRAM_NOT_FOUND", `program ${id} was loaded before the reboot, and is not restored`, {
+    details: { program_id: id },
+    hint: "bpfman restore loads it again; bpfman restore --dry-run says what it would do",
+  });
+}
+
 /** Creates the error for a program ID without a row. It depends on whether the kernel knows the ID. */
 export function programMissing(host: Host, id: ProgramId): BpfmanError {
+  const before = programBefore(host, id);
+  if (before !== null) return before;
   const original = programOfTwin(host, id);
   if (original !== null) {
     return new BpfmanError(

@@ -51,12 +51,14 @@ export function openStore(options: StoreOptions): StorePort {
   requireNotLost(placeOf(options));
   const database = withReserve(path, () => openWriter({ ...options, busyTimeoutMs }));
   try {
-    takeOver(placeOf(options), idOf(database, path));
+    const isFirst = takeOver(placeOf(options), idOf(database, path));
+    const store = storeOn(database, options);
+    if (isFirst) store.earlierBoots().dropOutdated();
+    return store;
   } catch (thrown) {
     database.close();
     throw thrown;
   }
-  return storeOn(database, options);
 }
 
 /**
@@ -194,6 +196,9 @@ function storeOn(database: Database, { path, bootId, mode, owner = null, runtime
       links: records(on, LINKS, "state = 'ready' AND owner = ?", process),
     }),
     changes: (after, limit) => named("read changes", path, () => readChanges(database, { bootId, after, limit })),
+
+    // Seldom needed.
+    earlierBoots: () => (require("./earlier-rows.ts") as typeof import("./earlier-rows.ts")).earlierBoots(on),
 
     copies: () => (runtimeDir === undefined ? [] : readCopies(runtimeDir, bootId)),
     restore: (copies) => insertCopies(on, copies),

@@ -7,7 +7,21 @@ import { linkId, mapId, programId } from "../domain/ids.ts";
 import { PROGRAM_TYPES } from "../domain/kinds.ts";
 import { type ImageSource, PULL_POLICIES, type ProgramMap, type ProgramRecord } from "../domain/program.ts";
 import type { ProgramSummary } from "../platform/store.ts";
-import { bytes, type Fields, fields, id, json, listOf, mapOf, nullable, oneOf, shape, text, time } from "./decode.ts";
+import {
+  bytes,
+  type Fields,
+  fields,
+  id,
+  json,
+  listOf,
+  mapOf,
+  nullable,
+  oneOf,
+  shape,
+  text,
+  time,
+  whole,
+} from "./decode.ts";
 
 /** Columns of table `programs` that form the record, in the order of {@link programColumns}. */
 export const PROGRAM_COLUMNS = [
@@ -32,6 +46,7 @@ export const PROGRAM_COLUMNS = [
   "absolute_source_path",
   "loaded_at_ms",
   "bytecode_digest",
+  "keep",
 ] as const;
 
 export function programColumns(record: ProgramRecord): (string | number | null)[] {
@@ -58,6 +73,7 @@ export function programColumns(record: ProgramRecord): (string | number | null)[
     record.absoluteSourcePath,
     record.loadedAt?.getTime() ?? null,
     record.bytecodeDigest,
+    record.keep ? 1 : 0,
   ];
 }
 
@@ -71,8 +87,12 @@ const globals = json(mapOf(bytes));
 const own = shape<ProgramMap>({ id: (value, place) => mapId(id(value, place)), name: text, pinPath: optionalText });
 const maps = json(
   listOf<ProgramMap>((value, place) => {
-    const { foreign, ...rest } = fields(value, place);
-    return foreign === true ? { ...own(rest, place), foreign } : own(value, place);
+    const { foreign, entries, ...rest } = fields(value, place);
+    return {
+      ...own(rest, place),
+      ...(foreign === true ? { foreign } : {}),
+      ...(entries === undefined ? {} : { entries: whole(1)(entries, `${place}.entries`) }),
+    };
   }),
 );
 export const metadata = json(mapOf(text));
@@ -117,6 +137,7 @@ export function programRecord(row: Fields): ProgramRecord {
     // Missing in those entries as well.
     loadedAt: optionalTime(row.loaded_at_ms ?? null, "loaded_at_ms"),
     bytecodeDigest: optionalText(row.bytecode_digest ?? null, "bytecode_digest"),
+    keep: row.keep === 1,
   };
 }
 

@@ -40,6 +40,7 @@ export const programRecord: ProgramRecordAnswer = {
     absolute_source_path: "/opt/demo/counter.o",
     program_name: "count_every_packet",
     program_type: "tcx",
+    keep: false,
     global_data: { LIMIT: "CgAAAA==", ENABLED: "AQ==" },
     image_source: null,
     attach_func: null,

@@ -1,7 +1,7 @@
 import type { LoadAnswer } from "../../domain/answer.ts";
 import { ATTACHABLE_TYPES, factsOf, PROGRAM_TYPES } from "../../domain/kinds.ts";
 import { APPLICATION_KEY, NOUN_APPLICATION_KEY } from "../../domain/program.ts";
-import { type Action, asking, defineCommand, ifGiven, required, several, type Values } from "../command.ts";
+import { type Action, asking, defineCommand, ifGiven, required, several, toggle, type Values } from "../command.ts";
 import { PROGRAM_ID, QUIET } from "../fields.ts";
 import { APPLICATION, METADATA } from "../labels.ts";
 import { IMAGE_URL, imageRequest, PULL_POLICY, REGISTRY_AUTH } from "../image/fields.ts";
@@ -173,6 +173,11 @@ const PATH = required({
   noun: { doc: ["Object file that contains the programs."] },
 });
 
+const KEEP = toggle({
+  long: "keep",
+  doc: ["Load it again after a reboot, with its links, if bpfman-restore.service runs."],
+});
+
 const LOADED = {
   set: SET,
   global: GLOBAL,
@@ -181,6 +186,7 @@ const LOADED = {
   mapOwnerId: MAP_OWNER_ID,
   map: MAP,
   mapEntries: MAP_ENTRIES,
+  keep: KEEP,
   quiet: QUIET,
 };
 
@@ -190,8 +196,8 @@ const idsOf = ({ programs }: LoadAnswer): readonly number[] =>
 type Loaded = Values<typeof LOADED & { programs: typeof PROGRAMS }>;
 
 function loading(source: Readonly<Record<string, unknown>>, values: Loaded, noun: boolean) {
-  const { global: globalData, set: globals, application, mapOwnerId, map: maps, mapEntries } = values;
-  const given = { source, globalData, globals, mapOwnerId, maps, mapEntries };
+  const { global: globalData, set: globals, application, mapOwnerId, map: maps, mapEntries, keep } = values;
+  const given = { source, globalData, globals, mapOwnerId, maps, mapEntries, ...(keep ? { keep } : {}) };
   const load = (request: object): Action => asking("program/load", request, renderLoad, values.quiet ? idsOf : null);
   if (!noun) {
     const { programs, metadata } = values;

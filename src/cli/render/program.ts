@@ -37,6 +37,7 @@ function renderState({ status }: ProgramAnswer, record: ProgramRecordAnswer, loo
       ["Program Type:", load.program_type],
       ...source,
       ["Global:", globals.sort()],
+      ...(load.keep ? ([["Kept After Reboot:", true]] as Fact[]) : []),
       ["Metadata:", metadataLines(meta.metadata)],
       ["Map Pin Path:", handles.map_pin_path],
       ["Map Owner ID:", handles.map_owner_id],

@@ -37,7 +37,7 @@ export function adoptable(host: Host, id: ProgramId): ProgramRecord | null {
       ...{ sourcePath: null, absoluteSourcePath: null, image: null, license: object.license ?? "" },
       ...{ gplCompatible: kernel.gplCompatible, globals: {}, pinPath, mapPinPath: host.pins.paths.mapDirectory(owner) },
       ...{ mapOwnerId: owner === id ? null : owner, requestedMapOwnerId: null, maps, metadata: {} },
-      ...{ createdAt: kernel.loadedAt, loadedAt: kernel.loadedAt, bytecodeDigest },
+      ...{ createdAt: kernel.loadedAt, loadedAt: kernel.loadedAt, bytecodeDigest, keep: false },
     };
   } catch (thrown) {
     if (thrown instanceof BpfmanError) return null;

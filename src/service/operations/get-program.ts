@@ -10,6 +10,9 @@ function getProgram(host: Host, request: GetProgramRequest, context: Context): P
   const record = host.store.program(id);
   const answer = record === null ? foreignProgramAnswer(host, id) : programAnswer(host, record, "current");
   if (answer === null) throw programMissing(host, id);
+  const next = record === null ? host.store.earlierBoots().successor(id) : null;
+  if (next !== null)
+    context.log.warn(`this is another program ${id}: the one that bpfman had is program ${next.id} now`);
   return answer;
 }
 
