@@ -219,6 +219,8 @@ export interface TestBed {
   images: ImagesPort | null;
   /** Everything outside the database that an operation may leave behind. */
   traces(): { kernel: ReturnType<FakeKernel["snapshot"]>; directories: string[]; bytecode: string[] };
+  /** Starts the machine again: the kernel and the file system of the pins are empty then. */
+  reboot(): void;
   /** Looks at the host directly, as a reader. */
   inspect<T>(look: (host: Host) => T): T;
   close(): void;
@@ -260,8 +262,9 @@ export function makeTestBed(): TestBed {
     configFile: null,
   };
 
+  let bootId = "boot-1";
   const openHost = (mode: "read" | "write", owner: string | null = null): Host => {
-    const store = openStore({ path: databasePath, mode, bootId: "boot-1", owner });
+    const store = openStore({ path: databasePath, mode, bootId, owner });
     return {
       kernel: faults.wrap(withFaultyHandles(kernel, faults), KERNEL_CHANGES, "kernel"),
       store: faults.wrap(store, STORE_CHANGES, "store"),
@@ -277,7 +280,7 @@ export function makeTestBed(): TestBed {
       machine,
       config: bed.config,
       now: () => NOW,
-      sleep: async () => {},
+      sleep: () => new Promise(setImmediate),
       close: () => store.close(),
     };
   };
@@ -321,6 +324,12 @@ export function makeTestBed(): TestBed {
       directories: [...directories].sort(),
       bytecode: files.storedBytecode(),
     }),
+    reboot: () => {
+      kernel.pins.clear();
+      kernel.sweep();
+      directories.clear();
+      bootId = `boot-${Number(bootId.slice("boot-".length)) + 1}`;
+    },
     inspect: (look) => {
       const host = openHost("read");
       try {

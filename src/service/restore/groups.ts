@@ -16,14 +16,20 @@ const loadKey = (program: EarlierProgram): string => {
   return [ownerKey(program), bytecodeDigest, createdAt.getTime(), requestedMapOwnerId].join(" ");
 };
 
-/** Returns the loads to make, those that own maps before those that use them. */
+/** Returns the loads to make, in the order in which they were made, and those that own maps before those that use them. */
 export function groupsOf(programs: readonly EarlierProgram[]): Group[] {
-  const groups = [...Map.groupBy(programs, loadKey).values()];
-  const isOwner = (program: EarlierProgram): boolean => program.record.mapOwnerId === null;
-  const ordered = groups.map((group) =>
-    group.toSorted((a, b) => Number(isOwner(b)) - Number(isOwner(a)) || a.id - b.id),
+  const isOwner = ({ record }: EarlierProgram): boolean => record.mapOwnerId === null;
+  const groups = [...Map.groupBy(programs, loadKey).values()].map(
+    (group) => group.toSorted((a, b) => Number(isOwner(b)) - Number(isOwner(a)) || a.id - b.id) as unknown as Group,
   );
-  return (ordered as unknown as Group[]).toSorted(([a], [b]) => Number(isOwner(b)) - Number(isOwner(a)));
+  const ordered = new Set<Group>();
+  const owning = new Map(groups.flatMap((group) => group.map((each) => [refKey(each.bootId, each.id), group])));
+  for (const group of groups) {
+    const owner = owning.get(ownerKey(group[0]));
+    if (owner !== undefined) ordered.add(owner);
+    ordered.add(group);
+  }
+  return [...ordered];
 }
 
 /** Adds the programs whose maps the chosen ones use. */

@@ -43,6 +43,7 @@ describe("commands", () => {
         "history",
         "doctor",
         "repair",
+        "restore",
         "stats",
         "top",
         "metrics",
