@@ -339,7 +339,7 @@ test("killed at each step, the next restore goes on, and nothing is lost or twic
     expect({ at, picture: await picture() }).toEqual({ at, picture: before });
     if (!reached) break;
     // Each step is the same for each program and link: those of the first few, then some.
-    if (at > 30) at += 12;
+    if (at > 12) at += 16;
   }
 });
 
