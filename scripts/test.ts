@@ -65,10 +65,11 @@ const RINGS: readonly Ring[] = [
       ...[
         "chains-killed",
         "chains-flood",
+        "replace",
+        "restore",
         "chains-earlier",
         "concurrency-killed",
         "doctor",
-        "restore",
         "verification",
       ].map(e2e),
     ],

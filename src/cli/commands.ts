@@ -150,6 +150,12 @@ const PROGRAM: Group = {
       otherwise: { child: "file", takesWord: true },
       children: loads(noun),
     },
+    noun(
+      "replace",
+      "Put new programs in the place of loaded ones, under the same links.",
+      () => import("./load/replace.ts"),
+      "replaceProgram",
+    ),
     noun("unload", "Unload programs after detaching their links.", removal, "unload"),
     noun("get", "Show one program in detail.", oneProgram, "getProgram"),
     noun("list", "List programs.", lists, "listPrograms"),
@@ -193,6 +199,7 @@ export const ROOT: Group = {
   name: "bpfman",
   summary: "Load, attach and manage eBPF programs.",
   examples: {
+    "Load and attach a program in one line": "bpfman run counter.o tcx:count -i eth0 -d ingress -p 50",
     "Load a program": "bpfman load file --path counter.o --programs tcx:count",
     "Find its ID": "bpfman list programs",
     "Attach it by that ID": "bpfman attach 63178 tcx --direction ingress --iface eth0 --priority 50",
@@ -202,6 +209,7 @@ export const ROOT: Group = {
   },
   children: [
     LOAD,
+    classic("run", "Load programs and attach them, in one line.", () => import("./load/run.ts"), "run"),
     classic("unload", "Unload programs after detaching their links.", removal, "unload"),
     ATTACH,
     classic("detach", "Detach links from their hooks.", removal, "detach"),

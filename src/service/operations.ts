@@ -16,6 +16,7 @@ import type {
   LinkListAnswer,
   LinkReadAnswer,
   LoadAnswer,
+  RunAnswer,
   MapChangeAnswer,
   MapDumpAnswer,
   MapEventsAnswer,
@@ -26,6 +27,7 @@ import type {
   ProgramListAnswer,
   RepairAnswer,
   RestoreAnswer,
+  ReplaceAnswer,
   TraceAnswer,
   UnloadAnswer,
   VersionAnswer,
@@ -67,6 +69,12 @@ interface Row {
 
 export const OPERATIONS = {
   "program/load": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/load.ts") },
+  "program/run": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/run.ts") },
+  "program/replace": {
+    access: "write",
+    privilege: "CAP_BPF",
+    module: () => import("./operations/replace-program.ts"),
+  },
   "program/unload": {
     access: "write",
     privilege: "CAP_BPF",
@@ -151,6 +159,8 @@ export type OperationName = keyof typeof OPERATIONS;
 /** The answer of each operation. */
 export interface Answers {
   "program/load": LoadAnswer;
+  "program/run": RunAnswer;
+  "program/replace": ReplaceAnswer;
   "program/unload": UnloadAnswer;
   "program/list": ProgramListAnswer;
   "program/get": ProgramAnswer;

@@ -4,7 +4,6 @@
  */
 import type { SQLQueryBindings } from "bun:sqlite";
 import { XDP_MODES } from "../domain/config.ts";
-import { programId } from "../domain/ids.ts";
 import type { EarlierBoots, EarlierLink, EarlierProgram, EarlierRef } from "../platform/store.ts";
 import { type Fields, nullable, oneOf, text } from "./decode.ts";
 import { linkRecord } from "./link-rows.ts";
@@ -77,6 +76,9 @@ export function earlierBoots(on: Opened): EarlierBoots {
     comeBack({ bootId: boot, id }, now) {
       named("restore a program", path, () =>
         transaction(on, () => {
+          const chain =
+            "UPDATE successors SET successor_boot_id = ?, successor_id = ? WHERE successor_boot_id = ? AND successor_id = ?";
+          run(chain, bootId, now, boot, id);
           run("INSERT OR REPLACE INTO successors VALUES (?, ?, ?, ?)", boot, id, bootId, now);
           for (const { record, xdpMode } of linksOf(boot, id)) {
             const { details, metadata, createdAt } = record;
@@ -116,24 +118,10 @@ export function earlierBoots(on: Opened): EarlierBoots {
           run("DELETE FROM pins WHERE boot_id <> ?", bootId);
           run("DELETE FROM dispatchers WHERE boot_id <> ?1 AND boot_id NOT IN (SELECT boot_id FROM links)", bootId);
           run(
-            `DELETE FROM successors WHERE (successor_boot_id, successor_id) NOT IN (SELECT boot_id, program_id FROM programs)
-              AND (successor_boot_id, successor_id) NOT IN (SELECT boot_id, program_id FROM successors)`,
+            "DELETE FROM successors WHERE (successor_boot_id, successor_id) NOT IN (SELECT boot_id, program_id FROM programs)",
           );
         }),
       );
     },
-
-    successor: (id) =>
-      named("read what became of a program", path, () => {
-        const sql = `WITH RECURSIVE later (boot_id, program_id, rebooted) AS (
-            SELECT * FROM (SELECT successor_boot_id, successor_id, boot_id <> successor_boot_id FROM successors
-              WHERE program_id = ?1 ORDER BY rowid DESC LIMIT 1)
-            UNION SELECT s.successor_boot_id, s.successor_id, s.boot_id <> s.successor_boot_id
-              FROM successors AS s JOIN later USING (boot_id, program_id))
-          SELECT program_id, rebooted FROM later JOIN programs USING (boot_id, program_id)
-            WHERE boot_id = ?2 AND state = 'ready'`;
-        const row = database.query<{ program_id: number; rebooted: number }, SQLQueryBindings[]>(sql).get(id, bootId);
-        return row && { id: programId(row.program_id), restored: row.rebooted === 1 };
-      }),
   };
 }

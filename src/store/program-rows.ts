@@ -5,6 +5,7 @@ import { decoded, type Opened, type Reading, records, remove, select, update } f
 import { named } from "./store-failure.ts";
 import { linkId, mapId, programId } from "../domain/ids.ts";
 import { PROGRAM_TYPES } from "../domain/kinds.ts";
+import { SUCCESSORS_MAX } from "../domain/limits.ts";
 import { type ImageSource, PULL_POLICIES, type ProgramMap, type ProgramRecord } from "../domain/program.ts";
 import type { ProgramSummary } from "../platform/store.ts";
 import {
@@ -211,6 +212,51 @@ export function programRows(on: Opened) {
       );
       return rows.map((row) => programId(row.program_id));
     },
+
+    addSuccessor: (id, next) =>
+      named("record a successor", path, () => {
+        const sql = "INSERT OR REPLACE INTO successors VALUES (?, ?, ?, ?)";
+        database.query(sql).run(bootId, id, bootId, next);
+        const trim = "DELETE FROM successors WHERE rowid <= (SELECT max(rowid) FROM successors) - ?";
+        database.query(trim).run(SUCCESSORS_MAX);
+      }),
+    dropSuccessor: (id) =>
+      named("forget a successor", path, () => {
+        database.query("DELETE FROM successors WHERE boot_id = ? AND program_id = ?").run(bootId, id);
+      }),
+    successor: (id, from) =>
+      named("read successors", path, () => {
+        const sql = `SELECT successor_id AS id, boot_id <> successor_boot_id AS restored FROM successors
+          WHERE program_id = ?1 AND successor_boot_id = ?2 AND boot_id = ifnull(?3, boot_id)
+          ORDER BY restored, rowid DESC LIMIT 1`;
+        const row = database
+          .query<{ id: number; restored: number }, SQLQueryBindings[]>(sql)
+          .get(id, bootId, from ?? null);
+        return row && { id: programId(row.id), restored: row.restored === 1 };
+      }),
+    predecessor: (id) =>
+      named("read successors", path, () => {
+        const sql =
+          "SELECT program_id AS id FROM successors WHERE successor_id = ?1 AND boot_id = ?2 AND successor_boot_id = ?2";
+        const row = database.query<{ id: number }, SQLQueryBindings[]>(sql).get(id, bootId);
+        return row && programId(row.id);
+      }),
+    takeOver: (id, next, { maps }) =>
+      named("update programs", path, () => {
+        const columns = ["owner", "keep", "applied", ...(maps ? ["map_owner_id", "requested_map_owner_id"] : [])];
+        const set = columns.map((column) => `${column} = old.${column}`).join(", ");
+        const sql = `UPDATE programs SET ${set} FROM programs AS old
+          WHERE programs.boot_id = ?1 AND programs.program_id = ?2 AND old.boot_id = ?1 AND old.program_id = ?3`;
+        database.query(sql).run(bootId, next, id);
+        database
+          .query("UPDATE wishes SET program_id = ?2 WHERE boot_id = ?1 AND program_id = ?3")
+          .run(bootId, next, id);
+        if (!maps) return;
+        for (const column of ["map_owner_id", "requested_map_owner_id"]) {
+          const rename = `UPDATE programs SET ${column} = ?2 WHERE boot_id = ?1 AND ${column} = ?3`;
+          database.query(rename).run(bootId, next, id);
+        }
+      }),
 
     mapUses: () =>
       named("read map pins", path, () => {

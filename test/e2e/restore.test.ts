@@ -107,8 +107,9 @@ test("events, globals and shared maps are as before; an old ID names the new one
   expect(await listed()).toEqual(before.slice(0, 2));
   expect(out).toContain(`restored: program ${probe} "count_uprobe" as program `);
   const again = (await bpfman.programs()).find((each) => each.function_name === "count_uprobe")?.program_id;
-  const missing = await bpfman.refused(3, "PROGRAM_NOT_FOUND", "get", "program", String(probe));
-  expect(missing.details.successor_id).toBe(again);
+  const named = await bpfman.run("get", "program", String(probe), "-o", "json");
+  expect(named.error).toEndWith(`program ${probe} was restored as program ${again}\n`);
+  expect(JSON.parse(named.out).record.program_id).toBe(again);
   const program: ProgramAnswer = await bpfman.json("get", "program", String(again));
   expect(program.record).toMatchObject({ load: { keep: true }, meta: { metadata: { k: "v" } } });
   const nouns: { record: { load: object } } = await bpfman.json("program", "get", String(again));

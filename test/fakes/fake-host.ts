@@ -7,7 +7,7 @@ import { CONFIG_DEFAULT, type Config } from "../../src/domain/config.ts";
 import type { ProgramId } from "../../src/domain/ids.ts";
 import { BpfmanError } from "../../src/errors/error.ts";
 import type { BinaryFile, FilesPort, MappedFile } from "../../src/platform/files.ts";
-import type { Host, NetworkPort, ProcessesPort, ProgramHolder } from "../../src/platform/host.ts";
+import type { Host, NetworkPort, ProcessesPort, NamedProcess } from "../../src/platform/host.ts";
 import type { ImagesPort } from "../../src/platform/images.ts";
 import type { MachinePort } from "../../src/platform/machine.ts";
 import type { PinPaths, PinsPort } from "../../src/platform/pins.ts";
@@ -26,7 +26,7 @@ const paths: PinPaths = {
   mapDirectory: (owner) => `${ROOT}/maps/${owner}`,
   map: (owner, name) => `${ROOT}/maps/${owner}/${name}`,
   sharedMap: (name) => `${ROOT}/shared/${name}`,
-  link: (id) => `${ROOT}/links/${id}`,
+  link: (id, next) => `${ROOT}/links/${id}${next === undefined ? "" : `_${next}`}`,
   revision: ({ type, nsid, ifindex }, revision) => `${ROOT}/${type}/dispatcher_${nsid}_${ifindex}_${revision}`,
   chains: (type) => `${ROOT}/${type}`,
   xdpLink: ({ nsid, ifindex }) => `${ROOT}/xdp/dispatcher_${nsid}_${ifindex}_link`,
@@ -181,7 +181,7 @@ export class Faults {
 }
 
 const KERNEL_CHANGES = [
-  ...(["load", "attach", "forceDetach", "loadDispatcher", "attachXdp", "swapXdp"] as const),
+  ...(["load", "attach", "forceDetach", "loadDispatcher", "attachXdp", "swapProgram"] as const),
   ...(["attachTc", "replaceTc", "detachTc"] as const),
 ];
 const STORE_CHANGES = [
@@ -195,7 +195,15 @@ const STORE_CHANGES = [
     "setLinkState",
   ] as const),
   ...(["deleteLink", "beginRevision", "settleRevision", "abandonRevision", "deleteDispatcher", "moveLink"] as const),
-  ...(["recordPins", "forgetPins", "beginChange", "settleChange"] as const),
+  ...([
+    "recordPins",
+    "forgetPins",
+    "beginChange",
+    "settleChange",
+    "addSuccessor",
+    "dropSuccessor",
+    "takeOver",
+  ] as const),
 ];
 
 export interface TestBed {
@@ -213,7 +221,7 @@ export interface TestBed {
   /** Processes that count as ended. */
   readonly ended: Set<string>;
   /** Processes that hold programs. */
-  readonly holders: Map<ProgramId, readonly ProgramHolder[]>;
+  readonly holders: Map<ProgramId, readonly NamedProcess[]>;
   capabilities: readonly Capability[];
   /** None unless a test gives some. */
   images: ImagesPort | null;
@@ -240,7 +248,7 @@ export function makeTestBed(): TestBed {
   const note = (level: string) => (message: string) => void logged.push(`${level} ${message}`);
 
   const ended = new Set<string>();
-  const holders = new Map<ProgramId, readonly ProgramHolder[]>();
+  const holders = new Map<ProgramId, readonly NamedProcess[]>();
   const processes: ProcessesPort = {
     identity: (pid) => `${pid}:1:1`,
     hasEnded: (process) => ended.has(process),

@@ -16,6 +16,7 @@ const OURS = new Map([
   ["xdp_mode", null],
   ["state", null],
   ["keep", "program_name"],
+  ["replaces", null],
   ["link_id", "id"],
   ["status", "managed"],
 ]);

@@ -25,7 +25,7 @@ import { checkLabelled } from "../load/labelled.ts";
 import { loadedAlongside } from "../load/alongside.ts";
 import { decodeGlobals, placeGlobals } from "../load/globals.ts";
 import { selectPrograms } from "../load/select.ts";
-import { type MapPlan, planMaps } from "../load/shared-maps.ts";
+import { type MapPlan, type OwnedMaps, planMaps } from "../load/shared-maps.ts";
 import { type Context, operation } from "../operation.ts";
 import { programIdOf } from "../require-record.ts";
 import { removePins } from "../own-pins.ts";
@@ -40,6 +40,8 @@ export interface LoadInput extends Omit<LoadRequest, "source"> {
     | Extract<Source, { file: string }>
     | { readonly pulled: PulledImage }
     | { readonly saved: ReadObject };
+  /** Maps of a program whose place is taken. */
+  readonly kept?: OwnedMaps | null;
 }
 
 /** An object file, and where it came from. */
@@ -62,6 +64,7 @@ export interface LoadPlan extends ReadObject {
   readonly globals: ReadonlyMap<string, Uint8Array>;
   readonly maps: MapPlan;
   readonly metadata: Metadata;
+  /** Whose maps are shared; null for the first of the programs. */
   readonly requestedOwner: ProgramId | null;
   readonly keep: boolean;
   /** The programs of an earlier boot that are restored, in the order of `specs`; empty if none are. */
@@ -103,13 +106,19 @@ function sourceOf(host: Host, { source }: LoadInput): ReadObject {
   return { bytes, fileName: absoluteSourcePath, sourcePath, absoluteSourcePath, image: null };
 }
 
+/** Names the source for the history. */
+function nameOf(source: LoadInput["source"]): string {
+  if ("saved" in source) return source.saved.image?.url ?? source.saved.sourcePath ?? source.saved.fileName;
+  return "pulled" in source ? source.pulled.source.url : source.file;
+}
+
 /** Throws what can be found before the first effect. */
 export function planLoad(host: Host, input: LoadInput, context: Context): LoadPlan {
+  context.note({ source: nameOf(input.source) });
   const requestedOwner = input.mapOwnerId === null ? null : programIdOf(host, input.mapOwnerId, context);
   const request = { ...input, mapOwnerId: requestedOwner };
   const source = sourceOf(host, request);
   const { bytes } = source;
-  context.note({ source: source.image?.url ?? source.sourcePath ?? source.fileName });
   const object = readNamedObject({ bytes, path: source.fileName }, { nativeByteOrderOnly: true });
   const specs = selectPrograms(object, request.programs);
   for (const { type } of specs) {

@@ -130,8 +130,7 @@ class Restoration {
         details: { map_owner_id: mapOwnerId },
       });
     }
-    const before = this.#host.store.earlierBoots().successor(mapOwnerId);
-    return this.#owners.get(key) ?? (before?.restored ? before.id : null);
+    return this.#owners.get(key) ?? this.#host.store.successor(mapOwnerId, first.bootId)?.id ?? null;
   }
 
   /** Maps that are not the group's own: those of others' pins, and those that it took from other programs by ID. */
