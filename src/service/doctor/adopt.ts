@@ -26,6 +26,8 @@ export function adoptable(host: Host, id: ProgramId): ProgramRecord | null {
     const { name } = program;
     const bytecodePath = host.files.bytecodePath(bytecodeDigest);
     if (program.kind === null) return null;
+    // What it replaces is not in its object.
+    if (program.kind === "freplace") return null;
     const attachFunction = KINDS[program.kind].needsFunction ? program.target : null;
     if (KINDS[program.kind].needsFunction && attachFunction === null) return null;
     const pinned = pinnedMaps(host);

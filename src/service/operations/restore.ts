@@ -11,7 +11,7 @@ import { targetOf } from "../attach/target-of.ts";
 import { type Context, type Early, operation } from "../operation.ts";
 import { type RestoreRequest, restoreRequest } from "../requests/restore-request.ts";
 import { bytesOf, type Pulled, pullLost } from "../restore/bytecode.ts";
-import { type Group, groupsOf, ownerKey, refKey, withOwners } from "../restore/groups.ts";
+import { type Group, groupsOf, ownerKey, refKey, replacedBy, withNeeds } from "../restore/groups.ts";
 import { MAY_COME, neverAgain, obstacle } from "../restore/obstacle.ts";
 import { pause } from "../wait.ts";
 import { attach } from "./attach.ts";
@@ -34,7 +34,7 @@ function chosen(host: Host, { kept }: RestoreRequest): { programs: EarlierProgra
   if (!kept || host.config.restore.enabled) return { programs: all, links: past.wishes() };
   const links = past.wishes().filter(({ record }) => host.store.program(record.programId)?.keep === true);
   return {
-    programs: withOwners(
+    programs: withNeeds(
       all,
       all.filter(({ record }) => record.keep),
     ),
@@ -105,6 +105,7 @@ class Restoration {
   /** Who owns the maps now that somebody owned then. */
   readonly #owners = new Map<string, ProgramId>();
   readonly #failed = new Set<string>();
+  readonly #programs = new Map<string, ProgramId>();
   /** Maps that are there again, by the IDs they had. */
   readonly #maps = new Map<string, MapId>();
   /** Their names, for links, which do not say of which boot they are. */
@@ -133,6 +134,19 @@ class Restoration {
     return this.#owners.get(key) ?? this.#host.store.successor(mapOwnerId, first.bootId)?.id ?? null;
   }
 
+  /** What a program is bound to: an freplace program names the one whose function it replaces by its ID. */
+  #functionOf(program: EarlierProgram): string | null {
+    const replaced = replacedBy(program);
+    if (replaced === null) return program.record.attachFunction;
+    const { id, fnName } = replaced;
+    const now =
+      this.#programs.get(refKey(program.bootId, id)) ?? this.#host.store.successor(id, program.bootId)?.id ?? null;
+    if (now !== null) return `${now}/${fnName}`;
+    throw new BpfmanError("PROGRAM_NOT_FOUND", `program ${id}, of which it replaces a function, is not restored`, {
+      details: { program_id: id },
+    });
+  }
+
   /** Maps that are not the group's own: those of others' pins, and those that it took from other programs by ID. */
   #mapsFor(group: Group): Record<string, string | number> {
     const taken: Record<string, string | number> = {};
@@ -157,9 +171,10 @@ class Restoration {
         source: {
           saved: { bytes: bytesOf(this.#host, first, this.#pulled), fileName, sourcePath, absoluteSourcePath, image },
         },
-        programs: group.map(({ record: { name, type, attachFunction } }) => ({
-          ...{ name, type, attachFunction, actualType: type },
-        })),
+        programs: group.map((program) => {
+          const { name, type } = program.record;
+          return { name, type, attachFunction: this.#functionOf(program), actualType: type };
+        }),
         globalData: Object.fromEntries(
           Object.entries(globals).map(([name, bytes]) => [name, { base64: bytes.toBase64() }]),
         ),
@@ -187,6 +202,7 @@ class Restoration {
   #remember(program: EarlierProgram, id: ProgramId): void {
     const { bootId, record } = program;
     const now = this.#host.store.program(id);
+    this.#programs.set(refKey(bootId, record.id), id);
     if (!this.#owners.has(ownerKey(program))) this.#owners.set(ownerKey(program), now?.mapOwnerId ?? id);
     const byName = new Map(now?.maps.map((map) => [map.name, map.id]));
     for (const map of record.maps) {

@@ -21,7 +21,7 @@ import {
   strayPins,
   strayWarning,
 } from "./strays.ts";
-import { type ProgramRow, removeProgram } from "../removal/remove-program.ts";
+import { inOrderOfRemoval, type ProgramRow, removeProgram, requireNotReplaced } from "../removal/remove-program.ts";
 import { reasonOf } from "../../errors/sys-failure.ts";
 
 /** Read on first use: usually, there is nothing to remove. */
@@ -159,9 +159,13 @@ async function removeOwned(host: Host, owner: ProcessIdentity, users: Users, con
     if (code === "ok") gone.links.push(record.id);
     else result = code;
   }
-  for (const record of programs) {
+  for (const record of inOrderOfRemoval(programs)) {
     const what = `unload program ${record.id} of an ${whose}`;
-    const remove = () => finishProgram(host, { record, state: "ready" }, users, context);
+    const remove = async () => {
+      // Another session's, or nobody's: the program goes when that one has gone.
+      requireNotReplaced(host, record);
+      await finishProgram(host, { record, state: "ready" }, users, context);
+    };
     const code = await tryTo(context, what, remove);
     if (code === "ok") gone.programs.push(record.id);
     else result = code;
