@@ -50,6 +50,8 @@ async function live(phase: "before" | "after", directory: string): Promise<void>
       expect(waiting.map(({ link_id: id, code }) => [id, code])).toEqual(
         lost.map(({ id, kind }) => [id, kind === "tcx" ? "NETNS_NOT_FOUND" : "PROCESS_NOT_FOUND"]),
       );
+      // Three in each chain, three of TCX, two of a cgroup, nine of tracepoints and probes.
+      expect(before.links.length).toBe(20);
       const gone = new Set(lost.map(({ id }) => id));
       expect(gone.size).toBe(2);
       const wanted = {
