@@ -26,6 +26,7 @@ import type {
   ProgramAnswer,
   ProgramListAnswer,
   RepairAnswer,
+  RestoreAnswer,
   ReplaceAnswer,
   TraceAnswer,
   UnloadAnswer,
@@ -145,6 +146,7 @@ export const OPERATIONS = {
   "history/list": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/list-history.ts") },
   doctor: { access: "read", privilege: "CAP_BPF", module: () => import("./operations/doctor.ts") },
   repair: { access: "write", privilege: "CAP_BPF", module: () => import("./operations/repair.ts") },
+  restore: { access: "write", privilege: "CAP_BPF", module: () => import("./operations/restore.ts") },
   complete: { access: "read", privilege: "none", module: () => import("./operations/complete.ts") },
   version: { access: "none", privilege: "none", module: () => import("./operations/version.ts") },
 } as const satisfies Record<string, Row>;
@@ -196,6 +198,7 @@ export interface Answers {
   "history/list": HistoryAnswer;
   doctor: DoctorAnswer;
   repair: RepairAnswer;
+  restore: RestoreAnswer;
   complete: CompleteAnswer;
   version: VersionAnswer;
 }

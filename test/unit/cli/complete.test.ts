@@ -44,6 +44,7 @@ describe("commands", () => {
         "history",
         "doctor",
         "repair",
+        "restore",
         "stats",
         "top",
         "metrics",
