@@ -12,6 +12,19 @@ export interface ProgramSelector {
   readonly actualType?: ProgramType | null | undefined;
 }
 
+/** A function of a loaded program. */
+export interface PartReplaced {
+  /** An ID or a name, as for other commands; in a record, the ID. */
+  readonly program: string;
+  readonly fnName: string;
+}
+
+/** Splits `PROGRAM/FUNCTION`, the `attachFunction` of an freplace program. Names of programs may have slashes. */
+export function partReplaced(attachFunction: string): PartReplaced {
+  const slash = attachFunction.lastIndexOf("/");
+  return { program: attachFunction.slice(0, Math.max(0, slash)), fnName: attachFunction.slice(slash + 1) };
+}
+
 /** Stands for every program of an object, unless one is called that. */
 export const EVERY_PROGRAM = "all";
 
@@ -58,6 +71,8 @@ export interface ProgramMap {
   readonly pinPath: string | null;
   /** The map was already pinned by somebody else: bpfman uses the pin but never removes it. */
   readonly foreign?: true;
+  /** How many entries it was asked to have, in place of what the object says. */
+  readonly entries?: number;
 }
 
 /** The stored state of a program: what was requested and what bpfman did. */
@@ -67,7 +82,7 @@ export interface ProgramRecord {
   readonly type: ProgramType;
   readonly attachFunction: string | null;
   readonly section: string;
-  /** bpfman's own copy of the object file. */
+  /** bpfman's own copy of the object file, which all programs of the same file share. */
   readonly bytecodePath: string;
   /** The path as the user gave it; null for images. */
   readonly sourcePath: string | null;
@@ -97,6 +112,8 @@ export interface ProgramRecord {
    * copy lost.
    */
   readonly bytecodeDigest: string | null;
+  /** Whether it is to come back by itself after a reboot. */
+  readonly keep: boolean;
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
- * Finds out whether the targets of links still exist, and their current names. This runs for every row of a list, so it
- * visits each namespace, filter and file once, and queries the kernel's links only if that is not enough.
+ * Finds out whether links are still on their targets, whether these still exist, and their current names. This runs for every
+ * row of a list, so it visits each namespace, filter and file once.
  */
 import type { AttachmentAnswer } from "../domain/answer.ts";
 import { type DispatcherKey, type DispatcherRecord, dispatcherTypeOf } from "../domain/dispatcher.ts";
@@ -61,13 +61,13 @@ export function attachmentsOf(host: Host, { dispatchers, links }: Asked): Attach
   function onInterface(hook: Hook): AttachmentAnswer {
     const namespace = namespaceAt(hook.netns);
     const name = namespace?.nsid === hook.nsid ? namespace.names.get(hook.ifindex) : undefined;
+    const link = hook.link === null ? null : host.kernel.link(hook.link.id);
+    const facts = link?.programId === hook.link?.program ? link?.facts : null;
+    const index = facts?.kind === "xdp" || facts?.kind === "tcx" ? facts.ifindex : null;
+    if (index === 0) return gone(name === undefined ? "interface-gone" : "detached");
     if (name !== undefined) return { present: true, reason: null, interface: name };
     // It may have been moved to another namespace, or its namespace may be kept alive by something other than that path.
-    const link = hook.link === null ? null : host.kernel.link(hook.link.id);
-    const index = link?.facts?.kind === "xdp" || link?.facts?.kind === "tcx" ? link.facts.ifindex : null;
-    if (link !== null && link.programId === hook.link?.program && index !== null) {
-      return index === 0 ? gone("interface-gone") : { present: true, reason: null, interface: null };
-    }
+    if (index !== null) return { present: true, reason: null, interface: null };
     if (namespace === undefined) return unknown(null);
     return namespace?.nsid === hook.nsid ? gone("interface-gone") : unknown("namespace-gone");
   }
@@ -121,15 +121,19 @@ function remembered<Key, Value>(find: (key: Key) => Value): (key: Key) => Value 
   };
 }
 
-/** Returns null if there is no namespace at the path, and undefined if it cannot be entered now. */
-function lookInto(host: Host, netns: string | null, indexes: ReadonlySet<number>): InterfaceNames | null | undefined {
+/** Returns undefined if the kernel does not say now. The answer of a change that was made must not fail for that. */
+function ifReadable<T>(read: () => T): T | null | undefined {
   try {
-    return host.network.names(netns, indexes);
+    return read();
   } catch (cause) {
     if (!(cause instanceof BpfmanError)) throw cause;
     return cause.code === "NETNS_NOT_FOUND" ? null : undefined;
   }
 }
+
+/** Returns null if there is no namespace at the path, and undefined if it cannot be entered now. */
+const lookInto = (host: Host, netns: string | null, indexes: ReadonlySet<number>): InterfaceNames | null | undefined =>
+  ifReadable(() => host.network.names(netns, indexes));
 
 function chainAttachment(
   host: Host,
@@ -144,7 +148,8 @@ function chainAttachment(
   const found = onInterface({ nsid, ifindex, netns, link: null });
   if (found.present !== true || program === null) return found;
   const direction = type === "tc-egress" ? "egress" : "ingress";
-  const runs = host.kernel.tcFilterProgram({ netns, ifindex, direction }, record.filter);
+  const runs = ifReadable(() => host.kernel.tcFilterProgram({ netns, ifindex, direction }, record.filter));
+  if (runs === undefined) return { ...found, present: null };
   if (runs === program) return found;
   return { ...found, present: false, reason: runs === null ? "filter-gone" : "filter-replaced" };
 }
