@@ -35,7 +35,7 @@ type Source = LoadRequest["source"];
 
 /** A request, with its image already pulled. */
 interface LoadInput extends Omit<LoadRequest, "source"> {
-  readonly source: Extract<Source, { file: string }> | { readonly pulled: PulledImage };
+  readonly source: Exclude<Source, { image: unknown }> | { readonly pulled: PulledImage };
 }
 
 /** Everything that is determined before the first effect. */
@@ -72,7 +72,7 @@ function requireOneApplication({ application, metadata }: LoadRequest): void {
 async function fetchImage(sources: Sources, request: LoadRequest, context: Context): Promise<LoadInput> {
   requireOneApplication(request);
   const { source } = request;
-  if (source.image === undefined) return { ...request, source };
+  if (!("image" in source)) return { ...request, source };
   const { url, registryAuth, pullPolicy } = source.image;
   const images = await sources.openImages();
   const pulled = await images.pull({ reference: url, registryAuth, pullPolicy }, context);
@@ -80,10 +80,20 @@ async function fetchImage(sources: Sources, request: LoadRequest, context: Conte
   return { ...request, source: { pulled } };
 }
 
+function nameOf({ source }: LoadInput): string {
+  if ("pulled" in source) return source.pulled.source.url;
+  return "object" in source ? source.object.name : source.file;
+}
+
 function sourceOf(host: Host, { source }: LoadInput) {
   if ("pulled" in source) {
     const { object, source: image } = source.pulled;
     return { bytes: object.bytes, fileName: object.name, sourcePath: null, absoluteSourcePath: null, image };
+  }
+  if ("object" in source) {
+    const { name, base64 } = source.object;
+    const bytes = Uint8Array.fromBase64(base64);
+    return { bytes, fileName: name, sourcePath: name, absoluteSourcePath: null, image: null };
   }
   const sourcePath = source.file;
   const absoluteSourcePath = host.files.absolute(sourcePath);
@@ -246,7 +256,7 @@ async function pinMaps(host: Host, steps: Plan, { loaded, records, maps }: ToPin
  * the load, which provides the IDs, and before the first pin, which is the first thing to outlive the process.
  */
 async function load(host: Host, request: LoadInput, context: Context): Promise<LoadAnswer> {
-  context.note({ source: "pulled" in request.source ? request.source.pulled.source.url : request.source.file });
+  context.note({ source: nameOf(request) });
   const planned = plan(host, request, context);
   return carryOut(context, async (steps) => {
     const beganMs = performance.now();
