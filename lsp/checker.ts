@@ -1,6 +1,6 @@
 /** Compiles and checks the sources that are open: each at most once at a time, and again after it was saved meanwhile. */
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
-import { FRAME_BYTES_MAX } from "../src/domain/limits.ts";
+import { FRAME_BYTES_MAX, OBJECT_BYTES_MAX } from "../src/domain/limits.ts";
 import type { CheckAnswer, CheckedProgramAnswer } from "../src/domain/check-answer.ts";
 import type { ObjectInspectAnswer } from "../src/domain/inspect-answer.ts";
 import { BpfmanError } from "../src/errors/error.ts";
@@ -171,9 +171,6 @@ function failureOf(thrown: unknown): [message: string, code: string] {
   return [thrown instanceof Error ? thrown.message : String(thrown), "INTERNAL"];
 }
 
-/** The largest source that is read: for columns only. */
-const SOURCE_BYTES_MAX = 64 * 1024 * 1024;
-
 /** Throws COMPILE_FAILED for what a compiler would wait for, or cannot open. */
 function readRegular(path: string): Uint8Array {
   let fd: number | null = null;
@@ -181,7 +178,7 @@ function readRegular(path: string): Uint8Array {
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
     const stat = fstatSync(fd);
     if (!stat.isFile()) throw new Error("it is not a regular file");
-    if (stat.size > SOURCE_BYTES_MAX) throw new Error(`it has more than ${SOURCE_BYTES_MAX} bytes`);
+    if (stat.size > OBJECT_BYTES_MAX) throw new Error(`it has more than ${OBJECT_BYTES_MAX} bytes`);
     return readFileSync(fd);
   } catch (thrown) {
     const reason = thrown instanceof Error ? thrown.message : String(thrown);

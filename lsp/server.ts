@@ -339,7 +339,9 @@ class LanguageServer {
     const before = this.#published.get(source) ?? new Map();
     if (diagnostics.size === 0) this.#published.delete(source);
     else this.#published.set(source, diagnostics);
-    for (const uri of new Set([...before.keys(), ...diagnostics.keys()])) {
+    // The source comes last: who has heard of it has heard of all.
+    const files = new Set([...before.keys(), ...diagnostics.keys()]);
+    for (const uri of [...files].toSorted((a, b) => Number(a === source) - Number(b === source))) {
       const all: Diagnostic[] = [...this.#published.values()].flatMap((each) => each.get(uri) ?? []);
       this.#connection.sendDiagnostics({ uri, diagnostics: all });
     }
