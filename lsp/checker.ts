@@ -117,6 +117,8 @@ export class Checker {
     const source = this.#options.sourceOf(uri);
     if (source === null || signal.aborted) return;
     const diagnostics = new DiagnosticsOf({ ...source, read: (path) => readIfThere(path) });
+    // It starts while the compiler works.
+    if (settings.check) this.#options.helper.prepare();
     try {
       const { bytes, diagnostics: said } = await this.#compile(source.main, signal);
       if (settings.compilerErrors) diagnostics.addCompiler(said);

@@ -43,6 +43,14 @@ export class Helper {
     await this.end();
   }
 
+  /** Starts it ahead of a call. */
+  prepare(): void {
+    if (this.#refused !== null) return;
+    this.#running ??= this.#start();
+    // The call says why it could not be started.
+    this.#running.catch(() => {});
+  }
+
   /** Throws NoHelper, RpcError, DisconnectedError if it died during the call. */
   async call<Name extends CallableMethod>(
     method: Name,
