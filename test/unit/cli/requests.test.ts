@@ -175,6 +175,7 @@ describe("attach", () => {
     ],
     ["tp_btf", { kind: "tp_btf" }],
     ["fmod_ret -m a=b", { kind: "fmod_ret" }, { a: "b" }],
+    ["freplace", { kind: "freplace" }],
     ["kprobe.multi -f tcp_*", { kind: "kprobe.multi", fnName: "tcp_*" }],
     [
       "uprobe.multi --target libc -f malloc*",
