@@ -7,6 +7,7 @@ import {
   RpcError,
   startClient,
 } from "../rpc/client/client.ts";
+import { BpfmanError } from "../src/errors/error.ts";
 import type { ParamsOf, ResultOf } from "../rpc/protocol.ts";
 
 /** Nothing can be asked, which was said once; `message` says why and what to set. */
@@ -62,8 +63,9 @@ export class Helper {
     const running = this.#running;
     let client: Client;
     try {
-      client = await running;
+      client = await unlessAborted(running, options.signal);
     } catch (thrown) {
+      if (options.signal?.aborted) throw thrown;
       throw this.#give(`"${this.#words().join(" ")}": ${reasonOf(thrown)}`);
     }
     try {
@@ -112,6 +114,16 @@ export class Helper {
     if (isNew) this.#notify(this.#refused);
     return new NoHelper(this.#refused);
   }
+}
+
+/** Throws as soon as the signal is aborted: a helper may wait for a password before it answers. */
+function unlessAborted<T>(running: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return running;
+  const { promise, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(new BpfmanError("CANCELLED", "cancelled before the helper was there"));
+  if (signal.aborted) abort();
+  else signal.addEventListener("abort", abort, { once: true });
+  return Promise.race([running, promise]).finally(() => signal.removeEventListener("abort", abort));
 }
 
 const reasonOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));

@@ -19,6 +19,7 @@ import {
   type InitializeParams,
   type InitializeResult,
   LSPErrorCodes,
+  MessageType,
   type Range,
   ResponseError,
   SymbolKind,
@@ -26,7 +27,7 @@ import {
   TextDocumentSyncKind,
 } from "vscode-languageserver";
 import { TextDocument } from "vscode-languageserver-textdocument";
-import { PARENT_POLL_MS } from "../src/domain/limits.ts";
+import { LANGUAGE_END_TIMEOUT_MS, PARENT_POLL_MS } from "../src/domain/limits.ts";
 import type { LogPort } from "../src/domain/log.ts";
 import type { ProcessIdentity } from "../src/domain/ids.ts";
 import { BpfmanError } from "../src/errors/error.ts";
@@ -101,6 +102,7 @@ class LanguageServer {
   /** As the client answered, by URI, until they change. */
   readonly #settings = new Map<string, Promise<Settings>>();
   #trusted = true;
+  #isInitialized = false;
 
   constructor(host: LspHost) {
     this.#host = host;
@@ -111,12 +113,14 @@ class LanguageServer {
       initialize: () => {},
       exit: (code: number) => this.#ending.resolve(code),
     };
-    reader.onClose(() => this.#ending.resolve(watchDog.shutdownReceived ? 0 : 1));
+    reader.onError(({ message }) => host.log.error("what came is no message of LSP", { reason: message }));
+    reader.onClose(() => {
+      if (!this.#isInitialized) host.log.error("the input ended before initialize: editors start bpfman lsp");
+      this.#ending.resolve(watchDog.shutdownReceived ? 0 : 1);
+    });
     writer.onError(() => this.#ending.resolve(1));
     this.#connection = createConnection((logger) => createProtocolConnection(reader, writer, logger), watchDog);
-    this.#helper = new Helper(host.helper, host.own, (message) =>
-      this.#connection.window.showInformationMessage(message),
-    );
+    this.#helper = new Helper(host.helper, host.own, (message) => this.#tell(message));
     this.#checker = new Checker({
       host,
       helper: this.#helper,
@@ -149,8 +153,9 @@ class LanguageServer {
     const code = await this.#ending.promise;
     if (this.#parentPoll !== null) clearInterval(this.#parentPoll);
     for (const timer of this.#waiting.values()) clearTimeout(timer);
-    await this.#checker.end();
-    await this.#helper.end();
+    // A helper may be waiting for a password, which nobody will type.
+    const ended = this.#checker.end().then(() => this.#helper.end());
+    await Promise.race([ended, Bun.sleep(LANGUAGE_END_TIMEOUT_MS)]);
     this.#connection.dispose();
     return code;
   }
@@ -193,6 +198,7 @@ class LanguageServer {
 
   async #initialize(params: InitializeParams): Promise<InitializeResult> {
     const { processId, initializationOptions: given } = params;
+    this.#isInitialized = true;
     this.#capabilities = params.capabilities ?? {};
     const { command, trusted = true } = readOptions(given);
     this.#trusted = trusted;
@@ -343,8 +349,14 @@ class LanguageServer {
     const files = new Set([...before.keys(), ...diagnostics.keys()]);
     for (const uri of [...files].toSorted((a, b) => Number(a === source) - Number(b === source))) {
       const all: Diagnostic[] = [...this.#published.values()].flatMap((each) => each.get(uri) ?? []);
-      this.#connection.sendDiagnostics({ uri, diagnostics: all });
+      this.#connection.sendDiagnostics({ uri, diagnostics: all }).catch(() => {});
     }
+  }
+
+  #tell(message: string): void {
+    const params = { type: MessageType.Info, message };
+    // A client that is gone ends the server anyway.
+    this.#connection.sendNotification("window/showMessage", params).catch(() => {});
   }
 
   async #hover({ textDocument, position }: HoverParams, token: CancellationToken): Promise<Hover | null> {
@@ -433,7 +445,7 @@ class LanguageServer {
       }
       const subject = this.#subject(uri, program, token);
       const said = await this.#run(command, subject, target);
-      this.#connection.window.showInformationMessage(said);
+      this.#tell(said);
       return said;
     } catch (thrown) {
       if (thrown instanceof ResponseError) throw thrown;

@@ -369,6 +369,20 @@ describe("the end", () => {
     await until(() => isGone(helper));
   });
 
+  test("does not wait for a helper that waits for a password, nor do saves", async () => {
+    const pids = bpfman.path("pids");
+    const waiting = ["sh", "-c", `echo $$ >>${pids}; exec cat >/dev/null`];
+    const client = await start({ initializationOptions: { command: waiting } });
+    const path = source("count.bpf.c", counting(true));
+    await client.show(path);
+    await until(() => existsSync(pids));
+    expect(await client.save(path, counting(true, "nonsense;"))).toMatchObject([{ source: "clang" }]);
+    expect(await client.stop()).toBe(0);
+    const [pid, ...others] = readFileSync(pids, "utf8").trim().split("\n").map(Number);
+    expect(others).toEqual([]);
+    await until(() => isGone(pid ?? 0));
+  });
+
   test("of a helper that is killed is not that of the server", async () => {
     const { client, helper } = await checked();
     process.kill(helper, "SIGKILL");
@@ -377,6 +391,18 @@ describe("the end", () => {
     await client.save(path);
     expect(await client.save(path, counting(false))).toHaveLength(1);
   });
+});
+
+test("what is no client is told so, and gets no session", async () => {
+  for (const typed of ["", '{"jsonrpc":"2.0"}\n\n', "Content-Length: 5\r\n\r\nxxxxx"]) {
+    const child = Bun.spawn(bpfman.command("lsp"), { stdio: [Buffer.from(typed), "pipe", "pipe"] });
+    expect([await child.exited, await child.stdout.text()]).toEqual([1, ""]);
+    expect(await child.stderr.text()).toContain("the input ended before initialize: editors start bpfman lsp");
+  }
+  const gone = Bun.spawn(bpfman.command("lsp", `--clientProcessId=${2 ** 31 - 1}`), {
+    stdio: ["pipe", "pipe", "pipe"],
+  });
+  expect([await gone.exited, await gone.stderr.text()]).toEqual([2, expect.stringContaining("no such process here")]);
 });
 
 test("what clients send besides, and empty lists for empty tables", async () => {
