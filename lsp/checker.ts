@@ -4,6 +4,7 @@ import { FRAME_BYTES_MAX, OBJECT_BYTES_MAX } from "../src/domain/limits.ts";
 import type { CheckAnswer, CheckedProgramAnswer } from "../src/domain/check-answer.ts";
 import type { ObjectInspectAnswer } from "../src/domain/inspect-answer.ts";
 import { BpfmanError } from "../src/errors/error.ts";
+import { reasonOf } from "../src/errors/sys-failure.ts";
 import { RpcError } from "../rpc/client/client.ts";
 import type { LspHost } from "./server.ts";
 import { type Diagnostics, DiagnosticsOf, type Sources } from "./diagnostics.ts";
@@ -170,7 +171,7 @@ function failureOf(thrown: unknown): [message: string, code: string] {
   const hintOf = (hint: string | null | undefined): string => (hint == null ? "" : `\n${hint}`);
   if (thrown instanceof BpfmanError) return [`${thrown.message}${hintOf(thrown.hint)}`, thrown.code];
   if (thrown instanceof RpcError) return [`${thrown.message}${hintOf(thrown.data?.hint)}`, thrown.data?.code ?? "RPC"];
-  return [thrown instanceof Error ? thrown.message : String(thrown), "INTERNAL"];
+  return [reasonOf(thrown), "INTERNAL"];
 }
 
 /** Throws COMPILE_FAILED for what a compiler would wait for, or cannot open. */
@@ -183,8 +184,10 @@ function readRegular(path: string): Uint8Array {
     if (stat.size > OBJECT_BYTES_MAX) throw new Error(`it has more than ${OBJECT_BYTES_MAX} bytes`);
     return readFileSync(fd);
   } catch (thrown) {
-    const reason = thrown instanceof Error ? thrown.message : String(thrown);
-    throw new BpfmanError("COMPILE_FAILED", `compile "${path}": ${reason}`, { cause: thrown });
+    throw new BpfmanError("COMPILE_FAILED", `compile "${path}": ${reasonOf(thrown)}`, {
+      hint: "save the source as a file that you can read",
+      cause: thrown,
+    });
   } finally {
     if (fd !== null) closeSync(fd);
   }

@@ -8,6 +8,7 @@ import {
   startClient,
 } from "../rpc/client/client.ts";
 import { BpfmanError } from "../src/errors/error.ts";
+import { reasonOf } from "../src/errors/sys-failure.ts";
 import type { ParamsOf, ResultOf } from "../rpc/protocol.ts";
 
 /** Nothing can be asked, which was said once; `message` says why and what to set. */
@@ -125,5 +126,3 @@ function unlessAborted<T>(running: Promise<T>, signal: AbortSignal | undefined):
   else signal.addEventListener("abort", abort, { once: true });
   return Promise.race([running, promise]).finally(() => signal.removeEventListener("abort", abort));
 }
-
-const reasonOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));

@@ -31,6 +31,7 @@ import { LANGUAGE_END_TIMEOUT_MS, PARENT_POLL_MS } from "../src/domain/limits.ts
 import type { LogPort } from "../src/domain/log.ts";
 import type { ProcessIdentity } from "../src/domain/ids.ts";
 import { BpfmanError } from "../src/errors/error.ts";
+import { reasonOf } from "../src/errors/sys-failure.ts";
 import type { Invoke } from "../src/service/invoke.ts";
 import type { ProcessesPort } from "../src/platform/host.ts";
 import type { CompilerPort } from "../src/platform/compiler.ts";
@@ -451,7 +452,7 @@ class LanguageServer {
       if (thrown instanceof ResponseError) throw thrown;
       const code = thrown instanceof RpcError ? thrown.code : LSPErrorCodes.RequestFailed;
       const hint = thrown instanceof RpcError ? thrown.data?.hint : thrown instanceof BpfmanError ? thrown.hint : null;
-      const message = thrown instanceof Error ? thrown.message : String(thrown);
+      const message = reasonOf(thrown);
       throw new ResponseError(code, hint == null ? message : `${message}\n${hint}`);
     }
   }

@@ -1,6 +1,16 @@
 /** `bpfman lsp` as editors use it, on the real kernel: by a client over pipes, by the library's client in Node.js, by Neovim. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join, resolve } from "node:path";
 import type { CodeLens, DocumentSymbol } from "vscode-languageserver";
@@ -294,6 +304,17 @@ describe("the compiler", () => {
     const trust = (trusted: boolean) => client.rpc.sendNotification("bpfman/didChangeTrust", { trusted });
     expect(await client.next(path, () => trust(true))).toHaveLength(1);
     expect(await client.next(path, () => trust(false))).toEqual([]);
+  });
+
+  test("has nothing to read where there is no file, or something else", async () => {
+    const client = await start();
+    const path = source("count.bpf.c", counting(true));
+    await client.open(path);
+    rmSync(path);
+    const [missing] = await client.save(path);
+    expect(missing?.message).toMatch(/^compile ".*count\.bpf\.c": ENOENT: no such file or directory\nsave the source/);
+    expect(Bun.spawnSync(["mkfifo", path]).exitCode).toBe(0);
+    expect(await client.save(path)).toMatchObject([{ message: expect.stringContaining("it is not a regular file") }]);
   });
 
   test("is not started for C that has nothing to do with eBPF", async () => {
