@@ -66,7 +66,7 @@ test("Neovim, as the page says: the refusal at its line, nothing after the fix, 
   const said = out.split("\n").flatMap((line) => (line.startsWith("{") ? [JSON.parse(line)] : []));
   const seen = Object.fromEntries(said.map(({ step, value }) => [step, value]));
   expect({ steps: Object.keys(seen), error: seen.failed ?? (said.length === 0 ? error : "") }).toEqual({
-    steps: ["refused", "hover of the refused", "fixed", "hover of the fixed"],
+    steps: ["refused", "hover of the refused", "fixed", "hover of the fixed", "lenses", "the first lens"],
     error: "",
   });
   expect(seen.refused).toHaveLength(1);
@@ -77,6 +77,10 @@ test("Neovim, as the page says: the refusal at its line, nothing after the fix, 
   expect(seen["hover of the refused"]).toContain("Refused by Linux");
   expect(seen.fixed).toEqual([]);
   expect(seen["hover of the fixed"]).toMatch(/- instructions: \d+/);
+  expect(seen.lenses).toEqual(["Load", "Attach…", "Detach", expect.stringMatching(/^\d+ instructions$/)]);
+  const [loaded, ...others] = await bpfman.programs();
+  expect(others).toEqual([]);
+  expect(seen["the first lens"]).toBe(`loaded "count" as program ${loaded?.program_id}`);
 }, 120_000);
 
 test("Helix and Emacs, by the commands and options in the page", async () => {

@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join, resolve } from "node:path";
+import { CancellationTokenSource } from "vscode-jsonrpc/node";
 import type { CodeLens, DocumentSymbol } from "vscode-languageserver";
 import { BPFMAN, executable } from "../labs/executable.ts";
 import { cable, until } from "../labs/kernel-lab.ts";
@@ -342,6 +343,27 @@ describe("a slow verification", () => {
     expect(await client.save(path, FAST)).toEqual([]);
     expect(client.count(uriOf(path))).toBe(1);
     expect(await client.hover(path, "pass(")).toContain("Accepted by Linux");
+  });
+
+  test("of a load is cancelled like any request, and nothing stays", async () => {
+    const client = await start({ initializationOptions: { check: false } });
+    const path = source("slow.bpf.c", SLOW);
+    expect(await client.open(path)).toEqual([]);
+    expect(await client.hover(path, "bytes SEC")).toContain("eBPF map of type `array`");
+    const cancellation = new CancellationTokenSource();
+    const loading = client.rpc.sendRequest(
+      "workspace/executeCommand",
+      { command: "bpfman.load", arguments: [uriOf(path), "slow"] },
+      cancellation.token,
+    );
+    const failed = loading.then(
+      () => null,
+      ({ code }: { code: number }) => code,
+    );
+    await until(() => childrenOf(client.pid).some(({ pid }) => childrenOf(pid).length > 0));
+    cancellation.cancel();
+    expect(await failed).toBe(-32800);
+    expect(await bpfman.programs()).toEqual([]);
   });
 
   test("ends with the server", async () => {

@@ -30,6 +30,15 @@ local ok, problem = pcall(function()
   vim.wait(40000, function() return #vim.diagnostic.get(0) == 0 end)
   say("fixed", diagnostics())
   say("hover of the fixed", hover("count("))
+  local document = { textDocument = vim.lsp.util.make_text_document_params() }
+  local lenses = {}
+  for _, answer in pairs(vim.lsp.buf_request_sync(0, "textDocument/codeLens", document, 20000) or {}) do
+    vim.list_extend(lenses, answer.result or {})
+  end
+  say("lenses", vim.tbl_map(function(lens) return lens.command.title end, lenses))
+  for _, answer in pairs(vim.lsp.buf_request_sync(0, "workspace/executeCommand", lenses[1].command, 40000) or {}) do
+    say("the first lens", answer.result or answer.error or answer.err)
+  end
 end)
 if not ok then say("failed", problem) end
 vim.cmd("qa!")
