@@ -66,6 +66,10 @@ const METHODS: Readonly<Record<Method, string>> = {
   "events/unsubscribe": "Ends the subscription to changes.",
   "rpc.discover": "Returns this document.",
   "program/load": "Loads programs of one object: all that are named, or none.",
+  "program/run":
+    "Loads programs and attaches each of them: all, or none. Each takes those fields of attach that its kind has in link/attach.",
+  "program/replace":
+    "Puts the programs of a new object in the place of those that run, under the same links and with the same maps: all, or none.",
   "program/unload": "Detaches a program's links and unloads it.",
   "program/list": "Lists programs.",
   "program/get": "Returns everything about one program, with its maps and links.",
@@ -104,6 +108,7 @@ const METHODS: Readonly<Record<Method, string>> = {
   "history/list": "Lists what was changed or failed to change: when, for whom, and with which result.",
   doctor: "Compares everything that is recorded with what is there, and returns what differs.",
   repair: "Repairs what doctor finds and can prove to be bpfman's; with dryRun, returns what it would do.",
+  restore: "Loads and attaches again what was there before a reboot; what cannot come back is named, and waits.",
   complete: "Completes a value: interfaces, tracepoints, programs of an object file, and more.",
   version: "Returns the versions of bpfman, Bun, libbpf and the kernel, and the features of the kernel.",
 };

@@ -151,6 +151,12 @@ const PROGRAM: Group = {
       otherwise: { child: "file", takesWord: true },
       children: loads(noun),
     },
+    noun(
+      "replace",
+      "Put new programs in the place of loaded ones, under the same links.",
+      () => import("./load/replace.ts"),
+      "replaceProgram",
+    ),
     noun("unload", "Unload programs after detaching their links.", removal, "unload"),
     noun("get", "Show one program in detail.", oneProgram, "getProgram"),
     noun("list", "List programs.", lists, "listPrograms"),
@@ -194,6 +200,7 @@ export const ROOT: Group = {
   name: "bpfman",
   summary: "Load, attach and manage eBPF programs.",
   examples: {
+    "Load and attach a program in one line": "bpfman run counter.o tcx:count -i eth0 -d ingress -p 50",
     "Load a program": "bpfman load file --path counter.o --programs tcx:count",
     "Find its ID": "bpfman list programs",
     "Attach it by that ID": "bpfman attach 63178 tcx --direction ingress --iface eth0 --priority 50",
@@ -203,6 +210,7 @@ export const ROOT: Group = {
   },
   children: [
     LOAD,
+    classic("run", "Load programs and attach them, in one line.", () => import("./load/run.ts"), "run"),
     classic("unload", "Unload programs after detaching their links.", removal, "unload"),
     ATTACH,
     classic("detach", "Detach links from their hooks.", removal, "detach"),
@@ -232,6 +240,12 @@ export const ROOT: Group = {
     ),
     classic("doctor", "Find what is not as bpfman recorded it.", doctor, "doctor"),
     classic("repair", "Repair what doctor finds.", doctor, "repair"),
+    classic(
+      "restore",
+      "Load and attach again what was there before a reboot.",
+      () => import("./restore/restore.ts"),
+      "restore",
+    ),
     classic("stats", "Count how often programs run, how long, and what they cost.", stats, "stats"),
     classic("top", "Show what programs cost on a screen, until you quit.", stats, "top"),
     classic("metrics", "Print or write metrics for Prometheus.", () => import("./stats/metrics.ts"), "metrics"),

@@ -24,6 +24,8 @@ export interface ProgramRecordAnswer {
     readonly absolute_source_path: string | null;
     readonly program_name: string;
     readonly program_type: ProgramType;
+    /** Whether it comes back by itself after a reboot. Omitted in the noun-verb grammar. */
+    readonly keep: boolean;
     readonly global_data: Readonly<Record<string, string>>;
     readonly image_source: { readonly url: string; readonly digest: string; readonly pull_policy: string } | null;
     /** For freplace, `PROGRAM_ID/FUNCTION`. */
@@ -73,6 +75,8 @@ export interface ProgramStatusAnswer {
   readonly kernel: KernelProgramAnswer | null;
   /** Only of a twin: the program for which it sits in a chain. bpfman made it, and takes it away. */
   readonly twin_of?: number;
+  /** Only if another program was asked for, in whose place this one is. Not in the noun-verb grammar. */
+  readonly replaces?: number;
   /** Null right after a load, and if the kernel collects no statistics and has collected none. */
   readonly stats: { readonly runtime: number; readonly run_count: number; readonly recursion_misses: number } | null;
   /** Paths; null for a program that bpfman did not load. */
@@ -425,8 +429,56 @@ export interface LinkReadAnswer {
   readonly next: number | null;
 }
 
+/** What became of a program or link of an earlier boot. One that waits has a reason, and is tried again by the next `restore`. */
+export interface RestoredAnswer {
+  readonly result: "restored" | "planned" | "waiting" | "forgotten";
+  /** The code of the error, and its message. */
+  readonly code: string | null;
+  readonly reason: string | null;
+}
+export interface RestoredProgramAnswer extends RestoredAnswer {
+  /** The ID that it had. */
+  readonly was: number;
+  /** The ID that it has now; null if it was not restored. */
+  readonly program_id: number | null;
+  readonly name: string;
+  readonly application: string | null;
+}
+export interface RestoredLinkAnswer extends RestoredAnswer {
+  readonly link_id: number;
+  /** Its program now; null if that was not restored. */
+  readonly program_id: number | null;
+  readonly place: string;
+}
+export interface RestoreAnswer {
+  readonly dry_run: boolean;
+  readonly programs: readonly RestoredProgramAnswer[];
+  readonly links: readonly RestoredLinkAnswer[];
+}
+
 export interface LoadAnswer {
   readonly programs: readonly ProgramAnswer[];
+}
+
+/** The programs in the order in which they were named, and the link of each. */
+export interface RunAnswer {
+  readonly programs: readonly ProgramAnswer[];
+  readonly links: readonly LinkAnswer[];
+}
+
+/** In the order in which the programs were named. */
+export interface ReplaceAnswer {
+  readonly replaced: readonly {
+    readonly old_program_id: number;
+    readonly program: ProgramAnswer;
+    /** Without a gap: at any moment, one of the two programs ran. */
+    readonly swapped_links: readonly number[];
+    /** Both programs ran for a moment. */
+    readonly overlapped_links: readonly number[];
+    /** By their names in the object, with what they hold. */
+    readonly kept_maps: readonly string[];
+    readonly new_maps: readonly string[];
+  }[];
 }
 
 /**

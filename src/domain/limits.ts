@@ -9,6 +9,10 @@ export const PRIORITY_WIDE_MAX = 0x7fff_ffff;
 /** Priorities on netfilter hooks: a signed int32, of which the kernel keeps the first and the last (net/netfilter/nf_bpf_link.c). */
 export const NETFILTER_PRIORITY_MIN = -0x7fff_ffff;
 export const NETFILTER_PRIORITY_MAX = 0x7fff_fffe;
+/** How long `restore` waits for interfaces: longer than any of them takes to come. */
+export const RESTORE_WAIT_MS_MAX = 3_600_000;
+/** How often it looks. */
+export const RESTORE_POLL_MS = 200;
 /** Programs per `load`: several times what the largest known objects contain, few enough to bound the work. */
 export const PROGRAMS_PER_LOAD_MAX = 1024;
 /** Keys of a map of maps that are searched for an inner map. */
@@ -121,6 +125,8 @@ export const RESERVE_BYTES = 1024 * 1024;
 export const RESERVE_STEP_BYTES = 256 * 1024;
 /** Entries in the history of operations; older ones are deleted. As above, changing it takes a new schema step. */
 export const OPERATIONS_MAX = 10_000;
+/** Old programs of which it is known what took their place; of older ones it is forgotten. */
+export const SUCCESSORS_MAX = 10_000;
 /** IDs of each kind kept in an entry of the history: those of the largest load (PROGRAMS_PER_LOAD_MAX). */
 export const OPERATION_IDS_MAX = 1024;
 /** Length of a text in an entry of the history, in characters; that of a message or path is usually below 200. */

@@ -16,6 +16,7 @@ import type {
   LinkListAnswer,
   LinkReadAnswer,
   LoadAnswer,
+  RunAnswer,
   MapChangeAnswer,
   MapDumpAnswer,
   MapEventsAnswer,
@@ -25,6 +26,8 @@ import type {
   ProgramAnswer,
   ProgramListAnswer,
   RepairAnswer,
+  RestoreAnswer,
+  ReplaceAnswer,
   TraceAnswer,
   UnloadAnswer,
   VersionAnswer,
@@ -66,6 +69,12 @@ interface Row {
 
 export const OPERATIONS = {
   "program/load": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/load.ts") },
+  "program/run": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/run.ts") },
+  "program/replace": {
+    access: "write",
+    privilege: "CAP_BPF",
+    module: () => import("./operations/replace-program.ts"),
+  },
   "program/unload": {
     access: "write",
     privilege: "CAP_BPF",
@@ -137,6 +146,7 @@ export const OPERATIONS = {
   "history/list": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/list-history.ts") },
   doctor: { access: "read", privilege: "CAP_BPF", module: () => import("./operations/doctor.ts") },
   repair: { access: "write", privilege: "CAP_BPF", module: () => import("./operations/repair.ts") },
+  restore: { access: "write", privilege: "CAP_BPF", module: () => import("./operations/restore.ts") },
   complete: { access: "read", privilege: "none", module: () => import("./operations/complete.ts") },
   version: { access: "none", privilege: "none", module: () => import("./operations/version.ts") },
 } as const satisfies Record<string, Row>;
@@ -149,6 +159,8 @@ export type OperationName = keyof typeof OPERATIONS;
 /** The answer of each operation. */
 export interface Answers {
   "program/load": LoadAnswer;
+  "program/run": RunAnswer;
+  "program/replace": ReplaceAnswer;
   "program/unload": UnloadAnswer;
   "program/list": ProgramListAnswer;
   "program/get": ProgramAnswer;
@@ -186,6 +198,7 @@ export interface Answers {
   "history/list": HistoryAnswer;
   doctor: DoctorAnswer;
   repair: RepairAnswer;
+  restore: RestoreAnswer;
   complete: CompleteAnswer;
   version: VersionAnswer;
 }

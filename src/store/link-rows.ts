@@ -154,19 +154,27 @@ export function linkRecord(row: Fields): LinkRecord {
 
 export const LINKS: Reading<LinkRecord> = { table: "links", key: "link_id", record: linkRecord };
 
-const INSERT_LINK = `INSERT INTO links (boot_id, owner, program_id, state, pin_path, details, metadata, created_at_ms)
-  VALUES (?, ?, ?, 'pending', '', ?, ?, ?) RETURNING link_id`;
+const INSERT_LINK = `INSERT INTO links (link_id, boot_id, owner, program_id, state, pin_path, details, metadata, created_at_ms)
+  VALUES (?, ?, ?, ?, 'pending', '', ?, ?, ?) RETURNING link_id`;
 
 /** Links, from the pending row on. */
 export function linkRows(on: Opened) {
-  const { database, bootId, owner } = on;
+  const { database, bootId } = on;
   return {
     insertLink(draft: LinkDraft, pinPath: (id: LinkId) => string): LinkRecord {
       const { programId: program, details, metadata, createdAt } = draft;
       return transaction(on, () => {
         const row = database
           .query<{ link_id: number }, SQLQueryBindings[]>(INSERT_LINK)
-          .get(bootId, owner, program, JSON.stringify(details), JSON.stringify(metadata), createdAt.getTime());
+          .get(
+            draft.id ?? null,
+            bootId,
+            on.owner,
+            program,
+            JSON.stringify(details),
+            JSON.stringify(metadata),
+            createdAt.getTime(),
+          );
         const made = linkId(id(row?.link_id, "link_id"));
         const record: LinkRecord = { ...draft, id: made, kernelLinkId: null, pinPath: pinPath(made) };
         update(on, LINKS, made, { pin_path: record.pinPath });
@@ -184,8 +192,9 @@ export function linkRows(on: Opened) {
         : records(on, LINKS, "state = 'ready' AND program_id = ?", program),
     unsettledLinks: () => select(on, LINKS, "state <> 'ready'"),
 
-    moveLink: (id, { details, pinPath, kernelLinkId }) =>
+    moveLink: (id, { programId: program, details, pinPath, kernelLinkId }) =>
       update(on, LINKS, id, {
+        program_id: program,
         details: JSON.stringify(details),
         pin_path: pinPath,
         kernel_link_id: kernelLinkId,

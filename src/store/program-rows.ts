@@ -5,9 +5,24 @@ import { decoded, type Opened, type Reading, records, remove, select, update } f
 import { named } from "./store-failure.ts";
 import { linkId, mapId, programId } from "../domain/ids.ts";
 import { PROGRAM_TYPES } from "../domain/kinds.ts";
+import { SUCCESSORS_MAX } from "../domain/limits.ts";
 import { type ImageSource, PULL_POLICIES, type ProgramMap, type ProgramRecord } from "../domain/program.ts";
 import type { ProgramSummary } from "../platform/store.ts";
-import { bytes, type Fields, fields, id, json, listOf, mapOf, nullable, oneOf, shape, text, time } from "./decode.ts";
+import {
+  bytes,
+  type Fields,
+  fields,
+  id,
+  json,
+  listOf,
+  mapOf,
+  nullable,
+  oneOf,
+  shape,
+  text,
+  time,
+  whole,
+} from "./decode.ts";
 
 /** Columns of table `programs` that form the record, in the order of {@link programColumns}. */
 export const PROGRAM_COLUMNS = [
@@ -32,6 +47,7 @@ export const PROGRAM_COLUMNS = [
   "absolute_source_path",
   "loaded_at_ms",
   "bytecode_digest",
+  "keep",
 ] as const;
 
 export function programColumns(record: ProgramRecord): (string | number | null)[] {
@@ -58,6 +74,7 @@ export function programColumns(record: ProgramRecord): (string | number | null)[
     record.absoluteSourcePath,
     record.loadedAt?.getTime() ?? null,
     record.bytecodeDigest,
+    record.keep ? 1 : 0,
   ];
 }
 
@@ -71,8 +88,12 @@ const globals = json(mapOf(bytes));
 const own = shape<ProgramMap>({ id: (value, place) => mapId(id(value, place)), name: text, pinPath: optionalText });
 const maps = json(
   listOf<ProgramMap>((value, place) => {
-    const { foreign, ...rest } = fields(value, place);
-    return foreign === true ? { ...own(rest, place), foreign } : own(value, place);
+    const { foreign, entries, ...rest } = fields(value, place);
+    return {
+      ...own(rest, place),
+      ...(foreign === true ? { foreign } : {}),
+      ...(entries === undefined ? {} : { entries: whole(1)(entries, `${place}.entries`) }),
+    };
   }),
 );
 export const metadata = json(mapOf(text));
@@ -117,6 +138,7 @@ export function programRecord(row: Fields): ProgramRecord {
     // Missing in those entries as well.
     loadedAt: optionalTime(row.loaded_at_ms ?? null, "loaded_at_ms"),
     bytecodeDigest: optionalText(row.bytecode_digest ?? null, "bytecode_digest"),
+    keep: row.keep === 1,
   };
 }
 
@@ -148,11 +170,11 @@ interface MapUseRow {
 
 /** Programs and their maps. */
 export function programRows(on: Opened) {
-  const { database, path, bootId, owner } = on;
+  const { database, path, bootId } = on;
   return {
     insertProgram(record, state) {
       named("insert a program", path, () => {
-        database.query(INSERT_PROGRAM).run(bootId, owner, state, ...programColumns(record));
+        database.query(INSERT_PROGRAM).run(bootId, on.owner, state, ...programColumns(record));
       });
     },
     setProgramState: (id, state) => update(on, PROGRAMS, id, { state }),
@@ -169,10 +191,20 @@ export function programRows(on: Opened) {
         const rows = database.query<Fields, SQLQueryBindings[]>(SELECT_SUMMARIES).all(bootId);
         return rows.map((row) => decoded(row, SUMMARIES, path).record);
       }),
-    programIdsOfAllBoots: () =>
+    bytecodeUses: (bytecode) =>
       named("read programs", path, () => {
-        const rows = database.query<{ program_id: number }, []>("SELECT program_id FROM programs").all();
-        return new Set(rows.map((row) => programId(row.program_id)));
+        const sql = "SELECT count(*) AS uses FROM programs WHERE bytecode_path = ?";
+        return database.query<{ uses: number }, SQLQueryBindings[]>(sql).get(bytecode)?.uses ?? 0;
+      }),
+    bytecodePaths: () =>
+      named("read programs", path, () => {
+        const sql = "SELECT DISTINCT bytecode_path FROM programs";
+        return new Set(
+          database
+            .query<{ bytecode_path: string }, []>(sql)
+            .values()
+            .map(([each]) => String(each)),
+        );
       }),
     unsettledPrograms: () => select(on, PROGRAMS, "state <> 'ready'"),
     mapUsers(owner: ProgramId): ProgramId[] {
@@ -182,6 +214,51 @@ export function programRows(on: Opened) {
       );
       return rows.map((row) => programId(row.program_id));
     },
+
+    addSuccessor: (id, next) =>
+      named("record a successor", path, () => {
+        const sql = "INSERT OR REPLACE INTO successors VALUES (?, ?, ?, ?)";
+        database.query(sql).run(bootId, id, bootId, next);
+        const trim = "DELETE FROM successors WHERE rowid <= (SELECT max(rowid) FROM successors) - ?";
+        database.query(trim).run(SUCCESSORS_MAX);
+      }),
+    dropSuccessor: (id) =>
+      named("forget a successor", path, () => {
+        database.query("DELETE FROM successors WHERE boot_id = ? AND program_id = ?").run(bootId, id);
+      }),
+    successor: (id, from) =>
+      named("read successors", path, () => {
+        const sql = `SELECT successor_id AS id, boot_id <> successor_boot_id AS restored FROM successors
+          WHERE program_id = ?1 AND successor_boot_id = ?2 AND boot_id = ifnull(?3, boot_id)
+          ORDER BY restored, rowid DESC LIMIT 1`;
+        const row = database
+          .query<{ id: number; restored: number }, SQLQueryBindings[]>(sql)
+          .get(id, bootId, from ?? null);
+        return row && { id: programId(row.id), restored: row.restored === 1 };
+      }),
+    predecessor: (id) =>
+      named("read successors", path, () => {
+        const sql =
+          "SELECT program_id AS id FROM successors WHERE successor_id = ?1 AND boot_id = ?2 AND successor_boot_id = ?2";
+        const row = database.query<{ id: number }, SQLQueryBindings[]>(sql).get(id, bootId);
+        return row && programId(row.id);
+      }),
+    takeOver: (id, next, { maps }) =>
+      named("update programs", path, () => {
+        const columns = ["owner", "keep", "applied", ...(maps ? ["map_owner_id", "requested_map_owner_id"] : [])];
+        const set = columns.map((column) => `${column} = old.${column}`).join(", ");
+        const sql = `UPDATE programs SET ${set} FROM programs AS old
+          WHERE programs.boot_id = ?1 AND programs.program_id = ?2 AND old.boot_id = ?1 AND old.program_id = ?3`;
+        database.query(sql).run(bootId, next, id);
+        database
+          .query("UPDATE wishes SET program_id = ?2 WHERE boot_id = ?1 AND program_id = ?3")
+          .run(bootId, next, id);
+        if (!maps) return;
+        for (const column of ["map_owner_id", "requested_map_owner_id"]) {
+          const rename = `UPDATE programs SET ${column} = ?2 WHERE boot_id = ?1 AND ${column} = ?3`;
+          database.query(rename).run(bootId, next, id);
+        }
+      }),
 
     mapUses: () =>
       named("read map pins", path, () => {

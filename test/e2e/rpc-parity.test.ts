@@ -160,6 +160,17 @@ const STEPS: readonly Step[] = [
     () => ["get", "link", MISSING],
     () => ({ linkId: MISSING }),
   ),
+  // Its answer is the noun-verb grammar's: without the keys that newer bpfman's lacks.
+  step(
+    "program/replace",
+    (made) => ["program", "replace", made.program, "--path", REFUSED],
+    (made) => ({ programIds: [made.program], source: { file: REFUSED } }),
+  ),
+  step(
+    "program/replace",
+    () => ["program", "replace", MISSING, "--path", OBJECT],
+    () => ({ programIds: [MISSING], source: { file: OBJECT } }),
+  ),
   step(
     "link/read",
     (made) => ["iter", made.link],
@@ -286,6 +297,21 @@ const STEPS: readonly Step[] = [
     unwrap: "unloaded",
   },
   step(
+    "program/run",
+    () => ["run", OBJECT, "on_openat", "-m", "k=v"],
+    () => ({ source: { file: OBJECT }, programs: [{ name: "on_openat" }], metadata: { k: "v" } }),
+  ),
+  step(
+    "program/run",
+    () => ["run", OBJECT, "on_openat", "--iface", "lo"],
+    () => ({ source: { file: OBJECT }, programs: [{ name: "on_openat" }], attach: { iface: "lo" } }),
+  ),
+  step(
+    "program/run",
+    () => ["run", OBJECT, "tcx:count"],
+    () => ({ source: { file: OBJECT }, programs: [{ type: "tcx", name: "count" }] }),
+  ),
+  step(
     "program/unload",
     (made) => ["unload", made.program],
     (made) => ({ programId: made.program }),
@@ -327,6 +353,21 @@ const STEPS: readonly Step[] = [
     "repair",
     () => ["repair"],
     () => ({}),
+  ),
+  step(
+    "restore",
+    () => ["restore", "--dry-run"],
+    () => ({ dryRun: true }),
+  ),
+  step(
+    "restore",
+    () => ["restore", "--forget", "link:4711"],
+    () => ({ forget: { link: 4711 } }),
+  ),
+  step(
+    "restore",
+    () => ["restore", "--wait", "10ms"],
+    () => ({ waitMs: 10 }),
   ),
   step(
     "image/pull",

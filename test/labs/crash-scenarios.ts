@@ -114,6 +114,7 @@ export class Lane {
   #watch: Watch | null = null;
   #map: string | null = null;
   #spare: number | null = null;
+  #rebooted = false;
   #whole: number | null = null;
   #cgroup: string | null = null;
 
@@ -232,6 +233,9 @@ export class Lane {
     this.#whole = null;
     this.#cgroup = null;
     const { runtimeDir } = this.bpfman;
+    // What waits would stay in the state directory.
+    if (this.#rebooted) await this.bpfman.ok("restore");
+    this.#rebooted = false;
     if (existsSync(join(runtimeDir, "state/bpfman.db"))) {
       await this.bpfman.ok("program", "delete", "--all", ...(untouched ? ["--unmount"] : []));
       await this.bpfman.expectNothingLeft();
@@ -248,6 +252,18 @@ export class Lane {
 
   forgetImages(): void {
     rmSync(join(this.bpfman.runtimeDir, "cache"), { recursive: true, force: true });
+  }
+
+  /** Leaves what a reboot leaves of these programs, each with its link. */
+  async reboot(kinds: readonly Event[]): Promise<void> {
+    for (const kind of kinds) {
+      await this.loadEvent(kind);
+      await this.bpfman.ok(...this.attachEvent(kind));
+    }
+    // What comes back has other maps.
+    this.#events.clear();
+    this.#rebooted = true;
+    await this.bpfman.reboot();
   }
 
   /** A change that has to do with nothing here: a load or, next time, its unload. */
@@ -472,6 +488,38 @@ function proceed(hook: "xdp" | "tc", to: "chain" | "direct"): Scenario {
   };
 }
 
+/** The middle one of so many gets a newer build of its program, which does the same. */
+function replace(hook: Hook, size: number): Scenario {
+  const members = Array.from({ length: size }, (_, number) => number);
+  const name = `${hook === "xdp" ? "xdp" : "tc"}_member_${Math.floor(size / 2)}`;
+  return onHook(
+    `replace, of ${size === 1 ? "one alone" : `one of ${size}`}`,
+    { hook, old: members, next: members },
+    {
+      operation: "program/replace",
+      words: async () => ["program", "replace", name, "--path", CHAIN],
+      undo: async () => {},
+    },
+  );
+}
+
+/** Two at once, each beside the old one for a moment. */
+const replaceEvents: Scenario = {
+  name: "replace, of two that cannot be swapped",
+  operation: "program/replace",
+  obstacle: null,
+  async prepare(lane) {
+    for (const kind of ["uprobe", "raw_tp"] as const) {
+      await lane.loadEvent(kind);
+      await lane.bpfman.ok(...lane.attachEvent(kind));
+    }
+  },
+  words: async () => ["program", "replace", "count_uprobe", "count_raw_tp", "--path", KINDS],
+  before: [BYSTANDER, "uprobe", "raw_tp"],
+  after: [BYSTANDER, "uprobe", "raw_tp"],
+  undo: async () => {},
+};
+
 function ofEvent(kind: Event): Scenario[] {
   const attach = async (lane: Lane) => lane.attachEvent(kind);
   const detach = async (lane: Lane) => ["detach", await lane.link(kind)];
@@ -608,6 +656,18 @@ export const SCENARIOS: readonly Scenario[] = [
     after: alone,
   },
   {
+    name: "run of two",
+    operation: "program/run",
+    obstacle: null,
+    prepare: nothingToDo,
+    words: async (lane) => [
+      ...["run", KINDS, "uprobe:count_uprobe", "raw_tp:count_raw_tp", "--target", lane.work.binary],
+      ...["--fn-name", USER_FUNCTION, "-g", `WORKLOAD=${lane.work.nameHex}`],
+    ],
+    before: alone,
+    after: alone,
+  },
+  {
     name: "load image",
     operation: "program/load",
     obstacle: null,
@@ -711,6 +771,8 @@ export const SCENARIOS: readonly Scenario[] = [
   ...(["xdp", "tc", "tcx"] as const).flatMap((hook) => [0, 1, 2, 9].flatMap((others) => changesBeside(hook, others))),
   ...(["xdp", "tc"] as const).flatMap((hook) => [1, 2, 10].map((size) => reorder(hook, size))),
   ...(["xdp", "tc"] as const).flatMap((hook) => [proceed(hook, "chain"), proceed(hook, "direct")]),
+  ...(["xdp", "tc", "tcx"] as const).flatMap((hook) => [1, 3].map((size) => replace(hook, size))),
+  replaceEvents,
   {
     name: "repair, of a lost database",
     operation: "repair",
@@ -745,6 +807,17 @@ export const SCENARIOS: readonly Scenario[] = [
     },
     finish: repaired,
     undo: async (lane) => removeFilter(lane),
+  },
+  {
+    name: "restore",
+    operation: "restore",
+    obstacle: null,
+    untouched: true,
+    prepare: (lane) => lane.reboot(["uprobe", "tracepoint"]),
+    words: async () => ["restore"],
+    finish: async ({ bpfman }) => void (await bpfman.ok("restore")),
+    before: [],
+    after: [],
   },
   onMap("map update", {
     operation: "map/update",

@@ -1,7 +1,7 @@
 import type { LoadAnswer } from "../../domain/answer.ts";
 import { ATTACHABLE_TYPES, factsOf, PROGRAM_TYPES } from "../../domain/kinds.ts";
 import { APPLICATION_KEY, NOUN_APPLICATION_KEY } from "../../domain/program.ts";
-import { type Action, asking, defineCommand, ifGiven, required, several, type Values } from "../command.ts";
+import { type Action, asking, defineCommand, ifGiven, required, several, toggle, type Values } from "../command.ts";
 import { PROGRAM_ID, QUIET } from "../fields.ts";
 import { APPLICATION, METADATA } from "../labels.ts";
 import { IMAGE_URL, imageRequest, PULL_POLICY, REGISTRY_AUTH } from "../image/fields.ts";
@@ -147,7 +147,7 @@ const MAP = several(
   gatherMaps,
 );
 
-const MAP_ENTRIES = several(
+export const MAP_ENTRIES = several(
   {
     takes: "list",
     long: "map-entries",
@@ -167,7 +167,7 @@ const MAP_ENTRIES = several(
   gatherMaps,
 );
 
-const PATH = required({
+export const PATH = required({
   long: "path",
   short: "p",
   completes: "object",
@@ -175,7 +175,12 @@ const PATH = required({
   noun: { doc: ["Object file that contains the programs."] },
 });
 
-const LOADED = {
+const KEEP = toggle({
+  long: "keep",
+  doc: ["Load it again after a reboot, with its links, if bpfman-restore.service runs."],
+});
+
+export const LOADED = {
   set: SET,
   global: GLOBAL,
   application: APPLICATION,
@@ -183,6 +188,7 @@ const LOADED = {
   mapOwnerId: MAP_OWNER_ID,
   map: MAP,
   mapEntries: MAP_ENTRIES,
+  keep: KEEP,
   quiet: QUIET,
 };
 
@@ -191,20 +197,23 @@ const idsOf = ({ programs }: LoadAnswer): readonly number[] =>
 
 type Loaded = Values<typeof LOADED & { programs: typeof PROGRAMS }>;
 
-function loading(source: Readonly<Record<string, unknown>>, values: Loaded, noun: boolean) {
-  const { global: globalData, set: globals, application, mapOwnerId, map: maps, mapEntries } = values;
-  const given = { source, globalData, globals, mapOwnerId, maps, mapEntries };
-  const load = (request: object): Action => asking("program/load", request, renderLoad, values.quiet ? idsOf : null);
+/** The request that loads these programs. */
+export function loadRequest(source: Readonly<Record<string, unknown>>, values: Loaded, noun: boolean) {
+  const { global: globalData, set: globals, application, mapOwnerId, map: maps, mapEntries, keep } = values;
+  const given = { source, globalData, globals, mapOwnerId, maps, mapEntries, ...(keep ? { keep } : {}) };
   if (!noun) {
     const { programs, metadata } = values;
     // The option sets one key of the metadata. Two different values are an error, as for any key given twice.
     if (application !== null) gatherMetadata([...Object.entries(metadata), [APPLICATION_KEY, application]]);
-    return load({ ...given, programs, metadata, application });
+    return { ...given, programs, metadata, application };
   }
   const metadata = { ...values.metadata, ...(application === null ? {} : { [NOUN_APPLICATION_KEY]: application }) };
   const programs = values.programs.map((selector) => settleType(selector, metadata));
-  return load({ ...given, programs, metadata });
+  return { ...given, programs, metadata };
 }
+
+const loading = (source: Readonly<Record<string, unknown>>, values: Loaded, noun: boolean): Action =>
+  asking("program/load", loadRequest(source, values, noun), renderLoad, values.quiet ? idsOf : null);
 
 export const loadFile = defineCommand({
   fields: { programs: PROGRAMS, path: PATH, ...LOADED },

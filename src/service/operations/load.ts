@@ -18,13 +18,14 @@ import { programAnswer } from "../../inspect/program-answer.ts";
 import { readNamedObject } from "../read-object.ts";
 import type { Host } from "../../platform/host.ts";
 import type { PulledImage } from "../../platform/images.ts";
+import type { EarlierProgram } from "../../platform/store.ts";
 import type { LoadedObject, LoadedProgram } from "../../platform/kernel.ts";
 import type { Sources } from "../../platform/runtime.ts";
 import { checkLabelled } from "../load/labelled.ts";
 import { loadedAlongside } from "../load/alongside.ts";
 import { decodeGlobals, placeGlobals } from "../load/globals.ts";
 import { selectPrograms } from "../load/select.ts";
-import { type MapPlan, planMaps } from "../load/shared-maps.ts";
+import { type MapPlan, type OwnedMaps, planMaps } from "../load/shared-maps.ts";
 import { type Context, operation } from "../operation.ts";
 import { programIdOf } from "../require-record.ts";
 import { removePins } from "../own-pins.ts";
@@ -36,27 +37,40 @@ const replaced = () => require("../load/replaced.ts") as typeof import("../load/
 type Source = LoadRequest["source"];
 
 /** A request, with its image already pulled. */
-interface LoadInput extends Omit<LoadRequest, "source"> {
-  readonly source: Exclude<Source, { image: unknown }> | { readonly pulled: PulledImage };
+export interface LoadInput extends Omit<LoadRequest, "source"> {
+  readonly source:
+    | Exclude<Source, { image: unknown }>
+    | { readonly pulled: PulledImage }
+    | { readonly saved: ReadObject };
+  /** Maps of a program whose place is taken. */
+  readonly kept?: OwnedMaps | null;
 }
 
-/** Everything that is determined before the first effect. */
-interface LoadPlan {
+/** An object file, and where it came from. */
+export interface ReadObject {
   readonly bytes: Uint8Array;
-  readonly object: ObjectFile;
-  readonly forLibbpf: ObjectForLibbpf;
   /** Name of the file, on disk or in an image. */
   readonly fileName: string;
   /** As given by the user; null for an image. */
   readonly sourcePath: string | null;
   readonly absoluteSourcePath: string | null;
   readonly image: ImageSource | null;
+}
+
+/** Everything that is determined before the first effect. */
+export interface LoadPlan extends ReadObject {
+  readonly object: ObjectFile;
+  readonly forLibbpf: ObjectForLibbpf;
   readonly specs: readonly ProgramSpec[];
   /** What the programs reach by tail calls. */
   readonly globals: ReadonlyMap<string, Uint8Array>;
   readonly maps: MapPlan;
   readonly metadata: Metadata;
+  /** Whose maps are shared; null for the first of the programs. */
   readonly requestedOwner: ProgramId | null;
+  readonly keep: boolean;
+  /** The programs of an earlier boot that are restored, in the order of `specs`; empty if none are. */
+  readonly restored: readonly EarlierProgram[];
 }
 
 /** Throws INVALID_METADATA if the metadata name another application than the request. */
@@ -71,7 +85,7 @@ function requireOneApplication({ application, metadata }: LoadRequest): void {
 }
 
 /** Pulls the image before the lock is taken, so that no other command waits for the network. */
-async function fetchImage(sources: Sources, request: LoadRequest, context: Context): Promise<LoadInput> {
+export async function fetchImage(sources: Sources, request: LoadRequest, context: Context): Promise<LoadInput> {
   requireOneApplication(request);
   const { source } = request;
   if (!("image" in source)) return { ...request, source };
@@ -82,12 +96,8 @@ async function fetchImage(sources: Sources, request: LoadRequest, context: Conte
   return { ...request, source: { pulled } };
 }
 
-function nameOf({ source }: LoadInput): string {
-  if ("pulled" in source) return source.pulled.source.url;
-  return "object" in source ? source.object.name : source.file;
-}
-
-function sourceOf(host: Host, { source }: LoadInput) {
+function sourceOf(host: Host, { source }: LoadInput): ReadObject {
+  if ("saved" in source) return source.saved;
   if ("pulled" in source) {
     const { object, source: image } = source.pulled;
     return { bytes: object.bytes, fileName: object.name, sourcePath: null, absoluteSourcePath: null, image };
@@ -103,7 +113,16 @@ function sourceOf(host: Host, { source }: LoadInput) {
   return { bytes, fileName: absoluteSourcePath, sourcePath, absoluteSourcePath, image: null };
 }
 
-function plan(host: Host, input: LoadInput, context: Context): LoadPlan {
+/** Names the source for the history. */
+function nameOf(source: LoadInput["source"]): string {
+  if ("saved" in source) return source.saved.image?.url ?? source.saved.sourcePath ?? source.saved.fileName;
+  if ("pulled" in source) return source.pulled.source.url;
+  return "object" in source ? source.object.name : source.file;
+}
+
+/** Throws what can be found before the first effect. */
+export function planLoad(host: Host, input: LoadInput, context: Context): LoadPlan {
+  context.note({ source: nameOf(input.source) });
   const requestedOwner = input.mapOwnerId === null ? null : programIdOf(host, input.mapOwnerId, context);
   const request = { ...input, mapOwnerId: requestedOwner };
   const source = sourceOf(host, request);
@@ -130,6 +149,8 @@ function plan(host: Host, input: LoadInput, context: Context): LoadPlan {
     maps: planMaps(host, { bytes, object, unused: forLibbpf.unusedMaps, request }),
     metadata: { ...request.metadata, ...application },
     requestedOwner,
+    keep: request.keep === true,
+    restored: [],
   };
 }
 
@@ -176,13 +197,18 @@ function recordsOf(host: Host, plan: LoadPlan, loaded: LoadedObject): ProgramRec
   const programs = plan.specs.map((spec) => kernelOf.get(spec.name) as LoadedProgram);
   const owner = plan.requestedOwner ?? (programs[0] as LoadedProgram).kernel.id;
   const pinByName = new Set(plan.object.maps.filter((map) => map.pinByName).map((map) => map.name));
-  const createdAt = host.now();
+  const now = host.now();
   const bytecodeDigest = host.files.digest(plan.bytes);
+  const bytecodePath = host.files.bytecodePath(bytecodeDigest);
 
   const pinOf = (name: string): Pick<ProgramMap, "pinPath" | "foreign"> => {
     const shared = plan.maps.reuse.get(name);
     if (shared?.foreign) return { pinPath: shared.path, foreign: true };
     return { pinPath: shared?.path ?? (pinByName.has(name) ? paths.sharedMap(name) : paths.map(owner, name)) };
+  };
+  const entriesOf = (name: string): Pick<ProgramMap, "entries"> => {
+    const entries = plan.maps.maxEntries.get(name);
+    return entries === undefined ? {} : { entries };
   };
   const reached = new Map(loaded.alongside.map((program) => [program.name, program.kernel.mapIds]));
   const idsOf = ({ name, kernel }: LoadedProgram): Set<MapId> => {
@@ -194,15 +220,21 @@ function recordsOf(host: Host, plan: LoadPlan, loaded: LoadedObject): ProgramRec
   const mapsOf = (program: LoadedProgram): ProgramMap[] =>
     loaded.maps
       .filter(({ id }) => idsOf(program).has(id) || !used.has(id))
-      .map(({ id, name, internal }) => ({ id, name, ...(internal ? { pinPath: null } : pinOf(name)) }));
+      .map(({ id, name, internal }) => ({
+        id,
+        name,
+        ...(internal ? { pinPath: null } : pinOf(name)),
+        ...entriesOf(name),
+      }));
 
   return plan.specs.map((spec, index) => {
     const program = programs[index] as LoadedProgram;
     const { id } = program.kernel;
+    const was = plan.restored[index]?.record;
     return {
       ...spec,
       id,
-      bytecodePath: host.files.bytecodePath(id),
+      bytecodePath,
       sourcePath: plan.sourcePath,
       absoluteSourcePath: plan.absoluteSourcePath,
       image: plan.image,
@@ -212,12 +244,13 @@ function recordsOf(host: Host, plan: LoadPlan, loaded: LoadedObject): ProgramRec
       pinPath: paths.program(id),
       mapPinPath: paths.mapDirectory(owner),
       mapOwnerId: owner === id ? null : owner,
-      requestedMapOwnerId: plan.requestedOwner,
+      requestedMapOwnerId: was?.requestedMapOwnerId === null ? null : plan.requestedOwner,
       maps: mapsOf(program),
       metadata: plan.metadata,
-      createdAt,
+      createdAt: was?.createdAt ?? now,
       loadedAt: program.kernel.loadedAt,
       bytecodeDigest,
+      keep: plan.keep,
     };
   });
 }
@@ -261,9 +294,7 @@ async function pinMaps(host: Host, steps: Plan, { loaded, records, maps }: ToPin
  * Loads and pins. An unpinned program disappears with this process, so the rows that state the intent are written after
  * the load, which provides the IDs, and before the first pin, which is the first thing to outlive the process.
  */
-async function load(host: Host, request: LoadInput, context: Context): Promise<LoadAnswer> {
-  context.note({ source: nameOf(request) });
-  const planned = plan(host, request, context);
+export async function load(host: Host, planned: LoadPlan, context: Context): Promise<LoadAnswer> {
   return carryOut(context, async (steps) => {
     const beganMs = performance.now();
     const loaded = await steps.step("load into the kernel", () => loadIntoKernel(host, planned));
@@ -281,13 +312,14 @@ async function load(host: Host, request: LoadInput, context: Context): Promise<L
           if (clean) host.store.transaction(() => records.forEach((record) => host.store.deleteProgram(record.id)));
         },
       );
-      for (const record of records) {
-        await steps.step(
-          `save the bytecode of program ${record.id}`,
-          () => host.files.saveBytecode(record.id, planned.bytes),
-          () => void host.files.removeBytecode(record.id),
-        );
-      }
+      const [{ bytecodePath }] = records as [ProgramRecord];
+      await steps.step(
+        "save the bytecode",
+        () => host.files.saveBytecode(bytecodePath, planned.bytes),
+        () => {
+          if (host.store.bytecodeUses(bytecodePath) <= records.length) host.files.removeBytecode(bytecodePath);
+        },
+      );
       await pinMaps(host, steps, { loaded, records, maps: planned.maps });
       for (const record of records) {
         await steps.step(
@@ -297,7 +329,12 @@ async function load(host: Host, request: LoadInput, context: Context): Promise<L
         );
       }
       await steps.step("finish the rows", () =>
-        host.store.transaction(() => records.forEach((record) => host.store.setProgramState(record.id, "ready"))),
+        host.store.transaction(() => {
+          for (const record of records) host.store.setProgramState(record.id, "ready");
+          for (const [index, was] of planned.restored.entries()) {
+            host.store.earlierBoots().comeBack(was, (records[index] as ProgramRecord).id);
+          }
+        }),
       );
       return { programs: records.map((record) => programAnswer(host, record, "loaded")) };
     } finally {
@@ -309,6 +346,6 @@ async function load(host: Host, request: LoadInput, context: Context): Promise<L
 export const implementation = operation({
   request: loadRequest,
   prepare: fetchImage,
-  check: (host: Host, input: LoadInput, context: Context) => void plan(host, input, context),
-  run: load,
+  check: (host: Host, input: LoadInput, context: Context) => void planLoad(host, input, context),
+  run: (host: Host, input: LoadInput, context: Context) => load(host, planLoad(host, input, context), context),
 });

@@ -4,7 +4,7 @@
  * another database and are therefore left alone.
  */
 import { BY_ITSELF } from "../../domain/history.ts";
-import type { LinkId, ProcessIdentity, ProgramId } from "../../domain/ids.ts";
+import { isUnfinished, type LinkId, type ProcessIdentity, type ProgramId } from "../../domain/ids.ts";
 import { isChained } from "../../domain/link.ts";
 import type { Host } from "../../platform/host.ts";
 import type { RowInBrief } from "../../platform/store.ts";
@@ -12,7 +12,15 @@ import { codeOf, startEntry } from "../history.ts";
 import type { Context } from "../operation.ts";
 import { type MapUsers, mapUsers } from "../removal/map-users.ts";
 import { isLive, type LinkRow, removeLink } from "../removal/remove-link.ts";
-import { inBrief, type Listing, listedOnce, removeLeftovers, strayPins, strayWarning } from "./strays.ts";
+import {
+  inBrief,
+  type Listing,
+  listedOnce,
+  removeLeftovers,
+  removeUnusedBytecode,
+  strayPins,
+  strayWarning,
+} from "./strays.ts";
 import { inOrderOfRemoval, type ProgramRow, removeProgram, requireNotReplaced } from "../removal/remove-program.ts";
 import { reasonOf } from "../../errors/sys-failure.ts";
 
@@ -61,7 +69,8 @@ export async function recover(
   report(gone, context, () => finish(BY_ITSELF.recovery, "ok", gone));
   lookForStrays(host, list, rows, context);
   const owners = new Set(rows.flatMap(({ owner }) => owner ?? []));
-  for (const owner of owners) if (isOver(owner)) await endSession(host, owner, users, context);
+  // Whoever holds the lock has begun no change yet, so what is not finished never will be.
+  for (const owner of owners) if (isUnfinished(owner) || isOver(owner)) await removeOwned(host, owner, users, context);
 }
 
 interface Gone {
@@ -94,12 +103,13 @@ function warnOfLost(unpinned: readonly RowInBrief[], now: readonly RowInBrief[],
   }
 }
 
-/** Looks for what no row names: removes empty leftovers, and warns about pins, which may be another database's. */
+/** Looks for what no row names: removes leftovers that hold nothing, and warns about pins, which may be another database's. */
 function lookForStrays(host: Host, list: Listing, rows: readonly RowInBrief[], context: Context): void {
   try {
     removeLeftovers(host, list, rows, context);
     const warning = strayWarning(strayPins(host, list, () => rows));
-    if (warning !== null) context.log.warn(warning);
+    if (warning === null) removeUnusedBytecode(host, rows, context);
+    else context.log.warn(warning);
   } catch (cause) {
     context.log.warn("could not look for unrecorded objects", { reason: reasonOf(cause) });
   }
@@ -131,20 +141,26 @@ function pinnedPaths(list: Listing, rows: readonly RowInBrief[]): ReadonlySet<st
 
 const directoryOf = (path: string): string => path.slice(0, path.lastIndexOf("/"));
 
-/** Removes everything of a session that asked for cleanup and has ended, possibly killed. */
-async function endSession(host: Host, owner: ProcessIdentity, users: Users, context: Context): Promise<void> {
+/** Removes everything of a session that asked for cleanup and has ended, possibly killed, or of an unfinished change. */
+async function removeOwned(host: Host, owner: ProcessIdentity, users: Users, context: Context): Promise<void> {
   const finish = startEntry(host, context);
   const { links, programs } = host.store.ownedBy(owner);
+  const whose = isUnfinished(owner) ? "unfinished change" : "ended session";
   const gone: Gone = { programs: [], links: [] };
   let result = "ok";
+  if (isUnfinished(owner) && programs.length > 0) {
+    const { giveBack } = await import("../replace/give-back.ts");
+    const what = "give links back to the programs that they ran";
+    if ((await tryTo(context, what, () => giveBack(host, programs, context))) !== "ok") return;
+  }
   for (const record of links) {
-    const what = `detach link ${record.id} of an ended session`;
+    const what = `detach link ${record.id} of an ${whose}`;
     const code = await tryTo(context, what, () => removeLink(host, { record, state: "ready" }, context));
     if (code === "ok") gone.links.push(record.id);
     else result = code;
   }
   for (const record of inOrderOfRemoval(programs)) {
-    const what = `unload program ${record.id} of an ended session`;
+    const what = `unload program ${record.id} of an ${whose}`;
     const remove = async () => {
       // Another session's, or nobody's: the program goes when that one has gone.
       requireNotReplaced(host, record);
@@ -154,7 +170,7 @@ async function endSession(host: Host, owner: ProcessIdentity, users: Users, cont
     if (code === "ok") gone.programs.push(record.id);
     else result = code;
   }
-  report(gone, context, () => finish(BY_ITSELF.sessionEnd, result, gone));
+  report(gone, context, () => finish(isUnfinished(owner) ? BY_ITSELF.recovery : BY_ITSELF.sessionEnd, result, gone));
 }
 
 /**

@@ -24,6 +24,7 @@ describe("commands", () => {
       "",
       [
         "load",
+        "run",
         "unload",
         "attach",
         "detach",
@@ -43,6 +44,7 @@ describe("commands", () => {
         "history",
         "doctor",
         "repair",
+        "restore",
         "stats",
         "top",
         "metrics",
