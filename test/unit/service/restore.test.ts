@@ -343,6 +343,28 @@ test("killed at each step, the next restore goes on, and nothing is lost or twic
   }
 });
 
+test("a program that replaces a function comes back after the one that it changes, and names that by its new id", async () => {
+  const source = `SEC("xdp") int whole(void *ctx) { return 2; }
+    SEC("freplace/decide") int part(void *ctx) { return 1; }`;
+  bed.files.contents.set("/x.o", compileBpf(source));
+  const [whole] = await load(["xdp:whole"]);
+  const programs = [{ type: "freplace", name: "part", attachFunction: `${whole}/decide` }];
+  const answer = await invoke("program/load", { source: { file: "/x.o" }, programs, keep: true });
+  await attach(answer.programs[0]?.record?.program_id, { kind: "freplace" });
+  bed.reboot();
+  bed.kernel.refused.add("whole");
+  expect((await invoke("restore", { kept: true })).programs).toMatchObject([
+    { name: "whole", result: "waiting" },
+    { name: "part", result: "waiting", code: "PROGRAM_NOT_FOUND" },
+  ]);
+  bed.kernel.refused.clear();
+  const restored = await invoke("restore", { kept: true });
+  expect(results(restored)).toEqual([["restored", "restored"], ["restored"]]);
+  const [first] = restored.programs;
+  const { links } = await invoke("link/list", {});
+  expect(links[0]?.details).toMatchObject({ target_program_id: first?.program_id, fn_name: "decide" });
+});
+
 const KINDS = `
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 4); __type(key, __u32); __type(value, __u64); } seen SEC(".maps");
 static __attribute__((always_inline)) int touch(void) { __u32 key = 0; return bpf_map_lookup_elem(&seen, &key) == 0; }
