@@ -66,7 +66,7 @@ export async function attachToChain(host: Host, request: ChainAttach, context: C
   const there = membersOf(host, place.key);
   const mode = target.kind === "xdp" ? target.xdpMode : null;
   if (mode !== null && there.length > 0) requireSameMode(host, place, mode);
-  return carryOut(context, async (steps) => {
+  const id = await carryOut(context, async (steps) => {
     const pending = await steps.step(
       "write the pending row",
       () => {
@@ -81,6 +81,8 @@ export async function attachToChain(host: Host, request: ChainAttach, context: C
     const newcomer = memberOf(host, pending, program);
     const members = was === null ? orderChain([...there, newcomer], pending.id) : behind(there, newcomer);
     await rebuild(host, { place, members, mode }, { steps, context });
-    return linkAnswer(host, requireLink(host, pending.id));
+    return pending.id;
   });
+  // Not within the steps: what its transaction has made current is never undone.
+  return linkAnswer(host, requireLink(host, id));
 }

@@ -210,6 +210,9 @@ describe("freplace", () => {
     });
     const held = { code: "PROGRAM_IN_USE", details: { programs: [part, another], links: [record.id] } };
     expect(await failureOfAsync(() => invoke("program/unload", { programId: whole }))).toMatchObject(held);
+    const replace = (id: number) => invoke("program/replace", { programIds: [id], source: { file: "/x.o" } });
+    expect(await failureOfAsync(() => replace(whole))).toMatchObject(held);
+    expect(await failureOfAsync(() => replace(part))).toMatchObject({ code: "NOT_SUPPORTED" });
     const hook = await attach(whole, { kind: "xdp", iface: "eth0", priority: 50 });
     expect(await failureOfAsync(() => invoke("link/delete", { linkId: hook.record.id }))).toMatchObject(held);
     expect((await invoke("link/list", {})).links).toHaveLength(2);
