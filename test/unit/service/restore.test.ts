@@ -1,4 +1,5 @@
 /** What comes back after a reboot, with the fake kernel. */
+import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { parse } from "valibot";
 import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
@@ -66,6 +67,21 @@ const results = ({
   links: readonly { result: string }[];
 }) => [programs.map(({ result }) => result), links.map(({ result }) => result)];
 
+function change(sql: string): void {
+  const database = new Database(bed.databasePath);
+  database.run(sql);
+  database.close();
+}
+/** What belongs to something that was applied. */
+function applied(): unknown[] {
+  const database = new Database(bed.databasePath, { readonly: true });
+  const [programs, links] = ["SELECT name FROM programs", "SELECT link_id FROM links"].map((sql) =>
+    database.query(`${sql} WHERE applied = 'web' ORDER BY 1`).values().flat(),
+  );
+  database.close();
+  return [programs, links];
+}
+
 /** One of each way to share and to order, on two hooks that take several. */
 async function loadAll(): Promise<void> {
   const [count, openat] = await load(["tcx:count", "tracepoint:on_openat"], {
@@ -86,6 +102,9 @@ async function loadAll(): Promise<void> {
 
 test("everything comes back as it was, with the ids of links, in the same order; and only once", async () => {
   await loadAll();
+  change(
+    "UPDATE programs SET applied = 'web' WHERE name = 'count'; UPDATE links SET applied = 'web' WHERE link_id < 4",
+  );
   const before = await picture();
   const old = bed.inspect((host) => host.store.programs().map(({ id }) => id));
   bed.reboot();
@@ -101,6 +120,7 @@ test("everything comes back as it was, with the ids of links, in the same order;
   expect(
     bed.inspect((host) => host.store.programs().flatMap(({ maps }) => maps.map(({ entries }) => entries ?? 0))),
   ).toContain(9);
+  expect(applied()).toEqual([["count"], [1, 2, 3]]);
   const traces = bed.traces();
   expect(await invoke("restore", {})).toEqual({ dry_run: false, programs: [], links: [] });
   expect(bed.traces()).toEqual(traces);
