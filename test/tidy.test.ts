@@ -199,10 +199,12 @@ describe("documents", () => {
 
   test("files that the documents name are there", () => {
     const named = FILES.filter((path) => path.endsWith(".md") && path !== "CHANGELOG.md").flatMap((path) =>
-      [...read(path).matchAll(/`((?:src|ffi|rpc|lsp|test|scripts|examples)\/[\w./-]+\w)\/?`/g)].map(([, target = ""]) => ({
-        path,
-        target,
-      })),
+      [...read(path).matchAll(/`((?:src|ffi|rpc|lsp|test|scripts|examples)\/[\w./-]+\w)\/?`/g)].map(
+        ([, target = ""]) => ({
+          path,
+          target,
+        }),
+      ),
     );
     expect(named.length).toBeGreaterThan(50);
     // The extension's bundle is made by a build.
