@@ -18,9 +18,9 @@ const NEWEST = `(SELECT boot_id FROM programs WHERE ${EARLIER} AND wanted = 0 OR
 const WAITING = `${EARLIER} AND (wanted = 1 OR boot_id = ${NEWEST})`;
 const MODE = `(SELECT mode FROM dispatchers AS d WHERE d.boot_id = links.boot_id AND d.type = 'xdp'
   AND links.details ->> 'kind' = 'xdp' AND d.nsid = links.details ->> 'nsid' AND d.ifindex = links.details ->> 'ifindex')`;
-const SELECT_LINKS = `SELECT link_id, program_id, details, metadata, created_at_ms, ${MODE} AS xdp_mode FROM links
+const SELECT_LINKS = `SELECT link_id, program_id, details, metadata, created_at_ms, ${MODE} AS xdp_mode, applied FROM links
     WHERE boot_id = ?1 AND program_id = ?2 AND state = 'ready' AND owner IS NULL
-  UNION ALL SELECT link_id, program_id, details, metadata, created_at_ms, xdp_mode FROM wishes
+  UNION ALL SELECT link_id, program_id, details, metadata, created_at_ms, xdp_mode, applied FROM wishes
     WHERE boot_id = ?1 AND program_id = ?2
   ORDER BY link_id`;
 
@@ -80,11 +80,22 @@ export function earlierBoots(on: Opened): EarlierBoots {
             "UPDATE successors SET successor_boot_id = ?, successor_id = ? WHERE successor_boot_id = ? AND successor_id = ?";
           run(chain, bootId, now, boot, id);
           run("INSERT OR REPLACE INTO successors VALUES (?, ?, ?, ?)", boot, id, bootId, now);
-          for (const { record, xdpMode } of linksOf(boot, id)) {
-            const { details, metadata, createdAt } = record;
-            const row = [JSON.stringify(details), JSON.stringify(metadata), createdAt.getTime(), xdpMode] as const;
-            run("INSERT OR REPLACE INTO wishes VALUES (?, ?, ?, ?, ?, ?, ?)", record.id, bootId, now, ...row);
-          }
+          run(
+            `INSERT OR REPLACE INTO wishes
+              SELECT link_id, ?3, ?4, details, metadata, created_at_ms, xdp_mode, applied FROM (${SELECT_LINKS})`,
+            boot,
+            id,
+            bootId,
+            now,
+          );
+          run(
+            `UPDATE programs SET applied = (SELECT applied FROM programs WHERE boot_id = ?1 AND program_id = ?2)
+              WHERE boot_id = ?3 AND program_id = ?4`,
+            boot,
+            id,
+            bootId,
+            now,
+          );
           forget({ bootId: boot, id });
         }),
       );

@@ -154,8 +154,10 @@ export function linkRecord(row: Fields): LinkRecord {
 
 export const LINKS: Reading<LinkRecord> = { table: "links", key: "link_id", record: linkRecord };
 
-const INSERT_LINK = `INSERT INTO links (link_id, boot_id, owner, program_id, state, pin_path, details, metadata, created_at_ms)
-  VALUES (?, ?, ?, ?, 'pending', '', ?, ?, ?) RETURNING link_id`;
+/** One that is restored has its ID, and belongs to what it belonged to. */
+const INSERT_LINK = `INSERT INTO links
+    (link_id, boot_id, owner, program_id, state, pin_path, details, metadata, created_at_ms, applied)
+  VALUES (?1, ?, ?, ?, 'pending', '', ?, ?, ?, (SELECT applied FROM wishes WHERE link_id = ?1)) RETURNING link_id`;
 
 /** Links, from the pending row on. */
 export function linkRows(on: Opened) {

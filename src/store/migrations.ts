@@ -262,6 +262,7 @@ export const MIGRATIONS: readonly string[] = [
     metadata      TEXT    NOT NULL,
     created_at_ms INTEGER NOT NULL,
     xdp_mode      TEXT,
+    applied       TEXT,
     FOREIGN KEY (boot_id, program_id) REFERENCES programs (boot_id, program_id) ON DELETE CASCADE
   ) STRICT;
   CREATE INDEX wishes_of_program ON wishes (boot_id, program_id);

@@ -1,4 +1,5 @@
 /** What comes back after a reboot, with the fake kernel. */
+import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { parse } from "valibot";
 import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
@@ -66,6 +67,21 @@ const results = ({
   links: readonly { result: string }[];
 }) => [programs.map(({ result }) => result), links.map(({ result }) => result)];
 
+function change(sql: string): void {
+  const database = new Database(bed.databasePath);
+  database.run(sql);
+  database.close();
+}
+/** What belongs to something that was applied. */
+function applied(): unknown[] {
+  const database = new Database(bed.databasePath, { readonly: true });
+  const [programs, links] = ["SELECT name FROM programs", "SELECT link_id FROM links"].map((sql) =>
+    database.query(`${sql} WHERE applied = 'web' ORDER BY 1`).values().flat(),
+  );
+  database.close();
+  return [programs, links];
+}
+
 /** One of each way to share and to order, on two hooks that take several. */
 async function loadAll(): Promise<void> {
   const [count, openat] = await load(["tcx:count", "tracepoint:on_openat"], {
@@ -86,6 +102,9 @@ async function loadAll(): Promise<void> {
 
 test("everything comes back as it was, with the ids of links, in the same order; and only once", async () => {
   await loadAll();
+  change(
+    "UPDATE programs SET applied = 'web' WHERE name = 'count'; UPDATE links SET applied = 'web' WHERE link_id < 4",
+  );
   const before = await picture();
   const old = bed.inspect((host) => host.store.programs().map(({ id }) => id));
   bed.reboot();
@@ -101,6 +120,7 @@ test("everything comes back as it was, with the ids of links, in the same order;
   expect(
     bed.inspect((host) => host.store.programs().flatMap(({ maps }) => maps.map(({ entries }) => entries ?? 0))),
   ).toContain(9);
+  expect(applied()).toEqual([["count"], [1, 2, 3]]);
   const traces = bed.traces();
   expect(await invoke("restore", {})).toEqual({ dry_run: false, programs: [], links: [] });
   expect(bed.traces()).toEqual(traces);
@@ -341,6 +361,28 @@ test("killed at each step, the next restore goes on, and nothing is lost or twic
     // Each step is the same for each program and link: those of the first few, then some.
     if (at > 12) at += 16;
   }
+});
+
+test("a program that replaces a function comes back after the one that it changes, and names that by its new id", async () => {
+  const source = `SEC("xdp") int whole(void *ctx) { return 2; }
+    SEC("freplace/decide") int part(void *ctx) { return 1; }`;
+  bed.files.contents.set("/x.o", compileBpf(source));
+  const [whole] = await load(["xdp:whole"]);
+  const programs = [{ type: "freplace", name: "part", attachFunction: `${whole}/decide` }];
+  const answer = await invoke("program/load", { source: { file: "/x.o" }, programs, keep: true });
+  await attach(answer.programs[0]?.record?.program_id, { kind: "freplace" });
+  bed.reboot();
+  bed.kernel.refused.add("whole");
+  expect((await invoke("restore", { kept: true })).programs).toMatchObject([
+    { name: "whole", result: "waiting" },
+    { name: "part", result: "waiting", code: "PROGRAM_NOT_FOUND" },
+  ]);
+  bed.kernel.refused.clear();
+  const restored = await invoke("restore", { kept: true });
+  expect(results(restored)).toEqual([["restored", "restored"], ["restored"]]);
+  const [first] = restored.programs;
+  const { links } = await invoke("link/list", {});
+  expect(links[0]?.details).toMatchObject({ target_program_id: first?.program_id, fn_name: "decide" });
 });
 
 const KINDS = `
