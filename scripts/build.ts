@@ -12,7 +12,7 @@ const ROOT = resolve(import.meta.dir, "..");
 const OUTPUT = join(ROOT, "dist/bpfman");
 const CLIENT = join(ROOT, "dist/client.js");
 const STAMP = join(ROOT, "dist/.bpfman.inputs");
-const INPUTS = new Bun.Glob("{src,ffi,rpc}/**/*.{ts,json,sql}");
+const INPUTS = new Bun.Glob("{src,ffi,rpc,lsp}/**/*.{ts,json,sql}");
 const EMBEDDED = new Bun.Glob("dist/bpf/*.o");
 const SINGLE_INPUTS = ["package.json", "package-lock.json", "tsconfig.json"];
 const SCRIPTS = ["scripts/build.ts", "scripts/bundle.ts", "scripts/no-terminal.ts"];
@@ -31,7 +31,7 @@ function gitCommit(): string {
   const git = (...args: string[]) => Bun.spawnSync(["git", "-C", ROOT, ...args], { stderr: "ignore" });
   const head = git("rev-parse", "--short=12", "HEAD");
   if (head.exitCode !== 0) return "unknown";
-  const dirty = git("status", "--porcelain", "--", "src", "ffi", "rpc", "package.json").stdout.length > 0;
+  const dirty = git("status", "--porcelain", "--", "src", "ffi", "rpc", "lsp", "package.json").stdout.length > 0;
   return `${head.stdout.toString().trim()}${dirty ? "-dirty" : ""}`;
 }
 

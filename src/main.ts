@@ -5,6 +5,7 @@ import { LibraryError } from "../ffi/safe/library.ts";
 import { buildInfo } from "./build-info.ts";
 import type { WatchedChange } from "./cli/command.ts";
 import { runCli } from "./cli/run.ts";
+import type { Settings } from "./domain/settings.ts";
 import { BpfmanError } from "./errors/error.ts";
 
 const BUSY_PAUSE_MS = 2;
@@ -125,10 +126,17 @@ function endAtOnce(code: number): void {
 /** The whole command line of a worker, which learns everything else from its server. */
 const WORKER = ["rpc", "--worker"] as const;
 
-/** Starts this very executable again, even if another one has replaced it since. */
+/** This very executable, even if another one has replaced it since. */
+const itself = (): string[] => ["/proc/self/exe", ...(Bun.main.startsWith("/$bunfs/") ? [] : [Bun.main])];
+
+/** The options that lead another process to the same state. */
+function placesOf({ runtimeDir, stateDir, cacheDir, configFile }: Settings): string[] {
+  const options = { "runtime-dir": runtimeDir, "state-dir": stateDir, "cache-dir": cacheDir, config: configFile };
+  return Object.entries(options).flatMap(([name, path]) => (path === null ? [] : [`--${name}=${path}`]));
+}
+
 function startWorker(): Bun.Subprocess<"pipe", "pipe", "inherit"> {
-  const script = Bun.main.startsWith("/$bunfs/") ? [] : [Bun.main];
-  return Bun.spawn(["/proc/self/exe", ...script, ...WORKER], { argv0: "bpfman", stdio: ["pipe", "pipe", "inherit"] });
+  return Bun.spawn([...itself(), ...WORKER], { argv0: "bpfman", stdio: ["pipe", "pipe", "inherit"] });
 }
 
 /** Unlike most commands, a session runs its code often enough for compiling it to pay off (scripts/bundle.ts). */
@@ -238,6 +246,21 @@ const code = await runCli({
       service: withWorker(service, { beginning, start: startWorker }),
       signal: interrupted.signal,
       clientProcessId,
+    });
+  },
+  serveLanguage: async (settings, { helper, clientProcessId }) => {
+    served = true;
+    compileEagerly();
+    const [{ connectSession, openSourceCompiler }, { serveLanguage }] = await Promise.all([
+      import("./runtime.ts"),
+      import("../lsp/server.ts"),
+    ]);
+    const { invoke, log, processes } = await connectSession(settings, (text) => writeAll(2, text), process.ppid);
+    explainWaiting();
+    return serveLanguage({
+      ...{ input: process.stdin, output: process.stdout, signal: interrupted.signal, version: buildInfo.version },
+      ...{ invoke, log, processes, compiler: await openSourceCompiler(), clientProcessId, helper },
+      own: [...itself(), ...placesOf(settings), "rpc"],
     });
   },
   describeRpc: async () => {

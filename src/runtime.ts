@@ -10,6 +10,7 @@ import type { ProcessIdentity } from "./domain/ids.ts";
 import type { Settings } from "./domain/settings.ts";
 import type { BpfmanError } from "./errors/error.ts";
 import { openLog } from "./log/open-log.ts";
+import type { CompilerPort } from "./platform/compiler.ts";
 import type { Host } from "./platform/host.ts";
 import type { MachinePort } from "./platform/machine.ts";
 import type { Runtime, Versions } from "./platform/runtime.ts";
@@ -127,6 +128,10 @@ function openHost({ directories, config, machine: openMachine, openStore, keepsS
     },
   };
 }
+
+/** Compiles sources with the rights of this process, for a caller that has no service do it. */
+export const openSourceCompiler = async (): Promise<CompilerPort> =>
+  (await import("./compiler/open-compiler.ts")).openCompiler(process.env);
 
 /** Returns why libc, through which bpfman calls the kernel, cannot be called; null if it can. */
 function whyNoLibc(): BpfmanError | null {

@@ -20,7 +20,7 @@ const FILES = Bun.spawnSync(["git", "-C", ROOT, "ls-files", "--cached", "--other
   .filter((path) => path !== "" && Bun.file(join(ROOT, path)).size > 0);
 
 const isText = (path: string): boolean => !/\.(o|bin|elf|gz|tar|png)$/.test(path);
-const isProduct = (path: string): boolean => /^(src|ffi|rpc)\/.*\.ts$/.test(path);
+const isProduct = (path: string): boolean => /^(src|ffi|rpc|lsp)\/.*\.ts$/.test(path);
 const isCode = (path: string): boolean => path.endsWith(".ts");
 
 /** `path:line: text` for every line of the files that matches. */
@@ -199,7 +199,7 @@ describe("documents", () => {
 
   test("files that the documents name are there", () => {
     const named = FILES.filter((path) => path.endsWith(".md") && path !== "CHANGELOG.md").flatMap((path) =>
-      [...read(path).matchAll(/`((?:src|ffi|rpc|test|scripts|examples)\/[\w./-]+\w)\/?`/g)].map(([, target = ""]) => ({
+      [...read(path).matchAll(/`((?:src|ffi|rpc|lsp|test|scripts|examples)\/[\w./-]+\w)\/?`/g)].map(([, target = ""]) => ({
         path,
         target,
       })),

@@ -78,6 +78,8 @@ export interface StartOptions extends ClientOptions {
   readonly command?: readonly [string, ...string[]];
   /** Defaults to the environment of this process. */
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Starts it in a session of its own (setsid(2)), where nothing can ask on the terminal of this process. */
+  readonly detached?: boolean;
   /** Receives what the server writes to stderr: its log. */
   readonly onLog?: (text: string) => void;
 }
@@ -132,6 +134,7 @@ export async function startClient(options: StartOptions = {}): Promise<Client> {
   const [executable, ...args] = options.command ?? ["bpfman", "rpc"];
   const child = spawn(executable, args, {
     stdio: ["pipe", "pipe", "pipe"],
+    detached: options.detached ?? false,
     ...(options.env === undefined ? {} : { env: options.env }),
   });
   let said = "";

@@ -296,6 +296,11 @@ export interface ServeOptions {
   readonly clientProcessId: number | null;
 }
 
+export interface ServeLanguageOptions extends ServeOptions {
+  /** What starts the process with privileges, word by word; null for this executable itself. */
+  readonly helper: readonly string[] | null;
+}
+
 export interface WatchOptions {
   /** Begins after the change of that number; null begins now. */
   readonly after: number | null;
@@ -372,6 +377,8 @@ export interface Session {
   openScreen(events: ScreenEvents): Screen | null;
   /** Serves JSON-RPC over stdin and stdout until the session ends, which determines the exit code. */
   serve(options: ServeOptions): Promise<void>;
+  /** The same for the Language Server Protocol. */
+  serveLanguage(options: ServeLanguageOptions): Promise<void>;
   describeRpc(): Promise<void>;
   /** Writes the long help of a command, given by its words. Throws USAGE for an unknown one. */
   help(words: readonly string[]): Promise<void>;

@@ -249,6 +249,7 @@ export const ROOT: Group = {
     classic("stats", "Count how often programs run, how long, and what they cost.", stats, "stats"),
     classic("top", "Show what programs cost on a screen, until you quit.", stats, "top"),
     classic("metrics", "Print or write metrics for Prometheus.", () => import("./stats/metrics.ts"), "metrics"),
+    classic("lsp", "Serve editors: compile and check sources as they are saved.", about, "lsp"),
     classic("rpc", "Serve all operations as JSON-RPC 2.0 over stdio.", about, "rpc"),
     classic("version", "Print the versions of bpfman, Bun, libbpf and the kernel.", about, "version"),
     classic("man", "Write the manual pages.", () => import("./about/man.ts"), "man", { hidden: true }),

@@ -7,6 +7,7 @@ import {
   pathOf,
   type Screen,
   type ScreenEvents,
+  type ServeLanguageOptions,
   type ServeOptions,
   type Session,
   type WatchedChange,
@@ -58,6 +59,8 @@ export interface CliHost {
   watch(settings: Settings, after: number | null, changed: (change: WatchedChange) => void): Promise<Watch>;
   /** Serves JSON-RPC over stdin and stdout until the session ends; returns the exit code. */
   serve(settings: Settings, options: ServeOptions): Promise<number>;
+  /** The same for the Language Server Protocol. */
+  serveLanguage(settings: Settings, options: ServeLanguageOptions): Promise<number>;
   describeRpc(): Promise<unknown>;
 }
 
@@ -285,6 +288,9 @@ function openSession(run: Run, globals: Globals, line: Line): { session: Session
     openScreen: (events) => host.openScreen(events),
     async serve(options) {
       code = await host.serve(settings, options);
+    },
+    async serveLanguage(options) {
+      code = await host.serveLanguage(settings, options);
     },
     async describeRpc() {
       host.out(renderJson(await host.describeRpc()));

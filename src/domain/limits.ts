@@ -170,6 +170,8 @@ export const WORKER_CANCEL_TIMEOUT_MS = 300;
 export const WORKER_MESSAGE_BYTES_MAX = 128 * 1024 * 1024;
 /** How often to check whether the process a session is bound to still exists. */
 export const PARENT_POLL_MS = 250;
+/** How long a language server waits at its end for its helper, which answers a cancelled request within a second. */
+export const LANGUAGE_END_TIMEOUT_MS = 3000;
 /** How often to check the database for changes by other processes if no file event reports one. */
 export const CHANGES_POLL_MS = 1000;
 /** How often to check while there can be no file events, because the database's directory does not exist yet. */

@@ -3,6 +3,7 @@
  * same steps in turn on the real kernel; IDs, times and paths that must differ are masked before the comparison.
  */
 import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { LinkAnswer, LoadAnswer } from "../../src/domain/answer.ts";
 import { OPERATIONS, type OperationName } from "../../src/service/operations.ts";
@@ -12,6 +13,7 @@ import { RpcProcess } from "../labs/rpc-process.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
 const OBJECT = join(ROOT, "dist/bpf/fixtures/life.bpf.o");
+const bytesOf = (file: string) => ({ name: file, base64: readFileSync(file).toString("base64") });
 const REFUSED = join(ROOT, "dist/bpf/fixtures/refused.bpf.o");
 const MISSING = 4294967295;
 
@@ -85,7 +87,7 @@ const STEPS: readonly Step[] = [
   step(
     "program/load",
     () => [...load, "--programs", "tracepoint:nope"],
-    () => ({ source: { file: OBJECT }, programs: [{ type: "tracepoint", name: "nope" }] }),
+    () => ({ source: { object: bytesOf(OBJECT) }, programs: [{ type: "tracepoint", name: "nope" }] }),
   ),
   step(
     "program/load",
@@ -401,6 +403,16 @@ const STEPS: readonly Step[] = [
     "object/inspect",
     () => ["inspect", OBJECT],
     () => ({ file: OBJECT }),
+  ),
+  step(
+    "object/inspect",
+    () => ["inspect", OBJECT],
+    () => ({ object: bytesOf(OBJECT) }),
+  ),
+  step(
+    "object/check",
+    () => ["check", OBJECT],
+    () => ({ files: [bytesOf(OBJECT)] }),
   ),
   step(
     "object/check",

@@ -68,7 +68,7 @@ test("loads from a file, attaches, detaches and unloads from the tree", async ()
   );
 
   const offered = await order({ ...load, answers: [["tracepoint:count_openat"]] });
-  const programs = "tc:count_packets, tcx:count_packets, tracepoint:count_openat";
+  const programs = "count_packets, tracepoint:count_openat";
   expect(offered.messages).toEqual([`pick: Load from ${OBJECT}: ${programs}`]);
   const loaded = await order({ until: "count_openat" });
   const id = idIn(loaded.tree[0]);
@@ -114,8 +114,30 @@ test("tells what went wrong with a hint, and nothing when the user changes his m
   expect((await order({ run: "bpfman.refresh" })).tree).toEqual([]);
 });
 
+test("asks as what to load a program whose section fits several types, so that all can be chosen", async () => {
+  const all = ["count_packets", "tracepoint:count_openat"];
+  const { messages } = await order({ ...load, answers: [all, "tc"] });
+  expect(messages.at(-1)).toBe("pick: Load count_packets as: tc:count_packets, tcx:count_packets");
+  expect((await bpfman.programs()).length).toBe(0);
+  await order({ ...load, answers: [all, "tc:count_packets"] });
+  const { tree } = await order({ until: "count_openat" });
+  expect(tree.map((line) => line.replace(/\d+/, "N"))).toEqual([
+    "count_packets | tc · N | program",
+    "count_openat | tracepoint · N | program",
+  ]);
+});
+
+test("shows the line of C that the verifier refuses", async () => {
+  const refused = join(ROOT, "dist/bpf/fixtures/refused.bpf.o");
+  const answers = [["reads_null"], "tc:reads_null", "Show Source"];
+  const { messages } = await order({ ...load, argument: { fsPath: refused }, answers });
+  const [error, shown] = messages.filter((message) => /^(error|shown)/.test(message));
+  expect(error).toMatch(/the verifier rejected it: .*\. At .*refused\.bpf\.c:26\. Hint: compare the pointer/);
+  expect(shown).toMatch(/^shown: .*refused\.bpf\.c:26$/);
+});
+
 test("offers the interfaces of the machine, and asks for the rest", async () => {
-  await order({ ...load, answers: [["tcx:count_packets"]] });
+  await order({ ...load, answers: [["count_packets"], "tcx:count_packets"] });
   const { tree } = await order({ until: "count_packets" });
   const asked = await order({ run: "bpfman.attach", node: "count_packets", answers: ["lo", "egress"] });
   expect(asked.messages).toEqual([

@@ -34,7 +34,14 @@ class TreeItem {
     this.collapsibleState = collapsibleState;
   }
 }
-const show = (kind) => async (message) => void messages.push(`${kind}: ${message}`);
+const show =
+  (kind) =>
+  async (message, ...choices) => {
+    messages.push(`${kind}: ${message}`);
+    return choices.find((choice) => answers.includes(choice));
+  };
+/** Whether items are open, by their ID: the editor asks once, and remembers. */
+const open = new Map();
 const ask = async (kind, given) => {
   const answer = answers.shift();
   messages.push(`${kind}: ${given}`);
@@ -45,6 +52,17 @@ const vscode = {
   EventEmitter,
   TreeItem,
   ThemeIcon: class {},
+  Uri: { file: (path) => ({ path }) },
+  Position: class {
+    constructor(line, character) {
+      Object.assign(this, { line, character });
+    }
+  },
+  Range: class {
+    constructor(start, end) {
+      Object.assign(this, { start, end });
+    }
+  },
   TreeItemCollapsibleState: { None: 0, Collapsed: 1, Expanded: 2 },
   ProgressLocation: { Notification: 15 },
   commands: {
@@ -76,6 +94,8 @@ const vscode = {
       const picked = choices.filter((choice) => [answer].flat().includes(choice.label ?? choice));
       return canPickMany ? picked : picked[0];
     },
+    showTextDocument: async ({ path }, { selection }) =>
+      void messages.push(`shown: ${path}:${selection.start.line + 1}`),
     withProgress: (_options, work) => work({ report() {} }, { onCancellationRequested() {} }),
   },
   workspace: { getConfiguration: () => ({ get: (key, otherwise) => settings[key] ?? otherwise }) },
@@ -87,7 +107,8 @@ async function tree(parent, depth = 0) {
   for (const node of await provider.getChildren(parent)) {
     const item = await provider.getTreeItem(node);
     lines.push({ node, text: `${"  ".repeat(depth)}${item.label} | ${item.description} | ${item.contextValue}` });
-    lines.push(...(await tree(node, depth + 1)));
+    if (!open.has(item.id)) open.set(item.id, item.collapsibleState === 2);
+    if (open.get(item.id)) lines.push(...(await tree(node, depth + 1)));
   }
   return lines;
 }

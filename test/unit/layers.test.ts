@@ -274,8 +274,45 @@ const LAYERS: readonly Layer[] = [
     refused: ["../server.ts", "../schemas.ts", "../../src/service/invoke.ts", "../../src/errors/error.ts", "valibot"],
   },
   {
+    file: "lsp/probe.ts",
+    allowed: [
+      "./x.ts",
+      "../src/domain/ids.ts",
+      "../src/errors/error.ts",
+      "../src/platform/compiler.ts",
+      "../src/platform/host.ts",
+      "../src/service/invoke.ts",
+      "../rpc/client/client.ts",
+      "../rpc/protocol.ts",
+      "vscode-languageserver",
+      "vscode-languageserver-textdocument",
+      "vscode-jsonrpc/node",
+      "valibot",
+      "node:url",
+    ],
+    refused: [
+      "../rpc/server.ts",
+      "../src/service/operations/check.ts",
+      "../src/compiler/open-compiler.ts",
+      "../src/platform/kernel.ts",
+      "../src/kernel/x.ts",
+      "../src/runtime.ts",
+      "../src/cli/x.ts",
+      "../ffi/safe/x.ts",
+      "vscode-languageserver/node",
+      "bun:ffi",
+    ],
+  },
+  {
     file: "src/main.ts",
-    allowed: ["./runtime.ts", "./cli/x.ts", "../rpc/x.ts", "./errors/error.ts", "../ffi/safe/file-system.ts"],
+    allowed: [
+      "./runtime.ts",
+      "./cli/x.ts",
+      "../rpc/x.ts",
+      "../lsp/x.ts",
+      "./errors/error.ts",
+      "../ffi/safe/file-system.ts",
+    ],
     refused: ["./service/invoke.ts", "./kernel/x.ts", "../ffi/safe/x.ts", "bun:ffi"],
   },
   {
@@ -366,7 +403,7 @@ test.each(LAYERS.map((layer) => [layer.file, layer] as const))("%s", (file, laye
 });
 
 describe("lazy loading", () => {
-  const product = [...new Bun.Glob("{src,rpc,ffi}/**/*.ts").scanSync(ROOT)].toSorted();
+  const product = [...new Bun.Glob("{src,rpc,lsp,ffi}/**/*.ts").scanSync(ROOT)].toSorted();
   const text = (path: string): string => readFileSync(join(ROOT, path), "utf8");
   const IDIOM = /require\("([^"]+)"\) as typeof import\("([^"]+)"\)/g;
   const required = (path: string): string[] => [...text(path).matchAll(IDIOM)].map(([, target = ""]) => target);

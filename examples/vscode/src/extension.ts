@@ -5,15 +5,18 @@ import {
   EventEmitter,
   type ExtensionContext,
   type OutputChannel,
+  Position,
   ProgressLocation,
+  Range,
   ThemeIcon,
   type TreeDataProvider,
   TreeItem,
   TreeItemCollapsibleState,
-  type Uri,
+  Uri,
   window,
   workspace,
 } from "vscode";
+import type { SourceLine } from "../../../src/domain/object-file.ts";
 import { RpcError } from "../../../rpc/client/client.ts";
 import { lacksFunction, questionsFor, targetOf } from "./attach-form.ts";
 import { type LinkEntry, openSession, placeOf, type ProgramNode, type Session } from "./session.ts";
@@ -43,7 +46,8 @@ class Tree implements TreeDataProvider<Node> {
         function_name,
         node.links.length > 0 ? TreeItemCollapsibleState.Expanded : TreeItemCollapsibleState.None,
       );
-      item.id = `program ${program_id}`;
+      // The editor keeps what it once decided for an ID: one that had no links yet would never show them.
+      item.id = `program ${program_id}${node.links.length > 0 ? ", attached" : ""}`;
       item.description = [type, program_id, application].filter((part) => part !== null).join(" · ");
       item.contextValue = "program";
       item.iconPath = new ThemeIcon("symbol-function");
@@ -145,13 +149,21 @@ export async function deactivate(): Promise<void> {
 }
 
 async function load(session: Session, file: Uri): Promise<void> {
+  // A section can fit several types, but a program is loaded as one of them.
   const offered = await session.programsIn(file.fsPath);
-  const items = offered.map(({ value, description }) => ({ label: value, description }));
+  const nameIn = (value: string): string => value.slice(value.indexOf(":") + 1);
+  const items = offered.flatMap(({ value, description }, index) => {
+    const values = offered.map((each) => each.value).filter((each) => nameIn(each) === nameIn(value));
+    if (offered.findIndex((each) => nameIn(each.value) === nameIn(value)) < index) return [];
+    return [{ label: values.length > 1 ? nameIn(value) : value, description, values }];
+  });
   const title = `Load from ${file.fsPath}`;
   const picked = await window.showQuickPick(items, { title, canPickMany: true });
   if (picked === undefined || picked.length === 0) return;
   const programs: string[] = [];
-  for (const { label } of picked) {
+  for (const { label: name, values } of picked) {
+    const label = values.length > 1 ? await window.showQuickPick(values, { title: `Load ${name} as` }) : values[0];
+    if (label === undefined) return;
     const what = label.startsWith("freplace:")
       ? "Function to replace, as PROGRAM/FUNCTION,"
       : "Kernel function, or LSM hook,";
@@ -190,7 +202,13 @@ async function tell(cause: unknown, output: OutputChannel): Promise<void> {
   const data = cause instanceof RpcError ? cause.data : null;
   const hint = data?.hint ? ` Hint: ${data.hint}.` : "";
   const log = data?.verifierLog ?? null;
-  if (log !== null) output.appendLine(`${message}\n${log}`);
-  const chosen = await window.showErrorMessage(`bpfman: ${message}.${hint}`, ...(log === null ? [] : ["Show Log"]));
+  const { file = null, line = null } = (data?.details.source ?? {}) as Partial<Pick<SourceLine, "file" | "line">>;
+  const place = file === null || line === null ? "" : ` At ${file}:${line}.`;
+  if (log !== null) output.appendLine(`${message}${place}\n${log}`);
+  const choices = [...(place === "" ? [] : ["Show Source"]), ...(log === null ? [] : ["Show Log"])];
+  const chosen = await window.showErrorMessage(`bpfman: ${message}.${place}${hint}`, ...choices);
   if (chosen === "Show Log") output.show();
+  if (chosen !== "Show Source" || file === null || line === null) return;
+  const start = new Position(line - 1, 0);
+  await window.showTextDocument(Uri.file(file), { selection: new Range(start, start) });
 }

@@ -1,8 +1,14 @@
-/** Commands about bpfman itself, and its JSON-RPC server. */
+/** Commands about bpfman itself, and its servers. */
 import type { VersionAnswer } from "../../domain/answer.ts";
-import { defineCommand, type Examples, optional, several, toggle } from "../command.ts";
+import { defineCommand, type Examples, optional, several, toggle, usageError } from "../command.ts";
 import { parsePid } from "../parse/word.ts";
 import { renderVersion, renderVersionLine } from "../render/version.ts";
+
+function parseWords(text: string, where: string): readonly string[] {
+  const words = text.split(/\s+/).filter((word) => word !== "");
+  if (words.length === 0) throw usageError(`a command is needed${where}`, 'for example "sudo -n bpfman rpc"');
+  return words;
+}
 
 export const help = defineCommand({
   fields: {
@@ -36,6 +42,57 @@ export const version = printing(renderVersion, {
 });
 export const versionLine = printing(renderVersionLine, {});
 
+/** Both are spelt as clients of language servers pass them. */
+const SERVER_FIELDS = {
+  stdio: toggle({ long: "stdio", doc: ["Use stdin and stdout, which is the default. LSP clients pass this."] }),
+  clientProcessId: optional(
+    {
+      long: "clientProcessId",
+      metavar: "PID",
+      completes: "pid",
+      doc: ["Exit when this process does, like processId in initialize."],
+    },
+    parsePid,
+  ),
+};
+
+export const lsp = defineCommand({
+  description: [
+    "Serves the Language Server Protocol over stdio, for editors: C sources of eBPF",
+    "programs are compiled and checked by this kernel's verifier when they are opened",
+    "and saved, and what is refused is shown at its line.",
+    "",
+    "It runs as the user, compiles, and passes objects to a process with privileges,",
+    "bpfman rpc, which it starts with the command of --helper. Without one, it starts",
+    "itself, and where that has no privileges, programs are only compiled. Logs go to",
+    "stderr.",
+  ],
+  fields: {
+    helper: optional<readonly string[]>(
+      {
+        long: "helper",
+        metavar: "COMMAND",
+        env: "BPFMAN_LSP_HELPER",
+        doc: [
+          "Command that starts bpfman rpc with privileges, in one word; no shell runs it.",
+          'Its own words are separated by spaces, as in "sudo -n bpfman rpc".',
+        ],
+      },
+      parseWords,
+    ),
+    ...SERVER_FIELDS,
+  },
+  classic: {
+    examples: {
+      "Check with the privileges that sudo gives without a password": 'bpfman lsp --helper "sudo -n bpfman rpc"',
+    },
+  },
+  prepare:
+    ({ helper, clientProcessId }) =>
+    (session) =>
+      session.serveLanguage({ helper, clientProcessId }),
+});
+
 export const rpc = defineCommand({
   description: [
     "Serves all operations as JSON-RPC 2.0 over stdio, for editors and other parent",
@@ -49,17 +106,7 @@ export const rpc = defineCommand({
       long: "openrpc",
       doc: ["Print the OpenRPC document, which describes every method, and exit."],
     }),
-    stdio: toggle({ long: "stdio", doc: ["Use stdin and stdout, which is the default. LSP clients pass this."] }),
-    /** Spelt as clients of language servers pass it. */
-    clientProcessId: optional(
-      {
-        long: "clientProcessId",
-        metavar: "PID",
-        completes: "pid",
-        doc: ["Exit when this process does, like processId in initialize."],
-      },
-      parsePid,
-    ),
+    ...SERVER_FIELDS,
   },
   classic: { examples: { "Print every method and its parameters, as JSON": "bpfman rpc --openrpc" } },
   prepare:

@@ -39,7 +39,13 @@ interface OpenedFile {
 const isSource = (path: string): boolean => path.endsWith(".c");
 
 /** Throws what is wrong with the file itself; a source that does not compile is an answer. */
-async function open(host: Host, path: string, { signal }: Context): Promise<OpenedFile> {
+async function open(host: Host, file: CheckRequest["files"][number], { signal }: Context): Promise<OpenedFile> {
+  if (typeof file !== "string") {
+    const { name: path, base64 } = file;
+    const contents = contentsOf(Uint8Array.fromBase64(base64), path);
+    return { path, kind: "object", diagnostics: [], refusal: null, contents };
+  }
+  const path = file;
   const absolute = host.files.absolute(path);
   const bytes = host.files.readObject(absolute, OBJECT_BYTES_MAX);
   if (!isSource(path)) {

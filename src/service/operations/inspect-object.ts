@@ -12,10 +12,11 @@ import { type Context, operation } from "../operation.ts";
 import { readNamedObject } from "../read-object.ts";
 import { type InspectObjectRequest, inspectObjectRequest } from "../requests/object-requests.ts";
 
-type Subject = { readonly file: string } | { readonly fetched: PulledImage };
+type Subject = Pick<InspectObjectRequest, "file" | "object"> | { readonly fetched: PulledImage };
 
-async function fetchImage(sources: Sources, { file, image }: InspectObjectRequest, context: Context): Promise<Subject> {
-  if (image === undefined) return { file: file ?? "" };
+async function fetchImage(sources: Sources, request: InspectObjectRequest, context: Context): Promise<Subject> {
+  const { image } = request;
+  if (image === undefined) return request;
   const { url, registryAuth } = image;
   return { fetched: await (await sources.openImages()).fetch({ reference: url, registryAuth }, context) };
 }
@@ -38,12 +39,16 @@ const shapeOf = ({ type, keySize, valueSize, maxEntries, flags }: ObjectMap) => 
   flags,
 });
 
+function bytesOf(host: Host, subject: Subject): { readonly bytes: Uint8Array; readonly path: string } {
+  if ("fetched" in subject) return { bytes: subject.fetched.object.bytes, path: subject.fetched.reference };
+  const { file = "", object } = subject;
+  if (object !== undefined) return { bytes: Uint8Array.fromBase64(object.base64), path: object.name };
+  return { bytes: host.files.readObject(host.files.absolute(file), OBJECT_BYTES_MAX), path: file };
+}
+
 function inspect(host: Host, subject: Subject): ObjectInspectAnswer {
-  const isFile = "file" in subject;
-  const bytes = isFile
-    ? host.files.readObject(host.files.absolute(subject.file), OBJECT_BYTES_MAX)
-    : subject.fetched.object.bytes;
-  const object = readNamedObject({ bytes, path: isFile ? subject.file : subject.fetched.reference }, {});
+  const { bytes, path } = bytesOf(host, subject);
+  const object = readNamedObject({ bytes, path }, {});
   const { globals, externs, mapTypes } = readContents(bytes, object);
   const mapAnswer = (map: ObjectMap): InspectedMapAnswer => ({
     name: map.name,
@@ -54,14 +59,11 @@ function inspect(host: Host, subject: Subject): ObjectInspectAnswer {
     inner: map.inner === null ? null : shapeOf(map.inner),
   });
   return {
-    path: isFile ? subject.file : null,
-    image: isFile
-      ? null
-      : {
-          reference: subject.fetched.reference,
-          digest: subject.fetched.source.digest,
-          file: subject.fetched.object.name,
-        },
+    path: "fetched" in subject ? null : path,
+    image:
+      "fetched" in subject
+        ? { reference: path, digest: subject.fetched.source.digest, file: subject.fetched.object.name }
+        : null,
     byte_order: object.byteOrder,
     license: object.license,
     gpl_compatible: GPL_COMPATIBLE.has(object.license ?? ""),

@@ -39,7 +39,7 @@ type Source = LoadRequest["source"];
 /** A request, with its image already pulled. */
 export interface LoadInput extends Omit<LoadRequest, "source"> {
   readonly source:
-    | Extract<Source, { file: string }>
+    | Exclude<Source, { image: unknown }>
     | { readonly pulled: PulledImage }
     | { readonly saved: ReadObject };
   /** Maps of a program whose place is taken. */
@@ -88,7 +88,7 @@ function requireOneApplication({ application, metadata }: LoadRequest): void {
 export async function fetchImage(sources: Sources, request: LoadRequest, context: Context): Promise<LoadInput> {
   requireOneApplication(request);
   const { source } = request;
-  if (source.image === undefined) return { ...request, source };
+  if (!("image" in source)) return { ...request, source };
   const { url, registryAuth, pullPolicy } = source.image;
   const images = await sources.openImages();
   const pulled = await images.pull({ reference: url, registryAuth, pullPolicy }, context);
@@ -102,6 +102,11 @@ function sourceOf(host: Host, { source }: LoadInput): ReadObject {
     const { object, source: image } = source.pulled;
     return { bytes: object.bytes, fileName: object.name, sourcePath: null, absoluteSourcePath: null, image };
   }
+  if ("object" in source) {
+    const { name, base64 } = source.object;
+    const bytes = Uint8Array.fromBase64(base64);
+    return { bytes, fileName: name, sourcePath: name, absoluteSourcePath: null, image: null };
+  }
   const sourcePath = source.file;
   const absoluteSourcePath = host.files.absolute(sourcePath);
   const bytes = host.files.readObject(absoluteSourcePath, OBJECT_BYTES_MAX);
@@ -111,7 +116,8 @@ function sourceOf(host: Host, { source }: LoadInput): ReadObject {
 /** Names the source for the history. */
 function nameOf(source: LoadInput["source"]): string {
   if ("saved" in source) return source.saved.image?.url ?? source.saved.sourcePath ?? source.saved.fileName;
-  return "pulled" in source ? source.pulled.source.url : source.file;
+  if ("pulled" in source) return source.pulled.source.url;
+  return "object" in source ? source.object.name : source.file;
 }
 
 /** Throws what can be found before the first effect. */

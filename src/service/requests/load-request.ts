@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { MAP_ENTRIES_MAX, PROGRAMS_PER_LOAD_MAX } from "../../domain/limits.ts";
 import { PROGRAM_TYPES } from "../../domain/kinds.ts";
 import { pullImageRequest } from "./image-requests.ts";
-import { id, idOrName, metadata, name, path, table, text } from "./request-fields.ts";
+import { id, idOrName, metadata, name, objectBytes, path, table, text } from "./request-fields.ts";
 
 /** The name `all`, without a type, stands for every program of the object, unless one is called that. */
 export const programSelector = v.strictObject({
@@ -40,10 +40,20 @@ const entries = v.pipe(
 );
 
 const source = v.pipe(
-  v.strictObject({ file: v.optional(path), image: v.optional(pullImageRequest) }),
-  v.check(({ file, image }) => (file === undefined) !== (image === undefined), "either a file or an image is needed"),
-  // Makes the type exclusive as well: either a file or an image.
-  v.transform(({ file = "", image }) => (image === undefined ? { file } : { image })),
+  v.strictObject({
+    file: v.optional(path),
+    image: v.optional(pullImageRequest),
+    object: v.optional(objectBytes),
+  }),
+  v.check(
+    ({ file, image, object }) => [file, image, object].filter((each) => each !== undefined).length === 1,
+    "one of file, image and object is needed",
+  ),
+  // Makes the type exclusive as well.
+  v.transform(({ file = "", image, object }) => {
+    if (object !== undefined) return { object };
+    return image === undefined ? { file } : { image };
+  }),
 );
 
 export const loadRequest = v.strictObject({

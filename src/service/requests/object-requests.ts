@@ -2,13 +2,17 @@ import * as v from "valibot";
 import { CHECK_FILES_MAX, PROGRAMS_PER_LOAD_MAX, TOLERANCE_PERCENT_MAX } from "../../domain/limits.ts";
 import { inspectImageRequest } from "./image-requests.ts";
 import { globalData, globals, programSelector } from "./load-request.ts";
-import { path } from "./request-fields.ts";
+import { objectBytes, path } from "./request-fields.ts";
 
 const TOLERANCE = `a percentage from 0 to ${TOLERANCE_PERCENT_MAX}`;
 
 export const checkRequest = v.strictObject({
-  /** Objects, and C sources by their ending `.c`. */
-  files: v.pipe(v.array(path), v.minLength(1), v.maxLength(CHECK_FILES_MAX)),
+  /** Objects, and C sources by their ending `.c`; or the bytes of objects. */
+  files: v.pipe(
+    v.array(v.union([path, objectBytes], "a path, or the name and base64 of an object")),
+    v.minLength(1),
+    v.maxLength(CHECK_FILES_MAX),
+  ),
   /** All programs if empty, or with the name `all`. The type is needed where the section says nothing. */
   programs: v.optional(v.pipe(v.array(programSelector), v.maxLength(PROGRAMS_PER_LOAD_MAX)), []),
   globalData,
@@ -26,7 +30,14 @@ export const checkRequest = v.strictObject({
 export type CheckRequest = v.InferOutput<typeof checkRequest>;
 
 export const inspectObjectRequest = v.pipe(
-  v.strictObject({ file: v.optional(path), image: v.optional(inspectImageRequest) }),
-  v.check(({ file, image }) => (file === undefined) !== (image === undefined), "either a file or an image is needed"),
+  v.strictObject({
+    file: v.optional(path),
+    image: v.optional(inspectImageRequest),
+    object: v.optional(objectBytes),
+  }),
+  v.check(
+    ({ file, image, object }) => [file, image, object].filter((each) => each !== undefined).length === 1,
+    "one of file, image and object is needed",
+  ),
 );
 export type InspectObjectRequest = v.InferOutput<typeof inspectObjectRequest>;

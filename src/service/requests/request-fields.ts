@@ -7,6 +7,7 @@ import {
   NAME_CHARS_MAX,
   NETFILTER_PRIORITY_MAX,
   NETFILTER_PRIORITY_MIN,
+  OBJECT_BYTES_MAX,
   PRIORITY_WIDE_MAX,
 } from "../../domain/limits.ts";
 
@@ -17,6 +18,22 @@ export const path = v.pipe(
   v.maxLength(4095),
   v.regex(/^[^\0]*$/, "a path cannot hold a NUL byte"),
 );
+/** The schema library's own check fails for texts of some megabytes. */
+function isBase64(text: string): boolean {
+  try {
+    Uint8Array.fromBase64(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** An object itself, for callers whose files the server cannot read, or should not. */
+export const objectBytes = v.strictObject({
+  /** What answers and errors call it: the path of its source, for example. Nothing is read there. */
+  name: path,
+  base64: v.pipe(v.string(), v.maxLength(4 * Math.ceil(OBJECT_BYTES_MAX / 3)), v.check(isBase64, "must be base64")),
+});
 export const id = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(ID_MAX));
 /** A program, or a link by its program: an ID, `NAME`, or `APPLICATION/NAME`. A string of digits is an ID. */
 export const idOrName = v.union(

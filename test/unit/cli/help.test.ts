@@ -150,23 +150,27 @@ describe("the table itself", () => {
     for (const { line } of command.examples) {
       const words = line.replace(/^bpfman /, "");
       const hasOutput = words.startsWith("top") || words.includes(" --output ");
-      const run = await cli(hasOutput ? words : `${words} --output json`.replace(/-o \w+ --output json$/, "-o json"), {
-        types: (events) => events.typed("q"),
-        answer: () => ({
-          programs: [],
-          links: [],
-          deleted: [],
-          detached: [],
-          findings: [],
-          steps: [],
-          notes: [],
-          checked: {},
-          files: [],
-          metrics: [],
-          file: null,
-          passed: true,
-        }),
-      });
+      const typed = hasOutput ? words : `${words} --output json`.replace(/-o \w+ --output json$/, "-o json");
+      const run = await cli(
+        (typed.match(/"[^"]*"|\S+/g) ?? []).map((word) => word.replaceAll(/^"|"$/g, "")),
+        {
+          types: (events) => events.typed("q"),
+          answer: () => ({
+            programs: [],
+            links: [],
+            deleted: [],
+            detached: [],
+            findings: [],
+            steps: [],
+            notes: [],
+            checked: {},
+            files: [],
+            metrics: [],
+            file: null,
+            passed: true,
+          }),
+        },
+      );
       expect([line, run.err, run.code]).toEqual([line, "", 0]);
     }
   });

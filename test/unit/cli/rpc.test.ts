@@ -27,6 +27,21 @@ test("what clients of language servers pass is taken", async () => {
   }
 });
 
+test("what clients pass to the language server, and the command of its helper", async () => {
+  const run = await cli(["lsp", "--stdio", "--clientProcessId=4711", "--helper", "sudo -n  bpfman rpc"]);
+  expect(run).toMatchObject({
+    ...{ code: 0, out: "", err: "" },
+    served: [{ clientProcessId: 4711, helper: ["sudo", "-n", "bpfman", "rpc"] }],
+  });
+  expect((await cli("lsp")).served).toEqual([{ clientProcessId: null, helper: null }]);
+  const env = { BPFMAN_LSP_HELPER: "pkexec bpfman rpc" };
+  expect((await cli("lsp", { env })).served).toEqual([{ clientProcessId: null, helper: ["pkexec", "bpfman", "rpc"] }]);
+  expect(await cli(["lsp", "--helper", " "])).toMatchObject({
+    ...{ code: 2, connected: [] },
+    err: expect.stringContaining("a command is needed"),
+  });
+});
+
 test("takes no words", async () => {
   expect(await cli("rpc now")).toMatchObject({ code: 2, connected: [] });
 });

@@ -28,7 +28,7 @@ const FROM_A_CALL = /^(lastErrno\(\)|-?(errno|fd|result))$/;
 
 test("every errno is one that a call gave back", async () => {
   const made: string[] = [];
-  for (const file of new Bun.Glob("{src,ffi,rpc}/**/*.ts").scanSync(".")) {
+  for (const file of new Bun.Glob("{src,ffi,rpc,lsp}/**/*.ts").scanSync(".")) {
     const text = await Bun.file(file).text();
     for (const [, errno = ""] of text.matchAll(/new SysError\([^,]+, ((?:[^(),]|\(\))+)[,)]/g)) {
       made.push(`${file}: ${errno}`);
