@@ -166,7 +166,7 @@ beforeAll(async () => {
   await (holder.stdout as ReadableStream).getReader().read();
   found = measureAll();
   if (process.env.UPDATE_COSTS !== undefined) writeFileSync(FILE, `${JSON.stringify(found, null, 2)}\n`);
-}, 180_000);
+}, 600_000);
 
 afterAll(async () => {
   holder?.kill("SIGKILL");
