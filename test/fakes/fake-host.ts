@@ -81,9 +81,13 @@ export class FakeFiles implements FilesPort {
   mapped: MappedFile[] = [];
   cache = new Map<string, string>();
 
-  saveText(path: string, text: string): void {
-    this.contents.set(path, new TextEncoder().encode(text));
+  saveText(path: string, text: string | Uint8Array): void {
+    this.contents.set(path, typeof text === "string" ? new TextEncoder().encode(text) : text);
   }
+  isDirectory = (path: string) => [...this.contents.keys()].some((each) => each.startsWith(`${path}/`));
+  makeEmptyDirectory = (path: string) => {
+    if (this.isDirectory(path)) throw new BpfmanError("IO_FAILED", `make "${path}": it is not empty`);
+  };
 
   readObject(path: string): Uint8Array {
     const bytecode = [...this.bytecode].find(([id]) => this.bytecodePath(id) === path);
@@ -309,6 +313,7 @@ export function makeTestBed(): TestBed {
         if (bed.images === null) throw new Error("this test has no images");
         return bed.images;
       },
+      openFiles: async () => files,
       isUntouched: () => false,
       openLock: async () => ({ acquire: async () => ({ release: () => {} }) }),
       openHost: async (mode, owner) => openHost(mode, owner),
