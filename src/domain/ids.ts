@@ -22,3 +22,8 @@ export const kernelLinkId = (value: number): KernelLinkId => value as KernelLink
  * ticks since boot and the inode of the PID namespace the PID belongs to.
  */
 export type ProcessIdentity = string;
+
+const UNFINISHED = "change:";
+/** The owner of what one change makes until all of it is there, in place of the process whose session it belongs to. */
+export const unfinishedOwner = (operationId: string): ProcessIdentity => `${UNFINISHED}${operationId}`;
+export const isUnfinished = (owner: ProcessIdentity): boolean => owner.startsWith(UNFINISHED);

@@ -137,7 +137,14 @@ export interface StorePort {
   /** Deletes the records of pins at and below a path, after the pins were removed. */
   forgetPins(path: string): void;
 
-  /** Returns everything that belongs to a process's session (`brief` lists the owners). */
+  /**
+   * From here on, new rows belong to one change that is not finished: if it is not settled, recovery removes what it finds of
+   * them. `operationId` tells it from earlier ones.
+   */
+  beginChange(operationId: string): void;
+  /** Gives them to whom new rows belong otherwise, all at once. */
+  settleChange(): void;
+  /** Returns everything that belongs to a process's session, or to a change that was not finished (`brief` lists the owners). */
   ownedBy(owner: ProcessIdentity): { readonly programs: ProgramRecord[]; readonly links: LinkRecord[] };
 
   /** Returns at most `limit` entries of the change log after number `after`, without entries of earlier boots. */

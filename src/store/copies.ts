@@ -133,6 +133,12 @@ export function withCopies(on: Opened, runtimeDir: string, store: StorePort): St
     settleRevision: then(store.settleRevision, chain),
     abandonRevision: then(store.abandonRevision, chain),
     deleteDispatcher: then(store.deleteDispatcher, chain),
+    settleChange: () => {
+      const { links, programs } = on.owner === null ? { links: [], programs: [] } : store.ownedBy(on.owner);
+      store.settleChange();
+      for (const { id } of programs) program(id);
+      for (const { id } of links) link(id);
+    },
     disown: () => {
       store.disown();
       quietly(() => fs.rmdirSync(directory));

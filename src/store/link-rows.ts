@@ -153,14 +153,14 @@ const INSERT_LINK = `INSERT INTO links (boot_id, owner, program_id, state, pin_p
 
 /** Links, from the pending row on. */
 export function linkRows(on: Opened) {
-  const { database, bootId, owner } = on;
+  const { database, bootId } = on;
   return {
     insertLink(draft: LinkDraft, pinPath: (id: LinkId) => string): LinkRecord {
       const { programId: program, details, metadata, createdAt } = draft;
       return transaction(on, () => {
         const row = database
           .query<{ link_id: number }, SQLQueryBindings[]>(INSERT_LINK)
-          .get(bootId, owner, program, JSON.stringify(details), JSON.stringify(metadata), createdAt.getTime());
+          .get(bootId, on.owner, program, JSON.stringify(details), JSON.stringify(metadata), createdAt.getTime());
         const made = linkId(id(row?.link_id, "link_id"));
         const record: LinkRecord = { ...draft, id: made, kernelLinkId: null, pinPath: pinPath(made) };
         update(on, LINKS, made, { pin_path: record.pinPath });

@@ -1,5 +1,5 @@
 import type { Database, SQLQueryBindings } from "bun:sqlite";
-import { linkId, type ProcessIdentity, programId } from "../domain/ids.ts";
+import { linkId, type ProcessIdentity, programId, unfinishedOwner } from "../domain/ids.ts";
 import type { ProgramType } from "../domain/kinds.ts";
 import { DATABASE_BUSY_TIMEOUT_MS } from "../domain/limits.ts";
 import type { Pin } from "../domain/pin.ts";
@@ -174,6 +174,19 @@ function storeOn(database: Database, { path, bootId, mode, owner = null, runtime
           .map(rowInBrief),
       ),
 
+    beginChange(operationId) {
+      on.owner = unfinishedOwner(operationId);
+    },
+    settleChange() {
+      const change = on.owner;
+      transaction(on, () => {
+        for (const table of ["programs", "links"]) {
+          const sql = `UPDATE ${table} SET owner = ? WHERE boot_id = ? AND owner = ?`;
+          named(`update ${table}`, path, () => database.query(sql).run(owner, bootId, change));
+        }
+      });
+      on.owner = owner;
+    },
     ownedBy: (process) => ({
       programs: records(on, PROGRAMS, "state = 'ready' AND owner = ?", process),
       links: records(on, LINKS, "state = 'ready' AND owner = ?", process),

@@ -148,11 +148,11 @@ interface MapUseRow {
 
 /** Programs and their maps. */
 export function programRows(on: Opened) {
-  const { database, path, bootId, owner } = on;
+  const { database, path, bootId } = on;
   return {
     insertProgram(record, state) {
       named("insert a program", path, () => {
-        database.query(INSERT_PROGRAM).run(bootId, owner, state, ...programColumns(record));
+        database.query(INSERT_PROGRAM).run(bootId, on.owner, state, ...programColumns(record));
       });
     },
     setProgramState: (id, state) => update(on, PROGRAMS, id, { state }),

@@ -13,7 +13,7 @@ export interface Opened {
   readonly bootId: string;
   readonly mode: "read" | "write";
   /** The owner of new rows, whose session they end with; null for rows that stay. */
-  readonly owner: ProcessIdentity | null;
+  owner: ProcessIdentity | null;
 }
 
 /** How the rows of a table are read. */

@@ -201,7 +201,7 @@ const STORE_CHANGES = [
     "setLinkState",
   ] as const),
   ...(["deleteLink", "beginRevision", "settleRevision", "abandonRevision", "deleteDispatcher", "moveLink"] as const),
-  ...(["recordPins", "forgetPins"] as const),
+  ...(["recordPins", "forgetPins", "beginChange", "settleChange"] as const),
 ];
 
 export interface TestBed {

@@ -1,5 +1,6 @@
 /** Finds what commands that have ended left half done: what recovery finishes before the next change. */
 import { DISPATCHER_TYPES } from "../../domain/dispatcher.ts";
+import { isUnfinished } from "../../domain/ids.ts";
 import type { Host } from "../../platform/host.ts";
 import { linksOn } from "../chain/members.ts";
 import type { Context } from "../operation.ts";
@@ -48,11 +49,11 @@ export function checkUnfinished(host: Host, { brief, links, dispatchers }: Rows,
       found.push(finding("revision-left", what, { path: directory }, { mend }));
     }
   }
-  const ended = [...new Set(brief.flatMap(({ owner }) => owner ?? []))].filter((owner) =>
-    host.processes.hasEnded(owner),
-  );
-  for (const owner of ended) {
-    const what = `process ${owner.split(":")[0]}, with whose session programs or links were to go, has ended`;
+  for (const owner of new Set(brief.flatMap((row) => row.owner ?? []))) {
+    if (!isUnfinished(owner) && !host.processes.hasEnded(owner)) continue;
+    const what = isUnfinished(owner)
+      ? "programs or links are parts of a change that a command which has ended did not finish"
+      : `process ${owner.split(":")[0]}, with whose session programs or links were to go, has ended`;
     found.push(finding("change-unfinished", what, { owner }, { mend }));
   }
   return found;

@@ -130,7 +130,7 @@ function typedPlace({ kind, ...rest }: AttachTarget): string {
   return words.filter((word) => word).join(" ");
 }
 
-async function attach(host: Host, request: AttachRequest, context: Context): Promise<LinkAnswer> {
+export async function attach(host: Host, request: AttachRequest, context: Context): Promise<LinkAnswer> {
   const program = requireProgram(host, programIdOf(host, request.programId, context));
   const target = request.attach;
   context.note({ place: typedPlace(target) });

@@ -34,12 +34,12 @@ import { type LoadRequest, loadRequest } from "../requests/load-request.ts";
 type Source = LoadRequest["source"];
 
 /** A request, with its image already pulled. */
-interface LoadInput extends Omit<LoadRequest, "source"> {
+export interface LoadInput extends Omit<LoadRequest, "source"> {
   readonly source: Extract<Source, { file: string }> | { readonly pulled: PulledImage };
 }
 
 /** Everything that is determined before the first effect. */
-interface LoadPlan {
+export interface LoadPlan {
   readonly bytes: Uint8Array;
   readonly object: ObjectFile;
   readonly forLibbpf: ObjectForLibbpf;
@@ -69,7 +69,7 @@ function requireOneApplication({ application, metadata }: LoadRequest): void {
 }
 
 /** Pulls the image before the lock is taken, so that no other command waits for the network. */
-async function fetchImage(sources: Sources, request: LoadRequest, context: Context): Promise<LoadInput> {
+export async function fetchImage(sources: Sources, request: LoadRequest, context: Context): Promise<LoadInput> {
   requireOneApplication(request);
   const { source } = request;
   if (source.image === undefined) return { ...request, source };
@@ -91,7 +91,9 @@ function sourceOf(host: Host, { source }: LoadInput) {
   return { bytes, fileName: absoluteSourcePath, sourcePath, absoluteSourcePath, image: null };
 }
 
-function plan(host: Host, input: LoadInput, context: Context): LoadPlan {
+/** Throws what can be found before the first effect. */
+export function planLoad(host: Host, input: LoadInput, context: Context): LoadPlan {
+  context.note({ source: "pulled" in input.source ? input.source.pulled.source.url : input.source.file });
   const requestedOwner = input.mapOwnerId === null ? null : programIdOf(host, input.mapOwnerId, context);
   const request = { ...input, mapOwnerId: requestedOwner };
   const source = sourceOf(host, request);
@@ -245,9 +247,7 @@ async function pinMaps(host: Host, steps: Plan, { loaded, records, maps }: ToPin
  * Loads and pins. An unpinned program disappears with this process, so the rows that state the intent are written after
  * the load, which provides the IDs, and before the first pin, which is the first thing to outlive the process.
  */
-async function load(host: Host, request: LoadInput, context: Context): Promise<LoadAnswer> {
-  context.note({ source: "pulled" in request.source ? request.source.pulled.source.url : request.source.file });
-  const planned = plan(host, request, context);
+export async function load(host: Host, planned: LoadPlan, context: Context): Promise<LoadAnswer> {
   return carryOut(context, async (steps) => {
     const beganMs = performance.now();
     const loaded = await steps.step("load into the kernel", () => loadIntoKernel(host, planned));
@@ -293,6 +293,6 @@ async function load(host: Host, request: LoadInput, context: Context): Promise<L
 export const implementation = operation({
   request: loadRequest,
   prepare: fetchImage,
-  check: (host: Host, input: LoadInput, context: Context) => void plan(host, input, context),
-  run: load,
+  check: (host: Host, input: LoadInput, context: Context) => void planLoad(host, input, context),
+  run: (host: Host, input: LoadInput, context: Context) => load(host, planLoad(host, input, context), context),
 });

@@ -4,7 +4,7 @@
  * another database and are therefore left alone.
  */
 import { BY_ITSELF } from "../../domain/history.ts";
-import type { LinkId, ProcessIdentity, ProgramId } from "../../domain/ids.ts";
+import { isUnfinished, type LinkId, type ProcessIdentity, type ProgramId } from "../../domain/ids.ts";
 import { isChained } from "../../domain/link.ts";
 import type { Host } from "../../platform/host.ts";
 import type { RowInBrief } from "../../platform/store.ts";
@@ -61,7 +61,8 @@ export async function recover(
   report(gone, context, () => finish(BY_ITSELF.recovery, "ok", gone));
   lookForStrays(host, list, rows, context);
   const owners = new Set(rows.flatMap(({ owner }) => owner ?? []));
-  for (const owner of owners) if (isOver(owner)) await endSession(host, owner, users, context);
+  // Whoever holds the lock has begun no change yet, so what is not finished never will be.
+  for (const owner of owners) if (isUnfinished(owner) || isOver(owner)) await removeOwned(host, owner, users, context);
 }
 
 interface Gone {
@@ -131,26 +132,27 @@ function pinnedPaths(list: Listing, rows: readonly RowInBrief[]): ReadonlySet<st
 
 const directoryOf = (path: string): string => path.slice(0, path.lastIndexOf("/"));
 
-/** Removes everything of a session that asked for cleanup and has ended, possibly killed. */
-async function endSession(host: Host, owner: ProcessIdentity, users: Users, context: Context): Promise<void> {
+/** Removes everything of a session that asked for cleanup and has ended, possibly killed, or of an unfinished change. */
+async function removeOwned(host: Host, owner: ProcessIdentity, users: Users, context: Context): Promise<void> {
   const finish = startEntry(host, context);
   const { links, programs } = host.store.ownedBy(owner);
+  const whose = isUnfinished(owner) ? "unfinished change" : "ended session";
   const gone: Gone = { programs: [], links: [] };
   let result = "ok";
   for (const record of links) {
-    const what = `detach link ${record.id} of an ended session`;
+    const what = `detach link ${record.id} of an ${whose}`;
     const code = await tryTo(context, what, () => removeLink(host, { record, state: "ready" }, context));
     if (code === "ok") gone.links.push(record.id);
     else result = code;
   }
   for (const record of programs) {
-    const what = `unload program ${record.id} of an ended session`;
+    const what = `unload program ${record.id} of an ${whose}`;
     const remove = () => finishProgram(host, { record, state: "ready" }, users, context);
     const code = await tryTo(context, what, remove);
     if (code === "ok") gone.programs.push(record.id);
     else result = code;
   }
-  report(gone, context, () => finish(BY_ITSELF.sessionEnd, result, gone));
+  report(gone, context, () => finish(isUnfinished(owner) ? BY_ITSELF.recovery : BY_ITSELF.sessionEnd, result, gone));
 }
 
 /**
