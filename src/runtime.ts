@@ -9,6 +9,7 @@ import { CONFIG_DEFAULT, type Config, databaseWaitMs } from "./domain/config.ts"
 import type { ProcessIdentity } from "./domain/ids.ts";
 import type { Settings } from "./domain/settings.ts";
 import type { BpfmanError } from "./errors/error.ts";
+import type { Followed, FollowedInterfaces } from "./network/follow-interfaces.ts";
 import { openLog } from "./log/open-log.ts";
 import type { Host } from "./platform/host.ts";
 import type { MachinePort } from "./platform/machine.ts";
@@ -314,3 +315,7 @@ export async function connectSession(
   requireLibc();
   return createSessionService(await openRuntime({ settings, write, reader: keepReader, parentPid }));
 }
+
+/** Notices that interfaces come and go. */
+export const followInterfaces = async (what: Followed): Promise<FollowedInterfaces> =>
+  (await import("./network/follow-interfaces.ts")).followInterfaces(what);

@@ -294,5 +294,9 @@ export const DOCUMENT_FILES_MAX = 1024;
 export const DOCUMENT_DEPTH_MAX = 64;
 /** How often a document's aliases may repeat what they stand for, counting those within others. */
 export const DOCUMENT_ALIASES_MAX = 100;
+/** How long `apply --follow` waits after an interface came or went, for what is done to it next. */
+export const INTERFACES_SETTLE_MS = 50;
+/** How soon `apply --follow` tries again what failed. */
+export const INTERFACES_RETRY_MS = 1000;
 /** Entries of each list in a document: applications, objects, attachments. */
 export const DOCUMENT_ENTRIES_MAX = 1024;

@@ -17,6 +17,8 @@ export interface Parts {
   readonly steps: Plan;
   load(planned: LoadPlan): Promise<LoadAnswer>;
   attach(request: AttachRequest): Promise<LinkAnswer>;
+  /** Has rows changed in the transaction that finishes the change. */
+  finally(change: () => void): void;
 }
 
 /** Returns what `work` does, which may not remove anything: that cannot be undone, so it belongs behind the change. */
@@ -34,6 +36,7 @@ export function oneChange<T>(host: Host, context: Context, work: (parts: Parts) 
   const detach = ({ record }: LinkAnswer): Promise<void> =>
     removeLink(host, { record: requireLink(host, linkId(record.link_id)), state: "ready" }, undoing);
 
+  const atTheEnd: (() => void)[] = [];
   return carryOut(context, async (steps) => {
     await steps.step(
       "begin a change of several parts",
@@ -46,8 +49,14 @@ export function oneChange<T>(host: Host, context: Context, work: (parts: Parts) 
       steps,
       load: (planned) => steps.step("load", () => load(host, planned, context), unload),
       attach: (request) => steps.step("attach", () => attach(host, request, context), detach),
+      finally: (change) => void atTheEnd.push(change),
     });
-    await steps.step("finish all parts of the change", () => host.store.settleChange());
+    await steps.step("finish all parts of the change", () =>
+      host.store.transaction(() => {
+        for (const change of atTheEnd) change();
+        host.store.settleChange();
+      }),
+    );
     return result;
   });
 }

@@ -7,7 +7,7 @@ import { CONFIG_DEFAULT, type Config } from "../../src/domain/config.ts";
 import type { ProgramId } from "../../src/domain/ids.ts";
 import { BpfmanError } from "../../src/errors/error.ts";
 import type { BinaryFile, FilesPort, MappedFile } from "../../src/platform/files.ts";
-import type { Host, NetworkPort, ProcessesPort, ProgramHolder } from "../../src/platform/host.ts";
+import type { Host, NamedInterface, NetworkPort, ProcessesPort, ProgramHolder } from "../../src/platform/host.ts";
 import type { ImagesPort } from "../../src/platform/images.ts";
 import type { MachinePort } from "../../src/platform/machine.ts";
 import type { PinPaths, PinsPort } from "../../src/platform/pins.ts";
@@ -147,6 +147,9 @@ export class FakeNetwork implements NetworkPort {
     (this.namespaces.get(netns ?? "") ?? [])
       .map((name, at) => ({ ifindex: at + 1, name, alternativeNames: this.alternativeNames.get(name) ?? [] }))
       .filter(({ name }) => name !== "");
+  readonly driverNames = new Map<string, string>();
+  drivers = (_: string | null, interfaces: readonly NamedInterface[]) =>
+    new Map(interfaces.map(({ ifindex, name }) => [ifindex, this.driverNames.get(name) ?? "veth"]));
   namedNamespaces = () => [...this.namespaces.keys()].filter((path) => path !== "");
 }
 
@@ -201,7 +204,7 @@ const STORE_CHANGES = [
     "setLinkState",
   ] as const),
   ...(["deleteLink", "beginRevision", "settleRevision", "abandonRevision", "deleteDispatcher", "moveLink"] as const),
-  ...(["recordPins", "forgetPins", "beginChange", "settleChange"] as const),
+  ...(["recordPins", "forgetPins", "beginChange", "settleChange", "setApplied", "setMetadata"] as const),
 ];
 
 export interface TestBed {

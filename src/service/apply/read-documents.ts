@@ -116,7 +116,7 @@ function parsed({ name, text, directory, origin }: Source): ReadDocument[] {
     if (problem !== undefined) throw documentError(placeAt(problem.pos[0]), worded(problem));
     if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) return [];
     const locate: Locate = (path) => placeAt(offsetOf(document, path));
-    const result = safeParse(desiredState, valueOf(document, placeAt), { abortEarly: true });
+    const result = safeParse(desiredState, plainValue(document, placeAt), { abortEarly: true });
     if (result.success) return [{ state: result.output, directory, origin, locate }];
     const issue = result.issues[0];
     const path = (issue.path ?? []).map(({ key }) => key as PropertyKey);
@@ -157,7 +157,7 @@ function worded({ code, message }: { readonly code: string; readonly message: st
 }
 
 /** Plain values. Whole numbers that a double cannot hold stay text, which is how requests have them. */
-function valueOf(document: Document.Parsed, placeAt: (offset: number) => Place): unknown {
+function plainValue(document: Document.Parsed, placeAt: (offset: number) => Place): unknown {
   let alias: Node | null = null;
   visit(document, {
     Alias: (_, node) => {
