@@ -2,7 +2,7 @@
 import { readdirSync, statSync } from "../../ffi/safe/file-system.ts";
 import { followInterfaces as follow, type InterfaceEvents } from "../../ffi/safe/interface-events.ts";
 import { waitFor } from "../../ffi/safe/ready.ts";
-import { SysError } from "../../ffi/sys-error.ts";
+import { errnoName } from "../errors/sys-failure.ts";
 
 const NAMED_NAMESPACES = "/run/netns";
 
@@ -52,8 +52,8 @@ function unlessGone<T>(open: () => T): T | null {
     return open();
   } catch (thrown) {
     // It went after the apply looked, or never was one: the next apply says so.
-    if (thrown instanceof SysError && /^(open|setns)/.test(thrown.message)) return null;
-    throw thrown;
+    if (errnoName(thrown) === null) throw thrown;
+    return null;
   }
 }
 

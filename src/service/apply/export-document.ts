@@ -191,3 +191,10 @@ export function savedBytes(host: Host, { id, bytecodePath, bytecodeDigest }: Pro
     },
   );
 }
+
+/** A document as text, behind its comments. */
+export async function asYaml(document: object, comments: readonly string[]): Promise<string> {
+  const { stringify } = await import("yaml");
+  const text = stringify(document, { lineWidth: 0, aliasDuplicateObjects: false });
+  return `${comments.map((line) => `# ${line}\n`).join("")}${text}`;
+}

@@ -3,7 +3,7 @@ import { applicationOf, type ProgramRecord } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { whatThereIs } from "../../errors/suggest.ts";
 import type { Host } from "../../platform/host.ts";
-import { type ExportedObject, exportedObjects, savedBytes } from "../apply/export-document.ts";
+import { asYaml, type ExportedObject, exportedObjects, savedBytes } from "../apply/export-document.ts";
 import { type Context, operation } from "../operation.ts";
 import { type ExportRequest, exportRequest } from "../requests/apply-requests.ts";
 
@@ -54,16 +54,15 @@ async function exportState(
     return { object, source: { path: name } };
   });
   const isPortable = bundle !== null || entries.every(({ source }) => !("path" in source));
-  const applications: Record<string, { objects: unknown[] }> = {};
-  const own: unknown[] = [];
-  for (const { object, source } of entries) {
-    const written = { ...source, ...object.entry };
-    if (object.application === null) own.push(written);
-    else (applications[object.application] ??= { objects: [] }).objects.push(written);
-  }
+  const written = Map.groupBy(entries, ({ object }) => object.application);
+  const objectsOf = (name: string | null) =>
+    (written.get(name) ?? []).map(({ object, source }) => ({ ...source, ...object.entry }));
+  const named = [...written.keys()].filter((name) => name !== null);
   const document = {
-    ...(Object.keys(applications).length === 0 ? {} : { applications }),
-    ...(own.length === 0 ? {} : { objects: own }),
+    ...(named.length === 0
+      ? {}
+      : { applications: Object.fromEntries(named.map((name) => [name, { objects: objectsOf(name) }])) }),
+    ...(written.has(null) ? { objects: objectsOf(null) } : {}),
   };
   const comments = [
     ...(objects.length === 0 ? ["Nothing is loaded."] : []),
@@ -71,11 +70,9 @@ async function exportState(
     ...left.map((each) => `Left out: ${each}`),
   ];
   for (const each of left) context.log.warn(`left out: ${each}`);
-  const { stringify } = await import("yaml");
-  const text = stringify(document, { lineWidth: 0, aliasDuplicateObjects: false });
-  const yaml = `${comments.map((line) => `# ${line}\n`).join("")}${text}`;
-  const written = bundle === null ? [] : writeBundle(host, bundle, { files, yaml });
-  return { document, yaml, portable: isPortable, files: written, left };
+  const yaml = await asYaml(document, comments);
+  const inBundle = bundle === null ? [] : writeBundle(host, bundle, { files, yaml });
+  return { document, yaml, portable: isPortable, files: inBundle, left };
 }
 
 function writeBundle(

@@ -286,75 +286,74 @@ objects:
 });
 
 describe("each step of an apply", () => {
-  /** Everything that an apply can do, at once. */
-  async function prepare(): Promise<void> {
+  const SMALL = `
+objects:
+  - path: x.o
+    globals: { LIMIT: 7 }
+    programs:
+      - { name: count, type: tcx, attach: [{ kind: tcx, iface: eth0, direction: ingress, priority: 50 }] }
+      - { name: filter, attach: [{ kind: xdp, iface: eth0, priority: 20 }] }
+`;
+  async function prepare(text: string): Promise<void> {
     fresh();
-    write(COUNTER);
-    write(COUNTER.replace("counter", "renewed").replaceAll("eth0", "eth1"), "/d/renewed.yaml");
+    write(SMALL);
     await apply();
-    await apply({}, "/d/renewed.yaml");
     bed.faults.reset();
+    write(text);
   }
-  const CHANGED = `${COUNTER.replace("priority: 20", "priority: 10")
-    .replace("priority: 50", "priority: 60")
-    .replace("team: net", "team: security")
-    .replace("          - name: on_openat", "          - name: count_more\n          - name: on_openat")
-    .replace("why: files", "why: more")}`;
-  const RENEWED = COUNTER.replace("counter", "renewed").replaceAll("eth0", "eth1").replace("LIMIT: 7", "LIMIT: 8");
+  const CHANGES = {
+    "in place": `${SMALL.replace("priority: 50", "priority: 60").replace("priority: 20", "priority: 10")}
+      - { name: count_more, type: tcx, attach: [{ kind: tcx, iface: eth1, direction: ingress, priority: 1 }] }
+    metadata: { team: net }
+`,
+    "with new bytecode": SMALL.replace("LIMIT: 7", "LIMIT: 8"),
+  };
+  const settled = () => bed.inspect((host) => [...host.store.unsettledLinks(), ...host.store.unsettledPrograms()]);
 
-  for (const [name, file, text] of [
-    ["in place", "/d/state.yaml", CHANGED],
-    ["with new bytecode", "/d/renewed.yaml", RENEWED],
-  ] as const) {
+  for (const [name, text] of Object.entries(CHANGES)) {
     test(`${name}: failed, leaves the old state or what the next command completes`, async () => {
-      await prepare();
+      await prepare(SMALL);
       const before = picture();
-      write(text, file);
-      await apply({}, file);
+      write(text);
+      await apply();
       const after = picture();
-      const steps = bed.faults.calls.length;
-      const firstRemoval = bed.faults.calls.lastIndexOf("store.settleChange");
+      const { calls } = bed.faults;
       bed.close();
-      expect(steps).toBeGreaterThan(20);
-      for (let step = 1; step <= steps; step++) {
-        await prepare();
-        write(text, file);
+      // What is left after that is only taking away.
+      const decided = calls.lastIndexOf("store.settleChange") + 1;
+      expect(decided).toBeGreaterThan(10);
+      for (let step = 1; step <= calls.length; step++) {
+        await prepare(text);
         bed.faults.failAt = step;
-        const failed = await apply({}, file).catch((thrown: unknown) => thrown);
+        const failed = await apply().catch((thrown: unknown) => thrown);
         bed.faults.reset();
-        const isDecided = step > firstRemoval + 1;
-        if (!isDecided) expect(failed).toBeInstanceOf(BpfmanError);
-        if (!isDecided) expect([step, picture()]).toEqual([step, before]);
+        if (step <= decided) {
+          expect(failed).toBeInstanceOf(BpfmanError);
+          expect([step, picture()]).toEqual([step, before]);
+        }
         await invoke("link/detach", { linkId: 4711, ignoreMissing: true });
-        const now = picture();
-        if (isDecided) expect([step, now]).toEqual([step, after]);
-        else expect([step, now]).toEqual([step, before]);
-        expect(bed.inspect((host) => [host.store.unsettledLinks(), host.store.unsettledPrograms()])).toEqual([[], []]);
+        expect([step, picture()]).toEqual([step, step <= decided ? before : after]);
+        expect(settled()).toEqual([]);
         bed.close();
       }
       fresh();
     });
 
     test(`${name}: killed there, the next apply finishes it`, async () => {
-      await prepare();
-      write(text, file);
-      await apply({}, file);
+      await prepare(text);
+      await apply();
       const after = picture();
       const steps = bed.faults.calls.length;
       bed.close();
       for (let step = 1; step <= steps; step++) {
-        await prepare();
-        write(text, file);
+        await prepare(text);
         bed.faults.dieAt = step;
-        await apply({}, file).catch(() => {});
+        await apply().catch(() => {});
         bed.kernel.closeAll();
         bed.faults.reset();
-        await apply({}, file);
+        await apply();
         expect([step, sorted(picture())]).toEqual([step, sorted(after)]);
-        expect([step, brief(await apply({}, file)).filter((line) => !line.startsWith("unchanged "))]).toEqual([
-          step,
-          [],
-        ]);
+        expect([step, brief(await apply()).filter((line) => !line.startsWith("unchanged "))]).toEqual([step, []]);
         bed.close();
       }
       fresh();
