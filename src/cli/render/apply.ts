@@ -14,7 +14,7 @@ const SIGNS: Readonly<Record<ApplyChangeAnswer["action"], string>> = {
   unchanged: "=",
 };
 
-function renderChange({ action, program, program_id, link_id, place, differences, reason }: ApplyChangeAnswer): string {
+function changeLine({ action, program, program_id, link_id, place, differences, reason }: ApplyChangeAnswer): string {
   const named = program_id === null ? program : `${program} (${program_id})`;
   const link = link_id === null ? "" : `link ${link_id}, `;
   const where = place === null ? "" : `: ${link}${place}`;
@@ -30,7 +30,7 @@ export function renderApply({ applications, dry_run: dryRun }: ApplyAnswer): str
     .filter(({ changes }) => changes.length > 0)
     .flatMap(({ application, changes }) => [
       application === null ? "no application" : `application ${application}`,
-      ...changes.map(renderChange),
+      ...changes.map(changeLine),
     ]);
   const done = dryRun ? "to be changed" : "changed";
   const summary =

@@ -3,7 +3,8 @@ import { APPLICATION_KEY, applicationOf, type Metadata } from "../../domain/prog
 import type { LoadInput } from "../operations/load.ts";
 import type { LoadRequest } from "../requests/load-request.ts";
 import type { ObjectEntry } from "./document.ts";
-import { documentError, type Place, type ReadDocument } from "./read-documents.ts";
+import { documentError, type Place } from "./place.ts";
+import type { ReadDocument } from "./read-documents.ts";
 
 export interface DesiredObject {
   readonly application: string | null;

@@ -12,6 +12,7 @@ import {
   type ProgramRecord,
   type ProgramSpec,
 } from "../../domain/program.ts";
+import { BpfmanError } from "../../errors/error.ts";
 import { attachmentsOf } from "../../inspect/attachment.ts";
 import type { Host } from "../../platform/host.ts";
 import { placeOf } from "../chain/place.ts";
@@ -22,9 +23,9 @@ import { type LoadInput, type LoadPlan, planLoad } from "../operations/load.ts";
 import type { AttachTarget } from "../requests/attach-request.ts";
 import { programIdOf } from "../require-record.ts";
 import type { DesiredObject, Unit } from "./desired.ts";
-import type { AttachmentEntry } from "./document.ts";
+import type { AttachmentEntry, ObjectEntry } from "./document.ts";
 import { targetsOf } from "./interfaces.ts";
-import { documentError, located, type Place } from "./read-documents.ts";
+import { documentError, located, type Place } from "./place.ts";
 
 /** A program that a document names. */
 export interface Slot {
@@ -120,7 +121,6 @@ export function planObjects(host: Host, units: readonly Unit[], context: Context
 
 function planObject(host: Host, desired: DesiredObject, context: Context): PlannedObject {
   const source = desired.source as LoadInput["source"];
-  const { path } = desired.entry;
   try {
     const planned = planLoad(
       host,
@@ -140,8 +140,17 @@ function planObject(host: Host, desired: DesiredObject, context: Context): Plann
     }
     return object;
   } catch (thrown) {
-    throw located(thrown, desired.at(path === undefined ? "image" : "path"));
+    throw located(thrown, desired.at(...fieldOf(thrown, desired.entry)));
   }
+}
+
+/** The field that an error of a load is about. */
+function fieldOf(thrown: unknown, { path, globals, programs }: ObjectEntry): readonly PropertyKey[] {
+  const { program, global } = thrown instanceof BpfmanError ? thrown.details : {};
+  const at = programs.findIndex(({ name }) => name === program);
+  if (at >= 0) return ["programs", at, "name"];
+  if (typeof global === "string") return [Object.hasOwn(globals, global) ? "globals" : "globalData", global];
+  return [path === undefined ? "image" : "path"];
 }
 
 /** Throws INVALID_DOCUMENT if a program of that type cannot be attached there. */
@@ -261,7 +270,6 @@ export async function planApply(
         if (renewed)
           steps.push(
             ...renewedLinks(
-              host,
               slot,
               wants,
               there.filter((link) => !isLost(link) && !isMade(link)),
@@ -389,7 +397,7 @@ export function ownerSlot({ owner }: DesiredObject, objects: readonly PlannedObj
 }
 
 /** Links of a program that is loaded anew: those that are wanted, and those that nobody asked to take away. */
-function renewedLinks(host: Host, slot: Slot, wants: readonly Wanted[], byHand: readonly LinkRecord[]): Step[] {
+function renewedLinks(slot: Slot, wants: readonly Wanted[], byHand: readonly LinkRecord[]): Step[] {
   const around = { mapName: (id: number) => String(id), xdpMode: null };
   const named = new Set(wants.map(({ target }) => placeKey(target)));
   const others = byHand

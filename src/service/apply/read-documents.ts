@@ -11,21 +11,12 @@ import { BpfmanError } from "../../errors/error.ts";
 import type { FilesPort } from "../../platform/files.ts";
 import { requestProblem } from "../request-problem.ts";
 import { type DesiredState, desiredState } from "./document.ts";
+import { documentError, type Locate, type Place } from "./place.ts";
 
 /** A document as a request names it. */
 export type Given =
   | { readonly file: string }
   | { readonly text: string; readonly name: string; readonly directory: string | null };
-
-/** Where a field is in a document. */
-export type Locate = (path: readonly PropertyKey[]) => Place;
-
-export interface Place {
-  readonly file: string;
-  /** Both from 1. */
-  readonly line: number;
-  readonly column: number;
-}
 
 export interface ReadDocument {
   readonly state: DesiredState;
@@ -34,22 +25,6 @@ export interface ReadDocument {
   /** What it came from, as it was given: the absolute path of a file or a directory, or the name of a text. */
   readonly origin: string;
   readonly locate: Locate;
-}
-
-/** Returns INVALID_DOCUMENT. */
-export function documentError(place: Place, reason: string, hint?: string | null): BpfmanError {
-  const { file, line, column } = place;
-  return new BpfmanError("INVALID_DOCUMENT", `read "${file}": line ${line}, column ${column}: ${reason}`, {
-    details: { file, line, column },
-    ...(hint == null ? {} : { hint }),
-  });
-}
-
-/** Returns the same error with the place in the document that it is about. */
-export function located(thrown: unknown, { file, line, column }: Place): unknown {
-  if (!(thrown instanceof BpfmanError)) return thrown;
-  const message = `"${file}", line ${line}, column ${column}: ${thrown.message}`;
-  return thrown.with({ message, details: { file, line, column } });
 }
 
 const ENDINGS = /\.(ya?ml|json)$/i;

@@ -18,7 +18,7 @@ import {
   type Slot,
   type Step,
 } from "../apply/plan.ts";
-import { located } from "../apply/read-documents.ts";
+import { located } from "../apply/place.ts";
 import { targetOf } from "../attach/target-of.ts";
 import { oneChange, type Parts } from "../one-change.ts";
 import { type Context, operation } from "../operation.ts";
