@@ -66,6 +66,10 @@ const METHODS: Readonly<Record<Method, string>> = {
   "events/unsubscribe": "Ends the subscription to changes.",
   "rpc.discover": "Returns this document.",
   "program/load": "Loads programs of one object: all that are named, or none.",
+  "program/run":
+    "Loads programs and attaches each of them: all, or none. Each takes those fields of attach that its kind has in link/attach.",
+  "program/replace":
+    "Puts the programs of a new object in the place of those that run, under the same links and with the same maps: all, or none.",
   "program/unload": "Detaches a program's links and unloads it.",
   "program/list": "Lists programs.",
   "program/get": "Returns everything about one program, with its maps and links.",

@@ -13,7 +13,7 @@ export function pinPaths(root: string): PinPaths {
     mapDirectory: (owner) => `${root}/maps/${owner}`,
     map: (owner, name) => `${paths.mapDirectory(owner)}/${fileName(name)}`,
     sharedMap: (name) => `${root}/shared/${fileName(name)}`,
-    link: (id) => `${root}/links/${id}`,
+    link: (id, next) => `${root}/links/${id}${next === undefined ? "" : `_${next}`}`,
     revision: ({ type, nsid, ifindex }, revision) => `${root}/${type}/dispatcher_${nsid}_${ifindex}_${revision}`,
     chains: (type) => `${root}/${type}`,
     xdpLink: ({ nsid, ifindex }) => `${root}/xdp/dispatcher_${nsid}_${ifindex}_link`,

@@ -151,6 +151,12 @@ const PROGRAM: Group = {
       otherwise: { child: "file", takesWord: true },
       children: loads(noun),
     },
+    noun(
+      "replace",
+      "Put new programs in the place of loaded ones, under the same links.",
+      () => import("./load/replace.ts"),
+      "replaceProgram",
+    ),
     noun("unload", "Unload programs after detaching their links.", removal, "unload"),
     noun("get", "Show one program in detail.", oneProgram, "getProgram"),
     noun("list", "List programs.", lists, "listPrograms"),
@@ -203,6 +209,7 @@ export const ROOT: Group = {
   },
   children: [
     LOAD,
+    classic("run", "Load programs and attach them, in one line.", () => import("./load/run.ts"), "run"),
     classic("unload", "Unload programs after detaching their links.", removal, "unload"),
     ATTACH,
     classic("detach", "Detach links from their hooks.", removal, "detach"),

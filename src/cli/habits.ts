@@ -12,9 +12,7 @@ import { ATTACHABLE_TYPES, factsOf } from "../domain/kinds.ts";
 type Habits = Readonly<Record<string, RegExp>>;
 
 const LOAD_AND_ATTACH = (type: string): string =>
-  `type "bpfman load file --path OBJECT --programs ${type}:NAME", then "bpfman attach ID ${type} ${
-    type === "xdp" ? "" : "--direction ingress "
-  }--iface IFACE --priority 50"`;
+  `type "bpfman run OBJECT ${type}:NAME ${type === "xdp" ? "" : "--direction ingress "}--iface IFACE --priority 50"`;
 const LOAD_THEN_ATTACH = '"bpfman load file --path OBJECT --programs TYPE:NAME", then "bpfman attach ID KIND"';
 const FIND_AND_DETACH = 'type "bpfman list links" to find the id, then "bpfman detach LINK_ID"';
 const LINK_ID = `for an interface, "bpfman list links" shows what is attached where, and "bpfman detach LINK_ID" detaches it`;
@@ -84,7 +82,8 @@ const IPROUTE2: Habits = {
 
 /** Versions before 0.6 attached with `load`; the later implementation in Go has more commands. */
 const OTHER_BPFMANS: Habits = {
-  [`loading and attaching are separate commands: ${LOAD_THEN_ATTACH}`]: /^load (file|image) .* (--name|-n)[ =]/,
+  [`to load and attach at once, type "bpfman run OBJECT TYPE:NAME" with the options of "bpfman attach"; separately, ${LOAD_THEN_ATTACH}`]:
+    /^load (file|image) .* (--name|-n)[ =]/,
   'type "bpfman get program ID" or "bpfman get link LINK_ID"': /^get \d+$/,
   'type "bpfman list programs" or "bpfman list links", followed by the options': /^list -/,
   'type "bpfman load file"': /^load-from-file\b/,
@@ -128,6 +127,7 @@ const OTHER_GRAMMAR: Habits = {
     /^image (inspect|verify) (.* )?(-i|--image-url)( |=|$)/,
   'type "bpfman link attach KIND ID ..." or "bpfman link detach LINK_ID"': /^program (at|de)tach\b/,
   'type "bpfman program load file PATH --programs TYPE:NAME" or "bpfman program unload ID"': /^link (un)?load\b/,
+  'type "bpfman run OBJECT TYPE:NAME", followed by the options of "bpfman attach"': /^(program run|exec)( |$)/,
   'type "bpfman program load image IMAGE --programs TYPE:NAME"': /^image load\b/,
   'type "bpfman dispatcher list"': /^list (dispatchers?|chains?)\b/,
   'type "bpfman dispatcher get TYPE NSID IFINDEX", as "bpfman dispatcher list" shows them': /^get (dispatcher|chain)\b/,

@@ -72,6 +72,8 @@ export interface ProgramStatusAnswer {
   readonly kernel: KernelProgramAnswer | null;
   /** Only of a twin: the program for which it sits in a chain. bpfman made it, and takes it away. */
   readonly twin_of?: number;
+  /** Only if another program was asked for, in whose place this one is. Not in the noun-verb grammar. */
+  readonly replaces?: number;
   /** Null right after a load, and if the kernel collects no statistics and has collected none. */
   readonly stats: { readonly runtime: number; readonly run_count: number; readonly recursion_misses: number } | null;
   /** Paths; null for a program that bpfman did not load. */
@@ -425,6 +427,27 @@ export interface LinkReadAnswer {
 
 export interface LoadAnswer {
   readonly programs: readonly ProgramAnswer[];
+}
+
+/** The programs in the order in which they were named, and the link of each. */
+export interface RunAnswer {
+  readonly programs: readonly ProgramAnswer[];
+  readonly links: readonly LinkAnswer[];
+}
+
+/** In the order in which the programs were named. */
+export interface ReplaceAnswer {
+  readonly replaced: readonly {
+    readonly old_program_id: number;
+    readonly program: ProgramAnswer;
+    /** Without a gap: at any moment, one of the two programs ran. */
+    readonly swapped_links: readonly number[];
+    /** Both programs ran for a moment. */
+    readonly overlapped_links: readonly number[];
+    /** By their names in the object, with what they hold. */
+    readonly kept_maps: readonly string[];
+    readonly new_maps: readonly string[];
+  }[];
 }
 
 /**

@@ -644,7 +644,7 @@ export interface KernelPort {
    * is an ID for a program that somebody else put there.
    * Throws STATE_CONFLICT if the link does not run `old`, INTERFACE_NOT_FOUND if the interface no longer exists.
    */
-  swapXdp(link: Pin, programs: { readonly old: Pin | ProgramId; readonly next: Pin }): void;
+  swapProgram(link: Pin, programs: { readonly old: Pin | ProgramId; readonly next: Pin }): void;
 
   /**
    * Attaches a pinned program with a new filter on clsact, which is created if missing. Throws HOOK_BUSY if the filter

@@ -10,7 +10,8 @@ export interface PinPaths {
   mapDirectory(owner: ProgramId): string;
   map(owner: ProgramId, name: string): string;
   sharedMap(name: string): string;
-  link(id: LinkId): string;
+  /** With a program that was attached beside the link's, to take its place. */
+  link(id: LinkId, next?: ProgramId): string;
   /** Directory of one revision of a chain: `dispatcher`, and the members' `link_0`, `link_1`, …. */
   revision(key: DispatcherKey, revision: number): string;
   /** Directory that contains the revisions of all chains of a type. */

@@ -127,8 +127,21 @@ export interface StorePort {
   /** Drops the pending revision. Deletes the row if there was no other revision. */
   abandonRevision(key: DispatcherKey): void;
   deleteDispatcher(key: DispatcherKey): void;
-  /** Updates the fields of a link that a rebuild changes, and marks it `ready`. */
-  moveLink(id: LinkId, place: Pick<LinkRecord, "details" | "pinPath" | "kernelLinkId">): void;
+  /** Updates the fields of a link that a rebuild or another program in its place changes, and marks it `ready`. */
+  moveLink(id: LinkId, place: Pick<LinkRecord, "programId" | "details" | "pinPath" | "kernelLinkId">): void;
+
+  /** Records that `next` takes the place of a program. */
+  addSuccessor(id: ProgramId, next: ProgramId): void;
+  dropSuccessor(id: ProgramId): void;
+  /** Returns what took a program's place, the newest of several; a program of this boot, which may have gone since. */
+  successor(id: ProgramId): ProgramId | null;
+  /** Returns the program of this boot whose place it took. */
+  predecessor(id: ProgramId): ProgramId | null;
+  /**
+   * Gives a program what belongs to the one whose place it took: its owner and the columns that say whether it comes back, and
+   * with `maps` the maps that others share with it.
+   */
+  takeOver(id: ProgramId, next: ProgramId, what: { readonly maps: boolean }): void;
 
   /** Records pins that no other row names, before they are created. */
   recordPins(pins: readonly Pin[]): void;

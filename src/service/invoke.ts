@@ -109,6 +109,7 @@ function newCall(name: OperationName, runtime: Runtime, given: Partial<Context>)
     signal: given.signal ?? new AbortController().signal,
     lockTimeoutMs: given.lockTimeoutMs ?? runtime.lockTimeoutMs,
     owner: given.owner ?? null,
+    ...(given.nameOf === undefined ? {} : { nameOf: given.nameOf }),
     log: given.log ?? runtime.log,
     requireCapabilities: (needed, what) => requireCapabilities(runtime, needed, what),
     sink: given.sink ?? null,

@@ -15,17 +15,27 @@ import type { AttachRequest } from "./requests/attach-request.ts";
 /** What a change can consist of. A failure of a later part undoes the earlier ones. */
 export interface Parts {
   readonly steps: Plan;
+  /** For what undoes a step. */
+  readonly undoing: Context;
   load(planned: LoadPlan): Promise<LoadAnswer>;
   attach(request: AttachRequest): Promise<LinkAnswer>;
-  /** Has rows changed in the transaction that finishes the change. */
-  finally(change: () => void): void;
 }
 
-/** Returns what `work` does, which may not remove anything: that cannot be undone, so it belongs behind the change. */
-export function oneChange<T>(host: Host, context: Context, work: (parts: Parts) => Promise<T>): Promise<T> {
+/**
+ * Returns what `work` does, which may not remove anything: that cannot be undone, so it belongs behind the change. `settle` says
+ * what else becomes so in the moment in which the change is there.
+ */
+export function oneChange<T>(
+  host: Host,
+  context: Context,
+  work: (parts: Parts) => Promise<T>,
+  settle: (result: T) => void = () => {},
+): Promise<T> {
   // What undoes an interrupted change is not to be interrupted.
   const undoing = { ...context, signal: new AbortController().signal };
-  async function unload({ programs }: LoadAnswer): Promise<void> {
+  async function unload({ programs }: LoadAnswer, clean: boolean): Promise<void> {
+    // Something may still use them.
+    if (!clean) return;
     const users = mapUsers(host);
     const ids = programs.flatMap(({ record }) => record?.program_id ?? []);
     for (const id of ids.toReversed()) {
@@ -36,7 +46,6 @@ export function oneChange<T>(host: Host, context: Context, work: (parts: Parts) 
   const detach = ({ record }: LinkAnswer): Promise<void> =>
     removeLink(host, { record: requireLink(host, linkId(record.link_id)), state: "ready" }, undoing);
 
-  const atTheEnd: (() => void)[] = [];
   return carryOut(context, async (steps) => {
     await steps.step(
       "begin a change of several parts",
@@ -47,14 +56,14 @@ export function oneChange<T>(host: Host, context: Context, work: (parts: Parts) 
     );
     const result = await work({
       steps,
+      undoing,
       load: (planned) => steps.step("load", () => load(host, planned, context), unload),
       attach: (request) => steps.step("attach", () => attach(host, request, context), detach),
-      finally: (change) => void atTheEnd.push(change),
     });
     await steps.step("finish all parts of the change", () =>
       host.store.transaction(() => {
-        for (const change of atTheEnd) change();
         host.store.settleChange();
+        settle(result);
       }),
     );
     return result;

@@ -18,6 +18,7 @@ import type {
   LinkListAnswer,
   LinkReadAnswer,
   LoadAnswer,
+  RunAnswer,
   MapChangeAnswer,
   MapDumpAnswer,
   MapEventsAnswer,
@@ -27,6 +28,7 @@ import type {
   ProgramAnswer,
   ProgramListAnswer,
   RepairAnswer,
+  ReplaceAnswer,
   TraceAnswer,
   UnloadAnswer,
   VersionAnswer,
@@ -68,6 +70,12 @@ interface Row {
 
 export const OPERATIONS = {
   "program/load": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/load.ts") },
+  "program/run": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/run.ts") },
+  "program/replace": {
+    access: "write",
+    privilege: "CAP_BPF",
+    module: () => import("./operations/replace-program.ts"),
+  },
   "program/unload": {
     access: "write",
     privilege: "CAP_BPF",
@@ -153,6 +161,8 @@ export type OperationName = keyof typeof OPERATIONS;
 /** The answer of each operation. */
 export interface Answers {
   "program/load": LoadAnswer;
+  "program/run": RunAnswer;
+  "program/replace": ReplaceAnswer;
   "program/unload": UnloadAnswer;
   "program/list": ProgramListAnswer;
   "program/get": ProgramAnswer;

@@ -59,8 +59,27 @@ export function unlessMissing<T>(ignored: boolean, find: () => T): T | null {
   }
 }
 
+/** Returns the program that is now in the place of one that has gone; null if there is none. */
+export function successorOf(host: Host, id: ProgramId): ProgramRecord | null {
+  let next = host.store.successor(id);
+  // Each took its predecessor's place later, so this comes to an end unless rows are damaged.
+  for (const seen = new Set<ProgramId>(); next !== null && !seen.has(next); next = host.store.successor(next)) {
+    const record = host.store.program(next);
+    if (record !== null) return record;
+    seen.add(next);
+  }
+  return null;
+}
+
 /** Creates the error for a program ID without a row. It depends on whether the kernel knows the ID. */
 export function programMissing(host: Host, id: ProgramId): BpfmanError {
+  const next = successorOf(host, id);
+  if (next !== null) {
+    return new BpfmanError("PROGRAM_NOT_FOUND", `program ${id} was replaced by program ${next.id}`, {
+      details: { program_id: id, successor_id: next.id },
+      hint: `name program ${next.id}`,
+    });
+  }
   const original = programOfTwin(host, id);
   if (original !== null) {
     return new BpfmanError(

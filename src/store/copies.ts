@@ -133,6 +133,10 @@ export function withCopies(on: Opened, runtimeDir: string, store: StorePort): St
     settleRevision: then(store.settleRevision, chain),
     abandonRevision: then(store.abandonRevision, chain),
     deleteDispatcher: then(store.deleteDispatcher, chain),
+    takeOver: (id, next, what) => {
+      store.takeOver(id, next, what);
+      for (const each of new Set([next, ...(what.maps ? store.mapUsers(next) : [])])) program(each);
+    },
     settleChange: () => {
       const { links, programs } = on.owner === null ? { links: [], programs: [] } : store.ownedBy(on.owner);
       store.settleChange();

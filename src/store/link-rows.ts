@@ -178,8 +178,9 @@ export function linkRows(on: Opened) {
         : records(on, LINKS, "state = 'ready' AND program_id = ?", program),
     unsettledLinks: () => select(on, LINKS, "state <> 'ready'"),
 
-    moveLink: (id, { details, pinPath, kernelLinkId }) =>
+    moveLink: (id, { programId: program, details, pinPath, kernelLinkId }) =>
       update(on, LINKS, id, {
+        program_id: program,
         details: JSON.stringify(details),
         pin_path: pinPath,
         kernel_link_id: kernelLinkId,

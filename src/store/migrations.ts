@@ -245,5 +245,11 @@ export const MIGRATIONS: readonly string[] = [
   -- What made it: the name of the desired state that was applied. Null for what was made one by one.
   ALTER TABLE programs ADD COLUMN applied TEXT;
   ALTER TABLE links ADD COLUMN applied TEXT;
+
+  DROP TRIGGER links_moved;
+  CREATE TRIGGER links_moved AFTER UPDATE ON links
+    WHEN OLD.announced = 1 AND NEW.state = 'ready' AND (OLD.details IS NOT NEW.details OR OLD.program_id <> NEW.program_id
+      OR OLD.kernel_link_id IS NOT NEW.kernel_link_id OR OLD.pin_path IS NOT NEW.pin_path)
+    BEGIN ${logLink("link/didUpdate", "NEW")} END;
   `,
 ];

@@ -146,6 +146,13 @@ interface MapUseRow {
   readonly map_pins: string | null;
 }
 
+function oneId({ database, path }: Opened, sql: string, ...bindings: SQLQueryBindings[]): ProgramId | null {
+  const row = named("read successors", path, () =>
+    database.query<{ id: number }, SQLQueryBindings[]>(sql).get(...bindings),
+  );
+  return row && programId(row.id);
+}
+
 /** Programs and their maps. */
 export function programRows(on: Opened) {
   const { database, path, bootId } = on;
@@ -180,6 +187,39 @@ export function programRows(on: Opened) {
       );
       return rows.map((row) => programId(row.program_id));
     },
+
+    addSuccessor: (id, next) =>
+      named("record a successor", path, () => {
+        const sql = "INSERT OR REPLACE INTO successors VALUES (?, ?, ?, ?)";
+        database.query(sql).run(bootId, id, bootId, next);
+      }),
+    dropSuccessor: (id) =>
+      named("forget a successor", path, () => {
+        database.query("DELETE FROM successors WHERE boot_id = ? AND program_id = ?").run(bootId, id);
+      }),
+    successor: (id) => {
+      const sql = `SELECT successor_id AS id FROM successors WHERE program_id = ? AND successor_boot_id = ?
+        ORDER BY boot_id = successor_boot_id DESC, rowid DESC LIMIT 1`;
+      return oneId(on, sql, id, bootId);
+    },
+    predecessor: (id) => {
+      const sql =
+        "SELECT program_id AS id FROM successors WHERE successor_id = ? AND boot_id = ? AND successor_boot_id = ?";
+      return oneId(on, sql, id, bootId, bootId);
+    },
+    takeOver: (id, next, { maps }) =>
+      named("update programs", path, () => {
+        const columns = ["owner", "keep", "applied", ...(maps ? ["map_owner_id", "requested_map_owner_id"] : [])];
+        const set = columns.map((column) => `${column} = old.${column}`).join(", ");
+        const sql = `UPDATE programs SET ${set} FROM programs AS old
+          WHERE programs.boot_id = ?1 AND programs.program_id = ?2 AND old.boot_id = ?1 AND old.program_id = ?3`;
+        database.query(sql).run(bootId, next, id);
+        if (!maps) return;
+        for (const column of ["map_owner_id", "requested_map_owner_id"]) {
+          const rename = `UPDATE programs SET ${column} = ?2 WHERE boot_id = ?1 AND ${column} = ?3`;
+          database.query(rename).run(bootId, next, id);
+        }
+      }),
 
     mapUses: () =>
       named("read map pins", path, () => {

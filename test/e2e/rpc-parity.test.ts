@@ -284,6 +284,21 @@ const STEPS: readonly Step[] = [
     unwrap: "unloaded",
   },
   step(
+    "program/run",
+    () => ["run", OBJECT, "on_openat", "-m", "k=v"],
+    () => ({ source: { file: OBJECT }, programs: [{ name: "on_openat" }], metadata: { k: "v" } }),
+  ),
+  step(
+    "program/run",
+    () => ["run", OBJECT, "on_openat", "--iface", "lo"],
+    () => ({ source: { file: OBJECT }, programs: [{ name: "on_openat" }], attach: { iface: "lo" } }),
+  ),
+  step(
+    "program/run",
+    () => ["run", OBJECT, "tcx:count"],
+    () => ({ source: { file: OBJECT }, programs: [{ type: "tcx", name: "count" }] }),
+  ),
+  step(
     "program/unload",
     (made) => ["unload", made.program],
     (made) => ({ programId: made.program }),

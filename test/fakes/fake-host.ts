@@ -26,7 +26,7 @@ const paths: PinPaths = {
   mapDirectory: (owner) => `${ROOT}/maps/${owner}`,
   map: (owner, name) => `${ROOT}/maps/${owner}/${name}`,
   sharedMap: (name) => `${ROOT}/shared/${name}`,
-  link: (id) => `${ROOT}/links/${id}`,
+  link: (id, next) => `${ROOT}/links/${id}${next === undefined ? "" : `_${next}`}`,
   revision: ({ type, nsid, ifindex }, revision) => `${ROOT}/${type}/dispatcher_${nsid}_${ifindex}_${revision}`,
   chains: (type) => `${ROOT}/${type}`,
   xdpLink: ({ nsid, ifindex }) => `${ROOT}/xdp/dispatcher_${nsid}_${ifindex}_link`,
@@ -190,7 +190,7 @@ export class Faults {
 }
 
 const KERNEL_CHANGES = [
-  ...(["load", "attach", "forceDetach", "loadDispatcher", "attachXdp", "swapXdp"] as const),
+  ...(["load", "attach", "forceDetach", "loadDispatcher", "attachXdp", "swapProgram"] as const),
   ...(["attachTc", "replaceTc", "detachTc"] as const),
 ];
 const STORE_CHANGES = [
@@ -204,7 +204,17 @@ const STORE_CHANGES = [
     "setLinkState",
   ] as const),
   ...(["deleteLink", "beginRevision", "settleRevision", "abandonRevision", "deleteDispatcher", "moveLink"] as const),
-  ...(["recordPins", "forgetPins", "beginChange", "settleChange", "setApplied", "setMetadata"] as const),
+  ...([
+    "recordPins",
+    "forgetPins",
+    "beginChange",
+    "settleChange",
+    "addSuccessor",
+    "dropSuccessor",
+    "takeOver",
+    "setApplied",
+    "setMetadata",
+  ] as const),
 ];
 
 export interface TestBed {

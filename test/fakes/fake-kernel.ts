@@ -572,7 +572,7 @@ export class FakeKernel implements KernelPort {
     return { id, pin: (path) => this.#pin(path, "link", id), close: () => this.#release([held]) };
   }
 
-  swapXdp(pinned: Pin, programs: { readonly old: Pin | ProgramId; readonly next: Pin }): void {
+  swapProgram(pinned: Pin, programs: { readonly old: Pin | ProgramId; readonly next: Pin }): void {
     const link = this.#links.get(this.#behind(pinned).id);
     const next = this.#behind(programs.next);
     const old = typeof programs.old === "number" ? programs.old : this.#behind(programs.old).id;

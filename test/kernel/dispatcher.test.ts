@@ -55,7 +55,7 @@ function chain(hook: Hook, direction: Direction = "ingress") {
   const put = (pin: string): void => {
     if (running !== null && hook === "tc") kernel().replaceTc(pinAt(kernel(), pin), at, filter);
     else if (running !== null)
-      kernel().swapXdp(pinAt(kernel(), bpffs.path("xdp_link")), {
+      kernel().swapProgram(pinAt(kernel(), bpffs.path("xdp_link")), {
         old: pinAt(kernel(), running),
         next: pinAt(kernel(), pin),
       });

@@ -67,14 +67,14 @@ test("swap puts another program in its place, and only of the one that is there"
   members.setVerdicts({ 0: PASS, 1: PASS });
   const link = kernel.attachXdp(pinAt(kernel, first), hook());
   link.pin(bpffs.path("link"));
-  kernel.swapXdp(pinAt(kernel, bpffs.path("link")), { old: pinAt(kernel, first), next: pinAt(kernel, second) });
+  kernel.swapProgram(pinAt(kernel, bpffs.path("link")), { old: pinAt(kernel, first), next: pinAt(kernel, second) });
   lab.send(4);
   await until(() => members.packets()[1] === 4);
   expect(members.packets()[0]).toBe(0);
   expect(bpftool("link", "show", "id", String(link.id)).prog_id).toBe(members.programs[1]);
 
   const failure = failureOf(() =>
-    kernel.swapXdp(pinAt(kernel, bpffs.path("link")), { old: pinAt(kernel, first), next: pinAt(kernel, first) }),
+    kernel.swapProgram(pinAt(kernel, bpffs.path("link")), { old: pinAt(kernel, first), next: pinAt(kernel, first) }),
   );
   expect(failure).toMatchObject({
     code: "STATE_CONFLICT",
@@ -93,7 +93,7 @@ test("swap puts another program in its place, and only of the one that is there"
       next: { ...pinAt(kernel, programs.next), kind: "program" } as const,
     };
     const link = { ...pinAt(kernel, bpffs.path(pin)), kind: "link" } as const;
-    expect(failureOf(() => kernel.swapXdp(link, { old, next })).code).toBe("STATE_CONFLICT");
+    expect(failureOf(() => kernel.swapProgram(link, { old, next })).code).toBe("STATE_CONFLICT");
   }
   link.close();
   const last = kernel.openPin(bpffs.path("link"));
@@ -110,7 +110,7 @@ test(`${SWAPS} swaps under a flood lose nothing`, async () => {
   const flood = await lab.flood();
   for (let swap = 0; swap < SWAPS; swap++) {
     const [old, next] = swap % 2 === 0 ? [first, second] : [second, first];
-    kernel.swapXdp(pinAt(kernel, bpffs.path("link")), { old: pinAt(kernel, old), next: pinAt(kernel, next) });
+    kernel.swapProgram(pinAt(kernel, bpffs.path("link")), { old: pinAt(kernel, old), next: pinAt(kernel, next) });
     await Bun.sleep(1);
   }
   await flood.stop();
@@ -220,7 +220,7 @@ test("a link whose interface has gone", async () => {
   sh("ip", "-n", lab.name(), "link", "delete", "veth0");
   expect(kernel.xdpHolder(hook())).toBeNull();
   const failure = failureOf(() =>
-    kernel.swapXdp(pinAt(kernel, bpffs.path("link")), { old: pinAt(kernel, first), next: pinAt(kernel, second) }),
+    kernel.swapProgram(pinAt(kernel, bpffs.path("link")), { old: pinAt(kernel, first), next: pinAt(kernel, second) }),
   );
   expect(failure).toMatchObject({ code: "INTERFACE_NOT_FOUND", sys: { name: "ENOLINK" } });
   link.close();

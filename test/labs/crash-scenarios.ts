@@ -496,6 +496,18 @@ export const SCENARIOS: readonly Scenario[] = [
     after: alone,
   },
   {
+    name: "run of two",
+    operation: "program/run",
+    obstacle: null,
+    prepare: nothingToDo,
+    words: async (lane) => [
+      ...["run", KINDS, "uprobe:count_uprobe", "raw_tp:count_raw_tp", "--target", lane.work.binary],
+      ...["--fn-name", USER_FUNCTION, "-g", `WORKLOAD=${lane.work.nameHex}`],
+    ],
+    before: alone,
+    after: alone,
+  },
+  {
     name: "load image",
     operation: "program/load",
     obstacle: null,

@@ -145,7 +145,7 @@ const MAP = several(
   gatherMaps,
 );
 
-const MAP_ENTRIES = several(
+export const MAP_ENTRIES = several(
   {
     takes: "list",
     long: "map-entries",
@@ -165,7 +165,7 @@ const MAP_ENTRIES = several(
   gatherMaps,
 );
 
-const PATH = required({
+export const PATH = required({
   long: "path",
   short: "p",
   completes: "object",
@@ -173,7 +173,7 @@ const PATH = required({
   noun: { doc: ["Object file that contains the programs."] },
 });
 
-const LOADED = {
+export const LOADED = {
   set: SET,
   global: GLOBAL,
   application: APPLICATION,
@@ -189,20 +189,23 @@ const idsOf = ({ programs }: LoadAnswer): readonly number[] =>
 
 type Loaded = Values<typeof LOADED & { programs: typeof PROGRAMS }>;
 
-function loading(source: Readonly<Record<string, unknown>>, values: Loaded, noun: boolean) {
+/** The request that loads these programs. */
+export function loadRequest(source: Readonly<Record<string, unknown>>, values: Loaded, noun: boolean) {
   const { global: globalData, set: globals, application, mapOwnerId, map: maps, mapEntries } = values;
   const given = { source, globalData, globals, mapOwnerId, maps, mapEntries };
-  const load = (request: object): Action => asking("program/load", request, renderLoad, values.quiet ? idsOf : null);
   if (!noun) {
     const { programs, metadata } = values;
     // The option sets one key of the metadata. Two different values are an error, as for any key given twice.
     if (application !== null) gatherMetadata([...Object.entries(metadata), [APPLICATION_KEY, application]]);
-    return load({ ...given, programs, metadata, application });
+    return { ...given, programs, metadata, application };
   }
   const metadata = { ...values.metadata, ...(application === null ? {} : { [NOUN_APPLICATION_KEY]: application }) };
   const programs = values.programs.map((selector) => settleType(selector, metadata));
-  return load({ ...given, programs, metadata });
+  return { ...given, programs, metadata };
 }
+
+const loading = (source: Readonly<Record<string, unknown>>, values: Loaded, noun: boolean): Action =>
+  asking("program/load", loadRequest(source, values, noun), renderLoad, values.quiet ? idsOf : null);
 
 export const loadFile = defineCommand({
   fields: { programs: PROGRAMS, path: PATH, ...LOADED },

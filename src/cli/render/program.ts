@@ -1,4 +1,10 @@
-import type { KernelProgramAnswer, LoadAnswer, ProgramAnswer, ProgramRecordAnswer } from "../../domain/answer.ts";
+import type {
+  KernelProgramAnswer,
+  LoadAnswer,
+  ProgramAnswer,
+  ProgramRecordAnswer,
+  ReplaceAnswer,
+} from "../../domain/answer.ts";
 import { kernelWordOf, programTypeTextOfJson } from "../../domain/kernel-words.ts";
 import { attachmentOf } from "./attachment.ts";
 import { entryOf, renderProgramList } from "./lists.ts";
@@ -9,6 +15,25 @@ export function renderLoad(answer: LoadAnswer, look: Look): string {
   const [first, ...others] = answer.programs;
   if (first !== undefined && others.length === 0) return renderProgram(first, look);
   return renderProgramList({ programs: answer.programs.map(entryOf) }, look);
+}
+
+export function renderReplaced({ replaced }: ReplaceAnswer, look: Look): string {
+  const sections = replaced.map((each) =>
+    renderFacts(
+      "Replaced",
+      [
+        ["BPF Function:", each.program.record?.load.program_name ?? null],
+        ["Old Program ID:", each.old_program_id],
+        ["Program ID:", each.program.record?.program_id ?? null],
+        ["Links Swapped:", each.swapped_links],
+        ["Links Where Both Ran Briefly:", each.overlapped_links],
+        ["Maps Kept:", each.kept_maps],
+        ["Maps New:", each.new_maps],
+      ],
+      look,
+    ),
+  );
+  return sections.join("\n");
 }
 
 /** Renders bpfman's record and the kernel's state; only the latter for an unmanaged program. */

@@ -142,7 +142,7 @@ export function attachXdp(program: Pin, hook: InterfaceHook & { readonly mode: X
 }
 
 /** Throws STATE_CONFLICT if the link does not run `old`, INTERFACE_NOT_FOUND, ATTACH_FAILED. */
-export function swapXdp(xdpLink: Pin, programs: { readonly old: Pin | ProgramId; readonly next: Pin }): void {
+export function swapProgram(xdpLink: Pin, programs: { readonly old: Pin | ProgramId; readonly next: Pin }): void {
   const action = `swap the program of the XDP link "${xdpLink.path}"`;
   const withOld = (work: (old: number) => void): void => {
     if (typeof programs.old !== "number") withPinned(action, programs.old, work);

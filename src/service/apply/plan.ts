@@ -20,6 +20,8 @@ import { targetOf } from "../attach/target-of.ts";
 import type { Context } from "../operation.ts";
 import { detailsOfTarget } from "../operations/attach.ts";
 import { type LoadInput, type LoadPlan, planLoad } from "../operations/load.ts";
+import { type Group, requireMovable, withMaps } from "../operations/replace-program.ts";
+import { mapsInUse } from "../load/shared-maps.ts";
 import type { AttachTarget } from "../requests/attach-request.ts";
 import { programIdOf } from "../require-record.ts";
 import type { DesiredObject, Unit } from "./desired.ts";
@@ -58,6 +60,8 @@ export interface Difference {
 export type Step =
   /** Programs of one object, together. */
   | { readonly do: "load"; readonly slots: readonly Slot[] }
+  /** Other bytecode or globals under the links that are there. */
+  | { readonly do: "replace"; readonly slots: readonly Slot[]; readonly differences: readonly Difference[] }
   /** Loaded anew beside what is there, with the links that it has: its maps are others. */
   | { readonly do: "reload"; readonly slots: readonly Slot[]; readonly differences: readonly Difference[] }
   | { readonly do: "attach"; readonly slot: Slot; readonly target: AttachTarget; readonly metadata: Metadata }
@@ -109,6 +113,8 @@ export interface ApplyPlan {
 }
 
 export interface Options {
+  /** What the documents came from. */
+  readonly origins: ReadonlySet<string>;
   readonly prune: boolean;
   /** Interfaces that are named and are not there may come later. */
   readonly waits: boolean;
@@ -221,8 +227,8 @@ const isTogether = (a: ProgramRecord, b: ProgramRecord): boolean =>
 export async function planApply(
   host: Host,
   planned: ReadonlyMap<Unit, readonly PlannedObject[]>,
-  origins: ReadonlySet<string>,
   options: Options,
+  context: Context,
 ): Promise<ApplyPlan> {
   const objects = [...planned.values()].flat();
   findPrograms(host, objects);
@@ -254,7 +260,7 @@ export async function planApply(
     };
     for (const object of ofUnit) {
       const { origin } = object.desired;
-      const { steps: own, renewed } = programSteps(host, object, objects);
+      const { steps: own, renewed } = programSteps(host, object, objects, context);
       steps.push(...own);
       for (const slot of object.slots) {
         const wants = slot.attach.flatMap(targets);
@@ -284,7 +290,7 @@ export async function planApply(
     const kept = new Set(objects.flatMap(({ slots }) => slots.map(({ record }) => record?.id)));
     const dropped = host.store
       .programs()
-      .filter(({ id }) => origins.has(applied.programs.get(id) ?? "") && !kept.has(id));
+      .filter(({ id }) => options.origins.has(applied.programs.get(id) ?? "") && !kept.has(id));
     for (const [application, records] of Map.groupBy(dropped, ({ metadata }) => applicationOf(metadata))) {
       // Those that use another's maps first.
       const steps = records
@@ -302,11 +308,43 @@ export async function planApply(
   return { units, watched: [...watched], watchesNamespaces };
 }
 
+/**
+ * What takes the places of programs, with the maps that they use. Throws like a load, MAP_MISMATCH if a map has another shape
+ * now, and NOT_SUPPORTED if the kernel cannot give another program to a link.
+ */
+export function replacing(host: Host, slots: readonly Slot[], context: Context): Group[] {
+  const groups = Map.groupBy(slots, ({ record }) => record?.mapPinPath);
+  return [...groups.values()].map((together) => {
+    const olds = together.flatMap(({ record }) => record ?? []);
+    const [first] = together as [Slot];
+    const [old] = olds as [ProgramRecord];
+    const { request, source, at } = first.object.desired;
+    requireMovable(olds.flatMap(({ id }) => host.store.links(id)));
+    const programs = together.map(selectorOf);
+    const load = { ...request, programs, source: source as LoadInput["source"], mapOwnerId: null };
+    try {
+      const kept = { owner: old.id, pins: mapsInUse(host, old) };
+      return { olds, planned: withMaps(planLoad(host, { ...load, kept }, context), old, "keep") };
+    } catch (thrown) {
+      if (!(thrown instanceof BpfmanError) || thrown.code !== "MAP_MISMATCH") throw thrown;
+      const hint = `give the map another name, or unload program ${old.id} first: what its maps hold is then lost`;
+      throw located(thrown.with({ hint }), at());
+    }
+  });
+}
+
+/** Exactly this program. */
+export const selectorOf = ({ spec: { name, type, attachFunction } }: Slot) => ({
+  ...{ name, type, attachFunction },
+  actualType: type,
+});
+
 /** What is to be done with the programs of an object. `renewed`: those that are there are loaded anew. */
 function programSteps(
   host: Host,
   object: PlannedObject,
   all: readonly PlannedObject[],
+  context: Context,
 ): { steps: Step[]; renewed: boolean } {
   const { slots } = object;
   const there = slots.filter(({ record }) => record !== null);
@@ -318,14 +356,19 @@ function programSteps(
     for (const each of mapDifferences(host, slot, all)) maps.set(each.what, each);
   }
   const steps: Step[] = [];
-  const renewed = maps.size + bytecode.size > 0;
+  const renewed = maps.size > 0;
   const differences = [...bytecode.values(), ...maps.values()];
+  const isReplaced = !renewed && bytecode.size > 0;
   if (renewed) steps.push({ do: "reload", slots: there, differences });
-  else {
+  else if (isReplaced) {
+    // Throws what can be found now.
+    replacing(host, there, context);
+    steps.push({ do: "replace", slots: there, differences });
+  } else {
     for (const { record } of there) if (record !== null) steps.push({ do: "nothing", record, link: null });
   }
   const { metadata } = object.planned;
-  for (const { record } of renewed ? [] : there) {
+  for (const { record } of renewed || isReplaced ? [] : there) {
     if (record === null || sameMetadata(record.metadata, metadata)) continue;
     const { id, name, metadata: before } = record;
     steps.push({ do: "label", program: name, programId: id, what: "program", id, before, metadata });

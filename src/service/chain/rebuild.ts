@@ -190,7 +190,8 @@ interface NewPlace {
 function moveMember(host: Host, member: Member, { slot, paths, kernelLinkId }: NewPlace): void {
   const { priority, proceedOn } = member;
   const details = { ...member.details, priority, proceedOn, position: slot };
-  host.store.moveLink(member.link, { details, pinPath: paths.links[slot] ?? "", kernelLinkId });
+  const pinPath = paths.links[slot] ?? "";
+  host.store.moveLink(member.link, { programId: member.program, details, pinPath, kernelLinkId });
 }
 
 /** Removes the pins of a revision that is no longer on its hook, once no packet is inside it. */

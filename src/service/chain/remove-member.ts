@@ -75,8 +75,8 @@ function pinsOf(host: Host, key: DispatcherKey): Pin[] {
 function loseHook(host: Host, place: ChainPlace, except: LinkId): void {
   const others = linksOf(host, place.key).filter((link) => link.id !== except);
   host.store.transaction(() => {
-    for (const { id, details } of others) {
-      host.store.moveLink(id, { details: withoutHook(details), pinPath: "", kernelLinkId: null });
+    for (const { id, programId, details } of others) {
+      host.store.moveLink(id, { programId, details: withoutHook(details), pinPath: "", kernelLinkId: null });
     }
   });
 }

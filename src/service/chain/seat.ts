@@ -69,7 +69,7 @@ function xdpSeat(
     swap(old, next) {
       const link = recorded();
       if (link === null) throw new Error(`the XDP link at "${path}" was not recorded`);
-      host.kernel.swapXdp(link, { old, next });
+      host.kernel.swapProgram(link, { old, next });
     },
     running() {
       const pin = recorded();

@@ -164,7 +164,7 @@ function configDifference(host: Host, { record, links }: Pick<Chain, "record" | 
 function swapBack(host: Host, record: DispatcherRecord, runs: ProgramId): void {
   const next = currentProgram(host, record);
   if (record.type !== "xdp" || record.kernelLinkId === null || next === null) return;
-  host.kernel.swapXdp(linkPin(host.pins.paths.xdpLink(record), record.kernelLinkId), { old: runs, next });
+  host.kernel.swapProgram(linkPin(host.pins.paths.xdpLink(record), record.kernelLinkId), { old: runs, next });
 }
 
 /** Attaches the program of the current revision to its free hook. */

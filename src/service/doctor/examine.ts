@@ -74,7 +74,8 @@ export function examineAlone(host: Host, context: Context): Examination {
 /** Programs and links that are pinned, without looking into the database. */
 function countPins({ pins }: Host): number {
   const { root } = pins.paths;
-  return [...pins.list(root), ...pins.list(`${root}/links`)].filter((name) => /^(prog_)?[0-9]+$/.test(name)).length;
+  return [...pins.list(root), ...pins.list(`${root}/links`)].filter((name) => /^(prog_)?[0-9]+(_[0-9]+)?$/.test(name))
+    .length;
 }
 
 /** Writes the rows at once: whoever opens the new database must not take it for an empty one. */

@@ -1,5 +1,6 @@
 /** Finds the existing maps that a load uses: maps named in the request, a map owner's, and maps pinned by name. */
 import { mapId, type ProgramId } from "../../domain/ids.ts";
+import type { ProgramRecord } from "../../domain/program.ts";
 import type { ObjectFile, ObjectMap } from "../../domain/object-file.ts";
 import { mapPin } from "../../domain/pin.ts";
 import { BpfmanError } from "../../errors/error.ts";
@@ -38,8 +39,21 @@ function pinnedMap(host: Host, path: string, owner = `"${path}"`): Found | null 
   }
 }
 
-/** Returns the maps of all programs that use those of `owner`, by full name. Throws MAP_OWNER_NOT_FOUND. */
-function ownedMaps(host: Host, owner: ProgramId): Map<string, string> {
+/** Returns the pins of the maps of all programs that share this one's, by full name; its own before those of others. */
+export function mapsInUse(host: Host, record: ProgramRecord): Map<string, string> {
+  const sharing = host.store.programs().filter(({ mapPinPath }) => mapPinPath === record.mapPinPath);
+  const maps = [...sharing, record].flatMap((program) => program.maps);
+  return new Map(maps.flatMap(({ name, pinPath }) => (pinPath === null ? [] : [[name, pinPath] as const])));
+}
+
+/** Pins of the maps of a program, by full name. */
+export interface OwnedMaps {
+  readonly owner: ProgramId;
+  readonly pins: ReadonlyMap<string, string>;
+}
+
+/** Throws MAP_OWNER_NOT_FOUND. */
+function ownedMaps(host: Host, owner: ProgramId): OwnedMaps {
   const record = host.store.program(owner);
   if (record === null || record.mapOwnerId !== null) {
     throw new BpfmanError("MAP_OWNER_NOT_FOUND", `map_owner_id ${owner} does not exist`, {
@@ -49,12 +63,7 @@ function ownedMaps(host: Host, owner: ProgramId): Map<string, string> {
         : { hint: `program ${owner} uses the maps of program ${record.mapOwnerId}; name that one` }),
     });
   }
-  const pins = new Map<string, string>();
-  for (const program of host.store.programs()) {
-    if (program.mapPinPath !== record.mapPinPath) continue;
-    for (const map of program.maps) if (map.pinPath !== null) pins.set(map.name, map.pinPath);
-  }
-  return pins;
+  return { owner, pins: mapsInUse(host, record) };
 }
 
 /** Returns the map that a request names. Throws MAP_NOT_FOUND, STATE_CONFLICT. */
@@ -98,7 +107,11 @@ interface Asked {
   readonly object: ObjectFile;
   /** Maps that are not created. */
   readonly unused: ReadonlySet<string>;
-  readonly request: Pick<LoadRequest, "maps" | "mapEntries"> & { readonly mapOwnerId: ProgramId | null };
+  readonly request: Pick<LoadRequest, "maps" | "mapEntries"> & {
+    readonly mapOwnerId: ProgramId | null;
+    /** Those of a program whose place is taken. */
+    readonly kept?: OwnedMaps | null;
+  };
 }
 
 /** Throws MAP_NOT_FOUND if the object lacks one of the names. */
@@ -126,15 +139,15 @@ export interface MapPlan {
  * a pin holds a different map than our rows say.
  */
 export function planMaps(host: Host, { bytes, object, unused, request }: Asked): MapPlan {
-  const { maps: named, mapEntries, mapOwnerId } = request;
+  const { maps: named, mapEntries, mapOwnerId, kept = null } = request;
   requireKnown(object, [...Object.keys(named), ...Object.keys(mapEntries)]);
-  const owned = mapOwnerId === null ? new Map<string, string>() : ownedMaps(host, mapOwnerId);
+  const owned = mapOwnerId === null ? kept : ownedMaps(host, mapOwnerId);
 
   const find = ({ name, pinByName }: ObjectMap): Found | null => {
     const source = named[name];
     if (source !== undefined) return namedMap(host, name, source);
-    const path = owned.get(name);
-    if (path !== undefined && mapOwnerId !== null) return ownersMap(host, name, { path, owner: mapOwnerId });
+    const path = owned?.pins.get(name);
+    if (path !== undefined && owned !== null) return ownersMap(host, name, { path, owner: owned.owner });
     return pinByName ? pinnedMap(host, host.pins.paths.sharedMap(name)) : null;
   };
 

@@ -13,6 +13,8 @@ import {
   ownMaps,
   type PlannedObject,
   type PlannedUnit,
+  replacing,
+  selectorOf,
   planApply,
   planObjects,
   type Slot,
@@ -29,6 +31,7 @@ import { removeProgram, requireOwnPins } from "../removal/remove-program.ts";
 import { type ApplyRequest, applyRequest } from "../requests/apply-requests.ts";
 import { attach, typedPlace } from "./attach.ts";
 import { fetchImage, type LoadInput, planLoad } from "./load.ts";
+import { type Pair, removeReplaced, settlePlaces, takePlaces } from "./replace-program.ts";
 import { updateLink } from "./update-link.ts";
 
 /** A request, with its documents read and its images pulled. */
@@ -68,8 +71,8 @@ interface Made {
 
 async function apply(host: Host, input: ApplyInput, context: Context): Promise<ApplyAnswer> {
   const planned = planObjects(host, input.units, context);
-  const options = { prune: input.prune, waits: input.awaitInterfaces };
-  const plan = await planApply(host, planned, input.origins, options);
+  const options = { origins: input.origins, prune: input.prune, waits: input.awaitInterfaces };
+  const plan = await planApply(host, planned, options, context);
   const made: Made = { programs: new Map(), links: new Map() };
   context.note({ source: [...input.origins].join(" ") });
   if (!input.dryRun) {
@@ -115,23 +118,28 @@ async function applyUnit(host: Host, unit: PlannedUnit, around: Around, context:
   programs.sort((a, b) => Number(b.mapOwnerId !== null) - Number(a.mapOwnerId !== null));
   const users = mapUsers(host);
   for (const record of programs) requireOwnPins(host, record, users);
-  await oneChange(host, context, async (parts) => {
-    for (const step of steps) await carryOutStep(host, step, { ...around, parts }, context);
-    // From here on there is no way back, but forward: what is marked is removed now, or by the next command.
-    parts.finally(() => {
-      for (const { what, id, origin } of takenOver) {
-        // What has been moved has another ID.
-        const isThere = what === "link" ? host.store.link(linkId(id)) !== null : true;
-        if (isThere) host.store.setApplied(what, what === "link" ? linkId(id) : programId(id), origin);
-      }
-      for (const { id } of links) host.store.setLinkState(id, "removing");
-      for (const { id } of programs) host.store.setProgramState(id, "removing");
-    });
-  });
+  const replaced: Pair[] = [];
+  const work = async (parts: Parts): Promise<void> => {
+    for (const step of steps) await carryOutStep(host, step, { ...around, parts, replaced }, context);
+  };
+  // From there on there is no way back, but forward: what is marked is removed now, or by the next command.
+  const settle = (): void => {
+    settlePlaces(host, replaced, "keep");
+    const successors = new Map<number, number>(replaced.map(({ old, next }) => [old.id, next.id]));
+    for (const { what, id, origin } of takenOver) {
+      if (what === "program") host.store.setApplied(what, programId(successors.get(id) ?? id), origin);
+      // What has been moved has another ID.
+      else if (host.store.link(linkId(id)) !== null) host.store.setApplied(what, linkId(id), origin);
+    }
+    for (const { id } of links) host.store.setLinkState(id, "removing");
+    for (const { id } of programs) host.store.setProgramState(id, "removing");
+  };
+  await oneChange(host, context, work, settle);
   const rest = { ...context, signal: new AbortController().signal };
   for (const record of links) {
     await finish(`detach link ${record.id}`, () => removeLink(host, { record, state: "removing" }, rest));
   }
+  for (const { old } of replaced.toReversed()) await removeReplaced(host, old, context);
   const left = mapUsers(host);
   for (const record of programs) {
     await finish(`unload program ${record.id}`, () => removeProgram(host, { record, state: "removing" }, left, rest));
@@ -140,6 +148,8 @@ async function applyUnit(host: Host, unit: PlannedUnit, around: Around, context:
 
 interface Doing extends Around {
   readonly parts: Parts;
+  /** Programs whose links others have taken over. */
+  readonly replaced: Pair[];
 }
 
 async function carryOutStep(host: Host, step: Step, doing: Doing, context: Context): Promise<void> {
@@ -149,6 +159,14 @@ async function carryOutStep(host: Host, step: Step, doing: Doing, context: Conte
     case "load":
     case "reload":
       return loadSlots(host, step, doing, context);
+    case "replace": {
+      const pairs = await takePlaces(host, replacing(host, step.slots, context), parts, context);
+      for (const slot of step.slots) {
+        const pair = pairs.find(({ old }) => old.id === slot.record?.id);
+        if (pair !== undefined) made.programs.set(slot, pair.next.id);
+      }
+      return void doing.replaced.push(...pairs);
+    }
     case "attach": {
       const { slot, target, metadata } = step;
       const id = made.programs.get(slot) ?? slot.record?.id;
@@ -161,19 +179,19 @@ async function carryOutStep(host: Host, step: Step, doing: Doing, context: Conte
       const before = targetOf(link.details, NOTHING_AROUND) as { priority: number; proceedOn: readonly string[] };
       const change = (to: { readonly priority: number; readonly proceedOn: readonly string[] }, how: Context) =>
         updateLink(host, { linkId: link.id, priority: to.priority, proceedOn: [...to.proceedOn] }, how);
-      const uninterrupted = { ...context, signal: new AbortController().signal };
       await steps.step(
         `update link ${link.id}`,
         () => change({ priority, proceedOn }, context),
-        async () => void (await change(before, uninterrupted)),
+        async () => void (await change(before, parts.undoing)),
       );
       return;
     }
     case "move": {
       const { link, target, metadata, origin } = step;
-      const uninterrupted = { ...context, signal: new AbortController().signal };
+      // Its program may have been replaced.
+      const there = host.store.link(link.id) ?? link;
       const back = {
-        programId: link.programId,
+        programId: there.programId,
         attach: targetOf(link.details, NOTHING_AROUND),
         metadata: link.metadata,
       };
@@ -181,11 +199,11 @@ async function carryOutStep(host: Host, step: Step, doing: Doing, context: Conte
       const makeWay = (): void => {};
       await steps.step(`make way on ${placeInBrief(link.details)}`, makeWay, async () => {
         if (host.store.link(link.id) !== null) return;
-        const { record } = await attach(host, back, uninterrupted);
+        const { record } = await attach(host, back, parts.undoing);
         if (step.wasApplied) host.store.setApplied("link", linkId(record.link_id), origin);
       });
-      await steps.step(`detach link ${link.id}`, () => removeLink(host, { record: link, state: "ready" }, context));
-      const { record } = await parts.attach({ programId: link.programId, attach: target, metadata });
+      await steps.step(`detach link ${link.id}`, () => removeLink(host, { record: there, state: "ready" }, context));
+      const { record } = await parts.attach({ programId: there.programId, attach: target, metadata });
       made.links.set(step, record.link_id);
       return void host.store.setApplied("link", linkId(record.link_id), origin);
     }
@@ -222,12 +240,7 @@ async function loadSlots(
   const beside = all.find((slot) => !slots.includes(slot) && (made.programs.get(slot) ?? slot.record) !== null);
   const sharing = owner ?? (how === "load" ? beside : undefined) ?? null;
   const named = sharing === null ? null : (made.programs.get(sharing) ?? sharing.record?.id ?? null);
-  const programs = slots.map(({ spec: { name, type, attachFunction } }) => ({
-    name,
-    type,
-    attachFunction,
-    actualType: type,
-  }));
+  const programs = slots.map(selectorOf);
   const load = {
     ...desired.request,
     programs,
@@ -256,12 +269,13 @@ function changesOf(step: Step, { programs, links }: Made): ApplyChangeAnswer[] {
   switch (step.do) {
     case "load":
     case "reload":
+    case "replace":
       return step.slots.map((slot) => ({
         ...nothing,
         action: step.do,
         program: slot.spec.name,
         program_id: programs.get(slot) ?? slot.record?.id ?? null,
-        differences: step.do === "reload" ? step.differences : [],
+        differences: step.do === "load" ? [] : step.differences,
       }));
     case "attach": {
       const { slot, target } = step;

@@ -35,7 +35,7 @@ function requireKind(program: ProgramRecord, target: AttachTarget): void {
   );
 }
 
-type SimpleTarget = Exclude<AttachTarget, ChainTarget>;
+export type SimpleTarget = Exclude<AttachTarget, ChainTarget>;
 const isChainTarget = (target: AttachTarget): target is ChainTarget => "proceedOn" in target;
 
 /** What a link of that program there would record. Changes nothing. */
@@ -47,7 +47,7 @@ export async function detailsOfTarget(host: Host, program: ProgramRecord, target
 }
 
 /** Resolves the target of a program that is attached without a dispatcher. Each kind's code is loaded on demand. */
-async function resolve(host: Host, program: ProgramRecord, target: SimpleTarget): Promise<AttachSpec> {
+export async function resolve(host: Host, program: ProgramRecord, target: SimpleTarget): Promise<AttachSpec> {
   switch (target.kind) {
     case "cgroup":
       return (await import("../attach/resolve-cgroup.ts")).resolveCgroup(host, program, target);

@@ -2,12 +2,18 @@ import type { ProgramAnswer } from "../../domain/answer.ts";
 import { foreignProgramAnswer, programAnswer } from "../../inspect/program-answer.ts";
 import type { Host } from "../../platform/host.ts";
 import { type Context, operation } from "../operation.ts";
-import { programIdOf, programMissing } from "../require-record.ts";
+import { programIdOf, programMissing, successorOf } from "../require-record.ts";
 import { type GetProgramRequest, getProgramRequest } from "../requests/program-requests.ts";
 
 function getProgram(host: Host, request: GetProgramRequest, context: Context): ProgramAnswer {
   const id = programIdOf(host, request.programId, context);
   const record = host.store.program(id);
+  const next = record === null ? successorOf(host, id) : null;
+  if (next !== null) {
+    context.log.warn(`program ${id} was replaced by program ${next.id}`);
+    const { record: its, status } = programAnswer(host, next, "current");
+    return { record: its, status: { ...status, replaces: id } };
+  }
   const answer = record === null ? foreignProgramAnswer(host, id) : programAnswer(host, record, "current");
   if (answer === null) throw programMissing(host, id);
   return answer;

@@ -24,7 +24,7 @@ import { checkLabelled } from "../load/labelled.ts";
 import { loadedAlongside } from "../load/alongside.ts";
 import { decodeGlobals, placeGlobals } from "../load/globals.ts";
 import { selectPrograms } from "../load/select.ts";
-import { type MapPlan, planMaps } from "../load/shared-maps.ts";
+import { type MapPlan, type OwnedMaps, planMaps } from "../load/shared-maps.ts";
 import { type Context, operation } from "../operation.ts";
 import { programIdOf } from "../require-record.ts";
 import { removePins } from "../own-pins.ts";
@@ -36,6 +36,8 @@ type Source = LoadRequest["source"];
 /** A request, with its image already pulled. */
 export interface LoadInput extends Omit<LoadRequest, "source"> {
   readonly source: Extract<Source, { file: string }> | { readonly pulled: PulledImage };
+  /** Maps of a program whose place is taken. */
+  readonly kept?: OwnedMaps | null;
 }
 
 /** Everything that is determined before the first effect. */
@@ -54,6 +56,7 @@ export interface LoadPlan {
   readonly globals: ReadonlyMap<string, Uint8Array>;
   readonly maps: MapPlan;
   readonly metadata: Metadata;
+  /** Whose maps are shared; null for the first of the programs. */
   readonly requestedOwner: ProgramId | null;
 }
 

@@ -49,10 +49,13 @@ function pendingProgram(host: Host, record: DispatcherRecord, { dispatcher, runn
   const [recorded] = host.store.recordedPins(dispatcher);
   if (recorded !== undefined) return recorded;
   const links = [...host.store.links(), ...host.store.unsettledLinks().map((row) => row.record)];
+  if (running === null) return null;
+  // By itself, a program that was to take the place of a member; the row says so only afterwards.
+  const members = new Set([running, host.store.predecessor(running)]);
   const isMember = links.some(
-    ({ programId, details }) => programId === running && isChained(details) && sameKey(placeOf(details).key, record),
+    ({ programId, details }) => members.has(programId) && isChained(details) && sameKey(placeOf(details).key, record),
   );
-  const program = isMember && running !== null ? host.store.program(running) : null;
+  const program = isMember ? host.store.program(running) : null;
   return program && programPin(program.pinPath, program.id);
 }
 

@@ -139,6 +139,11 @@ async function removeOwned(host: Host, owner: ProcessIdentity, users: Users, con
   const whose = isUnfinished(owner) ? "unfinished change" : "ended session";
   const gone: Gone = { programs: [], links: [] };
   let result = "ok";
+  if (isUnfinished(owner) && programs.length > 0) {
+    const { giveBack } = await import("../replace/give-back.ts");
+    const what = "give links back to the programs that they ran";
+    if ((await tryTo(context, what, () => giveBack(host, programs, context))) !== "ok") return;
+  }
   for (const record of links) {
     const what = `detach link ${record.id} of an ${whose}`;
     const code = await tryTo(context, what, () => removeLink(host, { record, state: "ready" }, context));

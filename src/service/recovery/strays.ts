@@ -34,7 +34,7 @@ export function strayPins(host: Host, list: Listing, readRows: () => readonly Ro
   // Listed before the rows are read: any pin that exists now already had its row.
   const found = [
     ...list(paths.root).flatMap((name) => (/^prog_[0-9]+$/.test(name) ? `${paths.root}/${name}` : [])),
-    ...below(list, `${paths.root}/links`, /^[0-9]+$/),
+    ...below(list, `${paths.root}/links`, /^[0-9]+(_[0-9]+)?$/),
   ];
   const ofChains = DISPATCHER_TYPES.flatMap((type) => below(list, paths.chains(type), CHAIN));
   if (found.length + ofChains.length === 0) return [];

@@ -24,6 +24,7 @@ describe("commands", () => {
       "",
       [
         "load",
+        "run",
         "unload",
         "attach",
         "detach",

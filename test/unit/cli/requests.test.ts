@@ -16,6 +16,7 @@ const SCHEMAS = Object.fromEntries(
 
 const ANSWERS: Readonly<Record<string, unknown>> = {
   "program/load": { programs: [programAnswer] },
+  "program/run": { programs: [programAnswer], links: [tcxLink] },
   "program/unload": { program_id: 1, detached: [], unloaded: true },
   "program/list": { programs: [] },
   "program/get": programAnswer,
@@ -49,6 +50,49 @@ const load = {
   maps: {},
   mapEntries: {},
 };
+
+describe("run", () => {
+  const image = { url: "h/a:v1", registryAuth: null };
+  const onEth0 = { iface: "eth0", priority: 50 };
+  const cases: [line: string, request: unknown][] = [
+    ["run x.o xdp:a --iface eth0 --priority 50", { ...load, attach: onEth0 }],
+    ["run -i eth0 -p 50 x.o xdp:a", { ...load, attach: onEth0 }],
+    ["run x.o xdp:a -a app -m k=v", { ...load, application: "app", metadata: { k: "v" }, attach: {} }],
+    ["run x.o xdp:a --map m=7 --visited-map 9", { ...load, maps: { m: 7 }, attach: { map: "9" } }],
+    ["run x.o xdp:a --proceed-on pass drop", { ...load, attach: { proceedOn: ["pass", "drop"] } }],
+    [
+      "run x.o xdp:a b --offset 0 --defrag -q",
+      {
+        ...load,
+        programs: [...load.programs, { type: null, name: "b", attachFunction: null }],
+        attach: { offset: 0, defrag: true },
+      },
+    ],
+  ];
+  test.each(cases)("%s", (line, request) => expectRequest(line, "program/run", request));
+
+  test("of an image, all words are programs", async () => {
+    const { calls } = await cli("run --image-url h/a:v1 xdp:a b -i eth0 -p 50", {
+      answer: (call) => ANSWERS[call.name],
+    });
+    expect(calls[0]?.request).toMatchObject({
+      source: { image },
+      programs: [{ name: "a" }, { type: null, name: "b" }],
+      attach: onEth0,
+    });
+  });
+
+  test("without a program, it says where the names are", async () => {
+    const { code, err, calls } = await cli("run x.o");
+    expect({ code, calls }).toEqual({ code: 2, calls: [] });
+    expect(err).toContain('"bpfman inspect x.o" shows what the object has');
+  });
+
+  test("prints the ids of each program and its link on a line", async () => {
+    const { out } = await cli("run -q x.o a", { answer: (call) => ANSWERS[call.name] });
+    expect(out).toBe(`${programAnswer.record?.program_id} ${tcxLink.record.id}\n`);
+  });
+});
 
 describe("load file", () => {
   const two = [...load.programs, { type: "kprobe", name: "b", attachFunction: null }];

@@ -90,7 +90,11 @@ describe("a document with", () => {
       "applications: { a: {} }\n---\napplications:\n  a: {}\n",
       '4:3: application "a" is there twice: also in "t.yaml", line 1; put both into one',
     ],
-    ["a program twice", "objects:\n  - path: x.o\n    programs: [{ name: count }, { name: count }]\n", '3:24: program "count" is named twice'],
+    [
+      "a program twice",
+      "objects:\n  - path: x.o\n    programs: [{ name: count }, { name: count }]\n",
+      '3:24: program "count" is named twice',
+    ],
     [
       "an object that is not there",
       "objects:\n  - path: y.o\n    programs: [{ name: count }]\n",

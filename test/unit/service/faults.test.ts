@@ -35,6 +35,16 @@ const SCENARIOS: readonly Scenario[] = [
     act: (invoke) => invoke("program/load", { source: { file: "/x.o" }, programs: PROGRAMS, mapOwnerId: 100 }),
     stepsMin: 8,
   },
+  {
+    name: "load and attach as one change",
+    prepare: async () => {},
+    act: (invoke) =>
+      invoke("program/run", {
+        ...{ source: { file: "/x.o" }, programs: PROGRAMS.slice(0, 2) },
+        attach: { iface: "eth0", direction: "ingress", priority: 1, tracepoint: "sched/sched_switch" },
+      }),
+    stepsMin: 24,
+  },
   { name: "attach", prepare: async (invoke) => void (await loadAll(invoke)), act: attachTcx, stepsMin: 4 },
   {
     name: "attach to a cgroup",
