@@ -3,6 +3,7 @@
  * same steps in turn on the real kernel; IDs, times and paths that must differ are masked before the comparison.
  */
 import { expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { LinkAnswer, LoadAnswer } from "../../src/domain/answer.ts";
 import { OPERATIONS, type OperationName } from "../../src/service/operations.ts";
@@ -17,6 +18,12 @@ const MISSING = 4294967295;
 
 buildBpf();
 const bpfman = executable();
+const DOCUMENT = bpfman.path("state.json");
+const APPLIED = { name: "on_openat", attach: [{ kind: "tracepoint", tracepoint: "syscalls/sys_enter_openat" }] };
+writeFileSync(
+  DOCUMENT,
+  JSON.stringify({ applications: { app: { objects: [{ path: OBJECT, programs: [APPLIED] }] } } }),
+);
 
 /** Ids that earlier steps made. */
 interface Made {
@@ -325,6 +332,39 @@ const STEPS: readonly Step[] = [
     "program/delete",
     (made) => ["program", "delete", made.program],
     (made) => ({ programId: made.program }),
+  ),
+  step(
+    "apply",
+    () => ["apply", DOCUMENT],
+    () => ({ documents: [{ file: DOCUMENT }] }),
+  ),
+  step(
+    "apply",
+    () => ["apply", DOCUMENT, "--dry-run", "--prune"],
+    () => ({ documents: [{ file: DOCUMENT }], dryRun: true, prune: true }),
+  ),
+  step(
+    "apply",
+    () => ["apply", "/nowhere.yaml"],
+    () => ({ documents: [{ file: "/nowhere.yaml" }] }),
+  ),
+  {
+    ...step(
+      "export",
+      () => ["export"],
+      () => ({}),
+    ),
+    part: "document",
+  },
+  step(
+    "export",
+    () => ["export", "--application", "nobody"],
+    () => ({ application: "nobody" }),
+  ),
+  step(
+    "program/delete",
+    () => ["program", "delete", "on_openat"],
+    () => ({ programId: "on_openat" }),
   ),
   step(
     "doctor",

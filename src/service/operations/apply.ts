@@ -257,9 +257,17 @@ async function loadSlots(
 }
 
 function answerOf({ units, watched, watchesNamespaces }: ApplyPlan, made: Made, dryRun: boolean): ApplyAnswer {
+  /** What took the places of programs. */
+  const successors = new Map(
+    [...made.programs].flatMap(([{ record }, id]) => (record === null ? [] : [[record.id, id]])),
+  );
+  const current = (change: ApplyChangeAnswer): ApplyChangeAnswer =>
+    change.action === "unload"
+      ? change
+      : { ...change, program_id: successors.get(change.program_id as ProgramId) ?? change.program_id };
   const applications = units.map(({ application, steps }) => ({
     application,
-    changes: steps.flatMap((step) => changesOf(step, made)),
+    changes: steps.flatMap((step) => changesOf(step, made)).map(current),
   }));
   return { dry_run: dryRun, applications, watched, watches_namespaces: watchesNamespaces };
 }

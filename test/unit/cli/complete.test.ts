@@ -42,6 +42,8 @@ describe("commands", () => {
         "check",
         "inspect",
         "history",
+        "apply",
+        "export",
         "doctor",
         "repair",
         "stats",

@@ -153,6 +153,8 @@ describe("the table itself", () => {
       const run = await cli(hasOutput ? words : `${words} --output json`.replace(/-o \w+ --output json$/, "-o json"), {
         types: (events) => events.typed("q"),
         answer: () => ({
+          applications: [],
+          watched: [],
           programs: [],
           links: [],
           deleted: [],
