@@ -159,8 +159,8 @@ test("every request of the page is answered as the page says, and every change i
   await ask("link/detach", { linkId: record.id });
   await ask("history/list", { linkId: record.id });
   await ask("program/unload", { programId });
-  const document = { applications: { counter: { objects: [{ path: OBJECT, programs: [{ name: "count" }] }] } } };
-  await ask("apply", { documents: [{ text: JSON.stringify(document) }] });
+  const desired = { applications: { counter: { objects: [{ path: OBJECT, programs: [{ name: "count" }] }] } } };
+  await ask("apply", { documents: [{ text: JSON.stringify(desired) }] });
   await ask("export");
   await connection.sendRequest("program/unload", { programId: "counter/count" });
   await remove();
