@@ -131,6 +131,8 @@ async function applyUnit(host: Host, unit: PlannedUnit, around: Around, context:
       // What has been moved has another ID.
       else if (host.store.link(linkId(id)) !== null) host.store.setApplied(what, linkId(id), origin);
     }
+    // Those of replaced programs have other pins by now.
+    for (const [at, link] of links.entries()) links[at] = host.store.link(link.id) ?? link;
     for (const { id } of links) host.store.setLinkState(id, "removing");
     for (const { id } of programs) host.store.setProgramState(id, "removing");
   };

@@ -286,6 +286,7 @@ objects:
 });
 
 describe("each step of an apply", () => {
+  const OPENAT = "[{ kind: tracepoint, tracepoint: syscalls/sys_enter_openat }]";
   const SMALL = `
 objects:
   - path: x.o
@@ -297,6 +298,7 @@ objects:
           - { kind: tcx, iface: eth0, direction: ingress, priority: 50 }
           - { kind: tcx, iface: eth1, direction: egress, priority: 5 }
       - { name: filter, attach: [{ kind: xdp, iface: eth0, priority: 20 }] }
+      - { name: on_openat, attach: ${OPENAT} }
 `;
   async function prepare(text: string): Promise<void> {
     fresh();
@@ -310,7 +312,7 @@ objects:
       - { name: count_more, type: tcx, attach: [{ kind: tcx, iface: eth1, direction: ingress, priority: 1 }] }
     metadata: { team: net }
 `,
-    "with new bytecode": SMALL.replace("LIMIT: 7", "LIMIT: 8"),
+    "with new bytecode, and without a link": SMALL.replace("LIMIT: 7", "LIMIT: 8").replace(OPENAT, "[]"),
   };
   const settled = () => bed.inspect((host) => [...host.store.unsettledLinks(), ...host.store.unsettledPrograms()]);
 
