@@ -62,7 +62,15 @@ const RINGS: readonly Ring[] = [
     name: "machine-long",
     paths: [
       ...SAME_EVERYWHERE,
-      ...["chains-killed", "chains-flood", "chains-earlier", "concurrency-killed", "doctor", "verification"].map(e2e),
+      ...[
+        "chains-killed",
+        "chains-flood",
+        "replace",
+        "chains-earlier",
+        "concurrency-killed",
+        "doctor",
+        "verification",
+      ].map(e2e),
     ],
     root: true,
     named: true,

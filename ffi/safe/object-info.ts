@@ -48,13 +48,17 @@ export interface ProgramInfo {
   readonly verifiedInstructions: number;
 }
 
+/** The maps that most programs have at most: then one call is enough. */
+const USUAL_MAPS = 32;
+
 /** Returns information about the program behind `fd`. Throws SysError. */
-export function programInfo(fd: number): ProgramInfo {
-  // A program's maps are fixed at load time, so the count of the first call is valid for the second.
-  const room = objectInfo(fd, PROG_INFO).u32("nr_map_ids");
-  const mapIds = allocate(Math.max(4, room * 4));
-  const info = objectInfo(fd, PROG_INFO, { nr_map_ids: room, map_ids: room === 0 ? 0 : addressOf(mapIds) });
+export function programInfo(fd: number, room = USUAL_MAPS): ProgramInfo {
+  const mapIds = allocate(room * 4);
+  const info = objectInfo(fd, PROG_INFO, { nr_map_ids: room, map_ids: addressOf(mapIds) });
   keepAlive(mapIds);
+  const maps = info.u32("nr_map_ids");
+  // A program's maps are fixed at load time.
+  if (maps > room) return programInfo(fd, maps);
   return {
     type: info.u32("type"),
     id: info.u32("id"),
@@ -63,7 +67,7 @@ export function programInfo(fd: number): ProgramInfo {
     xlatedSize: info.u32("xlated_prog_len"),
     loadTimeNs: info.u64("load_time"),
     uid: info.u32("created_by_uid"),
-    mapIds: [...new Uint32Array(mapIds.buffer).subarray(0, room)],
+    mapIds: [...new Uint32Array(mapIds.buffer).subarray(0, maps)],
     name: info.text("name"),
     btfId: info.u32("btf_id"),
     gplCompatible: info.bit(PROG_INFO.gpl_compatible),

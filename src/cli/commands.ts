@@ -200,6 +200,7 @@ export const ROOT: Group = {
   name: "bpfman",
   summary: "Load, attach and manage eBPF programs.",
   examples: {
+    "Load and attach a program in one line": "bpfman run counter.o tcx:count -i eth0 -d ingress -p 50",
     "Load a program": "bpfman load file --path counter.o --programs tcx:count",
     "Find its ID": "bpfman list programs",
     "Attach it by that ID": "bpfman attach 63178 tcx --direction ingress --iface eth0 --priority 50",

@@ -144,6 +144,7 @@ const ANY_TOOL: Habits = {
   'type "bpfman events PROGRAM" for what a program reports, "bpfman watch" for what bpfman changes':
     /^(event|tail|subscribe|follow|monitor|ringbuf|perfbuf)( |$)/,
   "the configuration is /etc/bpfman/bpfman.toml, or the file given with --config": /^config( |$)/,
+  'type "bpfman program replace ID --path FILE", which keeps links and maps': /^(replace|reload|upgrade|swap)( |$)/,
   'type "bpfman completions SHELL"': /^completion( |$)/,
   'type "bpfman attach ID KIND", or "bpfman list links --program-type TYPE"': RegExp(`^${KIND}( |$)`),
   'type "bpfman image pull --image-url IMAGE"': /^pull( |$)/,

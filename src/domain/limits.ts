@@ -121,6 +121,8 @@ export const RESERVE_BYTES = 1024 * 1024;
 export const RESERVE_STEP_BYTES = 256 * 1024;
 /** Entries in the history of operations; older ones are deleted. As above, changing it takes a new schema step. */
 export const OPERATIONS_MAX = 10_000;
+/** Old programs of which it is known what took their place; of older ones it is forgotten. */
+export const SUCCESSORS_MAX = 10_000;
 /** IDs of each kind kept in an entry of the history: those of the largest load (PROGRAMS_PER_LOAD_MAX). */
 export const OPERATION_IDS_MAX = 1024;
 /** Length of a text in an entry of the history, in characters; that of a message or path is usually below 200. */

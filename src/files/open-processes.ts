@@ -22,8 +22,8 @@ export function openProcesses(): ProcessesPort {
       if (pid === undefined || inNamespace !== namespace()) return false;
       return identity(pid) !== process;
     },
-    programHolders: async () => (await import("./program-holders.ts")).programHolders(),
-    readersOf: (source) => (require("./readers.ts") as typeof import("./readers.ts")).readersOf(source),
+    programHolders: async () => (await import("./holders.ts")).programHolders(),
+    readersOf: (source) => (require("./holders.ts") as typeof import("./holders.ts")).readersOf(source),
   };
 }
 

@@ -89,19 +89,13 @@ export interface ProcessesPort {
    * Returns which other processes hold which programs, directly or by a link, as far as /proc shows them. Other work goes on
    * meanwhile.
    */
-  programHolders(): Promise<ReadonlyMap<ProgramId, readonly ProgramHolder[]>>;
+  programHolders(): Promise<ReadonlyMap<ProgramId, readonly NamedProcess[]>>;
   /** Other processes that read the events of a ring buffer or perf buffer, or trace_pipe; those that can be seen. */
-  readersOf(source: MapId | "trace_pipe"): Reader[];
+  readersOf(source: MapId | "trace_pipe"): NamedProcess[];
 }
 
-export interface ProgramHolder {
+export interface NamedProcess {
   readonly pid: number;
   /** Name of the process: 15 bytes at most. */
-  readonly name: string;
-}
-
-/** A process that takes events out of a buffer. */
-export interface Reader {
-  readonly pid: number;
   readonly name: string;
 }

@@ -640,9 +640,10 @@ export interface KernelPort {
    */
   attachXdp(program: Pin, hook: InterfaceHook & { readonly mode: XdpMode }): AttachedLink;
   /**
-   * Replaces program `old` of a pinned XDP link with `next` (pins of programs): BPF_LINK_UPDATE with BPF_F_REPLACE. `old`
-   * is an ID for a program that somebody else put there.
-   * Throws STATE_CONFLICT if the link does not run `old`, INTERFACE_NOT_FOUND if the interface no longer exists.
+   * Replaces program `old` of a pinned link with `next` (pins of programs): BPF_LINK_UPDATE with BPF_F_REPLACE, which XDP, TCX,
+   * cgroup, sk_lookup and iterator links have. `old` is an ID for a program that somebody else put there.
+   * Throws STATE_CONFLICT if the link does not run `old`; INTERFACE_NOT_FOUND, CGROUP_NOT_FOUND or NETNS_NOT_FOUND if what it
+   * is attached to no longer exists.
    */
   swapProgram(link: Pin, programs: { readonly old: Pin | ProgramId; readonly next: Pin }): void;
 

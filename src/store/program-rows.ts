@@ -5,6 +5,7 @@ import { decoded, type Opened, type Reading, records, remove, select, update } f
 import { named } from "./store-failure.ts";
 import { linkId, mapId, programId } from "../domain/ids.ts";
 import { PROGRAM_TYPES } from "../domain/kinds.ts";
+import { SUCCESSORS_MAX } from "../domain/limits.ts";
 import { type ImageSource, PULL_POLICIES, type ProgramMap, type ProgramRecord } from "../domain/program.ts";
 import type { ProgramSummary } from "../platform/store.ts";
 import { bytes, type Fields, fields, id, json, listOf, mapOf, nullable, oneOf, shape, text, time } from "./decode.ts";
@@ -192,6 +193,8 @@ export function programRows(on: Opened) {
       named("record a successor", path, () => {
         const sql = "INSERT OR REPLACE INTO successors VALUES (?, ?, ?, ?)";
         database.query(sql).run(bootId, id, bootId, next);
+        const trim = "DELETE FROM successors WHERE rowid <= (SELECT max(rowid) FROM successors) - ?";
+        database.query(trim).run(SUCCESSORS_MAX);
       }),
     dropSuccessor: (id) =>
       named("forget a successor", path, () => {

@@ -165,6 +165,17 @@ const STEPS: readonly Step[] = [
     () => ["get", "link", MISSING],
     () => ({ linkId: MISSING }),
   ),
+  // Its answer is the noun-verb grammar's: without the keys that newer bpfman's lacks.
+  step(
+    "program/replace",
+    (made) => ["program", "replace", made.program, "--path", REFUSED],
+    (made) => ({ programIds: [made.program], source: { file: REFUSED } }),
+  ),
+  step(
+    "program/replace",
+    () => ["program", "replace", MISSING, "--path", OBJECT],
+    () => ({ programIds: [MISSING], source: { file: OBJECT } }),
+  ),
   step(
     "link/read",
     (made) => ["iter", made.link],

@@ -18,7 +18,13 @@ import { openRpcDocument } from "../../rpc/openrpc.ts";
 import type { ServerNotifications } from "../../rpc/protocol.ts";
 import { SESSION_SCHEMAS } from "../../rpc/schemas.ts";
 import { buildBpf } from "../../scripts/build-bpf.ts";
-import type { DispatcherListAnswer, LinkAnswer, LoadAnswer, RunAnswer } from "../../src/domain/answer.ts";
+import type {
+  DispatcherListAnswer,
+  LinkAnswer,
+  LoadAnswer,
+  ReplaceAnswer,
+  RunAnswer,
+} from "../../src/domain/answer.ts";
 import { CHANGE_KINDS } from "../../src/domain/change.ts";
 import { OPERATIONS } from "../../src/service/operations.ts";
 import { executable } from "../labs/executable.ts";
@@ -124,7 +130,9 @@ test("every request of the page is answered as the page says, and every change i
   const programId = programs[0]?.record?.program_id;
   const { kind: _, ...place } = attach;
   const ran = await ask<RunAnswer>("program/run", { source: { file: OBJECT }, attach: place });
-  await connection.sendRequest("program/unload", { programId: ran.programs[0]?.record?.program_id });
+  const programIds = [ran.programs[0]?.record?.program_id];
+  const { replaced } = await ask<ReplaceAnswer>("program/replace", { source: { file: OBJECT }, programIds });
+  await connection.sendRequest("program/unload", { programId: replaced[0]?.program.record?.program_id });
   await ask("program/list");
   await ask("program/get", { programId });
   await ask("complete", { file: OBJECT });

@@ -232,7 +232,7 @@ export interface TestBed {
   /** Processes that count as ended. */
   readonly ended: Set<string>;
   /** Processes that hold programs. */
-  readonly holders: Map<ProgramId, readonly ProgramHolder[]>;
+  readonly holders: Map<ProgramId, readonly NamedProcess[]>;
   capabilities: readonly Capability[];
   /** None unless a test gives some. */
   images: ImagesPort | null;
@@ -257,7 +257,7 @@ export function makeTestBed(): TestBed {
   const note = (level: string) => (message: string) => void logged.push(`${level} ${message}`);
 
   const ended = new Set<string>();
-  const holders = new Map<ProgramId, readonly ProgramHolder[]>();
+  const holders = new Map<ProgramId, readonly NamedProcess[]>();
   const processes: ProcessesPort = {
     identity: (pid) => `${pid}:1:1`,
     hasEnded: (process) => ended.has(process),

@@ -2,9 +2,10 @@ import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { openKernel } from "../../src/kernel/open-kernel.ts";
-import { readObject } from "../../src/object/object-file.ts";
+import { objectForLibbpf, readObject } from "../../src/object/object-file.ts";
 import type { ObjectToLoad } from "../../src/platform/kernel.ts";
 import { pinAt, program, toLoad } from "../objects/bpf-fixture.ts";
+import { compileBpf } from "../objects/compile.ts";
 import { bpftool, heldPrograms, inKernel, temporaryBpffs, until } from "../labs/kernel-lab.ts";
 
 const bpffs = temporaryBpffs();
@@ -55,6 +56,25 @@ describe("load", () => {
       expect(kernel.program(info.id)).toBeNull();
       expect(inKernel("prog", info.id)).toBe(false);
     }
+  });
+
+  test("knows all maps of a program that has many", async () => {
+    const names = Array.from({ length: 40 }, (_, index) => `map_${index}`);
+    const maps = names.map(
+      (
+        name,
+      ) => `struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, int); __type(value, int); }
+        ${name} SEC(".maps");`,
+    );
+    const uses = names.map((name) => `found += bpf_map_lookup_elem(&${name}, &zero) != 0;`);
+    const bytes = compileBpf(`${maps.join("\n")}
+      SEC("tc") int many(struct __sk_buff *skb) { int zero = 0, found = 0; ${uses.join(" ")} return found; }`);
+    const draft = { ...toLoad("counters"), ...objectForLibbpf(bytes, readObject(bytes), ["many"]) };
+    const loaded = await kernel.load({ ...draft, name: "many", programs: [program("tc:many")] });
+    const { id, mapIds } = loaded.programs[0]!.kernel;
+    expect(mapIds).toHaveLength(names.length);
+    expect([...mapIds]).toEqual(bpftool("prog", "show", "id", String(id)).map_ids);
+    loaded.close();
   });
 
   test("says which maps the loaded programs use, with their full names", async () => {

@@ -399,6 +399,38 @@ function proceed(hook: "xdp" | "tc", to: "chain" | "direct"): Scenario {
   };
 }
 
+/** The middle one of so many gets a newer build of its program, which does the same. */
+function replace(hook: Hook, size: number): Scenario {
+  const members = Array.from({ length: size }, (_, number) => number);
+  const name = `${hook === "xdp" ? "xdp" : "tc"}_member_${Math.floor(size / 2)}`;
+  return onHook(
+    `replace, of ${size === 1 ? "one alone" : `one of ${size}`}`,
+    { hook, old: members, next: members },
+    {
+      operation: "program/replace",
+      words: async () => ["program", "replace", name, "--path", CHAIN],
+      undo: async () => {},
+    },
+  );
+}
+
+/** Two at once, each beside the old one for a moment. */
+const replaceEvents: Scenario = {
+  name: "replace, of two that cannot be swapped",
+  operation: "program/replace",
+  obstacle: null,
+  async prepare(lane) {
+    for (const kind of ["uprobe", "raw_tp"] as const) {
+      await lane.loadEvent(kind);
+      await lane.bpfman.ok(...lane.attachEvent(kind));
+    }
+  },
+  words: async () => ["program", "replace", "count_uprobe", "count_raw_tp", "--path", KINDS],
+  before: [BYSTANDER, "uprobe", "raw_tp"],
+  after: [BYSTANDER, "uprobe", "raw_tp"],
+  undo: async () => {},
+};
+
 function ofEvent(kind: Event): Scenario[] {
   const attach = async (lane: Lane) => lane.attachEvent(kind);
   const detach = async (lane: Lane) => ["detach", await lane.link(kind)];
@@ -648,6 +680,8 @@ export const SCENARIOS: readonly Scenario[] = [
   ...(["xdp", "tc", "tcx"] as const).flatMap((hook) => [0, 1, 2, 9].flatMap((others) => changesBeside(hook, others))),
   ...(["xdp", "tc"] as const).flatMap((hook) => [1, 2, 10].map((size) => reorder(hook, size))),
   ...(["xdp", "tc"] as const).flatMap((hook) => [proceed(hook, "chain"), proceed(hook, "direct")]),
+  ...(["xdp", "tc", "tcx"] as const).flatMap((hook) => [1, 3].map((size) => replace(hook, size))),
+  replaceEvents,
   {
     name: "repair, of a lost database",
     operation: "repair",

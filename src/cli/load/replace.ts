@@ -1,4 +1,4 @@
-import { asking, defineCommand, each, ifGiven, optional, usageError } from "../command.ts";
+import { asking, defineCommand, each, ifGiven, optional, usageError, vary } from "../command.ts";
 import { PROGRAM_ID, QUIET } from "../fields.ts";
 import { IMAGE_URL, imageRequest, PULL_POLICY, REGISTRY_AUTH } from "../image/fields.ts";
 import { oneOf } from "../parse/word.ts";
@@ -45,7 +45,7 @@ export const replaceProgram = defineCommand({
       oneOf("maps", MAPS),
     ),
     mapEntries: MAP_ENTRIES,
-    pullPolicy: PULL_POLICY,
+    pullPolicy: vary(PULL_POLICY, { short: undefined }),
     registryAuth: REGISTRY_AUTH,
     quiet: QUIET,
   },

@@ -56,7 +56,7 @@ static __always_inline int goes_on(int verdict, __u32 mask)
 }
 
 #define RUN(number)                                                                                                    \
-	if (CONFIG.num_progs_enabled <= number)                                                                        \
+	if (enabled <= number)                                                                                         \
 		return TC_ACT_OK;                                                                                      \
 	verdict = prog##number(skb);                                                                                   \
 	if (!goes_on(verdict, CONFIG.chain_call_actions[number]))                                                      \
@@ -65,6 +65,8 @@ static __always_inline int goes_on(int verdict, __u32 mask)
 SEC("tc")
 int tc_dispatcher(struct __sk_buff *skb)
 {
+	/* Volatile, so each look at it would be another load. */
+	const __u8 enabled = CONFIG.num_progs_enabled;
 	int verdict;
 
 	RUN(0)

@@ -58,7 +58,7 @@ static __always_inline int goes_on(__u32 verdict, __u32 mask)
 }
 
 #define RUN(number)                                                                                                    \
-	if (conf.num_progs_enabled <= number)                                                                          \
+	if (enabled <= number)                                                                                         \
 		return XDP_PASS;                                                                                       \
 	verdict = prog##number(ctx);                                                                                   \
 	if (!goes_on(verdict, conf.chain_call_actions[number]))                                                        \
@@ -67,6 +67,8 @@ static __always_inline int goes_on(__u32 verdict, __u32 mask)
 SEC("xdp")
 int xdp_dispatcher(struct xdp_md *ctx)
 {
+	/* Volatile, so each look at it would be another load. */
+	const __u8 enabled = conf.num_progs_enabled;
 	int verdict;
 
 	RUN(0)

@@ -141,18 +141,31 @@ export function attachXdp(program: Pin, hook: InterfaceHook & { readonly mode: X
   );
 }
 
-/** Throws STATE_CONFLICT if the link does not run `old`, INTERFACE_NOT_FOUND, ATTACH_FAILED. */
-export function swapProgram(xdpLink: Pin, programs: { readonly old: Pin | ProgramId; readonly next: Pin }): void {
-  const action = `swap the program of the XDP link "${xdpLink.path}"`;
+/** What ENOLINK means, by what the link is attached to. */
+const GONE = {
+  xdp: { code: "INTERFACE_NOT_FOUND", reason: "the interface has gone" },
+  tcx: { code: "INTERFACE_NOT_FOUND", reason: "the interface has gone" },
+  cgroup: { code: "CGROUP_NOT_FOUND", reason: "the cgroup has gone" },
+  netns: { code: "NETNS_NOT_FOUND", reason: "the network namespace has gone" },
+} as const;
+
+function explainGone(link: number): Meaning | null {
+  const kind = linkInfo(link).facts?.kind ?? "";
+  return Object.hasOwn(GONE, kind) ? { ...GONE[kind as keyof typeof GONE], hint: "detach the link" } : null;
+}
+
+/** Throws STATE_CONFLICT if the link does not run `old`, INTERFACE_NOT_FOUND and the like, ATTACH_FAILED. */
+export function swapProgram(pinned: Pin, programs: { readonly old: Pin | ProgramId; readonly next: Pin }): void {
+  const action = `swap the program of the link "${pinned.path}"`;
   const withOld = (work: (old: number) => void): void => {
     if (typeof programs.old !== "number") withPinned(action, programs.old, work);
     else attempt({ action, code: "KERNEL_CALL_FAILED" }, () => withObject("program", programs.old as ProgramId, work));
   };
-  withPinned(action, xdpLink, (link) =>
+  withPinned(action, pinned, (link) =>
     withOld((old) =>
       withPinned(action, programs.next, (next) => {
         const explain = (sys: SysFailure): Meaning | null => {
-          if (sys.name === "ENOLINK") return { code: "INTERFACE_NOT_FOUND", reason: "the interface has gone" };
+          if (sys.name === "ENOLINK") return explainGone(link);
           if (sys.name === "ERANGE") return TOO_LARGE;
           // The kernel returns one errno both for policy and for a link that runs another program.
           const runs = linkInfo(link).programId;

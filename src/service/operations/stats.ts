@@ -4,7 +4,7 @@ import { programTypeText } from "../../domain/kernel-words.ts";
 import { applicationOf } from "../../domain/program.ts";
 import type { ProgramStatsAnswer, StatsAnswer } from "../../domain/stats-answer.ts";
 import { BpfmanError } from "../../errors/error.ts";
-import type { Host, ProgramHolder } from "../../platform/host.ts";
+import type { Host, NamedProcess } from "../../platform/host.ts";
 import type { ProgramRuns, RunCounts } from "../../platform/kernel.ts";
 import { type Context, operation } from "../operation.ts";
 import { programIdOf, programMissing } from "../require-record.ts";
@@ -59,7 +59,7 @@ class Meter {
   readonly #wanted: ReadonlySet<number>;
   /** Of programs that bpfman did not load. */
   readonly #names = new Map<ProgramId, string>();
-  #holders: ReadonlyMap<ProgramId, readonly ProgramHolder[]> = new Map();
+  #holders: ReadonlyMap<ProgramId, readonly NamedProcess[]> = new Map();
   /** The programs that were there when holders were looked for. */
   #lookedFor: ReadonlySet<ProgramId> = new Set();
   #before = new Map<ProgramId, Reading>();

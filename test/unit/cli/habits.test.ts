@@ -99,6 +99,7 @@ const LINES: readonly (readonly [line: string, instead: string])[] = [
   ["list programs -v", "--log-level debug"],
   ["-v", "--version"],
   // bpfman: older and newer, and one grammar with words of the other.
+  ["reload 5", "bpfman program replace ID --path FILE"],
   ["program run x.o xdp:a", "bpfman run OBJECT TYPE:NAME"],
   ["load x.o", "bpfman run OBJECT xdp:NAME"],
   ["load file --path x.o --name pass xdp --iface eth0 --priority 50", "bpfman run OBJECT TYPE:NAME"],

@@ -1,6 +1,7 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { mapId, programId } from "../../../src/domain/ids.ts";
+import { SUCCESSORS_MAX } from "../../../src/domain/limits.ts";
 import { MIGRATIONS } from "../../../src/store/migrations.ts";
 import { openStore } from "../../../src/store/open-store.ts";
 import { linkDraftOf, programRecordOf } from "../../fakes/records.ts";
@@ -201,5 +202,44 @@ test("rows from before there was a typed path have the absolute one, and their t
   const [loaded, unloaded] = entries.slice(-2);
   expect(loaded).toMatchObject({ kind: "program/didLoad", record: { absoluteSourcePath: "/home/me/counter.o" } });
   expect(unloaded).toMatchObject({ kind: "program/didUnload", record: old });
+  store.close();
+});
+
+test("the newest successors are known, and of one program the newest of this boot", () => {
+  const store = writer();
+  const [old, next] = [programId(5), programId(9)];
+  store.addSuccessor(old, next);
+  expect([store.successor(old), store.predecessor(next), store.successor(next)]).toEqual([next, old, null]);
+  store.transaction(() => {
+    for (let id = 100; id < 100 + SUCCESSORS_MAX - 1; id++) store.addSuccessor(programId(id), programId(id + 1));
+  });
+  expect(store.successor(old)).toBe(next);
+  store.addSuccessor(programId(7), programId(8));
+  expect(store.successor(old)).toBeNull();
+  store.dropSuccessor(programId(7));
+  expect(store.successor(programId(7))).toBeNull();
+  store.close();
+  const later = writer("boot-2");
+  expect(later.successor(programId(100))).toBeNull();
+  later.close();
+});
+
+test("what takes a program's place takes over to whom it belongs, and who shares its maps", () => {
+  const store = openStore({
+    ...{ path: directory.path("state/bpfman.db"), mode: "write", bootId: "boot-1", owner: "1:2:3" },
+  });
+  const [old, sharing, next] = [programId(5), programId(6), programId(9)];
+  store.insertProgram(programRecordOf(old), "ready");
+  store.insertProgram(programRecordOf(sharing, { mapOwnerId: old, requestedMapOwnerId: old }), "ready");
+  store.beginChange("op");
+  store.insertProgram(programRecordOf(next, { mapOwnerId: old, requestedMapOwnerId: old }), "ready");
+  expect(store.brief().map(({ owner }) => owner)).toEqual(["1:2:3", "1:2:3", "change:op"]);
+  store.transaction(() => {
+    store.settleChange();
+    store.takeOver(old, next, { maps: true });
+  });
+  expect(store.brief().map(({ owner }) => owner)).toEqual(["1:2:3", "1:2:3", "1:2:3"]);
+  expect(store.program(next)).toMatchObject({ mapOwnerId: null, requestedMapOwnerId: null });
+  expect(store.program(sharing)).toMatchObject({ mapOwnerId: next, requestedMapOwnerId: next });
   store.close();
 });
