@@ -7,7 +7,7 @@ import { CONFIG_DEFAULT, type Config } from "../../src/domain/config.ts";
 import type { ProgramId } from "../../src/domain/ids.ts";
 import { BpfmanError } from "../../src/errors/error.ts";
 import type { BinaryFile, FilesPort, MappedFile } from "../../src/platform/files.ts";
-import type { Host, NamedInterface, NetworkPort, ProcessesPort, ProgramHolder } from "../../src/platform/host.ts";
+import type { Host, NamedInterface, NetworkPort, ProcessesPort, NamedProcess } from "../../src/platform/host.ts";
 import type { ImagesPort } from "../../src/platform/images.ts";
 import type { MachinePort } from "../../src/platform/machine.ts";
 import type { PinPaths, PinsPort } from "../../src/platform/pins.ts";
