@@ -18,12 +18,21 @@ const MISSING = 4294967295;
 
 buildBpf();
 const bpfman = executable();
-const DOCUMENT = bpfman.path("state.json");
-const APPLIED = { name: "on_openat", attach: [{ kind: "tracepoint", tracepoint: "syscalls/sys_enter_openat" }] };
-writeFileSync(
-  DOCUMENT,
-  JSON.stringify({ applications: { app: { objects: [{ path: OBJECT, programs: [APPLIED] }] } } }),
-);
+
+/** A document of a desired state, in the test's own directory. */
+function desired(): string {
+  const path = bpfman.path("state.json");
+  const program = { name: "on_openat", attach: [{ kind: "tracepoint", tracepoint: "syscalls/sys_enter_openat" }] };
+  writeFileSync(path, JSON.stringify({ applications: { app: { objects: [{ path: OBJECT, programs: [program] }] } } }));
+  return path;
+}
+
+/** The same, applied already, so that neither of two finds it otherwise than the other. */
+function applied(): string {
+  const path = desired();
+  Bun.spawnSync(bpfman.command("apply", path));
+  return path;
+}
 
 /** Ids that earlier steps made. */
 interface Made {
@@ -345,39 +354,6 @@ const STEPS: readonly Step[] = [
     (made) => ({ programId: made.program }),
   ),
   step(
-    "apply",
-    () => ["apply", DOCUMENT],
-    () => ({ documents: [{ file: DOCUMENT }] }),
-  ),
-  step(
-    "apply",
-    () => ["apply", DOCUMENT, "--dry-run", "--prune"],
-    () => ({ documents: [{ file: DOCUMENT }], dryRun: true, prune: true }),
-  ),
-  step(
-    "apply",
-    () => ["apply", "/nowhere.yaml"],
-    () => ({ documents: [{ file: "/nowhere.yaml" }] }),
-  ),
-  {
-    ...step(
-      "export",
-      () => ["export"],
-      () => ({}),
-    ),
-    part: "document",
-  },
-  step(
-    "export",
-    () => ["export", "--application", "nobody"],
-    () => ({ application: "nobody" }),
-  ),
-  step(
-    "program/delete",
-    () => ["program", "delete", "on_openat"],
-    () => ({ programId: "on_openat" }),
-  ),
-  step(
     "doctor",
     () => ["doctor"],
     () => ({}),
@@ -441,6 +417,34 @@ const STEPS: readonly Step[] = [
     "image/generateBuildArgs",
     () => ["image", "generate-build-args", "--bytecode", OBJECT],
     () => ({ bytecode: { file: OBJECT } }),
+  ),
+  step(
+    "apply",
+    () => ["apply", desired(), "--dry-run", "--prune"],
+    () => ({ documents: [{ file: desired() }], dryRun: true, prune: true }),
+  ),
+  step(
+    "apply",
+    () => ["apply", applied()],
+    () => ({ documents: [{ file: applied() }] }),
+  ),
+  step(
+    "apply",
+    () => ["apply", "/nowhere.yaml"],
+    () => ({ documents: [{ file: "/nowhere.yaml" }] }),
+  ),
+  {
+    ...step(
+      "export",
+      () => ["export"],
+      () => ({}),
+    ),
+    part: "document",
+  },
+  step(
+    "export",
+    () => ["export", "--application", "nobody"],
+    () => ({ application: "nobody" }),
   ),
 ];
 

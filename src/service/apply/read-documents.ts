@@ -98,7 +98,7 @@ function parsed({ name, text, directory, origin }: Source): ReadDocument[] {
     const { message, hint, details } = requestProblem(desiredState, issue);
     const field = String(details.field ?? "");
     throw documentError(
-      placeAt(offsetOf(document, fieldPath(field, path))),
+      placeAt(offsetOf(document, fieldPath(field, path), message.startsWith("unknown field"))),
       message.replace("(request)", "document"),
       hint,
     );
@@ -154,8 +154,8 @@ function plainValue(document: Document.Parsed, placeAt: (offset: number) => Plac
   }
 }
 
-/** The offset of a field, or of what is nearest above it. */
-function offsetOf(document: Document.Parsed, path: readonly PropertyKey[]): number {
+/** The offset of a field's value, or of its name; or of what is nearest above it. */
+function offsetOf(document: Document.Parsed, path: readonly PropertyKey[], asksName = false): number {
   let node: unknown = document.contents;
   let offset = document.contents?.range?.[0] ?? document.range[0];
   for (const [at, key] of path.entries()) {
@@ -166,7 +166,7 @@ function offsetOf(document: Document.Parsed, path: readonly PropertyKey[]): numb
       const isLast = at === path.length - 1;
       offset = (pair.key as Node).range?.[0] ?? offset;
       node = pair.value;
-      if (isLast && isScalar(node)) return node.range?.[0] ?? offset;
+      if (isLast && isScalar(node) && !asksName) return node.range?.[0] ?? offset;
     } else if (node !== null && typeof node === "object" && "items" in node) {
       const item = (node as { items: readonly unknown[] }).items[Number(key)];
       if (item === undefined) return offset;

@@ -50,7 +50,7 @@ describe("a document with", () => {
     [
       "an unknown field",
       attached("kind: tcx, ifcae: a, direction: ingress, priority: 1"),
-      '4:64: unknown field "objects.0.programs.0.attach.0.ifcae"; did you mean "iface"?',
+      '4:57: unknown field "objects.0.programs.0.attach.0.ifcae"; did you mean "iface"?',
     ],
     ["a field of no object", "aplications: {}", '1:1: unknown field "aplications"; did you mean "applications"?'],
     [
