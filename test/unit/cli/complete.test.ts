@@ -80,6 +80,8 @@ describe("options and their words", () => {
     ["attach 5 xdp --iface eth0 --", ["--priority", "--proceed-on", "--xdp-mode", "--netns", "--metadata", "--quiet"]],
     ["attach 5 xdp --xdp-mode ", ["drv", "skb", "hw"]],
     ["link --ki", ["--kind"]],
+    ["apply x.yaml --", ["--dry-run", "--prune", "--follow"]],
+    ["export --", ["--application", "--bundle"]],
     ["link --kind x", ["xdp"]],
     ["program -q --at", ["--attached"]],
     ["attach 5 xdp --proceed-on pass dr", ["drop"]],
