@@ -52,6 +52,7 @@ const HOOKS: Readonly<Record<AttachKind, string>> = {
   tp_btf: "Attach a tp_btf program to the tracepoint it was loaded for.",
   fmod_ret: "Attach an fmod_ret program to the function it was loaded for.",
   iter: "Attach an iterator, whose output `bpfman iter` prints.",
+  freplace: "Replace the function of a loaded program that an freplace program was loaded for.",
   perf_event: "Attach a program to a counter of the kernel or the processor.",
   "kprobe.multi": "Attach a program to all kernel functions that a pattern matches.",
   "uprobe.multi": "Attach a program to all functions of a binary that a pattern matches.",

@@ -115,7 +115,7 @@ const OTHER_GRAMMAR: Habits = {
   'the id comes first: "bpfman attach ID KIND ..."; or type "bpfman link attach KIND ID ..."': RegExp(
     `^attach ${KIND} `,
   ),
-  'here, places are options: "bpfman attach ID xdp --iface IFACE --priority 50"; "bpfman link attach KIND ID PLACE" takes words':
+  'here, places are options: "bpfman attach ID xdp --iface IFACE --priority 50"; for places as words: "bpfman link attach KIND ID PLACE"':
     /^attach \d+ (xdp|tcx?) [^-]/,
   'the kind comes before its options: "bpfman attach ID KIND ..."':
     /^attach \d+ (-[idptfn]|--(iface|direction|priority|tracepoint|fn-name|target|netns|proceed-on))[ =]/,

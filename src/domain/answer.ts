@@ -26,6 +26,7 @@ export interface ProgramRecordAnswer {
     readonly program_type: ProgramType;
     readonly global_data: Readonly<Record<string, string>>;
     readonly image_source: { readonly url: string; readonly digest: string; readonly pull_policy: string } | null;
+    /** For freplace, `PROGRAM_ID/FUNCTION`. */
     readonly attach_func: string | null;
     readonly map_owner_id: number | null;
   };
@@ -311,6 +312,7 @@ export type LinkRecordAnswer =
   | LinkRecordOf<"kprobe" | "kretprobe", ProbeDetailsAnswer>
   | LinkRecordOf<"uprobe" | "uretprobe", UserProbeDetailsAnswer>
   | LinkRecordOf<"fentry" | "fexit" | "fmod_ret", { readonly fn_name: string }>
+  | LinkRecordOf<"freplace", { readonly target_program_id: number; readonly fn_name: string }>
   | LinkRecordOf<"tp_btf", { readonly tracepoint: string }>
   | LinkRecordOf<"kprobe.multi" | "kretprobe.multi", ProbesDetailsAnswer>
   | LinkRecordOf<

@@ -95,7 +95,8 @@ export const FINDINGS = {
   },
   "link-detached": {
     severity: "error",
-    meaning: "another tool took a link off its cgroup or network namespace; the link itself is still in the kernel",
+    meaning:
+      "another tool took a link off its interface, cgroup or network namespace; the link itself is still in the kernel",
     consequence: "its program does not run on that hook",
     advice: "run: bpfman repair, which forgets it; then attach the program again",
   },

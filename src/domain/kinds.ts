@@ -34,7 +34,7 @@ export interface KindFacts {
   readonly chained: boolean;
   /**
    * The target function is chosen at load time (third part of `--programs`): the verifier checks the program against
-   * it.
+   * it. For freplace, it is one of another program (`partReplaced`).
    */
   readonly needsFunction: boolean;
   /** Kinds that are the same program type to the kernel. Named after the kind whose sections stand for all of them. */
@@ -254,11 +254,10 @@ export const KINDS = {
     sections: { iter: {}, "iter.s": SLEEPABLE },
   },
   freplace: {
-    ...LOADED_TRACING,
+    ...TRACING,
     display: "an freplace",
-    loads: false,
-    loadOnly:
-      "it replaces a function of a loaded program, which it is checked against: libbpf's bpf_program__set_attach_target",
+    attachKind: "freplace",
+    loadOnly: null,
     programType: "EXT",
     expectedAttachType: null,
     capabilities: ["CAP_NET_ADMIN", "CAP_PERFMON"],
@@ -295,7 +294,7 @@ export const KINDS = {
     ...LOADED_PROBE,
     ...ALONE,
     display: "a kprobe.session",
-    loadOnly: "libbpf attaches it to many functions at once: bpf_program__attach_kprobe_multi_opts",
+    loadOnly: "libbpf attaches it to many kernel functions at once: bpf_program__attach_kprobe_multi_opts (Linux 6.10)",
     expectedAttachType: "TRACE_KPROBE_SESSION",
     sections: { "kprobe.session": {} },
   },
@@ -321,7 +320,7 @@ export const KINDS = {
     ...LOADED_PROBE,
     ...ALONE,
     display: "a uprobe.session",
-    loadOnly: "libbpf attaches it to many functions at once: bpf_program__attach_uprobe_multi",
+    loadOnly: "libbpf attaches it to many functions of a file at once: bpf_program__attach_uprobe_multi (Linux 6.13)",
     expectedAttachType: "TRACE_UPROBE_SESSION",
     sections: { "uprobe.session": {}, "uprobe.session.s": SLEEPABLE },
   },
@@ -412,7 +411,7 @@ export const KINDS = {
   lsm_cgroup: {
     ...LOADED_TRACING,
     display: "an lsm_cgroup",
-    loadOnly: "a cgroup runs it: libbpf's bpf_program__attach_cgroup",
+    loadOnly: "a cgroup runs it: libbpf's bpf_program__attach_cgroup (Linux 6.0)",
     programType: "LSM",
     expectedAttachType: "LSM_CGROUP",
     sections: { lsm_cgroup: {} },

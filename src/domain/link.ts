@@ -90,6 +90,13 @@ export interface TracingDetails {
   readonly fnName: string;
 }
 
+export interface FreplaceDetails {
+  readonly kind: "freplace";
+  /** The program of which a function is replaced. */
+  readonly targetProgramId: ProgramId;
+  readonly fnName: string;
+}
+
 export interface IterDetails {
   readonly kind: "iter";
   /** What the kernel visits: `task`, `bpf_map_elem`. */
@@ -162,6 +169,7 @@ export type LinkDetails =
   | KprobeDetails
   | UprobeDetails
   | TracingDetails
+  | FreplaceDetails
   | KprobeMultiDetails
   | UprobeMultiDetails
   | IterDetails
@@ -237,6 +245,8 @@ export function placeInBrief(details: LinkDetails): string {
     case "tp_btf":
     case "fmod_ret":
       return `${kind} ${details.fnName}`;
+    case "freplace":
+      return `${kind} ${details.targetProgramId}/${details.fnName}`;
     case "kprobe.multi":
     case "kretprobe.multi":
       return `${kind} ${details.pattern}`;

@@ -12,6 +12,19 @@ export interface ProgramSelector {
   readonly actualType?: ProgramType | null | undefined;
 }
 
+/** A function of a loaded program. */
+export interface PartReplaced {
+  /** An ID or a name, as for other commands; in a record, the ID. */
+  readonly program: string;
+  readonly fnName: string;
+}
+
+/** Splits `PROGRAM/FUNCTION`, the `attachFunction` of an freplace program. Names of programs may have slashes. */
+export function partReplaced(attachFunction: string): PartReplaced {
+  const slash = attachFunction.lastIndexOf("/");
+  return { program: attachFunction.slice(0, Math.max(0, slash)), fnName: attachFunction.slice(slash + 1) };
+}
+
 /** Stands for every program of an object, unless one is called that. */
 export const EVERY_PROGRAM = "all";
 

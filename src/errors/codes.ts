@@ -48,8 +48,10 @@ export const ERROR_CODES = {
   },
   INVALID_PROGRAM: {
     kind: "invalid",
-    meaning: "a --programs value is not TYPE:NAME, or TYPE:NAME:FUNCTION for fentry, fexit and lsm",
-    advice: "write TYPE:NAME, as in xdp:my_program; fentry, fexit and lsm also need :FUNCTION",
+    meaning:
+      "a --programs value is not TYPE:NAME, or TYPE:NAME:FUNCTION for fentry, fexit and lsm, or TYPE:NAME:PROGRAM/FUNCTION for freplace",
+    advice:
+      "write TYPE:NAME, as in xdp:my_program; fentry, fexit and lsm also need :FUNCTION, and freplace :PROGRAM/FUNCTION",
   },
   INVALID_GLOBAL: {
     kind: "invalid",
@@ -366,6 +368,11 @@ export const ERROR_CODES = {
     kind: "conflict",
     meaning: "all ten slots of the hook's dispatcher are occupied",
     hint: 'see "bpfman dispatcher list"; detach a program first',
+  },
+  PROGRAM_IN_USE: {
+    kind: "conflict",
+    meaning: "other programs are loaded that replace functions of the program",
+    hint: "unload those first",
   },
   LOCK_TIMEOUT: {
     kind: "conflict",

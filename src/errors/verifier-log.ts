@@ -197,6 +197,14 @@ const ADVICE_BY_REASON: readonly (readonly [RegExp, string])[] = [
     /expected prog array map|kernel subsystem misconfigured verifier/,
     "the helper takes another type of map: bpf_tail_call needs BPF_MAP_TYPE_PROG_ARRAY",
   ],
+  [
+    /Cannot replace static functions|\(\) is not a global function/,
+    "remove static from that function, and load its program again",
+  ],
+  [
+    /^\w+\(\) has \d+ args while |^Return type .* doesn't match|^arg\d+ in /,
+    "give it the arguments and the result of the function that it replaces",
+  ],
   [/ type=\w+ expected=/, "the function takes an argument of another type"],
 ];
 

@@ -1,6 +1,6 @@
 /**
- * Finds out whether the targets of links still exist, and their current names. This runs for every row of a list, so it
- * visits each namespace, filter and file once, and queries the kernel's links only if that is not enough.
+ * Finds out whether links are still on their targets, whether these still exist, and their current names. This runs for every
+ * row of a list, so it visits each namespace, filter and file once.
  */
 import type { AttachmentAnswer } from "../domain/answer.ts";
 import { type DispatcherKey, type DispatcherRecord, dispatcherTypeOf } from "../domain/dispatcher.ts";
@@ -61,13 +61,13 @@ export function attachmentsOf(host: Host, { dispatchers, links }: Asked): Attach
   function onInterface(hook: Hook): AttachmentAnswer {
     const namespace = namespaceAt(hook.netns);
     const name = namespace?.nsid === hook.nsid ? namespace.names.get(hook.ifindex) : undefined;
+    const link = hook.link === null ? null : host.kernel.link(hook.link.id);
+    const facts = link?.programId === hook.link?.program ? link?.facts : null;
+    const index = facts?.kind === "xdp" || facts?.kind === "tcx" ? facts.ifindex : null;
+    if (index === 0) return gone(name === undefined ? "interface-gone" : "detached");
     if (name !== undefined) return { present: true, reason: null, interface: name };
     // It may have been moved to another namespace, or its namespace may be kept alive by something other than that path.
-    const link = hook.link === null ? null : host.kernel.link(hook.link.id);
-    const index = link?.facts?.kind === "xdp" || link?.facts?.kind === "tcx" ? link.facts.ifindex : null;
-    if (link !== null && link.programId === hook.link?.program && index !== null) {
-      return index === 0 ? gone("interface-gone") : { present: true, reason: null, interface: null };
-    }
+    if (index !== null) return { present: true, reason: null, interface: null };
     if (namespace === undefined) return unknown(null);
     return namespace?.nsid === hook.nsid ? gone("interface-gone") : unknown("namespace-gone");
   }

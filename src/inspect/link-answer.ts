@@ -167,6 +167,8 @@ export function linkRecordAnswer(record: LinkRecord, around: Surroundings): Link
     case "fexit":
     case "fmod_ret":
       return answer(details.kind, { fn_name: details.fnName });
+    case "freplace":
+      return answer(details.kind, { target_program_id: details.targetProgramId, fn_name: details.fnName });
     case "lsm":
       return answer(details.kind, { hook_name: details.fnName });
     case "sk_lookup":

@@ -29,6 +29,7 @@ const iter = () => require("./hooks/iter-link.ts") as typeof import("./hooks/ite
 const kprobe = () => require("./hooks/kprobe-link.ts") as typeof import("./hooks/kprobe-link.ts");
 const uprobe = () => require("./hooks/uprobe-link.ts") as typeof import("./hooks/uprobe-link.ts");
 const tracing = () => require("./hooks/tracing-link.ts") as typeof import("./hooks/tracing-link.ts");
+const freplace = () => require("./hooks/freplace-link.ts") as typeof import("./hooks/freplace-link.ts");
 const cgroup = () => require("./hooks/cgroup-link.ts") as typeof import("./hooks/cgroup-link.ts");
 const directories = () => require("./hooks/cgroup-directory.ts") as typeof import("./hooks/cgroup-directory.ts");
 const netns = () => require("./hooks/netns-link.ts") as typeof import("./hooks/netns-link.ts");
@@ -140,6 +141,8 @@ function createLink(program: number, target: KernelAttach): number {
     case "uprobe":
     case "uretprobe":
       return uprobe().attachUprobe(program, target);
+    case "freplace":
+      return freplace().attachFreplace(program, target);
     case "fentry":
     case "fexit":
     case "lsm":

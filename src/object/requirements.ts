@@ -52,8 +52,10 @@ const MAP_TYPES = (
 
 /** By the section, or the part before its slash. */
 const SECTIONS: readonly (readonly [RegExp, Requirement])[] = [
-  [/^k(ret)?probe\.(multi|session)/, { feature: "probes of many kernel functions at once", since: "5.18" }],
-  [/^u(ret)?probe\.(multi|session)/, { feature: "probes of many user functions at once", since: "6.6" }],
+  [/^kprobe\.session/, { feature: "probes of kernel functions at entry and return", since: "6.10" }],
+  [/^uprobe\.session/, { feature: "probes of user functions at entry and return", since: "6.13" }],
+  [/^k(ret)?probe\.multi/, { feature: "probes of many kernel functions at once", since: "5.18" }],
+  [/^u(ret)?probe\.multi/, { feature: "probes of many user functions at once", since: "6.6" }],
   [/^tcx$/, { feature: "TCX hooks", since: "6.6" }],
   [/^netkit$/, { feature: "netkit hooks", since: "6.7" }],
   [/^cgroup\/\w+_unix$/, { feature: "cgroup programs for Unix sockets", since: "6.7" }],

@@ -304,8 +304,9 @@ export type FeatureName = Exclude<keyof KernelFeatures, "lockdown" | "capabiliti
 export interface ProgramToLoad {
   readonly name: string;
   readonly type: ProgramType;
-  /** The kernel function, for fentry and fexit. */
+  /** The kernel function, for fentry and fexit; for freplace, a function of the program `target`. */
   readonly attachFunction: string | null;
+  readonly target?: Pin;
 }
 
 /** A program as the verifier is to see it. */
@@ -426,6 +427,12 @@ export type KernelAttach =
       /** In the file, in bytes. */
       readonly offsets: readonly number[];
       readonly pid: number | null;
+    }
+  | {
+      readonly kind: "freplace";
+      /** The program of which that function is replaced. */
+      readonly target: Pin;
+      readonly fnName: string;
     }
   | IterDetails
   | PerfEventDetails

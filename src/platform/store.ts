@@ -79,6 +79,8 @@ export interface StorePort {
   /** The programs that use the map with that ID, or have one of that name. */
   programsWithMap(key: "id" | "name", value: number | string): ProgramRecord[];
   programs(): ProgramRecord[];
+  /** Returns the freplace programs that replace functions of the one with that ID, attached or not. Ascending. */
+  programsReplacing(target: ProgramId): ProgramRecord[];
   /** Returns the columns of a program listing, ascending by ID. Much cheaper than complete records. */
   programSummaries(): ProgramSummary[];
   /** Returns which map pins each program in any state uses; null if its row does not say which maps it has. */

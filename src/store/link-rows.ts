@@ -9,6 +9,7 @@ import { PERF_EVENTS } from "../domain/perf-events.ts";
 import {
   type CgroupDetails,
   DIRECTIONS,
+  type FreplaceDetails,
   type IterDetails,
   type KprobeDetails,
   type KprobeMultiDetails,
@@ -107,6 +108,11 @@ const DETAILS: { readonly [Kind in LinkKind]: Check<LinkDetails> } = {
   "uprobe.multi": uprobeMulti,
   "uretprobe.multi": uprobeMulti,
   fmod_ret: tracing,
+  freplace: shape<FreplaceDetails>({
+    kind: oneOf(["freplace"]),
+    targetProgramId: (...at) => programId(id(...at)),
+    fnName: text,
+  }),
   iter: shape<IterDetails>({ kind: oneOf(["iter"]), target: text, mapId: nullable((...at) => mapId(id(...at))) }),
   perf_event: shape<PerfEventDetails>({
     kind: oneOf(["perf_event"]),

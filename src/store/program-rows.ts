@@ -169,6 +169,8 @@ export function programRows(on: Opened) {
     deleteProgram: (id) => remove(on, PROGRAMS, id),
     program: (id) => records(on, PROGRAMS, "state = 'ready' AND program_id = ?", id)[0] ?? null,
     programs: () => records(on, PROGRAMS, "state = 'ready'"),
+    programsReplacing: (target) =>
+      records(on, PROGRAMS, "state = 'ready' AND type = 'freplace' AND attach_function LIKE ?", `${target}/%`),
     programsWithMap: (key, value) => records(on, PROGRAMS, `state = 'ready' AND ${HAS_MAP}`, key, value),
     programSummaries: () =>
       named("read programs", path, () => {

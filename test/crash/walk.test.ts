@@ -9,6 +9,7 @@ import { availableParallelism, release } from "node:os";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import { OPERATIONS } from "../../src/service/operations.ts";
+import { cgroupLab } from "../labs/cgroup-lab.ts";
 import { wire } from "../labs/chain-lab.ts";
 import { Lane, type Ended, type Picture, SCENARIOS, type Scenario } from "../labs/crash-scenarios.ts";
 import { everyPoint, momentsIn, type Point, somePoints, strace, wasHit } from "../labs/crash-walk.ts";
@@ -41,9 +42,11 @@ function imageName(): Promise<string> {
 afterAll(async () => (await registry)?.close());
 
 const LANES = Math.min(2, availableParallelism());
+const cgroups = cgroupLab();
 const lanes = Array.from(
   { length: LANES },
-  (_, number) => new Lane({ bpfman: executable(), wire: wire(), work: workload(`-${number}`), image: imageName }),
+  (_, number) =>
+    new Lane({ bpfman: executable(), wire: wire(), work: workload(`-${number}`), cgroups, image: imageName }),
 );
 // Nothing here is signed, which would be said of each image that is pulled.
 beforeEach(() => {

@@ -131,7 +131,7 @@ describe("attach", () => {
       ["count", "a TCX", "tcx", ["fentry"]],
     ] as const) {
       expect(await said(1, "attach", id(name), ...words)).toStartWith(
-        `error: program ${id(name)} is ${called} program; attach it with "attach ${id(name)} ${hook}"\n`,
+        `error: program ${id(name)} is ${called} program; attach it with "bpfman attach ${id(name)} ${hook}"\n`,
       );
     }
     expect(await said(2, "attach", id("count"), "socket")).toContain('"socket"');

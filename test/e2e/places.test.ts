@@ -110,6 +110,27 @@ describe("an interface", () => {
     });
   }
 
+  for (const kind of ["xdp", "tcx"] as const) {
+    const run = kind === "tcx" ? tcxTest : test;
+    run(`from which another tool took the link is not said to be gone: ${kind}`, async () => {
+      const link = await attach(kind);
+      const shown: { id: number; prog_id: number }[] = bpftool("link", "show");
+      const [kernel] = shown.filter(({ prog_id }) => prog_id === link.record.program_id);
+      sh("bpftool", "link", "detach", "id", String(kernel?.id));
+      const attachment = { present: false, reason: "detached", interface: null };
+      expect((await get(link)).status.attachment).toEqual(attachment as never);
+      expect((await bpfman.links())[0]?.attachment).toEqual(attachment as never);
+      expect(await row(link)).toContain(`${wire.interface}${kind === "xdp" ? "" : " ingress"} (detached)`);
+      expect((await bpfman.findings()).map(({ code }) => code)).toEqual([
+        kind === "xdp" ? "hook-empty" : "link-detached",
+      ]);
+      expect((await bpfman.run("repair")).code).toBe(0);
+      expect(await bpfman.findings()).toEqual([]);
+      if (kind === "xdp") expect(await row(link)).toContain("pos-0");
+      else expect(await bpfman.links()).toEqual([]);
+    });
+  }
+
   test("that was moved to another namespace still has its program", async () => {
     const link = await attach("xdp");
     const kernel = bpftool("link", "show").find(({ type }: { type: string }) => type === "xdp");

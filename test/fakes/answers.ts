@@ -111,6 +111,7 @@ export const everyLink: readonly LinkAnswer[] = [
   linkAnswer(4, "tracepoint", { group: "sched", name: "sched_switch" }),
   linkAnswer(9, "raw_tp", { tracepoint: "sched_switch" }),
   linkAnswer(10, "tp_btf", { tracepoint: "sched_switch" }),
+  linkAnswer(28, "freplace", { target_program_id: 6321, fn_name: "decide" }),
   linkAnswer(11, "fmod_ret", { fn_name: "security_file_open" }),
   linkAnswer(12, "iter", { iterator: "bpf_map_elem", map_id: 46 }),
   linkAnswer(13, "perf_event", { event: "page-faults", cpu: null, pid: 4711, period: 1, frequency: null }),

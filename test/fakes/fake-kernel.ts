@@ -83,6 +83,12 @@ function linkTypeOf(attach: KernelAttach): Pick<KernelLink, "type" | "attachType
       return { type: 7, attachType: null, facts: { kind: "tracepoint", name: attach.name, cookie: 0n } };
     case "fmod_ret":
       return { type: 2, attachType: 26, facts: FUNCTION };
+    case "freplace":
+      return {
+        type: 2,
+        attachType: null,
+        facts: { kind: "tracing", targetObjectId: attach.target.id, targetBtfId: 7, cookie: 0n },
+      };
     case "tp_btf":
       return { type: 1, attachType: null, facts: { kind: "raw_tp", name: "sched_switch", cookie: 0n } };
     case "iter": {

@@ -100,6 +100,9 @@ test("each section gives the program its type, whatever libbpf knows of it", asy
   const { files } = await bpfman.json<CheckAnswer>(...words);
   for (const { name, type, verdict } of files[0]?.programs ?? [])
     expect({ name, type, verdict }).toEqual({ name, type: typesOf(name)[0]?.[1] ?? "", verdict: "accepted" });
+  const inspected = await bpfman.ok("inspect", EVERY_KIND);
+  expect(inspected).toContain("probes of kernel functions at entry and return (Linux 6.10)");
+  expect(inspected).toContain("probes of user functions at entry and return (Linux 6.13)");
 });
 
 test("one of each type is loaded, listed, pinned, and unloaded", async () => {

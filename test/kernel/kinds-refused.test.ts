@@ -184,7 +184,7 @@ test("a program of another kind, whichever it is", async () => {
   for (const [name, type, right, ...words] of wrong) {
     const failure = await attachRefused([1, "PROGRAM_TYPE_MISMATCH"], id(name), ...words);
     expect(failure.message).toBe(
-      `program ${id(name)} is a ${type} program; attach it with "attach ${id(name)} ${right}"`,
+      `program ${id(name)} is a ${type} program; attach it with "bpfman attach ${id(name)} ${right}"`,
     );
   }
   const section = await loadRefused(1, "PROGRAM_TYPE_MISMATCH", `fexit:count_fentry:${KERNEL_FUNCTION}`);

@@ -16,6 +16,8 @@ export interface CgroupLab {
   readonly netns: string;
   /** Makes a cgroup, which is removed after the test; with a slash, one in another. */
   make(name: string): string;
+  /** Where the cgroup of that name is, or would be. */
+  pathOf(name: string): string;
   /** The kernel lets go of it a moment later. */
   remove(cgroup: string): void;
   /** Sends so many pings in that namespace, of so many bytes, from it to itself; each is answered when it is back. */
@@ -31,6 +33,7 @@ export function cgroupLab(): CgroupLab {
   let directory = "";
   let made: string[] = [];
   const root = () => join(directory, "cgroup");
+  const pathOf = (name: string) => join(root(), `${prefix}-${name}`);
   const remove = (cgroup: string) => {
     if (existsSync(cgroup)) rmdirSync(cgroup);
   };
@@ -59,8 +62,9 @@ export function cgroupLab(): CgroupLab {
       return root();
     },
     netns: `/run/netns/${namespace}`,
+    pathOf,
     make(name) {
-      const cgroup = join(root(), `${prefix}-${name}`);
+      const cgroup = pathOf(name);
       mkdirSync(cgroup);
       made.push(cgroup);
       return cgroup;

@@ -1,11 +1,12 @@
 /** What the crash walk interrupts: each writing operation, on each kind of hook, with what must run before and after it. */
 import { expect } from "bun:test";
-import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { DispatcherListAnswer, LoadAnswer, ProgramAnswer } from "../../src/domain/answer.ts";
 import type { OperationName } from "../../src/service/operations.ts";
 import { LIFE_OBJECT } from "../servers/put-bytecode.ts";
-import { type Watch, type Wire, watchMembers } from "./chain-lab.ts";
+import { verdictOf, type Watch, type Wire, watchMembers } from "./chain-lab.ts";
+import type { CgroupLab } from "./cgroup-lab.ts";
 import { type Executable, idOf, mapOf } from "./executable.ts";
 import { noExtensions } from "./extension-test.ts";
 import { missingFeature } from "./kernel-feature.ts";
@@ -17,7 +18,11 @@ import { KERNEL_FUNCTION, LSM_HOOK, TRACEPOINT, USER_FUNCTION, type Workload } f
 const fixture = (name: string): string => resolve(import.meta.dir, `../../dist/bpf/fixtures/${name}.bpf.o`);
 const CHAIN = fixture("chain");
 const KINDS = fixture("kinds");
+const CGROUP = fixture("cgroup");
 const MAP_VALUES = fixture("map_values");
+const REPLACED = fixture("freplace");
+/** The verdict of the program in it that replaces a function. */
+const XDP_TX = 3;
 
 /** What can be seen of a machine: the lists of bpfman, and what ran when there was something to run for. */
 export interface Picture {
@@ -66,24 +71,25 @@ export interface Ended {
 type Hook = "xdp" | "tc" | "tcx";
 /** What lets the next member run. */
 const PROCEED: Readonly<Record<Hook, number>> = { xdp: 2, tc: 0, tcx: -1 };
-/** Slots of `events`. */
-const SLOTS = [
-  "tracepoint",
-  "kprobe",
-  "kretprobe",
-  null,
-  "uprobe",
-  "uretprobe",
-  "fentry",
-  null,
-  "fexit",
-  "lsm",
-  null,
-  null,
-  null,
-  "raw_tp",
-] as const;
-type Event = NonNullable<(typeof SLOTS)[number]>;
+/** Slots of `events`, in kinds.bpf.c and cgroup.bpf.c. An iterator counts nothing: its output shows that it runs. */
+const SLOTS = {
+  tracepoint: 0,
+  kprobe: 1,
+  kretprobe: 2,
+  uprobe: 4,
+  uretprobe: 5,
+  fentry: 6,
+  fexit: 8,
+  lsm: 9,
+  raw_tp: 13,
+  tp_btf: 15,
+  fmod_ret: 16,
+  "kprobe.multi": 21,
+  cgroup_sysctl: 26,
+  iter: null,
+} as const;
+type Event = keyof typeof SLOTS;
+const EVENT_KINDS = Object.keys(SLOTS) as Event[];
 const BYSTANDER = "tracepoint";
 
 /** What a walk has for itself, beside others. */
@@ -91,6 +97,7 @@ interface Equipment {
   readonly bpfman: Executable;
   readonly wire: Wire;
   readonly work: Workload;
+  readonly cgroups: CgroupLab;
   /** The name of an image on a registry. */
   readonly image: () => Promise<string>;
 }
@@ -100,17 +107,21 @@ export class Lane {
   readonly bpfman: Executable;
   readonly wire: Wire;
   readonly work: Workload;
+  readonly cgroups: CgroupLab;
   readonly image: Equipment["image"];
   readonly #ids = new Map<string, number>();
   readonly #events = new Map<number, number[]>();
   #watch: Watch | null = null;
   #map: string | null = null;
   #spare: number | null = null;
+  #whole: number | null = null;
+  #cgroup: string | null = null;
 
-  constructor({ bpfman, wire, work, image }: Equipment) {
+  constructor({ bpfman, wire, work, cgroups, image }: Equipment) {
     this.bpfman = bpfman;
     this.wire = wire;
     this.work = work;
+    this.cgroups = cgroups;
     this.image = image;
   }
 
@@ -127,10 +138,29 @@ export class Lane {
   }
 
   async loadEvent(kind: Event): Promise<void> {
-    const target = { fentry: `:${KERNEL_FUNCTION}`, fexit: `:${KERNEL_FUNCTION}`, lsm: `:${LSM_HOOK}` };
-    const selector = `${kind}:count_${kind}${kind in target ? target[kind as keyof typeof target] : ""}`;
+    if (kind === "cgroup_sysctl") {
+      const programs = await this.bpfman.load(CGROUP, "--programs", "on_sysctl");
+      this.#ids.set(kind, idOf(programs, "on_sysctl"));
+      this.#events.set(mapOf(programs, "events"), []);
+      const name = `crash-${this.work.nameHex}`;
+      if (!existsSync(this.cgroups.pathOf(name))) this.cgroups.make(name);
+      this.#cgroup = this.cgroups.pathOf(name);
+      return;
+    }
+    if (kind === "iter") {
+      this.#ids.set(kind, idOf(await this.bpfman.load(KINDS, "--programs", "write_maps"), "write_maps"));
+      return;
+    }
+    const target = {
+      fentry: `:${KERNEL_FUNCTION}`,
+      fexit: `:${KERNEL_FUNCTION}`,
+      fmod_ret: `:${KERNEL_FUNCTION}`,
+      lsm: `:${LSM_HOOK}`,
+    };
+    const name = `count_${kind.replace(".", "_")}`;
+    const selector = `${kind}:${name}${kind in target ? target[kind as keyof typeof target] : ""}`;
     const programs = await this.bpfman.load(KINDS, "--programs", selector, "-g", `WORKLOAD=${this.work.nameHex}`);
-    this.#ids.set(kind, idOf(programs, `count_${kind}`));
+    this.#ids.set(kind, idOf(programs, name));
     this.#events.set(mapOf(programs, "events"), []);
   }
 
@@ -139,6 +169,14 @@ export class Lane {
     const programs = await this.bpfman.load(MAP_VALUES, "--programs", "xdp:use_all");
     this.#map = `${idOf(programs, "use_all")}/names`;
     for (const key of entries) await this.bpfman.ok("map", "update", this.#map, `"${key}"`, "1");
+  }
+
+  /** A program with a function that another one replaces, and that one unless it is yet to be loaded. */
+  async loadReplaced(parts: "whole" | "both"): Promise<void> {
+    this.#whole = idOf(await this.bpfman.load(REPLACED, "--programs", "xdp:whole"), "whole");
+    if (parts === "whole") return;
+    const programs = await this.bpfman.load(REPLACED, "--programs", `freplace:send_back:${this.#whole}/decide`);
+    this.#ids.set("send_back", idOf(programs, "send_back"));
   }
 
   onMap(verb: string, ...words: readonly string[]): string[] {
@@ -168,6 +206,11 @@ export class Lane {
       fexit: ["fexit"],
       lsm: ["lsm"],
       raw_tp: ["raw_tp", "--tracepoint", "sys_enter"],
+      tp_btf: ["tp_btf"],
+      fmod_ret: ["fmod_ret"],
+      "kprobe.multi": ["kprobe.multi", "--fn-name", `${KERNEL_FUNCTION}*`],
+      cgroup_sysctl: ["cgroup", "--cgroup", String(this.#cgroup)],
+      iter: ["iter"],
     };
     return ["attach", this.id(kind), ...words[kind]];
   }
@@ -186,6 +229,8 @@ export class Lane {
     this.#watch = null;
     this.#map = null;
     this.#spare = null;
+    this.#whole = null;
+    this.#cgroup = null;
     const { runtimeDir } = this.bpfman;
     if (existsSync(join(runtimeDir, "state/bpfman.db"))) {
       await this.bpfman.ok("program", "delete", "--all", ...(untouched ? ["--unmount"] : []));
@@ -227,12 +272,21 @@ export class Lane {
       await until(() => this.wire.received() === before + 1);
       ran.push(...watch.seen().map(String));
     }
+    if (this.#whole !== null && verdictOf(this.#whole) === XDP_TX) ran.push("send_back");
     await this.work.run(1);
+    if (this.#cgroup !== null)
+      sh("sh", "-c", 'echo $$ >"$1/cgroup.procs" && cat /proc/sys/kernel/ostype', "sh", this.#cgroup);
     for (const [map, old] of this.#events) {
       const now = countersIfThere(map);
-      ran.push(...SLOTS.flatMap((name, slot) => (name !== null && (now[slot] ?? 0) > (old[slot] ?? 0) ? [name] : [])));
+      ran.push(
+        ...EVENT_KINDS.filter((kind) => {
+          const slot = SLOTS[kind] ?? -1;
+          return (now[slot] ?? 0) > (old[slot] ?? 0);
+        }),
+      );
       this.#events.set(map, now);
     }
+    if (isIteratorPinned(join(this.bpfman.runtimeDir, "fs/links"))) ran.push("iter");
     return ran;
   }
 
@@ -261,6 +315,18 @@ export class Lane {
   }
 }
 
+/** Of the pins of links, only those of iterators can be read. */
+function isIteratorPinned(directory: string): boolean {
+  const names = existsSync(directory) ? readdirSync(directory) : [];
+  return names.some((name) => {
+    try {
+      return readFileSync(join(directory, name)).length > 0;
+    } catch {
+      return false;
+    }
+  });
+}
+
 /** None of a map that is gone, or goes just now. */
 function countersIfThere(map: number): number[] {
   try {
@@ -286,6 +352,13 @@ const EVENTS: Readonly<Record<Event, string | null>> = {
   fexit: missingFeature("tracing"),
   lsm: missingFeature("lsm"),
   raw_tp: null,
+  tp_btf: missingFeature("tracing"),
+  fmod_ret: missingFeature("tracing"),
+  "kprobe.multi": / T register_fprobe$/m.test(readFileSync("/proc/kallsyms", "utf8"))
+    ? null
+    : "this kernel has no CONFIG_FPROBE",
+  cgroup_sysctl: null,
+  iter: missingFeature("tracing"),
 };
 
 interface OnHook {
@@ -458,6 +531,45 @@ function ofEvent(kind: Event): Scenario[] {
       words: detach,
       before: both,
       after: alone,
+      undo: async (lane) => void (await lane.bpfman.ok(...(await attach(lane)))),
+    },
+  ];
+}
+
+/** Its program is what the load is checked against, and what the link holds. */
+function ofReplaced(): Scenario[] {
+  const attach = async (lane: Lane) => ["attach", lane.id("send_back"), "freplace"];
+  const detach = async (lane: Lane) => ["detach", await lane.link("send_back")];
+  const common = { obstacle: noExtensions, before: alone, after: alone } as const;
+  return [
+    {
+      ...common,
+      name: "load freplace",
+      operation: "program/load",
+      prepare: (lane) => lane.loadReplaced("whole"),
+      words: async () => ["load", "file", "--path", REPLACED, "--programs", "freplace:send_back:whole/decide"],
+      undo: async (lane) => void (await lane.bpfman.ok("unload", "send_back")),
+    },
+    {
+      ...common,
+      name: "attach freplace",
+      operation: "link/attach",
+      prepare: (lane) => lane.loadReplaced("both"),
+      words: attach,
+      after: ["send_back", BYSTANDER],
+      undo: async (lane) => void (await lane.bpfman.ok(...(await detach(lane)))),
+    },
+    {
+      ...common,
+      name: "detach freplace",
+      operation: "link/detach",
+      interrupted: "after",
+      async prepare(lane) {
+        await lane.loadReplaced("both");
+        await lane.bpfman.ok(...(await attach(lane)));
+      },
+      words: detach,
+      before: ["send_back", BYSTANDER],
       undo: async (lane) => void (await lane.bpfman.ok(...(await attach(lane)))),
     },
   ];
@@ -676,7 +788,8 @@ export const SCENARIOS: readonly Scenario[] = [
       );
     }),
   ),
-  ...(Object.keys(EVENTS) as Event[]).filter((kind) => kind !== BYSTANDER).flatMap(ofEvent),
+  ...EVENT_KINDS.filter((kind) => kind !== BYSTANDER).flatMap(ofEvent),
+  ...ofReplaced(),
   ...(["xdp", "tc", "tcx"] as const).flatMap((hook) => [0, 1, 2, 9].flatMap((others) => changesBeside(hook, others))),
   ...(["xdp", "tc"] as const).flatMap((hook) => [1, 2, 10].map((size) => reorder(hook, size))),
   ...(["xdp", "tc"] as const).flatMap((hook) => [proceed(hook, "chain"), proceed(hook, "direct")]),

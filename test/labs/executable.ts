@@ -143,7 +143,7 @@ export function executable(): Executable {
     const result = await run(...words, "--output", "json", "--error-format", "json");
     const answer: { readonly error: Failure } = JSON.parse(result.error);
     // Commands that take several ids answer for those that worked.
-    const out = result.out.replace(/^\{\n {2}"(unloaded|detached)": \[\]\n\}\n$/, "");
+    const out = result.out.replace(/^\{\n( {2}"(unloaded|deleted|detached)": \[\],?\n)+\}\n$/, "");
     expect({ words, exit: result.code, out, code: answer.error.code }).toEqual({
       words,
       exit: exitCode,

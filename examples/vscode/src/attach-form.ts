@@ -94,6 +94,7 @@ export function targetOf(programType: string, answers: Readonly<Record<string, s
     case "lsm":
     case "tp_btf":
     case "fmod_ret":
+    case "freplace":
     case "iter":
       return { kind: programType };
     case "kprobe.multi":
@@ -125,4 +126,5 @@ export function selectorOf(word: string): Selector {
 }
 
 /** Whether the user must name the function to attach to before the load. */
-export const lacksFunction = (word: string): boolean => /^(fentry|fexit|lsm|tp_btf|fmod_ret|iter):[^:]+$/.test(word);
+export const lacksFunction = (word: string): boolean =>
+  /^(fentry|fexit|lsm|tp_btf|fmod_ret|iter|freplace):[^:]+$/.test(word);

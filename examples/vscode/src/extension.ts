@@ -152,7 +152,10 @@ async function load(session: Session, file: Uri): Promise<void> {
   if (picked === undefined || picked.length === 0) return;
   const programs: string[] = [];
   for (const { label } of picked) {
-    const prompt = `Kernel function, or LSM hook, of ${label}`;
+    const what = label.startsWith("freplace:")
+      ? "Function to replace, as PROGRAM/FUNCTION,"
+      : "Kernel function, or LSM hook,";
+    const prompt = `${what} of ${label}`;
     const target = lacksFunction(label) ? await window.showInputBox({ title, prompt }) : "";
     if (target === undefined) return;
     programs.push(target === "" ? label : `${label}:${target}`);

@@ -132,6 +132,7 @@ export function placeOf({ kind, details }: LinkEntry): string {
   if ("event" in details) return `${kind} ${details.event}`;
   if ("tracepoint" in details) return `${kind} ${details.tracepoint}`;
   if ("target" in details) return `${kind} ${details.target} ${details.fn_name ?? `+${details.offset}`}`;
+  if ("target_program_id" in details) return `${kind} ${details.fn_name} of program ${details.target_program_id}`;
   if ("cgroup" in details) return `${kind} on ${details.cgroup}`;
   if ("hook" in details) return `${kind} on ${details.protocol} ${details.hook}, priority ${details.priority}`;
   if ("netns" in details) return `${kind} in ${details.netns ?? "this network namespace"}`;

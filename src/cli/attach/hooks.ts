@@ -476,7 +476,7 @@ function attachTo<F extends Fields>(kind: AttachKind, { target, words = [], exam
 }
 
 /** The function, LSM hook or tracepoint was chosen at load time, so there is no target to specify. */
-const tracing = (kind: "fentry" | "fexit" | "lsm" | "tp_btf" | "fmod_ret") =>
+const tracing = (kind: "fentry" | "fexit" | "lsm" | "tp_btf" | "fmod_ret" | "freplace") =>
   attachTo(kind, { target: {}, examples: { "Attach it to what was named when it was loaded": ["", ""] } });
 
 export const HOOKS = {
@@ -573,6 +573,7 @@ export const HOOKS = {
   lsm: tracing("lsm"),
   tp_btf: tracing("tp_btf"),
   fmod_ret: tracing("fmod_ret"),
+  freplace: tracing("freplace"),
   "kprobe.multi": attachTo("kprobe.multi", {
     target: { fnName: FN_PATTERN },
     words: ["fnName"],

@@ -42,7 +42,8 @@ export const check = defineCommand({
           doc: [
             "Optional: Programs to check; all by default.",
             "Format: <NAME>, or <TYPE>:<NAME> if its section names no type",
-            "Format with a function that the section does not name: <TYPE>:<NAME>:<FUNCTION>",
+            "Format with a function that the section does not name: <TYPE>:<NAME>:<FUNCTION>,",
+            "or freplace:<NAME>:<PROGRAM>/<FUNCTION> with the name of a loaded program",
             "Example: --programs count_packets fentry:trace:do_unlinkat",
           ],
         },

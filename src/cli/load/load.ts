@@ -26,6 +26,8 @@ const TYPES = [
   'TYPE can be left out where the program\'s section says it, as SEC("xdp") does.',
   "So can FUNCTION, to which some types are bound when they are loaded:",
   'SEC("fentry/do_unlinkat"). The name "all" stands for every program.',
+  "For freplace, FUNCTION is PROGRAM/FUNCTION: one of a program that is loaded,",
+  'named by its ID or name. PROGRAM alone will do with SEC("freplace/FUNCTION").',
   "",
   "Types of programs to attach:",
   ATTACHABLE_TYPES.join(", "),

@@ -114,7 +114,12 @@ export function gatherGlobals<Value>(pairs: readonly Pair<Value>[]): Readonly<Re
   return Object.fromEntries(globals);
 }
 
-const shapeOf = (type: ProgramType): string => (KINDS[type].needsFunction ? `${type}:NAME[:FUNCTION]` : `${type}:NAME`);
+const shapeOf = (type: ProgramType): string =>
+  type === "freplace"
+    ? `${type}:NAME:PROGRAM[/FUNCTION]`
+    : KINDS[type].needsFunction
+      ? `${type}:NAME[:FUNCTION]`
+      : `${type}:NAME`;
 
 /**
  * Parses a `--programs` value: NAME, TYPE:NAME, or for kinds that are bound to a function when they are loaded,

@@ -5,7 +5,8 @@ import { type Action, defineCommand, each, type Session, toggle, vary, usageErro
 import { ALL, LINK_ID, PROGRAM_ID } from "../fields.ts";
 
 /**
- * Performs an operation for each ID, once. Reports failures and continues with the next ID, unless the user interrupted.
+ * Performs an operation for each ID, once. Reports failures and continues with the next ID, unless the user interrupted. A
+ * program that another one holds is tried again after the others, which may hold it.
  */
 async function forEachId<Answer>(
   session: Session,
@@ -13,11 +14,17 @@ async function forEachId<Answer>(
   run: (id: number | string) => Promise<Answer>,
 ): Promise<Answer[]> {
   const answers: Answer[] = [];
-  for (const id of new Set(ids)) {
+  const queue = [...new Set(ids)];
+  const first = queue.length;
+  for (const [turn, id] of queue.entries()) {
     try {
       answers.push(await run(id));
     } catch (error) {
       if (!(error instanceof BpfmanError)) throw error;
+      if (error.code === "PROGRAM_IN_USE" && turn < first - 1) {
+        queue.push(id);
+        continue;
+      }
       session.fail(error);
       if (error.kind === "cancelled") break;
     }
@@ -93,7 +100,7 @@ export const detach = defineCommand({
 const RECURSIVE = toggle({
   long: "recursive",
   short: "r",
-  doc: ["Also delete programs that share the maps of a deleted program."],
+  doc: ["Also delete programs that share the maps of a deleted program, or replace functions of it."],
 });
 
 /** Deletes one by one. An ID that an earlier deletion already removed is skipped. */
@@ -115,7 +122,8 @@ const deletingEach =
 export const deletePrograms = defineCommand({
   description: [
     "Deletes programs after detaching their links. Maps that other programs share",
-    "stay until the last of these is deleted; --recursive deletes those first.",
+    "stay until the last of these is deleted; --recursive deletes those first, and",
+    "programs that replace functions of a deleted one, which would not be deleted else.",
   ],
   fields: {
     programIds: each(PROGRAM_ID, {

@@ -58,6 +58,8 @@ export function attachmentOf({ kind, details }: LinkRecordAnswer, attachment: At
     case "fexit":
     case "fmod_ret":
       return details.fn_name;
+    case "freplace":
+      return `program ${details.target_program_id} ${details.fn_name}`;
     case "lsm":
       return details.hook_name;
     case "sk_lookup":

@@ -86,6 +86,11 @@ function detailFacts({ kind, details }: LinkRecordAnswer, attachment: Attachment
     case "fexit":
     case "fmod_ret":
       return [["Attach Function:", details.fn_name]];
+    case "freplace":
+      return [
+        ["Target Program ID:", details.target_program_id],
+        ["Attach Function:", details.fn_name],
+      ];
     case "lsm":
       return [["Attach Function:", details.hook_name]];
     case "sk_lookup":

@@ -60,6 +60,7 @@ function renderState({ status }: ProgramAnswer, record: ProgramRecordAnswer, loo
     [
       ["BPF Function:", load.program_name],
       ["Program Type:", load.program_type],
+      ...(load.program_type === "freplace" ? ([["Replaces:", load.attach_func]] as Fact[]) : []),
       ...source,
       ["Global:", globals.sort()],
       ["Metadata:", metadataLines(meta.metadata)],

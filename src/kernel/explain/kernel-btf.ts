@@ -7,6 +7,7 @@ const MAGIC = 0xeb9f;
 const HEADER = { length: 4, typesAt: 8, typesLength: 12, stringsAt: 16, stringsLength: 20, bytes: 24 } as const;
 const TYPE_BYTES = 12;
 const KIND_FUNC = 12;
+const BTF_FUNC_GLOBAL = 1;
 
 /** Bytes after a type's common header, by kind: a fixed number, and a number per member. */
 const FOLLOWING: Readonly<Record<number, { readonly once?: number; readonly each?: number }>> = {
@@ -41,6 +42,8 @@ function nameOffsets(strings: Uint8Array, names: readonly string[]): Map<number,
 interface Type {
   readonly id: number;
   readonly kind: number;
+  /** Of a function: BTF_FUNC_*. */
+  readonly linkage: number;
   /** Where its name stands among the strings. */
   readonly nameAt: number;
 }
@@ -61,7 +64,7 @@ function open(btf: Uint8Array): { readonly types: Iterable<Type>; readonly strin
       const kind = (info >>> 24) & 0x7f;
       const following = FOLLOWING[kind];
       if (following === undefined) return;
-      yield { id, kind, nameAt: u32(at) };
+      yield { id, kind, linkage: info & 0xffff, nameAt: u32(at) };
       at += TYPE_BYTES + (following.once ?? 0) + (following.each ?? 0) * (info & 0xffffff);
     }
   }
@@ -80,6 +83,18 @@ export function functionIds(btf: Uint8Array, names: readonly string[]): Map<stri
     if (ids.size === wanted.size) break;
   }
   return ids;
+}
+
+/** The names of the global functions of a program, from little-endian BTF; those of static ones are omitted. */
+export function globalFunctions(btf: Uint8Array): string[] {
+  const opened = open(btf);
+  if (opened === null) return [];
+  const { strings } = opened;
+  return [...opened.types].flatMap(({ kind, linkage, nameAt }) => {
+    const end = strings.indexOf(0, nameAt);
+    const isGlobal = kind === KIND_FUNC && linkage === BTF_FUNC_GLOBAL && end >= 0;
+    return isGlobal ? new TextDecoder().decode(strings.subarray(nameAt, end)) : [];
+  });
 }
 
 /** The name of a function by its type id in little-endian BTF; null when that is no function, or its name is not whole. */

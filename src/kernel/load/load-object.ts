@@ -8,6 +8,7 @@ import {
 } from "../../../ffi/safe/bpf-object.ts";
 import { withObject } from "../../../ffi/safe/bpf.ts";
 import { collectMessages } from "../../../ffi/safe/libbpf.ts";
+import { closeFd } from "../../../ffi/safe/libc.ts";
 import { LogBuffer } from "../../../ffi/safe/log-buffer.ts";
 import { mapInfo } from "../../../ffi/safe/object-info.ts";
 import { mapId } from "../../domain/ids.ts";
@@ -61,11 +62,12 @@ function tryToLoad({ object, detail }: { object: ObjectToLoad; detail: LogDetail
   // libbpf only writes the log when a program is rejected, and stops there, so all programs can share one buffer.
   let log: LogBuffer | undefined;
   let opened: BpfObject | undefined;
+  const held: number[] = [];
   try {
     const loaded = collectMessages(messages, () => {
       opened = openObject(object.bytes, libbpfName(object.name));
       log = new LogBuffer(VERIFIER_LOG_BYTES_MAX);
-      configure(opened, { object, log, detail });
+      configure(opened, { object, log, detail, held });
       // Afterwards, a reused map has the kernel's truncated name.
       opened.load();
       return loadedObject(opened, object);
@@ -76,6 +78,7 @@ function tryToLoad({ object, detail }: { object: ObjectToLoad; detail: LogDetail
     return { loaded: null, thrown, messages, log: log?.text() ?? "" };
   } finally {
     log?.free();
+    held.forEach(closeFd);
   }
 }
 
@@ -86,9 +89,10 @@ interface Settings {
   readonly object: ObjectToLoad;
   readonly log: LogBuffer;
   readonly detail: LogDetail;
+  readonly held: number[];
 }
 
-function configure(opened: BpfObject, { object, log, detail }: Settings): void {
+function configure(opened: BpfObject, { object, log, detail, held }: Settings): void {
   const wanted = new Map(allPrograms(object).map((program) => [program.name, program]));
   for (const program of opened.programs) {
     const settings = wanted.get(program.name);
@@ -96,7 +100,7 @@ function configure(opened: BpfObject, { object, log, detail }: Settings): void {
     program.setAutoload(settings !== undefined);
     if (settings === undefined) continue;
     program.setLog(log, detail);
-    setType(program, settings);
+    setType(program, settings, held);
   }
   for (const name of wanted.keys()) throw notFound(object.name, name);
   configureMaps(opened, object);
@@ -117,12 +121,20 @@ export function configureMaps(opened: BpfObject, object: Omit<ObjectToLoad, "pro
   for (const [name, there] of object.reuse) reuse(opened.maps, name, there);
 }
 
-/** Throws SYMBOL_NOT_FOUND for a function that this kernel does not have. */
-export function setType(program: BpfProgram, settings: ProgramToVerify): void {
+/**
+ * `held` receives the descriptors that are to stay open until the program is loaded. Throws SYMBOL_NOT_FOUND for a function
+ * that this kernel or program does not have.
+ */
+export function setType(program: BpfProgram, settings: ProgramToVerify, held: number[]): void {
   if (settings.type === null) return;
   const { type, expectedAttachType, sleepable } = kernelTypeOf(KINDS[settings.type], program.section);
   program.setType(type, expectedAttachType);
   if (sleepable) program.setFlag("sleepable");
+  if (settings.type === "freplace") {
+    const { openTarget } = require("./program-target.ts") as typeof import("./program-target.ts");
+    held.push(openTarget(program, settings));
+    return;
+  }
   if (settings.attachFunction === null) return;
   const { setKernelTarget } = require("./kernel-target.ts") as typeof import("./kernel-target.ts");
   setKernelTarget(program, settings.type, settings.attachFunction);

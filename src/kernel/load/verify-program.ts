@@ -1,5 +1,6 @@
 import { type BpfObject, type LogDetail, openObject } from "../../../ffi/safe/bpf-object.ts";
 import { collectMessages } from "../../../ffi/safe/libbpf.ts";
+import { closeFd } from "../../../ffi/safe/libc.ts";
 import { LogBuffer } from "../../../ffi/safe/log-buffer.ts";
 import { LibraryError } from "../../../ffi/safe/library.ts";
 import { programInfo } from "../../../ffi/safe/object-info.ts";
@@ -55,6 +56,7 @@ function attempt(object: ObjectToVerify, detail: LogDetail): Outcome {
   const messages: string[] = [];
   let opened: BpfObject | undefined;
   let log: LogBuffer | undefined;
+  const held: number[] = [];
   let outcome = { type: 0, jitedSize: 0, thrown: null as unknown };
   try {
     collectMessages(messages, () => {
@@ -63,7 +65,7 @@ function attempt(object: ObjectToVerify, detail: LogDetail): Outcome {
       const program = opened.selectOnly(object.program.name);
       if (program === null) throw notFound(object.name, object.program.name);
       program.setLog(log, detail);
-      setType(program, object.program);
+      setType(program, object.program, held);
       configureMaps(opened, { ...object, reuse: NONE });
       outcome = { ...outcome, type: program.type };
       opened.load();
@@ -77,5 +79,6 @@ function attempt(object: ObjectToVerify, detail: LogDetail): Outcome {
   } finally {
     opened?.close();
     log?.free();
+    held.forEach(closeFd);
   }
 }

@@ -66,6 +66,7 @@ export function targetOf(details: LinkDetails, around: Around): AttachTarget {
     case "lsm":
     case "tp_btf":
     case "fmod_ret":
+    case "freplace":
       return { kind: details.kind };
     case "iter":
       return { kind: "iter", map: details.mapId === null ? null : around.mapName(details.mapId) };

@@ -66,6 +66,20 @@ function twinToLoad(host: Host, member: Member): TwinToLoad | null {
   };
 }
 
+/** Throws STATE_CONFLICT if a function of the program is replaced: in the twin, it would not be. */
+function requireWhole(host: Host, { program }: Member): void {
+  const [by] = host.store.programsReplacing(program).flatMap(({ id }) => host.store.links(id));
+  if (by?.details.kind !== "freplace") return;
+  throw new BpfmanError(
+    "STATE_CONFLICT",
+    `program ${program} cannot run in a chain: link ${by.id} replaces its function "${by.details.fnName}", which a chain would run as it was`,
+    {
+      details: { program_id: program, link_id: by.id },
+      hint: `detach link ${by.id} first: bpfman detach ${by.id}; or leave program ${program} alone on its hook`,
+    },
+  );
+}
+
 /** Returns what goes into the members' slots: twins of the current revision, or twins to load. */
 export async function slotsFor(
   host: Host,
@@ -89,6 +103,7 @@ function slotFor(host: Host, member: Member, record: DispatcherRecord | null): S
   if (member.extension) return { extension: programPin(member.programPin, member.program) };
   const there = twinOf(host, record, member.program);
   if (there !== null) return { extension: there };
+  requireWhole(host, member);
   const twin = twinToLoad(host, member);
   return twin && { twin };
 }

@@ -26,6 +26,8 @@ export function adoptable(host: Host, id: ProgramId): ProgramRecord | null {
     const name = host.kernel.wholeName(kernel);
     const [program, another] = object.programs.filter((each) => each.name === name);
     if (program === undefined || another !== undefined || program.kind === null) return null;
+    // What it replaces is not in its object.
+    if (program.kind === "freplace") return null;
     const attachFunction = KINDS[program.kind].needsFunction ? program.target : null;
     if (KINDS[program.kind].needsFunction && attachFunction === null) return null;
     const pinned = pinnedMaps(host);

@@ -1,10 +1,20 @@
 /** Matches the requested programs with the contents of an object. */
 import { factsOf, kernelTypeOf, PROGRAM_TYPES, type ProgramType, sectionParts } from "../../domain/kinds.ts";
 import { PROGRAMS_PER_LOAD_MAX } from "../../domain/limits.ts";
-import { EVERY_PROGRAM, isEveryProgram, type ProgramSelector, type ProgramSpec } from "../../domain/program.ts";
+import {
+  EVERY_PROGRAM,
+  isEveryProgram,
+  partReplaced,
+  type ProgramSelector,
+  type ProgramSpec,
+} from "../../domain/program.ts";
 import type { ObjectFile, ObjectProgram } from "../../domain/object-file.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { didYouMean, whatThereIs } from "../../errors/suggest.ts";
+
+/** Ends the hint for one of every program. */
+const theOthers = (isOneOfAll: boolean): string =>
+  isOneOfAll ? `; to load the others, name them in place of "${EVERY_PROGRAM}"` : "";
 
 /**
  * Returns the type a program is loaded with. For probes, the section decides whether it is a return probe, unless the
@@ -23,7 +33,7 @@ function settleType(asked: ProgramSelector, { name, kind, section }: ObjectProgr
   if (!loads) {
     throw new BpfmanError("NOT_SUPPORTED", `program "${name}" is ${display} program, which bpfman does not load`, {
       details: { program: name, section },
-      hint: isOneOfAll ? `${loadOnly}; to load the others, name them in place of "${EVERY_PROGRAM}"` : loadOnly,
+      hint: `${loadOnly}${theOthers(isOneOfAll)}`,
     });
   }
   if (kind === null || kind === wanted) return wanted;
@@ -57,12 +67,39 @@ function requireAttachType(type: ProgramType, { name, section }: ObjectProgram):
   );
 }
 
+/**
+ * Returns `PROGRAM/FUNCTION`: what an freplace program replaces. The function may be left out where the section says it.
+ * Throws INVALID_PROGRAM.
+ */
+export function settlePart(
+  asked: Pick<ProgramSelector, "attachFunction">,
+  { name, target }: Pick<ObjectProgram, "name" | "target">,
+  isOneOfAll: boolean,
+): string {
+  const given = asked.attachFunction ?? "";
+  const part = given === "" || given.includes("/") || target === null ? given : `${given}/${target}`;
+  const { program, fnName } = partReplaced(part);
+  if (program !== "" && fnName !== "") return part;
+  throw new BpfmanError(
+    "INVALID_PROGRAM",
+    given === ""
+      ? `program "${name}" replaces a function of another program, and that program is not named`
+      : `program "${name}" of type freplace needs the program and the function to replace, and "${given}" is not both`,
+    {
+      details: { program: name },
+      hint: `use --programs freplace:${name}:PROGRAM/${target ?? "FUNCTION"}, where PROGRAM is the ID or name of a program that bpfman loaded${theOthers(isOneOfAll)}`,
+    },
+  );
+}
+
 /** Returns what the program is checked against: what was asked for, or what its section names. Throws INVALID_PROGRAM. */
 function settleFunction(
   type: ProgramType,
   asked: ProgramSelector,
   { name, section, target }: ObjectProgram,
+  isOneOfAll: boolean,
 ): string | null {
+  if (type === "freplace") return settlePart(asked, { name, target }, isOneOfAll);
   const { needsFunction } = factsOf(type);
   const found = asked.attachFunction ?? (needsFunction ? target : null);
   if (needsFunction === (found !== null)) return found;
@@ -127,9 +164,10 @@ export function selectPrograms(object: ObjectFile, selectors: readonly ProgramSe
             : whatThereIs(asked.name, names, { there: "the object has", none: "the object has no programs" }),
       });
     }
-    const type = settleType(asked, program, !named.has(asked.name));
+    const isOneOfAll = !named.has(asked.name);
+    const type = settleType(asked, program, isOneOfAll);
     requireAttachType(type, program);
-    const attachFunction = settleFunction(type, asked, program);
+    const attachFunction = settleFunction(type, asked, program, isOneOfAll);
     return Object.freeze({ name: asked.name, type, section: program.section, attachFunction });
   });
 }

@@ -24,7 +24,7 @@ function requireKind(program: ProgramRecord, target: AttachTarget): void {
   if (loadOnly === null) {
     throw new BpfmanError(
       "PROGRAM_TYPE_MISMATCH",
-      `program ${program.id} is ${display} program; attach it with "attach ${program.id} ${attachKind}"`,
+      `program ${program.id} is ${display} program; attach it with "bpfman attach ${program.id} ${attachKind}"`,
       { details },
     );
   }
@@ -73,6 +73,8 @@ export async function resolve(host: Host, program: ProgramRecord, target: Simple
       return (await import("../attach/resolve-kprobe-multi.ts")).resolveKprobeMulti(host, program, target);
     case "uprobe.multi":
       return (await import("../attach/resolve-uprobe.ts")).resolveUprobeMulti(host, program, target);
+    case "freplace":
+      return (await import("../attach/resolve-freplace.ts")).resolveFreplace(host, program, target);
     case "fentry":
     case "fexit":
     case "lsm":

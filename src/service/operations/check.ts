@@ -21,6 +21,7 @@ import type { ObjectToVerify, ProgramToVerify, Verification } from "../../platfo
 import { compared, openBaseline, readCosts, savedOf } from "../check/costs.ts";
 import { type LogRoom, refusalAnswer } from "../check/refusal-answer.ts";
 import { decodeGlobals, namedGlobals, onlyGlobals, placeGlobals, variableNamed } from "../load/globals.ts";
+import { settlePart } from "../load/select.ts";
 import { type Context, operation } from "../operation.ts";
 import { readNamedObject } from "../read-object.ts";
 import { type CheckRequest, checkRequest } from "../requests/object-requests.ts";
@@ -125,11 +126,25 @@ const RING_BYTES = 65_536;
 
 type Selector = CheckRequest["programs"][number];
 
-/** What is given to the verifier, or why that cannot be done. */
-function toVerify(program: ObjectProgram, asked: Selector | undefined): ProgramToVerify | { readonly skipped: string } {
-  const { name, kind, target } = program;
+/** What is given to the verifier, or why that cannot be done. Throws what is wrong with the target of an freplace program. */
+async function toVerify(
+  program: ObjectProgram,
+  asked: Selector | undefined,
+  { host, context }: Checking,
+): Promise<ProgramToVerify | { readonly skipped: string }> {
+  const { name, kind, section, target } = program;
   const type = asked?.type ?? kind;
-  if (type === "freplace") return { skipped: "it is checked against the program that it replaces part of" };
+  if (type === "freplace") {
+    if (!asked?.attachFunction) {
+      const part = `PROGRAM/${target ?? "FUNCTION"}`;
+      return {
+        skipped: `it is checked against the loaded program of which it replaces a function: use --programs freplace:${name}:${part}`,
+      };
+    }
+    const { toReplace, withTargetId } = await import("../load/replaced.ts");
+    const spec = { name, type, section, attachFunction: settlePart(asked, program, false) };
+    return toReplace(host, withTargetId(host, spec, context));
+  }
   if (type === "struct_ops") return { skipped: "it is checked as a member of its struct, which bpfman does not load" };
   if (type === null || !KINDS[type].needsFunction) return { name, type, attachFunction: null };
   const attachFunction = asked?.attachFunction ?? target;
@@ -180,7 +195,7 @@ async function checkFile(file: OpenedFile, checking: Checking): Promise<CheckedF
     for (const [index, program] of chosen.entries()) {
       await pause(context);
       context.progress(`check ${path}: ${program.name} (${index + 1} of ${chosen.length})`);
-      const settled = toVerify(program, wanted.get(program.name));
+      const settled = await toVerify(program, wanted.get(program.name), checking);
       const toLoad = "skipped" in settled ? settled : { ...given, ...reduced(program.name), program: settled };
       programs.push(await checkProgram({ path, bytes, program }, toLoad, checking));
     }
@@ -213,7 +228,7 @@ async function checkProgram(
   if (verification.type === 0 && toLoad.program.type === null) {
     return skippedProgram(program, `its section names no type: use --programs TYPE:${name}`);
   }
-  const { refusal } = verification;
+  const { refusal } = await withReason(host, verification, toLoad.program);
   const cost = refusal === null ? costOf(verification) : null;
   const then = baseline?.(path, name) ?? null;
   return {
@@ -226,6 +241,13 @@ async function checkProgram(
     refusal: refusal === null ? null : refusalAnswer(refusal, { bytes, program: name, room }),
     baseline: then === null ? null : compared(then.cost, cost, request.tolerancePercent),
   };
+}
+
+/** Names what the kernel is missing, if it refused a program for that. */
+async function withReason(host: Host, found: Verification, { type }: ProgramToVerify): Promise<Verification> {
+  if (found.refusal === null || type !== "freplace") return found;
+  const { explained } = await import("../load/replaced.ts");
+  return { ...found, refusal: await explained(host, found.refusal) };
 }
 
 /** The name of the file up to its first dot: libbpf derives names of maps from it. */

@@ -79,8 +79,17 @@ function objectFile(host: Host, file: string | null): ObjectFile | null {
 }
 
 /** Returns the ways to request a program. A program in a TC section can be loaded for either hook. */
-function selectors({ name, kind, section, target }: ObjectProgram): Value[] {
+function selectors(host: Host, { name, kind, section, target }: ObjectProgram): Value[] {
   if (kind === null || !KINDS[kind].loads) return [];
+  if (kind === "freplace") {
+    return host.store
+      .programSummaries()
+      .filter(({ type }) => type !== kind)
+      .map((program) => ({
+        value: `${kind}:${name}:${program.id}/${target ?? ""}`,
+        description: `${section}, of ${program.name} (${program.type})`,
+      }));
+  }
   const rest = KINDS[kind].needsFunction && target !== null ? `${name}:${target}` : name;
   return kindsOfSection(kind).map((type) => ({ value: `${type}:${rest}`, description: section }));
 }
@@ -197,7 +206,7 @@ function* candidates(host: Host, request: CompleteRequest): Iterable<Value> {
       return yield* eventSources(host, prefix);
     case "object-program":
       for (const program of objectFile(host, file)?.programs ?? []) {
-        yield* selectors(program);
+        yield* selectors(host, program);
         if (prefix !== "") yield { value: program.name, description: program.section };
       }
       if (prefix !== "") yield { value: EVERY_PROGRAM, description: "every program" };

@@ -7,7 +7,7 @@ import { type Context, operation } from "../operation.ts";
 import { linkIdOf, requireLink } from "../require-record.ts";
 import { mapUsers } from "../removal/map-users.ts";
 import { removeLink } from "../removal/remove-link.ts";
-import { requireOwnPins } from "../removal/remove-program.ts";
+import { requireNotReplaced, requireOwnPins } from "../removal/remove-program.ts";
 import { type DeleteLinkRequest, deleteLinkRequest } from "../requests/link-requests.ts";
 
 /** Detaches the link, and unloads its program if that was its last link. */
@@ -19,6 +19,7 @@ async function deleteLink(host: Host, request: DeleteLinkRequest, context: Conte
   const isLast = host.store.links(link.programId).every((other) => other.id === link.id);
   const programs: ProgramRecord[] = program !== null && isLast ? withDependants(host, program, request) : [];
   context.note({ programs: [link.programId], place: placeInBrief(link.details) });
+  for (const each of programs) requireNotReplaced(host, each, programs);
   const users = mapUsers(host);
   for (const each of programs) requireOwnPins(host, each, users);
   await removeLink(host, { record: link, state: "ready" }, context);

@@ -3,16 +3,15 @@ import type { ProgramId } from "../../domain/ids.ts";
 import type { ProgramRecord } from "../../domain/program.ts";
 import type { Host } from "../../platform/host.ts";
 import { deletePrograms, withDependants } from "../removal/delete.ts";
+import { inOrderOfRemoval } from "../removal/remove-program.ts";
 import { inBrief } from "../recovery/strays.ts";
 import { type Context, operation } from "../operation.ts";
 import { programIdOf, requireProgram } from "../require-record.ts";
 import { type DeleteProgramRequest, deleteProgramRequest } from "../requests/program-requests.ts";
 
-/** Programs that use the maps of others come first, as with `recursive`. */
 function targets(host: Host, named: ProgramId | null, request: DeleteProgramRequest): ProgramRecord[] {
   if (named !== null) return withDependants(host, requireProgram(host, named), request);
-  const all = host.store.programs();
-  return [...all.filter((each) => each.mapOwnerId !== null), ...all.filter((each) => each.mapOwnerId === null)];
+  return inOrderOfRemoval(host.store.programs());
 }
 
 async function deleteProgram(host: Host, request: DeleteProgramRequest, context: Context): Promise<DeleteAnswer> {

@@ -31,6 +31,8 @@ import { removePins } from "../own-pins.ts";
 import { carryOut, type Plan } from "../plan.ts";
 import { type LoadRequest, loadRequest } from "../requests/load-request.ts";
 
+const replaced = () => require("../load/replaced.ts") as typeof import("../load/replaced.ts");
+
 type Source = LoadRequest["source"];
 
 /** A request, with its image already pulled. */
@@ -102,7 +104,9 @@ export function planLoad(host: Host, input: LoadInput, context: Context): LoadPl
   const source = sourceOf(host, request);
   const { bytes } = source;
   const object = readNamedObject({ bytes, path: source.fileName }, { nativeByteOrderOnly: true });
-  const specs = selectPrograms(object, request.programs);
+  const specs = selectPrograms(object, request.programs).map((spec) =>
+    spec.type === "freplace" ? replaced().withTargetId(host, spec, context) : spec,
+  );
   for (const { type } of specs) {
     context.requireCapabilities(capabilitiesOf(type), `loading ${factsOf(type).display} program`);
   }
@@ -138,14 +142,16 @@ function loadIntoKernel(host: Host, plan: LoadPlan): Promise<LoadedObject> {
   const loading = host.kernel.load({
     ...plan.forLibbpf,
     name: objectName(plan.fileName),
-    programs: plan.specs,
+    programs: plan.specs.map((spec) => (spec.type === "freplace" ? replaced().toReplace(host, spec) : spec)),
     alongside: loadedAlongside(plan.object, plan.specs, plan.forLibbpf.along),
     globals: placeGlobals(plan.object, plan.globals),
     ...plan.maps,
   });
   return loading.catch(async (thrown: unknown) => {
     const { withSource } = await import("../load/refusal.ts");
-    throw withSource(thrown, plan.bytes);
+    const refusal = withSource(thrown, plan.bytes);
+    const isReplacing = refusal instanceof BpfmanError && plan.specs.some(({ type }) => type === "freplace");
+    throw isReplacing ? await replaced().explained(host, refusal) : refusal;
   });
 }
 

@@ -12,7 +12,7 @@ import { mapsInUse } from "../load/shared-maps.ts";
 import { oneChange, type Parts } from "../one-change.ts";
 import { type Context, operation } from "../operation.ts";
 import { mapUsers } from "../removal/map-users.ts";
-import { removeProgram, requireOwnPins } from "../removal/remove-program.ts";
+import { removeProgram, requireNotReplaced, requireOwnPins } from "../removal/remove-program.ts";
 import { move, type Places, unitName, unitsOf, wayOf } from "../replace/move-links.ts";
 import { programIdOf, requireProgram } from "../require-record.ts";
 import { type ReplaceProgramRequest, replaceProgramRequest } from "../requests/program-requests.ts";
@@ -126,7 +126,7 @@ export function requireMovable(links: readonly LinkRecord[]): void {
   if (stuck === undefined) return;
   throw new BpfmanError(
     "NOT_SUPPORTED",
-    `replace program ${stuck.programId}: the kernel cannot swap the program of a netfilter link, nor run two at one priority`,
+    `replace program ${stuck.programId}: the kernel can neither swap the program of ${factsOf(stuck.details.kind).display} link, nor run two there`,
     {
       details: { program_id: stuck.programId, link_id: stuck.id },
       hint: `load the new program, then "bpfman detach ${stuck.id}" and attach the new one`,
@@ -141,7 +141,10 @@ async function replace(host: Host, input: ReplaceInput, context: Context): Promi
   const links = olds.flatMap(({ id }) => host.store.links(id));
   requireMovable(links);
   const users = mapUsers(host);
-  for (const old of olds) requireOwnPins(host, old, users);
+  for (const old of olds) {
+    requireNotReplaced(host, old);
+    requireOwnPins(host, old, users);
+  }
   context.note({ programs: olds.map(({ id }) => id), links: links.map(({ id }) => id) });
 
   const pairs = await oneChange(

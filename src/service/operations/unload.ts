@@ -4,7 +4,7 @@ import { type Context, operation } from "../operation.ts";
 import { programIdOf, programMissing, unlessMissing } from "../require-record.ts";
 import { mapUsers } from "../removal/map-users.ts";
 import { removeLink } from "../removal/remove-link.ts";
-import { removeProgram, requireOwnPins } from "../removal/remove-program.ts";
+import { removeProgram, requireNotReplaced, requireOwnPins } from "../removal/remove-program.ts";
 import { type UnloadRequest, unloadRequest } from "../requests/program-requests.ts";
 
 async function unload(host: Host, request: UnloadRequest, context: Context): Promise<UnloadAnswer> {
@@ -26,6 +26,7 @@ async function unload(host: Host, request: UnloadRequest, context: Context): Pro
   const links = host.store.links(id);
   context.note({ links: links.map((link) => link.id) });
   const users = mapUsers(host);
+  requireNotReplaced(host, program);
   requireOwnPins(host, program, users);
   for (const record of links) await removeLink(host, { record, state: "ready" }, context);
   await removeProgram(host, { record: program, state: "ready" }, users, context);

@@ -13,7 +13,7 @@ import type { Context } from "../operation.ts";
 import { type MapUsers, mapUsers } from "../removal/map-users.ts";
 import { isLive, type LinkRow, removeLink } from "../removal/remove-link.ts";
 import { inBrief, type Listing, listedOnce, removeLeftovers, strayPins, strayWarning } from "./strays.ts";
-import { type ProgramRow, removeProgram } from "../removal/remove-program.ts";
+import { inOrderOfRemoval, type ProgramRow, removeProgram, requireNotReplaced } from "../removal/remove-program.ts";
 import { reasonOf } from "../../errors/sys-failure.ts";
 
 /** Read on first use: usually, there is nothing to remove. */
@@ -150,9 +150,13 @@ async function removeOwned(host: Host, owner: ProcessIdentity, users: Users, con
     if (code === "ok") gone.links.push(record.id);
     else result = code;
   }
-  for (const record of programs) {
+  for (const record of inOrderOfRemoval(programs)) {
     const what = `unload program ${record.id} of an ${whose}`;
-    const remove = () => finishProgram(host, { record, state: "ready" }, users, context);
+    const remove = async () => {
+      // Another session's, or nobody's: the program goes when that one has gone.
+      requireNotReplaced(host, record);
+      await finishProgram(host, { record, state: "ready" }, users, context);
+    };
     const code = await tryTo(context, what, remove);
     if (code === "ok") gone.programs.push(record.id);
     else result = code;

@@ -7,19 +7,27 @@ import type { Host } from "../../platform/host.ts";
 import type { Context } from "../operation.ts";
 import { mapUsers } from "./map-users.ts";
 import { removeLink } from "./remove-link.ts";
-import { removeProgram, requireOwnPins } from "./remove-program.ts";
+import { removeProgram, requireNotReplaced, requireOwnPins } from "./remove-program.ts";
 
 /**
- * Returns a program and, with `recursive`, those that use its maps, in the order of removal. Programs that stay keep
- * the maps.
+ * Returns a program and, with `recursive`, those that use its maps or replace functions of it, and in turn what depends on
+ * those, in the order of removal. Programs that stay keep the maps.
  */
 export function withDependants(
   host: Host,
   program: ProgramRecord,
   { recursive }: { readonly recursive: boolean },
 ): ProgramRecord[] {
-  const dependants = host.store.programs().filter((other) => recursive && other.mapOwnerId === program.id);
-  return [...dependants, program];
+  if (!recursive) return [program];
+  const all = host.store.programs();
+  const seen = new Set<ProgramId>();
+  const inOrder = (each: ProgramRecord): ProgramRecord[] => {
+    if (seen.has(each.id)) return [];
+    seen.add(each.id);
+    const sharing = all.filter(({ mapOwnerId }) => mapOwnerId === each.id);
+    return [...[...host.store.programsReplacing(each.id), ...sharing].flatMap(inOrder), each];
+  };
+  return inOrder(program);
 }
 
 /**
@@ -32,6 +40,7 @@ export async function deletePrograms(
   before: readonly LinkId[],
   context: Context,
 ): Promise<DeleteAnswer> {
+  for (const program of programs) requireNotReplaced(host, program, programs);
   const users = mapUsers(host);
   const deleted: ProgramId[] = [];
   const detached = [...before];

@@ -2,6 +2,7 @@
 import { PROGRAM_GONE_TIMEOUT_MS } from "../../domain/limits.ts";
 import { linkPin, type Pin, programPin } from "../../domain/pin.ts";
 import type { ProgramRecord, RowState } from "../../domain/program.ts";
+import { BpfmanError } from "../../errors/error.ts";
 import type { Host } from "../../platform/host.ts";
 import type { Context } from "../operation.ts";
 import { removePins, requireOwn } from "../own-pins.ts";
@@ -31,6 +32,33 @@ export function requireOwnPins(host: Host, program: ProgramRecord, users: MapUse
     pinPath === "" || kernelLinkId === null ? [] : linkPin(pinPath, kernelLinkId),
   );
   requireOwn(host, [...ownPins(program, users), ...links]);
+}
+
+/**
+ * Throws PROGRAM_IN_USE if programs are loaded that replace functions of it, besides those that go first: they would keep it
+ * in the kernel. Called before anything is removed.
+ */
+export function requireNotReplaced(host: Host, { id }: ProgramRecord, before: readonly ProgramRecord[] = []): void {
+  const holders = host.store.programsReplacing(id).filter((each) => before.every((other) => other.id !== each.id));
+  const [first] = holders;
+  if (first === undefined) return;
+  const ids = holders.map((each) => each.id);
+  const links = ids.flatMap((each) => host.store.links(each).map((link) => link.id));
+  const held = links.length === 0 ? "" : `, now by link ${links.join(", ")}`;
+  throw new BpfmanError(
+    "PROGRAM_IN_USE",
+    `program ${id} is held by program ${ids.join(", ")}, loaded to replace functions of it${held}`,
+    { details: { program_id: id, programs: ids, links }, hint: `unload those first: bpfman unload ${ids.join(" ")}` },
+  );
+}
+
+/**
+ * Returns them in the order in which they can be removed together: those that replace functions of others first, and those
+ * that use the maps of others before these.
+ */
+export function inOrderOfRemoval(programs: readonly ProgramRecord[]): ProgramRecord[] {
+  const rank = ({ type, mapOwnerId }: ProgramRecord) => (type === "freplace" ? 0 : mapOwnerId === null ? 2 : 1);
+  return programs.toSorted((a, b) => rank(a) - rank(b));
 }
 
 /** A row and its previous state, which is restored if nothing could be done. */

@@ -28,7 +28,7 @@ export const unitName = (unit: Unit): string =>
 
 /**
  * How the kernel lets a link have another program. `beside`: not at all, so that both run for a moment. `never`: nor can two
- * programs be there, as netfilter gives a priority to one.
+ * programs be there, as netfilter gives a priority to one, and a function is replaced once.
  */
 export function wayOf(details: LinkDetails): "swap" | "beside" | "never" {
   if (isChained(details) || "cgroupId" in details) return "swap";
@@ -38,6 +38,7 @@ export function wayOf(details: LinkDetails): "swap" | "beside" | "never" {
     case "sk_lookup":
       return "swap";
     case "netfilter":
+    case "freplace":
       return "never";
     default:
       return "beside";

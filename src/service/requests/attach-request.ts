@@ -67,6 +67,7 @@ export const attachTarget = v.variant("kind", [
   }),
   v.strictObject({ kind: v.literal("tp_btf") }),
   v.strictObject({ kind: v.literal("fmod_ret") }),
+  v.strictObject({ kind: v.literal("freplace") }),
   v.strictObject({
     kind: v.literal("iter"),
     /** The map whose entries it visits, for iterators that visit a map's. */

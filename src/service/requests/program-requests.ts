@@ -11,7 +11,7 @@ export const deleteProgramRequest = v.pipe(
   v.strictObject({
     programId: v.optional(v.nullable(idOrName), null),
     all: v.optional(v.boolean(), false),
-    /** Also delete the programs that use its maps. */
+    /** Also delete the programs that use its maps or replace functions of it. */
     recursive: v.optional(v.boolean(), false),
     /** With `all`: also unmount the bpffs, and remove the runtime directory if nothing else is in it. */
     unmount: v.optional(v.boolean(), false),

@@ -60,7 +60,7 @@ describe("commands", () => {
     ["-o json list pr", ["programs"]],
     ["--runtime-dir /x list pr", ["programs"]],
     ["attach 5 tc", ["tc", "tcx"]],
-    ["link attach f", ["fentry", "fexit", "fmod_ret"]],
+    ["link attach f", ["fentry", "fexit", "fmod_ret", "freplace"]],
     ["help attach tc", ["tc", "tcx"]],
     ["attach help tc", ["tc", "tcx"]],
     ["help nothing ", []],

@@ -235,6 +235,24 @@ describe("several ids", () => {
     expect(JSON.parse(run.out).unloaded.map((each: { program_id: number }) => each.program_id)).toEqual([1, 3]);
     expect(JSON.parse(run.err).error.code).toBe("LINK_STILL_HELD");
   });
+  test("programs that others hold follow those", async () => {
+    const held = new Set([1, 2]);
+    const answer: CliWorld["answer"] = ({ request }) => {
+      const { programId } = request as { programId: number };
+      if (programId !== 4 && held.has(programId)) throw new BpfmanError("PROGRAM_IN_USE", `${programId} is held`);
+      held.delete(programId - 2);
+      return { program_id: programId, detached: [], unloaded: true, deleted: [programId] };
+    };
+    const run = await cli("unload 1 2 3 4", { answer });
+    expect([run.code, run.err]).toEqual([0, ""]);
+    expect(run.calls.map(({ request }) => (request as { programId: number }).programId)).toEqual([1, 2, 3, 4, 1, 2]);
+    held.add(1).add(2);
+    const without = await cli("unload 1 2 3", { answer });
+    expect([without.code, without.err]).toEqual([5, "error: 2 is held\nhint: unload those first\n"]);
+    held.add(2);
+    const alone = await cli("program delete 2", { answer });
+    expect([alone.code, alone.calls.length]).toEqual([1, 1]);
+  });
   test("an interruption ends it", async () => {
     const run = await cli("unload 1 2 3", world({ 2: "CANCELLED" }));
     expect(run.calls).toHaveLength(2);

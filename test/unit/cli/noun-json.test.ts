@@ -32,6 +32,7 @@ const DETAILS: Readonly<Record<string, readonly string[]>> = {
   raw_tp: ["tracepoint"],
   tp_btf: ["tracepoint"],
   fmod_ret: ["fn_name"],
+  freplace: ["target_program_id", "fn_name"],
   "kprobe.multi": ["pattern", "functions", "retprobe"],
   "uretprobe.multi": ["target", "pattern", "functions", "pid", "retprobe", "container_pid"],
   iter: ["iterator", "map_id"],

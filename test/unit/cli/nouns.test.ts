@@ -224,6 +224,7 @@ describe("link attach", () => {
     ],
     ["fentry 7", { kind: "fentry" }],
     ["fexit 7", { kind: "fexit" }],
+    ["freplace 7", { kind: "freplace" }],
     ["lsm 7", { kind: "lsm" }],
     ["cgroup 7 /sys/fs/cgroup/a", { kind: "cgroup", cgroup: "/sys/fs/cgroup/a", priority: 1000, direction: null }],
     [

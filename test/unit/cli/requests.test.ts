@@ -1,5 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { type GenericSchema, parse } from "valibot";
+import { ANY_TARGET } from "../../../src/cli/attach/hooks.ts";
+import { attachTarget } from "../../../src/service/requests/attach-request.ts";
 import { OPERATIONS, type OperationName } from "../../../src/service/operations.ts";
 import { cli } from "../../fakes/cli-host.ts";
 import { everyLink, programAnswer, tcxLink, versionAnswer } from "../../fakes/answers.ts";
@@ -70,6 +72,13 @@ describe("run", () => {
     ],
   ];
   test.each(cases)("%s", (line, request) => expectRequest(line, "program/run", request));
+
+  test("there is an option for each field of each target", () => {
+    const fields = new Set(attachTarget.options.flatMap(({ entries }) => Object.keys(entries)));
+    fields.delete("kind");
+    const options = Object.keys(ANY_TARGET).map((name) => (name === "visitedMap" ? "map" : name));
+    expect(options.toSorted()).toEqual([...fields].sort());
+  });
 
   test("of an image, all words are programs", async () => {
     const { calls } = await cli("run --image-url h/a:v1 xdp:a b -i eth0 -p 50", {
@@ -219,6 +228,7 @@ describe("attach", () => {
     ],
     ["tp_btf", { kind: "tp_btf" }],
     ["fmod_ret -m a=b", { kind: "fmod_ret" }, { a: "b" }],
+    ["freplace", { kind: "freplace" }],
     ["kprobe.multi -f tcp_*", { kind: "kprobe.multi", fnName: "tcp_*" }],
     [
       "uprobe.multi --target libc -f malloc*",

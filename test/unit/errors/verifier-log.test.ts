@@ -208,6 +208,14 @@ test("the usual reasons come with advice", () => {
     "bpf_core",
   );
   expect(adviceFor("R1 type=ctx expected=map_ptr")).toContain("another type");
+  for (const reason of ["Cannot replace static functions", "hidden() is not a global function"])
+    expect(adviceFor(reason)).toContain("remove static");
+  for (const reason of [
+    "with_more() has 2 args while decide() has 1 args",
+    "Return type INT of decide() doesn't match type PTR of drop()",
+    "arg0 in drop() is PTR while decide() has INT",
+  ])
+    expect(adviceFor(reason)).toContain("arguments and the result");
   expect(adviceFor("At program exit the register R0 has smin=17")).toBeNull();
 });
 

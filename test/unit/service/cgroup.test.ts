@@ -103,7 +103,7 @@ describe("on a cgroup", () => {
     const word = await failure(toCgroup("a", { direction: "ingress" }));
     expect(word.code).toBe("INVALID_ATTACH");
     expect((await failure(toCgroup("a", { cgroup: "/nowhere" }))).code).toBe("CGROUP_NOT_FOUND");
-    expect((await failure(attach("a", { kind: "sk_lookup" }))).message).toContain('"attach');
+    expect((await failure(attach("a", { kind: "sk_lookup" }))).message).toContain('"bpfman attach');
   });
 
   test("a removed one is shown as gone, found by doctor, and forgotten by repair; the program can be attached to the next", async () => {

@@ -38,7 +38,8 @@ test("the programs of an object, as their types and names, or by their names alo
   expect(await programs("al")).toEqual(["all"]);
   const source = 'SEC("freplace/x") int part(void *c) { return 0; } SEC("tc") int whole(void *c) { return 0; }';
   bed.files.contents.set("/part.o", compileBpf(source));
-  expect(await offered({ what: "object-program", file: "/part.o" })).toEqual(["tc:whole", "tcx:whole"]);
+  const parts = ids.map((id) => `freplace:part:${id}/x`);
+  expect(await offered({ what: "object-program", file: "/part.o" })).toEqual([...parts, "tc:whole", "tcx:whole"]);
 });
 
 test("the kind of hook that fits a program", async () => {

@@ -418,7 +418,9 @@ describe("attach and detach", () => {
     expect((await attach("sched/sched_switch")).record.details).toEqual({ group: "sched", name: "sched_switch" });
     const uprobe = await loadOne("uprobe:on_call");
     const wrongHook = await expectCode(tcx(uprobe), "PROGRAM_TYPE_MISMATCH");
-    expect(wrongHook.message).toBe(`program ${uprobe} is a uprobe program; attach it with "attach ${uprobe} uprobe"`);
+    expect(wrongHook.message).toBe(
+      `program ${uprobe} is a uprobe program; attach it with "bpfman attach ${uprobe} uprobe"`,
+    );
     const probe = (target: Record<string, unknown>) =>
       invoke("link/attach", { programId: uprobe, attach: { kind: "uprobe", ...target } });
     await expectCode(probe({ target: "libnothing" }), "TARGET_NOT_FOUND");

@@ -11,6 +11,8 @@ SEC("kprobe") int on_call(void *ctx) { return 0; }
 SEC("kretprobe") int on_return(void *ctx) { return 0; }
 SEC("fentry") int on_entry(void *ctx) { return 0; }
 SEC("lsm") int on_decision(void *ctx) { return 0; }
+SEC("xdp") int whole(struct xdp_md *ctx) { return 2; }
+SEC("freplace/decide") int part(struct xdp_md *ctx) { return 1; }
 `;
 
 let bed: TestBed;
@@ -23,7 +25,7 @@ beforeEach(() => {
 });
 afterEach(() => bed.close());
 
-async function load(type: string, name: string, attachFunction: string | null = null): Promise<number> {
+async function load(type: string | null, name: string, attachFunction: string | null = null): Promise<number> {
   const programs = [{ type, name, attachFunction }];
   const answer = await invoke("program/load", { source: { file: "/x.o" }, programs });
   return answer.programs[0]?.record?.program_id ?? 0;
@@ -158,5 +160,141 @@ describe("fentry and lsm", () => {
     expect((await invoke("link/list", {})).links).toEqual([]);
     bed.kernel.lsm = true;
     expect((await attach(id, { kind: "lsm" })).record.details).toEqual({ hook_name: "file_open" });
+  });
+});
+
+describe("freplace", () => {
+  test("replaces a function of the program that was named at the load, by its id or name", async () => {
+    const whole = await load("xdp", "whole");
+    for (const named of ["whole", `${whole}`, `${whole}/decide`, "whole/decide"]) {
+      const part = await load("freplace", "part", named);
+      const { programs } = await invoke("program/list", {});
+      expect(programs.find(({ record }) => record?.program_id === part)?.record?.load.attach_func).toBe(
+        `${whole}/decide`,
+      );
+      const { record } = await attach(part, { kind: "freplace" });
+      expect(record).toMatchObject({ kind: "freplace", details: { target_program_id: whole, fn_name: "decide" } });
+      await invoke("program/unload", { programId: part });
+    }
+    await invoke("program/unload", { programId: whole });
+  });
+
+  test("needs a managed program that is none itself", async () => {
+    const whole = await load("xdp", "whole");
+    const part = await load("freplace", "part", `${whole}`);
+    for (const [code, named] of [
+      ["INVALID_PROGRAM", null],
+      ["INVALID_PROGRAM", "/decide"],
+      ["INVALID_PROGRAM", "whole/"],
+      ["INVALID_PROGRAM", `${part}/part`],
+      ["PROGRAM_NOT_FOUND", "nobody"],
+      ["PROGRAM_NOT_FOUND", "4294967295"],
+    ] as const) {
+      expect([named, (await failureOfAsync(() => load("freplace", "part", named))).code]).toEqual([named, code]);
+    }
+    const { programs } = await invoke("program/list", {});
+    expect(programs).toHaveLength(2);
+  });
+
+  test("a function is replaced once, and its program stays until then", async () => {
+    const whole = await load("xdp", "whole");
+    const [part, another] = [await load("freplace", "part", "whole"), await load("freplace", "part", "whole")];
+    const { record } = await attach(part, { kind: "freplace" });
+    expect(await failureOfAsync(() => attach(part, { kind: "freplace" }))).toMatchObject({
+      code: "ALREADY_ATTACHED",
+      details: { link_id: record.id },
+    });
+    expect(await failureOfAsync(() => attach(another, { kind: "freplace" }))).toMatchObject({
+      code: "HOOK_BUSY",
+      details: { link_id: record.id, program_id: part },
+    });
+    const held = { code: "PROGRAM_IN_USE", details: { programs: [part, another], links: [record.id] } };
+    expect(await failureOfAsync(() => invoke("program/unload", { programId: whole }))).toMatchObject(held);
+    const replace = (id: number) => invoke("program/replace", { programIds: [id], source: { file: "/x.o" } });
+    expect(await failureOfAsync(() => replace(whole))).toMatchObject(held);
+    expect(await failureOfAsync(() => replace(part))).toMatchObject({ code: "NOT_SUPPORTED" });
+    const hook = await attach(whole, { kind: "xdp", iface: "eth0", priority: 50 });
+    expect(await failureOfAsync(() => invoke("link/delete", { linkId: hook.record.id }))).toMatchObject(held);
+    expect((await invoke("link/list", {})).links).toHaveLength(2);
+    expect(await failureOfAsync(() => invoke("program/delete", { programId: whole }))).toMatchObject(held);
+    expect((await invoke("program/delete", { programId: whole, recursive: true })).deleted).toEqual([
+      part,
+      another,
+      whole,
+    ] as number[]);
+  });
+
+  test("all programs can be deleted at once, those that replace functions first", async () => {
+    const whole = await load("xdp", "whole");
+    const part = await load("freplace", "part", "whole");
+    expect((await invoke("program/delete", { all: true })).deleted).toEqual([part, whole] as number[]);
+  });
+
+  test("what depends on a program that goes along goes first", async () => {
+    const owner = await load("kprobe", "on_call");
+    const programs = [{ type: "xdp", name: "whole" }];
+    const answer = await invoke("program/load", { source: { file: "/x.o" }, programs, mapOwnerId: owner });
+    const whole = answer.programs[0]?.record?.program_id ?? 0;
+    const part = await load("freplace", "part", "whole");
+    const { deleted } = await invoke("program/delete", { programId: owner, recursive: true });
+    expect(deleted).toEqual([part, whole, owner] as number[]);
+  });
+
+  test("the end of a session unloads what it loaded, but what another's program holds only after that one", async () => {
+    const whole = async (owner: string) =>
+      (await invoke("program/load", { source: { file: "/x.o" }, programs: [{ name: "whole" }] }, { owner })).programs;
+    const replacing = async (owner: string) => {
+      const programs = [{ name: "part", attachFunction: "whole" }];
+      const { record } = (await invoke("program/load", { source: { file: "/x.o" }, programs }, { owner }))
+        .programs[0] as { record: { program_id: number } };
+      await invoke("link/attach", { programId: record.program_id, attach: { kind: "freplace" } }, { owner });
+      return record.program_id;
+    };
+    const left = async () => (await invoke("program/list", {})).programs.map(({ record }) => record?.program_id);
+    const ending = async (...owners: string[]) => {
+      for (const owner of owners) bed.ended.add(owner as never);
+      await invoke("program/unload", { programId: 1, ignoreMissing: true });
+      return left();
+    };
+    await whole("77:1:1");
+    await replacing("77:1:1");
+    expect(await ending("77:1:1")).toEqual([]);
+    const held = (await whole("78:1:1"))[0]?.record?.program_id;
+    const holder = await replacing("79:1:1");
+    expect(await ending("78:1:1")).toEqual([held, holder]);
+    expect(bed.logged.at(-1)).toContain(`could not unload program ${held} of an ended session`);
+    expect((await invoke("link/list", {})).links).toHaveLength(1);
+    await invoke("program/unload", { programId: holder });
+    expect(await ending()).toEqual([]);
+  });
+
+  const checked = async (attachFunction: string | null) => {
+    const programs = [{ type: "freplace", name: "part", attachFunction }];
+    const { files } = await invoke("object/check", { files: ["/x.o"], programs });
+    return files.flatMap((file) => file.programs)[0];
+  };
+
+  test("is checked against a loaded program that is named, and skipped without", async () => {
+    const reason =
+      "it is checked against the loaded program of which it replaces a function: use --programs freplace:part:PROGRAM/decide";
+    expect(await checked(null)).toMatchObject({ verdict: "skipped", reason });
+    const whole = await load("xdp", "whole");
+    for (const named of ["whole", `${whole}/decide`]) {
+      expect(await checked(named)).toMatchObject({ verdict: "accepted", type: "freplace" });
+    }
+    expect(await failureOfAsync(() => checked("nobody/decide"))).toMatchObject({ code: "PROGRAM_NOT_FOUND" });
+    expect(await failureOfAsync(() => checked("/decide"))).toMatchObject({ code: "INVALID_PROGRAM" });
+  });
+
+  test("a kernel without extensions is said to be one", async () => {
+    await load("xdp", "whole");
+    bed.kernel.refused.add("part");
+    expect((await checked("whole"))?.refusal).toMatchObject({ code: "KERNEL_UNSUPPORTED" });
+    expect(await failureOfAsync(() => load(null, "part", "whole"))).toMatchObject({
+      code: "KERNEL_UNSUPPORTED",
+      message: "load freplace: this kernel has no extension programs (BPF_PROG_TYPE_EXT: EPERM)",
+    });
+    bed.kernel.ext = true;
+    expect(await failureOfAsync(() => load(null, "part", "whole"))).toMatchObject({ code: "VERIFIER_REJECTED" });
   });
 });

@@ -45,6 +45,7 @@ const EVERY_KIND: readonly LinkDetails[] = [
   },
   { kind: "fentry", fnName: "tcp_connect" },
   { kind: "fexit", fnName: "tcp_connect" },
+  { kind: "freplace", targetProgramId: programId(63178), fnName: "decide" },
   { kind: "sockops", cgroup: "/sys/fs/cgroup/a b", cgroupId: 42, attachType: "CGROUP_SOCK_OPS", priority: 1000 },
   { kind: "sk_lookup", netns: "/run/netns/blue", nsid: 4026532193 },
   {
