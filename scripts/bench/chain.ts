@@ -1,5 +1,5 @@
 /**
- * `bun scripts/bench/chain.ts`: measures the cost of a chain per packet, and of the n-th attach. The kernel runs the
+ * `bun scripts/bench/chain.ts [xdp|tc]`: measures the cost of a chain per packet, and of the n-th attach. The kernel runs the
  * program of an interface many times on the same packet (BPF_PROG_TEST_RUN) and returns the mean in whole nanoseconds;
  * the least of several such runs counts. Chains are made several times, in turn with those of another bpfman if BPFMAN_PEER
  * names one. Look at the ratios. Needs its own network namespace (`unshare --net --mount`, as scripts/bench.ts does), or a
@@ -194,7 +194,9 @@ function run(): void {
     const tools = named.map(([name = "", program = ""]) => {
       return { name, program, env: { BPFMAN_RUNTIME_DIR: join(directory, name) } };
     });
-    for (const hook of ["xdp", "tc"] as const) benchHook({ watch, packet }, hook, tools);
+    const [only] = process.argv.slice(2);
+    for (const hook of ["xdp", "tc"] as const)
+      if (only === undefined || only === hook) benchHook({ watch, packet }, hook, tools);
   } finally {
     Bun.spawnSync(["ip", "link", "del", INTERFACE], { stderr: "ignore" });
     removeTree(directory);

@@ -121,15 +121,19 @@ function remembered<Key, Value>(find: (key: Key) => Value): (key: Key) => Value 
   };
 }
 
-/** Returns null if there is no namespace at the path, and undefined if it cannot be entered now. */
-function lookInto(host: Host, netns: string | null, indexes: ReadonlySet<number>): InterfaceNames | null | undefined {
+/** Returns undefined if the kernel does not say now. The answer of a change that was made must not fail for that. */
+function ifReadable<T>(read: () => T): T | null | undefined {
   try {
-    return host.network.names(netns, indexes);
+    return read();
   } catch (cause) {
     if (!(cause instanceof BpfmanError)) throw cause;
     return cause.code === "NETNS_NOT_FOUND" ? null : undefined;
   }
 }
+
+/** Returns null if there is no namespace at the path, and undefined if it cannot be entered now. */
+const lookInto = (host: Host, netns: string | null, indexes: ReadonlySet<number>): InterfaceNames | null | undefined =>
+  ifReadable(() => host.network.names(netns, indexes));
 
 function chainAttachment(
   host: Host,
@@ -144,7 +148,8 @@ function chainAttachment(
   const found = onInterface({ nsid, ifindex, netns, link: null });
   if (found.present !== true || program === null) return found;
   const direction = type === "tc-egress" ? "egress" : "ingress";
-  const runs = host.kernel.tcFilterProgram({ netns, ifindex, direction }, record.filter);
+  const runs = ifReadable(() => host.kernel.tcFilterProgram({ netns, ifindex, direction }, record.filter));
+  if (runs === undefined) return { ...found, present: null };
   if (runs === program) return found;
   return { ...found, present: false, reason: runs === null ? "filter-gone" : "filter-replaced" };
 }

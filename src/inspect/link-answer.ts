@@ -278,11 +278,10 @@ export function ownKernelLink(host: Host, record: LinkRecord, around: Surroundin
 }
 
 /** Reports whether the hook's filter runs a TC program: one that runs directly has no link in the kernel. */
-function isInFilter(host: Host, { programId, details }: LinkRecord, { dispatchers }: Surroundings): boolean {
+function isInFilter({ programId, details }: LinkRecord, { dispatchers, attachments }: Surroundings): boolean {
   if (details.kind !== "tc") return false;
   const found = dispatcherRecordOf(details, dispatchers);
-  if (found === undefined || found.type === "xdp" || found.programId !== programId) return false;
-  return host.kernel.tcFilterProgram(details, found.filter) === programId;
+  return found?.programId === programId && attachments.ofDispatcher(found).present === true;
 }
 
 /** Answers for some of the stored links. */
@@ -295,7 +294,7 @@ export function linkAnswers(host: Host, records: readonly LinkRecord[]): LinkAns
       record: linkRecordAnswer(record, around),
       status: {
         kernel: ours && kernelLinkAnswer(host, ours, record.details),
-        kernel_seen: ours !== null || isInFilter(host, record, around),
+        kernel_seen: ours !== null || isInFilter(record, around),
         pin_present: record.pinPath !== "" && host.pins.exists(record.pinPath),
         function_name: host.store.program(record.programId)?.name ?? null,
         attachment: around.attachments.ofLink(record),

@@ -41,10 +41,32 @@ function statOf(pid: number): readonly string[] | null {
 }
 const isAlive = (pid: number): boolean => !["Z", "X", undefined].includes(statOf(pid)?.[0]);
 
-/** Waits for so many hundredths of a second in the kernel; nothing but a verification takes long. */
+const SIGTERM_BIT = 1n << 14n;
+/** Whether a signal ends the process at once, and not only when its JavaScript runs again: as while it loads an object. */
+function isLoading(pid: number): boolean {
+  const [, caught = "0"] = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+  if ((BigInt(`0x${caught}`) & SIGTERM_BIT) !== 0n) return false;
+  // It has no handlers at its start either, but no maps.
+  return filesOf(pid).some((file) => file.includes("bpf-map"));
+}
+
+/** Waits until it is in the middle of a load, of which nothing but the verification takes so many hundredths of a second. */
 async function untilVerifying(pid: number, hundredths = 50): Promise<void> {
+  await until(() => isLoading(pid));
   const before = Number(statOf(pid)?.[12]);
   await until(() => Number(statOf(pid)?.[12]) > before + hundredths);
+}
+
+/** What its descriptors are. */
+function filesOf(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/${pid}/fd/${fd}`)];
+    } catch {
+      // It was closed meanwhile.
+      return [];
+    }
+  });
 }
 
 /** The process that makes the changes of a session. */
@@ -129,8 +151,8 @@ extensionTest("a cancelled attach to a chain leaves the hook as it was", async (
     await bpfman.load(CHAIN, "--programs", "xdp:xdp_member_0"),
     await bpfman.load(SLOW, "--programs", "xdp:slow_member"),
   ];
-  const target = { interface: "veth0", netns: lab.netns() };
-  const attach = ["--iface", target.interface, "--netns", target.netns, "--priority"];
+  const target = { iface: "veth0", netns: lab.netns() };
+  const attach = ["--iface", target.iface, "--netns", target.netns, "--priority"];
   await bpfman.attach(idOf(first, "xdp_member_0"), "xdp", ...attach, "50");
   const before = await bpfman.json("dispatcher", "list");
   const server = await started();
@@ -154,7 +176,6 @@ test("only a session that changes something has a worker; it inherits no files, 
   expect(workerOf(server.pid)).toBeNull();
   await expectChanges(server);
   const worker = workerOf(server.pid) as number;
-  const filesOf = (pid: number) => readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
   expect(filesOf(server.pid)).toContain(OBJECT);
   expect(filesOf(worker).filter((file) => !/^(socket|pipe|anon_inode):/.test(file))).toEqual([]);
   process.kill(worker, "SIGTERM");

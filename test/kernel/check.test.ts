@@ -1,4 +1,7 @@
-/** What the verifier of this kernel refuses. The marks in fifty.bpf.c say which line a refusal must be blamed on. */
+/**
+ * What the verifier of this kernel refuses. The marks in fifty.bpf.c say which line a refusal must be blamed on, and
+ * docs/refusals.md has what several kernels say; UPDATE_REFUSALS=1 writes the column of this one.
+ */
 import { beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { release, tmpdir } from "node:os";
@@ -7,6 +10,7 @@ import { buildBpf } from "../../scripts/build-bpf.ts";
 import { renderCheck } from "../../src/cli/render/check.ts";
 import { renderGithub } from "../../src/cli/render/check-github.ts";
 import { renderSarif } from "../../src/cli/render/check-sarif.ts";
+import { renderJson } from "../../src/cli/render/json.ts";
 import type { CheckAnswer, CheckedProgramAnswer } from "../../src/domain/check-answer.ts";
 import type { Settings } from "../../src/domain/settings.ts";
 import { connect } from "../../src/runtime.ts";
@@ -27,6 +31,10 @@ const SETTINGS: Settings = {
   lockTimeoutMs: 1000,
   logLevel: "off",
 };
+
+const PAGE = join(ROOT, "docs/refusals.md");
+/** As in the head of a column of that page. */
+const HERE = `Linux ${release().split(".").slice(0, 2).join(".")}`;
 
 const isAtLeast = (major: number, minor: number): boolean => {
   const [here = 0, its = 0] = release().split(".").map(Number);
@@ -121,6 +129,17 @@ describe("the offending line of each refusal", () => {
     expect([...places.keys()].sort()).toEqual([...refused].sort());
   }, 300_000);
 
+  test("as JSON", () => {
+    const { files }: CheckAnswer = JSON.parse(renderJson(answer));
+    const found = files.flatMap((file) =>
+      file.programs.flatMap(({ name, refusal }): [string, string][] => {
+        const { file: path, line, column } = refusal?.source ?? {};
+        return refusal === null ? [] : [[name, `${path?.replace(`${ROOT}/`, "")}:${line}:${column}`]];
+      }),
+    );
+    expect(new Map(found)).toEqual(new Map(places));
+  });
+
   test("as text", () => {
     const text = renderCheck(answer, { styled: false, columns: null });
     for (const [name, place] of places) {
@@ -157,7 +176,41 @@ describe("the offending line of each refusal", () => {
     });
     expect(new Map(found)).toEqual(new Map(places));
   });
+
+  test("as docs/refusals.md says", () => {
+    const page = readFileSync(PAGE, "utf8");
+    const now = withColumn(page, programs(answer), places);
+    if (process.env.UPDATE_REFUSALS !== undefined) writeFileSync(PAGE, now);
+    else if (page.includes(`| ${HERE} |`)) expect(page).toBe(now);
+  });
 });
+
+/** The page with what this kernel says: where, and in which words if its column is the last. */
+function withColumn(
+  page: string,
+  programs: readonly CheckedProgramAnswer[],
+  places: ReadonlyMap<string, string>,
+): string {
+  const start = page.indexOf("| program |");
+  const [head = [], , ...old] = page
+    .slice(start)
+    .trimEnd()
+    .split("\n")
+    .map((line) => line.slice(2, -2).split(" | "));
+  const kernels = [...new Set([...head.slice(1, -1), HERE])].sort(new Intl.Collator("en", { numeric: true }).compare);
+  const rows = programs.map(({ name, refusal }) => {
+    const before = old.find(([cell]) => cell === `\`${name}\``) ?? [];
+    const cells = kernels.map((kernel) =>
+      kernel === HERE
+        ? (places.get(name)?.replace(/^.*?:/, "") ?? "accepted")
+        : (before[head.indexOf(kernel)] ?? "not tried"),
+    );
+    const words = refusal?.reason.replaceAll("|", "/").replace(/\s+/g, " ");
+    return [`\`${name}\``, ...cells, (kernels.at(-1) === HERE && words) || before.at(-1) || words || ""];
+  });
+  const lines = [["program", ...kernels, "the verifier says"], ["---", ...kernels.map(() => "--:"), "---"], ...rows];
+  return `${page.slice(0, start)}${lines.map((cells) => `| ${cells.join(" | ")} |\n`).join("")}`;
+}
 
 test("the costs of what it accepts are all there, and nothing stays loaded", async () => {
   const invoke = await connect(SETTINGS, () => {});

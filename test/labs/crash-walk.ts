@@ -100,13 +100,17 @@ export function momentsIn(trace: string): Moment[] {
 
 /**
  * Whether the command came to a call that has an effect, and was hit there. It may not have come so far this time, or the
- * call of that number may have been another.
+ * call of that number may have been another, also in another thread or process: each counts its own.
  */
 export function wasHit(trace: string): boolean {
   const text = readFileSync(trace, "utf8");
   if (text.includes("+++ killed by SIGKILL")) return true;
-  const [, call = "", rest = ""] = /^\d+ +([a-z_0-9]+)\((.*)\(INJECTED\)$/m.exec(text) ?? [];
-  return EFFECTS[call]?.test(rest) === true;
+  const hits = text.split("\n").filter((line) => line.endsWith("(INJECTED)"));
+  const isEffect = (line: string): boolean => {
+    const [, call = "", rest = ""] = /^\d+ +([a-z_0-9]+)\((.*)/.exec(line) ?? [];
+    return EFFECTS[call]?.test(rest) === true;
+  };
+  return hits.length > 0 && hits.every(isEffect);
 }
 
 /** Each moment with SIGKILL, and with one error, in turn. */

@@ -64,7 +64,7 @@ export async function attachToChain(host: Host, request: ChainAttach, context: C
   const there = membersOf(host, place.key);
   const mode = target.kind === "xdp" ? target.xdpMode : null;
   if (mode !== null && there.length > 0) requireSameMode(host, place, mode);
-  return carryOut(context, async (steps) => {
+  const id = await carryOut(context, async (steps) => {
     const pending = await steps.step(
       "write the pending row",
       () => {
@@ -78,6 +78,8 @@ export async function attachToChain(host: Host, request: ChainAttach, context: C
     context.note({ links: [pending.id] });
     const members = orderChain([...there, memberOf(host, pending, program)], pending.id);
     await rebuild(host, { place, members, mode }, { steps, context });
-    return linkAnswer(host, requireLink(host, pending.id));
+    return pending.id;
   });
+  // Not within the steps: what its transaction has made current is never undone.
+  return linkAnswer(host, requireLink(host, id));
 }

@@ -59,10 +59,8 @@ export async function updateLink(host: Host, request: UpdateLinkRequest, context
   // A moved member is new at its position; one that stays is ordered by name.
   const members = orderChain(changed, priority === details.priority ? null : link.id);
   context.note({ programs: [link.programId], place: placeInBrief(details) });
-  return carryOut(context, async (steps) => {
-    await rebuild(host, { place, members }, { steps, context });
-    return linkAnswer(host, requireLink(host, link.id));
-  });
+  await carryOut(context, (steps) => rebuild(host, { place, members }, { steps, context }));
+  return linkAnswer(host, requireLink(host, link.id));
 }
 
 export const implementation = operation({ request: updateLinkRequest, run: updateLink });

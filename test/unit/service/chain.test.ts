@@ -190,6 +190,56 @@ describe("link update", () => {
   });
 });
 
+describe("after a change that was made, when the kernel cannot be read", () => {
+  const failure = (): never => {
+    throw new BpfmanError("KERNEL_CALL_FAILED", "setns: Input/output error");
+  };
+  const membersAt = async (key: typeof XDP_KEY): Promise<string[]> =>
+    (await invoke("dispatcher/get", key)).members.map((member) => member.program_name as string);
+
+  test("the answer says that it does not know, and lists do", async () => {
+    const { kernel } = bed;
+    const [read, replace] = [kernel.tcFilterProgram, kernel.replaceTc.bind(kernel)];
+    const [first, second] = [await load("t_a"), await load("t_b")];
+    kernel.replaceTc = (...parts) => {
+      replace(...parts);
+      kernel.tcFilterProgram = failure;
+    };
+    const unknown = { present: null, reason: null };
+    const change = async (work: () => Promise<unknown>) => {
+      expect(await work()).toMatchObject({ status: { attachment: unknown } });
+      for (const { attachment } of (await invoke("link/list", {})).links) expect(attachment).toMatchObject(unknown);
+      kernel.tcFilterProgram = read;
+    };
+    await change(() => attachTc(first));
+    await change(() => invoke("link/update", { linkId: 1, priority: 60 }));
+    await change(() => attachTc(second));
+    expect(await membersAt(TC_KEY)).toEqual(["t_b", "t_a"]);
+    expect((await invoke("link/get", { linkId: 1 })).status.attachment).toMatchObject({ present: true });
+  });
+
+  test("the change stays whole, although its answer fails", async () => {
+    const { kernel } = bed;
+    const [read, swap] = [kernel.link, kernel.swapXdp.bind(kernel)];
+    await attach(await load("x_a"));
+    const second = await load("x_b");
+    kernel.swapXdp = (...parts) => {
+      swap(...parts);
+      kernel.link = failure;
+    };
+    const change = async (work: () => Promise<unknown>, after: readonly string[]) => {
+      await expectCode(work(), "KERNEL_CALL_FAILED");
+      kernel.link = read;
+      expect(await chainNames(XDP_HOOK)).toEqual([...after]);
+      expect(await membersAt(XDP_KEY)).toEqual([...after]);
+      await invoke("link/detach", { linkId: 4711, ignoreMissing: true });
+      expect((await invoke("doctor", {})).findings).toEqual([]);
+    };
+    await change(() => attach(second), ["x_b", "x_a"]);
+    await change(() => invoke("link/update", { linkId: 1, priority: 10 }), ["x_a", "x_b"]);
+  });
+});
+
 describe("the hook", () => {
   test("held by somebody else is left alone", async () => {
     bed.kernel.addForeignFilter(TC_HOOK, { priority: 50, handle: 1 }, 7);
