@@ -7,6 +7,7 @@ import { type ChainDetails, isChained, type LinkDetails, type LinkRecord } from 
 import {
   APPLICATION_KEY,
   applicationOf,
+  EVERY_PROGRAM,
   type Metadata,
   NOUN_APPLICATION_KEY,
   type ProgramRecord,
@@ -136,6 +137,13 @@ function planObject(host: Host, desired: DesiredObject, context: Context): Plann
     const slots: Slot[] = [];
     const object: PlannedObject = { desired, planned, slots };
     const names = new Map(desired.entry.programs.map((program, at) => [program.name, at]));
+    const nameless = desired.entry.programs.findIndex(
+      ({ name, attach }) => attach.length > 0 && !planned.specs.some((spec) => spec.name === name),
+    );
+    if (nameless >= 0) {
+      const place = desired.at("programs", nameless, "attach");
+      throw documentError(place, `"${EVERY_PROGRAM}" cannot be attached`, "name the programs that are to be attached");
+    }
     for (const spec of planned.specs) {
       const at = names.get(spec.name);
       const entries = at === undefined ? [] : (desired.entry.programs[at]?.attach ?? []);

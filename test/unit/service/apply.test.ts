@@ -266,6 +266,39 @@ objects:
     expect(brief(await apply({ awaitInterfaces: true }))).toContain("attach count tcx eth7 ingress");
   });
 
+  test("takes members out of a chain, and leaves the others in their order", async () => {
+    const members = (attached: readonly string[]) => {
+      const attach = (name: string, at: number) =>
+        attached.includes(name) ? [{ kind: "tc", iface: "eth0", direction: "ingress", priority: 10 + at }] : [];
+      const programs = ["a", "b", "c"].map((name, at) => ({ name, type: "tc", attach: attach(name, at) }));
+      write(JSON.stringify({ applications: { chain: { objects: [{ path: "c.o", programs }] } } }));
+    };
+    const one = (name: string) => `SEC("tc") int ${name}(void *ctx) { return 0; }`;
+    bed.files.contents.set("/d/c.o", compileBpf(["a", "b", "c"].map(one).join("\n")));
+    const chain = async () => {
+      const { programs } = await invoke("program/list", {});
+      const nameOf = (id: number) => programs.find(({ program_id }) => program_id === id)?.function_name ?? id;
+      const { links } = await invoke("link/list", {});
+      return links.map(
+        (link) => `${nameOf(link.program_id)} ${"position" in link.details ? link.details.position : ""}`,
+      );
+    };
+    const hook = { netns: null, ifindex: 2, direction: "ingress" } as const;
+    members(["a", "b", "c"]);
+    await apply();
+    expect(await chain()).toEqual(["a 0", "b 1", "c 2"]);
+    members(["b"]);
+    expect(brief(await apply()).filter((line) => line.startsWith("detach"))).toHaveLength(2);
+    expect(await chain()).toEqual(["b 0"]);
+    expect(bed.kernel.chainOn(hook)).toHaveLength(1);
+    members(["c", "b"]);
+    await apply();
+    expect((await chain()).toSorted()).toEqual(["b 0", "c 1"]);
+    members([]);
+    await apply();
+    expect(bed.kernel.chainOn(hook)).toEqual([]);
+  });
+
   test("of several applications keeps those before the one that fails", async () => {
     write(`${COUNTER}
   second:

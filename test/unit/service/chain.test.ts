@@ -220,10 +220,10 @@ describe("after a change that was made, when the kernel cannot be read", () => {
 
   test("the change stays whole, although its answer fails", async () => {
     const { kernel } = bed;
-    const [read, swap] = [kernel.link, kernel.swapXdp.bind(kernel)];
+    const [read, swap] = [kernel.link, kernel.swapProgram.bind(kernel)];
     await attach(await load("x_a"));
     const second = await load("x_b");
-    kernel.swapXdp = (...parts) => {
+    kernel.swapProgram = (...parts) => {
       swap(...parts);
       kernel.link = failure;
     };

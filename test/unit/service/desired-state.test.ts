@@ -15,6 +15,7 @@ import { BpfmanError } from "../../../src/errors/error.ts";
 import { desiredUnits } from "../../../src/service/apply/desired.ts";
 import { readDocuments } from "../../../src/service/apply/read-documents.ts";
 import type { Invoke } from "../../../src/service/invoke.ts";
+import { compileBpf } from "../../objects/compile.ts";
 import { FakeFiles, type TestBed } from "../../fakes/fake-host.ts";
 import { beforeEachServiceBed } from "../../fakes/service-bed.ts";
 
@@ -27,8 +28,11 @@ beforeEachServiceBed((made, by) => {
   invoke = by;
 });
 
+const TWO = `SEC("tc") int a(void *ctx) { return 0; } SEC("tc") int b(void *ctx) { return 0; }`;
+
 /** The error of a text, as `line:column: message; hint`. */
 async function refusal(text: string): Promise<string> {
+  bed.files.contents.set("/z.o", compileBpf(TWO));
   const before = bed.traces();
   const thrown = await invoke("apply", { documents: [{ text, name: "t.yaml", directory: "/" }] }).catch(
     (cause: unknown) => cause,
@@ -82,6 +86,14 @@ describe("a document with", () => {
       "neither a path nor an image",
       "objects: [{ programs: [{ name: x }] }]",
       '1:11: invalid value for "objects.0": needs either a path or an image',
+    ],
+    [
+      "attachments of all programs",
+      program("{ name: all, attach: [{ kind: tcx, iface: eth0, direction: ingress, priority: 1 }] }").replace(
+        "x.o",
+        "z.o",
+      ),
+      '4:22: "all" cannot be attached; name the programs',
     ],
     ["a list for an object", "- a\n- b\n", "1:3: invalid value"],
     ["one name twice", "applications:\n  a: {}\n  a: {}\n", "3:3: this name is there twice"],
