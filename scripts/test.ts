@@ -66,6 +66,7 @@ const RINGS: readonly Ring[] = [
         "chains-killed",
         "chains-flood",
         "replace",
+        "restore",
         "chains-earlier",
         "concurrency-killed",
         "doctor",

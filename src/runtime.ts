@@ -83,7 +83,7 @@ function openHost({ directories, config, machine: openMachine, openStore, keepsS
     (require("./bpffs/open-pins.ts") as typeof import("./bpffs/open-pins.ts")).openPins(pinDirectory, config.maps),
   );
   const files = once(() =>
-    (require("./files/open-files.ts") as typeof import("./files/open-files.ts")).openFiles(directories.runtimeDir),
+    (require("./files/open-files.ts") as typeof import("./files/open-files.ts")).openFiles(directories.stateDir),
   );
   const compiler = once(() =>
     (require("./compiler/open-compiler.ts") as typeof import("./compiler/open-compiler.ts")).openCompiler(process.env),
@@ -192,7 +192,7 @@ function openMachine({ directories, configFile, store }: MachineParts): MachineP
   const places = () => require("./files/places.ts") as typeof import("./files/places.ts");
   const database = () => require("./store/look.ts") as typeof import("./store/look.ts");
   const { runtimeDir, stateDir, cacheDir } = directories;
-  const own = [runtimeDir, `${runtimeDir}/fs`, `${runtimeDir}/programs`, stateDir, cacheDir];
+  const own = [runtimeDir, `${runtimeDir}/fs`, stateDir, `${stateDir}/bytecode/sha256`, cacheDir];
   const files = [`${runtimeDir}/lock`, ...["", "-wal", "-shm"].map((ending) => `${stateDir}/bpfman.db${ending}`)];
   return {
     ...VERSIONS,
@@ -259,7 +259,7 @@ async function openRuntime({ settings, write, reader, parentPid }: Opened): Prom
       const { openFiles } = await import("./files/open-files.ts");
       const { openImageBuild } = await import("./image/open-image-build.ts");
       return {
-        files: openFiles(directories.runtimeDir),
+        files: openFiles(directories.stateDir),
         ...openImageBuild({ caFile: settings.caFile, env: process.env }),
       };
     },

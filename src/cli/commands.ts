@@ -243,6 +243,12 @@ export const ROOT: Group = {
     classic("export", "Print the document that names what is there.", applying, "exportState"),
     classic("doctor", "Find what is not as bpfman recorded it.", doctor, "doctor"),
     classic("repair", "Repair what doctor finds.", doctor, "repair"),
+    classic(
+      "restore",
+      "Load and attach again what was there before a reboot.",
+      () => import("./restore/restore.ts"),
+      "restore",
+    ),
     classic("stats", "Count how often programs run, how long, and what they cost.", stats, "stats"),
     classic("top", "Show what programs cost on a screen, until you quit.", stats, "top"),
     classic("metrics", "Print or write metrics for Prometheus.", () => import("./stats/metrics.ts"), "metrics"),

@@ -14,6 +14,7 @@ const count = v.pipe(v.number(COUNT), v.safeInteger(COUNT), v.minValue(0, COUNT)
 const INTERFACE = `named with 1 to ${INTERFACE_CHARS_MAX} characters, as interfaces are`;
 const interfaceName = v.pipe(v.string(), v.minLength(1, INTERFACE), v.maxLength(INTERFACE_CHARS_MAX, INTERFACE));
 const xdpMode = v.picklist(XDP_MODES, XDP_MODES.map((mode) => `"${mode}"`).join(" or "));
+const enabled = v.boolean("true or false");
 const alone = v.picklist(ALONE_MODES, ALONE_MODES.map((mode) => `"${mode}"`).join(" or "));
 
 const GROUP = "the name of a group, or its number";
@@ -39,6 +40,7 @@ const file = v.strictObject(
     signing: v.optional(signing, {}),
     dispatcher: v.optional(v.strictObject({ alone: v.optional(alone, CONFIG_DEFAULT.dispatcher.alone) }, A_TABLE), {}),
     maps: v.optional(v.strictObject({ group: v.optional(group), mode: v.optional(mode) }, A_TABLE), {}),
+    restore: v.optional(v.strictObject({ enabled: v.optional(enabled, false) }, A_TABLE), {}),
     database: v.optional(
       v.strictObject(
         {
@@ -66,7 +68,7 @@ export function parseConfig(bytes: Uint8Array, path: string): Config {
     const first = problems.reduce((one, other) => (other.offset < one.offset ? other : one));
     throw invalid(path, placeAt(text, first.offset), first);
   }
-  const { interfaces, database, dispatcher, maps } = result.output;
+  const { interfaces, database, dispatcher, maps, restore } = result.output;
   return {
     interfaces: new Map(Object.entries(interfaces).map(([name, { xdp_mode }]) => [name, { xdpMode: xdp_mode }])),
     signing: signingConfig(result.output.signing),
@@ -75,6 +77,7 @@ export function parseConfig(bytes: Uint8Array, path: string): Config {
       group: maps.group ?? null,
       mode: maps.mode ?? (maps.group === undefined ? MAP_ACCESS_DEFAULT.mode : MODE_OF_GROUP),
     },
+    restore,
     database: { maxRetries: database.max_retries, millisecDelay: database.millisec_delay },
   };
 }
@@ -139,6 +142,8 @@ function knownKeys(keys: readonly string[]): string[] {
       return signingKeys(subsection);
     case "dispatcher":
       return Object.keys(file.entries.dispatcher.wrapped.entries);
+    case "restore":
+      return Object.keys(file.entries.restore.wrapped.entries);
     case "maps":
       return Object.keys(file.entries.maps.wrapped.entries);
     default:

@@ -23,6 +23,12 @@ export function orderChain<M extends ChainMember>(members: readonly M[], newcome
   );
 }
 
+/** Returns the chain with a new member behind those of its priority and of lower ones. */
+export function behind<M extends ChainMember>(members: readonly M[], newcomer: M): M[] {
+  const next = members.findIndex(({ priority }) => priority > newcomer.priority);
+  return members.toSpliced(next < 0 ? members.length : next, 0, newcomer);
+}
+
 /** By code unit, independent of the locale. */
 const compareNames = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
 

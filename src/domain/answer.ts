@@ -24,6 +24,8 @@ export interface ProgramRecordAnswer {
     readonly absolute_source_path: string | null;
     readonly program_name: string;
     readonly program_type: ProgramType;
+    /** Whether it comes back by itself after a reboot. Omitted in the noun-verb grammar. */
+    readonly keep: boolean;
     readonly global_data: Readonly<Record<string, string>>;
     readonly image_source: { readonly url: string; readonly digest: string; readonly pull_policy: string } | null;
     /** For freplace, `PROGRAM_ID/FUNCTION`. */
@@ -425,6 +427,33 @@ export interface LinkReadAnswer {
   readonly output: string;
   /** The offset of the next page; null at the end. */
   readonly next: number | null;
+}
+
+/** What became of a program or link of an earlier boot. One that waits has a reason, and is tried again by the next `restore`. */
+export interface RestoredAnswer {
+  readonly result: "restored" | "planned" | "waiting" | "forgotten";
+  /** The code of the error, and its message. */
+  readonly code: string | null;
+  readonly reason: string | null;
+}
+export interface RestoredProgramAnswer extends RestoredAnswer {
+  /** The ID that it had. */
+  readonly was: number;
+  /** The ID that it has now; null if it was not restored. */
+  readonly program_id: number | null;
+  readonly name: string;
+  readonly application: string | null;
+}
+export interface RestoredLinkAnswer extends RestoredAnswer {
+  readonly link_id: number;
+  /** Its program now; null if that was not restored. */
+  readonly program_id: number | null;
+  readonly place: string;
+}
+export interface RestoreAnswer {
+  readonly dry_run: boolean;
+  readonly programs: readonly RestoredProgramAnswer[];
+  readonly links: readonly RestoredLinkAnswer[];
 }
 
 export interface LoadAnswer {

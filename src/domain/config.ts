@@ -27,6 +27,10 @@ export interface Config {
     readonly alone: (typeof ALONE_MODES)[number];
   };
   readonly maps: MapAccess;
+  readonly restore: {
+    /** Whether everything comes back by itself after a reboot, or only what was loaded to be kept. */
+    readonly enabled: boolean;
+  };
   readonly database: {
     /** How often to retry when the database is locked. */
     readonly maxRetries: number;
@@ -40,6 +44,7 @@ export const CONFIG_DEFAULT: Config = {
   signing: SIGNING_DEFAULT,
   dispatcher: { alone: "direct" },
   maps: MAP_ACCESS_DEFAULT,
+  restore: { enabled: false },
   database: { maxRetries: 10, millisecDelay: 1_000 },
 };
 

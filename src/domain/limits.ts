@@ -9,6 +9,10 @@ export const PRIORITY_WIDE_MAX = 0x7fff_ffff;
 /** Priorities on netfilter hooks: a signed int32, of which the kernel keeps the first and the last (net/netfilter/nf_bpf_link.c). */
 export const NETFILTER_PRIORITY_MIN = -0x7fff_ffff;
 export const NETFILTER_PRIORITY_MAX = 0x7fff_fffe;
+/** How long `restore` waits for interfaces: longer than any of them takes to come. */
+export const RESTORE_WAIT_MS_MAX = 3_600_000;
+/** How often it looks. */
+export const RESTORE_POLL_MS = 200;
 /** Programs per `load`: several times what the largest known objects contain, few enough to bound the work. */
 export const PROGRAMS_PER_LOAD_MAX = 1024;
 /** Keys of a map of maps that are searched for an inner map. */

@@ -71,6 +71,8 @@ export interface ProgramMap {
   readonly pinPath: string | null;
   /** The map was already pinned by somebody else: bpfman uses the pin but never removes it. */
   readonly foreign?: true;
+  /** How many entries it was asked to have, in place of what the object says. */
+  readonly entries?: number;
 }
 
 /** The stored state of a program: what was requested and what bpfman did. */
@@ -80,7 +82,7 @@ export interface ProgramRecord {
   readonly type: ProgramType;
   readonly attachFunction: string | null;
   readonly section: string;
-  /** bpfman's own copy of the object file. */
+  /** bpfman's own copy of the object file, which all programs of the same file share. */
   readonly bytecodePath: string;
   /** The path as the user gave it; null for images. */
   readonly sourcePath: string | null;
@@ -110,6 +112,8 @@ export interface ProgramRecord {
    * copy lost.
    */
   readonly bytecodeDigest: string | null;
+  /** Whether it is to come back by itself after a reboot. */
+  readonly keep: boolean;
 }
 
 /**

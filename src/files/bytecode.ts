@@ -1,92 +1,77 @@
 import * as fs from "../../ffi/safe/file-system.ts";
-import { type ProgramId, programId } from "../domain/ids.ts";
-import { ID_MAX } from "../domain/limits.ts";
+import { OBJECT_BYTES_MAX } from "../domain/limits.ts";
 import { errnoName, failing } from "../errors/sys-failure.ts";
 import type { FilesPort } from "../platform/files.ts";
+import { openRegular } from "./regular.ts";
 
-const FILE = "bytecode.o";
 /** Suffix of a file that is being written. */
 const UNFINISHED = ".new";
+const DIGEST = /^[0-9a-f]{64}$/;
 
-/** The part of the port that stores loaded object files, as `<runtime-dir>/programs/<program id>/bytecode.o`. */
+/**
+ * The part of the port that stores loaded object files, each once, as `<state-dir>/bytecode/sha256/<digest>`. Nothing waits
+ * for the disk: what a power failure damages is found by its digest.
+ */
 export function bytecodeStore(
-  runtimeDir: string,
+  stateDir: string,
 ): Pick<
   FilesPort,
-  | "bytecodePath"
-  | "digest"
-  | "saveBytecode"
-  | "removeBytecode"
-  | "removeLeftover"
-  | "bytecodeExists"
-  | "bytecodeIds"
-  | "removeBytecodeDirectory"
+  "bytecodePath" | "digest" | "saveBytecode" | "removeBytecode" | "bytecodeExists" | "storedBytecode"
 > {
-  const programs = `${runtimeDir}/programs`;
-  const directoryOf = (id: ProgramId): string => `${programs}/${id}`;
-  const bytecodePath = (id: ProgramId): string => `${directoryOf(id)}/${FILE}`;
-
+  const store = `${stateDir}/bytecode/sha256`;
   return {
-    bytecodePath,
+    bytecodePath: (digest) => `${store}/${digest}`,
     digest: (bytes) => new Bun.CryptoHasher("sha256").update(bytes).digest("hex"),
 
-    saveBytecode(id, bytes) {
-      const path = bytecodePath(id);
+    saveBytecode: (path, bytes) =>
       failing("save", path, () => {
-        fs.mkdirSync(directoryOf(id), { recursive: true, mode: 0o700 });
+        if (holds(path, bytes)) return;
+        fs.mkdirSync(parentOf(path), { recursive: true, mode: 0o700 });
         try {
           write(`${path}${UNFINISHED}`, bytes);
           // Renaming is atomic, so under its final name the file is complete or absent.
           fs.renameSync(`${path}${UNFINISHED}`, path);
         } catch (thrown) {
           discard(() => fs.unlinkSync(`${path}${UNFINISHED}`));
-          // The directory stays if it contains anything else.
-          discard(() => fs.rmdirSync(directoryOf(id)));
           throw thrown;
         }
-      });
-    },
+      }),
 
-    removeBytecode: (id) =>
-      failing("remove", directoryOf(id), () => {
-        const directory = directoryOf(id);
-        const stat = fs.lstatSync(directory);
-        if (stat === undefined) return false;
-        if (!stat.isDirectory() || !removedAsUsual(directory)) {
-          const { rmSync } = require("node:fs") as typeof import("node:fs");
-          rmSync(directory, { recursive: true, force: true });
+    removeBytecode: (path) =>
+      failing("remove", path, () => {
+        for (const each of [path, `${path}${UNFINISHED}`]) {
+          const stat = fs.lstatSync(each);
+          if (stat === undefined) continue;
+          if (!stat.isDirectory()) fs.unlinkSync(each);
+          else (require("node:fs") as typeof import("node:fs")).rmSync(each, { recursive: true, force: true });
         }
-        return true;
+        // Earlier versions had a directory for each program in the runtime directory.
+        if (path.startsWith(`${store}/`)) return;
+        const directory = parentOf(path);
+        for (const each of [directory, parentOf(directory)]) discard(() => fs.rmdirSync(each));
       }),
 
-    removeLeftover: (id) =>
-      failing("remove", directoryOf(id), () => {
-        const directory = directoryOf(id);
-        // Symlinks are not followed: their targets do not belong to bpfman.
-        if (fs.lstatSync(directory)?.isDirectory() !== true) return false;
-        const names = fs.readdirSync(directory);
-        const isOurs = (name: string) =>
-          (name === FILE || name === `${FILE}${UNFINISHED}`) && fs.lstatSync(`${directory}/${name}`)?.isFile() === true;
-        if (!names.every(isOurs)) return false;
-        for (const name of names) fs.unlinkSync(`${directory}/${name}`);
-        fs.rmdirSync(directory);
-        return true;
-      }),
+    bytecodeExists: (path) => fs.existsSync(path),
 
-    removeBytecodeDirectory: () => discard(() => fs.rmdirSync(programs)),
-
-    bytecodeExists: (id) => fs.existsSync(bytecodePath(id)),
-
-    bytecodeIds: () =>
-      failing("list", programs, () => {
-        const ids = namesIn(programs).filter((name) => /^[1-9]\d*$/.test(name));
-        return ids
-          .map(Number)
-          .filter((id) => id <= ID_MAX)
-          .sort((a, b) => a - b)
-          .map(programId);
-      }),
+    storedBytecode: () =>
+      failing("list", store, () => (fs.existsSync(store) ? fs.readdirSync(store) : []).filter(isDigest)),
   };
+}
+
+const parentOf = (path: string): string => path.slice(0, path.lastIndexOf("/"));
+const isDigest = (name: string): boolean => DIGEST.test(name);
+
+/** Reports whether the file holds exactly these bytes. */
+function holds(path: string, bytes: Uint8Array): boolean {
+  const size = fs.lstatSync(path)?.size;
+  if (size !== bytes.length || size > OBJECT_BYTES_MAX) return false;
+  const file = openRegular(path, null);
+  if (file === null) return false;
+  try {
+    return Buffer.compare(fs.readAtSync(file.fd, 0, size), bytes) === 0;
+  } finally {
+    fs.closeSync(file.fd);
+  }
 }
 
 /** Overwrites what a killed process left behind. */
@@ -104,28 +89,8 @@ function write(path: string, bytes: Uint8Array): void {
 function discard(undo: () => void): void {
   try {
     undo();
-  } catch {
+  } catch (thrown) {
+    if (errnoName(thrown) === null) throw thrown;
     // The next command that changes something removes what could not be removed now.
-  }
-}
-
-/** Removes the directory if it contains only bpfman's file; returns false if it contains anything else. */
-function removedAsUsual(directory: string): boolean {
-  try {
-    fs.unlinkSync(`${directory}/${FILE}`);
-    fs.rmdirSync(directory);
-    return true;
-  } catch (thrown) {
-    if (["ENOENT", "EISDIR", "ENOTEMPTY"].includes(errnoName(thrown) ?? "")) return false;
-    throw thrown;
-  }
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return fs.readdirSync(directory);
-  } catch (thrown) {
-    if (errnoName(thrown) === "ENOENT") return [];
-    throw thrown;
   }
 }

@@ -10,10 +10,10 @@ import { openRegular, unreadable } from "./regular.ts";
 /** Largest /etc/ld.so.cache read; a full desktop's is 0.2 MiB. */
 const LINKER_CACHE_BYTES_MAX = 16 * 1024 * 1024;
 
-/** Access to regular files. bpfman's own copies are stored below `runtimeDir`. */
-export function openFiles(runtimeDir: string): FilesPort {
+/** Access to regular files. bpfman's own copies are stored below `stateDir`. */
+export function openFiles(stateDir: string): FilesPort {
   return {
-    ...bytecodeStore(runtimeDir),
+    ...bytecodeStore(stateDir),
     readObject: (path, bytesMax) => readObject(path, bytesMax),
     absolute,
     isDirectory,

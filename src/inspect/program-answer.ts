@@ -17,6 +17,7 @@ export function programRecordAnswer(record: ProgramRecord): ProgramRecordAnswer 
       absolute_source_path: record.absoluteSourcePath,
       program_name: record.name,
       program_type: record.type,
+      keep: record.keep,
       global_data: Object.fromEntries(Object.entries(record.globals).map(([name, bytes]) => [name, bytes.toBase64()])),
       image_source: record.image && {
         url: record.image.url,
@@ -74,7 +75,7 @@ export function programAnswer(host: Host, record: ProgramRecord, view: "loaded" 
       bytecode: record.bytecodePath,
       prog_pin_present: host.pins.exists(record.pinPath),
       map_dir_present: host.pins.exists(record.mapPinPath),
-      bytecode_present: host.files.bytecodeExists(record.id),
+      bytecode_present: host.files.bytecodeExists(record.bytecodePath),
       links: view === "loaded" ? [] : linkAnswers(host, host.store.links(record.id)),
       maps: maps.filter((map): map is MapAnswer => map !== null),
       map_used_by: host.store.mapUsers(record.mapOwnerId ?? record.id),

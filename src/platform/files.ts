@@ -1,5 +1,3 @@
-import type { ProgramId } from "../domain/ids.ts";
-
 /** Random access to a file of any size. */
 export interface ByteSource {
   /** Bytes in the file. */
@@ -37,22 +35,16 @@ export interface FilesPort {
   /** Returns the names of the files in a directory, without subdirectories. Throws FILE_NOT_FOUND, FILE_UNREADABLE. */
   listDirectory(path: string): string[];
 
-  bytecodePath(id: ProgramId): string;
+  /** Where the object file with that digest is kept, for programs that are loaded now. Earlier versions kept it elsewhere. */
+  bytecodePath(digest: string): string;
   /** SHA-256 in hexadecimal, by which the copy of an object file is known. */
   digest(bytes: Uint8Array): string;
-  saveBytecode(id: ProgramId, bytes: Uint8Array): void;
-  /** Returns false if there was none. */
-  removeBytecode(id: ProgramId): boolean;
-  /**
-   * Removes what an unfinished load left behind: the directory, if it contains nothing but bpfman's files. Returns
-   * false if it contains anything else and is kept.
-   */
-  removeLeftover(id: ProgramId): boolean;
-  bytecodeExists(id: ProgramId): boolean;
-  /** Returns the IDs of programs whose bytecode is stored. */
-  bytecodeIds(): ProgramId[];
-  /** Removes the directory of all copies, unless it contains anything. */
-  removeBytecodeDirectory(): void;
+  /** Writes the copy at that path, unless it is there. */
+  saveBytecode(path: string, bytes: Uint8Array): void;
+  removeBytecode(path: string): void;
+  bytecodeExists(path: string): boolean;
+  /** Returns the digests of all copies. */
+  storedBytecode(): string[];
 
   /**
    * Opens a file to look up symbols; returns null if it does not exist. If `root` is given, the path is resolved as in

@@ -1,3 +1,4 @@
+import type { XdpMode } from "../domain/config.ts";
 import type { Changes } from "../domain/change.ts";
 import type { OperationEntry, PastOperation } from "../domain/history.ts";
 import type { DispatcherKey, DispatcherRecord, FilterRef, SettledRevision } from "../domain/dispatcher.ts";
@@ -29,6 +30,7 @@ export type RowInBrief = {
       readonly id: ProgramId;
       readonly pinPath: string;
       readonly mapPinPath: string;
+      readonly bytecodePath: string;
       readonly type: ProgramType;
     }
   | { readonly kind: "link"; readonly id: LinkId; readonly pinPath: string }
@@ -40,6 +42,45 @@ export interface LinkDraft {
   readonly details: LinkDetails;
   readonly metadata: Metadata;
   readonly createdAt: Date;
+  /** Of a link that is restored: the ID it had. */
+  readonly id?: LinkId;
+}
+
+/** A program of an earlier boot. */
+export interface EarlierRef {
+  readonly bootId: string;
+  /** The ID it had then. */
+  readonly id: ProgramId;
+}
+/** A link that can be restored, under the ID it had. */
+export interface EarlierLink {
+  readonly record: LinkRecord;
+  /** In which its chain ran; null for other kinds of links. */
+  readonly xdpMode: XdpMode | null;
+}
+export interface EarlierProgram extends EarlierRef {
+  readonly record: ProgramRecord;
+  /** Ascending by ID. */
+  readonly links: readonly EarlierLink[];
+}
+
+/** Programs and links of earlier boots, and what became of them. */
+export interface EarlierBoots {
+  /**
+   * Returns the programs that can be restored, with their links, in the order in which they were loaded: all of the newest
+   * earlier boot that has any, without those of sessions; and older ones that could not be restored.
+   */
+  programs(): EarlierProgram[];
+  /** Returns the links of programs of this boot that are still to be restored. */
+  wishes(): EarlierLink[];
+  /** Puts a program in the place of one of an earlier boot, whose links wait from then on for this one. */
+  comeBack(was: EarlierRef, now: ProgramId): void;
+  /** Records that a program could not be restored, and is still to be. */
+  want(what: EarlierRef): void;
+  forgetProgram(what: EarlierRef): void;
+  forgetLink(id: LinkId): void;
+  /** Deletes what is left of earlier boots and cannot be restored any more. */
+  dropOutdated(): void;
 }
 
 /** The origins of what applies made, by IDs. */
@@ -75,7 +116,6 @@ export interface StorePort {
   /** Records that the copy of the program's object file is lost. */
   forgetBytecode(id: ProgramId): void;
   program(id: ProgramId): ProgramRecord | null;
-  /** Ascending by ID. */
   /** The programs that use the map with that ID, or have one of that name. */
   programsWithMap(key: "id" | "name", value: number | string): ProgramRecord[];
   programs(): ProgramRecord[];
@@ -85,8 +125,10 @@ export interface StorePort {
   programSummaries(): ProgramSummary[];
   /** Returns which map pins each program in any state uses; null if its row does not say which maps it has. */
   mapUses(): { readonly id: ProgramId; readonly mapPinPath: string; readonly mapPins: readonly string[] | null }[];
-  /** Returns the IDs in all rows of any boot, in any state; bytecode is kept until none has its program's. */
-  programIdsOfAllBoots(): ReadonlySet<ProgramId>;
+  /** Returns how many rows of any boot, in any state, name that copy of an object file, which is kept until none does. */
+  bytecodeUses(path: string): number;
+  /** Returns all copies that they name. */
+  bytecodePaths(): ReadonlySet<string>;
   /** Returns the map that a program in any state records at a path; null if no decodable row names one. */
   mapPinnedAt(path: string): { readonly id: MapId; readonly foreign: boolean } | null;
   /** Returns rows that a running or killed command left unfinished. */
@@ -135,8 +177,11 @@ export interface StorePort {
   /** Records that `next` takes the place of a program. */
   addSuccessor(id: ProgramId, next: ProgramId): void;
   dropSuccessor(id: ProgramId): void;
-  /** Returns what took a program's place, the newest of several; a program of this boot, which may have gone since. */
-  successor(id: ProgramId): ProgramId | null;
+  /**
+   * Returns what took a program's place in this boot, the newest of several, which may have gone since; and whether it did so
+   * after a reboot. `bootId`: of the boot in which the program had that ID.
+   */
+  successor(id: ProgramId, bootId?: string): { readonly id: ProgramId; readonly restored: boolean } | null;
   /** Returns the program of this boot whose place it took. */
   predecessor(id: ProgramId): ProgramId | null;
   /**
@@ -171,6 +216,9 @@ export interface StorePort {
   restore(copies: readonly RowCopy[]): void;
   /** Writes all copies again, and removes those without a row. */
   refreshCopies(): void;
+
+  /** What is recorded of earlier boots. */
+  earlierBoots(): EarlierBoots;
 
   /** Called before a removal: makes room for it if the disk is full. The next entry of the history gives it back. */
   makeRoom(): void;

@@ -72,13 +72,21 @@ export function createInvoke(runtime: Runtime): Invoke {
       const request = parseRequest(implementation.request, raw, given.nameOf);
       call.facts = subjectOf(request);
       if (row.privilege !== "none") context.requireCapabilities([row.privilege], `"${given.calledAs ?? name}"`);
-      const input = implementation.prepare ? await implementation.prepare(runtime, request, context) : request;
-      const run = (needs: unknown): unknown => implementation.run(needs, input, context);
-      const check = implementation.check && ((host: Host) => implementation.check?.(host, input, context));
       const reads = implementation.onlyReads?.(request) === true;
       const how = { access: reads ? "read" : row.access, examines: implementation.examines === true } as const;
-      const early = how.access === "write" && runtime.isUntouched() ? await onNothing(call, how, run, check) : null;
-      const answer = early === null ? await withNeeds(call, how, warned, run) : early.answer;
+      const runWith = async (input: unknown): Promise<unknown> => {
+        const run = (needs: unknown): unknown => implementation.run(needs, input, context);
+        const check = implementation.check && ((host: Host) => implementation.check?.(host, input, context));
+        const early = how.access === "write" && runtime.isUntouched() ? await onNothing(call, how, run, check) : null;
+        return early === null ? withNeeds(call, how, warned, run) : early.answer;
+      };
+      let input = implementation.prepare ? await implementation.prepare(runtime, request, context) : request;
+      let answer = await runWith(input);
+      while (implementation.proceed) {
+        input = await implementation.proceed(runtime, input, answer, context);
+        if (input === null) break;
+        answer = await runWith(input);
+      }
       context.log.debug(`${name} done`, { ms: Number((performance.now() - startedAt).toFixed(2)) });
       return answer as Answers[Name];
     } catch (cause) {
@@ -171,14 +179,13 @@ async function onNothing(
   call: Call,
   { examines }: How,
   run: (host: Host) => unknown,
-  check: ((host: Host) => void) | undefined,
+  check: ((host: Host) => unknown) | undefined,
 ): Promise<{ readonly answer: unknown } | null> {
   let early: { readonly answer: unknown } | null = null;
   try {
     await withHost(call, "read", async (host) => {
       if (host.store.brief().length > 0) return;
-      if (check === undefined) early = { answer: await run(host) };
-      else check(host);
+      if (check === undefined || check(host) === true) early = { answer: await run(host) };
     });
   } catch (cause) {
     // Unless another process has begun meanwhile: then what was found missing may be there.

@@ -4,7 +4,7 @@ import type { LogPort } from "../domain/log.ts";
 import type { Caller, Facts } from "../domain/history.ts";
 import type { LinkId, ProcessIdentity, ProgramId } from "../domain/ids.ts";
 import type { Host } from "../platform/host.ts";
-import type { Sources } from "../platform/runtime.ts";
+import type { Runtime, Sources } from "../platform/runtime.ts";
 
 /** Returns the user's name for the request field at a path; null to use the path itself. */
 export type NameOf = (path: readonly unknown[]) => string | null;
@@ -66,6 +66,9 @@ export interface Context {
   leave(): void;
 }
 
+/** What there is without the lock. */
+export type Early = Sources & Pick<Runtime, "openHost">;
+
 /** The implementation behind a row of the table, in a module that is loaded when the operation is called. */
 export interface Operation<Schema extends GenericSchema, Answer, Needs = Host, Input = InferOutput<Schema>> {
   readonly request: Schema;
@@ -73,13 +76,18 @@ export interface Operation<Schema extends GenericSchema, Answer, Needs = Host, I
    * Does slow work that changes nothing visible to others, such as fetching an image; a writer does it before it takes
    * the lock. The result is the input of `run`, by default the request itself.
    */
-  prepare?(sources: Sources, request: InferOutput<Schema>, context: Context): Promise<Input>;
+  prepare?(sources: Early, request: InferOutput<Schema>, context: Context): Promise<Input>;
   /**
    * For operations that can be the first change on a machine: throws any error that can be found before the first
-   * effect. Called before anything is created where bpfman has no state yet. Other operations have nothing to change
-   * there and simply run.
+   * effect, and returns true if there is nothing to change. Called before anything is created where bpfman has no state yet.
+   * Other operations have nothing to change there and simply run.
    */
-  check?(needs: Needs, input: Input, context: Context): void;
+  check?(needs: Needs, input: Input, context: Context): unknown;
+  /**
+   * Called when it has run and the lock is released: waits for what was missing, and returns the input to run again with; null
+   * if the answer is the last one.
+   */
+  proceed?(sources: Early, input: Input, answer: Answer, context: Context): Promise<Input | null>;
   /** For a `write` that some requests only ask about: those run like a `read`. */
   onlyReads?(request: InferOutput<Schema>): boolean;
   /** Examines state that can be broken itself, so nothing looks at it or cleans it up before. */

@@ -28,6 +28,7 @@ import type {
   ProgramAnswer,
   ProgramListAnswer,
   RepairAnswer,
+  RestoreAnswer,
   ReplaceAnswer,
   TraceAnswer,
   UnloadAnswer,
@@ -149,6 +150,7 @@ export const OPERATIONS = {
   repair: { access: "write", privilege: "CAP_BPF", module: () => import("./operations/repair.ts") },
   apply: { access: "write", privilege: "CAP_BPF", module: () => import("./operations/apply.ts") },
   export: { access: "read", privilege: "CAP_BPF", module: () => import("./operations/export.ts") },
+  restore: { access: "write", privilege: "CAP_BPF", module: () => import("./operations/restore.ts") },
   complete: { access: "read", privilege: "none", module: () => import("./operations/complete.ts") },
   version: { access: "none", privilege: "none", module: () => import("./operations/version.ts") },
 } as const satisfies Record<string, Row>;
@@ -202,6 +204,7 @@ export interface Answers {
   repair: RepairAnswer;
   apply: ApplyAnswer;
   export: ExportAnswer;
+  restore: RestoreAnswer;
   complete: CompleteAnswer;
   version: VersionAnswer;
 }

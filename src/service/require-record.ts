@@ -59,27 +59,53 @@ export function unlessMissing<T>(ignored: boolean, find: () => T): T | null {
   }
 }
 
-/** Returns the program that is now in the place of one that has gone; null if there is none. */
-export function successorOf(host: Host, id: ProgramId): ProgramRecord | null {
-  let next = host.store.successor(id);
+/** Returns the program that is now in the place of one that had this ID, and what became of that; null if there is none. */
+export function successorOf(
+  host: Host,
+  id: ProgramId,
+): { readonly record: ProgramRecord; readonly told: string } | null {
+  const first = host.store.successor(id);
+  let next = first?.id;
   // Each took its predecessor's place later, so this comes to an end unless rows are damaged.
-  for (const seen = new Set<ProgramId>(); next !== null && !seen.has(next); next = host.store.successor(next)) {
+  for (
+    const seen = new Set<ProgramId>();
+    next !== undefined && !seen.has(next);
+    next = host.store.successor(next)?.id
+  ) {
     const record = host.store.program(next);
-    if (record !== null) return record;
+    const how = first?.restored === true ? "restored as" : "replaced by";
+    if (record !== null) return { record, told: `program ${id} was ${how} program ${record.id}` };
     seen.add(next);
   }
   return null;
 }
 
-/** Creates the error for a program ID without a row. It depends on whether the kernel knows the ID. */
-export function programMissing(host: Host, id: ProgramId): BpfmanError {
+/** Creates the error for an ID that a program had before another one took its place, or before a reboot; null for others. */
+function programBefore(host: Host, id: ProgramId): BpfmanError | null {
   const next = successorOf(host, id);
   if (next !== null) {
-    return new BpfmanError("PROGRAM_NOT_FOUND", `program ${id} was replaced by program ${next.id}`, {
-      details: { program_id: id, successor_id: next.id },
-      hint: `name program ${next.id}`,
+    return new BpfmanError("PROGRAM_NOT_FOUND", next.told, {
+      details: { program_id: id, successor_id: next.record.id },
+      hint: `name program ${next.record.id}`,
     });
   }
+  if (
+    !host.store
+      .earlierBoots()
+      .programs()
+      .some((program) => program.id === id)
+  )
+    return null;
+  return new BpfmanError("PROGRAM_NOT_FOUND", `program ${id} was loaded before the reboot, and is not restored`, {
+    details: { program_id: id },
+    hint: "bpfman restore loads it again; bpfman restore --dry-run says what it would do",
+  });
+}
+
+/** Creates the error for a program ID without a row. It depends on whether the kernel knows the ID. */
+export function programMissing(host: Host, id: ProgramId): BpfmanError {
+  const before = programBefore(host, id);
+  if (before !== null) return before;
   const original = programOfTwin(host, id);
   if (original !== null) {
     return new BpfmanError(

@@ -66,15 +66,15 @@ export function readerWarning(place: Place, id: string): string | null {
 }
 
 /**
- * Called by a writer with its database open and the lock held. Takes ownership of an unowned directory. Throws
- * STATE_FOREIGN.
+ * Called by a writer with its database open and the lock held. Takes ownership of an unowned directory, and returns whether
+ * nobody had it, as after a reboot. Throws STATE_FOREIGN.
  */
-export function takeOver(place: Place, id: string): void {
+export function takeOver(place: Place, id: string): boolean {
   const { runtimeDir, bootId, path } = place;
-  if (runtimeDir === null) return;
+  if (runtimeDir === null) return false;
   const owner = ownerOf(place);
   if (owner !== null && !isOwner(owner, place, id)) throw foreign(place, owner);
-  if (owner?.path === path) return;
+  if (owner?.path === path) return false;
   const record = recordIn(runtimeDir);
   const fresh = `${record}.new`;
   // Needed once per boot, so it is not in ffi/safe/file-system.ts, which has what each start needs.
@@ -85,6 +85,7 @@ export function takeOver(place: Place, id: string): void {
     if (fs.lstatSync(fresh) !== undefined) fs.unlinkSync(fresh);
     symlinkSync(`${id} ${bootId} ${path}`, fresh);
     fs.renameSync(fresh, record);
+    return owner === null;
   } catch (thrown) {
     throw new BpfmanError("IO_FAILED", `write "${record}": ${reasonOf(thrown)}`, {
       details: { path: record },

@@ -154,8 +154,8 @@ export function linkRecord(row: Fields): LinkRecord {
 
 export const LINKS: Reading<LinkRecord> = { table: "links", key: "link_id", record: linkRecord };
 
-const INSERT_LINK = `INSERT INTO links (boot_id, owner, program_id, state, pin_path, details, metadata, created_at_ms)
-  VALUES (?, ?, ?, 'pending', '', ?, ?, ?) RETURNING link_id`;
+const INSERT_LINK = `INSERT INTO links (link_id, boot_id, owner, program_id, state, pin_path, details, metadata, created_at_ms)
+  VALUES (?, ?, ?, ?, 'pending', '', ?, ?, ?) RETURNING link_id`;
 
 /** Links, from the pending row on. */
 export function linkRows(on: Opened) {
@@ -166,7 +166,15 @@ export function linkRows(on: Opened) {
       return transaction(on, () => {
         const row = database
           .query<{ link_id: number }, SQLQueryBindings[]>(INSERT_LINK)
-          .get(bootId, on.owner, program, JSON.stringify(details), JSON.stringify(metadata), createdAt.getTime());
+          .get(
+            draft.id ?? null,
+            bootId,
+            on.owner,
+            program,
+            JSON.stringify(details),
+            JSON.stringify(metadata),
+            createdAt.getTime(),
+          );
         const made = linkId(id(row?.link_id, "link_id"));
         const record: LinkRecord = { ...draft, id: made, kernelLinkId: null, pinPath: pinPath(made) };
         update(on, LINKS, made, { pin_path: record.pinPath });

@@ -252,4 +252,25 @@ export const MIGRATIONS: readonly string[] = [
       OR OLD.kernel_link_id IS NOT NEW.kernel_link_id OR OLD.pin_path IS NOT NEW.pin_path)
     BEGIN ${logLink("link/didUpdate", "NEW")} END;
   `,
+  `
+  -- Links of an earlier boot whose program is loaded again. They keep their ids when they come back, and go with the program.
+  CREATE TABLE wishes (
+    link_id       INTEGER PRIMARY KEY,
+    boot_id       TEXT    NOT NULL,
+    program_id    INTEGER NOT NULL,
+    details       TEXT    NOT NULL,
+    metadata      TEXT    NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    xdp_mode      TEXT,
+    FOREIGN KEY (boot_id, program_id) REFERENCES programs (boot_id, program_id) ON DELETE CASCADE
+  ) STRICT;
+  CREATE INDEX wishes_of_program ON wishes (boot_id, program_id);
+  CREATE TRIGGER wishes_granted AFTER UPDATE ON links WHEN NEW.state = 'ready'
+    BEGIN DELETE FROM wishes WHERE link_id = NEW.link_id; END;
+
+  -- Of an earlier boot: it could not be restored, and is still to be, however many boots ago it was.
+  ALTER TABLE programs ADD COLUMN wanted INTEGER NOT NULL DEFAULT 0 CHECK (wanted IN (0, 1));
+
+  ${logProgramsWith("absolute_source_path loaded_at_ms bytecode_digest keep")}
+  `,
 ];

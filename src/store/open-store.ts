@@ -51,12 +51,14 @@ export function openStore(options: StoreOptions): StorePort {
   requireNotLost(placeOf(options));
   const database = withReserve(path, () => openWriter({ ...options, busyTimeoutMs }));
   try {
-    takeOver(placeOf(options), idOf(database, path));
+    const isFirst = takeOver(placeOf(options), idOf(database, path));
+    const store = storeOn(database, options);
+    if (isFirst) store.earlierBoots().dropOutdated();
+    return store;
   } catch (thrown) {
     database.close();
     throw thrown;
   }
-  return storeOn(database, options);
 }
 
 /**
@@ -124,6 +126,7 @@ interface BriefRow {
   readonly owner: string | null;
   readonly pin_path: string;
   readonly map_pin_path: string;
+  readonly bytecode_path: string;
   readonly type: ProgramType;
 }
 
@@ -131,16 +134,17 @@ interface BriefRow {
  * Returns the columns unchecked: code that acts on a row reads and validates it in full. A row that cannot be decoded
  * therefore only affects commands that concern it or show all rows.
  */
-function rowInBrief({ rank, id, state, owner, pin_path, map_pin_path, type }: BriefRow): RowInBrief {
+function rowInBrief({ rank, id, state, owner, type, ...paths }: BriefRow): RowInBrief {
   if (rank === 3) return { kind: "dispatcher", state, owner };
-  if (rank === 2) return { kind: "link", id: linkId(id), state, owner, pinPath: pin_path };
-  return { kind: "program", id: programId(id), state, owner, pinPath: pin_path, mapPinPath: map_pin_path, type };
+  const { pin_path: pinPath, map_pin_path: mapPinPath, bytecode_path: bytecodePath } = paths;
+  if (rank === 2) return { kind: "link", id: linkId(id), state, owner, pinPath };
+  return { kind: "program", id: programId(id), state, owner, pinPath, mapPinPath, bytecodePath, type };
 }
 
-const SELECT_BRIEF = `SELECT 1 AS rank, program_id AS id, state, owner, pin_path, map_pin_path, type
+const SELECT_BRIEF = `SELECT 1 AS rank, program_id AS id, state, owner, pin_path, map_pin_path, bytecode_path, type
     FROM programs WHERE boot_id = ?1
-  UNION ALL SELECT 2, link_id, state, owner, pin_path, NULL, NULL FROM links WHERE boot_id = ?1
-  UNION ALL SELECT 3, 0, iif(pending_revision IS NULL, 'ready', 'pending'), NULL, NULL, NULL, NULL
+  UNION ALL SELECT 2, link_id, state, owner, pin_path, NULL, NULL, NULL FROM links WHERE boot_id = ?1
+  UNION ALL SELECT 3, 0, iif(pending_revision IS NULL, 'ready', 'pending'), NULL, NULL, NULL, NULL, NULL
     FROM dispatchers WHERE boot_id = ?1`;
 
 /** Matches a path and everything below it: paths from `PATH/` up to `PATH0`, as 0 is the character after the slash. */
@@ -207,6 +211,9 @@ function storeOn(database: Database, { path, bootId, mode, owner = null, runtime
     setMetadata: (what, id, metadata) =>
       update(on, what === "program" ? PROGRAMS : LINKS, id, { metadata: JSON.stringify(metadata) }),
     changes: (after, limit) => named("read changes", path, () => readChanges(database, { bootId, after, limit })),
+
+    // Seldom needed.
+    earlierBoots: () => (require("./earlier-rows.ts") as typeof import("./earlier-rows.ts")).earlierBoots(on),
 
     copies: () => (runtimeDir === undefined ? [] : readCopies(runtimeDir, bootId)),
     restore: (copies) => insertCopies(on, copies),

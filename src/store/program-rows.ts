@@ -8,7 +8,21 @@ import { PROGRAM_TYPES } from "../domain/kinds.ts";
 import { SUCCESSORS_MAX } from "../domain/limits.ts";
 import { type ImageSource, PULL_POLICIES, type ProgramMap, type ProgramRecord } from "../domain/program.ts";
 import type { ProgramSummary } from "../platform/store.ts";
-import { bytes, type Fields, fields, id, json, listOf, mapOf, nullable, oneOf, shape, text, time } from "./decode.ts";
+import {
+  bytes,
+  type Fields,
+  fields,
+  id,
+  json,
+  listOf,
+  mapOf,
+  nullable,
+  oneOf,
+  shape,
+  text,
+  time,
+  whole,
+} from "./decode.ts";
 
 /** Columns of table `programs` that form the record, in the order of {@link programColumns}. */
 export const PROGRAM_COLUMNS = [
@@ -33,6 +47,7 @@ export const PROGRAM_COLUMNS = [
   "absolute_source_path",
   "loaded_at_ms",
   "bytecode_digest",
+  "keep",
 ] as const;
 
 export function programColumns(record: ProgramRecord): (string | number | null)[] {
@@ -59,6 +74,7 @@ export function programColumns(record: ProgramRecord): (string | number | null)[
     record.absoluteSourcePath,
     record.loadedAt?.getTime() ?? null,
     record.bytecodeDigest,
+    record.keep ? 1 : 0,
   ];
 }
 
@@ -72,8 +88,12 @@ const globals = json(mapOf(bytes));
 const own = shape<ProgramMap>({ id: (value, place) => mapId(id(value, place)), name: text, pinPath: optionalText });
 const maps = json(
   listOf<ProgramMap>((value, place) => {
-    const { foreign, ...rest } = fields(value, place);
-    return foreign === true ? { ...own(rest, place), foreign } : own(value, place);
+    const { foreign, entries, ...rest } = fields(value, place);
+    return {
+      ...own(rest, place),
+      ...(foreign === true ? { foreign } : {}),
+      ...(entries === undefined ? {} : { entries: whole(1)(entries, `${place}.entries`) }),
+    };
   }),
 );
 export const metadata = json(mapOf(text));
@@ -118,6 +138,7 @@ export function programRecord(row: Fields): ProgramRecord {
     // Missing in those entries as well.
     loadedAt: optionalTime(row.loaded_at_ms ?? null, "loaded_at_ms"),
     bytecodeDigest: optionalText(row.bytecode_digest ?? null, "bytecode_digest"),
+    keep: row.keep === 1,
   };
 }
 
@@ -147,13 +168,6 @@ interface MapUseRow {
   readonly map_pins: string | null;
 }
 
-function oneId({ database, path }: Opened, sql: string, ...bindings: SQLQueryBindings[]): ProgramId | null {
-  const row = named("read successors", path, () =>
-    database.query<{ id: number }, SQLQueryBindings[]>(sql).get(...bindings),
-  );
-  return row && programId(row.id);
-}
-
 /** Programs and their maps. */
 export function programRows(on: Opened) {
   const { database, path, bootId } = on;
@@ -177,10 +191,20 @@ export function programRows(on: Opened) {
         const rows = database.query<Fields, SQLQueryBindings[]>(SELECT_SUMMARIES).all(bootId);
         return rows.map((row) => decoded(row, SUMMARIES, path).record);
       }),
-    programIdsOfAllBoots: () =>
+    bytecodeUses: (bytecode) =>
       named("read programs", path, () => {
-        const rows = database.query<{ program_id: number }, []>("SELECT program_id FROM programs").all();
-        return new Set(rows.map((row) => programId(row.program_id)));
+        const sql = "SELECT count(*) AS uses FROM programs WHERE bytecode_path = ?";
+        return database.query<{ uses: number }, SQLQueryBindings[]>(sql).get(bytecode)?.uses ?? 0;
+      }),
+    bytecodePaths: () =>
+      named("read programs", path, () => {
+        const sql = "SELECT DISTINCT bytecode_path FROM programs";
+        return new Set(
+          database
+            .query<{ bytecode_path: string }, []>(sql)
+            .values()
+            .map(([each]) => String(each)),
+        );
       }),
     unsettledPrograms: () => select(on, PROGRAMS, "state <> 'ready'"),
     mapUsers(owner: ProgramId): ProgramId[] {
@@ -202,16 +226,23 @@ export function programRows(on: Opened) {
       named("forget a successor", path, () => {
         database.query("DELETE FROM successors WHERE boot_id = ? AND program_id = ?").run(bootId, id);
       }),
-    successor: (id) => {
-      const sql = `SELECT successor_id AS id FROM successors WHERE program_id = ? AND successor_boot_id = ?
-        ORDER BY boot_id = successor_boot_id DESC, rowid DESC LIMIT 1`;
-      return oneId(on, sql, id, bootId);
-    },
-    predecessor: (id) => {
-      const sql =
-        "SELECT program_id AS id FROM successors WHERE successor_id = ? AND boot_id = ? AND successor_boot_id = ?";
-      return oneId(on, sql, id, bootId, bootId);
-    },
+    successor: (id, from) =>
+      named("read successors", path, () => {
+        const sql = `SELECT successor_id AS id, boot_id <> successor_boot_id AS restored FROM successors
+          WHERE program_id = ?1 AND successor_boot_id = ?2 AND boot_id = ifnull(?3, boot_id)
+          ORDER BY restored, rowid DESC LIMIT 1`;
+        const row = database
+          .query<{ id: number; restored: number }, SQLQueryBindings[]>(sql)
+          .get(id, bootId, from ?? null);
+        return row && { id: programId(row.id), restored: row.restored === 1 };
+      }),
+    predecessor: (id) =>
+      named("read successors", path, () => {
+        const sql =
+          "SELECT program_id AS id FROM successors WHERE successor_id = ?1 AND boot_id = ?2 AND successor_boot_id = ?2";
+        const row = database.query<{ id: number }, SQLQueryBindings[]>(sql).get(id, bootId);
+        return row && programId(row.id);
+      }),
     takeOver: (id, next, { maps }) =>
       named("update programs", path, () => {
         const columns = ["owner", "keep", "applied", ...(maps ? ["map_owner_id", "requested_map_owner_id"] : [])];
@@ -219,6 +250,9 @@ export function programRows(on: Opened) {
         const sql = `UPDATE programs SET ${set} FROM programs AS old
           WHERE programs.boot_id = ?1 AND programs.program_id = ?2 AND old.boot_id = ?1 AND old.program_id = ?3`;
         database.query(sql).run(bootId, next, id);
+        database
+          .query("UPDATE wishes SET program_id = ?2 WHERE boot_id = ?1 AND program_id = ?3")
+          .run(bootId, next, id);
         if (!maps) return;
         for (const column of ["map_owner_id", "requested_map_owner_id"]) {
           const rename = `UPDATE programs SET ${column} = ?2 WHERE boot_id = ?1 AND ${column} = ?3`;

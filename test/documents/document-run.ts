@@ -96,6 +96,13 @@ exec bash "$DOCUMENT_DIRECTORY/script.sh"
 const STAND_INS = {
   systemctl: `# No systemd runs in a test: does what the units named say, as systemctl would have systemd do it.
 verb=$1
+# What a restart leaves of the document's directories, in a boot with another ID.
+if [ "$verb" = reboot ]; then
+  umount /run/bpfman/fs
+  rm -r /run/bpfman
+  cat /proc/sys/kernel/random/uuid >"$DOCUMENT_DIRECTORY/boot_id"
+  mount --bind "$DOCUMENT_DIRECTORY/boot_id" /proc/sys/kernel/random/boot_id
+fi
 for unit in "\${@:2}"; do
   [ "$unit" = --now ] && verb=start && continue
   case $verb in

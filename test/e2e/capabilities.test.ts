@@ -337,8 +337,8 @@ describe("maps", () => {
   test("show bytes where the saved bytecode is lost", () => {
     delegate();
     const user = userWith(NETWORK);
-    const program = idOf(load(user, "map_values", "xdp:use_all"));
-    sh("rm", join(bpfman.runtimeDir, "programs", program, "bytecode.o"));
+    load(user, "map_values", "xdp:use_all");
+    sh("rm", bpfman.copyOf(join(FIXTURES, "map_values.bpf.o")));
     expect(runAs(user, "map", "update", "names", "6574683000000000", "fbff")).toMatchObject({ code: 0, error: "" });
     expect(runAs(user, "map", "dump", "names").out).toBe('{"key":"6574683000000000","value":"fbff"}\n');
     expect(runAs(all, "map", "dump", "names").out).toBe('{"key":"eth0","value":-5}\n');

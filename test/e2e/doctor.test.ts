@@ -245,26 +245,25 @@ describe("pins and rows", () => {
 });
 
 describe("object files", () => {
-  const copy = (program: number): string => `${bpfman.runtimeDir}/programs/${program}/bytecode.o`;
-
   test("the copy is missing, or another one: it is copied again", async () => {
-    const { program } = await tracepoint();
-    const before = readFileSync(copy(program));
-    rmSync(copy(program));
+    await tracepoint();
+    const copy = bpfman.copyOf(LIFE);
+    const before = readFileSync(copy);
+    rmSync(copy);
     await repaired("bytecode-lost");
-    expect(readFileSync(copy(program))).toEqual(before);
-    writeFileSync(copy(program), "something else");
+    expect(readFileSync(copy)).toEqual(before);
+    writeFileSync(copy, "something else");
     await repaired("bytecode-changed");
-    expect(readFileSync(copy(program))).toEqual(before);
+    expect(readFileSync(copy)).toEqual(before);
   });
 
   test("it cannot be copied again: that is recorded, and the program still unloads", async () => {
     const source = bpfman.path("mine.o");
     writeFileSync(source, readFileSync(LIFE));
     const [loaded] = await bpfman.load(source, "--programs", "tracepoint:on_openat");
-    rmSync(source);
     const program = loaded?.record?.program_id ?? 0;
-    rmSync(copy(program));
+    rmSync(bpfman.copyOf(source));
+    rmSync(source);
     await repaired("bytecode-lost");
     expect((await doctor()).notes.map(({ subject }) => subject)).toContain("unknown-bytecode");
     await bpfman.ok("unload", number(program));

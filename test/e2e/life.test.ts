@@ -1,6 +1,15 @@
 /** Programs from load to unload, with the executable, on the real kernel; bpftool and packets verify the effects. */
 import { describe, expect, test } from "bun:test";
-import { closeSync, existsSync, openSync, readdirSync, statSync, unlinkSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { resolve } from "node:path";
 import { openKernel } from "../../src/kernel/open-kernel.ts";
 import { buildBpf } from "../../scripts/build-bpf.ts";
@@ -329,9 +338,9 @@ test("what is pinned and saved stands where it is said to be, and for root alone
   expect(readdirSync(`${fs}/maps/${owner}`)).toEqual(["counters_of_life"]);
   expect(readdirSync(`${fs}/shared`)).toEqual(["packets_of_all"]);
   for (const id of ids) {
-    expect(statSync(`${bpfman.runtimeDir}/programs/${id}/bytecode.o`).size).toBe(statSync(OBJECT).size);
     expect(bpftool("prog", "show", "pinned", `${fs}/prog_${id}`).id).toBe(id);
   }
+  expect(readFileSync(bpfman.copyOf(OBJECT))).toEqual(readFileSync(OBJECT));
   expect(statSync(fs).mode & 0o777).toBe(0o700);
   expect(statSync(`${bpfman.runtimeDir}/state`).mode & 0o777).toBe(0o700);
 });

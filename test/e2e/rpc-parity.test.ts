@@ -369,6 +369,21 @@ const STEPS: readonly Step[] = [
     () => ({}),
   ),
   step(
+    "restore",
+    () => ["restore", "--dry-run"],
+    () => ({ dryRun: true }),
+  ),
+  step(
+    "restore",
+    () => ["restore", "--forget", "link:4711"],
+    () => ({ forget: { link: 4711 } }),
+  ),
+  step(
+    "restore",
+    () => ["restore", "--wait", "10ms"],
+    () => ({ waitMs: 10 }),
+  ),
+  step(
     "image/pull",
     () => ["image", "pull", "--image-url", NO_REGISTRY],
     () => ({ url: NO_REGISTRY }),

@@ -164,6 +164,7 @@ test("every request of the page is answered as the page says, and every change i
   rmSync(`${bpfman.runtimeDir}/fs/prog_${programId}`);
   await ask("doctor");
   await ask("repair");
+  await ask("restore");
   await ask("link/detach", { linkId: record.id });
   await ask("history/list", { linkId: record.id });
   await ask("program/unload", { programId });

@@ -34,6 +34,7 @@ const contentOf = (directory: string) =>
   Object.fromEntries(
     readdirSync(directory)
       .sort()
+      .filter((name) => name !== "bytecode")
       .map((name) => [name, Bun.hash(readFileSync(`${directory}/${name}`))]),
   );
 
@@ -143,7 +144,7 @@ describe("a database of which a part is lost", () => {
       expect(error).toContain(`pins that the database does not record: ${bpfman.runtimeDir}/fs/prog_${id};`);
     }
     expect(inKernel("prog", id)).toBe(true);
-    expect(existsSync(`${bpfman.runtimeDir}/programs/${id}/bytecode.o`)).toBe(true);
+    expect(existsSync(bpfman.copyOf(OBJECT))).toBe(true);
     for (const name of SIDE_FILES) rmSync(state(name), { force: true });
     for (const [path, bytes] of kept) writeFileSync(path, bytes, { mode: 0o600 });
   });
@@ -197,31 +198,21 @@ describe("a full disk", () => {
 
   test("a load that cannot save its bytecode leaves nothing, and no later one", async () => {
     const size = statSync(OBJECT).size;
-    const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=2m,mode=0750", "tmpfs", bpfman.runtimeDir]);
+    await bpfman.begin();
+    const copies = state("/bytecode/sha256");
+    const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "tmpfs", copies]);
     expect(mounted.stderr.toString()).toBe("");
-    const elsewhere = ["--state-dir", bpfman.path("state")];
-    await bpfman.begin(...elsewhere);
     // All but a page: the file is made, and cannot be written.
-    mkdirSync(`${bpfman.runtimeDir}/filler`);
-    Bun.spawnSync(["dd", "if=/dev/zero", `of=${bpfman.runtimeDir}/filler/a`, "bs=4096"], { stderr: "ignore" });
-    truncateSync(
-      `${bpfman.runtimeDir}/filler/a`,
-      statSync(`${bpfman.runtimeDir}/filler/a`).size - Math.min(4096, size),
-    );
-    const failure = await bpfman.refused(1, "IO_FAILED", ...elsewhere, ...LOAD);
-    expect(failure.message).toMatch(/^save ".*\/bytecode.o": .*ENOSPC/);
-    expect(readdirSync(`${bpfman.runtimeDir}/programs`)).toEqual([]);
+    const filler = `${copies}/filler`;
+    Bun.spawnSync(["dd", "if=/dev/zero", `of=${filler}`, "bs=4096"], { stderr: "ignore" });
+    truncateSync(filler, statSync(filler).size - Math.min(4096, size));
+    const failure = await bpfman.refused(1, "IO_FAILED", ...LOAD);
+    expect(failure.message).toMatch(/^save ".*\/bytecode\/sha256\/[0-9a-f]{64}": .*ENOSPC/);
+    expect(readdirSync(copies)).toEqual(["filler"]);
     expect(failure.details).not.toHaveProperty("left");
-    rmSync(`${bpfman.runtimeDir}/filler`, { recursive: true });
-    // What an older version left.
-    mkdirSync(`${bpfman.runtimeDir}/programs/4711`, { mode: 0o700 });
-    writeFileSync(`${bpfman.runtimeDir}/programs/4711/bytecode.o.new`, "half");
-    mkdirSync(`${bpfman.runtimeDir}/programs/4712`, { mode: 0o700 });
-    writeFileSync(`${bpfman.runtimeDir}/programs/4712/notes`, "somebody's");
+    rmSync(filler);
     mkdirSync(`${bpfman.runtimeDir}/fs/xdp/dispatcher_1_1_1`);
-    await bpfman.ok(...elsewhere, ...NOTHING_TO_DO);
-    expect(readdirSync(`${bpfman.runtimeDir}/programs`)).toEqual(["4712"]);
+    await bpfman.ok(...NOTHING_TO_DO);
     expect(readdirSync(`${bpfman.runtimeDir}/fs/xdp`)).toEqual([]);
-    rmSync(`${bpfman.runtimeDir}/programs/4712`, { recursive: true });
   });
 });

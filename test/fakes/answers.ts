@@ -35,11 +35,12 @@ export const kernelProgram: KernelProgramAnswer = {
 export const programRecord: ProgramRecordAnswer = {
   program_id: 6321,
   load: {
-    object_path: "/run/bpfman/programs/6321/bytecode.o",
+    object_path: "/var/lib/bpfman/bytecode/sha256/9f2c4f0d6f3b5a7e8c1d2b3a4f5e6d7c8b9a0f1e2d3c4b5a69788796a5b4c3d2",
     source_path: "demo/counter.o",
     absolute_source_path: "/opt/demo/counter.o",
     program_name: "count_every_packet",
     program_type: "tcx",
+    keep: false,
     global_data: { LIMIT: "CgAAAA==", ENABLED: "AQ==" },
     image_source: null,
     attach_func: null,
@@ -167,7 +168,7 @@ export const programAnswer: ProgramAnswer = {
     stats: null,
     prog_pin: "/run/bpfman/fs/prog_6321",
     map_dir: "/run/bpfman/fs/maps/6321",
-    bytecode: "/run/bpfman/programs/6321/bytecode.o",
+    bytecode: "/var/lib/bpfman/bytecode/sha256/9f2c4f0d6f3b5a7e8c1d2b3a4f5e6d7c8b9a0f1e2d3c4b5a69788796a5b4c3d2",
     prog_pin_present: true,
     map_dir_present: true,
     bytecode_present: true,

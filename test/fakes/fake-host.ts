@@ -76,7 +76,8 @@ function binaryFile(bytes: Uint8Array, path: string): BinaryFile {
 /** Files by path, besides the bytecode that the service saves. */
 export class FakeFiles implements FilesPort {
   readonly contents = new Map<string, Uint8Array>();
-  readonly bytecode = new Map<ProgramId, Uint8Array>();
+  /** By path. */
+  readonly bytecode = new Map<string, Uint8Array>();
   readonly running = new Set([1]);
   mapped: MappedFile[] = [];
   cache = new Map<string, string>();
@@ -90,8 +91,7 @@ export class FakeFiles implements FilesPort {
   };
 
   readObject(path: string): Uint8Array {
-    const bytecode = [...this.bytecode].find(([id]) => this.bytecodePath(id) === path);
-    const bytes = this.contents.get(path) ?? bytecode?.[1];
+    const bytes = this.contents.get(path) ?? this.bytecode.get(path);
     if (!bytes) throw new BpfmanError("FILE_NOT_FOUND", `no file "${path}"`);
     return bytes;
   }
@@ -102,13 +102,11 @@ export class FakeFiles implements FilesPort {
       .map((each) => each.slice(path.length + 1))
       .filter((name) => !name.includes("/"));
   digest = (bytes: Uint8Array) => new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
-  bytecodePath = (id: ProgramId) => `/fake/programs/${id}/bytecode.o`;
-  saveBytecode = (id: ProgramId, bytes: Uint8Array) => void this.bytecode.set(id, bytes);
-  removeBytecode = (id: ProgramId) => this.bytecode.delete(id);
-  removeLeftover = (id: ProgramId) => this.bytecode.delete(id);
-  bytecodeExists = (id: ProgramId) => this.bytecode.has(id);
-  bytecodeIds = () => [...this.bytecode.keys()];
-  removeBytecodeDirectory = () => {};
+  bytecodePath = (digest: string) => `/fake/bytecode/${digest}`;
+  saveBytecode = (path: string, bytes: Uint8Array) => void this.bytecode.set(path, bytes);
+  removeBytecode = (path: string) => void this.bytecode.delete(path);
+  bytecodeExists = (path: string) => this.bytecode.has(path);
+  storedBytecode = () => [...this.bytecode.keys()].map((path) => path.slice(path.lastIndexOf("/") + 1));
   openBinary = (path: string, root: string | null) => {
     const bytes = this.contents.get(`${root ?? ""}${path}`);
     return bytes ? binaryFile(bytes, path) : null;
@@ -237,7 +235,9 @@ export interface TestBed {
   /** None unless a test gives some. */
   images: ImagesPort | null;
   /** Everything outside the database that an operation may leave behind. */
-  traces(): { kernel: ReturnType<FakeKernel["snapshot"]>; directories: string[]; bytecode: number[] };
+  traces(): { kernel: ReturnType<FakeKernel["snapshot"]>; directories: string[]; bytecode: string[] };
+  /** Starts the machine again: the kernel and the file system of the pins are empty then. */
+  reboot(): void;
   /** Looks at the host directly, as a reader. */
   inspect<T>(look: (host: Host) => T): T;
   close(): void;
@@ -279,8 +279,9 @@ export function makeTestBed(): TestBed {
     configFile: null,
   };
 
+  let bootId = "boot-1";
   const openHost = (mode: "read" | "write", owner: string | null = null): Host => {
-    const store = openStore({ path: databasePath, mode, bootId: "boot-1", owner });
+    const store = openStore({ path: databasePath, mode, bootId, owner });
     return {
       kernel: faults.wrap(withFaultyHandles(kernel, faults), KERNEL_CHANGES, "kernel"),
       store: faults.wrap(store, STORE_CHANGES, "store"),
@@ -296,7 +297,7 @@ export function makeTestBed(): TestBed {
       machine,
       config: bed.config,
       now: () => NOW,
-      sleep: async () => {},
+      sleep: () => new Promise(setImmediate),
       close: () => store.close(),
     };
   };
@@ -336,7 +337,17 @@ export function makeTestBed(): TestBed {
         return { close: () => clearInterval(timer) };
       },
     },
-    traces: () => ({ kernel: kernel.snapshot(), directories: [...directories].sort(), bytecode: files.bytecodeIds() }),
+    traces: () => ({
+      kernel: kernel.snapshot(),
+      directories: [...directories].sort(),
+      bytecode: files.storedBytecode(),
+    }),
+    reboot: () => {
+      kernel.pins.clear();
+      kernel.sweep();
+      directories.clear();
+      bootId = `boot-${Number(bootId.slice("boot-".length)) + 1}`;
+    },
     inspect: (look) => {
       const host = openHost("read");
       try {

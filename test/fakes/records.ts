@@ -11,7 +11,7 @@ export function programRecordOf(id: number, changes: Partial<ProgramRecord> = {}
     type: "tcx",
     attachFunction: null,
     section: "tcx/ingress",
-    bytecodePath: `/run/bpfman/programs/${id}/bytecode.o`,
+    bytecodePath: `/var/lib/bpfman/bytecode/sha256/${"0f".repeat(32)}`,
     sourcePath: "counter.o",
     absoluteSourcePath: "/home/me/counter.o",
     image: null,
@@ -30,6 +30,7 @@ export function programRecordOf(id: number, changes: Partial<ProgramRecord> = {}
     createdAt: new Date("2026-01-02T03:04:05.678Z"),
     loadedAt: new Date("2026-01-02T03:04:05.600Z"),
     bytecodeDigest: "0f".repeat(32),
+    keep: false,
     ...changes,
   };
 }

@@ -114,6 +114,7 @@ export class Lane {
   #watch: Watch | null = null;
   #map: string | null = null;
   #spare: number | null = null;
+  #rebooted = false;
   #whole: number | null = null;
   #cgroup: string | null = null;
 
@@ -232,6 +233,9 @@ export class Lane {
     this.#whole = null;
     this.#cgroup = null;
     const { runtimeDir } = this.bpfman;
+    // What waits would stay in the state directory.
+    if (this.#rebooted) await this.bpfman.ok("restore");
+    this.#rebooted = false;
     if (existsSync(join(runtimeDir, "state/bpfman.db"))) {
       await this.bpfman.ok("program", "delete", "--all", ...(untouched ? ["--unmount"] : []));
       await this.bpfman.expectNothingLeft();
@@ -248,6 +252,18 @@ export class Lane {
 
   forgetImages(): void {
     rmSync(join(this.bpfman.runtimeDir, "cache"), { recursive: true, force: true });
+  }
+
+  /** Leaves what a reboot leaves of these programs, each with its link. */
+  async reboot(kinds: readonly Event[]): Promise<void> {
+    for (const kind of kinds) {
+      await this.loadEvent(kind);
+      await this.bpfman.ok(...this.attachEvent(kind));
+    }
+    // What comes back has other maps.
+    this.#events.clear();
+    this.#rebooted = true;
+    await this.bpfman.reboot();
   }
 
   /** A change that has to do with nothing here: a load or, next time, its unload. */
@@ -829,6 +845,17 @@ export const SCENARIOS: readonly Scenario[] = [
     },
     finish: repaired,
     undo: async (lane) => removeFilter(lane),
+  },
+  {
+    name: "restore",
+    operation: "restore",
+    obstacle: null,
+    untouched: true,
+    prepare: (lane) => lane.reboot(["uprobe", "tracepoint"]),
+    words: async () => ["restore"],
+    finish: async ({ bpfman }) => void (await bpfman.ok("restore")),
+    before: [],
+    after: [],
   },
   onMap("map update", {
     operation: "map/update",

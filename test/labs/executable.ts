@@ -1,7 +1,7 @@
 /** dist/bpfman with its own runtime directory for each test, and a check afterwards that nothing is left of it. */
 import { beforeEach, expect } from "bun:test";
 import { Database } from "bun:sqlite";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { type Client, startClient } from "../../rpc/client/client.ts";
@@ -67,6 +67,13 @@ export interface Executable {
    * line, because each start of a process takes seconds in a virtual machine.
    */
   session(): Promise<Client>;
+  /**
+   * Leaves what a reboot leaves: the state directory, with rows of another boot. What has no other holder than its pin goes;
+   * XDP programs go with `release`, which removes their interfaces.
+   */
+  reboot(): Promise<void>;
+  /** Where the copy of an object file is, once it was loaded. */
+  copyOf(object: string): string;
   /** Makes what the first change on a machine makes: directories, mount, database. `options` say where. */
   begin(...options: readonly string[]): Promise<void>;
   load(object: string, ...words: readonly string[]): Promise<readonly ProgramAnswer[]>;
@@ -176,7 +183,7 @@ export function executable(): Executable {
       links: count("links"),
       pins: filesBelow(join(runtimeDir(), "fs")),
       mapDirectories: namesIn(join(runtimeDir(), "fs/maps")),
-      bytecode: namesIn(join(runtimeDir(), "programs")),
+      bytecode: namesIn(join(runtimeDir(), "state/bytecode/sha256")),
     };
   }
 
@@ -219,6 +226,27 @@ export function executable(): Executable {
         env: { PATH: process.env.PATH, ...env },
       });
       return client;
+    },
+    async reboot() {
+      await client?.then((each) => each.dispose());
+      client = null;
+      for (const point of mountsUnder(runtimeDir()).toReversed()) Bun.spawnSync(["umount", point]);
+      for (const name of readdirSync(runtimeDir())) {
+        if (name !== "state") rmSync(join(runtimeDir(), name), { recursive: true });
+      }
+      const rows = new Database(databasePath());
+      rows.run("PRAGMA foreign_keys = OFF");
+      const earlier = `boot before ${crypto.randomUUID()}`;
+      const bootId = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+      for (const table of ["programs", "links", "dispatchers", "pins", "wishes", "changes"])
+        rows.run(`UPDATE ${table} SET boot_id = ? WHERE boot_id = ?`, [earlier, bootId]);
+      for (const column of ["boot_id", "successor_boot_id"])
+        rows.run(`UPDATE successors SET ${column} = ? WHERE ${column} = ?`, [earlier, bootId]);
+      rows.close();
+    },
+    copyOf(object) {
+      const digest = new Bun.CryptoHasher("sha256").update(readFileSync(object)).digest("hex");
+      return join(runtimeDir(), "state/bytecode/sha256", digest);
     },
     async begin(...options) {
       await ok(

@@ -1,7 +1,7 @@
 import type { LoadAnswer } from "../../domain/answer.ts";
 import { ATTACHABLE_TYPES, factsOf, PROGRAM_TYPES } from "../../domain/kinds.ts";
 import { APPLICATION_KEY, NOUN_APPLICATION_KEY } from "../../domain/program.ts";
-import { type Action, asking, defineCommand, ifGiven, required, several, type Values } from "../command.ts";
+import { type Action, asking, defineCommand, ifGiven, required, several, toggle, type Values } from "../command.ts";
 import { PROGRAM_ID, QUIET } from "../fields.ts";
 import { APPLICATION, METADATA } from "../labels.ts";
 import { IMAGE_URL, imageRequest, PULL_POLICY, REGISTRY_AUTH } from "../image/fields.ts";
@@ -175,6 +175,11 @@ export const PATH = required({
   noun: { doc: ["Object file that contains the programs."] },
 });
 
+const KEEP = toggle({
+  long: "keep",
+  doc: ["Load it again after a reboot, with its links, if bpfman-restore.service runs."],
+});
+
 export const LOADED = {
   set: SET,
   global: GLOBAL,
@@ -183,6 +188,7 @@ export const LOADED = {
   mapOwnerId: MAP_OWNER_ID,
   map: MAP,
   mapEntries: MAP_ENTRIES,
+  keep: KEEP,
   quiet: QUIET,
 };
 
@@ -193,8 +199,8 @@ type Loaded = Values<typeof LOADED & { programs: typeof PROGRAMS }>;
 
 /** The request that loads these programs. */
 export function loadRequest(source: Readonly<Record<string, unknown>>, values: Loaded, noun: boolean) {
-  const { global: globalData, set: globals, application, mapOwnerId, map: maps, mapEntries } = values;
-  const given = { source, globalData, globals, mapOwnerId, maps, mapEntries };
+  const { global: globalData, set: globals, application, mapOwnerId, map: maps, mapEntries, keep } = values;
+  const given = { source, globalData, globals, mapOwnerId, maps, mapEntries, ...(keep ? { keep } : {}) };
   if (!noun) {
     const { programs, metadata } = values;
     // The option sets one key of the metadata. Two different values are an error, as for any key given twice.

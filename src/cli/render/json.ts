@@ -15,6 +15,7 @@ const OURS = new Map([
   ["attachment", null],
   ["xdp_mode", null],
   ["state", null],
+  ["keep", "program_name"],
   ["replaces", null],
   ["link_id", "id"],
   ["status", "managed"],

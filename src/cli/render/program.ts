@@ -63,6 +63,7 @@ function renderState({ status }: ProgramAnswer, record: ProgramRecordAnswer, loo
       ...(load.program_type === "freplace" ? ([["Replaces:", load.attach_func]] as Fact[]) : []),
       ...source,
       ["Global:", globals.sort()],
+      ...(load.keep ? ([["Kept After Reboot:", true]] as Fact[]) : []),
       ["Metadata:", metadataLines(meta.metadata)],
       ["Map Pin Path:", handles.map_pin_path],
       ["Map Owner ID:", handles.map_owner_id],

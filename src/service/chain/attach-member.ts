@@ -1,11 +1,11 @@
 import type { XdpMode } from "../../domain/config.ts";
-import type { ChainDetails } from "../../domain/link.ts";
+import type { ChainDetails, LinkRecord } from "../../domain/link.ts";
 import type { ChainedKind } from "../../domain/kinds.ts";
 import { TC_ACTIONS, TC_PROCEED_ON_DEFAULT, XDP_ACTIONS, XDP_PROCEED_ON_DEFAULT } from "../../domain/actions.ts";
 import type { LinkAnswer } from "../../domain/answer.ts";
 import type { Metadata, ProgramRecord } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
-import { orderChain } from "../../dispatcher/order.ts";
+import { behind, orderChain } from "../../dispatcher/order.ts";
 import { linkAnswer } from "../../inspect/link-answer.ts";
 import type { Host } from "../../platform/host.ts";
 import { findInterface } from "../attach/interface.ts";
@@ -51,16 +51,18 @@ export interface ChainAttach {
   readonly program: ProgramRecord;
   readonly target: ChainTarget;
   readonly metadata: Metadata;
+  /** The link that is restored. It comes behind those of its priority, because its chain is restored in order. */
+  readonly was: Pick<LinkRecord, "id" | "createdAt"> | null;
 }
 
 /**
  * Adds a program to the chain of a hook. Throws INVALID_ATTACH (another XDP mode), DISPATCHER_FULL, HOOK_BUSY, KERNEL_UNSUPPORTED, INTERFACE_NOT_FOUND.
  */
 export async function attachToChain(host: Host, request: ChainAttach, context: Context): Promise<LinkAnswer> {
-  const { program, target, metadata } = request;
+  const { program, target, metadata, was } = request;
   const details = chainDetails(host, target);
   const place = placeOf(details);
-  const draft = { programId: program.id, details, metadata, createdAt: host.now() };
+  const draft = { programId: program.id, details, metadata, createdAt: host.now(), ...was };
   const there = membersOf(host, place.key);
   const mode = target.kind === "xdp" ? target.xdpMode : null;
   if (mode !== null && there.length > 0) requireSameMode(host, place, mode);
@@ -76,7 +78,8 @@ export async function attachToChain(host: Host, request: ChainAttach, context: C
       },
     );
     context.note({ links: [pending.id] });
-    const members = orderChain([...there, memberOf(host, pending, program)], pending.id);
+    const newcomer = memberOf(host, pending, program);
+    const members = was === null ? orderChain([...there, newcomer], pending.id) : behind(there, newcomer);
     await rebuild(host, { place, members, mode }, { steps, context });
     return pending.id;
   });

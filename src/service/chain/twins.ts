@@ -4,13 +4,13 @@
  */
 import type { DispatcherRecord } from "../../domain/dispatcher.ts";
 import type { MapId, ProgramId } from "../../domain/ids.ts";
-import { OBJECT_BYTES_MAX } from "../../domain/limits.ts";
 import { type Pin, programPin } from "../../domain/pin.ts";
 import type { ProgramRecord } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { readObject, twinBytes } from "../../object/object-file.ts";
 import type { Host } from "../../platform/host.ts";
 import type { SlotMember, TwinToLoad } from "../../platform/kernel.ts";
+import { savedBytecode } from "../saved-bytecode.ts";
 import type { Member } from "./members.ts";
 
 /** Path of a program's twin in a revision's directory. */
@@ -36,9 +36,10 @@ function mapsOf(host: Host, { id, maps }: ProgramRecord): Map<string, MapId> {
 }
 
 /** Reads bpfman's copy of the program's object file. Errors name the program. */
-function bytecodeOf(host: Host, program: ProgramId): Uint8Array {
+function bytecodeOf(host: Host, record: ProgramRecord): Uint8Array {
+  const program = record.id;
   try {
-    const bytes = host.files.readObject(host.files.bytecodePath(program), OBJECT_BYTES_MAX);
+    const bytes = savedBytecode(host, record);
     // libbpf trusts what it reads, so the copy is checked again.
     readObject(bytes);
     return bytes;
@@ -54,7 +55,7 @@ function bytecodeOf(host: Host, program: ProgramId): Uint8Array {
 
 /** Returns what to load for a twin; null for a program without BTF. Throws like {@link bytecodeOf}. */
 function twinToLoad(host: Host, member: Member): TwinToLoad | null {
-  const bytes = bytecodeOf(host, member.program);
+  const bytes = bytecodeOf(host, member.record);
   const made = twinBytes(bytes, member.programName, member.details.kind);
   if (made === null) return null;
   return {

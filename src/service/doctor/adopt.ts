@@ -5,13 +5,13 @@
 import { type MapId, type ProgramId, programId } from "../../domain/ids.ts";
 import type { ObjectFile } from "../../domain/object-file.ts";
 import { KINDS } from "../../domain/kinds.ts";
-import { OBJECT_BYTES_MAX } from "../../domain/limits.ts";
 import { programPin } from "../../domain/pin.ts";
 import type { ProgramMap, ProgramRecord } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { readObject } from "../../object/object-file.ts";
 import type { Host } from "../../platform/host.ts";
 import type { KernelProgram } from "../../platform/kernel.ts";
+import { savedBytecode } from "../saved-bytecode.ts";
 import { isThere } from "./pinning.ts";
 
 /** Returns null if the pin holds something else, or if the object file does not tell which of its programs it is. */
@@ -19,13 +19,13 @@ export function adoptable(host: Host, id: ProgramId): ProgramRecord | null {
   const pinPath = host.pins.paths.program(id);
   const kernel = host.kernel.program(id);
   if (kernel === null || !isThere(host, programPin(pinPath, id))) return null;
-  const bytecodePath = host.files.bytecodePath(id);
   try {
-    const bytes = host.files.readObject(bytecodePath, OBJECT_BYTES_MAX);
-    const object = readObject(bytes);
-    const name = host.kernel.wholeName(kernel);
-    const [program, another] = object.programs.filter((each) => each.name === name);
-    if (program === undefined || another !== undefined || program.kind === null) return null;
+    const saved = savedWith(host, host.kernel.wholeName(kernel));
+    if (saved === null) return null;
+    const { digest: bytecodeDigest, object, program } = saved;
+    const { name } = program;
+    const bytecodePath = host.files.bytecodePath(bytecodeDigest);
+    if (program.kind === null) return null;
     // What it replaces is not in its object.
     if (program.kind === "freplace") return null;
     const attachFunction = KINDS[program.kind].needsFunction ? program.target : null;
@@ -39,12 +39,33 @@ export function adoptable(host: Host, id: ProgramId): ProgramRecord | null {
       ...{ sourcePath: null, absoluteSourcePath: null, image: null, license: object.license ?? "" },
       ...{ gplCompatible: kernel.gplCompatible, globals: {}, pinPath, mapPinPath: host.pins.paths.mapDirectory(owner) },
       ...{ mapOwnerId: owner === id ? null : owner, requestedMapOwnerId: null, maps, metadata: {} },
-      ...{ createdAt: kernel.loadedAt, loadedAt: kernel.loadedAt, bytecodeDigest: host.files.digest(bytes) },
+      ...{ createdAt: kernel.loadedAt, loadedAt: kernel.loadedAt, bytecodeDigest, keep: false },
     };
   } catch (thrown) {
     if (thrown instanceof BpfmanError) return null;
     throw thrown;
   }
+}
+
+interface Saved {
+  readonly digest: string;
+  readonly object: ObjectFile;
+  readonly program: ObjectFile["programs"][number];
+}
+
+/** Returns the only saved object file that has a program of that name; null if none has it, or several. */
+function savedWith(host: Host, name: string): Saved | null {
+  const found = host.files.storedBytecode().flatMap((digest): Saved[] => {
+    try {
+      const bytes = savedBytecode(host, { bytecodePath: host.files.bytecodePath(digest), bytecodeDigest: digest });
+      const object = readObject(bytes);
+      return object.programs.filter((each) => each.name === name).map((program) => ({ digest, object, program }));
+    } catch (thrown) {
+      if (thrown instanceof BpfmanError) return [];
+      throw thrown;
+    }
+  });
+  return found.length === 1 ? (found[0] ?? null) : null;
 }
 
 /** Returns the pins of all maps: path -> ID. */

@@ -17,7 +17,7 @@ export const checkPrograms = (host: Host, { programs }: Rows, context: Context):
     checking(`program ${record.id}`, () => [
       ...checkObject(host, record, context),
       ...checkMaps(host, record, programs),
-      ...checkBytecode(host, record, programs),
+      ...checkBytecode(host, record),
     ]),
   );
 
@@ -86,26 +86,28 @@ function digestAt(host: Host, path: string): string | null {
   }
 }
 
-function checkBytecode(host: Host, record: ProgramRecord, programs: readonly ProgramRecord[]): Found[] {
-  const { id, bytecodeDigest: digest } = record;
+function checkBytecode(host: Host, record: ProgramRecord): Found[] {
+  const { id, bytecodeDigest: digest, bytecodePath: path, absoluteSourcePath: source } = record;
   if (digest === null) return [];
-  const path = host.files.bytecodePath(id);
   const now = digestAt(host, path);
   if (now === digest) return [];
   const code = now === null ? "bytecode-lost" : "bytecode-changed";
   const what = `the copy of the object file of ${nameOf(record)} ${now === null ? "is missing" : "is not what was loaded"}`;
-  const siblings = programs.filter((other) => other.id !== id && other.bytecodeDigest === digest);
-  const places = [...siblings.map((other) => host.files.bytecodePath(other.id)), record.absoluteSourcePath ?? ""];
-  const source = places.find((each) => each !== "" && digestAt(host, each) === digest);
-  const save = (from: string): void => host.files.saveBytecode(id, host.files.readObject(from, OBJECT_BYTES_MAX));
+  const isThere = source !== null && digestAt(host, source) === digest;
+  const save = (from: string): void => host.files.saveBytecode(path, host.files.readObject(from, OBJECT_BYTES_MAX));
   const drop = (): void => {
     host.store.forgetBytecode(id);
-    host.files.removeBytecode(id);
+    host.files.removeBytecode(path);
   };
-  const mend =
-    source === undefined
-      ? { action: `record that the object file of ${nameOf(record)} is lost`, run: drop }
-      : { action: `copy the object file of ${nameOf(record)} again from ${source}`, run: () => save(source) };
-  const evidence = { program_id: id, path, recorded_sha256: digest, found_sha256: now, same_file: source ?? null };
+  const mend = !isThere
+    ? { action: `record that the object file of ${nameOf(record)} is lost`, run: drop }
+    : { action: `copy the object file of ${nameOf(record)} again from ${source}`, run: () => save(source) };
+  const evidence = {
+    program_id: id,
+    path,
+    recorded_sha256: digest,
+    found_sha256: now,
+    same_file: isThere ? source : null,
+  };
   return [finding(code, what, evidence, { mend: { stage: "rest", ...mend } })];
 }

@@ -1,7 +1,7 @@
 import { capabilitiesOf, factsOf, KINDS } from "../../domain/kinds.ts";
 import type { LinkAnswer } from "../../domain/answer.ts";
 import { TCX_ATTEMPTS_MAX } from "../../domain/limits.ts";
-import type { LinkDetails } from "../../domain/link.ts";
+import type { LinkDetails, LinkRecord } from "../../domain/link.ts";
 import { linkPin, programPin } from "../../domain/pin.ts";
 import { APPLICATION_KEY, type Metadata, NOUN_APPLICATION_KEY, type ProgramRecord } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
@@ -140,7 +140,16 @@ export function typedPlace({ kind, ...rest }: AttachTarget): string {
   return words.filter((word) => word).join(" ");
 }
 
-export async function attach(host: Host, request: AttachRequest, context: Context): Promise<LinkAnswer> {
+/** What a link was in an earlier boot. */
+export type EarlierPlace = Pick<LinkRecord, "id" | "createdAt">;
+
+/** `was`: the link that is restored, which keeps its ID. */
+export async function attach(
+  host: Host,
+  request: AttachRequest,
+  context: Context,
+  was: EarlierPlace | null = null,
+): Promise<LinkAnswer> {
   const program = requireProgram(host, programIdOf(host, request.programId, context));
   const target = request.attach;
   context.note({ place: typedPlace(target) });
@@ -149,31 +158,34 @@ export async function attach(host: Host, request: AttachRequest, context: Contex
   const metadata = { ...inherited(program), ...request.metadata };
   if (isChainTarget(target)) {
     const { attachToChain } = await import("../chain/attach-member.ts");
-    return attachToChain(host, { program, target, metadata }, context);
+    return attachToChain(host, { program, target, metadata, was }, context);
   }
   const spec = await resolve(host, program, target);
   try {
-    return await attachByItself(host, program, spec, metadata, context);
+    return await attachByItself(host, { program, spec, metadata, was }, context);
   } finally {
     spec.close?.();
   }
 }
 
+interface Attaching {
+  readonly program: ProgramRecord;
+  readonly spec: AttachSpec;
+  readonly metadata: Metadata;
+  readonly was: EarlierPlace | null;
+}
+
 /** Creates the pending row, the link and its pin, then settles the row. Each step is undone if a later one fails. */
 function attachByItself(
   host: Host,
-  program: ProgramRecord,
-  spec: AttachSpec,
-  metadata: Metadata,
+  { program, spec, metadata, was }: Attaching,
   context: Context,
 ): Promise<LinkAnswer> {
+  const draft = { programId: program.id, details: spec.details, metadata, createdAt: host.now(), ...was };
   return carryOut(context, async (steps) => {
     const pending = await steps.step(
       "write the pending row",
-      () =>
-        host.store.insertLink({ programId: program.id, details: spec.details, metadata, createdAt: host.now() }, (id) =>
-          host.pins.paths.link(id),
-        ),
+      () => host.store.insertLink(draft, (id) => host.pins.paths.link(id)),
       (row, clean) => {
         if (clean) host.store.deleteLink(row.id);
       },
@@ -195,4 +207,7 @@ function attachByItself(
   });
 }
 
-export const implementation = operation({ request: attachRequest, run: attach });
+export const implementation = operation({
+  request: attachRequest,
+  run: (host: Host, input: AttachRequest, context: Context) => attach(host, input, context),
+});

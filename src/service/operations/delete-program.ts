@@ -31,7 +31,6 @@ function unmount(host: Host, context: Context): boolean {
     context.log.warn(`not unmounted, because of what bpfman did not put there: ${inBrief(left)}`);
     return false;
   }
-  host.files.removeBytecodeDirectory();
   host.store.disown();
   context.leave();
   return true;

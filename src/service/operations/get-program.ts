@@ -10,8 +10,8 @@ function getProgram(host: Host, request: GetProgramRequest, context: Context): P
   const record = host.store.program(id);
   const next = record === null ? successorOf(host, id) : null;
   if (next !== null) {
-    context.log.warn(`program ${id} was replaced by program ${next.id}`);
-    const { record: its, status } = programAnswer(host, next, "current");
+    context.log.warn(next.told);
+    const { record: its, status } = programAnswer(host, next.record, "current");
     return { record: its, status: { ...status, replaces: id } };
   }
   const answer = record === null ? foreignProgramAnswer(host, id) : programAnswer(host, record, "current");

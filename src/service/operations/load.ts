@@ -18,6 +18,7 @@ import { programAnswer } from "../../inspect/program-answer.ts";
 import { readNamedObject } from "../read-object.ts";
 import type { Host } from "../../platform/host.ts";
 import type { PulledImage } from "../../platform/images.ts";
+import type { EarlierProgram } from "../../platform/store.ts";
 import type { LoadedObject, LoadedProgram } from "../../platform/kernel.ts";
 import type { Sources } from "../../platform/runtime.ts";
 import { checkLabelled } from "../load/labelled.ts";
@@ -37,22 +38,29 @@ type Source = LoadRequest["source"];
 
 /** A request, with its image already pulled. */
 export interface LoadInput extends Omit<LoadRequest, "source"> {
-  readonly source: Extract<Source, { file: string }> | { readonly pulled: PulledImage };
+  readonly source:
+    | Extract<Source, { file: string }>
+    | { readonly pulled: PulledImage }
+    | { readonly saved: ReadObject };
   /** Maps of a program whose place is taken. */
   readonly kept?: OwnedMaps | null;
 }
 
-/** Everything that is determined before the first effect. */
-export interface LoadPlan {
+/** An object file, and where it came from. */
+export interface ReadObject {
   readonly bytes: Uint8Array;
-  readonly object: ObjectFile;
-  readonly forLibbpf: ObjectForLibbpf;
   /** Name of the file, on disk or in an image. */
   readonly fileName: string;
   /** As given by the user; null for an image. */
   readonly sourcePath: string | null;
   readonly absoluteSourcePath: string | null;
   readonly image: ImageSource | null;
+}
+
+/** Everything that is determined before the first effect. */
+export interface LoadPlan extends ReadObject {
+  readonly object: ObjectFile;
+  readonly forLibbpf: ObjectForLibbpf;
   readonly specs: readonly ProgramSpec[];
   /** What the programs reach by tail calls. */
   readonly globals: ReadonlyMap<string, Uint8Array>;
@@ -60,6 +68,9 @@ export interface LoadPlan {
   readonly metadata: Metadata;
   /** Whose maps are shared; null for the first of the programs. */
   readonly requestedOwner: ProgramId | null;
+  readonly keep: boolean;
+  /** The programs of an earlier boot that are restored, in the order of `specs`; empty if none are. */
+  readonly restored: readonly EarlierProgram[];
 }
 
 /** Throws INVALID_METADATA if the metadata name another application than the request. */
@@ -85,7 +96,8 @@ export async function fetchImage(sources: Sources, request: LoadRequest, context
   return { ...request, source: { pulled } };
 }
 
-function sourceOf(host: Host, { source }: LoadInput) {
+function sourceOf(host: Host, { source }: LoadInput): ReadObject {
+  if ("saved" in source) return source.saved;
   if ("pulled" in source) {
     const { object, source: image } = source.pulled;
     return { bytes: object.bytes, fileName: object.name, sourcePath: null, absoluteSourcePath: null, image };
@@ -96,9 +108,15 @@ function sourceOf(host: Host, { source }: LoadInput) {
   return { bytes, fileName: absoluteSourcePath, sourcePath, absoluteSourcePath, image: null };
 }
 
+/** Names the source for the history. */
+function nameOf(source: LoadInput["source"]): string {
+  if ("saved" in source) return source.saved.image?.url ?? source.saved.sourcePath ?? source.saved.fileName;
+  return "pulled" in source ? source.pulled.source.url : source.file;
+}
+
 /** Throws what can be found before the first effect. */
 export function planLoad(host: Host, input: LoadInput, context: Context): LoadPlan {
-  context.note({ source: "pulled" in input.source ? input.source.pulled.source.url : input.source.file });
+  context.note({ source: nameOf(input.source) });
   const requestedOwner = input.mapOwnerId === null ? null : programIdOf(host, input.mapOwnerId, context);
   const request = { ...input, mapOwnerId: requestedOwner };
   const source = sourceOf(host, request);
@@ -125,6 +143,8 @@ export function planLoad(host: Host, input: LoadInput, context: Context): LoadPl
     maps: planMaps(host, { bytes, object, unused: forLibbpf.unusedMaps, request }),
     metadata: { ...request.metadata, ...application },
     requestedOwner,
+    keep: request.keep === true,
+    restored: [],
   };
 }
 
@@ -171,13 +191,18 @@ function recordsOf(host: Host, plan: LoadPlan, loaded: LoadedObject): ProgramRec
   const programs = plan.specs.map((spec) => kernelOf.get(spec.name) as LoadedProgram);
   const owner = plan.requestedOwner ?? (programs[0] as LoadedProgram).kernel.id;
   const pinByName = new Set(plan.object.maps.filter((map) => map.pinByName).map((map) => map.name));
-  const createdAt = host.now();
+  const now = host.now();
   const bytecodeDigest = host.files.digest(plan.bytes);
+  const bytecodePath = host.files.bytecodePath(bytecodeDigest);
 
   const pinOf = (name: string): Pick<ProgramMap, "pinPath" | "foreign"> => {
     const shared = plan.maps.reuse.get(name);
     if (shared?.foreign) return { pinPath: shared.path, foreign: true };
     return { pinPath: shared?.path ?? (pinByName.has(name) ? paths.sharedMap(name) : paths.map(owner, name)) };
+  };
+  const entriesOf = (name: string): Pick<ProgramMap, "entries"> => {
+    const entries = plan.maps.maxEntries.get(name);
+    return entries === undefined ? {} : { entries };
   };
   const reached = new Map(loaded.alongside.map((program) => [program.name, program.kernel.mapIds]));
   const idsOf = ({ name, kernel }: LoadedProgram): Set<MapId> => {
@@ -189,15 +214,21 @@ function recordsOf(host: Host, plan: LoadPlan, loaded: LoadedObject): ProgramRec
   const mapsOf = (program: LoadedProgram): ProgramMap[] =>
     loaded.maps
       .filter(({ id }) => idsOf(program).has(id) || !used.has(id))
-      .map(({ id, name, internal }) => ({ id, name, ...(internal ? { pinPath: null } : pinOf(name)) }));
+      .map(({ id, name, internal }) => ({
+        id,
+        name,
+        ...(internal ? { pinPath: null } : pinOf(name)),
+        ...entriesOf(name),
+      }));
 
   return plan.specs.map((spec, index) => {
     const program = programs[index] as LoadedProgram;
     const { id } = program.kernel;
+    const was = plan.restored[index]?.record;
     return {
       ...spec,
       id,
-      bytecodePath: host.files.bytecodePath(id),
+      bytecodePath,
       sourcePath: plan.sourcePath,
       absoluteSourcePath: plan.absoluteSourcePath,
       image: plan.image,
@@ -207,12 +238,13 @@ function recordsOf(host: Host, plan: LoadPlan, loaded: LoadedObject): ProgramRec
       pinPath: paths.program(id),
       mapPinPath: paths.mapDirectory(owner),
       mapOwnerId: owner === id ? null : owner,
-      requestedMapOwnerId: plan.requestedOwner,
+      requestedMapOwnerId: was?.requestedMapOwnerId === null ? null : plan.requestedOwner,
       maps: mapsOf(program),
       metadata: plan.metadata,
-      createdAt,
+      createdAt: was?.createdAt ?? now,
       loadedAt: program.kernel.loadedAt,
       bytecodeDigest,
+      keep: plan.keep,
     };
   });
 }
@@ -274,13 +306,14 @@ export async function load(host: Host, planned: LoadPlan, context: Context): Pro
           if (clean) host.store.transaction(() => records.forEach((record) => host.store.deleteProgram(record.id)));
         },
       );
-      for (const record of records) {
-        await steps.step(
-          `save the bytecode of program ${record.id}`,
-          () => host.files.saveBytecode(record.id, planned.bytes),
-          () => void host.files.removeBytecode(record.id),
-        );
-      }
+      const [{ bytecodePath }] = records as [ProgramRecord];
+      await steps.step(
+        "save the bytecode",
+        () => host.files.saveBytecode(bytecodePath, planned.bytes),
+        () => {
+          if (host.store.bytecodeUses(bytecodePath) <= records.length) host.files.removeBytecode(bytecodePath);
+        },
+      );
       await pinMaps(host, steps, { loaded, records, maps: planned.maps });
       for (const record of records) {
         await steps.step(
@@ -290,7 +323,12 @@ export async function load(host: Host, planned: LoadPlan, context: Context): Pro
         );
       }
       await steps.step("finish the rows", () =>
-        host.store.transaction(() => records.forEach((record) => host.store.setProgramState(record.id, "ready"))),
+        host.store.transaction(() => {
+          for (const record of records) host.store.setProgramState(record.id, "ready");
+          for (const [index, was] of planned.restored.entries()) {
+            host.store.earlierBoots().comeBack(was, (records[index] as ProgramRecord).id);
+          }
+        }),
       );
       return { programs: records.map((record) => programAnswer(host, record, "loaded")) };
     } finally {

@@ -12,7 +12,15 @@ import { codeOf, startEntry } from "../history.ts";
 import type { Context } from "../operation.ts";
 import { type MapUsers, mapUsers } from "../removal/map-users.ts";
 import { isLive, type LinkRow, removeLink } from "../removal/remove-link.ts";
-import { inBrief, type Listing, listedOnce, removeLeftovers, strayPins, strayWarning } from "./strays.ts";
+import {
+  inBrief,
+  type Listing,
+  listedOnce,
+  removeLeftovers,
+  removeUnusedBytecode,
+  strayPins,
+  strayWarning,
+} from "./strays.ts";
 import { inOrderOfRemoval, type ProgramRow, removeProgram, requireNotReplaced } from "../removal/remove-program.ts";
 import { reasonOf } from "../../errors/sys-failure.ts";
 
@@ -95,12 +103,13 @@ function warnOfLost(unpinned: readonly RowInBrief[], now: readonly RowInBrief[],
   }
 }
 
-/** Looks for what no row names: removes empty leftovers, and warns about pins, which may be another database's. */
+/** Looks for what no row names: removes leftovers that hold nothing, and warns about pins, which may be another database's. */
 function lookForStrays(host: Host, list: Listing, rows: readonly RowInBrief[], context: Context): void {
   try {
     removeLeftovers(host, list, rows, context);
     const warning = strayWarning(strayPins(host, list, () => rows));
-    if (warning !== null) context.log.warn(warning);
+    if (warning === null) removeUnusedBytecode(host, rows, context);
+    else context.log.warn(warning);
   } catch (cause) {
     context.log.warn("could not look for unrecorded objects", { reason: reasonOf(cause) });
   }

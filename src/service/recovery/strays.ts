@@ -77,21 +77,32 @@ export function strayWarning(pins: readonly string[]): string | null {
 }
 
 /**
- * Removes what a dead command left that holds nothing: directories of bytecode whose program has neither row nor pin, and
- * directories for pins that are empty; and what earlier versions verified programs against. To be called under the writer lock, when nobody is making any.
+ * Removes copies of object files that no row names. To be called under the writer lock, when nobody is making any, and if there
+ * are no pins without rows: `repair` may need them for the copy.
+ */
+export function removeUnusedBytecode(host: Host, rows: readonly RowInBrief[], context: Context): void {
+  const here = new Set(rows.flatMap((row) => (row.kind === "program" ? row.bytecodePath : [])));
+  const unknown = host.files
+    .storedBytecode()
+    .map(host.files.bytecodePath)
+    .filter((path) => !here.has(path));
+  if (unknown.length === 0) return;
+  const recorded = host.store.bytecodePaths();
+  for (const path of unknown) {
+    if (recorded.has(path)) continue;
+    host.files.removeBytecode(path);
+    context.log.info("removed bytecode that the database does not record", { path });
+  }
+}
+
+/**
+ * Removes what a dead command left that holds nothing: directories for pins that are empty; and what earlier versions
+ * verified programs against. To be called under the writer lock, when nobody is making any.
  */
 export function removeLeftovers(host: Host, list: Listing, rows: readonly RowInBrief[], context: Context): void {
   const { paths } = host.pins;
   if (list(paths.root).some((name) => `${paths.root}/${name}` === paths.testDispatchers)) {
     removeRecorded(host, paths.testDispatchers);
-  }
-  const programs = new Set(rows.flatMap((row) => (row.kind === "program" ? row.id : [])));
-  const unknown = host.files.bytecodeIds().filter((id) => !programs.has(id));
-  const recorded = unknown.length === 0 ? programs : host.store.programIdsOfAllBoots();
-  for (const id of unknown) {
-    if (recorded.has(id) || host.pins.exists(paths.program(id))) continue;
-    if (host.files.removeLeftover(id))
-      context.log.info("removed bytecode that the database does not record", { program_id: id });
   }
   const inUse = new Set(rows.flatMap((row) => (row.kind === "program" ? row.mapPinPath : [])));
   const mapDirectories = below(list, `${paths.root}/maps`, /^[0-9]+$/).filter((directory) => !inUse.has(directory));

@@ -10,11 +10,11 @@ import { carryOut, finish } from "../plan.ts";
 import { isGone, waitUntil } from "../wait.ts";
 import type { MapUsers } from "./map-users.ts";
 
-/** Removes the map pins that no other program uses, their directory if it is unused, and the bytecode. */
+/** Removes the map pins that no other program uses, their directory if it is unused, and the bytecode, unless another row has the same. */
 function removeFiles(host: Host, program: ProgramRecord, users: MapUsers): void {
   removePins(host, users.pinsToRemove(program));
   if (!users.shareDirectory(program)) host.pins.removeDirectory(program.mapPinPath);
-  host.files.removeBytecode(program.id);
+  if (host.store.bytecodeUses(program.bytecodePath) <= 1) host.files.removeBytecode(program.bytecodePath);
 }
 
 const ownPins = (program: ProgramRecord, users: MapUsers): Pin[] => [

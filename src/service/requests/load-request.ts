@@ -58,5 +58,7 @@ export const loadRequest = v.strictObject({
   maps: v.optional(v.pipe(table, v.record(name, mapSource)), {}),
   /** How many entries maps of the object are to have, by name. */
   mapEntries: v.optional(v.pipe(table, v.record(name, entries)), {}),
+  /** Load it again after a reboot, when `bpfman-restore.service` runs. */
+  keep: v.optional(v.boolean()),
 });
 export type LoadRequest = v.InferOutput<typeof loadRequest>;

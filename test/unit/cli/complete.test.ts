@@ -46,6 +46,7 @@ describe("commands", () => {
         "export",
         "doctor",
         "repair",
+        "restore",
         "stats",
         "top",
         "metrics",

@@ -47,6 +47,8 @@ test("every setting", async () => {
     [maps]
     group = "bpf"
     mode = "640"
+    [restore]
+    enabled = true
     [database]
     max_retries = 3
     millisec_delay = 500
@@ -68,6 +70,7 @@ test("every setting", async () => {
     },
     dispatcher: { alone: "chain" },
     maps: { group: "bpf", mode: 0o640 },
+    restore: { enabled: true },
     database: { maxRetries: 3, millisecDelay: 500 },
   });
   expect(databaseWaitMs(config)).toBe(1_500);
@@ -199,7 +202,7 @@ test("a hint names the near key, or those that there are", async () => {
   expect((await failureOfAsync(() => read("[interfaces.eth0]\nq = true"))).hint).toBe("known keys here: xdp_mode");
   expect((await failureOfAsync(() => read("[[signing.trusted_keys]]\nq = true"))).hint).toBe("known keys here: file");
   expect((await failureOfAsync(() => read("q = true"))).hint).toBe(
-    "known keys here: interfaces, signing, dispatcher, maps, database",
+    "known keys here: interfaces, signing, dispatcher, maps, restore, database",
   );
 });
 

@@ -1,12 +1,11 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import * as fs from "node:fs";
-import { programId } from "../../../src/domain/ids.ts";
 import { openFiles } from "../../../src/files/open-files.ts";
 import { failureOf } from "../../expect/failure.ts";
 import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 
 const directory = temporaryDirectory();
-const files = () => openFiles(directory.path("run"));
+const files = () => openFiles(directory.path("state"));
 const random = (size: number) => crypto.getRandomValues(new Uint8Array(size));
 
 test("an object is read whole, up to the limit", () => {
@@ -137,80 +136,98 @@ test("a place beyond 4 GiB is reached", () => {
   source?.close();
 });
 
-test("bytecode is saved whole, for its owner alone, and taken away again", () => {
-  const port = files();
-  const id = programId(7);
-  expect(port.bytecodePath(id)).toBe(directory.path("run/programs/7/bytecode.o"));
-  expect([port.bytecodeExists(id), port.bytecodeIds(), port.removeBytecode(id)]).toEqual([false, [], false]);
-  const bytes = random(100_000);
-  port.saveBytecode(id, bytes);
-  port.saveBytecode(programId(12), new Uint8Array([1]));
-  port.saveBytecode(programId(12), new Uint8Array([1, 2]));
-  expect(new Uint8Array(fs.readFileSync(port.bytecodePath(id)))).toEqual(bytes);
-  expect(fs.readFileSync(port.bytecodePath(programId(12))).length).toBe(2);
-  expect(fs.statSync(port.bytecodePath(id)).mode & 0o777).toBe(0o600);
-  expect(fs.statSync(directory.path("run/programs/7")).mode & 0o777).toBe(0o700);
-  expect(fs.readdirSync(directory.path("run/programs/7"))).toEqual(["bytecode.o"]);
-  fs.mkdirSync(directory.path("run/programs/not-an-id"));
-  fs.mkdirSync(directory.path("run/programs/0"));
-  fs.mkdirSync(directory.path("run/programs/99999999999"));
-  expect(port.bytecodeIds().map(Number)).toEqual([7, 12]);
-  expect(port.removeBytecode(id)).toBe(true);
-  expect([port.bytecodeExists(id), port.bytecodeIds().map(Number), port.removeBytecode(id)]).toEqual([
-    false,
-    [12],
-    false,
-  ]);
-});
+describe("bytecode", () => {
+  const store = (name: string) => directory.path(`state/bytecode/sha256/${name}`);
+  const [one, other] = ["0f".repeat(32), "a1".repeat(32)];
 
-test("what a dead process began to save does not count as saved, and is no obstacle", () => {
-  const port = files();
-  const id = programId(7);
-  fs.mkdirSync(directory.path("run/programs/7"), { recursive: true });
-  fs.writeFileSync(directory.path("run/programs/7/bytecode.o.new"), "half");
-  expect(port.bytecodeExists(id)).toBe(false);
-  expect(port.bytecodeIds().map(Number)).toEqual([7]);
-  port.saveBytecode(id, new Uint8Array([1, 2, 3]));
-  expect(fs.readdirSync(directory.path("run/programs/7"))).toEqual(["bytecode.o"]);
-  expect(port.removeBytecode(id)).toBe(true);
-});
+  test("is saved once, whole, for its owner alone, and removed again", () => {
+    const port = files();
+    const path = port.bytecodePath(one);
+    expect(path).toBe(store(one));
+    expect([port.bytecodeExists(path), port.storedBytecode()]).toEqual([false, []]);
+    port.removeBytecode(path);
+    const bytes = random(100_000);
+    port.saveBytecode(path, bytes);
+    const { ino } = fs.statSync(path);
+    port.saveBytecode(path, bytes);
+    expect(fs.statSync(path).ino).toBe(ino);
+    expect(new Uint8Array(fs.readFileSync(path))).toEqual(bytes);
+    expect(fs.statSync(path).mode & 0o777).toBe(0o600);
+    expect(fs.statSync(store("")).mode & 0o777).toBe(0o700);
+    port.saveBytecode(port.bytecodePath(other), new Uint8Array([1]));
+    fs.writeFileSync(store("notes"), "somebody's");
+    expect(port.storedBytecode().sort()).toEqual([one, other]);
+    port.removeBytecode(path);
+    expect(fs.readdirSync(store("")).sort()).toEqual([other, "notes"].sort());
+  });
 
-test("whatever stands in the place of saved bytecode goes, and nothing that it leads to", () => {
-  const place = (id: number) => directory.path(`run/programs/${id}`);
-  fs.mkdirSync(directory.path("run/programs"), { recursive: true });
-  fs.mkdirSync(directory.path("elsewhere"));
-  fs.writeFileSync(directory.path("elsewhere/bytecode.o"), "mine");
-  fs.symlinkSync(directory.path("elsewhere"), place(1));
-  fs.writeFileSync(place(2), "a file");
-  fs.mkdirSync(`${place(3)}/directory`, { recursive: true });
-  fs.writeFileSync(`${place(3)}/directory/deep`, "");
-  fs.mkdirSync(`${place(4)}/bytecode.o`, { recursive: true });
-  fs.mkdirSync(place(5));
-  fs.symlinkSync("nowhere", place(6));
-  for (const id of [1, 2, 3, 4, 5, 6]) {
-    expect([id, files().removeBytecode(programId(id))]).toEqual([id, true]);
-    expect([id, fs.readdirSync(directory.path("run/programs")).includes(String(id))]).toEqual([id, false]);
-  }
-  expect(fs.readFileSync(directory.path("elsewhere/bytecode.o"), "utf8")).toBe("mine");
-});
+  test("that was damaged, or is a link to another file, is written again", () => {
+    const port = files();
+    const bytes = random(1000);
+    port.saveBytecode(store(one), bytes);
+    fs.writeFileSync(store(one), new Uint8Array(1000));
+    port.saveBytecode(store(one), bytes);
+    expect(new Uint8Array(fs.readFileSync(store(one)))).toEqual(bytes);
+    fs.writeFileSync(directory.path("mine"), "mine");
+    fs.rmSync(store(one));
+    fs.symlinkSync(directory.path("mine"), store(one));
+    port.saveBytecode(store(one), bytes);
+    expect(fs.lstatSync(store(one)).isFile()).toBe(true);
+    expect(fs.readFileSync(directory.path("mine"), "utf8")).toBe("mine");
+  });
 
-test("bytecode that cannot be saved says why", () => {
-  fs.writeFileSync(directory.path("run"), "");
-  const error = failureOf(() => files().saveBytecode(programId(7), new Uint8Array(1)));
-  expect([error.code, error.sys?.name]).toEqual(["IO_FAILED", "ENOTDIR"]);
-  expect(error.message).toStartWith(`save "${directory.path("run/programs/7/bytecode.o")}": `);
-});
+  test("that a dead process began to save does not count as saved, and is no obstacle", () => {
+    const port = files();
+    fs.mkdirSync(store(""), { recursive: true });
+    fs.writeFileSync(store(`${one}.new`), "half");
+    expect([port.bytecodeExists(store(one)), port.storedBytecode()]).toEqual([false, []]);
+    port.saveBytecode(store(one), new Uint8Array([1, 2, 3]));
+    expect(fs.readdirSync(store(""))).toEqual([one]);
+    fs.writeFileSync(store(`${one}.new`), "half");
+    port.removeBytecode(store(one));
+    expect(fs.readdirSync(store(""))).toEqual([]);
+  });
 
-test("bytecode that could not be saved leaves nothing, and what was saved before", () => {
-  const port = files();
-  const place = (name: string) => directory.path(`run/programs/${name}`);
-  fs.mkdirSync(place("7/bytecode.o.new"), { recursive: true });
-  expect(failureOf(() => port.saveBytecode(programId(7), new Uint8Array(9))).sys?.name).toBe("EISDIR");
-  // Not ours: a directory in the place of the file that is being written.
-  expect(fs.readdirSync(place("7"))).toEqual(["bytecode.o.new"]);
-  fs.mkdirSync(place("8/bytecode.o/full"), { recursive: true });
-  expect(failureOf(() => port.saveBytecode(programId(8), new Uint8Array(9))).code).toBe("IO_FAILED");
-  expect(fs.readdirSync(place("8"))).toEqual(["bytecode.o"]);
+  test("whatever stands in its place is removed, and nothing that it leads to", () => {
+    const port = files();
+    fs.mkdirSync(store(`${one}/deep`), { recursive: true });
+    fs.writeFileSync(directory.path("mine"), "mine");
+    fs.symlinkSync(directory.path("mine"), store(other));
+    for (const digest of [one, other]) port.removeBytecode(store(digest));
+    expect(fs.readdirSync(store(""))).toEqual([]);
+    expect(fs.readFileSync(directory.path("mine"), "utf8")).toBe("mine");
+  });
+
+  test("of an earlier version, in the runtime directory, is removed with its directory", () => {
+    const port = files();
+    const old = (id: number) => directory.path(`run/programs/${id}/bytecode.o`);
+    for (const id of [7, 8]) {
+      fs.mkdirSync(directory.path(`run/programs/${id}`), { recursive: true });
+      fs.writeFileSync(old(id), "");
+    }
+    port.removeBytecode(old(7));
+    expect(fs.readdirSync(directory.path("run/programs"))).toEqual(["8"]);
+    port.removeBytecode(old(8));
+    expect(fs.readdirSync(directory.path("run"))).toEqual([]);
+  });
+
+  test("that cannot be saved says why", () => {
+    fs.writeFileSync(directory.path("state"), "");
+    const error = failureOf(() => files().saveBytecode(store(one), new Uint8Array(1)));
+    expect([error.code, error.sys?.name]).toEqual(["IO_FAILED", "ENOTDIR"]);
+    expect(error.message).toStartWith(`save "${store(one)}": `);
+  });
+
+  test("that could not be saved leaves nothing, and what was saved before", () => {
+    const port = files();
+    fs.mkdirSync(store(`${one}.new`), { recursive: true });
+    expect(failureOf(() => port.saveBytecode(store(one), new Uint8Array(9))).sys?.name).toBe("EISDIR");
+    // Not ours: a directory in the place of the file that is being written.
+    expect(fs.readdirSync(store(""))).toEqual([`${one}.new`]);
+    fs.mkdirSync(store(`${other}/full`), { recursive: true });
+    expect(failureOf(() => port.saveBytecode(store(other), new Uint8Array(9))).code).toBe("IO_FAILED");
+    expect(fs.readdirSync(store("")).sort()).toEqual([`${one}.new`, other]);
+  });
 });
 
 test("paths become absolute", () => {

@@ -1,7 +1,6 @@
 /** Repairs on the fake kernel: failures at each call are undone, and what is not proven ours is not touched. */
 import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { programId } from "../../../src/domain/ids.ts";
 import type { DoctorAnswer } from "../../../src/domain/answer.ts";
 import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
 import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
@@ -123,8 +122,8 @@ describe.each(Object.entries(DRIFTS))("%s", (_, { code, make }) => {
 });
 
 test("neither doctor nor a dry run changes anything", async () => {
-  const id = await load("tracepoint", "on_switch");
-  bed.files.bytecode.delete(programId(id));
+  await load("tracepoint", "on_switch");
+  bed.files.bytecode.clear();
   const before = [bed.traces(), bed.inspect((host) => host.store.programs())];
   await invoke("doctor", {});
   await invoke("repair", { dryRun: true });

@@ -12,6 +12,7 @@ import {
   OPERATIONS_MAX,
   PROGRAMS_PER_LOAD_MAX,
   REGISTRY_FIELD_CHARS_MAX,
+  RESTORE_WAIT_MS_MAX,
   SELECTOR_CHARS_MAX,
   TRUSTED_SIGNERS_MAX,
 } from "../../../src/domain/limits.ts";
@@ -22,6 +23,7 @@ import { historyRequest } from "../../../src/service/requests/history-request.ts
 import { inspectImageRequest, verifyImageRequest } from "../../../src/service/requests/image-requests.ts";
 import { loadRequest } from "../../../src/service/requests/load-request.ts";
 import { listProgramsRequest } from "../../../src/service/requests/program-requests.ts";
+import { restoreRequest } from "../../../src/service/requests/restore-request.ts";
 import { failureOf } from "../../expect/failure.ts";
 
 const text = (length: number) => "x".repeat(length);
@@ -42,6 +44,7 @@ const BOUNDS: readonly (readonly [what: string, max: number, schema: GenericSche
     ["an interface", ALTERNATIVE_NAME_CHARS_MAX, attachRequest, (n) => attach(text(n))],
     ["a selector", SELECTOR_CHARS_MAX, listProgramsRequest, (n) => ({ selector: text(n) })],
     ["entries of the history", OPERATIONS_MAX, historyRequest, (n) => ({ limit: n })],
+    ["a wait", RESTORE_WAIT_MS_MAX, restoreRequest, (n) => ({ waitMs: n })],
     ["an image", REGISTRY_FIELD_CHARS_MAX, inspectImageRequest, (n) => ({ url: text(n) })],
     ["credentials", REGISTRY_FIELD_CHARS_MAX, inspectImageRequest, (n) => ({ url: "x", registryAuth: text(n) })],
     [

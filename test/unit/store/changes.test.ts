@@ -78,7 +78,7 @@ test("every column that a record is made of is in the log", () => {
   const seat = { type: "xdp", kernelLinkId: null, mode: "skb" } as const;
   writer.settleRevision(key, { revision: 1, programId: program, seat });
   const database = new Database(path(), { readonly: true });
-  const own = ["boot_id", "state", "announced", "owner", "keep", "applied"];
+  const own = ["boot_id", "state", "announced", "owner", "applied", "wanted"];
   const tables = { programs: "program/didLoad", links: "link/didAttach", dispatchers: "dispatcher/didChange" };
   for (const [table, kind] of Object.entries(tables)) {
     const columns = database.query<{ name: string }, []>(`PRAGMA table_info(${table})`).all();
