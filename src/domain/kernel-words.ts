@@ -178,19 +178,16 @@ const unknown = (value: number): string => `unknown(${value})`;
 
 export const programTypeJson = (type: number): string => PROGRAM_TYPE_WORDS[type]?.json ?? unknown(type);
 export const programTypeText = (type: number): string => PROGRAM_TYPE_WORDS[type]?.text ?? unknown(type);
+const WORD_OF: ReadonlyMap<string, string> = new Map(PROGRAM_TYPE_WORDS.map(({ name, text }) => [name, text]));
 /** Returns the text word for a constant without its prefix: `SCHED_CLS`. */
-export const programTypeWord = (name: KernelProgramType): string =>
-  PROGRAM_TYPE_WORDS.find((words) => words.name === name)?.text ?? name;
+export const programTypeWord = (name: KernelProgramType): string => WORD_OF.get(name) ?? name;
 export const mapTypeJson = (type: number): string => MAP_TYPE_WORDS[type] ?? unknown(type);
 export const linkTypeWord = (type: number): string => LINK_TYPE_WORDS[type] ?? unknown(type);
 /** Returns the name of the constant in lower case. */
 export const attachTypeWord = (type: number): string => ATTACH_TYPES[type]?.toLowerCase() ?? unknown(type);
 
 /** Returns the kernel's program type for one of bpfman's types, in the reference implementation's spelling. */
-export function kernelWordOf(type: ProgramType): string {
-  const { programType } = KINDS[type];
-  return PROGRAM_TYPE_WORDS.find(({ name }) => name === programType)?.text ?? programType;
-}
+export const kernelWordOf = (type: ProgramType): string => programTypeWord(KINDS[type].programType);
 
 /** The words the `--program-type` filter accepts besides bpfman's own types. */
 export const KERNEL_TYPE_WORDS: readonly string[] = PROGRAM_TYPE_WORDS.map((words) => words.text);

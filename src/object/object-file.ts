@@ -3,9 +3,9 @@ import { LICENSE_BYTES_MAX, OBJECT_BYTES_MAX } from "../domain/limits.ts";
 import type { ObjectFile, ObjectMap } from "../domain/object-file.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { openBtf } from "./btf.ts";
-import { EM_BPF, ET_REL, type Elf, machineName, openElf, typeName } from "./elf.ts";
+import { EM_BPF, ET_REL, type Elf, machineName, typeName } from "./elf.ts";
 import { readEntries } from "./entries.ts";
-import { Fields, hasControlCharacters, memorySource, type Refuse } from "./fields.ts";
+import { Fields, hasControlCharacters, type Refuse } from "./fields.ts";
 import { forLibbpf, withOptionalExterns } from "./for-libbpf.ts";
 import { layoutOf } from "./layout.ts";
 import { type MapUses, readMapUses, withoutInitialValues } from "./map-uses.ts";
@@ -26,8 +26,7 @@ export interface ReadObjectOptions {
  */
 export function readObject(bytes: Uint8Array, options: ReadObjectOptions = {}): ObjectFile {
   if (bytes.length > OBJECT_BYTES_MAX) throw refuse(`it has ${bytes.length} bytes, more than ${OBJECT_BYTES_MAX}`);
-  checkKind(openElf(memorySource(bytes), refuse), options);
-  const object = openForLibbpf(bytes);
+  const object = openForLibbpf(bytes, (elf) => checkKind(elf, options));
   const entries = readEntries(object);
   checkForLibbpf(object);
   return {
@@ -40,8 +39,18 @@ export function readObject(bytes: Uint8Array, options: ReadObjectOptions = {}): 
   };
 }
 
-/** Opens an object as libbpf is to see it (for-libbpf.ts). Throws INVALID_OBJECT. */
-export const openForLibbpf = (bytes: Uint8Array): OpenObject => forLibbpf(new OpenObject(bytes, refuse));
+/** The object made of these bytes: a load reads it once to check it, and again for what it passes to libbpf. */
+const opened = new WeakMap<Uint8Array, OpenObject>();
+
+/** Opens an object as libbpf is to see it (for-libbpf.ts), unless `check` throws. Throws INVALID_OBJECT. */
+export function openForLibbpf(bytes: Uint8Array, check: (elf: Elf) => void = () => {}): OpenObject {
+  const known = opened.get(bytes);
+  const original = known ?? new OpenObject(bytes, refuse);
+  check(original.elf);
+  const object = known ?? forLibbpf(original);
+  opened.set(bytes, object);
+  return object;
+}
 
 /** What libbpf is given to load some of an object's programs. */
 export interface ObjectForLibbpf {

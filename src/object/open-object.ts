@@ -39,15 +39,20 @@ export interface SymbolTable {
 export class OpenObject {
   readonly bytes: Uint8Array;
   readonly elf: Elf;
-  readonly sections: readonly NamedSection[];
+  private named: readonly NamedSection[] | undefined;
   private table: SymbolTable | undefined;
+  private types: Btf | null | undefined;
   private readonly referring = new Map<number, ReadonlyMap<number, ElfSymbol>>();
 
   /** All methods throw the error of `refuse` if the object is malformed. */
   constructor(bytes: Uint8Array, refuse: Refuse) {
     this.bytes = bytes;
     this.elf = openElf(memorySource(bytes), refuse);
-    this.sections = namedSections(this.elf);
+  }
+
+  get sections(): readonly NamedSection[] {
+    this.named ??= namedSections(this.elf);
+    return this.named;
   }
 
   /** The first section with that name that is not empty. */
@@ -62,8 +67,11 @@ export class OpenObject {
   }
 
   btf(): Btf | null {
-    const fields = this.fields(".BTF", "BTF");
-    return fields && openBtf(fields);
+    if (this.types === undefined) {
+      const fields = this.fields(".BTF", "BTF");
+      this.types = fields && openBtf(fields);
+    }
+    return this.types;
   }
 
   get symbols(): SymbolTable {

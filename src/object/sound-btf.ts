@@ -28,14 +28,14 @@ export function checkBtf(btf: Btf): number {
   if (strings.length === 0 || strings.u8(0) !== 0 || strings.u8(strings.length - 1) !== 0) {
     throw refuse("its BTF names do not begin and end with an empty one");
   }
-  const heights = new Uint8Array(places.length);
+  const walk = { heights: new Uint8Array(places.length), depth: 0 };
   let variables = 0;
   for (let id = 1; id < places.length; id++) {
     const type = typeOf(btf, id);
     checkName(btf, type.nameAt);
     checkReferences(btf, id, type);
     if (type.kind === KIND.datasec) variables += checkDatasec(btf, id, type);
-    heightOf(btf, id, { heights, depth: 0 });
+    heightOf(btf, id, walk, type);
   }
   return variables;
 }
@@ -93,11 +93,17 @@ function checkDatasec(btf: Btf, id: number, type: BtfType): number {
   return type.count;
 }
 
+interface Walk {
+  /** By type; 0 where it is not known yet. */
+  readonly heights: Uint8Array;
+  readonly depth: number;
+}
+
 /** Returns the nesting depth of a value of this type. libbpf follows it recursively, possibly without end. */
-function heightOf(btf: Btf, id: number, walk: { readonly heights: Uint8Array; readonly depth: number }): number {
+function heightOf(btf: Btf, id: number, walk: Walk, read: BtfType | null = null): number {
   const known = walk.heights[id] ?? 0;
   if (known > 0 || id === 0) return known;
-  const type = typeOf(btf, id);
+  const type = read ?? typeOf(btf, id);
   const { kind, sizeOrType, tail } = type;
   let below = 0;
   if (walk.depth < BTF_NESTING_MAX) {

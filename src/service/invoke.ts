@@ -1,6 +1,6 @@
 import type { GenericSchema, InferOutput } from "valibot";
 import { printable } from "../domain/printable.ts";
-import type { Facts } from "../domain/history.ts";
+import type { Caller, Facts } from "../domain/history.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { reasonOf } from "../errors/sys-failure.ts";
 import type { Host } from "../platform/host.ts";
@@ -108,6 +108,7 @@ function subjectOf(request: unknown): Facts {
 
 function newCall(name: OperationName, runtime: Runtime, given: Partial<Context>): Call {
   let operationId: string | null = null;
+  let caller: Caller | null = null;
   const context: Context = {
     // Only needed on errors, and the random number generator takes time to initialise.
     get operationId() {
@@ -124,7 +125,8 @@ function newCall(name: OperationName, runtime: Runtime, given: Partial<Context>)
     progress: (message) => given.progress?.(printable(message)),
     relay: (line) => (given.relay ?? given.progress)?.(printable(line)),
     get caller() {
-      return given.caller ?? runtime.caller();
+      caller ??= given.caller ?? runtime.caller();
+      return caller;
     },
     note: (more) => {
       call.facts = withFacts(call.facts, more);

@@ -63,7 +63,7 @@ export function openStore(options: StoreOptions): StorePort {
 
 /**
  * Another command may create the database and take ownership of the directory just after this one found none and used
- * an empty in-memory one. That is not a foreign database, and a second look finds it.
+ * an empty one. That is not a foreign database, and a second look finds it.
  */
 function openOwnForReading(options: Omit<StoreOptions, "mode" | "owner">): Database {
   const { path, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;

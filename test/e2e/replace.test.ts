@@ -17,7 +17,7 @@ buildBpf();
 const fixture = (name: string): string => resolve(import.meta.dir, `../../dist/bpf/fixtures/${name}.bpf.o`);
 const CHAIN = fixture("chain");
 const LIFE = fixture("life");
-const SWAPS = Number(process.env.BPFMAN_STEPS ?? (BRIEF ? 6 : 40));
+const SWAPS = Number(process.env.BPFMAN_STEPS ?? (BRIEF ? 6 : 24));
 
 const bpfman = executable();
 const lab = wire();
@@ -126,6 +126,39 @@ test("links of cgroups, namespaces and iterators keep running, each with another
     expect.stringContaining("detach the link"),
   ]);
   expect((await bpfman.programs()).filter(({ program_id: each }) => each === id)).toHaveLength(1);
+});
+
+test("what a program calls through an array that its object fills is replaced with it, and counts go on", async () => {
+  const path = bpfman.path("calls.o");
+  const source = (step: number): string => `int target(struct xdp_md *ctx);
+    struct { __uint(type, BPF_MAP_TYPE_PROG_ARRAY); __uint(max_entries, 1); __uint(key_size, 4); __array(values, int(void *)); }
+      jumps SEC(".maps") = { .values = { [0] = (void *)&target } };
+    struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, __u32); __type(value, __u64); } hits SEC(".maps");
+    SEC("xdp") int target(struct xdp_md *ctx) { __u32 key = 0; __u64 *hit = bpf_map_lookup_elem(&hits, &key);
+      if (hit) __sync_fetch_and_add(hit, ${step}); return 2; }
+    SEC("xdp") int entry(struct xdp_md *ctx) { bpf_tail_call(ctx, &jumps, 0); return 1; }`;
+  writeFileSync(path, compileBpf(source(1)));
+  await bpfman.ok("run", path, "entry", "-i", "veth0", "-p", "50", "-n", lab.netns());
+  let sent = 0;
+  const hitsAfterOne = async (): Promise<string> => {
+    lab.send(1);
+    sent++;
+    await until(() => lab.received() === sent);
+    return (await bpfman.ok("map", "lookup", "hits", "0")).trim();
+  };
+  expect(await hitsAfterOne()).toBe("1");
+  for (const [step, total] of [
+    [10, "11"],
+    [100, "111"],
+  ] as const) {
+    writeFileSync(path, compileBpf(source(step)));
+    const { replaced }: ReplaceAnswer = await bpfman.json("program", "replace", "entry", "--path", path);
+    expect(replaced).toMatchObject([{ kept_maps: ["hits"], new_maps: ["jumps"] }]);
+    expect(await hitsAfterOne()).toBe(total);
+  }
+  await bpfman.ok("unload", "entry");
+  await bpfman.ok("detach", "4711", "--ignore-missing");
+  await bpfman.expectNothingLeft();
 });
 
 test("a program that the verifier refuses, or whose map has another shape, changes nothing", async () => {

@@ -451,8 +451,20 @@ interface Hook<F extends Fields> {
   readonly examples: TwinExamples;
 }
 
-/** Defines the command that attaches a program to a kind of hook. */
-function attachTo<F extends Fields>(kind: AttachKind, { target, words = [], examples }: Hook<F>) {
+/** Defines the command that attaches a program to a kind of hook; what only that one needs is made when it is asked for. */
+function attachTo<F extends Fields>(kind: AttachKind, hook: () => Hook<F>) {
+  const command = () => commandFor(kind, hook());
+  return {
+    get classic() {
+      return command().classic;
+    },
+    get noun() {
+      return command().noun;
+    },
+  };
+}
+
+function commandFor<F extends Fields>(kind: AttachKind, { target, words = [], examples }: Hook<F>) {
   const common = { programId: PROGRAM_ID, metadata: METADATA, quiet: QUIET };
   const fields: Fields & typeof common = { programId: PROGRAM_ID, ...target, metadata: METADATA, quiet: QUIET };
   const line = (start: string, end: string | null) => (end === null ? null : `${start} ${end}`.trimEnd());
@@ -477,10 +489,10 @@ function attachTo<F extends Fields>(kind: AttachKind, { target, words = [], exam
 
 /** The function, LSM hook or tracepoint was chosen at load time, so there is no target to specify. */
 const tracing = (kind: "fentry" | "fexit" | "lsm" | "tp_btf" | "fmod_ret" | "freplace") =>
-  attachTo(kind, { target: {}, examples: { "Attach it to what was named when it was loaded": ["", ""] } });
+  attachTo(kind, () => ({ target: {}, examples: { "Attach it to what was named when it was loaded": ["", ""] } }));
 
 export const HOOKS = {
-  xdp: attachTo("xdp", {
+  xdp: attachTo("xdp", () => ({
     target: {
       iface: IFACE,
       priority: PRIORITY,
@@ -501,8 +513,8 @@ export const HOOKS = {
         "eth0 -p 50 --proceed-on pass,drop",
       ],
     },
-  }),
-  tc: attachTo("tc", {
+  })),
+  tc: attachTo("tc", () => ({
     target: {
       direction: DIRECTION,
       iface: IFACE,
@@ -523,8 +535,8 @@ export const HOOKS = {
         "eth0 ingress -p 50",
       ],
     },
-  }),
-  tcx: attachTo("tcx", {
+  })),
+  tcx: attachTo("tcx", () => ({
     target: { direction: DIRECTION, iface: IFACE, priority: PRIORITY, netns: NETNS },
     words: ["iface", "direction"],
     examples: {
@@ -532,22 +544,22 @@ export const HOOKS = {
       "Attach it in another network namespace": ["-d egress -i veth0 -p 50 -n /var/run/netns/bpfman-test", null],
       "Run it on every packet that eth0 sends": [null, "eth0 egress -p 50"],
     },
-  }),
-  tracepoint: attachTo("tracepoint", {
+  })),
+  tracepoint: attachTo("tracepoint", () => ({
     target: { tracepoint: TRACEPOINT },
     words: ["tracepoint"],
     examples: {
       "Run it whenever a process opens a file": ["--tracepoint syscalls/sys_enter_openat", "syscalls/sys_enter_openat"],
     },
-  }),
-  raw_tp: attachTo("raw_tp", {
+  })),
+  raw_tp: attachTo("raw_tp", () => ({
     target: { tracepoint: RAW_TRACEPOINT },
     words: ["tracepoint"],
     examples: {
       "Run it whenever the scheduler switches to another task": ["--tracepoint sched_switch", "sched_switch"],
     },
-  }),
-  kprobe: attachTo("kprobe", {
+  })),
+  kprobe: attachTo("kprobe", () => ({
     target: { fnName: FN_NAME, offset: OFFSET, containerPid: UNSUPPORTED_PID },
     words: ["fnName"],
     examples: {
@@ -556,8 +568,8 @@ export const HOOKS = {
         "try_to_wake_up",
       ],
     },
-  }),
-  uprobe: attachTo("uprobe", {
+  })),
+  uprobe: attachTo("uprobe", () => ({
     target: { fnName: TARGET_FUNCTION, offset: TARGET_OFFSET, target: TARGET, pid: PID, containerPid: CONTAINER_PID },
     words: ["target"],
     examples: {
@@ -567,21 +579,21 @@ export const HOOKS = {
       ],
       "Run it in one process only": ["-t /usr/sbin/nginx -f main --pid 4711", "/usr/sbin/nginx -f main --pid 4711"],
     },
-  }),
+  })),
   fentry: tracing("fentry"),
   fexit: tracing("fexit"),
   lsm: tracing("lsm"),
   tp_btf: tracing("tp_btf"),
   fmod_ret: tracing("fmod_ret"),
   freplace: tracing("freplace"),
-  "kprobe.multi": attachTo("kprobe.multi", {
+  "kprobe.multi": attachTo("kprobe.multi", () => ({
     target: { fnName: FN_PATTERN },
     words: ["fnName"],
     examples: {
       "Run it when any of these functions is entered (kretprobe.multi: left)": ["--fn-name 'tcp_v4_*'", "'tcp_v4_*'"],
     },
-  }),
-  "uprobe.multi": attachTo("uprobe.multi", {
+  })),
+  "uprobe.multi": attachTo("uprobe.multi", () => ({
     target: { fnName: TARGET_PATTERN, target: TARGET, pid: PID, containerPid: CONTAINER_PID },
     words: ["target"],
     examples: {
@@ -590,15 +602,15 @@ export const HOOKS = {
         "libc -f 'pthread_mutex_*'",
       ],
     },
-  }),
-  iter: attachTo("iter", {
+  })),
+  iter: attachTo("iter", () => ({
     target: { map: VISITED_MAP },
     examples: {
       "Attach it, to read it with `bpfman iter LINK_ID`": ["", ""],
       "Let it visit the entries of a map": ["--map 63178/flows", "--map 63178/flows"],
     },
-  }),
-  perf_event: attachTo("perf_event", {
+  })),
+  perf_event: attachTo("perf_event", () => ({
     target: { event: EVENT, cpu: CPU, pid: EVENT_PID, period: PERIOD, frequency: FREQUENCY },
     words: ["event"],
     examples: {
@@ -611,8 +623,8 @@ export const HOOKS = {
         "page-faults --pid 4711 --period 1",
       ],
     },
-  }),
-  cgroup: attachTo("cgroup", {
+  })),
+  cgroup: attachTo("cgroup", () => ({
     target: { cgroup: CGROUP, priority: CGROUP_PRIORITY, direction: CGROUP_DIRECTION },
     words: ["cgroup"],
     examples: {
@@ -625,15 +637,15 @@ export const HOOKS = {
         "/sys/fs/cgroup/system.slice -p 10",
       ],
     },
-  }),
-  sk_lookup: attachTo("sk_lookup", {
+  })),
+  sk_lookup: attachTo("sk_lookup", () => ({
     target: { netns: NETNS },
     examples: {
       "Choose the socket for each new connection to this network namespace": ["", ""],
       "Do so in another network namespace": ["--netns /run/netns/blue", "--netns /run/netns/blue"],
     },
-  }),
-  netfilter: attachTo("netfilter", {
+  })),
+  netfilter: attachTo("netfilter", () => ({
     target: {
       protocol: PROTOCOL,
       hook: NETFILTER_HOOK,
@@ -652,7 +664,7 @@ export const HOOKS = {
         "ipv6 prerouting -p -128 --defrag",
       ],
     },
-  }),
+  })),
 };
 
 export const updateLink = defineCommand({

@@ -162,7 +162,7 @@ export async function read(trail: Trail, typed: "word" | "option" | null): Promi
  */
 function nextWord(trail: Trail, isStrict: boolean, stop: boolean): string | null {
   const { tokens, noun, options } = trail;
-  const known = knownAt(trail);
+  let known: readonly Field[] | null = null;
   for (;;) {
     const token = tokens.all[tokens.next];
     if (token === undefined) return null;
@@ -172,6 +172,7 @@ function nextWord(trail: Trail, isStrict: boolean, stop: boolean): string | null
       if (tokens.literal || token !== "--") return token;
       tokens.literal = true;
     } else {
+      known ??= knownAt(trail);
       if (stop && begun(known, token) === null) return null;
       trail.awaiting = takeOption(tokens, { known, noun }, options);
       if (!isStrict) continue;

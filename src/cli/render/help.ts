@@ -71,11 +71,17 @@ interface Layout {
 /** Wraps words to lines of at most `columns`, indenting all but the first. A longer word stays whole. */
 function broken(words: readonly string[], columns: number, indent = ""): string[] {
   const lines: string[] = [];
+  let width = 0;
   for (const word of words) {
-    const last = lines.at(-1);
-    if (last === undefined) lines.push(word);
-    else if (Bun.stringWidth(`${last} ${word}`) > columns) lines.push(indent + word);
-    else lines[lines.length - 1] = `${last} ${word}`;
+    const wide = Bun.stringWidth(word);
+    if (lines.length > 0 && width + 1 + wide <= columns) {
+      lines[lines.length - 1] += ` ${word}`;
+      width += 1 + wide;
+    } else {
+      const before = lines.length === 0 ? "" : indent;
+      lines.push(before + word);
+      width = before.length + wide;
+    }
   }
   return lines;
 }
