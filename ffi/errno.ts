@@ -210,6 +210,7 @@ export const ERRNO = {
   ERANGE: 34,
   ENOSYS: 38,
   EOPNOTSUPP: 95,
+  ENOBUFS: 105,
   ESTALE: 116,
   ENOTSUPP: 524,
 } as const;

@@ -4,9 +4,12 @@ import { join, resolve } from "node:path";
 import { cliPage } from "./cli-reference.ts";
 import { type FindingCode, FINDINGS, findingRow } from "../src/domain/finding.ts";
 import { ERROR_CODES, type ErrorCode, type ErrorKind, rowOf } from "../src/errors/codes.ts";
+import type { GenericSchema } from "valibot";
+import { desiredState } from "../src/service/apply/document.ts";
 import { writeSchemas } from "./generate-schemas.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
+export const DESIRED_STATE_SCHEMA = "docs/desired-state.schema.json";
 
 /** What each kind means to a caller, in the order of the page. */
 const KINDS: Readonly<Record<ErrorKind, string>> = {
@@ -72,7 +75,45 @@ export function findingsPage(): string {
   ].join("\n");
 }
 
+/** The JSON Schema of documents of a desired state. */
+async function desiredStateSchema(): Promise<string> {
+  const { toJsonSchema } = await import("@valibot/to-json-schema");
+  // Tables are validated as plain objects first; JSON Schema cannot express what `check` adds.
+  const schema = toJsonSchema(desiredState as GenericSchema, {
+    typeMode: "output",
+    ignoreActions: ["check", "transform"],
+  });
+  const optional = (node: unknown): unknown => {
+    if (Array.isArray(node)) return node.map(optional);
+    if (typeof node !== "object" || node === null) return node;
+    const fields = Object.entries(node).map(([key, value]) => [key, optional(value)] as const);
+    const shape = Object.fromEntries(fields) as Record<string, unknown>;
+    const properties = (shape.properties ?? {}) as Readonly<Record<string, { readonly default?: unknown }>>;
+    // What has a default need not be given.
+    if (Array.isArray(shape.required)) {
+      shape.required = shape.required.filter((name) => properties[String(name)]?.default === undefined);
+    }
+    return shape;
+  };
+  const title = { title: "Desired state of bpfman", ...(optional(schema) as object) };
+  return `${JSON.stringify(title, null, 2)}\n`;
+}
+
+const formatted = (path: string, text: string): string => {
+  const format = Bun.spawnSync([join(ROOT, "node_modules/.bin/biome"), "format", `--stdin-file-path=${path}`], {
+    cwd: ROOT,
+    stdin: new TextEncoder().encode(text),
+  });
+  if (format.exitCode !== 0) throw new Error(`biome could not format ${path}: ${format.stderr}`);
+  return format.stdout.toString();
+};
+
+/** The file as it is in the repository. */
+export const desiredStateSchemaFile = async (): Promise<string> =>
+  formatted(DESIRED_STATE_SCHEMA, await desiredStateSchema());
+
 if (import.meta.main) {
+  writeFileSync(join(ROOT, DESIRED_STATE_SCHEMA), await desiredStateSchemaFile());
   writeFileSync(join(ROOT, "docs/findings.md"), findingsPage());
   writeFileSync(join(ROOT, "docs/errors.md"), errorsPage());
   const cli = join(ROOT, "docs/cli.md");

@@ -200,6 +200,24 @@ const code = await runCli({
     saveFile(path, text);
     return path;
   },
+  input: async (bytesMax) => {
+    const parts: Uint8Array[] = [];
+    let size = 0;
+    for await (const part of Bun.stdin.stream()) {
+      size += part.length;
+      if (size > bytesMax) {
+        throw new BpfmanError("IO_FAILED", `read stdin: there is more than ${bytesMax} bytes`, {
+          hint: "pipe a document into it, or name a file",
+        });
+      }
+      parts.push(part);
+    }
+    return Buffer.concat(parts);
+  },
+  followInterfaces: async (what) => {
+    const { followInterfaces } = await import("./runtime.ts");
+    return followInterfaces(what);
+  },
   signal: interrupted.signal,
   openScreen: (events) => {
     const { openScreen } = require("./cli/stats/screen.ts") as typeof import("./cli/stats/screen.ts");

@@ -9,6 +9,7 @@ import { CONFIG_DEFAULT, type Config, databaseWaitMs } from "./domain/config.ts"
 import type { ProcessIdentity } from "./domain/ids.ts";
 import type { Settings } from "./domain/settings.ts";
 import type { BpfmanError } from "./errors/error.ts";
+import type { Followed, FollowedInterfaces } from "./network/follow-interfaces.ts";
 import { openLog } from "./log/open-log.ts";
 import type { CompilerPort } from "./platform/compiler.ts";
 import type { Host } from "./platform/host.ts";
@@ -279,6 +280,7 @@ async function openRuntime({ settings, write, reader, parentPid }: Opened): Prom
         },
       });
     },
+    openFiles: async () => (await import("./files/open-files.ts")).openFiles(directories.runtimeDir),
     isUntouched: () => {
       requireLibc();
       return (require("./bpffs/prepare.ts") as typeof import("./bpffs/prepare.ts")).isUntouched(directories.runtimeDir);
@@ -318,3 +320,7 @@ export async function connectSession(
   requireLibc();
   return createSessionService(await openRuntime({ settings, write, reader: keepReader, parentPid }));
 }
+
+/** Notices that interfaces come and go. */
+export const followInterfaces = async (what: Followed): Promise<FollowedInterfaces> =>
+  (await import("./network/follow-interfaces.ts")).followInterfaces(what);

@@ -1,5 +1,6 @@
 /** System call numbers (arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h). */
 const X86_64 = {
+  bind: 49,
   bpf: 321,
   faccessat: 269,
   fcntl: 72,
@@ -29,6 +30,7 @@ const X86_64 = {
   write: 1,
 } as const;
 const ARM64 = {
+  bind: 200,
   bpf: 280,
   faccessat: 48,
   fcntl: 25,

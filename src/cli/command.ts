@@ -371,6 +371,14 @@ export interface Session {
   fail(error: BpfmanError): void;
   /** Ends with that exit code, unless something failed. */
   exitWith(code: number): void;
+  /** Reads all of stdin as text. Throws IO_FAILED, also for more than a document can have. */
+  input(): Promise<string>;
+  /** Reports a failure and continues, without an effect on the exit code. */
+  warn(error: BpfmanError): void;
+  /** Notices that interfaces come and go. */
+  followInterfaces(what: WhatToFollow): Promise<FollowedInterfaces>;
+  /** Whether the reader of stdout has closed its end. */
+  isAbandoned(): boolean;
   /** Aborted when the user interrupts the command. */
   readonly signal: AbortSignal;
   /** Takes over the terminal; null if stdin or stdout is none. */
@@ -382,6 +390,18 @@ export interface Session {
   describeRpc(): Promise<void>;
   /** Writes the long help of a command, given by its words. Throws USAGE for an unknown one. */
   help(words: readonly string[]): Promise<void>;
+}
+
+/** Paths of namespaces, null for the own one; and whether namespaces that come and go matter as well. */
+export interface WhatToFollow {
+  readonly namespaces: readonly (string | null)[];
+  readonly named: boolean;
+}
+
+export interface FollowedInterfaces {
+  /** Blocks until something changes, at most that long. Returns whether something has. */
+  wait(ms: number): boolean;
+  close(): void;
 }
 
 export const metavarOf = (flag: Field): string => flag.metavar ?? flag.long.toUpperCase().replaceAll("-", "_");

@@ -23,6 +23,7 @@ const noun = leavesOf("noun");
 // Files of several commands.
 const about = () => import("./about/about.ts");
 const attaching = () => import("./attach/hooks.ts");
+const applying = () => import("./apply/apply.ts");
 const checking = () => import("./check/check.ts");
 const doctor = () => import("./doctor/doctor.ts");
 const dispatcher = () => import("./dispatcher/dispatcher.ts");
@@ -238,6 +239,8 @@ export const ROOT: Group = {
       () => import("./list/history.ts"),
       "history",
     ),
+    classic("apply", "Make what documents name be there, and change only what is different.", applying, "apply"),
+    classic("export", "Print the document that names what is there.", applying, "exportState"),
     classic("doctor", "Find what is not as bpfman recorded it.", doctor, "doctor"),
     classic("repair", "Repair what doctor finds.", doctor, "repair"),
     classic(

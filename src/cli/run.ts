@@ -1,9 +1,11 @@
 /** The command line: turns arguments into a request, runs it, renders the answer. */
+import { DOCUMENT_BYTES_MAX } from "../domain/limits.ts";
 import type { Settings } from "../domain/settings.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { reasonOf } from "../errors/sys-failure.ts";
 import type { Context, Invoke } from "../service/invoke.ts";
 import {
+  type FollowedInterfaces,
   pathOf,
   type Screen,
   type ScreenEvents,
@@ -11,6 +13,7 @@ import {
   type ServeOptions,
   type Session,
   type WatchedChange,
+  type WhatToFollow,
 } from "./command.ts";
 import { ROOT } from "./commands.ts";
 import { errorFormatOf, GLOBALS, type Globals, showsColors } from "./globals.ts";
@@ -47,6 +50,8 @@ export interface CliHost {
   settleIn(): void;
   /** Whether the reader of stdout has closed its end. */
   isAbandoned(): boolean;
+  input(bytesMax: number): Promise<Uint8Array>;
+  followInterfaces(what: WhatToFollow): Promise<FollowedInterfaces>;
   /** Writes a file, creating its directories, and returns its path. */
   save(path: string, text: string): string;
   /** Aborted when the user interrupts the command. */
@@ -284,6 +289,22 @@ function openSession(run: Run, globals: Globals, line: Line): { session: Session
     exitWith(own) {
       if (code === 0) code = own;
     },
+    async input() {
+      const bytes = await host.input(DOCUMENT_BYTES_MAX);
+      try {
+        return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+      } catch {
+        throw new BpfmanError("IO_FAILED", "read stdin: it is not written in UTF-8");
+      }
+    },
+    warn(error) {
+      report(error, run);
+    },
+    followInterfaces(what) {
+      host.settleIn();
+      return host.followInterfaces(what);
+    },
+    isAbandoned: () => host.isAbandoned(),
     signal: host.signal,
     openScreen: (events) => host.openScreen(events),
     async serve(options) {

@@ -737,3 +737,55 @@ export interface RepairAnswer {
   /** What `doctor` finds now. */
   readonly findings: readonly FindingAnswer[];
 }
+
+/** What an apply changes, or finds as it is to be. */
+export interface ApplyChangeAnswer {
+  readonly action:
+    | "load"
+    | "replace"
+    | "reload"
+    | "attach"
+    | "update"
+    | "move"
+    | "label"
+    | "detach"
+    | "unload"
+    | "unchanged";
+  readonly program: string;
+  /** Null for a program that is only planned. */
+  readonly program_id: number | null;
+  /** Null for a link that is only planned, and for programs. */
+  readonly link_id: number | null;
+  /** Where a link is attached: `tcx eth0 ingress`. */
+  readonly place: string | null;
+  readonly differences: readonly {
+    readonly what: string;
+    readonly from: string | number | null;
+    readonly to: string | number | null;
+  }[];
+  readonly reason: string | null;
+}
+export interface ApplyAnswer {
+  readonly dry_run: boolean;
+  /** In the order in which they are applied; null for what belongs to none. */
+  readonly applications: readonly {
+    readonly application: string | null;
+    readonly changes: readonly ApplyChangeAnswer[];
+  }[];
+  /** Where interfaces that come later would be attached to: paths of namespaces; null for the caller's own. */
+  readonly watched: readonly (string | null)[];
+  /** Whether namespaces that come later would be, too. */
+  readonly watches_namespaces: boolean;
+}
+export interface ExportAnswer {
+  /** The document, by docs/desired-state.schema.json. */
+  readonly document: Readonly<Record<string, unknown>>;
+  /** The same as text, with comments. */
+  readonly yaml: string;
+  /** Whether it can be applied on another host: it names no files, or they are in the bundle. */
+  readonly portable: boolean;
+  /** Absolute paths of the files of the bundle; empty without one. */
+  readonly files: readonly string[];
+  /** What a document cannot say, in words. */
+  readonly left: readonly string[];
+}

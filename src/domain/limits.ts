@@ -294,3 +294,17 @@ export const STATS_PROGRAMS_MAX = 10_000;
 export const STATS_INTERVAL_MS_MAX = 3_600_000;
 /** Descriptors of processes that are looked at to find who holds a program: about a second. */
 export const HOLDER_DESCRIPTORS_MAX = 200_000;
+/** Largest document of a desired state; one with a thousand programs has some 100 KiB. */
+export const DOCUMENT_BYTES_MAX = 1024 * 1024;
+/** Documents that one request can name, and files read from one directory. */
+export const DOCUMENT_FILES_MAX = 1024;
+/** How deep a document may be nested; the schema, with its metadata and globals, needs some ten levels. */
+export const DOCUMENT_DEPTH_MAX = 64;
+/** How often a document's aliases may repeat what they stand for, counting those within others. */
+export const DOCUMENT_ALIASES_MAX = 100;
+/** How long `apply --follow` waits after an interface came or went, for what is done to it next. */
+export const INTERFACES_SETTLE_MS = 50;
+/** How soon `apply --follow` tries again what failed. */
+export const INTERFACES_RETRY_MS = 1000;
+/** Entries of each list in a document: applications, objects, attachments. */
+export const DOCUMENT_ENTRIES_MAX = 1024;

@@ -40,6 +40,12 @@ export const ERROR_CODES = {
     meaning: "the configuration file does not parse, or has an unknown key or a wrong type",
     hint: "fix the line that the message names, or give another file with --config",
   },
+  INVALID_DOCUMENT: {
+    kind: "invalid",
+    meaning:
+      "a document of a desired state does not parse, has an unknown field or a wrong type, or contradicts itself",
+    hint: "fix the line that the message names; docs/desired-state.md has the fields",
+  },
   INVALID_PROGRAM: {
     kind: "invalid",
     meaning:

@@ -16,7 +16,9 @@ export function openFiles(stateDir: string): FilesPort {
     ...bytecodeStore(stateDir),
     readObject: (path, bytesMax) => readObject(path, bytesMax),
     absolute,
-    saveText: (path, text) => (require("./save-text.ts") as typeof import("./save-text.ts")).saveText(path, text),
+    isDirectory,
+    makeEmptyDirectory: (path) => saving().makeEmptyDirectory(path),
+    saveText: (path, text) => saving().saveText(path, text),
     listDirectory,
     openBinary,
     fileId,
@@ -28,6 +30,8 @@ export function openFiles(stateDir: string): FilesPort {
     linkerCache,
   };
 }
+
+const saving = () => require("./save-text.ts") as typeof import("./save-text.ts");
 
 /** Only uprobes need these. */
 const mapped = () => require("./mapped.ts") as typeof import("./mapped.ts");
@@ -95,6 +99,15 @@ function readObject(path: string, bytesMax: number, root: string | null = null):
     throw thrown instanceof BpfmanError ? thrown : unreadable(path, thrown);
   } finally {
     fs.closeSync(file.fd);
+  }
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return fs.statSync(path)?.isDirectory() === true;
+  } catch {
+    // Whoever reads it says why it cannot be read.
+    return false;
   }
 }
 

@@ -16,7 +16,7 @@ function obstacle(path: string): { readonly reason: string; readonly hint: strin
  * Writes a new file beside the wanted one and renames it, so that others see nothing or all of it. Only a regular file is
  * replaced: what others made of its name stays. Throws IO_FAILED.
  */
-export function saveText(path: string, text: string): void {
+export function saveText(path: string, text: string | Uint8Array): void {
   const partial = `${path}.${process.pid}.partial`;
   let isBegun = false;
   let hint: string | undefined;
@@ -38,5 +38,23 @@ export function saveText(path: string, text: string): void {
     if (isBegun) fs.rmSync(partial, { force: true });
     if (errnoName(thrown) === "ENOENT") hint = "its directory does not exist: create it, or give another path";
     throw ioFailure(thrown, { action: "write", path, code: "IO_FAILED", ...(hint === undefined ? {} : { hint }) });
+  }
+}
+
+/** Makes a directory; one that is there must be empty. Throws IO_FAILED. */
+export function makeEmptyDirectory(path: string): void {
+  let hint: string | undefined;
+  try {
+    try {
+      fs.mkdirSync(path, { mode: 0o755 });
+    } catch (thrown) {
+      if (errnoName(thrown) !== "EEXIST") throw thrown;
+      hint = "give the path of a new directory, or of an empty one";
+      if (!fs.lstatSync(path).isDirectory()) throw "it is there, and is not a directory";
+      if (fs.readdirSync(path).length > 0) throw "it is not empty";
+    }
+  } catch (thrown) {
+    if (errnoName(thrown) === "ENOENT") hint = "the directory above it does not exist: create it, or give another path";
+    throw ioFailure(thrown, { action: "make", path, code: "IO_FAILED", ...(hint === undefined ? {} : { hint }) });
   }
 }

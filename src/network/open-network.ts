@@ -32,6 +32,13 @@ export function openNetwork(): NetworkPort {
     names: (netns, indexes) => inside(netns, () => namesOf(indexes)),
     findInterface: (name, netns) => inside(netns, () => netlink().findInterface(name)),
     interfaces: (netns) => inside(netns, () => netlink().allInterfaces()),
+    drivers: (netns, interfaces) =>
+      inside(netns, () => {
+        const { interfaceDrivers } =
+          require("../../ffi/safe/interface-driver.ts") as typeof import("../../ffi/safe/interface-driver.ts");
+        const drivers = interfaceDrivers(interfaces.map(({ name }) => name));
+        return new Map(interfaces.flatMap(({ ifindex, name }) => [[ifindex, drivers.get(name) ?? ""] as const]));
+      }),
     namedNamespaces,
   };
 }

@@ -27,8 +27,11 @@ export interface FilesPort {
   /** Reads a regular file of at most `bytesMax` bytes. Throws FILE_NOT_FOUND, FILE_UNREADABLE. */
   readObject(path: string, bytesMax: number): Uint8Array;
   absolute(path: string): string;
+  isDirectory(path: string): boolean;
+  /** Makes a directory, which may be there if it is empty. Throws IO_FAILED. */
+  makeEmptyDirectory(path: string): void;
   /** Writes a file, of which others see nothing or all. Throws IO_FAILED. */
-  saveText(path: string, text: string): void;
+  saveText(path: string, text: string | Uint8Array): void;
   /** Returns the names of the files in a directory, without subdirectories. Throws FILE_NOT_FOUND, FILE_UNREADABLE. */
   listDirectory(path: string): string[];
 

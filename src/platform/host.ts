@@ -70,6 +70,8 @@ export interface NetworkPort {
   findInterface(name: string, netns: string | null): NamedInterface | null;
   /** All interfaces in that namespace, by index. */
   interfaces(netns: string | null): NamedInterface[];
+  /** The drivers of those interfaces, as `ethtool -i` shows them, by their index; those without one are left out. */
+  drivers(netns: string | null, interfaces: readonly NamedInterface[]): ReadonlyMap<number, string>;
   /** Returns the paths of the namespaces named by ip-netns(8). */
   namedNamespaces(): string[];
 }

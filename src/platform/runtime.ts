@@ -3,6 +3,7 @@ import type { Capability } from "../domain/capabilities.ts";
 import type { LogPort } from "../domain/log.ts";
 import type { Caller } from "../domain/history.ts";
 import type { ProcessIdentity } from "../domain/ids.ts";
+import type { FilesPort } from "./files.ts";
 import type { Host, LockPort, ProcessesPort } from "./host.ts";
 import type { ImageBuildHost } from "./image-build.ts";
 import type { ImagesPort } from "./images.ts";
@@ -24,6 +25,7 @@ export interface StoreWatch {
 /** The ports an operation may use before it takes the writer lock. */
 export interface Sources {
   openImages(): Promise<ImagesPort>;
+  openFiles(): Promise<FilesPort>;
 }
 
 /** The composition root as the service sees it. Adapters are created on demand. */

@@ -83,6 +83,12 @@ export interface EarlierBoots {
   dropOutdated(): void;
 }
 
+/** The origins of what applies made, by IDs. */
+export interface Applied {
+  readonly programs: ReadonlyMap<ProgramId, string>;
+  readonly links: ReadonlyMap<LinkId, string>;
+}
+
 /** A copy of a row that is kept in the runtime directory. `row` has its columns. */
 export type RowCopy = { readonly row: Readonly<Record<string, unknown>> } & (
   | { readonly kind: "program"; readonly record: ProgramRecord; readonly state: RowState }
@@ -129,6 +135,11 @@ export interface StorePort {
   unsettledPrograms(): { readonly record: ProgramRecord; readonly state: RowState }[];
   /** Returns the programs in any state that use the maps of `owner`, including itself. Ascending. */
   mapUsers(owner: ProgramId): ProgramId[];
+
+  /** Returns which documents an apply made each program and link from, of those that an apply made. */
+  applied(): Applied;
+  setApplied(what: "program" | "link", id: ProgramId | LinkId, origin: string): void;
+  setMetadata(what: "program" | "link", id: ProgramId | LinkId, metadata: Metadata): void;
 
   /** Inserts a pending row with the next link ID, from which `pinPath` computes the path. */
   insertLink(draft: LinkDraft, pinPath: (id: LinkId) => string): LinkRecord;

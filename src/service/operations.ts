@@ -4,6 +4,7 @@
  */
 import type { GenericSchema, InferInput } from "valibot";
 import type {
+  ApplyAnswer,
   CompleteAnswer,
   DeleteAnswer,
   DeleteDispatcherAnswer,
@@ -12,6 +13,7 @@ import type {
   DispatcherListAnswer,
   HistoryAnswer,
   DoctorAnswer,
+  ExportAnswer,
   LinkAnswer,
   LinkListAnswer,
   LinkReadAnswer,
@@ -146,6 +148,8 @@ export const OPERATIONS = {
   "history/list": { access: "read", privilege: "CAP_BPF", module: () => import("./operations/list-history.ts") },
   doctor: { access: "read", privilege: "CAP_BPF", module: () => import("./operations/doctor.ts") },
   repair: { access: "write", privilege: "CAP_BPF", module: () => import("./operations/repair.ts") },
+  apply: { access: "write", privilege: "CAP_BPF", module: () => import("./operations/apply.ts") },
+  export: { access: "read", privilege: "CAP_BPF", module: () => import("./operations/export.ts") },
   restore: { access: "write", privilege: "CAP_BPF", module: () => import("./operations/restore.ts") },
   complete: { access: "read", privilege: "none", module: () => import("./operations/complete.ts") },
   version: { access: "none", privilege: "none", module: () => import("./operations/version.ts") },
@@ -198,6 +202,8 @@ export interface Answers {
   "history/list": HistoryAnswer;
   doctor: DoctorAnswer;
   repair: RepairAnswer;
+  apply: ApplyAnswer;
+  export: ExportAnswer;
   restore: RestoreAnswer;
   complete: CompleteAnswer;
   version: VersionAnswer;

@@ -112,6 +112,14 @@ export function withCopies(on: Opened, runtimeDir: string, store: StorePort): St
       if (state !== "removing") program(id);
     },
     setMaps: then(store.setMaps, program),
+    setApplied: (what, id, origin) => {
+      store.setApplied(what, id, origin);
+      touch(what === "program" ? "programs" : "links", id);
+    },
+    setMetadata: (what, id, metadata) => {
+      store.setMetadata(what, id, metadata);
+      touch(what === "program" ? "programs" : "links", id);
+    },
     forgetBytecode: then(store.forgetBytecode, program),
     deleteProgram: then(store.deleteProgram, program),
     settleLink: then(store.settleLink, link),

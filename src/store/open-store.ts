@@ -15,7 +15,7 @@ import { LINKS, linkRows } from "./link-rows.ts";
 import { PROGRAMS, programRows } from "./program-rows.ts";
 import { readChanges } from "./read-changes.ts";
 import { reserveOf, withReserve } from "./reserve.ts";
-import { type Opened, records, transaction } from "./rows.ts";
+import { type Opened, records, transaction, update } from "./rows.ts";
 import { named } from "./store-failure.ts";
 import { countConnection } from "./whole.ts";
 
@@ -195,6 +195,21 @@ function storeOn(database: Database, { path, bootId, mode, owner = null, runtime
       programs: records(on, PROGRAMS, "state = 'ready' AND owner = ?", process),
       links: records(on, LINKS, "state = 'ready' AND owner = ?", process),
     }),
+    applied: () => {
+      const originsIn = <Id>(table: string, key: string, idOf: (value: number) => Id): ReadonlyMap<Id, string> =>
+        named(`read ${table}`, path, () => {
+          const sql = `SELECT ${key} AS id, applied FROM ${table} WHERE boot_id = ? AND applied IS NOT NULL`;
+          const rows = database.query<{ id: number; applied: string }, SQLQueryBindings[]>(sql).all(bootId);
+          return new Map(rows.map(({ id, applied }) => [idOf(id), applied]));
+        });
+      return {
+        programs: originsIn("programs", "program_id", programId),
+        links: originsIn("links", "link_id", linkId),
+      };
+    },
+    setApplied: (what, id, applied) => update(on, what === "program" ? PROGRAMS : LINKS, id, { applied }),
+    setMetadata: (what, id, metadata) =>
+      update(on, what === "program" ? PROGRAMS : LINKS, id, { metadata: JSON.stringify(metadata) }),
     changes: (after, limit) => named("read changes", path, () => readChanges(database, { bootId, after, limit })),
 
     // Seldom needed.

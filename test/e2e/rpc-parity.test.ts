@@ -3,7 +3,7 @@
  * same steps in turn on the real kernel; IDs, times and paths that must differ are masked before the comparison.
  */
 import { expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { LinkAnswer, LoadAnswer } from "../../src/domain/answer.ts";
 import { OPERATIONS, type OperationName } from "../../src/service/operations.ts";
@@ -19,6 +19,21 @@ const MISSING = 4294967295;
 
 buildBpf();
 const bpfman = executable();
+
+/** A document of a desired state, in the test's own directory. */
+function desired(): string {
+  const path = bpfman.path("state.json");
+  const program = { name: "on_openat", attach: [{ kind: "tracepoint", tracepoint: "syscalls/sys_enter_openat" }] };
+  writeFileSync(path, JSON.stringify({ applications: { app: { objects: [{ path: OBJECT, programs: [program] }] } } }));
+  return path;
+}
+
+/** The same, applied already, so that neither of two finds it otherwise than the other. */
+function applied(): string {
+  const path = desired();
+  Bun.spawnSync(bpfman.command("apply", path));
+  return path;
+}
 
 /** Ids that earlier steps made. */
 interface Made {
@@ -428,6 +443,34 @@ const STEPS: readonly Step[] = [
     "image/generateBuildArgs",
     () => ["image", "generate-build-args", "--bytecode", OBJECT],
     () => ({ bytecode: { file: OBJECT } }),
+  ),
+  step(
+    "apply",
+    () => ["apply", desired(), "--dry-run", "--prune"],
+    () => ({ documents: [{ file: desired() }], dryRun: true, prune: true }),
+  ),
+  step(
+    "apply",
+    () => ["apply", applied()],
+    () => ({ documents: [{ file: applied() }] }),
+  ),
+  step(
+    "apply",
+    () => ["apply", "/nowhere.yaml"],
+    () => ({ documents: [{ file: "/nowhere.yaml" }] }),
+  ),
+  {
+    ...step(
+      "export",
+      () => ["export"],
+      () => ({}),
+    ),
+    part: "document",
+  },
+  step(
+    "export",
+    () => ["export", "--application", "nobody"],
+    () => ({ application: "nobody" }),
   ),
 ];
 

@@ -168,6 +168,10 @@ test("every request of the page is answered as the page says, and every change i
   await ask("link/detach", { linkId: record.id });
   await ask("history/list", { linkId: record.id });
   await ask("program/unload", { programId });
+  const desired = { applications: { counter: { objects: [{ path: OBJECT, programs: [{ name: "count_packets" }] }] } } };
+  await ask("apply", { documents: [{ text: JSON.stringify(desired) }] });
+  await ask("export");
+  await connection.sendRequest("program/unload", { programId: "counter/count_packets" });
   await remove();
   await until(() => CHANGE_KINDS.every((kind) => told.has(kind)));
   const registry = await startRegistry();

@@ -32,6 +32,8 @@ export interface CliWorld {
   /** Width of the terminal. */
   readonly columns?: number;
   readonly signal?: AbortSignal;
+  /** What stdin has. */
+  readonly input?: string;
   /** Answers a call, or throws. Without it a call answers null. */
   answer?(call: Call): unknown;
   /** Exit code of a session of the JSON-RPC server. */
@@ -74,6 +76,8 @@ export async function cli(line: string | readonly string[], world: CliWorld = {}
     settleIn: () => {},
     isAbandoned: () => true,
     watch: async () => ({ close: async () => {} }),
+    input: async () => new TextEncoder().encode(world.input ?? ""),
+    followInterfaces: async () => ({ wait: () => true, close: () => {} }),
     save: (path, more) => {
       saved[path] = more;
       return path;

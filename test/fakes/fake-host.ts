@@ -7,7 +7,7 @@ import { CONFIG_DEFAULT, type Config } from "../../src/domain/config.ts";
 import type { ProgramId } from "../../src/domain/ids.ts";
 import { BpfmanError } from "../../src/errors/error.ts";
 import type { BinaryFile, FilesPort, MappedFile } from "../../src/platform/files.ts";
-import type { Host, NetworkPort, ProcessesPort, NamedProcess } from "../../src/platform/host.ts";
+import type { Host, NamedInterface, NetworkPort, ProcessesPort, NamedProcess } from "../../src/platform/host.ts";
 import type { ImagesPort } from "../../src/platform/images.ts";
 import type { MachinePort } from "../../src/platform/machine.ts";
 import type { PinPaths, PinsPort } from "../../src/platform/pins.ts";
@@ -82,9 +82,13 @@ export class FakeFiles implements FilesPort {
   mapped: MappedFile[] = [];
   cache = new Map<string, string>();
 
-  saveText(path: string, text: string): void {
-    this.contents.set(path, new TextEncoder().encode(text));
+  saveText(path: string, text: string | Uint8Array): void {
+    this.contents.set(path, typeof text === "string" ? new TextEncoder().encode(text) : text);
   }
+  isDirectory = (path: string) => [...this.contents.keys()].some((each) => each.startsWith(`${path}/`));
+  makeEmptyDirectory = (path: string) => {
+    if (this.isDirectory(path)) throw new BpfmanError("IO_FAILED", `make "${path}": it is not empty`);
+  };
 
   readObject(path: string): Uint8Array {
     const bytes = this.contents.get(path) ?? this.bytecode.get(path);
@@ -141,6 +145,9 @@ export class FakeNetwork implements NetworkPort {
     (this.namespaces.get(netns ?? "") ?? [])
       .map((name, at) => ({ ifindex: at + 1, name, alternativeNames: this.alternativeNames.get(name) ?? [] }))
       .filter(({ name }) => name !== "");
+  readonly driverNames = new Map<string, string>();
+  drivers = (_: string | null, interfaces: readonly NamedInterface[]) =>
+    new Map(interfaces.map(({ ifindex, name }) => [ifindex, this.driverNames.get(name) ?? "veth"]));
   namedNamespaces = () => [...this.namespaces.keys()].filter((path) => path !== "");
 }
 
@@ -203,6 +210,8 @@ const STORE_CHANGES = [
     "addSuccessor",
     "dropSuccessor",
     "takeOver",
+    "setApplied",
+    "setMetadata",
   ] as const),
 ];
 
@@ -318,6 +327,7 @@ export function makeTestBed(): TestBed {
         if (bed.images === null) throw new Error("this test has no images");
         return bed.images;
       },
+      openFiles: async () => files,
       isUntouched: () => false,
       openLock: async () => ({ acquire: async () => ({ release: () => {} }) }),
       openHost: async (mode, owner) => openHost(mode, owner),

@@ -1,6 +1,6 @@
 /** What the crash walk interrupts: each writing operation, on each kind of hook, with what must run before and after it. */
 import { expect } from "bun:test";
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { DispatcherListAnswer, LoadAnswer, ProgramAnswer } from "../../src/domain/answer.ts";
 import type { OperationName } from "../../src/service/operations.ts";
@@ -605,6 +605,22 @@ const nothingToDo = async (): Promise<void> => {};
 const pullImage = async (lane: Lane): Promise<void> =>
   void (await lane.bpfman.ok("image", "pull", "-i", await lane.image()));
 
+/** A document of two programs with a link each, or with one. */
+function applyWords(
+  lane: Lane,
+  { uprobe, rawTp, workload }: { readonly uprobe: boolean; readonly rawTp: boolean; readonly workload: string },
+): string[] {
+  const target = { kind: "uprobe", target: lane.work.binary, fnName: USER_FUNCTION };
+  const programs = [
+    { name: "count_uprobe", attach: uprobe ? [target] : [] },
+    { name: "count_raw_tp", attach: rawTp ? [{ kind: "raw_tp", tracepoint: "sys_enter" }] : [] },
+  ];
+  const object = { path: KINDS, programs, globalData: { WORKLOAD: workload } };
+  const document = lane.bpfman.path("state.json");
+  writeFileSync(document, JSON.stringify({ applications: { walked: { objects: [object] } } }));
+  return ["apply", document];
+}
+
 /** Whoever is interrupted while repairing repairs again, as often as it takes. */
 async function repaired({ bpfman }: Lane): Promise<void> {
   const { code, error } = await bpfman.run("repair");
@@ -664,6 +680,28 @@ export const SCENARIOS: readonly Scenario[] = [
       ...["run", KINDS, "uprobe:count_uprobe", "raw_tp:count_raw_tp", "--target", lane.work.binary],
       ...["--fn-name", USER_FUNCTION, "-g", `WORKLOAD=${lane.work.nameHex}`],
     ],
+    before: alone,
+    after: alone,
+  },
+  {
+    name: "apply of two",
+    operation: "apply",
+    obstacle: null,
+    prepare: nothingToDo,
+    words: async (lane) => applyWords(lane, { uprobe: true, rawTp: true, workload: lane.work.nameHex }),
+    before: alone,
+    after: alone,
+  },
+  {
+    name: "apply of other globals, and of one link less",
+    operation: "apply",
+    obstacle: null,
+    async prepare(lane) {
+      await lane.bpfman.ok(...applyWords(lane, { uprobe: true, rawTp: true, workload: lane.work.nameHex }));
+    },
+    words: async (lane) =>
+      applyWords(lane, { uprobe: true, rawTp: false, workload: "00".repeat(lane.work.nameHex.length / 2) }),
+    interrupted: "after",
     before: alone,
     after: alone,
   },

@@ -22,7 +22,7 @@ export type ChainTarget = Extract<AttachTarget, { kind: ChainedKind }>;
 const numbersOf = <Name extends string>(actions: Readonly<Record<Name, number>>, names: readonly Name[]): number[] =>
   [...new Set(names.map((name) => actions[name]))].sort((a, b) => a - b);
 
-function detailsOf(host: Host, target: ChainTarget): ChainDetails {
+export function chainDetails(host: Host, target: ChainTarget): ChainDetails {
   const found = findInterface(host, target.iface, target.netns);
   const place = { ...found, priority: target.priority, position: 0 };
   if (target.kind === "xdp") {
@@ -60,7 +60,7 @@ export interface ChainAttach {
  */
 export async function attachToChain(host: Host, request: ChainAttach, context: Context): Promise<LinkAnswer> {
   const { program, target, metadata, was } = request;
-  const details = detailsOf(host, target);
+  const details = chainDetails(host, target);
   const place = placeOf(details);
   const draft = { programId: program.id, details, metadata, createdAt: host.now(), ...was };
   const there = membersOf(host, place.key);

@@ -38,6 +38,14 @@ function requireKind(program: ProgramRecord, target: AttachTarget): void {
 export type SimpleTarget = Exclude<AttachTarget, ChainTarget>;
 const isChainTarget = (target: AttachTarget): target is ChainTarget => "proceedOn" in target;
 
+/** What a link of that program there would record. Changes nothing. */
+export async function detailsOfTarget(host: Host, program: ProgramRecord, target: AttachTarget): Promise<LinkDetails> {
+  if (isChainTarget(target)) return (await import("../chain/attach-member.ts")).chainDetails(host, target);
+  const spec = await resolve(host, program, target);
+  spec.close?.();
+  return spec.details;
+}
+
 /** Resolves the target of a program that is attached without a dispatcher. Each kind's code is loaded on demand. */
 export async function resolve(host: Host, program: ProgramRecord, target: SimpleTarget): Promise<AttachSpec> {
   switch (target.kind) {
@@ -124,7 +132,7 @@ function namingLink(host: Host, refusal: BpfmanError, program: ProgramRecord, sp
 }
 
 /** Describes the hook as it was named: `tcx eth0 ingress`. It may not exist. */
-function typedPlace({ kind, ...rest }: AttachTarget): string {
+export function typedPlace({ kind, ...rest }: AttachTarget): string {
   const { iface, direction, tracepoint, target, fnName, cgroup, protocol, hook } = rest as Readonly<
     Record<string, unknown>
   >;

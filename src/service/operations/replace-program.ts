@@ -9,7 +9,7 @@ import { programAnswer } from "../../inspect/program-answer.ts";
 import type { Host } from "../../platform/host.ts";
 import type { Sources } from "../../platform/runtime.ts";
 import { mapsInUse } from "../load/shared-maps.ts";
-import { oneChange } from "../one-change.ts";
+import { oneChange, type Parts } from "../one-change.ts";
 import { type Context, operation } from "../operation.ts";
 import { mapUsers } from "../removal/map-users.ts";
 import { removeProgram, requireNotReplaced, requireOwnPins } from "../removal/remove-program.ts";
@@ -29,13 +29,13 @@ async function prepare(sources: Sources, request: ReplaceProgramRequest, context
 }
 
 /** Programs that are loaded at once, since they were, and what takes their place. */
-interface Group {
+export interface Group {
   readonly olds: readonly ProgramRecord[];
   readonly planned: LoadPlan;
 }
 
 /** A program and what takes its place. */
-interface Pair {
+export interface Pair {
   readonly old: ProgramRecord;
   readonly next: ProgramRecord;
   readonly planned: LoadPlan;
@@ -107,7 +107,7 @@ const PROGRAM_ARRAY = 3;
  * The new programs share the directory of the old ones' maps. But program arrays that the object fills are its own, or the old
  * programs would call the new ones already.
  */
-function withMaps(planned: LoadPlan, old: ProgramRecord, maps: ReplaceInput["maps"]): LoadPlan {
+export function withMaps(planned: LoadPlan, old: ProgramRecord, maps: ReplaceInput["maps"]): LoadPlan {
   if (maps === "new") return planned;
   const filled = [...planned.forLibbpf.along.values()].some((names) => names.length > 0);
   const arrays = planned.object.maps.filter(({ type }) => type === PROGRAM_ARRAY).map(({ name }) => name);
@@ -121,7 +121,7 @@ const directoryOwner = ({ mapPinPath }: ProgramRecord): ProgramId =>
   programId(Number(mapPinPath.slice(mapPinPath.lastIndexOf("/") + 1)));
 
 /** Throws what speaks against giving other programs to these links, before anything changes. */
-function requireMovable(links: readonly LinkRecord[]): void {
+export function requireMovable(links: readonly LinkRecord[]): void {
   const stuck = links.find(({ details }) => wayOf(details) === "never");
   if (stuck === undefined) return;
   throw new BpfmanError(
@@ -150,36 +150,8 @@ async function replace(host: Host, input: ReplaceInput, context: Context): Promi
   const pairs = await oneChange(
     host,
     context,
-    async ({ steps, load, undoing }) => {
-      const loaded: Pair[] = [];
-      for (const { olds: those, planned } of groups) {
-        const { programs } = await load(planned);
-        const ids = programs.flatMap(({ record }) => record?.program_id ?? []);
-        loaded.push(...those.map((old, index) => ({ old, next: requireProgram(host, ids[index] as number), planned })));
-      }
-      await steps.step(
-        "say which takes whose place",
-        () => host.store.transaction(() => loaded.forEach(({ old, next }) => host.store.addSuccessor(old.id, next.id))),
-        (_, clean) => {
-          if (clean) host.store.transaction(() => loaded.forEach(({ old }) => host.store.dropSuccessor(old.id)));
-        },
-      );
-      const there: Places = new Map(loaded.map(({ old, next }) => [old.id, next]));
-      const back: Places = new Map(loaded.map(({ old, next }) => [next.id, old]));
-      for (const unit of unitsOf(links)) {
-        await steps.step(
-          `move ${unitName(unit)}`,
-          () => move(host, unit, there, context),
-          () => move(host, unit, back, undoing),
-        );
-      }
-      return loaded;
-    },
-    (moved) => {
-      for (const { old, next } of moved) host.store.takeOver(old.id, next.id, { maps: input.maps === "keep" });
-      for (const { old } of moved) host.store.setProgramState(old.id, "removing");
-      host.store.forgetPins(`${host.pins.paths.root}/links`);
-    },
+    (parts) => takePlaces(host, groups, parts, context),
+    (moved) => settlePlaces(host, moved, input.maps),
   );
   for (const { old } of pairs.toReversed()) await removeReplaced(host, old, context);
   return {
@@ -198,8 +170,48 @@ async function replace(host: Host, input: ReplaceInput, context: Context): Promi
   };
 }
 
+/** Loads what takes the places of programs, and gives it their links. */
+export async function takePlaces(
+  host: Host,
+  groups: readonly Group[],
+  { steps, load, undoing }: Parts,
+  context: Context,
+): Promise<Pair[]> {
+  const links = groups.flatMap(({ olds }) => olds.flatMap(({ id }) => host.store.links(id)));
+  const loaded: Pair[] = [];
+  for (const { olds, planned } of groups) {
+    const { programs } = await load(planned);
+    const ids = programs.flatMap(({ record }) => record?.program_id ?? []);
+    loaded.push(...olds.map((old, index) => ({ old, next: requireProgram(host, ids[index] as number), planned })));
+  }
+  await steps.step(
+    "say which takes whose place",
+    () => host.store.transaction(() => loaded.forEach(({ old, next }) => host.store.addSuccessor(old.id, next.id))),
+    (_, clean) => {
+      if (clean) host.store.transaction(() => loaded.forEach(({ old }) => host.store.dropSuccessor(old.id)));
+    },
+  );
+  const there: Places = new Map(loaded.map(({ old, next }) => [old.id, next]));
+  const back: Places = new Map(loaded.map(({ old, next }) => [next.id, old]));
+  for (const unit of unitsOf(links)) {
+    await steps.step(
+      `move ${unitName(unit)}`,
+      () => move(host, unit, there, context),
+      () => move(host, unit, back, undoing),
+    );
+  }
+  return loaded;
+}
+
+/** In the transaction that finishes the change. The old programs are then to be removed. */
+export function settlePlaces(host: Host, moved: readonly Pair[], maps: ReplaceInput["maps"]): void {
+  for (const { old, next } of moved) host.store.takeOver(old.id, next.id, { maps: maps === "keep" });
+  for (const { old } of moved) host.store.setProgramState(old.id, "removing");
+  host.store.forgetPins(`${host.pins.paths.root}/links`);
+}
+
 /** What fails now is finished by the next command that changes something: nothing runs the program any more. */
-async function removeReplaced(host: Host, old: ProgramRecord, context: Context): Promise<void> {
+export async function removeReplaced(host: Host, old: ProgramRecord, context: Context): Promise<void> {
   const going = { ...context, signal: new AbortController().signal };
   try {
     await removeProgram(host, { record: old, state: "removing" }, mapUsers(host), going);

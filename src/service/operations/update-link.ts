@@ -30,7 +30,7 @@ function proceedOnOf({ kind }: ChainDetails, words: readonly string[]): number[]
 }
 
 /** Changes a live link by swapping its chain atomically: it keeps running throughout. */
-async function updateLink(host: Host, request: UpdateLinkRequest, context: Context): Promise<LinkAnswer> {
+export async function updateLink(host: Host, request: UpdateLinkRequest, context: Context): Promise<LinkAnswer> {
   const link = requireLink(host, linkIdOf(host, request.linkId, context));
   const { details } = link;
   if (!isChained(details)) {

@@ -82,3 +82,28 @@ test("--help, version and a line without options do not load cleye; a line with 
   writeFileSync(path, text);
   expect(bpfman("version", "-o", "json").code).toBe(0);
 });
+
+test("the YAML library is loaded to read or write a document, and for nothing else", () => {
+  const chunks = Object.entries(meta.outputs).filter(([, { inputs }]) =>
+    Object.keys(inputs).some((path) => path.includes("node_modules/yaml/")),
+  );
+  expect(chunks.length).toBeGreaterThan(0);
+  const texts = chunks.map(([path]) => [join(directory, path), readFileSync(join(directory, path), "utf8")] as const);
+  writeFileSync(join(directory, "state.yaml"), "nothing: 1\n");
+  const lines = [
+    "--help",
+    "apply --help",
+    "list programs --all",
+    "load file --path nowhere.o --programs xdp:a",
+    "rpc --openrpc",
+  ];
+  // What is loaded on this machine changes.
+  const said = () => lines.map((line) => bpfman(...line.split(" "))).map(({ code, err }) => ({ code, err }));
+  const before = said();
+  for (const [path] of texts) rmSync(path);
+  expect(said()).toEqual(before);
+  const apply = () => bpfman("apply", join(directory, "state.yaml")).err;
+  expect(apply()).not.toContain('unknown field "nothing"');
+  for (const [path, text] of texts) writeFileSync(path, text);
+  expect(apply()).toContain('unknown field "nothing"');
+});

@@ -156,6 +156,8 @@ describe("the table itself", () => {
         {
           types: (events) => events.typed("q"),
           answer: () => ({
+            applications: [],
+            watched: [],
             programs: [],
             links: [],
             deleted: [],

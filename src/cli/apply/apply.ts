@@ -1,0 +1,103 @@
+/** Desired state: applying documents, and writing the one that names what is there. */
+import { DRY_RUN } from "../fields.ts";
+import { APPLICATION } from "../labels.ts";
+import { defineCommand, ifGiven, optional, several, type Session, toggle } from "../command.ts";
+import { renderApply } from "../render/apply.ts";
+
+const FILES = several({
+  takes: "list",
+  long: "files",
+  required: true,
+  completes: "file",
+  doc: [
+    "Documents in YAML or JSON (docs/desired-state.md).",
+    "A directory stands for all its files in .yaml, .yml and .json, by name; - for stdin.",
+  ],
+});
+
+const documentsOf = (files: readonly string[], session: Session): Promise<object[]> =>
+  Promise.all(files.map(async (file) => (file === "-" ? { text: await session.input() } : { file })));
+
+export const apply = defineCommand({
+  description: [
+    "Makes what documents name be there: loads and attaches what is missing, changes",
+    "what is different, and leaves what is as it should be. A second time, nothing is",
+    "changed. Of each application, all is done or nothing.",
+    "",
+    "What is done is printed: + for what is added, ~ for what is changed, - for what is",
+    "taken away, = for what is left as it is. Links that an earlier apply made, and that",
+    "their program's document no longer names, are detached; programs that no document",
+    "names stay, unless --prune is given.",
+  ],
+  fields: {
+    files: FILES,
+    dryRun: DRY_RUN,
+    prune: toggle({
+      long: "prune",
+      doc: [
+        "Also unload programs that an earlier apply of the same files or directories",
+        "loaded, and that none of them names any more.",
+      ],
+    }),
+    follow: toggle({
+      long: "follow",
+      doc: [
+        "Stay: attach to interfaces that come later, and let go of those that went.",
+        "The documents are read again each time. Ends with exit code 0 on Ctrl-C, SIGTERM,",
+        "or when whatever reads its output has ended. What it attached stays.",
+      ],
+    }),
+  },
+  classic: {
+    words: ["files"],
+    examples: {
+      "See what would be done": "bpfman apply counter.yaml --dry-run",
+      "Do it": "bpfman apply counter.yaml",
+      "Apply all documents of a directory, and take away what they no longer name":
+        "bpfman apply /etc/bpfman/apply.d --prune",
+      "Attach to interfaces as they come": "bpfman apply veth.yaml --follow",
+    },
+  },
+  prepare:
+    ({ files, follow, ...how }) =>
+    async (session) => {
+      const request = { ...how, documents: await documentsOf(files, session), awaitInterfaces: follow };
+      const answer = await session.invoke("apply", request);
+      if (follow && !how.dryRun) await (await import("./follow.ts")).followApply(session, request, answer);
+      else session.print(answer, renderApply);
+    },
+});
+
+export const exportState = defineCommand({
+  description: [
+    "Prints the document that names what is there, as YAML; with -o json, as JSON.",
+    "`bpfman apply` makes the same be there again, on this host.",
+    "",
+    "A document names object files by their paths on this host. With --bundle, the document",
+    "and the object files are written into a directory, which can be applied elsewhere.",
+  ],
+  fields: {
+    application: ifGiven(APPLICATION, {
+      doc: ["Only the programs of that application.", "Example: --application counter"],
+    }),
+    bundle: optional({
+      long: "bundle",
+      completes: "directory",
+      metavar: "DIR",
+      doc: ["Write the document and the object files into this directory, new or empty."],
+    }),
+  },
+  classic: {
+    examples: {
+      "Print what is there": "bpfman export",
+      "Take an application to another host": "bpfman export --application counter --bundle counter/",
+    },
+  },
+  prepare: (request) => async (session) => {
+    const answer = await session.invoke("export", request);
+    if (request.bundle !== null)
+      session.print({ files: answer.files }, () => answer.files.map((each) => `${each}\n`).join(""));
+    else if (session.output === "json") session.print(answer.document, () => "");
+    else session.write(answer.yaml);
+  },
+});
