@@ -68,10 +68,14 @@ test("every request of the page is answered as the page says, and every change i
   const attach = { kind: "tc", iface: wire.interface, direction: "ingress", priority: 50, netns: wire.netns };
 
   /** Sends the page's request with some params replaced, and compares the answer. */
-  async function ask<Result>(method: string, params: Readonly<Record<string, unknown>> = {}): Promise<Result> {
+  async function ask<Result>(
+    method: string,
+    params: Readonly<Record<string, unknown>> = {},
+    session = connection,
+  ): Promise<Result> {
     asked.add(method);
     const { request, response } = page.exchange(method);
-    const result = await connection.sendRequest<Result>(method, { ...request.params, ...params });
+    const result = await session.sendRequest<Result>(method, { ...request.params, ...params });
     const schema = document.methods.find((each) => each.name === method)?.result?.schema ?? {};
     if (method !== "rpc.discover") {
       expect({ method, misfits: misfits(result, schema, root) }).toEqual({ method, misfits: [] });
@@ -94,6 +98,23 @@ test("every request of the page is answered as the page says, and every change i
     const { dispatchers } = await ask<DispatcherListAnswer>("dispatcher/list");
     await ask("dispatcher/delete", { ...dispatchers[0]?.key });
     await ask("program/delete", { programId });
+  }
+
+  /** The page's session ends with what it made, where nothing can be restored. */
+  async function restoreInSessionThatStays(): Promise<void> {
+    const other = connect();
+    const { request } = page.exchange("initialize");
+    await other.connection.sendRequest("initialize", {
+      ...request.params,
+      processId: process.pid,
+      session: { cleanup: false },
+    });
+    await other.connection.sendNotification("initialized", {});
+    await ask("restore", {}, other.connection);
+    await other.connection.sendRequest("shutdown");
+    await other.connection.sendNotification("exit");
+    expect(await other.ended).toBe(0);
+    other.connection.dispose();
   }
 
   /** Lets programs report events and print. */
@@ -164,7 +185,7 @@ test("every request of the page is answered as the page says, and every change i
   rmSync(`${bpfman.runtimeDir}/fs/prog_${programId}`);
   await ask("doctor");
   await ask("repair");
-  await ask("restore");
+  await restoreInSessionThatStays();
   await ask("link/detach", { linkId: record.id });
   await ask("history/list", { linkId: record.id });
   await ask("program/unload", { programId });
