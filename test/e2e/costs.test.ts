@@ -85,7 +85,8 @@ function callsOf(command: readonly string[], ...options: readonly string[]) {
     return path
       .replace(directory, "")
       .replace(`${ROOT}/`, "")
-      .replaceAll(/(?<=[/_])\d+(?=[/.]|$)/g, "N");
+      .replaceAll(/(?<=[/_])\d+(?=[/.]|$)/g, "N")
+      .replace(/[0-9a-f]{64}/, "DIGEST");
   });
   return { calls, files, out };
 }

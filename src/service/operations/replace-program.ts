@@ -15,7 +15,7 @@ import { mapUsers } from "../removal/map-users.ts";
 import { removeProgram, requireNotReplaced, requireOwnPins } from "../removal/remove-program.ts";
 import { move, type Places, unitName, unitsOf, wayOf } from "../replace/move-links.ts";
 import { programIdOf, requireProgram } from "../require-record.ts";
-import { type ReplaceProgramRequest, replaceProgramRequest } from "../requests/program-requests.ts";
+import { type ReplaceProgramRequest, replaceProgramRequest } from "../requests/replace-request.ts";
 import { fetchImage, type LoadInput, type LoadPlan, planLoad } from "./load.ts";
 
 interface ReplaceInput extends Pick<ReplaceProgramRequest, "programIds" | "maps"> {

@@ -1,6 +1,5 @@
 import * as v from "valibot";
-import { PROGRAMS_PER_LOAD_MAX, SELECTOR_CHARS_MAX } from "../../domain/limits.ts";
-import { globalData, globals, loadRequest } from "./load-request.ts";
+import { SELECTOR_CHARS_MAX } from "../../domain/limits.ts";
 import { application, exactTypes, idOrName, metadata, programType } from "./request-fields.ts";
 
 export const unloadRequest = v.strictObject({ programId: idOrName, ignoreMissing: v.optional(v.boolean(), false) });
@@ -20,18 +19,6 @@ export const deleteProgramRequest = v.pipe(
   v.check(({ unmount, all }) => all || !unmount, "unmount goes with all"),
 );
 export type DeleteProgramRequest = v.InferOutput<typeof deleteProgramRequest>;
-
-/** New bytecode in the place of programs, which the object has under the same names. */
-export const replaceProgramRequest = v.strictObject({
-  programIds: v.pipe(v.array(idOrName), v.minLength(1), v.maxLength(PROGRAMS_PER_LOAD_MAX)),
-  source: loadRequest.entries.source,
-  globalData,
-  globals,
-  mapEntries: loadRequest.entries.mapEntries,
-  /** `keep`: maps of the same names stay, with what they hold. */
-  maps: v.optional(v.picklist(["keep", "new"]), "keep"),
-});
-export type ReplaceProgramRequest = v.InferOutput<typeof replaceProgramRequest>;
 
 export const getProgramRequest = v.strictObject({ programId: idOrName });
 export type GetProgramRequest = v.InferOutput<typeof getProgramRequest>;
