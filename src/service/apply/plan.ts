@@ -17,7 +17,7 @@ import { BpfmanError } from "../../errors/error.ts";
 import { attachmentsOf } from "../../inspect/attachment.ts";
 import type { Host } from "../../platform/host.ts";
 import { placeOf } from "../chain/place.ts";
-import { targetOf } from "../attach/target-of.ts";
+import { IN_THIS_BOOT, targetOf } from "../attach/target-of.ts";
 import type { Context } from "../operation.ts";
 import { detailsOfTarget } from "../operations/attach.ts";
 import { type LoadInput, type LoadPlan, planLoad } from "../operations/load.ts";
@@ -449,10 +449,9 @@ export function ownerSlot({ owner }: DesiredObject, objects: readonly PlannedObj
 
 /** Links of a program that is loaded anew: those that are wanted, and those that nobody asked to take away. */
 function renewedLinks(slot: Slot, wants: readonly Wanted[], byHand: readonly LinkRecord[]): Step[] {
-  const around = { mapName: (id: number) => String(id), xdpMode: null };
   const named = new Set(wants.map(({ target }) => placeKey(target)));
   const others = byHand
-    .map(({ details, metadata }) => ({ target: targetOf(details, around), metadata }))
+    .map(({ details, metadata }) => ({ target: targetOf(details, IN_THIS_BOOT), metadata }))
     .filter(({ target }) => !named.has(placeKey(target)));
   return [...wants, ...others].map(({ target, metadata }) => ({ do: "attach", slot, target, metadata }) as const);
 }

@@ -21,7 +21,7 @@ import {
   type Step,
 } from "../apply/plan.ts";
 import { located } from "../apply/place.ts";
-import { targetOf } from "../attach/target-of.ts";
+import { IN_THIS_BOOT, targetOf } from "../attach/target-of.ts";
 import { oneChange, type Parts } from "../one-change.ts";
 import { type Context, operation } from "../operation.ts";
 import { finish } from "../plan.ts";
@@ -178,7 +178,7 @@ async function carryOutStep(host: Host, step: Step, doing: Doing, context: Conte
     }
     case "update": {
       const { link, priority, proceedOn } = step;
-      const before = targetOf(link.details, NOTHING_AROUND) as { priority: number; proceedOn: readonly string[] };
+      const before = targetOf(link.details, IN_THIS_BOOT) as { priority: number; proceedOn: readonly string[] };
       const change = (to: { readonly priority: number; readonly proceedOn: readonly string[] }, how: Context) =>
         updateLink(host, { linkId: link.id, priority: to.priority, proceedOn: [...to.proceedOn] }, how);
       await steps.step(
@@ -194,7 +194,7 @@ async function carryOutStep(host: Host, step: Step, doing: Doing, context: Conte
       const there = host.store.link(link.id) ?? link;
       const back = {
         programId: there.programId,
-        attach: targetOf(link.details, NOTHING_AROUND),
+        attach: targetOf(link.details, IN_THIS_BOOT),
         metadata: link.metadata,
       };
       // A detach that fails may have come too far to be undone by itself.
@@ -225,8 +225,6 @@ async function carryOutStep(host: Host, step: Step, doing: Doing, context: Conte
       return;
   }
 }
-
-const NOTHING_AROUND = { mapName: (id: number) => String(id), xdpMode: null };
 
 async function loadSlots(
   host: Host,
