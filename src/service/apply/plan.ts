@@ -58,6 +58,9 @@ export interface Difference {
   readonly to: string | number | null;
 }
 
+/** Why a link is taken away: what it was attached to is gone, or no document names it. */
+export type Unneeded = "gone" | "not named any more";
+
 export type Step =
   /** Programs of one object, together. */
   | { readonly do: "load"; readonly slots: readonly Slot[] }
@@ -94,7 +97,7 @@ export type Step =
       readonly before: Metadata;
       readonly metadata: Metadata;
     }
-  | { readonly do: "detach"; readonly program: string; readonly link: LinkRecord; readonly reason: string }
+  | { readonly do: "detach"; readonly program: string; readonly link: LinkRecord; readonly reason: Unneeded }
   | { readonly do: "unload"; readonly record: ProgramRecord; readonly links: readonly LinkRecord[] }
   | { readonly do: "nothing"; readonly record: ProgramRecord; readonly link: LinkRecord | null };
 

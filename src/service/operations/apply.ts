@@ -106,7 +106,7 @@ async function applyUnit(host: Host, unit: PlannedUnit, around: Around, context:
   const links: LinkRecord[] = [];
   const programs: ProgramRecord[] = [];
   for (const step of steps) {
-    if (step.do === "detach") links.push(step.link);
+    if (step.do === "detach" && step.reason !== "gone") links.push(step.link);
     if (step.do !== "unload" && step.do !== "reload") continue;
     const records = step.do === "unload" ? [step.record] : step.slots.flatMap(({ record }) => record ?? []);
     for (const record of records) {
@@ -118,6 +118,7 @@ async function applyUnit(host: Host, unit: PlannedUnit, around: Around, context:
   programs.sort((a, b) => Number(b.mapOwnerId !== null) - Number(a.mapOwnerId !== null));
   const users = mapUsers(host);
   for (const record of programs) requireOwnPins(host, record, users);
+  await removeLost(host, steps, context);
   const replaced: Pair[] = [];
   const work = async (parts: Parts): Promise<void> => {
     for (const step of steps) await carryOutStep(host, step, { ...around, parts, replaced }, context);
@@ -145,6 +146,19 @@ async function applyUnit(host: Host, unit: PlannedUnit, around: Around, context:
   const left = mapUsers(host);
   for (const record of programs) {
     await finish(`unload program ${record.id}`, () => removeProgram(host, { record, state: "removing" }, left, rest));
+  }
+}
+
+/**
+ * Removes links to what is gone, whatever becomes of the rest: nothing runs there any more, and the kernel refuses to give such a
+ * link another program.
+ */
+async function removeLost(host: Host, steps: readonly Step[], context: Context): Promise<void> {
+  for (const step of steps) {
+    if (step.do !== "detach" || step.reason !== "gone") continue;
+    // The first of a chain changes the others.
+    const record = host.store.link(step.link.id);
+    if (record !== null) await removeLink(host, { record, state: "ready" }, context);
   }
 }
 
@@ -201,7 +215,9 @@ async function carryOutStep(host: Host, step: Step, doing: Doing, context: Conte
       const makeWay = (): void => {};
       await steps.step(`make way on ${placeInBrief(link.details)}`, makeWay, async () => {
         if (host.store.link(link.id) !== null) return;
-        const { record } = await attach(host, back, parts.undoing);
+        // A removal that went too far still has the row.
+        const isLeft = host.store.unsettledLinks().some(({ record }) => record.id === link.id);
+        const { record } = await attach(host, back, parts.undoing, isLeft ? null : link);
         if (step.wasApplied) host.store.setApplied("link", linkId(record.link_id), origin);
       });
       await steps.step(`detach link ${link.id}`, () => removeLink(host, { record: there, state: "ready" }, context));
