@@ -1,4 +1,4 @@
-/** Makes what documents name be there: loads, attaches, changes and takes away what is different. */
+/** Makes the host match documents: loads, attaches, changes and removes what is different. */
 import type { ApplyAnswer, ApplyChangeAnswer } from "../../domain/answer.ts";
 import { linkId, type ProgramId, programId } from "../../domain/ids.ts";
 import { type LinkRecord, placeInBrief } from "../../domain/link.ts";
