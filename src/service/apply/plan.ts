@@ -23,6 +23,7 @@ import { detailsOfTarget } from "../operations/attach.ts";
 import { type LoadInput, type LoadPlan, planLoad } from "../operations/load.ts";
 import { type Group, requireMovable, withMaps } from "../operations/replace-program.ts";
 import { mapsInUse } from "../load/shared-maps.ts";
+import { inOrderOfRemoval, requireNotReplaced } from "../removal/remove-program.ts";
 import type { AttachTarget } from "../requests/attach-request.ts";
 import { programIdOf } from "../require-record.ts";
 import type { DesiredObject, Unit } from "./desired.ts";
@@ -303,13 +304,10 @@ export async function planApply(
       .programs()
       .filter(({ id }) => options.origins.has(applied.programs.get(id) ?? "") && !kept.has(id));
     for (const [application, records] of Map.groupBy(dropped, ({ metadata }) => applicationOf(metadata))) {
-      // Those that use another's maps first.
-      const steps = records
-        .toSorted((a, b) => Number(b.mapOwnerId !== null) - Number(a.mapOwnerId !== null))
-        .map(
-          (record) =>
-            ({ do: "unload", record, links: links.filter(({ programId }) => programId === record.id) }) as const,
-        );
+      const steps = inOrderOfRemoval(records).map(
+        (record) =>
+          ({ do: "unload", record, links: links.filter(({ programId }) => programId === record.id) }) as const,
+      );
       const at = units.findIndex((unit) => unit.application === application);
       const unit = units[at];
       if (unit === undefined) units.push({ application, steps, takenOver: [] });
@@ -321,7 +319,7 @@ export async function planApply(
 
 /**
  * What takes the places of programs, with the maps that they use. Throws like a load, MAP_MISMATCH if a map has another shape
- * now, and NOT_SUPPORTED if the kernel cannot give another program to a link.
+ * now, NOT_SUPPORTED if the kernel cannot give another program to a link, and PROGRAM_IN_USE if functions of one are replaced.
  */
 export function replacing(host: Host, slots: readonly Slot[], context: Context): Group[] {
   const groups = Map.groupBy(slots, ({ record }) => record?.mapPinPath);
@@ -331,6 +329,7 @@ export function replacing(host: Host, slots: readonly Slot[], context: Context):
     const [old] = olds as [ProgramRecord];
     const { request, source, at } = first.object.desired;
     requireMovable(olds.flatMap(({ id }) => host.store.links(id)));
+    for (const each of olds) requireNotReplaced(host, each);
     const programs = together.map(selectorOf);
     const load = { ...request, programs, source: source as LoadInput["source"], mapOwnerId: null };
     try {

@@ -27,7 +27,7 @@ import { type Context, operation } from "../operation.ts";
 import { finish } from "../plan.ts";
 import { mapUsers } from "../removal/map-users.ts";
 import { removeLink } from "../removal/remove-link.ts";
-import { removeProgram, requireOwnPins } from "../removal/remove-program.ts";
+import { inOrderOfRemoval, removeProgram, requireNotReplaced, requireOwnPins } from "../removal/remove-program.ts";
 import { type ApplyRequest, applyRequest } from "../requests/apply-requests.ts";
 import { attach, typedPlace } from "./attach.ts";
 import { fetchImage, type LoadInput, planLoad } from "./load.ts";
@@ -104,20 +104,24 @@ async function applyUnit(host: Host, unit: PlannedUnit, around: Around, context:
   const { steps, takenOver } = unit;
   if (takenOver.length === 0 && steps.every((step) => step.do === "nothing")) return;
   const links: LinkRecord[] = [];
-  const programs: ProgramRecord[] = [];
+  const going: ProgramRecord[] = [];
+  const olds: ProgramRecord[] = [];
   for (const step of steps) {
     if (step.do === "detach" && step.reason !== "gone") links.push(step.link);
+    if (step.do === "replace") olds.push(...step.slots.flatMap(({ record }) => record ?? []));
     if (step.do !== "unload" && step.do !== "reload") continue;
     const records = step.do === "unload" ? [step.record] : step.slots.flatMap(({ record }) => record ?? []);
     for (const record of records) {
-      programs.push(record);
+      going.push(record);
       links.push(...host.store.links(record.id));
     }
   }
-  // Programs before the owner of their maps.
-  programs.sort((a, b) => Number(b.mapOwnerId !== null) - Number(a.mapOwnerId !== null));
+  const programs = inOrderOfRemoval(going);
   const users = mapUsers(host);
-  for (const record of programs) requireOwnPins(host, record, users);
+  for (const record of [...programs, ...olds]) {
+    requireNotReplaced(host, record, programs);
+    requireOwnPins(host, record, users);
+  }
   await removeLost(host, steps, context);
   const replaced: Pair[] = [];
   const work = async (parts: Parts): Promise<void> => {

@@ -300,6 +300,29 @@ objects:
     expect(await ids()).toEqual(before);
   });
 
+  test("leaves a program alone whose functions others replace, and says so", async () => {
+    const source = `const volatile unsigned LIMIT = 5;
+      SEC("xdp") int whole(void *ctx) { return LIMIT ? 2 : 1; }
+      SEC("freplace/decide") int part(void *ctx) { return 1; }`;
+    bed.files.contents.set("/d/x.o", compileBpf(source));
+    const text = "objects: [{ path: x.o, globals: { LIMIT: 7 }, programs: [{ name: whole }] }]";
+    write(text);
+    await apply();
+    await invoke("program/load", {
+      source: { file: "/d/x.o" },
+      programs: [{ type: "freplace", name: "part", attachFunction: "whole/decide" }],
+    });
+    const before = picture();
+    const refused = async (more: Record<string, unknown> = {}) =>
+      ((await apply(more).catch((thrown: unknown) => thrown)) as BpfmanError).code;
+    write(text.replace("LIMIT: 7", "LIMIT: 8"));
+    expect(await refused({ dryRun: true })).toBe("PROGRAM_IN_USE");
+    expect(await refused()).toBe("PROGRAM_IN_USE");
+    write("objects: []");
+    expect(await refused({ prune: true })).toBe("PROGRAM_IN_USE");
+    expect(picture()).toEqual(before);
+  });
+
   test("waits for an interface that is named only if that is asked for", async () => {
     write(COUNTER.replace("iface: eth0, direction", "iface: eth7, direction"));
     const failed = await apply().catch((thrown: unknown) => thrown);
