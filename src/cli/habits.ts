@@ -129,6 +129,8 @@ const OTHER_GRAMMAR: Habits = {
   'type "bpfman program load file PATH --programs TYPE:NAME" or "bpfman program unload ID"': /^link (un)?load\b/,
   'type "bpfman run OBJECT TYPE:NAME", followed by the options of "bpfman attach"': /^(program run|exec)( |$)/,
   'type "bpfman program load image IMAGE --programs TYPE:NAME"': /^image load\b/,
+  'here, programs are words, not options: "bpfman run OBJECT TYPE:NAME ..."': /^run .*--programs?( |=|$)/,
+  'here, the file is a word, not an option: "bpfman run OBJECT TYPE:NAME"': /^run (.* )?--path( |=|$)/,
   'type "bpfman dispatcher list"': /^list (dispatchers?|chains?)\b/,
   'type "bpfman dispatcher get TYPE NSID IFINDEX", as "bpfman dispatcher list" shows them': /^get (dispatcher|chain)\b/,
   'type "get" with an id, or "list"': /^(program|link|dispatcher) show\b/,

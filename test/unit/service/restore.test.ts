@@ -65,7 +65,7 @@ async function where(): Promise<unknown[]> {
   return links.map(({ id, function_name: name, details }) => [
     id,
     name,
-    "position" in details ? details.position : details.kind,
+    "position" in details ? details.position : null,
   ]);
 }
 const results = ({
@@ -234,6 +234,11 @@ describe("what cannot come back", () => {
     const link = await attach(count, tcx("eth0"));
     const other = await attach(count, tcx("eth1"));
     bed.reboot();
+    const missing = await failureOfAsync(() => invoke("link/detach", { linkId: link }));
+    expect([missing.code, missing.hint]).toEqual([
+      "LINK_NOT_FOUND",
+      `bpfman restore attaches it again; bpfman restore --forget link:${link} drops it`,
+    ]);
     expect(results(await invoke("restore", { forget: { link } }))).toEqual([[], ["forgotten"]]);
     expect((await failureOfAsync(() => invoke("restore", { forget: { link } }))).code).toBe("LINK_NOT_FOUND");
     bed.network.namespaces.set("", ["lo", "eth0"]);
