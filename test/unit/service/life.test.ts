@@ -210,9 +210,7 @@ describe("load", () => {
     expect((await expectCode(load(["xdp:count"]), "PROGRAM_TYPE_MISMATCH")).message).toBe(
       'program type mismatch: asked for xdp, but section "tc" of count is tc',
     );
-    expect((await expectCode(load(["xdp:sock"]), "PROGRAM_TYPE_MISMATCH")).hint).toBe(
-      "name it socket_filter:sock",
-    );
+    expect((await expectCode(load(["xdp:sock"]), "PROGRAM_TYPE_MISMATCH")).hint).toBe("name it socket_filter:sock");
     const nowhere = await expectCode(load(["cgroup_sockopt:odd"]), "INVALID_PROGRAM");
     expect(nowhere.hint).toBe("its section can be cgroup/getsockopt, cgroup/setsockopt");
     expect((await expectCode(load([":odd"]), "INVALID_PROGRAM")).hint).toBe("name it TYPE:odd");
