@@ -25,6 +25,14 @@ const SELECT_LINKS = `SELECT link_id, program_id, details, metadata, created_at_
     WHERE boot_id = ?1 AND program_id = ?2 AND state = 'ready' AND owner IS NULL
   UNION ALL ${SELECT_WISHES}`;
 
+/** Links that a replacement had moved when the machine stopped go back to the programs that they had: it was not finished. */
+const GIVE_BACK = `UPDATE links SET program_id = s.program_id FROM successors AS s
+  JOIN programs AS old ON old.boot_id = s.boot_id AND old.program_id = s.program_id AND old.state = 'ready'
+  JOIN programs AS next ON next.boot_id = s.boot_id AND next.program_id = s.successor_id
+    AND (next.state = 'pending' OR next.owner IS NOT NULL)
+  WHERE links.boot_id <> ?1 AND s.boot_id = links.boot_id AND s.successor_boot_id = links.boot_id
+    AND s.successor_id = links.program_id`;
+
 const mode = nullable(oneOf(XDP_MODES));
 
 type Skip = (row: Fields, why: Undecodable) => void;
@@ -149,6 +157,7 @@ export function earlierBoots(on: Opened): EarlierBoots {
     dropOutdated() {
       named("forget what cannot be restored", path, () =>
         transaction(on, () => {
+          run(GIVE_BACK, bootId);
           const gone = `SELECT boot_id, program_id FROM programs WHERE boot_id <> ?1 AND NOT (${WAITING})`;
           run(
             `DELETE FROM links WHERE boot_id <> ?1

@@ -81,6 +81,11 @@ function change(sql: string): void {
   database.run(sql);
   database.close();
 }
+/** With what the first command of a boot that changes something does to the rows. */
+function rebootAndBegin(): void {
+  bed.reboot();
+  bed.write((host) => host.store.earlierBoots().dropOutdated());
+}
 /** What belongs to something that was applied. */
 function applied(): unknown[] {
   const database = new Database(bed.databasePath, { readonly: true });
@@ -415,7 +420,7 @@ test("killed at each step, the next restore goes on, in this boot or the next, a
     await invoke("restore", {}).catch(() => {});
     const reached = bed.faults.calls.length >= at;
     bed.faults.reset();
-    if (at % 2 === 0) bed.reboot();
+    if (at % 2 === 0) rebootAndBegin();
     else bed.kernel.sweep();
     const { programs, links } = await invoke("restore", {});
     expect([at, ...results({ programs, links }).flat()].filter((result) => result !== "restored")).toEqual([at]);
@@ -425,6 +430,32 @@ test("killed at each step, the next restore goes on, in this boot or the next, a
     if (!reached) break;
     // Each step is the same for each program and link: those of the first few, then some.
     if (at > 12) at += 16;
+  }
+});
+
+test("of a replacement that a reboot ends, at any step, the links come back", async () => {
+  for (let at = 1; ; at++) {
+    const made = makeTestBed();
+    made.files.contents.set("/x.o", serviceObject());
+    bed.close();
+    [bed, invoke] = [made, createInvoke(made.runtime)];
+    const programIds = await load(["tcx:count", "tracepoint:on_openat", "xdp:filter"]);
+    const [count, openat, filter] = programIds;
+    await attach(count, tcx("eth0"));
+    await attach(openat, { kind: "tracepoint", tracepoint: "sched/sched_switch" });
+    await attach(filter, xdp("eth1"));
+    const places = await where();
+    bed.faults.reset();
+    bed.faults.dieAt = at;
+    await invoke("program/replace", { programIds, source: { file: "/x.o" } }).catch(() => {});
+    const reached = bed.faults.calls.length >= at;
+    bed.faults.reset();
+    rebootAndBegin();
+    await invoke("restore", {});
+    expect({ at, places: await where() }).toEqual({ at, places });
+    expect((await invoke("program/list", {})).programs).toHaveLength(3);
+    if (!reached) break;
+    at += 2;
   }
 });
 
