@@ -108,8 +108,9 @@ const METHODS: Readonly<Record<Method, string>> = {
   "history/list": "Lists what was changed or failed to change: when, for whom, and with which result.",
   doctor: "Compares everything that is recorded with what is there, and returns what differs.",
   repair: "Repairs what doctor finds and can prove to be bpfman's; with dryRun, returns what it would do.",
-  apply: "Makes what documents name be there, all of an application or nothing; with dryRun, returns what it would do.",
-  export: "Returns the document that names what is there, or writes it with the object files into a directory.",
+  apply:
+    "Makes the host match documents, each application completely or not at all; with dryRun, returns what it would do.",
+  export: "Describes what is loaded and attached in a document, or writes that with the object files into a directory.",
   restore: "Loads and attaches again what was there before a reboot; what cannot come back is named, and waits.",
   complete: "Completes a value: interfaces, tracepoints, programs of an object file, and more.",
   version: "Returns the versions of bpfman, Bun, libbpf and the kernel, and the features of the kernel.",

@@ -280,7 +280,7 @@ async function openRuntime({ settings, write, reader, parentPid }: Opened): Prom
         },
       });
     },
-    openFiles: async () => (await import("./files/open-files.ts")).openFiles(directories.runtimeDir),
+    openFiles: async () => (await import("./files/open-files.ts")).openFiles(directories.stateDir),
     isUntouched: () => {
       requireLibc();
       return (require("./bpffs/prepare.ts") as typeof import("./bpffs/prepare.ts")).isUntouched(directories.runtimeDir);

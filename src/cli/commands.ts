@@ -201,7 +201,7 @@ export const ROOT: Group = {
   name: "bpfman",
   summary: "Load, attach and manage eBPF programs.",
   examples: {
-    "Load and attach a program in one line": "bpfman run counter.o tcx:count -i eth0 -d ingress -p 50",
+    "Load and attach a program in one step": "bpfman run counter.o tcx:count -i eth0 -d ingress -p 50",
     "Load a program": "bpfman load file --path counter.o --programs tcx:count",
     "Find its ID": "bpfman list programs",
     "Attach it by that ID": "bpfman attach 63178 tcx --direction ingress --iface eth0 --priority 50",
@@ -211,7 +211,7 @@ export const ROOT: Group = {
   },
   children: [
     LOAD,
-    classic("run", "Load programs and attach them, in one line.", () => import("./load/run.ts"), "run"),
+    classic("run", "Load programs and attach them, in one step.", () => import("./load/run.ts"), "run"),
     classic("unload", "Unload programs after detaching their links.", removal, "unload"),
     ATTACH,
     classic("detach", "Detach links from their hooks.", removal, "detach"),
@@ -239,8 +239,8 @@ export const ROOT: Group = {
       () => import("./list/history.ts"),
       "history",
     ),
-    classic("apply", "Make what documents name be there, and change only what is different.", applying, "apply"),
-    classic("export", "Print the document that names what is there.", applying, "exportState"),
+    classic("apply", "Make this host match documents, changing only what is different.", applying, "apply"),
+    classic("export", "Print a document that describes what is loaded and attached.", applying, "exportState"),
     classic("doctor", "Find what is not as bpfman recorded it.", doctor, "doctor"),
     classic("repair", "Repair what doctor finds.", doctor, "repair"),
     classic(

@@ -147,6 +147,7 @@ const ANY_TOOL: Habits = {
     /^(event|tail|subscribe|follow|monitor|ringbuf|perfbuf)( |$)/,
   "the configuration is /etc/bpfman/bpfman.toml, or the file given with --config": /^config( |$)/,
   'type "bpfman program replace ID --path FILE", which keeps links and maps': /^(replace|reload|upgrade|swap)( |$)/,
+  'type "bpfman restore --forget link:ID" or "program:ID" for what waits since a reboot': /^forget( |$)/,
   'type "bpfman completions SHELL"': /^completion( |$)/,
   'type "bpfman attach ID KIND", or "bpfman list links --program-type TYPE"': RegExp(`^${KIND}( |$)`),
   'type "bpfman image pull --image-url IMAGE"': /^pull( |$)/,

@@ -59,19 +59,24 @@ export function unlessMissing<T>(ignored: boolean, find: () => T): T | null {
   }
 }
 
-/** Returns the program that is now in the place of one that had this ID, and what became of that; null if there is none. */
+/**
+ * Returns the program that is now in the place of one that had this ID, and what became of that; null if there is none.
+ * `bootId`: the boot in which it had the ID, if that is known.
+ */
 export function successorOf(
   host: Host,
   id: ProgramId,
+  bootId?: string,
 ): { readonly record: ProgramRecord; readonly told: string } | null {
-  const first = host.store.successor(id);
+  const first = host.store.successor(id, bootId);
+  // Later ones are of this boot. Another program may have had such an ID before the reboot.
+  const after = (each: ProgramId): ProgramId | undefined => {
+    const found = host.store.successor(each);
+    return found?.restored === false ? found.id : undefined;
+  };
   let next = first?.id;
   // Each took its predecessor's place later, so this comes to an end unless rows are damaged.
-  for (
-    const seen = new Set<ProgramId>();
-    next !== undefined && !seen.has(next);
-    next = host.store.successor(next)?.id
-  ) {
+  for (const seen = new Set<ProgramId>(); next !== undefined && !seen.has(next); next = after(next)) {
     const record = host.store.program(next);
     const how = first?.restored === true ? "restored as" : "replaced by";
     if (record !== null) return { record, told: `program ${id} was ${how} program ${record.id}` };

@@ -10,5 +10,8 @@ export function savedBytecode(
 ): Uint8Array {
   const bytes = host.files.readObject(path, OBJECT_BYTES_MAX);
   if (digest === null || host.files.digest(bytes) === digest) return bytes;
-  throw new BpfmanError("FILE_UNREADABLE", `read "${path}": it is not what was loaded`, { details: { path, digest } });
+  throw new BpfmanError("FILE_UNREADABLE", `read "${path}": it is not what was loaded`, {
+    details: { path, digest },
+    hint: '"bpfman doctor" says which programs it concerns, and what to do',
+  });
 }

@@ -69,15 +69,13 @@ async function makeExtension(programs: readonly ProgramAnswer[], name: string): 
   dispatcher.close();
   unlinkSync(twin.program.path);
   const rows = new Database(join(bpfman.runtimeDir, "state/bpfman.db"));
-  for (const [directory, columns] of [
-    [`${bpfman.runtimeDir}/programs`, ["bytecode_path"]],
-    [`${fs}/maps`, ["map_pin_path", "maps"]],
-  ] as const) {
-    const [from, to] = [`${directory}/${id}`, `${directory}/${extension}`];
-    // The maps of those that were loaded together are below the first one's id.
-    if (!existsSync(from)) continue;
+  const [from, to] = [`${fs}/maps/${id}`, `${fs}/maps/${extension}`];
+  // The maps of those that were loaded together are below the first one's id.
+  if (existsSync(from)) {
     renameSync(from, to);
-    for (const column of columns) rows.run(`UPDATE programs SET ${column} = replace(${column}, ?, ?)`, [from, to]);
+    for (const column of ["map_pin_path", "maps"]) {
+      rows.run(`UPDATE programs SET ${column} = replace(${column}, ?, ?)`, [from, to]);
+    }
   }
   rows.run("UPDATE programs SET program_id = ?, pin_path = ? WHERE program_id = ?", [
     ...[extension, `${fs}/prog_${extension}`, id],

@@ -35,10 +35,13 @@ async function expectRecovered(): Promise<number[]> {
   await bpfman.ok("list", "links");
   await bpfman.ok("unload", "--ignore-missing", "4294967295");
   expect(unsettled()).toBe(0);
-  const ids = (await bpfman.programs()).map((program) => program.program_id);
+  const programs = await bpfman.programs();
+  const ids = programs.map((program) => program.program_id);
   const pinned = namesIn(`${bpfman.runtimeDir}/fs`).filter((name) => name.startsWith("prog_"));
   expect(pinned.sort()).toEqual(ids.map((id) => `prog_${id}`).sort());
-  expect(namesIn(`${bpfman.runtimeDir}/programs`).sort()).toEqual(ids.map(String).sort());
+  const bytecode = `${bpfman.runtimeDir}/state/bytecode/sha256`;
+  const saved = new Set(programs.map(({ record }) => record?.load.object_path));
+  expect(namesIn(bytecode).map((name) => `${bytecode}/${name}`)).toEqual([...saved].map(String).sort());
   for (const id of ids) expect(inKernel("prog", id)).toBe(true);
 
   const links = await bpfman.links();

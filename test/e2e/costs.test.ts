@@ -78,7 +78,10 @@ function callsOf(command: readonly string[], ...options: readonly string[]) {
   const out = run("strace", "-ff", "-o", join(reports, "of"), ...options, ...command);
   const threads = readdirSync(reports).map((name) => readFileSync(join(reports, name), "utf8").split("\n"));
   const main = threads.find(([first = ""]) => first.startsWith("execve(")) ?? [];
-  const calls = main.flatMap((line) => /^(\w+)\(/.exec(line)?.[1] ?? []).filter((call) => !ELSEWHERE.test(call));
+  // SQLite looks at each directory on the way to its file.
+  const onTheWay = (line: string): boolean => directory.startsWith(/^lstat\("([^"]*)"/.exec(line)?.[1] ?? "not");
+  const own = main.filter((line) => !onTheWay(line));
+  const calls = own.flatMap((line) => /^(\w+)\(/.exec(line)?.[1] ?? []).filter((call) => !ELSEWHERE.test(call));
   const files = threads.flat().flatMap((line) => {
     const path = /^open(?:at)?\((?:AT_FDCWD, )?"([^"]*)".*\) += \d/.exec(line)?.[1] ?? "";
     if (path === "" || LIBRARIES.test(path)) return [];

@@ -29,6 +29,7 @@ const LOAD = [
   "absolute_source_path",
   "program_name",
   "program_type",
+  "keep",
   "global_data",
   "image_source",
   "attach_func",

@@ -37,7 +37,7 @@ describe("on a machine where bpfman has changed nothing yet", () => {
 
   test("a load makes what it needs, and a change that fails afterwards is in the history", async () => {
     await bpfman.load(OBJECT, "--programs", "tcx:count");
-    expect([mounted(), there()]).toEqual([true, ["database", "fs", "lock", "programs", "records", "state"]]);
+    expect([mounted(), there()]).toEqual([true, ["database", "fs", "lock", "records", "state"]]);
     await bpfman.refused(3, "LINK_NOT_FOUND", "detach", "1");
     const last = bpfman.database((rows) =>
       rows

@@ -350,7 +350,9 @@ export class FakeKernel implements KernelPort {
     const found = this.#links.get(id);
     if (found === undefined) return null;
     const { hook: _, ...link } = found;
-    return link;
+    const { facts } = link;
+    const isGone = (facts?.kind === "xdp" || facts?.kind === "tcx") && this.goneInterfaces.has(facts.ifindex);
+    return isGone ? { ...link, facts: { ...facts, ifindex: 0 } } : link;
   }
   countsRuns = () => this.counting;
   countRuns() {

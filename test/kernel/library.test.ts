@@ -102,7 +102,7 @@ function sayWhatIsMissing(bpfman: (...words: string[]) => ReturnType<typeof Bun.
   ]) {
     expect([words, run(...words)]).toEqual([words, [5, "", says]]);
   }
-  expect(run("lst")).toEqual([2, "", expect.stringContaining('did you mean "list"?')]);
+  expect(run("lits")).toEqual([2, "", expect.stringContaining('did you mean "list"?')]);
   const configured = run("--config", directory.path("none.toml"), "version");
   expect(configured).toEqual([expect.any(Number), "", expect.stringContaining(directory.path("none.toml"))]);
 }

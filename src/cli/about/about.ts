@@ -62,10 +62,10 @@ export const lsp = defineCommand({
     "programs are compiled and checked by this kernel's verifier when they are opened",
     "and saved, and what is refused is shown at its line.",
     "",
-    "It runs as the user, compiles, and passes objects to a process with privileges,",
-    "bpfman rpc, which it starts with the command of --helper. Without one, it starts",
-    "itself, and where that has no privileges, programs are only compiled. Logs go to",
-    "stderr.",
+    "It compiles as the user, and passes the objects to a process with privileges,",
+    "bpfman rpc, which it starts with the command of --helper. Without --helper, it",
+    "starts its own executable; if that has no privileges, programs are only compiled.",
+    "Logs go to stderr.",
   ],
   fields: {
     helper: optional<readonly string[]>(

@@ -20,13 +20,13 @@ const documentsOf = (files: readonly string[], session: Session): Promise<object
 
 export const apply = defineCommand({
   description: [
-    "Makes what documents name be there: loads and attaches what is missing, changes",
-    "what is different, and leaves what is as it should be. A second time, nothing is",
-    "changed. Of each application, all is done or nothing.",
+    "Makes this host match the documents: loads and attaches what is missing, changes",
+    "what is different, and leaves the rest as it is. Applying the same documents again",
+    "changes nothing. Each application is applied completely or not at all.",
     "",
-    "What is done is printed: + for what is added, ~ for what is changed, - for what is",
-    "taken away, = for what is left as it is. Links that an earlier apply made, and that",
-    "their program's document no longer names, are detached; programs that no document",
+    "The changes are printed: + for what is added, ~ for what is changed, - for what is",
+    "removed, = for what stays as it is. Links that an earlier apply made, and that the",
+    "document of their program no longer names, are detached; programs that no document",
     "names stay, unless --prune is given.",
   ],
   fields: {
@@ -42,20 +42,20 @@ export const apply = defineCommand({
     follow: toggle({
       long: "follow",
       doc: [
-        "Stay: attach to interfaces that come later, and let go of those that went.",
-        "The documents are read again each time. Ends with exit code 0 on Ctrl-C, SIGTERM,",
-        "or when whatever reads its output has ended. What it attached stays.",
+        "Keep running: attach to interfaces that appear later, and drop links to those that",
+        "have gone. The documents are read again each time. Ends with exit code 0 on Ctrl-C,",
+        "SIGTERM, or when whatever reads its output has ended. What it attached stays.",
       ],
     }),
   },
   classic: {
     words: ["files"],
     examples: {
-      "See what would be done": "bpfman apply counter.yaml --dry-run",
-      "Do it": "bpfman apply counter.yaml",
-      "Apply all documents of a directory, and take away what they no longer name":
+      "See what would change": "bpfman apply counter.yaml --dry-run",
+      "Change it": "bpfman apply counter.yaml",
+      "Apply all documents in a directory, and unload what they no longer name":
         "bpfman apply /etc/bpfman/apply.d --prune",
-      "Attach to interfaces as they come": "bpfman apply veth.yaml --follow",
+      "Attach to interfaces as they appear": "bpfman apply veth.yaml --follow",
     },
   },
   prepare:
@@ -70,8 +70,8 @@ export const apply = defineCommand({
 
 export const exportState = defineCommand({
   description: [
-    "Prints the document that names what is there, as YAML; with -o json, as JSON.",
-    "`bpfman apply` makes the same be there again, on this host.",
+    "Prints a document that describes what is loaded and attached, as YAML; with -o json,",
+    "as JSON. `bpfman apply` of that document brings all of it back on this host.",
     "",
     "A document names object files by their paths on this host. With --bundle, the document",
     "and the object files are written into a directory, which can be applied elsewhere.",
@@ -89,7 +89,7 @@ export const exportState = defineCommand({
   },
   classic: {
     examples: {
-      "Print what is there": "bpfman export",
+      "Print what is loaded and attached": "bpfman export",
       "Take an application to another host": "bpfman export --application counter --bundle counter/",
     },
   },

@@ -31,8 +31,8 @@ export async function followApply(session: Session, request: object, first: Appl
   print(first);
   let last = first;
   while (!signal.aborted) {
-    const namespaces = last.watched;
-    const followed = await session.followInterfaces({ namespaces, named: last.watches_namespaces });
+    const { watched: namespaces, watches_namespaces: named } = last;
+    const followed = await session.followInterfaces({ namespaces, named });
     try {
       let hasFailed = false;
       try {
@@ -46,8 +46,8 @@ export async function followApply(session: Session, request: object, first: Appl
         session.warn(thrown);
         hasFailed = true;
       }
-      // Namespaces in which something is to be followed from now on.
-      if (last.watched.join("\n") !== namespaces.join("\n")) continue;
+      // Something else is to be followed from now on.
+      if (last.watches_namespaces !== named || last.watched.join("\n") !== namespaces.join("\n")) continue;
       if (!(await untilChanged(session, followed, hasFailed ? INTERFACES_RETRY_MS : null))) return;
     } finally {
       followed.close();

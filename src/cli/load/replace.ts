@@ -9,11 +9,11 @@ const MAPS = ["keep", "new"] as const;
 
 export const replaceProgram = defineCommand({
   description: [
-    "Puts the programs of a new object file or image in the place of loaded ones, which",
-    "it has under the same names. Their links stay, with their IDs, priorities and",
-    "metadata, and so do their maps with what they hold. XDP, TC, TCX, cgroup,",
-    "sk_lookup and iterator programs are swapped without a gap; of others, both run",
-    "for a moment, which the answer says. All of them are replaced, or none.",
+    "Replaces loaded programs with those of the same names in a new object file or",
+    "image. Their links stay, with their IDs, priorities and metadata, and so do their",
+    "maps, with what they hold. XDP, TC, TCX, cgroup, sk_lookup and iterator programs",
+    "are swapped without a gap; of others, the old and the new one both run for a",
+    "moment, and the answer lists their links. All of them are replaced, or none.",
   ],
   fields: {
     programIds: each(PROGRAM_ID, {
@@ -52,10 +52,10 @@ export const replaceProgram = defineCommand({
   noun: {
     words: ["programIds"],
     examples: {
-      "Replace a program by a newer build of it": "bpfman program replace 63178 --path counter.o",
+      "Replace a program with a newer build of it": "bpfman program replace 63178 --path counter.o",
       "Replace two programs at once, and change a global variable":
         "bpfman program replace 63178 63179 --path counter.o --set LIMIT=20",
-      "Replace it by the program of an image, with new maps":
+      "Replace it with the program of an image, with new maps":
         "bpfman program replace xdp_stats --image-url quay.io/bpfman-bytecode/xdp_stats:v2 --maps new",
     },
   },

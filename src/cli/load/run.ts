@@ -54,9 +54,9 @@ const lineOf = ({ programs, links }: RunAnswer): string =>
 
 export const run = defineCommand({
   description: [
-    "Loads programs of an object file or an image and attaches each of them to a hook,",
-    "or does nothing of it. The options of the hook are those of `bpfman attach`; what",
-    'a section says, as SEC("tracepoint/sched/sched_switch") does, need not be given.',
+    "Loads programs of an object file or an image and attaches each of them to a hook:",
+    "all of them, or none. The options of the hook are those of `bpfman attach`; what a",
+    'section says, as SEC("tracepoint/sched/sched_switch") does, need not be given.',
     "Several programs share the options: each takes those that its kind has.",
   ],
   fields: FIELDS,

@@ -1,7 +1,6 @@
 /** The reverse of an apply: the document that names what is there. */
 import { ACTIONS, TC_PROCEED_ON_DEFAULT, XDP_PROCEED_ON_DEFAULT } from "../../domain/actions.ts";
 import type { MapId } from "../../domain/ids.ts";
-import { OBJECT_BYTES_MAX } from "../../domain/limits.ts";
 import { isChained, type LinkRecord } from "../../domain/link.ts";
 import {
   APPLICATION_KEY,
@@ -10,7 +9,6 @@ import {
   NOUN_APPLICATION_KEY,
   type ProgramRecord,
 } from "../../domain/program.ts";
-import { BpfmanError } from "../../errors/error.ts";
 import { attachmentsOf } from "../../inspect/attachment.ts";
 import { readObject } from "../../object/object-file.ts";
 import type { Host } from "../../platform/host.ts";
@@ -18,6 +16,7 @@ import { targetOf } from "../attach/target-of.ts";
 import { placeOf } from "../chain/place.ts";
 import { needsSize } from "../load/map-shape.ts";
 import type { AttachTarget } from "../requests/attach-request.ts";
+import { savedBytecode } from "../saved-bytecode.ts";
 
 type Written = Record<string, unknown>;
 
@@ -172,24 +171,10 @@ function mapsOf(host: Host, programs: readonly ProgramRecord[]): { maps: Written
 
 function definedMaps(host: Host, record: ProgramRecord) {
   try {
-    return readObject(savedBytes(host, record), {}).maps;
+    return readObject(savedBytecode(host, record), {}).maps;
   } catch {
     return [];
   }
-}
-
-/** bpfman's own copy of a program's object. Throws FILE_UNREADABLE, FILE_NOT_FOUND if it is lost. */
-export function savedBytes(host: Host, { id, bytecodePath, bytecodeDigest }: ProgramRecord): Uint8Array {
-  const bytes = host.files.readObject(bytecodePath, OBJECT_BYTES_MAX);
-  if (bytecodeDigest === null || host.files.digest(bytes) === bytecodeDigest) return bytes;
-  throw new BpfmanError(
-    "FILE_UNREADABLE",
-    `read "${bytecodePath}": it is not the object file of program ${id} any more`,
-    {
-      details: { path: bytecodePath, program_id: id },
-      hint: 'see "bpfman doctor"; load the program again to have it exported',
-    },
-  );
 }
 
 /** A document as text, behind its comments. */

@@ -17,12 +17,13 @@ import { BpfmanError } from "../../errors/error.ts";
 import { attachmentsOf } from "../../inspect/attachment.ts";
 import type { Host } from "../../platform/host.ts";
 import { placeOf } from "../chain/place.ts";
-import { targetOf } from "../attach/target-of.ts";
+import { IN_THIS_BOOT, targetOf } from "../attach/target-of.ts";
 import type { Context } from "../operation.ts";
 import { detailsOfTarget } from "../operations/attach.ts";
 import { type LoadInput, type LoadPlan, planLoad } from "../operations/load.ts";
 import { type Group, requireMovable, withMaps } from "../operations/replace-program.ts";
 import { mapsInUse } from "../load/shared-maps.ts";
+import { inOrderOfRemoval, requireNotReplaced } from "../removal/remove-program.ts";
 import type { AttachTarget } from "../requests/attach-request.ts";
 import { programIdOf } from "../require-record.ts";
 import type { DesiredObject, Unit } from "./desired.ts";
@@ -57,6 +58,9 @@ export interface Difference {
   readonly from: string | number | null;
   readonly to: string | number | null;
 }
+
+/** Why a link is taken away: what it was attached to is gone, or no document names it. */
+export type Unneeded = "gone" | "not named any more";
 
 export type Step =
   /** Programs of one object, together. */
@@ -94,7 +98,7 @@ export type Step =
       readonly before: Metadata;
       readonly metadata: Metadata;
     }
-  | { readonly do: "detach"; readonly program: string; readonly link: LinkRecord; readonly reason: string }
+  | { readonly do: "detach"; readonly program: string; readonly link: LinkRecord; readonly reason: Unneeded }
   | { readonly do: "unload"; readonly record: ProgramRecord; readonly links: readonly LinkRecord[] }
   | { readonly do: "nothing"; readonly record: ProgramRecord; readonly link: LinkRecord | null };
 
@@ -300,13 +304,10 @@ export async function planApply(
       .programs()
       .filter(({ id }) => options.origins.has(applied.programs.get(id) ?? "") && !kept.has(id));
     for (const [application, records] of Map.groupBy(dropped, ({ metadata }) => applicationOf(metadata))) {
-      // Those that use another's maps first.
-      const steps = records
-        .toSorted((a, b) => Number(b.mapOwnerId !== null) - Number(a.mapOwnerId !== null))
-        .map(
-          (record) =>
-            ({ do: "unload", record, links: links.filter(({ programId }) => programId === record.id) }) as const,
-        );
+      const steps = inOrderOfRemoval(records).map(
+        (record) =>
+          ({ do: "unload", record, links: links.filter(({ programId }) => programId === record.id) }) as const,
+      );
       const at = units.findIndex((unit) => unit.application === application);
       const unit = units[at];
       if (unit === undefined) units.push({ application, steps, takenOver: [] });
@@ -318,7 +319,7 @@ export async function planApply(
 
 /**
  * What takes the places of programs, with the maps that they use. Throws like a load, MAP_MISMATCH if a map has another shape
- * now, and NOT_SUPPORTED if the kernel cannot give another program to a link.
+ * now, NOT_SUPPORTED if the kernel cannot give another program to a link, and PROGRAM_IN_USE if functions of one are replaced.
  */
 export function replacing(host: Host, slots: readonly Slot[], context: Context): Group[] {
   const groups = Map.groupBy(slots, ({ record }) => record?.mapPinPath);
@@ -328,6 +329,7 @@ export function replacing(host: Host, slots: readonly Slot[], context: Context):
     const [old] = olds as [ProgramRecord];
     const { request, source, at } = first.object.desired;
     requireMovable(olds.flatMap(({ id }) => host.store.links(id)));
+    for (const each of olds) requireNotReplaced(host, each);
     const programs = together.map(selectorOf);
     const load = { ...request, programs, source: source as LoadInput["source"], mapOwnerId: null };
     try {
@@ -449,10 +451,9 @@ export function ownerSlot({ owner }: DesiredObject, objects: readonly PlannedObj
 
 /** Links of a program that is loaded anew: those that are wanted, and those that nobody asked to take away. */
 function renewedLinks(slot: Slot, wants: readonly Wanted[], byHand: readonly LinkRecord[]): Step[] {
-  const around = { mapName: (id: number) => String(id), xdpMode: null };
   const named = new Set(wants.map(({ target }) => placeKey(target)));
   const others = byHand
-    .map(({ details, metadata }) => ({ target: targetOf(details, around), metadata }))
+    .map(({ details, metadata }) => ({ target: targetOf(details, IN_THIS_BOOT), metadata }))
     .filter(({ target }) => !named.has(placeKey(target)));
   return [...wants, ...others].map(({ target, metadata }) => ({ do: "attach", slot, target, metadata }) as const);
 }

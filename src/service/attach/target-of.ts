@@ -13,6 +13,9 @@ export interface Around {
   readonly xdpMode: XdpMode | null;
 }
 
+/** For a link of this boot: its map is there, under its ID, and its chain, if it has one, keeps its mode. */
+export const IN_THIS_BOOT: Around = { mapName: String, xdpMode: null };
+
 /** Returns the target that `link/attach` would be asked for. */
 export function targetOf(details: LinkDetails, around: Around): AttachTarget {
   if ("cgroupId" in details) {

@@ -1,4 +1,4 @@
-/** Makes what documents name be there: loads, attaches, changes and takes away what is different. */
+/** Makes the host match documents: loads, attaches, changes and removes what is different. */
 import type { ApplyAnswer, ApplyChangeAnswer } from "../../domain/answer.ts";
 import { linkId, type ProgramId, programId } from "../../domain/ids.ts";
 import { type LinkRecord, placeInBrief } from "../../domain/link.ts";
@@ -21,13 +21,13 @@ import {
   type Step,
 } from "../apply/plan.ts";
 import { located } from "../apply/place.ts";
-import { targetOf } from "../attach/target-of.ts";
+import { IN_THIS_BOOT, targetOf } from "../attach/target-of.ts";
 import { oneChange, type Parts } from "../one-change.ts";
 import { type Context, operation } from "../operation.ts";
 import { finish } from "../plan.ts";
 import { mapUsers } from "../removal/map-users.ts";
 import { removeLink } from "../removal/remove-link.ts";
-import { removeProgram, requireOwnPins } from "../removal/remove-program.ts";
+import { inOrderOfRemoval, removeProgram, requireNotReplaced, requireOwnPins } from "../removal/remove-program.ts";
 import { type ApplyRequest, applyRequest } from "../requests/apply-requests.ts";
 import { attach, typedPlace } from "./attach.ts";
 import { fetchImage, type LoadInput, planLoad } from "./load.ts";
@@ -104,20 +104,25 @@ async function applyUnit(host: Host, unit: PlannedUnit, around: Around, context:
   const { steps, takenOver } = unit;
   if (takenOver.length === 0 && steps.every((step) => step.do === "nothing")) return;
   const links: LinkRecord[] = [];
-  const programs: ProgramRecord[] = [];
+  const going: ProgramRecord[] = [];
+  const olds: ProgramRecord[] = [];
   for (const step of steps) {
-    if (step.do === "detach") links.push(step.link);
+    if (step.do === "detach" && step.reason !== "gone") links.push(step.link);
+    if (step.do === "replace") olds.push(...step.slots.flatMap(({ record }) => record ?? []));
     if (step.do !== "unload" && step.do !== "reload") continue;
     const records = step.do === "unload" ? [step.record] : step.slots.flatMap(({ record }) => record ?? []);
     for (const record of records) {
-      programs.push(record);
+      going.push(record);
       links.push(...host.store.links(record.id));
     }
   }
-  // Programs before the owner of their maps.
-  programs.sort((a, b) => Number(b.mapOwnerId !== null) - Number(a.mapOwnerId !== null));
+  const programs = inOrderOfRemoval(going);
   const users = mapUsers(host);
-  for (const record of programs) requireOwnPins(host, record, users);
+  for (const record of [...programs, ...olds]) {
+    requireNotReplaced(host, record, programs);
+    requireOwnPins(host, record, users);
+  }
+  await removeLost(host, steps, context);
   const replaced: Pair[] = [];
   const work = async (parts: Parts): Promise<void> => {
     for (const step of steps) await carryOutStep(host, step, { ...around, parts, replaced }, context);
@@ -145,6 +150,19 @@ async function applyUnit(host: Host, unit: PlannedUnit, around: Around, context:
   const left = mapUsers(host);
   for (const record of programs) {
     await finish(`unload program ${record.id}`, () => removeProgram(host, { record, state: "removing" }, left, rest));
+  }
+}
+
+/**
+ * Removes links to what is gone, whatever becomes of the rest: nothing runs there any more, and the kernel refuses to give such a
+ * link another program.
+ */
+async function removeLost(host: Host, steps: readonly Step[], context: Context): Promise<void> {
+  for (const step of steps) {
+    if (step.do !== "detach" || step.reason !== "gone") continue;
+    // The first of a chain changes the others.
+    const record = host.store.link(step.link.id);
+    if (record !== null) await removeLink(host, { record, state: "ready" }, context);
   }
 }
 
@@ -178,7 +196,7 @@ async function carryOutStep(host: Host, step: Step, doing: Doing, context: Conte
     }
     case "update": {
       const { link, priority, proceedOn } = step;
-      const before = targetOf(link.details, NOTHING_AROUND) as { priority: number; proceedOn: readonly string[] };
+      const before = targetOf(link.details, IN_THIS_BOOT) as { priority: number; proceedOn: readonly string[] };
       const change = (to: { readonly priority: number; readonly proceedOn: readonly string[] }, how: Context) =>
         updateLink(host, { linkId: link.id, priority: to.priority, proceedOn: [...to.proceedOn] }, how);
       await steps.step(
@@ -194,14 +212,16 @@ async function carryOutStep(host: Host, step: Step, doing: Doing, context: Conte
       const there = host.store.link(link.id) ?? link;
       const back = {
         programId: there.programId,
-        attach: targetOf(link.details, NOTHING_AROUND),
+        attach: targetOf(link.details, IN_THIS_BOOT),
         metadata: link.metadata,
       };
       // A detach that fails may have come too far to be undone by itself.
       const makeWay = (): void => {};
       await steps.step(`make way on ${placeInBrief(link.details)}`, makeWay, async () => {
         if (host.store.link(link.id) !== null) return;
-        const { record } = await attach(host, back, parts.undoing);
+        // A removal that went too far still has the row.
+        const isLeft = host.store.unsettledLinks().some(({ record }) => record.id === link.id);
+        const { record } = await attach(host, back, parts.undoing, isLeft ? null : link);
         if (step.wasApplied) host.store.setApplied("link", linkId(record.link_id), origin);
       });
       await steps.step(`detach link ${link.id}`, () => removeLink(host, { record: there, state: "ready" }, context));
@@ -225,8 +245,6 @@ async function carryOutStep(host: Host, step: Step, doing: Doing, context: Conte
       return;
   }
 }
-
-const NOTHING_AROUND = { mapName: (id: number) => String(id), xdpMode: null };
 
 async function loadSlots(
   host: Host,

@@ -3,9 +3,10 @@ import { applicationOf, type ProgramRecord } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { whatThereIs } from "../../errors/suggest.ts";
 import type { Host } from "../../platform/host.ts";
-import { asYaml, type ExportedObject, exportedObjects, savedBytes } from "../apply/export-document.ts";
+import { asYaml, type ExportedObject, exportedObjects } from "../apply/export-document.ts";
 import { type Context, operation } from "../operation.ts";
 import { type ExportRequest, exportRequest } from "../requests/apply-requests.ts";
+import { savedBytecode } from "../saved-bytecode.ts";
 
 const DOCUMENT = "bpfman.yaml";
 const OBJECTS = "objects";
@@ -48,7 +49,7 @@ async function exportState(
   const entries = objects.map((object) => {
     const [first] = object.programs as [ProgramRecord];
     if (bundle === null || first.image !== null) return { object, source: sourceOf(object) };
-    const bytes = savedBytes(host, first);
+    const bytes = savedBytecode(host, first);
     const name = `${OBJECTS}/${nameInBundle(host, first, bytes)}`;
     files.set(name, bytes);
     return { object, source: { path: name } };

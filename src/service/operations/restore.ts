@@ -9,6 +9,7 @@ import type { Host } from "../../platform/host.ts";
 import type { EarlierLink, EarlierProgram, EarlierRef, UnreadableRow } from "../../platform/store.ts";
 import { targetOf } from "../attach/target-of.ts";
 import { type Context, type Early, operation } from "../operation.ts";
+import { successorOf } from "../require-record.ts";
 import { type RestoreRequest, restoreRequest } from "../requests/restore-request.ts";
 import { bytesOf, type Pulled, pullLost } from "../restore/bytecode.ts";
 import { type Group, groupsOf, ownerKey, refKey, replacedBy, withNeeds } from "../restore/groups.ts";
@@ -163,7 +164,14 @@ class Restoration {
         details: { map_owner_id: mapOwnerId },
       });
     }
-    return this.#owners.get(key) ?? this.#host.store.successor(mapOwnerId, first.bootId)?.id ?? null;
+    return this.#owners.get(key) ?? this.#nowInPlaceOf(mapOwnerId, first.bootId);
+  }
+
+  /** An earlier restore may have brought it back, and another program may have taken its place since. */
+  #nowInPlaceOf(id: ProgramId, bootId: string): ProgramId | null {
+    const now = successorOf(this.#host, id, bootId)?.record.id;
+    // Of one that has gone, the error names it.
+    return now ?? this.#host.store.successor(id, bootId)?.id ?? null;
   }
 
   /** What a program is bound to: an freplace program names the one whose function it replaces by its ID. */
@@ -171,8 +179,7 @@ class Restoration {
     const replaced = replacedBy(program);
     if (replaced === null) return program.record.attachFunction;
     const { id, fnName } = replaced;
-    const now =
-      this.#programs.get(refKey(program.bootId, id)) ?? this.#host.store.successor(id, program.bootId)?.id ?? null;
+    const now = this.#programs.get(refKey(program.bootId, id)) ?? this.#nowInPlaceOf(id, program.bootId);
     if (now !== null) return `${now}/${fnName}`;
     throw new BpfmanError("PROGRAM_NOT_FOUND", `program ${id}, of which it replaces a function, is not restored`, {
       details: { program_id: id },

@@ -8,7 +8,7 @@ import { linkPin, type Pin, programPin } from "../../domain/pin.ts";
 import type { ProgramRecord } from "../../domain/program.ts";
 import { reasonOf } from "../../errors/sys-failure.ts";
 import type { Host } from "../../platform/host.ts";
-import { targetOf } from "../attach/target-of.ts";
+import { IN_THIS_BOOT, targetOf } from "../attach/target-of.ts";
 import { linksOf, type Member, memberOf } from "../chain/members.ts";
 import { type ChainPlace, hasLostHook, placeName, placeOf, sameKey } from "../chain/place.ts";
 import { rebuild } from "../chain/rebuild.ts";
@@ -101,13 +101,10 @@ async function swap(host: Host, link: LinkRecord, next: ProgramRecord, context: 
   });
 }
 
-/** The request for the same place does not depend on these. */
-const AROUND = { mapName: () => null, xdpMode: null };
-
 async function moveBeside(host: Host, link: LinkRecord, next: ProgramRecord, context: Context): Promise<void> {
   const old = pinOf(link);
   if (old === null) return;
-  const spec = await resolve(host, next, targetOf(link.details, AROUND) as SimpleTarget);
+  const spec = await resolve(host, next, targetOf(link.details, IN_THIS_BOOT) as SimpleTarget);
   try {
     await carryOut(context, async (steps) => {
       const attached = await steps.step(`attach program ${next.id} beside link ${link.id}`, () =>

@@ -256,6 +256,73 @@ objects:
     expect(unchanged(await apply())).toBe(true);
   });
 
+  test("gives new programs to the links that are left, when interfaces have gone", async () => {
+    bed.network.namespaces.set("", ["lo", "eth0", "eth1"]);
+    const text = `
+objects:
+  - path: x.o
+    globals: { LIMIT: 7 }
+    programs:
+      - { name: count, type: tcx, attach: [{ kind: tcx, iface: "eth*", direction: ingress, priority: 50 }] }
+      - { name: filter, attach: [{ kind: xdp, iface: "eth*", priority: 20 }] }
+`;
+    write(text);
+    await apply();
+    bed.network.namespaces.set("", ["lo", "eth0"]);
+    bed.kernel.goneInterfaces.add(3);
+    write(text.replace("LIMIT: 7", "LIMIT: 8"));
+    expect(brief(await apply()).filter((line) => !line.startsWith("unchanged"))).toEqual([
+      "replace count global LIMIT 07000000->08000000",
+      "replace filter global LIMIT 07000000->08000000",
+      "detach count tcx eth1 ingress",
+      "detach filter xdp eth1",
+    ]);
+    expect((await invoke("link/list", {})).links.map(({ details }) => details)).toMatchObject([
+      { interface: "eth0" },
+      { interface: "eth0" },
+    ]);
+    expect(unchanged(await apply())).toBe(true);
+  });
+
+  test("that fails gives a link back its id, if it was taken off to be moved", async () => {
+    write(COUNTER);
+    await apply();
+    const ids = async () => (await invoke("link/list", {})).links.map(({ link_id: id }) => id);
+    const before = await ids();
+    const real = bed.kernel.attach.bind(bed.kernel);
+    let failures = 1;
+    bed.kernel.attach = (pin, to) => {
+      if (to.kind === "tcx" && failures-- > 0) throw new BpfmanError("IO_FAILED", "no");
+      return real(pin, to);
+    };
+    write(COUNTER.replace("priority: 50", "priority: 60"));
+    expect(((await apply().catch((thrown: unknown) => thrown)) as BpfmanError).message).toContain("no");
+    expect(await ids()).toEqual(before);
+  });
+
+  test("leaves a program alone whose functions others replace, and says so", async () => {
+    const source = `const volatile unsigned LIMIT = 5;
+      SEC("xdp") int whole(void *ctx) { return LIMIT ? 2 : 1; }
+      SEC("freplace/decide") int part(void *ctx) { return 1; }`;
+    bed.files.contents.set("/d/x.o", compileBpf(source));
+    const text = "objects: [{ path: x.o, globals: { LIMIT: 7 }, programs: [{ name: whole }] }]";
+    write(text);
+    await apply();
+    await invoke("program/load", {
+      source: { file: "/d/x.o" },
+      programs: [{ type: "freplace", name: "part", attachFunction: "whole/decide" }],
+    });
+    const before = picture();
+    const refused = async (more: Record<string, unknown> = {}) =>
+      ((await apply(more).catch((thrown: unknown) => thrown)) as BpfmanError).code;
+    write(text.replace("LIMIT: 7", "LIMIT: 8"));
+    expect(await refused({ dryRun: true })).toBe("PROGRAM_IN_USE");
+    expect(await refused()).toBe("PROGRAM_IN_USE");
+    write("objects: []");
+    expect(await refused({ prune: true })).toBe("PROGRAM_IN_USE");
+    expect(picture()).toEqual(before);
+  });
+
   test("waits for an interface that is named only if that is asked for", async () => {
     write(COUNTER.replace("iface: eth0, direction", "iface: eth7, direction"));
     const failed = await apply().catch((thrown: unknown) => thrown);

@@ -341,6 +341,34 @@ describe("a row that cannot be understood", () => {
   });
 });
 
+test("what waits finds the owner of its maps, also if another program has taken its place since", async () => {
+  const [count] = await load(["tcx:count"]);
+  await load(["tcx:count_more"], { mapOwnerId: count });
+  bed.reboot();
+  bed.kernel.refused.add("count_more");
+  const [owner] = (await invoke("restore", {})).programs;
+  const { replaced } = await invoke("program/replace", {
+    programIds: [owner?.program_id as number],
+    source: { file: "/x.o" },
+  });
+  bed.kernel.refused.clear();
+  const [more] = (await invoke("restore", {})).programs;
+  expect(more).toMatchObject({ name: "count_more", result: "restored" });
+  const { record } = await invoke("program/get", { programId: more?.program_id as number });
+  expect(record?.handles.map_owner_id).toBe(replaced[0]?.program.record?.program_id as number);
+});
+
+test("an old id does not lead to what came from another program that had the same id in an earlier boot", async () => {
+  const [was] = await load(["tcx:count"]);
+  bed.reboot();
+  const [now] = (await invoke("restore", {})).programs.map(({ program_id: id }) => id as number);
+  const [other] = await load(["xdp:filter"]);
+  change(`INSERT INTO successors SELECT 'a boot', ${now}, boot_id, ${other} FROM programs LIMIT 1`);
+  expect((await invoke("program/get", { programId: was })).record?.program_id).toBe(now);
+  await invoke("program/unload", { programId: now });
+  expect((await failureOfAsync(() => invoke("program/get", { programId: was }))).code).toBe("PROGRAM_NOT_FOUND");
+});
+
 test("the saved copy may be damaged where the file itself is still the same, and nothing else is loaded", async () => {
   await load(["tcx:count"]);
   bed.reboot();
