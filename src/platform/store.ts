@@ -64,7 +64,20 @@ export interface EarlierProgram extends EarlierRef {
   readonly links: readonly EarlierLink[];
 }
 
-/** Programs and links of earlier boots, and what became of them. */
+/** A row that waits to be restored and cannot be decoded. */
+export interface UnreadableRow {
+  readonly kind: "program" | "link";
+  readonly bootId: string;
+  /** The ID that the program or link had. */
+  readonly id: number;
+  /** Of the program, or of the link's program. */
+  readonly name: string;
+  readonly keep: boolean;
+  /** Which column is wrong, and how. */
+  readonly reason: string;
+}
+
+/** Programs and links of earlier boots, and what became of them. Rows that cannot be decoded hold up no others. */
 export interface EarlierBoots {
   /**
    * Returns the programs that can be restored, with their links, in the order in which they were loaded: all of the newest
@@ -73,6 +86,8 @@ export interface EarlierBoots {
   programs(): EarlierProgram[];
   /** Returns the links of programs of this boot that are still to be restored. */
   wishes(): EarlierLink[];
+  /** Returns what the two methods above leave out. The links of an unreadable program are not among them. */
+  unreadable(): UnreadableRow[];
   /** Puts a program in the place of one of an earlier boot, whose links wait from then on for this one. */
   comeBack(was: EarlierRef, now: ProgramId): void;
   /** Records that a program could not be restored, and is still to be. */

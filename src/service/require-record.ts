@@ -137,14 +137,22 @@ export function requireProgram(host: Host, id: number): ProgramRecord {
   return record;
 }
 
-export function linkMissing(id: LinkId): BpfmanError {
+/** Creates the error for a link ID without a row. One that waits for `restore` is not attached, but not gone either. */
+export function linkMissing(host: Host, id: LinkId): BpfmanError {
+  const past = host.store.earlierBoots();
+  if ([...past.wishes(), ...past.programs().flatMap(({ links }) => links)].some(({ record }) => record.id === id)) {
+    return new BpfmanError("LINK_NOT_FOUND", `link ${id} was attached before the reboot, and is not restored`, {
+      details: { link_id: id },
+      hint: `bpfman restore attaches it again; bpfman restore --forget link:${id} drops it`,
+    });
+  }
   return new BpfmanError("LINK_NOT_FOUND", `link ${id} does not exist`, { details: { link_id: id } });
 }
 
 /** Throws LINK_NOT_FOUND. */
 export function requireLink(host: Host, id: number): LinkRecord {
   const record = host.store.link(linkId(id));
-  if (record === null) throw linkMissing(linkId(id));
+  if (record === null) throw linkMissing(host, linkId(id));
   return record;
 }
 

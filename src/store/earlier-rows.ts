@@ -4,11 +4,12 @@
  */
 import type { SQLQueryBindings } from "bun:sqlite";
 import { XDP_MODES } from "../domain/config.ts";
-import type { EarlierBoots, EarlierLink, EarlierProgram, EarlierRef } from "../platform/store.ts";
-import { type Fields, nullable, oneOf, text } from "./decode.ts";
+import { SUCCESSORS_MAX } from "../domain/limits.ts";
+import type { EarlierBoots, EarlierLink, EarlierProgram, EarlierRef, UnreadableRow } from "../platform/store.ts";
+import { type Fields, nullable, oneOf, text, Undecodable } from "./decode.ts";
 import { linkRecord } from "./link-rows.ts";
-import { PROGRAMS } from "./program-rows.ts";
-import { decoded, type Opened, transaction } from "./rows.ts";
+import { programRecord, TRIM_SUCCESSORS } from "./program-rows.ts";
+import { type Opened, transaction } from "./rows.ts";
 import { named } from "./store-failure.ts";
 
 /** Rows that stay, of other boots than ?1. */
@@ -16,27 +17,60 @@ const EARLIER = "boot_id <> ?1 AND state = 'ready' AND owner IS NULL";
 /** Rows are inserted in the order of boots; times depend on the clock. */
 const NEWEST = `(SELECT boot_id FROM programs WHERE ${EARLIER} AND wanted = 0 ORDER BY rowid DESC LIMIT 1)`;
 const WAITING = `${EARLIER} AND (wanted = 1 OR boot_id = ${NEWEST})`;
-const MODE = `(SELECT mode FROM dispatchers AS d WHERE d.boot_id = links.boot_id AND d.type = 'xdp'
-  AND links.details ->> 'kind' = 'xdp' AND d.nsid = links.details ->> 'nsid' AND d.ifindex = links.details ->> 'ifindex')`;
+const MODE = `iif(json_valid(details), (SELECT mode FROM dispatchers AS d WHERE d.boot_id = links.boot_id AND d.type = 'xdp'
+  AND links.details ->> 'kind' = 'xdp' AND d.nsid = links.details ->> 'nsid' AND d.ifindex = links.details ->> 'ifindex'), NULL)`;
+const SELECT_WISHES = `SELECT link_id, program_id, details, metadata, created_at_ms, xdp_mode, applied FROM wishes
+    WHERE boot_id = ?1 AND program_id = ?2 ORDER BY link_id`;
 const SELECT_LINKS = `SELECT link_id, program_id, details, metadata, created_at_ms, ${MODE} AS xdp_mode, applied FROM links
     WHERE boot_id = ?1 AND program_id = ?2 AND state = 'ready' AND owner IS NULL
-  UNION ALL SELECT link_id, program_id, details, metadata, created_at_ms, xdp_mode, applied FROM wishes
-    WHERE boot_id = ?1 AND program_id = ?2
-  ORDER BY link_id`;
+  UNION ALL ${SELECT_WISHES}`;
+
+/** Links that a replacement had moved when the machine stopped go back to the programs that they had: it was not finished. */
+const GIVE_BACK = `UPDATE links SET program_id = s.program_id FROM successors AS s
+  JOIN programs AS old ON old.boot_id = s.boot_id AND old.program_id = s.program_id AND old.state = 'ready'
+  JOIN programs AS next ON next.boot_id = s.boot_id AND next.program_id = s.successor_id
+    AND (next.state = 'pending' OR next.owner IS NOT NULL)
+  WHERE links.boot_id <> ?1 AND s.boot_id = links.boot_id AND s.successor_boot_id = links.boot_id
+    AND s.successor_id = links.program_id`;
 
 const mode = nullable(oneOf(XDP_MODES));
+
+type Skip = (row: Fields, why: Undecodable) => void;
+
+/** Decodes rows one by one: one that cannot be decoded is left out, and holds up no others. */
+function understood<T>(rows: readonly Fields[], skip: Skip | undefined, read: (row: Fields) => T): T[] {
+  return rows.flatMap((row) => {
+    try {
+      return [read(row)];
+    } catch (thrown) {
+      if (!(thrown instanceof Undecodable)) throw thrown;
+      skip?.(row, thrown);
+      return [];
+    }
+  });
+}
 
 export function earlierBoots(on: Opened): EarlierBoots {
   const { database, path, bootId } = on;
   const run = (sql: string, ...bindings: SQLQueryBindings[]): number => database.query(sql).run(...bindings).changes;
-  const linksOf = (boot: string, program: number): EarlierLink[] =>
-    database
-      .query<Fields, SQLQueryBindings[]>(SELECT_LINKS)
-      .all(boot, program)
-      .map((row) => ({
-        record: linkRecord({ ...row, kernel_link_id: null, pin_path: "" }),
-        xdpMode: mode(row.xdp_mode, "xdp_mode"),
-      }));
+  const all = (sql: string, ...bindings: SQLQueryBindings[]): Fields[] =>
+    database.query<Fields, SQLQueryBindings[]>(sql).all(...bindings);
+  const readLinks = (rows: readonly Fields[], skip?: Skip): EarlierLink[] =>
+    understood(rows, skip, (row) => ({
+      record: linkRecord({ ...row, kernel_link_id: null, pin_path: "" }),
+      xdpMode: mode(row.xdp_mode, "xdp_mode"),
+    }));
+  const linksOf = (boot: string, program: number, skip?: Skip): EarlierLink[] =>
+    readLinks(all(SELECT_LINKS, boot, program), skip);
+  const waiting = (): Fields[] => all(`SELECT * FROM programs WHERE ${WAITING} ORDER BY rowid`, bootId);
+  /** Programs of this boot with links that wait. */
+  const restored = (): Fields[] =>
+    all(
+      "SELECT * FROM programs WHERE boot_id = ?1 AND program_id IN (SELECT program_id FROM wishes WHERE boot_id = ?1)",
+      bootId,
+    );
+  const wishesOf = (program: number, skip?: Skip): EarlierLink[] =>
+    readLinks(all(SELECT_WISHES, bootId, program), skip);
 
   function forget({ bootId: boot, id }: EarlierRef): void {
     run("DELETE FROM links WHERE boot_id = ? AND program_id = ?", boot, id);
@@ -46,32 +80,35 @@ export function earlierBoots(on: Opened): EarlierBoots {
   return {
     programs: () =>
       named("read what there was", path, () =>
-        database
-          .query<Fields, SQLQueryBindings[]>(`SELECT * FROM programs WHERE ${WAITING} ORDER BY rowid`)
-          .all(bootId)
-          .map((row): EarlierProgram => {
-            const { record } = decoded(row, PROGRAMS, path);
-            const boot = text(row.boot_id, "boot_id");
-            return { bootId: boot, id: record.id, record, links: linksOf(boot, record.id) };
-          }),
+        understood(waiting(), undefined, (row): EarlierProgram => {
+          const record = programRecord(row);
+          const boot = text(row.boot_id, "boot_id");
+          return { bootId: boot, id: record.id, record, links: linksOf(boot, record.id) };
+        }),
       ),
     wishes: () =>
-      named("read what waits", path, () =>
-        database
-          .query<{ program_id: number }, SQLQueryBindings[]>("SELECT DISTINCT program_id FROM wishes WHERE boot_id = ?")
-          .all(bootId)
-          .flatMap(({ program_id: program }) => {
-            const waiting = new Set(
-              database
-                .query<{ link_id: number }, SQLQueryBindings[]>(
-                  "SELECT link_id FROM wishes WHERE boot_id = ? AND program_id = ?",
-                )
-                .all(bootId, program)
-                .map(({ link_id: id }) => id),
-            );
-            return linksOf(bootId, program).filter(({ record }) => waiting.has(record.id));
-          }),
-      ),
+      named("read what waits", path, () => restored().flatMap(({ program_id: id }) => wishesOf(Number(id)))),
+    unreadable: () =>
+      named("read what there was", path, () => {
+        const found: UnreadableRow[] = [];
+        const about = ({ boot_id: boot, name, keep }: Fields) => ({
+          bootId: String(boot),
+          name: String(name),
+          keep: keep === 1,
+        });
+        const noteLink =
+          (program: Fields): Skip =>
+          (row, { message: reason }) =>
+            found.push({ kind: "link", id: Number(row.link_id), ...about(program), reason });
+        const noteProgram: Skip = (row, { message: reason }) =>
+          found.push({ kind: "program", id: Number(row.program_id), ...about(row), reason });
+        understood(waiting(), noteProgram, (row) => {
+          programRecord(row);
+          linksOf(String(row.boot_id), Number(row.program_id), noteLink(row));
+        });
+        for (const row of restored()) wishesOf(Number(row.program_id), noteLink(row));
+        return found;
+      }),
 
     comeBack({ bootId: boot, id }, now) {
       named("restore a program", path, () =>
@@ -80,6 +117,7 @@ export function earlierBoots(on: Opened): EarlierBoots {
             "UPDATE successors SET successor_boot_id = ?, successor_id = ? WHERE successor_boot_id = ? AND successor_id = ?";
           run(chain, bootId, now, boot, id);
           run("INSERT OR REPLACE INTO successors VALUES (?, ?, ?, ?)", boot, id, bootId, now);
+          run(TRIM_SUCCESSORS, SUCCESSORS_MAX);
           run(
             `INSERT OR REPLACE INTO wishes
               SELECT link_id, ?3, ?4, details, metadata, created_at_ms, xdp_mode, applied FROM (${SELECT_LINKS})`,
@@ -119,6 +157,7 @@ export function earlierBoots(on: Opened): EarlierBoots {
     dropOutdated() {
       named("forget what cannot be restored", path, () =>
         transaction(on, () => {
+          run(GIVE_BACK, bootId);
           const gone = `SELECT boot_id, program_id FROM programs WHERE boot_id <> ?1 AND NOT (${WAITING})`;
           run(
             `DELETE FROM links WHERE boot_id <> ?1

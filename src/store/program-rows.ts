@@ -162,6 +162,9 @@ const HAS_MAP = `EXISTS (SELECT 1 FROM json_each(iif(json_valid(maps), maps, '[]
 const INSERT_PROGRAM = `INSERT INTO programs (boot_id, owner, state, ${PROGRAM_COLUMNS.join(", ")})
   VALUES (?, ?, ?, ${PROGRAM_COLUMNS.map(() => "?").join(", ")})`;
 
+/** Older rows than those are forgotten. */
+export const TRIM_SUCCESSORS = "DELETE FROM successors WHERE rowid <= (SELECT max(rowid) FROM successors) - ?";
+
 interface MapUseRow {
   readonly program_id: number;
   readonly map_pin_path: string;
@@ -219,8 +222,7 @@ export function programRows(on: Opened) {
       named("record a successor", path, () => {
         const sql = "INSERT OR REPLACE INTO successors VALUES (?, ?, ?, ?)";
         database.query(sql).run(bootId, id, bootId, next);
-        const trim = "DELETE FROM successors WHERE rowid <= (SELECT max(rowid) FROM successors) - ?";
-        database.query(trim).run(SUCCESSORS_MAX);
+        database.query(TRIM_SUCCESSORS).run(SUCCESSORS_MAX);
       }),
     dropSuccessor: (id) =>
       named("forget a successor", path, () => {

@@ -46,7 +46,7 @@ describe("load", () => {
       "a type that the section contradicts",
       ["xdp:count"],
       1,
-      'error: program type mismatch: asked for xdp, but section "tc" of count is tc\nhint: use --programs tc:count\n',
+      'error: program type mismatch: asked for xdp, but section "tc" of count is tc\nhint: name it tc:count\n',
     ],
     ["a type that does not exist", ["tcy:count"], 2, 'error: invalid program type "tcy": must be one of xdp, tc, '],
     [

@@ -23,7 +23,7 @@ export function openTarget(program: BpfProgram, { name, target, attachFunction }
       `${action}: it replaces a function of another program, which is not named`,
       {
         details: { program: name },
-        hint: `name it as well: --programs freplace:${name}:PROGRAM/FUNCTION`,
+        hint: `name it as well: freplace:${name}:PROGRAM/FUNCTION`,
       },
     );
   }

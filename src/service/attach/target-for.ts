@@ -54,11 +54,14 @@ const isRequired = (schema: TargetSchema, name: string): boolean => schema[name]
 const optionFor = (name: string): string =>
   name === "map" ? "--visited-map" : `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
+/** `iface, priority and direction`. */
+const listed = (words: readonly string[]): string => words.join(", ").replace(/, ([^,]*)$/, " and $1");
+
 function lacking({ name, type }: ProgramSpec, missing: readonly string[]): BpfmanError {
   const options = missing.map((each) => `${optionFor(each)} ${optionFor(each).slice(2).toUpperCase()}`);
   return new BpfmanError(
     "INVALID_ATTACH",
-    `program "${name}" is ${factsOf(type).display} program: to attach it, ${missing.join(" and ")} must be given`,
+    `program "${name}" is ${factsOf(type).display} program: to attach it, ${listed(missing)} must be given`,
     { details: { program: name, type, missing }, hint: `add ${options.join(" ")}` },
   );
 }

@@ -132,12 +132,18 @@ interface Content {
 export interface There {
   readonly map: KernelMap;
   readonly path: string | null;
+  /** Whether a program is its owner, which needs the pin. */
+  readonly isOwned?: boolean;
   /** As in "cannot be shared with …". */
   readonly owner: string;
 }
 
 /** Throws MAP_MISMATCH, which lists all differences. */
-export function requireSameShape(wanted: ObjectMap, { map, path, owner }: There, content: Content | null): void {
+export function requireSameShape(
+  wanted: ObjectMap,
+  { map, path, owner, isOwned }: There,
+  content: Content | null,
+): void {
   const outside = shapeDifferences(wanted, map);
   // If sizes differ, the rest would add nothing.
   const differences = outside.length > 0 || content === null ? outside : contentDifferences(wanted, content);
@@ -149,7 +155,7 @@ export function requireSameShape(wanted: ObjectMap, { map, path, owner }: There,
   throw new BpfmanError("MAP_MISMATCH", `map "${wanted.name}" cannot be shared with ${owner}: ${told.join("; ")}`, {
     details: { map: wanted.name, map_id: map.id, pin: path, differences },
     hint: onlySize
-      ? `accept its size with --map-entries ${wanted.name}=${map.maxEntries}, or remove ${path ?? "it"} if nothing uses it any more`
+      ? `accept its size with --map-entries ${wanted.name}=${map.maxEntries}${path === null || isOwned ? "" : `, or remove ${path} if nothing uses it any more`}`
       : "make both definitions agree, or load without sharing",
   });
 }

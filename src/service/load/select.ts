@@ -26,7 +26,7 @@ function settleType(asked: ProgramSelector, { name, kind, section }: ObjectProgr
   if (wanted === null) {
     throw new BpfmanError("INVALID_PROGRAM", `section "${section}" of program "${name}" does not say its type`, {
       details: { program: name, section },
-      hint: `${sectionLike(section)}use --programs TYPE:${name}`,
+      hint: `${sectionLike(section)}name it TYPE:${name}`,
     });
   }
   const { family, sectionDecides, loads, display, loadOnly } = factsOf(kind ?? wanted);
@@ -44,7 +44,7 @@ function settleType(asked: ProgramSelector, { name, kind, section }: ObjectProgr
   throw new BpfmanError(
     "PROGRAM_TYPE_MISMATCH",
     `program type mismatch: asked for ${wanted}, but section "${section}" of ${name} is ${kind}`,
-    { details: { program: name, asked: wanted, section, found: kind }, hint: `use --programs ${kind}:${name}` },
+    { details: { program: name, asked: wanted, section, found: kind }, hint: `name it ${kind}:${name}` },
   );
 }
 
@@ -87,7 +87,7 @@ export function settlePart(
       : `program "${name}" of type freplace needs the program and the function to replace, and "${given}" is not both`,
     {
       details: { program: name },
-      hint: `use --programs freplace:${name}:PROGRAM/${target ?? "FUNCTION"}, where PROGRAM is the ID or name of a program that bpfman loaded${theOthers(isOneOfAll)}`,
+      hint: `name it freplace:${name}:PROGRAM/${target ?? "FUNCTION"}, where PROGRAM is the ID or name of a program that bpfman loaded${theOthers(isOneOfAll)}`,
     },
   );
 }
@@ -107,10 +107,10 @@ function settleFunction(
     ? new BpfmanError(
         "INVALID_PROGRAM",
         `program "${name}" of type ${type} needs the function or hook to attach to, and section "${section}" names none`,
-        { hint: `use --programs ${type}:${name}:FUNCTION` },
+        { hint: `name it ${type}:${name}:FUNCTION` },
       )
     : new BpfmanError("INVALID_PROGRAM", `program "${name}" of type ${type} takes no third part "${found}"`, {
-        hint: `use --programs ${type}:${name}`,
+        hint: `name it ${type}:${name}`,
       });
 }
 
@@ -160,7 +160,7 @@ export function selectPrograms(object: ObjectFile, selectors: readonly ProgramSe
         details: { program: asked.name, programs: names },
         hint:
           asked.name.toLowerCase() === EVERY_PROGRAM && names.length > 0
-            ? `every program is "${EVERY_PROGRAM}", without a type and in small letters: --programs ${EVERY_PROGRAM}`
+            ? `every program is "${EVERY_PROGRAM}", without a type and in small letters`
             : whatThereIs(asked.name, names, { there: "the object has", none: "the object has no programs" }),
       });
     }

@@ -94,7 +94,7 @@ function ownersMap(
   { path, owner }: { readonly path: string; readonly owner: number },
 ): Found {
   const found = pinnedMap(host, path, `program ${owner} ("${path}")`);
-  if (found !== null) return found;
+  if (found !== null) return { ...found, isOwned: true };
   throw new BpfmanError("STATE_CONFLICT", `map "${name}" of program ${owner} has lost its pin "${path}"`, {
     details: { map: name, path },
     hint: `unload program ${owner} and load it again`,

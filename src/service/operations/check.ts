@@ -144,7 +144,7 @@ async function toVerify(
     if (!asked?.attachFunction) {
       const part = `PROGRAM/${target ?? "FUNCTION"}`;
       return {
-        skipped: `it is checked against the loaded program of which it replaces a function: use --programs freplace:${name}:${part}`,
+        skipped: `it is checked against the loaded program of which it replaces a function: name it freplace:${name}:${part}`,
       };
     }
     const { toReplace, withTargetId } = await import("../load/replaced.ts");
@@ -155,7 +155,7 @@ async function toVerify(
   if (type === null || !KINDS[type].needsFunction) return { name, type, attachFunction: null };
   const attachFunction = asked?.attachFunction ?? target;
   if (attachFunction !== null) return { name, type, attachFunction };
-  return { skipped: `its section names no function to check it against: use --programs ${type}:${name}:FUNCTION` };
+  return { skipped: `its section names no function to check it against: name it ${type}:${name}:FUNCTION` };
 }
 
 function costOf({ statistics, jitedSize }: Verification): CostAnswer {
@@ -232,7 +232,7 @@ async function checkProgram(
   const verification = await host.kernel.verify(toLoad);
   // A program whose type was set may not have got as far as being declared.
   if (verification.type === 0 && toLoad.program.type === null) {
-    return skippedProgram(program, `its section names no type: use --programs TYPE:${name}`);
+    return skippedProgram(program, `its section names no type: name it TYPE:${name}`);
   }
   const { refusal } = await withReason(host, verification, toLoad.program);
   const cost = refusal === null ? costOf(verification) : null;

@@ -17,7 +17,7 @@ async function detach(host: Host, request: DetachRequest, context: Context): Pro
       return { link_id: id, detached: true, already_gone: true };
     }
     if (ignoreMissing) return { link_id: id, detached: false };
-    throw linkMissing(id);
+    throw linkMissing(host, id);
   }
   context.note({ programs: [link.programId], place: placeInBrief(link.details) });
   await removeLink(host, { record: link, state: "ready" }, context);

@@ -1,13 +1,15 @@
 import type { ReplaceAnswer } from "../../domain/answer.ts";
 import { type ProgramId, programId } from "../../domain/ids.ts";
 import { capabilitiesOf, factsOf } from "../../domain/kinds.ts";
-import type { LinkRecord } from "../../domain/link.ts";
+import { isChained, type LinkRecord, placeInBrief } from "../../domain/link.ts";
 import type { ProgramRecord } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { reasonOf } from "../../errors/sys-failure.ts";
+import { attachmentsOf } from "../../inspect/attachment.ts";
 import { programAnswer } from "../../inspect/program-answer.ts";
 import type { Host } from "../../platform/host.ts";
 import type { Sources } from "../../platform/runtime.ts";
+import { hasLostHook } from "../chain/place.ts";
 import { mapsInUse } from "../load/shared-maps.ts";
 import { oneChange, type Parts } from "../one-change.ts";
 import { type Context, operation } from "../operation.ts";
@@ -73,6 +75,7 @@ function planGroup(
     const planned = planLoad(host, { ...load, programs, metadata: first.metadata, kept }, context);
     return withMaps({ ...planned, globals: globalsOf(first, planned, context) }, first, maps);
   } catch (cause) {
+    requireSameType(cause, olds);
     if (!(cause instanceof BpfmanError) || cause.code !== "MAP_MISMATCH" || maps === "new") throw cause;
     const hint = 'to start with maps of its own, and without what the old ones hold, give "--maps new"';
     throw cause.with({ hint: `${cause.hint}; ${hint}` });
@@ -134,12 +137,43 @@ export function requireMovable(links: readonly LinkRecord[]): void {
   );
 }
 
+/** Throws STATE_CONFLICT for links that the kernel would swap, and that are no longer where they were. */
+function requireAttached(host: Host, links: readonly LinkRecord[]): void {
+  const { ofLink } = attachmentsOf(host, { dispatchers: host.store.dispatchers(), links });
+  const gone = links.filter((link) => {
+    const { details } = link;
+    if (wayOf(details) !== "swap" || (isChained(details) && hasLostHook(details))) return false;
+    const found = ofLink(link);
+    // A chain is put back where somebody took it off.
+    return found?.present === false && !(isChained(details) && found.reason === "detached");
+  });
+  const [first] = gone;
+  if (first === undefined) return;
+  const ids = gone.map(({ id }) => id);
+  throw new BpfmanError(
+    "STATE_CONFLICT",
+    `replace program ${first.programId}: link ${first.id}, ${placeInBrief(first.details)}, is no longer attached there`,
+    { details: { program_id: first.programId, links: ids }, hint: `take it off first: bpfman detach ${ids.join(" ")}` },
+  );
+}
+
+/** The new object's own words speak of what was asked for, which nobody has typed. */
+function requireSameType(cause: unknown, olds: readonly ProgramRecord[]): void {
+  if (!(cause instanceof BpfmanError) || cause.code !== "PROGRAM_TYPE_MISMATCH") return;
+  const old = olds.find(({ name }) => name === cause.details.program);
+  if (old === undefined) return;
+  throw cause.with({
+    hint: `program ${old.id} is ${factsOf(old.type).display} program, and only one of that type can take its place; for another, load it, attach it, and unload the old one`,
+  });
+}
+
 /** Gives the links of programs to new ones: all of them, or none. */
 async function replace(host: Host, input: ReplaceInput, context: Context): Promise<ReplaceAnswer> {
   const groups = groupsOf(host, input, context);
   const olds = groups.flatMap((group) => group.olds);
   const links = olds.flatMap(({ id }) => host.store.links(id));
   requireMovable(links);
+  requireAttached(host, links);
   const users = mapUsers(host);
   for (const old of olds) {
     requireNotReplaced(host, old);

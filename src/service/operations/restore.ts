@@ -6,7 +6,7 @@ import { isChained, placeInBrief } from "../../domain/link.ts";
 import { applicationOf } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import type { Host } from "../../platform/host.ts";
-import type { EarlierLink, EarlierProgram } from "../../platform/store.ts";
+import type { EarlierLink, EarlierProgram, EarlierRef, UnreadableRow } from "../../platform/store.ts";
 import { targetOf } from "../attach/target-of.ts";
 import { type Context, type Early, operation } from "../operation.ts";
 import { successorOf } from "../require-record.ts";
@@ -28,11 +28,18 @@ interface RestoreInput extends RestoreRequest {
 
 const NOTHING: RestoreAnswer = { dry_run: false, programs: [], links: [] };
 
+interface Chosen {
+  readonly programs: EarlierProgram[];
+  readonly links: EarlierLink[];
+  readonly unreadable: UnreadableRow[];
+}
+
 /** What is restored: everything, or what comes back by itself. */
-function chosen(host: Host, { kept }: RestoreRequest): { programs: EarlierProgram[]; links: EarlierLink[] } {
+function chosen(host: Host, { kept }: RestoreRequest): Chosen {
   const past = host.store.earlierBoots();
   const all = past.programs();
-  if (!kept || host.config.restore.enabled) return { programs: all, links: past.wishes() };
+  const unreadable = past.unreadable();
+  if (!kept || host.config.restore.enabled) return { programs: all, links: past.wishes(), unreadable };
   const links = past.wishes().filter(({ record }) => host.store.program(record.programId)?.keep === true);
   return {
     programs: withNeeds(
@@ -40,6 +47,7 @@ function chosen(host: Host, { kept }: RestoreRequest): { programs: EarlierProgra
       all.filter(({ record }) => record.keep),
     ),
     links,
+    unreadable: unreadable.filter(({ keep }) => keep),
   };
 }
 
@@ -92,6 +100,28 @@ const aboutLink = ({ record }: EarlierLink, program: ProgramId | null) => ({
   ...{ link_id: record.id, program_id: program, place: placeInBrief(record.details) },
 });
 
+/** Rows that cannot be decoded, as they are answered. */
+function aboutUnreadable(rows: readonly UnreadableRow[], result: "waiting" | "forgotten") {
+  const why = ({ reason }: UnreadableRow) =>
+    result === "forgotten"
+      ? done(result)
+      : ({
+          result,
+          code: "DATABASE_UNUSABLE",
+          reason: `its row of the database cannot be understood: column ${reason}`,
+        } as const);
+  return {
+    programs: rows.flatMap((row): RestoredProgramAnswer[] =>
+      row.kind === "link" ? [] : [{ was: row.id, program_id: null, name: row.name, application: null, ...why(row) }],
+    ),
+    links: rows.flatMap((row): RestoredLinkAnswer[] =>
+      row.kind === "program"
+        ? []
+        : [{ link_id: row.id, program_id: null, place: `of program "${row.name}"`, ...why(row) }],
+    ),
+  };
+}
+
 /** Runs a part of the restoration. A failure is its result, for the others are restored; an interruption is not. */
 async function attempt<T>(act: () => Promise<T>): Promise<T | BpfmanError> {
   try {
@@ -116,10 +146,12 @@ class Restoration {
   readonly #pulled: Pulled;
   readonly #context: Context;
 
-  constructor(host: Host, pulled: Pulled, context: Context) {
+  /** `lost` are programs that cannot come back. */
+  constructor(host: Host, pulled: Pulled, lost: readonly EarlierRef[], context: Context) {
     this.#host = host;
     this.#pulled = pulled;
     this.#context = context;
+    for (const { bootId, id } of lost) this.#failed.add(refKey(bootId, id));
   }
 
   /** The program whose maps a group uses: null if it has its own. Throws if it is not there. */
@@ -193,10 +225,7 @@ class Restoration {
       return (await load(this.#host, planned, this.#context)).programs;
     });
     if (loaded instanceof BpfmanError) {
-      for (const program of group) {
-        this.#host.store.earlierBoots().want(program);
-        this.#failed.add(refKey(program.bootId, program.id));
-      }
+      for (const program of group) this.#failed.add(refKey(program.bootId, program.id));
       return group.map((program) => ({ ...aboutProgram(program), ...waiting(loaded) }));
     }
     return group.map((program, index) => {
@@ -253,10 +282,13 @@ async function restore(host: Host, input: RestoreInput, context: Context): Promi
       hint: "open a session without cleanup",
     });
   }
-  const restoration = new Restoration(host, input.pulled, context);
-  const programs: RestoredProgramAnswer[] = [];
-  for (const group of groupsOf(chosen(host, input).programs)) programs.push(...(await restoration.programs(group)));
-  const links: RestoredLinkAnswer[] = [];
+  const { programs: wanted, unreadable } = chosen(host, input);
+  const lost = unreadable.flatMap(({ kind, bootId, id }) => (kind === "program" ? { bootId, id: programId(id) } : []));
+  // Before the first of them is loaded: if this command is killed and the machine restarts, this boot is the newest one.
+  host.store.transaction(() => [...wanted, ...lost].forEach((each) => host.store.earlierBoots().want(each)));
+  const restoration = new Restoration(host, input.pulled, lost, context);
+  const { programs, links } = aboutUnreadable(unreadable, "waiting");
+  for (const group of groupsOf(wanted)) programs.push(...(await restoration.programs(group)));
   for (const link of inOrder(chosen(host, input).links)) links.push(await restoration.link(link));
   for (const program of chosen(host, input).programs) {
     links.push(
@@ -280,15 +312,13 @@ async function restore(host: Host, input: RestoreInput, context: Context): Promi
 }
 
 function plan(host: Host, input: RestoreInput): RestoreAnswer {
-  const { programs, links } = chosen(host, input);
+  const { programs, links, unreadable } = chosen(host, input);
   const linkPlan = (link: EarlierLink, program: ProgramId | null): RestoredLinkAnswer => {
     const missing = obstacle(host, link.record.details);
     return { ...aboutLink(link, program), ...(missing === null ? done("planned") : waiting(missing)) };
   };
-  const answer = {
-    programs: [] as RestoredProgramAnswer[],
-    links: inOrder(links).map((link) => linkPlan(link, link.record.programId)),
-  };
+  const answer = aboutUnreadable(unreadable, "waiting");
+  answer.links.push(...inOrder(links).map((link) => linkPlan(link, link.record.programId)));
   for (const program of programs) {
     let result: Pick<RestoredAnswer, "result" | "code" | "reason"> = done("planned");
     try {
@@ -309,22 +339,34 @@ function plan(host: Host, input: RestoreInput): RestoreAnswer {
 function forget(host: Host, what: NonNullable<RestoreRequest["forget"]>): RestoreAnswer {
   const past = host.store.earlierBoots();
   const all = past.programs();
+  const unreadable = past
+    .unreadable()
+    .filter(({ kind, id }) =>
+      "link" in what ? kind === "link" && id === what.link : kind === "program" && id === what.program,
+    );
   if ("link" in what) {
     const id: LinkId = linkId(what.link);
     const waits = [...past.wishes(), ...all.flatMap(({ links }) => links)].find(({ record }) => record.id === id);
-    if (waits === undefined) throw nothingWaits("LINK_NOT_FOUND", "link", id);
+    if (waits === undefined && unreadable.length === 0) throw nothingWaits("LINK_NOT_FOUND", "link", id);
     past.forgetLink(id);
+    if (waits === undefined) return { ...NOTHING, ...aboutUnreadable(unreadable, "forgotten") };
     return { ...NOTHING, links: [{ ...aboutLink(waits, null), ...done("forgotten") }] };
   }
   const programs = all.filter(({ id }) => id === what.program);
-  if (programs.length === 0) throw nothingWaits("PROGRAM_NOT_FOUND", "program", what.program);
+  if (programs.length + unreadable.length === 0) throw nothingWaits("PROGRAM_NOT_FOUND", "program", what.program);
+  // The next command that changes something removes the bytecode of these.
+  for (const { bootId, id } of unreadable) past.forgetProgram({ bootId, id: programId(id) });
   for (const program of programs) {
     past.forgetProgram(program);
     const { bytecodePath } = program.record;
     if (host.store.bytecodeUses(bytecodePath) === 0) host.files.removeBytecode(bytecodePath);
   }
   return {
-    ...{ dry_run: false, programs: programs.map((each) => ({ ...aboutProgram(each), ...done("forgotten") })) },
+    dry_run: false,
+    programs: [
+      ...aboutUnreadable(unreadable, "forgotten").programs,
+      ...programs.map((each) => ({ ...aboutProgram(each), ...done("forgotten") })),
+    ],
     links: programs.flatMap((each) => linksOf(each, done("forgotten"))),
   };
 }
@@ -335,8 +377,8 @@ const nothingWaits = (code: "PROGRAM_NOT_FOUND" | "LINK_NOT_FOUND", what: string
     hint: "bpfman restore --dry-run lists what waits",
   });
 
-const isNothing = ({ programs, links }: { programs: readonly unknown[]; links: readonly unknown[] }): boolean =>
-  programs.length + links.length === 0;
+const isNothing = ({ programs, links, unreadable }: Chosen): boolean =>
+  programs.length + links.length + unreadable.length === 0;
 
 export const implementation = operation({
   request: restoreRequest,

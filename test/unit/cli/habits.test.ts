@@ -101,6 +101,9 @@ const LINES: readonly (readonly [line: string, instead: string])[] = [
   // bpfman: older and newer, and one grammar with words of the other.
   ["reload 5", "bpfman program replace ID --path FILE"],
   ["program run x.o xdp:a", "bpfman run OBJECT TYPE:NAME"],
+  ["forget 3", "bpfman restore --forget link:ID"],
+  ["run x.o --programs xdp:a -i eth0", "programs are words, not options"],
+  ["run --path x.o xdp:a -i eth0", "the file is a word, not an option"],
   ["load x.o", "bpfman run OBJECT xdp:NAME"],
   ["load file --path x.o --name pass xdp --iface eth0 --priority 50", "bpfman run OBJECT TYPE:NAME"],
   ["load image -i quay.io/a/b -n pass tc -d ingress -i eth0 -p 50", "bpfman run OBJECT TYPE:NAME"],

@@ -155,7 +155,7 @@ describe("load", () => {
       return [message, hint];
     };
     expect(await refusal({ name: "all" }, { name: "all" })).toEqual(['program "all" is named twice', "name it once"]);
-    const hint = 'every program is "all", without a type and in small letters: --programs all';
+    const hint = 'every program is "all", without a type and in small letters';
     expect(await refusal({ name: "all", type: "tc" })).toEqual(['no program "all" in the object', hint]);
     expect(await refusal({ name: "ALL" })).toEqual(['no program "ALL" in the object', hint]);
   });
@@ -174,7 +174,7 @@ describe("load", () => {
         (cause: unknown) => (cause as { hint: string | null }).hint,
       );
     };
-    const misspelt = 'did you mean "cgroup/connect4" or "cgroup/connect6"? If not, use --programs TYPE:misspelt';
+    const misspelt = 'did you mean "cgroup/connect4" or "cgroup/connect6"? If not, name it TYPE:misspelt';
     expect(await hint({ name: "misspelt" })).toBe(misspelt);
     const alone = await hint({ name: "part" });
     expect(alone).not.toContain("the others");
@@ -210,12 +210,10 @@ describe("load", () => {
     expect((await expectCode(load(["xdp:count"]), "PROGRAM_TYPE_MISMATCH")).message).toBe(
       'program type mismatch: asked for xdp, but section "tc" of count is tc',
     );
-    expect((await expectCode(load(["xdp:sock"]), "PROGRAM_TYPE_MISMATCH")).hint).toBe(
-      "use --programs socket_filter:sock",
-    );
+    expect((await expectCode(load(["xdp:sock"]), "PROGRAM_TYPE_MISMATCH")).hint).toBe("name it socket_filter:sock");
     const nowhere = await expectCode(load(["cgroup_sockopt:odd"]), "INVALID_PROGRAM");
     expect(nowhere.hint).toBe("its section can be cgroup/getsockopt, cgroup/setsockopt");
-    expect((await expectCode(load([":odd"]), "INVALID_PROGRAM")).hint).toBe("use --programs TYPE:odd");
+    expect((await expectCode(load([":odd"]), "INVALID_PROGRAM")).hint).toBe("name it TYPE:odd");
     const unknown = await expectCode(load(["tcx:cuont"]), "FUNCTION_NOT_FOUND");
     expect(unknown.hint).toContain('did you mean "count"');
     expect(unknown.hint).toContain("on_openat");

@@ -276,7 +276,7 @@ describe("freplace", () => {
 
   test("is checked against a loaded program that is named, and skipped without", async () => {
     const reason =
-      "it is checked against the loaded program of which it replaces a function: use --programs freplace:part:PROGRAM/decide";
+      "it is checked against the loaded program of which it replaces a function: name it freplace:part:PROGRAM/decide";
     expect(await checked(null)).toMatchObject({ verdict: "skipped", reason });
     const whole = await load("xdp", "whole");
     for (const named of ["whole", `${whole}/decide`]) {

@@ -119,6 +119,24 @@ test("the old id leads to the new program, also after several replacements; noth
   expect(bed.traces()).toMatchObject({ kernel: { pins: [], programs: [] }, directories: [], bytecode: [] });
 });
 
+test("a program of another type, or a link whose interface has gone, is refused with what to do", async () => {
+  const [count] = (await load(["count"])) as [number];
+  bed.files.contents.set("/xdp.o", compileBpf('SEC("xdp") int count(void *ctx) { return 2; }'));
+  const mismatch = await expectCode(replace([count], "/xdp.o"), "PROGRAM_TYPE_MISMATCH");
+  expect(mismatch.hint).toContain(`program ${count} is a TC program, and only one of that type can take its place`);
+  await attach(count, { ...TCX, kind: "tc" });
+  bed.network.namespaces.set("", ["lo"]);
+  const before = bed.traces();
+  const gone = await expectCode(replace([count]), "STATE_CONFLICT");
+  expect([gone.message, gone.hint]).toEqual([
+    `replace program ${count}: link 1, tc eth0 ingress, is no longer attached there`,
+    "take it off first: bpfman detach 1",
+  ]);
+  expect(bed.traces()).toEqual(before);
+  await invoke("link/detach", { linkId: 1 });
+  expect((await replace([count])).replaced).toHaveLength(1);
+});
+
 test("a map that the new object has besides is made, and one that it lacks goes", async () => {
   const programs = [{ type: "tcx", name: "count" }];
   const [count] = (await load(["count"], { programs, globals: { LIMIT: 9 } })) as [number];
@@ -136,6 +154,11 @@ test("a map of another shape is refused, unless new ones are asked for; those wh
   expect(error.message).toContain('map "counters" cannot be shared with program');
   expect(error.message).toContain("value_size is 16 in the object and 8 in the kernel");
   expect(error.hint).toContain('"--maps new"');
+  const larger = compileBpf(MAPS.replace("VALUE", "__u64").replace("max_entries, 4", "max_entries, 8") + PROGRAMS);
+  bed.files.contents.set("/larger.o", larger);
+  expect((await expectCode(replace([count], "/larger.o"), "MAP_MISMATCH")).hint).toStartWith(
+    "accept its size with --map-entries counters=4; to start",
+  );
   expect(bed.traces()).toEqual(before);
   const { replaced } = await replace([count], "/other.o", { maps: "new" });
   expect(replaced).toMatchObject([{ kept_maps: [], new_maps: ["counters"] }]);

@@ -59,6 +59,15 @@ async function picture(): Promise<unknown> {
       .replace(/dispatcher_\d+_\d+_\d+/g, "dispatcher");
   return JSON.parse(rename(JSON.stringify({ programs, links })));
 }
+/** Of each link: its ID, its program, and where it is. */
+async function where(): Promise<unknown[]> {
+  const { links } = await invoke("link/list", {});
+  return links.map(({ id, function_name: name, details }) => [
+    id,
+    name,
+    "position" in details ? details.position : null,
+  ]);
+}
 const results = ({
   programs,
   links,
@@ -71,6 +80,11 @@ function change(sql: string): void {
   const database = new Database(bed.databasePath);
   database.run(sql);
   database.close();
+}
+/** With what the first command of a boot that changes something does to the rows. */
+function rebootAndBegin(): void {
+  bed.reboot();
+  bed.write((host) => host.store.earlierBoots().dropOutdated());
 }
 /** What belongs to something that was applied. */
 function applied(): unknown[] {
@@ -225,6 +239,11 @@ describe("what cannot come back", () => {
     const link = await attach(count, tcx("eth0"));
     const other = await attach(count, tcx("eth1"));
     bed.reboot();
+    const missing = await failureOfAsync(() => invoke("link/detach", { linkId: link }));
+    expect([missing.code, missing.hint]).toEqual([
+      "LINK_NOT_FOUND",
+      `bpfman restore attaches it again; bpfman restore --forget link:${link} drops it`,
+    ]);
     expect(results(await invoke("restore", { forget: { link } }))).toEqual([[], ["forgotten"]]);
     expect((await failureOfAsync(() => invoke("restore", { forget: { link } }))).code).toBe("LINK_NOT_FOUND");
     bed.network.namespaces.set("", ["lo", "eth0"]);
@@ -271,6 +290,54 @@ describe("what cannot come back", () => {
     expect(((await picture()) as { programs: unknown[] }).programs).toHaveLength(
       (before as { programs: unknown[] }).programs.length,
     );
+  });
+});
+
+describe("a row that cannot be understood", () => {
+  test("is named and waits over boots, while the rest comes back; it can be forgotten", async () => {
+    const [count, openat] = await load(["tcx:count", "tracepoint:on_openat"]);
+    const [filter] = await load(["xdp:filter"]);
+    const broken = await attach(filter, xdp("eth1"));
+    const whole = await attach(count, tcx("eth0"));
+    await attach(openat, { kind: "tracepoint", tracepoint: "sched/sched_switch" });
+    bed.reboot();
+    change(`UPDATE programs SET globals = '{' WHERE program_id = ${openat};
+      UPDATE links SET details = '{' WHERE link_id = ${broken}`);
+    const about = ({ programs, links }: Awaited<ReturnType<typeof invoke<"restore">>>) => [
+      programs.map(({ name, result, reason }) => [name, result, reason]),
+      links.map(({ link_id: id, place, result, reason }) => [id, place, result, reason]),
+    ];
+    const waits = (what: string) => `its row of the database cannot be understood: column ${what} is not JSON`;
+    const expected = (result: string) => [
+      [
+        ["on_openat", "waiting", waits("globals")],
+        ["count", result, null],
+        ["filter", result, null],
+      ],
+      [
+        [broken, 'of program "filter"', "waiting", waits("details")],
+        [whole, "tcx eth0 ingress", result, null],
+      ],
+    ];
+    expect(about(await invoke("restore", { dryRun: true }))).toEqual(expected("planned"));
+    expect(about(await invoke("restore", {}))).toEqual(expected("restored"));
+    bed.reboot();
+    expect(about(await invoke("restore", {}))).toEqual(expected("restored"));
+    expect(results(await invoke("restore", { forget: { link: broken } }))).toEqual([[], ["forgotten"]]);
+    expect(results(await invoke("restore", { forget: { program: openat } }))).toEqual([["forgotten"], []]);
+    expect(await invoke("restore", {})).toEqual({ dry_run: false, programs: [], links: [] });
+  });
+
+  test("takes those with it that use its maps", async () => {
+    const [count] = await load(["tcx:count"]);
+    await load(["tcx:count_more"], { mapOwnerId: count });
+    bed.reboot();
+    change(`UPDATE programs SET maps = '7' WHERE program_id = ${count}`);
+    expect((await invoke("restore", {})).programs.map(({ name, code }) => [name, code])).toEqual([
+      ["count", "DATABASE_UNUSABLE"],
+      ["count_more", "MAP_OWNER_NOT_FOUND"],
+    ]);
+    expect((await invoke("program/list", {})).programs).toEqual([]);
   });
 });
 
@@ -365,7 +432,7 @@ test("only the last boot that had programs comes back, and none of a session", a
   expect((await failureOfAsync(() => invoke("restore", {}, session))).code).toBe("INVALID_REQUEST");
 });
 
-test("killed at each step, the next restore goes on, and nothing is lost or twice", async () => {
+test("killed at each step, the next restore goes on, in this boot or the next, and nothing is lost or twice", async () => {
   for (let at = 1; ; at++) {
     const made = makeTestBed();
     made.kernel.ext = true;
@@ -374,20 +441,49 @@ test("killed at each step, the next restore goes on, and nothing is lost or twic
     bed.close();
     [bed, invoke] = [made, createInvoke(made.runtime)];
     await loadAll();
-    const before = await picture();
+    const [before, places] = [await picture(), await where()];
     bed.reboot();
     bed.faults.reset();
     bed.faults.dieAt = at;
     await invoke("restore", {}).catch(() => {});
     const reached = bed.faults.calls.length >= at;
     bed.faults.reset();
-    bed.kernel.sweep();
+    if (at % 2 === 0) rebootAndBegin();
+    else bed.kernel.sweep();
     const { programs, links } = await invoke("restore", {});
     expect([at, ...results({ programs, links }).flat()].filter((result) => result !== "restored")).toEqual([at]);
-    expect({ at, picture: await picture() }).toEqual({ at, picture: before });
+    // Those that came back before the second reboot are loaded last.
+    const seen = at % 2 === 0 ? { links: await where() } : { picture: await picture() };
+    expect({ at, ...seen }).toEqual({ at, ...(at % 2 === 0 ? { links: places } : { picture: before }) });
     if (!reached) break;
     // Each step is the same for each program and link: those of the first few, then some.
     if (at > 12) at += 16;
+  }
+});
+
+test("of a replacement that a reboot ends, at any step, the links come back", async () => {
+  for (let at = 1; ; at++) {
+    const made = makeTestBed();
+    made.files.contents.set("/x.o", serviceObject());
+    bed.close();
+    [bed, invoke] = [made, createInvoke(made.runtime)];
+    const programIds = await load(["tcx:count", "tracepoint:on_openat", "xdp:filter"]);
+    const [count, openat, filter] = programIds;
+    await attach(count, tcx("eth0"));
+    await attach(openat, { kind: "tracepoint", tracepoint: "sched/sched_switch" });
+    await attach(filter, xdp("eth1"));
+    const places = await where();
+    bed.faults.reset();
+    bed.faults.dieAt = at;
+    await invoke("program/replace", { programIds, source: { file: "/x.o" } }).catch(() => {});
+    const reached = bed.faults.calls.length >= at;
+    bed.faults.reset();
+    rebootAndBegin();
+    await invoke("restore", {});
+    expect({ at, places: await where() }).toEqual({ at, places });
+    expect((await invoke("program/list", {})).programs).toHaveLength(3);
+    if (!reached) break;
+    at += 2;
   }
 });
 
