@@ -16,7 +16,7 @@ const FILES = several({
 });
 
 const documentsOf = (files: readonly string[], session: Session): Promise<object[]> =>
-  Promise.all(files.map(async (file) => (file === "-" ? { text: await session.input() } : { file })));
+  Promise.all([...new Set(files)].map(async (file) => (file === "-" ? { text: await session.input() } : { file })));
 
 export const apply = defineCommand({
   description: [
