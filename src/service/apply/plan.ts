@@ -65,7 +65,7 @@ export type Step =
   | { readonly do: "replace"; readonly slots: readonly Slot[]; readonly differences: readonly Difference[] }
   /** Loaded anew beside what is there, with the links that it has: its maps are others. */
   | { readonly do: "reload"; readonly slots: readonly Slot[]; readonly differences: readonly Difference[] }
-  | { readonly do: "attach"; readonly slot: Slot; readonly target: AttachTarget; readonly metadata: Metadata }
+  | ({ readonly do: "attach"; readonly slot: Slot } & Wanted)
   | {
       readonly do: "update";
       readonly program: string;
@@ -83,6 +83,7 @@ export type Step =
       readonly origin: string;
       readonly target: AttachTarget;
       readonly metadata: Metadata;
+      readonly place: Place;
       readonly differences: readonly Difference[];
     }
   | {
@@ -156,6 +157,13 @@ function planObject(host: Host, desired: DesiredObject, context: Context): Plann
   } catch (thrown) {
     throw located(thrown, desired.at(...fieldOf(thrown, desired.entry)));
   }
+}
+
+/** Returns the same error with the place in a document that it is about, if the step has one. */
+export function locatedStep(thrown: unknown, step: Step): unknown {
+  if ("place" in step) return located(thrown, step.place);
+  const desired = "slots" in step ? step.slots[0]?.object.desired : undefined;
+  return desired === undefined ? thrown : located(thrown, desired.at(...fieldOf(thrown, desired.entry)));
 }
 
 /** The field that an error of a load is about. */
@@ -452,9 +460,9 @@ function renewedLinks(slot: Slot, wants: readonly Wanted[], byHand: readonly Lin
   const around = { mapName: (id: number) => String(id), xdpMode: null };
   const named = new Set(wants.map(({ target }) => placeKey(target)));
   const others = byHand
-    .map(({ details, metadata }) => ({ target: targetOf(details, around), metadata }))
+    .map(({ details, metadata }) => ({ target: targetOf(details, around), metadata, place: slot.object.desired.at() }))
     .filter(({ target }) => !named.has(placeKey(target)));
-  return [...wants, ...others].map(({ target, metadata }) => ({ do: "attach", slot, target, metadata }) as const);
+  return [...wants, ...others].map((each) => ({ do: "attach", slot, ...each }) as const);
 }
 
 const placeKey = ({ kind, ...rest }: AttachTarget): string => {
@@ -502,7 +510,7 @@ async function linkSteps(host: Host, { slot, record, wants, there, isMade, isLos
     if (target.kind === "xdp" && isChained(details)) requireMode(host, details, { mode: target.xdpMode, place });
     const link = fitting.find((each) => differencesOf(each.details, details).length === 0) ?? fitting[0];
     if (link === undefined) {
-      steps.push({ do: "attach", slot, target, metadata });
+      steps.push({ do: "attach", slot, target, metadata, place });
       continue;
     }
     left.delete(link);
@@ -512,7 +520,8 @@ async function linkSteps(host: Host, { slot, record, wants, there, isMade, isLos
     else if (isChained(details)) {
       const proceedOn = details.proceedOn.map((value) => actionName(ACTIONS[details.kind], value));
       steps.push({ do: "update", program, link, priority: details.priority, proceedOn, differences });
-    } else steps.push({ do: "move", program, link, wasApplied: isMade(link), origin, target, metadata, differences });
+    } else
+      steps.push({ do: "move", program, link, wasApplied: isMade(link), origin, target, metadata, place, differences });
     if (!sameMetadata(link.metadata, all) && steps.at(-1)?.do !== "move") {
       const { id, metadata: before } = link;
       steps.push({ do: "label", program, programId: record.id, what: "link", id, before, metadata: all });

@@ -311,7 +311,7 @@ objects:
       return real(pin, to);
     };
     const failed = (await apply().catch((thrown: unknown) => thrown)) as BpfmanError;
-    expect(failed.message).toBe('apply application "second": no');
+    expect(failed.message).toMatch(/^apply application "second": ".*", line \d+, column \d+: no$/);
     expect(failed.details).toMatchObject({ application: "second", applied: ["counter"] });
     const { programs } = await invoke("program/list", {});
     expect(programs.map(({ application }) => application)).toEqual(["counter", "counter", "counter"]);
