@@ -95,7 +95,12 @@ export type Step =
       readonly before: Metadata;
       readonly metadata: Metadata;
     }
-  | { readonly do: "detach"; readonly program: string; readonly link: LinkRecord; readonly reason: string }
+  | {
+      readonly do: "detach";
+      readonly program: string;
+      readonly link: LinkRecord;
+      readonly reason: "gone" | "not named any more";
+    }
   | { readonly do: "unload"; readonly record: ProgramRecord; readonly links: readonly LinkRecord[] }
   | { readonly do: "nothing"; readonly record: ProgramRecord; readonly link: LinkRecord | null };
 
@@ -251,7 +256,12 @@ export async function planApply(
   const applied = host.store.applied();
   const links = host.store.links();
   const attachments = attachmentsOf(host, { links, dispatchers: host.store.dispatchers() });
-  const isLost = (link: LinkRecord): boolean => attachments.ofLink(link)?.present === false;
+  // Lost, too, is what an interface has taken along into another namespace: there it has no name that a document gave.
+  const isLost = (link: LinkRecord): boolean => {
+    const found = attachments.ofLink(link);
+    const hasMoved = link.details.kind === "tcx" && found?.present === true && found.interface === null;
+    return found?.present === false || hasMoved;
+  };
   const watched = new Set<string | null>();
   let watchesNamespaces = false;
   const targets = ({ target, metadata, place }: Wanted): Wanted[] => {
@@ -495,10 +505,12 @@ function isSamePlace(a: LinkDetails, b: LinkDetails): boolean {
 }
 
 async function linkSteps(host: Host, { slot, record, wants, there, isMade, isLost }: ToCompare): Promise<Step[]> {
-  const steps: Step[] = [];
   const program = record.name;
   const { origin } = slot.object.desired;
-  const left = new Set(there);
+  const lost = there.filter((link) => isLost(link) && isMade(link));
+  // First: an interface takes them along into another namespace, where the program can only be once.
+  const steps: Step[] = lost.map((link) => ({ do: "detach", program, link, reason: "gone" }));
+  const left = new Set(there.filter((link) => !isLost(link)));
   for (const { target, metadata, place } of wants) {
     let details: LinkDetails;
     try {
@@ -506,7 +518,7 @@ async function linkSteps(host: Host, { slot, record, wants, there, isMade, isLos
     } catch (thrown) {
       throw located(thrown, place);
     }
-    const fitting = [...left].filter((link) => isSamePlace(link.details, details) && !isLost(link));
+    const fitting = [...left].filter((link) => isSamePlace(link.details, details));
     if (target.kind === "xdp" && isChained(details)) requireMode(host, details, { mode: target.xdpMode, place });
     const link = fitting.find((each) => differencesOf(each.details, details).length === 0) ?? fitting[0];
     if (link === undefined) {
@@ -528,7 +540,7 @@ async function linkSteps(host: Host, { slot, record, wants, there, isMade, isLos
     }
   }
   for (const link of left) {
-    if (isMade(link)) steps.push({ do: "detach", program, link, reason: isLost(link) ? "gone" : "not named any more" });
+    if (isMade(link)) steps.push({ do: "detach", program, link, reason: "not named any more" });
   }
   return steps;
 }

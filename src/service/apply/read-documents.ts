@@ -88,6 +88,11 @@ function parsed({ name, text, directory, origin }: Source): ReadDocument[] {
   if (text.length > DOCUMENT_BYTES_MAX) {
     throw documentError({ file: name, line: 1, column: 1 }, `it has more than ${DOCUMENT_BYTES_MAX} characters`);
   }
+  // A file that is being written, or a command that failed: with --prune, it would take all away.
+  if (text.trim() === "") {
+    const hint = "a document that names nothing is written: applications: {}";
+    throw documentError({ file: name, line: 1, column: 1 }, "it is empty", hint);
+  }
   const documents = [...composed(text, lines, placeAt).take(DOCUMENT_FILES_MAX + 1)];
   const tooMany = documents[DOCUMENT_FILES_MAX];
   if (tooMany !== undefined) {

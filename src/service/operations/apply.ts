@@ -107,7 +107,7 @@ async function applyUnit(host: Host, unit: PlannedUnit, around: Around, context:
   const links: LinkRecord[] = [];
   const programs: ProgramRecord[] = [];
   for (const step of steps) {
-    if (step.do === "detach") links.push(step.link);
+    if (step.do === "detach" && step.reason !== "gone") links.push(step.link);
     if (step.do !== "unload" && step.do !== "reload") continue;
     const records = step.do === "unload" ? [step.record] : step.slots.flatMap(({ record }) => record ?? []);
     for (const record of records) {
@@ -226,7 +226,14 @@ async function carryOutStep(host: Host, step: Step, doing: Doing, context: Conte
       );
       return;
     }
-    case "detach":
+    case "detach": {
+      const { link, reason } = step;
+      if (reason !== "gone") return;
+      // Where it was there is nothing to go back to. Its program may have been replaced.
+      const record = host.store.link(link.id) ?? link;
+      const detach = () => removeLink(host, { record, state: "ready" }, context);
+      return void (await steps.step(`detach link ${link.id}`, detach, () => {}));
+    }
     case "unload":
     case "nothing":
       return;

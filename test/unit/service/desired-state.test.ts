@@ -150,6 +150,11 @@ describe("a document with", () => {
     ["no end", "objects: [1, 2", "1:15: "],
     ["a tab", "objects:\n\t- a\n", "2:1: "],
     ["a tag", "objects: !!js/function 'x'\n", "1:10: Unresolved tag"],
+    [
+      "nothing at all, as a file that is being written",
+      " \n",
+      "1:1: it is empty; a document that names nothing is written",
+    ],
     ["a name that is no text", "? [a]\n: 1\n", "1:3: a name must be text"],
     [
       "a number as a name",
