@@ -250,8 +250,8 @@ objects:
     expect(answer).toMatchObject({ watched: [null, "/run/netns/a"], watches_namespaces: true });
     bed.network.namespaces.set("", ["lo", "eth0", "", "wlan0", "eth9"]);
     expect(brief(await apply()).filter((line) => !line.startsWith("unchanged"))).toEqual([
-      "attach count tcx eth9 ingress",
       "detach count tcx eth1 ingress",
+      "attach count tcx eth9 ingress",
     ]);
     expect(unchanged(await apply())).toBe(true);
   });
