@@ -300,8 +300,8 @@ export const DOCUMENT_BYTES_MAX = 1024 * 1024;
 export const DOCUMENT_FILES_MAX = 1024;
 /** How deep a document may be nested; the schema, with its metadata and globals, needs some ten levels. */
 export const DOCUMENT_DEPTH_MAX = 64;
-/** How often a document's aliases may repeat what they stand for, counting those within others. */
-export const DOCUMENT_ALIASES_MAX = 100;
+/** Values that a document's aliases may repeat, altogether, counting those within others. */
+export const DOCUMENT_ALIASES_MAX = 10_000;
 /** How long `apply --follow` waits after an interface came or went, for what is done to it next. */
 export const INTERFACES_SETTLE_MS = 50;
 /** How soon `apply --follow` tries again what failed. */

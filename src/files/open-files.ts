@@ -17,7 +17,7 @@ export function openFiles(stateDir: string): FilesPort {
     readObject: (path, bytesMax) => readObject(path, bytesMax),
     absolute,
     isDirectory,
-    makeEmptyDirectory: (path) => saving().makeEmptyDirectory(path),
+    saveDirectory: (path, files) => saving().saveDirectory(path, files),
     saveText: (path, text) => saving().saveText(path, text),
     listDirectory,
     openBinary,

@@ -1,4 +1,5 @@
 import * as fs from "node:fs";
+import { dirname, join } from "node:path";
 import { errnoName, ioFailure } from "../errors/sys-failure.ts";
 
 /** Returns why nothing is written to a path, and what to give instead; null if there is nothing or a regular file. */
@@ -41,20 +42,51 @@ export function saveText(path: string, text: string | Uint8Array): void {
   }
 }
 
-/** Makes a directory; one that is there must be empty. Throws IO_FAILED. */
-export function makeEmptyDirectory(path: string): void {
+/** Makes a directory; one that is there must be empty. Returns whether it is new. Throws IO_FAILED. */
+function makeEmptyDirectory(path: string): boolean {
   let hint: string | undefined;
   try {
     try {
       fs.mkdirSync(path, { mode: 0o755 });
+      return true;
     } catch (thrown) {
       if (errnoName(thrown) !== "EEXIST") throw thrown;
       hint = "give the path of a new directory, or of an empty one";
       if (!fs.lstatSync(path).isDirectory()) throw "it is there, and is not a directory";
       if (fs.readdirSync(path).length > 0) throw "it is not empty";
+      return false;
     }
   } catch (thrown) {
     if (errnoName(thrown) === "ENOENT") hint = "the directory above it does not exist: create it, or give another path";
     throw ioFailure(thrown, { action: "make", path, code: "IO_FAILED", ...(hint === undefined ? {} : { hint }) });
+  }
+}
+
+/** Writes files into a new or empty directory, all or none. Their names may have one directory. Throws IO_FAILED. */
+export function saveDirectory(path: string, files: ReadonlyMap<string, string | Uint8Array>): void {
+  const directories: string[] = [];
+  const written: string[] = [];
+  const make = (directory: string): void => {
+    if (makeEmptyDirectory(directory)) directories.push(directory);
+  };
+  try {
+    make(path);
+    for (const below of new Set([...files.keys()].filter((name) => name.includes("/")).map((name) => dirname(name)))) {
+      make(join(path, below));
+    }
+    for (const [name, contents] of files) {
+      saveText(join(path, name), contents);
+      written.push(join(path, name));
+    }
+  } catch (thrown) {
+    for (const file of written) fs.rmSync(file, { force: true });
+    for (const directory of directories.toReversed()) {
+      try {
+        fs.rmdirSync(directory);
+      } catch {
+        // Others have put something there.
+      }
+    }
+    throw thrown;
   }
 }

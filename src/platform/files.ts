@@ -28,8 +28,8 @@ export interface FilesPort {
   readObject(path: string, bytesMax: number): Uint8Array;
   absolute(path: string): string;
   isDirectory(path: string): boolean;
-  /** Makes a directory, which may be there if it is empty. Throws IO_FAILED. */
-  makeEmptyDirectory(path: string): void;
+  /** Writes files, by their names in a directory that is new or empty: all or none. Throws IO_FAILED. */
+  saveDirectory(path: string, files: ReadonlyMap<string, string | Uint8Array>): void;
   /** Writes a file, of which others see nothing or all. Throws IO_FAILED. */
   saveText(path: string, text: string | Uint8Array): void;
   /** Returns the names of the files in a directory, without subdirectories. Throws FILE_NOT_FOUND, FILE_UNREADABLE. */

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { ApplyAnswer, ProgramAnswer } from "../../src/domain/answer.ts";
 import { executable, mapOf } from "../labs/executable.ts";
 import { cable, counters, sh, until } from "../labs/kernel-lab.ts";
+import { tcxTest } from "../labs/tcx-test.ts";
 import { compileBpf } from "../objects/compile.ts";
 
 const bpfman = executable();
@@ -82,6 +83,33 @@ test("following attaches to interfaces that come, lets go of those that went, an
     expect(out).toContain("+ attach count");
     expect(out).toContain("late0 ingress (gone)");
     expect(await interfaces()).toEqual(["veth0"]);
+    await bpfman.ok("program", "delete", "--all");
+  }
+});
+
+tcxTest("what an interface has taken along into another namespace is attached there", async () => {
+  build(1);
+  const other = `${net.netns.slice("/run/netns/".length)}-too`;
+  sh("ip", "netns", "add", other);
+  try {
+    inNamespace("link", "add", "moved0", "type", "veth", "peer", "name", "moved1");
+    const attach = [net.netns, `/run/netns/${other}`].map((netns) => ({
+      ...{ kind: "tcx", iface: "moved0*", netns, direction: "ingress", priority: 50 },
+    }));
+    const path = bpfman.path("moved.json");
+    writeFileSync(
+      path,
+      JSON.stringify({ objects: [{ path: "net.o", programs: [{ name: "count", type: "tcx", attach }] }] }),
+    );
+    await bpfman.ok("apply", path);
+    inNamespace("link", "set", "moved0", "netns", other);
+    expect(await bpfman.ok("apply", path)).toContain("(gone)");
+    expect((await bpfman.links()).map(({ details }) => "netns" in details && details.netns)).toEqual([
+      `/run/netns/${other}`,
+    ]);
+    expect(await bpfman.ok("apply", path)).toEndWith("0 changed, 2 unchanged\n");
+  } finally {
+    sh("ip", "netns", "del", other);
     await bpfman.ok("program", "delete", "--all");
   }
 });

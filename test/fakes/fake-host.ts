@@ -86,8 +86,9 @@ export class FakeFiles implements FilesPort {
     this.contents.set(path, typeof text === "string" ? new TextEncoder().encode(text) : text);
   }
   isDirectory = (path: string) => [...this.contents.keys()].some((each) => each.startsWith(`${path}/`));
-  makeEmptyDirectory = (path: string) => {
+  saveDirectory = (path: string, files: ReadonlyMap<string, string | Uint8Array>) => {
     if (this.isDirectory(path)) throw new BpfmanError("IO_FAILED", `make "${path}": it is not empty`);
+    for (const [name, contents] of files) this.saveText(`${path}/${name}`, contents);
   };
 
   readObject(path: string): Uint8Array {

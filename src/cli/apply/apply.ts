@@ -1,4 +1,5 @@
 /** Desired state: applying documents, and writing the one that names what is there. */
+import { printable } from "../../domain/printable.ts";
 import { DRY_RUN } from "../fields.ts";
 import { APPLICATION } from "../labels.ts";
 import { defineCommand, ifGiven, optional, several, type Session, toggle } from "../command.ts";
@@ -16,7 +17,7 @@ const FILES = several({
 });
 
 const documentsOf = (files: readonly string[], session: Session): Promise<object[]> =>
-  Promise.all(files.map(async (file) => (file === "-" ? { text: await session.input() } : { file })));
+  Promise.all([...new Set(files)].map(async (file) => (file === "-" ? { text: await session.input() } : { file })));
 
 export const apply = defineCommand({
   description: [
@@ -96,7 +97,7 @@ export const exportState = defineCommand({
   prepare: (request) => async (session) => {
     const answer = await session.invoke("export", request);
     if (request.bundle !== null)
-      session.print({ files: answer.files }, () => answer.files.map((each) => `${each}\n`).join(""));
+      session.print({ files: answer.files }, () => answer.files.map((each) => `${printable(each)}\n`).join(""));
     else if (session.output === "json") session.print(answer.document, () => "");
     else session.write(answer.yaml);
   },

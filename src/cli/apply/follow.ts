@@ -30,6 +30,8 @@ export async function followApply(session: Session, request: object, first: Appl
   };
   print(first);
   let last = first;
+  /** The failure that has been said, which is tried again and again. */
+  let told = "";
   while (!signal.aborted) {
     const { watched: namespaces, watches_namespaces: named } = last;
     const followed = await session.followInterfaces({ namespaces, named });
@@ -39,11 +41,13 @@ export async function followApply(session: Session, request: object, first: Appl
         // What came between the last apply and now has been missed.
         last = await session.invoke("apply", request);
         if (hasChanges(last)) print(last);
+        told = "";
       } catch (thrown) {
         if (isCancelled(thrown) || signal.aborted) return;
         if (!(thrown instanceof BpfmanError)) throw thrown;
         // An interface can go while it is attached to; and others may hold the lock.
-        session.warn(thrown);
+        if (thrown.message !== told) session.warn(thrown);
+        told = thrown.message;
         hasFailed = true;
       }
       // Something else is to be followed from now on.

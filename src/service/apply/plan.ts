@@ -69,7 +69,7 @@ export type Step =
   | { readonly do: "replace"; readonly slots: readonly Slot[]; readonly differences: readonly Difference[] }
   /** Loaded anew beside what is there, with the links that it has: its maps are others. */
   | { readonly do: "reload"; readonly slots: readonly Slot[]; readonly differences: readonly Difference[] }
-  | { readonly do: "attach"; readonly slot: Slot; readonly target: AttachTarget; readonly metadata: Metadata }
+  | ({ readonly do: "attach"; readonly slot: Slot } & Wanted)
   | {
       readonly do: "update";
       readonly program: string;
@@ -87,6 +87,7 @@ export type Step =
       readonly origin: string;
       readonly target: AttachTarget;
       readonly metadata: Metadata;
+      readonly place: Place;
       readonly differences: readonly Difference[];
     }
   | {
@@ -160,6 +161,13 @@ function planObject(host: Host, desired: DesiredObject, context: Context): Plann
   } catch (thrown) {
     throw located(thrown, desired.at(...fieldOf(thrown, desired.entry)));
   }
+}
+
+/** Returns the same error with the place in a document that it is about, if the step has one. */
+export function locatedStep(thrown: unknown, step: Step): unknown {
+  if ("place" in step) return located(thrown, step.place);
+  const desired = "slots" in step ? step.slots[0]?.object.desired : undefined;
+  return desired === undefined ? thrown : located(thrown, desired.at(...fieldOf(thrown, desired.entry)));
 }
 
 /** The field that an error of a load is about. */
@@ -247,7 +255,12 @@ export async function planApply(
   const applied = host.store.applied();
   const links = host.store.links();
   const attachments = attachmentsOf(host, { links, dispatchers: host.store.dispatchers() });
-  const isLost = (link: LinkRecord): boolean => attachments.ofLink(link)?.present === false;
+  // Lost, too, is what an interface has taken along into another namespace: there it has no name that a document gave.
+  const isLost = (link: LinkRecord): boolean => {
+    const found = attachments.ofLink(link);
+    const hasMoved = link.details.kind === "tcx" && found?.present === true && found.interface === null;
+    return found?.present === false || hasMoved;
+  };
   const watched = new Set<string | null>();
   let watchesNamespaces = false;
   const targets = ({ target, metadata, place }: Wanted): Wanted[] => {
@@ -453,9 +466,13 @@ export function ownerSlot({ owner }: DesiredObject, objects: readonly PlannedObj
 function renewedLinks(slot: Slot, wants: readonly Wanted[], byHand: readonly LinkRecord[]): Step[] {
   const named = new Set(wants.map(({ target }) => placeKey(target)));
   const others = byHand
-    .map(({ details, metadata }) => ({ target: targetOf(details, IN_THIS_BOOT), metadata }))
+    .map(({ details, metadata }) => ({
+      target: targetOf(details, IN_THIS_BOOT),
+      metadata,
+      place: slot.object.desired.at(),
+    }))
     .filter(({ target }) => !named.has(placeKey(target)));
-  return [...wants, ...others].map(({ target, metadata }) => ({ do: "attach", slot, target, metadata }) as const);
+  return [...wants, ...others].map((each) => ({ do: "attach", slot, ...each }) as const);
 }
 
 const placeKey = ({ kind, ...rest }: AttachTarget): string => {
@@ -488,10 +505,12 @@ function isSamePlace(a: LinkDetails, b: LinkDetails): boolean {
 }
 
 async function linkSteps(host: Host, { slot, record, wants, there, isMade, isLost }: ToCompare): Promise<Step[]> {
-  const steps: Step[] = [];
   const program = record.name;
   const { origin } = slot.object.desired;
-  const left = new Set(there);
+  const lost = there.filter((link) => isLost(link) && isMade(link));
+  // First: an interface takes them along into another namespace, where the program can only be once.
+  const steps: Step[] = lost.map((link) => ({ do: "detach", program, link, reason: "gone" }));
+  const left = new Set(there.filter((link) => !isLost(link)));
   for (const { target, metadata, place } of wants) {
     let details: LinkDetails;
     try {
@@ -499,11 +518,11 @@ async function linkSteps(host: Host, { slot, record, wants, there, isMade, isLos
     } catch (thrown) {
       throw located(thrown, place);
     }
-    const fitting = [...left].filter((link) => isSamePlace(link.details, details) && !isLost(link));
+    const fitting = [...left].filter((link) => isSamePlace(link.details, details));
     if (target.kind === "xdp" && isChained(details)) requireMode(host, details, { mode: target.xdpMode, place });
     const link = fitting.find((each) => differencesOf(each.details, details).length === 0) ?? fitting[0];
     if (link === undefined) {
-      steps.push({ do: "attach", slot, target, metadata });
+      steps.push({ do: "attach", slot, target, metadata, place });
       continue;
     }
     left.delete(link);
@@ -513,14 +532,15 @@ async function linkSteps(host: Host, { slot, record, wants, there, isMade, isLos
     else if (isChained(details)) {
       const proceedOn = details.proceedOn.map((value) => actionName(ACTIONS[details.kind], value));
       steps.push({ do: "update", program, link, priority: details.priority, proceedOn, differences });
-    } else steps.push({ do: "move", program, link, wasApplied: isMade(link), origin, target, metadata, differences });
+    } else
+      steps.push({ do: "move", program, link, wasApplied: isMade(link), origin, target, metadata, place, differences });
     if (!sameMetadata(link.metadata, all) && steps.at(-1)?.do !== "move") {
       const { id, metadata: before } = link;
       steps.push({ do: "label", program, programId: record.id, what: "link", id, before, metadata: all });
     }
   }
   for (const link of left) {
-    if (isMade(link)) steps.push({ do: "detach", program, link, reason: isLost(link) ? "gone" : "not named any more" });
+    if (isMade(link)) steps.push({ do: "detach", program, link, reason: "not named any more" });
   }
   return steps;
 }

@@ -1,17 +1,13 @@
 /** Reads documents of a desired state: YAML, of which JSON is a part. Whatever is wrong is told with file, line, column. */
 import { safeParse } from "valibot";
-import { Composer, type Document, isAlias, isMap, isScalar, LineCounter, Lexer, type Node, Parser, visit } from "yaml";
-import {
-  DOCUMENT_ALIASES_MAX,
-  DOCUMENT_BYTES_MAX,
-  DOCUMENT_DEPTH_MAX,
-  DOCUMENT_FILES_MAX,
-} from "../../domain/limits.ts";
+import { Composer, type Document, isMap, isScalar, LineCounter, Lexer, type Node, Parser, type Scalar } from "yaml";
+import { DOCUMENT_BYTES_MAX, DOCUMENT_DEPTH_MAX, DOCUMENT_FILES_MAX } from "../../domain/limits.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import type { FilesPort } from "../../platform/files.ts";
 import { requestProblem } from "../request-problem.ts";
 import { type DesiredState, desiredState } from "./document.ts";
 import { documentError, type Locate, type Place } from "./place.ts";
+import { nameIn, type PlainValue, plainValue } from "./plain-value.ts";
 
 /** A document as a request names it. */
 export type Given =
@@ -32,6 +28,8 @@ const ENDINGS = /\.(ya?ml|json)$/i;
 interface Source {
   /** For errors. */
   readonly name: string;
+  /** Of its file; null for a text. */
+  readonly path: string | null;
   readonly text: string;
   readonly directory: string;
   readonly origin: string;
@@ -39,13 +37,18 @@ interface Source {
 
 /** Throws FILE_NOT_FOUND, FILE_UNREADABLE, INVALID_DOCUMENT. */
 export function readDocuments(files: FilesPort, given: readonly Given[]): ReadDocument[] {
-  return given.flatMap((each) => sourcesOf(files, each)).flatMap(parsed);
+  const sources = given.flatMap((each) => sourcesOf(files, each));
+  // A file may be given by itself and with its directory.
+  const once = sources.filter(
+    ({ path }, at) => path === null || sources.findIndex((each) => each.path === path) === at,
+  );
+  return once.flatMap(parsed);
 }
 
 function sourcesOf(files: FilesPort, given: Given): Source[] {
   if ("text" in given) {
     const { text, name, directory } = given;
-    return [{ name, text, directory: files.absolute(directory ?? "."), origin: name }];
+    return [{ name, path: null, text, directory: files.absolute(directory ?? "."), origin: name }];
   }
   const origin = files.absolute(given.file);
   if (!files.isDirectory(origin)) return [fileSource(files, given.file, origin)];
@@ -66,7 +69,7 @@ function fileSource(files: FilesPort, name: string, origin: string): Source {
   const bytes = files.readObject(path, DOCUMENT_BYTES_MAX);
   const directory = path.slice(0, Math.max(1, path.lastIndexOf("/")));
   try {
-    return { name, text: new TextDecoder("utf-8", { fatal: true }).decode(bytes), directory, origin };
+    return { name, path, text: new TextDecoder("utf-8", { fatal: true }).decode(bytes), directory, origin };
   } catch {
     const before = Buffer.from(bytes).toString("utf8").split("\u{fffd}", 1)[0] ?? "";
     const line = before.split("\n").length;
@@ -85,20 +88,33 @@ function parsed({ name, text, directory, origin }: Source): ReadDocument[] {
   if (text.length > DOCUMENT_BYTES_MAX) {
     throw documentError({ file: name, line: 1, column: 1 }, `it has more than ${DOCUMENT_BYTES_MAX} characters`);
   }
-  const documents = [...composed(text, lines, placeAt)];
+  // A file that is being written, or a command that failed: with --prune, it would take all away.
+  if (text.trim() === "") {
+    const hint = "a document that names nothing is written: applications: {}";
+    throw documentError({ file: name, line: 1, column: 1 }, "it is empty", hint);
+  }
+  const documents = [...composed(text, lines, placeAt).take(DOCUMENT_FILES_MAX + 1)];
+  const tooMany = documents[DOCUMENT_FILES_MAX];
+  if (tooMany !== undefined) {
+    throw documentError(placeAt(tooMany.range[0]), `it has more than ${DOCUMENT_FILES_MAX} documents`);
+  }
   return documents.flatMap((document) => {
     const [problem] = [...document.errors, ...document.warnings].sort((a, b) => a.pos[0] - b.pos[0]);
-    if (problem !== undefined) throw documentError(placeAt(problem.pos[0]), worded(problem));
+    if (problem !== undefined)
+      throw documentError(placeAt(problem.pos[0]), problem.message.replace(/\s+/g, " ").trim());
     if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) return [];
-    const locate: Locate = (path) => placeAt(offsetOf(document, path));
-    const result = safeParse(desiredState, plainValue(document, placeAt), { abortEarly: true });
+    const { value, aliases } = plainValue(document.contents, placeAt);
+    const offsetOf = (path: readonly PropertyKey[], asksName = false) =>
+      offsetIn(document.contents, aliases, { path, asksName });
+    const locate: Locate = (path) => placeAt(offsetOf(path));
+    const result = safeParse(desiredState, value, { abortEarly: true });
     if (result.success) return [{ state: result.output, directory, origin, locate }];
     const issue = result.issues[0];
     const path = (issue.path ?? []).map(({ key }) => key as PropertyKey);
     const { message, hint, details } = requestProblem(desiredState, issue);
     const field = String(details.field ?? "");
     throw documentError(
-      placeAt(offsetOf(document, fieldPath(field, path), message.startsWith("unknown field"))),
+      placeAt(offsetOf(fieldPath(field, path), message.startsWith("unknown field"))),
       message.replace("(request)", "document"),
       hint,
     );
@@ -113,9 +129,9 @@ function fieldPath(field: string, path: readonly PropertyKey[]): readonly Proper
 }
 
 /** Depth is counted while the text is read, because what comes after calls itself for each level. */
-function* composed(text: string, lines: LineCounter, placeAt: (offset: number) => Place): Iterable<Document.Parsed> {
+function* composed(text: string, lines: LineCounter, placeAt: (offset: number) => Place): Generator<Document.Parsed> {
   const parser = new Parser(lines.addNewLine);
-  const composer = new Composer({ prettyErrors: false, uniqueKeys: true, logLevel: "silent", version: "1.2" });
+  const composer = new Composer({ prettyErrors: false, uniqueKeys: false, logLevel: "silent", version: "1.2" });
   lines.addNewLine(0);
   for (const lexeme of new Lexer().lex(text)) {
     for (const token of parser.next(lexeme)) yield* composer.next(token);
@@ -127,41 +143,19 @@ function* composed(text: string, lines: LineCounter, placeAt: (offset: number) =
   yield* composer.end(false, text.length);
 }
 
-function worded({ code, message }: { readonly code: string; readonly message: string }): string {
-  return code === "DUPLICATE_KEY" ? "this name is there twice" : message.replace(/\s+/g, " ").trim();
-}
-
-/** Plain values. Whole numbers that a double cannot hold stay text, which is how requests have them. */
-function plainValue(document: Document.Parsed, placeAt: (offset: number) => Place): unknown {
-  let alias: Node | null = null;
-  visit(document, {
-    Alias: (_, node) => {
-      alias ??= node;
-    },
-    Scalar: (_, node) => {
-      if (typeof node.value === "number" && Number.isInteger(node.value) && !Number.isSafeInteger(node.value)) {
-        node.value = node.source ?? node.value;
-      }
-    },
-  });
-  try {
-    return document.toJS({ maxAliasCount: DOCUMENT_ALIASES_MAX });
-  } catch (thrown) {
-    if (!(thrown instanceof ReferenceError)) throw thrown;
-    const place = placeAt((alias as Node | null)?.range?.[0] ?? document.range[0]);
-    if (!thrown.message.startsWith("Excessive")) throw documentError(place, "this alias stands for nothing before it");
-    throw documentError(place, `its aliases repeat more than ${DOCUMENT_ALIASES_MAX} parts`, "write them out");
-  }
+interface Asked {
+  readonly path: readonly PropertyKey[];
+  readonly asksName: boolean;
 }
 
 /** The offset of a field's value, or of its name; or of what is nearest above it. */
-function offsetOf(document: Document.Parsed, path: readonly PropertyKey[], asksName = false): number {
-  let node: unknown = document.contents;
-  let offset = document.contents?.range?.[0] ?? document.range[0];
+function offsetIn(root: Node | null, aliases: PlainValue["aliases"], { path, asksName }: Asked): number {
+  let node: unknown = root;
+  let offset = root?.range?.[0] ?? 0;
   for (const [at, key] of path.entries()) {
-    if (isAlias(node)) node = node.resolve(document);
+    node = aliases.get(node) ?? node;
     if (isMap(node)) {
-      const pair = node.items.find((each) => isScalar(each.key) && String(each.key.value) === String(key));
+      const pair = node.items.find((each) => nameIn((aliases.get(each.key) ?? each.key) as Scalar) === String(key));
       if (pair === undefined) return offset;
       const isLast = at === path.length - 1;
       offset = (pair.key as Node).range?.[0] ?? offset;

@@ -10,6 +10,7 @@ import { desiredUnits, type Unit } from "../apply/desired.ts";
 import {
   type ApplyPlan,
   ownerSlot,
+  locatedStep,
   ownMaps,
   type PlannedObject,
   type PlannedUnit,
@@ -125,7 +126,13 @@ async function applyUnit(host: Host, unit: PlannedUnit, around: Around, context:
   await removeLost(host, steps, context);
   const replaced: Pair[] = [];
   const work = async (parts: Parts): Promise<void> => {
-    for (const step of steps) await carryOutStep(host, step, { ...around, parts, replaced }, context);
+    for (const step of steps) {
+      try {
+        await carryOutStep(host, step, { ...around, parts, replaced }, context);
+      } catch (thrown) {
+        throw locatedStep(thrown, step);
+      }
+    }
   };
   // From there on there is no way back, but forward: what is marked is removed now, or by the next command.
   const settle = (): void => {

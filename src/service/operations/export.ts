@@ -82,11 +82,9 @@ function writeBundle(
   { files, yaml }: { readonly files: ReadonlyMap<string, Uint8Array>; readonly yaml: string },
 ): string[] {
   const directory = host.files.absolute(given);
-  host.files.makeEmptyDirectory(directory);
-  if (files.size > 0) host.files.makeEmptyDirectory(`${directory}/${OBJECTS}`);
-  const all = [...files, [DOCUMENT, yaml] as const];
-  for (const [name, contents] of all) host.files.saveText(`${directory}/${name}`, contents);
-  return all.map(([name]) => `${directory}/${name}`);
+  const all = new Map<string, string | Uint8Array>([...files, [DOCUMENT, yaml]]);
+  host.files.saveDirectory(directory, all);
+  return [...all.keys()].map((name) => `${directory}/${name}`);
 }
 
 export const implementation = operation({ request: exportRequest, run: exportState });

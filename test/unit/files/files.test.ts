@@ -91,6 +91,30 @@ test("a report replaces a regular file at once; anything else stays, and the err
   expect([fs.readFileSync(victim, "utf8"), fs.readlinkSync(link)]).toEqual(["kept", victim]);
 });
 
+test("a directory is written as a whole: what fails leaves nothing, and one that is there stays", () => {
+  const disk = files();
+  const wrong = new Map([
+    ["objects/a.o", "a"],
+    [`objects/${"x".repeat(255)}`, "b"],
+    ["document", "c"],
+  ]);
+  const [made, there] = [directory.path("bundle"), directory.path("empty")];
+  fs.mkdirSync(there);
+  for (const path of [made, there]) {
+    expect(failureOf(() => disk.saveDirectory(path, wrong)).message).toContain("ENAMETOOLONG");
+  }
+  expect([fs.existsSync(made), fs.readdirSync(there)]).toEqual([false, []]);
+  disk.saveDirectory(
+    there,
+    new Map([
+      ["objects/a.o", "a"],
+      ["document", "c"],
+    ]),
+  );
+  expect(fs.readdirSync(there).sort()).toEqual(["document", "objects"]);
+  expect(failureOf(() => disk.saveDirectory(there, new Map())).message).toContain("it is not empty");
+});
+
 test("a symbolic link is followed, one that forms a loop is rejected", () => {
   fs.writeFileSync(directory.path("real"), "abc");
   fs.symlinkSync("real", directory.path("link"));

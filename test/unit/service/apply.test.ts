@@ -250,8 +250,8 @@ objects:
     expect(answer).toMatchObject({ watched: [null, "/run/netns/a"], watches_namespaces: true });
     bed.network.namespaces.set("", ["lo", "eth0", "", "wlan0", "eth9"]);
     expect(brief(await apply()).filter((line) => !line.startsWith("unchanged"))).toEqual([
-      "attach count tcx eth9 ingress",
       "detach count tcx eth1 ingress",
+      "attach count tcx eth9 ingress",
     ]);
     expect(unchanged(await apply())).toBe(true);
   });
@@ -378,7 +378,7 @@ objects:
       return real(pin, to);
     };
     const failed = (await apply().catch((thrown: unknown) => thrown)) as BpfmanError;
-    expect(failed.message).toBe('apply application "second": no');
+    expect(failed.message).toMatch(/^apply application "second": ".*", line \d+, column \d+: no$/);
     expect(failed.details).toMatchObject({ application: "second", applied: ["counter"] });
     const { programs } = await invoke("program/list", {});
     expect(programs.map(({ application }) => application)).toEqual(["counter", "counter", "counter"]);

@@ -150,6 +150,17 @@ describe("a document with", () => {
     ["no end", "objects: [1, 2", "1:15: "],
     ["a tab", "objects:\n\t- a\n", "2:1: "],
     ["a tag", "objects: !!js/function 'x'\n", "1:10: Unresolved tag"],
+    [
+      "nothing at all, as a file that is being written",
+      " \n",
+      "1:1: it is empty; a document that names nothing is written",
+    ],
+    ["a name that is no text", "? [a]\n: 1\n", "1:3: a name must be text"],
+    [
+      "a number as a name",
+      `${program("name: count")}    globals: { 1.10: 1 }\n`,
+      '5:22: global variable "1.10" not found',
+    ],
     ["an alias of nothing", "objects: *a\n", "1:10: "],
     ["a key that would be a trap", `${program("name: count")}    globals: { __proto__: 1 }\n`, "5:5: "],
     ["bytes that are not text", "\u0000", "1:1: "],
@@ -172,6 +183,17 @@ describe("a document with", () => {
       "? ".repeat(DOCUMENT_BYTES_MAX / 2),
       `it is nested deeper than ${DOCUMENT_DEPTH_MAX} levels`,
     ],
+    [
+      "60,000 names",
+      `objects:\n  - metadata:\n${Array.from({ length: 60_000 }, (_each, at) => `      k${at}: v\n`).join("")}      k9: v\n`,
+      "60003:7: this name is there twice",
+    ],
+    [
+      "60,000 aliases of what they are part of",
+      `objects: &a\n${"- *a\n".repeat(60_000)}`,
+      "2:3: this alias stands for",
+    ],
+    ["60,000 documents", "---\n{}\n".repeat(60_000), `it has more than ${DOCUMENT_FILES_MAX} documents`],
     ["aliases of aliases", laughs(), `its aliases repeat more than ${DOCUMENT_ALIASES_MAX} parts`],
     ["more text than is read", `#${" ".repeat(DOCUMENT_BYTES_MAX)}`, ""],
   ])("%s ends soon", async (_, text, wanted) => {
@@ -196,6 +218,11 @@ describe("documents", () => {
   const files = new FakeFiles();
   const put = (path: string, text: string) => files.contents.set(path, new TextEncoder().encode(text));
   const application = (name: string): string => `applications: { ${name}: { objects: [] } }\n`;
+
+  test("are read once if a file is given twice", () => {
+    put("/once/a.yaml", application("a"));
+    expect(readDocuments(files, [{ file: "/once" }, { file: "/once/a.yaml" }])).toHaveLength(1);
+  });
 
   test("of a directory are read by name, and of a file one after the other", () => {
     put("/d/b.yaml", `${application("b")}---\n# nothing\n---\n${application("c")}`);
