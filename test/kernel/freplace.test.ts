@@ -162,7 +162,7 @@ describe("what cannot be replaced", () => {
     expect(unnamed.message).toBe(
       'program "send_back" replaces a function of another program, and that program is not named',
     );
-    expect(unnamed.hint).toContain("--programs freplace:send_back:PROGRAM/decide");
+    expect(unnamed.hint).toContain("name it freplace:send_back:PROGRAM/decide");
     await refused("INVALID_PROGRAM", load("freplace:drop:whole"));
     await refused("PROGRAM_NOT_FOUND", load("freplace:drop:whole/decide"));
     await refused("PROGRAM_NOT_FOUND", load("freplace:drop:4294967295/decide"));
