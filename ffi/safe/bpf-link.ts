@@ -135,7 +135,7 @@ export const openIterator = (link: number): number => bpf("ITER_CREATE", encode(
 
 /**
  * BPF_RAW_TRACEPOINT_OPEN: attaches a raw tracepoint program to the tracepoint of that name (a link since Linux 5.8).
- * BPF_LINK_CREATE does not accept these programs. Throws SysError: ENOENT if there is no such tracepoint.
+ * BPF_LINK_CREATE refuses programs of this type. Throws SysError: ENOENT if there is no such tracepoint.
  */
 export function openRawTracepoint(program: number, name: string): number {
   const text = cString(name);

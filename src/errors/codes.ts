@@ -207,7 +207,7 @@ export const ERROR_CODES = {
   FILE_NOT_FOUND: {
     kind: "not-found",
     meaning: "a file named by the user does not exist",
-    hint: "check the path; a relative one starts at the current directory",
+    hint: "check the path; a relative one starts at the current directory, or at the directory of the document that names it",
   },
   FILE_UNREADABLE: {
     kind: "invalid",

@@ -25,7 +25,7 @@ const textOf = (pid: string, file: string): string => ifThere(() => readTextSync
 
 const named = (pid: string): NamedProcess => ({ pid: Number(pid), name: textOf(pid, "comm").trimEnd() });
 
-/** The processes that hold programs, as bpftool finds them where it cannot ask the kernel. */
+/** Finds the processes that hold programs, in the way that bpftool does where it cannot ask the kernel. */
 export async function programHolders(): Promise<ReadonlyMap<ProgramId, readonly NamedProcess[]>> {
   const found = new Map<ProgramId, NamedProcess[]>();
   let left = HOLDER_DESCRIPTORS_MAX;
@@ -45,7 +45,7 @@ export async function programHolders(): Promise<ReadonlyMap<ProgramId, readonly 
   return found;
 }
 
-/** Those that have the map open and its memory mapped, or perf events open besides; or that have trace_pipe open. */
+/** Finds the processes that have the map open and either map its memory or hold perf events, or that have trace_pipe open. */
 export const readersOf = (source: MapId | "trace_pipe"): NamedProcess[] =>
   otherProcesses()
     .filter((pid) => (source === "trace_pipe" ? hasTracePipe(pid) : readsMap(pid, source)))

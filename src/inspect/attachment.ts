@@ -131,7 +131,7 @@ function ifReadable<T>(read: () => T): T | null | undefined {
   }
 }
 
-/** Returns null if there is no namespace at the path, and undefined if it cannot be entered now. */
+/** Returns null if no namespace is at the path, and undefined if the namespace cannot be entered at the moment. */
 const lookInto = (host: Host, netns: string | null, indexes: ReadonlySet<number>): InterfaceNames | null | undefined =>
   ifReadable(() => host.network.names(netns, indexes));
 

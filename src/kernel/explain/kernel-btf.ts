@@ -42,7 +42,7 @@ function nameOffsets(strings: Uint8Array, names: readonly string[]): Map<number,
 interface Type {
   readonly id: number;
   readonly kind: number;
-  /** Of a function: BTF_FUNC_*. */
+  /** BTF_FUNC_*, if this is a function. */
   readonly linkage: number;
   /** Where its name stands among the strings. */
   readonly nameAt: number;
