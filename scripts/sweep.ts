@@ -93,7 +93,7 @@ async function compare(path: string, sweep: string, client: Client): Promise<voi
     return;
   }
   for (const program of programs) {
-    if (program.kind === null || !KINDS[program.kind].loads) {
+    if (program.kind === null) {
       counts.others++;
       continue;
     }

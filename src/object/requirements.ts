@@ -52,6 +52,7 @@ const MAP_TYPES = (
 
 /** By the section, or the part before its slash. */
 const SECTIONS: readonly (readonly [RegExp, Requirement])[] = [
+  [/^fsession/, { feature: "tracing of kernel functions at entry and return by one program", since: "7.0" }],
   [/^kprobe\.session/, { feature: "probes of kernel functions at entry and return", since: "6.10" }],
   [/^uprobe\.session/, { feature: "probes of user functions at entry and return", since: "6.13" }],
   [/^k(ret)?probe\.multi/, { feature: "probes of many kernel functions at once", since: "5.18" }],

@@ -60,6 +60,7 @@ const TYPES: readonly (readonly [name: RegExp, type: string, kernel: string])[] 
   [/^syscall$/, "syscall", "syscall"],
   [/^tp_btf$/, "tp_btf", "tracing"],
   [/^fmod_ret/, "fmod_ret", "tracing"],
+  [/^fsession/, "fsession", "tracing"],
   [/^iter/, "iter", "tracing"],
   [/^lsm_cgroup$/, "lsm_cgroup", "lsm"],
 ];
@@ -79,6 +80,7 @@ const config = (): string => {
 /** What this kernel lacks, and so refuses. */
 function isLacking(name: string): boolean {
   if (name === "on_netfilter") return !isSince("6.4");
+  if (name.startsWith("on_fsession")) return !isSince("7.0");
   if (name.endsWith("_unix")) return !isSince("6.7");
   if (name === "on_lirc_mode2") return !config().includes("CONFIG_BPF_LIRC_MODE2=y");
   if (name.startsWith("on_fmod_ret")) return missingFeature("tracing") !== null;

@@ -80,7 +80,7 @@ function objectFile(host: Host, file: string | null): ObjectFile | null {
 
 /** Returns the ways to request a program. A program in a TC section can be loaded for either hook. */
 function selectors(host: Host, { name, kind, section, target }: ObjectProgram): Value[] {
-  if (kind === null || !KINDS[kind].loads) return [];
+  if (kind === null) return [];
   if (kind === "freplace") {
     return host.store
       .programSummaries()
