@@ -8,7 +8,7 @@ import { join } from "node:path";
 import type { ObjectFile } from "../../src/domain/object-file.ts";
 import { BpfmanError } from "../../src/errors/error.ts";
 
-import { factsOf, type ProgramType } from "../../src/domain/kinds.ts";
+import type { ProgramType } from "../../src/domain/kinds.ts";
 import { readObject } from "../../src/object/object-file.ts";
 import { connect } from "../../src/runtime.ts";
 import { damageFields, elfPlaces, randomFrom } from "../objects/damage.ts";
