@@ -446,7 +446,7 @@ export const KINDS = {
   xdp_devmap: {
     ...LOADED,
     display: "an XDP devmap",
-    loadOnly: 'an entry of a devmap runs it: bpfman map update MAP KEY \'{"ifindex":2,"prog_id":ID}\'',
+    loadOnly: "an entry of a devmap runs it: bpfman map update MAP KEY IFINDEX prog ID",
     programType: "XDP",
     expectedAttachType: "XDP_DEVMAP",
     capabilities: ["CAP_NET_ADMIN"],
@@ -455,7 +455,7 @@ export const KINDS = {
   xdp_cpumap: {
     ...LOADED,
     display: "an XDP cpumap",
-    loadOnly: 'an entry of a cpumap runs it: bpfman map update MAP KEY \'{"qsize":192,"prog_id":ID}\'',
+    loadOnly: "an entry of a cpumap runs it: bpfman map update MAP KEY QUEUE_SIZE prog ID",
     programType: "XDP",
     expectedAttachType: "XDP_CPUMAP",
     capabilities: ["CAP_NET_ADMIN"],

@@ -49,6 +49,8 @@ export const updateMapRequest = v.strictObject({
   map,
   key: written,
   value: written,
+  /** The program that the entry runs: of a devmap or cpumap beside its value, of an array of programs in place of it. */
+  program: v.optional(v.nullable(idOrName), null),
   /** `create` fails if there is an entry with that key, `existing` if there is none. */
   mode: v.optional(v.picklist(["any", "create", "existing"]), "any"),
   raw,
