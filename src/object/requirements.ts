@@ -63,6 +63,7 @@ const SECTIONS: readonly (readonly [RegExp, Requirement])[] = [
   [/^lsm_cgroup/, { feature: "LSM programs of cgroups", since: "6.0" }],
   [/^xdp\.frags/, { feature: "XDP programs for packets in several buffers", since: "5.18" }],
   [/^(fentry|fexit|lsm|fmod_ret|iter)\.s$/, { feature: "sleepable programs", since: "5.10" }],
+  [/^struct_ops\.s$/, { feature: "sleepable members of structs of kernel hooks", since: "6.3" }],
   [/^uprobe\.s$|^uretprobe\.s$|^usdt\.s$/, { feature: "sleepable uprobes", since: "6.0" }],
 ];
 

@@ -242,6 +242,7 @@ test("global variables are set by their values, in both grammars", async () => {
   );
   await bpfman.refused(1, "INVALID_GLOBAL", "check", OBJECT, "--set", "level=1", "-g", "level=01000000");
   expect(await bpfman.ok("list", "programs", "-q")).toBe(`${id}\n${other}\n`);
+  expect(await bpfman.json("list", "programs", "-q")).toEqual([Number(id), Number(other)]);
 });
 
 test("maps of other tools are shown, and changed only on demand", async () => {

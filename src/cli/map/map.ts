@@ -132,7 +132,8 @@ export const updateMap = defineCommand({
     // An array of programs has no other value: `KEY prog PROGRAM`.
     const isAlone = word === PROG && prog !== null && last === null;
     const [value, program] = isAlone ? [null, parseProgram(prog)] : [word, last];
-    if (!isAlone && prog !== null && prog !== PROG) throw usageError(`unexpected word "${prog}": a program follows the word "${PROG}"`);
+    if (!isAlone && prog !== null && prog !== PROG)
+      throw usageError(`unexpected word "${prog}": a program follows the word "${PROG}"`);
     if (program === null && (prog !== null || word === PROG))
       throw usageError(`"${PROG}" needs a program, by its ID or name; as a text, write '"${PROG}"'`);
     if (create && existing) throw usageError("--create and --existing are mutually exclusive");

@@ -78,8 +78,8 @@ const extent = {
 export const followEventsRequest = v.strictObject({
   /** A ring buffer or perf buffer, named like a map; or a program that has only one, by its ID, name or application. */
   source: v.union([id, path]),
-  /** The struct that events are; null for the only one that it can be. */
-  type: v.optional(v.nullable(name), null),
+  /** The struct that events are, or several of different sizes; null for those that they can be. */
+  type: v.optional(v.nullable(v.union([name, v.array(name)])), null),
   ...extent,
   raw,
   integers: shown.integers,
