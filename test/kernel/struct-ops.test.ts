@@ -129,6 +129,9 @@ test("a member that is loaded later shares the struct, and other structs are lef
   const missing = await bpfman.refused(1, "LOAD_FAILED", "load", "file", "--path", path, "--programs", "on_call");
   expect(missing.message).toContain("no_such_ops");
   expect(await bpfman.ok("check", path, "--programs", "on_undo", "on_cong_avoid")).toContain("2 accepted");
+  // What takes a program's place is loaded for the same struct.
+  await bpfman.ok("program", "replace", "on_undo", "--path", path);
+  expect(structMaps()).toHaveLength(1);
   await bpfman.ok("unload", "on_undo", "on_ssthresh");
   await bpfman.expectNothingLeft();
 });

@@ -167,7 +167,7 @@ export function planMaps(host: Host, { bytes, object, unusedMaps, structs, reque
   }
   // Of the same struct, more members: the kernel checks each program by itself.
   for (const name of structs.keys()) {
-    const path = mapOwnerId === null ? undefined : owned?.pins.get(name);
+    const path = owned?.pins.get(name);
     if (path === undefined || owned === null) continue;
     const { map, pin, owner } = ownersMap(host, name, { path, owner: owned.owner });
     if (!isStruct(map)) {
