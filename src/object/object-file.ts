@@ -12,7 +12,7 @@ import { type MapUses, readMapUses, withoutInitialValues } from "./map-uses.ts";
 import { MAPS_SECTION, readMaps, readMapTypes } from "./maps.ts";
 import { OpenObject } from "./open-object.ts";
 import { checkForLibbpf } from "./sound.ts";
-import { type WithStructs, withStructsOf } from "./struct-ops.ts";
+import type { WithStructs } from "./struct-ops.ts";
 import { reachedByTailCalls } from "./tail-calls.ts";
 import { bytesForTwin } from "./twin.ts";
 
@@ -76,6 +76,13 @@ export function objectForLibbpf(bytes: Uint8Array, file: ObjectFile, programs: r
   const along = reachedByTailCalls(uses, programs, refuse);
   const loaded = new Set([...programs, ...[...along.values()].flat()]);
   return { ...reducedTo({ object, uses, file }, loaded, ({ pinByName }) => pinByName), along };
+}
+
+/** Few objects have structs of kernel hooks, and their programs: this is loaded for them. */
+function withStructsOf(object: OpenObject, programs: ObjectFile["programs"]): WithStructs {
+  const hasStructs = object.sections.some(({ name }) => name.includes(".struct_ops"));
+  if (!hasStructs && programs.every(({ kind }) => kind !== "struct_ops")) return { object, structs: new Map() };
+  return (require("./struct-ops.ts") as typeof import("./struct-ops.ts")).withStructsOf(object, programs);
 }
 
 type BytesForLibbpf = Pick<ObjectForLibbpf, "bytes" | "unusedMaps" | "structs">;

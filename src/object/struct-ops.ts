@@ -32,7 +32,6 @@ const NONE: WithStructs["structs"] = new Map();
 export function withStructsOf(object: OpenObject, programs: readonly ObjectProgram[]): WithStructs {
   const sections = object.sections.filter(({ name }) => SECTIONS.test(name));
   const wanted = new Set(programs.filter(({ kind }) => kind === "struct_ops").map(({ name }) => name));
-  if (sections.length === 0 && wanted.size === 0) return { object, structs: NONE };
   const { refuse } = object.elf;
   const members = sections.flatMap((section) => membersIn(object, section));
   const kept = members.filter(({ program }) => wanted.has(program));
