@@ -62,7 +62,7 @@ export function must(command: readonly string[], env: Env = {}, shown: readonly 
   throw new Error(`"${shown.join(" ")}" failed: ${words.split("\n")[0]}`);
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length / 2;
   return ((sorted[Math.ceil(middle) - 1] ?? 0) + (sorted[Math.floor(middle)] ?? 0)) / 2;
