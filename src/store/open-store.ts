@@ -147,6 +147,14 @@ const SELECT_BRIEF = `SELECT 1 AS rank, program_id AS id, state, owner, pin_path
   UNION ALL SELECT 3, 0, iif(pending_revision IS NULL, 'ready', 'pending'), NULL, NULL, NULL, NULL, NULL
     FROM dispatchers WHERE boot_id = ?1`;
 
+/** One scan and one text, because each value that is passed to JavaScript costs as much as reading its row. */
+const SELECT_OUTLINE = `SELECT sum(unsettled) AS unsettled, group_concat(pins, '\n') AS pins FROM (
+  SELECT sum(state <> 'ready' OR owner IS NOT NULL) AS unsettled, group_concat(pin_path, '\n') AS pins
+    FROM programs WHERE boot_id = ?1
+  UNION ALL SELECT sum(state <> 'ready' OR owner IS NOT NULL), group_concat(pin_path, '\n')
+    FROM links WHERE boot_id = ?1
+  UNION ALL SELECT count(*), NULL FROM dispatchers WHERE boot_id = ?1)`;
+
 /** Matches a path and everything below it: paths from `PATH/` up to `PATH0`, as 0 is the character after the slash. */
 const AT_OR_BELOW = "boot_id = ? AND (path = ? OR (path > ? AND path < ?))";
 
@@ -177,6 +185,13 @@ function storeOn(database: Database, { path, bootId, mode, owner = null, runtime
           .sort((a, b) => a.rank - b.rank || a.id - b.id)
           .map(rowInBrief),
       ),
+
+    outline: () =>
+      named("read what there is", path, () => {
+        type Row = { readonly unsettled: number; readonly pins: string | null };
+        const row = database.query<Row, SQLQueryBindings[]>(SELECT_OUTLINE).get(bootId);
+        return { unsettled: row?.unsettled ?? 0, pins: row?.pins?.split("\n") ?? [] };
+      }),
 
     beginChange(operationId) {
       on.owner = unfinishedOwner(operationId);
