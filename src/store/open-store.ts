@@ -51,14 +51,45 @@ export function openStore(options: StoreOptions): StorePort {
   requireNotLost(placeOf(options));
   const database = withReserve(path, () => openWriter({ ...options, busyTimeoutMs }));
   try {
-    const isFirst = takeOver(placeOf(options), idOf(database, path));
-    const store = storeOn(database, options);
-    if (isFirst) store.earlierBoots().dropOutdated();
-    return store;
+    return writerOn(database, options);
   } catch (thrown) {
     database.close();
     throw thrown;
   }
+}
+
+function writerOn(database: Database, options: StoreOptions, close?: () => void): StorePort {
+  const isFirst = takeOver(placeOf(options), idOf(database, options.path));
+  const store = storeOn(database, options, close);
+  if (isFirst) store.earlierBoots().dropOutdated();
+  return store;
+}
+
+/**
+ * Opens the database for repeated changes. `store` gives it to one of them, which closes it; it checks that nothing has
+ * become of the runtime directory or the database meanwhile, as opening it does.
+ */
+export function openWritable(options: Omit<StoreOptions, "mode" | "owner">): {
+  store(owner: ProcessIdentity | null): StorePort;
+  /** Whether the file's schema is unchanged, and no earlier change has left a transaction open. */
+  isCurrent(): boolean;
+  close(): void;
+} {
+  const { path, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;
+  requireNotLost(placeOf(options));
+  const database = withReserve(path, () => openWriter({ ...options, busyTimeoutMs }));
+  // Counted while it is open, whether a store uses it or not.
+  const closed = countConnection();
+  const version = database.query<{ user_version: number }, []>("PRAGMA user_version");
+  const found = version.get()?.user_version;
+  return {
+    store: (owner) => writerOn(database, { ...options, mode: "write", owner }, () => {}),
+    isCurrent: () => !database.inTransaction && version.get()?.user_version === found,
+    close() {
+      database.close();
+      closed();
+    },
+  };
 }
 
 /**
@@ -158,7 +189,11 @@ const SELECT_OUTLINE = `SELECT sum(unsettled) AS unsettled, group_concat(pins, '
 /** Matches a path and everything below it: paths from `PATH/` up to `PATH0`, as 0 is the character after the slash. */
 const AT_OR_BELOW = "boot_id = ? AND (path = ? OR (path > ? AND path < ?))";
 
-function storeOn(database: Database, { path, bootId, mode, owner = null, runtimeDir }: StoreOptions): StorePort {
+function storeOn(
+  database: Database,
+  { path, bootId, mode, owner = null, runtimeDir }: StoreOptions,
+  close = () => database.close(),
+): StorePort {
   const closed = countConnection();
   const reserve = reserveOf(path);
   // Then the WAL stays small, and keeps the space it has, so that nobody else takes it.
@@ -237,7 +272,7 @@ function storeOn(database: Database, { path, bootId, mode, owner = null, runtime
     disown: () => disown({ runtimeDir: runtimeDir ?? null }),
     close: () => {
       reserve.takeBack();
-      database.close();
+      close();
       closed();
     },
   };
