@@ -21,6 +21,7 @@ const manifest = JSON.parse(readFileSync(join(ROOT, "examples/vscode/package.jso
 interface Shown {
   readonly tree: readonly string[];
   readonly messages: readonly string[];
+  readonly status: string | null;
   readonly commands: readonly string[];
 }
 
@@ -57,11 +58,11 @@ async function order(given: object): Promise<Shown> {
   editor.say(JSON.stringify(given));
   return JSON.parse(await editor.line());
 }
-const load = { run: "bpfman.load", argument: { fsPath: OBJECT } };
+const load = { run: "bpfman.tree.load", argument: { fsPath: OBJECT } };
 const idIn = (line = ""): number => Number(/· (\d+)/.exec(line)?.[1]);
 
 test("loads from a file, attaches, detaches and unloads from the tree", async () => {
-  const begun = await order({ run: "bpfman.refresh" });
+  const begun = await order({ run: "bpfman.tree.refresh" });
   expect(begun).toMatchObject({ tree: [], messages: [] });
   expect([...begun.commands].sort()).toEqual(
     manifest.contributes.commands.map((each: { command: string }) => each.command).sort(),
@@ -75,22 +76,22 @@ test("loads from a file, attaches, detaches and unloads from the tree", async ()
   expect(loaded.tree).toEqual([`count_openat | tracepoint · ${id} | program`]);
   expect(bpftool("prog", "show", "id", String(id))).toMatchObject({ name: "count_openat" });
 
-  const attached = await order({ run: "bpfman.attach", node: "count_openat", answers: ["syscalls/sys_enter_openat"] });
+  const attached = await order({ run: "bpfman.tree.attach", node: "count_openat", answers: ["syscalls/sys_enter_openat"] });
   expect(attached.messages).toEqual(["input: Tracepoint, as CATEGORY/NAME"]);
   const { tree } = await order({ until: "sys_enter_openat" });
   expect(tree[1]).toMatch(/^ {2}tracepoint syscalls\/sys_enter_openat \| link \d+ \| link$/);
   const [{ kernel_link_id = 0 } = {}] = await bpfman.links();
   expect(bpftool("link", "show", "id", String(kernel_link_id))).toMatchObject({ prog_id: id });
 
-  await order({ run: "bpfman.detach", node: "sys_enter_openat" });
+  await order({ run: "bpfman.tree.detach", node: "sys_enter_openat" });
   expect(inKernel("link", kernel_link_id ?? 0)).toBe(false);
-  await order({ run: "bpfman.unload", node: "count_openat" });
+  await order({ run: "bpfman.tree.unload", node: "count_openat" });
   expect(inKernel("prog", id)).toBe(false);
-  expect(await order({ run: "bpfman.refresh" })).toMatchObject({ tree: [], messages: [] });
+  expect(await order({ run: "bpfman.tree.refresh" })).toMatchObject({ tree: [], messages: [] });
 });
 
 test("shows what commands in a shell do, by itself", async () => {
-  await order({ run: "bpfman.refresh" });
+  await order({ run: "bpfman.tree.refresh" });
   const [program] = await bpfman.load(OBJECT, "--programs", "tracepoint:count_openat", "-a", "shell");
   const { tree } = await order({ until: "count_openat" });
   expect(tree).toEqual([`count_openat | tracepoint · ${program?.record?.program_id} · shell | program`]);
@@ -111,7 +112,7 @@ test("tells what went wrong with a hint, and nothing when the user changes his m
     /^error: bpfman: cannot read object file ".*true": .*not for eBPF\. Hint: compile with clang/,
   );
   for (const answers of [[], [[]]]) expect((await order({ ...load, answers })).messages).toHaveLength(1);
-  expect((await order({ run: "bpfman.refresh" })).tree).toEqual([]);
+  expect((await order({ run: "bpfman.tree.refresh" })).tree).toEqual([]);
 });
 
 test("asks as what to load a program whose section fits several types, so that all can be chosen", async () => {
@@ -139,7 +140,7 @@ test("shows the line of C that the verifier refuses", async () => {
 test("offers the interfaces of the machine, and asks for the rest", async () => {
   await order({ ...load, answers: [["count_packets"], "tcx:count_packets"] });
   const { tree } = await order({ until: "count_packets" });
-  const asked = await order({ run: "bpfman.attach", node: "count_packets", answers: ["lo", "egress"] });
+  const asked = await order({ run: "bpfman.tree.attach", node: "count_packets", answers: ["lo", "egress"] });
   expect(asked.messages).toEqual([
     expect.stringMatching(/^pick: Network interface: (.*, )?lo(,|$)/),
     "pick: Direction: ingress, egress",
@@ -150,12 +151,12 @@ test("offers the interfaces of the machine, and asks for the rest", async () => 
 });
 
 test("says so when the server dies, and starts it again", async () => {
-  await order({ run: "bpfman.refresh" });
+  await order({ run: "bpfman.tree.refresh" });
   process.kill(Number(readFileSync(`/proc/${editor.pid}/task/${editor.pid}/children`, "utf8")), "SIGKILL");
   await bpfman.load(OBJECT, "--programs", "tracepoint:count_openat");
   const messages: string[] = [];
-  let shown = await order({ run: "bpfman.refresh" });
-  for (; shown.tree.length === 0; shown = await order({ run: "bpfman.refresh" })) messages.push(...shown.messages);
+  let shown = await order({ run: "bpfman.tree.refresh" });
+  for (; shown.tree.length === 0; shown = await order({ run: "bpfman.tree.refresh" })) messages.push(...shown.messages);
   messages.push(...shown.messages);
   expect(messages.join("\n")).toContain("warning: bpfman: the server ended by SIGKILL");
   expect(shown.tree[0]).toContain("count_openat");
