@@ -21,6 +21,7 @@ const SETTINGS = {
   "security.workspace.trust.startupPrompt": "never",
   "telemetry.telemetryLevel": "off",
   "workbench.editor.useModal": "off",
+  "workbench.reduceMotion": "on",
   "workbench.secondarySideBar.defaultVisibility": "hidden",
   "workbench.startupEditor": "none",
 };
