@@ -17,31 +17,31 @@ const SOURCE = `#include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 4);
-	__type(key, __u32);
-	__type(value, __u64);
+\t__uint(type, BPF_MAP_TYPE_ARRAY);
+\t__uint(max_entries, 4);
+\t__type(key, __u32);
+\t__type(value, __u64);
 } packets SEC(".maps");
 
 struct packet {
-	__u32 bytes;
+\t__u32 bytes;
 } const *unused;
 
 struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 4096);
+\t__uint(type, BPF_MAP_TYPE_RINGBUF);
+\t__uint(max_entries, 4096);
 } sizes SEC(".maps");
 
 SEC("tcx/ingress")
 int count(struct __sk_buff *skb)
 {
-	__u32 key = skb->len / 64;
-	__u64 *seen = bpf_map_lookup_elem(&packets, &key);
-	struct packet packet = {.bytes = skb->len};
+\t__u32 key = skb->len / 64;
+\t__u64 *seen = bpf_map_lookup_elem(&packets, &key);
+\tstruct packet packet = {.bytes = skb->len};
 
-	*seen += 1;
-	bpf_ringbuf_output(&sizes, &packet, sizeof(packet), 0);
-	return -1;
+\t*seen += 1;
+\tbpf_ringbuf_output(&sizes, &packet, sizeof(packet), 0);
+\treturn -1;
 }
 `;
 const REFUSED = SOURCE.split("\n").findIndex((line) => line.includes("*seen += 1")) + 1;
