@@ -58,7 +58,7 @@ export class EditorWindow {
     mkdirSync(commands);
     const quoted = words.map((word) => `'${word}'`).join(" ");
     writeFileSync(join(commands, "code"), `#!/bin/sh\nexec ${quoted} "$@"\n`, { mode: 0o755 });
-    const env = { PATH: `${commands}:${process.env.PATH}`, HOME: home, XDG_CONFIG_HOME: join(home, "config") };
+    const env = { PATH: `${commands}:${process.env.PATH}`, HOME: home, TMPDIR: home, XDG_RUNTIME_DIR: home };
     const installed = Bun.spawnSync(["bash", "-euc", install], { cwd: ROOT, env, stdout: "pipe", stderr: "pipe" });
     if (installed.exitCode !== 0) throw new Error(`${install}: ${installed.stdout}${installed.stderr}`);
     const options = ["--auth", "none", "--bind-addr", "127.0.0.1:0", "--disable-telemetry", "--disable-update-check"];
@@ -164,6 +164,8 @@ export class EditorWindow {
   async picture(name: string): Promise<void> {
     if (process.env.UPDATE_PICTURES !== "1") return;
     mkdirSync(PICTURES, { recursive: true });
+    await this.page.mouse.move(VIEWPORT.width - 100, VIEWPORT.height / 2);
+    await this.miss(".workbench-hover");
     await this.page.screenshot({ path: `${PICTURES}/${name}.png` });
   }
 
