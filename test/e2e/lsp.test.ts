@@ -629,7 +629,9 @@ describe("a source of 5,000 lines", () => {
 test(
   `${SAVES} saves leave no process, descriptor, file or memory behind`,
   async () => {
-    const client = await start({ initializationOptions: { debounceMs: 0 } });
+    const temporary = bpfman.path("temporary");
+    mkdirSync(temporary);
+    const client = await start({ initializationOptions: { debounceMs: 0 }, env: { TMPDIR: temporary } });
     const path = source("count.bpf.c", counting(false));
     await client.open(path);
     const helper = childrenOf(client.pid)[0]?.pid ?? 0;
@@ -655,7 +657,7 @@ test(
     if (SAVES >= 1000) console.log(`${SAVES} saves: ${grownMb.toFixed(1)} MB more`);
     expect(grownMb).toBeLessThan(64);
     expect(await client.stop()).toBe(0);
-    expect(readdirSync("/tmp").filter((name) => name.startsWith("bpfman-check-"))).toEqual([]);
+    expect(readdirSync(temporary)).toEqual([]);
   },
   SAVES * 2000,
 );
