@@ -15,6 +15,7 @@ import {
   workspace,
 } from "vscode";
 import type { SourceLine } from "../../../src/domain/object-file.ts";
+import type { StatsAnswer } from "../../../src/domain/stats-answer.ts";
 import { RpcError } from "../../../rpc/client/client.ts";
 import { type AttachTarget, lacksFunction, type Question, questionsFor, targetOf } from "./attach-form.ts";
 import { EVENTS_VIEW, EventsView } from "./events-view.ts";
@@ -87,14 +88,14 @@ class Sessions {
 /** Counts runs while somebody looks. */
 class Counters {
   readonly #sessions: Sessions;
-  readonly #tree: Tree;
+  readonly #show: (counted: StatsAnswer | null) => void;
   #counting: AbortController | null = null;
   /** Whether members of chains are counted, too, for which programs are put on them. */
   members = false;
 
-  constructor(sessions: Sessions, tree: Tree) {
+  constructor(sessions: Sessions, show: (counted: StatsAnswer | null) => void) {
     this.#sessions = sessions;
-    this.#tree = tree;
+    this.#show = show;
   }
 
   async start(): Promise<void> {
@@ -104,7 +105,7 @@ class Counters {
     const counted = { intervalMs: COUNTED_MS, members: () => this.members };
     try {
       const session = await this.#sessions.get();
-      await session.count(counted, (answer) => this.#tree.count(answer), counting.signal);
+      await session.count(counted, this.#show, counting.signal);
     } finally {
       if (this.#counting === counting) this.#counting = null;
     }
@@ -113,7 +114,7 @@ class Counters {
   stop(): void {
     this.#counting?.abort();
     this.#counting = null;
-    this.#tree.count(null);
+    this.#show(null);
   }
 }
 
@@ -129,7 +130,13 @@ export function activate(context: ExtensionContext): void {
     tree.show(machine ?? undefined);
     showStatus(status, machine);
   }, output);
-  const counters = new Counters(sessions, tree);
+  const view = window.createTreeView("bpfman.programs", { treeDataProvider: tree });
+  const counters = new Counters(sessions, (counted) => {
+    tree.count(counted);
+    // Why there are no numbers.
+    const reasons = [counted?.not_counted, counted?.members_not_counted].filter((reason) => reason != null);
+    view.message = reasons.length === 0 ? "" : `Not counted: ${reasons.join("; ")}`;
+  });
   const report = (cause: unknown): void => void tell(cause, output);
   const places = { root: context.extensionUri, session: () => sessions.get(), tell: report };
   const maps = new MapViews(places);
@@ -146,7 +153,6 @@ export function activate(context: ExtensionContext): void {
     };
     context.subscriptions.push(commands.registerCommand(name, whole));
   };
-  const view = window.createTreeView("bpfman.programs", { treeDataProvider: tree });
   const look = (): void => void (view.visible ? counters.start().catch(report) : counters.stop());
   // The server has commands of its own, such as bpfman.load: these names begin otherwise.
   register("bpfman.tree.refresh", async (session) => {
