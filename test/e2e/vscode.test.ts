@@ -210,7 +210,7 @@ test("is packaged without a warning, the same bytes each time", () => {
   expect(files.toSorted()).toEqual(
     [
       ...["LICENSE.txt", "[Content_Types].xml", "events.js", "extension.js", "extension.vsixmanifest", "icon.png"],
-      ...["map.js", "package.json", "page.css", "readme.md"],
+      ...["map.js", "package.json", "page.css", "readme.md", "THIRD-PARTY.txt"],
     ].toSorted(),
   );
 });
