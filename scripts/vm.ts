@@ -4,13 +4,16 @@
  *   bun run test:vm                     the oldest and the newest kernel, as npm test does
  *   bun run test:vm --all               every kernel of the matrix, with the slow tests
  *   bun run test:vm 6.12                one of them, with the slow tests
+ *   bun run test:vm arm64               another processor, on a Debian of its own
  *   bun run test:vm 6.1 -- COMMAND…     a command instead of the tests
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { bunFor } from "./bun-for.ts";
 import { BEGIN_MARK, boot, missingTool, signOfLife } from "./vm/boot.ts";
-import { fetchKernel, KERNELS, type KernelSource, type UnpackedKernel } from "./vm/kernels.ts";
+import { fetchKernel, fetchRoot, KERNELS, type KernelSource, type UnpackedKernel } from "./vm/kernels.ts";
+import { run } from "./vm/run.ts";
 
 const ROOT = join(import.meta.dir, "..");
 /** Limits for the script of a machine: on a busy host, the tests take ten minutes, the slow ones half an hour more. */
@@ -33,12 +36,23 @@ interface Job {
   readonly timeoutMs: number;
 }
 
+/** In the guest, what is for its processor takes the place of what is for this machine's. */
+function replacements({ processor }: UnpackedKernel): readonly string[] {
+  if (processor === process.arch) return [];
+  const pairs = [
+    [bunFor(processor), process.execPath],
+    [join(ROOT, "dist", processor, "bpfman"), join(ROOT, "dist/bpfman")],
+  ] as const;
+  return ["ldconfig", ...pairs.map((pair) => `mount --bind ${pair.map(quote).join(" ")}`)];
+}
+
 function scriptFor(kernel: UnpackedKernel, path: string, { command }: Job): string {
   const modules = MODULES.map((name) => `modprobe -d ${quote(kernel.root)} ${name} 2>/dev/null || true`);
   return [
     `echo "${BEGIN_MARK} $(uname -r)"`,
     `(while :; do echo >${quote(signOfLife(path))}; sleep 20; done) &`,
     `cd ${quote(ROOT)}`,
+    ...replacements(kernel),
     ...modules,
     `export PATH=${quote(join(ROOT, "node_modules/.bin"))}:"$PATH"`,
     `export BPFMAN_TEST_KERNEL=${quote(kernel.name)}`,
@@ -55,11 +69,14 @@ async function runOn(kernel: UnpackedKernel, job: Job, signal: AbortSignal): Pro
   const directory = mkdtempSync(join(ROOT, "dist/vm-"));
   const script = join(directory, "script.sh");
   writeFileSync(script, scriptFor(kernel, script, job));
+  const other = kernel.processor !== process.arch;
+  const root = other ? fetchRoot(kernel.processor) : "/";
+  if (other) run([process.execPath, "scripts/build.ts", `--arch=${kernel.processor}`], ROOT);
   const directories = [ROOT, kernel.root];
   const print = (line: string) => void process.stdout.write(`[${kernel.name}] ${line}\n`);
   try {
     for (let attempt = 1; ; attempt++) {
-      const result = await boot(kernel, { script, directories, timeoutMs: job.timeoutMs, print, signal });
+      const result = await boot(kernel, { root, script, directories, timeoutMs: job.timeoutMs, print, signal });
       if (signal.aborted) return 130;
       if (result.status !== null) return result.status;
       const again = result.died && attempt === 1;
@@ -102,11 +119,11 @@ async function measure(kernel: UnpackedKernel): Promise<number> {
 }
 
 try {
-  const missing = missingTool();
-  if (missing !== null) throw new Error(`${missing} is missing: on Debian, "scripts/setup test" installs it`);
   if (/\s/.test(ROOT))
     throw new Error(`the path "${ROOT}" contains spaces, which a kernel command line cannot express`);
   const sources = all ? KERNELS : choose(named.length > 0 ? named : DEFAULT_KERNELS);
+  const missing = missingTool([...new Set(sources.map(({ processor }) => processor))]);
+  if (missing !== null) throw new Error(`${missing} is missing: on Debian, "scripts/setup test" installs it`);
   // The emulation keeps about one processor busy per machine.
   const waiting = sources.map(fetchKernel);
   const statuses: number[] = [];
