@@ -1,10 +1,10 @@
 /**
  * Runs the kernel tests, or a command, on real kernels in virtual machines, as many at once as there are processors.
  *
- *   bun run test:vm                     the oldest and the newest kernel, as npm test does
+ *   bun run test:vm                     the oldest and the newest kernel, and briefly arm64, as npm test does
  *   bun run test:vm --all               every kernel of the matrix, with the slow tests
  *   bun run test:vm 6.12                one of them, with the slow tests
- *   bun run test:vm arm64               another processor, on a Debian of its own
+ *   bun run test:vm arm64               another processor, on a Debian of its own: the demo, and all but the slow tests
  *   bun run test:vm 6.1 -- COMMAND…     a command instead of the tests
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -19,15 +19,26 @@ const ROOT = join(import.meta.dir, "..");
 /** Limits for the script of a machine: on a busy host, the tests take ten minutes, the slow ones half an hour more. */
 const TIMEOUT_MS = 40 * 60_000;
 const LONG_TIMEOUT_MS = 120 * 60_000;
-const DEFAULT_KERNELS = ["6.1", "newest"];
+const DEFAULT_KERNELS = ["arm64", "6.1", "newest"];
 /** Modules that the tests' networks need; harmless on kernels that have them built in. */
 const MODULES = ["veth", "sch_ingress", "cls_bpf", "cls_u32", "act_bpf", "dummy", "bridge", "nf_defrag_ipv4"];
 
 /** Run in the guest if no command is given. scripts/test.ts reads their last line, `N passed, N failed`. */
-const TESTS = [process.execPath, "scripts/test.ts", "--rings-only", "contract", "machine-kernel", "machine"];
-const testsOf = (kernel: UnpackedKernel): readonly string[] => [...TESTS, `machine-${kernel.name}`];
+const RINGS = [process.execPath, "scripts/test.ts", "--rings-only"];
+const TESTS = [...RINGS, "contract", "machine-kernel", "machine"];
+/** On another processor, first the demo: it runs what a newcomer runs. */
+const DEMO = ["sh", "-c", '"$1" scripts/demo.ts && exec "$@"', "sh"];
+
+/** What `npm test` runs: on another processor only what shows that each part of bpfman works there. */
+const briefTests = ({ name, processor }: UnpackedKernel): readonly string[] =>
+  processor === process.arch ? [...TESTS, `machine-${name}`] : [...DEMO, ...RINGS, "machine-processor"];
+
 /** Everything, and as often as it should be (test/labs/brief.ts). */
-const LONG_TESTS = ["env", "BPFMAN_TEST_LONG=1", ...TESTS, "machine-6.1", "machine-newest", "machine-long"];
+const longTests = ({ processor }: UnpackedKernel): readonly string[] => {
+  const long = ["env", "BPFMAN_TEST_LONG=1"];
+  if (processor !== process.arch) return [...long, ...DEMO, ...RINGS, "unit", "contract", "kernel", "machine"];
+  return [...long, ...TESTS, "machine-6.1", "machine-newest", "machine-long"];
+};
 
 const quote = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
 
@@ -104,7 +115,7 @@ const named = before.filter((word) => word !== "--all");
 const all = before.includes("--all");
 const long = all || named.length > 0;
 const job: Job = {
-  command: (kernel) => (border >= 0 ? words.slice(border + 1) : long ? LONG_TESTS : testsOf(kernel)),
+  command: (kernel) => (border >= 0 ? words.slice(border + 1) : long ? longTests(kernel) : briefTests(kernel)),
   timeoutMs: long ? LONG_TIMEOUT_MS : TIMEOUT_MS,
 };
 const interrupted = new AbortController();
