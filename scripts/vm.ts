@@ -7,7 +7,7 @@
  *   bun run test:vm arm64               another processor, on a Debian of its own: the demo, and all but the slow tests
  *   bun run test:vm 6.1 -- COMMAND…     a command instead of the tests
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { bunFor } from "./bun-for.ts";
@@ -24,7 +24,8 @@ const DEFAULT_KERNELS = ["arm64", "6.1", "newest"];
 const MODULES = ["veth", "sch_ingress", "cls_bpf", "cls_u32", "act_bpf", "dummy", "bridge", "nf_defrag_ipv4"];
 
 /** Run in the guest if no command is given. scripts/test.ts reads their last line, `N passed, N failed`. */
-const RINGS = [process.execPath, "scripts/test.ts", "--rings-only"];
+const BUN = join(ROOT, "node_modules/.bin/bun");
+const RINGS = [BUN, "scripts/test.ts", "--rings-only"];
 const TESTS = [...RINGS, "contract", "machine-kernel", "machine"];
 /** On another processor, first the demo: it runs what a newcomer runs. */
 const DEMO = ["sh", "-c", '"$1" scripts/demo.ts && exec "$@"', "sh"];
@@ -51,10 +52,10 @@ interface Job {
 function replacements({ processor }: UnpackedKernel): readonly string[] {
   if (processor === process.arch) return [];
   const pairs = [
-    [bunFor(processor), process.execPath],
+    [bunFor(processor), realpathSync(BUN)],
     [join(ROOT, "dist", processor, "bpfman"), join(ROOT, "dist/bpfman")],
   ] as const;
-  return ["ldconfig", ...pairs.map((pair) => `mount --bind ${pair.map(quote).join(" ")}`)];
+  return ["ldconfig", ...pairs.map((pair) => `mount --bind ${pair.map(quote).join(" ")} || exit 1`)];
 }
 
 function scriptFor(kernel: UnpackedKernel, path: string, { command }: Job): string {
@@ -82,7 +83,7 @@ async function runOn(kernel: UnpackedKernel, job: Job, signal: AbortSignal): Pro
   writeFileSync(script, scriptFor(kernel, script, job));
   const other = kernel.processor !== process.arch;
   const root = other ? fetchRoot(kernel.processor) : "/";
-  if (other) run([process.execPath, "scripts/build.ts", `--arch=${kernel.processor}`], ROOT);
+  for (const of of other ? [[], [`--arch=${kernel.processor}`]] : []) run([BUN, "scripts/build.ts", ...of], ROOT);
   const directories = [ROOT, kernel.root];
   const print = (line: string) => void process.stdout.write(`[${kernel.name}] ${line}\n`);
   try {
