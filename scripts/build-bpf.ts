@@ -5,6 +5,7 @@
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
+import { OWN_MULTIARCH } from "./debian.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
 const SOURCE_ENDING = ".bpf.c";
@@ -17,12 +18,7 @@ const DIRECTORIES = [
 ] as const;
 
 /** Debian keeps <asm/types.h>, which <linux/bpf.h> includes, in a directory of its own for each architecture. */
-const MULTIARCH = { x64: "x86_64-linux-gnu", arm64: "aarch64-linux-gnu" } as const;
-
-function includes(): readonly string[] {
-  const triple = process.arch === "arm64" ? MULTIARCH.arm64 : MULTIARCH.x64;
-  return ["-idirafter", `/usr/include/${triple}`];
-}
+const INCLUDES = ["-idirafter", `/usr/include/${OWN_MULTIARCH}`];
 
 /** `-g` emits the BTF that the kernel and libbpf read. */
 const FLAGS = [
@@ -43,7 +39,7 @@ const modifiedAt = (path: string): number => (existsSync(path) ? statSync(path).
 function compile(source: string, object: string): void {
   mkdirSync(dirname(object), { recursive: true });
   const partial = `${object}.${process.pid}`;
-  const command = ["clang", ...FLAGS, ...includes(), "-c", source, "-o", partial];
+  const command = ["clang", ...FLAGS, ...INCLUDES, "-c", source, "-o", partial];
   const result = Bun.spawnSync(command, { stdout: "inherit", stderr: "pipe" });
   if (result.exitCode !== 0) {
     rmSync(partial, { force: true });

@@ -29,15 +29,15 @@ function pinned(name: string): Pinned {
 }
 
 /**
- * Path of the Bun executable for that processor: this one, or for another processor one in node_modules. `npm install`
+ * Path of the Bun executable for that processor: this one, or for another processor one in `modules`. `npm install`
  * leaves out packages for other processors, although the lock file has them: so npm packs it, and it is unpacked only if
  * it has the hash of the lock file. Throws if npm cannot get it, or it has another hash.
  */
-export function bunFor(processor: Processor): string {
+export function bunFor(processor: Processor, modules = join(ROOT, "node_modules")): string {
   if (processor === process.arch) return process.execPath;
   const name = `@oven/bun-linux-${PROCESSORS[processor]}`;
   const { version, integrity } = pinned(name);
-  const directory = join(ROOT, "node_modules/.other-processors", `${name.replace("/", "-")}-${version}`);
+  const directory = join(modules, ".other-processors", `${name.replace("/", "-")}-${version}`);
   const executable = join(directory, "bin/bun");
   if (existsSync(executable)) return executable;
   console.log(`build: fetching ${name} ${version}`);

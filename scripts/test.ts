@@ -58,6 +58,8 @@ const RINGS: readonly Ring[] = [
   // What hardly depends on the kernel runs on this one, and on one of the two of ring `vm`.
   { name: "machine-6.1", paths: ["map-values", "namespaces", "places"].map(e2e), root: true, named: true },
   { name: "machine-newest", paths: ["containers", "ownership"].map(e2e), root: true, named: true },
+  // On another processor: one load and attach of each kind.
+  { name: "machine-processor", paths: [kernel("kinds")], root: true, named: true },
   {
     name: "machine-long",
     paths: [

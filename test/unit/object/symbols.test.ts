@@ -8,6 +8,7 @@ import { memorySource } from "../../../src/object/fields.ts";
 import { findSymbols, loadSegmentContains, symbolNames } from "../../../src/object/symbols.ts";
 import { type ElfDraft, type SymbolDraft, elfOf } from "../../objects/elf.ts";
 import { fileSource } from "../../objects/file-source.ts";
+import { OWN_MULTIARCH } from "../../../scripts/debian.ts";
 
 const SOURCE = `
 __attribute__((noinline)) int exported(int x) { return x + 1; }
@@ -195,7 +196,7 @@ describe("functions in compiled files", () => {
 });
 
 describe("functions in libraries of this system", () => {
-  const multiarch = `/lib/${arch() === "arm64" ? "aarch64" : "x86_64"}-linux-gnu`;
+  const multiarch = `/lib/${OWN_MULTIARCH}`;
   const libc = join(multiarch, "libc.so.6");
   test.skipIf(!existsSync(libc))("every default function of libc (skipped where it stands elsewhere)", () => {
     const lines = Bun.spawnSync(["nm", "-D", "--defined-only", "-S", libc]).stdout.toString();
