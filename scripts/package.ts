@@ -60,7 +60,7 @@ async function main(): Promise<void> {
   await Promise.all([...built].map(forProcessor));
   if (kinds.has("npm")) await writeNpmPackage(where);
   if (kinds.has("image")) await writeImage(built, { ...where, thirdParty });
-  if (kinds.has("vscode")) await pack(["npm", "run", "--silent", "package:vscode", "--", OUTPUT], { release });
+  if (kinds.has("vscode")) await pack(["npm", "run", "--silent", "package:vscode"], { release });
   const sums = readdirSync(OUTPUT)
     .sort()
     .map((name) => `${createHash("sha256").update(readFileSync(join(OUTPUT, name))).digest("hex")}  ${name}\n`);

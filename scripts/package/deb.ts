@@ -10,10 +10,18 @@ const SOURCES = join(ROOT, "packaging/debian");
 const MAINTAINER = "bpfman maintainers <maintainers@bpfman.example>";
 const SCRIPTS = ["postinst", "prerm", "postrm"];
 
+export interface DebOptions {
+  readonly release: Release;
+  readonly processor: Processor;
+  readonly output: string;
+  /** As dpkg-deb names it. */
+  readonly compression?: "xz" | "none";
+}
+
 /** Changes of the tree that only Debian wants; `tree` is left as it is. Returns the path of the package. */
 export async function writeDeb(
   tree: string,
-  { release, processor, output }: { release: Release; processor: Processor; output: string },
+  { release, processor, output, compression = "xz" }: DebOptions,
 ): Promise<string> {
   const root = `${tree}.deb`;
   cpSync(tree, root, { recursive: true, verbatimSymlinks: true });
@@ -46,7 +54,7 @@ export async function writeDeb(
   await setTimes(root, release);
 
   const file = join(output, `bpfman_${release.version}_${architecture}.deb`);
-  await pack(["dpkg-deb", "--root-owner-group", "-Zxz", `-z${XZ_LEVEL}`, "--build", root, file], { release });
+  await pack(["dpkg-deb", "--root-owner-group", `-Z${compression}`, ...(compression === "xz" ? [`-z${XZ_LEVEL}`] : []), "--build", root, file], { release });
   rmSync(root, { recursive: true });
   return file;
 }

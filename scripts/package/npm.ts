@@ -1,13 +1,13 @@
 /** The npm packages, by npm pack: `bpfman` with the command and the client, and one for each processor's executable. */
-import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, copyFileSync, cpSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
 import { PROCESSORS, type Processor } from "../bun-for.ts";
 import { pack, type Release, ROOT } from "./release.ts";
 import { setTimes } from "./tree.ts";
 
 const COMMON = { license: packageJson.license, os: ["linux"] };
-/** The client itself is one file without imports; its types are made of these packages'. */
+/** The client is one file without imports; its types are made of these packages', whose declarations are packed with it. */
 const TYPES_FROM = ["valibot", "vscode-jsonrpc", "yaml"] as const;
 const nameFor = (processor: Processor): string => `@bpfman/linux-${processor}`;
 
@@ -47,6 +47,16 @@ export async function writeNpmExecutable(
   await packDirectory(directory, manifest, where);
 }
 
+const DECLARATION = /(\.d\.[cm]?ts|package\.json)$|^licen[sc]e/i;
+
+/** Copies the declarations of a package, with its licence, to where `directory` finds them. */
+function copyTypes(name: string, directory: string): void {
+  cpSync(join(ROOT, "node_modules", name), join(directory, "node_modules", name), {
+    recursive: true,
+    filter: (path) => statSync(path).isDirectory() || DECLARATION.test(basename(path)),
+  });
+}
+
 /** `bpfman`. */
 export async function writeNpmPackage(where: Where): Promise<void> {
   const { release, work } = where;
@@ -58,6 +68,7 @@ export async function writeNpmPackage(where: Where): Promise<void> {
   const types = join(directory, "client/types");
   await pack(["node_modules/.bin/tsc", "-p", "packaging/npm/tsconfig.json", "--outDir", types], { release });
   copyFileSync(join(ROOT, "dist/client.js"), join(directory, "client/client.js"));
+  for (const name of TYPES_FROM) copyTypes(name, directory);
   const executables = (Object.keys(PROCESSORS) as Processor[]).map((each) => [nameFor(each), release.version]);
   const manifest = {
     name: "bpfman",
@@ -73,6 +84,7 @@ export async function writeNpmPackage(where: Where): Promise<void> {
     },
     optionalDependencies: Object.fromEntries(executables),
     dependencies: Object.fromEntries(TYPES_FROM.map((name) => [name, packageJson.dependencies[name]])),
+    bundleDependencies: TYPES_FROM,
     files: ["bin", "client"],
   };
   await packDirectory(directory, manifest, where);
