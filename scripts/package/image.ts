@@ -12,6 +12,7 @@ const SUITE = "trixie";
 const PACKAGES = ["base-files", "libc6", "libbpf1", "libelf1t64", "zlib1g", "libzstd1", "ca-certificates"];
 /** Of these packages: neither documentation but for licences, nor character sets, nor scripts, which need a shell. */
 const NOT_NEEDED = ["usr/share/man", "usr/share/locale", "usr/share/lintian", "usr/share/doc-base", "usr/sbin", "sbin"];
+/** What podman calls it after a pull: `localhost/bpfman:latest`. */
 const NAME = "bpfman";
 
 /** Writes the root directory of one image. */
@@ -51,10 +52,11 @@ export async function writeImage(
   const storage = ["--storage-driver", "vfs", "--root", join(work, "store"), "--runroot", join(work, "run")];
   const buildah = (...words: readonly string[]) => pack(["buildah", ...storage, ...words], { release, env: { BUILDAH_ISOLATION: "chroot" } });
   const platforms = [...executables.keys()].map((each) => `linux/${ARCHITECTURES[each].oci}`);
+  const label = `--label=org.opencontainers.image.version=${release.version}`;
   const file = join(ROOT, "packaging/image/Containerfile");
-  await buildah("build", `--platform=${platforms}`, `--manifest=${NAME}`, `--timestamp=${release.time}`, "-f", file, context);
+  await buildah("build", `--platform=${platforms}`, `--manifest=${NAME}`, `--timestamp=${release.time}`, label, "-f", file, context);
   const layout = join(work, "layout");
-  await buildah("manifest", "push", "--all", NAME, `oci:${layout}:${release.version}`);
+  await buildah("manifest", "push", "--all", NAME, `oci:${layout}:${NAME}`);
   const archive = join(output, `bpfman-${release.version}-image.tar`);
   const options = ["--sort=name", "--owner=0", "--group=0", "--numeric-owner", `--mtime=@${release.time}`, "--format=gnu"];
   await pack(["tar", "-C", layout, ...options, "-cf", archive, "."], { release });
