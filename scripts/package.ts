@@ -26,7 +26,10 @@ function chosen(words: readonly string[]): ReadonlySet<string> {
 }
 
 /** Builds the executables, one for each processor. */
-async function executables(release: { readonly version: string; readonly time: number }): Promise<Map<Processor, string>> {
+async function executables(release: {
+  readonly version: string;
+  readonly time: number;
+}): Promise<Map<Processor, string>> {
   const built = new Map<Processor, string>();
   for (const processor of Object.keys(PROCESSORS) as Processor[]) {
     const own = processor === process.arch;
@@ -63,11 +66,18 @@ async function main(): Promise<void> {
   if (kinds.has("vscode")) await pack(["npm", "run", "--silent", "package:vscode"], { release });
   const sums = readdirSync(OUTPUT)
     .sort()
-    .map((name) => `${createHash("sha256").update(readFileSync(join(OUTPUT, name))).digest("hex")}  ${name}\n`);
+    .map(
+      (name) =>
+        `${createHash("sha256")
+          .update(readFileSync(join(OUTPUT, name)))
+          .digest("hex")}  ${name}\n`,
+    );
   writeFileSync(join(OUTPUT, "SHA256SUMS"), sums.join(""));
   rmSync(WORK, { recursive: true });
   process.stdout.write(sums.join(""));
-  console.log(`package: ${sums.length} packages of bpfman ${release.version} in ${Math.round((performance.now() - startedAt) / 1000)} s`);
+  console.log(
+    `package: ${sums.length} packages of bpfman ${release.version} in ${Math.round((performance.now() - startedAt) / 1000)} s`,
+  );
 }
 
 try {

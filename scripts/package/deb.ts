@@ -41,7 +41,11 @@ export async function writeDeb(
   const size = await pack(["du", "-sk", "--apparent-size", root], { release });
   const architecture = ARCHITECTURES[processor].deb;
   const values = {
-    MAINTAINER, VERSION: release.version, ARCHITECTURE: architecture, SIZE: Number.parseInt(size, 10) };
+    MAINTAINER,
+    VERSION: release.version,
+    ARCHITECTURE: architecture,
+    SIZE: Number.parseInt(size, 10),
+  };
   const control = readFileSync(join(SOURCES, "control"), "utf8").replaceAll(
     /\$\{(\w+)\}/g,
     (_, name: keyof typeof values) => String(values[name]),
@@ -54,7 +58,18 @@ export async function writeDeb(
   await setTimes(root, release);
 
   const file = join(output, `bpfman_${release.version}_${architecture}.deb`);
-  await pack(["dpkg-deb", "--root-owner-group", `-Z${compression}`, ...(compression === "xz" ? [`-z${XZ_LEVEL}`] : []), "--build", root, file], { release });
+  await pack(
+    [
+      "dpkg-deb",
+      "--root-owner-group",
+      `-Z${compression}`,
+      ...(compression === "xz" ? [`-z${XZ_LEVEL}`] : []),
+      "--build",
+      root,
+      file,
+    ],
+    { release },
+  );
   rmSync(root, { recursive: true });
   return file;
 }

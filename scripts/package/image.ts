@@ -2,7 +2,16 @@
  * The container image, by buildah: an archive with both processors' images in OCI's layout. Each has the executable, and of
  * Debian what it needs: the C library, libbpf, and the certificates that registries are checked by.
  */
-import { cpSync, copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { Processor } from "../bun-for.ts";
 import { fetchPackages } from "../debian.ts";
@@ -25,7 +34,9 @@ function writeRoot(root: string, executable: string, architecture: string, third
     if (path.endsWith("-linux-gnu")) rmSync(join(root, "usr/lib", path, "gconv"), { recursive: true, force: true });
   }
   const certificates = join(root, "usr/share/ca-certificates/mozilla");
-  const bundle = readdirSync(certificates).sort().map((name) => readFileSync(join(certificates, name), "utf8"));
+  const bundle = readdirSync(certificates)
+    .sort()
+    .map((name) => readFileSync(join(certificates, name), "utf8"));
   mkdirSync(join(root, "etc/ssl/certs"), { recursive: true });
   writeFileSync(join(root, "etc/ssl/certs/ca-certificates.crt"), bundle.join(""));
   writeFileSync(join(root, "etc/passwd"), "root:x:0:0:root:/root:/usr/bin/bpfman\n");
@@ -50,15 +61,32 @@ export async function writeImage(
     writeRoot(join(context, ARCHITECTURES[processor].oci), executable, ARCHITECTURES[processor].deb, thirdParty);
   }
   const storage = ["--storage-driver", "vfs", "--root", join(work, "store"), "--runroot", join(work, "run")];
-  const buildah = (...words: readonly string[]) => pack(["buildah", ...storage, ...words], { release, env: { BUILDAH_ISOLATION: "chroot" } });
+  const buildah = (...words: readonly string[]) =>
+    pack(["buildah", ...storage, ...words], { release, env: { BUILDAH_ISOLATION: "chroot" } });
   const platforms = [...executables.keys()].map((each) => `linux/${ARCHITECTURES[each].oci}`);
   const label = `--label=org.opencontainers.image.version=${release.version}`;
   const file = join(ROOT, "packaging/image/Containerfile");
-  await buildah("build", `--platform=${platforms}`, `--manifest=${NAME}`, `--timestamp=${release.time}`, label, "-f", file, context);
+  await buildah(
+    "build",
+    `--platform=${platforms}`,
+    `--manifest=${NAME}`,
+    `--timestamp=${release.time}`,
+    label,
+    "-f",
+    file,
+    context,
+  );
   const layout = join(work, "layout");
   await buildah("manifest", "push", "--all", NAME, `oci:${layout}:${NAME}`);
   const archive = join(output, `bpfman-${release.version}-image.tar`);
-  const options = ["--sort=name", "--owner=0", "--group=0", "--numeric-owner", `--mtime=@${release.time}`, "--format=gnu"];
+  const options = [
+    "--sort=name",
+    "--owner=0",
+    "--group=0",
+    "--numeric-owner",
+    `--mtime=@${release.time}`,
+    "--format=gnu",
+  ];
   await pack(["tar", "-C", layout, ...options, "-cf", archive, "."], { release });
   return archive;
 }

@@ -23,7 +23,10 @@ async function packDirectory(directory: string, manifest: object, { release, out
   writeFileSync(join(directory, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
   copyFileSync(join(ROOT, "LICENSE"), join(directory, "LICENSE"));
   await setTimes(directory, release);
-  await pack(["npm", "pack", "--silent", "--ignore-scripts", "--pack-destination", output], { release, cwd: directory });
+  await pack(["npm", "pack", "--silent", "--ignore-scripts", "--pack-destination", output], {
+    release,
+    cwd: directory,
+  });
 }
 
 /** `@bpfman/linux-PROCESSOR`. */

@@ -20,8 +20,9 @@ export function releaseOfCommit(): Release {
 }
 
 /** What each kind of package calls a processor. */
-export const ARCHITECTURES: Readonly<Record<Processor, { readonly deb: string; readonly rpm: string; readonly oci: string }>> =
-  { x64: { deb: "amd64", rpm: "x86_64", oci: "amd64" }, arm64: { deb: "arm64", rpm: "aarch64", oci: "arm64" } };
+export const ARCHITECTURES: Readonly<
+  Record<Processor, { readonly deb: string; readonly rpm: string; readonly oci: string }>
+> = { x64: { deb: "amd64", rpm: "x86_64", oci: "amd64" }, arm64: { deb: "arm64", rpm: "aarch64", oci: "arm64" } };
 
 /** A tenth larger than with 6, which takes three times as long: 100 s for each executable. */
 export const XZ_LEVEL = 2;

@@ -26,7 +26,10 @@ export async function writeRpm(
   };
   const defined = Object.entries(definitions).flatMap(([name, value]) => ["--define", `${name} ${value}`]);
   const spec = join(ROOT, "packaging/rpm/bpfman.spec");
-  await pack(["rpmbuild", "-bb", "--target", `${architecture}-linux`, ...defined, spec], { release, env: { HOME: work } });
+  await pack(["rpmbuild", "-bb", "--target", `${architecture}-linux`, ...defined, spec], {
+    release,
+    env: { HOME: work },
+  });
   const name = `bpfman-${release.version}-1.${architecture}.rpm`;
   renameSync(join(work, "RPMS", architecture, name), join(output, name));
   rmSync(work, { recursive: true });

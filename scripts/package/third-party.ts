@@ -39,7 +39,7 @@ function noticeOf(name: string): string {
 export async function thirdPartyNotices(): Promise<string> {
   const common = ["Apache-2.0", "LGPL-2", "LGPL-2.1"];
   return [
-    readFileSync(join(ROOT, "packaging/bun-notice.txt"), "utf8").replace("${BUN_VERSION}", Bun.version),
+    readFileSync(join(ROOT, "packaging/bun-notice.txt"), "utf8").replace("@BUN_VERSION@", Bun.version),
     ...(await bundledPackages()).map(noticeOf),
     ...common.map((name) => `${name}\n\n${readFileSync(join(COMMON_LICENCES, name), "utf8").trim()}\n`),
   ].join(LINE);

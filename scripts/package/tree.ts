@@ -65,7 +65,14 @@ export async function setTimes(directory: string, release: Release): Promise<voi
 /** `bpfman-VERSION-linux-PROCESSOR.tar.xz`: what is below usr, to be unpacked into a prefix such as /usr/local. */
 export async function writeArchive(tree: string, file: string, release: Release): Promise<void> {
   const name = basename(file, ".tar.xz");
-  const options = ["--sort=name", "--owner=0", "--group=0", "--numeric-owner", `--mtime=@${release.time}`, "--format=gnu"];
+  const options = [
+    "--sort=name",
+    "--owner=0",
+    "--group=0",
+    "--numeric-owner",
+    `--mtime=@${release.time}`,
+    "--format=gnu",
+  ];
   const transform = `--transform=s,^\\.,${name},`;
   await pack(["tar", "-C", join(tree, "usr"), ...options, transform, "-Jcf", file, "."], {
     release,

@@ -21,7 +21,8 @@ export const DEB_ARCHITECTURE = process.arch === "arm64" ? "arm64" : "amd64";
 export function packageNamed(end: string): string {
   const found = existsSync(PACKAGES) ? readdirSync(PACKAGES).filter((name) => name.endsWith(end)) : [];
   const [name, ...more] = found;
-  if (name === undefined || more.length > 0) throw new Error(`no package *${end} in ${PACKAGES}: run "npm run package"`);
+  if (name === undefined || more.length > 0)
+    throw new Error(`no package *${end} in ${PACKAGES}: run "npm run package"`);
   return join(PACKAGES, name);
 }
 

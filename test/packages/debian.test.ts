@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import { SCHEMA } from "../../src/store/migrate.ts";
+import { blocksOf } from "../documents/document.ts";
 import { cleanRoot } from "../labs/clean-root.ts";
 import { until } from "../labs/kernel-lab.ts";
 import { DEB_ARCHITECTURE, earlierDeb, noEarlier, packageNamed, VERSION } from "../labs/packages.ts";
@@ -13,6 +14,12 @@ import { typeInto } from "../labs/terminal.ts";
 buildBpf();
 const DEB = packageNamed(`_${DEB_ARCHITECTURE}.deb`);
 const EXAMPLE = "/usr/lib/bpfman/examples/packet_counter.bpf.o";
+/** What a document has a reader type. */
+const commandsOf = (path: string): string =>
+  blocksOf(path)
+    .filter(({ attributes }) => attributes["run-by"] === "test/packages/debian.test.ts")
+    .map(({ text }) => text)
+    .join("");
 const upgradeTest = noEarlier === null ? test : test.skip;
 let directory = "";
 let earlier = "";
@@ -34,24 +41,29 @@ describe.each(["bookworm", "trixie"])("on Debian %s", (suite) => {
   const root = cleanRoot(suite);
   /** Packets that the example has counted so far. */
   const counted = (): number => Number(root.sh("bpfman map lookup demo/counters 0"));
-  const programs = (): string => root.sh("bpfman list programs --application demo -q; bpfman list links --application demo -q");
+  const programs = (): string =>
+    root.sh("bpfman list programs --application demo -q; bpfman list links --application demo -q");
   const ping = "ping -q -c 1 127.0.0.1 >/dev/null";
   let running = "";
 
-  upgradeTest(`an earlier version is installed by one command, and runs the example${noEarlier === null ? "" : ` (${noEarlier})`}`, () => {
-    root.put(earlier);
-    root.online(`apt-get install -y ./${basename(earlier)}`);
-    root.sh(`bpfman run ${EXAMPLE} tcx:count_packets --iface lo --direction ingress --priority 50 -a demo`);
-    root.sh(ping);
-    expect(counted()).toBeGreaterThan(0);
-    running = programs();
-    expect(root.sh("sqlite3 /var/lib/bpfman/bpfman.db 'PRAGMA user_version'")).toBe("9\n");
-  });
+  upgradeTest(
+    `an earlier version is installed by one command, and runs the example${noEarlier === null ? "" : ` (${noEarlier})`}`,
+    () => {
+      root.put(earlier);
+      root.online(`apt-get install -y ./${basename(earlier)}`);
+      root.sh(`bpfman run ${EXAMPLE} tcx:count_packets --iface lo --direction ingress --priority 50 -a demo`);
+      root.sh(ping);
+      expect(counted()).toBeGreaterThan(0);
+      running = programs();
+      expect(root.sh("sqlite3 /var/lib/bpfman/bpfman.db 'PRAGMA user_version'")).toBe("9\n");
+    },
+  );
 
   test("this one is installed by one command, in its place; what was attached goes on", async () => {
     root.put(DEB);
-    root.online(`apt-get install -y ./${basename(DEB)}`);
-    expect(root.sh("dpkg-query -W -f '${Status} ${Version}' bpfman")).toBe(`install ok installed ${VERSION}`);
+    root.sh(`rm -f ${basename(earlier)}`);
+    root.online(commandsOf("README.md"));
+    expect(root.sh(`dpkg-query -W -f '\${Status} \${Version}' bpfman`)).toBe(`install ok installed ${VERSION}`);
     expect(root.sh("bpfman version")).toContain(`bpfman ${VERSION} `);
     if (noEarlier !== null) return;
     expect(programs()).toBe(running);
@@ -66,6 +78,13 @@ describe.each(["bookworm", "trixie"])("on Debian %s", (suite) => {
     expect(root.sh("bpfman doctor")).not.toContain("error");
     root.sh("bpfman program delete $(bpfman list programs --application second -q)");
     if (noEarlier === null) expect(programs()).toBe(running);
+  });
+
+  test("does what the guide shows", () => {
+    root.sh("bpfman program delete --all");
+    root.online(`${commandsOf("docs/howto/install.md").split("\n")[0]}`);
+    root.sh(commandsOf("docs/howto/install.md").split("\n").slice(1).join("\n"));
+    root.sh("bpfman program delete --all");
   });
 
   test("has man pages, also for subcommands", () => {

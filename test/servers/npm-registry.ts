@@ -14,14 +14,17 @@ export function startNpmRegistry(packed: readonly string[]): NpmRegistry {
   const fetched: string[] = [];
   const packages = new Map(
     packed.map((file) => {
-      const manifest = JSON.parse(run(["tar", "-xOf", file, "package/package.json"])) as { name: string; version: string };
+      const manifest = JSON.parse(run(["tar", "-xOf", file, "package/package.json"])) as {
+        name: string;
+        version: string;
+      };
       return [manifest.name, { file, manifest }];
     }),
   );
-  const server = Bun.serve({
+  const server: Bun.Server<undefined> = Bun.serve({
     hostname: "127.0.0.1",
     port: 0,
-    fetch({ url }) {
+    fetch({ url }): Response {
       const path = decodeURIComponent(new URL(url).pathname.slice(1));
       const isFile = path.endsWith(".tgz");
       const found = packages.get(path.replace(/\.tgz$/, ""));
