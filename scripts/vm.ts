@@ -31,7 +31,7 @@ const TESTS = [...RINGS, "contract", "machine-kernel", "machine"];
 /** On another processor, first the demo: it runs what a newcomer runs. */
 const DEMO = ["sh", "-c", '"$1" scripts/demo.ts && exec "$@"', "sh"];
 
-/** What `npm test` runs: on another processor only what shows that each part of bpfman works there. */
+/** What `npm test` runs: on another processor only a minute's work. */
 const briefTests = ({ name, processor }: UnpackedKernel): readonly string[] =>
   processor === process.arch ? [...TESTS, `machine-${name}`] : [...DEMO, ...RINGS, "machine-processor"];
 
