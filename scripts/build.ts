@@ -9,7 +9,7 @@ import { createHash } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
-import { bunFor, isProcessor, PROCESSORS, type Processor } from "./bun-for.ts";
+import { bunFor, type Processor, processorIn } from "./bun-for.ts";
 import { bundle } from "./bundle.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
@@ -81,20 +81,8 @@ async function build(processor: Processor | null): Promise<void> {
   console.log(`build: ${name} ${packageJson.version} (${commit}) in ${Math.round(performance.now() - startedAt)} ms`);
 }
 
-/** The processor that `--arch` names; null without it. */
-function chosen(words: readonly string[]): Processor | null {
-  const [word, ...more] = words;
-  if (word === undefined) return null;
-  const name = /^--arch=(.*)$/.exec(word)?.[1];
-  if (name === undefined || more.length > 0) throw new Error("usage: bun scripts/build.ts [--arch=ARCH]");
-  if (!isProcessor(name)) {
-    throw new Error(`unknown processor "${name}": the processors are ${Object.keys(PROCESSORS).join(" and ")}`);
-  }
-  return name;
-}
-
 try {
-  await build(chosen(process.argv.slice(2)));
+  await build(processorIn(process.argv.slice(2)));
 } catch (failure) {
   console.error(`build: ${failure instanceof Error ? failure.message : failure}`);
   process.exit(1);

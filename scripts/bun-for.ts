@@ -11,7 +11,20 @@ export const PROCESSORS = { x64: "x64", arm64: "aarch64" } as const;
 
 export type Processor = keyof typeof PROCESSORS;
 
-export const isProcessor = (name: string): name is Processor => Object.hasOwn(PROCESSORS, name);
+const isProcessor = (name: string): name is Processor => Object.hasOwn(PROCESSORS, name);
+
+/** The processor that the words of a command line name, as `--arch=arm64`; null without words. Throws on anything else. */
+export function processorIn(words: readonly string[]): Processor | null {
+  const [word, ...more] = words;
+  if (word === undefined) return null;
+  const name = /^--arch=(.*)$/.exec(word)?.[1];
+  if (name === undefined || more.length > 0)
+    throw new Error(`unknown option "${more[0] ?? word}": there is --arch=ARCH`);
+  if (!isProcessor(name)) {
+    throw new Error(`unknown processor "${name}": the processors are ${Object.keys(PROCESSORS).join(" and ")}`);
+  }
+  return name;
+}
 
 interface Pinned {
   readonly version: string;

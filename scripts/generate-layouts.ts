@@ -512,13 +512,16 @@ export function compilerObstacle(processor: Processor): string | null {
 }
 
 const BTF = "/sys/kernel/btf/vmlinux";
+/** Of all that is generated, what came last. */
+const NEWEST_FIELD = /__u32 target_btf_id;\s+__u64 cookie;\s+\} tracing;/;
 
 /** Why the layouts cannot be generated here; null if they can. */
 export function obstacle(processor: Processor): string | null {
   if (Bun.which("bpftool") === null) return "bpftool is not installed";
   const dump = run(["bpftool", "btf", "dump", "file", BTF, "format", "c"]);
   if (!dump.ok) return `the kernel's BTF cannot be read: ${dump.stderr.trim()}`;
-  if (!/\bnetkit;/.test(dump.stdout)) return "this kernel's BTF has no netkit (Linux 6.7)";
+  if (!NEWEST_FIELD.test(dump.stdout))
+    return "this kernel is older than the layouts: its BTF has no cookies of tracing links";
   return compilerObstacle(processor);
 }
 

@@ -1,5 +1,6 @@
 /**
- * Runs the kernel tests, or a command, on real kernels in virtual machines, as many at once as there are processors.
+ * Runs the kernel tests, or a command, on real kernels in virtual machines: as many at once as there are processors, and
+ * one with another processor besides if its tests are brief.
  *
  *   bun run test:vm                     the oldest and the newest kernel, and briefly arm64, as npm test does
  *   bun run test:vm --all               every kernel of the matrix, with the slow tests
@@ -10,7 +11,7 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { bunFor } from "./bun-for.ts";
+import { bunFor, type Processor } from "./bun-for.ts";
 import { BEGIN_MARK, boot, missingTool, signOfLife } from "./vm/boot.ts";
 import { fetchKernel, fetchRoot, KERNELS, type KernelSource, type UnpackedKernel } from "./vm/kernels.ts";
 import { run } from "./vm/run.ts";
@@ -30,7 +31,7 @@ const TESTS = [...RINGS, "contract", "machine-kernel", "machine"];
 /** On another processor, first the demo: it runs what a newcomer runs. */
 const DEMO = ["sh", "-c", '"$1" scripts/demo.ts && exec "$@"', "sh"];
 
-/** What `npm test` runs: on another processor only what shows that each part of bpfman works there. */
+/** What `npm test` runs: on another processor only a minute's work. */
 const briefTests = ({ name, processor }: UnpackedKernel): readonly string[] =>
   processor === process.arch ? [...TESTS, `machine-${name}`] : [...DEMO, ...RINGS, "machine-processor"];
 
@@ -48,13 +49,26 @@ interface Job {
   readonly timeoutMs: number;
 }
 
+/** The repository of a worktree, which is outside of it: some tests list the files in git. */
+function gitDirectory(): readonly string[] {
+  const asked = Bun.spawnSync(["git", "-C", ROOT, "rev-parse", "--path-format=absolute", "--git-common-dir"]);
+  const path = asked.stdout.toString().trim();
+  return asked.exitCode !== 0 || path.startsWith(`${ROOT}/`) ? [] : [path];
+}
+
+/** What the guest has of dist, and in this machine's dist the places for it. */
+function buildFor(processor: Processor): void {
+  run([BUN, "scripts/build.ts"], ROOT);
+  for (const script of ["build", "build-bpf"]) run([BUN, `scripts/${script}.ts`, `--arch=${processor}`], ROOT);
+}
+
 /** In the guest, what is for its processor takes the place of what is for this machine's. */
 function replacements({ processor }: UnpackedKernel): readonly string[] {
   if (processor === process.arch) return [];
   const pairs = [
     [bunFor(processor), realpathSync(BUN)],
-    [join(ROOT, "dist", processor, "bpfman"), join(ROOT, "dist/bpfman")],
-  ] as const;
+    ...["bpfman", "bpf"].map((name) => [join(ROOT, "dist", processor, name), join(ROOT, "dist", name)] as const),
+  ];
   return ["ldconfig", ...pairs.map((pair) => `mount --bind ${pair.map(quote).join(" ")} || exit 1`)];
 }
 
@@ -83,8 +97,8 @@ async function runOn(kernel: UnpackedKernel, job: Job, signal: AbortSignal): Pro
   writeFileSync(script, scriptFor(kernel, script, job));
   const other = kernel.processor !== process.arch;
   const root = other ? fetchRoot(kernel.processor) : "/";
-  for (const of of other ? [[], [`--arch=${kernel.processor}`]] : []) run([BUN, "scripts/build.ts", ...of], ROOT);
-  const directories = [ROOT, kernel.root];
+  if (other) buildFor(kernel.processor);
+  const directories = [ROOT, kernel.root, ...(other ? gitDirectory() : [])];
   const print = (line: string) => void process.stdout.write(`[${kernel.name}] ${line}\n`);
   try {
     for (let attempt = 1; ; attempt++) {
@@ -144,7 +158,8 @@ try {
       statuses.push(await measure(kernel));
     }
   };
-  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  const besides = long ? 0 : waiting.filter(({ processor }) => processor !== process.arch).length;
+  await Promise.all(Array.from({ length: availableParallelism() + besides }, work));
   process.exitCode = interrupted.signal.aborted ? 130 : (statuses.find((status) => status !== 0) ?? 0);
 } catch (cause) {
   process.stderr.write(`vm: ${cause instanceof Error ? cause.message : String(cause)}\n`);
