@@ -5,12 +5,14 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import packageJson from "../../package.json" with { type: "json" };
 import { COMMANDS } from "../../lsp/commands.ts";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import { type Conversation, converse } from "../labs/conversation.ts";
 import { blocksOf } from "../documents/document.ts";
 import { executable } from "../labs/executable.ts";
-import { bpftool, inKernel } from "../labs/kernel-lab.ts";
+import { extensionTest } from "../labs/extension-test.ts";
+import { bpftool, cable, inKernel } from "../labs/kernel-lab.ts";
 import { realNode } from "../labs/node.ts";
 import { temporaryDirectory } from "../labs/temporary-directory.ts";
 
@@ -28,6 +30,7 @@ interface Shown {
 
 const bpfman = executable();
 const directory = temporaryDirectory();
+const wire = cable();
 let editor: Conversation;
 
 /** Runs what the README says, where the editor is a program that keeps what it is to open. Answers that directory. */
@@ -45,7 +48,8 @@ function openAsInReadme(): string {
 beforeEach(() => {
   const extension = join(openAsInReadme(), manifest.main);
   const [path = "", ...options] = bpfman.command();
-  const settings = { executable: path, helper: ["env"], arguments: options };
+  // The interfaces to attach to are those of this namespace.
+  const settings = { executable: path, helper: ["nsenter", `--net=${wire.netns}`], arguments: options };
   editor = converse([realNode(), join(ROOT, "test/labs/vscode-editor.cjs"), extension, JSON.stringify(settings)], {
     PATH: process.env.PATH ?? "",
   });
@@ -151,9 +155,9 @@ test("shows the line of C that the verifier refuses", async () => {
 test("offers the interfaces of the machine, and asks for the rest", async () => {
   await order({ ...load, answers: [["count_packets"], "tcx:count_packets"] });
   const { tree } = await order({ until: "count_packets" });
-  const asked = await order({ run: "bpfman.tree.attach", node: "count_packets", answers: ["lo", "egress"] });
+  const asked = await order({ run: "bpfman.tree.attach", node: "count_packets", answers: [wire.interface, "egress"] });
   expect(asked.messages).toEqual([
-    expect.stringMatching(/^pick: Attach count_packets: Network interface: (.*, )?lo(,|$)/),
+    expect.stringMatching(/^pick: Attach count_packets: Network interface: (.*, )?veth0(,|$)/),
     "pick: Direction: ingress, egress",
     "input: Priority, 0 to 1000: lower runs first",
   ]);
@@ -171,4 +175,42 @@ test("says so when the server dies, and starts it again", async () => {
   messages.push(...shown.messages);
   expect(messages.join("\n")).toContain("warning: bpfman: the server ended by SIGKILL");
   expect(shown.tree[0]).toContain("count_openat");
+});
+
+extensionTest("shows a chain with its members in their order", async () => {
+  const place = ["-i", wire.interface, "-d", "ingress", "--netns", wire.netns, "--priority"];
+  const ids: number[] = [];
+  for (const priority of ["60", "40"]) {
+    const [program] = await bpfman.load(OBJECT, "--programs", "tc:count_packets");
+    const id = program?.record?.program_id ?? 0;
+    await bpfman.attach(id, "tc", ...place, priority);
+    ids.unshift(id);
+  }
+  await order({ run: "bpfman.tree.refresh" });
+  const { tree } = await order({ until: "chain of 2" });
+  expect(tree.slice(tree.findIndex((line) => line.includes("chain of")))).toEqual([
+    "tc-ingress on veth0 | chain of 2 | chain",
+    `  count_packets | priority 40 · program ${ids[0]} | member`,
+    `  count_packets | priority 60 · program ${ids[1]} | member`,
+  ]);
+});
+
+test("is packaged without a warning, the same bytes each time", () => {
+  const vsix = join(ROOT, `dist/packages/bpfman-${packageJson.version}.vsix`);
+  const [first, second] = [1, 2].map(() => {
+    const ran = Bun.spawnSync(["npm", "run", "package:vscode"], { cwd: ROOT, stdout: "pipe", stderr: "pipe" });
+    expect({ code: ran.exitCode, said: `${ran.stdout}${ran.stderr}` }).toEqual({
+      code: 0,
+      said: expect.not.stringMatching(/warn|error/i),
+    });
+    return { bytes: Bun.hash(readFileSync(vsix)), said: String(ran.stdout) };
+  });
+  expect(second).toEqual(first as NonNullable<typeof first>);
+  const files = [...(first?.said ?? "").matchAll(/[├└]─ (\S+\.\w+|LICENSE\S*)/g)].map(([, name]) => name);
+  expect(files.toSorted()).toEqual(
+    [
+      ...["LICENSE.txt", "[Content_Types].xml", "events.js", "extension.js", "extension.vsixmanifest", "icon.png"],
+      ...["map.js", "package.json", "page.css", "readme.md"],
+    ].toSorted(),
+  );
 });

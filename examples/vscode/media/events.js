@@ -16,6 +16,7 @@
   const again = make("button", "Follow Again", { onclick: () => editor.postMessage({ ask: "again" }), hidden: true });
   header.append(title, state, stop, again, make("button", "Clear", { onclick: () => lines.replaceChildren() }));
   main.append(header, table);
+  document.body.classList.add("panel");
 
   function textOf({ lost, message, task, event, raw, cpu }) {
     if (lost !== undefined) return lost === null ? "some may be lost here" : `${lost} lost`;

@@ -51,7 +51,7 @@
     input.focus();
   }
 
-  function row(entry, changed) {
+  function row(entry, { changed, isFixed }) {
     const cell = make("td", "", { className: changed ? "value changed" : "value" });
     cell.append(make("pre", shownOf(entry)));
     cell.ondblclick = () => edit(cell, entry);
@@ -59,8 +59,9 @@
     acts.append(
       button("Edit", () => edit(cell, entry), "Change this value"),
       " ",
-      button("Delete", () => editor.postMessage({ ask: "delete", key: entry.key }), "Delete this entry"),
     );
+    const remove = () => editor.postMessage({ ask: "delete", key: entry.key });
+    if (!isFixed) acts.append(button("Delete", remove, "Delete this entry"));
     const line = make("tr");
     const key = make("td");
     key.append(make("pre", entry.key === undefined ? "–" : textOf(entry.key)));
@@ -89,7 +90,7 @@
 
   const typed = (what, words, bytes) => `${what}${words === null ? ` (${bytes} bytes)` : `: ${words}`}`;
 
-  function show({ map, entries, more, cut, live, failed }) {
+  function show({ map, entries, isCut, hasMore, live, failed }) {
     if (isEditing) return;
     const header = make("header");
     if (failed !== undefined) {
@@ -102,20 +103,21 @@
         : main.querySelector("header").replaceWith(header);
     }
     const body = make("tbody");
+    const isFixed = ["array", "percpuarray"].includes(map.map_type);
     const isLive = make("input", "", { type: "checkbox", checked: live, id: "live" });
     isLive.onchange = () => editor.postMessage({ ask: "live", live: isLive.checked });
     header.append(
       make("h1", map.name),
       make("span", `${map.map_type}, map ${map.id}, at most ${map.max_entries} entries`, { className: "about" }),
       button("Refresh", () => ask("refresh")),
-      button("Add…", () => add(body)),
+      ...(isFixed ? [] : [button("Add…", () => add(body))]),
       isLive,
       make("label", "live", { htmlFor: "live" }),
     );
     const values = new Map(entries.map((entry) => [JSON.stringify(entry.key), shownOf(entry)]));
     for (const entry of entries) {
       const was = before.get(JSON.stringify(entry.key));
-      body.append(row(entry, was !== undefined && was !== shownOf(entry)));
+      body.append(row(entry, { changed: was !== undefined && was !== shownOf(entry), isFixed }));
     }
     before = values;
     const head = make("tr");
@@ -128,8 +130,8 @@
     top.append(head);
     const table = make("table");
     table.append(top, body);
-    const foot = make("p", cut ? `The first ${entries.length} entries. ` : "", { className: "about" });
-    if (more) foot.append(button("More", () => ask("more")));
+    const foot = make("p", isCut ? `The first ${entries.length} entries. ` : "", { className: "about" });
+    if (hasMore) foot.append(button("More", () => ask("more")));
     main.replaceChildren(header, table, foot);
   }
 

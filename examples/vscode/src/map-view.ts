@@ -1,5 +1,6 @@
 /** A map in a tab: its entries by their types, as they are now, to be changed. */
 import { type Uri, ViewColumn, type WebviewPanel, window } from "vscode";
+import type { MapDumpAnswer, MapEntryAnswer } from "../../../src/domain/answer.ts";
 import { MAP_PAGE_ENTRIES_MAX } from "../../../src/domain/limits.ts";
 import { openPage } from "./page.ts";
 import type { Session } from "./session.ts";
@@ -94,7 +95,15 @@ class MapView {
   async #look() {
     const session = await this.#options.session();
     const map = await session.call("map/get", { map: this.#id });
-    const { entries, next } = await session.call("map/dump", { map: this.#id, limit: this.#limit });
-    return { map, entries, more: next !== null && this.#limit < MAP_PAGE_ENTRIES_MAX, cut: next !== null };
+    const entries: MapEntryAnswer[] = [];
+    let cursor: string | null = null;
+    do {
+      const page: MapDumpAnswer = await session.call("map/dump", {
+        ...{ map: this.#id, limit: this.#limit - entries.length, cursor },
+      });
+      entries.push(...page.entries);
+      cursor = page.next;
+    } while (cursor !== null && entries.length < this.#limit);
+    return { map, entries, isCut: cursor !== null, hasMore: cursor !== null && this.#limit < MAP_PAGE_ENTRIES_MAX };
   }
 }
