@@ -83,6 +83,10 @@ function openHost({ directories, config, machine: openMachine, openStore, keepsS
   const pins = once(() =>
     (require("./bpffs/open-pins.ts") as typeof import("./bpffs/open-pins.ts")).openPins(pinDirectory, config.maps),
   );
+  const volumes = once(() => {
+    const { openVolumes } = require("./bpffs/open-volumes.ts") as typeof import("./bpffs/open-volumes.ts");
+    return openVolumes(directories.runtimeDir, Object.values(directories));
+  });
   const files = once(() =>
     (require("./files/open-files.ts") as typeof import("./files/open-files.ts")).openFiles(directories.stateDir),
   );
@@ -106,6 +110,9 @@ function openHost({ directories, config, machine: openMachine, openStore, keepsS
     },
     get pins() {
       return pins();
+    },
+    get volumes() {
+      return volumes();
     },
     get files() {
       return files();

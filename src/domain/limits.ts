@@ -308,3 +308,11 @@ export const INTERFACES_SETTLE_MS = 50;
 export const INTERFACES_RETRY_MS = 1000;
 /** Entries of each list in a document: applications, objects, attachments. */
 export const DOCUMENT_ENTRIES_MAX = 1024;
+/** Name of a volume: what the Container Storage Interface allows, in characters. */
+export const VOLUME_ID_CHARS_MAX = 128;
+/** Maps of a volume: more than the largest known objects have. */
+export const VOLUME_MAPS_MAX = 256;
+/** Largest number of a group: the kernel's (gid_t)-1 stands for none. */
+export const GROUP_ID_MAX = 0xffff_fffe;
+/** PATH_MAX without the NUL byte (include/uapi/linux/limits.h). */
+export const PATH_BYTES_MAX = 4095;
