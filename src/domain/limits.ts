@@ -308,6 +308,10 @@ export const INTERFACES_SETTLE_MS = 50;
 export const INTERFACES_RETRY_MS = 1000;
 /** Entries of each list in a document: applications, objects, attachments. */
 export const DOCUMENT_ENTRIES_MAX = 1024;
+/** How long the answer to a load that failed is given again: as long as its caller, which never waits, may be wrong. */
+export const FAILED_LOAD_MS = 10_000;
+/** How many of those are kept: more than a node has applications that fail. */
+export const FAILED_LOADS_MAX = 64;
 /** Name of a volume: what the Container Storage Interface allows, in characters. */
 export const VOLUME_ID_CHARS_MAX = 128;
 /** Maps of a volume: more than the largest known objects have. */
