@@ -283,7 +283,6 @@ const code = await runCli({
   },
   serveDaemon: async (settings, options) => {
     served = true;
-    compileEagerly();
     const [{ connectSession }, { serveDaemon }, { withWorker }] = await Promise.all([
       import("./runtime.ts"),
       import("./grpc/serve.ts"),

@@ -330,6 +330,10 @@ export const GRPC_HEADER_LIST_BYTES_MAX = 16 * 1024;
 export const GRPC_STREAMS_MAX = 1000;
 /** Calls at once on all connections of a socket. */
 export const GRPC_CALLS_MAX = 2000;
+/** Bytes of requests and answers of all calls of a socket that are not over, above which new ones are refused. */
+export const GRPC_HELD_BYTES_MAX = 32 * 1024 * 1024;
+/** How long a client may take to send a request, and to take an answer. */
+export const GRPC_STALL_TIMEOUT_MS = 30_000;
 /** Connections at once to a socket; an agent has one. */
 export const GRPC_CONNECTIONS_MAX = 64;
 /** How long calls may go on when the server is told to stop, before they are cancelled. */

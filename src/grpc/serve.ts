@@ -1,4 +1,5 @@
 /** `bpfman serve`: the daemon of a node, which bpfman-operator's agent drives over gRPC. */
+import type { Server } from "node:http";
 import type { LogPort } from "../domain/log.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { isExclusive, OPERATIONS } from "../service/operations.ts";
@@ -15,6 +16,8 @@ export interface DaemonOptions {
   readonly socketGroup: string | null;
   /** Null without CSI. */
   readonly csiSocket: string | null;
+  /** Null without metrics over HTTP. */
+  readonly metricsSocket: string | null;
 }
 
 export interface DaemonHost extends DaemonOptions {
@@ -30,14 +33,19 @@ export interface DaemonHost extends DaemonOptions {
 const GROUP_DEFAULT = "bpfman";
 /** Whoever can write to the socket can load programs: it is as good as root. */
 const SOCKET_MODE = 0o660;
+/** Metrics can only be read, and who reads them need not be as good as root. */
+const METRICS_SOCKET_MODE = 0o666;
 
 /** Serves until the process is told to exit, and returns the exit code. Throws BpfmanError. */
 export async function serveDaemon(host: DaemonHost): Promise<number> {
   const { service, signal, socketPath } = host;
   const { log } = service;
+  // Rather than with each call: without the rights for it, or a state that can be read, there is nothing to serve.
+  await service.invoke("program/list", { view: "summary" }, { calledAs: "bpfman serve" });
   const methods = bpfmanMethods(inTurn(service));
   const server = new GrpcServer({ methods: [...methods, ...healthMethods(methods)], log });
   const listening: Listening[] = [];
+  let metrics: Server | null = null;
   try {
     if (isActivated(host.env)) {
       listening.push(await listenOnPassed(server.http));
@@ -47,10 +55,17 @@ export async function serveDaemon(host: DaemonHost): Promise<number> {
       listening.push(await listenAt(server.http, { path: socketPath, mode: SOCKET_MODE, gid }));
       host.say(`serving bpfman.v1 on "${socketPath}"`);
     }
+    if (host.metricsSocket !== null) {
+      const { metricsServer } = await import("./metrics.ts");
+      metrics = metricsServer(service.invoke);
+      listening.push(await listenAt(metrics, { path: host.metricsSocket, mode: METRICS_SOCKET_MODE, gid: 0 }));
+      host.say(`serving metrics on "${host.metricsSocket}"`);
+    }
     await aborted(signal);
     log.info("stopping");
   } finally {
     for (const each of listening) each.remove();
+    metrics?.close();
     await server.stop();
   }
   return 0;
