@@ -59,7 +59,8 @@ function publishRequest({
   const { [PROGRAM]: program, [MAPS]: maps } = volumeContext;
   if (program === undefined || program === "") throw invalid("volume_context", `the attribute ${PROGRAM} is missing`);
   const names = (maps ?? "").split(",").flatMap((name) => name.trim() || []);
-  if (names.length === 0) throw invalid("volume_context", `the attribute ${MAPS} is missing: it names maps, as in "a,b"`);
+  if (names.length === 0)
+    throw invalid("volume_context", `the attribute ${MAPS} is missing: it names maps, as in "a,b"`);
   return { volumeId, targetPath, program, maps: names, readOnly, group };
 }
 
