@@ -281,6 +281,24 @@ const code = await runCli({
       own: [...itself(), ...placesOf(settings), "rpc"],
     });
   },
+  serveDaemon: async (settings, options) => {
+    served = true;
+    compileEagerly();
+    const [{ connectSession }, { serveDaemon }, { withWorker }] = await Promise.all([
+      import("./runtime.ts"),
+      import("./grpc/serve.ts"),
+      import("../rpc/worker.ts"),
+    ]);
+    const beginning = { settings, parentPid: process.ppid };
+    const service = await connectSession(settings, (text) => writeAll(2, text), beginning.parentPid);
+    return serveDaemon({
+      ...options,
+      service: withWorker(service, { beginning, start: startWorker }),
+      signal: interrupted.signal,
+      env: process.env,
+      say: (line) => writeAll(2, `${line}\n`),
+    });
+  },
   describeRpc: async () => {
     const { openRpcDocument } = await import("../rpc/openrpc.ts");
     return openRpcDocument(buildInfo.version);

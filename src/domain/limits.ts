@@ -308,3 +308,17 @@ export const INTERFACES_SETTLE_MS = 50;
 export const INTERFACES_RETRY_MS = 1000;
 /** Entries of each list in a document: applications, objects, attachments. */
 export const DOCUMENT_ENTRIES_MAX = 1024;
+/** Largest request over gRPC, also once it is uncompressed. Decoding a crafted one of this size takes a second. */
+export const GRPC_REQUEST_BYTES_MAX = 1024 * 1024;
+/** Bytes of an error message over gRPC, encoded: it is sent as a header, and clients refuse long ones. */
+export const GRPC_ERROR_BYTES_MAX = 4096;
+/** Headers of a request over gRPC, and of a response. */
+export const GRPC_HEADER_LIST_BYTES_MAX = 16 * 1024;
+/** Calls at once on one connection; clients open no more than they are told. */
+export const GRPC_STREAMS_MAX = 1000;
+/** Calls at once on all connections of a socket. */
+export const GRPC_CALLS_MAX = 2000;
+/** Connections at once to a socket; an agent has one. */
+export const GRPC_CONNECTIONS_MAX = 64;
+/** How long calls may go on when the server is told to stop, before they are cancelled. */
+export const GRPC_STOP_TIMEOUT_MS = 10_000;

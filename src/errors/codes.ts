@@ -384,6 +384,11 @@ export const ERROR_CODES = {
     meaning: "the kernel, the pins and the database do not agree",
     hint: "the next command that changes something cleans up; if the problem persists, unload the program and load it again",
   },
+  SOCKET_IN_USE: {
+    kind: "conflict",
+    meaning: "another process serves on that Unix socket",
+    hint: "end that process first, or give another path",
+  },
   LINK_STILL_HELD: {
     kind: "conflict",
     meaning: "the link was unpinned, but another process keeps it alive",
