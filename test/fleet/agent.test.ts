@@ -187,6 +187,7 @@ describe.skipIf(reason !== null)("bpfman-agent", () => {
     const links = node.sh("ls", "/run/bpfman/fs/links");
     await node.startDaemon();
     await node.nudge();
+    console.log(node.agentLog().slice(-12000));
     expect((await node.reported("killed", "Success")).status).toEqual(state.status);
     expect(node.sh("ls", "/run/bpfman/fs/links")).toBe(links);
     await expectCounting(state, some);
