@@ -307,6 +307,8 @@ export interface DaemonOptions {
   readonly socketGroup: string | null;
   /** Null without CSI. */
   readonly csiSocket: string | null;
+  /** Null without metrics over HTTP. */
+  readonly metricsSocket: string | null;
 }
 
 export interface WatchOptions {

@@ -174,7 +174,8 @@ const ANY_TOOL: Habits = {
 
 /** Options that no command has, anywhere on the line. */
 const OPTIONS: Habits = {
-  'type "bpfman serve", followed by the options': /^ (-\S+ )*--(csi-support|csi-socket|socket-path|socket-group)\b/,
+  'type "bpfman serve", followed by the options':
+    /^ (-\S+ )*--(csi-support|csi-socket|metrics-socket|socket-path|socket-group)\b/,
   'for JSON, type "-o json"': / (-j|-jp|--json|--pretty)( |$)/,
   'type "--version" for the version, "--log-level debug" for more output': /^ -v$/,
   'type "--log-level debug"': / (-vv?|--verbose|--debug)( |$)/,

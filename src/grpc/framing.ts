@@ -45,7 +45,7 @@ export class RequestBody {
 function uncompressed(message: Uint8Array, encoding: string | undefined): Uint8Array {
   if (encoding !== "gzip") {
     const named = JSON.stringify(encoding ?? "identity");
-    throw new StatusError(STATUS.UNIMPLEMENTED, `UNSUPPORTED: read the request: no compression ${named}; use gzip`);
+    throw new StatusError(STATUS.UNIMPLEMENTED, `the request is compressed with ${named}: only gzip is understood`);
   }
   try {
     return gunzipSync(message, { maxOutputLength: GRPC_REQUEST_BYTES_MAX });

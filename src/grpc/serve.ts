@@ -1,4 +1,6 @@
 /** `bpfman serve`: the daemon of a node, which bpfman-operator's agent drives over gRPC. */
+import type { Server } from "node:http";
+import { hostname } from "node:os";
 import type { LogPort } from "../domain/log.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { isExclusive, OPERATIONS } from "../service/operations.ts";
@@ -15,6 +17,8 @@ export interface DaemonOptions {
   readonly socketGroup: string | null;
   /** Null without CSI. */
   readonly csiSocket: string | null;
+  /** Null without metrics over HTTP. */
+  readonly metricsSocket: string | null;
 }
 
 export interface DaemonHost extends DaemonOptions {
@@ -30,14 +34,23 @@ export interface DaemonHost extends DaemonOptions {
 const GROUP_DEFAULT = "bpfman";
 /** Whoever can write to the socket can load programs: it is as good as root. */
 const SOCKET_MODE = 0o660;
+/** The kubelet is root. */
+const CSI_SOCKET_MODE = 0o600;
+/** Metrics can only be read, and who reads them need not be as good as root. */
+const METRICS_SOCKET_MODE = 0o666;
 
 /** Serves until the process is told to exit, and returns the exit code. Throws BpfmanError. */
 export async function serveDaemon(host: DaemonHost): Promise<number> {
   const { service, signal, socketPath } = host;
   const { log } = service;
-  const methods = bpfmanMethods(inTurn(service));
+  // Rather than with each call: without the rights for it, or a state that can be read, there is nothing to serve.
+  await service.invoke("program/list", { view: "summary" }, { calledAs: "bpfman serve" });
+  const run = inTurn(service);
+  const kubernetes = host.csiSocket === null ? null : await inKubernetes(run, host);
+  const methods = bpfmanMethods(kubernetes?.run ?? run);
   const server = new GrpcServer({ methods: [...methods, ...healthMethods(methods)], log });
   const listening: Listening[] = [];
+  let metrics: Server | null = null;
   try {
     if (isActivated(host.env)) {
       listening.push(await listenOnPassed(server.http));
@@ -47,13 +60,31 @@ export async function serveDaemon(host: DaemonHost): Promise<number> {
       listening.push(await listenAt(server.http, { path: socketPath, mode: SOCKET_MODE, gid }));
       host.say(`serving bpfman.v1 on "${socketPath}"`);
     }
+    if (host.metricsSocket !== null) {
+      const { metricsServer } = await import("./metrics.ts");
+      metrics = metricsServer(service.invoke);
+      listening.push(await listenAt(metrics, { path: host.metricsSocket, mode: METRICS_SOCKET_MODE, gid: 0 }));
+      host.say(`serving metrics on "${host.metricsSocket}"`);
+    }
+    if (host.csiSocket !== null && kubernetes !== null) {
+      listening.push(await listenAt(kubernetes.csi.http, { path: host.csiSocket, mode: CSI_SOCKET_MODE, gid: 0 }));
+      host.say(`serving csi.v1 on "${host.csiSocket}"`);
+    }
     await aborted(signal);
     log.info("stopping");
   } finally {
     for (const each of listening) each.remove();
-    await server.stop();
+    metrics?.close();
+    await Promise.all([server.stop(), kubernetes?.csi.stop()]);
   }
   return 0;
+}
+
+/** What only an agent and a kubelet want, who make this a node of a cluster. */
+async function inKubernetes(run: Run, { env, service }: DaemonHost): Promise<{ run: Run; csi: GrpcServer }> {
+  const [{ forAgent }, { csiMethods }] = await Promise.all([import("./agent-loops.ts"), import("./csi.ts")]);
+  const methods = csiMethods(run, env.KUBE_NODE_NAME || hostname());
+  return { run: forAgent(run), csi: new GrpcServer({ methods, log: service.log }) };
 }
 
 /** Runs changes one at a time, in order of arrival, and reads beside them. */

@@ -22,6 +22,8 @@ import {
   GRPC_CALLS_MAX,
   GRPC_CONNECTIONS_MAX,
   GRPC_HEADER_LIST_BYTES_MAX,
+  GRPC_HELD_BYTES_MAX,
+  GRPC_STALL_TIMEOUT_MS,
   GRPC_STOP_TIMEOUT_MS,
   GRPC_STREAMS_MAX,
   WORKER_CANCEL_TIMEOUT_MS,
@@ -53,7 +55,7 @@ export interface ServerOptions {
   readonly log: LogPort;
 }
 
-const { HTTP2_HEADER_PATH, HTTP2_HEADER_METHOD, NGHTTP2_NO_ERROR } = constants;
+const { HTTP2_HEADER_PATH, HTTP2_HEADER_METHOD, NGHTTP2_CANCEL, NGHTTP2_NO_ERROR } = constants;
 const CONTENT_TYPE = /^application\/grpc(\+proto)?(;.*)?$/;
 
 /** One set of methods, on one socket. */
@@ -63,7 +65,8 @@ export class GrpcServer {
   readonly #methods: ReadonlyMap<string, UnaryMethod>;
   readonly #log: LogPort;
   readonly #sessions = new Set<ServerHttp2Session>();
-  readonly #calls = new Set<AbortController>();
+  readonly #calls = new Set<Running>();
+  #heldBytes = 0;
   #idle: (() => void) | null = null;
 
   constructor({ methods, log }: ServerOptions) {
@@ -91,11 +94,9 @@ export class GrpcServer {
     for (const session of this.#sessions) session.goaway(NGHTTP2_NO_ERROR);
     if (!(await this.#finished(graceMs))) {
       this.#log.warn(`cancelling ${this.#calls.size} calls that have not finished`);
-      for (const call of this.#calls) call.abort();
+      for (const call of this.#calls) call.giveUp(STATUS.UNAVAILABLE, "the server stops");
       await this.#finished(2 * WORKER_CANCEL_TIMEOUT_MS);
     }
-    for (const session of this.#sessions) session.close();
-    await Bun.sleep(0);
     for (const session of this.#sessions) session.destroy();
   }
 
@@ -123,85 +124,164 @@ export class GrpcServer {
   #receive(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
     // Said by `close`, which comes after it.
     stream.on("error", () => {});
-    const reject = (status: number): void => stream.respond({ ":status": status }, { endStream: true });
-    if (headers[HTTP2_HEADER_METHOD] !== "POST") reject(405);
-    else if (!CONTENT_TYPE.test(headers["content-type"] ?? "")) reject(415);
-    else if (this.#calls.size >= GRPC_CALLS_MAX) {
-      fail(stream, { status: STATUS.RESOURCE_EXHAUSTED, message: "there are too many calls at once; try again" });
-    } else void this.#call(stream, headers);
+    if (headers[HTTP2_HEADER_METHOD] !== "POST") reject(stream, 405);
+    else if (!CONTENT_TYPE.test(headers["content-type"] ?? "")) reject(stream, 415);
+    else if (this.#calls.size >= GRPC_CALLS_MAX || this.#heldBytes > GRPC_HELD_BYTES_MAX) fail(stream, TOO_MANY);
+    else void this.#call(stream, headers);
   }
 
-  /** One call, from its headers to its trailers. Never throws. */
+  /** One call, from its headers until nothing of it is left. Never throws. */
   async #call(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {
-    const call = new AbortController();
+    const call = new Running(stream, (bytes) => this.#hold(bytes));
     this.#calls.add(call);
-    const closed = Promise.withResolvers<never>();
-    closed.promise.catch(() => {});
-    const giveUp = (reason: StatusError): void => {
-      closed.reject(reason);
-      call.abort();
-    };
-    stream.on("close", () => giveUp(new StatusError(STATUS.CANCELLED, "the client cancelled")));
-    let deadline: NodeJS.Timeout | undefined;
-    let running: Promise<unknown> = Promise.resolve();
     try {
       const ms = timeoutMs(one(headers["grpc-timeout"]));
-      if (ms !== null) {
-        const late = new StatusError(STATUS.DEADLINE_EXCEEDED, "the client's deadline has passed");
-        deadline = setTimeout(() => giveUp(late), ms);
-      }
+      if (ms !== null) call.end.in(ms, () => call.giveUp(STATUS.DEADLINE_EXCEEDED, "the client's deadline has passed"));
       const method = this.#methodAt(one(headers[HTTP2_HEADER_PATH]));
-      const message = await Promise.race([received(stream, one(headers["grpc-encoding"])), closed.promise]);
-      const request = decoded(method.descriptor.input, message);
-      const handling = method.handle(request, { signal: call.signal });
-      running = handling;
-      const answer = await Promise.race([handling, closed.promise]);
-      const { output } = method.descriptor;
-      succeed(stream, toBinary(output, create(output, answer as MessageInitShape<typeof output>)));
+      const { input, output } = method.descriptor;
+      const request = decoded(input, await call.request(one(headers["grpc-encoding"])));
+      const answer = await call.untilGivenUp(method.handle(request, { signal: call.signal }));
+      call.succeed(toBinary(output, create(output, answer as MessageInitShape<typeof output>)));
     } catch (thrown) {
       const status = statusOf(thrown);
       if (status.status === STATUS.INTERNAL) this.#log.error("a call failed", { reason: status.message });
       fail(stream, status);
     } finally {
-      clearTimeout(deadline);
-      // What was cancelled is still being undone.
-      await running.catch(() => {});
+      await call.over();
       this.#calls.delete(call);
       if (this.#calls.size === 0) this.#idle?.();
     }
+  }
+
+  /** Counts the bytes of a call. Throws StatusError if they are too many. */
+  #hold(bytes: number): void {
+    this.#heldBytes += bytes;
+    if (bytes > 0 && this.#heldBytes > GRPC_HELD_BYTES_MAX) throw new StatusError(TOO_MANY.status, TOO_MANY.message);
   }
 
   #methodAt(path: string | undefined): UnaryMethod {
     const method = this.#methods.get(path ?? "");
     if (method !== undefined) return method;
     const named = JSON.stringify((path ?? "").slice(0, 100));
-    throw new StatusError(STATUS.UNIMPLEMENTED, `UNSUPPORTED: there is no method ${named} here`);
+    throw new StatusError(STATUS.UNIMPLEMENTED, `there is no method ${named} here`);
   }
+}
+
+const TOO_MANY: Status = {
+  status: STATUS.RESOURCE_EXHAUSTED,
+  message: "there are too many calls at once; try again when some have ended",
+};
+
+/** A timer that is set at most once at a time. */
+class Timer {
+  #timer: NodeJS.Timeout | undefined;
+
+  in(ms: number, then: () => void): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(then, ms);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+/** A call that is not over. */
+class Running {
+  readonly #stream: ServerHttp2Stream;
+  readonly #hold: (bytes: number) => void;
+  readonly #abort = new AbortController();
+  readonly #givenUp = Promise.withResolvers<never>();
+  readonly #closed = Promise.withResolvers<void>();
+  readonly end = new Timer();
+  readonly #stall = new Timer();
+  #handling: Promise<unknown> = Promise.resolve();
+  #bytes = 0;
+
+  constructor(stream: ServerHttp2Stream, hold: (bytes: number) => void) {
+    this.#stream = stream;
+    this.#hold = hold;
+    this.#givenUp.promise.catch(() => {});
+    stream.on("close", () => {
+      this.#closed.resolve();
+      this.giveUp(STATUS.CANCELLED, "the client cancelled");
+    });
+    this.#stall.in(GRPC_STALL_TIMEOUT_MS, () => this.giveUp(STATUS.DEADLINE_EXCEEDED, "the request did not arrive"));
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  giveUp(status: number, why: string): void {
+    this.#givenUp.reject(new StatusError(status, why));
+    this.#abort.abort();
+  }
+
+  /** What the handler answers. Throws what it throws, or why the call was given up. */
+  untilGivenUp<T>(handling: Promise<T>): Promise<T> {
+    this.#handling = handling;
+    return Promise.race([handling, this.#givenUp.promise]);
+  }
+
+  /** The one message of the request, as bytes. Throws StatusError. */
+  async request(encoding: string | undefined): Promise<Uint8Array> {
+    const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+    const body = new RequestBody();
+    const stream = this.#stream;
+    stream.on("data", (part: Uint8Array) => {
+      try {
+        this.#held(part.length);
+        body.add(part);
+      } catch (thrown) {
+        reject(thrown);
+      }
+    });
+    stream.on("end", () => {
+      try {
+        resolve(body.message(encoding));
+      } catch (thrown) {
+        reject(thrown);
+      }
+    });
+    const message = await Promise.race([promise, this.#givenUp.promise]);
+    this.#stall.stop();
+    return message;
+  }
+
+  /** Throws StatusError. */
+  succeed(message: Uint8Array): void {
+    const stream = this.#stream;
+    if (stream.destroyed || stream.closed) return;
+    this.#held(message.length);
+    stream.respond(HEADERS, { waitForTrailers: true });
+    stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": String(STATUS.OK) }));
+    stream.end(framed(message));
+  }
+
+  /** Resolves when the client has the answer or wants none, and the handler has ended: what was cancelled is undone. */
+  async over(): Promise<void> {
+    this.end.stop();
+    this.#stall.in(GRPC_STALL_TIMEOUT_MS, () => this.#stream.close(NGHTTP2_CANCEL));
+    await Promise.all([this.#closed.promise, this.#handling.catch(() => {})]);
+    this.#stall.stop();
+    this.#hold(-this.#bytes);
+  }
+
+  #held(bytes: number): void {
+    this.#bytes += bytes;
+    this.#hold(bytes);
+  }
+}
+
+/** Answers what is not gRPC: a person with a browser's tool, probably. */
+function reject(stream: ServerHttp2Stream, status: number): void {
+  stream.respond({ ":status": status, "content-type": "text/plain" });
+  stream.end("this is a gRPC server: it takes POST of application/grpc\n");
 }
 
 /** Of a header that came several times, which only some of them may, the first. */
 const one = (header: string | string[] | undefined): string | undefined => (Array.isArray(header) ? header[0] : header);
-
-/** The one message of the request, as bytes. Throws StatusError. */
-function received(stream: ServerHttp2Stream, encoding: string | undefined): Promise<Uint8Array> {
-  const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
-  const body = new RequestBody();
-  stream.on("data", (part: Uint8Array) => {
-    try {
-      body.add(part);
-    } catch (thrown) {
-      reject(thrown);
-    }
-  });
-  stream.on("end", () => {
-    try {
-      resolve(body.message(encoding));
-    } catch (thrown) {
-      reject(thrown);
-    }
-  });
-  return promise;
-}
 
 function decoded(input: DescMessage, bytes: Uint8Array): unknown {
   try {
@@ -217,13 +297,6 @@ const HEADERS = {
   "content-type": "application/grpc",
   "grpc-accept-encoding": "identity,gzip",
 } as const;
-
-function succeed(stream: ServerHttp2Stream, message: Uint8Array): void {
-  if (stream.destroyed || stream.closed) return;
-  stream.respond(HEADERS, { waitForTrailers: true });
-  stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": String(STATUS.OK) }));
-  stream.end(framed(message));
-}
 
 function fail(stream: ServerHttp2Stream, { status, message }: Status): void {
   if (stream.destroyed || stream.closed || stream.headersSent) return;

@@ -47,18 +47,28 @@ export const serve = defineCommand({
       (text) => text,
       "/run/bpfman/csi/csi.sock",
     ),
+    metricsSocket: optional({
+      long: "metrics-socket",
+      metavar: "PATH",
+      completes: "file",
+      doc: [
+        "Also serve metrics for Prometheus over HTTP, as /metrics on this Unix socket.",
+        "Everybody who can enter its directory can read them.",
+      ],
+    }),
     logLevel: ifGiven(GLOBALS.logLevel, { env: "RUST_LOG" }),
   },
   classic: {
     examples: {
       "Serve the agent of bpfman-operator": "bpfman serve",
       "Let members of another group connect": "bpfman serve --socket-path /run/bpfman.sock --socket-group wheel",
+      "Let Prometheus read metrics": "bpfman serve --metrics-socket /run/bpfman-metrics.sock",
     },
   },
   prepare:
-    ({ socketPath, socketGroup, csiSupport, csiSocket, logLevel }) =>
+    ({ socketPath, socketGroup, csiSupport, csiSocket, metricsSocket, logLevel }) =>
     (session) => {
       if (logLevel !== null) session.moveTo({ logLevel });
-      return session.serveDaemon({ socketPath, socketGroup, csiSocket: csiSupport ? csiSocket : null });
+      return session.serveDaemon({ socketPath, socketGroup, csiSocket: csiSupport ? csiSocket : null, metricsSocket });
     },
 });
