@@ -16,6 +16,8 @@ export const NODE = "fleet-node";
 const BUN = process.execPath;
 const ACCOUNT = "/run/secrets/kubernetes.io/serviceaccount";
 const APPLICATIONS = "/apis/bpfman.io/v1alpha1/clusterbpfapplications";
+/** As our image has it, so that commands in the daemon's container find its database. */
+const IMAGE_ENV = { BPFMAN_STATE_DIR: "/run/bpfman/state" };
 const STATES = "/apis/bpfman.io/v1alpha1/clusterbpfapplicationstates";
 
 /**
@@ -91,6 +93,8 @@ export interface FleetNode {
   stopAgent(): Promise<void>;
   /** Runs a command on the node, which must succeed; answers what it printed. */
   sh(...command: readonly string[]): string;
+  /** The same of bpfman in the daemon's container. */
+  bpfman(...words: readonly string[]): string;
   /** Asks the API server. */
   api<T>(method: string, path: string, body?: unknown): Promise<T>;
   /** Creates a ClusterBpfApplication, as `kubectl apply` and the operator do. */
@@ -98,6 +102,8 @@ export interface FleetNode {
   state(name: string): Promise<ApplicationState | null>;
   /** Waits until the agent reports this condition; answers the state with it. */
   reported(name: string, condition: string): Promise<ApplicationState>;
+  /** Waits until the agent has nothing to do. */
+  quiet(): Promise<void>;
   /** Lets the agent look at everything again: it does when a pod starts on its node. */
   nudge(): Promise<void>;
   /** Changes its specification, as `kubectl apply` does. */
@@ -114,9 +120,12 @@ export interface FleetNode {
   daemonLog(): string;
 }
 
+/** How often something is looked for, ten times a second: a virtual machine takes many times as long. */
+const TRIES = process.env.BPFMAN_TEST_KERNEL === undefined ? 600 : 3000;
+
 /** Waits until `ask` answers something other than null; throws with what was last seen if that takes a minute. */
 async function answered<T>(what: string, ask: () => Promise<T | null>, seen: () => string): Promise<T> {
-  for (let tries = 0; tries < 600; tries++) {
+  for (let tries = 0; tries < TRIES; tries++) {
     const answer = await ask();
     if (answer !== null) return answer;
     await Bun.sleep(100);
@@ -218,7 +227,7 @@ export function fleetNode(): FleetNode {
     async startDaemon() {
       const served = () => log("daemon").split("serving bpfman.v1").length;
       const before = served();
-      start("daemon", { KUBE_NODE_NAME: NODE, RUST_LOG: "info" }, BPFMAN, "--csi-support");
+      start("daemon", { ...IMAGE_ENV, KUBE_NODE_NAME: NODE, RUST_LOG: "info" }, BPFMAN, "--csi-support");
       await answered("the daemon's start", async () => (served() > before ? true : null), logs);
     },
     killDaemon: () => stop("daemon", "SIGKILL"),
@@ -228,6 +237,7 @@ export function fleetNode(): FleetNode {
     },
     stopAgent: () => stop("agent", "SIGTERM"),
     sh,
+    bpfman: (...words) => sh("env", ...Object.entries(IMAGE_ENV).map((pair) => pair.join("=")), BPFMAN, ...words),
     api,
     async apply(name, spec) {
       const metadata = { name, finalizers: ["bpfman.io.operator/finalizer"] };
@@ -243,6 +253,10 @@ export function fleetNode(): FleetNode {
         },
         logs,
       ),
+    async quiet() {
+      const isIdle = /"cluster-app","msg":"All BpfApplication objects have been reconciled"}\n(?![^]*"cluster-app")/;
+      await answered("the agent's rest", async () => (isIdle.test(log("agent")) ? true : null), logs);
+    },
     async nudge() {
       const metadata = { name: `pod-${++pods}` };
       const body = { metadata, spec: { nodeName: NODE }, status: { phase: "Running" } };
