@@ -1,5 +1,5 @@
 /** Programs in Go that only these tests use, built from the pinned modules of test/fleet/go. */
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { cacheDirectory } from "../../scripts/debian.ts";
 
@@ -45,4 +45,11 @@ export function goProgram(name: GoProgram): string {
   const built = Bun.spawnSync(words, { cwd: MODULE, env, stderr: "pipe" });
   if (built.exitCode !== 0) throw new Error(`${words.join(" ")}: ${built.stderr}`);
   return path;
+}
+
+/** Where the operator's module is, with its manifests in `config`. */
+export function operatorDirectory(): string {
+  const { version } =
+    /bpfman-operator (?<version>v\S+)/.exec(readFileSync(join(MODULE, "go.mod"), "utf8"))?.groups ?? {};
+  return join(CACHE, `go/pkg/mod/github.com/bpfman/bpfman-operator@${version}`);
 }

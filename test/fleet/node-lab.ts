@@ -16,8 +16,8 @@ export const NODE = "fleet-node";
 const BUN = process.execPath;
 const ACCOUNT = "/run/secrets/kubernetes.io/serviceaccount";
 const APPLICATIONS = "/apis/bpfman.io/v1alpha1/clusterbpfapplications";
-/** As our image has it, so that commands in the daemon's container find its database. */
-const IMAGE_ENV = { BPFMAN_STATE_DIR: "/run/bpfman/state" };
+/** As our image has it, so that commands in the daemon's container find its state. */
+const IMAGE_ENV = { BPFMAN_RUNTIME_DIR: "/run/bpfman" };
 const STATES = "/apis/bpfman.io/v1alpha1/clusterbpfapplicationstates";
 
 /**
@@ -93,8 +93,10 @@ export interface FleetNode {
   stopAgent(): Promise<void>;
   /** Runs a command on the node, which must succeed; answers what it printed. */
   sh(...command: readonly string[]): string;
-  /** The same of bpfman in the daemon's container. */
+  /** Runs bpfman in the daemon's container in the same way. */
   bpfman(...words: readonly string[]): string;
+  /** Where a file of the node is for this process. */
+  path(onNode: string): string;
   /** Asks the API server. */
   api<T>(method: string, path: string, body?: unknown): Promise<T>;
   /** Creates a ClusterBpfApplication, as `kubectl apply` and the operator do. */
@@ -192,7 +194,9 @@ export function fleetNode(): FleetNode {
       () => log("api"),
     );
     const labels = { "kubernetes.io/hostname": NODE };
-    await api("POST", "/api/v1/nodes", { metadata: { name: NODE, labels }, spec: {} });
+    // The address of veth0, which makes it the node's primary interface.
+    const status = { addresses: [{ type: "InternalIP", address: "10.99.0.1" }] };
+    await api("POST", "/api/v1/nodes", { metadata: { name: NODE, labels }, spec: {}, status });
   });
 
   async function api<T>(method: string, where: string, body?: unknown): Promise<T> {
@@ -237,6 +241,7 @@ export function fleetNode(): FleetNode {
     },
     stopAgent: () => stop("agent", "SIGTERM"),
     sh,
+    path: (name) => `/proc/${holder?.pid}/root${name}`,
     bpfman: (...words) => sh("env", ...Object.entries(IMAGE_ENV).map((pair) => pair.join("=")), BPFMAN, ...words),
     api,
     async apply(name, spec) {
@@ -254,7 +259,7 @@ export function fleetNode(): FleetNode {
         logs,
       ),
     async quiet() {
-      const isIdle = /"cluster-app","msg":"All BpfApplication objects have been reconciled"}\n(?![^]*"cluster-app")/;
+      const isIdle = /"cluster-app","msg":"All BpfApplication objects have been reconciled"}\n(?![\s\S]*"cluster-app")/;
       await answered("the agent's rest", async () => (isIdle.test(log("agent")) ? true : null), logs);
     },
     async nudge() {
@@ -262,7 +267,7 @@ export function fleetNode(): FleetNode {
       const body = { metadata, spec: { nodeName: NODE }, status: { phase: "Running" } };
       await api("POST", "/api/v1/namespaces/default/pods", body);
       const looked = new RegExp(
-        `"Name":"${metadata.name}"[^]*(All BpfApplication objects|BpfApplicationState updated)`,
+        `"Name":"${metadata.name}"[\\s\\S]*(All BpfApplication objects|BpfApplicationState updated)`,
       );
       await answered("the agent's look", async () => (looked.test(log("agent")) ? true : null), logs);
     },
