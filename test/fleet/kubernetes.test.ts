@@ -159,10 +159,13 @@ describe.skipIf(reason !== null)("the sample application", () => {
       expect(node.sh("ls", target)).toMatch(/^counters$/m);
 
       // The reader's own command, once, with the volume where it mounts it.
-      const [command] = /bpftool map dump pinned \S+/.exec(container.command.at(-1)) ?? [];
+      const [command] = /bpftool map dump pinned [\w/]+/.exec(container.command.at(-1)) ?? [];
       const [{ mountPath }] = container.volumeMounts;
       const dump = (): number => {
-        const printed = node.sh("sh", "-c", `${command?.replace(mountPath, target)} --json --pretty`);
+        const dumping = `${command?.replace(mountPath, target)} --json --pretty`;
+        // Root without any capability but the container's.
+        const [only] = container.securityContext.capabilities.add;
+        const printed = node.sh("setpriv", `--bounding-set=-all,+${only.toLowerCase()}`, "sh", "-c", dumping);
         const entries: { formatted: { key: number; value: number } }[] = JSON.parse(printed);
         return entries.find(({ formatted }) => formatted.key === 0)?.formatted.value ?? -1;
       };
