@@ -281,15 +281,18 @@ const code = await runCli({
       own: [...itself(), ...placesOf(settings), "rpc"],
     });
   },
-  serveDaemon: async (settings, options) => {
+  serveDaemon: async (given, options) => {
     served = true;
-    const [{ connectSession }, { serveDaemon }, { withWorker }] = await Promise.all([
+    const [{ connectSession, inKubernetes }, { serveDaemon }, { withWorker }] = await Promise.all([
       import("./runtime.ts"),
       import("./grpc/serve.ts"),
       import("../rpc/worker.ts"),
     ]);
+    const settings = options.csiSocket === null ? given : inKubernetes(given);
     const beginning = { settings, parentPid: process.ppid };
     const service = await connectSession(settings, (text) => writeAll(2, text), beginning.parentPid);
+    // The agent asks at once for everything that it knows, and loads again what is not there.
+    if (options.csiSocket !== null) await service.release(null, null);
     return serveDaemon({
       ...options,
       service: withWorker(service, { beginning, start: startWorker }),

@@ -308,6 +308,18 @@ export const INTERFACES_SETTLE_MS = 50;
 export const INTERFACES_RETRY_MS = 1000;
 /** Entries of each list in a document: applications, objects, attachments. */
 export const DOCUMENT_ENTRIES_MAX = 1024;
+/** How long the answer to a load that failed is given again: as long as its caller, which never waits, may be wrong. */
+export const FAILED_LOAD_MS = 10_000;
+/** How many of those are kept: more than a node has applications that fail. */
+export const FAILED_LOADS_MAX = 64;
+/** Name of a volume: what the Container Storage Interface allows, in characters. */
+export const VOLUME_ID_CHARS_MAX = 128;
+/** Maps of a volume: more than the largest known objects have. */
+export const VOLUME_MAPS_MAX = 256;
+/** Largest number of a group: the kernel's (gid_t)-1 stands for none. */
+export const GROUP_ID_MAX = 0xffff_fffe;
+/** PATH_MAX without the NUL byte (include/uapi/linux/limits.h). */
+export const PATH_BYTES_MAX = 4095;
 /** Largest request over gRPC, also once it is uncompressed. Decoding a crafted one of this size takes a second. */
 export const GRPC_REQUEST_BYTES_MAX = 1024 * 1024;
 /** Bytes of an error message over gRPC, encoded: it is sent as a header, and clients refuse long ones. */

@@ -1,5 +1,6 @@
 /** `bpfman serve`: the daemon of a node, which bpfman-operator's agent drives over gRPC. */
 import type { Server } from "node:http";
+import { hostname } from "node:os";
 import type { LogPort } from "../domain/log.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { isExclusive, OPERATIONS } from "../service/operations.ts";
@@ -33,6 +34,8 @@ export interface DaemonHost extends DaemonOptions {
 const GROUP_DEFAULT = "bpfman";
 /** Whoever can write to the socket can load programs: it is as good as root. */
 const SOCKET_MODE = 0o660;
+/** The kubelet is root. */
+const CSI_SOCKET_MODE = 0o600;
 /** Metrics can only be read, and who reads them need not be as good as root. */
 const METRICS_SOCKET_MODE = 0o666;
 
@@ -42,7 +45,9 @@ export async function serveDaemon(host: DaemonHost): Promise<number> {
   const { log } = service;
   // Rather than with each call: without the rights for it, or a state that can be read, there is nothing to serve.
   await service.invoke("program/list", { view: "summary" }, { calledAs: "bpfman serve" });
-  const methods = bpfmanMethods(inTurn(service));
+  const run = inTurn(service);
+  const kubernetes = host.csiSocket === null ? null : await inKubernetes(run, host);
+  const methods = bpfmanMethods(kubernetes?.run ?? run);
   const server = new GrpcServer({ methods: [...methods, ...healthMethods(methods)], log });
   const listening: Listening[] = [];
   let metrics: Server | null = null;
@@ -61,14 +66,25 @@ export async function serveDaemon(host: DaemonHost): Promise<number> {
       listening.push(await listenAt(metrics, { path: host.metricsSocket, mode: METRICS_SOCKET_MODE, gid: 0 }));
       host.say(`serving metrics on "${host.metricsSocket}"`);
     }
+    if (host.csiSocket !== null && kubernetes !== null) {
+      listening.push(await listenAt(kubernetes.csi.http, { path: host.csiSocket, mode: CSI_SOCKET_MODE, gid: 0 }));
+      host.say(`serving csi.v1 on "${host.csiSocket}"`);
+    }
     await aborted(signal);
     log.info("stopping");
   } finally {
     for (const each of listening) each.remove();
     metrics?.close();
-    await server.stop();
+    await Promise.all([server.stop(), kubernetes?.csi.stop()]);
   }
   return 0;
+}
+
+/** What only an agent and a kubelet want, who make this a node of a cluster. */
+async function inKubernetes(run: Run, { env, service }: DaemonHost): Promise<{ run: Run; csi: GrpcServer }> {
+  const [{ forAgent }, { csiMethods }] = await Promise.all([import("./agent-loops.ts"), import("./csi.ts")]);
+  const methods = csiMethods(run, env.KUBE_NODE_NAME || hostname());
+  return { run: forAgent(run), csi: new GrpcServer({ methods, log: service.log }) };
 }
 
 /** Runs changes one at a time, in order of arrival, and reads beside them. */
