@@ -7,6 +7,7 @@ import type { LinkDetails, LinkRecord } from "../domain/link.ts";
 import type { Pin } from "../domain/pin.ts";
 import type { Metadata, ProgramMap, ProgramRecord, RowState } from "../domain/program.ts";
 import type { ProgramType } from "../domain/kinds.ts";
+import type { VolumeRecord } from "../domain/volume.ts";
 
 export interface ProgramSummary {
   readonly id: ProgramId;
@@ -35,6 +36,8 @@ export type RowInBrief = {
     }
   | { readonly kind: "link"; readonly id: LinkId; readonly pinPath: string }
   | { readonly kind: "dispatcher" }
+  /** Only one that is being made or removed. */
+  | { readonly kind: "volume" }
 );
 
 export interface LinkDraft {
@@ -104,6 +107,12 @@ export interface Applied {
   readonly links: ReadonlyMap<LinkId, string>;
 }
 
+export interface VolumeRow {
+  readonly record: VolumeRecord;
+  /** False while it is being made or removed. */
+  readonly isReady: boolean;
+}
+
 /** A copy of a row that is kept in the runtime directory. `row` has its columns. */
 export type RowCopy = { readonly row: Readonly<Record<string, unknown>> } & (
   | { readonly kind: "program"; readonly record: ProgramRecord; readonly state: RowState }
@@ -120,7 +129,7 @@ export interface StorePort {
   /** Runs `work` in one immediate transaction (for readers: on one snapshot). An exception rolls it back. */
   transaction<T>(work: () => T): T;
 
-  /** Returns all rows in all states with one cheap query: programs, links, chains, each ascending by ID. */
+  /** Returns all rows in all states with one cheap query: programs, links, chains, each ascending by ID; unfinished volumes. */
   brief(): RowInBrief[];
 
   insertProgram(record: ProgramRecord, state: RowState): void;
@@ -211,6 +220,15 @@ export interface StorePort {
   recordedPins(path: string): Pin[];
   /** Deletes the records of pins at and below a path, after the pins were removed. */
   forgetPins(path: string): void;
+
+  /** Writes the row of a volume that is about to be made, over one that there is. It is not ready. */
+  insertVolume(volume: VolumeRecord): void;
+  setVolumeReady(id: string, isReady: boolean): void;
+  deleteVolume(id: string): void;
+  /** Returns the volume in any state. */
+  volume(id: string): VolumeRow | null;
+  /** Returns all of them in all states, ascending. */
+  volumes(): VolumeRow[];
 
   /**
    * From here on, new rows belong to one change that is not finished: if it is not settled, recovery removes what it finds of

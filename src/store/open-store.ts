@@ -17,6 +17,7 @@ import { readChanges } from "./read-changes.ts";
 import { reserveOf, withReserve } from "./reserve.ts";
 import { type Opened, records, transaction, update } from "./rows.ts";
 import { named } from "./store-failure.ts";
+import { volumeRows } from "./volume-rows.ts";
 import { countConnection } from "./whole.ts";
 
 export interface StoreOptions {
@@ -119,7 +120,7 @@ export function openReadable(options: Omit<StoreOptions, "mode" | "owner">): {
 
 /** A row of the query across all tables. */
 interface BriefRow {
-  /** 1 programs, 2 links, 3 dispatchers. */
+  /** 1 programs, 2 links, 3 dispatchers, 4 volumes. */
   readonly rank: number;
   readonly id: number;
   readonly state: RowState;
@@ -136,6 +137,7 @@ interface BriefRow {
  */
 function rowInBrief({ rank, id, state, owner, type, ...paths }: BriefRow): RowInBrief {
   if (rank === 3) return { kind: "dispatcher", state, owner };
+  if (rank === 4) return { kind: "volume", state, owner };
   const { pin_path: pinPath, map_pin_path: mapPinPath, bytecode_path: bytecodePath } = paths;
   if (rank === 2) return { kind: "link", id: linkId(id), state, owner, pinPath };
   return { kind: "program", id: programId(id), state, owner, pinPath, mapPinPath, bytecodePath, type };
@@ -145,7 +147,8 @@ const SELECT_BRIEF = `SELECT 1 AS rank, program_id AS id, state, owner, pin_path
     FROM programs WHERE boot_id = ?1
   UNION ALL SELECT 2, link_id, state, owner, pin_path, NULL, NULL, NULL FROM links WHERE boot_id = ?1
   UNION ALL SELECT 3, 0, iif(pending_revision IS NULL, 'ready', 'pending'), NULL, NULL, NULL, NULL, NULL
-    FROM dispatchers WHERE boot_id = ?1`;
+    FROM dispatchers WHERE boot_id = ?1
+  UNION ALL SELECT 4, 0, 'pending', NULL, NULL, NULL, NULL, NULL FROM volumes WHERE boot_id = ?1 AND is_ready = 0`;
 
 /** Matches a path and everything below it: paths from `PATH/` up to `PATH0`, as 0 is the character after the slash. */
 const AT_OR_BELOW = "boot_id = ? AND (path = ? OR (path > ? AND path < ?))";
@@ -163,6 +166,7 @@ function storeOn(database: Database, { path, bootId, mode, owner = null, runtime
     ...linkRows(on),
     ...dispatcherRows(on),
     ...pinRows(on),
+    ...volumeRows(on),
     ...historyRows(on, reserve),
     makeRoom: () => reserve.release(),
 
