@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { SCHEMA } from "../../src/store/migrate.ts";
+import { blocksOf } from "../documents/document.ts";
 import { temporaryDirectory } from "../labs/temporary-directory.ts";
 
 const SCRIPT = resolve(import.meta.dir, "../../scripts/release.ts");
@@ -59,6 +60,19 @@ beforeEach(() => {
   git("init", "-q");
   git("add", ".");
   git("commit", "-q", "-m", "begin");
+});
+
+test("CONTRIBUTING.md shows words that it takes", () => {
+  const [block] = blocksOf("CONTRIBUTING.md").filter(
+    ({ attributes }) => attributes["run-by"] === "test/e2e/release.test.ts",
+  );
+  const lines = block?.text.trim().split("\n") ?? [];
+  expect(lines).toHaveLength(2);
+  for (const line of lines) {
+    const [program, script, ...words] = line.replace(/ +#.*$/, "").split(" ");
+    expect([program, resolve(import.meta.dir, "../..", script ?? "")]).toEqual(["bun", SCRIPT]);
+    expect(release([...words, "--dry-run"])).toMatchObject({ code: 0, error: "" });
+  }
 });
 
 test("a dry run says what it would do, and changes nothing", () => {
