@@ -126,9 +126,13 @@ describe.skipIf(reason !== null)("bpfman-agent", () => {
   }
 
   /** Each program of the application sees each event once. */
-  async function expectCounting(state: ApplicationState, kinds: readonly Kind[]): Promise<void> {
+  async function expectCounting(
+    state: ApplicationState,
+    kinds: readonly Kind[],
+    ping = (count: number) => node.cable.ping(count),
+  ): Promise<void> {
     const before = countersOf(state);
-    expect(node.cable.ping(PINGS)).toBe(PINGS);
+    expect(ping(PINGS)).toBe(PINGS);
     await load.run(CALLS);
     const after = countersOf(state);
     const seen = kinds.map(({ type, slot }) => [type, (after[slot] ?? 0) - (before[slot] ?? 0)]);
@@ -230,6 +234,50 @@ describe.skipIf(reason !== null)("bpfman-agent", () => {
     expect(node.cable.ping(PINGS)).toBe(PINGS);
     expect(countersOf(second)[tcx?.slot ?? 0]).toBe(before[tcx?.slot ?? 0] ?? 0);
     expect(idsOf(await node.reported("second", "Success"))).toEqual(idsOf(second));
+  });
+
+  test("programs of a namespace, in its pods: on their interfaces, and in their containers", async () => {
+    const pod = await node.startPod("web", { app: "web" });
+    const pods = { pods: { matchLabels: { app: "web" } } };
+    const inPods = { interfaceSelector: { interfaces: ["eth0"] }, networkNamespaces: pods, priority: 50 };
+    const place = { function: USER_FUNCTION, offset: 0, target: load.binary };
+    const inContainers = { links: [{ ...place, containers: { ...pods, containerNames: [pod.container] } }] };
+    const kinds = here.filter(({ type }) => ["XDP", "TC", "TCX", "UProbe", "URetProbe"].includes(type));
+    const parts: Readonly<Record<string, object>> = {
+      XDP: { xdp: { links: [{ ...inPods, proceedOn: ["Pass", "DispatcherReturn"] }] } },
+      TC: { tc: { links: [{ ...inPods, direction: "Ingress", proceedOn: ["OK", "Pipe", "DispatcherReturn"] }] } },
+      TCX: { tcx: { links: [{ ...inPods, direction: "Ingress" }] } },
+      UProbe: { uprobe: inContainers },
+      URetProbe: { uretprobe: inContainers },
+    };
+    const programs = kinds.map(({ type, program }) => ({ name: program, type, ...parts[type] }));
+    await node.apply("team/pods", { ...specOf([]), programs });
+    const state = await node.reported("team/pods", "Success");
+    expect(node.bpfman("list", "links", "-q").trim().split("\n")).toHaveLength(kinds.length);
+    await expectCounting(state, kinds, pod.ping);
+    // They are where the pod is, and nowhere else.
+    const before = countersOf(state);
+    expect(node.cable.ping(PINGS)).toBe(PINGS);
+    expect(countersOf(state)).toEqual(before);
+    await node.delete("team/pods");
+    await until(() => idsOf(state).every((id) => !inKernel("prog", id)));
+  });
+
+  test("an interface that the agent discovers in a named network namespace", async () => {
+    await node.stopAgent();
+    node.sh("ip", "netns", "add", "blue");
+    node.sh("ip", "-n", "blue", "link", "add", "found0", "type", "veth", "peer", "name", "found1");
+    node.sh("ip", "-n", "blue", "link", "set", "found0", "up");
+    await node.startAgent();
+    await until(() => node.agentLog().includes('"interface created","Name":"found0","netns":"blue"'));
+    const discovery = { interfaceAutoDiscovery: true, allowedInterfaces: ["found0"] };
+    const link = { interfaceSelector: { interfacesDiscoveryConfig: discovery }, priority: 50, proceedOn: ["Pass"] };
+    const programs = [{ name: "count_xdp", type: "XDP", xdp: { links: [link] } }];
+    await node.apply("discovered", { ...specOf([]), programs });
+    const [id = 0] = idsOf(await node.reported("discovered", "Success"));
+    expect(node.sh("ip", "-n", "blue", "link", "show", "found0")).toContain(`prog/xdp id ${id} `);
+    await node.delete("discovered");
+    node.sh("ip", "netns", "delete", "blue");
   });
 
   test("an image that is not there is asked for seldom, whatever the agent does, and loaded once it is", async () => {
