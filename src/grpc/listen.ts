@@ -1,5 +1,15 @@
 /** Unix sockets to serve on: made where nobody can connect before their rights are set, or taken from systemd. */
-import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, type Stats } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  type Stats,
+} from "node:fs";
 import { connect, type Server } from "node:net";
 import { dirname } from "node:path";
 import { BpfmanError } from "../errors/error.ts";
@@ -71,10 +81,29 @@ export function isActivated({ LISTEN_PID, LISTEN_FDS }: Activation): boolean {
 /** Listens on the socket that systemd passed on, and keeps. Throws IO_FAILED. */
 export async function listenOnPassed(server: Server): Promise<Listening> {
   try {
+    // Else it would take over a descriptor of its own runtime.
+    if (!isListening(LISTEN_FDS_START)) throw new Error("descriptor 3 is no Unix socket that listens");
     await listening(server, { fd: LISTEN_FDS_START });
     return { remove: () => {} };
   } catch (thrown) {
     throw ioFailure(thrown, { action: "serve on", path: "the socket of systemd", code: "IO_FAILED" });
+  }
+}
+
+/** The flag of sockets that listen, in /proc/net/unix (__SO_ACCEPTCON, include/linux/net.h). */
+const ACCEPTS = "00010000";
+
+function isListening(fd: number): boolean {
+  try {
+    const { ino } = fstatSync(fd);
+    const sockets = readFileSync("/proc/net/unix", "utf8").split("\n");
+    return sockets.some((line) => {
+      const [, , , flags, , , inode] = line.split(/ +/);
+      return flags === ACCEPTS && inode === String(ino);
+    });
+  } catch (thrown) {
+    if (errnoName(thrown) === "EBADF") return false;
+    throw thrown;
   }
 }
 

@@ -1,4 +1,4 @@
-/** Programs in Go that only these tests use, built from the pinned modules of test/fleet/go. */
+/** Programs in Go that only these tests use, built from the pinned modules of test/fleet/go and test/fleet/csi. */
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { cacheDirectory } from "../../scripts/debian.ts";
@@ -16,7 +16,12 @@ export const PROGRAMS = {
   "bpfman-agent": "github.com/bpfman/bpfman-operator/cmd/bpfman-agent",
   kustomize: "sigs.k8s.io/kustomize/kustomize/v5",
   decode: "./decode",
+  "csi-sanity": "github.com/kubernetes-csi/csi-test/v5/cmd/csi-sanity",
+  controller: "./controller",
 } as const;
+
+/** Those that are not of {@link MODULE}. */
+const OF_CSI: readonly string[] = ["csi-sanity", "controller"];
 
 export type GoProgram = keyof typeof PROGRAMS;
 
@@ -42,7 +47,8 @@ export function goProgram(name: GoProgram): string {
     GOFLAGS: "-mod=readonly -trimpath",
   };
   const words = ["nice", command, "build", "-o", path, PROGRAMS[name]];
-  const built = Bun.spawnSync(words, { cwd: MODULE, env, stderr: "pipe" });
+  const cwd = OF_CSI.includes(name) ? resolve(import.meta.dir, "csi") : MODULE;
+  const built = Bun.spawnSync(words, { cwd, env, stderr: "pipe" });
   if (built.exitCode !== 0) throw new Error(`${words.join(" ")}: ${built.stderr}`);
   return path;
 }

@@ -6,7 +6,7 @@ import type { LogPort } from "../../src/domain/log.ts";
 import { Bpfman } from "../../src/grpc/generated/bpfman.ts";
 import { healthMethods } from "../../src/grpc/health.ts";
 import { type Listening, listenAt } from "../../src/grpc/listen.ts";
-import { type Call, GrpcServer, unary } from "../../src/grpc/server.ts";
+import { type Call, GrpcServer, type UnaryMethod, unary } from "../../src/grpc/server.ts";
 import { GrpcClient } from "./grpc-client.ts";
 
 type Get = (id: number, call: Call) => Promise<{ readonly info: { readonly name: string } }>;
@@ -21,10 +21,11 @@ export class GrpcBed {
   /** What Get does. Unload always succeeds. */
   get: Get = async (id) => ({ info: { name: String(id) } });
 
-  constructor() {
+  /** Serves these methods, or such as can be told what to do. */
+  constructor(given: readonly UnaryMethod[] | null = null) {
     const note = (message: string): void => void this.logged.push(message);
     const log: LogPort = { error: note, warn: note, info: note, debug: () => {} };
-    const methods = [
+    const methods = given ?? [
       unary(Bpfman.method.get, ({ id }, call) => this.get(id, call)),
       unary(Bpfman.method.unload, async () => ({})),
       unary(Bpfman.method.pullBytecode, async () => ({})),

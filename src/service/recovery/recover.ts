@@ -117,7 +117,9 @@ function lookForStrays(host: Host, list: Listing, rows: readonly RowInBrief[], c
 
 /** Finishes rows in mid-change, and chains, which can leave more behind than rows describe. */
 async function finishWhatBegan(host: Host, users: Users, context: Context): Promise<void> {
-  const { dropEmptyChains, removeOldRevisions, rollBack } = await import("./recover-chains.ts");
+  const { dropEmptyChains, lostChains, removeLostChain, removeOldRevisions, rollBack } = await import(
+    "./recover-chains.ts"
+  );
   const { removeVolume } = await import("../volume/remove-volume.ts");
   for (const record of host.store.dispatchers()) {
     if (record.pendingRevision === null) continue;
@@ -129,6 +131,10 @@ async function finishWhatBegan(host: Host, users: Users, context: Context): Prom
   }
   for (const row of host.store.unsettledPrograms()) {
     await tryTo(context, `finish removing program ${row.record.id}`, () => finishProgram(host, row, users, context));
+  }
+  for (const record of lostChains(host)) {
+    const what = `take the chain on ${record.interface} off, whose pins are gone`;
+    await tryTo(context, what, () => removeLostChain(host, record, context));
   }
   dropEmptyChains(host);
   removeOldRevisions(host, context);

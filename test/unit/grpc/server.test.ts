@@ -263,7 +263,7 @@ describe("health", () => {
   });
 
   test("of what is not there is NOT_FOUND", async () => {
-    expect(client.call(Health.method.check, { service: "x" })).rejects.toMatchObject({ status: 5 });
+    await expect(client.call(Health.method.check, { service: "x" })).rejects.toMatchObject({ status: 5 });
   });
 });
 
@@ -278,7 +278,7 @@ describe("stopping", () => {
     const running = client.call(Bpfman.method.get, { id: 1 });
     await until(() => started);
     const stopped = bed.server.stop(10_000);
-    expect(bed.client().call(Bpfman.method.get, { id: 2 })).rejects.toBeDefined();
+    await expect(bed.client().call(Bpfman.method.get, { id: 2 })).rejects.toBeDefined();
     answer.resolve({ info: { name: "late" } });
     expect(await running).toMatchObject({ info: { name: "late" } });
     await stopped;
