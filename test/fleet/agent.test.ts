@@ -2,14 +2,14 @@
  * bpfman-agent, as its project builds it, drives `bpfman serve`: what an application asks for happens in the kernel, is
  * reported, and comes back after whatever takes it away.
  */
-import { beforeEach, describe, expect, test } from "bun:test";
+import { beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import { noExtensions } from "../labs/extension-test.ts";
 import { type KernelFeature, missingFeature } from "../labs/kernel-feature.ts";
 import { bpftool, counters, inKernel, until } from "../labs/kernel-lab.ts";
 import { KERNEL_FUNCTION, TRACEPOINT, USER_FUNCTION, workload } from "../labs/workload.ts";
-import { missingProgram } from "./go-program.ts";
+import { BUILD_LIMIT_MS, goProgram, missingProgram } from "./go-program.ts";
 import { type ApplicationState, fleetNode } from "./node-lab.ts";
 
 buildBpf();
@@ -89,6 +89,7 @@ const some = here.filter(({ type }) => ["XDP", "TC", "TCX", "TracePoint"].includ
 
 describe.skipIf(reason !== null)("bpfman-agent", () => {
   const node = fleetNode();
+  beforeAll(() => void goProgram("bpfman-agent"), BUILD_LIMIT_MS);
   beforeEach(async () => {
     await node.startDaemon();
     await node.startAgent();
