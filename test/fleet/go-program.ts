@@ -18,8 +18,12 @@ export const PROGRAMS = {
   "bpfman-agent": "github.com/bpfman/bpfman-operator/cmd/bpfman-agent",
   kustomize: "sigs.k8s.io/kustomize/kustomize/v5",
   decode: "./decode",
+  wire: "./wire",
   "csi-sanity": "github.com/kubernetes-csi/csi-test/v5/cmd/csi-sanity",
   controller: "./controller",
+  // Their modules are their own: what they need has nothing to do with the rest.
+  grpcurl: "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3",
+  h2spec: "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible",
 } as const;
 
 /** Those that are not of {@link MODULE}. */
@@ -48,9 +52,12 @@ export function goProgram(name: GoProgram): string {
     ...process.env,
     GOPATH: join(CACHE, "go"),
     GOCACHE: join(CACHE, "build"),
+    GOBIN: join(CACHE, "bin"),
     GOFLAGS: "-mod=readonly -trimpath",
   };
-  const words = ["nice", command, "build", "-o", path, PROGRAMS[name]];
+  const source = PROGRAMS[name];
+  const how = source.includes("@") ? ["install", source] : ["build", "-o", path, source];
+  const words = ["nice", command, ...how];
   const cwd = OF_CSI.includes(name) ? resolve(import.meta.dir, "csi") : MODULE;
   const build = Bun.spawnSync(words, { cwd, env, stderr: "pipe" });
   if (build.exitCode !== 0) throw new Error(`${words.join(" ")}: ${build.stderr}`);
