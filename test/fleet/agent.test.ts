@@ -2,14 +2,14 @@
  * bpfman-agent, as its project builds it, drives `bpfman serve`: what an application asks for happens in the kernel, is
  * reported, and comes back after whatever takes it away.
  */
-import { beforeEach, describe, expect, test } from "bun:test";
+import { beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import { noExtensions } from "../labs/extension-test.ts";
 import { type KernelFeature, missingFeature } from "../labs/kernel-feature.ts";
 import { bpftool, counters, inKernel, until } from "../labs/kernel-lab.ts";
 import { KERNEL_FUNCTION, TRACEPOINT, USER_FUNCTION, workload } from "../labs/workload.ts";
-import { missingProgram } from "./go-program.ts";
+import { BUILD_LIMIT_MS, goProgram, missingProgram } from "./go-program.ts";
 import { type ApplicationState, fleetNode } from "./node-lab.ts";
 
 buildBpf();
@@ -89,6 +89,7 @@ const some = here.filter(({ type }) => ["XDP", "TC", "TCX", "TracePoint"].includ
 
 describe.skipIf(reason !== null)("bpfman-agent", () => {
   const node = fleetNode();
+  beforeAll(() => void goProgram("bpfman-agent"), BUILD_LIMIT_MS);
   beforeEach(async () => {
     await node.startDaemon();
     await node.startAgent();
@@ -126,9 +127,13 @@ describe.skipIf(reason !== null)("bpfman-agent", () => {
   }
 
   /** Each program of the application sees each event once. */
-  async function expectCounting(state: ApplicationState, kinds: readonly Kind[]): Promise<void> {
+  async function expectCounting(
+    state: ApplicationState,
+    kinds: readonly Kind[],
+    ping = (count: number) => node.cable.ping(count),
+  ): Promise<void> {
     const before = countersOf(state);
-    expect(node.cable.ping(PINGS)).toBe(PINGS);
+    expect(ping(PINGS)).toBe(PINGS);
     await load.run(CALLS);
     const after = countersOf(state);
     const seen = kinds.map(({ type, slot }) => [type, (after[slot] ?? 0) - (before[slot] ?? 0)]);
@@ -230,6 +235,50 @@ describe.skipIf(reason !== null)("bpfman-agent", () => {
     expect(node.cable.ping(PINGS)).toBe(PINGS);
     expect(countersOf(second)[tcx?.slot ?? 0]).toBe(before[tcx?.slot ?? 0] ?? 0);
     expect(idsOf(await node.reported("second", "Success"))).toEqual(idsOf(second));
+  });
+
+  test("programs of a namespace, in its pods: on their interfaces, and in their containers", async () => {
+    const pod = await node.startPod("web", { app: "web" });
+    const pods = { pods: { matchLabels: { app: "web" } } };
+    const inPods = { interfaceSelector: { interfaces: ["eth0"] }, networkNamespaces: pods, priority: 50 };
+    const place = { function: USER_FUNCTION, offset: 0, target: load.binary };
+    const inContainers = { links: [{ ...place, containers: { ...pods, containerNames: [pod.container] } }] };
+    const kinds = here.filter(({ type }) => ["XDP", "TC", "TCX", "UProbe", "URetProbe"].includes(type));
+    const parts: Readonly<Record<string, object>> = {
+      XDP: { xdp: { links: [{ ...inPods, proceedOn: ["Pass", "DispatcherReturn"] }] } },
+      TC: { tc: { links: [{ ...inPods, direction: "Ingress", proceedOn: ["OK", "Pipe", "DispatcherReturn"] }] } },
+      TCX: { tcx: { links: [{ ...inPods, direction: "Ingress" }] } },
+      UProbe: { uprobe: inContainers },
+      URetProbe: { uretprobe: inContainers },
+    };
+    const programs = kinds.map(({ type, program }) => ({ name: program, type, ...parts[type] }));
+    await node.apply("team/pods", { ...specOf([]), programs });
+    const state = await node.reported("team/pods", "Success");
+    expect(node.bpfman("list", "links", "-q").trim().split("\n")).toHaveLength(kinds.length);
+    await expectCounting(state, kinds, pod.ping);
+    // They are where the pod is, and nowhere else.
+    const before = countersOf(state);
+    expect(node.cable.ping(PINGS)).toBe(PINGS);
+    expect(countersOf(state)).toEqual(before);
+    await node.delete("team/pods");
+    await until(() => idsOf(state).every((id) => !inKernel("prog", id)));
+  });
+
+  test("an interface that the agent discovers in a named network namespace", async () => {
+    await node.stopAgent();
+    node.sh("ip", "netns", "add", "blue");
+    node.sh("ip", "-n", "blue", "link", "add", "found0", "type", "veth", "peer", "name", "found1");
+    node.sh("ip", "-n", "blue", "link", "set", "found0", "up");
+    await node.startAgent();
+    await until(() => node.agentLog().includes('"interface created","Name":"found0","netns":"blue"'));
+    const discovery = { interfaceAutoDiscovery: true, allowedInterfaces: ["found0"] };
+    const link = { interfaceSelector: { interfacesDiscoveryConfig: discovery }, priority: 50, proceedOn: ["Pass"] };
+    const programs = [{ name: "count_xdp", type: "XDP", xdp: { links: [link] } }];
+    await node.apply("discovered", { ...specOf([]), programs });
+    const [id = 0] = idsOf(await node.reported("discovered", "Success"));
+    expect(node.sh("ip", "-n", "blue", "link", "show", "found0")).toContain(`prog/xdp id ${id} `);
+    await node.delete("discovered");
+    node.sh("ip", "netns", "delete", "blue");
   });
 
   test("an image that is not there is asked for seldom, whatever the agent does, and loaded once it is", async () => {

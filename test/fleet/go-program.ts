@@ -4,6 +4,8 @@ import { join, resolve } from "node:path";
 import { cacheDirectory } from "../../scripts/debian.ts";
 
 const MODULE = resolve(import.meta.dir, "go");
+/** The first time, hundreds of packages are downloaded and compiled. */
+export const BUILD_LIMIT_MS = 30 * 60_000;
 const CACHE = cacheDirectory("bpfman-fleet");
 
 const go = (): string | null => Bun.which("go") ?? (existsSync("/usr/local/go/bin/go") ? "/usr/local/go/bin/go" : null);
@@ -37,10 +39,12 @@ export function missingProgram(name: GoProgram): string | null {
   return `${name} is not built; "npm run test:fleet" builds it with Go`;
 }
 
+const built = new Set<GoProgram>();
+
 /** Path of the executable. Throws if it is neither built nor can be. */
 export function goProgram(name: GoProgram): string {
   const path = pathOf(name);
-  if (!MAY_BUILD) return path;
+  if (!MAY_BUILD || built.has(name)) return path;
   const command = go();
   if (command === null) throw new Error(`Go is missing: ${name} is built from Go modules; install Go 1.25 or newer`);
   mkdirSync(CACHE, { recursive: true });
@@ -55,8 +59,9 @@ export function goProgram(name: GoProgram): string {
   const how = source.includes("@") ? ["install", source] : ["build", "-o", path, source];
   const words = ["nice", command, ...how];
   const cwd = OF_CSI.includes(name) ? resolve(import.meta.dir, "csi") : MODULE;
-  const built = Bun.spawnSync(words, { cwd, env, stderr: "pipe" });
-  if (built.exitCode !== 0) throw new Error(`${words.join(" ")}: ${built.stderr}`);
+  const build = Bun.spawnSync(words, { cwd, env, stderr: "pipe" });
+  if (build.exitCode !== 0) throw new Error(`${words.join(" ")}: ${build.stderr}`);
+  built.add(name);
   return path;
 }
 

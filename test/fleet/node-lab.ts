@@ -8,17 +8,16 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { cleanUpAfterEach } from "../labs/clean-up.ts";
 import { BPFMAN } from "../labs/executable.ts";
-import { type Cable, cable, ipBatch, sh as runOnMachine } from "../labs/kernel-lab.ts";
+import { type Cable, cable, ipBatch, sh as runOnMachine, until } from "../labs/kernel-lab.ts";
 import { makeCertificate } from "../servers/registry.ts";
+import { type RunningPod, serveContainers } from "./container-runtime.ts";
 import { goProgram } from "./go-program.ts";
 
 export const NODE = "fleet-node";
 const BUN = process.execPath;
 const ACCOUNT = "/run/secrets/kubernetes.io/serviceaccount";
-const APPLICATIONS = "/apis/bpfman.io/v1alpha1/clusterbpfapplications";
 /** As our image has it, so that commands in the daemon's container find its state. */
 const IMAGE_ENV = { BPFMAN_RUNTIME_DIR: "/run/bpfman" };
-const STATES = "/apis/bpfman.io/v1alpha1/clusterbpfapplicationstates";
 
 /**
  * The root directory: everything of the machine, but /run, /var/lib, /var/cache and the BPF file system of its own, and the
@@ -51,6 +50,21 @@ mount -t bpf bpf "$root/sys/fs/bpf"
 exec chroot "$root" sh -c 'echo ready; exec sleep infinity'
 `;
 
+/** Where applications and their states are: `NAME` is one of the cluster, `NAMESPACE/NAME` one of a namespace. */
+function placeOf(name: string): { readonly name: string; readonly applications: string; readonly states: string } {
+  const [first = "", second] = name.split("/");
+  const group = "/apis/bpfman.io/v1alpha1";
+  if (second === undefined) {
+    return {
+      name: first,
+      applications: `${group}/clusterbpfapplications`,
+      states: `${group}/clusterbpfapplicationstates`,
+    };
+  }
+  const namespace = `${group}/namespaces/${first}`;
+  return { name: second, applications: `${namespace}/bpfapplications`, states: `${namespace}/bpfapplicationstates` };
+}
+
 export interface Condition {
   readonly type: string;
   readonly message: string;
@@ -65,7 +79,7 @@ export interface ProgramState {
 
 /** What the agent reports of one application on one node. */
 export interface ApplicationState {
-  readonly metadata: { readonly name: string; readonly uid: string };
+  readonly metadata: { readonly name: string; readonly finalizers?: readonly string[] };
   readonly status?: {
     readonly appLoadStatus: string;
     readonly updateCount: number;
@@ -81,6 +95,14 @@ interface ListOf<T> {
 export interface Registry {
   /** How often it was asked for a manifest. */
   asked(): number;
+}
+
+/** A pod that runs on the node. */
+export interface Pod {
+  readonly pid: number;
+  readonly container: string;
+  /** Sends so many pings from the node to its eth0, and answers how many came back. */
+  ping(count: number): number;
 }
 
 export interface FleetNode {
@@ -99,7 +121,9 @@ export interface FleetNode {
   path(onNode: string): string;
   /** Asks the API server. */
   api<T>(method: string, path: string, body?: unknown): Promise<T>;
-  /** Creates a ClusterBpfApplication, as `kubectl apply` and the operator do. */
+  /** Starts a pod with one container, in a network namespace with eth0, which has an address that the node can ping. */
+  startPod(name: string, labels: Readonly<Record<string, string>>): Promise<Pod>;
+  /** Creates a ClusterBpfApplication, or for `NAMESPACE/NAME` a BpfApplication, as `kubectl apply` and the operator do. */
   apply(name: string, spec: object): Promise<void>;
   state(name: string): Promise<ApplicationState | null>;
   /** Waits until the agent reports this condition; answers the state with it. */
@@ -142,8 +166,11 @@ export function fleetNode(): FleetNode {
   let holder: Bun.Subprocess<"ignore", "pipe", "pipe"> | null = null;
   const running = new Map<string, Bun.Subprocess>();
   let pods = 0;
+  let containers: { close(): void } | null = null;
   const path = (name: string) => join(directory, name);
   const log = (name: string) => readFileSync(path(`${name}.log`), "utf8");
+
+  const pathOnNode = (name: string) => `/proc/${holder?.pid}/root${name}`;
 
   const onNode = (...command: readonly string[]): string[] => [
     ...["nsenter", "--target", String(holder?.pid), "--mount", "--net", "--root", "--wd", "--"],
@@ -166,6 +193,8 @@ export function fleetNode(): FleetNode {
   }
 
   cleanUpAfterEach(async () => {
+    containers?.close();
+    containers = null;
     for (const name of [...running.keys()].toReversed()) await stop(name, "SIGKILL");
     // Its mount namespace goes with it, and what is pinned there.
     holder?.kill("SIGKILL");
@@ -207,17 +236,16 @@ export function fleetNode(): FleetNode {
     return JSON.parse(answer) as T;
   }
 
-  async function state(name: string): Promise<ApplicationState | null> {
+  async function state(application: string): Promise<ApplicationState | null> {
+    const { name, states } = placeOf(application);
     const found = await api<ListOf<ApplicationState>>(
       "GET",
-      `${STATES}?labelSelector=bpfman.io/ownedByProgram=${name}`,
+      `${states}?labelSelector=bpfman.io/ownedByProgram=${name}`,
     );
     return found.items[0] ?? null;
   }
 
   const sh = (...command: readonly string[]) => runOnMachine(...onNode(...command));
-
-  const application = (name: string) => `${APPLICATIONS}/${name}`;
 
   function loseBpffs(): void {
     const script = `for each in $(findmnt -rno TARGET -t bpf | tac); do umount "$each"; done; mount -t bpf bpf /sys/fs/bpf`;
@@ -241,12 +269,40 @@ export function fleetNode(): FleetNode {
     },
     stopAgent: () => stop("agent", "SIGTERM"),
     sh,
-    path: (name) => `/proc/${holder?.pid}/root${name}`,
+    path: pathOnNode,
     bpfman: (...words) => sh("env", ...Object.entries(IMAGE_ENV).map((pair) => pair.join("=")), BPFMAN, ...words),
     api,
-    async apply(name, spec) {
+    async startPod(name, labels) {
+      const container = "main";
+      start(name, {}, "unshare", "--net", "sleep", "infinity");
+      const pid = running.get(name)?.pid ?? 0;
+      // It is no longer the process that starts it, and has its own namespace.
+      const ownNetns = async () =>
+        sh("readlink", `/proc/${pid}/ns/net`) === sh("readlink", "/proc/self/ns/net") ? null : true;
+      await answered("the pod's network namespace", ownNetns, logs);
+      await until(() => readFileSync(`/proc/${pid}/comm`, "utf8") === "sleep\n");
+      const inside = ["nsenter", `--net=/proc/${pid}/ns/net`, "ip"];
+      sh("ip", "link", "add", "pod0", "type", "veth", "peer", "name", "eth0", "netns", String(pid));
+      sh("ip", "address", "add", "10.98.0.1/24", "dev", "pod0");
+      sh("ip", "link", "set", "pod0", "up");
+      sh(...inside, "address", "add", "10.98.0.2/24", "dev", "eth0");
+      sh(...inside, "link", "set", "eth0", "up");
+      const ping = (count: number): number => {
+        const words = ["ping", "-q", "-c", String(count), "-i", "0.01", "-W", "1", "10.98.0.2"];
+        return Number(/(\d+) received/.exec(Bun.spawnSync(onNode(...words)).stdout.toString())?.[1]);
+      };
+      await until(() => ping(1) === 1);
+      mkdirSync(pathOnNode("/run/containerd"));
+      const pod: RunningPod = { namespace: "team", name, container, pid };
+      containers = await serveContainers(pathOnNode("/run/containerd/containerd.sock"), [pod]);
+      const body = { metadata: { name, labels }, spec: { nodeName: NODE }, status: { phase: "Running" } };
+      await api("POST", "/api/v1/namespaces/team/pods", body);
+      return { pid, container, ping };
+    },
+    async apply(application, spec) {
+      const { name, applications } = placeOf(application);
       const metadata = { name, finalizers: ["bpfman.io.operator/finalizer"] };
-      await api("POST", APPLICATIONS, { metadata, spec: { nodeSelector: {}, ...spec } });
+      await api("POST", applications, { metadata, spec: { nodeSelector: {}, ...spec } });
     },
     state,
     reported: (name, condition) =>
@@ -271,9 +327,10 @@ export function fleetNode(): FleetNode {
       );
       await answered("the agent's look", async () => (looked.test(log("agent")) ? true : null), logs);
     },
-    async change(name, spec) {
-      const old = await api<object>("GET", application(name));
-      await api("PUT", application(name), { ...old, spec: { nodeSelector: {}, ...spec } });
+    async change(application, spec) {
+      const { name, applications } = placeOf(application);
+      const old = await api<object>("GET", `${applications}/${name}`);
+      await api("PUT", `${applications}/${name}`, { ...old, spec: { nodeSelector: {}, ...spec } });
     },
     loseBpffs,
     reboot() {
@@ -295,23 +352,15 @@ export function fleetNode(): FleetNode {
       );
       return { asked: () => log("registry").split('"GET /v2/kinds/manifests/').length - 1 };
     },
-    async delete(name) {
-      const where = application(name);
+    async delete(application) {
+      const { name, applications } = placeOf(application);
+      const where = `${applications}/${name}`;
       await api("DELETE", where);
-      await answered(
-        `the deletion of ${name}`,
-        async () => {
-          const seen = await api<{ metadata: { finalizers?: readonly string[] } } | null>(
-            "GET",
-            `${STATES}/${(await state(name))?.metadata.name}`,
-          ).catch(() => null);
-          return seen === null || (seen.metadata.finalizers ?? []).length === 0 ? true : null;
-        },
-        logs,
-      );
+      const isUnloaded = async () => ((await state(application))?.metadata.finalizers ?? []).length === 0;
+      await answered(`the deletion of ${name}`, async () => ((await isUnloaded()) ? true : null), logs);
       const old = await api<{ metadata: object }>("GET", where);
       await api("PUT", where, { ...old, metadata: { ...old.metadata, finalizers: [] } });
-      expect(await state(name)).toBeNull();
+      expect(await state(application)).toBeNull();
     },
     agentLog: () => log("agent"),
     daemonLog: () => log("daemon"),

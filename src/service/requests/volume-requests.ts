@@ -33,6 +33,7 @@ function isOfTheSystem(path: string): boolean {
 
 const targetPath = v.pipe(
   v.string(),
+  v.regex(/^(\/[^/]+)+$/, "an absolute path without empty parts"),
   v.check(isPlainPath, "an absolute path without empty parts, dots and control characters"),
   v.check((path) => !isOfTheSystem(path), "a path outside the directories of the system, and not at the top"),
 );
