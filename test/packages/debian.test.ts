@@ -98,7 +98,7 @@ describe.each(["bookworm", "trixie"])("on Debian %s", (suite) => {
     // bash-completion loads ours at the first tab, at which bash leaves out the blank.
     expect((await typeInto(bash, "bpfman rest\t", env)).line.trimEnd()).toBe("bpfman restore");
     const zsh = { command: [...root.words, "zsh", "-i"], setUp: "autoload -Uz compinit; compinit -u; bindkey -e" };
-    root.sh("touch /root/.zshrc");
+    root.sh("touch ~/.zshrc");
     expect((await typeInto(zsh, "bpfman rest\t", env)).line).toBe("bpfman restore ");
     expect(root.sh("fish -c 'complete -C \"bpfman rest\"'")).toStartWith("restore\t");
   });
@@ -129,7 +129,7 @@ describe.each(["bookworm", "trixie"])("on Debian %s", (suite) => {
     root.sh("bpfman program delete --all");
     root.sh("apt-get purge -y bpfman");
     // What man has shown is in its own cache.
-    const found = "find / -xdev -name '*bpfman*' -not -path '/root/*' -not -path '/var/cache/man/*'";
+    const found = `find / -xdev -name '*bpfman*' -not -path "$HOME/*" -not -path '/var/cache/man/*'`;
     const left = root.sh(`${found}; ls -d /run/bpfman 2>/dev/null || true`);
     expect(left).toBe("");
     expect(root.sh("grep -c ^bpfman: /etc/group")).toBe("1\n");
