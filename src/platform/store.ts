@@ -113,6 +113,17 @@ export interface VolumeRow {
   readonly isReady: boolean;
 }
 
+/** Of this boot, in any state. */
+export interface VolumeRows {
+  /** Writes the row of a volume that is about to be made, over one that there is. It is not ready. */
+  insert(volume: VolumeRecord): void;
+  setReady(id: string, isReady: boolean): void;
+  delete(id: string): void;
+  find(id: string): VolumeRow | null;
+  /** Ascending. */
+  all(): VolumeRow[];
+}
+
 /** A copy of a row that is kept in the runtime directory. `row` has its columns. */
 export type RowCopy = { readonly row: Readonly<Record<string, unknown>> } & (
   | { readonly kind: "program"; readonly record: ProgramRecord; readonly state: RowState }
@@ -221,14 +232,8 @@ export interface StorePort {
   /** Deletes the records of pins at and below a path, after the pins were removed. */
   forgetPins(path: string): void;
 
-  /** Writes the row of a volume that is about to be made, over one that there is. It is not ready. */
-  insertVolume(volume: VolumeRecord): void;
-  setVolumeReady(id: string, isReady: boolean): void;
-  deleteVolume(id: string): void;
-  /** Returns the volume in any state. */
-  volume(id: string): VolumeRow | null;
-  /** Returns all of them in all states, ascending. */
-  volumes(): VolumeRow[];
+  /** The rows of volumes. */
+  volumes(): VolumeRows;
 
   /**
    * From here on, new rows belong to one change that is not finished: if it is not settled, recovery removes what it finds of

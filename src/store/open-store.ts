@@ -17,7 +17,6 @@ import { readChanges } from "./read-changes.ts";
 import { reserveOf, withReserve } from "./reserve.ts";
 import { type Opened, records, transaction, update } from "./rows.ts";
 import { named } from "./store-failure.ts";
-import { volumeRows } from "./volume-rows.ts";
 import { countConnection } from "./whole.ts";
 
 export interface StoreOptions {
@@ -166,7 +165,6 @@ function storeOn(database: Database, { path, bootId, mode, owner = null, runtime
     ...linkRows(on),
     ...dispatcherRows(on),
     ...pinRows(on),
-    ...volumeRows(on),
     ...historyRows(on, reserve),
     makeRoom: () => reserve.release(),
 
@@ -217,6 +215,7 @@ function storeOn(database: Database, { path, bootId, mode, owner = null, runtime
     changes: (after, limit) => named("read changes", path, () => readChanges(database, { bootId, after, limit })),
 
     // Seldom needed.
+    volumes: () => (require("./volume-rows.ts") as typeof import("./volume-rows.ts")).volumeRows(on),
     earlierBoots: () => (require("./earlier-rows.ts") as typeof import("./earlier-rows.ts")).earlierBoots(on),
 
     copies: () => (runtimeDir === undefined ? [] : readCopies(runtimeDir, bootId)),

@@ -1,7 +1,7 @@
 import type { SQLQueryBindings } from "bun:sqlite";
 import type { VolumeRecord } from "../domain/volume.ts";
 import { BpfmanError } from "../errors/error.ts";
-import type { StorePort, VolumeRow } from "../platform/store.ts";
+import type { VolumeRow, VolumeRows } from "../platform/store.ts";
 import { type Fields, json, listOf, nullable, text, Undecodable, whole } from "./decode.ts";
 import { type Opened, transaction } from "./rows.ts";
 import { named } from "./store-failure.ts";
@@ -20,7 +20,7 @@ function volumeRow(row: Fields): VolumeRow {
 }
 
 /** Volumes, which other tables know nothing of. */
-export function volumeRows(on: Opened) {
+export function volumeRows(on: Opened): VolumeRows {
   const { database, path, bootId } = on;
   const run = (sql: string, ...bindings: SQLQueryBindings[]): void =>
     named("change volumes", path, () => void database.query(sql).run(...bindings));
@@ -39,7 +39,7 @@ export function volumeRows(on: Opened) {
       }
     });
   return {
-    insertVolume: ({ id, targetPath, program, maps, readOnly, group, device }) =>
+    insert: ({ id, targetPath, program, maps, readOnly, group, device }) =>
       transaction(on, () => {
         // Mounts do not survive a reboot.
         run("DELETE FROM volumes WHERE boot_id <> ?", bootId);
@@ -51,10 +51,10 @@ export function volumeRows(on: Opened) {
           ...values,
         );
       }),
-    setVolumeReady: (id, isReady) =>
+    setReady: (id, isReady) =>
       run("UPDATE volumes SET is_ready = ? WHERE boot_id = ? AND volume_id = ?", isReady ? 1 : 0, bootId, id),
-    deleteVolume: (id) => run("DELETE FROM volumes WHERE boot_id = ? AND volume_id = ?", bootId, id),
-    volume: (id) => selectVolumes("volume_id = ?", id)[0] ?? null,
-    volumes: () => selectVolumes("TRUE"),
-  } satisfies Partial<StorePort>;
+    delete: (id) => run("DELETE FROM volumes WHERE boot_id = ? AND volume_id = ?", bootId, id),
+    find: (id) => selectVolumes("volume_id = ?", id)[0] ?? null,
+    all: () => selectVolumes("TRUE"),
+  };
 }

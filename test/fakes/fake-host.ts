@@ -258,7 +258,6 @@ const STORE_CHANGES = [
     "setApplied",
     "setMetadata",
   ] as const),
-  ...(["insertVolume", "setVolumeReady", "deleteVolume"] as const),
 ];
 
 export interface TestBed {
@@ -330,9 +329,10 @@ export function makeTestBed(): TestBed {
   let bootId = "boot-1";
   const openHost = (mode: "read" | "write", owner: string | null = null): Host => {
     const store = openStore({ path: databasePath, mode, bootId, owner });
+    const volumeRows = faults.wrap(store.volumes(), ["insert", "setReady", "delete"], "volumes of the store");
     return {
       kernel: faults.wrap(withFaultyHandles(kernel, faults), KERNEL_CHANGES, "kernel"),
-      store: faults.wrap(store, STORE_CHANGES, "store"),
+      store: faults.wrap({ ...store, volumes: () => volumeRows }, STORE_CHANGES, "store"),
       volumes: faults.wrap(volumes, ["make", "openMap", "publish", "remove", "removeMounts"], "volumes"),
       pins: faults.wrap(pins, ["makeDirectory", "remove", "removeDirectory"], "pins"),
       files: faults.wrap(files, ["saveBytecode", "removeBytecode"], "files"),

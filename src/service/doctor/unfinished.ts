@@ -24,7 +24,7 @@ export function checkUnfinished(host: Host, { brief, links, dispatchers }: Rows,
     const what = `${row.kind} ${row.id} was being ${doing} by a command that has ended`;
     found.push(finding("change-unfinished", what, { [`${row.kind}_id`]: row.id, state: row.state }, { mend }));
   }
-  for (const { record, isReady } of host.store.volumes()) {
+  for (const { record, isReady } of host.store.volumes().all()) {
     if (isReady) continue;
     const what = `volume ${record.id} was being published or unpublished by a command that has ended`;
     found.push(finding("change-unfinished", what, { volume_id: record.id, path: record.targetPath }, { mend }));

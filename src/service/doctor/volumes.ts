@@ -4,7 +4,7 @@ import { removeVolume } from "../volume/remove-volume.ts";
 import { type Found, finding, type Mend } from "./finding.ts";
 
 export function checkVolumes(host: Host): Found[] {
-  const rows = host.store.volumes();
+  const rows = host.store.volumes().all();
   const found: Found[] = [];
   for (const { record, isReady } of rows) {
     if (!isReady || host.volumes.isPublished(record)) continue;

@@ -26,7 +26,10 @@ async function deleteProgram(host: Host, request: DeleteProgramRequest, context:
  * know.
  */
 function unmount(host: Host, context: Context): boolean {
-  const volumes = host.store.volumes().map(({ record }) => record.targetPath);
+  const volumes = host.store
+    .volumes()
+    .all()
+    .map(({ record }) => record.targetPath);
   if (volumes.length > 0) {
     context.log.warn(`not unmounted, because of volumes that are published: ${inBrief(volumes)}`);
     return false;

@@ -65,7 +65,8 @@ async function publish(host: Host, request: PublishVolumeRequest, context: Conte
   context.requireCapabilities(["CAP_SYS_ADMIN"], "publishing a volume");
   const { volumeId: id, maps, ...rest } = request;
   const volume: VolumeRecord = { ...rest, id, maps: [...new Set(maps)].sort(), device: null };
-  const row = host.store.volume(id);
+  const rows = host.store.volumes();
+  const row = rows.find(id);
   if (row !== null) {
     if (row.isReady && !isSame(row.record, volume)) {
       throw new BpfmanError("VOLUME_EXISTS", `volume "${id}" is published already, with other arguments`, {
@@ -81,9 +82,9 @@ async function publish(host: Host, request: PublishVolumeRequest, context: Conte
   await carryOut(context, async (steps) => {
     await steps.step(
       `record volume ${id}`,
-      () => host.store.insertVolume(volume),
+      () => rows.insert(volume),
       (_, clean) => {
-        if (clean) host.store.deleteVolume(id);
+        if (clean) rows.delete(id);
       },
     );
     // Of one that only a lost database knew.
@@ -94,10 +95,10 @@ async function publish(host: Host, request: PublishVolumeRequest, context: Conte
       () => host.volumes.remove(volume),
     );
     const made = { ...volume, device };
-    await steps.step(`record the file system of volume ${id}`, () => host.store.insertVolume(made));
+    await steps.step(`record the file system of volume ${id}`, () => rows.insert(made));
     for (const [name, pin] of pins) await steps.step(`pin map ${name}`, () => pinIn(host, volume, name, pin));
     await steps.step(`mount volume ${id}`, () => host.volumes.publish(made));
-    await steps.step(`finish the row of volume ${id}`, () => host.store.setVolumeReady(id, true));
+    await steps.step(`finish the row of volume ${id}`, () => rows.setReady(id, true));
   });
   return answer(volume, true);
 }

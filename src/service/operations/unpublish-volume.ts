@@ -7,7 +7,7 @@ import { removeVolume } from "../volume/remove-volume.ts";
 async function unpublish(host: Host, request: UnpublishVolumeRequest, context: Context): Promise<VolumeRemovalAnswer> {
   context.requireCapabilities(["CAP_SYS_ADMIN"], "unpublishing a volume");
   const { volumeId, targetPath } = request;
-  const record = host.store.volume(volumeId)?.record;
+  const record = host.store.volumes().find(volumeId)?.record;
   const isThere = record?.targetPath === targetPath;
   if (isThere) await removeVolume(host, record);
   return { volume_id: volumeId, unpublished: isThere };

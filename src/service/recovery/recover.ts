@@ -48,6 +48,7 @@ export async function recover(
   // Usually there is nothing to repair, which one query shows.
   if (rows.some(({ kind, state }) => kind === "dispatcher" || state !== "ready")) {
     await finishWhatBegan(host, users, context);
+    if (rows.some(({ kind }) => kind === "volume")) await finishVolumes(host, context);
     rows = host.store.brief();
   }
   const list = listedOnce(host);
@@ -120,7 +121,6 @@ async function finishWhatBegan(host: Host, users: Users, context: Context): Prom
   const { dropEmptyChains, lostChains, removeLostChain, removeOldRevisions, rollBack } = await import(
     "./recover-chains.ts"
   );
-  const { removeVolume } = await import("../volume/remove-volume.ts");
   for (const record of host.store.dispatchers()) {
     if (record.pendingRevision === null) continue;
     const what = `take back revision ${record.pendingRevision} on ${record.interface}`;
@@ -138,7 +138,11 @@ async function finishWhatBegan(host: Host, users: Users, context: Context): Prom
   }
   dropEmptyChains(host);
   removeOldRevisions(host, context);
-  for (const { record, isReady } of host.store.volumes()) {
+}
+
+async function finishVolumes(host: Host, context: Context): Promise<void> {
+  const { removeVolume } = await import("../volume/remove-volume.ts");
+  for (const { record, isReady } of host.store.volumes().all()) {
     if (!isReady) await tryTo(context, `remove volume ${record.id}`, () => removeVolume(host, record));
   }
 }

@@ -5,9 +5,10 @@ import { finish } from "../plan.ts";
 
 /** The maps stay as long as their programs, or another volume, have them. Throws IO_FAILED if a target is in use. */
 export async function removeVolume(host: Host, volume: VolumeRecord): Promise<void> {
-  host.store.setVolumeReady(volume.id, false);
+  const rows = host.store.volumes();
+  rows.setReady(volume.id, false);
   await finish(`remove volume ${volume.id}`, () => {
     host.volumes.remove(volume);
-    host.store.deleteVolume(volume.id);
+    rows.delete(volume.id);
   });
 }

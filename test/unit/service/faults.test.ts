@@ -124,7 +124,7 @@ function expectConsistent(bed: TestBed): void {
       for (const map of program.maps) if (map.pinPath !== null) pins.add(map.pinPath);
     }
     for (const link of links) pins.add(link.pinPath);
-    const volumes = host.store.volumes();
+    const volumes = host.store.volumes().all();
     for (const { record, isReady } of volumes) {
       expect([isReady, bed.volumes.isPublished(record)]).toEqual([true, true]);
       for (const map of record.maps) pins.add(bed.volumes.mapPath(record, map));
@@ -147,7 +147,10 @@ const picture = (bed: TestBed) =>
   bed.inspect((host) => ({
     programs: host.store.programs().map((program) => program.id),
     links: host.store.links().map((link) => link.id),
-    volumes: host.store.volumes().map(({ record }) => record.id),
+    volumes: host.store
+      .volumes()
+      .all()
+      .map(({ record }) => record.id),
   }));
 
 async function countSteps(scenario: Scenario): Promise<number> {

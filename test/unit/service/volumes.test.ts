@@ -75,7 +75,7 @@ test("what cannot be published leaves nothing", async () => {
   bed.capabilities = ["CAP_BPF"];
   expect(await refusal(invoke("volume/publish", VOLUME))).toBe("PERMISSION_DENIED");
   expect(await refusal(invoke("volume/unpublish", PLACE))).toBe("PERMISSION_DENIED");
-  bed.inspect(({ store }) => expect(store.volumes()).toEqual([]));
+  bed.inspect(({ store }) => expect(store.volumes().all()).toEqual([]));
   expect([pinned(), bed.volumes.there.size]).toEqual([[], 0]);
 });
 
@@ -126,14 +126,14 @@ test("after a reboot, or when its target was unmounted, it is published anew", a
   expect(await invoke("volume/unpublish", PLACE)).toMatchObject({ unpublished: false });
   await load("app");
   expect(await invoke("volume/publish", { ...VOLUME, readOnly: true })).toMatchObject({ published: true });
-  bed.inspect(({ store }) => expect(store.volumes()).toHaveLength(1));
+  bed.inspect(({ store }) => expect(store.volumes().all()).toHaveLength(1));
 });
 
 test("doctor finds what no row records, and repair removes it; a publish does so too", async () => {
   await load("app");
   for (const clear of [() => invoke("repair", {}), () => invoke("volume/publish", VOLUME)]) {
     await invoke("volume/publish", VOLUME);
-    bed.write(({ store }) => store.deleteVolume("csi-1"));
+    bed.write(({ store }) => store.volumes().delete("csi-1"));
     expect((await invoke("doctor", {})).findings.map(({ code }) => code)).toEqual(["volume-left"]);
     await clear();
     expect((await invoke("doctor", {})).findings).toEqual([]);
