@@ -8,23 +8,13 @@ import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufb
 import { BpfmanError } from "../../src/errors/error.ts";
 import { bpfmanMethods } from "../../src/grpc/bpfman-v1.ts";
 import { Bpfman } from "../../src/grpc/generated/bpfman.ts";
+import { randomFrom } from "../fakes/random.ts";
 import { GrpcBed } from "../labs/grpc-bed.ts";
 import { frame, type GrpcClient } from "../labs/grpc-client.ts";
 
 const SEED = Number(process.env.BPFMAN_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 32));
 const MESSAGES = Number(process.env.BPFMAN_GRPC_MESSAGES ?? 3000);
 const AT_ONCE = 50;
-
-/** Mulberry32: numbers from 0 to 1, the same for the same seed. */
-function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 const ATTACH = { priority: 5, iface: "eth0", netns: "/run/netns/x", metadata: { a: "b" } };
 const WHOLE: readonly (readonly [keyof typeof Bpfman.method, object])[] = [
