@@ -97,7 +97,6 @@ async function runOn(kernel: UnpackedKernel, job: Job, signal: AbortSignal): Pro
   writeFileSync(script, scriptFor(kernel, script, job));
   const other = kernel.processor !== process.arch;
   const root = other ? fetchRoot(kernel.processor) : "/";
-  if (other) buildFor(kernel.processor);
   const directories = [ROOT, kernel.root, ...(other ? gitDirectory() : [])];
   const print = (line: string) => void process.stdout.write(`[${kernel.name}] ${line}\n`);
   try {
@@ -148,10 +147,16 @@ try {
   if (/\s/.test(ROOT))
     throw new Error(`the path "${ROOT}" contains spaces, which a kernel command line cannot express`);
   const sources = all ? KERNELS : choose(named.length > 0 ? named : DEFAULT_KERNELS);
-  const missing = missingTool([...new Set(sources.map(({ processor }) => processor))]);
+  const processors = [...new Set(sources.map(({ processor }) => processor))];
+  const missing = missingTool(processors);
   if (missing !== null) throw new Error(`${missing} is missing: on Debian, "scripts/setup test" installs it`);
   // The emulation keeps about one processor busy per machine.
   const waiting = sources.map(fetchKernel);
+  // Before any machine runs, which would look dead meanwhile.
+  for (const processor of processors.filter((each) => each !== process.arch)) {
+    fetchRoot(processor);
+    buildFor(processor);
+  }
   const statuses: number[] = [];
   const work = async () => {
     for (let kernel = waiting.shift(); kernel && !interrupted.signal.aborted; kernel = waiting.shift()) {

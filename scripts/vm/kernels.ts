@@ -1,5 +1,5 @@
 /** Debian's kernels, downloaded as packages and unpacked. */
-import { cpSync, existsSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Processor } from "../bun-for.ts";
 import { cacheDirectory, fetchPackages } from "../debian.ts";
@@ -129,6 +129,7 @@ export function fetchRoot(processor: Processor): string {
       for (const name of ["passwd", "group"]) {
         cpSync(join(tree, `usr/share/base-passwd/${name}.master`), join(tree, "etc", name));
       }
+      for (const name of ["bin", "lib", "share"]) mkdirSync(join(tree, "usr/local", name), { recursive: true });
       writeFileSync(join(tree, "etc/hosts"), "127.0.0.1 localhost\n::1 localhost\n");
     },
   });
