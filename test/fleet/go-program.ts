@@ -56,7 +56,7 @@ export function goProgram(name: GoProgram): string {
     GOFLAGS: "-mod=readonly -trimpath",
   };
   const source = PROGRAMS[name];
-  const how = source.includes("@") ? ["install", source] : ["build", "-o", path, source];
+  const how = source.includes("@") ? ["install", "-mod=mod", source] : ["build", "-o", path, source];
   const words = ["nice", command, ...how];
   const cwd = OF_CSI.includes(name) ? resolve(import.meta.dir, "csi") : MODULE;
   const build = Bun.spawnSync(words, { cwd, env, stderr: "pipe" });
