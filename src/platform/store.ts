@@ -42,7 +42,7 @@ export type RowInBrief = {
 
 /** What all rows say together, to be compared with the pins that are there. */
 export interface RowsInOutline {
-  /** Chains, and rows that are not `ready` or have an owner: they are to be looked at one by one. */
+  /** Chains, unfinished volumes, and rows that are not `ready` or have an owner: they are to be looked at one by one. */
   readonly unsettled: number;
   /** The paths of the pins of programs and links, in no particular order. */
   readonly pins: readonly string[];

@@ -186,7 +186,8 @@ const SELECT_OUTLINE = `SELECT sum(unsettled) AS unsettled, group_concat(pins, '
     FROM programs WHERE boot_id = ?1
   UNION ALL SELECT sum(state <> 'ready' OR owner IS NOT NULL), group_concat(pin_path, '\n')
     FROM links WHERE boot_id = ?1
-  UNION ALL SELECT count(*), NULL FROM dispatchers WHERE boot_id = ?1)`;
+  UNION ALL SELECT count(*), NULL FROM dispatchers WHERE boot_id = ?1
+  UNION ALL SELECT count(*), NULL FROM volumes WHERE boot_id = ?1 AND is_ready = 0)`;
 
 /** Matches a path and everything below it: paths from `PATH/` up to `PATH0`, as 0 is the character after the slash. */
 const AT_OR_BELOW = "boot_id = ? AND (path = ? OR (path > ? AND path < ?))";
