@@ -436,6 +436,8 @@ const KERNEL_ENUMS: readonly { readonly name: string; readonly prefix: string; r
         "BPF_NETKIT_PEER",
         "BPF_TRACE_KPROBE_SESSION",
         "BPF_TRACE_UPROBE_SESSION",
+        // Linux 7.0, and so not in the BTF of every kernel that this runs on.
+        "BPF_TRACE_FSESSION=58",
       ],
     },
     {
@@ -525,7 +527,7 @@ export function obstacle(processor: Processor): string | null {
   return compilerObstacle(processor);
 }
 
-/** `cookie=a.b` -> [`cookie`, `a.b`]. */
+/** `cookie=a.b` -> [`cookie`, `a.b`]; `NAME=58` -> [`NAME`, `58`]. */
 function named(field: string): readonly [name: string, member: string] {
   const [name = "", member = name] = field.split("=");
   return [name, member];
@@ -580,12 +582,12 @@ function print(
   const setBits = structs.flatMap(({ name, type, bits = [] }) =>
     bits.map((bit) => `${type} ${name}_${bit} = { .${bit} = 1 }`),
   );
-  const expressions = [...enums.flatMap(({ values }) => values), ...places];
+  const expressions = [...enums.flatMap(({ values }) => values.map((value) => named(value)[1])), ...places];
   const [numbers, ...bitBytes] = compiledBytes(processor, preamble, [longs(expressions), ...setBits]);
   const values = readLongs(numbers);
   const next = (): number => values.shift() ?? 0;
   const printEnum = ({ name, prefix, values: names }: (typeof KERNEL_ENUMS)[number]): string => {
-    const lines = names.map((value) => `  ${value.slice(prefix.length)}: ${next()},\n`);
+    const lines = names.map((value) => `  ${named(value)[0].slice(prefix.length)}: ${next()},\n`);
     return `\nexport const ${name} = {\n${lines.join("")}} as const;\n`;
   };
   const printStruct = ({ name, type, fields, bits = [] }: StructSource): string => {
