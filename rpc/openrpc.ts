@@ -101,6 +101,9 @@ const METHODS: Readonly<Record<Method, string>> = {
   "map/update": "Writes one entry of a map.",
   "map/delete": "Removes one entry of a map.",
   "map/clear": "Removes all entries of a map; those of an array become zero.",
+  "volume/publish":
+    "Mounts a file system with pins of a program's maps on a directory, for a container that is to use them.",
+  "volume/unpublish": "Unmounts and removes a published volume; the maps stay with their program.",
   metrics:
     "Returns counts and sizes of everything that bpfman keeps, for monitoring, and writes them to a file if wanted.",
   "map/events": "Reads what a program passes through a ring buffer or perf buffer, as it comes.",

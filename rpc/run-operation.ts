@@ -1,11 +1,11 @@
 /** Runs one operation for a request: queues it if it occupies the process, and reports its progress. */
 import type { LogPort } from "../src/domain/log.ts";
 import type { ProcessIdentity } from "../src/domain/ids.ts";
-import { BpfmanError } from "../src/errors/error.ts";
 import { reasonOf } from "../src/errors/sys-failure.ts";
 import { type Context, parseRequest } from "../src/service/invoke.ts";
 import { isExclusive, OPERATIONS, type OperationName } from "../src/service/operations.ts";
 import type { SessionService } from "../src/service/session.ts";
+import { ChangeQueue } from "./change-queue.ts";
 import { wrongField } from "./errors.ts";
 import type { ProgressToken, ServerNotifications, StreamParam } from "./protocol.ts";
 import { streamParam, workDoneToken } from "./schemas.ts";
@@ -75,32 +75,6 @@ export class OperationRunner {
     } finally {
       progress({ kind: "end" });
     }
-  }
-}
-
-/** Runs changes one at a time, in order of arrival. */
-export class ChangeQueue {
-  #last: Promise<unknown> = Promise.resolve();
-
-  /**
-   * Throws CANCELLED immediately if the signal fires before the task starts. Once started, the task must check the
-   * signal itself.
-   */
-  run<T>(task: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    const { promise, resolve, reject } = Promise.withResolvers<T>();
-    const cancel = (): void => reject(new BpfmanError("CANCELLED", "cancelled before its turn: nothing was changed"));
-    if (signal.aborted) cancel();
-    else signal.addEventListener("abort", cancel, { once: true });
-    this.#last = this.#last.then(async () => {
-      signal.removeEventListener("abort", cancel);
-      if (signal.aborted) return;
-      try {
-        resolve(await task());
-      } catch (thrown) {
-        reject(thrown);
-      }
-    });
-    return promise;
   }
 }
 

@@ -31,7 +31,8 @@ function knownMirror(): string | null {
   return null;
 }
 
-function mirror(): string {
+/** That mirror, after fetching the lists if need be. Throws if there is none. */
+export function mirror(): string {
   const known = knownMirror();
   if (known !== null) return known;
   run(["apt-get", "-q", "update"]);

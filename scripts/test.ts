@@ -50,6 +50,8 @@ const RINGS: readonly Ring[] = [
   { name: "images", paths: ["test/images/"], root: true },
   { name: "e2e", paths: ["test/e2e/"], root: true },
   { name: "crash", paths: ["test/crash/"], root: true },
+  // Skips what "npm run test:fleet" has not built here.
+  { name: "fleet", paths: ["test/fleet/"], root: true },
   { name: "machine-kernel", paths: kernelTests(), root: true, named: true },
   {
     name: "machine",

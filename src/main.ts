@@ -281,6 +281,26 @@ const code = await runCli({
       own: [...itself(), ...placesOf(settings), "rpc"],
     });
   },
+  serveDaemon: async (given, options) => {
+    served = true;
+    const [{ connectSession, inKubernetes }, { serveDaemon }, { withWorker }] = await Promise.all([
+      import("./runtime.ts"),
+      import("./grpc/serve.ts"),
+      import("../rpc/worker.ts"),
+    ]);
+    const settings = options.csiSocket === null ? given : inKubernetes(given);
+    const beginning = { settings, parentPid: process.ppid };
+    const service = await connectSession(settings, (text) => writeAll(2, text), beginning.parentPid);
+    // The agent asks at once for everything that it knows, and loads again what is not there.
+    if (options.csiSocket !== null) await service.release(null, null);
+    return serveDaemon({
+      ...options,
+      service: withWorker(service, { beginning, start: startWorker }),
+      signal: interrupted.signal,
+      env: process.env,
+      say: (line) => writeAll(2, `${line}\n`),
+    });
+  },
   describeRpc: async () => {
     const { openRpcDocument } = await import("../rpc/openrpc.ts");
     return openRpcDocument(buildInfo.version);

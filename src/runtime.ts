@@ -31,6 +31,19 @@ interface Directories {
   readonly cacheDir: string;
 }
 
+/** Where Kubernetes mounts a BPF file system of the node into the container of bpfman. */
+const HOST_BPFFS = "/sys/fs/bpf/bpfman";
+
+/**
+ * What outlives a container of bpfman-operator: the runtime directory, and a BPF file system of the node. So state and pins are
+ * there, unless other directories are given.
+ */
+export const inKubernetes = (settings: Settings): Settings => ({
+  ...settings,
+  runtimeDir: settings.runtimeDir ?? RUNTIME_DIR,
+  hostBpffs: HOST_BPFFS,
+});
+
 /**
  * A non-default runtime directory includes state and cache directories, unless they are set too. Paths are absolute,
  * because the database stores pin paths, which must not depend on the current directory.
@@ -59,6 +72,7 @@ function once<T>(make: () => T): () => T {
 
 interface HostParts {
   readonly directories: Directories;
+  readonly hostBpffs: string | null;
   readonly config: Config;
   readonly machine: () => MachinePort;
   readonly openStore: () => StorePort;
@@ -70,7 +84,7 @@ interface HostParts {
  * never uses the database, which needs root. Uses `require`, because a getter cannot await `import()`. With
  * `keepsStore`, the store stays open after the operation.
  */
-function openHost({ directories, config, machine: openMachine, openStore, keepsStore }: HostParts): Host {
+function openHost({ directories, hostBpffs, config, machine: openMachine, openStore, keepsStore }: HostParts): Host {
   const pinDirectory = `${directories.runtimeDir === "/" ? "" : directories.runtimeDir}/fs`;
   let opened: StorePort | null = null;
   const store = once(() => {
@@ -81,8 +95,15 @@ function openHost({ directories, config, machine: openMachine, openStore, keepsS
     (require("./kernel/open-kernel.ts") as typeof import("./kernel/open-kernel.ts")).openKernel(pinDirectory),
   );
   const pins = once(() =>
-    (require("./bpffs/open-pins.ts") as typeof import("./bpffs/open-pins.ts")).openPins(pinDirectory, config.maps),
+    (require("./bpffs/open-pins.ts") as typeof import("./bpffs/open-pins.ts")).openPins(pinDirectory, {
+      access: config.maps,
+      hostBpffs,
+    }),
   );
+  const volumes = once(() => {
+    const { openVolumes } = require("./bpffs/open-volumes.ts") as typeof import("./bpffs/open-volumes.ts");
+    return openVolumes(directories.runtimeDir, Object.values(directories));
+  });
   const files = once(() =>
     (require("./files/open-files.ts") as typeof import("./files/open-files.ts")).openFiles(directories.stateDir),
   );
@@ -106,6 +127,9 @@ function openHost({ directories, config, machine: openMachine, openStore, keepsS
     },
     get pins() {
       return pins();
+    },
+    get volumes() {
+      return volumes();
     },
     get files() {
       return files();
@@ -297,7 +321,8 @@ async function openRuntime({ settings, write, keep, parentPid }: Opened): Promis
         if (mode === "read") return reader === null ? openStore(mode, owner) : reader()();
         return writer === null ? written() : writer()(owner);
       };
-      return openHost({ directories, config, machine, openStore: opened, keepsStore });
+      const hostBpffs = settings.hostBpffs ?? null;
+      return openHost({ directories, hostBpffs, config, machine, openStore: opened, keepsStore });
     },
     openProcesses: async () => (await import("./files/open-processes.ts")).openProcesses(),
     watchStore: async (changed) => (await import("./store/watch.ts")).watchDatabase(store(), changed),

@@ -3,14 +3,33 @@ import { SysError } from "../sys-error.ts";
 import { statfsSync } from "./file-system.ts";
 import { checked, closeFd, libc, syscall } from "./libc.ts";
 
+const MS_RDONLY = 1n;
 const MS_NOSUID = 2n;
 const MS_NODEV = 4n;
 const MS_NOEXEC = 8n;
+const MS_REMOUNT = 32n;
+const MS_BIND = 4096n;
+const NOTHING_RUNS = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 
-/** Mounts a bpffs (nosuid, nodev, noexec, mode 0700) on the directory `target`. Throws SysError. */
-export function mountBpffs(target: string): void {
-  const flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
-  checked("mount", libc().mount(cString("bpf"), cString(target), cString("bpf"), flags, cString("mode=0700")));
+/** Mounts a bpffs (nosuid, nodev, noexec) on the directory `target`. Throws SysError. */
+export function mountBpffs(target: string, mode = 0o700): void {
+  const options = `mode=0${mode.toString(8)}`;
+  checked("mount", libc().mount(cString("bpf"), cString(target), cString("bpf"), NOTHING_RUNS, cString(options)));
+}
+
+/** Mounts the directory `source` a second time, on `target`, without what is mounted below it. Throws SysError. mount(2) */
+export function bindMount(source: string, target: string, { readOnly }: { readonly readOnly: boolean }): void {
+  const bind = (flags: bigint) =>
+    checked("mount", libc().mount(cString(source), cString(target), null, MS_BIND | flags, null));
+  bind(0n);
+  if (!readOnly) return;
+  try {
+    // A bind mount takes its own flags only when it is mounted again.
+    bind(MS_REMOUNT | MS_RDONLY | NOTHING_RUNS);
+  } catch (thrown) {
+    unmount(target);
+    throw thrown;
+  }
 }
 
 /** Do not follow symlinks: only a mount at exactly that path is unmounted. umount(2) */

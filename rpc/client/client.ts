@@ -80,6 +80,8 @@ export interface StartOptions extends ClientOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Starts it in a session of its own (setsid(2)), where nothing can ask on the terminal of this process. */
   readonly detached?: boolean;
+  /** The command runs the server on another machine, as ssh does, where the ID of this process says nothing. */
+  readonly remote?: boolean;
   /** Receives what the server writes to stderr: its log. */
   readonly onLog?: (text: string) => void;
   /** Aborting it ends the start, and the process: it may wait for a password. Later, it does nothing. */
@@ -167,7 +169,7 @@ export async function startClient(options: StartOptions = {}): Promise<Client> {
   if (options.signal?.aborted) abort();
   options.signal?.addEventListener("abort", abort, { once: true });
   try {
-    return await begin(connection, { processId: process.pid, ...options });
+    return await begin(connection, { processId: options.remote === true ? null : process.pid, ...options });
   } finally {
     options.signal?.removeEventListener("abort", abort);
   }
@@ -190,8 +192,10 @@ async function begin(
   options: ClientOptions & { readonly processId: number | null },
 ): Promise<Client> {
   const { input, output } = connection;
-  const rpc = createMessageConnection(new StreamMessageReader(input), new StreamMessageWriter(output));
+  const reader = new StreamMessageReader(input);
+  const rpc = createMessageConnection(reader, new StreamMessageWriter(output));
   const requests = new Requests(rpc, connection);
+  reader.onError((cause) => requests.break(`the server sent something other than a message: ${cause.message}`));
   rpc.listen();
   const params: InitializeParams = {
     protocolVersion: PROTOCOL_VERSION,
@@ -331,17 +335,26 @@ class Requests {
   readonly connection: Connection;
   isOpen = true;
   #tokens = 0;
+  #broken: string | null = null;
 
   constructor(rpc: MessageConnection, connection: Connection) {
     this.rpc = rpc;
     this.connection = connection;
     // Disposing rejects the requests that will not be answered.
-    const close = (): void => {
-      this.isOpen = false;
-      rpc.dispose();
-    };
-    rpc.onClose(close);
-    connection.ended.then(close);
+    rpc.onClose(() => this.#close());
+    connection.ended.then(() => this.#close());
+  }
+
+  #close(): void {
+    this.isOpen = false;
+    this.rpc.dispose();
+  }
+
+  /** What follows cannot be understood any more, and no answer will be. */
+  break(why: string): void {
+    this.#broken ??= why;
+    this.connection.kill();
+    this.#close();
   }
 
   async send<Result>(method: Method, params: object = {}, { signal, onProgress }: CallOptions = {}): Promise<Result> {
@@ -383,7 +396,8 @@ class Requests {
   }
 
   /** When writing fails, the server is about to exit. Waits a limited time for the reason. */
-  #howItEnded(): Promise<string> {
+  async #howItEnded(): Promise<string> {
+    if (this.#broken !== null) return this.#broken;
     return Promise.race([
       this.connection.ended,
       sleep(LAST_WORDS_LIMIT_MS, "the connection was closed", { ref: false }),

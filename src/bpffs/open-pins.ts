@@ -21,7 +21,13 @@ const ABSENT = ["ENOENT", "ENOTDIR"];
  * The pins below `root`, which is `<runtime-dir>/fs`. Nothing is created or mounted before `prepare`. Throws
  * STATE_CONFLICT if others can modify the runtime directory.
  */
-export function openPins(root: string, access: MapAccess = MAP_ACCESS_DEFAULT): PinsPort {
+export function openPins(
+  root: string,
+  {
+    access = MAP_ACCESS_DEFAULT,
+    hostBpffs = null,
+  }: { readonly access?: MapAccess; readonly hostBpffs?: string | null } = {},
+): PinsPort {
   const paths = pinPaths(root);
   // Checked for readers as well, because they trust what is there.
   requireOwnDirectory(root.slice(0, root.lastIndexOf("/")) || "/");
@@ -50,7 +56,7 @@ export function openPins(root: string, access: MapAccess = MAP_ACCESS_DEFAULT): 
 
   return {
     paths,
-    prepare: () => prepareDirectories(paths, access),
+    prepare: () => prepareDirectories(paths, { access, hostBpffs }),
     unmount: () => removeDirectories(paths),
     mounts: () => countMounts(root),
     isMounted: () => isBpffs(root),

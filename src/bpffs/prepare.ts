@@ -1,6 +1,6 @@
 import { DISPATCHER_TYPES } from "../domain/dispatcher.ts";
 import * as fs from "../../ffi/safe/file-system.ts";
-import { mountBpffs, unmount } from "../../ffi/safe/mount.ts";
+import { bindMount, mountBpffs, unmount } from "../../ffi/safe/mount.ts";
 import { requireOwn } from "../errors/ownership.ts";
 import { errnoName, ioFailure } from "../errors/sys-failure.ts";
 import type { MapAccess } from "../domain/config.ts";
@@ -93,10 +93,13 @@ function unmountIfMounted(root: string): void {
 }
 
 /**
- * Creates the runtime directory (0750), mounts a bpffs in it, and creates the directories for pins. Existing ones are
+ * Creates the runtime directory (0750), mounts a bpffs in it, or the host's if that is one, and creates the directories for pins. Existing ones are
  * left unchanged, except for the configured group and mode. Throws STATE_CONFLICT, BPFFS_UNAVAILABLE, INVALID_CONFIG.
  */
-export function prepareDirectories(paths: PinPaths, access: MapAccess): void {
+export function prepareDirectories(
+  paths: PinPaths,
+  { access, hostBpffs }: { readonly access: MapAccess; readonly hostBpffs: string | null },
+): void {
   const { root } = paths;
   const runtimeDir = root.slice(0, root.lastIndexOf("/")) || "/";
   try {
@@ -104,7 +107,7 @@ export function prepareDirectories(paths: PinPaths, access: MapAccess): void {
     requireOwnDirectory(runtimeDir);
     fs.mkdirSync(root, { recursive: true, mode: 0o700 });
     requireOwnDirectory(root);
-    if (!isBpffs(root)) mount(root);
+    if (!isBpffs(root)) mount(root, hostBpffs);
     for (const directory of DIRECTORIES) fs.mkdirSync(`${root}/${directory}`, { recursive: true, mode: 0o700 });
     openDirectories(paths, access);
   } catch (thrown) {
@@ -125,9 +128,13 @@ export function requireOwnDirectory(path: string): void {
   );
 }
 
-function mount(target: string): void {
+function mount(target: string, hostBpffs: string | null): void {
   try {
-    mountBpffs(target);
+    if (hostBpffs !== null && isBpffs(hostBpffs)) {
+      // Whoever mounts one without options gives everyone the right to write there.
+      (require("node:fs") as typeof import("node:fs")).chmodSync(hostBpffs, 0o700);
+      bindMount(hostBpffs, target, { readOnly: false });
+    } else mountBpffs(target);
   } catch (thrown) {
     const name = errnoName(thrown);
     if (name === null) throw thrown;

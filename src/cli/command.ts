@@ -301,6 +301,16 @@ export interface ServeLanguageOptions extends ServeOptions {
   readonly helper: readonly string[] | null;
 }
 
+export interface DaemonOptions {
+  readonly socketPath: string;
+  /** Who may connect besides root, by name or number; null for `bpfman`, if there is such a group. */
+  readonly socketGroup: string | null;
+  /** Null without CSI. */
+  readonly csiSocket: string | null;
+  /** Null without metrics over HTTP. */
+  readonly metricsSocket: string | null;
+}
+
 export interface WatchOptions {
   /** Begins after the change of that number; null begins now. */
   readonly after: number | null;
@@ -387,6 +397,8 @@ export interface Session {
   serve(options: ServeOptions): Promise<void>;
   /** The same for the Language Server Protocol. */
   serveLanguage(options: ServeLanguageOptions): Promise<void>;
+  /** The same for gRPC on Unix sockets, until the process is told to exit. */
+  serveDaemon(options: DaemonOptions): Promise<void>;
   describeRpc(): Promise<void>;
   /** Writes the long help of a command, given by its words. Throws USAGE for an unknown one. */
   help(words: readonly string[]): Promise<void>;

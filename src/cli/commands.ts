@@ -254,6 +254,7 @@ export const ROOT: Group = {
     classic("metrics", "Print or write metrics for Prometheus.", () => import("./stats/metrics.ts"), "metrics"),
     classic("lsp", "Serve editors: compile and check sources as they are saved.", about, "lsp"),
     classic("rpc", "Serve all operations as JSON-RPC 2.0 over stdio.", about, "rpc"),
+    classic("serve", "Serve bpfman.v1 over gRPC, for bpfman-operator.", () => import("./about/serve.ts"), "serve"),
     classic("version", "Print the versions of bpfman, Bun, libbpf and the kernel.", about, "version"),
     classic("man", "Write the manual pages.", () => import("./about/man.ts"), "man", { hidden: true }),
     classic(

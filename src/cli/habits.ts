@@ -16,7 +16,8 @@ const LOAD_AND_ATTACH = (type: string): string =>
 const LOAD_THEN_ATTACH = '"bpfman load file --path OBJECT --programs TYPE:NAME", then "bpfman attach ID KIND"';
 const FIND_AND_DETACH = 'type "bpfman list links" to find the id, then "bpfman detach LINK_ID"';
 const LINK_ID = `for an interface, "bpfman list links" shows what is attached where, and "bpfman detach LINK_ID" detaches it`;
-const NO_DAEMON = 'bpfman needs no daemon; "bpfman rpc" serves one parent process over stdio';
+const NO_DAEMON =
+  'bpfman needs no daemon: commands work without one; "bpfman rpc" serves one parent process over stdio, "bpfman serve" bpfman-operator';
 const NOTHING_TO_CLEAN =
   'no cleanup is needed: the next command that changes something removes any leftovers; "bpfman program delete --all" removes everything that bpfman loaded';
 const KIND = `(${ATTACHABLE_TYPES.join("|").replaceAll(".", "\\.")})`;
@@ -89,7 +90,7 @@ const OTHER_BPFMANS: Habits = {
   'type "bpfman load file"': /^load-from-file\b/,
   'type "bpfman load image"': /^load-from-image\b/,
   'type "bpfman image pull"': /^pull-bytecode\b/,
-  [NO_DAEMON]: /^(serve|system|service|daemon|start|stop)\b/,
+  [NO_DAEMON]: /^(system|service|daemon|start|stop)\b/,
   'type "bpfman doctor"': /^audit\b/,
   [`${NOTHING_TO_CLEAN}; "bpfman image prune" removes images that nothing uses`]: /^(gc|prune)\b/,
 };
@@ -173,7 +174,8 @@ const ANY_TOOL: Habits = {
 
 /** Options that no command has, anywhere on the line. */
 const OPTIONS: Habits = {
-  [NO_DAEMON]: /^ (-\S+ )*--(csi-support|socket-path)\b/,
+  'type "bpfman serve", followed by the options':
+    /^ (-\S+ )*--(csi-support|csi-socket|metrics-socket|socket-path|socket-group)\b/,
   'for JSON, type "-o json"': / (-j|-jp|--json|--pretty)( |$)/,
   'type "--version" for the version, "--log-level debug" for more output': /^ -v$/,
   'type "--log-level debug"': / (-vv?|--verbose|--debug)( |$)/,

@@ -5,6 +5,7 @@ import { BpfmanError } from "../errors/error.ts";
 import { reasonOf } from "../errors/sys-failure.ts";
 import type { Context, Invoke } from "../service/invoke.ts";
 import {
+  type DaemonOptions,
   type FollowedInterfaces,
   pathOf,
   type Screen,
@@ -66,6 +67,8 @@ export interface CliHost {
   serve(settings: Settings, options: ServeOptions): Promise<number>;
   /** The same for the Language Server Protocol. */
   serveLanguage(settings: Settings, options: ServeLanguageOptions): Promise<number>;
+  /** Serves gRPC on Unix sockets until the process is told to exit; returns the exit code. */
+  serveDaemon(settings: Settings, options: DaemonOptions): Promise<number>;
   describeRpc(): Promise<unknown>;
 }
 
@@ -79,11 +82,15 @@ const help = () => require("./render/help.ts") as typeof import("./render/help.t
 const origin = () => require("./parse/origin.ts") as typeof import("./parse/origin.ts");
 const habits = () => require("./habits.ts") as typeof import("./habits.ts");
 
+/** The DaemonSet of bpfman-operator passes this option alone. */
+const withServe = (args: readonly string[]): readonly string[] =>
+  args[0] === "--csi-support" ? ["serve", ...args] : args;
+
 /** Runs a command line and returns the exit code. Never throws. */
 export async function runCli(host: CliHost): Promise<number> {
   const run: Run = {
     host,
-    trail: newTrail(ROOT, host.args),
+    trail: newTrail(ROOT, withServe(host.args)),
     globals: null,
     phase: "usage",
     operationId: null,
@@ -312,6 +319,9 @@ function openSession(run: Run, globals: Globals, line: Line): { session: Session
     },
     async serveLanguage(options) {
       code = await host.serveLanguage(settings, options);
+    },
+    async serveDaemon(options) {
+      code = await host.serveDaemon(settings, options);
     },
     async describeRpc() {
       host.out(renderJson(await host.describeRpc()));

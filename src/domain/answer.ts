@@ -593,6 +593,24 @@ export interface UnloadAnswer {
   /** Only if the program had gone without bpfman, or an earlier unload was killed: this one removed what was left. */
   readonly already_gone?: true;
 }
+export interface VolumeAnswer {
+  readonly volume_id: string;
+  readonly target_path: string;
+  /** What its programs have as metadata `bpfman.io/ProgramName`. */
+  readonly program: string;
+  /** Names of its maps, ascending. */
+  readonly maps: readonly string[];
+  readonly read_only: boolean;
+  /** The group that may use the maps; null is only root. */
+  readonly group: number | null;
+  /** False if it was published already. */
+  readonly published: boolean;
+}
+export interface VolumeRemovalAnswer {
+  readonly volume_id: string;
+  /** False if it was not published there. */
+  readonly unpublished: boolean;
+}
 /** What a deletion removed, in order of removal. */
 export interface DeleteAnswer {
   readonly deleted: readonly number[];

@@ -164,6 +164,18 @@ export const FINDINGS = {
     consequence: "they stay in the kernel with their contents",
     advice: "copy what is needed with bpftool, then run: bpfman repair, which removes them",
   },
+  "volume-gone": {
+    severity: "warning",
+    meaning: "a published volume is no longer mounted on its target: somebody unmounted it",
+    consequence: "the container that it was for does not find the maps",
+    advice: "run: bpfman repair, which forgets it; then let it be published again",
+  },
+  "volume-left": {
+    severity: "warning",
+    meaning: "the runtime directory has a volume that no row records",
+    consequence: "its maps stay in the kernel, and nobody unpublishes it",
+    advice: "run: bpfman repair, which unmounts it wherever it is mounted",
+  },
   "bytecode-lost": {
     severity: "warning",
     meaning: "bpfman's copy of a program's object file is missing",

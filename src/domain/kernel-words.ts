@@ -178,6 +178,11 @@ export type KernelAttachType = (typeof ATTACH_TYPES)[number];
 const unknown = (value: number): string => `unknown(${value})`;
 
 export const programTypeJson = (type: number): string => PROGRAM_TYPE_WORDS[type]?.json ?? unknown(type);
+/** The number of a JSON word. */
+export const programTypeNumber = (word: string): number => {
+  const at = PROGRAM_TYPE_WORDS.findIndex(({ json }) => json === word);
+  return at < 0 ? Number(/^unknown\((\d+)\)$/.exec(word)?.[1] ?? 0) : at;
+};
 export const programTypeText = (type: number): string => PROGRAM_TYPE_WORDS[type]?.text ?? unknown(type);
 const WORD_OF: ReadonlyMap<string, string> = new Map(PROGRAM_TYPE_WORDS.map(({ name, text }) => [name, text]));
 /** Returns the text word for a constant without its prefix: `SCHED_CLS`. */

@@ -308,3 +308,35 @@ export const INTERFACES_SETTLE_MS = 50;
 export const INTERFACES_RETRY_MS = 1000;
 /** Entries of each list in a document: applications, objects, attachments. */
 export const DOCUMENT_ENTRIES_MAX = 1024;
+/** How long the answer to a load that failed is given again: as long as its caller, which never waits, may be wrong. */
+export const FAILED_LOAD_MS = 10_000;
+/** How many of those are kept: more than a node has applications that fail. */
+export const FAILED_LOADS_MAX = 64;
+/** Name of a volume: what the Container Storage Interface allows, in characters. */
+export const VOLUME_ID_CHARS_MAX = 128;
+/** Maps of a volume: more than the largest known objects have. */
+export const VOLUME_MAPS_MAX = 256;
+/** Largest number of a group: the kernel's (gid_t)-1 stands for none. */
+export const GROUP_ID_MAX = 0xffff_fffe;
+/** PATH_MAX without the NUL byte (include/uapi/linux/limits.h). */
+export const PATH_BYTES_MAX = 4095;
+/** Largest request over gRPC, also once it is uncompressed. Decoding a crafted one of this size takes a second. */
+export const GRPC_REQUEST_BYTES_MAX = 1024 * 1024;
+/** Bytes of an error message over gRPC, encoded: it is sent as a header, and clients refuse long ones. */
+export const GRPC_ERROR_BYTES_MAX = 4096;
+/** Headers of a request over gRPC, and of a response. */
+export const GRPC_HEADER_LIST_BYTES_MAX = 16 * 1024;
+/** Calls at once on one connection; clients open no more than they are told. */
+export const GRPC_STREAMS_MAX = 1000;
+/** Calls at once on all connections of a socket. */
+export const GRPC_CALLS_MAX = 2000;
+/** Bytes of requests and answers of all calls of a socket that are not over, above which new ones are refused. */
+export const GRPC_HELD_BYTES_MAX = 32 * 1024 * 1024;
+/** How long a client may take to send a request, and to take an answer. */
+export const GRPC_STALL_TIMEOUT_MS = 30_000;
+/** Connections at once to a socket; an agent has one. */
+export const GRPC_CONNECTIONS_MAX = 64;
+/** Calls after which their garbage is collected, which takes some 15 ms. */
+export const GRPC_CALLS_PER_COLLECTION = 500;
+/** How long calls may go on when the server is told to stop, before they are cancelled. */
+export const GRPC_STOP_TIMEOUT_MS = 10_000;

@@ -47,6 +47,8 @@ export type Metadata = Readonly<Record<string, string>>;
 export const APPLICATION_KEY = "bpfman_application";
 /** The key in the noun-verb grammar, which newer bpfman, its operator, and their users' scripts look for. */
 export const NOUN_APPLICATION_KEY = "bpfman.io/application";
+/** The metadata key by which bpfman-operator's agent tells the programs of one application on a node. */
+export const UUID_KEY = "bpfman.io/uuid";
 
 /** Returns the application a program or link belongs to, under either key. */
 export const applicationOf = (metadata: Metadata): string | null =>

@@ -94,6 +94,11 @@ export const ERROR_CODES = {
     meaning: "the options of an attach do not fit together",
     advice: "change the option that the message names",
   },
+  INVALID_VOLUME: {
+    kind: "invalid",
+    meaning: "nothing may be mounted at the target path of a volume",
+    hint: "name a path that does not exist yet, or an empty directory, in a directory that only root can change",
+  },
   INVALID_OBJECT: {
     kind: "invalid",
     meaning: "the file is not a loadable eBPF object",
@@ -369,6 +374,11 @@ export const ERROR_CODES = {
     meaning: "all ten slots of the hook's dispatcher are occupied",
     hint: 'see "bpfman dispatcher list"; detach a program first',
   },
+  VOLUME_EXISTS: {
+    kind: "conflict",
+    meaning: "the volume is published already, with other arguments",
+    hint: "unpublish it first, or publish one under another name",
+  },
   PROGRAM_IN_USE: {
     kind: "conflict",
     meaning: "other programs are loaded that replace functions of the program",
@@ -383,6 +393,11 @@ export const ERROR_CODES = {
     kind: "conflict",
     meaning: "the kernel, the pins and the database do not agree",
     hint: "the next command that changes something cleans up; if the problem persists, unload the program and load it again",
+  },
+  SOCKET_IN_USE: {
+    kind: "conflict",
+    meaning: "another process serves on that Unix socket",
+    hint: "end that process first, or give another path",
   },
   LINK_STILL_HELD: {
     kind: "conflict",

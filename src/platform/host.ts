@@ -6,12 +6,14 @@ import type { KernelPort } from "./kernel.ts";
 import type { MachinePort } from "./machine.ts";
 import type { PinsPort } from "./pins.ts";
 import type { StorePort } from "./store.ts";
+import type { VolumesPort } from "./volumes.ts";
 
 /** The ports an operation works with, opened for reading or for writing. */
 export interface Host {
   readonly kernel: KernelPort;
   readonly store: StorePort;
   readonly pins: PinsPort;
+  readonly volumes: VolumesPort;
   readonly files: FilesPort;
   readonly compiler: CompilerPort;
   readonly network: NetworkPort;

@@ -7,6 +7,7 @@ import type { LinkDetails, LinkRecord } from "../domain/link.ts";
 import type { Pin } from "../domain/pin.ts";
 import type { Metadata, ProgramMap, ProgramRecord, RowState } from "../domain/program.ts";
 import type { ProgramType } from "../domain/kinds.ts";
+import type { VolumeRecord } from "../domain/volume.ts";
 
 export interface ProgramSummary {
   readonly id: ProgramId;
@@ -35,6 +36,8 @@ export type RowInBrief = {
     }
   | { readonly kind: "link"; readonly id: LinkId; readonly pinPath: string }
   | { readonly kind: "dispatcher" }
+  /** Only one that is being made or removed. */
+  | { readonly kind: "volume" }
 );
 
 /** What all rows say together, to be compared with the pins that are there. */
@@ -112,6 +115,23 @@ export interface Applied {
   readonly links: ReadonlyMap<LinkId, string>;
 }
 
+export interface VolumeRow {
+  readonly record: VolumeRecord;
+  /** False while it is being made or removed. */
+  readonly isReady: boolean;
+}
+
+/** Of this boot, in any state. */
+export interface VolumeRows {
+  /** Writes the row of a volume that is about to be made, over one that there is. It is not ready. */
+  insert(volume: VolumeRecord): void;
+  setReady(id: string, isReady: boolean): void;
+  delete(id: string): void;
+  find(id: string): VolumeRow | null;
+  /** Ascending. */
+  all(): VolumeRow[];
+}
+
 /** A copy of a row that is kept in the runtime directory. `row` has its columns. */
 export type RowCopy = { readonly row: Readonly<Record<string, unknown>> } & (
   | { readonly kind: "program"; readonly record: ProgramRecord; readonly state: RowState }
@@ -128,7 +148,7 @@ export interface StorePort {
   /** Runs `work` in one immediate transaction (for readers: on one snapshot). An exception rolls it back. */
   transaction<T>(work: () => T): T;
 
-  /** Returns all rows in all states with one cheap query: programs, links, chains, each ascending by ID. */
+  /** Returns all rows in all states with one cheap query: programs, links, chains, each ascending by ID; unfinished volumes. */
   brief(): RowInBrief[];
   /** Returns what tells whether `brief` is needed, at a fraction of its cost. */
   outline(): RowsInOutline;
@@ -221,6 +241,9 @@ export interface StorePort {
   recordedPins(path: string): Pin[];
   /** Deletes the records of pins at and below a path, after the pins were removed. */
   forgetPins(path: string): void;
+
+  /** The rows of volumes. */
+  volumes(): VolumeRows;
 
   /**
    * From here on, new rows belong to one change that is not finished: if it is not settled, recovery removes what it finds of

@@ -33,6 +33,8 @@ import type {
   TraceAnswer,
   UnloadAnswer,
   VersionAnswer,
+  VolumeAnswer,
+  VolumeRemovalAnswer,
 } from "../domain/answer.ts";
 import type { CheckAnswer } from "../domain/check-answer.ts";
 import type { MetricsAnswer, StatsAnswer } from "../domain/stats-answer.ts";
@@ -65,6 +67,8 @@ interface Row {
   readonly removes?: true;
   /** It goes on until it is ended, and its results can be taken one by one (`Sink` in service/operation.ts). */
   readonly streams?: true;
+  /** Only other programs want it: no command asks for it. */
+  readonly hasNoCommand?: true;
   /** Loads the implementation (service/operation.ts). */
   readonly module: () => Promise<{ readonly implementation: unknown }>;
 }
@@ -137,6 +141,19 @@ export const OPERATIONS = {
   "map/update": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/update-map.ts") },
   "map/delete": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/delete-entry.ts") },
   "map/clear": { access: "write", privilege: "CAP_BPF", module: () => import("./operations/clear-map.ts") },
+  "volume/publish": {
+    access: "write",
+    privilege: "CAP_BPF",
+    hasNoCommand: true,
+    module: () => import("./operations/publish-volume.ts"),
+  },
+  "volume/unpublish": {
+    access: "write",
+    privilege: "CAP_BPF",
+    removes: true,
+    hasNoCommand: true,
+    module: () => import("./operations/unpublish-volume.ts"),
+  },
   metrics: { access: "read", privilege: "CAP_BPF", module: () => import("./operations/metrics.ts") },
   "map/events": {
     access: "read",
@@ -196,6 +213,8 @@ export interface Answers {
   "map/update": MapChangeAnswer;
   "map/delete": MapChangeAnswer;
   "map/clear": MapChangeAnswer;
+  "volume/publish": VolumeAnswer;
+  "volume/unpublish": VolumeRemovalAnswer;
   metrics: MetricsAnswer;
   "map/events": MapEventsAnswer;
   trace: TraceAnswer;

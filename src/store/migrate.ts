@@ -11,7 +11,7 @@ export interface Schema {
 
 /** bpfman's schema. A test compares the version with the number of steps. */
 export const SCHEMA: Schema = {
-  version: 9,
+  version: 10,
   steps: () => (require("./migrations.ts") as typeof import("./migrations.ts")).MIGRATIONS,
 };
 

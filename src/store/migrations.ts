@@ -274,4 +274,20 @@ export const MIGRATIONS: readonly string[] = [
 
   ${logProgramsWith("absolute_source_path loaded_at_ms bytecode_digest keep")}
   `,
+  `
+  -- What is published for containers: BPF file systems with the maps of programs. Written before anything is mounted, deleted
+  -- after the last of it has gone.
+  CREATE TABLE volumes (
+    boot_id     TEXT    NOT NULL,
+    volume_id   TEXT    NOT NULL,
+    is_ready    INTEGER NOT NULL CHECK (is_ready IN (0, 1)), -- 0 while it is being made or removed
+    target_path TEXT    NOT NULL,
+    program     TEXT    NOT NULL, -- what the metadata of the programs have
+    maps        TEXT    NOT NULL, -- JSON [name]
+    read_only   INTEGER NOT NULL CHECK (read_only IN (0, 1)),
+    gid         INTEGER,          -- the group that may use the maps; null is only root
+    device      INTEGER,          -- of the file system; null before it is mounted
+    PRIMARY KEY (boot_id, volume_id)
+  ) STRICT;
+  `,
 ];

@@ -150,7 +150,7 @@ export function openReadable(options: Omit<StoreOptions, "mode" | "owner">): {
 
 /** A row of the query across all tables. */
 interface BriefRow {
-  /** 1 programs, 2 links, 3 dispatchers. */
+  /** 1 programs, 2 links, 3 dispatchers, 4 volumes. */
   readonly rank: number;
   readonly id: number;
   readonly state: RowState;
@@ -167,6 +167,7 @@ interface BriefRow {
  */
 function rowInBrief({ rank, id, state, owner, type, ...paths }: BriefRow): RowInBrief {
   if (rank === 3) return { kind: "dispatcher", state, owner };
+  if (rank === 4) return { kind: "volume", state, owner };
   const { pin_path: pinPath, map_pin_path: mapPinPath, bytecode_path: bytecodePath } = paths;
   if (rank === 2) return { kind: "link", id: linkId(id), state, owner, pinPath };
   return { kind: "program", id: programId(id), state, owner, pinPath, mapPinPath, bytecodePath, type };
@@ -176,7 +177,8 @@ const SELECT_BRIEF = `SELECT 1 AS rank, program_id AS id, state, owner, pin_path
     FROM programs WHERE boot_id = ?1
   UNION ALL SELECT 2, link_id, state, owner, pin_path, NULL, NULL, NULL FROM links WHERE boot_id = ?1
   UNION ALL SELECT 3, 0, iif(pending_revision IS NULL, 'ready', 'pending'), NULL, NULL, NULL, NULL, NULL
-    FROM dispatchers WHERE boot_id = ?1`;
+    FROM dispatchers WHERE boot_id = ?1
+  UNION ALL SELECT 4, 0, 'pending', NULL, NULL, NULL, NULL, NULL FROM volumes WHERE boot_id = ?1 AND is_ready = 0`;
 
 /** One scan and one text, because each value that is passed to JavaScript costs as much as reading its row. */
 const SELECT_OUTLINE = `SELECT sum(unsettled) AS unsettled, group_concat(pins, '\n') AS pins FROM (
@@ -263,6 +265,7 @@ function storeOn(
     changes: (after, limit) => named("read changes", path, () => readChanges(database, { bootId, after, limit })),
 
     // Seldom needed.
+    volumes: () => (require("./volume-rows.ts") as typeof import("./volume-rows.ts")).volumeRows(on),
     earlierBoots: () => (require("./earlier-rows.ts") as typeof import("./earlier-rows.ts")).earlierBoots(on),
 
     copies: () => (runtimeDir === undefined ? [] : readCopies(runtimeDir, bootId)),

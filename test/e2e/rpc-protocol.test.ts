@@ -117,6 +117,18 @@ test("every request of the page is answered as the page says, and every change i
     other.connection.dispose();
   }
 
+  /** Mounts the map of a program that a volume names. */
+  async function publish(): Promise<void> {
+    const volume = { metadata: { "bpfman.io/ProgramName": "counter" }, application: null };
+    const programs = [{ type: "tc", name: "count_packets" }];
+    const asked = { source: { file: OBJECT }, programs, ...volume };
+    const loaded = await connection.sendRequest<LoadAnswer>("program/load", asked);
+    const targetPath = bpfman.path("volume");
+    await ask("volume/publish", { targetPath });
+    await ask("volume/unpublish", { targetPath });
+    await connection.sendRequest("program/unload", { programId: loaded.programs[0]?.record?.program_id });
+  }
+
   /** Lets programs report events and print. */
   async function report(): Promise<void> {
     const names = ["to_ring", "prints"];
@@ -167,6 +179,7 @@ test("every request of the page is answered as the page says, and every change i
   sh("bpftool", "map", "update", "pinned", flows, "key", "1", "2", "3", "4", "value", "5");
   await ask("map/delete", { map: flows, key: "01020304", foreign: true });
   sh("rm", flows);
+  await publish();
   await ask("program/stats", { programIds: [programId] });
   await ask("metrics");
   await report();

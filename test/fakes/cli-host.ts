@@ -1,5 +1,5 @@
 import type { Settings } from "../../src/domain/settings.ts";
-import type { ScreenEvents, ServeLanguageOptions, ServeOptions } from "../../src/cli/command.ts";
+import type { DaemonOptions, ScreenEvents, ServeLanguageOptions, ServeOptions } from "../../src/cli/command.ts";
 import { type CliHost, runCli } from "../../src/cli/run.ts";
 import type { Invoke } from "../../src/service/invoke.ts";
 import type { Context } from "../../src/service/operation.ts";
@@ -19,7 +19,7 @@ export interface CliRun {
   /** What became of the terminal. */
   readonly screens: readonly string[];
   /** How each session was to be served. */
-  readonly served: readonly (ServeOptions | ServeLanguageOptions)[];
+  readonly served: readonly (DaemonOptions | ServeLanguageOptions | ServeOptions)[];
   /** What was invoked, in order. */
   readonly calls: readonly Call[];
   /** The settings of each connect. */
@@ -49,7 +49,7 @@ export async function cli(line: string | readonly string[], world: CliWorld = {}
   const args = typeof line === "string" ? line.split(" ").filter((word) => word !== "") : line;
   const calls: Call[] = [];
   const connected: Settings[] = [];
-  const served: (ServeOptions | ServeLanguageOptions)[] = [];
+  const served: (DaemonOptions | ServeLanguageOptions | ServeOptions)[] = [];
   const saved: Record<string, string> = {};
   const screens: string[] = [];
   const text = { out: "", err: "" };
@@ -104,6 +104,11 @@ export async function cli(line: string | readonly string[], world: CliWorld = {}
       return world.sessionEnds ?? 0;
     },
     async serveLanguage(_settings, options) {
+      served.push(options);
+      return 0;
+    },
+    async serveDaemon(settings, options) {
+      connected.push(settings);
       served.push(options);
       return 0;
     },

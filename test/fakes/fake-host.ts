@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import type { Capability } from "../../src/domain/capabilities.ts";
 import { CONFIG_DEFAULT, type Config } from "../../src/domain/config.ts";
 import type { ProgramId } from "../../src/domain/ids.ts";
+import type { VolumeRecord } from "../../src/domain/volume.ts";
 import { BpfmanError } from "../../src/errors/error.ts";
 import type { BinaryFile, FilesPort, MappedFile } from "../../src/platform/files.ts";
 import type { Host, NamedInterface, NetworkPort, ProcessesPort, NamedProcess } from "../../src/platform/host.ts";
@@ -12,6 +13,7 @@ import type { ImagesPort } from "../../src/platform/images.ts";
 import type { MachinePort } from "../../src/platform/machine.ts";
 import type { PinPaths, PinsPort } from "../../src/platform/pins.ts";
 import type { Runtime } from "../../src/platform/runtime.ts";
+import type { VolumesPort } from "../../src/platform/volumes.ts";
 import { openStore } from "../../src/store/open-store.ts";
 import { FakeKernel } from "./fake-kernel.ts";
 
@@ -61,6 +63,48 @@ function fakePins(kernel: FakeKernel, directories: Set<string>): PinsPort {
       return [...new Set(below.map((path) => path.slice(directory.length + 1).split("/", 1)[0] as string))];
     },
   };
+}
+
+/** Volumes by ID, each with where it is mounted. Its device is the number of volumes made so far. */
+export class FakeVolumes implements VolumesPort {
+  readonly there = new Map<string, { readonly device: number; target: string | null }>();
+  readonly opened = new Map<string, number>();
+  /** Targets at which nothing may be mounted. */
+  readonly taken = new Set<string>();
+  readonly #kernel: FakeKernel;
+  #made = 0;
+
+  constructor(kernel: FakeKernel) {
+    this.#kernel = kernel;
+  }
+
+  requireFree = (targetPath: string) => {
+    if (this.taken.has(targetPath)) throw new BpfmanError("INVALID_VOLUME", `"${targetPath}" is taken`);
+  };
+  make = ({ id }: Pick<VolumeRecord, "id">) => {
+    this.#made += 1;
+    this.there.set(id, { device: this.#made, target: null });
+    return this.#made;
+  };
+  mapPath = ({ id }: Pick<VolumeRecord, "id">, map: string) => `/fake/csi/fs/${id}/${map}`;
+  openMap = (volume: Pick<VolumeRecord, "id" | "group">, map: string) => {
+    if (volume.group !== null) this.opened.set(this.mapPath(volume, map), volume.group);
+  };
+  publish = ({ id, targetPath }: VolumeRecord) => {
+    (this.there.get(id) as { target: string | null }).target = targetPath;
+  };
+  isPublished = ({ id, targetPath, device }: VolumeRecord) => {
+    const found = this.there.get(id);
+    return found !== undefined && found.device === device && found.target === targetPath;
+  };
+  remove = ({ id }: Pick<VolumeRecord, "id">) => {
+    this.there.delete(id);
+    for (const path of this.#kernel.pins.keys())
+      if (path.startsWith(`/fake/csi/fs/${id}/`)) this.#kernel.pins.delete(path);
+    this.#kernel.sweep();
+  };
+  made = () => [...this.there].map(([id, { target }]) => ({ id, mounts: target === null ? [] : [target] }));
+  removeMounts = (id: string) => this.remove({ id });
 }
 
 function binaryFile(bytes: Uint8Array, path: string): BinaryFile {
@@ -224,6 +268,7 @@ export interface TestBed {
   readonly kernel: FakeKernel;
   readonly files: FakeFiles;
   readonly network: FakeNetwork;
+  readonly volumes: FakeVolumes;
   readonly faults: Faults;
   readonly runtime: Runtime;
   readonly databasePath: string;
@@ -251,6 +296,7 @@ export function makeTestBed(): TestBed {
   const kernel = new FakeKernel();
   const files = new FakeFiles();
   const network = new FakeNetwork();
+  const volumes = new FakeVolumes(kernel);
   const faults = new Faults();
   const directories = new Set<string>();
   const logged: string[] = [];
@@ -283,9 +329,11 @@ export function makeTestBed(): TestBed {
   let bootId = "boot-1";
   const openHost = (mode: "read" | "write", owner: string | null = null): Host => {
     const store = openStore({ path: databasePath, mode, bootId, owner });
+    const volumeRows = faults.wrap(store.volumes(), ["insert", "setReady", "delete"], "volumes of the store");
     return {
       kernel: faults.wrap(withFaultyHandles(kernel, faults), KERNEL_CHANGES, "kernel"),
-      store: faults.wrap(store, STORE_CHANGES, "store"),
+      store: faults.wrap({ ...store, volumes: () => volumeRows }, STORE_CHANGES, "store"),
+      volumes: faults.wrap(volumes, ["make", "openMap", "publish", "remove", "removeMounts"], "volumes"),
       pins: faults.wrap(pins, ["makeDirectory", "remove", "removeDirectory"], "pins"),
       files: faults.wrap(files, ["saveBytecode", "removeBytecode"], "files"),
       network,
@@ -307,6 +355,7 @@ export function makeTestBed(): TestBed {
     kernel,
     files,
     network,
+    volumes,
     faults,
     databasePath,
     logged,

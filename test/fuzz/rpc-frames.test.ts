@@ -7,6 +7,7 @@ import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { FrameDecoder } from "../../rpc/frame-decoder.ts";
+import { randomFrom } from "../fakes/random.ts";
 import { temporaryDirectory } from "../labs/temporary-directory.ts";
 
 const SEED = Number(process.env.BPFMAN_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 32));
@@ -17,17 +18,6 @@ const ENV = { PATH: process.env.PATH ?? "" };
 
 if (!existsSync(BPFMAN)) throw new Error(`nothing built yet: run "bun run build"`);
 const directory = temporaryDirectory();
-
-/** Mulberry32: numbers from 0 to 1, the same for the same seed. */
-function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 const METHODS = ["version", "initialize", "program/get", "link/list", "rpc.discover", "nope", "__proto__", "", "$/x"];
 const VALUES = [

@@ -117,6 +117,7 @@ export class Lane {
   #rebooted = false;
   #whole: number | null = null;
   #cgroup: string | null = null;
+  #volume: string | null = null;
 
   constructor({ bpfman, wire, work, cgroups, image }: Equipment) {
     this.bpfman = bpfman;
@@ -180,6 +181,25 @@ export class Lane {
     this.#ids.set("send_back", idOf(programs, "send_back"));
   }
 
+  /** A program whose map is in a volume. */
+  async loadForVolume(): Promise<void> {
+    await this.bpfman.load(MAP_VALUES, "--programs", "xdp:use_all", "-m", "bpfman.io/ProgramName=crash");
+    this.#volume = this.bpfman.path("volume");
+  }
+
+  publish(tracer: readonly string[]): Promise<Ended> {
+    const volume = { ...this.#place(), program: "crash", maps: ["names"], readOnly: true };
+    return inSession(this, tracer, {}, (server) => server.call("volume/publish", volume));
+  }
+
+  unpublish(tracer: readonly string[]): Promise<Ended> {
+    return inSession(this, tracer, {}, (server) => server.call("volume/unpublish", this.#place()));
+  }
+
+  #place() {
+    return { volumeId: "crash", targetPath: this.#volume };
+  }
+
   onMap(verb: string, ...words: readonly string[]): string[] {
     return ["map", verb, String(this.#map), ...words];
   }
@@ -232,6 +252,8 @@ export class Lane {
     this.#spare = null;
     this.#whole = null;
     this.#cgroup = null;
+    if (this.#volume !== null) await this.unpublish([]);
+    this.#volume = null;
     const { runtimeDir } = this.bpfman;
     // What waits would stay in the state directory.
     if (this.#rebooted) await this.bpfman.ok("restore");
@@ -302,6 +324,7 @@ export class Lane {
       );
       this.#events.set(map, now);
     }
+    if (this.#volume !== null && existsSync(join(this.#volume, "names"))) ran.unshift("volume");
     if (isIteratorPinned(join(this.bpfman.runtimeDir, "fs/links"))) ran.push("iter");
     return ran;
   }
@@ -329,6 +352,30 @@ export class Lane {
       cached: await this.#isCached(),
     };
   }
+}
+
+/** Talks to the executable as a server, with the tracer in front of it. */
+async function inSession(
+  lane: Lane,
+  tracer: readonly string[],
+  params: Readonly<Record<string, unknown>>,
+  work: (server: RpcProcess) => Promise<unknown>,
+): Promise<Ended> {
+  const server = new RpcProcess([...tracer, ...lane.bpfman.command("rpc")]);
+  try {
+    await server.initialize(params);
+    await work(server);
+    await server.call("shutdown");
+  } catch {
+    // It was killed meanwhile, or refused something.
+  }
+  const { code, error } = await server.close();
+  const refusals = server.heard.messages.flatMap(({ error: refusal }) =>
+    refusal === undefined ? [] : `${refusal.data?.code}: ${refusal.message} (${refusal.data?.hint})`,
+  );
+  // A worker that was killed, as the server itself may be.
+  const killed = code === null || refusals.some((refusal) => refusal.startsWith("WORKER_LOST"));
+  return { code: killed ? 137 : refusals.length > 0 ? 1 : code, error: `${error}${refusals.join("\n")}` };
 }
 
 /** Of the pins of links, only those of iterators can be read. */
@@ -884,24 +931,40 @@ export const SCENARIOS: readonly Scenario[] = [
     prepare: nothingToDo,
     words: async (lane) => lane.bpfman.command("rpc"),
     async run(lane, tracer) {
-      const server = new RpcProcess([...tracer, ...lane.bpfman.command("rpc")]);
-      try {
-        await server.initialize({ session: { cleanup: true } });
+      return inSession(lane, tracer, { session: { cleanup: true } }, async (server) => {
         const source = { source: { file: LIFE_OBJECT }, programs: [{ type: "tracepoint", name: "on_openat" }] };
         const { programs } = (await server.call("program/load", source)).result as LoadAnswer;
         const programId = (programs[0] as ProgramAnswer).record?.program_id;
         await server.call("link/attach", { programId, attach: { kind: "tracepoint", tracepoint: TRACEPOINT } });
-        await server.call("shutdown");
-      } catch {
-        // It was killed meanwhile, or refused something.
-      }
-      const { code, error } = await server.close();
-      const refusals = server.heard.messages.flatMap(({ error: refusal }) =>
-        refusal === undefined ? [] : `${refusal.data?.code}: ${refusal.message}`,
-      );
-      return { code: code ?? 137, error: `${error}${refusals.join("\n")}` };
+      });
     },
     before: alone,
     after: alone,
+  },
+  {
+    name: "volume publish",
+    operation: "volume/publish",
+    obstacle: null,
+    prepare: (lane) => lane.loadForVolume(),
+    words: async (lane) => lane.bpfman.command("rpc"),
+    run: (lane, tracer) => lane.publish(tracer),
+    before: alone,
+    after: ["volume", ...alone],
+    undo: async (lane) => void (await lane.unpublish([])),
+  },
+  {
+    name: "volume unpublish",
+    operation: "volume/unpublish",
+    obstacle: null,
+    interrupted: "after",
+    async prepare(lane) {
+      await lane.loadForVolume();
+      await lane.publish([]);
+    },
+    words: async (lane) => lane.bpfman.command("rpc"),
+    run: (lane, tracer) => lane.unpublish(tracer),
+    before: ["volume", ...alone],
+    after: alone,
+    undo: async (lane) => void (await lane.publish([])),
   },
 ];

@@ -4,7 +4,7 @@ import { type Command, type Example, examplesIn, isGroup, type Node, shownBelow 
 /** What bpfman does, in general. */
 export const ABOUT: readonly string[] = [
   "bpfman loads eBPF programs, attaches them to hooks, lets several of them share",
-  "a hook, and keeps a record. There is no daemon: each command does its work and",
+  "a hook, and keeps a record. It needs no daemon: each command does its work and",
   "exits, and the kernel keeps programs loaded and attached until they are unloaded",
   "or the machine reboots.",
   "",

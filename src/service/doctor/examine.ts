@@ -11,6 +11,7 @@ import { checkLinks } from "./links.ts";
 import { checkPrograms } from "./programs.ts";
 import { NO_ROWS, type Rows, readRows } from "./rows.ts";
 import { checkUnfinished } from "./unfinished.ts";
+import { checkVolumes } from "./volumes.ts";
 import { checkUnrecorded, confirmedCopies, restoration, restoreRows } from "./unrecorded.ts";
 
 export interface Examination {
@@ -67,6 +68,7 @@ export function examineAlone(host: Host, context: Context): Examination {
       ...checking("programs", () => checkPrograms(host, rows, context)),
       ...checking("links", () => checkLinks(host, rows, context)),
       ...checking("chains", () => checkChains(host, rows, context)),
+      ...checking("volumes", () => checkVolumes(host)),
     ],
   };
 }

@@ -19,10 +19,15 @@ export function checkUnfinished(host: Host, { brief, links, dispatchers }: Rows,
   };
   const found: Found[] = [];
   for (const row of brief) {
-    if (row.kind === "dispatcher" || row.state === "ready") continue;
+    if (!("id" in row) || row.state === "ready") continue;
     const doing = row.state === "pending" ? "made" : "removed";
     const what = `${row.kind} ${row.id} was being ${doing} by a command that has ended`;
     found.push(finding("change-unfinished", what, { [`${row.kind}_id`]: row.id, state: row.state }, { mend }));
+  }
+  for (const { record, isReady } of host.store.volumes().all()) {
+    if (isReady) continue;
+    const what = `volume ${record.id} was being published or unpublished by a command that has ended`;
+    found.push(finding("change-unfinished", what, { volume_id: record.id, path: record.targetPath }, { mend }));
   }
   const { paths } = host.pins;
   for (const record of dispatchers) {

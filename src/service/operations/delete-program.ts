@@ -26,6 +26,14 @@ async function deleteProgram(host: Host, request: DeleteProgramRequest, context:
  * know.
  */
 function unmount(host: Host, context: Context): boolean {
+  const volumes = host.store
+    .volumes()
+    .all()
+    .map(({ record }) => record.targetPath);
+  if (volumes.length > 0) {
+    context.log.warn(`not unmounted, because of volumes that are published: ${inBrief(volumes)}`);
+    return false;
+  }
   const left = host.pins.unmount();
   if (left.length > 0) {
     context.log.warn(`not unmounted, because of what bpfman did not put there: ${inBrief(left)}`);

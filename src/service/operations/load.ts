@@ -1,5 +1,5 @@
 import type { LoadAnswer } from "../../domain/answer.ts";
-import type { MapId, ProgramId } from "../../domain/ids.ts";
+import { type MapId, type ProgramId, programId } from "../../domain/ids.ts";
 import { capabilitiesOf, factsOf } from "../../domain/kinds.ts";
 import { OBJECT_BYTES_MAX } from "../../domain/limits.ts";
 import type { ObjectFile } from "../../domain/object-file.ts";
@@ -347,5 +347,13 @@ export const implementation = operation({
   request: loadRequest,
   prepare: fetchImage,
   check: (host: Host, input: LoadInput, context: Context) => void planLoad(host, input, context),
-  run: (host: Host, input: LoadInput, context: Context) => load(host, planLoad(host, input, context), context),
+  async run(host: Host, input: LoadInput, context: Context) {
+    const answer = await load(host, planLoad(host, input, context), context);
+    if (input.supersede === true) {
+      const { unloadSuperseded } = await import("../load/supersede.ts");
+      const loaded = answer.programs.flatMap(({ record }) => (record === null ? [] : programId(record.program_id)));
+      await unloadSuperseded(host, loaded, context);
+    }
+    return answer;
+  },
 });

@@ -4,6 +4,7 @@
  */
 import { isChained } from "../../domain/link.ts";
 import type { ProgramId } from "../../domain/ids.ts";
+import { PROGRAM_GONE_TIMEOUT_MS } from "../../domain/limits.ts";
 import { DISPATCHER_TYPES, type DispatcherRecord } from "../../domain/dispatcher.ts";
 import { type Pin, programPin } from "../../domain/pin.ts";
 import type { Host } from "../../platform/host.ts";
@@ -12,8 +13,9 @@ import type { LinkRow } from "../removal/remove-link.ts";
 import { linksOn } from "../chain/members.ts";
 import { type ChainPlace, placeOf, sameKey } from "../chain/place.ts";
 import { currentProgram, removeAtRest } from "../chain/rebuild.ts";
-import { removeFromChain } from "../chain/remove-member.ts";
+import { removeFromChain, removeWholeChain } from "../chain/remove-member.ts";
 import { seatOf } from "../chain/seat.ts";
+import { isGone, waitUntil } from "../wait.ts";
 
 /** Rolls back the pending revision. Throws if that fails. */
 export function rollBack(host: Host, record: DispatcherRecord, context: Context): void {
@@ -68,6 +70,32 @@ export async function finishChainLink(host: Host, row: LinkRow, context: Context
   if (!isChained(details)) return;
   if (row.state === "pending") host.store.deleteLink(row.record.id);
   else await removeFromChain(host, { record: { ...row.record, details }, state: row.state }, context);
+}
+
+/**
+ * Returns the chains of which no pin is left: neither of what runs there nor of any member. The BPF file system is gone, and with
+ * it XDP; but a TC filter holds its program by itself, and nobody could change that any more.
+ */
+export function lostChains(host: Host): DispatcherRecord[] {
+  const { pins, store } = host;
+  return store.dispatchers().filter((record) => {
+    const running = currentProgram(host, record);
+    // Usually it is there.
+    if (running === null || record.pendingRevision !== null || pins.exists(running.path)) return false;
+    const links = linksOn(store.links(), record);
+    const others = links.flatMap(({ pinPath, programId }) => [pinPath, store.program(programId)?.pinPath ?? ""]);
+    return (
+      links.length > 0 && ![pins.paths.xdpLink(record), ...others].some((path) => path !== "" && pins.exists(path))
+    );
+  });
+}
+
+/** Takes such a chain off its hook if it is still there, and waits until its programs are gone, so that their rows can go. */
+export async function removeLostChain(host: Host, record: DispatcherRecord, context: Context): Promise<void> {
+  const programs = linksOn(host.store.links(), record).map(({ programId }) => programId);
+  await removeWholeChain(host, record, context);
+  const isThere = (): boolean => programs.some((id) => host.kernel.program(id) !== null);
+  await waitUntil(host, () => isGone(isThere), PROGRAM_GONE_TIMEOUT_MS);
 }
 
 /** Removes recorded revisions that no longer run, because a command was killed between swap and cleanup. */

@@ -49,11 +49,12 @@ export async function recover(
   };
   if (rows.some(({ kind, state }) => kind === "dispatcher" || state !== "ready")) {
     await finishWhatBegan(host, users, context);
+    if (rows.some(({ kind }) => kind === "volume")) await finishVolumes(host, context);
     rows = host.store.brief();
   }
   const list = listedOnce(host);
   const pinned = pinnedPaths(list, rows);
-  const unpinned = rows.filter((row) => row.kind !== "dispatcher" && !pinned.has(row.pinPath));
+  const unpinned = rows.filter((row) => "pinPath" in row && !pinned.has(row.pinPath));
   for (const row of unpinned) {
     if (row.kind !== "link") continue;
     await tryTo(context, `check link ${row.id}, which has no pin`, async () => dropLostLink(host, row.id));
@@ -89,7 +90,7 @@ function report({ programs, links }: Gone, { recovered }: Context, finish: () =>
 /** Returns the programs and links that had a row before and have none now. */
 function goneSince(before: readonly RowInBrief[], now: readonly RowInBrief[]): Gone {
   const left = { program: new Set<number>(), link: new Set<number>() };
-  for (const row of now) if (row.kind !== "dispatcher") left[row.kind].add(row.id);
+  for (const row of now) if ("id" in row) left[row.kind].add(row.id);
   return {
     programs: before.flatMap((row) => (row.kind === "program" && !left.program.has(row.id) ? row.id : [])),
     links: before.flatMap((row) => (row.kind === "link" && !left.link.has(row.id) ? row.id : [])),
@@ -118,7 +119,9 @@ function lookForStrays(host: Host, list: Listing, rows: readonly RowInBrief[], c
 
 /** Finishes rows in mid-change, and chains, which can leave more behind than rows describe. */
 async function finishWhatBegan(host: Host, users: Users, context: Context): Promise<void> {
-  const { dropEmptyChains, removeOldRevisions, rollBack } = await import("./recover-chains.ts");
+  const { dropEmptyChains, lostChains, removeLostChain, removeOldRevisions, rollBack } = await import(
+    "./recover-chains.ts"
+  );
   for (const record of host.store.dispatchers()) {
     if (record.pendingRevision === null) continue;
     const what = `take back revision ${record.pendingRevision} on ${record.interface}`;
@@ -130,13 +133,24 @@ async function finishWhatBegan(host: Host, users: Users, context: Context): Prom
   for (const row of host.store.unsettledPrograms()) {
     await tryTo(context, `finish removing program ${row.record.id}`, () => finishProgram(host, row, users, context));
   }
+  for (const record of lostChains(host)) {
+    const what = `take the chain on ${record.interface} off, whose pins are gone`;
+    await tryTo(context, what, () => removeLostChain(host, record, context));
+  }
   dropEmptyChains(host);
   removeOldRevisions(host, context);
 }
 
+async function finishVolumes(host: Host, context: Context): Promise<void> {
+  const { removeVolume } = await import("../volume/remove-volume.ts");
+  for (const { record, isReady } of host.store.volumes().all()) {
+    if (!isReady) await tryTo(context, `remove volume ${record.id}`, () => removeVolume(host, record));
+  }
+}
+
 /** Returns those pins of the rows that exist, with one listing per directory however many rows there are. */
 function pinnedPaths(list: Listing, rows: readonly RowInBrief[]): ReadonlySet<string> {
-  const directories = new Set(rows.flatMap((row) => (row.kind === "dispatcher" ? [] : directoryOf(row.pinPath))));
+  const directories = new Set(rows.flatMap((row) => ("pinPath" in row ? directoryOf(row.pinPath) : [])));
   return new Set([...directories].flatMap((directory) => list(directory).map((name) => `${directory}/${name}`)));
 }
 

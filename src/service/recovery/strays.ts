@@ -36,7 +36,7 @@ export function strayPins(host: Host, list: Listing, readRows: () => readonly Ro
   if (found.length + ofChains.length === 0) return [];
   if (ofChains.length === 0 && areRecorded(found, host.store.outline().pins)) return [];
   const rows = readRows();
-  const named = new Set(rows.flatMap((row) => (row.kind === "dispatcher" ? [] : row.pinPath)));
+  const named = new Set(rows.flatMap((row) => ("pinPath" in row ? row.pinPath : [])));
   const chains = ofChains.length === 0 ? new Set<string>() : chainPins(host);
   const stray = [...found.filter((pin) => !named.has(pin)), ...ofChains.filter((pin) => !chains.has(pin))];
   // A concurrent command removed both pin and row.

@@ -56,7 +56,8 @@ const source = v.pipe(
   }),
 );
 
-export const loadRequest = v.strictObject({
+/** Also those of `program/run`. */
+export const loadFields = {
   source,
   programs: v.pipe(v.array(loadedSelector), v.minLength(1), v.maxLength(PROGRAMS_PER_LOAD_MAX)),
   globalData,
@@ -70,5 +71,10 @@ export const loadRequest = v.strictObject({
   mapEntries: v.optional(v.pipe(table, v.record(name, entries)), {}),
   /** Load it again after a reboot, when `bpfman-restore.service` runs. */
   keep: v.optional(v.boolean()),
+};
+export const loadRequest = v.strictObject({
+  ...loadFields,
+  /** Unload older programs with the same metadata `bpfman.io/uuid` then: for whoever loads an application again as a whole. */
+  supersede: v.optional(v.boolean()),
 });
 export type LoadRequest = v.InferOutput<typeof loadRequest>;

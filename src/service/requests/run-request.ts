@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { attachTarget } from "./attach-request.ts";
-import { loadRequest } from "./load-request.ts";
+import { loadFields } from "./load-request.ts";
 import { table } from "./request-fields.ts";
 
 const given = v.optional(v.unknown());
@@ -13,5 +13,5 @@ names.delete("kind");
  */
 const anyTarget = v.pipe(table, v.strictObject(Object.fromEntries([...names].map((name) => [name, given]))));
 
-export const runRequest = v.strictObject({ ...loadRequest.entries, attach: v.optional(anyTarget, {}) });
+export const runRequest = v.strictObject({ ...loadFields, attach: v.optional(anyTarget, {}) });
 export type RunRequest = v.InferOutput<typeof runRequest>;

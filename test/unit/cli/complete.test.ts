@@ -52,6 +52,7 @@ describe("commands", () => {
         "metrics",
         "lsp",
         "rpc",
+        "serve",
         "version",
         "help",
       ],

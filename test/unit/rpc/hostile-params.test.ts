@@ -15,6 +15,7 @@ interface Node {
   readonly type?: string;
   readonly const?: unknown;
   readonly enum?: readonly unknown[];
+  readonly pattern?: string;
   readonly minimum?: number;
   readonly properties?: Readonly<Record<string, Node>>;
   readonly required?: readonly string[];
@@ -42,7 +43,8 @@ function sample(node: Node): unknown {
   if (node.type === "object") return sampleObject(node);
   if (node.type === "array") return node.items === undefined ? [] : [sample(node.items)];
   if (node.type === "integer" || node.type === "number") return node.minimum ?? 1;
-  return node.type === "boolean" ? true : "aa";
+  if (node.type === "boolean") return true;
+  return node.pattern?.startsWith("^(\\/") === true ? "/aa/aa" : "aa";
 }
 
 function sampleObject({ properties = {}, required = [] }: Node): Record<string, unknown> {

@@ -27,6 +27,17 @@ const loadAll = (invoke: Invoke) => invoke("program/load", { source: { file: "/x
 const attachTcx = (invoke: Invoke) =>
   invoke("link/attach", { programId: 100, attach: { kind: "tcx", iface: "eth0", direction: "ingress", priority: 1 } });
 
+const loadApp = async (invoke: Invoke) =>
+  void (await invoke("program/load", {
+    ...{ source: { file: "/x.o" }, programs: PROGRAMS },
+    metadata: { "bpfman.io/ProgramName": "app" },
+  }));
+const publish = (invoke: Invoke) =>
+  invoke("volume/publish", {
+    ...{ volumeId: "v1", targetPath: "/pods/v1", program: "app" },
+    ...{ maps: ["counters", "shared_counts"], group: 7 },
+  });
+
 const SCENARIOS: readonly Scenario[] = [
   { name: "load", prepare: async () => {}, act: loadAll, stepsMin: 10 },
   {
@@ -79,6 +90,16 @@ const SCENARIOS: readonly Scenario[] = [
     act: (invoke) => invoke("program/unload", { programId: 100 }),
     stepsMin: 7,
   },
+  { name: "attach a volume to a target", prepare: loadApp, act: publish, stepsMin: 6 },
+  {
+    name: "take a volume away",
+    prepare: async (invoke) => {
+      await loadApp(invoke);
+      await publish(invoke);
+    },
+    act: (invoke) => invoke("volume/unpublish", { volumeId: "v1", targetPath: "/pods/v1" }),
+    stepsMin: 3,
+  },
 ];
 
 async function bedFor(scenario: Scenario): Promise<{ bed: TestBed; invoke: Invoke }> {
@@ -103,6 +124,12 @@ function expectConsistent(bed: TestBed): void {
       for (const map of program.maps) if (map.pinPath !== null) pins.add(map.pinPath);
     }
     for (const link of links) pins.add(link.pinPath);
+    const volumes = host.store.volumes().all();
+    for (const { record, isReady } of volumes) {
+      expect([isReady, bed.volumes.isPublished(record)]).toEqual([true, true]);
+      for (const map of record.maps) pins.add(bed.volumes.mapPath(record, map));
+    }
+    expect([...bed.volumes.there.keys()]).toEqual(volumes.map(({ record }) => record.id));
     const traces = bed.traces();
     expect(traces.kernel.pins).toEqual([...pins].sort());
     expect(traces.kernel.programs).toEqual(programs.map((program) => program.id as number));
@@ -120,6 +147,10 @@ const picture = (bed: TestBed) =>
   bed.inspect((host) => ({
     programs: host.store.programs().map((program) => program.id),
     links: host.store.links().map((link) => link.id),
+    volumes: host.store
+      .volumes()
+      .all()
+      .map(({ record }) => record.id),
   }));
 
 async function countSteps(scenario: Scenario): Promise<number> {

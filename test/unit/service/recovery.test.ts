@@ -141,3 +141,31 @@ test("the history has what recovery removed, and ends of sessions", async () => 
   ]);
   expect(history().at(-1)).toMatchObject({ message: "program 1 does not exist" });
 });
+
+test("a chain without any pin is taken off its hook, and its programs are forgotten", async () => {
+  const program = { source: { file: "/x.o" }, programs: [{ type: "tc", name: "count" }] };
+  const place = { kind: "tc", iface: "eth0", direction: "ingress", priority: 1 };
+  const hook = { netns: null, ifindex: 2, direction: "ingress" } as const;
+  const filter = { priority: 50, handle: 1 };
+  const attached = async () => {
+    const id = (await invoke("program/load", program)).programs[0]?.record?.program_id as number;
+    await invoke("link/attach", { programId: id, attach: place });
+    return id;
+  };
+  const next = () => invoke("link/detach", { linkId: 4711, ignoreMissing: true });
+
+  const id = await attached();
+  bed.kernel.pins.clear();
+  await next();
+  expect(bed.kernel.tcFilterProgram(hook, filter)).toBeNull();
+  bed.inspect(({ store }) => expect([store.brief(), store.dispatchers()]).toEqual([[], []]));
+
+  // What somebody else has put there meanwhile stays.
+  const other = await attached();
+  expect(other).not.toBe(id);
+  const theirs = (await invoke("program/load", program)).programs[0]?.record?.program_id as never;
+  bed.kernel.replaceTc({ path: `/fake/fs/prog_${theirs}`, kind: "program", id: theirs }, hook, filter);
+  bed.kernel.pins.delete(`/fake/fs/prog_${other}`);
+  await next();
+  expect(bed.kernel.tcFilterProgram(hook, filter)).toBe(theirs);
+});

@@ -26,7 +26,7 @@ const LOADS: readonly (readonly [request: object, message: string, hint: string 
   [
     { ...LOAD, x: {} },
     'unknown field "x"',
-    "fields are source, programs, globalData, globals, metadata, application, mapOwnerId, maps, mapEntries, keep",
+    "fields are source, programs, globalData, globals, metadata, application, mapOwnerId, maps, mapEntries, keep, supersede",
   ],
   [{ ...LOAD, source: { fil: "/x" } }, 'unknown field "source.fil"', 'did you mean "file"?'],
   [

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { ChangeQueue } from "../../../rpc/run-operation.ts";
+import { ChangeQueue } from "../../../rpc/change-queue.ts";
 
 const never = new AbortController().signal;
 const code = (thrown: unknown) => (thrown as { code?: string }).code;
