@@ -104,12 +104,12 @@ const GUEST_PACKAGES = [
   ...["bash", "base-files", "base-passwd", "coreutils", "dash", "diffutils", "findutils", "gawk", "grep", "gzip"],
   ...["kmod", "libc-bin", "mount", "procps", "sed", "tar", "util-linux", "busybox-static"],
   ...["libbpf1", "libbpf-dev", "linux-libc-dev", "clang", "llvm", "gcc", "libc6-dev"],
-  ...["bpftool", "iproute2", "iputils-ping", "xdp-tools", "strace", "jq", "python3", "git"],
+  ...["bpftool", "iproute2", "iputils-ping", "xdp-tools", "strace", "jq", "python3", "git", "systemd"],
 ];
 
 /** The root directory for a machine with another processor, as unpacked packages: enough to run things. */
 export function fetchRoot(processor: Processor): string {
-  const directory = join(CACHE, `root-${processor}`);
+  const directory = join(CACHE, `root-${processor}-${Bun.hash.crc32(GUEST_PACKAGES.join()).toString(16)}`);
   const root = join(directory, "tree");
   if (existsSync(join(directory, "complete"))) return root;
   process.stderr.write(`vm: downloading a Debian for ${processor}\n`);
